@@ -1,0 +1,99 @@
+import { z } from 'zod'
+import { DATATYPES } from '../core/tensors.ts'
+
+/**
+ * The manifest of one version of a model: immutable, addressed by the SHA-256 of its JSON bytes.
+ *
+ * Evolution is additive: a reader ignores fields that it does not know, a writer never changes what a field means, and
+ * `schema` rises only when an old reader would answer wrongly.
+ */
+export const MANIFEST_SCHEMA = 1
+
+/** Model names appear in URLs and storage keys, so they are kept to what needs no escaping in either. */
+export const MODEL_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/
+export const VERSION_NAME = /^[a-zA-Z0-9][a-zA-Z0-9._-]{0,31}$/
+
+export const modelName = z.string().regex(MODEL_NAME, 'lower-case letters, digits, ".", "_" and "-", at most 64')
+export const versionName = z.string().regex(VERSION_NAME, 'letters, digits, ".", "_" and "-", at most 32')
+export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexadecimal digits')
+
+const byteCount = z.number().int().nonnegative()
+
+export const chunkSchema = z.object({ sha256: sha256Hex, bytes: byteCount })
+
+/** Bytes stored as content-addressed chunks, in order. `sha256` is of the whole. */
+export const blobSchema = z.object({ sha256: sha256Hex, bytes: byteCount, chunks: z.array(chunkSchema) })
+
+const tensorSpecSchema = z.object({
+  name: z.string(),
+  datatype: z.enum(DATATYPES).nullable(),
+  shape: z.array(z.union([z.number().int(), z.string()])),
+})
+
+export const artifactSchema = blobSchema.extend({
+  /** Unique within the version, for people: `edge-fp32`. */
+  id: z.string().min(1).max(64),
+  format: z.enum(['onnx', 'ort']),
+  /** Precision, as transformers.js names it: fp32, fp16, q8, int8, uint8, q4, q4f16. */
+  dtype: z.string(),
+  /** Places that this artifact is meant for, best first. */
+  places: z.array(z.enum(['edge', 'origin', 'browser'])),
+  /** Runtime that an ORT-format artifact was made by: `onnxruntime 1.30.0`. */
+  runtime: z.string().optional(),
+  /** Measured wasm heap that a loaded session holds. */
+  memoryBytes: byteCount.optional(),
+})
+
+/** How a picture becomes a tensor. Sizes are [height, width] in pixels. */
+export const imageSettingsSchema = z.object({
+  mode: z.enum(['RGB', 'L']),
+  size: z.tuple([z.number().int().positive(), z.number().int().positive()]),
+  /**
+   * `stretch` resizes to `size`; `crop` resizes the shorter side to `resize` and cuts the centre; `ink` finds a
+   * drawn sign (dark on light or light on dark), scales it into a square of `box` pixels and centres it by its mass.
+   */
+  fit: z.enum(['stretch', 'crop', 'ink']),
+  resize: z.number().int().positive().optional(),
+  box: z.number().int().positive().optional(),
+  /** Multiplied with each 0-255 sample before mean and std. */
+  rescale: z.number(),
+  mean: z.array(z.number()).optional(),
+  std: z.array(z.number().positive()).optional(),
+  layout: z.enum(['NCHW', 'NHWC']).default('NCHW'),
+})
+
+export const textSettingsSchema = z.object({
+  /** Longer texts are cut to this many tokens. */
+  maxTokens: z.number().int().positive(),
+})
+
+export const TASKS = ['image-classification', 'text-classification'] as const
+export type TaskName = (typeof TASKS)[number]
+
+export const manifestSchema = z.object({
+  schema: z.number().int().positive(),
+  model: modelName,
+  version: versionName,
+  /** Absent: raw tensors only. */
+  task: z.string().optional(),
+  licence: z.string().optional(),
+  source: z.string().optional(),
+  description: z.string().optional(),
+  inputs: z.array(tensorSpecSchema),
+  outputs: z.array(tensorSpecSchema),
+  labels: z.array(z.string()).optional(),
+  /** What turns the model's output into scores. */
+  activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
+  image: imageSettingsSchema.optional(),
+  text: textSettingsSchema.optional(),
+  /** Further files that the model needs, such as `tokenizer.json`. */
+  files: z.record(z.string(), blobSchema).optional(),
+  artifacts: z.array(artifactSchema).min(1),
+})
+
+export type Blob = z.infer<typeof blobSchema>
+export type Chunk = z.infer<typeof chunkSchema>
+export type Artifact = z.infer<typeof artifactSchema>
+export type ImageSettings = z.infer<typeof imageSettingsSchema>
+export type TextSettings = z.infer<typeof textSettingsSchema>
+export type Manifest = z.infer<typeof manifestSchema>

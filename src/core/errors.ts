@@ -1,0 +1,87 @@
+/**
+ * Every failure that Verge answers for has a code from this list. `http/status.ts` maps each code to a status in one
+ * exhaustive table, so a new code does not compile until it is classified.
+ */
+export type ErrorCode =
+  // what the caller sent
+  | 'invalid_json'
+  | 'invalid_request'
+  | 'invalid_tensor'
+  | 'unsupported_datatype'
+  | 'unknown_input'
+  | 'missing_input'
+  | 'unknown_output'
+  | 'unsupported_output'
+  | 'empty_input'
+  | 'invalid_image'
+  | 'task_mismatch'
+  | 'unsupported_media_type'
+  | 'unsupported_encoding'
+  | 'body_too_large'
+  | 'input_too_large'
+  | 'run_rejected'
+  // who the caller is, and what it asked for
+  | 'unauthorized'
+  | 'forbidden'
+  | 'not_found'
+  | 'method_not_allowed'
+  | 'model_not_found'
+  | 'version_not_found'
+  // time and load
+  | 'overloaded'
+  | 'cancelled'
+  | 'deadline_exceeded'
+  // what the operator has to mend
+  | 'weights_unavailable'
+  | 'weights_corrupt'
+  | 'manifest_invalid'
+  | 'alias_invalid'
+  | 'conflict'
+  | 'store_unavailable'
+  | 'model_invalid'
+  | 'model_too_large'
+  | 'engine_unsupported'
+  | 'engine_aborted'
+  | 'session_lost'
+  | 'internal'
+
+/** Facts about a failure that a client may see: never a path, a stack, a key or a credential. */
+export type ErrorDetails = Readonly<Record<string, string | number | boolean | readonly (string | number)[]>>
+
+export interface VergeErrorOptions {
+  /** The underlying failure: for logs only, never for an answer. */
+  readonly cause?: unknown
+  readonly details?: ErrorDetails
+  /** Seconds after which the same request may succeed; becomes `Retry-After`. */
+  readonly retryAfter?: number
+}
+
+/** A typed failure. `message` is written for the person who gets it: what is wrong, and what to do next. */
+export class VergeError extends Error {
+  override readonly name = 'VergeError'
+  readonly code: ErrorCode
+  readonly details: ErrorDetails | undefined
+  readonly retryAfter: number | undefined
+
+  constructor(code: ErrorCode, message: string, options: VergeErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.code = code
+    this.details = options.details
+    this.retryAfter = options.retryAfter
+  }
+}
+
+export function isVergeError(error: unknown, code?: ErrorCode): error is VergeError {
+  return error instanceof VergeError && (code === undefined || error.code === code)
+}
+
+/** The reason an `AbortSignal` was raised for, as a typed error: `deadline_exceeded` if it says so, else `cancelled`. */
+export function abortError(signal: AbortSignal): VergeError {
+  const reason: unknown = signal.reason
+  if (isVergeError(reason)) return reason
+  return new VergeError('cancelled', 'The caller went away before the answer was ready.', { cause: reason })
+}
+
+export function throwIfAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortError(signal)
+}

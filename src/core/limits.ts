@@ -1,0 +1,65 @@
+/**
+ * Every limit of Verge, each with its reason. An isolate has 128 MB for its JavaScript heap and all wasm memories
+ * together, shared by every request in it; nothing here may be raised without asking where the bytes come from.
+ */
+const KiB = 1024
+const MiB = 1024 * 1024
+
+export const LIMITS = {
+  /** wasm heap of the engine, a hard maximum. 128 MB less ~20 MB of JavaScript, ~24 MB of image codec, and slack. */
+  engineHeapBytes: 80 * MiB,
+  /** Sessions kept loaded. The heap less ONNX Runtime's own ~10 MB and room for activations. */
+  sessionBudgetBytes: 56 * MiB,
+
+  /** Requests admitted at once, running or waiting: what one isolate can hold in bodies and answers. */
+  admittedRequests: 16,
+  /** A ticket held longer belongs to a request that was killed without running its `finally`. */
+  ticketLeaseMs: 60_000,
+  /** A caller's default and greatest wait. */
+  requestDeadlineMs: 30_000,
+  /** A request first in the queue that has not begun within this time is gone, and loses its place. */
+  turnLeaseMs: 1_000,
+
+  /** JSON and binary request bodies: 1x3x1024x1024 float in binary is 12 MiB, and the isolate holds it twice. */
+  requestBodyBytes: 16 * MiB,
+  /** The JSON header before binary tensors: names and shapes only. */
+  inferenceHeaderBytes: 1 * MiB,
+  /** Elements of all inputs together; 4 Mi floats are 16 MiB, the body's own limit. */
+  inputElements: 4 * MiB,
+  /** ONNX Runtime itself stops being useful long before this rank. */
+  tensorRank: 16,
+  /** Inputs in one request: more than any published model has. */
+  tensorsPerRequest: 64,
+  /** One element of a BYTES tensor. */
+  stringBytes: 1 * MiB,
+
+  /** An image as it comes (PNG, JPEG). */
+  imageBytes: 8 * MiB,
+  /** Decoding holds 4 bytes a pixel twice (codec heap and copy): 4 Mi pixels are 32 MiB at the peak. */
+  imagePixels: 4 * MiB,
+  /** A text in UTF-16 units. A token is at least one of them; far longer than the longest film review. */
+  textLength: 200_000,
+
+  /** A chunk of weights: small enough to retry singly, large enough that six in flight fill a connection. */
+  chunkBytes: 8 * MiB,
+  /** The platform opens six connections a request at once; one is left for everything else. */
+  parallelFetches: 5,
+  /** A load that has made no progress for this long has lost its owner, and the next waiter takes over. */
+  loadStaleMs: 5_000,
+  /** How often a waiter looks whether a load it did not start is done. */
+  loadPollMs: 10,
+  /** All weights of one artifact: nothing larger can fit the heap. */
+  artifactBytes: 72 * MiB,
+
+  /** Manifests and aliases are read whole before they are parsed. */
+  manifestBytes: 256 * KiB,
+  aliasBytes: 64 * KiB,
+  /** A tokeniser is read whole and parsed into a trie several times its size. */
+  tokenizerBytes: 8 * MiB,
+  /** How long an isolate trusts an alias it has read: the delay of a release or a rollback. */
+  aliasTtlMs: 10_000,
+  /** Manifests an isolate keeps parsed. */
+  manifestsCached: 64,
+} as const
+
+export type Limits = { readonly [K in keyof typeof LIMITS]: number }

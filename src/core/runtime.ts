@@ -1,0 +1,61 @@
+import { abortError, throwIfAborted } from './errors.ts'
+
+/**
+ * Time as the core sees it, passed in so that it can be frozen in tests. In production `now` stands still during pure
+ * CPU work and advances at I/O; nothing may be decided by the time that a computation took.
+ */
+export interface Clock {
+  /** Milliseconds since some fixed point. */
+  now(): number
+  /** Resolves after at least `ms` milliseconds; rejects with the signal's reason as a typed error. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+}
+
+/** What a request passes down to everything that works for it. */
+export interface CallContext {
+  readonly requestId: string
+  /** Raised when the caller leaves or its deadline passes (`signal.reason` is then a `deadline_exceeded` error). */
+  readonly signal: AbortSignal
+  /** Keeps work alive past the end of the request that began it. */
+  waitUntil(work: Promise<unknown>): void
+}
+
+/** SHA-256 over a stream of bytes. An update's bytes may be reused once its promise has resolved. */
+export interface Sha256 {
+  update(bytes: Uint8Array): Promise<void>
+  /** Lower-case hexadecimal. Ends the digest. */
+  hex(): Promise<string>
+}
+
+export type Sha256Factory = () => Sha256
+
+export interface LogFields {
+  readonly [name: string]: unknown
+}
+
+/** Structured logging for operators. Full reasons go here; credentials never do. */
+export interface Logger {
+  info(event: string, fields?: LogFields): void
+  warn(event: string, fields?: LogFields): void
+  error(event: string, fields?: LogFields): void
+}
+
+export const silentLogger: Logger = { info() {}, warn() {}, error() {} }
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep(ms, signal) {
+    throwIfAborted(signal)
+    return new Promise((resolve, reject) => {
+      const onAbort = (): void => {
+        clearTimeout(timer)
+        reject(abortError(signal as AbortSignal))
+      }
+      const timer = setTimeout(() => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      }, ms)
+      signal?.addEventListener('abort', onAbort, { once: true })
+    })
+  },
+}

@@ -1,0 +1,129 @@
+import { VergeError } from './errors.ts'
+
+/** Element types, by their Open Inference Protocol names. */
+export const DATATYPES = [
+  'BOOL',
+  'UINT8',
+  'UINT16',
+  'UINT32',
+  'UINT64',
+  'INT8',
+  'INT16',
+  'INT32',
+  'INT64',
+  'FP16',
+  'FP32',
+  'FP64',
+  'BYTES',
+] as const
+
+export type Datatype = (typeof DATATYPES)[number]
+
+/**
+ * A tensor's elements in row-major order. BOOL is one byte an element (0 or 1); FP16 is the raw IEEE 754 half bits;
+ * BYTES is one string an element (ONNX strings are UTF-8, so the protocol's byte strings must be too).
+ */
+export interface TensorDataMap {
+  readonly BOOL: Uint8Array
+  readonly UINT8: Uint8Array
+  readonly UINT16: Uint16Array
+  readonly UINT32: Uint32Array
+  readonly UINT64: BigUint64Array
+  readonly INT8: Int8Array
+  readonly INT16: Int16Array
+  readonly INT32: Int32Array
+  readonly INT64: BigInt64Array
+  readonly FP16: Uint16Array
+  readonly FP32: Float32Array
+  readonly FP64: Float64Array
+  readonly BYTES: readonly string[]
+}
+
+export type TensorOf<D extends Datatype> = {
+  readonly datatype: D
+  /** Dimensions, outermost first; empty for a scalar. A dimension may be 0. */
+  readonly shape: readonly number[]
+  readonly data: TensorDataMap[D]
+}
+
+export type Tensor = { [D in Datatype]: TensorOf<D> }[Datatype]
+
+/** Tensors by name. A Map, because a name is the model author's and may be `__proto__`. */
+export type Tensors = ReadonlyMap<string, Tensor>
+
+/** Bytes an element of fixed size takes; BYTES elements have none. */
+export const ELEMENT_BYTES: Readonly<Record<Exclude<Datatype, 'BYTES'>, 1 | 2 | 4 | 8>> = {
+  BOOL: 1,
+  UINT8: 1,
+  UINT16: 2,
+  UINT32: 4,
+  UINT64: 8,
+  INT8: 1,
+  INT16: 2,
+  INT32: 4,
+  INT64: 8,
+  FP16: 2,
+  FP32: 4,
+  FP64: 8,
+}
+
+export type NumericArray = TensorDataMap[Exclude<Datatype, 'BYTES'>]
+
+type NumericConstructor = {
+  new (length: number): NumericArray
+  new (buffer: ArrayBufferLike, byteOffset?: number, length?: number): NumericArray
+}
+
+export const ARRAY_TYPES: Readonly<Record<Exclude<Datatype, 'BYTES'>, NumericConstructor>> = {
+  BOOL: Uint8Array,
+  UINT8: Uint8Array,
+  UINT16: Uint16Array,
+  UINT32: Uint32Array,
+  UINT64: BigUint64Array,
+  INT8: Int8Array,
+  INT16: Int16Array,
+  INT32: Int32Array,
+  INT64: BigInt64Array,
+  FP16: Uint16Array,
+  FP32: Float32Array,
+  FP64: Float64Array,
+}
+
+export function isDatatype(name: unknown): name is Datatype {
+  return typeof name === 'string' && (DATATYPES as readonly string[]).includes(name)
+}
+
+/**
+ * One input or output of a model.
+ * `datatype` is null where the value is not a tensor (a sequence or a map), or is of a type that the protocol lacks.
+ * A dimension is a number where it is fixed, a name where it is symbolic, and -1 where it is unknown and unnamed.
+ */
+export interface TensorSpec {
+  readonly name: string
+  readonly datatype: Datatype | null
+  readonly shape: readonly (number | string)[]
+}
+
+export interface Signature {
+  readonly inputs: readonly TensorSpec[]
+  readonly outputs: readonly TensorSpec[]
+}
+
+/** Elements in a shape. Dimensions have been checked to be non-negative safe integers. */
+export function elementCount(shape: readonly number[]): number {
+  let count = 1
+  for (const dimension of shape) count *= dimension
+  return count
+}
+
+/** Builds a tensor, checking that the shape multiplies out to the data's length. */
+export function tensor<D extends Datatype>(datatype: D, shape: readonly number[], data: TensorDataMap[D]): Tensor {
+  const expected = elementCount(shape)
+  if (!shape.every((dimension) => Number.isSafeInteger(dimension) && dimension >= 0) || data.length !== expected) {
+    throw new VergeError(
+      'invalid_tensor',
+      `Shape [${shape.join(', ')}] needs ${expected} elements, but there are ${data.length}.`,
+    )
+  }
+  return { datatype, shape, data } as unknown as Tensor
+}

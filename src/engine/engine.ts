@@ -1,0 +1,75 @@
+import type { ErrorCode } from '../core/errors.ts'
+import type { CallContext } from '../core/runtime.ts'
+import type { Signature, Tensors } from '../core/tensors.ts'
+
+/** One form of a model's network, as an engine sees it. */
+export interface ArtifactInfo {
+  /** SHA-256 of the whole artifact, lower-case hexadecimal: its identity. */
+  readonly sha256: string
+  readonly format: 'onnx' | 'ort'
+  /** Bytes of the artifact as stored. */
+  readonly bytes: number
+  /** Measured bytes that a loaded session holds; estimated from `bytes` where it was not measured. */
+  readonly memoryBytes?: number
+}
+
+/** Where an artifact's bytes come from. */
+export interface ByteSource {
+  readonly bytes: number
+  /**
+   * Delivers every byte once or more, in any order, at its offset; a range that proved corrupt is delivered again.
+   * Resolves only when all bytes have been delivered and verified. `write` must have used the data when it returns.
+   */
+  deliver(write: (offset: number, data: Uint8Array) => void, signal?: AbortSignal): Promise<void>
+}
+
+export type Support = { readonly ok: true } | { readonly ok: false; readonly code: ErrorCode; readonly reason: string }
+
+export interface EngineHealth {
+  readonly ok: boolean
+  readonly engine: string
+  /** Version of the runtime underneath. */
+  readonly version: string
+  readonly detail?: string
+  /** Bytes of memory that the engine holds, and the most it may hold. */
+  readonly heapBytes?: number
+  readonly heapLimitBytes?: number
+  /** How often an instance had to be replaced after an abort or a killed run. */
+  readonly recoveries?: number
+}
+
+/** Runs models. Every implementation passes `test/contract/engine.ts`. */
+export interface Engine {
+  readonly name: string
+  /** Whether this engine can run the artifact, with a typed reason where it cannot. */
+  supports(artifact: ArtifactInfo): Support
+  /**
+   * Loads an artifact into a session. Streams: no second copy of the weights is made outside the engine's memory.
+   * A failed load leaves nothing behind. Loading an artifact whose earlier load never finished discards that one.
+   * @throws model_invalid, model_too_large, cancelled, and what the source throws
+   */
+  load(artifact: ArtifactInfo, source: ByteSource, context: LoadContext): Promise<Session>
+  health(): Promise<EngineHealth>
+}
+
+export type LoadContext = Pick<CallContext, 'signal'>
+
+export interface RunOptions {
+  /** Outputs wanted, by name; all of them if left out. */
+  readonly outputs?: readonly string[]
+  readonly signal: AbortSignal
+}
+
+/** A loaded model. */
+export interface Session {
+  readonly signature: Signature
+  /** Bytes held until `dispose`. */
+  readonly bytes: number
+  /**
+   * Runs the model once. Waits for its turn; the signal is honoured while waiting, not during the run itself.
+   * @throws unknown_input, missing_input, unknown_output, invalid_tensor, unsupported_output, run_rejected,
+   * session_lost (load it again), engine_aborted, cancelled, deadline_exceeded
+   */
+  run(inputs: Tensors, options: RunOptions): Promise<Tensors>
+  dispose(): void
+}

@@ -1,0 +1,51 @@
+/** What a store says of a key without reading its value. */
+export interface StoredInfo {
+  readonly bytes: number
+  /** Changes with every write; only stores that support conditional writes have one. */
+  readonly etag?: string
+}
+
+export interface StoredValue extends StoredInfo {
+  /** The bytes asked for. Must be read to the end or cancelled. */
+  readonly body: ReadableStream<Uint8Array>
+}
+
+/** Bytes from `offset`, `length` of them or as many as there are. Past the end is empty, not an error. */
+export interface ByteRange {
+  readonly offset: number
+  readonly length?: number
+}
+
+export interface GetOptions {
+  readonly range?: ByteRange
+  readonly signal?: AbortSignal
+}
+
+export interface PutOptions {
+  /** Write only if the key has this etag, or only if it does not exist. */
+  readonly onlyIf?: { readonly etag: string } | 'absent'
+}
+
+export interface ListPage {
+  /** In lexicographic order of their UTF-8 bytes. */
+  readonly keys: readonly string[]
+  /** Passed to the next call; absent on the last page. */
+  readonly cursor?: string
+}
+
+/** A flat key-value store of bytes. Every implementation passes `test/contract/store.ts`. */
+export interface Store {
+  readonly name: string
+  head(key: string): Promise<StoredInfo | null>
+  get(key: string, options?: GetOptions): Promise<StoredValue | null>
+  /**
+   * Writes atomically: a reader sees the old value or the new one.
+   * @returns the new info, or null if the condition did not hold
+   * @throws store_unavailable where the store has no conditional writes
+   */
+  put(key: string, value: Uint8Array, options?: PutOptions): Promise<StoredInfo | null>
+  /** One page of the keys that begin with `prefix`. */
+  list(prefix: string, cursor?: string): Promise<ListPage>
+  /** Deleting what does not exist succeeds. */
+  delete(key: string): Promise<void>
+}
