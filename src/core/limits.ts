@@ -46,6 +46,8 @@ export const LIMITS = {
   parallelFetches: 5,
   /** A load that has made no progress for this long has lost its owner, and the next waiter takes over. */
   loadStaleMs: 5_000,
+  /** A load that takes longer is given up: longer than any artifact that fits takes from R2. */
+  loadDeadlineMs: 60_000,
   /** How often a waiter looks whether a load it did not start is done. */
   loadPollMs: 10,
   /** All weights of one artifact: nothing larger can fit the heap. */
@@ -60,6 +62,9 @@ export const LIMITS = {
   aliasTtlMs: 10_000,
   /** Manifests an isolate keeps parsed. */
   manifestsCached: 64,
+
+  /** One artifact for the native engine, outside any isolate: protobuf, and so ONNX in one piece, ends at 2 GiB. */
+  nativeArtifactBytes: 2048 * MiB - 1,
 } as const
 
 export type Limits = { readonly [K in keyof typeof LIMITS]: number }

@@ -58,6 +58,8 @@ export interface RunOptions {
   /** Outputs wanted, by name; all of them if left out. */
   readonly outputs?: readonly string[]
   readonly signal: AbortSignal
+  /** Called when the wait is over and the run begins. */
+  readonly onTurn?: () => void
 }
 
 /** A loaded model. */
@@ -65,6 +67,8 @@ export interface Session {
   readonly signature: Signature
   /** Bytes held until `dispose`. */
   readonly bytes: number
+  /** False once disposed, or lost with the engine instance that held it. */
+  readonly alive: boolean
   /**
    * Runs the model once. Waits for its turn; the signal is honoured while waiting, not during the run itself.
    * @throws unknown_input, missing_input, unknown_output, invalid_tensor, unsupported_output, run_rejected,

@@ -1,0 +1,132 @@
+import { VergeError } from '../../core/errors.ts'
+import type { Logger } from '../../core/runtime.ts'
+import { createMemory, instantiate, LOG_FATAL, type ModuleFactory, type OrtModule } from './module.ts'
+
+export interface OrtBinary {
+  readonly factory: ModuleFactory
+  readonly wasm: WebAssembly.Module
+}
+
+/**
+ * One wasm instance of ONNX Runtime on one linear memory, both for the isolate's life.
+ *
+ * A wasm memory once grown is never given back, in workerd not even when it is dropped; so the memory is kept, and
+ * where the instance is spoilt (an abort, a trap, a request killed in the middle of a run) it is zeroed and a new
+ * instance is made on it. Every session of the old one is then lost, which its `generation` shows.
+ */
+export class OrtInstance {
+  readonly #binary: OrtBinary
+  readonly #logger: Logger
+  readonly heapLimitBytes: number
+  #memory: WebAssembly.Memory | undefined
+  #module: OrtModule | undefined
+  #generation = 0
+  #recoveries = 0
+  /** Set while synchronous work is inside the module. */
+  #inside = false
+
+  constructor(binary: OrtBinary, heapLimitBytes: number, logger: Logger) {
+    this.#binary = binary
+    this.heapLimitBytes = heapLimitBytes
+    this.#logger = logger
+  }
+
+  /** Rises with every new instance; what was made in an earlier generation no longer exists. */
+  get generation(): number {
+    return this.#generation
+  }
+
+  get recoveries(): number {
+    return this.#recoveries
+  }
+
+  get heapBytes(): number {
+    return this.#memory?.buffer.byteLength ?? 0
+  }
+
+  /** Whether objects made in `generation` still exist. */
+  isCurrent(generation: number): boolean {
+    this.#detectKilledOwner()
+    return this.#module !== undefined && generation === this.#generation
+  }
+
+  /** Makes the instance ready. Awaits microtasks only, so no other request runs in between. */
+  async ready(): Promise<void> {
+    this.#detectKilledOwner()
+    if (this.#module) return
+    this.#memory ??= createMemory(this.heapLimitBytes)
+    const module = await instantiate(this.#binary.factory, this.#binary.wasm, this.#memory)
+    this.#generation++
+    this.#module = module
+    this.enter()
+    const code = module._OrtInit(1, LOG_FATAL)
+    this.leave()
+    if (code !== 0) {
+      this.#module = undefined
+      throw new VergeError('engine_aborted', 'ONNX Runtime could not be initialised.')
+    }
+  }
+
+  /**
+   * Runs synchronous work inside the module. Typed errors pass through; any other exception means that the module was
+   * left in the middle of something, and spoils the instance.
+   * @throws session_lost if the instance of `generation` is gone, engine_aborted if the work spoilt it
+   */
+  use<T>(generation: number, work: (module: OrtModule) => T): T {
+    if (!this.isCurrent(generation)) throw sessionLost()
+    const module = this.enter()
+    try {
+      const result = work(module)
+      this.leave()
+      return result
+    } catch (error) {
+      this.leave()
+      if (error instanceof VergeError) throw error
+      this.discard('abort', error)
+      throw new VergeError(
+        'engine_aborted',
+        'The model made the engine abort. The engine has been restarted; the same input may abort it again.',
+        { cause: error },
+      )
+    }
+  }
+
+  /** Marks the module as occupied. Not undone by a `finally`: a killed request must leave the mark behind. */
+  enter(): OrtModule {
+    if (!this.#module) throw sessionLost()
+    this.#inside = true
+    return this.#module
+  }
+
+  leave(): void {
+    this.#inside = false
+  }
+
+  /** Drops the instance, keeping its memory for the next. */
+  discard(reason: 'abort' | 'killed' | 'defragment', cause?: unknown): void {
+    this.#module = undefined
+    this.#inside = false
+    if (reason === 'defragment') return
+    this.#recoveries++
+    this.#logger.error('engine_recovered', {
+      reason,
+      cause,
+      generation: this.#generation,
+      recoveries: this.#recoveries,
+    })
+  }
+
+  /**
+   * Work inside the module is synchronous, so while it goes on nothing else runs. If anything runs and the mark is
+   * set, the request that set it was killed in there.
+   */
+  #detectKilledOwner(): void {
+    if (this.#inside) this.discard('killed')
+  }
+}
+
+export function sessionLost(): VergeError {
+  return new VergeError('session_lost', 'The loaded model was lost when its engine was restarted; ask again.', {
+    retryAfter: 1,
+  })
+}

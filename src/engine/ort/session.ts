@@ -1,0 +1,154 @@
+import { VergeError } from '../../core/errors.ts'
+import type { Signature, Tensor, Tensors } from '../../core/tensors.ts'
+import type { RunOptions, Session } from '../engine.ts'
+import type { Turnstile } from '../turnstile.ts'
+import { Allocations, heapFull } from './allocations.ts'
+import type { OrtInstance } from './instance.ts'
+import { notATensor, readTensor, writeTensor } from './marshal.ts'
+import { LOG_FATAL, type OrtModule } from './module.ts'
+import { freeNames, type NativeSignature } from './signature.ts'
+import { isOutOfMemory, lastError } from './status.ts'
+
+export interface OrtHandles {
+  readonly session: number
+  readonly names: NativeSignature
+  /** Weights that the session reads in place and that must outlive it; 0 if it holds copies of its own. */
+  readonly weights: number
+  readonly generation: number
+}
+
+/** A session inside the wasm instance. */
+export class OrtSession implements Session {
+  readonly bytes: number
+  readonly #instance: OrtInstance
+  readonly #turnstile: Turnstile
+  readonly #handles: OrtHandles
+  readonly #onDispose: () => void
+  #disposed = false
+
+  constructor(instance: OrtInstance, turnstile: Turnstile, handles: OrtHandles, bytes: number, onDispose: () => void) {
+    this.#instance = instance
+    this.#turnstile = turnstile
+    this.#handles = handles
+    this.bytes = bytes
+    this.#onDispose = onDispose
+  }
+
+  get signature(): Signature {
+    return this.#handles.names.signature
+  }
+
+  get alive(): boolean {
+    return !this.#disposed && this.#instance.isCurrent(this.#handles.generation)
+  }
+
+  async run(inputs: Tensors, options: RunOptions): Promise<Tensors> {
+    const feeds = this.#feeds(inputs)
+    const fetches = this.#fetches(options.outputs)
+    return this.#turnstile.turn(options.signal, () => {
+      if (this.#disposed)
+        throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
+      options.onTurn?.()
+      return this.#instance.use(this.#handles.generation, (module) => this.#run(module, feeds, fetches))
+    })
+  }
+
+  dispose(): void {
+    if (this.#disposed) return
+    const { session, names, weights, generation } = this.#handles
+    if (this.#instance.isCurrent(generation)) {
+      this.#instance.use(generation, (module) => {
+        freeNames(module, names)
+        module._OrtReleaseSession(session)
+        if (weights !== 0) module._free(weights)
+      })
+    }
+    this.#disposed = true
+    this.#onDispose()
+  }
+
+  #feeds(inputs: Tensors): readonly { index: number; name: string; value: Tensor }[] {
+    const specs = this.signature.inputs
+    for (const name of inputs.keys()) {
+      if (!specs.some((spec) => spec.name === name)) {
+        throw new VergeError(
+          'unknown_input',
+          `The model has no input "${name}". It has: ${specs.map((spec) => spec.name).join(', ')}.`,
+          {
+            details: { input: name },
+          },
+        )
+      }
+    }
+    return specs.map(({ name }, index) => {
+      const value = inputs.get(name)
+      if (!value) throw new VergeError('missing_input', `Input "${name}" is missing.`, { details: { input: name } })
+      return { index, name, value }
+    })
+  }
+
+  #fetches(wanted: readonly string[] | undefined): readonly { index: number; name: string }[] {
+    const specs = this.signature.outputs
+    return (wanted ?? specs.map((spec) => spec.name)).map((name) => {
+      const index = specs.findIndex((spec) => spec.name === name)
+      if (index < 0) {
+        throw new VergeError(
+          'unknown_output',
+          `The model has no output "${name}". It has: ${specs.map((spec) => spec.name).join(', ')}.`,
+          {
+            details: { output: name },
+          },
+        )
+      }
+      if (specs[index]?.datatype === null) throw notATensor(name)
+      return { index, name }
+    })
+  }
+
+  #run(
+    module: OrtModule,
+    feeds: readonly { index: number; name: string; value: Tensor }[],
+    fetches: readonly { index: number; name: string }[],
+  ): Tensors {
+    const { session, names } = this.#handles
+    const width = module.PTR_SIZE
+    const allocations = new Allocations(module)
+    try {
+      const inputValues = allocations.malloc(feeds.length * width)
+      const inputNames = allocations.malloc(feeds.length * width)
+      const outputValues = allocations.malloc(fetches.length * width)
+      const outputNames = allocations.malloc(fetches.length * width)
+      feeds.forEach(({ index, name, value }, slot) => {
+        module.setValue(inputNames + slot * width, names.inputNames[index] ?? 0, '*')
+        module.setValue(inputValues + slot * width, writeTensor(module, allocations, name, value), '*')
+      })
+      fetches.forEach(({ index }, slot) => {
+        module.setValue(outputNames + slot * width, names.outputNames[index] ?? 0, '*')
+        module.setValue(outputValues + slot * width, 0, '*')
+      })
+      const options = module._OrtCreateRunOptions(LOG_FATAL, 0, false, 0)
+      allocations.onRelease(() => module._OrtReleaseRunOptions(options))
+      const code = module._OrtRun(
+        session,
+        inputNames,
+        inputValues,
+        feeds.length,
+        outputNames,
+        fetches.length,
+        outputValues,
+        options,
+      )
+      if (code !== 0) throw runRejected(lastError(module))
+      const values = fetches.map((_, slot) => module.getValue(outputValues + slot * width, '*'))
+      for (const value of values) allocations.onRelease(() => module._OrtReleaseTensor(value))
+      return new Map(fetches.map(({ name }, slot) => [name, readTensor(module, name, values[slot] ?? 0)]))
+    } finally {
+      allocations.release()
+    }
+  }
+}
+
+function runRejected(message: string): VergeError {
+  if (isOutOfMemory(message)) return heapFull(0)
+  return new VergeError('run_rejected', `The model could not run on these inputs: ${message}`)
+}

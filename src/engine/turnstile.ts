@@ -1,0 +1,86 @@
+import { throwIfAborted } from '../core/errors.ts'
+import type { Clock } from '../core/runtime.ts'
+
+interface Place {
+  wake: () => void
+  /** When this place came first in the queue; its owner has `leaseMs` from then to begin. */
+  firstSince: number | undefined
+}
+
+/** A waiter is woken when it is next; the poll is for the case that the one who should have woken it was killed. */
+const POLL_MS = 25
+
+/**
+ * Lets one synchronous piece of work through at a time, in order of arrival, and lets the event loop run between two
+ * of them, so that new requests are admitted, refused or cancelled while a queue is worked off.
+ *
+ * A request that is killed never leaves the queue by itself: a place that is first and does not begin is dropped.
+ */
+export class Turnstile {
+  readonly #queue: Place[] = []
+  readonly #clock: Clock
+  readonly #leaseMs: number
+
+  constructor(clock: Clock, leaseMs: number) {
+    this.#clock = clock
+    this.#leaseMs = leaseMs
+  }
+
+  get waiting(): number {
+    return this.#queue.length
+  }
+
+  /** Runs `work` when its turn has come. @throws cancelled, deadline_exceeded, and what `work` throws */
+  async turn<T>(signal: AbortSignal, work: () => T): Promise<T> {
+    throwIfAborted(signal)
+    let place = this.#join()
+    try {
+      for (;;) {
+        this.#dropLateFirst()
+        if (!this.#queue.includes(place)) place = this.#join()
+        if (this.#queue[0] === place) {
+          // The yield: a timer lets the loop take in what has arrived before this work blocks it again.
+          await this.#clock.sleep(0, signal)
+          if (this.#queue[0] === place) return work()
+        } else {
+          await this.#wait(place, signal)
+        }
+      }
+    } finally {
+      this.#leave(place)
+    }
+  }
+
+  #join(): Place {
+    const place: Place = { wake: () => {}, firstSince: undefined }
+    this.#queue.push(place)
+    this.#markFirst()
+    return place
+  }
+
+  #leave(place: Place): void {
+    const index = this.#queue.indexOf(place)
+    if (index >= 0) this.#queue.splice(index, 1)
+    this.#markFirst()
+  }
+
+  #markFirst(): void {
+    const first = this.#queue[0]
+    if (first && first.firstSince === undefined) {
+      first.firstSince = this.#clock.now()
+      first.wake()
+    }
+  }
+
+  #dropLateFirst(): void {
+    const first = this.#queue[0]
+    if (first?.firstSince !== undefined && this.#clock.now() - first.firstSince > this.#leaseMs) this.#leave(first)
+  }
+
+  async #wait(place: Place, signal: AbortSignal): Promise<void> {
+    const woken = new Promise<void>((resolve) => {
+      place.wake = resolve
+    })
+    await Promise.race([woken, this.#clock.sleep(POLL_MS, signal)])
+  }
+}

@@ -1,0 +1,106 @@
+import { throwIfAborted, VergeError } from '../core/errors.ts'
+import type { CallContext, Clock } from '../core/runtime.ts'
+
+/** What shared work tells those who wait for it. */
+export interface Flight {
+  /** Says that the owner is alive. @throws session_lost if another request has taken the work over */
+  beat(): void
+}
+
+interface Record<T> {
+  lastBeat: number
+  outcome?: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
+}
+
+export interface FlightOptions {
+  readonly clock: Clock
+  /** Without a beat for this long the owner is taken for dead. */
+  readonly staleMs: number
+  /** How often a waiter looks. */
+  readonly pollMs: number
+}
+
+/**
+ * Work that several requests want at once is done once (single flight).
+ *
+ * In Workers a request that is killed never settles its promises, and a promise made in one request's context must not
+ * be what another waits on. So a flight has an owner that shows signs of life, the others poll on their own timers, and
+ * when the signs stop one of them takes over. The owner's work goes on when its own caller leaves (`waitUntil`).
+ */
+export class Flights<T> {
+  readonly #flights = new Map<string, Record<T>>()
+  readonly #options: FlightOptions
+
+  constructor(options: FlightOptions) {
+    this.#options = options
+  }
+
+  get size(): number {
+    return this.#flights.size
+  }
+
+  /** @throws what `work` throws, cancelled, deadline_exceeded */
+  async join(key: string, work: (flight: Flight) => Promise<T>, context: CallContext): Promise<T> {
+    const { clock, pollMs, staleMs } = this.#options
+    throwIfAborted(context.signal)
+    let flight = this.#flights.get(key)
+    if (!flight || clock.now() - flight.lastBeat > staleMs) return this.#lead(key, work, context)
+    for (;;) {
+      await clock.sleep(pollMs, context.signal)
+      if (flight.outcome) return settle(flight.outcome)
+      if (clock.now() - flight.lastBeat <= staleMs) continue
+      const current = this.#flights.get(key)
+      if (!current || current === flight) return this.#lead(key, work, context)
+      flight = current
+    }
+  }
+
+  async #lead(key: string, work: (flight: Flight) => Promise<T>, context: CallContext): Promise<T> {
+    const { clock } = this.#options
+    const flight: Record<T> = { lastBeat: clock.now() }
+    this.#flights.set(key, flight)
+    const beat = (): void => {
+      if (this.#flights.get(key) !== flight) {
+        throw new VergeError('session_lost', 'The work was taken over by another request.')
+      }
+      flight.lastBeat = clock.now()
+    }
+    const done = (async () => {
+      try {
+        flight.outcome = { ok: true, value: await work({ beat }) }
+      } catch (error) {
+        flight.outcome = { ok: false, error }
+      }
+      if (this.#flights.get(key) === flight) this.#flights.delete(key)
+      return flight.outcome
+    })()
+    context.waitUntil(done)
+    const left = abandonment(context.signal)
+    try {
+      return settle(await Promise.race([done, left.promise]))
+    } finally {
+      left.cancel()
+    }
+  }
+}
+
+function settle<T>(outcome: NonNullable<Record<T>['outcome']>): T {
+  if (outcome.ok) return outcome.value
+  throw outcome.error
+}
+
+/** Rejects when the signal fires, so that a caller stops waiting while the work goes on. */
+function abandonment(signal: AbortSignal): { promise: Promise<never>; cancel: () => void } {
+  let onAbort = (): void => {}
+  const promise = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      try {
+        throwIfAborted(signal)
+      } catch (error) {
+        reject(error)
+      }
+    }
+    signal.addEventListener('abort', onAbort, { once: true })
+  })
+  return { promise, cancel: () => signal.removeEventListener('abort', onAbort) }
+}
