@@ -7,8 +7,10 @@ export interface Flight {
   beat(): void
 }
 
-interface Record<T> {
+interface Shared<T> {
   lastBeat: number
+  /** The flight that took this one over, for those who still wait on this one. */
+  successor?: Shared<T>
   outcome?: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
 }
 
@@ -28,7 +30,7 @@ export interface FlightOptions {
  * when the signs stop one of them takes over. The owner's work goes on when its own caller leaves (`waitUntil`).
  */
 export class Flights<T> {
-  readonly #flights = new Map<string, Record<T>>()
+  readonly #flights = new Map<string, Shared<T>>()
   readonly #options: FlightOptions
 
   constructor(options: FlightOptions) {
@@ -44,20 +46,24 @@ export class Flights<T> {
     const { clock, pollMs, staleMs } = this.#options
     throwIfAborted(context.signal)
     let flight = this.#flights.get(key)
-    if (!flight || clock.now() - flight.lastBeat > staleMs) return this.#lead(key, work, context)
+    if (!flight || clock.now() - flight.lastBeat > staleMs) return this.#lead(key, flight, work, context)
     for (;;) {
       await clock.sleep(pollMs, context.signal)
       if (flight.outcome) return settle(flight.outcome)
-      if (clock.now() - flight.lastBeat <= staleMs) continue
-      const current = this.#flights.get(key)
-      if (!current || current === flight) return this.#lead(key, work, context)
-      flight = current
+      if (flight.successor) flight = flight.successor
+      else if (clock.now() - flight.lastBeat > staleMs) return this.#lead(key, flight, work, context)
     }
   }
 
-  async #lead(key: string, work: (flight: Flight) => Promise<T>, context: CallContext): Promise<T> {
+  async #lead(
+    key: string,
+    previous: Shared<T> | undefined,
+    work: (flight: Flight) => Promise<T>,
+    context: CallContext,
+  ): Promise<T> {
     const { clock } = this.#options
-    const flight: Record<T> = { lastBeat: clock.now() }
+    const flight: Shared<T> = { lastBeat: clock.now() }
+    if (previous) previous.successor = flight
     this.#flights.set(key, flight)
     const beat = (): void => {
       if (this.#flights.get(key) !== flight) {
@@ -84,7 +90,7 @@ export class Flights<T> {
   }
 }
 
-function settle<T>(outcome: NonNullable<Record<T>['outcome']>): T {
+function settle<T>(outcome: NonNullable<Shared<T>['outcome']>): T {
   if (outcome.ok) return outcome.value
   throw outcome.error
 }

@@ -1,0 +1,29 @@
+import { describe, expect, it } from 'vitest'
+import { BoundedAdmission } from '../../src/serving/admission.ts'
+import { ManualClock } from '../fixtures/clock.ts'
+
+describe('admission', () => {
+  it('refuses at once what does not fit, with a time to come back', () => {
+    const admission = new BoundedAdmission({ places: 2, leaseMs: 1000, clock: new ManualClock() })
+    const first = admission.enter('1')
+    admission.enter('2')
+    expect(() => admission.enter('3')).toThrowError(expect.objectContaining({ code: 'overloaded', retryAfter: 1 }))
+    first.leave()
+    first.leave()
+    expect(admission.admitted).toBe(1)
+    admission.enter('4')
+    expect(() => admission.enter('5')).toThrowError(expect.objectContaining({ code: 'overloaded' }))
+  })
+
+  it('takes places back from requests that were killed', async () => {
+    const clock = new ManualClock()
+    const admission = new BoundedAdmission({ places: 1, leaseMs: 1000, clock })
+    const killed = admission.enter('killed')
+    await clock.advance(1000)
+    expect(() => admission.enter('next')).toThrowError()
+    await clock.advance(1)
+    admission.enter('next')
+    killed.leave()
+    expect(admission.admitted).toBe(1)
+  })
+})

@@ -1,0 +1,218 @@
+import { describe, expect, it } from 'vitest'
+import { VergeError } from '../../src/core/errors.ts'
+import { silentLogger } from '../../src/core/runtime.ts'
+import type { Session } from '../../src/engine/engine.ts'
+import { SessionCache, type SessionRequest } from '../../src/sessions/cache.ts'
+import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
+
+/** A session that only knows whether it lives: what the cache decides does not depend on a network inside. */
+class BareSession implements Session {
+  readonly signature = { inputs: [], outputs: [] }
+  alive = true
+  readonly bytes: number
+  constructor(bytes: number) {
+    this.bytes = bytes
+  }
+  async run() {
+    return new Map()
+  }
+  dispose() {
+    this.alive = false
+  }
+}
+
+function setup(budgetBytes = 100) {
+  const clock = new ManualClock()
+  const cache = new SessionCache({
+    budgetBytes,
+    clock,
+    logger: silentLogger,
+    loadStaleMs: 5000,
+    loadPollMs: 10,
+    loadDeadlineMs: 60_000,
+    holdLeaseMs: 60_000,
+  })
+  const loads: string[] = []
+  const sessions = new Map<string, BareSession>()
+  const request = (key: string, bytes: number, pinned = false): SessionRequest => ({
+    key,
+    bytes,
+    pinned,
+    async load() {
+      loads.push(key)
+      const session = new BareSession(bytes)
+      sessions.set(key, session)
+      return session
+    },
+  })
+  const use = async (key: string, bytes: number, pinned = false) => {
+    const used = cache.use(request(key, bytes, pinned), testContext(), async (_, start) => start)
+    await clock.advance(50)
+    return used
+  }
+  return { clock, cache, loads, sessions, request, use }
+}
+
+describe('session cache', () => {
+  it('loads once and then answers warm', async () => {
+    const { use, loads } = setup()
+    expect([await use('a', 40), await use('a', 40)]).toEqual(['cold', 'warm'])
+    expect(loads).toEqual(['a'])
+  })
+
+  it('evicts the least recently used under its budget', async () => {
+    const { cache, use, sessions } = setup(100)
+    await use('a', 40)
+    await use('b', 40)
+    await use('a', 40)
+    await use('c', 40)
+    expect([cache.has('a'), cache.has('b'), cache.has('c')]).toEqual([true, false, true])
+    expect(sessions.get('b')?.alive).toBe(false)
+    expect(cache.bytes).toBe(80)
+  })
+
+  it('never evicts what is pinned, and says when nothing is left', async () => {
+    const { cache, use } = setup(100)
+    await use('pinned', 60, true)
+    await use('b', 40)
+    await use('c', 40)
+    expect([cache.has('pinned'), cache.has('b'), cache.has('c')]).toEqual([true, false, true])
+    await expect(use('d', 50)).rejects.toMatchObject({ code: 'model_too_large' })
+    expect(cache.has('c')).toBe(true)
+  })
+
+  it('waits for a session in use instead of pulling it away', async () => {
+    const { clock, cache, request, sessions } = setup(100)
+    let finish = (): void => {}
+    const using = cache.use(
+      request('a', 80),
+      testContext(),
+      () =>
+        new Promise<string>((resolve) => {
+          finish = () => resolve('a done')
+        }),
+    )
+    await clock.advance(50)
+    const other = cache.use(request('b', 80), testContext(), async () => 'b done')
+    await clock.advance(500)
+    expect(sessions.get('a')?.alive).toBe(true)
+    expect(cache.has('b')).toBe(false)
+    finish()
+    expect(await using).toBe('a done')
+    await clock.advance(50)
+    expect(await other).toBe('b done')
+    expect(sessions.get('a')?.alive).toBe(false)
+  })
+
+  it('gives up a hold whose request was killed', async () => {
+    const { clock, cache, request, sessions } = setup(100)
+    void cache.use(request('a', 80), testContext('killed'), () => new Promise<never>(() => {}))
+    await clock.advance(50)
+    const other = cache.use(request('b', 80), testContext(), async () => 'b done')
+    await clock.advance(50_000)
+    expect(sessions.get('a')?.alive).toBe(true)
+    await clock.advance(11_000)
+    expect(await other).toBe('b done')
+  })
+
+  it('does not starve a newcomer while the others keep their session busy', async () => {
+    const { clock, cache, request } = setup(100)
+    const done: string[] = []
+    const busy = async () => {
+      await cache.use(request('a', 80), testContext(), async () => clock.sleep(40))
+      done.push('a')
+    }
+    const stream = [busy()]
+    await clock.advance(20)
+    const newcomer = cache.use(request('b', 80), testContext(), async () => done.push('b'))
+    for (let round = 0; round < 5; round++) {
+      stream.push(busy())
+      await clock.advance(20)
+    }
+    await clock.advance(2000)
+    await Promise.all([...stream, newcomer])
+    expect(done.indexOf('b')).toBeLessThanOrEqual(1)
+    expect(done.filter((name) => name === 'a')).toHaveLength(6)
+  })
+
+  it('loads again what its engine lost, and retries a use that found it lost', async () => {
+    const { clock, cache, request, sessions, use, loads } = setup()
+    await use('a', 40)
+    const lost = sessions.get('a')
+    if (lost) lost.alive = false
+    expect(cache.has('a')).toBe(false)
+    expect(await use('a', 40)).toBe('cold')
+    let attempts = 0
+    const used = cache.use(request('a', 40), testContext(), async (session) => {
+      attempts++
+      if (attempts > 1) return 'answered'
+      ;(session as BareSession).alive = false
+      throw new VergeError('session_lost', 'the engine was restarted')
+    })
+    await clock.advance(50)
+    expect(await used).toBe('answered')
+    expect(loads).toEqual(['a', 'a', 'a'])
+  })
+
+  it('evicts everything else when the engine has no room after all', async () => {
+    const { clock, cache, request, use, sessions } = setup(100)
+    await use('a', 30)
+    let tries = 0
+    const used = cache.use(
+      {
+        ...request('b', 30),
+        async load() {
+          tries++
+          if (sessions.get('a')?.alive) throw new VergeError('model_too_large', 'the heap is full of holes')
+          return new BareSession(30)
+        },
+      },
+      testContext(),
+      async () => 'b done',
+    )
+    await clock.advance(100)
+    expect(await used).toBe('b done')
+    expect(tries).toBe(2)
+  })
+
+  it('leaves nothing behind after a failed load', async () => {
+    const { clock, cache, request, use } = setup(100)
+    const failed = cache
+      .use(
+        { ...request('a', 90), load: () => Promise.reject(new VergeError('weights_unavailable', 'gone')) },
+        testContext(),
+        async () => 'never',
+      )
+      .catch((error) => error.code)
+    await clock.advance(50)
+    expect(await failed).toBe('weights_unavailable')
+    expect(cache.bytes).toBe(0)
+    expect(await use('b', 90)).toBe('cold')
+  })
+
+  it('shares one load among three, the first of whom leaves midway', async () => {
+    const { clock, cache, request } = setup()
+    let finish = (): void => {}
+    let loads = 0
+    const slow: SessionRequest = {
+      ...request('a', 40),
+      load: () => {
+        loads++
+        return new Promise((resolve) => {
+          finish = () => resolve(new BareSession(40))
+        })
+      },
+    }
+    const first = testContext('first')
+    const left = cache.use(slow, first, async () => 'never').catch((error) => error.code)
+    const others = [1, 2].map(() => cache.use(slow, testContext(), async (_, start) => start))
+    await clock.advance(30)
+    first.abort()
+    expect(await left).toBe('cancelled')
+    await settle()
+    finish()
+    await clock.advance(50)
+    expect(await Promise.all(others)).toEqual(['cold', 'cold'])
+    expect(loads).toBe(1)
+  })
+})

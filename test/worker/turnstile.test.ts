@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest'
+import { Turnstile } from '../../src/engine/turnstile.ts'
+import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
+
+describe('turnstile', () => {
+  it('lets work through one at a time, in order of arrival', async () => {
+    const clock = new ManualClock()
+    const turnstile = new Turnstile(clock, 1000)
+    const order: number[] = []
+    const all = Promise.all([1, 2, 3, 4].map((n) => turnstile.turn(testContext().signal, () => order.push(n))))
+    await settle()
+    expect(order).toEqual([])
+    await clock.advance(200)
+    await all
+    expect(order).toEqual([1, 2, 3, 4])
+    expect(turnstile.waiting).toBe(0)
+  })
+
+  it('goes on when work throws', async () => {
+    const clock = new ManualClock()
+    const turnstile = new Turnstile(clock, 1000)
+    const failing = turnstile.turn(testContext().signal, () => {
+      throw new Error('no')
+    })
+    const outcome = expect(failing).rejects.toThrow('no')
+    const next = turnstile.turn(testContext().signal, () => 'done')
+    await clock.advance(200)
+    await outcome
+    expect(await next).toBe('done')
+  })
+
+  it('lets go of a waiter whose signal fires, first in the queue or not', async () => {
+    const clock = new ManualClock()
+    const turnstile = new Turnstile(clock, 1000)
+    const contexts = [testContext(), testContext(), testContext()]
+    const outcomes = contexts.map((context, index) => turnstile.turn(context.signal, () => index).catch((e) => e.code))
+    await settle()
+    contexts[0]?.abort()
+    contexts[1]?.abort()
+    await settle()
+    expect(turnstile.waiting).toBe(1)
+    await clock.advance(100)
+    expect(await Promise.all(outcomes)).toEqual(['cancelled', 'cancelled', 2])
+  })
+
+  it('passes over a request that was killed while it waited for its turn', async () => {
+    const clock = new ManualClock()
+    // The killed request's timers never fire; everyone else's do.
+    const dead = { now: () => clock.now(), sleep: () => new Promise<void>(() => {}) }
+    let clockInUse: typeof dead | ManualClock = dead
+    const turnstile = new Turnstile(
+      { now: () => clock.now(), sleep: (ms, signal) => clockInUse.sleep(ms, signal) },
+      1000,
+    )
+    let deadRan = false
+    void turnstile.turn(testContext().signal, () => {
+      deadRan = true
+    })
+    await settle()
+    clockInUse = clock
+    const alive = turnstile.turn(testContext().signal, () => 'alive')
+    await clock.advance(900)
+    expect(turnstile.waiting).toBe(2)
+    await clock.advance(300)
+    expect(await alive).toBe('alive')
+    expect(deadRan).toBe(false)
+    expect(turnstile.waiting).toBe(0)
+  })
+})
