@@ -17,6 +17,8 @@ MAX_SUFFIX_CHARS = 7
 
 # ’ ‘ ´ ` and the apostrophes of Windows-1252 read as Latin-1.
 APOSTROPHES = "[\u2018\u2019\u00b4\u0060\u0091\u0092]"
+# The accents that NFKD splits off Latin letters. StripAccents would follow each runtime's Unicode version.
+ACCENTS = "[\u0300-\u036f]"
 LINE_BREAK = "<br */?>"
 # Spaces, controls and invisible formatting characters, which separate words and are dropped.
 IGNORED = "\\u0000-\\u0020\\u007f-\\u00a0\\u00ad\\u1680\\u2000-\\u200f\\u2028-\\u202f\\u205f-\\u206f\\u3000\\ufeff"
@@ -27,14 +29,12 @@ WORD = (
     f"|[^\\u0021-\\u007e{IGNORED}]+"
 )
 
-_apostrophes, _line_break, _word = re.compile(APOSTROPHES), re.compile(LINE_BREAK), re.compile(WORD)
+_apostrophes, _accents, _line_break, _word = map(re.compile, (APOSTROPHES, ACCENTS, LINE_BREAK, WORD))
 
 
 def words(text):
     """Normalises a text and splits it into words; a run of characters outside ASCII is one word."""
-    text = unicodedata.normalize("NFKD", _apostrophes.sub("'", text))
-    if not text.isascii():
-        text = "".join(c for c in text if unicodedata.category(c)[0] != "M")
+    text = _accents.sub("", unicodedata.normalize("NFKD", _apostrophes.sub("'", text)))
     return _word.findall(_line_break.sub(" ", text.lower()))
 
 
@@ -117,7 +117,7 @@ def tokenizer_json(vocabulary):
             "normalizers": [
                 {"type": "Replace", "pattern": {"Regex": APOSTROPHES}, "content": "'"},
                 {"type": "NFKD"},
-                {"type": "StripAccents"},
+                {"type": "Replace", "pattern": {"Regex": ACCENTS}, "content": ""},
                 {"type": "Lowercase"},
                 {"type": "Replace", "pattern": {"Regex": LINE_BREAK}, "content": " "},
             ],

@@ -53,15 +53,43 @@ export const LIMITS = {
   /** All weights of one artifact: nothing larger can fit the heap. */
   artifactBytes: 72 * MiB,
 
+  /** What is read from a store at once: workerd's own default of 4 KiB costs ten times the time for a chunk. */
+  readPieceBytes: 64 * KiB,
+  /** A body that has brought nothing for this long is left for the next layer, well before the load counts as stale. */
+  chunkStallMs: 3_000,
+  /** Wait before the last layer is asked a second time, so that a hiccup can pass. */
+  chunkRetryPauseMs: 50,
+
+  /** KV's own limits: one value, and a key in UTF-8 bytes. */
+  kvValueBytes: 25 * MiB,
+  kvKeyBytes: 512,
+  /** R2's own limit on a key, in UTF-8 bytes. */
+  r2KeyBytes: 1024,
+  /** Seconds a data centre may keep a KV value: a day for what never changes, the platform's least for what does. */
+  kvImmutableTtlSeconds: 86_400,
+  kvMutableTtlSeconds: 30,
+
   /** Manifests and aliases are read whole before they are parsed. */
   manifestBytes: 256 * KiB,
   aliasBytes: 64 * KiB,
   /** A tokeniser is read whole and parsed into a trie several times its size. */
   tokenizerBytes: 8 * MiB,
+  /** Stored bytes of parsed model files (tokenisers) that an isolate keeps. */
+  parsedFilesBytes: 8 * MiB,
   /** How long an isolate trusts an alias it has read: the delay of a release or a rollback. */
   aliasTtlMs: 10_000,
   /** Manifests an isolate keeps parsed. */
   manifestsCached: 64,
+  /** Aliases an isolate keeps parsed, of ~1 KB each as a rule. */
+  aliasesCached: 256,
+  /** Names without a model that an isolate remembers, apart from the rest so that guessed names evict nothing. */
+  unknownModelsCached: 1_024,
+  /** Models in one list: each is a read of its own. */
+  modelsListed: 1_000,
+  /** A writer that lost so many races in a row is told, instead of trying for ever. */
+  aliasWriteAttempts: 16,
+  /** KV takes one write a second for each key; two quick releases must wait for it. */
+  kvWritePauseMs: 1_100,
 
   /** One artifact for the native engine, outside any isolate: protobuf, and so ONNX in one piece, ends at 2 GiB. */
   nativeArtifactBytes: 2048 * MiB - 1,

@@ -10,7 +10,7 @@ export interface ArtifactInfo {
   /** Bytes of the artifact as stored. */
   readonly bytes: number
   /** Measured bytes that a loaded session holds; estimated from `bytes` where it was not measured. */
-  readonly memoryBytes?: number
+  readonly memoryBytes?: number | undefined
 }
 
 /** Where an artifact's bytes come from. */

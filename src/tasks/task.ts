@@ -5,7 +5,13 @@ import type { Tensors } from '../core/tensors.ts'
 /** A request body as a task gets it: parsed JSON, or raw bytes with their media type. */
 export type TaskBody =
   | { readonly kind: 'json'; readonly value: unknown }
-  | { readonly kind: 'bytes'; readonly mediaType: string; readonly bytes: Uint8Array }
+  | {
+      readonly kind: 'bytes'
+      readonly mediaType: string
+      readonly bytes: Uint8Array
+      /** As in the JSON body's `parameters`; only a multipart request has them beside bytes. */
+      readonly parameters?: unknown
+    }
 
 /** What a task may ask for beside the request: the model's manifest and its files. */
 export interface TaskModel {
@@ -29,4 +35,27 @@ export interface Task<Input, Parameters, Output> {
   /** @throws invalid_image, input_too_large, empty_input */
   toTensors(input: Input, parameters: Parameters, model: TaskModel): Promise<Tensors>
   fromTensors(outputs: Tensors, parameters: Parameters, manifest: Manifest): Output
+}
+
+/** A task whose input, parameters and output nobody outside needs to know. */
+export interface BoundTask extends Pick<Task<unknown, unknown, unknown>, 'name' | 'mediaTypes' | 'request' | 'example'> {
+  readonly response: z.ZodType
+  /** From body to answer; `run` runs the model. */
+  execute(body: TaskBody, model: TaskModel, run: (inputs: Tensors) => Promise<Tensors>): Promise<unknown>
+}
+
+export function bindTask<Input, Parameters, Output>(task: Task<Input, Parameters, Output>): BoundTask {
+  const { name, mediaTypes, request, response, example } = task
+  return {
+    name,
+    mediaTypes,
+    request,
+    response,
+    example,
+    async execute(body, model, run) {
+      const { input, parameters } = task.parse(body, model.manifest)
+      const outputs = await run(await task.toTensors(input, parameters, model))
+      return task.fromTensors(outputs, parameters, model.manifest)
+    },
+  }
 }

@@ -1,5 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import { ARRAY_TYPES, elementCount, type Tensor, tensor } from '../../core/tensors.ts'
+import { notATensor } from '../selection.ts'
 import type { Allocations } from './allocations.ts'
 import { datatypeOf, ONNX_TYPE } from './datatypes.ts'
 import type { OrtModule } from './module.ts'
@@ -125,12 +126,4 @@ function readStrings(module: OrtModule, pointers: number, count: number): string
     const to = index + 1 < count ? start(index + 1) : heap.indexOf(0, from)
     return decoder.decode(heap.slice(from, to))
   })
-}
-
-export function notATensor(name: string): VergeError {
-  return new VergeError(
-    'unsupported_output',
-    `Output "${name}" is not a tensor of a type that the protocol has. Ask for other outputs by name.`,
-    { details: { output: name } },
-  )
 }

@@ -1,10 +1,11 @@
 import { VergeError } from '../../core/errors.ts'
-import type { Signature, Tensor, Tensors } from '../../core/tensors.ts'
+import type { Signature, Tensors } from '../../core/tensors.ts'
 import type { RunOptions, Session } from '../engine.ts'
+import { selectInputs, selectOutputs } from '../selection.ts'
 import type { Turnstile } from '../turnstile.ts'
 import { Allocations, heapFull } from './allocations.ts'
 import type { OrtInstance } from './instance.ts'
-import { notATensor, readTensor, writeTensor } from './marshal.ts'
+import { readTensor, writeTensor } from './marshal.ts'
 import { LOG_FATAL, type OrtModule } from './module.ts'
 import { freeNames, type NativeSignature } from './signature.ts'
 import { isOutOfMemory, lastError } from './status.ts'
@@ -43,8 +44,8 @@ export class OrtSession implements Session {
   }
 
   async run(inputs: Tensors, options: RunOptions): Promise<Tensors> {
-    const feeds = this.#feeds(inputs)
-    const fetches = this.#fetches(options.outputs)
+    const feeds = selectInputs(this.signature, inputs)
+    const fetches = selectOutputs(this.signature, options.outputs)
     return this.#turnstile.turn(options.signal, () => {
       if (this.#disposed)
         throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
@@ -67,49 +68,7 @@ export class OrtSession implements Session {
     this.#onDispose()
   }
 
-  #feeds(inputs: Tensors): readonly { index: number; name: string; value: Tensor }[] {
-    const specs = this.signature.inputs
-    for (const name of inputs.keys()) {
-      if (!specs.some((spec) => spec.name === name)) {
-        throw new VergeError(
-          'unknown_input',
-          `The model has no input "${name}". It has: ${specs.map((spec) => spec.name).join(', ')}.`,
-          {
-            details: { input: name },
-          },
-        )
-      }
-    }
-    return specs.map(({ name }, index) => {
-      const value = inputs.get(name)
-      if (!value) throw new VergeError('missing_input', `Input "${name}" is missing.`, { details: { input: name } })
-      return { index, name, value }
-    })
-  }
-
-  #fetches(wanted: readonly string[] | undefined): readonly { index: number; name: string }[] {
-    const specs = this.signature.outputs
-    return (wanted ?? specs.map((spec) => spec.name)).map((name) => {
-      const index = specs.findIndex((spec) => spec.name === name)
-      if (index < 0) {
-        throw new VergeError(
-          'unknown_output',
-          `The model has no output "${name}". It has: ${specs.map((spec) => spec.name).join(', ')}.`,
-          {
-            details: { output: name },
-          },
-        )
-      }
-      if (specs[index]?.datatype === null) throw notATensor(name)
-      return { index, name }
-    })
-  }
-
-  #run(
-    module: OrtModule,
-    feeds: readonly { index: number; name: string; value: Tensor }[],
-    fetches: readonly { index: number; name: string }[],
-  ): Tensors {
+  #run(module: OrtModule, feeds: ReturnType<typeof selectInputs>, fetches: ReturnType<typeof selectOutputs>): Tensors {
     const { session, names } = this.#handles
     const width = module.PTR_SIZE
     const allocations = new Allocations(module)
@@ -118,11 +77,12 @@ export class OrtSession implements Session {
       const inputNames = allocations.malloc(feeds.length * width)
       const outputValues = allocations.malloc(fetches.length * width)
       const outputNames = allocations.malloc(fetches.length * width)
-      feeds.forEach(({ index, name, value }, slot) => {
-        module.setValue(inputNames + slot * width, names.inputNames[index] ?? 0, '*')
-        module.setValue(inputValues + slot * width, writeTensor(module, allocations, name, value), '*')
+      feeds.forEach(({ spec, value }, slot) => {
+        module.setValue(inputNames + slot * width, names.inputNames[slot] ?? 0, '*')
+        module.setValue(inputValues + slot * width, writeTensor(module, allocations, spec.name, value), '*')
       })
-      fetches.forEach(({ index }, slot) => {
+      fetches.forEach((spec, slot) => {
+        const index = this.signature.outputs.indexOf(spec)
         module.setValue(outputNames + slot * width, names.outputNames[index] ?? 0, '*')
         module.setValue(outputValues + slot * width, 0, '*')
       })

@@ -1,0 +1,32 @@
+import { isVergeError } from '../../src/core/errors.ts'
+
+/** Something that a person can mend; its message says how. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}
+
+/**
+ * Runs a script's work and prints what it returns. Failures that a person can mend are printed as a message, with exit
+ * code 1; wrong arguments with the help, and 2; anything else is a fault of ours, and keeps its stack.
+ */
+export async function runScript(help: string, work: () => Promise<string | undefined>): Promise<void> {
+  try {
+    const text = await work()
+    if (text !== undefined) console.log(text)
+  } catch (error) {
+    if (isArgumentError(error)) {
+      console.error(`${error.message}\n\n${help}`)
+      process.exitCode = 2
+    } else if (error instanceof UsageError || isVergeError(error)) {
+      console.error(error.message)
+      process.exitCode = 1
+    } else {
+      throw error
+    }
+  }
+}
+
+/** What `parseArgs` throws. */
+function isArgumentError(error: unknown): error is Error {
+  return error instanceof TypeError && String((error as NodeJS.ErrnoException).code).startsWith('ERR_PARSE_ARGS_')
+}

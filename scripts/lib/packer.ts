@@ -1,0 +1,183 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Visibility } from '../../src/catalog/alias.ts'
+import { type Artifact, type Blob, MANIFEST_SCHEMA, type Manifest, manifestSchema } from '../../src/catalog/manifest.ts'
+import { isVergeError, VergeError } from '../../src/core/errors.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { systemClock } from '../../src/core/runtime.ts'
+import type { Signature } from '../../src/core/tensors.ts'
+import type { ArtifactInfo } from '../../src/engine/engine.ts'
+import { NativeEngine } from '../../src/engine/native/engine.ts'
+import { memorySource, sha256, toBlob } from './bytes.ts'
+import { toOrtFormat } from './convert.ts'
+import { type Description, readDescription } from './description.ts'
+import { measureSession } from './edge-engine.ts'
+
+/** A model ready to be stored: its manifest, and its chunks by digest. */
+export interface PackedModel {
+  readonly manifest: Manifest
+  readonly visibility: Visibility
+  readonly hot: boolean
+  readonly chunks: ReadonlyMap<string, Uint8Array>
+  /** What a person should know: an artifact that could not be converted, or does not fit the edge. */
+  readonly notes: readonly string[]
+}
+
+/** Reads, checks and packs a model folder. @throws manifest_invalid, model_invalid */
+export async function packFolder(folder: string): Promise<PackedModel> {
+  return pack(await readDescription(folder), folder)
+}
+
+/**
+ * Packs a described model. The same files give the same manifest, byte for byte, on every machine.
+ * @param folder where the description's files lie
+ * @throws manifest_invalid, model_invalid
+ */
+export async function pack(description: Description, folder: string): Promise<PackedModel> {
+  const chunks = new Map<string, Uint8Array>()
+  const notes: string[] = []
+  const store = (bytes: Uint8Array): Blob => {
+    const { blob, pieces } = toBlob(bytes, LIMITS.chunkBytes)
+    for (const [digest, piece] of pieces) chunks.set(digest, piece)
+    return blob
+  }
+
+  let signature: Signature | undefined
+  const artifacts: Artifact[] = []
+  for (const { file, dtype } of description.artifacts) {
+    const bytes = await readModelFile(folder, file)
+    const own = await readSignature(file, bytes)
+    signature ??= own
+    assertSameSignature(file, signature, own)
+    artifacts.push(...(await packArtifact(file, dtype, bytes, store, notes)))
+  }
+  if (!signature) throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
+  if (!artifacts.some((artifact) => artifact.places.includes('edge'))) {
+    notes.push('no artifact runs at the edge')
+  }
+
+  const { preprocess, tokenizer } = description
+  const manifest: Manifest = manifestSchema.parse(
+    withoutUndefined({
+      schema: MANIFEST_SCHEMA,
+      model: description.name,
+      version: description.version,
+      task: description.task,
+      licence: description.licence,
+      source: description.source,
+      description: description.description,
+      inputs: signature.inputs,
+      outputs: signature.outputs,
+      labels: description.labels,
+      activation: description.activation,
+      image: preprocess?.image,
+      text: preprocess?.text,
+      files: tokenizer ? { 'tokenizer.json': store(await readTokenizer(folder, tokenizer)) } : undefined,
+      artifacts,
+    }),
+  )
+  return { manifest, visibility: description.visibility, hot: description.hot, chunks, notes }
+}
+
+/** The edge's form of a model file in ORT format, and the file itself for the origin and the browser. */
+async function packArtifact(
+  file: string,
+  dtype: string,
+  bytes: Uint8Array,
+  store: (bytes: Uint8Array) => Blob,
+  notes: string[],
+): Promise<Artifact[]> {
+  const plain = { id: `onnx-${dtype}`, format: 'onnx' as const, dtype }
+  try {
+    const converted = await toOrtFormat(bytes)
+    const memoryBytes = await measureSession(infoOf('ort', converted.bytes), converted.bytes)
+    return [
+      {
+        id: `edge-${dtype}`,
+        format: 'ort',
+        dtype,
+        places: ['edge'],
+        runtime: converted.runtime,
+        memoryBytes,
+        ...store(converted.bytes),
+      },
+      { ...plain, places: ['origin', 'browser'], ...store(bytes) },
+    ]
+  } catch (error) {
+    if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
+    notes.push(`${file}: ${error.message}`)
+  }
+  try {
+    const memoryBytes = await measureSession(infoOf('onnx', bytes), bytes)
+    notes.push(`${file}: the edge runs the plain ONNX file instead, which takes more memory`)
+    return [{ ...plain, places: ['edge', 'origin', 'browser'], memoryBytes, ...store(bytes) }]
+  } catch (error) {
+    if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
+    notes.push(`${file}: not for the edge: ${error.message}`)
+    return [{ ...plain, places: ['origin', 'browser'], ...store(bytes) }]
+  }
+}
+
+function infoOf(format: 'onnx' | 'ort', bytes: Uint8Array): ArtifactInfo {
+  return { sha256: sha256(bytes), format, bytes: bytes.length }
+}
+
+async function readModelFile(folder: string, file: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(join(folder, file)))
+  } catch (error) {
+    throw new VergeError('manifest_invalid', `${join(folder, file)}, which verge.json names, cannot be read.`, {
+      cause: error,
+    })
+  }
+}
+
+async function readTokenizer(folder: string, file: string): Promise<Uint8Array> {
+  const bytes = await readModelFile(folder, file)
+  if (bytes.length > LIMITS.tokenizerBytes) {
+    throw new VergeError(
+      'manifest_invalid',
+      `${file} is ${bytes.length} bytes; a tokeniser may take ${LIMITS.tokenizerBytes}.`,
+    )
+  }
+  try {
+    JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (error) {
+    throw new VergeError('manifest_invalid', `${file} is not JSON.`, { cause: error })
+  }
+  return bytes
+}
+
+async function readSignature(file: string, bytes: Uint8Array): Promise<Signature> {
+  const engine = new NativeEngine({
+    clock: systemClock,
+    threads: 1,
+    maxArtifactBytes: LIMITS.nativeArtifactBytes,
+    turnLeaseMs: LIMITS.turnLeaseMs,
+    optimisation: 'disabled',
+  })
+  try {
+    const session = await engine.load(infoOf('onnx', bytes), memorySource(bytes), {
+      signal: new AbortController().signal,
+    })
+    session.dispose()
+    return session.signature
+  } catch (error) {
+    if (!isVergeError(error)) throw error
+    throw new VergeError(error.code, `${file}: ${error.message}`, { cause: error })
+  }
+}
+
+function assertSameSignature(file: string, first: Signature, other: Signature): void {
+  const describe = ({ inputs, outputs }: Signature): string =>
+    JSON.stringify([inputs, outputs].map((specs) => specs.map(({ name, datatype }) => [name, datatype])))
+  if (describe(first) === describe(other)) return
+  throw new VergeError(
+    'manifest_invalid',
+    `${file} has other inputs or outputs than the first artifact; all artifacts of a version must agree.`,
+  )
+}
+
+function withoutUndefined(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,64 @@
+import { Hono } from 'hono'
+import { VergeError } from './core/errors.ts'
+import type { AppDeps, AppEnv } from './http/app-env.ts'
+import { health } from './http/health.ts'
+import { callContext } from './http/middleware/context.ts'
+import { caller } from './http/middleware/caller.ts'
+import { cors } from './http/middleware/cors.ts'
+import { errorHandler } from './http/middleware/errors.ts'
+import { refuseOtherMethods } from './http/middleware/methods.ts'
+import { requestId } from './http/middleware/request-id.ts'
+import { oipRoutes } from './http/oip/routes.ts'
+import { openAiRoutes } from './http/openai/routes.ts'
+import { openApiRoutes } from './http/openapi/routes.ts'
+import { runRoutes } from './http/run/routes.ts'
+import type { IndexBody } from './http/wire.ts'
+import { createTasks } from './tasks/index.ts'
+
+export type { AppConfig, AppDeps, AppEnv } from './http/app-env.ts'
+
+/** The whole HTTP side over what it is given. Pure: everything from outside is in `deps`. */
+export function createApp(deps: AppDeps): Hono<AppEnv> {
+  const { config, clock, logger } = deps
+  const tasks = createTasks(deps.limits)
+  const app = new Hono<AppEnv>()
+
+  app.onError(errorHandler(logger))
+  app.notFound((c) => {
+    throw new VergeError('not_found', `There is nothing at ${c.req.path.slice(0, 200)}. GET / lists what there is.`)
+  })
+
+  app.use(requestId(deps.randomId))
+  app.use(cors(config.corsOrigins))
+  app.use(async (c, next) => {
+    await next()
+    // What is answered depends on the caller and on the moment, errors included.
+    c.header('cache-control', 'no-store')
+    c.header('x-content-type-options', 'nosniff')
+  })
+  app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger }))
+  app.use(caller(config.apiKeyDigest))
+
+  app.get('/', (c) => c.json(index(config.version)))
+  app.get('/healthz', (c) => health(deps, c))
+  app.route('/v2', oipRoutes(deps))
+  app.route('/v1', openAiRoutes(deps))
+  app.route('/run', runRoutes(deps, tasks))
+  app.route('/openapi.json', openApiRoutes(deps, tasks))
+  refuseOtherMethods(app)
+  return app
+}
+
+function index(version: string): IndexBody {
+  return {
+    name: 'verge',
+    version,
+    links: {
+      openapi: '/openapi.json',
+      health: '/healthz',
+      models: '/v1/models',
+      run: '/run/{model}',
+      open_inference_protocol: '/v2',
+    },
+  }
+}

@@ -1,0 +1,94 @@
+import { isVergeError, VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import type { Clock, Logger } from '../core/runtime.ts'
+import { readAtMost } from '../weights/body.ts'
+import type { Store } from '../weights/store.ts'
+import { aliasKey } from './keys.ts'
+
+export interface CopyOptions {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits: Pick<Limits, 'aliasBytes' | 'aliasWriteAttempts' | 'kvWritePauseMs'>
+  /** Write only where a copy differs. Not worth asking after a change, and reading would keep the old copy in KV's cache. */
+  readonly compare: boolean
+}
+
+/**
+ * Brings the copies of an alias to what the truth holds. Writers race, and copies have no conditional writes; so each
+ * writer looks at the truth again after it has written, and whoever wrote last has then written the newest.
+ * @returns how many writes it took
+ * @throws store_unavailable if a copy may have been left out of date
+ */
+export async function refreshAliasCopies(
+  truth: Store,
+  copies: readonly Store[],
+  model: string,
+  options: CopyOptions,
+): Promise<number> {
+  const counts = await Promise.all(copies.map((copy) => refresh(truth, copy, model, options)))
+  return counts.reduce((sum, count) => sum + count, 0)
+}
+
+async function refresh(truth: Store, copy: Store, model: string, options: CopyOptions): Promise<number> {
+  const key = aliasKey(model)
+  const { aliasBytes, aliasWriteAttempts } = options.limits
+  const read = async (store: Store): Promise<Uint8Array | null> => {
+    const found = await store.get(key)
+    return found && readAtMost(found.body, aliasBytes)
+  }
+  let writes = 0
+  let wanted = await read(truth)
+  if (options.compare && (await holds(() => read(copy), wanted))) return writes
+  for (let attempt = 0; attempt < aliasWriteAttempts; attempt++) {
+    const value = wanted
+    await persistently(model, copy, options, () => (value === null ? copy.delete(key) : copy.put(key, value)))
+    writes++
+    wanted = await read(truth)
+    if (equal(value, wanted)) return writes
+  }
+  throw outOfDate(model, copy, 'the alias keeps changing')
+}
+
+async function holds(read: () => Promise<Uint8Array | null>, wanted: Uint8Array | null): Promise<boolean> {
+  try {
+    return equal(await read(), wanted)
+  } catch (error) {
+    if (isVergeError(error, 'store_unavailable')) return false
+    throw error
+  }
+}
+
+/** KV refuses a second write of one key within a second, so a refusal is worth one more try. */
+async function persistently(
+  model: string,
+  copy: Store,
+  options: CopyOptions,
+  write: () => Promise<unknown>,
+): Promise<void> {
+  try {
+    await write()
+  } catch (error) {
+    if (!isVergeError(error, 'store_unavailable')) throw error
+    options.logger.warn('alias_copy_refused', { store: copy.name, model, error })
+    await options.clock.sleep(options.limits.kvWritePauseMs)
+    try {
+      await write()
+    } catch (again) {
+      throw outOfDate(model, copy, again)
+    }
+  }
+}
+
+function outOfDate(model: string, copy: Store, cause: unknown): VergeError {
+  return new VergeError(
+    'store_unavailable',
+    `The alias of model "${model}" has been written, but its copy in ${copy.name} may be out of date. Do the same again ` +
+      'to refresh it.',
+    { cause, details: { model, store: copy.name }, retryAfter: 1 },
+  )
+}
+
+export function equal(a: Uint8Array | null, b: Uint8Array | null): boolean {
+  if (a === null || b === null) return a === b
+  return a.length === b.length && a.every((byte, i) => byte === b[i])
+}

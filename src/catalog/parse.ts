@@ -1,0 +1,101 @@
+import { z } from 'zod'
+import { type ErrorCode, VergeError } from '../core/errors.ts'
+import { ALIAS_SCHEMA, type Alias, aliasSchema } from './alias.ts'
+import { MANIFEST_SCHEMA, type Manifest, manifestSchema } from './manifest.ts'
+
+const schemaField = z.object({ schema: z.number().int().positive() })
+
+/**
+ * Reads an alias from its stored bytes. Fields that this Verge does not know are ignored.
+ * @throws alias_invalid
+ */
+export function parseAlias(bytes: Uint8Array, model: string): Alias {
+  return checkAlias(aliasJson(bytes, model), model)
+}
+
+/** @throws alias_invalid */
+export function checkAlias(value: unknown, model: string): Alias {
+  const what = aliasName(model)
+  const mend = 'Mend it in the bucket, or delete it there and push the model again.'
+  const alias = checked(aliasSchema, value, ALIAS_SCHEMA, 'alias_invalid', what, mend)
+  const lost = alias.live.find(({ version }) => !Object.hasOwn(alias.versions, version))
+  const fault =
+    alias.model !== model
+      ? `names the model "${alias.model}"`
+      : lost && `has version "${lost.version}" live, but not among its versions`
+  if (fault !== undefined) {
+    throw new VergeError('alias_invalid', `${what} ${fault}. ${mend}`, { details: { model } })
+  }
+  return alias
+}
+
+/**
+ * Reads a manifest from its stored bytes. Fields that this Verge does not know are ignored.
+ * @throws manifest_invalid
+ */
+export function parseManifest(bytes: Uint8Array, model: string, version: string): Manifest {
+  return checkManifest(json(bytes, 'manifest_invalid', manifestName(model, version)), model, version)
+}
+
+/** @throws manifest_invalid */
+export function checkManifest(value: unknown, model: string, version: string): Manifest {
+  const what = manifestName(model, version)
+  const mend = 'Push this version again, or roll back to another.'
+  const manifest = checked(manifestSchema, value, MANIFEST_SCHEMA, 'manifest_invalid', what, mend)
+  if (manifest.model !== model || manifest.version !== version) {
+    throw new VergeError(
+      'manifest_invalid',
+      `${what} is that of model "${manifest.model}", version "${manifest.version}". ${mend}`,
+      { details: { model, version } },
+    )
+  }
+  return manifest
+}
+
+/** Stored JSON as it is, unknown fields and all. @throws alias_invalid */
+export function aliasJson(bytes: Uint8Array, model: string): unknown {
+  return json(bytes, 'alias_invalid', aliasName(model))
+}
+
+function aliasName(model: string): string {
+  return `The alias of model "${model}"`
+}
+
+function manifestName(model: string, version: string): string {
+  return `The manifest of model "${model}", version "${version}",`
+}
+
+function json(bytes: Uint8Array, code: ErrorCode, what: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes))
+  } catch (cause) {
+    throw new VergeError(code, `${what} is not JSON. Push the model again.`, { cause })
+  }
+}
+
+function checked<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  newest: number,
+  code: ErrorCode,
+  what: string,
+  mend: string,
+): T {
+  // before all else, because what a newer schema means to say cannot be judged by this one
+  const field = schemaField.safeParse(value)
+  if (field.success && field.data.schema > newest) {
+    throw new VergeError(
+      code,
+      `${what} was written by a newer Verge (schema ${field.data.schema}; this one reads up to ${newest}). ` +
+        'Deploy a newer Worker.',
+      { details: { schema: field.data.schema } },
+    )
+  }
+  const result = schema.safeParse(value)
+  if (result.success) return result.data
+  const issue = result.error.issues[0]
+  const where = issue?.path.map(String).join('.') || 'the whole'
+  throw new VergeError(code, `${what} is invalid at "${where}": ${issue?.message ?? 'unreadable'}. ${mend}`, {
+    cause: result.error,
+  })
+}

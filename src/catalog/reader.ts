@@ -1,0 +1,228 @@
+import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
+import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Clock, Logger, Sha256Factory } from '../core/runtime.ts'
+import { sha256Hex } from '../core/sha256.ts'
+import { readAtMost } from '../weights/body.ts'
+import type { Store } from '../weights/store.ts'
+import type { Alias } from './alias.ts'
+import { ALIAS_PREFIX, aliasKey, manifestKey } from './keys.ts'
+import { LruMap } from './lru.ts'
+import { type Manifest, MODEL_NAME, VERSION_NAME } from './manifest.ts'
+import { parseAlias, parseManifest } from './parse.ts'
+
+type ReaderLimits = Pick<
+  Limits,
+  | 'aliasBytes'
+  | 'aliasTtlMs'
+  | 'aliasesCached'
+  | 'unknownModelsCached'
+  | 'manifestBytes'
+  | 'manifestsCached'
+  | 'modelsListed'
+  | 'parallelFetches'
+>
+
+export interface CatalogReaderOptions {
+  readonly sha256: Sha256Factory
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits?: ReaderLimits
+}
+
+interface Kept<T> {
+  readonly value: T
+  /** By the clock, in milliseconds. */
+  readonly until: number
+}
+
+/**
+ * Reads the catalogue from layers of stores, nearest first, the truth last. A copy that is invalid is reported and left
+ * for the next layer. What was read is kept in the isolate as values, never as promises: in workerd a request must not
+ * wait for what another has begun.
+ */
+export class CatalogReader {
+  readonly #layers: readonly Store[]
+  readonly #truth: Store
+  readonly #options: CatalogReaderOptions
+  readonly #limits: ReaderLimits
+  readonly #aliases: LruMap<Kept<Alias>>
+  readonly #unknown: LruMap<Kept<null>>
+  readonly #manifests: LruMap<Manifest>
+  #list: Kept<readonly Alias[]> | undefined
+
+  constructor(layers: readonly Store[], options: CatalogReaderOptions) {
+    const truth = layers.at(-1)
+    if (truth === undefined) throw new RangeError('A catalogue needs at least one store.')
+    this.#layers = layers
+    this.#truth = truth
+    this.#options = options
+    this.#limits = options.limits ?? LIMITS
+    this.#aliases = new LruMap(this.#limits.aliasesCached)
+    this.#unknown = new LruMap(this.#limits.unknownModelsCached)
+    this.#manifests = new LruMap(this.#limits.manifestsCached)
+  }
+
+  /**
+   * A model's alias, at most `aliasTtlMs` older than the nearest store's; null if there is no such model.
+   * @throws alias_invalid, store_unavailable, cancelled, deadline_exceeded
+   */
+  async alias(model: string, signal?: AbortSignal): Promise<Alias | null> {
+    throwIfAborted(signal)
+    if (!MODEL_NAME.test(model)) return null
+    const known = this.#aliases.get(model)
+    if (known !== undefined && this.#isFresh(known)) return known.value
+    const unknown = this.#unknown.get(model)
+    if (unknown !== undefined && this.#isFresh(unknown)) return null
+
+    const alias = await this.#readAlias(model, known?.value.generation ?? 0, signal)
+    if (alias === null) {
+      this.#aliases.delete(model)
+      this.#unknown.set(model, this.#keep(null))
+    } else {
+      this.#unknown.delete(model)
+      this.#aliases.set(model, this.#keep(alias))
+    }
+    return alias
+  }
+
+  /**
+   * The manifest of a version, whose bytes have to have the digest that the alias names.
+   * @throws manifest_invalid, store_unavailable, cancelled, deadline_exceeded
+   */
+  async manifest(model: string, version: string, digest: string, signal?: AbortSignal): Promise<Manifest> {
+    throwIfAborted(signal)
+    // the names are part of the key: one digest named by two models' aliases must not pass for the other's
+    const cacheKey = `${digest} ${model}/${version}`
+    const cached = this.#manifests.get(cacheKey)
+    if (cached !== undefined) return cached
+    const manifest =
+      MODEL_NAME.test(model) && VERSION_NAME.test(version)
+        ? await this.#fromLayers(manifestKey(model, version), this.#limits.manifestBytes, signal, async (bytes) => {
+            const found = await sha256Hex(this.#options.sha256, bytes)
+            if (found === digest) return parseManifest(bytes, model, version)
+            throw new VergeError(
+              'manifest_invalid',
+              `The manifest of model "${model}", version "${version}", is not the one that was published: its digest ` +
+                'is another. Push this version again, or roll back to another.',
+              { details: { model, version, expected: digest, found } },
+            )
+          })
+        : null
+    if (manifest === null) {
+      throw new VergeError(
+        'manifest_invalid',
+        `The manifest of model "${model}", version "${version}", is in no store. Push this version again, or roll ` +
+          'back to another.',
+        { details: { model, version } },
+      )
+    }
+    this.#manifests.set(cacheKey, manifest)
+    return manifest
+  }
+
+  /**
+   * Every model's alias as the truth has it, by name. One that cannot be read is reported and left out.
+   * @throws store_unavailable, cancelled, deadline_exceeded
+   */
+  async list(signal?: AbortSignal): Promise<readonly Alias[]> {
+    throwIfAborted(signal)
+    if (this.#list !== undefined && this.#isFresh(this.#list)) return this.#list.value
+    const models = await this.#listModels(signal)
+    const aliases: (Alias | null)[] = models.map(() => null)
+    let next = 0
+    const readInTurn = async (): Promise<void> => {
+      while (next < models.length) {
+        const index = next++
+        aliases[index] = await this.#listed(models[index] ?? '', signal)
+      }
+    }
+    await Promise.all(Array.from({ length: this.#limits.parallelFetches }, readInTurn))
+    const found = aliases.filter((alias) => alias !== null)
+    this.#list = this.#keep(found)
+    return found
+  }
+
+  async #listModels(signal?: AbortSignal): Promise<string[]> {
+    const models: string[] = []
+    let cursor: string | undefined
+    do {
+      throwIfAborted(signal)
+      const page = await this.#truth.list(ALIAS_PREFIX, cursor)
+      models.push(...page.keys.map((key) => key.slice(ALIAS_PREFIX.length)).filter((name) => MODEL_NAME.test(name)))
+      cursor = page.cursor
+    } while (cursor !== undefined && models.length < this.#limits.modelsListed)
+    if (models.length > this.#limits.modelsListed || cursor !== undefined) {
+      this.#options.logger.warn('list_truncated', { limit: this.#limits.modelsListed })
+    }
+    return models.slice(0, this.#limits.modelsListed)
+  }
+
+  async #listed(model: string, signal?: AbortSignal): Promise<Alias | null> {
+    try {
+      return await this.#fromStore(this.#truth, aliasKey(model), this.#limits.aliasBytes, signal, async (bytes) =>
+        parseAlias(bytes, model),
+      )
+    } catch (error) {
+      if (!isVergeError(error, 'alias_invalid')) throw error
+      this.#options.logger.error('alias_invalid', { model, error })
+      return null
+    }
+  }
+
+  async #readAlias(model: string, generation: number, signal?: AbortSignal): Promise<Alias | null> {
+    return this.#fromLayers(aliasKey(model), this.#limits.aliasBytes, signal, async (bytes, store) => {
+      const alias = parseAlias(bytes, model)
+      if (store !== this.#truth && alias.generation < generation) {
+        // KV may fall back behind what it has shown already; a release must not be undone by that
+        throw new VergeError('alias_invalid', `The copy of the alias of model "${model}" is out of date.`)
+      }
+      return alias
+    })
+  }
+
+  /** The first layer's value that `parse` accepts; null if the truth has none. */
+  async #fromLayers<T>(
+    key: string,
+    maxBytes: number,
+    signal: AbortSignal | undefined,
+    parse: (bytes: Uint8Array, store: Store) => Promise<T>,
+  ): Promise<T | null> {
+    for (const store of this.#layers) {
+      try {
+        const value = await this.#fromStore(store, key, maxBytes, signal, parse)
+        if (value !== null) return value
+      } catch (error) {
+        const passable =
+          isVergeError(error, 'store_unavailable') ||
+          isVergeError(error, 'alias_invalid') ||
+          isVergeError(error, 'manifest_invalid')
+        if (!passable || store === this.#truth) throw error
+        this.#options.logger.warn('copy_unusable', { store: store.name, key, error })
+      }
+    }
+    return null
+  }
+
+  async #fromStore<T>(
+    store: Store,
+    key: string,
+    maxBytes: number,
+    signal: AbortSignal | undefined,
+    parse: (bytes: Uint8Array, store: Store) => Promise<T>,
+  ): Promise<T | null> {
+    const found = await store.get(key, signal === undefined ? {} : { signal })
+    if (found === null) return null
+    const bytes = await readAtMost(found.body, maxBytes, signal)
+    if (bytes !== null) return parse(bytes, store)
+    const code = key.startsWith(ALIAS_PREFIX) ? 'alias_invalid' : 'manifest_invalid'
+    throw new VergeError(code, `A record of the catalogue is larger than ${maxBytes} bytes. Push the model again.`)
+  }
+
+  #keep<T>(value: T): Kept<T> {
+    return { value, until: this.#options.clock.now() + this.#limits.aliasTtlMs }
+  }
+
+  #isFresh(kept: Kept<unknown>): boolean {
+    return this.#options.clock.now() < kept.until
+  }
+}

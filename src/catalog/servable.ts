@@ -1,0 +1,65 @@
+import { VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import type { Sha256Factory } from '../core/runtime.ts'
+import { sha256Hex } from '../core/sha256.ts'
+import { type BlobInfo, blobKey, checkBlob } from '../weights/blob.ts'
+import { readAtMost } from '../weights/body.ts'
+import type { Store } from '../weights/store.ts'
+import { manifestKey } from './keys.ts'
+import type { Manifest } from './manifest.ts'
+import { parseManifest } from './parse.ts'
+
+export interface ServableOptions {
+  readonly sha256: Sha256Factory
+  readonly limits: Pick<Limits, 'chunkBytes' | 'manifestBytes' | 'parallelFetches'>
+}
+
+/** Every blob that a version needs: its artifacts and its files. */
+export function blobsOf(manifest: Manifest): readonly BlobInfo[] {
+  return [...manifest.artifacts, ...Object.values(manifest.files ?? {})]
+}
+
+/** Checks what a manifest declares of its blobs. An artifact for an origin may be larger than an isolate. @throws manifest_invalid */
+export function checkBlobs(manifest: Manifest, limits: Pick<Limits, 'chunkBytes'>): void {
+  const roomy = { chunkBytes: limits.chunkBytes, artifactBytes: Number.POSITIVE_INFINITY }
+  for (const blob of blobsOf(manifest)) checkBlob(blob, roomy)
+}
+
+/**
+ * Checks that the truth holds all that a version needs: the manifest with this digest, and every chunk that it names.
+ * @throws manifest_invalid, weights_unavailable, store_unavailable
+ */
+export async function assertServable(
+  truth: Store,
+  model: string,
+  version: string,
+  digest: string,
+  options: ServableOptions,
+): Promise<void> {
+  const found = await truth.get(manifestKey(model, version))
+  const bytes = found && (await readAtMost(found.body, options.limits.manifestBytes))
+  if (bytes === null || (await sha256Hex(options.sha256, bytes)) !== digest) {
+    throw new VergeError(
+      'manifest_invalid',
+      `Version "${version}" of model "${model}" cannot go live: its manifest is not in the bucket, or is another one. ` +
+        'Push this version first.',
+      { details: { model, version } },
+    )
+  }
+  const manifest = parseManifest(bytes, model, version)
+  checkBlobs(manifest, options.limits)
+  const chunks = [...new Map(blobsOf(manifest).flatMap(({ chunks }) => chunks.map((c) => [c.sha256, c]))).values()]
+  const lookInTurn = async (): Promise<void> => {
+    for (let chunk = chunks.pop(); chunk !== undefined; chunk = chunks.pop()) {
+      const stored = await truth.head(blobKey(chunk.sha256))
+      if (stored?.bytes === chunk.bytes) continue
+      throw new VergeError(
+        'weights_unavailable',
+        `Version "${version}" of model "${model}" cannot go live: a chunk of it (sha256 ${chunk.sha256}) is not in the ` +
+          'bucket. Push this version first.',
+        { details: { model, version, sha256: chunk.sha256 } },
+      )
+    }
+  }
+  await Promise.all(Array.from({ length: options.limits.parallelFetches }, lookInTurn))
+}

@@ -1,0 +1,298 @@
+import { isVergeError, VergeError } from '../core/errors.ts'
+import { LIMITS, type Limits } from '../core/limits.ts'
+import { type Clock, type Logger, type Sha256Factory, silentLogger, systemClock } from '../core/runtime.ts'
+import { sha256Hex } from '../core/sha256.ts'
+import { readAtMost } from '../weights/body.ts'
+import { type PutBlobResult, putBlob } from '../weights/put-blob.ts'
+import type { Store } from '../weights/store.ts'
+import { ALIAS_SCHEMA, type Alias, type Visibility } from './alias.ts'
+import { equal, refreshAliasCopies } from './alias-copies.ts'
+import { canonicalBytes, canonicalJson } from './canonical-json.ts'
+import { aliasKey, manifestKey } from './keys.ts'
+import type { Manifest } from './manifest.ts'
+import { aliasJson, checkAlias, checkManifest } from './parse.ts'
+import { assertServable, checkBlobs } from './servable.ts'
+
+type WriterLimits = Pick<
+  Limits,
+  | 'aliasBytes'
+  | 'aliasWriteAttempts'
+  | 'chunkBytes'
+  | 'chunkStallMs'
+  | 'kvWritePauseMs'
+  | 'manifestBytes'
+  | 'parallelFetches'
+>
+
+export interface CatalogWriterOptions {
+  readonly sha256: Sha256Factory
+  readonly clock?: Clock
+  readonly logger?: Logger
+  readonly limits?: WriterLimits
+}
+
+/** What a change of an alias decides; the rest follows. */
+export type AliasChange = Pick<Alias, 'visibility' | 'versions' | 'live'>
+
+export interface AliasUpdate {
+  readonly alias: Alias
+  /** False if the alias was already as wanted, so that its generation stayed. */
+  readonly changed: boolean
+  /** Writes of copies that were out of date. */
+  readonly copied: number
+}
+
+export interface ManifestPut {
+  /** SHA-256 of the manifest's canonical JSON. */
+  readonly digest: string
+  /** Writes that it took, over all stores; 0 if the same manifest was everywhere already. */
+  readonly written: number
+}
+
+export interface PublishOptions {
+  /** Whether the version answers where none is named, alone. The first version of a model has to. */
+  readonly live: boolean
+  /** Left as it is, or private for a new model, if not said. */
+  readonly visibility?: Visibility
+}
+
+interface StoredAlias {
+  /** As stored, fields of a newer Verge included. */
+  readonly value: Alias
+  readonly etag: string
+}
+
+interface StoredBytes {
+  readonly bytes: Uint8Array | null
+  readonly etag: string | undefined
+}
+
+/**
+ * Writes the catalogue: the truth first, then the copies. Blobs and manifests are only ever added; an alias moves by a
+ * conditional write, and only to what the truth holds completely.
+ */
+export class CatalogWriter {
+  readonly #truth: Store
+  readonly #copies: readonly Store[]
+  readonly #sha256: Sha256Factory
+  readonly #clock: Clock
+  readonly #logger: Logger
+  readonly #limits: WriterLimits
+
+  constructor(truth: Store, copies: readonly Store[], options: CatalogWriterOptions) {
+    this.#truth = truth
+    this.#copies = copies
+    this.#sha256 = options.sha256
+    this.#clock = options.clock ?? systemClock
+    this.#logger = options.logger ?? silentLogger
+    this.#limits = options.limits ?? LIMITS
+  }
+
+  /**
+   * Stores a blob, chunk by chunk as given (see `splitChunks`); what is there already and good is not written again.
+   * `hot` also copies it near the readers. `verify: false` trusts the size of what is there, and mends nothing.
+   * @throws manifest_invalid if a chunk is too large, store_unavailable
+   */
+  putBlob(
+    chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+    options: { readonly hot?: boolean; readonly verify?: boolean } = {},
+  ): Promise<PutBlobResult> {
+    return putBlob(options.hot ? [this.#truth, ...this.#copies] : [this.#truth], chunks, {
+      sha256: this.#sha256,
+      clock: this.#clock,
+      limits: this.#limits,
+      verify: options.verify ?? true,
+    })
+  }
+
+  /**
+   * Stores a version's manifest, which never changes afterwards. A stored one that is not what its alias says was
+   * damaged, and is written over.
+   * @throws manifest_invalid, conflict if the version exists with other contents, store_unavailable
+   */
+  async putManifest(manifest: Manifest): Promise<ManifestPut> {
+    const { model, version } = manifest
+    checkManifest(manifest, model, version)
+    checkBlobs(manifest, this.#limits)
+    const bytes = canonicalBytes(manifest)
+    if (bytes.length > this.#limits.manifestBytes) {
+      throw new VergeError(
+        'manifest_invalid',
+        `The manifest of model "${model}" has ${bytes.length} bytes; at most ${this.#limits.manifestBytes} are read. ` +
+          'Shorten its labels or descriptions.',
+      )
+    }
+    const digest = await sha256Hex(this.#sha256, bytes)
+    const key = manifestKey(model, version)
+    let written = 0
+    if (await this.#truth.put(key, bytes, { onlyIf: 'absent' })) {
+      written++
+    } else {
+      const present = await this.#read(this.#truth, key, this.#limits.manifestBytes)
+      if (!equal(present?.bytes ?? null, bytes)) {
+        const alias = await this.#readAlias(model)
+        const published =
+          alias !== null && Object.hasOwn(alias.value.versions, version) && alias.value.versions[version]
+        const etag = present?.etag
+        if (published !== digest || etag === undefined) throw existsAlready(model, version)
+        if (!(await this.#truth.put(key, bytes, { onlyIf: { etag } }))) throw existsAlready(model, version)
+        this.#logger.warn('manifest_mended', { model, version, digest })
+        written++
+      }
+    }
+    for (const copy of this.#copies) written += await this.#copyManifest(copy, key, bytes)
+    return { digest, written }
+  }
+
+  /**
+   * Moves a model's alias by one conditional write, trying again with the newer alias when another writer was faster;
+   * then brings the copies up to date. `change` may be called repeatedly; what it gives back unchanged is not written.
+   * @throws what `change` throws; alias_invalid; conflict if a version would change its contents, or too many races
+   * were lost; manifest_invalid and weights_unavailable if the truth lacks what a live or new version needs;
+   * store_unavailable
+   */
+  async updateAlias(model: string, change: (old: Alias | null) => AliasChange): Promise<AliasUpdate> {
+    const checked = new Set<string>()
+    for (let attempt = 0; attempt < this.#limits.aliasWriteAttempts; attempt++) {
+      const old = await this.#readAlias(model)
+      const generation = old?.value.generation ?? 0
+      const next: Alias = {
+        ...old?.value,
+        ...change(old?.value ?? null),
+        schema: ALIAS_SCHEMA,
+        model,
+        generation: generation + 1,
+      }
+      const unchanged = old !== null && canonicalJson({ ...next, generation }) === canonicalJson(old.value)
+      if (!unchanged) {
+        await this.#assertAllowed(next, old?.value ?? null, checked)
+        const bytes = canonicalBytes(next)
+        if (!(await this.#truth.put(aliasKey(model), bytes, { onlyIf: old ? { etag: old.etag } : 'absent' }))) continue
+      }
+      const copied = await refreshAliasCopies(this.#truth, this.#copies, model, {
+        clock: this.#clock,
+        logger: this.#logger,
+        limits: this.#limits,
+        compare: unchanged,
+      })
+      return { alias: unchanged ? old.value : next, changed: !unchanged, copied }
+    }
+    throw new VergeError(
+      'conflict',
+      `Others keep changing model "${model}" at the same time. Nothing was changed; try again.`,
+      { details: { model }, retryAfter: 1 },
+    )
+  }
+
+  /** Stores a version's manifest and adds the version to its model. Its blobs have to be stored already. */
+  async publishVersion(manifest: Manifest, options: PublishOptions): Promise<AliasUpdate & ManifestPut> {
+    const { model, version } = manifest
+    const put = await this.putManifest(manifest)
+    const update = await this.updateAlias(model, (old) => {
+      if (old === null && !options.live) {
+        throw new VergeError('conflict', `"${version}" is the first version of model "${model}", and has to be live.`)
+      }
+      return {
+        visibility: options.visibility ?? old?.visibility ?? 'private',
+        versions: { ...old?.versions, [version]: put.digest },
+        live: options.live ? [{ version, weight: 1 }] : (old?.live ?? []),
+      }
+    })
+    return { ...put, ...update }
+  }
+
+  /**
+   * Makes versions live with these weights: a release, a canary, or a rollback.
+   * @throws model_not_found, version_not_found, and what `updateAlias` throws
+   */
+  release(model: string, live: Alias['live']): Promise<AliasUpdate> {
+    return this.updateAlias(model, (old) => {
+      if (old === null) throw noSuchModel(model)
+      const missing = live.find(({ version }) => !Object.hasOwn(old.versions, version))
+      if (missing !== undefined) {
+        throw new VergeError(
+          'version_not_found',
+          `Model "${model}" has no version "${missing.version}". Push it first.`,
+          { details: { model, versions: Object.keys(old.versions) } },
+        )
+      }
+      return { ...old, live }
+    })
+  }
+
+  /** @throws model_not_found, and what `updateAlias` throws */
+  setVisibility(model: string, visibility: Visibility): Promise<AliasUpdate> {
+    return this.updateAlias(model, (old) => {
+      if (old === null) throw noSuchModel(model)
+      return { ...old, visibility }
+    })
+  }
+
+  /** `checked` remembers versions that were found complete, since those never change. */
+  async #assertAllowed(next: Alias, old: Alias | null, checked: Set<string>): Promise<void> {
+    const { model } = next
+    checkAlias(next, model)
+    const live = new Set(next.live.map(({ version }) => version))
+    if (live.size < next.live.length) {
+      throw new VergeError('alias_invalid', `A version of model "${model}" is named twice among the live ones.`)
+    }
+    if (canonicalBytes(next).length > this.#limits.aliasBytes) {
+      throw new VergeError('alias_invalid', `Model "${model}" has too many versions. Remove some that are not live.`)
+    }
+    for (const [version, digest] of Object.entries(next.versions)) {
+      const before = old !== null && Object.hasOwn(old.versions, version) ? old.versions[version] : undefined
+      if (before !== undefined && before !== digest) throw existsAlready(model, version)
+      const known = checked.has(`${digest} ${version}`)
+      if (known || (before !== undefined && !live.has(version))) continue
+      await assertServable(this.#truth, model, version, digest, { sha256: this.#sha256, limits: this.#limits })
+      checked.add(`${digest} ${version}`)
+    }
+  }
+
+  async #readAlias(model: string): Promise<StoredAlias | null> {
+    const found = await this.#read(this.#truth, aliasKey(model), this.#limits.aliasBytes)
+    if (found === null) return null
+    if (found.bytes === null) {
+      throw new VergeError(
+        'alias_invalid',
+        `The alias of model "${model}" is larger than ${this.#limits.aliasBytes} bytes. Delete it in the bucket and push ` +
+          'the model again.',
+      )
+    }
+    const value = aliasJson(found.bytes, model)
+    checkAlias(value, model)
+    return { value: value as Alias, etag: found.etag ?? '' }
+  }
+
+  async #copyManifest(copy: Store, key: string, bytes: Uint8Array): Promise<number> {
+    try {
+      if (equal((await this.#read(copy, key, this.#limits.manifestBytes))?.bytes ?? null, bytes)) return 0
+      await copy.put(key, bytes)
+      return 1
+    } catch (error) {
+      if (!isVergeError(error, 'store_unavailable')) throw error
+      // readers find it in the truth
+      this.#logger.warn('manifest_not_copied', { store: copy.name, key, error })
+      return 0
+    }
+  }
+
+  /** Bytes are null where they are longer than anything that is written here. */
+  async #read(store: Store, key: string, maxBytes: number): Promise<StoredBytes | null> {
+    const found = await store.get(key)
+    return found && { bytes: await readAtMost(found.body, maxBytes), etag: found.etag }
+  }
+}
+
+function existsAlready(model: string, version: string): VergeError {
+  return new VergeError(
+    'conflict',
+    `Version "${version}" of model "${model}" exists already with other contents, and versions never change. Push ` +
+      'under another version name.',
+    { details: { model, version } },
+  )
+}
+
+function noSuchModel(model: string): VergeError {
+  return new VergeError('model_not_found', `There is no model "${model}". Push it first.`, { details: { model } })
+}

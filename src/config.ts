@@ -1,0 +1,59 @@
+import { z } from 'zod'
+import { LIMITS, type Limits } from './core/limits.ts'
+
+const count = z.coerce.number().int().positive()
+const names = z
+  .string()
+  .default('')
+  .transform((text) =>
+    text
+      .split(',')
+      .map((name) => name.trim())
+      .filter((name) => name !== ''),
+  )
+
+/** Every variable and secret of the Worker, as text; documented in README. */
+const variables = z.object({
+  CORS_ORIGINS: names,
+  VERGE_API_KEY: z.string().min(16, 'must have at least 16 characters').optional(),
+  PINNED_MODELS: names,
+  ADMITTED_REQUESTS: count.max(256).optional(),
+  SESSION_BUDGET_MB: count.max(64).optional(),
+  REQUEST_DEADLINE_MS: count.max(300_000).optional(),
+})
+
+export interface Config {
+  readonly corsOrigins: readonly string[]
+  /** SHA-256 of the operator's key; absent where none is set, and then nobody is the operator. */
+  readonly apiKeyDigest: Uint8Array | undefined
+  readonly pinnedModels: ReadonlySet<string>
+  readonly limits: Limits
+}
+
+const MiB = 1024 * 1024
+
+/** Parses the environment once. @throws an error that names the variable and never its value */
+export async function parseConfig(env: Readonly<Record<string, unknown>>): Promise<Config> {
+  const parsed = variables.safeParse(env)
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
+    throw new Error(`The Worker's configuration is wrong. ${problems.join('; ')}`)
+  }
+  const { data } = parsed
+  const key = data.VERGE_API_KEY
+  return Object.freeze({
+    corsOrigins: data.CORS_ORIGINS,
+    apiKeyDigest:
+      key === undefined
+        ? undefined
+        : new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))),
+    pinnedModels: new Set(data.PINNED_MODELS),
+    limits: {
+      ...LIMITS,
+      admittedRequests: data.ADMITTED_REQUESTS ?? LIMITS.admittedRequests,
+      sessionBudgetBytes:
+        data.SESSION_BUDGET_MB === undefined ? LIMITS.sessionBudgetBytes : data.SESSION_BUDGET_MB * MiB,
+      requestDeadlineMs: data.REQUEST_DEADLINE_MS ?? LIMITS.requestDeadlineMs,
+    },
+  })
+}

@@ -1,0 +1,38 @@
+import type { Caller } from '../access/authorize.ts'
+import type { Clock, CallContext, Logger } from '../core/runtime.ts'
+import type { Limits } from '../core/limits.ts'
+import type { Admission } from '../serving/admission.ts'
+import type { Serving } from '../serving/serving.ts'
+
+/** Settings parsed once from the environment. */
+export interface AppConfig {
+  /** Verge's own version, for metadata. */
+  readonly version: string
+  /** Origins whose pages may read answers; `*` for any. Empty: same origin only. */
+  readonly corsOrigins: readonly string[]
+  /** SHA-256 of the bearer secret. Absent: there is no operator, and every credential is refused. */
+  readonly apiKeyDigest?: Uint8Array
+  /** Longest that a request may take, in milliseconds. */
+  readonly deadlineMs: number
+}
+
+/** Everything that the HTTP layer needs from outside. */
+export interface AppDeps {
+  readonly serving: Serving
+  readonly admission: Admission
+  readonly config: AppConfig
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits: Limits
+  /** A fresh identifier of letters, digits and "-". */
+  readonly randomId: () => string
+}
+
+/** What the middleware leaves for handlers. */
+export interface AppVariables {
+  readonly requestId: string
+  readonly caller: Caller
+  readonly context: CallContext
+}
+
+export type AppEnv = { Variables: AppVariables }

@@ -1,0 +1,113 @@
+import { abortError, VergeError } from '../core/errors.ts'
+
+export interface BodyOptions {
+  /** Most bytes taken. */
+  readonly maxBytes: number
+  readonly signal: AbortSignal
+  /** Unused bytes kept before the body, so that what follows a header of known length can be aligned. */
+  readonly padding?: number
+}
+
+/**
+ * Reads a request's body whole, within bounds: the declared length is checked before anything is read, the bytes
+ * themselves while they come.
+ * @throws unsupported_encoding, body_too_large, invalid_request, cancelled, deadline_exceeded
+ */
+export async function readBody(request: Request, options: BodyOptions): Promise<Uint8Array<ArrayBuffer>> {
+  const { maxBytes, signal, padding = 0 } = options
+  refuseEncoding(request.headers.get('content-encoding'))
+  const declared = declaredLength(request.headers.get('content-length'))
+  if (declared !== undefined && declared > maxBytes) throw tooLarge(maxBytes)
+  if (request.body === null) return new Uint8Array(new ArrayBuffer(padding), padding)
+
+  const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
+  const onAbort = (): void => void reader.cancel(signal.reason).catch(() => {})
+  signal.addEventListener('abort', onAbort, { once: true })
+  try {
+    if (signal.aborted) throw abortError(signal)
+    return await collect(reader, declared, maxBytes, padding, signal)
+  } catch (error) {
+    if (signal.aborted) throw abortError(signal)
+    throw error
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+const FIRST_BYTES = 256 * 1024
+
+async function collect(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  declared: number | undefined,
+  maxBytes: number,
+  padding: number,
+  signal: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer>> {
+  // Grows as bytes come: memory is given for what was sent, not for what was announced.
+  const most = declared ?? maxBytes
+  let buffer = new Uint8Array(padding + Math.min(most, FIRST_BYTES))
+  let length = 0
+  for (;;) {
+    const { done, value } = await read(reader)
+    if (signal.aborted) throw abortError(signal)
+    if (done) return buffer.subarray(padding, padding + length)
+    if (length + value.length > maxBytes) {
+      reader.cancel().catch(() => {})
+      throw tooLarge(maxBytes)
+    }
+    if (padding + length + value.length > buffer.length) {
+      const grown = new Uint8Array(padding + Math.max(length + value.length, Math.min(most, 2 * buffer.length)))
+      grown.set(buffer.subarray(0, padding + length))
+      buffer = grown
+    }
+    buffer.set(value, padding + length)
+    length += value.length
+  }
+}
+
+async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<ReadableStreamReadResult<Uint8Array>> {
+  try {
+    return await reader.read()
+  } catch (cause) {
+    throw new VergeError('invalid_request', 'The request body ended before it was complete. Send it again.', { cause })
+  }
+}
+
+function refuseEncoding(encoding: string | null): void {
+  if (encoding === null || encoding.trim() === '' || encoding.trim().toLowerCase() === 'identity') return
+  throw new VergeError('unsupported_encoding', 'Compressed request bodies are not accepted. Send the body as it is.')
+}
+
+function declaredLength(header: string | null): number | undefined {
+  return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : undefined
+}
+
+function tooLarge(maxBytes: number): VergeError {
+  return new VergeError('body_too_large', `The request body may have at most ${maxBytes} bytes.`, {
+    details: { limit_bytes: maxBytes },
+  })
+}
+
+/** Text of a body. @throws invalid_request if it is not UTF-8 */
+export function decodeText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
+  } catch (cause) {
+    throw new VergeError('invalid_request', 'The request body is not valid UTF-8.', { cause })
+  }
+}
+
+/** @throws invalid_json, empty_input */
+export function parseJson(bytes: Uint8Array): unknown {
+  if (bytes.length === 0) throw new VergeError('empty_input', 'The request has no body. Send a JSON object.')
+  try {
+    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (cause) {
+    throw new VergeError('invalid_json', 'The request body is not valid JSON (in UTF-8).', { cause })
+  }
+}
+
+/** The media type of a Content-Type header, lower case, without its parameters; empty if there is none. */
+export function mediaType(header: string | undefined): string {
+  return (header ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+}

@@ -1,0 +1,27 @@
+import type { VergeError } from '../core/errors.ts'
+import { STATUS } from './status.ts'
+import type { ErrorBody, OipErrorBody, OpenAiErrorBody } from './wire.ts'
+
+/** Verge's own shape. */
+export function errorBody(error: VergeError, requestId: string): ErrorBody {
+  return { error: { ...error.details, code: error.code, message: error.message, request_id: requestId } }
+}
+
+/** The Open Inference Protocol says that `error` is a string; the rest stands beside it. */
+export function oipErrorBody(error: VergeError, requestId: string): OipErrorBody {
+  return { error: error.message, ...error.details, code: error.code, request_id: requestId }
+}
+
+/** OpenAI's clients read `message`, `type`, `param` and `code`. */
+export function openAiErrorBody(error: VergeError, requestId: string): OpenAiErrorBody {
+  const { code, message } = error
+  const type = STATUS[code] < 500 ? 'invalid_request_error' : 'server_error'
+  return { error: { ...error.details, message, type, param: null, code, request_id: requestId } }
+}
+
+/** The body in the shape of the protocol that a path belongs to. */
+export function errorBodyFor(path: string, error: VergeError, requestId: string): unknown {
+  if (path === '/v2' || path.startsWith('/v2/')) return oipErrorBody(error, requestId)
+  if (path.startsWith('/v1/')) return openAiErrorBody(error, requestId)
+  return errorBody(error, requestId)
+}

@@ -1,0 +1,24 @@
+import type { Context } from 'hono'
+import { authorize } from '../access/authorize.ts'
+import type { AppDeps, AppEnv } from './app-env.ts'
+import type { HealthBody } from './wire.ts'
+
+/** Whether the engine can work, by its own word; figures about its memory are for those who may see metrics. */
+export async function health(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
+  const state = await deps.serving.health()
+  const figures = authorize(c.get('caller'), null, 'metrics')
+    ? {
+        ...(state.detail === undefined ? {} : { detail: state.detail }),
+        ...(state.heapBytes === undefined ? {} : { heap_bytes: state.heapBytes }),
+        ...(state.heapLimitBytes === undefined ? {} : { heap_limit_bytes: state.heapLimitBytes }),
+        ...(state.recoveries === undefined ? {} : { recoveries: state.recoveries }),
+      }
+    : {}
+  const body: HealthBody = {
+    status: state.ok ? 'ok' : 'unavailable',
+    engine: state.engine,
+    version: state.version,
+    ...figures,
+  }
+  return c.json(body, state.ok ? 200 : 503)
+}

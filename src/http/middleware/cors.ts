@@ -1,0 +1,35 @@
+import type { MiddlewareHandler } from 'hono'
+import { cors as honoCors } from 'hono/cors'
+import type { AppEnv } from '../app-env.ts'
+
+/** Headers of ours that a page may read. */
+const EXPOSED = [
+  'inference-header-content-length',
+  'retry-after',
+  'server-timing',
+  'verge-placement',
+  'www-authenticate',
+  'x-request-id',
+]
+
+/** Headers that a page may send. */
+const ALLOWED = ['authorization', 'content-type', 'inference-header-content-length', 'verge-timeout-ms', 'x-request-id']
+
+/** Lets pages of the configured origins, and no others, read answers. */
+export function cors(origins: readonly string[]): MiddlewareHandler<AppEnv> {
+  const any = origins.includes('*')
+  const handle = honoCors({
+    origin: any ? '*' : (origin) => (origins.includes(origin) ? origin : null),
+    allowMethods: ['GET', 'HEAD', 'POST'],
+    allowHeaders: ALLOWED,
+    exposeHeaders: EXPOSED,
+    // Browsers cap it themselves: Chromium at two hours.
+    maxAge: 7200,
+  })
+  return (c, next) => {
+    const preflight = c.req.method === 'OPTIONS' && c.req.header('access-control-request-method') !== undefined
+    // A plain OPTIONS asks what a resource can do, and is answered by the route.
+    if (c.req.header('origin') === undefined || (c.req.method === 'OPTIONS' && !preflight)) return next()
+    return handle(c, next)
+  }
+}

@@ -1,0 +1,60 @@
+import type { Context, ErrorHandler } from 'hono'
+import { isVergeError, VergeError } from '../../core/errors.ts'
+import type { Logger } from '../../core/runtime.ts'
+import type { AppEnv } from '../app-env.ts'
+import { errorBodyFor } from '../error-body.ts'
+import { STATUS } from '../status.ts'
+
+/**
+ * Turns whatever a handler threw into an answer. A typed error says to the caller what it says; anything else says
+ * nothing but `internal`. The underlying reasons go to the log only.
+ */
+export function errorHandler(logger: Logger): ErrorHandler<AppEnv> {
+  return (thrown, c) => {
+    const error = isVergeError(thrown)
+      ? thrown
+      : new VergeError(
+          'internal',
+          'Something went wrong on our side. Try again; if it stays, report the request id to the operator.',
+          { cause: thrown },
+        )
+    const status = STATUS[error.code]
+    log(logger, c, error, status)
+    // An error may come before the request has an id only if making the id itself failed.
+    const requestId = c.get('requestId') ?? 'unknown'
+    return new Response(JSON.stringify(errorBodyFor(c.req.path, error, requestId)), {
+      status,
+      headers: headersOf(error),
+    })
+  }
+}
+
+function headersOf(error: VergeError): Headers {
+  const headers = new Headers({ 'content-type': 'application/json' })
+  if (error.retryAfter !== undefined) headers.set('retry-after', String(Math.max(1, Math.ceil(error.retryAfter))))
+  if (error.code === 'unauthorized') headers.set('www-authenticate', 'Bearer realm="verge", error="invalid_token"')
+  const allow = error.details?.allow
+  if (error.code === 'method_not_allowed' && Array.isArray(allow)) headers.set('allow', allow.join(', '))
+  return headers
+}
+
+function log(logger: Logger, c: Context<AppEnv>, error: VergeError, status: number): void {
+  const fields = {
+    requestId: c.get('requestId'),
+    method: c.req.method,
+    path: c.req.path,
+    status,
+    code: error.code,
+    message: error.message,
+  }
+  if (status < 500) logger.info('request_refused', fields)
+  else logger.error('request_failed', { ...fields, stack: error.stack, cause: describe(error.cause) })
+}
+
+/** A chain of causes as text: a logger may drop what is not enumerable, and an Error's fields are not. */
+function describe(cause: unknown, depth = 0): string | undefined {
+  if (cause === undefined) return undefined
+  if (!(cause instanceof Error)) return String(cause)
+  const below = depth < 4 ? describe(cause.cause, depth + 1) : undefined
+  return below === undefined ? (cause.stack ?? cause.message) : `${cause.stack ?? cause.message}\ncaused by: ${below}`
+}

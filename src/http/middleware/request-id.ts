@@ -1,0 +1,16 @@
+import type { MiddlewareHandler } from 'hono'
+import type { AppEnv } from '../app-env.ts'
+
+/** What may be echoed into headers and logs without escaping. */
+const SANE = /^[A-Za-z0-9._-]{1,128}$/
+
+/** Gives every request an id, the caller's own where it is sane, and answers with it. */
+export function requestId(randomId: () => string): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const given = c.req.header('x-request-id')
+    const id = given !== undefined && SANE.test(given) ? given : randomId()
+    c.set('requestId', id)
+    await next()
+    c.header('x-request-id', id)
+  }
+}

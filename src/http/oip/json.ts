@@ -1,0 +1,212 @@
+import { VergeError } from '../../core/errors.ts'
+import { halfToNumber, numberToHalf } from '../../core/half.ts'
+import {
+  ARRAY_TYPES,
+  type Datatype,
+  elementCount,
+  type NumericArray,
+  type Tensor,
+  tensor,
+} from '../../core/tensors.ts'
+
+/**
+ * Tensors as JSON, both ways. The data come flat or nested, as the protocol allows; they go out flat.
+ *
+ * Reading makes one copy, from the parsed JSON into the typed array. Integers are refused rather than rounded. NaN and
+ * infinities, which JSON lacks, go out as null; null is not read back, because no input can mean it.
+ */
+
+type NumericDatatype = Exclude<Datatype, 'BYTES'>
+
+/** Inclusive ranges of the integer types that a JSON number can hold in full. */
+const RANGES: Readonly<Partial<Record<Datatype, readonly [number, number]>>> = {
+  UINT8: [0, 0xff],
+  UINT16: [0, 0xffff],
+  UINT32: [0, 0xffffffff],
+  INT8: [-0x80, 0x7f],
+  INT16: [-0x8000, 0x7fff],
+  INT32: [-0x80000000, 0x7fffffff],
+}
+
+/** Stores one element; returns what is wrong with it, in words that follow "element is", or undefined. */
+type Put = (index: number, value: unknown) => string | undefined
+
+/**
+ * @param shape checked: non-negative dimensions whose product is within limits
+ * @param maxStringBytes longest element of a BYTES tensor, in bytes of UTF-8
+ * @throws invalid_tensor
+ */
+export function tensorFromJson(
+  name: string,
+  datatype: Datatype,
+  shape: readonly number[],
+  data: unknown,
+  maxStringBytes: number,
+): Tensor {
+  const count = elementCount(shape)
+  const elements = checkLength(name, datatype, data, shape, count)
+  if (datatype === 'BYTES') {
+    const strings: string[] = new Array(count)
+    fill(name, elements, shape, count, putString(strings, maxStringBytes))
+    return tensor('BYTES', shape, strings)
+  }
+  const array = new ARRAY_TYPES[datatype](count)
+  fill(name, elements, shape, count, putNumber(datatype, array))
+  return { datatype, shape, data: array } as Tensor
+}
+
+function putString(strings: string[], maxBytes: number): Put {
+  return (index, value) => {
+    if (typeof value !== 'string') return 'not a string'
+    // A UTF-16 unit is at most three bytes of UTF-8, so most strings need not be encoded to be measured.
+    if (value.length * 3 > maxBytes && new TextEncoder().encode(value).length > maxBytes) {
+      return `longer than ${maxBytes} bytes`
+    }
+    strings[index] = value
+    return undefined
+  }
+}
+
+function putNumber(datatype: NumericDatatype, array: NumericArray): Put {
+  if (array instanceof BigInt64Array || array instanceof BigUint64Array) return putBigInt(datatype, array)
+  if (datatype === 'BOOL') {
+    return (index, value) => {
+      if (value !== true && value !== false && value !== 0 && value !== 1) return 'not true, false, 0 or 1'
+      array[index] = value ? 1 : 0
+      return undefined
+    }
+  }
+  if (datatype === 'FP16') {
+    return (index, value) => {
+      if (typeof value !== 'number') return 'not a number'
+      const half = numberToHalf(value)
+      if ((half & 0x7c00) === 0x7c00) return 'out of the range of FP16'
+      array[index] = half
+      return undefined
+    }
+  }
+  const range = RANGES[datatype]
+  if (range === undefined) {
+    return (index, value) => {
+      if (typeof value !== 'number') return 'not a number'
+      array[index] = value
+      // Catches both a literal such as 1e999 and a double too large for single precision.
+      return Number.isFinite(array[index]) ? undefined : `out of the range of ${datatype}`
+    }
+  }
+  const [low, high] = range
+  return (index, value) => {
+    if (typeof value !== 'number') return 'not a number'
+    if (!Number.isInteger(value)) return 'not a whole number'
+    if (value < low || value > high) return `out of the range of ${datatype}, which is ${low} to ${high}`
+    array[index] = value
+    return undefined
+  }
+}
+
+function putBigInt(datatype: NumericDatatype, array: BigInt64Array | BigUint64Array): Put {
+  return (index, value) => {
+    if (typeof value !== 'number') return 'not a number'
+    if (!Number.isInteger(value)) return 'not a whole number'
+    if (!Number.isSafeInteger(value)) {
+      return 'beyond 2^53, where JSON numbers lose digits; send it with the binary tensor data extension'
+    }
+    if (datatype === 'UINT64' && value < 0) return 'out of the range of UINT64, which begins at 0'
+    array[index] = BigInt(value)
+    return undefined
+  }
+}
+
+/** Checks what can be checked before memory is given for the elements. */
+function checkLength(
+  name: string,
+  datatype: Datatype,
+  data: unknown,
+  shape: readonly number[],
+  count: number,
+): readonly unknown[] {
+  if (!Array.isArray(data)) {
+    throw new VergeError('invalid_tensor', `Input "${name}" needs "data": an array of ${datatype} elements.`)
+  }
+  if (!isNested(data) && data.length !== count) throw wrongCount(name, shape, count, data.length)
+  return data
+}
+
+function isNested(data: readonly unknown[]): boolean {
+  return data.length > 0 && Array.isArray(data[0])
+}
+
+function fill(name: string, data: readonly unknown[], shape: readonly number[], count: number, put: Put): void {
+  const written = isNested(data) ? fillNested(name, data, shape, 0, 0, put) : fillFlat(name, data, 0, put)
+  if (written !== count) throw wrongCount(name, shape, count, written)
+}
+
+function fillFlat(name: string, data: readonly unknown[], at: number, put: Put): number {
+  for (let i = 0; i < data.length; i++) {
+    const wrong = put(at + i, data[i])
+    if (wrong !== undefined) {
+      throw new VergeError('invalid_tensor', `Input "${name}": element ${at + i} is ${wrong}.`)
+    }
+  }
+  return data.length
+}
+
+/** Fills from nested arrays, whose lengths must be the shape's at every level. Depth is bounded by the shape's rank. */
+function fillNested(
+  name: string,
+  data: readonly unknown[],
+  shape: readonly number[],
+  depth: number,
+  at: number,
+  put: Put,
+): number {
+  const length = shape[depth]
+  if (data.length !== length) {
+    throw new VergeError(
+      'invalid_tensor',
+      `Input "${name}": the nested data do not follow the shape [${shape.join(', ')}] at depth ${depth}.`,
+    )
+  }
+  if (depth === shape.length - 1) return fillFlat(name, data, at, put)
+  let written = 0
+  for (const inner of data) {
+    if (!Array.isArray(inner)) {
+      throw new VergeError('invalid_tensor', `Input "${name}": the nested data are not an array at depth ${depth + 1}.`)
+    }
+    written += fillNested(name, inner, shape, depth + 1, at + written, put)
+  }
+  return written
+}
+
+function wrongCount(name: string, shape: readonly number[], expected: number, actual: number): VergeError {
+  return new VergeError(
+    'invalid_tensor',
+    `Input "${name}": shape [${shape.join(', ')}] needs ${expected} elements, but "data" has ${actual}.`,
+  )
+}
+
+/** The elements as a flat JSON array. 64-bit integers are written digit by digit, exactly. */
+export function dataToJson(value: Tensor): string {
+  switch (value.datatype) {
+    case 'BYTES':
+      return JSON.stringify(value.data)
+    case 'BOOL':
+      return `[${Array.from(value.data, (element) => (element === 0 ? 'false' : 'true')).join(',')}]`
+    case 'FP16':
+      return floatsToJson(Float64Array.from(value.data, halfToNumber))
+    case 'FP32':
+    case 'FP64':
+      return floatsToJson(value.data)
+    default:
+      return `[${value.data.join(',')}]`
+  }
+}
+
+function floatsToJson(data: Float32Array | Float64Array): string {
+  for (let i = 0; i < data.length; i++) {
+    if (!Number.isFinite(data[i])) {
+      return `[${Array.from(data, (element) => (Number.isFinite(element) ? String(element) : 'null')).join(',')}]`
+    }
+  }
+  return `[${data.join(',')}]`
+}

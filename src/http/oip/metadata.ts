@@ -1,0 +1,22 @@
+import type { ResolvedModel } from '../../serving/serving.ts'
+import type { TensorSpec } from '../../core/tensors.ts'
+import type { MetadataTensor, ModelMetadata } from './wire.ts'
+
+/** Triton's name for what runs the model. */
+const PLATFORM = 'onnxruntime_onnx'
+
+export function modelMetadata({ alias, manifest }: ResolvedModel): ModelMetadata {
+  return {
+    name: manifest.model,
+    versions: Object.keys(alias.versions),
+    platform: PLATFORM,
+    inputs: manifest.inputs.flatMap(metadataTensor),
+    outputs: manifest.outputs.flatMap(metadataTensor),
+  }
+}
+
+/** Nothing for what is not a tensor: the protocol has no words for it, and it cannot be asked for. */
+function metadataTensor({ name, datatype, shape }: TensorSpec): MetadataTensor[] {
+  if (datatype === null) return []
+  return [{ name, datatype, shape: shape.map((dimension) => (typeof dimension === 'number' ? dimension : -1)) }]
+}

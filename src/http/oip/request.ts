@@ -1,0 +1,106 @@
+import type { Manifest } from '../../catalog/manifest.ts'
+import { VergeError } from '../../core/errors.ts'
+import type { Limits } from '../../core/limits.ts'
+import type { Tensor, Tensors } from '../../core/tensors.ts'
+import { parseJson } from '../body.ts'
+import { validate } from '../../core/validation.ts'
+import { tensorFromBinary } from './binary.ts'
+import { tensorFromJson } from './json.ts'
+import { checkInputs, checkOutputs } from './validate.ts'
+import { HEADER_LENGTH, type InferRequest, inferRequestSchema, type InputTensor } from './wire.ts'
+
+/** An inference request, read and checked against the model's signature. */
+export interface ParsedRequest {
+  readonly envelope: InferRequest
+  readonly inputs: Tensors
+  /** Outputs asked for, in the order asked for; undefined for all. */
+  readonly outputs: readonly string[] | undefined
+}
+
+/**
+ * The length of the JSON header before binary data, or undefined if the whole body is JSON.
+ * @throws invalid_request, body_too_large
+ */
+export function headerLength(header: string | undefined, maxBytes: number): number | undefined {
+  if (header === undefined) return undefined
+  const length = Number(header)
+  if (!/^\d{1,12}$/.test(header) || length === 0) {
+    throw new VergeError(
+      'invalid_request',
+      `"${HEADER_LENGTH}" must be the number of bytes of JSON at the start of the body, at least 1.`,
+    )
+  }
+  if (length > maxBytes) {
+    throw new VergeError('body_too_large', `The JSON header may have at most ${maxBytes} bytes.`, {
+      details: { limit_bytes: maxBytes },
+    })
+  }
+  return length
+}
+
+/**
+ * Reads an inference request. Shapes are checked and multiplied out before memory is given for their elements.
+ * @param jsonLength what `headerLength` returned
+ * @throws empty_input, invalid_json, invalid_request, invalid_tensor, unknown_input, missing_input, unknown_output,
+ * unsupported_output, unsupported_datatype, input_too_large
+ */
+export function parseInferRequest(
+  body: Uint8Array<ArrayBuffer>,
+  jsonLength: number | undefined,
+  manifest: Manifest,
+  limits: Limits,
+): ParsedRequest {
+  if (jsonLength !== undefined && jsonLength > body.length) {
+    throw new VergeError(
+      'invalid_request',
+      `"${HEADER_LENGTH}" says ${jsonLength} bytes, but the body has ${body.length}.`,
+    )
+  }
+  const json = parseJson(jsonLength === undefined ? body : body.subarray(0, jsonLength))
+  const envelope = validate(inferRequestSchema, json, 'The inference request')
+  checkInputs(envelope.inputs, manifest.inputs, limits)
+  const outputs = checkOutputs(envelope.outputs, manifest.outputs, limits)
+  const binary = jsonLength === undefined ? undefined : body.subarray(jsonLength)
+  return { envelope, inputs: readTensors(envelope.inputs, binary, limits), outputs }
+}
+
+function readTensors(
+  inputs: readonly InputTensor[],
+  binary: Uint8Array<ArrayBuffer> | undefined,
+  limits: Limits,
+): Tensors {
+  const tensors = new Map<string, Tensor>()
+  let at = 0
+  for (const input of inputs) {
+    const { name, datatype, shape, data } = input
+    const size = input.parameters?.binary_data_size
+    if (size === undefined) {
+      tensors.set(name, tensorFromJson(name, datatype, shape, data, limits.stringBytes))
+      continue
+    }
+    if (data !== undefined) {
+      throw new VergeError('invalid_tensor', `Input "${name}" has both "data" and "binary_data_size"; send one of them.`)
+    }
+    if (binary === undefined) {
+      throw new VergeError(
+        'invalid_request',
+        `Input "${name}" has "binary_data_size", so the request needs the header "${HEADER_LENGTH}".`,
+      )
+    }
+    if (at + size > binary.length) {
+      throw new VergeError(
+        'invalid_tensor',
+        `Input "${name}" needs ${size} bytes of binary data, but only ${binary.length - at} are left in the body.`,
+      )
+    }
+    tensors.set(name, tensorFromBinary(name, datatype, shape, binary.subarray(at, at + size), limits.stringBytes))
+    at += size
+  }
+  if (binary !== undefined && at !== binary.length) {
+    throw new VergeError(
+      'invalid_request',
+      `${binary.length - at} bytes of binary data are left over after the inputs. Check "${HEADER_LENGTH}" and each "binary_data_size".`,
+    )
+  }
+  return tensors
+}

@@ -1,0 +1,48 @@
+import type { Manifest } from '../../catalog/manifest.ts'
+import type { Tensor, Tensors } from '../../core/tensors.ts'
+import { tensorToBinary } from './binary.ts'
+import { dataToJson } from './json.ts'
+import { HEADER_LENGTH, type InferRequest } from './wire.ts'
+
+/**
+ * Writes an inference answer: JSON, or a JSON header and binary data after it where binary was asked for.
+ * The JSON is written by hand, because JSON.stringify knows no 64-bit integers and would copy every tensor first.
+ */
+export function inferResponse(envelope: InferRequest, manifest: Manifest, outputs: Tensors): Response {
+  const parts: string[] = []
+  const blobs: Uint8Array[] = []
+  for (const [name, value] of outputs) {
+    const binary = wantsBinary(envelope, name) ? tensorToBinary(value) : undefined
+    if (binary !== undefined) blobs.push(binary)
+    parts.push(outputJson(name, value, binary))
+  }
+  const id = envelope.id === undefined ? '' : `"id":${JSON.stringify(envelope.id)},`
+  const json =
+    `{"model_name":${JSON.stringify(manifest.model)},"model_version":${JSON.stringify(manifest.version)},` +
+    `${id}"outputs":[${parts.join(',')}]}`
+  if (blobs.length === 0) return new Response(json, { headers: { 'content-type': 'application/json' } })
+
+  const header = new TextEncoder().encode(json)
+  const body = new Uint8Array(blobs.reduce((total, blob) => total + blob.length, header.length))
+  body.set(header)
+  let at = header.length
+  for (const blob of blobs) {
+    body.set(blob, at)
+    at += blob.length
+  }
+  return new Response(body, {
+    headers: { 'content-type': 'application/octet-stream', [HEADER_LENGTH]: String(header.length) },
+  })
+}
+
+/** An output's own parameter stands over the request's. */
+function wantsBinary(envelope: InferRequest, name: string): boolean {
+  const output = envelope.outputs?.find((candidate) => candidate.name === name)
+  return output?.parameters?.binary_data ?? envelope.parameters?.binary_data_output ?? false
+}
+
+function outputJson(name: string, value: Tensor, binary: Uint8Array | undefined): string {
+  const content =
+    binary === undefined ? `"data":${dataToJson(value)}` : `"parameters":{"binary_data_size":${binary.length}}`
+  return `{"name":${JSON.stringify(name)},"datatype":"${value.datatype}","shape":[${value.shape.join(',')}],${content}}`
+}

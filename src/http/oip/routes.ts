@@ -1,0 +1,69 @@
+import { type Context, Hono } from 'hono'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { readBody } from '../body.ts'
+import { accessOf, withAdmittedModel } from '../inference.ts'
+import { resolveVersion, visibleModel } from '../model-access.ts'
+import { setPlacement } from '../placement.ts'
+import { modelMetadata } from './metadata.ts'
+import { headerLength, parseInferRequest } from './request.ts'
+import { inferResponse } from './response.ts'
+import { HEADER_LENGTH, type ModelReady, type ServerMetadata } from './wire.ts'
+
+/** The widest element: binary data that begin at a multiple of this can be read where they lie. */
+const ALIGNMENT = 8
+
+/** The Open Inference Protocol, version 2, under /v2. */
+export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/', (c) => {
+    const body: ServerMetadata = {
+      name: 'verge',
+      version: deps.config.version,
+      extensions: ['binary_tensor_data'],
+    }
+    return c.json(body)
+  })
+  app.get('/health/live', (c) => c.json({ live: true }))
+  app.get('/health/ready', async (c) => {
+    const { ok } = await deps.serving.health()
+    return c.json({ ready: ok }, ok ? 200 : NOT_READY)
+  })
+  for (const model of ['/models/:model', '/models/:model/versions/:version'] as const) {
+    app.get(model, async (c) => c.json(modelMetadata(await resolve(deps, c))))
+    app.get(`${model}/ready`, async (c) => {
+      const resolved = await resolve(deps, c)
+      const ready = await deps.serving.ready(resolved)
+      const body: ModelReady = { name: resolved.manifest.model, ready }
+      return c.json(body, ready ? 200 : NOT_READY)
+    })
+    app.post(`${model}/infer`, (c) => infer(deps, c))
+  }
+  return app
+}
+
+/** The protocol wants a 4xx where the answer is "not ready", and Triton answers this one. */
+const NOT_READY = 400
+
+async function resolve(deps: AppDeps, c: Context<AppEnv>) {
+  const access = accessOf(deps, c)
+  return resolveVersion(access, await visibleModel(access, c.req.param('model') ?? ''), c.req.param('version'))
+}
+
+function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
+  const { limits, serving } = deps
+  const context = c.get('context')
+  const request = { name: c.req.param('model') ?? '', version: c.req.param('version') }
+  return withAdmittedModel(deps, c, request, async (model) => {
+    const jsonLength = headerLength(c.req.header(HEADER_LENGTH), limits.inferenceHeaderBytes)
+    const body = await readBody(c.req.raw, {
+      maxBytes: limits.requestBodyBytes,
+      signal: context.signal,
+      padding: jsonLength === undefined ? 0 : (ALIGNMENT - (jsonLength % ALIGNMENT)) % ALIGNMENT,
+    })
+    const { envelope, inputs, outputs } = parseInferRequest(body, jsonLength, model.manifest, limits)
+    const result = await serving.run(model, inputs, outputs, context)
+    const response = inferResponse(envelope, model.manifest, result.outputs)
+    setPlacement(response.headers, result)
+    return response
+  })
+}

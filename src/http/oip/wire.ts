@@ -1,0 +1,130 @@
+import { z } from 'zod'
+import { DATATYPES } from '../../core/tensors.ts'
+
+/** The Open Inference Protocol, version 2, with Triton's binary tensor extension: its JSON, as schemas and types. */
+
+const parameterValue = z.union([z.string(), z.number(), z.boolean()])
+
+/** Parameters are open by the protocol; those named here mean something to Verge. */
+const requestParametersSchema = z
+  .object({
+    binary_data_output: z.boolean().optional().meta({ description: 'All outputs in binary unless one says otherwise' }),
+  })
+  .catchall(parameterValue)
+
+const tensorParametersSchema = z
+  .object({
+    binary_data_size: z
+      .number()
+      .int()
+      .nonnegative()
+      .optional()
+      .meta({ description: "Bytes of this tensor's data after the JSON header, instead of `data`" }),
+  })
+  .catchall(parameterValue)
+export type TensorParameters = z.infer<typeof tensorParametersSchema>
+
+const outputParametersSchema = z
+  .object({ binary_data: z.boolean().optional().meta({ description: 'This output in binary' }) })
+  .catchall(parameterValue)
+
+const datatype = z.enum(DATATYPES)
+
+/**
+ * The numbers themselves are left to the typed converters: checking each element here would cost more than the
+ * conversion.
+ */
+const tensorData = z
+  .unknown()
+  .optional()
+  .meta({
+    type: 'array',
+    items: {},
+    description: 'Elements in row-major order, flat or nested by dimension. Integers above 2^53 need the binary form.',
+  })
+
+const dimension = z.number().int().nonnegative()
+
+export const inputTensorSchema = z
+  .object({
+    name: z.string(),
+    shape: z.array(dimension).meta({ description: 'Outermost first; empty for a scalar' }),
+    datatype,
+    parameters: tensorParametersSchema.optional(),
+    data: tensorData,
+  })
+  .meta({ id: 'InputTensor' })
+export type InputTensor = z.infer<typeof inputTensorSchema>
+
+export const requestedOutputSchema = z
+  .object({ name: z.string(), parameters: outputParametersSchema.optional() })
+  .meta({ id: 'RequestedOutput' })
+export type RequestedOutput = z.infer<typeof requestedOutputSchema>
+
+export const inferRequestSchema = z
+  .object({
+    id: z.string().max(256).optional().meta({ description: 'Echoed in the answer' }),
+    parameters: requestParametersSchema.optional(),
+    inputs: z.array(inputTensorSchema),
+    outputs: z.array(requestedOutputSchema).optional().meta({ description: 'Outputs wanted; all if left out' }),
+  })
+  .meta({ id: 'InferRequest' })
+export type InferRequest = z.infer<typeof inferRequestSchema>
+
+export const outputTensorSchema = z
+  .object({
+    name: z.string(),
+    shape: z.array(dimension),
+    datatype,
+    parameters: z.object({ binary_data_size: z.number().int().nonnegative() }).optional(),
+    data: z
+      .array(z.union([z.number(), z.boolean(), z.string(), z.null()]))
+      .optional()
+      .meta({ description: 'Flat, in row-major order. NaN and infinities, which JSON lacks, are null.' }),
+  })
+  .meta({ id: 'OutputTensor' })
+export type OutputTensor = z.infer<typeof outputTensorSchema>
+
+export const inferResponseSchema = z
+  .object({
+    model_name: z.string(),
+    model_version: z.string(),
+    id: z.string().optional(),
+    outputs: z.array(outputTensorSchema),
+  })
+  .meta({ id: 'InferResponse' })
+export type InferResponse = z.infer<typeof inferResponseSchema>
+
+export const metadataTensorSchema = z
+  .object({
+    name: z.string(),
+    datatype,
+    shape: z.array(z.number().int()).meta({ description: '-1 for a dimension that varies' }),
+  })
+  .meta({ id: 'MetadataTensor' })
+export type MetadataTensor = z.infer<typeof metadataTensorSchema>
+
+export const modelMetadataSchema = z
+  .object({
+    name: z.string(),
+    versions: z.array(z.string()),
+    platform: z.string(),
+    inputs: z.array(metadataTensorSchema),
+    outputs: z.array(metadataTensorSchema),
+  })
+  .meta({ id: 'ModelMetadata' })
+export type ModelMetadata = z.infer<typeof modelMetadataSchema>
+
+export const modelReadySchema = z.object({ name: z.string(), ready: z.boolean() }).meta({ id: 'ModelReady' })
+export type ModelReady = z.infer<typeof modelReadySchema>
+
+export const serverMetadataSchema = z
+  .object({ name: z.string(), version: z.string(), extensions: z.array(z.string()) })
+  .meta({ id: 'ServerMetadata' })
+export type ServerMetadata = z.infer<typeof serverMetadataSchema>
+
+export const liveSchema = z.object({ live: z.boolean() }).meta({ id: 'Live' })
+export const readySchema = z.object({ ready: z.boolean() }).meta({ id: 'Ready' })
+
+/** Says how many bytes of a body are the JSON header; binary tensors follow it. */
+export const HEADER_LENGTH = 'inference-header-content-length'

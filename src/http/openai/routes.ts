@@ -1,0 +1,24 @@
+import { Hono } from 'hono'
+import type { Alias } from '../../catalog/alias.ts'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { accessOf } from '../inference.ts'
+import { visibleModel, visibleModels } from '../model-access.ts'
+import type { OpenAiModel, OpenAiModelList } from '../wire.ts'
+
+/** OpenAI's model list, under /v1. */
+export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/models', async (c) => {
+    const aliases = await visibleModels(accessOf(deps, c))
+    const body: OpenAiModelList = { object: 'list', data: aliases.map(openAiModel) }
+    return c.json(body)
+  })
+  app.get('/models/:model', async (c) => {
+    return c.json(openAiModel(await visibleModel(accessOf(deps, c), c.req.param('model'))))
+  })
+  return app
+}
+
+function openAiModel(alias: Alias): OpenAiModel {
+  return { id: alias.model, object: 'model', created: 0, owned_by: 'verge' }
+}

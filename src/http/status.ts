@@ -1,0 +1,47 @@
+import type { ErrorCode } from '../core/errors.ts'
+
+/** The one table from error codes to HTTP statuses; a code that is not in it does not compile. */
+export const STATUS: Readonly<Record<ErrorCode, number>> = {
+  invalid_json: 400,
+  invalid_request: 400,
+  invalid_tensor: 400,
+  unsupported_datatype: 400,
+  unknown_input: 400,
+  missing_input: 400,
+  unknown_output: 400,
+  unsupported_output: 400,
+  empty_input: 400,
+  invalid_image: 400,
+  task_mismatch: 400,
+  unsupported_media_type: 415,
+  unsupported_encoding: 415,
+  body_too_large: 413,
+  input_too_large: 413,
+  run_rejected: 400,
+
+  unauthorized: 401,
+  forbidden: 403,
+  not_found: 404,
+  method_not_allowed: 405,
+  model_not_found: 404,
+  version_not_found: 404,
+
+  overloaded: 429,
+  // nginx's "client closed request": only logs see it.
+  cancelled: 499,
+  deadline_exceeded: 504,
+
+  weights_unavailable: 503,
+  weights_corrupt: 500,
+  manifest_invalid: 500,
+  alias_invalid: 500,
+  conflict: 409,
+  store_unavailable: 503,
+  model_invalid: 500,
+  model_too_large: 501,
+  engine_unsupported: 501,
+  // Both have been recovered from by the time that the answer is read: the same request succeeds when repeated.
+  engine_aborted: 503,
+  session_lost: 503,
+  internal: 500,
+}

@@ -1,0 +1,16 @@
+import type { LogFields, Logger } from './core/runtime.ts'
+
+/** One JSON object a line, which Workers Logs indexes by field. */
+export const consoleLogger: Logger = {
+  info: (event, fields) => console.log(line('info', event, fields)),
+  warn: (event, fields) => console.warn(line('warn', event, fields)),
+  error: (event, fields) => console.error(line('error', event, fields)),
+}
+
+function line(level: string, event: string, fields: LogFields = {}): string {
+  return JSON.stringify({ level, event, ...fields }, (_, value: unknown) =>
+    value instanceof Error
+      ? { name: value.name, message: value.message, stack: value.stack, cause: value.cause }
+      : value,
+  )
+}

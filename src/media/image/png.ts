@@ -1,0 +1,288 @@
+import { VergeError } from '../../core/errors.ts'
+import { inflate } from './inflate.ts'
+import type { Raster } from './raster.ts'
+
+/**
+ * PNG (ISO/IEC 15948): every colour type, bit depth and interlacing, to 8-bit grey or RGB over white.
+ *
+ * Rows are unfiltered and converted as they come out of the inflater, so that the picture is held once. 16-bit samples
+ * keep their high byte, as libpng and Pillow do. Gamma and colour profiles are not applied.
+ */
+
+export const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] as const
+
+const GREY = 0
+const RGB = 2
+const PALETTE = 3
+const GREY_ALPHA = 4
+const RGB_ALPHA = 6
+
+/** Samples a pixel, and bit depths allowed, by colour type. */
+const COLOUR_TYPES: Readonly<Record<number, { readonly samples: number; readonly depths: readonly number[] }>> = {
+  [GREY]: { samples: 1, depths: [1, 2, 4, 8, 16] },
+  [RGB]: { samples: 3, depths: [8, 16] },
+  [PALETTE]: { samples: 1, depths: [1, 2, 4, 8] },
+  [GREY_ALPHA]: { samples: 2, depths: [8, 16] },
+  [RGB_ALPHA]: { samples: 4, depths: [8, 16] },
+}
+
+export interface PngHeader {
+  readonly width: number
+  readonly height: number
+  readonly depth: number
+  readonly colour: number
+  readonly interlaced: boolean
+}
+
+interface Chunks {
+  readonly palette: Uint8Array | undefined
+  readonly transparency: Uint8Array | undefined
+  readonly data: readonly Uint8Array[]
+}
+
+/** The seven passes of Adam7 as [first column, first row, column step, row step]. */
+const ADAM7 = [
+  [0, 0, 8, 8],
+  [4, 0, 8, 8],
+  [0, 4, 4, 8],
+  [2, 0, 4, 4],
+  [0, 2, 2, 4],
+  [1, 0, 2, 2],
+  [0, 1, 1, 2],
+] as const
+
+function broken(what: string): VergeError {
+  return new VergeError('invalid_image', `The PNG cannot be read: ${what}.`)
+}
+
+/** Reads the header alone. @throws invalid_image */
+export function readPngHeader(bytes: Uint8Array): PngHeader {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  // Signature (8), chunk length (4), "IHDR" (4), thirteen bytes of fields.
+  if (bytes.length < 29) throw broken('it ends within its header')
+  if (view.getUint32(8) !== 13 || view.getUint32(12) !== 0x49484452) throw broken('it does not begin with its header')
+  const width = view.getUint32(16)
+  const height = view.getUint32(20)
+  const depth = view.getUint8(24)
+  const colour = view.getUint8(25)
+  if (!COLOUR_TYPES[colour]?.depths.includes(depth)) throw broken(`colour type ${colour} with ${depth} bits does not exist`)
+  if (view.getUint8(26) !== 0 || view.getUint8(27) !== 0) throw broken('its compression or filter method is unknown')
+  const interlace = view.getUint8(28)
+  if (interlace > 1) throw broken('its interlacing is unknown')
+  return { width, height, depth, colour, interlaced: interlace === 1 }
+}
+
+/** @param header of the same bytes, its size checked by the caller @throws invalid_image */
+export function decodePng(bytes: Uint8Array, header: PngHeader): Raster {
+  const { width, height, depth, colour } = header
+  const chunks = readChunks(bytes)
+  if (colour === PALETTE && chunks.palette === undefined) throw broken('it has no palette')
+  const channels = colour === GREY || colour === GREY_ALPHA ? 1 : 3
+  const data = new Uint8Array(width * height * channels)
+  const bitsPerPixel = depth * (COLOUR_TYPES[colour]?.samples ?? 1)
+  const passes = header.interlaced ? ADAM7 : [[0, 0, 1, 1] as const]
+  const rows = passes.flatMap(([x0, y0, dx, dy]) => {
+    const columns = Math.ceil((width - x0) / dx)
+    const count = Math.ceil((height - y0) / dy)
+    return columns > 0 && count > 0 ? [{ x0, y0, dx, dy, columns, count, bytes: Math.ceil((columns * bitsPerPixel) / 8) }] : []
+  })
+  const total = rows.reduce((sum, pass) => sum + pass.count * (pass.bytes + 1), 0)
+  const convert = converter(header, chunks)
+
+  let passIndex = 0
+  let y = 0
+  let filled = 0
+  let row = new Uint8Array((rows[0]?.bytes ?? 0) + 1)
+  let above = new Uint8Array(row.length)
+  const bytesPerPixel = Math.max(1, bitsPerPixel >> 3)
+  inflate(chunks.data, total, (piece) => {
+    for (let at = 0; at < piece.length; ) {
+      const pass = rows[passIndex]
+      if (pass === undefined) return
+      const take = Math.min(row.length - filled, piece.length - at)
+      row.set(piece.subarray(at, at + take), filled)
+      filled += take
+      at += take
+      if (filled < row.length) return
+      unfilter(row, above, bytesPerPixel)
+      const first = ((pass.y0 + y * pass.dy) * width + pass.x0) * channels
+      convert(row, pass.columns, data, first, pass.dx * channels)
+      ;[row, above] = [above, row]
+      filled = 0
+      if (++y === pass.count) {
+        y = 0
+        passIndex++
+        row = new Uint8Array((rows[passIndex]?.bytes ?? 0) + 1)
+        above = new Uint8Array(row.length)
+      }
+    }
+  })
+  return { width, height, channels, data }
+}
+
+function readChunks(bytes: Uint8Array): Chunks {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  let palette: Uint8Array | undefined
+  let transparency: Uint8Array | undefined
+  const data: Uint8Array[] = []
+  for (let at: number = PNG_SIGNATURE.length; at + 8 <= bytes.length; ) {
+    const length = view.getUint32(at)
+    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8))
+    // The last piece may be cut off: whether enough of it is there, the inflater finds out.
+    const content = bytes.subarray(at + 8, Math.min(bytes.length, at + 8 + length))
+    if (type === 'PLTE') palette = content
+    else if (type === 'tRNS') transparency = content
+    else if (type === 'IDAT') data.push(content)
+    else if (type === 'IEND') break
+    at += 12 + length
+  }
+  return { palette, transparency, data }
+}
+
+/** Undoes a row's filter in place. Byte 0 is the filter's type; `above` is the row before, unfiltered. */
+function unfilter(row: Uint8Array, above: Uint8Array, step: number): void {
+  const type = row[0]
+  switch (type) {
+    case 0:
+      return
+    case 1:
+      for (let i = step + 1; i < row.length; i++) row[i] = (row[i] ?? 0) + (row[i - step] ?? 0)
+      return
+    case 2:
+      for (let i = 1; i < row.length; i++) row[i] = (row[i] ?? 0) + (above[i] ?? 0)
+      return
+    case 3:
+      for (let i = 1; i < row.length; i++) {
+        const left = i > step ? (row[i - step] ?? 0) : 0
+        row[i] = (row[i] ?? 0) + ((left + (above[i] ?? 0)) >> 1)
+      }
+      return
+    case 4:
+      for (let i = 1; i < row.length; i++) {
+        const left = i > step ? (row[i - step] ?? 0) : 0
+        const up = above[i] ?? 0
+        const corner = i > step ? (above[i - step] ?? 0) : 0
+        row[i] = (row[i] ?? 0) + paeth(left, up, corner)
+      }
+      return
+    default:
+      throw broken('a row has an unknown filter')
+  }
+}
+
+function paeth(left: number, up: number, corner: number): number {
+  const estimate = left + up - corner
+  const toLeft = Math.abs(estimate - left)
+  const toUp = Math.abs(estimate - up)
+  const toCorner = Math.abs(estimate - corner)
+  if (toLeft <= toUp && toLeft <= toCorner) return left
+  return toUp <= toCorner ? up : corner
+}
+
+/** Writes one row's pixels from `at` on, `step` apart. */
+type Convert = (row: Uint8Array, columns: number, out: Uint8Array, at: number, step: number) => void
+
+function converter({ depth, colour }: PngHeader, { palette, transparency }: Chunks): Convert {
+  const size = depth === 16 ? 2 : 1
+  switch (colour) {
+    case PALETTE:
+      return byTable(depth, paletteTable(palette ?? new Uint8Array(0), transparency), 3)
+    case GREY:
+      if (depth <= 8) return byTable(depth, greyTable(depth, transparency), 1)
+      return greyRow(size, transparency === undefined ? undefined : key(transparency, 1))
+    case GREY_ALPHA:
+      return (row, columns, out, at, step) => {
+        for (let x = 0, from = 1; x < columns; x++, from += 2 * size, at += step) {
+          out[at] = overWhite(row[from] ?? 0, row[from + size] ?? 0)
+        }
+      }
+    case RGB_ALPHA:
+      return (row, columns, out, at, step) => {
+        for (let x = 0, from = 1; x < columns; x++, from += 4 * size, at += step) {
+          const alpha = row[from + 3 * size] ?? 0
+          out[at] = overWhite(row[from] ?? 0, alpha)
+          out[at + 1] = overWhite(row[from + size] ?? 0, alpha)
+          out[at + 2] = overWhite(row[from + 2 * size] ?? 0, alpha)
+        }
+      }
+    default:
+      return rgbRow(size, transparency === undefined ? undefined : key(transparency, 3), depth)
+  }
+}
+
+/** The samples that a tRNS chunk makes transparent, as 16-bit values. */
+function key(transparency: Uint8Array, samples: number): readonly number[] | undefined {
+  if (transparency.length < 2 * samples) return undefined
+  return Array.from(
+    { length: samples },
+    (_, i) => ((transparency[2 * i] ?? 0) << 8) | (transparency[2 * i + 1] ?? 0),
+  )
+}
+
+function overWhite(sample: number, alpha: number): number {
+  return Math.round((sample * alpha + 255 * (255 - alpha)) / 255)
+}
+
+/** The transparent one becomes white. */
+function greyTable(depth: number, transparency: Uint8Array | undefined): Uint8Array {
+  const levels = 2 ** depth
+  const table = Uint8Array.from({ length: levels }, (_, i) => (i * 255) / (levels - 1))
+  const transparent = transparency === undefined ? undefined : key(transparency, 1)?.[0]
+  if (transparent !== undefined && transparent < levels) table[transparent] = 255
+  return table
+}
+
+/** Colours by index; indices beyond the palette are black. */
+function paletteTable(palette: Uint8Array, transparency: Uint8Array | undefined): Uint8Array {
+  const table = new Uint8Array(3 * 256)
+  table.set(palette.subarray(0, table.length))
+  transparency?.subarray(0, 256).forEach((alpha, i) => {
+    for (let channel = 3 * i; channel < 3 * i + 3; channel++) table[channel] = overWhite(table[channel] ?? 0, alpha)
+  })
+  return table
+}
+
+/** Pixels of `depth` bits, at most 8, that stand for `channels` samples of a table each. */
+function byTable(depth: number, table: Uint8Array, channels: 1 | 3): Convert {
+  const mask = 2 ** depth - 1
+  return (row, columns, out, at, step) => {
+    for (let x = 0, bit = 0; x < columns; x++, bit += depth, at += step) {
+      const index = ((row[1 + (bit >> 3)] ?? 0) >> (8 - depth - (bit & 7))) & mask
+      if (channels === 1) {
+        out[at] = table[index] ?? 0
+      } else {
+        out[at] = table[3 * index] ?? 0
+        out[at + 1] = table[3 * index + 1] ?? 0
+        out[at + 2] = table[3 * index + 2] ?? 0
+      }
+    }
+  }
+}
+
+function greyRow(size: number, transparent: readonly number[] | undefined): Convert {
+  return (row, columns, out, at, step) => {
+    for (let x = 0, from = 1; x < columns; x++, from += size, at += step) {
+      out[at] = transparent !== undefined && wide(row, from) === transparent[0] ? 255 : (row[from] ?? 0)
+    }
+  }
+}
+
+function rgbRow(size: number, transparent: readonly number[] | undefined, depth: number): Convert {
+  const sample = depth === 16 ? wide : (row: Uint8Array, from: number): number => row[from] ?? 0
+  return (row, columns, out, at, step) => {
+    for (let x = 0, from = 1; x < columns; x++, from += 3 * size, at += step) {
+      const clear =
+        transparent !== undefined &&
+        sample(row, from) === transparent[0] &&
+        sample(row, from + size) === transparent[1] &&
+        sample(row, from + 2 * size) === transparent[2]
+      out[at] = clear ? 255 : (row[from] ?? 0)
+      out[at + 1] = clear ? 255 : (row[from + size] ?? 0)
+      out[at + 2] = clear ? 255 : (row[from + 2 * size] ?? 0)
+    }
+  }
+}
+
+function wide(row: Uint8Array, from: number): number {
+  return ((row[from] ?? 0) << 8) | (row[from + 1] ?? 0)
+}

@@ -1,0 +1,80 @@
+/**
+ * A decoded picture: 8-bit samples, row by row from the top, one (grey) or three (red, green, blue) to a pixel.
+ * Transparency has been laid over white.
+ */
+export interface Raster {
+  readonly width: number
+  readonly height: number
+  readonly channels: 1 | 3
+  readonly data: Uint8Array
+}
+
+export interface ImageHeader {
+  readonly format: 'png' | 'jpeg'
+  readonly width: number
+  readonly height: number
+}
+
+/** Greyscale by ITU-R 601 luma, in the fixed-point arithmetic that Pillow uses. */
+export function toGrey(image: Raster): Raster {
+  if (image.channels === 1) return image
+  const { width, height, data } = image
+  const grey = new Uint8Array(width * height)
+  for (let i = 0, at = 0; i < grey.length; i++, at += 3) {
+    grey[i] = ((data[at] ?? 0) * 19595 + (data[at + 1] ?? 0) * 38470 + (data[at + 2] ?? 0) * 7471 + 0x8000) >> 16
+  }
+  return { width, height, channels: 1, data: grey }
+}
+
+export function toRgb(image: Raster): Raster {
+  if (image.channels === 3) return image
+  const { width, height, data } = image
+  const rgb = new Uint8Array(3 * width * height)
+  for (let i = 0, at = 0; i < data.length; i++, at += 3) {
+    const sample = data[i] ?? 0
+    rgb[at] = sample
+    rgb[at + 1] = sample
+    rgb[at + 2] = sample
+  }
+  return { width, height, channels: 3, data: rgb }
+}
+
+/** The part of a picture that begins at (left, top); what lies outside of it is black, as Pillow's crop has it. */
+export function crop(image: Raster, left: number, top: number, width: number, height: number): Raster {
+  const { channels } = image
+  const data = new Uint8Array(width * height * channels)
+  for (let y = 0; y < height; y++) {
+    const from = y + top
+    if (from < 0 || from >= image.height) continue
+    const x0 = Math.max(0, -left)
+    const x1 = Math.min(width, image.width - left)
+    if (x1 <= x0) continue
+    const start = (from * image.width + left + x0) * channels
+    data.set(image.data.subarray(start, start + (x1 - x0) * channels), (y * width + x0) * channels)
+  }
+  return { width, height, channels, data }
+}
+
+/**
+ * Turns a picture the way its EXIF orientation says it is to be seen.
+ * @param orientation 1 to 8; anything else leaves the picture as it is
+ */
+export function orient(image: Raster, orientation: number): Raster {
+  if (!(orientation >= 2 && orientation <= 8)) return image
+  const { width, height, channels, data } = image
+  const transposed = orientation >= 5
+  const [outWidth, outHeight] = transposed ? [height, width] : [width, height]
+  // Orientation 2, 3: mirrored in x; 3, 4: in y; 5 to 8 the same after transposing.
+  const flipX = orientation === 2 || orientation === 3 || orientation === 7 || orientation === 8
+  const flipY = orientation === 3 || orientation === 4 || orientation === 6 || orientation === 7
+  const out = new Uint8Array(data.length)
+  let at = 0
+  for (let y = 0; y < outHeight; y++) {
+    for (let x = 0; x < outWidth; x++) {
+      const [sx, sy] = transposed ? [y, x] : [x, y]
+      const from = ((flipY ? height - 1 - sy : sy) * width + (flipX ? width - 1 - sx : sx)) * channels
+      for (let channel = 0; channel < channels; channel++) out[at++] = data[from + channel] ?? 0
+    }
+  }
+  return { width: outWidth, height: outHeight, channels, data: out }
+}

@@ -1,0 +1,58 @@
+import type { Blob } from '../catalog/manifest.ts'
+import type { CallContext } from '../core/runtime.ts'
+import { type FlightOptions, Flights } from '../sessions/flights.ts'
+
+export interface FileCacheOptions extends FlightOptions {
+  /** Stored bytes of all files kept; what is made of them may take several times as much. */
+  readonly budgetBytes: number
+  read(blob: Blob, signal: AbortSignal): Promise<Uint8Array>
+}
+
+interface ParsedFile {
+  readonly bytes: number
+  readonly value: unknown
+}
+
+/** Files of models, parsed once an isolate: the least recently used go first. */
+export class FileCache {
+  readonly #files = new Map<string, ParsedFile>()
+  readonly #flights: Flights<ParsedFile>
+  readonly #options: FileCacheOptions
+
+  constructor(options: FileCacheOptions) {
+    this.#options = options
+    this.#flights = new Flights(options)
+  }
+
+  /** `kind` names what `parse` makes of the bytes, so that two readers of one file do not get each other's. */
+  async get<T>(blob: Blob, kind: string, parse: (bytes: Uint8Array) => T, context: CallContext): Promise<T> {
+    const key = `${blob.sha256}/${kind}`
+    let file = this.#files.get(key)
+    if (!file) {
+      file = await this.#flights.join(
+        key,
+        async (flight) => {
+          // The read serves everyone who waits, so it does not end when the first of them leaves.
+          const bytes = await this.#options.read(blob, new AbortController().signal)
+          flight.beat()
+          return { bytes: blob.bytes, value: parse(bytes) }
+        },
+        context,
+      )
+    }
+    this.#files.delete(key)
+    this.#files.set(key, file)
+    this.#evict()
+    return file.value as T
+  }
+
+  #evict(): void {
+    let total = 0
+    for (const file of this.#files.values()) total += file.bytes
+    for (const [key, file] of this.#files) {
+      if (total <= this.#options.budgetBytes || this.#files.size === 1) return
+      this.#files.delete(key)
+      total -= file.bytes
+    }
+  }
+}

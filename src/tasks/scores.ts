@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import type { Manifest } from '../catalog/manifest.ts'
+import { VergeError } from '../core/errors.ts'
+import { halfToNumber } from '../core/half.ts'
+import type { Tensor, Tensors } from '../core/tensors.ts'
+
+/** Labels with scores, best first, as the Hugging Face inference API answers for a classification. */
+export const classificationSchema = z
+  .array(z.object({ label: z.string(), score: z.number() }))
+  .meta({ id: 'Classification' })
+export type Classification = z.infer<typeof classificationSchema>
+
+export const classificationParametersSchema = z
+  .strictObject({
+    top_k: z.number().int().positive().optional().meta({ description: 'How many labels, best first' }),
+    function_to_apply: z
+      .enum(['softmax', 'sigmoid', 'none'])
+      .optional()
+      .meta({ description: "What turns the model's output into scores; by default what its manifest says" }),
+  })
+  .meta({ id: 'ClassificationParameters' })
+export type ClassificationParameters = z.infer<typeof classificationParametersSchema>
+
+type Activation = 'softmax' | 'sigmoid' | 'none'
+
+/**
+ * Classifications from a model's output, one for each row of it.
+ * @param defaultTopK labels answered where the request does not say
+ * @throws manifest_invalid if the output is not a row of scores for each item
+ */
+export function classifications(
+  outputs: Tensors,
+  parameters: ClassificationParameters,
+  manifest: Manifest,
+  defaultTopK: number,
+): Classification[] {
+  const { values, rows, columns } = scoreMatrix(outputs, manifest)
+  const activation = parameters.function_to_apply ?? manifest.activation ?? 'softmax'
+  return Array.from({ length: rows }, (_, row) => {
+    const scores = activate(values.subarray(row * columns, (row + 1) * columns), activation)
+    return Array.from(scores, (score, i) => ({ label: manifest.labels?.[i] ?? `LABEL_${i}`, score }))
+      .sort((a, b) => b.score - a.score)
+      .slice(0, parameters.top_k ?? defaultTopK)
+  })
+}
+
+/** The output that holds the scores: the only one, or the first whose rows are as long as there are labels. */
+function scoreMatrix(outputs: Tensors, manifest: Manifest): { values: Float64Array; rows: number; columns: number } {
+  const labels = manifest.labels?.length
+  for (const output of outputs.values()) {
+    const values = toDoubles(output)
+    const columns = output.shape.at(-1)
+    if (values === undefined || columns === undefined || columns === 0) continue
+    if (labels === undefined || columns === labels) return { values, rows: values.length / columns, columns }
+  }
+  throw new VergeError(
+    'manifest_invalid',
+    `Model "${manifest.model}" version "${manifest.version}" has no output with one score for each of its labels. Its operator has to correct its labels and push it again.`,
+  )
+}
+
+function toDoubles(output: Tensor): Float64Array | undefined {
+  switch (output.datatype) {
+    case 'FP16':
+      return Float64Array.from(output.data, halfToNumber)
+    case 'FP32':
+    case 'FP64':
+      return Float64Array.from(output.data)
+    default:
+      return undefined
+  }
+}
+
+/** In double precision, with the greatest value taken out first, so that no exponential overflows. */
+export function activate(values: Float64Array, activation: Activation): Float64Array {
+  switch (activation) {
+    case 'none':
+      return values
+    case 'sigmoid':
+      return values.map((value) => 1 / (1 + Math.exp(-value)))
+    case 'softmax': {
+      const greatest = values.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)
+      const powers = values.map((value) => Math.exp(value - greatest))
+      const sum = powers.reduce((a, b) => a + b, 0)
+      return powers.map((power) => power / sum)
+    }
+  }
+}

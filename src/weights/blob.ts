@@ -1,0 +1,58 @@
+import { VergeError } from '../core/errors.ts'
+import { LIMITS, type Limits } from '../core/limits.ts'
+
+/** A piece of a blob, stored under its own digest. */
+export interface ChunkInfo {
+  /** Lower-case hexadecimal. */
+  readonly sha256: string
+  readonly bytes: number
+}
+
+/** Bytes stored as content-addressed chunks, in order. */
+export interface BlobInfo {
+  /** Of the whole. Its truth rests on the manifest's: what is verified on reading is every chunk. */
+  readonly sha256: string
+  readonly bytes: number
+  readonly chunks: readonly ChunkInfo[]
+}
+
+/** Where a chunk lies in every store. */
+export function blobKey(sha256: string): string {
+  return `blob/sha256/${sha256}`
+}
+
+/**
+ * Checks what a blob declares, before any of it is allocated or fetched.
+ * @throws manifest_invalid, model_too_large
+ */
+export function checkBlob(blob: BlobInfo, limits: Pick<Limits, 'chunkBytes' | 'artifactBytes'>): void {
+  let sum = 0
+  for (const [index, chunk] of blob.chunks.entries()) {
+    if (chunk.bytes > limits.chunkBytes) {
+      throw new VergeError(
+        'manifest_invalid',
+        `Chunk ${index + 1} of the weights is declared with ${chunk.bytes} bytes; at most ${limits.chunkBytes} are ` +
+          'allowed. Pack this version again.',
+      )
+    }
+    sum += chunk.bytes
+  }
+  if (sum !== blob.bytes) {
+    throw new VergeError(
+      'manifest_invalid',
+      `The weights are declared with ${blob.bytes} bytes, but their chunks add up to ${sum}. Pack this version again.`,
+    )
+  }
+  if (blob.bytes > limits.artifactBytes) {
+    throw new VergeError(
+      'model_too_large',
+      `The weights have ${blob.bytes} bytes; at most ${limits.artifactBytes} fit here. Use a smaller or more strongly ` +
+        'quantised artifact.',
+    )
+  }
+}
+
+/** Cuts bytes into views of at most `chunkBytes`; none for no bytes. */
+export function* splitChunks(bytes: Uint8Array, chunkBytes: number = LIMITS.chunkBytes): Generator<Uint8Array> {
+  for (let offset = 0; offset < bytes.length; offset += chunkBytes) yield bytes.subarray(offset, offset + chunkBytes)
+}

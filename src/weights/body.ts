@@ -1,0 +1,245 @@
+import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
+import { LIMITS } from '../core/limits.ts'
+
+/** Bytes that come piece by piece. A piece is good until the next call: its memory is used again. */
+export interface Pieces {
+  /** Null at the end. */
+  next(): Promise<Uint8Array | null>
+  /** Gives up. Returns at once: a source that hangs must not hold up whoever is leaving it. */
+  cancel(reason: unknown): void
+}
+
+/**
+ * Reads a stream into one buffer that is used again and again, where the stream is one of bytes; a plain reader makes
+ * workerd hand out 4 KiB at a time.
+ */
+export function piecesOf(body: ReadableStream<Uint8Array>, pieceBytes: number = LIMITS.readPieceBytes): Pieces {
+  const reader = byobReader(body)
+  if (reader === null) {
+    const plain = body.getReader()
+    return {
+      next: async () => (await plain.read()).value ?? null,
+      cancel: (reason) => void plain.cancel(reason).catch(ignore),
+    }
+  }
+  let view = new Uint8Array(pieceBytes)
+  return {
+    async next() {
+      const { done, value } = await reader.read(view)
+      if (done || value === undefined) return null
+      view = new Uint8Array(value.buffer)
+      return value
+    },
+    cancel: (reason) => void reader.cancel(reason).catch(ignore),
+  }
+}
+
+function byobReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader | null {
+  try {
+    return body.getReader({ mode: 'byob' })
+  } catch (error) {
+    // a locked stream is refused too, and then the plain reader says so
+    if (error instanceof TypeError) return null
+    throw error
+  }
+}
+
+/** Bytes that are in memory already, in pieces that are views of them. */
+export function piecesOfBytes(bytes: Uint8Array, pieceBytes: number = LIMITS.readPieceBytes): Pieces {
+  let offset = 0
+  return {
+    async next() {
+      if (offset >= bytes.length) return null
+      const piece = bytes.subarray(offset, offset + pieceBytes)
+      offset += piece.length
+      return piece
+    },
+    cancel() {
+      offset = bytes.length
+    },
+  }
+}
+
+export interface BodyOptions {
+  /** Named in errors. */
+  readonly store: string
+  /** Bytes to leave out at the beginning. */
+  readonly skip?: number
+  /** The most bytes to pass on. */
+  readonly take?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * A store's body as callers see it: the part asked for, ended by the signal with its typed reason, and with a failure
+ * of the source turned into `store_unavailable`. Nothing is read before it is asked for, and nothing is kept.
+ */
+export function bodyOf(source: Pieces, options: BodyOptions): ReadableStream<Uint8Array> {
+  const { store, signal } = options
+  let skip = options.skip ?? 0
+  let left = options.take ?? Number.POSITIVE_INFINITY
+  let ended = false
+  let detach = (): void => {}
+  const end = (): void => {
+    ended = true
+    detach()
+  }
+  return new ReadableStream({
+    type: 'bytes',
+    start(controller) {
+      if (signal === undefined) return
+      const onAbort = (): void => {
+        if (ended) return
+        end()
+        const reason = abortError(signal)
+        controller.error(reason)
+        source.cancel(reason)
+      }
+      if (signal.aborted) return onAbort()
+      signal.addEventListener('abort', onAbort, { once: true })
+      detach = () => signal.removeEventListener('abort', onAbort)
+    },
+    async pull(controller) {
+      try {
+        while (!ended) {
+          const piece = left > 0 ? await source.next() : null
+          if (ended) return
+          if (piece === null) {
+            end()
+            if (left <= 0) source.cancel('the range has been read')
+            controller.close()
+            // a reader that brought its own buffer waits until that is given back
+            controller.byobRequest?.respond(0)
+            return
+          }
+          const wanted = piece.subarray(skip, skip + left)
+          skip = Math.max(0, skip - piece.length)
+          if (wanted.length === 0) continue
+          left -= wanted.length
+          // not `slice`: a piece may be a Node Buffer, whose `slice` shares a pool that no stream may take over
+          controller.enqueue(new Uint8Array(wanted))
+          return
+        }
+      } catch (cause) {
+        if (ended) return
+        end()
+        controller.error(unavailable(store, cause))
+      }
+    },
+    cancel(reason) {
+      end()
+      source.cancel(reason)
+    },
+  })
+}
+
+/** A store that failed without saying more. */
+export function unavailable(store: string, cause: unknown): VergeError {
+  return new VergeError('store_unavailable', `The ${store} store did not answer. Try again in a moment.`, {
+    cause,
+    details: { store },
+    retryAfter: 1,
+  })
+}
+
+/**
+ * Hands every piece of a body to `use`, in order, waiting for it each time. When the signal fires, or `use` throws, the
+ * body is cancelled and no further piece is handed out.
+ */
+export async function forEachPiece(
+  body: ReadableStream<Uint8Array>,
+  use: (piece: Uint8Array) => void | Promise<void>,
+  signal?: AbortSignal,
+): Promise<void> {
+  const pieces = piecesOf(body)
+  let stop: (reason: unknown) => void = ignore
+  const onAbort = (): void => {
+    if (signal !== undefined) stop(abortError(signal))
+  }
+  signal?.addEventListener('abort', onAbort, { once: true })
+  let failure: unknown = 'given up'
+  try {
+    for (;;) {
+      throwIfAborted(signal)
+      const piece = await new Promise<Uint8Array | null>((resolve, reject) => {
+        stop = reject
+        pieces.next().then(resolve, reject)
+      })
+      throwIfAborted(signal)
+      if (piece === null) {
+        failure = undefined
+        return
+      }
+      await use(piece)
+    }
+  } catch (error) {
+    failure = error
+    throw error
+  } finally {
+    signal?.removeEventListener('abort', onAbort)
+    if (failure !== undefined) pieces.cancel(failure)
+  }
+}
+
+/** A whole body of at most `maxBytes`; null, and the rest unread, if it is longer. */
+export async function readAtMost(
+  body: ReadableStream<Uint8Array>,
+  maxBytes: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array<ArrayBuffer> | null> {
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  const tooLong = new Error('longer than allowed')
+  try {
+    await forEachPiece(
+      body,
+      (piece) => {
+        bytes += piece.length
+        if (bytes > maxBytes) throw tooLong
+        parts.push(piece.slice())
+      },
+      signal,
+    )
+  } catch (error) {
+    if (error === tooLong) return null
+    throw error
+  }
+  const whole = new Uint8Array(bytes)
+  let offset = 0
+  for (const part of parts) {
+    whole.set(part, offset)
+    offset += part.length
+  }
+  return whole
+}
+
+/** Waits for work that cannot be interrupted, but no longer than the signal allows; what comes too late is discarded. */
+export function untilAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  discard: (late: T) => void,
+): Promise<T> {
+  if (signal === undefined) return work
+  return new Promise((resolve, reject) => {
+    let over = false
+    const onAbort = (): void => {
+      over = true
+      reject(abortError(signal))
+    }
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+    work.then(
+      (value) => {
+        signal.removeEventListener('abort', onAbort)
+        if (over) discard(value)
+        else resolve(value)
+      },
+      (error: unknown) => {
+        signal.removeEventListener('abort', onAbort)
+        reject(error)
+      },
+    )
+  })
+}
+
+function ignore(): void {}

@@ -1,0 +1,165 @@
+import { throwIfAborted, VergeError } from '../core/errors.ts'
+import { LIMITS } from '../core/limits.ts'
+import { bodyOf, forEachPiece, piecesOf, unavailable, untilAborted } from './body.ts'
+import type { GetOptions, ListPage, PutOptions, Store, StoredInfo, StoredValue } from './store.ts'
+
+/** What is used of a KV namespace, so that a Worker's binding and wrangler's `getPlatformProxy()` both fit. */
+export interface KvNamespaceLike {
+  getWithMetadata(
+    key: string,
+    options: { type: 'stream'; cacheTtl?: number },
+  ): Promise<{ value: ReadableStream | null; metadata: unknown }>
+  put(key: string, value: Uint8Array, options: { metadata: unknown }): Promise<void>
+  list(options: { prefix: string; cursor?: string; limit: number }): Promise<KvListLike>
+  delete(key: string): Promise<void>
+}
+
+export interface KvListLike {
+  readonly keys: readonly { readonly name: string }[]
+  readonly list_complete: boolean
+  readonly cursor?: string
+}
+
+export interface KvStoreOptions {
+  readonly name?: string
+  /** Keys a page of `list`; the platform gives at most 1,000. */
+  readonly pageSize?: number
+  /** Seconds that a data centre may keep a value it has read. */
+  readonly cacheTtl?: (key: string) => number
+}
+
+interface Opened {
+  readonly body: ReadableStream
+  /** As noted when the value was written; undefined if another tool wrote it. */
+  readonly bytes: number | undefined
+}
+
+/**
+ * A store in a KV namespace: copies near the reader. Eventually consistent: a read may bring an older value, or none,
+ * for about a minute after a write, so nothing may be decided by what it holds. No conditional writes, at most one write
+ * a second for each key, values of at most 25 MiB.
+ */
+export class KvStore implements Store {
+  readonly name: string
+  readonly #namespace: KvNamespaceLike
+  readonly #pageSize: number
+  readonly #cacheTtl: (key: string) => number
+
+  constructor(namespace: KvNamespaceLike, options: KvStoreOptions = {}) {
+    this.name = options.name ?? 'kv'
+    this.#namespace = namespace
+    this.#pageSize = options.pageSize ?? 1000
+    this.#cacheTtl = options.cacheTtl ?? kvCacheTtl
+  }
+
+  async head(key: string): Promise<StoredInfo | null> {
+    const found = await this.#open(key)
+    if (found === null) return null
+    if (found.bytes === undefined) return { bytes: await this.#count(found.body) }
+    found.body.cancel('only the size was wanted').catch(() => {})
+    return { bytes: found.bytes }
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<StoredValue | null> {
+    const { range, signal } = options
+    throwIfAborted(signal)
+    const found = await untilAborted(this.#openSized(key, signal), signal, (late) => {
+      late?.body.cancel('too late').catch(() => {})
+    })
+    if (found === null) return null
+    // KV reads whole values only: what is before the range is read and dropped, what is after it is never read
+    const body = bodyOf(piecesOf(found.body), {
+      store: this.name,
+      signal,
+      ...(range && { skip: range.offset }),
+      ...(range?.length !== undefined && { take: range.length }),
+    })
+    return { bytes: found.bytes, body }
+  }
+
+  async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<StoredInfo | null> {
+    if (options.onlyIf !== undefined) {
+      throw new VergeError('store_unavailable', 'KV has no conditional writes. Write to R2, and copy to KV afterwards.')
+    }
+    if (!keyFits(key)) {
+      throw new VergeError(
+        'store_unavailable',
+        `Keys in KV are 1 to ${LIMITS.kvKeyBytes} bytes long, and not "." or "..".`,
+      )
+    }
+    if (value.length > LIMITS.kvValueBytes) {
+      throw new VergeError(
+        'store_unavailable',
+        `A KV value holds at most ${LIMITS.kvValueBytes} bytes, and this one has ${value.length}. Split it into chunks.`,
+      )
+    }
+    // KV tells no sizes, so each value carries its own
+    await this.#ask(() => this.#namespace.put(key, value, { metadata: { bytes: value.length } }))
+    return { bytes: value.length }
+  }
+
+  async list(prefix: string, cursor?: string): Promise<ListPage> {
+    const limit = this.#pageSize
+    const page = await this.#ask(() =>
+      this.#namespace.list(cursor === undefined ? { prefix, limit } : { prefix, limit, cursor }),
+    )
+    const keys = page.keys.map((key) => key.name)
+    return page.list_complete || page.cursor === undefined ? { keys } : { keys, cursor: page.cursor }
+  }
+
+  async delete(key: string): Promise<void> {
+    if (keyFits(key)) await this.#ask(() => this.#namespace.delete(key))
+  }
+
+  async #open(key: string): Promise<Opened | null> {
+    if (!keyFits(key)) return null
+    const { value, metadata } = await this.#ask(() =>
+      this.#namespace.getWithMetadata(key, { type: 'stream', cacheTtl: this.#cacheTtl(key) }),
+    )
+    return value === null ? null : { body: value, bytes: bytesNoted(metadata) }
+  }
+
+  async #openSized(key: string, signal?: AbortSignal): Promise<{ body: ReadableStream; bytes: number } | null> {
+    const found = await this.#open(key)
+    if (found === null) return null
+    if (found.bytes !== undefined) return { body: found.body, bytes: found.bytes }
+    // written by another tool: counted in a read of its own, because holding 25 MiB to count them could end the isolate
+    const bytes = await this.#count(found.body, signal)
+    const again = await this.#open(key)
+    return again === null ? null : { body: again.body, bytes }
+  }
+
+  async #count(body: ReadableStream, signal?: AbortSignal): Promise<number> {
+    let bytes = 0
+    const counted = bodyOf(piecesOf(body), { store: this.name, signal })
+    await forEachPiece(counted, (piece) => {
+      bytes += piece.length
+    })
+    return bytes
+  }
+
+  async #ask<T>(work: () => Promise<T>): Promise<T> {
+    try {
+      return await work()
+    } catch (cause) {
+      throw unavailable(this.name, cause)
+    }
+  }
+}
+
+/** Blobs and manifests never change, so their copies may be kept for a day; anything else as short as KV allows. */
+export function kvCacheTtl(key: string): number {
+  const immutable = key.startsWith('blob/') || key.startsWith('manifest/')
+  return immutable ? LIMITS.kvImmutableTtlSeconds : LIMITS.kvMutableTtlSeconds
+}
+
+function bytesNoted(metadata: unknown): number | undefined {
+  if (typeof metadata !== 'object' || metadata === null || !('bytes' in metadata)) return undefined
+  const { bytes } = metadata
+  return typeof bytes === 'number' && Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined
+}
+
+function keyFits(key: string): boolean {
+  const bytes = new TextEncoder().encode(key).length
+  return bytes > 0 && bytes <= LIMITS.kvKeyBytes && key !== '.' && key !== '..'
+}

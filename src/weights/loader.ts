@@ -1,0 +1,184 @@
+import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
+import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Clock, Logger, Sha256Factory } from '../core/runtime.ts'
+import type { ByteSource } from '../engine/engine.ts'
+import { type BlobInfo, type ChunkInfo, checkBlob } from './blob.ts'
+import { type ChunkFault, readChunk } from './chunk.ts'
+import type { Store } from './store.ts'
+
+/** A layer's copy of a chunk that could not be used, for whoever counts and mends them. */
+export interface ChunkReport {
+  readonly store: string
+  readonly chunk: ChunkInfo
+  /** Position in the blob, from 0. */
+  readonly index: number
+  readonly fault: ChunkFault
+}
+
+type LoaderLimits = Pick<
+  Limits,
+  'artifactBytes' | 'chunkBytes' | 'parallelFetches' | 'chunkStallMs' | 'chunkRetryPauseMs'
+>
+
+export interface BlobLoaderOptions {
+  readonly sha256: Sha256Factory
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly limits?: LoaderLimits
+  readonly report?: (report: ChunkReport) => void
+}
+
+type Write = (offset: number, data: Uint8Array) => void
+
+/**
+ * Reads blobs chunk by chunk from layers of stores, nearest first, the truth last. Each chunk is verified by its SHA-256
+ * while it streams to where it is wanted; a copy that is missing, too short or long, corrupt, stalled or unavailable is
+ * reported, and the chunk is read again, alone, from the next layer. Keeps nothing between calls.
+ */
+export class BlobLoader {
+  readonly #layers: readonly Store[]
+  readonly #options: BlobLoaderOptions
+  readonly #limits: LoaderLimits
+
+  constructor(layers: readonly Store[], options: BlobLoaderOptions) {
+    this.#layers = layers
+    this.#options = options
+    this.#limits = options.limits ?? LIMITS
+  }
+
+  /**
+   * A blob's bytes for an engine to load. `deliver` rejects with `weights_unavailable` or `weights_corrupt`, naming the
+   * chunk, once no layer has a good copy; by then every other fetch has been given up.
+   * @throws manifest_invalid, model_too_large if what the blob declares cannot be
+   */
+  source(blob: BlobInfo): ByteSource {
+    checkBlob(blob, this.#limits)
+    return { bytes: blob.bytes, deliver: (write, signal) => this.#deliver(blob, write, signal) }
+  }
+
+  /**
+   * A small blob, whole.
+   * @throws model_too_large if it is larger than `maxBytes`, and what `source` throws and rejects with
+   */
+  async bytes(blob: BlobInfo, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
+    const source = this.source(blob)
+    if (blob.bytes > maxBytes) {
+      throw new VergeError(
+        'model_too_large',
+        `A file of this model has ${blob.bytes} bytes; at most ${maxBytes} are read. Make it smaller and push again.`,
+      )
+    }
+    const whole = new Uint8Array(blob.bytes)
+    await source.deliver((offset, data) => whole.set(data, offset), signal)
+    return whole
+  }
+
+  async #deliver(blob: BlobInfo, write: Write, signal?: AbortSignal): Promise<void> {
+    throwIfAborted(signal)
+    const all = new AbortController()
+    const onAbort = (): void => {
+      if (signal !== undefined) all.abort(abortError(signal))
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+
+    const waiting = placed(blob.chunks)
+    const fetchInTurn = async (): Promise<void> => {
+      try {
+        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
+          await this.#fetch(next, blob.chunks.length, write, all.signal)
+        }
+      } catch (error) {
+        all.abort(error)
+        throw error
+      }
+    }
+    try {
+      const lanes = Array.from({ length: Math.min(this.#limits.parallelFetches, waiting.length) }, fetchInTurn)
+      // every lane has to have stopped writing before the caller may free what they write to
+      const outcomes = await Promise.allSettled(lanes)
+      if (outcomes.some((outcome) => outcome.status === 'rejected')) throw all.signal.reason
+    } finally {
+      signal?.removeEventListener('abort', onAbort)
+    }
+  }
+
+  async #fetch(place: Place, count: number, write: Write, signal: AbortSignal): Promise<void> {
+    const { chunk, index, offset } = place
+    const { clock, logger, report } = this.#options
+    let fault: ChunkFault = { kind: 'missing' }
+    const attempt = async (store: Store): Promise<boolean> => {
+      const result = await readChunk(store, chunk, (within, data) => write(offset + within, data), signal, {
+        ...this.#options,
+        limits: this.#limits,
+      })
+      if (result === null) return true
+      fault = result
+      // a copy is a cache, and its absence is not news
+      const log = result.kind === 'missing' && store !== this.#layers.at(-1) ? 'info' : 'warn'
+      logger[log]('chunk_unusable', { store: store.name, sha256: chunk.sha256, index, ...described(result) })
+      report?.({ store: store.name, chunk, index, fault: result })
+      return false
+    }
+    for (const store of this.#layers) if (await attempt(store)) return
+    const truth = this.#layers.at(-1)
+    if (truth !== undefined && isTransient(fault)) {
+      await clock.sleep(this.#limits.chunkRetryPauseMs, signal)
+      if (await attempt(truth)) return
+    }
+    throw failure(fault, place, count)
+  }
+}
+
+interface Place {
+  readonly chunk: ChunkInfo
+  readonly index: number
+  readonly offset: number
+}
+
+function placed(chunks: readonly ChunkInfo[]): Place[] {
+  let offset = 0
+  return chunks.map((chunk, index) => {
+    const place = { chunk, index, offset }
+    offset += chunk.bytes
+    return place
+  })
+}
+
+/** Whether asking the same store again may help. */
+function isTransient(fault: ChunkFault): boolean {
+  return fault.kind === 'unavailable' || fault.kind === 'stalled' || fault.kind === 'short'
+}
+
+function failure(fault: ChunkFault, place: Place, count: number): VergeError {
+  const { chunk, index } = place
+  const which = `Chunk ${index + 1} of ${count} of the weights (sha256 ${chunk.sha256})`
+  const details = { sha256: chunk.sha256, index }
+  switch (fault.kind) {
+    case 'missing':
+      return new VergeError(
+        'weights_unavailable',
+        `${which} is in no store. Push this version again, or roll back to another.`,
+        { details },
+      )
+    case 'unavailable':
+    case 'stalled':
+      return new VergeError('weights_unavailable', `${which} could not be read in time. Try again in a moment.`, {
+        details,
+        retryAfter: 1,
+        ...(fault.kind === 'unavailable' && { cause: fault.cause }),
+      })
+    case 'short':
+    case 'long':
+    case 'corrupt':
+      return new VergeError(
+        'weights_corrupt',
+        `${which} is damaged in every store. Push this version again, or roll back to another.`,
+        { details, cause: fault },
+      )
+  }
+}
+
+function described(fault: ChunkFault): Readonly<Record<string, unknown>> {
+  const { kind, ...rest } = fault
+  return { fault: kind, ...rest }
+}

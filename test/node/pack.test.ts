@@ -1,0 +1,159 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { memorySource, sha256 } from '../../scripts/lib/bytes.ts'
+import { toOrtFormat } from '../../scripts/lib/convert.ts'
+import { edgeEngine } from '../../scripts/lib/edge-engine.ts'
+import { canonicalOrt } from '../../scripts/lib/ort-format.ts'
+import { packFolder } from '../../scripts/lib/packer.ts'
+import { canonicalBytes } from '../../src/catalog/canonical-json.ts'
+import { checkBlobs } from '../../src/catalog/servable.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { type Tensor, tensor } from '../../src/core/tensors.ts'
+import { loadNative } from '../fixtures/node/native.ts'
+import { haveRealModels, packRealModels, realModels, SKIP_REASON } from '../fixtures/node/real-models.ts'
+import { seededFloats } from '../fixtures/onnx.ts'
+import * as models from '../fixtures/onnx-models.ts'
+
+const signal = new AbortController().signal
+const base = { name: 'm', version: '1', licence: 'MIT', artifacts: [{ file: 'model.onnx', dtype: 'fp32' }] }
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'verge-test-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+async function write(description: unknown, model: Uint8Array = models.arithmeticModel()): Promise<void> {
+  await writeFile(join(folder, 'verge.json'), JSON.stringify(description))
+  await writeFile(join(folder, 'model.onnx'), model)
+}
+
+describe('packing', () => {
+  it('makes an ORT-format artifact for the edge and keeps the ONNX file for elsewhere', async () => {
+    await write(base, models.matmulModel(400_000))
+    const packed = await packFolder(folder)
+    expect(packed.notes).toEqual([])
+    expect(packed.visibility).toBe('private')
+    const [edge, plain] = packed.manifest.artifacts
+    expect(edge).toMatchObject({ id: 'edge-fp32', format: 'ort', places: ['edge'], runtime: 'onnxruntime 1.30.0' })
+    expect(plain).toMatchObject({ id: 'onnx-fp32', format: 'onnx', places: ['origin', 'browser'] })
+    expect(edge?.memoryBytes).toBeGreaterThan(400_000)
+    expect(edge?.memoryBytes).toBeLessThan(2_500_000)
+    expect(packed.manifest.inputs).toEqual([{ name: 'x', datatype: 'FP32', shape: ['n', 64] }])
+    for (const artifact of packed.manifest.artifacts) {
+      const bytes = Buffer.concat(artifact.chunks.map((chunk) => packed.chunks.get(chunk.sha256) ?? new Uint8Array(0)))
+      expect(sha256(bytes)).toBe(artifact.sha256)
+    }
+  })
+
+  it('cuts large artifacts into chunks', async () => {
+    await write(base, models.lookupModel(20_000_000))
+    const { manifest } = await packFolder(folder)
+    checkBlobs(manifest, LIMITS)
+    expect(manifest.artifacts.map((artifact) => artifact.chunks.length)).toEqual([3, 3])
+  })
+
+  it('keeps models that do not fit away from the edge, and says so', async () => {
+    await write(base, models.matmulModel(90_000_000))
+    const { manifest, notes } = await packFolder(folder)
+    expect(manifest.artifacts.map((artifact) => artifact.places)).toEqual([['origin', 'browser']])
+    expect(notes.join('\n')).toMatch(/not for the edge/)
+    expect(notes.join('\n')).toMatch(/no artifact runs at the edge/)
+  })
+
+  it('gives the same manifest in another process', async () => {
+    await write(base, models.loopModel())
+    const here = sha256(canonicalBytes((await packFolder(folder)).manifest))
+    const script = join(import.meta.dirname, '../../scripts/pack.ts')
+    for (let time = 0; time < 2; time++) {
+      const { stdout } = await promisify(execFile)(process.execPath, [script, folder])
+      expect(stdout).toContain(`manifest ${here}`)
+    }
+  })
+})
+
+describe('a model folder that is not right', () => {
+  it('says so where there is no description, or no JSON in it', async () => {
+    await expect(packFolder(folder)).rejects.toMatchObject({
+      message: expect.stringMatching(/verge\.json cannot be read/),
+    })
+    await writeFile(join(folder, 'verge.json'), '{"name": ')
+    await expect(packFolder(folder)).rejects.toMatchObject({ message: expect.stringMatching(/is not JSON/) })
+  })
+
+  it('names every field that is wrong or missing', async () => {
+    await write({ ...base, name: 'Upper Case', version: undefined, licnce: 'MIT', task: 'text-classification' })
+    const failure = packFolder(folder)
+    await expect(failure).rejects.toMatchObject({ code: 'manifest_invalid' })
+    for (const part of [/\n {2}name: lower-case/, /\n {2}version: /, /licnce/]) {
+      await expect(packFolder(folder)).rejects.toThrow(part)
+    }
+    await write({ ...base, task: 'text-classification' })
+    for (const part of [/\n {2}labels: /, /\n {2}preprocess\.text: /, /\n {2}tokenizer: /]) {
+      await expect(packFolder(folder)).rejects.toThrow(part)
+    }
+  })
+
+  it('reaches nothing outside the folder', async () => {
+    await write({ ...base, artifacts: [{ file: '../model.onnx', dtype: 'fp32' }] })
+    await expect(packFolder(folder)).rejects.toThrow(/artifacts\.0\.file: the name of a file in the same folder/)
+  })
+
+  it('refuses a file that is missing, is no model, or has another signature', async () => {
+    await write({ ...base, artifacts: [{ file: 'other.onnx', dtype: 'fp32' }] })
+    await expect(packFolder(folder)).rejects.toThrow(/other\.onnx, which verge\.json names, cannot be read/)
+    await write(base, new Uint8Array(100).fill(7))
+    await expect(packFolder(folder)).rejects.toMatchObject({ code: 'model_invalid' })
+    await write({ ...base, artifacts: [...base.artifacts, { file: 'other.onnx', dtype: 'int8' }] })
+    await writeFile(join(folder, 'other.onnx'), models.loopModel())
+    await expect(packFolder(folder)).rejects.toThrow(/other\.onnx has other inputs or outputs/)
+  })
+
+  it('refuses a tokeniser that is no JSON', async () => {
+    await write({ ...base, tokenizer: 'tokenizer.json' })
+    await writeFile(join(folder, 'tokenizer.json'), 'not json')
+    await expect(packFolder(folder)).rejects.toThrow(/tokenizer\.json is not JSON/)
+  })
+})
+
+describe('ORT format', () => {
+  it('is the same each time, and answers as the original does, natively and in WebAssembly', async () => {
+    const onnx = models.matmulModel(300_000, 5)
+    const first = await toOrtFormat(onnx)
+    expect(sha256((await toOrtFormat(onnx)).bytes)).toBe(sha256(first.bytes))
+    const inputs = new Map<string, Tensor>([['x', tensor('FP32', [2, 64], seededFloats(128, 9))]])
+    const expected = (await (await loadNative(onnx)).run(inputs, { signal })).get('mean')?.data as Float32Array
+    const native = (await (await loadNative(first.bytes, 'ort')).run(inputs, { signal })).get('mean')?.data
+    const artifact = { sha256: sha256(first.bytes), format: 'ort' as const, bytes: first.bytes.length }
+    const session = await (await edgeEngine()).load(artifact, memorySource(first.bytes), { signal })
+    const edge = (await session.run(inputs, { signal })).get('mean')?.data
+    for (const actual of [native, edge] as Float32Array[]) {
+      expect(actual.length).toBe(2)
+      actual.forEach((value, index) => {
+        expect(value).toBeCloseTo(expected[index] as number, 5)
+      })
+    }
+  })
+
+  it('is left alone where its layout is not the one known', async () => {
+    expect(canonicalOrt(new Uint8Array(0))).toBeNull()
+    expect(canonicalOrt(models.arithmeticModel())).toBeNull()
+  })
+})
+
+describe.skipIf(!haveRealModels)(`real models${haveRealModels ? '' : `: skipped, ${SKIP_REASON}`}`, () => {
+  it('all pack for the edge in ORT format, alike each time', async () => {
+    const packed = await packRealModels()
+    expect(packed.map(({ manifest }) => manifest.model)).toEqual(realModels.map(({ description }) => description.name))
+    for (const { manifest, notes } of packed) {
+      expect({ model: manifest.model, notes }).toEqual({ model: manifest.model, notes: [] })
+      expect(manifest.artifacts[0]).toMatchObject({ format: 'ort', places: ['edge'] })
+    }
+    const again = await packRealModels()
+    expect(again.map(({ manifest }) => manifest)).toEqual(packed.map(({ manifest }) => manifest))
+  })
+})
