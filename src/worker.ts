@@ -1,4 +1,4 @@
-import { type App, createApp } from './app.ts'
+import { createApp } from './app.ts'
 import { CatalogReader } from './catalog/reader.ts'
 import { type Config, parseConfig } from './config.ts'
 import { systemClock } from './core/runtime.ts'
@@ -11,7 +11,7 @@ import { EdgeServing } from './serving/edge.ts'
 import { FileCache } from './serving/files.ts'
 import { SessionCache } from './sessions/cache.ts'
 import { VERSION } from './version.ts'
-import { KvStore, kvCacheTtl } from './weights/kv.ts'
+import { KvStore } from './weights/kv.ts'
 import { BlobLoader } from './weights/loader.ts'
 import { R2Store } from './weights/r2.ts'
 
@@ -23,6 +23,8 @@ export interface Env {
   /** Variables and secrets, documented in README and parsed by `config.ts`. */
   readonly [variable: string]: unknown
 }
+
+type App = ReturnType<typeof createApp>
 
 /** Made by the first request and kept for the isolate's life: module scope may do no work at start-up. */
 let app: App | undefined
@@ -37,7 +39,7 @@ export default {
 function assemble(env: Env, config: Config): App {
   const { limits } = config
   const shared = { clock: systemClock, logger: consoleLogger, limits, sha256: sha256Factory() }
-  const layers = [new KvStore(env.KV, { cacheTtl: kvCacheTtl }), new R2Store(env.BUCKET)]
+  const layers = [new KvStore(env.KV), new R2Store(env.BUCKET)]
   const blobs = new BlobLoader(layers, shared)
   const polling = { clock: systemClock, staleMs: limits.loadStaleMs, pollMs: limits.loadPollMs }
   const serving = new EdgeServing({

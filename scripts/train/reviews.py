@@ -36,7 +36,7 @@ HASH_PREVIOUS, HASH_CURRENT = 1000003, 7919
 # Far above the usual 1: a pair seen in a handful of reviews says nothing about the next review.
 NB_SMOOTHING = 10.0
 # Between a sum (1 would make it the mean) and a mean: long reviews repeat themselves.
-LENGTH_POWER = 0.6
+LENGTH_POWER = 0.5
 EPOCHS_COUNTS, BATCH_COUNTS, LR_COUNTS = 7, 128, 2e-2
 
 VECTOR, FILTERS, WINDOWS = 16, 64, (1, 3, 5)
@@ -87,18 +87,13 @@ class Phrases(nn.Module):
         super().__init__()
         self.vector = nn.Embedding(words, VECTOR)
         nn.init.normal_(self.vector.weight, 0, EMBEDDING_STD)
-        self.filters = nn.ModuleList(nn.Linear(w * VECTOR, FILTERS) for w in WINDOWS)
+        self.filters = nn.ModuleList(nn.Conv1d(VECTOR, FILTERS, w, padding=w // 2) for w in WINDOWS)
         self.head = nn.Linear(FILTERS * len(WINDOWS) + VECTOR, 1)
 
     def features(self, vectors, mask):
         """`vectors` [batch, sequence, VECTOR] is zero where `mask` [batch, sequence, 1] is."""
-        reach = max(WINDOWS) // 2
-        padded = F.pad(vectors, (0, 0, reach, reach))
-        shifted = [padded[:, k : k - 2 * reach if k < 2 * reach else None] for k in range(2 * reach + 1)]
-        found = []
-        for width, filters in zip(WINDOWS, self.filters):
-            near = torch.cat(shifted[reach - width // 2 : reach + width // 2 + 1], 2)
-            found.append(torch.amax(F.relu(filters(near)) * mask, 1))
+        across, kept = vectors.transpose(1, 2), mask.transpose(1, 2)
+        found = [(F.relu(filters(across)) * kept).max(2)[0] for filters in self.filters]
         root = mask.sum(1).clamp(min=1).sqrt()
         return torch.cat([*found, vectors.sum(1) / root], 1)
 

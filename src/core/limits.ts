@@ -35,8 +35,15 @@ export const LIMITS = {
 
   /** An image as it comes (PNG, JPEG). */
   imageBytes: 8 * MiB,
-  /** Decoding holds 4 bytes a pixel twice (codec heap and copy): 4 Mi pixels are 32 MiB at the peak. */
+  /**
+   * A progressive JPEG without subsampling holds 6 bytes a pixel of coefficients, then 3 of planes and 3 of pixels: 4 Mi
+   * pixels are 28 MiB at the peak, in JavaScript's heap, and given back.
+   */
   imagePixels: 4 * MiB,
+  /** Every scan of a progressive JPEG visits every block. Encoders write about ten; a hostile file could hold thousands. */
+  jpegScans: 64,
+  /** Texts in one request: they are padded to the longest and run together. */
+  textsPerRequest: 32,
   /** A text in UTF-16 units. A token is at least one of them; far longer than the longest film review. */
   textLength: 200_000,
 

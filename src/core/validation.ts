@@ -5,7 +5,12 @@ import { type ErrorCode, VergeError } from './errors.ts'
  * Checks a value against a schema and says in one sentence what is wrong with it, naming the field.
  * @throws the code given
  */
-export function validate<T>(schema: z.ZodType<T>, value: unknown, what: string, code: ErrorCode = 'invalid_request'): T {
+export function validate<T>(
+  schema: z.ZodType<T>,
+  value: unknown,
+  what: string,
+  code: ErrorCode = 'invalid_request',
+): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   const issue = result.error.issues[0]

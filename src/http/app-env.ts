@@ -1,6 +1,6 @@
 import type { Caller } from '../access/authorize.ts'
-import type { Clock, CallContext, Logger } from '../core/runtime.ts'
 import type { Limits } from '../core/limits.ts'
+import type { CallContext, Clock, Logger } from '../core/runtime.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Serving } from '../serving/serving.ts'
 

@@ -1,4 +1,5 @@
 import { abortError, VergeError } from '../core/errors.ts'
+import { decodeUtf8 } from '../core/utf8.ts'
 
 export interface BodyOptions {
   /** Most bytes taken. */
@@ -88,22 +89,15 @@ function tooLarge(maxBytes: number): VergeError {
   })
 }
 
-/** Text of a body. @throws invalid_request if it is not UTF-8 */
-export function decodeText(bytes: Uint8Array): string {
-  try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
-  } catch (cause) {
-    throw new VergeError('invalid_request', 'The request body is not valid UTF-8.', { cause })
-  }
-}
-
 /** @throws invalid_json, empty_input */
 export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw new VergeError('empty_input', 'The request has no body. Send a JSON object.')
+  const text = decodeUtf8(bytes)
+  if (text === undefined) throw new VergeError('invalid_json', 'The request body is not JSON in UTF-8.')
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    return JSON.parse(text)
   } catch (cause) {
-    throw new VergeError('invalid_json', 'The request body is not valid JSON (in UTF-8).', { cause })
+    throw new VergeError('invalid_json', 'The request body is not valid JSON.', { cause })
   }
 }
 

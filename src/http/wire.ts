@@ -5,7 +5,7 @@ import { z } from 'zod'
  * types alone.
  */
 
-const detail = z.union([z.string(), z.number(), z.boolean(), z.array(z.union([z.string(), z.number()]))])
+const detail = z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.union([z.string(), z.number()]))])
 
 export const errorBodySchema = z
   .object({

@@ -30,7 +30,10 @@ const requestSchema = z
   .meta({ id: 'ImageClassificationRequest' })
 
 /** A 28x28 greyscale drawing of a seven, so that the document's example can be sent as it stands. */
-const EXAMPLE_PNG = '@@EXAMPLE@@'
+const EXAMPLE_PNG =
+  'iVBORw0KGgoAAAANSUhEUgAAABwAAAAcCAAAAABXZoBIAAAAoElEQVR42mNgGEqAEUqzx6p+hzL/31z/E1WRyoP/cPBIHSrIAqWf' +
+  'TTeDCliKPnyDbj4TKwToP/yZyojDDUwNf89L4XKgwtXfpUy4HF/4+6YyLo0Sp/+2MOPSmPjjoQ4ujYIH/k1hxSUZ/PWlOS453s3/' +
+  'F7LjknT98N4ZlxzH0v8beXBJ2r764o8z9lr/7RNEEUH28WemaTdwxzwz48CnPgBzTTajIV184gAAAABJRU5ErkJggg=='
 
 /** What a picture shows. */
 export function imageClassification(limits: Limits): Task<Uint8Array, ClassificationParameters, Classification> {
@@ -55,7 +58,7 @@ export function imageClassification(limits: Limits): Task<Uint8Array, Classifica
           `Model "${manifest.model}" version "${manifest.version}" does not say how an image becomes a tensor. Its operator has to add image settings and push it again.`,
         )
       }
-      const image = await decodeImage(bytes, { maxPixels: limits.imagePixels })
+      const image = decodeImage(bytes, { maxPixels: limits.imagePixels, maxScans: limits.jpegScans })
       const { samples, shape } = preprocess(image, manifest.image)
       return imageTensors(samples, shape, manifest)
     },

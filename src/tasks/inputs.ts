@@ -11,6 +11,7 @@ import type { EncodedText } from '../media/text/tokenizer.ts'
  */
 export function textTensors(texts: readonly EncodedText[], padId: number, manifest: Manifest): Tensors {
   const length = texts.reduce((longest, { ids }) => Math.max(longest, ids.length), 0)
+  if (length === 0) throw new VergeError('empty_input', 'The text holds nothing that the model knows. Send some words.')
   const masked = manifest.inputs.some(({ name }) => name === 'attention_mask')
   if (!masked && texts.some(({ ids }) => ids.length !== length)) {
     throw new VergeError(

@@ -38,7 +38,8 @@ export interface Task<Input, Parameters, Output> {
 }
 
 /** A task whose input, parameters and output nobody outside needs to know. */
-export interface BoundTask extends Pick<Task<unknown, unknown, unknown>, 'name' | 'mediaTypes' | 'request' | 'example'> {
+export interface BoundTask
+  extends Pick<Task<unknown, unknown, unknown>, 'name' | 'mediaTypes' | 'request' | 'example'> {
   readonly response: z.ZodType
   /** From body to answer; `run` runs the model. */
   execute(body: TaskBody, model: TaskModel, run: (inputs: Tensors) => Promise<Tensors>): Promise<unknown>

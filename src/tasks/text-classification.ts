@@ -3,6 +3,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
+import { decodeUtf8 } from '../core/utf8.ts'
 import { validate } from '../core/validation.ts'
 import { TextTokenizer } from '../media/text/tokenizer.ts'
 import { textTensors } from './inputs.ts'
@@ -79,13 +80,9 @@ function readBody(body: TaskBody): z.infer<typeof requestSchema> {
       'This model takes text. Send text/plain, or application/json with {"inputs": "..."}.',
     )
   }
-  try {
-    const inputs = new TextDecoder('utf-8', { fatal: true }).decode(body.bytes)
-    return validate(requestSchema, { inputs, parameters: body.parameters }, 'The request')
-  } catch (cause) {
-    if (cause instanceof VergeError) throw cause
-    throw new VergeError('invalid_request', 'The text is not valid UTF-8.', { cause })
-  }
+  const inputs = decodeUtf8(body.bytes)
+  if (inputs === undefined) throw new VergeError('invalid_request', 'The text is not valid UTF-8.')
+  return validate(requestSchema, { inputs, parameters: body.parameters }, 'The request')
 }
 
 function checkText(text: string, maxLength: number): void {

@@ -66,11 +66,13 @@ class Watched implements Store {
     this.gets++
     this.open++
     this.mostOpen = Math.max(this.mostOpen, this.open)
-    const found = await this.inner.get(key, options)
-    if (found === null) {
-      this.open--
-      return null
+    let found: StoredValue | null = null
+    try {
+      found = await this.inner.get(key, options)
+    } finally {
+      if (found === null) this.open--
     }
+    if (found === null) return null
     const reader = found.body.getReader()
     let ended = false
     const end = (): void => {
@@ -272,7 +274,7 @@ describe('BlobLoader', () => {
   for (const fault of ['unavailable', 'never answers', 'never sends', 'breaks off'] as const) {
     const kind = fault.startsWith('never') ? 'stalled' : 'unavailable'
 
-    it(`goes on to the next layer when one ${fault}`, async () => {
+    it(`goes on to the next layer: ${fault}`, async () => {
       const { data, blob } = await stored(3 * chunkBytes)
       const failing = new Failing(kv, fault, 1)
       const { loader, reports } = loaderOf([failing, r2], { limits })
@@ -281,7 +283,7 @@ describe('BlobLoader', () => {
       expect(failing.cancelled).toBe(fault === 'never sends' ? 1 : 0)
     })
 
-    it(`asks the last layer once more when it ${fault}`, async () => {
+    it(`asks the last layer once more: ${fault}`, async () => {
       const { data, blob } = await stored(chunkBytes)
       const { loader, reports } = loaderOf([new Failing(r2, fault, 1)], { limits })
       expect(await loader.bytes(blob, data.length)).toEqual(data)
@@ -316,7 +318,7 @@ describe('BlobLoader', () => {
   })
 
   it('gives up every other fetch before it rejects, and writes nothing afterwards', async () => {
-    const { data, blob } = await stored(30 * chunkBytes)
+    const { blob } = await stored(30 * chunkBytes)
     await damage(r2, keyOf(blob, 2), () => null)
     const watched = new Watched(r2)
     let rejected = false
@@ -332,7 +334,6 @@ describe('BlobLoader', () => {
     expect(watched.gets).toBeLessThan(30)
     await systemClock.sleep(50)
     expect(late).toBe(0)
-    expect(data.length).toBeGreaterThan(0)
   })
 
   it('stops when the signal fires, with its reason, and cancels what is under way', async () => {

@@ -56,7 +56,7 @@ describe('R2Store', () => {
   })
 
   it('turns a failure of the bucket into a typed error that keeps its cause', async () => {
-    const failure = await new R2Store(BUCKET, { pageSize: -1 }).list('').catch((error: unknown) => error)
+    const failure = await new R2Store(BUCKET, { pageSize: 0 }).list('').catch((error: unknown) => error)
     expect(failure).toMatchObject({ code: 'store_unavailable' })
     expect((failure as VergeError).cause).toBeInstanceOf(Error)
   })

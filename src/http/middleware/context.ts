@@ -52,7 +52,10 @@ function requestedTimeout(header: string | undefined): number | undefined {
   if (header === undefined) return undefined
   const milliseconds = Number(header)
   if (!/^\d{1,9}$/.test(header) || milliseconds === 0) {
-    throw new VergeError('invalid_request', 'The header "verge-timeout-ms" must be a whole number of milliseconds above 0.')
+    throw new VergeError(
+      'invalid_request',
+      'The header "verge-timeout-ms" must be a whole number of milliseconds above 0.',
+    )
   }
   return milliseconds
 }

@@ -67,7 +67,10 @@ function stringsFromBinary(name: string, bytes: Uint8Array, count: number, maxBy
     at += length
   }
   if (at !== bytes.length) {
-    throw new VergeError('invalid_tensor', `Input "${name}": ${bytes.length - at} bytes are left over after its elements.`)
+    throw new VergeError(
+      'invalid_tensor',
+      `Input "${name}": ${bytes.length - at} bytes are left over after its elements.`,
+    )
   }
   return strings
 }

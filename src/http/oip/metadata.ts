@@ -1,5 +1,5 @@
-import type { ResolvedModel } from '../../serving/serving.ts'
 import type { TensorSpec } from '../../core/tensors.ts'
+import type { ResolvedModel } from '../../serving/serving.ts'
 import type { MetadataTensor, ModelMetadata } from './wire.ts'
 
 /** Triton's name for what runs the model. */

@@ -2,12 +2,12 @@ import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
-import { parseJson } from '../body.ts'
 import { validate } from '../../core/validation.ts'
+import { parseJson } from '../body.ts'
 import { tensorFromBinary } from './binary.ts'
 import { tensorFromJson } from './json.ts'
 import { checkInputs, checkOutputs } from './validate.ts'
-import { HEADER_LENGTH, type InferRequest, inferRequestSchema, type InputTensor } from './wire.ts'
+import { HEADER_LENGTH, type InferRequest, type InputTensor, inferRequestSchema } from './wire.ts'
 
 /** An inference request, read and checked against the model's signature. */
 export interface ParsedRequest {
@@ -79,7 +79,10 @@ function readTensors(
       continue
     }
     if (data !== undefined) {
-      throw new VergeError('invalid_tensor', `Input "${name}" has both "data" and "binary_data_size"; send one of them.`)
+      throw new VergeError(
+        'invalid_tensor',
+        `Input "${name}" has both "data" and "binary_data_size"; send one of them.`,
+      )
     }
     if (binary === undefined) {
       throw new VergeError(

@@ -22,7 +22,10 @@ export function checkInputs(inputs: readonly InputTensor[], specs: readonly Tens
   for (const input of inputs) {
     const spec = byName.get(input.name)
     if (spec === undefined) {
-      throw new VergeError('unknown_input', `The model has no input "${clip(input.name)}". ${listNames(specs, 'inputs')}`)
+      throw new VergeError(
+        'unknown_input',
+        `The model has no input "${clip(input.name)}". ${listNames(specs, 'inputs')}`,
+      )
     }
     if (seen.has(input.name)) {
       throw new VergeError('invalid_request', `Input "${input.name}" is given twice.`)
@@ -35,7 +38,8 @@ export function checkInputs(inputs: readonly InputTensor[], specs: readonly Tens
     if (elements > limits.inputElements) throw tooMany('The inputs together', limits.inputElements)
   }
   for (const { name } of specs) {
-    if (!seen.has(name)) throw new VergeError('missing_input', `Input "${name}" is missing. ${listNames(specs, 'inputs')}`)
+    if (!seen.has(name))
+      throw new VergeError('missing_input', `Input "${name}" is missing. ${listNames(specs, 'inputs')}`)
   }
 }
 
@@ -85,7 +89,10 @@ function refuseParameters(parameters: Readonly<Record<string, unknown>> | undefi
 
 function checkDatatype(input: InputTensor, spec: TensorSpec): void {
   if (spec.datatype === null) {
-    throw new VergeError('unsupported_datatype', `Input "${input.name}" of this model is not a tensor that can be sent.`)
+    throw new VergeError(
+      'unsupported_datatype',
+      `Input "${input.name}" of this model is not a tensor that can be sent.`,
+    )
   }
   if (input.datatype !== spec.datatype) {
     throw new VergeError(

@@ -34,14 +34,11 @@ const datatype = z.enum(DATATYPES)
  * The numbers themselves are left to the typed converters: checking each element here would cost more than the
  * conversion.
  */
-const tensorData = z
-  .unknown()
-  .optional()
-  .meta({
-    type: 'array',
-    items: {},
-    description: 'Elements in row-major order, flat or nested by dimension. Integers above 2^53 need the binary form.',
-  })
+const tensorData = z.unknown().optional().meta({
+  type: 'array',
+  items: {},
+  description: 'Elements in row-major order, flat or nested by dimension. Integers above 2^53 need the binary form.',
+})
 
 const dimension = z.number().int().nonnegative()
 

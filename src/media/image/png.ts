@@ -65,7 +65,8 @@ export function readPngHeader(bytes: Uint8Array): PngHeader {
   const height = view.getUint32(20)
   const depth = view.getUint8(24)
   const colour = view.getUint8(25)
-  if (!COLOUR_TYPES[colour]?.depths.includes(depth)) throw broken(`colour type ${colour} with ${depth} bits does not exist`)
+  if (!COLOUR_TYPES[colour]?.depths.includes(depth))
+    throw broken(`colour type ${colour} with ${depth} bits does not exist`)
   if (view.getUint8(26) !== 0 || view.getUint8(27) !== 0) throw broken('its compression or filter method is unknown')
   const interlace = view.getUint8(28)
   if (interlace > 1) throw broken('its interlacing is unknown')
@@ -84,7 +85,9 @@ export function decodePng(bytes: Uint8Array, header: PngHeader): Raster {
   const rows = passes.flatMap(([x0, y0, dx, dy]) => {
     const columns = Math.ceil((width - x0) / dx)
     const count = Math.ceil((height - y0) / dy)
-    return columns > 0 && count > 0 ? [{ x0, y0, dx, dy, columns, count, bytes: Math.ceil((columns * bitsPerPixel) / 8) }] : []
+    return columns > 0 && count > 0
+      ? [{ x0, y0, dx, dy, columns, count, bytes: Math.ceil((columns * bitsPerPixel) / 8) }]
+      : []
   })
   const total = rows.reduce((sum, pass) => sum + pass.count * (pass.bytes + 1), 0)
   const convert = converter(header, chunks)
@@ -213,10 +216,7 @@ function converter({ depth, colour }: PngHeader, { palette, transparency }: Chun
 /** The samples that a tRNS chunk makes transparent, as 16-bit values. */
 function key(transparency: Uint8Array, samples: number): readonly number[] | undefined {
   if (transparency.length < 2 * samples) return undefined
-  return Array.from(
-    { length: samples },
-    (_, i) => ((transparency[2 * i] ?? 0) << 8) | (transparency[2 * i + 1] ?? 0),
-  )
+  return Array.from({ length: samples }, (_, i) => ((transparency[2 * i] ?? 0) << 8) | (transparency[2 * i + 1] ?? 0))
 }
 
 function overWhite(sample: number, alpha: number): number {

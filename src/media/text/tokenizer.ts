@@ -1,5 +1,6 @@
 import { Tokenizer } from '@huggingface/tokenizers'
 import { VergeError } from '../../core/errors.ts'
+import { decodeUtf8 } from '../../core/utf8.ts'
 
 export interface EncodedText {
   readonly ids: readonly number[]
@@ -12,25 +13,33 @@ interface TokenizerFile {
   readonly padding?: { readonly pad_id?: number } | null
 }
 
+/** What a tokeniser's post-processor puts around every text. */
+interface Frame {
+  readonly before: EncodedText
+  readonly after: EncodedText
+  /** Type id of the text's own tokens. */
+  readonly typeId: number
+}
+
 /** Texts to token ids by a Hugging Face `tokenizer.json`. */
 export class TextTokenizer {
   readonly #tokenizer: Tokenizer
+  readonly #frame: Frame
   /** Stands for "no token" where a batch is padded. */
   readonly padId: number
 
-  private constructor(tokenizer: Tokenizer, padId: number) {
+  private constructor(tokenizer: Tokenizer, frame: Frame, padId: number) {
     this.#tokenizer = tokenizer
+    this.#frame = frame
     this.padId = padId
   }
 
   /** @throws manifest_invalid if the bytes are not a tokeniser that the library knows */
   static parse(bytes: Uint8Array): TextTokenizer {
     try {
-      const file = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as TokenizerFile
+      const file = JSON.parse(decodeUtf8(bytes) ?? '') as TokenizerFile
       const tokenizer = new Tokenizer(file, {})
-      // Some faults show only when a text comes.
-      tokenizer.encode('a')
-      return new TextTokenizer(tokenizer, padIdOf(file, tokenizer))
+      return new TextTokenizer(tokenizer, frameOf(tokenizer), padIdOf(file, tokenizer))
     } catch (cause) {
       throw new VergeError(
         'manifest_invalid',
@@ -45,26 +54,33 @@ export class TextTokenizer {
    * @param maxTokens longer texts are cut to so many, special tokens included and kept
    */
   encode(text: string, maxTokens = Number.POSITIVE_INFINITY): EncodedText {
-    const { ids, token_type_ids: typeIds } = this.#tokenizer.encode(text, { return_token_type_ids: true })
-    const full = { ids, typeIds: typeIds ?? ids.map(() => 0) }
-    if (ids.length <= maxTokens) return full
-    const around = this.#specialTokens(text, ids)
-    const kept = Math.max(0, maxTokens - around.before - around.after)
-    const cut = (values: readonly number[]): number[] => [
-      ...values.slice(0, around.before + kept),
-      ...values.slice(values.length - around.after),
-    ]
-    return { ids: cut(full.ids), typeIds: cut(full.typeIds) }
-  }
-
-  /** How many special tokens stand before and after a text: the post-processor says so only by what it adds. */
-  #specialTokens(text: string, ids: readonly number[]): { before: number; after: number } {
-    const bare = this.#tokenizer.encode(text, { add_special_tokens: false }).ids
-    const added = ids.length - bare.length
-    for (let before = 0; before <= added; before++) {
-      if (bare.every((id, i) => id === ids[before + i])) return { before, after: added - before }
+    const { before, after, typeId } = this.#frame
+    const room = Math.max(0, maxTokens - before.ids.length - after.ids.length)
+    // A vocabulary without a token for the unknown leaves holes.
+    const own = bareIds(this.#tokenizer, text).slice(0, room)
+    return {
+      ids: [...before.ids, ...own, ...after.ids],
+      typeIds: [...before.typeIds, ...own.map(() => typeId), ...after.typeIds],
     }
-    return { before: 0, after: 0 }
+  }
+}
+
+function bareIds(tokenizer: Tokenizer, text: string): number[] {
+  const ids: readonly (number | undefined)[] = tokenizer.encode(text, { add_special_tokens: false }).ids
+  return ids.filter((id) => id !== undefined)
+}
+
+/** Learns from a text of one letter what stands before and after every text. */
+function frameOf(tokenizer: Tokenizer): Frame {
+  const bare = bareIds(tokenizer, 'a')
+  const { ids, token_type_ids: typeIds = ids.map(() => 0) } = tokenizer.encode('a', { return_token_type_ids: true })
+  const start = ids.findIndex((_, i) => bare.every((id, j) => id === ids[i + j]))
+  if (start === -1) throw new Error('the post-processor changes the tokens of a text')
+  const end = start + bare.length
+  return {
+    before: { ids: ids.slice(0, start), typeIds: typeIds.slice(0, start) },
+    after: { ids: ids.slice(end), typeIds: typeIds.slice(end) },
+    typeId: typeIds[start] ?? 0,
   }
 }
 

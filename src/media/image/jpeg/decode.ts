@@ -2,7 +2,7 @@ import { VergeError } from '../../../core/errors.ts'
 import type { Raster } from '../raster.ts'
 import { type ColourSpace, toRaster } from './colour.ts'
 import { damaged, EntropyReader, type HuffmanTable, huffmanTable, incomplete } from './entropy.ts'
-import { type ComponentSpec, type Frame, layOut, ZIGZAG } from './frame.ts'
+import { type Component, type ComponentSpec, type Frame, layOut, ZIGZAG } from './frame.ts'
 import { toPlane } from './idct.ts'
 import { decodeScan, type Scan } from './scan.ts'
 import { segments } from './segments.ts'
@@ -65,23 +65,29 @@ export function decodeJpeg(bytes: Uint8Array, { maxScans }: JpegOptions): Raster
   let restartInterval = 0
   let adobeTransform: number | undefined
   let jfif = false
+  const scanned = new Set<Component>()
   let scans = 0
+  let complete = false
   let at = 2
-  let ended = false
-  while (!ended) {
-    ended = true
+  let more = true
+  while (more) {
+    more = false
     for (const { marker, content, end } of segments(bytes, at)) {
-      if (marker === EOI) break
+      if (marker === EOI) {
+        complete = true
+        break
+      }
       if (marker === SOS) {
         if (frame === undefined) throw damaged()
         if (++scans > maxScans) {
           throw new VergeError('invalid_image', `The JPEG has more than ${maxScans} scans. Save it again with fewer.`)
         }
         const reader = new EntropyReader(bytes, end)
-        decodeScan(frame, scanHeader(content, frame, dc, ac), reader, restartInterval)
+        const scan = scanHeader(content, frame, dc, ac)
+        decodeScan(frame, scan, reader, restartInterval)
+        for (const { component } of scan.components) scanned.add(component)
         at = reader.position
-        // A sequential picture in one scan is complete; what follows it is not looked at.
-        ended = false
+        more = true
         break
       }
       if (isFrameHeader(marker)) {
@@ -100,7 +106,9 @@ export function decodeJpeg(bytes: Uint8Array, { maxScans }: JpegOptions): Raster
       }
     }
   }
-  if (frame === undefined || scans === 0) throw incomplete()
+  if (frame === undefined || scanned.size < frame.components.length) throw incomplete()
+  // Only its end marker says that a progressive picture will not become any finer.
+  if (frame.progressive && !complete) throw incomplete()
   return finish(frame, quantisation, colourSpace(frame, adobeTransform, jfif), adobeTransform !== undefined)
 }
 
@@ -221,4 +229,3 @@ function u16(bytes: Uint8Array, at: number): number {
 function ascii(bytes: Uint8Array, from: number, to: number): string {
   return String.fromCharCode(...bytes.subarray(from, to))
 }
-

@@ -3,8 +3,8 @@
 /** Natural position of the k-th coefficient in zigzag order. */
 export const ZIGZAG = [
   0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-  35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47, 55,
-  62, 63,
+  35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47,
+  55, 62, 63,
 ] as const
 
 export interface Component {
@@ -44,12 +44,7 @@ export interface ComponentSpec {
 }
 
 /** Lays out a frame and gives memory for its coefficients. */
-export function layOut(
-  progressive: boolean,
-  width: number,
-  height: number,
-  specs: readonly ComponentSpec[],
-): Frame {
+export function layOut(progressive: boolean, width: number, height: number, specs: readonly ComponentSpec[]): Frame {
   // One component alone is never in groups, whatever its factors say.
   const sized = specs.length === 1 ? specs.map((spec) => ({ ...spec, h: 1, v: 1 })) : specs
   const maxH = Math.max(...sized.map(({ h }) => h))

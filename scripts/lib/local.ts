@@ -1,0 +1,103 @@
+import { relative } from 'node:path'
+import { isVergeError } from '../../src/core/errors.ts'
+import { describePublished, seed } from '../seed.ts'
+import { UsageError } from './command-line.ts'
+import { type DevServer, startDevServer } from './dev-server.ts'
+import { type PackedModel, packFolder } from './packer.ts'
+import { isFree } from './port.ts'
+import { type Probe, probeFor } from './probe.ts'
+import { ask, untilListening } from './readiness.ts'
+
+export interface LocalOptions {
+  readonly port: number
+  readonly persistTo: string
+  /** Model folders. */
+  readonly folders: readonly string[]
+  /** Gets progress, a line a step. */
+  readonly progress: (line: string) => void
+  /** Gets what wrangler and the Worker print once everything answers. */
+  readonly log: (line: string) => void
+}
+
+/** A model that has answered. */
+export interface LiveModel {
+  readonly packed: PackedModel
+  readonly folder: string
+  readonly probe: Probe
+  readonly answer: unknown
+}
+
+export interface Local {
+  readonly server: DevServer
+  readonly models: readonly LiveModel[]
+}
+
+/** Bundling and starting workerd take seconds; a loaded or slow machine gets this long. */
+const START_PATIENCE_MS = 120_000
+const LINES_KEPT = 60
+
+/** The last lines that wrangler printed before something went wrong: where a person finds out why. */
+class RecentLines {
+  readonly #lines: string[] = []
+
+  add(line: string): void {
+    this.#lines.push(line)
+    if (this.#lines.length > LINES_KEPT) this.#lines.shift()
+  }
+
+  toString(): string {
+    return this.#lines.join('\n')
+  }
+}
+
+/**
+ * Packs models, seeds local storage, starts `wrangler dev`, and waits until each public model has really answered.
+ * @throws UsageError for what a person can mend, VergeError for models that are not right; nothing is left running
+ */
+export async function startLocal(options: LocalOptions): Promise<Local> {
+  const { port, persistTo, folders, progress } = options
+  if (!(await isFree(port))) {
+    throw new UsageError(
+      `Port ${port} is in use. End the program that listens there (an earlier "npm start"?), or choose another port:\n\n` +
+        `  npm start -- --port ${port + 1}\n`,
+    )
+  }
+
+  const packed: PackedModel[] = []
+  for (const folder of folders) {
+    progress(`Packing ${relative(process.cwd(), folder)}`)
+    const model = await packFolder(folder)
+    for (const note of model.notes) progress(`  note: ${note}`)
+    packed.push(model)
+  }
+  progress('Seeding local R2 and KV')
+  for (const published of await seed({ persistTo, models: packed })) progress(`  ${describePublished(published)}`)
+
+  progress('Starting the Worker')
+  const recent = new RecentLines()
+  let ready = false
+  const server = startDevServer({ port, persistTo, onLine: (line) => (ready ? options.log(line) : recent.add(line)) })
+  try {
+    await untilListening(server, START_PATIENCE_MS)
+    const models: LiveModel[] = []
+    for (const [index, model] of packed.entries()) {
+      const folder = folders[index] as string
+      const { manifest, visibility } = model
+      const probe = await probeFor(manifest, folder)
+      if (visibility === 'private' || !probe) {
+        progress(`  ${manifest.model}: not asked, because ${probe ? 'it is private' : 'its input is large'}`)
+        continue
+      }
+      const begun = Date.now()
+      const answer = await ask(server, manifest.model, probe)
+      progress(`  ${manifest.model}: first answer after ${Date.now() - begun} ms`)
+      models.push({ packed: model, folder, probe, answer })
+    }
+    ready = true
+    return { server, models }
+  } catch (error) {
+    await server.stop()
+    if (!(error instanceof UsageError) && !isVergeError(error)) throw error
+    throw new UsageError(`${error.message}\n\nwrangler's last lines:\n${recent}`, { cause: error })
+  }
+}

@@ -1,0 +1,211 @@
+import type { Manifest } from '../../catalog/manifest.ts'
+import type { BoundTask } from '../../tasks/task.ts'
+import {
+  HEADER_LENGTH,
+  inferRequestSchema,
+  inferResponseSchema,
+  liveSchema,
+  modelMetadataSchema,
+  modelReadySchema,
+  readySchema,
+  serverMetadataSchema,
+} from '../oip/wire.ts'
+import {
+  errorBodySchema,
+  healthSchema,
+  indexSchema,
+  oipErrorBodySchema,
+  openAiErrorBodySchema,
+  openAiModelListSchema,
+  openAiModelSchema,
+} from '../wire.ts'
+import { type JsonSchema, SchemaSet } from './schemas.ts'
+
+/** A model with a task, as the document describes it. */
+export interface DocumentedModel {
+  readonly manifest: Manifest
+  readonly task: BoundTask
+}
+
+interface Operation extends JsonSchema {
+  readonly operationId: string
+}
+
+/**
+ * The OpenAPI 3.1 document: made from the schemas that validate, so that it says what is accepted.
+ * @param names of all models that the caller may see
+ * @param models those among them that have a task
+ */
+export function openApiDocument(
+  version: string,
+  names: readonly string[],
+  models: readonly DocumentedModel[],
+): JsonSchema {
+  const schemas = new SchemaSet()
+  const paths = {
+    ...generalPaths(schemas),
+    ...Object.fromEntries(
+      models.map((model) => [`/run/${model.manifest.model}`, { post: runOperation(schemas, model) }]),
+    ),
+    ...oipPaths(schemas, names),
+    ...openAiPaths(schemas),
+  }
+  return {
+    openapi: '3.1.0',
+    info: {
+      title: 'Verge',
+      version,
+      description:
+        'Answers from ONNX models. Every answer carries `x-request-id`; an inference also `verge-placement` and, where a clock could measure it, `server-timing`. `verge-timeout-ms` shortens the wait.',
+    },
+    servers: [{ url: '/' }],
+    // Public models need no credential.
+    security: [{}, { bearer: [] }],
+    tags: [{ name: 'tasks' }, { name: 'open inference protocol' }, { name: 'openai' }, { name: 'service' }],
+    paths,
+    components: {
+      schemas: schemas.components(),
+      securitySchemes: { bearer: { type: 'http', scheme: 'bearer' } },
+    },
+  }
+}
+
+function json(schema: JsonSchema, description: string): JsonSchema {
+  return { description, content: { 'application/json': { schema } } }
+}
+
+function generalPaths(schemas: SchemaSet): Record<string, JsonSchema> {
+  const failure = json(schemas.use(errorBodySchema), 'A failure')
+  const index: Operation = {
+    operationId: 'index',
+    tags: ['service'],
+    summary: 'What there is',
+    responses: { 200: json(schemas.use(indexSchema), 'Links'), default: failure },
+  }
+  const healthy = schemas.use(healthSchema)
+  const health: Operation = {
+    operationId: 'health',
+    tags: ['service'],
+    summary: 'Whether the engine can work',
+    responses: { 200: json(healthy, 'It can'), 503: json(healthy, 'It cannot'), default: failure },
+  }
+  return { '/': { get: index }, '/healthz': { get: health } }
+}
+
+function runOperation(schemas: SchemaSet, { manifest, task }: DocumentedModel): Operation {
+  const bytes = { type: 'string', contentMediaType: 'application/octet-stream' }
+  const raw = Object.fromEntries(
+    task.mediaTypes.map((type) => [type, type.startsWith('text/') ? {} : { schema: bytes }]),
+  )
+  return {
+    operationId: `run_${manifest.model}`,
+    tags: ['tasks'],
+    summary: `${task.name}: ${manifest.model}`,
+    ...(manifest.description === undefined ? {} : { description: manifest.description }),
+    parameters: [
+      {
+        name: 'version',
+        in: 'query',
+        description: 'A version other than the live one',
+        schema: { type: 'string' },
+      },
+    ],
+    requestBody: {
+      required: true,
+      content: {
+        'application/json': { schema: schemas.use(task.request), example: task.example },
+        ...raw,
+        'multipart/form-data': {
+          schema: { type: 'object', properties: { file: bytes, parameters: { type: 'string' } }, required: ['file'] },
+        },
+      },
+    },
+    responses: {
+      200: json(schemas.use(task.response), 'Labels with scores, best first'),
+      default: json(schemas.use(errorBodySchema), 'A failure'),
+    },
+  }
+}
+
+function oipPaths(schemas: SchemaSet, names: readonly string[]): Record<string, JsonSchema> {
+  const failure = json(schemas.use(oipErrorBodySchema), 'A failure')
+  const get = (operationId: string, summary: string, ok: JsonSchema, more: JsonSchema = {}): Operation => ({
+    operationId,
+    tags: ['open inference protocol'],
+    summary,
+    responses: { 200: ok, ...more, default: failure },
+  })
+  const ready = json(schemas.use(readySchema), 'Whether the engine can work')
+  const modelReady = json(schemas.use(modelReadySchema), 'Whether the model can answer')
+  const paths: Record<string, JsonSchema> = {
+    '/v2': { get: get('oip_server', 'Server metadata', json(schemas.use(serverMetadataSchema), 'Metadata')) },
+    '/v2/health/live': { get: get('oip_live', 'Liveness', json(schemas.use(liveSchema), 'It lives')) },
+    '/v2/health/ready': { get: get('oip_ready', 'Readiness', ready, { 400: ready }) },
+  }
+  const metadata = json(schemas.use(modelMetadataSchema), 'Names, types and shapes')
+  for (const [base, suffix, parameters] of [
+    ['/v2/models/{model}', '', [modelParameter(names)]],
+    ['/v2/models/{model}/versions/{version}', '_version', [modelParameter(names), VERSION_PARAMETER]],
+  ] as const) {
+    paths[base] = { parameters, get: get(`oip_model${suffix}`, 'Model metadata', metadata) }
+    paths[`${base}/ready`] = {
+      parameters,
+      get: get(`oip_model_ready${suffix}`, 'Model readiness', modelReady, { 400: modelReady }),
+    }
+    paths[`${base}/infer`] = { parameters, post: inferOperation(schemas, `oip_infer${suffix}`, failure) }
+  }
+  return paths
+}
+
+const VERSION_PARAMETER = { name: 'version', in: 'path', required: true, schema: { type: 'string' } }
+
+function modelParameter(names: readonly string[]): JsonSchema {
+  const schema = names.length === 0 ? { type: 'string' } : { type: 'string', examples: names }
+  return { name: 'model', in: 'path', required: true, schema }
+}
+
+function inferOperation(schemas: SchemaSet, operationId: string, failure: JsonSchema): Operation {
+  const binary = { schema: { type: 'string', contentMediaType: 'application/octet-stream' } }
+  const length = { description: 'Bytes of the JSON header before binary data', schema: { type: 'integer', minimum: 1 } }
+  return {
+    operationId,
+    tags: ['open inference protocol'],
+    summary: 'Inference on tensors',
+    parameters: [{ name: HEADER_LENGTH, in: 'header', ...length }],
+    requestBody: {
+      required: true,
+      content: { 'application/json': { schema: schemas.use(inferRequestSchema) }, 'application/octet-stream': binary },
+    },
+    responses: {
+      200: {
+        description: 'The outputs, as JSON or, where binary data were asked for, as a JSON header and bytes',
+        headers: { [HEADER_LENGTH]: length },
+        content: {
+          'application/json': { schema: schemas.use(inferResponseSchema) },
+          'application/octet-stream': binary,
+        },
+      },
+      default: failure,
+    },
+  }
+}
+
+function openAiPaths(schemas: SchemaSet): Record<string, JsonSchema> {
+  const failure = json(schemas.use(openAiErrorBodySchema), 'A failure')
+  const list: Operation = {
+    operationId: 'models',
+    tags: ['openai'],
+    summary: 'Models that you may use',
+    responses: { 200: json(schemas.use(openAiModelListSchema), 'Models'), default: failure },
+  }
+  const one: Operation = {
+    operationId: 'model',
+    tags: ['openai'],
+    summary: 'One model',
+    responses: { 200: json(schemas.use(openAiModelSchema), 'The model'), default: failure },
+  }
+  return {
+    '/v1/models': { get: list },
+    '/v1/models/{model}': { parameters: [modelParameter([])], get: one },
+  }
+}

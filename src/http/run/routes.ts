@@ -1,0 +1,60 @@
+import { type Context, Hono } from 'hono'
+import { VergeError } from '../../core/errors.ts'
+import type { ResolvedModel, RunResult } from '../../serving/serving.ts'
+import { type Tasks, taskOf } from '../../tasks/index.ts'
+import type { TaskBody } from '../../tasks/task.ts'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { mediaType, parseJson, readBody } from '../body.ts'
+import { withAdmittedModel } from '../inference.ts'
+import { setPlacement } from '../placement.ts'
+import { readMultipart } from './multipart.ts'
+
+/** Tasks under /run/{model}: what a person sends in, what a person reads out. */
+export function runRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.post('/:model', (c) => {
+    const request = { name: c.req.param('model'), version: c.req.query('version') }
+    return withAdmittedModel(deps, c, request, (model) => runTask(deps, tasks, c, model))
+  })
+  return app
+}
+
+async function runTask(deps: AppDeps, tasks: Tasks, c: Context<AppEnv>, model: ResolvedModel): Promise<Response> {
+  const { serving, limits } = deps
+  const { manifest } = model
+  const context = c.get('context')
+  const task = taskOf(tasks, manifest.task)
+  if (task === undefined) {
+    throw new VergeError(
+      'task_mismatch',
+      `Model "${manifest.model}" has no task that can be run here. Send it tensors: POST /v2/models/${manifest.model}/infer.`,
+    )
+  }
+  const type = mediaType(c.req.header('content-type'))
+  if (type !== 'application/json' && type !== 'multipart/form-data' && !task.mediaTypes.includes(type)) {
+    throw new VergeError(
+      'unsupported_media_type',
+      `Say what the body is with "Content-Type": application/json, multipart/form-data, ${task.mediaTypes.join(', ')}.`,
+    )
+  }
+  const bytes = await readBody(c.req.raw, { maxBytes: limits.requestBodyBytes, signal: context.signal })
+  const body = await taskBody(type, bytes, c.req.header('content-type') ?? '')
+  let result: RunResult | undefined
+  const answer = await task.execute(
+    body,
+    { manifest, file: (name, parse) => serving.file(model, name, parse, context) },
+    async (inputs) => {
+      result = await serving.run(model, inputs, undefined, context)
+      return result.outputs
+    },
+  )
+  const response = c.json(answer)
+  if (result !== undefined) setPlacement(response.headers, result)
+  return response
+}
+
+async function taskBody(type: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<TaskBody> {
+  if (type === 'application/json') return { kind: 'json', value: parseJson(bytes) }
+  if (type === 'multipart/form-data') return readMultipart(bytes, contentType)
+  return { kind: 'bytes', mediaType: type, bytes }
+}
