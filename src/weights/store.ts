@@ -1,12 +1,16 @@
 /** What a store says of a key without reading its value. */
 export interface StoredInfo {
+  /** Of the whole value, whatever range was asked for. */
   readonly bytes: number
   /** Changes with every write; only stores that support conditional writes have one. */
   readonly etag?: string
 }
 
 export interface StoredValue extends StoredInfo {
-  /** The bytes asked for. Must be read to the end or cancelled. */
+  /**
+   * The bytes asked for. Must be read to the end or cancelled. Fails with the signal's reason when that fires, and with
+   * `store_unavailable` when the store breaks off.
+   */
   readonly body: ReadableStream<Uint8Array>
 }
 

@@ -43,10 +43,17 @@ describe.skipIf(!haveRealModels)(`real models (skipped only where ${SKIP_REASON}
   })
 
   it.each([
-    ['chelsea.png', 285, 18.74],
-    ['coffee.png', 967, 20.82],
-    ['rocket.jpg', 682, 11.05],
-  ])('mobilenetv2-12-int8 knows %s, as onnxruntime-node does', async (file, label, logit) => {
+    ['chelsea.png', [[285, 18.74]]],
+    ['coffee.png', [[967, 20.82]]],
+    // An obelisk or a missile: 0.3 apart in the published result, which is less than the resizing makes.
+    [
+      'rocket.jpg',
+      [
+        [682, 11.05],
+        [657, 10.73],
+      ],
+    ],
+  ] as const)('mobilenetv2-12-int8 knows %s, as onnxruntime-node does', async (file, published) => {
     const picture = await readPicture(join(REAL_SAMPLES, 'images', file))
     const scale = 256 / Math.min(picture.width, picture.height)
     const resized = resize(picture, Math.round(picture.width * scale), Math.round(picture.height * scale))
@@ -71,8 +78,8 @@ describe.skipIf(!haveRealModels)(`real models (skipped only where ${SKIP_REASON}
     expect(argmax(reference)).toBe(argmax(answer))
     expect(cosine(answer, reference)).toBeGreaterThan(0.999)
     // This test resizes more simply than the published figures' preprocessing, hence the width of the tolerance.
-    expect(argmax(answer)).toBe(label)
-    expect(Math.abs((answer[label] ?? 0) - logit)).toBeLessThan(2.5)
+    expect(published.map(([label]) => label)).toContain(argmax(answer))
+    for (const [label, logit] of published) expect(Math.abs((answer[label] ?? 0) - logit)).toBeLessThan(2.5)
   })
 
   it('magika recognises all sample files', async () => {

@@ -25,23 +25,24 @@ describe('a cold model that three callers want at once', () => {
       ...(signal && { signal }),
     })
 
-  it('answers the others when the first leaves midway', async () => {
+  it('is loaded once, and answers the others when the first leaves midway', async () => {
     expect((await fetch(`${worker.url}/v2/models/large`)).status).toBe(200)
     const first = new AbortController()
     const left = infer(first.signal).then(
       () => 'answered',
       () => 'left',
     )
-    await new Promise((resolve) => setTimeout(resolve, 15))
     const others = [infer(), infer()]
-    await new Promise((resolve) => setTimeout(resolve, 15))
+    await new Promise((resolve) => setTimeout(resolve, 10))
     first.abort()
     expect(await left).toBe('left')
     for (const response of await Promise.all(others)) {
       expect(response.status).toBe(200)
       expect(await response.json()).toMatchObject({ outputs: [{ data: [...lookupRow(3)] }] })
-      expect(response.headers.get('verge-placement')).toContain('start=cold')
     }
     expect((await infer()).headers.get('verge-placement')).toContain('start=warm')
+    // Weights that are in R2 only are missed in KV once a chunk, by whoever loads them.
+    const missed = worker.logs.filter((line) => line.includes('"chunk_unusable"') && line.includes('"missing"'))
+    expect(missed).toHaveLength(2)
   })
 })

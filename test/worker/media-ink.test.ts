@@ -5,7 +5,11 @@ import { resize } from '../../src/media/image/resize.ts'
 import { codeOf } from '../fixtures/http.ts'
 
 /** Draws thick lines, 255 on 0, with soft edges. */
-function drawing(size: number, lines: readonly (readonly [number, number, number, number])[], thickness: number): Raster {
+function drawing(
+  size: number,
+  lines: readonly (readonly [number, number, number, number])[],
+  thickness: number,
+): Raster {
   const data = new Uint8Array(size * size)
   for (let y = 0; y < size; y++) {
     for (let x = 0; x < size; x++) {
@@ -45,6 +49,14 @@ function boxOf({ width, data }: Raster): { width: number; height: number } {
 
 function meanDifference(a: Raster, b: Raster): number {
   return a.data.reduce((sum, sample, i) => sum + Math.abs(sample - (b.data[i] ?? 0)), 0) / a.data.length
+}
+
+/** Cosine of two pictures, each at half its size. */
+function similarity(a: Raster, b: Raster): number {
+  const x = resize(a, 14, 14).data
+  const y = resize(b, 14, 14).data
+  const dot = (p: Uint8Array, q: Uint8Array): number => p.reduce((sum, value, i) => sum + value * (q[i] ?? 0), 0)
+  return dot(x, y) / Math.sqrt(dot(x, x) * dot(y, y))
 }
 
 const map = (image: Raster, change: (sample: number, i: number) => number): Raster => ({
@@ -95,13 +107,13 @@ describe('ink', () => {
     ['close to the edge', 60, 45, 140, 200],
   ])('finds the sign %s', (_, left, top, width, height) => {
     const moved = crop(large, left, top, width, height)
-    const out = inkToBox(moved, 28, 28, 20)
-    for (let y=0;y<28;y++) console.log([...out.data.subarray(y*28,y*28+28)].map((v)=>' .:-=+*#%@'[Math.floor(v/26)]).join('') + '|' + [...reference.data.subarray(y*28,y*28+28)].map((v)=>' .:-=+*#%@'[Math.floor(v/26)]).join(''))
-    expect(meanDifference(out, reference)).toBeLessThan(4)
+    expect(meanDifference(inkToBox(moved, 28, 28, 20), reference)).toBeLessThan(1)
   })
 
-  it.each([60, 120, 560])('gives the same for a drawing of %i pixels', (size) => {
-    expect(meanDifference(inkToBox(resize(large, size, size), 28, 28, 20), reference)).toBeLessThan(6)
+  it.each([60, 120, 560])('gives nearly the same for a drawing of %i pixels', (size) => {
+    // Placement is by whole pixels, so a sharp line may come out beside where it was.
+    expect(similarity(inkToBox(resize(large, size, size), 28, 28, 20), reference)).toBeGreaterThan(0.9)
+    expect(similarity(inkToBox(resize(large, size, size / 2), 28, 28, 20), reference)).toBeLessThan(0.85)
   })
 
   it('passes over grain, dust and a gradient of light', () => {

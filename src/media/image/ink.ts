@@ -98,7 +98,8 @@ function findPen(grey: Raster, exact: boolean): Pen {
   const border = borderPixels(grey).sort()
   const ground = border[border.length >> 1] ?? 0
   const deviations = border.map((sample) => Math.abs(sample - ground)).sort()
-  const floor = deviations[Math.floor(deviations.length * 0.9)] ?? 0
+  // By the median: ink that touches the border for less than half its length does not raise it.
+  const floor = 3 * (deviations[deviations.length >> 1] ?? 0)
   let lighter = 0
   let darker = 0
   for (const sample of data) {
@@ -113,9 +114,8 @@ function findPen(grey: Raster, exact: boolean): Pen {
     if (strength > floor) strengths[strength] = (strengths[strength] ?? 0) + 1
   }
   const peak = exact ? strengths.findLastIndex((count) => count > 0) : peakOf(strengths)
-  // A sign at the border raises the floor; it must not hide the sign.
   if (peak < LEAST_CONTRAST) throw noInk()
-  return { ground, sign, floor: Math.min(floor, peak / 2), peak }
+  return { ground, sign, floor, peak }
 }
 
 /** The strength that all but the strongest fiftieth of the ink stays under, so that a glint does not set the scale. */

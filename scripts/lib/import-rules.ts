@@ -1,0 +1,97 @@
+/**
+ * Which way imports point in `src/`: downwards. A room is a folder, or a file at the top; a module belongs to the
+ * longest room that its path begins with. Biome's own rule (`noRestrictedImports`) matches the text of an import and
+ * not the file that it leads to, and cannot say this for relative paths.
+ */
+export interface Room {
+  /** Rooms that its modules may import from, beside its own. */
+  readonly rooms: readonly string[]
+  /** Packages that they may import; with their subpaths. */
+  readonly packages: readonly string[]
+}
+
+export const ROOMS: Readonly<Record<string, Room>> = {
+  'worker.ts': {
+    rooms: [
+      'app.ts',
+      'config.ts',
+      'logger.ts',
+      'version.ts',
+      'core',
+      'access',
+      'catalog',
+      'weights',
+      'engine',
+      'engine/ort',
+      'sessions',
+      'serving',
+      'media',
+    ],
+    packages: [],
+  },
+  'app.ts': {
+    rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config.ts', 'version.ts'],
+    packages: ['hono'],
+  },
+  'config.ts': { rooms: ['core'], packages: ['zod'] },
+  'logger.ts': { rooms: ['core'], packages: [] },
+  'version.ts': { rooms: [], packages: [] },
+  http: {
+    rooms: ['tasks', 'serving', 'access', 'catalog', 'core', 'version.ts'],
+    packages: ['hono', 'zod', '@hono/zod-openapi'],
+  },
+  tasks: { rooms: ['media', 'catalog', 'core'], packages: ['zod'] },
+  media: { rooms: ['catalog', 'core'], packages: ['@huggingface/tokenizers', '@jsquash/png', '@jsquash/jpeg'] },
+  serving: { rooms: ['sessions', 'engine', 'weights', 'catalog', 'core'], packages: [] },
+  sessions: { rooms: ['engine', 'core'], packages: [] },
+  access: { rooms: ['catalog', 'core'], packages: [] },
+  catalog: { rooms: ['weights', 'core'], packages: ['zod'] },
+  // The loader is a byte source as engines take them.
+  weights: { rooms: ['engine', 'core'], packages: [] },
+  engine: { rooms: ['core'], packages: [] },
+  'engine/ort': { rooms: ['engine', 'core'], packages: ['onnxruntime-web'] },
+  // Node alone. It shares the wording of ONNX Runtime's messages with the WebAssembly engine.
+  'engine/native': { rooms: ['engine', 'engine/ort', 'core'], packages: ['onnxruntime-node', 'node:module'] },
+  core: { rooms: [], packages: ['zod'] },
+  types: { rooms: [], packages: [] },
+}
+
+/** The room of a module, by its path inside `src/`; undefined if the table has none for it. */
+export function roomOf(path: string): string | undefined {
+  return Object.keys(ROOMS)
+    .filter((room) => path === room || path.startsWith(`${room}/`))
+    .sort((left, right) => right.length - left.length)[0]
+}
+
+/**
+ * What is wrong with a module's imports, a line each.
+ * @param path of the module inside `src/`, with forward slashes
+ */
+export function violations(path: string, source: string): string[] {
+  const room = roomOf(path)
+  if (room === undefined) return [`src/${path}: its room is not in the table; add it to scripts/lib/import-rules.ts`]
+  const { rooms, packages } = ROOMS[room] as Room
+  const found: string[] = []
+  for (const specifier of importsOf(source)) {
+    if (!specifier.startsWith('.')) {
+      if (!packages.some((name) => specifier === name || specifier.startsWith(`${name}/`))) {
+        found.push(`src/${path}: "${room}" may not import the package "${specifier}"`)
+      }
+      continue
+    }
+    const target = new URL(specifier, `file:///src/${path}`).pathname
+    const inside = target.startsWith('/src/') ? target.slice('/src/'.length) : undefined
+    const other = inside === undefined ? undefined : roomOf(inside)
+    if (other === undefined) found.push(`src/${path}: imports "${specifier}", which is in no room of src/`)
+    else if (other !== room && !rooms.includes(other)) {
+      found.push(`src/${path}: "${room}" may not import from "${other}" ("${specifier}")`)
+    }
+  }
+  return found
+}
+
+/** What a module imports, for types too: `from '...'`, `import '...'` and `import('...')`. */
+function importsOf(source: string): string[] {
+  const pattern = /(?:^|[\s;}])(?:from|import)\s*\(?\s*(['"])([^'"\n]+)\1/g
+  return [...source.matchAll(pattern)].map((match) => match[2] as string)
+}

@@ -1,0 +1,169 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { inflateSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { violations } from '../../scripts/lib/import-rules.ts'
+import { measure } from '../../scripts/lib/measure-accuracy.ts'
+import { encodeGreyPng } from '../../scripts/lib/png.ts'
+import { probeFor } from '../../scripts/lib/probe.ts'
+import { percentile, wilsonInterval } from '../../scripts/lib/statistics.ts'
+import { summarise } from '../../scripts/lib/test-report.ts'
+import type { Manifest } from '../../src/catalog/manifest.ts'
+
+describe('the PNG encoder', () => {
+  it('writes rows that unpack to the same pixels', () => {
+    const pixels = Uint8Array.from({ length: 6 }, (_, index) => index * 40)
+    const png = Buffer.from(encodeGreyPng(3, 2, pixels))
+    expect(png.subarray(0, 8).toString('latin1')).toBe('\u0089PNG\r\n\u001a\n')
+    expect([png.readUInt32BE(16), png.readUInt32BE(20), png[24], png[25]]).toEqual([3, 2, 8, 0])
+    const at = png.indexOf('IDAT')
+    const rows = inflateSync(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)))
+    expect([...rows]).toEqual([0, 0, 40, 80, 0, 120, 160, 200])
+    // The checksum of an empty IEND is the same in every PNG.
+    expect(png.subarray(-12).toString('hex')).toBe('0000000049454e44ae426082')
+  })
+
+  it('refuses pixels that do not fill the picture', () => {
+    expect(() => encodeGreyPng(3, 2, new Uint8Array(5))).toThrow(/needs 6 pixels/)
+  })
+})
+
+describe('statistics', () => {
+  it("gives Wilson's interval", () => {
+    // Reference values: R. G. Newcombe, Statistics in Medicine 17 (1998), table I, method 3; the third by symmetry.
+    const rounded = (right: number, count: number) => wilsonInterval(right, count).map((end) => end.toFixed(4))
+    expect(rounded(15, 148)).toEqual(['0.0624', '0.1605'])
+    expect(rounded(0, 20)).toEqual(['0.0000', '0.1611'])
+    expect(rounded(20, 20)).toEqual(['0.8389', '1.0000'])
+  })
+
+  it('gives percentiles that are values', () => {
+    const values = [5, 1, 4, 2, 3]
+    expect([percentile(values, 0.5), percentile(values, 0.95), percentile([7], 0.5)]).toEqual([3, 5, 7])
+  })
+})
+
+describe('probes', () => {
+  const base = { schema: 1, model: 'm', version: '1', artifacts: [] } satisfies Partial<Manifest>
+
+  it('ask raw models with zeros of the right shape and type', async () => {
+    const manifest: Manifest = {
+      ...base,
+      inputs: [
+        { name: 'x', datatype: 'FP32', shape: ['n', 2] },
+        { name: 'words', datatype: 'BYTES', shape: [-1] },
+        { name: 'flag', datatype: 'BOOL', shape: [] },
+      ],
+      outputs: [],
+    }
+    const probe = await probeFor(manifest, import.meta.dirname)
+    expect(probe?.path).toBe('/v2/models/m/infer')
+    expect(JSON.parse(String(probe?.body))).toEqual({
+      inputs: [
+        { name: 'x', datatype: 'FP32', shape: [1, 2], data: [0, 0] },
+        { name: 'words', datatype: 'BYTES', shape: [1], data: [''] },
+        { name: 'flag', datatype: 'BOOL', shape: [], data: [false] },
+      ],
+    })
+  })
+
+  it('leave models with enormous inputs alone', async () => {
+    const inputs: Manifest['inputs'] = [{ name: 'x', datatype: 'FP32', shape: [1, 3, 4096, 4096] }]
+    expect(await probeFor({ ...base, inputs, outputs: [] }, import.meta.dirname)).toBeNull()
+  })
+})
+
+describe('measuring accuracy', () => {
+  it('counts right answers, and asks again after 429', async () => {
+    let refused = false
+    const server = createServer((request, response) => {
+      let text = ''
+      request.on('data', (piece) => {
+        text += piece
+      })
+      request.on('end', () => {
+        if (text === 'b' && !refused) {
+          refused = true
+          response.writeHead(429, { 'retry-after': '0' }).end('{}')
+          return
+        }
+        response.end(JSON.stringify([{ label: text === 'd' ? 'x' : text }]))
+      })
+    }).listen(0)
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/run/m`
+    const samples = ['a', 'b', 'c', 'd'].map((body) => ({ body, contentType: 'text/plain', label: body }))
+    try {
+      const result = await measure(url, samples, { concurrency: 2 })
+      expect(result).toMatchObject({ right: 3, count: 4, refusals: 1 })
+      expect(result.latencies.length).toBe(3)
+    } finally {
+      server.close()
+    }
+  })
+
+  it('stops at a failure, with what the server said', async () => {
+    const server = createServer((_, response) => response.writeHead(500).end('out of order')).listen(0)
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    try {
+      await expect(
+        measure(url, [{ body: 'a', contentType: 'text/plain', label: 'a' }], { concurrency: 1 }),
+      ).rejects.toThrow(/HTTP 500: out of order/)
+    } finally {
+      server.close()
+    }
+  })
+})
+
+describe('the direction of imports', () => {
+  it('is downwards: what is allowed passes', () => {
+    expect(violations('http/a.ts', "import { x } from '../core/errors.ts'\nimport { Hono } from 'hono'")).toEqual([])
+    expect(
+      violations('http/oip/a.ts', "export * from './b.ts'\nimport type { S } from '../../serving/serving.ts'"),
+    ).toEqual([])
+    expect(violations('engine/ort/a.ts', "import f from 'onnxruntime-web/ort.mjs'\nimport '../engine.ts'")).toEqual([])
+  })
+
+  it('finds each kind of wrong import', () => {
+    for (const [path, source] of [
+      ['core/a.ts', "import { x } from '../http/status.ts'"],
+      ['engine/a.ts', "import type {\n  X,\n} from '../serving/serving.ts'"],
+      ['catalog/a.ts', "export { x } from '../engine/engine.ts'"],
+      ['serving/a.ts', "const x = await import('../http/body.ts')"],
+      ['weights/a.ts', "import '../catalog/reader.ts'"],
+      ['worker.ts', "import { NativeEngine } from './engine/native/engine.ts'"],
+      ['http/oip/a.ts', "import { OrtEngine } from '../../engine/ort/engine.ts'"],
+      ['serving/a.ts', "import { pack } from '../../scripts/lib/packer.ts'"],
+      ['serving/a.ts', "import { readFile } from 'node:fs/promises'"],
+      ['core/a.ts', 'import { Hono } from "hono"'],
+      ['attic/a.ts', ''],
+    ] as const) {
+      expect({ path, source, found: violations(path, source).length }).toEqual({ path, source, found: 1 })
+    }
+  })
+})
+
+describe('test reports', () => {
+  const file = (status: string, ...tests: [string, string][]) => ({
+    name: 'a.test.ts',
+    status,
+    assertionResults: tests.map(([fullName, verdict]) => ({ fullName, status: verdict })),
+  })
+
+  it('are summed up, with skips that say why', () => {
+    const good = { success: true, testResults: [file('passed', ['a', 'passed'], ['b: skipped, no data', 'skipped'])] }
+    expect(summarise([good, good])).toEqual({ passed: 2, failed: 0, skipped: 2, problems: [] })
+  })
+
+  it('are no good with failures, silent skips, files that do not load, or no tests at all', () => {
+    for (const report of [
+      { success: false, testResults: [file('failed', ['a', 'failed'], ['b', 'passed'])] },
+      { success: true, testResults: [file('passed', ['a', 'skipped'], ['b', 'passed'])] },
+      { success: true, testResults: [file('passed', ['a', 'todo'], ['b', 'passed'])] },
+      { success: false, testResults: [file('passed', ['b', 'passed']), file('failed')] },
+      { success: false, testResults: [file('passed', ['b', 'passed'])] },
+      { success: true, testResults: [] },
+    ]) {
+      expect(summarise([report]).problems.length).toBe(1)
+    }
+  })
+})

@@ -1,0 +1,440 @@
+import { describe, expect, it } from 'vitest'
+import { VergeError } from '../../src/core/errors.ts'
+import { tensor } from '../../src/core/tensors.ts'
+import type { Admission } from '../../src/serving/admission.ts'
+import { ManualClock } from '../fixtures/clock.ts'
+import { API_KEY, OPERATOR, testApp, testModel } from '../fixtures/http.ts'
+
+const FLOATS = {
+  inputs: [{ name: 'x', datatype: 'FP32' as const, shape: [-1] }],
+  outputs: [{ name: 'y', datatype: 'FP32' as const, shape: [-1] }],
+}
+const open = testModel('open', 'public', FLOATS)
+const secret = testModel('secret', 'private', FLOATS)
+const models = [open, secret]
+const INFER = { inputs: [{ name: 'x', shape: [2], datatype: 'FP32', data: [1, 2] }] }
+
+describe('request ids', () => {
+  it('echoes a sane one and makes one otherwise, errors included', async () => {
+    const { request } = testApp()
+    expect((await request('/', { headers: { 'x-request-id': 'abc-1' } })).headers.get('x-request-id')).toBe('abc-1')
+    expect((await request('/', { headers: { 'x-request-id': 'a b' } })).headers.get('x-request-id')).toBe('id-1')
+    const missing = await request('/nowhere', { headers: { 'x-request-id': 'abc-2' } })
+    expect(missing.status).toBe(404)
+    expect(missing.headers.get('x-request-id')).toBe('abc-2')
+    expect(await missing.json()).toMatchObject({ error: { code: 'not_found', request_id: 'abc-2' } })
+  })
+})
+
+describe('callers', () => {
+  it('shows a private model to nobody but the operator, exactly as if it were missing', async () => {
+    const { request, post } = testApp({ models })
+    const compare = async (name: string, make: (name: string) => Promise<Response>) => {
+      const response = await make(name)
+      const body = await response.text()
+      return { status: response.status, body: body.replaceAll(name, 'NAME').replace(/id-\d+/, 'ID') }
+    }
+    for (const make of [
+      (name: string) => request(`/v2/models/${name}`),
+      (name: string) => request(`/v2/models/${name}/ready`),
+      (name: string) => request(`/v2/models/${name}/versions/9`),
+      (name: string) => post(`/v2/models/${name}/infer`, INFER),
+      (name: string) => post(`/run/${name}`, { inputs: 'x' }),
+      (name: string) => request(`/v1/models/${name}`),
+    ]) {
+      const hidden = await compare('secret', make)
+      expect(hidden).toEqual(await compare('nosuch', make))
+      expect(hidden.status).toBe(404)
+      expect(hidden.body).toContain('private models need a credential')
+    }
+    expect((await request('/v2/models/secret', { headers: OPERATOR })).status).toBe(200)
+    expect((await post('/v2/models/secret/infer', INFER, OPERATOR)).status).toBe(200)
+  })
+
+  it('lists what the caller may see', async () => {
+    const { request } = testApp({ models })
+    const ids = async (headers: Record<string, string>) => {
+      const response = await request('/v1/models', { headers })
+      expect(response.headers.get('cache-control')).toBe('no-store')
+      const { object, data } = await response.json<{ object: string; data: { id: string; object: string }[] }>()
+      expect(object).toBe('list')
+      expect(data.every((model) => model.object === 'model')).toBe(true)
+      return data.map(({ id }) => id)
+    }
+    expect(await ids({})).toEqual(['open'])
+    expect(await ids(OPERATOR)).toEqual(['open', 'secret'])
+  })
+
+  it.each([
+    ['a wrong key', 'Bearer wrong'],
+    ['another scheme', `Basic ${btoa('a:b')}`],
+    ['no token', 'Bearer'],
+    ['two tokens', `Bearer ${API_KEY} ${API_KEY}`],
+    ['nothing', ''],
+  ])('refuses %s, on public models too', async (_, authorization) => {
+    const { request } = testApp({ models })
+    const response = await request('/v2/models/open', { headers: { authorization } })
+    expect(response.status).toBe(401)
+    expect(response.headers.get('www-authenticate')).toMatch(/^Bearer /)
+    expect(await response.text()).not.toContain(API_KEY)
+  })
+
+  it('takes the scheme in any case', async () => {
+    const { request } = testApp({ models })
+    const headers = { authorization: `bearer ${API_KEY}` }
+    expect((await request('/v1/models/secret', { headers })).status).toBe(200)
+  })
+
+  it('refuses every credential where none is configured', async () => {
+    const { request } = testApp({ models, apiKey: false })
+    expect((await request('/', { headers: OPERATOR })).status).toBe(401)
+    expect((await request('/', { headers: { authorization: 'Bearer ' } })).status).toBe(401)
+    expect((await request('/')).status).toBe(200)
+  })
+
+  it('does not write credentials to the log', async () => {
+    const { request, lines } = testApp()
+    await request('/', { headers: { authorization: 'Bearer hunter2-hunter2' } })
+    expect(lines).toHaveLength(1)
+    expect(JSON.stringify(lines)).not.toContain('hunter2')
+  })
+})
+
+describe('failures', () => {
+  const failing = (error: unknown) =>
+    testApp({
+      models: [
+        testModel('open', 'public', FLOATS, {
+          compute: () => {
+            throw error
+          },
+        }),
+      ],
+    })
+
+  it('says nothing of what was not expected, and all of it to the log', async () => {
+    const { post, lines } = failing(new TypeError('cannot read /home/me/key.pem', { cause: new Error('deep') }))
+    const response = await post('/v2/models/open/infer', INFER)
+    expect(response.status).toBe(500)
+    const text = await response.text()
+    expect(text).not.toMatch(/key\.pem|TypeError|at /)
+    expect(JSON.parse(text)).toMatchObject({ code: 'internal' })
+    const line = lines.find(({ level }) => level === 'error')
+    expect(JSON.stringify(line)).toContain('key.pem')
+    expect(JSON.stringify(line)).toContain('deep')
+  })
+
+  it('sends Retry-After, details and the code of a typed failure, in the shape of each protocol', async () => {
+    const error = new VergeError('overloaded', 'Full.', { retryAfter: 1.2, details: { admitted: 3 } })
+    const { post } = failing(error)
+    const oip = await post('/v2/models/open/infer', INFER)
+    expect(oip.status).toBe(429)
+    expect(oip.headers.get('retry-after')).toBe('2')
+    expect(await oip.json()).toEqual({ error: 'Full.', code: 'overloaded', request_id: 'id-1', admitted: 3 })
+  })
+
+  it("answers in OpenAI's shape under /v1", async () => {
+    const { request } = testApp()
+    expect(await (await request('/v1/models/none')).json()).toMatchObject({
+      error: { type: 'invalid_request_error', code: 'model_not_found', param: null },
+    })
+  })
+
+  it('answers 405 with what is allowed, and OPTIONS with the same', async () => {
+    const { request } = testApp({ models })
+    const response = await request('/v2/models/open/infer')
+    expect(response.status).toBe(405)
+    expect(response.headers.get('allow')).toBe('OPTIONS, POST')
+    expect(await response.json()).toMatchObject({ code: 'method_not_allowed' })
+    const removed = await request('/v1/models', { method: 'DELETE' })
+    expect(removed.status).toBe(405)
+    expect(removed.headers.get('allow')).toBe('GET, HEAD, OPTIONS')
+    const options = await request('/v1/models', { method: 'OPTIONS' })
+    expect(options.status).toBe(204)
+    expect(options.headers.get('allow')).toBe('GET, HEAD, OPTIONS')
+    expect((await request('/nowhere', { method: 'DELETE' })).status).toBe(404)
+  })
+
+  it('answers HEAD like GET, without a body', async () => {
+    const { request } = testApp({ models })
+    const response = await request('/v2/models/open', { method: 'HEAD' })
+    expect(response.status).toBe(200)
+    expect(await response.text()).toBe('')
+    expect((await request('/v2/models/none', { method: 'HEAD' })).status).toBe(404)
+  })
+})
+
+describe('time', () => {
+  const waiting = testModel('open', 'public', FLOATS, {
+    compute: (_, { signal }) =>
+      new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+      }),
+  })
+
+  it('ends a request at its deadline, which a header may shorten and not lengthen', async () => {
+    for (const [header, ms] of [
+      [undefined, 1000],
+      ['200', 200],
+      ['999999', 1000],
+    ] as const) {
+      const clock = new ManualClock()
+      const { post } = testApp({ models: [waiting], clock, deadlineMs: 1000 })
+      const headers: Record<string, string> = header === undefined ? {} : { 'verge-timeout-ms': header }
+      let done = false
+      const answer = post('/v2/models/open/infer', INFER, headers).finally(() => {
+        done = true
+      })
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      await clock.advance(ms - 1)
+      expect(done).toBe(false)
+      await clock.advance(1)
+      const response = await answer
+      expect(response.status).toBe(504)
+      expect(await response.json()).toMatchObject({ code: 'deadline_exceeded', timeout_ms: ms })
+    }
+  })
+
+  it.each(['0', '-5', '1.5', 'soon', ''])('refuses a timeout of "%s"', async (value) => {
+    const { request } = testApp()
+    const response = await request('/', { headers: { 'verge-timeout-ms': value } })
+    expect(response.status).toBe(400)
+  })
+
+  it('ends a request whose caller leaves, as cancelled, and gives its place back', async () => {
+    let places = 1
+    const admission: Admission = {
+      enter() {
+        places--
+        return {
+          leave: () => {
+            places++
+          },
+        }
+      },
+    }
+    const leaving = testModel('open', 'public', FLOATS, {
+      compute: (_, { signal }) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(new VergeError('cancelled', 'Gone.')), { once: true })
+        }),
+    })
+    const { app } = testApp({ models: [leaving], admission })
+    const controller = new AbortController()
+    const request = new Request('http://verge/v2/models/open/infer', {
+      method: 'POST',
+      body: JSON.stringify(INFER),
+      signal: controller.signal,
+    })
+    const answer = app.fetch(request)
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    expect(places).toBe(0)
+    controller.abort()
+    expect((await answer).status).toBe(499)
+    expect(places).toBe(1)
+  })
+})
+
+describe('the order of an inference', () => {
+  /** A body that tells when it is read. */
+  function watchedBody(): { body: ReadableStream<Uint8Array>; reads: () => number } {
+    let pulls = 0
+    const body = new ReadableStream<Uint8Array>(
+      {
+        pull(controller) {
+          pulls++
+          controller.enqueue(new TextEncoder().encode(JSON.stringify(INFER)))
+          controller.close()
+        },
+      },
+      { highWaterMark: 0 },
+    )
+    return { body, reads: () => pulls }
+  }
+
+  it.each(['/v2/models/open/infer', '/run/open'])('%s takes a place before it reads the body', async (path) => {
+    const full: Admission = {
+      enter() {
+        throw new VergeError('overloaded', 'Full.', { retryAfter: 1 })
+      },
+    }
+    const { app } = testApp({ models, admission: full })
+    const { body, reads } = watchedBody()
+    const response = await app.fetch(new Request(`http://verge${path}`, { method: 'POST', body }))
+    expect(response.status).toBe(429)
+    expect(response.headers.get('retry-after')).toBe('1')
+    expect(reads()).toBe(0)
+  })
+
+  it('asks whether the caller may run the model before it gives a place', async () => {
+    let entered = 0
+    const admission: Admission = {
+      enter() {
+        entered++
+        return { leave() {} }
+      },
+    }
+    const { post } = testApp({ models, admission })
+    expect((await post('/v2/models/secret/infer', INFER)).status).toBe(404)
+    expect(entered).toBe(0)
+    expect((await post('/v2/models/open/infer', INFER)).status).toBe(200)
+    expect(entered).toBe(1)
+  })
+
+  it('gives every place back, whatever happened', async () => {
+    let held = 0
+    const admission: Admission = {
+      enter() {
+        held++
+        return {
+          leave: () => {
+            held--
+          },
+        }
+      },
+    }
+    const { post } = testApp({ models, admission })
+    for (const body of [INFER, '{', { inputs: [] }, new Uint8Array(0)]) await post('/v2/models/open/infer', body)
+    await post('/v2/models/open/versions/9/infer', INFER)
+    await post('/run/open', { inputs: 'x' })
+    expect(held).toBe(0)
+  })
+})
+
+describe('bodies', () => {
+  it('refuses one that says it is too long before reading it, and one that turns out to be', async () => {
+    const { app, post } = testApp({ models, limits: { requestBodyBytes: 100 } })
+    const long = JSON.stringify({ ...INFER, id: 'x'.repeat(200) })
+    const declared = await post('/v2/models/open/infer', long)
+    expect(declared.status).toBe(413)
+    expect(await declared.json()).toMatchObject({ code: 'body_too_large', limit_bytes: 100 })
+    let given = 0
+    let cancelled = false
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        given += 64
+        controller.enqueue(new Uint8Array(64))
+      },
+      cancel() {
+        cancelled = true
+      },
+    })
+    const request = new Request('http://verge/v2/models/open/infer', { method: 'POST', body: endless })
+    expect((await app.fetch(request)).status).toBe(413)
+    expect(given).toBeLessThan(400)
+    expect(cancelled).toBe(true)
+  })
+
+  it('refuses compressed ones', async () => {
+    const { post } = testApp({ models })
+    for (const encoding of ['gzip', 'br', 'GZIP, identity']) {
+      const response = await post('/v2/models/open/infer', INFER, { 'content-encoding': encoding })
+      expect(response.status).toBe(415)
+      expect(await response.json()).toMatchObject({ code: 'unsupported_encoding' })
+    }
+    expect((await post('/v2/models/open/infer', INFER, { 'content-encoding': 'identity' })).status).toBe(200)
+  })
+
+  it('reads a body that comes in many pieces', async () => {
+    const { app } = testApp({ models })
+    const data = Array.from({ length: 60_000 }, (_, i) => i / 3)
+    const text = JSON.stringify({ inputs: [{ name: 'x', shape: [60_000], datatype: 'FP32', data }] })
+    const bytes = new TextEncoder().encode(text)
+    let at = 0
+    const body = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.enqueue(bytes.slice(at, at + 9973))
+        at += 9973
+        if (at >= bytes.length) controller.close()
+      },
+    })
+    const response = await app.fetch(new Request('http://verge/v2/models/open/infer', { method: 'POST', body }))
+    const answer = await response.json<{ outputs: { data: number[] }[] }>()
+    expect(answer.outputs[0]?.data).toEqual(data.map(Math.fround))
+  })
+
+  it('stops reading when the deadline passes', async () => {
+    const clock = new ManualClock()
+    const { app } = testApp({ models, clock, deadlineMs: 50 })
+    const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) })
+    const answer = app.fetch(new Request('http://verge/v2/models/open/infer', { method: 'POST', body: silent }))
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    await clock.advance(50)
+    expect((await answer).status).toBe(504)
+  })
+
+  it('says that a body which breaks off was incomplete', async () => {
+    const { app } = testApp({ models })
+    const broken = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        controller.error(new Error('connection reset'))
+      },
+    })
+    const answer = await app.fetch(new Request('http://verge/v2/models/open/infer', { method: 'POST', body: broken }))
+    expect(answer.status).toBe(400)
+    expect(await answer.text()).not.toContain('connection reset')
+  })
+})
+
+describe('answers', () => {
+  it('say where they were computed, and give only times that a clock measured', async () => {
+    const { post } = testApp({ models })
+    const response = await post('/v2/models/open/infer', INFER)
+    expect(response.headers.get('verge-placement')).toBe('edge;artifact="edge-fp32";start=warm;reason=only-place')
+    expect(response.headers.get('server-timing')).toBe('run;dur=1.23')
+  })
+})
+
+describe('health', () => {
+  it("is the engine's, with figures for the operator only", async () => {
+    const { request, serving } = testApp()
+    const well = await request('/healthz')
+    expect(well.status).toBe(200)
+    expect(await well.json()).toEqual({ status: 'ok', engine: 'fake', version: '1' })
+    expect(await (await request('/healthz', { headers: OPERATOR })).json()).toMatchObject({ heap_bytes: 5 })
+    serving.healthy = false
+    expect((await request('/healthz')).status).toBe(503)
+    expect((await request('/v2/health/ready')).status).toBe(400)
+    expect((await request('/v2/health/live')).status).toBe(200)
+  })
+})
+
+describe('CORS', () => {
+  const preflight = { 'access-control-request-method': 'POST', 'access-control-request-headers': 'authorization' }
+
+  it('answers pages of configured origins only', async () => {
+    const { request } = testApp({ corsOrigins: ['https://a.example'] })
+    const allowed = await request('/', { headers: { origin: 'https://a.example' } })
+    expect(allowed.headers.get('access-control-allow-origin')).toBe('https://a.example')
+    expect(allowed.headers.get('access-control-expose-headers')).toContain('verge-placement')
+    expect(allowed.headers.get('vary')).toMatch(/origin/i)
+    const other = await request('/', { headers: { origin: 'https://b.example' } })
+    expect(other.headers.get('access-control-allow-origin')).toBeNull()
+    expect((await request('/')).headers.get('access-control-allow-origin')).toBeNull()
+  })
+
+  it('answers a preflight, and lets a page read a failure', async () => {
+    const { request } = testApp({ corsOrigins: ['*'] })
+    const headers = { origin: 'https://a.example', ...preflight }
+    const answer = await request('/run/x', { method: 'OPTIONS', headers })
+    expect(answer.status).toBe(204)
+    expect(answer.headers.get('access-control-allow-origin')).toBe('*')
+    expect(answer.headers.get('access-control-allow-methods')).toContain('POST')
+    expect(answer.headers.get('access-control-allow-headers')).toMatch(/authorization/)
+    const failure = await request('/nowhere', { headers: { origin: 'https://a.example' } })
+    expect(failure.status).toBe(404)
+    expect(failure.headers.get('access-control-allow-origin')).toBe('*')
+    const refused = await request('/', { headers: { origin: 'https://a.example', authorization: 'Bearer no' } })
+    expect(refused.status).toBe(401)
+    expect(refused.headers.get('access-control-allow-origin')).toBe('*')
+  })
+})
+
+it('runs what the fixtures say', async () => {
+  const { post } = testApp({
+    models: [
+      testModel('open', 'public', FLOATS, { compute: () => new Map([['y', tensor('FP32', [1], Float32Array.of(7))]]) }),
+    ],
+  })
+  expect(await (await post('/v2/models/open/infer', INFER)).json()).toMatchObject({ outputs: [{ data: [7] }] })
+})
