@@ -40,8 +40,9 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   model_invalid: 500,
   model_too_large: 501,
   engine_unsupported: 501,
-  // Both have been recovered from by the time that the answer is read: the same request succeeds when repeated.
-  engine_aborted: 503,
+  // The engine is whole again by the time that the answer is read, but the same input would abort it again.
+  engine_aborted: 500,
+  // Another request aborted it; this one succeeds when repeated.
   session_lost: 503,
   internal: 500,
 }

@@ -96,7 +96,7 @@ describe('metadata', () => {
     ['/v2/models/NONE', 'model_not_found'],
     ['/v2/models/..%2f..', 'model_not_found'],
     ['/v2/models/pair/versions/3', 'version_not_found'],
-    ['/v2/models/pair/versions/%2e%2e', 'version_not_found'],
+    ['/v2/models/pair/versions/_hidden', 'version_not_found'],
     ['/v2/models/pair/versions/3/ready', 'version_not_found'],
   ])('%s answers 404 %s', async (path, code) => {
     const response = await request(path)

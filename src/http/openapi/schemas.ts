@@ -16,7 +16,7 @@ export class SchemaSet {
     for (const [id, definition] of Object.entries($defs)) this.#components.set(id, share(definition))
     const id = z.globalRegistry.get(schema)?.id
     if (id === undefined) return share(root)
-    this.#components.set(id, share(root))
+    if (!Object.hasOwn($defs, id)) this.#components.set(id, share(root))
     return { $ref: SHARED + id }
   }
 
