@@ -6,8 +6,8 @@ float32 [batch, 2] (negative, positive).
 
 Reviews whose line index leaves remainder 4 when divided by 5 are held out:
 neither the vocabulary nor a weight has seen them, and the accuracy printed at
-the end is measured on them. `--dev` also leaves out remainder 3 and measures on
-that instead; every hyper-parameter below was chosen that way.
+the end is measured on them. `--dev` also leaves out remainder 3, measures on that
+instead and writes nothing; every setting below was chosen on that fold.
 """
 import argparse
 import gzip

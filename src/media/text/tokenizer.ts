@@ -39,6 +39,8 @@ export class TextTokenizer {
     try {
       const file = JSON.parse(decodeUtf8(bytes) ?? '') as TokenizerFile
       const tokenizer = new Tokenizer(file, {})
+      // The library takes a vocabulary of any type, and then knows no token.
+      if (tokenizer.get_vocab().size === 0) throw new Error('the vocabulary is empty')
       return new TextTokenizer(tokenizer, frameOf(tokenizer), padIdOf(file, tokenizer))
     } catch (cause) {
       throw new VergeError(
@@ -74,6 +76,7 @@ function bareIds(tokenizer: Tokenizer, text: string): number[] {
 function frameOf(tokenizer: Tokenizer): Frame {
   const bare = bareIds(tokenizer, 'a')
   const { ids, token_type_ids: typeIds = ids.map(() => 0) } = tokenizer.encode('a', { return_token_type_ids: true })
+  if (ids.some((id) => id === undefined) && bare.length > 0) throw new Error('a special token is not in the vocabulary')
   const start = ids.findIndex((_, i) => bare.every((id, j) => id === ids[i + j]))
   if (start === -1) throw new Error('the post-processor changes the tokens of a text')
   const end = start + bare.length
