@@ -21,8 +21,8 @@ export interface Summary {
   readonly problems: readonly string[]
 }
 
-/** A skip is declared where the test's name, or that of a group around it, says `skipped, <reason>`. */
-const DECLARED = /skipped, \S/
+/** A skip is declared where the test's name, or that of a group around it, says why, in one of two forms. */
+const DECLARED = /skipped(?:,| only where) \S/
 
 /** Counts tests over reports, and finds failures and skips that nobody declared. */
 export function summarise(reports: readonly unknown[]): Summary {
@@ -47,7 +47,9 @@ export function summarise(reports: readonly unknown[]): Summary {
         } else {
           skipped++
           if (!DECLARED.test(fullName)) {
-            problems.push(`skipped without a reason: ${fullName} (its name must say "skipped, <reason>")`)
+            problems.push(
+              `skipped without a reason: ${fullName} (its name must say "skipped, <reason>" or "skipped only where <condition>")`,
+            )
           }
         }
       }

@@ -41,9 +41,11 @@ export const LIMITS = {
    */
   imagePixels: 4 * MiB,
   /** Every scan of a progressive JPEG visits every block. Encoders write about ten; a hostile file could hold thousands. */
-  jpegScans: 64,
+  jpegScans: 32,
   /** Texts in one request: they are padded to the longest and run together. */
   textsPerRequest: 32,
+  /** Tokens of a text where the manifest sets no limit: what most encoders were trained for. */
+  textTokens: 512,
   /** A text in UTF-16 units. A token is at least one of them; far longer than the longest film review. */
   textLength: 200_000,
 

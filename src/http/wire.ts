@@ -74,6 +74,7 @@ export const indexSchema = z
   .meta({ id: 'Index' })
 export type IndexBody = z.infer<typeof indexSchema>
 
+export type { Classification, ClassificationParameters } from '../tasks/scores.ts'
 export type {
   InferRequest,
   InferResponse,

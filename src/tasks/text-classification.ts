@@ -57,7 +57,7 @@ export function textClassification(
     async toTensors(texts, _parameters, model) {
       const { manifest } = model
       const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-      const maxTokens = manifest.text?.maxTokens
+      const maxTokens = manifest.text?.maxTokens ?? limits.textTokens
       return textTensors(
         texts.map((text) => tokenizer.encode(text, maxTokens)),
         tokenizer.padId,

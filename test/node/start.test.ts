@@ -134,6 +134,23 @@ describe('npm start', () => {
     expect(await untilNoneLeft()).toEqual([])
   })
 
+  it("answers README's lines as README says", { timeout: 120_000 }, async () => {
+    started = start()
+    await started.says('Ctrl-C ends it.')
+    const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
+    const examples = [...readme.matchAll(/^(curl [\s\S]*?)\n# (.*)$/gm)]
+    expect(examples.length).toBe(3)
+    for (const [, command, answer] of examples as unknown as [string, string, string][]) {
+      const here = command.replace('127.0.0.1:8787', `127.0.0.1:${port}`)
+      const { stdout } = await promisify(execFile)('sh', ['-c', `${here} --silent --fail`], { cwd: ROOT })
+      // What README leaves out is written "..." there.
+      const parts = answer.split('...').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+      expect(stdout).toMatch(new RegExp(`^${parts.join('.*')}$`))
+    }
+    started.child.kill('SIGINT')
+    expect(await started.exited).toBe(0)
+  })
+
   it('ends all that it has started when asked to end too early', { timeout: 60_000 }, async () => {
     started = start('--models', join(folder, 'models'))
     await started.says('Starting the Worker')

@@ -104,6 +104,25 @@ describe('pictures that are none', () => {
     expect(codeOf(() => decodeImage(progressive, { ...OPTIONS, maxScans: 3 }))).toBe('invalid_image')
   })
 
+  it('inflates what the platform deflates: codes of all lengths', async () => {
+    let seed = 9
+    const random = (below: number): number => {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0
+      return Math.floor((seed / 2 ** 32) * below)
+    }
+    for (let round = 0; round < 40; round++) {
+      // One row of noise with a few repetitions: each length and distance is rare, so its code is as long as can be.
+      const pixels = Uint8Array.from({ length: 30_000 }, () => random(256 - 6 * round))
+      for (let at = 1000; at < 29_000; at += 100 + random(40 * (round + 1))) {
+        const distance = 1 + random(at)
+        const length = 3 + random(280)
+        for (let i = at; i < at + length; i++) pixels[i] = pixels[i - distance] ?? 0
+      }
+      const decoded = decodeImage(await pngOf(30_000, 1, pixels), OPTIONS)
+      expect(greatestDifference(decoded.data, pixels)).toBe(0)
+    }
+  })
+
   it('stops inflating where the picture ends, however much the data would give', async () => {
     // Eight rows of eight pixels are 72 bytes; the stream holds 64 MiB of zeros.
     const bomb = await pngOf(8, 8, new Uint8Array(64), 64 * 1024 * 1024)

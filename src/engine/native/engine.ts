@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import { InferenceSession } from 'onnxruntime-node'
-import { isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
+import { throwIfAborted, VergeError } from '../../core/errors.ts'
 import type { Clock } from '../../core/runtime.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
 import { sessionFootprint } from '../footprint.ts'
@@ -23,6 +23,9 @@ export interface NativeEngineOptions {
 export const NATIVE_VERSION = (
   createRequire(import.meta.url)('onnxruntime-node/package.json') as { readonly version: string }
 ).version
+
+/** How onnxruntime-node begins to say that it cannot describe a model's input or output. */
+const FOREIGN_TYPE = 'Unsupported data type'
 
 /** ONNX Runtime's native build, for Node: the reference in tests, and the engine of an origin. */
 export class NativeEngine implements Engine {
@@ -75,7 +78,13 @@ export class NativeEngine implements Engine {
         extra: { session: { load_model_format: artifact.format === 'ort' ? 'ORT' : 'ONNX' } },
       })
     } catch (error) {
-      if (isVergeError(error)) throw error
+      if (error instanceof Error && error.message.startsWith(FOREIGN_TYPE)) {
+        throw new VergeError(
+          'engine_unsupported',
+          'The model has an input or output of a tensor type that onnxruntime-node does not know, such as bfloat16.',
+          { cause: error },
+        )
+      }
       throw new VergeError('model_invalid', `The model could not be loaded: ${runtimeReason(error)}`, { cause: error })
     }
   }

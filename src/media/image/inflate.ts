@@ -1,4 +1,4 @@
-import { VergeError } from '../../core/errors.ts'
+import { BitReader, corrupt, FAST_MASK, type Huffman, huffman, MAX_BITS, slowEntry, truncated } from './huffman.ts'
 
 /**
  * DEFLATE (RFC 1951) in a zlib wrapper (RFC 1950), for PNG.
@@ -11,9 +11,11 @@ import { VergeError } from '../../core/errors.ts'
 const WINDOW = 32 * 1024
 /** Output gathered behind the window before it is given out. */
 const PIECE = 64 * 1024
-/** Codes up to this length are decoded by one look-up. */
-const FAST_BITS = 10
-const MAX_BITS = 15
+const LONGEST_MATCH = 258
+/** Most extra bits of a length, which follow its code. */
+const LENGTH_BITS = 5
+/** Where output is given out; a match may run past it. */
+const LIMIT = WINDOW + PIECE
 
 const LENGTH_BASE = [
   3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 15, 17, 19, 23, 27, 31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258,
@@ -28,217 +30,144 @@ const DISTANCE_EXTRA = [
 ]
 const CODE_LENGTH_ORDER = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
 
-/** A canonical Huffman code. `fast` holds `length << 16 | symbol` by the next FAST_BITS bits; 0 means a longer code. */
-interface Huffman {
-  readonly fast: Uint32Array
-  readonly counts: Uint16Array
-  readonly symbols: Uint16Array
-}
-
-function corrupt(): VergeError {
-  return new VergeError('invalid_image', 'The image is damaged: its compressed data do not decode. Send it again.')
-}
-
-function truncated(): VergeError {
-  return new VergeError('invalid_image', 'The image is incomplete: its data end too early. Send all of it.')
-}
-
-function huffman(lengths: Uint8Array): Huffman {
-  const counts = new Uint16Array(MAX_BITS + 1)
-  for (const length of lengths) counts[length] = (counts[length] ?? 0) + 1
-  counts[0] = 0
-  const offsets = new Uint16Array(MAX_BITS + 2)
-  const next = new Uint16Array(MAX_BITS + 2)
-  let left = 1
-  for (let bits = 1; bits <= MAX_BITS; bits++) {
-    const count = counts[bits] ?? 0
-    left = left * 2 - count
-    if (left < 0) throw corrupt()
-    offsets[bits + 1] = (offsets[bits] ?? 0) + count
-    next[bits + 1] = ((next[bits] ?? 0) + count) << 1
-  }
-  const symbols = new Uint16Array(lengths.length)
-  const fast = new Uint32Array(1 << FAST_BITS)
-  for (let symbol = 0; symbol < lengths.length; symbol++) {
-    const length = lengths[symbol] ?? 0
-    if (length === 0) continue
-    const offset = offsets[length] ?? 0
-    symbols[offset] = symbol
-    offsets[length] = offset + 1
-    const code = next[length] ?? 0
-    next[length] = code + 1
-    if (length > FAST_BITS) continue
-    const step = 1 << length
-    for (let at = reverse(code, length); at < fast.length; at += step) fast[at] = (length << 16) | symbol
-  }
-  return { fast, counts, symbols }
-}
-
-/** Codes are sent from their highest bit, everything else from its lowest. */
-function reverse(code: number, length: number): number {
-  let reversed = 0
-  for (let bit = 0; bit < length; bit++) reversed |= ((code >> bit) & 1) << (length - 1 - bit)
-  return reversed
-}
-
 const FIXED_LENGTHS = Uint8Array.from({ length: 288 }, (_, i) => (i < 144 ? 8 : i < 256 ? 9 : i < 280 ? 7 : 8))
 const FIXED_DISTANCES = new Uint8Array(30).fill(5)
 
-/** Input as bits, over pieces that follow one another. */
-class BitReader {
-  readonly #pieces: readonly Uint8Array[]
-  #piece = 0
-  #at = 0
-  #bits = 0
-  #count = 0
+/** Gathers output behind a window of what was given out last, and gives it out in pieces. */
+class Output {
+  readonly buffer = new Uint8Array(WINDOW + PIECE + LONGEST_MATCH)
+  at = 0
+  #given = 0
+  #left: number
+  readonly #emit: (bytes: Uint8Array) => void
 
-  constructor(pieces: readonly Uint8Array[]) {
-    this.#pieces = pieces
+  constructor(total: number, emit: (bytes: Uint8Array) => void) {
+    this.#left = total
+    this.#emit = emit
   }
 
-  /** The next byte, or -1 at the end. */
-  #nextByte(): number {
-    for (;;) {
-      const piece = this.#pieces[this.#piece]
-      if (piece === undefined) return -1
-      if (this.#at < piece.length) return piece[this.#at++] ?? 0
-      this.#piece++
-      this.#at = 0
-    }
+  /** Bytes still wanted. */
+  get left(): number {
+    return this.#left - (this.at - this.#given)
   }
 
-  /** `count` bits, at most 16. */
-  bits(count: number): number {
-    while (this.#count < count) {
-      const byte = this.#nextByte()
-      if (byte < 0) throw truncated()
-      this.#bits |= byte << this.#count
-      this.#count += 8
+  flush(): void {
+    const bytes = this.buffer.subarray(this.#given, Math.min(this.at, this.#given + this.#left))
+    if (bytes.length > 0) this.#emit(bytes)
+    this.#left -= bytes.length
+    if (this.at > WINDOW) {
+      this.buffer.copyWithin(0, this.at - WINDOW, this.at)
+      this.at = WINDOW
     }
-    const value = this.#bits & ((1 << count) - 1)
-    this.#bits >>>= count
-    this.#count -= count
-    return value
-  }
-
-  alignToByte(): void {
-    const rest = this.#count % 8
-    this.#bits >>>= rest
-    this.#count -= rest
-  }
-
-  symbol(code: Huffman): number {
-    // Near the end there may be fewer bits than the look-up takes; the missing ones are zeros.
-    while (this.#count < MAX_BITS) {
-      const byte = this.#nextByte()
-      if (byte < 0) break
-      this.#bits |= byte << this.#count
-      this.#count += 8
-    }
-    const entry = code.fast[this.#bits & ((1 << FAST_BITS) - 1)] ?? 0
-    if (entry !== 0) {
-      const length = entry >>> 16
-      if (length > this.#count) throw truncated()
-      this.#bits >>>= length
-      this.#count -= length
-      return entry & 0xffff
-    }
-    return this.#slowSymbol(code)
-  }
-
-  /** Bit by bit through the canonical code, as in zlib's puff. */
-  #slowSymbol(code: Huffman): number {
-    let value = 0
-    let first = 0
-    let index = 0
-    for (let length = 1; length <= MAX_BITS; length++) {
-      if (length > this.#count) throw truncated()
-      value |= (this.#bits >>> (length - 1)) & 1
-      const count = code.counts[length] ?? 0
-      if (value - count < first) {
-        this.#bits >>>= length
-        this.#count -= length
-        return code.symbols[index + value - first] ?? 0
-      }
-      index += count
-      first = (first + count) << 1
-      value <<= 1
-    }
-    throw corrupt()
+    this.#given = this.at
   }
 }
 
 /**
- * Inflates a zlib stream.
- * @param pieces the compressed bytes, in order
+ * Inflates a zlib stream. Its checksum is not looked at.
+ * @param data the compressed bytes
  * @param total bytes wanted; what the stream holds beyond them is not looked at
  * @param emit called with the output in order; must have used the bytes when it returns
  * @throws invalid_image if the stream is damaged or ends before `total` bytes
  */
-export function inflate(pieces: readonly Uint8Array[], total: number, emit: (bytes: Uint8Array) => void): void {
-  const input = new BitReader(pieces)
-  const method = input.bits(8)
-  const flags = input.bits(8)
+export function inflate(data: Uint8Array, total: number, emit: (bytes: Uint8Array) => void): void {
+  const input = new BitReader(data)
+  const method = input.take(8)
+  const flags = input.take(8)
   if ((method & 0x0f) !== 8 || method >> 4 > 7 || ((method << 8) | flags) % 31 !== 0 || flags & 0x20) throw corrupt()
 
-  const buffer = new Uint8Array(WINDOW + PIECE + 258)
-  let at = 0
-  let given = 0
-  let emitted = 0
-
-  const flush = (): void => {
-    const bytes = buffer.subarray(given, Math.min(at, given + total - emitted))
-    if (bytes.length > 0) emit(bytes)
-    emitted += bytes.length
-    if (at > WINDOW) {
-      buffer.copyWithin(0, at - WINDOW, at)
-      at = WINDOW
-    }
-    given = at
+  const output = new Output(total, emit)
+  for (let last = false; !last && output.left > 0; ) {
+    last = input.take(1) === 1
+    const kind = input.take(2)
+    if (kind === 0) copyStored(input, output)
+    else if (kind === 1) inflateBlock(input, output, fixedCodes())
+    else if (kind === 2) inflateBlock(input, output, dynamicCodes(input))
+    else throw corrupt()
   }
+  const missing = output.left
+  output.flush()
+  if (missing > 0) throw truncated()
+}
 
-  let last = false
-  while (!last && emitted + at - given < total) {
-    last = input.bits(1) === 1
-    const kind = input.bits(2)
-    if (kind === 0) {
-      input.alignToByte()
-      const length = input.bits(16)
-      if ((input.bits(16) ^ length) !== 0xffff) throw corrupt()
-      for (let i = 0; i < length; i++) {
-        buffer[at++] = input.bits(8)
-        if (at >= WINDOW + PIECE) flush()
-      }
-      continue
+function copyStored(input: BitReader, output: Output): void {
+  input.align()
+  const length = input.take(16)
+  if ((input.take(16) ^ length) !== 0xffff) throw corrupt()
+  input.align()
+  for (let copied = 0; copied < length; ) {
+    const piece = input.data.subarray(input.at, input.at + Math.min(length - copied, LIMIT - output.at))
+    if (piece.length === 0) throw truncated()
+    output.buffer.set(piece, output.at)
+    output.at += piece.length
+    input.at += piece.length
+    copied += piece.length
+    if (output.at >= LIMIT) output.flush()
+  }
+}
+
+/** One compressed block. Here an image's time is spent, so the state lives in locals. */
+function inflateBlock(input: BitReader, output: Output, { literals, distances }: Codes): void {
+  const { data } = input
+  const { buffer } = output
+  const fast = literals.fast
+  const farFast = distances.fast
+  let { at: from, bits, count } = input
+  let at = output.at
+  for (;;) {
+    while (count < MAX_BITS + LENGTH_BITS && from < data.length) {
+      bits |= (data[from++] ?? 0) << count
+      count += 8
     }
-    if (kind === 3) throw corrupt()
-    const { literals, distances } = kind === 1 ? fixedCodes() : dynamicCodes(input)
-    for (;;) {
-      const symbol = input.symbol(literals)
-      if (symbol < 256) {
-        buffer[at++] = symbol
-      } else if (symbol === 256) {
-        break
-      } else {
-        const lengthBase = LENGTH_BASE[symbol - 257]
-        if (lengthBase === undefined) throw corrupt()
-        const length = lengthBase + input.bits(LENGTH_EXTRA[symbol - 257] ?? 0)
-        const distanceSymbol = input.symbol(distances)
-        const distanceBase = DISTANCE_BASE[distanceSymbol]
-        if (distanceBase === undefined) throw corrupt()
-        const distance = distanceBase + input.bits(DISTANCE_EXTRA[distanceSymbol] ?? 0)
-        if (distance > at) throw corrupt()
-        // Byte by byte: a match may overlap what it writes.
-        for (let end = at + length; at < end; at++) buffer[at] = buffer[at - distance] ?? 0
+    const entry = fast[bits & FAST_MASK] || slowEntry(literals, bits)
+    count -= entry >>> 16
+    if (count < 0) throw truncated()
+    bits >>>= entry >>> 16
+    const symbol = entry & 0xffff
+    if (symbol < 256) {
+      buffer[at++] = symbol
+    } else if (symbol === 256) {
+      break
+    } else {
+      const lengthBase = LENGTH_BASE[symbol - 257]
+      if (lengthBase === undefined) throw corrupt()
+      const lengthBits = LENGTH_EXTRA[symbol - 257] ?? 0
+      const length = lengthBase + (bits & ((1 << lengthBits) - 1))
+      bits >>>= lengthBits
+      count -= lengthBits
+      while (count < MAX_BITS && from < data.length) {
+        bits |= (data[from++] ?? 0) << count
+        count += 8
       }
-      if (at >= WINDOW + PIECE) {
-        flush()
-        if (emitted >= total) return
+      const far = farFast[bits & FAST_MASK] || slowEntry(distances, bits)
+      bits >>>= far >>> 16
+      count -= far >>> 16
+      const distanceBase = DISTANCE_BASE[far & 0xffff]
+      if (distanceBase === undefined) throw corrupt()
+      const distanceBits = DISTANCE_EXTRA[far & 0xffff] ?? 0
+      while (count < distanceBits && from < data.length) {
+        bits |= (data[from++] ?? 0) << count
+        count += 8
       }
+      const distance = distanceBase + (bits & ((1 << distanceBits) - 1))
+      bits >>>= distanceBits
+      count -= distanceBits
+      if (count < 0) throw truncated()
+      if (distance > at) throw corrupt()
+      // Byte by byte: a match may overlap what it writes.
+      for (let end = at + length, source = at - distance; at < end; at++, source++) buffer[at] = buffer[source] ?? 0
+    }
+    if (at >= LIMIT) {
+      output.at = at
+      output.flush()
+      if (output.left <= 0) return
+      at = output.at
     }
   }
-  flush()
-  if (emitted < total) throw truncated()
+  output.at = at
+  input.at = from
+  input.bits = bits
+  input.count = count
 }
 
 interface Codes {
@@ -254,11 +183,11 @@ function fixedCodes(): Codes {
 }
 
 function dynamicCodes(input: BitReader): Codes {
-  const literalCount = input.bits(5) + 257
-  const distanceCount = input.bits(5) + 1
-  const codeLengthCount = input.bits(4) + 4
+  const literalCount = input.take(5) + 257
+  const distanceCount = input.take(5) + 1
+  const codeLengthCount = input.take(4) + 4
   const codeLengths = new Uint8Array(19)
-  for (let i = 0; i < codeLengthCount; i++) codeLengths[CODE_LENGTH_ORDER[i] ?? 0] = input.bits(3)
+  for (let i = 0; i < codeLengthCount; i++) codeLengths[CODE_LENGTH_ORDER[i] ?? 0] = input.take(3)
   const code = huffman(codeLengths)
 
   const lengths = new Uint8Array(literalCount + distanceCount)
@@ -270,7 +199,7 @@ function dynamicCodes(input: BitReader): Codes {
     }
     const repeated = symbol === 16 ? lengths[i - 1] : 0
     if (repeated === undefined) throw corrupt()
-    const times = symbol === 16 ? 3 + input.bits(2) : symbol === 17 ? 3 + input.bits(3) : 11 + input.bits(7)
+    const times = symbol === 16 ? 3 + input.take(2) : symbol === 17 ? 3 + input.take(3) : 11 + input.take(7)
     if (i + times > lengths.length) throw corrupt()
     lengths.fill(repeated, i, i + times)
     i += times

@@ -1,5 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import { inflate } from './inflate.ts'
+import { converter, GREY, GREY_ALPHA, PALETTE, RGB, RGB_ALPHA } from './png-pixels.ts'
 import type { Raster } from './raster.ts'
 
 /**
@@ -10,12 +11,6 @@ import type { Raster } from './raster.ts'
  */
 
 export const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] as const
-
-const GREY = 0
-const RGB = 2
-const PALETTE = 3
-const GREY_ALPHA = 4
-const RGB_ALPHA = 6
 
 /** Samples a pixel, and bit depths allowed, by colour type. */
 const COLOUR_TYPES: Readonly<Record<number, { readonly samples: number; readonly depths: readonly number[] }>> = {
@@ -90,7 +85,7 @@ export function decodePng(bytes: Uint8Array, header: PngHeader): Raster {
       : []
   })
   const total = rows.reduce((sum, pass) => sum + pass.count * (pass.bytes + 1), 0)
-  const convert = converter(header, chunks)
+  const convert = converter(depth, colour, chunks.palette, chunks.transparency)
 
   let passIndex = 0
   let y = 0
@@ -98,7 +93,7 @@ export function decodePng(bytes: Uint8Array, header: PngHeader): Raster {
   let row = new Uint8Array((rows[0]?.bytes ?? 0) + 1)
   let above = new Uint8Array(row.length)
   const bytesPerPixel = Math.max(1, bitsPerPixel >> 3)
-  inflate(chunks.data, total, (piece) => {
+  inflate(joined(chunks.data), total, (piece) => {
     for (let at = 0; at < piece.length; ) {
       const pass = rows[passIndex]
       if (pass === undefined) return
@@ -142,6 +137,18 @@ function readChunks(bytes: Uint8Array): Chunks {
   return { palette, transparency, data }
 }
 
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const [only, ...more] = pieces
+  if (only !== undefined && more.length === 0) return only
+  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
+
 /** Undoes a row's filter in place. Byte 0 is the filter's type; `above` is the row before, unfiltered. */
 function unfilter(row: Uint8Array, above: Uint8Array, step: number): void {
   const type = row[0]
@@ -180,109 +187,4 @@ function paeth(left: number, up: number, corner: number): number {
   const toCorner = Math.abs(estimate - corner)
   if (toLeft <= toUp && toLeft <= toCorner) return left
   return toUp <= toCorner ? up : corner
-}
-
-/** Writes one row's pixels from `at` on, `step` apart. */
-type Convert = (row: Uint8Array, columns: number, out: Uint8Array, at: number, step: number) => void
-
-function converter({ depth, colour }: PngHeader, { palette, transparency }: Chunks): Convert {
-  const size = depth === 16 ? 2 : 1
-  switch (colour) {
-    case PALETTE:
-      return byTable(depth, paletteTable(palette ?? new Uint8Array(0), transparency), 3)
-    case GREY:
-      if (depth <= 8) return byTable(depth, greyTable(depth, transparency), 1)
-      return greyRow(size, transparency === undefined ? undefined : key(transparency, 1))
-    case GREY_ALPHA:
-      return (row, columns, out, at, step) => {
-        for (let x = 0, from = 1; x < columns; x++, from += 2 * size, at += step) {
-          out[at] = overWhite(row[from] ?? 0, row[from + size] ?? 0)
-        }
-      }
-    case RGB_ALPHA:
-      return (row, columns, out, at, step) => {
-        for (let x = 0, from = 1; x < columns; x++, from += 4 * size, at += step) {
-          const alpha = row[from + 3 * size] ?? 0
-          out[at] = overWhite(row[from] ?? 0, alpha)
-          out[at + 1] = overWhite(row[from + size] ?? 0, alpha)
-          out[at + 2] = overWhite(row[from + 2 * size] ?? 0, alpha)
-        }
-      }
-    default:
-      return rgbRow(size, transparency === undefined ? undefined : key(transparency, 3), depth)
-  }
-}
-
-/** The samples that a tRNS chunk makes transparent, as 16-bit values. */
-function key(transparency: Uint8Array, samples: number): readonly number[] | undefined {
-  if (transparency.length < 2 * samples) return undefined
-  return Array.from({ length: samples }, (_, i) => ((transparency[2 * i] ?? 0) << 8) | (transparency[2 * i + 1] ?? 0))
-}
-
-function overWhite(sample: number, alpha: number): number {
-  return Math.round((sample * alpha + 255 * (255 - alpha)) / 255)
-}
-
-/** The transparent one becomes white. */
-function greyTable(depth: number, transparency: Uint8Array | undefined): Uint8Array {
-  const levels = 2 ** depth
-  const table = Uint8Array.from({ length: levels }, (_, i) => (i * 255) / (levels - 1))
-  const transparent = transparency === undefined ? undefined : key(transparency, 1)?.[0]
-  if (transparent !== undefined && transparent < levels) table[transparent] = 255
-  return table
-}
-
-/** Colours by index; indices beyond the palette are black. */
-function paletteTable(palette: Uint8Array, transparency: Uint8Array | undefined): Uint8Array {
-  const table = new Uint8Array(3 * 256)
-  table.set(palette.subarray(0, table.length))
-  transparency?.subarray(0, 256).forEach((alpha, i) => {
-    for (let channel = 3 * i; channel < 3 * i + 3; channel++) table[channel] = overWhite(table[channel] ?? 0, alpha)
-  })
-  return table
-}
-
-/** Pixels of `depth` bits, at most 8, that stand for `channels` samples of a table each. */
-function byTable(depth: number, table: Uint8Array, channels: 1 | 3): Convert {
-  const mask = 2 ** depth - 1
-  return (row, columns, out, at, step) => {
-    for (let x = 0, bit = 0; x < columns; x++, bit += depth, at += step) {
-      const index = ((row[1 + (bit >> 3)] ?? 0) >> (8 - depth - (bit & 7))) & mask
-      if (channels === 1) {
-        out[at] = table[index] ?? 0
-      } else {
-        out[at] = table[3 * index] ?? 0
-        out[at + 1] = table[3 * index + 1] ?? 0
-        out[at + 2] = table[3 * index + 2] ?? 0
-      }
-    }
-  }
-}
-
-function greyRow(size: number, transparent: readonly number[] | undefined): Convert {
-  return (row, columns, out, at, step) => {
-    for (let x = 0, from = 1; x < columns; x++, from += size, at += step) {
-      out[at] = transparent !== undefined && wide(row, from) === transparent[0] ? 255 : (row[from] ?? 0)
-    }
-  }
-}
-
-function rgbRow(size: number, transparent: readonly number[] | undefined, depth: number): Convert {
-  const sample = depth === 16 ? wide : (row: Uint8Array, from: number): number => row[from] ?? 0
-  return (row, columns, out, at, step) => {
-    for (let x = 0, from = 1; x < columns; x++, from += 3 * size, at += step) {
-      const clear =
-        transparent !== undefined &&
-        sample(row, from) === transparent[0] &&
-        sample(row, from + size) === transparent[1] &&
-        sample(row, from + 2 * size) === transparent[2]
-      out[at] = clear ? 255 : (row[from] ?? 0)
-      out[at + 1] = clear ? 255 : (row[from + size] ?? 0)
-      out[at + 2] = clear ? 255 : (row[from + 2 * size] ?? 0)
-    }
-  }
-}
-
-function wide(row: Uint8Array, from: number): number {
-  return ((row[from] ?? 0) << 8) | (row[from + 1] ?? 0)
 }

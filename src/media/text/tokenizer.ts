@@ -55,18 +55,43 @@ export class TextTokenizer {
    * Token ids with the special tokens that the tokeniser puts around a text.
    * @param maxTokens longer texts are cut to so many, special tokens included and kept
    */
-  encode(text: string, maxTokens = Number.POSITIVE_INFINITY): EncodedText {
+  encode(text: string, maxTokens: number): EncodedText {
     const { before, after, typeId } = this.#frame
     const room = Math.max(0, maxTokens - before.ids.length - after.ids.length)
-    // A vocabulary without a token for the unknown leaves holes.
-    const own = bareIds(this.#tokenizer, text).slice(0, room)
+    const own = this.#firstIds(text, room)
     return {
       ids: [...before.ids, ...own, ...after.ids],
       typeIds: [...before.typeIds, ...own.map(() => typeId), ...after.typeIds],
     }
   }
+
+  /**
+   * The first ids of a text, from as much of it as they need: what is cut off anyway costs nothing, and the library,
+   * which passes a word's tokens as arguments, does not run out of stack.
+   */
+  #firstIds(text: string, room: number): number[] {
+    const enough = room + MARGIN_TOKENS
+    for (let length = enough * CHARACTERS_PER_TOKEN; length < text.length; length *= 4) {
+      const ids = bareIds(this.#tokenizer, beginning(text, length))
+      if (ids.length >= enough) return ids.slice(0, room)
+    }
+    return bareIds(this.#tokenizer, text).slice(0, room)
+  }
 }
 
+/** Tokens at a cut may be others than in the whole text. */
+const MARGIN_TOKENS = 32
+/** More than in any language's usual text, so that one attempt is enough. */
+const CHARACTERS_PER_TOKEN = 8
+
+/** About `length` characters, to the end of a word if one is near. */
+function beginning(text: string, length: number): string {
+  const cut = text.slice(0, length)
+  const space = cut.search(/\s\S{0,200}$/)
+  return space > 0 ? cut.slice(0, space) : cut.replace(/[\ud800-\udbff]$/, '')
+}
+
+/** Ids of a text alone. A vocabulary without a token for the unknown leaves holes. */
 function bareIds(tokenizer: Tokenizer, text: string): number[] {
   const ids: readonly (number | undefined)[] = tokenizer.encode(text, { add_special_tokens: false }).ids
   return ids.filter((id) => id !== undefined)

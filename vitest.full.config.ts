@@ -1,0 +1,12 @@
+import { defineConfig } from 'vitest/config'
+
+/** Tests that take minutes: what `npm test` leaves out and CI adds. */
+export default defineConfig({
+  test: {
+    name: 'full',
+    include: ['test/e2e/**/*.full.ts'],
+    testTimeout: 600_000,
+    hookTimeout: 120_000,
+    fileParallelism: false,
+  },
+})
