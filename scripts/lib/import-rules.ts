@@ -38,10 +38,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'version.ts': { rooms: [], packages: [] },
   http: {
     rooms: ['tasks', 'serving', 'access', 'catalog', 'core', 'version.ts'],
-    packages: ['hono', 'zod', '@hono/zod-openapi'],
+    packages: ['hono', 'zod'],
   },
   tasks: { rooms: ['media', 'catalog', 'core'], packages: ['zod'] },
-  media: { rooms: ['catalog', 'core'], packages: ['@huggingface/tokenizers', '@jsquash/png', '@jsquash/jpeg'] },
+  media: { rooms: ['catalog', 'core'], packages: ['@huggingface/tokenizers'] },
   serving: { rooms: ['sessions', 'engine', 'weights', 'catalog', 'core'], packages: [] },
   sessions: { rooms: ['engine', 'core'], packages: [] },
   access: { rooms: ['catalog', 'core'], packages: [] },

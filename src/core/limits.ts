@@ -6,7 +6,7 @@ const KiB = 1024
 const MiB = 1024 * 1024
 
 export const LIMITS = {
-  /** wasm heap of the engine, a hard maximum. 128 MB less ~20 MB of JavaScript, ~24 MB of image codec, and slack. */
+  /** wasm heap of the engine, a hard maximum. 128 MB less JavaScript, a picture and a request in work. */
   engineHeapBytes: 80 * MiB,
   /** Sessions kept loaded. The heap less ONNX Runtime's own ~10 MB and room for activations. */
   sessionBudgetBytes: 56 * MiB,

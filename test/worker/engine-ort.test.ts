@@ -4,7 +4,7 @@ import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { ORT_VERSION, workerBinary } from '../../src/engine/ort/binary.ts'
 import { OrtEngine } from '../../src/engine/ort/engine.ts'
 import { engineContract } from '../contract/engine.ts'
-import { identityModel, lookupModel, loopModel, matmulModel } from '../fixtures/onnx-models.ts'
+import { identityModel, lookupModel, lookupRow, loopModel, matmulModel } from '../fixtures/onnx-models.ts'
 import { artifactOf, never, sourceOf } from '../fixtures/source.ts'
 
 const MiB = 1024 * 1024
@@ -61,6 +61,18 @@ describe('ort engine', () => {
     again.dispose()
   })
 
+  it('makes one instance for all who ask at once', async () => {
+    const engine = makeEngine()
+    const models = [1, 2, 3].map((seed) => lookupModel(50_000, seed))
+    const sessions = await Promise.all(models.map((model) => load(engine, model)))
+    expect(engine.instance.generation).toBe(1)
+    const row = new Map([['row', tensor('INT64', [1], new BigInt64Array([5n]))]])
+    for (const [index, session] of sessions.entries()) {
+      const outputs = await session.run(row, { signal: never() })
+      expect(outputs.get('values')?.data).toEqual(lookupRow(5, index + 1))
+    }
+  })
+
   it('never grows past its hard maximum, says so, and still serves what fits', async () => {
     const engine = makeEngine(32 * MiB)
     await expect(load(engine, lookupModel(24 * MiB))).rejects.toMatchObject({ code: 'model_too_large' })
@@ -84,7 +96,7 @@ describe('ort engine', () => {
   })
 
   it('discards a load that was never finished when the same artifact is loaded again', async () => {
-    // Five abandoned copies would not fit beside the model; one fits with ease.
+    // The model's bytes alone fit with ease; five abandoned copies of them would not.
     const engine = makeEngine(64 * MiB)
     const model = lookupModel(10 * MiB)
     const artifact = await artifactOf(model)

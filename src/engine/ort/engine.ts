@@ -43,7 +43,7 @@ export class OrtEngine implements Engine {
 
   constructor(options: OrtEngineOptions) {
     this.#options = options
-    this.#instance = new OrtInstance(options.binary, options.heapLimitBytes, options.logger)
+    this.#instance = new OrtInstance(options.binary, options.heapLimitBytes, options.clock, options.logger)
     this.#turnstile = new Turnstile(options.clock, options.turnLeaseMs)
   }
 
@@ -61,7 +61,6 @@ export class OrtEngine implements Engine {
 
   async load(artifact: ArtifactInfo, source: ByteSource, context: LoadContext): Promise<OrtSession> {
     throwIfAborted(context.signal)
-    this.#dropAbandoned(artifact.sha256)
     // A new instance clears all holes, but its predecessor's tables stay in memory until they are collected (some
     // 10 MB each, measured over 50 swaps), so this is done only where room was missing.
     if (this.#tenancy.starved && this.#tenancy.sessions === 0 && this.#pending.size === 0) {
@@ -72,6 +71,8 @@ export class OrtEngine implements Engine {
     if (this.#tenancy.generation !== generation) {
       this.#tenancy = { generation, sessions: 0, departed: false, starved: false }
     }
+    // From here to the entry in #pending nothing may be awaited, or two loads of one artifact could miss each other.
+    this.#dropAbandoned(artifact.sha256)
     const pointer = this.#instance.use(generation, (module) => module._malloc(Math.max(1, artifact.bytes)))
     if (pointer === 0) {
       this.#tenancy.starved ||= this.#tenancy.departed

@@ -1,6 +1,9 @@
 import { VergeError } from '../../core/errors.ts'
-import type { Logger } from '../../core/runtime.ts'
+import type { Clock, Logger } from '../../core/runtime.ts'
 import { createMemory, instantiate, LOG_FATAL, type ModuleFactory, type OrtModule } from './module.ts'
+
+/** Many times what it takes to make an instance. */
+const START_LEASE_MS = 1000
 
 export interface OrtBinary {
   readonly factory: ModuleFactory
@@ -16,6 +19,7 @@ export interface OrtBinary {
  */
 export class OrtInstance {
   readonly #binary: OrtBinary
+  readonly #clock: Clock
   readonly #logger: Logger
   readonly heapLimitBytes: number
   #memory: WebAssembly.Memory | undefined
@@ -24,9 +28,11 @@ export class OrtInstance {
   #recoveries = 0
   /** Set while synchronous work is inside the module. */
   #inside = false
+  #starting: Promise<void> | undefined
 
-  constructor(binary: OrtBinary, heapLimitBytes: number, logger: Logger) {
+  constructor(binary: OrtBinary, heapLimitBytes: number, clock: Clock, logger: Logger) {
     this.#binary = binary
+    this.#clock = clock
     this.heapLimitBytes = heapLimitBytes
     this.#logger = logger
   }
@@ -50,10 +56,26 @@ export class OrtInstance {
     return this.#module !== undefined && generation === this.#generation
   }
 
-  /** Makes the instance ready. Awaits microtasks only, so no other request runs in between. */
+  /** Makes the instance ready; those who ask while it is being made wait for the one that makes it. */
   async ready(): Promise<void> {
     this.#detectKilledOwner()
     if (this.#module) return
+    if (this.#starting) {
+      // It takes microtasks only, unless its request was killed in the middle; then whoever waited takes over.
+      await Promise.race([this.#starting, this.#clock.sleep(START_LEASE_MS)])
+      this.#starting = undefined
+      return this.ready()
+    }
+    const starting = this.#start()
+    this.#starting = starting.catch(() => {})
+    try {
+      await starting
+    } finally {
+      this.#starting = undefined
+    }
+  }
+
+  async #start(): Promise<void> {
     this.#memory ??= createMemory(this.heapLimitBytes)
     const module = await instantiate(this.#binary.factory, this.#binary.wasm, this.#memory)
     this.#generation++
