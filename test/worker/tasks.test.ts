@@ -79,6 +79,29 @@ new DataView(huge.buffer).setUint32(16, 10_000)
 new DataView(huge.buffer).setUint32(20, 10_000)
 const base64 = (bytes: Uint8Array) => btoa(String.fromCharCode(...bytes))
 
+describe('a body of undeclared type', () => {
+  // What curl says of every body that it is given with -d or --data-binary.
+  const form = { 'content-type': 'application/x-www-form-urlencoded' }
+
+  it.each([
+    ['a picture', '/run/eye', white, 'light'],
+    ['a picture in JSON', '/run/eye', JSON.stringify({ inputs: base64(white) }), 'light'],
+    ['a text', '/run/critic', 'a good good film.', 'positive'],
+    ['a text in JSON', '/run/critic', ' \n{"inputs": "a good good film."}', 'positive'],
+  ])('is taken for what it looks like: %s', async (_, path, body, label) => {
+    const response = await post(path, body, form)
+    expect(response.status).toBe(200)
+    expect(await response.json<{ label: string }[]>()).toMatchObject([{ label }, {}])
+  })
+
+  it('gets the error of what it was taken for', async () => {
+    expect(await (await post('/run/eye', 'hello', form)).json()).toMatchObject({ error: { code: 'invalid_image' } })
+    expect(await (await post('/run/critic', '{"inputs', form)).json()).toMatchObject({
+      error: { code: 'invalid_json' },
+    })
+  })
+})
+
 describe('image classification', () => {
   it.each(['image/png', 'image/jpeg', 'application/octet-stream', 'image/png; charset=binary'])(
     'takes bytes as %s, told apart by themselves',

@@ -30,14 +30,16 @@ async function runTask(deps: AppDeps, tasks: Tasks, c: Context<AppEnv>, model: R
       `Model "${manifest.model}" has no task that can be run here. Send it tensors: POST /v2/models/${manifest.model}/infer.`,
     )
   }
-  const type = mediaType(c.req.header('content-type'))
-  if (type !== 'application/json' && type !== 'multipart/form-data' && !task.mediaTypes.includes(type)) {
+  const declared = mediaType(c.req.header('content-type'))
+  const accepted = ['application/json', 'multipart/form-data', ...UNDECLARED, ...task.mediaTypes]
+  if (!accepted.includes(declared)) {
     throw new VergeError(
       'unsupported_media_type',
       `Say what the body is with "Content-Type": application/json, multipart/form-data, ${task.mediaTypes.join(', ')}.`,
     )
   }
   const bytes = await readBody(c.req.raw, { maxBytes: limits.requestBodyBytes, signal: context.signal })
+  const type = UNDECLARED.includes(declared) ? guessedType(bytes, task.mediaTypes) : declared
   const body = await taskBody(type, bytes, c.req.header('content-type') ?? '')
   let result: RunResult | undefined
   const answer = await task.execute(
@@ -51,6 +53,18 @@ async function runTask(deps: AppDeps, tasks: Tasks, c: Context<AppEnv>, model: R
   const response = c.json(answer)
   if (result !== undefined) setPlacement(response.headers, result)
   return response
+}
+
+/** No word on what the body is: none at all, or what `curl -d` says of everything. */
+const UNDECLARED: readonly string[] = ['', 'application/x-www-form-urlencoded']
+
+const OPENING_BRACE = 0x7b
+
+/** JSON if it begins as an object does; else the raw form that the task takes. */
+function guessedType(bytes: Uint8Array, mediaTypes: readonly string[]): string {
+  const first = bytes.find((byte) => byte > 0x20)
+  if (first === OPENING_BRACE) return 'application/json'
+  return mediaTypes.includes('text/plain') ? 'text/plain' : 'application/octet-stream'
 }
 
 async function taskBody(type: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<TaskBody> {
