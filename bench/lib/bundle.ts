@@ -1,0 +1,26 @@
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ROOT } from '../../scripts/lib/project.ts'
+import { CACHE } from '../models/index.ts'
+
+/** The Workers that the benchmark runs: Verge, Verge with a look at its stores, and what it is held against. */
+const ENTRIES = {
+  verge: ['--config', 'wrangler.toml'],
+  timed: ['bench/workers/timed.ts', '--config', 'bench/workers/wrangler.toml'],
+  plain: ['bench/workers/plain.ts', '--config', 'bench/workers/wrangler.toml'],
+  echo: ['bench/workers/echo.ts', '--config', 'bench/workers/wrangler.toml'],
+} as const
+
+export type WorkerName = keyof typeof ENTRIES
+
+/** Bundles a Worker as `wrangler deploy` does. @returns the folder with its modules */
+export async function bundle(name: WorkerName): Promise<string> {
+  const outdir = join(CACHE, 'bundles', name)
+  const wrangler = join(ROOT, 'node_modules/wrangler/bin/wrangler.js')
+  await promisify(execFile)(process.execPath, [wrangler, 'deploy', ...ENTRIES[name], '--dry-run', '--outdir', outdir], {
+    cwd: ROOT,
+    env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true' },
+  })
+  return outdir
+}

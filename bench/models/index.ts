@@ -1,0 +1,59 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { sha256 } from '../../scripts/lib/bytes.ts'
+import { ROOT } from '../../scripts/lib/project.ts'
+import { cnnModel } from './cnn.ts'
+import { BERT_BASE, encoderModel, MINILM } from './encoder.ts'
+
+interface MadeModel {
+  readonly make: () => Uint8Array<ArrayBuffer>
+  /** What `make` gives on every machine: figures of different days are of the same bytes. */
+  readonly sha256: string
+}
+
+export const MADE_MODELS = {
+  'encoder-fp32': {
+    make: () => encoderModel(MINILM, 'fp32'),
+    sha256: '3971ca6aba68023f665bb1c50e0836aecca21bbc5990441d823ec66d91ebfe9f',
+  },
+  'encoder-int8': {
+    make: () => encoderModel(MINILM, 'int8'),
+    sha256: 'db525f48201cf995a184923ffd13f23696421e5ceba55c6a233e52e2ae79051a',
+  },
+  'bert-base-int8': {
+    make: () => encoderModel(BERT_BASE, 'int8'),
+    sha256: '55a2579787244bfd41044c122944bec3b0ebb066639c2135ef42d0dfacefc5d0',
+  },
+  'cnn-fp32': {
+    make: cnnModel,
+    sha256: '8267d3865cf480bc67d8ef5b8433bfc71911767a33909418854d2b912f9ecde5',
+  },
+} as const satisfies Readonly<Record<string, MadeModel>>
+
+export type MadeModelName = keyof typeof MADE_MODELS
+
+/** Where the benchmark keeps what it has made; git ignores it, and it may be deleted at any time. */
+export const CACHE = join(ROOT, '.verge/bench')
+
+/**
+ * A made model's file, written where it is not there yet or is not what it should be.
+ * @throws Error if the bytes made are not those that were pinned
+ */
+export async function madeModel(name: MadeModelName): Promise<{ readonly file: string; readonly bytes: Uint8Array }> {
+  const file = join(CACHE, 'models', name, 'model.onnx')
+  const pinned = MADE_MODELS[name].sha256
+  const cached = await readFile(file).catch(() => null)
+  if (cached && sha256(cached) === pinned) return { file, bytes: new Uint8Array(cached) }
+  const bytes = MADE_MODELS[name].make()
+  const digest = sha256(bytes)
+  if (digest !== pinned) {
+    throw new Error(
+      `The model "${name}" came out as ${digest} instead of ${pinned}. If bench/models/ was changed on purpose, pin the new digest there; figures are not comparable with earlier ones then.`,
+    )
+  }
+  await mkdir(join(CACHE, 'models', name), { recursive: true })
+  // Written beside and renamed, so that an interrupted run leaves no half file.
+  await writeFile(`${file}.part`, bytes)
+  await rename(`${file}.part`, file)
+  return { file, bytes }
+}

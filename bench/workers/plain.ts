@@ -1,0 +1,106 @@
+/**
+ * ONNX in a Worker the plain way, which Verge is held against: the `.onnx` file read whole, ONNX Runtime's default
+ * session options, a copy of the bytes for the runtime. It is driven as onnxruntime-web's `InferenceSession` drives it,
+ * which itself cannot be used because Workers may not compile WebAssembly from bytes.
+ */
+import { Allocations } from '../../src/engine/ort/allocations.ts'
+import { workerBinary } from '../../src/engine/ort/binary.ts'
+import { readTensor, writeTensor } from '../../src/engine/ort/marshal.ts'
+import { createMemory, instantiate, LOG_FATAL, type OrtModule } from '../../src/engine/ort/module.ts'
+import { type NativeSignature, readSignature } from '../../src/engine/ort/signature.ts'
+import { lastError } from '../../src/engine/ort/status.ts'
+import { ARRAY_TYPES, type Datatype, tensor } from '../../src/core/tensors.ts'
+
+interface PlainEnv {
+  readonly BUCKET: { get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null> }
+}
+
+interface Loaded {
+  readonly session: number
+  readonly names: NativeSignature
+}
+
+interface TensorHeader {
+  readonly name: string
+  readonly datatype: Exclude<Datatype, 'BYTES'>
+  readonly shape: readonly number[]
+}
+
+/** What onnxruntime-web's own module asks for: it may grow to all that 32 bits can address. */
+const MAX_HEAP_BYTES = 65_536 * 65_536
+const OPTIMISE_ALL = 99
+
+let starting: Promise<OrtModule> | undefined
+const sessions = new Map<string, Loaded>()
+
+async function start(): Promise<OrtModule> {
+  const module = await instantiate(workerBinary.factory, workerBinary.wasm, createMemory(MAX_HEAP_BYTES))
+  if (module._OrtInit(1, LOG_FATAL) !== 0) throw new Error('ONNX Runtime could not be initialised')
+  return module
+}
+
+async function load(module: OrtModule, env: PlainEnv, model: string): Promise<Loaded> {
+  const object = await env.BUCKET.get(`plain/${model}`)
+  if (!object) throw new Error(`no model ${model}`)
+  const bytes = new Uint8Array(await object.arrayBuffer())
+  const pointer = module._malloc(bytes.length)
+  module.HEAPU8.set(bytes, pointer)
+  const options = module._OrtCreateSessionOptions(OPTIMISE_ALL, true, true, 0, false, 0, 0, LOG_FATAL, 0, 0)
+  const session = module._OrtCreateSession(pointer, bytes.length, options)
+  if (session === 0) throw new Error(lastError(module))
+  module._OrtReleaseSessionOptions(options)
+  module._free(pointer)
+  return { session, names: readSignature(module, session) }
+}
+
+/** @returns all outputs' bytes, one after the other */
+function run(module: OrtModule, { session, names }: Loaded, headers: readonly TensorHeader[], body: ArrayBuffer): Blob {
+  const allocations = new Allocations(module)
+  try {
+    const width = module.PTR_SIZE
+    const [inputs, inputNames] = [allocations.malloc(headers.length * width), allocations.malloc(headers.length * width)]
+    let at = 0
+    headers.forEach(({ name, datatype, shape }, slot) => {
+      const count = shape.reduce((product, dimension) => product * dimension, 1)
+      const data = new ARRAY_TYPES[datatype](body, at, count)
+      at += data.byteLength
+      const index = names.signature.inputs.findIndex((spec) => spec.name === name)
+      module.setValue(inputNames + slot * width, names.inputNames[index] ?? 0, '*')
+      const value = writeTensor(module, allocations, name, tensor(datatype, shape, data as never))
+      module.setValue(inputs + slot * width, value, '*')
+    })
+    const count = names.outputNames.length
+    const [outputs, outputNames] = [allocations.malloc(count * width), allocations.malloc(count * width)]
+    names.outputNames.forEach((name, slot) => {
+      module.setValue(outputNames + slot * width, name, '*')
+      module.setValue(outputs + slot * width, 0, '*')
+    })
+    const options = module._OrtCreateRunOptions(LOG_FATAL, 0, false, 0)
+    allocations.onRelease(() => module._OrtReleaseRunOptions(options))
+    if (module._OrtRun(session, inputNames, inputs, headers.length, outputNames, count, outputs, options) !== 0) {
+      throw new Error(lastError(module))
+    }
+    const values = names.outputNames.map((_, slot) => module.getValue(outputs + slot * width, '*'))
+    for (const value of values) allocations.onRelease(() => module._OrtReleaseTensor(value))
+    return new Blob(values.map((value) => readTensor(module, '', value).data as Float32Array<ArrayBuffer>))
+  } finally {
+    allocations.release()
+  }
+}
+
+export default {
+  async fetch(request: Request, env: PlainEnv): Promise<Response> {
+    const { pathname, searchParams } = new URL(request.url)
+    if (pathname === '/') return new Response('ok')
+    starting ??= start()
+    const module = await starting
+    if (pathname === '/start') return new Response('ok')
+    if (pathname === '/heap') return Response.json({ heap_bytes: module.HEAPU8.buffer.byteLength })
+    const model = searchParams.get('model') ?? ''
+    const loaded = sessions.get(model) ?? (await load(module, env, model))
+    sessions.set(model, loaded)
+    if (pathname === '/load') return new Response('ok')
+    const headers = JSON.parse(request.headers.get('x-tensors') ?? '[]') as TensorHeader[]
+    return new Response(run(module, loaded, headers, await request.arrayBuffer()))
+  },
+}

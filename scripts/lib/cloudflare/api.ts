@@ -1,0 +1,224 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { UsageError } from '../command-line.ts'
+import { type Account, PERMISSIONS } from './account.ts'
+import { bodyBytes, type HttpAnswer, type HttpClient } from './http.ts'
+import type { S3Credentials } from './s3-signature.ts'
+
+/** Lists of namespaces and secrets are the longest answers read here. */
+const ANSWER_BYTES = 4 * 1024 * 1024
+const NAMESPACES_PER_PAGE = 100
+/** Cloudflare allows an account 1,000 namespaces. */
+const MOST_PAGES = 10
+
+const envelope = z.object({
+  success: z.boolean(),
+  errors: z.array(z.object({ code: z.number(), message: z.string() })).default([]),
+  result: z.unknown(),
+})
+const namespace = z.object({ id: z.string(), title: z.string() })
+const named = z.object({ name: z.string() })
+
+export type KvNamespaceInfo = z.infer<typeof namespace>
+
+/** What a request may be answered with, beside success. */
+interface Refusal {
+  readonly status: number
+  readonly codes: readonly number[]
+  readonly messages: string
+}
+
+export interface ApiRequest {
+  readonly method: string
+  /** Behind `/accounts/<id>`, encoded. */
+  readonly path: string
+  readonly json?: unknown
+  readonly body?: Uint8Array
+  readonly contentType?: string
+}
+
+/** Cloudflare's codes for a Worker that is not there, in either kind of environment. */
+const WORKER_NOT_FOUND = [10_007, 10_090]
+const BUCKET_EXISTS = [10_004]
+const NAMESPACE_EXISTS = [10_014]
+
+/** The calls of Cloudflare's REST API that Verge makes. Each may be made twice without harm. */
+export class CloudflareApi {
+  readonly #http: HttpClient
+  readonly #account: Account
+
+  constructor(http: HttpClient, account: Account) {
+    this.#http = http
+    this.#account = account
+  }
+
+  /**
+   * The S3 credentials that belong to the API token: its id, and the SHA-256 of its value.
+   * (developers.cloudflare.com/r2/api/tokens, "Get S3 API credentials from an API token")
+   * @throws UsageError if the token is not accepted
+   */
+  async s3Credentials(): Promise<S3Credentials> {
+    const active = z.object({ id: z.string(), status: z.string() })
+    const ofUser = await this.#call({ method: 'GET', path: '/user/tokens/verify' }, '')
+    const verified = 'refusal' in ofUser ? await this.#call({ method: 'GET', path: '/tokens/verify' }) : ofUser
+    if ('refusal' in verified) {
+      throw new UsageError(
+        'Cloudflare does not accept CLOUDFLARE_API_TOKEN for this account: it is wrong, expired or withdrawn. Create a ' +
+          `new one with the permissions ${PERMISSIONS.join(', ')}.`,
+      )
+    }
+    const token = this.#parse(active, verified.result)
+    if (token.status !== 'active') throw new UsageError(`CLOUDFLARE_API_TOKEN is ${token.status}. Create a new one.`)
+    const secretAccessKey = createHash('sha256').update(this.#account.token).digest('hex')
+    return { accessKeyId: token.id, secretAccessKey, region: 'auto' }
+  }
+
+  async hasBucket(name: string): Promise<boolean> {
+    const answer = await this.#call({ method: 'GET', path: `/r2/buckets/${encodeURIComponent(name)}` })
+    if (!('refusal' in answer)) return true
+    if (answer.refusal.status === 404) return false
+    throw this.#refused('look for the R2 bucket', answer.refusal)
+  }
+
+  /** @param location a hint such as `weur`; where the first request comes from if left out */
+  async createBucket(name: string, location?: string): Promise<void> {
+    const json = { name, ...(location !== undefined && { locationHint: location }) }
+    const answer = await this.#call({ method: 'POST', path: '/r2/buckets', json })
+    // The first attempt may have succeeded although its answer was lost.
+    if ('refusal' in answer && !hasCode(answer.refusal, BUCKET_EXISTS)) {
+      throw this.#refused('create the R2 bucket', answer.refusal)
+    }
+  }
+
+  async namespaces(): Promise<KvNamespaceInfo[]> {
+    const found: KvNamespaceInfo[] = []
+    for (let page = 1; page <= MOST_PAGES; page++) {
+      const path = `/storage/kv/namespaces?per_page=${NAMESPACES_PER_PAGE}&page=${page}&order=title`
+      const answer = await this.#call({ method: 'GET', path })
+      if ('refusal' in answer) throw this.#refused('list the KV namespaces', answer.refusal)
+      const listed = this.#parse(z.array(namespace), answer.result)
+      found.push(...listed)
+      if (listed.length < NAMESPACES_PER_PAGE) break
+    }
+    return found
+  }
+
+  /** @returns its id, also where a namespace of this title is there already */
+  async createNamespace(title: string): Promise<string> {
+    const answer = await this.#call({ method: 'POST', path: '/storage/kv/namespaces', json: { title } })
+    if (!('refusal' in answer)) return this.#parse(namespace, answer.result).id
+    const present = hasCode(answer.refusal, NAMESPACE_EXISTS)
+      ? (await this.namespaces()).find((other) => other.title === title)
+      : undefined
+    if (present === undefined) throw this.#refused('create the KV namespace', answer.refusal)
+    return present.id
+  }
+
+  /** Names of a Worker's secrets; null if there is no such Worker. */
+  async secrets(worker: string): Promise<string[] | null> {
+    const answer = await this.#call({ method: 'GET', path: `${workerPath(worker)}/secrets` })
+    if (!('refusal' in answer)) return this.#parse(z.array(named), answer.result).map(({ name }) => name)
+    if (hasCode(answer.refusal, WORKER_NOT_FOUND)) return null
+    throw this.#refused("list the Worker's secrets", answer.refusal)
+  }
+
+  async putSecret(worker: string, name: string, text: string): Promise<void> {
+    const json = { name, text, type: 'secret_text' }
+    const answer = await this.#call({ method: 'PUT', path: `${workerPath(worker)}/secrets`, json })
+    if ('refusal' in answer) throw this.#refused(`set the secret ${name}`, answer.refusal)
+  }
+
+  /** An empty Worker, which the first deployment replaces: a secret needs a Worker to belong to. */
+  async createDraftWorker(worker: string): Promise<void> {
+    const metadata = { main_module: 'draft.js', compatibility_date: '2026-01-01' }
+    const form = new FormData()
+    form.set('metadata', new Blob([JSON.stringify(metadata)], { type: 'application/json' }), 'metadata.json')
+    const module = "export default { fetch: () => new Response('Not deployed yet.', { status: 503 }) }"
+    form.set('draft.js', new Blob([module], { type: 'application/javascript+module' }), 'draft.js')
+    const answer = await this.#call({ method: 'PUT', path: workerPath(worker), ...(await encodeForm(form)) })
+    if ('refusal' in answer) throw this.#refused('create the Worker', answer.refusal)
+  }
+
+  /** For values that are not JSON: the answer as it comes, whatever its status. */
+  raw({ method, path, body, contentType }: ApiRequest): Promise<HttpAnswer> {
+    return this.#send(`/accounts/${this.#account.id}${path}`, method, body, contentType)
+  }
+
+  /** What went wrong, for a person, from an answer of `raw`. */
+  async failure(what: string, answer: HttpAnswer): Promise<UsageError> {
+    const outcome = await readEnvelope(answer)
+    return this.#refused(what, 'refusal' in outcome ? outcome.refusal : { status: answer.status, codes: [], messages: '' })
+  }
+
+  async #call(request: ApiRequest, prefix = `/accounts/${this.#account.id}`) {
+    const body = request.json === undefined ? request.body : new TextEncoder().encode(JSON.stringify(request.json))
+    const contentType = request.json === undefined ? request.contentType : 'application/json'
+    return readEnvelope(await this.#send(prefix + request.path, request.method, body, contentType))
+  }
+
+  #send(path: string, method: string, body?: Uint8Array, contentType?: string): Promise<HttpAnswer> {
+    const { api, token } = this.#account
+    return this.#http.send({
+      method,
+      origin: api,
+      path: api.pathname.replace(/\/$/, '') + path,
+      headers: () => ({
+        authorization: `Bearer ${token}`,
+        ...(contentType !== undefined && { 'content-type': contentType }),
+      }),
+      ...(body !== undefined && { body }),
+    })
+  }
+
+  #parse<T>(schema: z.ZodType<T>, result: unknown): T {
+    const parsed = schema.safeParse(result)
+    if (parsed.success) return parsed.data
+    throw new UsageError(
+      `Cloudflare's API answered in a form that is not understood (${parsed.error.issues[0]?.path.join('.') || 'result'}). ` +
+        'Check CLOUDFLARE_API_BASE_URL, or update Verge.',
+    )
+  }
+
+  #refused(what: string, { status, codes, messages }: Refusal): UsageError {
+    // An API that repeats what it was sent must not make us print it.
+    const said = messages.replaceAll(this.#account.token, '[token]')
+    const detail = `HTTP ${status}${codes.length > 0 ? `, code ${codes.join(', ')}` : ''}${said === '' ? '' : `: ${said}`}`
+    const advice =
+      status === 401 || status === 403
+        ? ` The API token needs the permissions ${PERMISSIONS.join(', ')} on this account.`
+        : ''
+    return new UsageError(`Cloudflare refused to ${what} (${detail}).${advice}`)
+  }
+}
+
+/** A form as bytes, so that a request can be repeated. */
+export async function encodeForm(form: FormData): Promise<{ readonly body: Uint8Array; readonly contentType: string }> {
+  const encoded = new Response(form)
+  const contentType = encoded.headers.get('content-type') ?? ''
+  return { body: new Uint8Array(await encoded.arrayBuffer()), contentType }
+}
+
+async function readEnvelope(answer: HttpAnswer): Promise<{ readonly result: unknown } | { readonly refusal: Refusal }> {
+  const text = new TextDecoder().decode(await bodyBytes(answer, ANSWER_BYTES))
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    value = undefined
+  }
+  const parsed = envelope.safeParse(value)
+  const { status } = answer
+  if (!parsed.success) return { refusal: { status, codes: [], messages: 'an answer that is not of Cloudflare\'s API' } }
+  const { success, errors, result } = parsed.data
+  if (success && status < 300) return { result }
+  const messages = errors.map(({ message }) => message).join('; ')
+  return { refusal: { status, codes: errors.map(({ code }) => code), messages } }
+}
+
+function hasCode(refusal: Refusal, codes: readonly number[]): boolean {
+  return refusal.codes.some((code) => codes.includes(code))
+}
+
+function workerPath(worker: string): string {
+  return `/workers/scripts/${encodeURIComponent(worker)}`
+}

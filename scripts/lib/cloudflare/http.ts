@@ -1,0 +1,138 @@
+import { type IncomingMessage, request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { type Clock, systemClock } from '../../../src/core/runtime.ts'
+import { UsageError } from '../command-line.ts'
+
+export interface HttpRequest {
+  readonly method: string
+  /** Scheme, host and port. */
+  readonly origin: URL
+  /** Path and query exactly as they are to be sent: `URL` would fold `a/../b`, which is a legal key. */
+  readonly path: string
+  /** Made anew for every attempt, because a signature holds the time. */
+  readonly headers: () => Readonly<Record<string, string>>
+  readonly body?: Uint8Array
+}
+
+export interface HttpAnswer {
+  readonly status: number
+  header(name: string): string | undefined
+  /** Has to be read to its end or destroyed. */
+  readonly body: IncomingMessage
+}
+
+export interface HttpOptions {
+  readonly clock?: Clock
+  /** Between 0 and 1, so that clients that failed together do not return together. */
+  readonly random?: () => number
+  readonly attempts?: number
+  /** Milliseconds without a byte after which a connection is given up. */
+  readonly idleMs?: number
+}
+
+/** Five tries with doubling pauses wait about 8 s: longer than a hiccup, shorter than a person's patience. */
+const ATTEMPTS = 5
+const FIRST_PAUSE_MS = 500
+/** Cloudflare's API allows 1,200 requests in five minutes; a longer wait than this is for a person to decide. */
+const LONGEST_PAUSE_MS = 30_000
+const IDLE_MS = 30_000
+
+/**
+ * Sends requests that carry credentials. Tries again after 429, 5xx and broken connections; everything that is sent here
+ * may be sent twice. A redirect is an error: the services that are called have none, and credentials go nowhere else.
+ */
+export class HttpClient {
+  readonly #clock: Clock
+  readonly #random: () => number
+  readonly #attempts: number
+  readonly #idleMs: number
+
+  constructor(options: HttpOptions = {}) {
+    this.#clock = options.clock ?? systemClock
+    this.#random = options.random ?? Math.random
+    this.#attempts = options.attempts ?? ATTEMPTS
+    this.#idleMs = options.idleMs ?? IDLE_MS
+  }
+
+  /** @returns an answer with a status below 300 or from 400 to 499, 429 excepted @throws UsageError */
+  async send(request: HttpRequest): Promise<HttpAnswer> {
+    for (let attempt = 1; ; attempt++) {
+      const outcome = await this.#once(request).catch((error: Error) => error)
+      if (!(outcome instanceof Error) && outcome.status !== 429 && outcome.status < 500) {
+        if (outcome.status >= 300 && outcome.status < 400) throw redirected(request, outcome)
+        return outcome
+      }
+      if (attempt >= this.#attempts) throw gaveUp(request, outcome, attempt)
+      const asked = outcome instanceof Error ? undefined : outcome.header('retry-after')
+      if (!(outcome instanceof Error)) outcome.body.destroy()
+      const backoff = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + this.#random())
+      const wanted = asked !== undefined && /^\d{1,6}$/.test(asked) ? Number(asked) * 1000 : backoff
+      if (wanted > LONGEST_PAUSE_MS) throw gaveUp(request, outcome, attempt)
+      await this.#clock.sleep(wanted)
+    }
+  }
+
+  #once({ method, origin, path, headers, body }: HttpRequest): Promise<HttpAnswer> {
+    return new Promise((resolve, reject) => {
+      const send = origin.protocol === 'https:' ? httpsRequest : httpRequest
+      const length = body === undefined ? {} : { 'content-length': String(body.length) }
+      const sent = send(
+        { protocol: origin.protocol, host: origin.hostname, port: origin.port, method, path, headers: { ...headers(), ...length } },
+        (answer) => {
+          resolve({
+            status: answer.statusCode ?? 0,
+            header: (name) => {
+              const value = answer.headers[name]
+              return Array.isArray(value) ? value.join(', ') : value
+            },
+            body: answer,
+          })
+        },
+      )
+      sent.setTimeout(this.#idleMs, () => sent.destroy(new Error(`no answer within ${this.#idleMs / 1000} s`)))
+      sent.on('error', reject)
+      sent.end(body)
+    })
+  }
+}
+
+/** A whole answer of at most `maxBytes`. @throws UsageError if it is longer */
+export async function bodyBytes(answer: HttpAnswer, maxBytes: number): Promise<Uint8Array> {
+  const parts: Uint8Array[] = []
+  let bytes = 0
+  for await (const part of answer.body) {
+    bytes += (part as Uint8Array).length
+    if (bytes > maxBytes) throw new UsageError(`An answer of Cloudflare's API is longer than ${maxBytes} bytes.`)
+    parts.push(part as Uint8Array)
+  }
+  return new Uint8Array(Buffer.concat(parts))
+}
+
+function redirected({ origin }: HttpRequest, answer: HttpAnswer): UsageError {
+  const target = answer.header('location')
+  const to = target !== undefined && URL.canParse(target, origin.href) ? new URL(target, origin).origin : 'elsewhere'
+  answer.body.destroy()
+  return new UsageError(
+    `${origin.origin} redirects to ${to}. Credentials are not sent there. Check CLOUDFLARE_API_BASE_URL and R2_ENDPOINT.`,
+  )
+}
+
+function gaveUp({ origin, method }: HttpRequest, outcome: HttpAnswer | Error, attempts: number): UsageError {
+  if (outcome instanceof Error) {
+    return new UsageError(
+      `${origin.origin} does not answer (${reasonOf(outcome)}; ${attempts} attempts). Check the network, then run this again.`,
+      { cause: outcome },
+    )
+  }
+  outcome.body.destroy()
+  const why = outcome.status === 429 ? 'asks for fewer requests' : 'has a fault of its own'
+  return new UsageError(
+    `${origin.origin} ${why} (HTTP ${outcome.status} to ${method}, ${attempts} attempts). Wait a few minutes and run this ` +
+      'again: what is done already is not done twice.',
+  )
+}
+
+function reasonOf(error: Error): string {
+  const { code } = error as NodeJS.ErrnoException
+  return code ?? error.message
+}
