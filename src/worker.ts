@@ -75,6 +75,7 @@ function assemble(env: Env, config: Config): App {
     serving,
     admission: new BoundedAdmission({
       places: limits.admittedRequests,
+      bodyBytes: limits.bodyBytesTogether,
       leaseMs: limits.ticketLeaseMs,
       clock: systemClock,
     }),

@@ -22,6 +22,8 @@ export const LIMITS = {
 
   /** JSON and binary request bodies: 1x3x1024x1024 float in binary is 12 MiB, and the isolate holds it twice. */
   requestBodyBytes: 16 * MiB,
+  /** Bodies of all admitted requests together, so that sixteen of the largest cannot end the isolate. */
+  bodyBytesTogether: 24 * MiB,
   /** The JSON header before binary tensors: names and shapes only. */
   inferenceHeaderBytes: 1 * MiB,
   /** Elements of all inputs together; 4 Mi floats are 16 MiB, the body's own limit. */

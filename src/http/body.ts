@@ -5,6 +5,8 @@ export interface BodyOptions {
   /** Most bytes taken. */
   readonly maxBytes: number
   readonly signal: AbortSignal
+  /** Told how many bytes are held before memory is given for them; may refuse by throwing. */
+  readonly hold?: (bytes: number) => void
   /** Unused bytes kept before the body, so that what follows a header of known length can be aligned. */
   readonly padding?: number
 }
@@ -12,22 +14,23 @@ export interface BodyOptions {
 /**
  * Reads a request's body whole, within bounds: the declared length is checked before anything is read, the bytes
  * themselves while they come.
- * @throws unsupported_encoding, body_too_large, invalid_request, cancelled, deadline_exceeded
+ * @throws unsupported_encoding, body_too_large, overloaded, invalid_request, cancelled, deadline_exceeded
  */
 export async function readBody(request: Request, options: BodyOptions): Promise<Uint8Array<ArrayBuffer>> {
-  const { maxBytes, signal, padding = 0 } = options
+  const { maxBytes, signal } = options
   refuseEncoding(request.headers.get('content-encoding'))
   const declared = declaredLength(request.headers.get('content-length'))
   if (declared !== undefined && declared > maxBytes) throw tooLarge(maxBytes)
-  if (request.body === null) return new Uint8Array(new ArrayBuffer(padding), padding)
+  if (request.body === null) return new Uint8Array(0)
 
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
   const onAbort = (): void => void reader.cancel(signal.reason).catch(() => {})
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     if (signal.aborted) throw abortError(signal)
-    return await collect(reader, declared, maxBytes, padding, signal)
+    return await collect(reader, declared, options)
   } catch (error) {
+    reader.cancel().catch(() => {})
     if (signal.aborted) throw abortError(signal)
     throw error
   } finally {
@@ -40,24 +43,23 @@ const FIRST_BYTES = 256 * 1024
 async function collect(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   declared: number | undefined,
-  maxBytes: number,
-  padding: number,
-  signal: AbortSignal,
+  { maxBytes, signal, hold, padding = 0 }: BodyOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
   // Grows as bytes come: memory is given for what was sent, not for what was announced.
   const most = declared ?? maxBytes
-  let buffer = new Uint8Array(padding + Math.min(most, FIRST_BYTES))
+  const allocate = (bytes: number): Uint8Array<ArrayBuffer> => {
+    hold?.(bytes)
+    return new Uint8Array(padding + bytes)
+  }
+  let buffer = allocate(Math.min(most, FIRST_BYTES))
   let length = 0
   for (;;) {
     const { done, value } = await read(reader)
     if (signal.aborted) throw abortError(signal)
     if (done) return buffer.subarray(padding, padding + length)
-    if (length + value.length > maxBytes) {
-      reader.cancel().catch(() => {})
-      throw tooLarge(maxBytes)
-    }
+    if (length + value.length > maxBytes) throw tooLarge(maxBytes)
     if (padding + length + value.length > buffer.length) {
-      const grown = new Uint8Array(padding + Math.max(length + value.length, Math.min(most, 2 * buffer.length)))
+      const grown = allocate(Math.max(length + value.length, Math.min(most, 2 * buffer.length)))
       grown.set(buffer.subarray(0, padding + length))
       buffer = grown
     }

@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { throwIfAborted } from '../core/errors.ts'
+import type { Ticket } from '../serving/admission.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import { type Access, resolveVersion, visibleModel } from './model-access.ts'
@@ -18,14 +19,14 @@ export async function withAdmittedModel<T>(
   deps: AppDeps,
   c: Context<AppEnv>,
   request: ModelRequest,
-  work: (model: ResolvedModel) => Promise<T>,
+  work: (model: ResolvedModel, ticket: Ticket) => Promise<T>,
 ): Promise<T> {
   const access: Access = accessOf(deps, c)
   const alias = await visibleModel(access, request.name)
   const ticket = deps.admission.enter(access.context.requestId)
   try {
     throwIfAborted(access.context.signal)
-    return await work(await resolveVersion(access, alias, request.version))
+    return await work(await resolveVersion(access, alias, request.version), ticket)
   } finally {
     ticket.leave()
   }

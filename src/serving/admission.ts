@@ -3,6 +3,11 @@ import type { Clock } from '../core/runtime.ts'
 
 /** Permission to read a body and to wait for a run. */
 export interface Ticket {
+  /**
+   * Says how many bytes of body this request holds or is about to hold, all together.
+   * @throws overloaded if all requests' bodies would not fit
+   */
+  hold(bytes: number): void
   /** Gives the place back. Calling it again does nothing. */
   leave(): void
 }
@@ -15,6 +20,8 @@ export interface Admission {
 export interface AdmissionOptions {
   /** Requests admitted at once. */
   readonly places: number
+  /** Bytes of body that all admitted requests may hold together. */
+  readonly bodyBytes: number
   /** A ticket older than this belongs to a request that was killed before it could give it back. */
   readonly leaseMs: number
   readonly clock: Clock
@@ -26,7 +33,7 @@ const RETRY_AFTER_SECONDS = 1
 /** A fixed number of places; what does not fit is refused at once, never queued. */
 export class BoundedAdmission implements Admission {
   readonly #options: AdmissionOptions
-  readonly #tickets = new Map<symbol, number>()
+  readonly #tickets = new Map<symbol, { readonly expires: number; bytes: number }>()
 
   constructor(options: AdmissionOptions) {
     this.#options = options
@@ -45,17 +52,34 @@ export class BoundedAdmission implements Admission {
         details: { admitted: places },
       })
     }
-    const ticket = Symbol(requestId)
-    this.#tickets.set(ticket, clock.now() + leaseMs)
+    const key = Symbol(requestId)
+    const ticket = { expires: clock.now() + leaseMs, bytes: 0 }
+    this.#tickets.set(key, ticket)
     return {
+      hold: (bytes) => {
+        const others = (): number => this.#heldBytes() - (this.#tickets.has(key) ? ticket.bytes : 0)
+        if (others() + bytes > this.#options.bodyBytes) this.#dropExpired()
+        if (others() + bytes > this.#options.bodyBytes) {
+          throw new VergeError('overloaded', 'Other large requests are being read here. Try again in a moment.', {
+            retryAfter: RETRY_AFTER_SECONDS,
+          })
+        }
+        ticket.bytes = bytes
+      },
       leave: () => {
-        this.#tickets.delete(ticket)
+        this.#tickets.delete(key)
       },
     }
   }
 
+  #heldBytes(): number {
+    let total = 0
+    for (const { bytes } of this.#tickets.values()) total += bytes
+    return total
+  }
+
   #dropExpired(): void {
     const now = this.#options.clock.now()
-    for (const [ticket, expires] of this.#tickets) if (now > expires) this.#tickets.delete(ticket)
+    for (const [key, { expires }] of this.#tickets) if (now > expires) this.#tickets.delete(key)
   }
 }

@@ -207,6 +207,7 @@ describe('time', () => {
       enter() {
         places--
         return {
+          hold: () => {},
           leave: () => {
             places++
           },
@@ -271,7 +272,7 @@ describe('the order of an inference', () => {
     const admission: Admission = {
       enter() {
         entered++
-        return { leave() {} }
+        return { hold() {}, leave() {} }
       },
     }
     const { post } = testApp({ models, admission })
@@ -287,6 +288,7 @@ describe('the order of an inference', () => {
       enter() {
         held++
         return {
+          hold: () => {},
           leave: () => {
             held--
           },

@@ -53,11 +53,12 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
   const { limits, serving } = deps
   const context = c.get('context')
   const request = { name: c.req.param('model') ?? '', version: c.req.param('version') }
-  return withAdmittedModel(deps, c, request, async (model) => {
+  return withAdmittedModel(deps, c, request, async (model, ticket) => {
     const jsonLength = headerLength(c.req.header(HEADER_LENGTH), limits.inferenceHeaderBytes)
     const body = await readBody(c.req.raw, {
       maxBytes: limits.requestBodyBytes,
       signal: context.signal,
+      hold: ticket.hold,
       padding: jsonLength === undefined ? 0 : (ALIGNMENT - (jsonLength % ALIGNMENT)) % ALIGNMENT,
     })
     const { envelope, inputs, outputs } = parseInferRequest(body, jsonLength, model.manifest, limits)

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono'
 import { VergeError } from '../../core/errors.ts'
+import type { Ticket } from '../../serving/admission.ts'
 import type { ResolvedModel, RunResult } from '../../serving/serving.ts'
 import { type Tasks, taskOf } from '../../tasks/index.ts'
 import type { TaskBody } from '../../tasks/task.ts'
@@ -14,12 +15,18 @@ export function runRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.post('/:model', (c) => {
     const request = { name: c.req.param('model'), version: c.req.query('version') }
-    return withAdmittedModel(deps, c, request, (model) => runTask(deps, tasks, c, model))
+    return withAdmittedModel(deps, c, request, (model, ticket) => runTask(deps, tasks, c, model, ticket))
   })
   return app
 }
 
-async function runTask(deps: AppDeps, tasks: Tasks, c: Context<AppEnv>, model: ResolvedModel): Promise<Response> {
+async function runTask(
+  deps: AppDeps,
+  tasks: Tasks,
+  c: Context<AppEnv>,
+  model: ResolvedModel,
+  ticket: Ticket,
+): Promise<Response> {
   const { serving, limits } = deps
   const { manifest } = model
   const context = c.get('context')
@@ -38,7 +45,11 @@ async function runTask(deps: AppDeps, tasks: Tasks, c: Context<AppEnv>, model: R
       `Say what the body is with "Content-Type": application/json, multipart/form-data, ${task.mediaTypes.join(', ')}.`,
     )
   }
-  const bytes = await readBody(c.req.raw, { maxBytes: limits.requestBodyBytes, signal: context.signal })
+  const bytes = await readBody(c.req.raw, {
+    maxBytes: limits.requestBodyBytes,
+    signal: context.signal,
+    hold: ticket.hold,
+  })
   const type = UNDECLARED.includes(declared) ? guessedType(bytes, task.mediaTypes) : declared
   const body = await taskBody(type, bytes, c.req.header('content-type') ?? '')
   let result: RunResult | undefined
