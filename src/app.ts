@@ -33,8 +33,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.use(async (c, next) => {
     await next()
     // What is answered depends on the caller and on the moment, errors included.
-    c.header('cache-control', 'no-store')
-    c.header('x-content-type-options', 'nosniff')
+    c.res.headers.set('cache-control', 'no-store')
+    c.res.headers.set('x-content-type-options', 'nosniff')
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger }))
   app.use(caller(config.apiKeyDigest))

@@ -57,6 +57,7 @@ function assemble(env: Env, config: Config): App {
       version: ORT_VERSION,
       heapLimitBytes: limits.engineHeapBytes,
       turnLeaseMs: limits.turnLeaseMs,
+      costBetweenYields: limits.costBetweenYields,
       loadStaleMs: limits.loadStaleMs,
     }),
     sessions: new SessionCache({

@@ -24,6 +24,7 @@ export async function edgeEngine(): Promise<OrtEngine> {
     version: project.dependencies['onnxruntime-web'],
     heapLimitBytes: LIMITS.engineHeapBytes,
     turnLeaseMs: LIMITS.turnLeaseMs,
+    costBetweenYields: LIMITS.costBetweenYields,
     loadStaleMs: LIMITS.loadStaleMs,
     clock: systemClock,
     logger: silentLogger,

@@ -9,6 +9,8 @@ export interface Clock {
   now(): number
   /** Resolves after at least `ms` milliseconds; rejects with the signal's reason as a typed error. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Calls back once, after at least `ms` milliseconds. @returns a function that calls it off */
+  after(ms: number, callback: () => void): () => void
 }
 
 /** What a request passes down to everything that works for it. */
@@ -44,6 +46,10 @@ export const silentLogger: Logger = { info() {}, warn() {}, error() {} }
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms)
+    return () => clearTimeout(timer)
+  },
   sleep(ms, signal) {
     throwIfAborted(signal)
     return new Promise((resolve, reject) => {

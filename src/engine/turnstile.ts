@@ -8,7 +8,7 @@ interface Place {
 }
 
 /** A waiter is woken when it is next; the poll is for the case that the one who should have woken it was killed. */
-const POLL_MS = 25
+const POLL_MS = 250
 
 /**
  * Lets one synchronous piece of work through at a time, in order of arrival, and lets the event loop run between two
@@ -20,18 +20,26 @@ export class Turnstile {
   readonly #queue: Place[] = []
   readonly #clock: Clock
   readonly #leaseMs: number
+  readonly #costBetweenYields: number
+  /** Cost of the work done since the event loop was last yielded to. */
+  #spent = 0
 
-  constructor(clock: Clock, leaseMs: number) {
+  /** @param costBetweenYields work up to this cost, taken together, may go through without a yield; none if left out */
+  constructor(clock: Clock, leaseMs: number, costBetweenYields = 0) {
     this.#clock = clock
     this.#leaseMs = leaseMs
+    this.#costBetweenYields = costBetweenYields
   }
 
   get waiting(): number {
     return this.#queue.length
   }
 
-  /** Runs `work` when its turn has come. @throws cancelled, deadline_exceeded, and what `work` throws */
-  async turn<T>(signal: AbortSignal, work: () => T): Promise<T> {
+  /**
+   * Runs `work` when its turn has come. `cost` is known before the work runs, because no clock tells afterwards.
+   * @throws cancelled, deadline_exceeded, and what `work` throws
+   */
+  async turn<T>(signal: AbortSignal, work: () => T, cost = Number.POSITIVE_INFINITY): Promise<T> {
     throwIfAborted(signal)
     let place = this.#join()
     try {
@@ -39,9 +47,15 @@ export class Turnstile {
         this.#dropLateFirst()
         if (!this.#queue.includes(place)) place = this.#join()
         if (this.#queue[0] === place) {
-          // The yield: a timer lets the loop take in what has arrived before this work blocks it again.
-          await this.#clock.sleep(0, signal)
-          if (this.#queue[0] === place) return work()
+          if (this.#spent + cost > this.#costBetweenYields) {
+            // The yield: a timer lets the loop take in what has arrived before this work blocks it again.
+            await this.#clock.sleep(0, signal)
+            this.#spent = 0
+          }
+          if (this.#queue[0] === place) {
+            this.#spent += cost
+            return work()
+          }
         } else {
           await this.#wait(place, signal)
         }

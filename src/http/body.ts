@@ -22,6 +22,7 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
   const declared = declaredLength(request.headers.get('content-length'))
   if (declared !== undefined && declared > maxBytes) throw tooLarge(maxBytes)
   if (request.body === null) return new Uint8Array(0)
+  if (declared !== undefined && declared <= FIRST_BYTES) return readSmall(request, declared, options)
 
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
   const onAbort = (): void => void reader.cancel(signal.reason).catch(() => {})
@@ -39,6 +40,31 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
 }
 
 const FIRST_BYTES = 256 * 1024
+
+/** A body that is known to be small, in one piece: several times faster than piece by piece. */
+async function readSmall(
+  request: Request,
+  declared: number,
+  { signal, hold }: BodyOptions,
+): Promise<Uint8Array<ArrayBuffer>> {
+  hold?.(declared)
+  let onAbort = (): void => {}
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => reject(abortError(signal))
+    if (signal.aborted) onAbort()
+    else signal.addEventListener('abort', onAbort, { once: true })
+  })
+  try {
+    const bytes = new Uint8Array(await Promise.race([request.arrayBuffer().catch(endedEarly), aborted]))
+    return bytes.length <= declared ? bytes : bytes.slice(0, declared)
+  } finally {
+    signal.removeEventListener('abort', onAbort)
+  }
+}
+
+function endedEarly(cause: unknown): never {
+  throw new VergeError('invalid_request', 'The request body ended before it was complete. Send it again.', { cause })
+}
 
 async function collect(
   reader: ReadableStreamDefaultReader<Uint8Array>,
@@ -72,7 +98,7 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Re
   try {
     return await reader.read()
   } catch (cause) {
-    throw new VergeError('invalid_request', 'The request body ended before it was complete. Send it again.', { cause })
+    return endedEarly(cause)
   }
 }
 

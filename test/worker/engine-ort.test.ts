@@ -15,6 +15,7 @@ function makeEngine(heapLimitBytes = 80 * MiB): OrtEngine {
     version: ORT_VERSION,
     heapLimitBytes,
     turnLeaseMs: 1000,
+    costBetweenYields: 10_000_000,
     loadStaleMs: 5000,
     clock: systemClock,
     logger: silentLogger,

@@ -46,12 +46,10 @@ describe('turnstile', () => {
   it('passes over a request that was killed while it waited for its turn', async () => {
     const clock = new ManualClock()
     // The killed request's timers never fire; everyone else's do.
-    const dead = { now: () => clock.now(), sleep: () => new Promise<void>(() => {}) }
+    const never = () => () => {}
+    const dead = { now: () => clock.now(), sleep: () => new Promise<void>(() => {}), after: never }
     let clockInUse: typeof dead | ManualClock = dead
-    const turnstile = new Turnstile(
-      { now: () => clock.now(), sleep: (ms, signal) => clockInUse.sleep(ms, signal) },
-      1000,
-    )
+    const turnstile = new Turnstile({ ...dead, sleep: (ms, signal) => clockInUse.sleep(ms, signal) }, 1000)
     let deadRan = false
     void turnstile.turn(testContext().signal, () => {
       deadRan = true
@@ -61,9 +59,34 @@ describe('turnstile', () => {
     const alive = turnstile.turn(testContext().signal, () => 'alive')
     await clock.advance(900)
     expect(turnstile.waiting).toBe(2)
-    await clock.advance(300)
+    await clock.advance(500)
     expect(await alive).toBe('alive')
     expect(deadRan).toBe(false)
     expect(turnstile.waiting).toBe(0)
+  })
+
+  it('lets work of little cost through without a yield, and yields when enough has come together', async () => {
+    const clock = new ManualClock()
+    const turnstile = new Turnstile(clock, 1000, 10)
+    const order: string[] = []
+    const turn = (name: string, cost: number) => turnstile.turn(testContext().signal, () => order.push(name), cost)
+    await Promise.all([turn('a', 4), turn('b', 4)])
+    expect(order).toEqual(['a', 'b'])
+    const third = turn('c', 4)
+    await settle()
+    expect(order).toEqual(['a', 'b'])
+    await clock.advance(0)
+    await third
+    const heavy = turn('d', 1000)
+    await settle()
+    expect(order).toEqual(['a', 'b', 'c'])
+    await clock.advance(0)
+    await heavy
+    const light = turn('e', 1)
+    await settle()
+    expect(order).toEqual(['a', 'b', 'c', 'd'])
+    await clock.advance(0)
+    await light
+    expect(order).toEqual(['a', 'b', 'c', 'd', 'e'])
   })
 })

@@ -16,6 +16,8 @@ export interface OrtEngineOptions {
   readonly version: string
   readonly heapLimitBytes: number
   readonly turnLeaseMs: number
+  /** Runs up to this cost together need no yield between them: see `OrtSession`. */
+  readonly costBetweenYields: number
   readonly loadStaleMs: number
   readonly clock: Clock
   readonly logger: Logger
@@ -44,7 +46,7 @@ export class OrtEngine implements Engine {
   constructor(options: OrtEngineOptions) {
     this.#options = options
     this.#instance = new OrtInstance(options.binary, options.heapLimitBytes, options.clock, options.logger)
-    this.#turnstile = new Turnstile(options.clock, options.turnLeaseMs)
+    this.#turnstile = new Turnstile(options.clock, options.turnLeaseMs, options.costBetweenYields)
   }
 
   supports(artifact: ArtifactInfo): Support {
@@ -132,7 +134,7 @@ export class OrtEngine implements Engine {
       return new OrtSession(
         this.#instance,
         this.#turnstile,
-        { session, names, weights, generation: load.generation },
+        { session, names, weights, generation: load.generation, artifactBytes: artifact.bytes },
         sessionFootprint(artifact),
         () => {
           tenancy.sessions--

@@ -16,6 +16,8 @@ export interface OrtHandles {
   /** Weights that the session reads in place and that must outlive it; 0 if it holds copies of its own. */
   readonly weights: number
   readonly generation: number
+  /** Bytes of the artifact, by which a run is priced. */
+  readonly artifactBytes: number
 }
 
 /** A session inside the wasm instance. */
@@ -46,12 +48,22 @@ export class OrtSession implements Session {
   async run(inputs: Tensors, options: RunOptions): Promise<Tensors> {
     const feeds = selectInputs(this.signature, inputs)
     const fetches = selectOutputs(this.signature, options.outputs)
-    return this.#turnstile.turn(options.signal, () => {
-      if (this.#disposed)
+    const work = (): Tensors => {
+      if (this.#disposed) {
         throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
+      }
       options.onTurn?.()
       return this.#instance.use(this.#handles.generation, (module) => this.#run(module, feeds, fetches))
-    })
+    }
+    return this.#turnstile.turn(options.signal, work, this.#cost(feeds))
+  }
+
+  /**
+   * What a run may cost, in multiply-accumulates: a feed-forward network uses each weight at most once for each element
+   * of its input. Far above the truth for most, which is the side to err on.
+   */
+  #cost(feeds: ReturnType<typeof selectInputs>): number {
+    return this.#handles.artifactBytes * feeds.reduce((sum, { value }) => sum + value.data.length, 1)
   }
 
   dispose(): void {

@@ -17,15 +17,11 @@ export function callContext({ clock, deadlineMs, logger }: ContextOptions): Midd
   return async (c, next) => {
     const timeoutMs = Math.min(deadlineMs, requestedTimeout(c.req.header('verge-timeout-ms')) ?? deadlineMs)
     const controller = new AbortController()
-    const finished = new AbortController()
     const client = c.req.raw.signal
     const onLeave = (): void => controller.abort(client.reason)
     if (client.aborted) onLeave()
     else client.addEventListener('abort', onLeave, { once: true })
-    clock.sleep(timeoutMs, finished.signal).then(
-      () => controller.abort(deadlineError(timeoutMs)),
-      () => {},
-    )
+    const callOff = clock.after(timeoutMs, () => controller.abort(deadlineError(timeoutMs)))
     c.set('context', {
       requestId: c.get('requestId'),
       signal: controller.signal,
@@ -34,7 +30,7 @@ export function callContext({ clock, deadlineMs, logger }: ContextOptions): Midd
     try {
       await next()
     } finally {
-      finished.abort()
+      callOff()
       client.removeEventListener('abort', onLeave)
     }
   }

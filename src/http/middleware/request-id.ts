@@ -11,6 +11,7 @@ export function requestId(randomId: () => string): MiddlewareHandler<AppEnv> {
     const id = given !== undefined && SANE.test(given) ? given : randomId()
     c.set('requestId', id)
     await next()
-    c.header('x-request-id', id)
+    // `c.header` would make a new Response now that there is one.
+    c.res.headers.set('x-request-id', id)
   }
 }
