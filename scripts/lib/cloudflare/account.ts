@@ -27,10 +27,7 @@ export function hasAccount(env: NodeJS.ProcessEnv): boolean {
 export function readAccount(env: NodeJS.ProcessEnv): Account {
   const token = env.CLOUDFLARE_API_TOKEN ?? ''
   const id = env.CLOUDFLARE_ACCOUNT_ID ?? ''
-  const missing = [
-    ...(token === '' ? ['CLOUDFLARE_API_TOKEN'] : []),
-    ...(id === '' ? ['CLOUDFLARE_ACCOUNT_ID'] : []),
-  ]
+  const missing = [...(token === '' ? ['CLOUDFLARE_API_TOKEN'] : []), ...(id === '' ? ['CLOUDFLARE_ACCOUNT_ID'] : [])]
   if (missing.length > 0) {
     throw new UsageError(
       `${missing.join(' and ')} must be set in the environment.\n` +

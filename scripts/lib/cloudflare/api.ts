@@ -147,7 +147,10 @@ export class CloudflareApi {
   /** What went wrong, for a person, from an answer of `raw`. */
   async failure(what: string, answer: HttpAnswer): Promise<UsageError> {
     const outcome = await readEnvelope(answer)
-    return this.#refused(what, 'refusal' in outcome ? outcome.refusal : { status: answer.status, codes: [], messages: '' })
+    return this.#refused(
+      what,
+      'refusal' in outcome ? outcome.refusal : { status: answer.status, codes: [], messages: '' },
+    )
   }
 
   async #call(request: ApiRequest, prefix = `/accounts/${this.#account.id}`) {
@@ -208,7 +211,7 @@ async function readEnvelope(answer: HttpAnswer): Promise<{ readonly result: unkn
   }
   const parsed = envelope.safeParse(value)
   const { status } = answer
-  if (!parsed.success) return { refusal: { status, codes: [], messages: 'an answer that is not of Cloudflare\'s API' } }
+  if (!parsed.success) return { refusal: { status, codes: [], messages: "an answer that is not of Cloudflare's API" } }
   const { success, errors, result } = parsed.data
   if (success && status < 300) return { result }
   const messages = errors.map(({ message }) => message).join('; ')

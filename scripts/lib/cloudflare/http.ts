@@ -1,4 +1,4 @@
-import { type IncomingMessage, request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { type Clock, systemClock } from '../../../src/core/runtime.ts'
 import { UsageError } from '../command-line.ts'
@@ -22,7 +22,7 @@ export interface HttpAnswer {
 }
 
 export interface HttpOptions {
-  readonly clock?: Clock
+  readonly clock?: Pick<Clock, 'sleep'>
   /** Between 0 and 1, so that clients that failed together do not return together. */
   readonly random?: () => number
   readonly attempts?: number
@@ -42,7 +42,7 @@ const IDLE_MS = 30_000
  * may be sent twice. A redirect is an error: the services that are called have none, and credentials go nowhere else.
  */
 export class HttpClient {
-  readonly #clock: Clock
+  readonly #clock: Pick<Clock, 'sleep'>
   readonly #random: () => number
   readonly #attempts: number
   readonly #idleMs: number
@@ -77,7 +77,15 @@ export class HttpClient {
       const send = origin.protocol === 'https:' ? httpsRequest : httpRequest
       const length = body === undefined ? {} : { 'content-length': String(body.length) }
       const sent = send(
-        { protocol: origin.protocol, host: origin.hostname, port: origin.port, method, path, headers: { ...headers(), ...length } },
+        {
+          protocol: origin.protocol,
+          // without the brackets of an IPv6 address
+          host: origin.hostname.replace(/^\[|\]$/g, ''),
+          port: origin.port,
+          method,
+          path,
+          headers: { ...headers(), ...length },
+        },
         (answer) => {
           resolve({
             status: answer.statusCode ?? 0,

@@ -26,7 +26,7 @@ export class RestKvNamespace implements KvNamespaceLike {
   async getWithMetadata(key: string): Promise<{ value: ReadableStream | null; metadata: unknown }> {
     const answer = await this.#api.raw({ method: 'GET', path: this.#valuePath(key) })
     if (answer.status === 404) {
-      answer.body.destroy()
+      answer.body.resume()
       return { value: null, metadata: null }
     }
     if (answer.status !== 200) throw await this.#api.failure('read from KV', answer)
@@ -43,7 +43,7 @@ export class RestKvNamespace implements KvNamespaceLike {
     form.set('metadata', JSON.stringify(options.metadata))
     const answer = await this.#api.raw({ method: 'PUT', path: this.#valuePath(key), ...(await encodeForm(form)) })
     if (answer.status !== 200) throw await this.#api.failure('write to KV', answer)
-    answer.body.destroy()
+    answer.body.resume()
   }
 
   async list(options: { prefix: string; cursor?: string; limit: number }): Promise<KvListLike> {
@@ -61,7 +61,7 @@ export class RestKvNamespace implements KvNamespaceLike {
   async delete(key: string): Promise<void> {
     const answer = await this.#api.raw({ method: 'DELETE', path: this.#valuePath(key) })
     if (answer.status !== 200 && answer.status !== 404) throw await this.#api.failure('delete from KV', answer)
-    answer.body.destroy()
+    answer.body.resume()
   }
 
   #valuePath(key: string): string {

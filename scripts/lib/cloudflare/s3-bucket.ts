@@ -12,7 +12,7 @@ export interface S3BucketOptions {
   readonly endpoint: URL
   readonly bucket: string
   readonly credentials: S3Credentials
-  readonly clock?: Clock
+  readonly clock?: Pick<Clock, 'now'>
 }
 
 interface Exchange {
@@ -34,7 +34,7 @@ const NOTHING = new Uint8Array(0)
  */
 export class S3Bucket implements R2BucketLike {
   readonly #options: S3BucketOptions
-  readonly #clock: Clock
+  readonly #clock: Pick<Clock, 'now'>
 
   constructor(options: S3BucketOptions) {
     this.#options = options
@@ -43,19 +43,22 @@ export class S3Bucket implements R2BucketLike {
 
   async head(key: string): Promise<R2ObjectLike | null> {
     const answer = await this.#send({ method: 'HEAD', key })
-    answer.body.destroy()
+    answer.body.resume()
     if (answer.status === 404) return null
     if (answer.status !== 200) throw this.#refused('HEAD', answer.status, '')
     return objectOf(key, answer)
   }
 
-  async get(key: string, options: { range?: { offset: number; length?: number } } = {}): Promise<R2ObjectBodyLike | null> {
+  async get(
+    key: string,
+    options: { range?: { offset: number; length?: number } } = {},
+  ): Promise<R2ObjectBodyLike | null> {
     const { range } = options
     const last = range?.length === undefined ? '' : range.offset + range.length - 1
     const headers: Record<string, string> = range === undefined ? {} : { range: `bytes=${range.offset}-${last}` }
     const answer = await this.#send({ method: 'GET', key, headers })
     if (answer.status === 404) {
-      answer.body.destroy()
+      answer.body.resume()
       return null
     }
     if (answer.status !== 200 && answer.status !== 206) throw await this.#failure('GET', answer)
@@ -102,8 +105,9 @@ export class S3Bucket implements R2BucketLike {
 
   async delete(key: string): Promise<void> {
     const answer = await this.#send({ method: 'DELETE', key })
-    if (answer.status !== 204 && answer.status !== 200 && answer.status !== 404) throw await this.#failure('DELETE', answer)
-    answer.body.destroy()
+    if (answer.status !== 204 && answer.status !== 200 && answer.status !== 404)
+      throw await this.#failure('DELETE', answer)
+    answer.body.resume()
   }
 
   #send({ method, key, query = {}, headers = {}, body }: Exchange): Promise<HttpAnswer> {
@@ -118,7 +122,10 @@ export class S3Bucket implements R2BucketLike {
       headers: () => {
         const date = amzDate(this.#clock.now())
         const signed = { ...headers, host: endpoint.host, 'x-amz-content-sha256': bodySha256, 'x-amz-date': date }
-        return { ...signed, authorization: authorization({ method, path, query, headers: signed, bodySha256 }, credentials, date) }
+        return {
+          ...signed,
+          authorization: authorization({ method, path, query, headers: signed, bodySha256 }, credentials, date),
+        }
       },
       ...(body !== undefined && { body }),
     })
@@ -179,7 +186,15 @@ function field(xml: string, name: string): string {
   return new RegExp(`<${name}>(.*?)</${name}>`, 's').exec(xml)?.[1] ?? ''
 }
 
-const ENTITIES: Readonly<Record<string, string>> = { quot: '"', apos: "'", lt: '<', gt: '>', amp: '&', '#34': '"', '#39': "'" }
+const ENTITIES: Readonly<Record<string, string>> = {
+  quot: '"',
+  apos: "'",
+  lt: '<',
+  gt: '>',
+  amp: '&',
+  '#34': '"',
+  '#39': "'",
+}
 
 function unescapeXml(text: string): string {
   return text.replace(/&(#?\w+);/g, (whole, name: string) => ENTITIES[name] ?? whole)

@@ -41,10 +41,12 @@ export function authorization(request: SigningRequest, credentials: S3Credential
   ].join('\n')
   const scope = `${date.slice(0, 8)}/${credentials.region}/s3/aws4_request`
   const toSign = [ALGORITHM, date, scope, createHash('sha256').update(canonical).digest('hex')].join('\n')
-  const key = scope.split('/').reduce<string | Buffer>(
-    (secret, part) => createHmac('sha256', secret).update(part).digest(),
-    `AWS4${credentials.secretAccessKey}`,
-  )
+  const key = scope
+    .split('/')
+    .reduce<string | Buffer>(
+      (secret, part) => createHmac('sha256', secret).update(part).digest(),
+      `AWS4${credentials.secretAccessKey}`,
+    )
   const signature = createHmac('sha256', key).update(toSign).digest('hex')
   return `${ALGORITHM} Credential=${credentials.accessKeyId}/${scope},SignedHeaders=${signedHeaders},Signature=${signature}`
 }

@@ -1,0 +1,112 @@
+import { join, resolve } from 'node:path'
+import { createInterface } from 'node:readline/promises'
+import { parseArgs } from 'node:util'
+import { readAccount } from '../lib/cloudflare/account.ts'
+import { HttpClient } from '../lib/cloudflare/http.ts'
+import { API_KEY, planSetup, type Step } from '../lib/cloudflare/setup.ts'
+import { readEnvironment } from '../lib/cloudflare/wrangler-config.ts'
+import { UsageError } from '../lib/command-line.ts'
+import { type PackedModel, packFolder } from '../lib/packer.ts'
+import { modelFolders, ROOT } from '../lib/project.ts'
+import type { Command } from '../verge.ts'
+
+const HELP = `Creates what an environment of wrangler.toml needs in your Cloudflare account: the R2 bucket, the KV namespace (whose
+id it writes into wrangler.toml), the operator's key, and the models. Says what it would do and asks first. What is there
+already is left alone, so it can be run again at any time.
+
+Usage: npm run verge -- setup --env NAME [options]
+
+  --env NAME        the environment: staging, production
+  --dry-run         look and say what would be done; change nothing
+  --yes             do not ask
+  --models DIR      folder of model folders (default: models)
+  --no-models       push no models
+  --location HINT   where a new bucket should be: wnam, enam, weur, eeur, apac, oc (default: near you)
+  --config FILE     default: wrangler.toml
+  --help            this text
+
+Environment: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID; ${API_KEY} if the operator's key is to be set.
+docs/deploy.md says how to get them.`
+
+const LOCATIONS = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc']
+
+/** As the Worker checks it (`src/config.ts`, `src/http/middleware/caller.ts`): a key that it would refuse helps nobody. */
+const USABLE_KEY = /^[A-Za-z0-9._~+/-]{16,}=*$/
+
+export const setupCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        env: { type: 'string' },
+        'dry-run': { type: 'boolean' },
+        yes: { type: 'boolean' },
+        models: { type: 'string' },
+        'no-models': { type: 'boolean' },
+        location: { type: 'string' },
+        config: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    })
+    if (values.help) return HELP
+    const { env, location } = values
+    if (env === undefined) throw new UsageError('Say which environment: --env staging or --env production.')
+    if (location !== undefined && !LOCATIONS.includes(location)) {
+      throw new UsageError(`"${location}" is not a location. R2 knows ${LOCATIONS.join(', ')}.`)
+    }
+    const configPath = values.config === undefined ? join(ROOT, 'wrangler.toml') : resolve(values.config)
+    const environment = { ...(await readEnvironment(configPath, env)), env }
+    const account = readAccount(process.env)
+    const models: PackedModel[] = []
+    if (!values['no-models']) {
+      for (const folder of await modelFolders(values.models)) models.push(await packFolder(folder))
+    }
+    const http = new HttpClient()
+    const apiKey = operatorKey(process.env)
+    const steps = await planSetup({ http, account, configPath, environment, models, apiKey, location })
+    console.log(`${environment.worker}, in account ${account.id}:\n\n${steps.map(describe).join('\n')}\n`)
+    const open = steps.filter((step) => step.apply !== undefined)
+    if (values['dry-run']) return 'Nothing was changed (--dry-run).'
+    if (open.length === 0) return next(env)
+    if (!values.yes && !(await agreed())) return 'Nothing was changed.'
+    for (const step of open) console.log(`${step.what}: ${await step.apply?.()}`)
+    return next(env)
+  },
+}
+
+function describe({ what, done, plan }: Step): string {
+  return done === undefined ? `  + ${what}: ${plan}` : `    ${what}: ${done}`
+}
+
+function operatorKey(environment: NodeJS.ProcessEnv): string | undefined {
+  const key = environment[API_KEY]
+  if (key === undefined || key === '') return undefined
+  if (USABLE_KEY.test(key)) return key
+  throw new UsageError(
+    `${API_KEY} cannot be used: it needs at least 16 characters, letters, digits and ._~+/- only. Make one: ` +
+      'openssl rand -base64 33',
+  )
+}
+
+async function agreed(): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw new UsageError('Nobody is there to agree. Run it with --yes, or with --dry-run to look only.')
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stdout })
+  try {
+    return /^y(es)?$/i.test((await terminal.question('Do what is marked with +? [y/N] ')).trim())
+  } finally {
+    terminal.close()
+  }
+}
+
+function next(env: string): string {
+  return [
+    '',
+    'Everything is there. Next:',
+    '',
+    `  npx wrangler deploy --env ${env}`,
+    `  npm run verge -- doctor --env ${env} --url https://<the address that it prints>`,
+  ].join('\n')
+}

@@ -1,0 +1,167 @@
+import { CatalogWriter } from '../../../src/catalog/writer.ts'
+import { isVergeError } from '../../../src/core/errors.ts'
+import { KvStore } from '../../../src/weights/kv.ts'
+import { R2Store } from '../../../src/weights/r2.ts'
+import { nodeSha256 } from '../bytes.ts'
+import { UsageError } from '../command-line.ts'
+import type { PackedModel } from '../packer.ts'
+import { publish } from '../publish.ts'
+import type { Account } from './account.ts'
+import { CloudflareApi } from './api.ts'
+import type { HttpClient } from './http.ts'
+import { RestKvNamespace } from './kv-namespace.ts'
+import { S3Bucket } from './s3-bucket.ts'
+import { type Environment, PLACEHOLDER, saveNamespaceId } from './wrangler-config.ts'
+
+/** The operator's key: the one secret that there is. */
+export const API_KEY = 'VERGE_API_KEY'
+
+export interface SetupContext {
+  readonly http: HttpClient
+  readonly account: Account
+  readonly configPath: string
+  readonly environment: Environment & { readonly env: string }
+  readonly models: readonly PackedModel[]
+  /** The operator's key, if one is to be set. */
+  readonly apiKey: string | undefined
+  /** R2's location hint for a new bucket. */
+  readonly location: string | undefined
+}
+
+/** One thing that an environment needs. */
+export interface Step {
+  readonly what: string
+  /** Nothing has to be done; said instead of doing it. */
+  readonly done?: string
+  /** What would be done: a line to agree to. */
+  readonly plan?: string
+  /** Does it, and says what was done. */
+  apply?(): Promise<string>
+}
+
+/**
+ * Looks at the account, changing nothing, and says what is missing. Steps have to be applied in order; each looks for
+ * what it would create, so that a second run does only what the first did not reach.
+ * @throws UsageError
+ */
+export async function planSetup(context: SetupContext): Promise<Step[]> {
+  const { environment } = context
+  if (environment.bucket === undefined || environment.namespaceId === undefined) {
+    throw new UsageError(
+      `[env.${environment.env}] in wrangler.toml needs an R2 bucket bound to BUCKET and a KV namespace bound to KV. ` +
+        'Bindings are not inherited from the top level; copy them from another environment.',
+    )
+  }
+  const api = new CloudflareApi(context.http, context.account)
+  const credentials = await api.s3Credentials()
+  const namespace = await namespaceStep(api, context, environment.namespaceId)
+  return [
+    await bucketStep(api, environment.bucket, context.location),
+    namespace.step,
+    await secretStep(api, context),
+    ...context.models.map((model) =>
+      pushStep(model, () => {
+        const bucket = new S3Bucket({
+          http: context.http,
+          endpoint: context.account.r2,
+          bucket: environment.bucket ?? '',
+          credentials,
+        })
+        const copies = [new KvStore(new RestKvNamespace(api, namespace.id()))]
+        return new CatalogWriter(new R2Store(bucket), copies, { sha256: nodeSha256 })
+      }),
+    ),
+  ]
+}
+
+async function bucketStep(api: CloudflareApi, bucket: string, location: string | undefined): Promise<Step> {
+  const what = `R2 bucket ${bucket}`
+  if (await api.hasBucket(bucket)) return { what, done: 'is there' }
+  const where = location === undefined ? '' : ` near ${location}`
+  return {
+    what,
+    plan: `create it${where}`,
+    async apply() {
+      await api.createBucket(bucket, location)
+      return `created${where}`
+    },
+  }
+}
+
+async function namespaceStep(api: CloudflareApi, context: SetupContext, configured: string) {
+  const { environment, configPath } = context
+  const title = `${environment.worker}-kv`
+  const present = await api.namespaces()
+  let id = configured
+  const step = ((): Step => {
+    if (!PLACEHOLDER.test(configured)) {
+      if (present.some((other) => other.id === configured))
+        return { what: `KV namespace ${configured}`, done: 'is there' }
+      throw new UsageError(
+        `The KV namespace ${configured}, which [env.${environment.env}] in wrangler.toml names, is not in this account. ` +
+          'Use the account that it is in, or write 32 zeros for the id to have a new one created.',
+      )
+    }
+    const known = present.find((other) => other.title === title)
+    return {
+      what: `KV namespace ${title}`,
+      plan: `${known ? 'take the one that is there' : 'create it'}, and write its id into wrangler.toml`,
+      async apply() {
+        id = known?.id ?? (await api.createNamespace(title))
+        await saveNamespaceId(configPath, environment.env, id)
+        return `${known ? 'found' : 'created'}; its id ${id} is in wrangler.toml now`
+      },
+    }
+  })()
+  return { step, id: () => id }
+}
+
+async function secretStep(api: CloudflareApi, { environment, apiKey }: SetupContext): Promise<Step> {
+  const { worker } = environment
+  const what = `secret ${API_KEY} of ${worker}`
+  const present = await api.secrets(worker)
+  if (present?.includes(API_KEY)) {
+    return { what, done: `is set; "npx wrangler secret put ${API_KEY} --env ${environment.env}" changes it` }
+  }
+  if (apiKey === undefined) {
+    return {
+      what,
+      done:
+        `is not set, and private models will answer to no one. To set it: export ${API_KEY}="$(openssl rand -base64 33)", ` +
+        'keep it where you keep passwords, and run this again',
+    }
+  }
+  return {
+    what,
+    plan: present === null ? 'create the Worker, still empty, and set it' : `set it to the value of ${API_KEY} here`,
+    async apply() {
+      if (present === null) await api.createDraftWorker(worker)
+      await api.putSecret(worker, API_KEY, apiKey)
+      return present === null ? 'set, on a Worker that is empty until you deploy' : 'set'
+    },
+  }
+}
+
+function pushStep(model: PackedModel, writer: () => CatalogWriter): Step {
+  const { manifest, visibility, hot, chunks } = model
+  const bytes = [...chunks.values()].reduce((sum, chunk) => sum + chunk.length, 0)
+  return {
+    what: `model ${manifest.model}, version ${manifest.version}`,
+    plan: `push what is missing of ${(bytes / 1024 / 1024).toFixed(2)} MiB to R2${hot ? ' and KV' : ''}; ${visibility}`,
+    async apply() {
+      const { written, generation } = await publish(writer(), model).catch((error: unknown) => {
+        throw understandable(error)
+      })
+      return written === 0 ? 'everything was there' : `live, ${written} writes (generation ${generation})`
+    },
+  }
+}
+
+/** A store says only that it did not answer; whoever pushes wants to know what was said. */
+function understandable(error: unknown): unknown {
+  if (!isVergeError(error, 'store_unavailable')) return error
+  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
+    if (cause instanceof UsageError) return cause
+  }
+  return error
+}

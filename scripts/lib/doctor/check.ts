@@ -1,0 +1,44 @@
+/** `skip`: could not be looked at, and says why. Only `fail` makes the whole fail. */
+export type Status = 'ok' | 'warn' | 'fail' | 'skip'
+
+/** One thing that was looked at. */
+export interface Check {
+  readonly area: string
+  readonly status: Status
+  /** What was found; never a key. */
+  readonly finding: string
+  /** What to do, where something is to be done. */
+  readonly mend?: string
+}
+
+export function ok(area: string, finding: string): Check {
+  return { area, status: 'ok', finding }
+}
+
+export function skip(area: string, finding: string): Check {
+  return { area, status: 'skip', finding }
+}
+
+export function warn(area: string, finding: string, mend: string): Check {
+  return { area, status: 'warn', finding, mend }
+}
+
+export function fail(area: string, finding: string, mend: string): Check {
+  return { area, status: 'fail', finding, mend }
+}
+
+/** A line a check, what to do below it, and a count at the end. */
+export function describeChecks(checks: readonly Check[]): string {
+  const width = Math.max(...checks.map(({ area }) => area.length), 0)
+  const lines = checks.flatMap(({ area, status, finding, mend }) => [
+    `${status.padEnd(4)}  ${area.padEnd(width)}  ${finding}`,
+    ...(mend === undefined ? [] : [`${' '.repeat(width + 8)}-> ${mend}`]),
+  ])
+  const count = (status: Status): number => checks.filter((check) => check.status === status).length
+  const total = `${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} wrong, ${count('skip')} not checked`
+  return [...lines, '', total].join('\n')
+}
+
+export function hasFailed(checks: readonly Check[]): boolean {
+  return checks.some(({ status }) => status === 'fail')
+}

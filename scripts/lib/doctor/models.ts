@@ -1,0 +1,114 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Manifest } from '../../../src/catalog/manifest.ts'
+import { readDescription } from '../description.ts'
+import { type Probe, probeFor } from '../probe.ts'
+import { percentile } from '../statistics.ts'
+import { type Check, fail, ok, skip, warn } from './check.ts'
+import { remedyFor } from './remedies.ts'
+import { type Answer, fieldOf, gist, type Visitor } from './visitor.ts'
+
+export interface ModelCheckOptions {
+  /** Warm requests to each model, one after the other. */
+  readonly requests: number
+  /** Where models lie that come with samples. */
+  readonly modelsFolder: string
+}
+
+/** The right answer to a probe of a model that comes with Verge: five.png, and a friendly review. */
+const EXPECTED: Readonly<Record<string, string>> = { digits: '5', reviews: 'positive' }
+
+/** More would be a load test. */
+const MOST_MODELS = 8
+
+/** What Verge loads is small; a first answer later than this is felt by a visitor. */
+const SLOW_FIRST_MS = 10_000
+
+/** Each visible model: what it says of itself, a real answer, and how long the first and the warm ones take. */
+export async function checkModels(
+  visitor: Visitor,
+  models: readonly string[],
+  options: ModelCheckOptions,
+): Promise<Check[]> {
+  const checks: Check[] = []
+  for (const model of models.slice(0, MOST_MODELS)) checks.push(...(await checkModel(visitor, model, options)))
+  if (models.length > MOST_MODELS) {
+    checks.push(skip('models', `${models.length - MOST_MODELS} more: the first ${MOST_MODELS} are asked`))
+  }
+  return checks
+}
+
+async function checkModel(visitor: Visitor, model: string, options: ModelCheckOptions): Promise<Check[]> {
+  const area = `model ${model}`
+  const metadata = await visitor.ask(`/v2/models/${model}`, { asOperator: true })
+  if (metadata.status !== 200) return [fail(area, `has no metadata: ${gist(metadata)}`, remedyFor(metadata))]
+  const probe = await probeOf(model, metadata, options.modelsFolder)
+  if (probe === null) return [skip(area, 'is not asked: its input is large, and no sample of it is here')]
+  const first = await post(visitor, probe)
+  if (first.status !== 200) return [fail(area, `does not answer: ${gist(first)}`, remedyFor(first))]
+  return [
+    answerCheck(area, model, first),
+    placementCheck(area, first),
+    await latencyCheck(area, visitor, probe, first, options),
+  ]
+}
+
+function post(visitor: Visitor, { path, contentType, body }: Probe): Promise<Answer> {
+  return visitor.post(path, contentType, body, true)
+}
+
+/** A task's request where the model's folder is here, else tensors of zeros after what the model says of itself. */
+async function probeOf(model: string, metadata: Answer, modelsFolder: string): Promise<Probe | null> {
+  const folder = join(modelsFolder, model)
+  const task = existsSync(join(folder, 'verge.json')) ? (await readDescription(folder)).task : undefined
+  const inputs = fieldOf(metadata.json, 'inputs') as Manifest['inputs'] | undefined
+  if (!Array.isArray(inputs)) return null
+  const manifest = { schema: 1, model, version: '1', inputs, outputs: [], artifacts: [], ...(task && { task }) }
+  return probeFor(manifest, folder)
+}
+
+function answerCheck(area: string, model: string, answer: Answer): Check {
+  const expected = EXPECTED[model]
+  const best = Array.isArray(answer.json) ? (answer.json[0] as unknown) : undefined
+  const label = fieldOf(best, 'label')
+  if (expected === undefined) return ok(area, label === undefined ? 'answers' : `answers "${String(label)}"`)
+  const score = fieldOf(best, 'score')
+  if (label === expected) return ok(area, `answers "${expected}" to its sample, score ${Number(score).toFixed(3)}`)
+  const mend = `Another model may be published under this name. Compare GET /v2/models/${model} with models/${model}.`
+  return fail(
+    area,
+    `answers ${JSON.stringify(best ?? answer.json)?.slice(0, 100)} to its sample, not "${expected}"`,
+    mend,
+  )
+}
+
+function placementCheck(area: string, { headers }: Answer): Check {
+  const placement = headers.get('verge-placement')
+  if (placement !== null) return ok(area, `ran at: ${placement}`)
+  return warn(
+    area,
+    'does not say where it ran',
+    'Something between here and the Worker takes the header verge-placement away.',
+  )
+}
+
+async function latencyCheck(
+  area: string,
+  visitor: Visitor,
+  probe: Probe,
+  first: Answer,
+  options: ModelCheckOptions,
+): Promise<Check> {
+  const times: number[] = []
+  for (let i = 0; i < options.requests; i++) {
+    const answer = await post(visitor, probe)
+    if (answer.status !== 200) {
+      return fail(area, `answered once, and then no more: ${gist(answer)}`, remedyFor(answer))
+    }
+    times.push(answer.ms)
+  }
+  const warm = `warm p50 ${percentile(times, 0.5).toFixed(1)} ms, p95 ${percentile(times, 0.95).toFixed(1)} ms (${times.length} requests)`
+  const found = `first answer after ${first.ms.toFixed(0)} ms, ${warm}, seen from here`
+  if (first.ms <= SLOW_FIRST_MS) return ok(area, found)
+  return warn(area, found, 'Mark it hot, so that its weights are in KV near the visitor, or quantise it.')
+}

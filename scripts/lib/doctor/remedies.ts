@@ -1,0 +1,45 @@
+import { type Answer, codeOf } from './visitor.ts'
+
+/** What mends a failure of the operator's, by Verge's error code. */
+const BY_CODE: Readonly<Record<string, string>> = {
+  weights_unavailable:
+    'A chunk of its weights is missing in R2, or cannot be read. Push the model again ("verge setup", or "npm run seed" on this ' +
+    'machine): only what is missing is written.',
+  weights_corrupt:
+    'A chunk of its weights is damaged in every store. Push the model again: damaged chunks are replaced.',
+  manifest_invalid: 'Its manifest is missing or was edited. Push the model again, or roll back to another version.',
+  alias_invalid: 'Its alias was edited, or written by a newer Verge. Push the model again, or deploy the newer Worker.',
+  store_unavailable:
+    'R2 or KV did not answer. Check that the bindings in wrangler.toml name what is in the account; look at status.cloudflare.com.',
+  model_invalid: 'ONNX Runtime does not take the file. "npm run pack" says why.',
+  model_too_large: 'It does not fit an isolate. Quantise it: "npm run pack" shows what it takes.',
+  engine_unsupported: 'No artifact of it runs at the edge. "npm run pack" says why.',
+  overloaded:
+    'Every place in the isolate was taken. Run the doctor again; if it stays, raise ADMITTED_REQUESTS or look who calls.',
+  deadline_exceeded: 'It took longer than REQUEST_DEADLINE_MS. Run the doctor again: a first load takes longest.',
+  engine_aborted: 'The run aborted the engine. The log has the reason under the request id: npx wrangler tail',
+  unauthorized: "VERGE_API_KEY here is not the Worker's. Set the right one.",
+}
+
+/** Cloudflare's own error pages, by their numbers. */
+const BY_CLOUDFLARE: Readonly<Record<string, string>> = {
+  '1015': 'Cloudflare limits how often you may ask. Wait a minute.',
+  '1027': "The free plan's 100,000 requests of today are used up.",
+  '1101':
+    'The Worker threw while it started: most often a variable or a secret that is not valid. See npx wrangler tail',
+  '1102':
+    'The Worker used more CPU time or memory than it may. On the free plan 10 ms is all there is: only small models fit.',
+  '1042': 'A Worker may not call another on the same zone by its address.',
+}
+
+/** What to do about an answer that should have been another. */
+export function remedyFor(answer: Answer): string {
+  const code = codeOf(answer)
+  const known = code === undefined ? undefined : BY_CODE[code]
+  if (known !== undefined) return known
+  const number = answer.status >= 400 ? /error code: (\d{4})|\bError (1\d{3})\b/.exec(answer.text) : null
+  const page = BY_CLOUDFLARE[number?.[1] ?? number?.[2] ?? '']
+  if (page !== undefined) return page
+  const id = answer.headers.get('x-request-id')
+  return `The Worker's log says why: npx wrangler tail${id === null ? '' : `, request id ${id}`}`
+}

@@ -1,0 +1,348 @@
+import { execFile } from 'node:child_process'
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { readAccount } from '../../scripts/lib/cloudflare/account.ts'
+import { HttpClient } from '../../scripts/lib/cloudflare/http.ts'
+import { planSetup, type SetupContext } from '../../scripts/lib/cloudflare/setup.ts'
+import { readEnvironment } from '../../scripts/lib/cloudflare/wrangler-config.ts'
+import { checkAccount } from '../../scripts/lib/doctor/configuration.ts'
+import { type PackedModel, packFolder } from '../../scripts/lib/packer.ts'
+import { ROOT } from '../../scripts/lib/project.ts'
+import type { Clock } from '../../src/core/runtime.ts'
+import { ACCOUNT, type StandIn, startStandIn, TOKEN } from '../fixtures/node/cloudflare-stand-in.ts'
+import { arithmeticModel } from '../fixtures/onnx-models.ts'
+
+const KEY = 'a-key-of-the-operator-0123456789'
+const BUCKET = 'verge-models-production'
+
+let cloud: StandIn
+let folder: string
+let configPath: string
+let models: PackedModel[]
+let pauses: number[]
+/** Counts the pauses instead of making them. */
+let clock: Pick<Clock, 'sleep'>
+
+beforeEach(async () => {
+  cloud = await startStandIn()
+  folder = await mkdtemp(join(tmpdir(), 'verge-setup-'))
+  configPath = join(folder, 'wrangler.toml')
+  await copyFile(join(ROOT, 'wrangler.toml'), configPath)
+  const model = join(folder, 'models/sums')
+  await mkdir(model, { recursive: true })
+  await writeFile(join(model, 'model.onnx'), arithmeticModel())
+  const description = { name: 'sums', version: '1', licence: 'MIT', artifacts: [{ file: 'model.onnx', dtype: 'fp32' }] }
+  await writeFile(join(model, 'verge.json'), JSON.stringify({ ...description, visibility: 'public' }))
+  models = [await packFolder(model)]
+  pauses = []
+  clock = {
+    async sleep(ms) {
+      pauses.push(ms)
+    },
+  }
+})
+afterEach(async () => {
+  await cloud?.close()
+  await rm(folder, { recursive: true, force: true })
+})
+
+async function context(over: Partial<SetupContext> = {}): Promise<SetupContext> {
+  return {
+    http: new HttpClient({ clock, random: () => 0.5 }),
+    account: readAccount(cloud.env),
+    configPath,
+    environment: { ...(await readEnvironment(configPath, 'production')), env: 'production' },
+    models,
+    apiKey: KEY,
+    location: 'weur',
+    ...over,
+  }
+}
+
+async function applyAll(over: Partial<SetupContext> = {}): Promise<string[]> {
+  const said: string[] = []
+  for (const step of await planSetup(await context(over))) said.push(step.done ?? (await step.apply?.()) ?? '')
+  return said
+}
+
+const writes = (): string[] => cloud.requests.filter((request) => !/^(GET|HEAD) /.test(request))
+
+function stored(): { bucket: string[]; kv: string[] } {
+  return {
+    bucket: [...(cloud.buckets.get(BUCKET)?.keys() ?? [])].sort(),
+    kv: [...cloud.namespaces.values()].flatMap(({ values }) => [...values.keys()]).sort(),
+  }
+}
+
+describe('setup', () => {
+  it('looks without changing anything', async () => {
+    const steps = await planSetup(await context())
+    expect(steps.map(({ what }) => what)).toEqual([
+      `R2 bucket ${BUCKET}`,
+      'KV namespace verge-production-kv',
+      'secret VERGE_API_KEY of verge-production',
+      'model sums, version 1',
+    ])
+    expect(steps.every(({ plan }) => plan !== undefined)).toBe(true)
+    expect(writes()).toEqual([])
+    expect(await readFile(configPath, 'utf8')).toBe(await readFile(join(ROOT, 'wrangler.toml'), 'utf8'))
+  })
+
+  it('creates everything, and copies to KV what a Worker reads there', async () => {
+    await applyAll()
+    const [id = ''] = cloud.namespaces.keys()
+    expect((await readEnvironment(configPath, 'production')).namespaceId).toBe(id)
+    expect(cloud.workers.get('verge-production')?.get('VERGE_API_KEY')).toBe(KEY)
+    const { bucket, kv } = stored()
+    expect(bucket).toContain('alias/sums')
+    expect(bucket).toContain('manifest/sums/1')
+    const edge = models[0]?.manifest.artifacts.find(({ places }) => places.includes('edge'))
+    for (const { sha256 } of edge?.chunks ?? []) expect(kv).toContain(`blob/sha256/${sha256}`)
+    expect(kv.every((key) => bucket.includes(key))).toBe(true)
+    for (const [key, { body, metadata }] of cloud.namespaces.get(id)?.values ?? []) {
+      expect(metadata, key).toEqual({ bytes: body.length })
+      expect(body.equals(cloud.buckets.get(BUCKET)?.get(key)?.body ?? Buffer.alloc(0)), key).toBe(true)
+    }
+  })
+
+  it('does nothing the second time', async () => {
+    await applyAll()
+    const etags = (): string[] => [...(cloud.buckets.get(BUCKET)?.values() ?? [])].map(({ etag }) => etag)
+    const before = etags()
+    const toml = await readFile(configPath, 'utf8')
+    const said = await applyAll()
+    expect(etags()).toEqual(before)
+    expect(said[3]).toBe('everything was there')
+    expect(await readFile(configPath, 'utf8')).toBe(toml)
+  })
+
+  it('rolls a model back by pushing the older version again', async () => {
+    await applyAll()
+    const [first] = models
+    if (first === undefined) throw new Error('no model')
+    await applyAll({ models: [{ ...first, manifest: { ...first.manifest, version: '2' } }] })
+    const live = (): unknown => JSON.parse(String(cloud.buckets.get(BUCKET)?.get('alias/sums')?.body)).live
+    expect(live()).toEqual([{ version: '2', weight: 1 }])
+    await applyAll()
+    expect(live()).toEqual([{ version: '1', weight: 1 }])
+  })
+
+  it('goes on where it was broken off', async () => {
+    cloud.fault = ({ method, path }) => (method === 'PUT' && path.includes('/alias/') ? { status: 403 } : undefined)
+    await expect(applyAll()).rejects.toThrow('Workers R2 Storage: Edit')
+    expect(stored().bucket).not.toContain('alias/sums')
+    cloud.fault = () => undefined
+    await applyAll()
+    expect(stored().bucket).toContain('alias/sums')
+    expect(cloud.namespaces.size).toBe(1)
+  })
+
+  it('takes a namespace of its own that is there, whose id was lost', async () => {
+    cloud.namespaces.set(ACCOUNT, { title: 'verge-production-kv', values: new Map() })
+    await applyAll()
+    expect(cloud.namespaces.size).toBe(1)
+    expect((await readEnvironment(configPath, 'production')).namespaceId).toBe(ACCOUNT)
+  })
+
+  it('leaves a key that is set, and says how to have one where none is given', async () => {
+    cloud.workers.set('verge-production', new Map([['VERGE_API_KEY', 'older']]))
+    await applyAll()
+    expect(cloud.workers.get('verge-production')?.get('VERGE_API_KEY')).toBe('older')
+    cloud.workers.clear()
+    const [, , secret] = await planSetup(await context({ apiKey: undefined }))
+    expect(secret?.done).toContain('openssl rand')
+    expect(secret?.apply).toBeUndefined()
+  })
+
+  it('refuses an id of another account', async () => {
+    const toml = await readFile(configPath, 'utf8')
+    await writeFile(configPath, toml.replaceAll(/^id = .*$/gm, `id = "${'f'.repeat(32)}"`))
+    await expect(planSetup(await context())).rejects.toThrow('is not in this account')
+  })
+})
+
+describe('faults of Cloudflare', () => {
+  it('waits as long as it is asked to after 429, and backs off after 500', async () => {
+    let failures = 0
+    cloud.fault = ({ path }) => {
+      if (!path.endsWith(`/r2/buckets/${BUCKET}`) || failures >= 3) return undefined
+      failures++
+      return failures === 1 ? { status: 429, headers: { 'retry-after': '7' } } : { status: 500 }
+    }
+    await planSetup(await context())
+    expect(pauses).toEqual([7_000, 1_000, 2_000])
+  })
+
+  it('gives up in the end, and says so', async () => {
+    cloud.fault = ({ path }) => (path.endsWith(`/r2/buckets/${BUCKET}`) ? { status: 503 } : undefined)
+    await expect(planSetup(await context())).rejects.toThrow(/HTTP 503.*5 attempts.*run this again/s)
+    expect(pauses).toHaveLength(4)
+  })
+
+  it('survives a connection that breaks before the answer', async () => {
+    let broken = false
+    cloud.fault = ({ method, path }) => {
+      if (broken || method !== 'POST' || !path.endsWith('/kv/namespaces')) return undefined
+      broken = true
+      return 'lose-answer'
+    }
+    await applyAll()
+    // The namespace had been created although nobody heard of it.
+    expect(broken).toBe(true)
+    expect(cloud.namespaces.size).toBe(1)
+  })
+
+  it('releases once when the answer to the release is lost', async () => {
+    let lost = false
+    cloud.fault = ({ method, path }) => {
+      if (lost || method !== 'PUT' || !path.endsWith('/alias/sums')) return undefined
+      lost = true
+      return 'lose-answer'
+    }
+    await applyAll()
+    expect(lost).toBe(true)
+    const alias = JSON.parse(String(cloud.buckets.get(BUCKET)?.get('alias/sums')?.body)) as { generation: number }
+    expect(alias.generation).toBe(1)
+  })
+
+  it('loses a race for the alias without undoing the winner', async () => {
+    await applyAll()
+    const bucket = cloud.buckets.get(BUCKET)
+    const winner = { ...JSON.parse(String(bucket?.get('alias/sums')?.body)), generation: 2, visibility: 'private' }
+    bucket?.delete('alias/sums')
+    let raced = false
+    cloud.fault = ({ method, path }) => {
+      if (raced || method !== 'PUT' || !path.endsWith(`${BUCKET}/alias/sums`)) return undefined
+      raced = true
+      bucket?.set('alias/sums', { body: Buffer.from(JSON.stringify(winner)), etag: 'of-the-winner' })
+      return undefined
+    }
+    await applyAll()
+    expect(raced).toBe(true)
+    const alias = JSON.parse(String(bucket?.get('alias/sums')?.body)) as { generation: number; visibility: string }
+    expect(alias).toMatchObject({ generation: 3, visibility: 'public' })
+  })
+
+  it('says that a token is wrong without repeating it', async () => {
+    const wrong = { ...cloud.env, CLOUDFLARE_API_TOKEN: 'an-expired-token' }
+    const failed = planSetup(await context({ account: readAccount(wrong) }))
+    await expect(failed).rejects.toThrow('does not accept CLOUDFLARE_API_TOKEN')
+    await failed.catch((error: Error) => expect(error.message).not.toContain('an-expired-token'))
+  })
+
+  it('never repeats the token, even if the API does', async () => {
+    const echo = { success: false, errors: [{ code: 1, message: `no scope for ${TOKEN}` }], result: null }
+    cloud.fault = ({ path }) => (path.includes('/r2/buckets') ? { status: 403, body: JSON.stringify(echo) } : undefined)
+    const failed = planSetup(await context())
+    await expect(failed).rejects.toThrow('no scope for [token]')
+    await expect(failed).rejects.toThrow('Workers R2 Storage: Edit')
+  })
+
+  it('follows no redirect with credentials', async () => {
+    const seen: unknown[] = []
+    const other = createServer((request, response) => {
+      seen.push(request.headers)
+      response.end('{}')
+    })
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    const location = `http://127.0.0.1:${(other.address() as AddressInfo).port}/`
+    cloud.fault = () => ({ status: 302, headers: { location } })
+    await expect(planSetup(await context())).rejects.toThrow(/redirects to http:\/\/127.*not sent there/)
+    other.close()
+    expect(seen).toEqual([])
+  })
+
+  it('understands no answer that is not of the API', async () => {
+    cloud.fault = ({ path }) => (path.endsWith('/kv/namespaces') ? { status: 200, body: '<html>' } : undefined)
+    await expect(planSetup(await context())).rejects.toThrow("not of Cloudflare's API")
+  })
+})
+
+describe('the account in the environment', () => {
+  it('says what is missing and what a token must be allowed', () => {
+    expect(() => readAccount({})).toThrow(
+      /CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID must be set[\s\S]*R2 Storage: Edit/,
+    )
+  })
+
+  it('sends a token to no address in clear', () => {
+    const env = { ...cloud.env, CLOUDFLARE_API_BASE_URL: 'http://api.example.com/client/v4' }
+    expect(() => readAccount(env)).toThrow('CLOUDFLARE_API_BASE_URL must be an https:// address')
+    expect(() => readAccount({ ...cloud.env, CLOUDFLARE_ACCOUNT_ID: '../x' })).toThrow('32 hexadecimal digits')
+  })
+})
+
+describe('what doctor finds in an account', () => {
+  const check = async (env: NodeJS.ProcessEnv = cloud.env): Promise<string> => {
+    const checks = await checkAccount(await readEnvironment(configPath, 'production'), new HttpClient({ clock }), env)
+    return checks.map(({ status, finding }) => `${status}: ${finding}`).join('\n')
+  }
+
+  it('finds nothing before and everything after a setup', async () => {
+    expect(await check()).toContain(`fail: there is no bucket ${BUCKET}`)
+    expect(await check()).toContain('fail: there is no Worker verge-production')
+    await applyAll()
+    expect(await check()).not.toMatch(/fail|warn/)
+    cloud.workers.get('verge-production')?.clear()
+    expect(await check()).toContain('warn: VERGE_API_KEY is not set')
+    cloud.namespaces.clear()
+    expect(await check()).toMatch(/fail: the KV namespace \w+ is not in this account/)
+    expect(await check({})).toMatch(/^skip: /)
+  })
+})
+
+/** As a person runs it; asynchronously, because the stand-in answers from this process. */
+function verge(args: readonly string[], env: NodeJS.ProcessEnv): Promise<{ code: number; output: string }> {
+  const command = [join(ROOT, 'scripts/verge.ts'), ...args]
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      command,
+      { cwd: ROOT, env: { PATH: process.env.PATH, ...env } },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), output: stdout + stderr })
+      },
+    )
+  })
+}
+
+describe('verge setup, the command', () => {
+  const args = (...more: string[]): string[] => [
+    ...['setup', '--env', 'production', '--config', configPath, '--models', join(folder, 'models')],
+    ...more,
+  ]
+
+  it('asks before it creates, creates with --yes, and says the same again', async () => {
+    const env = { ...cloud.env, VERGE_API_KEY: KEY }
+    const dry = await verge(args('--dry-run'), env)
+    expect(dry).toMatchObject({ code: 0, output: expect.stringContaining('Nothing was changed (--dry-run)') })
+    const nobody = await verge(args(), env)
+    expect(nobody).toMatchObject({ code: 1, output: expect.stringContaining('Run it with --yes') })
+    expect(writes()).toEqual([])
+    const first = await verge(args('--yes'), env)
+    expect(first).toMatchObject({ code: 0, output: expect.stringContaining('npx wrangler deploy --env production') })
+    expect(stored().bucket).toContain('alias/sums')
+    const second = await verge(args('--yes'), env)
+    expect(second.output).toContain('everything was there')
+    for (const { output } of [dry, nobody, first, second]) {
+      expect(output).not.toContain(TOKEN)
+      expect(output).not.toContain(KEY)
+    }
+  })
+
+  it('says what is missing, with exit code 1, and has a help', async () => {
+    expect(await verge(args(), {})).toMatchObject({ code: 1, output: expect.stringContaining('CLOUDFLARE_API_TOKEN') })
+    expect(await verge(['setup'], {})).toMatchObject({ code: 1, output: expect.stringContaining('--env staging') })
+    expect(await verge(['setup', '--nonsense'], {})).toMatchObject({ code: 2 })
+    expect(await verge(args(), { ...cloud.env, VERGE_API_KEY: 'short' })).toMatchObject({
+      code: 1,
+      output: expect.stringContaining('at least 16 characters'),
+    })
+    expect(await verge([], {})).toMatchObject({ code: 0, output: expect.stringContaining('doctor') })
+    expect(await verge(['set-up'], {})).toMatchObject({ code: 1, output: expect.stringContaining('no command') })
+  })
+})
