@@ -58,14 +58,25 @@ export async function checkErrors(visitor: Visitor, model: string | undefined): 
   return checks
 }
 
+/** Whoever refuses a body early may close the connection before the rest of it is sent, and the answer be lost. */
+const ATTEMPTS = 4
+
+async function askAgain(ask: () => Promise<Answer>, attempt = 1): Promise<Answer> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (attempt === ATTEMPTS) throw error
+    return askAgain(ask, attempt + 1)
+  }
+}
+
 async function checkRefusal({ what, status, code, ask }: Refusal): Promise<Check> {
   const mend =
     'Something in front of the Worker answers in its place (a cache, a firewall rule), or it is another version.'
   let answer: Answer
   try {
-    answer = await ask()
+    answer = await askAgain(ask)
   } catch (error) {
-    // Whoever refuses a body early may close the connection before the rest of it is sent.
     return warn(
       ERRORS,
       `${what}: the connection broke (${reasonOf(error)})`,
