@@ -80,7 +80,11 @@ class EncoderGraph {
     const length = graph.node('Gather', [graph.node('Shape', [ids]), graph.integers('axis.sequence', [1])])
     const range = graph.weight(
       'embeddings.range',
-      tensor('INT64', [positions], BigInt64Array.from({ length: positions }, (_, index) => BigInt(index))),
+      tensor(
+        'INT64',
+        [positions],
+        BigInt64Array.from({ length: positions }, (_, index) => BigInt(index)),
+      ),
     )
     const used = graph.node('Slice', [range, graph.integers('zero', [0]), length])
     const places = this.#lookup('embeddings.position', positions, used)
@@ -182,7 +186,10 @@ class EncoderGraph {
     )
     const gain = this.graph.weight(`${name}.gain`, tensor('FP32', [hidden], gains))
     const bias = this.graph.weight(`${name}.bias`, tensor('FP32', [hidden], normals(`${name}.bias`, hidden, 0.1)))
-    return this.graph.node('LayerNormalization', [input, gain, bias], { axis: { int: -1 }, epsilon: { float: EPSILON } })
+    return this.graph.node('LayerNormalization', [input, gain, bias], {
+      axis: { int: -1 },
+      epsilon: { float: EPSILON },
+    })
   }
 
   #gelu(input: string): string {

@@ -1,5 +1,11 @@
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
-import { type AttributeValue, type ModelSpec, type NodeSpec, onnxModel, type ValueInfo } from '../../test/fixtures/onnx.ts'
+import {
+  type AttributeValue,
+  type ModelSpec,
+  type NodeSpec,
+  onnxModel,
+  type ValueInfo,
+} from '../../test/fixtures/onnx.ts'
 
 /** Collects the nodes and weights of one model, naming values as they come. */
 export class Graph {

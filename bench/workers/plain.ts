@@ -3,13 +3,14 @@
  * session options, a copy of the bytes for the runtime. It is driven as onnxruntime-web's `InferenceSession` drives it,
  * which itself cannot be used because Workers may not compile WebAssembly from bytes.
  */
+
+import { ARRAY_TYPES, type Datatype, tensor } from '../../src/core/tensors.ts'
 import { Allocations } from '../../src/engine/ort/allocations.ts'
 import { workerBinary } from '../../src/engine/ort/binary.ts'
 import { readTensor, writeTensor } from '../../src/engine/ort/marshal.ts'
 import { createMemory, instantiate, LOG_FATAL, type OrtModule } from '../../src/engine/ort/module.ts'
 import { type NativeSignature, readSignature } from '../../src/engine/ort/signature.ts'
 import { lastError } from '../../src/engine/ort/status.ts'
-import { ARRAY_TYPES, type Datatype, tensor } from '../../src/core/tensors.ts'
 
 interface PlainEnv {
   readonly BUCKET: { get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null> }
@@ -58,7 +59,10 @@ function run(module: OrtModule, { session, names }: Loaded, headers: readonly Te
   const allocations = new Allocations(module)
   try {
     const width = module.PTR_SIZE
-    const [inputs, inputNames] = [allocations.malloc(headers.length * width), allocations.malloc(headers.length * width)]
+    const [inputs, inputNames] = [
+      allocations.malloc(headers.length * width),
+      allocations.malloc(headers.length * width),
+    ]
     let at = 0
     headers.forEach(({ name, datatype, shape }, slot) => {
       const count = shape.reduce((product, dimension) => product * dimension, 1)

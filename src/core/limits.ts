@@ -19,8 +19,11 @@ export const LIMITS = {
   requestDeadlineMs: 30_000,
   /** A request first in the queue that has not begun within this time is gone, and loses its place. */
   turnLeaseMs: 1_000,
-  /** Multiply-accumulates, at most, between two yields to the event loop: about a millisecond. A yield costs as much. */
-  costBetweenYields: 10_000_000,
+  /**
+   * Multiply-accumulates, at the very most, between two yields to the event loop: a few milliseconds. A yield costs one
+   * or two, as much as a run of a small model.
+   */
+  costBetweenYields: 500_000_000,
 
   /** JSON and binary request bodies: 1x3x1024x1024 float in binary is 12 MiB, and the isolate holds it twice. */
   requestBodyBytes: 16 * MiB,

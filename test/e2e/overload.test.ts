@@ -2,16 +2,14 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LIMITS } from '../../src/core/limits.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
-import { identityModel, loopModel } from '../fixtures/onnx-models.ts'
+import { identityModel, MATMUL_INNER, matmulModel } from '../fixtures/onnx-models.ts'
 
 const CALLERS = 64
 
-/** Work for some tens of milliseconds in one run. */
+/** Work for some tens of milliseconds in one run: 200 rows times 2 Mi weights. */
+const ROWS = 200
 const SLOW = {
-  inputs: [
-    { name: 'times', shape: [], datatype: 'INT64', data: [1500] },
-    { name: 'x', shape: [1, 256], datatype: 'FP32', data: Array(256).fill(0.1) },
-  ],
+  inputs: [{ name: 'x', shape: [ROWS, MATMUL_INNER], datatype: 'FP32', data: Array(ROWS * MATMUL_INNER).fill(0.1) }],
 }
 
 describe('a Worker with more callers than places', () => {
@@ -20,13 +18,9 @@ describe('a Worker with more callers than places', () => {
   beforeAll(async () => {
     worker = await startLiveWorker()
     const writer = await writerFor(worker)
-    const row = { datatype: 'FP32', shape: [1, 256] } as const
-    await publishModel(writer, 'slow', loopModel(), {
-      inputs: [
-        { name: 'times', datatype: 'INT64', shape: [] },
-        { name: 'x', ...row },
-      ],
-      outputs: [{ name: 'y', ...row }],
+    await publishModel(writer, 'slow', matmulModel(8 * 1024 * 1024), {
+      inputs: [{ name: 'x', datatype: 'FP32', shape: ['n', MATMUL_INNER] }],
+      outputs: [{ name: 'mean', datatype: 'FP32', shape: ['n', 1] }],
     })
     const value = { datatype: 'FP32', shape: ['n'] } as const
     await publishModel(writer, 'echo', identityModel('FP32', ['n']), {

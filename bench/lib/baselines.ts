@@ -1,0 +1,42 @@
+import { InferenceSession as NativeSession, Tensor as NativeTensor } from 'onnxruntime-node'
+import { env, InferenceSession as WebSession, Tensor as WebTensor } from 'onnxruntime-web'
+import type { Input } from './oip.ts'
+
+/** Something that runs one model, as often as wanted. */
+export interface Runner {
+  run(inputs: readonly Input[]): Promise<void>
+  stop(): Promise<void>
+}
+
+const TYPES = { FP32: 'float32', INT64: 'int64' } as const
+
+/** onnxruntime-web as its package exports it for Node, with one thread and its default options. */
+export async function webRunner(onnx: Uint8Array): Promise<Runner> {
+  env.wasm.numThreads = 1
+  const session = await WebSession.create(onnx)
+  return {
+    async run(inputs) {
+      await session.run(
+        Object.fromEntries(
+          inputs.map(({ name, datatype, shape, data }) => [name, new WebTensor(TYPES[datatype], data, shape)]),
+        ),
+      )
+    },
+    stop: () => session.release(),
+  }
+}
+
+/** onnxruntime-node on the processor, with one thread. */
+export async function nativeRunner(onnx: Uint8Array): Promise<Runner> {
+  const session = await NativeSession.create(onnx, { intraOpNumThreads: 1, interOpNumThreads: 1 })
+  return {
+    async run(inputs) {
+      await session.run(
+        Object.fromEntries(
+          inputs.map(({ name, datatype, shape, data }) => [name, new NativeTensor(TYPES[datatype], data, shape)]),
+        ),
+      )
+    },
+    stop: () => session.release(),
+  }
+}

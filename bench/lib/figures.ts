@@ -1,0 +1,60 @@
+import { LIMITS } from '../../src/core/limits.ts'
+import type { BenchResult } from './result.ts'
+
+/** A figure that Verge sets itself, and what this run says. */
+export interface Figure {
+  readonly name: string
+  readonly target: string
+  readonly value: string
+  readonly reached: boolean
+}
+
+export const FIGURE_MODEL = 'encoder-int8'
+const MOST_HEAP = 1.8
+const MOST_CHUNKS = 2
+const LEAST_ROUTER = 0.5
+const LEAST_SPEEDUP = 5
+
+const MB = 1e6
+
+/** Those figures whose parts were measured in this run. */
+export function figures(result: BenchResult): Figure[] {
+  const found: Figure[] = []
+  const cold = result.cold?.find(({ model, way }) => model === FIGURE_MODEL && way === 'verge')
+  const edgeBytes = result.fit?.find(({ model }) => model === FIGURE_MODEL)?.edgeBytes
+  if (cold && edgeBytes) {
+    const ratio = cold.heapBytes / edgeBytes
+    found.push({
+      name: `wasm heap after loading ${FIGURE_MODEL}, by its artifact`,
+      target: `at most ${MOST_HEAP}x`,
+      value: `${ratio.toFixed(2)}x (${(cold.heapBytes / MB).toFixed(1)} of ${(edgeBytes / MB).toFixed(1)} MB)`,
+      reached: ratio <= MOST_HEAP,
+    })
+  }
+  if (result.loading) {
+    const chunks = result.loading.extraBytes / LIMITS.chunkBytes
+    found.push({
+      name: 'JavaScript heap beside it while loading, in chunks of 8 MiB',
+      target: `at most ${MOST_CHUNKS}`,
+      value: `${chunks.toFixed(2)} (${(result.loading.extraBytes / MB).toFixed(1)} MB, garbage included)`,
+      reached: chunks <= MOST_CHUNKS,
+    })
+  }
+  if (result.router) {
+    found.push({
+      name: 'answers a second of the router, by those of a bare Hono echo',
+      target: `at least ${LEAST_ROUTER}x`,
+      value: `${result.router.ratio.toFixed(2)}x (${Math.round(result.router.identity.perSecond)} of ${Math.round(result.router.echo.perSecond)})`,
+      reached: result.router.ratio >= LEAST_ROUTER,
+    })
+  }
+  if (result.wire) {
+    found.push({
+      name: 'binary tensors against JSON, 1 x 3 x 224 x 224 floats end to end',
+      target: `at least ${LEAST_SPEEDUP}x as fast`,
+      value: `${result.wire.speedup.toFixed(1)}x`,
+      reached: result.wire.speedup >= LEAST_SPEEDUP,
+    })
+  }
+  return found
+}

@@ -1,0 +1,185 @@
+import { ENGINES, type EngineName } from '../measures/warm.ts'
+import type { Figure } from './figures.ts'
+import { figures } from './figures.ts'
+import type { BenchResult } from './result.ts'
+import type { Summary } from './stats.ts'
+import type { Table } from './table.ts'
+
+const MB = 1e6
+const NONE = '–'
+
+/** Everything that a run says, as tables. */
+export function tables(result: BenchResult): Table[] {
+  return [
+    figureTable(figures(result)),
+    result.fit && fitTable(result.fit),
+    result.cold && coldTable(result.cold),
+    result.cold && memoryTable(result.cold),
+    result.warm && warmTable(result.warm),
+    result.throughput && throughputTable(result.throughput),
+    result.router && routerTable(result.router),
+    result.wire && wireTable(result.wire),
+  ].filter((table) => table !== undefined)
+}
+
+/** One sentence on what the run was made with. */
+export function describeRun({ bundle, date, effort, machine, seconds }: BenchResult): string {
+  const { cores, cpu, instructions, memoryGiB, node, onnxruntime, workerd } = machine
+  return (
+    `${date}, ${effort} run of ${Math.round(seconds)} s: ${cores} cores of ${cpu} (${instructions.join(', ')}), ${memoryGiB} GiB; ` +
+    `Node ${node}, workerd ${workerd}, ONNX Runtime ${onnxruntime}. ` +
+    `The Worker's bundle: ${megabytes(bundle.scripts)} MB of scripts, ${megabytes(bundle.wasm)} MB of WebAssembly.`
+  )
+}
+
+function figureTable(found: readonly Figure[]): Table {
+  return {
+    title: 'Figures to reach',
+    head: ['figure', 'target', 'this run', ''],
+    rows: found.map(({ name, target, value, reached }) => [name, target, value, reached ? 'reached' : 'missed']),
+  }
+}
+
+function fitTable(rows: NonNullable<BenchResult['fit']>): Table {
+  return {
+    title: 'Sizes in MB, and what fits an isolate',
+    head: ['model', '.onnx', 'edge artifact', 'session holds', 'at the edge'],
+    rows: rows.map(({ edgeBytes, memoryBytes, model, onnxBytes }) => [
+      model,
+      megabytes(onnxBytes),
+      edgeBytes === null ? NONE : megabytes(edgeBytes),
+      memoryBytes === null ? NONE : megabytes(memoryBytes),
+      edgeBytes === null ? 'does not fit' : 'fits',
+    ]),
+  }
+}
+
+function coldTable(rows: NonNullable<BenchResult['cold']>): Table {
+  return {
+    title: 'Cold start in ms: median (median absolute deviation), from a fresh workerd process to the first answer',
+    head: [
+      'model',
+      'way',
+      'process',
+      'isolate',
+      'engine',
+      'fetch',
+      'session',
+      'fetch + session',
+      'first run',
+      'total without process',
+    ],
+    rows: rows.map((row) => [
+      row.model,
+      WAYS[row.way],
+      spread(row.process),
+      spread(row.isolate),
+      spread(row.engine),
+      row.fetch ? spread(row.fetch) : NONE,
+      row.session ? spread(row.session) : NONE,
+      spread(row.fetchAndSession),
+      spread(row.firstRun),
+      spread(row.total),
+    ]),
+  }
+}
+
+function memoryTable(rows: NonNullable<BenchResult['cold']>): Table {
+  return {
+    title: "Memory in MB after the first answer: the engine's WebAssembly memory, and the whole process",
+    head: ['model', 'way', 'wasm, empty', 'wasm, loaded', 'resident', 'bytes fetched'],
+    rows: rows.map(({ bytesFetched, emptyHeapBytes, heapBytes, model, residentBytes, way }) => [
+      model,
+      WAYS[way],
+      megabytes(emptyHeapBytes),
+      megabytes(heapBytes),
+      megabytes(residentBytes),
+      bytesFetched === null ? NONE : String(bytesFetched),
+    ]),
+  }
+}
+
+export const WAYS = { verge: 'Verge', plain: 'plain .onnx in workerd' } as const
+export const ENGINE_NAMES: Readonly<Record<EngineName, string>> = {
+  ...WAYS,
+  web: 'onnxruntime-web, Node',
+  native: 'onnxruntime-node',
+}
+
+function warmTable(rows: NonNullable<BenchResult['warm']>): Table {
+  const keys = [...new Set(rows.map(({ model, size }) => `${model}\n${size}`))]
+  return {
+    title: 'Warm latency in ms: p50 / p95, one thread each; Workers over HTTP, Node called directly',
+    head: ['model', 'input', ...ENGINES.map((engine) => ENGINE_NAMES[engine])],
+    rows: keys.map((key) => {
+      const [model = '', size = ''] = key.split('\n')
+      const cells = ENGINES.map((engine) => {
+        const found = rows.find((row) => row.model === model && row.size === size && row.engine === engine)
+        return found ? `${milliseconds(found.time.p50)} / ${milliseconds(found.time.p95)}` : NONE
+      })
+      return [model, size, ...cells]
+    }),
+  }
+}
+
+function throughputTable(rows: NonNullable<BenchResult['throughput']>): Table {
+  return {
+    title: 'Throughput of one isolate, and latency of the answers in ms',
+    head: ['model', 'request', 'callers', 'answers/s', 'p50', 'p95', 'p99', 'refused (429)', 'failed'],
+    rows: rows.map(({ callers, load, model, request }) => [
+      model,
+      request,
+      String(callers),
+      load.perSecond.toFixed(load.perSecond < 10 ? 1 : 0),
+      milliseconds(load.p50),
+      milliseconds(load.p95),
+      milliseconds(load.p99),
+      String(Math.round(load.refused)),
+      String(Math.round(load.failed)),
+    ]),
+  }
+}
+
+function routerTable({ bodyBytes, connections, echo, identity, rounds }: NonNullable<BenchResult['router']>): Table {
+  const side = (name: string, load: typeof echo): string[] => [
+    name,
+    String(Math.round(load.perSecond)),
+    milliseconds(load.p50),
+    milliseconds(load.p99),
+    load.cpuMsEach.toFixed(2),
+    `${Math.round(100 * load.clientBusy)} %`,
+  ]
+  return {
+    title: `Router: ${connections} connections, bodies of ${bodyBytes} bytes (ratios of the rounds: ${rounds.map((ratio) => ratio.toFixed(2)).join(', ')})`,
+    head: ['Worker', 'answers/s', 'p50 ms', 'p99 ms', 'CPU ms each', 'client busy'],
+    rows: [side('bare Hono echo', echo), side('Verge, identity model', identity)],
+  }
+}
+
+function wireTable({ binary, json }: NonNullable<BenchResult['wire']>): Table {
+  const side = (name: string, { endToEnd, requestBytes, server }: typeof binary): string[] => [
+    name,
+    String(requestBytes),
+    spread(endToEnd),
+    milliseconds(endToEnd.p95),
+    spread(server),
+  ]
+  return {
+    title: '1 x 3 x 224 x 224 floats through an identity model, in ms',
+    head: ['wire', 'request bytes', 'end to end p50 (spread)', 'p95', "without the client's own work"],
+    rows: [side('binary', binary), side('JSON', json)],
+  }
+}
+
+function spread({ mad, p50 }: Summary): string {
+  return `${milliseconds(p50)} (${milliseconds(mad)})`
+}
+
+function milliseconds(value: number): string {
+  if (Number.isNaN(value)) return NONE
+  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0)
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / MB).toFixed(1)
+}

@@ -1,0 +1,36 @@
+import type { ColdRow } from '../measures/cold.ts'
+import type { LoadingMemory } from '../measures/loading.ts'
+import type { RouterResult } from '../measures/router.ts'
+import type { ThroughputRow } from '../measures/throughput.ts'
+import type { WarmRow } from '../measures/warm.ts'
+import type { WireResult } from '../measures/wire.ts'
+import type { Machine } from './machine.ts'
+
+/** What a model takes, and whether it runs at the edge. */
+export interface FitRow {
+  readonly model: string
+  readonly onnxBytes: number
+  /** Of the artifact that the edge loads; null where none fits. */
+  readonly edgeBytes: number | null
+  /** What the packer measured a session of it to hold. */
+  readonly memoryBytes: number | null
+  readonly notes: readonly string[]
+}
+
+/** One run. A part that was left out is absent. */
+export interface BenchResult {
+  readonly schema: 1
+  /** Day of the run. */
+  readonly date: string
+  readonly effort: 'full' | 'quick'
+  readonly seconds: number
+  readonly machine: Machine
+  readonly bundle: { readonly scripts: number; readonly wasm: number }
+  readonly fit?: readonly FitRow[]
+  readonly cold?: readonly ColdRow[]
+  readonly loading?: LoadingMemory
+  readonly warm?: readonly WarmRow[]
+  readonly throughput?: readonly ThroughputRow[]
+  readonly router?: RouterResult
+  readonly wire?: WireResult
+}

@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { type Answer, Connection, requestBytes } from './connection.ts'
+import { OPERATOR_KEY, type WorkerProcess } from './worker-process.ts'
+
+const health = z.object({ heap_bytes: z.number() })
+
+/** Sends a request. @throws Error with the Worker's own words unless it answers 200 */
+export async function ask(connection: Connection, request: Buffer): Promise<Answer> {
+  const answer = await connection.exchange(request)
+  if (answer.status !== 200) throw new Error(`HTTP ${answer.status}: ${answer.body.toString().slice(0, 500)}`)
+  return answer
+}
+
+/** Bytes of the engine's WebAssembly memory, by the Worker's own word. */
+export async function wasmHeapBytes(connection: Connection, way: 'verge' | 'plain'): Promise<number> {
+  const request =
+    way === 'plain'
+      ? requestBytes({ path: '/heap' })
+      : requestBytes({ path: '/healthz', headers: { authorization: `Bearer ${OPERATOR_KEY}` } })
+  return health.parse(JSON.parse((await ask(connection, request)).body.toString())).heap_bytes
+}
+
+/** Parts of an answer's `Server-Timing`, in milliseconds; a part that measured nothing is absent. */
+export function serverTiming({ headers }: Answer): Readonly<Record<string, number>> {
+  const parts = (headers.get('server-timing') ?? '').split(',')
+  return Object.fromEntries(
+    parts.flatMap((part) => {
+      const [, name, duration] = /^\s*([\w-]+);dur=([\d.]+)\s*$/.exec(part) ?? []
+      return name === undefined ? [] : [[name, Number(duration)]]
+    }),
+  )
+}
+
+/** Runs `work` with a connection to a Worker, and closes it. */
+export async function connected<T>(worker: WorkerProcess, work: (connection: Connection) => Promise<T>): Promise<T> {
+  const connection = await Connection.open(worker.url)
+  try {
+    return await work(connection)
+  } finally {
+    connection.close()
+  }
+}

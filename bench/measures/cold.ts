@@ -1,0 +1,167 @@
+import { performance } from 'node:perf_hooks'
+import { z } from 'zod'
+import { requestBytes } from '../lib/connection.ts'
+import { binaryRequest, plainRequest } from '../lib/oip.ts'
+import { median, type Summary, summarise } from '../lib/stats.ts'
+import { ask, connected, serverTiming, wasmHeapBytes } from '../lib/worker-client.ts'
+import { startWorker } from '../lib/worker-process.ts'
+import type { Subject } from '../models/subjects.ts'
+import type { Bench } from './context.ts'
+
+/** From a process that does not exist to the first answer, in milliseconds. */
+export interface ColdRow {
+  readonly model: string
+  readonly way: 'verge' | 'plain'
+  /** The workerd process listens: no part of a cold start in production. */
+  readonly process: Summary
+  /** First answer of a route without a model: the isolate evaluates its script. */
+  readonly isolate: Summary
+  /** ONNX Runtime is instantiated. */
+  readonly engine: Summary
+  /** From the first read of weights to their last byte; null where it cannot be told from the session. */
+  readonly fetch: Summary | null
+  /** The session is made of them; null where it cannot be told from the fetch. */
+  readonly session: Summary | null
+  readonly fetchAndSession: Summary
+  readonly firstRun: Summary
+  /** Isolate to first run, without the process. */
+  readonly total: Summary
+  readonly bytesFetched: number | null
+  /** Of the engine's WebAssembly memory after the first answer, to the smallest input. */
+  readonly heapBytes: number
+  /** Of the same before the model. */
+  readonly emptyHeapBytes: number
+  readonly residentBytes: number
+}
+
+type Part = 'process' | 'isolate' | 'engine' | 'fetch' | 'session' | 'fetchAndSession' | 'firstRun' | 'total'
+type Round = Readonly<Record<Part, number>> &
+  Readonly<Record<'heapBytes' | 'emptyHeapBytes' | 'residentBytes' | 'bytesFetched', number>>
+
+const reads = z.object({ bytes: z.record(z.string(), z.number()), milliseconds: z.number() })
+
+export async function measureCold(bench: Bench, models: readonly Subject[]): Promise<ColdRow[]> {
+  const rounds = new Map<string, Round[]>()
+  const cases = models.flatMap((model) => (['verge', 'plain'] as const).map((way) => ({ model, way })))
+  for (let round = 0; round < bench.effort.coldRounds; round++) {
+    bench.progress(`cold start, round ${round + 1} of ${bench.effort.coldRounds}`)
+    for (const { model, way } of cases) {
+      const key = `${model.name} ${way}`
+      const result = way === 'verge' ? await coldVerge(bench, model) : await coldPlain(bench, model)
+      rounds.set(key, [...(rounds.get(key) ?? []), result])
+    }
+  }
+  return cases.map(({ model, way }) => row(model.name, way, rounds.get(`${model.name} ${way}`) ?? []))
+}
+
+/** Times steps one after the other. */
+class Stopwatch {
+  #last = performance.now()
+  lap(): number {
+    const now = performance.now()
+    const elapsed = now - this.#last
+    this.#last = now
+    return elapsed
+  }
+}
+
+async function coldVerge(bench: Bench, { name, sizes }: Subject): Promise<Round> {
+  const request = binaryRequest(name, sizes[0]?.inputs ?? [])
+  const watch = new Stopwatch()
+  const worker = await startWorker(bench.bundles.timed)
+  const started = watch.lap()
+  try {
+    return await connected(worker, async (connection) => {
+      watch.lap()
+      await ask(connection, requestBytes({ path: '/' }))
+      const isolate = watch.lap()
+      await ask(connection, requestBytes({ path: '/v2/health/ready' }))
+      const engine = watch.lap()
+      const emptyHeapBytes = await wasmHeapBytes(connection, 'verge')
+      watch.lap()
+      const answer = await ask(connection, request)
+      const whole = watch.lap()
+      const load = serverTiming(answer).load ?? 0
+      const seen = reads.parse(
+        JSON.parse((await ask(connection, requestBytes({ path: '/bench/reads' }))).body.toString()),
+      )
+      return {
+        process: started,
+        isolate,
+        engine,
+        fetch: seen.milliseconds,
+        session: load - seen.milliseconds,
+        fetchAndSession: load,
+        // All that is not the load: finding the model, reading the body, the run and the answer.
+        firstRun: whole - load,
+        total: isolate + engine + whole,
+        bytesFetched: Object.values(seen.bytes).reduce((sum, bytes) => sum + bytes, 0),
+        emptyHeapBytes,
+        heapBytes: await wasmHeapBytes(connection, 'verge'),
+        residentBytes: worker.residentBytes(),
+      }
+    })
+  } finally {
+    await worker.stop()
+  }
+}
+
+async function coldPlain(bench: Bench, { name, sizes }: Subject): Promise<Round> {
+  const request = plainRequest(name, sizes[0]?.inputs ?? [])
+  const watch = new Stopwatch()
+  const worker = await startWorker(bench.bundles.plain)
+  const started = watch.lap()
+  try {
+    return await connected(worker, async (connection) => {
+      watch.lap()
+      await ask(connection, requestBytes({ path: '/' }))
+      const isolate = watch.lap()
+      await ask(connection, requestBytes({ path: '/start' }))
+      const engine = watch.lap()
+      const emptyHeapBytes = await wasmHeapBytes(connection, 'plain')
+      watch.lap()
+      await ask(connection, requestBytes({ path: `/load?model=${name}` }))
+      const fetchAndSession = watch.lap()
+      await ask(connection, request)
+      const firstRun = watch.lap()
+      return {
+        process: started,
+        isolate,
+        engine,
+        fetch: Number.NaN,
+        session: Number.NaN,
+        fetchAndSession,
+        firstRun,
+        total: isolate + engine + fetchAndSession + firstRun,
+        bytesFetched: Number.NaN,
+        emptyHeapBytes,
+        heapBytes: await wasmHeapBytes(connection, 'plain'),
+        residentBytes: worker.residentBytes(),
+      }
+    })
+  } finally {
+    await worker.stop()
+  }
+}
+
+function row(model: string, way: ColdRow['way'], rounds: readonly Round[]): ColdRow {
+  const values = (part: keyof Round): number[] => rounds.map((round) => round[part])
+  const of = (part: Part): Summary => summarise(values(part))
+  const apart = way === 'verge'
+  return {
+    model,
+    way,
+    process: of('process'),
+    isolate: of('isolate'),
+    engine: of('engine'),
+    fetch: apart ? of('fetch') : null,
+    session: apart ? of('session') : null,
+    fetchAndSession: of('fetchAndSession'),
+    firstRun: of('firstRun'),
+    total: of('total'),
+    bytesFetched: apart ? median(values('bytesFetched')) : null,
+    emptyHeapBytes: median(values('emptyHeapBytes')),
+    heapBytes: median(values('heapBytes')),
+    residentBytes: median(values('residentBytes')),
+  }
+}

@@ -1,0 +1,88 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type Description, descriptionSchema, readDescription } from '../../scripts/lib/description.ts'
+import { type PackedModel, pack } from '../../scripts/lib/packer.ts'
+import { ROOT } from '../../scripts/lib/project.ts'
+import { identityModel } from '../../test/fixtures/onnx-models.ts'
+import type { Input } from '../lib/oip.ts'
+import { CACHE, type MadeModelName, madeModel } from './index.ts'
+import { normals } from './random.ts'
+
+/** A model under measurement. */
+export interface Subject {
+  readonly name: string
+  /** The `.onnx` file's bytes: what baselines load. */
+  readonly onnx: Uint8Array
+  readonly packed: PackedModel
+  /** Inputs by size, smallest first. */
+  readonly sizes: readonly { readonly label: string; readonly inputs: readonly Input[] }[]
+}
+
+/** Of the token ids that every vocabulary here has. */
+const TOKEN_IDS = 1_000
+
+/** A text of `length` made-up tokens. */
+export function tokens(length: number): Input[] {
+  const shape = [1, length]
+  const ids = BigInt64Array.from({ length }, (_, index) => BigInt(10 + ((index * 7919) % (TOKEN_IDS - 10))))
+  return [
+    { name: 'input_ids', datatype: 'INT64', shape, data: ids },
+    { name: 'attention_mask', datatype: 'INT64', shape, data: new BigInt64Array(length).fill(1n) },
+  ]
+}
+
+/** A picture of made-up samples around 0, as a normalised photograph has. */
+export function picture(name: string, shape: readonly number[]): Input {
+  const count = shape.reduce((product, dimension) => product * dimension, 1)
+  return { name, datatype: 'FP32', shape, data: normals(`picture.${name}`, count, 1) }
+}
+
+const texts = (lengths: readonly number[]) =>
+  lengths.map((length) => ({ label: `${length} tokens`, inputs: tokens(length) }))
+
+/** A model of the repository's own. */
+export async function ownSubject(name: 'digits' | 'reviews'): Promise<Subject> {
+  const folder = join(ROOT, 'models', name)
+  const description = await readDescription(folder)
+  const packed = await pack(description, folder)
+  const first = packed.manifest.inputs[0]
+  const sizes =
+    name === 'digits'
+      ? [{ label: '28 x 28', inputs: [picture(first?.name ?? '', [1, 1, 28, 28])] }]
+      : texts([16, 128, 512])
+  return { name, onnx: new Uint8Array(await readFile(join(folder, 'model.onnx'))), packed, sizes }
+}
+
+const SIZES: Readonly<Record<MadeModelName, Subject['sizes']>> = {
+  'encoder-fp32': texts([16, 128]),
+  'encoder-int8': texts([16, 64, 128, 256]),
+  'bert-base-int8': texts([128]),
+  'cnn-fp32': [{ label: '224 x 224', inputs: [picture('image', [1, 3, 224, 224])] }],
+}
+
+/** A model that is made here. */
+export async function madeSubject(name: MadeModelName): Promise<Subject> {
+  const { bytes } = await madeModel(name)
+  const packed = await pack(described(name, name.endsWith('int8') ? 'int8' : 'fp32'), join(CACHE, 'models', name))
+  return { name, onnx: bytes, packed, sizes: SIZES[name] }
+}
+
+/** A model that answers what it is asked: all that is measured with it is what surrounds a model. */
+export async function identitySubject(name: string, input: Input): Promise<Subject> {
+  const folder = join(CACHE, 'models', name)
+  const onnx = identityModel(input.datatype, input.shape)
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'model.onnx'), onnx)
+  const packed = await pack(described(name, 'fp32'), folder)
+  return { name, onnx, packed, sizes: [{ label: input.shape.join(' x '), inputs: [{ ...input, name: 'input' }] }] }
+}
+
+function described(name: string, dtype: string): Description {
+  return descriptionSchema.parse({
+    name,
+    version: '1',
+    visibility: 'public',
+    licence: 'Apache-2.0',
+    artifacts: [{ file: 'model.onnx', dtype }],
+  })
+}

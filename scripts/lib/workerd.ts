@@ -1,0 +1,128 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { ROOT } from './project.ts'
+
+/** A Worker in a workerd process of its own, seen from outside. */
+export interface WorkerdProcess {
+  readonly url: string
+  readonly miniflare: Miniflare
+  readonly pid: number
+  /** Bytes of the process that are in memory. */
+  residentBytes(): number
+  /** Milliseconds of CPU time that the process has taken so far. */
+  cpuMs(): number
+}
+
+export interface WorkerdOptions {
+  readonly vars?: Readonly<Record<string, string>>
+  /** Folder of local R2 and KV; empty ones, gone at the end, if left out. */
+  readonly storage?: string
+  /** Opens V8's inspector on a port of its own. */
+  readonly inspected?: boolean
+  /** Called with each line that the Worker logs. */
+  readonly log?: (line: string) => void
+}
+
+/**
+ * Starts a bundled Worker on a free port of this machine's loopback address, with local R2 and KV.
+ * @param directory the bundle, as `wrangler deploy --outdir` writes it
+ */
+export async function startWorkerd(directory: string, options: WorkerdOptions = {}): Promise<WorkerdProcess> {
+  const before = new Set(workerdChildren())
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      modules: modulesIn(directory),
+      modulesRoot: directory,
+      compatibilityDate: compatibilityDate(),
+      compatibilityFlags: ['enable_request_signal'],
+      r2Buckets: ['BUCKET'],
+      kvNamespaces: ['KV'],
+      ...(options.storage !== undefined && { resourcePersistencePath: options.storage }),
+      bindings: { CORS_ORIGINS: '*', ...options.vars },
+      host: '127.0.0.1',
+      port: 0,
+      ...(options.inspected && { inspectorPort: 0 }),
+      handleStructuredLogs: ({ message }) => options.log?.(message),
+    }),
+  )
+  const url = (await miniflare.ready).origin
+  const pid = workerdChildren().find((child) => !before.has(child))
+  if (pid === undefined) throw new Error('workerd was not found among the child processes')
+  return { url, miniflare, pid, residentBytes: () => residentBytes(pid), cpuMs: () => cpuMs(pid) }
+}
+
+/** Kills whatever workerd is left, without waiting: for a process that is about to exit. */
+export function killAllWorkers(): void {
+  for (const pid of workerdChildren()) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
+/** Bytes of a bundle as it would be uploaded. */
+export function bundleBytes(directory: string): { readonly scripts: number; readonly wasm: number } {
+  const total = (type: string): number =>
+    modulesIn(directory)
+      .filter((module) => module.type === type)
+      .reduce((sum, { path }) => sum + statSync(path).size, 0)
+  return { scripts: total('ESModule'), wasm: total('CompiledWasm') }
+}
+
+function modulesIn(directory: string) {
+  const types = { js: 'ESModule', wasm: 'CompiledWasm' } as const
+  return (
+    readdirSync(directory)
+      .flatMap((name) => {
+        const type = types[name.split('.').pop() as keyof typeof types]
+        return type ? [{ type, path: join(directory, name) }] : []
+      })
+      // The first module is the Worker itself.
+      .sort((a, b) => Number(b.path.endsWith('.js')) - Number(a.path.endsWith('.js')))
+  )
+}
+
+function compatibilityDate(): string {
+  const date = /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(ROOT, 'wrangler.toml'), 'utf8'))?.[1]
+  if (date === undefined) throw new Error('wrangler.toml has no compatibility_date')
+  return date
+}
+
+/** workerd processes that this process started, by /proc: Linux only. */
+function workerdChildren(): number[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number)
+    .filter((pid) => {
+      const [name, parent] = statFields(pid, [0, 2])
+      return name === 'workerd' && Number(parent) === process.pid
+    })
+}
+
+/** Fields of /proc/PID/stat after the process id: 0 name, 2 parent, 12 user time, 13 system time. */
+function statFields(pid: number, wanted: readonly number[]): (string | undefined)[] {
+  try {
+    const [, name, rest] = /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
+    const fields = [name, ...(rest ?? '').split(' ')]
+    return wanted.map((index) => fields[index])
+  } catch {
+    return []
+  }
+}
+
+/** The kernel counts CPU time in hundredths of a second. */
+const TICK_MS = 10
+
+function cpuMs(pid: number): number {
+  const [user, system] = statFields(pid, [12, 13])
+  return (Number(user) + Number(system)) * TICK_MS
+}
+
+function residentBytes(pid: number): number {
+  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
+  if (kilobytes === undefined) throw new Error(`no resident size for process ${pid}`)
+  return Number(kilobytes) * 1024
+}

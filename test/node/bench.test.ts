@@ -1,0 +1,222 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { Connection, parseAnswer, requestBytes } from '../../bench/lib/connection.ts'
+import { figures } from '../../bench/lib/figures.ts'
+import { plot } from '../../bench/lib/plot.ts'
+import { withLastRun } from '../../bench/lib/readme.ts'
+import { tables } from '../../bench/lib/report.ts'
+import type { BenchResult } from '../../bench/lib/result.ts'
+import { median, summarise } from '../../bench/lib/stats.ts'
+import { markdown, plainText } from '../../bench/lib/table.ts'
+import { type EncoderShape, encoderModel } from '../../bench/models/encoder.ts'
+import { normals } from '../../bench/models/random.ts'
+import { sha256 } from '../../scripts/lib/bytes.ts'
+
+describe("the benchmark's statistics", () => {
+  it('give median, 95th percentile and median absolute deviation', () => {
+    expect(median([3, 1, 2])).toBe(2)
+    expect(median([4, 1, 3, 2])).toBe(2.5)
+    const values = [...Array.from({ length: 19 }, (_, index) => index + 1), 1000]
+    expect(summarise(values)).toEqual({ count: 20, p50: 10.5, p95: 19, mad: 5, min: 1 })
+  })
+})
+
+describe("the benchmark's HTTP client", () => {
+  const large = Buffer.alloc(3_000_000, 'abc')
+  const server = createServer((request, response) => {
+    if (request.url === '/chunked') {
+      response.write('first ')
+      setTimeout(() => response.end('0\r\n\r\nsecond'), 20)
+    } else if (request.url === '/large') response.end(large)
+    else if (request.url === '/close') request.socket.destroy()
+    else {
+      const parts: Buffer[] = []
+      request.on('data', (part: Buffer) => parts.push(part))
+      request.on('end', () => response.writeHead(429, { 'x-seen': 'yes' }).end(Buffer.concat(parts)))
+    }
+  })
+  let url = ''
+
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  })
+  afterAll(() => server.close())
+
+  it('keeps one connection for bodies of known length, in chunks, and in many parts', async () => {
+    const connection = await Connection.open(url)
+    try {
+      const echo = await connection.exchange(requestBytes({ method: 'POST', path: '/', body: 'žluťoučký' }))
+      expect([echo.status, echo.headers.get('x-seen'), echo.body.toString()]).toEqual([429, 'yes', 'žluťoučký'])
+      const chunked = await connection.exchange(requestBytes({ path: '/chunked' }))
+      expect(chunked.body.toString()).toBe('first 0\r\n\r\nsecond')
+      const whole = await connection.exchange(requestBytes({ path: '/large' }))
+      expect(whole.body.equals(large)).toBe(true)
+    } finally {
+      connection.close()
+    }
+  })
+
+  it('says so when the server hangs up', async () => {
+    const connection = await Connection.open(url)
+    await expect(connection.exchange(requestBytes({ path: '/close' }))).rejects.toThrow(/closed|ECONNRESET/)
+    connection.close()
+  })
+
+  it('sends load to this machine alone', async () => {
+    await expect(Connection.open('http://192.0.2.1:80')).rejects.toThrow('this machine alone')
+  })
+
+  it('takes an answer apart wherever its bytes were cut', () => {
+    const bytes = Buffer.from('HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n2\r\nef\r\n0\r\n\r\n')
+    for (let cut = 1; cut < bytes.length; cut++) {
+      const parts = [bytes.subarray(0, cut)]
+      expect(parseAnswer(parts)).toBeNull()
+      parts.push(bytes.subarray(cut))
+      expect(parseAnswer(parts)?.body.toString()).toBe('abcdef')
+    }
+  })
+})
+
+describe("the benchmark's models", () => {
+  const SMALL: EncoderShape = { layers: 2, hidden: 384, heads: 4, ffn: 512, vocabulary: 500, positions: 64 }
+  const TOKENS = 24
+
+  it('are made of the same numbers everywhere, of the deviation asked for', () => {
+    const values = normals('a weight', 100_000, 0.02)
+    expect(sha256(new Uint8Array(values.buffer))).toBe(
+      'c5a7bb3d8e585cc9fe6a76f7e10a59cff77d5529cfe94fe820ca9fe92c1d4873',
+    )
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+    const variance = values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length
+    expect(Math.abs(mean)).toBeLessThan(0.0005)
+    expect(Math.sqrt(variance)).toBeCloseTo(0.02, 3)
+    expect(normals('another weight', 4, 0.02)).not.toEqual(values.slice(0, 4))
+  })
+
+  async function hiddenStates(model: Uint8Array, masked: number): Promise<Float32Array> {
+    const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 4 })
+    const ids = BigInt64Array.from({ length: TOKENS }, (_, index) => BigInt((index * 37) % SMALL.vocabulary))
+    const mask = new BigInt64Array(TOKENS).fill(1n).fill(0n, TOKENS - masked)
+    const { last_hidden_state: output } = await session.run({
+      input_ids: new Tensor('int64', ids, [1, TOKENS]),
+      attention_mask: new Tensor('int64', mask, [1, TOKENS]),
+    })
+    await session.release()
+    expect(output?.dims).toEqual([1, TOKENS, SMALL.hidden])
+    return output?.data as Float32Array
+  }
+
+  function cosine(a: Float32Array, b: Float32Array): number {
+    let [ab, aa, bb] = [0, 0, 0]
+    for (let index = 0; index < a.length; index++) {
+      const [x, y] = [a[index] ?? 0, b[index] ?? 0]
+      ab += x * y
+      aa += x * x
+      bb += y * y
+    }
+    return ab / Math.sqrt(aa * bb)
+  }
+
+  it('compute in int8 nearly what they compute in fp32, with channels that stand out and a mask that masks', async () => {
+    const fp32 = encoderModel(SMALL, 'fp32')
+    const int8 = encoderModel(SMALL, 'int8')
+    expect(int8.length).toBeLessThan(fp32.length / 3)
+    const reference = await hiddenStates(fp32, 0)
+    const quantised = await hiddenStates(int8, 0)
+    expect(cosine(quantised, reference)).toBeGreaterThan(0.999)
+    // Channels before the first that stands out, which would outweigh all others.
+    const quiet = (states: Float32Array, token: number): Float32Array =>
+      states.slice(token * SMALL.hidden, token * SMALL.hidden + 127)
+    for (let token = 0; token < TOKENS; token++) {
+      expect(cosine(quiet(quantised, token), quiet(reference, token))).toBeGreaterThan(0.99)
+    }
+
+    // Two wrong models may agree: the states must have outliers, and must differ from token to token and by the mask.
+    expect(Math.max(...reference.map(Math.abs))).toBeGreaterThan(8 * median([...reference].map(Math.abs)))
+    expect(cosine(quiet(reference, 0), quiet(reference, 1))).toBeLessThan(0.95)
+    const masked = await hiddenStates(fp32, 8)
+    expect(quiet(masked, 0)).not.toEqual(quiet(reference, 0))
+  })
+})
+
+describe("the benchmark's report", () => {
+  const time = { count: 5, p50: 10, p95: 12, mad: 1, min: 9 }
+  const load = {
+    perSecond: 800,
+    answered: 800,
+    refused: 3,
+    failed: 0,
+    p50: 5,
+    p95: 9,
+    p99: 11,
+    cpuMsEach: 1,
+    clientBusy: 0.1,
+  }
+  const result: BenchResult = {
+    schema: 1,
+    date: '2026-01-02',
+    effort: 'full',
+    seconds: 600,
+    machine: { cpu: 'A < B', cores: 2, memoryGiB: 8, instructions: [], node: '24', workerd: '1', onnxruntime: '1' },
+    bundle: { scripts: 1e6, wasm: 14e6 },
+    fit: [
+      { model: 'encoder-int8', onnxBytes: 22e6, edgeBytes: 20e6, memoryBytes: 21e6, notes: [] },
+      { model: 'large', onnxBytes: 110e6, edgeBytes: null, memoryBytes: null, notes: [] },
+    ],
+    cold: [
+      {
+        model: 'encoder-int8',
+        way: 'verge',
+        process: time,
+        isolate: time,
+        engine: time,
+        fetch: time,
+        session: time,
+        fetchAndSession: time,
+        firstRun: time,
+        total: time,
+        bytesFetched: 20e6,
+        heapBytes: 36.2e6,
+        emptyHeapBytes: 16e6,
+        residentBytes: 200e6,
+      },
+    ],
+    warm: [{ model: 'a<b', size: '8 tokens', engine: 'verge', time }],
+    router: { connections: 32, bodyBytes: 1024, echo: load, identity: load, ratio: 0.5, rounds: [0.5] },
+  }
+
+  it('judges each figure that was measured by its own bound, and no other', () => {
+    expect(figures(result).map(({ reached, value }) => [value.split(' ')[0], reached])).toEqual([
+      ['1.81x', false],
+      ['0.50x', true],
+    ])
+  })
+
+  it('is readable in a terminal and in Markdown', () => {
+    const all = tables(result)
+    const text = all.map(plainText).join('\n')
+    expect(text).toMatch(/large\s+110\.0\s+–\s+–\s+does not fit/)
+    expect(text).toMatch(/wasm heap after loading .* missed/)
+    const [figure] = all
+    expect(figure && markdown(figure)).toContain('| --- |')
+  })
+
+  it('is drawn as well-formed SVG, to scale', () => {
+    const svg = plot(result)
+    expect(svg).toContain('a&lt;b')
+    expect(svg).not.toMatch(/NaN|undefined|Infinity/)
+    const open = [...svg.matchAll(/<(svg|text|rect)\b[^>]*?(\/?)>/g)].filter(([, , closed]) => closed === '')
+    expect(open).toHaveLength([...svg.matchAll(/<\/(svg|text|rect)>/g)].length)
+  })
+
+  it('replaces the last run in the README and nothing else', () => {
+    const readme = 'before\n<!-- last run: begin -->\nold\n<!-- last run: end -->\nafter\n'
+    const once = withLastRun(readme, 'new')
+    expect(once).toBe('before\n<!-- last run: begin -->\n\nnew\n\n<!-- last run: end -->\nafter\n')
+    expect(withLastRun(once, 'new')).toBe(once)
+    expect(() => withLastRun('no markers', 'new')).toThrow('must have the lines')
+  })
+})
