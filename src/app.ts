@@ -36,7 +36,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     c.res.headers.set('cache-control', 'no-store')
     c.res.headers.set('x-content-type-options', 'nosniff')
   })
-  app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger }))
+  app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
   app.use(caller(config.apiKeyDigest))
 
   app.get('/', (c) => c.json(index(config.version)))

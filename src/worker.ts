@@ -38,7 +38,13 @@ export default {
 
 function assemble(env: Env, config: Config): App {
   const { limits } = config
-  const shared = { clock: systemClock, logger: consoleLogger, limits, sha256: sha256Factory() }
+  const shared = {
+    clock: systemClock,
+    logger: consoleLogger,
+    limits,
+    sha256: sha256Factory(),
+    runs: { finished: 0 },
+  }
   const layers = [new KvStore(env.KV), new R2Store(env.BUCKET)]
   const blobs = new BlobLoader(layers, shared)
   const polling = { clock: systemClock, staleMs: limits.loadStaleMs, pollMs: limits.loadPollMs }

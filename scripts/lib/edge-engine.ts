@@ -25,6 +25,7 @@ export async function edgeEngine(): Promise<OrtEngine> {
     heapLimitBytes: LIMITS.engineHeapBytes,
     turnLeaseMs: LIMITS.turnLeaseMs,
     costBetweenYields: LIMITS.costBetweenYields,
+    runs: { finished: 0 },
     loadStaleMs: LIMITS.loadStaleMs,
     clock: systemClock,
     logger: silentLogger,

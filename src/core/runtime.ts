@@ -13,11 +13,21 @@ export interface Clock {
   after(ms: number, callback: () => void): () => void
 }
 
+/** Counts runs of models in this isolate. A run blocks the event loop; between two counts the loop may not have turned. */
+export interface RunCounter {
+  finished: number
+}
+
 /** What a request passes down to everything that works for it. */
 export interface CallContext {
   readonly requestId: string
   /** Raised when the caller leaves or its deadline passes (`signal.reason` is then a `deadline_exceeded` error). */
   readonly signal: AbortSignal
+  /**
+   * Runs that had finished when this request came in. If none has finished since, the event loop has turned after the
+   * last one: it brought this request.
+   */
+  readonly runsBefore: number
   /** Keeps work alive past the end of the request that began it. */
   waitUntil(work: Promise<unknown>): void
 }

@@ -58,6 +58,8 @@ export interface RunOptions {
   /** Outputs wanted, by name; all of them if left out. */
   readonly outputs?: readonly string[]
   readonly signal: AbortSignal
+  /** The request's `CallContext.runsBefore`; a run is preceded by a yield to the event loop where it is not known. */
+  readonly runsBefore?: number
   /** Called when the wait is over and the run begins. */
   readonly onTurn?: () => void
 }

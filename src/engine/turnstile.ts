@@ -1,5 +1,5 @@
 import { throwIfAborted } from '../core/errors.ts'
-import type { Clock } from '../core/runtime.ts'
+import type { Clock, RunCounter } from '../core/runtime.ts'
 
 interface Place {
   wake: () => void
@@ -7,12 +7,31 @@ interface Place {
   firstSince: number | undefined
 }
 
+export interface TurnstileOptions {
+  readonly clock: Clock
+  /** Who is first and does not begin within this time loses its place. */
+  readonly leaseMs: number
+  /** Work up to this cost, taken together, may go through without a yield; none if left out. */
+  readonly costBetweenYields?: number
+  /** Counts the runs of this isolate; all that ask for turns share it. */
+  readonly runs?: RunCounter
+}
+
+/** What is known of work before it runs, because no clock tells afterwards. */
+export interface Work {
+  /** In multiply-accumulates; unbounded if left out. */
+  readonly cost?: number
+  /** `RunCounter.finished` when the request came in; if left out, the loop may not have turned since the last run. */
+  readonly runsBefore?: number | undefined
+}
+
 /** A waiter is woken when it is next; the poll is for the case that the one who should have woken it was killed. */
 const POLL_MS = 250
 
 /**
- * Lets one synchronous piece of work through at a time, in order of arrival, and lets the event loop run between two
- * of them, so that new requests are admitted, refused or cancelled while a queue is worked off.
+ * Lets one synchronous piece of work through at a time, in order of arrival, and sees to it that the event loop turns
+ * between two of them, so that new requests are admitted, refused or cancelled while a queue is worked off. A request
+ * that came in after the last run needs no wait for that: the loop has turned to bring it.
  *
  * A request that is killed never leaves the queue by itself: a place that is first and does not begin is dropped.
  */
@@ -21,25 +40,23 @@ export class Turnstile {
   readonly #clock: Clock
   readonly #leaseMs: number
   readonly #costBetweenYields: number
+  readonly #runs: RunCounter
   /** Cost of the work done since the event loop was last yielded to. */
   #spent = 0
 
-  /** @param costBetweenYields work up to this cost, taken together, may go through without a yield; none if left out */
-  constructor(clock: Clock, leaseMs: number, costBetweenYields = 0) {
-    this.#clock = clock
-    this.#leaseMs = leaseMs
-    this.#costBetweenYields = costBetweenYields
+  constructor(options: TurnstileOptions) {
+    this.#clock = options.clock
+    this.#leaseMs = options.leaseMs
+    this.#costBetweenYields = options.costBetweenYields ?? 0
+    this.#runs = options.runs ?? { finished: 0 }
   }
 
   get waiting(): number {
     return this.#queue.length
   }
 
-  /**
-   * Runs `work` when its turn has come. `cost` is known before the work runs, because no clock tells afterwards.
-   * @throws cancelled, deadline_exceeded, and what `work` throws
-   */
-  async turn<T>(signal: AbortSignal, work: () => T, cost = Number.POSITIVE_INFINITY): Promise<T> {
+  /** Runs `work` when its turn has come. @throws cancelled, deadline_exceeded, and what `work` throws */
+  async turn<T>(signal: AbortSignal, work: () => T, { cost = Infinity, runsBefore = -1 }: Work = {}): Promise<T> {
     throwIfAborted(signal)
     let place = this.#join()
     try {
@@ -47,21 +64,29 @@ export class Turnstile {
         this.#dropLateFirst()
         if (!this.#queue.includes(place)) place = this.#join()
         if (this.#queue[0] === place) {
-          if (this.#spent + cost > this.#costBetweenYields) {
+          if (this.#runs.finished <= runsBefore) {
+            this.#spent = 0
+          } else if (this.#spent + cost > this.#costBetweenYields) {
             // The yield: a timer lets the loop take in what has arrived before this work blocks it again.
             await this.#clock.sleep(0, signal)
             this.#spent = 0
           }
-          if (this.#queue[0] === place) {
-            this.#spent += cost
-            return work()
-          }
+          if (this.#queue[0] === place) return this.#run(work, cost)
         } else {
           await this.#wait(place, signal)
         }
       }
     } finally {
       this.#leave(place)
+    }
+  }
+
+  #run<T>(work: () => T, cost: number): T {
+    this.#spent += cost
+    try {
+      return work()
+    } finally {
+      this.#runs.finished++
     }
   }
 

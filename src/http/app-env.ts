@@ -1,6 +1,6 @@
 import type { Caller } from '../access/authorize.ts'
 import type { Limits } from '../core/limits.ts'
-import type { CallContext, Clock, Logger } from '../core/runtime.ts'
+import type { CallContext, Clock, Logger, RunCounter } from '../core/runtime.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Serving } from '../serving/serving.ts'
 
@@ -23,6 +23,8 @@ export interface AppDeps {
   readonly config: AppConfig
   readonly clock: Clock
   readonly logger: Logger
+  /** Counts the runs of this isolate. */
+  readonly runs: RunCounter
   readonly limits: Limits
   /** A fresh identifier of letters, digits and "-". */
   readonly randomId: () => string

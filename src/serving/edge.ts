@@ -84,6 +84,7 @@ export class EdgeServing implements Serving {
         const result = await session.run(inputs, {
           ...(outputs && { outputs }),
           signal: context.signal,
+          runsBefore: context.runsBefore,
           onTurn: () => {
             turned = clock.now()
           },

@@ -93,6 +93,8 @@ describe('a Worker with more callers than places', () => {
 
   it('honours a deadline while waiting for a turn', async () => {
     const queue = Array.from({ length: LIMITS.admittedRequests - 1 }, () => infer('slow', SLOW))
+    // The queue takes over half a second; by now it is there.
+    await new Promise((resolve) => setTimeout(resolve, 60))
     const late = await infer('slow', SLOW, { headers: { 'verge-timeout-ms': '40' } })
     expect([504, 429]).toContain(late.status)
     const body = await late.json()

@@ -16,6 +16,7 @@ function makeEngine(heapLimitBytes = 80 * MiB): OrtEngine {
     heapLimitBytes,
     turnLeaseMs: 1000,
     costBetweenYields: 10_000_000,
+    runs: { finished: 0 },
     loadStaleMs: 5000,
     clock: systemClock,
     logger: silentLogger,

@@ -5,7 +5,7 @@ import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
 describe('turnstile', () => {
   it('lets work through one at a time, in order of arrival', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile(clock, 1000)
+    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
     const order: number[] = []
     const all = Promise.all([1, 2, 3, 4].map((n) => turnstile.turn(testContext().signal, () => order.push(n))))
     await settle()
@@ -18,7 +18,7 @@ describe('turnstile', () => {
 
   it('goes on when work throws', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile(clock, 1000)
+    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
     const failing = turnstile.turn(testContext().signal, () => {
       throw new Error('no')
     })
@@ -31,7 +31,7 @@ describe('turnstile', () => {
 
   it('lets go of a waiter whose signal fires, first in the queue or not', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile(clock, 1000)
+    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
     const contexts = [testContext(), testContext(), testContext()]
     const outcomes = contexts.map((context, index) => turnstile.turn(context.signal, () => index).catch((e) => e.code))
     await settle()
@@ -49,7 +49,10 @@ describe('turnstile', () => {
     const never = () => () => {}
     const dead = { now: () => clock.now(), sleep: () => new Promise<void>(() => {}), after: never }
     let clockInUse: typeof dead | ManualClock = dead
-    const turnstile = new Turnstile({ ...dead, sleep: (ms, signal) => clockInUse.sleep(ms, signal) }, 1000)
+    const turnstile = new Turnstile({
+      clock: { ...dead, sleep: (ms, signal) => clockInUse.sleep(ms, signal) },
+      leaseMs: 1000,
+    })
     let deadRan = false
     void turnstile.turn(testContext().signal, () => {
       deadRan = true
@@ -67,9 +70,9 @@ describe('turnstile', () => {
 
   it('lets work of little cost through without a yield, and yields when enough has come together', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile(clock, 1000, 10)
+    const turnstile = new Turnstile({ clock, leaseMs: 1000, costBetweenYields: 10 })
     const order: string[] = []
-    const turn = (name: string, cost: number) => turnstile.turn(testContext().signal, () => order.push(name), cost)
+    const turn = (name: string, cost: number) => turnstile.turn(testContext().signal, () => order.push(name), { cost })
     await Promise.all([turn('a', 4), turn('b', 4)])
     expect(order).toEqual(['a', 'b'])
     const third = turn('c', 4)
@@ -88,5 +91,24 @@ describe('turnstile', () => {
     await clock.advance(0)
     await light
     expect(order).toEqual(['a', 'b', 'c', 'd', 'e'])
+  })
+
+  it('does not wait for a request that came in after the last run, and does for one that was there before', async () => {
+    const clock = new ManualClock()
+    const runs = { finished: 0 }
+    const turnstile = new Turnstile({ clock, leaseMs: 1000, runs })
+    const order: string[] = []
+    const turn = (name: string, runsBefore: number) =>
+      turnstile.turn(testContext().signal, () => order.push(name), { runsBefore })
+    await turn('first', runs.finished)
+    await turn('next', runs.finished)
+    expect(order).toEqual(['first', 'next'])
+    const waited = turn('there before', 1)
+    await settle()
+    expect(order).toHaveLength(2)
+    await clock.advance(0)
+    await waited
+    expect(order).toEqual(['first', 'next', 'there before'])
+    expect(runs.finished).toBe(3)
   })
 })

@@ -35,7 +35,7 @@ export class NativeEngine implements Engine {
 
   constructor(options: NativeEngineOptions) {
     this.#options = options
-    this.#turnstile = new Turnstile(options.clock, options.turnLeaseMs)
+    this.#turnstile = new Turnstile({ clock: options.clock, leaseMs: options.turnLeaseMs })
   }
 
   supports(artifact: ArtifactInfo): Support {

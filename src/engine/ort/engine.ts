@@ -1,5 +1,5 @@
 import { isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
-import type { Clock, Logger } from '../../core/runtime.ts'
+import type { Clock, Logger, RunCounter } from '../../core/runtime.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
 import { sessionFootprint } from '../footprint.ts'
 import { Turnstile } from '../turnstile.ts'
@@ -18,6 +18,7 @@ export interface OrtEngineOptions {
   readonly turnLeaseMs: number
   /** Runs up to this cost together need no yield between them: see `OrtSession`. */
   readonly costBetweenYields: number
+  readonly runs: RunCounter
   readonly loadStaleMs: number
   readonly clock: Clock
   readonly logger: Logger
@@ -46,7 +47,7 @@ export class OrtEngine implements Engine {
   constructor(options: OrtEngineOptions) {
     this.#options = options
     this.#instance = new OrtInstance(options.binary, options.heapLimitBytes, options.clock, options.logger)
-    this.#turnstile = new Turnstile(options.clock, options.turnLeaseMs, options.costBetweenYields)
+    this.#turnstile = new Turnstile({ ...options, leaseMs: options.turnLeaseMs })
   }
 
   supports(artifact: ArtifactInfo): Support {

@@ -55,7 +55,7 @@ export class OrtSession implements Session {
       options.onTurn?.()
       return this.#instance.use(this.#handles.generation, (module) => this.#run(module, feeds, fetches))
     }
-    return this.#turnstile.turn(options.signal, work, this.#cost(feeds))
+    return this.#turnstile.turn(options.signal, work, { cost: this.#cost(feeds), runsBefore: options.runsBefore })
   }
 
   /**

@@ -1,19 +1,20 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { VergeError } from '../../core/errors.ts'
-import type { Clock, Logger } from '../../core/runtime.ts'
+import type { Clock, Logger, RunCounter } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
 
 export interface ContextOptions {
   readonly clock: Clock
   readonly deadlineMs: number
   readonly logger: Logger
+  readonly runs: RunCounter
 }
 
 /**
  * Gives handlers a `CallContext`: one signal for the caller's leaving and for the deadline, and `waitUntil`.
  * `verge-timeout-ms` may shorten the deadline, never lengthen it.
  */
-export function callContext({ clock, deadlineMs, logger }: ContextOptions): MiddlewareHandler<AppEnv> {
+export function callContext({ clock, deadlineMs, logger, runs }: ContextOptions): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const timeoutMs = Math.min(deadlineMs, requestedTimeout(c.req.header('verge-timeout-ms')) ?? deadlineMs)
     const controller = new AbortController()
@@ -25,6 +26,7 @@ export function callContext({ clock, deadlineMs, logger }: ContextOptions): Midd
     c.set('context', {
       requestId: c.get('requestId'),
       signal: controller.signal,
+      runsBefore: runs.finished,
       waitUntil: (work) => keepAlive(c, work, logger),
     })
     try {
