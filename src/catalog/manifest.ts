@@ -95,5 +95,4 @@ export type Blob = z.infer<typeof blobSchema>
 export type Chunk = z.infer<typeof chunkSchema>
 export type Artifact = z.infer<typeof artifactSchema>
 export type ImageSettings = z.infer<typeof imageSettingsSchema>
-export type TextSettings = z.infer<typeof textSettingsSchema>
 export type Manifest = z.infer<typeof manifestSchema>

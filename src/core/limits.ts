@@ -33,6 +33,8 @@ export const LIMITS = {
   inferenceHeaderBytes: 1 * MiB,
   /** Elements of all inputs together; 4 Mi floats are 16 MiB, the body's own limit. */
   inputElements: 4 * MiB,
+  /** Elements of all outputs together in JSON, where each takes up to 20 bytes of text: binary takes any that fit. */
+  jsonOutputElements: 1 * MiB,
   /** ONNX Runtime itself stops being useful long before this rank. */
   tensorRank: 16,
   /** Inputs in one request: more than any published model has. */

@@ -89,10 +89,6 @@ export const ARRAY_TYPES: Readonly<Record<Exclude<Datatype, 'BYTES'>, NumericCon
   FP64: Float64Array,
 }
 
-export function isDatatype(name: unknown): name is Datatype {
-  return typeof name === 'string' && (DATATYPES as readonly string[]).includes(name)
-}
-
 /**
  * One input or output of a model.
  * `datatype` is null where the value is not a tensor (a sequence or a map), or is of a type that the protocol lacks.

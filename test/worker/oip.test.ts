@@ -60,6 +60,22 @@ function binaryBody(header: unknown, ...blobs: Uint8Array[]): { body: Uint8Array
   return { body, headers: { [HEADER_LENGTH]: String(json.length), 'content-type': 'application/octet-stream' } }
 }
 
+describe('a large answer', () => {
+  const small = testApp({ models: [pair, odd, ...anything], limits: { jsonOutputElements: 2 } })
+
+  it('is refused in JSON, with a hint at binary, and given in binary', async () => {
+    const inputs = [A, B]
+    const refused = await small.post('/v2/models/pair/infer', { inputs })
+    expect(refused.status).toBe(400)
+    const body = await refused.json()
+    expect(body).toMatchObject({ code: 'unsupported_output', limit_elements: 2 })
+    expect(JSON.stringify(body)).toContain('binary_data_output')
+    const given = await small.post('/v2/models/pair/infer', { inputs, parameters: { binary_data_output: true } })
+    expect(given.status).toBe(200)
+    expect(given.headers.get(HEADER_LENGTH)).toMatch(/^\d+$/)
+  })
+})
+
 describe('metadata', () => {
   it("is the server's", async () => {
     expect(await (await request('/v2')).json()).toEqual({

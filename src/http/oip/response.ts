@@ -1,4 +1,6 @@
 import type { Manifest } from '../../catalog/manifest.ts'
+import { VergeError } from '../../core/errors.ts'
+import type { Limits } from '../../core/limits.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
 import { tensorToBinary } from './binary.ts'
 import { dataToJson } from './json.ts'
@@ -6,9 +8,17 @@ import { HEADER_LENGTH, type InferRequest } from './wire.ts'
 
 /**
  * Writes an inference answer: JSON, or a JSON header and binary data after it where binary was asked for.
+ * @throws unsupported_output if there is more than JSON is written for
+ *
  * The JSON is written by hand, because JSON.stringify knows no 64-bit integers and would copy every tensor first.
  */
-export function inferResponse(envelope: InferRequest, manifest: Manifest, outputs: Tensors): Response {
+export function inferResponse(
+  envelope: InferRequest,
+  manifest: Manifest,
+  outputs: Tensors,
+  limits: Pick<Limits, 'jsonOutputElements'>,
+): Response {
+  refuseLargeJson(envelope, outputs, limits.jsonOutputElements)
   const parts: string[] = []
   const blobs: Uint8Array[] = []
   for (const [name, value] of outputs) {
@@ -33,6 +43,19 @@ export function inferResponse(envelope: InferRequest, manifest: Manifest, output
   return new Response(body, {
     headers: { 'content-type': 'application/octet-stream', [HEADER_LENGTH]: String(header.length) },
   })
+}
+
+/** Counted before any text is made: it would be several times as large as the tensors. */
+function refuseLargeJson(envelope: InferRequest, outputs: Tensors, limit: number): void {
+  let elements = 0
+  for (const [name, { data }] of outputs) if (!wantsBinary(envelope, name)) elements += data.length
+  if (elements <= limit) return
+  throw new VergeError(
+    'unsupported_output',
+    `The outputs have ${elements} elements; at most ${limit} are written in JSON. Ask for binary data ` +
+      '("parameters": {"binary_data_output": true}), or for fewer outputs.',
+    { details: { elements, limit_elements: limit } },
+  )
 }
 
 /** An output's own parameter stands over the request's. */

@@ -63,7 +63,7 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
     })
     const { envelope, inputs, outputs } = parseInferRequest(body, jsonLength, model.manifest, limits)
     const result = await serving.run(model, inputs, outputs, context)
-    const response = inferResponse(envelope, model.manifest, result.outputs)
+    const response = inferResponse(envelope, model.manifest, result.outputs, limits)
     setPlacement(response.headers, result)
     return response
   })

@@ -9,12 +9,6 @@ export interface Raster {
   readonly data: Uint8Array
 }
 
-export interface ImageHeader {
-  readonly format: 'png' | 'jpeg'
-  readonly width: number
-  readonly height: number
-}
-
 /** Greyscale by ITU-R 601 luma, in the fixed-point arithmetic that Pillow uses. */
 export function toGrey(image: Raster): Raster {
   if (image.channels === 1) return image
