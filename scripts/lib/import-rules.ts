@@ -52,6 +52,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'engine/ort': { rooms: ['engine', 'core'], packages: ['onnxruntime-web'] },
   // Node alone. It shares the wording of ONNX Runtime's messages with the WebAssembly engine.
   'engine/native': { rooms: ['engine', 'engine/ort', 'core'], packages: ['onnxruntime-node', 'node:module'] },
+  // Tools: never in the Worker's bundle.
+  quantize: { rooms: ['onnx', 'onnx/schema', 'engine', 'core'], packages: ['@bufbuild/protobuf'] },
+  onnx: { rooms: ['onnx/schema', 'core'], packages: ['@bufbuild/protobuf'] },
+  'onnx/schema': { rooms: [], packages: ['@bufbuild/protobuf'] },
   core: { rooms: [], packages: ['zod'] },
   types: { rooms: [], packages: [] },
 }

@@ -1,0 +1,194 @@
+import { create } from '@bufbuild/protobuf'
+import { halfToNumber } from '../core/half.ts'
+import { OnnxError, printable } from './errors.ts'
+import {
+  TensorProto_DataLocation as DataLocation,
+  TensorProto_DataType as DataType,
+  type TensorProto,
+  TensorProtoSchema,
+} from './schema/onnx_pb.js'
+
+export { DataType }
+
+/** Bits that an element takes in `rawData`; strings have none. */
+const ELEMENT_BITS: Readonly<Partial<Record<number, number>>> = {
+  [DataType.FLOAT]: 32,
+  [DataType.UINT8]: 8,
+  [DataType.INT8]: 8,
+  [DataType.UINT16]: 16,
+  [DataType.INT16]: 16,
+  [DataType.INT32]: 32,
+  [DataType.INT64]: 64,
+  [DataType.BOOL]: 8,
+  [DataType.FLOAT16]: 16,
+  [DataType.DOUBLE]: 64,
+  [DataType.UINT32]: 32,
+  [DataType.UINT64]: 64,
+  [DataType.COMPLEX64]: 64,
+  [DataType.COMPLEX128]: 128,
+  [DataType.BFLOAT16]: 16,
+  [DataType.FLOAT8E4M3FN]: 8,
+  [DataType.FLOAT8E4M3FNUZ]: 8,
+  [DataType.FLOAT8E5M2]: 8,
+  [DataType.FLOAT8E5M2FNUZ]: 8,
+  [DataType.FLOAT8E8M0]: 8,
+  [DataType.UINT4]: 4,
+  [DataType.INT4]: 4,
+  [DataType.FLOAT4E2M1]: 4,
+  [DataType.UINT2]: 2,
+  [DataType.INT2]: 2,
+}
+
+/** @throws OnnxError unsupported for strings and types that do not exist */
+export function elementBits(dataType: number): number {
+  const bits = ELEMENT_BITS[dataType]
+  if (bits === undefined) throw new OnnxError('unsupported', `Tensor type ${dataType} has no fixed size.`)
+  return bits
+}
+
+/** Dimensions as numbers. @throws OnnxError invalid_graph where one is negative or does not fit a number */
+export function dimsOf({ dims, name }: Pick<TensorProto, 'dims' | 'name'>): number[] {
+  return dims.map((dimension) => {
+    if (dimension < 0n || dimension > BigInt(Number.MAX_SAFE_INTEGER)) {
+      throw new OnnxError('invalid_graph', `Tensor "${printable(name)}" has a dimension of ${dimension}.`, {
+        node: name,
+      })
+    }
+    return Number(dimension)
+  })
+}
+
+/** Elements that a tensor's dimensions multiply out to. @throws OnnxError invalid_graph where that is no safe number */
+export function countOf(tensor: Pick<TensorProto, 'dims' | 'name'>): number {
+  const count = dimsOf(tensor).reduce((product, dimension) => product * dimension, 1)
+  if (!Number.isSafeInteger(count)) {
+    throw new OnnxError('invalid_graph', `Tensor "${printable(tensor.name)}" declares too many elements.`, {
+      node: tensor.name,
+    })
+  }
+  return count
+}
+
+/** Bytes of a tensor's elements in `rawData`'s layout. */
+export function byteCountOf(tensor: TensorProto): number {
+  return Math.ceil((countOf(tensor) * elementBits(tensor.dataType)) / 8)
+}
+
+/**
+ * A tensor's elements in the layout of `rawData`: a view of it, or made from the typed fields.
+ * @throws OnnxError invalid_graph where there are more or fewer elements than the dimensions say; external_data where
+ * they have not been read; unsupported for strings
+ */
+export function rawBytesOf(tensor: TensorProto): Uint8Array {
+  if (tensor.dataLocation === DataLocation.EXTERNAL) {
+    throw new OnnxError(
+      'external_data',
+      `The data of "${printable(tensor.name)}" lies outside the file; read it first.`,
+      {
+        node: tensor.name,
+      },
+    )
+  }
+  const expected = byteCountOf(tensor)
+  const bytes = tensor.rawData ?? typedBytes(tensor)
+  if (bytes.length !== expected) {
+    throw new OnnxError(
+      'invalid_graph',
+      `Tensor "${printable(tensor.name)}" declares ${expected} bytes and has ${bytes.length}. Export the model again.`,
+      { node: tensor.name },
+    )
+  }
+  return bytes
+}
+
+function typedBytes(tensor: TensorProto): Uint8Array {
+  const bytesOf = (view: ArrayBufferView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+  switch (tensor.dataType) {
+    case DataType.FLOAT:
+    case DataType.COMPLEX64:
+      return bytesOf(Float32Array.from(tensor.floatData))
+    case DataType.DOUBLE:
+    case DataType.COMPLEX128:
+      return bytesOf(Float64Array.from(tensor.doubleData))
+    case DataType.INT64:
+      return bytesOf(BigInt64Array.from(tensor.int64Data))
+    case DataType.UINT64:
+      return bytesOf(BigUint64Array.from(tensor.uint64Data))
+    case DataType.UINT32:
+      return bytesOf(Uint32Array.from(tensor.uint64Data, Number))
+    case DataType.INT32:
+      return bytesOf(Int32Array.from(tensor.int32Data))
+    case DataType.UINT16:
+    case DataType.INT16:
+    case DataType.FLOAT16:
+    case DataType.BFLOAT16:
+      return bytesOf(Uint16Array.from(tensor.int32Data))
+    default:
+      return Uint8Array.from(tensor.int32Data)
+  }
+}
+
+/**
+ * A floating-point tensor's elements as 32-bit floats: a view of the model's bytes where they lie aligned.
+ * @throws OnnxError unsupported for other types, and what `rawBytesOf` throws
+ */
+export function floatsOf(tensor: TensorProto): Float32Array {
+  const bytes = aligned(rawBytesOf(tensor))
+  switch (tensor.dataType) {
+    case DataType.FLOAT:
+      return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
+    case DataType.DOUBLE:
+      return Float32Array.from(new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8))
+    case DataType.FLOAT16:
+      return Float32Array.from(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2), halfToNumber)
+    case DataType.BFLOAT16: {
+      const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2)
+      const words = Uint32Array.from(halves, (half) => half << 16)
+      return new Float32Array(words.buffer)
+    }
+    default:
+      throw new OnnxError('unsupported', `Tensor "${printable(tensor.name)}" is not of floating-point numbers.`, {
+        node: tensor.name,
+      })
+  }
+}
+
+/** An integer tensor's elements as numbers: axes, shapes, indices. @throws OnnxError unsupported for other types */
+export function integersOf(tensor: TensorProto): number[] {
+  const { buffer, byteOffset, byteLength } = aligned(rawBytesOf(tensor))
+  switch (tensor.dataType) {
+    case DataType.INT64:
+      return Array.from(new BigInt64Array(buffer, byteOffset, byteLength / 8), Number)
+    case DataType.INT32:
+      return Array.from(new Int32Array(buffer, byteOffset, byteLength / 4))
+    case DataType.INT8:
+      return Array.from(new Int8Array(buffer, byteOffset, byteLength))
+    case DataType.UINT8:
+    case DataType.BOOL:
+      return Array.from(new Uint8Array(buffer, byteOffset, byteLength))
+    default:
+      throw new OnnxError('unsupported', `Tensor "${printable(tensor.name)}" is not of whole numbers.`, {
+        node: tensor.name,
+      })
+  }
+}
+
+/** Typed arrays want their start at a multiple of 8. */
+function aligned(bytes: Uint8Array): Uint8Array {
+  return bytes.byteOffset % 8 === 0 ? bytes : bytes.slice()
+}
+
+/** A tensor with these elements, laid out as `rawData` is. Copies nothing. */
+export function makeTensor(
+  name: string,
+  dataType: DataType,
+  dims: readonly number[],
+  data: ArrayBufferView,
+): TensorProto {
+  return create(TensorProtoSchema, {
+    name,
+    dataType,
+    dims: dims.map(BigInt),
+    rawData: new Uint8Array(data.buffer, data.byteOffset, data.byteLength) as Uint8Array<ArrayBuffer>,
+  })
+}
