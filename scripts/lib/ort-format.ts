@@ -51,8 +51,9 @@ export function canonicalOrt(bytes: Uint8Array): Uint8Array<ArrayBuffer> | null 
   ) as [number, number, number, number]
   if (version === 0 || model === 0 || resolver === 0 || deprecated !== 0) return null
 
-  const operators = readResolver(reader, reader.follow(resolver))
   const tail = reader.start(reader.follow(model))
+  reader.tail = tail
+  const operators = readResolver(reader, reader.follow(resolver))
   if (root >= tail || reader.end > tail || reader.follow(version) < tail) return null
 
   const head = new FlatWriter()
@@ -74,6 +75,8 @@ export function canonicalOrt(bytes: Uint8Array): Uint8Array<ArrayBuffer> | null 
 class FlatReader {
   readonly #bytes: Uint8Array
   readonly #view: DataView
+  /** Where the part begins that stays. */
+  tail = Number.POSITIVE_INFINITY
   #end = 0
 
   constructor(bytes: Uint8Array) {
@@ -123,7 +126,8 @@ class FlatReader {
     if (field === 0) return ''
     const at = this.follow(field)
     const length = this.#view.getUint32(at, true)
-    this.#reach(at + 4 + length + 1)
+    // ONNX Runtime writes equal strings once: one that the model has too, such as a value called `y`, lies in the tail.
+    if (at < this.tail) this.#reach(at + 4 + length + 1)
     return new TextDecoder().decode(this.#bytes.subarray(at + 4, at + 4 + length))
   }
 

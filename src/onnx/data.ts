@@ -42,7 +42,7 @@ const ELEMENT_BITS: Readonly<Partial<Record<number, number>>> = {
 /** @throws OnnxError unsupported for strings and types that do not exist */
 export function elementBits(dataType: number): number {
   const bits = ELEMENT_BITS[dataType]
-  if (bits === undefined) throw new OnnxError('unsupported', `Tensor type ${dataType} has no fixed size.`)
+  if (bits === undefined) throw new OnnxError('unsupported', `Tensor type ${dataType} is unknown or has no fixed size.`)
   return bits
 }
 
@@ -75,30 +75,87 @@ export function byteCountOf(tensor: TensorProto): number {
 }
 
 /**
- * A tensor's elements in the layout of `rawData`: a view of it, or made from the typed fields.
- * @throws OnnxError invalid_graph where there are more or fewer elements than the dimensions say; external_data where
- * they have not been read; unsupported for strings
+ * Compares what a tensor declares with what the file holds of it, and allocates nothing. Of external data it checks the
+ * declaration only.
+ * @throws OnnxError unsupported for types that do not exist; invalid_graph for dimensions that do not fit a number, and
+ * where there are more or fewer elements than they say
  */
-export function rawBytesOf(tensor: TensorProto): Uint8Array {
-  if (tensor.dataLocation === DataLocation.EXTERNAL) {
+export function checkData(tensor: TensorProto): void {
+  const fault = (reason: string): OnnxError =>
+    new OnnxError('invalid_graph', `Tensor "${printable(tensor.name)}" ${reason}. Export the model again.`, {
+      node: tensor.name,
+    })
+  const strings = tensor.dataType === DataType.STRING
+  const bits = strings ? 0 : ELEMENT_BITS[tensor.dataType]
+  if (bits === undefined) {
     throw new OnnxError(
-      'external_data',
-      `The data of "${printable(tensor.name)}" lies outside the file; read it first.`,
+      'unsupported',
+      `Tensor "${printable(tensor.name)}" is of the unknown type ${tensor.dataType}.`,
       {
         node: tensor.name,
       },
     )
   }
-  const expected = byteCountOf(tensor)
-  const bytes = tensor.rawData ?? typedBytes(tensor)
-  if (bytes.length !== expected) {
+  const count = countOf(tensor)
+  if (tensor.segment !== undefined) {
+    throw new OnnxError('unsupported', `Tensor "${printable(tensor.name)}" is stored in segments; export it whole.`, {
+      node: tensor.name,
+    })
+  }
+  if (strings && (tensor.rawData !== undefined || isExternal(tensor))) throw fault('has strings as raw data')
+  if (isExternal(tensor)) return
+  if (tensor.rawData !== undefined) {
+    const expected = Math.ceil((count * bits) / 8)
+    if (tensor.rawData.length !== expected) throw fault(`declares ${expected} bytes and has ${tensor.rawData.length}`)
+    return
+  }
+  const { wanted, given } = typedCounts(tensor, count, bits)
+  if (given !== wanted) throw fault(`declares ${wanted} elements and has ${given}`)
+}
+
+export function isExternal(tensor: TensorProto): boolean {
+  return tensor.dataLocation === DataLocation.EXTERNAL
+}
+
+/** Entries that a tensor's typed field has, and should have. Elements of less than a byte share an entry. */
+function typedCounts(tensor: TensorProto, count: number, bits: number): { wanted: number; given: number } {
+  switch (tensor.dataType) {
+    case DataType.STRING:
+      return { wanted: count, given: tensor.stringData.length }
+    case DataType.FLOAT:
+      return { wanted: count, given: tensor.floatData.length }
+    case DataType.COMPLEX64:
+      return { wanted: count * 2, given: tensor.floatData.length }
+    case DataType.DOUBLE:
+      return { wanted: count, given: tensor.doubleData.length }
+    case DataType.COMPLEX128:
+      return { wanted: count * 2, given: tensor.doubleData.length }
+    case DataType.INT64:
+      return { wanted: count, given: tensor.int64Data.length }
+    case DataType.UINT64:
+    case DataType.UINT32:
+      return { wanted: count, given: tensor.uint64Data.length }
+    default:
+      return { wanted: bits < 8 ? Math.ceil((count * bits) / 8) : count, given: tensor.int32Data.length }
+  }
+}
+
+/**
+ * A tensor's elements in the layout of `rawData`: a view of it, or made from the typed fields.
+ * @throws OnnxError invalid_graph where there are more or fewer elements than the dimensions say; external_data where
+ * they have not been read; unsupported for strings
+ */
+export function rawBytesOf(tensor: TensorProto): Uint8Array {
+  if (isExternal(tensor)) {
     throw new OnnxError(
-      'invalid_graph',
-      `Tensor "${printable(tensor.name)}" declares ${expected} bytes and has ${bytes.length}. Export the model again.`,
+      'external_data',
+      `The data of "${printable(tensor.name)}" lies outside the file; read it first.`,
       { node: tensor.name },
     )
   }
-  return bytes
+  elementBits(tensor.dataType)
+  checkData(tensor)
+  return tensor.rawData ?? typedBytes(tensor)
 }
 
 function typedBytes(tensor: TensorProto): Uint8Array {
@@ -133,7 +190,7 @@ function typedBytes(tensor: TensorProto): Uint8Array {
  * @throws OnnxError unsupported for other types, and what `rawBytesOf` throws
  */
 export function floatsOf(tensor: TensorProto): Float32Array {
-  const bytes = aligned(rawBytesOf(tensor))
+  const bytes = aligned(rawBytesOf(tensor), elementBits(tensor.dataType))
   switch (tensor.dataType) {
     case DataType.FLOAT:
       return new Float32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 4)
@@ -155,7 +212,7 @@ export function floatsOf(tensor: TensorProto): Float32Array {
 
 /** An integer tensor's elements as numbers: axes, shapes, indices. @throws OnnxError unsupported for other types */
 export function integersOf(tensor: TensorProto): number[] {
-  const { buffer, byteOffset, byteLength } = aligned(rawBytesOf(tensor))
+  const { buffer, byteOffset, byteLength } = aligned(rawBytesOf(tensor), elementBits(tensor.dataType))
   switch (tensor.dataType) {
     case DataType.INT64:
       return Array.from(new BigInt64Array(buffer, byteOffset, byteLength / 8), Number)
@@ -173,9 +230,9 @@ export function integersOf(tensor: TensorProto): number[] {
   }
 }
 
-/** Typed arrays want their start at a multiple of 8. */
-function aligned(bytes: Uint8Array): Uint8Array {
-  return bytes.byteOffset % 8 === 0 ? bytes : bytes.slice()
+/** Typed arrays want their start at a multiple of their element's size; files give raw data any start. */
+function aligned(bytes: Uint8Array, bits: number): Uint8Array {
+  return bytes.byteOffset % Math.max(1, bits / 8) === 0 ? bytes : new Uint8Array(bytes)
 }
 
 /** A tensor with these elements, laid out as `rawData` is. Copies nothing. */

@@ -53,3 +53,17 @@ export function printable(name: string): string {
   const text = JSON.stringify(name.length > 120 ? `${name.slice(0, 117)}...` : name)
   return text.slice(1, -1)
 }
+
+/** What to call a node in a message: its name and operator, or what it gives where it has no name. */
+export function nodeLabel({
+  name,
+  opType,
+  output,
+}: {
+  readonly name: string
+  readonly opType: string
+  readonly output: readonly string[]
+}): string {
+  if (name !== '') return `Node "${printable(name)}" (${printable(opType)})`
+  return `The ${printable(opType)} node that gives "${printable(output.find((value) => value !== '') ?? '')}"`
+}

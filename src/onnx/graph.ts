@@ -87,12 +87,19 @@ export function opsetOf(model: ModelProto, domain: string): number {
   return Number(model.opsetImport.find((opset) => same(opset.domain))?.version ?? 0n)
 }
 
+/** Names that mean a value of this graph itself, and not of one around it. */
+export function ownValues(graph: GraphProto): Set<string> {
+  const own = new Set([...graph.input, ...graph.initializer].map(({ name }) => name))
+  for (const { values } of graph.sparseInitializer) if (values) own.add(values.name)
+  for (const node of graph.node) for (const value of node.output) own.add(value)
+  return own
+}
+
 /** Values that a node's subgraphs read from around them. */
 export function capturedBy(node: NodeProto): Set<string> {
   const captured = new Set<string>()
   for (const graph of subgraphsOf(node)) {
-    const own = new Set([...graph.input, ...graph.initializer].map(({ name }) => name))
-    for (const inner of graph.node) for (const value of inner.output) own.add(value)
+    const own = ownValues(graph)
     const read = [
       ...graph.node.flatMap((inner) => [...inner.input, ...capturedBy(inner)]),
       ...graph.output.map(({ name }) => name),
@@ -124,9 +131,8 @@ export class Namer {
 
   constructor(model: ModelProto) {
     for (const { graph } of graphsOf(model)) {
-      for (const { name } of [...graph.input, ...graph.output, ...graph.initializer, ...graph.node])
-        this.#taken.add(name)
-      for (const node of graph.node) for (const value of node.output) this.#taken.add(value)
+      for (const { name } of [...graph.output, ...graph.node]) this.#taken.add(name)
+      for (const value of ownValues(graph)) this.#taken.add(value)
     }
   }
 

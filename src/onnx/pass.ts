@@ -1,7 +1,8 @@
 import { create } from '@bufbuild/protobuf'
-import { OnnxError, printable } from './errors.ts'
-import { capturedBy, type GraphView, graphsOf, Namer, opsetOf } from './graph.ts'
+import { isOnnxError, OnnxError } from './errors.ts'
+import { capturedBy, GraphView, graphsOf, Namer, opsetOf, ownValues } from './graph.ts'
 import { subgraphsOf } from './make.ts'
+import { sorted } from './order.ts'
 import {
   type AttributeProto,
   type GraphProto,
@@ -9,7 +10,10 @@ import {
   type NodeProto,
   OperatorSetIdProtoSchema,
   type TensorProto,
+  type ValueInfoProto,
 } from './schema/onnx_pb.js'
+
+export { sorted }
 
 /** One change of one graph. The runner applies it; nothing else changes a model. */
 export interface Patch {
@@ -24,8 +28,14 @@ export interface Patch {
   readonly removeInitializers?: readonly string[]
   /** Whoever reads the first value reads the second instead, in graphs inside as well. Not for outputs of the graph. */
   readonly redirect?: ReadonlyMap<string, string>
+  /** Inputs of the graph that callers may no longer give: constants that were inputs too. */
+  readonly removeInputs?: readonly string[]
+  /** Inputs and outputs of the graph that get another type, by their names. */
+  readonly retype?: readonly ValueInfoProto[]
   /** Versions of operator sets that the new nodes need at least, by domain. */
   readonly opsets?: Readonly<Record<string, number>>
+  /** Version of the file format that the change needs at least. */
+  readonly irVersion?: number
 }
 
 export interface PassContext {
@@ -84,8 +94,9 @@ export async function runPasses(
       if (round === MOST_ROUNDS) throw new OnnxError('invalid_graph', `Pass "${pass.name}" does not come to an end.`)
       changed = false
       // Inner graphs first: what they still read decides what their outer graph may drop.
-      for (const { graph, path } of graphsOf(model).reverse()) {
-        const view = viewOf(model, graph)
+      for (const { graph, outer, path } of graphsOf(model).reverse()) {
+        // The graphs inside may read other values by now; those around are as they were.
+        const view = new GraphView(model, graph, outer, path)
         const patches: Patch[] = []
         for await (const patch of pass.propose(view, context)) {
           signal.throwIfAborted()
@@ -102,27 +113,23 @@ export async function runPasses(
         changed = pass.repeat === true
       }
     }
-    if (applied.length > before) await validated(pass.name, () => validate?.(model))
+    if (applied.length > before) await validated(pass.name, signal, () => validate?.(model))
     if (applied.length >= stopAfter) break
   }
   return { model, applied }
 }
 
-async function validated(pass: string, validate: () => void | Promise<void>): Promise<void> {
+async function validated(pass: string, signal: AbortSignal, validate: () => void | Promise<void>): Promise<void> {
   try {
     await validate()
   } catch (error) {
+    signal.throwIfAborted()
+    const node = isOnnxError(error) ? error.node : undefined
     throw new OnnxError('invalid_graph', `After pass "${pass}" the model is not valid: ${(error as Error).message}`, {
       cause: error,
+      ...(node !== undefined && { node }),
     })
   }
-}
-
-/** The view of a graph object in the model as it is now. */
-function viewOf(model: ModelProto, graph: GraphProto): GraphView {
-  const view = graphsOf(model).find((candidate) => candidate.graph === graph)
-  if (view === undefined) throw new OnnxError('invalid_graph', 'A pass removed the graph that it was to work on.')
-  return view
 }
 
 function applyPatches(model: ModelProto, graph: GraphProto, patches: readonly Patch[], pass: string): void {
@@ -146,12 +153,24 @@ function applyPatches(model: ModelProto, graph: GraphProto, patches: readonly Pa
     for (const tensor of patch.initializers ?? []) initializers.set(tensor.name, tensor)
     for (const [from, to] of patch.redirect ?? []) redirect.set(from, to)
     for (const [domain, version] of Object.entries(patch.opsets ?? {})) requireOpset(model, domain, version)
+    if (model.irVersion < (patch.irVersion ?? 0)) model.irVersion = BigInt(patch.irVersion ?? 0)
+    applyToSignature(graph, patch)
   }
   const kept = graph.node.flatMap((node, at) => (removed.has(node) ? [] : [{ node, at }]))
   const nodes = [...kept, ...placed].sort((left, right) => left.at - right.at).map(({ node }) => node)
   graph.node = redirect.size === 0 ? nodes : nodes.map((node) => redirected(node, redirect))
   graph.initializer = [...initializers.values()]
   graph.node = sorted(graph.node)
+  // A declared type of a value that is gone would be a claim about nothing.
+  const own = ownValues(graph)
+  graph.valueInfo = graph.valueInfo.filter(({ name }) => own.has(name))
+}
+
+function applyToSignature(graph: GraphProto, { removeInputs = [], retype = [] }: Patch): void {
+  const types = new Map(retype.map((value) => [value.name, value]))
+  const removed = new Set(removeInputs)
+  graph.input = graph.input.filter(({ name }) => !removed.has(name)).map((value) => types.get(value.name) ?? value)
+  graph.output = graph.output.map((value) => types.get(value.name) ?? value)
 }
 
 function requireOpset(model: ModelProto, domain: string, version: number): void {
@@ -172,8 +191,10 @@ function redirected(node: NodeProto, redirect: ReadonlyMap<string, string>): Nod
   if (!inputs && !inside) return node
   if (inside) {
     for (const graph of subgraphsOf(node)) {
-      graph.node = graph.node.map((inner) => redirected(inner, redirect))
-      for (const output of graph.output) if (redirect.has(output.name)) keepOutput(graph, output.name, end(output.name))
+      const own = ownValues(graph)
+      const around = new Map([...redirect].filter(([value]) => !own.has(value)))
+      graph.node = graph.node.map((inner) => redirected(inner, around))
+      for (const output of graph.output) if (around.has(output.name)) keepOutput(graph, output.name, end(output.name))
     }
   }
   return { ...node, input: node.input.map(end) }
@@ -182,46 +203,6 @@ function redirected(node: NodeProto, redirect: ReadonlyMap<string, string>): Nod
 /** A subgraph gives out a value of the graph around it under its own name. */
 function keepOutput(graph: GraphProto, from: string, to: string): void {
   graph.output = graph.output.map((output) => (output.name === from ? { ...output, name: to } : output))
-}
-
-/**
- * Nodes in an order in which each comes after those it reads from, otherwise as they stood.
- * @throws OnnxError cycle
- */
-export function sorted(nodes: readonly NodeProto[]): NodeProto[] {
-  const producers = new Map<string, NodeProto>()
-  for (const node of nodes) for (const value of node.output) if (value !== '') producers.set(value, node)
-  const result: NodeProto[] = []
-  const state = new Map<NodeProto, 'open' | 'done'>()
-  for (const start of nodes) {
-    // Depth first with a stack of its own: graphs are deeper than the engine's.
-    const stack: { readonly node: NodeProto; readonly needs: NodeProto[] }[] = []
-    const enter = (node: NodeProto): void => {
-      const known = state.get(node)
-      if (known === 'done') return
-      if (known === 'open') {
-        throw new OnnxError('cycle', `Node "${printable(node.name || node.opType)}" waits for its own output.`, {
-          node: node.name,
-        })
-      }
-      state.set(node, 'open')
-      const read = [...node.input, ...capturedBy(node)]
-      const needs = new Set(read.flatMap((value) => producers.get(value) ?? []))
-      stack.push({ node, needs: [...needs].reverse() })
-    }
-    enter(start)
-    for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
-      const next = top.needs.pop()
-      if (next !== undefined) {
-        enter(next)
-        continue
-      }
-      state.set(top.node, 'done')
-      result.push(top.node)
-      stack.pop()
-    }
-  }
-  return result
 }
 
 /** A model whose graphs can be changed without changing the given one; nodes without subgraphs and tensors are shared. */
