@@ -1,0 +1,111 @@
+import type { TaskName } from '../../../src/catalog/manifest.ts'
+import type { Signature } from '../../../src/core/tensors.ts'
+import type { Description } from '../description.ts'
+import { imageSettings } from './image.ts'
+import { imageInput } from './image-input.ts'
+import { activationFor, labelsFor, type Outcome } from './labels.ts'
+import { readSettings, type Settings, stringOf } from './settings.ts'
+import { textSettings } from './text.ts'
+import { timmProcessor, timmSettings } from './timm.ts'
+
+/** The part of a description that a task needs. */
+export type TaskFields = Pick<Description, 'task' | 'labels' | 'activation' | 'preprocess' | 'tokenizer'>
+
+export interface Guess {
+  readonly fields: Partial<TaskFields>
+  readonly notes: readonly string[]
+}
+
+type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
+
+/** Heads of transformers' models that are classifiers, by the end of the architecture's name. */
+const HEADS: readonly (readonly [RegExp, TaskName])[] = [
+  [/ForSequenceClassification$/, 'text-classification'],
+  [/ForImageClassification(WithTeacher)?$/, 'image-classification'],
+]
+
+/**
+ * What a model is for, by the files beside it; `said` is what a person has said already. A problem is the reason why it is
+ * served as raw tensors.
+ */
+export async function guessTask(
+  files: ReadonlyMap<string, string>,
+  signature: Signature,
+  said: Said,
+): Promise<Outcome<Guess>> {
+  const config = (await readSettings(files, 'config.json')) ?? {}
+  const processor = await readSettings(files, 'preprocessor_config.json')
+  const timm = timmSettings(config, processor)
+  const known = said.task === undefined ? taskOf(config, timm !== undefined) : { task: said.task, why: 'as asked' }
+  if (known === undefined) return { problem: whyNone(config, files) }
+
+  const own = await preprocessing(known.task, files, signature, { config, processor, timm, said })
+  if ('problem' in own) return own
+  const labels = labelsFor(said.labels, { ...timm, ...config }, signature)
+  if ('problem' in labels) return labels
+  const activation = said.activation ?? activationFor(config, labels.value.labels.length, signature)
+  const { notes, ...fields } = own.value
+  return {
+    value: {
+      fields: { task: known.task, labels: labels.value.labels, activation, ...fields },
+      notes: [`task ${known.task}, ${known.why}`, `scores by ${activation}`, ...labels.value.notes, ...notes],
+    },
+  }
+}
+
+interface Context {
+  readonly config: Settings
+  readonly processor: Settings | undefined
+  readonly timm: Settings | undefined
+  readonly said: Said
+}
+
+type Own = Pick<TaskFields, 'preprocess' | 'tokenizer'> & { readonly notes: readonly string[] }
+
+async function preprocessing(
+  task: TaskName,
+  files: ReadonlyMap<string, string>,
+  signature: Signature,
+  { config, processor, timm, said }: Context,
+): Promise<Outcome<Own>> {
+  if (task === 'text-classification') {
+    const text = await textSettings(files, config, signature)
+    if ('problem' in text) return text
+    const { tokenizer, maxTokens, notes } = text.value
+    return {
+      value: { tokenizer: said.tokenizer ?? tokenizer, preprocess: said.preprocess ?? { text: { maxTokens } }, notes },
+    }
+  }
+  if (said.preprocess?.image) return { value: { preprocess: said.preprocess, notes: [] } }
+  const input = imageInput(signature)
+  if ('problem' in input) return input
+  const settings = timm === undefined ? processor : timmProcessor(timm)
+  if (settings === undefined) {
+    return { problem: 'there is no preprocessor_config.json beside it that says how a picture becomes a tensor' }
+  }
+  const image = imageSettings(settings, input.value)
+  if ('problem' in image) return image
+  return { value: { preprocess: { image: image.value.image }, notes: image.value.notes } }
+}
+
+function taskOf(config: Settings, isTimm: boolean): { task: TaskName; why: string } | undefined {
+  const architecture = architectureOf(config)
+  const head = HEADS.find(([pattern]) => architecture !== undefined && pattern.test(architecture))
+  if (head !== undefined) return { task: head[1], why: `by its architecture ${architecture}` }
+  return isTimm ? { task: 'image-classification', why: "by timm's settings" } : undefined
+}
+
+function architectureOf(config: Settings): string | undefined {
+  const { architectures } = config
+  const [first] = Array.isArray(architectures) ? (architectures as unknown[]) : []
+  const name = stringOf(first)
+  return name !== undefined && /^\w{1,100}$/.test(name) ? name : undefined
+}
+
+function whyNone(config: Settings, files: ReadonlyMap<string, string>): string {
+  if (!files.has('config.json')) return 'there is no config.json beside it that says what it is for'
+  const architecture = architectureOf(config)
+  return architecture === undefined
+    ? 'its config.json does not say what it is for'
+    : `its architecture ${architecture} is of no task that is known here`
+}

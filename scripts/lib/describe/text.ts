@@ -1,0 +1,83 @@
+import { readFile, stat } from 'node:fs/promises'
+import { isVergeError } from '../../../src/core/errors.ts'
+import { LIMITS } from '../../../src/core/limits.ts'
+import type { Signature } from '../../../src/core/tensors.ts'
+import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
+import type { Outcome } from './labels.ts'
+import { readSettings, type Settings, sizeOf, stringOf } from './settings.ts'
+
+export interface TextSettings {
+  readonly tokenizer: string
+  readonly maxTokens: number
+  readonly notes: readonly string[]
+}
+
+/** Inputs that the server makes of a text. */
+const INPUTS = ['input_ids', 'attention_mask', 'token_type_ids']
+
+/** Position embeddings of these begin after the padding's: two of `max_position_embeddings` are no places for tokens. */
+const OFFSET_POSITIONS =
+  /^(roberta|xlm-roberta|xlm-roberta-xl|camembert|mpnet|longformer|luke|mluke|ibert|data2vec-text)$/
+
+/** How a text becomes tokens, by the files beside the model. */
+export async function textSettings(
+  files: ReadonlyMap<string, string>,
+  config: Settings,
+  signature: Signature,
+): Promise<Outcome<TextSettings>> {
+  const problem = unfitInputs(signature) ?? (await unfitTokenizer(files))
+  if (problem !== undefined) return { problem }
+  const notes: string[] = []
+  const limits = await tokenLimits(files, config)
+  const least = Math.min(...limits)
+  const maxTokens = Math.min(least, LIMITS.textTokens)
+  if (limits.length === 0) notes.push(`texts are cut to ${maxTokens} tokens, because nothing says what the model takes`)
+  else if (least > maxTokens) {
+    notes.push(
+      `texts are cut to ${maxTokens} tokens; the model takes ${least}, for which an isolate has hardly the memory`,
+    )
+  } else notes.push(`texts are cut to ${maxTokens} tokens, which is what the model takes`)
+  return { value: { tokenizer: 'tokenizer.json', maxTokens, notes } }
+}
+
+async function tokenLimits(files: ReadonlyMap<string, string>, config: Settings): Promise<number[]> {
+  const settings = (await readSettings(files, 'tokenizer_config.json')) ?? {}
+  const positions = sizeOf(config.max_position_embeddings)
+  const offset = OFFSET_POSITIONS.test(stringOf(config.model_type) ?? '') ? 2 : 0
+  // transformers writes 1e30 where a tokeniser has no limit, which is no safe integer.
+  const limits = [sizeOf(settings.model_max_length), positions === undefined ? undefined : positions - offset]
+  return limits.flatMap((limit) => (limit !== undefined && limit > 0 ? [limit] : []))
+}
+
+function unfitInputs({ inputs }: Signature): string | undefined {
+  const odd = inputs.find(
+    ({ name, datatype }) => !INPUTS.includes(name) || (datatype !== 'INT64' && datatype !== 'INT32'),
+  )
+  if (odd !== undefined) return `its input "${odd.name}" cannot be made of a text`
+  const ids = inputs.find(({ name }) => name === 'input_ids')
+  if (ids === undefined) return 'it has no input "input_ids"'
+  const [, length] = ids.shape
+  if (ids.shape.length !== 2) return 'its "input_ids" are not one row of tokens for each text'
+  // The server sends as many tokens as a text has.
+  return typeof length === 'number' && length >= 0
+    ? `it takes exactly ${length} tokens, and texts have as many as they have; export it with a dynamic sequence axis`
+    : undefined
+}
+
+async function unfitTokenizer(files: ReadonlyMap<string, string>): Promise<string | undefined> {
+  const path = files.get('tokenizer.json')
+  if (path === undefined) {
+    return 'there is no tokenizer.json beside it; make one with transformers: AutoTokenizer.from_pretrained(name).save_pretrained(folder)'
+  }
+  const { size } = await stat(path)
+  if (size > LIMITS.tokenizerBytes)
+    return `its tokenizer.json has ${size} bytes, and an isolate takes ${LIMITS.tokenizerBytes}`
+  try {
+    TextTokenizer.parse(new Uint8Array(await readFile(path)))
+  } catch (error) {
+    if (!isVergeError(error)) throw error
+    const { cause } = error
+    return `its tokenizer.json is of a kind that is not known here${cause instanceof Error ? ` (${cause.message})` : ''}`
+  }
+  return undefined
+}

@@ -1,0 +1,33 @@
+import { baseOf, folderOf } from './paths.ts'
+
+/** Files beside a model that say what it is for. */
+const SETTINGS = new Set([
+  'verge.json',
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'preprocessor_config.json',
+  'README.md',
+  'LICENSE',
+  'LICENSE.md',
+  'LICENSE.txt',
+])
+
+/**
+ * The settings that belong to a model, by name: those in its own folder, and those in the folder above where its own is
+ * called `onnx`, which is how Optimum and transformers.js lay out a repository.
+ * @param paths with forward slashes, relative to the source
+ */
+export function settingsOf(model: string, paths: readonly string[]): Map<string, string> {
+  const own = folderOf(model)
+  const folders = baseOf(own) === 'onnx' ? [folderOf(own), own] : [own]
+  // A model further down, with nothing beside it, has its settings at the top.
+  if (own !== '' && !folders.includes('')) folders.unshift('')
+  const found = new Map<string, string>()
+  for (const folder of folders) {
+    for (const path of paths) {
+      if (folderOf(path) === folder && SETTINGS.has(baseOf(path))) found.set(baseOf(path), path)
+    }
+  }
+  return found
+}

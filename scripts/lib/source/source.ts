@@ -1,0 +1,28 @@
+import type { Transfer } from './download.ts'
+import { openHub } from './hub.ts'
+import { readHubSettings } from './hub-settings.ts'
+import { openLocal } from './local.ts'
+import { parseSpec } from './spec.ts'
+import type { ModelSource, SourceOptions } from './types.ts'
+import { openUrl } from './url.ts'
+
+export type { SourceProgress } from './download.ts'
+export type { ModelSource, SourceOptions } from './types.ts'
+
+/**
+ * Brings a model to this machine.
+ * @param spec an `.onnx` file, a folder, an https address, or `hf:org/name[@revision]`
+ * @throws UsageError saying what is wrong and what to do; VergeError cancelled where the signal is raised
+ */
+export async function openSource(spec: string, options: SourceOptions): Promise<ModelSource> {
+  const settings = readHubSettings(options.env)
+  const parsed = parseSpec(spec, settings.endpoint)
+  if (parsed.kind === 'local') return openLocal(parsed.path, options)
+  const transfer: Transfer = {
+    patience: options.patience ?? {},
+    insecure: options.insecure ?? false,
+    signal: options.signal,
+    progress: options.progress,
+  }
+  return parsed.kind === 'hub' ? openHub(parsed, settings, transfer, options) : openUrl(parsed.url, transfer, options)
+}
