@@ -1,20 +1,10 @@
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { getPlatformProxy } from 'wrangler'
-import { CatalogWriter } from '../src/catalog/writer.ts'
 import { isVergeError, VergeError } from '../src/core/errors.ts'
-import { KvStore } from '../src/weights/kv.ts'
-import { R2Store } from '../src/weights/r2.ts'
-import { nodeSha256 } from './lib/bytes.ts'
 import { runScript } from './lib/command-line.ts'
 import { type PackedModel, packFolder } from './lib/packer.ts'
-import { modelFolders, ROOT, STATE } from './lib/project.ts'
+import { modelFolders, STATE } from './lib/project.ts'
 import { type Published, publish } from './lib/publish.ts'
-
-interface Bindings {
-  readonly BUCKET: ConstructorParameters<typeof R2Store>[0]
-  readonly KV: ConstructorParameters<typeof KvStore>[0]
-}
+import { openTarget } from './lib/target/open.ts'
 
 export interface SeedOptions {
   /** The folder that `wrangler dev --persist-to` names. */
@@ -27,17 +17,10 @@ export interface SeedOptions {
  * @throws conflict if a version is there with other contents
  */
 export async function seed({ persistTo, models }: SeedOptions): Promise<Published[]> {
-  const proxy = await getPlatformProxy<Bindings>({
-    configPath: join(ROOT, 'wrangler.toml'),
-    // getPlatformProxy wants the folder for one version of the state, in which wrangler dev keeps its own.
-    persist: { path: join(persistTo, 'v3') },
-  })
+  const target = await openTarget({ local: persistTo })
   try {
-    const writer = new CatalogWriter(new R2Store(proxy.env.BUCKET), [new KvStore(proxy.env.KV)], {
-      sha256: nodeSha256,
-    })
     const published: Published[] = []
-    for (const packed of models) published.push(await publish(writer, packed))
+    for (const packed of models) published.push(await publish(target.writer, packed))
     return published
   } catch (error) {
     if (!isVergeError(error, 'conflict')) throw error
@@ -47,7 +30,7 @@ export async function seed({ persistTo, models }: SeedOptions): Promise<Publishe
       { cause: error },
     )
   } finally {
-    await proxy.dispose()
+    await target.dispose()
   }
 }
 

@@ -1,10 +1,7 @@
 import { rm } from 'node:fs/promises'
-import { nodeSha256 } from '../../scripts/lib/bytes.ts'
 import type { PackedModel } from '../../scripts/lib/packer.ts'
 import { publish } from '../../scripts/lib/publish.ts'
-import { CatalogWriter } from '../../src/catalog/writer.ts'
-import { KvStore } from '../../src/weights/kv.ts'
-import { R2Store } from '../../src/weights/r2.ts'
+import { localStores } from '../../scripts/lib/target/local.ts'
 import { STORAGE, startWorker } from './worker-process.ts'
 
 export interface Stored {
@@ -23,9 +20,7 @@ export async function fillStorage(directory: string, models: readonly Stored[]):
   try {
     const bucket = await worker.miniflare.getR2Bucket('BUCKET')
     const namespace = await worker.miniflare.getKVNamespace('KV')
-    const writer = new CatalogWriter(new R2Store(bucket as never), [new KvStore(namespace as never)], {
-      sha256: nodeSha256,
-    })
+    const { writer } = localStores({ BUCKET: bucket as never, KV: namespace as never })
     for (const { name, onnx, packed } of models) {
       await publish(writer, packed)
       await bucket.put(`plain/${name}`, onnx)

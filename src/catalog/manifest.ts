@@ -30,6 +30,22 @@ const tensorSpecSchema = z.object({
   shape: z.array(z.union([z.number().int(), z.string()])),
 })
 
+/**
+ * What a run costs, in units that do not depend on the machine: one is the time that a million multiply-adds of a
+ * 32-bit matrix product take in the same engine. `base` is for any run, `perElement` for each element of its inputs.
+ */
+export const costSchema = z.object({ base: z.number().nonnegative(), perElement: z.number().nonnegative() })
+
+/** How well an artifact does its task, beside the model that it was made from: `top-1` as shares of 1. */
+export const accuracySchema = z.object({
+  metric: z.string().min(1).max(64),
+  value: z.number(),
+  baseline: z.number(),
+  samples: z.number().int().positive(),
+})
+
+export const PLACES = ['edge', 'origin', 'browser'] as const
+
 export const artifactSchema = blobSchema.extend({
   /** Unique within the version, for people: `edge-fp32`. */
   id: z.string().min(1).max(64),
@@ -37,11 +53,14 @@ export const artifactSchema = blobSchema.extend({
   /** Precision, as transformers.js names it: fp32, fp16, q8, int8, uint8, q4, q4f16. */
   dtype: z.string(),
   /** Places that this artifact is meant for, best first. */
-  places: z.array(z.enum(['edge', 'origin', 'browser'])),
+  places: z.array(z.enum(PLACES)),
   /** Runtime that an ORT-format artifact was made by: `onnxruntime 1.30.0`. */
   runtime: z.string().optional(),
   /** Measured wasm heap that a loaded session holds. */
   memoryBytes: byteCount.optional(),
+  /** Measured cost of a run at the edge. */
+  cost: costSchema.optional(),
+  accuracy: accuracySchema.optional(),
 })
 
 /** How a picture becomes a tensor. Sizes are [height, width] in pixels. */
@@ -94,5 +113,7 @@ export const manifestSchema = z.object({
 export type Blob = z.infer<typeof blobSchema>
 export type Chunk = z.infer<typeof chunkSchema>
 export type Artifact = z.infer<typeof artifactSchema>
+export type Accuracy = z.infer<typeof accuracySchema>
+export type Place = (typeof PLACES)[number]
 export type ImageSettings = z.infer<typeof imageSettingsSchema>
 export type Manifest = z.infer<typeof manifestSchema>

@@ -5,7 +5,18 @@ import { sha256Hex } from '../core/sha256.ts'
 import { readAtMost } from '../weights/body.ts'
 import { type PutBlobResult, putBlob } from '../weights/put-blob.ts'
 import type { Store } from '../weights/store.ts'
-import { ALIAS_SCHEMA, type Alias, type Visibility } from './alias.ts'
+import type { Alias, Visibility } from './alias.ts'
+import {
+  type AliasChange,
+  existsAlready,
+  nextAlias,
+  type PublishOptions,
+  published,
+  released,
+  rolledBack,
+  shown,
+  withoutVersion,
+} from './alias-changes.ts'
 import { equal, refreshAliasCopies } from './alias-copies.ts'
 import { canonicalBytes, canonicalJson } from './canonical-json.ts'
 import { aliasKey, manifestKey } from './keys.ts'
@@ -31,9 +42,6 @@ export interface CatalogWriterOptions {
   readonly limits?: WriterLimits
 }
 
-/** What a change of an alias decides; the rest follows. */
-export type AliasChange = Pick<Alias, 'visibility' | 'versions' | 'live'>
-
 export interface AliasUpdate {
   readonly alias: Alias
   /** False if the alias was already as wanted, so that its generation stayed. */
@@ -47,13 +55,6 @@ export interface ManifestPut {
   readonly digest: string
   /** Writes that it took, over all stores; 0 if the same manifest was everywhere already. */
   readonly written: number
-}
-
-export interface PublishOptions {
-  /** Whether the version answers where none is named, alone. The first version of a model has to. */
-  readonly live: boolean
-  /** Left as it is, or private for a new model, if not said. */
-  readonly visibility?: Visibility
 }
 
 interface StoredAlias {
@@ -86,6 +87,11 @@ export class CatalogWriter {
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger ?? silentLogger
     this.#limits = options.limits ?? LIMITS
+  }
+
+  /** What it writes to. */
+  get stores(): { readonly truth: Store; readonly copies: readonly Store[] } {
+    return { truth: this.#truth, copies: this.#copies }
   }
 
   /**
@@ -125,20 +131,19 @@ export class CatalogWriter {
     const digest = await sha256Hex(this.#sha256, bytes)
     const key = manifestKey(model, version)
     let written = 0
-    if (await this.#truth.put(key, bytes, { onlyIf: 'absent' })) {
+    let present = await this.#read(this.#truth, key, this.#limits.manifestBytes)
+    if (present === null) {
+      if (await this.#truth.put(key, bytes, { onlyIf: 'absent' })) written++
+      else present = await this.#read(this.#truth, key, this.#limits.manifestBytes)
+    }
+    if (written === 0 && !equal(present?.bytes ?? null, bytes)) {
+      const alias = await this.#readAlias(model)
+      const known = alias !== null && Object.hasOwn(alias.value.versions, version) && alias.value.versions[version]
+      const etag = present?.etag
+      if (known !== digest || etag === undefined) throw existsAlready(model, version)
+      if (!(await this.#truth.put(key, bytes, { onlyIf: { etag } }))) throw existsAlready(model, version)
+      this.#logger.warn('manifest_mended', { model, version, digest })
       written++
-    } else {
-      const present = await this.#read(this.#truth, key, this.#limits.manifestBytes)
-      if (!equal(present?.bytes ?? null, bytes)) {
-        const alias = await this.#readAlias(model)
-        const published =
-          alias !== null && Object.hasOwn(alias.value.versions, version) && alias.value.versions[version]
-        const etag = present?.etag
-        if (published !== digest || etag === undefined) throw existsAlready(model, version)
-        if (!(await this.#truth.put(key, bytes, { onlyIf: { etag } }))) throw existsAlready(model, version)
-        this.#logger.warn('manifest_mended', { model, version, digest })
-        written++
-      }
     }
     for (const copy of this.#copies) written += await this.#copyManifest(copy, key, bytes)
     return { digest, written }
@@ -151,18 +156,12 @@ export class CatalogWriter {
    * were lost; manifest_invalid and weights_unavailable if the truth lacks what a live or new version needs;
    * store_unavailable
    */
-  async updateAlias(model: string, change: (old: Alias | null) => AliasChange): Promise<AliasUpdate> {
+  async updateAlias(model: string, change: AliasChange): Promise<AliasUpdate> {
     const checked = new Set<string>()
     for (let attempt = 0; attempt < this.#limits.aliasWriteAttempts; attempt++) {
       const old = await this.#readAlias(model)
       const generation = old?.value.generation ?? 0
-      const next: Alias = {
-        ...old?.value,
-        ...change(old?.value ?? null),
-        schema: ALIAS_SCHEMA,
-        model,
-        generation: generation + 1,
-      }
+      const next = nextAlias(model, old?.value ?? null, change)
       const unchanged = old !== null && canonicalJson({ ...next, generation }) === canonicalJson(old.value)
       if (!unchanged) {
         await this.#assertAllowed(next, old?.value ?? null, checked)
@@ -186,18 +185,11 @@ export class CatalogWriter {
 
   /** Stores a version's manifest and adds the version to its model. Its blobs have to be stored already. */
   async publishVersion(manifest: Manifest, options: PublishOptions): Promise<AliasUpdate & ManifestPut> {
-    const { model, version } = manifest
     const put = await this.putManifest(manifest)
-    const update = await this.updateAlias(model, (old) => {
-      if (old === null && !options.live) {
-        throw new VergeError('conflict', `"${version}" is the first version of model "${model}", and has to be live.`)
-      }
-      return {
-        visibility: options.visibility ?? old?.visibility ?? 'private',
-        versions: { ...old?.versions, [version]: put.digest },
-        live: options.live ? [{ version, weight: 1 }] : (old?.live ?? []),
-      }
-    })
+    const update = await this.updateAlias(
+      manifest.model,
+      published(manifest.model, manifest.version, put.digest, options),
+    )
     return { ...put, ...update }
   }
 
@@ -206,26 +198,51 @@ export class CatalogWriter {
    * @throws model_not_found, version_not_found, and what `updateAlias` throws
    */
   release(model: string, live: Alias['live']): Promise<AliasUpdate> {
-    return this.updateAlias(model, (old) => {
-      if (old === null) throw noSuchModel(model)
-      const missing = live.find(({ version }) => !Object.hasOwn(old.versions, version))
-      if (missing !== undefined) {
-        throw new VergeError(
-          'version_not_found',
-          `Model "${model}" has no version "${missing.version}". Push it first.`,
-          { details: { model, versions: Object.keys(old.versions) } },
-        )
-      }
-      return { ...old, live }
+    return this.updateAlias(model, released(model, live))
+  }
+
+  /**
+   * Makes live what was live before; a second time undoes the first.
+   * @throws model_not_found, conflict if nothing was live before or it has been removed, and what `updateAlias` throws
+   */
+  rollback(model: string): Promise<AliasUpdate> {
+    return this.updateAlias(model, rolledBack(model))
+  }
+
+  /**
+   * Takes a version that is not live out of the alias. Its manifest and its weights stay where they are.
+   * @throws model_not_found, version_not_found, conflict if the version is live, and what `updateAlias` throws
+   */
+  dropVersion(model: string, version: string): Promise<AliasUpdate> {
+    return this.updateAlias(model, withoutVersion(model, version))
+  }
+
+  /**
+   * Removes a model's alias, in the truth first and then in the copies, and so the model. Its manifests and weights stay
+   * where they are. A name that is not there is no error: copies that were left behind are removed all the same.
+   * @param etag of the alias that the decision was made on, null if there was none
+   * @throws conflict if the alias has changed since, store_unavailable if a copy may have stayed
+   */
+  async dropModel(model: string, etag: string | null): Promise<void> {
+    // stores have no conditional deletion, so what is written between this look and the deletion is lost
+    const present = await this.#truth.head(aliasKey(model))
+    if ((present?.etag ?? null) !== etag) {
+      throw new VergeError('conflict', `Model "${model}" was changed meanwhile. Look at it again first.`, {
+        details: { model },
+      })
+    }
+    if (present !== null) await this.#truth.delete(aliasKey(model))
+    await refreshAliasCopies(this.#truth, this.#copies, model, {
+      clock: this.#clock,
+      logger: this.#logger,
+      limits: this.#limits,
+      compare: present === null,
     })
   }
 
   /** @throws model_not_found, and what `updateAlias` throws */
   setVisibility(model: string, visibility: Visibility): Promise<AliasUpdate> {
-    return this.updateAlias(model, (old) => {
-      if (old === null) throw noSuchModel(model)
-      return { ...old, visibility }
-    })
+    return this.updateAlias(model, shown(model, visibility))
   }
 
   /** `checked` remembers versions that were found complete, since those never change. */
@@ -282,17 +299,4 @@ export class CatalogWriter {
     const found = await store.get(key)
     return found && { bytes: await readAtMost(found.body, maxBytes), etag: found.etag }
   }
-}
-
-function existsAlready(model: string, version: string): VergeError {
-  return new VergeError(
-    'conflict',
-    `Version "${version}" of model "${model}" exists already with other contents, and versions never change. Push ` +
-      'under another version name.',
-    { details: { model, version } },
-  )
-}
-
-function noSuchModel(model: string): VergeError {
-  return new VergeError('model_not_found', `There is no model "${model}". Push it first.`, { details: { model } })
 }

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { abortError, throwIfAborted } from '../../../src/core/errors.ts'
 import { type Clock, systemClock } from '../../../src/core/runtime.ts'
 import { UsageError } from '../command-line.ts'
 
@@ -28,6 +29,8 @@ export interface HttpOptions {
   readonly attempts?: number
   /** Milliseconds without a byte after which a connection is given up. */
   readonly idleMs?: number
+  /** Breaks off requests that are on their way, and the pauses between attempts. */
+  readonly signal?: AbortSignal
 }
 
 /** Five tries with doubling pauses wait about 8 s: longer than a hiccup, shorter than a person's patience. */
@@ -46,18 +49,25 @@ export class HttpClient {
   readonly #random: () => number
   readonly #attempts: number
   readonly #idleMs: number
+  readonly #signal: AbortSignal | undefined
 
   constructor(options: HttpOptions = {}) {
     this.#clock = options.clock ?? systemClock
     this.#random = options.random ?? Math.random
     this.#attempts = options.attempts ?? ATTEMPTS
     this.#idleMs = options.idleMs ?? IDLE_MS
+    this.#signal = options.signal
   }
 
-  /** @returns an answer with a status below 300 or from 400 to 499, 429 excepted @throws UsageError */
+  /**
+   * @returns an answer with a status below 300 or from 400 to 499, 429 excepted
+   * @throws UsageError; what the signal says
+   */
   async send(request: HttpRequest): Promise<HttpAnswer> {
     for (let attempt = 1; ; attempt++) {
+      throwIfAborted(this.#signal)
       const outcome = await this.#once(request).catch((error: Error) => error)
+      if (outcome instanceof Error && this.#signal?.aborted) throw abortError(this.#signal)
       if (!(outcome instanceof Error) && outcome.status !== 429 && outcome.status < 500) {
         if (outcome.status >= 300 && outcome.status < 400) throw redirected(request, outcome)
         return outcome
@@ -68,7 +78,7 @@ export class HttpClient {
       const backoff = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + this.#random())
       const wanted = asked !== undefined && /^\d{1,6}$/.test(asked) ? Number(asked) * 1000 : backoff
       if (wanted > LONGEST_PAUSE_MS) throw gaveUp(request, outcome, attempt)
-      await this.#clock.sleep(wanted)
+      await this.#clock.sleep(wanted, this.#signal)
     }
   }
 
@@ -85,6 +95,7 @@ export class HttpClient {
           method,
           path,
           headers: { ...headers(), ...length },
+          ...(this.#signal !== undefined && { signal: this.#signal }),
         },
         (answer) => {
           resolve({

@@ -13,6 +13,12 @@ const page = z.object({
   result_info: z.object({ cursor: z.string().optional() }).optional(),
 })
 
+const metadataAnswer = z.object({ result: z.unknown() })
+const noted = z.object({ bytes: z.number().int().nonnegative() })
+
+/** 1 KiB of metadata and what is around it. */
+const METADATA_BYTES = 64 * 1024
+
 /** A KV namespace from outside Cloudflare, by the REST API. Fits `KvStore`. */
 export class RestKvNamespace implements KvNamespaceLike {
   readonly #api: CloudflareApi
@@ -35,6 +41,24 @@ export class RestKvNamespace implements KvNamespaceLike {
     const length = answer.header('content-length')
     const metadata = length === undefined ? null : { bytes: Number(length) }
     return { value: Readable.toWeb(answer.body) as ReadableStream, metadata }
+  }
+
+  /**
+   * The size that was noted when a key was written, without reading its value. (developers.cloudflare.com/api, "Read the
+   * metadata for a key")
+   * @returns null if there is no such key, undefined for the size if none was noted
+   */
+  async notedBytes(key: string): Promise<{ readonly bytes: number | undefined } | null> {
+    const answer = await this.#api.raw({ method: 'GET', path: `${this.#path}/metadata/${encodeURIComponent(key)}` })
+    if (answer.status === 404) {
+      answer.body.resume()
+      return null
+    }
+    if (answer.status !== 200) throw await this.#api.failure('read from KV', answer)
+    const parsed = metadataAnswer.safeParse(parse(await bodyBytes(answer, METADATA_BYTES)))
+    if (!parsed.success)
+      throw new UsageError("KV gave a key's metadata in a form that is not understood. Update Verge.")
+    return { bytes: noted.safeParse(parsed.data.result).data?.bytes }
   }
 
   async put(key: string, value: Uint8Array, options: { metadata: unknown }): Promise<void> {
@@ -66,5 +90,13 @@ export class RestKvNamespace implements KvNamespaceLike {
 
   #valuePath(key: string): string {
     return `${this.#path}/values/${encodeURIComponent(key)}`
+  }
+}
+
+function parse(bytes: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    return undefined
   }
 }

@@ -1,16 +1,13 @@
-import { CatalogWriter } from '../../../src/catalog/writer.ts'
-import { isVergeError } from '../../../src/core/errors.ts'
-import { KvStore } from '../../../src/weights/kv.ts'
-import { R2Store } from '../../../src/weights/r2.ts'
-import { nodeSha256 } from '../bytes.ts'
+import type { CatalogWriter } from '../../../src/catalog/writer.ts'
 import { UsageError } from '../command-line.ts'
 import type { PackedModel } from '../packer.ts'
 import { publish } from '../publish.ts'
+import { remoteStores } from '../target/remote.ts'
+import { writerOf } from '../target/target.ts'
+import { bytes as formatBytes } from '../terminal/format.ts'
 import type { Account } from './account.ts'
 import { CloudflareApi } from './api.ts'
 import type { HttpClient } from './http.ts'
-import { RestKvNamespace } from './kv-namespace.ts'
-import { S3Bucket } from './s3-bucket.ts'
 import { type Environment, PLACEHOLDER, saveNamespaceId } from './wrangler-config.ts'
 
 /** The operator's key: the one secret that there is. */
@@ -61,14 +58,10 @@ export async function planSetup(context: SetupContext): Promise<Step[]> {
     await secretStep(api, context),
     ...context.models.map((model) =>
       pushStep(model, () => {
-        const bucket = new S3Bucket({
-          http: context.http,
-          endpoint: context.account.r2,
-          bucket: environment.bucket ?? '',
-          credentials,
-        })
-        const copies = [new KvStore(new RestKvNamespace(api, namespace.id()))]
-        return new CatalogWriter(new R2Store(bucket), copies, { sha256: nodeSha256 })
+        const { http, account } = context
+        const { bucket = '' } = environment
+        const { truth, copies } = remoteStores(http, { account, credentials, bucket, namespaceId: namespace.id() })
+        return writerOf(truth, copies)
       }),
     ),
   ]
@@ -147,21 +140,10 @@ function pushStep(model: PackedModel, writer: () => CatalogWriter): Step {
   const bytes = [...chunks.values()].reduce((sum, chunk) => sum + chunk.length, 0)
   return {
     what: `model ${manifest.model}, version ${manifest.version}`,
-    plan: `push what is missing of ${(bytes / 1024 / 1024).toFixed(2)} MiB to R2${hot ? ' and KV' : ''}; ${visibility}`,
+    plan: `push what is missing of ${formatBytes(bytes)} to R2${hot ? ' and KV' : ''}; ${visibility}`,
     async apply() {
-      const { written, generation } = await publish(writer(), model).catch((error: unknown) => {
-        throw understandable(error)
-      })
+      const { written, generation } = await publish(writer(), model)
       return written === 0 ? 'everything was there' : `live, ${written} writes (generation ${generation})`
     },
   }
-}
-
-/** A store says only that it did not answer; whoever pushes wants to know what was said. */
-function understandable(error: unknown): unknown {
-  if (!isVergeError(error, 'store_unavailable')) return error
-  for (let cause = error.cause; cause instanceof Error; cause = cause.cause) {
-    if (cause instanceof UsageError) return cause
-  }
-  return error
 }
