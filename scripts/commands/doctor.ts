@@ -15,7 +15,7 @@ const HELP = `Checks the configuration in wrangler.toml, the account if there ar
 that runs: health, models and their answers, latency, error shapes, limits, CORS, headers, privacy. Says what is wrong and
 how to mend it. Changes nothing. Exit code 0 if nothing is wrong, 1 if something is.
 
-Usage: npm run verge -- doctor [options]
+Usage: npx verge doctor [options]
 
   --url URL       a Worker that runs: https://verge-production.example.workers.dev, or http://127.0.0.1:8787
   --env NAME      the environment of wrangler.toml to check (default: the top level, this machine's)

@@ -10,16 +10,16 @@ import type { Command } from '../verge.ts'
 
 const HELP = `Lists the models that a place has, as its bucket says; or one model with every version of it.
 
-Usage: npm run verge -- models [NAME] [options]
+Usage: npx verge models [NAME] [options]
 
 ${TARGET_HELP}
   --json             print JSON
   --help             this text
 
 Examples:
-  npm run verge -- models
-  npm run verge -- models digits
-  npm run verge -- models --env production --json
+  npx verge models
+  npx verge models digits
+  npx verge models --env production --json
 
 ${TARGET_ENVIRONMENT}`
 
@@ -47,7 +47,7 @@ export const modelsCommand: Command = {
       const list =
         models.length > 0
           ? overview(models)
-          : `There are no models in ${target.label}. Push one: npm run verge -- push model.onnx`
+          : `There are no models in ${target.label}. Push one: npx verge push model.onnx`
       return [list, ...faults.map((fault) => `not listed: ${printable(fault)}`)].join('\n')
     })
   },

@@ -13,9 +13,9 @@ import type { Command } from '../verge.ts'
 
 const HELP = `Makes versions of a model live, by one write: a release, a canary, a rollback. Or changes who may see it.
 
-Usage: npm run verge -- release NAME VERSION [options]
-       npm run verge -- release NAME VERSION=WEIGHT VERSION=WEIGHT ... [options]
-       npm run verge -- release NAME --rollback [options]
+Usage: npx verge release NAME VERSION [options]
+       npx verge release NAME VERSION=WEIGHT VERSION=WEIGHT ... [options]
+       npx verge release NAME --rollback [options]
 
   --weight PERCENT   the version gets so much, and what is live now shares the rest
   --rollback         what was live before; a second time goes forward again
@@ -27,11 +27,11 @@ ${TARGET_HELP}
   --help             this text
 
 Examples:
-  npm run verge -- release digits 2
-  npm run verge -- release digits 2 --weight 5
-  npm run verge -- release digits 1=90 2=10
-  npm run verge -- release digits --rollback --env production
-  npm run verge -- release digits --public
+  npx verge release digits 2
+  npx verge release digits 2 --weight 5
+  npx verge release digits 1=90 2=10
+  npx verge release digits --rollback --env production
+  npx verge release digits --public
 
 ${TARGET_ENVIRONMENT}`
 

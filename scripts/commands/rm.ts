@@ -13,7 +13,7 @@ const HELP = `Removes a model, or a version of it that is not live: from the buc
 versions or models need stay. Says what would go and asks first. A removal that was broken off is ended by giving the
 command again.
 
-Usage: npm run verge -- rm NAME[@VERSION] [options]
+Usage: npx verge rm NAME[@VERSION] [options]
 
   --yes              do not ask
   --dry-run          say what would go; change nothing
@@ -22,9 +22,9 @@ ${TARGET_HELP}
   --help             this text
 
 Examples:
-  npm run verge -- rm digits@1
-  npm run verge -- rm digits --dry-run
-  npm run verge -- rm digits --yes --env staging
+  npx verge rm digits@1
+  npx verge rm digits --dry-run
+  npx verge rm digits --yes --env staging
 
 ${TARGET_ENVIRONMENT}`
 

@@ -1,5 +1,4 @@
 import { join, resolve } from 'node:path'
-import { createInterface } from 'node:readline/promises'
 import { parseArgs } from 'node:util'
 import { readAccount } from '../lib/cloudflare/account.ts'
 import { HttpClient } from '../lib/cloudflare/http.ts'
@@ -8,13 +7,15 @@ import { readEnvironment } from '../lib/cloudflare/wrangler-config.ts'
 import { UsageError } from '../lib/command-line.ts'
 import { type PackedModel, packFolder } from '../lib/packer.ts'
 import { modelFolders, ROOT } from '../lib/project.ts'
+import { agreed } from '../lib/terminal/confirm.ts'
+import { untilInterrupted } from '../lib/terminal/interrupt.ts'
 import type { Command } from '../verge.ts'
 
 const HELP = `Creates what an environment of wrangler.toml needs in your Cloudflare account: the R2 bucket, the KV namespace (whose
 id it writes into wrangler.toml), the operator's key, and the models. Says what it would do and asks first. What is there
 already is left alone, so it can be run again at any time.
 
-Usage: npm run verge -- setup --env NAME [options]
+Usage: npx verge setup --env NAME [options]
 
   --env NAME        the environment: staging, production
   --dry-run         look and say what would be done; change nothing
@@ -69,7 +70,7 @@ export const setupCommand: Command = {
     const open = steps.filter((step) => step.apply !== undefined)
     if (values['dry-run']) return 'Nothing was changed (--dry-run).'
     if (open.length === 0) return next(env)
-    if (!values.yes && !(await agreed())) return 'Nothing was changed.'
+    if (!values.yes && !(await agreed('Do what is marked with +?', untilInterrupted()))) return 'Nothing was changed.'
     for (const step of open) console.log(`${step.what}: ${await step.apply?.()}`)
     return next(env)
   },
@@ -89,24 +90,12 @@ function operatorKey(environment: NodeJS.ProcessEnv): string | undefined {
   )
 }
 
-async function agreed(): Promise<boolean> {
-  if (!process.stdin.isTTY) {
-    throw new UsageError('Nobody is there to agree. Run it with --yes, or with --dry-run to look only.')
-  }
-  const terminal = createInterface({ input: process.stdin, output: process.stdout })
-  try {
-    return /^y(es)?$/i.test((await terminal.question('Do what is marked with +? [y/N] ')).trim())
-  } finally {
-    terminal.close()
-  }
-}
-
 function next(env: string): string {
   return [
     '',
     'Everything is there. Next:',
     '',
     `  npx wrangler deploy --env ${env}`,
-    `  npm run verge -- doctor --env ${env} --url https://<the address that it prints>`,
+    `  npx verge doctor --env ${env} --url https://<the address that it prints>`,
   ].join('\n')
 }

@@ -1,4 +1,5 @@
 import { isVergeError } from '../../src/core/errors.ts'
+import { isOnnxError } from '../../src/onnx/errors.ts'
 
 /** Something that a person can mend; its message says how. */
 export class UsageError extends Error {
@@ -17,7 +18,7 @@ export async function runScript(help: string, work: () => Promise<string | undef
     if (isArgumentError(error)) {
       console.error(`${error.message}\n\n${help}`)
       process.exitCode = 2
-    } else if (error instanceof UsageError || isVergeError(error)) {
+    } else if (error instanceof UsageError || isVergeError(error) || isOnnxError(error)) {
       console.error(error.message)
       process.exitCode = 1
     } else {

@@ -2,11 +2,34 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { VISIBILITIES } from '../../src/catalog/alias.ts'
-import { imageSettingsSchema, modelName, TASKS, textSettingsSchema, versionName } from '../../src/catalog/manifest.ts'
+import {
+  accuracySchema,
+  costSchema,
+  imageSettingsSchema,
+  modelName,
+  PLACES,
+  TASKS,
+  textSettingsSchema,
+  versionName,
+} from '../../src/catalog/manifest.ts'
 import { VergeError } from '../../src/core/errors.ts'
 
 /** A file beside `verge.json`: no folders, so that a description reaches nothing outside its own. */
 const fileName = z.string().regex(/^[^/\\]+$/, 'the name of a file in the same folder')
+
+/**
+ * One file of a model, and what was measured of it: a person's or a tool's word, because what is measured anew each
+ * time would differ from machine to machine, and a version's manifest may not.
+ */
+const artifactDescriptionSchema = z.strictObject({
+  file: fileName,
+  dtype: z.string().min(1),
+  /** Left out: wherever it runs. */
+  places: z.array(z.enum(PLACES)).min(1).optional(),
+  /** Of a run at the edge. */
+  cost: costSchema.optional(),
+  accuracy: accuracySchema.optional(),
+})
 
 /** `models/<name>/verge.json`: what a person says of a model; everything else is read from its files. */
 export const descriptionSchema = z
@@ -28,7 +51,7 @@ export const descriptionSchema = z
       .strictObject({ image: imageSettingsSchema.optional(), text: textSettingsSchema.optional() })
       .optional(),
     tokenizer: fileName.optional(),
-    artifacts: z.array(z.strictObject({ file: fileName, dtype: z.string().min(1) })).min(1),
+    artifacts: z.array(artifactDescriptionSchema).min(1),
   })
   .superRefine((description, context) => {
     const needs = (path: string[], what: string): void => {
@@ -45,6 +68,7 @@ export const descriptionSchema = z
   })
 
 export type Description = z.infer<typeof descriptionSchema>
+export type ArtifactDescription = Description['artifacts'][number]
 
 /** Reads and checks a model folder's `verge.json`. @throws manifest_invalid, naming each field that is wrong */
 export async function readDescription(folder: string): Promise<Description> {

@@ -1,7 +1,15 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Visibility } from '../../src/catalog/alias.ts'
-import { type Artifact, type Blob, MANIFEST_SCHEMA, type Manifest, manifestSchema } from '../../src/catalog/manifest.ts'
+import {
+  type Artifact,
+  type Blob,
+  MANIFEST_SCHEMA,
+  type Manifest,
+  manifestSchema,
+  PLACES,
+  type Place,
+} from '../../src/catalog/manifest.ts'
 import { isVergeError, VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { systemClock } from '../../src/core/runtime.ts'
@@ -10,7 +18,7 @@ import type { ArtifactInfo } from '../../src/engine/engine.ts'
 import { NativeEngine } from '../../src/engine/native/engine.ts'
 import { memorySource, sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
-import { type Description, readDescription } from './description.ts'
+import { type ArtifactDescription, type Description, readDescription } from './description.ts'
 import { measureSession } from './edge-engine.ts'
 
 /** A model ready to be stored: its manifest, and its chunks by digest. */
@@ -31,9 +39,14 @@ export async function packFolder(folder: string): Promise<PackedModel> {
 /**
  * Packs a described model. The same files give the same manifest, byte for byte, on every machine.
  * @param folder where the description's files lie
+ * @param given contents of files that are taken from here instead
  * @throws manifest_invalid, model_invalid
  */
-export async function pack(description: Description, folder: string): Promise<PackedModel> {
+export async function pack(
+  description: Description,
+  folder: string,
+  given: ReadonlyMap<string, Uint8Array> = new Map(),
+): Promise<PackedModel> {
   const chunks = new Map<string, Uint8Array>()
   const notes: string[] = []
   const store = (bytes: Uint8Array): Blob => {
@@ -44,14 +57,20 @@ export async function pack(description: Description, folder: string): Promise<Pa
 
   let signature: Signature | undefined
   const artifacts: Artifact[] = []
-  for (const { file, dtype } of description.artifacts) {
-    const bytes = await readModelFile(folder, file)
-    const own = await readSignature(file, bytes)
+  for (const described of description.artifacts) {
+    const bytes = given.get(described.file) ?? (await readModelFile(folder, described.file))
+    const own = await readSignature(described.file, bytes)
     signature ??= own
-    assertSameSignature(file, signature, own)
-    artifacts.push(...(await packArtifact(file, dtype, bytes, store, notes)))
+    assertSameSignature(described.file, signature, own)
+    artifacts.push(...(await packArtifact(described, bytes, store, notes)))
   }
   if (!signature) throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
+  if (artifacts.length === 0) {
+    throw new VergeError(
+      'manifest_invalid',
+      `Model "${description.name}" runs nowhere that verge.json allows: ${notes.join('; ')}.`,
+    )
+  }
   if (!artifacts.some((artifact) => artifact.places.includes('edge'))) {
     notes.push('no artifact runs at the edge')
   }
@@ -72,7 +91,7 @@ export async function pack(description: Description, folder: string): Promise<Pa
       activation: description.activation,
       image: preprocess?.image,
       text: preprocess?.text,
-      files: tokenizer ? { 'tokenizer.json': store(await readTokenizer(folder, tokenizer)) } : undefined,
+      files: tokenizer ? { 'tokenizer.json': store(await readTokenizer(folder, tokenizer, given)) } : undefined,
       artifacts,
     }),
   )
@@ -81,13 +100,19 @@ export async function pack(description: Description, folder: string): Promise<Pa
 
 /** The edge's form of a model file in ORT format, and the file itself for the origin and the browser. */
 async function packArtifact(
-  file: string,
-  dtype: string,
+  { file, dtype, places: allowed, cost, accuracy }: ArtifactDescription,
   bytes: Uint8Array,
   store: (bytes: Uint8Array) => Blob,
   notes: string[],
 ): Promise<Artifact[]> {
+  const places: readonly Place[] = allowed ?? PLACES
+  const measured = { ...(accuracy && { accuracy }) }
+  const atTheEdge = { ...(cost && { cost }), ...measured }
+  const elsewhere = places.filter((place) => place !== 'edge')
   const plain = { id: `onnx-${dtype}`, format: 'onnx' as const, dtype }
+  const besides = (): Artifact[] =>
+    elsewhere.length === 0 ? [] : [{ ...plain, places: [...elsewhere], ...measured, ...store(bytes) }]
+  if (!places.includes('edge')) return besides()
   try {
     const converted = await toOrtFormat(bytes)
     const memoryBytes = await measureSession(infoOf('ort', converted.bytes), converted.bytes)
@@ -99,9 +124,10 @@ async function packArtifact(
         places: ['edge'],
         runtime: converted.runtime,
         memoryBytes,
+        ...atTheEdge,
         ...store(converted.bytes),
       },
-      { ...plain, places: ['origin', 'browser'], ...store(bytes) },
+      ...besides(),
     ]
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
@@ -110,11 +136,11 @@ async function packArtifact(
   try {
     const memoryBytes = await measureSession(infoOf('onnx', bytes), bytes)
     notes.push(`${file}: the edge runs the plain ONNX file instead, which takes more memory`)
-    return [{ ...plain, places: ['edge', 'origin', 'browser'], memoryBytes, ...store(bytes) }]
+    return [{ ...plain, places: [...places], memoryBytes, ...atTheEdge, ...store(bytes) }]
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
     notes.push(`${file}: not for the edge: ${error.message}`)
-    return [{ ...plain, places: ['origin', 'browser'], ...store(bytes) }]
+    return besides()
   }
 }
 
@@ -132,8 +158,12 @@ async function readModelFile(folder: string, file: string): Promise<Uint8Array> 
   }
 }
 
-async function readTokenizer(folder: string, file: string): Promise<Uint8Array> {
-  const bytes = await readModelFile(folder, file)
+async function readTokenizer(
+  folder: string,
+  file: string,
+  given: ReadonlyMap<string, Uint8Array>,
+): Promise<Uint8Array> {
+  const bytes = given.get(file) ?? (await readModelFile(folder, file))
   if (bytes.length > LIMITS.tokenizerBytes) {
     throw new VergeError(
       'manifest_invalid',

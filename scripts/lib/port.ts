@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer } from 'node:net'
+import { UsageError } from './command-line.ts'
 
 /** Whether nothing listens on the port of this machine's loopback address. @throws other failures to listen */
 export async function isFree(port: number): Promise<boolean> {
@@ -25,4 +26,15 @@ async function tryListen(port: number): Promise<number | null> {
   } finally {
     server.close()
   }
+}
+
+/** Where Verge listens on this machine unless told otherwise. */
+export const DEFAULT_PORT = 8787
+
+/** A port that a person gave, `PORT`, or the default. @throws UsageError where it is none */
+export function parsePort(text = process.env.PORT): number {
+  if (text === undefined || text === '') return DEFAULT_PORT
+  const port = Number(text)
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) throw new UsageError(`"${text}" is not a port.`)
+  return port
 }

@@ -20,10 +20,10 @@ export const LIMITS = {
   /** A request first in the queue that has not begun within this time is gone, and loses its place. */
   turnLeaseMs: 1_000,
   /**
-   * Multiply-accumulates, at the very most, between two yields to the event loop: a few milliseconds. A yield costs one
-   * or two, as much as a run of a small model.
+   * Work between two yields to the event loop, in millions of multiply-adds: a few milliseconds. A yield costs one or
+   * two, as much as a run of a small model.
    */
-  costBetweenYields: 500_000_000,
+  costBetweenYields: 50,
 
   /** JSON and binary request bodies: 1x3x1024x1024 float in binary is 12 MiB, and the isolate holds it twice. */
   requestBodyBytes: 16 * MiB,

@@ -2,6 +2,12 @@ import type { ErrorCode } from '../core/errors.ts'
 import type { CallContext } from '../core/runtime.ts'
 import type { Signature, Tensors } from '../core/tensors.ts'
 
+/** Measured price of a run: `base`, and `perElement` for each element of its inputs, in the units of a manifest. */
+export interface RunCost {
+  readonly base: number
+  readonly perElement: number
+}
+
 /** One form of a model's network, as an engine sees it. */
 export interface ArtifactInfo {
   /** SHA-256 of the whole artifact, lower-case hexadecimal: its identity. */
@@ -11,6 +17,8 @@ export interface ArtifactInfo {
   readonly bytes: number
   /** Measured bytes that a loaded session holds; estimated from `bytes` where it was not measured. */
   readonly memoryBytes?: number | undefined
+  /** Measured price of a run; estimated from `bytes` where it was not measured. */
+  readonly cost?: RunCost | undefined
 }
 
 /** Where an artifact's bytes come from. */

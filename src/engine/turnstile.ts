@@ -19,7 +19,7 @@ export interface TurnstileOptions {
 
 /** What is known of work before it runs, because no clock tells afterwards. */
 export interface Work {
-  /** In multiply-accumulates; unbounded if left out. */
+  /** In the units of `costBetweenYields`; unbounded if left out. */
   readonly cost?: number
   /** `RunCounter.finished` when the request came in; if left out, the loop may not have turned since the last run. */
   readonly runsBefore?: number | undefined

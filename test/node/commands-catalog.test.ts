@@ -227,6 +227,6 @@ describe('where', () => {
 
 it('has a help with examples for each command', async () => {
   for (const command of [modelsCommand, releaseCommand, rmCommand]) {
-    expect(await command.run(['--help'])).toMatch(/Usage: [\s\S]*Examples:\n {2}npm run verge -- /)
+    expect(await command.run(['--help'])).toMatch(/Usage: [\s\S]*Examples:\n {2}npx verge /)
   }
 })

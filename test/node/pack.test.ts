@@ -6,9 +6,10 @@ import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { memorySource, sha256 } from '../../scripts/lib/bytes.ts'
 import { toOrtFormat } from '../../scripts/lib/convert.ts'
+import { readDescription } from '../../scripts/lib/description.ts'
 import { edgeEngine } from '../../scripts/lib/edge-engine.ts'
 import { canonicalOrt } from '../../scripts/lib/ort-format.ts'
-import { packFolder } from '../../scripts/lib/packer.ts'
+import { pack, packFolder } from '../../scripts/lib/packer.ts'
 import { canonicalBytes } from '../../src/catalog/canonical-json.ts'
 import { checkBlobs } from '../../src/catalog/servable.ts'
 import { LIMITS } from '../../src/core/limits.ts'
@@ -58,25 +59,70 @@ describe('packing', () => {
   })
 
   it('keeps models that do not fit away from the edge, and says so', async () => {
-    await write(base, models.matmulModel(90_000_000))
+    const model = models.matmulModel(90_000_000)
+    await write(base, model)
     const { manifest, notes } = await packFolder(folder)
     expect(manifest.artifacts.map((artifact) => artifact.places)).toEqual([['origin', 'browser']])
     expect(notes.join('\n')).toMatch(/not for the edge/)
     expect(notes.join('\n')).toMatch(/no artifact runs at the edge/)
+    await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: ['edge'] }] }, model)
+    await expect(packFolder(folder)).rejects.toThrow(/runs nowhere that verge\.json allows: .*not for the edge/)
   })
 
   it('gives the same manifest in another process', async () => {
     await write(base, models.loopModel())
     const here = sha256(canonicalBytes((await packFolder(folder)).manifest))
-    const script = join(import.meta.dirname, '../../scripts/pack.ts')
+    const script = join(import.meta.dirname, '../../scripts/verge.ts')
     for (let time = 0; time < 2; time++) {
-      const { stdout } = await promisify(execFile)(process.execPath, [script, folder])
+      const { stdout } = await promisify(execFile)(process.execPath, [script, 'pack', folder])
       expect(stdout).toContain(`manifest ${here}`)
     }
   })
 })
 
 describe('a model folder that is not right', () => {
+  it('carries what was measured of an artifact into the manifest, the cost to the edge alone', async () => {
+    const cost = { base: 1.5, perElement: 0.02 }
+    const accuracy = { metric: 'top-1', value: 0.98, baseline: 0.985, samples: 1000 }
+    await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', cost, accuracy }] })
+    const [edge, plain] = (await packFolder(folder)).manifest.artifacts
+    expect(edge).toMatchObject({ cost, accuracy, places: ['edge'] })
+    expect(plain).toMatchObject({ accuracy, places: ['origin', 'browser'] })
+    expect(plain).not.toHaveProperty('cost')
+    for (const wrong of [{ base: -1, perElement: 0 }, { base: 1 }, { base: 1, perElement: '1' }]) {
+      await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', cost: wrong }] })
+      await expect(packFolder(folder)).rejects.toThrow(/artifacts\.0\.cost/)
+    }
+  })
+
+  it('takes a file as it is given, without one on disk', async () => {
+    const onnx = models.arithmeticModel()
+    await write({ ...base, tokenizer: 'tokenizer.json' })
+    await writeFile(join(folder, 'tokenizer.json'), '{}')
+    const onDisk = await packFolder(folder)
+    const description = await readDescription(folder)
+    const given = new Map([
+      ['model.onnx', onnx],
+      ['tokenizer.json', new TextEncoder().encode('{}')],
+    ])
+    expect(await pack(description, join(folder, 'missing'), given)).toEqual(onDisk)
+  })
+
+  it('keeps an artifact to the places that are named', async () => {
+    const places = async (named: readonly string[]): Promise<unknown> => {
+      await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: named }] })
+      return (await packFolder(folder)).manifest.artifacts.map(({ format, places }) => [format, places])
+    }
+    expect(await places(['edge'])).toEqual([['ort', ['edge']]])
+    expect(await places(['browser'])).toEqual([['onnx', ['browser']]])
+    expect(await places(['edge', 'origin'])).toEqual([
+      ['ort', ['edge']],
+      ['onnx', ['origin']],
+    ])
+    await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: [] }] })
+    await expect(packFolder(folder)).rejects.toThrow(/artifacts\.0\.places/)
+  })
+
   it('says so where there is no description, or no JSON in it', async () => {
     await expect(packFolder(folder)).rejects.toMatchObject({
       message: expect.stringMatching(/verge\.json cannot be read/),

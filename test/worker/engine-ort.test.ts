@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { silentLogger, systemClock } from '../../src/core/runtime.ts'
+import { type Clock, silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
+import type { ArtifactInfo } from '../../src/engine/engine.ts'
 import { ORT_VERSION, workerBinary } from '../../src/engine/ort/binary.ts'
 import { OrtEngine } from '../../src/engine/ort/engine.ts'
 import { engineContract } from '../contract/engine.ts'
@@ -9,16 +10,16 @@ import { artifactOf, never, sourceOf } from '../fixtures/source.ts'
 
 const MiB = 1024 * 1024
 
-function makeEngine(heapLimitBytes = 80 * MiB): OrtEngine {
+function makeEngine(heapLimitBytes = 80 * MiB, clock: Clock = systemClock): OrtEngine {
   return new OrtEngine({
     binary: workerBinary,
     version: ORT_VERSION,
     heapLimitBytes,
     turnLeaseMs: 1000,
-    costBetweenYields: 10_000_000,
+    costBetweenYields: 1,
     runs: { finished: 0 },
     loadStaleMs: 5000,
-    clock: systemClock,
+    clock,
     logger: silentLogger,
   })
 }
@@ -153,5 +154,34 @@ describe('ort engine', () => {
       expect((runs[index] ?? 0) - (runs[index - 1] ?? 0)).toBeGreaterThan(1)
     }
     session.dispose()
+  })
+
+  it('asks the manifest what a run costs, where that was measured', async () => {
+    let yields = 0
+    const clock = {
+      ...systemClock,
+      sleep: (ms: number, signal?: AbortSignal) => {
+        yields++
+        return systemClock.sleep(ms, signal)
+      },
+    }
+    const engine = makeEngine(80 * MiB, clock)
+    const model = matmulModel(1 * MiB)
+    const x = new Map([['x', tensor('FP32', [1, 64], new Float32Array(64))]])
+    const yieldsAt = async (cost: ArtifactInfo['cost']): Promise<number> => {
+      const artifact = { ...(await artifactOf(model)), cost }
+      const session = await engine.load(artifact, sourceOf(model), { signal: never() })
+      // Comes in after all runs before it, and so starts with nothing spent.
+      await session.run(x, { signal: never(), runsBefore: Number.MAX_SAFE_INTEGER })
+      const before = yields
+      for (let run = 0; run < 4; run++) await session.run(x, { signal: never() })
+      session.dispose()
+      return yields - before
+    }
+    // By the estimate each of these runs costs more than may go through without a yield.
+    expect(await yieldsAt(undefined)).toBe(4)
+    expect(await yieldsAt({ base: 0.01, perElement: 0.001 })).toBe(0)
+    expect(await yieldsAt({ base: 0.7, perElement: 0 })).toBe(4)
+    expect(await yieldsAt({ base: 0, perElement: 0.3 / 64 })).toBe(1)
   })
 })

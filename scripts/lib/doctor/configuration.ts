@@ -28,7 +28,7 @@ export async function checkConfiguration(environment: Environment, now: number):
     const mend = 'Bindings are not inherited: add [[kv_namespaces]] there.'
     checks.push(fail(AREA, `${table} binds no KV namespace to ${KV_BINDING}`, mend))
   } else if (env !== undefined && PLACEHOLDER.test(namespaceId)) {
-    const mend = `npm run verge -- setup --env ${env}`
+    const mend = `npx verge setup --env ${env}`
     checks.push(fail(AREA, `${table} still has a placeholder for the KV namespace's id`, mend))
   } else {
     checks.push(ok(AREA, `${KV_BINDING} is ${env === undefined ? 'local' : `the KV namespace ${namespaceId}`}`))
@@ -98,7 +98,7 @@ export async function checkAccount(
   const area = 'account'
   if (environment.env === undefined) return []
   if (!hasAccount(env)) return [skip(area, 'CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID are not set')]
-  const setup = `npm run verge -- setup --env ${environment.env}`
+  const setup = `npx verge setup --env ${environment.env}`
   const { bucket, namespaceId, worker } = environment
   try {
     const api = new CloudflareApi(http, readAccount(env))

@@ -136,7 +136,7 @@ async function listModels(visitor: Visitor): Promise<Listed> {
 function modelsCheck(all: readonly string[], open: readonly string[]): Check {
   if (all.length === 0) {
     const mend =
-      'Push some: npm run verge -- setup --env NAME (npm run seed on this machine). If all are private, set VERGE_API_KEY. ' +
+      'Push some: npx verge setup --env NAME (npm run seed on this machine). If all are private, set VERGE_API_KEY. ' +
       'If they were pushed, the Worker reads another bucket: compare wrangler.toml.'
     return fail('models', 'there is no model to see', mend)
   }

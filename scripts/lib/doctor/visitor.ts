@@ -12,6 +12,8 @@ export interface Visit {
   readonly body?: Uint8Array<ArrayBuffer> | string
   /** Goes as the operator, where there is a key. */
   readonly asOperator?: boolean
+  /** Breaks the wait off before its time. */
+  readonly signal?: AbortSignal
 }
 
 export interface Answer {
@@ -47,7 +49,11 @@ export class Visitor {
   }
 
   /** @throws an error with a `cause` if there was no answer */
-  async ask(path: string, { method = 'GET', headers = {}, body, asOperator = false }: Visit = {}): Promise<Answer> {
+  async ask(
+    path: string,
+    { method = 'GET', headers = {}, body, asOperator = false, signal }: Visit = {},
+  ): Promise<Answer> {
+    const patience = AbortSignal.timeout(PATIENCE_MS)
     const begun = performance.now()
     const response = await fetch(this.origin + path, {
       method,
@@ -57,7 +63,7 @@ export class Visitor {
       },
       ...(body !== undefined && { body }),
       redirect: 'manual',
-      signal: AbortSignal.timeout(PATIENCE_MS),
+      signal: signal === undefined ? patience : AbortSignal.any([signal, patience]),
     })
     const text = await readText(response)
     return {

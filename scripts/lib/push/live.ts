@@ -1,8 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Visibility } from '../../../src/catalog/alias.ts'
+import { throwIfAborted } from '../../../src/core/errors.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import type { Built } from '../build/build.ts'
 import { UsageError } from '../command-line.ts'
-import { probeFor } from '../probe.ts'
+import { type Answer, gist, type Visitor } from '../doctor/visitor.ts'
+import { type Probe, probeFor } from '../probe.ts'
 import { printable } from '../terminal/format.ts'
 import type { Progress } from '../terminal/progress.ts'
 
@@ -15,52 +18,77 @@ export interface LiveAnswer {
   readonly answer: string
 }
 
+/** Why there is no answer, where that is no failure of the model's. */
+export interface NoAnswer {
+  readonly reason: string
+}
+
+export interface AskOptions {
+  /** Who may call the model now. */
+  readonly visibility: Visibility
+  readonly signal: AbortSignal
+  readonly progress: Progress
+}
+
 /** An isolate trusts an alias that it has read for this long, and a little more for a busy machine. */
 const PATIENCE_MS = LIMITS.aliasTtlMs + 10_000
 const POLL_MS = 500
+/** A Worker that runs says so at once, or after waking up. */
+const HEALTH_MS = 5_000
 const SHOWN = 160
 
 /**
  * Asks a running Worker for the version that was pushed, until it has seen it.
- * @returns undefined where nothing listens, the model is not for strangers, or its input would be too large to send
- * @throws UsageError with what the Worker says where it does not answer well
+ * @throws UsageError with what the Worker says where it does not answer well; cancelled
  */
 export async function askLive(
-  origin: string,
+  visitor: Visitor,
   { packed, folder }: Pick<Built, 'packed' | 'folder'>,
-  { signal, progress }: { readonly signal: AbortSignal; readonly progress: Progress },
-): Promise<LiveAnswer | undefined> {
-  const { manifest } = packed
-  const probe = await probeFor(manifest, folder)
-  const url = origin.replace(/\/+$/, '')
-  if (probe === null || !(await listens(url))) return undefined
-  const task = progress.task(`Asking ${url}`, undefined, 'steps')
+  { visibility, signal, progress }: AskOptions,
+): Promise<LiveAnswer | NoAnswer> {
+  const { origin } = visitor
+  const { model, version } = packed.manifest
+  const probe = await probeFor(packed.manifest, folder)
+  if (probe === null) return { reason: 'its input is too large to make one up' }
+  if (visibility === 'private' && !visitor.hasKey) return { reason: 'it is private, and VERGE_API_KEY is not set' }
+  if (!(await listens(visitor, signal))) return { reason: `no Worker listens at ${origin}` }
+  const task = progress.task(`Asking ${origin}`, undefined, 'steps')
   const end = Date.now() + PATIENCE_MS
   for (;;) {
-    const answer = await fetch(url + atVersion(probe.path, manifest.version), {
-      method: 'POST',
-      headers: { 'content-type': probe.contentType, ...key() },
-      body: probe.body,
-      signal: AbortSignal.any([signal, AbortSignal.timeout(60_000)]),
-    })
-    const text = await answer.text()
-    if (answer.ok) {
+    const answer = await ask(visitor, probe, version, signal)
+    if (answer.status === 200) {
       task.done('it answers')
-      return {
-        url,
-        curl: probe.curl(url),
-        answer: printable(text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text),
-      }
+      const { text } = answer
+      const shown = text.length > SHOWN ? `${text.slice(0, SHOWN)}...` : text
+      return { url: origin, curl: probe.curl(origin), answer: printable(shown) }
     }
-    // The alias that it has read is older; a private model looks the same to a stranger.
-    if (answer.status !== 404 || Date.now() > end) {
+    // The alias that it has read is older, or it reads another place.
+    if (answer.status !== 404) {
       task.done(`HTTP ${answer.status}`)
-      if (answer.status === 404) return undefined
-      throw new UsageError(
-        `The model is stored, but ${url} does not answer for it: HTTP ${answer.status} ${printable(text.slice(0, 400))}`,
-      )
+      throw new UsageError(`The model is stored, but ${origin} does not answer for it: ${printable(gist(answer))}`)
+    }
+    if (Date.now() > end) {
+      task.done('it does not know the model')
+      return { reason: `the Worker at ${origin} does not know ${model} ${version}: it reads another place` }
     }
     await sleep(POLL_MS, undefined, { signal })
+  }
+}
+
+async function ask(visitor: Visitor, probe: Probe, version: string, signal: AbortSignal): Promise<Answer> {
+  try {
+    return await visitor.ask(atVersion(probe.path, version), {
+      method: 'POST',
+      headers: { 'content-type': probe.contentType },
+      body: probe.body,
+      asOperator: true,
+      signal,
+    })
+  } catch (error) {
+    throwIfAborted(signal)
+    throw new UsageError(`The model is stored, but ${visitor.origin} broke off when it was asked. Ask it again.`, {
+      cause: error,
+    })
   }
 }
 
@@ -71,17 +99,12 @@ function atVersion(path: string, version: string): string {
     : `${path}?version=${encodeURIComponent(version)}`
 }
 
-async function listens(url: string): Promise<boolean> {
+async function listens(visitor: Visitor, signal: AbortSignal): Promise<boolean> {
   try {
-    const answer = await fetch(`${url}/healthz`, { signal: AbortSignal.timeout(5_000) })
-    await answer.body?.cancel()
-    return answer.ok
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(HEALTH_MS)])
+    return (await visitor.ask('/healthz', { signal: patience })).status === 200
   } catch {
+    throwIfAborted(signal)
     return false
   }
-}
-
-function key(): Record<string, string> {
-  const { VERGE_API_KEY } = process.env
-  return VERGE_API_KEY ? { authorization: `Bearer ${VERGE_API_KEY}` } : {}
 }

@@ -90,7 +90,7 @@ function withStores(environment: Environment, env: string) {
   if (PLACEHOLDER.test(namespaceId)) {
     throw new UsageError(
       `[env.${env}] in wrangler.toml has no KV namespace yet. Create what it needs first:\n\n` +
-        `  npm run verge -- setup --env ${env}\n`,
+        `  npx verge setup --env ${env}\n`,
     )
   }
   return { worker, bucket, namespaceId }

@@ -16,7 +16,7 @@ export interface OrtEngineOptions {
   readonly version: string
   readonly heapLimitBytes: number
   readonly turnLeaseMs: number
-  /** Runs up to this cost together need no yield between them: see `OrtSession`. */
+  /** Runs up to this cost together need no yield between them: in units of `runPrice`. */
   readonly costBetweenYields: number
   readonly runs: RunCounter
   readonly loadStaleMs: number
@@ -135,7 +135,13 @@ export class OrtEngine implements Engine {
       return new OrtSession(
         this.#instance,
         this.#turnstile,
-        { session, names, weights, generation: load.generation, artifactBytes: artifact.bytes },
+        {
+          session,
+          names,
+          weights,
+          generation: load.generation,
+          artifact: { bytes: artifact.bytes, cost: artifact.cost },
+        },
         sessionFootprint(artifact),
         () => {
           tenancy.sessions--

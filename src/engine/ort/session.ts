@@ -1,6 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
 import type { Signature, Tensors } from '../../core/tensors.ts'
-import type { RunOptions, Session } from '../engine.ts'
+import type { ArtifactInfo, RunOptions, Session } from '../engine.ts'
+import { runPrice } from '../price.ts'
 import { selectInputs, selectOutputs } from '../selection.ts'
 import type { Turnstile } from '../turnstile.ts'
 import { Allocations, heapFull } from './allocations.ts'
@@ -16,8 +17,8 @@ export interface OrtHandles {
   /** Weights that the session reads in place and that must outlive it; 0 if it holds copies of its own. */
   readonly weights: number
   readonly generation: number
-  /** Bytes of the artifact, by which a run is priced. */
-  readonly artifactBytes: number
+  /** What a run is priced by. */
+  readonly artifact: Pick<ArtifactInfo, 'bytes' | 'cost'>
 }
 
 /** A session inside the wasm instance. */
@@ -55,15 +56,9 @@ export class OrtSession implements Session {
       options.onTurn?.()
       return this.#instance.use(this.#handles.generation, (module) => this.#run(module, feeds, fetches))
     }
-    return this.#turnstile.turn(options.signal, work, { cost: this.#cost(feeds), runsBefore: options.runsBefore })
-  }
-
-  /**
-   * What a run may cost, in multiply-accumulates: a feed-forward network uses each weight at most once for each element
-   * of its input. Far above the truth for most, which is the side to err on.
-   */
-  #cost(feeds: ReturnType<typeof selectInputs>): number {
-    return this.#handles.artifactBytes * feeds.reduce((sum, { value }) => sum + value.data.length, 1)
+    const elements = feeds.reduce((sum, { value }) => sum + value.data.length, 0)
+    const cost = runPrice(this.#handles.artifact, elements)
+    return this.#turnstile.turn(options.signal, work, { cost, runsBefore: options.runsBefore })
   }
 
   dispose(): void {

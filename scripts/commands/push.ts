@@ -1,0 +1,139 @@
+import { join, relative } from 'node:path'
+import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../lib/build/arguments.ts'
+import { type BuildSettings, type Built, buildModel } from '../lib/build/build.ts'
+import { onlyArgument, parseCommand } from '../lib/build/options.ts'
+import { isReady, readyModel } from '../lib/build/ready.ts'
+import type { Workbench } from '../lib/build/session.ts'
+import { UsageError } from '../lib/command-line.ts'
+import { Visitor } from '../lib/doctor/visitor.ts'
+import { existingOf } from '../lib/push/existing.ts'
+import { readModel } from '../lib/push/inventory.ts'
+import { askLive, type LiveAnswer, type NoAnswer } from '../lib/push/live.ts'
+import { type PushResult, pushModel } from '../lib/push/push.ts'
+import { renderText } from '../lib/report/text.ts'
+import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../lib/target/arguments.ts'
+import { withTarget } from '../lib/target/session.ts'
+import type { Target } from '../lib/target/target.ts'
+import type { Command } from '../verge.ts'
+
+const HELP = `From a model to a live endpoint: makes it small, proves in workerd that it still says the same, reports on it, stores
+it, and switches it live by one write. What is stored already is not sent again; what was interrupted goes on.
+
+Usage: npx verge push MODEL [options]
+
+MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; a folder whose verge.json says all is
+pushed as it is. docs/sources.md and docs/quantize.md say more.
+
+Where:
+${TARGET_HELP}
+  --no-live            store it as a version, and leave live what is live: "verge release" switches
+  --url URL            a Worker to ask at the end (default for local storage: http://127.0.0.1:8787, if it runs)
+  --dry-run            build it, and say what would be stored; store nothing
+
+${BUILD_HELP}
+
+  --json               print the report and what was done as JSON
+  --help               this text
+
+Examples:
+  npx verge push model.onnx --name mine
+  npx verge push hf:org/name --samples reviews.jsonl --max-drop 0.5
+  npx verge push model.onnx --name mine --dtype q4 --env production --public
+
+${TARGET_ENVIRONMENT}`
+
+/** Where `npm start` listens. */
+const LOCAL_URL = 'http://127.0.0.1:8787'
+
+export const pushCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      ...TARGET_OPTIONS,
+      ...BUILD_OPTIONS,
+      live: { type: 'boolean' },
+      url: { type: 'string' },
+      'dry-run': { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    })
+    if (values.help) return HELP
+    const spec = onlyArgument(positionals, 'which model: npx verge push model.onnx --name mine')
+    const dryRun = values['dry-run'] === true
+    // Before anything is built: an address that is none is a slip of the pen.
+    const url = values.url ?? (values.env === undefined ? LOCAL_URL : undefined)
+    const visitor = url === undefined ? undefined : new Visitor(url, process.env.VERGE_API_KEY || undefined)
+    return withTarget(values, async ({ target, signal, progress }) => {
+      const bench = { progress, signal }
+      const settings = buildSettings(values, { existing: (model) => existingOf(target.truth, model, signal) })
+      const built = await build(spec, settings, bench)
+      if (!values.json) console.log(renderText(built.report))
+      refuseStrayed(built, values.json === true)
+      const { model } = built.packed.manifest
+      const known = await readModel(target.truth, model, signal)
+      // On this machine nobody else calls; elsewhere a model is private until somebody says otherwise.
+      const visibility = settings.model.visibility ?? (known || target.kind === 'remote' ? undefined : 'public')
+      if (target.kind === 'remote' && (visibility ?? known?.alias.visibility) === 'public') requireLicence(built)
+      const result = await pushModel(target, built.packed, {
+        live: values.live !== false,
+        progress,
+        signal,
+        dryRun,
+        ...(visibility !== undefined && { visibility }),
+      })
+      const asked = { visibility: result.visibility, signal, progress }
+      const answer = dryRun || visitor === undefined ? undefined : await askLive(visitor, built, asked)
+      // Whoever names a Worker wants to hear it answer.
+      if (values.url !== undefined && answer && 'reason' in answer) process.exitCode = 1
+      if (values.json) return JSON.stringify({ report: built.report, push: result, live: answer ?? null }, null, 2)
+      return [
+        ...result.steps,
+        '',
+        ...(dryRun ? ['Nothing was stored (--dry-run).'] : next(built, result, answer, target)),
+      ].join('\n')
+    })
+  },
+}
+
+async function build(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
+  return (await isReady(spec, settings)) ? readyModel(spec, settings, bench) : buildModel(spec, settings, bench)
+}
+
+/** @throws UsageError where the result strays from the original */
+function refuseStrayed({ report, reports }: Built, json: boolean): void {
+  const failed = report.verification?.artifacts.filter(({ failures }) => failures.length > 0) ?? []
+  if (failed.length === 0) return
+  const what = failed.map(({ artifact, failures }) => `  ${artifact}: ${failures.join('; ')}`).join('\n')
+  throw new UsageError(
+    `The model strays from the original, and was not pushed:\n${what}\n` +
+      'Keep the layers where it begins in floats (--exclude), take a higher precision (--dtype), or allow it (--tolerance).' +
+      (json ? '' : `\nThe whole report: ${shown(join(reports, 'report.html'))}`),
+  )
+}
+
+/** @throws UsageError where a model would be published on terms that nobody knows */
+function requireLicence({ packed }: Built): void {
+  const { licence } = packed.manifest
+  if (licence !== undefined && licence !== 'unknown') return
+  throw new UsageError(
+    'Before it is public, say under which licence it may be: --licence MIT, for example. Or push it --private.',
+  )
+}
+
+function next(built: Built, result: PushResult, answer: LiveAnswer | NoAnswer | undefined, target: Target): string[] {
+  const { model, version } = result
+  const lines: string[] = []
+  if (answer && 'url' in answer) {
+    lines.push(`${model} ${version} answers at ${answer.url}:`, '', `  ${answer.curl}`, `  # ${answer.answer}`, '')
+  } else {
+    const unasked = answer === undefined ? '' : ` It was not asked: ${answer.reason}.`
+    const how = target.kind === 'local' ? 'A Worker that serves it: npm start' : 'Workers follow within a minute.'
+    lines.push(`${model} ${version} is stored.${unasked} ${how}`)
+  }
+  lines.push(`Report: ${shown(join(built.reports, 'report.html'))}`)
+  return lines
+}
+
+function shown(path: string): string {
+  return relative(process.cwd(), path) || '.'
+}

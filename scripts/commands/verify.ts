@@ -1,0 +1,82 @@
+import { basename, resolve } from 'node:path'
+import { DTYPES } from '../../src/quantize/types.ts'
+import { type LoadedModel, loadModel } from '../lib/build/load.ts'
+import { parseCommand, SAMPLE_HELP, SAMPLE_OPTIONS, sampleSettings } from '../lib/build/options.ts'
+import { prove } from '../lib/build/prove.ts'
+import { reportOf } from '../lib/build/report.ts'
+import { describeLoaded, samplesFor } from '../lib/build/samples.ts'
+import { workbench } from '../lib/build/session.ts'
+import { UsageError } from '../lib/command-line.ts'
+import { pack } from '../lib/packer.ts'
+import { renderJson } from '../lib/report/report.ts'
+import { renderText } from '../lib/report/text.ts'
+import { untilInterrupted } from '../lib/terminal/interrupt.ts'
+import type { Command } from '../verge.ts'
+
+const HELP = `Proves that a model says the same as its original: packs it as it would be stored, loads it with the Worker's own
+engine in workerd, and compares its answers with what onnxruntime-node says of the original. Where they stray, it says which
+output, and where in the graph the error begins. Exit code 0 if they agree, 1 if not.
+
+Usage: npx verge verify ORIGINAL [CANDIDATE] [options]
+
+ORIGINAL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; CANDIDATE likewise. Without a
+candidate it is the original itself that has to run in a Worker.
+
+  --dtype D            precision of the candidate, which its tolerance goes by: ${DTYPES.join(', ')} (default: q8, or
+                       fp32 without a candidate)
+  --measure            also measure latency, memory and cost in workerd
+
+${SAMPLE_HELP}
+
+  --json               for programs
+  --help               this text
+
+Examples:
+  npx verge verify model.onnx model.q8.onnx
+  npx verge verify model.onnx small.onnx --dtype q4 --samples reviews.jsonl`
+
+export const verifyCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      ...SAMPLE_OPTIONS,
+      dtype: { type: 'string' },
+      measure: { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    })
+    if (values.help) return HELP
+    const [first, second, ...more] = positionals
+    if (first === undefined) throw new UsageError('Say what to compare: npx verge verify model.onnx model.q8.onnx')
+    if (more.length > 0) throw new UsageError('Give an original and a candidate, and no more.')
+    const dtype = values.dtype ?? (second === undefined ? 'fp32' : 'q8')
+    if (!(DTYPES as readonly string[]).includes(dtype)) {
+      throw new UsageError(`--dtype knows ${DTYPES.join(', ')}; "${dtype}" is none of them.`)
+    }
+    const wanted = sampleSettings(values)
+    const bench = workbench(untilInterrupted(), values.json === true)
+    try {
+      const original = await loadModel(first, bench)
+      const candidate = second === undefined ? original : await loadModel(second, bench)
+      const { description } = await describeLoaded(original)
+      const set = await samplesFor(original, description, wanted, bench)
+      const packed = await packCandidate(candidate, description.name, dtype)
+      const settings = { verify: true, measure: values.measure === true, tolerance: wanted.tolerance }
+      const { verification, measured } = await prove(packed, original, set, settings, bench)
+      if (verification?.ok !== true) process.exitCode = 1
+      const report = await reportOf(original, packed, { options: {}, choices: [], verification, measured })
+      return values.json ? renderJson(report) : renderText(report)
+    } finally {
+      bench.progress.close()
+    }
+  },
+}
+
+function packCandidate({ source, onnx }: LoadedModel, name: string, dtype: string) {
+  const file = basename(source.modelFile)
+  return pack(
+    { name, version: '1', visibility: 'private', hot: true, licence: 'unknown', artifacts: [{ file, dtype }] },
+    resolve(source.modelFile, '..'),
+    new Map([[file, onnx]]),
+  )
+}

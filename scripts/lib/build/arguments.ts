@@ -1,0 +1,67 @@
+import { NOTHING_EXISTS } from '../push/existing.ts'
+import type { Report } from '../report/report.ts'
+import type { BuildSettings } from './build.ts'
+import {
+  MODEL_HELP,
+  MODEL_OPTIONS,
+  modelSettings,
+  QUANTIZE_HELP,
+  QUANTIZE_OPTIONS,
+  quantizeSettings,
+  SAMPLE_HELP,
+  SAMPLE_OPTIONS,
+  sampleSettings,
+} from './options.ts'
+
+/** For `parseArgs`: what every command that builds a model takes. */
+export const BUILD_OPTIONS = {
+  ...QUANTIZE_OPTIONS,
+  ...MODEL_OPTIONS,
+  ...SAMPLE_OPTIONS,
+  verify: { type: 'boolean' },
+  measure: { type: 'boolean' },
+  compare: { type: 'boolean' },
+  original: { type: 'boolean' },
+} as const
+
+export const BUILD_HELP = `${MODEL_HELP}
+
+${QUANTIZE_HELP}
+
+${SAMPLE_HELP}
+  --no-verify          do not prove it in workerd
+  --no-measure         do not measure latency, memory and cost in workerd
+  --compare            measure the original in workerd too
+  --no-original        do not keep the 32-bit floats for an origin beside what was quantised`
+
+type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
+
+/** @throws UsageError */
+export function buildSettings(
+  values: Values,
+  { folder, existing }: Partial<Pick<BuildSettings, 'folder' | 'existing'>> = {},
+): BuildSettings {
+  return {
+    quantize: quantizeSettings(values),
+    model: modelSettings(values),
+    samples: sampleSettings(values),
+    verify: values.verify !== false,
+    measure: values.measure !== false,
+    compare: values.compare === true,
+    keepOriginal: values.original !== false,
+    asked: askedFor(values),
+    folder,
+    existing: existing ?? (async () => NOTHING_EXISTS),
+  }
+}
+
+/** Options that shape the model, as they were given. */
+function askedFor(values: Values): Report['options'] {
+  const names = Object.keys({ ...QUANTIZE_OPTIONS, ...MODEL_OPTIONS, ...SAMPLE_OPTIONS })
+  const given = names.flatMap((name) => {
+    const value = values[name]
+    if (value === undefined) return []
+    return [[name, Array.isArray(value) ? value.map(String) : value] as const]
+  })
+  return Object.fromEntries(given) as Report['options']
+}

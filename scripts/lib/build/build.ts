@@ -1,0 +1,179 @@
+import { join } from 'node:path'
+import { canonicalJson } from '../../../src/catalog/canonical-json.ts'
+import type { Manifest } from '../../../src/catalog/manifest.ts'
+import { nextVersion } from '../describe/describe.ts'
+import type { ArtifactDescription, Description } from '../description.ts'
+import { type PackedModel, packFolder } from '../packer.ts'
+import { ROOT } from '../project.ts'
+import type { Existing } from '../push/existing.ts'
+import { renderHtml } from '../report/html.ts'
+import { type Report, renderJson } from '../report/report.ts'
+import { type ModelFolder, writeModelFolder } from './folder.ts'
+import { type LoadedModel, loadModel } from './load.ts'
+import { measuredAccuracy } from './measured-accuracy.ts'
+import type { ModelSettings, QuantizeSettings, SampleSettings } from './options.ts'
+import { type Chosen, choosePrecision } from './precision.ts'
+import { measureOriginal, prove } from './prove.ts'
+import { reportOf } from './report.ts'
+import { describeLoaded, samplesFor } from './samples.ts'
+import type { Workbench } from './session.ts'
+
+/** Where built models lie, a folder each, until they are built again. */
+export const BUILT = join(ROOT, '.verge/models')
+
+export interface BuildSettings {
+  readonly quantize: QuantizeSettings
+  readonly model: ModelSettings
+  readonly samples: SampleSettings
+  /** Prove the result in workerd. */
+  readonly verify: boolean
+  /** Measure latency, memory and cost in workerd. */
+  readonly measure: boolean
+  /** Measure the original in workerd too. */
+  readonly compare: boolean
+  /** Keep the original beside it, for an origin. */
+  readonly keepOriginal: boolean
+  /** What was asked for by option, for the report. */
+  readonly asked: Report['options']
+  /** Folder to write; `.verge/models/<name>` if left out. */
+  readonly folder: string | undefined
+  /** Versions of a model that are there already, where it is to be pushed. */
+  readonly existing: (model: string) => Promise<Existing>
+}
+
+export interface Built {
+  readonly folder: string
+  /** The folder that `report.json` and `report.html` are in. */
+  readonly reports: string
+  readonly packed: PackedModel
+  readonly report: Report
+}
+
+/**
+ * From a model as it came to a folder that can be pushed: read, described, made small, packed, proven in a Worker, and
+ * reported on. Nothing of it is in its place before all of it is there; a verification that fails is in the report.
+ * @throws UsageError, OnnxError, VergeError
+ */
+export async function buildModel(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
+  const { progress } = bench
+  const loaded = await loadModel(spec, { ...bench, file: settings.model.file, insecure: settings.model.insecure })
+  const { description: described, notes } = await describeLoaded(loaded, settings.model)
+  const existing = await settings.existing(described.name)
+  const description =
+    settings.model.version === undefined ? { ...described, version: nextVersion(existing.taken) } : described
+  const set = await samplesFor(loaded, description, settings.samples, bench)
+  const chosen = await choosePrecision(loaded, settings.quantize, set, {
+    ...bench,
+    tolerance: settings.samples.tolerance,
+  })
+  const accuracy = await measuredAccuracy(loaded.onnx, chosen, set, bench)
+  const folder = settings.folder ?? join(BUILT, description.name)
+  let draft = folderOf(loaded, description, chosen, settings, accuracy)
+  await writeModelFolder(folder, draft)
+
+  const packing = progress.task('Packing', undefined, 'steps')
+  let packed = await packFolder(folder)
+  packing.done(`${packed.manifest.artifacts.length} artifacts`)
+  const same = sameVersion(existing.manifests, packed.manifest, settings.model.version)
+  const { verification, measured } = await prove(packed, loaded, set, { ...settings, ...settings.samples }, bench)
+  const cost = same === undefined ? measured?.measurements?.cost.cost : costOf(same)
+  if (cost !== undefined || same !== undefined) {
+    // What a run costs is a measured figure: it belongs to the description, so that packing stays the same everywhere.
+    draft = withCost(same === undefined ? draft : withVersion(draft, same.version), cost)
+    await writeModelFolder(folder, draft)
+    packed = await packFolder(folder)
+  }
+  const report = await reportOf(loaded, packed, {
+    options: settings.asked,
+    choices: chosen.notes.map(choiceOf),
+    passes: passesOf(chosen),
+    layers: chosen.quantized?.layers ?? [],
+    skipped: chosen.quantized?.skipped ?? [],
+    verification,
+    accuracy,
+    measured,
+    measuredOriginal: settings.compare && chosen.quantized ? await measureOriginal(loaded, set, bench) : null,
+    notes,
+  })
+  const reports = new Map([
+    ['report.json', renderJson(report)],
+    ['report.html', renderHtml(report)],
+  ])
+  await writeModelFolder(folder, { ...draft, files: new Map([...draft.files, ...reports]) })
+  return { folder, reports: folder, packed, report }
+}
+
+/** The folder with the artifact that was made, and the original for an origin where it is another. */
+function folderOf(
+  { onnx, source }: LoadedModel,
+  description: Description,
+  chosen: Chosen,
+  { keepOriginal }: BuildSettings,
+  accuracy: Report['accuracy'],
+): ModelFolder {
+  const file = `model.${chosen.dtype}.onnx`
+  const files = new Map<string, Uint8Array | { readonly path: string }>([[file, chosen.onnx]])
+  const both = keepOriginal && chosen.quantized !== undefined && chosen.dtype !== 'fp32'
+  const artifacts: ArtifactDescription[] = [
+    {
+      file,
+      dtype: chosen.dtype,
+      ...(both && { places: ['edge', 'browser'] }),
+      ...(accuracy !== null && { accuracy }),
+    },
+  ]
+  if (both) {
+    files.set('model.fp32.onnx', onnx)
+    artifacts.push({ file: 'model.fp32.onnx', dtype: 'fp32', places: ['origin'] })
+  }
+  const tokenizer = description.tokenizer === undefined ? undefined : source.files.get(description.tokenizer)
+  if (tokenizer !== undefined) files.set('tokenizer.json', { path: tokenizer })
+  return {
+    description: { ...description, ...(tokenizer !== undefined && { tokenizer: 'tokenizer.json' }), artifacts },
+    files,
+  }
+}
+
+type Cost = NonNullable<ArtifactDescription['cost']>
+
+function withCost({ description, files }: ModelFolder, cost: Cost | undefined): ModelFolder {
+  const [first, ...others] = description.artifacts
+  if (first === undefined || cost === undefined) return { description, files }
+  return { description: { ...description, artifacts: [{ ...first, cost }, ...others] }, files }
+}
+
+function withVersion({ description, files }: ModelFolder, version: string): ModelFolder {
+  return { description: { ...description, version }, files }
+}
+
+/**
+ * A version with the same contents, but for its name and for what a machine measured: it need not be pushed again.
+ * @param version the one that was asked for; any if left out
+ */
+function sameVersion(
+  existing: readonly Manifest[],
+  manifest: Manifest,
+  version: string | undefined,
+): Manifest | undefined {
+  const contents = ({ version: _, artifacts, ...rest }: Manifest): string =>
+    canonicalJson({ ...rest, artifacts: artifacts.map(({ cost: _, ...artifact }) => artifact) })
+  const wanted = contents(manifest)
+  const candidates = existing.filter((other) => version === undefined || other.version === version)
+  return candidates.find((other) => contents(other) === wanted)
+}
+
+function costOf({ artifacts }: Manifest): Cost | undefined {
+  return artifacts.find(({ places }) => places.includes('edge'))?.cost
+}
+
+function passesOf({ quantized }: Chosen): Report['passes'] {
+  const changes = new Map<string, number>()
+  for (const { pass } of quantized?.applied ?? []) changes.set(pass, (changes.get(pass) ?? 0) + 1)
+  return [...changes].map(([pass, count]) => ({ pass, changes: count }))
+}
+
+/** A note such as `precision: q8`. */
+function choiceOf(note: string): Report['choices'][number] {
+  const colon = note.indexOf(': ')
+  return colon < 0 ? { what: 'note', why: note } : { what: note.slice(0, colon), why: note.slice(colon + 2) }
+}

@@ -1,0 +1,53 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Signature } from '../../../src/core/tensors.ts'
+import { encodeModel } from '../../../src/onnx/codec.ts'
+import type { ModelProto } from '../../../src/onnx/schema/onnx_pb.js'
+import { validateModel } from '../../../src/onnx/validate.ts'
+import { readModelFile } from '../model-file.ts'
+import { ROOT } from '../project.ts'
+import { type ModelSource, openSource } from '../source/source.ts'
+import type { Progress } from '../terminal/progress.ts'
+import { referenceSession } from '../verify/reference.ts'
+
+/** Where downloads are kept between runs. */
+export const CACHE = join(ROOT, '.verge/cache')
+
+/** A model as it came. */
+export interface LoadedModel {
+  readonly source: ModelSource
+  /** With its external data read in. */
+  readonly model: ModelProto
+  /** The same as one file, as runtimes take it. */
+  readonly onnx: Uint8Array
+  /** Bytes of its files as they came, external data too. */
+  readonly bytes: number
+  readonly signature: Signature
+}
+
+export interface LoadOptions {
+  /** Which `.onnx` of a folder or repository. */
+  readonly file?: string | undefined
+  /** Plain http to other machines than this one. */
+  readonly insecure?: boolean
+  readonly signal: AbortSignal
+  readonly progress: Progress
+}
+
+/**
+ * Brings a model to this machine, reads it, and checks that it is valid: by its structure, and by loading it in
+ * onnxruntime-node.
+ * @throws UsageError, OnnxError, VergeError model_invalid
+ */
+export async function loadModel(
+  spec: string,
+  { file, insecure = false, signal, progress }: LoadOptions,
+): Promise<LoadedModel> {
+  const source = await openSource(spec, { cacheDir: CACHE, env: process.env, signal, file, insecure, progress })
+  const { model, bytesRead, external } = await readModelFile(source.modelFile)
+  validateModel(model)
+  const onnx = external.length === 0 ? new Uint8Array(await readFile(source.modelFile)) : encodeModel(model)
+  const session = await referenceSession(onnx, signal)
+  session.dispose()
+  return { source, model, onnx, bytes: bytesRead, signature: session.signature }
+}

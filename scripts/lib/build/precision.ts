@@ -1,0 +1,146 @@
+import { isVergeError } from '../../../src/core/errors.ts'
+import { encodeModel } from '../../../src/onnx/codec.ts'
+import { isUnsuitable, type Quantized, type QuantizeOptions, quantizeModel } from '../../../src/quantize/quantize.ts'
+import { quantizedOps } from '../../../src/quantize/quantized-ops.ts'
+import { surveyModel } from '../../../src/quantize/survey.ts'
+import type { Dtype, Sample } from '../../../src/quantize/types.ts'
+import { toleranceFor } from '../verify/tolerance.ts'
+import { strayingsOf } from './agreement.ts'
+import type { LoadedModel } from './load.ts'
+import { mixPrecisions } from './mix.ts'
+import type { QuantizeSettings } from './options.ts'
+import { referenceEngine, type Workbench } from './session.ts'
+
+/** Samples, and what is known of them. */
+export interface SampleSet {
+  readonly samples: readonly Sample[]
+  /** Made up, because there were none. */
+  readonly synthetic: boolean
+  /** How many classes the model has; undefined where it does not classify. */
+  readonly classes: number | undefined
+}
+
+/** A model in the precision that was chosen. */
+export interface Chosen {
+  readonly dtype: Dtype
+  readonly onnx: Uint8Array
+  /** Undefined where the model is taken as it is. */
+  readonly quantized: Quantized | undefined
+  /** What was chosen and why. */
+  readonly notes: readonly string[]
+}
+
+export interface PrecisionContext extends Workbench {
+  readonly tolerance: number | undefined
+}
+
+/** Weights below this are not worth a quantised form: the file is small, and its nodes would be more than it saves. */
+const LEAST_FLOATS = 16 * 1024
+
+/**
+ * Makes the model small as asked, or as suits it: 8 bits where the answers stay as they are, else weights alone in 8
+ * bits, else as it is.
+ * @throws OnnxError where it cannot be done as asked
+ */
+export async function choosePrecision(
+  loaded: LoadedModel,
+  settings: QuantizeSettings,
+  set: SampleSet,
+  context: PrecisionContext,
+): Promise<Chosen> {
+  if (settings.maxDrop !== undefined) return mixPrecisions(loaded, settings, set, context)
+  if (settings.dtype !== 'auto') {
+    if (settings.dtype === 'fp32' && !settings.prune) return asItIs(loaded, 'fp32, as asked')
+    return quantized(loaded, settings.dtype, settings, set, context)
+  }
+  const found = quantizedOps(loaded.model)
+  if (found.length > 0) {
+    const dtype = found.some((op) => /NBits|BlockQuantized/.test(op)) ? 'q4' : 'int8'
+    return { ...asItIs(loaded, `as it is: it is quantised already (${found.slice(0, 3).join(', ')})`), dtype }
+  }
+  const floats = surveyModel(loaded.model)
+    .weights.filter(({ kind }) => kind !== 'other')
+    .reduce((sum, group) => sum + group.floats, 0)
+  if (floats < LEAST_FLOATS && !settings.prune) {
+    return asItIs(loaded, `fp32: with ${floats} weights that could be quantised there is little to gain`)
+  }
+  return firstThatAgrees(loaded, settings, set, context)
+}
+
+async function firstThatAgrees(
+  loaded: LoadedModel,
+  settings: QuantizeSettings,
+  set: SampleSet,
+  context: PrecisionContext,
+): Promise<Chosen> {
+  const notes: string[] = []
+  const methods = settings.method === 'auto' ? (['auto', 'weights'] as const) : [settings.method]
+  for (const method of methods) {
+    try {
+      const candidate = await quantized(loaded, 'q8', { ...settings, method }, set, context)
+      if (candidate.quantized?.layers.length === 0) {
+        return asItIs(loaded, 'fp32: nothing in it can be quantised', candidate.quantized.skipped.length)
+      }
+      const strayed = await strayingsOf({
+        original: loaded.onnx,
+        candidate: candidate.onnx,
+        samples: set.samples.slice(0, AGREEMENT_SAMPLES),
+        tolerance: toleranceFor('q8', context.tolerance === undefined ? {} : { cosine: context.tolerance }),
+        classes: set.classes !== undefined && !set.synthetic,
+        signal: context.signal,
+      })
+      if (strayed.length === 0) return { ...candidate, notes: [...notes, ...candidate.notes] }
+      notes.push(`8 bits (${candidate.quantized?.method ?? method}) stray too far: ${strayed[0]}`)
+      if (candidate.quantized?.method === 'weights') break
+    } catch (error) {
+      // Some runtimes lack the kernels that a form needs.
+      if (!isUnsuitable(error) && !isVergeError(error, 'model_invalid')) throw error
+      notes.push(`8 bits (${method}) are not for this model: ${(error as Error).message}`)
+    }
+  }
+  const chosen = asItIs(loaded, 'fp32: no 8-bit form agrees with the original')
+  return { ...chosen, notes: [...notes, ...chosen.notes] }
+}
+
+const AGREEMENT_SAMPLES = 32
+
+function asItIs({ onnx }: LoadedModel, note: string, skipped = 0): Chosen {
+  const more = skipped > 0 ? ` (${skipped} layers were left)` : ''
+  return { dtype: 'fp32', onnx, quantized: undefined, notes: [`precision: ${note}${more}`] }
+}
+
+async function quantized(
+  { model }: LoadedModel,
+  dtype: Dtype,
+  settings: QuantizeSettings,
+  { samples, synthetic }: SampleSet,
+  { signal, progress }: Workbench,
+): Promise<Chosen> {
+  const task = progress.task(`Quantising to ${dtype}`, undefined, 'steps')
+  try {
+    const result = await quantizeModel(
+      model,
+      { ...quantizeOptions(settings), dtype, method: settings.method, samples: synthetic ? [] : samples },
+      { engine: referenceEngine(), signal },
+    )
+    const onnx = encodeModel(result.model)
+    const what = `${result.layers.length} layers`
+    task.done(`${what}${result.skipped.length > 0 ? `, ${result.skipped.length} left as they are` : ''}`)
+    return { dtype, onnx, quantized: result, notes: [`precision: ${dtype}`, ...result.notes] }
+  } catch (error) {
+    task.done('not possible')
+    throw error
+  }
+}
+
+export function quantizeOptions(settings: QuantizeSettings): Omit<QuantizeOptions, 'dtype' | 'method' | 'samples'> {
+  return {
+    perChannel: settings.perChannel,
+    symmetric: settings.symmetric,
+    reduceRange: settings.reduceRange,
+    blockSize: settings.blockSize,
+    exclude: { nodes: settings.excludeNodes, ops: settings.excludeOps },
+    calibration: { method: settings.calibration, percentile: settings.percentile },
+    prune: settings.prune,
+  }
+}

@@ -1,0 +1,75 @@
+import { existsSync } from 'node:fs'
+import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { readDescription } from '../description.ts'
+import { type PackedModel, pack } from '../packer.ts'
+import { ROOT } from '../project.ts'
+import { renderHtml } from '../report/html.ts'
+import { renderJson } from '../report/report.ts'
+import type { BuildSettings, Built } from './build.ts'
+import { loadModel } from './load.ts'
+import { QUANTIZE_OPTIONS } from './options.ts'
+import { prove } from './prove.ts'
+import { reportOf } from './report.ts'
+import { samplesFor } from './samples.ts'
+import type { Workbench } from './session.ts'
+
+/** Where reports on folders that were not built here lie, a folder each. */
+const REPORTS = join(ROOT, '.verge/reports')
+
+/** Options with which a folder that is ready is built anew instead. */
+const REBUILDING = [...Object.keys(QUANTIZE_OPTIONS), 'task', 'labels', 'file']
+
+/**
+ * Whether a source is a model folder that says all about itself: then it is pushed as it is, unless something is asked
+ * for that it is not.
+ */
+export async function isReady(spec: string, { asked }: Pick<BuildSettings, 'asked'>): Promise<boolean> {
+  if (REBUILDING.some((name) => Object.hasOwn(asked, name))) return false
+  const found = await stat(spec).catch(() => undefined)
+  return found?.isDirectory() === true && existsSync(join(spec, 'verge.json'))
+}
+
+/** Packs a model folder as it is, but for what a person says otherwise of it. @throws manifest_invalid, model_invalid */
+export async function packReady(
+  folder: string,
+  { name, version, licence, visibility }: BuildSettings['model'],
+): Promise<PackedModel> {
+  const description = await readDescription(folder)
+  return pack(
+    {
+      ...description,
+      ...(name !== undefined && { name }),
+      ...(version !== undefined && { version }),
+      ...(licence !== undefined && { licence }),
+      ...(visibility !== undefined && { visibility }),
+    },
+    folder,
+  )
+}
+
+/** Packs, proves and reports on a model folder as it is. @throws manifest_invalid, UsageError */
+export async function readyModel(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
+  const folder = resolve(spec)
+  const description = await readDescription(folder)
+  const original = description.artifacts.find(({ dtype }) => dtype === 'fp32') ?? description.artifacts[0]
+  const loaded = await loadModel(join(folder, original?.file ?? ''), bench)
+  const packed = await packReady(folder, settings.model)
+  const tokenizer = description.tokenizer
+  const files = new Map(tokenizer === undefined ? [] : [[tokenizer, join(folder, tokenizer)]])
+  const source = { ...loaded.source, files }
+  const set = await samplesFor({ ...loaded, source }, description, settings.samples, bench)
+  const { verification, measured } = await prove(packed, loaded, set, { ...settings, ...settings.samples }, bench)
+  const report = await reportOf(loaded, packed, {
+    options: settings.asked,
+    choices: [{ what: 'artifacts', why: 'as its verge.json says' }],
+    verification,
+    measured,
+    accuracy: description.artifacts.find(({ accuracy }) => accuracy !== undefined)?.accuracy ?? null,
+  })
+  const reports = join(REPORTS, packed.manifest.model)
+  await mkdir(reports, { recursive: true })
+  await writeFile(join(reports, 'report.json'), renderJson(report))
+  await writeFile(join(reports, 'report.html'), renderHtml(report))
+  return { folder, reports, packed, report }
+}

@@ -1,0 +1,39 @@
+/** How far an artifact may stray from the original before its verification fails. */
+export interface Tolerance {
+  /** Least cosine of an output with the original's, over all samples together. */
+  readonly cosine: number
+  /** Most root-mean-square error of an output, as a share of the original's root mean square. */
+  readonly relative: number
+  /** Least share of samples whose best class is the original's, and of elements of exact outputs that are equal. */
+  readonly agreement: number
+}
+
+/**
+ * By precision. The relative error and the cosine say the same of noise that is at right angles to the signal: a
+ * relative error of r has a cosine of 1 / sqrt(1 + r^2). The error also sees an output that is right but for its scale.
+ *
+ * fp32 differs by the order of additions alone: single-precision rounding (6e-8) over the depth of a network stays two
+ * orders below this. fp16 rounds to 5e-4 at each node. What is wrong with a graph costs far more than what rounding to
+ * 8 bits (noise at 1 % of a well-spread weight's signal) or to 4 bits (10 %) does, so these tolerances catch mistakes
+ * and hopeless models; whether a precision is good enough for its task, accuracy on labelled samples decides.
+ */
+const TOLERANCES: Readonly<Record<string, Tolerance>> = {
+  fp32: { cosine: 0.99999, relative: 1e-3, agreement: 1 },
+  fp16: { cosine: 0.999, relative: 0.045, agreement: 0.99 },
+  int8: { cosine: 0.99, relative: 0.15, agreement: 0.95 },
+  q4: { cosine: 0.95, relative: 0.33, agreement: 0.9 },
+}
+
+const ALIASES: Readonly<Record<string, string>> = { q8: 'int8', uint8: 'int8', q4f16: 'q4', bnb4: 'q4' }
+
+/**
+ * The tolerance of a precision by transformers.js's name; the widest for names that are not known. Where the cosine alone
+ * is set, the relative error follows it.
+ */
+export function toleranceFor(dtype: string, overrides: Partial<Tolerance> = {}): Tolerance {
+  const name = Object.hasOwn(ALIASES, dtype) ? ALIASES[dtype] : dtype
+  const known = name !== undefined && Object.hasOwn(TOLERANCES, name) ? TOLERANCES[name] : undefined
+  const { cosine } = overrides
+  const relative = cosine === undefined ? {} : { relative: cosine > 0 ? Math.sqrt(1 / cosine ** 2 - 1) : Infinity }
+  return { ...((known ?? TOLERANCES.q4) as Tolerance), ...relative, ...overrides }
+}

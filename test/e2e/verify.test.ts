@@ -1,0 +1,273 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { bundleWorker } from '../../scripts/lib/bundle.ts'
+import { toBlob } from '../../scripts/lib/bytes.ts'
+import { measureCost } from '../../scripts/lib/measure/cost.ts'
+import { measureInWorkerd } from '../../scripts/lib/measure/measure.ts'
+import {
+  packedReference,
+  REFERENCE,
+  REFERENCE_UNITS,
+  referenceInputs,
+} from '../../scripts/lib/measure/reference-model.ts'
+import { type PackedModel, packFolder } from '../../scripts/lib/packer.ts'
+import { ROOT } from '../../scripts/lib/project.ts'
+import { proveInWorkerd } from '../../scripts/lib/verify/prove.ts'
+import { findSamples } from '../../scripts/lib/verify/reference.ts'
+import { withStage } from '../../scripts/lib/verify/stage.ts'
+import { verifyInWorkerd } from '../../scripts/lib/verify/verify.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { tensor } from '../../src/core/tensors.ts'
+import { onnxModel, seededFloats } from '../fixtures/onnx.ts'
+import { concatModel, matmulModel } from '../fixtures/onnx-models.ts'
+
+const signal = new AbortController().signal
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'verge-test-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+async function packed(model: Uint8Array, fields: object = {}, dtype = 'fp32'): Promise<PackedModel> {
+  const description = { name: 'm', version: '1', licence: 'MIT', artifacts: [{ file: 'model.onnx', dtype }], ...fields }
+  await writeFile(join(folder, 'verge.json'), JSON.stringify(description))
+  await writeFile(join(folder, 'model.onnx'), model)
+  return packFolder(folder)
+}
+
+const WIDTH = 64
+
+/** Two products with a Relu between; `change` is done to the second's weights. */
+function classifier(change: (value: number, index: number) => number = (value) => value): Uint8Array {
+  const square = (seed: number) => seededFloats(WIDTH * WIDTH, seed)
+  return onnxModel({
+    inputs: [{ name: 'x', datatype: 'FP32', shape: ['n', WIDTH] }],
+    outputs: [{ name: 'scores', datatype: 'FP32', shape: ['n', WIDTH] }],
+    nodes: [
+      { op: 'MatMul', inputs: ['x', 'w1'], outputs: ['first'] },
+      { op: 'Relu', inputs: ['first'], outputs: ['active'] },
+      { op: 'MatMul', inputs: ['active', 'w2'], outputs: ['scores'] },
+    ],
+    initializers: {
+      w1: tensor('FP32', [WIDTH, WIDTH], square(1)),
+      w2: tensor('FP32', [WIDTH, WIDTH], square(2).map(change)),
+    },
+  })
+}
+
+describe('verification in workerd', () => {
+  it('proves a model that ships, in ORT format at the edge and as a plain file', async () => {
+    const original = await readFile(join(ROOT, 'models/digits/model.onnx'))
+    const samples = await findSamples(original, { count: 3, seed: 1, signal })
+    const model = await packFolder(join(ROOT, 'models/digits'))
+    const steps: string[] = []
+    const verification = await verifyInWorkerd({
+      packed: model,
+      original,
+      samples,
+      synthetic: true,
+      signal,
+      progress: (done, total) => steps.push(`${done}/${total}`),
+    })
+    expect(verification.artifacts.flatMap(({ failures }) => failures)).toEqual([])
+    expect(verification).toMatchObject({ ok: true, samples: 3, synthetic: true })
+    const edge = verification.artifacts.find(({ place }) => place === 'edge')
+    expect(edge?.outputs[0]?.cosine).toBeGreaterThan(0.999999)
+    expect(edge?.outputs[0]?.elements).toBe(30)
+    expect(steps).toEqual(['1/3', '2/3', '3/3'])
+  })
+
+  it('fails an artifact that strays, naming the output and where the error begins', async () => {
+    const original = classifier()
+    const samples = await findSamples(original, { count: 4, seed: 1, signal })
+    const strayed = await packed(
+      classifier((value, index) => (index % 5 === 0 ? -value : value)),
+      {},
+      'int8',
+    )
+    const verification = await verifyInWorkerd({ packed: strayed, original, samples, signal })
+    expect(verification.ok).toBe(false)
+    expect(verification.artifacts.map(({ artifact }) => artifact)).toEqual(['edge-int8', 'onnx-int8'])
+    for (const { failures, located } of verification.artifacts) {
+      expect(failures.join('\n')).toMatch(/output "scores" has a cosine of 0\.\d+/)
+      expect(failures.join('\n')).toMatch(/The error begins at "scores" \(MatMul\)/)
+      expect(located?.first).toMatchObject({ value: 'scores' })
+    }
+    const generous = { cosine: -1, relative: 10, agreement: 0 }
+    expect(await verifyInWorkerd({ packed: strayed, original, samples, signal, tolerance: generous })).toMatchObject({
+      ok: true,
+    })
+  })
+
+  it('holds small differences against fp32 that it allows int8', async () => {
+    const original = classifier()
+    const samples = await findSamples(original, { count: 4, seed: 1, signal })
+    const near = classifier((value, index) => value * (1 + ((index % 7) - 3) * 0.01))
+    const ok = async (dtype: string): Promise<boolean> =>
+      (await verifyInWorkerd({ packed: await packed(near, {}, dtype), original, samples, signal })).ok
+    expect(await ok('int8')).toBe(true)
+    expect(await ok('fp32')).toBe(false)
+  })
+
+  it('fails a classifier whose best class is another, on real samples alone', async () => {
+    // The largest score, and nothing else, goes to the last class.
+    const original = scores([1, 0.999])
+    const swapped = scores([0.999, 1])
+    const samples = Array.from({ length: 80 }, () => ({
+      inputs: new Map([['x', tensor('FP32', [1, 1], Float32Array.of(1))]]),
+    }))
+    const labels = { labels: ['a', 'b'] }
+    const verify = async (synthetic: boolean) =>
+      verifyInWorkerd({ packed: await packed(swapped, labels, 'int8'), original, samples, synthetic, signal })
+    expect((await verify(true)).ok).toBe(true)
+    const { artifacts, ok } = await verify(false)
+    expect(ok).toBe(false)
+    expect(artifacts[0]?.failures[0]).toMatch(/same best class for 0 of 80/)
+  })
+
+  it('compares strings, and NaN with NaN', async () => {
+    const strings = await packed(concatModel())
+    const samples = await findSamples(concatModel(), { count: 2, seed: 1, signal })
+    expect((await verifyInWorkerd({ packed: strings, original: concatModel(), samples, signal })).ok).toBe(true)
+    const roots = onnxModel({
+      inputs: [{ name: 'x', datatype: 'FP32', shape: ['n'] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: ['n'] }],
+      nodes: [{ op: 'Sqrt', inputs: ['x'], outputs: ['y'] }],
+    })
+    const given = [{ inputs: new Map([['x', tensor('FP32', [4], Float32Array.of(-1, 4, Infinity, 0))]]) }]
+    const { artifacts, ok } = await verifyInWorkerd({
+      packed: await packed(roots),
+      original: roots,
+      samples: given,
+      signal,
+    })
+    expect(artifacts[0]?.outputs[0]).toMatchObject({ notNumbers: 0, cosine: 1, elements: 4 })
+    expect(ok).toBe(true)
+  })
+
+  it('runs in onnxruntime-node what is not for the edge', async () => {
+    const original = classifier()
+    const samples = await findSamples(original, { count: 2, seed: 1, signal })
+    const verify = async (model: Uint8Array) => {
+      const artifacts = [{ file: 'model.onnx', dtype: 'q4', places: ['origin'] }]
+      return verifyInWorkerd({ packed: await packed(model, { artifacts }), original, samples, signal })
+    }
+    const good = await verify(classifier((value) => value * 1.05))
+    expect(good.artifacts).toMatchObject([{ artifact: 'onnx-q4', place: 'native', failures: [] }])
+    expect(good.artifacts[0]?.outputs[0]?.relative).toBeCloseTo(0.05, 5)
+    expect((await verify(classifier((value) => -value))).ok).toBe(false)
+  })
+
+  it('says of an artifact that does not load that it does not run in a Worker', async () => {
+    const original = classifier()
+    const samples = await findSamples(original, { count: 1, seed: 1, signal })
+    const model = await packed(original)
+    const { blob, pieces } = toBlob(new Uint8Array(10_000).fill(7), LIMITS.chunkBytes)
+    const [edge, plain] = model.manifest.artifacts
+    if (!edge || !plain) throw new Error('two artifacts were packed')
+    const broken: PackedModel = {
+      ...model,
+      manifest: { ...model.manifest, artifacts: [{ ...edge, ...blob }, plain] },
+      chunks: new Map([...model.chunks, ...pieces]),
+    }
+    const verification = await proveInWorkerd({ packed: broken, original, samples, signal })
+    expect(verification.verification.ok).toBe(false)
+    expect(verification.verification.artifacts[0]?.failures[0]).toMatch(
+      /^does not run in a Worker: The model could not be/,
+    )
+    expect(verification.verification.artifacts[1]?.failures).toEqual([])
+    expect(verification.measured).toBeNull()
+  })
+
+  it('ends when it is called off, and leaves no storage behind', async () => {
+    const controller = new AbortController()
+    const original = classifier()
+    const samples = await findSamples(original, { count: 50, seed: 1, signal })
+    const reason = new Error('enough')
+    vi.stubEnv('TMPDIR', folder)
+    const verification = verifyInWorkerd({
+      packed: await packed(original),
+      original,
+      samples,
+      signal: controller.signal,
+      progress: (done) => done === 2 && controller.abort(reason),
+    })
+    await expect(verification).rejects.toBe(reason)
+    await expect(
+      verifyInWorkerd({ packed: await packed(original), original, samples, signal: controller.signal }),
+    ).rejects.toBe(reason)
+    vi.unstubAllEnvs()
+    expect((await readdir(folder)).filter((name) => name.startsWith('verge-stage'))).toEqual([])
+  })
+
+  it('bundles the Worker once for the same sources, whichever process asks', async () => {
+    const directory = await bundleWorker()
+    const made = await stat(join(directory, 'worker.js'))
+    const script = `console.log(await (await import(${JSON.stringify(join(ROOT, 'scripts/lib/bundle.ts'))})).bundleWorker())`
+    const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+    expect(stdout.trim()).toBe(directory)
+    expect((await stat(join(directory, 'worker.js'))).mtimeMs).toBe(made.mtimeMs)
+  })
+})
+
+/** FP32 `x` [n, 1] -> `scores` [n, 2]: `x` times each of two weights. */
+function scores(weights: readonly number[]): Uint8Array {
+  return onnxModel({
+    inputs: [{ name: 'x', datatype: 'FP32', shape: ['n', 1] }],
+    outputs: [{ name: 'scores', datatype: 'FP32', shape: ['n', 2] }],
+    nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['scores'] }],
+    initializers: { w: tensor('FP32', [1, 2], Float32Array.from(weights)) },
+  })
+}
+
+describe('measuring in workerd', () => {
+  it('gives times, sizes, a cost and a verdict', async () => {
+    const original = matmulModel(400_000)
+    const samples = await findSamples(original, { count: 1, seed: 1, signal })
+    const { measurements, verdict } = await measureInWorkerd({
+      packed: await packed(original),
+      original,
+      samples,
+      signal,
+      coldStarts: 1,
+    })
+    expect(verdict.fit).toBe('fits')
+    if (!measurements) throw new Error('it runs')
+    const { cost, coldMs, elements, heapBytes, residentAfter, residentBefore, warm } = measurements
+    expect(coldMs).toBeGreaterThan(0)
+    expect(warm.p95).toBeGreaterThanOrEqual(warm.p50)
+    expect(elements).toBe(64)
+    expect(residentAfter).toBeGreaterThan(residentBefore)
+    expect(heapBytes).toBeLessThanOrEqual(LIMITS.engineHeapBytes)
+    expect(cost.points.map((point) => point.elements)).toEqual([64, 128, 256])
+    expect(cost.cost.base + cost.cost.perElement).toBeGreaterThan(0)
+  })
+
+  it('counts in multiply-adds of the reference: measured as a model, it costs what it was defined as', async () => {
+    const reference = packedReference()
+    const cost = await withStage(reference, { signal, beside: [{ name: REFERENCE, packed: reference }] }, (stage) =>
+      stage.withWorker((worker) =>
+        measureCost(worker, 0, [{ elements: 1, inputs: referenceInputs() }], { outputs: ['row'], signal }),
+      ),
+    )
+    // A ratio of two times taken side by side; a busy machine moves both.
+    const [point] = cost.points
+    expect((point?.units ?? 0) / REFERENCE_UNITS).toBeGreaterThan(0.5)
+    expect((point?.units ?? 0) / REFERENCE_UNITS).toBeLessThan(2)
+  })
+
+  it('sends a model without an artifact for the edge to the origin', async () => {
+    const original = classifier()
+    const model = await packed(original, { artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: ['origin'] }] })
+    const samples = await findSamples(original, { count: 1, seed: 1, signal })
+    expect(await measureInWorkerd({ packed: model, original, samples, signal })).toMatchObject({
+      measurements: null,
+      verdict: { fit: 'origin-only' },
+    })
+  })
+})
