@@ -128,7 +128,7 @@ describe('verge doctor against one that is not', () => {
     const diagnosis = await diagnose(url)
     expect(diagnosis.code).toBe(1)
     expect(failures(diagnosis)).toEqual(['models: there is no model to see'])
-    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.mend).toContain('verge -- setup')
+    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.mend).toContain('verge setup')
   })
 
   it('a chunk missing in R2', async () => {

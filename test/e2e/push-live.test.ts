@@ -42,7 +42,7 @@ beforeAll(async () => {
   probe = (await probeFor(packed.manifest, DIGITS)) as Probe
   // the same network under another name, and a second version that says its answers in words of its own
   const labels = packed.manifest.labels?.map((label) => `digit ${label}`) ?? []
-  first = { ...packed, manifest: { ...packed.manifest, model: 'mine' } }
+  first = { ...packed, manifest: { ...packed.manifest, model: 'mine', version: '1' } }
   second = { ...packed, manifest: { ...packed.manifest, model: 'mine', version: '2', labels } }
 })
 afterAll(async () => {
