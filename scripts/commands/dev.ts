@@ -4,6 +4,7 @@ import { buildModel } from '../lib/build/build.ts'
 import { onlyArgument, parseCommand } from '../lib/build/options.ts'
 import { isReady } from '../lib/build/ready.ts'
 import { workbench } from '../lib/build/session.ts'
+import { refuseStrayed } from '../lib/build/strayed.ts'
 import { UsageError } from '../lib/command-line.ts'
 import { isFree, parsePort } from '../lib/port.ts'
 import { STATE } from '../lib/project.ts'
@@ -66,11 +67,7 @@ export const devCommand: Command = {
       } else {
         const built = await buildModel(spec, settings, bench)
         console.log(renderText(built.report))
-        if (built.report.verification?.ok === false) {
-          throw new UsageError(
-            'The model strays from the original. Take a higher precision (--dtype), or allow it (--tolerance).',
-          )
-        }
+        refuseStrayed(built, 'served')
         folder = built.folder
       }
     } finally {

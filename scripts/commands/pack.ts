@@ -1,5 +1,4 @@
-import { mkdir, rename, writeFile } from 'node:fs/promises'
-import { dirname, join, relative, resolve } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { canonicalBytes } from '../../src/catalog/canonical-json.ts'
 import { blobKey, manifestKey } from '../../src/catalog/keys.ts'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../lib/build/arguments.ts'
@@ -7,11 +6,14 @@ import { buildModel } from '../lib/build/build.ts'
 import { parseCommand } from '../lib/build/options.ts'
 import { isReady, packReady } from '../lib/build/ready.ts'
 import { workbench } from '../lib/build/session.ts'
+import { refuseStrayed } from '../lib/build/strayed.ts'
 import { sha256 } from '../lib/bytes.ts'
+import { UsageError } from '../lib/command-line.ts'
 import type { PackedModel } from '../lib/packer.ts'
 import { modelFolders } from '../lib/project.ts'
 import { bytes, printable } from '../lib/terminal/format.ts'
 import { untilInterrupted } from '../lib/terminal/interrupt.ts'
+import { writeWhole } from '../lib/whole-file.ts'
 import type { Command } from '../verge.ts'
 
 const HELP = `Packs models as they would be stored, and shows what that is: artifacts, their sizes and memory, the manifest's digest.
@@ -47,13 +49,23 @@ export const packCommand: Command = {
     })
     if (values.help) return HELP
     const settings = buildSettings(values)
+    for (const name of ['name', 'model-version', 'file'] as const) {
+      if (values[name] !== undefined && positionals.length !== 1) {
+        throw new UsageError(`--${name} is for one model: give one, as in npx verge pack model.onnx --${name} ...`)
+      }
+    }
     const bench = workbench(untilInterrupted(), values.json === true)
     try {
       const packed: PackedModel[] = []
       for (const spec of positionals.length > 0 ? positionals : await modelFolders()) {
         bench.signal.throwIfAborted()
         if (await isReady(spec, settings)) packed.push(await packReady(resolve(spec), settings.model))
-        else packed.push((await buildModel(spec, settings, bench)).packed)
+        else {
+          const built = await buildModel(spec, settings, bench)
+          refuseStrayed(built, 'packed')
+          packed.push(built.packed)
+        }
+        refuseTwins(packed)
       }
       const out = values.out === undefined ? undefined : resolve(values.out)
       if (out !== undefined) for (const model of packed) await writeStored(out, model)
@@ -68,6 +80,16 @@ export const packCommand: Command = {
   },
 }
 
+/** The last one would be written over another of the same name. @throws UsageError */
+function refuseTwins(packed: readonly PackedModel[]): void {
+  const last = packed.at(-1)?.manifest
+  const same = packed.filter(({ manifest }) => manifest.model === last?.model && manifest.version === last.version)
+  if (last === undefined || same.length < 2) return
+  throw new UsageError(
+    `Two of these models would be ${last.model} ${last.version}. Pack them one at a time, with --name or --model-version.`,
+  )
+}
+
 /** What a packed model is, for a person. */
 export function describePacked({ manifest, visibility, notes }: PackedModel): string {
   const lines = manifest.artifacts.map((artifact) => {
@@ -80,13 +102,8 @@ export function describePacked({ manifest, visibility, notes }: PackedModel): st
 }
 
 async function writeStored(folder: string, { manifest, chunks }: PackedModel): Promise<void> {
-  const write = async (key: string, content: Uint8Array): Promise<void> => {
-    const path = join(folder, key)
-    await mkdir(dirname(path), { recursive: true })
-    // A name with a digest in it is a promise of what is behind it.
-    await writeFile(`${path}.part`, content)
-    await rename(`${path}.part`, path)
-  }
+  // Whole or not at all: a name with a digest in it is a promise of what is behind it.
+  const write = (key: string, content: Uint8Array): Promise<void> => writeWhole(join(folder, key), content)
   for (const [digest, chunk] of chunks) await write(blobKey(digest), chunk)
   await write(manifestKey(manifest.model, manifest.version), canonicalBytes(manifest))
 }

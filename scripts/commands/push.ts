@@ -1,15 +1,16 @@
 import { join, relative } from 'node:path'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../lib/build/arguments.ts'
-import { type BuildSettings, type Built, buildModel } from '../lib/build/build.ts'
+import { type Built, buildModel } from '../lib/build/build.ts'
 import { onlyArgument, parseCommand } from '../lib/build/options.ts'
 import { isReady, readyModel } from '../lib/build/ready.ts'
-import type { Workbench } from '../lib/build/session.ts'
+import { refuseStrayed } from '../lib/build/strayed.ts'
 import { UsageError } from '../lib/command-line.ts'
 import { Visitor } from '../lib/doctor/visitor.ts'
 import { existingOf } from '../lib/push/existing.ts'
 import { readModel } from '../lib/push/inventory.ts'
 import { askLive, type LiveAnswer, type NoAnswer } from '../lib/push/live.ts'
 import { type PushResult, pushModel } from '../lib/push/push.ts'
+import { renderJson } from '../lib/report/report.ts'
 import { renderText } from '../lib/report/text.ts'
 import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../lib/target/arguments.ts'
 import { withTarget } from '../lib/target/session.ts'
@@ -60,20 +61,25 @@ export const pushCommand: Command = {
     if (values.help) return HELP
     const spec = onlyArgument(positionals, 'which model: npx verge push model.onnx --name mine')
     const dryRun = values['dry-run'] === true
-    // Before anything is built: an address that is none is a slip of the pen.
+    // An address that is none is a slip of the pen, which nobody wants to hear of when all is built.
     const url = values.url ?? (values.env === undefined ? LOCAL_URL : undefined)
-    const visitor = url === undefined ? undefined : new Visitor(url, process.env.VERGE_API_KEY || undefined)
+    const key = process.env.VERGE_API_KEY || undefined
+    if (url !== undefined) new Visitor(url, key)
+    const asked = buildSettings(values)
     return withTarget(values, async ({ target, signal, progress }) => {
       const bench = { progress, signal }
-      const settings = buildSettings(values, { existing: (model) => existingOf(target.truth, model, signal) })
-      const built = await build(spec, settings, bench)
+      const settings = { ...asked, existing: (model: string) => existingOf(target.truth, model, signal) }
+      const ready = await isReady(spec, settings)
+      const built = await (ready ? readyModel : buildModel)(spec, settings, bench)
       if (!values.json) console.log(renderText(built.report))
-      refuseStrayed(built, values.json === true)
+      refuseStrayed(built, 'pushed')
       const { model } = built.packed.manifest
       const known = await readModel(target.truth, model, signal)
-      // On this machine nobody else calls; elsewhere a model is private until somebody says otherwise.
-      const visibility = settings.model.visibility ?? (known || target.kind === 'remote' ? undefined : 'public')
-      if (target.kind === 'remote' && (visibility ?? known?.alias.visibility) === 'public') requireLicence(built)
+      // On this machine nobody else calls; elsewhere a model is private until somebody, or its verge.json, says otherwise.
+      const local = target.kind === 'local'
+      const visibility = settings.model.visibility ?? (known || ready || !local ? undefined : 'public')
+      const becomes = visibility ?? known?.alias.visibility ?? built.packed.visibility
+      if (!local && becomes === 'public') requireLicence(built)
       const result = await pushModel(target, built.packed, {
         live: values.live !== false,
         progress,
@@ -81,11 +87,14 @@ export const pushCommand: Command = {
         dryRun,
         ...(visibility !== undefined && { visibility }),
       })
-      const asked = { visibility: result.visibility, signal, progress }
-      const answer = dryRun || visitor === undefined ? undefined : await askLive(visitor, built, asked)
+      const asking = { visibility: result.visibility, key, signal, progress }
+      const answer = dryRun || url === undefined ? undefined : await askLive(url, built, asking)
       // Whoever names a Worker wants to hear it answer.
       if (values.url !== undefined && answer && 'reason' in answer) process.exitCode = 1
-      if (values.json) return JSON.stringify({ report: built.report, push: result, live: answer ?? null }, null, 2)
+      if (values.json) {
+        const report: unknown = JSON.parse(renderJson(built.report))
+        return JSON.stringify({ report, push: result, live: answer ?? null }, null, 2)
+      }
       return [
         ...result.steps,
         '',
@@ -93,22 +102,6 @@ export const pushCommand: Command = {
       ].join('\n')
     })
   },
-}
-
-async function build(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
-  return (await isReady(spec, settings)) ? readyModel(spec, settings, bench) : buildModel(spec, settings, bench)
-}
-
-/** @throws UsageError where the result strays from the original */
-function refuseStrayed({ report, reports }: Built, json: boolean): void {
-  const failed = report.verification?.artifacts.filter(({ failures }) => failures.length > 0) ?? []
-  if (failed.length === 0) return
-  const what = failed.map(({ artifact, failures }) => `  ${artifact}: ${failures.join('; ')}`).join('\n')
-  throw new UsageError(
-    `The model strays from the original, and was not pushed:\n${what}\n` +
-      'Keep the layers where it begins in floats (--exclude), take a higher precision (--dtype), or allow it (--tolerance).' +
-      (json ? '' : `\nThe whole report: ${shown(join(reports, 'report.html'))}`),
-  )
 }
 
 /** @throws UsageError where a model would be published on terms that nobody knows */

@@ -1,4 +1,4 @@
-import { rename, rm, stat, writeFile } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { strayingsOf } from '../lib/build/agreement.ts'
 import { loadModel } from '../lib/build/load.ts'
@@ -19,6 +19,7 @@ import { UsageError } from '../lib/command-line.ts'
 import { bytes, printable, table } from '../lib/terminal/format.ts'
 import { untilInterrupted } from '../lib/terminal/interrupt.ts'
 import { toleranceFor } from '../lib/verify/tolerance.ts'
+import { writeWhole } from '../lib/whole-file.ts'
 import type { Command } from '../verge.ts'
 
 const HELP = `Writes a smaller form of a model, and says what it lost. "verge push" does this too, proves the result in workerd, and
@@ -83,7 +84,7 @@ export const quantizeCommand: Command = {
       const out = resolve(values.out ?? `${description.name}.${chosen.dtype}.onnx`)
       if (out === resolve(loaded.source.modelFile))
         throw new UsageError('That would overwrite the original: choose another --out.')
-      if (!values['dry-run']) await writeWhole(out, chosen.onnx)
+      if (!values['dry-run']) await writeOut(out, chosen.onnx)
       const { layers = [], skipped = [] } = chosen.quantized ?? {}
       const summary = {
         source: loaded.source.label,
@@ -170,14 +171,8 @@ async function checkOut(out: string, spec: string): Promise<void> {
   if (!folder?.isDirectory()) throw new UsageError(`--out ${out} is in a folder that is not there. Make it first.`)
 }
 
-/** Under another name first, so that no half-written model is ever found under this one. */
-async function writeWhole(path: string, content: Uint8Array): Promise<void> {
-  const draft = `${path}.part`
-  try {
-    await writeFile(draft, content)
-    await rename(draft, path)
-  } catch (error) {
-    await rm(draft, { force: true })
-    throw new UsageError(`${path} cannot be written (${(error as NodeJS.ErrnoException).code}).`, { cause: error })
-  }
+async function writeOut(path: string, content: Uint8Array): Promise<void> {
+  await writeWhole(path, content).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`${path} cannot be written (${error.code}).`, { cause: error })
+  })
 }

@@ -14,16 +14,18 @@ import { untilInterrupted } from '../lib/terminal/interrupt.ts'
 import type { Command } from '../verge.ts'
 
 const HELP = `Proves that a model says the same as its original: packs it as it would be stored, loads it with the Worker's own
-engine in workerd, and compares its answers with what onnxruntime-node says of the original. Where they stray, it says which
-output, and where in the graph the error begins. Exit code 0 if they agree, 1 if not.
+engine in workerd, and compares its answers with what onnxruntime-node says of the original. Where they stray, it says
+which output, and where in the graph the error begins. Exit code 0 if they agree, 1 if not.
 
 Usage: npx verge verify ORIGINAL [CANDIDATE] [options]
 
 ORIGINAL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; CANDIDATE likewise. Without a
 candidate it is the original itself that has to run in a Worker.
 
-  --dtype D            precision of the candidate, which its tolerance goes by: ${DTYPES.join(', ')} (default: q8, or
-                       fp32 without a candidate)
+  --dtype D            precision of the candidate, which its tolerance goes by: ${DTYPES.join(', ')}
+                       (default: q8, or fp32 without a candidate)
+  --file PATH          which .onnx of the original, where there are several
+  --insecure           allow plain http:// to other machines
   --measure            also measure latency, memory and cost in workerd
 
 ${SAMPLE_HELP}
@@ -41,6 +43,8 @@ export const verifyCommand: Command = {
     const { values, positionals } = parseCommand(args, {
       ...SAMPLE_OPTIONS,
       dtype: { type: 'string' },
+      file: { type: 'string' },
+      insecure: { type: 'boolean' },
       measure: { type: 'boolean' },
       json: { type: 'boolean' },
       help: { type: 'boolean' },
@@ -56,8 +60,9 @@ export const verifyCommand: Command = {
     const wanted = sampleSettings(values)
     const bench = workbench(untilInterrupted(), values.json === true)
     try {
-      const original = await loadModel(first, bench)
-      const candidate = second === undefined ? original : await loadModel(second, bench)
+      const fetching = { ...bench, insecure: values.insecure === true }
+      const original = await loadModel(first, { ...fetching, file: values.file })
+      const candidate = second === undefined ? original : await loadModel(second, fetching)
       const { description } = await describeLoaded(original)
       const set = await samplesFor(original, description, wanted, bench)
       const packed = await packCandidate(candidate, description.name, dtype)

@@ -1,5 +1,6 @@
 import { isVergeError } from '../../src/core/errors.ts'
 import { isOnnxError } from '../../src/onnx/errors.ts'
+import { printableLines } from './terminal/format.ts'
 
 /** Something that a person can mend; its message says how. */
 export class UsageError extends Error {
@@ -16,11 +17,14 @@ export async function runScript(help: string, work: () => Promise<string | undef
     if (text !== undefined) console.log(text)
   } catch (error) {
     if (isArgumentError(error)) {
-      console.error(`${error.message}\n\n${help}`)
+      console.error(`${printableLines(error.message)}\n\n${help}`)
       process.exitCode = 2
     } else if (error instanceof UsageError || isVergeError(error) || isOnnxError(error)) {
-      console.error(error.message)
+      // Messages hold names of a model's author, a hub's or a server's.
+      console.error(printableLines(error.message))
       process.exitCode = 1
+      // All is in order by now; what a workerd that had the same Ctrl-C leaves open would wait for ever.
+      if (isVergeError(error, 'cancelled')) process.exit()
     } else {
       throw error
     }

@@ -10,6 +10,8 @@ import { UsageError } from './command-line.ts'
 export interface ModelFile {
   /** With all its data inside; what lay in the file itself is a view of the file's bytes. */
   readonly model: ModelProto
+  /** The file itself. It must not change while the model is in use. */
+  readonly bytes: Uint8Array<ArrayBuffer>
   /** Bytes read, external data included. */
   readonly bytesRead: number
   /** Files of external data, as the model names them. */
@@ -40,7 +42,7 @@ export async function readModelFile(
   const folder = new ExternalFolder(await realpath(dirname(path)))
   try {
     const model = await resolveExternal(decodeModel(bytes), folder.read, { maxBytes })
-    return { model, bytesRead: bytes.length + folder.bytesRead, external: folder.locations }
+    return { model, bytes, bytesRead: bytes.length + folder.bytesRead, external: folder.locations }
   } finally {
     await folder.close()
   }

@@ -17,9 +17,12 @@ const TEXT = 'A wonderful film: funny, moving and beautifully played.'
 /** Elements that a probe's input may have at the most; a model that wants more is proven by its metadata alone. */
 const MOST_ELEMENTS = 200_000
 
+/** Longer requests are not pasted. */
+const MOST_CURL = 400
+
 /**
  * What to ask a model to see that it works: by its task, with a sample from its folder where there is one; otherwise
- * tensors of zeros by the Open Inference Protocol. Null where that would be unreasonably large.
+ * the request of the Open Inference Protocol that its folder has (`samples/*.json`), or tensors of zeros. Null where that would be unreasonably large.
  */
 export async function probeFor(manifest: Manifest, folder: string): Promise<Probe | null> {
   const path = `/run/${manifest.model}`
@@ -45,7 +48,22 @@ export async function probeFor(manifest: Manifest, folder: string): Promise<Prob
       curl: (url) => `curl ${url}${path} -H 'content-type: ${contentType}' -d '${body}'`,
     }
   }
-  return zeros(manifest)
+  const request = (await namesIn(join(folder, 'samples'))).find((name) => name.endsWith('.json'))
+  if (request === undefined) return zeros(manifest)
+  const file = join(folder, 'samples', request)
+  return tensorProbe(manifest, await readFile(file, 'utf8'), (url, path) => `curl ${url}${path} --data-binary @${file}`)
+}
+
+/** @param otherwise a line for a shell where the request is too long for one */
+function tensorProbe({ model }: Manifest, body: string, otherwise: (url: string, path: string) => string): Probe {
+  const path = `/v2/models/${model}/infer`
+  const plain = body.length < MOST_CURL && !body.includes("'")
+  return {
+    path,
+    body,
+    contentType: 'application/json',
+    curl: (url) => (plain ? `curl ${url}${path} -d '${body}'` : otherwise(url, path)),
+  }
 }
 
 /** The Open Inference Protocol's request with every element 0 and every open dimension 1. */
@@ -65,18 +83,15 @@ function zeros(manifest: Manifest): Probe | null {
       data: new Array(count).fill(zero[datatype ?? ''] ?? 0),
     })),
   })
-  const path = `/v2/models/${manifest.model}/infer`
-  return {
-    path,
-    body,
-    contentType: 'application/json',
-    curl: (url) => (body.length < 400 ? `curl ${url}${path} -d '${body}'` : `curl ${url}/v2/models/${manifest.model}`),
-  }
+  return tensorProbe(manifest, body, (url) => `curl ${url}/v2/models/${manifest.model}`)
 }
 
 async function firstSample(folder: string): Promise<string | undefined> {
-  const names = await readdir(join(folder, 'samples')).catch(() => [])
-  return names.filter((name) => /\.(png|jpg)$/.test(name)).sort()[0]
+  return (await namesIn(join(folder, 'samples'))).find((name) => /\.(png|jpg)$/.test(name))
+}
+
+async function namesIn(folder: string): Promise<string[]> {
+  return (await readdir(folder).catch(() => [])).sort()
 }
 
 /** A dark upright stroke on white: a picture for models that come without samples. */

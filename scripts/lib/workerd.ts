@@ -46,10 +46,16 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
       handleStructuredLogs: ({ message }) => options.log?.(message),
     }),
   )
-  const url = (await miniflare.ready).origin
-  const pid = workerdChildren().find((child) => !before.has(child))
-  if (pid === undefined) throw new Error('workerd was not found among the child processes')
-  return { url, miniflare, pid, residentBytes: () => residentBytes(pid), cpuMs: () => cpuMs(pid) }
+  try {
+    const url = (await miniflare.ready).origin
+    const pid = workerdChildren().find((child) => !before.has(child))
+    if (pid === undefined) throw new Error('workerd was not found among the child processes')
+    return { url, miniflare, pid, residentBytes: () => residentBytes(pid), cpuMs: () => cpuMs(pid) }
+  } catch (error) {
+    // What Miniflare listens with would keep this process alive; there may be no workerd to end any more.
+    await miniflare.dispose().catch(() => undefined)
+    throw error
+  }
 }
 
 /** Kills whatever workerd is left, without waiting: for a process that is about to exit. */

@@ -48,10 +48,13 @@ export function isOnnxError(error: unknown, code?: OnnxErrorCode): error is Onnx
   return error instanceof OnnxError && (code === undefined || error.code === code)
 }
 
+/** What moves a terminal's cursor or turns the direction of writing, and that JSON does not escape. */
+const UNSAFE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu
+
 /** A name of the model author's as it can be printed: control characters escaped, at most 120 characters. */
 export function printable(name: string): string {
   const text = JSON.stringify(name.length > 120 ? `${name.slice(0, 117)}...` : name)
-  return text.slice(1, -1)
+  return text.slice(1, -1).replace(UNSAFE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 }
 
 /** What to call a node in a message: its name and operator, or what it gives where it has no name. */

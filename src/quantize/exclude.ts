@@ -24,10 +24,10 @@ export function unmatched(model: ModelProto, { nodes, ops }: Exclusion): string[
   return [
     ...nodes
       .filter((name) => matchesNone({ nodes: [name], ops: [] }))
-      .map((name) => `excluded is nothing by "${printable(name)}": no node has such a name`),
+      .map((name) => `exclusions: no node is called "${printable(name)}"`),
     ...ops
       .filter((op) => matchesNone({ nodes: [], ops: [op] }))
-      .map((op) => `excluded is nothing by "${printable(op)}": no node is of this operator`),
+      .map((op) => `exclusions: no node is a "${printable(op)}"`),
   ]
 }
 

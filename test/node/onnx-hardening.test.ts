@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeModel, decodeTensor, encodeModel } from '../../src/onnx/codec.ts'
+import { printable } from '../../src/onnx/errors.ts'
 import { floatTensor, makeModel, node, subgraphModel } from '../fixtures/onnx-messages.ts'
 
 /** Field numbers of the schema. */
@@ -154,4 +155,9 @@ it('writes nothing above 2 GiB', () => {
   }))
   const large = makeModel({ nodes: [node('Neg', 'x', 'y')], initializers })
   expect(() => encodeModel(large)).toThrow(tooLarge)
+})
+
+it('prints names without anything that a terminal would obey', () => {
+  expect(printable('a\u001b[2Jb\u009b2Jc\u202ed\u2028"')).toBe('a\\u001b[2Jb\\u{9b}2Jc\\u{202e}d\\u{2028}\\"')
+  expect(printable('Größe/重み')).toBe('Größe/重み')
 })

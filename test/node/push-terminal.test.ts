@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { ROOT } from '../../scripts/lib/project.ts'
 import { bytes, duration, printable, table } from '../../scripts/lib/terminal/format.ts'
@@ -157,13 +158,18 @@ describe('text for a terminal', () => {
 
 describe('Ctrl-C', () => {
   const script = `
-    import { untilInterrupted } from '${join(ROOT, 'scripts/lib/terminal/interrupt.ts')}'
+    import { untilInterrupted, withoutItsSignals } from '${join(ROOT, 'scripts/lib/terminal/interrupt.ts')}'
     const signal = untilInterrupted()
     const busy = setInterval(() => {}, 1000)
     signal.addEventListener('abort', () => {
       console.log('stopping: ' + signal.reason.code)
-      if (process.env.ENDS) { clearInterval(busy); process.exitCode = 1 }
+      if (process.env.ENDS) {
+        clearInterval(busy)
+        process.exitCode = 1
+        setTimeout(() => console.log('in good order'), 50)
+      }
     })
+    if (process.env.OTHER) await withoutItsSignals(async () => process.on('SIGINT', () => process.exit(9)))
     console.log('ready')`
 
   async function start(env: NodeJS.ProcessEnv = {}) {
@@ -188,10 +194,22 @@ describe('Ctrl-C', () => {
     expect((await exited)[0]).toBe(130)
   })
 
+  it('takes its signals from what would end the process by itself', async () => {
+    const { child, exited, says } = await start({ ENDS: '1', OTHER: '1' })
+    child.kill('SIGINT')
+    await says('stopping: cancelled')
+    await says('in good order')
+    expect((await exited)[0]).toBe(130)
+  })
+
   it('ends the process at once the second time', async () => {
     const { child, exited, says } = await start()
     child.kill('SIGINT')
     await says('stopping')
+    // Close together they are one, which came by way of a launcher too.
+    child.kill('SIGINT')
+    await sleep(500)
+    expect(child.exitCode).toBeNull()
     child.kill('SIGINT')
     expect((await exited)[0]).toBe(130)
   })

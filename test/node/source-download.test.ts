@@ -113,6 +113,14 @@ describe('a download', () => {
     expect(await failure(open())).toMatch(/fewer requests \(1 attempt, asks for a pause of 3600 s\)/)
   })
 
+  it('is given up where each attempt begins anew and comes no further', async () => {
+    hub.fault = ({ host }, usual) =>
+      host === 'cdn' ? { ...usual, status: 200, body: MODEL, breakAfter: 2 << 20 } : undefined
+    // The first brings what none had brought, and is not counted.
+    expect(await failure(open())).toMatch(/\(5 attempts\)/)
+    expect(downloads().length).toBeLessThanOrEqual(8)
+  })
+
   it('is tried again where nothing comes, or too little', async () => {
     const patience = { ...source.options.patience, idleMs: 300 }
     storeAnswers(

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { canonicalJson } from '../../../src/catalog/canonical-json.ts'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
+import type { Sample } from '../../../src/quantize/types.ts'
 import { nextVersion } from '../describe/describe.ts'
 import type { ArtifactDescription, Description } from '../description.ts'
 import { type PackedModel, packFolder } from '../packer.ts'
@@ -15,7 +16,8 @@ import type { ModelSettings, QuantizeSettings, SampleSettings } from './options.
 import { type Chosen, choosePrecision } from './precision.ts'
 import { measureOriginal, prove } from './prove.ts'
 import { reportOf } from './report.ts'
-import { describeLoaded, samplesFor } from './samples.ts'
+import { exampleRequest } from './request.ts'
+import { describeLoaded, firstOf, samplesFor } from './samples.ts'
 import type { Workbench } from './session.ts'
 
 /** Where built models lie, a folder each, until they are built again. */
@@ -47,6 +49,8 @@ export interface Built {
   readonly reports: string
   readonly packed: PackedModel
   readonly report: Report
+  /** One that the model runs on. */
+  readonly sample: Sample
 }
 
 /**
@@ -68,7 +72,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   })
   const accuracy = await measuredAccuracy(loaded.onnx, chosen, set, bench)
   const folder = settings.folder ?? join(BUILT, description.name)
-  let draft = folderOf(loaded, description, chosen, settings, accuracy)
+  let draft = withExample(folderOf(loaded, description, chosen, settings, accuracy), firstOf(set))
   await writeModelFolder(folder, draft)
 
   const packing = progress.task('Packing', undefined, 'steps')
@@ -100,7 +104,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
     ['report.html', renderHtml(report)],
   ])
   await writeModelFolder(folder, { ...draft, files: new Map([...draft.files, ...reports]) })
-  return { folder, reports: folder, packed, report }
+  return { folder, reports: folder, packed, report, sample: firstOf(set) }
 }
 
 /** The folder with the artifact that was made, and the original for an origin where it is another. */
@@ -132,6 +136,12 @@ function folderOf(
     description: { ...description, ...(tokenizer !== undefined && { tokenizer: 'tokenizer.json' }), artifacts },
     files,
   }
+}
+
+/** Whoever serves the folder asks it this first: not every model runs on zeros, or on inputs of any size. */
+function withExample({ description, files }: ModelFolder, { inputs }: Sample): ModelFolder {
+  const request = description.task === undefined ? exampleRequest(inputs) : undefined
+  return { description, files: request === undefined ? files : new Map([...files, ['samples/request.json', request]]) }
 }
 
 type Cost = NonNullable<ArtifactDescription['cost']>

@@ -4,7 +4,7 @@ import type { Description } from '../description.ts'
 
 export interface ModelFolder {
   readonly description: Description
-  /** Files by name: what they hold, or where they lie. */
+  /** Files by their paths below the folder: what they hold, or where they lie. */
   readonly files: ReadonlyMap<string, Uint8Array | string | { readonly path: string }>
 }
 
@@ -18,6 +18,7 @@ export async function writeModelFolder(folder: string, { description, files }: M
   try {
     for (const [name, content] of files) {
       const target = join(draft, name)
+      await mkdir(dirname(target), { recursive: true })
       if (typeof content === 'object' && 'path' in content) await copyFile(content.path, target)
       else await writeFile(target, content)
     }

@@ -4,7 +4,7 @@ import { chooseMethod } from '../../../src/quantize/method.ts'
 import { quantizedOps } from '../../../src/quantize/quantized-ops.ts'
 import { type Survey, surveyModel, type WeightKind } from '../../../src/quantize/survey.ts'
 import type { Dtype } from '../../../src/quantize/types.ts'
-import { bytes, printable, table } from '../terminal/format.ts'
+import { bytes, printableLines, table } from '../terminal/format.ts'
 import { type LoadOptions, loadModel } from './load.ts'
 
 export interface Inspection {
@@ -108,7 +108,7 @@ export function describeInspection(inspection: Inspection): string {
       `8 bits would be ${inspection.method}.`,
     )
   }
-  return lines.map((line) => printableLines(line)).join('\n')
+  return printableLines(lines.join('\n'))
 }
 
 const NAMES: Readonly<Record<WeightKind, string>> = {
@@ -127,9 +127,4 @@ function opsets({ opsets: versions }: Survey): string {
 
 function row({ name, datatype, shape }: TensorSpec): string[] {
   return [name, datatype ?? 'not a tensor', `[${shape.join(', ')}]`]
-}
-
-/** Names are the model author's, and could hold what moves a terminal's cursor. */
-function printableLines(text: string): string {
-  return text.split('\n').map(printable).join('\n')
 }

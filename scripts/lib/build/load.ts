@@ -1,10 +1,10 @@
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Signature } from '../../../src/core/tensors.ts'
 import { encodeModel } from '../../../src/onnx/codec.ts'
+import { isOnnxError, OnnxError } from '../../../src/onnx/errors.ts'
 import type { ModelProto } from '../../../src/onnx/schema/onnx_pb.js'
 import { validateModel } from '../../../src/onnx/validate.ts'
-import { readModelFile } from '../model-file.ts'
+import { type ModelFile, readModelFile } from '../model-file.ts'
 import { ROOT } from '../project.ts'
 import { type ModelSource, openSource } from '../source/source.ts'
 import type { Progress } from '../terminal/progress.ts'
@@ -34,6 +34,19 @@ export interface LoadOptions {
   readonly progress: Progress
 }
 
+/** Reads a model and checks its structure. @throws OnnxError that names the file */
+async function readValid({ label, modelFile }: ModelSource): Promise<ModelFile> {
+  try {
+    const file = await readModelFile(modelFile)
+    validateModel(file.model)
+    return file
+  } catch (error) {
+    if (!isOnnxError(error)) throw error
+    const { code, message, node } = error
+    throw new OnnxError(code, `${label}: ${message}`, { ...(node !== undefined && { node }), cause: error })
+  }
+}
+
 /**
  * Brings a model to this machine, reads it, and checks that it is valid: by its structure, and by loading it in
  * onnxruntime-node.
@@ -44,9 +57,8 @@ export async function loadModel(
   { file, insecure = false, signal, progress }: LoadOptions,
 ): Promise<LoadedModel> {
   const source = await openSource(spec, { cacheDir: CACHE, env: process.env, signal, file, insecure, progress })
-  const { model, bytesRead, external } = await readModelFile(source.modelFile)
-  validateModel(model)
-  const onnx = external.length === 0 ? new Uint8Array(await readFile(source.modelFile)) : encodeModel(model)
+  const { model, bytes, bytesRead, external } = await readValid(source)
+  const onnx = external.length === 0 ? bytes : encodeModel(model)
   const session = await referenceSession(onnx, signal)
   session.dispose()
   return { source, model, onnx, bytes: bytesRead, signature: session.signature }

@@ -42,7 +42,7 @@ export async function mixPrecisions(
   const common = { engine: env.engine, original: loaded.onnx, signal, ...(classes !== undefined && { classes }) }
   const chooser = await createEvaluator({ ...common, samples: choose })
   const confirmer = await createEvaluator({ ...common, samples: confirm, metric: chooser.metric })
-  const task = progress.task('Mixing precisions', 1, 'steps')
+  const task = progress.task('Mixing precisions', 100, 'steps')
   const mixed = await planMixedPrecision({
     layers,
     quantizeWith: async (plan) => encodeModel((await quantizeWith(plan)).model),
@@ -52,7 +52,7 @@ export async function mixPrecisions(
     maxDrop,
     lowest: isEight(settings.dtype) ? 'int8' : 'q4',
     signal,
-    progress: (_step, done, total) => task.set(done / Math.max(1, total)),
+    progress: (_step, done, total) => task.set((100 * done) / Math.max(1, total)),
   })
   const result = await quantizeWith(mixed.plan)
   const onnx = encodeModel(result.model)

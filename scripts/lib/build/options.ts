@@ -105,13 +105,13 @@ export const MODEL_HELP = `What it is (read from the files beside the model wher
   --task TASK          ${TASKS.join(', ')}; none for raw tensors
   --labels FILE        names of the classes, a line each
   --licence ID         such as MIT
-  --public, --private  who may call it (default: as before, else private)
+  --public, --private  who may call it (default: as before; else private, or public on this machine)
   --file PATH          which .onnx, where there are several
   --insecure           allow plain http:// to other machines`
 
 export const SAMPLE_HELP = `What it is measured with:
-  --samples PATH       folder of pictures (sub-folders are labels), .jsonl of texts, IDX files, ONNX test data, or requests
-                       of the Open Inference Protocol; random inputs are taken where left out
+  --samples PATH       folder of pictures (sub-folders are labels), .jsonl of texts, IDX files, ONNX test data, or
+                       requests of the Open Inference Protocol; random inputs are taken where left out
   --samples-limit N    at most so many, chosen at random but always alike (default: 200; 2000 for --max-drop)
   --samples-part R/N   only those whose index leaves the remainder R when divided by N: what was not trained on
   --tolerance C        least cosine of original and result (default: by precision)`

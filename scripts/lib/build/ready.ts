@@ -1,21 +1,22 @@
 import { existsSync } from 'node:fs'
-import { mkdir, stat, writeFile } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { readDescription } from '../description.ts'
 import { type PackedModel, pack } from '../packer.ts'
 import { ROOT } from '../project.ts'
 import { renderHtml } from '../report/html.ts'
 import { renderJson } from '../report/report.ts'
+import { writeWhole } from '../whole-file.ts'
 import type { BuildSettings, Built } from './build.ts'
 import { loadModel } from './load.ts'
 import { QUANTIZE_OPTIONS } from './options.ts'
 import { prove } from './prove.ts'
 import { reportOf } from './report.ts'
-import { samplesFor } from './samples.ts'
+import { firstOf, samplesFor } from './samples.ts'
 import type { Workbench } from './session.ts'
 
 /** Where reports on folders that were not built here lie, a folder each. */
-const REPORTS = join(ROOT, '.verge/reports')
+export const REPORTS = join(ROOT, '.verge/reports')
 
 /** Options with which a folder that is ready is built anew instead. */
 const REBUILDING = [...Object.keys(QUANTIZE_OPTIONS), 'task', 'labels', 'file']
@@ -68,8 +69,7 @@ export async function readyModel(spec: string, settings: BuildSettings, bench: W
     accuracy: description.artifacts.find(({ accuracy }) => accuracy !== undefined)?.accuracy ?? null,
   })
   const reports = join(REPORTS, packed.manifest.model)
-  await mkdir(reports, { recursive: true })
-  await writeFile(join(reports, 'report.json'), renderJson(report))
-  await writeFile(join(reports, 'report.html'), renderHtml(report))
-  return { folder, reports, packed, report }
+  await writeWhole(join(reports, 'report.json'), renderJson(report))
+  await writeWhole(join(reports, 'report.html'), renderHtml(report))
+  return { folder, reports, packed, report, sample: firstOf(set) }
 }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
+import type { Sample } from '../../../src/quantize/types.ts'
 import { UsageError } from '../command-line.ts'
 import { type Described, describeModel } from '../describe/describe.ts'
 import type { Description } from '../description.ts'
@@ -64,6 +65,13 @@ export async function samplesFor(
   })
   task.done(`${samples.length} of them`)
   return { samples, synthetic: false, classes }
+}
+
+/** @throws UsageError where there is none */
+export function firstOf({ samples }: SampleSet): Sample {
+  const [first] = samples
+  if (first === undefined) throw new UsageError('There is not one sample: choose more of them.')
+  return first
 }
 
 function factsOf(description: Description, signature: LoadedModel['signature']) {

@@ -1,5 +1,6 @@
 import { printable } from '../../../src/onnx/errors.ts'
 import type { Measured } from '../measure/measure.ts'
+import { printableLines } from '../terminal/format.ts'
 import { describeLocated } from '../verify/locate.ts'
 import type { ArtifactVerification } from '../verify/verify.ts'
 import { bytes, cosine, decibels, milliseconds, percent, shortened, significant, tally, worstFirst } from './format.ts'
@@ -28,7 +29,7 @@ export function renderText(report: Report): string {
     .map((section) => section.join('\n'))
     .join('\n\n')
   // Messages may carry names of the model's; a terminal obeys control characters.
-  return `${text.replace(/[^\P{Cc}\n]/gu, ' ')}\n`
+  return `${printableLines(text)}\n`
 }
 
 function heading({ measured, model, source, verification, version }: Report): string[] {

@@ -51,11 +51,12 @@ export interface Downloaded {
 export async function download(job: Download, transfer: Transfer): Promise<Downloaded> {
   const part = await Part.claim(job.target)
   const report = reporter(job, transfer)
+  const reached = furthest()
   try {
     for (let round = 1; ; round++) {
       const { answer, digest } = await retrying(
         addressOf(job.url),
-        () => attempt(job, part, transfer, report.set),
+        () => attempt(job, part, transfer, { report: report.set, reached }),
         transfer.patience,
         transfer.signal,
       )
@@ -84,7 +85,7 @@ async function attempt(
   job: Download,
   part: Part,
   transfer: Transfer,
-  report: Report,
+  { report, reached }: Pick<Reception, 'report' | 'reached'>,
 ): Promise<{ answer: Answer | undefined; digest: Digest | undefined }> {
   // A checksum decides in the end, so bytes of the same checksum go together whatever the servers call them. Without one
   // only a strong ETag says that what is left to come belongs to what is there.
@@ -127,7 +128,7 @@ async function attempt(
   const strong = answer.header('etag')?.startsWith('"') ? answer.header('etag') : undefined
   const name = digest ? `${digest.kind}:${digest.hex}` : strong
   await part.describe(name === undefined ? undefined : { validator: name })
-  await receive(answer, { job, part, start, wanted, report })
+  await receive(answer, { job, part, start, wanted, report, reached })
   return { answer, digest }
 }
 
@@ -151,9 +152,23 @@ interface Reception {
   readonly start: number
   readonly wanted: number | undefined
   readonly report: Report
+  readonly reached: (bytes: number) => boolean
 }
 
-async function receive(answer: Answer, { job, part, start, wanted, report }: Reception): Promise<void> {
+/**
+ * Whether an attempt brought much that none before it had. Where a server cannot go on from the middle each begins
+ * anew, and however much it brings, it need not come any further than the last.
+ */
+function furthest(): (bytes: number) => boolean {
+  let most = 0
+  return (bytes) => {
+    const progressed = bytes - most >= SOURCE_LIMITS.progressBytes
+    most = Math.max(most, bytes)
+    return progressed
+  }
+}
+
+async function receive(answer: Answer, { job, part, start, wanted, report, reached }: Reception): Promise<void> {
   const file = createWriteStream(part.path, { flags: start === 0 ? 'w' : 'a' })
   let bytes = start
   let failed: unknown
@@ -176,13 +191,13 @@ async function receive(answer: Answer, { job, part, start, wanted, report }: Rec
       throw error
     }
     await closed(file)
-    throw failed ?? broken(error, bytes - start >= SOURCE_LIMITS.progressBytes)
+    throw failed ?? broken(error, reached(bytes))
   }
   await closed(file)
   if (failed !== undefined) throw failed
   if (wanted !== undefined && bytes < wanted) {
     throw new TransientError(`the answer ended after ${bytes} of ${wanted} bytes`, {
-      progressed: bytes - start >= SOURCE_LIMITS.progressBytes,
+      progressed: reached(bytes),
     })
   }
   if ((await stat(part.path)).size !== bytes) {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { printable } from '../../../src/onnx/errors.ts'
 import { UsageError } from '../command-line.ts'
 import { type Digest, digestOfHex } from './digest.ts'
 import { type Download, download, type Transfer } from './download.ts'
@@ -111,7 +112,7 @@ export class HubApi {
     const job: Download = {
       url: this.#fileUrl(spec, commit, file.path),
       target,
-      label: file.path,
+      label: printable(file.path),
       maxBytes,
       credential: this.#settings.credential,
       bytes: file.bytes,
@@ -167,7 +168,7 @@ export class HubApi {
       if (hop.url.origin !== this.#settings.endpoint.origin || stated === undefined || stated === commit) continue
       answer.body.destroy()
       throw new UsageError(
-        `The hub answers with commit ${stated.slice(0, 40)} where ${commit} was asked for. Run this again.`,
+        `The hub answers with commit ${printable(stated.slice(0, 40))} where ${commit} was asked for. Run this again.`,
       )
     }
   }

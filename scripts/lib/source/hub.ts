@@ -1,7 +1,8 @@
-import { copyFile, link, mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, link, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { printable } from '../../../src/onnx/errors.ts'
 import { UsageError } from '../command-line.ts'
+import { writeWhole } from '../whole-file.ts'
 import { chooseModel } from './choose.ts'
 import { hashFile } from './digest.ts'
 import type { Transfer } from './download.ts'
@@ -166,10 +167,4 @@ async function place(blob: string, target: string): Promise<void> {
   await rename(beside, target)
   // Renaming one link of a file to another of the same does nothing at all.
   await rm(beside, { force: true })
-}
-
-async function writeWhole(path: string, text: string): Promise<void> {
-  await mkdir(dirname(path), { recursive: true })
-  await writeFile(`${path}.${process.pid}.new`, text)
-  await rename(`${path}.${process.pid}.new`, path)
 }

@@ -20,7 +20,7 @@ export async function externalFiles(path: string, label: string): Promise<string
   await checkBeginning(path, label)
   if (!(await mentionsLocation(path))) return []
   try {
-    const refs = externalRefs(decodeModel(new Uint8Array(await readFile(path))))
+    const refs = externalRefs(decodeModel(await readFile(path)))
     const locations = [...new Set(refs.map(({ location }) => location))].sort()
     if (locations.length > SOURCE_LIMITS.externalFiles) {
       throw new UsageError(

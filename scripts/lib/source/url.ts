@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { printable } from '../../../src/onnx/errors.ts'
 import { UsageError } from '../command-line.ts'
+import { writeWhole } from '../whole-file.ts'
 import { type Digest, digestOfHex, hashFile } from './digest.ts'
 import { digestInHeaders, download, type Transfer } from './download.ts'
 import { type Answer, addressOf, type Credential, get } from './http.ts'
@@ -101,8 +102,7 @@ async function fetchTo(
     modified: answer?.header('last-modified'),
     sha256: await hashFile(target, 'sha256', transfer.signal),
   }
-  await writeFile(`${noteOf(target)}.new`, JSON.stringify(fetched), { mode: 0o600 })
-  await rename(`${noteOf(target)}.new`, noteOf(target))
+  await writeWhole(noteOf(target), JSON.stringify(fetched), { mode: 0o600 })
 }
 
 /** What was fetched before, if it is still whole. */

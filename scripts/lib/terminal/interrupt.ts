@@ -2,8 +2,12 @@ import { VergeError } from '../../../src/core/errors.ts'
 
 /** What a shell expects of a process that a signal has ended: 128 and the signal's number. */
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
 let interrupted: AbortSignal | undefined
+
+/** A terminal's Ctrl-C comes twice where a launcher hands its own on: this close together they are one. */
+const SAME_MS = 300
 
 /**
  * A signal that Ctrl-C, or a request to end, raises: work that knows it stops where it leaves nothing half done. The
@@ -15,11 +19,37 @@ export function untilInterrupted(): AbortSignal {
   return interrupted
 }
 
+/**
+ * Starts something that ends the process by itself when a signal comes, as Miniflare does, and takes that from it: work
+ * that stops in good order could not. Where nobody listens here it keeps its ways.
+ */
+export async function withoutItsSignals<T>(start: () => Promise<T>): Promise<T> {
+  if (interrupted === undefined) return start()
+  const before = SIGNALS.map((name) => [name, new Set(process.listeners(name))] as const)
+  const take = (): void => {
+    for (const [name, known] of before) {
+      for (const listener of process.listeners(name)) if (!known.has(listener)) process.off(name, listener)
+    }
+  }
+  try {
+    const started = start()
+    take()
+    return await started
+  } finally {
+    take()
+  }
+}
+
 function listen(): AbortSignal {
   const controller = new AbortController()
-  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  let first = 0
+  for (const name of SIGNALS) {
     process.on(name, () => {
-      if (controller.signal.aborted) process.exit(EXIT_CODES[name])
+      if (controller.signal.aborted) {
+        if (performance.now() - first > SAME_MS) process.exit(EXIT_CODES[name])
+        return
+      }
+      first = performance.now()
       process.once('exit', () => {
         process.exitCode = EXIT_CODES[name]
       })

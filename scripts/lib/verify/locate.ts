@@ -63,12 +63,20 @@ export async function locateError(options: LocateOptions): Promise<LocatedError>
   for (let start = 0; start < shared.length; start += VALUES_AT_ONCE) {
     const values = shared.slice(start, start + VALUES_AT_ONCE).map(({ value }) => value)
     const reference = await probe(original, values, signal)
-    const actual = await probe(quantized, values, signal)
-    for (const { inputs } of samples) {
-      signal.throwIfAborted()
-      const left = await reference(inputs)
-      const right = await actual(inputs)
-      for (const [value, tensor] of left) comparisons.get(value)?.add(tensor, right.get(value))
+    try {
+      const actual = await probe(quantized, values, signal)
+      try {
+        for (const { inputs } of samples) {
+          signal.throwIfAborted()
+          const left = await reference.run(inputs)
+          const right = await actual.run(inputs)
+          for (const [value, tensor] of left) comparisons.get(value)?.add(tensor, right.get(value))
+        }
+      } finally {
+        actual.dispose()
+      }
+    } finally {
+      reference.dispose()
     }
     progress?.(Math.min(start + VALUES_AT_ONCE, shared.length), shared.length)
   }
@@ -120,22 +128,26 @@ function sharedValues(original: ModelProto, quantized: ModelProto): SharedValue[
   )
 }
 
+interface Probe {
+  run(inputs: Sample['inputs']): Promise<ReadonlyMap<string, Tensor>>
+  dispose(): void
+}
+
 /** Runs a model for some of its inner values: those of them that are tensors of floats. */
-async function probe(
-  model: ModelProto,
-  values: readonly string[],
-  signal: AbortSignal,
-): Promise<(inputs: Sample['inputs']) => Promise<ReadonlyMap<string, Tensor>>> {
+async function probe(model: ModelProto, values: readonly string[], signal: AbortSignal): Promise<Probe> {
   const session = await referenceSession(withOutputs(model, values), signal)
   const known = new Map(session.signature.outputs.map(({ datatype, name }) => [name, datatype]))
   const outputs = values.filter((value) => ['FP32', 'FP16', 'FP64'].includes(known.get(value) ?? ''))
-  return async (inputs) => {
-    try {
-      return await session.run(inputs, { outputs, signal })
-    } catch (error) {
-      if (isVergeError(error, 'unsupported_output')) return new Map()
-      throw error
-    }
+  return {
+    async run(inputs) {
+      try {
+        return await session.run(inputs, { outputs, signal })
+      } catch (error) {
+        if (isVergeError(error, 'unsupported_output')) return new Map()
+        throw error
+      }
+    },
+    dispose: () => session.dispose(),
   }
 }
 

@@ -10,6 +10,7 @@ import { bundleWorker } from '../bundle.ts'
 import { type InferRequest, inferRequest } from '../oip-client.ts'
 import type { PackedModel } from '../packer.ts'
 import { localStores } from '../target/local.ts'
+import { withoutItsSignals } from '../terminal/interrupt.ts'
 import { startWorkerd, type WorkerdProcess } from '../workerd.ts'
 
 /** Name that the model on trial has in its Worker. */
@@ -60,19 +61,23 @@ export async function withStage<T>(
   const key = randomBytes(24).toString('hex')
   const headers = { authorization: `Bearer ${key}` }
   const running = new Set<WorkerdProcess>()
+  const ending = new Map<WorkerdProcess, Promise<void>>()
+  // Each is ended once: a second time is an error.
+  const end = (worker: WorkerdProcess): Promise<void> => {
+    const ended = ending.get(worker) ?? worker.miniflare.dispose()
+    ending.set(worker, ended)
+    running.delete(worker)
+    return ended
+  }
   const stop = (): void => {
-    for (const worker of running) void worker.miniflare.dispose()
+    for (const worker of running) end(worker).catch(() => undefined)
   }
   signal.addEventListener('abort', stop, { once: true })
   const start = async (): Promise<WorkerdProcess> => {
     signal.throwIfAborted()
-    const worker = await startWorkerd(directory, { storage, vars: { VERGE_API_KEY: key } })
+    const worker = await withoutItsSignals(() => startWorkerd(directory, { storage, vars: { VERGE_API_KEY: key } }))
     running.add(worker)
     return worker
-  }
-  const end = async (worker: WorkerdProcess): Promise<void> => {
-    running.delete(worker)
-    await worker.miniflare.dispose()
   }
   try {
     // The Worker that the models are stored through has loaded none of them, and serves as the first.
@@ -99,7 +104,8 @@ export async function withStage<T>(
     throw error
   } finally {
     signal.removeEventListener('abort', stop)
-    for (const worker of running) await end(worker)
+    for (const worker of running) void end(worker)
+    await Promise.allSettled(ending.values())
     await rm(storage, { recursive: true, force: true, maxRetries: 3 })
   }
 }

@@ -1,0 +1,105 @@
+import { isVergeError, throwIfAborted } from '../../../src/core/errors.ts'
+import type { Tensor, Tensors } from '../../../src/core/tensors.ts'
+import type { Built } from '../build/build.ts'
+import { exampleRequest } from '../build/request.ts'
+import { UsageError } from '../command-line.ts'
+import { gist, type Visitor } from '../doctor/visitor.ts'
+import { inferRequest, send } from '../oip-client.ts'
+import { probeFor } from '../probe.ts'
+
+/** A request to one version of a model, as a Worker is asked it and as a person may repeat it. */
+export interface Question {
+  /** A line for a shell. */
+  readonly curl: string
+  /** @returns what the Worker says; null where it does not know the version @throws UsageError where it refuses */
+  ask(signal: AbortSignal): Promise<string | null>
+}
+
+export interface QuestionOptions {
+  readonly visitor: Visitor
+  readonly key: string | undefined
+}
+
+/** By the model's task, with a sample out of its folder; else by the protocol, with tensors that the model runs on. */
+export async function questionFor(
+  built: Omit<Built, 'report' | 'reports'>,
+  options: QuestionOptions,
+): Promise<Question> {
+  return built.packed.manifest.task === undefined ? tensorQuestion(built, options) : taskQuestion(built, options)
+}
+
+async function taskQuestion(
+  { packed, folder }: Pick<Built, 'packed' | 'folder'>,
+  { visitor }: QuestionOptions,
+): Promise<Question> {
+  const { manifest } = packed
+  const { origin } = visitor
+  const probe = await probeFor(manifest, folder)
+  if (probe === null) throw new Error(`no probe for task ${manifest.task}`)
+  const path = `${probe.path}?version=${encodeURIComponent(manifest.version)}`
+  return {
+    curl: probe.curl(origin),
+    async ask(signal) {
+      const headers = { 'content-type': probe.contentType }
+      const visit = { method: 'POST', headers, body: probe.body, asOperator: true, signal }
+      const answer = await visitor.ask(path, visit).catch((error: unknown) => {
+        throwIfAborted(signal)
+        throw brokeOff(origin, error)
+      })
+      if (answer.status === 404) return null
+      if (answer.status !== 200) throw refused(origin, gist(answer))
+      return answer.text
+    },
+  }
+}
+
+function tensorQuestion(
+  { packed, sample }: Pick<Built, 'packed' | 'sample'>,
+  { visitor: { origin }, key }: QuestionOptions,
+): Question {
+  const { model, version } = packed.manifest
+  const headers = key === undefined ? {} : { authorization: `Bearer ${key}` }
+  const request = inferRequest(model, sample.inputs, { version, headers })
+  return {
+    curl: curlOf(origin, model, sample.inputs),
+    async ask(signal) {
+      try {
+        const { outputs } = await send(origin, request, signal)
+        return [...outputs].map(([name, value]) => `${name} ${shown(value)}`).join('; ')
+      } catch (error) {
+        throwIfAborted(signal)
+        if (!isVergeError(error)) throw brokeOff(origin, error)
+        if (error.code === 'model_not_found' || error.code === 'version_not_found') return null
+        throw refused(origin, error.message)
+      }
+    },
+  }
+}
+
+function refused(origin: string, what: string): UsageError {
+  return new UsageError(`The model is stored, but ${origin} does not answer for it: ${what}`)
+}
+
+function brokeOff(origin: string, cause: unknown): UsageError {
+  return new UsageError(`The model is stored, but ${origin} broke off when it was asked. Ask it again.`, { cause })
+}
+
+/** Longer lines are not pasted. */
+const MOST_CURL = 600
+
+function curlOf(origin: string, model: string, tensors: Tensors): string {
+  const body = exampleRequest(tensors)
+  // A quote would end the shell's.
+  const plain = body !== undefined && body.length < MOST_CURL && !body.includes("'")
+  return plain ? `curl ${origin}/v2/models/${model}/infer -d '${body}'` : `curl ${origin}/v2/models/${model}`
+}
+
+const SHOWN = 4
+
+/** `FP32 [1, 40]: 0.5, 0.25, ...` */
+function shown({ datatype, shape, data }: Tensor): string {
+  const first = [...(data.slice(0, SHOWN) as Iterable<number | bigint | string>)].map((element) =>
+    typeof element === 'number' ? Number(element.toPrecision(4)) : element,
+  )
+  return `${datatype} [${shape.join(', ')}]: ${first.join(', ')}${data.length > SHOWN ? ', ...' : ''}`
+}

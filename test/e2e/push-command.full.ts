@@ -1,0 +1,164 @@
+import { existsSync } from 'node:fs'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { BUILT } from '../../scripts/lib/build/build.ts'
+import { REPORTS } from '../../scripts/lib/build/ready.ts'
+import { type DevServer, startDevServer } from '../../scripts/lib/dev-server.ts'
+import { freePort } from '../../scripts/lib/port.ts'
+import { ROOT } from '../../scripts/lib/project.ts'
+import { allKeys } from '../../scripts/lib/push/references.ts'
+import { untilListening } from '../../scripts/lib/readiness.ts'
+import { openTarget } from '../../scripts/lib/target/open.ts'
+import { referenceSession } from '../../scripts/lib/verify/reference.ts'
+import { toleranceFor } from '../../scripts/lib/verify/tolerance.ts'
+import { encoder, encoderSamples } from '../fixtures/node/networks.ts'
+import { type Ran, verge } from '../fixtures/node/verge.ts'
+import { never } from '../fixtures/source.ts'
+
+/** Built models and reports lie in the repository's own folder, beside those of a person. */
+const OWN = `test-${process.pid}`
+const ENCODER = `${OWN}-encoder`
+const DIGITS = `${OWN}-digits`
+const START_MS = 60_000
+
+const { bytes } = encoder()
+let folder: string
+let server: DevServer
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'verge-push-'))
+  await writeFile(join(folder, 'encoder.onnx'), bytes)
+  server = startDevServer({ port: await freePort(), persistTo: join(folder, 'state'), onLine: () => {} })
+  await untilListening(server, START_MS)
+})
+afterAll(async () => {
+  await server?.stop()
+  await rm(folder, { recursive: true, force: true })
+  for (const name of [ENCODER, DIGITS]) {
+    await rm(join(BUILT, name), { recursive: true, force: true })
+    await rm(join(REPORTS, name), { recursive: true, force: true })
+  }
+})
+
+const push = (...args: string[]): Promise<Ran> =>
+  verge(['push', '--persist-to', 'state', '--url', server.url, ...args], { cwd: folder })
+
+/** What a push with `--json` printed. */
+async function pushed(...args: string[]) {
+  const { code, stdout, stderr } = await push(...args, '--json')
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+  const { report, push: result, live } = JSON.parse(stdout)
+  return { report, result, live }
+}
+
+/** Keys of the bucket that the Worker reads. */
+async function stored(): Promise<string[]> {
+  const target = await openTarget({ local: join(folder, 'state') })
+  try {
+    return (await allKeys(target.truth, '')).sort()
+  } finally {
+    await target.dispose()
+  }
+}
+
+/** Scores of the Worker that runs, by the Open Inference Protocol in plain JSON. */
+async function ask(ids: readonly number[]): Promise<number[]> {
+  const answer = await fetch(`${server.url}/v2/models/${ENCODER}/infer`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ inputs: [{ name: 'ids', datatype: 'INT64', shape: [1, ids.length], data: ids }] }),
+  })
+  const body = (await answer.json()) as { outputs: { data: number[] }[] }
+  expect(answer.status).toBe(200)
+  return body.outputs[0]?.data ?? []
+}
+
+describe('verge push', () => {
+  it('says what it would store, and stores nothing', async () => {
+    const { code, stdout } = await push('encoder.onnx', '--name', ENCODER, '--no-measure', '--dry-run')
+    expect(code).toBe(0)
+    expect(stdout).toMatch(/R2: would get 3 of 3 chunks/)
+    expect(stdout).toMatch(/alias: would move to generation 1, public; live: 1/)
+    expect(stdout).toMatch(/Nothing was stored \(--dry-run\)\.\n$/)
+    expect(await stored()).toEqual([])
+  })
+
+  it('refuses what strays from the original, says where it begins, and stores nothing', async () => {
+    const args = ['encoder.onnx', '--name', ENCODER, '--no-measure', '--dtype', 'q4', '--tolerance', '1']
+    const { code, stderr } = await push(...args)
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/strays from the original, and was not pushed:\n {2}edge-q4: output "scores" /)
+    expect(stderr).toMatch(/--exclude.*--dtype.*--tolerance/)
+    expect(stderr).toMatch(/"(words|raised|even)"/)
+    const [, report = ''] = /The whole report: (.*)\n/.exec(stderr) ?? []
+    expect(existsSync(join(folder, report))).toBe(true)
+    expect(await stored()).toEqual([])
+  })
+
+  it('makes a model live on a Worker that runs, and sends nothing twice', async () => {
+    const { report, result, live } = await pushed('encoder.onnx', '--name', ENCODER)
+    expect(report).toMatchObject({ model: ENCODER, version: '1', verification: { ok: true, synthetic: true } })
+    expect(report.choices.map(({ why }: { why: string }) => why)).toContain('q8')
+    expect(report.measured.verdict.fit).toBe('fits')
+    expect(result).toMatchObject({ version: '1', generation: 1, visibility: 'public', live: [{ version: '1' }] })
+    expect(result.sent).toBeGreaterThan(0)
+    expect(live).toMatchObject({ url: server.url, answer: expect.stringMatching(/^scores FP32 \[1, 40\]: -?\d/) })
+    expect(JSON.parse(await readFile(join(BUILT, ENCODER, 'report.json'), 'utf8'))).toEqual(report)
+
+    // It answers as the original does, which nobody has asked it before with these words.
+    const original = await referenceSession(bytes, never())
+    const [sample] = encoderSamples(1)
+    const ids = [...((sample?.inputs.get('ids')?.data ?? []) as BigInt64Array)].map(Number)
+    const [output] = (await original.run(sample?.inputs ?? new Map(), { signal: never() })).values()
+    original.dispose()
+    const expected = [...((output?.data ?? []) as Float32Array)]
+    const distance = (values: readonly number[]): number =>
+      Math.hypot(...expected.map((value, index) => value - (values[index] ?? Number.NaN))) / Math.hypot(...expected)
+    const eight = await ask(ids)
+    expect(distance(eight)).toBeLessThanOrEqual(toleranceFor('q8').relative)
+    expect(distance(eight)).toBeGreaterThan(0)
+
+    const keys = await stored()
+    for (const more of [[], ['--model-version', '1']]) {
+      const again = await pushed('encoder.onnx', '--name', ENCODER, '--no-verify', '--no-measure', ...more)
+      // What a run costs is measured anew each time, if at all, and is not what a version is known by.
+      expect(again.result).toMatchObject({ version: '1', generation: 1, sent: 0, written: 0 })
+    }
+    expect(await stored()).toEqual(keys)
+
+    // Another precision is another version, and the Worker turns to it by itself.
+    const four = await pushed('encoder.onnx', '--name', ENCODER, '--dtype', 'q4', '--no-verify', '--no-measure')
+    expect(four.result).toMatchObject({ version: '2', generation: 2, live: [{ version: '2' }] })
+    expect(four.live).toMatchObject({ url: server.url })
+    const fourBits = await ask(ids)
+    expect(fourBits).not.toEqual(eight)
+    expect(distance(fourBits)).toBeLessThanOrEqual(toleranceFor('q4').relative)
+  })
+
+  it('pushes a folder that says all about itself as it is, under the name that is asked for', async () => {
+    const args = [join(ROOT, 'models/digits'), '--name', DIGITS, '--model-version', '7', '--no-measure']
+    const { code, stdout } = await push(...args)
+    expect(code).toBe(0)
+    expect(stdout).toMatch(
+      new RegExp(`${DIGITS} 7 answers at ${server.url}:\n\n {2}curl .*/run/${DIGITS} .*\n {2}# \\[`),
+    )
+    const [, report = ''] = /Report: (.*)\n/.exec(stdout) ?? []
+    expect(existsSync(join(folder, report))).toBe(true)
+    expect(await stored()).toContain(`manifest/${DIGITS}/7`)
+    const again = await pushed(...args)
+    expect(again.report).toMatchObject({ model: DIGITS, version: '7', verification: { ok: true } })
+    expect(again.result).toMatchObject({ version: '7', sent: 0, written: 0 })
+  })
+
+  it('does not ask for what is private, and ends with a failure where a Worker was named', async () => {
+    const args = ['encoder.onnx', '--name', ENCODER, '--private', '--no-measure', '--no-verify']
+    const { code, stdout } = await push(...args)
+    expect(code).toBe(1)
+    expect(stdout).toMatch(/is stored\. It was not asked: it is private, and VERGE_API_KEY is not set\./)
+    const nobody = ['--url', `http://127.0.0.1:${await freePort()}`]
+    const unheard = await push(...args.filter((arg) => arg !== '--private'), '--public', ...nobody)
+    expect(unheard).toMatchObject({ code: 1, stdout: expect.stringMatching(/no Worker listens at http:/) })
+  })
+})
