@@ -91,7 +91,7 @@ function refuseTwins(packed: readonly PackedModel[]): void {
 }
 
 /** What a packed model is, for a person. */
-export function describePacked({ manifest, visibility, notes }: PackedModel): string {
+function describePacked({ manifest, visibility, notes }: PackedModel): string {
   const lines = manifest.artifacts.map((artifact) => {
     const held = artifact.memoryBytes === undefined ? '' : `, ${bytes(artifact.memoryBytes)} loaded`
     return `  ${artifact.id}: ${bytes(artifact.bytes)} for ${artifact.places.join(', ')}${held}`

@@ -15,6 +15,7 @@ import { renderText } from '../lib/report/text.ts'
 import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../lib/target/arguments.ts'
 import { withTarget } from '../lib/target/session.ts'
 import type { Target } from '../lib/target/target.ts'
+import { printable } from '../lib/terminal/format.ts'
 import type { Command } from '../verge.ts'
 
 const HELP = `From a model to a live endpoint: makes it small, proves in workerd that it still says the same, reports on it, stores
@@ -117,7 +118,13 @@ function next(built: Built, result: PushResult, answer: LiveAnswer | NoAnswer | 
   const { model, version } = result
   const lines: string[] = []
   if (answer && 'url' in answer) {
-    lines.push(`${model} ${version} answers at ${answer.url}:`, '', `  ${answer.curl}`, `  # ${answer.answer}`, '')
+    lines.push(
+      `${model} ${version} answers at ${answer.url}:`,
+      '',
+      `  ${printable(answer.curl)}`,
+      `  # ${answer.answer}`,
+      '',
+    )
   } else {
     const unasked = answer === undefined ? '' : ` It was not asked: ${answer.reason}.`
     const how = target.kind === 'local' ? 'A Worker that serves it: npm start' : 'Workers follow within a minute.'

@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { processTable } from './processes.ts'
 import { ROOT } from './project.ts'
 
 /** A Worker in a workerd process of its own, seen from outside. */
@@ -50,7 +51,13 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     const url = (await miniflare.ready).origin
     const pid = workerdChildren().find((child) => !before.has(child))
     if (pid === undefined) throw new Error('workerd was not found among the child processes')
-    return { url, miniflare, pid, residentBytes: () => residentBytes(pid), cpuMs: () => cpuMs(pid) }
+    return {
+      url,
+      miniflare,
+      pid,
+      residentBytes: () => processTable.residentBytes(pid),
+      cpuMs: () => processTable.cpuMs(pid),
+    }
   } catch (error) {
     // What Miniflare listens with would keep this process alive; there may be no workerd to end any more.
     await miniflare.dispose().catch(() => undefined)
@@ -97,38 +104,6 @@ function compatibilityDate(): string {
   return date
 }
 
-/** workerd processes that this process started, by /proc: Linux only. */
 function workerdChildren(): number[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map(Number)
-    .filter((pid) => {
-      const [name, parent] = statFields(pid, [0, 2])
-      return name === 'workerd' && Number(parent) === process.pid
-    })
-}
-
-/** Fields of /proc/PID/stat after the process id: 0 name, 2 parent, 12 user time, 13 system time. */
-function statFields(pid: number, wanted: readonly number[]): (string | undefined)[] {
-  try {
-    const [, name, rest] = /^\d+ \((.*)\) (.*)$/s.exec(readFileSync(`/proc/${pid}/stat`, 'utf8')) ?? []
-    const fields = [name, ...(rest ?? '').split(' ')]
-    return wanted.map((index) => fields[index])
-  } catch {
-    return []
-  }
-}
-
-/** The kernel counts CPU time in hundredths of a second. */
-const TICK_MS = 10
-
-function cpuMs(pid: number): number {
-  const [user, system] = statFields(pid, [12, 13])
-  return (Number(user) + Number(system)) * TICK_MS
-}
-
-function residentBytes(pid: number): number {
-  const kilobytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  if (kilobytes === undefined) throw new Error(`no resident size for process ${pid}`)
-  return Number(kilobytes) * 1024
+  return processTable.children('workerd')
 }

@@ -8,7 +8,7 @@ const MAX_DEPTH = 100
  * Bytes of objects that decoding may make, beside the file itself, of which tensors' raw data stays a view. A file of
  * empty messages takes some 200 times its size; models that store their weights as raw data take a few megabytes.
  */
-export const MAX_OBJECT_BYTES = 2 ** 30
+const MAX_OBJECT_BYTES = 2 ** 30
 
 /** Measured in V8, rounded up: an element of a list of numbers, of 64-bit numbers, of strings and of byte strings. */
 const COST = { number: 24, long: 40, string: 36, bytes: 120, unknown: 168 } as const

@@ -11,8 +11,7 @@ import { hull, type Observed, type Range } from './ranges.ts'
 import { channelAxisOf } from './static-ops.ts'
 import { entropyRange, percentileRange } from './thresholds.ts'
 
-export const CALIBRATION_METHODS = ['minmax', 'percentile', 'entropy'] as const
-export type CalibrationMethod = (typeof CALIBRATION_METHODS)[number]
+export type CalibrationMethod = 'minmax' | 'percentile' | 'entropy'
 
 export interface CalibrateOptions {
   /** Runs the model in floats. */

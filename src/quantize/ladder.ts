@@ -1,7 +1,7 @@
 import { OnnxError, printable } from '../onnx/errors.ts'
 
 /** Precisions that a layer's weights can be kept in, the smallest first. */
-export const PRECISIONS = ['q4', 'int8', 'fp32'] as const
+const PRECISIONS = ['q4', 'int8', 'fp32'] as const
 export type Precision = (typeof PRECISIONS)[number]
 
 /** Precision by name of node. */

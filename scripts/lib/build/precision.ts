@@ -98,7 +98,8 @@ async function firstThatAgrees(
       notes.push(`8 bits (${method}) are not for this model: ${(error as Error).message}`)
     }
   }
-  const chosen = asItIs(loaded, 'fp32: no 8-bit form agrees with the original')
+  notes.push('8 bits: no form of them agrees with the original')
+  const chosen = settings.prune ? await quantized(loaded, 'fp32', settings, set, context) : asItIs(loaded, 'fp32')
   return { ...chosen, notes: [...notes, ...chosen.notes] }
 }
 

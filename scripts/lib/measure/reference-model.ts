@@ -34,7 +34,7 @@ export const REFERENCE_UNITS = (ROWS * INNER * COLUMNS) / 1e6
  * small encoder, and next to nothing else. Its left side is scaled by the input, so that no runtime computes it ahead;
  * its output is one row of the product, so that reading the answer takes no time.
  */
-export function referenceModel(): Uint8Array<ArrayBuffer> {
+function referenceModel(): Uint8Array<ArrayBuffer> {
   const next = uniform(1)
   const values = (count: number): Float32Array => Float32Array.from({ length: count }, () => normal(next))
   const model = create(ModelProtoSchema, {

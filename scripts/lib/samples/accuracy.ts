@@ -10,7 +10,7 @@ import { randomNumbers } from './items.ts'
 export type Metric = 'accuracy' | 'agreement' | 'cosine'
 
 /** What the samples and the model allow. Samples of which only some are labelled count as unlabelled. */
-export function metricFor(samples: readonly Sample[], classifies: boolean): Metric {
+function metricFor(samples: readonly Sample[], classifies: boolean): Metric {
   if (samples.length > 0 && samples.every(({ label }) => label !== undefined)) return 'accuracy'
   return classifies ? 'agreement' : 'cosine'
 }

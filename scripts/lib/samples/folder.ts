@@ -76,18 +76,15 @@ function fileItem(path: string, where: string, read: Read, label?: string) {
 function testItem(folder: string, read: Read) {
   return {
     where: basename(folder),
-    read: async () => ({ content: { kind: 'tensors', files: await testFiles(folder, 'input', read) } as Content }),
+    read: async () => ({ content: { kind: 'tensors', files: await testInputs(folder, read) } as Content }),
   }
 }
 
-/** `input_0.pb`, `input_1.pb` ... (or `output_`) of a folder of ONNX's test data, in the order of their numbers. */
-export async function testFiles(
-  folder: string,
-  kind: 'input' | 'output',
-  read: Read,
-): Promise<ReadonlyMap<string, Uint8Array>> {
-  const names = (await sortedEntries(folder)).files.filter((name) => /^(?:in|out)put_\d+\.pb$/.test(name))
+/** `input_0.pb`, `input_1.pb` ... of a folder of ONNX's test data, in the order of their numbers. */
+async function testInputs(folder: string, read: Read): Promise<ReadonlyMap<string, Uint8Array>> {
   const found = new Map<string, Uint8Array>()
-  for (const name of names) if (name.startsWith(kind)) found.set(name, await read(join(folder, name)))
+  for (const name of (await sortedEntries(folder)).files) {
+    if (TEST_INPUT.test(name)) found.set(name, await read(join(folder, name)))
+  }
   return found
 }

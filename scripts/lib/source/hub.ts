@@ -2,7 +2,7 @@ import { copyFile, link, mkdir, readFile, rename, rm, stat } from 'node:fs/promi
 import { dirname, join } from 'node:path'
 import { printable } from '../../../src/onnx/errors.ts'
 import { UsageError } from '../command-line.ts'
-import { writeWhole } from '../whole-file.ts'
+import { draftOf, writeWhole } from '../whole-file.ts'
 import { chooseModel } from './choose.ts'
 import { hashFile } from './digest.ts'
 import type { Transfer } from './download.ts'
@@ -161,8 +161,7 @@ class Repository {
 /** Puts a blob to its place in a commit: a hard link, which takes no room, or a copy where the disk has none. */
 async function place(blob: string, target: string): Promise<void> {
   await mkdir(dirname(target), { recursive: true })
-  const beside = `${target}.${process.pid}.new`
-  await rm(beside, { force: true })
+  const beside = draftOf(target)
   await link(blob, beside).catch(() => copyFile(blob, beside))
   await rename(beside, target)
   // Renaming one link of a file to another of the same does nothing at all.

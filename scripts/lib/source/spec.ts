@@ -2,7 +2,7 @@ import { printable } from '../../../src/onnx/errors.ts'
 import { UsageError } from '../command-line.ts'
 import { isInside } from './paths.ts'
 
-export const DEFAULT_REVISION = 'main'
+const DEFAULT_REVISION = 'main'
 
 export interface HubSpec {
   readonly kind: 'hub'

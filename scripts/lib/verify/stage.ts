@@ -14,7 +14,7 @@ import { withoutItsSignals } from '../terminal/interrupt.ts'
 import { startWorkerd, type WorkerdProcess } from '../workerd.ts'
 
 /** Name that the model on trial has in its Worker. */
-export const STAGED = 'staged'
+const STAGED = 'staged'
 
 /** A running Worker over the staged models. */
 export interface StagedWorker extends WorkerdProcess {
