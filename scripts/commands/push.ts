@@ -99,7 +99,9 @@ export const pushCommand: Command = {
       return [
         ...result.steps,
         '',
-        ...(dryRun ? ['Nothing was stored (--dry-run).'] : next(built, result, answer, target)),
+        ...(dryRun
+          ? ['Nothing was stored (--dry-run).']
+          : next(built, result, answer, whereNext(target, values['persist-to']))),
       ].join('\n')
     })
   },
@@ -114,7 +116,14 @@ function requireLicence({ packed }: Built): void {
   )
 }
 
-function next(built: Built, result: PushResult, answer: LiveAnswer | NoAnswer | undefined, target: Target): string[] {
+/** How the model is reached from here on. */
+function whereNext({ kind }: Target, persistTo: string | undefined): string {
+  if (kind === 'remote') return 'Workers follow within a minute.'
+  const option = persistTo === undefined ? '' : ` -- --persist-to ${printable(persistTo)}`
+  return `A Worker that serves it: npm start${option}`
+}
+
+function next(built: Built, result: PushResult, answer: LiveAnswer | NoAnswer | undefined, how: string): string[] {
   const { model, version } = result
   const lines: string[] = []
   if (answer && 'url' in answer) {
@@ -127,7 +136,6 @@ function next(built: Built, result: PushResult, answer: LiveAnswer | NoAnswer | 
     )
   } else {
     const unasked = answer === undefined ? '' : ` It was not asked: ${answer.reason}.`
-    const how = target.kind === 'local' ? 'A Worker that serves it: npm start' : 'Workers follow within a minute.'
     lines.push(`${model} ${version} is stored.${unasked} ${how}`)
   }
   lines.push(`Report: ${shown(join(built.reports, 'report.html'))}`)

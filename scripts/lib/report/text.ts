@@ -117,7 +117,8 @@ function verification({ located, verification }: Report): string[] {
   )
   lines.push(...table(['artifact', 'output', 'cosine', 'max abs', 'error', 'top-1'], rows))
   for (const entry of artifacts) lines.push(...failuresOf(entry))
-  if (located) lines.push(...wrapped(describeLocated(located), '  '))
+  // A failure says so already.
+  if (located && verification.ok) lines.push(...wrapped(describeLocated(located), '  '))
   return lines
 }
 
