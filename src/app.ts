@@ -2,16 +2,20 @@ import { Hono } from 'hono'
 import { VergeError } from './core/errors.ts'
 import type { AppDeps, AppEnv } from './http/app-env.ts'
 import { health } from './http/health.ts'
+import { hfRoutes } from './http/hf/routes.ts'
 import { caller } from './http/middleware/caller.ts'
 import { callContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
 import { errorHandler } from './http/middleware/errors.ts'
 import { refuseOtherMethods } from './http/middleware/methods.ts'
 import { requestId } from './http/middleware/request-id.ts'
+import { resultCache } from './http/middleware/result-cache.ts'
 import { oipRoutes } from './http/oip/routes.ts'
 import { openAiRoutes } from './http/openai/routes.ts'
 import { openApiRoutes } from './http/openapi/routes.ts'
+import { rerankRoutes } from './http/rerank/routes.ts'
 import { runRoutes } from './http/run/routes.ts'
+import { streamRoutes } from './http/stream/routes.ts'
 import type { IndexBody } from './http/wire.ts'
 import { createTasks } from './tasks/index.ts'
 
@@ -38,12 +42,16 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
   app.use(caller(config.apiKeyDigest))
+  app.use(resultCache())
 
   app.get('/', (c) => c.json(index(config.version)))
   app.get('/healthz', (c) => health(deps, c))
   app.route('/v2', oipRoutes(deps))
   app.route('/v1', openAiRoutes(deps))
   app.route('/run', runRoutes(deps, tasks))
+  app.route('/stream', streamRoutes(deps))
+  app.route('/', hfRoutes(deps, tasks))
+  for (const path of ['/rerank', '/v1/rerank']) app.route(path, rerankRoutes(deps))
   app.route('/openapi.json', openApiRoutes(deps, tasks))
   refuseOtherMethods(app)
   return app
@@ -58,6 +66,7 @@ function index(version: string): IndexBody {
       health: '/healthz',
       models: '/v1/models',
       run: '/run/{model}',
+      stream: '/stream/{model}',
       open_inference_protocol: '/v2',
     },
   }

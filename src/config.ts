@@ -20,6 +20,14 @@ const variables = z.object({
   ADMITTED_REQUESTS: count.max(256).optional(),
   SESSION_BUDGET_MB: count.max(64).optional(),
   REQUEST_DEADLINE_MS: count.max(300_000).optional(),
+  REQUEST_COST_LIMIT: count.max(100_000_000).optional(),
+  RESULT_CACHE_TTL_SECONDS: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(30 * 86_400)
+    .optional(),
+  RPC_CALLERS: names,
 })
 
 export interface Config {
@@ -27,6 +35,8 @@ export interface Config {
   /** SHA-256 of the operator's key; absent where none is set, and then nobody is the operator. */
   readonly apiKeyDigest: Uint8Array | undefined
   readonly pinnedModels: ReadonlySet<string>
+  /** Names that a service binding's `props.caller` may have, and that may then run private models. */
+  readonly rpcCallers: ReadonlySet<string>
   readonly limits: Limits
 }
 
@@ -48,12 +58,15 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
         ? undefined
         : new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))),
     pinnedModels: new Set(data.PINNED_MODELS),
+    rpcCallers: new Set(data.RPC_CALLERS),
     limits: {
       ...LIMITS,
       admittedRequests: data.ADMITTED_REQUESTS ?? LIMITS.admittedRequests,
       sessionBudgetBytes:
         data.SESSION_BUDGET_MB === undefined ? LIMITS.sessionBudgetBytes : data.SESSION_BUDGET_MB * MiB,
       requestDeadlineMs: data.REQUEST_DEADLINE_MS ?? LIMITS.requestDeadlineMs,
+      requestCost: data.REQUEST_COST_LIMIT ?? LIMITS.requestCost,
+      resultTtlSeconds: data.RESULT_CACHE_TTL_SECONDS ?? LIMITS.resultTtlSeconds,
     },
   })
 }

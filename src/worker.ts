@@ -1,15 +1,23 @@
-import { createApp } from './app.ts'
+import { WorkerEntrypoint } from 'cloudflare:workers'
+import { type AppDeps, createApp } from './app.ts'
 import { CatalogReader } from './catalog/reader.ts'
+import type { VergeBinding, VergeInputs, VergeOutcome, VergeRunOptions } from './client/rpc-types.ts'
 import { type Config, parseConfig } from './config.ts'
 import { systemClock } from './core/runtime.ts'
 import { sha256Factory } from './core/sha256.ts'
 import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
 import { OrtEngine } from './engine/ort/engine.ts'
 import { consoleLogger } from './logger.ts'
+import { RpcError } from './rpc/answer.ts'
+import { RpcService } from './rpc/service.ts'
 import { BoundedAdmission } from './serving/admission.ts'
 import { EdgeServing } from './serving/edge.ts'
 import { FileCache } from './serving/files.ts'
+import { RunCache } from './serving/results/run-cache.ts'
+import { CacheApiStore } from './serving/results/store.ts'
 import { SessionCache } from './sessions/cache.ts'
+import type { StreamDeps } from './stream/calls.ts'
+import { DurableStreams, StreamObject } from './stream/durable.ts'
 import { VERSION } from './version.ts'
 import { KvStore } from './weights/kv.ts'
 import { BlobLoader } from './weights/loader.ts'
@@ -20,23 +28,63 @@ export interface Env {
   readonly BUCKET: R2Bucket
   /** Copies near the reader. */
   readonly KV: KVNamespace
+  /** Where streams live. Optional: without it there are none. */
+  readonly STREAMS?: DurableObjectNamespace
   /** Variables and secrets, documented in README and parsed by `config.ts`. */
   readonly [variable: string]: unknown
 }
 
-type App = ReturnType<typeof createApp>
+interface Verge {
+  readonly app: ReturnType<typeof createApp>
+  readonly rpc: RpcService
+  readonly streams: StreamDeps
+}
 
 /** Made by the first request and kept for the isolate's life: module scope may do no work at start-up. */
-let app: App | undefined
+let verge: Verge | undefined
 
 export default {
   async fetch(request, env, context): Promise<Response> {
-    app ??= assemble(env, await parseConfig(env))
+    const { app } = await assembled(env)
     return app.fetch(request, {}, context)
   },
 } satisfies ExportedHandler<Env>
 
-function assemble(env: Env, config: Config): App {
+/** A client's stream, bound as STREAMS. It hears with the engine and the sessions of the isolate that it is in. */
+export class SpeechStream extends StreamObject {
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env, async () => (await assembled(env)).streams)
+  }
+}
+
+/** For other Workers of the account: a service binding with `entrypoint = "VergeRpc"`. docs/tasks/rpc.md has an example. */
+export class VergeRpc extends WorkerEntrypoint<Env> implements VergeBinding {
+  async run<Answer = unknown>(model: string, inputs: VergeInputs, options?: VergeRunOptions): Promise<Answer> {
+    const outcome = await this.tryRun<Answer>(model, inputs, options)
+    if (outcome.ok) return outcome.answer
+    throw new RpcError(outcome.error)
+  }
+
+  async tryRun<Answer = unknown>(
+    model: string,
+    inputs: VergeInputs,
+    options?: VergeRunOptions,
+  ): Promise<VergeOutcome<Answer>> {
+    const { rpc } = await assembled(this.env)
+    const call = { props: this.ctx.props as unknown, waitUntil: (work: Promise<unknown>) => this.ctx.waitUntil(work) }
+    return (await rpc.run(call, model, inputs, options)) as VergeOutcome<Answer>
+  }
+}
+
+async function assembled(env: Env): Promise<Verge> {
+  if (verge !== undefined) return verge
+  const config = await parseConfig(env)
+  // Asked again after the wait: of two first requests, both would make an engine with a memory of its own.
+  verge ??= assemble(env, config)
+  return verge
+}
+
+function assemble(env: Env, config: Config): Verge {
   const { limits } = config
   const shared = {
     clock: systemClock,
@@ -74,10 +122,17 @@ function assemble(env: Env, config: Config): App {
       loadDeadlineMs: limits.loadDeadlineMs,
       holdLeaseMs: limits.ticketLeaseMs,
     }),
+    results: new RunCache({
+      ...shared,
+      // Absent where the platform has none.
+      store: typeof caches === 'undefined' ? undefined : new CacheApiStore(caches.default),
+      engine: `onnxruntime-web ${ORT_VERSION}`,
+    }),
+    costLimit: limits.requestCost,
     pinned: config.pinnedModels,
     random: Math.random,
   })
-  return createApp({
+  const deps: AppDeps = {
     ...shared,
     serving,
     admission: new BoundedAdmission({
@@ -93,5 +148,7 @@ function assemble(env: Env, config: Config): App {
       deadlineMs: limits.requestDeadlineMs,
     },
     randomId: () => crypto.randomUUID(),
-  })
+    ...(env.STREAMS && { streams: new DurableStreams(env.STREAMS) }),
+  }
+  return { app: createApp(deps), rpc: new RpcService({ ...deps, callers: config.rpcCallers }), streams: deps }
 }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
+import { WORKER_NAME } from '../../scripts/lib/workerd.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** V8's figures for an isolate, in bytes. WebAssembly memories are not among them. */
@@ -17,7 +18,7 @@ const usage = z.object({
 })
 
 /** Miniflare's name for the Worker itself among its own services. */
-const USER_WORKER = 'core:user:'
+const USER_WORKER = `core:user:${WORKER_NAME}`
 /** An isolate that computes does not answer; longer than any load. */
 const PATIENCE_MS = 10_000
 

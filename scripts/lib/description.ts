@@ -9,9 +9,17 @@ import {
   modelName,
   PLACES,
   TASKS,
+  type TaskName,
   textSettingsSchema,
   versionName,
 } from '../../src/catalog/manifest.ts'
+import { audioSettingsSchema } from '../../src/catalog/settings/audio.ts'
+import { bytesSettingsSchema } from '../../src/catalog/settings/bytes.ts'
+import { cacheSettingsSchema } from '../../src/catalog/settings/cache.ts'
+import { detectionSettingsSchema } from '../../src/catalog/settings/detection.ts'
+import { embeddingSettingsSchema } from '../../src/catalog/settings/embedding.ts'
+import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from '../../src/catalog/settings/image-output.ts'
+import { tabularSettingsSchema } from '../../src/catalog/settings/tabular.ts'
 import { VergeError } from '../../src/core/errors.ts'
 
 /** A file beside `verge.json`: no folders, so that a description reaches nothing outside its own. */
@@ -31,6 +39,42 @@ const artifactDescriptionSchema = z.strictObject({
   accuracy: accuracySchema.optional(),
 })
 
+/** Tasks that answer without names of classes, or with those that the model itself gives. */
+const UNLABELLED: ReadonlySet<TaskName> = new Set<TaskName>([
+  'voice-activity-detection',
+  'image-feature-extraction',
+  'image-to-image',
+  'question-answering',
+  'tabular-classification',
+  'tabular-regression',
+  'feature-extraction',
+  'sentence-similarity',
+  'text-ranking',
+])
+
+/** Tasks that take texts and need nothing said of them but their tokeniser. */
+const OF_TOKENS: ReadonlySet<TaskName> = new Set<TaskName>([
+  'feature-extraction',
+  'sentence-similarity',
+  'text-ranking',
+])
+
+/** Tasks that take texts, and are cut to what the model was trained for. */
+const OF_TEXTS: ReadonlySet<TaskName> = new Set<TaskName>([
+  'text-classification',
+  'token-classification',
+  'question-answering',
+  'zero-shot-classification',
+])
+
+/** Tasks that take pictures. */
+const OF_PICTURES: ReadonlySet<TaskName> = new Set<TaskName>([
+  'image-classification',
+  'object-detection',
+  'image-feature-extraction',
+  'image-to-image',
+])
+
 /** `models/<name>/verge.json`: what a person says of a model; everything else is read from its files. */
 export const descriptionSchema = z
   .strictObject({
@@ -48,20 +92,63 @@ export const descriptionSchema = z
     labels: z.array(z.string()).min(1).optional(),
     activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
     preprocess: z
-      .strictObject({ image: imageSettingsSchema.optional(), text: textSettingsSchema.optional() })
+      .strictObject({
+        image: imageSettingsSchema.optional(),
+        text: textSettingsSchema.optional(),
+        audio: audioSettingsSchema.optional(),
+        embedding: embeddingSettingsSchema.optional(),
+        bytes: bytesSettingsSchema.optional(),
+        tabular: tabularSettingsSchema.optional(),
+      })
+      .optional(),
+    /** How outputs become an answer, where labels and activation do not say. */
+    postprocess: z
+      .strictObject({
+        detection: detectionSettingsSchema.optional(),
+        imageFeatures: imageFeaturesSettingsSchema.optional(),
+        imageOutput: imageOutputSettingsSchema.optional(),
+      })
       .optional(),
     tokenizer: fileName.optional(),
+    /** Left out: as the Worker keeps results. False: never. */
+    cache: cacheSettingsSchema.optional(),
     artifacts: z.array(artifactDescriptionSchema).min(1),
   })
   .superRefine((description, context) => {
     const needs = (path: string[], what: string): void => {
       context.addIssue({ code: 'custom', path, message: `needed by task "${description.task}": ${what}` })
     }
-    if (description.task !== undefined && !description.labels) needs(['labels'], 'the names of its classes, in order')
-    if (description.task === 'image-classification' && !description.preprocess?.image) {
+    if (description.task !== undefined && !UNLABELLED.has(description.task) && !description.labels) {
+      needs(['labels'], 'the names of its classes, in order')
+    }
+    if (description.task === 'bytes-classification' && !description.preprocess?.bytes) {
+      needs(['preprocess', 'bytes'], 'how a file becomes a row of numbers')
+    }
+    if (description.task !== undefined && OF_PICTURES.has(description.task) && !description.preprocess?.image) {
       needs(['preprocess', 'image'], 'how a picture becomes a tensor')
     }
-    if (description.task === 'text-classification') {
+    if (description.task === 'audio-classification' && !description.preprocess?.audio) {
+      needs(['preprocess', 'audio'], 'how a sound becomes a tensor')
+    }
+    if (description.task === 'voice-activity-detection' && !description.preprocess?.audio?.window) {
+      needs(['preprocess', 'audio', 'window'], 'how it hears a sound window by window')
+    }
+    if (description.task === 'object-detection' && !description.postprocess?.detection) {
+      needs(['postprocess', 'detection'], 'how outputs become boxes')
+    }
+    if (description.task === 'image-to-image' && !description.postprocess?.imageOutput) {
+      needs(['postprocess', 'imageOutput'], 'how the output becomes a picture')
+    }
+    if (description.task !== undefined && OF_TOKENS.has(description.task) && !description.tokenizer) {
+      needs(['tokenizer'], 'the name of its tokenizer.json')
+    }
+    if (
+      description.task === 'zero-shot-classification' &&
+      !description.labels?.some((label) => label.toLowerCase().startsWith('entail'))
+    ) {
+      needs(['labels'], 'one that begins with "entail"')
+    }
+    if (description.task !== undefined && OF_TEXTS.has(description.task)) {
       if (!description.preprocess?.text) needs(['preprocess', 'text'], 'how many tokens it takes')
       if (!description.tokenizer) needs(['tokenizer'], 'the name of its tokenizer.json')
     }

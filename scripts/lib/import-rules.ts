@@ -14,6 +14,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'worker.ts': {
     rooms: [
       'app.ts',
+      'client',
+      'rpc',
       'config.ts',
       'logger.ts',
       'version.ts',
@@ -25,9 +27,10 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'engine/ort',
       'sessions',
       'serving',
+      'stream',
       'media',
     ],
-    packages: [],
+    packages: ['cloudflare:workers'],
   },
   'app.ts': {
     rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config.ts', 'version.ts'],
@@ -37,12 +40,21 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'logger.ts': { rooms: ['core'], packages: [] },
   'version.ts': { rooms: [], packages: [] },
   http: {
-    rooms: ['tasks', 'serving', 'access', 'catalog', 'core', 'version.ts'],
+    rooms: ['stream', 'tasks', 'serving', 'access', 'catalog', 'core', 'version.ts'],
     packages: ['hono', 'zod'],
   },
+  // Sockets that stay open, and the Durable Object behind each.
+  stream: {
+    rooms: ['tasks', 'media', 'serving', 'access', 'catalog', 'core'],
+    packages: ['cloudflare:workers'],
+  },
+  // For another Worker what http is for a client; it shares http's order, statuses and tensors.
+  rpc: { rooms: ['client', 'http', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: ['zod'] },
+  // Types for callers: nothing of ours, so that the file can be copied.
+  client: { rooms: [], packages: [] },
   tasks: { rooms: ['media', 'catalog', 'core'], packages: ['zod'] },
   media: { rooms: ['catalog', 'core'], packages: ['@huggingface/tokenizers'] },
-  serving: { rooms: ['sessions', 'engine', 'weights', 'catalog', 'core'], packages: [] },
+  serving: { rooms: ['sessions', 'engine', 'weights', 'catalog', 'core'], packages: ['zod'] },
   sessions: { rooms: ['engine', 'core'], packages: [] },
   access: { rooms: ['catalog', 'core'], packages: [] },
   catalog: { rooms: ['weights', 'core'], packages: ['zod'] },

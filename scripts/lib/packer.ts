@@ -16,6 +16,7 @@ import { systemClock } from '../../src/core/runtime.ts'
 import type { Signature } from '../../src/core/tensors.ts'
 import type { ArtifactInfo } from '../../src/engine/engine.ts'
 import { NativeEngine } from '../../src/engine/native/engine.ts'
+import { checkTable } from '../../src/tasks/table-layout.ts'
 import { memorySource, sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
@@ -75,7 +76,7 @@ export async function pack(
     notes.push('no artifact runs at the edge')
   }
 
-  const { preprocess, tokenizer } = description
+  const { preprocess, postprocess, tokenizer } = description
   const manifest: Manifest = manifestSchema.parse(
     withoutUndefined({
       schema: MANIFEST_SCHEMA,
@@ -89,12 +90,21 @@ export async function pack(
       outputs: signature.outputs,
       labels: description.labels,
       activation: description.activation,
+      cache: description.cache,
       image: preprocess?.image,
+      detection: postprocess?.detection,
+      imageFeatures: postprocess?.imageFeatures,
+      imageOutput: postprocess?.imageOutput,
       text: preprocess?.text,
+      audio: preprocess?.audio,
+      embedding: preprocess?.embedding,
+      bytes: preprocess?.bytes,
+      tabular: preprocess?.tabular,
       files: tokenizer ? { 'tokenizer.json': store(await readTokenizer(folder, tokenizer, given)) } : undefined,
       artifacts,
     }),
   )
+  if (manifest.task?.startsWith('tabular-')) checkTable(manifest)
   return { manifest, visibility: description.visibility, hot: description.hot, chunks, notes }
 }
 

@@ -1,6 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Manifest } from '../../src/catalog/manifest.ts'
+import { EXAMPLE_WAV } from '../../src/tasks/audio-body.ts'
+import { tableExample, tableLayout } from '../../src/tasks/table-layout.ts'
 import { encodeGreyPng } from './png.ts'
 
 /** A request that makes a model run, and the same as a line for a shell. */
@@ -13,6 +15,15 @@ export interface Probe {
 }
 
 const TEXT = 'A wonderful film: funny, moving and beautifully played.'
+
+/** What tasks of texts are asked, by their names. */
+const QUESTIONS: Readonly<Partial<Record<string, unknown>>> = {
+  'text-classification': { inputs: TEXT },
+  'feature-extraction': { inputs: TEXT },
+  'token-classification': { inputs: TEXT },
+  'question-answering': { inputs: { question: 'What is it?', context: TEXT } },
+  'zero-shot-classification': { inputs: TEXT, parameters: { candidate_labels: ['praise', 'blame'] } },
+}
 
 /** Elements that a probe's input may have at the most; a model that wants more is proven by its metadata alone. */
 const MOST_ELEMENTS = 200_000
@@ -38,8 +49,9 @@ export async function probeFor(manifest: Manifest, folder: string): Promise<Prob
       curl: (url) => `curl ${url}${path} -H 'content-type: ${contentType}' --data-binary @${file}`,
     }
   }
-  if (manifest.task === 'text-classification') {
-    const body = JSON.stringify({ inputs: TEXT })
+  const asked = manifest.task === undefined ? undefined : QUESTIONS[manifest.task]
+  if (asked !== undefined) {
+    const body = JSON.stringify(asked)
     const contentType = 'application/json'
     return {
       path,
@@ -47,6 +59,15 @@ export async function probeFor(manifest: Manifest, folder: string): Promise<Prob
       contentType,
       curl: (url) => `curl ${url}${path} -H 'content-type: ${contentType}' -d '${body}'`,
     }
+  }
+  if (manifest.task?.startsWith('tabular-')) {
+    return jsonProbe(path, JSON.stringify(tableExample(manifest, tableLayout(manifest))))
+  }
+  if (manifest.task === 'bytes-classification') {
+    return jsonProbe(path, JSON.stringify({ inputs: Buffer.from(TEXT).toString('base64') }))
+  }
+  if (manifest.task === 'audio-classification' || manifest.task === 'voice-activity-detection') {
+    return jsonProbe(path, JSON.stringify({ inputs: EXAMPLE_WAV }))
   }
   const request = (await namesIn(join(folder, 'samples'))).find((name) => name.endsWith('.json'))
   if (request === undefined) return zeros(manifest)
@@ -63,6 +84,17 @@ function tensorProbe({ model }: Manifest, body: string, otherwise: (url: string,
     body,
     contentType: 'application/json',
     curl: (url) => (plain ? `curl ${url}${path} -d '${body}'` : otherwise(url, path)),
+  }
+}
+
+function jsonProbe(path: string, body: string): Probe {
+  const contentType = 'application/json'
+  const quoted = body.replaceAll("'", "'\\''")
+  return {
+    path,
+    body,
+    contentType,
+    curl: (url) => `curl ${url}${path} -H 'content-type: ${contentType}' -d '${quoted}'`,
   }
 }
 

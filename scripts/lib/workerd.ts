@@ -4,6 +4,9 @@ import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
 import { processTable } from './processes.ts'
 import { ROOT } from './project.ts'
 
+/** What the Worker is called among those of its process. */
+export const WORKER_NAME = 'verge'
+
 /** A Worker in a workerd process of its own, seen from outside. */
 export interface WorkerdProcess {
   readonly url: string
@@ -23,6 +26,18 @@ export interface WorkerdOptions {
   readonly inspected?: boolean
   /** Called with each line that the Worker logs. */
   readonly log?: (line: string) => void
+  /** Other Workers beside it in the same process, bound to it or not, by Miniflare's options. */
+  readonly beside?: readonly BesideWorker[]
+}
+
+export interface BesideWorker {
+  readonly name: string
+  /** One ES module. */
+  readonly script: string
+  readonly compatibilityDate: string
+  readonly serviceBindings: Readonly<
+    Record<string, { readonly name: string; readonly entrypoint?: string; readonly props?: Record<string, unknown> }>
+  >
 }
 
 /**
@@ -31,16 +46,23 @@ export interface WorkerdOptions {
  */
 export async function startWorkerd(directory: string, options: WorkerdOptions = {}): Promise<WorkerdProcess> {
   const before = new Set(workerdChildren())
+  const verge = {
+    name: WORKER_NAME,
+    modules: modulesIn(directory),
+    modulesRoot: directory,
+    compatibilityDate: compatibilityDate(),
+    compatibilityFlags: ['enable_request_signal'],
+    r2Buckets: ['BUCKET'],
+    kvNamespaces: ['KV'],
+    ...(hasStreams(directory) && { durableObjects: { STREAMS: { className: STREAM_CLASS, useSQLite: true } } }),
+    // What is measured or tested is runs, and not what was kept of an earlier one, unless somebody asks for that.
+    bindings: { CORS_ORIGINS: '*', RESULT_CACHE_TTL_SECONDS: '0', ...options.vars },
+  }
+  const beside = (options.beside ?? []).map((worker) => ({ ...worker, modules: true as const }))
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
-      modules: modulesIn(directory),
-      modulesRoot: directory,
-      compatibilityDate: compatibilityDate(),
-      compatibilityFlags: ['enable_request_signal'],
-      r2Buckets: ['BUCKET'],
-      kvNamespaces: ['KV'],
+      workers: [verge, ...beside],
       ...(options.storage !== undefined && { resourcePersistencePath: options.storage }),
-      bindings: { CORS_ORIGINS: '*', ...options.vars },
       host: '127.0.0.1',
       port: 0,
       ...(options.inspected && { inspectorPort: 0 }),
@@ -96,6 +118,14 @@ function modulesIn(directory: string) {
       // The first module is the Worker itself.
       .sort((a, b) => Number(b.path.endsWith('.js')) - Number(a.path.endsWith('.js')))
   )
+}
+
+const STREAM_CLASS = 'SpeechStream'
+
+/** Whether the bundle exports the class: those of a benchmark's other Workers do not, and workerd would not start. */
+function hasStreams(directory: string): boolean {
+  const exported = new RegExp(`^export \\{[^}]*\\b${STREAM_CLASS}\\b`, 'm')
+  return modulesIn(directory).some(({ path, type }) => type === 'ESModule' && exported.test(readFileSync(path, 'utf8')))
 }
 
 function compatibilityDate(): string {

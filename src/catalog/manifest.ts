@@ -1,5 +1,13 @@
 import { z } from 'zod'
 import { DATATYPES } from '../core/tensors.ts'
+import { audioSettingsSchema } from './settings/audio.ts'
+import { bytesSettingsSchema } from './settings/bytes.ts'
+import { cacheSettingsSchema } from './settings/cache.ts'
+import { detectionSettingsSchema } from './settings/detection.ts'
+import { embeddingSettingsSchema } from './settings/embedding.ts'
+import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from './settings/image-output.ts'
+import { RESAMPLING } from './settings/resample.ts'
+import { tabularSettingsSchema } from './settings/tabular.ts'
 
 /**
  * The manifest of one version of a model: immutable, addressed by the SHA-256 of its JSON bytes.
@@ -69,11 +77,16 @@ export const imageSettingsSchema = z.object({
   size: z.tuple([z.number().int().positive(), z.number().int().positive()]),
   /**
    * `stretch` resizes to `size`; `crop` resizes the shorter side to `resize` and cuts the centre; `ink` finds a
-   * drawn sign (dark on light or light on dark), scales it into a square of `box` pixels and centres it by its mass.
+   * drawn sign (dark on light or light on dark), scales it into a square of `box` pixels and centres it by its mass;
+   * `letterbox` resizes to fit into `size` and fills the two edges with `pad`.
    */
-  fit: z.enum(['stretch', 'crop', 'ink']),
+  fit: z.enum(['stretch', 'crop', 'ink', 'letterbox']),
   resize: z.number().int().positive().optional(),
   box: z.number().int().positive().optional(),
+  /** Grey level, by default black. */
+  pad: z.number().int().min(0).max(255).optional(),
+  /** Pillow's filter of the resizing, by default `bilinear`. */
+  resample: z.enum(RESAMPLING).optional(),
   /** Multiplied with each 0-255 sample before mean and std. */
   rescale: z.number(),
   mean: z.array(z.number()).optional(),
@@ -86,7 +99,24 @@ export const textSettingsSchema = z.object({
   maxTokens: z.number().int().positive(),
 })
 
-export const TASKS = ['image-classification', 'text-classification'] as const
+export const TASKS = [
+  'image-classification',
+  'object-detection',
+  'image-feature-extraction',
+  'image-to-image',
+  'text-classification',
+  'token-classification',
+  'question-answering',
+  'zero-shot-classification',
+  'audio-classification',
+  'voice-activity-detection',
+  'feature-extraction',
+  'sentence-similarity',
+  'text-ranking',
+  'bytes-classification',
+  'tabular-classification',
+  'tabular-regression',
+] as const
 export type TaskName = (typeof TASKS)[number]
 
 export const manifestSchema = z.object({
@@ -104,7 +134,15 @@ export const manifestSchema = z.object({
   /** What turns the model's output into scores. */
   activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
   image: imageSettingsSchema.optional(),
+  detection: detectionSettingsSchema.optional(),
+  imageFeatures: imageFeaturesSettingsSchema.optional(),
+  imageOutput: imageOutputSettingsSchema.optional(),
   text: textSettingsSchema.optional(),
+  audio: audioSettingsSchema.optional(),
+  embedding: embeddingSettingsSchema.optional(),
+  bytes: bytesSettingsSchema.optional(),
+  tabular: tabularSettingsSchema.optional(),
+  cache: cacheSettingsSchema.optional(),
   /** Further files that the model needs, such as `tokenizer.json`. */
   files: z.record(z.string(), blobSchema).optional(),
   artifacts: z.array(artifactSchema).min(1),

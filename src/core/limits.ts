@@ -25,10 +25,30 @@ export const LIMITS = {
    */
   costBetweenYields: 50,
 
+  /**
+   * Units (docs/decisions/0008) that the runs of one request may cost together. At 75 us a unit 50,000 are 3.8 s; on a
+   * processor half as fast they leave a quarter of the 10 s of CPU that wrangler.toml gives a request in production to
+   * loading, decoding and answering. Thirty-two texts of 128 tokens in an 8-bit encoder of MiniLM's shape are 34,000.
+   */
+  requestCost: 50_000,
+
+  /** Seconds for which a result is kept where its model does not say otherwise; 0: the result cache is off. */
+  resultTtlSeconds: 3_600,
+  /** A run that costs less, in units, is made again: 0.75 ms, about what looking it up takes. */
+  resultMinCost: 10,
+  /** One kept result. A vector for each of 512 tokens of MiniLM's 384 channels is 768 KiB. */
+  resultBytes: 2 * MiB,
+  /** Runs of one request that the result cache is asked for: each is two of the 50 subrequests of the free plan. */
+  resultLookups: 16,
+  /** A look-up that takes longer is given up, and the model is run. */
+  resultLookupMs: 250,
+
   /** JSON and binary request bodies: 1x3x1024x1024 float in binary is 12 MiB, and the isolate holds it twice. */
   requestBodyBytes: 16 * MiB,
   /** Bodies of all admitted requests together, so that sixteen of the largest cannot end the isolate. */
   bodyBytesTogether: 24 * MiB,
+  /** JSON bodies that name their model: texts alone, read before it is known who may run what. */
+  textBodyBytes: 4 * MiB,
   /** The JSON header before binary tensors: names and shapes only. */
   inferenceHeaderBytes: 1 * MiB,
   /** Elements of all inputs together; 4 Mi floats are 16 MiB, the body's own limit. */
@@ -42,21 +62,68 @@ export const LIMITS = {
   /** One element of a BYTES tensor. */
   stringBytes: 1 * MiB,
 
-  /** An image as it comes (PNG, JPEG). */
+  /** An image as it comes (PNG, JPEG, WebP). */
   imageBytes: 8 * MiB,
   /**
    * A progressive JPEG without subsampling holds 6 bytes a pixel of coefficients, then 3 of planes and 3 of pixels: 4 Mi
    * pixels are 28 MiB at the peak, in JavaScript's heap, and given back.
    */
   imagePixels: 4 * MiB,
+  /**
+   * A larger picture is decoded 2 or 4 times smaller, so that it holds no more than one of `imagePixels`; this many take
+   * a few seconds of unpacking. The cameras of telephones make 12 to 24 million.
+   */
+  fullImagePixels: 32 * MiB,
+  /** Boxes over a detector's threshold that are compared with one another; the best are taken. */
+  detectionCandidates: 2_000,
+  /** Boxes in one answer. */
+  detections: 300,
   /** Every scan of a progressive JPEG visits every block. Encoders write about ten; a hostile file could hold thousands. */
   jpegScans: 32,
+  /** A sound as it comes. Four minutes of 16 kHz speech in 16 bits are 7.3 MiB. */
+  audioBytes: 8 * MiB,
+  /** Longest sound in one request: 15 MiB of floats at 16 kHz, and 7,500 windows of a voice detector. */
+  audioSeconds: 240,
+
+  /** A message of a stream: two seconds of 16 kHz PCM16. */
+  streamMessageBytes: 64 * KiB,
+  /** What a stream may send at once when it begins; after a silence twice as much: 640 KB of 16 kHz PCM16. */
+  streamBurstSeconds: 10,
+  /** How many times as fast as it is spoken a stream may come in. */
+  streamSpeed: 2,
+  /** Longest sound of one stream: an hour. */
+  streamSeconds: 3600,
+  /** A stream that has sent nothing for this long is closed. */
+  streamIdleMs: 60_000,
+  /** What survives hibernation with a socket: the platform keeps 16,384 bytes; some go to the form they are stored in. */
+  streamStateBytes: 12 * KiB,
+
   /** Texts in one request: they are padded to the longest and run together. */
   textsPerRequest: 32,
+  /**
+   * Texts in one request for vectors or ranks, as many as OpenAI takes. They run in batches of similar length, so what
+   * they may cost together is bounded by their tokens.
+   */
+  embeddingsPerRequest: 2_048,
+  /** Tokens of all texts in such a request: about 10 s of an encoder of MiniLM's shape, whose CPU limit is 30 s. */
+  embeddingTokens: 16 * KiB,
+  /** Tokens in one of its batches, padding included: hidden layers of 4 x 384 floats each are then 6 MiB. */
+  tokensPerRun: 1024,
   /** Tokens of a text where the manifest sets no limit: what most encoders were trained for. */
   textTokens: 512,
   /** A text in UTF-16 units. A token is at least one of them; far longer than the longest film review. */
   textLength: 200_000,
+
+  /**
+   * Rows of one table, which are one run that nothing else can interrupt. A forest of 100 trees of depth 6 takes 10 us a
+   * row, so these are 40 ms, and 0.4 s for a thousand trees; what is larger comes in parts.
+   */
+  tableRows: 4_096,
+  /**
+   * Cells of one table, and labels with scores in an answer. As rows of JSON objects they take about 200 bytes each while
+   * they are read: 27 MB together.
+   */
+  tableCells: 128 * KiB,
 
   /** A chunk of weights: small enough to retry singly, large enough that six in flight fill a connection. */
   chunkBytes: 8 * MiB,
@@ -77,6 +144,9 @@ export const LIMITS = {
   chunkStallMs: 3_000,
   /** Wait before the last layer is asked a second time, so that a hiccup can pass. */
   chunkRetryPauseMs: 50,
+
+  /** Answer to another Worker: its message may have 32 MiB, with what the form of it takes. */
+  rpcAnswerBytes: 30 * MiB,
 
   /** KV's own limits: one value, and a key in UTF-8 bytes. */
   kvValueBytes: 25 * MiB,

@@ -18,6 +18,21 @@ export interface RunCounter {
   finished: number
 }
 
+/** Whether a request's runs were answered from the result cache; `bypass`: it was not asked. */
+export type CacheOutcome = 'hit' | 'miss' | 'bypass'
+
+/** What a caller allows the result cache: to answer and to keep, to keep alone, or nothing. */
+export type CacheMode = 'use' | 'refresh' | 'off'
+
+/** What a request's runs have come to so far: written by what runs them, read by what answers. */
+export interface RunLedger {
+  /** Price of all of them, in a manifest's units. */
+  cost: number
+  cache: CacheOutcome | undefined
+  /** How often the result cache was asked. */
+  lookups: number
+}
+
 /** What a request passes down to everything that works for it. */
 export interface CallContext {
   readonly requestId: string
@@ -28,6 +43,12 @@ export interface CallContext {
    * last one: it brought this request.
    */
   readonly runsBefore: number
+  /**
+   * What the result cache may do for this request; absent: nothing. `scope` names the caller, for whom alone results of
+   * private models are kept.
+   */
+  readonly cache?: { readonly mode: CacheMode; readonly scope: string }
+  readonly ledger?: RunLedger
   /** Keeps work alive past the end of the request that began it. */
   waitUntil(work: Promise<unknown>): void
 }

@@ -3,6 +3,7 @@ import type { Limits } from '../core/limits.ts'
 import type { CallContext, Clock, Logger, RunCounter } from '../core/runtime.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Serving } from '../serving/serving.ts'
+import type { StreamHost } from '../stream/opening.ts'
 
 /** Settings parsed once from the environment. */
 export interface AppConfig {
@@ -28,6 +29,8 @@ export interface AppDeps {
   readonly limits: Limits
   /** A fresh identifier of letters, digits and "-". */
   readonly randomId: () => string
+  /** Absent where the platform has no place for them. */
+  readonly streams?: StreamHost
 }
 
 /** What the middleware leaves for handlers. */

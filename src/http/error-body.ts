@@ -16,12 +16,18 @@ export function oipErrorBody(error: VergeError, requestId: string): OipErrorBody
 export function openAiErrorBody(error: VergeError, requestId: string): OpenAiErrorBody {
   const { code, message } = error
   const type = STATUS[code] < 500 ? 'invalid_request_error' : 'server_error'
-  return { error: { ...error.details, message, type, param: null, code, request_id: requestId } }
+  const field = error.details?.field
+  const param = typeof field === 'string' ? field : null
+  return { error: { ...error.details, message, type, param, code, request_id: requestId } }
 }
+
+/** Paths of the Hugging Face inference API, where too `error` is a string. */
+const HUGGING_FACE = /^\/(models|hf-inference|pipeline)\//
 
 /** The body in the shape of the protocol that a path belongs to. */
 export function errorBodyFor(path: string, error: VergeError, requestId: string): unknown {
   if (path === '/v2' || path.startsWith('/v2/')) return oipErrorBody(error, requestId)
+  if (HUGGING_FACE.test(path)) return oipErrorBody(error, requestId)
   if (path.startsWith('/v1/')) return openAiErrorBody(error, requestId)
   return errorBody(error, requestId)
 }

@@ -12,7 +12,8 @@ import type { RunResult } from '../serving/serving.ts'
  */
 export function setPlacement(headers: Headers, { artifact, start, timings }: RunResult): void {
   // The edge is the only place there is so far.
-  headers.set('verge-placement', `edge;artifact=${sfString(artifact.id)};start=${start};reason=only-place`)
+  const reason = start === 'cached' ? 'result-cache' : 'only-place'
+  headers.set('verge-placement', `edge;artifact=${sfString(artifact.id)};start=${start};reason=${reason}`)
   const parts = [
     ['load', timings.loadMs],
     ['queue', timings.queueMs],

@@ -12,11 +12,14 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   unsupported_output: 400,
   empty_input: 400,
   invalid_image: 400,
+  invalid_audio: 400,
   task_mismatch: 400,
   unsupported_media_type: 415,
   unsupported_encoding: 415,
+  upgrade_required: 426,
   body_too_large: 413,
   input_too_large: 413,
+  cost_too_high: 413,
   run_rejected: 400,
 
   unauthorized: 401,
@@ -40,6 +43,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   model_invalid: 500,
   model_too_large: 501,
   engine_unsupported: 501,
+  streams_unavailable: 501,
   // The engine is whole again by the time that the answer is read, but the same input would abort it again.
   engine_aborted: 500,
   // Another request aborted it; this one succeeds when repeated.

@@ -10,6 +10,8 @@ import { sessionFootprint } from '../engine/footprint.ts'
 import type { SessionCache } from '../sessions/cache.ts'
 import type { BlobLoader } from '../weights/loader.ts'
 import type { FileCache } from './files.ts'
+import { assertAffordable, type InputShapes } from './pricing.ts'
+import type { RunCache } from './results/run-cache.ts'
 import type { ResolvedModel, RunResult, Serving } from './serving.ts'
 
 export interface EdgeServingOptions {
@@ -18,6 +20,9 @@ export interface EdgeServingOptions {
   readonly files: FileCache
   readonly engine: Engine
   readonly sessions: SessionCache
+  readonly results: RunCache
+  /** Units that the runs of one request may cost together. */
+  readonly costLimit: number
   /** Models whose sessions are never evicted. */
   readonly pinned: ReadonlySet<string>
   readonly clock: Clock
@@ -53,14 +58,38 @@ export class EdgeServing implements Serving {
     return { alias, manifest, digest }
   }
 
+  afford(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
+    this.#afford(model, this.#artifactFor(model.manifest), runs, context)
+  }
+
+  #afford({ manifest }: ResolvedModel, artifact: Artifact, runs: readonly InputShapes[], context: CallContext): number {
+    const spent = context.ledger?.cost ?? 0
+    const { model, inputs } = manifest
+    return assertAffordable(runs, { model, artifact, inputs, spent, limit: this.#options.costLimit })
+  }
+
   async run(
     model: ResolvedModel,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
     context: CallContext,
   ): Promise<RunResult> {
-    const { blobs, clock, engine, pinned, sessions } = this.#options
     const artifact = this.#artifactFor(model.manifest)
+    const price = this.#afford(model, artifact, [inputs], context)
+    if (context.ledger !== undefined) context.ledger.cost += price
+    return this.#options.results.through({ model, artifact, inputs, outputs, price }, context, () =>
+      this.#run(model, artifact, inputs, outputs, context),
+    )
+  }
+
+  #run(
+    model: ResolvedModel,
+    artifact: Artifact,
+    inputs: Tensors,
+    outputs: readonly string[] | undefined,
+    context: CallContext,
+  ): Promise<RunResult> {
+    const { blobs, clock, engine, pinned, sessions } = this.#options
     const begun = clock.now()
     return sessions.use(
       {

@@ -1,8 +1,22 @@
 import type { TaskName } from '../catalog/manifest.ts'
 import type { Limits } from '../core/limits.ts'
+import { audioClassification } from './audio-classification.ts'
+import { bytesClassification } from './bytes-classification.ts'
+import { featureExtraction } from './feature-extraction.ts'
 import { imageClassification } from './image-classification.ts'
+import { imageFeatureExtraction } from './image-feature-extraction.ts'
+import { imageToImage } from './image-to-image.ts'
+import { objectDetection } from './object-detection.ts'
+import { questionAnswering } from './question-answering.ts'
+import { sentenceSimilarity } from './sentence-similarity.ts'
+import { tabularClassification } from './tabular-classification.ts'
+import { tabularRegression } from './tabular-regression.ts'
 import { type BoundTask, bindTask } from './task.ts'
 import { textClassification } from './text-classification.ts'
+import { textRanking } from './text-ranking.ts'
+import { tokenClassification } from './token-classification.ts'
+import { voiceActivityDetection } from './voice-activity-detection.ts'
+import { zeroShotClassification } from './zero-shot-classification.ts'
 
 export type Tasks = Readonly<Record<TaskName, BoundTask>>
 
@@ -10,7 +24,21 @@ export type Tasks = Readonly<Record<TaskName, BoundTask>>
 export function createTasks(limits: Limits): Tasks {
   return {
     'image-classification': bindTask(imageClassification(limits)),
-    'text-classification': bindTask(textClassification(limits)),
+    'object-detection': objectDetection(limits),
+    'image-feature-extraction': bindTask(imageFeatureExtraction(limits)),
+    'image-to-image': imageToImage(limits),
+    'bytes-classification': bytesClassification(limits),
+    'tabular-classification': bindTask(tabularClassification(limits)),
+    'tabular-regression': bindTask(tabularRegression(limits)),
+    'audio-classification': bindTask(audioClassification(limits)),
+    'voice-activity-detection': voiceActivityDetection(limits),
+    'text-classification': textClassification(limits),
+    'token-classification': tokenClassification(limits),
+    'question-answering': questionAnswering(limits),
+    'zero-shot-classification': zeroShotClassification(limits),
+    'feature-extraction': featureExtraction(limits),
+    'sentence-similarity': sentenceSimilarity(limits),
+    'text-ranking': textRanking(limits),
   }
 }
 

@@ -18,6 +18,18 @@ export interface TaskModel {
   readonly manifest: Manifest
   /** One of the manifest's files, parsed by `parse` and kept as long as the isolate keeps the model. */
   file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T>
+  /**
+   * To be called by a task of several runs before the first of them, with the shapes of all their inputs: refuses what is
+   * too dear before anything has run. Absent where nothing is priced.
+   * @throws cost_too_high
+   */
+  readonly afford?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
+}
+
+/** What the document says of a request to one model. */
+export interface ModelRequest {
+  readonly request: z.ZodType
+  readonly example: unknown
 }
 
 /** Turns what a person sends into tensors, and tensors into what a person reads. */
@@ -30,6 +42,8 @@ export interface Task<Input, Parameters, Output> {
   readonly response: z.ZodType<Output>
   /** An example request body that works, for the document. */
   readonly example: unknown
+  /** The request and an example of one model, where they depend on its manifest; undefined where that is not right. */
+  readonly forModel?: ((manifest: Manifest) => ModelRequest | undefined) | undefined
   /** Checks a body and returns what was sent. @throws invalid_request, unsupported_media_type, empty_input */
   parse(body: TaskBody, manifest: Manifest): { readonly input: Input; readonly parameters: Parameters }
   /** @throws invalid_image, input_too_large, empty_input */
@@ -37,22 +51,38 @@ export interface Task<Input, Parameters, Output> {
   fromTensors(outputs: Tensors, parameters: Parameters, manifest: Manifest): Output
 }
 
+/** An answer that is not JSON: a picture. */
+export class RawAnswer {
+  readonly mediaType: string
+  readonly bytes: Uint8Array<ArrayBuffer>
+
+  constructor(mediaType: string, bytes: Uint8Array<ArrayBuffer>) {
+    this.mediaType = mediaType
+    this.bytes = bytes
+  }
+}
+
 /** A task whose input, parameters and output nobody outside needs to know. */
 export interface BoundTask
-  extends Pick<Task<unknown, unknown, unknown>, 'name' | 'mediaTypes' | 'request' | 'example'> {
+  extends Pick<Task<unknown, unknown, unknown>, 'name' | 'mediaTypes' | 'request' | 'example' | 'forModel'> {
   readonly response: z.ZodType
-  /** From body to answer; `run` runs the model. */
+  /**
+   * From body to answer; `run` runs the model, and may be called more than once. A task that needs several runs, or looks
+   * at its input again after them, implements this itself instead of `Task`.
+   * @returns what is answered as JSON, or a `RawAnswer`
+   */
   execute(body: TaskBody, model: TaskModel, run: (inputs: Tensors) => Promise<Tensors>): Promise<unknown>
 }
 
 export function bindTask<Input, Parameters, Output>(task: Task<Input, Parameters, Output>): BoundTask {
-  const { name, mediaTypes, request, response, example } = task
+  const { name, mediaTypes, request, response, example, forModel } = task
   return {
     name,
     mediaTypes,
     request,
     response,
     example,
+    forModel,
     async execute(body, model, run) {
       const { input, parameters } = task.parse(body, model.manifest)
       const outputs = await run(await task.toTensors(input, parameters, model))

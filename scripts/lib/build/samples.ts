@@ -86,5 +86,8 @@ function factsOf(description: Description, signature: LoadedModel['signature']) 
     ...(activation !== undefined && { activation }),
     ...(preprocess?.image !== undefined && { image: preprocess.image }),
     ...(preprocess?.text !== undefined && { text: preprocess.text }),
+    ...(preprocess?.audio !== undefined && { audio: preprocess.audio }),
+    ...(preprocess?.embedding !== undefined && { embedding: preprocess.embedding }),
+    ...(preprocess?.bytes !== undefined && { bytes: preprocess.bytes }),
   }
 }

@@ -4,6 +4,7 @@ import type { Signature } from '../../../src/core/tensors.ts'
 import { UsageError } from '../command-line.ts'
 import { type Description, descriptionSchema } from '../description.ts'
 import type { ModelSource } from '../source/source.ts'
+import { withClasses } from './classes.ts'
 import { guessTask, type TaskFields } from './guess.ts'
 import { findLicence } from './licence.ts'
 import { defaultName } from './name.ts'
@@ -73,8 +74,9 @@ async function taskFields(
   }
   const guess = await guessTask(source.files, signature, withoutNone(overrides))
   if ('value' in guess) {
-    notes.push(...guess.value.notes)
-    return guess.value.fields
+    const { fields, notes: why } = await withClasses(guess.value, source.modelFile)
+    notes.push(...why)
+    return fields
   }
   if (overrides.task !== undefined)
     throw new UsageError(`The model cannot be served as ${overrides.task}: ${guess.problem}.`)
@@ -88,7 +90,7 @@ function withoutNone({ task, ...others }: Overrides): Overrides & { readonly tas
 
 /** What only a task needs, so that a manifest does not hold settings for nothing. */
 function dropTask(fields: Record<string, unknown>): void {
-  for (const key of ['task', 'labels', 'activation', 'preprocess', 'tokenizer']) delete fields[key]
+  for (const key of ['task', 'labels', 'activation', 'preprocess', 'postprocess', 'tokenizer']) delete fields[key]
 }
 
 async function licenceOf(source: ModelSource, notes: string[]): Promise<string> {

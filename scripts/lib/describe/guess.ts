@@ -1,10 +1,14 @@
 import type { TaskName } from '../../../src/catalog/manifest.ts'
 import type { Signature } from '../../../src/core/tensors.ts'
 import type { Description } from '../description.ts'
+import { guessAudio } from './audio.ts'
+import { guessBytes } from './bytes.ts'
+import { embeddingGuess } from './embedding.ts'
 import { imageSettings } from './image.ts'
 import { imageInput } from './image-input.ts'
 import { activationFor, labelsFor, type Outcome } from './labels.ts'
 import { readSettings, type Settings, stringOf } from './settings.ts'
+import { guessTabular } from './tabular.ts'
 import { textSettings } from './text.ts'
 import { timmProcessor, timmSettings } from './timm.ts'
 
@@ -21,7 +25,16 @@ type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
 /** Heads of transformers' models that are classifiers, by the end of the architecture's name. */
 const HEADS: readonly (readonly [RegExp, TaskName])[] = [
   [/ForSequenceClassification$/, 'text-classification'],
+  [/ForTokenClassification$/, 'token-classification'],
+  [/ForQuestionAnswering$/, 'question-answering'],
   [/ForImageClassification(WithTeacher)?$/, 'image-classification'],
+]
+
+const OF_TEXTS: readonly TaskName[] = [
+  'text-classification',
+  'token-classification',
+  'question-answering',
+  'zero-shot-classification',
 ]
 
 /**
@@ -34,6 +47,12 @@ export async function guessTask(
   said: Said,
 ): Promise<Outcome<Guess>> {
   const config = (await readSettings(files, 'config.json')) ?? {}
+  const other = guessTabular(config, signature, said) ?? (await guessBytes(files, said))
+  if (other !== undefined) return other
+  const sound = await guessAudio(files, config, signature, said)
+  if (sound !== undefined) return sound
+  const vectors = await embeddingGuess(files, config, signature, said)
+  if (vectors !== undefined) return vectors
   const processor = await readSettings(files, 'preprocessor_config.json')
   const timm = timmSettings(config, processor)
   const known = said.task === undefined ? taskOf(config, timm !== undefined) : { task: said.task, why: 'as asked' }
@@ -41,6 +60,10 @@ export async function guessTask(
 
   const own = await preprocessing(known.task, files, signature, { config, processor, timm, said })
   if ('problem' in own) return own
+  if (known.task === 'question-answering') {
+    const { notes, ...fields } = own.value
+    return { value: { fields: { task: known.task, ...fields }, notes: [`task ${known.task}, ${known.why}`, ...notes] } }
+  }
   const labels = labelsFor(said.labels, { ...timm, ...config }, signature)
   if ('problem' in labels) return labels
   const activation = said.activation ?? activationFor(config, labels.value.labels.length, signature)
@@ -68,7 +91,7 @@ async function preprocessing(
   signature: Signature,
   { config, processor, timm, said }: Context,
 ): Promise<Outcome<Own>> {
-  if (task === 'text-classification') {
+  if (OF_TEXTS.includes(task)) {
     const text = await textSettings(files, config, signature)
     if ('problem' in text) return text
     const { tokenizer, maxTokens, notes } = text.value

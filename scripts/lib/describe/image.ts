@@ -1,4 +1,5 @@
 import type { ImageSettings } from '../../../src/catalog/manifest.ts'
+import { RESAMPLING, type Resampling } from '../../../src/catalog/settings/resample.ts'
 import type { ImageInput } from './image-input.ts'
 import type { Outcome } from './labels.ts'
 import { numberOf, numbersOf, objectOf, type Settings, sizeOf, stringOf } from './settings.ts'
@@ -29,10 +30,16 @@ export function imageSettings(processor: Settings, input: ImageInput): Outcome<I
   if (framing === undefined) return { problem: 'nothing says what size of picture it takes' }
   const values = valuesOf(processor, input.channels)
   if ('problem' in values) return values
-  noteResampling(processor.resample, notes)
+  const resample = resampling(processor.resample, notes)
   return {
     value: {
-      image: { mode: input.channels === 1 ? 'L' : 'RGB', ...framing, ...values.value, layout: input.layout },
+      image: {
+        mode: input.channels === 1 ? 'L' : 'RGB',
+        ...framing,
+        ...(resample && { resample }),
+        ...values.value,
+        layout: input.layout,
+      },
       notes,
     },
   }
@@ -144,12 +151,14 @@ function fill(value: number, channels: number): number[] {
   return Array.from({ length: channels }, () => value)
 }
 
-/** Pillow's numbers of its filters, or timm's names. */
-function noteResampling(resample: unknown, notes: string[]): void {
-  if (resample === undefined || resample === null || resample === 2 || resample === 'bilinear') return
-  const name =
-    { 0: 'nearest', 1: 'lanczos', 3: 'bicubic', 4: 'box', 5: 'hamming' }[Number(resample)] ?? String(resample)
-  notes.push(
-    `pictures are resized with a bilinear filter where the model was trained with "${name}": scores differ a little`,
-  )
+/** Pillow's numbers of its filters, or timm's names. Undefined for what is done anyway. */
+function resampling(resample: unknown, notes: string[]): Resampling | undefined {
+  if (resample === undefined || resample === null) return undefined
+  const named = typeof resample === 'number' ? RESAMPLING[resample] : RESAMPLING.find((name) => name === resample)
+  if (named === undefined) {
+    notes.push(
+      `pictures are resized with a bilinear filter where the model was trained with "${String(resample)}": scores differ a little`,
+    )
+  }
+  return named === 'bilinear' ? undefined : named
 }

@@ -117,8 +117,10 @@ function verification({ located, verification }: Report): string[] {
   )
   lines.push(...table(['artifact', 'output', 'cosine', 'max abs', 'error', 'top-1'], rows))
   for (const entry of artifacts) lines.push(...failuresOf(entry))
-  // A failure says so already.
-  if (located && verification.ok) lines.push(...wrapped(describeLocated(located), '  '))
+  // A failure may say so already.
+  const where = located === null ? '' : describeLocated(located)
+  const said = artifacts.some(({ failures }) => failures.includes(where))
+  if (where !== '' && !said) lines.push(...wrapped(where, '  '))
   return lines
 }
 

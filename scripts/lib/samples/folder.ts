@@ -6,7 +6,9 @@ const MEDIA_TYPES: Readonly<Record<string, string>> = {
   '.png': 'image/png',
   '.jpg': 'image/jpeg',
   '.jpeg': 'image/jpeg',
+  '.webp': 'image/webp',
   '.txt': 'text/plain',
+  '.wav': 'audio/wav',
 }
 
 type Read = (path: string) => Promise<Uint8Array>
@@ -28,8 +30,9 @@ async function sortedEntries(folder: string): Promise<{ readonly files: string[]
 /**
  * A folder's samples: ONNX's `test_data_set_N` folders, else pictures or texts; in sub-folders, whose names are the
  * classes, or flat, without labels.
+ * @param anyFile takes files of all types, for a model that tells them apart
  */
-export async function* folderItems(folder: string, read: Read): Items {
+export async function* folderItems(folder: string, read: Read, anyFile = false): Items {
   const { files, folders } = await sortedEntries(folder)
   const tests = folders.filter((name) => TEST_DATA.test(name))
   if (tests.length > 0 || files.some((name) => TEST_INPUT.test(name))) {
@@ -39,7 +42,7 @@ export async function* folderItems(folder: string, read: Read): Items {
   }
   let found = 0
   for (const name of files) {
-    const item = fileItem(join(folder, name), name, read)
+    const item = fileItem(join(folder, name), name, read, { anyFile })
     if (item === undefined) continue
     found++
     yield item
@@ -47,7 +50,7 @@ export async function* folderItems(folder: string, read: Read): Items {
   // Files beside the sub-folders are the samples: the sub-folders are then no classes.
   for (const label of found > 0 ? [] : folders) {
     for (const name of (await sortedEntries(join(folder, label))).files) {
-      const item = fileItem(join(folder, label, name), `${label}/${name}`, read, label)
+      const item = fileItem(join(folder, label, name), `${label}/${name}`, read, { anyFile, label })
       if (item === undefined) continue
       found++
       yield item
@@ -56,13 +59,18 @@ export async function* folderItems(folder: string, read: Read): Items {
   if (found === 0) {
     throw badSamples(
       basename(folder),
-      'the folder has no PNG, JPEG or .txt files, in sub-folders for classes or flat, and no test_data_set_0.',
+      'the folder has no PNG, JPEG, WAV or .txt files, in sub-folders for classes or flat, and no test_data_set_0.',
     )
   }
 }
 
-function fileItem(path: string, where: string, read: Read, label?: string) {
-  const mediaType = MEDIA_TYPES[extname(path).toLowerCase()]
+function fileItem(
+  path: string,
+  where: string,
+  read: Read,
+  { anyFile, label }: { readonly anyFile: boolean; readonly label?: string },
+) {
+  const mediaType = anyFile ? 'application/octet-stream' : MEDIA_TYPES[extname(path).toLowerCase()]
   if (mediaType === undefined) return undefined
   return {
     where,

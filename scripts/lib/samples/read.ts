@@ -3,14 +3,18 @@ import { basename } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
-import { isVergeError } from '../../../src/core/errors.ts'
+import { isVergeError, VergeError } from '../../../src/core/errors.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import type { Tensors } from '../../../src/core/tensors.ts'
 import { isOnnxError } from '../../../src/onnx/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
+import { audioClassification } from '../../../src/tasks/audio-classification.ts'
+import { bytesClassification } from '../../../src/tasks/bytes-classification.ts'
+import { featureExtraction } from '../../../src/tasks/feature-extraction.ts'
 import { imageClassification } from '../../../src/tasks/image-classification.ts'
-import type { TaskBody, TaskModel } from '../../../src/tasks/task.ts'
+import type { BoundTask, TaskBody, TaskModel } from '../../../src/tasks/task.ts'
 import { textClassification } from '../../../src/tasks/text-classification.ts'
+import { tokenClassification } from '../../../src/tasks/token-classification.ts'
 import { UsageError } from '../command-line.ts'
 import { folderItems } from './folder.ts'
 import { idxImages, isIdx } from './idx.ts'
@@ -20,7 +24,7 @@ import { bytesOf, tensorsFromFiles, tensorsFromRequest } from './tensors.ts'
 
 /** What is known of a model before it is packed: what its task needs, and its inputs. */
 export type ModelFacts = Pick<Manifest, 'model' | 'version' | 'inputs' | 'outputs'> &
-  Partial<Pick<Manifest, 'task' | 'labels' | 'activation' | 'image' | 'text'>>
+  Partial<Pick<Manifest, 'task' | 'labels' | 'activation' | 'image' | 'text' | 'embedding' | 'audio' | 'bytes'>>
 
 export interface ReadSamplesOptions {
   readonly manifest: ModelFacts
@@ -52,7 +56,7 @@ const MAX_SAMPLE_BYTES = 512 * 1024 * 1024
  */
 export async function readSamples(spec: string, options: ReadSamplesOptions): Promise<Sample[]> {
   const { manifest, limit = DEFAULT_LIMIT, seed = 1, part, signal, progress } = options
-  const chosen = await choose(await itemsOf(spec), limit, seed, part)
+  const chosen = await choose(await itemsOf(spec, manifest.task), limit, seed, part)
   if (chosen.length === 0) throw badSamples(basename(spec), 'there is not a single sample in it.')
   const toTensors = tensorsBy(options)
   const samples: Sample[] = []
@@ -70,14 +74,14 @@ export async function readSamples(spec: string, options: ReadSamplesOptions): Pr
   return samples
 }
 
-async function itemsOf(spec: string): Promise<Items> {
+async function itemsOf(spec: string, task: string | undefined): Promise<Items> {
   let folder: boolean
   try {
     folder = (await stat(spec)).isDirectory()
   } catch (error) {
     throw badSamples(spec, 'it cannot be read. Give a folder or a file.', error)
   }
-  if (folder) return folderItems(spec, readWhole)
+  if (folder) return folderItems(spec, readWhole, task === 'bytes-classification')
   const name = spec.replace(/\.gz$/, '')
   if (isIdx(spec)) return idxImages(spec, readWhole)
   if (/\.(?:jsonl|ndjson)$/.test(name)) return jsonLines(spec)
@@ -147,8 +151,17 @@ function tensorsBy({ manifest, files = new Map() }: ReadSamplesOptions): ToTenso
     switch (manifest.task) {
       case 'image-classification':
         return tensorsOf(imageClassification(LIMITS), body, model)
+      case 'audio-classification':
+        return tensorsOf(audioClassification(LIMITS), body, model)
+      case 'bytes-classification':
+        return firstRunOf(bytesClassification(LIMITS), body, model)
       case 'text-classification':
-        return tensorsOf(textClassification(LIMITS), body, model)
+        return firstRunOf(textClassification(LIMITS), body, model)
+      case 'token-classification':
+        return firstRunOf(tokenClassification(LIMITS), body, model)
+      case 'feature-extraction':
+      case 'sentence-similarity':
+        return firstRunOf(featureExtraction(LIMITS), body, model)
       default:
         throw badSamples(
           where,
@@ -156,6 +169,22 @@ function tensorsBy({ manifest, files = new Map() }: ReadSamplesOptions): ToTenso
         )
     }
   }
+}
+
+/** The tensors that a task runs first: all of them, for one text. */
+async function firstRunOf(task: BoundTask, body: TaskBody, model: TaskModel): Promise<Tensors> {
+  const enough = new Error('the tensors are known')
+  let tensors: Tensors | undefined
+  try {
+    await task.execute(body, model, async (inputs) => {
+      tensors = inputs
+      throw enough
+    })
+  } catch (error) {
+    if (error !== enough) throw error
+  }
+  if (tensors === undefined) throw new VergeError('empty_input', 'There is too little in it: the model is not asked.')
+  return tensors
 }
 
 async function tensorsOf<Input, Parameters>(

@@ -8,6 +8,9 @@ import { folderOf } from './paths.ts'
 import { settingsOf } from './settings.ts'
 import type { ModelSource, SourceOptions } from './types.ts'
 
+/** Where sentence-transformers writes how it pools. */
+const POOLING = '1_Pooling'
+
 /** A file or a folder on this machine. Nothing is copied. @throws UsageError */
 export async function openLocal(path: string, options: Pick<SourceOptions, 'file'>): Promise<ModelSource> {
   const full = resolve(path)
@@ -27,7 +30,7 @@ async function openFile(path: string, file: string | undefined): Promise<ModelSo
   // The folder above counts where Optimum's layout says so; only then is it looked into.
   const above = basename(folder) === 'onnx'
   const root = above ? dirname(folder) : folder
-  const paths = await filesIn(root, above ? ['', 'onnx'] : [''])
+  const paths = await filesIn(root, above ? ['', 'onnx', POOLING] : ['', POOLING])
   const model = above ? `onnx/${basename(path)}` : basename(path)
   return {
     kind: 'file',
@@ -41,7 +44,7 @@ async function openFile(path: string, file: string | undefined): Promise<ModelSo
 async function openFolder(folder: string, file: string | undefined): Promise<ModelSource> {
   const label = printable(basename(folder) || folder)
   const chosenFolder = file === undefined ? '' : folderOf(file.replaceAll('\\', '/'))
-  const paths = await filesIn(folder, [...new Set(['', 'onnx', chosenFolder])])
+  const paths = await filesIn(folder, [...new Set(['', 'onnx', POOLING, chosenFolder])])
   const { path, others } = chooseModel(paths, label, file)
   const modelFile = join(folder, path)
   await checkExternal(modelFile, `${label}/${printable(path)}`)

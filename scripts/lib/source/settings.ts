@@ -1,12 +1,18 @@
 import { baseOf, folderOf } from './paths.ts'
 
-/** Files beside a model that say what it is for. */
+/** Files beside a model, or in a folder beside it, that say what it is for. */
 const SETTINGS = new Set([
   'verge.json',
   'config.json',
+  'config.min.json',
   'tokenizer.json',
   'tokenizer_config.json',
   'preprocessor_config.json',
+  // sentence-transformers'
+  'modules.json',
+  'sentence_bert_config.json',
+  'config_sentence_transformers.json',
+  '1_Pooling/config.json',
   'README.md',
   'LICENSE',
   'LICENSE.md',
@@ -26,7 +32,8 @@ export function settingsOf(model: string, paths: readonly string[]): Map<string,
   const found = new Map<string, string>()
   for (const folder of folders) {
     for (const path of paths) {
-      if (folderOf(path) === folder && SETTINGS.has(baseOf(path))) found.set(baseOf(path), path)
+      const name = folder === '' ? path : path.startsWith(`${folder}/`) ? path.slice(folder.length + 1) : undefined
+      if (name !== undefined && SETTINGS.has(name)) found.set(name, path)
     }
   }
   return found

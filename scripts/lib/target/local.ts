@@ -1,9 +1,9 @@
 import { join, relative } from 'node:path'
 import { type KvNamespaceLike, KvStore } from '../../../src/weights/kv.ts'
 import { type R2BucketLike, R2Store } from '../../../src/weights/r2.ts'
-import { ROOT } from '../project.ts'
 import { withoutItsSignals } from '../terminal/interrupt.ts'
 import { withNotedSizes } from './noted-sizes.ts'
+import { storageConfig } from './storage-config.ts'
 import { type Target, writerOf } from './target.ts'
 
 /** The bindings of a local Worker, as wrangler and Miniflare hand them out. */
@@ -26,9 +26,10 @@ interface MetadataLister {
 export async function openLocal(persistTo: string): Promise<Target> {
   // wrangler takes a second to import, and not every command needs it.
   const { getPlatformProxy } = await import('wrangler')
+  const configPath = await storageConfig()
   const proxy = await withoutItsSignals(() =>
     getPlatformProxy<LocalBindings>({
-      configPath: join(ROOT, 'wrangler.toml'),
+      configPath,
       // getPlatformProxy wants the folder for one version of the state, in which wrangler dev keeps its own.
       persist: { path: join(persistTo, 'v3') },
     }),

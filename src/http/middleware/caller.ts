@@ -1,4 +1,5 @@
 import type { MiddlewareHandler } from 'hono'
+import { isOperatorKey } from '../../access/credentials.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { AppEnv } from '../app-env.ts'
 
@@ -16,9 +17,7 @@ export function caller(apiKeyDigest: Uint8Array | undefined): MiddlewareHandler<
       c.set('caller', { kind: 'anonymous' })
     } else {
       const token = BEARER.exec(header)?.[1]
-      // Digests are compared, so the time taken says nothing about the secret, its length included.
-      const digest = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token ?? ''))
-      const known = apiKeyDigest !== undefined && equal(new Uint8Array(digest), apiKeyDigest)
+      const known = await isOperatorKey(token ?? '', apiKeyDigest)
       if (token === undefined || !known) {
         throw new VergeError(
           'unauthorized',
@@ -29,12 +28,4 @@ export function caller(apiKeyDigest: Uint8Array | undefined): MiddlewareHandler<
     }
     await next()
   }
-}
-
-/** Takes the same time wherever the first difference lies. */
-function equal(a: Uint8Array, b: Uint8Array): boolean {
-  if (a.length !== b.length) return false
-  let difference = 0
-  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0)
-  return difference === 0
 }

@@ -7,13 +7,21 @@ const EXPOSED = [
   'inference-header-content-length',
   'retry-after',
   'server-timing',
+  'verge-cache',
   'verge-placement',
   'www-authenticate',
   'x-request-id',
 ]
 
 /** Headers that a page may send. */
-const ALLOWED = ['authorization', 'content-type', 'inference-header-content-length', 'verge-timeout-ms', 'x-request-id']
+const ALLOWED = [
+  'authorization',
+  'cache-control',
+  'content-type',
+  'inference-header-content-length',
+  'verge-timeout-ms',
+  'x-request-id',
+]
 
 /** Lets pages of the configured origins, and no others, read answers. */
 export function cors(origins: readonly string[]): MiddlewareHandler<AppEnv> {

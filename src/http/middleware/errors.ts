@@ -33,6 +33,7 @@ function headersOf(error: VergeError): Headers {
   const headers = new Headers({ 'content-type': 'application/json' })
   if (error.retryAfter !== undefined) headers.set('retry-after', String(Math.max(1, Math.ceil(error.retryAfter))))
   if (error.code === 'unauthorized') headers.set('www-authenticate', 'Bearer realm="verge", error="invalid_token"')
+  if (error.code === 'upgrade_required') headers.set('upgrade', 'websocket')
   const allow = error.details?.allow
   if (error.code === 'method_not_allowed' && Array.isArray(allow)) headers.set('allow', allow.join(', '))
   return headers

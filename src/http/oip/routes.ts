@@ -2,9 +2,10 @@ import { type Context, Hono } from 'hono'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { readBody } from '../body.ts'
 import { accessOf, withAdmittedModel } from '../inference.ts'
-import { resolveVersion, visibleModel } from '../model-access.ts'
+import { resolveVersion, visibleModel, visibleModels } from '../model-access.ts'
 import { setPlacement } from '../placement.ts'
 import { modelMetadata } from './metadata.ts'
+import { checkIndexRequest, repositoryIndex } from './repository.ts'
 import { headerLength, parseInferRequest } from './request.ts'
 import { inferResponse } from './response.ts'
 import { HEADER_LENGTH, type ModelReady, type ServerMetadata } from './wire.ts'
@@ -27,6 +28,11 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
   app.get('/health/ready', async (c) => {
     const { ok } = await deps.serving.health()
     return c.json({ ready: ok }, ok ? 200 : NOT_READY)
+  })
+  app.post('/repository/index', async (c) => {
+    const { signal } = c.get('context')
+    checkIndexRequest(await readBody(c.req.raw, { maxBytes: deps.limits.inferenceHeaderBytes, signal }))
+    return c.json(repositoryIndex(await visibleModels(accessOf(deps, c))))
   })
   for (const model of ['/models/:model', '/models/:model/versions/:version'] as const) {
     app.get(model, async (c) => c.json(modelMetadata(await resolve(deps, c))))

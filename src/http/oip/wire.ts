@@ -120,6 +120,15 @@ export const serverMetadataSchema = z
   .meta({ id: 'ServerMetadata' })
 export type ServerMetadata = z.infer<typeof serverMetadataSchema>
 
+export const repositoryIndexRequestSchema = z
+  .object({ ready: z.boolean().optional().meta({ description: 'Only models that are ready: here all are' }) })
+  .meta({ id: 'RepositoryIndexRequest' })
+
+export const repositoryIndexSchema = z
+  .array(z.object({ name: z.string(), version: z.string(), state: z.literal('READY'), reason: z.string() }))
+  .meta({ id: 'RepositoryIndex' })
+export type RepositoryIndex = z.infer<typeof repositoryIndexSchema>
+
 export const liveSchema = z.object({ live: z.boolean() }).meta({ id: 'Live' })
 export const readySchema = z.object({ ready: z.boolean() }).meta({ id: 'Ready' })
 

@@ -4,8 +4,9 @@ import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
 import { visibleModel, visibleModels } from '../model-access.ts'
 import type { OpenAiModel, OpenAiModelList } from '../wire.ts'
+import { createEmbeddings } from './embeddings.ts'
 
-/** OpenAI's model list, under /v1. */
+/** OpenAI's model list and embeddings, under /v1. */
 export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/models', async (c) => {
@@ -16,6 +17,7 @@ export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
   app.get('/models/:model', async (c) => {
     return c.json(openAiModel(await visibleModel(accessOf(deps, c), c.req.param('model'))))
   })
+  app.post('/embeddings', (c) => createEmbeddings(deps, c))
   return app
 }
 

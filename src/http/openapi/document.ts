@@ -8,6 +8,8 @@ import {
   modelMetadataSchema,
   modelReadySchema,
   readySchema,
+  repositoryIndexRequestSchema,
+  repositoryIndexSchema,
   serverMetadataSchema,
 } from '../oip/wire.ts'
 import {
@@ -19,7 +21,9 @@ import {
   openAiModelListSchema,
   openAiModelSchema,
 } from '../wire.ts'
+import { embeddingPaths } from './embeddings.ts'
 import { type JsonSchema, SchemaSet } from './schemas.ts'
+import { streamPaths } from './streams.ts'
 
 /** A model with a task, as the document describes it. */
 export interface DocumentedModel {
@@ -47,8 +51,13 @@ export function openApiDocument(
     ...Object.fromEntries(
       models.map((model) => [`/run/${model.manifest.model}`, { post: runOperation(schemas, model) }]),
     ),
+    ...streamPaths(
+      schemas,
+      models.map(({ manifest }) => manifest),
+    ),
     ...oipPaths(schemas, names),
     ...openAiPaths(schemas),
+    ...embeddingPaths(schemas),
   }
   return {
     openapi: '3.1.0',
@@ -56,7 +65,7 @@ export function openApiDocument(
       title: 'Verge',
       version,
       description:
-        'Answers from ONNX models. Every answer carries `x-request-id`; an inference also `verge-placement` and, where a clock could measure it, `server-timing`. `verge-timeout-ms` shortens the wait.',
+        'Answers from ONNX models. Every answer carries `x-request-id`; an inference also `verge-placement`, `verge-cache` (`hit`, `miss` or `bypass`) and, where a clock could measure it, `server-timing`. `verge-timeout-ms` shortens the wait.',
     },
     servers: [{ url: '/' }],
     // Public models need no credential.
@@ -93,6 +102,7 @@ function generalPaths(schemas: SchemaSet): Record<string, JsonSchema> {
 }
 
 function runOperation(schemas: SchemaSet, { manifest, task }: DocumentedModel): Operation {
+  const { request, example } = task.forModel?.(manifest) ?? task
   const bytes = { type: 'string', contentMediaType: 'application/octet-stream' }
   const raw = Object.fromEntries(
     task.mediaTypes.map((type) => [type, type.startsWith('text/') ? {} : { schema: bytes }]),
@@ -113,15 +123,21 @@ function runOperation(schemas: SchemaSet, { manifest, task }: DocumentedModel): 
     requestBody: {
       required: true,
       content: {
-        'application/json': { schema: schemas.use(task.request), example: task.example },
+        'application/json': { schema: schemas.use(request), example },
         ...raw,
-        'multipart/form-data': {
-          schema: { type: 'object', properties: { file: bytes, parameters: { type: 'string' } }, required: ['file'] },
-        },
+        // What takes no bytes has nothing to put into a form.
+        ...(task.mediaTypes.length > 0 && {
+          'multipart/form-data': {
+            schema: { type: 'object', properties: { file: bytes, parameters: { type: 'string' } }, required: ['file'] },
+          },
+        }),
       },
     },
     responses: {
-      200: json(schemas.use(task.response), 'Labels with scores, best first'),
+      200: {
+        description: 'The answer of the task',
+        content: { [schemas.mediaType(task.response)]: { schema: schemas.use(task.response) } },
+      },
       default: json(schemas.use(errorBodySchema), 'A failure'),
     },
   }
@@ -141,6 +157,12 @@ function oipPaths(schemas: SchemaSet, names: readonly string[]): Record<string, 
     '/v2': { get: get('oip_server', 'Server metadata', json(schemas.use(serverMetadataSchema), 'Metadata')) },
     '/v2/health/live': { get: get('oip_live', 'Liveness', json(schemas.use(liveSchema), 'It lives')) },
     '/v2/health/ready': { get: get('oip_ready', 'Readiness', ready, { 400: ready }) },
+  }
+  paths['/v2/repository/index'] = {
+    post: {
+      ...get('oip_repository_index', 'Models that you may use', json(schemas.use(repositoryIndexSchema), 'Versions')),
+      requestBody: { content: { 'application/json': { schema: schemas.use(repositoryIndexRequestSchema) } } },
+    },
   }
   const metadata = json(schemas.use(modelMetadataSchema), 'Names, types and shapes')
   for (const [base, suffix, parameters] of [

@@ -20,6 +20,12 @@ export class SchemaSet {
     return { $ref: SHARED + id }
   }
 
+  /** What an answer of this schema is sent as: JSON, unless the schema says that it is something else. */
+  mediaType(schema: z.ZodType): string {
+    const named = z.globalRegistry.get(schema)?.contentMediaType
+    return typeof named === 'string' ? named : 'application/json'
+  }
+
   components(): Record<string, JsonSchema> {
     return Object.fromEntries([...this.#components].sort(([a], [b]) => (a < b ? -1 : 1)))
   }

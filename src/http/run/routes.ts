@@ -3,7 +3,7 @@ import { VergeError } from '../../core/errors.ts'
 import type { Ticket } from '../../serving/admission.ts'
 import type { ResolvedModel, RunResult } from '../../serving/serving.ts'
 import { type Tasks, taskOf } from '../../tasks/index.ts'
-import type { TaskBody } from '../../tasks/task.ts'
+import { type BoundTask, RawAnswer, type TaskBody } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { mediaType, parseJson, readBody } from '../body.ts'
 import { withAdmittedModel } from '../inference.ts'
@@ -20,29 +20,39 @@ export function runRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   return app
 }
 
-async function runTask(
+/** How another protocol's paths differ from /run. */
+export interface Dialect {
+  /** The task to run instead of the model's own. @throws task_mismatch */
+  choose(own: BoundTask, body: TaskBody): { readonly task: BoundTask; readonly body: TaskBody }
+  /** What is answered as JSON, from what the task answers. */
+  answer(answer: unknown, task: BoundTask, body: TaskBody): unknown
+}
+
+/** From request to answer, for a model that has been found and admitted. */
+export async function runTask(
   deps: AppDeps,
   tasks: Tasks,
   c: Context<AppEnv>,
   model: ResolvedModel,
   ticket: Ticket,
+  dialect?: Dialect,
 ): Promise<Response> {
   const { serving, limits } = deps
   const { manifest } = model
   const context = c.get('context')
-  const task = taskOf(tasks, manifest.task)
-  if (task === undefined) {
+  const own = taskOf(tasks, manifest.task)
+  if (own === undefined) {
     throw new VergeError(
       'task_mismatch',
       `Model "${manifest.model}" has no task that can be run here. Send it tensors: POST /v2/models/${manifest.model}/infer.`,
     )
   }
   const declared = mediaType(c.req.header('content-type'))
-  const accepted = ['application/json', 'multipart/form-data', ...UNDECLARED, ...task.mediaTypes]
+  const accepted = ['application/json', 'multipart/form-data', ...UNDECLARED, ...own.mediaTypes]
   if (!accepted.includes(declared)) {
     throw new VergeError(
       'unsupported_media_type',
-      `Say what the body is with "Content-Type": application/json, multipart/form-data, ${task.mediaTypes.join(', ')}.`,
+      `Say what the body is with "Content-Type": application/json, ${['multipart/form-data', ...own.mediaTypes].join(', ')}.`,
     )
   }
   const bytes = await readBody(c.req.raw, {
@@ -50,18 +60,26 @@ async function runTask(
     signal: context.signal,
     hold: ticket.hold,
   })
-  const type = UNDECLARED.includes(declared) ? guessedType(bytes, task.mediaTypes) : declared
-  const body = await taskBody(type, bytes, c.req.header('content-type') ?? '')
+  const type = UNDECLARED.includes(declared) ? guessedType(bytes, own.mediaTypes) : declared
+  const sent = await taskBody(type, bytes, c.req.header('content-type') ?? '')
+  const { task, body } = dialect?.choose(own, sent) ?? { task: own, body: sent }
   let result: RunResult | undefined
   const answer = await task.execute(
     body,
-    { manifest, file: (name, parse) => serving.file(model, name, parse, context) },
+    {
+      manifest,
+      file: (name, parse) => serving.file(model, name, parse, context),
+      afford: (runs) => serving.afford(model, runs, context),
+    },
     async (inputs) => {
       result = await serving.run(model, inputs, undefined, context)
       return result.outputs
     },
   )
-  const response = c.json(answer)
+  const response =
+    answer instanceof RawAnswer
+      ? c.body(answer.bytes, 200, { 'content-type': answer.mediaType })
+      : c.json(dialect === undefined ? answer : dialect.answer(answer, task, body))
   if (result !== undefined) setPlacement(response.headers, result)
   return response
 }

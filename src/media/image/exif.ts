@@ -9,11 +9,21 @@ const SHORT = 3
 export function jpegOrientation(bytes: Uint8Array): number {
   for (const { marker, content } of segments(bytes, 2)) {
     if (marker === SOS) break
-    if (marker === APP1 && String.fromCharCode(...content.subarray(0, 6)) === 'Exif\0\0') {
-      return tiffOrientation(content.subarray(6))
-    }
+    if (marker === APP1 && isExif(content)) return tiffOrientation(content.subarray(EXIF_MARK.length))
   }
   return 1
+}
+
+/** Orientation as a WebP says it: in a TIFF structure, with JPEG's mark before it or without. */
+export function webpOrientation(exif: Uint8Array | undefined): number {
+  if (exif === undefined) return 1
+  return tiffOrientation(isExif(exif) ? exif.subarray(EXIF_MARK.length) : exif)
+}
+
+const EXIF_MARK = 'Exif\0\0'
+
+function isExif(content: Uint8Array): boolean {
+  return String.fromCharCode(...content.subarray(0, EXIF_MARK.length)) === EXIF_MARK
 }
 
 /** From the first image file directory of a TIFF structure. */

@@ -2,12 +2,14 @@ import { VergeError } from '../../core/errors.ts'
 import { inflate } from './inflate.ts'
 import { converter, GREY, GREY_ALPHA, PALETTE, RGB, RGB_ALPHA } from './png-pixels.ts'
 import type { Raster } from './raster.ts'
+import { RowAverager } from './row-averager.ts'
 
 /**
  * PNG (ISO/IEC 15948): every colour type, bit depth and interlacing, to 8-bit grey or RGB over white.
  *
- * Rows are unfiltered and converted as they come out of the inflater, so that the picture is held once. 16-bit samples
- * keep their high byte, as libpng and Pillow do. Gamma and colour profiles are not applied.
+ * Rows are unfiltered and converted as they come out of the inflater, so that the picture is held once, or, where it is
+ * decoded smaller, not even that. 16-bit samples keep their high byte, as libpng and Pillow do. Gamma and colour profiles
+ * are not applied. Of an animated PNG, the picture that everything else shows too.
  */
 
 export const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] as const
@@ -68,13 +70,23 @@ export function readPngHeader(bytes: Uint8Array): PngHeader {
   return { width, height, depth, colour, interlaced: interlace === 1 }
 }
 
-/** @param header of the same bytes, its size checked by the caller @throws invalid_image */
-export function decodePng(bytes: Uint8Array, header: PngHeader): Raster {
+/** Bytes of a picture's rows before they are compressed, filter types not counted. */
+export function pngRowBytes({ width, height, depth, colour }: PngHeader): number {
+  return Math.ceil((width * depth * (COLOUR_TYPES[colour]?.samples ?? 1)) / 8) * height
+}
+
+/**
+ * @param header of the same bytes, its size checked by the caller
+ * @param reduction averages squares of so many pixels a side; only where it is not interlaced
+ * @throws invalid_image
+ */
+export function decodePng(bytes: Uint8Array, header: PngHeader, reduction = 1): Raster {
   const { width, height, depth, colour } = header
   const chunks = readChunks(bytes)
   if (colour === PALETTE && chunks.palette === undefined) throw broken('it has no palette')
   const channels = colour === GREY || colour === GREY_ALPHA ? 1 : 3
-  const data = new Uint8Array(width * height * channels)
+  const averager = reduction === 1 ? undefined : new RowAverager(width, height, channels, reduction)
+  const data = averager === undefined ? new Uint8Array(width * height * channels) : averager.row
   const bitsPerPixel = depth * (COLOUR_TYPES[colour]?.samples ?? 1)
   const passes = header.interlaced ? ADAM7 : [[0, 0, 1, 1] as const]
   const rows = passes.flatMap(([x0, y0, dx, dy]) => {
@@ -104,7 +116,8 @@ export function decodePng(bytes: Uint8Array, header: PngHeader): Raster {
       if (filled < row.length) return
       unfilter(row, above, bytesPerPixel)
       const first = ((pass.y0 + y * pass.dy) * width + pass.x0) * channels
-      convert(row, pass.columns, data, first, pass.dx * channels)
+      convert(row, pass.columns, data, averager === undefined ? first : 0, pass.dx * channels)
+      averager?.add()
       ;[row, above] = [above, row]
       filled = 0
       if (++y === pass.count) {
@@ -115,7 +128,7 @@ export function decodePng(bytes: Uint8Array, header: PngHeader): Raster {
       }
     }
   })
-  return { width, height, channels, data }
+  return averager === undefined ? { width, height, channels, data } : averager.finish()
 }
 
 function readChunks(bytes: Uint8Array): Chunks {

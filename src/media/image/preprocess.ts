@@ -1,6 +1,6 @@
 import type { ImageSettings } from '../../catalog/manifest.ts'
 import { inkToBox } from './ink.ts'
-import { crop, type Raster, toGrey, toRgb } from './raster.ts'
+import { paste, type Raster, toGrey, toRgb } from './raster.ts'
 import { resize } from './resize.ts'
 
 export interface ImageSamples {
@@ -9,35 +9,70 @@ export interface ImageSamples {
   readonly shape: readonly number[]
 }
 
-/** A picture to a model's input, by its manifest's settings. @throws invalid_image */
-export function preprocess(image: Raster, settings: ImageSettings): ImageSamples {
-  const [height, width] = settings.size
-  const convert = settings.mode === 'L' ? toGrey : toRgb
-  return normalise(convert(fitted(convert(image), settings, width, height)), settings)
+/** Where a model's input lies in a picture that has been scaled: beyond its edges is padding. */
+export interface Framing {
+  readonly scaledWidth: number
+  readonly scaledHeight: number
+  readonly left: number
+  readonly top: number
 }
 
-function fitted(image: Raster, settings: ImageSettings, width: number, height: number): Raster {
+/** A picture to a model's input, by its manifest's settings. @throws invalid_image */
+export function preprocess(image: Raster, settings: ImageSettings): ImageSamples {
+  return normalise(fitted(image, settings), settings)
+}
+
+/** A picture in a model's mode and size, still in samples of 0 to 255. @throws invalid_image */
+export function fitted(image: Raster, settings: ImageSettings): Raster {
+  const [height, width] = settings.size
+  const convert = settings.mode === 'L' ? toGrey : toRgb
+  const own = convert(image)
+  if (settings.fit === 'ink') return convert(inkToBox(own, width, height, settings.box ?? Math.min(width, height)))
+  const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
+  const inner = {
+    left: Math.max(0, left),
+    top: Math.max(0, top),
+    width: Math.min(scaledWidth, left + width) - Math.max(0, left),
+    height: Math.min(scaledHeight, top + height) - Math.max(0, top),
+  }
+  const scaled = resize(own, scaledWidth, scaledHeight, settings.resample, inner)
+  if (scaled.width === width && scaled.height === height) return scaled
+  return paste(scaled, Math.max(0, -left), Math.max(0, -top), width, height, settings.pad ?? 0)
+}
+
+/** How a picture of a size is scaled and cut; for `ink`, which looks at the picture, as if it were stretched. */
+export function framing({ width, height }: Pick<Raster, 'width' | 'height'>, settings: ImageSettings): Framing {
+  const [toHeight, toWidth] = settings.size
   switch (settings.fit) {
-    case 'stretch':
-      return resize(image, width, height)
     case 'crop':
-      return centreCrop(image, settings.resize ?? Math.max(width, height), width, height)
-    case 'ink':
-      return inkToBox(image, width, height, settings.box ?? Math.min(width, height))
+      return centreCrop(width, height, settings.resize ?? Math.max(toWidth, toHeight), toWidth, toHeight)
+    case 'letterbox':
+      return letterbox(width, height, toWidth, toHeight)
+    default:
+      return { scaledWidth: toWidth, scaledHeight: toHeight, left: 0, top: 0 }
   }
 }
 
 /** The shorter side to `side`, then the middle, with torchvision's roundings. */
-function centreCrop(image: Raster, side: number, width: number, height: number): Raster {
-  const shorter = Math.min(image.width, image.height)
-  const scaled = resize(
-    image,
-    image.width === shorter ? side : Math.trunc((side * image.width) / shorter),
-    image.height === shorter ? side : Math.trunc((side * image.height) / shorter),
-  )
-  const left = roundTiesToEven((scaled.width - width) / 2)
-  const top = roundTiesToEven((scaled.height - height) / 2)
-  return crop(scaled, left, top, width, height)
+function centreCrop(width: number, height: number, side: number, toWidth: number, toHeight: number): Framing {
+  const shorter = Math.min(width, height)
+  const scaledWidth = width === shorter ? side : Math.trunc((side * width) / shorter)
+  const scaledHeight = height === shorter ? side : Math.trunc((side * height) / shorter)
+  return {
+    scaledWidth,
+    scaledHeight,
+    left: roundTiesToEven((scaledWidth - toWidth) / 2),
+    top: roundTiesToEven((scaledHeight - toHeight) / 2),
+  }
+}
+
+/** All of the picture in the middle, with the roundings of the YOLO family's own tools. */
+function letterbox(width: number, height: number, toWidth: number, toHeight: number): Framing {
+  const scale = Math.min(toWidth / width, toHeight / height)
+  const scaledWidth = Math.max(1, Math.min(toWidth, Math.round(width * scale)))
+  const scaledHeight = Math.max(1, Math.min(toHeight, Math.round(height * scale)))
+  const margin = (space: number): number => Math.max(0, Math.round(space / 2 - 0.1))
+  return { scaledWidth, scaledHeight, left: -margin(toWidth - scaledWidth), top: -margin(toHeight - scaledHeight) }
 }
 
 function roundTiesToEven(value: number): number {
@@ -45,7 +80,8 @@ function roundTiesToEven(value: number): number {
   return value - floor === 0.5 ? floor + (floor % 2 === 0 ? 0 : 1) : Math.round(value)
 }
 
-function normalise(image: Raster, settings: ImageSettings): ImageSamples {
+/** Samples of 0 to 255 to what a model takes. */
+export function normalise(image: Raster, settings: ImageSettings): ImageSamples {
   const { width, height, channels, data } = image
   const { rescale, mean, std, layout } = settings
   const samples = new Float32Array(data.length)

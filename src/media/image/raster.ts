@@ -49,6 +49,17 @@ export function crop(image: Raster, left: number, top: number, width: number, he
   return { width, height, channels, data }
 }
 
+/** A picture of a size with another one, no larger, in it; what is left around it has one grey level. */
+export function paste(image: Raster, left: number, top: number, width: number, height: number, grey: number): Raster {
+  const { channels } = image
+  const data = new Uint8Array(width * height * channels).fill(grey)
+  for (let y = 0; y < image.height; y++) {
+    const from = y * image.width * channels
+    data.set(image.data.subarray(from, from + image.width * channels), ((y + top) * width + left) * channels)
+  }
+  return { width, height, channels, data }
+}
+
 /**
  * Turns a picture the way its EXIF orientation says it is to be seen.
  * @param orientation 1 to 8; anything else leaves the picture as it is

@@ -1,12 +1,24 @@
+import type { Resampling } from '../../catalog/settings/resample.ts'
+import { FILTERS, type Filter } from './filters.ts'
 import type { Raster } from './raster.ts'
 
 /**
- * Resizing as Pillow's `Image.resize(..., BILINEAR)` does it: a triangle filter widened by the scale when shrinking, in
- * two passes over 8-bit samples with 22-bit fixed-point weights. Models are trained on pictures made so, and another
- * filter costs accuracy.
+ * Resizing as Pillow's `Image.resize` does it: a filter widened by the scale when shrinking, in two passes over 8-bit
+ * samples with 22-bit fixed-point weights. Models are trained on pictures made so, and another filter costs accuracy.
+ *
+ * The passes are interleaved row by row, so that nothing is held but source, result and a few rows: a picture of one by
+ * sixty thousand pixels is as cheap as any other of its size.
  */
 
 const PRECISION_BITS = 22
+
+/** A part of the result: no more than it is computed. */
+export interface Window {
+  readonly left: number
+  readonly top: number
+  readonly width: number
+  readonly height: number
+}
 
 interface Weights {
   /** First source sample of each output sample, and how many there are. */
@@ -17,74 +29,168 @@ interface Weights {
   readonly size: number
 }
 
-function weights(from: number, to: number): Weights {
+/** Of `length` output samples from `start` on, of `to` in all. */
+function weights(from: number, to: number, start: number, length: number, filter: Filter): Weights {
   const scale = from / to
   const filterScale = Math.max(1, scale)
-  const size = Math.ceil(filterScale) * 2 + 1
-  const first = new Int32Array(to)
-  const count = new Int32Array(to)
-  const values = new Int32Array(to * size)
+  const support = filter.support * filterScale
+  const size = Math.ceil(support) * 2 + 1
+  const first = new Int32Array(length)
+  const count = new Int32Array(length)
+  const values = new Int32Array(length * size)
   const exact = new Float64Array(size)
-  for (let i = 0; i < to; i++) {
-    const centre = (i + 0.5) * scale
-    const begin = Math.max(0, Math.trunc(centre - filterScale + 0.5))
-    const end = Math.min(from, Math.trunc(centre + filterScale + 0.5))
+  const narrowed = 1 / filterScale
+  for (let i = 0; i < length; i++) {
+    const centre = (start + i + 0.5) * scale
+    const begin = Math.max(0, Math.trunc(centre - support + 0.5))
+    const end = Math.min(from, Math.trunc(centre + support + 0.5))
     let sum = 0
     for (let j = 0; j < end - begin; j++) {
-      const distance = Math.abs((j + begin - centre + 0.5) / filterScale)
-      const weight = distance < 1 ? 1 - distance : 0
+      const weight = filter.at((j + begin - centre + 0.5) * narrowed)
       exact[j] = weight
       sum += weight
     }
     first[i] = begin
     count[i] = end - begin
     for (let j = 0; j < end - begin; j++) {
-      values[i * size + j] = Math.trunc(0.5 + ((exact[j] ?? 0) / sum) * (1 << PRECISION_BITS))
+      const weight = ((exact[j] ?? 0) / (sum === 0 ? 1 : sum)) * (1 << PRECISION_BITS)
+      values[i * size + j] = Math.trunc(weight < 0 ? weight - 0.5 : weight + 0.5)
     }
   }
   return { first, count, values, size }
 }
 
-/** @param width @param height of the result, at least 1 */
-export function resize(image: Raster, width: number, height: number): Raster {
-  const wide = width === image.width ? image : resizeWidth(image, width)
-  return height === wide.height ? wide : resizeHeight(wide, height)
+/**
+ * @param width @param height of the result, at least 1
+ * @param window the part of the result that is wanted, inside of it; by default all
+ */
+export function resize(
+  image: Raster,
+  width: number,
+  height: number,
+  resampling: Resampling = 'bilinear',
+  window: Window = { left: 0, top: 0, width, height },
+): Raster {
+  const whole = window.width === width && window.height === height
+  if (whole && width === image.width && height === image.height) return image
+  if (resampling === 'nearest') return nearest(image, width, height, window)
+  const filter = FILTERS[resampling]
+  const rows = rowsOf(image, width, window, filter)
+  const { channels } = image
+  const out = new Uint8Array(window.width * window.height * channels)
+  const raster = { width: window.width, height: window.height, channels, data: out }
+  if (height === image.height) {
+    for (let y = 0; y < window.height; y++) rows(window.top + y, out, y * window.width * channels)
+    return raster
+  }
+  const vertical = weights(image.height, height, window.top, window.height, filter)
+  if (height > image.height) gather(rows, vertical, raster)
+  else scatter(rows, vertical, raster)
+  return raster
 }
 
-function resizeWidth({ width: from, height, channels, data }: Raster, width: number): Raster {
-  const { first, count, values, size } = weights(from, width)
-  const out = new Uint8Array(width * height * channels)
-  let at = 0
-  for (let y = 0; y < height; y++) {
+/** Writes row `y` of the source, in the result's width, to `out` from `at` on. */
+type Rows = (y: number, out: Uint8Array, at: number) => void
+
+function rowsOf({ width: from, channels, data }: Raster, to: number, window: Window, filter: Filter): Rows {
+  const { left, width } = window
+  if (to === from) {
+    return (y, out, at) => {
+      const start = (y * from + left) * channels
+      out.set(data.subarray(start, start + width * channels), at)
+    }
+  }
+  const { first, count, values, size } = weights(from, to, left, width, filter)
+  return (y, out, at) => {
     for (let x = 0; x < width; x++) {
       const start = (y * from + (first[x] ?? 0)) * channels
       const taps = count[x] ?? 0
       for (let channel = 0; channel < channels; channel++) {
         let sum = 1 << (PRECISION_BITS - 1)
-        for (let j = 0; j < taps; j++) sum += (data[start + j * channels + channel] ?? 0) * (values[x * size + j] ?? 0)
+        for (let j = 0, source = start + channel, weight = x * size; j < taps; j++, source += channels, weight++) {
+          sum += (data[source] ?? 0) * (values[weight] ?? 0)
+        }
         out[at++] = clamp(sum >> PRECISION_BITS)
       }
+    }
+  }
+}
+
+/** Shrinking: each source row is added to the few output rows that it belongs to, and then forgotten. */
+function scatter(rows: Rows, { first, count, values, size }: Weights, { width, height, channels, data }: Raster): void {
+  const stride = width * channels
+  const line = new Uint8Array(stride)
+  const open = new Map<number, Int32Array>()
+  const spare: Int32Array[] = []
+  const end = (first[height - 1] ?? 0) + (count[height - 1] ?? 0)
+  let next = 0
+  for (let y = first[0] ?? 0; y < end; y++) {
+    while (next < height && (first[next] ?? 0) <= y) {
+      open.set(next++, (spare.pop() ?? new Int32Array(stride)).fill(1 << (PRECISION_BITS - 1)))
+    }
+    if (open.size === 0) continue
+    rows(y, line, 0)
+    for (const [row, sums] of open) {
+      const j = y - (first[row] ?? 0)
+      const weight = values[row * size + j] ?? 0
+      for (let x = 0; x < stride; x++) sums[x] = (sums[x] ?? 0) + (line[x] ?? 0) * weight
+      if (j + 1 < (count[row] ?? 0)) continue
+      for (let x = 0; x < stride; x++) data[row * stride + x] = clamp((sums[x] ?? 0) >> PRECISION_BITS)
+      open.delete(row)
+      spare.push(sums)
+    }
+  }
+}
+
+/** Growing: the few source rows that an output row needs are kept until the next ones no longer need them. */
+function gather(rows: Rows, { first, count, values, size }: Weights, { width, height, channels, data }: Raster): void {
+  const stride = width * channels
+  const kept = new Uint8Array(size * stride)
+  const sums = new Int32Array(stride)
+  let ready = first[0] ?? 0
+  for (let row = 0; row < height; row++) {
+    const start = first[row] ?? 0
+    const taps = count[row] ?? 0
+    for (; ready < start + taps; ready++) rows(ready, kept, (ready % size) * stride)
+    sums.fill(1 << (PRECISION_BITS - 1))
+    for (let j = 0; j < taps; j++) {
+      const weight = values[row * size + j] ?? 0
+      const from = ((start + j) % size) * stride
+      for (let x = 0; x < stride; x++) sums[x] = (sums[x] ?? 0) + (kept[from + x] ?? 0) * weight
+    }
+    for (let x = 0; x < stride; x++) data[row * stride + x] = clamp((sums[x] ?? 0) >> PRECISION_BITS)
+  }
+}
+
+function nearest(
+  { width: from, height: fromHeight, channels, data }: Raster,
+  to: number,
+  toHeight: number,
+  window: Window,
+): Raster {
+  const { width, height } = window
+  const columns = nearestOf(from, to, window.left, width)
+  const rows = nearestOf(fromHeight, toHeight, window.top, height)
+  const out = new Uint8Array(width * height * channels)
+  let at = 0
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const source = ((rows[y] ?? 0) * from + (columns[x] ?? 0)) * channels
+      for (let channel = 0; channel < channels; channel++) out[at++] = data[source + channel] ?? 0
     }
   }
   return { width, height, channels, data: out }
 }
 
-function resizeHeight({ width, height: from, channels, data }: Raster, height: number): Raster {
-  const { first, count, values, size } = weights(from, height)
-  const stride = width * channels
-  const out = new Uint8Array(stride * height)
-  const sums = new Int32Array(stride)
-  for (let y = 0; y < height; y++) {
-    sums.fill(1 << (PRECISION_BITS - 1))
-    const start = first[y] ?? 0
-    for (let j = 0; j < (count[y] ?? 0); j++) {
-      const weight = values[y * size + j] ?? 0
-      const row = (start + j) * stride
-      for (let x = 0; x < stride; x++) sums[x] = (sums[x] ?? 0) + (data[row + x] ?? 0) * weight
-    }
-    for (let x = 0; x < stride; x++) out[y * stride + x] = clamp((sums[x] ?? 0) >> PRECISION_BITS)
+/** Pillow adds the scale up instead of multiplying it, which decides where a sample lies exactly between two. */
+function nearestOf(from: number, to: number, start: number, length: number): Int32Array {
+  const scale = from / to
+  const sources = new Int32Array(length)
+  let position = scale * 0.5
+  for (let i = 0; i < start + length; i++, position += scale) {
+    if (i >= start) sources[i - start] = Math.min(from - 1, Math.floor(position))
   }
-  return { width, height, channels, data: out }
+  return sources
 }
 
 function clamp(value: number): number {

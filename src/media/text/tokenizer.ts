@@ -1,47 +1,59 @@
-import { Tokenizer } from '@huggingface/tokenizers'
 import { VergeError } from '../../core/errors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
+import { alignedOf, sourceOf } from './aligned.ts'
+import type { FrameItem } from './frame.ts'
+import { type Parts, partsOf } from './parts.ts'
+import { cutPair, type PairTruncation } from './truncate.ts'
 
 export interface EncodedText {
   readonly ids: readonly number[]
   readonly typeIds: readonly number[]
 }
 
-/** What of tokenizer.json is read here; the library reads the rest. */
-interface TokenizerFile {
-  readonly added_tokens?: readonly { readonly id: number; readonly content: string }[]
-  readonly padding?: { readonly pad_id?: number } | null
+/** A token of a text, and where it stands there. */
+export interface TextToken {
+  readonly id: number
+  /** UTF-16 units [start, end) of the text. */
+  readonly start: number
+  readonly end: number
+  /** Number of its word in the text; a word is what the pre-tokeniser made, or an added token. */
+  readonly word: number
 }
 
-/** What a tokeniser's post-processor puts around every text. */
-interface Frame {
-  readonly before: EncodedText
-  readonly after: EncodedText
-  /** Type id of the text's own tokens. */
-  readonly typeId: number
+/** What a model is given for one or two texts, token by token. */
+export interface Encoding extends EncodedText {
+  /** The texts' own tokens in their places; undefined for special ones. */
+  readonly tokens: readonly (TextToken | undefined)[]
+  /** Which text each token is of: 0, 1, or -1 for special ones. */
+  readonly texts: readonly (-1 | 0 | 1)[]
 }
 
-/** Texts to token ids by a Hugging Face `tokenizer.json`. */
+/**
+ * Texts to token ids by a Hugging Face `tokenizer.json` with a WordPiece, BPE (also byte-level), Unigram or WordLevel
+ * model. `@huggingface/tokenizers` reads the file and holds vocabulary, merges and patterns; the way from text to tokens
+ * is walked here, because the library loses the tokens' places and leaves the Rust library's path in a few points
+ * (docs/tasks/text.md lists them).
+ */
 export class TextTokenizer {
-  readonly #tokenizer: Tokenizer
-  readonly #frame: Frame
+  readonly #parts: Parts
   /** Stands for "no token" where a batch is padded. */
   readonly padId: number
+  /** Stands for what the vocabulary does not know, where it has a token for it. */
+  readonly unknownId: number | undefined
+  /** What tokens inside of a word begin with ("##"); empty where none does. */
+  readonly continuingPrefix: string
 
-  private constructor(tokenizer: Tokenizer, frame: Frame, padId: number) {
-    this.#tokenizer = tokenizer
-    this.#frame = frame
-    this.padId = padId
+  private constructor(parts: Parts) {
+    this.#parts = parts
+    this.padId = parts.padId
+    this.unknownId = parts.unknownId
+    this.continuingPrefix = parts.continuingPrefix
   }
 
-  /** @throws manifest_invalid if the bytes are not a tokeniser that the library knows */
+  /** @throws manifest_invalid if the bytes are not a tokeniser that is known */
   static parse(bytes: Uint8Array): TextTokenizer {
     try {
-      const file = JSON.parse(decodeUtf8(bytes) ?? '') as TokenizerFile
-      const tokenizer = new Tokenizer(file, {})
-      // The library takes a vocabulary of any type, and then knows no token.
-      if (tokenizer.get_vocab().size === 0) throw new Error('the vocabulary is empty')
-      return new TextTokenizer(tokenizer, frameOf(tokenizer), padIdOf(file, tokenizer))
+      return new TextTokenizer(partsOf(JSON.parse(decodeUtf8(bytes) ?? '')))
     } catch (cause) {
       throw new VergeError(
         'manifest_invalid',
@@ -56,27 +68,133 @@ export class TextTokenizer {
    * @param maxTokens longer texts are cut to so many, special tokens included and kept
    */
   encode(text: string, maxTokens: number): EncodedText {
-    const { before, after, typeId } = this.#frame
-    const room = Math.max(0, maxTokens - before.ids.length - after.ids.length)
-    const own = this.#firstIds(text, room)
-    return {
-      ids: [...before.ids, ...own, ...after.ids],
-      typeIds: [...before.typeIds, ...own.map(() => typeId), ...after.typeIds],
-    }
+    return this.frame(this.tokens(text, Math.max(0, maxTokens - this.specialTokens(false))))
   }
 
   /**
-   * The first ids of a text, from as much of it as they need: what is cut off anyway costs nothing, and the library,
-   * which passes a word's tokens as arguments, does not run out of stack.
+   * Token ids of two texts in the tokeniser's form for pairs.
+   * @param maxTokens longer pairs are cut to so many, special tokens included and kept
+   * @param cut which text loses tokens; if it has none left, the other one does
+   * @throws manifest_invalid if the tokeniser has no form for two texts
    */
-  #firstIds(text: string, room: number): number[] {
-    const enough = room + MARGIN_TOKENS
-    for (let length = enough * CHARACTERS_PER_TOKEN; length < text.length; length *= 4) {
-      const ids = bareIds(this.#tokenizer, beginning(text, length))
-      if (ids.length >= enough) return ids.slice(0, room)
-    }
-    return bareIds(this.#tokenizer, text).slice(0, room)
+  encodePair(first: string, second: string, maxTokens: number, cut: PairTruncation = 'longest_first'): Encoding {
+    const room = Math.max(0, maxTokens - this.specialTokens(true))
+    return this.framePair(this.tokens(first, room), this.tokens(second, room), maxTokens, cut)
   }
+
+  /** As `encodePair`, from tokens that are there already. */
+  framePair(
+    first: readonly TextToken[],
+    second: readonly TextToken[],
+    maxTokens: number,
+    cut: PairTruncation = 'longest_first',
+  ): Encoding {
+    const room = Math.max(0, maxTokens - this.specialTokens(true))
+    const [keepFirst, keepSecond] = cutPair(first.length, second.length, room, cut)
+    return this.frame(first.slice(0, keepFirst), second.slice(0, keepSecond))
+  }
+
+  /**
+   * The tokens of a text alone, in order.
+   * @param most no more than the first so many; what is cut off then costs nothing
+   */
+  tokens(text: string, most: number = Number.POSITIVE_INFINITY): TextToken[] {
+    const enough = most + MARGIN_TOKENS
+    for (let length = enough * CHARACTERS_PER_TOKEN; length < text.length; length *= 4) {
+      const tokens = this.#tokenise(beginning(text, length))
+      if (tokens.length >= enough) return tokens.slice(0, most)
+    }
+    return this.#tokenise(text).slice(0, most)
+  }
+
+  /** How many special tokens stand around one text, or two. @throws manifest_invalid if it has no form for two */
+  specialTokens(pair: boolean): number {
+    return this.#items(pair).reduce((sum, item) => sum + (item.kind === 'special' ? item.ids.length : 0), 0)
+  }
+
+  /** Puts the special tokens around the tokens of one or two texts. @throws manifest_invalid if it has no form for two */
+  frame(first: readonly TextToken[], second?: readonly TextToken[]): Encoding {
+    const ids: number[] = []
+    const typeIds: number[] = []
+    const tokens: (TextToken | undefined)[] = []
+    const texts: (-1 | 0 | 1)[] = []
+    for (const item of this.#items(second !== undefined)) {
+      if (item.kind === 'special') {
+        for (const id of item.ids) {
+          ids.push(id)
+          typeIds.push(item.typeId)
+          tokens.push(undefined)
+          texts.push(-1)
+        }
+        continue
+      }
+      for (const token of (item.which === 0 ? first : second) ?? []) {
+        ids.push(token.id)
+        typeIds.push(item.typeId)
+        tokens.push(token)
+        texts.push(item.which)
+      }
+    }
+    return { ids, typeIds, tokens, texts }
+  }
+
+  /** A token as the vocabulary writes it. */
+  tokenText(id: number): string {
+    return this.#parts.library.id_to_token(id) ?? ''
+  }
+
+  /** Tokens as the vocabulary writes them to text, as the tokeniser's decoder joins them. */
+  join(tokens: readonly string[]): string {
+    return this.#parts.library.decoder?.decode([...tokens]) ?? tokens.join(' ')
+  }
+
+  #items(pair: boolean): readonly FrameItem[] {
+    const { frame } = this.#parts
+    const items = pair ? frame.pair : frame.single
+    if (items !== undefined) return items
+    throw new VergeError(
+      'manifest_invalid',
+      "The model's tokenizer.json has no form for two texts. Its operator has to push it with another task, or another tokeniser.",
+    )
+  }
+
+  #tokenise(text: string): TextToken[] {
+    const { added, normaliser, preTokeniser, words, frame } = this.#parts
+    const tokens: TextToken[] = []
+    let word = 0
+    const add = (id: number, [start, end]: readonly [number, number]): void => {
+      if (frame.trimOffsets) [start, end] = trimmed(text, start, end)
+      tokens.push({ id, start, end, word })
+    }
+    for (const outer of added.before(alignedOf(text))) {
+      const sections = outer.id === undefined ? added.after(normaliser(outer.text)) : [outer]
+      for (const section of sections) {
+        if (section.id !== undefined) {
+          add(section.id, sourceOf(section.text, 0, section.text.text.length))
+          word++
+          continue
+        }
+        for (const piece of preTokeniser(section.text)) {
+          for (const { id, start, end } of piece.text === '' ? [] : words(piece.text)) {
+            // A vocabulary without a token for the unknown leaves holes.
+            if (id !== undefined) add(id, sourceOf(piece, start, end))
+          }
+          word++
+        }
+      }
+    }
+    return tokens
+  }
+}
+
+/** Unicode's and Rust's; JavaScript's `\s` takes in U+FEFF and leaves out U+0085. */
+const SPACE = /\p{White_Space}/u
+
+function trimmed(text: string, start: number, end: number): [number, number] {
+  let [from, to] = [start, end]
+  while (from < to && SPACE.test(text[from] ?? '')) from++
+  while (to > from && SPACE.test(text[to - 1] ?? '')) to--
+  return [from, to]
 }
 
 /** Tokens at a cut may be others than in the whole text. */
@@ -89,32 +207,4 @@ function beginning(text: string, length: number): string {
   const cut = text.slice(0, length)
   const space = cut.search(/\s\S{0,200}$/)
   return space > 0 ? cut.slice(0, space) : cut.replace(/[\ud800-\udbff]$/, '')
-}
-
-/** Ids of a text alone. A vocabulary without a token for the unknown leaves holes. */
-function bareIds(tokenizer: Tokenizer, text: string): number[] {
-  const ids: readonly (number | undefined)[] = tokenizer.encode(text, { add_special_tokens: false }).ids
-  return ids.filter((id) => id !== undefined)
-}
-
-/** Learns from a text of one letter what stands before and after every text. */
-function frameOf(tokenizer: Tokenizer): Frame {
-  const bare = bareIds(tokenizer, 'a')
-  const { ids, token_type_ids: typeIds = ids.map(() => 0) } = tokenizer.encode('a', { return_token_type_ids: true })
-  if (ids.some((id) => id === undefined) && bare.length > 0) throw new Error('a special token is not in the vocabulary')
-  const start = ids.findIndex((_, i) => bare.every((id, j) => id === ids[i + j]))
-  if (start === -1) throw new Error('the post-processor changes the tokens of a text')
-  const end = start + bare.length
-  return {
-    before: { ids: ids.slice(0, start), typeIds: typeIds.slice(0, start) },
-    after: { ids: ids.slice(end), typeIds: typeIds.slice(end) },
-    typeId: typeIds[start] ?? 0,
-  }
-}
-
-function padIdOf(file: TokenizerFile, tokenizer: Tokenizer): number {
-  const declared = file.padding?.pad_id
-  if (declared !== undefined) return declared
-  const added = file.added_tokens?.find(({ content }) => content === '[PAD]' || content === '<pad>')
-  return added?.id ?? tokenizer.token_to_id('[PAD]') ?? tokenizer.token_to_id('<pad>') ?? 0
 }

@@ -2,8 +2,7 @@ import { VergeError } from '../../../core/errors.ts'
 import type { Raster } from '../raster.ts'
 import { type ColourSpace, toRaster } from './colour.ts'
 import { damaged, EntropyReader, type HuffmanTable, huffmanTable, incomplete } from './entropy.ts'
-import { type Component, type ComponentSpec, type Frame, layOut, ZIGZAG } from './frame.ts'
-import { toPlane } from './idct.ts'
+import { type Component, type ComponentSpec, type Frame, layOut, type Reduction, ZIGZAG } from './frame.ts'
 import { decodeScan, type Scan } from './scan.ts'
 import { segments } from './segments.ts'
 
@@ -54,10 +53,12 @@ export function readJpegHeader(bytes: Uint8Array): JpegHeader {
 export interface JpegOptions {
   /** Most scans of a progressive picture. */
   readonly maxScans: number
+  /** Decodes the picture so many times smaller, its size rounded up. By default 1. */
+  readonly reduction?: Reduction
 }
 
 /** @throws invalid_image */
-export function decodeJpeg(bytes: Uint8Array, { maxScans }: JpegOptions): Raster {
+export function decodeJpeg(bytes: Uint8Array, { maxScans, reduction = 1 }: JpegOptions): Raster {
   const quantisation: (Uint16Array | undefined)[] = []
   const dc: (HuffmanTable | undefined)[] = []
   const ac: (HuffmanTable | undefined)[] = []
@@ -84,6 +85,7 @@ export function decodeJpeg(bytes: Uint8Array, { maxScans }: JpegOptions): Raster
         }
         const reader = new EntropyReader(bytes, end)
         const scan = scanHeader(content, frame, dc, ac)
+        for (const { component } of scan.components) beginScan(frame, component, quantisation)
         decodeScan(frame, scan, reader, restartInterval)
         for (const { component } of scan.components) scanned.add(component)
         at = reader.position
@@ -92,7 +94,7 @@ export function decodeJpeg(bytes: Uint8Array, { maxScans }: JpegOptions): Raster
       }
       if (isFrameHeader(marker)) {
         if (frame !== undefined) throw damaged()
-        frame = frameHeader(marker, content)
+        frame = frameHeader(marker, content, reduction)
       } else if (marker === DHT) {
         readHuffmanTables(content, dc, ac)
       } else if (marker === DQT) {
@@ -112,25 +114,36 @@ export function decodeJpeg(bytes: Uint8Array, { maxScans }: JpegOptions): Raster
   return finish(frame, quantisation, colourSpace(frame, adobeTransform, jfif), adobeTransform !== undefined)
 }
 
+/** A sequential picture's blocks become samples while they are decoded, so that its steps have to be known by then. */
+function beginScan(
+  { progressive }: Frame,
+  component: Component,
+  quantisation: readonly (Uint16Array | undefined)[],
+): void {
+  const steps = quantisation[component.quantisation]
+  if (steps === undefined && !progressive) throw damaged()
+  component.blocks.begin(steps)
+}
+
 function finish(
   frame: Frame,
   quantisation: readonly (Uint16Array | undefined)[],
   space: ColourSpace,
   inverted: boolean,
 ): Raster {
-  const { width, height, maxH, maxV } = frame
+  const { width, height, side, maxH, maxV } = frame
   const planes = frame.components.map((component) => {
     const steps = quantisation[component.quantisation]
     if (steps === undefined) throw damaged()
-    const plane = toPlane(component, steps)
     // Coefficients take twice the room of samples: each component's are let go before the next one's samples are made.
-    component.coefficients = new Int16Array(0)
-    return { plane, scaleX: maxH / component.h, scaleY: maxV / component.v }
+    const plane = component.blocks.finish(steps)
+    const finer = side / component.side
+    return { plane, scaleX: (maxH / component.h) * finer, scaleY: (maxV / component.v) * finer }
   })
   return toRaster(planes, width, height, space, inverted)
 }
 
-function frameHeader(marker: number, content: Uint8Array): Frame {
+function frameHeader(marker: number, content: Uint8Array, reduction: Reduction): Frame {
   if (marker > 0xc2) throw unsupported(marker >= 0xc9 ? 'Arithmetic-coded' : 'Lossless and hierarchical')
   if (content.length < 6) throw incomplete()
   if (content[0] !== 8) throw unsupported(`${content[0]}-bit`)
@@ -148,7 +161,7 @@ function frameHeader(marker: number, content: Uint8Array): Frame {
   if (specs.some(({ h, v }) => h < 1 || h > 4 || v < 1 || v > 4)) throw damaged()
   // T.81 allows ten blocks in a group; without this a picture could claim sixteen times its size in memory.
   if (specs.reduce((sum, { h, v }) => sum + h * v, 0) > 10) throw damaged()
-  return layOut(marker === 0xc2, width, height, specs)
+  return layOut(marker === 0xc2, width, height, specs, reduction)
 }
 
 function scanHeader(

@@ -1,3 +1,5 @@
+import { type BlockStore, blockStore } from './blocks.ts'
+
 /** A JPEG's frame: its size and its colour components, each sampled at its own rate. */
 
 /** Natural position of the k-th coefficient in zigzag order. */
@@ -18,17 +20,21 @@ export interface Component {
   readonly blocksHigh: number
   /** Blocks of a row as stored: whole groups. */
   readonly stride: number
+  /** Samples that a block becomes in either direction: 8, or fewer where the picture is decoded smaller. */
+  readonly side: number
   /** Samples that belong to the picture. */
   readonly width: number
   readonly height: number
-  /** All blocks, 64 coefficients each, in natural order. */
-  coefficients: Int16Array
+  readonly blocks: BlockStore
 }
 
 export interface Frame {
   readonly progressive: boolean
+  /** Of the picture as it is decoded. */
   readonly width: number
   readonly height: number
+  /** Samples that a block of the finest component becomes in either direction. */
+  readonly side: number
   readonly maxH: number
   readonly maxV: number
   readonly groupsWide: number
@@ -43,30 +49,44 @@ export interface ComponentSpec {
   readonly quantisation: number
 }
 
-/** Lays out a frame and gives memory for its coefficients. */
-export function layOut(progressive: boolean, width: number, height: number, specs: readonly ComponentSpec[]): Frame {
+/** How many times smaller, in either direction, a picture is decoded. */
+export type Reduction = 1 | 2 | 4
+
+/** Lays out a frame and gives memory for it. */
+export function layOut(
+  progressive: boolean,
+  fullWidth: number,
+  fullHeight: number,
+  specs: readonly ComponentSpec[],
+  reduction: Reduction,
+): Frame {
   // One component alone is never in groups, whatever its factors say.
   const sized = specs.length === 1 ? specs.map((spec) => ({ ...spec, h: 1, v: 1 })) : specs
   const maxH = Math.max(...sized.map(({ h }) => h))
   const maxV = Math.max(...sized.map(({ v }) => v))
-  const groupsWide = Math.ceil(width / (8 * maxH))
-  const groupsHigh = Math.ceil(height / (8 * maxV))
+  const groupsWide = Math.ceil(fullWidth / (8 * maxH))
+  const groupsHigh = Math.ceil(fullHeight / (8 * maxV))
+  const smallest = 8 / reduction
   const components = sized.map(({ id, h, v, quantisation }) => {
-    const ownWidth = Math.ceil((width * h) / maxH)
-    const ownHeight = Math.ceil((height * v) / maxV)
-    const stride = groupsWide * h
-    return {
-      id,
-      h,
-      v,
-      quantisation,
-      blocksWide: Math.ceil(ownWidth / 8),
-      blocksHigh: Math.ceil(ownHeight / 8),
-      stride,
-      width: ownWidth,
-      height: ownHeight,
-      coefficients: new Int16Array(stride * groupsHigh * v * 64),
+    const side = sideOf(smallest, maxH / h, maxV / v)
+    const layout = {
+      blocksWide: Math.ceil(Math.ceil((fullWidth * h) / maxH) / 8),
+      blocksHigh: Math.ceil(Math.ceil((fullHeight * v) / maxV) / 8),
+      stride: groupsWide * h,
+      side,
+      width: Math.ceil((fullWidth * h * side) / (maxH * 8)),
+      height: Math.ceil((fullHeight * v * side) / (maxV * 8)),
     }
+    return { id, h, v, quantisation, ...layout, blocks: blockStore(layout, groupsHigh * v, progressive) }
   })
-  return { progressive, width, height, maxH, maxV, groupsWide, groupsHigh, components }
+  const width = Math.ceil(fullWidth / reduction)
+  const height = Math.ceil(fullHeight / reduction)
+  return { progressive, width, height, side: smallest, maxH, maxV, groupsWide, groupsHigh, components }
+}
+
+/** A coarse component is reduced less, as in libjpeg: what it lacks in samples need not be taken from it twice. */
+function sideOf(smallest: number, coarseX: number, coarseY: number): number {
+  let side = smallest
+  while (side < 8 && (smallest * coarseX) % (2 * side) === 0 && (smallest * coarseY) % (2 * side) === 0) side *= 2
+  return side
 }

@@ -1,4 +1,4 @@
-import type { Component } from './frame.ts'
+import { reduced } from './idct-reduced.ts'
 
 /**
  * The inverse cosine transform of libjpeg's "islow" (Loeffler, Ligtenberg and Moschytz 1989, in 13-bit fixed point): bit
@@ -16,24 +16,32 @@ export interface Plane {
   readonly height: number
 }
 
-/** Transforms all of a component's blocks. */
-export function toPlane(component: Component, quantisation: Uint16Array): Plane {
-  const { coefficients, stride: blocks, blocksWide, blocksHigh, width, height } = component
-  const stride = blocks * 8
-  const data = new Uint8Array(stride * blocksHigh * 8)
-  const work = new Int32Array(64)
-  for (let row = 0; row < blocksHigh; row++) {
-    for (let column = 0; column < blocksWide; column++) {
-      columns(coefficients, (row * blocks + column) * 64, quantisation, work)
-      rows(work, data, row * 8 * stride + column * 8, stride)
-    }
+const work = new Int32Array(64)
+
+/**
+ * Transforms a block of coefficients into `side` x `side` samples.
+ * @param quantisation steps, in natural order as the coefficients
+ * @param to where in `data` the first sample goes; each row is `stride` further
+ */
+export function inverse(
+  block: Int16Array,
+  quantisation: Uint16Array,
+  side: number,
+  data: Uint8Array,
+  to: number,
+  stride: number,
+): void {
+  if (side !== 8) {
+    reduced(block, quantisation, side, data, to, stride)
+    return
   }
-  return { data, stride, width, height }
+  columns(block, quantisation, work)
+  rows(work, data, to, stride)
 }
 
-function columns(block: Int16Array, at: number, quantisation: Uint16Array, work: Int32Array): void {
+function columns(block: Int16Array, quantisation: Uint16Array, work: Int32Array): void {
   for (let i = 0; i < 8; i++) {
-    const c = (row: number): number => (block[at + 8 * row + i] ?? 0) * (quantisation[8 * row + i] ?? 0)
+    const c = (row: number): number => (block[8 * row + i] ?? 0) * (quantisation[8 * row + i] ?? 0)
     const c0 = c(0)
     const c1 = c(1)
     const c2 = c(2)

@@ -34,6 +34,7 @@ type DecodeBlock = (
 /** Decodes a scan into the components' coefficients. @throws invalid_image */
 export function decodeScan(frame: Frame, scan: Scan, reader: EntropyReader, restartInterval: number): void {
   const decode = blockDecoder(frame, scan)
+  const empties = decode === acFirst
   const state: State = { predictions: new Int32Array(scan.components.length), endOfBandRun: 0 }
   const [only, ...more] = scan.components
   if (only === undefined) throw damaged()
@@ -51,7 +52,14 @@ export function decodeScan(frame: Frame, scan: Scan, reader: EntropyReader, rest
         untilRestart = restartInterval - 1
       }
       if (alone) {
-        decode(reader, only, 0, blockAt(only.component, row, column), state, scan)
+        // Within a run of blocks that get nothing new, there is nothing to look at.
+        if (empties && state.endOfBandRun > 0) {
+          state.endOfBandRun--
+          continue
+        }
+        const { blocks } = only.component
+        decode(reader, only, 0, blocks.open(row, column), state, scan)
+        blocks.close(row, column)
       } else {
         decodeGroup(reader, scan, row, column, state, decode)
       }
@@ -70,18 +78,14 @@ function decodeGroup(
   for (let index = 0; index < scan.components.length; index++) {
     const part = scan.components[index]
     if (part === undefined) return
-    const { h, v } = part.component
+    const { h, v, blocks } = part.component
     for (let y = 0; y < v; y++) {
       for (let x = 0; x < h; x++) {
-        decode(reader, part, index, blockAt(part.component, row * v + y, column * h + x), state, scan)
+        decode(reader, part, index, blocks.open(row * v + y, column * h + x), state, scan)
+        blocks.close(row * v + y, column * h + x)
       }
     }
   }
-}
-
-function blockAt(component: Component, row: number, column: number): Int16Array {
-  const at = (row * component.stride + column) * 64
-  return component.coefficients.subarray(at, at + 64)
 }
 
 function blockDecoder(frame: Frame, scan: Scan): DecodeBlock {
@@ -131,10 +135,6 @@ const dcRefine: DecodeBlock = (reader, _part, _index, block, _state, scan) => {
 }
 
 const acFirst: DecodeBlock = (reader, part, _index, block, state, scan) => {
-  if (state.endOfBandRun > 0) {
-    state.endOfBandRun--
-    return
-  }
   const ac = table(part.ac)
   for (let k = scan.first; k <= scan.last; k++) {
     const symbol = reader.symbol(ac)

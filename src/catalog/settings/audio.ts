@@ -1,0 +1,64 @@
+import { z } from 'zod'
+
+const tensorName = z.string().min(1).max(256)
+
+/** A tensor that a model hands from one window to the next: zeros at first, then what `output` held. */
+const carriedStateSchema = z.object({
+  input: tensorName,
+  output: tensorName,
+  /** As it goes in, for one sound: `[2, 1, 128]`. */
+  shape: z.array(z.number().int().positive().max(65_536)).min(1).max(8),
+})
+
+/** How a model hears a sound piece by piece. Lengths are in samples at the model's rate. */
+export const windowSettingsSchema = z
+  .object({
+    /** New samples in each run. */
+    length: z.number().int().positive().max(65_536),
+    /** Samples that came just before, put in front of them; zeros before the beginning. */
+    context: z.number().int().nonnegative().max(65_536).default(0),
+    /** Names of the model's input for samples, FP32 [1, context + length], and of its output, the probability. */
+    input: tensorName,
+    output: tensorName,
+    /** Name of an INT64 input that wants the rate, if there is one. */
+    rate: tensorName.optional(),
+    state: z.array(carriedStateSchema).max(8).default([]),
+  })
+  .refine(({ state }) => carriedElements(state) <= MAX_CARRIED_ELEMENTS, {
+    path: ['state'],
+    message: `may hold at most 65536 elements together`,
+  })
+
+/** Where speech begins and ends, unless a request says otherwise. Times in milliseconds, as silero-vad names them. */
+export const speechSettingsSchema = z.object({
+  /** A window with at least this probability is speech. */
+  threshold: z.number().min(0).max(1).default(0.5),
+  /** Speech goes on until a window is below this; by default 0.15 below `threshold`. */
+  neg_threshold: z.number().min(0).max(1).optional(),
+  min_speech_duration_ms: z.number().nonnegative().max(60_000).default(250),
+  min_silence_duration_ms: z.number().nonnegative().max(60_000).default(100),
+  speech_pad_ms: z.number().nonnegative().max(10_000).default(30),
+})
+
+/** How a sound becomes a tensor. */
+export const audioSettingsSchema = z.object({
+  /** Samples a second that the model was trained on; sounds of other rates are resampled. */
+  sampleRate: z.number().int().min(1000).max(192_000),
+  /** To zero mean and unit variance, as transformers' `do_normalize` has it. */
+  normalise: z.boolean().default(false),
+  /** Samples that the model takes, no more and no fewer: longer sounds are cut, shorter ones end in silence. */
+  samples: z.number().int().positive().max(8_388_608).optional(),
+  window: windowSettingsSchema.optional(),
+  speech: speechSettingsSchema.optional(),
+})
+
+/** A quarter of a megabyte of floats: far above any published model of this kind. */
+const MAX_CARRIED_ELEMENTS = 65_536
+
+function carriedElements(state: readonly { readonly shape: readonly number[] }[]): number {
+  return state.reduce((sum, { shape }) => sum + shape.reduce((product, dimension) => product * dimension, 1), 0)
+}
+
+export type WindowSettings = z.infer<typeof windowSettingsSchema>
+export type SpeechSettings = z.infer<typeof speechSettingsSchema>
+export type AudioSettings = z.infer<typeof audioSettingsSchema>

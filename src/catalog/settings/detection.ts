@@ -1,0 +1,29 @@
+import { z } from 'zod'
+
+const outputName = z.string().min(1).max(256)
+
+/** How a detector's outputs become boxes. */
+export const detectionSettingsSchema = z.object({
+  /**
+   * `ssd`: one output of scores [1, N, C] and one of boxes [1, N, 4]. `yolo`: one output [1, 4 + C, N] or
+   * [1, N, 4 + C], with the boxes first, and then perhaps one number for whether there is anything.
+   */
+  head: z.enum(['ssd', 'yolo']),
+  /** Names of the outputs, where their shapes do not tell: of `ssd` both, of `yolo` the scores' name alone. */
+  scoresOutput: outputName.optional(),
+  boxesOutput: outputName.optional(),
+  /** What a box's four numbers are: two corners, x or y first, or the centre and the size. */
+  boxes: z.enum(['xyxy', 'yxyx', 'cxcywh']).default('xyxy'),
+  /** Pixels of the model's input, or shares of its width and height. */
+  units: z.enum(['pixels', 'relative']).default('pixels'),
+  /** Whether a `yolo` row has a fifth number that multiplies its scores; by default what the count of labels says. */
+  objectness: z.boolean().optional(),
+  /** The class that stands for nothing at all. */
+  background: z.number().int().nonnegative().max(65_535).optional(),
+  /** Least score of what is answered, unless the request says otherwise. */
+  threshold: z.number().min(0).max(1).default(0.5),
+  /** Of two boxes of one class that overlap more than this, the better is answered. 1 keeps both. */
+  iou: z.number().min(0).max(1).default(0.45),
+})
+
+export type DetectionSettings = z.infer<typeof detectionSettingsSchema>

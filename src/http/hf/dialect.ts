@@ -1,0 +1,61 @@
+import { VergeError } from '../../core/errors.ts'
+import type { Tasks } from '../../tasks/index.ts'
+import { asksForSimilarity } from '../../tasks/sentence-similarity.ts'
+import type { BoundTask, TaskBody } from '../../tasks/task.ts'
+import { embedsTexts } from '../embedding-models.ts'
+import type { Dialect } from '../run/routes.ts'
+
+/** @param asked the task that the path names, if it names one */
+export function huggingFace(tasks: Tasks, asked: string | undefined): Dialect {
+  return {
+    choose(own, body) {
+      return { task: taskFor(tasks, own, asked, body), body: withoutOptions(body) }
+    },
+    answer(answer, task, body) {
+      return isSingle(body) && wrapsSingles(task, answer) ? [answer] : answer
+    },
+  }
+}
+
+/**
+ * Models that embed texts serve both embedding tasks, as at Hugging Face. Where the path names none, the body says which:
+ * a client that was given an address instead of a model's name cannot name one.
+ */
+function taskFor(tasks: Tasks, own: BoundTask, asked: string | undefined, body: TaskBody): BoundTask {
+  if (embedsTexts({ task: own.name })) {
+    const wanted = asked ?? (asksFor(body) ? 'sentence-similarity' : 'feature-extraction')
+    if (embedsTexts({ task: wanted }))
+      return wanted === 'feature-extraction' ? tasks[wanted] : tasks['sentence-similarity']
+  }
+  if (asked === undefined || asked === own.name) return own
+  throw new VergeError('task_mismatch', `This model is for ${own.name}, not for "${asked.slice(0, 64)}".`, {
+    details: { task: own.name },
+  })
+}
+
+function asksFor(body: TaskBody): boolean {
+  return body.kind === 'json' && asksForSimilarity(body.value)
+}
+
+/** `options` says how the API is to wait and cache, which headers say here; older clients send it with every request. */
+function withoutOptions(body: TaskBody): TaskBody {
+  if (body.kind !== 'json' || !isObject(body.value) || !isObject(body.value.options)) return body
+  const { options: _, ...value } = body.value
+  return { kind: 'json', value }
+}
+
+/** Whether one text was sent, and not a list. */
+function isSingle(body: TaskBody): boolean {
+  return body.kind === 'bytes' || (isObject(body.value) && typeof body.value.inputs === 'string')
+}
+
+/** Tasks whose answer for one text is a list of one, as transformers' pipelines have it. */
+function wrapsSingles(task: BoundTask, answer: unknown): boolean {
+  if (task.name === 'text-classification') return true
+  // A matrix for one text: a vector for each of its tokens.
+  return task.name === 'feature-extraction' && Array.isArray(answer) && Array.isArray(answer[0])
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,28 @@
+import { Hono } from 'hono'
+import type { Tasks } from '../../tasks/index.ts'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { withAdmittedModel } from '../inference.ts'
+import { runTask } from '../run/routes.ts'
+import { huggingFace } from './dialect.ts'
+
+/** Paths as the Hugging Face inference API has had them, old and new. */
+const PATHS = [
+  '/models/:model',
+  '/models/:model/pipeline/:task',
+  '/hf-inference/models/:model',
+  '/hf-inference/models/:model/pipeline/:task',
+  '/pipeline/:task/:model',
+] as const
+
+/** The tasks of `/run`, where Hugging Face's clients look for them and in exactly the shapes that they take. */
+export function hfRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  for (const path of PATHS) {
+    app.post(path, (c) => {
+      const request = { name: c.req.param('model') ?? '', version: c.req.query('version') }
+      const dialect = huggingFace(tasks, c.req.param('task'))
+      return withAdmittedModel(deps, c, request, (model, ticket) => runTask(deps, tasks, c, model, ticket, dialect))
+    })
+  }
+  return app
+}

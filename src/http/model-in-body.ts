@@ -1,0 +1,44 @@
+import type { Context } from 'hono'
+import { VergeError } from '../core/errors.ts'
+import type { ResolvedModel } from '../serving/serving.ts'
+import type { AppDeps, AppEnv } from './app-env.ts'
+import { mediaType, parseJson, readBody } from './body.ts'
+import { accessOf } from './inference.ts'
+import { resolveVersion, visibleModel } from './model-access.ts'
+
+/**
+ * The order for protocols that name the model in the body: take a place, read the body within bounds, and ask whether the
+ * caller may run the model before anything else of the body is looked at. So a caller who is refused learns nothing of
+ * the model, and has held no more than a place and a body.
+ */
+export async function withModelInBody<T>(
+  deps: AppDeps,
+  c: Context<AppEnv>,
+  work: (model: ResolvedModel, body: unknown) => Promise<T>,
+): Promise<T> {
+  const access = accessOf(deps, c)
+  const { signal, requestId } = access.context
+  const type = mediaType(c.req.header('content-type'))
+  if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
+    throw new VergeError('unsupported_media_type', 'Say that the body is JSON: "Content-Type: application/json".')
+  }
+  const ticket = deps.admission.enter(requestId)
+  try {
+    const maxBytes = deps.limits.textBodyBytes
+    const body = parseJson(await readBody(c.req.raw, { maxBytes, signal, hold: ticket.hold }))
+    const alias = await visibleModel(access, modelOf(body))
+    return await work(await resolveVersion(access, alias, c.req.query('version')), body)
+  } finally {
+    ticket.leave()
+  }
+}
+
+function modelOf(body: unknown): string {
+  const model = typeof body === 'object' && body !== null && 'model' in body ? body.model : undefined
+  if (typeof model === 'string' && model !== '') return model
+  throw new VergeError(
+    'invalid_request',
+    'The request, field "model": a model\'s name is needed. GET /v1/models lists those that there are.',
+    { details: { field: 'model' } },
+  )
+}

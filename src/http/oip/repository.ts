@@ -1,0 +1,21 @@
+import type { Alias } from '../../catalog/alias.ts'
+import { validate } from '../../core/validation.ts'
+import { parseJson } from '../body.ts'
+import { type RepositoryIndex, repositoryIndexRequestSchema } from './wire.ts'
+
+/**
+ * Triton's model repository extension, as far as it lists: models are loaded and unloaded by need, so there is nothing to
+ * load or unload by hand.
+ */
+
+/** An index request's body may be left out; what it can ask, `ready`, changes nothing. @throws invalid_json, invalid_request */
+export function checkIndexRequest(body: Uint8Array): void {
+  if (body.length > 0) validate(repositoryIndexRequestSchema, parseJson(body), 'The index request')
+}
+
+/** Every version of every model given. All can be asked for by name, so all are ready. */
+export function repositoryIndex(aliases: readonly Alias[]): RepositoryIndex {
+  return aliases.flatMap(({ model, versions }) =>
+    Object.keys(versions).map((version) => ({ name: model, version, state: 'READY' as const, reason: '' })),
+  )
+}

@@ -1,0 +1,76 @@
+import type { Context } from 'hono'
+import { VergeError } from '../../core/errors.ts'
+import type { Limits } from '../../core/limits.ts'
+import { validate } from '../../core/validation.ts'
+import { type EmbeddingInput, embed } from '../../tasks/embedding.ts'
+import { checkTexts, fieldIn } from '../../tasks/texts.ts'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { embedsTexts } from '../embedding-models.ts'
+import { withModelInBody } from '../model-in-body.ts'
+import { TaskRunner } from '../task-runner.ts'
+import { type EmbeddingsRequest, type EmbeddingsResponse, embeddingsRequestSchema } from './wire.ts'
+
+/** `POST /v1/embeddings`: vectors as OpenAI's clients ask for them. */
+export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
+  return withModelInBody(deps, c, async (resolved, body) => {
+    const { manifest } = resolved
+    if (!embedsTexts(manifest)) {
+      throw new VergeError(
+        'task_mismatch',
+        `Model "${manifest.model}" does not make vectors of texts. GET /openapi.json says what each model takes.`,
+        { details: { field: 'model' } },
+      )
+    }
+    const request = validate(embeddingsRequestSchema, body, 'The request')
+    const { inputs, field } = inputsOf(request.input, deps.limits)
+    const runner = new TaskRunner(deps.serving, resolved, c.get('context'))
+    const options = {
+      field,
+      ...(request.dimensions !== undefined && { dimensions: request.dimensions }),
+      ...(request.prompt_name !== undefined && { prompt_name: request.prompt_name }),
+    }
+    const { vectors, tokens } = await embed(inputs, options, {
+      model: runner.model,
+      run: runner.run,
+      limits: deps.limits,
+    })
+    const write = request.encoding_format === 'base64' ? base64Of : (vector: Float32Array) => Array.from(vector)
+    const answer: EmbeddingsResponse = {
+      object: 'list',
+      data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: write(vector) })),
+      model: manifest.model,
+      usage: { prompt_tokens: tokens, total_tokens: tokens },
+    }
+    return runner.mark(c.json(answer))
+  })
+}
+
+interface Inputs {
+  readonly inputs: readonly EmbeddingInput[]
+  readonly field: (place: number) => string
+}
+
+/** One list of inputs, whichever of the four forms they came in. */
+function inputsOf(input: EmbeddingsRequest['input'], limits: Limits): Inputs {
+  const list = Array.isArray(input) && typeof input[0] !== 'number'
+  const inputs = (list ? input : [input]) as readonly EmbeddingInput[]
+  const field = fieldIn('input', list)
+  // Token ids stand for themselves; as many of them as texts may be sent.
+  checkTexts(
+    inputs.map((each) => (typeof each === 'string' ? each : 'ids')),
+    field,
+    limits,
+  )
+  return { inputs, field }
+}
+
+/** Characters given to `String.fromCharCode` at once: each is an argument. */
+const PIECE = 8_192
+
+/** Little-endian 32-bit floats, as OpenAI's clients read them; so is every machine that runs a Worker. */
+function base64Of(vector: Float32Array): string {
+  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)
+  let binary = ''
+  for (let i = 0; i < bytes.length; i += PIECE) binary += String.fromCharCode(...bytes.subarray(i, i + PIECE))
+  return btoa(binary)
+}

@@ -1,0 +1,46 @@
+import { z } from 'zod'
+
+const tokenIds = z
+  .array(
+    z
+      .number()
+      .int()
+      .nonnegative()
+      .max(2 ** 31 - 1),
+  )
+  .min(1)
+
+/** `POST /v1/embeddings`, as OpenAI has it; `prompt_name` is Verge's own. */
+export const embeddingsRequestSchema = z
+  .strictObject({
+    model: z.string(),
+    input: z.union([z.string(), z.array(z.string()).min(1), tokenIds, z.array(tokenIds).min(1)]).meta({
+      description: "A text, a list of texts, or token ids of the model's own tokeniser, special tokens included",
+    }),
+    encoding_format: z.enum(['float', 'base64']).optional(),
+    dimensions: z.number().int().positive().optional(),
+    user: z.string().optional().meta({ description: 'Taken, and not looked at' }),
+    prompt_name: z.string().optional().meta({ description: "Which of the model's prompts to put before each text" }),
+  })
+  .meta({ id: 'EmbeddingsRequest' })
+export type EmbeddingsRequest = z.infer<typeof embeddingsRequestSchema>
+
+const usageSchema = z.object({ prompt_tokens: z.number().int(), total_tokens: z.number().int() })
+
+export const embeddingsResponseSchema = z
+  .object({
+    object: z.literal('list'),
+    data: z.array(
+      z.object({
+        object: z.literal('embedding'),
+        index: z.number().int(),
+        embedding: z
+          .union([z.array(z.number()), z.string()])
+          .meta({ description: 'Numbers, or the base64 of little-endian 32-bit floats' }),
+      }),
+    ),
+    model: z.string(),
+    usage: usageSchema,
+  })
+  .meta({ id: 'EmbeddingsResponse' })
+export type EmbeddingsResponse = z.infer<typeof embeddingsResponseSchema>

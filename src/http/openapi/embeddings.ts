@@ -1,0 +1,71 @@
+import { rankingSchema } from '../../tasks/text-ranking.ts'
+import { embeddingsRequestSchema, embeddingsResponseSchema } from '../openai/wire.ts'
+import { rerankRequestSchema, rerankResponseSchema, teiRerankRequestSchema } from '../rerank/wire.ts'
+import { errorBodySchema, oipErrorBodySchema, openAiErrorBodySchema } from '../wire.ts'
+import type { JsonSchema, SchemaSet } from './schemas.ts'
+
+/** Paths that name their model in the body, and those of the Hugging Face inference API. */
+export function embeddingPaths(schemas: SchemaSet): Record<string, JsonSchema> {
+  const openAiFailure = json(schemas.use(openAiErrorBodySchema), 'A failure')
+  const rerank = (operationId: string, failure: JsonSchema): JsonSchema => ({
+    post: {
+      operationId,
+      tags: ['tasks'],
+      summary: 'Texts in order of how well they answer a query',
+      requestBody: body({ anyOf: [schemas.use(rerankRequestSchema), schemas.use(teiRerankRequestSchema)] }),
+      responses: {
+        200: json(
+          { anyOf: [schemas.use(rerankResponseSchema), schemas.use(rankingSchema)] },
+          'For `documents` as Cohere and Jina answer, for `texts` as text-embeddings-inference does',
+        ),
+        default: failure,
+      },
+    },
+  })
+  return {
+    '/v1/embeddings': {
+      post: {
+        operationId: 'embeddings',
+        tags: ['openai'],
+        summary: 'Vectors of texts',
+        requestBody: body(schemas.use(embeddingsRequestSchema)),
+        responses: {
+          200: json(schemas.use(embeddingsResponseSchema), 'A vector for each input'),
+          default: openAiFailure,
+        },
+      },
+    },
+    '/rerank': rerank('rerank', json(schemas.use(errorBodySchema), 'A failure')),
+    '/v1/rerank': rerank('rerank_v1', openAiFailure),
+    ...huggingFacePaths(schemas),
+  }
+}
+
+function huggingFacePaths(schemas: SchemaSet): Record<string, JsonSchema> {
+  const parameter = (name: string): JsonSchema => ({ name, in: 'path', required: true, schema: { type: 'string' } })
+  const operation = (operationId: string): JsonSchema => ({
+    operationId,
+    tags: ['tasks'],
+    summary: 'As /run/{model}, in the shapes of the Hugging Face inference API',
+    requestBody: body({ type: 'object', required: ['inputs'] }),
+    responses: {
+      200: json({}, 'As the model answers under /run; for one text to classify, a list of one'),
+      default: json(schemas.use(oipErrorBodySchema), 'A failure'),
+    },
+  })
+  return {
+    '/models/{model}': { parameters: [parameter('model')], post: operation('hf_model') },
+    '/models/{model}/pipeline/{task}': {
+      parameters: [parameter('model'), parameter('task')],
+      post: operation('hf_pipeline'),
+    },
+  }
+}
+
+function body(schema: JsonSchema): JsonSchema {
+  return { required: true, content: { 'application/json': { schema } } }
+}
+
+function json(schema: JsonSchema, description: string): JsonSchema {
+  return { description, content: { 'application/json': { schema } } }
+}

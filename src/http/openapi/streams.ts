@@ -1,0 +1,37 @@
+import type { Manifest } from '../../catalog/manifest.ts'
+import { speechFields } from '../../tasks/speech-parameters.ts'
+import { errorBodySchema } from '../wire.ts'
+import type { JsonSchema, SchemaSet } from './schemas.ts'
+
+/** The WebSockets of those models that hear streams. OpenAPI has no words for what follows a 101. */
+export function streamPaths(schemas: SchemaSet, manifests: readonly Manifest[]): Record<string, JsonSchema> {
+  return Object.fromEntries(
+    manifests.flatMap(({ model, task, audio }) =>
+      task === 'voice-activity-detection' && audio?.window !== undefined && !audio.normalise
+        ? [[`/stream/${model}`, { get: streamOperation(schemas, model, audio.sampleRate) }]]
+        : [],
+    ),
+  )
+}
+
+function streamOperation(schemas: SchemaSet, model: string, sampleRate: number): JsonSchema {
+  const query = (name: string, schema: JsonSchema): JsonSchema => ({ name, in: 'query', schema })
+  return {
+    operationId: `stream_${model}`,
+    tags: ['tasks'],
+    summary: `voice-activity-detection, while it is spoken: ${model}`,
+    description: `A WebSocket. Send PCM of 16 bits, little-endian, one channel, at ${sampleRate} Hz as binary messages, and {"type": "end"} as text after the last. The server's messages are JSON with a "type": ready, probability, segment, end, error.`,
+    parameters: [
+      query('version', { type: 'string' }),
+      query('probabilities', { type: 'boolean', default: true }),
+      ...Object.entries(speechFields).map(([name, schema]) => query(name, schemas.use(schema))),
+    ],
+    responses: {
+      101: { description: 'The WebSocket' },
+      default: {
+        description: 'A failure, 426 for a request that is no WebSocket',
+        content: { 'application/json': { schema: schemas.use(errorBodySchema) } },
+      },
+    },
+  }
+}

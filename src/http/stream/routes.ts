@@ -1,0 +1,87 @@
+import { type Context, Hono } from 'hono'
+import { z } from 'zod'
+import type { Caller } from '../../access/authorize.ts'
+import { isOperatorKey } from '../../access/credentials.ts'
+import { VergeError } from '../../core/errors.ts'
+import { validate } from '../../core/validation.ts'
+import { hearingOf } from '../../stream/hearing.ts'
+import { bearerOf, offeredProtocols, PROTOCOL } from '../../stream/protocols.ts'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { accessOf } from '../inference.ts'
+import { resolveVersion, visibleModel } from '../model-access.ts'
+import { allowedOrigin } from './origin.ts'
+
+const number = z
+  .string()
+  .regex(/^\d{1,6}(\.\d{1,6})?$/, 'must be a number')
+  .transform(Number)
+const share = number.pipe(z.number().min(0).max(1)).optional()
+const duration = number.pipe(z.number().max(60_000)).optional()
+
+/** The query of a stream: the parameters of voice activity detection, which stay as they are until it ends. */
+const querySchema = z.strictObject({
+  version: z.string().optional(),
+  probabilities: z
+    .enum(['true', 'false'])
+    .default('true')
+    .transform((text) => text === 'true'),
+  threshold: share,
+  neg_threshold: share,
+  min_speech_duration_ms: duration,
+  min_silence_duration_ms: duration,
+  speech_pad_ms: duration,
+})
+
+/** Sound as it is spoken under /stream/{model}: a WebSocket takes samples and answers while they come. */
+export function streamRoutes(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get('/:model', async (c) => {
+    if (c.req.header('upgrade')?.toLowerCase() !== 'websocket') {
+      throw new VergeError('upgrade_required', 'This is a WebSocket. Connect to it with ws:// or wss://.')
+    }
+    const origin = c.req.header('origin')
+    // Browsers let any page open a WebSocket anywhere; it is the server that has to look who asks.
+    if (!allowedOrigin(origin, c.req.url, deps.config.corsOrigins)) {
+      throw new VergeError(
+        'forbidden',
+        'Pages of this origin may not open streams here. The operator names those that may.',
+      )
+    }
+    const offered = offeredProtocols(c.req.header('sec-websocket-protocol'))
+    const access = { ...accessOf(deps, c), caller: await callerOf(deps, c, offered) }
+    const alias = await visibleModel(access, c.req.param('model'))
+    const { version, probabilities, ...speech } = validate(querySchema, c.req.query(), 'The query')
+    const { manifest } = await resolveVersion(access, alias, version)
+    const { audio, window } = hearingOf(manifest, { speech, probabilities }, deps.limits.streamStateBytes)
+    if (deps.streams === undefined) {
+      throw new VergeError(
+        'streams_unavailable',
+        'Streams are not set up here. The operator has to bind STREAMS in wrangler.toml.',
+      )
+    }
+    const { webSocket } = await deps.streams.open({
+      model: manifest.model,
+      version: manifest.version,
+      caller: access.caller,
+      requestId: access.context.requestId,
+      sampleRate: audio.sampleRate,
+      windowLength: window.length,
+      speech,
+      probabilities,
+    })
+    return new Response(null, {
+      status: 101,
+      webSocket,
+      headers: offered.length === 0 ? {} : { 'sec-websocket-protocol': PROTOCOL },
+    })
+  })
+  return app
+}
+
+/** Who opens a stream: browsers cannot send `Authorization` with a WebSocket, so the key may come as a protocol. */
+async function callerOf({ config }: AppDeps, c: Context<AppEnv>, offered: readonly string[]): Promise<Caller> {
+  const token = bearerOf(offered)
+  if (token === undefined) return c.get('caller')
+  if (await isOperatorKey(token, config.apiKeyDigest)) return { kind: 'operator' }
+  throw new VergeError('unauthorized', 'The credential in Sec-WebSocket-Protocol was not accepted.')
+}

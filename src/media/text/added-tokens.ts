@@ -1,0 +1,81 @@
+import { type Aligned, sliceOf } from './aligned.ts'
+import { configsOf, isTokenId } from './config.ts'
+import { type Normaliser, normalised } from './normalise.ts'
+
+/** A token that stands in a text as it is written, such as "[MASK]", and is never split. */
+interface AddedToken {
+  readonly id: number
+  readonly content: string
+  readonly singleWord: boolean
+  readonly takesSpaceBefore: boolean
+  readonly takesSpaceAfter: boolean
+}
+
+/** A stretch of text between added tokens, or one of them. */
+export interface Section {
+  readonly text: Aligned
+  readonly id?: number
+}
+
+export type Splitter = (text: Aligned) => Section[]
+
+export interface AddedTokens {
+  /** Finds those that are looked for in the text as it came. */
+  readonly before: Splitter
+  /** Finds those that are looked for in the normalised text. */
+  readonly after: Splitter
+}
+
+export function addedTokensOf(value: unknown, normaliser: Normaliser): AddedTokens {
+  const before: AddedToken[] = []
+  const after: AddedToken[] = []
+  for (const token of configsOf(value)) {
+    const { id, content } = token
+    if (typeof content !== 'string' || !isTokenId(id)) throw new Error('an added token lacks id or content')
+    const isNormalised = token.normalized ?? token.special !== true
+    const own = {
+      id,
+      content: isNormalised ? normalised(normaliser, content) : content,
+      singleWord: token.single_word === true,
+      takesSpaceBefore: token.lstrip === true,
+      takesSpaceAfter: token.rstrip === true,
+    }
+    if (own.content !== '') (isNormalised ? after : before).push(own)
+  }
+  return { before: splitter(before), after: splitter(after) }
+}
+
+/** Finds the leftmost token, and of several there the longest. */
+function splitter(tokens: readonly AddedToken[]): Splitter {
+  if (tokens.length === 0) return (text) => (text.text === '' ? [] : [{ text }])
+  const byContent = new Map(tokens.map((token) => [token.content, token]))
+  const longestFirst = [...byContent.keys()].sort((a, b) => b.length - a.length)
+  const pattern = new RegExp(
+    longestFirst.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'),
+    'gu',
+  )
+  return (text) => {
+    const sections: Section[] = []
+    const whole = text.text
+    let at = 0
+    for (const { 0: content, index } of whole.matchAll(pattern)) {
+      const token = byContent.get(content)
+      let from = index
+      let to = index + content.length
+      if (token === undefined || from < at) continue
+      if (
+        token.singleWord &&
+        (/[\p{L}\p{N}_]$/u.test(whole.slice(Math.max(0, from - 2), from)) ||
+          /^[\p{L}\p{N}_]/u.test(whole.slice(to, to + 2)))
+      )
+        continue
+      if (token.takesSpaceBefore) while (from > at && /\p{White_Space}/u.test(whole[from - 1] ?? '')) from--
+      if (token.takesSpaceAfter) while (to < whole.length && /\p{White_Space}/u.test(whole[to] ?? '')) to++
+      if (from > at) sections.push({ text: sliceOf(text, at, from) })
+      sections.push({ text: sliceOf(text, from, to), id: token.id })
+      at = to
+    }
+    if (at < whole.length) sections.push({ text: sliceOf(text, at, whole.length) })
+    return sections
+  }
+}

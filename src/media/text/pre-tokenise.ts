@@ -1,0 +1,204 @@
+import { type Aligned, Rewriter, sliceOf, sourceOf } from './aligned.ts'
+import { type Config, configsOf, isConfig, patternOf } from './config.ts'
+
+/**
+ * The pre-tokenisers of a `tokenizer.json`, as Hugging Face's Rust library defines them: a normalised text into words,
+ * in its order, each with its place in the source.
+ */
+export type PreTokeniser = (text: Aligned) => Aligned[]
+
+/** @throws Error for a kind that is not known */
+export function preTokeniserOf(config: unknown): PreTokeniser {
+  if (config === null || config === undefined) return (text) => [text]
+  if (!isConfig(config)) throw new Error('a pre-tokeniser is no object')
+  switch (config.type) {
+    case 'Sequence': {
+      const steps = configsOf(config.pretokenizers).map(preTokeniserOf)
+      return (text) => steps.reduce((pieces, step) => pieces.flatMap(step), [text])
+    }
+    case 'BertPreTokenizer':
+      return matches(new RegExp(`[^\\p{White_Space}${PUNCTUATION}]+|[${PUNCTUATION}]`, 'gu'))
+    case 'Whitespace':
+      return matches(new RegExp(`[${WORD}]+|[^${WORD}\\p{White_Space}]+`, 'gu'))
+    case 'WhitespaceSplit':
+      return matches(/\P{White_Space}+/gu)
+    case 'Digits':
+      return config.individual_digits === true ? split(/\p{N}/gu, 'isolated') : split(/\p{N}+/gu, 'isolated')
+    case 'Punctuation':
+      return split(new RegExp(`[${PUNCTUATION}]`, 'gu'), behaviourOf(config, 'isolated'))
+    case 'CharDelimiterSplit':
+      return split(new RegExp(`[\\u{${codePoint(config.delimiter).toString(16)}}]`, 'gu'), 'removed')
+    case 'Split':
+      return split(patternOf(config), behaviourOf(config, 'isolated'), config.invert === true)
+    case 'FixedLength':
+      return fixedLength(config)
+    case 'Metaspace':
+      return metaspace(config)
+    case 'ByteLevel':
+      return byteLevel(config)
+    default:
+      throw new Error(`Unknown PreTokenizer type: ${String(config.type)}`)
+  }
+}
+
+/** ASCII's signs and Unicode's punctuation. */
+const PUNCTUATION = '\\p{P}\\u0021-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u007e'
+/** What `\w` means to Rust's regular expressions. */
+const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d'
+
+type Behaviour = 'removed' | 'isolated' | 'mergedwithprevious' | 'mergedwithnext' | 'contiguous'
+const BEHAVIOURS: readonly string[] = ['removed', 'isolated', 'mergedwithprevious', 'mergedwithnext', 'contiguous']
+
+function behaviourOf(config: Config, otherwise: Behaviour): Behaviour {
+  if (config.behavior === undefined) return otherwise
+  const name = String(config.behavior).toLowerCase()
+  if (!BEHAVIOURS.includes(name)) throw new Error(`Unknown behavior: ${name}`)
+  return name as Behaviour
+}
+
+function codePoint(delimiter: unknown): number {
+  const code = typeof delimiter === 'string' ? delimiter.codePointAt(0) : undefined
+  if (code === undefined) throw new Error('a CharDelimiterSplit step has no delimiter')
+  return code
+}
+
+/** Only what matches. */
+function matches(pattern: RegExp): PreTokeniser {
+  return (text) =>
+    Array.from(text.text.matchAll(pattern), ({ 0: match, index }) => sliceOf(text, index, index + match.length))
+}
+
+interface Part {
+  readonly from: number
+  to: number
+  readonly delimiter: boolean
+}
+
+/** Matches are delimiters; with `invert`, what lies between them is. */
+function split(pattern: RegExp, behaviour: Behaviour, invert = false): PreTokeniser {
+  return (text) => {
+    const parts: Part[] = []
+    let at = 0
+    for (const { 0: match, index } of text.text.matchAll(pattern)) {
+      if (match === '') continue
+      if (index > at) parts.push({ from: at, to: index, delimiter: invert })
+      at = index + match.length
+      parts.push({ from: index, to: at, delimiter: !invert })
+    }
+    if (at < text.text.length) parts.push({ from: at, to: text.text.length, delimiter: invert })
+    return joined(parts, behaviour).map(({ from, to }) => sliceOf(text, from, to))
+  }
+}
+
+function joined(parts: readonly Part[], behaviour: Behaviour): readonly Part[] {
+  if (behaviour === 'isolated') return parts
+  if (behaviour === 'removed') return parts.filter(({ delimiter }) => !delimiter)
+  const out: Part[] = []
+  for (const [i, part] of parts.entries()) {
+    const before = parts[i - 1]
+    const last = out.at(-1)
+    const joins =
+      before !== undefined &&
+      (behaviour === 'contiguous'
+        ? part.delimiter === before.delimiter
+        : behaviour === 'mergedwithprevious'
+          ? part.delimiter && !before.delimiter
+          : !part.delimiter && before.delimiter)
+    if (joins && last !== undefined) last.to = part.to
+    else out.push({ ...part })
+  }
+  return out
+}
+
+function fixedLength(config: Config): PreTokeniser {
+  const length = Number(config.length ?? 5)
+  if (!Number.isSafeInteger(length) || length < 1) throw new Error('a FixedLength step has no length')
+  return matches(new RegExp(`[\\s\\S]{1,${length}}`, 'gu'))
+}
+
+function metaspace(config: Config): PreTokeniser {
+  const replacement = typeof config.replacement === 'string' ? config.replacement : '\u2581'
+  // `add_prefix_space` is how files were written before there was `prepend_scheme`.
+  const scheme = config.prepend_scheme ?? (config.add_prefix_space === false ? 'never' : 'always')
+  const splits = config.split !== false
+  const begins = (text: string): boolean => text.startsWith(' ') || text.startsWith(replacement)
+  return (text) => {
+    const out = new Rewriter(text)
+    const atStart = (text.starts[0] ?? 0) === 0
+    if (text.text === '') return []
+    if ((scheme === 'always' || (scheme === 'first' && atStart)) && !begins(text.text)) {
+      out.insert(replacement, 0)
+    }
+    let kept = 0
+    for (let at = text.text.indexOf(' '); at !== -1; at = text.text.indexOf(' ', kept)) {
+      out.keep(kept, at)
+      out.replace(replacement, at, at + 1)
+      kept = at + 1
+    }
+    out.keep(kept, text.text.length)
+    const changed = out.finish()
+    return splits ? splitBefore(changed, replacement) : [changed]
+  }
+}
+
+/** Into parts that begin with `mark`, but for the first. */
+function splitBefore(text: Aligned, mark: string): Aligned[] {
+  const parts: Aligned[] = []
+  let from = 0
+  while (from < text.text.length) {
+    const next = text.text.indexOf(mark, from + 1)
+    const to = next === -1 ? text.text.length : next
+    parts.push(sliceOf(text, from, to))
+    from = to
+  }
+  return parts
+}
+
+const GPT2 =
+  /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
+
+/** GPT-2's letter for each byte: itself where it can be seen, else one from U+0100 on. */
+const LETTERS: readonly string[] = (() => {
+  const seen = (byte: number): boolean =>
+    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff)
+  let next = 256
+  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(seen(byte) ? byte : next++))
+})()
+
+function byteLevel(config: Config): PreTokeniser {
+  const prefix = config.add_prefix_space === true
+  const words = config.use_regex === false ? (text: Aligned) => [text] : matches(GPT2)
+  return (text) => {
+    if (text.text === '') return []
+    return words(prefix && !text.text.startsWith(' ') ? withSpace(text) : text).map(toBytes)
+  }
+}
+
+function withSpace(text: Aligned): Aligned {
+  const out = new Rewriter(text)
+  out.insert(' ', 0)
+  out.keep(0, text.text.length)
+  return out.finish()
+}
+
+const utf8 = new TextEncoder()
+
+/** A letter for each byte of a word; all letters of a character stand for it. */
+function toBytes(word: Aligned): Aligned {
+  // A UTF-16 unit takes at most three bytes.
+  const starts = new Uint32Array(3 * word.text.length)
+  const ends = new Uint32Array(3 * word.text.length)
+  let letters = ''
+  for (let at = 0; at < word.text.length; ) {
+    const code = word.text.codePointAt(at) ?? 0
+    const width = code > 0xffff ? 2 : 1
+    const from = letters.length
+    if (code < 0x80) letters += LETTERS[code]
+    else for (const byte of utf8.encode(word.text.slice(at, at + width))) letters += LETTERS[byte]
+    const [start, end] = sourceOf(word, at, at + width)
+    starts.fill(start, from, letters.length)
+    ends.fill(end, from, letters.length)
+    at += width
+  }
+  return { text: letters, starts: starts.subarray(0, letters.length), ends: ends.subarray(0, letters.length) }
+}

@@ -1,0 +1,82 @@
+import type { Manifest } from '../catalog/manifest.ts'
+import type { VergeFailure, VergeFile, VergeTensors } from '../client/rpc-types.ts'
+import { isVergeError, VergeError } from '../core/errors.ts'
+import type { Tensors } from '../core/tensors.ts'
+import { STATUS } from '../http/status.ts'
+import { RawAnswer } from '../tasks/task.ts'
+
+/** Tensors as they cross the binding. @throws unsupported_output if they are more than a message may hold */
+export function tensorsAnswer({ model, version }: Manifest, outputs: Tensors, maxBytes: number): VergeTensors {
+  let bytes = 0
+  for (const { datatype, data } of outputs.values()) {
+    if (datatype === 'BYTES') for (const text of data) bytes += 2 * text.length
+    else bytes += data.byteLength
+  }
+  if (bytes > maxBytes) throw tooMuch(bytes, maxBytes)
+  return {
+    model,
+    version,
+    outputs: Object.fromEntries(
+      [...outputs].map(([name, { datatype, shape, data }]) => [name, { datatype, shape, data: alone(data) }]),
+    ),
+  }
+}
+
+/** What a task answered: JSON as it is, a picture with its media type. @throws unsupported_output */
+export function taskAnswer(answer: unknown, maxBytes: number): unknown {
+  if (!(answer instanceof RawAnswer)) return answer
+  const { mediaType, bytes } = answer
+  if (bytes.byteLength > maxBytes) throw tooMuch(bytes.byteLength, maxBytes)
+  const file: VergeFile = { mediaType, bytes: alone(bytes) }
+  return file
+}
+
+function tooMuch(bytes: number, maxBytes: number): VergeError {
+  return new VergeError(
+    'unsupported_output',
+    `The answer has ${bytes} bytes, and at most ${maxBytes} go through a binding. Ask for fewer outputs, or send less.`,
+    { details: { bytes, limit_bytes: maxBytes } },
+  )
+}
+
+/** A view is cloned with the whole of what it views: others' memory would go with it. */
+function alone<T extends readonly string[] | ArrayBufferView>(data: T): T {
+  if (!ArrayBuffer.isView(data) || data.byteLength === data.buffer.byteLength) return data
+  return (data as unknown as { slice(): T }).slice()
+}
+
+const INTERNAL =
+  'Something went wrong on our side. Try again; if it stays, report the request id to the operator of Verge.'
+
+/** A failure as a caller may see it. What is not typed says nothing but `internal`. */
+export function failureOf(thrown: unknown, requestId: string): VergeFailure {
+  const error = isVergeError(thrown) ? thrown : new VergeError('internal', INTERNAL, { cause: thrown })
+  const { code, message, retryAfter, details } = error
+  return {
+    code,
+    message,
+    status: STATUS[code],
+    requestId,
+    ...(retryAfter !== undefined && { retryAfter }),
+    ...(details !== undefined && { details }),
+  }
+}
+
+/** What `run` throws: the failure as an error, whose fields cross the binding and whose stack says nothing. */
+export class RpcError extends Error implements VergeFailure {
+  override readonly name = 'VergeError'
+  readonly code: string
+  readonly status: number
+  readonly requestId: string
+  declare readonly retryAfter?: number
+  declare readonly details?: NonNullable<VergeFailure['details']>
+
+  constructor({ message, ...fields }: VergeFailure) {
+    super(message)
+    this.code = fields.code
+    this.status = fields.status
+    this.requestId = fields.requestId
+    Object.assign(this, fields)
+    this.stack = `${this.name}: ${message}`
+  }
+}

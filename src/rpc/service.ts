@@ -1,0 +1,182 @@
+import { z } from 'zod'
+import { type Caller, callerName } from '../access/authorize.ts'
+import { isOperatorKey } from '../access/credentials.ts'
+import { MODEL_NAME } from '../catalog/manifest.ts'
+import type { VergeInputs, VergeOutcome } from '../client/rpc-types.ts'
+import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
+import type { CallContext, RunLedger } from '../core/runtime.ts'
+import { validate } from '../core/validation.ts'
+import type { AppDeps } from '../http/app-env.ts'
+import { type Access, resolveVersion, visibleModel } from '../http/model-access.ts'
+import { TaskRunner } from '../http/task-runner.ts'
+import type { ResolvedModel } from '../serving/serving.ts'
+import { createTasks, type Tasks, taskOf } from '../tasks/index.ts'
+import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
+import { type RpcInputs, readInputs, taskBody, tensorInputs } from './inputs.ts'
+
+export interface RpcDeps extends AppDeps {
+  /** Names that a binding's `props.caller` may have. */
+  readonly callers: ReadonlySet<string>
+}
+
+/** What the platform knows of a call. */
+export interface RpcCall {
+  /** The binding's `props`: written by whoever deployed the caller, and not by the caller itself. */
+  readonly props: unknown
+  waitUntil(work: Promise<unknown>): void
+}
+
+const optionsSchema = z.strictObject({
+  token: z.string().max(4096).optional(),
+  version: z.string().optional(),
+  parameters: z.record(z.string(), z.unknown()).optional(),
+  contentType: z.string().max(256).optional(),
+  outputs: z.array(z.string()).optional(),
+  timeoutMs: z.number().int().positive().optional(),
+  cache: z.enum(['no-cache', 'no-store']).optional(),
+  requestId: z
+    .string()
+    .regex(/^[A-Za-z0-9._-]{1,128}$/)
+    .optional(),
+})
+type Options = z.infer<typeof optionsSchema>
+
+const MODES = { 'no-cache': 'refresh', 'no-store': 'off' } as const
+
+/** Inference for other Workers: the order, the limits and the failures of the HTTP side, without HTTP. */
+export class RpcService {
+  readonly #deps: RpcDeps
+  readonly #tasks: Tasks
+
+  constructor(deps: RpcDeps) {
+    this.#deps = deps
+    this.#tasks = createTasks(deps.limits)
+  }
+
+  /** Never throws: a failure is an outcome. */
+  async run(call: RpcCall, model: string, inputs: VergeInputs, given: unknown): Promise<VergeOutcome<unknown>> {
+    let requestId = this.#deps.randomId()
+    try {
+      const options = validate(optionsSchema, given ?? {}, 'The options')
+      requestId = options.requestId ?? requestId
+      if (typeof model !== 'string') throw new VergeError('invalid_request', 'The first argument must be a model name.')
+      const caller = await this.#callerOf(call.props, options.token)
+      const ledger: RunLedger = { cost: 0, cache: undefined, lookups: 0 }
+      const answer = await this.#withContext(call, requestId, options, caller, ledger, (context) =>
+        this.#admitted({ serving: this.#deps.serving, caller, context }, model, inputs, options),
+      )
+      return { ok: true, answer, requestId, cache: ledger.cache ?? null, cost: ledger.cost }
+    } catch (thrown) {
+      const error = failureOf(thrown, requestId)
+      this.#log(error.status, { requestId, model: nameOf(model), code: error.code, message: error.message }, thrown)
+      return { ok: false, error }
+    }
+  }
+
+  /**
+   * Closed by default: a binding without trusted `props` and a call without a token may run public models. A token or a
+   * name that is wrong is refused, never treated as none.
+   */
+  async #callerOf(props: unknown, token: string | undefined): Promise<Caller> {
+    if (token !== undefined) {
+      if (await isOperatorKey(token, this.#deps.config.apiKeyDigest)) return { kind: 'operator' }
+      throw new VergeError(
+        'unauthorized',
+        'The token was not accepted. Give the operator\'s key in "token", or none for public models.',
+      )
+    }
+    const name = typeof props === 'object' && props !== null && 'caller' in props ? props.caller : undefined
+    if (name === undefined) return { kind: 'anonymous' }
+    if (typeof name === 'string' && this.#deps.callers.has(name)) return { kind: 'service', name }
+    throw new VergeError(
+      'unauthorized',
+      'The binding names a caller that Verge does not know. Its operator has to add the name to RPC_CALLERS.',
+    )
+  }
+
+  async #withContext<T>(
+    call: RpcCall,
+    requestId: string,
+    options: Options,
+    caller: Caller,
+    ledger: RunLedger,
+    work: (context: CallContext) => Promise<T>,
+  ): Promise<T> {
+    const { clock, config, logger, runs } = this.#deps
+    const timeoutMs = Math.min(config.deadlineMs, options.timeoutMs ?? config.deadlineMs)
+    const controller = new AbortController()
+    const callOff = clock.after(timeoutMs, () =>
+      controller.abort(
+        new VergeError('deadline_exceeded', `There was no answer within ${timeoutMs} ms. Try again, or send less.`, {
+          details: { timeout_ms: timeoutMs },
+        }),
+      ),
+    )
+    try {
+      return await work({
+        requestId,
+        signal: controller.signal,
+        runsBefore: runs.finished,
+        cache: { mode: options.cache === undefined ? 'use' : MODES[options.cache], scope: callerName(caller) },
+        ledger,
+        waitUntil: (background) =>
+          call.waitUntil(
+            background.catch((reason: unknown) =>
+              logger.warn('background_work_failed', { requestId, reason: String(reason) }),
+            ),
+          ),
+      })
+    } finally {
+      callOff()
+    }
+  }
+
+  /** As `withAdmittedModel`; the inputs are here already, and are held as a body is. */
+  async #admitted(access: Access, model: string, inputs: VergeInputs, options: Options): Promise<unknown> {
+    const { admission, limits } = this.#deps
+    const alias = await visibleModel(access, model)
+    const ticket = admission.enter(access.context.requestId)
+    try {
+      throwIfAborted(access.context.signal)
+      const read = readInputs(inputs, limits.requestBodyBytes)
+      ticket.hold(read.kind === 'bytes' ? read.bytes.length : read.size)
+      return await this.#execute(access, await resolveVersion(access, alias, options.version), read, options)
+    } finally {
+      ticket.leave()
+    }
+  }
+
+  async #execute(access: Access, model: ResolvedModel, read: RpcInputs, options: Options): Promise<unknown> {
+    const { limits, serving } = this.#deps
+    const { manifest } = model
+    if (read.kind === 'tensors') {
+      const { inputs, outputs } = tensorInputs(read.tensors, options.outputs, manifest, limits)
+      const result = await serving.run(model, inputs, outputs, access.context)
+      return tensorsAnswer(manifest, result.outputs, limits.rpcAnswerBytes)
+    }
+    const task = taskOf(this.#tasks, manifest.task)
+    if (task === undefined) {
+      throw new VergeError(
+        'task_mismatch',
+        `Model "${manifest.model}" has no task that can be run here. Give it tensors: run("${manifest.model}", {tensors: {...}}).`,
+      )
+    }
+    const runner = new TaskRunner(serving, model, access.context)
+    const answer = await task.execute(taskBody(read, task, options), runner.model, runner.run)
+    return taskAnswer(answer, limits.rpcAnswerBytes)
+  }
+
+  #log(status: number, fields: Readonly<Record<string, unknown>>, thrown: unknown): void {
+    const { logger } = this.#deps
+    if (status < 500) logger.info('rpc_refused', fields)
+    else {
+      const cause = isVergeError(thrown) ? thrown.cause : thrown
+      logger.error('rpc_failed', { ...fields, cause: cause instanceof Error ? (cause.stack ?? String(cause)) : cause })
+    }
+  }
+}
+
+/** Of what a caller sent as a model, only what can be a name is logged. */
+function nameOf(model: unknown): string {
+  return typeof model === 'string' && MODEL_NAME.test(model) ? model : '?'
+}

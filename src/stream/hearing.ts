@@ -1,0 +1,157 @@
+import type { Manifest } from '../catalog/manifest.ts'
+import type { AudioSettings, WindowSettings } from '../catalog/settings/audio.ts'
+import { VergeError } from '../core/errors.ts'
+import type { Tensors } from '../core/tensors.ts'
+import {
+  endSpeech,
+  hearWindow,
+  NOTHING_HEARD,
+  type Span,
+  type SpeechRules,
+  type SpeechState,
+} from '../media/audio/speech.ts'
+import { type SpeechParameters, speechRules } from '../tasks/speech-parameters.ts'
+import { type Carried, nothingCarried, runWindow } from '../tasks/windows.ts'
+import type { StreamMessage } from './messages.ts'
+
+/** What a stream remembers of the sound so far. Plain data. */
+export interface Heard {
+  readonly carried: Carried
+  readonly speech: SpeechState
+  /** Samples that do not fill a window yet, as they came. */
+  readonly rest: Uint8Array
+}
+
+/** How a stream is heard. */
+export interface Hearing {
+  readonly manifest: Manifest
+  readonly audio: AudioSettings
+  readonly window: WindowSettings
+  readonly rules: SpeechRules
+  readonly probabilities: boolean
+}
+
+const BYTES_PER_SAMPLE = 2
+const FULL_SCALE = 32_768
+
+/**
+ * How a model hears a stream.
+ * @param stateBytes what may be kept from message to message
+ * @throws task_mismatch if it cannot, invalid_request where the parameters need the whole sound
+ */
+export function hearingOf(
+  manifest: Manifest,
+  { speech, probabilities }: { readonly speech: SpeechParameters; readonly probabilities: boolean },
+  stateBytes: number,
+): Hearing {
+  const { audio } = manifest
+  if (manifest.task !== 'voice-activity-detection' || audio?.window === undefined || audio.normalise) {
+    throw new VergeError('task_mismatch', `Model "${manifest.model}" cannot hear a stream; it is not made for one.`)
+  }
+  const { window } = audio
+  const carried = window.state.reduce((sum, { shape }) => sum + shape.reduce((all, each) => all * each, 1), 0)
+  if ((carried + window.context) * 4 + window.length * BYTES_PER_SAMPLE > stateBytes) {
+    throw new VergeError(
+      'task_mismatch',
+      `Model "${manifest.model}" remembers more from window to window than a stream can keep. Send it whole sounds.`,
+    )
+  }
+  const rules = speechRules(speech, audio)
+  if (rules.minSilence < 2 * rules.pad) {
+    // Where a segment ends would depend on speech that is not there yet.
+    throw new VergeError(
+      'invalid_request',
+      'In a stream, "min_silence_duration_ms" must be at least twice "speech_pad_ms".',
+      { details: { field: 'min_silence_duration_ms' } },
+    )
+  }
+  return { manifest, audio, window, rules, probabilities }
+}
+
+export function nothingHeard({ window }: Hearing): Heard {
+  return { carried: nothingCarried(window), speech: NOTHING_HEARD, rest: new Uint8Array(0) }
+}
+
+/**
+ * Hears PCM samples of 16 bits, little-endian: runs the model on each window that is full and keeps the rest.
+ * @param emit called after each window with what there is to say
+ * @returns what is remembered then
+ */
+export async function hear(
+  hearing: Hearing,
+  before: Heard,
+  pcm: Uint8Array,
+  run: (inputs: Tensors) => Promise<Tensors>,
+  emit: (message: StreamMessage) => void,
+): Promise<Heard> {
+  const windowBytes = hearing.window.length * BYTES_PER_SAMPLE
+  const bytes = new Uint8Array(before.rest.length + pcm.length)
+  bytes.set(before.rest)
+  bytes.set(pcm, before.rest.length)
+  let { carried, speech } = before
+  let at = 0
+  for (; at + windowBytes <= bytes.length; at += windowBytes) {
+    const step = await hearOne(hearing, { carried, speech }, floats(bytes.subarray(at, at + windowBytes)), run)
+    carried = step.carried
+    speech = step.speech
+    for (const message of step.messages) emit(message)
+  }
+  return { carried, speech, rest: bytes.slice(at) }
+}
+
+/** Hears what does not fill a window, with silence after it, and closes the segment that is open. */
+export async function hearEnd(
+  hearing: Hearing,
+  before: Heard,
+  run: (inputs: Tensors) => Promise<Tensors>,
+): Promise<readonly StreamMessage[]> {
+  const { window, audio, rules } = hearing
+  const samples = before.speech.windows * window.length + before.rest.length / BYTES_PER_SAMPLE
+  const messages: StreamMessage[] = []
+  let { speech } = before
+  if (before.rest.length > 0) {
+    const last = new Float32Array(window.length)
+    last.set(floats(before.rest))
+    const step = await hearOne(hearing, before, last, run)
+    messages.push(...step.messages)
+    speech = step.speech
+  }
+  const open = endSpeech(speech, samples, rules)
+  if (open !== undefined) messages.push(segment(open, hearing, samples))
+  messages.push({ type: 'end', duration: samples / audio.sampleRate })
+  return messages
+}
+
+async function hearOne(
+  hearing: Hearing,
+  before: Pick<Heard, 'carried' | 'speech'>,
+  samples: Float32Array,
+  run: (inputs: Tensors) => Promise<Tensors>,
+): Promise<Pick<Heard, 'carried' | 'speech'> & { readonly messages: readonly StreamMessage[] }> {
+  const { manifest, audio, window, rules } = hearing
+  const { probability, carried } = await runWindow(samples, before.carried, manifest, audio, window, run)
+  const start = before.speech.windows * window.length
+  const { state, closed } = hearWindow(before.speech, probability, window.length, rules)
+  const messages: StreamMessage[] = []
+  if (hearing.probabilities) messages.push({ type: 'probability', start: start / audio.sampleRate, probability })
+  if (closed !== undefined) messages.push(segment(closed, hearing, start + window.length))
+  return { carried, speech: state, messages }
+}
+
+/** Padded; no other segment is near enough to be in the way. */
+function segment({ start, end, score }: Span, { audio, rules }: Hearing, samples: number): StreamMessage {
+  return {
+    type: 'segment',
+    start: Math.trunc(Math.max(0, start - rules.pad)) / audio.sampleRate,
+    end: Math.trunc(Math.min(samples, end + rules.pad)) / audio.sampleRate,
+    score,
+  }
+}
+
+function floats(pcm: Uint8Array): Float32Array {
+  const view = new DataView(pcm.buffer, pcm.byteOffset, pcm.byteLength)
+  return Float32Array.from(
+    { length: pcm.length / BYTES_PER_SAMPLE },
+    (_, i) => view.getInt16(i * BYTES_PER_SAMPLE, true) / FULL_SCALE,
+  )
+}

@@ -1,0 +1,23 @@
+import type { Caller } from '../access/authorize.ts'
+import type { SpeechParameters } from '../tasks/speech-parameters.ts'
+
+/** What a stream is about, settled and authorised before it is opened. Plain data: it survives hibernation. */
+export interface StreamOpening {
+  readonly model: string
+  readonly version: string
+  readonly caller: Caller
+  readonly requestId: string
+  /** Samples a second, and samples of a window. */
+  readonly sampleRate: number
+  readonly windowLength: number
+  /** Where speech begins and ends, by the request. */
+  readonly speech: SpeechParameters
+  /** Whether each window's probability is sent, or segments alone. */
+  readonly probabilities: boolean
+}
+
+/** Where streams live. */
+export interface StreamHost {
+  /** @returns the client's end of a WebSocket, as the answer 101 that holds it */
+  open(opening: StreamOpening): Promise<Response>
+}

@@ -1,0 +1,31 @@
+import { VergeError } from '../core/errors.ts'
+import { bytesFromBase64 } from '../media/base64.ts'
+
+/** The protocol that is spoken, and agreed on. */
+export const PROTOCOL = 'verge-stream'
+
+/** In front of a key in base64url: a protocol's name may hold neither "/" nor "=", and is all that a page may choose. */
+const BEARER = 'verge-bearer.'
+
+/**
+ * The protocols that a client offers.
+ * @throws invalid_request if ours is not among them: a browser would give up the connection
+ */
+export function offeredProtocols(header: string | undefined): readonly string[] {
+  const offered = (header ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  if (offered.length > 0 && !offered.includes(PROTOCOL)) {
+    throw new VergeError('invalid_request', `The header "Sec-WebSocket-Protocol" must offer "${PROTOCOL}", or nothing.`)
+  }
+  return offered
+}
+
+/** The key among the offered protocols, if there is one. It is never answered or logged. */
+export function bearerOf(offered: readonly string[]): string | undefined {
+  const found = offered.find((name) => name.startsWith(BEARER))?.slice(BEARER.length)
+  if (found === undefined) return undefined
+  const bytes = bytesFromBase64(found)
+  return bytes === undefined ? '' : new TextDecoder().decode(bytes)
+}

@@ -1,0 +1,205 @@
+import { VergeError } from '../core/errors.ts'
+import type { CallContext } from '../core/runtime.ts'
+import type { Tensors } from '../core/tensors.ts'
+import { type Allowance, fullAllowance, mostBytes, spend } from './allowance.ts'
+import { admitted, resolve, type StreamDeps, withContext } from './calls.ts'
+import { type Heard, type Hearing, hear, hearEnd, hearingOf, nothingHeard } from './hearing.ts'
+import type { StreamMessage } from './messages.ts'
+import type { StreamOpening } from './opening.ts'
+import { CLOSE, errorBody, refusalOf, StreamRefusal } from './refusal.ts'
+
+/** The server's end of a WebSocket, with what the platform keeps for it while nobody is awake. */
+export interface StreamSocket {
+  send(text: string): void
+  close(code: number, reason: string): void
+  serializeAttachment(value: unknown): void
+  deserializeAttachment(): unknown
+}
+
+/** All that a stream is, between two messages. Plain data that survives hibernation. */
+interface Kept {
+  readonly opening: StreamOpening
+  readonly allowance: Allowance
+  /** Nothing before the first message. */
+  readonly heard?: Heard
+}
+
+/**
+ * One client's stream. Messages are heard one after the other; after each, all that must not be lost is attached to the
+ * socket, so that the object may be evicted between two messages and another go on in its place.
+ */
+export class StreamSession {
+  readonly #socket: StreamSocket
+  readonly #deps: StreamDeps
+  #kept: Kept
+  /** Bytes that came in and were not heard yet. */
+  #waiting = 0
+  #queue: Promise<void> = Promise.resolve()
+  #ending = false
+  #closed = false
+
+  private constructor(socket: StreamSocket, deps: StreamDeps, kept: Kept) {
+    this.#socket = socket
+    this.#deps = deps
+    this.#kept = kept
+  }
+
+  /** Begins a stream and says so to the client. */
+  static begin(socket: StreamSocket, deps: StreamDeps, opening: StreamOpening): StreamSession {
+    const { model, version, sampleRate, windowLength } = opening
+    const allowance = fullAllowance(sampleRate, deps.limits, deps.clock.now())
+    const session = new StreamSession(socket, deps, { opening, allowance })
+    session.#keep({})
+    session.#send({ type: 'ready', model, version, sample_rate: sampleRate, window: windowLength / sampleRate })
+    return session
+  }
+
+  /** Goes on with a stream that another object began. Undefined if its socket has none. */
+  static awake(socket: StreamSocket, deps: StreamDeps): StreamSession | undefined {
+    const kept = socket.deserializeAttachment() as Kept | null | undefined
+    return kept ? new StreamSession(socket, deps, kept) : undefined
+  }
+
+  /** When the client last sent something, by this isolate's clock. */
+  get lastHeard(): number {
+    return this.#kept.allowance.at
+  }
+
+  /** Takes a message; resolves when it was heard, or the stream was closed for it. */
+  receive(message: string | ArrayBuffer, waitUntil: CallContext['waitUntil']): Promise<void> {
+    if (this.#closed || this.#ending) return Promise.resolve()
+    try {
+      this.#admit(message)
+    } catch (thrown) {
+      this.#refuse(thrown)
+      return Promise.resolve()
+    }
+    this.#queue = this.#queue.then(() => this.#work(message, waitUntil))
+    return this.#queue
+  }
+
+  /** The client has gone: what still waits to be heard is left. */
+  leave(): void {
+    this.#closed = true
+  }
+
+  /** Ends a stream whose client has gone quiet. */
+  expire(): void {
+    const seconds = this.#deps.limits.streamIdleMs / 1000
+    this.#refuse(
+      new StreamRefusal(CLOSE.idle, new VergeError('cancelled', `Nothing came for ${seconds} seconds. Open another.`)),
+    )
+  }
+
+  /** Counts a message before it is queued: what waits is bounded, and who sends too much is stopped at once. */
+  #admit(message: string | ArrayBuffer): void {
+    const { clock, limits } = this.#deps
+    if (typeof message === 'string') {
+      if (message.length > MOST_TEXT || !isEnd(message)) {
+        throw new StreamRefusal(
+          CLOSE.unsupported,
+          new VergeError('invalid_request', 'Send samples as binary messages, and {"type": "end"} after the last.'),
+        )
+      }
+      this.#ending = true
+      return
+    }
+    const { sampleRate } = this.#kept.opening
+    this.#keep({ allowance: spend(this.#kept.allowance, message.byteLength, sampleRate, limits, clock.now()) })
+    this.#waiting += message.byteLength
+    if (this.#waiting > mostBytes(sampleRate, limits)) {
+      throw new StreamRefusal(
+        CLOSE.tryAgain,
+        new VergeError('overloaded', 'The sound comes in faster than it can be heard here. Try again in a moment.'),
+      )
+    }
+  }
+
+  async #work(message: string | ArrayBuffer, waitUntil: CallContext['waitUntil']): Promise<void> {
+    if (this.#closed) return
+    try {
+      await withContext(this.#deps, this.#kept.opening, waitUntil, (context) => this.#hear(message, context))
+    } catch (thrown) {
+      this.#refuse(thrown)
+    } finally {
+      if (typeof message !== 'string') this.#waiting -= message.byteLength
+    }
+  }
+
+  async #hear(message: string | ArrayBuffer, context: CallContext): Promise<void> {
+    const deps = this.#deps
+    const { opening } = this.#kept
+    // Asked again each time: a model may have become private since, or be gone.
+    const model = await resolve(deps, opening, context)
+    const hearing: Hearing = hearingOf(model.manifest, opening, deps.limits.streamStateBytes)
+    const ticket = await admitted(deps, context)
+    const run = async (inputs: Tensors): Promise<Tensors> =>
+      (await deps.serving.run(model, inputs, undefined, context)).outputs
+    const before = this.#kept.heard ?? nothingHeard(hearing)
+    try {
+      if (typeof message === 'string') {
+        for (const each of await hearEnd(hearing, before, run)) this.#send(each)
+        this.#close(CLOSE.done, 'end')
+        return
+      }
+      const heard = await hear(hearing, before, new Uint8Array(message), run, (each) => this.#send(each))
+      this.#keep({ heard })
+    } finally {
+      ticket.leave()
+    }
+  }
+
+  #keep(changed: Partial<Kept>): void {
+    this.#kept = { ...this.#kept, ...changed }
+    this.#socket.serializeAttachment(this.#kept)
+  }
+
+  #send(message: StreamMessage): void {
+    if (this.#closed) return
+    try {
+      this.#socket.send(JSON.stringify(message))
+    } catch {
+      // The client has gone; its close event is on the way.
+      this.#closed = true
+    }
+  }
+
+  #refuse(thrown: unknown): void {
+    if (this.#closed) return
+    const refusal = refusalOf(thrown)
+    const { requestId, model } = this.#kept.opening
+    const fields = {
+      requestId,
+      model,
+      code: refusal.error.code,
+      closeCode: refusal.closeCode,
+      message: refusal.message,
+    }
+    if (refusal.closeCode === CLOSE.failed) {
+      this.#deps.logger.error('stream_failed', { ...fields, cause: refusal.error.cause ?? refusal.error })
+    } else this.#deps.logger.info('stream_refused', fields)
+    this.#send({ type: 'error', ...errorBody(refusal, requestId) })
+    this.#close(refusal.closeCode, refusal.error.code)
+  }
+
+  #close(code: number, reason: string): void {
+    if (this.#closed) return
+    this.#closed = true
+    try {
+      this.#socket.close(code, reason)
+    } catch {
+      // It is closed already.
+    }
+  }
+}
+
+const MOST_TEXT = 1000
+
+function isEnd(text: string): boolean {
+  try {
+    const value: unknown = JSON.parse(text)
+    return typeof value === 'object' && value !== null && 'type' in value && value.type === 'end'
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,226 @@
+import { z } from 'zod'
+import type { Manifest } from '../catalog/manifest.ts'
+import { VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import { type EncodedText, type TextToken, TextTokenizer } from '../media/text/tokenizer.ts'
+import { type Run, runInBatches, TokenCount } from './batches.ts'
+import { fixedWidth, outputOf, rowsOf, settingsOf, unfitOutput } from './embedding-output.ts'
+import { assertDimensions, normalize, pool } from './pooling.ts'
+import type { TaskModel } from './task.ts'
+import { emptyText } from './texts.ts'
+
+/** What a request may say of how its texts become vectors, as sentence-transformers and the Hugging Face API name it. */
+export const embeddingParametersSchema = z
+  .strictObject({
+    dimensions: z.number().int().positive().optional().meta({ description: 'Cut vectors to so many dimensions' }),
+    normalize: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Bring vectors to length 1; by default what the manifest says' }),
+    prompt_name: z
+      .string()
+      .optional()
+      .meta({ description: 'Which of the prompts of the model to put before each text' }),
+    truncate: z.boolean().optional().meta({ description: 'Cut texts that are too long, rather than refuse them' }),
+    truncation_direction: z.literal(['right', 'Right']).optional().meta({ description: 'Which end is cut' }),
+  })
+  .meta({ id: 'EmbeddingParameters' })
+export type EmbeddingParameters = z.infer<typeof embeddingParametersSchema>
+
+/** A text, or its token ids as the model's own tokeniser gives them, special tokens included. */
+export type EmbeddingInput = string | readonly number[]
+
+export interface EmbeddingOptions extends EmbeddingParameters {
+  /** The request's field that a text stands in, for messages. */
+  readonly field: (place: number) => string
+}
+
+/** Everything that making vectors takes beside the texts. */
+export interface Embedder {
+  readonly model: TaskModel
+  readonly limits: Limits
+  readonly run: Run
+}
+
+/** What a text became: vectors of `width` elements one after the other, one for each token or a single one. */
+export interface TextVectors {
+  readonly values: Float32Array
+  readonly width: number
+}
+
+export interface Embeddings<T> {
+  /** In the order of the texts. */
+  readonly vectors: readonly T[]
+  /** Of all texts together, special tokens included. */
+  readonly tokens: number
+}
+
+/**
+ * A vector for each text.
+ * @param prompts one for all texts, or one for each
+ * @throws invalid_request, empty_input, input_too_large, task_mismatch, manifest_invalid
+ */
+export async function embed(
+  inputs: readonly EmbeddingInput[],
+  options: EmbeddingOptions,
+  embedder: Embedder,
+  prompts: string | readonly string[] = promptOf(embedder.model.manifest, options.prompt_name),
+): Promise<Embeddings<Float32Array>> {
+  const { manifest } = embedder.model
+  const { pooling, normalize: always, dimensions: trained } = settingsOf(manifest)
+  if (pooling === 'none') {
+    throw new VergeError(
+      'task_mismatch',
+      `Model "${manifest.model}" answers a vector for each token, not for a text. POST /run/${manifest.model} answers them.`,
+    )
+  }
+  const { dimensions } = options
+  return eachText(inputs, prompts, options, embedder, (values, count, width) => {
+    if (dimensions !== undefined) assertDimensions(dimensions, width, trained)
+    const whole = count === undefined ? values.slice(0, width) : pool(values, count, width, pooling)
+    const cut = dimensions === undefined ? whole : whole.slice(0, dimensions)
+    return (options.normalize ?? always) ? normalize(cut) : cut
+  })
+}
+
+/**
+ * The vectors of each text's own tokens.
+ * @throws as `embed`
+ */
+export async function embedTokens(
+  inputs: readonly EmbeddingInput[],
+  options: EmbeddingOptions,
+  embedder: Embedder,
+): Promise<Embeddings<TextVectors>> {
+  const { manifest } = embedder.model
+  const { dimensions: trained } = settingsOf(manifest)
+  if (options.dimensions !== undefined) {
+    throw new VergeError('invalid_request', '"dimensions" is for one vector a text; this model answers one a token.', {
+      details: { field: 'dimensions', ...(trained && { possible: trained }) },
+    })
+  }
+  const prompt = promptOf(manifest, options.prompt_name)
+  return eachText(inputs, prompt, options, embedder, (values, count, width) => {
+    if (count === undefined) throw unfitOutput(manifest)
+    const own = values.slice(0, count * width)
+    if (options.normalize) for (let i = 0; i < count; i++) normalize(own.subarray(i * width, (i + 1) * width))
+    return { values: own, width }
+  })
+}
+
+/**
+ * The text that stands before each embedded one.
+ * @throws invalid_request if the model has none of that name
+ */
+export function promptOf(manifest: Manifest, name: string | undefined): string {
+  const { prompts = {}, defaultPrompt } = settingsOf(manifest)
+  const wanted = name ?? defaultPrompt
+  if (wanted === undefined) return ''
+  const prompt = Object.hasOwn(prompts, wanted) ? prompts[wanted] : undefined
+  if (prompt !== undefined) return prompt
+  const names = Object.keys(prompts)
+  throw new VergeError(
+    name === undefined ? 'manifest_invalid' : 'invalid_request',
+    `Model "${manifest.model}" has no prompt "${wanted.slice(0, 64)}". ${names.length === 0 ? 'It has none at all.' : `It has: ${names.join(', ')}.`}`,
+    { details: { field: 'prompt_name', prompts: names } },
+  )
+}
+
+/** The first of these prompts that the model has, else its default one. */
+export function firstPrompt(manifest: Manifest, names: readonly string[]): string {
+  const { prompts = {} } = settingsOf(manifest)
+  return promptOf(
+    manifest,
+    names.find((name) => Object.hasOwn(prompts, name)),
+  )
+}
+
+/** Makes something of each text's row; `count` is undefined where the model answers one vector a text. */
+type MakeVector<T> = (values: Float32Array, count: number | undefined, width: number) => T
+
+async function eachText<T extends Float32Array | TextVectors>(
+  inputs: readonly EmbeddingInput[],
+  prompts: string | readonly string[],
+  options: EmbeddingOptions,
+  { model, limits, run }: Embedder,
+  make: MakeVector<T>,
+): Promise<Embeddings<T>> {
+  const { manifest } = model
+  const output = outputOf(manifest)
+  assertAnswerFits(inputs.length * (options.dimensions ?? fixedWidth(output)), limits)
+  const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
+  const count = new TokenCount(limits)
+  const texts = inputs.map((input, i) => {
+    const field = options.field(i)
+    const prompt = typeof prompts === 'string' ? prompts : (prompts[i] ?? '')
+    const text = encode(input, prompt, field, options.truncate ?? true, tokenizer, manifest, limits)
+    count.add(text.ids.length)
+    return text
+  })
+  const vectors = new Array<T>(texts.length)
+  let elements = 0
+  await runInBatches(texts, tokenizer.padId, model, limits, run, (outputs, places) => {
+    const rows = rowsOf(outputs, output.name, places.length, manifest)
+    for (const [row, place] of places.entries()) {
+      const values = rows.values.subarray(row * rows.stride, (row + 1) * rows.stride)
+      const own = rows.pooled ? undefined : (texts[place]?.ids.length ?? 0)
+      if (own !== undefined && own * rows.width > rows.stride) throw unfitOutput(manifest)
+      const vector = make(values, own, rows.width)
+      vectors[place] = vector
+      elements += vector instanceof Float32Array ? vector.length : vector.values.length
+    }
+    assertAnswerFits(elements, limits)
+  })
+  return { vectors, tokens: count.total }
+}
+
+/** @throws input_too_large, empty_input */
+function encode(
+  input: EmbeddingInput,
+  prompt: string,
+  field: string,
+  truncate: boolean,
+  tokenizer: TextTokenizer,
+  manifest: Manifest,
+  limits: Limits,
+): EncodedText {
+  const most = manifest.text?.maxTokens ?? limits.textTokens
+  if (typeof input !== 'string') {
+    if (input.length > most) throw tooManyTokens(field, most)
+    return { ids: input, typeIds: input.map(() => 0) }
+  }
+  const room = Math.max(0, most - tokenizer.specialTokens(false))
+  const { dropUnknown = false } = settingsOf(manifest)
+  const tokens = (text: string, wanted: number): TextToken[] =>
+    dropUnknown ? knownTokens(tokenizer, text, wanted) : tokenizer.tokens(text, wanted)
+  const own = tokens(prompt + input, truncate ? room : room + 1)
+  if (own.length > room) throw tooManyTokens(field, most)
+  // A prompt hardly has more tokens than characters: with more of them, there is something of the text.
+  if (own.length <= prompt.length && tokens(input, 1).length === 0) throw emptyText(field)
+  return tokenizer.frame(own)
+}
+
+/** The first tokens that the vocabulary has. More are asked for until enough of them are known, or there are no more. */
+function knownTokens(tokenizer: TextTokenizer, text: string, most: number): TextToken[] {
+  for (let asked = most; ; asked *= 4) {
+    const tokens = tokenizer.tokens(text, asked)
+    const known = tokens.filter(({ id }) => id !== tokenizer.unknownId)
+    if (known.length >= most || tokens.length < asked) return known.slice(0, most)
+  }
+}
+
+function tooManyTokens(field: string, most: number): VergeError {
+  return new VergeError('input_too_large', `"${field}" has more than the ${most} tokens that this model takes.`, {
+    details: { field, limit_tokens: most },
+  })
+}
+
+/** @throws input_too_large */
+function assertAnswerFits(elements: number, { jsonOutputElements }: Limits): void {
+  if (elements <= jsonOutputElements) return
+  throw new VergeError(
+    'input_too_large',
+    `The answer would have more than ${jsonOutputElements} numbers. Send the texts in several requests.`,
+    { details: { limit_elements: jsonOutputElements } },
+  )
+}

@@ -1,0 +1,67 @@
+import type { Manifest } from '../catalog/manifest.ts'
+import { VergeError } from '../core/errors.ts'
+import type { Tensors } from '../core/tensors.ts'
+import { toFloats } from './pooling.ts'
+
+/** Numbers of a batch: `rows` texts, each of `length` tokens, each of `width` numbers. */
+export interface Logits {
+  readonly values: Float32Array
+  readonly rows: number
+  readonly length: number
+  readonly width: number
+}
+
+/**
+ * A model's scores of every token for each label.
+ * @param length tokens in each row, padding included
+ * @throws manifest_invalid if no output is [rows, length, labels]
+ */
+export function tokenLogits(outputs: Tensors, rows: number, length: number, manifest: Manifest): Logits {
+  const labels = manifest.labels?.length
+  for (const output of outputs.values()) {
+    const values = toFloats(output)
+    const width = output.shape.at(-1)
+    if (values === undefined || width === undefined || output.shape.length !== 3) continue
+    if (values.length === rows * length * width && (labels === undefined || width === labels)) {
+      return { values, rows, length, width }
+    }
+  }
+  throw wrongOutputs(manifest, 'no output with one score for each token and label')
+}
+
+/**
+ * A model's scores for every token to begin and to end an answer: the outputs of the usual names, else the first two.
+ * @throws manifest_invalid if they are not [rows, length]
+ */
+export function spanLogits(
+  outputs: Tensors,
+  rows: number,
+  length: number,
+  manifest: Manifest,
+): { readonly starts: Float32Array; readonly ends: Float32Array } {
+  const all = [...outputs.values()]
+  const [first, second] = [outputs.get('start_logits') ?? all[0], outputs.get('end_logits') ?? all[1]]
+  const starts = first === undefined ? undefined : toFloats(first)
+  const ends = second === undefined ? undefined : toFloats(second)
+  if (starts?.length === rows * length && ends?.length === rows * length) return { starts, ends }
+  throw wrongOutputs(manifest, 'no two outputs that score the beginning and the end of an answer')
+}
+
+/** A model's scores of every text for each label. @throws manifest_invalid if no output is [rows, labels] */
+export function textLogits(outputs: Tensors, rows: number, manifest: Manifest): Logits {
+  const labels = manifest.labels?.length
+  for (const output of outputs.values()) {
+    const values = toFloats(output)
+    const width = output.shape.at(-1)
+    if (values === undefined || width === undefined || values.length !== rows * width) continue
+    if (labels === undefined || width === labels) return { values, rows, length: 1, width }
+  }
+  throw wrongOutputs(manifest, 'no output with one score for each of its labels')
+}
+
+function wrongOutputs({ model, version }: Manifest, what: string): VergeError {
+  return new VergeError(
+    'manifest_invalid',
+    `Model "${model}" version "${version}" has ${what}. Its operator has to correct its labels, or push it with another task.`,
+  )
+}

@@ -1,0 +1,103 @@
+import { z } from 'zod'
+import type { ImageSettings } from '../catalog/manifest.ts'
+import { VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import type { DecodedImage } from '../media/image/decode.ts'
+import { framing, preprocess } from '../media/image/preprocess.ts'
+import { type Candidate, candidates, suppressed } from './candidates.ts'
+import {
+  decoded,
+  EXAMPLE_PNG,
+  IMAGE_TYPES,
+  imageRequestSchema,
+  imageSettingsOf,
+  readImageRequest,
+} from './image-input.ts'
+import { imageTensors } from './inputs.ts'
+import { floatOutputs } from './outputs.ts'
+import type { BoundTask } from './task.ts'
+
+const parametersSchema = z
+  .strictObject({
+    threshold: z.number().min(0).max(1).optional().meta({ description: 'Least score of what is answered' }),
+    iou_threshold: z
+      .number()
+      .min(0)
+      .max(1)
+      .optional()
+      .meta({ description: 'Of boxes of one label that overlap more, only the best is answered' }),
+    top_k: z.number().int().positive().optional().meta({ description: 'How many, best first' }),
+  })
+  .meta({ id: 'ObjectDetectionParameters' })
+
+const pixel = z.number().int()
+
+/** Boxes as Hugging Face's pipeline answers them: in pixels of the picture that was sent, as it is to be seen. */
+const responseSchema = z
+  .array(
+    z.object({
+      label: z.string(),
+      score: z.number(),
+      box: z.object({ xmin: pixel, ymin: pixel, xmax: pixel, ymax: pixel }),
+    }),
+  )
+  .meta({ id: 'Detections' })
+type Detections = z.infer<typeof responseSchema>
+
+/** What is where in a picture. */
+export function objectDetection(limits: Limits): BoundTask {
+  return {
+    name: 'object-detection',
+    mediaTypes: IMAGE_TYPES,
+    request: imageRequestSchema(parametersSchema, 'ObjectDetectionRequest'),
+    response: responseSchema,
+    example: { inputs: EXAMPLE_PNG, parameters: { threshold: 0.5 } },
+
+    async execute(body, { manifest }, run): Promise<Detections> {
+      const { bytes, parameters } = readImageRequest(body, parametersSchema, limits)
+      const settings = imageSettingsOf(manifest)
+      const { detection } = manifest
+      if (detection === undefined || settings.fit === 'ink') {
+        throw new VergeError(
+          'manifest_invalid',
+          `Model "${manifest.model}" version "${manifest.version}" does not say how its outputs become boxes. Its operator has to add detection settings and push it again.`,
+        )
+      }
+      const image = decoded(bytes, limits)
+      const { samples, shape } = preprocess(image, settings)
+      const toPicture = placement(image, settings)
+      const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
+      const sure = candidates(
+        outputs,
+        manifest,
+        detection,
+        settings.size,
+        parameters.threshold ?? detection.threshold,
+        limits.detectionCandidates,
+      )
+      const most = Math.min(parameters.top_k ?? limits.detections, limits.detections)
+      return suppressed(sure, parameters.iou_threshold ?? detection.iou, most).flatMap((candidate) => {
+        const box = toPicture(candidate)
+        if (box.xmax <= box.xmin || box.ymax <= box.ymin) return []
+        const label = manifest.labels?.[candidate.label] ?? `LABEL_${candidate.label}`
+        return [{ label, score: candidate.score, box }]
+      })
+    },
+  }
+}
+
+type Box = Detections[number]['box']
+
+/** From pixels of the model's input to pixels of the picture, inside of it. Keeps nothing of the picture itself. */
+function placement(image: DecodedImage, settings: ImageSettings): (candidate: Candidate) => Box {
+  const { fullWidth, fullHeight } = image
+  const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
+  const along = (value: number, offset: number, full: number, scaled: number): number =>
+    Math.min(full, Math.max(0, Math.round(((value + offset) * full) / scaled)))
+  return ({ xmin, ymin, xmax, ymax }) => ({
+    xmin: along(xmin, left, fullWidth, scaledWidth),
+    ymin: along(ymin, top, fullHeight, scaledHeight),
+    xmax: along(xmax, left, fullWidth, scaledWidth),
+    ymax: along(ymax, top, fullHeight, scaledHeight),
+  })
+}

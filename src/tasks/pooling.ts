@@ -1,0 +1,89 @@
+import type { Pooling } from '../catalog/settings/embedding.ts'
+import { VergeError } from '../core/errors.ts'
+import { halfToNumber } from '../core/half.ts'
+import type { Tensor } from '../core/tensors.ts'
+
+/** As torch.nn.functional.normalize has it: what a length is at least taken for. */
+const LEAST_LENGTH = 1e-12
+
+/** A float tensor's elements as 32-bit floats, or undefined if it holds no floats. No copy where none is needed. */
+export function toFloats(output: Tensor): Float32Array | undefined {
+  switch (output.datatype) {
+    case 'FP32':
+      return output.data
+    case 'FP64':
+      return Float32Array.from(output.data)
+    case 'FP16':
+      return Float32Array.from(output.data, halfToNumber)
+    default:
+      return undefined
+  }
+}
+
+/**
+ * One vector for a text, from those of its tokens.
+ * @param tokens vectors of `width` elements, one after the other; those of padding come after the text's own
+ * @param count of the text's own tokens: at least one
+ */
+export function pool(
+  tokens: Float32Array,
+  count: number,
+  width: number,
+  pooling: Exclude<Pooling, 'none'>,
+): Float32Array {
+  switch (pooling) {
+    case 'cls':
+      return tokens.slice(0, width)
+    case 'last':
+      return tokens.slice((count - 1) * width, count * width)
+    case 'max': {
+      const greatest = tokens.slice(0, width)
+      for (let i = width; i < count * width; i++) {
+        const value = tokens[i] ?? 0
+        const at = i % width
+        if (value > (greatest[at] ?? 0)) greatest[at] = value
+      }
+      return greatest
+    }
+    case 'mean': {
+      const sums = new Float64Array(width)
+      for (let token = 0; token < count; token++) {
+        const start = token * width
+        for (let i = 0; i < width; i++) sums[i] = (sums[i] ?? 0) + (tokens[start + i] ?? 0)
+      }
+      return Float32Array.from(sums, (sum) => sum / count)
+    }
+  }
+}
+
+/** The vector brought to length 1, in place; the zero vector stays as it is. */
+export function normalize(vector: Float32Array): Float32Array {
+  const length = Math.max(Math.sqrt(dot(vector, vector)), LEAST_LENGTH)
+  for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] ?? 0) / length
+  return vector
+}
+
+/** The cosine of two vectors' angle; 0 where one of them has no direction. */
+export function cosine(a: Float32Array, b: Float32Array): number {
+  const lengths = Math.sqrt(dot(a, a)) * Math.sqrt(dot(b, b))
+  return lengths < LEAST_LENGTH ? 0 : Math.min(1, Math.max(-1, dot(a, b) / lengths))
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0
+  for (let i = 0; i < a.length; i++) sum += (a[i] ?? 0) * (b[i] ?? 0)
+  return sum
+}
+
+/**
+ * A vector's size as it was asked for: the first dimensions of a Matryoshka embedding are one by themselves.
+ * @throws invalid_request
+ */
+export function assertDimensions(asked: number, width: number, trained: readonly number[] | undefined): void {
+  const possible = asked === width || (asked < width && (trained === undefined || trained.includes(asked)))
+  if (possible) return
+  const sizes = trained === undefined ? `up to ${width}` : [...new Set([...trained, width])].join(', ')
+  throw new VergeError('invalid_request', `"dimensions" is ${asked}; vectors of this model may have ${sizes}.`, {
+    details: { field: 'dimensions', width },
+  })
+}

@@ -1,0 +1,208 @@
+import { z } from 'zod'
+import { VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import { validate } from '../core/validation.ts'
+import { codePointPositions } from '../media/text/positions.ts'
+import { type Encoding, type TextToken, TextTokenizer } from '../media/text/tokenizer.ts'
+import { bestSpans, type Spans } from './answer-spans.ts'
+import { runInBatches, TokenCount } from './batches.ts'
+import { spanLogits } from './logits.ts'
+import type { BoundTask, TaskModel } from './task.ts'
+import { windowsOf } from './text-windows.ts'
+import { checkTexts, emptyText } from './texts.ts'
+
+/** As transformers' pipeline has them. */
+const DEFAULTS = { windowTokens: 384, overlap: 128, questionTokens: 64, answerTokens: 15 }
+
+const parametersSchema = z.strictObject({
+  top_k: z
+    .number()
+    .int()
+    .min(1)
+    .max(100)
+    .optional()
+    .meta({ description: 'How many answers, best first; by default 1' }),
+  doc_stride: z
+    .number()
+    .int()
+    .nonnegative()
+    .optional()
+    .meta({ description: 'Tokens that windows of a long context share; by default 128' }),
+  max_answer_len: z.number().int().min(1).max(512).optional().meta({ description: 'In tokens; by default 15' }),
+  max_seq_len: z.number().int().min(1).optional().meta({ description: 'Tokens of a window; by default 384' }),
+  max_question_len: z.number().int().min(1).optional().meta({ description: 'In tokens; by default 64' }),
+  handle_impossible_answer: z
+    .boolean()
+    .optional()
+    .meta({ description: 'Whether "" may be the answer, for models that learnt to say so' }),
+  align_to_words: z.boolean().optional().meta({ description: 'Whether answers are whole words; by default true' }),
+  offsets: z
+    .enum(['code_points', 'utf16'])
+    .optional()
+    .meta({ description: 'What `start` and `end` count: characters as Python (default), or units as JavaScript' }),
+})
+type Parameters = z.infer<typeof parametersSchema>
+
+const questionSchema = z.strictObject({ question: z.string(), context: z.string() })
+type Question = z.infer<typeof questionSchema>
+
+const requestSchema = z
+  .strictObject({
+    inputs: z
+      .union([questionSchema, z.array(questionSchema).min(1)])
+      .meta({ description: 'A question and the text that holds its answer, or a list of them' }),
+    parameters: parametersSchema.optional(),
+  })
+  .meta({ id: 'QuestionAnsweringRequest' })
+
+const answerSchema = z
+  .object({ score: z.number(), start: z.number().int(), end: z.number().int(), answer: z.string() })
+  .meta({ id: 'Answer' })
+type Answer = z.infer<typeof answerSchema>
+const answersSchema = z.union([answerSchema, z.array(answerSchema)])
+
+/** One question's windows over its context. */
+interface Prepared {
+  readonly context: string
+  readonly tokens: readonly TextToken[]
+  readonly windows: readonly Encoding[]
+}
+
+/** The part of a text that answers a question. */
+export function questionAnswering(limits: Limits): BoundTask {
+  return {
+    name: 'question-answering',
+    mediaTypes: [],
+    request: requestSchema,
+    response: z.union([answersSchema, z.array(answersSchema)]),
+    example: {
+      inputs: { question: 'Who wrote the first program?', context: 'Ada Lovelace wrote the first program in 1843.' },
+    },
+
+    async execute(body, model, run) {
+      if (body.kind !== 'json') {
+        throw new VergeError(
+          'unsupported_media_type',
+          'This model takes a question. Send application/json with "inputs".',
+        )
+      }
+      const { inputs, parameters = {} } = validate(requestSchema, body.value, 'The request')
+      const questions = Array.isArray(inputs) ? inputs : [inputs]
+      const nameOf = (i: number, part: keyof Question): string =>
+        Array.isArray(inputs) ? `inputs[${i}].${part}` : `inputs.${part}`
+      for (const part of ['question', 'context'] as const) {
+        checkTexts(
+          questions.map((question) => question[part]),
+          (i) => nameOf(i, part),
+          limits,
+        )
+      }
+      const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
+      const count = new TokenCount(limits)
+      const prepared = questions.map((question, i) => {
+        const one = prepare(question, parameters, tokenizer, model, limits, count)
+        if (one.tokens.length === 0) throw emptyText(nameOf(i, 'context'))
+        return one
+      })
+
+      const windows = prepared.flatMap((one) => one.windows)
+      const topK = parameters.top_k ?? 1
+      const found: Spans[] = []
+      await runInBatches(windows, tokenizer.padId, model, limits, run, (outputs, places) => {
+        const length = places.reduce((longest, at) => Math.max(longest, windows[at]?.ids.length ?? 0), 0)
+        const { starts, ends } = spanLogits(outputs, places.length, length, model.manifest)
+        for (const [row, at] of places.entries()) {
+          const [from, to] = [row * length, (row + 1) * length]
+          found[at] = bestSpans(starts.subarray(from, to), ends.subarray(from, to), {
+            allowed: (windows[at]?.texts ?? []).map((text) => text === 1),
+            maxLength: parameters.max_answer_len ?? DEFAULTS.answerTokens,
+            // Some fall together when they are widened to whole words.
+            count: parameters.align_to_words === false ? topK : 2 * topK + 10,
+          })
+        }
+      })
+
+      let next = 0
+      const answers = prepared.map((one) => {
+        const own = found.slice(next, next + one.windows.length)
+        next += one.windows.length
+        return answersOf(one, own, parameters)
+      })
+      return Array.isArray(inputs) ? answers : answers[0]
+    },
+  }
+}
+
+function prepare(
+  { question, context }: Question,
+  parameters: Parameters,
+  tokenizer: TextTokenizer,
+  { manifest }: TaskModel,
+  limits: Limits,
+  count: TokenCount,
+): Prepared {
+  const most = manifest.text?.maxTokens ?? limits.textTokens
+  const length = Math.min(most, parameters.max_seq_len ?? DEFAULTS.windowTokens)
+  const asked = tokenizer.tokens(question, parameters.max_question_len ?? DEFAULTS.questionTokens)
+  const room = length - tokenizer.specialTokens(true) - asked.length
+  if (room < 1) {
+    throw new VergeError(
+      'invalid_request',
+      `"inputs.question" leaves no room for the context in ${length} tokens. Send a shorter question, or a smaller "max_question_len".`,
+      { details: { field: 'inputs.question', tokens: asked.length } },
+    )
+  }
+  const overlap = Math.min(parameters.doc_stride ?? DEFAULTS.overlap, Math.floor(length / 2), room - 1)
+  const tokens = tokenizer.tokens(context, limits.embeddingTokens + 1)
+  const windows = windowsOf(tokens, room, overlap).map((window) => {
+    count.add(length - room + window.length)
+    return tokenizer.frame(asked, window)
+  })
+  return { context, tokens, windows }
+}
+
+function answersOf(
+  { context, tokens, windows }: Prepared,
+  found: readonly Spans[],
+  { top_k: topK = 1, align_to_words: aligned = true, handle_impossible_answer: maybeNone, offsets }: Parameters,
+): Answer | Answer[] {
+  const widen = aligned ? wordsOf(tokens) : ({ start, end }: TextToken): Place => ({ start, end })
+  const at = offsets === 'utf16' ? (position: number) => position : codePointPositions(context)
+  const best = new Map<string, Answer>()
+  for (const [i, { spans }] of found.entries()) {
+    for (const { first, last, score } of spans) {
+      const [from, to] = [windows[i]?.tokens[first], windows[i]?.tokens[last]]
+      if (from === undefined || to === undefined) continue
+      const { start } = widen(from)
+      const { end } = widen(to)
+      const key = `${start}:${end}`
+      // Windows overlap: what two of them found is as likely as the surer one says.
+      if (score > (best.get(key)?.score ?? -1)) {
+        best.set(key, { score, start: at(start), end: at(end), answer: context.slice(start, end) })
+      }
+    }
+  }
+  const answers = [...best.values()]
+  if (maybeNone) {
+    const none = found.reduce((least, spans) => Math.min(least, spans.none), 1)
+    answers.push({ score: none, start: 0, end: 0, answer: '' })
+  }
+  const sorted = answers.sort((a, b) => b.score - a.score).slice(0, topK)
+  const [only, ...more] = sorted
+  return only !== undefined && more.length === 0 ? only : sorted
+}
+
+interface Place {
+  readonly start: number
+  readonly end: number
+}
+
+/** From a token to the place of its whole word. */
+function wordsOf(tokens: readonly TextToken[]): (token: TextToken) => Place {
+  const places = new Map<number, Place>()
+  for (const { word, start, end } of tokens) {
+    const known = places.get(word)
+    places.set(word, { start: Math.min(known?.start ?? start, start), end: Math.max(known?.end ?? end, end) })
+  }
+  return ({ word, start, end }) => places.get(word) ?? { start, end }
+}

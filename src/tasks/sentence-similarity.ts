@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import type { Limits } from '../core/limits.ts'
+import { embed, embeddingParametersSchema } from './embedding.ts'
+import { cosine } from './pooling.ts'
+import type { BoundTask } from './task.ts'
+import { checkTexts, readTextBody } from './texts.ts'
+
+const requestSchema = z
+  .strictObject({
+    inputs: z.strictObject({
+      source_sentence: z.string().meta({ description: 'What the others are compared with' }),
+      sentences: z.array(z.string()).min(1),
+    }),
+    parameters: embeddingParametersSchema.optional(),
+  })
+  .meta({ id: 'SentenceSimilarityRequest' })
+
+/** Whether a JSON body is one of this task, by its shape alone. */
+export function asksForSimilarity(value: unknown): boolean {
+  const inputs = typeof value === 'object' && value !== null && 'inputs' in value ? value.inputs : undefined
+  return typeof inputs === 'object' && inputs !== null && 'source_sentence' in inputs
+}
+
+/** How near each sentence is to the first: cosines of their vectors, from -1 to 1, in the order of the sentences. */
+export function sentenceSimilarity(limits: Limits): BoundTask {
+  return {
+    name: 'sentence-similarity',
+    mediaTypes: [],
+    request: requestSchema,
+    response: z.array(z.number()).meta({ description: 'A cosine for each sentence, in their order' }),
+    example: {
+      inputs: {
+        source_sentence: 'The cat sleeps on the sofa.',
+        sentences: ['A kitten naps on the couch.', 'Interest rates rose again.'],
+      },
+    },
+
+    async execute(body, model, run) {
+      const { inputs, parameters } = readTextBody(requestSchema, body)
+      const { source_sentence: source, sentences } = inputs
+      const texts = [source, ...sentences]
+      const field = (place: number): string =>
+        place === 0 ? 'inputs.source_sentence' : `inputs.sentences[${place - 1}]`
+      checkTexts(texts, field, limits)
+      const { vectors } = await embed(texts, { ...parameters, field }, { model, limits, run })
+      const [asked = new Float32Array(0), ...others] = vectors
+      return others.map((vector) => cosine(asked, vector))
+    },
+  }
+}

@@ -1,0 +1,65 @@
+import { z } from 'zod'
+import type { Limits } from '../core/limits.ts'
+import { decodeAudio } from '../media/audio/decode.ts'
+import { speechSpans } from '../media/audio/speech.ts'
+import { AUDIO_MEDIA_TYPES, audioInputSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
+import { speechFields, speechRules } from './speech-parameters.ts'
+import type { BoundTask } from './task.ts'
+import { nothingCarried, runWindow, windowSettings, windowShapes } from './windows.ts'
+
+const parametersSchema = z
+  .strictObject({
+    ...speechFields,
+    return_probabilities: z.boolean().optional().meta({ description: 'Whether to answer with each window, too' }),
+  })
+  .meta({ id: 'VoiceActivityDetectionParameters' })
+
+const requestSchema = z
+  .strictObject({ inputs: audioInputSchema, parameters: parametersSchema.optional() })
+  .meta({ id: 'VoiceActivityDetectionRequest' })
+
+const responseSchema = z
+  .object({
+    segments: z
+      .array(z.object({ start: z.number(), end: z.number(), score: z.number() }))
+      .meta({ description: 'Speech in seconds, in order, with the mean probability of its windows' }),
+    window: z.number().optional().meta({ description: 'Seconds from one probability to the next' }),
+    probabilities: z.array(z.number()).optional(),
+  })
+  .meta({ id: 'VoiceActivity' })
+
+/** Where in a sound somebody speaks, by models that hear it window by window and remember. */
+export function voiceActivityDetection(limits: Limits): BoundTask {
+  return {
+    name: 'voice-activity-detection',
+    mediaTypes: AUDIO_MEDIA_TYPES,
+    request: requestSchema,
+    response: responseSchema,
+    example: { inputs: EXAMPLE_WAV, parameters: { threshold: 0.5, return_probabilities: true } },
+
+    async execute(body, { manifest, afford }, run): Promise<z.infer<typeof responseSchema>> {
+      const { bytes, parameters } = readAudioBody(body, requestSchema, parametersSchema, limits)
+      const { return_probabilities: withProbabilities, ...asked } = parameters
+      const audio = audioSettings(manifest)
+      const settings = windowSettings(manifest, audio)
+      const rules = speechRules(asked, audio)
+      const samples = decodeAudio(bytes, audio, limits)
+      afford?.(windowShapes(Math.ceil(samples.length / settings.length), settings))
+      const probabilities: number[] = []
+      let carried = nothingCarried(settings)
+      for (let at = 0; at < samples.length; at += settings.length) {
+        // The last window ends in silence.
+        const window = new Float32Array(settings.length)
+        window.set(samples.subarray(at, at + settings.length))
+        const heard = await runWindow(window, carried, manifest, audio, settings, run)
+        probabilities.push(heard.probability)
+        carried = heard.carried
+      }
+      const seconds = (position: number): number => position / audio.sampleRate
+      const segments = speechSpans(probabilities, settings.length, samples.length, rules).map(
+        ({ start, end, score }) => ({ start: seconds(start), end: seconds(end), score }),
+      )
+      return { segments, ...(withProbabilities && { window: seconds(settings.length), probabilities }) }
+    },
+  }
+}

@@ -1,0 +1,167 @@
+import { z } from 'zod'
+import type { Manifest } from '../catalog/manifest.ts'
+import { VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import { validate } from '../core/validation.ts'
+import { TextTokenizer } from '../media/text/tokenizer.ts'
+import { runInBatches, TokenCount } from './batches.ts'
+import { textLogits } from './logits.ts'
+import { activate } from './scores.ts'
+import type { BoundTask } from './task.ts'
+import { checkTexts, fieldIn } from './texts.ts'
+
+const DEFAULT_TEMPLATE = 'This example is {}.'
+
+const requestSchema = z
+  .strictObject({
+    inputs: z.union([z.string(), z.array(z.string()).min(1)]).meta({ description: 'A text, or a list of texts' }),
+    parameters: z.strictObject({
+      candidate_labels: z
+        .union([z.string(), z.array(z.string()).min(1)])
+        .meta({ description: 'What the text may be about; a list, or one text with commas' }),
+      hypothesis_template: z
+        .string()
+        .optional()
+        .meta({ description: `A sentence with {} for the label; by default "${DEFAULT_TEMPLATE}"` }),
+      multi_label: z
+        .boolean()
+        .optional()
+        .meta({ description: 'Whether several labels may hold: then each has a probability of its own' }),
+    }),
+  })
+  .meta({ id: 'ZeroShotClassificationRequest' })
+
+const answerSchema = z
+  .object({ sequence: z.string(), labels: z.array(z.string()), scores: z.array(z.number()) })
+  .meta({ id: 'ZeroShotClassification', description: 'Labels with their scores, best first' })
+type Answer = z.infer<typeof answerSchema>
+
+/** Labels that the model was never trained for: each is a sentence that the text does or does not imply. */
+export function zeroShotClassification(limits: Limits): BoundTask {
+  return {
+    name: 'zero-shot-classification',
+    mediaTypes: [],
+    request: requestSchema,
+    response: z.union([answerSchema, z.array(answerSchema)]),
+    example: {
+      inputs: 'The parcel came two weeks late and the box was crushed.',
+      parameters: { candidate_labels: ['delivery', 'price', 'quality'] },
+    },
+
+    async execute(body, model, run) {
+      if (body.kind !== 'json') {
+        throw new VergeError(
+          'unsupported_media_type',
+          'This model takes a text and labels. Send application/json with "inputs" and "parameters".',
+        )
+      }
+      const { inputs, parameters } = validate(requestSchema, body.value, 'The request')
+      const texts = typeof inputs === 'string' ? [inputs] : inputs
+      const labels = labelsOf(parameters.candidate_labels)
+      const hypotheses = hypothesesOf(labels, parameters.hypothesis_template)
+      checkTexts(texts, fieldIn('inputs', texts === inputs), limits)
+      checkTexts(hypotheses, fieldIn('parameters.candidate_labels', true), limits)
+      if (texts.length * labels.length > limits.embeddingsPerRequest) throw tooMany(limits.embeddingsPerRequest)
+
+      const { manifest } = model
+      const columns = columnsOf(manifest)
+      const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
+      const most = manifest.text?.maxTokens ?? limits.textTokens
+      const count = new TokenCount(limits)
+      const claims = hypotheses.map((hypothesis) => tokenizer.tokens(hypothesis, most))
+      const pairs = texts.flatMap((text) => {
+        const tokens = tokenizer.tokens(text, most)
+        return claims.map((claim) => {
+          const pair = tokenizer.framePair(tokens, claim, most, 'only_first')
+          count.add(pair.ids.length)
+          return pair
+        })
+      })
+      const verdicts: Verdict[] = []
+      await runInBatches(pairs, tokenizer.padId, model, limits, run, (outputs, places) => {
+        const { values, width } = textLogits(outputs, places.length, manifest)
+        for (const [row, at] of places.entries()) {
+          verdicts[at] = {
+            entailment: values[row * width + columns.entailment] ?? 0,
+            contradiction: values[row * width + columns.contradiction] ?? 0,
+          }
+        }
+      })
+      const answers = texts.map((sequence, i): Answer => {
+        const own = verdicts.slice(i * labels.length, (i + 1) * labels.length)
+        const scores = parameters.multi_label || labels.length === 1 ? each(own) : together(own)
+        const sorted = labels.map((label, j) => ({ label, score: scores[j] ?? 0 })).sort((a, b) => b.score - a.score)
+        return { sequence, labels: sorted.map(({ label }) => label), scores: sorted.map(({ score }) => score) }
+      })
+      return typeof inputs === 'string' ? answers[0] : answers
+    },
+  }
+}
+
+/** A model's scores for a sentence to follow from a text, and to contradict it. */
+interface Verdict {
+  readonly entailment: number
+  readonly contradiction: number
+}
+
+function each(verdicts: readonly Verdict[]): number[] {
+  return verdicts.map(
+    ({ entailment, contradiction }) => activate(Float64Array.of(contradiction, entailment), 'softmax')[1] ?? 0,
+  )
+}
+
+function together(verdicts: readonly Verdict[]): number[] {
+  return Array.from(
+    activate(
+      Float64Array.from(verdicts, ({ entailment }) => entailment),
+      'softmax',
+    ),
+  )
+}
+
+function labelsOf(given: string | readonly string[]): readonly string[] {
+  const labels = typeof given === 'string' ? given.split(',').map((label) => label.trim()) : given
+  const empty = labels.findIndex((label) => label.trim() === '')
+  if (empty === -1) return labels
+  throw new VergeError('invalid_request', `"parameters.candidate_labels" has an empty label, number ${empty + 1}.`, {
+    details: { field: 'parameters.candidate_labels' },
+  })
+}
+
+function hypothesesOf(labels: readonly string[], template = DEFAULT_TEMPLATE): string[] {
+  const [before, after, ...more] = template.split('{}')
+  if (before === undefined || after === undefined || more.length > 0 || template.length > 1_000) {
+    throw new VergeError(
+      'invalid_request',
+      '"parameters.hypothesis_template" must hold {} once, where the label goes, and have at most 1000 characters.',
+      { details: { field: 'parameters.hypothesis_template' } },
+    )
+  }
+  return labels.map((label) => `${before}${label}${after}`)
+}
+
+/**
+ * Where a model for natural language inference scores what it finds, by the names of its labels.
+ * @throws manifest_invalid if none is for what follows from a text
+ */
+function columnsOf({ model, version, labels = [] }: Manifest): { entailment: number; contradiction: number } {
+  const find = (start: string): number => labels.findIndex((label) => label.toLowerCase().startsWith(start))
+  const entailment = find('entail')
+  if (entailment === -1 || labels.length < 2) {
+    throw new VergeError(
+      'manifest_invalid',
+      `Model "${model}" version "${version}" has no label "entailment" among its labels. Its operator has to correct them and push it again.`,
+    )
+  }
+  const named = find('contra')
+  // transformers takes the other end of the list where no label says so.
+  return { entailment, contradiction: named !== -1 ? named : entailment === 0 ? labels.length - 1 : 0 }
+}
+
+function tooMany(limit: number): VergeError {
+  return new VergeError(
+    'input_too_large',
+    `A request may have at most ${limit} pairs of a text and a label. Send them in several requests.`,
+    { details: { limit_pairs: limit } },
+  )
+}
