@@ -121,10 +121,22 @@ describe('an image classifier', () => {
     expect(await image({ ...vit, size: undefined }, like)).toMatchObject({ fit: 'stretch', size: [256, 192] })
   })
 
+  it.each([
+    [0, 'nearest'],
+    [1, 'lanczos'],
+    [2, undefined],
+    [3, 'bicubic'],
+    [4, 'box'],
+    [5, 'hamming'],
+    ['bicubic', 'bicubic'],
+  ])('takes the filter %s for %s', async (resample, name) => {
+    expect((await image({ ...vit, resample }))?.resample).toBe(name)
+  })
+
   it('says where the server does otherwise than the training did', async () => {
     const notes = (processor: object) =>
       sources.notes({ 'config.json': config, 'preprocessor_config.json': processor }, PICTURE)
-    expect(await notes({ ...vit, resample: 3 })).toMatch(/bilinear filter where the model was trained with "bicubic"/)
+    expect(await notes({ ...vit, resample: 9 })).toMatch(/bilinear filter where the model was trained with "9"/)
     expect(await notes({ ...vit, do_center_crop: true, crop_size: 200 })).toMatch(
       /not square are cut where the model was trained on stretched/,
     )
@@ -147,10 +159,13 @@ describe('an image classifier', () => {
       task: 'image-classification',
       labels: ['tench', 'n02', 'shark'],
       preprocess: {
-        image: { fit: 'crop', size: [224, 224], resize: 256, mean: imagenet.image_mean, std: imagenet.image_std },
+        image: {
+          ...{ fit: 'crop', size: [224, 224], resize: 256, resample: 'bicubic' },
+          ...{ mean: imagenet.image_mean, std: imagenet.image_std },
+        },
       },
     })
-    expect(notes.join('\n')).toMatch(/by timm's settings[\s\S]*"bicubic"/)
+    expect(notes.join('\n')).toMatch(/by timm's settings/)
     const squashed = { ...timm, pretrained_cfg: { ...timm.pretrained_cfg, crop_mode: 'squash' } }
     expect((await sources.describe({ 'config.json': squashed }, PICTURE)).description.preprocess?.image).toMatchObject({
       fit: 'stretch',

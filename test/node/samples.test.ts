@@ -244,7 +244,9 @@ describe('samples that cannot be used', () => {
 
   it('a folder without pictures', async () => {
     await put('cats/readme.md', '')
-    await expect(readSamples(folder, { manifest: pictures })).rejects.toThrow(/the folder has no PNG, JPEG or \.txt/)
+    await expect(readSamples(folder, { manifest: pictures })).rejects.toThrow(
+      /the folder has no PNG, JPEG, WAV or \.txt/,
+    )
   })
 
   it('a picture that is none, with its name', async () => {

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { getPlatformProxy } from 'wrangler'
+import { storageConfig } from '../../scripts/lib/target/storage-config.ts'
 import { KvStore } from '../../src/weights/kv.ts'
 import { MemoryStore } from '../../src/weights/memory.ts'
 import { R2Store } from '../../src/weights/r2.ts'
@@ -16,7 +17,7 @@ describe('stores over getPlatformProxy()', async () => {
   const proxy = await getPlatformProxy<{
     readonly BUCKET: ConstructorParameters<typeof R2Store>[0]
     readonly KV: ConstructorParameters<typeof KvStore>[0]
-  }>({ configPath: 'wrangler.toml', persist: false })
+  }>({ configPath: await storageConfig(), persist: false })
   afterAll(() => proxy.dispose())
   const r2 = new R2Store(proxy.env.BUCKET, { pageSize: 2 })
   const kv = new KvStore(proxy.env.KV, { pageSize: 2 })

@@ -62,7 +62,7 @@ describe('pictures that are none', () => {
 
   it.each([
     ['nothing', new Uint8Array(0)],
-    ['text', new TextEncoder().encode('GIF89a is not taken')],
+    ['text', new TextEncoder().encode('This is no picture at all')],
     ['a signature alone', png.slice(0, 8)],
     ['an SOI alone', Uint8Array.of(0xff, 0xd8)],
     ['an unknown colour type', png.with(25, 5)],

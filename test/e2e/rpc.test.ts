@@ -1,0 +1,239 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { packFolder } from '../../scripts/lib/packer.ts'
+import { ROOT } from '../../scripts/lib/project.ts'
+import { publish } from '../../scripts/lib/publish.ts'
+import { WORKER_NAME } from '../../scripts/lib/workerd.ts'
+import type { VergeBinding } from '../../src/client/rpc-types.ts'
+import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
+import { publishModel, writerFor } from '../fixtures/node/publish.ts'
+import { identityModel } from '../fixtures/onnx-models.ts'
+
+const KEY = 'a-key-for-bindings-0123456789'
+const DATE = '2026-10-23'
+/** Errors crossed the bindings of this date as text. */
+const OLD_DATE = '2025-01-01'
+
+/**
+ * Calls the binding with what the test sends, and answers with what came back and of which type it was: typed arrays and
+ * bytes do not survive JSON, so the Worker makes them from lists, and lists of them.
+ */
+const CALLER = `
+const revive = (value) => {
+  if (Array.isArray(value)) return value.map(revive)
+  if (typeof value !== 'object' || value === null) return value
+  if (value.$bytes) return Uint8Array.from(atob(value.$bytes), (c) => c.charCodeAt(0))
+  if (value.$array) return globalThis[value.$array].from(value.of.map((n) => value.$array.startsWith('Big') ? BigInt(n) : n))
+  if (value.$cycle) { const cycle = []; cycle.push(cycle); return cycle }
+  if (value.$map) return new Map()
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, revive(member)]))
+}
+const show = (value) => {
+  if (ArrayBuffer.isView(value)) {
+    return { type: value.constructor.name, of: [...value].map(String), buffer: value.buffer.byteLength }
+  }
+  if (Array.isArray(value)) return value.map(show)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, show(member)]))
+}
+export default {
+  async fetch(request, env) {
+    const { method, args } = await request.json()
+    try {
+      return Response.json({ answer: show(await env.VERGE[method](...args.map(revive))) })
+    } catch (error) {
+      const { name, message, stack, ...fields } = error
+      return Response.json({ thrown: { name, message, ...fields, isError: error instanceof Error } })
+    }
+  },
+}`
+
+const binding = (props?: Record<string, unknown>) => ({
+  VERGE: { name: WORKER_NAME, entrypoint: 'VergeRpc', ...(props && { props }) },
+})
+
+type Reply = { answer?: unknown; thrown?: Record<string, unknown> }
+
+describe('another Worker', () => {
+  let worker: LiveWorker
+
+  beforeAll(async () => {
+    const caller = { script: CALLER, compatibilityDate: DATE }
+    worker = await startLiveWorker(
+      { VERGE_API_KEY: KEY, RPC_CALLERS: 'shop, search', RESULT_CACHE_TTL_SECONDS: '600', REQUEST_COST_LIMIT: '100' },
+      [
+        { ...caller, name: 'stranger', serviceBindings: binding() },
+        { ...caller, name: 'shop', serviceBindings: binding({ caller: 'shop' }) },
+        { ...caller, name: 'thief', serviceBindings: binding({ caller: 'operator' }) },
+        { ...caller, name: 'old', compatibilityDate: OLD_DATE, serviceBindings: binding() },
+      ],
+    )
+    const writer = await writerFor(worker)
+    await publish(writer, await packFolder(join(ROOT, 'models/digits')))
+    await publish(writer, await packFolder(join(ROOT, 'models/reviews')))
+    const echo = (datatype: 'FP32' | 'INT64' | 'BOOL' | 'UINT8', shape: (number | string)[]) => ({
+      inputs: [{ name: 'input', datatype, shape }],
+      outputs: [{ name: 'output', datatype, shape }],
+    })
+    await publishModel(writer, 'floats', identityModel('FP32', ['n']), echo('FP32', ['n']))
+    await publishModel(writer, 'whole', identityModel('INT64', ['n']), echo('INT64', ['n']))
+    await publishModel(writer, 'flags', identityModel('BOOL', ['n']), echo('BOOL', ['n']))
+    await publishModel(writer, 'secret', identityModel('FP32', ['n']), echo('FP32', ['n']), { visibility: 'private' })
+  })
+  afterAll(() => worker.dispose())
+
+  const call = async (from: string, method: keyof VergeBinding, ...args: unknown[]): Promise<Reply> => {
+    const caller = await worker.miniflare.getWorker(from)
+    const response = await caller.fetch('http://caller/', { method: 'POST', body: JSON.stringify({ method, args }) })
+    return (await response.json()) as Reply
+  }
+  const run = (...args: unknown[]) => call('stranger', 'run', ...args)
+  const picture = (name = 'seven') => ({
+    $bytes: readFileSync(join(ROOT, `models/digits/samples/${name}.png`)).toString('base64'),
+  })
+  const floats = (...of: number[]) => ({
+    tensors: { input: { datatype: 'FP32', shape: [of.length], data: { $array: 'Float32Array', of } } },
+  })
+
+  it('runs tasks with texts, lists and pictures, and gets what HTTP answers', async () => {
+    const text = 'A quiet film that stays with you.'
+    const overHttp = async (model: string, body: unknown) =>
+      (
+        await fetch(`${worker.url}/run/${model}`, {
+          method: 'POST',
+          body: JSON.stringify(body),
+          headers: { 'content-type': 'application/json' },
+        })
+      ).json()
+    expect(await run('reviews', text)).toEqual({ answer: await overHttp('reviews', { inputs: text }) })
+    const inputs = [text, 'A waste of an evening.']
+    const parameters = { top_k: 1 }
+    expect(await run('reviews', inputs, { parameters })).toEqual({
+      answer: await overHttp('reviews', { inputs, parameters }),
+    })
+    const { answer } = await run('digits', picture(), { parameters: { top_k: 2 }, contentType: 'image/png' })
+    expect(answer).toMatchObject([{ label: '7', score: expect.any(Number) }, {}])
+    expect(await run('digits', picture(), { parameters: { top_k: 2 } })).toEqual({ answer })
+  })
+
+  it('runs tensors, typed both ways', async () => {
+    expect(await run('floats', floats(1.5, -2))).toEqual({
+      answer: {
+        model: 'floats',
+        version: '1',
+        outputs: {
+          output: { datatype: 'FP32', shape: [2], data: { type: 'Float32Array', of: ['1.5', '-2'], buffer: 8 } },
+        },
+      },
+    })
+    const exact = ['9007199254740993', '-1']
+    const input = { datatype: 'INT64', shape: [2], data: { $array: 'BigInt64Array', of: exact } }
+    expect(await run('whole', { tensors: { input } }, { outputs: ['output'] })).toMatchObject({
+      answer: { outputs: { output: { data: { type: 'BigInt64Array', of: exact } } } },
+    })
+    const flags = { datatype: 'BOOL', shape: [2], data: [true, false] }
+    expect(await run('flags', { tensors: { input: flags } })).toMatchObject({
+      answer: { outputs: { output: { data: { of: ['1', '0'] } } } },
+    })
+  })
+
+  it('is told what is wrong, by a typed error', async () => {
+    expect(await run('absent', 'x', { requestId: 'mine-1' })).toEqual({
+      thrown: {
+        name: 'VergeError',
+        code: 'model_not_found',
+        status: 404,
+        message: expect.stringContaining('no model "absent"'),
+        requestId: 'mine-1',
+        remote: true,
+        isError: true,
+      },
+    })
+    const input = (datatype: string, shape: number[], data: unknown) => ({
+      tensors: { input: { datatype, shape, data } },
+    })
+    const array = (name: string, ...of: number[]) => ({ $array: name, of })
+    for (const [code, ...args] of [
+      ['invalid_tensor', 'floats', input('FP32', [3], array('Float32Array', 1, 2))],
+      ['invalid_tensor', 'floats', input('FP32', [1], array('Float64Array', 1))],
+      ['invalid_tensor', 'floats', input('INT32', [1], array('Int32Array', 1))],
+      ['invalid_tensor', 'floats', input('FP32', [1, 1], array('Float32Array', 1))],
+      ['invalid_tensor', 'flags', input('BOOL', [1], array('Uint8Array', 2))],
+      ['input_too_large', 'floats', input('FP32', [2 ** 30], array('Float32Array', 1))],
+      ['invalid_request', 'floats', input('FP99', [1], [1])],
+      ['invalid_request', 'floats', { tensors: 5 }],
+      ['missing_input', 'floats', { tensors: {} }],
+      ['unknown_input', 'floats', { tensors: { other: { datatype: 'FP32', shape: [1], data: [1] } } }],
+      ['unknown_output', 'floats', floats(1), { outputs: ['other'] }],
+      ['task_mismatch', 'floats', 'a text'],
+      ['version_not_found', 'floats', floats(1), { version: '9' }],
+      ['unsupported_media_type', 'digits', picture(), { contentType: 'text/plain' }],
+      ['invalid_image', 'digits', { $bytes: btoa('not a picture') }],
+      ['empty_input', 'reviews', '  '],
+      ['invalid_request', 'reviews', 'x', { parameters: { top_k: -1 } }],
+      ['invalid_request', 'reviews', 'x', { unknown: 1 }],
+      ['invalid_request', 'reviews', { $map: true }],
+      ['invalid_request', 'reviews', 'x', { timeoutMs: 0 }],
+      ['body_too_large', 'reviews', { $cycle: true }],
+      ['model_not_found', '../etc', 'x'],
+      ['invalid_request', 7, 'x'],
+    ] as const) {
+      const { thrown, answer } = await run(...args)
+      expect(answer, JSON.stringify(args)).toBeUndefined()
+      expect(thrown, JSON.stringify(args)).toMatchObject({ code, name: 'VergeError' })
+    }
+    expect(await run('floats', floats(1))).toHaveProperty('answer')
+  })
+
+  it('of an older date has the failure as a value', async () => {
+    expect(await call('old', 'tryRun', 'absent', 'x')).toEqual({
+      answer: {
+        ok: false,
+        error: {
+          code: 'model_not_found',
+          status: 404,
+          message: expect.any(String),
+          requestId: expect.stringMatching(/^[0-9a-f-]{36}$/),
+        },
+      },
+    })
+    expect((await call('old', 'run', 'absent', 'x')).thrown?.message).toContain('no model "absent"')
+  })
+
+  it('runs private models only with the key, or if its binding is trusted', async () => {
+    expect((await run('secret', floats(1))).thrown).toMatchObject({ code: 'model_not_found' })
+    expect((await run('secret', floats(1), { token: KEY })).answer).toMatchObject({ model: 'secret' })
+    expect((await run('secret', floats(1), { token: 'wrong-wrong-wrong' })).thrown).toMatchObject({
+      code: 'unauthorized',
+      status: 401,
+    })
+    expect((await call('shop', 'run', 'secret', floats(1))).answer).toMatchObject({ model: 'secret' })
+    // Props that name somebody whom the operator did not let in are refused, for public models too.
+    for (const model of ['secret', 'floats']) {
+      expect((await call('thief', 'run', model, floats(1))).thrown).toMatchObject({ code: 'unauthorized' })
+    }
+  })
+
+  it('shares the result cache and the limit of cost', async () => {
+    const seen: unknown[] = []
+    for (let attempt = 0; attempt < 100 && seen.at(-1) !== 'hit'; attempt++) {
+      const { answer } = await call('stranger', 'tryRun', 'digits', picture('two'))
+      expect(answer).toMatchObject({ ok: true, cost: expect.any(Number), answer: [{ label: '2' }, {}, {}, {}, {}] })
+      seen.push((answer as { cache: unknown }).cache)
+    }
+    expect(seen[0]).toBe('miss')
+    expect(seen.at(-1)).toBe('hit')
+    const fresh = await call('stranger', 'tryRun', 'digits', picture('two'), { cache: 'no-store' })
+    expect(fresh.answer).toMatchObject({ cache: 'bypass' })
+    const texts = Array(32).fill(`${'a good film '.repeat(200)}.`)
+    expect((await run('reviews', texts)).thrown).toMatchObject({ code: 'cost_too_high', status: 413 })
+  })
+
+  it('leaves its callers no more than a line in the log', async () => {
+    await run('secret', floats(1), { token: 'hunter2-hunter2', requestId: 'logged-1' })
+    const line = worker.logs.find((entry) => entry.includes('logged-1'))
+    expect(line).toContain('rpc_refused')
+    expect(worker.logs.join('\n')).not.toContain('hunter2')
+  })
+})

@@ -1,0 +1,225 @@
+import { describe, expect, it } from 'vitest'
+import type { Visibility } from '../../src/catalog/alias.ts'
+import { VergeError } from '../../src/core/errors.ts'
+import { LIMITS, type Limits } from '../../src/core/limits.ts'
+import { silentLogger, systemClock } from '../../src/core/runtime.ts'
+import { type Tensors, tensor } from '../../src/core/tensors.ts'
+import { BoundedAdmission } from '../../src/serving/admission.ts'
+import type { StreamOpening } from '../../src/stream/opening.ts'
+import { StreamSession, type StreamSocket } from '../../src/stream/session.ts'
+import { FakeServing, testModel } from '../fixtures/http.ts'
+import { LISTENER, LISTENER_AUDIO, LISTENER_SIGNATURE } from '../fixtures/listener.ts'
+
+/** What the listener computes, without an engine. */
+async function listen(inputs: Tensors): Promise<Tensors> {
+  const [samples, memory] = [inputs.get('samples'), inputs.get('memory')]
+  if (samples?.datatype !== 'FP32' || memory?.datatype !== 'FP32') throw new Error('no samples')
+  const mean = samples.data.reduce((sum, sample) => sum + Math.abs(sample), 0) / samples.data.length
+  const next = Float32Array.of((mean + (memory.data[0] ?? 0)) / 2)
+  return new Map([
+    ['speech', tensor('FP32', [1, 1], next)],
+    ['memoryN', tensor('FP32', [1, 1], next.slice())],
+  ])
+}
+
+const quiet: Tensors = new Map([
+  ['speech', tensor('FP32', [1, 1], Float32Array.of(0))],
+  ['memoryN', tensor('FP32', [1, 1], Float32Array.of(0))],
+])
+
+const OPENING: StreamOpening = {
+  model: 'listener',
+  version: '2',
+  caller: { kind: 'anonymous' },
+  requestId: 'id-1',
+  sampleRate: 16_000,
+  windowLength: LISTENER.length,
+  speech: {},
+  probabilities: true,
+}
+
+class FakeSocket implements StreamSocket {
+  readonly sent: { type: string; [field: string]: unknown }[] = []
+  closed: { code: number; reason: string } | undefined
+  #attached: unknown
+
+  send(text: string): void {
+    if (this.closed) throw new Error('closed')
+    this.sent.push(JSON.parse(text))
+  }
+  close(code: number, reason: string): void {
+    this.closed = { code, reason }
+  }
+  serializeAttachment(value: unknown): void {
+    this.#attached = structuredClone(value)
+  }
+  deserializeAttachment(): unknown {
+    return structuredClone(this.#attached)
+  }
+}
+
+function stream(compute: (inputs: Tensors) => Promise<Tensors> = listen, places = 4, limits: Partial<Limits> = {}) {
+  let now = 1_000_000
+  const model = testModel(
+    'listener',
+    'public',
+    { task: 'voice-activity-detection', ...LISTENER_SIGNATURE, audio: LISTENER_AUDIO },
+    { compute },
+  )
+  const serving = new FakeServing([model])
+  const clock = { ...systemClock, now: () => now, sleep: () => Promise.resolve() }
+  const admission = new BoundedAdmission({ places, leaseMs: 60_000, bodyBytes: 1, clock })
+  const deps = {
+    serving,
+    admission,
+    clock,
+    logger: silentLogger,
+    limits: { ...LIMITS, ...limits },
+    runs: { finished: 0 },
+  }
+  const socket = new FakeSocket()
+  const session = StreamSession.begin(socket, deps, OPENING)
+  const send = (bytes: number): Promise<void> => session.receive(new ArrayBuffer(bytes), () => {})
+  const setVisibility = (visibility: Visibility): void => {
+    serving.alias = async () => ({ ...model.alias, visibility })
+  }
+  return {
+    serving,
+    admission,
+    socket,
+    session,
+    send,
+    setVisibility,
+    end: () => session.receive('{"type":"end"}', () => {}),
+    pass: (ms: number): void => {
+      now += ms
+    },
+  }
+}
+
+describe('a stream', () => {
+  it('may come twice as fast as it is spoken, after what it may begin with', async () => {
+    const { send, pass, socket } = stream()
+    // Ten seconds at once: 320,000 bytes.
+    for (let i = 0; i < 5; i++) await send(64_000)
+    for (let second = 0; second < 5; second++) {
+      pass(1000)
+      await send(32_000)
+      await send(32_000)
+    }
+    expect(socket.closed).toBeUndefined()
+    await send(320)
+    expect(socket.closed).toEqual({ code: 1008, reason: 'overloaded' })
+  })
+
+  it('may send at once what was held up on the way', async () => {
+    const { send, pass, socket } = stream()
+    pass(60_000)
+    for (let i = 0; i < 10; i++) await send(64_000)
+    expect(socket.closed).toBeUndefined()
+    await send(320)
+    expect(socket.closed).toMatchObject({ code: 1008 })
+  })
+
+  it('lasts so long and no longer', async () => {
+    const { send, pass, socket } = stream(async () => quiet, 4, { streamSeconds: 3 })
+    await send(64_000)
+    pass(3_600_000)
+    await send(32_000)
+    expect(socket.closed).toBeUndefined()
+    await send(2)
+    expect(socket.closed).toEqual({ code: 1008, reason: 'input_too_large' })
+  })
+
+  it('says nothing of a failure that is ours', async () => {
+    const { send, serving, socket } = stream()
+    serving.resolve = async () => Promise.reject(new Error('a secret path'))
+    await send(320)
+    expect(socket.closed).toEqual({ code: 1011, reason: 'internal' })
+    expect(JSON.stringify(socket.sent.at(-1))).not.toContain('secret')
+  })
+
+  it('is refused when more waits to be heard than may', async () => {
+    let go = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      go = resolve
+    })
+    const { send, pass, socket } = stream(async (inputs) => {
+      await held
+      return listen(inputs)
+    })
+    const sent: Promise<void>[] = []
+    for (let i = 0; i < 11; i++) {
+      sent.push(send(64_000))
+      pass(2000)
+    }
+    expect(socket.closed).toEqual({ code: 1013, reason: 'overloaded' })
+    go()
+    await Promise.all(sent)
+  })
+
+  it('hears its messages in order, however many wait', async () => {
+    const { session, socket, end } = stream()
+    const ramp = Int16Array.from({ length: 160 * 20 }, (_, i) => Math.floor(i / 160) * 1000)
+    const bytes = new Uint8Array(ramp.buffer)
+    for (let at = 0; at < bytes.length; at += 700) void session.receive(bytes.slice(at, at + 700).buffer, () => {})
+    await end()
+    const starts = socket.sent.filter(({ type }) => type === 'probability').map(({ start }) => start)
+    expect(starts).toEqual(Array.from({ length: 20 }, (_, i) => (i * 160) / 16_000))
+    const heard = socket.sent.filter(({ type }) => type === 'probability').map(({ probability }) => Number(probability))
+    expect([...heard].sort((a, b) => a - b)).toEqual(heard)
+    expect(socket.closed).toEqual({ code: 1000, reason: 'end' })
+  })
+
+  it('ends when its model is taken from the public', async () => {
+    const { send, setVisibility, socket } = stream()
+    await send(320)
+    expect(socket.sent.at(-1)).toMatchObject({ type: 'probability' })
+    setVisibility('private')
+    await send(320)
+    expect(socket.closed).toEqual({ code: 1008, reason: 'model_not_found' })
+  })
+
+  it('waits for a place among the requests, and gives up in the end', async () => {
+    const { send, admission, socket } = stream(listen, 1)
+    const other = admission.enter('other')
+    await send(320)
+    expect(socket.closed).toEqual({ code: 1013, reason: 'overloaded' })
+    other.leave()
+    const second = stream(listen, 1)
+    const short = second.admission.enter('short')
+    const heard = second.send(320)
+    short.leave()
+    await heard
+    expect(second.socket.sent.at(-1)).toMatchObject({ type: 'probability' })
+    expect(second.admission.admitted).toBe(0)
+  })
+
+  it.each([
+    ['weights_unavailable', 1013],
+    ['run_rejected', 1011],
+  ] as const)('says why it ends when the model fails with %s', async (code, closeCode) => {
+    const { send, socket } = stream(async () => {
+      throw new VergeError(code, 'No.')
+    })
+    await send(320)
+    expect(socket.sent.at(-1)).toEqual({ type: 'error', error: { code, message: 'No.', request_id: 'id-1' } })
+    expect(socket.closed).toEqual({ code: closeCode, reason: code })
+  })
+
+  it.each([
+    ['no number', Number.NaN],
+    ['more than 1', 1.5],
+  ])('ends when the model answers with %s', async (_, value) => {
+    const { send, socket } = stream(async () => new Map([['speech', tensor('FP32', [1, 1], Float32Array.of(value))]]))
+    await send(320)
+    expect(socket.closed).toEqual({ code: 1011, reason: 'manifest_invalid' })
+  })
+
+  it('hears nothing more of a client that has gone', async () => {
+    const { session, send, serving } = stream()
+    session.leave()
+    await send(320)
+    expect(serving.runs).toHaveLength(0)
+  })
+})
