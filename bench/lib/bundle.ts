@@ -8,6 +8,7 @@ import { CACHE } from '../models/index.ts'
 const ENTRIES = {
   verge: ['--config', 'wrangler.toml'],
   timed: ['bench/workers/timed.ts', '--config', 'bench/workers/wrangler.toml'],
+  inside: ['bench/workers/inside.ts', '--config', 'bench/workers/wrangler.toml'],
   plain: ['bench/workers/plain.ts', '--config', 'bench/workers/wrangler.toml'],
   echo: ['bench/workers/echo.ts', '--config', 'bench/workers/wrangler.toml'],
 } as const
