@@ -1,0 +1,51 @@
+import { copyFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { descriptionSchema } from '../../scripts/lib/description.ts'
+import { pack } from '../../scripts/lib/packer.ts'
+import { ROOT } from '../../scripts/lib/project.ts'
+import type { Stored } from '../lib/storage.ts'
+import { CACHE, type MadeModelName, madeModel } from './index.ts'
+
+/** Every vocabulary here is of `models/reviews`: 21,542 pieces, of the 30,522 that the encoder has rows for. */
+const TOKENIZER = 'tokenizer.json'
+const CLASSES = 1000
+
+/** MiniLM's shape in int8, as a model of texts: mean pooling, vectors of length 1. */
+export async function textSubject(): Promise<Stored> {
+  await madeModel('encoder-int8')
+  await copyFile(join(ROOT, 'models/reviews', TOKENIZER), join(CACHE, 'models/encoder-int8', TOKENIZER))
+  return taskSubject('encoder-int8', {
+    task: 'feature-extraction',
+    tokenizer: TOKENIZER,
+    preprocess: { text: { maxTokens: 512 }, embedding: { pooling: 'mean', normalize: true } },
+    artifacts: [{ file: 'model.onnx', dtype: 'int8' }],
+  })
+}
+
+/** MobileNet's shape, as a classifier of pictures with the usual preprocessing of ImageNet's models. */
+export function pictureSubject(): Promise<Stored> {
+  return taskSubject('cnn-fp32', {
+    task: 'image-classification',
+    labels: Array.from({ length: CLASSES }, (_, index) => `class ${index}`),
+    activation: 'softmax',
+    preprocess: {
+      image: {
+        mode: 'RGB',
+        size: [224, 224],
+        fit: 'crop',
+        resize: 256,
+        rescale: 1 / 255,
+        mean: [0.485, 0.456, 0.406],
+        std: [0.229, 0.224, 0.225],
+      },
+    },
+    artifacts: [{ file: 'model.onnx', dtype: 'fp32' }],
+  })
+}
+
+async function taskSubject(name: MadeModelName, description: Readonly<Record<string, unknown>>): Promise<Stored> {
+  const { bytes } = await madeModel(name)
+  const base = { name, version: '1', visibility: 'public', licence: 'Apache-2.0' }
+  const packed = await pack(descriptionSchema.parse({ ...base, ...description }), join(CACHE, 'models', name))
+  return { name, onnx: bytes, packed }
+}

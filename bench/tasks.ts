@@ -1,0 +1,143 @@
+import { parseArgs } from 'node:util'
+import { runScript } from '../scripts/lib/command-line.ts'
+import { bundle } from './lib/bundle.ts'
+import { type Machine, machine } from './lib/machine.ts'
+import type { Summary } from './lib/stats.ts'
+import { fillStorage } from './lib/storage.ts'
+import { plainText, type Table } from './lib/table.ts'
+import {
+  type EngineShare,
+  type HitAndMiss,
+  type LargePicture,
+  measureCache,
+  measureLargePictures,
+  measureShares,
+  TEXT_TOKENS,
+} from './measures/tasks.ts'
+import { pictureSubject, textSubject } from './models/task-subjects.ts'
+
+const HELP = `Measures what tasks cost beside their models' runs, in one run and in workerd.
+
+Usage: node bench/tasks.ts [options]
+
+  --rounds N   answers to a text and to a picture, each (100)
+  --json       the figures as JSON
+  --help       this text
+
+A text goes to the encoder of MiniLM's shape, pictures to the CNN of MobileNet's. "Inside" is from the request to the
+answer's last byte by the Worker's own clock, which ticks in milliseconds; "over HTTP" is the same by the client, with
+HTTP and the client's work. Whatever of it is not the run by Server-Timing counts as outside the engine: parsing,
+tokenising, decoding, preparing, waiting for a turn, answering. Shares are judged over all answers together, because the
+clock's ticks blur single ones.`
+
+const MOST_TEXT_SHARE = 0.15
+const MOST_PICTURE_SHARE = 0.4
+const MOST_EXTRA_BYTES = 64e6
+const MOST_HIT_SHARE = 0.1
+const CACHE_ROUNDS = 8
+const MB = 1e6
+
+interface Figures {
+  readonly machine: Machine
+  readonly text: EngineShare
+  readonly picture: EngineShare
+  readonly large: readonly LargePicture[]
+  readonly cache: HitAndMiss
+}
+
+await runScript(HELP, async () => {
+  const { values } = parseArgs({
+    options: { rounds: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
+  })
+  if (values.help) return HELP
+  const plain = await bundle('verge')
+  const timed = await bundle('inside')
+  const text = await textSubject()
+  const picture = await pictureSubject()
+  await fillStorage(plain, [text, picture])
+  const figures: Figures = {
+    machine: machine(),
+    ...(await measureShares(timed, { text: text.name, picture: picture.name }, Number(values.rounds ?? 100))),
+    large: await measureLargePictures(plain, picture.name),
+    cache: await measureCache(plain, text.name, CACHE_ROUNDS),
+  }
+  return values.json ? JSON.stringify(figures) : plainText(table(figures))
+})
+
+function table({ cache, large, machine, picture, text }: Figures): Table {
+  const { cores, cpu, memoryGiB, node, workerd } = machine
+  const ratio = cache.hit.p50 / cache.miss.p50
+  return {
+    title: `Tasks: ${cores} cores of ${cpu}, ${memoryGiB} GiB; Node ${node}, workerd ${workerd}`,
+    head: ['figure', 'model', 'target', 'of all time', 'p50', 'p95', 'baseline: p50 / p95', ''],
+    rows: [
+      ...shareRows(`text of ${TEXT_TOKENS} tokens`, 'encoder-int8', MOST_TEXT_SHARE, text),
+      ...shareRows('JPEG of 640 x 480', 'cnn-fp32', MOST_PICTURE_SHARE, picture),
+      ...large.flatMap((row) => largeRows(row)),
+      [
+        'cache hit by a miss',
+        'encoder-int8',
+        `at most ${percent(MOST_HIT_SHARE)}`,
+        '',
+        `${percent(ratio)} (${ms(cache.hit.p50)})`,
+        ms(cache.hit.p95),
+        `miss: ${both(cache.miss)}`,
+        verdict(ratio <= MOST_HIT_SHARE),
+      ],
+    ],
+  }
+}
+
+function shareRows(what: string, model: string, most: number, found: EngineShare): string[][] {
+  const sides = [
+    ['inside', found.totalInside, found.shareInside, found.inside],
+    ['over HTTP', found.totalOutside, found.shareOutside, found.outside],
+  ] as const
+  return sides.map(([side, total, share, whole]) => [
+    `${what}: outside the engine, ${side}`,
+    model,
+    `at most ${percent(most)}`,
+    percent(total),
+    percent(share.p50),
+    percent(share.p95),
+    `run: ${both(found.run)} of ${both(whole)}`,
+    verdict(total <= most),
+  ])
+}
+
+function largeRows({ bytes, extraBytes, kind, residentBefore, time }: LargePicture): string[][] {
+  const what = `${kind} JPEG of 12 megapixels, ${mega(bytes)}`
+  return [
+    [
+      `${what}: memory more, at most`,
+      'cnn-fp32',
+      `under ${mega(MOST_EXTRA_BYTES)}`,
+      '',
+      mega(extraBytes),
+      '',
+      `resident before: ${mega(residentBefore)}`,
+      verdict(extraBytes < MOST_EXTRA_BYTES),
+    ],
+    [`${what}: time`, 'cnn-fp32', '', '', ms(time.p50), ms(time.p95), '', ''],
+  ]
+}
+
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}
+
+function ms(value: number): string {
+  return `${value.toFixed(value < 10 ? 2 : 1)} ms`
+}
+
+function both({ p50, p95 }: Summary): string {
+  return `${ms(p50)} / ${ms(p95)}`
+}
+
+function mega(bytes: number): string {
+  return `${(bytes / MB).toFixed(1)} MB`
+}
+
+function verdict(reached: boolean): string {
+  return reached ? 'reached' : 'missed'
+}
