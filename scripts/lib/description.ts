@@ -75,6 +75,21 @@ const OF_PICTURES: ReadonlySet<TaskName> = new Set<TaskName>([
   'image-to-image',
 ])
 
+/** Only a new `verge.json` is held to these: a version that is published is read as it is. */
+const imageSettings = imageSettingsSchema.superRefine(({ mode, mean, std }, context) => {
+  for (const [name, values] of [
+    ['mean', mean],
+    ['std', std],
+  ] as const) {
+    if (values === undefined || values.length === 1 || values.length === (mode === 'L' ? 1 : 3)) continue
+    context.addIssue({ code: 'custom', path: [name], message: 'needs one number, or one for each channel' })
+  }
+})
+const embeddingSettings = embeddingSettingsSchema.refine(
+  ({ prompts = {}, defaultPrompt: name }) => name === undefined || Object.hasOwn(prompts, name),
+  { path: ['defaultPrompt'], message: 'is none of prompts' },
+)
+
 /** `models/<name>/verge.json`: what a person says of a model; everything else is read from its files. */
 export const descriptionSchema = z
   .strictObject({
@@ -93,10 +108,10 @@ export const descriptionSchema = z
     activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
     preprocess: z
       .strictObject({
-        image: imageSettingsSchema.optional(),
+        image: imageSettings.optional(),
         text: textSettingsSchema.optional(),
         audio: audioSettingsSchema.optional(),
-        embedding: embeddingSettingsSchema.optional(),
+        embedding: embeddingSettings.optional(),
         bytes: bytesSettingsSchema.optional(),
         tabular: tabularSettingsSchema.optional(),
       })

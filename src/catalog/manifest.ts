@@ -71,28 +71,40 @@ export const artifactSchema = blobSchema.extend({
   accuracy: accuracySchema.optional(),
 })
 
+/** Of a model's input: more of them do not fit into an isolate. */
+const MOST_PIXELS = 4 * 1024 * 1024
+
 /** How a picture becomes a tensor. Sizes are [height, width] in pixels. */
-export const imageSettingsSchema = z.object({
-  mode: z.enum(['RGB', 'L']),
-  size: z.tuple([z.number().int().positive(), z.number().int().positive()]),
-  /**
-   * `stretch` resizes to `size`; `crop` resizes the shorter side to `resize` and cuts the centre; `ink` finds a
-   * drawn sign (dark on light or light on dark), scales it into a square of `box` pixels and centres it by its mass;
-   * `letterbox` resizes to fit into `size` and fills the two edges with `pad`.
-   */
-  fit: z.enum(['stretch', 'crop', 'ink', 'letterbox']),
-  resize: z.number().int().positive().optional(),
-  box: z.number().int().positive().optional(),
-  /** Grey level, by default black. */
-  pad: z.number().int().min(0).max(255).optional(),
-  /** Pillow's filter of the resizing, by default `bilinear`. */
-  resample: z.enum(RESAMPLING).optional(),
-  /** Multiplied with each 0-255 sample before mean and std. */
-  rescale: z.number(),
-  mean: z.array(z.number()).optional(),
-  std: z.array(z.number().positive()).optional(),
-  layout: z.enum(['NCHW', 'NHWC']).default('NCHW'),
-})
+export const imageSettingsSchema = z
+  .object({
+    mode: z.enum(['RGB', 'L']),
+    size: z.tuple([z.number().int().positive(), z.number().int().positive()]),
+    /**
+     * `stretch` resizes to `size`; `crop` resizes the shorter side to `resize` and cuts the centre; `ink` finds a
+     * drawn sign (dark on light or light on dark), scales it into a square of `box` pixels and centres it by its mass;
+     * `letterbox` resizes to fit into `size` and fills the two edges with `pad`.
+     */
+    fit: z.enum(['stretch', 'crop', 'ink', 'letterbox']),
+    resize: z.number().int().positive().max(16_384).optional(),
+    box: z.number().int().positive().optional(),
+    /** Grey level, by default black. */
+    pad: z.number().int().min(0).max(255).optional(),
+    /** Pillow's filter of the resizing, by default `bilinear`. */
+    resample: z.enum(RESAMPLING).optional(),
+    /** Multiplied with each 0-255 sample before mean and std. */
+    rescale: z.number(),
+    mean: z.array(z.number()).optional(),
+    std: z.array(z.number().positive()).optional(),
+    layout: z.enum(['NCHW', 'NHWC']).default('NCHW'),
+  })
+  .refine(({ size: [height, width] }) => height * width <= MOST_PIXELS, {
+    path: ['size'],
+    message: `may be at most ${MOST_PIXELS} pixels`,
+  })
+  .refine(({ size, box }) => box === undefined || box <= Math.max(...size), {
+    path: ['box'],
+    message: 'may not be above size',
+  })
 
 export const textSettingsSchema = z.object({
   /** Longer texts are cut to this many tokens. */

@@ -115,6 +115,12 @@ export const LIMITS = {
   textLength: 200_000,
 
   /**
+   * Items and members of all lists and objects in a request that a schema looks at one by one: token ids and texts to the
+   * limits above. The validator keeps up to two kilobytes for each that is wrong, 40 MB together.
+   */
+  requestItems: 20 * KiB,
+
+  /**
    * Rows of one table, which are one run that nothing else can interrupt. A forest of 100 trees of depth 6 takes 10 us a
    * row, so these are 40 ms, and 0.4 s for a thousand trees; what is larger comes in parts.
    */

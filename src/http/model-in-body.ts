@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { VergeError } from '../core/errors.ts'
+import { refuseManyItems } from '../core/validation.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import { mediaType, parseJson, readBody } from './body.ts'
@@ -27,7 +28,9 @@ export async function withModelInBody<T>(
     const maxBytes = deps.limits.textBodyBytes
     const body = parseJson(await readBody(c.req.raw, { maxBytes, signal, hold: ticket.hold }))
     const alias = await visibleModel(access, modelOf(body))
-    return await work(await resolveVersion(access, alias, c.req.query('version')), body)
+    const model = await resolveVersion(access, alias, c.req.query('version'))
+    refuseManyItems(body, deps.limits.requestItems)
+    return await work(model, body)
   } finally {
     ticket.leave()
   }

@@ -4,7 +4,7 @@ import type { VergeInputs } from '../client/rpc-types.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { ARRAY_TYPES, DATATYPES, type Tensor, type Tensors, tensor } from '../core/tensors.ts'
-import { validate } from '../core/validation.ts'
+import { refuseManyItems, validate } from '../core/validation.ts'
 import { tensorFromJson } from '../http/oip/json.ts'
 import { checkInputs, checkOutputs } from '../http/oip/validate.ts'
 import type { BoundTask, TaskBody } from '../tasks/task.ts'
@@ -51,8 +51,11 @@ function sizeOf(root: unknown, maxBytes: number, views: boolean): number {
     size += BYTES_PER_VALUE
     if (typeof value === 'string') size += BYTES_PER_CHARACTER * value.length
     else if (views && ArrayBuffer.isView(value)) size += value.byteLength
-    else if (Array.isArray(value)) for (const item of value) open.push(item)
-    else if (isRecord(value)) {
+    else if (Array.isArray(value)) {
+      // Unlike JSON's, a list may be sparse: its length costs the caller nothing.
+      if (value.length * BYTES_PER_VALUE > maxBytes) throw tooLarge(maxBytes)
+      for (const item of value) open.push(item)
+    } else if (isRecord(value)) {
       for (const [name, member] of Object.entries(value)) {
         size += BYTES_PER_CHARACTER * name.length
         open.push(member)
@@ -125,6 +128,7 @@ export function tensorInputs(
   manifest: Manifest,
   limits: Limits,
 ): { readonly inputs: Tensors; readonly outputs: readonly string[] | undefined } {
+  refuseManyItems(given, limits.requestItems)
   const named = validate(tensorsSchema, given, 'The tensors')
   const list = Object.entries(named).map(([name, value]) => ({ name, ...value }))
   checkInputs(list, manifest.inputs, limits)

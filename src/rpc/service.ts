@@ -5,7 +5,7 @@ import { MODEL_NAME } from '../catalog/manifest.ts'
 import type { VergeInputs, VergeOutcome } from '../client/rpc-types.ts'
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { CallContext, RunLedger } from '../core/runtime.ts'
-import { validate } from '../core/validation.ts'
+import { refuseManyItems, validate } from '../core/validation.ts'
 import type { AppDeps } from '../http/app-env.ts'
 import { type Access, resolveVersion, visibleModel } from '../http/model-access.ts'
 import { TaskRunner } from '../http/task-runner.ts'
@@ -57,6 +57,7 @@ export class RpcService {
   async run(call: RpcCall, model: string, inputs: VergeInputs, given: unknown): Promise<VergeOutcome<unknown>> {
     let requestId = this.#deps.randomId()
     try {
+      refuseManyItems(given, this.#deps.limits.requestItems)
       const options = validate(optionsSchema, given ?? {}, 'The options')
       requestId = options.requestId ?? requestId
       if (typeof model !== 'string') throw new VergeError('invalid_request', 'The first argument must be a model name.')

@@ -57,12 +57,19 @@ export function candidates(
       else if (best === -1 || score > (scores[best] ?? 0)) best = label
     }
     if (best !== -1) found.push({ row, label: best, score: scores[best] ?? 0 })
+    // With a low threshold nearly every score of every row is one.
+    if (found.length > 4 * most) keepBest(found, most)
   }
-  return found
-    .sort((a, b) => b.score - a.score)
-    .slice(0, most)
+  return keepBest(found, most)
     .map(({ row, label, score }) => ({ label, score, ...corners(head.boxes, row, settings, size) }))
     .filter(({ xmin, ymin, xmax, ymax }) => Number.isFinite(xmin + ymin + xmax + ymax))
+}
+
+/** The best, best first, of equals those that came first; the others are let go. */
+function keepBest<T extends { readonly score: number }>(found: T[], most: number): T[] {
+  found.sort((a, b) => b.score - a.score)
+  if (found.length > most) found.length = most
+  return found
 }
 
 function readScores(head: Head, row: number, into: Float64Array, activation: 'softmax' | 'sigmoid' | 'none'): void {

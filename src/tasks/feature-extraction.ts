@@ -29,7 +29,7 @@ export function featureExtraction(limits: Limits): BoundTask {
     example: { inputs: ['How do I get my money back?', 'Refunds are paid within a week.'] },
 
     async execute(body, model, run) {
-      const { inputs, parameters, ...beside } = readTextBody(requestSchema, body)
+      const { inputs, parameters, ...beside } = readTextBody(requestSchema, body, limits)
       const texts = typeof inputs === 'string' ? [inputs] : inputs
       const field = fieldIn('inputs', texts === inputs)
       checkTexts(texts, field, limits)

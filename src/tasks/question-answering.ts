@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { validate } from '../core/validation.ts'
+import { refuseManyItems, validate } from '../core/validation.ts'
 import { codePointPositions } from '../media/text/positions.ts'
 import { type Encoding, type TextToken, TextTokenizer } from '../media/text/tokenizer.ts'
 import { bestSpans, type Spans } from './answer-spans.ts'
@@ -86,6 +86,7 @@ export function questionAnswering(limits: Limits): BoundTask {
           'This model takes a question. Send application/json with "inputs".',
         )
       }
+      refuseManyItems(body.value, limits.requestItems)
       const { inputs, parameters = {} } = validate(requestSchema, body.value, 'The request')
       const questions = Array.isArray(inputs) ? inputs : [inputs]
       const nameOf = (i: number, part: keyof Question): string =>
@@ -100,9 +101,7 @@ export function questionAnswering(limits: Limits): BoundTask {
       const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
       const count = new TokenCount(limits)
       const prepared = questions.map((question, i) => {
-        const one = prepare(question, parameters, tokenizer, model, limits, count)
-        if (one.tokens.length === 0) throw emptyText(nameOf(i, 'context'))
-        return one
+        return prepare(question, parameters, tokenizer, model, limits, count, (part) => nameOf(i, part))
       })
 
       const windows = prepared.flatMap((one) => one.windows)
@@ -140,21 +139,24 @@ function prepare(
   { manifest }: TaskModel,
   limits: Limits,
   count: TokenCount,
+  nameOf: (part: keyof Question) => string,
 ): Prepared {
   const most = manifest.text?.maxTokens ?? limits.textTokens
   const length = Math.min(most, parameters.max_seq_len ?? DEFAULTS.windowTokens)
   const asked = tokenizer.tokens(question, parameters.max_question_len ?? DEFAULTS.questionTokens)
+  if (asked.length === 0) throw emptyText(nameOf('question'))
   const room = length - tokenizer.specialTokens(true) - asked.length
   if (room < 1) {
     throw new VergeError(
       'invalid_request',
-      `"inputs.question" leaves no room for the context in ${length} tokens. Send a shorter question, or a smaller "max_question_len".`,
-      { details: { field: 'inputs.question', tokens: asked.length } },
+      `"${nameOf('question')}" leaves no room for the context in ${length} tokens. Send a shorter question, or a smaller "max_question_len".`,
+      { details: { field: nameOf('question'), tokens: asked.length } },
     )
   }
   const overlap = Math.min(parameters.doc_stride ?? DEFAULTS.overlap, Math.floor(length / 2), room - 1)
   const tokens = tokenizer.tokens(context, limits.embeddingTokens + 1)
-  const windows = windowsOf(tokens, room, overlap).map((window) => {
+  if (tokens.length === 0) throw emptyText(nameOf('context'))
+  const windows = Array.from(windowsOf(tokens, room, overlap), (window) => {
     count.add(length - room + window.length)
     return tokenizer.frame(asked, window)
   })

@@ -36,7 +36,7 @@ export function sentenceSimilarity(limits: Limits): BoundTask {
     },
 
     async execute(body, model, run) {
-      const { inputs, parameters } = readTextBody(requestSchema, body)
+      const { inputs, parameters } = readTextBody(requestSchema, body, limits)
       const { source_sentence: source, sentences } = inputs
       const texts = [source, ...sentences]
       const field = (place: number): string =>

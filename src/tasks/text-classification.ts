@@ -27,7 +27,7 @@ export function textClassification(limits: Limits): BoundTask {
     example: { inputs: 'A quiet film that stays with you: wonderfully acted, and not a minute too long.' },
 
     async execute(body, model, run) {
-      const { inputs, parameters = {} } = readTextBody(requestSchema, body)
+      const { inputs, parameters = {} } = readTextBody(requestSchema, body, limits)
       const texts = typeof inputs === 'string' ? [inputs] : inputs
       if (texts.length > limits.textsPerRequest) {
         throw new VergeError('input_too_large', `A request may have at most ${limits.textsPerRequest} texts.`, {
@@ -40,7 +40,10 @@ export function textClassification(limits: Limits): BoundTask {
       const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
       const most = manifest.text?.maxTokens ?? limits.textTokens
       const encoded = texts.map((text) => tokenizer.encode(text, most))
-      const nothing = encoded.findIndex(({ ids }) => ids.length === 0)
+      const nothing = encoded.findIndex(
+        ({ ids }, i) =>
+          ids.length <= tokenizer.specialTokens(false) && tokenizer.tokens(texts[i] ?? '', 1).length === 0,
+      )
       if (nothing !== -1) throw emptyText(field(nothing))
       const answers = texts.map((): Classification => [])
       await runInBatches(encoded, tokenizer.padId, model, limits, run, (outputs, places) => {

@@ -65,7 +65,7 @@ export function textRanking(limits: Limits): BoundTask {
     },
 
     async execute(body, model, run) {
-      const { inputs, parameters = {} } = readTextBody(requestSchema, body)
+      const { inputs, parameters = {} } = readTextBody(requestSchema, body, limits)
       const { ranked } = await rank(
         inputs.query,
         inputs.texts,
@@ -136,13 +136,15 @@ async function readTogether(
   const { manifest } = model
   const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
   const most = manifest.text?.maxTokens ?? limits.textTokens
-  if (tokenizer.tokens(query, 1).length === 0) throw emptyText(queryField)
+  const room = Math.max(1, most - tokenizer.specialTokens(true))
+  // Once for all texts: a long query with few tokens costs more than all of them.
+  const asked = tokenizer.tokens(query, room)
+  if (asked.length === 0) throw emptyText(queryField)
   const count = new TokenCount(limits)
   const pairs = texts.map((text, i) => {
-    const pair = tokenizer.encodePair(query, text, most)
-    // A query's tokens are no more than its characters: with more than that there is something of the text.
-    const short = pair.ids.length <= tokenizer.specialTokens(true) + query.length
-    if (short && tokenizer.tokens(text, 1).length === 0) throw emptyText(textField(i))
+    const tokens = tokenizer.tokens(text, room)
+    if (tokens.length === 0) throw emptyText(textField(i))
+    const pair = tokenizer.framePair(asked, tokens, most)
     count.add(pair.ids.length)
     return pair
   })

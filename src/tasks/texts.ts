@@ -2,14 +2,15 @@ import type { z } from 'zod'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { decodeUtf8 } from '../core/utf8.ts'
-import { validate } from '../core/validation.ts'
+import { refuseManyItems, validate } from '../core/validation.ts'
 import type { TaskBody } from './task.ts'
 
 /**
  * A body as a text task takes it: JSON by its schema, or a plain text as its `inputs`.
- * @throws invalid_request, unsupported_media_type
+ * @throws invalid_request, unsupported_media_type, input_too_large
  */
-export function readTextBody<T>(schema: z.ZodType<T>, body: TaskBody): T {
+export function readTextBody<T>(schema: z.ZodType<T>, body: TaskBody, { requestItems }: Limits): T {
+  refuseManyItems(body.kind === 'json' ? body.value : body.parameters, requestItems)
   if (body.kind === 'json') return validate(schema, body.value, 'The request')
   if (body.mediaType !== 'text/plain') {
     throw new VergeError(

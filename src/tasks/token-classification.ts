@@ -64,7 +64,7 @@ export function tokenClassification(limits: Limits): BoundTask {
     example: { inputs: 'Ada Lovelace wrote to Charles Babbage in London.' },
 
     async execute(body, model, run) {
-      const { inputs, parameters = {} } = readTextBody(requestSchema, body)
+      const { inputs, parameters = {} } = readTextBody(requestSchema, body, limits)
       const texts = typeof inputs === 'string' ? [inputs] : inputs
       const field = fieldIn('inputs', texts === inputs)
       checkTexts(texts, field, limits)
@@ -127,7 +127,7 @@ function windowsIn(
   return texts.flatMap((text, i) => {
     const tokens = tokenizer.tokens(text, stride === undefined ? room : limits.embeddingTokens + 1)
     if (tokens.length === 0) throw emptyText(field(i))
-    return windowsOf(tokens, room, stride ?? 0).map((window) => {
+    return Array.from(windowsOf(tokens, room, stride ?? 0), (window) => {
       const encoding = tokenizer.frame(window)
       count.add(encoding.ids.length)
       return { text: i, encoding }

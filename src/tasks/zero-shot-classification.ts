@@ -2,13 +2,13 @@ import { z } from 'zod'
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { validate } from '../core/validation.ts'
+import { refuseManyItems, validate } from '../core/validation.ts'
 import { TextTokenizer } from '../media/text/tokenizer.ts'
 import { runInBatches, TokenCount } from './batches.ts'
 import { textLogits } from './logits.ts'
 import { activate } from './scores.ts'
 import type { BoundTask } from './task.ts'
-import { checkTexts, fieldIn } from './texts.ts'
+import { checkTexts, emptyText, fieldIn } from './texts.ts'
 
 const DEFAULT_TEMPLATE = 'This example is {}.'
 
@@ -55,12 +55,15 @@ export function zeroShotClassification(limits: Limits): BoundTask {
           'This model takes a text and labels. Send application/json with "inputs" and "parameters".',
         )
       }
+      refuseManyItems(body.value, limits.requestItems)
       const { inputs, parameters } = validate(requestSchema, body.value, 'The request')
       const texts = typeof inputs === 'string' ? [inputs] : inputs
       const labels = labelsOf(parameters.candidate_labels)
       const hypotheses = hypothesesOf(labels, parameters.hypothesis_template)
-      checkTexts(texts, fieldIn('inputs', texts === inputs), limits)
-      checkTexts(hypotheses, fieldIn('parameters.candidate_labels', true), limits)
+      const textField = fieldIn('inputs', texts === inputs)
+      const labelField = fieldIn('parameters.candidate_labels', true)
+      checkTexts(texts, textField, limits)
+      checkTexts(hypotheses, labelField, limits)
       if (texts.length * labels.length > limits.embeddingsPerRequest) throw tooMany(limits.embeddingsPerRequest)
 
       const { manifest } = model
@@ -68,9 +71,16 @@ export function zeroShotClassification(limits: Limits): BoundTask {
       const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
       const most = manifest.text?.maxTokens ?? limits.textTokens
       const count = new TokenCount(limits)
-      const claims = hypotheses.map((hypothesis) => tokenizer.tokens(hypothesis, most))
-      const pairs = texts.flatMap((text) => {
+      const room = most - tokenizer.specialTokens(true)
+      const claims = hypotheses.map((hypothesis, i) => {
+        const claim = tokenizer.tokens(hypothesis, most)
+        // Only the text is cut, and something of it has to be left.
+        if (claim.length >= room) throw tooLong(labelField(i), most)
+        return claim
+      })
+      const pairs = texts.flatMap((text, i) => {
         const tokens = tokenizer.tokens(text, most)
+        if (tokens.length === 0) throw emptyText(textField(i))
         return claims.map((claim) => {
           const pair = tokenizer.framePair(tokens, claim, most, 'only_first')
           count.add(pair.ids.length)
@@ -156,6 +166,14 @@ function columnsOf({ model, version, labels = [] }: Manifest): { entailment: num
   const named = find('contra')
   // transformers takes the other end of the list where no label says so.
   return { entailment, contradiction: named !== -1 ? named : entailment === 0 ? labels.length - 1 : 0 }
+}
+
+function tooLong(field: string, most: number): VergeError {
+  return new VergeError(
+    'input_too_large',
+    `"${field}" in its sentence leaves no room for the text in the ${most} tokens of this model. Send a shorter label, or a shorter "hypothesis_template".`,
+    { details: { field, limit_tokens: most } },
+  )
 }
 
 function tooMany(limit: number): VergeError {

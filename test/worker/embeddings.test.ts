@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { EmbeddingSettings } from '../../src/catalog/settings/embedding.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
+import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { batchesOf } from '../../src/tasks/batches.ts'
 import { cosine, normalize, pool } from '../../src/tasks/pooling.ts'
 import { OPERATOR, testApp, testModel } from '../fixtures/http.ts'
@@ -268,6 +269,8 @@ describe('feature extraction', () => {
     ['mean', { inputs: 'good '.repeat(9), truncate: false }, 413, 'input_too_large', 'inputs'],
     ['mean', { inputs: new Array(2_049).fill('a') }, 413, 'input_too_large', undefined],
     ['mean', { inputs: new Array(2_048).fill('a '.repeat(8)) }, 200, undefined, undefined],
+    ['mean', { inputs: new Array(LIMITS.requestItems).fill(null) }, 413, 'input_too_large', undefined],
+    ['mean', { inputs: ['good', 5] }, 400, 'invalid_request', undefined],
     ['misprompted', { inputs: 'good' }, 500, 'manifest_invalid', 'prompt_name'],
     ['misnamed', { inputs: 'good' }, 500, 'manifest_invalid', undefined],
   ])('%s answers %j by %i %s', async (model, body, status, code, field) => {
@@ -344,6 +347,8 @@ describe('POST /v1/embeddings', () => {
     [{ model: 'mean', input: [1.5] }, 400, 'invalid_request', 'input'],
     [{ model: 'mean', input: [-1] }, 400, 'invalid_request', 'input[0]'],
     [{ model: 'mean', input: new Array(9).fill(a) }, 413, 'input_too_large', 'input'],
+    [{ model: 'mean', input: new Array(LIMITS.requestItems).fill(null) }, 413, 'input_too_large', null],
+    [{ model: 'secret', input: new Array(LIMITS.requestItems).fill(null) }, 404, 'model_not_found', null],
     [{ model: 'mean', input: '' }, 400, 'empty_input', 'input'],
     [{ model: 'mean', input: 'good', encoding_format: 'hex' }, 400, 'invalid_request', 'encoding_format'],
     [{ model: 'mean', input: 'good', dimensions: 9 }, 400, 'invalid_request', 'dimensions'],
@@ -402,6 +407,20 @@ describe('reranking', () => {
       usage: { total_tokens: 8 + 6 + 7 + 7 },
     })
     expect(response.headers.get('verge-placement')).toContain('edge')
+  })
+
+  it('reads a query once, however many texts it is compared with', async () => {
+    const tokens = vi.spyOn(TextTokenizer.prototype, 'tokens')
+    const long = 'x'.repeat(1_000)
+    const response = await post('/rerank', { model: 'cross', query: long, documents: new Array(200).fill('film') })
+    const reads = tokens.mock.calls.filter(([text]) => text === long).length
+    tokens.mockRestore()
+    expect([response.status, reads]).toEqual([200, 1])
+  })
+
+  it('refuses a text of control characters for a classifier, too', async () => {
+    const response = await post('/run/critic', { inputs: ['good', '\u0001'] })
+    expect([response.status, await response.text()]).toEqual([400, expect.stringContaining('inputs[1]')])
   })
 
   it('orders texts as text-embeddings-inference does', async () => {

@@ -1,3 +1,4 @@
+import OpenAI from 'openai'
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
 import { tensor } from '../../src/core/tensors.ts'
@@ -413,6 +414,29 @@ describe('CORS', () => {
     const other = await request('/', { headers: { origin: 'https://b.example' } })
     expect(other.headers.get('access-control-allow-origin')).toBeNull()
     expect((await request('/')).headers.get('access-control-allow-origin')).toBeNull()
+  })
+
+  it("lets the package openai's own headers through a preflight", async () => {
+    let sent: string[] = []
+    const client = new OpenAI({
+      apiKey: 'none',
+      baseURL: 'https://verge.example/v1',
+      dangerouslyAllowBrowser: true,
+      fetch: async (_, init) => {
+        sent = [...new Headers(init?.headers).keys()]
+        return Response.json({ object: 'list', data: [] })
+      },
+    })
+    await client.embeddings.create({ model: 'm', input: 'text', encoding_format: 'float' })
+    const { request } = testApp({ corsOrigins: ['*'] })
+    const answer = await request('/v1/embeddings', {
+      method: 'OPTIONS',
+      headers: { origin: 'https://a.example', ...preflight },
+    })
+    const allowed = answer.headers.get('access-control-allow-headers')?.split(',') ?? []
+    expect(sent).toContain('x-stainless-lang')
+    // these need no leave
+    expect(sent.filter((name) => !['accept', 'content-length', ...allowed].includes(name))).toEqual([])
   })
 
   it('answers a preflight, and lets a page read a failure', async () => {

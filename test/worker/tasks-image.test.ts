@@ -6,7 +6,7 @@ import { bytesFromBase64 } from '../../src/media/base64.ts'
 import { decodeImage } from '../../src/media/image/decode.ts'
 import { encodePng } from '../../src/media/image/png-encode.ts'
 import type { Raster } from '../../src/media/image/raster.ts'
-import { type Candidate, overlap, suppressed } from '../../src/tasks/candidates.ts'
+import { type Candidate, candidates, overlap, suppressed } from '../../src/tasks/candidates.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
 import { pngOf } from '../fixtures/http-png.ts'
 import images from '../fixtures/pil-images.json'
@@ -255,6 +255,23 @@ describe('object detection', () => {
     const { error } = await response.json<{ error: { code: string; message: string } }>()
     expect(error.code).toBe(code)
     expect(error.message).toMatch(message)
+  })
+
+  it('keeps the best of very many, of equals those that come first', () => {
+    const [rows, classes, most] = [500, 20, 30]
+    // A hundred different scores, each of them many times over.
+    const data = Float32Array.from({ length: rows * classes }, (_, i) => ((i * 37) % 100) / 100)
+    const boxes = Float32Array.from({ length: 4 * rows }, (_, i) => Math.floor(i / 4) + (i % 4))
+    const outputs = [
+      { name: 'scores', shape: [1, rows, classes], data },
+      { name: 'boxes', shape: [1, rows, 4], data: boxes },
+    ]
+    const settings = { head: 'ssd', boxes: 'xyxy', units: 'pixels', threshold: 0.5, iou: 0.45 } as const
+    const found = candidates(outputs, ssd.manifest, settings, [600, 600], 0, most)
+    const expected = Array.from(data, (score, i) => ({ score, label: i % classes, xmin: Math.floor(i / classes) }))
+      .sort((a, b) => b.score - a.score)
+      .slice(0, most)
+    expect(found.map(({ score, label, xmin }) => ({ score, label, xmin }))).toEqual(expected)
   })
 
   it('suppresses by label, best first, and not more often than asked', () => {

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Manifest } from '../../src/catalog/manifest.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
 import { bestSpans } from '../../src/tasks/answer-spans.ts'
@@ -420,6 +420,18 @@ describe('question answering', () => {
   it.each([
     ['no question', { inputs: { context } }, 400, 'inputs'],
     ['an empty context', { inputs: { question: 'Who?', context: '' } }, 400, 'inputs.context'],
+    ['a question of control characters', { inputs: { question: '\u0001', context } }, 400, 'inputs.question'],
+    [
+      'a question in a list that fills the window',
+      {
+        inputs: [
+          { question: 'Who?', context },
+          { question: 'who '.repeat(80), context },
+        ],
+      },
+      400,
+      'inputs[1].question',
+    ],
     ['a context of control characters', { inputs: { question: 'Who?', context: '\u0001' } }, 400, 'inputs.context'],
     ['a question that fills the window', { inputs: { question: 'who '.repeat(80), context } }, 400, 'inputs.question'],
     ['too long a context', { inputs: { question: 'Who?', context: 'the '.repeat(40_000) } }, 413, 'tokens'],
@@ -460,7 +472,7 @@ describe('question answering', () => {
       [40, 5],
       [2, 1],
     ] as const) {
-      const windows = windowsOf(tokens, room, overlap)
+      const windows = [...windowsOf(tokens, room, overlap)]
       expect(new Set(windows.flat().map(({ id }) => id)).size).toBe(23)
       expect(windows.at(-1)?.at(-1)?.id).toBe(22)
       for (const [i, window] of windows.entries()) {
@@ -468,7 +480,14 @@ describe('question answering', () => {
         if (i > 0) expect(window[0]?.id).toBe((windows[i - 1]?.[0]?.id ?? 0) + room - overlap)
       }
     }
-    expect(windowsOf([], 5, 2)).toEqual([[]])
+    expect([...windowsOf([], 5, 2)]).toEqual([[]])
+  })
+
+  it('makes no window before it is asked for', () => {
+    const tokens = Array.from({ length: 20_000 }, (_, id) => ({ id, start: id, end: id + 1, word: id }))
+    const slice = vi.spyOn(tokens, 'slice')
+    for (const _ of windowsOf(tokens, 10_000, 9_999)) break
+    expect(slice).toHaveBeenCalledTimes(1)
   })
 })
 
@@ -552,6 +571,20 @@ describe('zero-shot classification', () => {
       { inputs: new Array(1_000).fill('money'), parameters: { candidate_labels } },
       413,
       'pairs',
+    ],
+    [
+      'a text of control characters',
+      'judge',
+      { inputs: [inputs, '\u0001'], parameters: { candidate_labels } },
+      400,
+      'inputs[1]',
+    ],
+    [
+      'a label that leaves no room for the text',
+      'judge',
+      { inputs, parameters: { candidate_labels: ['money', 'the '.repeat(80)] } },
+      413,
+      'parameters.candidate_labels[1]',
     ],
     ['a model without "entailment"', 'mute', { inputs, parameters: { candidate_labels } }, 500, 'entailment'],
   ])('refuses %s', async (_, name, body, status, what) => {

@@ -30,15 +30,20 @@ export const windowSettingsSchema = z
   })
 
 /** Where speech begins and ends, unless a request says otherwise. Times in milliseconds, as silero-vad names them. */
-export const speechSettingsSchema = z.object({
-  /** A window with at least this probability is speech. */
-  threshold: z.number().min(0).max(1).default(0.5),
-  /** Speech goes on until a window is below this; by default 0.15 below `threshold`. */
-  neg_threshold: z.number().min(0).max(1).optional(),
-  min_speech_duration_ms: z.number().nonnegative().max(60_000).default(250),
-  min_silence_duration_ms: z.number().nonnegative().max(60_000).default(100),
-  speech_pad_ms: z.number().nonnegative().max(10_000).default(30),
-})
+export const speechSettingsSchema = z
+  .object({
+    /** A window with at least this probability is speech. */
+    threshold: z.number().min(0).max(1).default(0.5),
+    /** Speech goes on until a window is below this; by default 0.15 below `threshold`. */
+    neg_threshold: z.number().min(0).max(1).optional(),
+    min_speech_duration_ms: z.number().nonnegative().max(60_000).default(250),
+    min_silence_duration_ms: z.number().nonnegative().max(60_000).default(100),
+    speech_pad_ms: z.number().nonnegative().max(10_000).default(30),
+  })
+  .refine(({ threshold, neg_threshold }) => neg_threshold === undefined || neg_threshold <= threshold, {
+    path: ['neg_threshold'],
+    message: 'may not be above threshold',
+  })
 
 /** How a sound becomes a tensor. */
 export const audioSettingsSchema = z.object({

@@ -13,6 +13,20 @@ const EXPOSED = [
   'x-request-id',
 ]
 
+/** What the packages `openai` and `@huggingface/inference` send with every request, from pages too. */
+const SENT_BY_CLIENTS = [
+  'user-agent',
+  'x-stainless-arch',
+  'x-stainless-helper-method',
+  'x-stainless-lang',
+  'x-stainless-os',
+  'x-stainless-package-version',
+  'x-stainless-retry-count',
+  'x-stainless-runtime',
+  'x-stainless-runtime-version',
+  'x-stainless-timeout',
+]
+
 /** Headers that a page may send. */
 const ALLOWED = [
   'authorization',
@@ -21,6 +35,7 @@ const ALLOWED = [
   'inference-header-content-length',
   'verge-timeout-ms',
   'x-request-id',
+  ...SENT_BY_CLIENTS,
 ]
 
 /** Lets pages of the configured origins, and no others, read answers. */

@@ -2,7 +2,7 @@ import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
-import { validate } from '../../core/validation.ts'
+import { refuseManyItems, validate } from '../../core/validation.ts'
 import { parseJson } from '../body.ts'
 import { tensorFromBinary } from './binary.ts'
 import { tensorFromJson } from './json.ts'
@@ -57,6 +57,7 @@ export function parseInferRequest(
     )
   }
   const json = parseJson(jsonLength === undefined ? body : body.subarray(0, jsonLength))
+  refuseManyItems(json, limits.requestItems)
   const envelope = validate(inferRequestSchema, json, 'The inference request')
   checkInputs(envelope.inputs, manifest.inputs, limits)
   const outputs = checkOutputs(envelope.outputs, manifest.outputs, limits)

@@ -1,0 +1,61 @@
+import { describe, expect, it } from 'vitest'
+import { z } from 'zod'
+import { isVergeError } from '../../src/core/errors.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { refuseManyItems, validate } from '../../src/core/validation.ts'
+import { readInputs } from '../../src/rpc/inputs.ts'
+import { testApp, testModel } from '../fixtures/http.ts'
+
+const codeOf = (work: () => unknown): string => {
+  try {
+    work()
+    return 'fine'
+  } catch (error) {
+    return isVergeError(error) ? error.code : String(error)
+  }
+}
+
+describe('what a schema looks at', () => {
+  const cycle: unknown[] = []
+  cycle.push(cycle)
+  it.each([
+    ['a text', 'abcdef', 'fine'],
+    ['nothing', undefined, 'fine'],
+    ['as many as may be', { a: [1, 2], b: 'c' }, 'fine'],
+    ['one too many in a list', { a: [1, 2, 3], b: 'c' }, 'input_too_large'],
+    ['too many in lists together', [[1], [2, 3]], 'input_too_large'],
+    ['too many members', { a: 1, b: 2, c: 3, d: 4, e: 5 }, 'input_too_large'],
+    ['elements of a tensor', { shape: [3], data: [1, 2, 3, 4, 5, 6] }, 'fine'],
+    ['a typed array', { a: new Float32Array(100) }, 'fine'],
+    ['a list in itself', cycle, 'input_too_large'],
+    ['a list with more holes than memory', new Array(2 ** 32 - 1), 'input_too_large'],
+  ])('is bounded: %s', (_, value, code) => {
+    expect(codeOf(() => refuseManyItems(value, 4))).toBe(code)
+  })
+
+  it('is not told back at length', () => {
+    const unknown = { ['k'.repeat(100_000)]: 1 }
+    try {
+      validate(z.strictObject({}), unknown, 'The request')
+    } catch (error) {
+      expect(String(error).length).toBeLessThan(1_000)
+      return
+    }
+    throw new Error('it was taken')
+  })
+
+  it('is bounded for tensors too, whose elements are not counted', async () => {
+    const signature = [{ name: 'x', datatype: 'FP32' as const, shape: ['n'] }]
+    const app = testApp({ models: [testModel('identity', 'public', { inputs: signature, outputs: signature })] })
+    const many = await app.post('/v2/models/identity/infer', { inputs: new Array(LIMITS.requestItems).fill(null) })
+    expect(many.status).toBe(413)
+    expect(await many.json()).toMatchObject({ code: 'input_too_large', error: expect.any(String) })
+  })
+})
+
+describe('inputs from another Worker', () => {
+  it('are not walked through where they are a list of holes', () => {
+    expect(codeOf(() => readInputs(new Array(2 ** 32 - 1) as never, LIMITS.requestBodyBytes))).toBe('body_too_large')
+    expect(codeOf(() => readInputs([1, 'two'], LIMITS.requestBodyBytes))).toBe('fine')
+  })
+})
