@@ -195,7 +195,7 @@ describe('openai', () => {
     expect((await create({ model: 'mini', input: 'still well' })).data).toHaveLength(1)
   })
 
-  it.skipIf(!haveRealModels)(`embeds by a real model (${SKIP_REASON})`, async () => {
+  it.skipIf(!haveRealModels)(`embeds by a real model (skipped only where ${SKIP_REASON})`, async () => {
     const expected = JSON.parse(
       readFileSync(join(REAL_MODELS, 'm2v-bge64-converted/expected_hello_x1000.json'), 'utf8'),
     ) as number[][]

@@ -16,7 +16,7 @@ const ARCHIVE = join(import.meta.dirname, '../../../shared/conformance/onnx-node
 const haveArchive = existsSync(ARCHIVE)
 const SKIP_REASON = '../shared/conformance is missing'
 
-describe.skipIf(!haveArchive)(`ONNX's conformance tests (${SKIP_REASON})`, () => {
+describe.skipIf(!haveArchive)(`ONNX's conformance tests (skipped only where ${SKIP_REASON})`, () => {
   let folder = ''
   let models: readonly string[] = []
 

@@ -24,7 +24,7 @@ const SKIP_REASON = '../shared/conformance is missing'
 /** Results that differ from run to run. */
 const RANDOM = /test_bernoulli|dropout|random/
 
-describe.skipIf(!existsSync(ARCHIVE))(`passes on ONNX's conformance tests (${SKIP_REASON})`, () => {
+describe.skipIf(!existsSync(ARCHIVE))(`passes on ONNX's conformance tests (skipped only where ${SKIP_REASON})`, () => {
   let folder = ''
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'verge-conformance-'))

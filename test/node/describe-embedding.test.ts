@@ -177,7 +177,7 @@ describe('a description', () => {
   })
 })
 
-describe.skipIf(!haveRealModels)(`a real model (${SKIP_REASON})`, () => {
+describe.skipIf(!haveRealModels)(`a real model (skipped only where ${SKIP_REASON})`, () => {
   it('is described by the files beside it', async () => {
     const source = await openLocal(join(REAL_MODELS, 'm2v-bge64-converted'), { file: undefined })
     const signature = { inputs: tokens, outputs: [floats('sentence_embedding', ['batch', 64])] }

@@ -101,7 +101,7 @@ describe('decode, then encode', () => {
   })
 })
 
-describe.skipIf(!haveRealModels)(`real models (${SKIP_REASON})`, () => {
+describe.skipIf(!haveRealModels)(`real models (skipped only where ${SKIP_REASON})`, () => {
   it('come out the same, and answer the same bits', async () => {
     const files = onnxFiles(REAL_MODELS)
     expect(files.length).toBeGreaterThan(7)

@@ -16,7 +16,7 @@ afterEach(async () => {
   await exited
 })
 
-describe.skipIf(process.platform !== 'linux')('by ps, as by /proc', () => {
+describe.skipIf(process.platform !== 'linux')('by ps, as by /proc (skipped only where this is not Linux)', () => {
   it('finds children by name', () => {
     const [name] = [procTable, psTable].flatMap((table) =>
       ['node', 'MainThread'].filter((wanted) => table.children(wanted).includes(child.pid ?? -1)),

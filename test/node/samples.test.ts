@@ -354,7 +354,7 @@ describe('the encoder of the fixtures', () => {
   )
 })
 
-describe.skipIf(!haveRealModels)(`a published model's own test data (${SKIP_REASON})`, () => {
+describe.skipIf(!haveRealModels)(`a published model's own test data (skipped only where ${SKIP_REASON})`, () => {
   it('are read as its inputs', async () => {
     const session = await loadNative(new Uint8Array(await readFile(join(REAL_MODELS, 'mnist-8/model.onnx'))))
     const manifest = { model: 'm', version: '1', ...session.signature } as unknown as ModelFacts
