@@ -9,11 +9,18 @@ export default defineConfig({
         test: { name: 'worker', include: ['test/worker/**/*.test.ts'], testTimeout: 30_000 },
       },
       {
-        test: { name: 'node', include: ['test/node/**/*.test.ts'], testTimeout: 60_000 },
+        test: {
+          name: 'node',
+          include: ['test/node/**/*.test.ts'],
+          testTimeout: 60_000,
+          // Tests load onnxruntime-node by themselves, as something to compare with.
+          env: { ORT_DISABLE_TELEMETRY: '1' },
+        },
       },
       {
         test: {
           name: 'e2e',
+          env: { ORT_DISABLE_TELEMETRY: '1' },
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/fixtures/node/bundle-setup.ts'],
           testTimeout: 120_000,

@@ -4,6 +4,8 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     name: 'full',
+    // Tests load onnxruntime-node by themselves, as something to compare with.
+    env: { ORT_DISABLE_TELEMETRY: '1' },
     include: ['test/e2e/**/*.full.ts'],
     testTimeout: 600_000,
     hookTimeout: 120_000,

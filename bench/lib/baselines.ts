@@ -1,5 +1,5 @@
-import { InferenceSession as NativeSession, Tensor as NativeTensor } from 'onnxruntime-node'
 import { env, InferenceSession as WebSession, Tensor as WebTensor } from 'onnxruntime-web'
+import { InferenceSession as NativeSession, Tensor as NativeTensor } from '../../src/engine/native/runtime.ts'
 import type { Input } from './oip.ts'
 
 /** Something that runs one model, as often as wanted. */

@@ -10,7 +10,7 @@ import { ROOT } from './project.ts'
 const BUNDLES = join(ROOT, '.verge/bundles')
 
 /** Rooms of `src/` that never enter the Worker's bundle. */
-const TOOLS = ['engine/native/', 'onnx/', 'quantize/']
+const TOOLS = ['engine/native/', 'engine/process/', 'origin/', 'onnx/', 'quantize/']
 
 /** A bundle that nobody has asked for in this time may go; one in use by another process is younger. */
 const KEPT_MS = 24 * 60 * 60 * 1000

@@ -1,10 +1,10 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { InferenceSession } from 'onnxruntime-node'
 import { VergeError } from '../../src/core/errors.ts'
-import { NATIVE_VERSION } from '../../src/engine/native/engine.ts'
 import { runtimeReason } from '../../src/engine/native/reason.ts'
+import { InferenceSession } from '../../src/engine/native/runtime.ts'
+import { NATIVE_VERSION } from '../../src/engine/native/support.ts'
 import { canonicalOrt } from './ort-format.ts'
 
 export interface Conversion {

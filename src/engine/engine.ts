@@ -19,11 +19,21 @@ export interface ArtifactInfo {
   readonly memoryBytes?: number | undefined
   /** Measured price of a run; estimated from `bytes` where it was not measured. */
   readonly cost?: RunCost | undefined
+  /**
+   * False where a request's answer would depend on the others in its batch: dynamic quantisation takes one scale for all
+   * of them. Otherwise an engine that merges runs finds out by itself.
+   */
+  readonly batchable?: boolean | undefined
 }
 
 /** Where an artifact's bytes come from. */
 export interface ByteSource {
   readonly bytes: number
+  /**
+   * A file that holds just these bytes, complete and verified, where there is one: for engines that read weights
+   * themselves, in another process. It stays until the session is disposed.
+   */
+  readonly file?: string
   /**
    * Delivers every byte once or more, in any order, at its offset; a range that proved corrupt is delivered again.
    * Resolves only when all bytes have been delivered and verified. `write` must have used the data when it returns.
@@ -44,6 +54,8 @@ export interface EngineHealth {
   readonly heapLimitBytes?: number
   /** How often an instance had to be replaced after an abort or a killed run. */
   readonly recoveries?: number
+  /** What computes, where an engine has a choice: `cuda`, `webgpu`, `cpu`. */
+  readonly provider?: string
 }
 
 /** Runs models. Every implementation passes `test/contract/engine.ts`. */
@@ -72,6 +84,20 @@ export interface RunOptions {
   readonly onTurn?: () => void
 }
 
+/** How tokens are chosen, one by one. */
+export interface GenerateOptions {
+  /** Tokens that end the text; they are not yielded. */
+  readonly stopTokens: ReadonlySet<number>
+  /** Most tokens to yield. */
+  readonly maxNewTokens: number
+  /** Chooses the next token from the logits of the last position; may keep state, and may change the array. */
+  readonly choose: (logits: Float32Array) => number
+  readonly signal: AbortSignal
+  readonly runsBefore?: number
+  /** Called when the first run begins. */
+  readonly onTurn?: () => void
+}
+
 /** A loaded model. */
 export interface Session {
   readonly signature: Signature
@@ -85,5 +111,13 @@ export interface Session {
    * session_lost (load it again), engine_aborted, cancelled, deadline_exceeded
    */
   run(inputs: Tensors, options: RunOptions): Promise<Tensors>
+  /**
+   * Continues a prompt with a causal language model whose inputs and outputs are named as Hugging Face exports name them
+   * (`input_ids`, `attention_mask`, `position_ids`, `past_key_values.N.key`; `logits`, `present.N.key`). Other requests'
+   * runs may come between two tokens. Ending the iteration ends the work. Absent where the engine cannot.
+   * @param prompt token ids, at least one
+   * @throws engine_unsupported if the model is not of this kind, and what `run` throws
+   */
+  generate?(prompt: readonly number[], options: GenerateOptions): AsyncIterable<number>
   dispose(): void
 }

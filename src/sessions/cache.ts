@@ -27,6 +27,13 @@ export interface SessionRequest {
 
 export type Start = 'warm' | 'cold'
 
+/** What is known of a session's use by who uses it. */
+export interface SessionUse {
+  readonly start: Start
+  /** Says that the user is still there: a use that is not renewed within its lease counts as dead. */
+  renew(): void
+}
+
 interface Reservation {
   bytes: number
   lastBeat: number
@@ -42,6 +49,8 @@ interface Entry {
   /** Users, each with the time at which it counts as dead. */
   readonly holders: Map<symbol, number>
 }
+
+const MOST_RELOADS = 2
 
 /**
  * Loaded sessions under a byte budget, the least recently used going first. Sessions in use are never pulled away;
@@ -82,34 +91,39 @@ export class SessionCache {
 
   /**
    * Runs `work` with a loaded session, loading it first where needed. Where the session was lost to a restart of its
-   * engine between loading and use, it is loaded once more.
+   * engine between loading and use, it is loaded again, twice at most: what is queued behind an input that ends its
+   * engine loses its session with it, and with batches once more.
    * @throws model_too_large, what the load and the work throw, cancelled, deadline_exceeded
    */
   async use<T>(
     request: SessionRequest,
     context: CallContext,
-    work: (session: Session, start: Start) => Promise<T>,
+    work: (session: Session, use: SessionUse) => Promise<T>,
   ): Promise<T> {
-    try {
-      return await this.#useOnce(request, context, work)
-    } catch (error) {
-      if (!isVergeError(error, 'session_lost')) throw error
-      this.#options.logger.warn('session_reloaded', { key: request.key })
-      return this.#useOnce(request, context, work)
+    for (let reloads = 0; ; reloads++) {
+      try {
+        return await this.#useOnce(request, context, work)
+      } catch (error) {
+        if (!isVergeError(error, 'session_lost') || reloads === MOST_RELOADS) throw error
+        this.#options.logger.warn('session_reloaded', { key: request.key })
+      }
     }
   }
 
   async #useOnce<T>(
     request: SessionRequest,
     context: CallContext,
-    work: (session: Session, start: Start) => Promise<T>,
+    work: (session: Session, use: SessionUse) => Promise<T>,
   ): Promise<T> {
     const { entry, start } = await this.#acquire(request, context)
     const holder = Symbol(context.requestId)
-    entry.holders.set(holder, this.#options.clock.now() + this.#options.holdLeaseMs)
+    const renew = (): void => {
+      entry.holders.set(holder, this.#options.clock.now() + this.#options.holdLeaseMs)
+    }
+    renew()
     entry.lastUsed = ++this.#uses
     try {
-      return await work(entry.session, start)
+      return await work(entry.session, { start, renew })
     } finally {
       entry.holders.delete(holder)
       this.#sweep()

@@ -15,6 +15,8 @@ import {
   unknownOperatorModel,
 } from '../fixtures/onnx-models.ts'
 import { artifactOf, never, sourceOf } from '../fixtures/source.ts'
+import { generationContract } from './generation.ts'
+import { rejection } from './rejection.ts'
 
 /** Values at the ends of each type's range, so that a wrong width or sign shows. */
 const EXTREMES: { readonly [D in Datatype]: readonly (number | bigint | string)[] } = {
@@ -42,18 +44,6 @@ function sample(datatype: Datatype, shape: readonly number[]): Tensor {
     ;(data as { [index: number]: unknown })[index] = value
   })
   return tensor(datatype, shape, data as never)
-}
-
-function rejection(promise: Promise<unknown>): Promise<VergeError> {
-  return promise.then(
-    () => {
-      throw new Error('it should have been rejected')
-    },
-    (error: unknown) => {
-      expect(error).toBeInstanceOf(VergeError)
-      return error as VergeError
-    },
-  )
 }
 
 export interface EngineContractOptions {
@@ -283,6 +273,8 @@ export function engineContract(
         Array.from({ length: 20 }, (_, index) => new Int32Array([index, -index])),
       )
     })
+
+    generationContract(load, makeEngine)
 
     it('answers session_lost after disposal, however often it is disposed', async () => {
       const session = await load(identityModel('FP32', [1]))

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import type { Session } from '../../src/engine/engine.ts'
+import { chooseProvider, type Provider, TRIAL_MODEL } from '../../src/engine/native/provider.ts'
 import { engineContract } from '../contract/engine.ts'
 import { loadNative, nativeEngine } from '../fixtures/node/native.ts'
+import { onnxModel } from '../fixtures/onnx.ts'
 import * as models from '../fixtures/onnx-models.ts'
 
 const signal = new AbortController().signal
@@ -64,5 +66,25 @@ describe('native engine', () => {
     const waiting = run(session, { a: floats(1), b: floats(1) })
     session.dispose()
     await expect(waiting).rejects.toMatchObject({ code: 'session_lost' })
+  })
+})
+
+describe('providers', () => {
+  it('are tried with a small product', () => {
+    const row = { datatype: 'FP32', shape: [1, 2] } as const
+    const model = onnxModel({
+      inputs: [{ name: 'x', ...row }],
+      outputs: [{ name: 'y', ...row }],
+      nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+      initializers: { w: tensor('FP32', [2, 2], Float32Array.of(1, 2, 3, 4)) },
+    })
+    expect(TRIAL_MODEL).toBe(Buffer.from(model).toString('base64'))
+  })
+
+  it('are not tried where the processor is wanted first', async () => {
+    const tried: (Provider | null)[] = []
+    const choice = await chooseProvider(['cpu', 'cuda'], (provider) => tried.push(provider))
+    expect(choice).toEqual({ provider: 'cpu', refused: [] })
+    expect(tried).toEqual([])
   })
 })

@@ -46,7 +46,7 @@ function setup(budgetBytes = 100) {
     },
   })
   const use = async (key: string, bytes: number, pinned = false) => {
-    const used = cache.use(request(key, bytes, pinned), testContext(), async (_, start) => start)
+    const used = cache.use(request(key, bytes, pinned), testContext(), async (_, { start }) => start)
     await clock.advance(50)
     return used
   }
@@ -154,6 +154,21 @@ describe('session cache', () => {
     expect(loads).toEqual(['a', 'a', 'a'])
   })
 
+  it('gives up a use that finds its session lost for the third time', async () => {
+    const { clock, cache, request, loads } = setup()
+    let attempts = 0
+    const used = cache.use(request('a', 40), testContext(), async (session) => {
+      attempts++
+      ;(session as BareSession).alive = false
+      throw new VergeError('session_lost', 'the engine was restarted')
+    })
+    const outcome = used.catch((error: unknown) => error)
+    await clock.advance(100)
+    expect(await outcome).toMatchObject({ code: 'session_lost' })
+    expect(attempts).toBe(3)
+    expect(loads).toEqual(['a', 'a', 'a'])
+  })
+
   it('evicts everything else when the engine has no room after all', async () => {
     const { clock, cache, request, use, sessions } = setup(100)
     await use('a', 30)
@@ -205,7 +220,7 @@ describe('session cache', () => {
     }
     const first = testContext('first')
     const left = cache.use(slow, first, async () => 'never').catch((error) => error.code)
-    const others = [1, 2].map(() => cache.use(slow, testContext(), async (_, start) => start))
+    const others = [1, 2].map(() => cache.use(slow, testContext(), async (_, { start }) => start))
     await clock.advance(30)
     first.abort()
     expect(await left).toBe('cancelled')

@@ -1,28 +1,29 @@
-import { createRequire } from 'node:module'
-import { InferenceSession } from 'onnxruntime-node'
 import { throwIfAborted, VergeError } from '../../core/errors.ts'
-import type { Clock } from '../../core/runtime.ts'
+import { type Clock, type Logger, silentLogger } from '../../core/runtime.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
 import { sessionFootprint } from '../footprint.ts'
 import { Turnstile } from '../turnstile.ts'
+import { chooseProvider, LOG_FATAL, type Provider, type ProviderChoice } from './provider.ts'
 import { runtimeReason } from './reason.ts'
-import { LOG_FATAL, NativeSession } from './session.ts'
+import { InferenceSession } from './runtime.ts'
+import { NativeSession } from './session.ts'
+import { NATIVE_VERSION, type NativeLimits, nativeSupport } from './support.ts'
 
-export interface NativeEngineOptions {
+export { NATIVE_VERSION } from './support.ts'
+
+export interface NativeEngineOptions extends NativeLimits {
   readonly clock: Clock
   /** Threads within one operator; all cores if left out. One makes results comparable with the edge's. */
   readonly threads?: number
-  /** Artifacts above this are refused: protobuf, and so ONNX in one piece, ends at 2 GiB. */
-  readonly maxArtifactBytes: number
   /** A place in the queue that is not taken up within this time is dropped. */
   readonly turnLeaseMs: number
   readonly optimisation?: 'disabled' | 'basic' | 'extended' | 'all'
+  /** In order of preference; the first that really runs is used, the processor if none does or none is named. */
+  readonly providers?: readonly Provider[]
+  readonly logger?: Logger
+  /** Told which provider is tried next, and null when the trial is over: a driver may end the process. */
+  readonly onTrial?: (provider: Provider | null) => void
 }
-
-/** Version of onnxruntime-node, which writes ORT-format files of the same version. */
-export const NATIVE_VERSION = (
-  createRequire(import.meta.url)('onnxruntime-node/package.json') as { readonly version: string }
-).version
 
 /** How onnxruntime-node begins to say that it cannot describe a model's input or output. */
 const FOREIGN_TYPE = 'Unsupported data type'
@@ -31,28 +32,27 @@ const FOREIGN_TYPE = 'Unsupported data type'
 export class NativeEngine implements Engine {
   readonly name = 'native'
   readonly #options: NativeEngineOptions
+  readonly #logger: Logger
   readonly #turnstile: Turnstile
+  #choice: Promise<ProviderChoice> | undefined
+  /** Bytes that sessions hold, those being loaded included. */
+  #heldBytes = 0
 
   constructor(options: NativeEngineOptions) {
     this.#options = options
-    this.#turnstile = new Turnstile({ clock: options.clock, leaseMs: options.turnLeaseMs })
+    this.#logger = options.logger ?? silentLogger
+    this.#turnstile = new Turnstile({ clock: turning(options.clock), leaseMs: options.turnLeaseMs })
   }
 
   supports(artifact: ArtifactInfo): Support {
-    if (artifact.bytes > this.#options.maxArtifactBytes) {
-      return {
-        ok: false,
-        code: 'model_too_large',
-        reason: `is ${artifact.bytes} bytes; the engine takes ${this.#options.maxArtifactBytes}`,
-      }
-    }
-    return { ok: true }
+    return nativeSupport(artifact, this.#options)
   }
 
   async load(artifact: ArtifactInfo, source: ByteSource, context: LoadContext): Promise<NativeSession> {
     throwIfAborted(context.signal)
     const support = this.supports(artifact)
     if (!support.ok) throw new VergeError(support.code, `The model ${support.reason}.`)
+    if (source.file !== undefined) return this.open(artifact, source.file)
     const bytes = new Uint8Array(artifact.bytes)
     await source.deliver((offset, data) => {
       if (offset < 0 || offset + data.length > bytes.length) {
@@ -61,22 +61,73 @@ export class NativeEngine implements Engine {
       bytes.set(data, offset)
     }, context.signal)
     throwIfAborted(context.signal)
-    return new NativeSession(await this.#create(artifact, bytes), this.#turnstile, sessionFootprint(artifact))
+    return this.open(artifact, bytes)
+  }
+
+  /**
+   * Loads an artifact whose bytes are complete and verified.
+   * @param weights the bytes, or the path of a file that holds them
+   * @throws model_invalid, model_too_large, engine_unsupported
+   */
+  async open(artifact: ArtifactInfo, weights: Uint8Array | string): Promise<NativeSession> {
+    const bytes = sessionFootprint(artifact)
+    const { memoryLimitBytes = Number.POSITIVE_INFINITY } = this.#options
+    if (this.#heldBytes + bytes > memoryLimitBytes) {
+      throw new VergeError(
+        'model_too_large',
+        `The model needs about ${bytes} bytes of memory; ${memoryLimitBytes - this.#heldBytes} are left beside the models that are loaded.`,
+        { details: { bytes_needed: bytes, bytes_available: Math.max(0, memoryLimitBytes - this.#heldBytes) } },
+      )
+    }
+    this.#heldBytes += bytes
+    const release = (): void => {
+      this.#heldBytes -= bytes
+    }
+    try {
+      return new NativeSession(await this.#create(artifact, weights), this.#turnstile, bytes, release)
+    } catch (error) {
+      release()
+      throw error
+    }
   }
 
   async health(): Promise<EngineHealth> {
-    return { ok: true, engine: this.name, version: NATIVE_VERSION }
+    const { provider, refused } = await this.#chosen()
+    return {
+      ok: true,
+      engine: this.name,
+      version: NATIVE_VERSION,
+      provider,
+      ...(refused.length > 0 && {
+        detail: refused.map((other) => `${other.provider} does not run here: ${other.reason}`).join('; '),
+      }),
+    }
   }
 
-  async #create(artifact: ArtifactInfo, bytes: Uint8Array): Promise<InferenceSession> {
-    const { threads, optimisation } = this.#options
+  #chosen(): Promise<ProviderChoice> {
+    this.#choice ??= chooseProvider(this.#options.providers ?? ['cpu'], this.#options.onTrial).then((choice) => {
+      for (const { provider, reason } of choice.refused) this.#logger.info('provider_refused', { provider, reason })
+      return choice
+    })
+    return this.#choice
+  }
+
+  /** On the chosen provider; on the processor where the model asks for what a GPU has not. */
+  async #create(artifact: ArtifactInfo, weights: Uint8Array | string): Promise<InferenceSession> {
+    const { provider } = await this.#chosen()
+    if (provider !== 'cpu') {
+      try {
+        return await this.#createOn(provider, artifact, weights)
+      } catch (error) {
+        this.#logger.warn('provider_fallback', {
+          sha256: artifact.sha256,
+          provider,
+          reason: runtimeReason(error),
+        })
+      }
+    }
     try {
-      return await InferenceSession.create(bytes, {
-        ...(threads === undefined ? {} : { intraOpNumThreads: threads, interOpNumThreads: 1 }),
-        graphOptimizationLevel: optimisation ?? 'all',
-        logSeverityLevel: LOG_FATAL,
-        extra: { session: { load_model_format: artifact.format === 'ort' ? 'ORT' : 'ONNX' } },
-      })
+      return await this.#createOn('cpu', artifact, weights)
     } catch (error) {
       if (error instanceof Error && error.message.startsWith(FOREIGN_TYPE)) {
         throw new VergeError(
@@ -87,5 +138,33 @@ export class NativeEngine implements Engine {
       }
       throw new VergeError('model_invalid', `The model could not be loaded: ${runtimeReason(error)}`, { cause: error })
     }
+  }
+
+  #createOn(provider: Provider, artifact: ArtifactInfo, weights: Uint8Array | string): Promise<InferenceSession> {
+    const { threads, optimisation } = this.#options
+    const options: InferenceSession.SessionOptions = {
+      executionProviders: [provider],
+      ...(threads === undefined ? {} : { intraOpNumThreads: threads, interOpNumThreads: 1 }),
+      graphOptimizationLevel: optimisation ?? 'all',
+      logSeverityLevel: LOG_FATAL,
+      extra: { session: { load_model_format: artifact.format === 'ort' ? 'ORT' : 'ONNX' } },
+    }
+    return typeof weights === 'string'
+      ? InferenceSession.create(weights, options)
+      : InferenceSession.create(weights, options)
+  }
+}
+
+/** Node's loop turns without waiting for a timer, whose least wait is a millisecond: as much as a small model's run. */
+function turning(clock: Clock): Clock {
+  return {
+    now: () => clock.now(),
+    after: (ms, callback) => clock.after(ms, callback),
+    sleep: async (ms, signal) => {
+      if (ms > 0) return clock.sleep(ms, signal)
+      throwIfAborted(signal)
+      await new Promise((resolve) => setImmediate(resolve))
+      throwIfAborted(signal)
+    },
   }
 }

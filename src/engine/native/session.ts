@@ -1,26 +1,27 @@
-import type { InferenceSession } from 'onnxruntime-node'
 import { VergeError } from '../../core/errors.ts'
 import type { Signature, TensorSpec, Tensors } from '../../core/tensors.ts'
-import type { RunOptions, Session } from '../engine.ts'
+import type { GenerateOptions, RunOptions, Session } from '../engine.ts'
+import { CausalDecoder, decodeTokens, type StepOptions } from '../generate.ts'
 import { selectInputs, selectOutputs } from '../selection.ts'
 import type { Turnstile } from '../turnstile.ts'
+import { LOG_FATAL } from './provider.ts'
 import { runtimeReason } from './reason.ts'
+import type { InferenceSession, Tensor as OrtTensor } from './runtime.ts'
 import { datatypeOf, fromOrt, toOrt } from './values.ts'
-
-/** Fatal only: what fails is thrown to the caller, and need not be printed beside. */
-export const LOG_FATAL = 4
 
 export class NativeSession implements Session {
   readonly signature: Signature
   readonly bytes: number
   readonly #session: InferenceSession
   readonly #turnstile: Turnstile
+  readonly #onDispose: () => void
   #alive = true
 
-  constructor(session: InferenceSession, turnstile: Turnstile, bytes: number) {
+  constructor(session: InferenceSession, turnstile: Turnstile, bytes: number, onDispose: () => void) {
     this.#session = session
     this.#turnstile = turnstile
     this.bytes = bytes
+    this.#onDispose = onDispose
     this.signature = {
       inputs: session.inputMetadata.map(toSpec),
       outputs: session.outputMetadata.map(toSpec),
@@ -36,15 +37,26 @@ export class NativeSession implements Session {
       selectInputs(this.signature, inputs).map(({ spec, value }) => [spec.name, toOrt(spec.name, value)]),
     )
     const fetches = selectOutputs(this.signature, options.outputs).map((spec) => spec.name)
-    return this.#turnstile.turn(options.signal, async () => {
-      if (!this.#alive) {
-        throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
-      }
-      options.onTurn?.()
-      // onnxruntime-node takes an empty list of outputs for "all of them".
-      const values = fetches.length === 0 ? {} : await this.#run(feeds, fetches)
-      return new Map(fetches.map((name) => [name, fromOrt(name, values[name] as Parameters<typeof fromOrt>[1])]))
+    // onnxruntime-node takes an empty list of outputs for "all of them".
+    const values = await this.#turn(options, fetches.length === 0 ? undefined : () => this.#run(feeds, fetches))
+    return new Map(fetches.map((name) => [name, fromOrt(name, values?.[name] as OrtTensor | undefined)]))
+  }
+
+  /** A sequence whose cache stays in the runtime's own values. @throws engine_unsupported */
+  decoder(): CausalDecoder<OrtTensor> {
+    return new CausalDecoder<OrtTensor>(this.signature, {
+      toValue: toOrt,
+      fromValue: fromOrt,
+      run: async (inputs, outputs, options) => {
+        const values = await this.#turn(options, () => this.#run(Object.fromEntries(inputs), outputs))
+        return new Map(outputs.map((name) => [name, returnable(name, values?.[name] as OrtTensor | undefined)]))
+      },
     })
+  }
+
+  async *generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, undefined> {
+    const decoder = this.decoder()
+    yield* decodeTokens((tokens, step) => decoder.feed(tokens, step), prompt, options)
   }
 
   dispose(): void {
@@ -52,6 +64,17 @@ export class NativeSession implements Session {
     this.#alive = false
     // Nobody waits for the release, and a session that cannot be released is collected with its object.
     this.#session.release().catch(() => {})
+    this.#onDispose()
+  }
+
+  async #turn<T>(options: StepOptions, work: (() => Promise<T>) | undefined): Promise<T | undefined> {
+    return this.#turnstile.turn(options.signal, async () => {
+      if (!this.#alive) {
+        throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
+      }
+      options.onTurn?.()
+      return work?.()
+    })
   }
 
   async #run(
@@ -76,4 +99,9 @@ function toSpec(metadata: InferenceSession.ValueMetadata): TensorSpec {
     datatype: datatypeOf(metadata.type),
     shape: metadata.shape.map((dimension) => (dimension === '' ? -1 : dimension)),
   }
+}
+
+/** An output that can be an input again: half floats come in an array that the binding does not take back. */
+function returnable(name: string, value: OrtTensor | undefined): OrtTensor {
+  return value?.type === 'float32' ? value : toOrt(name, fromOrt(name, value))
 }

@@ -1,7 +1,7 @@
-import { Tensor as OrtTensor } from 'onnxruntime-node'
 import { VergeError } from '../../core/errors.ts'
 import { ARRAY_TYPES, type Datatype, elementCount, type Tensor, tensor } from '../../core/tensors.ts'
 import { notATensor } from '../selection.ts'
+import { Tensor as OrtTensor } from './runtime.ts'
 
 /** onnxruntime-node's name of each datatype. */
 const ORT_TYPE: Readonly<Record<Datatype, OrtTensor.Type>> = {

@@ -1,6 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
 import type { Signature, Tensors } from '../../core/tensors.ts'
-import type { ArtifactInfo, RunOptions, Session } from '../engine.ts'
+import type { ArtifactInfo, GenerateOptions, RunOptions, Session } from '../engine.ts'
+import { generateTokens } from '../generate.ts'
 import { runPrice } from '../price.ts'
 import { selectInputs, selectOutputs } from '../selection.ts'
 import type { Turnstile } from '../turnstile.ts'
@@ -59,6 +60,10 @@ export class OrtSession implements Session {
     const elements = feeds.reduce((sum, { value }) => sum + value.data.length, 0)
     const cost = runPrice(this.#handles.artifact, elements)
     return this.#turnstile.turn(options.signal, work, { cost, runsBefore: options.runsBefore })
+  }
+
+  generate(prompt: readonly number[], options: GenerateOptions): AsyncIterable<number> {
+    return generateTokens(this, prompt, options)
   }
 
   dispose(): void {

@@ -1,0 +1,36 @@
+import { createRequire } from 'node:module'
+import type { ArtifactInfo, Support } from '../engine.ts'
+import { sessionFootprint } from '../footprint.ts'
+
+/** Version of onnxruntime-node, which writes ORT-format files of the same version. */
+export const NATIVE_VERSION = (
+  createRequire(import.meta.url)('onnxruntime-node/package.json') as { readonly version: string }
+).version
+
+export interface NativeLimits {
+  /** Artifacts above this are refused: protobuf, and so ONNX in one piece, ends at 2 GiB. */
+  readonly maxArtifactBytes: number
+  /** Sessions that would take more than this together, as `sessionFootprint` counts, are refused; unbounded if left out. */
+  readonly memoryLimitBytes?: number
+}
+
+/** Whether the native engine takes an artifact, without loading the runtime. */
+export function nativeSupport(artifact: ArtifactInfo, limits: NativeLimits): Support {
+  const { maxArtifactBytes, memoryLimitBytes = Number.POSITIVE_INFINITY } = limits
+  if (artifact.bytes > maxArtifactBytes) {
+    return {
+      ok: false,
+      code: 'model_too_large',
+      reason: `is ${artifact.bytes} bytes; the engine takes ${maxArtifactBytes}`,
+    }
+  }
+  const needed = sessionFootprint(artifact)
+  if (needed > memoryLimitBytes) {
+    return {
+      ok: false,
+      code: 'model_too_large',
+      reason: `needs about ${needed} bytes of memory; the engine may use ${memoryLimitBytes}`,
+    }
+  }
+  return { ok: true }
+}

@@ -1,0 +1,80 @@
+import { abortError, throwIfAborted, type VergeError } from '../../core/errors.ts'
+
+interface Place {
+  begin(): void
+  refuse(error: VergeError): void
+}
+
+/**
+ * One piece of work at a time. Who waits is served in order of arrival within a line, and the lines in turn, so that
+ * one model's crowd does not keep another's single request waiting. Waiting ends with the caller's signal.
+ */
+export class WorkQueue {
+  /** Lines by key; the first line is served next and then goes to the back. */
+  readonly #lines = new Map<unknown, Place[]>()
+  #busy = false
+  #closed: VergeError | undefined
+
+  get idle(): boolean {
+    return !this.#busy && this.#lines.size === 0
+  }
+
+  /** @throws cancelled, deadline_exceeded, what the queue was closed with, and what `work` throws */
+  async turn<T>(line: unknown, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+    throwIfAborted(signal)
+    if (this.#closed !== undefined) throw this.#closed
+    if (this.#busy) await this.#wait(line, signal)
+    else this.#busy = true
+    try {
+      throwIfAborted(signal)
+      return await work()
+    } finally {
+      this.#next()
+    }
+  }
+
+  /** Refuses all who wait and all who come. Work that has begun is not concerned. */
+  close(error: VergeError): void {
+    this.#closed = error
+    const waiting = [...this.#lines.values()].flat()
+    this.#lines.clear()
+    for (const place of waiting) place.refuse(error)
+  }
+
+  #wait(line: unknown, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        const places = this.#lines.get(line)?.filter((other) => other !== place) ?? []
+        if (places.length === 0) this.#lines.delete(line)
+        else this.#lines.set(line, places)
+        reject(abortError(signal))
+      }
+      const place: Place = {
+        begin() {
+          signal.removeEventListener('abort', leave)
+          resolve()
+        },
+        refuse(error) {
+          signal.removeEventListener('abort', leave)
+          reject(error)
+        },
+      }
+      signal.addEventListener('abort', leave, { once: true })
+      const places = this.#lines.get(line)
+      if (places === undefined) this.#lines.set(line, [place])
+      else places.push(place)
+    })
+  }
+
+  #next(): void {
+    const [first] = this.#lines
+    if (first === undefined) {
+      this.#busy = false
+      return
+    }
+    const [line, [place, ...rest]] = first
+    this.#lines.delete(line)
+    if (rest.length > 0) this.#lines.set(line, rest)
+    place?.begin()
+  }
+}
