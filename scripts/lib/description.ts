@@ -7,9 +7,11 @@ import {
   costSchema,
   imageSettingsSchema,
   modelName,
+  PLACEMENTS,
   PLACES,
   TASKS,
   type TaskName,
+  tensorSpecSchema,
   textSettingsSchema,
   versionName,
 } from '../../src/catalog/manifest.ts'
@@ -18,6 +20,7 @@ import { bytesSettingsSchema } from '../../src/catalog/settings/bytes.ts'
 import { cacheSettingsSchema } from '../../src/catalog/settings/cache.ts'
 import { detectionSettingsSchema } from '../../src/catalog/settings/detection.ts'
 import { embeddingSettingsSchema } from '../../src/catalog/settings/embedding.ts'
+import { generationSettingsSchema } from '../../src/catalog/settings/generation.ts'
 import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from '../../src/catalog/settings/image-output.ts'
 import { tabularSettingsSchema } from '../../src/catalog/settings/tabular.ts'
 import { VergeError } from '../../src/core/errors.ts'
@@ -50,6 +53,7 @@ const UNLABELLED: ReadonlySet<TaskName> = new Set<TaskName>([
   'feature-extraction',
   'sentence-similarity',
   'text-ranking',
+  'text-generation',
 ])
 
 /** Tasks that take texts and need nothing said of them but their tokeniser. */
@@ -114,6 +118,7 @@ export const descriptionSchema = z
         embedding: embeddingSettings.optional(),
         bytes: bytesSettingsSchema.optional(),
         tabular: tabularSettingsSchema.optional(),
+        generation: generationSettingsSchema.optional(),
       })
       .optional(),
     /** How outputs become an answer, where labels and activation do not say. */
@@ -125,13 +130,40 @@ export const descriptionSchema = z
       })
       .optional(),
     tokenizer: fileName.optional(),
+    /** Of a model that answers messages: Jinja, as Hugging Face's `chat_template.jinja`. */
+    chatTemplate: fileName.optional(),
+    /** Left out: at the edge where it fits, else at an origin. */
+    placement: z.enum(PLACEMENTS).optional(),
+    /** Whether an origin may run several requests as one batch. Left out: it finds out. */
+    batching: z.boolean().optional(),
+    /** Of a model without artifacts, whose files cannot say. */
+    inputs: z.array(tensorSpecSchema).optional(),
+    outputs: z.array(tensorSpecSchema).optional(),
     /** Left out: as the Worker keeps results. False: never. */
     cache: cacheSettingsSchema.optional(),
-    artifacts: z.array(artifactDescriptionSchema).min(1),
+    /** None: a server of the operator's has the weights, and `placement` is `origin`. */
+    artifacts: z.array(artifactDescriptionSchema),
   })
   .superRefine((description, context) => {
     const needs = (path: string[], what: string): void => {
       context.addIssue({ code: 'custom', path, message: `needed by task "${description.task}": ${what}` })
+    }
+    const refuse = (path: string, message: string): void => {
+      context.addIssue({ code: 'custom', path: [path], message })
+    }
+    const elsewhere = description.artifacts.length === 0
+    if (elsewhere && description.placement !== 'origin') {
+      refuse('artifacts', 'at least one is needed, unless placement is "origin" and a server there has the weights')
+    }
+    if (!elsewhere && (description.inputs ?? description.outputs) !== undefined) {
+      refuse(description.inputs ? 'inputs' : 'outputs', 'read from the artifacts; leave it out')
+    }
+    if (description.chatTemplate !== undefined && description.task !== 'text-generation') {
+      refuse('chatTemplate', 'of use to task "text-generation" alone')
+    }
+    if (description.task === 'text-generation' && !elsewhere) {
+      if (!description.preprocess?.generation) needs(['preprocess', 'generation'], 'its context length and stop tokens')
+      if (!description.tokenizer) needs(['tokenizer'], 'the name of its tokenizer.json')
     }
     if (description.task !== undefined && !UNLABELLED.has(description.task) && !description.labels) {
       needs(['labels'], 'the names of its classes, in order')

@@ -10,12 +10,14 @@ import {
   PLACES,
   type Place,
 } from '../../src/catalog/manifest.ts'
+import { CHAT_TEMPLATE_FILE } from '../../src/catalog/settings/generation.ts'
 import { isVergeError, VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { systemClock } from '../../src/core/runtime.ts'
 import type { Signature } from '../../src/core/tensors.ts'
 import type { ArtifactInfo } from '../../src/engine/engine.ts'
 import { NativeEngine } from '../../src/engine/native/engine.ts'
+import { ChatTemplate } from '../../src/generate/chat.ts'
 import { checkTable } from '../../src/tasks/table-layout.ts'
 import { memorySource, sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
@@ -65,8 +67,10 @@ export async function pack(
     assertSameSignature(described.file, signature, own)
     artifacts.push(...(await packArtifact(described, bytes, store, notes)))
   }
-  if (!signature) throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
-  if (artifacts.length === 0) {
+  if (description.artifacts.length === 0 && description.placement !== 'origin') {
+    throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
+  }
+  if (artifacts.length === 0 && description.artifacts.length > 0) {
     throw new VergeError(
       'manifest_invalid',
       `Model "${description.name}" runs nowhere that verge.json allows: ${notes.join('; ')}.`,
@@ -76,7 +80,13 @@ export async function pack(
     notes.push('no artifact runs at the edge')
   }
 
-  const { preprocess, postprocess, tokenizer } = description
+  const { preprocess, postprocess, tokenizer, chatTemplate } = description
+  const files: Record<string, Blob> = {
+    ...(tokenizer !== undefined && { 'tokenizer.json': store(await readTokenizer(folder, tokenizer, given)) }),
+    ...(chatTemplate !== undefined && {
+      [CHAT_TEMPLATE_FILE]: store(await readChatTemplate(folder, chatTemplate, given)),
+    }),
+  }
   const manifest: Manifest = manifestSchema.parse(
     withoutUndefined({
       schema: MANIFEST_SCHEMA,
@@ -86,8 +96,8 @@ export async function pack(
       licence: description.licence,
       source: description.source,
       description: description.description,
-      inputs: signature.inputs,
-      outputs: signature.outputs,
+      inputs: signature?.inputs ?? description.inputs ?? [],
+      outputs: signature?.outputs ?? description.outputs ?? [],
       labels: description.labels,
       activation: description.activation,
       cache: description.cache,
@@ -100,7 +110,10 @@ export async function pack(
       embedding: preprocess?.embedding,
       bytes: preprocess?.bytes,
       tabular: preprocess?.tabular,
-      files: tokenizer ? { 'tokenizer.json': store(await readTokenizer(folder, tokenizer, given)) } : undefined,
+      generation: preprocess?.generation,
+      placement: description.placement,
+      batching: description.batching,
+      files: Object.keys(files).length > 0 ? files : undefined,
       artifacts,
     }),
   )
@@ -184,6 +197,29 @@ async function readTokenizer(
     JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch (error) {
     throw new VergeError('manifest_invalid', `${file} is not JSON.`, { cause: error })
+  }
+  return bytes
+}
+
+async function readChatTemplate(
+  folder: string,
+  file: string,
+  given: ReadonlyMap<string, Uint8Array>,
+): Promise<Uint8Array> {
+  const bytes = given.get(file) ?? (await readModelFile(folder, file))
+  if (bytes.length > LIMITS.chatTemplateBytes) {
+    throw new VergeError(
+      'manifest_invalid',
+      `${file} is ${bytes.length} bytes; a chat template may take ${LIMITS.chatTemplateBytes}.`,
+    )
+  }
+  try {
+    ChatTemplate.parse(bytes)
+  } catch (error) {
+    const { cause } = error as VergeError
+    throw new VergeError('manifest_invalid', `${file} is not a chat template: ${(cause as Error)?.message ?? cause}.`, {
+      cause: error,
+    })
   }
   return bytes
 }

@@ -5,6 +5,7 @@ import { bytesSettingsSchema } from './settings/bytes.ts'
 import { cacheSettingsSchema } from './settings/cache.ts'
 import { detectionSettingsSchema } from './settings/detection.ts'
 import { embeddingSettingsSchema } from './settings/embedding.ts'
+import { generationSettingsSchema } from './settings/generation.ts'
 import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from './settings/image-output.ts'
 import { RESAMPLING } from './settings/resample.ts'
 import { tabularSettingsSchema } from './settings/tabular.ts'
@@ -32,7 +33,7 @@ export const chunkSchema = z.object({ sha256: sha256Hex, bytes: byteCount })
 /** Bytes stored as content-addressed chunks, in order. `sha256` is of the whole. */
 export const blobSchema = z.object({ sha256: sha256Hex, bytes: byteCount, chunks: z.array(chunkSchema) })
 
-const tensorSpecSchema = z.object({
+export const tensorSpecSchema = z.object({
   name: z.string(),
   datatype: z.enum(DATATYPES).nullable(),
   shape: z.array(z.union([z.number().int(), z.string()])),
@@ -53,6 +54,7 @@ export const accuracySchema = z.object({
 })
 
 export const PLACES = ['edge', 'origin', 'browser'] as const
+export const PLACEMENTS = ['auto', 'edge', 'origin'] as const
 
 export const artifactSchema = blobSchema.extend({
   /** Unique within the version, for people: `edge-fp32`. */
@@ -128,6 +130,7 @@ export const TASKS = [
   'bytes-classification',
   'tabular-classification',
   'tabular-regression',
+  'text-generation',
 ] as const
 export type TaskName = (typeof TASKS)[number]
 
@@ -154,10 +157,19 @@ export const manifestSchema = z.object({
   embedding: embeddingSettingsSchema.optional(),
   bytes: bytesSettingsSchema.optional(),
   tabular: tabularSettingsSchema.optional(),
+  generation: generationSettingsSchema.optional(),
   cache: cacheSettingsSchema.optional(),
+  /**
+   * Where it runs, if left out `auto`: at the edge where it fits, else at an origin. `edge`: there alone. `origin`: there,
+   * and where none can be had, from an artifact for the edge, which is then a lesser answer and marked as degraded.
+   */
+  placement: z.enum(PLACEMENTS).optional(),
+  /** Whether an origin may run several requests as one batch; if left out it finds out. */
+  batching: z.boolean().optional(),
   /** Further files that the model needs, such as `tokenizer.json`. */
   files: z.record(z.string(), blobSchema).optional(),
-  artifacts: z.array(artifactSchema).min(1),
+  /** None: the weights lie with a server of the operator's, and `placement` is `origin`. */
+  artifacts: z.array(artifactSchema),
 })
 
 export type Blob = z.infer<typeof blobSchema>
@@ -165,5 +177,6 @@ export type Chunk = z.infer<typeof chunkSchema>
 export type Artifact = z.infer<typeof artifactSchema>
 export type Accuracy = z.infer<typeof accuracySchema>
 export type Place = (typeof PLACES)[number]
+export type PlacementPreference = (typeof PLACEMENTS)[number]
 export type ImageSettings = z.infer<typeof imageSettingsSchema>
 export type Manifest = z.infer<typeof manifestSchema>

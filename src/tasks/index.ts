@@ -13,6 +13,7 @@ import { tabularClassification } from './tabular-classification.ts'
 import { tabularRegression } from './tabular-regression.ts'
 import { type BoundTask, bindTask } from './task.ts'
 import { textClassification } from './text-classification.ts'
+import { textGeneration } from './text-generation.ts'
 import { textRanking } from './text-ranking.ts'
 import { tokenClassification } from './token-classification.ts'
 import { voiceActivityDetection } from './voice-activity-detection.ts'
@@ -39,6 +40,7 @@ export function createTasks(limits: Limits): Tasks {
     'feature-extraction': featureExtraction(limits),
     'sentence-similarity': sentenceSimilarity(limits),
     'text-ranking': textRanking(limits),
+    'text-generation': textGeneration(limits),
   }
 }
 

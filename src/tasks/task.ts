@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Manifest, TaskName } from '../catalog/manifest.ts'
 import type { Tensors } from '../core/tensors.ts'
+import type { LanguageModel } from '../generate/writer.ts'
 
 /** A request body as a task gets it: parsed JSON, or raw bytes with their media type. */
 export type TaskBody =
@@ -24,6 +25,8 @@ export interface TaskModel {
    * @throws cost_too_high
    */
   readonly afford?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
+  /** For a task that writes texts token by token. Absent where that cannot be done. */
+  readonly language?: { readonly model: LanguageModel; readonly signal: AbortSignal }
 }
 
 /** What the document says of a request to one model. */

@@ -3,6 +3,7 @@ import { canonicalJson } from '../../../src/catalog/canonical-json.ts'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import { nextVersion } from '../describe/describe.ts'
+import { chatTemplateOf } from '../describe/generation.ts'
 import type { ArtifactDescription, Description } from '../description.ts'
 import { type PackedModel, packFolder } from '../packer.ts'
 import { ROOT } from '../project.ts'
@@ -72,7 +73,8 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   })
   const accuracy = await measuredAccuracy(loaded.onnx, chosen, set, bench)
   const folder = settings.folder ?? join(BUILT, description.name)
-  let draft = withExample(folderOf(loaded, description, chosen, settings, accuracy), firstOf(set))
+  const made = folderOf(loaded, description, chosen, settings, accuracy)
+  let draft = withExample(await withChatTemplate(made, loaded), firstOf(set))
   await writeModelFolder(folder, draft)
 
   const packing = progress.task('Packing', undefined, 'steps')
@@ -136,6 +138,14 @@ function folderOf(
     description: { ...description, ...(tokenizer !== undefined && { tokenizer: 'tokenizer.json' }), artifacts },
     files,
   }
+}
+
+/** The template in a file of its own, which tokenizer_config.json may hold it in. */
+async function withChatTemplate({ description, files }: ModelFolder, { source }: LoadedModel): Promise<ModelFolder> {
+  const name = description.chatTemplate
+  const template = name === undefined ? undefined : await chatTemplateOf(source.files)
+  if (name === undefined || template === undefined) return { description, files }
+  return { description, files: new Map([...files, [name, template]]) }
 }
 
 /** Whoever serves the folder asks it this first: not every model runs on zeros, or on inputs of any size. */

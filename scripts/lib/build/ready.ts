@@ -31,6 +31,11 @@ export async function isReady(spec: string, { asked }: Pick<BuildSettings, 'aske
   return found?.isDirectory() === true && existsSync(join(spec, 'verge.json'))
 }
 
+/** Whether a folder that is ready names no weights: a server of the operator's has them. @throws manifest_invalid */
+export async function isElsewhere(folder: string): Promise<boolean> {
+  return (await readDescription(folder)).artifacts.length === 0
+}
+
 /** Packs a model folder as it is, but for what a person says otherwise of it. @throws manifest_invalid, model_invalid */
 export async function packReady(
   folder: string,

@@ -1,4 +1,4 @@
-import { NATIVE_VERSION } from '../../../src/engine/native/engine.ts'
+import { NATIVE_VERSION } from '../../../src/engine/native/support.ts'
 import { VERSION } from '../../../src/version.ts'
 import type { PackedModel } from '../packer.ts'
 import { REPORT_SCHEMA, type Report, type SizedArtifact } from '../report/report.ts'

@@ -90,7 +90,8 @@ function withoutNone({ task, ...others }: Overrides): Overrides & { readonly tas
 
 /** What only a task needs, so that a manifest does not hold settings for nothing. */
 function dropTask(fields: Record<string, unknown>): void {
-  for (const key of ['task', 'labels', 'activation', 'preprocess', 'postprocess', 'tokenizer']) delete fields[key]
+  for (const key of ['task', 'labels', 'activation', 'preprocess', 'postprocess', 'tokenizer', 'chatTemplate'])
+    delete fields[key]
 }
 
 async function licenceOf(source: ModelSource, notes: string[]): Promise<string> {

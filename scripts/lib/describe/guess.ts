@@ -4,6 +4,7 @@ import type { Description } from '../description.ts'
 import { guessAudio } from './audio.ts'
 import { guessBytes } from './bytes.ts'
 import { embeddingGuess } from './embedding.ts'
+import { guessGeneration } from './generation.ts'
 import { imageSettings } from './image.ts'
 import { imageInput } from './image-input.ts'
 import { activationFor, labelsFor, type Outcome } from './labels.ts'
@@ -13,7 +14,10 @@ import { textSettings } from './text.ts'
 import { timmProcessor, timmSettings } from './timm.ts'
 
 /** The part of a description that a task needs. */
-export type TaskFields = Pick<Description, 'task' | 'labels' | 'activation' | 'preprocess' | 'tokenizer'>
+export type TaskFields = Pick<
+  Description,
+  'task' | 'labels' | 'activation' | 'preprocess' | 'tokenizer' | 'chatTemplate'
+>
 
 export interface Guess {
   readonly fields: Partial<TaskFields>
@@ -51,6 +55,8 @@ export async function guessTask(
   if (other !== undefined) return other
   const sound = await guessAudio(files, config, signature, said)
   if (sound !== undefined) return sound
+  const texts = await guessGeneration(files, config, signature, said)
+  if (texts !== undefined) return texts
   const vectors = await embeddingGuess(files, config, signature, said)
   if (vectors !== undefined) return vectors
   const processor = await readSettings(files, 'preprocessor_config.json')

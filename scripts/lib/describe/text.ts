@@ -64,7 +64,8 @@ function unfitInputs({ inputs }: Signature): string | undefined {
     : undefined
 }
 
-async function unfitTokenizer(files: ReadonlyMap<string, string>): Promise<string | undefined> {
+/** Why a model's tokenizer.json cannot be used here; undefined if it can. */
+export async function unfitTokenizer(files: ReadonlyMap<string, string>): Promise<string | undefined> {
   const path = files.get('tokenizer.json')
   if (path === undefined) {
     return 'there is no tokenizer.json beside it; make one with transformers: AutoTokenizer.from_pretrained(name).save_pretrained(folder)'

@@ -7,6 +7,8 @@ const SETTINGS = new Set([
   'config.min.json',
   'tokenizer.json',
   'tokenizer_config.json',
+  'generation_config.json',
+  'chat_template.jinja',
   'preprocessor_config.json',
   // sentence-transformers'
   'modules.json',

@@ -12,7 +12,7 @@ import { type EmbeddingsRequest, type EmbeddingsResponse, embeddingsRequestSchem
 
 /** `POST /v1/embeddings`: vectors as OpenAI's clients ask for them. */
 export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
-  return withModelInBody(deps, c, async (resolved, body) => {
+  return withModelInBody(deps, c, 'openai', async (resolved, body) => {
     const { manifest } = resolved
     if (!embedsTexts(manifest)) {
       throw new VergeError(

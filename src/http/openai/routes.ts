@@ -4,9 +4,11 @@ import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
 import { visibleModel, visibleModels } from '../model-access.ts'
 import type { OpenAiModel, OpenAiModelList } from '../wire.ts'
+import { createChat } from './chat.ts'
+import { createCompletion } from './completions.ts'
 import { createEmbeddings } from './embeddings.ts'
 
-/** OpenAI's model list and embeddings, under /v1. */
+/** OpenAI's model list, embeddings and texts, under /v1. */
 export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/models', async (c) => {
@@ -18,6 +20,8 @@ export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
     return c.json(openAiModel(await visibleModel(accessOf(deps, c), c.req.param('model'))))
   })
   app.post('/embeddings', (c) => createEmbeddings(deps, c))
+  app.post('/chat/completions', (c) => createChat(deps, c))
+  app.post('/completions', (c) => createCompletion(deps, c))
   return app
 }
 

@@ -22,6 +22,7 @@ import {
   openAiModelSchema,
 } from '../wire.ts'
 import { embeddingPaths } from './embeddings.ts'
+import { generationPaths } from './generation.ts'
 import { type JsonSchema, SchemaSet } from './schemas.ts'
 import { streamPaths } from './streams.ts'
 
@@ -58,6 +59,7 @@ export function openApiDocument(
     ...oipPaths(schemas, names),
     ...openAiPaths(schemas),
     ...embeddingPaths(schemas),
+    ...generationPaths(schemas),
   }
   return {
     openapi: '3.1.0',

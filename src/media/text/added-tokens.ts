@@ -1,4 +1,4 @@
-import { type Aligned, sliceOf } from './aligned.ts'
+import { type Aligned, sliceOf, sourceOf } from './aligned.ts'
 import { configsOf, isTokenId } from './config.ts'
 import { type Normaliser, normalised } from './normalise.ts'
 
@@ -17,7 +17,10 @@ export interface Section {
   readonly id?: number
 }
 
-export type Splitter = (text: Aligned) => Section[]
+/** @param literal whether what stands at [start, end) of the source is text, whatever it looks like */
+export type Splitter = (text: Aligned, literal?: Literal) => Section[]
+
+export type Literal = (start: number, end: number) => boolean
 
 export interface AddedTokens {
   /** Finds those that are looked for in the text as it came. */
@@ -54,7 +57,7 @@ function splitter(tokens: readonly AddedToken[]): Splitter {
     longestFirst.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'),
     'gu',
   )
-  return (text) => {
+  return (text, literal) => {
     const sections: Section[] = []
     const whole = text.text
     let at = 0
@@ -63,6 +66,7 @@ function splitter(tokens: readonly AddedToken[]): Splitter {
       let from = index
       let to = index + content.length
       if (token === undefined || from < at) continue
+      if (literal?.(...sourceOf(text, from, to))) continue
       if (
         token.singleWord &&
         (/[\p{L}\p{N}_]$/u.test(whole.slice(Math.max(0, from - 2), from)) ||

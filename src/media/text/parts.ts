@@ -17,6 +17,12 @@ export interface Parts {
   readonly padId: number
   readonly unknownId: number | undefined
   readonly continuingPrefix: string
+  /** How tokens become text again; undefined where the file does not say. */
+  readonly decoder: Config | undefined
+  /** Added tokens as they are written, by their numbers. */
+  readonly addedTexts: ReadonlyMap<number, string>
+  /** Numbers of the added tokens that are for the model alone, and no part of a text. */
+  readonly special: ReadonlySet<number>
 }
 
 /** Reads the parts of a `tokenizer.json`. @throws Error if it is damaged, or of a kind that is not known */
@@ -31,6 +37,7 @@ export function partsOf(file: unknown): Parts {
   const model = isConfig(file.model) ? file.model : {}
   const normaliser = normaliserOf(file.normalizer)
   const idOf = (token: string): number | undefined => library.token_to_id(token)
+  const declared = configsOf(file.added_tokens)
   return {
     library,
     normaliser,
@@ -41,6 +48,9 @@ export function partsOf(file: unknown): Parts {
     padId: padIdOf(file, idOf),
     unknownId: unknownIdOf(library, model),
     continuingPrefix: typeof model.continuing_subword_prefix === 'string' ? model.continuing_subword_prefix : '',
+    decoder: isConfig(file.decoder) ? file.decoder : undefined,
+    addedTexts: new Map(declared.map(({ id, content }) => [Number(id), String(content)])),
+    special: new Set(declared.flatMap(({ id, special }) => (special === true ? [Number(id)] : []))),
   }
 }
 

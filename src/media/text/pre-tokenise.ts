@@ -158,7 +158,7 @@ const GPT2 =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
 
 /** GPT-2's letter for each byte: itself where it can be seen, else one from U+0100 on. */
-const LETTERS: readonly string[] = (() => {
+export const LETTERS: readonly string[] = (() => {
   const seen = (byte: number): boolean =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff)
   let next = 256

@@ -1,6 +1,8 @@
 import { VergeError } from '../../core/errors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
+import type { Literal } from './added-tokens.ts'
 import { alignedOf, sourceOf } from './aligned.ts'
+import type { Config } from './config.ts'
 import type { FrameItem } from './frame.ts'
 import { type Parts, partsOf } from './parts.ts'
 import { cutPair, type PairTruncation } from './truncate.ts'
@@ -42,12 +44,21 @@ export class TextTokenizer {
   readonly unknownId: number | undefined
   /** What tokens inside of a word begin with ("##"); empty where none does. */
   readonly continuingPrefix: string
+  /** The file's `decoder`, which says how tokens become text again; undefined where it has none. */
+  readonly decoder: Config | undefined
+  /** Added tokens as they are written, by their numbers. */
+  readonly addedTexts: ReadonlyMap<number, string>
+  /** Numbers of the added tokens that are for the model alone, and no part of a text. */
+  readonly special: ReadonlySet<number>
 
   private constructor(parts: Parts) {
     this.#parts = parts
     this.padId = parts.padId
     this.unknownId = parts.unknownId
     this.continuingPrefix = parts.continuingPrefix
+    this.decoder = parts.decoder
+    this.addedTexts = parts.addedTexts
+    this.special = parts.special
   }
 
   /** @throws manifest_invalid if the bytes are not a tokeniser that is known */
@@ -97,19 +108,26 @@ export class TextTokenizer {
   /**
    * The tokens of a text alone, in order.
    * @param most no more than the first so many; what is cut off then costs nothing
+   * @param literal stretches of the text in which no added token is looked for
    */
-  tokens(text: string, most: number = Number.POSITIVE_INFINITY): TextToken[] {
+  tokens(text: string, most: number = Number.POSITIVE_INFINITY, literal?: Literal): TextToken[] {
     const enough = most + MARGIN_TOKENS
     for (let length = enough * CHARACTERS_PER_TOKEN; length < text.length; length *= 4) {
-      const tokens = this.#tokenise(beginning(text, length))
+      const tokens = this.#tokenise(beginning(text, length), literal)
       if (tokens.length >= enough) return tokens.slice(0, most)
     }
-    return this.#tokenise(text).slice(0, most)
+    return this.#tokenise(text, literal).slice(0, most)
   }
 
   /** How many special tokens stand around one text, or two. @throws manifest_invalid if it has no form for two */
   specialTokens(pair: boolean): number {
     return this.#items(pair).reduce((sum, item) => sum + (item.kind === 'special' ? item.ids.length : 0), 0)
+  }
+
+  /** The special token that stands before every text; undefined where there is none. */
+  get firstToken(): string | undefined {
+    const [item] = this.#parts.frame.single
+    return item?.kind === 'special' && item.ids[0] !== undefined ? this.tokenText(item.ids[0]) : undefined
   }
 
   /** Puts the special tokens around the tokens of one or two texts. @throws manifest_invalid if it has no form for two */
@@ -158,7 +176,7 @@ export class TextTokenizer {
     )
   }
 
-  #tokenise(text: string): TextToken[] {
+  #tokenise(text: string, literal?: Literal): TextToken[] {
     const { added, normaliser, preTokeniser, words, frame } = this.#parts
     const tokens: TextToken[] = []
     let word = 0
@@ -166,8 +184,8 @@ export class TextTokenizer {
       if (frame.trimOffsets) [start, end] = trimmed(text, start, end)
       tokens.push({ id, start, end, word })
     }
-    for (const outer of added.before(alignedOf(text))) {
-      const sections = outer.id === undefined ? added.after(normaliser(outer.text)) : [outer]
+    for (const outer of added.before(alignedOf(text), literal)) {
+      const sections = outer.id === undefined ? added.after(normaliser(outer.text), literal) : [outer]
       for (const section of sections) {
         if (section.id !== undefined) {
           add(section.id, sourceOf(section.text, 0, section.text.text.length))

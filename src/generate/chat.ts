@@ -1,0 +1,120 @@
+import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja'
+import { isVergeError, VergeError } from '../core/errors.ts'
+import { decodeUtf8 } from '../core/utf8.ts'
+import { ControlText, type Prompt } from './control-text.ts'
+import { strftime } from './strftime.ts'
+
+export interface Message {
+  readonly role: string
+  readonly content: string
+  readonly name?: string
+}
+
+export interface Rendering {
+  readonly control: ControlText
+  /** What a template calls `bos_token` and `eos_token`. */
+  readonly bosToken: string
+  readonly eosToken: string
+  /** Milliseconds since 1970, for templates that tell the model the date. */
+  readonly now: number
+  /** UTF-16 units of the longest prompt. */
+  readonly maxLength: number
+}
+
+/** A longer list than any template counts over. */
+const LONGEST_RANGE = 10_000
+
+/**
+ * A `chat_template.jinja`: messages to the text that a model was trained to answer. It is the model owner's, and so is
+ * trusted to end; what it makes is bounded.
+ */
+export class ChatTemplate {
+  readonly #program: ReturnType<typeof parse>
+
+  private constructor(program: ReturnType<typeof parse>) {
+    this.#program = program
+  }
+
+  /** @throws manifest_invalid if the bytes are no template */
+  static parse(bytes: Uint8Array): ChatTemplate {
+    try {
+      const source = decodeUtf8(bytes)
+      if (source === undefined) throw new Error('it is not UTF-8')
+      // As transformers sets Jinja up.
+      return new ChatTemplate(parse(tokenize(source, { lstrip_blocks: true, trim_blocks: true })))
+    } catch (cause) {
+      throw unusable(cause)
+    }
+  }
+
+  /**
+   * The prompt for an answer to these messages.
+   * @throws invalid_request with the template's own words where it refuses them, input_too_large, manifest_invalid
+   */
+  render(messages: readonly Message[], rendering: Rendering): Prompt {
+    const { bosToken, control, eosToken, maxLength, now } = rendering
+    const environment = new Environment()
+    const variables: Readonly<Record<string, unknown>> = {
+      true: true,
+      True: true,
+      false: false,
+      False: false,
+      none: null,
+      None: null,
+      range,
+      raise_exception: refuse,
+      strftime_now: (format: string) => strftime(now, String(format)),
+      // transformers' templates ask whether these are none, not whether they are there.
+      tools: null,
+      documents: null,
+      messages: messages.map(({ role, content, name }) => ({
+        role,
+        content: control.marked(content),
+        ...(name !== undefined && { name: control.marked(name) }),
+      })),
+      add_generation_prompt: true,
+      bos_token: bosToken,
+      eos_token: eosToken,
+    }
+    for (const [name, value] of Object.entries(variables)) environment.set(name, value)
+    const text = this.#run(environment)
+    if (text.length <= maxLength) return ControlText.read(text)
+    throw new VergeError('input_too_large', `The messages may have at most ${maxLength} characters. Send fewer.`, {
+      details: { field: 'messages', limit_characters: maxLength },
+    })
+  }
+
+  #run(environment: Environment): string {
+    try {
+      const result: unknown = new Interpreter(environment).run(this.#program).value
+      return typeof result === 'string' ? result : ''
+    } catch (cause) {
+      throw isVergeError(cause) ? cause : unusable(cause)
+    }
+  }
+}
+
+/** `raise_exception`: how templates refuse what their model was not trained for, such as a system message. */
+function refuse(reason: unknown): never {
+  throw new VergeError(
+    'invalid_request',
+    `The model's chat template refuses these messages: ${String(reason).slice(0, 300)}`,
+    { details: { field: 'messages' } },
+  )
+}
+
+/** Python's. @throws Error where it would be too long */
+function range(first: number, second?: number, step = 1): number[] {
+  const [from, to] = second === undefined ? [0, first] : [first, second]
+  const length = Math.max(0, Math.ceil((to - from) / step))
+  if (!(length <= LONGEST_RANGE)) throw new Error(`range() of more than ${LONGEST_RANGE}`)
+  return Array.from({ length }, (_, i) => from + i * step)
+}
+
+function unusable(cause: unknown): VergeError {
+  return new VergeError(
+    'manifest_invalid',
+    "The model's chat template cannot be used. Its operator has to push the model again with a working one.",
+    { cause },
+  )
+}

@@ -1,0 +1,67 @@
+import type { TextTokenizer } from '../media/text/tokenizer.ts'
+
+/** A prompt as text, and where in it nothing is a control token, whatever it looks like. */
+export interface Prompt {
+  readonly text: string
+  readonly literal: (start: number, end: number) => boolean
+}
+
+/** A noncharacter, which Unicode keeps for a program's own use: no text holds it, and no tokeniser knows it. */
+const MARK = '\ufdd0'
+
+/**
+ * Keeps what people write apart from what a template writes: a message that holds the text of a control token
+ * ("<|im_end|>") must not end the message. Such texts are marked before they go into a template and found again in what
+ * comes out of it, however it was cut and joined.
+ */
+export class ControlText {
+  readonly #pattern: RegExp | undefined
+
+  constructor({ addedTexts, special }: Pick<TextTokenizer, 'addedTexts' | 'special'>) {
+    const texts = [...special].map((id) => addedTexts.get(id) ?? '').filter((text) => text !== '')
+    // Looked for at every place, because two of them may overlap.
+    this.#pattern = texts.length === 0 ? undefined : new RegExp(`(?=(${texts.map(escaped).join('|')}))`, 'giu')
+  }
+
+  /** A message's text, with a mark inside of everything that reads as a control token. */
+  marked(text: string): string {
+    const own = text.replaceAll(MARK, '')
+    if (this.#pattern === undefined) return own
+    let out = ''
+    let kept = 0
+    for (const { 1: token = '', index } of own.matchAll(this.#pattern)) {
+      // Behind its first character, so that a template which cuts something off the front leaves it there.
+      const at = token.length > 1 ? index + 1 : index
+      out += own.slice(kept, at) + MARK
+      kept = at
+    }
+    return out + own.slice(kept)
+  }
+
+  /** Takes the marks out of what a template made. */
+  static read(rendered: string): Prompt {
+    const [head = '', ...tail] = rendered.split(MARK)
+    const places: number[] = []
+    let text = head
+    for (const part of tail) {
+      places.push(text.length)
+      text += part
+    }
+    return { text, literal: (start, end) => (places[firstFrom(places, start)] ?? end) < end }
+  }
+}
+
+/** Index of the first of some ascending numbers that is not below `least`: there may be as many as a body has tokens. */
+function firstFrom(numbers: readonly number[], least: number): number {
+  let [from, to] = [0, numbers.length]
+  while (from < to) {
+    const middle = (from + to) >> 1
+    if ((numbers[middle] ?? 0) < least) from = middle + 1
+    else to = middle
+  }
+  return from
+}
+
+function escaped(text: string): string {
+  return text.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
+}

@@ -1,0 +1,155 @@
+import { type Config, configsOf, patternOf } from '../media/text/config.ts'
+import { LETTERS } from '../media/text/pre-tokenise.ts'
+
+/**
+ * What a token stands for in UTF-8. The decoders of a `tokenizer.json`, as Hugging Face's Rust library defines them, but
+ * one token at a time: none of them looks at a later one, save `BPEDecoder`, whose space after a word is written before
+ * the next one.
+ * @param first whether nothing stands before the token
+ */
+export type Decoder = (token: string, first: boolean) => Uint8Array
+
+/** A step on the text of one token. */
+type Step = (text: string, first: boolean) => string
+
+/** @throws Error for a kind that is not known */
+export function decoderOf(config: Config | undefined): Decoder {
+  if (config === undefined) {
+    // The Rust library joins what has no decoder with spaces.
+    return (token, first) => utf8.encode(first ? token : ` ${token}`)
+  }
+  const parts = flattened(config)
+  const fuse = parts.findIndex(({ type }) => type === 'Fuse')
+  const steps = parts.map((part, i) => stepOf(part, fuse !== -1 && i > fuse))
+  const fallback = parts.findIndex(({ type }) => type === 'ByteFallback')
+  const letters = parts.some(({ type }) => type === 'ByteLevel')
+  const all = inTurn(steps.flat())
+  const afterBytes = inTurn(steps.slice(fallback + 1).flat())
+  return (token, first) => {
+    const byte = fallback === -1 ? undefined : byteOf(token)
+    if (byte !== undefined) {
+      return byte < 0x80 ? utf8.encode(afterBytes(String.fromCharCode(byte), first)) : Uint8Array.of(byte)
+    }
+    const text = all(token, first)
+    return (letters ? lettersToBytes(text) : undefined) ?? utf8.encode(text)
+  }
+}
+
+function byteOf(token: string): number | undefined {
+  const digits = /^<0x([0-9A-Fa-f]{2})>$/.exec(token)?.[1]
+  return digits === undefined ? undefined : Number.parseInt(digits, 16)
+}
+
+function inTurn(steps: readonly Step[]): Step {
+  return (text, first) => steps.reduce((changed, step) => step(changed, first), text)
+}
+
+function flattened(config: Config): Config[] {
+  return config.type === 'Sequence' ? configsOf(config.decoders).flatMap(flattened) : [config]
+}
+
+/** @param fused whether it works on the whole text, and not on each token */
+function stepOf(config: Config, fused: boolean): Step[] {
+  switch (config.type) {
+    case 'ByteLevel':
+    case 'ByteFallback':
+    case 'Fuse':
+      return []
+    case 'WordPiece':
+      return [wordPiece(config)]
+    case 'Metaspace':
+      return [metaspace(config)]
+    case 'BPEDecoder':
+      return [bytePair(config)]
+    case 'Replace': {
+      const pattern = patternOf(config)
+      const content = typeof config.content === 'string' ? config.content : ''
+      return [(text) => text.replace(pattern, () => content)]
+    }
+    case 'Strip':
+      return [strip(config, fused)]
+    default:
+      throw new Error(`Unknown Decoder type: ${String(config.type)}`)
+  }
+}
+
+function metaspace(config: Config): Step {
+  const replacement = typeof config.replacement === 'string' ? config.replacement : '\u2581'
+  const scheme = config.prepend_scheme ?? (config.add_prefix_space === false ? 'never' : 'always')
+  return (text, first) => {
+    const own = first && scheme !== 'never' && text.startsWith(replacement) ? text.slice(replacement.length) : text
+    return own.replaceAll(replacement, ' ')
+  }
+}
+
+function wordPiece(config: Config): Step {
+  const prefix = typeof config.prefix === 'string' ? config.prefix : '##'
+  const cleanup = config.cleanup !== false
+  return (text, first) => {
+    const own = first ? text : text.startsWith(prefix) ? text.slice(prefix.length) : ` ${text}`
+    return cleanup ? cleaned(own) : own
+  }
+}
+
+/** English as it is written, and not as it was cut into words: the replacements of the Rust library, in its order. */
+const CLEANUPS: readonly (readonly [string, string])[] = [
+  [' .', '.'],
+  [' ?', '?'],
+  [' !', '!'],
+  [' ,', ','],
+  [" ' ", "'"],
+  [" n't", "n't"],
+  [" 'm", "'m"],
+  [' do not', " don't"],
+  [" 's", "'s"],
+  [" 've", "'ve"],
+  [" 're", "'re"],
+]
+
+function cleaned(text: string): string {
+  return CLEANUPS.reduce((changed, [from, to]) => changed.replaceAll(from, to), text)
+}
+
+function bytePair(config: Config): Step {
+  const suffix = typeof config.suffix === 'string' && config.suffix !== '' ? config.suffix : '</w>'
+  // The step's own memory: a decoder is made for one text.
+  let wordEnded = false
+  return (text, first) => {
+    const space = wordEnded && !first ? ' ' : ''
+    wordEnded = text.endsWith(suffix)
+    const own = wordEnded ? text.slice(0, -suffix.length) : text
+    return space + own.replaceAll(suffix, ' ')
+  }
+}
+
+/** Takes characters from the ends of each token, or, of the whole text, from its beginning. */
+function strip(config: Config, fused: boolean): Step {
+  const content = typeof config.content === 'string' ? config.content : ' '
+  const [start, stop] = [countOf(config.start), countOf(config.stop)]
+  if (fused && stop > 0) throw new Error('a Strip step takes from the end of a text that is not yet there')
+  return (text, first) => {
+    let from = 0
+    let to = text.length
+    if (!fused || first) while (from < start && text.startsWith(content, from)) from += content.length
+    if (!fused) for (let i = 0; i < stop && to > from && text.endsWith(content); i++) to -= content.length
+    return text.slice(from, to)
+  }
+}
+
+function countOf(value: unknown): number {
+  return Number.isSafeInteger(value) ? Math.max(0, Number(value)) : 0
+}
+
+const utf8 = new TextEncoder()
+const BYTES = new Map(LETTERS.map((letter, byte) => [letter, byte]))
+
+/** Undefined if a character is no letter for a byte: then the token stands for itself. */
+function lettersToBytes(text: string): Uint8Array | undefined {
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) {
+    const byte = BYTES.get(text[i] ?? '')
+    if (byte === undefined) return undefined
+    bytes[i] = byte
+  }
+  return bytes
+}

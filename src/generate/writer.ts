@@ -1,0 +1,184 @@
+import type { Manifest } from '../catalog/manifest.ts'
+import { CHAT_TEMPLATE_FILE, type GenerationSettings } from '../catalog/settings/generation.ts'
+import { VergeError } from '../core/errors.ts'
+import { TextTokenizer } from '../media/text/tokenizer.ts'
+import { ChatTemplate, type Message } from './chat.ts'
+import { ControlText } from './control-text.ts'
+import { written } from './generate.ts'
+import { seededRandom, seedOf } from './random.ts'
+import { type Sampling, sampler } from './sampler.ts'
+
+/** How tokens are asked for; a session's own options but for what a request adds. */
+export interface TokenOptions {
+  readonly stopTokens: ReadonlySet<number>
+  readonly maxNewTokens: number
+  readonly choose: (logits: Float32Array) => number
+  readonly signal: AbortSignal
+}
+
+/** What writing asks of the serving side, for one model and one request. */
+export interface LanguageModel {
+  readonly manifest: Manifest
+  file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T>
+  /** Refuses what is too dear before anything has run. Absent where nothing is priced. @throws cost_too_high */
+  readonly afford?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
+  /** To be read to the end, or left by ending the iteration. */
+  generate(prompt: readonly number[], options: TokenOptions): Promise<{ readonly tokens: AsyncIterable<number> }>
+  /** A fresh identifier: the seed of a request that brings none. */
+  readonly randomId: () => string
+}
+
+/** What a request asks for, whichever protocol it came by. */
+export interface WritingRequest {
+  readonly sampling: Sampling
+  /** Undefined: as the manifest says, or what the context leaves. */
+  readonly maxNewTokens: number | undefined
+  readonly stop: readonly string[]
+  readonly seed: number | undefined
+}
+
+/** A prompt that fits, with what it leaves for an answer. */
+export interface Prepared {
+  readonly ids: readonly number[]
+  readonly maxNewTokens: number
+  readonly continues: boolean
+}
+
+/** New tokens where neither a request nor the manifest says. */
+const DEFAULT_NEW_TOKENS = 256
+
+/** Runs of one answer that are priced one by one: nothing for which so many are too few is refused for its price. */
+const MOST_STEPS = 65_536
+
+/** Turns what a request asks for into prompts that fit a model, and prompts into text. */
+export class Writer {
+  readonly settings: GenerationSettings
+  readonly tokenizer: TextTokenizer
+  readonly #model: LanguageModel
+  readonly #request: WritingRequest
+
+  private constructor(
+    model: LanguageModel,
+    request: WritingRequest,
+    settings: GenerationSettings,
+    tokenizer: TextTokenizer,
+  ) {
+    this.#model = model
+    this.#request = request
+    this.settings = settings
+    this.tokenizer = tokenizer
+  }
+
+  /** @throws manifest_invalid, weights_unavailable */
+  static async open(model: LanguageModel, request: WritingRequest): Promise<Writer> {
+    const settings = model.manifest.generation
+    if (settings === undefined) {
+      throw new VergeError(
+        'manifest_invalid',
+        `Model "${model.manifest.model}" does not say how it writes. Its operator has to push it with "preprocess.generation".`,
+      )
+    }
+    const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
+    return new Writer(model, request, settings, tokenizer)
+  }
+
+  /**
+   * @param now milliseconds since 1970
+   * @param maxLength UTF-16 units of the longest prompt
+   * @throws task_mismatch if the model has no chat template, invalid_request, context_length_exceeded
+   */
+  async chat(messages: readonly Message[], now: number, maxLength: number): Promise<Prepared> {
+    const { manifest } = this.#model
+    if (!Object.hasOwn(manifest.files ?? {}, CHAT_TEMPLATE_FILE)) {
+      throw new VergeError(
+        'task_mismatch',
+        `Model "${manifest.model}" has no chat template: it continues texts. Send it a "prompt": POST /v1/completions.`,
+        { details: { field: 'model' } },
+      )
+    }
+    const template = await this.#model.file(CHAT_TEMPLATE_FILE, (bytes) => ChatTemplate.parse(bytes))
+    const { text, literal } = template.render(messages, {
+      control: new ControlText(this.tokenizer),
+      bosToken: this.settings.bosToken ?? this.tokenizer.firstToken ?? '',
+      eosToken: this.settings.eosToken ?? this.#textOf(this.settings.stopTokens[0]),
+      now,
+      maxLength,
+    })
+    // The template has put special tokens where they belong.
+    const tokens = this.tokenizer.tokens(text, this.settings.contextLength + 1, literal)
+    return this.#fit(
+      tokens.map(({ id }) => id),
+      'messages',
+      false,
+    )
+  }
+
+  /** @throws context_length_exceeded, empty_input */
+  text(prompt: string, field: string): Prepared {
+    return this.#fit(this.tokenizer.encode(prompt, this.settings.contextLength + 1).ids, field, true)
+  }
+
+  /** @throws invalid_request for a number that is no token's, context_length_exceeded */
+  ids(prompt: readonly number[], field: string): Prepared {
+    const wrong = prompt.findIndex((id) => this.#textOf(id) === '')
+    if (wrong !== -1) {
+      throw new VergeError('invalid_request', `"${field}[${wrong}]" is no token of this model.`, {
+        details: { field: `${field}[${wrong}]` },
+      })
+    }
+    return this.#fit(prompt, field, true)
+  }
+
+  /** Refuses prompts that are too dear together, answers included. @throws cost_too_high */
+  afford(prompts: readonly Prepared[]): void {
+    const name = this.#model.manifest.inputs[0]?.name
+    if (name === undefined) return
+    const step = new Map([[name, { shape: [1, 1] }]])
+    const runs = prompts.flatMap(({ ids, maxNewTokens }) => [
+      new Map([[name, { shape: [1, ids.length] }]]),
+      // Each token is a run of its own, and has what every run costs.
+      ...new Array<typeof step>(Math.min(maxNewTokens, MOST_STEPS)).fill(step),
+    ])
+    this.#model.afford?.(runs)
+  }
+
+  /**
+   * @param index of the prompt in its request: answers to the same prompt differ, and are the same again for one seed
+   * @returns when the model is there; it has written nothing yet
+   */
+  async write({ continues, ids, maxNewTokens }: Prepared, index: number, signal: AbortSignal) {
+    const { sampling, seed, stop } = this.#request
+    const random = seededRandom((seed ?? seedOf(this.#model.randomId())) + index)
+    const { tokens } = await this.#model.generate(ids, {
+      stopTokens: new Set(this.settings.stopTokens),
+      maxNewTokens,
+      choose: sampler(ids, sampling, random),
+      signal,
+    })
+    return written(tokens, { tokenizer: this.tokenizer, continues, stop, maxNewTokens })
+  }
+
+  #textOf(id: number | undefined): string {
+    return id === undefined ? '' : (this.tokenizer.addedTexts.get(id) ?? this.tokenizer.tokenText(id))
+  }
+
+  #fit(ids: readonly number[], field: string, continues: boolean): Prepared {
+    const { contextLength, defaultMaxTokens = DEFAULT_NEW_TOKENS } = this.settings
+    const asked = this.#request.maxNewTokens
+    const left = contextLength - ids.length
+    if (ids.length === 0) {
+      throw new VergeError('empty_input', `"${field}" holds nothing that the model knows. Send some words.`, {
+        details: { field },
+      })
+    }
+    if (left < (asked ?? 1)) {
+      const count = left < 0 ? `more than ${contextLength}` : String(ids.length)
+      throw new VergeError(
+        'context_length_exceeded',
+        `This model's context is ${contextLength} tokens, and ${count} of prompt with ${asked ?? 'an answer of at least 1'} of answer do not fit. Shorten the prompt, or ask for fewer tokens.`,
+        { details: { field, limit_tokens: contextLength } },
+      )
+    }
+    return { ids, continues, maxNewTokens: asked ?? Math.min(defaultMaxTokens, left) }
+  }
+}

@@ -1,0 +1,75 @@
+import type { Context } from 'hono'
+import { validate } from '../../core/validation.ts'
+import type { Message } from '../../generate/chat.ts'
+import { Writer } from '../../generate/writer.ts'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { LanguageRunner } from '../language-runner.ts'
+import { withModelInBody } from '../model-in-body.ts'
+import { answer, type Form } from './answering.ts'
+import { type ChatAnswer, type ChatChunk, type ChatRequest, chatRequestSchema } from './generation-wire.ts'
+import { assertWrites, writingRequest } from './sampling.ts'
+
+/** `POST /v1/chat/completions`: an answer to messages, as OpenAI's clients ask for it. */
+export function createChat(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
+  return withModelInBody(deps, c, 'openai', async (resolved, body, place) => {
+    assertWrites(resolved.manifest)
+    const request = validate(chatRequestSchema, body, 'The request')
+    const runner = new LanguageRunner(deps, resolved, c.get('context'))
+    const writer = await Writer.open(runner.model, writingRequest(request))
+    const prompt = await writer.chat(request.messages.map(messageOf), deps.clock.now(), deps.limits.chatLength)
+    return answer(deps, c, place, {
+      runner,
+      writer,
+      prompts: [prompt],
+      form: CHAT,
+      stream: request.stream ?? false,
+      streamUsage: request.stream_options?.include_usage ?? false,
+    })
+  })
+}
+
+/** OpenAI's newer name for the system's role is unknown to templates. */
+function messageOf({ content, name, role }: ChatRequest['messages'][number]): Message {
+  return {
+    role: role === 'developer' ? 'system' : role,
+    content: typeof content === 'string' ? content : content.map(({ text }) => text).join('\n'),
+    ...(typeof name === 'string' && { name }),
+  }
+}
+
+const CHAT: Form = {
+  idPrefix: 'chatcmpl-',
+  whole(heading, choices, usage): ChatAnswer {
+    return {
+      ...heading,
+      object: 'chat.completion',
+      choices: choices.map(({ finish, index, text }) => ({
+        index,
+        message: { role: 'assistant', content: text, refusal: null },
+        logprobs: null,
+        finish_reason: finish,
+      })),
+      usage,
+    }
+  },
+  opening(heading, index) {
+    const delta = { role: 'assistant', content: '' } as const
+    const chunk: ChatChunk = {
+      ...heading,
+      object: 'chat.completion.chunk',
+      choices: [{ index, delta, logprobs: null, finish_reason: null }],
+    }
+    return [chunk]
+  },
+  part(heading, index, text, finish): ChatChunk {
+    const delta = finish === null ? { content: text } : {}
+    return {
+      ...heading,
+      object: 'chat.completion.chunk',
+      choices: [{ index, delta, logprobs: null, finish_reason: finish }],
+    }
+  },
+  usage(heading, usage): ChatChunk {
+    return { ...heading, object: 'chat.completion.chunk', choices: [], usage }
+  },
+}

@@ -1,0 +1,72 @@
+import type { Context } from 'hono'
+import { VergeError } from '../../core/errors.ts'
+import type { Limits } from '../../core/limits.ts'
+import { validate } from '../../core/validation.ts'
+import { type Prepared, Writer } from '../../generate/writer.ts'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { LanguageRunner } from '../language-runner.ts'
+import { withModelInBody } from '../model-in-body.ts'
+import { answer, type Form } from './answering.ts'
+import {
+  type CompletionAnswer,
+  type CompletionChunk,
+  type CompletionRequest,
+  completionRequestSchema,
+} from './generation-wire.ts'
+import { assertWrites, writingRequest } from './sampling.ts'
+
+/** `POST /v1/completions`: texts continued, as OpenAI's clients ask for it. */
+export function createCompletion(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
+  return withModelInBody(deps, c, 'openai', async (resolved, body, place) => {
+    assertWrites(resolved.manifest)
+    const request = validate(completionRequestSchema, body, 'The request')
+    const runner = new LanguageRunner(deps, resolved, c.get('context'))
+    const writer = await Writer.open(runner.model, writingRequest(request))
+    return answer(deps, c, place, {
+      runner,
+      writer,
+      prompts: promptsOf(request.prompt, writer, deps.limits),
+      form: COMPLETION,
+      stream: request.stream ?? false,
+      streamUsage: request.stream_options?.include_usage ?? false,
+    })
+  })
+}
+
+/** Prompts, whichever of the four forms they came in. */
+function promptsOf(prompt: CompletionRequest['prompt'], writer: Writer, limits: Limits): Prepared[] {
+  const list = Array.isArray(prompt) && typeof prompt[0] !== 'number'
+  const prompts = (list ? prompt : [prompt]) as readonly (string | readonly number[])[]
+  if (prompts.length > limits.promptsPerRequest) {
+    throw new VergeError(
+      'input_too_large',
+      `A request may have at most ${limits.promptsPerRequest} prompts. Send them in several requests.`,
+      { details: { field: 'prompt', limit_prompts: limits.promptsPerRequest } },
+    )
+  }
+  return prompts.map((each, i) => {
+    const field = list ? `prompt[${i}]` : 'prompt'
+    return typeof each === 'string' ? writer.text(each, field) : writer.ids(each, field)
+  })
+}
+
+const COMPLETION: Form = {
+  idPrefix: 'cmpl-',
+  whole(heading, choices, usage): CompletionAnswer {
+    return {
+      ...heading,
+      object: 'text_completion',
+      choices: choices.map(({ finish, index, text }) => ({ text, index, logprobs: null, finish_reason: finish })),
+      usage,
+    }
+  },
+  opening() {
+    return []
+  },
+  part(heading, index, text, finish): CompletionChunk {
+    return { ...heading, object: 'text_completion', choices: [{ text, index, logprobs: null, finish_reason: finish }] }
+  },
+  usage(heading, usage): CompletionChunk {
+    return { ...heading, object: 'text_completion', choices: [], usage }
+  },
+}

@@ -1,0 +1,186 @@
+import { z } from 'zod'
+import { LIMITS } from '../../core/limits.ts'
+
+/** Clients send null for what they leave out. */
+const ignored = z.unknown().optional().meta({ description: 'Taken, and not looked at' })
+
+/** What is not done here may be sent only as what it is where it is left out. */
+const off = (what: string) =>
+  z.union([z.literal(false), z.null()], { error: `${what} cannot be asked for here; leave it out` }).optional()
+const none = (what: string) =>
+  z.union([z.array(z.unknown()).max(0), z.null()], { error: `${what} cannot be used here; leave it out` }).optional()
+
+const tokenId = z
+  .number()
+  .int()
+  .nonnegative()
+  .max(2 ** 31 - 1)
+
+const stopString = z.string().min(1).max(LIMITS.stopStringLength).refine(isWhole, 'holds half a character')
+
+function isWhole(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text)
+}
+
+const penalty = z.number().min(-2).max(2).nullish()
+
+/** What chats and completions have in common. The second group is vLLM's. */
+const common = {
+  model: z.string(),
+  max_tokens: z.number().int().positive().nullish().meta({ description: 'Most tokens of the answer' }),
+  temperature: z.number().min(0).max(2).nullish().meta({ description: '0: always the likeliest token. By default 1' }),
+  top_p: z.number().min(0).max(1).nullish(),
+  frequency_penalty: penalty,
+  presence_penalty: penalty,
+  stop: z
+    .union([stopString, z.array(stopString).max(LIMITS.stopStrings), z.null()])
+    .optional()
+    .meta({ description: 'Strings that end the answer, and are not in it' }),
+  seed: z.number().int().nullish().meta({ description: 'The same seed gives the same answer' }),
+  n: z.union([z.literal(1), z.null()], { error: 'one answer is given to a request; send several requests' }).optional(),
+  stream: z.boolean().nullish(),
+  stream_options: z
+    .object({ include_usage: z.boolean().nullish(), include_obfuscation: ignored })
+    .nullish()
+    .meta({ description: 'With `include_usage` a last event says how many tokens there were' }),
+  logit_bias: z
+    .union([z.record(z.string(), z.never()), z.null()], { error: 'biases cannot be used here; leave it out' })
+    .optional(),
+  user: ignored,
+
+  top_k: z.number().int().min(-1).nullish().meta({ description: 'The so many likeliest tokens; 0 or -1: all' }),
+  min_p: z.number().min(0).max(1).nullish(),
+  repetition_penalty: z.number().positive().max(10).nullish(),
+}
+
+const textPart = z.looseObject({
+  type: z.literal('text', { error: 'only parts of type "text" are taken' }),
+  text: z.string(),
+})
+
+/** Fields of answers that clients send back as they came are not looked at. */
+const messageSchema = z
+  .looseObject({
+    role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
+    content: z.union([z.string(), z.array(textPart)], { error: 'a text or a list of parts of type "text" is needed' }),
+    name: z.string().nullish(),
+    tool_calls: none('tools'),
+  })
+  .meta({ id: 'ChatMessage' })
+
+/** `POST /v1/chat/completions`, as OpenAI has it. */
+export const chatRequestSchema = z
+  .strictObject({
+    ...common,
+    messages: z.array(messageSchema).min(1),
+    max_completion_tokens: z.number().int().positive().nullish().meta({ description: 'Goes before max_tokens' }),
+    logprobs: off('probabilities of tokens'),
+    top_logprobs: z
+      .union([z.literal(0), z.null()], { error: 'probabilities of tokens cannot be asked for here' })
+      .optional(),
+    tools: none('tools'),
+    functions: none('functions'),
+    tool_choice: z
+      .union([z.enum(['none', 'auto']), z.null()], { error: 'tools cannot be used here; leave it out' })
+      .optional(),
+    function_call: z
+      .union([z.enum(['none', 'auto']), z.null()], { error: 'functions cannot be used here; leave it out' })
+      .optional(),
+    response_format: z.object({ type: z.literal('text', { error: 'only "text" is written here' }) }).nullish(),
+    modalities: z.array(z.literal('text', { error: 'only "text" is written here' })).nullish(),
+    audio: z.null({ error: 'only text is written here' }).optional(),
+    metadata: ignored,
+    store: ignored,
+    parallel_tool_calls: ignored,
+    service_tier: ignored,
+    prediction: ignored,
+    reasoning_effort: ignored,
+    verbosity: ignored,
+    safety_identifier: ignored,
+    prompt_cache_key: ignored,
+    prompt_cache_retention: ignored,
+  })
+  .meta({ id: 'ChatCompletionRequest' })
+export type ChatRequest = z.infer<typeof chatRequestSchema>
+
+/** `POST /v1/completions`, as OpenAI has it. */
+export const completionRequestSchema = z
+  .strictObject({
+    ...common,
+    prompt: z
+      .union([z.string(), z.array(z.string()).min(1), z.array(tokenId).min(1), z.array(z.array(tokenId).min(1)).min(1)])
+      .meta({ description: "A text to continue, a list of texts, or token ids of the model's own tokeniser" }),
+    logprobs: z.null({ error: 'probabilities of tokens cannot be asked for here; leave it out' }).optional(),
+    echo: off('the prompt in the answer'),
+    suffix: z.union([z.literal(''), z.null()], { error: 'a suffix cannot be given here; leave it out' }).optional(),
+    best_of: z.union([z.literal(1), z.null()], { error: 'one answer is given to a prompt; leave it out' }).optional(),
+  })
+  .meta({ id: 'CompletionRequest' })
+export type CompletionRequest = z.infer<typeof completionRequestSchema>
+
+const usageSchema = z
+  .object({
+    prompt_tokens: z.number().int(),
+    completion_tokens: z.number().int(),
+    total_tokens: z.number().int(),
+  })
+  .meta({ id: 'GenerationUsage' })
+export type GenerationUsage = z.infer<typeof usageSchema>
+
+const finishReason = z.enum(['stop', 'length'])
+const answer = <Name extends string>(object: Name) => ({
+  id: z.string(),
+  object: z.literal(object),
+  created: z.number().int().meta({ description: 'Seconds since 1970' }),
+  model: z.string(),
+  system_fingerprint: z.string().optional().meta({ description: 'Of the weights that wrote it' }),
+})
+
+export const chatAnswerSchema = z
+  .object({
+    ...answer('chat.completion'),
+    choices: z.array(
+      z.object({
+        index: z.number().int(),
+        message: z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
+        logprobs: z.null(),
+        finish_reason: finishReason,
+      }),
+    ),
+    usage: usageSchema,
+  })
+  .meta({ id: 'ChatCompletion' })
+export type ChatAnswer = z.infer<typeof chatAnswerSchema>
+
+export const chatChunkSchema = z
+  .object({
+    ...answer('chat.completion.chunk'),
+    choices: z.array(
+      z.object({
+        index: z.number().int(),
+        delta: z.object({ role: z.literal('assistant').optional(), content: z.string().optional() }),
+        logprobs: z.null(),
+        finish_reason: finishReason.nullable(),
+      }),
+    ),
+    usage: usageSchema.nullable().optional(),
+  })
+  .meta({ id: 'ChatCompletionChunk' })
+export type ChatChunk = z.infer<typeof chatChunkSchema>
+
+const completionChoice = <Finish extends z.ZodType>(finish: Finish) =>
+  z.object({ text: z.string(), index: z.number().int(), logprobs: z.null(), finish_reason: finish })
+
+export const completionAnswerSchema = z
+  .object({ ...answer('text_completion'), choices: z.array(completionChoice(finishReason)), usage: usageSchema })
+  .meta({ id: 'Completion' })
+export type CompletionAnswer = z.infer<typeof completionAnswerSchema>
+
+export const completionChunkSchema = z
+  .object({
+    ...answer('text_completion'),
+    choices: z.array(completionChoice(finishReason.nullable())),
+    usage: usageSchema.nullable().optional(),
+  })
+  .meta({ id: 'CompletionChunk' })
+export type CompletionChunk = z.infer<typeof completionChunkSchema>

@@ -1,0 +1,34 @@
+import type { Manifest } from '../../catalog/manifest.ts'
+import { VergeError } from '../../core/errors.ts'
+import type { WritingRequest } from '../../generate/writer.ts'
+import type { ChatRequest, CompletionRequest } from './generation-wire.ts'
+
+/** What OpenAI's fields mean, with its defaults. */
+export function writingRequest(request: ChatRequest | CompletionRequest): WritingRequest {
+  const { max_tokens: maxTokens, seed, stop } = request
+  const most = 'max_completion_tokens' in request ? request.max_completion_tokens : undefined
+  return {
+    sampling: {
+      temperature: request.temperature ?? 1,
+      topP: request.top_p ?? 1,
+      topK: Math.max(0, request.top_k ?? 0),
+      minP: request.min_p ?? 0,
+      frequencyPenalty: request.frequency_penalty ?? 0,
+      presencePenalty: request.presence_penalty ?? 0,
+      repetitionPenalty: request.repetition_penalty ?? 1,
+    },
+    maxNewTokens: most ?? maxTokens ?? undefined,
+    stop: typeof stop === 'string' ? [stop] : (stop ?? []),
+    seed: seed ?? undefined,
+  }
+}
+
+/** @throws task_mismatch */
+export function assertWrites({ model, task }: Pick<Manifest, 'model' | 'task'>): void {
+  if (task === 'text-generation') return
+  throw new VergeError(
+    'task_mismatch',
+    `Model "${model}" does not write texts. GET /openapi.json says what each model takes.`,
+    { details: { field: 'model' } },
+  )
+}

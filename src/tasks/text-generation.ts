@@ -1,0 +1,102 @@
+import { z } from 'zod'
+import { VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import type { Sampling } from '../generate/sampler.ts'
+import { Writer, type WritingRequest } from '../generate/writer.ts'
+import type { BoundTask } from './task.ts'
+import { checkTexts, readTextBody } from './texts.ts'
+
+const ignored = z.unknown().optional().meta({ description: 'Taken, and not looked at' })
+
+const parametersOf = (limits: Limits) =>
+  z.strictObject({
+    max_new_tokens: z.number().int().positive().nullish().meta({ description: 'Most tokens of the answer' }),
+    do_sample: z
+      .boolean()
+      .nullish()
+      .meta({ description: 'Draw tokens by their likelihood; by default only where a field below says how' }),
+    temperature: z.number().min(0).max(100).nullish(),
+    top_k: z.number().int().min(0).nullish(),
+    top_p: z.number().min(0).max(1).nullish(),
+    min_p: z.number().min(0).max(1).nullish(),
+    typical_p: z.null({ error: 'is not known here; leave it out' }).optional(),
+    repetition_penalty: z.number().positive().max(10).nullish(),
+    frequency_penalty: z.number().min(-2).max(2).nullish(),
+    return_full_text: z
+      .boolean()
+      .nullish()
+      .meta({ description: 'The prompt before its continuation, which is the default' }),
+    stop: z
+      .array(z.string().min(1).max(limits.stopStringLength))
+      .max(limits.stopStrings)
+      .nullish()
+      .meta({ description: 'Strings that end the answer, and are not in it' }),
+    stop_sequences: z.array(z.string().min(1).max(limits.stopStringLength)).max(limits.stopStrings).nullish(),
+    seed: z.number().int().nullish().meta({ description: 'The same seed gives the same answer' }),
+    num_return_sequences: z.literal(1, { error: 'one answer is given to a request' }).nullish(),
+    details: z.literal(false, { error: 'details cannot be asked for here; leave it out' }).nullish(),
+    truncate: z.null({ error: 'prompts are not cut; send a shorter one' }).optional(),
+    watermark: ignored,
+    max_time: ignored,
+  })
+type Parameters = z.infer<ReturnType<typeof parametersOf>>
+
+const answerSchema = z.array(z.object({ generated_text: z.string() })).meta({ id: 'GeneratedText' })
+
+/** Continues a text with a causal language model, in the shapes of the Hugging Face inference API. */
+export function textGeneration(limits: Limits): BoundTask {
+  const requestSchema = z
+    .strictObject({
+      inputs: z.string().meta({ description: 'A text to continue' }),
+      parameters: parametersOf(limits).optional(),
+      stream: z
+        .literal(false, { error: 'texts are streamed by POST /v1/completions and /v1/chat/completions' })
+        .nullish(),
+    })
+    .meta({ id: 'TextGenerationRequest' })
+  return {
+    name: 'text-generation',
+    mediaTypes: ['text/plain'],
+    request: requestSchema,
+    response: answerSchema,
+    example: { inputs: '27 plus 58 is', parameters: { max_new_tokens: 8, return_full_text: false } },
+
+    async execute(body, { language }) {
+      const { inputs, parameters = {} } = readTextBody(requestSchema, body, limits)
+      checkTexts([inputs], () => 'inputs', limits)
+      if (language === undefined) {
+        throw new VergeError('engine_unsupported', 'Texts cannot be written here. Use POST /v1/completions.')
+      }
+      const writer = await Writer.open(language.model, writingRequest(parameters))
+      const prompt = writer.text(inputs, 'inputs')
+      writer.afford([prompt])
+      let text = parameters.return_full_text === false ? '' : inputs
+      for await (const written of await writer.write(prompt, 0, language.signal)) {
+        if (written.kind === 'text') text += written.text
+      }
+      return [{ generated_text: text }]
+    },
+  }
+}
+
+/** As text-generation-inference has it: what says how to draw says that tokens are drawn. */
+function writingRequest(parameters: Parameters): WritingRequest {
+  const { do_sample: asked, min_p: minP, temperature, top_k: topK, top_p: topP } = parameters
+  const says = [temperature, topK, topP, minP].some((value) => typeof value === 'number')
+  const draws = asked ?? says
+  const sampling: Sampling = {
+    temperature: draws ? (temperature ?? 1) : 0,
+    topP: topP ?? 1,
+    topK: topK ?? 0,
+    minP: minP ?? 0,
+    frequencyPenalty: parameters.frequency_penalty ?? 0,
+    presencePenalty: 0,
+    repetitionPenalty: parameters.repetition_penalty ?? 1,
+  }
+  return {
+    sampling,
+    maxNewTokens: parameters.max_new_tokens ?? undefined,
+    stop: [...(parameters.stop ?? []), ...(parameters.stop_sequences ?? [])],
+    seed: parameters.seed ?? undefined,
+  }
+}
