@@ -1,18 +1,8 @@
 import { createHash } from 'node:crypto'
 import type { Blob } from '../../src/catalog/manifest.ts'
-import type { Sha256Factory } from '../../src/core/runtime.ts'
 import type { ByteSource } from '../../src/engine/engine.ts'
 
-/** SHA-256 piece by piece, by OpenSSL. */
-export const nodeSha256: Sha256Factory = () => {
-  const hash = createHash('sha256')
-  return {
-    async update(bytes) {
-      hash.update(bytes)
-    },
-    hex: async () => hash.digest('hex'),
-  }
-}
+export { nodeSha256 } from '../../src/origin/sha256.ts'
 
 export function sha256(bytes: Uint8Array): string {
   return createHash('sha256').update(bytes).digest('hex')

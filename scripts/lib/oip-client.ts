@@ -1,7 +1,7 @@
 import { isVergeError, VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
+import { tensorFromBinary, tensorToBinary } from '../../src/core/oip/binary.ts'
 import { type Datatype, elementCount, type Tensors } from '../../src/core/tensors.ts'
-import { tensorFromBinary, tensorToBinary } from '../../src/http/oip/binary.ts'
 import { HEADER_LENGTH } from '../../src/http/oip/wire.ts'
 
 export interface InferOptions {

@@ -6,6 +6,10 @@ export type Caller =
   | { readonly kind: 'operator' }
   /** Another Worker of the account, by the name that its binding has and that the operator let in. */
   | { readonly kind: 'service'; readonly name: string }
+  /** An origin of the operator's, which needs weights and catalogue. */
+  | { readonly kind: 'origin'; readonly name: string }
+  /** The Worker, for somebody whom it has let in; `name` is that caller's. */
+  | { readonly kind: 'relayed'; readonly name: string }
 
 /** `infer` is running a model and reading its metadata; `download` of weights is a grant of its own. */
 export type Action = 'infer' | 'download' | 'explain' | 'metrics' | 'admin'
@@ -18,14 +22,18 @@ export interface Resource {
 
 /**
  * The one decision that stands before every route, list, socket and call. Closed by default: an operator may do
- * everything, a Worker that it let in may run every model, anyone may run a public one, nobody may do anything else.
+ * everything, a Worker that it let in may run every model, and so may what the Worker passes on; an origin may read what
+ * it is to serve; anyone may run a public model, nobody may do anything else.
  */
 export function authorize(caller: Caller, model: Resource | null, action: Action): boolean {
   switch (caller.kind) {
     case 'operator':
       return true
     case 'service':
+    case 'relayed':
       return action === 'infer' && model !== null
+    case 'origin':
+      return action === 'download'
     case 'anonymous':
       return action === 'infer' && model !== null && model.visibility === 'public'
   }
@@ -38,6 +46,10 @@ export function callerName(caller: Caller): string {
       return 'operator'
     case 'service':
       return `service:${caller.name}`
+    case 'origin':
+      return `origin:${caller.name}`
+    case 'relayed':
+      return caller.name
     case 'anonymous':
       return ''
   }

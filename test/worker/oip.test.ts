@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { tensorToBinary } from '../../src/core/oip/binary.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
-import { tensorToBinary } from '../../src/http/oip/binary.ts'
 import { HEADER_LENGTH } from '../../src/http/oip/wire.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
 import { ALL_DATATYPES, randomTensor, SHAPES, seeded } from '../fixtures/http-tensors.ts'
@@ -224,6 +224,14 @@ describe('inference', () => {
       outputs: [{ name: 'sum', parameters: { binary_data: true } }],
     })
     expect(one.headers.get(HEADER_LENGTH)).not.toBeNull()
+  })
+})
+
+describe('JSON of many small lists', () => {
+  it('is refused before it is parsed, because each takes many times its length', async () => {
+    const response = await post('/v2/models/pair/infer', `{"inputs":[${'[],'.repeat(600_000)}[]]}`)
+    expect(response.status).toBe(413)
+    expect(await response.json()).toMatchObject({ code: 'input_too_large', limit_containers: 524_288 })
   })
 })
 

@@ -11,7 +11,7 @@ import {
 } from '../../../src/core/tensors.ts'
 import { validate } from '../../../src/core/validation.ts'
 import { datatypeOf } from '../../../src/engine/ort/datatypes.ts'
-import { tensorFromJson } from '../../../src/http/oip/json.ts'
+import { tensorFromJson } from '../../../src/core/oip/json.ts'
 import { checkInputs } from '../../../src/http/oip/validate.ts'
 import { inputTensorSchema } from '../../../src/http/oip/wire.ts'
 import { decodeTensor } from '../../../src/onnx/codec.ts'

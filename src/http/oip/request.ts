@@ -1,11 +1,11 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
+import { tensorFromBinary } from '../../core/oip/binary.ts'
+import { tensorFromJson } from '../../core/oip/json.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
 import { refuseManyItems, validate } from '../../core/validation.ts'
 import { parseJson } from '../body.ts'
-import { tensorFromBinary } from './binary.ts'
-import { tensorFromJson } from './json.ts'
 import { checkInputs, checkOutputs } from './validate.ts'
 import { HEADER_LENGTH, type InferRequest, type InputTensor, inferRequestSchema } from './wire.ts'
 

@@ -1,9 +1,9 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
+import { tensorToBinary } from '../../core/oip/binary.ts'
+import { dataToJson } from '../../core/oip/json.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
-import { tensorToBinary } from './binary.ts'
-import { dataToJson } from './json.ts'
 import { HEADER_LENGTH, type InferRequest } from './wire.ts'
 
 /**

@@ -58,7 +58,7 @@ async function resolve(deps: AppDeps, c: Context<AppEnv>) {
 function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
   const { limits, serving } = deps
   const context = c.get('context')
-  const request = { name: c.req.param('model') ?? '', version: c.req.param('version') }
+  const request = { name: c.req.param('model') ?? '', version: c.req.param('version'), route: 'oip' as const }
   return withAdmittedModel(deps, c, request, async (model, ticket) => {
     const jsonLength = headerLength(c.req.header(HEADER_LENGTH), limits.inferenceHeaderBytes)
     const body = await readBody(c.req.raw, {

@@ -1,0 +1,34 @@
+import { VergeError } from '../core/errors.ts'
+import type { Clock } from '../core/runtime.ts'
+import type { Caller } from './authorize.ts'
+import { importKey, SignatureVerifier } from './signature.ts'
+
+/**
+ * Checks requests that an origin sends to its Worker, for the catalogue and for weights. Nonces are remembered by each
+ * isolate alone, so within a minute a request can be replayed to another one: it reads what its sender may read, no more.
+ * @param secrets that origins sign with
+ * @returns who signed a request; throws `unauthorized`, whose details say why
+ */
+export function originSignatures(
+  secrets: readonly string[],
+  clock: Pick<Clock, 'now'>,
+): (request: Request) => Promise<Caller> {
+  // Made by the first request that needs it, and kept as a value: a promise would belong to the request that made it.
+  let verifier: SignatureVerifier | undefined
+  return async (request) => {
+    verifier ??= new SignatureVerifier(await Promise.all(secrets.map(importKey)), { clock })
+    const { pathname, search } = new URL(request.url)
+    const verdict = await verifier.verify({
+      method: request.method,
+      path: pathname + search,
+      headers: request.headers,
+    })
+    if (verdict.ok) return { kind: 'origin', name: verdict.caller }
+    throw new VergeError('unauthorized', 'The signature was not accepted. It has to be made with a key of ORIGINS.', {
+      details: {
+        reason: verdict.reason,
+        ...(verdict.reason === 'clock_skew' && { time_ms: Math.floor(clock.now()) }),
+      },
+    })
+  }
+}

@@ -1,0 +1,140 @@
+import { LIMITS } from '../../core/limits.ts'
+import { decodeUtf8 } from '../../core/utf8.ts'
+import { type Collected, collect, type Pieces, pieces, relay } from './body.ts'
+import { answerHeaders, lengthOf, mediaTypeOf } from './headers.ts'
+import { guardEvents } from './sse.ts'
+import type { Watch } from './watch.ts'
+
+type Bytes = Uint8Array<ArrayBuffer>
+
+/** What is changed of an answer on its way through. */
+export interface Rewriting {
+  /** Makes what changes an answer in JSON, or the JSON before binary tensors, piece by piece. */
+  readonly json: () => (piece: Bytes) => Bytes
+  /** Changes events, one or several, whole. */
+  readonly events: (events: Bytes) => Bytes
+}
+
+export interface PassOptions {
+  readonly rewriting?: Rewriting | undefined
+  /** Whether a stream of events is complete only with `data: [DONE]` at its end. */
+  readonly endsWithDone: boolean
+}
+
+/** Short bodies of declared length are taken in one piece, several times faster than piece by piece. */
+const ONE_PIECE = 256 * 1024
+const HEAD_LENGTH = 'inference-header-content-length'
+
+/**
+ * A success on its way to the caller: whole and checked if it is small, as it comes if it is large or a stream of events.
+ * @throws OriginFault `garbage`, `cut`, `idle-timeout`
+ */
+export async function passOn(answer: Response, watch: Watch, options: PassOptions): Promise<Response> {
+  const { headers, status } = answer
+  const init = { status, headers: answerHeaders(headers) }
+  if (answer.body === null) {
+    watch.done()
+    return new Response(null, init)
+  }
+  const { rewriting } = options
+  const type = mediaTypeOf(headers)
+  if (type === 'text/event-stream') {
+    const { endsWithDone } = options
+    const rewrite = rewriting?.events
+    const guard = { endsWithDone, ...(rewrite !== undefined && { rewrite }) }
+    return new Response(guardEvents(pieces(answer.body, watch, false), guard), init)
+  }
+  const isJsonBody = type === 'application/json' || type === ''
+  const { bytes, complete, rest } = await readBody(answer, watch, LIMITS.wholeAnswerBytes)
+  if (complete && isJsonBody && type !== '' && !isJson(bytes)) throw watch.fault('garbage', 'sent JSON that is none')
+
+  const head = headers.get(HEAD_LENGTH)
+  if (head !== null) {
+    const headed = headLength(head, bytes.length, watch)
+    const before = bytes.subarray(0, headed)
+    const after = bytes.subarray(headed)
+    const json = rewriting === undefined ? before : rewriting.json()(before)
+    init.headers.set(HEAD_LENGTH, String(json.length))
+    const start = json === before ? bytes : joined(json, after)
+    if (complete || rest === undefined) return new Response(start, init)
+    const length = lengthOf(headers)
+    return new Response(
+      relay(rest, start, length === undefined ? undefined : length - before.length + json.length),
+      init,
+    )
+  }
+  const change = rewriting !== undefined && isJsonBody ? rewriting.json() : undefined
+  if (complete || rest === undefined) return new Response(change === undefined ? bytes : change(bytes), init)
+  if (change === undefined) return new Response(relay(rest, bytes, lengthOf(headers)), init)
+  return new Response(relay(changed(rest, change), change(bytes)), init)
+}
+
+/** Up to `most` bytes, and where the others come from if there are more. */
+export async function readBody(
+  answer: Response,
+  watch: Watch,
+  most: number,
+): Promise<Collected & { readonly rest?: Pieces }> {
+  if (answer.body === null) {
+    watch.done()
+    return { bytes: new Uint8Array(0), complete: true }
+  }
+  const declared = lengthOf(answer.headers)
+  if (declared !== undefined && declared <= Math.min(ONE_PIECE, most)) {
+    const bytes = new Uint8Array(await watch.piece(answer.arrayBuffer()))
+    watch.done()
+    return { bytes: checked(bytes, declared, watch), complete: true }
+  }
+  const rest = pieces(answer.body, watch, true)
+  // Nothing is kept of a body that is known to be too large to be whole, but for what its head takes.
+  const kept = declared !== undefined && declared > most ? Math.min(most, headBytes(answer.headers)) : most
+  if (kept === 0) return { bytes: new Uint8Array(0), complete: false, rest }
+  const collected = await collect(rest, kept, declared)
+  if (collected.complete && declared !== undefined) checked(collected.bytes, declared, watch)
+  return { ...collected, rest }
+}
+
+function headBytes(headers: Headers): number {
+  const length = headers.get(HEAD_LENGTH)
+  return length !== null && /^\d{1,9}$/.test(length) ? Number(length) : 0
+}
+
+function checked(bytes: Bytes, declared: number, watch: Watch): Bytes {
+  if (bytes.length === declared) return bytes
+  throw watch.fault('cut', `sent ${bytes.length} bytes of ${declared}`)
+}
+
+/** @param held what has been read: all of the body, or more than any head has */
+function headLength(text: string, held: number, watch: Watch): number {
+  const length = /^\d{1,9}$/.test(text) ? Number(text) : 0
+  if (length > 0 && length <= held) return length
+  throw watch.fault('garbage', 'sent tensors whose header is not as long as it says')
+}
+
+function changed(from: Pieces, change: (piece: Bytes) => Bytes): Pieces {
+  return {
+    async next() {
+      const piece = await from.next()
+      return piece === undefined ? undefined : change(piece)
+    },
+    cancel: (reason) => from.cancel(reason),
+  }
+}
+
+function isJson(bytes: Bytes): boolean {
+  const text = decodeUtf8(bytes)
+  if (text === undefined) return false
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function joined(a: Bytes, b: Bytes): Bytes {
+  const both = new Uint8Array(a.length + b.length)
+  both.set(a)
+  both.set(b, a.length)
+  return both
+}

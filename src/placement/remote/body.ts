@@ -1,0 +1,134 @@
+import type { Watch } from './watch.ts'
+
+/** workerd's own default of 4 KiB costs several times the time for a large body. */
+const PIECE_BYTES = 64 * 1024
+
+/** Reads a body piece by piece; undefined at its end. */
+export interface Pieces {
+  /** @param memory of an earlier piece that nobody needs any more */
+  next(memory?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer> | undefined>
+  /** Lets go of the body, and of what sends it. */
+  cancel(reason: unknown): void
+}
+
+/**
+ * The pieces of an origin's answer, under the exchange's time limits: the wait for each counts, not the time that the
+ * reader takes between two.
+ * @param large whether to read in large pieces, for bodies that are not read for each little event
+ */
+export function pieces(body: ReadableStream<Uint8Array>, watch: Watch, large: boolean): Pieces {
+  const read = readerOf(body, large)
+  return {
+    async next(memory) {
+      const { done, value } = await watch.piece(read.read(memory))
+      if (!done) return value
+      watch.done()
+      return undefined
+    },
+    cancel(reason) {
+      watch.end(reason)
+      read.cancel(reason).catch(() => {})
+    },
+  }
+}
+
+interface Reading {
+  read(memory?: ArrayBuffer): Promise<{ readonly done: boolean; readonly value?: Uint8Array<ArrayBuffer> | undefined }>
+  cancel(reason: unknown): Promise<void>
+}
+
+function readerOf(body: ReadableStream<Uint8Array>, large: boolean): Reading {
+  if (large) {
+    try {
+      const reader = body.getReader({ mode: 'byob' })
+      return {
+        read: (memory = new ArrayBuffer(PIECE_BYTES)) => reader.read(new Uint8Array(memory)),
+        cancel: (reason) => reader.cancel(reason),
+      }
+    } catch {
+      // Not a stream of bytes: only those of this platform's own fetch are sure to be.
+    }
+  }
+  const reader = body.getReader() as ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>
+  return { read: () => reader.read(), cancel: (reason) => reader.cancel(reason) }
+}
+
+/** What was read of a body within a bound. */
+export interface Collected {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** Whether that is all of it; if not, the rest is still to come. */
+  readonly complete: boolean
+}
+
+/**
+ * Reads until the end, or until there is more than `most`.
+ * @param declared length that the answer declares
+ */
+export async function collect(from: Pieces, most: number, declared: number | undefined): Promise<Collected> {
+  let buffer = new Uint8Array(Math.min(declared ?? PIECE_BYTES, most))
+  let length = 0
+  for (;;) {
+    const piece = await from.next()
+    if (piece === undefined) return { bytes: buffer.subarray(0, length), complete: true }
+    if (length + piece.length > buffer.length) {
+      const grown = new Uint8Array(Math.max(length + piece.length, Math.min(2 * buffer.length, most)))
+      grown.set(buffer.subarray(0, length))
+      buffer = grown
+    }
+    buffer.set(piece, length)
+    length += piece.length
+    if (length > most) return { bytes: buffer.subarray(0, length), complete: false }
+  }
+}
+
+/**
+ * A body passed on as it comes: one piece is held at a time. In workerd a stream of the platform's own takes the pieces,
+ * and their memory is used again for the next: a hundred megabytes would leave as much garbage behind, faster than it is
+ * collected.
+ * @param first what has been read of it already
+ * @param length of all of it, where it is known: the answer then declares it
+ */
+export function relay(from: Pieces, first: Uint8Array<ArrayBuffer>, length?: number): ReadableStream<Uint8Array> {
+  const { native, readable, writable } = identity(length)
+  const writer = writable.getWriter()
+  // Told of a reader that leaves while nothing comes.
+  writer.closed.catch((reason: unknown) => from.cancel(reason))
+  const pump = async (): Promise<void> => {
+    try {
+      if (first.length > 0) await writer.write(first)
+      for (let piece = await from.next(); piece !== undefined; ) {
+        if (piece.length > 0) await writer.write(piece)
+        piece = await from.next(native ? piece.buffer : undefined)
+      }
+      await writer.close()
+    } catch (error) {
+      from.cancel(error)
+      await writer.abort(error)
+    }
+  }
+  // Whoever reads is told by the stream itself.
+  pump().catch(() => {})
+  return readable
+}
+
+interface Identity {
+  /** Whether it is done with a piece as soon as that has been written. */
+  readonly native: boolean
+  readonly readable: ReadableStream<Uint8Array>
+  readonly writable: WritableStream<Uint8Array>
+}
+
+type IdentityConstructor = new (length?: number) => Omit<Identity, 'native'>
+
+function identity(length: number | undefined): Identity {
+  const { FixedLengthStream, IdentityTransformStream } = globalThis as {
+    FixedLengthStream?: IdentityConstructor
+    IdentityTransformStream?: IdentityConstructor
+  }
+  if (FixedLengthStream === undefined || IdentityTransformStream === undefined) {
+    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
+    return { native: false, readable, writable }
+  }
+  const { readable, writable } = length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length)
+  return { native: true, readable, writable }
+}

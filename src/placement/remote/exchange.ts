@@ -1,0 +1,87 @@
+import { REQUEST_ID_HEADER } from '../../access/signature.ts'
+import { throwIfAborted } from '../../core/errors.ts'
+import type { Clock } from '../../core/runtime.ts'
+import type { Origin, OriginRequest } from '../origin.ts'
+import { passOn, type Rewriting, readBody } from './answer.ts'
+import { answerHeaders } from './headers.ts'
+import { judge } from './judge.ts'
+import { Watch } from './watch.ts'
+
+export interface ExchangeDeps {
+  /** Its `now` must count from 1970. */
+  readonly clock: Clock
+}
+
+/** An error that is longer is not read to its end, and then says nothing but its status. */
+const ERROR_BYTES = 64 * 1024
+/** OpenAI's streams end with `data: [DONE]`. */
+const ENDS_WITH_DONE = /^\/v1\/(?:chat\/)?completions(?:\?|$)/
+
+/**
+ * Has an origin answer a request: a 2xx, or a 4xx that says in the protocol's words what is wrong with the request.
+ *
+ * An answer of up to `LIMITS.wholeAnswerBytes` has been read whole, and is JSON where its type says so. A larger one, and
+ * a stream of events, is passed on as it comes: if that breaks off, a stream of events ends with an error event and any
+ * other body with a broken connection. The answer's headers are those of `answerHeaders`.
+ *
+ * A clock that the origin does not accept is corrected by the origin's own, and the request sent once more, if its body
+ * is not a stream.
+ * @throws OriginFault; cancelled, deadline_exceeded
+ */
+export async function exchange(
+  origin: Origin,
+  request: OriginRequest,
+  deps: ExchangeDeps,
+  rewriting?: Rewriting,
+): Promise<Response> {
+  const first = await attempt(origin, request, deps, rewriting)
+  if (first instanceof Response) return first
+  if (origin.auth.correct === undefined) throw first.fault
+  origin.auth.correct(first.originTimeMs)
+  if (request.body instanceof ReadableStream) throw first.fault
+  const second = await attempt(origin, request, deps, rewriting)
+  if (second instanceof Response) return second
+  throw second.fault
+}
+
+/** The answer, or what the origin says of the time. */
+async function attempt(
+  origin: Origin,
+  request: OriginRequest,
+  { clock }: ExchangeDeps,
+  rewriting: Rewriting | undefined,
+): Promise<Response | { readonly fault: Error; readonly originTimeMs: number }> {
+  throwIfAborted(request.signal)
+  const watch = new Watch(origin.name, origin.timeouts, request.signal, clock)
+  try {
+    const answer = await watch.headers(send(origin, request, watch.signal))
+    const { status, headers } = answer
+    if (status >= 200 && status < 300) {
+      return await passOn(answer, watch, { rewriting, endsWithDone: ENDS_WITH_DONE.test(request.path) })
+    }
+    // Credentials are never sent on to where a redirection leads.
+    if (status < 400) throw watch.fault('garbage', `answered with status ${status}, a redirection`)
+    const { bytes } = await readBody(answer, watch, ERROR_BYTES)
+    const judgement = judge({ origin: origin.name, kind: origin.kind, status, headers, body: bytes, now: clock.now() })
+    if (judgement.pass) return new Response(bytes, { status, headers: answerHeaders(headers) })
+    if ('originTimeMs' in judgement) return judgement
+    throw judgement.fault
+  } catch (error) {
+    watch.end(error)
+    throw error
+  }
+}
+
+async function send(origin: Origin, request: OriginRequest, signal: AbortSignal): Promise<Response> {
+  const url = new URL(origin.url + request.path)
+  const headers = new Headers(request.headers)
+  for (const [name, value] of Object.entries(await origin.auth.headers(request, url))) headers.set(name, value)
+  if (request.requestId !== '') headers.set(REQUEST_ID_HEADER, request.requestId)
+  // Packed bodies would have to be unpacked here, and their events would come late.
+  headers.set('accept-encoding', 'identity')
+  // Node sends a stream only so; workerd knows no other way.
+  const half = { duplex: 'half' as const }
+  return origin.fetch(
+    new Request(url, { method: request.method, headers, body: request.body, redirect: 'manual', signal, ...half }),
+  )
+}

@@ -1,0 +1,64 @@
+/** Set by the name of a header that a request brings with it, and that an origin needs to understand the body. */
+const PASSED_ON = ['content-type', 'accept', 'inference-header-content-length', 'cache-control'] as const
+
+/** What of an origin's answer concerns the caller; `verge-placement` is for the Worker, which writes its own. */
+const PASSED_BACK = [
+  'content-type',
+  'inference-header-content-length',
+  'retry-after',
+  'server-timing',
+  'verge-placement',
+] as const
+
+/** An answer's headers are short; a caller gets no more of another server's words than this. */
+const MOST_VALUE = 1_024
+
+/**
+ * The headers of a request for an origin: of the body and of what is wanted. Credentials, cookies and what the platform
+ * adds (`cf-*`, `host`) stay behind.
+ * @param remainingMs what is left of the deadline; the origin gives up then too
+ */
+export function originHeaders(incoming: Pick<Headers, 'get'>, remainingMs: number | undefined): Headers {
+  const headers = picked(incoming, PASSED_ON)
+  if (remainingMs !== undefined) headers.set('verge-timeout-ms', String(Math.max(1, Math.floor(remainingMs))))
+  return headers
+}
+
+/**
+ * The headers of an origin's answer for a caller. The length is not among them: it belongs to the body as it came, which
+ * may have been encoded, and the platform sets it for bodies of known length.
+ */
+export function answerHeaders(answer: Pick<Headers, 'get'>): Headers {
+  return picked(answer, PASSED_BACK)
+}
+
+function picked(from: Pick<Headers, 'get'>, names: readonly string[]): Headers {
+  const headers = new Headers()
+  for (const name of names) {
+    const value = from.get(name)
+    if (value !== null && value.length <= MOST_VALUE) headers.set(name, value)
+  }
+  return headers
+}
+
+/** The media type of a Content-Type header, lower case, without its parameters. */
+export function mediaTypeOf(headers: Pick<Headers, 'get'>): string {
+  return headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
+}
+
+/** The declared length of a body that is sent as it is; undefined where none is declared. */
+export function lengthOf(headers: Pick<Headers, 'get'>): number | undefined {
+  const encoding = headers.get('content-encoding')
+  const length = headers.get('content-length')
+  if (encoding !== null && encoding.trim().toLowerCase() !== 'identity') return undefined
+  return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined
+}
+
+/** `Retry-After` in milliseconds: seconds, or a date. */
+export function retryAfterOf(headers: Pick<Headers, 'get'>, now: number): number | undefined {
+  const value = headers.get('retry-after')?.trim()
+  if (value === undefined) return undefined
+  if (/^\d{1,6}$/.test(value)) return Number(value) * 1_000
+  const date = Date.parse(value)
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+}

@@ -1,0 +1,138 @@
+import { TIME_HEADER } from '../../access/signature.ts'
+import { decodeUtf8 } from '../../core/utf8.ts'
+import { OriginFault, type OriginFaultKind } from '../fault.ts'
+import type { OriginKind } from '../origin.ts'
+import { mediaTypeOf, retryAfterOf } from './headers.ts'
+
+/** What an answer's status and body come to. */
+export type Judgement =
+  /** For the caller: an answer, or what is wrong with its request. */
+  | { readonly pass: true }
+  | { readonly pass: false; readonly fault: OriginFault }
+  /** The origin does not accept the time of the signature, and says what it takes it to be. */
+  | { readonly pass: false; readonly fault: OriginFault; readonly originTimeMs: number }
+
+export interface Judged {
+  readonly origin: string
+  readonly kind: OriginKind
+  readonly status: number
+  readonly headers: Pick<Headers, 'get'>
+  /** The whole body of an answer that is not a success. */
+  readonly body: Uint8Array
+  /** Milliseconds since 1970. */
+  readonly now: number
+}
+
+/**
+ * Statuses by which Cloudflare itself says that it got no connection, or none with TLS: 521 refused, 522 not accepted in
+ * time, 523 no route, 525 and 526 TLS, 530 no address.
+ */
+const NOT_CONNECTED: ReadonlySet<number> = new Set([521, 522, 523, 525, 526, 530])
+
+/** What is wrong with the request, if the body says so in words of the protocol. */
+const CALLERS_FAULT: ReadonlySet<number> = new Set([400, 409, 411, 413, 415, 422])
+
+/** Verge's own codes that stand over the status they come with. */
+const BY_CODE: Readonly<Record<string, OriginFaultKind | 'pass'>> = {
+  engine_aborted: 'poison',
+  // The caller's own deadline, which the origin was told of.
+  deadline_exceeded: 'pass',
+  cancelled: 'pass',
+  model_not_found: 'unable',
+  version_not_found: 'unable',
+  model_too_large: 'unable',
+  model_invalid: 'unable',
+  engine_unsupported: 'unable',
+  weights_unavailable: 'unable',
+  weights_corrupt: 'unable',
+  manifest_invalid: 'unable',
+  alias_invalid: 'unable',
+  store_unavailable: 'unable',
+}
+
+/** Judges every answer that is not 2xx. */
+export function judge(answer: Judged): Judgement {
+  const { status } = answer
+  const fields = errorFields(answer)
+  const code = answer.kind === 'verge' ? fields?.code : undefined
+  const known = typeof code === 'string' && Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined
+  if (known === 'pass') return { pass: true }
+  if (known !== undefined) return refused(answer, known)
+
+  if (status === 401 || status === 403) {
+    const fault = refused(answer, 'unauthorised')
+    const time = Number(answer.headers.get(TIME_HEADER) ?? Number.NaN)
+    return fields?.reason === 'clock_skew' && Number.isSafeInteger(time) ? { ...fault, originTimeMs: time } : fault
+  }
+  if (status === 429 || status === 503) return refused(answer, 'overloaded')
+  // The protocol's words for a model that is not there; in other words, it is some other server that answers.
+  if (status === 404) return refused(answer, fields === undefined || isRouteMissing(fields) ? 'garbage' : 'unable')
+  if (CALLERS_FAULT.has(status)) {
+    // Triton has no status of its own for a model that it lacks.
+    if (typeof fields?.error === 'string' && UNKNOWN_MODEL.test(fields.error)) return refused(answer, 'unable')
+    if (fields !== undefined || isPlainWords(answer)) return { pass: true }
+    // A proxy's own limit on bodies: another origin's may be wider.
+    return refused(answer, status === 413 ? 'unable' : 'garbage')
+  }
+  // text-embeddings-inference: its backend failed.
+  if (status === 408 || status === 424) return refused(answer, 'error-status')
+  if (NOT_CONNECTED.has(status)) return refused(answer, 'refused')
+  return refused(answer, status >= 500 ? 'error-status' : 'garbage')
+}
+
+function refused(answer: Judged, kind: OriginFaultKind): { readonly pass: false; readonly fault: OriginFault } {
+  const retryAfterMs = retryAfterOf(answer.headers, answer.now)
+  return {
+    pass: false,
+    fault: new OriginFault(kind, `Origin "${answer.origin}" answered with status ${answer.status}.`, {
+      origin: answer.origin,
+      status: answer.status,
+      ...(retryAfterMs !== undefined && { retryAfterMs }),
+    }),
+  }
+}
+
+const UNKNOWN_MODEL = /^Request for unknown model\b/
+
+/** text-embeddings-inference says of a body that it cannot read what is wrong in plain text. */
+function isPlainWords({ kind, headers, body }: Judged): boolean {
+  return kind === 'openai' && body.length > 0 && mediaTypeOf(headers) === 'text/plain'
+}
+
+type Fields = Readonly<Record<string, unknown>>
+
+/**
+ * The fields of an error in any of the shapes that origins have: `{"error": {...}}` (Verge, OpenAI, vLLM),
+ * `{"error": "..."}` with fields beside it (Open Inference Protocol, Triton, text-embeddings-inference),
+ * `{"message": "...", ...}` (older vLLM; text-embeddings-inference on OpenAI's paths), `{"detail": ...}` (FastAPI).
+ * Undefined for anything else.
+ */
+function errorFields({ headers, body }: Judged): Fields | undefined {
+  // Not every server says of its errors that they are JSON.
+  if (mediaTypeOf(headers) === 'text/html') return undefined
+  const value = parsed(body)
+  if (value === undefined) return undefined
+  if (isObject(value.error)) return value.error
+  if (typeof value.error === 'string' || typeof value.message === 'string' || 'detail' in value) return value
+  return undefined
+}
+
+/** FastAPI's and Verge's words for a path that they do not have. */
+function isRouteMissing(fields: Fields): boolean {
+  return fields.detail === 'Not Found' || fields.code === 'not_found'
+}
+
+function parsed(body: Uint8Array): Fields | undefined {
+  const text = decodeUtf8(body)
+  if (text === undefined) return undefined
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isObject(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

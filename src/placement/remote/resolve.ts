@@ -1,0 +1,54 @@
+import type { Clock } from '../../core/runtime.ts'
+import type { OriginAuthConfig, OriginConfig } from '../config.ts'
+import type { Fetch, Origin, OriginAuth } from '../origin.ts'
+import { accessAuth, bearerAuth, hmacAuth, noAuth } from './auth.ts'
+
+/** What an origin's description names, and only the environment has. */
+export interface OriginEnvironment {
+  /** Undefined if there is none of the name. */
+  secret(name: string): string | undefined
+  /** The `fetch` of a binding; undefined if there is none of the name. */
+  binding(name: string): Fetch | undefined
+  /** For origins without a binding. */
+  readonly fetch: Fetch
+  readonly clock: Clock
+  /** A random UUID. */
+  readonly randomId: () => string
+}
+
+/** Makes origins of their descriptions. @throws an error that names what is missing, and never its value */
+export function resolveOrigins(configs: readonly OriginConfig[], environment: OriginEnvironment): readonly Origin[] {
+  return configs.map(({ auth, binding, ...origin }) => ({
+    ...origin,
+    auth: authOf(origin.name, auth, environment),
+    fetch: binding === undefined ? environment.fetch : bound(origin.name, binding, environment),
+  }))
+}
+
+function authOf(origin: string, auth: OriginAuthConfig, environment: OriginEnvironment): OriginAuth {
+  const secret = (name: string): string => {
+    const value = environment.secret(name)
+    if (value !== undefined && value !== '') return value
+    throw missing(origin, `the secret ${name}. Set it: npx wrangler secret put ${name} --env NAME`)
+  }
+  switch (auth.type) {
+    case 'hmac':
+      return hmacAuth(secret(auth.key), environment)
+    case 'bearer':
+      return bearerAuth(secret(auth.token))
+    case 'access':
+      return accessAuth(secret(auth.id), secret(auth.secret))
+    case 'none':
+      return noAuth()
+  }
+}
+
+function bound(origin: string, binding: string, environment: OriginEnvironment): Fetch {
+  const fetch = environment.binding(binding)
+  if (fetch !== undefined) return fetch
+  throw missing(origin, `the binding ${binding}. Add it to wrangler.toml.`)
+}
+
+function missing(origin: string, what: string): Error {
+  return new Error(`The Worker's configuration is wrong. ORIGINS: origin "${origin}" needs ${what}`)
+}
