@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { runScript } from './lib/command-line.ts'
+import { originEnvironment } from './lib/origin-environment.ts'
 import { parsePort } from './lib/port.ts'
 import { modelFolders, STATE } from './lib/project.ts'
 import { serve, untilAsked } from './lib/serve.ts'
@@ -12,6 +13,8 @@ Usage: npm start -- [options]
   --port N           port to listen on (default: PORT, or 8787)
   --models DIR       folder of model folders, each with a verge.json (default: models)
   --persist-to DIR   local storage (default: .wrangler/state)
+  --origin URL       where models go that prefer a larger machine: npm run origin starts one
+                     (default: http://127.0.0.1:8788; none: nowhere)
   --help             this text`
 
 await runScript(HELP, async () => {
@@ -20,6 +23,7 @@ await runScript(HELP, async () => {
       port: { type: 'string' },
       models: { type: 'string' },
       'persist-to': { type: 'string' },
+      origin: { type: 'string' },
       help: { type: 'boolean' },
     },
   })
@@ -27,6 +31,7 @@ await runScript(HELP, async () => {
   const signal = untilAsked()
   const port = parsePort(values.port)
   const folders = await modelFolders(values.models)
-  await serve({ port, persistTo: values['persist-to'] ?? STATE, folders, signal })
+  const envFiles = await originEnvironment(values.origin)
+  await serve({ port, persistTo: values['persist-to'] ?? STATE, folders, envFiles, signal })
   return undefined
 })

@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { VergeError } from './core/errors.ts'
 import type { AppDeps, AppEnv } from './http/app-env.ts'
+import { explainRoutes } from './http/explain/routes.ts'
 import { health } from './http/health.ts'
 import { hfRoutes } from './http/hf/routes.ts'
 import { caller } from './http/middleware/caller.ts'
@@ -8,6 +9,7 @@ import { callContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
 import { errorHandler } from './http/middleware/errors.ts'
 import { refuseOtherMethods } from './http/middleware/methods.ts'
+import { placeAsk } from './http/middleware/place.ts'
 import { requestId } from './http/middleware/request-id.ts'
 import { resultCache } from './http/middleware/result-cache.ts'
 import { oipRoutes } from './http/oip/routes.ts'
@@ -15,6 +17,7 @@ import { openAiRoutes } from './http/openai/routes.ts'
 import { openApiRoutes } from './http/openapi/routes.ts'
 import { rerankRoutes } from './http/rerank/routes.ts'
 import { runRoutes } from './http/run/routes.ts'
+import { storeRoutes } from './http/store/routes.ts'
 import { streamRoutes } from './http/stream/routes.ts'
 import type { IndexBody } from './http/wire.ts'
 import { createTasks } from './tasks/index.ts'
@@ -41,7 +44,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     c.res.headers.set('x-content-type-options', 'nosniff')
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
-  app.use(caller(config.apiKeyDigest))
+  app.use(placeAsk(deps.near ?? (() => undefined)))
+  app.use(caller(config.apiKeyDigest, deps.signatures))
   app.use(resultCache())
 
   app.get('/', (c) => c.json(index(config.version)))
@@ -52,6 +56,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.route('/stream', streamRoutes(deps))
   app.route('/', hfRoutes(deps, tasks))
   for (const path of ['/rerank', '/v1/rerank']) app.route(path, rerankRoutes(deps))
+  app.route('/explain', explainRoutes(deps))
+  app.route('/store', storeRoutes(deps))
   app.route('/openapi.json', openApiRoutes(deps, tasks))
   refuseOtherMethods(app)
   return app

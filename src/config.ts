@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LIMITS, type Limits } from './core/limits.ts'
+import { type OriginConfig, parseOrigins } from './placement/config.ts'
 
 const count = z.coerce.number().int().positive()
 const names = z
@@ -28,6 +29,7 @@ const variables = z.object({
     .max(30 * 86_400)
     .optional(),
   RPC_CALLERS: names,
+  ORIGINS: z.string().default(''),
 })
 
 export interface Config {
@@ -37,6 +39,8 @@ export interface Config {
   readonly pinnedModels: ReadonlySet<string>
   /** Names that a service binding's `props.caller` may have, and that may then run private models. */
   readonly rpcCallers: ReadonlySet<string>
+  /** Larger machines that models may run on. */
+  readonly origins: readonly OriginConfig[]
   readonly limits: Limits
 }
 
@@ -59,6 +63,7 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
         : new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))),
     pinnedModels: new Set(data.PINNED_MODELS),
     rpcCallers: new Set(data.RPC_CALLERS),
+    origins: parseOrigins(data.ORIGINS),
     limits: {
       ...LIMITS,
       admittedRequests: data.ADMITTED_REQUESTS ?? LIMITS.admittedRequests,

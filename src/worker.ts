@@ -1,4 +1,5 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
+import { originSignatures } from './access/origin-signatures.ts'
 import { type AppDeps, createApp } from './app.ts'
 import { CatalogReader } from './catalog/reader.ts'
 import type { VergeBinding, VergeInputs, VergeOutcome, VergeRunOptions } from './client/rpc-types.ts'
@@ -8,11 +9,24 @@ import { sha256Factory } from './core/sha256.ts'
 import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
 import { OrtEngine } from './engine/ort/engine.ts'
 import { consoleLogger } from './logger.ts'
+import { Forwarding } from './placement/forward.ts'
+import { type CfLike, near } from './placement/geo.ts'
+import { HealthView } from './placement/health.ts'
+import { KvHealthStore } from './placement/health-store.ts'
+import type { Origin } from './placement/origin.ts'
+import { Placer } from './placement/placer.ts'
+import { checkOrigins } from './placement/probing.ts'
+import { Regions } from './placement/regions.ts'
+import { probeOrigin } from './placement/remote/probe.ts'
+import { resolveOrigins } from './placement/remote/resolve.ts'
+import { runRemotely, sendOn } from './placement/remote/send.ts'
+import { speaks } from './placement/remote/speaks.ts'
+import { PlacedServing } from './placement/serving.ts'
 import { RpcError } from './rpc/answer.ts'
 import { RpcService } from './rpc/service.ts'
 import { BoundedAdmission } from './serving/admission.ts'
-import { EdgeServing } from './serving/edge.ts'
 import { FileCache } from './serving/files.ts'
+import { LocalServing } from './serving/local.ts'
 import { RunCache } from './serving/results/run-cache.ts'
 import { CacheApiStore } from './serving/results/store.ts'
 import { SessionCache } from './sessions/cache.ts'
@@ -38,6 +52,7 @@ interface Verge {
   readonly app: ReturnType<typeof createApp>
   readonly rpc: RpcService
   readonly streams: StreamDeps
+  readonly origins: readonly Origin[]
 }
 
 /** Made by the first request and kept for the isolate's life: module scope may do no work at start-up. */
@@ -47,6 +62,19 @@ export default {
   async fetch(request, env, context): Promise<Response> {
     const { app } = await assembled(env)
     return app.fetch(request, {}, context)
+  },
+
+  /** Once a minute: how the origins fare, for isolates that have asked none yet. */
+  async scheduled(_controller, env): Promise<void> {
+    const { origins } = await assembled(env)
+    if (origins.length === 0) return
+    const probing = { clock: systemClock, logger: consoleLogger }
+    await checkOrigins(
+      origins,
+      (origin, signal) => probeOrigin(origin, signal, probing),
+      new KvHealthStore(env.KV),
+      probing,
+    )
   },
 } satisfies ExportedHandler<Env>
 
@@ -93,11 +121,13 @@ function assemble(env: Env, config: Config): Verge {
     sha256: sha256Factory(),
     runs: { finished: 0 },
   }
-  const layers = [new KvStore(env.KV), new R2Store(env.BUCKET)]
+  const truth = new R2Store(env.BUCKET)
+  const layers = [new KvStore(env.KV), truth]
   const blobs = new BlobLoader(layers, shared)
   const polling = { clock: systemClock, staleMs: limits.loadStaleMs, pollMs: limits.loadPollMs }
-  const serving = new EdgeServing({
+  const local = new LocalServing({
     ...shared,
+    place: 'edge',
     catalog: new CatalogReader(layers, shared),
     blobs,
     files: new FileCache({
@@ -132,9 +162,13 @@ function assemble(env: Env, config: Config): Verge {
     pinned: config.pinnedModels,
     random: Math.random,
   })
+  const placed = placedServing(local, env, config, shared)
+  const serving = placed?.serving ?? local
   const deps: AppDeps = {
     ...shared,
     serving,
+    near: ({ cf }: Request) => near(cf as CfLike | undefined),
+    ...(placed && { placement: placed.placement, signatures: placed.signatures, weights: truth }),
     admission: new BoundedAdmission({
       places: limits.admittedRequests,
       bodyBytes: limits.bodyBytesTogether,
@@ -150,5 +184,58 @@ function assemble(env: Env, config: Config): Verge {
     randomId: () => crypto.randomUUID(),
     ...(env.STREAMS && { streams: new DurableStreams(env.STREAMS) }),
   }
-  return { app: createApp(deps), rpc: new RpcService({ ...deps, callers: config.rpcCallers }), streams: deps }
+  return {
+    app: createApp(deps),
+    rpc: new RpcService({ ...deps, callers: config.rpcCallers }),
+    streams: deps,
+    origins: placed?.origins ?? [],
+  }
+}
+
+type Shared = Pick<AppDeps, 'clock' | 'logger' | 'limits' | 'runs'>
+
+/** The isolate and the origins together; undefined where there are no origins. */
+function placedServing(local: LocalServing, env: Env, { origins: configs, limits }: Config, shared: Shared) {
+  if (configs.length === 0) return undefined
+  const { clock, logger } = shared
+  const origins = resolveOrigins(configs, {
+    secret: (name) => (typeof env[name] === 'string' ? env[name] : undefined),
+    binding: (name) => {
+      const binding = env[name]
+      return isFetcher(binding) ? (request) => binding.fetch(request) : undefined
+    },
+    fetch: (request) => fetch(request),
+    clock,
+    randomId: () => crypto.randomUUID(),
+  })
+  const health = new HealthView(new KvHealthStore(env.KV), shared)
+  const regions = new Regions(origins, { clock, logger, health, random: Math.random })
+  const placer = new Placer({ local, regions, health, clock, speaks, failedLoadMs: limits.failedLoadMs })
+  const serving = new PlacedServing({
+    local,
+    placer,
+    regions,
+    clock,
+    logger,
+    runRemotely: (origin, model, inputs, outputs, context) =>
+      runRemotely(origin, model, inputs, outputs, context, shared),
+  })
+  const placement = new Forwarding({
+    placer,
+    regions,
+    clock,
+    admission: new BoundedAdmission({
+      places: limits.forwardedRequests,
+      bodyBytes: limits.forwardedBodyBytes,
+      leaseMs: limits.ticketLeaseMs,
+      clock,
+    }),
+    sendOn: (origin, model, request, context) => sendOn(origin, model, request, context, shared),
+  })
+  const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))
+  return { serving, placement, origins, signatures: originSignatures([...new Set(secrets)], clock) }
+}
+
+function isFetcher(value: unknown): value is Fetcher {
+  return typeof value === 'object' && value !== null && 'fetch' in value && typeof value.fetch === 'function'
 }

@@ -7,6 +7,8 @@ import { ROOT } from './project.ts'
 export interface DevServerOptions {
   readonly port: number
   readonly persistTo: string
+  /** Files of variables and secrets, later ones over earlier ones; if there are none, wrangler takes `.dev.vars` itself. */
+  readonly envFiles?: readonly string[]
   /** Gets every line that wrangler and the Worker print. */
   readonly onLine: (line: string) => void
 }
@@ -51,6 +53,7 @@ export function startDevServer(options: DevServerOptions): DevServer {
       '--persist-to',
       options.persistTo,
       '--show-interactive-dev-session=false',
+      ...(options.envFiles ?? []).flatMap((file) => ['--env-file', file]),
     ],
     { cwd: ROOT, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...OFFLINE } },
   )

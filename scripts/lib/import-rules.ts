@@ -29,6 +29,8 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'serving',
       'stream',
       'media',
+      'placement',
+      'placement/remote',
     ],
     packages: ['cloudflare:workers'],
   },
@@ -36,11 +38,22 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config.ts', 'version.ts'],
     packages: ['hono'],
   },
-  'config.ts': { rooms: ['core'], packages: ['zod'] },
+  'config.ts': { rooms: ['placement', 'core'], packages: ['zod'] },
   'logger.ts': { rooms: ['core'], packages: [] },
   'version.ts': { rooms: [], packages: [] },
   http: {
-    rooms: ['stream', 'tasks', 'serving', 'access', 'catalog', 'core', 'version.ts'],
+    rooms: [
+      'stream',
+      'placement',
+      'generate',
+      'tasks',
+      'serving',
+      'access',
+      'catalog',
+      'weights',
+      'core',
+      'version.ts',
+    ],
     packages: ['hono', 'zod'],
   },
   // Sockets that stay open, and the Durable Object behind each.
@@ -52,9 +65,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   rpc: { rooms: ['client', 'http', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: ['zod'] },
   // Types for callers: nothing of ours, so that the file can be copied.
   client: { rooms: [], packages: [] },
-  tasks: { rooms: ['media', 'catalog', 'core'], packages: ['zod'] },
+  tasks: { rooms: ['generate', 'media', 'catalog', 'core'], packages: ['zod'] },
+  // Texts token by token: sampling, stop strings, chat templates.
+  generate: { rooms: ['media', 'catalog', 'core'], packages: ['@huggingface/jinja'] },
   media: { rooms: ['catalog', 'core'], packages: ['@huggingface/tokenizers'] },
   serving: { rooms: ['sessions', 'engine', 'weights', 'catalog', 'core'], packages: ['zod'] },
+  // Decides and remembers; what talks to an origin lies one room deeper.
+  placement: { rooms: ['serving', 'engine', 'catalog', 'core'], packages: ['zod'] },
+  // Exchanges with origins: signatures, time limits, protocols.
+  'placement/remote': { rooms: ['placement', 'serving', 'access', 'catalog', 'core'], packages: [] },
   sessions: { rooms: ['engine', 'core'], packages: [] },
   access: { rooms: ['catalog', 'core'], packages: [] },
   catalog: { rooms: ['weights', 'core'], packages: ['zod'] },
@@ -64,6 +83,45 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'engine/ort': { rooms: ['engine', 'core'], packages: ['onnxruntime-web'] },
   // Node alone. It shares the wording of ONNX Runtime's messages with the WebAssembly engine.
   'engine/native': { rooms: ['engine', 'engine/ort', 'core'], packages: ['onnxruntime-node', 'node:module'] },
+  // Over any engine: it knows none of them.
+  'engine/batching': { rooms: ['engine', 'core'], packages: [] },
+  // The native engine in a process of its own.
+  'engine/process': {
+    rooms: ['engine', 'engine/native', 'core'],
+    packages: ['node:child_process', 'node:worker_threads'],
+  },
+  // A server of its own, on Node: the same application over the native engine.
+  origin: {
+    rooms: [
+      'app.ts',
+      'http',
+      'serving',
+      'sessions',
+      'engine',
+      'engine/batching',
+      'engine/native',
+      'engine/process',
+      'weights',
+      'access',
+      'catalog',
+      'core',
+      'version.ts',
+    ],
+    packages: [
+      '@hono/node-server',
+      'pino',
+      'prom-client',
+      'node:async_hooks',
+      'node:crypto',
+      'node:events',
+      'node:fs',
+      'node:http',
+      'node:net',
+      'node:os',
+      'node:path',
+      'node:stream',
+    ],
+  },
   // Tools: never in the Worker's bundle.
   quantize: { rooms: ['onnx', 'onnx/schema', 'engine', 'core'], packages: ['@bufbuild/protobuf'] },
   onnx: { rooms: ['onnx/schema', 'core'], packages: ['@bufbuild/protobuf'] },

@@ -13,6 +13,8 @@ export interface LocalOptions {
   readonly persistTo: string
   /** Model folders. */
   readonly folders: readonly string[]
+  /** As `DevServerOptions` has them. */
+  readonly envFiles?: readonly string[]
   /** Gets progress, a line a step. */
   readonly progress: (line: string) => void
   /** Gets what wrangler and the Worker print once everything answers. */
@@ -76,7 +78,12 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   progress('Starting the Worker')
   const recent = new RecentLines()
   let ready = false
-  const server = startDevServer({ port, persistTo, onLine: (line) => (ready ? options.log(line) : recent.add(line)) })
+  const server = startDevServer({
+    port,
+    persistTo,
+    ...(options.envFiles && { envFiles: options.envFiles }),
+    onLine: (line) => (ready ? options.log(line) : recent.add(line)),
+  })
   try {
     await untilListening(server, START_PATIENCE_MS)
     const models: LiveModel[] = []

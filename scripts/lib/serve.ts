@@ -7,6 +7,8 @@ export interface ServeOptions {
   readonly persistTo: string
   /** Model folders. */
   readonly folders: readonly string[]
+  /** As `DevServerOptions` has them. */
+  readonly envFiles?: readonly string[]
   /** Raised by Ctrl-C or a request to end. */
   readonly signal: AbortSignal
 }
@@ -23,13 +25,13 @@ export function untilAsked(): AbortSignal {
  * what to paste.
  * @throws UsageError for what a person can mend
  */
-export async function serve({ port, persistTo, folders, signal }: ServeOptions): Promise<void> {
+export async function serve({ signal, ...options }: ServeOptions): Promise<void> {
   const asked = new Promise<void>((resolve) => {
     if (signal.aborted) resolve()
     else signal.addEventListener('abort', () => resolve(), { once: true })
   })
   const log = (line: string): void => console.log(line)
-  const local = await Promise.race([startLocal({ port, persistTo, folders, progress: log, log }), asked])
+  const local = await Promise.race([startLocal({ ...options, progress: log, log }), asked])
   if (!local) {
     // Before everything answers, the exit handler of the development server ends what has been started.
     process.exit(130)

@@ -22,6 +22,8 @@ export type ErrorCode =
   | 'body_too_large'
   | 'input_too_large'
   | 'cost_too_high'
+  // as OpenAI calls it, because its clients look for it
+  | 'context_length_exceeded'
   | 'run_rejected'
   // who the caller is, and what it asked for
   | 'unauthorized'
@@ -45,6 +47,10 @@ export type ErrorCode =
   | 'model_too_large'
   | 'engine_unsupported'
   | 'streams_unavailable'
+  // origins
+  | 'origin_unavailable'
+  | 'origin_failed'
+  | 'placement_impossible'
   | 'engine_aborted'
   | 'session_lost'
   | 'internal'

@@ -47,8 +47,30 @@ export const LIMITS = {
   requestBodyBytes: 16 * MiB,
   /** Bodies of all admitted requests together, so that sixteen of the largest cannot end the isolate. */
   bodyBytesTogether: 24 * MiB,
+  /**
+   * A body that is kept until an origin has answered, so that it can be signed with its digest and sent again; a larger
+   * one is passed on as it comes, once.
+   */
+  replayableBodyBytes: 1 * MiB,
+  /** A model that could not be loaded at the edge goes to an origin for this long before it is tried there again. */
+  failedLoadMs: 30_000,
+  /** Requests that are passed on to origins at once: each is two streams and at most one kept body. */
+  forwardedRequests: 256,
+  /** Kept bodies of all of them together, beside those of the requests that are computed here. */
+  forwardedBodyBytes: 16 * MiB,
+  /** An origin's answer of known end that is read before it counts: until then another origin can still be asked. */
+  wholeAnswerBytes: 1 * MiB,
+  /** Tensors that an origin answers with: as many as a request may bring, and held twice where they are not aligned. */
+  originTensorBytes: 16 * MiB,
+  /** One event of a stream of events, held until it is complete. */
+  eventBytes: 1 * MiB,
   /** JSON bodies that name their model: texts alone, read before it is known who may run what. */
   textBodyBytes: 4 * MiB,
+  /**
+   * Lists and objects in a JSON body: each takes 16 to 64 bytes of heap however short it is, so that these are 32 MiB at
+   * most, and 16 MiB of `[],` would be ten times that. A tensor nested more finely can be sent flat, or in binary.
+   */
+  jsonContainers: 512 * KiB,
   /** The JSON header before binary tensors: names and shapes only. */
   inferenceHeaderBytes: 1 * MiB,
   /** Elements of all inputs together; 4 Mi floats are 16 MiB, the body's own limit. */
@@ -111,6 +133,19 @@ export const LIMITS = {
   tokensPerRun: 1024,
   /** Tokens of a text where the manifest sets no limit: what most encoders were trained for. */
   textTokens: 512,
+  /**
+   * A text that is written while it is read, from its first token to its last: a thousand tokens at a slow reader's three
+   * a second. What waits for a whole answer has `requestDeadlineMs`.
+   */
+  streamedAnswerMs: 300_000,
+  /** A chat as its template writes it, in UTF-16 units: as long as the body that its messages come in. */
+  chatLength: 4 * MiB,
+  /** Texts to continue in one request: they are written one after the other. */
+  promptsPerRequest: 8,
+  /** Strings that end an answer, as many as OpenAI takes, and the length of each: what could begin one is held back. */
+  stopStrings: 4,
+  stopStringLength: 256,
+
   /** A text in UTF-16 units. A token is at least one of them; far longer than the longest film review. */
   textLength: 200_000,
 
@@ -168,6 +203,8 @@ export const LIMITS = {
   aliasBytes: 64 * KiB,
   /** A tokeniser is read whole and parsed into a trie several times its size. */
   tokenizerBytes: 8 * MiB,
+  /** A chat template is read whole and parsed; the longest published ones take 30 KiB. */
+  chatTemplateBytes: 256 * KiB,
   /** Stored bytes of parsed model files (tokenisers) that an isolate keeps. */
   parsedFilesBytes: 8 * MiB,
   /** How long an isolate trusts an alias it has read: the delay of a release or a rollback. */
@@ -184,6 +221,36 @@ export const LIMITS = {
   aliasWriteAttempts: 16,
   /** KV takes one write a second for each key; two quick releases must wait for it. */
   kvWritePauseMs: 1_100,
+
+  /** Rows of one batch: an encoder of MiniLM's shape gains little beyond 16 texts of 16 tokens (bench/README.md). */
+  batchRows: 32,
+  /** How long a batch waits for company at most: as long as the quickest run of an encoder takes. */
+  batchWaitMs: 2,
+  /** Runs waiting for one model: four full batches. The last of them is answered after five. */
+  batchQueue: 128,
+
+  /** Origins of one Worker: more regions than any provider of GPUs has, and each is probed by the cron trigger. */
+  origins: 32,
+  /** Models that one origin may name; it may have the whole catalogue instead. */
+  originModels: 256,
+  /** Tries of one request at origins, the first included: a third region is worth asking, a fourth is late. */
+  originAttempts: 3,
+  /** With less of a caller's time left no origin is tried again: a connection to another continent takes as long. */
+  originLeastTryMs: 250,
+  /** Longest look at one origin. The cron trigger waits for the slowest. */
+  originProbeMs: 5_000,
+  /** What an origin says of its health, in UTF-16 units, as far as it is kept. */
+  originDetailLength: 200,
+  /** The shared record of origins' health as text: 32 origins of half a kilobyte each, and as much again. */
+  healthRecordLength: 32 * KiB,
+  /** How long an isolate goes by the health it has read. KV itself keeps an old value for as long. */
+  healthTtlMs: 30_000,
+  /** A record older than this says nothing: its writer comes every second minute, and readers keep it a minute. */
+  healthStaleMs: 180_000,
+  /** What reading it may add to a request; the read goes on afterwards. */
+  healthWaitMs: 50,
+  /** A read that takes longer belongs to a request that was killed, and another begins one. */
+  healthReadMs: 5_000,
 
   /** One artifact for the native engine, outside any isolate: protobuf, and so ONNX in one piece, ends at 2 GiB. */
   nativeArtifactBytes: 2048 * MiB - 1,

@@ -33,11 +33,31 @@ export interface RunLedger {
   lookups: number
 }
 
+/** Degrees; south and west are negative. */
+export interface Coordinates {
+  readonly latitude: number
+  readonly longitude: number
+}
+
+/** Where a request would like to be computed. */
+export type PlaceHint = 'edge' | 'origin' | 'auto'
+
+/** What is known of where a request may be computed; what forwards it writes down what came of that. */
+export interface PlacementAsk {
+  readonly hint: PlaceHint
+  /** Of the caller, where the platform knows it. */
+  readonly near?: Coordinates
+  /** Why no origin is to be asked any more for this request: `origin-down`, for example. */
+  originRefusal?: string
+}
+
 /** What a request passes down to everything that works for it. */
 export interface CallContext {
   readonly requestId: string
   /** Raised when the caller leaves or its deadline passes (`signal.reason` is then a `deadline_exceeded` error). */
   readonly signal: AbortSignal
+  /** When the caller stops waiting, by the clock; absent where nobody has said. */
+  readonly deadline?: number
   /**
    * Runs that had finished when this request came in. If none has finished since, the event loop has turned after the
    * last one: it brought this request.
@@ -49,6 +69,8 @@ export interface CallContext {
    */
   readonly cache?: { readonly mode: CacheMode; readonly scope: string }
   readonly ledger?: RunLedger
+  /** Absent where there is one place alone. */
+  readonly placement?: PlacementAsk
   /** Keeps work alive past the end of the request that began it. */
   waitUntil(work: Promise<unknown>): void
 }

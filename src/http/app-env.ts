@@ -1,9 +1,12 @@
 import type { Caller } from '../access/authorize.ts'
 import type { Limits } from '../core/limits.ts'
-import type { CallContext, Clock, Logger, RunCounter } from '../core/runtime.ts'
+import type { CallContext, Clock, Coordinates, Logger, RunCounter } from '../core/runtime.ts'
+import type { Placement } from '../placement/placement.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { StreamHost } from '../stream/opening.ts'
+import type { Store } from '../weights/store.ts'
+import type { SignatureCheck } from './middleware/caller.ts'
 
 /** Settings parsed once from the environment. */
 export interface AppConfig {
@@ -29,6 +32,14 @@ export interface AppDeps {
   readonly limits: Limits
   /** A fresh identifier of letters, digits and "-". */
   readonly randomId: () => string
+  /** Where a request comes from. Absent where the platform does not know. */
+  readonly near?: (request: Request) => Coordinates | undefined
+  /** Checks requests that are signed with a key of Verge's own servers. Absent: a signature is a wrong credential. */
+  readonly signatures?: SignatureCheck
+  /** What origins may read the catalogue and weights from: the truth. Absent: nothing is given out. */
+  readonly weights?: Store
+  /** Absent where everything is computed here, as on an origin. */
+  readonly placement?: Placement
   /** Absent where the platform has no place for them. */
   readonly streams?: StreamHost
 }

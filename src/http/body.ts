@@ -1,4 +1,5 @@
 import { abortError, VergeError } from '../core/errors.ts'
+import { LIMITS } from '../core/limits.ts'
 import { decodeUtf8 } from '../core/utf8.ts'
 
 export interface BodyOptions {
@@ -107,7 +108,8 @@ function refuseEncoding(encoding: string | null): void {
   throw new VergeError('unsupported_encoding', 'Compressed request bodies are not accepted. Send the body as it is.')
 }
 
-function declaredLength(header: string | null): number | undefined {
+/** Undefined where a length is not declared, or not as a number. */
+export function declaredLength(header: string | null): number | undefined {
   return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : undefined
 }
 
@@ -117,9 +119,10 @@ function tooLarge(maxBytes: number): VergeError {
   })
 }
 
-/** @throws invalid_json, empty_input */
+/** @throws invalid_json, empty_input, input_too_large */
 export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw new VergeError('empty_input', 'The request has no body. Send a JSON object.')
+  refuseManyContainers(bytes)
   const text = decodeUtf8(bytes)
   if (text === undefined) throw new VergeError('invalid_json', 'The request body is not JSON in UTF-8.')
   try {
@@ -127,6 +130,23 @@ export function parseJson(bytes: Uint8Array): unknown {
   } catch (cause) {
     throw new VergeError('invalid_json', 'The request body is not valid JSON.', { cause })
   }
+}
+
+const OPENING_BRACKET = 0x5b
+const OPENING_BRACE = 0x7b
+
+/** Brackets inside of strings count too: telling them apart would take as long as parsing. */
+function refuseManyContainers(bytes: Uint8Array): void {
+  const { jsonContainers } = LIMITS
+  if (bytes.length <= jsonContainers) return
+  let containers = 0
+  for (const byte of bytes) if (byte === OPENING_BRACKET || byte === OPENING_BRACE) containers++
+  if (containers <= jsonContainers) return
+  throw new VergeError(
+    'input_too_large',
+    `The JSON holds ${containers} lists and objects; at most ${jsonContainers} are read. Send tensors as flat lists, or in binary.`,
+    { details: { limit_containers: jsonContainers } },
+  )
 }
 
 /** The media type of a Content-Type header, lower case, without its parameters; empty if there is none. */

@@ -1,39 +1,53 @@
 import type { Context } from 'hono'
 import { VergeError } from '../core/errors.ts'
 import { refuseManyItems } from '../core/validation.ts'
+import { type ForwardRoute, isEdgeFailure } from '../placement/placement.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import { mediaType, parseJson, readBody } from './body.ts'
+import { forwarded } from './forwarding.ts'
 import { accessOf } from './inference.ts'
 import { resolveVersion, visibleModel } from './model-access.ts'
+import { Place } from './place.ts'
 
 /**
  * The order for protocols that name the model in the body: take a place, read the body within bounds, and ask whether the
  * caller may run the model before anything else of the body is looked at. So a caller who is refused learns nothing of
  * the model, and has held no more than a place and a body.
  */
-export async function withModelInBody<T>(
+export async function withModelInBody(
   deps: AppDeps,
   c: Context<AppEnv>,
-  work: (model: ResolvedModel, body: unknown) => Promise<T>,
-): Promise<T> {
+  route: ForwardRoute,
+  work: (model: ResolvedModel, body: unknown, place: Place) => Promise<Response>,
+): Promise<Response> {
   const access = accessOf(deps, c)
   const { signal, requestId } = access.context
   const type = mediaType(c.req.header('content-type'))
   if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
     throw new VergeError('unsupported_media_type', 'Say that the body is JSON: "Content-Type: application/json".')
   }
-  const ticket = deps.admission.enter(requestId)
-  try {
+  const place = new Place(deps.admission, requestId)
+  return place.during(async () => {
+    place.take()
     const maxBytes = deps.limits.textBodyBytes
-    const body = parseJson(await readBody(c.req.raw, { maxBytes, signal, hold: ticket.hold }))
+    const bytes = await readBody(c.req.raw, { maxBytes, signal, hold: place.hold })
+    const body = parseJson(bytes)
     const alias = await visibleModel(access, modelOf(body))
     const model = await resolveVersion(access, alias, c.req.query('version'))
+    const answer = await forwarded(deps, c, { model, route, bytes, place })
+    if (answer !== undefined) return answer
+    place.take()
     refuseManyItems(body, deps.limits.requestItems)
-    return await work(model, body)
-  } finally {
-    ticket.leave()
-  }
+    try {
+      return await work(model, body, place)
+    } catch (error) {
+      if (!isEdgeFailure(error)) throw error
+      const instead = await forwarded(deps, c, { model, route, bytes, place, failed: true })
+      if (instead === undefined) throw error
+      return instead
+    }
+  })
 }
 
 function modelOf(body: unknown): string {

@@ -1,19 +1,25 @@
 import type { RunResult } from '../serving/serving.ts'
 
+/** Says where an answer was computed: an RFC 9651 item. */
+export const PLACEMENT_HEADER = 'verge-placement'
+
+export type Placed = Pick<RunResult, 'artifact' | 'start' | 'place' | 'origin' | 'reason' | 'degraded'> &
+  Partial<Pick<RunResult, 'timings'>>
+
 /**
  * Says where an answer was computed and how long its parts took.
  *
- * `verge-placement` is an RFC 9651 item: the place, with the artifact, whether its weights were in memory, and why this
- * place.
+ * `verge-placement` has the place, with the origin's name where it is one, the artifact, whether its weights were in
+ * memory, why this place, and `degraded` where the answer is a lesser one than the model's own.
  *
  * `Server-Timing` is as honest as the clock: in production the isolate's clock stands still during pure computation and
  * advances at I/O only, so a run measures 0 ms there. A part that measured nothing is left out rather than reported as
  * free; what a run really cost is in the Worker's CPU time, outside.
  */
-export function setPlacement(headers: Headers, { artifact, start, timings }: RunResult): void {
-  // The edge is the only place there is so far.
-  const reason = start === 'cached' ? 'result-cache' : 'only-place'
-  headers.set('verge-placement', `edge;artifact=${sfString(artifact.id)};start=${start};reason=${reason}`)
+export function setPlacement(headers: Headers, placed: Placed): void {
+  headers.set(PLACEMENT_HEADER, placementOf(placed))
+  if (placed.timings === undefined) return
+  const { timings } = placed
   const parts = [
     ['load', timings.loadMs],
     ['queue', timings.queueMs],
@@ -23,7 +29,18 @@ export function setPlacement(headers: Headers, { artifact, start, timings }: Run
   if (measured.length > 0) headers.set('server-timing', measured.join(', '))
 }
 
+function placementOf({ artifact, degraded, origin, place, reason, start }: Placed): string {
+  return [
+    place ?? 'edge',
+    ...(origin === undefined ? [] : [`origin=${sfString(origin)}`]),
+    ...(artifact === undefined ? [] : [`artifact=${sfString(artifact.id)}`]),
+    `start=${start}`,
+    `reason=${start === 'cached' ? 'result-cache' : (reason ?? 'only-place')}`,
+    ...(degraded === true ? ['degraded'] : []),
+  ].join(';')
+}
+
 /** A structured-field string holds printable ASCII only. */
-function sfString(text: string): string {
+export function sfString(text: string): string {
   return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
 }

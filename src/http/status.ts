@@ -20,6 +20,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   body_too_large: 413,
   input_too_large: 413,
   cost_too_high: 413,
+  context_length_exceeded: 400,
   run_rejected: 400,
 
   unauthorized: 401,
@@ -44,6 +45,12 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   model_too_large: 501,
   engine_unsupported: 501,
   streams_unavailable: 501,
+  // No origin could be asked, and there is no artifact that the edge could run instead.
+  origin_unavailable: 503,
+  // An origin answered, and what it answered cannot be used.
+  origin_failed: 502,
+  // The caller asked for a place that this model does not have.
+  placement_impossible: 400,
   // The engine is whole again by the time that the answer is read, but the same input would abort it again.
   engine_aborted: 500,
   // Another request aborted it; this one succeeds when repeated.

@@ -5,7 +5,7 @@ import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { ARRAY_TYPES, DATATYPES, type Tensor, type Tensors, tensor } from '../core/tensors.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
-import { tensorFromJson } from '../http/oip/json.ts'
+import { tensorFromJson } from '../core/oip/json.ts'
 import { checkInputs, checkOutputs } from '../http/oip/validate.ts'
 import type { BoundTask, TaskBody } from '../tasks/task.ts'
 

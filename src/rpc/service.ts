@@ -7,6 +7,7 @@ import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { CallContext, RunLedger } from '../core/runtime.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
 import type { AppDeps } from '../http/app-env.ts'
+import { LanguageRunner } from '../http/language-runner.ts'
 import { type Access, resolveVersion, visibleModel } from '../http/model-access.ts'
 import { TaskRunner } from '../http/task-runner.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
@@ -163,7 +164,9 @@ export class RpcService {
       )
     }
     const runner = new TaskRunner(serving, model, access.context)
-    const answer = await task.execute(taskBody(read, task, options), runner.model, runner.run)
+    const language = new LanguageRunner(this.#deps, model, access.context)
+    const known = { ...runner.model, language: { model: language.model, signal: access.context.signal } }
+    const answer = await task.execute(taskBody(read, task, options), known, runner.run)
     return taskAnswer(answer, limits.rpcAnswerBytes)
   }
 

@@ -1,22 +1,31 @@
 import type { Alias } from '../catalog/alias.ts'
 import { chooseLive } from '../catalog/choose.ts'
-import type { Artifact, Manifest } from '../catalog/manifest.ts'
+import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import type { CatalogReader } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
 import type { CallContext, Clock } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
-import type { Engine, EngineHealth } from '../engine/engine.ts'
+import type { ArtifactInfo, ByteSource, Engine, EngineHealth, Session, Support } from '../engine/engine.ts'
 import { sessionFootprint } from '../engine/footprint.ts'
-import type { SessionCache } from '../sessions/cache.ts'
-import type { BlobLoader } from '../weights/loader.ts'
+import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
+import type { BlobInfo } from '../weights/blob.ts'
 import type { FileCache } from './files.ts'
-import { assertAffordable, type InputShapes } from './pricing.ts'
+import { Generating } from './generating.ts'
+import { assertAffordable, type InputShapes, priceOf } from './pricing.ts'
 import type { RunCache } from './results/run-cache.ts'
-import type { ResolvedModel, RunResult, Serving } from './serving.ts'
+import type { Generation, GenerationOptions, ResolvedModel, RunResult, Serving } from './serving.ts'
 
-export interface EdgeServingOptions {
+/** Where an engine gets weights from: a loader over stores, or a cache on disk before one. */
+export interface BlobSource {
+  /** @throws manifest_invalid, model_too_large if what the blob declares cannot be */
+  source(blob: BlobInfo, signal: AbortSignal): ByteSource | Promise<ByteSource>
+}
+
+export interface LocalServingOptions {
+  /** Where this is: artifacts for other places are not run at the edge, and only where there is none better at an origin. */
+  readonly place: Exclude<Place, 'browser'>
   readonly catalog: CatalogReader
-  readonly blobs: BlobLoader
+  readonly blobs: BlobSource
   readonly files: FileCache
   readonly engine: Engine
   readonly sessions: SessionCache
@@ -30,11 +39,17 @@ export interface EdgeServingOptions {
   readonly random: () => number
 }
 
-/** Serves models from this isolate: catalogue, weights, sessions and engine put together. */
-export class EdgeServing implements Serving {
-  readonly #options: EdgeServingOptions
+/** One of a model's artifacts, and whether the engine here can run it. */
+export interface Candidate {
+  readonly artifact: Artifact
+  readonly support: Support
+}
 
-  constructor(options: EdgeServingOptions) {
+/** Serves models from here, an isolate or an origin: catalogue, weights, sessions and engine put together. */
+export class LocalServing implements Serving {
+  readonly #options: LocalServingOptions
+
+  constructor(options: LocalServingOptions) {
     this.#options = options
   }
 
@@ -74,7 +89,17 @@ export class EdgeServing implements Serving {
     outputs: readonly string[] | undefined,
     context: CallContext,
   ): Promise<RunResult> {
-    const artifact = this.#artifactFor(model.manifest)
+    return this.runOn(this.#artifactFor(model.manifest), model, inputs, outputs, context)
+  }
+
+  /** Runs one of the model's artifacts, whichever would be chosen. */
+  async runOn(
+    artifact: Artifact,
+    model: ResolvedModel,
+    inputs: Tensors,
+    outputs: readonly string[] | undefined,
+    context: CallContext,
+  ): Promise<RunResult> {
     const price = this.#afford(model, artifact, [inputs], context)
     if (context.ledger !== undefined) context.ledger.cost += price
     return this.#options.results.through({ model, artifact, inputs, outputs, price }, context, () =>
@@ -82,50 +107,81 @@ export class EdgeServing implements Serving {
     )
   }
 
-  #run(
+  async #run(
     model: ResolvedModel,
     artifact: Artifact,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
     context: CallContext,
   ): Promise<RunResult> {
-    const { blobs, clock, engine, pinned, sessions } = this.#options
+    const { clock, place, sessions } = this.#options
     const begun = clock.now()
-    return sessions.use(
-      {
-        key: artifact.sha256,
-        bytes: sessionFootprint(artifact),
-        pinned: pinned.has(model.manifest.model),
-        load: async ({ signal, onProgress }) => {
-          const source = blobs.source(artifact)
-          const deliver: typeof source.deliver = (write, inner) =>
-            source.deliver((offset, data) => {
-              onProgress()
-              write(offset, data)
-            }, inner)
-          return engine.load(artifact, { bytes: source.bytes, deliver }, { signal })
+    return sessions.use(this.#session(model, artifact), context, async (session, { start }) => {
+      const loaded = clock.now()
+      let turned = loaded
+      const result = await session.run(inputs, {
+        ...(outputs && { outputs }),
+        signal: context.signal,
+        runsBefore: context.runsBefore,
+        onTurn: () => {
+          turned = clock.now()
         },
+      })
+      return {
+        outputs: result,
+        artifact,
+        place,
+        start,
+        timings: { loadMs: loaded - begun, queueMs: turned - loaded, runMs: clock.now() - turned },
+      }
+    })
+  }
+
+  async generate(
+    model: ResolvedModel,
+    prompt: readonly number[],
+    options: GenerationOptions,
+    context: CallContext,
+  ): Promise<Generation> {
+    return this.generateOn(this.#artifactFor(model.manifest), model, prompt, options, context)
+  }
+
+  /** As `generate`, with one of the model's artifacts, whichever would be chosen. */
+  async generateOn(
+    artifact: Artifact,
+    model: ResolvedModel,
+    prompt: readonly number[],
+    options: GenerationOptions,
+    context: CallContext,
+  ): Promise<Generation> {
+    const { place, sessions } = this.#options
+    const tokens = prompt.length + options.maxNewTokens
+    const price = this.#afford(model, artifact, [shapesOfTokens(model.manifest, tokens)], context)
+    if (context.ledger !== undefined) context.ledger.cost += price
+    const generating = new Generating(prompt, { ...options, runsBefore: context.runsBefore }, model.manifest.model)
+    sessions
+      .use(this.#session(model, artifact), context, (session, use) => generating.with(session, use))
+      .catch((error: unknown) => generating.fail(error))
+    const { start } = await generating.begun
+    return { tokens: generating, artifact, place, start }
+  }
+
+  #session({ manifest }: ResolvedModel, artifact: Artifact): SessionRequest {
+    const { blobs, engine, pinned } = this.#options
+    return {
+      key: artifact.sha256,
+      bytes: sessionFootprint(artifact),
+      pinned: pinned.has(manifest.model),
+      load: async ({ signal, onProgress }): Promise<Session> => {
+        const source = await blobs.source(artifact, signal)
+        const deliver: typeof source.deliver = (write, inner) =>
+          source.deliver((offset, data) => {
+            onProgress()
+            write(offset, data)
+          }, inner)
+        return engine.load(infoOf(manifest, artifact), { ...source, deliver }, { signal })
       },
-      context,
-      async (session, start) => {
-        const loaded = clock.now()
-        let turned = loaded
-        const result = await session.run(inputs, {
-          ...(outputs && { outputs }),
-          signal: context.signal,
-          runsBefore: context.runsBefore,
-          onTurn: () => {
-            turned = clock.now()
-          },
-        })
-        return {
-          outputs: result,
-          artifact,
-          start,
-          timings: { loadMs: loaded - begun, queueMs: turned - loaded, runMs: clock.now() - turned },
-        }
-      },
-    )
+    }
   }
 
   async file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: CallContext): Promise<T> {
@@ -156,23 +212,65 @@ export class EdgeServing implements Serving {
     return this.#options.engine.health()
   }
 
-  /** The first artifact meant for the edge that the engine can run. */
+  /** What a manifest has for this place, best first, and whether the engine can run it. Loads nothing. */
+  candidates(manifest: Manifest): readonly Candidate[] {
+    const { engine, place } = this.#options
+    return artifactsFor(manifest, place).map((artifact) => ({ artifact, support: engine.supports(artifact) }))
+  }
+
+  /** Whether an artifact's session is in memory. */
+  loaded(artifact: Pick<Artifact, 'sha256'>): boolean {
+    return this.#options.sessions.has(artifact.sha256)
+  }
+
+  /** What runs would cost here together, and what one request may. */
+  price(
+    { manifest }: ResolvedModel,
+    artifact: Artifact,
+    runs: readonly InputShapes[],
+    context: CallContext,
+  ): { readonly cost: number; readonly limit: number } {
+    const spent = context.ledger?.cost ?? 0
+    const cost = runs.reduce((sum, run) => sum + priceOf(artifact, manifest.inputs, run), spent)
+    return { cost, limit: this.#options.costLimit }
+  }
+
+  /** The first artifact for this place that the engine can run. */
   #artifactFor(manifest: Manifest): Artifact {
-    const { engine } = this.#options
-    const edge = manifest.artifacts.filter((artifact) => artifact.places.includes('edge'))
-    const refusals = edge.map((artifact) => ({ artifact, support: engine.supports(artifact) }))
-    const runnable = refusals.find(({ support }) => support.ok)
+    const all = this.candidates(manifest)
+    const runnable = all.find(({ support }) => support.ok)
     if (runnable) return runnable.artifact
-    const refusal = refusals.find(({ support }) => !support.ok)
-    if (refusal && !refusal.support.ok) {
+    const [first] = all
+    if (first && !first.support.ok) {
+      const { artifact, support } = first
       throw new VergeError(
-        refusal.support.code,
-        `Model "${manifest.model}" cannot run here: artifact ${refusal.artifact.id} ${refusal.support.reason}.`,
-        { details: { model: manifest.model, artifact: refusal.artifact.id } },
+        support.code,
+        `Model "${manifest.model}" cannot run here: artifact ${artifact.id} ${support.reason}.`,
+        { details: { model: manifest.model, artifact: artifact.id } },
       )
     }
-    throw new VergeError('engine_unsupported', `Model "${manifest.model}" has no artifact for the edge; push one.`, {
+    const where = this.#options.place === 'edge' ? 'the edge' : 'an origin'
+    throw new VergeError('engine_unsupported', `Model "${manifest.model}" has no artifact for ${where}; push one.`, {
       details: { model: manifest.model },
     })
   }
+}
+
+/** Artifacts for a place, best first. An origin's engine runs those for other places too. */
+function artifactsFor({ artifacts }: Manifest, place: 'edge' | 'origin'): readonly Artifact[] {
+  const meant = artifacts.filter(({ places }) => places.includes(place))
+  return place === 'edge' ? meant : [...meant, ...artifacts.filter((artifact) => !meant.includes(artifact))]
+}
+
+/** Dynamic quantisation takes one scale for all rows of a run, so that an answer would depend on its neighbours. */
+const EIGHT_BITS = /^(q8|u?int8)$/
+
+function infoOf({ batching }: Manifest, artifact: Artifact): ArtifactInfo {
+  return { ...artifact, batchable: batching ?? !EIGHT_BITS.test(artifact.dtype) }
+}
+
+/** Prompt and answer as one run of a model with a cache costs as much as its runs one by one. */
+function shapesOfTokens({ inputs }: Manifest, tokens: number): InputShapes {
+  const [ids] = inputs
+  return new Map(ids === undefined ? [] : [[ids.name, { shape: [1, tokens] }]])
 }

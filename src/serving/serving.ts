@@ -2,7 +2,7 @@ import type { Alias } from '../catalog/alias.ts'
 import type { Artifact, Manifest } from '../catalog/manifest.ts'
 import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
-import type { EngineHealth } from '../engine/engine.ts'
+import type { EngineHealth, GenerateOptions } from '../engine/engine.ts'
 import type { InputShapes } from './pricing.ts'
 
 /** A model's alias with the version asked for, or the one chosen among the live. */
@@ -16,13 +16,28 @@ export interface ResolvedModel {
 export interface RunResult {
   /** Exactly the outputs asked for, in the order asked for; all of them, in the model's order, if none were named. */
   readonly outputs: Tensors
-  readonly artifact: Artifact
+  /** Undefined where a server of the operator's ran weights of its own. */
+  readonly artifact: Artifact | undefined
   /** Whether the weights were already in memory; `cached`: the model was not run, the result cache had the outputs. */
   readonly start: 'warm' | 'cold' | 'cached'
   /** Set where less than the best was answered: such a result is never kept. */
   readonly degraded?: boolean
+  /** Where it ran; the edge if left out. */
+  readonly place?: 'edge' | 'origin'
+  /** The origin's name, where an origin ran it. */
+  readonly origin?: string
+  /** Why there, as `verge-placement` says it: `only-place` if left out. */
+  readonly reason?: string
   /** Milliseconds by this isolate's clock, which stands still during pure CPU work in production. */
   readonly timings: { readonly loadMs: number; readonly queueMs: number; readonly runMs: number }
+}
+
+export type GenerationOptions = Pick<GenerateOptions, 'stopTokens' | 'maxNewTokens' | 'choose' | 'signal'>
+
+/** A text that is being written, token by token. */
+export interface Generation extends Pick<RunResult, 'artifact' | 'start' | 'degraded' | 'place' | 'origin' | 'reason'> {
+  /** To be read to the end, or left by `return`: until then its session is held. */
+  readonly tokens: AsyncIterableIterator<number>
 }
 
 /** What the HTTP layer asks of everything below it. */
@@ -46,6 +61,17 @@ export interface Serving {
     outputs: readonly string[] | undefined,
     context: CallContext,
   ): Promise<RunResult>
+  /**
+   * Continues a prompt with a causal language model; the session is loaded when this resolves, and nothing has run yet.
+   * `options.signal` ends the writing; the context's is for the time until then.
+   * @throws cost_too_high for prompt and answer together, engine_unsupported, and what loading throws
+   */
+  generate(
+    model: ResolvedModel,
+    prompt: readonly number[],
+    options: GenerationOptions,
+    context: CallContext,
+  ): Promise<Generation>
   /** One of the manifest's files, verified, parsed, and kept as long as the isolate keeps the model. */
   file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: CallContext): Promise<T>
   /** Whether the model could answer now: its manifest reads and some engine supports it. */

@@ -4,7 +4,7 @@ import { LIMITS } from '../../src/core/limits.ts'
 import { type CallContext, systemClock } from '../../src/core/runtime.ts'
 import { type TensorSpec, type Tensors, tensor } from '../../src/core/tensors.ts'
 import type { EncodedText } from '../../src/media/text/tokenizer.ts'
-import { EdgeServing } from '../../src/serving/edge.ts'
+import { LocalServing } from '../../src/serving/local.ts'
 import { assertAffordable, type Charge, type InputShapes, priceOf } from '../../src/serving/pricing.ts'
 import { runInBatches } from '../../src/tasks/batches.ts'
 import { testModel } from '../fixtures/http.ts'
@@ -151,7 +151,8 @@ describe('serving', () => {
       return { outputs: new Map() }
     }
     const unused = {} as never
-    const serving = new EdgeServing({
+    const serving = new LocalServing({
+      place: 'edge',
       catalog: unused,
       blobs: unused,
       files: unused,

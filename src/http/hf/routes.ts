@@ -19,7 +19,7 @@ export function hfRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   for (const path of PATHS) {
     app.post(path, (c) => {
-      const request = { name: c.req.param('model') ?? '', version: c.req.query('version') }
+      const request = { name: c.req.param('model') ?? '', version: c.req.query('version'), route: 'task' as const }
       const dialect = huggingFace(tasks, c.req.param('task'))
       return withAdmittedModel(deps, c, request, (model, ticket) => runTask(deps, tasks, c, model, ticket, dialect))
     })

@@ -26,6 +26,7 @@ export function callContext({ clock, deadlineMs, logger, runs }: ContextOptions)
     c.set('context', {
       requestId: c.get('requestId'),
       signal: controller.signal,
+      deadline: clock.now() + timeoutMs,
       runsBefore: runs.finished,
       waitUntil: (work) => keepAlive(c, work, logger),
     })

@@ -33,6 +33,7 @@ const ALLOWED = [
   'cache-control',
   'content-type',
   'inference-header-content-length',
+  'verge-place',
   'verge-timeout-ms',
   'x-request-id',
   ...SENT_BY_CLIENTS,

@@ -1,4 +1,5 @@
 import type { Context, ErrorHandler } from 'hono'
+import { TIME_HEADER } from '../../access/signature.ts'
 import { isVergeError, VergeError } from '../../core/errors.ts'
 import type { Logger } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
@@ -11,15 +12,8 @@ import { STATUS } from '../status.ts'
  */
 export function errorHandler(logger: Logger): ErrorHandler<AppEnv> {
   return (thrown, c) => {
-    const error = isVergeError(thrown)
-      ? thrown
-      : new VergeError(
-          'internal',
-          'Something went wrong on our side. Try again; if it stays, report the request id to the operator.',
-          { cause: thrown },
-        )
+    const error = reportedError(logger, c, thrown)
     const status = STATUS[error.code]
-    log(logger, c, error, status)
     // An error may come before the request has an id only if making the id itself failed.
     const requestId = c.get('requestId') ?? 'unknown'
     return new Response(JSON.stringify(errorBodyFor(c.req.path, error, requestId)), {
@@ -29,11 +23,26 @@ export function errorHandler(logger: Logger): ErrorHandler<AppEnv> {
   }
 }
 
+/** Whatever was thrown as what the caller may be told, with the whole of it logged. */
+export function reportedError(logger: Logger, c: Context<AppEnv>, thrown: unknown): VergeError {
+  const error = isVergeError(thrown)
+    ? thrown
+    : new VergeError(
+        'internal',
+        'Something went wrong on our side. Try again; if it stays, report the request id to the operator.',
+        { cause: thrown },
+      )
+  log(logger, c, error, STATUS[error.code])
+  return error
+}
+
 function headersOf(error: VergeError): Headers {
   const headers = new Headers({ 'content-type': 'application/json' })
   if (error.retryAfter !== undefined) headers.set('retry-after', String(Math.max(1, Math.ceil(error.retryAfter))))
   if (error.code === 'unauthorized') headers.set('www-authenticate', 'Bearer realm="verge", error="invalid_token"')
   if (error.code === 'upgrade_required') headers.set('upgrade', 'websocket')
+  const time = error.details?.time_ms
+  if (error.code === 'unauthorized' && typeof time === 'number') headers.set(TIME_HEADER, String(time))
   const allow = error.details?.allow
   if (error.code === 'method_not_allowed' && Array.isArray(allow)) headers.set('allow', allow.join(', '))
   return headers

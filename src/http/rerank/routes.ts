@@ -13,7 +13,7 @@ import { type RerankResponse, rerankRequestSchema, teiRerankRequestSchema } from
 export function rerankRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.post('/', (c) =>
-    withModelInBody(deps, c, (resolved, body) => {
+    withModelInBody(deps, c, 'rerank', (resolved, body) => {
       const { manifest } = resolved
       if (manifest.task !== 'text-ranking' && !embedsTexts(manifest)) {
         throw new VergeError(

@@ -7,6 +7,7 @@ import { type BoundTask, RawAnswer, type TaskBody } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { mediaType, parseJson, readBody } from '../body.ts'
 import { withAdmittedModel } from '../inference.ts'
+import { LanguageRunner } from '../language-runner.ts'
 import { setPlacement } from '../placement.ts'
 import { readMultipart } from './multipart.ts'
 
@@ -14,7 +15,7 @@ import { readMultipart } from './multipart.ts'
 export function runRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.post('/:model', (c) => {
-    const request = { name: c.req.param('model'), version: c.req.query('version') }
+    const request = { name: c.req.param('model'), version: c.req.query('version'), route: 'task' as const }
     return withAdmittedModel(deps, c, request, (model, ticket) => runTask(deps, tasks, c, model, ticket))
   })
   return app
@@ -64,12 +65,14 @@ export async function runTask(
   const sent = await taskBody(type, bytes, c.req.header('content-type') ?? '')
   const { task, body } = dialect?.choose(own, sent) ?? { task: own, body: sent }
   let result: RunResult | undefined
+  const language = new LanguageRunner(deps, model, context)
   const answer = await task.execute(
     body,
     {
       manifest,
       file: (name, parse) => serving.file(model, name, parse, context),
       afford: (runs) => serving.afford(model, runs, context),
+      language: { model: language.model, signal: context.signal },
     },
     async (inputs) => {
       result = await serving.run(model, inputs, undefined, context)
@@ -81,7 +84,7 @@ export async function runTask(
       ? c.body(answer.bytes, 200, { 'content-type': answer.mediaType })
       : c.json(dialect === undefined ? answer : dialect.answer(answer, task, body))
   if (result !== undefined) setPlacement(response.headers, result)
-  return response
+  return language.mark(response)
 }
 
 /** No word on what the body is: none at all, or what `curl -d` says of everything. */

@@ -1,0 +1,35 @@
+import { existsSync } from 'node:fs'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parseOrigins } from '../../src/placement/config.ts'
+import { UsageError } from './command-line.ts'
+import { localOriginKey } from './origin-key.ts'
+import { ROOT } from './project.ts'
+
+/** Where `npm run origin` listens if it is not told otherwise. */
+export const LOCAL_ORIGIN = 'http://127.0.0.1:8788'
+
+/** Git ignores it, and only this user may read it: there is a key in it. */
+const FILE = join(ROOT, '.verge/origin.env')
+const OWN_VARIABLES = join(ROOT, '.dev.vars')
+
+/**
+ * Variables that make the Worker on this machine ask an origin on this machine. What `.dev.vars` says stands over them.
+ * @param url `none`: no origin
+ * @returns files for wrangler
+ * @throws UsageError if the address is none
+ */
+export async function originEnvironment(url: string = LOCAL_ORIGIN): Promise<readonly string[]> {
+  const own = existsSync(OWN_VARIABLES) ? [OWN_VARIABLES] : []
+  if (url === 'none') return own
+  const origins = JSON.stringify([{ name: 'local', url, auth: { type: 'hmac', key: 'ORIGIN_KEY' } }])
+  try {
+    parseOrigins(origins)
+  } catch (error) {
+    throw new UsageError(`--origin ${url}: ${(error as Error).message}`)
+  }
+  await mkdir(join(ROOT, '.verge'), { recursive: true })
+  const lines = [`ORIGINS='${origins}'`, `ORIGIN_KEY='${await localOriginKey()}'`, '']
+  await writeFile(FILE, lines.join('\n'), { mode: 0o600 })
+  return [FILE, ...own]
+}

@@ -1,0 +1,89 @@
+import type { Context } from 'hono'
+import { callerName } from '../access/authorize.ts'
+import { isVergeError } from '../core/errors.ts'
+import type { Forwarded, ForwardRoute } from '../placement/placement.ts'
+import type { Ticket } from '../serving/admission.ts'
+import type { ResolvedModel } from '../serving/serving.ts'
+import type { AppDeps, AppEnv } from './app-env.ts'
+import { declaredLength, readBody } from './body.ts'
+import type { Place } from './place.ts'
+
+export interface ForwardQuestion {
+  readonly model: ResolvedModel
+  readonly route: ForwardRoute
+  /** The body, where it has been read already. */
+  readonly bytes?: Uint8Array<ArrayBuffer>
+  /** Among the requests that are computed here; given up where an origin is asked. */
+  readonly place: Place
+  /** The edge was asked, and could not answer. */
+  readonly failed?: boolean
+}
+
+/**
+ * Has an origin answer where that is decided; undefined where this isolate is to, from a body that can still be read.
+ * @throws what `Placement` throws, and what reading a body throws
+ */
+export async function forwarded(
+  deps: AppDeps,
+  c: Context<AppEnv>,
+  { bytes, failed = false, model, place, route }: ForwardQuestion,
+): Promise<Response | undefined> {
+  const { placement } = deps
+  if (placement === undefined) return undefined
+  const context = c.get('context')
+  const facts = { route, full: !place.held, failed }
+  const way = await placement.route(model, facts, context)
+  if (!way.forward) return undefined
+  place.leave()
+  const passing = placement.admission.enter(context.requestId)
+  try {
+    const body = bytes ?? (await bodyOf(deps, c, passing))
+    return await placement.forward(model, facts, forwardedRequest(c, route, body), context)
+  } catch (error) {
+    // What is streamed is gone, and cannot be answered here instead.
+    const here = way.fallback && (bytes !== undefined || c.req.raw.body?.locked !== true) && isOriginFailure(error)
+    if (!here) throw error
+    if (context.placement !== undefined) context.placement.originRefusal = 'origin-down'
+    deps.logger.warn('answered_here_instead', { requestId: context.requestId, model: model.manifest.model })
+    return undefined
+  } finally {
+    passing.leave()
+  }
+}
+
+function isOriginFailure(error: unknown): boolean {
+  return (
+    isVergeError(error, 'origin_unavailable') ||
+    isVergeError(error, 'origin_failed') ||
+    isVergeError(error, 'overloaded')
+  )
+}
+
+/** A body of known, small size whole, so that it can be signed and sent again; another one as it comes. */
+async function bodyOf(
+  { limits }: AppDeps,
+  c: Context<AppEnv>,
+  passing: Ticket,
+): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null> {
+  const { raw } = c.req
+  const declared = declaredLength(raw.headers.get('content-length'))
+  if (raw.body === null) return null
+  if (declared === undefined || declared > limits.replayableBodyBytes) return raw.body
+  const { signal } = c.get('context')
+  const bytes = await readBody(raw, { maxBytes: limits.replayableBodyBytes, signal, hold: passing.hold })
+  // For the case that it is answered here after all.
+  c.req.raw = new Request(raw.url, { method: raw.method, headers: raw.headers, body: bytes, signal: raw.signal })
+  return bytes
+}
+
+function forwardedRequest(c: Context<AppEnv>, route: ForwardRoute, body: Forwarded['body']): Forwarded {
+  const { pathname, search } = new URL(c.req.url)
+  return {
+    route,
+    method: 'POST',
+    path: pathname + search,
+    headers: c.req.raw.headers,
+    body,
+    caller: callerName(c.get('caller')),
+  }
+}

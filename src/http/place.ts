@@ -1,0 +1,58 @@
+import { isVergeError } from '../core/errors.ts'
+import type { Admission, Ticket } from '../serving/admission.ts'
+
+/** A place among the requests that are computed here: taken, given up for an origin, taken again, kept for a stream. */
+export class Place {
+  readonly #admission: Admission
+  readonly #requestId: string
+  #ticket: Ticket | undefined
+  #kept = false
+
+  constructor(admission: Admission, requestId: string) {
+    this.#admission = admission
+    this.#requestId = requestId
+  }
+
+  get held(): boolean {
+    return this.#ticket !== undefined
+  }
+
+  /** Takes a place unless there is one already. @throws overloaded */
+  take(): void {
+    this.#ticket ??= this.#admission.enter(this.#requestId)
+  }
+
+  /** Takes a place if there is one. */
+  takeIfFree(): void {
+    try {
+      this.take()
+    } catch (error) {
+      if (!isVergeError(error, 'overloaded')) throw error
+    }
+  }
+
+  /** Says how many bytes of body the request holds. @throws overloaded */
+  readonly hold = (bytes: number): void => this.#ticket?.hold(bytes)
+
+  /** For a handler that goes on after it has answered, as one does that streams: it calls `leave` when it is done. */
+  keep(): void {
+    this.#kept = true
+  }
+
+  leave(): void {
+    this.#ticket?.leave()
+    this.#ticket = undefined
+  }
+
+  /** Does work that ends with an answer, and leaves then unless the work keeps the place. */
+  async during(work: () => Promise<Response>): Promise<Response> {
+    try {
+      const answer = await work()
+      if (!this.#kept) this.leave()
+      return answer
+    } catch (error) {
+      this.leave()
+      throw error
+    }
+  }
+}

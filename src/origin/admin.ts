@@ -1,0 +1,68 @@
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Clock, Logger } from '../core/runtime.ts'
+import type { EngineHealth } from '../engine/engine.ts'
+import type { OriginMetrics } from './metrics.ts'
+
+export interface AdminOptions {
+  readonly health: () => Promise<EngineHealth>
+  /** What is missing before requests may come; nothing: ready. */
+  readonly missing: () => readonly string[]
+  readonly metrics: OriginMetrics
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+/** An engine that says nothing for this long is taken for dead; one that starts again takes a second or two. */
+const HEALTH_MS = 5_000
+
+/** For the cluster, on a port of its own and without a key: whether it lives, whether it is ready, and its metrics. */
+export function adminServer(options: AdminOptions): Server {
+  return createServer((request, response) => {
+    request.resume()
+    answer(options, request, response).catch((error: unknown) => {
+      options.logger.error('admin_failed', { error })
+      if (!response.headersSent) response.writeHead(500)
+      response.end()
+    })
+  })
+}
+
+async function answer(options: AdminOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
+  if (request.method !== 'GET' && request.method !== 'HEAD') return json(response, 405, { error: 'Use GET.' })
+  switch (new URL(request.url ?? '/', 'http://admin').pathname) {
+    case '/livez':
+      return livez(options, response)
+    case '/readyz': {
+      const missing = options.missing()
+      return json(response, missing.length === 0 ? 200 : 503, { ready: missing.length === 0, missing })
+    }
+    case '/metrics': {
+      const { registry } = options.metrics
+      const text = await registry.metrics()
+      response.writeHead(200, { 'content-type': registry.contentType }).end(text)
+      return
+    }
+    default:
+      return json(response, 404, { error: 'There are /livez, /readyz and /metrics.' })
+  }
+}
+
+async function livez({ clock, health }: AdminOptions, response: ServerResponse): Promise<void> {
+  let callOff = (): void => {}
+  const late = new Promise<EngineHealth>((_, reject) => {
+    callOff = clock.after(HEALTH_MS, () => reject(new Error(`no answer within ${HEALTH_MS} ms`)))
+  })
+  try {
+    const { ok, engine, version, provider, recoveries } = await Promise.race([health(), late])
+    json(response, ok ? 200 : 503, { live: ok, engine, version, provider, recoveries })
+  } catch {
+    json(response, 503, { live: false })
+  } finally {
+    callOff()
+  }
+}
+
+function json(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' })
+  response.end(JSON.stringify(body))
+}

@@ -1,0 +1,283 @@
+import { createHash, randomBytes } from 'node:crypto'
+import { closeSync, createReadStream, openSync, rmSync, writeSync } from 'node:fs'
+import { link, mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
+import type { Logger } from '../core/runtime.ts'
+import type { ByteSource } from '../engine/engine.ts'
+import { isOfThisMachine, ownedName, removeLeftovers } from './leftovers.ts'
+
+export interface DiskCacheOptions {
+  readonly folder: string
+  /** Bytes that the files may take together; files in use are kept beyond it. */
+  readonly budgetBytes: number
+  readonly logger: Logger
+}
+
+/** What identifies a file: its bytes have this digest. */
+export interface FileIdentity {
+  readonly sha256: string
+  readonly bytes: number
+}
+
+/** A file with just the bytes asked for. It stays until it is released. */
+export interface HeldFile {
+  readonly path: string
+  release(): void
+}
+
+interface Hold {
+  path: string
+  users: number
+}
+
+/** A temporary file older than this was left by a process that is gone. */
+const TEMPORARY_MS = 24 * 60 * 60 * 1000
+/** So was a folder of links of another machine's process: whoever shares the folder and lives has loaded something since. */
+const LINKS_MS = 7 * 24 * 60 * 60 * 1000
+const LINKS = 'links'
+const PIECE_BYTES = 1024 * 1024
+const DIGEST = /^[0-9a-f]{64}$/
+
+/**
+ * Artifacts on disk, whole and by digest, for engines that read weights themselves.
+ *
+ *     files/<sha256>              complete; the time of its last use is its modification time
+ *     files/<sha256>~<random>     being written
+ *     held/links-<host>-<pid>-<random>/ hard links of what this process uses, so that no other process takes it away
+ *
+ * A file is digested when it is written and again at its first use by a process. Several processes may share a folder.
+ */
+export class DiskCache {
+  readonly #files: string
+  readonly #held: string
+  readonly #links: string
+  readonly #budgetBytes: number
+  readonly #logger: Logger
+  readonly #verified = new Set<string>()
+  readonly #holds = new Map<string, Hold>()
+  #bytes = 0
+
+  private constructor({ folder, budgetBytes, logger }: DiskCacheOptions) {
+    this.#files = join(folder, 'files')
+    this.#held = join(folder, 'held')
+    this.#links = join(this.#held, ownedName(LINKS, randomBytes(4).toString('hex')))
+    this.#budgetBytes = budgetBytes
+    this.#logger = logger
+  }
+
+  /** Opens a folder, making it where there is none, and clears away what processes that died have left. */
+  static async open(options: DiskCacheOptions): Promise<DiskCache> {
+    const cache = new DiskCache(options)
+    await mkdir(cache.#files, { recursive: true })
+    await mkdir(cache.#links, { recursive: true })
+    await cache.#clearLeftovers()
+    await cache.#makeRoom(0)
+    return cache
+  }
+
+  /** Bytes of all files, as of the last change by this process. */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /**
+   * A file with these bytes, from disk where it is there and whole, else from the source.
+   * @throws weights_corrupt, weights_unavailable, what the source throws, cancelled
+   */
+  async hold(identity: FileIdentity, source: Pick<ByteSource, 'deliver'>, signal?: AbortSignal): Promise<HeldFile> {
+    const { sha256 } = identity
+    if (!DIGEST.test(sha256)) throw new VergeError('manifest_invalid', 'A digest is 64 lower-case hexadecimal digits.')
+    for (;;) {
+      throwIfAborted(signal)
+      if (!(await this.#isWhole(identity, signal))) await this.#fetch(identity, source, signal)
+      const held = await this.#claim(sha256)
+      // Another process may have made room in between.
+      if (held !== null) return held
+    }
+  }
+
+  /** All bytes of a small file. @throws as `hold` */
+  async read(identity: FileIdentity, source: Pick<ByteSource, 'deliver'>, signal?: AbortSignal): Promise<Uint8Array> {
+    const held = await this.hold(identity, source, signal)
+    try {
+      return new Uint8Array(await readFile(held.path))
+    } finally {
+      held.release()
+    }
+  }
+
+  /** Gives up everything that is held. */
+  async close(): Promise<void> {
+    this.#holds.clear()
+    await rm(this.#links, { recursive: true, force: true })
+  }
+
+  async #isWhole({ sha256, bytes }: FileIdentity, signal: AbortSignal | undefined): Promise<boolean> {
+    const path = join(this.#files, sha256)
+    const found = await stat(path).catch(absent)
+    if (found === null) {
+      this.#verified.delete(sha256)
+      return false
+    }
+    const whole = found.size === bytes && (this.#verified.has(sha256) || (await digestOf(path, signal)) === sha256)
+    if (whole) {
+      this.#verified.add(sha256)
+      return true
+    }
+    this.#logger.warn('cache_damaged', { sha256, bytes: found.size, expected: bytes })
+    this.#verified.delete(sha256)
+    await rm(path, { force: true })
+    return false
+  }
+
+  async #fetch(
+    { sha256, bytes }: FileIdentity,
+    source: Pick<ByteSource, 'deliver'>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
+    await this.#makeRoom(bytes)
+    const temporary = join(this.#files, `${sha256}~${randomBytes(6).toString('hex')}`)
+    const file = openSync(temporary, 'wx')
+    try {
+      try {
+        await source.deliver((offset, data) => writeAll(file, offset, data, bytes), signal)
+      } finally {
+        closeSync(file)
+      }
+      if ((await digestOf(temporary, signal)) !== sha256) {
+        throw new VergeError(
+          'weights_corrupt',
+          'The weights are not those that the manifest names: every chunk is right, and the whole is not. Push this version again.',
+          { details: { sha256 } },
+        )
+      }
+      await rename(temporary, join(this.#files, sha256))
+      this.#verified.add(sha256)
+      this.#bytes += bytes
+    } catch (error) {
+      await rm(temporary, { force: true })
+      throw isVergeError(error) ? error : diskFailure(error)
+    }
+  }
+
+  /** Null if the file is not there any more, or was let go by its last user in this moment. */
+  async #claim(sha256: string): Promise<HeldFile | null> {
+    const path = join(this.#files, sha256)
+    const now = new Date()
+    await utimes(path, now, now).catch(absent)
+    const known = this.#holds.get(sha256)
+    if (known !== undefined) {
+      const there = (await stat(known.path).catch(absent)) !== null
+      if (there && this.#holds.get(sha256) === known) return this.#use(sha256, known)
+      if (!there && this.#holds.get(sha256) === known) this.#holds.delete(sha256)
+      return null
+    }
+    await mkdir(this.#links, { recursive: true })
+    const linked = join(this.#links, sha256)
+    const outcome = await link(path, linked).then(
+      () => 'linked' as const,
+      (error: NodeJS.ErrnoException) => error.code,
+    )
+    if (outcome === 'ENOENT') return null
+    // Another request of this process was faster; what it holds is held for both.
+    if (outcome === 'EEXIST') {
+      const other = this.#holds.get(sha256)
+      return other === undefined ? null : this.#use(sha256, other)
+    }
+    // Where there are no hard links, the file itself has to do.
+    const hold = this.#holds.get(sha256) ?? { path: outcome === 'linked' ? linked : path, users: 0 }
+    this.#holds.set(sha256, hold)
+    return this.#use(sha256, hold)
+  }
+
+  #use(sha256: string, hold: Hold): HeldFile {
+    hold.users++
+    let released = false
+    return {
+      path: hold.path,
+      release: () => {
+        if (released) return
+        released = true
+        hold.users--
+        if (hold.users > 0 || this.#holds.get(sha256) !== hold) return
+        this.#holds.delete(sha256)
+        // At once: a link that is made again meanwhile must not be the one that is taken away.
+        if (hold.path !== join(this.#files, sha256)) rmSync(hold.path, { force: true })
+      },
+    }
+  }
+
+  /** Removes what was used longest ago, and is not in use here, until `bytes` more are within the budget. */
+  async #makeRoom(bytes: number): Promise<void> {
+    const files: { readonly name: string; readonly size: number; readonly used: number }[] = []
+    for (const name of await readdir(this.#files)) {
+      const found = await stat(join(this.#files, name)).catch(absent)
+      if (found !== null && DIGEST.test(name)) files.push({ name, size: found.size, used: found.mtimeMs })
+    }
+    let total = files.reduce((sum, { size }) => sum + size, 0)
+    for (const { name, size } of files.sort((a, b) => a.used - b.used)) {
+      if (total + bytes <= this.#budgetBytes) break
+      if (this.#holds.has(name)) continue
+      await rm(join(this.#files, name), { force: true })
+      this.#verified.delete(name)
+      this.#logger.info('cache_dropped', { sha256: name, bytes: size })
+      total -= size
+    }
+    this.#bytes = total
+    if (total + bytes > this.#budgetBytes) {
+      this.#logger.warn('cache_over_budget', { bytes: total + bytes, budget: this.#budgetBytes })
+    }
+  }
+
+  async #clearLeftovers(): Promise<void> {
+    const now = Date.now()
+    for (const name of await readdir(this.#files)) {
+      const path = join(this.#files, name)
+      const found = await stat(path).catch(absent)
+      if (name.includes('~') && found !== null && now - found.mtimeMs > TEMPORARY_MS) await rm(path, { force: true })
+    }
+    await removeLeftovers(this.#held, LINKS)
+    for (const name of await readdir(this.#held)) {
+      const path = join(this.#held, name)
+      const found = await stat(path).catch(absent)
+      const old = found !== null && now - found.mtimeMs > LINKS_MS
+      if (old && !isOfThisMachine(name)) await rm(path, { recursive: true, force: true })
+    }
+  }
+}
+
+async function digestOf(path: string, signal: AbortSignal | undefined): Promise<string> {
+  const hash = createHash('sha256')
+  for await (const piece of createReadStream(path, { highWaterMark: PIECE_BYTES })) {
+    throwIfAborted(signal)
+    hash.update(piece as Uint8Array)
+  }
+  return hash.digest('hex')
+}
+
+/** The source may use its memory again when this returns, so it cannot be put off. */
+function writeAll(file: number, offset: number, data: Uint8Array, bytes: number): void {
+  if (offset < 0 || offset + data.length > bytes) {
+    throw new VergeError('weights_corrupt', 'The weights are longer than the manifest says; push the model again.')
+  }
+  for (let done = 0; done < data.length; ) {
+    done += writeSync(file, data, done, data.length - done, offset + done)
+  }
+}
+
+function diskFailure(cause: unknown): VergeError {
+  const full = (cause as NodeJS.ErrnoException).code === 'ENOSPC'
+  return new VergeError(
+    'weights_unavailable',
+    full
+      ? 'The disk of this origin is full. Give it more room, or a smaller cache.'
+      : 'The cache could not be written.',
+    { cause, retryAfter: 30 },
+  )
+}
+
+function absent(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null
+  throw error
+}

@@ -1,0 +1,112 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Caller } from '../access/authorize.ts'
+import { TIME_HEADER } from '../access/signature.ts'
+import { isVergeError, VergeError } from '../core/errors.ts'
+import type { Clock, Logger } from '../core/runtime.ts'
+import { errorBodyFor } from '../http/error-body.ts'
+import { STATUS } from '../http/status.ts'
+import type { OriginMetrics } from './metrics.ts'
+import { type RequestNotes, requestNotes } from './observed-serving.ts'
+import { routeOf } from './route.ts'
+import type { SignedRequest, SignedRequests } from './signed.ts'
+import type { Work } from './work.ts'
+
+export interface Connection {
+  readonly incoming: IncomingMessage
+  readonly outgoing: ServerResponse
+}
+
+export interface FrontOptions {
+  readonly signed: SignedRequests
+  readonly work: Work
+  readonly metrics: OriginMetrics
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly randomId: () => string
+  /** Answers what has been let in. */
+  readonly answer: (signed: SignedRequest, connection: Connection) => Promise<Response> | Response
+  /** Answers what needs no signature: states of health, which say nothing of models. */
+  readonly health: (asked: SignedRequest, connection: Connection) => Promise<Response> | Response
+}
+
+/** Whoever balances load between origins asks these without a key. */
+const OPEN = new Set(['/healthz', '/v2/health/live', '/v2/health/ready'])
+const ANONYMOUS: Caller = { kind: 'anonymous' }
+const SANE_ID = /^[A-Za-z0-9._-]{1,128}$/
+/** Seconds: by then whoever balances load has taken this origin out. */
+const RETRY_ELSEWHERE = 1
+
+/** What stands before the routes: counts requests, refuses those that nobody has signed and those that come too late. */
+export function front(options: FrontOptions): (request: Request, connection: Connection) => Promise<Response> {
+  const { work } = options
+  return (request, connection) => {
+    const path = new URL(request.url).pathname
+    const isOpen = OPEN.has(path) && (request.method === 'GET' || request.method === 'HEAD')
+    const notes: RequestNotes = {}
+    const done = isOpen ? () => {} : work.begin()
+    const begun = options.clock.now()
+    connection.outgoing.once('close', () => {
+      done()
+      count(options, routeOf(path), notes, connection.outgoing, options.clock.now() - begun)
+    })
+    return requestNotes.run(notes, async () => {
+      try {
+        const admit = () => options.signed.admit(request, connection.incoming.url ?? path)
+        if (isOpen) {
+          // A Worker's probe is signed, and has to hear that its key is wrong before requests do.
+          const asked = request.headers.has('authorization') ? await admit() : { request, caller: ANONYMOUS }
+          return await options.health(asked, connection)
+        }
+        if (work.draining) throw drainingError()
+        const signed = await admit()
+        const response = await options.answer(signed, connection)
+        // While it drains, a client that keeps its connection would come back on it.
+        if (work.draining) response.headers.set('connection', 'close')
+        return response
+      } catch (error) {
+        return refuse(options, request, path, error)
+      }
+    })
+  }
+}
+
+function refuse({ clock, logger, randomId, work }: FrontOptions, request: Request, path: string, thrown: unknown) {
+  const error = isVergeError(thrown)
+    ? thrown
+    : new VergeError('internal', 'Something went wrong at the origin. Try again.', { cause: thrown })
+  const given = request.headers.get('x-request-id')
+  const requestId = given !== null && SANE_ID.test(given) ? given : randomId()
+  const status = STATUS[error.code]
+  const fields = { requestId, method: request.method, path, status, code: error.code, ...error.details }
+  if (status < 500 || work.draining) logger.info('request_refused', fields)
+  else logger.error('request_failed', { ...fields, error })
+  const headers = new Headers({
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    'x-request-id': requestId,
+  })
+  if (error.retryAfter !== undefined) headers.set('retry-after', String(Math.max(1, Math.ceil(error.retryAfter))))
+  if (error.details?.reason === 'clock_skew') headers.set(TIME_HEADER, String(Math.floor(clock.now())))
+  // A body that has not been read would have to be, before the connection could be used again.
+  if (work.draining || request.body !== null) headers.set('connection', 'close')
+  return new Response(JSON.stringify(errorBodyFor(path, error, requestId)), { status, headers })
+}
+
+function count(
+  { metrics }: FrontOptions,
+  route: string,
+  { model = 'none' }: RequestNotes,
+  outgoing: ServerResponse,
+  ms: number,
+): void {
+  const status = outgoing.writableFinished ? String(outgoing.statusCode) : 'closed'
+  metrics.requests.inc({ model, route, status })
+  metrics.requestSeconds.observe({ model, route }, ms / 1000)
+}
+
+function drainingError(): VergeError {
+  return new VergeError('origin_unavailable', 'This origin is shutting down. Ask another.', {
+    retryAfter: RETRY_ELSEWHERE,
+    details: { reason: 'draining' },
+  })
+}

@@ -1,0 +1,35 @@
+import { readdir, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+
+/**
+ * Folders that belong to a process are named `<kind>-<host>-<pid>-<random>`, so that what a killed process has left can be
+ * told from what others use, on this machine or on another that shares the disk.
+ */
+const OWNED = /^([a-z]+)-(.*)-(\d+)-([0-9a-f]+)$/
+
+export function ownedName(kind: string, random: string): string {
+  return `${kind}-${hostname()}-${process.pid}-${random}`
+}
+
+export function isOfThisMachine(name: string): boolean {
+  return OWNED.exec(name)?.[2] === hostname()
+}
+
+/** Removes the folders of one kind whose process was on this machine and is gone. */
+export async function removeLeftovers(folder: string, kind: string): Promise<void> {
+  for (const name of await readdir(folder)) {
+    const [, ofKind, host, pid] = OWNED.exec(name) ?? []
+    if (ofKind !== kind || host !== hostname() || isAlive(Number(pid))) continue
+    await rm(join(folder, name), { recursive: true, force: true })
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH'
+  }
+}

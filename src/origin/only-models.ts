@@ -1,0 +1,42 @@
+import { ALIAS_PREFIX } from '../catalog/keys.ts'
+import type { GetOptions, ListPage, Store, StoredInfo, StoredValue } from '../weights/store.ts'
+import { readOnly } from './read-only.ts'
+
+/** A store in which there are these models alone. Takes no writes. */
+export class OnlyModels implements Store {
+  readonly name: string
+  readonly #inner: Store
+  readonly #models: ReadonlySet<string>
+
+  constructor(inner: Store, models: ReadonlySet<string>) {
+    this.name = inner.name
+    this.#inner = inner
+    this.#models = models
+  }
+
+  async head(key: string): Promise<StoredInfo | null> {
+    return this.#has(key) ? this.#inner.head(key) : null
+  }
+
+  async get(key: string, options?: GetOptions): Promise<StoredValue | null> {
+    return this.#has(key) ? this.#inner.get(key, options) : null
+  }
+
+  async list(prefix: string, cursor?: string): Promise<ListPage> {
+    const page = await this.#inner.list(prefix, cursor)
+    return { ...page, keys: page.keys.filter((key) => this.#has(key)) }
+  }
+
+  put(): Promise<StoredInfo | null> {
+    return Promise.reject(readOnly())
+  }
+
+  delete(): Promise<void> {
+    return Promise.reject(readOnly())
+  }
+
+  /** Manifests and weights are found through an alias. */
+  #has(key: string): boolean {
+    return !key.startsWith(ALIAS_PREFIX) || this.#models.has(key.slice(ALIAS_PREFIX.length))
+  }
+}

@@ -1,0 +1,31 @@
+import type { Provider } from '../engine/native/provider.ts'
+import type { Store } from '../weights/store.ts'
+import type { LogLevel } from './logger.ts'
+
+/** All that an operator can set; `scripts/origin.ts` documents it. */
+export interface OriginSettings {
+  /** Catalogue and weights. */
+  readonly source: Store
+  /** The only models that are served; all of the catalogue if left out. */
+  readonly models?: ReadonlySet<string>
+  /** Models that are in memory before the origin is ready. */
+  readonly preload: readonly string[]
+  /** Secrets that requests may be signed with. */
+  readonly keys: readonly string[]
+  readonly host: string
+  readonly port: number
+  readonly adminHost: string
+  readonly adminPort: number
+  readonly cacheFolder: string
+  readonly cacheBytes: number
+  /** Of all loaded models together. */
+  readonly memoryBytes: number
+  readonly maxBatch: number
+  readonly maxWaitMs: number
+  readonly maxQueue: number
+  readonly providers: readonly Provider[]
+  /** Within one operator; all cores if left out. */
+  readonly threads?: number
+  readonly drainMs: number
+  readonly logLevel: LogLevel
+}

@@ -1,0 +1,61 @@
+import type { Caller } from '../access/authorize.ts'
+import { DIGESTED_BYTES, SignatureVerifier, type SigningKey, UNSIGNED } from '../access/signature.ts'
+import { VergeError } from '../core/errors.ts'
+import type { Clock } from '../core/runtime.ts'
+import { readBody } from '../http/body.ts'
+
+/** A request whose signature is right: of whom, and with a body that is the one signed. */
+export interface SignedRequest {
+  readonly request: Request
+  readonly caller: Caller
+}
+
+/** Longest name of a caller that is passed on by itself; what follows the names of `callerName`. */
+const SERVICE = /^service:(.{1,256})$/s
+
+/** Lets in what a Worker has signed, and nothing else. */
+export class SignedRequests {
+  readonly #verifier: SignatureVerifier
+
+  constructor(keys: readonly SigningKey[], clock: Pick<Clock, 'now'>) {
+    this.#verifier = new SignatureVerifier(keys, { clock })
+  }
+
+  /**
+   * @param path with its query, as it came over the wire
+   * @throws unauthorized, whose details say why; body_too_large
+   */
+  async admit(request: Request, path: string): Promise<SignedRequest> {
+    const verdict = await this.#verifier.verify({ method: request.method, path, headers: request.headers })
+    if (!verdict.ok) throw refused(verdict.reason)
+    const caller = callerOf(verdict.caller)
+    if (verdict.digest === UNSIGNED) return { request, caller }
+    // Held before anything looks into it: a mebibyte at most, from somebody who has the key.
+    const body = await readBody(request, { maxBytes: DIGESTED_BYTES, signal: request.signal })
+    if (!(await this.#verifier.matches(verdict.digest, body))) throw refused('body_mismatch')
+    if (request.body === null) return { request, caller }
+    const { headers, method, signal, url } = request
+    return { request: new Request(url, { method, headers, body, signal }), caller }
+  }
+}
+
+/** Whoever the Worker lets through may run models here; an operator's rights are an operator's. */
+function callerOf(name: string): Caller {
+  if (name === 'operator') return { kind: 'operator' }
+  const service = SERVICE.exec(name)?.[1]
+  return service === undefined ? { kind: 'relayed', name } : { kind: 'service', name: service }
+}
+
+const REASONS = {
+  missing: 'An origin answers to its Worker alone: the request has to be signed with the key that both hold.',
+  malformed: 'The signature is not of the form that Verge writes.',
+  unknown_key: 'The request is signed with a key that this origin does not have.',
+  bad_signature: 'The signature does not belong to this request.',
+  clock_skew: 'The clock of whoever signed the request, or that of this origin, is off by more than a minute.',
+  replayed: 'This very request was answered before. Sign it anew.',
+  body_mismatch: 'The body is not the one that was signed.',
+} as const
+
+function refused(reason: keyof typeof REASONS): VergeError {
+  return new VergeError('unauthorized', REASONS[reason], { details: { reason } })
+}

@@ -1,0 +1,70 @@
+import { type ErrorCode, VergeError } from '../core/errors.ts'
+import type { CallContext } from '../core/runtime.ts'
+import type { Admission } from '../serving/admission.ts'
+import type { ResolvedModel } from '../serving/serving.ts'
+
+/** What a route speaks, as far as an origin has to speak it too. */
+export type ForwardRoute = 'task' | 'oip' | 'openai' | 'rerank'
+
+/** A request as an origin may get it. */
+export interface Forwarded {
+  readonly route: ForwardRoute
+  readonly method: 'GET' | 'POST'
+  /** With its query. */
+  readonly path: string
+  readonly headers: Headers
+  /** Bytes can be sent again if the first origin fails; a stream only if nothing of it has been read. */
+  readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null
+  /** `callerName` of who asks: an origin believes the Worker. */
+  readonly caller: string
+}
+
+/** What the HTTP layer may know of a decision. */
+export interface Route {
+  /** An origin is to answer the request as it is. */
+  readonly forward: boolean
+  /** If that fails, the edge can answer instead. */
+  readonly fallback: boolean
+}
+
+export interface RouteFacts {
+  readonly route: ForwardRoute
+  /** No place was free among the requests that are computed here. */
+  readonly full: boolean
+  /** What kept the edge from answering this very request. */
+  readonly failed?: boolean
+}
+
+/** Sends requests where they are to be computed. Absent where there is one place alone: on an origin. */
+export interface Placement {
+  /** Places for requests that are passed on: many, because they take next to nothing here. */
+  readonly admission: Admission
+  /**
+   * Where a request goes, before its body is read.
+   * @throws placement_impossible, origin_unavailable where it can go nowhere
+   */
+  route(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<Route>
+  /**
+   * Has an origin answer; the answer says so in `verge-placement`. Its body is passed on as it comes.
+   * @throws origin_unavailable, origin_failed, overloaded, cancelled, deadline_exceeded
+   */
+  forward(model: ResolvedModel, facts: RouteFacts, request: Forwarded, context: CallContext): Promise<Response>
+  /** The decision for a model, with all that was considered, for people. */
+  explain(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<unknown>
+}
+
+/** Failures of the edge itself, and not of what was sent: somewhere else the same request may succeed. */
+const EDGE_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'model_too_large',
+  'engine_unsupported',
+  'model_invalid',
+  'weights_unavailable',
+  'weights_corrupt',
+  'store_unavailable',
+  'session_lost',
+  'cost_too_high',
+])
+
+export function isEdgeFailure(error: unknown): error is VergeError {
+  return error instanceof VergeError && EDGE_FAILURES.has(error.code)
+}

@@ -1,0 +1,222 @@
+import { abortError, throwIfAborted } from '../core/errors.ts'
+import { LIMITS } from '../core/limits.ts'
+import type { CallContext, Clock, Coordinates, Logger } from '../core/runtime.ts'
+import { Breaker, type Permit } from './breaker.ts'
+import { exhausted } from './exhausted.ts'
+import { OriginFault } from './fault.ts'
+import type { HealthView } from './health.ts'
+import { byDistance } from './order.ts'
+import { type Origin, upstreamName } from './origin.ts'
+import { backoffMs, mayPass, RetryBudget } from './retry.ts'
+
+export interface RegionsOptions {
+  readonly clock: Clock
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  readonly health: HealthView
+  readonly logger: Logger
+}
+
+export interface Candidate {
+  readonly origin: Origin
+  /** `half-open`: one request at a time may try it; `down`: its breaker is open, or the shared record says so. */
+  readonly state: 'up' | 'half-open' | 'down'
+}
+
+export interface AttemptOptions {
+  /**
+   * Whether the request can be sent again: false for a stream that may have been touched. An origin that refused the
+   * connection has read nothing, and the next is asked all the same.
+   */
+  readonly replayable?: boolean
+  /** When the caller stops waiting, by the clock; near it no other try is begun. */
+  readonly deadline?: number
+}
+
+export interface Attempted<T> {
+  readonly value: T
+  readonly origin: Origin
+  /** Tries, the successful one included. */
+  readonly attempts: number
+}
+
+/** All origins as one isolate sees them: which to ask first, which to leave alone, and what to do when one fails. */
+export class Regions {
+  readonly #options: RegionsOptions
+  readonly #origins: readonly Origin[]
+  readonly #breakers = new Map<string, Breaker>()
+  readonly #budget: RetryBudget
+
+  constructor(origins: readonly Origin[], options: RegionsOptions) {
+    this.#options = options
+    this.#origins = origins
+    this.#budget = new RetryBudget(options.clock)
+    for (const { name, timeouts } of origins) {
+      this.#breakers.set(
+        name,
+        new Breaker({
+          clock: options.clock,
+          random: options.random,
+          // an outcome is known by the headers, or by the end of an answer that is read whole
+          leaseMs: Math.min(timeouts.totalMs, timeouts.headersMs + timeouts.idleMs),
+          onChange: (state, openMs) => {
+            options.logger.warn('origin_breaker', { origin: name, state, ...(state === 'open' && { open_ms: openMs }) })
+          },
+        }),
+      )
+    }
+  }
+
+  get origins(): readonly Origin[] {
+    return this.#origins
+  }
+
+  /** Learns what the cron trigger has seen, if that takes no longer than 50 ms. To be called before `candidates`. */
+  refreshHealth(context: Pick<CallContext, 'waitUntil'>): Promise<void> {
+    return this.#options.health.refresh(context)
+  }
+
+  /**
+   * Origins that have a model, in the order in which to ask them: those that are up, nearest first; those that have just
+   * said that they are full; those that may be tried; those that are down. Where none but those that the shared record alone calls down
+   * is left, they may be tried: the record may be old, or the probe and not the origin be at fault.
+   * @param model undefined: every origin
+   */
+  candidates(model: string | undefined, near: Coordinates | undefined): readonly Candidate[] {
+    const having = this.#origins.filter((origin) => model === undefined || upstreamName(origin, model) !== undefined)
+    const known = new Map(having.map((origin) => [origin, this.#stateOf(origin)]))
+    const some = [...known.values()].some((state) => state === 'up' || state === 'half-open')
+    const ordered = byDistance(having, near, this.#options.random).map((origin) => {
+      const found = known.get(origin) ?? 'down'
+      const state = found === 'doubtful' ? (some ? 'down' : 'half-open') : found
+      const rank = state === 'up' ? (this.#breaker(origin).busy ? 1 : 0) : state === 'half-open' ? 2 : 3
+      return { origin, state, rank }
+    })
+    // sorting is stable: within a rank the order by distance stays
+    return ordered.sort((a, b) => a.rank - b.rank).map(({ origin, state }) => ({ origin, state }))
+  }
+
+  /** Seconds until the first of the origins that have a model may be asked again; at least one. */
+  retryAfter(model: string): number {
+    const having = this.#origins.filter((origin) => upstreamName(origin, model) !== undefined)
+    return Math.max(1, Math.ceil(this.#waitMs(having) / 1000))
+  }
+
+  /**
+   * Sends a request to the first of the origins that takes it, and to the next if that one fails in a way that allows it:
+   * three tries at most, one for each origin; a single origin gets a second if a moment can help. Retries wait a moment,
+   * and come out of the isolate's budget. The outcome is what `send` tells: it resolves as soon as the answer counts, and
+   * throws `OriginFault` for what speaks against the origin; anything else it throws is passed on.
+   * @param origins in the order in which to ask them
+   * @throws origin_unavailable, origin_failed, overloaded, cancelled, deadline_exceeded, and what `send` throws
+   */
+  async attempt<T>(
+    origins: readonly Origin[],
+    context: Pick<CallContext, 'signal' | 'requestId'>,
+    send: (origin: Origin, attempt: number) => Promise<T>,
+    { replayable = true, deadline = Number.POSITIVE_INFINITY }: AttemptOptions = {},
+  ): Promise<Attempted<T>> {
+    const { clock, random } = this.#options
+    const faults: OriginFault[] = []
+    const waiting = [...origins]
+    this.#budget.earn()
+    while (faults.length < LIMITS.originAttempts) {
+      throwIfAborted(context.signal)
+      const turn = this.#next(waiting)
+      if (turn === undefined) break
+      const last = faults.at(-1)
+      if (last !== undefined) {
+        const wait = backoffMs(random)
+        const inTime = clock.now() + wait + LIMITS.originLeastTryMs <= deadline
+        if (!inTime || !this.#budget.spend()) {
+          turn.permit.abandoned()
+          break
+        }
+        await pause(wait, turn.permit, context.signal, clock)
+      }
+      const { origin, permit } = turn
+      const outcome = await this.#try(origin, permit, context, () => send(origin, faults.length + 1))
+      if (outcome.ok) return { value: outcome.value, origin, attempts: faults.length + 1 }
+      const { fault } = outcome
+      faults.push(fault)
+      if (!fault.consequence.retry || (!replayable && fault.kind !== 'refused')) break
+      if (origins.length === 1 && faults.length === 1 && mayPass(fault.kind)) waiting.push(origin)
+    }
+    throw exhausted(faults, this.#waitMs(origins))
+  }
+
+  /** A fault that showed itself after `attempt` had resolved: an answer that broke off while it was passed on. */
+  failedLate(origin: Origin, fault: OriginFault): void {
+    if (fault.consequence.counts) this.#breaker(origin).failedLate()
+    this.#options.logger.warn('origin_fault', { ...describe(fault), late: true })
+  }
+
+  /** The next origin that lets a request pass, with leave to send it. Those that do not are left out. */
+  #next(waiting: Origin[]): { readonly origin: Origin; readonly permit: Permit } | undefined {
+    for (let origin = waiting.shift(); origin !== undefined; origin = waiting.shift()) {
+      const breaker = this.#breaker(origin)
+      if (this.#stateOf(origin) === 'doubtful') breaker.doubt()
+      const permit = breaker.enter()
+      if (permit !== null) return { origin, permit }
+    }
+    return undefined
+  }
+
+  async #try<T>(
+    origin: Origin,
+    permit: Permit,
+    { requestId, signal }: Pick<CallContext, 'signal' | 'requestId'>,
+    send: () => Promise<T>,
+  ): Promise<{ readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: OriginFault }> {
+    try {
+      const value = await send()
+      permit.succeeded()
+      return { ok: true, value }
+    } catch (error) {
+      // when a caller leaves, its connection breaks: that says nothing of the origin
+      if (signal.aborted || !(error instanceof OriginFault)) {
+        permit.abandoned()
+        throw signal.aborted ? abortError(signal) : error
+      }
+      if (error.kind === 'overloaded') permit.overloaded(error.retryAfterMs)
+      else if (error.consequence.counts) permit.failed()
+      else permit.succeeded()
+      this.#options.logger.warn('origin_fault', { ...describe(error), requestId, origin: origin.name })
+      return { ok: false, fault: error }
+    }
+  }
+
+  /** `doubtful`: the shared record calls it down, and this isolate has not asked it since. */
+  #stateOf(origin: Origin): Candidate['state'] | 'doubtful' {
+    const breaker = this.#breaker(origin)
+    if (breaker.state !== 'closed') return breaker.waitMs > 0 ? 'down' : 'half-open'
+    const health = this.#options.health.of(origin.name)
+    // what this isolate has seen later weighs more than what a probe saw from elsewhere
+    if (health === undefined || health.ok || (breaker.succeededAt ?? -1) > health.checkedAt) return 'up'
+    return 'doubtful'
+  }
+
+  #waitMs(origins: readonly Origin[]): number {
+    return origins.length === 0 ? 0 : Math.min(...origins.map((origin) => this.#breaker(origin).waitMs))
+  }
+
+  #breaker({ name }: Origin): Breaker {
+    const breaker = this.#breakers.get(name)
+    if (breaker === undefined) throw new Error(`There is no origin "${name}" here.`)
+    return breaker
+  }
+}
+
+/** Waits before a try; gives its permit back if the caller leaves meanwhile. */
+async function pause(ms: number, permit: Permit, signal: AbortSignal, clock: Clock): Promise<void> {
+  try {
+    await clock.sleep(ms, signal)
+  } catch (error) {
+    permit.abandoned()
+    throw error
+  }
+}
+
+function describe({ kind, message, origin, status }: OriginFault): Record<string, string | number> {
+  return { origin, kind, message, ...(status !== undefined && { status }) }
+}
