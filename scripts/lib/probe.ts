@@ -1,6 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Manifest } from '../../src/catalog/manifest.ts'
+import { CHAT_TEMPLATE_FILE } from '../../src/catalog/settings/generation.ts'
 import { EXAMPLE_WAV } from '../../src/tasks/audio-body.ts'
 import { tableExample, tableLayout } from '../../src/tasks/table-layout.ts'
 import { encodeGreyPng } from './png.ts'
@@ -24,6 +25,12 @@ const QUESTIONS: Readonly<Partial<Record<string, unknown>>> = {
   'question-answering': { inputs: { question: 'What is it?', context: TEXT } },
   'zero-shot-classification': { inputs: TEXT, parameters: { candidate_labels: ['praise', 'blame'] } },
 }
+
+/** What a language model is asked; any model answers something, and models/abacus the sum. */
+const SUM = 'What is 27 plus 58?'
+
+/** Of an answer: enough to see that it writes, and soon over. */
+const MOST_TOKENS = 24
 
 /** Elements that a probe's input may have at the most; a model that wants more is proven by its metadata alone. */
 const MOST_ELEMENTS = 200_000
@@ -60,6 +67,7 @@ export async function probeFor(manifest: Manifest, folder: string): Promise<Prob
       curl: (url) => `curl ${url}${path} -H 'content-type: ${contentType}' -d '${body}'`,
     }
   }
+  if (manifest.task === 'text-generation') return textProbe(manifest)
   if (manifest.task?.startsWith('tabular-')) {
     return jsonProbe(path, JSON.stringify(tableExample(manifest, tableLayout(manifest))))
   }
@@ -85,6 +93,18 @@ function tensorProbe({ model }: Manifest, body: string, otherwise: (url: string,
     contentType: 'application/json',
     curl: (url) => (plain ? `curl ${url}${path} -d '${body}'` : otherwise(url, path)),
   }
+}
+
+/** A chat where the model takes one: by its template, or by that of the server which has its weights. */
+function textProbe({ model, files, artifacts }: Manifest): Probe {
+  const common = { max_tokens: MOST_TOKENS, temperature: 0 }
+  const chats = files?.[CHAT_TEMPLATE_FILE] !== undefined || artifacts.length === 0
+  return chats
+    ? jsonProbe(
+        '/v1/chat/completions',
+        JSON.stringify({ model, messages: [{ role: 'user', content: SUM }], ...common }),
+      )
+    : jsonProbe('/v1/completions', JSON.stringify({ model, prompt: SUM, ...common }))
 }
 
 function jsonProbe(path: string, body: string): Probe {

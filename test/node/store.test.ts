@@ -1,12 +1,30 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { getPlatformProxy } from 'wrangler'
 import { storageConfig } from '../../scripts/lib/target/storage-config.ts'
+import { FolderStore } from '../../src/origin/folder-store.ts'
 import { KvStore } from '../../src/weights/kv.ts'
 import { MemoryStore } from '../../src/weights/memory.ts'
 import { R2Store } from '../../src/weights/r2.ts'
 import { pattern, readValue, storeContract, text } from '../contract/store.ts'
 
 storeContract('memory', () => new MemoryStore(), { conditional: true })
+
+const folders: string[] = []
+afterAll(async () => {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true })
+})
+storeContract(
+  'folder',
+  async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'verge-store-'))
+    folders.push(folder)
+    return new FolderStore(folder)
+  },
+  { conditional: true },
+)
 
 /**
  * wrangler's stand-ins for a Worker's bindings, through which command lines write local storage. They pass the whole

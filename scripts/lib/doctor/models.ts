@@ -84,6 +84,13 @@ function answerCheck(area: string, model: string, answer: Answer): Check {
 
 function placementCheck(area: string, { headers }: Answer): Check {
   const placement = headers.get('verge-placement')
+  if (placement?.endsWith(';degraded')) {
+    return warn(
+      area,
+      `is answered by a lesser artifact, because no origin answers for it: ${placement}`,
+      'Start the origins (npm run origin on this machine), or see docs/origin.md, "If it does not work".',
+    )
+  }
   if (placement !== null) return ok(area, `ran at: ${placement}`)
   return warn(
     area,

@@ -30,7 +30,7 @@ export async function checkOutside(visitor: Visitor, options: OutsideOptions): P
     // With a key that is refused nothing would be answered; what strangers see can be checked all the same.
     const caller = accepted ? visitor : new Visitor(visitor.origin, undefined)
     checks.push(...(await checkModels(caller, all, options)))
-    checks.push(...(await checkErrors(caller, all[0])))
+    checks.push(...(await checkErrors(caller, all)))
     checks.push(...(await checkCors(caller, options.corsOrigin)))
     checks.push(...(await checkPrivacy(caller, hidden)))
   } catch (error) {

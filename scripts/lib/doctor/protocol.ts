@@ -11,9 +11,14 @@ interface Refusal {
   ask(): Promise<Answer>
 }
 
-/** Whether what is wrong is refused as documented. @param model a visible one, if there is any */
-export async function checkErrors(visitor: Visitor, model: string | undefined): Promise<Check[]> {
+/** Origins have limits of their own: what is checked here is the Worker's. */
+const AT_EDGE = { 'content-type': 'application/json', 'verge-place': 'edge' }
+const BROKEN = '{"inputs": ['
+
+/** Whether what is wrong is refused as documented. @param models visible ones */
+export async function checkErrors(visitor: Visitor, models: readonly string[]): Promise<Check[]> {
   const json = 'application/json'
+  const model = await firstAtEdge(visitor, models)
   const refusals: Refusal[] = [
     { what: 'an unknown path', status: 404, code: 'not_found', ask: () => visitor.ask('/no/such/path') },
     {
@@ -42,20 +47,35 @@ export async function checkErrors(visitor: Visitor, model: string | undefined): 
         what: 'broken JSON',
         status: 400,
         code: 'invalid_json',
-        ask: () => visitor.post(path, json, '{"inputs": [', true),
+        ask: () => visitor.ask(path, { method: 'POST', headers: AT_EDGE, body: BROKEN, asOperator: true }),
       },
       {
         what: 'a body above the limit',
         status: 413,
         code: 'body_too_large',
-        ask: () => visitor.post(path, json, new Uint8Array(LIMITS.requestBodyBytes + 1).fill(0x20), true),
+        ask: () => {
+          const body = new Uint8Array(LIMITS.requestBodyBytes + 1).fill(0x20)
+          return visitor.ask(path, { method: 'POST', headers: AT_EDGE, body, asOperator: true })
+        },
       },
     )
   }
   const checks: Check[] = []
   for (const refusal of refusals) checks.push(await checkRefusal(refusal))
-  if (model === undefined) checks.push(skip(ERRORS, 'broken JSON and large bodies: there is no model to send them to'))
+  if (model === undefined) {
+    checks.push(skip(ERRORS, 'broken JSON and large bodies: there is no model at the edge to send them to'))
+  }
   return checks
+}
+
+/** The first that can run in the Worker itself. */
+async function firstAtEdge(visitor: Visitor, models: readonly string[]): Promise<string | undefined> {
+  for (const model of models) {
+    const visit = { method: 'POST', headers: AT_EDGE, body: BROKEN, asOperator: true }
+    const answer = await visitor.ask(`/v2/models/${model}/infer`, visit)
+    if (codeOf(answer) !== 'placement_impossible') return model
+  }
+  return undefined
 }
 
 /** Whoever refuses a body early may close the connection before the rest of it is sent, and the answer be lost. */

@@ -18,6 +18,12 @@ const BY_CODE: Readonly<Record<string, string>> = {
     'Every place in the isolate was taken. Run the doctor again; if it stays, raise ADMITTED_REQUESTS or look who calls.',
   deadline_exceeded: 'It took longer than REQUEST_DEADLINE_MS. Run the doctor again: a first load takes longest.',
   engine_aborted: 'The run aborted the engine. The log has the reason under the request id: npx wrangler tail',
+  origin_unavailable:
+    'It runs on an origin alone, and none answers for it. Start one (npm run origin on this machine), or see ' +
+    'docs/origin.md, "If it does not work".',
+  origin_failed: 'An origin answered, and wrongly: docs/origin.md, "If it does not work", by the reason in the answer.',
+  placement_impossible:
+    'Nothing that is configured can run it: it has no artifact for the edge, and ORIGINS names no origin that has it.',
   unauthorized: "VERGE_API_KEY here is not the Worker's. Set the right one.",
 }
 

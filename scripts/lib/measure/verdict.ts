@@ -37,7 +37,7 @@ export interface Runs {
  */
 export function verdictOf(artifact: Artifact | undefined, runs: Runs | undefined): Verdict {
   if (artifact === undefined)
-    return { fit: 'origin-only', reason: 'No artifact of it loads within an isolate’s memory.' }
+    return { fit: 'origin-only', reason: 'It has no artifact that loads at the edge: larger machines alone run it.' }
   const session = sessionFootprint(artifact)
   const budget = LIMITS.sessionBudgetBytes
   const size = `Loaded it holds ${mib(session)} of the ${mib(budget)} that an isolate keeps for models`

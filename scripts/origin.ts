@@ -1,0 +1,86 @@
+import { jsonLogger } from '../src/origin/logger.ts'
+import { startOrigin } from '../src/origin/origin.ts'
+import { runScript, UsageError } from './lib/command-line.ts'
+import { readOptions } from './lib/origin/options.ts'
+import { openSource } from './lib/origin/source.ts'
+
+const HELP = `Runs an origin: a server on a larger machine that runs models which do not fit the edge. Workers send it what
+they do not run themselves (ORIGINS; docs/origin.md).
+
+Usage: npm run origin -- [options]
+
+  --from WHERE          catalogue and weights (default: http://127.0.0.1:8787):
+                          https://worker   a Worker whose ORIGINS names this origin
+                          s3://bucket      R2, by its S3 API: R2_ENDPOINT or CLOUDFLARE_ACCOUNT_ID, R2_ACCESS_KEY_ID
+                                           and R2_SECRET_ACCESS_KEY in the environment
+                          DIR              a folder of model folders, each with a verge.json
+  --models a,b          serve these models alone (default: all of the catalogue)
+  --preload a,b         have these in memory before saying that it is ready
+
+  --port N              for Workers (default: 8788)
+  --host ADDRESS        (default: 127.0.0.1; 0.0.0.0 for all addresses)
+  --admin-port N        /livez, /readyz and /metrics, without a key (default: 8789)
+  --admin-host ADDRESS  (default: 127.0.0.1)
+  --key-file FILE       keys that requests may be signed with, one a line (default: VERGE_ORIGIN_KEY, separated by commas;
+                        else .verge/origin.key, which npm start shares)
+
+  --providers a,b       cuda, webgpu, cpu: the first that runs is used (default: cuda,webgpu,cpu)
+  --threads N           within one operator (default: all cores)
+  --memory-gb N         of all loaded models; those used longest ago go (default: 60 % of the machine's)
+  --max-batch N         rows that are run together at most; 1: none (default: 32)
+  --max-wait-ms N       how long a run may wait for others at most (default: 2)
+  --max-queue N         runs that may wait for one model; more are refused (default: 128)
+
+  --cache DIR           artifacts by digest, and the last good copy of the catalogue (default: .verge/origin-cache)
+  --cache-gb N          the most that artifacts may take there (default: 20)
+  --drain-seconds N     after SIGTERM, what is in work may take this long (default: 30)
+  --log-level LEVEL     debug, info, warn, error, silent (default: info)
+  --help                this text
+
+Every option can be set in the environment instead: VERGE_ORIGIN_MAX_BATCH for --max-batch.`
+
+await runScript(HELP, async () => {
+  const options = await readOptions(process.argv.slice(2), process.env)
+  if (options === undefined) return HELP
+  const logger = jsonLogger(options.logLevel)
+  const asked = untilAsked()
+  const source = await openSource({
+    from: options.from,
+    key: options.keys[0] ?? '',
+    cacheFolder: options.cacheFolder,
+    environment: process.env,
+    progress: (line) => logger.info('packed', { model: line }),
+  })
+  try {
+    const origin = await startOrigin({ ...options, source: source.store }, logger).catch(understandable)
+    logger.info('origin_draining', { signal: await asked })
+    logger.info('origin_stopped', { finished: await origin.drain() })
+    await origin.close()
+  } finally {
+    await source.dispose()
+  }
+  // What is left, such as a connection to a store, must not hold up the end.
+  process.exit(0)
+})
+
+/** A first signal drains, a second one ends at once. */
+function untilAsked(): Promise<string> {
+  return new Promise((resolve) => {
+    let signals = 0
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => {
+        signals++
+        if (signals > 1) process.exit(1)
+        resolve(signal)
+      })
+    }
+  })
+}
+
+function understandable(error: NodeJS.ErrnoException): never {
+  const { code } = error
+  if (code === 'EADDRINUSE') throw new UsageError('A port is in use. Choose others by --port and --admin-port.')
+  if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
+    throw new UsageError(`This machine does not let it listen there (${code}).`)
+  throw error
+}

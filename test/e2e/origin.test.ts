@@ -1,0 +1,502 @@
+import { createHash } from 'node:crypto'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { HttpClient } from '../../scripts/lib/cloudflare/http.ts'
+import { S3Bucket } from '../../scripts/lib/cloudflare/s3-bucket.ts'
+import { packFolder } from '../../scripts/lib/packer.ts'
+import { ROOT } from '../../scripts/lib/project.ts'
+import { publish } from '../../scripts/lib/publish.ts'
+import { writerOf } from '../../scripts/lib/target/target.ts'
+import { METRIC_NAMES } from '../../src/origin/metrics.ts'
+import { R2Store } from '../../src/weights/r2.ts'
+import { type StandIn, startStandIn, TOKEN, TOKEN_ID } from '../fixtures/node/cloudflare-stand-in.ts'
+import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
+import {
+  type OriginProcess,
+  type SignedInit,
+  signedFetch,
+  signedHeaders,
+  startOriginProcess,
+} from '../fixtures/node/origin-process.ts'
+import { writerFor } from '../fixtures/node/publish.ts'
+import { seededFloats } from '../fixtures/onnx.ts'
+import { divideModel, loopModel } from '../fixtures/onnx-models.ts'
+
+const KEY = 'the secret of these tests is long enough'
+const OLD_KEY = 'the secret that is being replaced by the other'
+
+const encode = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(value))
+const PIXELS = seededFloats(28 * 28, 7)
+const PICTURE = encode({
+  inputs: [{ name: 'image', shape: [1, 1, 28, 28], datatype: 'FP32', data: Array.from(PIXELS) }],
+})
+
+/** Some seconds of work in one run, by the count of its steps. */
+const loop = (times: number): Uint8Array<ArrayBuffer> =>
+  encode({
+    inputs: [
+      { name: 'times', shape: [], datatype: 'INT64', data: [times] },
+      { name: 'x', shape: [1, 256], datatype: 'FP32', data: Array(256).fill(0.01) },
+    ],
+  })
+
+let scratch: string
+let models: string
+
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'verge-origin-'))
+  models = join(scratch, 'models')
+  for (const name of ['abacus', 'digits', 'reviews'])
+    await cp(join(ROOT, 'models', name), join(models, name), { recursive: true })
+  await modelFolder('loop', loopModel())
+  await modelFolder('divide', divideModel())
+})
+afterAll(() => rm(scratch, { recursive: true, force: true }))
+
+async function modelFolder(name: string, model: Uint8Array): Promise<void> {
+  const folder = join(models, name)
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'model.onnx'), model)
+  const artifacts = [{ file: 'model.onnx', dtype: 'fp32', places: ['origin'] }]
+  await writeFile(
+    join(folder, 'verge.json'),
+    JSON.stringify({ name, version: '1', visibility: 'private', licence: 'Apache-2.0', artifacts }),
+  )
+}
+
+describe('an origin', () => {
+  let origin: OriginProcess
+  let cache: string
+
+  beforeAll(async () => {
+    cache = join(scratch, 'cache')
+    origin = await startOriginProcess({ from: models, cache, keys: [KEY, OLD_KEY], args: ['--preload', 'digits'] })
+    await origin.logged('origin_ready')
+  })
+  afterAll(() => origin?.stop())
+
+  const send = (path: string, init: SignedInit, key = KEY) => signedFetch(origin.url, key, path, init)
+  const infer = (model: string, body: Uint8Array<ArrayBuffer>, init: Partial<SignedInit> = {}) =>
+    send(`/v2/models/${model}/infer`, { body, ...init })
+
+  it('says how it is, on both ports', async () => {
+    expect(await (await fetch(`${origin.url}/healthz`)).json()).toEqual({
+      status: 'ok',
+      engine: 'native',
+      version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
+      provider: 'cpu',
+      queue: 0,
+      running: 0,
+      requests: 0,
+    })
+    expect((await fetch(`${origin.url}/v2/health/ready`)).status).toBe(200)
+    const signed = await send('/v2/health/ready', { method: 'GET', body: null })
+    expect(await signed.json()).toEqual({ ready: true })
+    expect(await (await fetch(`${origin.admin}/livez`)).json()).toMatchObject({ live: true, provider: 'cpu' })
+    expect(await (await fetch(`${origin.admin}/readyz`)).json()).toEqual({ ready: true, missing: [] })
+    expect((await fetch(`${origin.admin}/elsewhere`)).status).toBe(404)
+  })
+
+  it('computes what onnxruntime-node computes itself', async () => {
+    const response = await infer('digits', PICTURE, { caller: 'operator', requestId: 'mine-1' })
+    expect(response.status).toBe(200)
+    expect(response.headers.get('x-request-id')).toBe('mine-1')
+    expect(response.headers.get('verge-placement')).toMatch(/^origin;.*artifact="onnx-fp32"/)
+    const { outputs } = (await response.json()) as { outputs: { name: string; data: number[] }[] }
+    const session = await InferenceSession.create(await readFile(join(models, 'digits/model.onnx')))
+    const [name = ''] = session.inputNames
+    const expected = await session.run({ [name]: new Tensor('float32', PIXELS, [1, 1, 28, 28]) })
+    const [output = ''] = session.outputNames
+    const values = expected[output]?.data as Float32Array
+    expect(outputs.map((each) => each.name)).toEqual([output])
+    expect(outputs[0]?.data).toHaveLength(values.length)
+    for (const [i, value] of values.entries()) expect(outputs[0]?.data[i]).toBeCloseTo(value, 4)
+  })
+
+  it('runs tasks, and private models for whomever the Worker lets through', async () => {
+    const body = encode({ inputs: 'A wonderful film, and I would see it again.' })
+    const answer = await send('/run/reviews', { body, caller: '', headers: { 'content-type': 'application/json' } })
+    expect(await answer.json()).toMatchObject([{ label: 'positive' }, { label: 'negative' }])
+    expect((await infer('loop', loop(3))).status).toBe(200)
+    expect((await infer('loop', loop(3), { caller: 'service:shop' })).status).toBe(200)
+  })
+
+  it('takes the key that is being replaced too', async () => {
+    expect((await send('/v1/models', { method: 'GET', body: null }, OLD_KEY)).status).toBe(200)
+  })
+
+  it('refuses what nobody has signed, in the shape of each protocol', async () => {
+    const refusals = [
+      ['/v2/models/digits/infer', { error: expect.any(String), code: 'unauthorized', reason: 'missing' }],
+      ['/v1/embeddings', { error: { code: 'unauthorized', type: 'invalid_request_error', reason: 'missing' } }],
+      ['/run/digits', { error: { code: 'unauthorized', reason: 'missing' } }],
+      ['/nothing', { error: { code: 'unauthorized', reason: 'missing' } }],
+    ] as const
+    for (const [path, body] of refusals) {
+      const response = await fetch(origin.url + path, { method: 'POST', body: '{}' })
+      expect(response.status, path).toBe(401)
+      expect(await response.json(), path).toMatchObject(body)
+    }
+    const bearer = await fetch(`${origin.url}/v1/models`, { headers: { authorization: `Bearer ${KEY}` } })
+    expect(bearer.status).toBe(401)
+  })
+
+  it.each([
+    ['another key', 'unknown_key', {}, 'a secret that this origin was never given'],
+    ['a clock that is off', 'clock_skew', { aheadMs: -120_000 }, KEY],
+  ])('refuses %s', async (_, reason, init, key) => {
+    const before = Date.now()
+    const response = await send('/v1/models', { method: 'GET', body: null, ...init }, key)
+    expect(response.status).toBe(401)
+    expect(await response.json()).toMatchObject({ error: { code: 'unauthorized', reason } })
+    const time = Number(response.headers.get('verge-time') ?? Number.NaN)
+    if (reason === 'clock_skew') {
+      expect(time).toBeGreaterThanOrEqual(before - 1)
+      expect(time).toBeLessThanOrEqual(Date.now() + 1)
+    } else expect(time).toBeNaN()
+    const probe = await send('/v2/health/ready', { method: 'GET', body: null, ...init }, key)
+    expect(probe.status).toBe(401)
+  })
+
+  it('answers a request once, however often it is sent', async () => {
+    const path = '/v2/models/digits/infer'
+    const headers = await signedHeaders(KEY, path, { body: PICTURE })
+    const once = await fetch(origin.url + path, { method: 'POST', headers, body: PICTURE })
+    expect(once.status).toBe(200)
+    const twice = await fetch(origin.url + path, { method: 'POST', headers, body: PICTURE })
+    expect(twice.status).toBe(401)
+    expect(await twice.json()).toMatchObject({ code: 'unauthorized', reason: 'replayed' })
+  })
+
+  it.each(['body', 'path', 'method', 'caller'])('refuses a request whose %s was changed on the way', async (what) => {
+    const path = '/v2/models/digits/infer'
+    const headers = await signedHeaders(KEY, path, { body: PICTURE, caller: 'somebody' })
+    const changed = PICTURE.slice()
+    changed[changed.length - 5] = 0x20
+    const response = await fetch(origin.url + path + (what === 'path' ? '?x=1' : ''), {
+      method: what === 'method' ? 'PUT' : 'POST',
+      headers: { ...headers, ...(what === 'caller' && { 'verge-caller': 'operator' }) },
+      body: what === 'body' ? changed : PICTURE,
+    })
+    expect(response.status).toBe(401)
+    expect(await response.json()).toMatchObject({ reason: what === 'body' ? 'body_mismatch' : 'bad_signature' })
+  })
+
+  it('takes a large body unsigned, as it comes', async () => {
+    const rows = 500
+    const body = encode({
+      inputs: [{ name: 'image', shape: [rows, 1, 28, 28], datatype: 'FP32', data: Array(rows * 784).fill(0.125) }],
+    })
+    expect(body.length).toBeGreaterThan(1024 * 1024)
+    const response = await infer('digits', body)
+    expect(response.status).toBe(200)
+    const { outputs } = (await response.json()) as { outputs: { shape: number[] }[] }
+    expect(outputs[0]?.shape).toEqual([rows, 10])
+  })
+
+  it('outlives a model that ends the process of its engine', async () => {
+    const int32 = (name: string, value: number) => ({ name, shape: [1], datatype: 'INT32', data: [value] })
+    const poison = await infer('divide', encode({ inputs: [int32('a', -(2 ** 31)), int32('b', -1)] }))
+    expect(await poison.json()).toMatchObject({ code: 'engine_aborted' })
+    const well = await infer('divide', encode({ inputs: [int32('a', 12), int32('b', 4)] }))
+    expect(await well.json()).toMatchObject({ outputs: [{ data: [3] }] })
+    const metrics = await (await fetch(`${origin.admin}/metrics`)).text()
+    expect(sampleOf(metrics, 'verge_origin_engine_restarts_total')).toBe(1)
+  })
+
+  it('hears a caller leave, and gives its place back', async () => {
+    const working = await occupied(origin, infer)
+    const controller = new AbortController()
+    const left = infer('loop', loop(7), { signal: controller.signal })
+    await until(async () => (await health(origin)).requests === 2)
+    controller.abort()
+    await expect(left).rejects.toThrow()
+    await until(async () => (await health(origin)).requests === 1)
+    working.abort()
+    const text = await untilMetrics(origin, 'verge_origin_requests_total{model="loop",route="infer",status="closed"} 2')
+    expect(text).toContain('route="infer"')
+  })
+
+  const chat = (body: object, signal?: AbortSignal): Promise<Response> =>
+    send('/v1/chat/completions', {
+      body: encode({ model: 'abacus', messages: [{ role: 'user', content: 'What is 27 plus 58?' }], ...body }),
+      headers: { 'content-type': 'application/json' },
+      ...(signal && { signal }),
+    })
+
+  it('writes texts as a stream, and counts their tokens', async () => {
+    const response = await chat({ stream: true, temperature: 0 })
+    expect(response.status).toBe(200)
+    const events = (await response.text()).split('\n\n').filter((event) => event.startsWith('data: {'))
+    const text = events
+      .map((event) => JSON.parse(event.slice('data: '.length)) as { choices: { delta: { content?: string } }[] })
+      .map(({ choices }) => choices[0]?.delta.content ?? '')
+      .join('')
+    expect(text).toContain('85')
+    const metrics = await untilMetrics(
+      origin,
+      'verge_origin_requests_total{model="abacus",route="chat",status="200"} 1',
+    )
+    expect(sampleOf(metrics, 'verge_origin_tokens_total{model="abacus"}')).toBeGreaterThan(text.split(' ').length)
+  })
+
+  it('stops writing when its reader leaves', async () => {
+    const tokens = async (): Promise<number> => {
+      const text = await (await fetch(`${origin.admin}/metrics`)).text()
+      return sampleOf(text, 'verge_origin_tokens_total{model="abacus"}')
+    }
+    const before = await tokens()
+    // Another model takes turns with it, so that the text is far from its end when the reader leaves.
+    let noisy = true
+    const noise = (async () => {
+      while (noisy) await infer('loop', loop(5_000))
+    })()
+    const controller = new AbortController()
+    // At this temperature the model hardly ever comes to an end by itself.
+    const response = await chat({ stream: true, temperature: 2, max_tokens: 200, seed: 1 }, controller.signal)
+    await response.body?.getReader().read()
+    controller.abort()
+    await untilMetrics(origin, 'verge_origin_requests_total{model="abacus",route="chat",status="closed"} 1')
+    noisy = false
+    await noise
+    await until(async () => (await health(origin)).requests === 0)
+    await until(async () => (await health(origin)).running === 0)
+    expect((await tokens()) - before).toBeLessThan(150)
+  })
+
+  it('counts what it does, under names of the catalogue alone', async () => {
+    await send('/run/no-such-model', { body: encode({}) })
+    const text = await (await fetch(`${origin.admin}/metrics`)).text()
+    for (const name of METRIC_NAMES) expect(text).toContain(`# TYPE ${name} `)
+    expect(text).toContain('verge_origin_info{engine="native",version=')
+    expect(sampleOf(text, 'verge_origin_requests_total{model="reviews",route="run",status="200"}')).toBe(1)
+    expect(sampleOf(text, 'verge_origin_requests_total{model="none",route="run",status="404"}')).toBe(1)
+    expect(sampleOf(text, 'verge_origin_loads_total{model="digits",outcome="ok"}')).toBeGreaterThanOrEqual(1)
+    expect(sampleOf(text, 'verge_origin_batch_rows_count{model="digits"}')).toBeGreaterThanOrEqual(2)
+    expect(sampleOf(text, 'verge_origin_sessions')).toBeGreaterThanOrEqual(1)
+    expect(sampleOf(text, 'verge_origin_cache_bytes')).toBeGreaterThan(300_000)
+    expect(sampleOf(text, 'verge_origin_draining')).toBe(0)
+    expect(text).toContain('process_resident_memory_bytes')
+    expect(text).not.toContain('no-such-model')
+  })
+
+  it('says nothing of keys or bodies in its log', async () => {
+    const text = JSON.stringify(origin.logs)
+    expect(text).toContain('request_refused')
+    for (const secret of [KEY, OLD_KEY, 'Verge-HMAC', 'signature=', 'A wonderful film'])
+      expect(text).not.toContain(secret)
+  })
+})
+
+describe('an origin that is asked to stop', () => {
+  it('finishes what is in work, refuses what comes, and ends well', async () => {
+    const cache = join(scratch, 'drain')
+    const origin = await startOriginProcess({ from: models, cache, keys: [KEY], args: ['--models', 'loop'] })
+    await origin.logged('origin_ready')
+    const infer = (model: string, body: Uint8Array<ArrayBuffer>, init: Partial<SignedInit> = {}) =>
+      signedFetch(origin.url, KEY, `/v2/models/${model}/infer`, { body, ...init })
+    expect((await infer('digits', PICTURE)).status).toBe(404)
+    await infer('loop', loop(1))
+    const inWork = infer('loop', loop(200_000))
+    await until(async () => (await health(origin)).running === 1)
+    origin.process.kill('SIGTERM')
+    await origin.logged('origin_draining')
+    const refused = await infer('loop', loop(1))
+    expect(refused.status).toBe(503)
+    expect(refused.headers.get('retry-after')).toBe('1')
+    expect(refused.headers.get('connection')).toBe('close')
+    expect(await refused.json()).toMatchObject({ code: 'origin_unavailable', reason: 'draining' })
+    const readiness = await fetch(`${origin.admin}/readyz`)
+    expect(readiness.status).toBe(503)
+    expect(await readiness.json()).toEqual({ ready: false, missing: ['draining'] })
+    expect((await fetch(`${origin.admin}/livez`)).status).toBe(200)
+    expect((await fetch(`${origin.url}/v2/health/ready`)).status).not.toBe(200)
+    expect((await inWork).status).toBe(200)
+    expect(await origin.ended).toBe(0)
+    expect(await origin.logged('origin_stopped')).toMatchObject({ finished: true })
+    expect(await readdir(cache)).not.toContainEqual(expect.stringMatching(/^packed-/))
+  })
+
+  it('breaks off what takes too long, and ends at once when asked twice', async () => {
+    const options = { from: models, keys: [KEY], args: ['--models', 'loop', '--drain-seconds', '0.2'] }
+    const endless = (url: string) => signedFetch(url, KEY, '/v2/models/loop/infer', { body: loop(50_000_000) })
+    const hurried = await startOriginProcess({ ...options, cache: join(scratch, 'hurried') })
+    await hurried.logged('origin_ready')
+    const broken = endless(hurried.url).catch((error: unknown) => error)
+    await until(async () => (await health(hurried)).running === 1)
+    expect(await hurried.stop()).toBe(0)
+    expect(await broken).toBeInstanceOf(TypeError)
+    expect(await hurried.logged('origin_stopped')).toMatchObject({ finished: false })
+
+    const patient = await startOriginProcess({
+      ...options,
+      args: ['--models', 'loop'],
+      cache: join(scratch, 'patient'),
+    })
+    await patient.logged('origin_ready')
+    endless(patient.url).catch(() => {})
+    await until(async () => (await health(patient)).running === 1)
+    patient.process.kill('SIGTERM')
+    await patient.logged('origin_draining')
+    expect(await patient.stop()).toBe(1)
+  })
+})
+
+describe('an origin over R2', () => {
+  let cloud: StandIn
+  let cache: string
+
+  beforeAll(async () => {
+    cache = join(scratch, 'r2')
+    cloud = await startStandIn()
+    cloud.buckets.set('models', new Map())
+    const credentials = { accessKeyId: TOKEN_ID, secretAccessKey: secretOf(TOKEN), region: 'auto' }
+    const endpoint = new URL(cloud.env.R2_ENDPOINT ?? '')
+    const bucket = new S3Bucket({ http: new HttpClient(), endpoint, bucket: 'models', credentials })
+    const writer = writerOf(new R2Store(bucket), [])
+    for (const name of ['digits', 'reviews']) await publish(writer, await packFolder(join(models, name)))
+  })
+  afterAll(() => cloud?.close())
+
+  const start = () =>
+    startOriginProcess({
+      from: 's3://models',
+      cache,
+      keys: [KEY],
+      env: {
+        R2_ENDPOINT: cloud.env.R2_ENDPOINT ?? '',
+        R2_ACCESS_KEY_ID: TOKEN_ID,
+        R2_SECRET_ACCESS_KEY: secretOf(TOKEN),
+      },
+    })
+  const answers = async (origin: OriginProcess): Promise<unknown[]> => {
+    const picture = await signedFetch(origin.url, KEY, '/v2/models/digits/infer', { body: PICTURE })
+    const review = await signedFetch(origin.url, KEY, '/run/reviews', { body: encode({ inputs: 'A dull film.' }) })
+    const { outputs } = (await picture.json()) as { outputs: unknown }
+    return [picture.status, outputs, review.status, await review.json()]
+  }
+
+  it('fetches once, mends a file that was damaged, and starts again without its source', async () => {
+    const first = await start()
+    await first.logged('origin_ready')
+    const expected = await answers(first)
+    expect(expected).toMatchObject([200, [{ shape: [1, 10] }], 200, [{ label: 'negative' }, { label: 'positive' }]])
+    expect(await first.stop()).toBe(0)
+
+    const files = (await readdir(join(cache, 'files'))).map((name) => join(cache, 'files', name))
+    expect(files).toHaveLength(3)
+    for (const file of files) {
+      const bytes = await readFile(file)
+      bytes.writeUInt8((bytes[1000] ?? 0) ^ 1, 1000)
+      await writeFile(file, bytes)
+    }
+    cloud.requests.length = 0
+    const mended = await start()
+    await mended.logged('origin_ready')
+    expect(await answers(mended)).toEqual(expected)
+    expect(mended.logs.filter(({ event }) => event === 'cache_damaged')).toHaveLength(3)
+    expect(cloud.requests.filter((each) => each.includes('/blob/')).length).toBeGreaterThanOrEqual(3)
+    expect(await mended.stop()).toBe(0)
+
+    cloud.fault = () => ({ status: 503, body: 'away' })
+    const alone = await start()
+    await alone.logged('origin_ready')
+    expect(await answers(alone)).toEqual(expected)
+    expect(alone.logs.map(({ event }) => event)).toContain('source_away')
+    expect(JSON.stringify(alone.logs)).not.toContain(secretOf(TOKEN))
+    expect(await alone.stop()).toBe(0)
+  })
+
+  it('is not ready while it has never read a catalogue', async () => {
+    cloud.fault = () => ({ status: 503, body: 'away' })
+    cache = join(scratch, 'r2-empty')
+    const origin = await start()
+    await origin.logged('catalogue_unread')
+    expect(await (await fetch(`${origin.admin}/readyz`)).json()).toEqual({ ready: false, missing: ['catalogue'] })
+    expect((await fetch(`${origin.url}/v2/health/ready`)).status).not.toBe(200)
+    cloud.fault = () => undefined
+    await origin.logged('origin_ready')
+    expect((await fetch(`${origin.admin}/readyz`)).status).toBe(200)
+    expect(await origin.stop()).toBe(0)
+  })
+})
+
+describe('an origin over its Worker', () => {
+  let worker: LiveWorker
+  beforeAll(async () => {
+    // Where the origin is does not matter here: the Worker knows it by its key.
+    const origins = [{ name: 'here', url: 'http://127.0.0.1:9', auth: { type: 'hmac', key: 'ORIGIN_KEY' } }]
+    worker = await startLiveWorker({ ORIGINS: JSON.stringify(origins), ORIGIN_KEY: KEY })
+    const writer = await writerFor(worker)
+    for (const name of ['digits', 'reviews', 'loop']) await publish(writer, await packFolder(join(models, name)))
+  })
+  afterAll(() => worker?.dispose())
+
+  it('has its catalogue and its weights, private models included', async () => {
+    const origin = await startOriginProcess({ from: worker.url, cache: join(scratch, 'worker'), keys: [KEY] })
+    await origin.logged('origin_ready')
+    expect(await origin.logged('catalogue_read')).toMatchObject({ models: 3 })
+    const review = { body: encode({ inputs: 'A dull film.' }), headers: { 'content-type': 'application/json' } }
+    expect((await signedFetch(origin.url, KEY, '/v2/models/digits/infer', { body: PICTURE })).status).toBe(200)
+    expect((await signedFetch(origin.url, KEY, '/v2/models/loop/infer', { body: loop(2) })).status).toBe(200)
+    expect((await signedFetch(origin.url, KEY, '/run/reviews', review)).status).toBe(200)
+    expect(await origin.stop()).toBe(0)
+  })
+
+  it('gets nothing with another key', async () => {
+    const origin = await startOriginProcess({ from: worker.url, cache: join(scratch, 'stranger'), keys: [OLD_KEY] })
+    const { error } = (await origin.logged('catalogue_unread')) as unknown as { error: { message: string } }
+    expect(error.message).toContain('does not accept the key')
+    expect((await fetch(`${worker.url}/store?list=alias/`)).status).toBe(401)
+    expect(await origin.stop()).toBe(0)
+  })
+})
+
+/** R2's secret for a token, as its documentation says. */
+function secretOf(token: string): string {
+  return createHash('sha256').update(token).digest('hex')
+}
+
+interface Health {
+  readonly requests: number
+  readonly running: number
+}
+
+async function health(origin: OriginProcess): Promise<Health> {
+  return (await (await fetch(`${origin.url}/healthz`)).json()) as Health
+}
+
+async function occupied(
+  origin: OriginProcess,
+  infer: (model: string, body: Uint8Array<ArrayBuffer>, init?: Partial<SignedInit>) => Promise<Response>,
+): Promise<AbortController> {
+  const controller = new AbortController()
+  infer('loop', loop(300_000), { signal: controller.signal }).catch(() => {})
+  await until(async () => (await health(origin)).running === 1)
+  return controller
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; i < 1_000; i++) {
+    if (await condition()) return
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+  throw new Error('It did not come to that within 20 s.')
+}
+
+async function untilMetrics(origin: OriginProcess, line: string): Promise<string> {
+  let text = ''
+  await until(async () => {
+    text = await (await fetch(`${origin.admin}/metrics`)).text()
+    return text.includes(`${line}\n`)
+  })
+  return text
+}
+
+function sampleOf(metrics: string, series: string): number {
+  const line = metrics.split('\n').find((each) => each.startsWith(`${series} `))
+  return Number(line?.slice(series.length + 1) ?? Number.NaN)
+}
