@@ -9,6 +9,7 @@ import { sha256Factory } from './core/sha256.ts'
 import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
 import { OrtEngine } from './engine/ort/engine.ts'
 import { consoleLogger } from './logger.ts'
+import type { OriginFault } from './placement/fault.ts'
 import { Forwarding } from './placement/forward.ts'
 import { type CfLike, near } from './placement/geo.ts'
 import { HealthView } from './placement/health.ts'
@@ -210,6 +211,7 @@ function placedServing(local: LocalServing, env: Env, { origins: configs, limits
   })
   const health = new HealthView(new KvHealthStore(env.KV), shared)
   const regions = new Regions(origins, { clock, logger, health, random: Math.random })
+  const onLateFault = (origin: Origin, fault: OriginFault): void => regions.failedLate(origin, fault)
   const placer = new Placer({ local, regions, health, clock, speaks, failedLoadMs: limits.failedLoadMs })
   const serving = new PlacedServing({
     local,
@@ -230,7 +232,7 @@ function placedServing(local: LocalServing, env: Env, { origins: configs, limits
       leaseMs: limits.ticketLeaseMs,
       clock,
     }),
-    sendOn: (origin, model, request, context) => sendOn(origin, model, request, context, shared),
+    sendOn: (origin, model, request, context) => sendOn(origin, model, request, context, { clock, onLateFault }),
   })
   const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))
   return { serving, placement, origins, signatures: originSignatures([...new Set(secrets)], clock) }

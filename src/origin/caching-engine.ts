@@ -11,7 +11,8 @@ import type {
   Session,
   Support,
 } from '../engine/engine.ts'
-import type { DiskCache, HeldFile } from './disk-cache.ts'
+import type { DiskCache } from './disk-cache.ts'
+import type { HeldFile } from './held-files.ts'
 
 /** What became of a load. */
 export interface LoadReport {

@@ -1,11 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { closeSync, createReadStream, openSync, rmSync, writeSync } from 'node:fs'
-import { link, mkdir, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
+import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
+import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { Logger } from '../core/runtime.ts'
 import type { ByteSource } from '../engine/engine.ts'
-import { isOfThisMachine, ownedName, removeLeftovers } from './leftovers.ts'
+import { absent } from './absent.ts'
+import { type HeldFile, HeldFiles } from './held-files.ts'
 
 export interface DiskCacheOptions {
   readonly folder: string
@@ -20,48 +21,31 @@ export interface FileIdentity {
   readonly bytes: number
 }
 
-/** A file with just the bytes asked for. It stays until it is released. */
-export interface HeldFile {
-  readonly path: string
-  release(): void
-}
-
-interface Hold {
-  path: string
-  users: number
-}
-
 /** A temporary file older than this was left by a process that is gone. */
 const TEMPORARY_MS = 24 * 60 * 60 * 1000
-/** So was a folder of links of another machine's process: whoever shares the folder and lives has loaded something since. */
-const LINKS_MS = 7 * 24 * 60 * 60 * 1000
-const LINKS = 'links'
 const PIECE_BYTES = 1024 * 1024
 const DIGEST = /^[0-9a-f]{64}$/
 
 /**
  * Artifacts on disk, whole and by digest, for engines that read weights themselves.
  *
- *     files/<sha256>              complete; the time of its last use is its modification time
- *     files/<sha256>~<random>     being written
- *     held/links-<host>-<pid>-<random>/ hard links of what this process uses, so that no other process takes it away
+ *     files/<sha256>            complete; the time of its last use is its modification time
+ *     files/<sha256>~<random>   being written
+ *     held/                     what processes use (`HeldFiles`)
  *
  * A file is digested when it is written and again at its first use by a process. Several processes may share a folder.
  */
 export class DiskCache {
   readonly #files: string
-  readonly #held: string
-  readonly #links: string
+  readonly #held: HeldFiles
   readonly #budgetBytes: number
   readonly #logger: Logger
   readonly #verified = new Set<string>()
-  readonly #holds = new Map<string, Hold>()
   #bytes = 0
 
   private constructor({ folder, budgetBytes, logger }: DiskCacheOptions) {
     this.#files = join(folder, 'files')
-    this.#held = join(folder, 'held')
-    this.#links = join(this.#held, ownedName(LINKS, randomBytes(4).toString('hex')))
+    this.#held = new HeldFiles(this.#files, join(folder, 'held'))
     this.#budgetBytes = budgetBytes
     this.#logger = logger
   }
@@ -70,7 +54,7 @@ export class DiskCache {
   static async open(options: DiskCacheOptions): Promise<DiskCache> {
     const cache = new DiskCache(options)
     await mkdir(cache.#files, { recursive: true })
-    await mkdir(cache.#links, { recursive: true })
+    await cache.#held.open()
     await cache.#clearLeftovers()
     await cache.#makeRoom(0)
     return cache
@@ -91,7 +75,7 @@ export class DiskCache {
     for (;;) {
       throwIfAborted(signal)
       if (!(await this.#isWhole(identity, signal))) await this.#fetch(identity, source, signal)
-      const held = await this.#claim(sha256)
+      const held = await this.#held.claim(sha256)
       // Another process may have made room in between.
       if (held !== null) return held
     }
@@ -108,9 +92,8 @@ export class DiskCache {
   }
 
   /** Gives up everything that is held. */
-  async close(): Promise<void> {
-    this.#holds.clear()
-    await rm(this.#links, { recursive: true, force: true })
+  close(): Promise<void> {
+    return this.#held.close()
   }
 
   async #isWhole({ sha256, bytes }: FileIdentity, signal: AbortSignal | undefined): Promise<boolean> {
@@ -161,53 +144,6 @@ export class DiskCache {
     }
   }
 
-  /** Null if the file is not there any more, or was let go by its last user in this moment. */
-  async #claim(sha256: string): Promise<HeldFile | null> {
-    const path = join(this.#files, sha256)
-    const now = new Date()
-    await utimes(path, now, now).catch(absent)
-    const known = this.#holds.get(sha256)
-    if (known !== undefined) {
-      const there = (await stat(known.path).catch(absent)) !== null
-      if (there && this.#holds.get(sha256) === known) return this.#use(sha256, known)
-      if (!there && this.#holds.get(sha256) === known) this.#holds.delete(sha256)
-      return null
-    }
-    await mkdir(this.#links, { recursive: true })
-    const linked = join(this.#links, sha256)
-    const outcome = await link(path, linked).then(
-      () => 'linked' as const,
-      (error: NodeJS.ErrnoException) => error.code,
-    )
-    if (outcome === 'ENOENT') return null
-    // Another request of this process was faster; what it holds is held for both.
-    if (outcome === 'EEXIST') {
-      const other = this.#holds.get(sha256)
-      return other === undefined ? null : this.#use(sha256, other)
-    }
-    // Where there are no hard links, the file itself has to do.
-    const hold = this.#holds.get(sha256) ?? { path: outcome === 'linked' ? linked : path, users: 0 }
-    this.#holds.set(sha256, hold)
-    return this.#use(sha256, hold)
-  }
-
-  #use(sha256: string, hold: Hold): HeldFile {
-    hold.users++
-    let released = false
-    return {
-      path: hold.path,
-      release: () => {
-        if (released) return
-        released = true
-        hold.users--
-        if (hold.users > 0 || this.#holds.get(sha256) !== hold) return
-        this.#holds.delete(sha256)
-        // At once: a link that is made again meanwhile must not be the one that is taken away.
-        if (hold.path !== join(this.#files, sha256)) rmSync(hold.path, { force: true })
-      },
-    }
-  }
-
   /** Removes what was used longest ago, and is not in use here, until `bytes` more are within the budget. */
   async #makeRoom(bytes: number): Promise<void> {
     const files: { readonly name: string; readonly size: number; readonly used: number }[] = []
@@ -218,7 +154,7 @@ export class DiskCache {
     let total = files.reduce((sum, { size }) => sum + size, 0)
     for (const { name, size } of files.sort((a, b) => a.used - b.used)) {
       if (total + bytes <= this.#budgetBytes) break
-      if (this.#holds.has(name)) continue
+      if (this.#held.has(name)) continue
       await rm(join(this.#files, name), { force: true })
       this.#verified.delete(name)
       this.#logger.info('cache_dropped', { sha256: name, bytes: size })
@@ -236,13 +172,6 @@ export class DiskCache {
       const path = join(this.#files, name)
       const found = await stat(path).catch(absent)
       if (name.includes('~') && found !== null && now - found.mtimeMs > TEMPORARY_MS) await rm(path, { force: true })
-    }
-    await removeLeftovers(this.#held, LINKS)
-    for (const name of await readdir(this.#held)) {
-      const path = join(this.#held, name)
-      const found = await stat(path).catch(absent)
-      const old = found !== null && now - found.mtimeMs > LINKS_MS
-      if (old && !isOfThisMachine(name)) await rm(path, { recursive: true, force: true })
     }
   }
 }
@@ -275,9 +204,4 @@ function diskFailure(cause: unknown): VergeError {
       : 'The cache could not be written.',
     { cause, retryAfter: 30 },
   )
-}
-
-function absent(error: NodeJS.ErrnoException): null {
-  if (error.code === 'ENOENT') return null
-  throw error
 }

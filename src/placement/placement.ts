@@ -68,3 +68,18 @@ const EDGE_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export function isEdgeFailure(error: unknown): error is VergeError {
   return error instanceof VergeError && EDGE_FAILURES.has(error.code)
 }
+
+/** Failures of origins, and not of what was sent. */
+const ORIGIN_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'origin_unavailable',
+  'origin_failed',
+  'overloaded',
+])
+
+/**
+ * Whether the edge may answer instead. Not what ended an origin's engine: it would end the one here, and take every
+ * model of the isolate with it.
+ */
+export function isOriginFailure(error: unknown): error is VergeError {
+  return error instanceof VergeError && ORIGIN_FAILURES.has(error.code) && error.details?.reason !== 'poison'
+}

@@ -8,7 +8,7 @@ import type { LocalServing } from '../serving/local.ts'
 import type { InputShapes } from '../serving/pricing.ts'
 import type { Generation, GenerationOptions, ResolvedModel, RunResult, Serving } from '../serving/serving.ts'
 import type { Origin } from './origin.ts'
-import { isEdgeFailure } from './placement.ts'
+import { isEdgeFailure, isOriginFailure } from './placement.ts'
 import type { Decided, Placer } from './placer.ts'
 import type { EdgeStep, OriginStep, Step } from './policy.ts'
 import { refusalOf } from './refusal.ts'
@@ -189,8 +189,7 @@ function isOf(step: Step, artifact: string): boolean {
 }
 
 function canGoOn(step: Step, error: VergeError): boolean {
-  if (step.place === 'edge') return isEdgeFailure(error)
-  return error.code === 'origin_unavailable' || error.code === 'origin_failed' || error.code === 'overloaded'
+  return step.place === 'edge' ? isEdgeFailure(error) : isOriginFailure(error)
 }
 
 function noPlace({ manifest }: ResolvedModel): VergeError {

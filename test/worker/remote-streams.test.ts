@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { exchange } from '../../src/placement/remote/exchange.ts'
-import { exchangeOpenAi, speaks } from '../../src/placement/remote/openai.ts'
+import { exchangeOpenAi } from '../../src/placement/remote/openai.ts'
 import { FieldRenamer, renamed } from '../../src/placement/remote/rename.ts'
+import { speaks } from '../../src/placement/remote/speaks.ts'
 import { EventSplitter } from '../../src/placement/remote/sse.ts'
 import { ManualClock, settle } from '../fixtures/clock.ts'
 import { ManualBody, originOf, piecesOf, requestOf } from '../fixtures/remote.ts'
@@ -44,6 +45,28 @@ describe('a stream of events', () => {
     expect(textOf((await reader.read()).value)).toBe('data: [DONE]\n\n')
     body.close()
     expect((await reader.read()).done).toBe(true)
+  })
+
+  it('tells of an answer that had counted as good and breaks off, and of none that is left', async () => {
+    const told: string[] = []
+    const begin = async (body: ManualBody) => {
+      const origin = originOf(() => Promise.resolve(new Response(body.stream, { headers: EVENTS })))
+      const clock = new ManualClock()
+      const onLateFault = (_: unknown, { kind }: { kind: string }): void => void told.push(kind)
+      const answer = await exchange(origin, CHAT, { clock, onLateFault })
+      return (answer.body as ReadableStream<Uint8Array>).getReader()
+    }
+    const left = await begin(new ManualBody())
+    await left.cancel('the caller has left')
+    await settle()
+    expect(told).toEqual([])
+    const broken = new ManualBody()
+    const reader = await begin(broken)
+    broken.push('data: {"a":1}\n\n')
+    await reader.read()
+    broken.break()
+    expect(errorOf(textOf((await reader.read()).value))).toMatchObject({ code: 'origin_failed' })
+    expect(told).toEqual(['cut'])
   })
 
   it.each([

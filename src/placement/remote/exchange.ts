@@ -1,6 +1,7 @@
 import { REQUEST_ID_HEADER } from '../../access/signature.ts'
 import { throwIfAborted } from '../../core/errors.ts'
 import type { Clock } from '../../core/runtime.ts'
+import type { OriginFault } from '../fault.ts'
 import type { Origin, OriginRequest } from '../origin.ts'
 import { passOn, type Rewriting, readBody } from './answer.ts'
 import { answerHeaders } from './headers.ts'
@@ -10,6 +11,8 @@ import { Watch } from './watch.ts'
 export interface ExchangeDeps {
   /** Its `now` must count from 1970. */
   readonly clock: Clock
+  /** Told of an answer that has counted as good and then breaks off while it is passed on. */
+  readonly onLateFault?: (origin: Origin, fault: OriginFault) => void
 }
 
 /** An error that is longer is not read to its end, and then says nothing but its status. */
@@ -48,7 +51,7 @@ export async function exchange(
 async function attempt(
   origin: Origin,
   request: OriginRequest,
-  { clock }: ExchangeDeps,
+  { clock, onLateFault }: ExchangeDeps,
   rewriting: Rewriting | undefined,
 ): Promise<Response | { readonly fault: Error; readonly originTimeMs: number }> {
   throwIfAborted(request.signal)
@@ -57,7 +60,9 @@ async function attempt(
     const answer = await watch.headers(send(origin, request, watch.signal))
     const { status, headers } = answer
     if (status >= 200 && status < 300) {
-      return await passOn(answer, watch, { rewriting, endsWithDone: ENDS_WITH_DONE.test(request.path) })
+      const passed = await passOn(answer, watch, { rewriting, endsWithDone: ENDS_WITH_DONE.test(request.path) })
+      watch.onFault = (fault) => onLateFault?.(origin, fault)
+      return passed
     }
     // Credentials are never sent on to where a redirection leads.
     if (status < 400) throw watch.fault('garbage', `answered with status ${status}, a redirection`)

@@ -35,6 +35,8 @@ const CALLERS_FAULT: ReadonlySet<number> = new Set([400, 409, 411, 413, 415, 422
 /** Verge's own codes that stand over the status they come with. */
 const BY_CODE: Readonly<Record<string, OriginFaultKind | 'pass'>> = {
   engine_aborted: 'poison',
+  // It is ending: for whoever asks, it is gone already.
+  origin_unavailable: 'refused',
   // The caller's own deadline, which the origin was told of.
   deadline_exceeded: 'pass',
   cancelled: 'pass',

@@ -4,8 +4,6 @@ import type { Rewriting } from './answer.ts'
 import { type ExchangeDeps, exchange } from './exchange.ts'
 import { FieldRenamer, type Names, renamed, renamedEvents } from './rename.ts'
 
-export { type Speaks, speaks } from './speaks.ts'
-
 /**
  * Has a server of OpenAI's kind (vLLM, text-embeddings-inference) answer under our name for the model: the request's
  * `model` becomes the origin's name for it, and the answer's, in JSON and in each event, becomes ours. For

@@ -19,6 +19,8 @@ interface Limit {
  */
 export class Watch {
   readonly origin: string
+  /** Told of a fault that ends the exchange from now on: one that shows itself after the answer has counted as good. */
+  onFault: ((fault: OriginFault) => void) | undefined
   readonly #timeouts: OriginTimeouts
   readonly #clock: Clock
   readonly #controller = new AbortController()
@@ -78,6 +80,7 @@ export class Watch {
     this.#controller.abort(reason)
     this.#waiting?.(reason)
     this.#waiting = undefined
+    if (reason instanceof OriginFault) this.onFault?.(reason)
   }
 
   /** The exchange is over, and all is well. */
