@@ -7,6 +7,7 @@ export class Place {
   readonly #requestId: string
   #ticket: Ticket | undefined
   #kept = false
+  #bytes = 0
 
   constructor(admission: Admission, requestId: string) {
     this.#admission = admission
@@ -19,7 +20,10 @@ export class Place {
 
   /** Takes a place unless there is one already. @throws overloaded */
   take(): void {
-    this.#ticket ??= this.#admission.enter(this.#requestId)
+    if (this.#ticket !== undefined) return
+    this.#ticket = this.#admission.enter(this.#requestId)
+    // A body that was read before the place was given up is held still.
+    if (this.#bytes > 0) this.#ticket.hold(this.#bytes)
   }
 
   /** Takes a place if there is one. */
@@ -32,9 +36,20 @@ export class Place {
   }
 
   /** Says how many bytes of body the request holds. @throws overloaded */
-  readonly hold = (bytes: number): void => this.#ticket?.hold(bytes)
+  readonly hold = (bytes: number): void => {
+    this.#ticket?.hold(bytes)
+    this.#bytes = bytes
+  }
 
-  /** For a handler that goes on after it has answered, as one does that streams: it calls `leave` when it is done. */
+  /** Says that the request is still at work. */
+  renew(): void {
+    this.#ticket?.renew()
+  }
+
+  /**
+   * For a handler that goes on after it has answered, as one does that streams: it calls `renew` with each piece, and
+   * `leave` when it is done.
+   */
   keep(): void {
     this.#kept = true
   }

@@ -8,6 +8,8 @@ export interface Ticket {
    * @throws overloaded if all requests' bodies would not fit
    */
   hold(bytes: number): void
+  /** Says that the request is still there: a place that is not renewed within its lease can be given away. */
+  renew(): void
   /** Gives the place back. Calling it again does nothing. */
   leave(): void
 }
@@ -54,8 +56,12 @@ export class BoundedAdmission implements Admission {
     }
     const key = Symbol(requestId)
     const ticket = { expires: clock.now() + leaseMs, bytes: 0 }
+    const renew = (): void => {
+      ticket.expires = clock.now() + leaseMs
+    }
     this.#tickets.set(key, ticket)
     return {
+      renew,
       hold: (bytes) => {
         const others = (): number => this.#heldBytes() - (this.#tickets.has(key) ? ticket.bytes : 0)
         if (others() + bytes > this.#options.bodyBytes) this.#dropExpired()

@@ -155,8 +155,7 @@ export class LocalServing implements Serving {
     context: CallContext,
   ): Promise<Generation> {
     const { place, sessions } = this.#options
-    const tokens = prompt.length + options.maxNewTokens
-    const price = this.#afford(model, artifact, [shapesOfTokens(model.manifest, tokens)], context)
+    const price = this.#afford(model, artifact, runsOf(model.manifest, prompt.length, options.maxNewTokens), context)
     if (context.ledger !== undefined) context.ledger.cost += price
     const generating = new Generating(prompt, { ...options, runsBefore: context.runsBefore }, model.manifest.model)
     sessions
@@ -269,8 +268,10 @@ function infoOf({ batching }: Manifest, artifact: Artifact): ArtifactInfo {
   return { ...artifact, batchable: batching ?? !EIGHT_BITS.test(artifact.dtype) }
 }
 
-/** Prompt and answer as one run of a model with a cache costs as much as its runs one by one. */
-function shapesOfTokens({ inputs }: Manifest, tokens: number): InputShapes {
+/** The prompt is one run, and each token of the answer one of its own, with what every run costs. */
+function runsOf({ inputs }: Manifest, prompt: number, answer: number): InputShapes[] {
   const [ids] = inputs
-  return new Map(ids === undefined ? [] : [[ids.name, { shape: [1, tokens] }]])
+  if (ids === undefined) return []
+  const step = new Map([[ids.name, { shape: [1, 1] }]])
+  return [new Map([[ids.name, { shape: [1, prompt] }]]), ...new Array<InputShapes>(answer).fill(step)]
 }

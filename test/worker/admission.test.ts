@@ -27,6 +27,19 @@ describe('admission', () => {
     expect(admission.admitted).toBe(1)
   })
 
+  it('leaves a place with whoever renews it in time', async () => {
+    const clock = new ManualClock()
+    const admission = new BoundedAdmission({ places: 1, leaseMs: 1000, bodyBytes: 100, clock })
+    const writing = admission.enter('a long text')
+    for (let i = 0; i < 3; i++) {
+      await clock.advance(900)
+      writing.renew()
+    }
+    expect(() => admission.enter('next')).toThrowError(expect.objectContaining({ code: 'overloaded' }))
+    await clock.advance(1001)
+    admission.enter('next')
+  })
+
   it('bounds the bodies of all requests together', async () => {
     const clock = new ManualClock()
     const admission = new BoundedAdmission({ places: 4, leaseMs: 1000, bodyBytes: 100, clock })

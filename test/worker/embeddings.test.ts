@@ -380,7 +380,7 @@ describe('POST /v1/embeddings', () => {
     const admission = {
       enter: () => {
         places++
-        return { hold() {}, leave: () => void places-- }
+        return { hold() {}, renew() {}, leave: () => void places-- }
       },
     }
     const app = testApp({ models: [embedder('mean')], admission })

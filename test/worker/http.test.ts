@@ -209,6 +209,7 @@ describe('time', () => {
         places--
         return {
           hold: () => {},
+          renew: () => {},
           leave: () => {
             places++
           },
@@ -273,7 +274,7 @@ describe('the order of an inference', () => {
     const admission: Admission = {
       enter() {
         entered++
-        return { hold() {}, leave() {} }
+        return { hold() {}, renew() {}, leave() {} }
       },
     }
     const { post } = testApp({ models, admission })
@@ -290,6 +291,7 @@ describe('the order of an inference', () => {
         held++
         return {
           hold: () => {},
+          renew: () => {},
           leave: () => {
             held--
           },

@@ -104,6 +104,7 @@ async function streamed(
     const body = eventStream<Step>({
       items: preceded(first, items),
       eventsOf: ({ index, written }) => {
+        place.renew()
         const opening = index > last ? form.opening(heading(), index) : []
         last = index
         if (written.kind === 'text') return [...opening, form.part(heading(), index, written.text, null)].map(part)
