@@ -62,7 +62,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['cloudflare:workers'],
   },
   // For another Worker what http is for a client; it shares http's order, statuses and tensors.
-  rpc: { rooms: ['client', 'http', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: ['zod'] },
+  rpc: { rooms: ['client', 'http', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: ['zod'] },
   // Types for callers: nothing of ours, so that the file can be copied.
   client: { rooms: [], packages: [] },
   tasks: { rooms: ['generate', 'media', 'catalog', 'core'], packages: ['zod'] },

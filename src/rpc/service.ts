@@ -14,6 +14,7 @@ import type { ResolvedModel } from '../serving/serving.ts'
 import { createTasks, type Tasks, taskOf } from '../tasks/index.ts'
 import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
 import { type RpcInputs, readInputs, taskBody, tensorInputs } from './inputs.ts'
+import { writtenElsewhere } from './passing.ts'
 
 export interface RpcDeps extends AppDeps {
   /** Names that a binding's `props.caller` may have. */
@@ -118,9 +119,12 @@ export class RpcService {
       return await work({
         requestId,
         signal: controller.signal,
+        deadline: clock.now() + timeoutMs,
         runsBefore: runs.finished,
         cache: { mode: options.cache === undefined ? 'use' : MODES[options.cache], scope: callerName(caller) },
         ledger,
+        // A binding brings no place: the caller's Worker runs where this one does.
+        placement: { hint: 'auto' },
         waitUntil: (background) =>
           call.waitUntil(
             background.catch((reason: unknown) =>
@@ -163,10 +167,15 @@ export class RpcService {
         `Model "${manifest.model}" has no task that can be run here. Give it tensors: run("${manifest.model}", {tensors: {...}}).`,
       )
     }
+    const body = taskBody(read, task, options)
+    if (task.name === 'text-generation' && body.kind === 'json') {
+      const elsewhere = await writtenElsewhere(this.#deps, access, model, body.value)
+      if (elsewhere !== undefined) return elsewhere.answer
+    }
     const runner = new TaskRunner(serving, model, access.context)
     const language = new LanguageRunner(this.#deps, model, access.context)
     const known = { ...runner.model, language: { model: language.model, signal: access.context.signal } }
-    const answer = await task.execute(taskBody(read, task, options), known, runner.run)
+    const answer = await task.execute(body, known, runner.run)
     return taskAnswer(answer, limits.rpcAnswerBytes)
   }
 
