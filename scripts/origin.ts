@@ -30,6 +30,8 @@ Usage: npm run origin -- [options]
   --max-batch N         rows that are run together at most; 1: none (default: 32)
   --max-wait-ms N       how long a run may wait for others at most (default: 2)
   --max-queue N         runs that may wait for one model; more are refused (default: 128)
+  --max-cost N          units that the runs of one request may cost together; texts are
+                        bounded by their model's context instead (default: 1000000)
 
   --cache DIR           artifacts by digest, and the last good copy of the catalogue (default: .verge/origin-cache)
   --cache-gb N          the most that artifacts may take there (default: 20)
@@ -63,14 +65,17 @@ await runScript(HELP, async () => {
   process.exit(0)
 })
 
+/** Ctrl-C reaches a whole process group, and whoever started this one may pass it on besides: that is still one signal. */
+const SAME_SIGNAL_MS = 500
+
 /** A first signal drains, a second one ends at once. */
 function untilAsked(): Promise<string> {
   return new Promise((resolve) => {
-    let signals = 0
+    let first: number | undefined
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => {
-        signals++
-        if (signals > 1) process.exit(1)
+        first ??= performance.now()
+        if (performance.now() - first > SAME_SIGNAL_MS) process.exit(1)
         resolve(signal)
       })
     }

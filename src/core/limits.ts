@@ -120,6 +120,11 @@ export const LIMITS = {
   /** What survives hibernation with a socket: the platform keeps 16,384 bytes; some go to the form they are stored in. */
   streamStateBytes: 12 * KiB,
 
+  /**
+   * Tokens of a prompt that a language model reads in one run. It answers logits for each of them: 50,000 floats a token
+   * are 51 MB for these, and a prompt of 4,096 tokens would be 820 MB in one piece.
+   */
+  prefillTokens: 256,
   /** Texts in one request: they are padded to the longest and run together. */
   textsPerRequest: 32,
   /**

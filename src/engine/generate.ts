@@ -1,5 +1,6 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { halfToNumber } from '../core/half.ts'
+import { LIMITS } from '../core/limits.ts'
 import type { Signature, Tensor } from '../core/tensors.ts'
 import { type CausalLayout, causalLayout, emptyCache, stepInputs } from './causal.ts'
 import type { GenerateOptions, RunOptions, Session } from './engine.ts'
@@ -17,7 +18,7 @@ export interface StepRunner<V> {
 
 /** One sequence on its way through a causal language model, with its key-value cache. */
 export class CausalDecoder<V> {
-  readonly #layout: CausalLayout
+  readonly layout: CausalLayout
   readonly #runner: StepRunner<V>
   /** By name of the input. */
   readonly #cache = new Map<string, V>()
@@ -27,9 +28,9 @@ export class CausalDecoder<V> {
 
   /** @throws engine_unsupported if the signature is not that of a causal language model */
   constructor(signature: Signature, runner: StepRunner<V>) {
-    this.#layout = causalLayout(signature)
+    this.layout = causalLayout(signature)
     this.#runner = runner
-    for (const pair of this.#layout.cache) this.#cache.set(pair.past, runner.toValue(pair.past, emptyCache(pair)))
+    for (const pair of this.layout.cache) this.#cache.set(pair.past, runner.toValue(pair.past, emptyCache(pair)))
   }
 
   /**
@@ -38,11 +39,11 @@ export class CausalDecoder<V> {
    * @throws what `Session.run` throws; engine_unsupported if the cache does not grow as it should
    */
   async feed(tokens: readonly number[], options: StepOptions): Promise<Float32Array> {
-    const { cache, logits } = this.#layout
+    const { cache, logits } = this.layout
     const cached = cache.length > 0
     if (!cached) for (const token of tokens) this.#tokens.push(token)
     const inputs = new Map(this.#cache)
-    for (const [name, value] of stepInputs(this.#layout, cached ? tokens : this.#tokens, this.#past)) {
+    for (const [name, value] of stepInputs(this.layout, cached ? tokens : this.#tokens, this.#past)) {
       inputs.set(name, this.#runner.toValue(name, value))
     }
     const outputs = await this.#runner.run(inputs, [logits, ...cache.map(({ present }) => present)], options)
@@ -75,10 +76,13 @@ function lastLogits({ datatype, shape, data }: Tensor): Float32Array {
 }
 
 /**
- * Chooses tokens one after the other, feeding the model the prompt first and then each token that was chosen.
+ * Chooses tokens one after the other, feeding the model the prompt first and then each token that was chosen. A long
+ * prompt is fed in parts where the model keeps a cache, each a run of its own, between which others may have a turn; a
+ * merged decoder reads its prompt with another branch than what follows, and gets it whole.
  * @param feed adds tokens to the sequence and answers the logits of the last
  */
 export async function* decodeTokens(
+  layout: Pick<CausalLayout, 'cache' | 'branch'>,
   feed: (tokens: readonly number[], options: StepOptions) => Promise<Float32Array>,
   prompt: readonly number[],
   options: GenerateOptions,
@@ -89,7 +93,15 @@ export async function* decodeTokens(
   }
   // What is known of the request's arrival holds for its first run alone.
   let step: StepOptions = { signal, ...(onTurn && { onTurn }), ...(runsBefore !== undefined && { runsBefore }) }
-  let tokens = prompt
+  const inParts = layout.cache.length > 0 && layout.branch === undefined
+  const most = inParts ? LIMITS.prefillTokens : prompt.length
+  let from = 0
+  for (; prompt.length - from > most; from += most) {
+    throwIfAborted(signal)
+    await feed(prompt.slice(from, from + most), step)
+    step = { signal }
+  }
+  let tokens = prompt.slice(from)
   for (let made = 0; made < maxNewTokens; made++) {
     throwIfAborted(signal)
     const token = choose(await feed(tokens, step))
@@ -114,5 +126,5 @@ export async function* generateTokens(
     },
     run: (inputs, outputs, step) => session.run(inputs, { ...step, outputs }),
   })
-  yield* decodeTokens((tokens, step) => decoder.feed(tokens, step), prompt, options)
+  yield* decodeTokens(decoder.layout, (tokens, step) => decoder.feed(tokens, step), prompt, options)
 }

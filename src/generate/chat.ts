@@ -1,7 +1,7 @@
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja'
 import { isVergeError, VergeError } from '../core/errors.ts'
 import { decodeUtf8 } from '../core/utf8.ts'
-import { ControlText, type Prompt } from './control-text.ts'
+import type { ControlText, Prompt } from './control-text.ts'
 import { strftime } from './strftime.ts'
 
 export interface Message {
@@ -78,7 +78,7 @@ export class ChatTemplate {
     }
     for (const [name, value] of Object.entries(variables)) environment.set(name, value)
     const text = this.#run(environment)
-    if (text.length <= maxLength) return ControlText.read(text)
+    if (text.length <= maxLength) return control.read(text)
     throw new VergeError('input_too_large', `The messages may have at most ${maxLength} characters. Send fewer.`, {
       details: { field: 'messages', limit_characters: maxLength },
     })

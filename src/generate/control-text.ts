@@ -3,7 +3,7 @@ import type { TextTokenizer } from '../media/text/tokenizer.ts'
 /** A prompt as text, and where in it nothing is a control token, whatever it looks like. */
 export interface Prompt {
   readonly text: string
-  readonly literal: (start: number, end: number) => boolean
+  readonly literal: (start: number, end: number, id: number) => boolean
 }
 
 /** A noncharacter, which Unicode keeps for a program's own use: no text holds it, and no tokeniser knows it. */
@@ -16,8 +16,12 @@ const MARK = '\ufdd0'
  */
 export class ControlText {
   readonly #pattern: RegExp | undefined
+  readonly #addedTexts: ReadonlyMap<number, string>
+  readonly #special: ReadonlySet<number>
 
   constructor({ addedTexts, special }: Pick<TextTokenizer, 'addedTexts' | 'special'>) {
+    this.#addedTexts = addedTexts
+    this.#special = special
     const texts = [...special].map((id) => addedTexts.get(id) ?? '').filter((text) => text !== '')
     // Looked for at every place, because two of them may overlap.
     this.#pattern = texts.length === 0 ? undefined : new RegExp(`(?=(${texts.map(escaped).join('|')}))`, 'giu')
@@ -38,8 +42,11 @@ export class ControlText {
     return out + own.slice(kept)
   }
 
-  /** Takes the marks out of what a template made. */
-  static read(rendered: string): Prompt {
+  /**
+   * Takes the marks out of what a template made. A control token is there as it is written, or not at all: a normaliser
+   * makes one of characters that only look alike ("＜|end|＞" by NFKC), and a template has no need of those.
+   */
+  read(rendered: string): Prompt {
     const [head = '', ...tail] = rendered.split(MARK)
     const places: number[] = []
     let text = head
@@ -47,7 +54,11 @@ export class ControlText {
       places.push(text.length)
       text += part
     }
-    return { text, literal: (start, end) => (places[firstFrom(places, start)] ?? end) < end }
+    const literal = (start: number, end: number, id: number): boolean => {
+      if ((places[firstFrom(places, start)] ?? end) < end) return true
+      return this.#special.has(id) && text.slice(start, end).trim() !== this.#addedTexts.get(id)?.trim()
+    }
+    return { text, literal }
   }
 }
 

@@ -4,62 +4,57 @@ export interface Weighted {
   readonly weights: Float64Array
 }
 
-/** More than this many are sorted whole, which then costs less than to keep the best in order one by one. */
+/** More than this many are found by sorting all weights, which then costs less than to keep the best one by one. */
 const FEW = 256
 
-/** The `most` heaviest, heaviest first; of equals the one that came first. */
+/** The `most` heaviest, in the order in which they came; of equals the first. */
 export function best(all: Weighted, most: number): Weighted {
-  if (most > FEW) return part(all, sorted(all).subarray(0, most))
   const { weights } = all
-  const places: number[] = []
-  let least = 0
-  for (let i = 0; i < weights.length; i++) {
-    const weight = weights[i] ?? 0
-    if (places.length === most && weight <= least) continue
-    let at = places.length
-    while (at > 0 && (weights[places[at - 1] ?? 0] ?? 0) < weight) at--
-    places.splice(at, 0, i)
-    if (places.length > most) places.pop()
-    least = weights[places.at(-1) ?? 0] ?? 0
-  }
-  return part(all, places)
+  if (most >= weights.length) return all
+  const order = most > FEW ? weights.slice().sort() : fewBest(weights, most)
+  return heaviest(all, order[order.length - most] ?? 0, most)
 }
 
 /**
- * The heaviest that together have at least `share` of the whole, heaviest first and one at least: Holtzman et al., "The
- * Curious Case of Neural Text Degeneration", 2020.
+ * The heaviest that together have at least `share` of the whole, and one at least, in the order in which they came; of
+ * equals the first: Holtzman et al., "The Curious Case of Neural Text Degeneration", 2020.
  */
 export function cut(all: Weighted, share: number): Weighted {
+  const { weights } = all
   let total = 0
-  for (const weight of all.weights) total += weight
+  for (const weight of weights) total += weight
   // All tokens below this have less than 1 - share together, so that none of them is needed, nor has to be sorted.
-  const least = ((1 - share) * total) / all.weights.length
-  const heavy: number[] = []
-  for (let i = 0; i < all.weights.length; i++) if ((all.weights[i] ?? 0) >= least) heavy.push(i)
-  const order = sorted(part(all, heavy))
-  const wanted = share * total
-  let sum = 0
+  const light = ((1 - share) * total) / weights.length
+  const order = weights.filter((weight) => weight >= light).sort()
+  let at = order.length - 1
+  for (let sum = order[at] ?? 0; sum < share * total && at > 0; sum += order[at] ?? 0) at--
+  return heaviest(all, order[at] ?? 0, order.length - at)
+}
+
+/** The `most` greatest of many numbers, ascending. */
+function fewBest(weights: Float64Array, most: number): number[] {
+  const kept: number[] = []
+  for (const weight of weights) {
+    if (kept.length === most && weight <= (kept[0] ?? 0)) continue
+    let at = 0
+    while (at < kept.length && (kept[at] ?? 0) < weight) at++
+    kept.splice(at, 0, weight)
+    if (kept.length > most) kept.shift()
+  }
+  return kept
+}
+
+/** The `most` tokens of at least this weight. */
+function heaviest({ tokens, weights }: Weighted, least: number, most: number): Weighted {
+  let equals = most
+  for (const weight of weights) if (weight > least) equals--
+  const own = { tokens: new Uint32Array(most), weights: new Float64Array(most) }
   let count = 0
-  for (const place of order) {
-    sum += all.weights[heavy[place] ?? 0] ?? 0
-    count++
-    if (sum >= wanted) break
+  for (let i = 0; i < weights.length && count < most; i++) {
+    const weight = weights[i] ?? 0
+    if (weight < least || (weight === least && equals-- <= 0)) continue
+    own.tokens[count] = tokens[i] ?? 0
+    own.weights[count++] = weight
   }
-  return part(
-    all,
-    Array.from(order.subarray(0, count), (place) => heavy[place] ?? 0),
-  )
-}
-
-/** Places in order of weight, heaviest first. */
-function sorted({ weights }: Weighted): Uint32Array {
-  const places = Uint32Array.from(weights, (_, i) => i)
-  return places.sort((a, b) => (weights[b] ?? 0) - (weights[a] ?? 0) || a - b)
-}
-
-function part({ tokens, weights }: Weighted, places: ArrayLike<number>): Weighted {
-  return {
-    tokens: Uint32Array.from(places, (place) => tokens[place] ?? 0),
-    weights: Float64Array.from(places, (place) => weights[place] ?? 0),
-  }
+  return own
 }

@@ -1,7 +1,6 @@
 import type { Context } from 'hono'
 import { callerName } from '../access/authorize.ts'
-import { isVergeError } from '../core/errors.ts'
-import type { Forwarded, ForwardRoute } from '../placement/placement.ts'
+import { type Forwarded, type ForwardRoute, isOriginFailure } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
@@ -17,6 +16,8 @@ export interface ForwardQuestion {
   readonly place: Place
   /** The edge was asked, and could not answer. */
   readonly failed?: boolean
+  /** A text is wanted as a stream. */
+  readonly streamed?: boolean
 }
 
 /**
@@ -26,7 +27,7 @@ export interface ForwardQuestion {
 export async function forwarded(
   deps: AppDeps,
   c: Context<AppEnv>,
-  { bytes, failed = false, model, place, route }: ForwardQuestion,
+  { bytes, failed = false, model, place, route, streamed = false }: ForwardQuestion,
 ): Promise<Response | undefined> {
   const { placement } = deps
   if (placement === undefined) return undefined
@@ -37,8 +38,10 @@ export async function forwarded(
   place.leave()
   const passing = placement.admission.enter(context.requestId)
   try {
+    if (bytes !== undefined) passing.hold(bytes.length)
     const body = bytes ?? (await bodyOf(deps, c, passing))
-    return await placement.forward(model, facts, forwardedRequest(c, route, body), context)
+    const wholeText = model.manifest.task === 'text-generation' && route !== 'oip' && !streamed
+    return await placement.forward(model, facts, { ...forwardedRequest(c, route, body), wholeText }, context)
   } catch (error) {
     // What is streamed is gone, and cannot be answered here instead.
     const here = way.fallback && (bytes !== undefined || c.req.raw.body?.locked !== true) && isOriginFailure(error)
@@ -49,14 +52,6 @@ export async function forwarded(
   } finally {
     passing.leave()
   }
-}
-
-function isOriginFailure(error: unknown): boolean {
-  return (
-    isVergeError(error, 'origin_unavailable') ||
-    isVergeError(error, 'origin_failed') ||
-    isVergeError(error, 'overloaded')
-  )
 }
 
 /** A body of known, small size whole, so that it can be signed and sent again; another one as it comes. */

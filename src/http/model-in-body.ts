@@ -35,7 +35,9 @@ export async function withModelInBody(
     const body = parseJson(bytes)
     const alias = await visibleModel(access, modelOf(body))
     const model = await resolveVersion(access, alias, c.req.query('version'))
-    const answer = await forwarded(deps, c, { model, route, bytes, place })
+    const streamed = typeof body === 'object' && body !== null && 'stream' in body && body.stream === true
+    const question = { model, route, bytes, place, streamed }
+    const answer = await forwarded(deps, c, question)
     if (answer !== undefined) return answer
     place.take()
     refuseManyItems(body, deps.limits.requestItems)
@@ -43,7 +45,7 @@ export async function withModelInBody(
       return await work(model, body, place)
     } catch (error) {
       if (!isEdgeFailure(error)) throw error
-      const instead = await forwarded(deps, c, { model, route, bytes, place, failed: true })
+      const instead = await forwarded(deps, c, { ...question, failed: true })
       if (instead === undefined) throw error
       return instead
     }

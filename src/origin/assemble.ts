@@ -122,7 +122,8 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     engine: batching,
     sessions,
     results: new RunCache({ ...shared, engine: `onnxruntime-node ${NATIVE_VERSION}` }),
-    costLimit: limits.requestCost,
+    costLimit: settings.maxCost,
+    textCostLimit: Number.POSITIVE_INFINITY,
     pinned: new Set(),
     random: Math.random,
   })

@@ -17,8 +17,11 @@ export const ORIGIN_LIMITS: Limits = {
   requestDeadlineMs: 300_000,
   /** A run waits in the queue of its batch, and a model may take seconds. */
   turnLeaseMs: 60_000,
-  /** Work that is too dear for an isolate is what an origin is for; its deadline and its queue bound it. */
-  requestCost: Number.MAX_SAFE_INTEGER,
+  /**
+   * Units that the runs of one request may cost together, where `--max-cost` says nothing: about half a minute on two
+   * cores. A run cannot be interrupted, and others wait for it.
+   */
+  requestCost: 1_000_000,
 
   /** A Worker streams bodies of up to 100 MB through; tensors of that size are held twice while they are read. */
   requestBodyBytes: 100 * MiB,

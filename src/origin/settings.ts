@@ -23,6 +23,8 @@ export interface OriginSettings {
   readonly maxBatch: number
   readonly maxWaitMs: number
   readonly maxQueue: number
+  /** Units that the runs of one request may cost together; texts are bounded by their model's context. */
+  readonly maxCost: number
   readonly providers: readonly Provider[]
   /** Within one operator; all cores if left out. */
   readonly threads?: number

@@ -17,6 +17,8 @@ export interface Forwarded {
   readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null
   /** `callerName` of who asks: an origin believes the Worker. */
   readonly caller: string
+  /** The answer is a whole text, of which not even the headers come before it is written. */
+  readonly wholeText?: boolean
 }
 
 /** What the HTTP layer may know of a decision. */

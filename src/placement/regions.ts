@@ -77,9 +77,11 @@ export class Regions {
   }
 
   /**
-   * Origins that have a model, in the order in which to ask them: those that are up, nearest first; those that have just
-   * said that they are full; those that may be tried; those that are down. Where none but those that the shared record alone calls down
-   * is left, they may be tried: the record may be old, or the probe and not the origin be at fault.
+   * Origins that have a model, in the order in which to ask them: the nearest first of those that are up or may be tried
+   * again, then those that have just said that they are full, then those that may be tried though the shared record calls
+   * them down, then those that are down. An origin that may be tried again keeps its place, or nobody would ever try one
+   * while another is well. Where none but those that the record alone calls down is left, they may be tried: the record
+   * may be old, or the probe and not the origin be at fault.
    * @param model undefined: every origin
    */
   candidates(model: string | undefined, near: Coordinates | undefined): readonly Candidate[] {
@@ -89,8 +91,7 @@ export class Regions {
     const ordered = byDistance(having, near, this.#options.random).map((origin) => {
       const found = known.get(origin) ?? 'down'
       const state = found === 'doubtful' ? (some ? 'down' : 'half-open') : found
-      const rank = state === 'up' ? (this.#breaker(origin).busy ? 1 : 0) : state === 'half-open' ? 2 : 3
-      return { origin, state, rank }
+      return { origin, state, rank: this.#rankOf(origin, state) }
     })
     // sorting is stable: within a rank the order by distance stays
     return ordered.sort((a, b) => a.rank - b.rank).map(({ origin, state }) => ({ origin, state }))
@@ -118,7 +119,9 @@ export class Regions {
   ): Promise<Attempted<T>> {
     const { clock, random } = this.#options
     const faults: OriginFault[] = []
-    const waiting = [...origins]
+    // What cannot be sent again is no probe: those that are up come first.
+    const isUp = (origin: Origin): boolean => this.#stateOf(origin) === 'up'
+    const waiting = replayable ? [...origins] : [...origins.filter(isUp), ...origins.filter((origin) => !isUp(origin))]
     this.#budget.earn()
     while (faults.length < LIMITS.originAttempts) {
       throwIfAborted(context.signal)
@@ -168,6 +171,7 @@ export class Regions {
     { requestId, signal }: Pick<CallContext, 'signal' | 'requestId'>,
     send: () => Promise<T>,
   ): Promise<{ readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: OriginFault }> {
+    const begun = this.#options.clock.now()
     try {
       const value = await send()
       permit.succeeded()
@@ -178,12 +182,21 @@ export class Regions {
         permit.abandoned()
         throw signal.aborted ? abortError(signal) : error
       }
+      // It has answered others meanwhile: if such requests counted, whoever sends slow ones could shut it off for all.
+      const slow = error.kind === 'headers-timeout' && (this.#breaker(origin).succeededAt ?? -1) > begun
       if (error.kind === 'overloaded') permit.overloaded(error.retryAfterMs)
+      else if (slow) permit.abandoned()
       else if (error.consequence.counts) permit.failed()
       else permit.succeeded()
       this.#options.logger.warn('origin_fault', { ...describe(error), requestId, origin: origin.name })
       return { ok: false, fault: error }
     }
+  }
+
+  #rankOf(origin: Origin, state: Candidate['state']): number {
+    if (state === 'up') return this.#breaker(origin).busy ? 1 : 0
+    if (state === 'down') return 3
+    return this.#options.health.of(origin.name)?.ok === false ? 2 : 0
   }
 
   /** `doubtful`: the shared record calls it down, and this isolate has not asked it since. */

@@ -6,7 +6,7 @@ import type { Limits } from '../core/limits.ts'
 import { tensorFromJson } from '../core/oip/json.ts'
 import { ARRAY_TYPES, DATATYPES, type Tensor, type Tensors, tensor } from '../core/tensors.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
-import { checkInputs, checkOutputs } from '../http/oip/validate.ts'
+import { checkInputs, checkOutputs, refuseLongTexts } from '../http/oip/validate.ts'
 import type { BoundTask, TaskBody } from '../tasks/task.ts'
 
 /** What crossed the binding, by what it is. */
@@ -132,6 +132,7 @@ export function tensorInputs(
   const named = validate(tensorsSchema, given, 'The tensors')
   const list = Object.entries(named).map(([name, value]) => ({ name, ...value }))
   checkInputs(list, manifest.inputs, limits)
+  refuseLongTexts(list, manifest)
   const outputs = checkOutputs(
     wanted?.map((name) => ({ name })),
     manifest.outputs,

@@ -29,6 +29,7 @@ export async function writtenElsewhere(
     headers: new Headers({ 'content-type': 'application/json' }),
     body: new TextEncoder().encode(JSON.stringify(body)).slice(),
     caller: callerName(caller),
+    wholeText: true,
   } as const
   try {
     const response = await placement.forward(model, facts, request, context)

@@ -32,6 +32,8 @@ export interface LocalServingOptions {
   readonly results: RunCache
   /** Units that the runs of one request may cost together. */
   readonly costLimit: number
+  /** The same for language models, where it differs: their contexts bound them, and others have turns between tokens. */
+  readonly textCostLimit?: number
   /** Models whose sessions are never evicted. */
   readonly pinned: ReadonlySet<string>
   readonly clock: Clock
@@ -80,7 +82,7 @@ export class LocalServing implements Serving {
   #afford({ manifest }: ResolvedModel, artifact: Artifact, runs: readonly InputShapes[], context: CallContext): number {
     const spent = context.ledger?.cost ?? 0
     const { model, inputs } = manifest
-    return assertAffordable(runs, { model, artifact, inputs, spent, limit: this.#options.costLimit })
+    return assertAffordable(runs, { model, artifact, inputs, spent, limit: this.#limitFor(manifest) })
   }
 
   async run(
@@ -231,7 +233,12 @@ export class LocalServing implements Serving {
   ): { readonly cost: number; readonly limit: number } {
     const spent = context.ledger?.cost ?? 0
     const cost = runs.reduce((sum, run) => sum + priceOf(artifact, manifest.inputs, run), spent)
-    return { cost, limit: this.#options.costLimit }
+    return { cost, limit: this.#limitFor(manifest) }
+  }
+
+  #limitFor({ task }: Manifest): number {
+    const { costLimit, textCostLimit = costLimit } = this.#options
+    return task === 'text-generation' ? textCostLimit : costLimit
   }
 
   /** The first artifact for this place that the engine can run. */

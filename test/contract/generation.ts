@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../src/core/limits.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import type { Engine, GenerateOptions, Session } from '../../src/engine/engine.ts'
 import { type CausalModelOptions, causalModel, expectedLogits } from '../fixtures/causal-models.ts'
@@ -70,6 +71,18 @@ export function generationContract(
       expect(seen).toEqual(
         [3, 4, 5, 6, 7].map((length) => expectedLogits(sequence.slice(0, length), form, length === 3 ? length : 1)),
       )
+    })
+
+    it.each([
+      ['in parts, where it keeps a cache', {}, 300 - LIMITS.prefillTokens],
+      ['whole, if it is a merged decoder', { form: 'decoder.', branch: true }, 300],
+      ['whole, without a cache', { cached: false }, 300],
+    ] as const)('reads a long prompt %s', async (_, form, last) => {
+      const session = await load(causalModel(form))
+      const { seen, options } = recorder([15])
+      const prompt = Array.from({ length: 300 }, (_, i) => (i * 7) % 14)
+      expect(await collect(generate(session, prompt, options))).toEqual([])
+      expect(seen).toEqual([expectedLogits(prompt, form, last)])
     })
 
     it('ends at a stop token without yielding it, and begins anew with the next prompt', async () => {

@@ -32,6 +32,7 @@ describe('options of the origin', () => {
       maxBatch: 32,
       maxWaitMs: 2,
       maxQueue: 128,
+      maxCost: 1_000_000,
       providers: ['cuda', 'webgpu', 'cpu'],
       drainMs: 30_000,
       logLevel: 'info',

@@ -270,6 +270,29 @@ describe('control tokens', () => {
     expect(decoded(ids)).toBe(content.replaceAll('\ufdd0', ''))
   })
 
+  it.each([
+    ['NFKC', { type: 'NFKC' }, '\uff1c|end|\uff1e'],
+    [
+      'accents taken away',
+      { type: 'Sequence', normalizers: [{ type: 'NFKD' }, { type: 'StripAccents' }] },
+      '<|e\u0301nd|>',
+    ],
+    ['characters left out', { type: 'Replace', pattern: { String: '_' }, content: '' }, '<|e_nd|>'],
+    ['spaces written otherwise', { type: 'Prepend', prepend: '\u2581' }, 'x'],
+  ])(
+    'are the template\u2019s alone too where they are looked for in a normalised text: %s',
+    (_, normalizer, content) => {
+      const file = JSON.parse(new TextDecoder().decode(wordsTokenizer()))
+      file.normalizer = normalizer
+      for (const token of file.added_tokens) token.normalized = true
+      const own = TextTokenizer.parse(bytes(JSON.stringify(file)))
+      const rendering = { control: new ControlText(own), bosToken: '', eosToken: '', now: 0, maxLength: 1e6 }
+      const { literal, text } = template.render([{ role: 'user', content: `a${content}b` }], rendering)
+      const count = (ids: readonly { readonly id: number }[]) => ids.filter(({ id }) => own.special.has(id)).length
+      expect(count(own.tokens(text, 1e5, literal))).toBe(count(own.tokens('<|start|>ab<|end|><|start|>')))
+    },
+  )
+
   it('are found where a text may hold them', () => {
     expect(controls(tokenizer.tokens('a<|end|>b').map(({ id }) => id))).toEqual([END])
   })

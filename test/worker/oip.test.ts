@@ -227,6 +227,28 @@ describe('inference', () => {
   })
 })
 
+describe('texts that are longer than the model was made for', () => {
+  const ids = (columns: number) => ({
+    inputs: [{ name: 'input_ids', shape: [1, columns], datatype: 'INT64', data: new Array(columns).fill(1) }],
+  })
+
+  it.each([
+    ['an encoder', { text: { maxTokens: 8 } }],
+    ['a language model', { generation: { contextLength: 8, stopTokens: [] } }],
+  ])('are refused: %s', async (_, settings) => {
+    const model = testModel('reader', 'public', {
+      inputs: [{ name: 'input_ids', datatype: 'INT64', shape: ['batch', 'tokens'] }],
+      outputs: [{ name: 'y', datatype: 'INT64', shape: ['batch', 'tokens'] }],
+      ...settings,
+    })
+    const { post } = testApp({ models: [model] })
+    expect((await post('/v2/models/reader/infer', ids(8))).status).toBe(200)
+    const refused = await post('/v2/models/reader/infer', ids(9))
+    expect(refused.status).toBe(413)
+    expect(await refused.json()).toMatchObject({ code: 'input_too_large', input: 'input_ids', limit_tokens: 8 })
+  })
+})
+
 describe('JSON of many small lists', () => {
   it('is refused before it is parsed, because each takes many times its length', async () => {
     const response = await post('/v2/models/pair/infer', `{"inputs":[${'[],'.repeat(600_000)}[]]}`)

@@ -131,7 +131,8 @@ describe('candidates', () => {
     for (let i = 0; i < 3; i++) await attempt({ nyc: 'cut' })
     expect(order()).toBe('ams up, syd up, nyc down')
     await clock.advance(5_000)
-    expect(order()).toBe('ams up, syd up, nyc half-open')
+    // Back in its place, or nobody would ever find out that it is well again.
+    expect(order()).toBe('ams up, nyc half-open, syd up')
     await attempt({ nyc: { kind: 'overloaded', retryAfterMs: 9_000 } })
     expect(order()).toBe('ams up, syd up, nyc up')
   })
@@ -146,6 +147,20 @@ describe('candidates', () => {
     await told(seen(clock.now(), { fra: false, nyc: true }))
     expect(order()).toBe('nyc up, fra down')
     await clock.advance(181_000)
+    expect(order()).toBe('fra up, nyc up')
+  })
+
+  it('that may be tried again, but whom the shared record calls down, come after those that are up', async () => {
+    const { attempt, clock, order, told } = bench(['fra', 'nyc'])
+    for (let i = 0; i < 3; i++) await attempt({ fra: 'cut' })
+    await clock.advance(5_000)
+    expect(order()).toBe('fra half-open, nyc up')
+    await told(seen(clock.now(), { fra: false, nyc: true }))
+    expect(order()).toBe('nyc up, fra half-open')
+    await clock.advance(30_000)
+    await told(seen(clock.now(), { fra: true, nyc: true }))
+    expect(order()).toBe('fra half-open, nyc up')
+    await attempt({})
     expect(order()).toBe('fra up, nyc up')
   })
 
@@ -419,6 +434,48 @@ describe('attempt', () => {
     // what is saved up; then a fifth of what comes in
     expect(await wave(200)).toBe(32)
     expect(await wave(102)).toBe(20)
+  })
+
+  it('does not take an origin for dead over requests that were slow while it answered others', async () => {
+    const { clock, context, order, regions } = bench(['fra', 'nyc'])
+    const [fra] = regions.origins
+    if (fra === undefined) throw new Error('there is one')
+    const slow = (kind: OriginFaultKind) =>
+      errorOf(
+        regions.attempt([fra], context, async () => {
+          await clock.sleep(10_000)
+          throw new OriginFault(kind, 'it was late', { origin: 'fra' })
+        }),
+      )
+    const answered = async () => {
+      await clock.advance(1_000)
+      await regions.attempt([fra], context, async () => 'fine')
+    }
+    const late = Array.from({ length: 3 }, () => slow('headers-timeout'))
+    await answered()
+    await clock.advance(10_000)
+    await Promise.all(late)
+    expect(order()).toBe('fra up, nyc up')
+    // of a connection that broke, or where nobody else was answered, it is not the request that is to blame
+    const cut = Array.from({ length: 3 }, () => slow('cut'))
+    await answered()
+    await clock.advance(30_000)
+    await Promise.all(cut)
+    expect(order()).not.toContain('fra up')
+    const alone = bench(['fra', 'nyc'])
+    for (let i = 0; i < 3; i++) await errorOf(alone.attempt({ fra: 'headers-timeout', nyc: 'headers-timeout' }))
+    expect(alone.order()).toBe('fra down, nyc down')
+  })
+
+  it('tries no origin with what cannot be sent again while another is up', async () => {
+    const { attempt, clock, order, tried } = bench(['fra', 'nyc'])
+    for (let i = 0; i < 3; i++) await attempt({ fra: 'cut' })
+    await clock.advance(5_000)
+    tried.length = 0
+    expect(await attempt({}, { replayable: false })).toBe('nyc 1')
+    expect(order()).toBe('fra half-open, nyc up')
+    expect(await attempt({})).toBe('fra 1')
+    expect(tried).toEqual(['nyc:1', 'fra:1'])
   })
 
   it('hears of answers that break off later', async () => {

@@ -49,9 +49,8 @@ describe('a stream of events', () => {
 
   it('tells of an answer that had counted as good and breaks off, and of none that is left', async () => {
     const told: string[] = []
-    const begin = async (body: ManualBody) => {
+    const begin = async (body: ManualBody, clock = new ManualClock()) => {
       const origin = originOf(() => Promise.resolve(new Response(body.stream, { headers: EVENTS })))
-      const clock = new ManualClock()
       const onLateFault = (_: unknown, { kind }: { kind: string }): void => void told.push(kind)
       const answer = await exchange(origin, CHAT, { clock, onLateFault })
       return (answer.body as ReadableStream<Uint8Array>).getReader()
@@ -59,6 +58,11 @@ describe('a stream of events', () => {
     const left = await begin(new ManualBody())
     await left.cancel('the caller has left')
     await settle()
+    // its reader takes longer than all of it may take
+    const clock = new ManualClock()
+    const slow = await begin(new ManualBody(), clock)
+    await clock.advance(60_000)
+    expect(errorOf(textOf((await slow.read()).value))).toMatchObject({ code: 'origin_failed' })
     expect(told).toEqual([])
     const broken = new ManualBody()
     const reader = await begin(broken)

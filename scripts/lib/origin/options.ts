@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util'
 import { LEAST_SECRET } from '../../../src/access/signature.ts'
 import { MODEL_NAME } from '../../../src/catalog/manifest.ts'
 import { PROVIDERS, type Provider } from '../../../src/engine/native/provider.ts'
+import { ORIGIN_LIMITS } from '../../../src/origin/limits.ts'
 import { LOG_LEVELS } from '../../../src/origin/logger.ts'
 import type { OriginSettings } from '../../../src/origin/settings.ts'
 import { UsageError } from '../command-line.ts'
@@ -26,6 +27,7 @@ const DEFAULTS = {
   'max-batch': '32',
   'max-wait-ms': '2',
   'max-queue': '128',
+  'max-cost': String(ORIGIN_LIMITS.requestCost),
   providers: 'cuda,webgpu,cpu',
   threads: '',
   'drain-seconds': '30',
@@ -86,6 +88,7 @@ export async function readOptions(
     maxBatch: number('max-batch', 1, 4096),
     maxWaitMs: number('max-wait-ms', 0, 10_000, false),
     maxQueue: number('max-queue', 1, 100_000),
+    maxCost: number('max-cost', 1, 1e12),
     providers: providersOf(text('providers')),
     ...(text('threads') !== '' && { threads: number('threads', 1, 1024) }),
     drainMs: number('drain-seconds', 0, 3600, false) * 1000,

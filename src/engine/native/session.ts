@@ -56,7 +56,7 @@ export class NativeSession implements Session {
 
   async *generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, undefined> {
     const decoder = this.decoder()
-    yield* decodeTokens((tokens, step) => decoder.feed(tokens, step), prompt, options)
+    yield* decodeTokens(decoder.layout, (tokens, step) => decoder.feed(tokens, step), prompt, options)
   }
 
   dispose(): void {

@@ -47,7 +47,7 @@ export class ProcessSession implements Session {
    * of a vocabulary that is half a millisecond a token.
    */
   async *generate(prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number, void, undefined> {
-    causalLayout(this.signature)
+    const layout = causalLayout(this.signature)
     const sequence = ++sequences
     const feed = (tokens: readonly number[], step: StepOptions): Promise<Float32Array> => {
       return this.#work({ kind: 'feed', session: this.#number, sequence, tokens }, step)
@@ -60,7 +60,7 @@ export class ProcessSession implements Session {
     // Who leaves may never ask for another token, and the cache is not to wait for that.
     options.signal.addEventListener('abort', end, { once: true })
     try {
-      yield* decodeTokens(feed, prompt, options)
+      yield* decodeTokens(layout, feed, prompt, options)
     } finally {
       options.signal.removeEventListener('abort', end)
       end()

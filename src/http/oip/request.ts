@@ -6,7 +6,7 @@ import { tensorFromJson } from '../../core/oip/json.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
 import { refuseManyItems, validate } from '../../core/validation.ts'
 import { parseJson } from '../body.ts'
-import { checkInputs, checkOutputs } from './validate.ts'
+import { checkInputs, checkOutputs, refuseLongTexts } from './validate.ts'
 import { HEADER_LENGTH, type InferRequest, type InputTensor, inferRequestSchema } from './wire.ts'
 
 /** An inference request, read and checked against the model's signature. */
@@ -60,6 +60,7 @@ export function parseInferRequest(
   refuseManyItems(json, limits.requestItems)
   const envelope = validate(inferRequestSchema, json, 'The inference request')
   checkInputs(envelope.inputs, manifest.inputs, limits)
+  refuseLongTexts(envelope.inputs, manifest)
   const outputs = checkOutputs(envelope.outputs, manifest.outputs, limits)
   const binary = jsonLength === undefined ? undefined : body.subarray(jsonLength)
   return { envelope, inputs: readTensors(envelope.inputs, binary, limits), outputs }

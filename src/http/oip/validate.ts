@@ -1,3 +1,4 @@
+import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import type { TensorSpec } from '../../core/tensors.ts'
@@ -41,6 +42,29 @@ export function checkInputs(inputs: readonly InputTensor[], specs: readonly Tens
     if (!seen.has(name))
       throw new VergeError('missing_input', `Input "${name}" is missing. ${listNames(specs, 'inputs')}`)
   }
+}
+
+/** Inputs that have a column for each token of a text. */
+const OF_TOKENS: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'])
+
+/**
+ * Refuses texts that are longer than the model was made for, as tasks cut them: attention takes the square of their length
+ * in time and memory, which no price by the number of elements knows of.
+ * @throws input_too_large
+ */
+export function refuseLongTexts(
+  inputs: readonly Pick<InputTensor, 'name' | 'shape'>[],
+  { generation, text }: Pick<Manifest, 'generation' | 'text'>,
+): void {
+  const most = generation?.contextLength ?? text?.maxTokens
+  if (most === undefined) return
+  const long = inputs.find(({ name, shape }) => OF_TOKENS.has(name) && shape.length === 2 && (shape[1] ?? 0) > most)
+  if (long === undefined) return
+  throw new VergeError(
+    'input_too_large',
+    `Input "${long.name}" has texts of ${long.shape[1]} tokens; this model takes ${most}. Send shorter ones.`,
+    { details: { input: long.name, limit_tokens: most } },
+  )
 }
 
 /**

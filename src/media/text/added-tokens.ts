@@ -17,10 +17,10 @@ export interface Section {
   readonly id?: number
 }
 
-/** @param literal whether what stands at [start, end) of the source is text, whatever it looks like */
+/** @param literal whether what stands at [start, end) of the source is text, though it reads as the token `id` */
 export type Splitter = (text: Aligned, literal?: Literal) => Section[]
 
-export type Literal = (start: number, end: number) => boolean
+export type Literal = (start: number, end: number, id: number) => boolean
 
 export interface AddedTokens {
   /** Finds those that are looked for in the text as it came. */
@@ -66,7 +66,7 @@ function splitter(tokens: readonly AddedToken[]): Splitter {
       let from = index
       let to = index + content.length
       if (token === undefined || from < at) continue
-      if (literal?.(...sourceOf(text, from, to))) continue
+      if (literal?.(...sourceOf(text, from, to), token.id)) continue
       if (
         token.singleWord &&
         (/[\p{L}\p{N}_]$/u.test(whole.slice(Math.max(0, from - 2), from)) ||

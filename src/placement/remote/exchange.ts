@@ -4,7 +4,7 @@ import type { Clock } from '../../core/runtime.ts'
 import type { OriginFault } from '../fault.ts'
 import type { Origin, OriginRequest } from '../origin.ts'
 import { passOn, type Rewriting, readBody } from './answer.ts'
-import { answerHeaders } from './headers.ts'
+import { answerHeaders, mediaTypeOf } from './headers.ts'
 import { judge } from './judge.ts'
 import { Watch } from './watch.ts'
 
@@ -60,6 +60,8 @@ async function attempt(
     const answer = await watch.headers(send(origin, request, watch.signal))
     const { status, headers } = answer
     if (status >= 200 && status < 300) {
+      // A proxy's page to sign in, as a rule. Shown under our name, it could ask for anything.
+      if (mediaTypeOf(headers) === 'text/html') throw watch.fault('garbage', 'answered with a page')
       const passed = await passOn(answer, watch, { rewriting, endsWithDone: ENDS_WITH_DONE.test(request.path) })
       watch.onFault = (fault) => onLateFault?.(origin, fault)
       return passed

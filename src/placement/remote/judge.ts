@@ -66,6 +66,8 @@ export function judge(answer: Judged): Judgement {
     const time = Number(answer.headers.get(TIME_HEADER) ?? Number.NaN)
     return fields?.reason === 'clock_skew' && Number.isSafeInteger(time) ? { ...fault, originTimeMs: time } : fault
   }
+  // Triton and KServe answer so to inputs that their backend rejects: one caller's would open the breaker for all.
+  if (answer.kind === 'oip' && status === 500 && fields !== undefined) return refused(answer, 'unable')
   if (status === 429 || status === 503) return refused(answer, 'overloaded')
   // The protocol's words for a model that is not there; in other words, it is some other server that answers.
   if (status === 404) return refused(answer, fields === undefined || isRouteMissing(fields) ? 'garbage' : 'unable')

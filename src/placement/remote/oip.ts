@@ -106,7 +106,8 @@ async function takesBinary(origin: Origin, call: RemoteCall, deps: ExchangeDeps)
   if (known !== undefined) return known
   const headers = originHeaders(new Headers({ accept: 'application/json' }), call.remainingMs)
   const answer = await exchange(origin, { method: 'GET', path: '/v2', headers, body: null, ...identity(call) }, deps)
-  const takes = /"binary_tensor_data"/.test(await answer.text())
+  const text = answer.body === null ? '' : (decodeUtf8(await readAnswer(origin, answer, undefined)) ?? '')
+  const takes = /"binary_tensor_data"/.test(text)
   if (answer.ok) binaryOrigins.set(origin, takes)
   return takes
 }

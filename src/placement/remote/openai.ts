@@ -17,13 +17,15 @@ export function exchangeOpenAi(
   { ours, theirs }: Names,
   deps: ExchangeDeps,
 ): Promise<Response> {
-  if (ours === theirs) return exchange(origin, request, deps)
   const { body } = request
   if (body instanceof ReadableStream) {
     throw new VergeError('internal', 'A body that names its model must be read before it is sent on.')
   }
-  const named = { ...request, body: body === null ? null : renamed(body, 'model', theirs) }
-  return exchange(origin, named, deps, renaming('model', ours))
+  // Also where both names are the same: a body may name its model twice, and the origin take the one that was not seen.
+  const headers = new Headers(request.headers)
+  headers.set('content-type', 'application/json')
+  const named = { ...request, headers, body: body === null ? null : renamed(body, 'model', theirs) }
+  return exchange(origin, named, deps, ours === theirs ? undefined : renaming('model', ours))
 }
 
 function renaming(field: string, ours: string): Rewriting {

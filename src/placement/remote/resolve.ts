@@ -1,3 +1,4 @@
+import { LEAST_SECRET } from '../../access/signature.ts'
 import type { Clock } from '../../core/runtime.ts'
 import type { OriginAuthConfig, OriginConfig } from '../config.ts'
 import type { Fetch, Origin, OriginAuth } from '../origin.ts'
@@ -33,7 +34,7 @@ function authOf(origin: string, auth: OriginAuthConfig, environment: OriginEnvir
   }
   switch (auth.type) {
     case 'hmac':
-      return hmacAuth(secret(auth.key), environment)
+      return hmacAuth(long(secret(auth.key), origin, auth.key), environment)
     case 'bearer':
       return bearerAuth(secret(auth.token))
     case 'access':
@@ -41,6 +42,11 @@ function authOf(origin: string, auth: OriginAuthConfig, environment: OriginEnvir
     case 'none':
       return noAuth()
   }
+}
+
+function long(secret: string, origin: string, name: string): string {
+  if (secret.length >= LEAST_SECRET) return secret
+  throw missing(origin, `${LEAST_SECRET} characters or more in the secret ${name}: openssl rand -hex 32`)
 }
 
 function bound(origin: string, binding: string, environment: OriginEnvironment): Fetch {

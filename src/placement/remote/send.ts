@@ -1,8 +1,8 @@
 import type { CallContext } from '../../core/runtime.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
-import { type Origin, type OriginRequest, upstreamName } from '../origin.ts'
-import type { Forwarded } from '../placement.ts'
+import { type Origin, type OriginKind, type OriginRequest, upstreamName } from '../origin.ts'
+import type { Forwarded, ForwardRoute } from '../placement.ts'
 import { type ExchangeDeps, exchange } from './exchange.ts'
 import { originHeaders } from './headers.ts'
 import { exchangeOip, inferRemote } from './oip.ts'
@@ -16,27 +16,30 @@ import { exchangeOpenAi } from './openai.ts'
 export function sendOn(
   origin: Origin,
   { manifest }: ResolvedModel,
-  { body, caller, headers, method, path }: Forwarded,
+  { body, caller, headers, method, path, route, wholeText = false }: Forwarded,
   context: CallContext,
   deps: ExchangeDeps,
 ): Promise<Response> {
   const request: OriginRequest = {
     method,
-    path: origin.kind === 'verge' ? withVersion(path, manifest.model, manifest.version) : path,
+    path: pathFor(origin.kind, path, route, manifest),
     headers: originHeaders(headers, remaining(context, deps)),
     body,
     requestId: context.requestId,
     caller,
     signal: context.signal,
   }
+  // Writing may take as long as the caller waits, which is the limit then.
+  const { totalMs } = origin.timeouts
+  const asked = wholeText ? { ...origin, timeouts: { ...origin.timeouts, headersMs: totalMs } } : origin
   const names = { ours: manifest.model, theirs: upstreamName(origin, manifest.model) ?? manifest.model }
   switch (origin.kind) {
     case 'verge':
-      return exchange(origin, request, deps)
+      return exchange(asked, request, deps)
     case 'oip':
       return exchangeOip(origin, request, { ...names, version: manifest.version }, deps)
     case 'openai':
-      return exchangeOpenAi(origin, request, names, deps)
+      return exchangeOpenAi(asked, request, names, deps)
   }
 }
 
@@ -64,11 +67,20 @@ function remaining({ deadline }: CallContext, { clock }: ExchangeDeps): number |
   return deadline === undefined ? undefined : Math.max(1, deadline - clock.now())
 }
 
-/** A path with the version in it: in its place by the Open Inference Protocol, else as `?version=`. */
-function withVersion(path: string, model: string, version: string): string {
+/**
+ * For one of our own, a path with the version in it: in its place by the Open Inference Protocol, else as `?version=`. A
+ * query is ours, and nobody else's: another server may take it for an order of the operator's.
+ */
+function pathFor(
+  kind: OriginKind,
+  path: string,
+  route: ForwardRoute,
+  { model, version }: ResolvedModel['manifest'],
+): string {
   const url = new URL(`http://origin${path}`)
-  const infer = `/v2/models/${model}/infer`
-  if (url.pathname === infer) url.pathname = `/v2/models/${model}/versions/${version}/infer`
-  else if (!url.pathname.startsWith('/v2/')) url.searchParams.set('version', version)
+  if (kind !== 'verge') return url.pathname
+  // Made anew: the name in it may be written in other ways.
+  if (route === 'oip') url.pathname = `/v2/models/${model}/versions/${version}/infer`
+  else url.searchParams.set('version', version)
   return url.pathname + url.search
 }

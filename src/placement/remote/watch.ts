@@ -31,6 +31,7 @@ export class Watch {
   #limit: Limit | undefined
   /** When the wait began. */
   #since = 0
+  #waitedMs = 0
   #callOff: (() => void) | undefined
 
   constructor(origin: string, timeouts: OriginTimeouts, caller: AbortSignal, clock: Clock) {
@@ -38,9 +39,11 @@ export class Watch {
     this.#timeouts = timeouts
     this.#clock = clock
     const onLeave = (): void => this.end(abortError(caller))
-    const stopTotal = clock.after(timeouts.totalMs, () =>
-      this.end(this.fault('idle-timeout', `was not done within ${timeouts.totalMs} ms`)),
-    )
+    const stopTotal = clock.after(timeouts.totalMs, () => {
+      // An answer that has counted as good takes as long as its reader does: that says nothing of the origin.
+      this.onFault = undefined
+      this.end(this.fault('idle-timeout', `was not done within ${timeouts.totalMs} ms`))
+    })
     this.#release = () => {
       stopTotal()
       this.#disarm()
@@ -53,6 +56,11 @@ export class Watch {
   /** For the request to the origin. */
   get signal(): AbortSignal {
     return this.#controller.signal
+  }
+
+  /** Length of the last wait that brought something. */
+  get waitedMs(): number {
+    return this.#waitedMs
   }
 
   fault(kind: OriginFaultKind, what: string, cause?: unknown): OriginFault {
@@ -103,6 +111,7 @@ export class Watch {
         (value) => {
           if (this.#failure !== undefined) return
           this.#waiting = undefined
+          this.#waitedMs = this.#clock.now() - this.#since
           resolve(value)
         },
         // `end` has told the one who waits already, if it was for a better reason than that of the abort

@@ -1,0 +1,466 @@
+import { describe, expect, it } from 'vitest'
+import type { PlacementPreference } from '../../src/catalog/manifest.ts'
+import { VergeError } from '../../src/core/errors.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { type CallContext, type PlacementAsk, silentLogger, systemClock } from '../../src/core/runtime.ts'
+import { sha256Factory } from '../../src/core/sha256.ts'
+import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
+import type { ArtifactInfo, Engine, Session, Support } from '../../src/engine/engine.ts'
+import { Forwarding } from '../../src/placement/forward.ts'
+import { HealthView } from '../../src/placement/health.ts'
+import type { Origin } from '../../src/placement/origin.ts'
+import type { Forwarded } from '../../src/placement/placement.ts'
+import { Placer } from '../../src/placement/placer.ts'
+import { Regions } from '../../src/placement/regions.ts'
+import { runRemotely, sendOn } from '../../src/placement/remote/send.ts'
+import { speaks } from '../../src/placement/remote/speaks.ts'
+import { PlacedServing } from '../../src/placement/serving.ts'
+import { BoundedAdmission } from '../../src/serving/admission.ts'
+import { LocalServing } from '../../src/serving/local.ts'
+import { RunCache } from '../../src/serving/results/run-cache.ts'
+import type { ResolvedModel } from '../../src/serving/serving.ts'
+import { SessionCache } from '../../src/sessions/cache.ts'
+import { testModel } from '../fixtures/http.ts'
+import { originOf } from '../fixtures/remote.ts'
+
+const BEST = 'a'.repeat(64)
+const LESSER = 'b'.repeat(64)
+
+/** An engine at the edge that doubles, and fails as it is told. */
+class EdgeEngine implements Engine {
+  readonly name = 'edge'
+  readonly ran: string[] = []
+  /** By artifact: what it cannot run at all. */
+  readonly unsupported = new Map<string, Support>()
+  readonly failing = new Map<string, VergeError>()
+  readonly breaking = new Map<string, VergeError>()
+
+  supports({ sha256 }: ArtifactInfo): Support {
+    return this.unsupported.get(sha256) ?? { ok: true }
+  }
+
+  async load({ sha256 }: ArtifactInfo): Promise<Session> {
+    const failure = this.failing.get(sha256)
+    if (failure !== undefined) throw failure
+    return {
+      signature: { inputs: [], outputs: [] },
+      bytes: 1,
+      alive: true,
+      run: async (inputs) => {
+        this.ran.push(sha256)
+        const broken = this.breaking.get(sha256)
+        if (broken !== undefined) throw broken
+        const x = inputs.get('x') as Extract<Tensor, { datatype: 'FP32' }>
+        const twice = x.data.map((value) => 2 * value)
+        return new Map([['y', tensor('FP32', x.shape, twice)]])
+      },
+      dispose() {},
+    }
+  }
+
+  async health() {
+    return { ok: true, engine: this.name, version: '1' }
+  }
+}
+
+type Answer = (request: Request) => Response | Promise<Response>
+
+/** Three and four, whatever is asked. */
+const tensors: Answer = () => Response.json({ outputs: [{ name: 'y', datatype: 'FP32', shape: [2], data: [3, 4] }] })
+const refused =
+  (status: number, code: string): Answer =>
+  () =>
+    Response.json({ error: { code, message: 'Said there.' } }, { status })
+
+interface Setting {
+  readonly placement?: PlacementPreference
+  readonly answers?: Readonly<Record<string, Answer>>
+  readonly origins?: readonly Partial<Origin>[]
+  readonly costLimit?: number
+  readonly artifacts?: boolean
+  readonly ask?: PlacementAsk
+}
+
+function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifacts = true, ...more }: Setting = {}) {
+  const described = testModel('m', 'public', {
+    inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
+    ...(placement && { placement }),
+  })
+  const [artifact] = described.manifest.artifacts
+  if (artifact === undefined) throw new Error('no artifact')
+  const cost = { base: 20, perElement: 1 }
+  const both = [
+    { ...artifact, sha256: BEST, cost },
+    { ...artifact, id: 'edge-q8', sha256: LESSER, cost },
+  ]
+  const model: ResolvedModel = {
+    alias: described.alias,
+    manifest: { ...described.manifest, artifacts: artifacts ? both : [] },
+    digest: 'd',
+  }
+  const engine = new EdgeEngine()
+  const shared = { clock: systemClock, logger: silentLogger, limits: LIMITS, sha256: sha256Factory() }
+  const kept = new Map<string, Uint8Array<ArrayBuffer>>()
+  const unused = {} as never
+  const local = new LocalServing({
+    ...shared,
+    place: 'edge',
+    catalog: unused,
+    files: unused,
+    blobs: { source: () => ({ bytes: 0, deliver: async () => {} }) },
+    engine,
+    sessions: new SessionCache({
+      ...shared,
+      budgetBytes: 10_000_000,
+      loadStaleMs: 5_000,
+      loadPollMs: 5,
+      loadDeadlineMs: 5_000,
+      holdLeaseMs: 5_000,
+    }),
+    results: new RunCache({
+      ...shared,
+      engine: 'edge 1',
+      store: {
+        get: async (key) => kept.get(key),
+        put: async (key, bytes) => {
+          kept.set(key, bytes)
+        },
+      },
+    }),
+    costLimit,
+    pinned: new Set(),
+    random: () => 0,
+  })
+  const seen: { origin: string; request: Request; body: string }[] = []
+  const origins = (more.origins ?? Object.keys(answers).map((name) => ({ name }))).map((origin) => {
+    const name = origin.name ?? 'fra'
+    return originOf(
+      async (request) => {
+        const body = await request.clone().text()
+        seen.push({ origin: name, request, body })
+        const answer = answers[name]
+        if (answer === undefined) throw new TypeError('Network connection lost.')
+        return answer(request)
+      },
+      { url: `https://${name}.example.com`, ...origin },
+    )
+  })
+  const health = new HealthView({ read: async () => null, write: async () => {} }, shared)
+  const regions = new Regions(origins, { ...shared, health, random: () => 0 })
+  const placer = new Placer({ local, regions, health, clock: systemClock, speaks, failedLoadMs: 60_000 })
+  const serving = new PlacedServing({
+    ...shared,
+    local,
+    placer,
+    regions,
+    runRemotely: (origin, resolved, inputs, outputs, context) =>
+      runRemotely(origin, resolved, inputs, outputs, context, shared),
+  })
+  const forwarding = new Forwarding({
+    placer,
+    regions,
+    clock: systemClock,
+    admission: new BoundedAdmission({ places: 4, bodyBytes: 1_000, leaseMs: 1_000, clock: systemClock }),
+    sendOn: (origin, resolved, request, context) => sendOn(origin, resolved, request, context, shared),
+  })
+  const context: CallContext = {
+    requestId: 'r-1',
+    signal: new AbortController().signal,
+    runsBefore: 0,
+    waitUntil: () => {},
+    cache: { mode: 'use', scope: 'service:shop' },
+    ledger: { cost: 0, cache: undefined, lookups: 0 },
+    placement: more.ask ?? { hint: 'auto' },
+  }
+  const run = (elements = 2, own: Partial<CallContext> = {}) =>
+    serving.run(model, inputsOf(elements), undefined, { ...context, ...own })
+  const forward = (request: Partial<Forwarded> = {}) =>
+    forwarding.forward(
+      model,
+      { route: request.route ?? 'task', full: false },
+      {
+        route: 'task',
+        method: 'POST',
+        path: '/run/m',
+        headers: new Headers({ 'content-type': 'application/json' }),
+        body: new TextEncoder().encode('{}').slice(),
+        caller: 'service:shop',
+        ...request,
+      },
+      context,
+    )
+  return { context, engine, forward, forwarding, kept, model, run, seen, serving }
+}
+
+function inputsOf(elements: number): Tensors {
+  return new Map([['x', tensor('FP32', [elements], new Float32Array(elements).fill(1))]])
+}
+
+const valuesOf = ({ outputs }: { readonly outputs: Tensors }) => [...(outputs.get('y')?.data ?? [])]
+const codeOf = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => 'fine',
+    (error: unknown) => (error instanceof VergeError ? error.code : error),
+  )
+const tooLarge: Support = { ok: false, code: 'model_too_large', reason: 'is too large' }
+
+describe('a run', () => {
+  it('is made at the edge where that can, and no origin is asked', async () => {
+    const { run, seen } = setUp()
+    const result = await run()
+    expect(valuesOf(result)).toEqual([2, 2])
+    expect(result).toMatchObject({ reason: 'fits-edge', artifact: { sha256: BEST } })
+    expect(result.degraded).toBeUndefined()
+    expect(seen).toEqual([])
+  })
+
+  it('is made at an origin where the model is too large here', async () => {
+    const { engine, run, seen } = setUp()
+    engine.unsupported.set(BEST, tooLarge).set(LESSER, tooLarge)
+    const result = await run()
+    expect(valuesOf(result)).toEqual([3, 4])
+    expect(result).toMatchObject({ place: 'origin', origin: 'fra', reason: 'too-large-for-edge', artifact: undefined })
+    expect(new URL(seen[0]?.request.url ?? '').pathname).toBe('/v2/models/m/versions/2/infer')
+    expect(engine.ran).toEqual([])
+  })
+
+  it('is made at an origin where it is too dear here, and refused where there is none', async () => {
+    const { run, seen } = setUp()
+    expect(await run(81)).toMatchObject({ place: 'origin', reason: 'too-dear' })
+    expect(seen.length).toBe(1)
+    expect(await codeOf(setUp({ answers: {} }).run(81))).toBe('cost_too_high')
+    expect(await codeOf(setUp({ placement: 'edge' }).run(81))).toBe('cost_too_high')
+  })
+
+  it('is made at an origin where its weights cannot be had, and so are those after it', async () => {
+    const { engine, run } = setUp()
+    engine.failing.set(BEST, new VergeError('weights_unavailable', 'Away.'))
+    expect(await run()).toMatchObject({ place: 'origin', reason: 'edge-failed' })
+    engine.failing.clear()
+    expect(await run()).toMatchObject({ place: 'origin', reason: 'edge-failed' })
+  })
+
+  it('is made at the edge, as a lesser one, where the origin that it is meant for is down', async () => {
+    const { run, seen } = setUp({ placement: 'origin', origins: [{ name: 'gone' }] })
+    const result = await run()
+    expect(valuesOf(result)).toEqual([2, 2])
+    expect(result).toMatchObject({ degraded: true, reason: 'origin-down' })
+    expect(seen.length).toBe(2)
+  })
+
+  it('that was made by a lesser artifact is never given for one by the best', async () => {
+    const { engine, kept, run } = setUp()
+    engine.unsupported.set(BEST, tooLarge)
+    const lesser = await run(2, { placement: { hint: 'edge' } })
+    expect(lesser.artifact?.sha256).toBe(LESSER)
+    await expect.poll(() => kept.size).toBe(1)
+    engine.unsupported.clear()
+    const best = await run()
+    expect([best.start, best.artifact?.sha256, engine.ran]).toEqual(['cold', BEST, [LESSER, BEST]])
+  })
+
+  it('that ended its engine is made nowhere else: not at another origin, and not at the edge', async () => {
+    const { engine, run, seen } = setUp({
+      placement: 'origin',
+      answers: { fra: refused(500, 'engine_aborted'), ams: tensors },
+    })
+    expect(await codeOf(run())).toBe('origin_failed')
+    expect(seen.length).toBe(1)
+    expect(engine.ran).toEqual([])
+  })
+
+  it('that ends the engine here is not sent to an origin', async () => {
+    const { engine, run, seen } = setUp()
+    engine.breaking.set(BEST, new VergeError('engine_aborted', 'Ended.'))
+    expect(await codeOf(run())).toBe('engine_aborted')
+    expect(seen).toEqual([])
+  })
+
+  it('whose inputs are wrong is refused by the first that sees it', async () => {
+    const { engine, run, seen } = setUp({
+      placement: 'origin',
+      answers: { fra: refused(400, 'run_rejected'), ams: tensors },
+    })
+    expect(await codeOf(run())).toBe('run_rejected')
+    expect([seen.length, engine.ran.length]).toEqual([1, 0])
+  })
+
+  it.each([
+    ['of another shape', { shape: [3], data: [3, 4] }],
+    ['of another type', { datatype: 'INT64', data: [3, 4] }],
+    ['of a rank that is not the model’s', { shape: [1, 2], data: [3, 4] }],
+    ['of more elements than there are bytes', { shape: [2 ** 31, 2 ** 31], data: [3] }],
+    ['under another name', { name: 'z' }],
+  ])('is not answered with tensors %s', async (_, wrong) => {
+    const output = { name: 'y', datatype: 'FP32', shape: [2], data: [3, 4], ...wrong }
+    const { run } = setUp({ placement: 'origin', answers: { fra: () => Response.json({ outputs: [output] }) } })
+    expect(await run()).toMatchObject({ degraded: true, reason: 'origin-down' })
+  })
+
+  it('goes where it is asked to go, or nowhere', async () => {
+    const { engine, run } = setUp()
+    expect(await run(2, { placement: { hint: 'origin' } })).toMatchObject({ place: 'origin', reason: 'asked-for' })
+    expect(await run(2, { placement: { hint: 'edge' } })).toMatchObject({ reason: 'asked-for' })
+    engine.unsupported.set(BEST, tooLarge).set(LESSER, tooLarge)
+    expect(await codeOf(run(2, { placement: { hint: 'edge' } }))).toBe('placement_impossible')
+    const pinned = setUp({ placement: 'edge' })
+    expect(await codeOf(pinned.run(2, { placement: { hint: 'origin' } }))).toBe('placement_impossible')
+    expect(pinned.seen).toEqual([])
+  })
+
+  it('asks no origin any more once one has been found down for this request', async () => {
+    const { run, seen } = setUp({ placement: 'origin' })
+    const result = await run(2, { placement: { hint: 'auto', originRefusal: 'origin-down' } })
+    expect([result.degraded, seen.length]).toEqual([true, 0])
+  })
+
+  it('is not begun for a caller who has left', async () => {
+    const { run, seen } = setUp({ placement: 'origin' })
+    const left = AbortSignal.abort(new VergeError('cancelled', 'Left.'))
+    expect(await codeOf(run(2, { signal: left }))).toBe('cancelled')
+    expect(seen).toEqual([])
+  })
+})
+
+describe('what is announced', () => {
+  it('is refused where no origin could take it', () => {
+    const { context, model, serving } = setUp({ placement: 'edge' })
+    expect(() => serving.afford(model, [inputsOf(81)], context)).toThrow('101 units')
+    const asked = { ...context, placement: { hint: 'edge' as const } }
+    const both = setUp()
+    expect(() => both.serving.afford(both.model, [inputsOf(81)], asked)).toThrow('101 units')
+    both.serving.afford(both.model, [inputsOf(81)], both.context)
+  })
+})
+
+describe('a text', () => {
+  it('is not written by tensors: where only origins could write it, and none is asked, that is said', async () => {
+    const { context, engine, model, seen, serving } = setUp({ artifacts: false })
+    const options = { stopTokens: new Set<number>(), maxNewTokens: 1, choose: () => 0, signal: context.signal }
+    expect(await codeOf(serving.generate(model, [1], options, context))).toBe('origin_unavailable')
+    expect([seen, engine.ran]).toEqual([[], []])
+  })
+})
+
+describe('a request that is forwarded', () => {
+  const asked = ({ seen }: ReturnType<typeof setUp>, at = 0) => {
+    const request = seen[at]?.request
+    if (request === undefined) throw new Error('nothing was sent')
+    return { url: new URL(request.url), headers: request.headers, body: seen[at]?.body }
+  }
+
+  it('brings what it needs and nothing that says who its caller is', async () => {
+    const given = setUp({ placement: 'origin' })
+    const headers = new Headers({
+      'content-type': 'application/json',
+      authorization: 'Bearer of-the-caller',
+      cookie: 'a=b',
+      host: 'elsewhere.example.com',
+      'verge-caller': 'operator',
+      'verge-place': 'origin',
+      'cf-connecting-ip': '192.0.2.1',
+      'x-forwarded-for': '192.0.2.1',
+      'x-request-id': 'other',
+      'transfer-encoding': 'chunked',
+    })
+    await given.forward({ headers })
+    const sent = asked(given)
+    expect(sent.url.origin).toBe('https://fra.example.com')
+    expect([...sent.headers.keys()].sort()).toEqual(['accept-encoding', 'content-type', 'x-request-id'])
+    expect(sent.headers.get('x-request-id')).toBe('r-1')
+  })
+
+  it.each([
+    ['/run/m', '/run/m?version=2'],
+    ['/run/m?version=1&version=9&a=b', '/run/m?version=2&a=b'],
+    ['/v2/models/m/infer', '/v2/models/m/versions/2/infer'],
+    ['/v2/models/%6d/infer', '/v2/models/m/versions/2/infer'],
+    ['/v2/models/m/versions/1/infer', '/v2/models/m/versions/2/infer'],
+    ['/v2/models/%6D/versions/%31/infer?x=y', '/v2/models/m/versions/2/infer?x=y'],
+    ['/v1/chat/completions', '/v1/chat/completions?version=2'],
+  ])('asks for the version that was chosen here: %s', async (path, expected) => {
+    const given = setUp({ placement: 'origin' })
+    await given.forward({ path, route: path.startsWith('/v2') ? 'oip' : 'task' })
+    const { pathname, search } = asked(given).url
+    expect(pathname + search).toBe(expected)
+  })
+
+  it('says where it was answered, in our words alone', async () => {
+    const told = 'edge;origin="evil";artifact="origin-fp32";start=warm;reason=fits-edge;x=1\t;artifact="a\\"b"'
+    const given = setUp({
+      placement: 'origin',
+      answers: {
+        fra: () =>
+          Response.json(
+            {},
+            { headers: { 'verge-placement': told, 'set-cookie': 'a=b', 'access-control-allow-origin': 'x' } },
+          ),
+      },
+    })
+    const answer = await given.forward()
+    expect(answer.headers.get('verge-placement')).toBe(
+      'origin;origin="fra";artifact="origin-fp32";start=warm;reason=model-prefers-origin',
+    )
+    expect([...answer.headers.keys()].sort()).toEqual(['content-type', 'verge-placement'])
+  })
+
+  it('is answered by another origin where a page comes instead of an answer', async () => {
+    const page = () => new Response('<html>Sign in</html>', { headers: { 'content-type': 'text/html; charset=utf-8' } })
+    const given = setUp({ placement: 'origin', answers: { fra: page, ams: () => Response.json({ from: 'ams' }) } })
+    const answer = await given.forward()
+    expect(await answer.json()).toEqual({ from: 'ams' })
+    expect(answer.headers.get('verge-placement')).toContain('attempts=2')
+    const alone = setUp({ placement: 'origin', answers: { fra: page } })
+    expect(await codeOf(alone.forward())).toBe('origin_failed')
+  })
+
+  it('does not follow where an origin sends it', async () => {
+    const away = () => new Response(null, { status: 307, headers: { location: 'https://elsewhere.example.com/' } })
+    const given = setUp({ placement: 'origin', answers: { fra: away } })
+    expect(await codeOf(given.forward())).toBe('origin_failed')
+    expect(given.seen.map(({ request }) => [new URL(request.url).host, request.redirect])).toEqual([
+      ['fra.example.com', 'manual'],
+    ])
+  })
+
+  it('is sent once where its body is a stream that was read', async () => {
+    const given = setUp({ placement: 'origin', answers: { fra: refused(500, 'internal'), ams: tensors } })
+    const body = new Response('{}').body
+    expect(await codeOf(given.forward({ body }))).toBe('origin_unavailable')
+    expect(given.seen.length).toBe(1)
+  })
+
+  it.each([
+    ['by the same name', 'm'],
+    ['by another', 'their/m'],
+  ])('names one model, however often its body does: %s', async (_, theirs) => {
+    const origins = [{ name: 'fra', kind: 'openai' as const, models: new Map([['m', theirs]]) }]
+    const given = setUp({ placement: 'origin', origins })
+    const text = '{"model":"their/secret","messages":[{"model":"x"}],"\\u006dodel":"m"}'
+    await given.forward({ route: 'openai', path: '/v1/chat/completions', body: new TextEncoder().encode(text).slice() })
+    const { body = '' } = asked(given)
+    expect(body).not.toContain('secret')
+    expect(JSON.parse(body)).toEqual({ model: theirs, messages: [{ model: 'x' }] })
+  })
+
+  it('brings a query to origins of our own alone, and to others a body of the type that it is', async () => {
+    const origins = [{ name: 'fra', kind: 'openai' as const, models: new Map([['m', 'm']]) }]
+    const given = setUp({ placement: 'origin', origins })
+    const body = new TextEncoder().encode('{"model":"m"}').slice()
+    // what "curl -d" says of everything
+    const headers = new Headers({ 'content-type': 'application/x-www-form-urlencoded' })
+    await given.forward({ route: 'openai', path: '/v1/completions?version=2&api_key=x&debug=1', body, headers })
+    expect(asked(given).url.search).toBe('')
+    expect(asked(given).headers.get('content-type')).toBe('application/json')
+  })
+})
+
+describe('an explanation', () => {
+  it('names places and no address', async () => {
+    const { context, forwarding, model } = setUp({ placement: 'origin', ask: { hint: 'auto' } })
+    const told = await forwarding.explain(model, { route: 'task', full: false }, context)
+    expect(told).toMatchObject({ place: 'origin', reason: 'model-prefers-origin' })
+    expect(JSON.stringify(told)).not.toContain('example.com')
+  })
+})
