@@ -41,6 +41,9 @@ Usage: npm run origin -- [options]
 
 Every option can be set in the environment instead: VERGE_ORIGIN_MAX_BATCH for --max-batch.`
 
+/** Ctrl-C reaches a whole process group, and whoever started this one may pass it on besides: that is still one signal. */
+const SAME_SIGNAL_MS = 500
+
 await runScript(HELP, async () => {
   const options = await readOptions(process.argv.slice(2), process.env)
   if (options === undefined) return HELP
@@ -64,9 +67,6 @@ await runScript(HELP, async () => {
   // What is left, such as a connection to a store, must not hold up the end.
   process.exit(0)
 })
-
-/** Ctrl-C reaches a whole process group, and whoever started this one may pass it on besides: that is still one signal. */
-const SAME_SIGNAL_MS = 500
 
 /** A first signal drains, a second one ends at once. */
 function untilAsked(): Promise<string> {

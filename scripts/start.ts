@@ -31,7 +31,7 @@ await runScript(HELP, async () => {
   const signal = untilAsked()
   const port = parsePort(values.port)
   const folders = await modelFolders(values.models)
-  const envFiles = await originEnvironment(values.origin)
+  const envFiles = await originEnvironment(port, values.origin)
   await serve({ port, persistTo: values['persist-to'] ?? STATE, folders, envFiles, signal })
   return undefined
 })

@@ -1,8 +1,8 @@
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../lib/build/arguments.ts'
 import { type Built, buildModel } from '../lib/build/build.ts'
 import { onlyArgument, parseCommand } from '../lib/build/options.ts'
-import { isReady, readyModel } from '../lib/build/ready.ts'
+import { isElsewhere, isReady, packReady, readyModel } from '../lib/build/ready.ts'
 import { refuseStrayed } from '../lib/build/strayed.ts'
 import { UsageError } from '../lib/command-line.ts'
 import { Visitor } from '../lib/doctor/visitor.ts'
@@ -71,6 +71,27 @@ export const pushCommand: Command = {
       const bench = { progress, signal }
       const settings = { ...asked, existing: (model: string) => existingOf(target.truth, model, signal) }
       const ready = await isReady(spec, settings)
+      if (ready && (await isElsewhere(spec))) {
+        // Nothing to build, to prove or to ask: the weights are with a server of the operator's.
+        const packed = await packReady(resolve(spec), settings.model)
+        const { visibility } = settings.model
+        const known = await readModel(target.truth, packed.manifest.model, signal)
+        const becomes = visibility ?? known?.alias.visibility ?? packed.visibility
+        if (target.kind !== 'local' && becomes === 'public') requireLicence({ packed })
+        const live = values.live !== false
+        const result = await pushModel(target, packed, {
+          live,
+          progress,
+          signal,
+          dryRun,
+          ...(visibility && { visibility }),
+        })
+        if (values.json) return JSON.stringify({ report: null, push: result, live: null }, null, 2)
+        const { model, version } = result
+        const where = whereNext(target, values['persist-to'])
+        const end = dryRun ? 'Nothing was stored (--dry-run).' : `${model} ${version} is stored. ${where}`
+        return [...result.steps, '', end].join('\n')
+      }
       const built = await (ready ? readyModel : buildModel)(spec, settings, bench)
       if (!values.json) console.log(renderText(built.report))
       refuseStrayed(built, 'pushed')
@@ -108,7 +129,7 @@ export const pushCommand: Command = {
 }
 
 /** @throws UsageError where a model would be published on terms that nobody knows */
-function requireLicence({ packed }: Built): void {
+function requireLicence({ packed }: Pick<Built, 'packed'>): void {
   const { licence } = packed.manifest
   if (licence !== undefined && licence !== 'unknown') return
   throw new UsageError(

@@ -6,7 +6,7 @@ import { type DevServer, startDevServer } from './dev-server.ts'
 import { type PackedModel, packFolder } from './packer.ts'
 import { isFree } from './port.ts'
 import { type Probe, probeFor } from './probe.ts'
-import { ask, untilListening } from './readiness.ts'
+import { ask, NoOriginError, untilListening } from './readiness.ts'
 
 export interface LocalOptions {
   readonly port: number
@@ -53,7 +53,8 @@ class RecentLines {
 }
 
 /**
- * Packs models, seeds local storage, starts `wrangler dev`, and waits until each public model has really answered.
+ * Packs models, seeds local storage, starts `wrangler dev`, and waits until each public model has really answered, but
+ * for those that an origin alone could answer for.
  * @throws UsageError for what a person can mend, VergeError for models that are not right; nothing is left running
  */
 export async function startLocal(options: LocalOptions): Promise<Local> {
@@ -96,7 +97,11 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
         continue
       }
       const begun = Date.now()
-      const answer = await ask(server, manifest.model, probe)
+      const answer = await ask(server, manifest, probe).catch(unlessNoOrigin)
+      if (answer instanceof NoOriginError) {
+        progress(`  ${manifest.model}: does not answer yet, because ${answer.message}`)
+        continue
+      }
       progress(`  ${manifest.model}: first answer after ${Date.now() - begun} ms`)
       models.push({ packed: model, folder, probe, answer })
     }
@@ -107,4 +112,9 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     if (!(error instanceof UsageError) && !isVergeError(error)) throw error
     throw new UsageError(`${error.message}\n\nwrangler's last lines:\n${recent}`, { cause: error })
   }
+}
+
+function unlessNoOrigin(error: unknown): NoOriginError {
+  if (error instanceof NoOriginError) return error
+  throw error
 }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs'
+import { existsSync, rmSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseOrigins } from '../../src/placement/config.ts'
@@ -9,17 +9,21 @@ import { ROOT } from './project.ts'
 /** Where `npm run origin` listens if it is not told otherwise. */
 export const LOCAL_ORIGIN = 'http://127.0.0.1:8788'
 
-/** Git ignores it, and only this user may read it: there is a key in it. */
-const FILE = join(ROOT, '.verge/origin.env')
+/**
+ * Git ignores it, and only this user may read it: there is a key in it. Each Worker has its own, because wrangler reads
+ * it again whenever something changes.
+ */
+const fileOf = (port: number): string => join(ROOT, `.verge/origin-${port}.env`)
 const OWN_VARIABLES = join(ROOT, '.dev.vars')
 
 /**
  * Variables that make the Worker on this machine ask an origin on this machine. What `.dev.vars` says stands over them.
+ * @param port of the Worker
  * @param url `none`: no origin
- * @returns files for wrangler
+ * @returns files for wrangler, as long as this process lives
  * @throws UsageError if the address is none
  */
-export async function originEnvironment(url: string = LOCAL_ORIGIN): Promise<readonly string[]> {
+export async function originEnvironment(port: number, url: string = LOCAL_ORIGIN): Promise<readonly string[]> {
   const own = existsSync(OWN_VARIABLES) ? [OWN_VARIABLES] : []
   if (url === 'none') return own
   const origins = JSON.stringify([{ name: 'local', url, auth: { type: 'hmac', key: 'ORIGIN_KEY' } }])
@@ -30,6 +34,8 @@ export async function originEnvironment(url: string = LOCAL_ORIGIN): Promise<rea
   }
   await mkdir(join(ROOT, '.verge'), { recursive: true })
   const lines = [`ORIGINS='${origins}'`, `ORIGIN_KEY='${await localOriginKey()}'`, '']
-  await writeFile(FILE, lines.join('\n'), { mode: 0o600 })
-  return [FILE, ...own]
+  const file = fileOf(port)
+  await writeFile(file, lines.join('\n'), { mode: 0o600 })
+  process.on('exit', () => rmSync(file, { force: true }))
+  return [file, ...own]
 }

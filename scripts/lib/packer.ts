@@ -1,5 +1,3 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Visibility } from '../../src/catalog/alias.ts'
 import {
   type Artifact,
@@ -17,12 +15,12 @@ import { systemClock } from '../../src/core/runtime.ts'
 import type { Signature } from '../../src/core/tensors.ts'
 import type { ArtifactInfo } from '../../src/engine/engine.ts'
 import { NativeEngine } from '../../src/engine/native/engine.ts'
-import { ChatTemplate } from '../../src/generate/chat.ts'
 import { checkTable } from '../../src/tasks/table-layout.ts'
 import { memorySource, sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
 import { measureSession } from './edge-engine.ts'
+import { readChatTemplate, readModelFile, readTokenizer } from './packed-files.ts'
 
 /** A model ready to be stored: its manifest, and its chunks by digest. */
 export interface PackedModel {
@@ -169,59 +167,6 @@ async function packArtifact(
 
 function infoOf(format: 'onnx' | 'ort', bytes: Uint8Array): ArtifactInfo {
   return { sha256: sha256(bytes), format, bytes: bytes.length }
-}
-
-async function readModelFile(folder: string, file: string): Promise<Uint8Array> {
-  try {
-    return new Uint8Array(await readFile(join(folder, file)))
-  } catch (error) {
-    throw new VergeError('manifest_invalid', `${join(folder, file)}, which verge.json names, cannot be read.`, {
-      cause: error,
-    })
-  }
-}
-
-async function readTokenizer(
-  folder: string,
-  file: string,
-  given: ReadonlyMap<string, Uint8Array>,
-): Promise<Uint8Array> {
-  const bytes = given.get(file) ?? (await readModelFile(folder, file))
-  if (bytes.length > LIMITS.tokenizerBytes) {
-    throw new VergeError(
-      'manifest_invalid',
-      `${file} is ${bytes.length} bytes; a tokeniser may take ${LIMITS.tokenizerBytes}.`,
-    )
-  }
-  try {
-    JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-  } catch (error) {
-    throw new VergeError('manifest_invalid', `${file} is not JSON.`, { cause: error })
-  }
-  return bytes
-}
-
-async function readChatTemplate(
-  folder: string,
-  file: string,
-  given: ReadonlyMap<string, Uint8Array>,
-): Promise<Uint8Array> {
-  const bytes = given.get(file) ?? (await readModelFile(folder, file))
-  if (bytes.length > LIMITS.chatTemplateBytes) {
-    throw new VergeError(
-      'manifest_invalid',
-      `${file} is ${bytes.length} bytes; a chat template may take ${LIMITS.chatTemplateBytes}.`,
-    )
-  }
-  try {
-    ChatTemplate.parse(bytes)
-  } catch (error) {
-    const { cause } = error as VergeError
-    throw new VergeError('manifest_invalid', `${file} is not a chat template: ${(cause as Error)?.message ?? cause}.`, {
-      cause: error,
-    })
-  }
-  return bytes
 }
 
 async function readSignature(file: string, bytes: Uint8Array): Promise<Signature> {

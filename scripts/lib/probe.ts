@@ -4,6 +4,7 @@ import type { Manifest } from '../../src/catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE } from '../../src/catalog/settings/generation.ts'
 import { EXAMPLE_WAV } from '../../src/tasks/audio-body.ts'
 import { tableExample, tableLayout } from '../../src/tasks/table-layout.ts'
+import { fieldOf } from './doctor/visitor.ts'
 import { encodeGreyPng } from './png.ts'
 
 /** A request that makes a model run, and the same as a line for a shell. */
@@ -105,6 +106,12 @@ function textProbe({ model, files, artifacts }: Manifest): Probe {
         JSON.stringify({ model, messages: [{ role: 'user', content: SUM }], ...common }),
       )
     : jsonProbe('/v1/completions', JSON.stringify({ model, prompt: SUM, ...common }))
+}
+
+/** What is worth showing of an answer to a probe: the text that a language model wrote; else all of it. */
+export function essenceOf(answer: unknown): unknown {
+  const written = fieldOf(answer, 'choices', '0')
+  return fieldOf(written, 'message', 'content') ?? fieldOf(written, 'text') ?? answer
 }
 
 function jsonProbe(path: string, body: string): Probe {

@@ -1,9 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Manifest } from '../../src/catalog/manifest.ts'
 import { UsageError } from './command-line.ts'
 import type { DevServer } from './dev-server.ts'
+import { codeOf, parsed } from './doctor/visitor.ts'
 import type { Probe } from './probe.ts'
 
 const POLL_MS = 150
+
+/** A model that runs on larger machines alone was asked, and none is there: no failure of the model's. */
+export class NoOriginError extends UsageError {}
+
+/** What a Worker answers, by Verge's error codes, where a model cannot be had for want of an origin. */
+const FOR_WANT_OF_ORIGINS: ReadonlySet<string> = new Set(['origin_unavailable', 'placement_impossible'])
+
+/**
+ * @param code of Verge's, if there is one
+ * @param manifest of the model that was asked
+ * @returns the error to throw; undefined where an origin is not what is missing
+ */
+export function noOrigin(
+  code: string | undefined,
+  { artifacts }: Pick<Manifest, 'artifacts'>,
+): NoOriginError | undefined {
+  // So a Worker answers that knows of no origin at all.
+  const unsupported = code === 'engine_unsupported' && !artifacts.some(({ places }) => places.includes('edge'))
+  if (!unsupported && (code === undefined || !FOR_WANT_OF_ORIGINS.has(code))) return undefined
+  return new NoOriginError('no origin is up that runs it; on this machine "npm run origin" starts one')
+}
 
 /** Waits until the server answers at all. @throws UsageError if it ends or takes longer than `patienceMs` */
 export async function untilListening(server: DevServer, patienceMs: number): Promise<void> {
@@ -25,9 +48,9 @@ export async function untilListening(server: DevServer, patienceMs: number): Pro
 /**
  * Makes a model run once.
  * @returns the answer
- * @throws UsageError with what the Worker said if it does not answer with success
+ * @throws NoOriginError; UsageError with what the Worker said if it does not answer with success
  */
-export async function ask(server: DevServer, model: string, probe: Probe): Promise<unknown> {
+export async function ask(server: DevServer, manifest: Manifest, probe: Probe): Promise<unknown> {
   return orEnded(server, async () => {
     const answer = await fetch(server.url + probe.path, {
       method: 'POST',
@@ -36,7 +59,10 @@ export async function ask(server: DevServer, model: string, probe: Probe): Promi
       signal: AbortSignal.timeout(60_000),
     })
     const text = await answer.text()
-    if (!answer.ok) throw new UsageError(`Model "${model}" does not answer: HTTP ${answer.status} ${text}`)
+    if (!answer.ok) {
+      const missing = noOrigin(codeOf({ json: parsed(text) }), manifest)
+      throw missing ?? new UsageError(`Model "${manifest.model}" does not answer: HTTP ${answer.status} ${text}`)
+    }
     return JSON.parse(text)
   })
 }

@@ -1,6 +1,7 @@
 import { relative } from 'node:path'
 import { UsageError } from './command-line.ts'
 import { type LiveModel, type Local, startLocal } from './local.ts'
+import { essenceOf } from './probe.ts'
 
 export interface ServeOptions {
   readonly port: number
@@ -50,10 +51,19 @@ function banner({ server, models }: Local): string {
     const { model, task } = packed.manifest
     lines.push(`# ${model}${task ? ` (${task})` : ''}`)
     lines.push(curlFrom(probe.curl(server.url), folder))
-    lines.push(`# ${shorten(JSON.stringify(answer))}`, '')
+    lines.push(`# ${shorten(JSON.stringify(essenceOf(answer)))}`, '')
   }
   const raw = rawExample(models)
   if (raw) lines.push('# raw tensors, by the Open Inference Protocol', raw(server.url), '')
+  const elsewhere = models.map(({ packed }) => packed.manifest).filter(({ placement }) => placement === 'origin')
+  if (elsewhere.length > 0) {
+    const names = elsewhere.map(({ model }) => model).join(', ')
+    lines.push(
+      `# for larger machines, and answered here until one runs (docs/origin.md): ${names}`,
+      'npm run origin',
+      '',
+    )
+  }
   lines.push('# everything else', `curl ${server.url}/openapi.json`, '', 'Ctrl-C ends it.', '')
   return lines.join('\n')
 }

@@ -256,9 +256,12 @@ export class LocalServing implements Serving {
       )
     }
     const where = this.#options.place === 'edge' ? 'the edge' : 'an origin'
-    throw new VergeError('engine_unsupported', `Model "${manifest.model}" has no artifact for ${where}; push one.`, {
-      details: { model: manifest.model },
-    })
+    const or = this.#options.place === 'edge' ? ', or name an origin that runs it in ORIGINS' : ''
+    throw new VergeError(
+      'engine_unsupported',
+      `Model "${manifest.model}" has no artifact for ${where}; push one${or}.`,
+      { details: { model: manifest.model } },
+    )
   }
 }
 

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { violations } from '../../scripts/lib/import-rules.ts'
 import { measure } from '../../scripts/lib/measure-accuracy.ts'
 import { encodeGreyPng } from '../../scripts/lib/png.ts'
-import { probeFor } from '../../scripts/lib/probe.ts'
+import { essenceOf, probeFor } from '../../scripts/lib/probe.ts'
 import { percentile, wilsonInterval } from '../../scripts/lib/statistics.ts'
 import { summarise } from '../../scripts/lib/test-report.ts'
 import type { Manifest } from '../../src/catalog/manifest.ts'
@@ -65,6 +65,26 @@ describe('probes', () => {
         { name: 'flag', datatype: 'BOOL', shape: [], data: [false] },
       ],
     })
+  })
+
+  it('ask language models for a text: in a chat where they take one', async () => {
+    const blob = { sha256: '0'.repeat(64), bytes: 1, chunks: [] }
+    const artifacts: Manifest['artifacts'] = [{ ...blob, id: 'a', format: 'onnx', dtype: 'fp32', places: ['origin'] }]
+    const manifest: Manifest = { ...base, task: 'text-generation', inputs: [], outputs: [], artifacts }
+    const plain = await probeFor(manifest, import.meta.dirname)
+    expect(plain?.path).toBe('/v1/completions')
+    expect(JSON.parse(String(plain?.body))).toMatchObject({ model: 'm', prompt: expect.any(String) })
+    for (const chatting of [
+      { ...manifest, files: { 'chat_template.jinja': blob } },
+      { ...manifest, artifacts: [] },
+    ]) {
+      const probe = await probeFor(chatting, import.meta.dirname)
+      expect(probe?.path).toBe('/v1/chat/completions')
+      expect(JSON.parse(String(probe?.body))).toMatchObject({ model: 'm', messages: [{ role: 'user' }] })
+    }
+    expect(essenceOf({ choices: [{ message: { content: '85' } }] })).toBe('85')
+    expect(essenceOf({ choices: [{ text: '86' }] })).toBe('86')
+    expect(essenceOf([{ label: '7' }])).toEqual([{ label: '7' }])
   })
 
   it('leave models with enormous inputs alone', async () => {

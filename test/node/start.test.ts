@@ -135,17 +135,22 @@ describe('npm start', () => {
   })
 
   it("answers README's lines as README says", { timeout: 120_000 }, async () => {
-    started = start()
+    // A port where no origin of the developer's listens.
+    started = start('--origin', `http://127.0.0.1:${await freePort()}`)
     await started.says('Ctrl-C ends it.')
     const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
-    const examples = [...readme.matchAll(/^(curl [\s\S]*?)\n# (.*)$/gm)]
-    expect(examples.length).toBe(3)
-    for (const [, command, answer] of examples as unknown as [string, string, string][]) {
+    const examples = [...readme.matchAll(/^(curl [\s\S]*?)\n((?:# .*\n)+)/gm)]
+    expect(examples.length).toBe(4)
+    for (const [, command, comments] of examples as unknown as [string, string, string][]) {
       const here = command.replace('127.0.0.1:8787', `127.0.0.1:${port}`)
       const { stdout } = await promisify(execFile)('sh', ['-c', `${here} --silent --fail`], { cwd: ROOT })
-      // What README leaves out is written "..." there.
-      const parts = answer.split('...').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
-      expect(stdout).toMatch(new RegExp(`^${parts.join('.*')}$`))
+      // Without an origin, which has a test of its own.
+      const answers = comments.match(/^# (?!with: ).*$/gm) ?? []
+      for (const answer of answers.map((line) => line.replace(/^# (without: +)?/, ''))) {
+        // What README leaves out is written "..." there.
+        const parts = answer.split('...').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
+        expect(stdout).toMatch(new RegExp(`^${parts.join('.*')}\r?$`, 'm'))
+      }
     }
     started.child.kill('SIGINT')
     expect(await started.exited).toBe(0)

@@ -19,7 +19,7 @@ export interface ModelCheckOptions {
 const EXPECTED: Readonly<Record<string, string>> = { digits: '5', reviews: 'positive' }
 
 /** More would be a load test. */
-const MOST_MODELS = 8
+export const MOST_MODELS = 8
 
 /** What Verge loads is small; a first answer later than this is felt by a visitor. */
 const SLOW_FIRST_MS = 10_000

@@ -1,6 +1,7 @@
 import { VERSION } from '../../../src/version.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
-import { checkModels, type ModelCheckOptions } from './models.ts'
+import { checkModels, MOST_MODELS, type ModelCheckOptions } from './models.ts'
+import { checkOrigins } from './origins.ts'
 import { checkCors, checkErrors, checkHeaders, checkPrivacy, reasonOf } from './protocol.ts'
 import { remedyFor } from './remedies.ts'
 import { type Answer, fieldOf, gist, Visitor } from './visitor.ts'
@@ -30,6 +31,7 @@ export async function checkOutside(visitor: Visitor, options: OutsideOptions): P
     // With a key that is refused nothing would be answered; what strangers see can be checked all the same.
     const caller = accepted ? visitor : new Visitor(visitor.origin, undefined)
     checks.push(...(await checkModels(caller, all, options)))
+    checks.push(...(await checkOrigins(caller, all.slice(0, MOST_MODELS))))
     checks.push(...(await checkErrors(caller, all)))
     checks.push(...(await checkCors(caller, options.corsOrigin)))
     checks.push(...(await checkPrivacy(caller, hidden)))

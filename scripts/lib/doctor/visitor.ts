@@ -92,7 +92,8 @@ async function readText(response: Response): Promise<string> {
   return text
 }
 
-function parsed(text: string): unknown {
+/** Undefined if it is not JSON. */
+export function parsed(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {
@@ -110,7 +111,7 @@ export function fieldOf(value: unknown, ...path: readonly string[]): unknown {
 }
 
 /** The error code of any of Verge's error shapes; undefined for anything else. */
-export function codeOf({ json }: Answer): string | undefined {
+export function codeOf({ json }: Pick<Answer, 'json'>): string | undefined {
   const code = fieldOf(json, 'error', 'code') ?? fieldOf(json, 'code')
   return typeof code === 'string' ? code : undefined
 }

@@ -4,6 +4,7 @@ import { throwIfAborted } from '../../../src/core/errors.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import type { Built } from '../build/build.ts'
 import { Visitor } from '../doctor/visitor.ts'
+import { NoOriginError } from '../readiness.ts'
 import { printable } from '../terminal/format.ts'
 import type { Progress } from '../terminal/progress.ts'
 import { type Question, questionFor } from './question.ts'
@@ -57,9 +58,11 @@ export async function askLive(
   const question = await questionFor(built, { visitor, key })
   const task = progress.task(`Asking ${origin}`, undefined, 'steps')
   const answer = await untilKnown(question, signal).catch((error: unknown) => {
-    task.done('it refuses')
+    task.done(error instanceof NoOriginError ? 'no origin' : 'it refuses')
+    if (error instanceof NoOriginError) return error
     throw error
   })
+  if (answer instanceof NoOriginError) return { reason: answer.message }
   if (answer === null) {
     task.done('it does not know the model')
     return { reason: `the Worker at ${origin} does not know ${model} ${version}: it reads another place` }

@@ -3,15 +3,19 @@ import type { Tensor, Tensors } from '../../../src/core/tensors.ts'
 import type { Built } from '../build/build.ts'
 import { exampleRequest } from '../build/request.ts'
 import { UsageError } from '../command-line.ts'
-import { gist, type Visitor } from '../doctor/visitor.ts'
+import { codeOf, gist, type Visitor } from '../doctor/visitor.ts'
 import { inferRequest, send } from '../oip-client.ts'
-import { probeFor } from '../probe.ts'
+import { essenceOf, probeFor } from '../probe.ts'
+import { noOrigin } from '../readiness.ts'
 
 /** A request to one version of a model, as a Worker is asked it and as a person may repeat it. */
 export interface Question {
   /** A line for a shell. */
   readonly curl: string
-  /** @returns what the Worker says; null where it does not know the version @throws UsageError where it refuses */
+  /**
+   * @returns what the Worker says; null where it does not know the version
+   * @throws NoOriginError; UsageError where it refuses
+   */
   ask(signal: AbortSignal): Promise<string | null>
 }
 
@@ -47,8 +51,8 @@ async function taskQuestion(
         throw brokeOff(origin, error)
       })
       if (answer.status === 404) return null
-      if (answer.status !== 200) throw refused(origin, gist(answer))
-      return answer.text
+      if (answer.status !== 200) throw noOrigin(codeOf(answer), manifest) ?? refused(origin, gist(answer))
+      return answer.json === undefined ? answer.text : JSON.stringify(essenceOf(answer.json))
     },
   }
 }
@@ -57,7 +61,8 @@ function tensorQuestion(
   { packed, sample }: Pick<Built, 'packed' | 'sample'>,
   { visitor: { origin }, key }: QuestionOptions,
 ): Question {
-  const { model, version } = packed.manifest
+  const { manifest } = packed
+  const { model, version } = manifest
   const headers = key === undefined ? {} : { authorization: `Bearer ${key}` }
   const request = inferRequest(model, sample.inputs, { version, headers })
   return {
@@ -70,7 +75,7 @@ function tensorQuestion(
         throwIfAborted(signal)
         if (!isVergeError(error)) throw brokeOff(origin, error)
         if (error.code === 'model_not_found' || error.code === 'version_not_found') return null
-        throw refused(origin, error.message)
+        throw noOrigin(error.code, manifest) ?? refused(origin, error.message)
       }
     },
   }

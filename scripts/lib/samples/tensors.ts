@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Limits } from '../../../src/core/limits.ts'
+import { tensorFromJson } from '../../../src/core/oip/json.ts'
 import {
   ARRAY_TYPES,
   ELEMENT_BYTES,
@@ -11,7 +12,6 @@ import {
 } from '../../../src/core/tensors.ts'
 import { validate } from '../../../src/core/validation.ts'
 import { datatypeOf } from '../../../src/engine/ort/datatypes.ts'
-import { tensorFromJson } from '../../../src/core/oip/json.ts'
 import { checkInputs } from '../../../src/http/oip/validate.ts'
 import { inputTensorSchema } from '../../../src/http/oip/wire.ts'
 import { decodeTensor } from '../../../src/onnx/codec.ts'

@@ -224,7 +224,8 @@ export class EngineChild {
     const fields: LogFields = {
       reason: death.reason,
       during: [...this.#pending.values()].map(({ kind }) => kind),
-      stderr: this.#stderr.trim(),
+      // What it printed in its life explains a death, and is of no interest after an end that was asked for.
+      ...(this.#ending === undefined && { stderr: this.#stderr.trim() }),
     }
     this.#options.logger[this.#level]('engine_process_ended', fields)
     this.#queue.close(sessionsLost())

@@ -58,6 +58,8 @@ function log(logger: Logger, c: Context<AppEnv>, error: VergeError, status: numb
     message: error.message,
   }
   if (status < 500) logger.info('request_refused', fields)
+  // Expected where origins come and go, and by then each fault of theirs has been logged.
+  else if (error.code === 'origin_unavailable') logger.warn('request_failed', { ...fields, ...error.details })
   else logger.error('request_failed', { ...fields, stack: error.stack, cause: describe(error.cause) })
 }
 

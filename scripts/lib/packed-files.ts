@@ -1,0 +1,61 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { VergeError } from '../../src/core/errors.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { ChatTemplate } from '../../src/generate/chat.ts'
+
+/** A file that verge.json names. @throws manifest_invalid */
+export async function readModelFile(folder: string, file: string): Promise<Uint8Array> {
+  try {
+    return new Uint8Array(await readFile(join(folder, file)))
+  } catch (error) {
+    throw new VergeError('manifest_invalid', `${join(folder, file)}, which verge.json names, cannot be read.`, {
+      cause: error,
+    })
+  }
+}
+
+/** @param given contents of files that are taken from here instead. @throws manifest_invalid */
+export async function readTokenizer(
+  folder: string,
+  file: string,
+  given: ReadonlyMap<string, Uint8Array>,
+): Promise<Uint8Array> {
+  const bytes = given.get(file) ?? (await readModelFile(folder, file))
+  if (bytes.length > LIMITS.tokenizerBytes) {
+    throw new VergeError(
+      'manifest_invalid',
+      `${file} is ${bytes.length} bytes; a tokeniser may take ${LIMITS.tokenizerBytes}.`,
+    )
+  }
+  try {
+    JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+  } catch (error) {
+    throw new VergeError('manifest_invalid', `${file} is not JSON.`, { cause: error })
+  }
+  return bytes
+}
+
+/** @param given contents of files that are taken from here instead. @throws manifest_invalid */
+export async function readChatTemplate(
+  folder: string,
+  file: string,
+  given: ReadonlyMap<string, Uint8Array>,
+): Promise<Uint8Array> {
+  const bytes = given.get(file) ?? (await readModelFile(folder, file))
+  if (bytes.length > LIMITS.chatTemplateBytes) {
+    throw new VergeError(
+      'manifest_invalid',
+      `${file} is ${bytes.length} bytes; a chat template may take ${LIMITS.chatTemplateBytes}.`,
+    )
+  }
+  try {
+    ChatTemplate.parse(bytes)
+  } catch (error) {
+    const { cause } = error as VergeError
+    throw new VergeError('manifest_invalid', `${file} is not a chat template: ${(cause as Error)?.message ?? cause}.`, {
+      cause: error,
+    })
+  }
+  return bytes
+}
