@@ -106,9 +106,17 @@ export class Breaker {
     this.#generation++
   }
 
-  /** A failure that showed itself after its request had counted as a success: an answer that broke off. */
+  /**
+   * A failure that showed itself after its request had counted as a success: an answer that broke off. It stands in the
+   * place of the last success, or an origin all of whose answers break off would have failed every other time alone.
+   */
   failedLate(): void {
-    if (this.#opensAt === undefined) this.#fail()
+    if (this.#opensAt !== undefined) return
+    const success = this.#outcomes.findLastIndex(({ failed }) => !failed)
+    if (success !== -1) this.#outcomes.splice(success, 1)
+    const before = this.#outcomes.findLastIndex(({ failed }) => !failed)
+    this.#failuresInRow = Math.max(this.#failuresInRow, this.#outcomes.length - 1 - before)
+    this.#fail()
   }
 
   #permit(): Permit {

@@ -218,4 +218,21 @@ describe('breaker', () => {
     breaker.failedLate()
     expect(breaker.waitMs).toBe(5_000)
   })
+
+  it('opens over answers all of which begin well and break off', () => {
+    const { breaker } = bench()
+    const breakOff = () => {
+      permitOf(breaker).succeeded()
+      breaker.failedLate()
+    }
+    breakOff()
+    breakOff()
+    // One that came to its end speaks for it.
+    permitOf(breaker).succeeded()
+    breakOff()
+    breakOff()
+    expect(breaker.state).toBe('closed')
+    breakOff()
+    expect(breaker.state).toBe('open')
+  })
 })

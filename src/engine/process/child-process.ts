@@ -225,7 +225,7 @@ export class EngineChild {
       reason: death.reason,
       during: [...this.#pending.values()].map(({ kind }) => kind),
       // What it printed in its life explains a death, and is of no interest after an end that was asked for.
-      ...(this.#ending === undefined && { stderr: this.#stderr.trim() }),
+      ...(this.#level === 'error' && { stderr: this.#stderr.trim() }),
     }
     this.#options.logger[this.#level]('engine_process_ended', fields)
     this.#queue.close(sessionsLost())

@@ -31,10 +31,12 @@ export function pieces(body: ReadableStream<Uint8Array>, watch: Watch, large: bo
   return {
     async next(memory) {
       const { done, value } = await watch.piece(read.read(least, memory))
-      if (value !== undefined) least = watch.waitedMs < QUICK_MS ? Math.min(2 * value.length, QUICK_PIECE_BYTES) : 1
-      if (!done) return value
-      watch.done()
-      return undefined
+      if (done || value === undefined) {
+        watch.done()
+        return undefined
+      }
+      least = watch.waitedMs < QUICK_MS ? Math.max(1, Math.min(2 * value.length, QUICK_PIECE_BYTES)) : 1
+      return value
     },
     cancel(reason) {
       watch.end(reason)
