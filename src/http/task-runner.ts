@@ -18,6 +18,7 @@ export class TaskRunner {
     this.#context = context
     this.model = {
       manifest: resolved.manifest,
+      ...(serving.place && { place: serving.place }),
       file: (name, parse) => serving.file(resolved, name, parse, context),
       afford: (runs) => serving.afford(resolved, runs, context),
     }

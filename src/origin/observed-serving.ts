@@ -23,6 +23,7 @@ export interface ObservedServingOptions {
 
 /** Notes what requests ask of another serving: for metrics, which want the names of models and not of digests. */
 export class ObservedServing implements Serving {
+  readonly place = 'origin'
   readonly #inner: Serving
   readonly #options: ObservedServingOptions
   /** Bounded by the versions that have been asked for and exist. */

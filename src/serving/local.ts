@@ -5,10 +5,11 @@ import type { CatalogReader } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
 import type { CallContext, Clock } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
-import type { ArtifactInfo, ByteSource, Engine, EngineHealth, Session, Support } from '../engine/engine.ts'
+import type { ByteSource, Engine, EngineHealth, Session, Support } from '../engine/engine.ts'
 import { sessionFootprint } from '../engine/footprint.ts'
 import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
 import type { BlobInfo } from '../weights/blob.ts'
+import { artifactsFor, infoOf, runsOf } from './artifacts.ts'
 import type { FileCache } from './files.ts'
 import { Generating } from './generating.ts'
 import { assertAffordable, type InputShapes, priceOf } from './pricing.ts'
@@ -53,6 +54,10 @@ export class LocalServing implements Serving {
 
   constructor(options: LocalServingOptions) {
     this.#options = options
+  }
+
+  get place(): 'edge' | 'origin' {
+    return this.#options.place
   }
 
   alias(model: string, context: CallContext): Promise<Alias | null> {
@@ -263,25 +268,4 @@ export class LocalServing implements Serving {
       { details: { model: manifest.model } },
     )
   }
-}
-
-/** Artifacts for a place, best first. An origin's engine runs those for other places too. */
-function artifactsFor({ artifacts }: Manifest, place: 'edge' | 'origin'): readonly Artifact[] {
-  const meant = artifacts.filter(({ places }) => places.includes(place))
-  return place === 'edge' ? meant : [...meant, ...artifacts.filter((artifact) => !meant.includes(artifact))]
-}
-
-/** Dynamic quantisation takes one scale for all rows of a run, so that an answer would depend on its neighbours. */
-const EIGHT_BITS = /^(q8|u?int8)$/
-
-function infoOf({ batching }: Manifest, artifact: Artifact): ArtifactInfo {
-  return { ...artifact, batchable: batching ?? !EIGHT_BITS.test(artifact.dtype) }
-}
-
-/** The prompt is one run, and each token of the answer one of its own, with what every run costs. */
-function runsOf({ inputs }: Manifest, prompt: number, answer: number): InputShapes[] {
-  const [ids] = inputs
-  if (ids === undefined) return []
-  const step = new Map([[ids.name, { shape: [1, 1] }]])
-  return [new Map([[ids.name, { shape: [1, prompt] }]]), ...new Array<InputShapes>(answer).fill(step)]
 }

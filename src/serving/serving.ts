@@ -42,6 +42,8 @@ export interface Generation extends Pick<RunResult, 'artifact' | 'start' | 'degr
 
 /** What the HTTP layer asks of everything below it. */
 export interface Serving {
+  /** Whose artifacts are run; the edge's if left out. */
+  readonly place?: 'edge' | 'origin'
   /** The alias alone, for authorisation. Null if there is no such model. @throws alias_invalid, store_unavailable */
   alias(model: string, context: CallContext): Promise<Alias | null>
   /** @throws version_not_found, manifest_invalid, weights_unavailable */

@@ -15,12 +15,12 @@ export type Run = (inputs: Tensors) => Promise<Tensors>
 export async function runInBatches(
   texts: readonly EncodedText[],
   padId: number,
-  { manifest, afford }: Pick<TaskModel, 'manifest' | 'afford'>,
+  { manifest, afford, place }: Pick<TaskModel, 'manifest' | 'afford' | 'place'>,
   limits: Limits,
   run: Run,
   take: (outputs: Tensors, places: readonly number[]) => void,
 ): Promise<void> {
-  const batches = batchesOf(texts, manifest, limits)
+  const batches = batchesOf(texts, manifest, limits, place)
   afford?.(batches.map((places) => batchShapes(places, texts, manifest)))
   for (const places of batches) {
     const batch = places.flatMap((place) => texts[place] ?? [])
@@ -39,9 +39,14 @@ function batchShapes(places: readonly number[], texts: readonly EncodedText[], m
  * length: to that of one text of the usual greatest length. A model without a mask cannot tell padding from text, and
  * gets texts of one length at a time.
  */
-export function batchesOf(texts: readonly EncodedText[], manifest: Manifest, limits: Limits): number[][] {
+export function batchesOf(
+  texts: readonly EncodedText[],
+  manifest: Manifest,
+  limits: Limits,
+  place: NonNullable<TaskModel['place']> = 'edge',
+): number[][] {
   const masked = manifest.inputs.some(({ name }) => name === 'attention_mask')
-  const single = manifest.inputs.some(({ shape }) => shape[0] === 1) || quantisesTogether(manifest)
+  const single = manifest.inputs.some(({ shape }) => shape[0] === 1) || quantisesTogether(manifest, place)
   const lengthOf = (place: number): number => texts[place]?.ids.length ?? 0
   const shortestFirst = texts.map((_, place) => place).sort((a, b) => lengthOf(a) - lengthOf(b))
   const batches: number[][] = []
@@ -65,12 +70,15 @@ export function batchesOf(texts: readonly EncodedText[], manifest: Manifest, lim
 }
 
 /**
- * Whether the edge's artifact may take one scale for the activations of a whole batch, as dynamic quantisation does: then
+ * Whether the artifact for a place may take one scale for the activations of a whole batch, as dynamic quantisation does: then
  * a text's answer would depend, in its third digit, on the texts beside it. One at a time costs nothing from about thirty
  * tokens up, because there is one thread.
  */
-function quantisesTogether({ artifacts }: Manifest): boolean {
-  return artifacts.some(({ dtype, places }) => places.includes('edge') && EIGHT_BITS.test(dtype))
+function quantisesTogether({ artifacts }: Manifest, place: 'edge' | 'origin'): boolean {
+  const meant = artifacts.filter(({ places }) => places.includes(place))
+  // An origin without an artifact of its own runs what there is.
+  const run = meant.length === 0 ? artifacts : meant
+  return run.some(({ dtype }) => EIGHT_BITS.test(dtype))
 }
 
 const EIGHT_BITS = /^(q8|u?int8)$/

@@ -17,6 +17,8 @@ export type TaskBody =
 /** What a task may ask for beside the request: the model's manifest and its files. */
 export interface TaskModel {
   readonly manifest: Manifest
+  /** Where the network is run, by which artifact: at the edge if left out. */
+  readonly place?: 'edge' | 'origin'
   /** One of the manifest's files, parsed by `parse` and kept as long as the isolate keeps the model. */
   file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T>
   /**

@@ -180,6 +180,13 @@ describe('batches', () => {
     if (artifact === undefined) throw new Error('no artifact')
     const small = { ...manifest, artifacts: [{ ...artifact, dtype: 'int8' }] }
     expect(batchesOf([text(2), text(1)], small, LIMITS)).toEqual([[1], [0]])
+    const both = {
+      ...manifest,
+      artifacts: [...small.artifacts, { ...artifact, places: ['origin' as const], dtype: 'fp32' }],
+    }
+    expect(batchesOf([text(2), text(1)], both, LIMITS)).toEqual([[1], [0]])
+    expect(batchesOf([text(2), text(1)], both, LIMITS, 'origin')).toEqual([[1, 0]])
+    expect(batchesOf([text(2), text(1)], small, LIMITS, 'origin')).toEqual([[1], [0]])
   })
 })
 

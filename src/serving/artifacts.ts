@@ -1,0 +1,24 @@
+import type { Artifact, Manifest } from '../catalog/manifest.ts'
+import type { ArtifactInfo } from '../engine/engine.ts'
+import type { InputShapes } from './pricing.ts'
+
+/** Artifacts for a place, best first. An origin's engine runs those for other places too. */
+export function artifactsFor({ artifacts }: Manifest, place: 'edge' | 'origin'): readonly Artifact[] {
+  const meant = artifacts.filter(({ places }) => places.includes(place))
+  return place === 'edge' ? meant : [...meant, ...artifacts.filter((artifact) => !meant.includes(artifact))]
+}
+
+/** Dynamic quantisation takes one scale for all rows of a run, so that an answer would depend on its neighbours. */
+const EIGHT_BITS = /^(q8|u?int8)$/
+
+export function infoOf({ batching }: Manifest, artifact: Artifact): ArtifactInfo {
+  return { ...artifact, batchable: batching ?? !EIGHT_BITS.test(artifact.dtype) }
+}
+
+/** The prompt is one run, and each token of the answer one of its own, with what every run costs. */
+export function runsOf({ inputs }: Manifest, prompt: number, answer: number): InputShapes[] {
+  const [ids] = inputs
+  if (ids === undefined) return []
+  const step = new Map([[ids.name, { shape: [1, 1] }]])
+  return [new Map([[ids.name, { shape: [1, prompt] }]]), ...new Array<InputShapes>(answer).fill(step)]
+}
