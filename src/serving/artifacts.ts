@@ -1,3 +1,4 @@
+import { quantisesRowsTogether } from '../catalog/dtype.ts'
 import type { Artifact, Manifest } from '../catalog/manifest.ts'
 import type { ArtifactInfo } from '../engine/engine.ts'
 import type { InputShapes } from './pricing.ts'
@@ -8,11 +9,9 @@ export function artifactsFor({ artifacts }: Manifest, place: 'edge' | 'origin'):
   return place === 'edge' ? meant : [...meant, ...artifacts.filter((artifact) => !meant.includes(artifact))]
 }
 
-/** Dynamic quantisation takes one scale for all rows of a run, so that an answer would depend on its neighbours. */
-const EIGHT_BITS = /^(q8|u?int8)$/
-
+/** An artifact as an engine sees it. */
 export function infoOf({ batching }: Manifest, artifact: Artifact): ArtifactInfo {
-  return { ...artifact, batchable: batching ?? !EIGHT_BITS.test(artifact.dtype) }
+  return { ...artifact, batchable: batching ?? !quantisesRowsTogether(artifact.dtype) }
 }
 
 /** The prompt is one run, and each token of the answer one of its own, with what every run costs. */

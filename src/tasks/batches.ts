@@ -1,3 +1,4 @@
+import { quantisesRowsTogether } from '../catalog/dtype.ts'
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
@@ -78,10 +79,8 @@ function quantisesTogether({ artifacts }: Manifest, place: 'edge' | 'origin'): b
   const meant = artifacts.filter(({ places }) => places.includes(place))
   // An origin without an artifact of its own runs what there is.
   const run = meant.length === 0 ? artifacts : meant
-  return run.some(({ dtype }) => EIGHT_BITS.test(dtype))
+  return run.some(({ dtype }) => quantisesRowsTogether(dtype))
 }
-
-const EIGHT_BITS = /^(q8|u?int8)$/
 
 /**
  * Counts tokens as texts are encoded, so that a request that is too large ends before all of it is.
