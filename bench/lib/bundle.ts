@@ -4,12 +4,13 @@ import { promisify } from 'node:util'
 import { ROOT } from '../../scripts/lib/project.ts'
 import { CACHE } from '../models/index.ts'
 
-/** The Workers that the benchmark runs: Verge, Verge with a look at its stores, and what it is held against. */
+/** The Workers that benchmarks run: Verge, Verge with a look at its stores, and what it is held against. */
 const ENTRIES = {
   verge: ['--config', 'wrangler.toml'],
   timed: ['bench/workers/timed.ts', '--config', 'bench/workers/wrangler.toml'],
   inside: ['bench/workers/inside.ts', '--config', 'bench/workers/wrangler.toml'],
   plain: ['bench/workers/plain.ts', '--config', 'bench/workers/wrangler.toml'],
+  pass: ['bench/workers/pass.ts', '--config', 'bench/workers/wrangler.toml'],
   echo: ['bench/workers/echo.ts', '--config', 'bench/workers/wrangler.toml'],
 } as const
 

@@ -5,8 +5,10 @@ import { Connection } from './connection.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 export interface LoadOptions {
-  readonly worker: WorkerProcess
-  readonly request: Buffer
+  /** A Worker, or another server whose CPU time is known. */
+  readonly worker: Pick<WorkerProcess, 'url' | 'cpuMs'>
+  /** The same every time, or made for each: what is signed is good for one use. */
+  readonly request: Buffer | (() => Buffer)
   /** Callers at once, each with a connection of its own and one request under way. */
   readonly callers: number
   readonly seconds: number
@@ -32,7 +34,7 @@ export interface LoadResult {
 /** What a caller that was refused waits; a real one keeps to Retry-After, which is a second. */
 const REFUSED_PAUSE_MS = 50
 
-/** Sends the same request from so many callers for so long, each as soon as its last one was answered. */
+/** Sends requests from so many callers for so long, each as soon as its last one was answered. */
 export async function load({ worker, request, callers, seconds }: LoadOptions): Promise<LoadResult> {
   const connections = await Promise.all(Array.from({ length: callers }, () => Connection.open(worker.url)))
   const latencies: number[] = []
@@ -44,7 +46,7 @@ export async function load({ worker, request, callers, seconds }: LoadOptions): 
   const end = begun + seconds * 1000
   const call = async (connection: Connection): Promise<void> => {
     for (let now = performance.now(); now < end; ) {
-      const { status } = await connection.exchange(request)
+      const { status } = await connection.exchange(typeof request === 'function' ? request() : request)
       const after = performance.now()
       if (status === 200) latencies.push(after - now)
       else if (status === 429) {

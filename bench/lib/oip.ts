@@ -1,5 +1,5 @@
 import type { Datatype } from '../../src/core/tensors.ts'
-import { requestBytes } from './connection.ts'
+import { type RequestParts, requestBytes } from './connection.ts'
 
 /** A tensor to send, in any protocol. */
 export interface Input {
@@ -14,7 +14,17 @@ function bytesOf({ data }: Input): Uint8Array {
 }
 
 /** The Open Inference Protocol with binary tensors both ways. */
-export function binaryRequest(model: string, inputs: readonly Input[]): Buffer {
+export function binaryRequest(
+  model: string,
+  inputs: readonly Input[],
+  more: Readonly<Record<string, string>> = {},
+): Buffer {
+  const parts = binaryParts(model, inputs)
+  return requestBytes({ ...parts, headers: { ...parts.headers, ...more } })
+}
+
+/** The same before it is serialised: for requests that have to be signed. */
+export function binaryParts(model: string, inputs: readonly Input[]): RequestParts & { readonly body: Uint8Array } {
   const header = Buffer.from(
     JSON.stringify({
       inputs: inputs.map(({ name, datatype, shape, data }) => ({
@@ -26,7 +36,7 @@ export function binaryRequest(model: string, inputs: readonly Input[]): Buffer {
       parameters: { binary_data_output: true },
     }),
   )
-  return requestBytes({
+  return {
     method: 'POST',
     path: `/v2/models/${model}/infer`,
     headers: {
@@ -34,7 +44,7 @@ export function binaryRequest(model: string, inputs: readonly Input[]): Buffer {
       'inference-header-content-length': String(header.length),
     },
     body: Buffer.concat([header, ...inputs.map(bytesOf)]),
-  })
+  }
 }
 
 /** The same in JSON. */

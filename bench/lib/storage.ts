@@ -6,7 +6,8 @@ import { STORAGE, startWorker } from './worker-process.ts'
 
 export interface Stored {
   readonly name: string
-  readonly onnx: Uint8Array
+  /** For ways that load the plain file. */
+  readonly onnx?: Uint8Array
   readonly packed: PackedModel
 }
 
@@ -23,7 +24,7 @@ export async function fillStorage(directory: string, models: readonly Stored[]):
     const { writer } = localStores({ BUCKET: bucket as never, KV: namespace as never })
     for (const { name, onnx, packed } of models) {
       await publish(writer, packed)
-      await bucket.put(`plain/${name}`, onnx)
+      if (onnx !== undefined) await bucket.put(`plain/${name}`, onnx)
     }
   } finally {
     await worker.stop()

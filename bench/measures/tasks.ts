@@ -1,8 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs'
 import { performance } from 'node:perf_hooks'
 import { z } from 'zod'
 import { encodeJpeg, largePicture } from '../../test/fixtures/node/jpeg.ts'
 import { type Answer, type Connection, requestBytes } from '../lib/connection.ts'
+import { forgetPeak, peakBytes } from '../lib/peak.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
 import { ask, connected, serverTiming } from '../lib/worker-client.ts'
 import { startWorker, type WorkerProcess } from '../lib/worker-process.ts'
@@ -160,17 +160,6 @@ async function watched(worker: WorkerProcess, model: string, small: Uint8Array, 
     const extraBytes = peakBytes(worker.pid) - residentBefore
     return { residentBefore, extraBytes, time: summarise(times) }
   })
-}
-
-/** Lets Linux count a process's greatest resident size anew: looking now and then would miss the peak between looks. */
-function forgetPeak(pid: number): void {
-  writeFileSync(`/proc/${pid}/clear_refs`, '5')
-}
-
-function peakBytes(pid: number): number {
-  const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]
-  if (kilobytes === undefined) throw new Error(`no greatest resident size for process ${pid}`)
-  return Number(kilobytes) * 1024
 }
 
 /** @throws Error unless the cache did what was expected of it: else something else would be measured */

@@ -1,11 +1,5 @@
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
-import {
-  type AttributeValue,
-  type ModelSpec,
-  type NodeSpec,
-  onnxModel,
-  type ValueInfo,
-} from '../../test/fixtures/onnx.ts'
+import { type AttributeValue, type NodeSpec, onnxModel, type ValueInfo } from '../../test/fixtures/onnx.ts'
 
 /** Collects the nodes and weights of one model, naming values as they come. */
 export class Graph {
@@ -46,12 +40,20 @@ export class Graph {
 
   /** Serialises the model; `result` becomes its only output. */
   model(inputs: readonly ValueInfo[], output: ValueInfo, result: string): Uint8Array<ArrayBuffer> {
-    const spec: ModelSpec = {
+    return this.modelOf(inputs, [{ output, result }])
+  }
+
+  /** Serialises the model, whose outputs become the results that stand beside them. */
+  modelOf(
+    inputs: readonly ValueInfo[],
+    results: readonly { readonly output: ValueInfo; readonly result: string }[],
+  ): Uint8Array<ArrayBuffer> {
+    const ends = results.map(({ output, result }) => ({ op: 'Identity', inputs: [result], outputs: [output.name] }))
+    return onnxModel({
       inputs,
-      outputs: [output],
-      nodes: [...this.#nodes, { op: 'Identity', inputs: [result], outputs: [output.name] }],
+      outputs: results.map(({ output }) => output),
+      nodes: [...this.#nodes, ...ends],
       initializers: this.#initializers,
-    }
-    return onnxModel(spec)
+    })
   }
 }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { sha256 } from '../../scripts/lib/bytes.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
 import { cnnModel } from './cnn.ts'
+import { decoderModel, GPT2 } from './decoder.ts'
 import { BERT_BASE, encoderModel, MINILM } from './encoder.ts'
 
 interface MadeModel {
@@ -27,6 +28,10 @@ export const MADE_MODELS = {
   'cnn-fp32': {
     make: cnnModel,
     sha256: '8267d3865cf480bc67d8ef5b8433bfc71911767a33909418854d2b912f9ecde5',
+  },
+  'decoder-fp32': {
+    make: () => decoderModel(GPT2),
+    sha256: 'e8ff8ba638ce3ebc5937d8edb4534b61f23900f597f505c5e9d086d59e4dfc05',
   },
 } as const satisfies Readonly<Record<string, MadeModel>>
 

@@ -53,7 +53,10 @@ export async function ownSubject(name: 'digits' | 'reviews'): Promise<Subject> {
   return { name, onnx: new Uint8Array(await readFile(join(folder, 'model.onnx'))), packed, sizes }
 }
 
-const SIZES: Readonly<Record<MadeModelName, Subject['sizes']>> = {
+/** Those that are run once a request. */
+type OneRunModelName = Exclude<MadeModelName, 'decoder-fp32'>
+
+const SIZES: Readonly<Record<OneRunModelName, Subject['sizes']>> = {
   'encoder-fp32': texts([16, 128]),
   'encoder-int8': texts([16, 64, 128, 256]),
   'bert-base-int8': texts([128]),
@@ -61,7 +64,7 @@ const SIZES: Readonly<Record<MadeModelName, Subject['sizes']>> = {
 }
 
 /** A model that is made here. */
-export async function madeSubject(name: MadeModelName): Promise<Subject> {
+export async function madeSubject(name: OneRunModelName): Promise<Subject> {
   const { bytes } = await madeModel(name)
   const packed = await pack(described(name, name.endsWith('int8') ? 'int8' : 'fp32'), join(CACHE, 'models', name))
   return { name, onnx: bytes, packed, sizes: SIZES[name] }

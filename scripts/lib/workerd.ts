@@ -24,6 +24,8 @@ export interface WorkerdOptions {
   readonly storage?: string
   /** Opens V8's inspector on a port of its own. */
   readonly inspected?: boolean
+  /** Reaches the Worker without Miniflare's own before it, which takes a millisecond of each request and has no like. */
+  readonly direct?: boolean
   /** Called with each line that the Worker logs. */
   readonly log?: (line: string) => void
   /** Other Workers beside it in the same process, bound to it or not, by Miniflare's options. */
@@ -57,6 +59,7 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     ...(hasStreams(directory) && { durableObjects: { STREAMS: { className: STREAM_CLASS, useSQLite: true } } }),
     // What is measured or tested is runs, and not what was kept of an earlier one, unless somebody asks for that.
     bindings: { CORS_ORIGINS: '*', RESULT_CACHE_TTL_SECONDS: '0', ...options.vars },
+    ...(options.direct && { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] }),
   }
   const beside = (options.beside ?? []).map((worker) => ({ ...worker, modules: true as const }))
   const miniflare = new Miniflare(
@@ -70,7 +73,8 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     }),
   )
   try {
-    const url = (await miniflare.ready).origin
+    const ready = await miniflare.ready
+    const url = (options.direct ? await miniflare.unsafeGetDirectURL(WORKER_NAME) : ready).origin
     const pid = workerdChildren().find((child) => !before.has(child))
     if (pid === undefined) throw new Error('workerd was not found among the child processes')
     return {

@@ -134,43 +134,48 @@ export const TASKS = [
 ] as const
 export type TaskName = (typeof TASKS)[number]
 
-export const manifestSchema = z.object({
-  schema: z.number().int().positive(),
-  model: modelName,
-  version: versionName,
-  /** Absent: raw tensors only. */
-  task: z.string().optional(),
-  licence: z.string().optional(),
-  source: z.string().optional(),
-  description: z.string().optional(),
-  inputs: z.array(tensorSpecSchema),
-  outputs: z.array(tensorSpecSchema),
-  labels: z.array(z.string()).optional(),
-  /** What turns the model's output into scores. */
-  activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
-  image: imageSettingsSchema.optional(),
-  detection: detectionSettingsSchema.optional(),
-  imageFeatures: imageFeaturesSettingsSchema.optional(),
-  imageOutput: imageOutputSettingsSchema.optional(),
-  text: textSettingsSchema.optional(),
-  audio: audioSettingsSchema.optional(),
-  embedding: embeddingSettingsSchema.optional(),
-  bytes: bytesSettingsSchema.optional(),
-  tabular: tabularSettingsSchema.optional(),
-  generation: generationSettingsSchema.optional(),
-  cache: cacheSettingsSchema.optional(),
-  /**
-   * Where it runs, if left out `auto`: at the edge where it fits, else at an origin. `edge`: there alone. `origin`: there,
-   * and where none can be had, from an artifact for the edge, which is then a lesser answer and marked as degraded.
-   */
-  placement: z.enum(PLACEMENTS).optional(),
-  /** Whether an origin may run several requests as one batch; if left out it finds out. */
-  batching: z.boolean().optional(),
-  /** Further files that the model needs, such as `tokenizer.json`. */
-  files: z.record(z.string(), blobSchema).optional(),
-  /** None: the weights lie with a server of the operator's, and `placement` is `origin`. */
-  artifacts: z.array(artifactSchema),
-})
+export const manifestSchema = z
+  .object({
+    schema: z.number().int().positive(),
+    model: modelName,
+    version: versionName,
+    /** Absent: raw tensors only. */
+    task: z.string().optional(),
+    licence: z.string().optional(),
+    source: z.string().optional(),
+    description: z.string().optional(),
+    inputs: z.array(tensorSpecSchema),
+    outputs: z.array(tensorSpecSchema),
+    labels: z.array(z.string()).optional(),
+    /** What turns the model's output into scores. */
+    activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
+    image: imageSettingsSchema.optional(),
+    detection: detectionSettingsSchema.optional(),
+    imageFeatures: imageFeaturesSettingsSchema.optional(),
+    imageOutput: imageOutputSettingsSchema.optional(),
+    text: textSettingsSchema.optional(),
+    audio: audioSettingsSchema.optional(),
+    embedding: embeddingSettingsSchema.optional(),
+    bytes: bytesSettingsSchema.optional(),
+    tabular: tabularSettingsSchema.optional(),
+    generation: generationSettingsSchema.optional(),
+    cache: cacheSettingsSchema.optional(),
+    /**
+     * Where it runs, if left out `auto`: at the edge where it fits, else at an origin. `edge`: there alone. `origin`: there,
+     * and where none can be had, from an artifact for the edge, which is then a lesser answer and marked as degraded.
+     */
+    placement: z.enum(PLACEMENTS).optional(),
+    /** Whether an origin may run several requests as one batch; if left out it finds out. */
+    batching: z.boolean().optional(),
+    /** Further files that the model needs, such as `tokenizer.json`. */
+    files: z.record(z.string(), blobSchema).optional(),
+    /** None: the weights lie with a server of the operator's, and `placement` is `origin`. */
+    artifacts: z.array(artifactSchema),
+  })
+  .refine(({ artifacts, placement }) => artifacts.length > 0 || placement === 'origin', {
+    path: ['artifacts'],
+    message: 'may be missing only where "placement" is "origin"',
+  })
 
 export type Blob = z.infer<typeof blobSchema>
 export type Chunk = z.infer<typeof chunkSchema>

@@ -37,15 +37,18 @@ export async function forwarded(
   if (!way.forward) return undefined
   place.leave()
   const passing = placement.admission.enter(context.requestId)
+  const { raw } = c.req
+  let body: Forwarded['body'] = bytes ?? null
   try {
     if (bytes !== undefined) passing.hold(bytes.length)
-    const body = bytes ?? (await bodyOf(deps, c, passing))
+    else body = await bodyOf(deps, c, passing)
     const wholeText = model.manifest.task === 'text-generation' && route !== 'oip' && !streamed
     return await placement.forward(model, facts, { ...forwardedRequest(c, route, body), wholeText }, context)
   } catch (error) {
     // What is streamed is gone, and cannot be answered here instead.
-    const here = way.fallback && (bytes !== undefined || c.req.raw.body?.locked !== true) && isOriginFailure(error)
-    if (!here) throw error
+    const there = body instanceof Uint8Array || raw.body?.locked !== true
+    if (!(way.fallback && there && isOriginFailure(error))) throw error
+    if (bytes === undefined && body instanceof Uint8Array) c.req.raw = readable(raw, body)
     if (context.placement !== undefined) context.placement.originRefusal = 'origin-down'
     deps.logger.warn('answered_here_instead', { requestId: context.requestId, model: model.manifest.model })
     return undefined
@@ -65,10 +68,12 @@ async function bodyOf(
   if (raw.body === null) return null
   if (declared === undefined || declared > limits.replayableBodyBytes) return raw.body
   const { signal } = c.get('context')
-  const bytes = await readBody(raw, { maxBytes: limits.replayableBodyBytes, signal, hold: passing.hold })
-  // For the case that it is answered here after all.
-  c.req.raw = new Request(raw.url, { method: raw.method, headers: raw.headers, body: bytes, signal: raw.signal })
-  return bytes
+  return readBody(raw, { maxBytes: limits.replayableBodyBytes, signal, hold: passing.hold })
+}
+
+/** A request whose body has been read, so that it can be read once more. */
+function readable({ headers, method, signal, url }: Request, body: Uint8Array<ArrayBuffer>): Request {
+  return new Request(url, { method, headers, body, signal })
 }
 
 function forwardedRequest(c: Context<AppEnv>, route: ForwardRoute, body: Forwarded['body']): Forwarded {

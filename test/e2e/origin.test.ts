@@ -1,19 +1,21 @@
-import { createHash } from 'node:crypto'
-import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { HttpClient } from '../../scripts/lib/cloudflare/http.ts'
-import { S3Bucket } from '../../scripts/lib/cloudflare/s3-bucket.ts'
 import { packFolder } from '../../scripts/lib/packer.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
 import { publish } from '../../scripts/lib/publish.ts'
-import { writerOf } from '../../scripts/lib/target/target.ts'
 import { METRIC_NAMES } from '../../src/origin/metrics.ts'
-import { R2Store } from '../../src/weights/r2.ts'
-import { type StandIn, startStandIn, TOKEN, TOKEN_ID } from '../fixtures/node/cloudflare-stand-in.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
+import {
+  encode,
+  healthOf,
+  loop,
+  type OriginFolders,
+  originFolders,
+  PICTURE,
+  PIXELS,
+  until,
+} from '../fixtures/node/origin-models.ts'
 import {
   type OriginProcess,
   type SignedInit,
@@ -22,50 +24,19 @@ import {
   startOriginProcess,
 } from '../fixtures/node/origin-process.ts'
 import { writerFor } from '../fixtures/node/publish.ts'
-import { seededFloats } from '../fixtures/onnx.ts'
-import { divideModel, loopModel } from '../fixtures/onnx-models.ts'
 
 const KEY = 'the secret of these tests is long enough'
 const OLD_KEY = 'the secret that is being replaced by the other'
 
-const encode = (value: unknown): Uint8Array<ArrayBuffer> => new TextEncoder().encode(JSON.stringify(value))
-const PIXELS = seededFloats(28 * 28, 7)
-const PICTURE = encode({
-  inputs: [{ name: 'image', shape: [1, 1, 28, 28], datatype: 'FP32', data: Array.from(PIXELS) }],
-})
-
-/** Some seconds of work in one run, by the count of its steps. */
-const loop = (times: number): Uint8Array<ArrayBuffer> =>
-  encode({
-    inputs: [
-      { name: 'times', shape: [], datatype: 'INT64', data: [times] },
-      { name: 'x', shape: [1, 256], datatype: 'FP32', data: Array(256).fill(0.01) },
-    ],
-  })
-
 let scratch: string
 let models: string
+let folders: OriginFolders
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'verge-origin-'))
-  models = join(scratch, 'models')
-  for (const name of ['abacus', 'digits', 'reviews'])
-    await cp(join(ROOT, 'models', name), join(models, name), { recursive: true })
-  await modelFolder('loop', loopModel())
-  await modelFolder('divide', divideModel())
+  folders = await originFolders()
+  ;({ scratch, models } = folders)
 })
-afterAll(() => rm(scratch, { recursive: true, force: true }))
-
-async function modelFolder(name: string, model: Uint8Array): Promise<void> {
-  const folder = join(models, name)
-  await mkdir(folder, { recursive: true })
-  await writeFile(join(folder, 'model.onnx'), model)
-  const artifacts = [{ file: 'model.onnx', dtype: 'fp32', places: ['origin'] }]
-  await writeFile(
-    join(folder, 'verge.json'),
-    JSON.stringify({ name, version: '1', visibility: 'private', licence: 'Apache-2.0', artifacts }),
-  )
-}
+afterAll(() => folders?.remove())
 
 describe('an origin', () => {
   let origin: OriginProcess
@@ -211,10 +182,10 @@ describe('an origin', () => {
     const working = await occupied(origin, infer)
     const controller = new AbortController()
     const left = infer('loop', loop(7), { signal: controller.signal })
-    await until(async () => (await health(origin)).requests === 2)
+    await until(async () => (await healthOf(origin)).requests === 2)
     controller.abort()
     await expect(left).rejects.toThrow()
-    await until(async () => (await health(origin)).requests === 1)
+    await until(async () => (await healthOf(origin)).requests === 1)
     working.abort()
     const text = await untilMetrics(origin, 'verge_origin_requests_total{model="loop",route="infer",status="closed"} 2')
     expect(text).toContain('route="infer"')
@@ -262,8 +233,8 @@ describe('an origin', () => {
     await untilMetrics(origin, 'verge_origin_requests_total{model="abacus",route="chat",status="closed"} 1')
     noisy = false
     await noise
-    await until(async () => (await health(origin)).requests === 0)
-    await until(async () => (await health(origin)).running === 0)
+    await until(async () => (await healthOf(origin)).requests === 0)
+    await until(async () => (await healthOf(origin)).running === 0)
     expect((await tokens()) - before).toBeLessThan(150)
   })
 
@@ -288,139 +259,6 @@ describe('an origin', () => {
     expect(text).toContain('request_refused')
     for (const secret of [KEY, OLD_KEY, 'Verge-HMAC', 'signature=', 'A wonderful film'])
       expect(text).not.toContain(secret)
-  })
-})
-
-describe('an origin that is asked to stop', () => {
-  it('finishes what is in work, refuses what comes, and ends well', async () => {
-    const cache = join(scratch, 'drain')
-    const origin = await startOriginProcess({ from: models, cache, keys: [KEY], args: ['--models', 'loop'] })
-    await origin.logged('origin_ready')
-    const infer = (model: string, body: Uint8Array<ArrayBuffer>, init: Partial<SignedInit> = {}) =>
-      signedFetch(origin.url, KEY, `/v2/models/${model}/infer`, { body, ...init })
-    expect((await infer('digits', PICTURE)).status).toBe(404)
-    await infer('loop', loop(1))
-    const inWork = infer('loop', loop(200_000))
-    await until(async () => (await health(origin)).running === 1)
-    origin.process.kill('SIGTERM')
-    await origin.logged('origin_draining')
-    const refused = await infer('loop', loop(1))
-    expect(refused.status).toBe(503)
-    expect(refused.headers.get('retry-after')).toBe('1')
-    expect(refused.headers.get('connection')).toBe('close')
-    expect(await refused.json()).toMatchObject({ code: 'origin_unavailable', reason: 'draining' })
-    const readiness = await fetch(`${origin.admin}/readyz`)
-    expect(readiness.status).toBe(503)
-    expect(await readiness.json()).toEqual({ ready: false, missing: ['draining'] })
-    expect((await fetch(`${origin.admin}/livez`)).status).toBe(200)
-    expect((await fetch(`${origin.url}/v2/health/ready`)).status).not.toBe(200)
-    expect((await inWork).status).toBe(200)
-    expect(await origin.ended).toBe(0)
-    expect(await origin.logged('origin_stopped')).toMatchObject({ finished: true })
-    expect(await readdir(cache)).not.toContainEqual(expect.stringMatching(/^packed-/))
-  })
-
-  it('breaks off what takes too long, and ends at once when asked twice', async () => {
-    const options = { from: models, keys: [KEY], args: ['--models', 'loop', '--drain-seconds', '0.2'] }
-    const endless = (url: string) => signedFetch(url, KEY, '/v2/models/loop/infer', { body: loop(50_000_000) })
-    const hurried = await startOriginProcess({ ...options, cache: join(scratch, 'hurried') })
-    await hurried.logged('origin_ready')
-    const broken = endless(hurried.url).catch((error: unknown) => error)
-    await until(async () => (await health(hurried)).running === 1)
-    expect(await hurried.stop()).toBe(0)
-    expect(await broken).toBeInstanceOf(TypeError)
-    expect(await hurried.logged('origin_stopped')).toMatchObject({ finished: false })
-
-    const patient = await startOriginProcess({
-      ...options,
-      args: ['--models', 'loop'],
-      cache: join(scratch, 'patient'),
-    })
-    await patient.logged('origin_ready')
-    endless(patient.url).catch(() => {})
-    await until(async () => (await health(patient)).running === 1)
-    patient.process.kill('SIGTERM')
-    await patient.logged('origin_draining')
-    expect(await patient.stop()).toBe(1)
-  })
-})
-
-describe('an origin over R2', () => {
-  let cloud: StandIn
-  let cache: string
-
-  beforeAll(async () => {
-    cache = join(scratch, 'r2')
-    cloud = await startStandIn()
-    cloud.buckets.set('models', new Map())
-    const credentials = { accessKeyId: TOKEN_ID, secretAccessKey: secretOf(TOKEN), region: 'auto' }
-    const endpoint = new URL(cloud.env.R2_ENDPOINT ?? '')
-    const bucket = new S3Bucket({ http: new HttpClient(), endpoint, bucket: 'models', credentials })
-    const writer = writerOf(new R2Store(bucket), [])
-    for (const name of ['digits', 'reviews']) await publish(writer, await packFolder(join(models, name)))
-  })
-  afterAll(() => cloud?.close())
-
-  const start = () =>
-    startOriginProcess({
-      from: 's3://models',
-      cache,
-      keys: [KEY],
-      env: {
-        R2_ENDPOINT: cloud.env.R2_ENDPOINT ?? '',
-        R2_ACCESS_KEY_ID: TOKEN_ID,
-        R2_SECRET_ACCESS_KEY: secretOf(TOKEN),
-      },
-    })
-  const answers = async (origin: OriginProcess): Promise<unknown[]> => {
-    const picture = await signedFetch(origin.url, KEY, '/v2/models/digits/infer', { body: PICTURE })
-    const review = await signedFetch(origin.url, KEY, '/run/reviews', { body: encode({ inputs: 'A dull film.' }) })
-    const { outputs } = (await picture.json()) as { outputs: unknown }
-    return [picture.status, outputs, review.status, await review.json()]
-  }
-
-  it('fetches once, mends a file that was damaged, and starts again without its source', async () => {
-    const first = await start()
-    await first.logged('origin_ready')
-    const expected = await answers(first)
-    expect(expected).toMatchObject([200, [{ shape: [1, 10] }], 200, [{ label: 'negative' }, { label: 'positive' }]])
-    expect(await first.stop()).toBe(0)
-
-    const files = (await readdir(join(cache, 'files'))).map((name) => join(cache, 'files', name))
-    expect(files).toHaveLength(3)
-    for (const file of files) {
-      const bytes = await readFile(file)
-      bytes.writeUInt8((bytes[1000] ?? 0) ^ 1, 1000)
-      await writeFile(file, bytes)
-    }
-    cloud.requests.length = 0
-    const mended = await start()
-    await mended.logged('origin_ready')
-    expect(await answers(mended)).toEqual(expected)
-    expect(mended.logs.filter(({ event }) => event === 'cache_damaged')).toHaveLength(3)
-    expect(cloud.requests.filter((each) => each.includes('/blob/')).length).toBeGreaterThanOrEqual(3)
-    expect(await mended.stop()).toBe(0)
-
-    cloud.fault = () => ({ status: 503, body: 'away' })
-    const alone = await start()
-    await alone.logged('origin_ready')
-    expect(await answers(alone)).toEqual(expected)
-    expect(alone.logs.map(({ event }) => event)).toContain('source_away')
-    expect(JSON.stringify(alone.logs)).not.toContain(secretOf(TOKEN))
-    expect(await alone.stop()).toBe(0)
-  })
-
-  it('is not ready while it has never read a catalogue', async () => {
-    cloud.fault = () => ({ status: 503, body: 'away' })
-    cache = join(scratch, 'r2-empty')
-    const origin = await start()
-    await origin.logged('catalogue_unread')
-    expect(await (await fetch(`${origin.admin}/readyz`)).json()).toEqual({ ready: false, missing: ['catalogue'] })
-    expect((await fetch(`${origin.url}/v2/health/ready`)).status).not.toBe(200)
-    cloud.fault = () => undefined
-    await origin.logged('origin_ready')
-    expect((await fetch(`${origin.admin}/readyz`)).status).toBe(200)
-    expect(await origin.stop()).toBe(0)
   })
 })
 
@@ -455,36 +293,14 @@ describe('an origin over its Worker', () => {
   })
 })
 
-/** R2's secret for a token, as its documentation says. */
-function secretOf(token: string): string {
-  return createHash('sha256').update(token).digest('hex')
-}
-
-interface Health {
-  readonly requests: number
-  readonly running: number
-}
-
-async function health(origin: OriginProcess): Promise<Health> {
-  return (await (await fetch(`${origin.url}/healthz`)).json()) as Health
-}
-
 async function occupied(
   origin: OriginProcess,
   infer: (model: string, body: Uint8Array<ArrayBuffer>, init?: Partial<SignedInit>) => Promise<Response>,
 ): Promise<AbortController> {
   const controller = new AbortController()
   infer('loop', loop(300_000), { signal: controller.signal }).catch(() => {})
-  await until(async () => (await health(origin)).running === 1)
+  await until(async () => (await healthOf(origin)).running === 1)
   return controller
-}
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  for (let i = 0; i < 1_000; i++) {
-    if (await condition()) return
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-  throw new Error('It did not come to that within 20 s.')
 }
 
 async function untilMetrics(origin: OriginProcess, line: string): Promise<string> {
