@@ -15,17 +15,22 @@ export async function readModelFile(folder: string, file: string): Promise<Uint8
   }
 }
 
-/** @param given contents of files that are taken from here instead. @throws manifest_invalid */
+/**
+ * @param given contents of files that are taken from here instead
+ * @param most bytes that are read where the model runs
+ * @throws manifest_invalid
+ */
 export async function readTokenizer(
   folder: string,
   file: string,
   given: ReadonlyMap<string, Uint8Array>,
+  most: number = LIMITS.tokenizerBytes,
 ): Promise<Uint8Array> {
   const bytes = given.get(file) ?? (await readModelFile(folder, file))
-  if (bytes.length > LIMITS.tokenizerBytes) {
+  if (bytes.length > most) {
     throw new VergeError(
       'manifest_invalid',
-      `${file} is ${bytes.length} bytes; a tokeniser may take ${LIMITS.tokenizerBytes}.`,
+      `${file} is ${bytes.length} bytes; a tokeniser may take ${most}${most < LIMITS.originTokenizerBytes ? ` at the edge, and ${LIMITS.originTokenizerBytes} where "placement" is "origin"` : ''}.`,
     )
   }
   try {

@@ -79,8 +79,11 @@ export async function pack(
   }
 
   const { preprocess, postprocess, tokenizer, chatTemplate } = description
+  const tokenizerBytes = description.placement === 'origin' ? LIMITS.originTokenizerBytes : LIMITS.tokenizerBytes
   const files: Record<string, Blob> = {
-    ...(tokenizer !== undefined && { 'tokenizer.json': store(await readTokenizer(folder, tokenizer, given)) }),
+    ...(tokenizer !== undefined && {
+      'tokenizer.json': store(await readTokenizer(folder, tokenizer, given, tokenizerBytes)),
+    }),
     ...(chatTemplate !== undefined && {
       [CHAT_TEMPLATE_FILE]: store(await readChatTemplate(folder, chatTemplate, given)),
     }),

@@ -145,6 +145,11 @@ export const LIMITS = {
   streamedAnswerMs: 300_000,
   /** A chat as its template writes it, in UTF-16 units: as long as the body that its messages come in. */
   chatLength: 4 * MiB,
+  /**
+   * UTF-16 units of a prompt for each token of its model's context; more is refused before a template or a tokeniser looks
+   * at it, which may take a hundred times the memory. Prose has 4 to 5 a token, indented code up to 8.
+   */
+  promptLengthPerToken: 32,
   /** Texts to continue in one request: they are written one after the other. */
   promptsPerRequest: 8,
   /** Strings that end an answer, as many as OpenAI takes, and the length of each: what could begin one is held back. */
@@ -208,6 +213,8 @@ export const LIMITS = {
   aliasBytes: 64 * KiB,
   /** A tokeniser is read whole and parsed into a trie several times its size. */
   tokenizerBytes: 8 * MiB,
+  /** The same on an origin: tokenisers of large vocabularies have 10 to 35 MB. */
+  originTokenizerBytes: 64 * MiB,
   /** A chat template is read whole and parsed; the longest published ones take 30 KiB. */
   chatTemplateBytes: 256 * KiB,
   /** Stored bytes of parsed model files (tokenisers) that an isolate keeps. */

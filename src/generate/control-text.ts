@@ -8,6 +8,10 @@ export interface Prompt {
 
 /** A noncharacter, which Unicode keeps for a program's own use: no text holds it, and no tokeniser knows it. */
 const MARK = '\ufdd0'
+const MARKS = /\ufdd0/g
+
+/** Pieces that are joined at once: a text that is nothing but control tokens has millions, which are objects each. */
+const PIECES = 4_096
 
 /**
  * Keeps what people write apart from what a template writes: a message that holds the text of a control token
@@ -29,17 +33,8 @@ export class ControlText {
 
   /** A message's text, with a mark inside of everything that reads as a control token. */
   marked(text: string): string {
-    const own = text.replaceAll(MARK, '')
-    if (this.#pattern === undefined) return own
-    let out = ''
-    let kept = 0
-    for (const { 1: token = '', index } of own.matchAll(this.#pattern)) {
-      // Behind its first character, so that a template which cuts something off the front leaves it there.
-      const at = token.length > 1 ? index + 1 : index
-      out += own.slice(kept, at) + MARK
-      kept = at
-    }
-    return out + own.slice(kept)
+    const own = text.replace(MARKS, '')
+    return this.#pattern === undefined ? own : withMarks(own, own.matchAll(this.#pattern))
   }
 
   /**
@@ -47,12 +42,12 @@ export class ControlText {
    * makes one of characters that only look alike ("＜|end|＞" by NFKC), and a template has no need of those.
    */
   read(rendered: string): Prompt {
-    const [head = '', ...tail] = rendered.split(MARK)
-    const places: number[] = []
-    let text = head
-    for (const part of tail) {
-      places.push(text.length)
-      text += part
+    const text = rendered.replace(MARKS, '')
+    const places = new Uint32Array(rendered.length - text.length)
+    let at = -1
+    for (let i = 0; i < places.length; i++) {
+      at = rendered.indexOf(MARK, at + 1)
+      places[i] = at - i
     }
     const literal = (start: number, end: number, id: number): boolean => {
       if ((places[firstFrom(places, start)] ?? end) < end) return true
@@ -62,8 +57,24 @@ export class ControlText {
   }
 }
 
+function withMarks(text: string, tokens: Iterable<RegExpExecArray>): string {
+  const joined: string[] = []
+  let pieces: string[] = []
+  let kept = 0
+  for (const { 1: token = '', index } of tokens) {
+    // Behind its first character, so that a template which cuts something off the front leaves it there.
+    const at = token.length > 1 ? index + 1 : index
+    pieces.push(text.slice(kept, at))
+    kept = at
+    if (pieces.length < PIECES) continue
+    joined.push(pieces.join(MARK))
+    pieces = []
+  }
+  return [...joined, ...pieces, text.slice(kept)].join(MARK)
+}
+
 /** Index of the first of some ascending numbers that is not below `least`: there may be as many as a body has tokens. */
-function firstFrom(numbers: readonly number[], least: number): number {
+function firstFrom(numbers: Uint32Array, least: number): number {
   let [from, to] = [0, numbers.length]
   while (from < to) {
     const middle = (from + to) >> 1

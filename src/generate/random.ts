@@ -3,7 +3,7 @@
  * the seed by SplitMix64, as its authors advise. Not for secrets.
  * @param seed a whole number; of those beyond 64 bits the low ones count
  */
-export function seededRandom(seed: number): () => number {
+export function seededRandom(seed: number | bigint): () => number {
   const next = xoshiro128(stateOf(seed))
   // 53 bits of two words, as many as a number holds.
   return () => ((next() >>> 5) * 2 ** 26 + (next() >>> 6)) / 2 ** 53
@@ -36,9 +36,9 @@ function rotated(word: number, bits: number): number {
   return (word << bits) | (word >>> (32 - bits))
 }
 
-function stateOf(seed: number): Uint32Array {
+function stateOf(seed: number | bigint): Uint32Array {
   const state = new Uint32Array(4)
-  let counter = BigInt.asUintN(64, BigInt(Math.trunc(seed)))
+  let counter = BigInt.asUintN(64, typeof seed === 'bigint' ? seed : BigInt(Math.trunc(seed)))
   for (let i = 0; i < 4; i += 2) {
     counter = BigInt.asUintN(64, counter + 0x9e3779b97f4a7c15n)
     let mixed = counter

@@ -1,6 +1,7 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE, type GenerationSettings } from '../catalog/settings/generation.ts'
 import { VergeError } from '../core/errors.ts'
+import { LIMITS } from '../core/limits.ts'
 import { TextTokenizer } from '../media/text/tokenizer.ts'
 import { ChatTemplate, type Message } from './chat.ts'
 import { ControlText } from './control-text.ts'
@@ -96,6 +97,10 @@ export class Writer {
         { details: { field: 'model' } },
       )
     }
+    this.#refuseLong(
+      messages.reduce((sum, { content, name = '' }) => sum + content.length + name.length, 0),
+      'messages',
+    )
     const template = await this.#model.file(CHAT_TEMPLATE_FILE, (bytes) => ChatTemplate.parse(bytes))
     const { text, literal } = template.render(messages, {
       control: new ControlText(this.tokenizer),
@@ -115,6 +120,7 @@ export class Writer {
 
   /** @throws context_length_exceeded, empty_input */
   text(prompt: string, field: string): Prepared {
+    this.#refuseLong(prompt.length, field)
     return this.#fit(this.tokenizer.encode(prompt, this.settings.contextLength + 1).ids, field, true)
   }
 
@@ -148,7 +154,8 @@ export class Writer {
    */
   async write({ continues, ids, maxNewTokens }: Prepared, index: number, signal: AbortSignal) {
     const { sampling, seed, stop } = this.#request
-    const random = seededRandom((seed ?? seedOf(this.#model.randomId())) + index)
+    // As one number, a great seed would swallow the index.
+    const random = seededRandom(BigInt(seed ?? seedOf(this.#model.randomId())) + BigInt(index))
     const { tokens } = await this.#model.generate(ids, {
       stopTokens: new Set(this.settings.stopTokens),
       maxNewTokens,
@@ -160,6 +167,18 @@ export class Writer {
 
   #textOf(id: number | undefined): string {
     return id === undefined ? '' : (this.tokenizer.addedTexts.get(id) ?? this.tokenizer.tokenText(id))
+  }
+
+  /** Refuses what cannot fit, by its length in UTF-16 units alone. */
+  #refuseLong(length: number, field: string): void {
+    const { contextLength } = this.settings
+    const most = contextLength * LIMITS.promptLengthPerToken
+    if (length <= most) return
+    throw new VergeError(
+      'context_length_exceeded',
+      `This model's context is ${contextLength} tokens, and a prompt may have at most ${most} characters for it. Shorten the prompt.`,
+      { details: { field, limit_tokens: contextLength, limit_characters: most } },
+    )
   }
 
   #fit(ids: readonly number[], field: string, continues: boolean): Prepared {

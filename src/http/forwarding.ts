@@ -36,10 +36,11 @@ export async function forwarded(
   const way = await placement.route(model, facts, context)
   if (!way.forward) return undefined
   place.leave()
-  const passing = placement.admission.enter(context.requestId)
   const { raw } = c.req
   let body: Forwarded['body'] = bytes ?? null
+  let passing: Ticket | undefined
   try {
+    passing = placement.admission.enter(context.requestId)
     if (bytes !== undefined) passing.hold(bytes.length)
     else body = await bodyOf(deps, c, passing)
     const wholeText = model.manifest.task === 'text-generation' && route !== 'oip' && !streamed
@@ -53,7 +54,7 @@ export async function forwarded(
     deps.logger.warn('answered_here_instead', { requestId: context.requestId, model: model.manifest.model })
     return undefined
   } finally {
-    passing.leave()
+    passing?.leave()
   }
 }
 

@@ -22,16 +22,14 @@ export async function withModelInBody(
   work: (model: ResolvedModel, body: unknown, place: Place) => Promise<Response>,
 ): Promise<Response> {
   const access = accessOf(deps, c)
-  const { signal, requestId } = access.context
+  const { requestId } = access.context
   const type = mediaType(c.req.header('content-type'))
   if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
     throw new VergeError('unsupported_media_type', 'Say that the body is JSON: "Content-Type: application/json".')
   }
   const place = new Place(deps.admission, requestId)
   return place.during(async () => {
-    place.take()
-    const maxBytes = deps.limits.textBodyBytes
-    const bytes = await readBody(c.req.raw, { maxBytes, signal, hold: place.hold })
+    const bytes = await readPlaced(deps, c, place)
     const body = parseJson(bytes)
     const alias = await visibleModel(access, modelOf(body))
     const model = await resolveVersion(access, alias, c.req.query('version'))
@@ -50,6 +48,29 @@ export async function withModelInBody(
       return instead
     }
   })
+}
+
+/**
+ * The body, read in one of the places here; where all are taken, in one of those for requests that are passed on, because
+ * only the body says whether this is such a request.
+ */
+async function readPlaced(deps: AppDeps, c: Context<AppEnv>, place: Place): Promise<Uint8Array<ArrayBuffer>> {
+  const { requestId, signal } = c.get('context')
+  const maxBytes = deps.limits.textBodyBytes
+  if (deps.placement === undefined) place.take()
+  else place.takeIfFree()
+  if (place.held) return readBody(c.req.raw, { maxBytes, signal, hold: place.hold })
+  const passing = deps.placement?.admission.enter(requestId)
+  const hold = (bytes: number): void => {
+    passing?.hold(bytes)
+    // For the case that a place becomes free until it is answered here after all.
+    place.hold(bytes)
+  }
+  try {
+    return await readBody(c.req.raw, { maxBytes, signal, hold })
+  } finally {
+    passing?.leave()
+  }
 }
 
 function modelOf(body: unknown): string {

@@ -43,7 +43,8 @@ export function front(options: FrontOptions): (request: Request, connection: Con
     const path = new URL(request.url).pathname
     const isOpen = OPEN.has(path) && (request.method === 'GET' || request.method === 'HEAD')
     const notes: RequestNotes = {}
-    const done = isOpen ? () => {} : work.begin()
+    // What is refused because of the drain is nothing to wait for: with enough of it the drain would never end.
+    const done = isOpen || work.draining ? () => {} : work.begin()
     const begun = options.clock.now()
     connection.outgoing.once('close', () => {
       done()

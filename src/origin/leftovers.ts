@@ -9,8 +9,13 @@ import { join } from 'node:path'
 const OWNED = /^([a-z]+)-(.*)-(\d+)-([0-9a-f]+)$/
 
 export function ownedName(kind: string, random: string): string {
-  return `${kind}-${hostname()}-${process.pid}-${random}`
+  const name = `${kind}-${hostname()}-${process.pid}-${random}`
+  named.add(name)
+  return name
 }
+
+/** A container that starts again has the host and the number of the one that died. */
+const named = new Set<string>()
 
 export function isOfThisMachine(name: string): boolean {
   return OWNED.exec(name)?.[2] === hostname()
@@ -20,12 +25,13 @@ export function isOfThisMachine(name: string): boolean {
 export async function removeLeftovers(folder: string, kind: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const [, ofKind, host, pid] = OWNED.exec(name) ?? []
-    if (ofKind !== kind || host !== hostname() || isAlive(Number(pid))) continue
+    if (ofKind !== kind || host !== hostname() || isInUse(name, Number(pid))) continue
     await rm(join(folder, name), { recursive: true, force: true })
   }
 }
 
-function isAlive(pid: number): boolean {
+function isInUse(name: string, pid: number): boolean {
+  if (pid === process.pid) return named.has(name)
   try {
     process.kill(pid, 0)
     return true

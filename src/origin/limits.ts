@@ -36,8 +36,7 @@ export const ORIGIN_LIMITS: Limits = {
 
   /** Protobuf, and so ONNX in one piece, ends at 2 GiB. */
   artifactBytes: LIMITS.nativeArtifactBytes,
-  /** Tokenisers of large vocabularies have 10 to 35 MB. */
-  tokenizerBytes: 64 * MiB,
+  tokenizerBytes: LIMITS.originTokenizerBytes,
   /** Parsed tokenisers of a few such models. */
   parsedFilesBytes: 512 * MiB,
   manifestsCached: 1_024,

@@ -59,12 +59,13 @@ export class Forwarding implements Placement {
       if (refusal !== undefined) throw refusalOf(refusal, model)
       throw new VergeError('origin_unavailable', 'No origin can be reached. Try again in a moment.', { retryAfter: 1 })
     }
+    const { body } = request
     const { attempts, origin, value } = await regions.attempt(
       originsOf(step, decided),
       context,
       (candidate) => sendOn(candidate, model, request, context),
       {
-        replayable: !(request.body instanceof ReadableStream),
+        ...(body instanceof ReadableStream && { replayable: false, untouched: () => !body.locked }),
         ...(context.deadline !== undefined && { deadline: context.deadline }),
       },
     )

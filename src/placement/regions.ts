@@ -1,4 +1,4 @@
-import { abortError, throwIfAborted } from '../core/errors.ts'
+import { abortError, isVergeError, throwIfAborted } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { CallContext, Clock, Coordinates, Logger } from '../core/runtime.ts'
 import { Breaker, type Permit } from './breaker.ts'
@@ -29,6 +29,8 @@ export interface AttemptOptions {
    * connection has read nothing, and the next is asked all the same.
    */
   readonly replayable?: boolean
+  /** Whether what can be sent but once is still there: an origin that refuses may have begun to read it. */
+  readonly untouched?: () => boolean
   /** When the caller stops waiting, by the clock; near it no other try is begun. */
   readonly deadline?: number
 }
@@ -115,7 +117,7 @@ export class Regions {
     origins: readonly Origin[],
     context: Pick<CallContext, 'signal' | 'requestId'>,
     send: (origin: Origin, attempt: number) => Promise<T>,
-    { replayable = true, deadline = Number.POSITIVE_INFINITY }: AttemptOptions = {},
+    { replayable = true, untouched = () => true, deadline = Number.POSITIVE_INFINITY }: AttemptOptions = {},
   ): Promise<Attempted<T>> {
     const { clock, random } = this.#options
     const faults: OriginFault[] = []
@@ -142,7 +144,7 @@ export class Regions {
       if (outcome.ok) return { value: outcome.value, origin, attempts: faults.length + 1 }
       const { fault } = outcome
       faults.push(fault)
-      if (!fault.consequence.retry || (!replayable && fault.kind !== 'refused')) break
+      if (!fault.consequence.retry || (!replayable && !(fault.kind === 'refused' && untouched()))) break
       if (origins.length === 1 && faults.length === 1 && mayPass(fault.kind)) waiting.push(origin)
     }
     throw exhausted(faults, this.#waitMs(origins))
@@ -179,7 +181,9 @@ export class Regions {
     } catch (error) {
       // when a caller leaves, its connection breaks: that says nothing of the origin
       if (signal.aborted || !(error instanceof OriginFault)) {
-        permit.abandoned()
+        // What is wrong with the inputs, the origin has told us in good health.
+        if (!signal.aborted && isVergeError(error)) permit.succeeded()
+        else permit.abandoned()
         throw signal.aborted ? abortError(signal) : error
       }
       // It has answered others meanwhile: if such requests counted, whoever sends slow ones could shut it off for all.

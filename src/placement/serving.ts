@@ -130,12 +130,15 @@ export class PlacedServing implements Serving {
     const steps: readonly Step[] = decision.steps.filter(({ place }) => place === 'edge' || ways.origin !== undefined)
     let failure: VergeError | undefined
     for (const step of steps) {
+      const spent = context.ledger?.cost
       const artifact = local.candidates(model.manifest).find(({ artifact: { id } }) => isOf(step, id))?.artifact
       try {
         if (step.place === 'origin' && ways.origin !== undefined) return await ways.origin(step, origins)
         if (step.place === 'edge' && artifact !== undefined) return await ways.edge(step, artifact)
       } catch (error) {
         if (!(error instanceof VergeError) || !canGoOn(step, error) || step === steps.at(-1)) throw error
+        // What could not be run is not paid for.
+        if (context.ledger !== undefined && spent !== undefined) context.ledger.cost = spent
         // What is too dear has not been tried to load.
         if (artifact !== undefined && error.code !== 'cost_too_high') placer.loadFailed(artifact)
         failure = error

@@ -5,8 +5,11 @@ import type { Sampling } from '../generate/sampler.ts'
 import { Writer, type WritingRequest } from '../generate/writer.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, readTextBody } from './texts.ts'
+import { seed, stopString } from './writing-fields.ts'
 
 const ignored = z.unknown().optional().meta({ description: 'Taken, and not looked at' })
+
+const stopStringsOf = (limits: Limits) => z.array(stopString(limits)).max(limits.stopStrings).nullish()
 
 const parametersOf = (limits: Limits) =>
   z.strictObject({
@@ -26,13 +29,9 @@ const parametersOf = (limits: Limits) =>
       .boolean()
       .nullish()
       .meta({ description: 'The prompt before its continuation, which is the default' }),
-    stop: z
-      .array(z.string().min(1).max(limits.stopStringLength))
-      .max(limits.stopStrings)
-      .nullish()
-      .meta({ description: 'Strings that end the answer, and are not in it' }),
-    stop_sequences: z.array(z.string().min(1).max(limits.stopStringLength)).max(limits.stopStrings).nullish(),
-    seed: z.number().int().nullish().meta({ description: 'The same seed gives the same answer' }),
+    stop: stopStringsOf(limits).meta({ description: 'Strings that end the answer, and are not in it' }),
+    stop_sequences: stopStringsOf(limits),
+    seed,
     num_return_sequences: z.literal(1, { error: 'one answer is given to a request' }).nullish(),
     details: z.literal(false, { error: 'details cannot be asked for here; leave it out' }).nullish(),
     truncate: z.null({ error: 'prompts are not cut; send a shorter one' }).optional(),

@@ -155,7 +155,12 @@ describe('the manifests', () => {
     const options = await readOptions([], { ...environment, VERGE_ORIGIN_KEY: 'k'.repeat(LEAST_SECRET) })
     expect(options).toMatchObject({
       ...{ adminPort: FACTS.adminPort, host: '0.0.0.0', adminHost: '0.0.0.0', cacheFolder: '/cache', drainMs: 30_000 },
-      ...{ maxBatch: 32, maxQueue: 128, maxCost: 1_000_000, providers: overlay === 'gpu' ? ['cuda', 'webgpu', 'cpu'] : ['cpu'] },
+      ...{
+        maxBatch: 32,
+        maxQueue: 128,
+        maxCost: 1_000_000,
+        providers: overlay === 'gpu' ? ['cuda', 'webgpu', 'cpu'] : ['cpu'],
+      },
     })
     await expect(readOptions([], { ...environment, VERGE_ORIGIN_MAX_BATCH: 'many' })).rejects.toThrow('--max-batch')
     // The secret's example is no key.

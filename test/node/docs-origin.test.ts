@@ -162,6 +162,19 @@ describe('docs/origin.md', () => {
     }
   })
 
+  it('names the bucket that models are pushed to, and so do the files to deploy by', async () => {
+    const wrangler = await readFile(join(ROOT, 'wrangler.toml'), 'utf8')
+    const [, bucket] =
+      /\[\[env\.production\.r2_buckets\]\]\nbinding = "BUCKET"\nbucket_name = "([^"]+)"/.exec(wrangler) ?? []
+    const files = ['docs/origin.md', 'deploy/origin/origin.env.example', 'deploy/kubernetes/base/configmap.yaml']
+    for (const file of files) {
+      const named = [...(await readFile(join(ROOT, file), 'utf8')).matchAll(/s3:\/\/([a-z][\w-]*)/g)].map(
+        ([, name]) => name,
+      )
+      expect([...new Set(named)], file).toEqual([bucket])
+    }
+  })
+
   it('leads to files and sections that exist', () => {
     const headings = [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
       heading

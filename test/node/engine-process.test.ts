@@ -179,6 +179,17 @@ describe('a process that ends', () => {
   })
 })
 
+describe('a process that does not start', () => {
+  it('holds up nobody who closes the engine', async () => {
+    const engine = fresh()
+    const health = engine.health()
+    await expect.poll(() => engine.pid, { timeout: 10_000 }).toBeDefined()
+    process.kill(engine.pid ?? fail(), 'SIGSTOP')
+    await engine.close()
+    expect(await health).toMatchObject({ ok: false })
+  })
+})
+
 describe('a process that stays', () => {
   it('through the signals that a terminal and a supervisor send to all', async () => {
     const engine = fresh()
@@ -212,6 +223,16 @@ describe('turns', () => {
     expect(begun).toEqual(['first'])
   })
 
+  it('a session that is disposed of under the last of several runs is not lost to it', async () => {
+    const engine = fresh()
+    const session = await load(engine, loopModel())
+    const short = { ...endless, times: tensor('INT64', [], BigInt64Array.of(1_000n)) }
+    const first = run(session, short)
+    const second = run(session, short, () => setImmediate(() => session.dispose()))
+    const outcomes = await Promise.allSettled([first, second])
+    expect(outcomes.map(({ status }) => status)).toEqual(['fulfilled', 'fulfilled'])
+  })
+
   it('sessions take turns, however many wait for one of them', async () => {
     const engine = fresh()
     const [crowded, quiet] = [await load(engine, arithmeticModel()), await load(engine, loopModel())]
@@ -240,6 +261,21 @@ describe('memory', () => {
     const second = await engine.load(artifact, sourceOf(model), { signal: never() })
     expect((await run(second, sum)).get('sum')).toEqual(floats(5))
     expect(engine.supports({ ...artifact, memoryBytes: 1001 })).toMatchObject({ ok: false, code: 'model_too_large' })
+  })
+
+  it('has the room of a session that was disposed of under a run as soon as that run is over', async () => {
+    const [old, next] = [loopModel(), arithmeticModel()]
+    const engine = fresh({ memoryLimitBytes: 1000 })
+    const artifact = { ...(await artifactOf(old)), memoryBytes: 600 }
+    const session = await engine.load(artifact, sourceOf(old), { signal: never() })
+    const short = { ...endless, times: tensor('INT64', [], BigInt64Array.of(1_000n)) }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const running = run(session, short, resolve)
+    await promise
+    session.dispose()
+    const loading = engine.load({ ...(await artifactOf(next)), memoryBytes: 600 }, sourceOf(next), { signal: never() })
+    expect((await running).get('y')?.shape).toEqual([1, 256])
+    expect((await run(await loading, sum)).get('sum')).toEqual(floats(5))
   })
 
   it('is told of where the process holds more than it should', async () => {

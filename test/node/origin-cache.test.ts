@@ -173,6 +173,18 @@ describe('DiskCache', () => {
     expect(left).toContain(name)
     expect(left).not.toContain(dead)
   })
+
+  it('clears away what a dead process of this very number has left, as a container does that starts again', async () => {
+    const cache = await open()
+    const [name = ''] = await readdir(join(folder, 'held'))
+    const dead = name.replace(/[0-9a-f]+$/, 'ffffffffff')
+    await writeFile(join(folder, 'held', dead), '')
+    await open()
+    const left = await readdir(join(folder, 'held'))
+    expect(left).toContain(name)
+    expect(left).not.toContain(dead)
+    await cache.close()
+  })
 })
 
 describe('CachingEngine', () => {

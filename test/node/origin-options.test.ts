@@ -138,6 +138,7 @@ describe('where an origin has its models from', () => {
     await expect(open('s3://models', { ...keys, R2_ENDPOINT: 'http://r2.example.com' })).rejects.toThrow('https://')
     const account = { ...keys, CLOUDFLARE_ACCOUNT_ID: '0123456789abcdef0123456789abcdef' }
     expect((await open('s3://models', account)).store.name).toBe('r2')
+    expect((await open('s3://models', { ...account, R2_ENDPOINT: '' })).store.name).toBe('r2')
     expect((await open('https://verge.example.com/base')).store.name).toBe('worker')
   })
 })

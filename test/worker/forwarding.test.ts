@@ -236,6 +236,15 @@ describe('an origin that does not answer', () => {
     expect(placement.asked[0]?.context.placement?.originRefusal).toBe('origin-down')
   })
 
+  it('is replaced too where as many requests are passed on as may be', async () => {
+    const { placement, post, serving } = setUp({ placement: new FakePlacement(0) })
+    placement.next = () => ({ forward: true, fallback: true })
+    expect((await post(INFER, BODY, sized(BODY))).status).toBe(200)
+    expect(serving.runs.length).toBe(1)
+    placement.next = () => ({ forward: true, fallback: false })
+    expect((await post(INFER, BODY, sized(BODY))).status).toBe(429)
+  })
+
   it('is replaced too where a stream has not been touched', async () => {
     const { placement, post } = setUp()
     placement.next = () => ({ forward: true, fallback: true })
@@ -348,6 +357,22 @@ describe('a request whose body names its model', () => {
     const body = JSON.stringify(completion('writer'))
     expect((await post('/v1/completions', body, sized(body))).status).toBe(200)
     expect(held).toEqual([body.length, body.length])
+  })
+
+  it('is offered though there is no place here, and else refused', async () => {
+    const none = {
+      enter: () => {
+        throw new VergeError('overloaded', 'Full.', { retryAfter: 1 })
+      },
+    }
+    const { placement, post } = setUp({ admission: none })
+    const body = JSON.stringify(completion('writer'))
+    expect((await post('/v1/completions', body, sized(body))).status).toBe(200)
+    expect(placement.sent[0]?.facts).toMatchObject({ route: 'openai', full: true })
+    expect(placement.admission.admitted).toBe(0)
+    placement.next = () => ({ forward: false, fallback: false })
+    expect((await post('/v1/completions', body, sized(body))).status).toBe(429)
+    expect(placement.admission.admitted).toBe(0)
   })
 })
 

@@ -263,6 +263,7 @@ describe('control tokens', () => {
     '<|<|end|>end|>',
     '\ufdd0<|\ufdd0end|>',
     '<|end|>'.repeat(50),
+    'a<|end|><|END|>'.repeat(2_500),
   ])('are the template\u2019s alone: %j', (content) => {
     const ids = idsOf(content)
     expect(controls(ids)).toEqual([START, END, START])

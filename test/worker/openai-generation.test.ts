@@ -46,6 +46,7 @@ interface Setting extends TestAppOptions {
   readonly text?: string
   readonly before?: (index: number) => Promise<void> | void
   readonly template?: string | null
+  readonly tokenizer?: Uint8Array
   readonly generation?: { contextLength: number; stopTokens: number[]; defaultMaxTokens?: number }
 }
 
@@ -54,6 +55,7 @@ function setup({
   text = '27 plus 58 is 85.',
   before = () => {},
   template = TEMPLATE,
+  tokenizer = wordsTokenizer(),
   generation,
   ...app
 }: Setting = {}) {
@@ -70,7 +72,7 @@ function setup({
       files: { 'tokenizer.json': empty, ...(template !== null && { 'chat_template.jinja': empty }) },
     },
     {
-      files: { 'tokenizer.json': wordsTokenizer(), 'chat_template.jinja': new TextEncoder().encode(template ?? '') },
+      files: { 'tokenizer.json': tokenizer, 'chat_template.jinja': new TextEncoder().encode(template ?? '') },
       write: (prompt, options) => {
         const own = { prompt, options, ended: false, height }
         heard.push(own)
@@ -297,6 +299,69 @@ describe('POST /v1/chat/completions', () => {
     expect(heard).toEqual([])
   })
 
+  it.each([
+    [
+      '/v1/chat/completions',
+      { messages: [{ role: 'user', content: [{ type: 'text', text: '_'.repeat(200 * 32 + 1) }] }] },
+    ],
+    ['/v1/completions', { prompt: '_'.repeat(200 * 32 + 1) }],
+  ])('refuses by its length alone what cannot fit, before anything looks at it: %s', async (path, more) => {
+    // A tokeniser by which the text would be nothing at all.
+    const blind = JSON.parse(new TextDecoder().decode(wordsTokenizer()))
+    blind.normalizer = { type: 'Replace', pattern: { String: '_' }, content: '' }
+    const { post } = setup({ tokenizer: new TextEncoder().encode(JSON.stringify(blind)) })
+    const response = await post(path, { model: 'abacus', ...more })
+    expect([response.status, await response.json()]).toMatchObject([
+      400,
+      { error: { code: 'context_length_exceeded', limit_characters: 200 * 32 } },
+    ])
+  })
+
+  it.each([
+    ['a hundred thousand messages', { messages: new Array(100_000).fill({ role: 'user', content: '' }) }, 413],
+    ['lists in lists', { messages: JSON.parse(`${'['.repeat(10_000)}${']'.repeat(10_000)}`) }, 400],
+    ['an unknown field that is deep', { extra: JSON.parse(`${'{"a":'.repeat(9_000)}1${'}'.repeat(9_000)}`) }, 400],
+    [
+      'a field that is not looked at, and deep',
+      { metadata: JSON.parse(`${'['.repeat(9_000)}${']'.repeat(9_000)}`) },
+      200,
+    ],
+    ['more tokens than numbers hold', { max_tokens: 1e300 }, 400],
+    ['as many tokens as a number holds', { max_tokens: Number.MAX_SAFE_INTEGER }, 400],
+    ['no temperature to speak of', { temperature: Number.MIN_VALUE }, 200],
+    ['a nucleus of nothing', { top_p: 0 }, 200],
+    ['no parts', { messages: [{ role: 'user', content: [] }] }, 200],
+    ['a model that is no text', { model: {} }, 400],
+    ['a model that is not there', { model: 'nobody' }, 404],
+    ['a model of another world', { model: '../../alias/abacus' }, 404],
+  ])('bears %s', async (_, more, status) => {
+    const { post } = setup()
+    const response = await post('/v1/chat/completions', { ...chat, ...more })
+    const answer = await response.json()
+    expect(response.status).toBe(status)
+    const error = { message: expect.any(String), type: 'invalid_request_error', code: expect.any(String) }
+    expect(answer).toMatchObject(status === 200 ? { object: 'chat.completion' } : { error })
+    if (status !== 200) expect((answer as { error: object }).error).toHaveProperty('param')
+  })
+
+  it('gives half a character to the model as what it is in UTF-8', async () => {
+    const { heard, post } = setup()
+    await post('/v1/chat/completions', { ...chat, messages: [{ role: 'user', content: 'a\ud83d' }] })
+    expect(heard[0]?.prompt).toEqual(ids(PROMPT.replace('What is 27 plus 58?', 'a\ufffd')))
+  })
+
+  it('writes characters whole, however many tokens they take, and stops at strings of them', async () => {
+    const { post } = setup({ text: 'a\u{1f600}\u00e9\u{1f601}b' })
+    const parts = async (more: object) =>
+      (await events(await post('/v1/chat/completions', { ...chat, ...more, stream: true })))
+        .flatMap((event) => (event as { choices?: { delta: { content?: string } }[] }).choices ?? [])
+        .map(({ delta }) => delta.content ?? '')
+        .filter((part) => part !== '')
+    expect(await parts({})).toEqual(['a', '\u{1f600}', '\u00e9', '\u{1f601}', 'b'])
+    expect(await parts({ stop: ['\u00e9\u{1f601}'] })).toEqual(['a', '\u{1f600}'])
+    expect((await parts({ max_tokens: 3 })).join('')).toBe('a')
+  })
+
   it('asks for no more than the context leaves where a request does not say', async () => {
     const { heard, post } = setup({ generation: { contextLength: ids(PROMPT).length + 3, stopTokens: [END] } })
     const answer = await (await post('/v1/chat/completions', chat)).json()
@@ -460,6 +525,18 @@ describe('POST /v1/completions', () => {
     expect(heard.slice(3).map(({ prompt }) => prompt)).toEqual([[97, END, 98], [97], [98], [START, 97]])
   })
 
+  it('takes seeds of 64 bits, and draws another text for each prompt', async () => {
+    const { post } = setup({ height: 0 })
+    const texts = async () => {
+      const body = { ...completion, prompt: ['a', 'a'], max_tokens: 9, temperature: 1, seed: 2 ** 63 }
+      const answer = await (await post('/v1/completions', body)).json<{ choices: { text: string }[] }>()
+      return answer.choices.map(({ text }) => text)
+    }
+    const first = await texts()
+    expect(first[0]).not.toBe(first[1])
+    expect(await texts()).toEqual(first)
+  })
+
   it('streams several texts, one after the other', async () => {
     const { post } = setup({ text: 'ab' })
     const seen = await events(await post('/v1/completions', { ...completion, prompt: ['x', 'y'], stream: true }))
@@ -520,6 +597,8 @@ describe('the task text-generation', () => {
       expect((await post(path, { inputs: 'a', stream: true })).status).toBe(400)
       expect((await post(path, { inputs: '' })).status).toBe(400)
       expect((await post(path, { inputs: 'a', parameters: { max_new_tokens: 0 } })).status).toBe(400)
+      // It would cut the character that it is the end of.
+      expect((await post(path, { inputs: 'a', parameters: { stop: ['\ude00'] } })).status).toBe(400)
     },
   )
 })

@@ -249,6 +249,13 @@ describe('a run', () => {
     expect(seen.length).toBe(2)
   })
 
+  it('pays nothing for an artifact that could not be loaded, and is made by the lesser one', async () => {
+    const { context, engine, run } = setUp({ answers: {} })
+    engine.failing.set(BEST, new VergeError('model_too_large', 'No room.'))
+    expect(await run(60)).toMatchObject({ degraded: true, artifact: { sha256: LESSER } })
+    expect(context.ledger?.cost).toBe(80)
+  })
+
   it('that was made by a lesser artifact is never given for one by the best', async () => {
     const { engine, kept, run } = setUp()
     engine.unsupported.set(BEST, tooLarge)
@@ -429,6 +436,13 @@ describe('a request that is forwarded', () => {
     const body = new Response('{}').body
     expect(await codeOf(given.forward({ body }))).toBe('origin_unavailable')
     expect(given.seen.length).toBe(1)
+  })
+
+  it('speaks against no other origin where one that is ending has taken its stream', async () => {
+    const given = setUp({ placement: 'origin', answers: { fra: refused(503, 'origin_unavailable'), ams: tensors } })
+    const body = new Response('{}').body
+    const failure: unknown = await given.forward({ body }).catch((error: unknown) => error)
+    expect(failure).toMatchObject({ code: 'origin_unavailable', details: { origins: ['fra'], reason: 'refused' } })
   })
 
   it.each([

@@ -268,6 +268,12 @@ describe('attempt', () => {
     expect(tried).toEqual(['fra:1', 'nyc:2', 'fra:1', 'fra:1'])
   })
 
+  it('asks nobody else where an origin has refused what it had begun to read', async () => {
+    const { attempt, tried } = bench(['fra', 'nyc'])
+    await errorOf(attempt({ fra: 'refused' }, { replayable: false, untouched: () => false }))
+    expect(tried).toEqual(['fra:1'])
+  })
+
   it('leaves out an origin whose breaker is open, until a probe succeeds', async () => {
     const { attempt, clock, logged, tried } = bench(['fra', 'nyc'])
     for (let i = 0; i < 3; i++) await attempt({ fra: 'cut' })
@@ -336,6 +342,15 @@ describe('attempt', () => {
     for (let i = 0; i < 4; i++) expect(await errorOf(attempt({ fra: error }))).toBe(error)
     expect(tried).toEqual(['fra:1', 'fra:1', 'fra:1', 'fra:1'])
     expect(order()).toBe('fra up, nyc up')
+  })
+
+  it('takes what an origin finds wrong with the inputs for a sign of good health', async () => {
+    const { attempt, clock, order } = bench(['fra'])
+    for (let i = 0; i < 2; i++) await errorOf(attempt({ fra: 'cut' }))
+    await clock.advance(5_000)
+    expect(order()).toBe('fra half-open')
+    await errorOf(attempt({ fra: new VergeError('run_rejected', 'No such shape.') }))
+    expect(order()).toBe('fra up')
   })
 
   it('stops when the caller leaves, and holds the broken connection against nobody', async () => {

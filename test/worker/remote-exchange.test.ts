@@ -245,6 +245,18 @@ describe('exchange', () => {
     expect(await outcome(short)).toBe('cut')
   })
 
+  it('lets go of an error that is longer than any is read', async () => {
+    const body = new ManualBody()
+    const headers = { 'content-type': 'text/plain' }
+    const origin = originOf(() => Promise.resolve(new Response(body.stream, { status: 413, headers })), {
+      kind: 'openai',
+    })
+    const ending = outcome(origin)
+    body.push('x'.repeat(70_000))
+    expect(await ending).toBe(413)
+    await expect.poll(() => body.cancelled).toBeInstanceOf(Error)
+  })
+
   it('passes on a large answer as it comes, byte for byte', async () => {
     const part = new Uint8Array(300_000).map((_, i) => i % 251)
     const body = piecesOf(part.slice(), new Uint8Array(0), ...[1, 2, 3, 4].map(() => part.slice()))

@@ -66,7 +66,8 @@ function ofBucket(bucket: string, environment: NodeJS.ProcessEnv): Store {
     R2_ACCESS_KEY_ID: id = '',
     R2_SECRET_ACCESS_KEY: secret = '',
   } = environment
-  const endpoint = environment.R2_ENDPOINT ?? (account && `https://${account}.r2.cloudflarestorage.com`)
+  // An empty variable is one that a template left open.
+  const endpoint = environment.R2_ENDPOINT || (account && `https://${account}.r2.cloudflarestorage.com`)
   const missing = [
     ...(endpoint === '' ? ['R2_ENDPOINT or CLOUDFLARE_ACCOUNT_ID'] : []),
     ...(id === '' ? ['R2_ACCESS_KEY_ID'] : []),

@@ -119,18 +119,24 @@ export class EngineChild {
    * Asks for work, when its turn has come among that of all lines.
    * @throws engine_aborted if it ended the process, session_lost if the process ended while it waited, cancelled,
    * deadline_exceeded, and what the engine throws
+   * @param onDone called when the work that `onTurn` announced is over, before anyone else's begins
    */
   async work<K extends Request['kind']>(
     line: unknown,
     request: Extract<Request, { kind: K }>,
     signal: AbortSignal,
     onTurn?: () => void,
+    onDone?: () => void,
   ): Promise<Answers[K]> {
     const disengage = this.engage()
     try {
       return await this.#queue.turn(line, signal, async () => {
         onTurn?.()
-        return this.#request<K>(request, this.#options.workLimitMs)
+        try {
+          return await this.#request<K>(request, this.#options.workLimitMs)
+        } finally {
+          onDone?.()
+        }
       })
     } finally {
       disengage()

@@ -38,6 +38,8 @@ export class ProcessEngine implements Engine {
   readonly #fatal = new Set<Provider>()
   #child: EngineChild | undefined
   #starting: Promise<EngineChild> | undefined
+  /** The process that is being started. */
+  #trying: EngineChild | undefined
   #health: EngineHealth | undefined
   #sessions = 0
   #closed = false
@@ -86,14 +88,15 @@ export class ProcessEngine implements Engine {
   /** Ends the process. Sessions are lost, and nothing can be loaded any more. */
   async close(): Promise<void> {
     this.#closed = true
-    const child = this.#child ?? (await this.#starting?.catch(() => undefined))
-    child?.end('closed', 'info')
-    await child?.ended
+    // A start is not waited for: a driver may hold it up for minutes.
+    const children = [this.#child, this.#trying]
+    for (const child of children) child?.end('closed', 'info')
+    for (const child of children) await child?.ended
   }
 
   /** Of the process, where there is one; for operators and fault tests. */
   get pid(): number | undefined {
-    return this.#child?.pid
+    return (this.#child ?? this.#trying)?.pid
   }
 
   #report(residentBytes: number): EngineHealth {
@@ -151,6 +154,7 @@ export class ProcessEngine implements Engine {
           onIdle: () => this.#watchMemory(child),
         },
       )
+      this.#trying = child
       try {
         this.#health = await child.start()
         this.#child = child
@@ -164,6 +168,8 @@ export class ProcessEngine implements Engine {
             cause: error,
             retryAfter: 5,
           })
+      } finally {
+        this.#trying = undefined
       }
     }
   }

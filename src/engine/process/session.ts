@@ -74,27 +74,22 @@ export class ProcessSession implements Session {
   }
 
   /** Work that has begun is seen to its end, whatever becomes of the session meanwhile. */
-  async #work<K extends 'run' | 'feed'>(
+  #work<K extends 'run' | 'feed'>(
     request: Extract<Request, { kind: K }>,
     { signal, onTurn }: StepOptions,
   ): Promise<Answers[K]> {
-    let begun = false
     const begin = (): void => {
       if (this.#disposed) {
         throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
       }
       onTurn?.()
-      begun = true
       this.#executing = true
     }
-    try {
-      return await this.#child.work<K>(this, request, signal, begin)
-    } finally {
-      if (begun) {
-        this.#executing = false
-        if (this.#disposed) this.#close()
-      }
+    const done = (): void => {
+      this.#executing = false
+      if (this.#disposed) this.#close()
     }
+    return this.#child.work<K>(this, request, signal, begin, done)
   }
 
   #close(): void {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { LIMITS } from '../../core/limits.ts'
+import { seed, stopString } from '../../tasks/writing-fields.ts'
 
 /** Clients send null for what they leave out. */
 const ignored = z.unknown().optional().meta({ description: 'Taken, and not looked at' })
@@ -16,12 +17,6 @@ const tokenId = z
   .nonnegative()
   .max(2 ** 31 - 1)
 
-const stopString = z.string().min(1).max(LIMITS.stopStringLength).refine(isWhole, 'holds half a character')
-
-function isWhole(text: string): boolean {
-  return !/\p{Surrogate}/u.test(text)
-}
-
 const penalty = z.number().min(-2).max(2).nullish()
 
 /** What chats and completions have in common. The second group is vLLM's. */
@@ -33,10 +28,10 @@ const common = {
   frequency_penalty: penalty,
   presence_penalty: penalty,
   stop: z
-    .union([stopString, z.array(stopString).max(LIMITS.stopStrings), z.null()])
+    .union([stopString(LIMITS), z.array(stopString(LIMITS)).max(LIMITS.stopStrings), z.null()])
     .optional()
     .meta({ description: 'Strings that end the answer, and are not in it' }),
-  seed: z.number().int().nullish().meta({ description: 'The same seed gives the same answer' }),
+  seed,
   n: z.union([z.literal(1), z.null()], { error: 'one answer is given to a request; send several requests' }).optional(),
   stream: z.boolean().nullish(),
   stream_options: z

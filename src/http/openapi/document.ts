@@ -23,6 +23,7 @@ import {
 } from '../wire.ts'
 import { embeddingPaths } from './embeddings.ts'
 import { generationPaths } from './generation.ts'
+import { operatorPaths } from './operator.ts'
 import { type JsonSchema, SchemaSet } from './schemas.ts'
 import { streamPaths } from './streams.ts'
 
@@ -60,6 +61,7 @@ export function openApiDocument(
     ...openAiPaths(schemas),
     ...embeddingPaths(schemas),
     ...generationPaths(schemas),
+    ...operatorPaths(schemas),
   }
   return {
     openapi: '3.1.0',
@@ -67,7 +69,7 @@ export function openApiDocument(
       title: 'Verge',
       version,
       description:
-        'Answers from ONNX models. Every answer carries `x-request-id`; an inference also `verge-placement`, `verge-cache` (`hit`, `miss` or `bypass`) and, where a clock could measure it, `server-timing`. `verge-timeout-ms` shortens the wait.',
+        'Answers from ONNX models. Every answer carries `x-request-id`; an inference also `verge-placement`, `verge-cache` (`hit`, `miss` or `bypass`) and, where a clock could measure it, `server-timing`. `verge-timeout-ms` shortens the wait; `verge-place` (`edge`, `origin`, `auto`) chooses where it is computed.',
     },
     servers: [{ url: '/' }],
     // Public models need no credential.

@@ -68,7 +68,8 @@ async function attempt(
     }
     // Credentials are never sent on to where a redirection leads.
     if (status < 400) throw watch.fault('garbage', `answered with status ${status}, a redirection`)
-    const { bytes } = await readBody(answer, watch, ERROR_BYTES)
+    const { bytes, complete, rest } = await readBody(answer, watch, ERROR_BYTES)
+    if (!complete) rest?.cancel(new Error('No more is read of an error.'))
     const judgement = judge({ origin: origin.name, kind: origin.kind, status, headers, body: bytes, now: clock.now() })
     if (judgement.pass) return new Response(bytes, { status, headers: answerHeaders(headers) })
     if ('originTimeMs' in judgement) return judgement

@@ -159,7 +159,7 @@ async function readAnswer(origin: Origin, answer: Response, jsonLength: number |
   if (answer.body === null) throw garbage(origin, 'The answer has no body.')
   const reader = (answer.body as ReadableStream<Uint8Array>).getReader()
   for (;;) {
-    const { done, value } = await reader.read()
+    const { done, value } = await reader.read().catch((cause: unknown) => brokeOff(origin, cause))
     if (done) return buffer.subarray(padding, end)
     if (end + value.length - padding > LIMITS.originTensorBytes + LIMITS.inferenceHeaderBytes) {
       const fault = garbage(origin, `The answer has more than ${LIMITS.originTensorBytes} bytes.`)
@@ -174,6 +174,12 @@ async function readAnswer(origin: Origin, answer: Response, jsonLength: number |
     buffer.set(value, end)
     end += value.length
   }
+}
+
+/** A stream on its way through may fail with words of the platform's, and not with the fault that broke it off. */
+function brokeOff(origin: Origin, cause: unknown): never {
+  if (cause instanceof OriginFault || isVergeError(cause)) throw cause
+  throw new OriginFault('cut', `Origin "${origin.name}" broke off its answer.`, { origin: origin.name, cause })
 }
 
 const FIRST_BYTES = 64 * 1024
