@@ -1,4 +1,4 @@
-import type { Provider } from '../engine/native/provider.ts'
+import type { Provider } from '../engine/native/support.ts'
 import type { Store } from '../weights/store.ts'
 import type { LogLevel } from './logger.ts'
 

@@ -3,13 +3,11 @@ import { type Clock, type Logger, silentLogger } from '../../core/runtime.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
 import { sessionFootprint } from '../footprint.ts'
 import { Turnstile } from '../turnstile.ts'
-import { chooseProvider, LOG_FATAL, type Provider, type ProviderChoice } from './provider.ts'
+import { chooseProvider, LOG_FATAL, type ProviderChoice } from './provider.ts'
 import { runtimeReason } from './reason.ts'
 import { InferenceSession } from './runtime.ts'
 import { NativeSession } from './session.ts'
-import { NATIVE_VERSION, type NativeLimits, nativeSupport } from './support.ts'
-
-export { NATIVE_VERSION } from './support.ts'
+import { NATIVE_VERSION, type NativeLimits, nativeSupport, type Provider } from './support.ts'
 
 export interface NativeEngineOptions extends NativeLimits {
   readonly clock: Clock

@@ -1,10 +1,6 @@
 import { runtimeReason } from './reason.ts'
 import { InferenceSession, Tensor } from './runtime.ts'
-
-/** What ONNX Runtime computes with: an NVIDIA GPU, any GPU by way of Vulkan, Metal or Direct3D, or the processor. */
-export type Provider = 'cuda' | 'webgpu' | 'cpu'
-
-export const PROVIDERS: readonly Provider[] = ['cuda', 'webgpu', 'cpu']
+import type { Provider } from './support.ts'
 
 /** Fatal only: what fails is thrown to the caller, and need not be printed beside. */
 export const LOG_FATAL = 4

@@ -7,6 +7,11 @@ export const NATIVE_VERSION = (
   createRequire(import.meta.url)('onnxruntime-node/package.json') as { readonly version: string }
 ).version
 
+/** What ONNX Runtime computes with: an NVIDIA GPU, any GPU by way of Vulkan, Metal or Direct3D, or the processor. */
+export type Provider = 'cuda' | 'webgpu' | 'cpu'
+
+export const PROVIDERS: readonly Provider[] = ['cuda', 'webgpu', 'cpu']
+
 export interface NativeLimits {
   /** Artifacts above this are refused: protobuf, and so ONNX in one piece, ends at 2 GiB. */
   readonly maxArtifactBytes: number

@@ -3,7 +3,7 @@ import type { LogFields } from '../../core/runtime.ts'
 import type { Signature, Tensors } from '../../core/tensors.ts'
 import type { ArtifactInfo, EngineHealth } from '../engine.ts'
 import type { NativeEngineOptions } from '../native/engine.ts'
-import type { Provider } from '../native/provider.ts'
+import type { Provider } from '../native/support.ts'
 
 /**
  * What a `ProcessEngine` and its child say to each other, over Node's own channel with structured clones: Maps and typed
