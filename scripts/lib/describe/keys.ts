@@ -1,0 +1,49 @@
+import type { Outcome } from './labels.ts'
+import type { Settings } from './settings.ts'
+
+/** What the value of a key means for this model: undefined if the server needs nothing beyond what it does already. */
+export type Finding = { readonly note: string } | { readonly problem: string } | undefined
+
+/**
+ * What is known of a key. `read`: other code reads the value and obeys it. `irrelevant`: no value changes what the model
+ * is given. A function decides by the value, for keys of which only some values are supported.
+ */
+export type KeyRule = 'read' | 'irrelevant' | ((value: unknown, settings: Settings) => Finding)
+export type KeyRules = Readonly<Record<string, KeyRule>>
+
+/** Unknown keys that one note names; the rest is counted. */
+const MOST_NAMED = 12
+
+/**
+ * Checks every key of a settings file, so that no key that could change pixels, samples or tokens is passed over in
+ * silence: a key without a rule becomes part of one note. Null stands for "not set" in these files, and is skipped.
+ * @param file its name, for the note
+ * @returns notes, or the first problem
+ */
+export function checkKeys(file: string, settings: Settings, rules: KeyRules): Outcome<readonly string[]> {
+  const notes: string[] = []
+  const unknown: string[] = []
+  for (const [key, value] of Object.entries(settings)) {
+    if (value === null || value === undefined) continue
+    const rule = Object.hasOwn(rules, key) ? rules[key] : undefined
+    if (rule === undefined) unknown.push(key)
+    if (typeof rule !== 'function') continue
+    const finding = rule(value, settings)
+    if (finding === undefined) continue
+    if ('problem' in finding) return finding
+    notes.push(finding.note)
+  }
+  if (unknown.length > 0) notes.push(unknownNote(file, unknown))
+  return { value: notes }
+}
+
+function unknownNote(file: string, unknown: readonly string[]): string {
+  const named = unknown.slice(0, MOST_NAMED).map((key) => JSON.stringify(key.slice(0, 64)))
+  const more = unknown.length > MOST_NAMED ? ` and ${unknown.length - MOST_NAMED} more` : ''
+  return `${file}: Verge does not know ${named.join(', ')}${more}, and ignores ${unknown.length === 1 ? 'it' : 'them'}. Compare an answer with the original's`
+}
+
+/** A rule for a switch that the server has in one position only. */
+export function only(supported: unknown, otherwise: Exclude<Finding, undefined>): KeyRule {
+  return (value) => (value === supported ? undefined : otherwise)
+}
