@@ -5,7 +5,7 @@ import { UsageError } from '../command-line.ts'
 import { type Described, describeModel } from '../describe/describe.ts'
 import type { Description } from '../description.ts'
 import { readSamples } from '../samples/read.ts'
-import { findSamples } from '../verify/reference.ts'
+import { findSamples } from '../verify/find.ts'
 import type { LoadedModel } from './load.ts'
 import type { ModelSettings, SampleSettings } from './options.ts'
 import type { SampleSet } from './precision.ts'
@@ -51,7 +51,11 @@ export async function samplesFor(
 ): Promise<SampleSet> {
   const classes = description.labels?.length
   if (settings.samples === undefined) {
-    return { samples: await findSamples(onnx, { count: SYNTHETIC, seed: 1, signal }), synthetic: true, classes }
+    return {
+      samples: await findSamples(onnx, { count: SYNTHETIC, seed: 1, settings: description.preprocess, signal }),
+      synthetic: true,
+      classes,
+    }
   }
   const tokenizer = description.tokenizer === undefined ? undefined : source.files.get(description.tokenizer)
   const task = progress.task('Reading samples', settings.limit, 'steps')

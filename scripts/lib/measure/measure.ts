@@ -92,7 +92,7 @@ export async function measureStaged(stage: Stage, options: MeasureOptions): Prom
       const residentAfter = worker.residentBytes()
       const heapBytes = await worker.heapBytes()
       progress?.('cost of a run')
-      const sizes = await sizedInputs(options.original, options.samples, signal)
+      const sizes = await sizedInputs(options.original, options.samples, signal, options.packed.manifest)
       const cost = await measureCost(worker, 0, sizes, { outputs, signal })
       return { artifact: artifact.id, coldMs: median(colds), ...warm, residentBefore, residentAfter, heapBytes, cost }
     })

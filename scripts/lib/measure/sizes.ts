@@ -1,11 +1,11 @@
 import { isVergeError } from '../../../src/core/errors.ts'
-import type { Signature, Tensors } from '../../../src/core/tensors.ts'
+import type { Tensors } from '../../../src/core/tensors.ts'
 import { decodeModel } from '../../../src/onnx/codec.ts'
 import { isOnnxError } from '../../../src/onnx/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import { inputBounds } from '../verify/bounds.ts'
+import { type InputSettings, sizedCandidates } from '../verify/candidates.ts'
 import { referenceSession, tensorOutputs } from '../verify/reference.ts'
-import { isBatch, isOpen, syntheticSamples } from '../verify/samples.ts'
 
 /** Inputs of one size. */
 export interface SizedInputs {
@@ -13,27 +13,26 @@ export interface SizedInputs {
   readonly inputs: Tensors
 }
 
-const LENGTHS = [16, 64, 128]
-const BATCHES = [1, 2, 4]
-
 /**
  * Inputs of several sizes for a model with open dimensions, of one for a model without: made up where the model runs on
  * what is made up, else as the samples have them. Smallest first.
  * @param onnx any plain form of the model
+ * @param settings what Verge knows of its inputs
  */
 export async function sizedInputs(
   onnx: Uint8Array,
   samples: readonly Sample[],
   signal: AbortSignal,
+  settings?: InputSettings,
 ): Promise<SizedInputs[]> {
   const session = await referenceSession(onnx, signal)
   try {
     const bounds = inputBounds(decodeModel(onnx))
     const sizes = new Map<number, SizedInputs>()
-    for (const size of variants(session.signature)) {
+    for (const maker of sizedCandidates({ signature: session.signature, bounds, settings })) {
       signal.throwIfAborted()
       try {
-        const [sample] = syntheticSamples(session.signature, { count: 1, seed: 1, bounds, ...size })
+        const [sample] = maker.make({ count: 1, seed: 1 })
         if (sample === undefined) continue
         await session.run(sample.inputs, { outputs: tensorOutputs(session), signal })
         add(sizes, sample.inputs)
@@ -53,14 +52,6 @@ export async function sizedInputs(
 function add(sizes: Map<number, SizedInputs>, inputs: Tensors): void {
   const elements = [...inputs.values()].reduce((total, { data }) => total + data.length, 0)
   if (!sizes.has(elements)) sizes.set(elements, { elements, inputs })
-}
-
-function variants({ inputs }: Signature): readonly { readonly length?: number; readonly batch?: number }[] {
-  const open = inputs.flatMap(({ shape }) => shape.map((dimension, axis) => ({ dimension, axis })))
-  const lengths = open.some(({ axis, dimension }) => isOpen(dimension) && !isBatch(dimension, axis))
-  if (lengths) return LENGTHS.map((length) => ({ length }))
-  const batches = open.some(({ dimension }) => isOpen(dimension))
-  return batches ? BATCHES.map((batch) => ({ batch })) : [{}]
 }
 
 /** At most three: the smallest, the middle and the largest. */

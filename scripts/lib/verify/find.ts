@@ -1,0 +1,116 @@
+import { isVergeError, VergeError } from '../../../src/core/errors.ts'
+import type { Datatype, Signature } from '../../../src/core/tensors.ts'
+import type { Session } from '../../../src/engine/engine.ts'
+import { decodeModel } from '../../../src/onnx/codec.ts'
+import { printable } from '../../../src/onnx/errors.ts'
+import type { Sample } from '../../../src/quantize/types.ts'
+import { inputBounds } from './bounds.ts'
+import { type InputMaker, type InputSettings, inputCandidates } from './candidates.ts'
+import { referenceSession, tensorOutputs } from './reference.ts'
+import { elementsOf, type Shapes } from './samples.ts'
+
+export interface FindOptions {
+  readonly count: number
+  readonly seed: number
+  /** What Verge knows of the model's inputs. */
+  readonly settings?: InputSettings | undefined
+  readonly signal: AbortSignal
+}
+
+/**
+ * Made-up samples that the model really runs on.
+ * @throws VergeError run_rejected that says what was tried, what failed and how to give samples
+ */
+export async function findSamples(onnx: Uint8Array, options: FindOptions): Promise<Sample[]> {
+  const bounds = inputBounds(decodeModel(onnx))
+  const session = await referenceSession(onnx, options.signal)
+  try {
+    const makers = inputCandidates({ signature: session.signature, bounds, settings: options.settings })
+    return (await firstThatRuns(session, makers, options.signal)).make(options)
+  } finally {
+    session.dispose()
+  }
+}
+
+/** Of several ways to make up inputs, the first that a model runs on. @throws VergeError run_rejected */
+export async function firstThatRuns(
+  session: Session,
+  makers: readonly InputMaker[],
+  signal: AbortSignal,
+): Promise<InputMaker> {
+  const outputs = tensorOutputs(session)
+  const failures: Failure[] = []
+  for (const maker of makers) {
+    signal.throwIfAborted()
+    const [sample] = maker.make({ count: 1, seed: 1 })
+    if (sample === undefined) continue
+    try {
+      await session.run(sample.inputs, { outputs, signal })
+      return maker
+    } catch (error) {
+      if (!isVergeError(error, 'run_rejected')) throw error
+      failures.push({ maker, error })
+    }
+  }
+  throw new VergeError('run_rejected', describeFailures(session.signature, failures), {
+    cause: failures.at(-1)?.error,
+  })
+}
+
+interface Failure {
+  readonly maker: InputMaker
+  readonly error: VergeError
+}
+
+/** Reasons that are shown, and letters of each. */
+const MOST_REASONS = 3
+const MOST_LETTERS = 300
+/** Ways that are named for one reason. */
+const MOST_WAYS = 16
+
+function describeFailures(signature: Signature, failures: readonly Failure[]): string {
+  const reasons = new Map<string, string[]>()
+  for (const { maker, error } of failures) {
+    // The same check fails with other numbers for other sizes.
+    const kind = error.message.replace(/\d+/g, '#')
+    reasons.set(kind, [...(reasons.get(kind) ?? []), maker.name || shown(maker.shapes)])
+  }
+  const lines = [`The model ran on none of the ${failures.length} inputs that Verge made up. Tried:`]
+  for (const [kind, ways] of [...reasons].slice(0, MOST_REASONS)) {
+    const first = failures.find(({ error }) => error.message.replace(/\d+/g, '#') === kind)?.error.message ?? kind
+    const more = ways.length > MOST_WAYS ? `, and ${ways.length - MOST_WAYS} more` : ''
+    lines.push(`  ${ways.slice(0, MOST_WAYS).join('; ')}${more}: ${printable(first.slice(0, MOST_LETTERS))}`)
+  }
+  return `${lines.join('\n')}\n${howToGiveSamples(signature, failures[0]?.maker.shapes ?? new Map())}`
+}
+
+function shown(shapes: Shapes): string {
+  return [...shapes].map(([name, shape]) => `${printable(name)} [${shape.join(', ')}]`).join(', ')
+}
+
+/** What a made-up element is in JSON. */
+const ELEMENTS: Readonly<Partial<Record<Datatype, string>>> = { BYTES: "'a'", BOOL: 'true' }
+
+/**
+ * How to give inputs of one's own: a line for a shell that writes one request, with the sizes to be changed, and the
+ * option that reads it.
+ */
+export function howToGiveSamples({ inputs }: Signature, shapes: Shapes): string {
+  const without = 'To push without proof or measurement, which needs no input: --no-verify --no-measure'
+  if (inputs.some(({ datatype }) => datatype === null || datatype === 'FP16') || elementsOf(shapes) === 0) {
+    return `Give inputs that the model takes: --samples test_data_set_0 (ONNX's test data, a file for each input).\n${without}`
+  }
+  const fields = inputs.map(({ name, datatype }) => {
+    const shape = JSON.stringify(shapes.get(name) ?? [])
+    const element = ELEMENTS[datatype as Datatype] ?? (datatype?.startsWith('FP') ? '0.5' : '1')
+    return `t(${JSON.stringify(name)}, "${datatype}", ${shape}, ${element.replaceAll("'", '"')})`
+  })
+  const script =
+    'const t = (name, datatype, shape, v) => ({name, datatype, shape, data: Array(shape.reduce((a, b) => a * b, 1)).fill(v)}); ' +
+    `console.log(JSON.stringify({inputs: [${fields.join(', ')}]}))`
+  return [
+    'Give an input that the model takes. Change the sizes in this line to those of your model, then add --samples requests.jsonl:',
+    `  node -e '${script.replaceAll("'", "'\\''")}' > requests.jsonl`,
+    without,
+  ].join('\n')
+}
