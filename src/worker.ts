@@ -6,6 +6,7 @@ import type { VergeBinding, VergeInputs, VergeOutcome, VergeRunOptions } from '.
 import { type Config, parseConfig } from './config.ts'
 import { systemClock } from './core/runtime.ts'
 import { sha256Factory } from './core/sha256.ts'
+import { WorkLane } from './core/work.ts'
 import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
 import { OrtEngine } from './engine/ort/engine.ts'
 import { consoleLogger } from './logger.ts'
@@ -121,6 +122,11 @@ function assemble(env: Env, config: Config): Verge {
     limits,
     sha256: sha256Factory(),
     runs: { finished: 0 },
+    lane: new WorkLane({
+      clock: systemClock,
+      stepsBetweenPauses: limits.stepsBetweenPauses,
+      leaseMs: limits.turnLeaseMs,
+    }),
   }
   const truth = new R2Store(env.BUCKET)
   const layers = [new KvStore(env.KV), truth]
@@ -193,7 +199,7 @@ function assemble(env: Env, config: Config): Verge {
   }
 }
 
-type Shared = Pick<AppDeps, 'clock' | 'logger' | 'limits' | 'runs'>
+type Shared = Pick<AppDeps, 'clock' | 'logger' | 'limits' | 'runs' | 'lane'>
 
 /** The isolate and the origins together; undefined where there are no origins. */
 function placedServing(local: LocalServing, env: Env, { origins: configs, limits }: Config, shared: Shared) {

@@ -84,6 +84,13 @@ export const LIMITS = {
   /** One element of a BYTES tensor. */
   stringBytes: 1 * MiB,
 
+  /**
+   * Steps (docs/limits.md) that reading one picture, sound or table may take before its run is priced: a second of CPU on
+   * the machine of the benchmark. What the file's headers say is priced before anything is decoded.
+   */
+  decodeSteps: 1_000_000_000,
+  /** Steps between two turns of the event loop: 20 ms, about ten times what a turn costs. */
+  stepsBetweenPauses: 20_000_000,
   /** An image as it comes (PNG, JPEG, WebP). */
   imageBytes: 8 * MiB,
   /**

@@ -1,6 +1,7 @@
 import type { Caller } from '../access/authorize.ts'
 import type { Limits } from '../core/limits.ts'
 import type { CallContext, Clock, Coordinates, Logger, RunCounter } from '../core/runtime.ts'
+import type { WorkLane } from '../core/work.ts'
 import type { Placement } from '../placement/placement.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Serving } from '../serving/serving.ts'
@@ -30,6 +31,8 @@ export interface AppDeps {
   /** Counts the runs of this isolate. */
   readonly runs: RunCounter
   readonly limits: Limits
+  /** Where decoding and everything else that takes long is done, one request's after the other's. */
+  readonly lane: WorkLane
   /** A fresh identifier of letters, digits and "-". */
   readonly randomId: () => string
   /** Where a request comes from. Absent where the platform does not know. */

@@ -2,6 +2,7 @@ import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { ResolvedModel, RunResult, Serving } from '../serving/serving.ts'
 import type { TaskModel } from '../tasks/task.ts'
+import type { AppDeps } from './app-env.ts'
 import { setPlacement } from './placement.ts'
 
 /** What a task needs of the serving side for one request, with a memory of where its last run was made. */
@@ -12,7 +13,7 @@ export class TaskRunner {
   readonly #context: CallContext
   #last: RunResult | undefined
 
-  constructor(serving: Serving, resolved: ResolvedModel, context: CallContext) {
+  constructor({ serving, lane }: Pick<AppDeps, 'serving' | 'lane'>, resolved: ResolvedModel, context: CallContext) {
     this.#serving = serving
     this.#resolved = resolved
     this.#context = context
@@ -21,6 +22,7 @@ export class TaskRunner {
       ...(serving.place && { place: serving.place }),
       file: (name, parse) => serving.file(resolved, name, parse, context),
       afford: (runs) => serving.afford(resolved, runs, context),
+      perform: (work) => lane.perform(work, context.signal),
     }
   }
 

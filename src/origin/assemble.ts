@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { type AppDeps, createApp } from '../app.ts'
 import { CatalogReader } from '../catalog/reader.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
+import { WorkLane } from '../core/work.ts'
 import { BatchingEngine } from '../engine/batching/engine.ts'
 import { NATIVE_VERSION } from '../engine/native/support.ts'
 import { ProcessEngine } from '../engine/process/engine.ts'
@@ -144,6 +145,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
   const app = createApp({
     ...shared,
     serving,
+    lane: new WorkLane({ clock, stepsBetweenPauses: limits.stepsBetweenPauses, leaseMs: limits.turnLeaseMs }),
     admission: new BoundedAdmission({
       places: limits.admittedRequests,
       bodyBytes: limits.bodyBytesTogether,

@@ -172,7 +172,7 @@ export class RpcService {
       const elsewhere = await writtenElsewhere(this.#deps, access, model, body.value)
       if (elsewhere !== undefined) return elsewhere.answer
     }
-    const runner = new TaskRunner(serving, model, access.context)
+    const runner = new TaskRunner(this.#deps, model, access.context)
     const language = new LanguageRunner(this.#deps, model, access.context)
     const known = { ...runner.model, language: { model: language.model, signal: access.context.signal } }
     const answer = await task.execute(body, known, runner.run)

@@ -23,7 +23,7 @@ export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Res
     }
     const request = validate(embeddingsRequestSchema, body, 'The request')
     const { inputs, field } = inputsOf(request.input, deps.limits)
-    const runner = new TaskRunner(deps.serving, resolved, c.get('context'))
+    const runner = new TaskRunner(deps, resolved, c.get('context'))
     const options = {
       field,
       ...(request.dimensions !== undefined && { dimensions: request.dimensions }),

@@ -37,7 +37,7 @@ async function rerankDocuments(
 ): Promise<Response> {
   const request = validate(rerankRequestSchema, body, 'The request')
   const texts = request.documents.map((document) => (typeof document === 'string' ? document : document.text))
-  const runner = new TaskRunner(deps.serving, resolved, c.get('context'))
+  const runner = new TaskRunner(deps, resolved, c.get('context'))
   const { ranked, tokens } = await ranking(deps, runner, request.query, texts, 'documents', false)
   const answer: RerankResponse = {
     model: resolved.manifest.model,
@@ -59,7 +59,7 @@ async function rerankTexts(
 ): Promise<Response> {
   const request = validate(teiRerankRequestSchema, body, 'The request')
   const { query, texts } = request
-  const runner = new TaskRunner(deps.serving, resolved, c.get('context'))
+  const runner = new TaskRunner(deps, resolved, c.get('context'))
   const { ranked } = await ranking(deps, runner, query, texts, 'texts', request.raw_scores ?? false)
   const answer = request.return_text ? ranked.map((item) => ({ ...item, text: texts[item.index] ?? '' })) : ranked
   return runner.mark(c.json(answer))
