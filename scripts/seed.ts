@@ -3,24 +3,34 @@ import { isVergeError, VergeError } from '../src/core/errors.ts'
 import { runScript } from './lib/command-line.ts'
 import { type PackedModel, packFolder } from './lib/packer.ts'
 import { modelFolders, STATE } from './lib/project.ts'
-import { type Published, publish } from './lib/publish.ts'
+import { notLive, publish } from './lib/publish.ts'
+import { type PushResult, pushModel } from './lib/push/push.ts'
 import { openTarget } from './lib/target/open.ts'
 
 export interface SeedOptions {
   /** The folder that `wrangler dev --persist-to` names. */
   readonly persistTo: string
   readonly models: readonly PackedModel[]
+  /** Makes the versions live and visible as their folders say, whatever was decided before. */
+  readonly release?: boolean
 }
 
 /**
- * Writes models into the local R2 and KV of `wrangler dev`, in one process. What is there already is not written again.
+ * Writes models into the local R2 and KV of `wrangler dev`, in one process. What is there already is not written again,
+ * and what somebody has released or hidden stays that way (see `publish`).
  * @throws conflict if a version is there with other contents
  */
-export async function seed({ persistTo, models }: SeedOptions): Promise<Published[]> {
+export async function seed({ persistTo, models, release = false }: SeedOptions): Promise<PushResult[]> {
   const target = await openTarget({ local: persistTo })
   try {
-    const published: Published[] = []
-    for (const packed of models) published.push(await publish(target.writer, packed))
+    const published: PushResult[] = []
+    for (const packed of models) {
+      published.push(
+        release
+          ? await pushModel(target, packed, { live: true, visibility: packed.visibility })
+          : await publish(target.writer, packed),
+      )
+    }
     return published
   } catch (error) {
     if (!isVergeError(error, 'conflict')) throw error
@@ -35,12 +45,15 @@ export async function seed({ persistTo, models }: SeedOptions): Promise<Publishe
 }
 
 /** One line for each model: what was written, or that nothing had to be. */
-export function describePublished({ model, version, generation, written }: Published): string {
+export function describePublished(result: PushResult): string {
+  const { model, version, generation, written } = result
   const what = written === 0 ? 'nothing to write' : `${written} written`
-  return `${model} ${version}: ${what} (generation ${generation})`
+  const aside = notLive(result)
+  return `${model} ${version}: ${what} (generation ${generation})${aside === '' ? '' : `; ${aside}`}`
 }
 
-const HELP = `Writes packed models into the local R2 and KV that "wrangler dev" reads. Repeating it writes nothing.
+const HELP = `Writes packed models into the local R2 and KV that "wrangler dev" reads. Repeating it writes nothing. A model that
+was pushed, released or hidden by hand stays as it is: a new version of it is stored, and not made live.
 
 Usage: npm run seed -- [options] [model folder ...]
 

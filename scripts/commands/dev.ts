@@ -73,7 +73,7 @@ export const devCommand: Command = {
     } finally {
       bench.progress.close()
     }
-    await serve({ port, persistTo, folders: [folder], signal })
+    await serve({ port, persistTo, folders: [folder], release: true, signal })
     return undefined
   },
 }

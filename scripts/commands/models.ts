@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { historyOf } from '../../src/catalog/alias-changes.ts'
 import { UsageError } from '../lib/command-line.ts'
 import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../lib/push/inventory.ts'
 import { describeLive } from '../lib/push/push.ts'
@@ -74,12 +75,16 @@ function artifactsOf({ manifest }: VersionRecord): string {
 }
 
 function describeModel({ alias, versions }: ModelRecord): string {
-  const { model, visibility, generation, live, previous } = alias
-  const before = previous === undefined ? '' : `; before that: ${describeLive(previous)}`
+  const { model, visibility, generation, live } = alias
+  const history = historyOf(alias)
+  const before = history.length === 0 ? '' : `; before that: ${history.toReversed().join(', ')}`
   const lines = [`${model}: ${visibility}, generation ${generation}`, `live: ${describeLive(live)}${before}`]
   for (const { version, digest, share, manifest, fault } of versions) {
     const shown = share > 0 ? `, live (${percent(share)})` : ''
-    lines.push('', `version ${version}${shown}`, `  manifest  sha256 ${digest}`)
+    const at = alias.created?.[version]
+    const pushed =
+      at === undefined ? '' : `, pushed ${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+    lines.push('', `version ${version}${shown}${pushed}`, `  manifest  sha256 ${digest}`)
     if (manifest === null) {
       lines.push(`  ${printable(fault ?? 'cannot be read')}`)
       continue
@@ -110,17 +115,18 @@ function describeModel({ alias, versions }: ModelRecord): string {
 }
 
 function asJson({ alias, versions }: ModelRecord) {
-  const { model, visibility, generation, live, previous } = alias
+  const { model, visibility, generation, live } = alias
   return {
     model,
     visibility,
     generation,
     live,
-    ...(previous !== undefined && { previous }),
+    history: historyOf(alias),
     versions: versions.map(({ version, digest, share, manifest, fault }) => ({
       version,
       digest,
       share,
+      ...(alias.created?.[version] !== undefined && { created: alias.created[version] }),
       ...(fault !== undefined && { fault }),
       ...(manifest !== null && {
         ...(manifest.task !== undefined && { task: manifest.task }),

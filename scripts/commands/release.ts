@@ -1,7 +1,14 @@
 import { parseArgs } from 'node:util'
 import type { Alias, Visibility } from '../../src/catalog/alias.ts'
-import { type AliasChange, nextAlias, released, rolledBack, shown } from '../../src/catalog/alias-changes.ts'
-import { canonicalJson } from '../../src/catalog/canonical-json.ts'
+import {
+  type AliasChange,
+  historyOf,
+  isUnchanged,
+  nextAlias,
+  released,
+  rolledBack,
+  shown,
+} from '../../src/catalog/alias-changes.ts'
 import { UsageError } from '../lib/command-line.ts'
 import { readerOf } from '../lib/push/inventory.ts'
 import { describeLive } from '../lib/push/push.ts'
@@ -14,11 +21,11 @@ import type { Command } from '../verge.ts'
 const HELP = `Makes versions of a model live, by one write: a release, a canary, a rollback. Or changes who may see it.
 
 Usage: npx verge release NAME VERSION [options]
-       npx verge release NAME VERSION=WEIGHT VERSION=WEIGHT ... [options]
+       npx verge release NAME VERSION=PERCENT VERSION=PERCENT ... [options]
        npx verge release NAME --rollback [options]
 
   --weight PERCENT   the version gets so much, and what is live now shares the rest
-  --rollback         what was live before; a second time goes forward again
+  --rollback         back to the version that was live alone before; a second time goes further back
   --public           everybody may run the model
   --private          only who has the operator's key may
 ${TARGET_HELP}
@@ -34,6 +41,9 @@ Examples:
   npx verge release digits --public
 
 ${TARGET_ENVIRONMENT}`
+
+/** Three thirds that a person has written as 33.3 or 33.333 each. */
+const ROUNDING = 0.1 + 1e-9
 
 export const releaseCommand: Command = {
   help: HELP,
@@ -61,9 +71,11 @@ export const releaseCommand: Command = {
       const old = await readerOf(target.truth).alias(model, signal)
       // also where it is not to be done: what cannot be is refused here already
       const planned = nextAlias(model, old, change)
-      const unchanged = old !== null && canonicalJson({ ...planned, generation: old.generation }) === canonicalJson(old)
       const dryRun = values['dry-run'] ?? false
-      if (dryRun) return report(old, unchanged ? old : planned, { changed: !unchanged, dryRun, json: values.json })
+      if (dryRun) {
+        const same = old !== null && isUnchanged(old, planned)
+        return report(old, same ? old : planned, { changed: !same, dryRun, json: values.json })
+      }
       const { alias, changed } = await target.writer.updateAlias(model, change)
       const text = report(old, alias, { changed, dryRun, json: values.json })
       return values.json || !changed ? text : `${text}\n${delayOf(target)}`
@@ -83,7 +95,7 @@ function changeOf(model: string, wanted: readonly string[], values: ReleaseArgum
   if (values.public && values.private) throw new UsageError('Choose one: --public or --private.')
   const visibility: Visibility | undefined = values.public ? 'public' : values.private ? 'private' : undefined
   if (values.rollback && (wanted.length > 0 || values.weight !== undefined)) {
-    throw new UsageError('--rollback names no versions: it makes live what was live before.')
+    throw new UsageError('--rollback names no versions: it goes back to the version that was live alone before.')
   }
   const live = values.rollback ? rolledBack(model) : liveOf(model, wanted, values.weight)
   if (live !== undefined) return visibility === undefined ? live : (old) => ({ ...live(old), visibility })
@@ -96,7 +108,13 @@ function liveOf(model: string, wanted: readonly string[], weight: string | undef
   if (weight === undefined) {
     if (parsed.length === 0) return undefined
     if (parsed.length > 1 && parsed.some((each) => each.weight === undefined)) {
-      throw new UsageError('With several versions each needs a weight: verge release NAME 1=90 2=10.')
+      throw new UsageError('With several versions each needs a percentage: verge release NAME 1=90 2=10.')
+    }
+    const sum = parsed.reduce((total, each) => total + (each.weight ?? 0), 0)
+    if (parsed.some((each) => each.weight !== undefined) && Math.abs(sum - 100) > ROUNDING) {
+      throw new UsageError(
+        `${wanted.join(' ')}: the percentages add up to ${Number(sum.toPrecision(6))}, and must add up to 100.`,
+      )
     }
     return released(
       model,
@@ -125,7 +143,7 @@ function parseWanted(text: string): { readonly version: string; readonly weight:
   const [name = '', given, ...more] = text.split('=')
   const weight = given === undefined ? undefined : Number(given)
   if (more.length > 0 || given === '' || (weight !== undefined && !(weight > 0 && Number.isFinite(weight)))) {
-    throw new UsageError(`"${text}" is not VERSION=WEIGHT with a weight above 0.`)
+    throw new UsageError(`"${text}" is not VERSION=PERCENT with a percentage above 0.`)
   }
   return { version: versionNamed(name), weight }
 }
@@ -141,7 +159,7 @@ function report(
 ): string {
   const { model, visibility, live, generation } = next
   if (json) {
-    return JSON.stringify({ model, visibility, live, previous: next.previous, generation, changed, dryRun }, null, 2)
+    return JSON.stringify({ model, visibility, live, history: historyOf(next), generation, changed, dryRun }, null, 2)
   }
   const state = `live: ${describeLive(live)}; ${visibility}; generation ${generation}`
   if (!changed) return `${model} is that way already: ${state}.`

@@ -6,6 +6,7 @@ import { type DevServer, startDevServer } from './dev-server.ts'
 import { type PackedModel, packFolder } from './packer.ts'
 import { isFree } from './port.ts'
 import { type Probe, probeFor } from './probe.ts'
+import { describeLive } from './push/push.ts'
 import { ask, NoOriginError, untilListening } from './readiness.ts'
 
 export interface LocalOptions {
@@ -13,6 +14,8 @@ export interface LocalOptions {
   readonly persistTo: string
   /** Model folders. */
   readonly folders: readonly string[]
+  /** As `SeedOptions` has it. */
+  readonly release?: boolean
   /** As `DevServerOptions` has them. */
   readonly envFiles?: readonly string[]
   /** Gets progress, a line a step. */
@@ -74,7 +77,8 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     packed.push(model)
   }
   progress('Seeding local R2 and KV')
-  for (const published of await seed({ persistTo, models: packed })) progress(`  ${describePublished(published)}`)
+  const published = await seed({ persistTo, models: packed, ...(options.release && { release: true }) })
+  for (const each of published) progress(`  ${describePublished(each)}`)
 
   progress('Starting the Worker')
   const recent = new RecentLines()
@@ -90,7 +94,13 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     const models: LiveModel[] = []
     for (const [index, model] of packed.entries()) {
       const folder = folders[index] as string
-      const { manifest, visibility } = model
+      const { manifest } = model
+      const { live, visibility } = published[index] ?? { live: [], visibility: model.visibility }
+      const [only, ...others] = live
+      if (only?.version !== manifest.version || others.length > 0) {
+        progress(`  ${manifest.model}: not asked, because live is ${describeLive(live)}`)
+        continue
+      }
       const probe = await probeFor(manifest, folder)
       if (visibility === 'private' || !probe) {
         progress(`  ${manifest.model}: not asked, because ${probe ? 'it is private' : 'its input is large'}`)

@@ -8,6 +8,8 @@ export interface ServeOptions {
   readonly persistTo: string
   /** Model folders. */
   readonly folders: readonly string[]
+  /** As `SeedOptions` has it. */
+  readonly release?: boolean
   /** As `DevServerOptions` has them. */
   readonly envFiles?: readonly string[]
   /** Raised by Ctrl-C or a request to end. */

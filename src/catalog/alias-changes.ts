@@ -1,32 +1,59 @@
 import { VergeError } from '../core/errors.ts'
-import { ALIAS_SCHEMA, type Alias, type Visibility } from './alias.ts'
+import { ALIAS_SCHEMA, type Alias, isSeeded, type Visibility } from './alias.ts'
 import { canonicalJson } from './canonical-json.ts'
 
-/** What a change of an alias decides; the rest follows: `previous` too, whenever what is live changes. */
-export type AliasFields = Pick<Alias, 'visibility' | 'versions' | 'live'>
+/** What a change of an alias decides. The rest follows, such as `history` from what is live. */
+export interface AliasFields extends Pick<Alias, 'visibility' | 'versions' | 'live'> {
+  readonly created?: Alias['created']
+  /** The alias is still seeding's own. Absent: somebody has decided what is live. */
+  readonly bySeeding?: boolean
+}
 
 /** Decides from the alias as it is, null if there is none. May be asked again, with a newer one. */
 export type AliasChange = (old: Alias | null) => AliasFields
 
 export interface PublishOptions {
-  /** Whether the version answers where none is named, alone. The first version of a model has to. */
-  readonly live: boolean
+  /**
+   * Whether the version answers where none is named, alone. The first version of a model has to. `seeding`: yes, and with
+   * this visibility, as long as nobody but seeding has changed the model; else it is added, and what is live and who may
+   * see it stay as they are.
+   */
+  readonly live: boolean | 'seeding'
   /** Left as it is, or private for a new model, if not said. */
   readonly visibility?: Visibility
+  /** Seconds since 1970, recorded for a version that is new. */
+  readonly at?: number
 }
 
 /** The alias that a change makes of the old one. @throws what `change` throws */
 export function nextAlias(model: string, old: Alias | null, change: AliasChange): Alias {
-  const { previous, ...next }: Alias = {
-    ...old,
-    ...change(old),
+  const { visibility, versions, live, created, bySeeding } = change(old)
+  const generation = (old?.generation ?? 0) + 1
+  const { previous: _previous, history: _history, seeded: _seeded, created: _created, ...rest } = old ?? {}
+  const history = old === null ? [] : historyAfter(old, { versions, live })
+  return {
+    ...rest,
     schema: ALIAS_SCHEMA,
     model,
-    generation: (old?.generation ?? 0) + 1,
+    generation,
+    visibility,
+    versions,
+    live,
+    ...(created !== undefined && { created }),
+    ...(history.length > 0 && { history }),
+    ...(bySeeding && { seeded: generation }),
   }
-  const moved = old !== null && canonicalJson(next.live) !== canonicalJson(old.live)
-  const before = moved ? old.live : previous
-  return before === undefined ? next : { ...next, previous: before }
+}
+
+/** Whether a change leaves an alias as it is, so that nothing has to be written. */
+export function isUnchanged(old: Alias | null, next: Alias): boolean {
+  if (old === null) return false
+  // an older Verge's record of what was live before says the same as the history made of it
+  const { previous: _, ...rest } = old
+  const history = historyOf(old)
+  const comparable = (alias: Alias): string =>
+    canonicalJson({ ...alias, generation: old.generation, seeded: isSeeded(alias) })
+  return comparable(next) === comparable({ ...rest, ...(history.length > 0 && { history }) })
 }
 
 /** Adds a version. @throws conflict if it is the first and not to be live */
@@ -35,10 +62,16 @@ export function published(model: string, version: string, digest: string, option
     if (old === null && !options.live) {
       throw new VergeError('conflict', `"${version}" is the first version of model "${model}", and has to be live.`)
     }
+    const seeding = options.live === 'seeding'
+    const decided = seeding && old !== null && !isSeeded(old)
+    const isNew = old === null || !Object.hasOwn(old.versions, version)
+    const created = { ...old?.created, ...(isNew && options.at !== undefined && { [version]: options.at }) }
     return {
-      visibility: options.visibility ?? old?.visibility ?? 'private',
+      visibility: (decided ? undefined : options.visibility) ?? old?.visibility ?? 'private',
       versions: { ...old?.versions, [version]: digest },
-      live: options.live ? [{ version, weight: 1 }] : (old?.live ?? []),
+      live: options.live && !decided ? [{ version, weight: 1 }] : (old?.live ?? []),
+      ...(Object.keys(created).length > 0 && { created }),
+      bySeeding: seeding && !decided,
     }
   }
 }
@@ -52,26 +85,47 @@ export function released(model: string, live: Alias['live']): AliasChange {
   }
 }
 
-/** Makes live what was live before. @throws model_not_found, conflict if there is no such thing, or no longer */
+/**
+ * Makes live the version that answered alone before. Where several versions are live, that is the one before them; a
+ * second rollback goes further back, never forward. @throws model_not_found, conflict if there is no such version
+ */
 export function rolledBack(model: string): AliasChange {
   return (old) => {
     if (old === null) throw noSuchModel(model)
-    const { previous, versions } = old
-    const details = { model, versions: Object.keys(versions) }
-    if (previous === undefined) {
-      throw new VergeError('conflict', `Model "${model}" has had nothing else live. Name the version to release.`, {
-        details,
-      })
-    }
-    const lost = previous.find(({ version }) => !Object.hasOwn(versions, version))
-    if (lost === undefined) return { ...old, live: previous }
+    const version = historyOf(old).at(-1)
+    if (version !== undefined) return { ...old, live: [{ version, weight: 1 }] }
+    const versions = Object.keys(old.versions)
     throw new VergeError(
       'conflict',
-      `Version "${lost.version}" of model "${model}", which was live before, has been removed. Name the version to ` +
-        'release.',
-      { details },
+      `Model "${model}" has no older version that was live alone. Name the version to release: ${versions.join(', ')}.`,
+      { details: { model, versions } },
     )
   }
+}
+
+/** Versions that answered alone before the live ones and still exist, oldest first. */
+export function historyOf({ history = [], previous, versions }: Alias): readonly string[] {
+  const before = previous && soleVersion(previous)
+  const all = before === undefined ? history : [...history.filter((version) => version !== before), before]
+  return all.filter((version) => Object.hasOwn(versions, version))
+}
+
+/** Going back to a version, by a rollback or by its name, forgets what came after it. */
+function historyAfter(old: Alias, next: Pick<Alias, 'versions' | 'live'>): readonly string[] {
+  const before = soleVersion(old.live)
+  const now = soleVersion(next.live)
+  const all = historyOf({ ...old, versions: next.versions })
+  const known =
+    before === undefined || before === now || !Object.hasOwn(next.versions, before)
+      ? all
+      : [...all.filter((version) => version !== before), before]
+  const at = now === undefined ? -1 : known.indexOf(now)
+  return at < 0 ? known : known.slice(0, at)
+}
+
+/** The version that answers alone; undefined where several do. */
+function soleVersion(live: Alias['live']): string | undefined {
+  return live.length === 1 ? live[0]?.version : undefined
 }
 
 /** @throws model_not_found */
@@ -95,7 +149,8 @@ export function withoutVersion(model: string, version: string): AliasChange {
       )
     }
     const { [version]: _, ...versions } = old.versions
-    return { ...old, versions }
+    const { [version]: _created, ...created } = old.created ?? {}
+    return { ...old, versions, ...(old.created && { created }) }
   }
 }
 

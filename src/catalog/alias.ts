@@ -23,9 +23,23 @@ export const aliasSchema = z.object({
   /** Every version that can be asked for by name, with its manifest's digest. */
   versions: z.record(versionName, sha256Hex),
   live: liveSchema,
-  /** What was live before, for a rollback; a version of it may be gone. */
+  /** When each version was added, in seconds since 1970. Versions that an older Verge added are missing. */
+  created: z.record(versionName, z.number().int().nonnegative()).optional(),
+  /** Versions that answered alone before the live ones, oldest first and each once: where a rollback goes. */
+  history: z.array(versionName).readonly().optional(),
+  /**
+   * The generation that seeding wrote. If it is the current one, seeding alone has ever written this alias. Any other
+   * writer raises the generation, also an older Verge that does not know this field.
+   */
+  seeded: z.number().int().positive().optional(),
+  /** What was live before, as an older Verge recorded it. Read for rollbacks, and replaced by `history`. */
   previous: liveSchema.optional(),
 })
 
 export type Alias = z.infer<typeof aliasSchema>
 export type Visibility = Alias['visibility']
+
+/** Whether seeding alone has ever written the alias, so that its model follows the folder that it is seeded from. */
+export function isSeeded({ seeded, generation }: Pick<Alias, 'seeded' | 'generation'>): boolean {
+  return seeded === generation
+}

@@ -9,6 +9,7 @@ import type { Alias, Visibility } from './alias.ts'
 import {
   type AliasChange,
   existsAlready,
+  isUnchanged,
   nextAlias,
   type PublishOptions,
   published,
@@ -18,7 +19,7 @@ import {
   withoutVersion,
 } from './alias-changes.ts'
 import { equal, refreshAliasCopies } from './alias-copies.ts'
-import { canonicalBytes, canonicalJson } from './canonical-json.ts'
+import { canonicalBytes } from './canonical-json.ts'
 import { aliasKey, manifestKey } from './keys.ts'
 import type { Manifest } from './manifest.ts'
 import { aliasJson, checkAlias, checkManifest } from './parse.ts'
@@ -37,6 +38,7 @@ type WriterLimits = Pick<
 
 export interface CatalogWriterOptions {
   readonly sha256: Sha256Factory
+  /** Counts from 1970: versions are recorded with the time at which they were added. */
   readonly clock?: Clock
   readonly logger?: Logger
   readonly limits?: WriterLimits
@@ -160,9 +162,8 @@ export class CatalogWriter {
     const checked = new Set<string>()
     for (let attempt = 0; attempt < this.#limits.aliasWriteAttempts; attempt++) {
       const old = await this.#readAlias(model)
-      const generation = old?.value.generation ?? 0
       const next = nextAlias(model, old?.value ?? null, change)
-      const unchanged = old !== null && canonicalJson({ ...next, generation }) === canonicalJson(old.value)
+      const unchanged = old !== null && isUnchanged(old.value, next)
       if (!unchanged) {
         await this.#assertAllowed(next, old?.value ?? null, checked)
         const bytes = canonicalBytes(next)
@@ -186,10 +187,9 @@ export class CatalogWriter {
   /** Stores a version's manifest and adds the version to its model. Its blobs have to be stored already. */
   async publishVersion(manifest: Manifest, options: PublishOptions): Promise<AliasUpdate & ManifestPut> {
     const put = await this.putManifest(manifest)
-    const update = await this.updateAlias(
-      manifest.model,
-      published(manifest.model, manifest.version, put.digest, options),
-    )
+    const { model, version } = manifest
+    const at = Math.floor(this.#clock.now() / 1000)
+    const update = await this.updateAlias(model, published(model, version, put.digest, { at, ...options }))
     return { ...put, ...update }
   }
 
@@ -202,8 +202,8 @@ export class CatalogWriter {
   }
 
   /**
-   * Makes live what was live before; a second time undoes the first.
-   * @throws model_not_found, conflict if nothing was live before or it has been removed, and what `updateAlias` throws
+   * Makes live the version that answered alone before; a second time goes further back.
+   * @throws model_not_found, conflict if there is no such version, and what `updateAlias` throws
    */
   rollback(model: string): Promise<AliasUpdate> {
     return this.updateAlias(model, rolledBack(model))

@@ -9,6 +9,7 @@ import { ROOT } from '../../scripts/lib/project.ts'
 import { pushModel } from '../../scripts/lib/push/push.ts'
 import { openTarget, type TargetSpec } from '../../scripts/lib/target/open.ts'
 import type { Command } from '../../scripts/verge.ts'
+import type { Alias } from '../../src/catalog/alias.ts'
 import { pattern } from '../contract/store.ts'
 import { type StandIn, startStandIn, TOKEN } from '../fixtures/node/cloudflare-stand-in.ts'
 import { packedOf } from '../fixtures/node/packed.ts'
@@ -65,7 +66,7 @@ describe('models', () => {
     expect(list[2]).toMatch(/^other +1 +100 % +public /)
     const one = await run(modelsCommand, 'm')
     expect(one).toMatch(/^m: private, generation 2\nlive: 2; before that: 1\n/)
-    expect(one).toMatch(/version 2, live \(100 %\)[\s\S]*version 1\n/)
+    expect(one).toMatch(/version 2, live \(100 %\), pushed [-\d]{10} [:\d]{5} UTC\n[\s\S]*version 1, pushed/)
     const { models, faults } = JSON.parse(await run(modelsCommand, '--json'))
     expect(faults).toEqual([])
     expect(models[0]).toMatchObject({
@@ -94,20 +95,74 @@ describe('models', () => {
 describe('release', () => {
   const live = async (): Promise<unknown> => JSON.parse(await run(modelsCommand, 'm', '--json')).live
 
-  it('releases, rolls back and forward, and runs a canary', async () => {
+  it('releases, runs a canary, and goes back to what was live alone before', async () => {
     await fill()
     expect(await run(releaseCommand, 'm', '1')).toMatch(/^m is now: live: 1; private; generation 3 \(was live: 2;/)
     expect(await run(releaseCommand, 'm', '1')).toMatch(/^m is that way already/)
-    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 2')
-    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 1')
     expect(await run(releaseCommand, 'm', '2', '--weight', '10')).toContain('live: 1 (90 %), 2 (10 %)')
     expect(await live()).toEqual([
       { version: '1', weight: 90 },
       { version: '2', weight: 10 },
     ])
-    await run(releaseCommand, 'm', '1=1', '2=3')
+    await run(releaseCommand, 'm', '1=25', '2=75')
     expect(await run(modelsCommand)).toMatch(/m +1 +25 %[^\n]*\n +2 +75 %/)
-    expect(await run(releaseCommand, 'm', '--rollback')).toContain('1 (90 %), 2 (10 %)')
+    // not the canary of before
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 1;')
+    expect(await live()).toEqual([{ version: '1', weight: 1 }])
+  })
+
+  it('goes further back with every rollback, and never forward', async () => {
+    await fill()
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    for (const version of ['3', '4']) {
+      await pushModel(target, packedOf('m', pattern(2_500, Number(version)), { version }), { live: true })
+    }
+    await run(releaseCommand, 'm', '3=90', '4=10')
+    expect(JSON.parse(await run(modelsCommand, 'm', '--json')).history).toEqual(['1', '2', '3', '4'])
+    await run(releaseCommand, 'm', '3')
+    expect(JSON.parse(await run(modelsCommand, 'm', '--json')).history).toEqual(['1', '2'])
+    await run(rmCommand, 'm@4', '--yes')
+    expect(await run(releaseCommand, 'm', '--rollback', '--dry-run')).toContain('live: 2')
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 2')
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 1')
+    await expect(run(releaseCommand, 'm', '--rollback')).rejects.toThrow(
+      'has no older version that was live alone. Name the version to release: 1, 2, 3.',
+    )
+    // a version that has been removed is passed over
+    await run(releaseCommand, 'm', '2')
+    await run(releaseCommand, 'm', '3')
+    await run(rmCommand, 'm@2', '--yes')
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 1')
+    await target.dispose()
+  })
+
+  it("understands what an older Verge recorded as live before, and does not take a canary's remains for it", async () => {
+    await fill()
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    const stored = async (more: object): Promise<void> => {
+      const { history: _, ...alias } = JSON.parse(String(cloud.buckets.get(BUCKET)?.get('alias/m')?.body))
+      await target.truth.put('alias/m', new TextEncoder().encode(JSON.stringify({ ...alias, ...more })))
+    }
+    const canary = ['1', '2'].map((version) => ({ version, weight: 50 }))
+    await stored({ live: canary, previous: [{ version: '2', weight: 1 }] })
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 2;')
+    await stored({ live: [{ version: '2', weight: 1 }], previous: canary })
+    await expect(run(releaseCommand, 'm', '--rollback')).rejects.toThrow('has no older version')
+    await target.dispose()
+  })
+
+  it('records when a version was pushed', async () => {
+    const before = Math.floor(Date.now() / 1000)
+    await fill()
+    const { versions } = JSON.parse(await run(modelsCommand, 'm', '--json'))
+    const [{ created }] = versions
+    expect(created).toBeGreaterThanOrEqual(before)
+    expect(created).toBeLessThanOrEqual(Date.now() / 1000)
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    await target.writer.updateAlias('m', (old) => ({ ...(old as Alias), created: { 1: 100, 2: 200 } }))
+    await pushModel(target, packedOf('m', pattern(2_500, 2), { version: '2' }), { live: true })
+    await target.dispose()
+    expect(await run(modelsCommand, 'm')).toContain('version 2, live (100 %), pushed 1970-01-01 00:03 UTC')
   })
 
   it('changes who may see a model, and both in one write', async () => {
@@ -128,19 +183,20 @@ describe('release', () => {
     await fill()
     await expect(run(releaseCommand, 'm', '3')).rejects.toThrow('has no version "3"; it has 1, 2')
     await expect(run(releaseCommand, 'nobody', '1')).rejects.toMatchObject({ code: 'model_not_found' })
-    await expect(run(releaseCommand, 'other', '--rollback')).rejects.toThrow('has had nothing else live')
-    await run(rmCommand, 'm@1', '--yes')
-    await expect(run(releaseCommand, 'm', '--rollback')).rejects.toThrow(/"1" .*was live before, has been removed/)
+    await expect(run(releaseCommand, 'other', '--rollback')).rejects.toThrow('has no older version')
   })
 
   it.each([
     [[], 'Say which model'],
     [['m'], 'Say what to release'],
-    [['m', '1', '2'], 'each needs a weight'],
-    [['m', '1=0'], 'not VERSION=WEIGHT'],
-    [['m', '1=x'], 'not VERSION=WEIGHT'],
-    [['m', '1=90=3'], 'not VERSION=WEIGHT'],
-    [['m', '..='], 'not VERSION=WEIGHT'],
+    [['m', '1', '2'], 'each needs a percentage'],
+    [['m', '1=0'], 'not VERSION=PERCENT'],
+    [['m', '1=x'], 'not VERSION=PERCENT'],
+    [['m', '1=90=3'], 'not VERSION=PERCENT'],
+    [['m', '1=90', '2=20'], '1=90 2=20: the percentages add up to 110, and must add up to 100'],
+    [['m', '1=1', '2=3'], 'add up to 4, and must add up to 100'],
+    [['m', '1=50'], 'add up to 50'],
+    [['m', '..='], 'not VERSION=PERCENT'],
     [['m', '../1'], 'cannot be the name of a version'],
     [['m', '1', '--weight', '100'], '--weight goes with one version'],
     [['m', '--weight', '5'], '--weight goes with one version'],
@@ -199,7 +255,7 @@ describe('where', () => {
     const released = await run(releaseCommand, 'm', '1', '--public')
     expect(released).toMatch(/live: 1; public; generation 3[\s\S]*within about a minute/)
     const copy = JSON.parse(String(cloud.namespaces.get(NAMESPACE)?.values.get('alias/m')?.body))
-    expect(copy).toMatchObject({ generation: 3, live: [{ version: '1' }], previous: [{ version: '2' }] })
+    expect(copy).toMatchObject({ generation: 3, live: [{ version: '1' }] })
     for (const model of ['m', 'other']) expect(await run(rmCommand, model, '--yes')).toContain(`Removed model ${model}`)
     expect([...(cloud.buckets.get(BUCKET)?.keys() ?? [])]).toEqual([])
     expect([...(cloud.namespaces.get(NAMESPACE)?.values.keys() ?? [])]).toEqual([])

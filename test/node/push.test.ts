@@ -109,7 +109,7 @@ describe('pushing to an environment', () => {
     bytes.fill(7, 6_000)
     const second = await push(packedOf('m', bytes, { version: '2' }))
     expect(second).toMatchObject({ sent: 2, bytesSent: 1_000, generation: 2 })
-    expect(alias()).toMatchObject({ live: [{ version: '2' }], previous: [{ version: '1' }] })
+    expect(alias()).toMatchObject({ live: [{ version: '2' }], history: ['1'] })
   })
 
   it('looks only, in a dry run', async () => {

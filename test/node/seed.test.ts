@@ -5,6 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { getPlatformProxy } from 'wrangler'
 import { type PackedModel, packFolder } from '../../scripts/lib/packer.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
+import { type PushResult, pushModel } from '../../scripts/lib/push/push.ts'
+import { openTarget } from '../../scripts/lib/target/open.ts'
 import { describePublished, seed } from '../../scripts/seed.ts'
 import { arithmeticModel, lookupModel } from '../fixtures/onnx-models.ts'
 
@@ -85,6 +87,23 @@ describe('seeding local storage', () => {
       [1, 1],
       [1, 1],
     ])
+  })
+
+  it('releases nothing against what somebody has decided, and says so', async () => {
+    const persistTo = join(folder, 'decided')
+    const [sums] = models as [PackedModel]
+    await seed({ persistTo, models: [sums] })
+    const target = await openTarget({ local: persistTo })
+    const third = { ...sums, manifest: { ...sums.manifest, version: '3' } }
+    await pushModel(target, third, { live: true, visibility: 'private' })
+    await target.dispose()
+    const [again] = await seed({ persistTo, models: [sums] })
+    expect(again).toMatchObject({ live: [{ version: '3' }], visibility: 'private', written: 0 })
+    expect(describePublished(again as PushResult)).toBe(
+      "sums 1: nothing to write (generation 2); not live: 3 is, by somebody's decision. To switch: npx verge release sums 1",
+    )
+    const [released] = await seed({ persistTo, models: [sums], release: true })
+    expect(released).toMatchObject({ live: [{ version: '1' }], visibility: 'public' })
   })
 
   it('says what to do where a version has changed', async () => {

@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { readAccount } from '../../scripts/lib/cloudflare/account.ts'
 import { HttpClient } from '../../scripts/lib/cloudflare/http.ts'
 import { planSetup, type SetupContext } from '../../scripts/lib/cloudflare/setup.ts'
@@ -12,6 +12,10 @@ import { readEnvironment } from '../../scripts/lib/cloudflare/wrangler-config.ts
 import { checkAccount } from '../../scripts/lib/doctor/configuration.ts'
 import { type PackedModel, packFolder } from '../../scripts/lib/packer.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
+import { pushModel } from '../../scripts/lib/push/push.ts'
+import { openTarget } from '../../scripts/lib/target/open.ts'
+import type { Target } from '../../scripts/lib/target/target.ts'
+import type { Alias } from '../../src/catalog/alias.ts'
 import type { Clock } from '../../src/core/runtime.ts'
 import { ACCOUNT, type StandIn, startStandIn, TOKEN } from '../fixtures/node/cloudflare-stand-in.ts'
 import { arithmeticModel } from '../fixtures/onnx-models.ts'
@@ -116,7 +120,7 @@ describe('setup', () => {
     const toml = await readFile(configPath, 'utf8')
     const said = await applyAll()
     expect(etags()).toEqual(before)
-    expect(said[3]).toBe('everything was there')
+    expect(said[3]).toBe('is there')
     expect(await readFile(configPath, 'utf8')).toBe(toml)
   })
 
@@ -129,6 +133,94 @@ describe('setup', () => {
     expect(live()).toEqual([{ version: '2', weight: 1 }])
     await applyAll()
     expect(live()).toEqual([{ version: '1', weight: 1 }])
+  })
+
+  describe('after somebody has released', () => {
+    const alias = () => JSON.parse(String(cloud.buckets.get(BUCKET)?.get('alias/sums')?.body)) as Alias
+    const version = (name: string): PackedModel => {
+      const [first] = models as [PackedModel]
+      return { ...first, manifest: { ...first.manifest, version: name } }
+    }
+    const modelStep = async (packed: PackedModel) => (await planSetup(await context({ models: [packed] }))).at(-1)
+
+    /** Setup has pushed version 1; then somebody works with the model, by other commands. */
+    async function decide(work: (target: Target) => Promise<unknown>): Promise<Alias> {
+      await applyAll()
+      for (const [name, value] of Object.entries(cloud.env)) vi.stubEnv(name, value)
+      const target = await openTarget({ env: 'production', remote: true, configPath })
+      await work(target)
+      await target.dispose()
+      vi.unstubAllEnvs()
+      return alias()
+    }
+
+    it.each<[string, (target: Target) => Promise<unknown>, string]>([
+      [
+        'a version that was pushed',
+        (target) => pushModel(target, version('3'), { live: true }),
+        "is there; not live: 3 is, by somebody's decision. To switch: npx verge release sums 1 --env production",
+      ],
+      [
+        'a canary',
+        async (target) => {
+          await pushModel(target, version('3'), { live: false })
+          await target.writer.release('sums', [
+            { version: '1', weight: 90 },
+            { version: '3', weight: 10 },
+          ])
+        },
+        'is there',
+      ],
+      ['a model made private', (target) => target.writer.setVisibility('sums', 'private'), 'is there'],
+    ])('leaves %s as it is', async (_what, work, said) => {
+      const decided = await decide(work)
+      expect((await modelStep(version('1')))?.done).toBe(said)
+      await applyAll()
+      expect(alias()).toEqual(decided)
+    })
+
+    it('repairs what is missing without releasing it', async () => {
+      const decided = await decide((target) => pushModel(target, version('3'), { live: true }))
+      const [values] = [...cloud.namespaces.values()].map((namespace) => namespace.values)
+      const [chunk = ''] = stored().bucket.filter((key) => key.startsWith('blob/'))
+      cloud.buckets.get(BUCKET)?.delete(chunk)
+      values?.delete('manifest/sums/1')
+      expect((await modelStep(version('1')))?.plan).toMatch(/^push the .* that are missing; not live: 3 is/)
+      await applyAll()
+      expect(stored().bucket).toContain(chunk)
+      expect((await modelStep(version('1')))?.done).toMatch(/^is there/)
+      values?.delete('alias/sums')
+      expect((await modelStep(version('1')))?.plan).toMatch(/^bring the copies in KV up to date; not live/)
+      await applyAll()
+      expect(values?.has('alias/sums')).toBe(true)
+      expect(alias()).toEqual(decided)
+    })
+
+    it('stores the version that a newer Verge brings, and does not release it', async () => {
+      await decide((target) => target.writer.setVisibility('sums', 'private'))
+      const step = await modelStep(version('2'))
+      expect(step?.plan).toMatch(/^add the version; not live: 1 is.*npx verge release sums 2 --env production$/)
+      expect(await step?.apply?.()).toMatch(/^\d writes \(generation 3\); not live: 1 is/)
+      expect(alias()).toMatchObject({ visibility: 'private', live: [{ version: '1' }] })
+      expect(Object.keys(alias().versions)).toEqual(['1', '2'])
+    })
+
+    it('releases it where nobody has decided anything', async () => {
+      await applyAll()
+      const step = await modelStep(version('2'))
+      expect(step?.plan).toBe('make it live, public')
+      expect(await step?.apply?.()).toMatch(/^live, /)
+      expect(alias()).toMatchObject({ visibility: 'public', live: [{ version: '2' }], history: ['1'] })
+    })
+
+    it('takes an alias of a Verge that recorded nothing for decided', async () => {
+      await applyAll()
+      const { seeded: _, ...older } = alias()
+      const body = Buffer.from(JSON.stringify(older))
+      cloud.buckets.get(BUCKET)?.set('alias/sums', { body, etag: 'older' })
+      await (await modelStep(version('2')))?.apply?.()
+      expect(alias()).toMatchObject({ live: [{ version: '1' }] })
+    })
   })
 
   it('goes on where it was broken off', async () => {
@@ -224,7 +316,7 @@ describe('faults of Cloudflare', () => {
     await applyAll()
     expect(raced).toBe(true)
     const alias = JSON.parse(String(bucket?.get('alias/sums')?.body)) as { generation: number; visibility: string }
-    expect(alias).toMatchObject({ generation: 3, visibility: 'public' })
+    expect(alias).toMatchObject({ generation: 2, visibility: 'private' })
   })
 
   it('says that a token is wrong without repeating it', async () => {
@@ -327,7 +419,7 @@ describe('verge setup, the command', () => {
     expect(first).toMatchObject({ code: 0, output: expect.stringContaining('npx wrangler deploy --env production') })
     expect(stored().bucket).toContain('alias/sums')
     const second = await verge(args('--yes'), env)
-    expect(second.output).toContain('everything was there')
+    expect(second.output).toContain('model sums, version 1: is there')
     for (const { output } of [dry, nobody, first, second]) {
       expect(output).not.toContain(TOKEN)
       expect(output).not.toContain(KEY)

@@ -7,8 +7,11 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { packFolder } from '../../scripts/lib/packer.ts'
 import { freePort, isFree } from '../../scripts/lib/port.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
+import { pushModel } from '../../scripts/lib/push/push.ts'
+import { openTarget } from '../../scripts/lib/target/open.ts'
 import { arithmeticModel } from '../fixtures/onnx-models.ts'
 
 /** `npm start` as npm runs it. */
@@ -123,10 +126,15 @@ describe('npm start', () => {
     expect(await isFree(port)).toBe(true)
   })
 
-  it('writes nothing the second time, and reports it when wrangler dies', { timeout: 120_000 }, async () => {
+  it('releases nothing the second time, and reports it when wrangler dies', { timeout: 120_000 }, async () => {
+    const target = await openTarget({ local: join(folder, 'state') })
+    const packed = await packFolder(join(folder, 'models/sums'))
+    await pushModel(target, { ...packed, manifest: { ...packed.manifest, version: '7' } }, { live: true })
+    await target.dispose()
     started = start('--models', join(folder, 'models'))
     await started.says('Ctrl-C ends it.')
-    expect(started.output()).toMatch(/sums 1: nothing to write/)
+    expect(started.output()).toMatch(/sums 1: nothing to write .* not live: 7 is/)
+    expect(started.output()).toContain('sums: not asked, because live is 7')
     const [wrangler] = await leftOvers()
     process.kill(wrangler as number, 'SIGKILL')
     expect(await started.exited).toBe(1)

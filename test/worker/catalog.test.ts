@@ -102,6 +102,7 @@ describe('publishing', () => {
       generation: 1,
       visibility: 'public',
       versions: { '1': digest },
+      created: { '1': expect.any(Number) },
       live: [{ version: '1', weight: 1 }],
     })
     for (const layers of [[kv], [r2], [kv, r2]]) {

@@ -1,7 +1,8 @@
 import type { CatalogWriter } from '../../../src/catalog/writer.ts'
 import { UsageError } from '../command-line.ts'
 import type { PackedModel } from '../packer.ts'
-import { publish } from '../publish.ts'
+import { isLive, notLive, publish } from '../publish.ts'
+import type { PushResult } from '../push/push.ts'
 import { remoteStores } from '../target/remote.ts'
 import { writerOf } from '../target/target.ts'
 import { bytes as formatBytes } from '../terminal/format.ts'
@@ -52,19 +53,21 @@ export async function planSetup(context: SetupContext): Promise<Step[]> {
   const api = new CloudflareApi(context.http, context.account)
   const credentials = await api.s3Credentials()
   const namespace = await namespaceStep(api, context, environment.namespaceId)
-  return [
-    await bucketStep(api, environment.bucket, context.location),
-    namespace.step,
-    await secretStep(api, context),
-    ...context.models.map((model) =>
-      pushStep(model, () => {
-        const { http, account } = context
-        const { bucket = '' } = environment
-        const { truth, copies } = remoteStores(http, { account, credentials, bucket, namespaceId: namespace.id() })
-        return writerOf(truth, copies)
-      }),
-    ),
-  ]
+  const bucket = await bucketStep(api, environment.bucket, context.location)
+  const steps = [bucket, namespace.step, await secretStep(api, context)]
+  const place: PushPlace = {
+    env: environment.env,
+    hasBucket: bucket.apply === undefined,
+    hasNamespace: namespace.step.apply === undefined,
+    writer(withCopies) {
+      const { http, account } = context
+      const { bucket: name = '' } = environment
+      const stores = remoteStores(http, { account, credentials, bucket: name, namespaceId: namespace.id() })
+      return writerOf(stores.truth, withCopies ? stores.copies : [])
+    },
+  }
+  for (const model of context.models) steps.push(await pushStep(model, place))
+  return steps
 }
 
 async function bucketStep(api: CloudflareApi, bucket: string, location: string | undefined): Promise<Step> {
@@ -135,15 +138,37 @@ async function secretStep(api: CloudflareApi, { environment, apiKey }: SetupCont
   }
 }
 
-function pushStep(model: PackedModel, writer: () => CatalogWriter): Step {
+interface PushPlace {
+  readonly env: string
+  readonly hasBucket: boolean
+  readonly hasNamespace: boolean
+  writer(withCopies: boolean): CatalogWriter
+}
+
+/** What a model lacks in the account. A bucket that is there is looked into; one that is not lacks everything. */
+async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promise<Step> {
   const { manifest, visibility, hot, chunks } = model
-  const bytes = [...chunks.values()].reduce((sum, chunk) => sum + chunk.length, 0)
-  return {
-    what: `model ${manifest.model}, version ${manifest.version}`,
-    plan: `push what is missing of ${formatBytes(bytes)} to R2${hot ? ' and KV' : ''}; ${visibility}`,
-    async apply() {
-      const { written, generation } = await publish(writer(), model)
-      return written === 0 ? 'everything was there' : `live, ${written} writes (generation ${generation})`
-    },
+  const what = `model ${manifest.model}, version ${manifest.version}`
+  const apply = async (): Promise<string> => {
+    const result = await publish(place.writer(true), model)
+    const { written, generation } = result
+    if (written === 0) return `everything was there${aside(result, env)}`
+    return `${isLive(result) ? 'live, ' : ''}${written} writes (generation ${generation})${aside(result, env)}`
   }
+  if (!place.hasBucket) {
+    const bytes = [...chunks.values()].reduce((sum, chunk) => sum + chunk.length, 0)
+    return { what, plan: `push ${formatBytes(bytes)} to R2${hot ? ' and KV' : ''}, live and ${visibility}`, apply }
+  }
+  const seen = await publish(place.writer(place.hasNamespace), model, { dryRun: true })
+  const send = seen.sent === 0 ? [] : [`push the ${formatBytes(seen.bytesSent)} that are missing`]
+  const show = seen.moves ? [isLive(seen) ? `make it live, ${seen.visibility}` : 'add the version'] : []
+  const copy = place.hasNamespace && !seen.outdated ? [] : ['bring the copies in KV up to date']
+  const plan = [...send, ...show, ...(send.length + show.length > 0 ? [] : copy)]
+  if (plan.length === 0) return { what, done: `is there${aside(seen, env)}` }
+  return { what, plan: `${plan.join('; ')}${aside(seen, env)}`, apply }
+}
+
+function aside(result: PushResult, env: string): string {
+  const text = notLive(result, ` --env ${env}`)
+  return text === '' ? '' : `; ${text}`
 }

@@ -1,8 +1,15 @@
 import type { Alias, Visibility } from '../../../src/catalog/alias.ts'
-import { existsAlready, nextAlias, published } from '../../../src/catalog/alias-changes.ts'
-import { canonicalBytes, canonicalJson } from '../../../src/catalog/canonical-json.ts'
-import { manifestKey } from '../../../src/catalog/keys.ts'
-import { abortError, throwIfAborted, VergeError } from '../../../src/core/errors.ts'
+import {
+  existsAlready,
+  isUnchanged,
+  nextAlias,
+  type PublishOptions,
+  published,
+} from '../../../src/catalog/alias-changes.ts'
+import { equal } from '../../../src/catalog/alias-copies.ts'
+import { canonicalBytes } from '../../../src/catalog/canonical-json.ts'
+import { aliasKey, manifestKey } from '../../../src/catalog/keys.ts'
+import { abortError, isVergeError, throwIfAborted, VergeError } from '../../../src/core/errors.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { readAtMost } from '../../../src/weights/body.ts'
 import type { Store } from '../../../src/weights/store.ts'
@@ -14,12 +21,13 @@ import { type Progress, silentProgress } from '../terminal/progress.ts'
 import { chunksOf, holds, type PackedChunk, putChecked } from './chunks.ts'
 import { readerOf } from './inventory.ts'
 import { inParallel } from './pool.ts'
+import { readRecord } from './references.ts'
 
 export type PushTarget = Pick<Target, 'truth' | 'copies' | 'writer'>
 
 export interface PushOptions {
-  /** Whether the version answers where none is named, alone. The first version of a model has to. */
-  readonly live: boolean
+  /** As `PublishOptions` has it. The first version of a model has to be live. */
+  readonly live: PublishOptions['live']
   /** Left as it is if not said; a new model gets what its package says. */
   readonly visibility?: Visibility
   /** Chunks on their way at once: 4 if left out. Each is in memory anyway. */
@@ -49,6 +57,10 @@ export interface PushResult {
   readonly bytesSent: number
   /** Writes of every kind; 0 if everything was there already, and after a dry run. */
   readonly written: number
+  /** Whether the alias moved, or would. */
+  readonly moves: boolean
+  /** Whether a copy of the manifest or of the alias is missing or old. Looked for in a dry run alone. */
+  readonly outdated: boolean
   readonly dryRun: boolean
   /** What was done, or would be, a line each. */
   readonly steps: readonly string[]
@@ -92,23 +104,25 @@ async function push(
   const digest = sha256(canonicalBytes(packed.manifest))
   const old = await readerOf(target.truth).alias(model, signal)
   await assertNoConflict(target.truth, packed, digest, old, signal)
-  const visibility = options.visibility ?? old?.visibility ?? packed.visibility
   // for a dry run, and to find out before anything is sent that it would be refused
-  const change = published(model, version, digest, { live: options.live, visibility })
+  const wanted = { live: options.live, visibility: options.visibility ?? old?.visibility ?? packed.visibility }
+  const change = published(model, version, digest, wanted)
   const planned = nextAlias(model, old, change)
 
   const lacks = await look(target, chunks, { ...options, model, concurrency, progress })
   const stores = [target.truth, ...target.copies]
   const steps = stores.map((store) => chunkStep(store, target, chunks, lacks, dryRun))
   const sent = lacks.reduce((sum, lack) => sum + lack.stores.length, 0)
-  const wanted = chunks.reduce((sum, { hot }) => sum + (hot ? stores.length : 1), 0)
+  const needed = chunks.reduce((sum, { hot }) => sum + (hot ? stores.length : 1), 0)
   const bytesSent = lacks.reduce((sum, { chunk, stores }) => sum + chunk.bytes * stores.length, 0)
-  const base = { model, version, digest, sent, skipped: wanted - sent, bytesSent, dryRun }
+  const base = { model, version, digest, sent, skipped: needed - sent, bytesSent, dryRun }
   if (dryRun) {
-    const unchanged = old !== null && canonicalJson({ ...planned, generation: old.generation }) === canonicalJson(old)
-    const alias = unchanged ? old : planned
+    const moves = !isUnchanged(old, planned)
+    const alias = old === null || moves ? planned : old
+    const outdated = await isOutdated(target, [aliasKey(model), manifestKey(model, version)])
     steps.push(aliasStep(old, alias, dryRun))
-    return { ...base, generation: alias.generation, visibility, live: alias.live, written: 0, steps }
+    const { generation, visibility, live } = alias
+    return { ...base, generation, visibility, live, written: 0, moves, outdated, steps }
   }
 
   if (lacks.length > 0) {
@@ -123,7 +137,7 @@ async function push(
     task.done(`${bytes(bytesSent)} in ${counted(sent, 'chunk')}`)
   }
   throwIfAborted(signal)
-  const release = await target.writer.publishVersion(packed.manifest, { live: options.live, visibility })
+  const release = await target.writer.publishVersion(packed.manifest, wanted)
   steps.push(aliasStep(old, release.alias, dryRun))
   return {
     ...base,
@@ -131,6 +145,8 @@ async function push(
     visibility: release.alias.visibility,
     live: release.alias.live,
     written: sent + release.written + release.copied + (release.changed ? 1 : 0),
+    moves: release.changed,
+    outdated: false,
     steps,
   }
 }
@@ -160,6 +176,22 @@ async function assertNoConflict(
       `another version name, or remove what it left: verge rm ${model}@${version}`,
     { details: { model, version } },
   )
+}
+
+/** Whether a copy of one of these keys is another than the truth's, or cannot be read. */
+async function isOutdated({ truth, copies }: PushTarget, keys: readonly string[]): Promise<boolean> {
+  const { manifestBytes } = LIMITS
+  for (const key of keys) {
+    const wanted = await readRecord(truth, key, manifestBytes)
+    for (const copy of copies) {
+      const found = await readRecord(copy, key, manifestBytes).catch((error: unknown) => {
+        if (isVergeError(error, 'store_unavailable')) return null
+        throw error
+      })
+      if (!equal(found, wanted)) return true
+    }
+  }
+  return false
 }
 
 /** What each store lacks, the truth named before the copies. */
