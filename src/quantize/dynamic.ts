@@ -1,15 +1,20 @@
 import { DataType, makeTensor } from '../onnx/data.ts'
+import type { GraphView } from '../onnx/graph.ts'
 import { makeNode } from '../onnx/make.ts'
 import type { Pass, PassContext, Patch } from '../onnx/pass.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
 import { type ConstantProduct, constantProduct, surround } from './products.ts'
 import { type Int8Matrix, quantizeMatrix, type ScaleOptions, transposed } from './scales.ts'
+import { TiedInt8 } from './tied-int8.ts'
+import type { Ties } from './ties.ts'
 import type { QuantizePassOptions } from './types.ts'
 import { finiteWeight, layerResult, nameOf, Readers, requireOpset } from './weights.ts'
 
 export interface DynamicInt8Options extends QuantizePassOptions, Partial<ScaleOptions> {
   /** A scale for each column of a weight, and not one for all of it. */
   readonly perChannel?: boolean
+  /** Told which weights are stored, for lookups in the same weights. */
+  readonly ties?: Ties
 }
 
 /** `DynamicQuantizeLinear` came with this operator set. */
@@ -45,7 +50,7 @@ export function dynamicInt8(options: DynamicInt8Options = {}): Pass {
     name: 'dynamic int8',
     *propose(view, context) {
       const readers = new Readers(view, freed)
-      const graph = new GraphRewriter(context, matrices)
+      const graph = new GraphRewriter(view, context, matrices, options.ties)
       yield* readers.sweep()
       for (const node of view.graph.node) {
         const product = constantProduct(view, node)
@@ -58,14 +63,9 @@ export function dynamicInt8(options: DynamicInt8Options = {}): Pass {
         yield graph.rewrite(product, readers)
         const { weight } = product
         const matrix = matrices.of(product)
-        options.record?.(
-          layerResult(node, weight, {
-            to: scales.weightType,
-            elements: matrix.data.length,
-            bytesAfter: matrix.data.length + 4 * matrix.scales.length + zerosOf(matrix).length,
-            loss: matrix,
-          }),
-        )
+        const bytesAfter = bytesOf(matrix)
+        const elements = matrix.data.length
+        options.record?.(layerResult(node, weight, { to: scales.weightType, elements, bytesAfter, loss: matrix }))
       }
     },
   }
@@ -99,19 +99,23 @@ class Matrices {
 
 /** Writes the new nodes of one graph. */
 class GraphRewriter {
+  readonly #view: GraphView
   readonly #fresh: (base: string) => string
   readonly #matrices: Matrices
+  readonly #ties: Ties | undefined
   /** Activations already quantised. */
   readonly #activations = new Map<string, readonly [data: string, scale: string, zero: string]>()
   readonly #weights = new Map<Int8Matrix, Map<number, Names>>()
 
-  constructor({ namer }: PassContext, matrices: Matrices) {
+  constructor(view: GraphView, { namer }: PassContext, matrices: Matrices, ties: Ties | undefined) {
+    this.#view = view
+    this.#ties = ties
     this.#fresh = (base) => namer.fresh(base)
     this.#matrices = matrices
   }
 
   rewrite(product: ConstantProduct, readers: Readers): Patch {
-    const { node, weight } = product
+    const { node, weight, through } = product
     const around = surround(product, this.#fresh)
     const nodes: NodeProto[] = [...around.nodes]
     const initializers: TensorProto[] = [...around.initializers]
@@ -128,12 +132,13 @@ class GraphRewriter {
     const float = make('Cast', [sums], this.#fresh(`${output}_float`), DataType.FLOAT)
     const scales = make('Mul', [scale, names.scale], this.#fresh(`${output}_scale`))
     make('Mul', [float, scales], around.result)
+    const { remove, removeInitializers } = readers.freed(weight, through)
     return {
-      what: `${this.#matrices.of(product).data.constructor === Int8Array ? 'int8' : 'uint8'} ${nameOf(node)}`,
-      remove: [node],
+      what: `${typeOf(this.#matrices.of(product))} ${nameOf(node)}`,
+      remove: [node, ...remove],
       add: nodes,
       initializers,
-      removeInitializers: readers.replace(weight),
+      removeInitializers,
     }
   }
 
@@ -181,8 +186,24 @@ class GraphRewriter {
           : add('zero_point', type, zeros.length === 1 ? [] : [outer], zeros),
     }
     variants.set(alpha, names)
+    if (alpha === 1 && scales.length === outer) {
+      const table = new TiedInt8(
+        { to: typeOf(matrix), loss: matrix, bytes: bytesOf(matrix) },
+        { data: names.data, scale: names.scale, zero: names.zero, zeroByRow: zeros.length > 1 },
+      )
+      this.#ties?.note(this.#view, weight, !product.transposed, table)
+    }
     return names
   }
+}
+
+function typeOf({ data }: Int8Matrix): 'int8' | 'uint8' {
+  return data instanceof Int8Array ? 'int8' : 'uint8'
+}
+
+/** With scales and zero points. */
+function bytesOf(matrix: Int8Matrix): number {
+  return matrix.data.length + 4 * matrix.scales.length + zerosOf(matrix).length
 }
 
 /** A matrix's zero points as they are stored: none where all are 0, and one where all are the same. */

@@ -1,4 +1,4 @@
-import type { Pass } from '../onnx/pass.ts'
+import type { Pass, Patch } from '../onnx/pass.ts'
 import type { TensorProto } from '../onnx/schema/onnx_pb.js'
 import type { BlockSize } from './blocks.ts'
 import { BlockTable, fillsBlocks } from './embedding-blocks.ts'
@@ -6,6 +6,7 @@ import { COLUMN_OPSET, ColumnTable } from './embedding-column.ts'
 import { Int8Table } from './embedding-int8.ts'
 import type { Floats } from './floats.ts'
 import { constantLookup, type Lookup } from './lookups.ts'
+import type { Tied, TiedTable, Ties } from './ties.ts'
 import type { QuantizePassOptions } from './types.ts'
 import { checkedBlockSize } from './weight-only.ts'
 import { finiteWeight, layerResult, nameOf, Readers, requireOpset } from './weights.ts'
@@ -22,6 +23,8 @@ export interface EmbeddingsOptions extends QuantizePassOptions {
    * `shader-f16`, every CPU does.
    */
   readonly scales?: 'fp16' | 'fp32'
+  /** Tables that products have stored already. */
+  readonly ties?: Ties
 }
 
 /** A table in its new form, and what writes a lookup in it. */
@@ -75,8 +78,21 @@ export function embeddings(options: EmbeddingsOptions = {}): Pass {
           continue
         }
         requireOpset(view, OPSET)
-        const table = tableOf(lookup, view.opset())
+        const elements = lookup.rows * lookup.columns
+        const record = ({ to, bytes: bytesAfter, loss }: Pick<TiedTable, 'to' | 'bytes' | 'loss'>): void =>
+          options.record?.(layerResult(node, lookup.table, { to, elements, bytesAfter, loss }))
         const fresh = (base: string): string => namer.fresh(base)
+        const tied = options.ties?.of(view, lookup)
+        if (tied) {
+          yield tiedPatch(lookup, tied, readers, fresh)
+          record(tied.table)
+          continue
+        }
+        if (lookup.through) {
+          skip?.({ node: nameOf(node), op: node.opType, reason: 'its table is the transpose of a weight in float' })
+          continue
+        }
+        const table = tableOf(lookup, view.opset())
         const initializers = named.has(table) ? [] : table.initializers(fresh)
         const names = named.get(table) ?? initializers.map(({ name }) => name)
         named.set(table, names)
@@ -88,11 +104,27 @@ export function embeddings(options: EmbeddingsOptions = {}): Pass {
           removeInitializers: readers.replace(lookup.table),
           opsets: table.opsets,
         }
-        const { to, bytes: bytesAfter, loss } = table
-        options.record?.(
-          layerResult(node, lookup.table, { to, elements: lookup.rows * lookup.columns, bytesAfter, loss }),
-        )
+        record(table)
       }
     },
+  }
+}
+
+/** A lookup in what a product has stored. */
+function tiedPatch(
+  { node, table: weight, through }: Lookup,
+  { table, rank }: Tied,
+  readers: Readers,
+  fresh: (base: string) => string,
+): Patch {
+  const { nodes, initializers } = table.lookup(node, rank, fresh)
+  const { remove, removeInitializers } = readers.freed(weight, through)
+  return {
+    what: `${table.to} ${nameOf(node)}, tied`,
+    remove: [node, ...remove],
+    add: nodes,
+    initializers,
+    removeInitializers,
+    opsets: table.opsets,
   }
 }

@@ -2,6 +2,7 @@ import { DataType, dimsOf } from '../onnx/data.ts'
 import type { GraphView } from '../onnx/graph.ts'
 import { intOf } from '../onnx/make.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
+import { matrixOf } from './products.ts'
 import { LEAST_ELEMENTS } from './weights.ts'
 
 /** A table of one or two dimensions that rows are looked up in; elements are rows of one column. */
@@ -10,22 +11,24 @@ export interface Lookup {
   readonly table: TensorProto
   readonly rows: number
   readonly columns: number
+  /** The `Transpose` that the table is read through: of a weight that a product reads as it lies. */
+  readonly through: NodeProto | undefined
 }
 
 /** The lookup that a node is; why it cannot be quantised; undefined where no floats are looked up. */
 export function constantLookup(view: GraphView, node: NodeProto): Lookup | { readonly reason: string } | undefined {
   if (node.opType !== 'Gather' || (node.domain !== '' && node.domain !== 'ai.onnx')) return undefined
-  const table = view.constant(node.input[0] ?? '')
+  const { tensor: table, through } = matrixOf(view, node.input[0] ?? '') ?? {}
   if (!table || table.dataType !== DataType.FLOAT) return undefined
   if (scalesRows(view, node)) return undefined
-  const dims = dimsOf(table)
+  const dims = through === undefined ? dimsOf(table) : dimsOf(table).reverse()
   const [rows = 0, columns = 1] = dims
   if (dims.length === 0 || dims.length > 2) return { reason: `its table has ${dims.length} dimensions` }
   const axis = intOf(node, 'axis', 0)
   if (axis !== 0 && axis !== -dims.length) return { reason: `it gathers along axis ${axis} and not along the first` }
   if (rows * columns < LEAST_ELEMENTS) return { reason: `its table has only ${rows * columns} elements` }
   if (view.constant(node.input[1] ?? '')) return { reason: 'its indices are constants: fold it first' }
-  return { node, table, rows, columns }
+  return { node, table, rows, columns, through }
 }
 
 /** Whether a lookup's floats scale rows of whole numbers: a table in eight bits, whose scales are not to become so too. */

@@ -1,5 +1,5 @@
 import type { ModelProto } from '../onnx/schema/onnx_pb.js'
-import { floatsIn, surveyModel } from './survey.ts'
+import { floatsIn, type Survey, surveyModel, type WeightKind } from './survey.ts'
 
 /** How activations are treated in 8-bit precisions: see `chooseMethod`. */
 export type Method = 'dynamic' | 'static' | 'weights'
@@ -13,16 +13,25 @@ export function chooseMethod(
   haveSamples: boolean,
 ): { readonly method: Method; readonly why: string } {
   const survey = surveyModel(model)
-  const convolutions = floatsIn(survey, 'convolution')
-  const products = floatsIn(survey, 'product')
-  if (convolutions > products) {
+  const most = `most weights are ${WHAT[mostOf(survey)]}`
+  if (floatsIn(survey, 'convolution') > floatsIn(survey, 'product')) {
     return haveSamples
-      ? { method: 'static', why: 'static: most weights are of convolutions, and there are samples to calibrate with' }
-      : {
-          method: 'weights',
-          why: 'weights alone: most are of convolutions, and there are no samples to calibrate their activations with',
-        }
+      ? { method: 'static', why: `static: ${most}, and there are samples to calibrate convolutions with` }
+      : { method: 'weights', why: `weights alone: ${most}, and there are no samples to calibrate convolutions with` }
   }
-  const what = floatsIn(survey, 'table') > products ? 'tables, which need none' : 'matrix products'
-  return { method: 'dynamic', why: `dynamic: activations are quantised as they come; most weights are of ${what}` }
+  return { method: 'dynamic', why: `dynamic: activations are quantised as they come; ${most}` }
+}
+
+const WHAT: Readonly<Record<WeightKind, string>> = {
+  convolution: 'of convolutions',
+  product: 'of matrix products',
+  table: 'of tables, which need no activations',
+  recurrent: 'of recurrent layers, which keep their activations in float',
+  other: 'of other operators, which stay in float',
+}
+
+/** The kind that has most floats; products where there are none at all. */
+function mostOf({ weights }: Survey): WeightKind {
+  const [first] = [...weights].sort((left, right) => right.floats - left.floats)
+  return first?.kind ?? 'product'
 }

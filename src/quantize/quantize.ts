@@ -5,6 +5,7 @@ import { runPasses } from '../onnx/pass.ts'
 import { dropDead } from '../onnx/passes/drop-dead.ts'
 import type { ModelProto, NodeProto } from '../onnx/schema/onnx_pb.js'
 import { validateModel } from '../onnx/validate.ts'
+import { besideFloats, tieNotes } from './beside.ts'
 import type { BlockSize } from './blocks.ts'
 import { dynamicInt8 } from './dynamic.ts'
 import { embeddings } from './embeddings.ts'
@@ -12,14 +13,17 @@ import { type Exclusion, excluder, unmatched } from './exclude.ts'
 import { foldBias } from './fold-bias.ts'
 import { toFp16 } from './fp16.ts'
 import type { PrecisionPlan } from './ladder.ts'
+import { leftovers } from './leftovers.ts'
 import { chooseMethod, type Method } from './method.ts'
 import { prepareModel } from './prepare.ts'
 import { prune } from './prune.ts'
 import { quantizedOps } from './quantized-ops.ts'
 import { type Calibration, staticPass } from './static-preset.ts'
 import { storedInt8 } from './stored-int8.ts'
+import { Ties } from './ties.ts'
 import type { Dtype, LayerResult, QuantizePassOptions, Sample, SkippedLayer } from './types.ts'
 import { weightOnly4 } from './weight-only.ts'
+import { nameOf } from './weights.ts'
 
 export interface QuantizeOptions {
   readonly dtype: Dtype
@@ -74,16 +78,42 @@ export async function quantizeModel(model: ModelProto, options: QuantizeOptions,
   }
 }
 
-/** `quantizeModel` for a model that `prepareModel` gave: many quantisations of one model prepare it once. */
+/**
+ * `quantizeModel` for a model that `prepareModel` gave: many quantisations of one model prepare it once.
+ *
+ * A weight is quantised for all who read it or for none: where its floats would stay beside a copy, those that would
+ * read the copy are left as they are. Which those are is known when all passes have run, so they run again.
+ */
 export async function quantizePrepared(
   model: ModelProto,
   options: QuantizeOptions,
   env: QuantizeEnv,
 ): Promise<Quantized> {
+  const { stopAfter, ...whole } = options
+  const left = new Map<string, SkippedLayer>()
+  for (;;) {
+    const quantized = await quantizeOnce(model, whole, left, env)
+    const beside = besideFloats(quantized.model, quantized.layers.filter(isInteger))
+    if (beside.length > 0) {
+      for (const layer of beside) left.set(layer.node, layer)
+      continue
+    }
+    return stopAfter === undefined ? quantized : quantizeOnce(model, options, left, env)
+  }
+}
+
+/** @param left nodes that are left as they are, by name */
+async function quantizeOnce(
+  model: ModelProto,
+  options: QuantizeOptions,
+  left: ReadonlyMap<string, SkippedLayer>,
+  env: QuantizeEnv,
+): Promise<Quantized> {
   const layers: LayerResult[] = []
-  const skipped: SkippedLayer[] = []
+  const skipped: SkippedLayer[] = [...left.values()]
   const quantised = new Set<string>()
   const notes = options.exclude === undefined ? [] : unmatched(model, options.exclude)
+  const excluded = excluder(options.exclude ?? { nodes: [], ops: [] })
   const record: Recorder = {
     record(layer) {
       layers.push(layer)
@@ -92,6 +122,7 @@ export async function quantizePrepared(
     // What is pruned keeps its precision, and may be left as it is for all that.
     prunes: (layer) => layers.push(layer),
     skip: (layer) => skipped.push(layer),
+    select: (node) => !excluded(node) && !left.has(nameOf(node)),
   }
   const method = methodFor(model, options, notes)
   const { signal } = env
@@ -104,15 +135,32 @@ export async function quantizePrepared(
     validate: validateModel,
     ...(stopAfter !== undefined && { stopAfter }),
   })
+  // A node that one pass could not take, another may have.
+  const passedOver = skipped.filter(({ node }) => !quantised.has(node))
   return {
     model: result.model,
     method,
     layers,
-    // A node that one pass could not take, another may have.
-    skipped: skipped.filter(({ node }) => !quantised.has(node)),
+    skipped: [...passedOver, ...unknownTo(folded.model, options, [...layers, ...passedOver], excluded)],
     applied: [...folded.applied, ...result.applied],
-    notes,
+    notes: [...notes, ...tieNotes(layers.filter(isInteger))],
   }
+}
+
+/** Layers that no pass said anything of, where all weights were to be integers. */
+function unknownTo(
+  model: ModelProto,
+  { dtype, plan }: QuantizeOptions,
+  told: readonly { readonly node: string }[],
+  excluded: (node: NodeProto) => boolean,
+): SkippedLayer[] {
+  if (plan || dtype === 'fp32' || dtype === 'fp16') return []
+  return leftovers(model, new Set(told.map(({ node }) => node)), excluded)
+}
+
+/** Whether a layer's weight is in whole numbers now: not in halves, and not only pruned. */
+function isInteger({ to }: LayerResult): boolean {
+  return /^u?int/.test(to)
 }
 
 /** @throws OnnxError already_quantized */
@@ -127,6 +175,7 @@ export function refuseQuantized(model: ModelProto, dtype: Dtype): void {
 
 type Recorder = Required<Pick<QuantizePassOptions, 'record' | 'skip'>> & {
   readonly prunes: (layer: LayerResult) => void
+  readonly select: (node: NodeProto) => boolean
 }
 
 function methodFor(model: ModelProto, options: QuantizeOptions, notes: string[]): Method | undefined {
@@ -148,12 +197,10 @@ async function passesFor(
   model: ModelProto,
   options: QuantizeOptions,
   method: Method | undefined,
-  { record, skip, prunes }: Recorder,
+  { record, skip, prunes, select }: Recorder,
   env: QuantizeEnv,
 ): Promise<Pass[]> {
   const { dtype, perChannel, symmetric, reduceRange = false, blockSize, plan } = options
-  const excluded = excluder(options.exclude ?? { nodes: [], ops: [] })
-  const select = (node: NodeProto): boolean => !excluded(node)
   const weightType = dtype === 'uint8' ? 'uint8' : 'int8'
   const eight = {
     record,
@@ -164,8 +211,9 @@ async function passesFor(
     ...(symmetric !== undefined && { symmetric }),
   } as const
   const four = { record, skip, ...(blockSize && { blockSize }), ...(symmetric !== undefined && { symmetric }) }
+  const ties = new Ties()
   const before = options.prune ? [prune({ record: prunes, skip, sparsity: options.prune, select })] : []
-  if (plan) return [...before, ...mixed(plan, select, eight, four), dropDead]
+  if (plan) return [...before, ...mixed(plan, select, { ...eight, ties }, { ...four, ties }), dropDead]
   switch (dtype) {
     case 'fp32':
       return [...before, dropDead]
@@ -174,15 +222,15 @@ async function passesFor(
     case 'q4':
     case 'q4f16': {
       const blocks = [
-        weightOnly4({ ...four, select }),
-        embeddings({ ...four, bits: 4, select }),
+        weightOnly4({ ...four, ties, select }),
+        embeddings({ ...four, ties, bits: 4, select }),
         // Convolutions and recurrent layers have no 4-bit form that runtimes take.
         storedInt8({ ...eight, select: (node) => select(node) && !isProduct(node) }),
       ]
       return [...before, ...blocks, ...(dtype === 'q4f16' ? [toFp16({ record, skip, select })] : []), dropDead]
     }
     default:
-      return [...before, ...(await eightBits(model, method, { ...eight, select }, options, env)), dropDead]
+      return [...before, ...(await eightBits(model, method, { ...eight, ties, select }, options, env)), dropDead]
   }
 }
 
@@ -191,6 +239,7 @@ interface EightBits extends QuantizePassOptions {
   readonly reduceRange: boolean
   readonly perChannel?: boolean
   readonly symmetric?: boolean
+  readonly ties: Ties
 }
 
 async function eightBits(
@@ -215,7 +264,7 @@ function mixed(
   plan: PrecisionPlan,
   select: (node: NodeProto) => boolean,
   eight: Omit<EightBits, 'select'>,
-  four: QuantizePassOptions,
+  four: QuantizePassOptions & { readonly ties: Ties },
 ): Pass[] {
   const at = (precision: string) => (node: NodeProto) => plan.get(node.name) === precision && select(node)
   return [

@@ -1,10 +1,13 @@
 import { DataType, makeTensor } from '../onnx/data.ts'
 import { OnnxError } from '../onnx/errors.ts'
+import type { GraphView } from '../onnx/graph.ts'
 import { makeNode } from '../onnx/make.ts'
 import type { Pass, PassContext, Patch } from '../onnx/pass.ts'
 import type { TensorProto } from '../onnx/schema/onnx_pb.js'
 import { BLOCK_SIZES, type BlockSize, type Blocks, quantizeBlocks } from './blocks.ts'
 import { type ConstantProduct, constantProduct, surround } from './products.ts'
+import { TiedBlocks } from './tied-blocks.ts'
+import type { Ties } from './ties.ts'
 import type { QuantizePassOptions } from './types.ts'
 import { finiteWeight, layerResult, nameOf, Readers, requireOpset } from './weights.ts'
 
@@ -18,6 +21,8 @@ export interface WeightOnly4Options extends QuantizePassOptions {
    * less exact. The WebAssembly build multiplies in float whatever this says.
    */
   readonly accuracyLevel?: 0 | 4
+  /** Told which weights are stored, for lookups in the same weights. */
+  readonly ties?: Ties
 }
 
 /** Operators as they are written here: `Add` and `Gemm` broadcast in this way since. */
@@ -54,7 +59,8 @@ export function weightOnly4(options: WeightOnly4Options = {}): Pass {
     name: 'weight-only 4 bits',
     *propose(view, context) {
       const readers = new Readers(view, freed)
-      const rewriter = new GraphRewriter(context, { blockSize, accuracyLevel: options.accuracyLevel ?? 0 })
+      const { accuracyLevel = 0, ties } = options
+      const rewriter = new GraphRewriter(view, context, { blockSize, accuracyLevel, ties })
       yield* readers.sweep()
       for (const node of view.graph.node) {
         const product = constantProduct(view, node)
@@ -71,7 +77,7 @@ export function weightOnly4(options: WeightOnly4Options = {}): Pass {
           layerResult(node, product.weight, {
             to: symmetric ? 'int4' : 'uint4',
             elements: product.inner * product.outer,
-            bytesAfter: blocks.levels.length + 4 * blocks.scales.length + (blocks.zeroPoints?.length ?? 0),
+            bytesAfter: bytesOf(blocks),
             loss: blocks,
           }),
         )
@@ -100,19 +106,31 @@ interface Names {
   readonly zeroPoints: string | undefined
 }
 
+function bytesOf({ levels, scales, zeroPoints }: Blocks): number {
+  return levels.length + 4 * scales.length + (zeroPoints?.length ?? 0)
+}
+
+interface RewriterOptions {
+  readonly blockSize: BlockSize
+  readonly accuracyLevel: 0 | 4
+  readonly ties: Ties | undefined
+}
+
 /** Writes the new nodes of one graph. */
 class GraphRewriter {
+  readonly #view: GraphView
   readonly #fresh: (base: string) => string
-  readonly #options: { readonly blockSize: BlockSize; readonly accuracyLevel: 0 | 4 }
+  readonly #options: RewriterOptions
   readonly #weights = new Map<Blocks, Map<number, Names>>()
 
-  constructor({ namer }: PassContext, options: { readonly blockSize: BlockSize; readonly accuracyLevel: 0 | 4 }) {
+  constructor(view: GraphView, { namer }: PassContext, options: RewriterOptions) {
+    this.#view = view
     this.#fresh = (base) => namer.fresh(base)
     this.#options = options
   }
 
   rewrite(product: ConstantProduct, blocks: Blocks, readers: Readers): Patch {
-    const { node, inner, outer, weight } = product
+    const { node, inner, outer, weight, through } = product
     const { accuracyLevel, blockSize } = this.#options
     const around = surround(product, this.#fresh)
     const initializers: TensorProto[] = [...around.initializers]
@@ -131,18 +149,20 @@ class GraphRewriter {
         ...(accuracyLevel === 0 ? {} : { accuracy_level: { int: accuracyLevel } }),
       },
     })
+    const { remove, removeInitializers } = readers.freed(weight, through)
     return {
       what: `4 bits ${nameOf(node)}`,
-      remove: [node],
+      remove: [node, ...remove],
       add: [...around.nodes, replacement],
       initializers,
-      removeInitializers: readers.replace(weight),
+      removeInitializers,
       opsets: { 'com.microsoft': 1 },
     }
   }
 
   /** Adds a weight's initializers where they are not there. A `Gemm`'s alpha goes into the scales. */
-  #weight({ weight, inner, outer, alpha }: ConstantProduct, blocks: Blocks, initializers: TensorProto[]): Names {
+  #weight(product: ConstantProduct, blocks: Blocks, initializers: TensorProto[]): Names {
+    const { weight, inner, outer, alpha, transposed } = product
     const variants = this.#weights.get(blocks) ?? new Map<number, Names>()
     this.#weights.set(blocks, variants)
     const known = variants.get(alpha)
@@ -169,6 +189,10 @@ class GraphRewriter {
         : zeroPoints && add('zero_points', DataType.UINT8, [zeroPoints.length], zeroPoints),
     }
     variants.set(alpha, names)
+    if (first === undefined && inner % blockSize === 0 && zeroPoints === undefined) {
+      const options = { levels: names.levels, columns: inner, blockSize, bytes: bytesOf(blocks) + 4 * scales.length }
+      this.#options.ties?.note(this.#view, weight, !transposed, new TiedBlocks(blocks, options))
+    }
     return names
   }
 }

@@ -98,6 +98,20 @@ export class Readers {
     this.#freed = freed
   }
 
+  /**
+   * Notes that one reading of a weight is replaced.
+   * @param through the `Transpose` that it was read through
+   * @returns what nothing reads any more: the `Transpose`, and the weight's name if the graph owns it
+   */
+  freed(weight: TensorProto, through: NodeProto | undefined): Required<Pick<Patch, 'remove' | 'removeInitializers'>> {
+    if (through === undefined) return { remove: [], removeInitializers: this.replace(weight) }
+    const value = through.output[0] ?? ''
+    const left = (this.#left.get(value) ?? this.#view.uses(value).length) - 1
+    this.#left.set(value, left)
+    if (left > 0 || this.#view.isOutput(value)) return { remove: [], removeInitializers: [] }
+    return { remove: [through], removeInitializers: this.replace(weight) }
+  }
+
   /** Notes that one reading of a weight is replaced. The weight's name if it was the last and the graph owns it. */
   replace(weight: TensorProto): string[] {
     const { name } = weight

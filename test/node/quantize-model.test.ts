@@ -115,7 +115,7 @@ describe('the method', () => {
     for (const haveSamples of [true, false]) {
       expect(chooseMethod(text, haveSamples)).toMatchObject({
         method: 'dynamic',
-        why: expect.stringMatching(/tables, which need none/),
+        why: expect.stringMatching(/most weights are of tables/),
       })
     }
   })

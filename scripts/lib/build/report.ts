@@ -1,5 +1,7 @@
+import { isVergeError } from '../../../src/core/errors.ts'
 import { NATIVE_VERSION } from '../../../src/engine/native/support.ts'
 import { VERSION } from '../../../src/version.ts'
+import { toOrtFormat } from '../convert.ts'
 import type { PackedModel } from '../packer.ts'
 import { REPORT_SCHEMA, type Report, type SizedArtifact } from '../report/report.ts'
 import { sizesOf } from '../report/sizes.ts'
@@ -15,6 +17,7 @@ export async function reportOf(
   { notes = [], ...facts }: Facts,
 ): Promise<Report> {
   const { model, version } = packed.manifest
+  const artifacts = await artifactsOf(packed)
   return {
     schema: REPORT_SCHEMA,
     model,
@@ -22,7 +25,8 @@ export async function reportOf(
     source: source.label,
     tools: { verge: VERSION, onnxruntime: NATIVE_VERSION },
     original: { id: 'original', dtype: 'fp32', format: 'onnx', places: [], sizes: await sizesOf(onnx) },
-    artifacts: await artifactsOf(packed),
+    originalOrt: await originalOrt(onnx, artifacts),
+    artifacts,
     passes: [],
     layers: [],
     skipped: [],
@@ -41,4 +45,16 @@ async function artifactsOf({ manifest, chunks }: PackedModel): Promise<SizedArti
     sized.push({ id, dtype, format, places, sizes: await sizesOf(bytes) })
   }
   return sized
+}
+
+/** The original as the edge would read it: ORT format is larger than ONNX by what its structures take. */
+async function originalOrt(onnx: Uint8Array, artifacts: readonly SizedArtifact[]): Promise<SizedArtifact | null> {
+  if (!artifacts.some(({ format }) => format === 'ort')) return null
+  try {
+    const { bytes } = await toOrtFormat(onnx)
+    return { id: 'original-ort', dtype: 'fp32', format: 'ort', places: [], sizes: await sizesOf(bytes) }
+  } catch (error) {
+    if (!isVergeError(error, 'model_invalid')) throw error
+    return null
+  }
 }

@@ -35,7 +35,7 @@ ${heading(report)}${choices(report)}${sizes(report)}${agreement(report)}${layers
 }
 
 function heading(report: Report): Markup {
-  const { accuracy, artifacts, measured, model, original, source, verification, version } = report
+  const { accuracy, artifacts, measured, model, source, verification, version } = report
   const state =
     verification === null
       ? html`<span class="soft">not verified</span>`
@@ -46,7 +46,7 @@ function heading(report: Report): Markup {
   return html`<h1>${printable(model)} ${printable(version)}</h1>
 <p>${state} <span class="soft">from</span> <code>${printable(source)}</code></p>
 <div class="cards">
-${main ? card(percent(ratios(main.sizes, original.sizes).bytes), `of the original on disk: ${bytes(main.sizes.bytes)}`) : null}
+${main ? card(percent(ratios(main, report).bytes), `of the original on disk, both in ${main.format.toUpperCase()} format: ${bytes(main.sizes.bytes)}`) : null}
 ${accuracy ? card(percent(accuracy.value, 2), `${printable(accuracy.metric)}; original ${percent(accuracy.baseline, 2)}`) : null}
 ${measured?.measurements ? card(milliseconds(measured.measurements.warm.p50), 'an answer, loaded (p50)') : null}
 ${measured ? card(measured.verdict.fit, 'in a Worker') : null}
@@ -70,22 +70,26 @@ ${passes.length > 0 ? html`<p>Changes: ${passes.map(({ changes, pass }) => `${pa
     .join(', ')}</p>`
 }
 
-function sizes({ artifacts, original }: Report): Markup {
-  const all = [{ ...original, id: `original, ${original.dtype}` }, ...artifacts]
+function sizes(report: Report): Markup {
+  const { artifacts, original, originalOrt } = report
+  const originals = [original, ...(originalOrt === null ? [] : [originalOrt])]
   const kinds = [
     ['on disk', 'bytes', 1],
     ['gzip', 'gzip', 2],
     ['brotli', 'brotli', 3],
   ] as const
-  const bars = all.flatMap(({ id, sizes }, index) =>
+  const bars = [...originals, ...artifacts].flatMap((artifact, index) =>
     kinds.map(([name, key, series]): Bar => {
-      const share = index === 0 ? '' : ` (${percent(ratios(sizes, original.sizes)[key])})`
-      return { label: `${id}, ${name}`, value: sizes[key], text: `${bytes(sizes[key])}${share}`, series }
+      const { dtype, format, id, sizes } = artifact
+      const isOriginal = index < originals.length
+      const share = isOriginal ? '' : ` (${percent(ratios(artifact, report)[key])})`
+      const label = isOriginal ? `original, ${dtype}, ${format}` : id
+      return { label: `${label}, ${name}`, value: sizes[key], text: `${bytes(sizes[key])}${share}`, series }
     }),
   )
   const legend = kinds.map(([name, , series]) => ({ name, series }))
   return html`<h2>Size</h2>
-${barChart({ title: 'Bytes, and C = S_compressed / S_original', bars, legend })}`
+${barChart({ title: 'Bytes, and C = S_compressed / S_original in the same format', bars, legend })}`
 }
 
 function agreement({ accuracy, located, verification }: Report): Markup | null {

@@ -22,6 +22,11 @@ export interface Report {
   /** Versions of what made it: `onnxruntime`, `verge`. */
   readonly tools: Readonly<Record<string, string>>
   readonly original: SizedArtifact
+  /**
+   * The original, neither quantised nor cleaned, in the ORT format that the edge reads: what artifacts in that format
+   * are compared with. Null where no artifact is in it, or the original does not convert.
+   */
+  readonly originalOrt: SizedArtifact | null
   /** Artifacts as stored, in the manifest's order. */
   readonly artifacts: readonly SizedArtifact[]
   /** Changes of the graph by pass, in the order they were made. */
@@ -51,8 +56,12 @@ export interface SizedArtifact {
   readonly sizes: Sizes
 }
 
-/** C = S_compressed / S_original: sizes as shares of the original's, each compressed in the same way. */
-export function ratios(sizes: Sizes, original: Sizes): Sizes {
+/**
+ * C = S_compressed / S_original: sizes as shares of those of the original in the same format, each compressed in the
+ * same way.
+ */
+export function ratios({ format, sizes }: SizedArtifact, { original: onnx, originalOrt }: Originals): Sizes {
+  const { sizes: original } = format === 'ort' ? (originalOrt ?? onnx) : onnx
   return {
     bytes: sizes.bytes / original.bytes,
     gzip: sizes.gzip / original.gzip,
@@ -60,12 +69,14 @@ export function ratios(sizes: Sizes, original: Sizes): Sizes {
   }
 }
 
+type Originals = Pick<Report, 'original' | 'originalOrt'>
+
 /**
  * The report for programs. Numbers that JSON lacks (the signal-to-noise ratio of a value without noise is infinite) are
  * null.
  */
 export function renderJson(report: Report): string {
-  const c = report.artifacts.map(({ id, sizes }) => ({ id, ...ratios(sizes, report.original.sizes) }))
+  const c = report.artifacts.map((artifact) => ({ id: artifact.id, ...ratios(artifact, report) }))
   const finite = (_: string, value: unknown): unknown =>
     typeof value === 'number' && !Number.isFinite(value) ? null : value
   return `${JSON.stringify({ ...report, c }, finite, 2)}\n`

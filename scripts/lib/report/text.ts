@@ -50,12 +50,16 @@ function choices({ choices, options }: Report): string[] {
   return lines.length === 0 ? [] : ['Chosen', ...lines]
 }
 
-function sizes({ artifacts, original }: Report): string[] {
-  const rows = [original, ...artifacts].map(({ dtype, format, id, sizes }, index) => {
-    const c = ratios(sizes, original.sizes)
-    const share = (value: number): string => (index === 0 ? '' : percent(value))
+function sizes(report: Report): string[] {
+  const { artifacts, original, originalOrt } = report
+  const originals = [original, ...(originalOrt === null ? [] : [originalOrt])]
+  const rows = [...originals, ...artifacts].map((artifact, index) => {
+    const { dtype, format, id, sizes } = artifact
+    const c = ratios(artifact, report)
+    const isOriginal = index < originals.length
+    const share = (value: number): string => (isOriginal ? '' : percent(value))
     return [
-      index === 0 ? `original (${dtype})` : `${id} (${format})`,
+      isOriginal ? `original (${dtype}, ${format})` : `${id} (${format})`,
       bytes(sizes.bytes),
       share(c.bytes),
       bytes(sizes.gzip),
@@ -64,7 +68,10 @@ function sizes({ artifacts, original }: Report): string[] {
       share(c.brotli),
     ]
   })
-  return ['Sizes, and C = S_compressed / S_original', ...table(['', 'on disk', 'C', 'gzip', 'C', 'brotli', 'C'], rows)]
+  return [
+    'Sizes, and C = S_compressed / S_original in the same format',
+    ...table(['', 'on disk', 'C', 'gzip', 'C', 'brotli', 'C'], rows),
+  ]
 }
 
 function layers({ layers, passes, skipped }: Report): string[] {

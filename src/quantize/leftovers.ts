@@ -1,0 +1,65 @@
+import { countOf, DataType } from '../onnx/data.ts'
+import { printable } from '../onnx/errors.ts'
+import { type GraphView, graphsOf } from '../onnx/graph.ts'
+import type { ModelProto, NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
+import { type Matrix, matrixOf } from './products.ts'
+import type { SkippedLayer } from './types.ts'
+import { LEAST_ELEMENTS, nameOf } from './weights.ts'
+
+/** Operators of ONNX's own that multiply by a weight and that no pass takes, unless the pass says so itself. */
+const MULTIPLYING: ReadonlySet<string> = new Set([
+  'Conv',
+  'ConvTranspose',
+  'Einsum',
+  'GRU',
+  'Gemm',
+  'LSTM',
+  'MatMul',
+  'RNN',
+])
+
+/**
+ * Nodes with a large weight in float that no pass has a form for: `Einsum`, products that an optimiser fused with what
+ * stands around them, and operators of other domains.
+ * @param model before quantising, with names for all nodes
+ * @param told names of nodes that something is said of already
+ * @param excluded nodes that a person wants as they are
+ */
+export function leftovers(
+  model: ModelProto,
+  told: ReadonlySet<string>,
+  excluded: (node: NodeProto) => boolean,
+): SkippedLayer[] {
+  return graphsOf(model).flatMap((view) =>
+    view.graph.node.flatMap((node) => {
+      const weight = told.has(nameOf(node)) || excluded(node) ? undefined : weightOf(node, view)
+      if (weight === undefined) return []
+      return [{ node: nameOf(node), op: node.opType, reason: reasonFor(node, weight) }]
+    }),
+  )
+}
+
+function isStandard({ domain }: NodeProto): boolean {
+  return domain === '' || domain === 'ai.onnx'
+}
+
+function weightOf(node: NodeProto, view: GraphView): Matrix | undefined {
+  if (isStandard(node) && !MULTIPLYING.has(node.opType)) return undefined
+  return node.input
+    .map((value) => matrixOf(view, value))
+    .find((weight) => weight !== undefined && isLarge(weight.tensor))
+}
+
+function isLarge(tensor: TensorProto): boolean {
+  return tensor.dataType === DataType.FLOAT && tensor.dims.length >= 2 && countOf(tensor) >= LEAST_ELEMENTS
+}
+
+function reasonFor(node: NodeProto, { tensor, through }: Matrix): string {
+  if (through) return `its weight "${printable(tensor.name)}" is read through ${through.opType}`
+  if (isStandard(node)) return `${node.opType} is not quantised in this form`
+  const op = printable(node.opType)
+  if (node.domain === 'com.microsoft') {
+    return `${op} is an operator of ONNX Runtime's own, written by its optimiser: quantise the model as it was before that`
+  }
+  return `${op} is an operator of the domain "${printable(node.domain)}", which is not quantised`
+}
