@@ -10,6 +10,7 @@ import { readDescription } from '../../scripts/lib/description.ts'
 import { edgeEngine } from '../../scripts/lib/edge-engine.ts'
 import { canonicalOrt } from '../../scripts/lib/ort-format.ts'
 import { pack, packFolder } from '../../scripts/lib/packer.ts'
+import { referenceSession } from '../../scripts/lib/verify/reference.ts'
 import { canonicalBytes } from '../../src/catalog/canonical-json.ts'
 import { checkBlobs } from '../../src/catalog/servable.ts'
 import { LIMITS } from '../../src/core/limits.ts'
@@ -49,6 +50,20 @@ describe('packing', () => {
       const bytes = Buffer.concat(artifact.chunks.map((chunk) => packed.chunks.get(chunk.sha256) ?? new Uint8Array(0)))
       expect(sha256(bytes)).toBe(artifact.sha256)
     }
+  })
+
+  it('takes a model in halves that ONNX Runtime refuses as it is written and runs optimised', async () => {
+    // A Cast of halves to halves: ONNX Runtime 1.30 inserts casts to floats around it and then refuses its own graph.
+    await write(base, models.idleCastModel())
+    const { manifest, notes } = await packFolder(folder)
+    expect(notes).toEqual([])
+    expect(manifest.inputs).toEqual([{ name: 'x', datatype: 'FP16', shape: ['n', 2] }])
+    expect(manifest.artifacts.map(({ id }) => id)).toEqual(['edge-fp32', 'onnx-fp32'])
+    // 1.5 x 2 in halves, as the matrix [[2, 0], [0, 2]] makes of it.
+    const session = await referenceSession(models.idleCastModel(), signal)
+    const x = tensor('FP16', [1, 2], Uint16Array.of(0x3e00, 0xbe00))
+    const outputs = await session.run(new Map([['x', x]]), { signal })
+    expect(outputs.get('y')).toEqual(tensor('FP16', [1, 2], Uint16Array.of(0x4200, 0xc200)))
   })
 
   it('cuts large artifacts into chunks', async () => {

@@ -97,6 +97,10 @@ describe('which model', () => {
     expect(choose('a/only_int8.onnx', 'config.json')).toBe('a/only_int8.onnx')
     expect(choose('net_fp16.onnx', 'net.onnx', 'net_q4f16.onnx', 'net_quantized.onnx', 'net_O4.onnx')).toBe('net.onnx')
     expect(choose('net_qint8_avx512_vnni.onnx', 'net.onnx')).toBe('net.onnx')
+    expect(choose('onnx/decoder_model.onnx', 'onnx/decoder_model_q4.onnx')).toBe('onnx/decoder_model.onnx')
+    expect(choose('merged.onnx', 'merged_q4.onnx', 'merged_q4_f16.onnx', 'merged_new.onnx')).toBe('merged.onnx')
+    expect(choose('gpu/net.onnx', 'cuda-int4-rtn-block-32/net.onnx', 'fp16/net.onnx')).toBe('gpu/net.onnx')
+    expect(choose('net_v2.onnx', 'net_v2_q1f16.onnx')).toBe('net_v2.onnx')
     expect(() => choose('encoder.onnx', 'decoder.onnx')).toThrow(/--file:\n {2}decoder.onnx\n {2}encoder.onnx/)
     expect(() => choose('a_int8.onnx', 'a_fp16.onnx')).toThrow(/several models/)
     expect(() => choose('model.safetensors')).toThrow(/holds no \.onnx file.*optimum-cli/)
@@ -104,6 +108,35 @@ describe('which model', () => {
     const many = Array.from({ length: 30 }, (_, i) => `part${i}.onnx`)
     expect(() => choose(...many)).toThrow(/and 10 more/)
     expect(() => chooseModel(['\u001b[31m.onnx', 'b.onnx'], 'it')).toThrow(/\\u001b\[31m/)
+  })
+})
+
+describe('full precision', () => {
+  it.each([
+    'q1',
+    'q1f16',
+    'q2',
+    'q2f16',
+    'q3',
+    'int3',
+    'uint4',
+    'fp8',
+    'fp8e4m3',
+    'nf4',
+    'mxfp4',
+    'bf16',
+    'w4a16',
+    'awq',
+    'zz9',
+    'quant',
+    'q8_dynamic',
+    // Nothing like a precision by itself: but it stands beside `_q4`.
+    'ternary',
+  ])('is never what is called _%s', (suffix) => {
+    const models = [`onnx/model_${suffix}.onnx`, 'onnx/model_q4.onnx']
+    expect(() => chooseModel(models, 'it')).toThrow(/several models/)
+    const beside = [`onnx/model_${suffix}.onnx`, 'onnx/model_q4.onnx', 'onnx/encoder.onnx']
+    expect(chooseModel(beside, 'it').path).toBe('onnx/encoder.onnx')
   })
 })
 

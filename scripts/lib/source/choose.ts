@@ -2,8 +2,11 @@ import { printable } from '../../../src/onnx/errors.ts'
 import { UsageError } from '../command-line.ts'
 import { baseOf } from './paths.ts'
 
-/** Endings of files that hold a model in fewer bits, as Optimum and transformers.js name them. */
-const REDUCED = /_(quantized|quint8|qint8|fp16|float16|int8|uint8|q8|q4|q4f16|bnb4|O[1-4])(_\w+)?\.onnx$/i
+/** Parts of names that say in which precision or by which method a file holds its model. */
+const PRECISION =
+  /^(quant(ized)?|[qiuf]\d+\w*|[qu]?u?int\d+|(mx)?fp\d+\w*|b?float\d+|bf\d+|[na]f\d+|bnb\d+|w\d+a\d+|e\dm\d\w*|o[1-4]|half|awq|gptq|hqq|dynamic|static|optimized)$/i
+/** Letters and digits, as in the names of precisions that are not invented yet; versions are none. */
+const CODE = /^(?!v\d)[a-z]{1,4}\d\w{0,5}$/i
 
 /** Longer lists help nobody. */
 const NAMED = 20
@@ -16,7 +19,7 @@ export interface Choice {
 
 /**
  * Which of several ONNX files is the model: the one that was asked for; `model.onnx` at the top or in `onnx/`, where
- * Optimum and transformers.js put full precision; the only one; the only one in full precision.
+ * Optimum and transformers.js put full precision; the only one; the only one that is surely in full precision.
  * @param paths with forward slashes, relative to the source
  * @param label of the source, for messages
  * @throws UsageError where that leaves none or several, naming them
@@ -30,7 +33,7 @@ export function chooseModel(paths: readonly string[], label: string, file?: stri
 function byConvention(models: readonly string[], label: string): string {
   const usual = ['model.onnx', 'onnx/model.onnx'].find((path) => models.includes(path))
   if (usual !== undefined) return usual
-  const full = models.filter((path) => !REDUCED.test(path))
+  const full = fullPrecision(models)
   const [only] = full.length === 1 ? full : models
   if (only === undefined) {
     throw new UsageError(
@@ -39,6 +42,28 @@ function byConvention(models: readonly string[], label: string): string {
   }
   if (full.length === 1 || models.length === 1) return only
   throw new UsageError(`${label} holds several models. Choose one with --file:\n${listed(models)}`)
+}
+
+/**
+ * Models in full precision, as far as names tell: those without a suffix that says otherwise. Suffixes keep being
+ * invented, so what only looks like one counts, and so does any suffix beside one that is known:
+ * `model_new.onnx` beside `model_q4.onnx` is another form of `model`.
+ */
+function fullPrecision(models: readonly string[]): string[] {
+  const partsOf = (path: string): string[] => path.slice(0, -'.onnx'.length).split(/[_.-](?=[^/]*$)/)
+  const isReduced = (path: string): boolean => {
+    const [, ...suffixes] = partsOf(path)
+    const folders = path.split('/').slice(0, -1)
+    if (folders.some((folder) => folder.split(/[_.-]/).some((part) => PRECISION.test(part)))) return true
+    return suffixes.some((part) => PRECISION.test(part)) || CODE.test(suffixes.at(-1) ?? '')
+  }
+  const stemOf = (path: string): string => partsOf(path).slice(0, -1).join('_')
+  const reduced = models.filter(isReduced)
+  const bases = new Set(reduced.map(stemOf))
+  return models.filter((path) => {
+    if (isReduced(path)) return false
+    return bases.has(partsOf(path).join('_')) || !bases.has(stemOf(path))
+  })
 }
 
 function byName(models: readonly string[], label: string, file: string): string {

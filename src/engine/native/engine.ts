@@ -9,13 +9,19 @@ import { InferenceSession } from './runtime.ts'
 import { NativeSession } from './session.ts'
 import { NATIVE_VERSION, type NativeLimits, nativeSupport, type Provider } from './support.ts'
 
+export type Optimisation = 'disabled' | 'basic' | 'extended' | 'all'
+
 export interface NativeEngineOptions extends NativeLimits {
   readonly clock: Clock
   /** Threads within one operator; all cores if left out. One makes results comparable with the edge's. */
   readonly threads?: number
   /** A place in the queue that is not taken up within this time is dropped. */
   readonly turnLeaseMs: number
-  readonly optimisation?: 'disabled' | 'basic' | 'extended' | 'all'
+  /**
+   * `all` if left out. `disabled` runs graphs node by node as they are written; those that ONNX Runtime refuses in that
+   * way are run at `basic`.
+   */
+  readonly optimisation?: Optimisation
   /** In order of preference; the first that really runs is used, the processor if none does or none is named. */
   readonly providers?: readonly Provider[]
   readonly logger?: Logger
@@ -138,12 +144,30 @@ export class NativeEngine implements Engine {
     }
   }
 
-  #createOn(provider: Provider, artifact: ArtifactInfo, weights: Uint8Array | string): Promise<InferenceSession> {
-    const { threads, optimisation } = this.#options
+  async #createOn(provider: Provider, artifact: ArtifactInfo, weights: Uint8Array | string): Promise<InferenceSession> {
+    const { optimisation = 'all' } = this.#options
+    try {
+      return await this.#createAt(optimisation, provider, artifact, weights)
+    } catch (error) {
+      if (optimisation !== 'disabled' || artifact.format === 'ort') throw error
+      // ONNX Runtime 1.30 trips over its own casts around a Cast of halves to halves, which `basic` takes away.
+      return this.#createAt('basic', provider, artifact, weights).catch(() => {
+        throw error
+      })
+    }
+  }
+
+  #createAt(
+    graphOptimizationLevel: Optimisation,
+    provider: Provider,
+    artifact: ArtifactInfo,
+    weights: Uint8Array | string,
+  ): Promise<InferenceSession> {
+    const { threads } = this.#options
     const options: InferenceSession.SessionOptions = {
       executionProviders: [provider],
       ...(threads === undefined ? {} : { intraOpNumThreads: threads, interOpNumThreads: 1 }),
-      graphOptimizationLevel: optimisation ?? 'all',
+      graphOptimizationLevel,
       logSeverityLevel: LOG_FATAL,
       extra: { session: { load_model_format: artifact.format === 'ort' ? 'ORT' : 'ONNX' } },
     }
