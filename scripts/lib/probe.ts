@@ -108,10 +108,27 @@ function textProbe({ model, files, artifacts }: Manifest): Probe {
     : jsonProbe('/v1/completions', JSON.stringify({ model, prompt: SUM, ...common }))
 }
 
-/** What is worth showing of an answer to a probe: the text that a language model wrote; else all of it. */
+/**
+ * What is worth showing of an answer to a probe: the text that a language model wrote; else all of it, with the digits of
+ * its fractions that mean something.
+ */
 export function essenceOf(answer: unknown): unknown {
   const written = fieldOf(answer, 'choices', '0')
-  return fieldOf(written, 'message', 'content') ?? fieldOf(written, 'text') ?? answer
+  return fieldOf(written, 'message', 'content') ?? fieldOf(written, 'text') ?? shortened(answer)
+}
+
+function shortened(answer: unknown): unknown {
+  if (typeof answer === 'number') return Number.isInteger(answer) ? answer : digits(answer)
+  if (Array.isArray(answer)) return answer.map(shortened)
+  if (typeof answer !== 'object' || answer === null) return answer
+  return Object.fromEntries(Object.entries(answer).map(([key, value]) => [key, shortened(value)]))
+}
+
+/** Of a 32-bit float's seven, as many as tell a reader something. */
+const DIGITS = 4
+
+export function digits(value: number): number {
+  return Number(value.toPrecision(DIGITS))
 }
 
 function jsonProbe(path: string, body: string): Probe {

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -15,12 +15,16 @@ import { referenceSession } from '../../scripts/lib/verify/reference.ts'
 import { toleranceFor } from '../../scripts/lib/verify/tolerance.ts'
 import { encoder, encoderSamples } from '../fixtures/node/networks.ts'
 import { type Ran, verge } from '../fixtures/node/verge.ts'
+import { recogniserModel, samplesModel, unguessableModel } from '../fixtures/odd-inputs.ts'
 import { never } from '../fixtures/source.ts'
 
 /** Built models and reports lie in the repository's own folder, beside those of a person. */
 const OWN = `test-${process.pid}`
 const ENCODER = `${OWN}-encoder`
 const DIGITS = `${OWN}-digits`
+const SOUNDS = `${OWN}-sounds`
+const LINES = `${OWN}-lines`
+const ODD = `${OWN}-odd`
 const START_MS = 60_000
 
 const { bytes } = encoder()
@@ -36,7 +40,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server?.stop()
   await rm(folder, { recursive: true, force: true })
-  for (const name of [ENCODER, DIGITS]) {
+  for (const name of [ENCODER, DIGITS, SOUNDS, LINES, ODD]) {
     await rm(join(BUILT, name), { recursive: true, force: true })
     await rm(join(REPORTS, name), { recursive: true, force: true })
   }
@@ -150,6 +154,39 @@ describe('verge push', () => {
     const again = await pushed(...args)
     expect(again.report).toMatchObject({ model: DIGITS, version: '7', verification: { ok: true } })
     expect(again.result).toMatchObject({ version: '7', sent: 0, written: 0 })
+  })
+
+  it('makes inputs up for models of sounds and of lines of text, and hears the Worker answer', async () => {
+    const sounds = join(folder, 'sounds')
+    await mkdir(sounds)
+    await writeFile(join(sounds, 'model.onnx'), samplesModel())
+    await writeFile(join(folder, 'lines.onnx'), recogniserModel())
+    const files = {
+      'config.json': { architectures: ['Wav2Vec2ForSequenceClassification'], id2label: { 0: 'a', 1: 'b', 2: 'c' } },
+      'preprocessor_config.json': { feature_extractor_type: 'Wav2Vec2FeatureExtractor', sampling_rate: 16_000 },
+    }
+    for (const [name, content] of Object.entries(files)) await writeFile(join(sounds, name), JSON.stringify(content))
+    const heard = await pushed('sounds', '--name', SOUNDS)
+    expect(heard.report).toMatchObject({
+      verification: { ok: true, synthetic: true },
+      measured: { verdict: { fit: 'fits' } },
+    })
+    expect(heard.live.answer).toMatch(/^\[\{"label":"[abc]","score":0\.\d{1,5}\}/)
+    const read = await pushed('lines.onnx', '--name', LINES)
+    expect(read.report).toMatchObject({ verification: { ok: true, synthetic: true } })
+    expect(read.live.answer).toMatch(/^steps FP32 \[1, 5, 32\]: -?\d/)
+  })
+
+  it('says what it tried where nothing runs, and needs no input where no proof is asked for', async () => {
+    await writeFile(join(folder, 'odd.onnx'), unguessableModel())
+    const refused = await push('odd.onnx', '--name', ODD)
+    expect(refused).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/ran on none of the 14 inputs.*--samples requests\.jsonl/s),
+    })
+    const { live, report } = await pushed('odd.onnx', '--name', ODD, '--no-verify', '--no-measure')
+    expect(report).toMatchObject({ verification: null, measured: null })
+    expect(live.answer).toMatch(/^its metadata; it was not run/)
   })
 
   it('does not ask for what is private, and ends with a failure where a Worker was named', async () => {

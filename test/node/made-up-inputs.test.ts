@@ -54,6 +54,16 @@ describe('inputs made up for a model', () => {
     expect(sample?.inputs.get('x')?.shape).toEqual([1, 1, 32, 128])
   })
 
+  it('come in several widths for a model that takes one height, so that its price grows with them', async () => {
+    const samples = await findSamples(recogniserModel(), { count: 1, seed: 1, signal })
+    const sizes = await sizedInputs(recogniserModel(), samples, signal)
+    expect(sizes.map(({ inputs }) => inputs.get('x')?.shape)).toEqual([
+      [1, 1, 32, 128],
+      [1, 1, 32, 256],
+      [1, 1, 32, 512],
+    ])
+  })
+
   it('are a window, a state and a rate as the settings name them', async () => {
     const [sample] = await findSamples(speechModel(), { count: 1, seed: 1, settings: SILERO, signal })
     expect([...(sample?.inputs ?? [])].map(([name, { shape }]) => [name, shape])).toEqual([
@@ -148,7 +158,9 @@ describe('a model that runs on nothing that was made up', () => {
     expect(message).toMatch(
       /^The model ran on none of the \d+ inputs that Verge made up\. Tried:\n {2}length 16; length 1;/,
     )
-    expect(message).toMatch(/MatMul|dimension/)
+    expect(message).toMatch(
+      /length 48000: matmul_helper.*left operand cannot broadcast|length 48000: .*MatMul dimension mismatch/,
+    )
     expect(message).toMatch(/--no-verify --no-measure/)
     const line = /^ {2}(node -e .*)$/m.exec(message)?.[1] ?? ''
     const folder = await mkdtemp(join(tmpdir(), 'verge-samples-'))

@@ -6,9 +6,13 @@ import { violations } from '../../scripts/lib/import-rules.ts'
 import { measure } from '../../scripts/lib/measure-accuracy.ts'
 import { encodeGreyPng } from '../../scripts/lib/png.ts'
 import { essenceOf, probeFor } from '../../scripts/lib/probe.ts'
+import { shown } from '../../scripts/lib/push/question.ts'
 import { percentile, wilsonInterval } from '../../scripts/lib/statistics.ts'
 import { summarise } from '../../scripts/lib/test-report.ts'
 import type { Manifest } from '../../src/catalog/manifest.ts'
+import { LIMITS } from '../../src/core/limits.ts'
+import { tensor } from '../../src/core/tensors.ts'
+import { decodeAudio } from '../../src/media/audio/decode.ts'
 
 describe('the PNG encoder', () => {
   it('writes rows that unpack to the same pixels', () => {
@@ -85,6 +89,39 @@ describe('probes', () => {
     expect(essenceOf({ choices: [{ message: { content: '85' } }] })).toBe('85')
     expect(essenceOf({ choices: [{ text: '86' }] })).toBe('86')
     expect(essenceOf([{ label: '7' }])).toEqual([{ label: '7' }])
+  })
+
+  it('show the digits of a score that mean something, and whole numbers whole', () => {
+    const answer = {
+      scores: [0.9998741149902344, 1.1920928955078125e-7],
+      total: 1_234_567,
+      text: '0.123456789',
+      ok: true,
+    }
+    expect(essenceOf(answer)).toEqual({ scores: [0.9999, 1.192e-7], total: 1_234_567, text: '0.123456789', ok: true })
+  })
+
+  it('show half floats as numbers, not as their bits', () => {
+    // 0x3c00 is 1, 0xc100 is -2.5, 0x3555 is 0.333251953125: IEEE 754 binary16.
+    const half = tensor('FP16', [3], Uint16Array.of(0x3c00, 0xc100, 0x3555))
+    expect(shown(half)).toBe('FP16 [3]: 1, -2.5, 0.3333')
+    expect(shown(tensor('INT64', [1], BigInt64Array.of(2n ** 60n)))).toBe('INT64 [1]: 1152921504606846976')
+    expect(shown(tensor('FP32', [5], Float32Array.of(1, 2, 3, 4, 5)))).toBe('FP32 [5]: 1, 2, 3, 4, ...')
+  })
+
+  it('ask models of sounds with a sound that Wav2Vec2 can take', async () => {
+    const manifest: Manifest = { ...base, task: 'audio-classification', inputs: [], outputs: [] }
+    const probe = await probeFor(manifest, import.meta.dirname)
+    const { inputs } = JSON.parse(String(probe?.body)) as { inputs: string }
+    for (const [sampleRate, least] of [
+      [16_000, 400],
+      [8_000, 400],
+    ] as const) {
+      const samples = decodeAudio(Buffer.from(inputs, 'base64'), { sampleRate, normalise: false }, LIMITS)
+      expect(samples.length).toBeGreaterThanOrEqual(least)
+      expect(Math.max(...samples)).toBeGreaterThan(0.5)
+      expect(Math.min(...samples)).toBeLessThan(-0.5)
+    }
   })
 
   it('leave models with enormous inputs alone', async () => {

@@ -18,7 +18,7 @@ import { type Chosen, choosePrecision } from './precision.ts'
 import { measureOriginal, prove } from './prove.ts'
 import { reportOf } from './report.ts'
 import { exampleRequest } from './request.ts'
-import { describeLoaded, firstOf, samplesFor } from './samples.ts'
+import { describeLoaded, type SampleNeeds, samplesFor } from './samples.ts'
 import type { Workbench } from './session.ts'
 
 /** Where built models lie, a folder each, until they are built again. */
@@ -50,8 +50,8 @@ export interface Built {
   readonly reports: string
   readonly packed: PackedModel
   readonly report: Report
-  /** One that the model runs on. */
-  readonly sample: Sample
+  /** One that the model runs on; undefined where neither proof nor measurement was asked for, and none was found. */
+  readonly sample: Sample | undefined
 }
 
 /**
@@ -66,7 +66,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   const existing = await settings.existing(described.name)
   const description =
     settings.model.version === undefined ? { ...described, version: nextVersion(existing.taken) } : described
-  const set = await samplesFor(loaded, description, settings.samples, bench)
+  const set = await samplesFor(loaded, description, needsOf(settings), bench)
   const chosen = await choosePrecision(loaded, settings.quantize, set, {
     ...bench,
     tolerance: settings.samples.tolerance,
@@ -74,7 +74,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   const accuracy = await measuredAccuracy(loaded.onnx, chosen, set, bench)
   const folder = settings.folder ?? join(BUILT, description.name)
   const made = folderOf(loaded, description, chosen, settings, accuracy)
-  let draft = withExample(await withChatTemplate(made, loaded), firstOf(set))
+  let draft = withExample(await withChatTemplate(made, loaded), set.samples[0])
   await writeModelFolder(folder, draft)
 
   const packing = progress.task('Packing', undefined, 'steps')
@@ -106,7 +106,12 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
     ['report.html', renderHtml(report)],
   ])
   await writeModelFolder(folder, { ...draft, files: new Map([...draft.files, ...reports]) })
-  return { folder, reports: folder, packed, report, sample: firstOf(set) }
+  return { folder, reports: folder, packed, report, sample: set.samples[0] }
+}
+
+/** Whoever asks for neither proof nor measurement needs no sample. */
+export function needsOf({ samples, verify, measure, compare }: BuildSettings): SampleNeeds {
+  return { ...samples, optional: !verify && !measure && !compare }
 }
 
 /** The folder with the artifact that was made, and the original for an origin where it is another. */
@@ -149,8 +154,8 @@ async function withChatTemplate({ description, files }: ModelFolder, { source }:
 }
 
 /** Whoever serves the folder asks it this first: not every model runs on zeros, or on inputs of any size. */
-function withExample({ description, files }: ModelFolder, { inputs }: Sample): ModelFolder {
-  const request = description.task === undefined ? exampleRequest(inputs) : undefined
+function withExample({ description, files }: ModelFolder, sample: Sample | undefined): ModelFolder {
+  const request = description.task === undefined && sample ? exampleRequest(sample.inputs) : undefined
   return { description, files: request === undefined ? files : new Map([...files, ['samples/request.json', request]]) }
 }
 

@@ -64,6 +64,12 @@ export async function choosePrecision(
   if (floats < LEAST_FLOATS && !settings.prune) {
     return asItIs(loaded, `fp32: with ${floats} weights that could be quantised there is little to gain`)
   }
+  if (set.samples.length === 0) {
+    return asItIs(
+      loaded,
+      'fp32: Verge found no input to compare 8 bits with; name a precision (--dtype q8) or give --samples',
+    )
+  }
   return firstThatAgrees(loaded, settings, set, context)
 }
 

@@ -7,12 +7,12 @@ import { ROOT } from '../project.ts'
 import { renderHtml } from '../report/html.ts'
 import { renderJson } from '../report/report.ts'
 import { writeWhole } from '../whole-file.ts'
-import type { BuildSettings, Built } from './build.ts'
+import { type BuildSettings, type Built, needsOf } from './build.ts'
 import { loadModel } from './load.ts'
 import { QUANTIZE_OPTIONS } from './options.ts'
 import { prove } from './prove.ts'
 import { reportOf } from './report.ts'
-import { firstOf, samplesFor } from './samples.ts'
+import { samplesFor } from './samples.ts'
 import type { Workbench } from './session.ts'
 
 /** Where reports on folders that were not built here lie, a folder each. */
@@ -64,7 +64,7 @@ export async function readyModel(spec: string, settings: BuildSettings, bench: W
   const tokenizer = description.tokenizer
   const files = new Map(tokenizer === undefined ? [] : [[tokenizer, join(folder, tokenizer)]])
   const source = { ...loaded.source, files }
-  const set = await samplesFor({ ...loaded, source }, description, settings.samples, bench)
+  const set = await samplesFor({ ...loaded, source }, description, needsOf(settings), bench)
   const { verification, measured } = await prove(packed, loaded, set, { ...settings, ...settings.samples }, bench)
   const report = await reportOf(loaded, packed, {
     options: settings.asked,
@@ -76,5 +76,5 @@ export async function readyModel(spec: string, settings: BuildSettings, bench: W
   const reports = join(REPORTS, packed.manifest.model)
   await writeWhole(join(reports, 'report.json'), renderJson(report))
   await writeWhole(join(reports, 'report.html'), renderHtml(report))
-  return { folder, reports, packed, report, sample: firstOf(set) }
+  return { folder, reports, packed, report, sample: set.samples[0] }
 }

@@ -1,5 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
+import { isVergeError } from '../../../src/core/errors.ts'
+import { isOnnxError } from '../../../src/onnx/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import { UsageError } from '../command-line.ts'
 import { type Described, describeModel } from '../describe/describe.ts'
@@ -42,20 +44,22 @@ async function readLabels(path: string): Promise<string[]> {
   return labels
 }
 
-/** A person's samples as the model's inputs, or made-up ones. @throws UsageError */
+export interface SampleNeeds extends SampleSettings {
+  /** Whether nothing depends on samples: then there may be none. */
+  readonly optional?: boolean
+}
+
+/** A person's samples as the model's inputs, or made-up ones. @throws UsageError; VergeError run_rejected */
 export async function samplesFor(
   { onnx, signature, source }: LoadedModel,
   description: Description,
-  settings: SampleSettings,
+  settings: SampleNeeds,
   { progress, signal }: Workbench,
 ): Promise<SampleSet> {
   const classes = description.labels?.length
   if (settings.samples === undefined) {
-    return {
-      samples: await findSamples(onnx, { count: SYNTHETIC, seed: 1, settings: description.preprocess, signal }),
-      synthetic: true,
-      classes,
-    }
+    const found = await madeUp(onnx, description, settings.optional ?? false, signal)
+    return { samples: found, synthetic: true, classes }
   }
   const tokenizer = description.tokenizer === undefined ? undefined : source.files.get(description.tokenizer)
   const task = progress.task('Reading samples', settings.limit, 'steps')
@@ -71,11 +75,18 @@ export async function samplesFor(
   return { samples, synthetic: false, classes }
 }
 
-/** @throws UsageError where there is none */
-export function firstOf({ samples }: SampleSet): Sample {
-  const [first] = samples
-  if (first === undefined) throw new UsageError('There is not one sample: choose more of them.')
-  return first
+async function madeUp(
+  onnx: Uint8Array,
+  { preprocess }: Description,
+  optional: boolean,
+  signal: AbortSignal,
+): Promise<Sample[]> {
+  try {
+    return await findSamples(onnx, { count: SYNTHETIC, seed: 1, settings: preprocess, signal })
+  } catch (error) {
+    if (!optional || !(isVergeError(error, 'run_rejected') || isOnnxError(error))) throw error
+    return []
+  }
 }
 
 function factsOf(description: Description, signature: LoadedModel['signature']) {

@@ -4,8 +4,9 @@ import { decodeModel } from '../../../src/onnx/codec.ts'
 import { isOnnxError } from '../../../src/onnx/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import { inputBounds } from '../verify/bounds.ts'
-import { type InputSettings, sizedCandidates } from '../verify/candidates.ts'
+import { type InputMaker, type InputSettings, multiples, sizedCandidates } from '../verify/candidates.ts'
 import { referenceSession, tensorOutputs } from '../verify/reference.ts'
+import type { Shapes } from '../verify/samples.ts'
 
 /** Inputs of one size. */
 export interface SizedInputs {
@@ -28,25 +29,36 @@ export async function sizedInputs(
   const session = await referenceSession(onnx, signal)
   try {
     const bounds = inputBounds(decodeModel(onnx))
+    const facts = { signature: session.signature, bounds, settings }
+    const outputs = tensorOutputs(session)
     const sizes = new Map<number, SizedInputs>()
-    for (const maker of sizedCandidates({ signature: session.signature, bounds, settings })) {
-      signal.throwIfAborted()
-      try {
-        const [sample] = maker.make({ count: 1, seed: 1 })
-        if (sample === undefined) continue
-        await session.run(sample.inputs, { outputs: tensorOutputs(session), signal })
-        add(sizes, sample.inputs)
-      } catch (error) {
-        // Positions that end earlier, or an input that cannot be made up: other sizes may do.
-        if (!isVergeError(error, 'run_rejected') && !isOnnxError(error)) throw error
+    const addThoseThatRun = async (makers: readonly InputMaker[]): Promise<void> => {
+      for (const maker of makers) {
+        signal.throwIfAborted()
+        try {
+          const [sample] = maker.make({ count: 1, seed: 1 })
+          if (sample === undefined) continue
+          await session.run(sample.inputs, { outputs, signal })
+          add(sizes, sample.inputs)
+        } catch (error) {
+          // Positions that end earlier, or an input that cannot be made up: other sizes may do.
+          if (!isVergeError(error, 'run_rejected') && !isOnnxError(error)) throw error
+        }
       }
     }
+    await addThoseThatRun(sizedCandidates(facts))
+    // One size tells nothing about how a run's time grows: multiples of a size that is known to run may tell.
+    if (sizes.size < 2 && samples[0]) await addThoseThatRun(multiples(facts, shapesOf(samples[0])))
     if (sizes.size === 0) for (const { inputs } of samples) add(sizes, inputs)
     const ordered = [...sizes.values()].sort((left, right) => left.elements - right.elements)
     return spread(ordered)
   } finally {
     session.dispose()
   }
+}
+
+function shapesOf({ inputs }: Sample): Shapes {
+  return new Map([...inputs].map(([name, { shape }]) => [name, shape]))
 }
 
 function add(sizes: Map<number, SizedInputs>, inputs: Tensors): void {

@@ -1,11 +1,12 @@
 import { isVergeError, throwIfAborted } from '../../../src/core/errors.ts'
+import { halfToNumber } from '../../../src/core/half.ts'
 import type { Tensor, Tensors } from '../../../src/core/tensors.ts'
 import type { Built } from '../build/build.ts'
 import { exampleRequest } from '../build/request.ts'
 import { UsageError } from '../command-line.ts'
 import { codeOf, gist, type Visitor } from '../doctor/visitor.ts'
 import { inferRequest, send } from '../oip-client.ts'
-import { essenceOf, probeFor } from '../probe.ts'
+import { digits, essenceOf, probeFor } from '../probe.ts'
 import { noOrigin } from '../readiness.ts'
 
 /** A request to one version of a model, as a Worker is asked it and as a person may repeat it. */
@@ -24,7 +25,10 @@ export interface QuestionOptions {
   readonly key: string | undefined
 }
 
-/** By the model's task, with a sample out of its folder; else by the protocol, with tensors that the model runs on. */
+/**
+ * By the model's task, with a sample out of its folder; else by the protocol, with tensors that the model runs on. Where
+ * no such tensors are known, the Worker is asked for the model's metadata.
+ */
 export async function questionFor(
   built: Omit<Built, 'report' | 'reports'>,
   options: QuestionOptions,
@@ -57,10 +61,10 @@ async function taskQuestion(
   }
 }
 
-function tensorQuestion(
-  { packed, sample }: Pick<Built, 'packed' | 'sample'>,
-  { visitor: { origin }, key }: QuestionOptions,
-): Question {
+function tensorQuestion({ packed, sample }: Pick<Built, 'packed' | 'sample'>, options: QuestionOptions): Question {
+  if (sample === undefined) return metadataQuestion(packed, options)
+  const { visitor, key } = options
+  const { origin } = visitor
   const { manifest } = packed
   const { model, version } = manifest
   const headers = key === undefined ? {} : { authorization: `Bearer ${key}` }
@@ -77,6 +81,25 @@ function tensorQuestion(
         if (error.code === 'model_not_found' || error.code === 'version_not_found') return null
         throw noOrigin(error.code, manifest) ?? refused(origin, error.message)
       }
+    },
+  }
+}
+
+function metadataQuestion({ manifest }: Pick<Built, 'packed'>['packed'], { visitor }: QuestionOptions): Question {
+  const { origin } = visitor
+  const path = `/v2/models/${manifest.model}`
+  return {
+    curl: `curl ${origin}${path}`,
+    async ask(signal) {
+      const answer = await visitor
+        .ask(`${path}/versions/${encodeURIComponent(manifest.version)}`, { asOperator: true, signal })
+        .catch((error: unknown) => {
+          throwIfAborted(signal)
+          throw brokeOff(origin, error)
+        })
+      if (answer.status === 404) return null
+      if (answer.status !== 200) throw refused(origin, gist(answer))
+      return 'its metadata; it was not run, because no input is known that it runs on'
     },
   }
 }
@@ -102,9 +125,12 @@ function curlOf(origin: string, model: string, tensors: Tensors): string {
 const SHOWN = 4
 
 /** `FP32 [1, 40]: 0.5, 0.25, ...` */
-function shown({ datatype, shape, data }: Tensor): string {
-  const first = [...(data.slice(0, SHOWN) as Iterable<number | bigint | string>)].map((element) =>
-    typeof element === 'number' ? Number(element.toPrecision(4)) : element,
-  )
+export function shown({ datatype, shape, data }: Tensor): string {
+  const first = [...(data.slice(0, SHOWN) as Iterable<number | bigint | string>)].map((element) => {
+    if (datatype === 'BYTES') return JSON.stringify(element)
+    if (datatype === 'BOOL') return Boolean(element)
+    const value = datatype === 'FP16' ? halfToNumber(Number(element)) : element
+    return typeof value === 'number' && datatype.startsWith('FP') ? digits(value) : value
+  })
   return `${datatype} [${shape.join(', ')}]: ${first.join(', ')}${data.length > SHOWN ? ', ...' : ''}`
 }

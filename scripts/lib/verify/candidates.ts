@@ -1,6 +1,6 @@
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
-import type { Signature } from '../../../src/core/tensors.ts'
+import type { Signature, TensorSpec } from '../../../src/core/tensors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import {
   elementsOf,
@@ -113,6 +113,32 @@ export function sizedCandidates(facts: InputFacts): InputMaker[] {
     return SHARES.map((share) => pictureOf(facts, Math.ceil(largest * share), Math.ceil(other * share)))
   }
   return ladder().map(({ name, ...sizes }) => makerOf(name, sizes, facts))
+}
+
+/**
+ * The same inputs and larger ones: every open dimension but the batch's twice and four times as long; then, where that is
+ * another, the last of them alone, for models that take one height.
+ * @param shapes of inputs that the model runs on
+ */
+export function multiples(facts: InputFacts, shapes: Shapes): InputMaker[] {
+  const { inputs } = facts.signature
+  const openAxes = ({ shape }: TensorSpec): number[] =>
+    shape.flatMap((dimension, axis) => (isOpen(dimension) && !isBatch(dimension, axis) ? [axis] : []))
+  const makers = new Map<string, InputMaker>()
+  for (const which of ['all', 'last'] as const) {
+    for (const factor of [1, 2, 4]) {
+      const larger = new Map(
+        inputs.map((spec) => {
+          const axes = which === 'all' ? openAxes(spec) : openAxes(spec).slice(-1)
+          const shape = shapes.get(spec.name) ?? []
+          return [spec.name, shape.map((size, axis) => (axes.includes(axis) ? factor * size : size))] as const
+        }),
+      )
+      if (elementsOf(larger) > LIMITS.inputElements) continue
+      makers.set(JSON.stringify([...larger]), makerOf(`${factor} times as long`, { shapes: larger }, facts))
+    }
+  }
+  return [...makers.values()]
 }
 
 const LENGTH_LADDER = [16, 64, 128]

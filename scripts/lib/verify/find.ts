@@ -69,19 +69,26 @@ const MOST_LETTERS = 300
 const MOST_WAYS = 16
 
 function describeFailures(signature: Signature, failures: readonly Failure[]): string {
-  const reasons = new Map<string, string[]>()
+  const reasons = new Map<string, { readonly first: string; readonly ways: string[] }>()
   for (const { maker, error } of failures) {
+    const reason = reasonOf(error)
     // The same check fails with other numbers for other sizes.
-    const kind = error.message.replace(/\d+/g, '#')
-    reasons.set(kind, [...(reasons.get(kind) ?? []), maker.name || shown(maker.shapes)])
+    const kind = reason.replace(/\d+/g, '#')
+    const known = reasons.get(kind) ?? { first: reason, ways: [] }
+    known.ways.push(maker.name || shown(maker.shapes))
+    reasons.set(kind, known)
   }
   const lines = [`The model ran on none of the ${failures.length} inputs that Verge made up. Tried:`]
-  for (const [kind, ways] of [...reasons].slice(0, MOST_REASONS)) {
-    const first = failures.find(({ error }) => error.message.replace(/\d+/g, '#') === kind)?.error.message ?? kind
+  for (const { first, ways } of [...reasons.values()].slice(0, MOST_REASONS)) {
     const more = ways.length > MOST_WAYS ? `, and ${ways.length - MOST_WAYS} more` : ''
     lines.push(`  ${ways.slice(0, MOST_WAYS).join('; ')}${more}: ${printable(first.slice(0, MOST_LETTERS))}`)
   }
   return `${lines.join('\n')}\n${howToGiveSamples(signature, failures[0]?.maker.shapes ?? new Map())}`
+}
+
+/** What ONNX Runtime says in its own words, which an operator can look up; callers of the server see less of it. */
+function reasonOf({ cause, message }: VergeError): string {
+  return cause instanceof Error ? cause.message.replace(/^.*?Status Message:\s*/s, '') : message
 }
 
 function shown(shapes: Shapes): string {
@@ -96,7 +103,8 @@ const ELEMENTS: Readonly<Partial<Record<Datatype, string>>> = { BYTES: "'a'", BO
  * option that reads it.
  */
 export function howToGiveSamples({ inputs }: Signature, shapes: Shapes): string {
-  const without = 'To push without proof or measurement, which needs no input: --no-verify --no-measure'
+  const without =
+    'verge push and verge pack need no input with --no-verify --no-measure: then nothing is proven or measured.'
   if (inputs.some(({ datatype }) => datatype === null || datatype === 'FP16') || elementsOf(shapes) === 0) {
     return `Give inputs that the model takes: --samples test_data_set_0 (ONNX's test data, a file for each input).\n${without}`
   }
