@@ -57,9 +57,12 @@ function fullPrecision(models: readonly string[]): string[] {
     if (folders.some((folder) => folder.split(/[_.-]/).some((part) => PRECISION.test(part)))) return true
     return suffixes.some((part) => PRECISION.test(part)) || CODE.test(suffixes.at(-1) ?? '')
   }
-  const stemOf = (path: string): string => partsOf(path).slice(0, -1).join('_')
-  const reduced = models.filter(isReduced)
-  const bases = new Set(reduced.map(stemOf))
+  /** What stands before the suffix; all of a name that has none. */
+  const stemOf = (path: string): string => {
+    const parts = partsOf(path)
+    return parts.slice(0, Math.max(1, parts.length - 1)).join('_')
+  }
+  const bases = new Set(models.filter(isReduced).map(stemOf))
   return models.filter((path) => {
     if (isReduced(path)) return false
     return bases.has(partsOf(path).join('_')) || !bases.has(stemOf(path))
