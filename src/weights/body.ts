@@ -143,6 +143,18 @@ export function unavailable(store: string, cause: unknown): VergeError {
 }
 
 /**
+ * Where a list that says that it is not complete goes on. One that does not say where, or that begins again, cannot be
+ * taken for the end: what it leaves out would count as missing. @throws store_unavailable
+ */
+export function nextCursor(store: string, next: string | undefined, given: string | undefined): string {
+  if (next !== undefined && next !== '' && next !== given) return next
+  throw new VergeError('store_unavailable', `A list of the ${store} store breaks off. Try again in a moment.`, {
+    details: { store },
+    retryAfter: 1,
+  })
+}
+
+/**
  * Hands every piece of a body to `use`, in order, waiting for it each time. When the signal fires, or `use` throws, the
  * body is cancelled and no further piece is handed out.
  */

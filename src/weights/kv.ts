@@ -1,6 +1,6 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { bodyOf, forEachPiece, piecesOf, unavailable, untilAborted } from './body.ts'
+import { bodyOf, forEachPiece, nextCursor, piecesOf, unavailable, untilAborted } from './body.ts'
 import type { GetOptions, ListPage, PutOptions, Store, StoredInfo, StoredValue } from './store.ts'
 
 /** What is used of a KV namespace, so that a Worker's binding and wrangler's `getPlatformProxy()` both fit. */
@@ -104,7 +104,7 @@ export class KvStore implements Store {
       this.#namespace.list(cursor === undefined ? { prefix, limit } : { prefix, limit, cursor }),
     )
     const keys = page.keys.map((key) => key.name)
-    return page.list_complete || page.cursor === undefined ? { keys } : { keys, cursor: page.cursor }
+    return page.list_complete ? { keys } : { keys, cursor: nextCursor(this.name, page.cursor, cursor) }
   }
 
   async delete(key: string): Promise<void> {

@@ -1,6 +1,6 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { bodyOf, piecesOf, unavailable, untilAborted } from './body.ts'
+import { bodyOf, nextCursor, piecesOf, unavailable, untilAborted } from './body.ts'
 import type { ByteRange, GetOptions, ListPage, PutOptions, Store, StoredInfo, StoredValue } from './store.ts'
 
 /** What is used of an R2 bucket, so that a Worker's binding and wrangler's `getPlatformProxy()` both fit. */
@@ -87,7 +87,7 @@ export class R2Store implements Store {
       this.#bucket.list(cursor === undefined ? { prefix, limit } : { prefix, limit, cursor }),
     )
     const keys = page.objects.map((object) => object.key)
-    return page.truncated && page.cursor !== undefined ? { keys, cursor: page.cursor } : { keys }
+    return page.truncated ? { keys, cursor: nextCursor(this.name, page.cursor, cursor) } : { keys }
   }
 
   async delete(key: string): Promise<void> {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { UsageError } from '../command-line.ts'
 import { type Account, PERMISSIONS } from './account.ts'
-import { bodyBytes, type HttpAnswer, type HttpClient } from './http.ts'
+import type { HttpAnswer, HttpClient, HttpRequest, Rest, WholeAnswer } from './http.ts'
 import type { S3Credentials } from './s3-signature.ts'
 
 /** Lists of namespaces and secrets are the longest answers read here. */
@@ -14,19 +14,23 @@ const MOST_PAGES = 10
 const envelope = z.object({
   success: z.boolean(),
   errors: z.array(z.object({ code: z.number(), message: z.string() })).default([]),
-  result: z.unknown(),
+  result: z.unknown().optional(),
+  result_info: z.unknown().optional(),
 })
+const pageInfo = z.object({ total_count: z.number().int().nonnegative() })
 const namespace = z.object({ id: z.string(), title: z.string() })
 const named = z.object({ name: z.string() })
 
 export type KvNamespaceInfo = z.infer<typeof namespace>
 
 /** What a request may be answered with, beside success. */
-interface Refusal {
+export interface Refusal {
   readonly status: number
   readonly codes: readonly number[]
   readonly messages: string
 }
+
+export type Outcome = { readonly result: unknown; readonly info: unknown } | { readonly refusal: Refusal }
 
 export interface ApiRequest {
   readonly method: string
@@ -39,6 +43,7 @@ export interface ApiRequest {
 
 /** Cloudflare's codes for a Worker that is not there, in either kind of environment. */
 const WORKER_NOT_FOUND = [10_007, 10_090]
+const BUCKET_NOT_FOUND = [10_006]
 const BUCKET_EXISTS = [10_004]
 const NAMESPACE_EXISTS = [10_014]
 
@@ -62,6 +67,7 @@ export class CloudflareApi {
     const ofUser = await this.#call({ method: 'GET', path: '/user/tokens/verify' }, '')
     const verified = 'refusal' in ofUser ? await this.#call({ method: 'GET', path: '/tokens/verify' }) : ofUser
     if ('refusal' in verified) {
+      if (verified.refusal.codes.length === 0) throw this.#refused('check the API token', verified.refusal)
       throw new UsageError(
         'Cloudflare does not accept CLOUDFLARE_API_TOKEN for this account: it is wrong, expired or withdrawn. Create a ' +
           `new one with the permissions ${PERMISSIONS.join(', ')}.`,
@@ -76,7 +82,7 @@ export class CloudflareApi {
   async hasBucket(name: string): Promise<boolean> {
     const answer = await this.#call({ method: 'GET', path: `/r2/buckets/${encodeURIComponent(name)}` })
     if (!('refusal' in answer)) return true
-    if (answer.refusal.status === 404) return false
+    if (hasCode(answer.refusal, BUCKET_NOT_FOUND)) return false
     throw this.#refused('look for the R2 bucket', answer.refusal)
   }
 
@@ -98,9 +104,12 @@ export class CloudflareApi {
       if ('refusal' in answer) throw this.#refused('list the KV namespaces', answer.refusal)
       const listed = this.#parse(z.array(namespace), answer.result)
       found.push(...listed)
-      if (listed.length < NAMESPACES_PER_PAGE) break
+      const total = pageInfo.safeParse(answer.info).data?.total_count
+      // a page may be shorter than it was asked to be; one that is empty while more were promised is not an end
+      if (total === undefined ? listed.length < NAMESPACES_PER_PAGE : found.length >= total) return found
+      if (listed.length === 0) break
     }
-    return found
+    throw new UsageError("Cloudflare's list of KV namespaces does not come to its end. Try again, or update Verge.")
   }
 
   /** @returns its id, also where a namespace of this title is there already */
@@ -139,38 +148,45 @@ export class CloudflareApi {
     if ('refusal' in answer) throw this.#refused('create the Worker', answer.refusal)
   }
 
-  /** For values that are not JSON: the answer as it comes, whatever its status. */
-  raw({ method, path, body, contentType }: ApiRequest): Promise<HttpAnswer> {
-    return this.#send(`/accounts/${this.#account.id}${path}`, method, body, contentType)
-  }
-
-  /** What went wrong, for a person, from an answer of `raw`. */
-  async failure(what: string, answer: HttpAnswer): Promise<UsageError> {
-    const outcome = await readEnvelope(answer)
-    return this.#refused(
-      what,
-      'refusal' in outcome ? outcome.refusal : { status: answer.status, codes: [], messages: '' },
-    )
-  }
-
-  async #call(request: ApiRequest, prefix = `/accounts/${this.#account.id}`) {
-    const body = request.json === undefined ? request.body : new TextEncoder().encode(JSON.stringify(request.json))
-    const contentType = request.json === undefined ? request.contentType : 'application/json'
-    return readEnvelope(await this.#send(prefix + request.path, request.method, body, contentType))
-  }
-
-  #send(path: string, method: string, body?: Uint8Array, contentType?: string): Promise<HttpAnswer> {
+  /** A request of this account as it is sent. */
+  request(
+    { method, path, body, contentType, json }: ApiRequest,
+    prefix = `/accounts/${this.#account.id}`,
+  ): HttpRequest {
     const { api, token } = this.#account
-    return this.#http.send({
+    const sent = json === undefined ? body : new TextEncoder().encode(JSON.stringify(json))
+    const type = json === undefined ? contentType : 'application/json'
+    return {
       method,
       origin: api,
-      path: api.pathname.replace(/\/$/, '') + path,
-      headers: () => ({
-        authorization: `Bearer ${token}`,
-        ...(contentType !== undefined && { 'content-type': contentType }),
-      }),
-      ...(body !== undefined && { body }),
-    })
+      path: api.pathname.replace(/\/$/, '') + prefix + path,
+      headers: () => ({ authorization: `Bearer ${token}`, ...(type !== undefined && { 'content-type': type }) }),
+      ...(sent !== undefined && { body: sent }),
+    }
+  }
+
+  /** For values that are not JSON: the answer as it comes, whatever its status. */
+  raw(request: ApiRequest): Promise<HttpAnswer> {
+    return this.#http.send(this.request(request))
+  }
+
+  /** The body of an answer of `raw` as a stream (see `HttpClient.resumed`). */
+  resumed(request: ApiRequest, first: HttpAnswer, reopen: (received: number) => Promise<Rest>): ReadableStream {
+    return this.#http.resumed(this.request(request), first, reopen)
+  }
+
+  /** What is said and done; the API's own errors are returned, for whoever understands their codes. @throws UsageError */
+  call(request: ApiRequest): Promise<Outcome> {
+    return this.#call(request)
+  }
+
+  /** What went wrong, for a person. */
+  refused(what: string, refusal: Refusal): UsageError {
+    return this.#refused(what, refusal)
+  }
+
+  async #call(request: ApiRequest, prefix?: string): Promise<Outcome> {
+    return outcomeOf(await this.#http.whole(this.request(request, prefix), ANSWER_BYTES))
   }
 
   #parse<T>(schema: z.ZodType<T>, result: unknown): T {
@@ -201,24 +217,23 @@ export async function encodeForm(form: FormData): Promise<{ readonly body: Uint8
   return { body: new Uint8Array(await encoded.arrayBuffer()), contentType }
 }
 
-async function readEnvelope(answer: HttpAnswer): Promise<{ readonly result: unknown } | { readonly refusal: Refusal }> {
-  const text = new TextDecoder().decode(await bodyBytes(answer, ANSWER_BYTES))
+/** What an answer of the API says. One that is not of the API is a refusal without codes, whatever its status. */
+export function outcomeOf({ status, bytes }: Pick<WholeAnswer, 'status' | 'bytes'>): Outcome {
   let value: unknown
   try {
-    value = JSON.parse(text)
+    value = JSON.parse(new TextDecoder().decode(bytes))
   } catch {
     value = undefined
   }
   const parsed = envelope.safeParse(value)
-  const { status } = answer
   if (!parsed.success) return { refusal: { status, codes: [], messages: "an answer that is not of Cloudflare's API" } }
-  const { success, errors, result } = parsed.data
-  if (success && status < 300) return { result }
+  const { success, errors, result, result_info: info } = parsed.data
+  if (success && status < 300) return { result, info }
   const messages = errors.map(({ message }) => message).join('; ')
   return { refusal: { status, codes: errors.map(({ code }) => code), messages } }
 }
 
-function hasCode(refusal: Refusal, codes: readonly number[]): boolean {
+export function hasCode(refusal: Refusal, codes: readonly number[]): boolean {
   return refusal.codes.some((code) => codes.includes(code))
 }
 

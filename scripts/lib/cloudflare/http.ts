@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { Readable } from 'node:stream'
 import { abortError, throwIfAborted } from '../../../src/core/errors.ts'
 import { type Clock, systemClock } from '../../../src/core/runtime.ts'
 import { UsageError } from '../command-line.ts'
@@ -15,11 +16,21 @@ export interface HttpRequest {
   readonly body?: Uint8Array
 }
 
-export interface HttpAnswer {
+export interface HttpHead {
   readonly status: number
   header(name: string): string | undefined
+}
+
+export interface HttpAnswer extends HttpHead {
   /** Has to be read to its end or destroyed. */
   readonly body: IncomingMessage
+}
+
+/** The rest of a body that broke off. */
+export type Rest = AsyncIterable<Uint8Array>
+
+export interface WholeAnswer extends HttpHead {
+  readonly bytes: Uint8Array
 }
 
 export interface HttpOptions {
@@ -41,7 +52,7 @@ const LONGEST_PAUSE_MS = 30_000
 const IDLE_MS = 30_000
 
 /**
- * Sends requests that carry credentials. Tries again after 429, 5xx and broken connections; everything that is sent here
+ * Sends requests that carry credentials. Tries again after 429, 5xx and connections that break, in an answer's body too; everything that is sent here
  * may be sent twice. A redirect is an error: the services that are called have none, and credentials go nowhere else.
  */
 export class HttpClient {
@@ -60,26 +71,79 @@ export class HttpClient {
   }
 
   /**
+   * The head of an answer, and its body as a stream, which may break off (see `resumed`).
    * @returns an answer with a status below 300 or from 400 to 499, 429 excepted
    * @throws UsageError; what the signal says
    */
-  async send(request: HttpRequest): Promise<HttpAnswer> {
+  send(request: HttpRequest): Promise<HttpAnswer> {
+    return this.#retried(request, async (answer) => answer)
+  }
+
+  /** An answer with its body of at most `maxBytes`, asked for again where it breaks off. As `send` otherwise. */
+  whole(request: HttpRequest, maxBytes: number): Promise<WholeAnswer> {
+    return this.#retried(request, async (answer) => {
+      const { status, header } = answer
+      return { status, header, bytes: await bodyBytes(answer, maxBytes) }
+    })
+  }
+
+  /**
+   * An answer's body as a stream. Where the connection breaks, the rest is asked for again: `reopen` gets the number of
+   * bytes that have arrived, and gives the body from there.
+   * @throws in the stream: UsageError if it keeps breaking off, and what `reopen` throws
+   */
+  resumed(request: HttpRequest, first: HttpAnswer, reopen: (received: number) => Promise<Rest>): ReadableStream {
+    const pieces = async function* (client: HttpClient): AsyncGenerator<Uint8Array> {
+      let body: Rest = first.body
+      let received = 0
+      for (let failures = 1; ; failures++) {
+        try {
+          for await (const part of body) {
+            received += part.length
+            yield part
+          }
+          return
+        } catch (error) {
+          throwIfAborted(client.#signal)
+          if (failures >= client.#attempts) throw gaveUp(request, error as Error, failures)
+          await client.#clock.sleep(client.#backoff(failures), client.#signal)
+        }
+        body = await reopen(received)
+      }
+    }
+    // a listener for the time before anybody reads: without one Node would end the process for a connection that breaks
+    first.body.on('error', () => {})
+    return Readable.toWeb(Readable.from(pieces(this), { objectMode: false })) as ReadableStream
+  }
+
+  /** Asks until an answer is final and `use` has made something of it. */
+  async #retried<T>(request: HttpRequest, use: (answer: HttpAnswer) => Promise<T>): Promise<T> {
     for (let attempt = 1; ; attempt++) {
       throwIfAborted(this.#signal)
-      const outcome = await this.#once(request).catch((error: Error) => error)
-      if (outcome instanceof Error && this.#signal?.aborted) throw abortError(this.#signal)
-      if (!(outcome instanceof Error) && outcome.status !== 429 && outcome.status < 500) {
-        if (outcome.status >= 300 && outcome.status < 400) throw redirected(request, outcome)
-        return outcome
+      let failure: HttpAnswer | Error
+      try {
+        const answer = await this.#once(request)
+        if (isFinal(answer)) return await use(answer)
+        failure = answer
+      } catch (error) {
+        if (this.#signal?.aborted) throw abortError(this.#signal)
+        if (error instanceof UsageError) throw error
+        failure = error as Error
       }
-      if (attempt >= this.#attempts) throw gaveUp(request, outcome, attempt)
-      const asked = outcome instanceof Error ? undefined : outcome.header('retry-after')
-      if (!(outcome instanceof Error)) outcome.body.destroy()
-      const backoff = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + this.#random())
-      const wanted = asked !== undefined && /^\d{1,6}$/.test(asked) ? Number(asked) * 1000 : backoff
-      if (wanted > LONGEST_PAUSE_MS) throw gaveUp(request, outcome, attempt)
+      const asked = failure instanceof Error ? undefined : failure.header('retry-after')
+      if (!(failure instanceof Error)) {
+        if (failure.status < 400) throw redirected(request, failure)
+        failure.body.destroy()
+      }
+      if (attempt >= this.#attempts) throw gaveUp(request, failure, attempt)
+      const wanted = asked !== undefined && /^\d{1,6}$/.test(asked) ? Number(asked) * 1000 : this.#backoff(attempt)
+      if (wanted > LONGEST_PAUSE_MS) throw gaveUp(request, failure, attempt)
       await this.#clock.sleep(wanted, this.#signal)
     }
+  }
+
+  #backoff(attempt: number): number {
+    return FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + this.#random())
   }
 
   #once({ method, origin, path, headers, body }: HttpRequest): Promise<HttpAnswer> {
@@ -115,6 +179,11 @@ export class HttpClient {
   }
 }
 
+/** Whether an answer is for whoever asked: neither a redirect nor worth another attempt. */
+function isFinal({ status }: HttpHead): boolean {
+  return status < 300 || (status >= 400 && status < 500 && status !== 429)
+}
+
 /** A whole answer of at most `maxBytes`. @throws UsageError if it is longer */
 export async function bodyBytes(answer: HttpAnswer, maxBytes: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
@@ -136,14 +205,14 @@ function redirected({ origin }: HttpRequest, answer: HttpAnswer): UsageError {
   )
 }
 
-function gaveUp({ origin, method }: HttpRequest, outcome: HttpAnswer | Error, attempts: number): UsageError {
+function gaveUp({ origin, method }: HttpRequest, outcome: HttpHead | Error, attempts: number): UsageError {
   if (outcome instanceof Error) {
     return new UsageError(
-      `${origin.origin} does not answer (${reasonOf(outcome)}; ${attempts} attempts). Check the network, then run this again.`,
+      `${origin.origin} does not answer, or breaks off (${reasonOf(outcome)}; ${attempts} attempts). Check the network, ` +
+        'then run this again: what is done already is not done twice.',
       { cause: outcome },
     )
   }
-  outcome.body.destroy()
   const why = outcome.status === 429 ? 'asks for fewer requests' : 'has a fault of its own'
   return new UsageError(
     `${origin.origin} ${why} (HTTP ${outcome.status} to ${method}, ${attempts} attempts). Wait a few minutes and run this ` +

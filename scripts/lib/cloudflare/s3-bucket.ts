@@ -1,9 +1,15 @@
-import { Readable } from 'node:stream'
 import { type Clock, systemClock } from '../../../src/core/runtime.ts'
 import type { R2BucketLike, R2ObjectBodyLike, R2ObjectLike, R2ObjectsLike } from '../../../src/weights/r2.ts'
 import { sha256 } from '../bytes.ts'
 import { UsageError } from '../command-line.ts'
-import { bodyBytes, type HttpAnswer, type HttpClient } from './http.ts'
+import {
+  bodyBytes,
+  type HttpAnswer,
+  type HttpClient,
+  type HttpHead,
+  type HttpRequest,
+  type WholeAnswer,
+} from './http.ts'
 import { amzDate, authorization, canonicalQuery, encodeRfc3986, type S3Credentials } from './s3-signature.ts'
 
 export interface S3BucketOptions {
@@ -24,7 +30,7 @@ interface Exchange {
 }
 
 /** A page of 1,000 keys of 1 KiB each, and as much again around them. */
-const LIST_BYTES = 4 * 1024 * 1024
+const ANSWER_BYTES = 4 * 1024 * 1024
 const ERROR_BYTES = 64 * 1024
 const NOTHING = new Uint8Array(0)
 
@@ -35,6 +41,8 @@ const NOTHING = new Uint8Array(0)
 export class S3Bucket implements R2BucketLike {
   readonly #options: S3BucketOptions
   readonly #clock: Pick<Clock, 'now'>
+  /** A look that shows that the bucket exists. */
+  #there: Promise<unknown> | undefined
 
   constructor(options: S3BucketOptions) {
     this.#options = options
@@ -42,11 +50,13 @@ export class S3Bucket implements R2BucketLike {
   }
 
   async head(key: string): Promise<R2ObjectLike | null> {
-    const answer = await this.#send({ method: 'HEAD', key })
-    answer.body.resume()
-    if (answer.status === 404) return null
+    const answer = await this.#whole({ method: 'HEAD', key })
+    if (answer.status === 404) {
+      await this.#assertThere()
+      return null
+    }
     if (answer.status !== 200) throw this.#refused('HEAD', answer.status, '')
-    return objectOf(key, answer)
+    return this.#object(key, answer)
   }
 
   async get(
@@ -54,17 +64,23 @@ export class S3Bucket implements R2BucketLike {
     options: { range?: { offset: number; length?: number } } = {},
   ): Promise<R2ObjectBodyLike | null> {
     const { range } = options
-    const last = range?.length === undefined ? '' : range.offset + range.length - 1
-    const headers: Record<string, string> = range === undefined ? {} : { range: `bytes=${range.offset}-${last}` }
-    const answer = await this.#send({ method: 'GET', key, headers })
-    if (answer.status === 404) {
-      answer.body.resume()
-      return null
+    const offset = range?.offset ?? 0
+    const last = range?.length === undefined ? '' : offset + range.length - 1
+    const exchange = { method: 'GET', key, headers: range === undefined ? {} : { range: `bytes=${offset}-${last}` } }
+    const answer = await this.#send(exchange)
+    if (answer.status !== 200 && answer.status !== 206) {
+      const text = await textOf(answer)
+      if (answer.status === 404 && codeOf(text) === 'NoSuchKey') return null
+      throw this.#refused('GET', answer.status, text)
     }
-    if (answer.status !== 200 && answer.status !== 206) throw await this.#failure('GET', answer)
-    // a body that broke off is reported by the stream; without a listener Node would end the process as well
-    answer.body.on('error', () => {})
-    return { ...objectOf(key, answer), body: Readable.toWeb(answer.body) as ReadableStream }
+    const object = this.#object(key, answer)
+    const body = this.#options.http.resumed(this.#request(exchange), answer, async (received) => {
+      const headers = { range: `bytes=${offset + received}-${last}`, 'if-match': quoted(object.etag) }
+      const rest = await this.#send({ method: 'GET', key, headers })
+      if (rest.status !== 206) throw await this.#failure('GET', rest)
+      return rest.body
+    })
+    return { ...object, body }
   }
 
   async put(
@@ -77,16 +93,14 @@ export class S3Bucket implements R2BucketLike {
       ...(onlyIf?.etagMatches === undefined ? {} : { 'if-match': quoted(onlyIf.etagMatches) }),
       ...(onlyIf?.etagDoesNotMatch === undefined ? {} : { 'if-none-match': quoted(onlyIf.etagDoesNotMatch) }),
     }
-    const answer = await this.#send({ method: 'PUT', key, headers, body: value })
+    const answer = await this.#whole({ method: 'PUT', key, headers, body: value })
+    const text = decoded(answer)
     // R2 says 412 where the condition does not hold; for a key that is gone, S3 says 404
-    if (onlyIf !== undefined && (answer.status === 412 || answer.status === 404)) {
-      const text = await textOf(answer)
-      if (answer.status === 412 || text.includes('NoSuchKey')) return null
-      throw this.#refused('PUT', answer.status, text)
+    if (onlyIf !== undefined && (answer.status === 412 || (answer.status === 404 && codeOf(text) === 'NoSuchKey'))) {
+      return null
     }
-    if (answer.status !== 200) throw await this.#failure('PUT', answer)
-    await textOf(answer)
-    return { key, size: value.length, etag: etagOf(answer) }
+    if (answer.status !== 200) throw this.#refused('PUT', answer.status, text)
+    return { key, size: value.length, etag: this.#etag(answer) }
   }
 
   async list(options: { prefix: string; cursor?: string; limit: number }): Promise<R2ObjectsLike> {
@@ -98,24 +112,44 @@ export class S3Bucket implements R2BucketLike {
       prefix,
       ...(cursor === undefined ? {} : { 'continuation-token': cursor }),
     }
-    const answer = await this.#send({ method: 'GET', query })
-    if (answer.status !== 200) throw await this.#failure('GET', answer)
-    return parseList(new TextDecoder().decode(await bodyBytes(answer, LIST_BYTES)))
+    const answer = await this.#whole({ method: 'GET', query })
+    if (answer.status !== 200) throw this.#refused('GET', answer.status, decoded(answer))
+    const page = parseList(decoded(answer), prefix)
+    if (page === null) throw this.#notUnderstood('a list of keys')
+    return page
   }
 
   async delete(key: string): Promise<void> {
-    const answer = await this.#send({ method: 'DELETE', key })
-    if (answer.status !== 204 && answer.status !== 200 && answer.status !== 404)
-      throw await this.#failure('DELETE', answer)
-    answer.body.resume()
+    const answer = await this.#whole({ method: 'DELETE', key })
+    // R2 says the same for a key that is not there
+    if (answer.status !== 204) throw this.#refused('DELETE', answer.status, decoded(answer))
   }
 
-  #send({ method, key, query = {}, headers = {}, body }: Exchange): Promise<HttpAnswer> {
-    const { http, endpoint, bucket, credentials } = this.#options
+  /** An answer to HEAD has no body, so that a missing bucket reads like a missing key. @throws UsageError */
+  async #assertThere(): Promise<void> {
+    this.#there ??= this.list({ prefix: 'alias/', limit: 1 })
+    try {
+      await this.#there
+    } catch (error) {
+      this.#there = undefined
+      throw error
+    }
+  }
+
+  #send(exchange: Exchange): Promise<HttpAnswer> {
+    return this.#options.http.send(this.#request(exchange))
+  }
+
+  #whole(exchange: Exchange): Promise<WholeAnswer> {
+    return this.#options.http.whole(this.#request(exchange), ANSWER_BYTES)
+  }
+
+  #request({ method, key, query = {}, headers = {}, body }: Exchange): HttpRequest {
+    const { endpoint, bucket, credentials } = this.#options
     const path = `/${[bucket, ...(key === undefined ? [] : key.split('/'))].map(encodeRfc3986).join('/')}`
     const search = canonicalQuery(query)
     const bodySha256 = sha256(body ?? NOTHING)
-    return http.send({
+    return {
       method,
       origin: endpoint,
       path: search === '' ? path : `${path}?${search}`,
@@ -128,7 +162,29 @@ export class S3Bucket implements R2BucketLike {
         }
       },
       ...(body !== undefined && { body }),
-    })
+    }
+  }
+
+  #object(key: string, answer: HttpHead): R2ObjectLike {
+    // `bytes 5-9/1234` for a part: the size is the whole's
+    const total = /\/(\d+)$/.exec(answer.header('content-range') ?? '')?.[1] ?? answer.header('content-length')
+    if (total === undefined) throw this.#notUnderstood('an object without its size')
+    return { key, size: Number(total), etag: this.#etag(answer) }
+  }
+
+  /** The binding's etags are without quotes, HTTP's with them. */
+  #etag(answer: HttpHead): string {
+    const etag = unquoted(answer.header('etag') ?? '')
+    if (etag === '') throw this.#notUnderstood('an object without its etag')
+    return etag
+  }
+
+  #notUnderstood(what: string): UsageError {
+    const { bucket, endpoint } = this.#options
+    return new UsageError(
+      `${endpoint.origin} answered for bucket "${bucket}" with ${what} that is not understood. Check whether a proxy ` +
+        'answers in its place (R2_ENDPOINT), and try again.',
+    )
   }
 
   async #failure(method: string, answer: HttpAnswer): Promise<UsageError> {
@@ -137,7 +193,7 @@ export class S3Bucket implements R2BucketLike {
 
   #refused(method: string, status: number, text: string): UsageError {
     const { bucket } = this.#options
-    const code = /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1]
+    const code = codeOf(text)
     const what = `R2 answered HTTP ${status}${code === undefined ? '' : ` (${code})`} to ${method} in bucket "${bucket}".`
     if (status === 401 || status === 403) {
       return new UsageError(
@@ -154,36 +210,56 @@ async function textOf(answer: HttpAnswer): Promise<string> {
   return new TextDecoder().decode(await bodyBytes(answer, ERROR_BYTES))
 }
 
-function objectOf(key: string, answer: HttpAnswer): R2ObjectLike {
-  // `bytes 5-9/1234` for a part: the size is the whole's
-  const total = /\/(\d+)$/.exec(answer.header('content-range') ?? '')?.[1] ?? answer.header('content-length')
-  if (total === undefined) throw new UsageError('R2 gave an object without its size. Try again.')
-  return { key, size: Number(total), etag: etagOf(answer) }
+function decoded({ bytes }: Pick<WholeAnswer, 'bytes'>): string {
+  return new TextDecoder().decode(bytes)
 }
 
-/** The binding's etags are without quotes, HTTP's with them. */
-function etagOf(answer: HttpAnswer): string {
-  return (answer.header('etag') ?? '').replace(/^W\//, '').replace(/^"|"$/g, '')
+function codeOf(text: string): string | undefined {
+  return /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1]
+}
+
+function unquoted(etag: string): string {
+  return etag.replace(/^W\//, '').replace(/^"|"$/g, '')
 }
 
 function quoted(etag: string): string {
   return etag === '*' ? etag : `"${etag}"`
 }
 
-/** Of S3's XML only what is needed; `encoding-type=url` leaves nothing in a key that XML would have to escape. */
-function parseList(xml: string): R2ObjectsLike {
-  const objects = [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)].map(([, entry = '']) => ({
-    key: decodeURIComponent(field(entry, 'Key').replaceAll('+', ' ')),
-    size: Number(field(entry, 'Size')),
-    etag: unescapeXml(field(entry, 'ETag')).replace(/^"|"$/g, ''),
-  }))
-  const cursor = unescapeXml(field(xml, 'NextContinuationToken'))
-  const truncated = field(xml, 'IsTruncated') === 'true'
-  return { objects, truncated, ...(cursor !== '' && { cursor }) }
+/**
+ * Of S3's XML only what is needed; `encoding-type=url` leaves nothing in a key that XML would have to escape. Null for
+ * anything that does not say for certain which keys there are and whether there are more: what is missing from a list
+ * may be deleted.
+ */
+function parseList(xml: string, prefix: string): R2ObjectsLike | null {
+  if (!/^(?:<\?xml[^>]*>)?\s*<ListBucketResult[\s>]/.test(xml) || !/<\/ListBucketResult>\s*$/.test(xml)) return null
+  const entries = [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)]
+  const truncated = field(xml, 'IsTruncated')
+  const cursor = unescapeXml(field(xml, 'NextContinuationToken') ?? '')
+  const count = field(xml, 'KeyCount')
+  if (truncated !== 'false' && (truncated !== 'true' || cursor === '')) return null
+  if (entries.length !== xml.split('<Contents>').length - 1) return null
+  if (count !== undefined && Number(count) !== entries.length) return null
+  const objects: R2ObjectLike[] = []
+  for (const [, entry = ''] of entries) {
+    const key = decodedKey(field(entry, 'Key') ?? '')
+    const size = field(entry, 'Size') ?? ''
+    if (key === undefined || key === '' || !key.startsWith(prefix) || !/^\d+$/.test(size)) return null
+    objects.push({ key, size: Number(size), etag: unquoted(unescapeXml(field(entry, 'ETag') ?? '')) })
+  }
+  return { objects, truncated: truncated === 'true', ...(truncated === 'true' && { cursor }) }
 }
 
-function field(xml: string, name: string): string {
-  return new RegExp(`<${name}>(.*?)</${name}>`, 's').exec(xml)?.[1] ?? ''
+function decodedKey(text: string): string | undefined {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '))
+  } catch {
+    return undefined
+  }
+}
+
+function field(xml: string, name: string): string | undefined {
+  return new RegExp(`<${name}>(.*?)</${name}>`, 's').exec(xml)?.[1]
 }
 
 const ENTITIES: Readonly<Record<string, string>> = {

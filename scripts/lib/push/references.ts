@@ -69,6 +69,11 @@ export class References {
     await inParallel(fresh, LIMITS.parallelFetches, read, this.#signal)
   }
 
+  /** Whether the bucket lists a manifest under this key. */
+  lists(key: string): boolean {
+    return this.#manifests.has(key)
+  }
+
   /** Keys of manifests, `except` those, that name a chunk; or that might, because they cannot be read. */
   holders(sha256: string, except: ReadonlySet<string> = new Set()): string[] {
     return [...this.#manifests].flatMap(([key, named]) =>

@@ -88,6 +88,17 @@ export async function planRemoval(
   const going = new Set(versions.map((each) => manifestKey(model, each)))
   const references = new References(target.truth, signal)
   await references.refresh()
+  for (const each of versions) {
+    const key = manifestKey(model, each)
+    if (references.lists(key) || (await target.truth.head(key)) === null) continue
+    // what the list leaves out may need the same chunks
+    throw new VergeError(
+      'store_unavailable',
+      `The bucket has ${key} and does not list it, so it cannot be seen which weights are needed. Nothing was removed. ` +
+        'Try again in a moment.',
+      { details: { key } },
+    )
+  }
   const named = await chunksGoing(target.truth, model, versions)
   const chunks = named.filter(({ sha256 }) => references.holders(sha256, going).length === 0)
   const unreadable = references.unreadable(going)
