@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LIMITS } from '../src/core/limits.ts'
@@ -10,6 +10,7 @@ import { type Figures, readFigures, readPrices } from './lib/cost/prices.ts'
 import { betweenMarkers, costTables } from './lib/cost/table.ts'
 import { packFolder } from './lib/packer.ts'
 import { ROOT } from './lib/project.ts'
+import { writeWhole } from './lib/whole-file.ts'
 
 const HELP = `Computes what models cost on Cloudflare: operations, bytes and dollars of a cold load and of many requests, by plan.
 
@@ -116,6 +117,6 @@ await runScript(HELP, async () => {
   if (!values.write) return tables
   const page = betweenMarkers(await readFile(PAGE, 'utf8'), tables)
   if (page === undefined) throw new UsageError('docs/cost.md has lost its markers; take the page from git again.')
-  await writeFile(PAGE, page)
+  await writeWhole(PAGE, page)
   return 'Wrote docs/cost.md.'
 })

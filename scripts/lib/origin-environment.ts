@@ -1,10 +1,10 @@
 import { existsSync, rmSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseOrigins } from '../../src/placement/config.ts'
 import { UsageError } from './command-line.ts'
 import { localOriginKey } from './origin-key.ts'
 import { ROOT } from './project.ts'
+import { writeWhole } from './whole-file.ts'
 
 /** Where `npm run origin` listens if it is not told otherwise. */
 export const LOCAL_ORIGIN = 'http://127.0.0.1:8788'
@@ -32,10 +32,9 @@ export async function originEnvironment(port: number, url: string = LOCAL_ORIGIN
   } catch (error) {
     throw new UsageError(`--origin ${url}: ${(error as Error).message}`)
   }
-  await mkdir(join(ROOT, '.verge'), { recursive: true })
   const lines = [`ORIGINS='${origins}'`, `ORIGIN_KEY='${await localOriginKey()}'`, '']
   const file = fileOf(port)
-  await writeFile(file, lines.join('\n'), { mode: 0o600 })
+  await writeWhole(file, lines.join('\n'), { mode: 0o600 })
   process.on('exit', () => rmSync(file, { force: true }))
   return [file, ...own]
 }

@@ -1,5 +1,6 @@
-import { readFile, writeFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { UsageError } from '../command-line.ts'
+import { writeWhole } from '../whole-file.ts'
 
 /** What is used of an environment in wrangler.toml, as wrangler itself reads it. */
 export interface Environment {
@@ -102,12 +103,15 @@ export function withNamespaceId(toml: string, env: string, id: string): string {
   return lines.join('\n')
 }
 
-/** Writes the id and reads the file again through wrangler. @throws UsageError if wrangler does not find it there */
+/**
+ * Writes the id and reads the file again through wrangler. A Worker that runs on this machine watches the file.
+ * @throws UsageError if wrangler does not find it there
+ */
 export async function saveNamespaceId(configPath: string, env: string, id: string): Promise<void> {
   const before = await readFile(configPath, 'utf8')
-  await writeFile(configPath, withNamespaceId(before, env, id))
+  await writeWhole(configPath, withNamespaceId(before, env, id))
   const after = await readEnvironment(configPath, env)
   if (after.namespaceId === id) return
-  await writeFile(configPath, before)
+  await writeWhole(configPath, before)
   throw new UsageError(`wrangler.toml was left as it was: wrangler does not find the id ${id} there. Write it by hand.`)
 }

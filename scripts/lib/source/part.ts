@@ -1,5 +1,6 @@
 import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { writeWhole } from '../whole-file.ts'
 
 /** What is written down beside a part, so that it can be gone on with. */
 export interface PartNote {
@@ -50,7 +51,7 @@ export class Part {
 
   async describe(note: PartNote | undefined): Promise<void> {
     if (note === undefined) await rm(`${this.path}.json`, { force: true })
-    else await writeFile(`${this.path}.json`, JSON.stringify(note), { mode: 0o600 })
+    else await writeWhole(`${this.path}.json`, JSON.stringify(note), { mode: 0o600 })
   }
 
   async clear(): Promise<void> {
