@@ -4,6 +4,7 @@ import type { AppDeps, AppEnv } from './http/app-env.ts'
 import { explainRoutes } from './http/explain/routes.ts'
 import { health } from './http/health.ts'
 import { hfRoutes } from './http/hf/routes.ts'
+import { answered } from './http/middleware/answered.ts'
 import { caller } from './http/middleware/caller.ts'
 import { callContext } from './http/middleware/context.ts'
 import { cors } from './http/middleware/cors.ts'
@@ -47,6 +48,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.use(placeAsk(deps.near ?? (() => undefined)))
   app.use(caller(config.apiKeyDigest, deps.signatures))
   app.use(resultCache())
+  app.use(answered(logger, deps.requestLog))
 
   app.get('/', (c) => c.json(index(config.version)))
   app.get('/healthz', (c) => health(deps, c))

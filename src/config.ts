@@ -28,6 +28,11 @@ const variables = z.object({
     .min(0)
     .max(30 * 86_400)
     .optional(),
+  LOG_SAMPLE_RATE: z.coerce
+    .string()
+    .regex(/^(?:0(?:\.\d+)?|1(?:\.0+)?)$/, 'must be a number from 0 to 1')
+    .transform(Number)
+    .default(1),
   RPC_CALLERS: names,
   ORIGINS: z.string().default(''),
 })
@@ -39,6 +44,8 @@ export interface Config {
   readonly pinnedModels: ReadonlySet<string>
   /** Names that a service binding's `props.caller` may have, and that may then run private models. */
   readonly rpcCallers: ReadonlySet<string>
+  /** Share of the requests that succeed of which each leaves a line in the log. */
+  readonly logSampleRate: number
   /** Larger machines that models may run on. */
   readonly origins: readonly OriginConfig[]
   readonly limits: Limits
@@ -62,6 +69,7 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
         ? undefined
         : new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))),
     pinnedModels: new Set(data.PINNED_MODELS),
+    logSampleRate: data.LOG_SAMPLE_RATE,
     rpcCallers: new Set(data.RPC_CALLERS),
     origins: parseOrigins(data.ORIGINS),
     limits: {

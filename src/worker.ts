@@ -189,6 +189,7 @@ function assemble(env: Env, config: Config): Verge {
       deadlineMs: limits.requestDeadlineMs,
     },
     randomId: () => crypto.randomUUID(),
+    requestLog: { sampleRate: config.logSampleRate, random: Math.random },
     ...(env.STREAMS && { streams: new DurableStreams(env.STREAMS) }),
   }
   return {

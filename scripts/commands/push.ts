@@ -109,7 +109,8 @@ export const pushCommand: Command = {
         dryRun,
         ...(visibility !== undefined && { visibility }),
       })
-      const asking = { visibility: result.visibility, key, signal, progress }
+      const live = result.live.some(({ version }) => version === result.version)
+      const asking = { visibility: result.visibility, live, key, signal, progress }
       const answer = dryRun || url === undefined ? undefined : await askLive(url, built, asking)
       // Whoever names a Worker wants to hear it answer.
       if (values.url !== undefined && answer && 'reason' in answer) process.exitCode = 1

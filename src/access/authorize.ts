@@ -2,7 +2,11 @@ import type { Visibility } from '../catalog/alias.ts'
 
 /** Who is calling, as far as the request proves it. */
 export type Caller =
-  | { readonly kind: 'anonymous' }
+  /**
+   * `unaccepted`: a key was sent, or a binding names a caller, that is not known here. It gives no rights and takes away
+   * none.
+   */
+  | { readonly kind: 'anonymous'; readonly unaccepted?: 'key' | 'name' }
   | { readonly kind: 'operator' }
   /** Another Worker of the account, by the name that its binding has and that the operator let in. */
   | { readonly kind: 'service'; readonly name: string }
@@ -11,8 +15,11 @@ export type Caller =
   /** The Worker, for somebody whom it has let in; `name` is that caller's. */
   | { readonly kind: 'relayed'; readonly name: string }
 
-/** `infer` is running a model and reading its metadata; `download` of weights is a grant of its own. */
-export type Action = 'infer' | 'download' | 'explain' | 'metrics' | 'admin'
+/**
+ * `infer` is running a live version of a model and reading its metadata, `unreleased` the same for versions that are not
+ * live; `download` of weights is a grant of its own.
+ */
+export type Action = 'infer' | 'unreleased' | 'download' | 'explain' | 'metrics' | 'admin'
 
 /** The model acted on; null for what concerns no single model. */
 export interface Resource {
@@ -22,16 +29,18 @@ export interface Resource {
 
 /**
  * The one decision that stands before every route, list, socket and call. Closed by default: an operator may do
- * everything, a Worker that it let in may run every model, and so may what the Worker passes on; an origin may read what
- * it is to serve; anyone may run a public model, nobody may do anything else.
+ * everything; a Worker that the operator let in may run the live versions of every model; what the Worker passes on to an
+ * origin was decided by the Worker, the version included; an origin may read what it serves; anyone may run the live
+ * versions of a public model. Everything else is refused.
  */
 export function authorize(caller: Caller, model: Resource | null, action: Action): boolean {
   switch (caller.kind) {
     case 'operator':
       return true
     case 'service':
-    case 'relayed':
       return action === 'infer' && model !== null
+    case 'relayed':
+      return (action === 'infer' || action === 'unreleased') && model !== null
     case 'origin':
       return action === 'download'
     case 'anonymous':

@@ -1,3 +1,5 @@
+import type { Caller } from './authorize.ts'
+
 /**
  * Whether a token is the operator's key. Digests are compared, so the time taken says nothing about the secret, its
  * length included.
@@ -6,6 +8,17 @@
 export async function isOperatorKey(token: string, keyDigest: Uint8Array | undefined): Promise<boolean> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)))
   return keyDigest !== undefined && equal(digest, keyDigest)
+}
+
+/**
+ * Who sends a key. One that is not known makes its sender anonymous and is remembered as such: clients of other services
+ * insist on sending a key, also where none is needed, and what is closed to the anonymous stays closed to them.
+ * @param token undefined where a credential was sent that holds no key
+ */
+export async function callerByKey(token: string | undefined, keyDigest: Uint8Array | undefined): Promise<Caller> {
+  // Digested also where there is no key, so that both cases take the same time.
+  const known = await isOperatorKey(token ?? '', keyDigest)
+  return known && token !== undefined ? { kind: 'operator' } : { kind: 'anonymous', unaccepted: 'key' }
 }
 
 /** Takes the same time wherever the first difference lies. */

@@ -24,13 +24,15 @@ export type CacheOutcome = 'hit' | 'miss' | 'bypass'
 /** What a caller allows the result cache: to answer and to keep, to keep alone, or nothing. */
 export type CacheMode = 'use' | 'refresh' | 'off'
 
-/** What a request's runs have come to so far: written by what runs them, read by what answers. */
+/** What is known so far of how a request is answered: written by what answers it, read by headers and logs. */
 export interface RunLedger {
   /** Price of all of them, in a manifest's units. */
   cost: number
   cache: CacheOutcome | undefined
   /** How often the result cache was asked. */
   lookups: number
+  /** The version that answers, as `name@version`, as soon as it is known. */
+  model?: string
 }
 
 /** Degrees; south and west are negative. */

@@ -7,6 +7,7 @@ import type { Admission } from '../serving/admission.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { StreamHost } from '../stream/opening.ts'
 import type { Store } from '../weights/store.ts'
+import type { RequestLog } from './middleware/answered.ts'
 import type { SignatureCheck } from './middleware/caller.ts'
 
 /** Settings parsed once from the environment. */
@@ -15,7 +16,7 @@ export interface AppConfig {
   readonly version: string
   /** Origins whose pages may read answers; `*` for any. Empty: same origin only. */
   readonly corsOrigins: readonly string[]
-  /** SHA-256 of the bearer secret. Absent: there is no operator, and every credential is refused. */
+  /** SHA-256 of the bearer secret. Absent: there is no operator, and every caller with a key is anonymous. */
   readonly apiKeyDigest?: Uint8Array
   /** Longest that a request may take, in milliseconds. */
   readonly deadlineMs: number
@@ -37,12 +38,14 @@ export interface AppDeps {
   readonly randomId: () => string
   /** Where a request comes from. Absent where the platform does not know. */
   readonly near?: (request: Request) => Coordinates | undefined
-  /** Checks requests that are signed with a key of Verge's own servers. Absent: a signature is a wrong credential. */
+  /** Checks requests that are signed with a key of Verge's own servers. Absent: every signature is refused. */
   readonly signatures?: SignatureCheck
   /** What origins may read the catalogue and weights from: the truth. Absent: nothing is given out. */
   readonly weights?: Store
   /** Absent where everything is computed here, as on an origin. */
   readonly placement?: Placement
+  /** Absent: requests that succeed leave nothing in the log. */
+  readonly requestLog?: RequestLog
   /** Absent where the platform has no place for them. */
   readonly streams?: StreamHost
 }

@@ -24,10 +24,13 @@ export function openAiErrorBody(error: VergeError, requestId: string): OpenAiErr
 /** Paths of the Hugging Face inference API, where too `error` is a string. */
 const HUGGING_FACE = /^\/(models|hf-inference|pipeline)\//
 
+/** Their paths for chats and texts, which speak OpenAI's protocol. */
+const SPEAKS_OPENAI = /^\/(hf-inference\/)?models\/[^/]+\/v1\//
+
 /** The body in the shape of the protocol that a path belongs to. */
 export function errorBodyFor(path: string, error: VergeError, requestId: string): unknown {
   if (path === '/v2' || path.startsWith('/v2/')) return oipErrorBody(error, requestId)
+  if (path.startsWith('/v1/') || SPEAKS_OPENAI.test(path)) return openAiErrorBody(error, requestId)
   if (HUGGING_FACE.test(path)) return oipErrorBody(error, requestId)
-  if (path.startsWith('/v1/')) return openAiErrorBody(error, requestId)
   return errorBody(error, requestId)
 }

@@ -12,6 +12,8 @@ export interface ForwardQuestion {
   readonly route: ForwardRoute
   /** The body, where it has been read already. */
   readonly bytes?: Uint8Array<ArrayBuffer>
+  /** The path to ask an origin for, with no query, where it is not the request's own. */
+  readonly path?: string
   /** Among the requests that are computed here; given up where an origin is asked. */
   readonly place: Place
   /** The edge was asked, and could not answer. */
@@ -27,7 +29,7 @@ export interface ForwardQuestion {
 export async function forwarded(
   deps: AppDeps,
   c: Context<AppEnv>,
-  { bytes, failed = false, model, place, route, streamed = false }: ForwardQuestion,
+  { bytes, failed = false, model, path, place, route, streamed = false }: ForwardQuestion,
 ): Promise<Response | undefined> {
   const { placement } = deps
   if (placement === undefined) return undefined
@@ -44,7 +46,7 @@ export async function forwarded(
     if (bytes !== undefined) passing.hold(bytes.length)
     else body = await bodyOf(deps, c, passing)
     const wholeText = model.manifest.task === 'text-generation' && route !== 'oip' && !streamed
-    return await placement.forward(model, facts, { ...forwardedRequest(c, route, body), wholeText }, context)
+    return await placement.forward(model, facts, { ...forwardedRequest(c, route, body, path), wholeText }, context)
   } catch (error) {
     // What is streamed is gone, and cannot be answered here instead.
     const there = body instanceof Uint8Array || raw.body?.locked !== true
@@ -77,12 +79,17 @@ function readable({ headers, method, signal, url }: Request, body: Uint8Array<Ar
   return new Request(url, { method, headers, body, signal })
 }
 
-function forwardedRequest(c: Context<AppEnv>, route: ForwardRoute, body: Forwarded['body']): Forwarded {
+function forwardedRequest(
+  c: Context<AppEnv>,
+  route: ForwardRoute,
+  body: Forwarded['body'],
+  path: string | undefined,
+): Forwarded {
   const { pathname, search } = new URL(c.req.url)
   return {
     route,
     method: 'POST',
-    path: pathname + search,
+    path: (path ?? pathname) + search,
     headers: c.req.raw.headers,
     body,
     caller: callerName(c.get('caller')),

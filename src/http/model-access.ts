@@ -1,6 +1,6 @@
-import { authorize, type Caller } from '../access/authorize.ts'
+import { authorize, type Caller, type Resource } from '../access/authorize.ts'
 import type { Alias } from '../catalog/alias.ts'
-import { MODEL_NAME, VERSION_NAME } from '../catalog/manifest.ts'
+import { MODEL_NAME } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { CallContext } from '../core/runtime.ts'
 import type { ResolvedModel, Serving } from '../serving/serving.ts'
@@ -14,40 +14,79 @@ export interface Access {
 
 /**
  * A model's alias, if the caller may run it. To a caller who may not, a private model is answered for exactly as one
- * that does not exist.
- * @throws model_not_found, alias_invalid, store_unavailable
+ * that does not exist: 404, or 401 if the caller sent a credential that is not known here.
+ * @throws model_not_found, unauthorized, alias_invalid, store_unavailable
  */
 export async function visibleModel({ serving, caller, context }: Access, name: string): Promise<Alias> {
   // A name that no model can have never reaches a store.
   const alias = MODEL_NAME.test(name) ? await serving.alias(name, context) : null
-  if (alias === null || !authorize(caller, { name: alias.model, visibility: alias.visibility }, 'infer')) {
-    throw new VergeError(
+  if (alias !== null && authorize(caller, resourceOf(alias), 'infer')) return alias
+  const shown = name.slice(0, 64)
+  throw (
+    refusedCredential(caller, `there is no public model "${shown}"`) ??
+    new VergeError(
       'model_not_found',
-      `There is no model "${name.slice(0, 64)}" that you may use. GET /v1/models lists those that there are; private models need a credential.`,
+      `There is no model "${shown}" that you may use. GET /v1/models lists those that there are; private models need a credential.`,
     )
-  }
-  return alias
+  )
 }
 
-/** @throws version_not_found, manifest_invalid, weights_unavailable */
+/**
+ * The version asked for, or one of those that are live. A version that is not live is answered for as one that does not
+ * exist, except to the operator. What was chosen is noted for `verge-model`.
+ * @throws version_not_found, unauthorized, manifest_invalid, weights_unavailable
+ */
 export async function resolveVersion(
-  { serving, context }: Access,
+  { serving, caller, context }: Access,
   alias: Alias,
   version: string | undefined,
 ): Promise<ResolvedModel> {
-  if (version !== undefined && !VERSION_NAME.test(version)) {
-    throw new VergeError(
-      'version_not_found',
-      `Model "${alias.model}" has no version "${version.slice(0, 32)}". GET /v2/models/${alias.model} lists its versions.`,
+  const known = visibleVersions(caller, alias)
+  if (version !== undefined && !known.includes(version)) {
+    const shown = version.slice(0, 32)
+    throw (
+      refusedCredential(caller, `model "${alias.model}" has no live version "${shown}"`) ??
+      new VergeError(
+        'version_not_found',
+        `Model "${alias.model}" has no version "${shown}" that you may use. GET /v2/models/${alias.model} lists its versions.`,
+        { details: { model: alias.model, versions: known.slice(0, MOST_LISTED) } },
+      )
     )
   }
-  return serving.resolve(alias, version, context)
+  const model = await serving.resolve(alias, version, context)
+  if (context.ledger !== undefined) context.ledger.model = `${model.manifest.model}@${model.manifest.version}`
+  return model
+}
+
+/** Versions that an error names. */
+const MOST_LISTED = 20
+
+/** The versions of a model that a caller may ask for by name: all for the operator, and for others those that are live. */
+export function visibleVersions(caller: Caller, alias: Alias): readonly string[] {
+  const all = Object.keys(alias.versions)
+  if (authorize(caller, resourceOf(alias), 'unreleased')) return all
+  return all.filter((version) => alias.live.some((each) => each.version === version))
+}
+
+/** The refusal of a caller whose credential is not known, where being anonymous is not enough; undefined for others. */
+export function refusedCredential(caller: Caller, why: string): VergeError | undefined {
+  if (caller.kind !== 'anonymous' || caller.unaccepted === undefined) return undefined
+  return new VergeError(
+    'unauthorized',
+    caller.unaccepted === 'name'
+      ? `The binding names a caller that Verge does not know, and ${why}. The operator of Verge has to add the name to RPC_CALLERS.`
+      : `The credential was not accepted, and ${why}. Send the operator's key, over HTTP as "Authorization: Bearer <key>". GET /v1/models lists the public models, which need no credential.`,
+  )
+}
+
+function resourceOf({ model, visibility }: Alias): Resource {
+  return { name: model, visibility }
 }
 
 /** The aliases of all models that the caller may run, by name. */
 export async function visibleModels({ serving, caller, context }: Access): Promise<readonly Alias[]> {
   const aliases = await serving.list(context)
   return aliases
-    .filter((alias) => authorize(caller, { name: alias.model, visibility: alias.visibility }, 'infer'))
+    .filter((alias) => authorize(caller, resourceOf(alias), 'infer'))
     .sort((a, b) => (a.model < b.model ? -1 : 1))
 }

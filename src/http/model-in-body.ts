@@ -10,16 +10,27 @@ import { accessOf } from './inference.ts'
 import { resolveVersion, visibleModel } from './model-access.ts'
 import { Place } from './place.ts'
 
+/** A path that names the model instead of the body, as Hugging Face's paths do. */
+export interface NamedByPath {
+  readonly model: string
+  /** The same request's path where the body names the model: what an origin is asked. */
+  readonly path: string
+  /** Fields in other words than the protocol's, in the protocol's. @throws invalid_request */
+  readonly translate?: (body: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>
+}
+
 /**
  * The order for protocols that name the model in the body: take a place, read the body within bounds, and ask whether the
  * caller may run the model before anything else of the body is looked at. So a caller who is refused learns nothing of
  * the model, and has held no more than a place and a body.
+ * @param named where the path names the model: it is asked for before the body is read, and stands over the body's own
  */
 export async function withModelInBody(
   deps: AppDeps,
   c: Context<AppEnv>,
   route: ForwardRoute,
   work: (model: ResolvedModel, body: unknown, place: Place) => Promise<Response>,
+  named?: NamedByPath,
 ): Promise<Response> {
   const access = accessOf(deps, c)
   const { requestId } = access.context
@@ -27,14 +38,15 @@ export async function withModelInBody(
   if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
     throw new VergeError('unsupported_media_type', 'Say that the body is JSON: "Content-Type: application/json".')
   }
+  const known = named && (await visibleModel(access, named.model))
   const place = new Place(deps.admission, requestId)
   return place.during(async () => {
-    const bytes = await readPlaced(deps, c, place)
-    const body = parseJson(bytes)
-    const alias = await visibleModel(access, modelOf(body))
+    const sent = await readPlaced(deps, c, place)
+    const body = withModel(parseJson(sent), named)
+    const alias = known ?? (await visibleModel(access, modelOf(body)))
     const model = await resolveVersion(access, alias, c.req.query('version'))
     const streamed = typeof body === 'object' && body !== null && 'stream' in body && body.stream === true
-    const question = { model, route, bytes, place, streamed }
+    const question = { model, route, place, streamed, ...inBody(sent, body, named) }
     const answer = await forwarded(deps, c, question)
     if (answer !== undefined) return answer
     place.take()
@@ -71,6 +83,17 @@ async function readPlaced(deps: AppDeps, c: Context<AppEnv>, place: Place): Prom
   } finally {
     passing?.leave()
   }
+}
+
+function withModel(body: unknown, named: NamedByPath | undefined): unknown {
+  if (named === undefined || typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  return { ...(named.translate?.({ ...body }) ?? body), model: named.model }
+}
+
+/** The request as it is where the body names the model: an origin may know no other path. */
+function inBody(sent: Uint8Array<ArrayBuffer>, body: unknown, named: NamedByPath | undefined) {
+  if (named === undefined) return { bytes: sent }
+  return { bytes: new TextEncoder().encode(JSON.stringify(body)).slice(), path: named.path }
 }
 
 function modelOf(body: unknown): string {

@@ -45,7 +45,9 @@ export const openAiModelSchema = z
   .object({
     id: z.string(),
     object: z.literal('model'),
-    created: z.number().int().meta({ description: 'Always 0: when a model was made is not recorded' }),
+    created: z.number().int().meta({
+      description: 'When the newest live version was pushed, in seconds since 1970; 0 if that was not recorded',
+    }),
     owned_by: z.string(),
   })
   .meta({ id: 'Model' })

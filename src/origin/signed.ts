@@ -10,9 +10,6 @@ export interface SignedRequest {
   readonly caller: Caller
 }
 
-/** Longest name of a caller that is passed on by itself; what follows the names of `callerName`. */
-const SERVICE = /^service:(.{1,256})$/s
-
 /** Lets in what a Worker has signed, and nothing else. */
 export class SignedRequests {
   readonly #verifier: SignatureVerifier
@@ -39,11 +36,9 @@ export class SignedRequests {
   }
 }
 
-/** Whoever the Worker lets through may run models here; an operator's rights are an operator's. */
+/** Whoever the Worker lets through may run the version that the Worker chose; an operator's rights are an operator's. */
 function callerOf(name: string): Caller {
-  if (name === 'operator') return { kind: 'operator' }
-  const service = SERVICE.exec(name)?.[1]
-  return service === undefined ? { kind: 'relayed', name } : { kind: 'service', name: service }
+  return name === 'operator' ? { kind: 'operator' } : { kind: 'relayed', name }
 }
 
 const REASONS = {

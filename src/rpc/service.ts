@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { type Caller, callerName } from '../access/authorize.ts'
-import { isOperatorKey } from '../access/credentials.ts'
+import { callerByKey } from '../access/credentials.ts'
 import { MODEL_NAME } from '../catalog/manifest.ts'
 import type { VergeInputs, VergeOutcome } from '../client/rpc-types.ts'
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
@@ -77,24 +77,15 @@ export class RpcService {
   }
 
   /**
-   * Closed by default: a binding without trusted `props` and a call without a token may run public models. A token or a
-   * name that is wrong is refused, never treated as none.
+   * Closed by default: a binding without trusted `props` and a call without a token may run public models, and so may one
+   * whose token or name is not known; private models are refused to it with `unauthorized`.
    */
   async #callerOf(props: unknown, token: string | undefined): Promise<Caller> {
-    if (token !== undefined) {
-      if (await isOperatorKey(token, this.#deps.config.apiKeyDigest)) return { kind: 'operator' }
-      throw new VergeError(
-        'unauthorized',
-        'The token was not accepted. Give the operator\'s key in "token", or none for public models.',
-      )
-    }
+    if (token !== undefined) return callerByKey(token, this.#deps.config.apiKeyDigest)
     const name = typeof props === 'object' && props !== null && 'caller' in props ? props.caller : undefined
     if (name === undefined) return { kind: 'anonymous' }
     if (typeof name === 'string' && this.#deps.callers.has(name)) return { kind: 'service', name }
-    throw new VergeError(
-      'unauthorized',
-      'The binding names a caller that Verge does not know. Its operator has to add the name to RPC_CALLERS.',
-    )
+    return { kind: 'anonymous', unaccepted: 'name' }
   }
 
   async #withContext<T>(

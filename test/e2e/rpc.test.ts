@@ -209,10 +209,18 @@ describe('another Worker', () => {
       status: 401,
     })
     expect((await call('shop', 'run', 'secret', floats(1))).answer).toMatchObject({ model: 'secret' })
-    // Props that name somebody whom the operator did not let in are refused, for public models too.
-    for (const model of ['secret', 'floats']) {
-      expect((await call('thief', 'run', model, floats(1))).thrown).toMatchObject({ code: 'unauthorized' })
+    // Props that name somebody whom the operator did not let in give no rights and take none away: the same refusal for a
+    // private model as for one that is missing, and public models run.
+    for (const model of ['secret', 'absent']) {
+      expect((await call('thief', 'run', model, floats(1))).thrown).toMatchObject({
+        code: 'unauthorized',
+        message: expect.stringContaining('RPC_CALLERS'),
+      })
     }
+    expect((await call('thief', 'run', 'floats', floats(1))).answer).toMatchObject({ model: 'floats' })
+    expect((await run('floats', floats(1), { token: 'not-a-key-of-this-worker' })).answer).toMatchObject({
+      model: 'floats',
+    })
   })
 
   it('shares the result cache and the limit of cost', async () => {

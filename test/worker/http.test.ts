@@ -66,18 +66,87 @@ describe('callers', () => {
     expect(await ids(OPERATOR)).toEqual(['open', 'secret'])
   })
 
-  it.each([
+  const UNKNOWN: readonly (readonly [string, string])[] = [
     ['a wrong key', 'Bearer wrong'],
+    ['a key that a client insists on', 'Bearer EMPTY'],
     ['another scheme', `Basic ${btoa('a:b')}`],
     ['no token', 'Bearer'],
     ['two tokens', `Bearer ${API_KEY} ${API_KEY}`],
     ['nothing', ''],
-  ])('refuses %s, on public models too', async (_, authorization) => {
-    const { request } = testApp({ models })
-    const response = await request('/v2/models/open', { headers: { authorization } })
-    expect(response.status).toBe(401)
-    expect(response.headers.get('www-authenticate')).toMatch(/^Bearer /)
-    expect(await response.text()).not.toContain(API_KEY)
+  ]
+
+  it.each(UNKNOWN)('answers one with %s as a stranger, where that is enough', async (_, authorization) => {
+    for (const apiKey of [true, false]) {
+      const { request, post } = testApp({ models, apiKey })
+      const headers = { authorization }
+      for (const path of ['/', '/v2/models/open', '/v1/models/open', '/healthz', '/openapi.json']) {
+        expect((await request(path, { headers })).status, path).toBe(200)
+      }
+      expect((await post('/v2/models/open/infer', INFER, headers)).status).toBe(200)
+      const { data } = await (await request('/v1/models', { headers })).json<{ data: { id: string }[] }>()
+      expect(data.map(({ id }) => id)).toEqual(['open'])
+      expect(JSON.stringify(await (await request('/healthz', { headers })).json())).not.toContain('heap_bytes')
+    }
+  })
+
+  it.each(UNKNOWN)('refuses one with %s where it is not, as for a model that is missing', async (_, authorization) => {
+    for (const apiKey of [true, false]) {
+      const { request, post } = testApp({ models, apiKey })
+      const headers = { authorization }
+      const told = async (name: string, make: (name: string) => Promise<Response>) => {
+        const response = await make(name)
+        expect(response.status).toBe(401)
+        expect(response.headers.get('www-authenticate')).toMatch(/^Bearer /)
+        expect(response.headers.get('verge-model')).toBeNull()
+        const body = await response.text()
+        expect(body).not.toContain(API_KEY)
+        return body.replaceAll(name, 'NAME').replace(/id-\d+/, 'ID')
+      }
+      for (const make of [
+        (name: string) => request(`/v2/models/${name}`, { headers }),
+        (name: string) => request(`/v2/models/${name}/ready`, { headers }),
+        (name: string) => request(`/v2/models/${name}/versions/9`, { headers }),
+        (name: string) => post(`/v2/models/${name}/infer`, INFER, headers),
+        (name: string) => post(`/run/${name}`, { inputs: 'x' }, headers),
+        (name: string) => request(`/v1/models/${name}`, { headers }),
+        (name: string) => request(`/explain/${name}`, { headers }),
+        (name: string) => post('/v1/chat/completions', { model: name, messages: [] }, headers),
+      ]) {
+        expect(await told('secret', make)).toBe(await told('nosuch', make))
+      }
+      expect((await request('/explain/open', { headers })).status).toBe(401)
+    }
+    expect((await testApp({ models }).request('/explain/open')).status).toBe(403)
+  })
+
+  it('gives versions that are not live to the operator alone, and to others as if they were missing', async () => {
+    for (const headers of [{}, { authorization: 'Bearer wrong' }]) {
+      const { request, post } = testApp({ models })
+      const told = async (version: string, make: (version: string) => Promise<Response>) => {
+        const response = await make(version)
+        const body = await response.text()
+        return `${response.status} ${body.replaceAll(`"${version}\\"`, 'VERSION').replace(/id-\d+/, 'ID')}`
+      }
+      for (const make of [
+        (version: string) => request(`/v2/models/open/versions/${version}`, { headers }),
+        (version: string) => post(`/v2/models/open/versions/${version}/infer`, INFER, headers),
+        (version: string) => post(`/run/open?version=${version}`, { inputs: 'x' }, headers),
+        (version: string) => post(`/v1/chat/completions?version=${version}`, { model: 'open', messages: [] }, headers),
+      ]) {
+        // In the fixture version 2 is live, and 1 is not.
+        const hidden = await told('1', make)
+        expect(hidden).toBe(await told('9', make))
+        expect(hidden).toMatch('authorization' in headers ? /^401 / : /^404 .*version_not_found/)
+        expect(hidden).not.toContain('"1"')
+      }
+      expect((await request('/v2/models/open/versions/2', { headers })).status).toBe(200)
+      expect(await (await request('/v2/models/open', { headers })).json()).toMatchObject({ versions: ['2'] })
+    }
+    const { request, post } = testApp({ models })
+    expect((await post('/v2/models/open/versions/1/infer', INFER, OPERATOR)).status).toBe(200)
+    expect(await (await request('/v2/models/open', { headers: OPERATOR })).json()).toMatchObject({
+      versions: ['1', '2'],
+    })
   })
 
   it('takes the scheme in any case', async () => {
@@ -86,18 +155,99 @@ describe('callers', () => {
     expect((await request('/v1/models/secret', { headers })).status).toBe(200)
   })
 
-  it('refuses every credential where none is configured', async () => {
+  it('knows no operator where no key is configured', async () => {
     const { request } = testApp({ models, apiKey: false })
-    expect((await request('/', { headers: OPERATOR })).status).toBe(401)
-    expect((await request('/', { headers: { authorization: 'Bearer ' } })).status).toBe(401)
-    expect((await request('/')).status).toBe(200)
+    expect((await request('/v2/models/secret', { headers: OPERATOR })).status).toBe(401)
+    expect((await request('/v2/models/secret', { headers: { authorization: 'Bearer ' } })).status).toBe(401)
+    expect((await request('/v2/models/secret')).status).toBe(404)
+  })
+
+  it('refuses a signature that is not accepted, on public models too', async () => {
+    const authorization = 'Verge-HMAC-SHA256 key="0"'
+    expect((await testApp({ models }).request('/v2/models/open', { headers: { authorization } })).status).toBe(401)
   })
 
   it('does not write credentials to the log', async () => {
-    const { request, lines } = testApp()
-    await request('/', { headers: { authorization: 'Bearer hunter2-hunter2' } })
-    expect(lines).toHaveLength(1)
+    const { request, lines } = testApp({ models, logSampleRate: 1 })
+    for (const path of ['/', '/v2/models/secret']) {
+      await request(path, { headers: { authorization: 'Bearer hunter2-hunter2' } })
+    }
+    expect(lines).toHaveLength(2)
     expect(JSON.stringify(lines)).not.toContain('hunter2')
+  })
+})
+
+describe('the model list', () => {
+  it('says when the newest live version was pushed, and 0 where that was not recorded', async () => {
+    const dated = {
+      ...open,
+      alias: {
+        ...open.alias,
+        live: [
+          { version: '1', weight: 9 },
+          { version: '2', weight: 1 },
+        ],
+        versions: { ...open.alias.versions, '3': '0'.repeat(64) },
+        created: { '1': 1_700_000_000, '2': 1_800_000_000, '3': 1_900_000_000 },
+      },
+    }
+    const createdBy = async (model: typeof open) =>
+      (await (await testApp({ models: [model] }).request('/v1/models/open')).json<{ created: number }>()).created
+    expect(await createdBy(dated)).toBe(1_800_000_000)
+    expect(await createdBy(open)).toBe(0)
+  })
+})
+
+describe('the version that answers', () => {
+  it('is named on every answer from the moment that it is known, errors included', async () => {
+    const { request, post } = testApp({ models })
+    const named = (response: Response) => response.headers.get('verge-model')
+    expect(named(await post('/v2/models/open/infer', INFER))).toBe('open@2')
+    expect(named(await post('/v2/models/open/versions/1/infer', INFER, OPERATOR))).toBe('open@1')
+    const wrong = await post('/v2/models/open/infer', { inputs: [] })
+    expect([wrong.status, named(wrong)]).toEqual([400, 'open@2'])
+    const mismatch = await post('/run/open', { inputs: 'x' })
+    expect([mismatch.status, named(mismatch)]).toEqual([400, 'open@2'])
+    expect(named(await request('/v2/models/open'))).toBe('open@2')
+    expect(named(await request('/v2/models/open/versions/9'))).toBeNull()
+    expect(named(await request('/'))).toBeNull()
+  })
+})
+
+describe('the line that a request leaves in the log', () => {
+  it('says what was answered, and holds nothing that the caller wrote freely', async () => {
+    const { post, lines } = testApp({ models, logSampleRate: 1 })
+    const body = JSON.stringify({ ...INFER, id: 'private-id' })
+    await post('/v2/models/open/infer?note=private-query', body, { 'content-length': String(body.length), ...OPERATOR })
+    expect(lines).toEqual([
+      {
+        level: 'info',
+        event: 'request_answered',
+        fields: {
+          requestId: 'id-1',
+          method: 'POST',
+          route: '/v2/models/:model/infer',
+          model: 'open@2',
+          status: 200,
+          caller: 'operator',
+          placement: 'edge;artifact="edge-fp32";start=warm;reason=only-place',
+          cache: undefined,
+          cost: 0,
+          requestBytes: body.length,
+        },
+      },
+    ])
+    expect(JSON.stringify(lines)).not.toMatch(/private|correct-horse/)
+  })
+
+  it('is left by the share of requests that is configured, and by each that fails', async () => {
+    const draws = [0.1, 0.3, 0.24, 0.25]
+    const { request, lines } = testApp({ models, logSampleRate: 0.25, random: () => draws.shift() ?? 1 })
+    for (let i = 0; i < 4; i++) await request('/v2/models/open')
+    expect(lines.map(({ event }) => event)).toEqual(['request_answered', 'request_answered'])
+    await request('/v2/models/none')
+    expect(lines.at(-1)?.event).toBe('request_refused')
+    expect(draws).toHaveLength(0)
   })
 })
 
@@ -411,34 +561,51 @@ describe('CORS', () => {
     const { request } = testApp({ corsOrigins: ['https://a.example'] })
     const allowed = await request('/', { headers: { origin: 'https://a.example' } })
     expect(allowed.headers.get('access-control-allow-origin')).toBe('https://a.example')
-    expect(allowed.headers.get('access-control-expose-headers')).toContain('verge-placement')
+    expect(allowed.headers.get('access-control-expose-headers')).toMatch(/verge-model.*verge-placement/)
     expect(allowed.headers.get('vary')).toMatch(/origin/i)
     const other = await request('/', { headers: { origin: 'https://b.example' } })
     expect(other.headers.get('access-control-allow-origin')).toBeNull()
     expect((await request('/')).headers.get('access-control-allow-origin')).toBeNull()
   })
 
-  it("lets the package openai's own headers through a preflight", async () => {
-    let sent: string[] = []
+  it.each([
+    ['as it comes', {}],
+    ['with all that it can be told', { organization: 'org-1', project: 'proj-1' }],
+  ])("lets the package openai's own headers through a preflight, %s", async (_, options) => {
+    const sent = new Set<string>()
     const client = new OpenAI({
       apiKey: 'none',
       baseURL: 'https://verge.example/v1',
       dangerouslyAllowBrowser: true,
+      maxRetries: 1,
+      ...options,
       fetch: async (_, init) => {
-        sent = [...new Headers(init?.headers).keys()]
-        return Response.json({ object: 'list', data: [] })
+        const retried = sent.size > 0
+        for (const name of new Headers(init?.headers).keys()) sent.add(name)
+        return retried ? Response.json({ object: 'list', data: [], choices: [] }) : new Response('', { status: 429 })
       },
     })
     await client.embeddings.create({ model: 'm', input: 'text', encoding_format: 'float' })
+    await client.chat.completions.create({ model: 'm', messages: [{ role: 'user', content: 'x' }] })
+    // A helper names itself; what it makes of this answer is of no concern here.
+    await client.chat.completions
+      .stream({ model: 'm', messages: [] })
+      .done()
+      .catch(() => {})
+    await client.models.list()
     const { request } = testApp({ corsOrigins: ['*'] })
+    // A browser asks for every header of a request that is not on the CORS safelist.
+    const asked = [...sent].filter((name) => !['accept', 'content-length'].includes(name))
     const answer = await request('/v1/embeddings', {
       method: 'OPTIONS',
-      headers: { origin: 'https://a.example', ...preflight },
+      headers: { origin: 'https://a.example', ...preflight, 'access-control-request-headers': asked.join(',') },
     })
     const allowed = answer.headers.get('access-control-allow-headers')?.split(',') ?? []
-    expect(sent).toContain('x-stainless-lang')
-    // these need no leave
-    expect(sent.filter((name) => !['accept', 'content-length', ...allowed].includes(name))).toEqual([])
+    expect(asked).toContain('x-stainless-lang')
+    expect(asked).toContain('x-stainless-helper-method')
+    if ('organization' in options)
+      expect(asked).toEqual(expect.arrayContaining(['openai-organization', 'openai-project']))
+    expect(asked.filter((name) => !allowed.includes(name))).toEqual([])
   })
 
   it('answers a preflight, and lets a page read a failure', async () => {
@@ -452,7 +619,8 @@ describe('CORS', () => {
     const failure = await request('/nowhere', { headers: { origin: 'https://a.example' } })
     expect(failure.status).toBe(404)
     expect(failure.headers.get('access-control-allow-origin')).toBe('*')
-    const refused = await request('/', { headers: { origin: 'https://a.example', authorization: 'Bearer no' } })
+    const unknown = { origin: 'https://a.example', authorization: 'Bearer no' }
+    const refused = await request('/v2/models/none', { headers: unknown })
     expect(refused.status).toBe(401)
     expect(refused.headers.get('access-control-allow-origin')).toBe('*')
   })

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { tensorToBinary } from '../../src/core/oip/binary.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { HEADER_LENGTH } from '../../src/http/oip/wire.ts'
-import { testApp, testModel } from '../fixtures/http.ts'
+import { OPERATOR, testApp, testModel } from '../fixtures/http.ts'
 import { ALL_DATATYPES, randomTensor, SHAPES, seeded } from '../fixtures/http-tensors.ts'
 
 const pair = testModel('pair', 'public', {
@@ -89,7 +89,7 @@ describe('metadata', () => {
 
   it("is the model's, with -1 where a dimension varies, and without what is no tensor", async () => {
     for (const path of ['/v2/models/pair', '/v2/models/pair/versions/1']) {
-      expect(await (await request(path)).json()).toEqual({
+      expect(await (await request(path, { headers: OPERATOR })).json()).toEqual({
         name: 'pair',
         versions: ['1', '2'],
         platform: 'onnxruntime_onnx',
@@ -140,7 +140,7 @@ describe('inference', () => {
   })
 
   it('runs the version asked for', async () => {
-    const response = await post('/v2/models/pair/versions/1/infer', { inputs: [A, B] })
+    const response = await post('/v2/models/pair/versions/1/infer', { inputs: [A, B] }, OPERATOR)
     const body = await response.json<Answer>()
     expect(body.model_version).toBe('1')
     expect('id' in body).toBe(false)

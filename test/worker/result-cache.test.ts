@@ -346,10 +346,12 @@ describe('the repository index', () => {
     const models = [testModel('open', 'public', FLOATS), testModel('secret', 'private', FLOATS)]
     const { post, request } = testApp({ models })
     const entry = (name: string, version: string) => ({ name, version, state: 'READY', reason: '' })
-    const open = [entry('open', '1'), entry('open', '2')]
+    // Version 1 is not live.
+    const open = [entry('open', '2')]
     expect(await (await post('/v2/repository/index', { ready: true })).json()).toEqual(open)
     expect(await (await request('/v2/repository/index', { method: 'POST' })).json()).toEqual(open)
     expect(await (await post('/v2/repository/index', {}, OPERATOR)).json()).toEqual([
+      entry('open', '1'),
       ...open,
       entry('secret', '1'),
       entry('secret', '2'),

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import { activate } from '../../src/tasks/scores.ts'
-import { testApp, testModel } from '../fixtures/http.ts'
+import { OPERATOR, testApp, testModel } from '../fixtures/http.ts'
 import { pngOf } from '../fixtures/http-png.ts'
 import { bareTokenizer, bertTokenizer } from '../fixtures/http-tokenizer.ts'
 
@@ -150,7 +150,7 @@ describe('image classification', () => {
   })
 
   it('runs the version asked for, and refuses one that there is not', async () => {
-    const png = { 'content-type': 'image/png' }
+    const png = { 'content-type': 'image/png', ...OPERATOR }
     expect((await post('/run/eye?version=1', white, png)).status).toBe(200)
     expect((await post('/run/eye?version=7', white, png)).status).toBe(404)
   })

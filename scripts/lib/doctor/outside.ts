@@ -117,7 +117,9 @@ async function listModels(visitor: Visitor): Promise<Listed> {
   const open = namesIn(stranger)
   let all = open
   if (visitor.hasKey) {
-    const operator = await visitor.ask('/v1/models', { asOperator: true })
+    // A public route answers to any key: what only the operator may see says whether this one is right.
+    const proof = await visitor.ask('/explain/no-such-model', { asOperator: true })
+    const operator = proof.status === 401 ? proof : await visitor.ask('/v1/models', { asOperator: true })
     if (operator.status === 200) {
       checks.push(ok('key', "VERGE_API_KEY is the operator's"))
       all = namesIn(operator)

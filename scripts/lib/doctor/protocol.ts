@@ -34,10 +34,10 @@ export async function checkErrors(visitor: Visitor, models: readonly string[]): 
       ask: () => visitor.ask('/healthz', { method: 'DELETE' }),
     },
     {
-      what: 'a wrong key',
+      what: 'a wrong key, where one is needed',
       status: 401,
       code: 'unauthorized',
-      ask: () => visitor.ask('/v1/models', { headers: { authorization: 'Bearer not-a-key-of-anybody' } }),
+      ask: () => visitor.ask('/v2/models/no-such-model', { headers: { authorization: 'Bearer not-a-key-of-anybody' } }),
     },
   ]
   if (model !== undefined) {

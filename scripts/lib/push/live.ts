@@ -26,7 +26,9 @@ export interface NoAnswer {
 export interface AskOptions {
   /** Who may call the model now. */
   readonly visibility: Visibility
-  /** The operator's key, with which private models can be asked. */
+  /** Whether the version answers where none is named. */
+  readonly live: boolean
+  /** The operator's key, with which private models, and versions that are not live, can be asked. */
   readonly key: string | undefined
   readonly signal: AbortSignal
   readonly progress: Progress
@@ -48,12 +50,17 @@ const SHOWN = 160
 export async function askLive(
   address: string,
   built: Omit<Built, 'report' | 'reports'>,
-  { visibility, key, signal, progress }: AskOptions,
+  { visibility, live, key, signal, progress }: AskOptions,
 ): Promise<LiveAnswer | NoAnswer> {
   const visitor = new Visitor(address, key)
   const { origin } = visitor
   const { model, version } = built.packed.manifest
   if (visibility === 'private' && key === undefined) return { reason: 'it is private, and VERGE_API_KEY is not set' }
+  if (!live && key === undefined) {
+    return {
+      reason: `version ${version} is not live, so that the operator alone may run it, and VERGE_API_KEY is not set`,
+    }
+  }
   if (!(await listens(visitor, signal))) return { reason: `no Worker listens at ${origin}` }
   const question = await questionFor(built, { visitor, key })
   const task = progress.task(`Asking ${origin}`, undefined, 'steps')

@@ -4,7 +4,7 @@ import { VergeError } from '../../core/errors.ts'
 import type { ForwardRoute } from '../../placement/placement.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
-import { resolveVersion, visibleModel } from '../model-access.ts'
+import { refusedCredential, resolveVersion, visibleModel } from '../model-access.ts'
 
 const ROUTES: readonly ForwardRoute[] = ['task', 'oip', 'openai', 'rerank']
 
@@ -15,7 +15,11 @@ export function explainRoutes(deps: AppDeps): Hono<AppEnv> {
     const access = accessOf(deps, c)
     const alias = await visibleModel(access, c.req.param('model'))
     if (!authorize(c.get('caller'), { name: alias.model, visibility: alias.visibility }, 'explain')) {
-      throw new VergeError('forbidden', "How a request is placed is for the operator to see. Send the operator's key.")
+      const refused = refusedCredential(c.get('caller'), 'how a request is placed is shown to the operator alone')
+      throw (
+        refused ??
+        new VergeError('forbidden', "How a request is placed is for the operator to see. Send the operator's key.")
+      )
     }
     const asked = c.req.query('route') ?? 'task'
     const route = ROUTES.find((candidate) => candidate === asked)

@@ -2,7 +2,10 @@ import { Hono } from 'hono'
 import type { Tasks } from '../../tasks/index.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { withAdmittedModel } from '../inference.ts'
+import { createChat } from '../openai/chat.ts'
+import { createCompletion } from '../openai/completions.ts'
 import { runTask } from '../run/routes.ts'
+import { completionFields } from './completion-fields.ts'
 import { huggingFace } from './dialect.ts'
 
 /** Paths as the Hugging Face inference API has had them, old and new. */
@@ -14,7 +17,11 @@ const PATHS = [
   '/pipeline/:task/:model',
 ] as const
 
-/** The tasks of `/run`, where Hugging Face's clients look for them and in exactly the shapes that they take. */
+/**
+ * The tasks of `/run`, where Hugging Face's clients look for them and in exactly the shapes that they take. Chats and texts
+ * are asked for in OpenAI's words behind the model's address, where the model's name in the body is not looked at: the
+ * client writes the address there.
+ */
 export function hfRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   for (const path of PATHS) {
@@ -23,6 +30,18 @@ export function hfRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
       const dialect = huggingFace(tasks, c.req.param('task'))
       return withAdmittedModel(deps, c, request, (model, ticket) => runTask(deps, tasks, c, model, ticket, dialect))
     })
+  }
+  for (const base of ['/models/:model', '/hf-inference/models/:model'] as const) {
+    app.post(`${base}/v1/chat/completions`, (c) =>
+      createChat(deps, c, { model: c.req.param('model'), path: '/v1/chat/completions' }),
+    )
+    app.post(`${base}/v1/completions`, (c) =>
+      createCompletion(deps, c, {
+        model: c.req.param('model'),
+        path: '/v1/completions',
+        translate: completionFields,
+      }),
+    )
   }
   return app
 }

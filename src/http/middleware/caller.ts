@@ -1,6 +1,6 @@
 import type { MiddlewareHandler } from 'hono'
 import type { Caller } from '../../access/authorize.ts'
-import { isOperatorKey } from '../../access/credentials.ts'
+import { callerByKey } from '../../access/credentials.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { AppEnv } from '../app-env.ts'
 
@@ -17,8 +17,9 @@ const SIGNED = /^verge-hmac-sha256 /i
 export type SignatureCheck = (request: Request) => Promise<Caller>
 
 /**
- * Learns who is calling. No credential: anonymous. A credential that is wrong or malformed is refused, never treated as
- * none: the caller meant to be somebody.
+ * Learns who is calling. The operator's key: the operator. No credential, or one that is not known here: anonymous, so
+ * that clients which insist on a key can use public models; where more is needed, `model-access.ts` answers 401 to the
+ * latter. A signature of Verge's own servers is never optional: a wrong one is refused at once.
  */
 export function caller(
   apiKeyDigest: Uint8Array | undefined,
@@ -26,21 +27,14 @@ export function caller(
 ): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const header = c.req.header('authorization')
-    if (header === undefined) {
-      c.set('caller', { kind: 'anonymous' })
-    } else if (signatures !== undefined && SIGNED.test(header)) {
-      c.set('caller', await signatures(c.req.raw))
-    } else {
-      const token = BEARER.exec(header)?.[1]
-      const known = await isOperatorKey(token ?? '', apiKeyDigest)
-      if (token === undefined || !known) {
-        throw new VergeError(
-          'unauthorized',
-          'The credential was not accepted. Send "Authorization: Bearer <key>" with the operator\'s key, or no credential for public models.',
-        )
-      }
-      c.set('caller', { kind: 'operator' })
-    }
+    if (header === undefined) c.set('caller', { kind: 'anonymous' })
+    else if (SIGNED.test(header)) c.set('caller', await checked(c.req.raw, signatures))
+    else c.set('caller', await callerByKey(BEARER.exec(header)?.[1], apiKeyDigest))
     await next()
   }
+}
+
+async function checked(request: Request, signatures: SignatureCheck | undefined): Promise<Caller> {
+  if (signatures !== undefined) return signatures(request)
+  throw new VergeError('unauthorized', 'The signature was not accepted: no origins are set up here.')
 }

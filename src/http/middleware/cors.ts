@@ -8,6 +8,7 @@ const EXPOSED = [
   'retry-after',
   'server-timing',
   'verge-cache',
+  'verge-model',
   'verge-placement',
   'www-authenticate',
   'x-request-id',
@@ -15,6 +16,8 @@ const EXPOSED = [
 
 /** What the packages `openai` and `@huggingface/inference` send with every request, from pages too. */
 const SENT_BY_CLIENTS = [
+  'openai-organization',
+  'openai-project',
   'user-agent',
   'x-stainless-arch',
   'x-stainless-helper-method',

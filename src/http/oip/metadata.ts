@@ -5,10 +5,11 @@ import type { MetadataTensor, ModelMetadata } from './wire.ts'
 /** Triton's name for what runs the model. */
 const PLATFORM = 'onnxruntime_onnx'
 
-export function modelMetadata({ alias, manifest }: ResolvedModel): ModelMetadata {
+/** @param versions those that the caller may ask for */
+export function modelMetadata({ manifest }: ResolvedModel, versions: readonly string[]): ModelMetadata {
   return {
     name: manifest.model,
-    versions: Object.keys(alias.versions),
+    versions: [...versions],
     platform: PLATFORM,
     inputs: manifest.inputs.flatMap(metadataTensor),
     outputs: manifest.outputs.flatMap(metadataTensor),

@@ -13,9 +13,12 @@ export function checkIndexRequest(body: Uint8Array): void {
   if (body.length > 0) validate(repositoryIndexRequestSchema, parseJson(body), 'The index request')
 }
 
-/** Every version of every model given. All can be asked for by name, so all are ready. */
-export function repositoryIndex(aliases: readonly Alias[]): RepositoryIndex {
-  return aliases.flatMap(({ model, versions }) =>
-    Object.keys(versions).map((version) => ({ name: model, version, state: 'READY' as const, reason: '' })),
+/** Every version that the caller may ask for by name, of every model given: all of these are ready. */
+export function repositoryIndex(
+  aliases: readonly Alias[],
+  versionsOf: (alias: Alias) => readonly string[],
+): RepositoryIndex {
+  return aliases.flatMap((alias) =>
+    versionsOf(alias).map((version) => ({ name: alias.model, version, state: 'READY' as const, reason: '' })),
   )
 }

@@ -2,7 +2,7 @@ import { type Context, Hono } from 'hono'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { readBody } from '../body.ts'
 import { accessOf, withAdmittedModel } from '../inference.ts'
-import { resolveVersion, visibleModel, visibleModels } from '../model-access.ts'
+import { resolveVersion, visibleModel, visibleModels, visibleVersions } from '../model-access.ts'
 import { setPlacement } from '../placement.ts'
 import { modelMetadata } from './metadata.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'
@@ -32,10 +32,14 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
   app.post('/repository/index', async (c) => {
     const { signal } = c.get('context')
     checkIndexRequest(await readBody(c.req.raw, { maxBytes: deps.limits.inferenceHeaderBytes, signal }))
-    return c.json(repositoryIndex(await visibleModels(accessOf(deps, c))))
+    const access = accessOf(deps, c)
+    return c.json(repositoryIndex(await visibleModels(access), (alias) => visibleVersions(access.caller, alias)))
   })
   for (const model of ['/models/:model', '/models/:model/versions/:version'] as const) {
-    app.get(model, async (c) => c.json(modelMetadata(await resolve(deps, c))))
+    app.get(model, async (c) => {
+      const resolved = await resolve(deps, c)
+      return c.json(modelMetadata(resolved, visibleVersions(c.get('caller'), resolved.alias)))
+    })
     app.get(`${model}/ready`, async (c) => {
       const resolved = await resolve(deps, c)
       const ready = await deps.serving.ready(resolved)

@@ -2,16 +2,18 @@ import type { Context } from 'hono'
 import { validate } from '../../core/validation.ts'
 import type { Message } from '../../generate/chat.ts'
 import { Writer } from '../../generate/writer.ts'
+import type { ResolvedModel } from '../../serving/serving.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { LanguageRunner } from '../language-runner.ts'
-import { withModelInBody } from '../model-in-body.ts'
+import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
+import type { Place } from '../place.ts'
 import { answer, type Form } from './answering.ts'
 import { type ChatAnswer, type ChatChunk, type ChatRequest, chatRequestSchema } from './generation-wire.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/chat/completions`: an answer to messages, as OpenAI's clients ask for it. */
-export function createChat(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
-  return withModelInBody(deps, c, 'openai', async (resolved, body, place) => {
+export function createChat(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPath): Promise<Response> {
+  const work = async (resolved: ResolvedModel, body: unknown, place: Place): Promise<Response> => {
     assertWrites(resolved.manifest)
     const request = validate(chatRequestSchema, body, 'The request')
     const runner = new LanguageRunner(deps, resolved, c.get('context'))
@@ -25,7 +27,8 @@ export function createChat(deps: AppDeps, c: Context<AppEnv>): Promise<Response>
       stream: request.stream ?? false,
       streamUsage: request.stream_options?.include_usage ?? false,
     })
-  })
+  }
+  return withModelInBody(deps, c, 'openai', work, named)
 }
 
 /** OpenAI's newer name for the system's role is unknown to templates. */

@@ -3,9 +3,11 @@ import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
 import { type Prepared, Writer } from '../../generate/writer.ts'
+import type { ResolvedModel } from '../../serving/serving.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { LanguageRunner } from '../language-runner.ts'
-import { withModelInBody } from '../model-in-body.ts'
+import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
+import type { Place } from '../place.ts'
 import { answer, type Form } from './answering.ts'
 import {
   type CompletionAnswer,
@@ -16,8 +18,8 @@ import {
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/completions`: texts continued, as OpenAI's clients ask for it. */
-export function createCompletion(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
-  return withModelInBody(deps, c, 'openai', async (resolved, body, place) => {
+export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPath): Promise<Response> {
+  const work = async (resolved: ResolvedModel, body: unknown, place: Place): Promise<Response> => {
     assertWrites(resolved.manifest)
     const request = validate(completionRequestSchema, body, 'The request')
     const runner = new LanguageRunner(deps, resolved, c.get('context'))
@@ -30,7 +32,8 @@ export function createCompletion(deps: AppDeps, c: Context<AppEnv>): Promise<Res
       stream: request.stream ?? false,
       streamUsage: request.stream_options?.include_usage ?? false,
     })
-  })
+  }
+  return withModelInBody(deps, c, 'openai', work, named)
 }
 
 /** Prompts, whichever of the four forms they came in. */

@@ -25,6 +25,8 @@ export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
   return app
 }
 
-function openAiModel(alias: Alias): OpenAiModel {
-  return { id: alias.model, object: 'model', created: 0, owned_by: 'verge' }
+/** `created` is when the newest of the live versions was pushed; 0 where an older Verge pushed it and kept no time. */
+function openAiModel({ created: pushed, live, model }: Alias): OpenAiModel {
+  const created = Math.max(0, ...live.map(({ version }) => pushed?.[version] ?? 0))
+  return { id: model, object: 'model', created, owned_by: 'verge' }
 }

@@ -16,7 +16,9 @@ export function generationPaths(schemas: SchemaSet): Record<string, JsonSchema> 
     operationId: string,
     summary: string,
     [request, whole, part]: readonly JsonSchema[],
+    more: JsonSchema = {},
   ): JsonSchema => ({
+    ...more,
     post: {
       operationId,
       tags: ['openai'],
@@ -32,17 +34,28 @@ export function generationPaths(schemas: SchemaSet): Record<string, JsonSchema> 
       },
     },
   })
+  const chat = [schemas.use(chatRequestSchema), schemas.use(chatAnswerSchema), schemas.use(chatChunkSchema)]
+  const text = [
+    schemas.use(completionRequestSchema),
+    schemas.use(completionAnswerSchema),
+    schemas.use(completionChunkSchema),
+  ]
+  const named = {
+    parameters: [
+      {
+        name: 'model',
+        in: 'path',
+        required: true,
+        description: 'Stands over `model` in the body, which may be left out',
+        schema: { type: 'string' },
+      },
+    ],
+  }
   return {
-    '/v1/chat/completions': operation('chat', 'An answer to messages', [
-      schemas.use(chatRequestSchema),
-      schemas.use(chatAnswerSchema),
-      schemas.use(chatChunkSchema),
-    ]),
-    '/v1/completions': operation('completion', 'A text continued', [
-      schemas.use(completionRequestSchema),
-      schemas.use(completionAnswerSchema),
-      schemas.use(completionChunkSchema),
-    ]),
+    '/v1/chat/completions': operation('chat', 'An answer to messages', chat),
+    '/v1/completions': operation('completion', 'A text continued', text),
+    '/models/{model}/v1/chat/completions': operation('hf_chat', 'An answer to messages, for one model', chat, named),
+    '/models/{model}/v1/completions': operation('hf_completion', 'A text continued, by one model', text, named),
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
 import type { Caller } from '../../access/authorize.ts'
-import { isOperatorKey } from '../../access/credentials.ts'
+import { callerByKey } from '../../access/credentials.ts'
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
 import { hearingOf } from '../../stream/hearing.ts'
@@ -82,6 +82,5 @@ export function streamRoutes(deps: AppDeps): Hono<AppEnv> {
 async function callerOf({ config }: AppDeps, c: Context<AppEnv>, offered: readonly string[]): Promise<Caller> {
   const token = bearerOf(offered)
   if (token === undefined) return c.get('caller')
-  if (await isOperatorKey(token, config.apiKeyDigest)) return { kind: 'operator' }
-  throw new VergeError('unauthorized', 'The credential in Sec-WebSocket-Protocol was not accepted.')
+  return callerByKey(token, config.apiKeyDigest)
 }
