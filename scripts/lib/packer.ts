@@ -11,16 +11,19 @@ import {
 import { CHAT_TEMPLATE_FILE } from '../../src/catalog/settings/generation.ts'
 import { isVergeError, VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
-import { systemClock } from '../../src/core/runtime.ts'
 import type { Signature } from '../../src/core/tensors.ts'
 import type { ArtifactInfo } from '../../src/engine/engine.ts'
-import { NativeEngine } from '../../src/engine/native/engine.ts'
+import { decodeModel } from '../../src/onnx/codec.ts'
+import { isOnnxError } from '../../src/onnx/errors.ts'
 import { checkTable } from '../../src/tasks/table-layout.ts'
-import { memorySource, sha256, toBlob } from './bytes.ts'
+import { sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
 import { measureSession } from './edge-engine.ts'
 import { readChatTemplate, readModelFile, readTokenizer } from './packed-files.ts'
+import { refuseUnsendable } from './sendable.ts'
+import { referenceSession } from './verify/reference.ts'
+import { fileWithoutZipMaps } from './zip-maps.ts'
 
 /** A model ready to be stored: its manifest, and its chunks by digest. */
 export interface PackedModel {
@@ -57,9 +60,13 @@ export async function pack(
   }
 
   let signature: Signature | undefined
+  let classes: readonly string[] | undefined
   const artifacts: Artifact[] = []
   for (const described of description.artifacts) {
-    const bytes = given.get(described.file) ?? (await readModelFile(folder, described.file))
+    const raw = given.get(described.file) ?? (await readModelFile(folder, described.file))
+    const { bytes, classes: named, note } = await fileWithoutZipMaps(raw, new AbortController().signal)
+    classes ??= named
+    if (note !== undefined) notes.push(`${described.file}: ${note}`)
     const own = await readSignature(described.file, bytes)
     signature ??= own
     assertSameSignature(described.file, signature, own)
@@ -99,7 +106,7 @@ export async function pack(
       description: description.description,
       inputs: signature?.inputs ?? description.inputs ?? [],
       outputs: signature?.outputs ?? description.outputs ?? [],
-      labels: description.labels,
+      labels: description.labels ?? classes,
       activation: description.activation,
       cache: description.cache,
       image: preprocess?.image,
@@ -172,21 +179,20 @@ function infoOf(format: 'onnx' | 'ort', bytes: Uint8Array): ArtifactInfo {
   return { sha256: sha256(bytes), format, bytes: bytes.length }
 }
 
+/** @throws model_invalid that names the file, and the input or output that cannot be sent where there is one */
 async function readSignature(file: string, bytes: Uint8Array): Promise<Signature> {
-  const engine = new NativeEngine({
-    clock: systemClock,
-    threads: 1,
-    maxArtifactBytes: LIMITS.nativeArtifactBytes,
-    turnLeaseMs: LIMITS.turnLeaseMs,
-    optimisation: 'disabled',
-  })
   try {
-    const session = await engine.load(infoOf('onnx', bytes), memorySource(bytes), {
-      signal: new AbortController().signal,
+    const session = await referenceSession(bytes, new AbortController().signal).catch((error: unknown) => {
+      // The runtime does not say which of the inputs and outputs it has no type for.
+      if (isVergeError(error, 'engine_unsupported')) refuseUnsendable(decodeModel(bytes))
+      throw error
     })
     session.dispose()
+    const { inputs, outputs } = session.signature
+    if ([...inputs, ...outputs].some(({ datatype }) => datatype === null)) refuseUnsendable(decodeModel(bytes))
     return session.signature
   } catch (error) {
+    if (isOnnxError(error)) throw new VergeError('model_invalid', `${file}: ${error.message}`, { cause: error })
     if (!isVergeError(error)) throw error
     throw new VergeError(error.code, `${file}: ${error.message}`, { cause: error })
   }

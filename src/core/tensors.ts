@@ -105,6 +105,15 @@ export interface Signature {
   readonly outputs: readonly TensorSpec[]
 }
 
+/** An input that no request can hold: the model cannot be asked at all. */
+export function unsendableInput(name: string): VergeError {
+  return new VergeError(
+    'unsupported_datatype',
+    `Input "${name}" is not a tensor of a type that the protocol has, so this model cannot be asked. Its operator has to export it with tensors as inputs.`,
+    { details: { input: name } },
+  )
+}
+
 /** Elements in a shape. Dimensions have been checked to be non-negative safe integers. */
 export function elementCount(shape: readonly number[]): number {
   let count = 1

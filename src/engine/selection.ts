@@ -1,5 +1,5 @@
 import { VergeError } from '../core/errors.ts'
-import type { Signature, Tensor, TensorSpec, Tensors } from '../core/tensors.ts'
+import { type Signature, type Tensor, type TensorSpec, type Tensors, unsendableInput } from '../core/tensors.ts'
 
 /** A run's inputs in the signature's order. @throws unknown_input, missing_input */
 export function selectInputs(signature: Signature, inputs: Tensors): readonly { spec: TensorSpec; value: Tensor }[] {
@@ -13,6 +13,7 @@ export function selectInputs(signature: Signature, inputs: Tensors): readonly { 
   }
   return signature.inputs.map((spec) => {
     const value = inputs.get(spec.name)
+    if (!value && spec.datatype === null) throw unsendableInput(spec.name)
     if (!value) {
       throw new VergeError('missing_input', `Input "${spec.name}" is missing.`, { details: { input: spec.name } })
     }
@@ -20,10 +21,19 @@ export function selectInputs(signature: Signature, inputs: Tensors): readonly { 
   })
 }
 
-/** The outputs wanted, in the order asked for; all of them if none are named. @throws unknown_output, unsupported_output */
+/**
+ * The outputs wanted, in the order asked for; all that are tensors if none are named, as the model's metadata lists them.
+ * @throws unknown_output; unsupported_output for one that is no tensor, or where none is
+ */
 export function selectOutputs(signature: Signature, wanted: readonly string[] | undefined): readonly TensorSpec[] {
   const specs = signature.outputs
-  return (wanted ?? specs.map((spec) => spec.name)).map((name) => {
+  const [first] = specs
+  if (wanted === undefined) {
+    const tensors = specs.filter(({ datatype }) => datatype !== null)
+    if (tensors.length === 0 && first !== undefined) throw notATensor(first.name)
+    return tensors
+  }
+  return wanted.map((name) => {
     const spec = specs.find((candidate) => candidate.name === name)
     if (!spec) {
       const names = specs.map((candidate) => candidate.name).join(', ')

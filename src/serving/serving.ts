@@ -14,7 +14,7 @@ export interface ResolvedModel {
 }
 
 export interface RunResult {
-  /** Exactly the outputs asked for, in the order asked for; all of them, in the model's order, if none were named. */
+  /** Exactly the outputs asked for, in the order asked for; all that are tensors, in the model's order, if none were named. */
   readonly outputs: Tensors
   /** Undefined where a server of the operator's ran weights of its own. */
   readonly artifact: Artifact | undefined

@@ -17,7 +17,7 @@ export function refuseMaps(manifest: Manifest): void {
   if (wrapped === undefined) return
   throw unfit(
     manifest,
-    `its output "${wrapped.name}" is no tensor; if it is a sequence of maps (ZipMap), convert the model with options={"zipmap": False}`,
+    `its output "${wrapped.name}" is no tensor; if it is a sequence of maps (ZipMap), push the model again, which takes that off`,
   )
 }
 

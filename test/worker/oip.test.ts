@@ -60,6 +60,23 @@ function binaryBody(header: unknown, ...blobs: Uint8Array[]): { body: Uint8Array
   return { body, headers: { [HEADER_LENGTH]: String(json.length), 'content-type': 'application/octet-stream' } }
 }
 
+describe('a model with an input that no request can hold', () => {
+  const x = { name: 'x', shape: [1], datatype: 'FP32', data: [1] }
+  const seq = { name: 'seq', shape: [1], datatype: 'FP32', data: [1] }
+
+  it.each([
+    ['left out', [x]],
+    ['sent', [x, seq]],
+  ])('says so of it, and never that it is missing, where it is %s', async (_, inputs) => {
+    const response = await post('/v2/models/odd/infer', { inputs })
+    expect(response.status).toBe(400)
+    const body: { error?: unknown; message?: unknown } = await response.json()
+    expect(body).toMatchObject({ code: 'unsupported_datatype' })
+    expect(JSON.stringify(body)).toMatch(/\\"seq\\" is not a tensor/)
+    expect(JSON.stringify(body)).not.toMatch(/missing/)
+  })
+})
+
 describe('a large answer', () => {
   const small = testApp({ models: [pair, odd, ...anything], limits: { jsonOutputElements: 2 } })
 

@@ -484,7 +484,7 @@ describe('what is answered', () => {
   it('cannot be a sequence of maps, and the operator is told what to do', async () => {
     const found = await failure(await run('mapped', two))
     expect(found).toMatchObject({ status: 500, code: 'manifest_invalid' })
-    expect(found.message).toContain('"zipmap": False')
+    expect(found.message).toContain('push the model again')
     expect(serving.runs.every(({ inputs }) => inputs.size > 0)).toBe(true)
   })
 

@@ -10,6 +10,7 @@ import { ROOT } from '../project.ts'
 import type { Existing } from '../push/existing.ts'
 import { renderHtml } from '../report/html.ts'
 import { type Report, renderJson } from '../report/report.ts'
+import { refuseUnsendable } from '../sendable.ts'
 import { type ModelFolder, writeModelFolder } from './folder.ts'
 import { type LoadedModel, loadModel } from './load.ts'
 import { measuredAccuracy } from './measured-accuracy.ts'
@@ -62,6 +63,7 @@ export interface Built {
 export async function buildModel(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
   const { progress } = bench
   const loaded = await loadModel(spec, { ...bench, file: settings.model.file, insecure: settings.model.insecure })
+  refuseUnsendable(loaded.model)
   const { description: described, notes } = await describeLoaded(loaded, settings.model)
   const existing = await settings.existing(described.name)
   const description =

@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { isVergeError } from '../../../src/core/errors.ts'
 import type { Signature } from '../../../src/core/tensors.ts'
 import { encodeModel } from '../../../src/onnx/codec.ts'
 import { isOnnxError, OnnxError } from '../../../src/onnx/errors.ts'
@@ -6,9 +7,11 @@ import type { ModelProto } from '../../../src/onnx/schema/onnx_pb.js'
 import { validateModel } from '../../../src/onnx/validate.ts'
 import { type ModelFile, readModelFile } from '../model-file.ts'
 import { ROOT } from '../project.ts'
+import { refuseUnsendable } from '../sendable.ts'
 import { type ModelSource, openSource } from '../source/source.ts'
 import type { Progress } from '../terminal/progress.ts'
 import { referenceSession } from '../verify/reference.ts'
+import { withoutZipMaps } from '../zip-maps.ts'
 
 /** Where downloads are kept between runs. */
 export const CACHE = join(ROOT, '.verge/cache')
@@ -23,6 +26,10 @@ export interface LoadedModel {
   /** Bytes of its files as they came, external data too. */
   readonly bytes: number
   readonly signature: Signature
+  /** Of the scores, where the model named them in a `ZipMap`, which was taken off. */
+  readonly classes: readonly string[] | undefined
+  /** What a person should know of what was changed. */
+  readonly notes: readonly string[]
 }
 
 export interface LoadOptions {
@@ -57,9 +64,23 @@ export async function loadModel(
   { file, insecure = false, signal, progress }: LoadOptions,
 ): Promise<LoadedModel> {
   const source = await openSource(spec, { cacheDir: CACHE, env: process.env, signal, file, insecure, progress })
-  const { model, bytes, bytesRead, external } = await readValid(source)
-  const onnx = external.length === 0 ? bytes : encodeModel(model)
-  const session = await referenceSession(onnx, signal)
+  const { model: read, bytes, bytesRead, external } = await readValid(source)
+  const unzipped = await withoutZipMaps(read, signal)
+  const model = unzipped?.model ?? read
+  const onnx = external.length === 0 && unzipped === undefined ? bytes : encodeModel(model)
+  const session = await referenceSession(onnx, signal).catch((error: unknown) => {
+    // The runtime does not say which of the inputs and outputs it has no type for.
+    if (isVergeError(error, 'engine_unsupported')) refuseUnsendable(model)
+    throw error
+  })
   session.dispose()
-  return { source, model, onnx, bytes: bytesRead, signature: session.signature }
+  return {
+    source,
+    model,
+    onnx,
+    bytes: bytesRead,
+    signature: session.signature,
+    classes: unzipped?.classes,
+    notes: unzipped === undefined ? [] : [unzipped.note],
+  }
 }

@@ -4,7 +4,7 @@ import { isVergeError } from '../../../src/core/errors.ts'
 import { isOnnxError } from '../../../src/onnx/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import { UsageError } from '../command-line.ts'
-import { type Described, describeModel } from '../describe/describe.ts'
+import { type Described, describeModel, type Overrides } from '../describe/describe.ts'
 import type { Description } from '../description.ts'
 import { readSamples } from '../samples/read.ts'
 import { findSamples } from '../verify/find.ts'
@@ -17,21 +17,35 @@ import type { Workbench } from './session.ts'
 const SYNTHETIC = 8
 
 /** What a model is, by what lies beside it and what a person says. @throws UsageError */
-export async function describeLoaded({ source, signature }: LoadedModel, model?: ModelSettings): Promise<Described> {
-  if (model === undefined) return describeModel({ source, signature })
+export async function describeLoaded(
+  { source, signature, classes, notes }: LoadedModel,
+  model?: ModelSettings,
+): Promise<Described> {
+  const described = await describeModel({ source, signature, ...(model && { overrides: await overridesOf(model) }) })
+  const { description } = described
+  const named =
+    description.labels === undefined && classes !== undefined && isTable(description) ? [...classes] : undefined
+  return {
+    description: { ...description, ...(named && { labels: named }) },
+    notes: [...notes, ...described.notes],
+  }
+}
+
+/** Whether scores may be of classes that a table's classifier names. */
+function isTable({ task }: Description): boolean {
+  return task === undefined || task === 'tabular-classification'
+}
+
+async function overridesOf(model: ModelSettings): Promise<Overrides> {
   const labels = model.labels === undefined ? undefined : await readLabels(model.labels)
-  return describeModel({
-    source,
-    signature,
-    overrides: {
-      ...(model.name !== undefined && { name: model.name }),
-      ...(model.version !== undefined && { version: model.version }),
-      ...(model.task !== undefined && { task: model.task }),
-      ...(model.licence !== undefined && { licence: model.licence }),
-      ...(model.visibility !== undefined && { visibility: model.visibility }),
-      ...(labels !== undefined && { labels }),
-    },
-  })
+  return {
+    ...(model.name !== undefined && { name: model.name }),
+    ...(model.version !== undefined && { version: model.version }),
+    ...(model.task !== undefined && { task: model.task }),
+    ...(model.licence !== undefined && { licence: model.licence }),
+    ...(model.visibility !== undefined && { visibility: model.visibility }),
+    ...(labels !== undefined && { labels }),
+  }
 }
 
 async function readLabels(path: string): Promise<string[]> {

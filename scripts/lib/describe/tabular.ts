@@ -21,7 +21,7 @@ export function guessTabular(config: Settings, signature: Signature, said: Said)
   const wrapped = signature.outputs.find(({ datatype }) => datatype === null)
   if (wrapped !== undefined) {
     return {
-      problem: `its output "${wrapped.name}" is no tensor; if it is a sequence of maps, convert the model again with options={"zipmap": False}`,
+      problem: `its output "${wrapped.name}" is no tensor, and no ZipMap that could be taken off; convert the model again with options={"zipmap": False}`,
     }
   }
   const notes = [`task ${task}, ${said.task === undefined ? 'by config.json' : 'as asked'}`]

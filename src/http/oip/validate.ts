@@ -1,7 +1,7 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
-import type { TensorSpec } from '../../core/tensors.ts'
+import { type TensorSpec, unsendableInput } from '../../core/tensors.ts'
 import type { InputTensor, RequestedOutput } from './wire.ts'
 
 /** A dimension beyond this fits no tensor that is not empty, and no index type of any engine. */
@@ -38,9 +38,10 @@ export function checkInputs(inputs: readonly InputTensor[], specs: readonly Tens
     elements += boundedCount(input.name, input.shape, limits.inputElements)
     if (elements > limits.inputElements) throw tooMany('The inputs together', limits.inputElements)
   }
-  for (const { name } of specs) {
-    if (!seen.has(name))
-      throw new VergeError('missing_input', `Input "${name}" is missing. ${listNames(specs, 'inputs')}`)
+  for (const { name, datatype } of specs) {
+    if (seen.has(name)) continue
+    if (datatype === null) throw unsendableInput(name)
+    throw new VergeError('missing_input', `Input "${name}" is missing. ${listNames(specs, 'inputs')}`)
   }
 }
 
@@ -112,12 +113,7 @@ function refuseParameters(parameters: Readonly<Record<string, unknown>> | undefi
 }
 
 function checkDatatype(input: InputTensor, spec: TensorSpec): void {
-  if (spec.datatype === null) {
-    throw new VergeError(
-      'unsupported_datatype',
-      `Input "${input.name}" of this model is not a tensor that can be sent.`,
-    )
-  }
+  if (spec.datatype === null) throw unsendableInput(spec.name)
   if (input.datatype !== spec.datatype) {
     throw new VergeError(
       'invalid_tensor',
