@@ -158,6 +158,8 @@ function assemble(env: Env, config: Config): Verge {
       loadPollMs: limits.loadPollMs,
       loadDeadlineMs: limits.loadDeadlineMs,
       holdLeaseMs: limits.ticketLeaseMs,
+      workingBytes: limits.workingBytes,
+      roomWaitMs: limits.roomWaitMs,
     }),
     results: new RunCache({
       ...shared,
@@ -166,6 +168,7 @@ function assemble(env: Env, config: Config): Verge {
       engine: `onnxruntime-web ${ORT_VERSION}`,
     }),
     costLimit: limits.requestCost,
+    roomBytes: limits.workingBytes,
     pinned: config.pinnedModels,
     random: Math.random,
   })

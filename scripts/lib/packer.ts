@@ -19,7 +19,7 @@ import { checkTable } from '../../src/tasks/table-layout.ts'
 import { sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
-import { measureSession } from './edge-engine.ts'
+import { measureMemory } from './measure/memory.ts'
 import { readChatTemplate, readModelFile, readTokenizer } from './packed-files.ts'
 import { refuseUnsendable } from './sendable.ts'
 import { referenceSession } from './verify/reference.ts'
@@ -70,7 +70,7 @@ export async function pack(
     const own = await readSignature(described.file, bytes)
     signature ??= own
     assertSameSignature(described.file, signature, own)
-    artifacts.push(...(await packArtifact(described, bytes, store, notes)))
+    artifacts.push(...(await packArtifact(described, bytes, description.preprocess, store, notes)))
   }
   if (description.artifacts.length === 0 && description.placement !== 'origin') {
     throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
@@ -133,6 +133,7 @@ export async function pack(
 async function packArtifact(
   { file, dtype, places: allowed, cost, accuracy }: ArtifactDescription,
   bytes: Uint8Array,
+  settings: Description['preprocess'],
   store: (bytes: Uint8Array) => Blob,
   notes: string[],
 ): Promise<Artifact[]> {
@@ -146,7 +147,7 @@ async function packArtifact(
   if (!places.includes('edge')) return besides()
   try {
     const converted = await toOrtFormat(bytes)
-    const memoryBytes = await measureSession(infoOf('ort', converted.bytes), converted.bytes)
+    const memory = await measureMemory(infoOf('ort', converted.bytes), converted.bytes, bytes, settings)
     return [
       {
         id: `edge-${dtype}`,
@@ -154,7 +155,7 @@ async function packArtifact(
         dtype,
         places: ['edge'],
         runtime: converted.runtime,
-        memoryBytes,
+        ...memory,
         ...atTheEdge,
         ...store(converted.bytes),
       },
@@ -165,9 +166,9 @@ async function packArtifact(
     notes.push(`${file}: ${error.message}`)
   }
   try {
-    const memoryBytes = await measureSession(infoOf('onnx', bytes), bytes)
+    const memory = await measureMemory(infoOf('onnx', bytes), bytes, bytes, settings)
     notes.push(`${file}: the edge runs the plain ONNX file instead, which takes more memory`)
-    return [{ ...plain, places: [...places], memoryBytes, ...atTheEdge, ...store(bytes) }]
+    return [{ ...plain, places: [...places], ...memory, ...atTheEdge, ...store(bytes) }]
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
     notes.push(`${file}: not for the edge: ${error.message}`)

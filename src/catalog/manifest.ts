@@ -68,6 +68,8 @@ export const artifactSchema = blobSchema.extend({
   runtime: z.string().optional(),
   /** Measured wasm heap that a loaded session holds. */
   memoryBytes: byteCount.optional(),
+  /** Measured bytes of wasm heap that a run takes beside the session: at the edge, for any run and for each input element. */
+  activations: z.object({ base: z.number().nonnegative(), perElement: z.number().nonnegative() }).optional(),
   /** Measured cost of a run at the edge. */
   cost: costSchema.optional(),
   accuracy: accuracySchema.optional(),

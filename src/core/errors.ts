@@ -22,6 +22,7 @@ export type ErrorCode =
   | 'body_too_large'
   | 'input_too_large'
   | 'cost_too_high'
+  | 'run_too_large'
   // as OpenAI calls it, because its clients look for it
   | 'context_length_exceeded'
   | 'run_rejected'
@@ -45,6 +46,7 @@ export type ErrorCode =
   | 'store_unavailable'
   | 'model_invalid'
   | 'model_too_large'
+  | 'engine_full'
   | 'engine_unsupported'
   | 'streams_unavailable'
   // origins

@@ -10,6 +10,10 @@ export const LIMITS = {
   engineHeapBytes: 80 * MiB,
   /** Sessions kept loaded. The heap less ONNX Runtime's own ~10 MB and room for activations. */
   sessionBudgetBytes: 56 * MiB,
+  /** Sessions and what the run in progress takes beside them: the heap less ONNX Runtime's own 9 MiB and some holes. */
+  workingBytes: 70 * MiB,
+  /** A run that found no room waits so long for sessions in use: each is let go after a run or a token. */
+  roomWaitMs: 2_000,
 
   /** Requests admitted at once, running or waiting: what one isolate can hold in bodies and answers. */
   admittedRequests: 16,

@@ -8,6 +8,12 @@ export interface RunCost {
   readonly perElement: number
 }
 
+/** Bytes that a run takes and gives back: `base`, and `perElement` for each element of its inputs. */
+export interface RunMemory {
+  readonly base: number
+  readonly perElement: number
+}
+
 /** One form of a model's network, as an engine sees it. */
 export interface ArtifactInfo {
   /** SHA-256 of the whole artifact, lower-case hexadecimal: its identity. */
@@ -17,6 +23,8 @@ export interface ArtifactInfo {
   readonly bytes: number
   /** Measured bytes that a loaded session holds; estimated from `bytes` where it was not measured. */
   readonly memoryBytes?: number | undefined
+  /** Measured memory of a run beside the session's; estimated where it was not measured. */
+  readonly activations?: RunMemory | undefined
   /** Measured price of a run; estimated from `bytes` where it was not measured. */
   readonly cost?: RunCost | undefined
   /**
@@ -66,7 +74,7 @@ export interface Engine {
   /**
    * Loads an artifact into a session. Streams: no second copy of the weights is made outside the engine's memory.
    * A failed load leaves nothing behind. Loading an artifact whose earlier load never finished discards that one.
-   * @throws model_invalid, model_too_large, cancelled, and what the source throws
+   * @throws model_invalid, model_too_large, engine_full where others hold the memory, cancelled, and what the source throws
    */
   load(artifact: ArtifactInfo, source: ByteSource, context: LoadContext): Promise<Session>
   health(): Promise<EngineHealth>
@@ -108,7 +116,8 @@ export interface Session {
   /**
    * Runs the model once. Waits for its turn; the signal is honoured while waiting, not during the run itself.
    * @throws unknown_input, missing_input, unknown_output, invalid_tensor, unsupported_output, run_rejected,
-   * session_lost (load it again), engine_aborted, cancelled, deadline_exceeded
+   * session_lost (load it again), engine_aborted, engine_full where others hold the memory, run_too_large where the
+   * inputs need more than there is for one model, cancelled, deadline_exceeded
    */
   run(inputs: Tensors, options: RunOptions): Promise<Tensors>
   /**
@@ -119,5 +128,7 @@ export interface Session {
    * @throws engine_unsupported if the model is not of this kind, and what `run` throws
    */
   generate?(prompt: readonly number[], options: GenerateOptions): AsyncIterable<number>
+  /** `generate` keeps nothing in the engine: each of its runs may be made on another session of the same artifact. */
+  readonly generatesByRuns?: boolean
   dispose(): void
 }

@@ -20,6 +20,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   body_too_large: 413,
   input_too_large: 413,
   cost_too_high: 413,
+  run_too_large: 413,
   context_length_exceeded: 400,
   run_rejected: 400,
 
@@ -43,6 +44,8 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   store_unavailable: 503,
   model_invalid: 500,
   model_too_large: 501,
+  // Other models hold the memory at present.
+  engine_full: 503,
   engine_unsupported: 501,
   streams_unavailable: 501,
   // No origin could be asked, and there is no artifact that the edge could run instead.

@@ -104,6 +104,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     loadPollMs: limits.loadPollMs,
     loadDeadlineMs: limits.loadDeadlineMs,
     holdLeaseMs: limits.ticketLeaseMs,
+    roomWaitMs: limits.roomWaitMs,
   })
   const local = new LocalServing({
     ...shared,

@@ -58,6 +58,7 @@ export interface Placement {
 /** Failures of the edge itself, and not of what was sent: somewhere else the same request may succeed. */
 const EDGE_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'model_too_large',
+  'engine_full',
   'engine_unsupported',
   'model_invalid',
   'weights_unavailable',
@@ -65,6 +66,7 @@ const EDGE_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'store_unavailable',
   'session_lost',
   'cost_too_high',
+  'run_too_large',
 ])
 
 export function isEdgeFailure(error: unknown): error is VergeError {

@@ -139,8 +139,9 @@ export class PlacedServing implements Serving {
         if (!(error instanceof VergeError) || !canGoOn(step, error) || step === steps.at(-1)) throw error
         // What could not be run is not paid for.
         if (context.ledger !== undefined && spent !== undefined) context.ledger.cost = spent
-        // What is too dear has not been tried to load.
-        if (artifact !== undefined && error.code !== 'cost_too_high') placer.loadFailed(artifact)
+        // These say something about the request, and nothing about loading the model.
+        const ofRequest = error.code === 'cost_too_high' || error.code === 'run_too_large'
+        if (artifact !== undefined && !ofRequest) placer.loadFailed(artifact)
         failure = error
         const { model: name } = model.manifest
         logger.warn('placed_elsewhere', {

@@ -6,13 +6,13 @@ import { VergeError } from '../core/errors.ts'
 import type { CallContext, Clock } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { ByteSource, Engine, EngineHealth, Session, Support } from '../engine/engine.ts'
-import { sessionFootprint } from '../engine/footprint.ts'
+import { refusedRun, runFootprint, sessionFootprint } from '../engine/footprint.ts'
 import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
 import type { BlobInfo } from '../weights/blob.ts'
 import { artifactsFor, infoOf, runsOf } from './artifacts.ts'
 import type { FileCache } from './files.ts'
 import { Generating } from './generating.ts'
-import { assertAffordable, type InputShapes, priceOf } from './pricing.ts'
+import { assertAffordable, elementsOf, type InputShapes, priceOf } from './pricing.ts'
 import type { RunCache } from './results/run-cache.ts'
 import type { Generation, GenerationOptions, ResolvedModel, RunResult, Serving } from './serving.ts'
 
@@ -35,6 +35,8 @@ export interface LocalServingOptions {
   readonly costLimit: number
   /** The same for language models, where it differs: their contexts bound them, and others have turns between tokens. */
   readonly textCostLimit?: number
+  /** Bytes of engine memory for a session and its run, with nothing else loaded; unbounded if left out. */
+  readonly roomBytes?: number
   /** Models whose sessions are never evicted. */
   readonly pinned: ReadonlySet<string>
   readonly clock: Clock
@@ -81,7 +83,19 @@ export class LocalServing implements Serving {
   }
 
   afford(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
-    this.#afford(model, this.#artifactFor(model.manifest), runs, context)
+    const artifact = this.#artifactFor(model.manifest)
+    this.#afford(model, artifact, runs, context)
+    this.#assertFit(artifact, runs)
+  }
+
+  /** @throws run_too_large where it was measured that a run needs more memory than there is */
+  #assertFit(artifact: Artifact, runs: readonly InputShapes[]): void {
+    const { roomBytes } = this.#options
+    if (roomBytes === undefined) return
+    for (const run of runs) {
+      const refusal = refusedRun({ artifact, elements: elementsOf(run), roomBytes })
+      if (refusal !== undefined) throw refusal
+    }
   }
 
   #afford({ manifest }: ResolvedModel, artifact: Artifact, runs: readonly InputShapes[], context: CallContext): number {
@@ -108,6 +122,7 @@ export class LocalServing implements Serving {
     context: CallContext,
   ): Promise<RunResult> {
     const price = this.#afford(model, artifact, [inputs], context)
+    this.#assertFit(artifact, [inputs])
     if (context.ledger !== undefined) context.ledger.cost += price
     return this.#options.results.through({ model, artifact, inputs, outputs, price }, context, () =>
       this.#run(model, artifact, inputs, outputs, context),
@@ -123,7 +138,8 @@ export class LocalServing implements Serving {
   ): Promise<RunResult> {
     const { clock, place, sessions } = this.#options
     const begun = clock.now()
-    return sessions.use(this.#session(model, artifact), context, async (session, { start }) => {
+    const request = { ...this.#session(model, artifact), runBytes: runFootprint(artifact, elementsOf(inputs)) }
+    return sessions.use(request, context, async (session, { start }) => {
       const loaded = clock.now()
       let turned = loaded
       const result = await session.run(inputs, {
@@ -164,7 +180,12 @@ export class LocalServing implements Serving {
     const { place, sessions } = this.#options
     const price = this.#afford(model, artifact, runsOf(model.manifest, prompt.length, options.maxNewTokens), context)
     if (context.ledger !== undefined) context.ledger.cost += price
-    const generating = new Generating(prompt, { ...options, runsBefore: context.runsBefore }, model.manifest.model)
+    const generating = new Generating(
+      prompt,
+      { ...options, runsBefore: context.runsBefore },
+      model.manifest.model,
+      artifact,
+    )
     sessions
       .use(this.#session(model, artifact), context, (session, use) => generating.with(session, use))
       .catch((error: unknown) => generating.fail(error))

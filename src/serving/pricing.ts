@@ -52,7 +52,8 @@ function isOpen({ shape }: Pick<TensorSpec, 'shape'>, index: number): boolean {
   return typeof dimension !== 'number' || dimension < 0
 }
 
-function elementsOf(inputs: InputShapes): number {
+/** Elements of all inputs together. */
+export function elementsOf(inputs: InputShapes): number {
   let elements = 0
   for (const { shape } of inputs.values()) elements += elementCount(shape)
   return elements

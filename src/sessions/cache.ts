@@ -4,7 +4,10 @@ import type { Session } from '../engine/engine.ts'
 import { type Flight, Flights } from './flights.ts'
 
 export interface SessionCacheOptions {
+  /** Of all sessions together. */
   readonly budgetBytes: number
+  /** Of all sessions, and what one run takes beside them; unbounded if left out. */
+  readonly workingBytes?: number
   readonly clock: Clock
   readonly logger: Logger
   readonly loadStaleMs: number
@@ -13,6 +16,8 @@ export interface SessionCacheOptions {
   readonly loadDeadlineMs: number
   /** A use that lasts longer belongs to a request that was killed. */
   readonly holdLeaseMs: number
+  /** How long a run that found no room waits for sessions in use, before it is tried beside them. */
+  readonly roomWaitMs: number
 }
 
 /** A session to be had: its identity, what it costs, and how to load it. */
@@ -20,7 +25,9 @@ export interface SessionRequest {
   /** Digest of the artifact. */
   readonly key: string
   readonly bytes: number
-  /** A pinned session is never evicted. */
+  /** What its runs take beside the session. */
+  readonly runBytes?: number
+  /** A pinned session is not evicted, except where the heap has to be rebuilt because of its holes. */
   readonly pinned: boolean
   load(context: { readonly signal: AbortSignal; onProgress(): void }): Promise<Session>
 }
@@ -32,6 +39,25 @@ export interface SessionUse {
   readonly start: Start
   /** Says that the user is still there: a use that is not renewed within its lease counts as dead. */
   renew(): void
+  /**
+   * One of several pieces of work within a use. Where the engine lost the session or has no room, room is made, and the
+   * work is done again, perhaps with another session of the same artifact.
+   * @param runBytes of memory that it takes beside the session
+   */
+  attempt<T>(work: (session: Session) => Promise<T>, runBytes: number): Promise<T>
+}
+
+/** One user's hold on a session; which one may change when room has to be made. */
+interface Hold {
+  readonly key: symbol
+  entry: Entry | undefined
+  start: Start
+}
+
+/** A run or a load that found no room: until it is done, nobody else loads anything. */
+interface Claim {
+  readonly key: string
+  lastBeat: number
 }
 
 interface Reservation {
@@ -51,6 +77,8 @@ interface Entry {
 }
 
 const MOST_RELOADS = 2
+/** First what is idle goes; then everything, so that the engine can rebuild its heap. */
+const MOST_SQUEEZES = 2
 
 /**
  * Loaded sessions under a byte budget, the least recently used going first. Sessions in use are never pulled away;
@@ -62,6 +90,7 @@ export class SessionCache {
   readonly #reserved = new Map<string, Reservation>()
   readonly #flights: Flights<Entry>
   readonly #options: SessionCacheOptions
+  #claim: Claim | undefined
   #uses = 0
 
   constructor(options: SessionCacheOptions) {
@@ -92,42 +121,139 @@ export class SessionCache {
   /**
    * Runs `work` with a loaded session, loading it first where needed. Where the session was lost to a restart of its
    * engine between loading and use, it is loaded again, twice at most: what is queued behind an input that ends its
-   * engine loses its session with it, and with batches once more.
-   * @throws model_too_large, what the load and the work throw, cancelled, deadline_exceeded
+   * engine loses its session with it, and with batches once more. Where the engine has no room, other sessions are
+   * evicted and the work is done again.
+   * @throws model_too_large, engine_full if there was no room after all, what the load and the work throw, cancelled,
+   * deadline_exceeded
    */
   async use<T>(
     request: SessionRequest,
     context: CallContext,
     work: (session: Session, use: SessionUse) => Promise<T>,
   ): Promise<T> {
-    for (let reloads = 0; ; reloads++) {
-      try {
-        return await this.#useOnce(request, context, work)
-      } catch (error) {
-        if (!isVergeError(error, 'session_lost') || reloads === MOST_RELOADS) throw error
-        this.#options.logger.warn('session_reloaded', { key: request.key })
-      }
+    const hold: Hold = { key: Symbol(context.requestId), entry: undefined, start: 'warm' }
+    const use = (): SessionUse => ({
+      start: hold.start,
+      renew: () => this.#renew(hold),
+      attempt: (step, runBytes) => this.#attempt(hold, { ...request, runBytes }, context, step),
+    })
+    try {
+      return await this.#attempt(hold, request, context, (session) => work(session, use()))
+    } finally {
+      this.#release(hold)
     }
   }
 
-  async #useOnce<T>(
+  async #attempt<T>(
+    hold: Hold,
     request: SessionRequest,
     context: CallContext,
-    work: (session: Session, use: SessionUse) => Promise<T>,
+    work: (session: Session) => Promise<T>,
   ): Promise<T> {
-    const { entry, start } = await this.#acquire(request, context)
-    const holder = Symbol(context.requestId)
-    const renew = (): void => {
-      entry.holders.set(holder, this.#options.clock.now() + this.#options.holdLeaseMs)
-    }
-    renew()
-    entry.lastUsed = ++this.#uses
+    let claim: Claim | undefined
+    let reloads = 0
+    let squeezes = 0
     try {
-      return await work(entry.session, { start, renew })
+      for (;;) {
+        try {
+          const { session } = await this.#take(hold, request, context)
+          if (claim !== undefined) claim.lastBeat = this.#options.clock.now()
+          return await work(session)
+        } catch (error) {
+          if (isVergeError(error, 'session_lost') && reloads < MOST_RELOADS) {
+            reloads++
+            this.#options.logger.warn('session_reloaded', { key: request.key })
+            this.#release(hold)
+          } else if (isVergeError(error, 'engine_full') && squeezes < MOST_SQUEEZES) {
+            squeezes++
+            this.#options.logger.warn('session_squeeze', { key: request.key, squeezes, sessions: this.size })
+            // Given up first: two that waited for each other's sessions would wait in vain.
+            this.#release(hold)
+            claim ??= await this.#claimRoom(request.key, context)
+            if (squeezes < MOST_SQUEEZES) this.#evictIdle(request.key, Number.POSITIVE_INFINITY)
+            else await this.#evictAll(claim, context)
+          } else throw error
+        }
+      }
     } finally {
-      entry.holders.delete(holder)
-      this.#sweep()
+      if (claim !== undefined && this.#claim === claim) this.#claim = undefined
     }
+  }
+
+  /** Holds a session that lives, with room for the run where idle sessions can make it. */
+  async #take(hold: Hold, request: SessionRequest, context: CallContext): Promise<Entry> {
+    if (hold.entry === undefined || !hold.entry.session.alive) {
+      this.#release(hold)
+      const { entry, start } = await this.#acquire(request, context)
+      hold.entry = entry
+      // A use that began cold stays so, however often its session is loaded again.
+      if (start === 'cold') hold.start = start
+    }
+    const { entry } = hold
+    this.#renew(hold)
+    entry.lastUsed = ++this.#uses
+    const { workingBytes = Number.POSITIVE_INFINITY } = this.#options
+    const missing = this.bytes + this.#reservedBytes() + (request.runBytes ?? 0) - workingBytes
+    if (missing > 0) this.#evictIdle(request.key, missing)
+    return entry
+  }
+
+  #renew({ entry, key }: Hold): void {
+    entry?.holders.set(key, this.#options.clock.now() + this.#options.holdLeaseMs)
+  }
+
+  #release(hold: Hold): void {
+    hold.entry?.holders.delete(hold.key)
+    hold.entry = undefined
+    this.#sweep()
+  }
+
+  /** Evicts sessions that nobody uses, the least recently used first, but neither pinned ones nor that of `key`. */
+  #evictIdle(key: string, missing: number): void {
+    const idle = [...this.#entries]
+      .filter(([other, entry]) => other !== key && !entry.pinned && entry.holders.size === 0)
+      .map(([, entry]) => entry)
+      .sort((a, b) => a.lastUsed - b.lastUsed)
+    let freed = 0
+    for (const entry of idle) {
+      if (freed >= missing) break
+      entry.leaving = true
+      freed += entry.bytes
+    }
+    this.#sweep()
+  }
+
+  /** Waits until no other claim stands. Its owner may have been killed: one without a sign of life does not count. */
+  async #claimRoom(key: string, { signal }: CallContext): Promise<Claim> {
+    const { clock, loadPollMs } = this.#options
+    while (this.#claimed) await clock.sleep(loadPollMs, signal)
+    const claim: Claim = { key, lastBeat: clock.now() }
+    this.#claim = claim
+    return claim
+  }
+
+  get #claimed(): Claim | undefined {
+    const { clock, loadStaleMs } = this.#options
+    return this.#claim !== undefined && clock.now() - this.#claim.lastBeat <= loadStaleMs ? this.#claim : undefined
+  }
+
+  /**
+   * Evicts every session, pinned ones and that of the claim itself included: only an empty engine rebuilds its heap, and
+   * one that stayed full of holes would refuse others for the isolate's life. Sessions that are in use for longer than
+   * `roomWaitMs` stay.
+   */
+  async #evictAll(claim: Claim, { signal }: CallContext): Promise<void> {
+    const { clock, loadPollMs, roomWaitMs } = this.#options
+    const end = clock.now() + roomWaitMs
+    for (;;) {
+      for (const entry of this.#entries.values()) entry.leaving = true
+      this.#sweep()
+      if (this.#entries.size === 0 && this.#reservedBytes() === 0) return
+      if (clock.now() >= end) break
+      await clock.sleep(loadPollMs, signal)
+      claim.lastBeat = clock.now()
+    }
+    for (const entry of this.#entries.values()) entry.leaving = false
   }
 
   /** The caller must hold the entry before it awaits anything. */
@@ -165,7 +291,7 @@ export class SessionCache {
     }
     try {
       await this.#makeRoom(request, reservation, beat, deadline.signal)
-      const session = await this.#loadOrEvictAll(request, beat, deadline.signal)
+      const session = await request.load({ signal: deadline.signal, onProgress: beat })
       const entry: Entry = {
         session,
         bytes: Math.max(session.bytes, request.bytes),
@@ -179,20 +305,6 @@ export class SessionCache {
     } finally {
       clearTimeout(timer)
       if (this.#reserved.get(request.key) === reservation) this.#reserved.delete(request.key)
-    }
-  }
-
-  /** The budget is an estimate and a heap has holes: where the engine has no room after all, everything else goes. */
-  async #loadOrEvictAll(request: SessionRequest, beat: () => void, signal: AbortSignal): Promise<Session> {
-    try {
-      return await request.load({ signal, onProgress: beat })
-    } catch (error) {
-      const others = [...this.#entries.values()].filter((entry) => !entry.pinned)
-      if (!isVergeError(error, 'model_too_large') || others.length === 0) throw error
-      this.#options.logger.warn('session_evict_all', { key: request.key })
-      for (const entry of others) entry.leaving = true
-      await this.#until(() => others.every((entry) => !this.#isListed(entry)), beat, signal)
-      return request.load({ signal, onProgress: beat })
     }
   }
 
@@ -214,6 +326,8 @@ export class SessionCache {
     }
     await this.#until(
       () => {
+        const claim = this.#claimed
+        if (claim !== undefined && claim.key !== request.key) return false
         const missing = this.bytes + this.#reservedBytes() + request.bytes - budgetBytes
         if (missing <= 0) {
           reservation.bytes = request.bytes
@@ -260,11 +374,6 @@ export class SessionCache {
       else total += reservation.bytes
     }
     return total
-  }
-
-  #isListed(entry: Entry): boolean {
-    for (const listed of this.#entries.values()) if (listed === entry) return true
-    return false
   }
 
   /** Drops sessions that their engine lost, and those that are leaving and no longer in use. */

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { sha256 } from '../../scripts/lib/bytes.ts'
+import { toOrtFormat } from '../../scripts/lib/convert.ts'
+import { measureMemory } from '../../scripts/lib/measure/memory.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
-import { LOOKUP_COLUMNS, lookupModel, lookupRow } from '../fixtures/onnx-models.ts'
+import { LOOKUP_COLUMNS, lookupModel, lookupRow, MATMUL_INNER, matmulModel } from '../fixtures/onnx-models.ts'
 
 const MiB = 1024 * 1024
 const SWAPS = 50
@@ -51,5 +54,70 @@ describe('memory', () => {
     )
     // Were anything kept, fifty swaps of 12 MiB of weights (36 MiB while they are parsed) would show as 600 MiB or more.
     expect(late - early).toBeLessThan(64 * MiB)
+  })
+})
+
+/** Weights of the thirteen, and of the one. */
+const ORDINARY_BYTES = 2 * MiB
+const HEAVY_BYTES = 12 * MiB
+
+describe.each([
+  { manifests: 'that say what runs take', measured: true },
+  { manifests: 'from before runs were measured', measured: false },
+])('thirteen ordinary models and a large one, with manifests $manifests', ({ measured }) => {
+  let worker: LiveWorker
+
+  beforeAll(async () => {
+    worker = await startLiveWorker()
+    const writer = await writerFor(worker)
+    const publish = async (name: string, onnx: Uint8Array): Promise<void> => {
+      const { bytes } = await toOrtFormat(onnx)
+      const info = { sha256: sha256(bytes), format: 'ort' as const, bytes: bytes.length }
+      const memory = await measureMemory(info, bytes, onnx)
+      const { memoryBytes } = memory
+      const signature = {
+        inputs: [{ name: 'x', datatype: 'FP32' as const, shape: ['n', MATMUL_INNER] }],
+        outputs: [{ name: 'mean', datatype: 'FP32' as const, shape: ['n', 1] }],
+      }
+      await publishModel(writer, name, bytes, signature, {
+        artifact: { format: 'ort', ...(measured ? memory : { memoryBytes }) },
+      })
+    }
+    for (let index = 0; index < 13; index++) {
+      await publish(`ordinary-${index}`, matmulModel((1 + index / 12) * ORDINARY_BYTES, index + 1))
+    }
+    await publish('heavy', matmulModel(HEAVY_BYTES, 99))
+  })
+  afterAll(() => worker.dispose())
+
+  async function ask(name: string, rows: number): Promise<{ status: number; body: Record<string, unknown> }> {
+    const data = new Array<number>(rows * MATMUL_INNER).fill(0.5)
+    const response = await fetch(`${worker.url}/v2/models/${name}/infer`, {
+      method: 'POST',
+      body: JSON.stringify({ inputs: [{ name: 'x', shape: [rows, MATMUL_INNER], datatype: 'FP32', data }] }),
+    })
+    return { status: response.status, body: (await response.json()) as Record<string, unknown> }
+  }
+
+  it('answers for each of them, asked one at a time, again and again', async () => {
+    const statuses: number[] = []
+    for (let round = 0; round < 2; round++) {
+      for (let index = 0; index < 13; index++) statuses.push((await ask(`ordinary-${index}`, 250)).status)
+      for (const rows of [1, 100, 180]) statuses.push((await ask('heavy', rows)).status)
+    }
+    expect(statuses).toEqual(new Array(32).fill(200))
+  })
+
+  it('refuses what no isolate has room for, with a size that has', async () => {
+    let rows = 330
+    for (let tries = 0; tries < 4; tries++) {
+      const { status, body } = await ask('heavy', rows)
+      if (status === 200) break
+      expect(status, JSON.stringify(body)).toBe(413)
+      expect(body).toMatchObject({ code: 'run_too_large', elements: rows * MATMUL_INNER })
+      rows = Math.floor(Number(body.limit_elements) / MATMUL_INNER)
+    }
+    expect(rows).toBeGreaterThan(150)
+    expect(rows).toBeLessThan(330)
   })
 })

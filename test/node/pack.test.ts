@@ -66,6 +66,45 @@ describe('packing', () => {
     expect(outputs.get('y')).toEqual(tensor('FP16', [1, 2], Uint16Array.of(0x4200, 0xc200)))
   })
 
+  it('measures what a run takes beside the session', async () => {
+    const columns = 2048
+    await write(base, models.matmulModel(columns * models.MATMUL_INNER * 4))
+    const { manifest } = await packFolder(folder)
+    const { base: least = 0, perElement = 0 } = manifest.artifacts[0]?.activations ?? {}
+    // Each row of 64 elements becomes one of 2048 floats.
+    const exact = (columns * 4) / models.MATMUL_INNER
+    expect(perElement).toBeGreaterThan(exact)
+    expect(perElement).toBeLessThan(1.5 * exact)
+    expect(least).toBeLessThan(512 * 1024)
+  })
+
+  it('measures one model after another in one engine, and each as if it were the first', async () => {
+    let instances = 0
+    const { Instance } = WebAssembly
+    WebAssembly.Instance = new Proxy(Instance, {
+      construct: (target, args) => {
+        instances++
+        return Reflect.construct(target, args) as object
+      },
+    })
+    try {
+      const pack = async (model: Uint8Array) => {
+        await write(base, model)
+        return (await packFolder(folder)).manifest.artifacts[0]
+      }
+      const first = await pack(models.matmulModel(300_000, 1))
+      const before = instances
+      for (let seed = 2; seed < 10; seed++) await pack(models.matmulModel(100_000 * seed, seed))
+      await pack(models.loopModel())
+      await pack(models.concatModel())
+      expect(instances).toBe(before)
+      expect(instances).toBeLessThanOrEqual(1)
+      expect(await pack(models.matmulModel(300_000, 1))).toEqual(first)
+    } finally {
+      WebAssembly.Instance = Instance
+    }
+  })
+
   it('cuts large artifacts into chunks', async () => {
     await write(base, models.lookupModel(20_000_000))
     const { manifest } = await packFolder(folder)

@@ -85,17 +85,31 @@ describe('ort engine', () => {
     session.dispose()
   })
 
-  it('answers model_too_large to a run whose activations do not fit, and goes on', async () => {
+  it('refuses a run whose activations do not fit beside its model alone, and goes on', async () => {
     const engine = makeEngine(32 * MiB)
     const session = await load(engine, matmulModel(1 * MiB))
     const rows = 20_000
     const huge = tensor('FP32', [rows, 64], new Float32Array(rows * 64))
     await expect(session.run(new Map([['x', huge]]), { signal: never() })).rejects.toMatchObject({
-      code: 'model_too_large',
+      code: 'run_too_large',
+      details: { elements: rows * 64, limit_elements: rows * 32 },
     })
     const small = tensor('FP32', [1, 64], new Float32Array(64))
     const again = session.alive ? session : await load(engine, matmulModel(1 * MiB))
     expect((await again.run(new Map([['x', small]]), { signal: never() })).size).toBe(1)
+  })
+
+  it('says that there is no room at present where other sessions have it', async () => {
+    const engine = makeEngine(32 * MiB)
+    const other = await load(engine, lookupModel(2 * MiB))
+    const session = await load(engine, matmulModel(1 * MiB))
+    const rows = new Map([['x', tensor('FP32', [20_000, 64], new Float32Array(20_000 * 64))]])
+    await expect(session.run(rows, { signal: never() })).rejects.toMatchObject({ code: 'engine_full', retryAfter: 1 })
+    await expect(load(engine, lookupModel(12 * MiB))).rejects.toMatchObject({ code: 'engine_full', retryAfter: 1 })
+    // Alone, and in a heap that it shares with nobody's holes, the same is a matter of its size.
+    session.dispose()
+    other.dispose()
+    await expect(load(engine, lookupModel(12 * MiB))).rejects.toMatchObject({ code: 'model_too_large' })
   })
 
   it('discards a load that was never finished when the same artifact is loaded again', async () => {

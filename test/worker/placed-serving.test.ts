@@ -117,6 +117,7 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
       loadPollMs: 5,
       loadDeadlineMs: 5_000,
       holdLeaseMs: 5_000,
+      roomWaitMs: 1_000,
     }),
     results: new RunCache({
       ...shared,

@@ -21,16 +21,18 @@ class BareSession implements Session {
   }
 }
 
-function setup(budgetBytes = 100) {
+function setup(budgetBytes = 100, workingBytes = Number.POSITIVE_INFINITY) {
   const clock = new ManualClock()
   const cache = new SessionCache({
     budgetBytes,
+    workingBytes,
     clock,
     logger: silentLogger,
     loadStaleMs: 5000,
     loadPollMs: 10,
     loadDeadlineMs: 60_000,
     holdLeaseMs: 60_000,
+    roomWaitMs: 2_000,
   })
   const loads: string[] = []
   const sessions = new Map<string, BareSession>()
@@ -169,7 +171,9 @@ describe('session cache', () => {
     expect(loads).toEqual(['a', 'a', 'a'])
   })
 
-  it('evicts everything else when the engine has no room after all', async () => {
+  const full = () => new VergeError('engine_full', 'no room', { retryAfter: 1 })
+
+  it('evicts what is idle when the engine has no room for a load after all', async () => {
     const { clock, cache, request, use, sessions } = setup(100)
     await use('a', 30)
     let tries = 0
@@ -178,7 +182,7 @@ describe('session cache', () => {
         ...request('b', 30),
         async load() {
           tries++
-          if (sessions.get('a')?.alive) throw new VergeError('model_too_large', 'the heap is full of holes')
+          if (sessions.get('a')?.alive) throw full()
           return new BareSession(30)
         },
       },
@@ -188,6 +192,142 @@ describe('session cache', () => {
     await clock.advance(100)
     expect(await used).toBe('b done')
     expect(tries).toBe(2)
+  })
+
+  it('tries a load again where there is nothing left to evict: the engine rebuilds its heap for it', async () => {
+    const { clock, cache, request } = setup(100)
+    let tries = 0
+    const used = cache.use(
+      {
+        ...request('a', 30),
+        async load() {
+          if (++tries === 1) throw full()
+          return new BareSession(30)
+        },
+      },
+      testContext(),
+      async () => 'done',
+    )
+    await clock.advance(100)
+    expect(await used).toBe('done')
+    expect(tries).toBe(2)
+  })
+
+  it('evicts what is idle for a run that finds no room, then everything, and then gives up for now', async () => {
+    const { clock, cache, request, use, sessions, loads } = setup(100)
+    await use('pinned', 10, true)
+    await use('a', 30)
+    await use('b', 30)
+    const seen: string[] = []
+    const used = cache
+      .use(request('b', 30), testContext(), async () => {
+        seen.push(['pinned', 'a', 'b'].filter((key) => sessions.get(key)?.alive).join(' '))
+        throw full()
+      })
+      .catch((error: unknown) => error)
+    await clock.advance(100)
+    expect(await used).toMatchObject({ code: 'engine_full', retryAfter: 1 })
+    // Last, its own session is loaded again as well: in a heap without holes.
+    expect(seen).toEqual(['pinned a b', 'pinned b', 'b'])
+    expect(loads).toEqual(['pinned', 'a', 'b', 'b'])
+    expect(await use('a', 30)).toBe('cold')
+  })
+
+  it('runs again with the session that is there after room was made', async () => {
+    const { clock, cache, request, use } = setup(100)
+    await use('a', 40)
+    await use('b', 40)
+    const used = cache.use(request('b', 40), testContext(), async (session) => {
+      if (cache.has('a')) throw full()
+      return session
+    })
+    await clock.advance(100)
+    expect((await used).alive).toBe(true)
+    expect(cache.size).toBe(1)
+  })
+
+  it('makes room in the middle of a use, between two of its steps', async () => {
+    const { clock, cache, request, use } = setup(100)
+    await use('a', 40)
+    const used = cache.use(request('b', 40), testContext(), async (first, { attempt }) => {
+      const again = await attempt(async (session) => {
+        if (cache.has('a')) throw full()
+        return session
+      }, 0)
+      return again === first
+    })
+    await clock.advance(100)
+    expect(await used).toBe(true)
+    expect(cache.has('b')).toBe(true)
+  })
+
+  it('evicts idle sessions for what a run takes beside its own', async () => {
+    const { clock, cache, request, use } = setup(100, 120)
+    await use('a', 40)
+    await use('b', 40)
+    const run = async (runBytes: number) => {
+      const used = cache.use({ ...request('b', 40), runBytes }, testContext(), async () => cache.has('a'))
+      await clock.advance(50)
+      return used
+    }
+    expect(await run(40)).toBe(true)
+    expect(await run(41)).toBe(false)
+  })
+
+  it('lets nobody load anything between the eviction for a run and the run', async () => {
+    const { clock, cache, request, use, loads } = setup(100)
+    await use('a', 40)
+    let finish = (): void => {}
+    const heavy = cache.use(request('b', 40), testContext(), () => {
+      if (cache.has('a')) throw full()
+      return new Promise<string>((resolve) => {
+        finish = () => resolve('b done')
+      })
+    })
+    await clock.advance(100)
+    const other = cache.use(request('a', 40), testContext(), async () => 'a done')
+    await clock.advance(1000)
+    expect(loads).toEqual(['a', 'b'])
+    finish()
+    expect(await heavy).toBe('b done')
+    await clock.advance(50)
+    expect(await other).toBe('a done')
+  })
+
+  it('does not wait for ever for one who made room and was killed', async () => {
+    const { clock, cache, request, use } = setup(100)
+    await use('a', 40)
+    void cache.use(request('b', 40), testContext('killed'), () => {
+      if (cache.has('a')) throw full()
+      return new Promise<never>(() => {})
+    })
+    await clock.advance(100)
+    const other = cache.use(request('a', 40), testContext(), async () => 'a done')
+    await clock.advance(5_200)
+    expect(await other).toBe('a done')
+  })
+
+  it('waits a while for sessions in use before it gives up, and leaves them to their users', async () => {
+    const { clock, cache, request, sessions } = setup(100)
+    let finish = (): void => {}
+    const busy = cache.use(
+      request('a', 40),
+      testContext(),
+      () =>
+        new Promise<string>((resolve) => {
+          finish = () => resolve('a done')
+        }),
+    )
+    await clock.advance(50)
+    const used = cache
+      .use(request('b', 40), testContext(), () => Promise.reject(full()))
+      .catch((error: unknown) => error)
+    await clock.advance(2_500)
+    expect(await used).toMatchObject({ code: 'engine_full' })
+    expect(sessions.get('a')?.alive).toBe(true)
+    finish()
+    expect(await busy).toBe('a done')
+    expect(cache.has('a')).toBe(true)
   })
 
   it('leaves nothing behind after a failed load', async () => {

@@ -26,6 +26,8 @@ const MOST_RUNS = 400
 /** What a Worker answers to a run that it has no room or time for. */
 const TOO_MUCH: readonly VergeError['code'][] = [
   'model_too_large',
+  'engine_full',
+  'run_too_large',
   'body_too_large',
   'input_too_large',
   'run_rejected',

@@ -107,6 +107,8 @@ export async function measureStaged(stage: Stage, options: MeasureOptions): Prom
 const NOT_FOR_AN_ISOLATE: readonly VergeError['code'][] = [
   'model_invalid',
   'model_too_large',
+  'engine_full',
+  'run_too_large',
   'engine_aborted',
   'engine_unsupported',
   'deadline_exceeded',

@@ -98,7 +98,7 @@ export function inputCandidates(facts: InputFacts): InputMaker[] {
  * Ways of making up inputs of several sizes, to see how the time of a run grows with them. A model without open
  * dimensions has one; not every model runs on all of them.
  */
-export function sizedCandidates(facts: InputFacts): InputMaker[] {
+export function sizedCandidates(facts: InputFacts, { lengths, batches }: Ladders = LADDERS): InputMaker[] {
   const { signature, settings = {} } = facts
   const open = signature.inputs.flatMap((spec) => spec.shape.map((dimension, axis) => ({ spec, dimension, axis })))
   const sized = open.filter(({ axis, dimension }) => isOpen(dimension) && !isBatch(dimension, axis))
@@ -107,8 +107,8 @@ export function sizedCandidates(facts: InputFacts): InputMaker[] {
     if (settings.audio?.window !== undefined || settings.audio?.samples !== undefined) return known.slice(0, 1)
     if (settings.audio !== undefined) return SOUND_LADDER.map((seconds) => soundOf(facts, seconds))
     if (sized.length === 0)
-      return open.some(({ dimension }) => isOpen(dimension)) ? BATCHES.map(batchOf) : [{ name: '' }]
-    if (sized.some(({ spec }) => !isPicture(spec))) return LENGTH_LADDER.map(lengthOf)
+      return open.some(({ dimension }) => isOpen(dimension)) ? batches.map(batchOf) : [{ name: '' }]
+    if (sized.some(({ spec }) => !isPicture(spec))) return lengths.map(lengthOf)
     const [largest = 128, other = largest] = settings.image?.size ?? []
     return SHARES.map((share) => pictureOf(facts, Math.ceil(largest * share), Math.ceil(other * share)))
   }
@@ -141,8 +141,13 @@ export function multiples(facts: InputFacts, shapes: Shapes): InputMaker[] {
   return [...makers.values()]
 }
 
-const LENGTH_LADDER = [16, 64, 128]
-const BATCHES = [1, 2, 4]
+/** Sizes of texts and other sequences, and of batches, smallest first. */
+export interface Ladders {
+  readonly lengths: readonly number[]
+  readonly batches: readonly number[]
+}
+
+const LADDERS: Ladders = { lengths: [16, 64, 128], batches: [1, 2, 4] }
 const SOUND_LADDER = [0.25, 0.5, 1]
 /** Of the largest picture's side. */
 const SHARES = [0.5, 0.75, 1]

@@ -10,10 +10,10 @@ export class Allocations {
     this.#module = module
   }
 
-  /** A block of at least one byte. @throws model_too_large when the heap is at its maximum */
+  /** A block of at least one byte. @throws engine_full when the heap is at its maximum */
   malloc(bytes: number): number {
     const pointer = this.#module._malloc(Math.max(1, bytes))
-    if (pointer === 0) throw heapFull(bytes)
+    if (pointer === 0) throw heapFull()
     this.#releases.push(() => this.#module._free(pointer))
     return pointer
   }
@@ -36,11 +36,10 @@ export class Allocations {
   }
 }
 
-/** The heap has no room for what one call or one model needs. */
-export function heapFull(bytes: number): VergeError {
-  return new VergeError(
-    'model_too_large',
-    'The engine has no memory left for this. Send a smaller input, or use a smaller or more strongly quantised model.',
-    { details: { bytes_needed: bytes } },
-  )
+/** The heap has no room for one call or one model. `Tenancy` decides whether another try can succeed. */
+export function heapFull(cause?: unknown): VergeError {
+  return new VergeError('engine_full', 'The engine has no memory free for this at present. Try again in a moment.', {
+    cause,
+    retryAfter: 1,
+  })
 }

@@ -9,6 +9,7 @@ import { LOG_FATAL, type OrtModule } from './module.ts'
 import { OrtSession } from './session.ts'
 import { readSignature } from './signature.ts'
 import { isOutOfMemory, lastError } from './status.ts'
+import { Tenancy } from './tenancy.ts'
 
 export interface OrtEngineOptions {
   readonly binary: OrtBinary
@@ -27,8 +28,13 @@ export interface OrtEngineOptions {
 /** Weights on their way into the heap. */
 interface PendingLoad {
   pointer: number
-  readonly generation: number
+  /** Of the instance whose heap it is. */
+  readonly tenancy: Tenancy
   lastProgress: number
+  /** A session was made of it. */
+  created?: boolean
+  /** It no longer counts among its tenancy's loads. */
+  ended?: boolean
 }
 
 /**
@@ -41,8 +47,7 @@ export class OrtEngine implements Engine {
   readonly #instance: OrtInstance
   readonly #turnstile: Turnstile
   readonly #pending = new Map<string, PendingLoad>()
-  /** Sessions alive in the instance of this generation, and whether one found no room where others had been. */
-  #tenancy = { generation: 0, sessions: 0, departed: false, starved: false }
+  #tenancy = new Tenancy(0)
 
   constructor(options: OrtEngineOptions) {
     this.#options = options
@@ -64,31 +69,28 @@ export class OrtEngine implements Engine {
 
   async load(artifact: ArtifactInfo, source: ByteSource, context: LoadContext): Promise<OrtSession> {
     throwIfAborted(context.signal)
+    this.#dropAbandoned(artifact.sha256)
     // A new instance clears all holes, but its predecessor's tables stay in memory until they are collected (some
     // 10 MB each, measured over 50 swaps), so this is done only where room was missing.
-    if (this.#tenancy.starved && this.#tenancy.sessions === 0 && this.#pending.size === 0) {
+    if (this.#tenancy.worthRebuilding && this.#instance.isCurrent(this.#tenancy.generation)) {
       this.#instance.discard('defragment')
     }
     await this.#instance.ready()
     const { generation } = this.#instance
-    if (this.#tenancy.generation !== generation) {
-      this.#tenancy = { generation, sessions: 0, departed: false, starved: false }
-    }
+    if (this.#tenancy.generation !== generation) this.#tenancy = new Tenancy(generation)
+    const tenancy = this.#tenancy
     // From here to the entry in #pending nothing may be awaited, or two loads of one artifact could miss each other.
     this.#dropAbandoned(artifact.sha256)
     const pointer = this.#instance.use(generation, (module) => module._malloc(Math.max(1, artifact.bytes)))
-    if (pointer === 0) {
-      this.#tenancy.starved ||= this.#tenancy.departed
-      throw heapFull(artifact.bytes)
-    }
-    const load: PendingLoad = { pointer, generation, lastProgress: this.#options.clock.now() }
+    if (pointer === 0) throw tenancy.loadFailed(artifact.bytes)
+    const load: PendingLoad = { pointer, tenancy, lastProgress: this.#options.clock.now() }
     this.#pending.set(artifact.sha256, load)
+    tenancy.loads++
     try {
       await source.deliver((offset, data) => this.#write(artifact, load, offset, data), context.signal)
       return await this.#turnstile.turn(context.signal, () => this.#create(artifact, load))
     } catch (error) {
-      if (isVergeError(error, 'model_too_large')) this.#tenancy.starved ||= this.#tenancy.departed
-      throw error
+      throw isVergeError(error, 'engine_full') ? tenancy.loadFailed(artifact.bytes, error) : error
     } finally {
       this.#dropLoad(artifact.sha256, load)
     }
@@ -112,25 +114,26 @@ export class OrtEngine implements Engine {
   }
 
   #write(artifact: ArtifactInfo, load: PendingLoad, offset: number, data: Uint8Array): void {
-    if (load.pointer === 0 || !this.#instance.isCurrent(load.generation)) {
+    if (load.pointer === 0 || !this.#instance.isCurrent(load.tenancy.generation)) {
       throw new VergeError('session_lost', 'The load was taken over or its engine was restarted.')
     }
     if (offset < 0 || offset + data.length > artifact.bytes) {
       throw new VergeError('weights_corrupt', 'The weights are longer than the manifest says; push the model again.')
     }
     load.lastProgress = this.#options.clock.now()
-    this.#instance.use(load.generation, (module) => module.HEAPU8.set(data, load.pointer + offset))
+    this.#instance.use(load.tenancy.generation, (module) => module.HEAPU8.set(data, load.pointer + offset))
   }
 
   #create(artifact: ArtifactInfo, load: PendingLoad): OrtSession {
-    return this.#instance.use(load.generation, (module) => {
+    const { tenancy } = load
+    return this.#instance.use(tenancy.generation, (module) => {
       if (load.pointer === 0) throw new VergeError('session_lost', 'The load was taken over.')
       const keepsBytes = artifact.format === 'ort'
       const session = createSession(module, artifact, load.pointer)
+      load.created = true
       const names = readSignature(module, session)
       const weights = keepsBytes ? load.pointer : 0
       if (keepsBytes) load.pointer = 0
-      const tenancy = this.#tenancy
       tenancy.sessions++
       return new OrtSession(
         this.#instance,
@@ -139,8 +142,9 @@ export class OrtEngine implements Engine {
           session,
           names,
           weights,
-          generation: load.generation,
-          artifact: { bytes: artifact.bytes, cost: artifact.cost },
+          tenancy,
+          artifact,
+          heapLimitBytes: this.#options.heapLimitBytes,
         },
         sessionFootprint(artifact),
         () => {
@@ -154,11 +158,14 @@ export class OrtEngine implements Engine {
   /** Frees what a load allocated, unless its session has taken it over or its instance is gone. */
   #dropLoad(sha256: string, load: PendingLoad): void {
     if (this.#pending.get(sha256) === load) this.#pending.delete(sha256)
-    const { pointer, generation } = load
+    if (!load.ended) load.tenancy.loads--
+    load.ended = true
+    const { pointer, tenancy } = load
     load.pointer = 0
-    if (pointer !== 0 && this.#instance.isCurrent(generation)) {
-      this.#instance.use(generation, (module) => module._free(pointer))
-      this.#tenancy.departed = true
+    if (pointer !== 0 && this.#instance.isCurrent(tenancy.generation)) {
+      this.#instance.use(tenancy.generation, (module) => module._free(pointer))
+      // What a session of a plain ONNX file was parsed from is freed in every instance alike.
+      if (!load.created) tenancy.departed = true
     }
   }
 
@@ -206,14 +213,14 @@ function createSession(module: OrtModule, artifact: ArtifactInfo, pointer: numbe
       }
     }
     const session = module._OrtCreateSession(pointer, artifact.bytes, options)
-    if (session === 0) throw loadFailed(artifact, lastError(module))
+    if (session === 0) throw loadFailed(lastError(module))
     return session
   } finally {
     allocations.release()
   }
 }
 
-function loadFailed(artifact: ArtifactInfo, reason: string): VergeError {
-  if (isOutOfMemory(reason)) return heapFull(artifact.bytes)
+function loadFailed(reason: string): VergeError {
+  if (isOutOfMemory(reason)) return heapFull(new Error(reason))
   return new VergeError('model_invalid', `The model could not be loaded: ${reason}`)
 }

@@ -1,5 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import type { Clock, Logger } from '../../core/runtime.ts'
+import { heapFull } from './allocations.ts'
 import { createMemory, instantiate, LOG_FATAL, type ModuleFactory, type OrtModule } from './module.ts'
 
 /** Many times what it takes to make an instance. */
@@ -28,6 +29,8 @@ export class OrtInstance {
   #recoveries = 0
   /** Set while synchronous work is inside the module. */
   #inside = false
+  /** The memory could not grow any further since the module was last entered. */
+  #refusedGrowth = false
   #starting: Promise<void> | undefined
 
   constructor(binary: OrtBinary, heapLimitBytes: number, clock: Clock, logger: Logger) {
@@ -76,7 +79,9 @@ export class OrtInstance {
   }
 
   async #start(): Promise<void> {
-    this.#memory ??= createMemory(this.heapLimitBytes)
+    this.#memory ??= createMemory(this.heapLimitBytes, (grown) => {
+      this.#refusedGrowth = !grown
+    })
     const module = await instantiate(this.#binary.factory, this.#binary.wasm, this.#memory)
     this.#generation++
     this.#module = module
@@ -92,7 +97,8 @@ export class OrtInstance {
   /**
    * Runs synchronous work inside the module. Typed errors pass through; any other exception means that the module was
    * left in the middle of something, and spoils the instance.
-   * @throws session_lost if the instance of `generation` is gone, engine_aborted if the work spoilt it
+   * @throws session_lost if the instance of `generation` is gone, engine_aborted if the work spoilt it, engine_full if
+   * it did so because the memory could not grow
    */
   use<T>(generation: number, work: (module: OrtModule) => T): T {
     if (!this.isCurrent(generation)) throw sessionLost()
@@ -104,7 +110,9 @@ export class OrtInstance {
     } catch (error) {
       this.leave()
       if (error instanceof VergeError) throw error
-      this.discard('abort', error)
+      const full = this.#refusedGrowth
+      this.discard(full ? 'memory' : 'abort', error)
+      if (full) throw heapFull(error)
       throw new VergeError(
         'engine_aborted',
         'The model made the engine abort. The engine has been restarted; the same input may abort it again.',
@@ -117,6 +125,7 @@ export class OrtInstance {
   enter(): OrtModule {
     if (!this.#module) throw sessionLost()
     this.#inside = true
+    this.#refusedGrowth = false
     return this.#module
   }
 
@@ -124,8 +133,13 @@ export class OrtInstance {
     this.#inside = false
   }
 
+  /** Whether the memory could not grow any further during the last call into the module. */
+  get refusedGrowth(): boolean {
+    return this.#refusedGrowth
+  }
+
   /** Drops the instance, keeping its memory for the next. */
-  discard(reason: 'abort' | 'killed' | 'defragment', cause?: unknown): void {
+  discard(reason: 'abort' | 'memory' | 'killed' | 'defragment', cause?: unknown): void {
     this.#module = undefined
     this.#inside = false
     if (reason === 'defragment') return

@@ -82,10 +82,26 @@ export const LOG_FATAL = 4
 const INITIAL_PAGES = 256
 const PAGE_BYTES = 65_536
 
-/** The one linear memory an isolate gives the engine. `maxBytes` is a hard maximum that the runtime itself enforces. */
-export function createMemory(maxBytes: number): WebAssembly.Memory {
+/**
+ * The one linear memory an isolate gives the engine. `maxBytes` is a hard maximum that the runtime itself enforces.
+ * @param onGrow told of every attempt to grow, and whether it succeeded: where ONNX Runtime does not survive a failed
+ * allocation, nothing else says that memory was the reason
+ */
+export function createMemory(maxBytes: number, onGrow: (grown: boolean) => void = () => {}): WebAssembly.Memory {
   const maximum = Math.max(INITIAL_PAGES, Math.floor(maxBytes / PAGE_BYTES))
-  return new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum, shared: true })
+  const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum, shared: true })
+  const grow = memory.grow.bind(memory)
+  memory.grow = (pages) => {
+    try {
+      const before = grow(pages)
+      onGrow(true)
+      return before
+    } catch (error) {
+      onGrow(false)
+      throw error
+    }
+  }
+  return memory
 }
 
 /**

@@ -1,6 +1,7 @@
-import { VergeError } from '../../core/errors.ts'
+import { isVergeError, VergeError } from '../../core/errors.ts'
 import type { Signature, Tensors } from '../../core/tensors.ts'
 import type { ArtifactInfo, GenerateOptions, RunOptions, Session } from '../engine.ts'
+import { RUNTIME_BYTES } from '../footprint.ts'
 import { generateTokens } from '../generate.ts'
 import { runPrice } from '../price.ts'
 import { selectInputs, selectOutputs } from '../selection.ts'
@@ -11,15 +12,17 @@ import { readTensor, writeTensor } from './marshal.ts'
 import { LOG_FATAL, type OrtModule } from './module.ts'
 import { freeNames, type NativeSignature } from './signature.ts'
 import { isOutOfMemory, lastError } from './status.ts'
+import type { Tenancy } from './tenancy.ts'
 
 export interface OrtHandles {
   readonly session: number
   readonly names: NativeSignature
   /** Weights that the session reads in place and that must outlive it; 0 if it holds copies of its own. */
   readonly weights: number
-  readonly generation: number
+  readonly tenancy: Tenancy
   /** What a run is priced by. */
-  readonly artifact: Pick<ArtifactInfo, 'bytes' | 'cost'>
+  readonly artifact: ArtifactInfo
+  readonly heapLimitBytes: number
 }
 
 /** A session inside the wasm instance. */
@@ -44,7 +47,7 @@ export class OrtSession implements Session {
   }
 
   get alive(): boolean {
-    return !this.#disposed && this.#instance.isCurrent(this.#handles.generation)
+    return !this.#disposed && this.#instance.isCurrent(this.#handles.tenancy.generation)
   }
 
   async run(inputs: Tensors, options: RunOptions): Promise<Tensors> {
@@ -55,12 +58,20 @@ export class OrtSession implements Session {
         throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
       }
       options.onTurn?.()
-      return this.#instance.use(this.#handles.generation, (module) => this.#run(module, feeds, fetches))
+      try {
+        return this.#instance.use(tenancy.generation, (module) => this.#run(module, feeds, fetches))
+      } catch (error) {
+        if (!isVergeError(error, 'engine_full')) throw error
+        throw tenancy.runFailed({ artifact, elements, roomBytes: heapLimitBytes - RUNTIME_BYTES }, error)
+      }
     }
+    const { artifact, heapLimitBytes, tenancy } = this.#handles
     const elements = feeds.reduce((sum, { value }) => sum + value.data.length, 0)
-    const cost = runPrice(this.#handles.artifact, elements)
+    const cost = runPrice(artifact, elements)
     return this.#turnstile.turn(options.signal, work, { cost, runsBefore: options.runsBefore })
   }
+
+  readonly generatesByRuns = true
 
   generate(prompt: readonly number[], options: GenerateOptions): AsyncIterable<number> {
     return generateTokens(this, prompt, options)
@@ -68,9 +79,9 @@ export class OrtSession implements Session {
 
   dispose(): void {
     if (this.#disposed) return
-    const { session, names, weights, generation } = this.#handles
-    if (this.#instance.isCurrent(generation)) {
-      this.#instance.use(generation, (module) => {
+    const { session, names, weights, tenancy } = this.#handles
+    if (this.#instance.isCurrent(tenancy.generation)) {
+      this.#instance.use(tenancy.generation, (module) => {
         freeNames(module, names)
         module._OrtReleaseSession(session)
         if (weights !== 0) module._free(weights)
@@ -110,7 +121,7 @@ export class OrtSession implements Session {
         outputValues,
         options,
       )
-      if (code !== 0) throw runRejected(lastError(module))
+      if (code !== 0) throw runRejected(lastError(module), this.#instance.refusedGrowth)
       const values = fetches.map((_, slot) => module.getValue(outputValues + slot * width, '*'))
       for (const value of values) allocations.onRelease(() => module._OrtReleaseTensor(value))
       return new Map(fetches.map(({ name }, slot) => [name, readTensor(module, name, values[slot] ?? 0)]))
@@ -120,7 +131,8 @@ export class OrtSession implements Session {
   }
 }
 
-function runRejected(message: string): VergeError {
-  if (isOutOfMemory(message)) return heapFull(0)
+/** An allocation that failed inside a kernel comes back under many messages, or as one about what it was needed for. */
+function runRejected(message: string, refusedGrowth: boolean): VergeError {
+  if (refusedGrowth || isOutOfMemory(message)) return heapFull(new Error(message))
   return new VergeError('run_rejected', `The model could not run on these inputs: ${message}`)
 }

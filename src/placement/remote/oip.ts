@@ -191,6 +191,7 @@ const REFUSALS: ReadonlySet<string> = new Set<ErrorCode>([
   'input_too_large',
   'unsupported_output',
   'cost_too_high',
+  'run_too_large',
 ])
 
 /** What an origin found wrong with the inputs. Its own words may hold what is no concern of the caller's: only a Verge origin's are passed on. */
