@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { historyOf } from '../../src/catalog/alias-changes.ts'
+import { asideReason } from '../../src/catalog/aside.ts'
 import { UsageError } from '../lib/command-line.ts'
 import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../lib/push/inventory.ts'
 import { describeLive } from '../lib/push/push.ts'
@@ -101,6 +102,14 @@ function describeModel({ alias, versions }: ModelRecord): string {
       artifact.places.join(', '),
       artifact.sha256,
     ])
+    const aside = (manifest.aside ?? []).map((artifact) => [
+      `  ${printable(artifact.id)}`,
+      '',
+      artifact.blob === undefined ? '' : bytes(artifact.blob.bytes),
+      '',
+      artifact.places.join(', '),
+      printable(asideReason(artifact)),
+    ])
     const files = Object.entries(manifest.files ?? {}).map(([name, blob]) => [
       `  ${name}`,
       '',
@@ -109,7 +118,7 @@ function describeModel({ alias, versions }: ModelRecord): string {
       '',
       blob.sha256,
     ])
-    lines.push(table([['  artifact', 'dtype', 'size', 'memory', 'places', 'sha256'], ...rows, ...files]))
+    lines.push(table([['  artifact', 'dtype', 'size', 'memory', 'places', 'sha256'], ...rows, ...aside, ...files]))
   }
   return lines.join('\n')
 }
@@ -134,6 +143,7 @@ function asJson({ alias, versions }: ModelRecord) {
         ...(manifest.source !== undefined && { source: manifest.source }),
         bytes: storedBytes(manifest),
         artifacts: manifest.artifacts.map(({ chunks, ...artifact }) => ({ ...artifact, chunks: chunks.length })),
+        ...(manifest.aside && { notUnderstood: manifest.aside.map(({ id, what }) => ({ id, what })) }),
         files: Object.entries(manifest.files ?? {}).map(([name, { sha256, bytes }]) => ({ name, sha256, bytes })),
       }),
     })),

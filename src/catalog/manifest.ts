@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { DATATYPES } from '../core/tensors.ts'
+import type { AsideArtifact } from './aside.ts'
 import { audioSettingsSchema } from './settings/audio.ts'
 import { bytesSettingsSchema } from './settings/bytes.ts'
 import { cacheSettingsSchema } from './settings/cache.ts'
@@ -53,13 +54,14 @@ export const accuracySchema = z.object({
   samples: z.number().int().positive(),
 })
 
+export const FORMATS = ['onnx', 'ort'] as const
 export const PLACES = ['edge', 'origin', 'browser'] as const
 export const PLACEMENTS = ['auto', 'edge', 'origin'] as const
 
 export const artifactSchema = blobSchema.extend({
   /** Unique within the version, for people: `edge-fp32`. */
   id: z.string().min(1).max(64),
-  format: z.enum(['onnx', 'ort']),
+  format: z.enum(FORMATS),
   /** Precision, as transformers.js names it: fp32, fp16, q8, int8, uint8, q4, q4f16. */
   dtype: z.string(),
   /** Places that this artifact is meant for, best first. */
@@ -136,48 +138,52 @@ export const TASKS = [
 ] as const
 export type TaskName = (typeof TASKS)[number]
 
-export const manifestSchema = z
-  .object({
-    schema: z.number().int().positive(),
-    model: modelName,
-    version: versionName,
-    /** Absent: raw tensors only. */
-    task: z.string().optional(),
-    licence: z.string().optional(),
-    source: z.string().optional(),
-    description: z.string().optional(),
-    inputs: z.array(tensorSpecSchema),
-    outputs: z.array(tensorSpecSchema),
-    labels: z.array(z.string()).optional(),
-    /** What turns the model's output into scores. */
-    activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
-    image: imageSettingsSchema.optional(),
-    detection: detectionSettingsSchema.optional(),
-    imageFeatures: imageFeaturesSettingsSchema.optional(),
-    imageOutput: imageOutputSettingsSchema.optional(),
-    text: textSettingsSchema.optional(),
-    audio: audioSettingsSchema.optional(),
-    embedding: embeddingSettingsSchema.optional(),
-    bytes: bytesSettingsSchema.optional(),
-    tabular: tabularSettingsSchema.optional(),
-    generation: generationSettingsSchema.optional(),
-    cache: cacheSettingsSchema.optional(),
-    /**
-     * Where it runs, if left out `auto`: at the edge where it fits, else at an origin. `edge`: there alone. `origin`: there,
-     * and where none can be had, from an artifact for the edge, which is then a lesser answer and marked as degraded.
-     */
-    placement: z.enum(PLACEMENTS).optional(),
-    /** Whether an origin may run several requests as one batch; if left out it finds out. */
-    batching: z.boolean().optional(),
-    /** Further files that the model needs, such as `tokenizer.json`. */
-    files: z.record(z.string(), blobSchema).optional(),
-    /** None: the weights lie with a server of the operator's, and `placement` is `origin`. */
-    artifacts: z.array(artifactSchema),
-  })
-  .refine(({ artifacts, placement }) => artifacts.length > 0 || placement === 'origin', {
-    path: ['artifacts'],
-    message: 'may be missing only where "placement" is "origin"',
-  })
+const fields = z.object({
+  schema: z.number().int().positive(),
+  model: modelName,
+  version: versionName,
+  /** Absent: raw tensors only. */
+  task: z.string().optional(),
+  licence: z.string().optional(),
+  source: z.string().optional(),
+  description: z.string().optional(),
+  inputs: z.array(tensorSpecSchema),
+  outputs: z.array(tensorSpecSchema),
+  labels: z.array(z.string()).optional(),
+  /** What turns the model's output into scores. */
+  activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
+  image: imageSettingsSchema.optional(),
+  detection: detectionSettingsSchema.optional(),
+  imageFeatures: imageFeaturesSettingsSchema.optional(),
+  imageOutput: imageOutputSettingsSchema.optional(),
+  text: textSettingsSchema.optional(),
+  audio: audioSettingsSchema.optional(),
+  embedding: embeddingSettingsSchema.optional(),
+  bytes: bytesSettingsSchema.optional(),
+  tabular: tabularSettingsSchema.optional(),
+  generation: generationSettingsSchema.optional(),
+  cache: cacheSettingsSchema.optional(),
+  /**
+   * Where it runs, if left out `auto`: at the edge where it fits, else at an origin. `edge`: there alone. `origin`: there,
+   * and where none can be had, from an artifact for the edge, which is then a lesser answer and marked as degraded.
+   */
+  placement: z.enum(PLACEMENTS).optional(),
+  /** Whether an origin may run several requests as one batch; if left out it finds out. */
+  batching: z.boolean().optional(),
+  /** Further files that the model needs, such as `tokenizer.json`. */
+  files: z.record(z.string(), blobSchema).optional(),
+  /** None: the weights lie with a server of the operator's, and `placement` is `origin`. */
+  artifacts: z.array(artifactSchema),
+})
+
+/** As it is written: complete, and of this Verge alone. */
+export const manifestSchema = fields.refine(
+  ({ artifacts, placement }) => artifacts.length > 0 || placement === 'origin',
+  { path: ['artifacts'], message: 'may be missing only where "placement" is "origin"' },
+)
+
+/** As it is read, once what a newer Verge has written is left aside (`aside.ts`): then no artifact may be left. */
+export const understoodSchema = fields
 
 export type Blob = z.infer<typeof blobSchema>
 export type Chunk = z.infer<typeof chunkSchema>
@@ -186,4 +192,7 @@ export type Accuracy = z.infer<typeof accuracySchema>
 export type Place = (typeof PLACES)[number]
 export type PlacementPreference = (typeof PLACEMENTS)[number]
 export type ImageSettings = z.infer<typeof imageSettingsSchema>
-export type Manifest = z.infer<typeof manifestSchema>
+export type Manifest = z.infer<typeof manifestSchema> & {
+  /** Artifacts that are not understood; only a manifest that was read has them. */
+  readonly aside?: readonly AsideArtifact[]
+}

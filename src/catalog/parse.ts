@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { type ErrorCode, VergeError } from '../core/errors.ts'
 import { ALIAS_SCHEMA, type Alias, aliasSchema } from './alias.ts'
-import { MANIFEST_SCHEMA, type Manifest, manifestSchema } from './manifest.ts'
+import { sortedByUnderstanding } from './aside.ts'
+import { MANIFEST_SCHEMA, type Manifest, manifestSchema, understoodSchema } from './manifest.ts'
 
 const schemaField = z.object({ schema: z.number().int().positive() })
 
@@ -30,18 +31,26 @@ export function checkAlias(value: unknown, model: string): Alias {
 }
 
 /**
- * Reads a manifest from its stored bytes. Fields that this Verge does not know are ignored.
+ * Reads a manifest from its stored bytes. Fields that this Verge does not know are ignored, and artifacts of a kind that
+ * it does not know are left aside: `artifacts` may be empty then.
  * @throws manifest_invalid
  */
 export function parseManifest(bytes: Uint8Array, model: string, version: string): Manifest {
-  return checkManifest(json(bytes, 'manifest_invalid', manifestName(model, version)), model, version)
+  const stored = json(bytes, 'manifest_invalid', manifestName(model, version))
+  const { value, aside } = sortedByUnderstanding(stored)
+  if (aside.length === 0) return named(manifestSchema, value, model, version)
+  return { ...named(understoodSchema, value, model, version), aside }
 }
 
-/** @throws manifest_invalid */
+/** Checks a manifest that is to be written. @throws manifest_invalid */
 export function checkManifest(value: unknown, model: string, version: string): Manifest {
+  return named(manifestSchema, value, model, version)
+}
+
+function named(schema: z.ZodType<Manifest>, value: unknown, model: string, version: string): Manifest {
   const what = manifestName(model, version)
   const mend = 'Push this version again, or roll back to another.'
-  const manifest = checked(manifestSchema, value, MANIFEST_SCHEMA, 'manifest_invalid', what, mend)
+  const manifest = checked(schema, value, MANIFEST_SCHEMA, 'manifest_invalid', what, mend)
   if (manifest.model !== model || manifest.version !== version) {
     throw new VergeError(
       'manifest_invalid',
@@ -95,7 +104,9 @@ function checked<T>(
   if (result.success) return result.data
   const issue = result.error.issues[0]
   const where = issue?.path.map(String).join('.') || 'the whole'
-  throw new VergeError(code, `${what} is invalid at "${where}": ${issue?.message ?? 'unreadable'}. ${mend}`, {
+  // a value that is not in this Verge's list may be in a newer one's
+  const newer = issue?.code === 'invalid_value' ? ' If a newer Verge wrote it, deploy a newer Worker.' : ''
+  throw new VergeError(code, `${what} is invalid at "${where}": ${issue?.message ?? 'unreadable'}. ${mend}${newer}`, {
     cause: result.error,
   })
 }

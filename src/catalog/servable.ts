@@ -14,9 +14,9 @@ export interface ServableOptions {
   readonly limits: Pick<Limits, 'chunkBytes' | 'manifestBytes' | 'parallelFetches'>
 }
 
-/** Every blob that a version needs: its artifacts and its files. */
-export function blobsOf(manifest: Manifest): readonly BlobInfo[] {
-  return [...manifest.artifacts, ...Object.values(manifest.files ?? {})]
+/** Every blob that a version needs: its artifacts, those that only a newer Verge understands among them, and its files. */
+export function blobsOf({ artifacts, aside = [], files = {} }: Manifest): readonly BlobInfo[] {
+  return [...artifacts, ...aside.flatMap(({ blob }) => blob ?? []), ...Object.values(files)]
 }
 
 /** Checks what a manifest declares of its blobs. An artifact for an origin may be larger than an isolate. @throws manifest_invalid */

@@ -1,5 +1,6 @@
 import type { Artifact } from '../catalog/manifest.ts'
 import type { CallContext, Clock } from '../core/runtime.ts'
+import { asideFor } from '../serving/artifacts.ts'
 import type { LocalServing } from '../serving/local.ts'
 import type { InputShapes } from '../serving/pricing.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
@@ -87,10 +88,13 @@ export class Placer {
     )
     const [limit] = [...costs.values()].map((price) => price.limit)
     return {
-      artifacts: candidates.map(({ artifact, support }) => {
-        const cost = costs.get(artifact.id)?.cost
-        return { id: artifact.id, support, ...(cost !== undefined && { cost }) }
-      }),
+      artifacts: [
+        ...candidates.map(({ artifact, support }) => {
+          const cost = costs.get(artifact.id)?.cost
+          return { id: artifact.id, support, ...(cost !== undefined && { cost }) }
+        }),
+        ...asideFor(model.manifest, 'edge'),
+      ],
       full,
       loaded: failed !== true && first !== undefined && local.loaded(first),
       startable:

@@ -9,7 +9,7 @@ import type { ByteSource, Engine, EngineHealth, Session, Support } from '../engi
 import { refusedRun, runFootprint, sessionFootprint } from '../engine/footprint.ts'
 import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
 import type { BlobInfo } from '../weights/blob.ts'
-import { artifactsFor, infoOf, runsOf } from './artifacts.ts'
+import { artifactsFor, asideFor, infoOf, type Refused, runsOf } from './artifacts.ts'
 import type { FileCache } from './files.ts'
 import { Generating } from './generating.ts'
 import { assertAffordable, elementsOf, type InputShapes, priceOf } from './pricing.ts'
@@ -245,6 +245,14 @@ export class LocalServing implements Serving {
     return artifactsFor(manifest, place).map((artifact) => ({ artifact, support: engine.supports(artifact) }))
   }
 
+  /** What a manifest has for this place that cannot run here, and why: what a newer Verge has written comes last. */
+  refused(manifest: Manifest): readonly Refused[] {
+    const here = this.candidates(manifest).flatMap(({ artifact: { id }, support }) =>
+      support.ok ? [] : [{ id, support }],
+    )
+    return [...here, ...asideFor(manifest, this.#options.place)]
+  }
+
   /** Whether an artifact's session is in memory. */
   loaded(artifact: Pick<Artifact, 'sha256'>): boolean {
     return this.#options.sessions.has(artifact.sha256)
@@ -272,13 +280,13 @@ export class LocalServing implements Serving {
     const all = this.candidates(manifest)
     const runnable = all.find(({ support }) => support.ok)
     if (runnable) return runnable.artifact
-    const [first] = all
-    if (first && !first.support.ok) {
-      const { artifact, support } = first
+    const [first] = this.refused(manifest)
+    if (first) {
+      const { id, support } = first
       throw new VergeError(
         support.code,
-        `Model "${manifest.model}" cannot run here: artifact ${artifact.id} ${support.reason}.`,
-        { details: { model: manifest.model, artifact: artifact.id } },
+        `Model "${manifest.model}" cannot run here: artifact ${id} ${support.reason}.`,
+        { details: { model: manifest.model, artifact: id } },
       )
     }
     const where = this.#options.place === 'edge' ? 'the edge' : 'an origin'

@@ -1,4 +1,7 @@
+import { createHash } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { canonicalBytes } from '../../src/catalog/canonical-json.ts'
+import type { Artifact, Manifest } from '../../src/catalog/manifest.ts'
 import type { CatalogWriter } from '../../src/catalog/writer.ts'
 import type { Signature } from '../../src/core/tensors.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
@@ -103,6 +106,78 @@ describe('faults', () => {
     await expectServing()
     await writer.putBlob([model])
     expect((await lookup('gone')).status).toBe(200)
+  })
+
+  /** Stores a manifest as another Verge would write it, and makes it live. */
+  async function publishAsNewer(name: string, change: (manifest: Manifest) => object): Promise<void> {
+    const model = lookupModel(70_000, 8)
+    const { blob } = await writer.putBlob([model])
+    const artifact = { ...blob, chunks: [...blob.chunks], id: 'edge-fp32', format: 'onnx' as const, dtype: 'fp32' }
+    const manifest: Manifest = {
+      schema: 1,
+      model: name,
+      version: '1',
+      inputs: rows.inputs.map((spec) => ({ ...spec, shape: [...spec.shape] })),
+      outputs: rows.outputs.map((spec) => ({ ...spec, shape: [...spec.shape] })),
+      artifacts: [{ ...artifact, places: ['edge'] }],
+    }
+    const bytes = canonicalBytes(change(manifest))
+    const versions = { '1': createHash('sha256').update(bytes).digest('hex') }
+    const alias = {
+      schema: 1,
+      model: name,
+      generation: 1,
+      visibility: 'public',
+      versions,
+      live: [{ version: '1', weight: 1 }],
+    }
+    await writer.stores.truth.put(`manifest/${name}/1`, bytes)
+    await writer.stores.truth.put(`alias/${name}`, canonicalBytes(alias))
+  }
+  type Newer = (artifact: Artifact) => object
+  const newer: Newer = (artifact) => ({ ...artifact, id: 'edge-vnn', format: 'vnn', plan: [1, 2] })
+  const placed: Newer = (artifact) => ({ ...artifact, id: 'phone', places: ['handheld'] })
+
+  it('serves what it understands of a manifest that a newer Verge has written', async () => {
+    await publishAsNewer('newer', ({ artifacts: [artifact], ...rest }) => {
+      if (artifact === undefined) throw new Error('no artifact')
+      const known = { ...artifact, dtype: 'q3', places: ['handheld', 'edge'], kernel: 'x' }
+      return { ...rest, placement: 'moon', artifacts: [newer(artifact), placed(artifact), known] }
+    })
+    expect(await lookup('newer')).toMatchObject({ status: 200 })
+    const metadata = await fetch(`${worker.url}/v2/models/newer`)
+    expect(metadata.status).toBe(200)
+  })
+
+  it('says what it does not understand where nothing else is left, and that the Worker must be updated', async () => {
+    for (const [name, make, what] of [
+      ['only-newer', newer, 'artifact edge-vnn has a format "vnn"'],
+      ['only-placed', placed, 'artifact phone has a place "handheld"'],
+    ] as const) {
+      await publishAsNewer(name, ({ artifacts: [artifact], ...rest }) => ({
+        ...rest,
+        artifacts: artifact === undefined ? [] : [make(artifact)],
+      }))
+      const answer = await lookup(name)
+      expect(answer).toMatchObject({ status: 501, body: { code: 'engine_unsupported' } })
+      expect(answer.text).toContain(what.replaceAll('"', '\\"'))
+      expect(answer.text).toContain('deploy a newer one')
+    }
+    await expectServing()
+  })
+
+  it.each<[string, (artifact: Artifact) => object]>([
+    ['format', (artifact) => ({ ...artifact, format: 7 })],
+    ['places', (artifact) => ({ ...artifact, places: 'edge' })],
+    ['chunks', ({ chunks: _, ...artifact }) => artifact],
+    ['sha256', (artifact) => ({ ...artifact, sha256: 'no digest' })],
+    ['id', (artifact) => ({ ...newer(artifact), id: undefined })],
+  ])('takes a damaged %s for damaged, and not for new', async (field, damage) => {
+    await publishAsNewer(`damaged-${field}`, ({ artifacts: [artifact], ...rest }) => ({
+      ...rest,
+      artifacts: artifact === undefined ? [] : [artifact, damage({ ...artifact, id: 'edge-2' })],
+    }))
+    expect(await lookup(`damaged-${field}`)).toMatchObject({ status: 500, body: { code: 'manifest_invalid' } })
   })
 
   it('refuses a manifest that was edited by hand', async () => {

@@ -60,6 +60,28 @@ beforeEach(() => {
   target = memoryTarget()
 })
 
+describe('artifacts that only a newer Verge understands', () => {
+  const key = manifestKey('newer', '1')
+  const write = async (artifact: object): Promise<void> => {
+    const manifest = { ...other.manifest, model: 'newer', artifacts: [{ ...artifact, format: 'vnn' }] }
+    await target.truth.put(key, text(JSON.stringify(manifest)))
+  }
+
+  it('keep their chunks', async () => {
+    for (const packed of [first, second]) await push(packed)
+    await write(first.manifest.artifacts[0] ?? {})
+    expect(await rm('m')).toMatchObject({ chunks: 2, bytes: 2_000, unreadable: [] })
+    expect(await target.keys('truth')).toEqual([...chunkKeys(first), key].sort())
+  })
+
+  it('keep every chunk where they are stored in another way', async () => {
+    await push(first)
+    await write({ id: 'edge-vnn', places: ['edge'], object: 'somewhere' })
+    expect(await rm('m')).toMatchObject({ chunks: 0, unreadable: [key] })
+    expect(await target.keys('truth')).toEqual(expect.arrayContaining(chunkKeys(first)))
+  })
+})
+
 describe('removing', () => {
   it('takes a version with what it alone needs, from the bucket and from the copies', async () => {
     for (const packed of [first, second, other]) await push(packed)

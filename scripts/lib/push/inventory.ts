@@ -1,6 +1,7 @@
 import type { Alias } from '../../../src/catalog/alias.ts'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import { CatalogReader } from '../../../src/catalog/reader.ts'
+import { blobsOf } from '../../../src/catalog/servable.ts'
 import { isVergeError } from '../../../src/core/errors.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { type Logger, silentLogger, systemClock } from '../../../src/core/runtime.ts'
@@ -94,7 +95,6 @@ async function readVersions(
 
 /** Sum of the chunks that a manifest names, each counted once. */
 export function storedBytes(manifest: Manifest): number {
-  const blobs = [...manifest.artifacts, ...Object.values(manifest.files ?? {})]
-  const chunks = new Map(blobs.flatMap((blob) => blob.chunks.map(({ sha256, bytes }) => [sha256, bytes])))
+  const chunks = new Map(blobsOf(manifest).flatMap((blob) => blob.chunks.map(({ sha256, bytes }) => [sha256, bytes])))
   return [...chunks.values()].reduce((sum, bytes) => sum + bytes, 0)
 }

@@ -32,7 +32,10 @@ export async function readRecord(store: Store, key: string, maxBytes: number): P
 export function chunksNamed(bytes: Uint8Array | null, model: string, version: string): readonly ChunkInfo[] | null {
   if (bytes === null) return null
   try {
-    return blobsOf(parseManifest(bytes, model, version)).flatMap(({ chunks }) => chunks)
+    const manifest = parseManifest(bytes, model, version)
+    // an artifact that a newer Verge stores in another way may need any chunk
+    if (manifest.aside?.some(({ blob }) => blob === undefined)) return null
+    return blobsOf(manifest).flatMap(({ chunks }) => chunks)
   } catch (error) {
     if (isVergeError(error, 'manifest_invalid')) return null
     throw error
