@@ -80,18 +80,23 @@ export const artifactSchema = blobSchema.extend({
 /** Of a model's input: more of them do not fit into an isolate. */
 const MOST_PIXELS = 4 * 1024 * 1024
 
+/** Of what a picture is resized to before it is cut. */
+const side = z.number().int().positive().max(16_384)
+
 /** How a picture becomes a tensor. Sizes are [height, width] in pixels. */
 export const imageSettingsSchema = z
   .object({
-    mode: z.enum(['RGB', 'L']),
+    /** Channels in the order that the tensor has them; `L` is grey. */
+    mode: z.enum(['RGB', 'BGR', 'L']),
     size: z.tuple([z.number().int().positive(), z.number().int().positive()]),
     /**
-     * `stretch` resizes to `size`; `crop` resizes the shorter side to `resize` and cuts the centre; `ink` finds a
+     * `stretch` resizes to `size`; `crop` resizes the shorter side to `resize`, or stretches to `resize` where that is
+     * [height, width], and cuts the centre; `ink` finds a
      * drawn sign (dark on light or light on dark), scales it into a square of `box` pixels and centres it by its mass;
      * `letterbox` resizes to fit into `size` and fills the two edges with `pad`.
      */
     fit: z.enum(['stretch', 'crop', 'ink', 'letterbox']),
-    resize: z.number().int().positive().max(16_384).optional(),
+    resize: z.union([side, z.tuple([side, side])]).optional(),
     box: z.number().int().positive().optional(),
     /** Grey level, by default black. */
     pad: z.number().int().min(0).max(255).optional(),
@@ -99,6 +104,7 @@ export const imageSettingsSchema = z
     resample: z.enum(RESAMPLING).optional(),
     /** Multiplied with each 0-255 sample before mean and std. */
     rescale: z.number(),
+    /** One for all channels, or one for each in the order of `mode`. */
     mean: z.array(z.number()).optional(),
     std: z.array(z.number().positive()).optional(),
     layout: z.enum(['NCHW', 'NHWC']).default('NCHW'),

@@ -75,6 +75,24 @@ describe('a model for sounds', () => {
     expect(await guess(files, WAVES)).toMatch(/no preprocessor_config\.json of a Wav2Vec2FeatureExtractor/)
   })
 
+  it('names what it does not read of its feature extractor, and refuses what changes samples', async () => {
+    const outcome = async (more: object) => {
+      const path = join(folder, 'preprocessor_config.json')
+      await writeFile(path, JSON.stringify({ ...EXTRACTOR, ...more }))
+      await writeFile(join(folder, 'config.json'), JSON.stringify(CONFIG))
+      const files = new Map(['config.json', 'preprocessor_config.json'].map((name) => [name, join(folder, name)]))
+      const found = await guessTask(files, WAVES, {})
+      return 'problem' in found ? found.problem : found.value.notes.join('\n')
+    }
+    const usual = { feature_size: 1, padding_side: 'right', padding_value: 0, return_attention_mask: true }
+    expect(await outcome(usual)).not.toMatch(/not know|not read/)
+    expect(await outcome({ denoise: true })).toMatch(/Verge does not know "denoise"/)
+    expect(await outcome({ max_length: 16_000, truncation: true })).toMatch(
+      /max_length is not read[\s\S]*truncation is not read/,
+    )
+    expect(await outcome({ feature_size: 80 })).toMatch(/several numbers of each sample \(feature_size\)/)
+  })
+
   it('is not taken for one that reads', async () => {
     const files = { 'config.json': { ...CONFIG, architectures: ['BertForSequenceClassification'] } }
     expect(await guess(files, WAVES)).not.toMatchObject({ task: 'audio-classification' })

@@ -138,9 +138,30 @@ describe('an image classifier', () => {
       sources.notes({ 'config.json': config, 'preprocessor_config.json': processor }, PICTURE)
     expect(await notes({ ...vit, resample: 9 })).toMatch(/bilinear filter where the model was trained with "9"/)
     expect(await notes({ ...vit, do_center_crop: true, crop_size: 200 })).toMatch(
-      /not square are cut where the model was trained on stretched/,
+      /stretched to 224 x 224, of which the centre of 200 x 200 is taken/,
     )
     expect(await notes({ ...vit, size: { shortest_edge: 300 } })).toMatch(/cut to a square/)
+    expect(await notes({ ...vit, size: { shortest_edge: 800, longest_edge: 1333 }, do_pad: true })).toMatch(
+      /do_pad fills a batch[\s\S]*stretched to 800 x 800; .* keep their proportions, up to 1333/,
+    )
+    // DETR's older form, and MobileViT's order of channels.
+    expect(await notes({ ...vit, feature_extractor_type: undefined, size: 800, max_size: 1333 })).toMatch(/up to 1333/)
+    expect((await image({ ...vit, do_flip_channel_order: true }))?.mode).toBe('BGR')
+  })
+
+  it('names what it does not know, rather than passing over it in silence', async () => {
+    const notes = (processor: object) =>
+      sources.notes({ 'config.json': config, 'preprocessor_config.json': processor }, PICTURE)
+    expect(await notes({ ...vit, sharpen: 2, do_solarise: true })).toMatch(
+      /preprocessor_config\.json: Verge does not know "sharpen", "do_solarise", and ignores them/,
+    )
+    expect(await notes({ ...vit, image_processor_type: 'OwnImageProcessor' })).toMatch(
+      /its processor Own is not one that/,
+    )
+    expect(await notes({ ...vit, image_processor_type: undefined, crop_pct: 0.9 })).toMatch(/crop_pct is not read/)
+    expect(await notes({ ...vit, do_convert_rgb: true, do_reduce_labels: false, device: null })).not.toMatch(
+      /not know|not read/,
+    )
   })
 
   it("reads timm's settings", async () => {
@@ -167,14 +188,51 @@ describe('an image classifier', () => {
     })
     expect(notes.join('\n')).toMatch(/by timm's settings/)
     const squashed = { ...timm, pretrained_cfg: { ...timm.pretrained_cfg, crop_mode: 'squash' } }
+    // transforms_imagenet_eval: each edge to floor(224 / 0.875) = 256, then the centre; with crop_pct 1 stretched alone.
+    const imageOf = async (cfg: object) =>
+      (
+        await sources.describe(
+          { 'config.json': { ...timm, pretrained_cfg: { ...timm.pretrained_cfg, ...cfg } } },
+          PICTURE,
+        )
+      ).description.preprocess?.image
     expect((await sources.describe({ 'config.json': squashed }, PICTURE)).description.preprocess?.image).toMatchObject({
-      fit: 'stretch',
+      ...{ fit: 'crop', size: [224, 224], resize: [256, 256] },
     })
+    expect(await imageOf({ crop_mode: 'squash', crop_pct: 1 })).toMatchObject({ fit: 'stretch', size: [224, 224] })
+    // What is left out is timm's own default: bicubic, 0.875, ImageNet's mean and deviation.
+    const bare = { interpolation: undefined, crop_pct: undefined, mean: undefined, std: undefined }
+    expect(await imageOf(bare)).toMatchObject({
+      ...{ resample: 'bicubic', resize: 256, mean: imagenet.image_mean, std: imagenet.image_std },
+    })
+    const notes2 = (cfg: object) =>
+      sources.notes({ 'config.json': { ...timm, pretrained_cfg: { ...timm.pretrained_cfg, ...cfg } } }, PICTURE)
+    expect(await notes2({ crop_mode: 'border' })).toMatch(/raw tensors: .*crop_mode border fills edges/)
+    expect(await notes2({ crop_mode: 'spiral' })).toMatch(/raw tensors: .*crop_mode "spiral" is not known/)
+    expect(await notes2({ sharpen: 1 })).toMatch(/timm's pretrained_cfg: Verge does not know "sharpen"/)
   })
 
   it.each([
     ['there are no settings', undefined, PICTURE, /no preprocessor_config.json/],
-    ['channels are in another order', { ...vit, do_flip_channel_order: true }, PICTURE, /blue, green, red/],
+    [
+      'nothing says in which order the mean is',
+      { ...vit, ...imagenet, do_flip_channel_order: true },
+      PICTURE,
+      /takes blue, green, red, and nothing says in which order/,
+    ],
+    ['pictures keep their proportions', { ...vit, keep_aspect_ratio: true }, PICTURE, /keep_aspect_ratio/],
+    ['pictures are padded', { ...vit, do_pad: true, pad_size: { height: 9, width: 9 } }, PICTURE, /pad_size/],
+    ['pictures are turned', { ...vit, do_align_long_axis: true }, PICTURE, /turns pictures that lie across/],
+    ['it takes patches', { ...vit, max_num_patches: 256 }, PICTURE, /patches of a picture/],
+    [
+      'sizes differ',
+      { ...vit, size: { shortest_edge: 800, longest_edge: 1333 }, size_divisor: 32 },
+      PICTURE,
+      /size_divisor/,
+    ],
+    ['pictures are whole', { ...vit, size: { longest_edge: 1333 } }, PICTURE, /longest side is 1333.*--size/],
+    ['it makes thumbnails', { ...vit, do_thumbnail: true }, PICTURE, /do_thumbnail/],
+    ['a switch is a word', { ...vit, do_resize: 'yes' }, PICTURE, /neither true nor false/],
     ['the mean is missing', { ...vit, image_mean: undefined }, PICTURE, /no mean and deviation for three channels/],
     ['the size is missing', { ...vit, size: undefined }, PICTURE, /what size of picture/],
     [

@@ -1,6 +1,7 @@
 import type { AudioSettings } from '../../../src/catalog/settings/audio.ts'
 import type { Signature } from '../../../src/core/tensors.ts'
 import type { Guess, TaskFields } from './guess.ts'
+import { checkKeys, type KeyRules, only } from './keys.ts'
 import { activationFor, labelsFor, type Outcome } from './labels.ts'
 import { readSettings, type Settings, sizeOf, stringOf } from './settings.ts'
 
@@ -12,6 +13,32 @@ const CLASSIFIERS =
 
 /** Whose `preprocessor_config.json` says no more than the rate and whether samples are normalised. */
 const EXTRACTOR = 'Wav2Vec2FeatureExtractor'
+
+/**
+ * Keys of Wav2Vec2's feature extractor. Padding and masks concern sounds of one batch; the server sends one at a time, with
+ * a mask of ones where a model takes one.
+ */
+const KEYS: KeyRules = {
+  feature_extractor_type: 'read',
+  processor_class: 'read',
+  sampling_rate: 'read',
+  do_normalize: 'read',
+  feature_size: only(1, { problem: 'its feature extractor makes several numbers of each sample (feature_size)' }),
+  padding_side: 'irrelevant',
+  padding_value: 'irrelevant',
+  padding: 'irrelevant',
+  return_attention_mask: 'irrelevant',
+  return_tensors: 'irrelevant',
+  tokenizer_class: 'irrelevant',
+  auto_map: 'irrelevant',
+  transformers_version: 'irrelevant',
+  max_length: () => ({
+    note: 'its max_length is not read: sounds are cut only where the model takes a fixed number of samples',
+  }),
+  truncation: only(false, {
+    note: 'its truncation is not read: sounds are cut only where the model takes a fixed number of samples',
+  }),
+}
 
 /**
  * A model for sounds: one of transformers' classifiers of samples, or silero-vad by the names of its tensors. Undefined
@@ -30,12 +57,15 @@ export async function guessAudio(
   const architecture = Array.isArray(config.architectures) ? stringOf(config.architectures[0] as unknown) : undefined
   const known = architecture !== undefined && CLASSIFIERS.test(architecture)
   if (said.task !== 'audio-classification' && (said.task !== undefined || !known)) return undefined
-  const audio = said.preprocess?.audio ?? settingsOf(await readSettings(files, 'preprocessor_config.json'), signature)
+  const written = said.preprocess?.audio ? undefined : await readSettings(files, 'preprocessor_config.json')
+  const audio = said.preprocess?.audio ?? settingsOf(written, signature)
   if (audio === undefined) {
     return {
       problem: `there is no preprocessor_config.json of a ${EXTRACTOR} beside it that says how a sound becomes a tensor`,
     }
   }
+  const keys = checkKeys('preprocessor_config.json', written ?? {}, KEYS)
+  if ('problem' in keys) return keys
   const labels = labelsFor(said.labels, config, signature)
   if ('problem' in labels) return labels
   const activation = said.activation ?? activationFor(config, labels.value.labels.length, signature)
@@ -47,6 +77,7 @@ export async function guessAudio(
         `scores by ${activation}`,
         ...labels.value.notes,
         `sounds at ${audio.sampleRate} Hz${audio.normalise ? ', normalised' : ''}`,
+        ...keys.value,
       ],
     },
   }

@@ -5,8 +5,8 @@ import { guessAudio } from './audio.ts'
 import { guessBytes } from './bytes.ts'
 import { embeddingGuess } from './embedding.ts'
 import { guessGeneration } from './generation.ts'
-import { imageSettings } from './image.ts'
-import { imageInput } from './image-input.ts'
+import { type ImageOutcome, imageOutcome, imageSettings } from './image.ts'
+import { type ImageInput, imageInput } from './image-input.ts'
 import { activationFor, labelsFor, type Outcome } from './labels.ts'
 import { readSettings, type Settings, stringOf } from './settings.ts'
 import { guessTabular } from './tabular.ts'
@@ -108,13 +108,19 @@ async function preprocessing(
   if (said.preprocess?.image) return { value: { preprocess: said.preprocess, notes: [] } }
   const input = imageInput(signature)
   if ('problem' in input) return input
-  const settings = timm === undefined ? processor : timmProcessor(timm)
-  if (settings === undefined) {
-    return { problem: 'there is no preprocessor_config.json beside it that says how a picture becomes a tensor' }
-  }
-  const image = imageSettings(settings, input.value)
+  const image = timm === undefined ? byProcessor(processor, input.value) : byTimm(timm, input.value)
   if ('problem' in image) return image
   return { value: { preprocess: { image: image.value.image }, notes: image.value.notes } }
+}
+
+function byProcessor(processor: Settings | undefined, input: ImageInput): Outcome<ImageOutcome> {
+  if (processor !== undefined) return imageSettings(processor, input)
+  return { problem: 'there is no preprocessor_config.json beside it that says how a picture becomes a tensor' }
+}
+
+function byTimm(timm: Settings, input: ImageInput): Outcome<ImageOutcome> {
+  const read = timmProcessor(timm)
+  return 'problem' in read ? read : imageOutcome(read.value.processor, input, read.value.notes)
 }
 
 function taskOf(config: Settings, isTimm: boolean): { task: TaskName; why: string } | undefined {

@@ -1,8 +1,12 @@
 import type { ImageSettings } from '../../../src/catalog/manifest.ts'
 import { RESAMPLING, type Resampling } from '../../../src/catalog/settings/resample.ts'
+import { familyOf, processorName } from './image-family.ts'
+import { framingOf } from './image-framing.ts'
 import type { ImageInput } from './image-input.ts'
+import { IMAGE_KEYS } from './image-keys.ts'
+import { checkKeys } from './keys.ts'
 import type { Outcome } from './labels.ts'
-import { numberOf, numbersOf, objectOf, type Settings, sizeOf, stringOf } from './settings.ts'
+import { numberOf, numbersOf, type Settings } from './settings.ts'
 
 /** Settings, and where they are not quite what the model was trained with. */
 export interface ImageOutcome {
@@ -10,32 +14,30 @@ export interface ImageOutcome {
   readonly notes: readonly string[]
 }
 
-/** Fit, size and resize: how a picture gets its size. */
-type Framing = Pick<ImageSettings, 'fit' | 'size' | 'resize'>
-
-/** Below this ConvNeXT resizes a little larger and cuts; from it on it stretches. */
-const CONVNEXT_STRETCHES = 384
-const CONVNEXT_CROP = 224 / 256
-
 /**
- * How a picture becomes a tensor, by a `preprocessor_config.json` as transformers' image processors write and read it.
- * Where the model's own input has a fixed size, that counts.
+ * How a picture becomes a tensor, by a `preprocessor_config.json` as transformers' image processors write and read it:
+ * every key that changes pixels is obeyed, noted or refused. Where the model's own input has a fixed size, that counts.
  */
 export function imageSettings(processor: Settings, input: ImageInput): Outcome<ImageOutcome> {
-  if (processor.do_flip_channel_order === true || processor.do_flip_channels === true) {
-    return { problem: 'it takes pictures in the order blue, green, red, which is not known here' }
-  }
-  const notes: string[] = []
+  const keys = checkKeys('preprocessor_config.json', processor, IMAGE_KEYS)
+  return 'problem' in keys ? keys : imageOutcome(processor, input, keys.value)
+}
+
+/** The same for settings that were checked already. @param known notes of that check */
+export function imageOutcome(processor: Settings, input: ImageInput, known: readonly string[]): Outcome<ImageOutcome> {
+  const notes = [...known]
+  const mode = modeOf(processor, input)
+  if ('problem' in mode) return mode
   const framing = framingOf(processor, input, notes)
-  if (framing === undefined) return { problem: 'nothing says what size of picture it takes' }
+  if ('problem' in framing) return framing
   const values = valuesOf(processor, input.channels)
   if ('problem' in values) return values
-  const resample = resampling(processor.resample, notes)
+  const resample = resampling(processor, notes)
   return {
     value: {
       image: {
-        mode: input.channels === 1 ? 'L' : 'RGB',
-        ...framing,
+        mode: mode.value,
+        ...framing.value,
         ...(resample && { resample }),
         ...values.value,
         layout: input.layout,
@@ -45,93 +47,47 @@ export function imageSettings(processor: Settings, input: ImageInput): Outcome<I
   }
 }
 
-function framingOf(processor: Settings, input: ImageInput, notes: string[]): Framing | undefined {
-  const wished = processor.do_resize === false ? undefined : wishedFraming(processor, notes)
-  const [height, width] = [input.height ?? wished?.size[0], input.width ?? wished?.size[1]]
-  if (height === undefined || width === undefined) return undefined
-  if (wished === undefined) {
-    notes.push(
-      `pictures are stretched to ${width} x ${height}, because the settings do not say how they get their size`,
-    )
-    return { fit: 'stretch', size: [height, width] }
-  }
-  if (wished.size[0] === height && wished.size[1] === width) return wished
-  notes.push(
-    `pictures get ${width} x ${height} pixels, which is what the model takes; preprocessor_config.json says ${wished.size[1]} x ${wished.size[0]}`,
-  )
-  const resize = wished.resize && { resize: Math.max(wished.resize, height, width) }
-  return { fit: wished.fit, size: [height, width], ...resize }
+function modeOf(processor: Settings, { channels }: ImageInput): Outcome<ImageSettings['mode']> {
+  if (channels === 1) return { value: 'L' }
+  const said = processor.do_flip_channel_order ?? processor.do_flip_channels
+  // MobileViT's processor does it unless told not to.
+  if (said !== true && !(said === undefined && processorName(processor) === 'MobileViT')) return { value: 'RGB' }
+  const normalised = 'mean' in valuesOrNothing(processor)
+  const same = [processor.image_mean, processor.image_std].every((value) => perChannel(value, 1) !== undefined)
+  return normalised && !same
+    ? { problem: 'it takes blue, green, red, and nothing says in which order its mean and deviation are' }
+    : { value: 'BGR' }
 }
 
-function wishedFraming(processor: Settings, notes: string[]): Framing | undefined {
-  const exact = pairOf(processor.size)
-  const edge = edgeOf(processor)
-  const crop = pairOf(processor.crop_size) ?? squareOf(sizeOf(processor.crop_size))
-  if (/^ConvNext/i.test(typeOf(processor)) && edge !== undefined) return convNext(edge, numberOf(processor.crop_pct))
-  const cuts = processor.do_center_crop ?? processor.crop_size !== undefined
-  if (cuts === true && crop !== undefined) {
-    if (exact !== undefined && edge === undefined) {
-      notes.push('pictures that are not square are cut where the model was trained on stretched ones')
-    }
-    const shorter = edge ?? (exact && Math.min(...exact)) ?? Math.max(...crop)
-    return { fit: 'crop', size: crop, resize: Math.max(shorter, ...crop) }
-  }
-  if (exact !== undefined) return { fit: 'stretch', size: exact }
-  if (edge === undefined) return undefined
-  const square: [number, number] = [edge, edge]
-  if (typeof processor.size === 'number') return { fit: 'stretch', size: square }
-  notes.push('pictures are cut to a square; the model was trained on whole ones with this shorter side')
-  return { fit: 'crop', size: square, resize: edge }
-}
-
-function convNext(edge: number, cropShare: number | undefined): Framing {
-  const size: [number, number] = [edge, edge]
-  if (edge >= CONVNEXT_STRETCHES) return { fit: 'stretch', size }
-  const share = cropShare !== undefined && cropShare > 0 && cropShare <= 1 ? cropShare : CONVNEXT_CROP
-  return { fit: 'crop', size, resize: Math.floor(edge / share) }
-}
-
-/** The shorter side: `{shortest_edge}`, or the plain number of older settings. */
-function edgeOf({ size }: Settings): number | undefined {
-  return sizeOf(objectOf(size)?.shortest_edge) ?? sizeOf(size)
-}
-
-function pairOf(value: unknown): [number, number] | undefined {
-  const sizes = objectOf(value)
-  const [height, width] = [sizeOf(sizes?.height), sizeOf(sizes?.width)]
-  return height === undefined || width === undefined ? undefined : [height, width]
-}
-
-function squareOf(side: number | undefined): [number, number] | undefined {
-  return side === undefined ? undefined : [side, side]
-}
-
-function typeOf(processor: Settings): string {
-  return stringOf(processor.image_processor_type) ?? stringOf(processor.feature_extractor_type) ?? ''
+function valuesOrNothing(processor: Settings): Partial<Values> {
+  const values = valuesOf(processor, 3)
+  return 'problem' in values ? {} : values.value
 }
 
 type Values = Pick<ImageSettings, 'rescale' | 'mean' | 'std'>
 
 /** Scale, mean and deviation. */
 function valuesOf(processor: Settings, channels: 1 | 3): Outcome<Values> {
+  const name = processorName(processor)
   const rescale = processor.do_rescale === false ? 1 : (numberOf(processor.rescale_factor) ?? 1 / 255)
   // EfficientNet takes 1 away after scaling, before mean and deviation.
   const shift = processor.rescale_offset === true && processor.do_rescale !== false ? 1 : 0
-  if (
-    processor.do_normalize === false ||
-    (processor.do_normalize === undefined && processor.image_mean === undefined)
-  ) {
+  const normalises =
+    // MobileViT's processor has no such step, whatever the settings say.
+    name !== 'MobileViT' && (processor.do_normalize ?? processor.image_mean !== undefined) !== false
+  // EfficientNet's divides by the deviation once more for classifiers, unless told not to, and does so even without a mean.
+  const again = name === 'EfficientNet' && processor.include_top !== false && processor.image_std !== undefined
+  if (!normalises && !again) {
     return { value: shift === 0 ? { rescale } : { rescale, mean: fill(shift, channels), std: fill(1, channels) } }
   }
-  const mean = perChannel(processor.image_mean, channels)
+  const mean = normalises ? perChannel(processor.image_mean, channels) : fill(0, channels)
   const std = perChannel(processor.image_std, channels)
   if (mean === undefined || std === undefined || std.some((value) => value <= 0)) {
     return {
       problem: `preprocessor_config.json has no mean and deviation for ${channels === 1 ? 'one channel' : 'three channels'}`,
     }
   }
-  // Its processor divides by the deviation a second time for classifiers, unless told not to.
-  const twice = /^EfficientNet/.test(typeOf(processor)) && processor.include_top !== false
+  const twice = normalises && again
   return {
     value: { rescale, mean: mean.map((value) => value + shift), std: twice ? std.map((value) => value * value) : std },
   }
@@ -151,13 +107,17 @@ function fill(value: number, channels: number): number[] {
   return Array.from({ length: channels }, () => value)
 }
 
-/** Pillow's numbers of its filters, or timm's names. Undefined for what is done anyway. */
-function resampling(resample: unknown, notes: string[]): Resampling | undefined {
-  if (resample === undefined || resample === null) return undefined
+/** Pillow's numbers of its filters, or timm's names; left out, the processor's own. Undefined for what is done anyway. */
+function resampling(processor: Settings, notes: string[]): Resampling | undefined {
+  const { resample } = processor
+  if (resample === undefined || resample === null) {
+    const own = familyOf(processor)?.resample
+    return own === 'bilinear' ? undefined : own
+  }
   const named = typeof resample === 'number' ? RESAMPLING[resample] : RESAMPLING.find((name) => name === resample)
   if (named === undefined) {
     notes.push(
-      `pictures are resized with a bilinear filter where the model was trained with "${String(resample)}": scores differ a little`,
+      `pictures are resized with a bilinear filter where the model was trained with "${String(resample).slice(0, 64)}": scores differ a little`,
     )
   }
   return named === 'bilinear' ? undefined : named

@@ -53,11 +53,18 @@ export function framing({ width, height }: Pick<Raster, 'width' | 'height'>, set
   }
 }
 
-/** The shorter side to `side`, then the middle, with torchvision's roundings. */
-function centreCrop(width: number, height: number, side: number, toWidth: number, toHeight: number): Framing {
+/** The shorter side to `side`, or both to [height, width], then the middle, with torchvision's roundings. */
+function centreCrop(
+  width: number,
+  height: number,
+  side: NonNullable<ImageSettings['resize']>,
+  toWidth: number,
+  toHeight: number,
+): Framing {
   const shorter = Math.min(width, height)
-  const scaledWidth = width === shorter ? side : Math.trunc((side * width) / shorter)
-  const scaledHeight = height === shorter ? side : Math.trunc((side * height) / shorter)
+  const along = (length: number, side: number): number =>
+    length === shorter ? side : Math.trunc((side * length) / shorter)
+  const [scaledHeight, scaledWidth] = typeof side === 'number' ? [along(height, side), along(width, side)] : side
   return {
     scaledWidth,
     scaledHeight,
@@ -83,14 +90,15 @@ function roundTiesToEven(value: number): number {
 /** Samples of 0 to 255 to what a model takes. */
 export function normalise(image: Raster, settings: ImageSettings): ImageSamples {
   const { width, height, channels, data } = image
-  const { rescale, mean, std, layout } = settings
+  const { mode, rescale, mean, std, layout } = settings
   const samples = new Float32Array(data.length)
   const pixels = width * height
   for (let channel = 0; channel < channels; channel++) {
     const shift = mean?.[channel] ?? mean?.[0] ?? 0
     const divisor = std?.[channel] ?? std?.[0] ?? 1
+    const from = mode === 'BGR' ? channels - 1 - channel : channel
     for (let i = 0; i < pixels; i++) {
-      const value = ((data[i * channels + channel] ?? 0) * rescale - shift) / divisor
+      const value = ((data[i * channels + from] ?? 0) * rescale - shift) / divisor
       samples[layout === 'NCHW' ? channel * pixels + i : i * channels + channel] = value
     }
   }
