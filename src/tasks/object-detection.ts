@@ -4,7 +4,8 @@ import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { DecodedImage } from '../media/image/decode.ts'
 import { framing, preprocess } from '../media/image/preprocess.ts'
-import { type Candidate, candidates, suppressed } from './candidates.ts'
+import { type Candidate, fromHead, suppressed } from './candidates.ts'
+import { headOf } from './detection-heads.ts'
 import {
   decoded,
   EXAMPLE_PNG,
@@ -67,16 +68,13 @@ export function objectDetection(limits: Limits): BoundTask {
       const { samples, shape } = preprocess(image, settings)
       const toPicture = placement(image, settings)
       const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
-      const sure = candidates(
-        outputs,
-        manifest,
-        detection,
-        settings.size,
-        parameters.threshold ?? detection.threshold,
-        limits.detectionCandidates,
-      )
+      const head = headOf(outputs, manifest, detection, settings.size)
+      const threshold = parameters.threshold ?? detection.threshold
+      const sure = fromHead(head, manifest, detection, settings.size, threshold, limits.detectionCandidates)
       const most = Math.min(parameters.top_k ?? limits.detections, limits.detections)
-      return suppressed(sure, parameters.iou_threshold ?? detection.iou, most).flatMap((candidate) => {
+      // What the model has chosen itself is not thinned out again, unless the caller wants that.
+      const iou = parameters.iou_threshold ?? (head.classes === undefined ? detection.iou : 1)
+      return suppressed(sure, iou, most).flatMap((candidate) => {
         const box = toPicture(candidate)
         if (box.xmax <= box.xmin || box.ymax <= box.ymin) return []
         const label = manifest.labels?.[candidate.label] ?? `LABEL_${candidate.label}`

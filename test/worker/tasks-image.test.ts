@@ -60,6 +60,7 @@ const ROWS = [
   [4, 3, 1, 1, Number.NaN, Number.NaN],
   [4, 1, 2, 1, 0.99, 0.1],
   [2, 3, 1, 1, 0.2, 0.1],
+  [3, 3, 1, 1, 0.1, 0.2],
 ]
 const columns = Array.from({ length: 6 }, (_, k) => ROWS.map((row) => row[k] ?? 0))
 const yoloColumns = model(

@@ -6,10 +6,11 @@ const outputName = z.string().min(1).max(256)
 export const detectionSettingsSchema = z.object({
   /**
    * `ssd`: one output of scores [1, N, C] and one of boxes [1, N, 4]. `yolo`: one output [1, 4 + C, N] or
-   * [1, N, 4 + C], with the boxes first, and then perhaps one number for whether there is anything.
+   * [1, N, 4 + C], with the boxes first, and then perhaps one number for whether there is anything. `end-to-end`: one output
+   * [1, N, 6] of boxes that the model has chosen itself: two corners, score, number of the class.
    */
-  head: z.enum(['ssd', 'yolo']),
-  /** Names of the outputs, where their shapes do not tell: of `ssd` both, of `yolo` the scores' name alone. */
+  head: z.enum(['ssd', 'yolo', 'end-to-end']),
+  /** Names of the outputs, where their shapes do not tell: of `ssd` both, of the others the scores' name alone. */
   scoresOutput: outputName.optional(),
   boxesOutput: outputName.optional(),
   /** What a box's four numbers are: two corners, x or y first, or the centre and the size. */
@@ -22,7 +23,10 @@ export const detectionSettingsSchema = z.object({
   background: z.number().int().nonnegative().max(65_535).optional(),
   /** Least score of what is answered, unless the request says otherwise. */
   threshold: z.number().min(0).max(1).default(0.5),
-  /** Of two boxes of one class that overlap more than this, the better is answered. 1 keeps both. */
+  /**
+   * Of two boxes of one class that overlap more than this, the better is answered. 1 keeps both. Not of use to boxes that
+   * the model has chosen itself.
+   */
   iou: z.number().min(0).max(1).default(0.45),
 })
 
