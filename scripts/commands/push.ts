@@ -1,21 +1,23 @@
 import { join, relative, resolve } from 'node:path'
+import type { Visibility } from '../../src/catalog/alias.ts'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../lib/build/arguments.ts'
 import { type Built, buildModel } from '../lib/build/build.ts'
 import { onlyArgument, parseCommand } from '../lib/build/options.ts'
 import { isElsewhere, isReady, packReady, readyModel } from '../lib/build/ready.ts'
 import { refuseStrayed } from '../lib/build/strayed.ts'
 import { UsageError } from '../lib/command-line.ts'
+import { readDescription } from '../lib/description.ts'
 import { Visitor } from '../lib/doctor/visitor.ts'
 import { existingOf } from '../lib/push/existing.ts'
 import { readModel } from '../lib/push/inventory.ts'
 import { askLive, type LiveAnswer, type NoAnswer } from '../lib/push/live.ts'
-import { type PushResult, pushModel } from '../lib/push/push.ts'
+import { describeLive, type PushResult, pushModel } from '../lib/push/push.ts'
 import { renderJson } from '../lib/report/report.ts'
 import { renderText } from '../lib/report/text.ts'
-import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../lib/target/arguments.ts'
+import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS, type TargetArguments } from '../lib/target/arguments.ts'
 import { withTarget } from '../lib/target/session.ts'
 import type { Target } from '../lib/target/target.ts'
-import { printable } from '../lib/terminal/format.ts'
+import { printable, shellWord } from '../lib/terminal/format.ts'
 import type { Command } from '../verge.ts'
 
 const HELP = `From a model to a live endpoint: makes it small, proves in workerd that it still says the same, reports on it, stores
@@ -71,13 +73,18 @@ export const pushCommand: Command = {
       const bench = { progress, signal }
       const settings = { ...asked, existing: (model: string) => existingOf(target.truth, model, signal) }
       const ready = await isReady(spec, settings)
+      // On this machine nobody else calls; elsewhere a model is private until somebody, or its verge.json, says otherwise.
+      const local = target.kind === 'local'
+      const stated = settings.model.visibility ?? (ready ? await statedVisibility(spec) : undefined)
+      const visibilityOf = (known: unknown) =>
+        settings.model.visibility ?? (known ? undefined : (stated ?? (local ? 'public' : undefined)))
       if (ready && (await isElsewhere(spec))) {
         // Nothing to build, to prove or to ask: the weights are with a server of the operator's.
         const packed = await packReady(resolve(spec), settings.model)
-        const { visibility } = settings.model
         const known = await readModel(target.truth, packed.manifest.model, signal)
+        const visibility = visibilityOf(known)
         const becomes = visibility ?? known?.alias.visibility ?? packed.visibility
-        if (target.kind !== 'local' && becomes === 'public') requireLicence({ packed })
+        if (!local && becomes === 'public') requireLicence({ packed })
         const live = values.live !== false
         const result = await pushModel(target, packed, {
           live,
@@ -89,17 +96,15 @@ export const pushCommand: Command = {
         if (values.json) return JSON.stringify({ report: null, push: result, live: null }, null, 2)
         const { model, version } = result
         const where = whereNext(target, values['persist-to'])
-        const end = dryRun ? 'Nothing was stored (--dry-run).' : `${model} ${version} is stored. ${where}`
-        return [...result.steps, '', end].join('\n')
+        if (dryRun) return [...result.steps, '', 'Nothing was stored (--dry-run).'].join('\n')
+        return [...result.steps, '', `${model} ${version} is stored. ${where}`, ...release(result, values)].join('\n')
       }
       const built = await (ready ? readyModel : buildModel)(spec, settings, bench)
       if (!values.json) console.log(renderText(built.report))
       refuseStrayed(built, 'pushed')
       const { model } = built.packed.manifest
       const known = await readModel(target.truth, model, signal)
-      // On this machine nobody else calls; elsewhere a model is private until somebody, or its verge.json, says otherwise.
-      const local = target.kind === 'local'
-      const visibility = settings.model.visibility ?? (known || ready || !local ? undefined : 'public')
+      const visibility = visibilityOf(known)
       const becomes = visibility ?? known?.alias.visibility ?? built.packed.visibility
       if (!local && becomes === 'public') requireLicence(built)
       const result = await pushModel(target, built.packed, {
@@ -109,8 +114,7 @@ export const pushCommand: Command = {
         dryRun,
         ...(visibility !== undefined && { visibility }),
       })
-      const live = result.live.some(({ version }) => version === result.version)
-      const asking = { visibility: result.visibility, live, key, signal, progress }
+      const asking = { visibility: result.visibility, live: result.live, key, signal, progress }
       const answer = dryRun || url === undefined ? undefined : await askLive(url, built, asking)
       // Whoever names a Worker wants to hear it answer.
       if (values.url !== undefined && answer && 'reason' in answer) process.exitCode = 1
@@ -123,10 +127,15 @@ export const pushCommand: Command = {
         '',
         ...(dryRun
           ? ['Nothing was stored (--dry-run).']
-          : next(built, result, answer, whereNext(target, values['persist-to']))),
+          : next(built, result, answer, whereNext(target, values['persist-to']), release(result, values))),
       ].join('\n')
     })
   },
+}
+
+/** What a folder's verge.json says; undefined where it says nothing. */
+async function statedVisibility(folder: string): Promise<Visibility | undefined> {
+  return (await readDescription(resolve(folder))).visibility
 }
 
 /** @throws UsageError where a model would be published on terms that nobody knows */
@@ -145,7 +154,26 @@ function whereNext({ kind }: Target, persistTo: string | undefined): string {
   return `A Worker that serves it: npm start${option}`
 }
 
-function next(built: Built, result: PushResult, answer: LiveAnswer | NoAnswer | undefined, how: string): string[] {
+/** How to make a version live that is not; nothing where it is. */
+function release({ model, version, live }: PushResult, { env, config, ...values }: TargetArguments): string[] {
+  if (live.some((each) => each.version === version)) return []
+  const place = Object.entries({ env, config, 'persist-to': values['persist-to'] })
+  const options = place.flatMap(([name, value]) => (value === undefined ? [] : ` --${name} ${shellWord(value)}`))
+  return [
+    `It is not live: ${describeLive(live)} is. To switch:`,
+    '',
+    `  npx verge release ${model} ${version}${printable(options.join(''))}`,
+    '',
+  ]
+}
+
+function next(
+  built: Built,
+  result: PushResult,
+  answer: LiveAnswer | NoAnswer | undefined,
+  how: string,
+  released: readonly string[],
+): string[] {
   const { model, version } = result
   const lines: string[] = []
   if (answer && 'url' in answer) {
@@ -159,7 +187,9 @@ function next(built: Built, result: PushResult, answer: LiveAnswer | NoAnswer | 
   } else {
     const unasked = answer === undefined ? '' : ` It was not asked: ${answer.reason}.`
     lines.push(`${model} ${version} is stored.${unasked} ${how}`)
+    if (answer !== undefined) lines.push('To ask it:', '', `  ${printable(answer.curl)}`, '')
   }
+  lines.push(...released)
   lines.push(`Report: ${shown(join(built.reports, 'report.html'))}`)
   return lines
 }

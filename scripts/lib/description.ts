@@ -103,7 +103,8 @@ export const descriptionSchema = z
     /** Left out: raw tensors only. */
     task: z.enum(TASKS).optional(),
     description: z.string().optional(),
-    visibility: z.enum(VISIBILITIES).default('private'),
+    /** Left out: private, but for a push on this machine. */
+    visibility: z.enum(VISIBILITIES).optional(),
     /** Whether what the edge needs is copied to KV, near the readers; false for models that are seldom asked. */
     hot: z.boolean().default(true),
     licence: z.string().min(1),

@@ -126,7 +126,7 @@ export async function pack(
     }),
   )
   if (manifest.task?.startsWith('tabular-')) checkTable(manifest)
-  return { manifest, visibility: description.visibility, hot: description.hot, chunks, notes }
+  return { manifest, visibility: description.visibility ?? 'private', hot: description.hot, chunks, notes }
 }
 
 /** The edge's form of a model file in ORT format, and the file itself for the origin and the browser. */

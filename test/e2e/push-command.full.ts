@@ -189,6 +189,31 @@ describe('verge push', () => {
     expect(live.answer).toMatch(/^its metadata; it was not run/)
   })
 
+  it('shows a folder that says nothing of who may see it as it shows any other model on this machine', async () => {
+    const described = join(folder, 'described')
+    await mkdir(described)
+    await writeFile(join(described, 'model.onnx'), await readFile(join(folder, 'encoder.onnx')))
+    const about = { version: '1', licence: 'MIT', artifacts: [{ file: 'model.onnx', dtype: 'fp32' }] }
+    const visibilityOf = async (more: object): Promise<string | undefined> => {
+      await writeFile(join(described, 'verge.json'), JSON.stringify({ ...about, name: 'described', ...more }))
+      const { stdout } = await push('described', '--no-verify', '--no-measure', '--dry-run')
+      return /would move to generation 1, (\w+)/.exec(stdout)?.[1]
+    }
+    expect(await visibilityOf({})).toBe('public')
+    expect(await visibilityOf({ visibility: 'private' })).toBe('private')
+    expect(await visibilityOf({ visibility: 'public' })).toBe('public')
+  })
+
+  it('says how a version that is not live is asked, and made live', async () => {
+    const args = ['encoder.onnx', '--name', ENCODER, '--no-verify', '--no-measure', '--model-version', '9', '--no-live']
+    const { stdout } = await push(...args)
+    expect(stdout).toContain(`curl ${server.url}/v2/models/${ENCODER}/versions/9/infer`)
+    expect(stdout).toContain('-H "authorization: Bearer $VERGE_API_KEY"')
+    expect(stdout).toMatch(
+      new RegExp(`not live: 2 is. To switch:\n\n {2}npx verge release ${ENCODER} 9 --persist-to state\n`),
+    )
+  })
+
   it('does not ask for what is private, and ends with a failure where a Worker was named', async () => {
     const args = ['encoder.onnx', '--name', ENCODER, '--private', '--no-measure', '--no-verify']
     const { code, stdout } = await push(...args)

@@ -156,6 +156,41 @@ describe('pushing to an environment', () => {
   })
 })
 
+describe('a model that is hot no longer', () => {
+  const copied = (): string[] => [...kv().keys()].filter((key) => key.startsWith('blob/')).sort()
+  const keysOf = (...chunks: readonly Uint8Array[]): string[] =>
+    [...new Set(chunks.flatMap((bytes) => [...packedOf('x', bytes).chunks.keys()].map(blobKey)))].sort()
+  const a = pattern(2_500)
+  const b = pattern(2_500, 3)
+
+  it('leaves no copies in KV, once it is pushed like that', async () => {
+    await push(packedOf('m', a))
+    expect(copied()).toEqual(keysOf(a))
+    const dry = await push(packedOf('m', a, { hot: false }), { dryRun: true })
+    expect(dry).toMatchObject({
+      removed: 3,
+      written: 0,
+      steps: expect.arrayContaining([expect.stringMatching(/^KV: would lose 3 chunks/)]),
+    })
+    expect(copied()).toEqual(keysOf(a))
+    expect(await push(packedOf('m', a, { hot: false }))).toMatchObject({ removed: 3, sent: 0, written: 3 })
+    expect(copied()).toEqual([])
+    expect([...bucket().keys()]).toEqual(expect.arrayContaining(keysOf(a)))
+    expect(await push(packedOf('m', a, { hot: false }))).toMatchObject({ removed: 0, written: 0 })
+    expect(await push(packedOf('m', a))).toMatchObject({ sent: 3 })
+    expect(copied()).toEqual(keysOf(a))
+  })
+
+  it('leaves what other models need, and versions that go on answering', async () => {
+    await push(packedOf('other', a))
+    await push(packedOf('m', new Uint8Array([...a, ...b])))
+    expect(await push(packedOf('m', b, { version: '2', hot: false }), { live: false })).toMatchObject({ removed: 0 })
+    expect(copied()).toEqual(keysOf(a, new Uint8Array([...a, ...b])))
+    await push(packedOf('m', new Uint8Array([...a, ...b]), { version: '3', hot: false }))
+    expect(copied()).toEqual(keysOf(a))
+  })
+})
+
 describe('a push that is broken off', () => {
   const isChunk = (path: string): boolean => decodeURIComponent(path).includes('blob/')
 

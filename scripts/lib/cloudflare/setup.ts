@@ -161,9 +161,11 @@ async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promi
   }
   const seen = await publish(place.writer(place.hasNamespace), model, { dryRun: true })
   const send = seen.sent === 0 ? [] : [`push the ${formatBytes(seen.bytesSent)} that are missing`]
+  const cool = seen.removed === 0 ? [] : ['delete from KV what is no longer hot']
   const show = seen.moves ? [isLive(seen) ? `make it live, ${seen.visibility}` : 'add the version'] : []
   const copy = place.hasNamespace && !seen.outdated ? [] : ['bring the copies in KV up to date']
-  const plan = [...send, ...show, ...(send.length + show.length > 0 ? [] : copy)]
+  const work = [...send, ...cool, ...show]
+  const plan = work.length > 0 ? work : copy
   if (plan.length === 0) return { what, done: `is there${aside(seen, env)}` }
   return { what, plan: `${plan.join('; ')}${aside(seen, env)}`, apply }
 }

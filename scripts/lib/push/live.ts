@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Visibility } from '../../../src/catalog/alias.ts'
+import type { Alias, Visibility } from '../../../src/catalog/alias.ts'
 import { throwIfAborted } from '../../../src/core/errors.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import type { Built } from '../build/build.ts'
@@ -21,13 +21,15 @@ export interface LiveAnswer {
 /** Why there is no answer, where that is no failure of the model's. */
 export interface NoAnswer {
   readonly reason: string
+  /** The line with which a person can ask, once the reason is gone. */
+  readonly curl: string
 }
 
 export interface AskOptions {
   /** Who may call the model now. */
   readonly visibility: Visibility
-  /** Whether the version answers where none is named. */
-  readonly live: boolean
+  /** What answers where no version is named. */
+  readonly live: Alias['live']
   /** The operator's key, with which private models, and versions that are not live, can be asked. */
   readonly key: string | undefined
   readonly signal: AbortSignal
@@ -49,30 +51,34 @@ const SHOWN = 160
  */
 export async function askLive(
   address: string,
-  built: Omit<Built, 'report' | 'reports'>,
+  built: Omit<Built, 'report'>,
   { visibility, live, key, signal, progress }: AskOptions,
 ): Promise<LiveAnswer | NoAnswer> {
   const visitor = new Visitor(address, key)
   const { origin } = visitor
   const { model, version } = built.packed.manifest
-  if (visibility === 'private' && key === undefined) return { reason: 'it is private, and VERGE_API_KEY is not set' }
-  if (!live && key === undefined) {
-    return {
-      reason: `version ${version} is not live, so that the operator alone may run it, and VERGE_API_KEY is not set`,
-    }
+  const isLive = live.some((each) => each.version === version)
+  const closed = visibility === 'private' || !isLive
+  const question = await questionFor(built, { visitor, key, alone: isLive && live.length === 1, closed })
+  const unasked = (reason: string): NoAnswer => ({ reason, curl: question.curl })
+  if (closed && key === undefined) {
+    const why =
+      visibility === 'private'
+        ? 'it is private'
+        : `version ${version} is not live, so that the operator alone may run it`
+    return unasked(`${why}, and VERGE_API_KEY is not set`)
   }
-  if (!(await listens(visitor, signal))) return { reason: `no Worker listens at ${origin}` }
-  const question = await questionFor(built, { visitor, key })
+  if (!(await listens(visitor, signal))) return unasked(`no Worker listens at ${origin}`)
   const task = progress.task(`Asking ${origin}`, undefined, 'steps')
   const answer = await untilKnown(question, signal).catch((error: unknown) => {
     task.done(error instanceof NoOriginError ? 'no origin' : 'it refuses')
     if (error instanceof NoOriginError) return error
     throw error
   })
-  if (answer instanceof NoOriginError) return { reason: answer.message }
+  if (answer instanceof NoOriginError) return unasked(answer.message)
   if (answer === null) {
     task.done('it does not know the model')
-    return { reason: `the Worker at ${origin} does not know ${model} ${version}: it reads another place` }
+    return unasked(`the Worker at ${origin} does not know ${model} ${version}: it reads another place`)
   }
   task.done('it answers')
   const text = answer.length > SHOWN ? `${answer.slice(0, SHOWN)}...` : answer

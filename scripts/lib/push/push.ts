@@ -19,6 +19,7 @@ import { type Target, understandable } from '../target/target.ts'
 import { bytes, counted } from '../terminal/format.ts'
 import { type Progress, silentProgress } from '../terminal/progress.ts'
 import { chunksOf, holds, type PackedChunk, putChecked } from './chunks.ts'
+import { leftovers } from './cooling.ts'
 import { readerOf } from './inventory.ts'
 import { inParallel } from './pool.ts'
 import { readRecord } from './references.ts'
@@ -55,6 +56,8 @@ export interface PushResult {
   /** Chunks that were there already, counted alike. */
   readonly skipped: number
   readonly bytesSent: number
+  /** Copies that were deleted, or would be, because the model is no longer hot. */
+  readonly removed: number
   /** Writes of every kind; 0 if everything was there already, and after a dry run. */
   readonly written: number
   /** Whether the alias moved, or would. */
@@ -115,7 +118,17 @@ async function push(
   const sent = lacks.reduce((sum, lack) => sum + lack.stores.length, 0)
   const needed = chunks.reduce((sum, { hot }) => sum + (hot ? stores.length : 1), 0)
   const bytesSent = lacks.reduce((sum, { chunk, stores }) => sum + chunk.bytes * stores.length, 0)
-  const base = { model, version, digest, sent, skipped: needed - sent, bytesSent, dryRun }
+  const cold = packed.hot
+    ? []
+    : await leftovers(target, chunks, { model, version, alias: planned, concurrency, signal })
+  for (const store of target.copies) {
+    const count = cold.filter((each) => each.store === store).length
+    if (count === 0) continue
+    steps.push(
+      `${store.name.toUpperCase()}: ${dryRun ? 'would lose' : 'lost'} ${counted(count, 'chunk')} copied when the model was hot`,
+    )
+  }
+  const base = { model, version, digest, sent, skipped: needed - sent, bytesSent, removed: cold.length, dryRun }
   if (dryRun) {
     const moves = !isUnchanged(old, planned)
     const alias = old === null || moves ? planned : old
@@ -139,12 +152,14 @@ async function push(
   throwIfAborted(signal)
   const release = await target.writer.publishVersion(packed.manifest, wanted)
   steps.push(aliasStep(old, release.alias, dryRun))
+  // the alias has moved: what is left to do is done, also where whoever pushes is interrupted
+  await inParallel(cold, concurrency, ({ store, key }) => store.delete(key), new AbortController().signal)
   return {
     ...base,
     generation: release.alias.generation,
     visibility: release.alias.visibility,
     live: release.alias.live,
-    written: sent + release.written + release.copied + (release.changed ? 1 : 0),
+    written: sent + cold.length + release.written + release.copied + (release.changed ? 1 : 0),
     moves: release.changed,
     outdated: false,
     steps,

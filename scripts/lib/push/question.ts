@@ -1,3 +1,4 @@
+import { join, relative } from 'node:path'
 import { isVergeError, throwIfAborted } from '../../../src/core/errors.ts'
 import { halfToNumber } from '../../../src/core/half.ts'
 import type { Tensor, Tensors } from '../../../src/core/tensors.ts'
@@ -6,8 +7,11 @@ import { exampleRequest } from '../build/request.ts'
 import { UsageError } from '../command-line.ts'
 import { codeOf, gist, type Visitor } from '../doctor/visitor.ts'
 import { inferRequest, send } from '../oip-client.ts'
+import type { PackedModel } from '../packer.ts'
 import { digits, essenceOf, probeFor } from '../probe.ts'
 import { noOrigin } from '../readiness.ts'
+import { shellWord } from '../terminal/format.ts'
+import { writeWhole } from '../whole-file.ts'
 
 /** A request to one version of a model, as a Worker is asked it and as a person may repeat it. */
 export interface Question {
@@ -23,30 +27,39 @@ export interface Question {
 export interface QuestionOptions {
   readonly visitor: Visitor
   readonly key: string | undefined
+  /** Whether the version alone answers where none is named; else the line names it. */
+  readonly alone: boolean
+  /** Whether the operator alone may ask; then the line holds a key, by the variable's name. */
+  readonly closed: boolean
 }
+
+type Asked = Omit<Built, 'report'>
+
+const KEY_HEADER = `-H "authorization: Bearer $VERGE_API_KEY"`
 
 /**
  * By the model's task, with a sample out of its folder; else by the protocol, with tensors that the model runs on. Where
  * no such tensors are known, the Worker is asked for the model's metadata.
  */
-export async function questionFor(
-  built: Omit<Built, 'report' | 'reports'>,
-  options: QuestionOptions,
-): Promise<Question> {
-  return built.packed.manifest.task === undefined ? tensorQuestion(built, options) : taskQuestion(built, options)
+export async function questionFor(built: Asked, options: QuestionOptions): Promise<Question> {
+  const { task } = built.packed.manifest
+  if (task === undefined) return tensorQuestion(built, options)
+  // the protocol that language models are asked by names no versions
+  if (task === 'text-generation' && !options.alone) return metadataQuestion(built.packed, options)
+  return taskQuestion(built, options)
 }
 
-async function taskQuestion(
-  { packed, folder }: Pick<Built, 'packed' | 'folder'>,
-  { visitor }: QuestionOptions,
-): Promise<Question> {
+async function taskQuestion({ packed, folder }: Asked, { visitor, alone, closed }: QuestionOptions): Promise<Question> {
   const { manifest } = packed
   const { origin } = visitor
   const probe = await probeFor(manifest, folder)
   if (probe === null) throw new Error(`no probe for task ${manifest.task}`)
   const path = `${probe.path}?version=${encodeURIComponent(manifest.version)}`
+  const line = probe.curl(origin)
+  // a shell would take the question mark for itself
+  const named = alone ? line : line.replace(`${origin}${probe.path}`, () => `'${origin}${path}'`)
   return {
-    curl: probe.curl(origin),
+    curl: closed ? `${named} ${KEY_HEADER}` : named,
     async ask(signal) {
       const headers = { 'content-type': probe.contentType }
       const visit = { method: 'POST', headers, body: probe.body, asOperator: true, signal }
@@ -61,7 +74,8 @@ async function taskQuestion(
   }
 }
 
-function tensorQuestion({ packed, sample }: Pick<Built, 'packed' | 'sample'>, options: QuestionOptions): Question {
+async function tensorQuestion(built: Asked, options: QuestionOptions): Promise<Question> {
+  const { packed, sample } = built
   if (sample === undefined) return metadataQuestion(packed, options)
   const { visitor, key } = options
   const { origin } = visitor
@@ -70,7 +84,7 @@ function tensorQuestion({ packed, sample }: Pick<Built, 'packed' | 'sample'>, op
   const headers = key === undefined ? {} : { authorization: `Bearer ${key}` }
   const request = inferRequest(model, sample.inputs, { version, headers })
   return {
-    curl: curlOf(origin, model, sample.inputs),
+    curl: await inferLine(built, sample.inputs, options),
     async ask(signal) {
       try {
         const { outputs } = await send(origin, request, signal)
@@ -85,18 +99,17 @@ function tensorQuestion({ packed, sample }: Pick<Built, 'packed' | 'sample'>, op
   }
 }
 
-function metadataQuestion({ manifest }: Pick<Built, 'packed'>['packed'], { visitor }: QuestionOptions): Question {
+function metadataQuestion({ manifest }: PackedModel, { visitor, alone, closed }: QuestionOptions): Question {
   const { origin } = visitor
   const path = `/v2/models/${manifest.model}`
+  const named = `${path}/versions/${encodeURIComponent(manifest.version)}`
   return {
-    curl: `curl ${origin}${path}`,
+    curl: `curl ${origin}${alone ? path : named}${closed ? ` ${KEY_HEADER}` : ''}`,
     async ask(signal) {
-      const answer = await visitor
-        .ask(`${path}/versions/${encodeURIComponent(manifest.version)}`, { asOperator: true, signal })
-        .catch((error: unknown) => {
-          throwIfAborted(signal)
-          throw brokeOff(origin, error)
-        })
+      const answer = await visitor.ask(named, { asOperator: true, signal }).catch((error: unknown) => {
+        throwIfAborted(signal)
+        throw brokeOff(origin, error)
+      })
       if (answer.status === 404) return null
       if (answer.status !== 200) throw refused(origin, gist(answer))
       return 'its metadata; it was not run, because no input is known that it runs on'
@@ -113,13 +126,33 @@ function brokeOff(origin: string, cause: unknown): UsageError {
 }
 
 /** Longer lines are not pasted. */
-const MOST_CURL = 600
+const MOST_LINE = 600
 
-function curlOf(origin: string, model: string, tensors: Tensors): string {
+/**
+ * A line that runs the model on tensors. What is too long for a line is written into a file beside the report: in JSON,
+ * or as binary tensors where JSON is not for them.
+ */
+async function inferLine(
+  { packed, reports }: Asked,
+  tensors: Tensors,
+  { visitor: { origin }, alone, closed }: QuestionOptions,
+): Promise<string> {
+  const { model, version } = packed.manifest
+  const path = `/v2/models/${model}${alone ? '' : `/versions/${encodeURIComponent(version)}`}/infer`
+  const line = `curl ${origin}${path}${closed ? ` ${KEY_HEADER}` : ''}`
   const body = exampleRequest(tensors)
   // A quote would end the shell's.
-  const plain = body !== undefined && body.length < MOST_CURL && !body.includes("'")
-  return plain ? `curl ${origin}/v2/models/${model}/infer -d '${body}'` : `curl ${origin}/v2/models/${model}`
+  if (body !== undefined && body.length < MOST_LINE && !body.includes("'")) return `${line} -d '${body}'`
+  if (body !== undefined) return `${line} --data-binary @${await written('request.json', body)}`
+  const { body: bytes, headers } = inferRequest(model, tensors)
+  const options = Object.entries(headers).map(([name, value]) => ` -H '${name}: ${value}'`)
+  return `${line}${options.join('')} --data-binary @${await written('request.bin', bytes)} --output answer.bin`
+
+  async function written(name: string, content: string | Uint8Array): Promise<string> {
+    const file = join(reports, name)
+    await writeWhole(file, content)
+    return shellWord(relative(process.cwd(), file))
+  }
 }
 
 const SHOWN = 4
