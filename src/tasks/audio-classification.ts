@@ -3,7 +3,8 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { type Tensor, type Tensors, tensor } from '../core/tensors.ts'
-import { decodeAudio } from '../media/audio/decode.ts'
+import { StepMeter } from '../core/work.ts'
+import { decodingAudio } from '../media/audio/decode.ts'
 import { AUDIO_MEDIA_TYPES, audioInputSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
 import {
   type Classification,
@@ -12,7 +13,7 @@ import {
   classificationSchema,
   classifications,
 } from './scores.ts'
-import type { Task } from './task.ts'
+import { performed, type Task } from './task.ts'
 
 /** Labels answered where the request does not say, as Hugging Face's pipeline has it. */
 const DEFAULT_TOP_K = 5
@@ -35,8 +36,10 @@ export function audioClassification(limits: Limits): Task<Uint8Array, Classifica
       return { input: bytes, parameters }
     },
 
-    async toTensors(bytes, _parameters, { manifest }) {
-      return soundTensors(decodeAudio(bytes, audioSettings(manifest), limits), manifest)
+    async toTensors(bytes, _parameters, model) {
+      const { manifest } = model
+      const work = decodingAudio(bytes, audioSettings(manifest), limits, new StepMeter(limits.decodeSteps))
+      return soundTensors(await performed(model, work), manifest)
     },
 
     fromTensors(outputs, parameters, manifest) {

@@ -1,13 +1,13 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { preprocess } from '../media/image/preprocess.ts'
+import { preprocessing } from '../media/image/preprocess.ts'
 import {
-  decoded,
   EXAMPLE_PNG,
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
+  pictureWork,
   readImageRequest,
 } from './image-input.ts'
 import { imageTensors } from './inputs.ts'
@@ -18,7 +18,7 @@ import {
   classificationSchema,
   classifications,
 } from './scores.ts'
-import type { Task } from './task.ts'
+import { performed, type Task } from './task.ts'
 
 /** Labels answered where the request does not say, as Hugging Face's pipeline has it. */
 const DEFAULT_TOP_K = 5
@@ -39,9 +39,11 @@ export function imageClassification(limits: Limits): Task<Uint8Array, Classifica
       return { input: bytes, parameters }
     },
 
-    async toTensors(bytes, _parameters, { manifest }) {
+    async toTensors(bytes, _parameters, model) {
+      const { manifest } = model
       const settings = imageSettingsOf(manifest)
-      const { samples, shape } = preprocess(decoded(bytes, limits), settings)
+      const work = pictureWork(bytes, limits, (image, meter) => preprocessing(image, settings, meter))
+      const { samples, shape } = await performed(model, work)
       return imageTensors(samples, shape, manifest)
     },
 

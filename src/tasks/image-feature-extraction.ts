@@ -3,18 +3,18 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { type ImageFeaturesSettings, imageFeaturesSettingsSchema } from '../catalog/settings/image-output.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { preprocess } from '../media/image/preprocess.ts'
+import { preprocessing } from '../media/image/preprocess.ts'
 import {
-  decoded,
   EXAMPLE_PNG,
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
+  pictureWork,
   readImageRequest,
 } from './image-input.ts'
 import { imageTensors } from './inputs.ts'
 import { type Floats, floatOutputs, wrongOutput } from './outputs.ts'
-import type { Task } from './task.ts'
+import { performed, type Task } from './task.ts'
 
 const parametersSchema = z
   .strictObject({
@@ -45,9 +45,11 @@ export function imageFeatureExtraction(limits: Limits): Task<Uint8Array, Paramet
       return { input: bytes, parameters }
     },
 
-    async toTensors(bytes, _parameters, { manifest }) {
+    async toTensors(bytes, _parameters, model) {
+      const { manifest } = model
       const settings = imageSettingsOf(manifest)
-      const { samples, shape } = preprocess(decoded(bytes, limits), settings)
+      const work = pictureWork(bytes, limits, (image, meter) => preprocessing(image, settings, meter))
+      const { samples, shape } = await performed(model, work)
       return imageTensors(samples, shape, manifest)
     },
 

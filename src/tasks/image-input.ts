@@ -3,8 +3,9 @@ import type { ImageSettings, Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { validate } from '../core/validation.ts'
+import { StepMeter, type Work } from '../core/work.ts'
 import { bytesFromBase64 } from '../media/base64.ts'
-import { type DecodedImage, decodeImage } from '../media/image/decode.ts'
+import { type DecodedImage, decodingImage } from '../media/image/decode.ts'
 import type { TaskBody } from './task.ts'
 
 /** What every task on pictures takes: one picture, as it is or in base64. */
@@ -72,13 +73,23 @@ export function imageSettingsOf(manifest: Manifest): ImageSettings {
   )
 }
 
-/** @throws invalid_image, input_too_large, unsupported_media_type */
-export function decoded(bytes: Uint8Array, limits: Limits): DecodedImage {
-  return decodeImage(bytes, {
+/**
+ * Decodes a picture and goes on with it, in pieces that `TaskModel.perform` takes, within one budget of steps.
+ * @param use what is made of the picture, from which nothing of it should be kept: it is larger than a model's input
+ * @throws invalid_image, input_too_large, unsupported_media_type, and what `use` throws
+ */
+export function* pictureWork<T>(
+  bytes: Uint8Array,
+  limits: Limits,
+  use: (image: DecodedImage, meter: StepMeter) => Work<T>,
+): Work<T> {
+  const meter = new StepMeter(limits.decodeSteps)
+  const options = {
     maxPixels: limits.imagePixels,
     maxFullPixels: limits.fullImagePixels,
     maxScans: limits.jpegScans,
-  })
+  }
+  return yield* use(yield* decodingImage(bytes, options, meter), meter)
 }
 
 function imageBytes(inputs: string, maxBytes: number): Uint8Array {

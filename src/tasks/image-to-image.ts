@@ -3,22 +3,23 @@ import type { Manifest } from '../catalog/manifest.ts'
 import type { ImageOutputSettings } from '../catalog/settings/image-output.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
+import { StepMeter, type Work } from '../core/work.ts'
 import { withLuma } from '../media/image/luma.ts'
 import { encodePng } from '../media/image/png-encode.ts'
-import { fitted, normalise } from '../media/image/preprocess.ts'
+import { fitting, normalise } from '../media/image/preprocess.ts'
 import { type Raster, toGrey } from '../media/image/raster.ts'
-import { resize } from '../media/image/resize.ts'
+import { resizing } from '../media/image/resize.ts'
 import {
-  decoded,
   EXAMPLE_PNG,
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
+  pictureWork,
   readImageRequest,
 } from './image-input.ts'
 import { imageTensors } from './inputs.ts'
 import { type Floats, floatOutputs, wrongOutput } from './outputs.ts'
-import { type BoundTask, RawAnswer } from './task.ts'
+import { type BoundTask, performed, RawAnswer } from './task.ts'
 
 const side = z.number().int().positive().max(16_384)
 
@@ -44,7 +45,8 @@ export function imageToImage(limits: Limits): BoundTask {
     response: responseSchema,
     example: { inputs: EXAMPLE_PNG },
 
-    async execute(body, { manifest }, run): Promise<RawAnswer> {
+    async execute(body, model, run): Promise<RawAnswer> {
+      const { manifest } = model
       const { bytes, parameters } = readImageRequest(body, parametersSchema, limits)
       const target = parameters.target_size
       if (target !== undefined && target.width * target.height > limits.imagePixels) {
@@ -66,16 +68,24 @@ export function imageToImage(limits: Limits): BoundTask {
       }
       // In the model's size already, so that the picture itself is not held while the model runs.
       const coloured = imageOutput.colour === 'luma'
-      const sent = fitted(decoded(bytes, limits), coloured ? { ...settings, mode: 'RGB' } : settings)
+      const wanted = coloured ? { ...settings, mode: 'RGB' as const } : settings
+      const work = pictureWork(bytes, limits, (image, meter) => fitting(image, wanted, meter))
+      const sent = await performed(model, work)
       const { samples, shape } = normalise(coloured ? toGrey(sent) : sent, settings)
       const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
       const made = pictureOf(outputs, imageOutput, manifest, limits.imagePixels)
       const whole = coloured ? withLuma(sent, made) : made
-      const answer = target === undefined ? whole : resize(whole, target.width, target.height, 'bicubic')
+      const answer = target === undefined ? whole : await performed(model, enlarged(whole, target, limits))
       return new RawAnswer('image/png', await encodePng(answer))
     },
   }
 }
+
+function enlarged(picture: Raster, { width, height }: Size, { decodeSteps }: Limits): Work<Raster> {
+  return resizing(picture, width, height, 'bicubic', new StepMeter(decodeSteps))
+}
+
+type Size = { readonly width: number; readonly height: number }
 
 /** @throws manifest_invalid if the output is not a picture as the settings describe it */
 function pictureOf(

@@ -3,20 +3,20 @@ import type { ImageSettings } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { DecodedImage } from '../media/image/decode.ts'
-import { framing, preprocess } from '../media/image/preprocess.ts'
+import { framing, preprocessing } from '../media/image/preprocess.ts'
 import { type Candidate, fromHead, suppressed } from './candidates.ts'
 import { headOf } from './detection-heads.ts'
 import {
-  decoded,
   EXAMPLE_PNG,
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
+  pictureWork,
   readImageRequest,
 } from './image-input.ts'
 import { imageTensors } from './inputs.ts'
 import { floatOutputs } from './outputs.ts'
-import type { BoundTask } from './task.ts'
+import { type BoundTask, performed } from './task.ts'
 
 const parametersSchema = z
   .strictObject({
@@ -54,7 +54,8 @@ export function objectDetection(limits: Limits): BoundTask {
     response: responseSchema,
     example: { inputs: EXAMPLE_PNG, parameters: { threshold: 0.5 } },
 
-    async execute(body, { manifest }, run): Promise<Detections> {
+    async execute(body, model, run): Promise<Detections> {
+      const { manifest } = model
       const { bytes, parameters } = readImageRequest(body, parametersSchema, limits)
       const settings = imageSettingsOf(manifest)
       const { detection } = manifest
@@ -64,9 +65,11 @@ export function objectDetection(limits: Limits): BoundTask {
           `Model "${manifest.model}" version "${manifest.version}" does not say how its outputs become boxes. Its operator has to add detection settings and push it again.`,
         )
       }
-      const image = decoded(bytes, limits)
-      const { samples, shape } = preprocess(image, settings)
-      const toPicture = placement(image, settings)
+      const work = pictureWork(bytes, limits, function* (image, meter) {
+        const { samples, shape } = yield* preprocessing(image, settings, meter)
+        return { samples, shape, toPicture: placement(image, settings) }
+      })
+      const { samples, shape, toPicture } = await performed(model, work)
       const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
       const head = headOf(outputs, manifest, detection, settings.size)
       const threshold = parameters.threshold ?? detection.threshold

@@ -1,10 +1,11 @@
 import { z } from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { decodeAudio } from '../media/audio/decode.ts'
+import { StepMeter } from '../core/work.ts'
+import { audioLength, decodingAudio } from '../media/audio/decode.ts'
 import { speechSpans } from '../media/audio/speech.ts'
 import { AUDIO_MEDIA_TYPES, audioInputSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
 import { speechFields, speechRules } from './speech-parameters.ts'
-import type { BoundTask } from './task.ts'
+import { type BoundTask, performed } from './task.ts'
 import { nothingCarried, runWindow, windowSettings, windowShapes } from './windows.ts'
 
 const parametersSchema = z
@@ -37,14 +38,16 @@ export function voiceActivityDetection(limits: Limits): BoundTask {
     response: responseSchema,
     example: { inputs: EXAMPLE_WAV, parameters: { threshold: 0.5, return_probabilities: true } },
 
-    async execute(body, { manifest, afford }, run): Promise<z.infer<typeof responseSchema>> {
+    async execute(body, model, run): Promise<z.infer<typeof responseSchema>> {
+      const { manifest } = model
       const { bytes, parameters } = readAudioBody(body, requestSchema, parametersSchema, limits)
       const { return_probabilities: withProbabilities, ...asked } = parameters
       const audio = audioSettings(manifest)
       const settings = windowSettings(manifest, audio)
       const rules = speechRules(asked, audio)
-      const samples = decodeAudio(bytes, audio, limits)
-      afford?.(windowShapes(Math.ceil(samples.length / settings.length), settings))
+      const windows = Math.ceil(audioLength(bytes, audio, limits) / settings.length)
+      model.afford?.(windowShapes(windows, settings))
+      const samples = await performed(model, decodingAudio(bytes, audio, limits, new StepMeter(limits.decodeSteps)))
       const probabilities: number[] = []
       let carried = nothingCarried(settings)
       for (let at = 0; at < samples.length; at += settings.length) {

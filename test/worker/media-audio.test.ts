@@ -68,6 +68,39 @@ describe('WAV', () => {
     expect([...decode(piped.subarray(0, piped.length - 1))]).toEqual([0.5, 0.25])
   })
 
+  // As ffmpeg, sox and Python's wave read them: what is there.
+  it.each<[string, Uint8Array, number[]]>([
+    ['more samples are announced than there are', wav({ samples: [0.5, 0.25], dataSize: 48 }), [0.5, 0.25]],
+    ['the file is cut off in a sample', wav({ samples: [0.5, 0.25] }).subarray(0, -1), [0.5]],
+    ['the data end within a frame', wav({ samples: [0.5, 0.25], dataSize: 3 }), [0.5]],
+    ['the length was never filled in', wav({ samples: [0.5, 0.25], dataSize: 0 }), [0.5, 0.25]],
+  ])('reads what is there where %s', (_, file, expected) => {
+    expect([...decode(file)]).toEqual(expected)
+  })
+
+  it('believes a length of 0 where other chunks follow to the end', () => {
+    const file = wav({ samples: new Array<number>(10).fill(0.5), dataSize: 0 })
+    const list = new TextEncoder().encode('LIST\x0c\0\0\0INFOICMT\0\0\0\0')
+    file.set(list, 44)
+    expect(codeOf(() => decode(file))).toBe('empty_input')
+  })
+
+  it('reads RF64 and BW64, whose lengths are in a chunk of their own', () => {
+    const lengths = new Uint8Array(28)
+    const view = new DataView(lengths.buffer)
+    // Of the samples, in bytes: two of the four.
+    view.setBigUint64(8, 4n, true)
+    for (const kind of [0x52463634, 0x42573634]) {
+      const spec: WavSpec = { samples: [0.5, 0.25, 0.125, 1], header: (header) => header.setUint32(0, kind) }
+      const between = [['ds64', lengths]] as const
+      expect([...decode(wav({ ...spec, between, dataSize: 0xffffffff }))]).toEqual([0.5, 0.25])
+      // A small file may say its length where others do.
+      expect([...decode(wav({ ...spec, between, dataSize: 6 }))]).toEqual([0.5, 0.25, 0.125])
+      // Nothing says it: up to the end.
+      expect([...decode(wav({ ...spec, dataSize: 0xffffffff }))]).toHaveLength(4)
+    }
+  })
+
   it('reads from a view into a larger buffer', () => {
     const file = wav({ samples: [0.5, 0.25] })
     const larger = new Uint8Array(file.length + 7)
@@ -87,9 +120,7 @@ describe('WAV', () => {
     ['A-law', set((view) => view.setUint16(20, 6, true)), 'format'],
     ['a short fmt chunk', set((view) => view.setUint32(16, 8, true)), 'fmt'],
     ['a fmt chunk past the end', set((view) => view.setUint32(16, 0x7fffffff, true)), 'fmt'],
-    ['RF64', set((view) => view.setUint32(0, 0x52463634)), 'format'],
-    ['more samples than there are', { samples: [0, 0], dataSize: 400 }, 'data'],
-    ['half a frame', { samples: [0, 0], dataSize: 3 }, 'data'],
+    ['RIFX', set((view) => view.setUint32(0, 0x52494658)), 'format'],
     ['an unknown sub-format', { ...set((view) => view.setUint8(50, 9)), extensible: true }, 'sub-format'],
     ['an extensible header of 16 bytes', set((view) => view.setUint16(20, 0xfffe, true)), 'fmt'],
     ['not a number', { samples: [0, Number.NaN], encoding: 'f32' }, 'data'],
@@ -106,11 +137,14 @@ describe('WAV', () => {
 
   it('answers for a file cut anywhere with a typed error', () => {
     const file = wav({ samples: tone.subarray(0, 10), between: [['LIST', new Uint8Array(9)]] })
+    const samples = file.length - 20
     for (let length = 0; length < file.length; length++) {
+      // In front of the samples, within the first one, and behind it.
+      const expected = length < samples ? 'invalid_audio' : length < samples + 2 ? 'empty_input' : 'fine'
       expect(
         codeOf(() => decode(file.subarray(0, length))),
         `${length} bytes`,
-      ).toBe('invalid_audio')
+      ).toBe(expected)
     }
   })
 

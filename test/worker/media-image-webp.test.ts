@@ -54,13 +54,6 @@ describe('WebPs that are none, or not taken', () => {
     expect(Math.abs(at(half, 10, 5) - mean)).toBeLessThanOrEqual(0.5)
   })
 
-  it('refuses animations', () => {
-    const animated = file('lossy with opacity').slice()
-    const at = animated.findIndex((byte, i) => byte === 0x41 && animated[i + 1] === 0x4c && animated[i + 2] === 0x50)
-    animated.set(new TextEncoder().encode('ANIM'), at)
-    expect(() => decodeImage(animated, OPTIONS)).toThrow(/animated/)
-  })
-
   it('refuses one that is cut off', () => {
     for (const whole of [lossy, lossless, clear]) {
       for (let length = 12; length < whole.length - 1; length += 17) {

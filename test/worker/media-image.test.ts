@@ -101,7 +101,7 @@ describe('pictures that are none', () => {
   })
 
   it('refuses more scans than a picture needs', () => {
-    expect(codeOf(() => decodeImage(progressive, { ...OPTIONS, maxScans: 3 }))).toBe('invalid_image')
+    expect(codeOf(() => decodeImage(progressive, { ...OPTIONS, maxScans: 3 }))).toBe('input_too_large')
   })
 
   it('inflates what the platform deflates: codes of all lengths', async () => {

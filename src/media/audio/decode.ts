@@ -1,7 +1,8 @@
 import type { AudioSettings } from '../../catalog/settings/audio.ts'
 import { VergeError } from '../../core/errors.ts'
-import { resample, resampledLength } from './resample.ts'
-import { parseWav } from './wav.ts'
+import { finish, StepMeter, type Work } from '../../core/work.ts'
+import { resampledLength, resampling } from './resample.ts'
+import { parseWav, type Wav } from './wav.ts'
 
 export interface AudioLimits {
   /** Longest sound, in seconds; checked from the header, before anything is allocated. */
@@ -10,16 +11,46 @@ export interface AudioLimits {
   readonly inputElements: number
 }
 
+type Wanted = Pick<AudioSettings, 'sampleRate' | 'samples' | 'normalise'>
+
+/** As `decodingAudio`, all at once. */
+export function decodeAudio(bytes: Uint8Array, settings: Wanted, limits: AudioLimits): Float32Array {
+  return finish(decodingAudio(bytes, settings, limits, new StepMeter()))
+}
+
+/**
+ * How many samples a model hears of a WAV file, by its header alone.
+ * @throws invalid_audio, empty_input, input_too_large
+ */
+export function audioLength(bytes: Uint8Array, settings: Wanted, limits: AudioLimits): number {
+  const heard = heardOf(parseWav(bytes), settings, limits)
+  return settings.samples ?? heard
+}
+
 /**
  * The samples of a WAV file as a model hears them: one channel, at the model's rate, full scale 1.
  * @throws invalid_audio, empty_input, input_too_large
  */
-export function decodeAudio(
+export function* decodingAudio(
   bytes: Uint8Array,
-  { sampleRate, samples, normalise }: Pick<AudioSettings, 'sampleRate' | 'samples' | 'normalise'>,
-  { audioSeconds, inputElements }: AudioLimits,
-): Float32Array {
+  settings: Wanted,
+  limits: AudioLimits,
+  meter: StepMeter,
+): Work<Float32Array> {
+  const { sampleRate, samples, normalise } = settings
   const wav = parseWav(bytes)
+  const heard = heardOf(wav, settings, limits)
+  const result = yield* resampling(wav, sampleRate, meter, heard)
+  if (normalise) standardise(result)
+  if (samples === undefined || samples === heard) return result
+  const padded = new Float32Array(samples)
+  padded.set(result)
+  return padded
+}
+
+/** Samples of a sound that a model hears at its own rate; none of them is silence that is added. */
+function heardOf(wav: Wav, { sampleRate, samples }: Wanted, limits: AudioLimits): number {
+  const { audioSeconds, inputElements } = limits
   if (wav.frames === 0) throw new VergeError('empty_input', 'The audio holds no samples. Send a sound.')
   if (wav.frames > audioSeconds * wav.sampleRate) {
     const seconds = Math.round(wav.frames / wav.sampleRate)
@@ -30,20 +61,15 @@ export function decodeAudio(
     )
   }
   const whole = resampledLength(wav.frames, wav.sampleRate, sampleRate)
-  const length = Math.min(whole, samples ?? whole)
-  if (Math.max(length, samples ?? 0) > inputElements) {
+  const heard = Math.min(whole, samples ?? whole)
+  if (Math.max(heard, samples ?? 0) > inputElements) {
     throw new VergeError(
       'input_too_large',
-      `The audio has ${length} samples at the ${sampleRate} Hz of this model; ${inputElements} are the most. Send it in pieces.`,
-      { details: { samples: length, limit_samples: inputElements } },
+      `The audio has ${heard} samples at the ${sampleRate} Hz of this model; ${inputElements} are the most. Send it in pieces.`,
+      { details: { samples: heard, limit_samples: inputElements } },
     )
   }
-  const result = resample(wav, sampleRate, length)
-  if (normalise) standardise(result)
-  if (samples === undefined || samples === length) return result
-  const padded = new Float32Array(samples)
-  padded.set(result)
-  return padded
+  return heard
 }
 
 /** What transformers adds to the variance, so that silence stays finite. */

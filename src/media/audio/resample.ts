@@ -1,3 +1,6 @@
+import { finish, StepMeter, type Work } from '../../core/work.ts'
+import { refusing } from '../price.ts'
+
 /**
  * Band-limited resampling: each new sample is the old ones weighted by a sinc under a Kaiser window, whose cut-off lies
  * below half of the lower rate (J. O. Smith, "Digital Audio Resampling", CCRMA; A. V. Oppenheim and R. W. Schafer,
@@ -20,6 +23,8 @@ const BLOCK = 4096
 export interface Samples {
   readonly sampleRate: number
   readonly frames: number
+  /** That `read` makes one of; one if left out. */
+  readonly channels?: number
   read(from: number, count: number, into: Float32Array): void
 }
 
@@ -28,32 +33,71 @@ export function resampledLength(frames: number, from: number, to: number): numbe
   return Math.ceil((frames * to) / from)
 }
 
+/** Steps (docs/limits.md): of a sample read, of one written, and of each of its taps, of one filter or of two. */
+const READ = 8
+const WRITTEN = 25
+const TAP = 1
+const MIXED_TAP = 1.2
+
+/** As `resampling`, all at once. */
+export function resample(samples: Samples, rate: number, length?: number): Float32Array {
+  return finish(resampling(samples, rate, new StepMeter(), length))
+}
+
 /**
  * The samples at another rate: the n-th is the signal at n / `rate` seconds; before and after it, there is silence.
- * Holds the result and a few blocks, never the samples at their own rate.
+ * Holds the result and a few blocks, never the samples at their own rate. A long filter and a high rate both cost: what
+ * they come to is known, and refused, before anything is read.
  * @param length of the result, where less is wanted than there is
+ * @throws input_too_large
  */
-export function resample(
+export function* resampling(
   samples: Samples,
   rate: number,
+  meter: StepMeter,
   length = resampledLength(samples.frames, samples.sampleRate, rate),
-): Float32Array {
+): Work<Float32Array> {
+  const { sampleRate, frames, channels = 1 } = samples
+  const { perSample } = ratio(sampleRate, rate)
+  const refusal = refusing(
+    `This sound (${frames} samples of ${channels} channels at ${sampleRate} Hz, for a model of ${rate} Hz)`,
+    `Send a shorter one, or one at ${rate} Hz with one channel`,
+  )
+  const read = Math.min(frames, Math.ceil((length * sampleRate) / rate)) * channels * READ
+  meter.require(read + length * perSample, refusal)
   const result = new Float32Array(length)
-  if (samples.sampleRate === rate) copy(samples, result)
-  else filterInto(samples, rate, result)
+  const pieces = sampleRate === rate ? copy(samples, result) : filterInto(samples, rate, result)
+  const each = length === 0 ? 0 : read / length + perSample
+  for (const written of pieces) {
+    meter.spend(written * each, refusal)
+    yield meter.piece()
+  }
   return result
 }
 
-function copy(samples: Samples, result: Float32Array): void {
-  const end = Math.min(samples.frames, result.length)
-  for (let at = 0; at < end; at += BLOCK) samples.read(at, Math.min(BLOCK, end - at), result.subarray(at))
+function ratio(from: number, to: number) {
+  const divisor = greatestCommonDivisor(from, to)
+  const [up, down] = [to / divisor, from / divisor]
+  const { phases, half } = filterSize(up, down)
+  // Between two phases a sample is interpolated from both.
+  const tap = phases < up ? MIXED_TAP : TAP
+  return { up, down, perSample: WRITTEN + (from === to ? 0 : 2 * half * tap) }
 }
 
-function filterInto(samples: Samples, rate: number, result: Float32Array): void {
-  const divisor = greatestCommonDivisor(samples.sampleRate, rate)
-  const up = rate / divisor
-  const down = samples.sampleRate / divisor
-  const { phases, taps, half, table } = filterBank(up, down)
+/** Tells after each block how many samples it has written. */
+function* copy(samples: Samples, result: Float32Array): Generator<number> {
+  const end = Math.min(samples.frames, result.length)
+  for (let at = 0; at < end; at += BLOCK) {
+    const count = Math.min(BLOCK, end - at)
+    samples.read(at, count, result.subarray(at))
+    yield count
+  }
+}
+
+function* filterInto(samples: Samples, rate: number, result: Float32Array): Generator<number> {
+  const { up, down } = ratio(samples.sampleRate, rate)
+  const bank = filterBank(up, down)
+  const { taps, half } = bank
   const perBlock = Math.max(1, Math.floor((BLOCK * up) / down))
   const window = new Float32Array(Math.ceil((perBlock * down) / up) + taps + 1)
   for (let begin = 0; begin < result.length; begin += perBlock) {
@@ -62,15 +106,25 @@ function filterInto(samples: Samples, rate: number, result: Float32Array): void 
     const first = Math.floor((begin * down) / up) - half + 1
     const last = Math.floor(((end - 1) * down) / up) + half
     fill(samples, first, last, window)
-    for (let n = begin; n < end; n++) {
-      const whole = Math.floor((n * down) / up)
-      const position = ((n * down - whole * up) * phases) / up
-      const phase = Math.floor(position)
-      const mix = position - phase
-      const offset = whole - half + 1 - first
-      const value = dot(window, offset, table, phase * taps, taps)
-      result[n] = mix === 0 ? value : value + mix * (dot(window, offset, table, (phase + 1) * taps, taps) - value)
-    }
+    filterBlock(bank, { up, down, begin, end, first }, window, result)
+    yield end - begin
+  }
+}
+
+function filterBlock(
+  { phases, taps, half, table }: FilterBank,
+  { up, down, begin, end, first }: Readonly<Record<'up' | 'down' | 'begin' | 'end' | 'first', number>>,
+  window: Float32Array,
+  result: Float32Array,
+): void {
+  for (let n = begin; n < end; n++) {
+    const whole = Math.floor((n * down) / up)
+    const position = ((n * down - whole * up) * phases) / up
+    const phase = Math.floor(position)
+    const mix = position - phase
+    const offset = whole - half + 1 - first
+    const filter = phase * taps
+    result[n] = mix === 0 ? dot(window, offset, table, filter, taps) : mixed(window, offset, table, filter, taps, mix)
   }
 }
 
@@ -88,6 +142,18 @@ function dot(a: Float32Array, aOffset: number, b: Float32Array, bOffset: number,
   return sum
 }
 
+/** Between what a filter and the one behind it give. */
+function mixed(a: Float32Array, aOffset: number, b: Float32Array, bOffset: number, count: number, mix: number): number {
+  let here = 0
+  let next = 0
+  for (let i = 0; i < count; i++) {
+    const sample = a[aOffset + i] ?? 0
+    here += sample * (b[bOffset + i] ?? 0)
+    next += sample * (b[bOffset + count + i] ?? 0)
+  }
+  return here + mix * (next - here)
+}
+
 interface FilterBank {
   readonly phases: number
   readonly taps: number
@@ -97,13 +163,17 @@ interface FilterBank {
   readonly table: Float32Array
 }
 
-/** Filters for every position between two samples that can occur, or for enough of them. */
-function filterBank(up: number, down: number): FilterBank {
+function filterSize(up: number, down: number) {
   // Cut-off in cycles a sample, times two: 1 is half the rate of the signal.
   const cutOff = ROLL_OFF * Math.min(1, up / down)
   // Longer filters need fewer phases, so that the table stays below 40,000 entries for any two rates.
   const phases = Math.min(up, Math.ceil(PHASES_PER_LOBE * cutOff))
-  const half = Math.ceil(CROSSINGS / cutOff)
+  return { cutOff, phases, half: Math.ceil(CROSSINGS / cutOff) }
+}
+
+/** Filters for every position between two samples that can occur, or for enough of them. */
+function filterBank(up: number, down: number): FilterBank {
+  const { cutOff, phases, half } = filterSize(up, down)
   const taps = 2 * half
   const table = new Float32Array((phases + 1) * taps)
   const filter = new Float64Array(taps)

@@ -48,25 +48,31 @@ const MAX_CHANNELS = 32
 /** Programs that write to a pipe cannot go back to fill the length in, and leave one of these: ffmpeg, sox. */
 const UNKNOWN_LENGTH = 0x7ffff000
 
+/** The length of a chunk whose own is in the `ds64` chunk, and one of those that say nothing. */
+const LARGE = 0xffffffff
+
 /** A file made of many tiny chunks would be walked for nothing. */
 const MAX_CHUNKS = 1000
 
 /**
- * Reads the header of a RIFF/WAVE file: PCM of 8 to 32 bits, float of 32 or 64, plain or WAVE_FORMAT_EXTENSIBLE. Nothing
- * is copied or decoded. Chunks other than `fmt ` and `data` are skipped.
+ * Reads the header of a WAVE file: PCM of 8 to 32 bits, float of 32 or 64, plain or WAVE_FORMAT_EXTENSIBLE, in RIFF, RF64
+ * or BW64 (EBU Tech 3306, ITU-R BS.2088). Nothing is copied or decoded. Chunks other than `fmt `, `ds64` and `data` are
+ * skipped. Recorders write lengths that are wrong in many ways; what is there of the samples is read, as ffmpeg does.
  * @throws invalid_audio, naming the field that is wrong
  */
 export function parseWav(bytes: Uint8Array): Wav {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const riff = tag(view, 0)
-  if (riff === 'RIFX' || riff === 'RF64') throw invalid('format', `is a WAV of the kind ${riff}; send a plain RIFF one`)
-  if (riff !== 'RIFF' || tag(view, 8) !== 'WAVE') {
+  if (riff === 'RIFX') throw invalid('format', 'is RIFX, whose samples are big-endian; send a RIFF file')
+  const large = riff === 'RF64' || riff === 'BW64'
+  if ((riff !== 'RIFF' && !large) || tag(view, 8) !== 'WAVE') {
     throw new VergeError(
       'invalid_audio',
       'The audio is not a WAV file. Send PCM or float samples in a WAV, such as "ffmpeg -i in.mp3 out.wav" makes.',
     )
   }
   let format: Format | undefined
+  let largeSize = 0
   let offset = 12
   for (let chunks = 0; offset + 8 <= view.byteLength; chunks++) {
     if (chunks === MAX_CHUNKS) throw invalid('chunks', `counts more than ${MAX_CHUNKS}`)
@@ -76,10 +82,12 @@ export function parseWav(bytes: Uint8Array): Wav {
     const rest = view.byteLength - start
     if (id === 'data') {
       if (format === undefined) throw invalid('fmt', 'does not come before the samples')
-      return samples(view, format, start, dataLength(size, rest, format))
+      return samples(view, format, start, dataLength(view, start, size === LARGE ? largeSize : size, format))
     }
     if (size > rest) throw invalid(id === 'fmt ' ? 'fmt' : 'chunk size', 'reaches past the end of the file')
     if (id === 'fmt ') format = readFormat(view, start, size)
+    // Lengths of more than 32 bits: of the whole file, then of the samples.
+    if (id === 'ds64' && large && size >= 16) largeSize = Number(view.getBigUint64(start + 8, true))
     // A chunk of odd length is followed by a byte of padding.
     offset = start + size + (size % 2)
   }
@@ -117,18 +125,26 @@ function readFormat(view: DataView, start: number, size: number): Format {
   return { encoding, channels, sampleRate, bytesPerSample }
 }
 
-/** Bytes of samples, by the header where it can be believed. */
-function dataLength(size: number, rest: number, format: Format): number {
-  const frameBytes = format.channels * format.bytesPerSample
-  const unknown = size >= UNKNOWN_LENGTH
-  if (!unknown && size > rest) {
-    throw invalid('data', `should have ${size} bytes, and the file ends after ${rest}: it is cut off`)
+/**
+ * Bytes of whole frames: as many as the header says, where it says anything and they are there. A length of 0 is left
+ * behind by programs that were ended, unless chunks follow to the end of the file.
+ */
+function dataLength(view: DataView, start: number, size: number, format: Format): number {
+  const rest = view.byteLength - start
+  const unknown = size >= UNKNOWN_LENGTH || (size === 0 && !chunksFrom(view, start))
+  const bytes = unknown ? rest : Math.min(size, rest)
+  return bytes - (bytes % (format.channels * format.bytesPerSample))
+}
+
+/** Whether nothing but chunks lies between an offset and the end. */
+function chunksFrom(view: DataView, start: number): boolean {
+  let offset = start
+  for (let chunks = 0; offset + 8 <= view.byteLength && chunks < MAX_CHUNKS; chunks++) {
+    if (!/^[\x20-\x7e]{4}$/.test(tag(view, offset))) return false
+    const size = view.getUint32(offset + 4, true)
+    offset += 8 + size + (size % 2)
   }
-  if (!unknown && size % frameBytes !== 0) {
-    throw invalid('data', `has ${size} bytes, which is no whole number of frames of ${frameBytes}`)
-  }
-  const bytes = unknown ? rest : size
-  return bytes - (bytes % frameBytes)
+  return offset >= view.byteLength && offset <= view.byteLength + 1
 }
 
 function samples(view: DataView, format: Format, start: number, length: number): Wav {

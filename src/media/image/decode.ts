@@ -1,7 +1,9 @@
 import { VergeError } from '../../core/errors.ts'
-import { jpegOrientation, webpOrientation } from './exif.ts'
-import { decodeJpeg, readJpegHeader } from './jpeg/decode.ts'
+import { finish, StepMeter, type Work } from '../../core/work.ts'
+import { orientationOf } from './exif.ts'
+import { decodeJpeg } from './jpeg/decode.ts'
 import type { Reduction } from './jpeg/frame.ts'
+import { surveyJpeg } from './jpeg/survey.ts'
 import { decodePng, PNG_SIGNATURE, pngRowBytes, readPngHeader } from './png.ts'
 import { orient, type Raster } from './raster.ts'
 import { decodeWebp, isWebp, readWebp } from './webp/decode.ts'
@@ -14,7 +16,7 @@ export interface DecodeOptions {
    * By default `maxPixels`: none is.
    */
   readonly maxFullPixels?: number
-  /** Most scans of a progressive JPEG. */
+  /** Most scans of a JPEG. */
   readonly maxScans: number
 }
 
@@ -29,11 +31,17 @@ const MAX_SIDE = 65_535
 /** A large picture's rows are unpacked one by one, but each costs its time. */
 const BYTES_PER_FULL_PIXEL = 4
 
+/** As `decodingImage`, all at once. */
+export function decodeImage(bytes: Uint8Array, options: DecodeOptions, meter = new StepMeter()): DecodedImage {
+  return finish(decodingImage(bytes, options, meter))
+}
+
 /**
- * Decodes a PNG, a JPEG or a WebP, told apart by their first bytes, turned the way they are to be seen.
+ * Decodes a PNG, a JPEG or a WebP, told apart by their first bytes, turned the way they are to be seen. What decoding
+ * costs is known from the headers, as far as they say it, and refused before anything is decoded.
  * @throws invalid_image, input_too_large, unsupported_media_type
  */
-export function decodeImage(bytes: Uint8Array, options: DecodeOptions): DecodedImage {
+export function* decodingImage(bytes: Uint8Array, options: DecodeOptions, meter: StepMeter): Work<DecodedImage> {
   if (PNG_SIGNATURE.every((byte, i) => bytes[i] === byte)) {
     const header = readPngHeader(bytes)
     const reduction = reductionOf(header, options)
@@ -42,22 +50,23 @@ export function decodeImage(bytes: Uint8Array, options: DecodeOptions): DecodedI
       const most = BYTES_PER_FULL_PIXEL * (options.maxFullPixels ?? options.maxPixels)
       if (pngRowBytes(header) > most) throw tooLarge(header, most / 8, ' of 64 bits')
     }
-    return { ...decodePng(bytes, header, reduction), fullWidth: header.width, fullHeight: header.height }
-  }
-  if (bytes[0] === 0xff && bytes[1] === 0xd8) {
-    const header = readJpegHeader(bytes)
-    const orientation = jpegOrientation(bytes)
-    const raster = decodeJpeg(bytes, { maxScans: options.maxScans, reduction: reductionOf(header, options) })
+    const { raster, orientation } = yield* decodePng(bytes, header, reduction, meter)
     return turned(raster, orientation, header)
   }
+  if (bytes[0] === 0xff && bytes[1] === 0xd8) {
+    const survey = surveyJpeg(bytes, options.maxScans, meter)
+    const raster = yield* decodeJpeg(survey, reductionOf(survey.frame, options), meter)
+    return turned(raster, survey.orientation, survey.frame)
+  }
   if (isWebp(bytes)) {
-    const file = readWebp(bytes)
+    const file = readWebp(bytes, meter)
     const { maxPixels, maxFullPixels = maxPixels } = options
     // A lossy one's planes are held whole while it is decoded; all else takes four bytes a pixel and more.
-    const plain = file.lossy && file.alpha === undefined
+    const plain =
+      file.lossy && file.alpha === undefined && file.frame.width * file.frame.height === file.width * file.height
     const most = plain ? Math.max(maxPixels, Math.floor(maxFullPixels / 2)) : maxPixels
     const reduction = reductionOf(file, { ...options, maxFullPixels: most })
-    return turned(decodeWebp(file, reduction), webpOrientation(file.exif), file)
+    return turned(yield* decodeWebp(file, reduction, meter), orientationOf(file.exif), file)
   }
   throw unknownFormat(bytes)
 }

@@ -1,29 +1,19 @@
-import { segments } from './jpeg/segments.ts'
+/** EXIF's orientation, 1 to 8, wherever a picture's format keeps it; 1 where there is none or it cannot be read. */
 
-const APP1 = 0xe1
-const SOS = 0xda
 const ORIENTATION = 0x0112
 const SHORT = 3
+const LONG = 4
+const EXIF_MARK = [0x45, 0x78, 0x69, 0x66, 0, 0]
 
-/** The EXIF orientation of a JPEG, 1 to 8; 1 where there is none or it cannot be read. */
-export function jpegOrientation(bytes: Uint8Array): number {
-  for (const { marker, content } of segments(bytes, 2)) {
-    if (marker === SOS) break
-    if (marker === APP1 && isExif(content)) return tiffOrientation(content.subarray(EXIF_MARK.length))
-  }
-  return 1
+/** Whether a segment begins as a JPEG's APP1 segment with EXIF does. */
+export function isExif(content: Uint8Array): boolean {
+  return EXIF_MARK.every((byte, i) => content[i] === byte)
 }
 
-/** Orientation as a WebP says it: in a TIFF structure, with JPEG's mark before it or without. */
-export function webpOrientation(exif: Uint8Array | undefined): number {
+/** @param exif a TIFF structure, with JPEG's mark before it or without, as in a WebP's EXIF and a PNG's eXIf chunk */
+export function orientationOf(exif: Uint8Array | undefined): number {
   if (exif === undefined) return 1
   return tiffOrientation(isExif(exif) ? exif.subarray(EXIF_MARK.length) : exif)
-}
-
-const EXIF_MARK = 'Exif\0\0'
-
-function isExif(content: Uint8Array): boolean {
-  return String.fromCharCode(...content.subarray(0, EXIF_MARK.length)) === EXIF_MARK
 }
 
 /** From the first image file directory of a TIFF structure. */
@@ -38,8 +28,11 @@ function tiffOrientation(tiff: Uint8Array): number {
   for (let i = 0; i < entries; i++) {
     const entry = directory + 2 + 12 * i
     if (entry + 12 > tiff.length) return 1
-    if (view.getUint16(entry, little) !== ORIENTATION || view.getUint16(entry + 2, little) !== SHORT) continue
-    const value = view.getUint16(entry + 8, little)
+    if (view.getUint16(entry, little) !== ORIENTATION) continue
+    const type = view.getUint16(entry + 2, little)
+    // Some programs write it in four bytes.
+    if (type !== SHORT && type !== LONG) continue
+    const value = type === SHORT ? view.getUint16(entry + 8, little) : view.getUint32(entry + 8, little)
     return value >= 1 && value <= 8 ? value : 1
   }
   return 1

@@ -4,13 +4,16 @@ import { VergeError } from '../../core/errors.ts'
 
 /** Codes up to this length are decoded by one look-up. */
 const FAST_BITS = 10
-export const FAST_MASK = (1 << FAST_BITS) - 1
 /** Length of the longest code. */
 export const MAX_BITS = 15
 
-/** A canonical Huffman code. `fast` holds `length << 16 | symbol` by the next FAST_BITS bits; 0 means a longer code. */
+/**
+ * A canonical Huffman code. `fast` holds `length << 16 | symbol` by the next bits, as many as `mask` covers; 0 means a
+ * longer code, or none.
+ */
 export interface Huffman {
   readonly fast: Uint32Array
+  readonly mask: number
   readonly counts: Uint16Array
   readonly symbols: Uint16Array
 }
@@ -23,22 +26,32 @@ export function truncated(): VergeError {
   return new VergeError('invalid_image', 'The image is incomplete: its data end too early. Send all of it.')
 }
 
+const offsets = new Uint16Array(MAX_BITS + 2)
+const next = new Uint16Array(MAX_BITS + 2)
+
 export function huffman(lengths: Uint8Array): Huffman {
   const counts = new Uint16Array(MAX_BITS + 1)
-  for (const length of lengths) counts[length] = (counts[length] ?? 0) + 1
+  for (let i = 0; i < lengths.length; i++) {
+    const length = lengths[i] ?? 0
+    counts[length] = (counts[length] ?? 0) + 1
+  }
+  const unused = counts[0] ?? 0
   counts[0] = 0
-  const offsets = new Uint16Array(MAX_BITS + 2)
-  const next = new Uint16Array(MAX_BITS + 2)
   let left = 1
+  let longest = 0
+  offsets[1] = 0
+  next[1] = 0
   for (let bits = 1; bits <= MAX_BITS; bits++) {
     const count = counts[bits] ?? 0
     left = left * 2 - count
     if (left < 0) throw corrupt()
+    if (count > 0) longest = bits
     offsets[bits + 1] = (offsets[bits] ?? 0) + count
     next[bits + 1] = ((next[bits] ?? 0) + count) << 1
   }
-  const symbols = new Uint16Array(lengths.length)
-  const fast = new Uint32Array(1 << FAST_BITS)
+  const symbols = new Uint16Array(lengths.length - unused)
+  // No larger than the longest code needs: a stream may be made of tiny codes and nothing else.
+  const fast = new Uint32Array(1 << Math.min(FAST_BITS, longest))
   for (let symbol = 0; symbol < lengths.length; symbol++) {
     const length = lengths[symbol] ?? 0
     if (length === 0) continue
@@ -51,7 +64,7 @@ export function huffman(lengths: Uint8Array): Huffman {
     const step = 1 << length
     for (let at = reverse(code, length); at < fast.length; at += step) fast[at] = (length << 16) | symbol
   }
-  return { fast, counts, symbols }
+  return { fast, mask: fast.length - 1, counts, symbols }
 }
 
 /** Codes are sent from their highest bit, everything else from its lowest. */
@@ -98,7 +111,7 @@ export class BitReader {
       this.bits |= (this.data[this.at++] ?? 0) << this.count
       this.count += 8
     }
-    const entry = code.fast[this.bits & FAST_MASK] || slowEntry(code, this.bits)
+    const entry = code.fast[this.bits & code.mask] || slowEntry(code, this.bits)
     const length = entry >>> 16
     if (length > this.count) throw truncated()
     this.bits >>>= length

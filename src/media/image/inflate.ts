@@ -1,4 +1,6 @@
-import { BitReader, corrupt, FAST_MASK, type Huffman, huffman, MAX_BITS, slowEntry, truncated } from './huffman.ts'
+import type { StepMeter, Work } from '../../core/work.ts'
+import { refusing } from '../price.ts'
+import { BitReader, corrupt, type Huffman, huffman, MAX_BITS, slowEntry, truncated } from './huffman.ts'
 
 /**
  * DEFLATE (RFC 1951) in a zlib wrapper (RFC 1950), for PNG.
@@ -63,27 +65,49 @@ class Output {
   }
 }
 
+/** Steps of a block, and of one that brings codes of its own: they are made of 320 lengths at most. */
+const BLOCK = 40
+const CODES = 8_000
+/** Blocks may hold nothing, and so come to no end of a piece of output. */
+const BLOCKS_PER_PIECE = 512
+
+const refusal = refusing(
+  'This PNG, whose compressed data are cut into too many blocks,',
+  'Save it again with an ordinary program',
+)
+
 /**
  * Inflates a zlib stream. Its checksum is not looked at.
  * @param data the compressed bytes
  * @param total bytes wanted; what the stream holds beyond them is not looked at
  * @param emit called with the output in order; must have used the bytes when it returns
- * @throws invalid_image if the stream is damaged or ends before `total` bytes
+ * @param meter counts blocks here; what bytes cost, `emit` counts
+ * @throws invalid_image if the stream is damaged or ends before `total` bytes, input_too_large
  */
-export function inflate(data: Uint8Array, total: number, emit: (bytes: Uint8Array) => void): void {
+export function* inflate(
+  data: Uint8Array,
+  total: number,
+  emit: (bytes: Uint8Array) => void,
+  meter: StepMeter,
+): Work<void> {
   const input = new BitReader(data)
   const method = input.take(8)
   const flags = input.take(8)
   if ((method & 0x0f) !== 8 || method >> 4 > 7 || ((method << 8) | flags) % 31 !== 0 || flags & 0x20) throw corrupt()
 
   const output = new Output(total, emit)
-  for (let last = false; !last && output.left > 0; ) {
+  for (let last = false, blocks = 1; !last && output.left > 0; blocks++) {
     last = input.take(1) === 1
     const kind = input.take(2)
-    if (kind === 0) copyStored(input, output)
-    else if (kind === 1) inflateBlock(input, output, fixedCodes())
-    else if (kind === 2) inflateBlock(input, output, dynamicCodes(input))
-    else throw corrupt()
+    meter.spend(kind === 2 ? BLOCK + CODES : BLOCK, refusal)
+    if (kind === 3) throw corrupt()
+    if (kind === 0) {
+      copyStored(input, output)
+    } else {
+      const codes = kind === 1 ? fixedCodes() : dynamicCodes(input)
+      while (!inflateBlock(input, output, codes)) yield meter.piece()
+    }
+    if (blocks % BLOCKS_PER_PIECE === 0) yield meter.piece()
   }
   const missing = output.left
   output.flush()
@@ -106,12 +130,19 @@ function copyStored(input: BitReader, output: Output): void {
   }
 }
 
-/** One compressed block. Here an image's time is spent, so the state lives in locals. */
-function inflateBlock(input: BitReader, output: Output, { literals, distances }: Codes): void {
+/**
+ * One compressed block, up to its end or to a full piece of output. Here an image's time is spent, so the state lives in
+ * locals.
+ * @returns whether nothing of the block is left
+ */
+function inflateBlock(input: BitReader, output: Output, { literals, distances }: Codes): boolean {
   const { data } = input
   const { buffer } = output
   const fast = literals.fast
+  const mask = literals.mask
   const farFast = distances.fast
+  const farMask = distances.mask
+  let ended = false
   let { at: from, bits, count } = input
   let at = output.at
   for (;;) {
@@ -119,7 +150,7 @@ function inflateBlock(input: BitReader, output: Output, { literals, distances }:
       bits |= (data[from++] ?? 0) << count
       count += 8
     }
-    const entry = fast[bits & FAST_MASK] || slowEntry(literals, bits)
+    const entry = fast[bits & mask] || slowEntry(literals, bits)
     count -= entry >>> 16
     if (count < 0) throw truncated()
     bits >>>= entry >>> 16
@@ -127,6 +158,7 @@ function inflateBlock(input: BitReader, output: Output, { literals, distances }:
     if (symbol < 256) {
       buffer[at++] = symbol
     } else if (symbol === 256) {
+      ended = true
       break
     } else {
       const lengthBase = LENGTH_BASE[symbol - 257]
@@ -139,7 +171,7 @@ function inflateBlock(input: BitReader, output: Output, { literals, distances }:
         bits |= (data[from++] ?? 0) << count
         count += 8
       }
-      const far = farFast[bits & FAST_MASK] || slowEntry(distances, bits)
+      const far = farFast[bits & farMask] || slowEntry(distances, bits)
       bits >>>= far >>> 16
       count -= far >>> 16
       const distanceBase = DISTANCE_BASE[far & 0xffff]
@@ -157,17 +189,16 @@ function inflateBlock(input: BitReader, output: Output, { literals, distances }:
       // Byte by byte: a match may overlap what it writes.
       for (let end = at + length, source = at - distance; at < end; at++, source++) buffer[at] = buffer[source] ?? 0
     }
-    if (at >= LIMIT) {
-      output.at = at
-      output.flush()
-      if (output.left <= 0) return
-      at = output.at
-    }
+    if (at >= LIMIT) break
   }
   output.at = at
   input.at = from
   input.bits = bits
   input.count = count
+  if (ended) return true
+  output.flush()
+  // What lies beyond the picture is not looked at.
+  return output.left <= 0
 }
 
 interface Codes {

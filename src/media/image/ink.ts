@@ -1,6 +1,8 @@
 import { VergeError } from '../../core/errors.ts'
+import { finish, StepMeter, type Work } from '../../core/work.ts'
+import { refusing } from '../price.ts'
 import { crop, type Raster, toGrey } from './raster.ts'
-import { resize } from './resize.ts'
+import { resizing } from './resize.ts'
 
 /**
  * Finds a drawn sign in any picture, dark on light or light on dark, and puts it into a small square as MNIST's makers
@@ -41,39 +43,49 @@ interface Pen {
   readonly peak: number
 }
 
+/** Steps of a pixel that is looked over, cut out and turned into ink. */
+const PIXEL = 30
+
+const refusal = refusing('Looking for the drawing in this picture', 'Send a smaller picture')
+
+/** As `inking`, all at once. */
+export function inkToBox(image: Raster, width: number, height: number, box: number): Raster {
+  return finish(inking(image, width, height, box, new StepMeter()))
+}
+
 /**
  * @param width @param height of the result
  * @returns light on dark, one channel
- * @throws invalid_image if there is nothing drawn
+ * @throws invalid_image if there is nothing drawn, input_too_large
  */
-export function inkToBox(image: Raster, width: number, height: number, box: number): Raster {
+export function* inking(image: Raster, width: number, height: number, box: number, meter: StepMeter): Work<Raster> {
+  meter.spend(image.width * image.height * PIXEL, refusal)
   const grey = toGrey(image)
+  yield meter.piece()
   // A picture no larger than the result is exact: its faintest pixel counts, and none of it is dust.
   const exact = grey.width <= width && grey.height <= height
-  const survey = surveyOf(grey)
+  const survey = yield* surveyOf(grey, meter)
   const pen = findPen(survey, exact)
   const rough = locate(grey, survey, pen, exact)
   const around = enlarge(rough, grey)
   const near = crop(grey, around.left, around.top, around.width, around.height)
+  yield meter.piece()
   // Near by, the survey is finer: what was a coarse box over a large picture becomes a tight one.
-  const tight = locate(near, surveyOf(near), pen, exact)
+  const tight = locate(near, yield* surveyOf(near, meter), pen, exact)
   const sign = toInk(crop(near, tight.left, tight.top, tight.width, tight.height), pen)
+  yield meter.piece()
 
   const scale = box / Math.max(sign.width, sign.height)
-  const scaled = stretch(
-    resize(
-      { ...sign, channels: 1 },
-      Math.max(1, Math.round(sign.width * scale)),
-      Math.max(1, Math.round(sign.height * scale)),
-    ),
-  )
-  return centreByMass(scaled, width, height)
+  const [scaledWidth, scaledHeight] = [sign.width, sign.height].map((side) => Math.max(1, Math.round(side * scale)))
+  const picture = { ...sign, channels: 1 } as const
+  const scaled = yield* resizing(picture, scaledWidth ?? 1, scaledHeight ?? 1, 'bilinear', meter)
+  return centreByMass(stretch(scaled), width, height)
 }
 
-function surveyOf(grey: Raster): Raster {
+function surveyOf(grey: Raster, meter: StepMeter): Work<Raster> {
   const shrink = Math.min(1, SURVEY_SIDE / Math.max(grey.width, grey.height))
   const width = Math.max(1, Math.round(grey.width * shrink))
-  return resize(grey, width, Math.max(1, Math.round(grey.height * shrink)))
+  return resizing(grey, width, Math.max(1, Math.round(grey.height * shrink)), 'bilinear', meter)
 }
 
 /** The sign's box in a picture, found in its survey. */

@@ -53,8 +53,10 @@ function key(transparency: Uint8Array, samples: number): readonly number[] | und
   return Array.from({ length: samples }, (_, i) => ((transparency[2 * i] ?? 0) << 8) | (transparency[2 * i + 1] ?? 0))
 }
 
+/** Rounded to the nearest: for products of two bytes, this is division by 255. */
 function overWhite(sample: number, alpha: number): number {
-  return Math.round((sample * alpha + 255 * (255 - alpha)) / 255)
+  const product = sample * alpha + 255 * (255 - alpha) + 128
+  return (product + (product >> 8)) >> 8
 }
 
 /** The transparent one becomes white. */

@@ -1,4 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
+import type { StepMeter, Work } from '../../core/work.ts'
+import { refusing } from '../price.ts'
+import { orientationOf } from './exif.ts'
 import { inflate } from './inflate.ts'
 import { converter, GREY, GREY_ALPHA, PALETTE, RGB, RGB_ALPHA } from './png-pixels.ts'
 import type { Raster } from './raster.ts'
@@ -9,7 +12,8 @@ import { RowAverager } from './row-averager.ts'
  *
  * Rows are unfiltered and converted as they come out of the inflater, so that the picture is held once, or, where it is
  * decoded smaller, not even that. 16-bit samples keep their high byte, as libpng and Pillow do. Gamma and colour profiles
- * are not applied. Of an animated PNG, the picture that everything else shows too.
+ * are not applied. Of an animated PNG, the picture that everything else shows too. An eXIf
+ * chunk's orientation is told.
  */
 
 export const PNG_SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a] as const
@@ -34,6 +38,7 @@ export interface PngHeader {
 interface Chunks {
   readonly palette: Uint8Array | undefined
   readonly transparency: Uint8Array | undefined
+  readonly exif: Uint8Array | undefined
   readonly data: readonly Uint8Array[]
 }
 
@@ -71,32 +76,44 @@ export function readPngHeader(bytes: Uint8Array): PngHeader {
 }
 
 /** Bytes of a picture's rows before they are compressed, filter types not counted. */
-export function pngRowBytes({ width, height, depth, colour }: PngHeader): number {
-  return Math.ceil((width * depth * (COLOUR_TYPES[colour]?.samples ?? 1)) / 8) * height
+export function pngRowBytes(header: PngHeader): number {
+  return Math.ceil((header.width * bitsOf(header)) / 8) * header.height
 }
+
+/** Steps (docs/limits.md), measured with the dearest content of each kind. */
+const CHUNK = 60
+const COMPRESSED_BYTE = 14
+/** A byte of a row: copied out of the inflater, unfiltered. */
+const ROW_BYTE = 4
+const PIXEL = 12
+const ROW = 250
+
+const refusal = refusing('This PNG', 'Send a smaller picture')
 
 /**
  * @param header of the same bytes, its size checked by the caller
  * @param reduction averages squares of so many pixels a side; only where it is not interlaced
- * @throws invalid_image
+ * @throws invalid_image, input_too_large
  */
-export function decodePng(bytes: Uint8Array, header: PngHeader, reduction = 1): Raster {
+export function* decodePng(
+  bytes: Uint8Array,
+  header: PngHeader,
+  reduction: number,
+  meter: StepMeter,
+): Work<{ readonly raster: Raster; readonly orientation: number }> {
   const { width, height, depth, colour } = header
-  const chunks = readChunks(bytes)
+  const rows = passesOf(header)
+  const total = rows.reduce((sum, pass) => sum + pass.count * (pass.bytes + 1), 0)
+  const count = rows.reduce((sum, pass) => sum + pass.count, 0)
+  meter.require(
+    total * ROW_BYTE + width * height * PIXEL + count * ROW + bytes.length * COMPRESSED_BYTE,
+    refusing(`This PNG (${width} x ${height} pixels of ${bitsOf(header)} bits)`, 'Send a smaller picture'),
+  )
+  const chunks = readChunks(bytes, meter)
   if (colour === PALETTE && chunks.palette === undefined) throw broken('it has no palette')
   const channels = colour === GREY || colour === GREY_ALPHA ? 1 : 3
   const averager = reduction === 1 ? undefined : new RowAverager(width, height, channels, reduction)
   const data = averager === undefined ? new Uint8Array(width * height * channels) : averager.row
-  const bitsPerPixel = depth * (COLOUR_TYPES[colour]?.samples ?? 1)
-  const passes = header.interlaced ? ADAM7 : [[0, 0, 1, 1] as const]
-  const rows = passes.flatMap(([x0, y0, dx, dy]) => {
-    const columns = Math.ceil((width - x0) / dx)
-    const count = Math.ceil((height - y0) / dy)
-    return columns > 0 && count > 0
-      ? [{ x0, y0, dx, dy, columns, count, bytes: Math.ceil((columns * bitsPerPixel) / 8) }]
-      : []
-  })
-  const total = rows.reduce((sum, pass) => sum + pass.count * (pass.bytes + 1), 0)
   const convert = converter(depth, colour, chunks.palette, chunks.transparency)
 
   let passIndex = 0
@@ -104,20 +121,21 @@ export function decodePng(bytes: Uint8Array, header: PngHeader, reduction = 1): 
   let filled = 0
   let row = new Uint8Array((rows[0]?.bytes ?? 0) + 1)
   let above = new Uint8Array(row.length)
-  const bytesPerPixel = Math.max(1, bitsPerPixel >> 3)
-  inflate(joined(chunks.data), total, (piece) => {
+  const bytesPerPixel = Math.max(1, bitsOf(header) >> 3)
+  const take = (piece: Uint8Array): void => {
     for (let at = 0; at < piece.length; ) {
       const pass = rows[passIndex]
       if (pass === undefined) return
-      const take = Math.min(row.length - filled, piece.length - at)
-      row.set(piece.subarray(at, at + take), filled)
-      filled += take
-      at += take
+      const taken = Math.min(row.length - filled, piece.length - at)
+      row.set(piece.subarray(at, at + taken), filled)
+      filled += taken
+      at += taken
       if (filled < row.length) return
       unfilter(row, above, bytesPerPixel)
       const first = ((pass.y0 + y * pass.dy) * width + pass.x0) * channels
       convert(row, pass.columns, data, averager === undefined ? first : 0, pass.dx * channels)
       averager?.add()
+      meter.spend(ROW + row.length * ROW_BYTE + pass.columns * PIXEL, refusal)
       ;[row, above] = [above, row]
       filled = 0
       if (++y === pass.count) {
@@ -127,27 +145,59 @@ export function decodePng(bytes: Uint8Array, header: PngHeader, reduction = 1): 
         above = new Uint8Array(row.length)
       }
     }
-  })
-  return averager === undefined ? { width, height, channels, data } : averager.finish()
+  }
+  const compressed = joined(chunks.data)
+  meter.spend(compressed.length * COMPRESSED_BYTE, refusal)
+  yield* inflate(compressed, total, take, meter)
+  const raster = averager === undefined ? { width, height, channels, data } : averager.finish()
+  return { raster: raster as Raster, orientation: orientationOf(chunks.exif) }
 }
 
-function readChunks(bytes: Uint8Array): Chunks {
+function bitsOf({ depth, colour }: PngHeader): number {
+  return depth * (COLOUR_TYPES[colour]?.samples ?? 1)
+}
+
+/** The passes that hold pixels: where their rows lie, how many there are, and the bytes of each without its filter. */
+function passesOf(header: PngHeader) {
+  const { width, height, interlaced } = header
+  const passes = interlaced ? ADAM7 : [[0, 0, 1, 1] as const]
+  return passes.flatMap(([x0, y0, dx, dy]) => {
+    const columns = Math.ceil((width - x0) / dx)
+    const count = Math.ceil((height - y0) / dy)
+    return columns > 0 && count > 0
+      ? [{ x0, y0, dx, dy, columns, count, bytes: Math.ceil((columns * bitsOf(header)) / 8) }]
+      : []
+  })
+}
+
+const PLTE = 0x504c5445
+const TRNS = 0x74524e53
+const IDAT = 0x49444154
+const EXIF = 0x65584966
+const IEND = 0x49454e44
+
+function readChunks(bytes: Uint8Array, meter: StepMeter): Chunks {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let palette: Uint8Array | undefined
   let transparency: Uint8Array | undefined
+  let exif: Uint8Array | undefined
   const data: Uint8Array[] = []
   for (let at: number = PNG_SIGNATURE.length; at + 8 <= bytes.length; ) {
+    meter.spend(CHUNK, refusal)
     const length = view.getUint32(at)
-    const type = String.fromCharCode(...bytes.subarray(at + 4, at + 8))
-    // The last piece may be cut off: whether enough of it is there, the inflater finds out.
-    const content = bytes.subarray(at + 8, Math.min(bytes.length, at + 8 + length))
-    if (type === 'PLTE') palette = content
-    else if (type === 'tRNS') transparency = content
-    else if (type === 'IDAT') data.push(content)
-    else if (type === 'IEND') break
+    const type = view.getUint32(at + 4)
+    if (type === IEND) break
+    if (type === PLTE || type === TRNS || type === EXIF || (type === IDAT && length > 0)) {
+      // The last piece may be cut off: whether enough of it is there, the inflater finds out.
+      const content = bytes.subarray(at + 8, Math.min(bytes.length, at + 8 + length))
+      if (type === IDAT) data.push(content)
+      else if (type === PLTE) palette = content
+      else if (type === TRNS) transparency = content
+      else exif = content
+    }
     at += 12 + length
   }
-  return { palette, transparency, data }
+  return { palette, transparency, exif, data }
 }
 
 function joined(pieces: readonly Uint8Array[]): Uint8Array {
@@ -165,27 +215,27 @@ function joined(pieces: readonly Uint8Array[]): Uint8Array {
 /** Undoes a row's filter in place. Byte 0 is the filter's type; `above` is the row before, unfiltered. */
 function unfilter(row: Uint8Array, above: Uint8Array, step: number): void {
   const type = row[0]
+  // The first pixel has none to its left.
+  const second = Math.min(row.length, step + 1)
   switch (type) {
     case 0:
       return
     case 1:
-      for (let i = step + 1; i < row.length; i++) row[i] = (row[i] ?? 0) + (row[i - step] ?? 0)
+      for (let i = second; i < row.length; i++) row[i] = (row[i] ?? 0) + (row[i - step] ?? 0)
       return
     case 2:
       for (let i = 1; i < row.length; i++) row[i] = (row[i] ?? 0) + (above[i] ?? 0)
       return
     case 3:
-      for (let i = 1; i < row.length; i++) {
-        const left = i > step ? (row[i - step] ?? 0) : 0
-        row[i] = (row[i] ?? 0) + ((left + (above[i] ?? 0)) >> 1)
+      for (let i = 1; i < second; i++) row[i] = (row[i] ?? 0) + ((above[i] ?? 0) >> 1)
+      for (let i = second; i < row.length; i++) {
+        row[i] = (row[i] ?? 0) + (((row[i - step] ?? 0) + (above[i] ?? 0)) >> 1)
       }
       return
     case 4:
-      for (let i = 1; i < row.length; i++) {
-        const left = i > step ? (row[i - step] ?? 0) : 0
-        const up = above[i] ?? 0
-        const corner = i > step ? (above[i - step] ?? 0) : 0
-        row[i] = (row[i] ?? 0) + paeth(left, up, corner)
+      for (let i = 1; i < second; i++) row[i] = (row[i] ?? 0) + (above[i] ?? 0)
+      for (let i = second; i < row.length; i++) {
+        row[i] = (row[i] ?? 0) + paeth(row[i - step] ?? 0, above[i] ?? 0, above[i - step] ?? 0)
       }
       return
     default:
@@ -193,11 +243,11 @@ function unfilter(row: Uint8Array, above: Uint8Array, step: number): void {
   }
 }
 
+/** Whichever of the three is nearest to left + up - corner. */
 function paeth(left: number, up: number, corner: number): number {
-  const estimate = left + up - corner
-  const toLeft = Math.abs(estimate - left)
-  const toUp = Math.abs(estimate - up)
-  const toCorner = Math.abs(estimate - corner)
+  const toLeft = Math.abs(up - corner)
+  const toUp = Math.abs(left - corner)
+  const toCorner = Math.abs(left + up - 2 * corner)
   if (toLeft <= toUp && toLeft <= toCorner) return left
   return toUp <= toCorner ? up : corner
 }

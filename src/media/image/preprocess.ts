@@ -1,7 +1,8 @@
 import type { ImageSettings } from '../../catalog/manifest.ts'
-import { inkToBox } from './ink.ts'
+import { finish, StepMeter, type Work } from '../../core/work.ts'
+import { inking } from './ink.ts'
 import { paste, type Raster, toGrey, toRgb } from './raster.ts'
-import { resize } from './resize.ts'
+import { resizing } from './resize.ts'
 
 export interface ImageSamples {
   readonly samples: Float32Array
@@ -17,17 +18,24 @@ export interface Framing {
   readonly top: number
 }
 
-/** A picture to a model's input, by its manifest's settings. @throws invalid_image */
+/** As `preprocessing`, all at once. */
 export function preprocess(image: Raster, settings: ImageSettings): ImageSamples {
-  return normalise(fitted(image, settings), settings)
+  return finish(preprocessing(image, settings, new StepMeter()))
 }
 
-/** A picture in a model's mode and size, still in samples of 0 to 255. @throws invalid_image */
-export function fitted(image: Raster, settings: ImageSettings): Raster {
+/** A picture to a model's input, by its manifest's settings. @throws invalid_image, input_too_large */
+export function* preprocessing(image: Raster, settings: ImageSettings, meter: StepMeter): Work<ImageSamples> {
+  return normalise(yield* fitting(image, settings, meter), settings)
+}
+
+/** A picture in a model's mode and size, still in samples of 0 to 255. @throws invalid_image, input_too_large */
+export function* fitting(image: Raster, settings: ImageSettings, meter: StepMeter): Work<Raster> {
   const [height, width] = settings.size
   const convert = settings.mode === 'L' ? toGrey : toRgb
   const own = convert(image)
-  if (settings.fit === 'ink') return convert(inkToBox(own, width, height, settings.box ?? Math.min(width, height)))
+  if (settings.fit === 'ink') {
+    return convert(yield* inking(own, width, height, settings.box ?? Math.min(width, height), meter))
+  }
   const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
   const inner = {
     left: Math.max(0, left),
@@ -35,7 +43,7 @@ export function fitted(image: Raster, settings: ImageSettings): Raster {
     width: Math.min(scaledWidth, left + width) - Math.max(0, left),
     height: Math.min(scaledHeight, top + height) - Math.max(0, top),
   }
-  const scaled = resize(own, scaledWidth, scaledHeight, settings.resample, inner)
+  const scaled = yield* resizing(own, scaledWidth, scaledHeight, settings.resample, meter, inner)
   if (scaled.width === width && scaled.height === height) return scaled
   return paste(scaled, Math.max(0, -left), Math.max(0, -top), width, height, settings.pad ?? 0)
 }
@@ -53,7 +61,11 @@ export function framing({ width, height }: Pick<Raster, 'width' | 'height'>, set
   }
 }
 
-/** The shorter side to `side`, or both to [height, width], then the middle, with torchvision's roundings. */
+/**
+ * The shorter side to `side`, or both to [height, width], then the middle. Where the middle does not begin on a whole
+ * pixel, the crop begins at the one before, as transformers' processors have it; torchvision's own rounds halves to even
+ * numbers.
+ */
 function centreCrop(
   width: number,
   height: number,
@@ -68,8 +80,8 @@ function centreCrop(
   return {
     scaledWidth,
     scaledHeight,
-    left: roundTiesToEven((scaledWidth - toWidth) / 2),
-    top: roundTiesToEven((scaledHeight - toHeight) / 2),
+    left: Math.floor((scaledWidth - toWidth) / 2),
+    top: Math.floor((scaledHeight - toHeight) / 2),
   }
 }
 
@@ -80,11 +92,6 @@ function letterbox(width: number, height: number, toWidth: number, toHeight: num
   const scaledHeight = Math.max(1, Math.min(toHeight, Math.round(height * scale)))
   const margin = (space: number): number => Math.max(0, Math.round(space / 2 - 0.1))
   return { scaledWidth, scaledHeight, left: -margin(toWidth - scaledWidth), top: -margin(toHeight - scaledHeight) }
-}
-
-function roundTiesToEven(value: number): number {
-  const floor = Math.floor(value)
-  return value - floor === 0.5 ? floor + (floor % 2 === 0 ? 0 : 1) : Math.round(value)
 }
 
 /** Samples of 0 to 255 to what a model takes. */

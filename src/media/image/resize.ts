@@ -1,4 +1,6 @@
 import type { Resampling } from '../../catalog/settings/resample.ts'
+import { finish, StepMeter, type Work } from '../../core/work.ts'
+import { refusing } from '../price.ts'
 import { FILTERS, type Filter } from './filters.ts'
 import type { Raster } from './raster.ts'
 
@@ -60,33 +62,82 @@ function weights(from: number, to: number, start: number, length: number, filter
   return { first, count, values, size }
 }
 
-/**
- * @param width @param height of the result, at least 1
- * @param window the part of the result that is wanted, inside of it; by default all
- */
+/** Steps (docs/limits.md): of a weight applied to a sample, of a sample written, and of a row. */
+const WEIGHED = 1.5
+const WRITTEN = 8
+const ROW = 200
+const ROWS_PER_PIECE = 32
+
+/** As `resizing`, all at once. */
 export function resize(
   image: Raster,
   width: number,
   height: number,
   resampling: Resampling = 'bilinear',
-  window: Window = { left: 0, top: 0, width, height },
+  window?: Window,
 ): Raster {
+  return finish(resizing(image, width, height, resampling, new StepMeter(), window))
+}
+
+/**
+ * @param width @param height of the result, at least 1
+ * @param window the part of the result that is wanted, inside of it; by default all
+ * @throws input_too_large
+ */
+export function* resizing(
+  image: Raster,
+  width: number,
+  height: number,
+  resampling: Resampling = 'bilinear',
+  meter: StepMeter = new StepMeter(),
+  window: Window = { left: 0, top: 0, width, height },
+): Work<Raster> {
   const whole = window.width === width && window.height === height
   if (whole && width === image.width && height === image.height) return image
-  if (resampling === 'nearest') return nearest(image, width, height, window)
+  const refusal = refusing(
+    `Scaling a picture of ${image.width} x ${image.height} pixels for this model`,
+    'Send a smaller picture, or one that is less narrow',
+  )
+  if (resampling === 'nearest') {
+    meter.spend(window.width * window.height * image.channels * WRITTEN, refusal)
+    return nearest(image, width, height, window)
+  }
   const filter = FILTERS[resampling]
-  const rows = rowsOf(image, width, window, filter)
   const { channels } = image
+  // Every row of the source is scaled to the result's width first, however few rows there will be.
+  const across = tapsOf(image.width, width, filter)
+  const down = tapsOf(image.height, height, filter)
+  const used = Math.min(image.height, Math.ceil((window.height * image.height) / height) + down)
+  const rowSteps = ROW + window.width * channels * (WRITTEN + across * WEIGHED)
+  const outSteps = ROW + window.width * channels * (WRITTEN + down * WEIGHED)
+  meter.require(used * rowSteps + window.height * outSteps, refusal)
+
+  const rows = rowsOf(image, width, window, filter)
   const out = new Uint8Array(window.width * window.height * channels)
   const raster = { width: window.width, height: window.height, channels, data: out }
   if (height === image.height) {
-    for (let y = 0; y < window.height; y++) rows(window.top + y, out, y * window.width * channels)
+    for (let y = 0; y < window.height; y++) {
+      rows(window.top + y, out, y * window.width * channels)
+      meter.spend(rowSteps, refusal)
+      if (y % ROWS_PER_PIECE === 0) yield meter.piece()
+    }
     return raster
   }
   const vertical = weights(image.height, height, window.top, window.height, filter)
-  if (height > image.height) gather(rows, vertical, raster)
-  else scatter(rows, vertical, raster)
+  meter.spend(window.height * outSteps, refusal)
+  const done = height > image.height ? gather(rows, vertical, raster) : scatter(rows, vertical, raster)
+  let before = 0
+  for (const scaled of done) {
+    meter.spend((scaled - before) * rowSteps, refusal)
+    before = scaled
+    yield meter.piece()
+  }
   return raster
+}
+
+/** Samples of the source that one of the result is made of, at most. */
+function tapsOf(from: number, to: number, { support }: Filter): number {
+  return from === to ? 0 : Math.min(from, Math.ceil(support * Math.max(1, from / to)) * 2 + 1)
 }
 
 /** Writes row `y` of the source, in the result's width, to `out` from `at` on. */
@@ -116,50 +167,70 @@ function rowsOf({ width: from, channels, data }: Raster, to: number, window: Win
   }
 }
 
-/** Shrinking: each source row is added to the few output rows that it belongs to, and then forgotten. */
-function scatter(rows: Rows, { first, count, values, size }: Weights, { width, height, channels, data }: Raster): void {
+/**
+ * Shrinking: each source row is added to the few output rows that it belongs to, and then forgotten. Tells now and then
+ * how many source rows have been scaled, as `gather` does.
+ */
+function* scatter(
+  rows: Rows,
+  { first, count, values, size }: Weights,
+  { width, height, channels, data }: Raster,
+): Generator<number> {
   const stride = width * channels
   const line = new Uint8Array(stride)
   const open = new Map<number, Int32Array>()
   const spare: Int32Array[] = []
+  const begin = first[0] ?? 0
   const end = (first[height - 1] ?? 0) + (count[height - 1] ?? 0)
   let next = 0
-  for (let y = first[0] ?? 0; y < end; y++) {
+  for (let y = begin; y < end; y++) {
     while (next < height && (first[next] ?? 0) <= y) {
       open.set(next++, (spare.pop() ?? new Int32Array(stride)).fill(1 << (PRECISION_BITS - 1)))
     }
+    if ((y - begin) % ROWS_PER_PIECE === 0) yield y - begin
     if (open.size === 0) continue
     rows(y, line, 0)
     for (const [row, sums] of open) {
       const j = y - (first[row] ?? 0)
-      const weight = values[row * size + j] ?? 0
-      for (let x = 0; x < stride; x++) sums[x] = (sums[x] ?? 0) + (line[x] ?? 0) * weight
+      addTo(sums, line, 0, values[row * size + j] ?? 0)
       if (j + 1 < (count[row] ?? 0)) continue
-      for (let x = 0; x < stride; x++) data[row * stride + x] = clamp((sums[x] ?? 0) >> PRECISION_BITS)
+      write(sums, data, row * stride)
       open.delete(row)
       spare.push(sums)
     }
   }
+  yield end - begin
 }
 
 /** Growing: the few source rows that an output row needs are kept until the next ones no longer need them. */
-function gather(rows: Rows, { first, count, values, size }: Weights, { width, height, channels, data }: Raster): void {
+function* gather(
+  rows: Rows,
+  { first, count, values, size }: Weights,
+  { width, height, channels, data }: Raster,
+): Generator<number> {
   const stride = width * channels
   const kept = new Uint8Array(size * stride)
   const sums = new Int32Array(stride)
-  let ready = first[0] ?? 0
+  const begin = first[0] ?? 0
+  let ready = begin
   for (let row = 0; row < height; row++) {
     const start = first[row] ?? 0
     const taps = count[row] ?? 0
     for (; ready < start + taps; ready++) rows(ready, kept, (ready % size) * stride)
     sums.fill(1 << (PRECISION_BITS - 1))
-    for (let j = 0; j < taps; j++) {
-      const weight = values[row * size + j] ?? 0
-      const from = ((start + j) % size) * stride
-      for (let x = 0; x < stride; x++) sums[x] = (sums[x] ?? 0) + (kept[from + x] ?? 0) * weight
-    }
-    for (let x = 0; x < stride; x++) data[row * stride + x] = clamp((sums[x] ?? 0) >> PRECISION_BITS)
+    for (let j = 0; j < taps; j++) addTo(sums, kept, ((start + j) % size) * stride, values[row * size + j] ?? 0)
+    write(sums, data, row * stride)
+    if (row % ROWS_PER_PIECE === 0) yield ready - begin
   }
+  yield ready - begin
+}
+
+function addTo(sums: Int32Array, line: Uint8Array, from: number, weight: number): void {
+  for (let x = 0; x < sums.length; x++) sums[x] = (sums[x] ?? 0) + (line[from + x] ?? 0) * weight
+}
+
+function write(sums: Int32Array, data: Uint8Array, to: number): void {
+  for (let x = 0; x < sums.length; x++) data[to + x] = clamp((sums[x] ?? 0) >> PRECISION_BITS)
 }
 
 function nearest(

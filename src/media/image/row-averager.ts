@@ -24,16 +24,41 @@ export class RowAverager {
   }
 
   add(): void {
+    if (this.#channels === 1) this.#addGrey()
+    else this.#addColour()
+    if (++this.#rows === this.#side) this.#write()
+  }
+
+  #addGrey(): void {
     const { row } = this
     const sums = this.#sums
-    const channels = this.#channels
     const side = this.#side
-    for (let x = 0, from = 0; x < this.#width; x++) {
-      const to = Math.floor(x / side) * channels
-      for (let channel = 0; channel < channels; channel++)
-        sums[to + channel] = (sums[to + channel] ?? 0) + (row[from++] ?? 0)
+    const width = this.#width
+    for (let x = 0, to = 0; x < width; to++) {
+      let sum = sums[to] ?? 0
+      for (const end = Math.min(width, x + side); x < end; x++) sum += row[x] ?? 0
+      sums[to] = sum
     }
-    if (++this.#rows === side) this.#write()
+  }
+
+  #addColour(): void {
+    const { row } = this
+    const sums = this.#sums
+    const side = 3 * this.#side
+    const width = 3 * this.#width
+    for (let from = 0, to = 0; from < width; to += 3) {
+      let red = sums[to] ?? 0
+      let green = sums[to + 1] ?? 0
+      let blue = sums[to + 2] ?? 0
+      for (const end = Math.min(width, from + side); from < end; from += 3) {
+        red += row[from] ?? 0
+        green += row[from + 1] ?? 0
+        blue += row[from + 2] ?? 0
+      }
+      sums[to] = red
+      sums[to + 1] = green
+      sums[to + 2] = blue
+    }
   }
 
   finish(): Raster {

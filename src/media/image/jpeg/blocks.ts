@@ -1,4 +1,6 @@
+import type { StepMeter, Work } from '../../../core/work.ts'
 import { inverse, type Plane } from './idct.ts'
+import { refusal, transformSteps } from './price.ts'
 
 /**
  * Where a component's blocks are kept between being decoded and becoming samples. A sequential picture's need no place:
@@ -12,7 +14,7 @@ export interface BlockStore {
   /** Keeps what `open` gave out last. */
   close(row: number, column: number): void
   /** Samples of all blocks; the store is empty afterwards. */
-  finish(quantisation: Uint16Array): Plane
+  finish(quantisation: Uint16Array, meter: StepMeter): Work<Plane>
 }
 
 export interface BlockLayout {
@@ -64,7 +66,8 @@ class PassingBlocks implements BlockStore {
     inverse(this.#block, this.#quantisation, side, data, row * side * stride + column * side, stride)
   }
 
-  finish(): Plane {
+  // biome-ignore lint/correctness/useYield: the work is done already
+  *finish(): Work<Plane> {
     return this.#plane
   }
 }
@@ -90,8 +93,8 @@ class WholeBlocks implements BlockStore {
 
   close(): void {}
 
-  finish(quantisation: Uint16Array): Plane {
-    const plane = transformed(this.#layout, quantisation, (row, column) => this.open(row, column))
+  *finish(quantisation: Uint16Array, meter: StepMeter): Work<Plane> {
+    const plane = yield* transformed(this.#layout, quantisation, meter, (row, column) => this.open(row, column))
     this.#coefficients = new Int16Array(0)
     return plane
   }
@@ -153,26 +156,38 @@ class LowBlocks implements BlockStore {
     }
   }
 
-  finish(quantisation: Uint16Array): Plane {
-    const plane = transformed(this.#layout, quantisation, (row, column) => this.open(row, column))
+  *finish(quantisation: Uint16Array, meter: StepMeter): Work<Plane> {
+    const plane = yield* transformed(this.#layout, quantisation, meter, (row, column) => this.open(row, column))
     this.#low = new Int16Array(0)
     this.#known = new Uint32Array(0)
     return plane
   }
 }
 
-function transformed(
+function* transformed(
   layout: BlockLayout,
   quantisation: Uint16Array,
+  meter: StepMeter,
   block: (row: number, column: number) => Int16Array,
-): Plane {
+): Work<Plane> {
   const plane = planeOf(layout)
   const { blocksWide, blocksHigh, side } = layout
   for (let row = 0; row < blocksHigh; row++) {
-    for (let column = 0; column < blocksWide; column++) {
-      const to = row * side * plane.stride + column * side
-      inverse(block(row, column), quantisation, side, plane.data, to, plane.stride)
-    }
+    transformRow(layout, quantisation, plane, row, block)
+    meter.spend(blocksWide * transformSteps(side), refusal)
+    yield meter.piece()
   }
   return plane
+}
+
+function transformRow(
+  { blocksWide, side }: BlockLayout,
+  quantisation: Uint16Array,
+  { data, stride }: Plane,
+  row: number,
+  block: (row: number, column: number) => Int16Array,
+): void {
+  for (let column = 0; column < blocksWide; column++) {
+    inverse(block(row, column), quantisation, side, data, row * side * stride + column * side, stride)
+  }
 }

@@ -1,5 +1,7 @@
+import type { StepMeter, Work } from '../../../core/work.ts'
 import type { Raster } from '../raster.ts'
 import type { Plane } from './idct.ts'
+import { PIXEL, refusal } from './price.ts'
 
 /** Samples of components to pixels, as libjpeg does it: triangle-filtered upsampling, colour in 16-bit fixed point. */
 
@@ -8,16 +10,14 @@ export type ColourSpace = 'grey' | 'ycc' | 'rgb' | 'cmyk' | 'ycck'
 /** Writes row `y` of the picture, in the picture's width, from a component's samples. */
 type RowReader = (y: number, out: Uint8Array) => void
 
-/**
- * @param inverted whether CMYK samples mean the absence of ink, as Adobe's do
- */
-export function toRaster(
+/** CMYK samples mean the absence of ink, as Adobe's do: Pillow and libvips take them so with Adobe's marker or without. */
+export function* toRaster(
   planes: readonly { readonly plane: Plane; readonly scaleX: number; readonly scaleY: number }[],
   width: number,
   height: number,
   space: ColourSpace,
-  inverted: boolean,
-): Raster {
+  meter: StepMeter,
+): Work<Raster> {
   const readers = planes.map(({ plane, scaleX, scaleY }) => rowReader(plane, scaleX, scaleY))
   // Upsampling may write a little past the picture's edge.
   const rows = planes.map(() => new Uint8Array(width + 8))
@@ -29,18 +29,16 @@ export function toRaster(
       if (row !== undefined) readers[i]?.(y, row)
     }
     const line = data.subarray(y * width * channels, (y + 1) * width * channels)
-    convertRow(rows, line, width, space, inverted)
+    convertRow(rows, line, width, space)
+    meter.spend(width * PIXEL, refusal)
+    if (y % ROWS_PER_PIECE === 0) yield meter.piece()
   }
   return { width, height, channels, data }
 }
 
-function convertRow(
-  rows: readonly Uint8Array[],
-  line: Uint8Array,
-  width: number,
-  space: ColourSpace,
-  inverted: boolean,
-): void {
+const ROWS_PER_PIECE = 16
+
+function convertRow(rows: readonly Uint8Array[], line: Uint8Array, width: number, space: ColourSpace): void {
   const [a, b, c, k] = rows
   if (a === undefined) return
   if (space === 'grey') {
@@ -64,14 +62,14 @@ function convertRow(
       line[at + 2] = clamp(luma + ((116130 * cb + 32768) >> 16))
     }
   }
-  if (k !== undefined) applyBlack(line, k, width, space, inverted)
+  if (k !== undefined) applyBlack(line, k, width, space)
 }
 
-/** Ink to light. What `line` holds is ink for CMYK, and for YCCK, whose conversion gives the complement, its absence. */
-function applyBlack(line: Uint8Array, k: Uint8Array, width: number, space: ColourSpace, inverted: boolean): void {
-  const complement = (space === 'ycck') !== inverted
+/** Ink to light. YCCK's conversion gives the complement of what the file holds, which is the ink itself. */
+function applyBlack(line: Uint8Array, k: Uint8Array, width: number, space: ColourSpace): void {
+  const complement = space === 'cmyk'
   for (let x = 0, at = 0; x < width; x++, at += 3) {
-    const light = inverted ? (k[x] ?? 0) : 255 - (k[x] ?? 0)
+    const light = k[x] ?? 0
     for (let channel = at; channel < at + 3; channel++) {
       const sample = line[channel] ?? 0
       const ink = complement ? 255 - sample : sample

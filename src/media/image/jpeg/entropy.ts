@@ -89,7 +89,11 @@ export class EntropyReader {
   }
 
   bit(): number {
-    return this.bits(1)
+    if (this.#count === 0) {
+      this.#fill()
+      if (this.#count === 0) throw incomplete()
+    }
+    return (this.#bits >>> --this.#count) & 1
   }
 
   /** A signed value of `size` bits (ITU T.81, F.2.2.1). */

@@ -1,13 +1,75 @@
 import { type BlockStore, blockStore } from './blocks.ts'
+import type { FrameHeader } from './header.ts'
 
 /** A JPEG's frame: its size and its colour components, each sampled at its own rate. */
 
 /** Natural position of the k-th coefficient in zigzag order. */
-export const ZIGZAG = [
-  0, 1, 8, 16, 9, 2, 3, 10, 17, 24, 32, 25, 18, 11, 4, 5, 12, 19, 26, 33, 40, 48, 41, 34, 27, 20, 13, 6, 7, 14, 21, 28,
-  35, 42, 49, 56, 57, 50, 43, 36, 29, 22, 15, 23, 30, 37, 44, 51, 58, 59, 52, 45, 38, 31, 39, 46, 53, 60, 61, 54, 47,
-  55, 62, 63,
-] as const
+export const ZIGZAG = Uint8Array.of(
+  0,
+  1,
+  8,
+  16,
+  9,
+  2,
+  3,
+  10,
+  17,
+  24,
+  32,
+  25,
+  18,
+  11,
+  4,
+  5,
+  12,
+  19,
+  26,
+  33,
+  40,
+  48,
+  41,
+  34,
+  27,
+  20,
+  13,
+  6,
+  7,
+  14,
+  21,
+  28,
+  35,
+  42,
+  49,
+  56,
+  57,
+  50,
+  43,
+  36,
+  29,
+  22,
+  15,
+  23,
+  30,
+  37,
+  44,
+  51,
+  58,
+  59,
+  52,
+  45,
+  38,
+  31,
+  39,
+  46,
+  53,
+  60,
+  61,
+  54,
+  47,
+  55,
+  62,
+  63,
+)
 
 export interface Component {
   readonly id: number
@@ -54,10 +116,7 @@ export type Reduction = 1 | 2 | 4
 
 /** Lays out a frame and gives memory for it. */
 export function layOut(
-  progressive: boolean,
-  fullWidth: number,
-  fullHeight: number,
-  specs: readonly ComponentSpec[],
+  { progressive, width: fullWidth, height: fullHeight, specs }: FrameHeader,
   reduction: Reduction,
 ): Frame {
   // One component alone is never in groups, whatever its factors say.
@@ -85,7 +144,7 @@ export function layOut(
 }
 
 /** A coarse component is reduced less, as in libjpeg: what it lacks in samples need not be taken from it twice. */
-function sideOf(smallest: number, coarseX: number, coarseY: number): number {
+export function sideOf(smallest: number, coarseX: number, coarseY: number): number {
   let side = smallest
   while (side < 8 && (smallest * coarseX) % (2 * side) === 0 && (smallest * coarseY) % (2 * side) === 0) side *= 2
   return side

@@ -1,7 +1,10 @@
-import { damaged, type EntropyReader, type HuffmanTable } from './entropy.ts'
+import type { StepMeter, Work } from '../../../core/work.ts'
+import type { ArithmeticReader } from './arithmetic.ts'
+import { damaged, EntropyReader, type HuffmanTable } from './entropy.ts'
 import { type Component, type Frame, ZIGZAG } from './frame.ts'
+import { ARITHMETIC_DECISION, dataByte, refusal, visitSteps } from './price.ts'
 
-/** One scan's header: which components, which coefficients, how precise (ITU T.81, B.2.3). */
+/** One scan: which components with which tables, which coefficients, how precise (ITU T.81, B.2.3). */
 export interface Scan {
   readonly components: readonly ScanComponent[]
   readonly first: number
@@ -12,8 +15,12 @@ export interface Scan {
 
 export interface ScanComponent {
   readonly component: Component
+  /** Absent where the file has none: an error only for scans that use it. */
   readonly dc: HuffmanTable | undefined
   readonly ac: HuffmanTable | undefined
+  /** Numbers of the tables, by which arithmetic coding keeps its statistics. */
+  readonly dcNumber: number
+  readonly acNumber: number
 }
 
 /** What passes from block to block within a scan, reset at restart markers. */
@@ -31,57 +38,101 @@ type DecodeBlock = (
   scan: Scan,
 ) => void
 
-/** Decodes a scan into the components' coefficients. @throws invalid_image */
-export function decodeScan(frame: Frame, scan: Scan, reader: EntropyReader, restartInterval: number): void {
-  const decode = blockDecoder(frame, scan)
-  const empties = decode === acFirst
+/**
+ * Decodes a scan into the components' coefficients, row by row.
+ * @throws invalid_image, input_too_large
+ */
+export function* decodeScan(
+  frame: Frame,
+  scan: Scan,
+  reader: EntropyReader | ArithmeticReader,
+  restartInterval: number,
+  meter: StepMeter,
+): Work<void> {
   const state: State = { predictions: new Int32Array(scan.components.length), endOfBandRun: 0 }
+  const blockOf = blockReader(frame, scan, reader, state)
+  // Within a run of blocks that get nothing new, there is nothing to look at.
+  const skips = frame.progressive && scan.first > 0 && scan.high === 0
   const [only, ...more] = scan.components
   if (only === undefined) throw damaged()
   const alone = more.length === 0
   // A scan of one component counts its blocks by themselves; one of several goes by groups of blocks.
   const columns = alone ? only.component.blocksWide : frame.groupsWide
   const rows = alone ? only.component.blocksHigh : frame.groupsHigh
-  let untilRestart = restartInterval
+  const perGroup = alone ? 1 : scan.components.reduce((sum, { component: { h, v } }) => sum + h * v, 0)
+  const rowSteps = columns * perGroup * visitSteps(frame, scan)
+  const walk: Walk = { columns, alone: alone ? only : undefined, skips, restartInterval, untilRestart: restartInterval }
   for (let row = 0; row < rows; row++) {
-    for (let column = 0; column < columns; column++) {
-      if (restartInterval > 0 && untilRestart-- === 0) {
-        reader.restart()
-        state.predictions.fill(0)
-        state.endOfBandRun = 0
-        untilRestart = restartInterval - 1
-      }
-      if (alone) {
-        // Within a run of blocks that get nothing new, there is nothing to look at.
-        if (empties && state.endOfBandRun > 0) {
-          state.endOfBandRun--
-          continue
-        }
-        const { blocks } = only.component
-        decode(reader, only, 0, blocks.open(row, column), state, scan)
-        blocks.close(row, column)
-      } else {
-        decodeGroup(reader, scan, row, column, state, decode)
-      }
+    const before = work(reader, frame)
+    decodeRow(scan, row, walk, reader, state, blockOf)
+    meter.spend(rowSteps + work(reader, frame) - before, refusal)
+    yield meter.piece()
+  }
+}
+
+interface Walk {
+  readonly columns: number
+  /** The scan's only component. */
+  readonly alone: ScanComponent | undefined
+  readonly skips: boolean
+  readonly restartInterval: number
+  untilRestart: number
+}
+
+function decodeRow(
+  scan: Scan,
+  row: number,
+  walk: Walk,
+  reader: EntropyReader | ArithmeticReader,
+  state: State,
+  blockOf: ReadBlock,
+): void {
+  const { columns, alone, skips, restartInterval } = walk
+  for (let column = 0; column < columns; column++) {
+    if (restartInterval > 0 && walk.untilRestart-- === 0) {
+      reader.restart()
+      state.predictions.fill(0)
+      state.endOfBandRun = 0
+      walk.untilRestart = restartInterval - 1
+    }
+    if (alone === undefined) decodeGroup(scan, row, column, blockOf)
+    else if (skips && state.endOfBandRun > 0) state.endOfBandRun--
+    else {
+      const { blocks } = alone.component
+      blockOf(alone, 0, blocks.open(row, column))
+      blocks.close(row, column)
     }
   }
 }
 
-function decodeGroup(
-  reader: EntropyReader,
-  scan: Scan,
-  row: number,
-  column: number,
-  state: State,
-  decode: DecodeBlock,
-): void {
+/** Steps that reading has taken: by bytes where each holds so much and no more, else by decisions. */
+function work(reader: EntropyReader | ArithmeticReader, { progressive }: Frame): number {
+  return reader instanceof EntropyReader
+    ? reader.position * dataByte(progressive)
+    : reader.decisions * ARITHMETIC_DECISION
+}
+
+type ReadBlock = (part: ScanComponent, index: number, block: Int16Array) => void
+
+function blockReader(frame: Frame, scan: Scan, reader: EntropyReader | ArithmeticReader, state: State): ReadBlock {
+  if (!(reader instanceof EntropyReader)) {
+    const { predictions } = state
+    return ({ dcNumber, acNumber }, index, block) => {
+      predictions[index] = reader.block(index, dcNumber, acNumber, predictions[index] ?? 0, block)
+    }
+  }
+  const decode = blockDecoder(frame, scan)
+  return (part, index, block) => decode(reader, part, index, block, state, scan)
+}
+
+function decodeGroup(scan: Scan, row: number, column: number, blockOf: ReadBlock): void {
   for (let index = 0; index < scan.components.length; index++) {
     const part = scan.components[index]
     if (part === undefined) return
     const { h, v, blocks } = part.component
     for (let y = 0; y < v; y++) {
       for (let x = 0; x < h; x++) {
-        decode(reader, part, index, blocks.open(row * v + y, column * h + x), state, scan)
+        blockOf(part, index, blocks.open(row * v + y, column * h + x))
         blocks.close(row * v + y, column * h + x)
       }
     }
@@ -156,14 +207,15 @@ const acFirst: DecodeBlock = (reader, part, _index, block, state, scan) => {
 
 /** ITU T.81, G.1.2.3: new coefficients come between correction bits for those that are already there. */
 const acRefine: DecodeBlock = (reader, part, _index, block, state, scan) => {
+  const { last } = scan
   const plus = 1 << scan.low
   let k = scan.first
   if (state.endOfBandRun === 0) {
     const ac = table(part.ac)
-    for (; k <= scan.last; k++) {
+    for (; k <= last; k++) {
       const symbol = reader.symbol(ac)
       const size = symbol & 15
-      let zeros = symbol >> 4
+      const zeros = symbol >> 4
       let value = 0
       if (size === 0) {
         if (zeros < 15) {
@@ -174,22 +226,28 @@ const acRefine: DecodeBlock = (reader, part, _index, block, state, scan) => {
         if (size !== 1) throw damaged()
         value = reader.bit() === 1 ? plus : -plus
       }
-      for (; k <= scan.last; k++) {
-        if (block[ZIGZAG[k] ?? 0] !== 0) correct(reader, block, k, plus)
-        else if (--zeros < 0) break
-      }
-      if (value !== 0 && k <= scan.last) block[ZIGZAG[k] ?? 0] = value
+      k = corrected(reader, block, k, last, zeros, plus)
+      if (value !== 0 && k <= last) block[ZIGZAG[k] ?? 0] = value
     }
   }
   if (state.endOfBandRun > 0) {
-    for (; k <= scan.last; k++) if (block[ZIGZAG[k] ?? 0] !== 0) correct(reader, block, k, plus)
+    corrected(reader, block, k, last, 64, plus)
     state.endOfBandRun--
   }
 }
 
-function correct(reader: EntropyReader, block: Int16Array, k: number, plus: number): void {
-  if (reader.bit() === 0) return
-  const at = ZIGZAG[k] ?? 0
-  const value = block[at] ?? 0
-  if ((value & plus) === 0) block[at] = value >= 0 ? value + plus : value - plus
+/** Refines what is not zero from `k` on. @returns the place of the zero after so many others, or the one behind `last` */
+function corrected(reader: EntropyReader, block: Int16Array, k: number, last: number, zeros: number, plus: number) {
+  let left = zeros
+  let place = k
+  for (; place <= last; place++) {
+    const at = ZIGZAG[place] ?? 0
+    const value = block[at] ?? 0
+    if (value === 0) {
+      if (--left < 0) break
+    } else if (reader.bit() === 1 && (value & plus) === 0) {
+      block[at] = value >= 0 ? value + plus : value - plus
+    }
+  }
+  return place
 }

@@ -12,7 +12,8 @@ export function* segments(bytes: Uint8Array, from: number): Generator<Segment> {
   let at = from
   while (at + 1 < bytes.length) {
     if (bytes[at] !== 0xff) {
-      at++
+      at = bytes.indexOf(0xff, at)
+      if (at < 0) return
       continue
     }
     const marker = bytes[at + 1] ?? 0

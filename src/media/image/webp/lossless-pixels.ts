@@ -1,6 +1,8 @@
+import type { StepMeter, Work } from '../../../core/work.ts'
 import type { BitReader } from '../huffman.ts'
 import { damaged } from './failures.ts'
 import { type CodeGroup, readGroups, readSymbol } from './lossless-codes.ts'
+import { CODE_GROUP, LOSSLESS_PIXEL, refusal } from './price.ts'
 import { NEAR_DISTANCES } from './tables.ts'
 
 /** Pixels of WebP's lossless format, alpha, red, green and blue from the highest byte down. */
@@ -18,19 +20,28 @@ interface Parts {
  * @param whole whether it is the picture itself, which may be written in several codes
  * @throws invalid_image
  */
-export function readPixels(reader: BitReader, width: number, height: number, whole: boolean): Uint32Array {
+export function* readPixels(
+  reader: BitReader,
+  width: number,
+  height: number,
+  whole: boolean,
+  meter: StepMeter,
+): Work<Uint32Array> {
   const cacheBits = reader.take(1) === 1 ? reader.take(4) : 0
   if (cacheBits > 11) throw damaged()
-  const parts = whole && reader.take(1) === 1 ? readParts(reader, width, height) : undefined
+  const parts = whole && reader.take(1) === 1 ? yield* readParts(reader, width, height, meter) : undefined
   const count = parts === undefined ? 1 : parts.groups.reduce((most, group) => Math.max(most, group), 0) + 1
+  meter.spend(count * CODE_GROUP, refusal)
   const groups = readGroups(reader, count, cacheBits > 0 ? 1 << cacheBits : 0)
-  return decodePixels(reader, width, height, groups, parts, cacheBits)
+  return yield* decodePixels(reader, width, height, groups, parts, cacheBits, meter)
 }
 
-function readParts(reader: BitReader, width: number, height: number): Parts {
+function* readParts(reader: BitReader, width: number, height: number, meter: StepMeter): Work<Parts> {
   const bits = reader.take(3) + 2
   const [columns, rows] = [squares(width, bits), squares(height, bits)]
-  return { bits, columns, groups: readPixels(reader, columns, rows, false).map((pixel) => (pixel >>> 8) & 0xffff) }
+  const pixels = yield* readPixels(reader, columns, rows, false, meter)
+  for (let i = 0; i < pixels.length; i++) pixels[i] = ((pixels[i] ?? 0) >>> 8) & 0xffff
+  return { bits, columns, groups: pixels }
 }
 
 /** How many squares of 2^bits a length takes. */
@@ -38,23 +49,45 @@ export function squares(length: number, bits: number): number {
   return (length + (1 << bits) - 1) >> bits
 }
 
-function decodePixels(
+const PIXELS_PER_PIECE = 16_384
+
+function* decodePixels(
   reader: BitReader,
   width: number,
   height: number,
   groups: readonly CodeGroup[],
   parts: Parts | undefined,
   cacheBits: number,
-): Uint32Array {
+  meter: StepMeter,
+): Work<Uint32Array> {
   const pixels = new Uint32Array(width * height)
   const cache = new Uint32Array(1 << cacheBits)
+  for (let at = 0; at < pixels.length; ) {
+    const end = decodeSome(reader, width, groups, parts, cacheBits, { pixels, cache, at })
+    meter.spend((end - at) * LOSSLESS_PIXEL, refusal)
+    at = end
+    yield meter.piece()
+  }
+  return pixels
+}
+
+/** @returns how many pixels there are now; a repetition may run past what was asked for */
+function decodeSome(
+  reader: BitReader,
+  width: number,
+  groups: readonly CodeGroup[],
+  parts: Parts | undefined,
+  cacheBits: number,
+  { pixels, cache, at: begin }: { readonly pixels: Uint32Array; readonly cache: Uint32Array; readonly at: number },
+): number {
+  const enough = Math.min(pixels.length, begin + PIXELS_PER_PIECE)
   const remember = (pixel: number): void => {
     if (cacheBits > 0) cache[Math.imul(0x1e35a7bd, pixel) >>> (32 - cacheBits)] = pixel
   }
-  let at = 0
-  let x = 0
-  let y = 0
-  while (at < pixels.length) {
+  let at = begin
+  let x = at % width
+  let y = (at - x) / width
+  while (at < enough) {
     const part = parts === undefined ? 0 : (parts.groups[(y >> parts.bits) * parts.columns + (x >> parts.bits)] ?? 0)
     const group = groups[part]
     if (group === undefined) throw damaged()
@@ -63,7 +96,7 @@ function decodePixels(
       const length = prefixed(reader, symbol - 256)
       const distance = distanceOf(prefixed(reader, readSymbol(reader, group.distance)), width)
       if (distance > at || at + length > pixels.length) throw damaged()
-      for (let end = at + length; at < end; at++) {
+      for (const end = at + length; at < end; at++) {
         const pixel = pixels[at - distance] ?? 0
         pixels[at] = pixel
         remember(pixel)
@@ -89,7 +122,7 @@ function decodePixels(
       y++
     }
   }
-  return pixels
+  return at
 }
 
 /** A number from its prefix and the bits behind it. */

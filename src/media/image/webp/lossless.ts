@@ -1,3 +1,4 @@
+import type { StepMeter, Work } from '../../../core/work.ts'
 import { BitReader } from '../huffman.ts'
 import { damaged, incomplete } from './failures.ts'
 import { readPixels } from './lossless-pixels.ts'
@@ -15,18 +16,18 @@ export function losslessSize(data: Uint8Array): Size {
 }
 
 /** Decodes WebP's lossless format into four bytes a pixel: alpha, red, green, blue. @throws invalid_image */
-export function decodeLossless(data: Uint8Array): Uint32Array {
+export function* decodeLossless(data: Uint8Array, meter: StepMeter): Work<Uint32Array> {
   const { width, height } = losslessSize(data)
   const reader = new BitReader(data.subarray(1))
   // The size, and whether alpha matters, which its values say too.
   reader.take(14)
   reader.take(15)
   if (reader.take(3) !== 0) throw damaged()
-  return decodeStream(reader, width, height)
+  return yield* decodeStream(reader, width, height, meter)
 }
 
 /** Pixels without a header, as an alpha channel is written. */
-export function decodeStream(reader: BitReader, width: number, height: number): Uint32Array {
+export function* decodeStream(reader: BitReader, width: number, height: number, meter: StepMeter): Work<Uint32Array> {
   const transforms: Transform[] = []
   const seen = new Set<number>()
   let columns = width
@@ -34,11 +35,14 @@ export function decodeStream(reader: BitReader, width: number, height: number): 
     const kind = reader.take(2)
     if (seen.has(kind)) throw damaged()
     seen.add(kind)
-    const read = readTransform(reader, kind, columns, height)
+    const read = yield* readTransform(reader, kind, columns, height, meter)
     transforms.push(read.transform)
     columns = read.width
   }
-  let pixels = readPixels(reader, columns, height, true)
-  for (const transform of transforms.reverse()) pixels = undo(transform, pixels, height)
+  let pixels = yield* readPixels(reader, columns, height, true, meter)
+  for (const transform of transforms.reverse()) {
+    pixels = yield* undo(transform, pixels, columns, height, meter)
+    if (transform.kind === 'palette') columns = transform.width
+  }
   return pixels
 }

@@ -21,7 +21,11 @@ export function filterSimple(
   const at = origin + 16 * (row * stride + column)
   const edge = (from: number, across: number, along: number, most: number): void => {
     for (let i = 0, p = from; i < 16; i++, p += along) {
-      if (isEven(data, p, across, 2 * most + 1)) adjustTwo(data, p, across)
+      const p1 = data[p - 2 * across] ?? 0
+      const p0 = data[p - across] ?? 0
+      const q0 = data[p] ?? 0
+      const q1 = data[p + across] ?? 0
+      if (4 * Math.abs(p0 - q0) + Math.abs(p1 - q1) <= 2 * most + 1) adjustTwo(data, p, across, p1, p0, q0, q1)
     }
   }
   if (column > 0) edge(at, 1, stride, limit + 4)
@@ -39,46 +43,51 @@ export function filterNormal(
   { strength, inner }: MacroblockFilter,
 ): void {
   const { data, stride, origin } = plane
-  const { level, interior, highVariance } = strength
-  const limit = 2 * level + interior
+  const limit = 2 * strength.level + strength.interior
   const at = origin + side * (row * stride + column)
-  const edge = (from: number, across: number, along: number, most: number, outer: boolean): void => {
-    for (let i = 0, p = from; i < side; i++, p += along) {
-      if (!isEven(data, p, across, 2 * most + 1) || !isSmooth(data, p, across, interior)) continue
-      if (isSteep(data, p, across, highVariance)) adjustTwo(data, p, across)
-      else if (outer) adjustSix(data, p, across)
-      else adjustFour(data, p, across)
-    }
-  }
-  if (column > 0) edge(at, 1, stride, limit + 4, true)
-  if (inner) for (let x = 4; x < side; x += 4) edge(at + x, 1, stride, limit, false)
-  if (row > 0) edge(at, stride, 1, limit + 4, true)
-  if (inner) for (let y = 4; y < side; y += 4) edge(at + y * stride, stride, 1, limit, false)
+  if (column > 0) filterEdge(data, at, 1, stride, side, limit + 4, strength, true)
+  if (inner) for (let x = 4; x < side; x += 4) filterEdge(data, at + x, 1, stride, side, limit, strength, false)
+  if (row > 0) filterEdge(data, at, stride, 1, side, limit + 4, strength, true)
+  if (inner)
+    for (let y = 4; y < side; y += 4) filterEdge(data, at + y * stride, stride, 1, side, limit, strength, false)
 }
 
 type Samples = Uint8ClampedArray
 
-function difference(data: Samples, a: number, b: number): number {
-  return Math.abs((data[a] ?? 0) - (data[b] ?? 0))
-}
-
-function isEven(data: Samples, p: number, step: number, most: number): boolean {
-  return 4 * difference(data, p - step, p) + difference(data, p - 2 * step, p + step) <= most
-}
-
-function isSmooth(data: Samples, p: number, step: number, most: number): boolean {
-  return (
-    difference(data, p - 4 * step, p - 3 * step) <= most &&
-    difference(data, p - 3 * step, p - 2 * step) <= most &&
-    difference(data, p - 2 * step, p - step) <= most &&
-    difference(data, p + 3 * step, p + 2 * step) <= most &&
-    difference(data, p + 2 * step, p + step) <= most &&
-    difference(data, p + step, p) <= most
-  )
-}
-
-function isSteep(data: Samples, p: number, step: number, threshold: number): boolean {
-  return difference(data, p - 2 * step, p - step) > threshold || difference(data, p + step, p) > threshold
+/**
+ * @param across from sample to sample over the edge @param along the edge
+ * @param most difference at the edge that is still smoothed
+ * @param outer whether it is the macroblock's own edge
+ */
+function filterEdge(
+  data: Samples,
+  from: number,
+  across: number,
+  along: number,
+  side: number,
+  most: number,
+  { interior, highVariance }: FilterStrength,
+  outer: boolean,
+): void {
+  const even = 2 * most + 1
+  for (let i = 0, p = from; i < side; i++, p += along) {
+    const p1 = data[p - 2 * across] ?? 0
+    const p0 = data[p - across] ?? 0
+    const q0 = data[p] ?? 0
+    const q1 = data[p + across] ?? 0
+    if (4 * Math.abs(p0 - q0) + Math.abs(p1 - q1) > even) continue
+    const nearP = Math.abs(p1 - p0)
+    const nearQ = Math.abs(q1 - q0)
+    if (nearP > interior || nearQ > interior) continue
+    const p2 = data[p - 3 * across] ?? 0
+    const q2 = data[p + 2 * across] ?? 0
+    if (Math.abs(p2 - p1) > interior || Math.abs(q2 - q1) > interior) continue
+    if (Math.abs((data[p - 4 * across] ?? 0) - p2) > interior) continue
+    if (Math.abs((data[p + 3 * across] ?? 0) - q2) > interior) continue
+    if (nearP > highVariance || nearQ > highVariance) adjustTwo(data, p, across, p1, p0, q0, q1)
+    else if (outer) adjustSix(data, p, across, p2, p1, p0, q0, q1, q2)
+    else adjustFour(data, p, across, p1, p0, q0, q1)
+  }
 }
 
 function signed(value: number): number {
@@ -91,15 +100,13 @@ function eighth(value: number): number {
   return change < -16 ? -16 : change > 15 ? 15 : change
 }
 
-function adjustTwo(data: Samples, p: number, step: number): void {
-  const [p1, p0, q0, q1] = [data[p - 2 * step] ?? 0, data[p - step] ?? 0, data[p] ?? 0, data[p + step] ?? 0]
+function adjustTwo(data: Samples, p: number, step: number, p1: number, p0: number, q0: number, q1: number): void {
   const a = 3 * (q0 - p0) + signed(p1 - q1)
   data[p - step] = p0 + eighth(a + 3)
   data[p] = q0 - eighth(a + 4)
 }
 
-function adjustFour(data: Samples, p: number, step: number): void {
-  const [p1, p0, q0, q1] = [data[p - 2 * step] ?? 0, data[p - step] ?? 0, data[p] ?? 0, data[p + step] ?? 0]
+function adjustFour(data: Samples, p: number, step: number, p1: number, p0: number, q0: number, q1: number): void {
   const a = 3 * (q0 - p0)
   const down = eighth(a + 4)
   const outer = (down + 1) >> 1
@@ -109,14 +116,25 @@ function adjustFour(data: Samples, p: number, step: number): void {
   data[p + step] = q1 - outer
 }
 
-function adjustSix(data: Samples, p: number, step: number): void {
-  const [p1, p0, q0, q1] = [data[p - 2 * step] ?? 0, data[p - step] ?? 0, data[p] ?? 0, data[p + step] ?? 0]
+function adjustSix(
+  data: Samples,
+  p: number,
+  step: number,
+  p2: number,
+  p1: number,
+  p0: number,
+  q0: number,
+  q1: number,
+  q2: number,
+): void {
   const a = signed(3 * (q0 - p0) + signed(p1 - q1))
-  const [near, middle, far] = [(27 * a + 63) >> 7, (18 * a + 63) >> 7, (9 * a + 63) >> 7]
-  data[p - 3 * step] = (data[p - 3 * step] ?? 0) + far
+  const near = (27 * a + 63) >> 7
+  const middle = (18 * a + 63) >> 7
+  const far = (9 * a + 63) >> 7
+  data[p - 3 * step] = p2 + far
   data[p - 2 * step] = p1 + middle
   data[p - step] = p0 + near
   data[p] = q0 - near
   data[p + step] = q1 - middle
-  data[p + 2 * step] = (data[p + 2 * step] ?? 0) - far
+  data[p + 2 * step] = q2 - far
 }

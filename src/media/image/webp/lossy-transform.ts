@@ -38,12 +38,10 @@ function bySine(value: number): number {
 /** Adds a block of 4 x 4 to what was predicted. */
 export function addInverse(input: Int16Array, from: number, data: Uint8ClampedArray, to: number, stride: number): void {
   for (let i = 0; i < 4; i++) {
-    const [c0, c1, c2, c3] = [
-      input[from + i] ?? 0,
-      input[from + 4 + i] ?? 0,
-      input[from + 8 + i] ?? 0,
-      input[from + 12 + i] ?? 0,
-    ]
+    const c0 = input[from + i] ?? 0
+    const c1 = input[from + 4 + i] ?? 0
+    const c2 = input[from + 8 + i] ?? 0
+    const c3 = input[from + 12 + i] ?? 0
     const a = c0 + c2
     const b = c0 - c2
     const c = bySine(c1) - byCosine(c3)
@@ -54,7 +52,10 @@ export function addInverse(input: Int16Array, from: number, data: Uint8ClampedAr
     work[4 * i + 3] = a - d
   }
   for (let i = 0, at = to; i < 4; i++, at += stride) {
-    const [c0, c1, c2, c3] = [(work[i] ?? 0) + 4, work[4 + i] ?? 0, work[8 + i] ?? 0, work[12 + i] ?? 0]
+    const c0 = (work[i] ?? 0) + 4
+    const c1 = work[4 + i] ?? 0
+    const c2 = work[8 + i] ?? 0
+    const c3 = work[12 + i] ?? 0
     const a = c0 + c2
     const b = c0 - c2
     const c = bySine(c1) - byCosine(c3)

@@ -1,3 +1,4 @@
+import type { StepMeter, Work } from '../../../core/work.ts'
 import { damaged } from './failures.ts'
 import { filterNormal, filterSimple, type MacroblockFilter } from './lossy-filter.ts'
 import { type LossyHeader, lossyHeader } from './lossy-header.ts'
@@ -5,6 +6,7 @@ import { type Macroblock, ModeReader } from './lossy-modes.ts'
 import { type BorderedPlane, borderedPlane, predict, predictBlock } from './lossy-predict.ts'
 import { CHROMA, LUMA, LUMA_WITHOUT_DC, readBlock, SECOND_LEVEL } from './lossy-tokens.ts'
 import { addInverse, inverseHadamard } from './lossy-transform.ts'
+import { MACROBLOCK, refusal } from './price.ts'
 
 /** A picture of brightness and two colour differences, those in half the size. */
 export interface Planes {
@@ -19,7 +21,7 @@ export interface Planes {
  * Decodes a key frame of VP8 (RFC 6386), bit for bit. It takes 1.5 bytes a pixel and little else.
  * @throws invalid_image
  */
-export function decodeLossy(data: Uint8Array): Planes {
+export function* decodeLossy(data: Uint8Array, meter: StepMeter): Work<Planes> {
   const header = lossyHeader(data)
   const { width, height } = header
   if (width === 0 || height === 0) throw damaged()
@@ -32,18 +34,24 @@ export function decodeLossy(data: Uint8Array): Planes {
   for (let row = 0; row < rows; row++) {
     frame.startRow(row)
     for (let column = 0; column < columns; column++) filters.push(frame.decode(column))
+    meter.spend((columns * MACROBLOCK) / 2, refusal)
+    yield meter.piece()
   }
   // Prediction goes by samples that are not filtered yet, so that filtering comes last.
-  for (const [i, filter] of filters.entries()) {
-    if (filter.strength.level === 0 || header.filter === 'none') continue
-    const [column, row] = [i % columns, Math.floor(i / columns)]
-    if (header.filter === 'simple') {
-      filterSimple(planes.luma, column, row, filter)
-    } else {
-      filterNormal(planes.luma, 16, column, row, filter)
-      filterNormal(planes.blue, 8, column, row, filter)
-      filterNormal(planes.red, 8, column, row, filter)
+  for (let row = 0; row < rows && header.filter !== 'none'; row++) {
+    for (let column = 0; column < columns; column++) {
+      const filter = filters[row * columns + column]
+      if (filter === undefined || filter.strength.level === 0) continue
+      if (header.filter === 'simple') {
+        filterSimple(planes.luma, column, row, filter)
+      } else {
+        filterNormal(planes.luma, 16, column, row, filter)
+        filterNormal(planes.blue, 8, column, row, filter)
+        filterNormal(planes.red, 8, column, row, filter)
+      }
     }
+    meter.spend((columns * MACROBLOCK) / 2, refusal)
+    yield meter.piece()
   }
   return planes
 }
