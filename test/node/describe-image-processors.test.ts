@@ -5,8 +5,9 @@ import { imageSettings } from '../../scripts/lib/describe/image.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
 import { imageSettingsSchema } from '../../src/catalog/manifest.ts'
 import { LIMITS } from '../../src/core/limits.ts'
-import { preprocess } from '../../src/media/image/preprocess.ts'
-import { decoded } from '../../src/tasks/image-input.ts'
+import { finish } from '../../src/core/work.ts'
+import { preprocessing } from '../../src/media/image/preprocess.ts'
+import { pictureWork } from '../../src/tasks/image-input.ts'
 
 interface Golden {
   readonly images: readonly string[]
@@ -38,7 +39,8 @@ describe('settings of image processors', () => {
       // What is done otherwise than in training is said.
       if (!exact) expect(outcome.value.notes.join('\n')).toMatch(/differ a little/)
       for (const [index, file] of GOLDEN.images.entries()) {
-        const made = preprocess(await decoded(new Uint8Array(Buffer.from(file, 'base64')), LIMITS), image)
+        const bytes = new Uint8Array(Buffer.from(file, 'base64'))
+        const made = finish(pictureWork(bytes, LIMITS, (decoded, meter) => preprocessing(decoded, image, meter)))
         expect(made.shape).toEqual([1, ...shape])
         const expected = floatsOf(tensors[index] ?? '')
         const distances = expected.map((value, i) => Math.abs(value - (made.samples[i] ?? Number.NaN)))
