@@ -13,13 +13,118 @@ export function validate<T>(
 ): T {
   const result = schema.safeParse(value)
   if (result.success) return result.data
-  const issue = result.error.issues[0]
-  if (issue === undefined) throw new VergeError(code, `${what} is not valid.`)
-  const field = issue.path.length === 0 ? undefined : fieldName(issue.path)
+  const [first] = result.error.issues
+  if (first === undefined) throw new VergeError(code, `${what} is not valid.`)
+  const { message, path } = described(first, value)
+  const field = path.length === 0 ? undefined : fieldName(path)
   const where = field === undefined ? what : `${what}, field "${field}"`
-  throw new VergeError(code, `${where}: ${lowerFirst(clip(issue.message))}.`, {
+  throw new VergeError(code, `${where}: ${lowerFirst(clip(message))}.`, {
     details: field === undefined ? {} : { field },
   })
+}
+
+interface Described {
+  readonly message: string
+  readonly path: readonly PropertyKey[]
+  /** What is wanted there, where all that is wrong is that something of another kind was sent. */
+  readonly kinds?: readonly string[]
+}
+
+/** How the validator's own messages about kinds begin; a schema's own words stand as they are. */
+const NO_WORDS = 'Invalid input'
+
+/**
+ * An issue in words: what was sent, and what is wanted. Of a value that may be one of several things the validator says
+ * nothing but that it is none of them; here the one that came nearest says what is wrong, and all together where several
+ * came as near.
+ */
+function described(issue: z.core.$ZodIssue, root: unknown): Described {
+  const { message, path } = issue
+  if (!message.startsWith(NO_WORDS)) return { message, path }
+  if (issue.code === 'invalid_type') return ofOtherKind(root, path, [KINDS[issue.expected] ?? issue.expected])
+  if (issue.code === 'invalid_value') return ofOtherKind(root, path, issue.values.map(shown))
+  if (issue.code !== 'invalid_union') return { message, path }
+  const value = valueAt(root, path)
+  let nearest: Described | undefined
+  for (const [first] of issue.errors) if (first !== undefined) nearest = nearerOf(nearest, described(first, value))
+  if (nearest === undefined) return ofOtherKind(root, path, [])
+  const whole = [...path, ...nearest.path]
+  return nearest.kinds === undefined
+    ? { message: nearest.message, path: whole }
+    : ofOtherKind(root, whole, nearest.kinds)
+}
+
+function ofOtherKind(root: unknown, path: readonly PropertyKey[], wanted: readonly string[]): Described {
+  const kinds = [...new Set(wanted)]
+  const there = kindOf(valueAt(root, path))
+  const message =
+    kinds.length === 0 ? `${there} cannot be used here` : `${there} was sent, and ${either(kinds)} is needed`
+  return { message, path, kinds }
+}
+
+/** The failure that lies deeper, or later in a list: more of the value was right before it. */
+function nearerOf(a: Described | undefined, b: Described): Described {
+  const order = a === undefined ? -1 : progress(a.path, b.path)
+  if (a === undefined || order < 0) return b
+  if (order > 0) return a
+  // Of the right kind and wrong in another way is nearer than of the wrong kind.
+  if (a.kinds === undefined) return a
+  return b.kinds === undefined ? b : { ...a, kinds: [...a.kinds, ...b.kinds] }
+}
+
+function progress(a: readonly PropertyKey[], b: readonly PropertyKey[]): number {
+  if (a.length !== b.length) return a.length - b.length
+  for (const [i, part] of a.entries()) {
+    const other = b[i]
+    if (typeof part === 'number' && typeof other === 'number' && part !== other) return part - other
+  }
+  return 0
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'bigint' ? String(value) : (JSON.stringify(value) ?? String(value))
+}
+
+const KINDS: Readonly<Record<string, string>> = {
+  array: 'a list',
+  boolean: 'true or false',
+  int: 'a whole number',
+  null: 'null',
+  number: 'a number',
+  object: 'an object',
+  record: 'an object',
+  string: 'a text',
+  tuple: 'a list',
+}
+
+function kindOf(value: unknown): string {
+  if (value === undefined) return 'nothing'
+  if (value === null) return 'null'
+  if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
+  switch (typeof value) {
+    case 'string':
+      return value === '' ? 'an empty text' : 'a text'
+    case 'number':
+    case 'bigint':
+      return 'a number'
+    case 'boolean':
+      return String(value)
+    default:
+      return 'an object'
+  }
+}
+
+function valueAt(root: unknown, path: readonly PropertyKey[]): unknown {
+  let value = root
+  for (const part of path) {
+    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, part)) return undefined
+    value = (value as Readonly<Record<PropertyKey, unknown>>)[part]
+  }
+  return value
+}
+
+function either(kinds: readonly string[]): string {
+  return kinds.length === 1 ? String(kinds[0]) : `${kinds.slice(0, -1).join(', ')} or ${kinds.at(-1)}`
 }
 
 function fieldName(path: readonly PropertyKey[]): string {

@@ -36,7 +36,10 @@ export async function withModelInBody(
   const { requestId } = access.context
   const type = mediaType(c.req.header('content-type'))
   if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
-    throw new VergeError('unsupported_media_type', 'Say that the body is JSON: "Content-Type: application/json".')
+    throw new VergeError(
+      'unsupported_media_type',
+      `The body was sent as "${type.slice(0, 100)}". Only JSON is taken here: say so with "Content-Type: application/json".`,
+    )
   }
   const known = named && (await visibleModel(access, named.model))
   const place = new Place(deps.admission, requestId)

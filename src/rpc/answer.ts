@@ -2,6 +2,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import type { VergeFailure, VergeFile, VergeTensors } from '../client/rpc-types.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
 import type { Tensors } from '../core/tensors.ts'
+import { shownTo } from '../http/shown-error.ts'
 import { STATUS } from '../http/status.ts'
 import { RawAnswer } from '../tasks/task.ts'
 
@@ -51,7 +52,7 @@ const INTERNAL =
 /** A failure as a caller may see it. What is not typed says nothing but `internal`. */
 export function failureOf(thrown: unknown, requestId: string): VergeFailure {
   const error = isVergeError(thrown) ? thrown : new VergeError('internal', INTERNAL, { cause: thrown })
-  const { code, message, retryAfter, details } = error
+  const { code, message, retryAfter, details } = shownTo(undefined, error)
   return {
     code,
     message,

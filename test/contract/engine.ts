@@ -157,7 +157,7 @@ export function engineContract(
       expect(inside.get('values')).toEqual(tensor('FP32', [1, LOOKUP_COLUMNS], lookupRow(2, 3)))
       const error = await rejection(run(session, { row: tensor('INT64', [1], new BigInt64Array([1_000_000n])) }))
       expect(error.code).toBe('run_rejected')
-      expect(error.message).not.toMatch(/\/|\.cc/)
+      expect(error.message).toMatch(/index 1000000 is out of range, which is -16 to 15 \(operator Gather\)/)
       expect(session.alive).toBe(true)
       expect((await run(session, { row: tensor('INT64', [0], new BigInt64Array(0)) })).get('values')?.shape).toEqual([
         0,

@@ -275,6 +275,26 @@ describe('failures', () => {
     expect(JSON.stringify(line)).toContain('deep')
   })
 
+  it('says why a model could not be loaded to its operator, and to others that it is so', async () => {
+    const reason = 'The model could not be loaded: onnxruntime::Model::Load of node "/private/Gather_3" failed'
+    const { post, lines } = failing(new VergeError('model_invalid', reason))
+    const told = async (headers: Record<string, string>) =>
+      (await (await post('/v2/models/open/infer', INFER, headers)).json<{ error: string; code: string }>()).error
+    expect(await told(OPERATOR)).toBe(reason)
+    for (const headers of [{}, { authorization: 'Bearer EMPTY' }]) {
+      expect(await told(headers)).toMatch(/^The model could not be loaded\. Its operator has to push it again/)
+    }
+    expect(lines.filter(({ fields }) => fields.message === reason)).toHaveLength(3)
+  })
+
+  it('logs what the engine said of inputs that it could not run on', async () => {
+    const cause = new Error('onnxruntime::Gather::Compute idx=9')
+    const { post, lines } = failing(new VergeError('run_rejected', 'Index 9 is out of range.', { cause }))
+    const answer = await post('/v2/models/open/infer', INFER)
+    expect(await answer.text()).not.toContain('onnxruntime')
+    expect(lines).toMatchObject([{ event: 'request_refused', fields: { engine: cause.message } }])
+  })
+
   it('sends Retry-After, details and the code of a typed failure, in the shape of each protocol', async () => {
     const error = new VergeError('overloaded', 'Full.', { retryAfter: 1.2, details: { admitted: 3 } })
     const { post } = failing(error)

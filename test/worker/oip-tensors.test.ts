@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { halfToNumber, numberToHalf } from '../../src/core/half.ts'
 import { tensorFromBinary, tensorToBinary } from '../../src/core/oip/binary.ts'
+import { restoreLongIntegers } from '../../src/core/oip/exact.ts'
 import { dataToJson, tensorFromJson } from '../../src/core/oip/json.ts'
 import { type Datatype, ELEMENT_BYTES } from '../../src/core/tensors.ts'
 import { codeOf } from '../fixtures/http.ts'
@@ -92,8 +93,13 @@ describe('JSON', () => {
     ['UINT32', -1, /UINT32/],
     ['INT32', 1.5, /whole number/],
     ['INT64', 0.5, /whole number/],
-    ['INT64', 2 ** 53, /binary tensor data/],
-    ['UINT64', 2 ** 60, /binary tensor data/],
+    ['INT64', 2 ** 53, /digit by digit/],
+    ['UINT64', 2 ** 60, /digit by digit/],
+    ['UINT64', 2 ** 64, /0 to 18446744073709551615/],
+    ['INT64', 2n ** 63n, /-9223372036854775808 to 9223372036854775807/],
+    ['INT64', -(2n ** 63n) - 1n, /out of the range/],
+    ['UINT64', -1n, /out of the range/],
+    ['FP64', 1n, /not a number/],
     ['UINT64', -1, /UINT64/],
     ['INT32', Number.NaN, /whole number/],
     ['INT64', Number.NaN, /whole number/],
@@ -113,7 +119,7 @@ describe('JSON', () => {
     ['BYTES', 'é'.repeat(MAX / 2 + 1), /longer than/],
     ['BYTES', { b64: 'eA==' }, /not a string/],
   ]
-  it.each(refused)('refuses in %s: %j', (datatype, element, message) => {
+  it.each(refused)('refuses in %s: %s', (datatype, element, message) => {
     const good = datatype === 'BYTES' ? 'x' : datatype === 'BOOL' ? true : 1
     expect(() => tensorFromJson('x', datatype, [2], [good, element], MAX)).toThrow(message)
     expect(codeOf(() => tensorFromJson('x', datatype, [2], [good, element], MAX))).toBe('invalid_tensor')
@@ -201,5 +207,76 @@ describe('half precision', () => {
     [0.99999, 0x3c00],
   ])('rounds %d to the nearest, ties to even', (value, bits) => {
     expect(numberToHalf(value)).toBe(bits)
+  })
+})
+
+describe('whole numbers that JSON parsing rounds', () => {
+  interface Given {
+    readonly datatype: string
+    readonly data: unknown
+  }
+  const restored = (json: string): readonly Given[] => {
+    const tensors = JSON.parse(json) as readonly Given[]
+    restoreLongIntegers(tensors, json, (parsed) => parsed)
+    return tensors
+  }
+
+  it('are put back from their digits, flat or nested, in tensors of 64-bit integers alone', () => {
+    const data = '[[9007199254740993, 1], [-9223372036854775808, 18446744073709551615]]'
+    expect(restored(`[{"datatype": "INT64", "data": ${data}}]`)[0]?.data).toEqual([
+      [9007199254740993n, 1],
+      [-9223372036854775808n, 18446744073709551615n],
+    ])
+    for (const datatype of ['FP64', 'BYTES', 'INT32']) {
+      expect(restored(`[{"datatype": "${datatype}", "data": ${data}}]`)[0]?.data).toEqual(JSON.parse(data))
+    }
+  })
+
+  it('are told from fractions, exponents, longer numbers and texts', () => {
+    const same = [
+      '0.12345678901234567',
+      '1e1234567890123456',
+      '-1.5e-1234567890123456',
+      '9007199254740993.0',
+      '9007199254740993e0',
+      '123456789012345678901234567890',
+      '"9007199254740993"',
+      '"a \\" 9007199254740993 \\\\"',
+    ]
+    const json = `[{"datatype": "INT64", "note \\" 9007199254740993": 1, "data": [${same.join(',')}, 9007199254740993]}]`
+    expect(restored(json)[0]?.data).toEqual([...(JSON.parse(`[${same.join(',')}]`) as unknown[]), 9007199254740993n])
+  })
+
+  it('are the ones that a reviver sees', () => {
+    const random = seeded(11)
+    const digits = (): string =>
+      `${random() < 0.5 ? '-' : ''}${1 + Math.floor(random() * 9)}${Array.from({ length: Math.floor(random() * 24) }, () => Math.floor(random() * 10)).join('')}`
+    const text = (): string => JSON.stringify(`${digits()}\\"${random() < 0.5 ? '\\' : ','}${digits()}`)
+    const number = (): string => {
+      const kind = random()
+      if (kind < 0.6) return digits()
+      return kind < 0.8 ? `${digits()}.${digits().replace('-', '')}` : `${digits()}e${Math.floor(random() * 20)}`
+    }
+    for (let i = 0; i < 200; i++) {
+      const elements = Array.from({ length: 20 }, () => (random() < 0.2 ? text() : number()))
+      const json = `[{"datatype":"INT64","data":[${elements.join(random() < 0.5 ? ',' : ' ,\n')}]}]`
+      const exact = (_: string, value: unknown, context?: { readonly source?: string }): unknown =>
+        typeof value === 'number' && !Number.isSafeInteger(value) && /^-?\d{16,20}$/.test(context?.source ?? '')
+          ? BigInt(context?.source ?? '')
+          : value
+      const expected = JSON.parse(json, exact) as readonly Given[]
+      expect(restored(json)).toEqual(expected)
+    }
+  })
+
+  it('costs nothing where there are none: the JSON is not looked at', () => {
+    const tensors = [{ datatype: 'INT64', data: [1, [2, Number.MAX_SAFE_INTEGER]] }]
+    restoreLongIntegers(
+      tensors,
+      () => {
+        throw new Error('it was looked at')
+      },
+      (parsed) => parsed,
+    )
   })
 })

@@ -1,7 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { tensorToBinary } from '../../src/core/oip/binary.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { HEADER_LENGTH } from '../../src/http/oip/wire.ts'
+import { ManualClock } from '../fixtures/clock.ts'
 import { OPERATOR, testApp, testModel } from '../fixtures/http.ts'
 import { ALL_DATATYPES, randomTensor, SHAPES, seeded } from '../fixtures/http-tensors.ts'
 
@@ -22,6 +23,10 @@ const odd = testModel('odd', 'public', {
   ],
   outputs: [{ name: 'map', datatype: null, shape: [] }],
 })
+const oddOut = testModel('odd-out', 'public', {
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
+  outputs: [{ name: 'map', datatype: null, shape: [] }],
+})
 /** A model of one input and output of each type, any shape. */
 const anything = ALL_DATATYPES.map((datatype) =>
   testModel(`any-${datatype.toLowerCase()}`, 'public', {
@@ -29,7 +34,7 @@ const anything = ALL_DATATYPES.map((datatype) =>
     outputs: [{ name: 'y', datatype, shape: [] }],
   }),
 )
-const { request, post, serving } = testApp({ models: [pair, odd, ...anything] })
+const { request, post, serving } = testApp({ models: [pair, odd, oddOut, ...anything] })
 
 const A = { name: 'a', shape: [1, 3], datatype: 'FP32', data: [1, 2, 3] }
 const B = { name: '__proto__', shape: [1], datatype: 'INT64', data: [5] }
@@ -163,6 +168,86 @@ describe('inference', () => {
     expect('id' in body).toBe(false)
   })
 
+  it('takes back the whole numbers that it answers, to the last digit', async () => {
+    for (const [datatype, digits] of [
+      ['INT64', '9007199254740993,-9223372036854775808,9223372036854775807'],
+      ['UINT64', '9007199254740993,18446744073709551615,0'],
+    ] as const) {
+      const body = `{"inputs":[{"name":"x","datatype":"${datatype}","shape":[3],"data":[${digits}]}]}`
+      const answer = await (await post(`/v2/models/any-${datatype.toLowerCase()}/infer`, body)).text()
+      expect(answer).toContain(`"data":[${digits}]`)
+    }
+  })
+
+  it('answers NaN and infinities with null, or refuses to where that is asked for', async () => {
+    const bytes = new Uint8Array(Float32Array.of(Number.NaN, 1, Number.NEGATIVE_INFINITY).buffer)
+    const input = { name: 'x', shape: [3], datatype: 'FP32', parameters: { binary_data_size: 12 } }
+    const ask = async (parameters: object): Promise<Response> => {
+      const { body, headers } = binaryBody({ inputs: [input], parameters }, bytes)
+      return post('/v2/models/any-fp32/infer', body, headers)
+    }
+    expect(await (await ask({})).json()).toMatchObject({ outputs: [{ data: [null, 1, null] }] })
+    expect((await ask({ non_finite: 'null' })).status).toBe(200)
+    const refused = await ask({ non_finite: 'refuse' })
+    expect(refused.status).toBe(400)
+    expect(await refused.json()).toMatchObject({
+      code: 'unsupported_output',
+      error: expect.stringMatching(/"y" holds NaN or infinities.*binary_data_output/),
+      output: 'y',
+    })
+    const binary = await ask({ non_finite: 'refuse', binary_data_output: true })
+    expect(binary.status).toBe(200)
+    expect(new Uint8Array(await binary.arrayBuffer()).slice(-12)).toEqual(bytes)
+    const halves = { name: 'x', shape: [1], datatype: 'FP16', parameters: { binary_data_size: 2 } }
+    const half = binaryBody({ inputs: [halves], parameters: { non_finite: 'refuse' } }, Uint8Array.of(0, 0x7c))
+    expect((await post('/v2/models/any-fp16/infer', half.body, half.headers)).status).toBe(400)
+    const finite = { inputs: [A, B], parameters: { non_finite: 'refuse' } }
+    expect((await post('/v2/models/pair/infer', finite)).status).toBe(200)
+  })
+
+  it("takes what Triton's clients send for no sequence and no priority", async () => {
+    const parameters = { sequence_id: 0, sequence_start: false, sequence_end: false, priority: 0, timeout: 0 }
+    expect((await post('/v2/models/pair/infer', { inputs: [A, B], parameters })).status).toBe(200)
+  })
+
+  it('gives a request up after its own timeout, in microseconds, and never later than its deadline', async () => {
+    const waiting = testModel(
+      'waiting',
+      'public',
+      {
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
+        outputs: [{ name: 'y', datatype: 'FP32', shape: [-1] }],
+      },
+      {
+        compute: (_, { signal }) =>
+          new Promise((_, reject) => {
+            signal.addEventListener('abort', () => reject(signal.reason), { once: true })
+          }),
+      },
+    )
+    const x = { name: 'x', shape: [1], datatype: 'FP32', data: [1] }
+    for (const [timeout, ms, told] of [
+      [250_000, 250, /250000 microseconds/],
+      [9_000_000, 1000, /within 1000 ms/],
+      [0, 1000, /within 1000 ms/],
+    ] as const) {
+      const clock = new ManualClock()
+      const app = testApp({ models: [waiting], clock, deadlineMs: 1000 })
+      const answer = app.post('/v2/models/waiting/infer', { inputs: [x], parameters: { timeout } })
+      await vi.waitFor(() => expect(app.serving.runs).toHaveLength(1))
+      let done = false
+      void answer.then(() => {
+        done = true
+      })
+      await clock.advance(ms - 1)
+      expect(done).toBe(false)
+      await clock.advance(1)
+      const response = await answer
+      expect(response.status).toBe(504)
+      expect(await response.json()).toMatchObject({ code: 'deadline_exceeded', error: expect.stringMatching(told) })
+    }
+  })
+
   it('answers the outputs asked for, in that order', async () => {
     const outputs = [{ name: '__proto__' }, { name: 'sum' }]
     const body = await (await post('/v2/models/pair/infer', { inputs: [B, A], outputs })).json<Answer>()
@@ -279,8 +364,8 @@ describe('what is refused', () => {
     ['no JSON', '{"inputs": [', 'invalid_json', /JSON/],
     ['JSON that is not UTF-8', Uint8Array.of(0x22, 0xff, 0x22), 'invalid_json', /UTF-8/],
     ['nothing', '', 'empty_input', /no body/],
-    ['an array', [], 'invalid_request', /expected object/],
-    ['null', null, 'invalid_request', /expected object/],
+    ['an array', [], 'invalid_request', /an empty list was sent, and an object is needed/],
+    ['null', null, 'invalid_request', /null was sent, and an object is needed/],
     ['no inputs', {}, 'invalid_request', /"inputs"/],
     ['an id that is a number', { id: 1, inputs: [A, B] }, 'invalid_request', /"id"/],
     [
@@ -303,10 +388,30 @@ describe('what is refused', () => {
     ['NaN', '{"inputs":[{"name":"a","shape":[1,3],"datatype":"FP32","data":[NaN,1,2]}]}', 'invalid_json', /JSON/],
     ['half an integer', { inputs: [A, { ...B, data: [1.5] }] }, 'invalid_tensor', /whole number/],
     [
-      'an integer beyond 2^53',
-      '{"inputs":[{"name":"a","shape":[1,3],"datatype":"FP32","data":[1,2,3]},{"name":"__proto__","shape":[1],"datatype":"INT64","data":[9007199254740993]}]}',
+      'an integer beyond 2^53 that is not written digit by digit',
+      '{"inputs":[{"name":"a","shape":[1,3],"datatype":"FP32","data":[1,2,3]},{"name":"__proto__","shape":[1],"datatype":"INT64","data":[9007199254740994.0]}]}',
       'invalid_tensor',
-      /binary tensor data/,
+      /digit by digit/,
+    ],
+    [
+      'an integer beyond 64 bits',
+      '{"inputs":[{"name":"a","shape":[1,3],"datatype":"FP32","data":[1,2,3]},{"name":"__proto__","shape":[1],"datatype":"INT64","data":[9223372036854775808]}]}',
+      'invalid_tensor',
+      /-9223372036854775808 to 9223372036854775807/,
+    ],
+    [
+      'a sequence',
+      { inputs: [A, B], parameters: { sequence_id: 7, sequence_start: true } },
+      'invalid_request',
+      /"sequence_id" is not supported/,
+    ],
+    ['a priority', { inputs: [A, B], parameters: { priority: 2 } }, 'invalid_request', /no priorities/],
+    ['a timeout below 0', { inputs: [A, B], parameters: { timeout: -1 } }, 'invalid_request', /"parameters\.timeout"/],
+    [
+      'another word for NaN',
+      { inputs: [A, B], parameters: { non_finite: 'zero' } },
+      'invalid_request',
+      /"parameters\.non_finite"/,
     ],
     [
       'a class count',
@@ -369,10 +474,14 @@ describe('what is refused', () => {
   it('what a model has that is no tensor', async () => {
     const x = { name: 'x', shape: [1], datatype: 'FP32', data: [1] }
     const seq = { name: 'seq', shape: [], datatype: 'FP32', data: [1] }
-    const input = await post('/v2/models/odd/infer', { inputs: [x, seq] })
-    expect(await input.json()).toMatchObject({ code: 'unsupported_datatype' })
-    const output = await post('/v2/models/odd/infer', { inputs: [x], outputs: [{ name: 'map' }] })
-    expect(output.status).toBe(400)
+    // Whether it is sent or not: the model cannot run without it.
+    for (const inputs of [[x, seq], [x], []]) {
+      const input = await post('/v2/models/odd/infer', { inputs })
+      const { code, error } = await input.json<{ code: string; error: string }>()
+      expect([code, error]).toEqual(['unsupported_datatype', expect.stringContaining('Input "seq" is not a tensor')])
+    }
+    const output = await post('/v2/models/odd-out/infer', { inputs: [x], outputs: [{ name: 'map' }] })
+    expect(await output.json()).toMatchObject({ code: 'unsupported_output' })
   })
 
   const input = { name: 'x', shape: [2], datatype: 'FP32', parameters: { binary_data_size: 8 } }

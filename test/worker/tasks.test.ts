@@ -149,6 +149,53 @@ describe('image classification', () => {
     expect(answer[0]?.score).toBeCloseTo(1 / (1 + Math.exp(-1)), 6)
   })
 
+  it('takes parameters from the query beside a raw picture, beside JSON, and beside a form', async () => {
+    const png = { 'content-type': 'image/png' }
+    const one = [{ label: 'light', score: expect.closeTo(1 / (1 + Math.exp(-1)), 6) }]
+    const query = '?top_k=1&function_to_apply=sigmoid'
+    expect(await (await post(`/run/eye${query}`, white, png)).json()).toEqual(one)
+    expect(await (await post(`/models/eye${query}`, white, png)).json()).toEqual(one)
+    expect(await (await post(`/run/eye${query}`, { inputs: base64(white) })).json()).toEqual(one)
+    const form = new FormData()
+    form.set('file', new File([white], 'white.png', { type: 'image/png' }))
+    form.set('parameters', '{"top_k": 1}')
+    const beside = await request('/run/eye?function_to_apply=sigmoid', { method: 'POST', body: form })
+    expect(await beside.json()).toEqual(one)
+  })
+
+  it.each([
+    [
+      '?top_n=1',
+      /no parameter "top_n" in the query of image-classification\. It may have top_k, function_to_apply, version/,
+    ],
+    ['?top_k=two', /"parameters.top_k|top_k/],
+    ['?top_k=1&top_k=2', /top_k/],
+    ['?__proto__=1', /no parameter "__proto__"/],
+  ])('refuses the query %s, with what there is', async (query, message) => {
+    const response = await post(`/run/eye${query}`, white, { 'content-type': 'image/png' })
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({
+      error: { code: 'invalid_request', message: expect.stringMatching(message) },
+    })
+  })
+
+  it('refuses a parameter that comes in the query and in the body', async () => {
+    const body = { inputs: base64(white), parameters: { top_k: 1 } }
+    const response = await post('/run/eye?top_k=2', body)
+    expect(await response.json()).toMatchObject({ error: { code: 'invalid_request', field: 'top_k' } })
+  })
+
+  it('says what was sent and what is taken, where the type is not', async () => {
+    const response = await post('/run/eye', white, { 'content-type': 'Image/TIFF; q=1' })
+    expect(response.status).toBe(415)
+    expect(await response.json()).toMatchObject({
+      error: {
+        code: 'unsupported_media_type',
+        message: expect.stringMatching(/"image\/tiff".*application\/json, multipart\/form-data, image\/png/),
+      },
+    })
+  })
+
   it('runs the version asked for, and refuses one that there is not', async () => {
     const png = { 'content-type': 'image/png', ...OPERATOR }
     expect((await post('/run/eye?version=1', white, png)).status).toBe(200)

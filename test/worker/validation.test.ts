@@ -53,6 +53,57 @@ describe('what a schema looks at', () => {
   })
 })
 
+describe('what is wrong with a value', () => {
+  const inputs = z.union([z.string(), z.array(z.string()).min(1), z.object({ text: z.string() })])
+  const request = z.strictObject({
+    inputs,
+    seed: z.union([z.number().int(), z.null()]).optional(),
+    n: z.union([z.literal(1), z.null()], { error: 'one answer is given' }).optional(),
+    mode: z.union([z.literal('a'), z.literal('b')]).optional(),
+    nested: z.union([z.array(z.union([z.number(), z.string()])), z.null()]).optional(),
+  })
+  const told = (value: unknown): string => {
+    try {
+      validate(request, value, 'The request')
+    } catch (error) {
+      return isVergeError(error) ? `${error.message} ${String(error.details?.field)}` : String(error)
+    }
+    return 'fine'
+  }
+
+  it.each([
+    [
+      { inputs: 5 },
+      'The request, field "inputs": a number was sent, and a text, a list or an object is needed. inputs',
+    ],
+    [{}, 'The request, field "inputs": nothing was sent, and a text, a list or an object is needed. inputs'],
+    [{ inputs: ['a', 5] }, 'The request, field "inputs[1]": a number was sent, and a text is needed. inputs[1]'],
+    [{ inputs: { text: null } }, 'The request, field "inputs.text": null was sent, and a text is needed. inputs.text'],
+    [
+      { inputs: { words: 'a' } },
+      'The request, field "inputs.text": nothing was sent, and a text is needed. inputs.text',
+    ],
+    [{ inputs: 'a', seed: 'x' }, 'The request, field "seed": a text was sent, and a number or null is needed. seed'],
+    [
+      { inputs: 'a', seed: 1.5 },
+      'The request, field "seed": a number was sent, and a whole number or null is needed. seed',
+    ],
+    [{ inputs: 'a', n: 2 }, 'The request, field "n": one answer is given. n'],
+    [{ inputs: 'a', mode: 'c' }, 'The request, field "mode": a text was sent, and "a" or "b" is needed. mode'],
+    [
+      { inputs: 'a', nested: [1, 'b', true] },
+      'The request, field "nested[2]": true was sent, and a number or a text is needed. nested[2]',
+    ],
+    ['text', 'The request: a text was sent, and an object is needed. undefined'],
+  ])('is said with what was there and what is wanted: %j', (value, message) => {
+    expect(told(value)).toBe(message)
+  })
+
+  it('is said in the words of what came nearest, where its kind is right', () => {
+    expect(told({ inputs: [] })).toMatch(/field "inputs": .*>=1 items/)
+  })
+})
+
 describe('inputs from another Worker', () => {
   it('are not walked through where they are a list of holes', () => {
     expect(codeOf(() => readInputs(new Array(2 ** 32 - 1) as never, LIMITS.requestBodyBytes))).toBe('body_too_large')

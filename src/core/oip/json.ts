@@ -5,8 +5,9 @@ import { ARRAY_TYPES, type Datatype, elementCount, type NumericArray, type Tenso
 /**
  * Tensors as JSON, both ways. The data come flat or nested, as the protocol allows; they go out flat.
  *
- * Reading makes one copy, from the parsed JSON into the typed array. Integers are refused rather than rounded. NaN and
- * infinities, which JSON lacks, go out as null; null is not read back, because no input can mean it.
+ * Reading makes one copy, from the parsed JSON into the typed array. Integers are refused rather than rounded, and
+ * `exact.ts` puts those back that parsing has rounded. NaN and infinities, which JSON lacks, go out as null; null is not
+ * read back, because no input can mean it.
  */
 
 type NumericDatatype = Exclude<Datatype, 'BYTES'>
@@ -97,12 +98,27 @@ function putNumber(datatype: NumericDatatype, array: NumericArray): Put {
   }
 }
 
+/** Inclusive ranges of the types whose elements may be beyond what a JSON number holds exactly. */
+const WIDE_RANGES = {
+  INT64: [-(2n ** 63n), 2n ** 63n - 1n],
+  UINT64: [0n, 2n ** 64n - 1n],
+} as const
+
+/** Takes numbers, and `bigint` where `restoreLongIntegers` or a caller of another Worker has put one. */
 function putBigInt(datatype: NumericDatatype, array: BigInt64Array | BigUint64Array): Put {
+  const [low, high] = datatype === 'UINT64' ? WIDE_RANGES.UINT64 : WIDE_RANGES.INT64
   return (index, value) => {
+    if (typeof value === 'bigint') {
+      if (value < low || value > high) return `out of the range of ${datatype}, which is ${low} to ${high}`
+      array[index] = value
+      return undefined
+    }
     if (typeof value !== 'number') return 'not a number'
     if (!Number.isInteger(value)) return 'not a whole number'
     if (!Number.isSafeInteger(value)) {
-      return 'beyond 2^53, where JSON numbers lose digits; send it with the binary tensor data extension'
+      return Math.abs(value) >= 2 ** 64
+        ? `out of the range of ${datatype}, which is ${low} to ${high}`
+        : 'beyond 2^53 and not written digit by digit; write it without point and exponent, or send binary data'
     }
     if (datatype === 'UINT64' && value < 0) return 'out of the range of UINT64, which begins at 0'
     array[index] = BigInt(value)

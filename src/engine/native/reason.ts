@@ -5,5 +5,10 @@ const SIGNATURE = /^(?:[\w:<>*&~, ]+ )?[\w:~<>]*onnxruntime::.*?\)(?: const)?(?:
 
 /** What the runtime says went wrong, for people: without its source files, and without ours. */
 export function runtimeReason(error: unknown): string {
-  return cleanMessage(error instanceof Error ? error.message : String(error)).replace(SIGNATURE, '')
+  return cleanMessage(messageOf(error)).replace(SIGNATURE, '')
+}
+
+/** What the runtime says, as it is. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }

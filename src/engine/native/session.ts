@@ -2,10 +2,11 @@ import { VergeError } from '../../core/errors.ts'
 import type { Signature, TensorSpec, Tensors } from '../../core/tensors.ts'
 import type { GenerateOptions, RunOptions, Session } from '../engine.ts'
 import { CausalDecoder, decodeTokens, type StepOptions } from '../generate.ts'
+import { runReason } from '../ort/reason.ts'
 import { selectInputs, selectOutputs } from '../selection.ts'
 import type { Turnstile } from '../turnstile.ts'
 import { LOG_FATAL } from './provider.ts'
-import { runtimeReason } from './reason.ts'
+import { messageOf } from './reason.ts'
 import type { InferenceSession, Tensor as OrtTensor } from './runtime.ts'
 import { datatypeOf, fromOrt, toOrt } from './values.ts'
 
@@ -85,7 +86,7 @@ export class NativeSession implements Session {
       return await this.#session.run(feeds, fetches, { logSeverityLevel: LOG_FATAL })
     } catch (error) {
       if (!this.#alive) throw new VergeError('session_lost', 'The model was unloaded during the run; ask again.')
-      throw new VergeError('run_rejected', `The model could not run on these inputs: ${runtimeReason(error)}`, {
+      throw new VergeError('run_rejected', `The model could not run on these inputs: ${runReason(messageOf(error))}`, {
         cause: error,
       })
     }

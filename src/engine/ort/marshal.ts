@@ -4,7 +4,7 @@ import { notATensor } from '../selection.ts'
 import type { Allocations } from './allocations.ts'
 import { datatypeOf, ONNX_TYPE } from './datatypes.ts'
 import type { OrtModule } from './module.ts'
-import { lastError } from './status.ts'
+import { rawError } from './status.ts'
 
 /** ORT's data location "CPU": the wasm heap. */
 const LOCATION_CPU = 1
@@ -28,7 +28,8 @@ export function writeTensor(module: OrtModule, allocations: Allocations, name: s
     LOCATION_CPU,
   )
   if (handle === 0) {
-    throw new VergeError('invalid_tensor', `Input "${name}" was not accepted: ${lastError(module)}`, {
+    throw new VergeError('invalid_tensor', `Input "${name}" is not a tensor that the engine takes. Check its shape.`, {
+      cause: new Error(rawError(module)),
       details: { input: name },
     })
   }

@@ -10,8 +10,9 @@ import { Allocations, heapFull } from './allocations.ts'
 import type { OrtInstance } from './instance.ts'
 import { readTensor, writeTensor } from './marshal.ts'
 import { LOG_FATAL, type OrtModule } from './module.ts'
+import { runReason } from './reason.ts'
 import { freeNames, type NativeSignature } from './signature.ts'
-import { isOutOfMemory, lastError } from './status.ts'
+import { isOutOfMemory, rawError } from './status.ts'
 import type { Tenancy } from './tenancy.ts'
 
 export interface OrtHandles {
@@ -121,7 +122,7 @@ export class OrtSession implements Session {
         outputValues,
         options,
       )
-      if (code !== 0) throw runRejected(lastError(module), this.#instance.refusedGrowth)
+      if (code !== 0) throw runRejected(rawError(module), this.#instance.refusedGrowth)
       const values = fetches.map((_, slot) => module.getValue(outputValues + slot * width, '*'))
       for (const value of values) allocations.onRelease(() => module._OrtReleaseTensor(value))
       return new Map(fetches.map(({ name }, slot) => [name, readTensor(module, name, values[slot] ?? 0)]))
@@ -133,6 +134,7 @@ export class OrtSession implements Session {
 
 /** An allocation that failed inside a kernel comes back under many messages, or as one about what it was needed for. */
 function runRejected(message: string, refusedGrowth: boolean): VergeError {
-  if (refusedGrowth || isOutOfMemory(message)) return heapFull(new Error(message))
-  return new VergeError('run_rejected', `The model could not run on these inputs: ${message}`)
+  const cause = new Error(message)
+  if (refusedGrowth || isOutOfMemory(message)) return heapFull(cause)
+  return new VergeError('run_rejected', `The model could not run on these inputs: ${runReason(message)}`, { cause })
 }

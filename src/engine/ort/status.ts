@@ -2,12 +2,17 @@ import type { OrtModule } from './module.ts'
 
 /** The last error of the calling thread, for people: without the source file and function of ONNX Runtime's own. */
 export function lastError(module: OrtModule): string {
+  return cleanMessage(rawError(module))
+}
+
+/** The last error of the calling thread as it is: for logs, and to be told in other words. */
+export function rawError(module: OrtModule): string {
   const stack = module.stackSave()
   try {
     const pointer = module.stackAlloc(2 * module.PTR_SIZE)
     module._OrtGetLastError(pointer, pointer + module.PTR_SIZE)
     const message = module.getValue(pointer + module.PTR_SIZE, '*')
-    return message === 0 ? 'no reason given' : cleanMessage(module.UTF8ToString(message))
+    return message === 0 ? 'no reason given' : module.UTF8ToString(message)
   } finally {
     module.stackRestore(stack)
   }

@@ -4,6 +4,7 @@ import { isVergeError, VergeError } from '../../core/errors.ts'
 import type { Logger } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
 import { errorBodyFor } from '../error-body.ts'
+import { shownTo } from '../shown-error.ts'
 import { STATUS } from '../status.ts'
 
 /**
@@ -12,7 +13,7 @@ import { STATUS } from '../status.ts'
  */
 export function errorHandler(logger: Logger): ErrorHandler<AppEnv> {
   return (thrown, c) => {
-    const error = reportedError(logger, c, thrown)
+    const error = shownTo(c.get('caller'), reportedError(logger, c, thrown))
     const status = STATUS[error.code]
     // An error may come before the request has an id only if making the id itself failed.
     const requestId = c.get('requestId') ?? 'unknown'
@@ -57,7 +58,9 @@ function log(logger: Logger, c: Context<AppEnv>, error: VergeError, status: numb
     code: error.code,
     message: error.message,
   }
-  if (status < 500) logger.info('request_refused', fields)
+  // What the caller is told in our words, the engine said in its own.
+  const engine = error.code === 'run_rejected' && error.cause instanceof Error ? { engine: error.cause.message } : {}
+  if (status < 500) logger.info('request_refused', { ...fields, ...engine })
   // Expected where origins come and go, and by then each fault of theirs has been logged.
   else if (error.code === 'origin_unavailable') logger.warn('request_failed', { ...fields, ...error.details })
   else logger.error('request_failed', { ...fields, stack: error.stack, cause: describe(error.cause) })

@@ -2,10 +2,13 @@ import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { tensorFromBinary } from '../../core/oip/binary.ts'
+import { restoreLongIntegers } from '../../core/oip/exact.ts'
 import { tensorFromJson } from '../../core/oip/json.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
+import { decodeUtf8 } from '../../core/utf8.ts'
 import { refuseManyItems, validate } from '../../core/validation.ts'
 import { parseJson } from '../body.ts'
+import { refuseSequences } from './parameters.ts'
 import { checkInputs, checkOutputs, refuseLongTexts } from './validate.ts'
 import { HEADER_LENGTH, type InferRequest, type InputTensor, inferRequestSchema } from './wire.ts'
 
@@ -56,14 +59,21 @@ export function parseInferRequest(
       `"${HEADER_LENGTH}" says ${jsonLength} bytes, but the body has ${body.length}.`,
     )
   }
-  const json = parseJson(jsonLength === undefined ? body : body.subarray(0, jsonLength))
+  const head = jsonLength === undefined ? body : body.subarray(0, jsonLength)
+  const json = parseJson(head)
   refuseManyItems(json, limits.requestItems)
   const envelope = validate(inferRequestSchema, json, 'The inference request')
+  refuseSequences(envelope.parameters)
   checkInputs(envelope.inputs, manifest.inputs, limits)
   refuseLongTexts(envelope.inputs, manifest)
   const outputs = checkOutputs(envelope.outputs, manifest.outputs, limits)
+  restoreLongIntegers(envelope.inputs, () => decodeUtf8(head) ?? '', inputsIn)
   const binary = jsonLength === undefined ? undefined : body.subarray(jsonLength)
   return { envelope, inputs: readTensors(envelope.inputs, binary, limits), outputs }
+}
+
+function inputsIn(json: unknown): unknown {
+  return typeof json === 'object' && json !== null && 'inputs' in json ? json.inputs : undefined
 }
 
 function readTensors(

@@ -8,7 +8,7 @@ import { HEADER_LENGTH, type InferRequest } from './wire.ts'
 
 /**
  * Writes an inference answer: JSON, or a JSON header and binary data after it where binary was asked for.
- * @throws unsupported_output if there is more than JSON is written for
+ * @throws unsupported_output if there is more than JSON is written for, or what JSON cannot hold and the request refuses
  *
  * The JSON is written by hand, because JSON.stringify knows no 64-bit integers and would copy every tensor first.
  */
@@ -19,6 +19,7 @@ export function inferResponse(
   limits: Pick<Limits, 'jsonOutputElements'>,
 ): Response {
   refuseLargeJson(envelope, outputs, limits.jsonOutputElements)
+  if (envelope.parameters?.non_finite === 'refuse') refuseNonFinite(envelope, outputs)
   const parts: string[] = []
   const blobs: Uint8Array[] = []
   for (const [name, value] of outputs) {
@@ -57,6 +58,29 @@ function refuseLargeJson(envelope: InferRequest, outputs: Tensors, limit: number
     { details: { elements, limit_elements: limit } },
   )
 }
+
+/** For callers to whom null is not good enough: JSON has no words for NaN and infinities. */
+function refuseNonFinite(envelope: InferRequest, outputs: Tensors): void {
+  for (const [name, value] of outputs) {
+    if (wantsBinary(envelope, name) || allFinite(value)) continue
+    throw new VergeError(
+      'unsupported_output',
+      `Output "${name}" holds NaN or infinities, which JSON does not have. Ask for binary data ("parameters": ` +
+        '{"binary_data_output": true}), or leave "non_finite" out to be answered null in their places.',
+      { details: { output: name } },
+    )
+  }
+}
+
+function allFinite({ data, datatype }: Tensor): boolean {
+  if (datatype === 'FP16') return data.every((half) => (half & HALF_EXPONENT) !== HALF_EXPONENT)
+  if (datatype !== 'FP32' && datatype !== 'FP64') return true
+  for (const value of data) if (!Number.isFinite(value)) return false
+  return true
+}
+
+/** All ones: an infinity or NaN. */
+const HALF_EXPONENT = 0x7c00
 
 /** An output's own parameter stands over the request's. */
 function wantsBinary(envelope: InferRequest, name: string): boolean {

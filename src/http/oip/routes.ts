@@ -5,6 +5,7 @@ import { accessOf, withAdmittedModel } from '../inference.ts'
 import { resolveVersion, visibleModel, visibleModels, visibleVersions } from '../model-access.ts'
 import { setPlacement } from '../placement.ts'
 import { modelMetadata } from './metadata.ts'
+import { withTimeout } from './parameters.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'
 import { headerLength, parseInferRequest } from './request.ts'
 import { inferResponse } from './response.ts'
@@ -72,7 +73,9 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
       padding: jsonLength === undefined ? 0 : (ALIGNMENT - (jsonLength % ALIGNMENT)) % ALIGNMENT,
     })
     const { envelope, inputs, outputs } = parseInferRequest(body, jsonLength, model.manifest, limits)
-    const result = await serving.run(model, inputs, outputs, context)
+    const result = await withTimeout(envelope.parameters?.timeout, context, deps.clock, (within) =>
+      serving.run(model, inputs, outputs, within),
+    )
     const response = inferResponse(envelope, model.manifest, result.outputs, limits)
     setPlacement(response.headers, result)
     return response

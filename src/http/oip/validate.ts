@@ -16,6 +16,9 @@ const UNSUPPORTED_PARAMETERS = ['classification', 'shared_memory_region']
  * @throws unknown_input, missing_input, invalid_request, invalid_tensor, unsupported_datatype, input_too_large
  */
 export function checkInputs(inputs: readonly InputTensor[], specs: readonly TensorSpec[], limits: Limits): void {
+  // Without all of its inputs a model cannot run, whatever is sent.
+  const odd = specs.find(({ datatype }) => datatype === null)
+  if (odd !== undefined) throw unsendableInput(odd.name)
   checkTensorCount(inputs.length, 'inputs', limits)
   const byName = new Map(specs.map((spec) => [spec.name, spec]))
   const seen = new Set<string>()
@@ -38,9 +41,8 @@ export function checkInputs(inputs: readonly InputTensor[], specs: readonly Tens
     elements += boundedCount(input.name, input.shape, limits.inputElements)
     if (elements > limits.inputElements) throw tooMany('The inputs together', limits.inputElements)
   }
-  for (const { name, datatype } of specs) {
+  for (const { name } of specs) {
     if (seen.has(name)) continue
-    if (datatype === null) throw unsendableInput(name)
     throw new VergeError('missing_input', `Input "${name}" is missing. ${listNames(specs, 'inputs')}`)
   }
 }
@@ -113,7 +115,6 @@ function refuseParameters(parameters: Readonly<Record<string, unknown>> | undefi
 }
 
 function checkDatatype(input: InputTensor, spec: TensorSpec): void {
-  if (spec.datatype === null) throw unsendableInput(spec.name)
   if (input.datatype !== spec.datatype) {
     throw new VergeError(
       'invalid_tensor',

@@ -5,10 +5,23 @@ import { DATATYPES } from '../../core/tensors.ts'
 
 const parameterValue = z.union([z.string(), z.number(), z.boolean()])
 
+const PRIORITY = 'requests have no priorities here; leave it out'
+
 /** Parameters are open by the protocol; those named here mean something to Verge. */
 const requestParametersSchema = z
   .object({
     binary_data_output: z.boolean().optional().meta({ description: 'All outputs in binary unless one says otherwise' }),
+    non_finite: z.enum(['null', 'refuse']).optional().meta({
+      description:
+        'What becomes of NaN and infinities in JSON: `null` (also if left out), or the request is refused with `unsupported_output`',
+    }),
+    timeout: z.number().int().nonnegative().optional().meta({
+      description: 'Microseconds from when the request has been read to when it is given up; 0: no limit of its own',
+    }),
+    priority: z
+      .literal(0, { error: PRIORITY })
+      .optional()
+      .meta({ description: 'Requests have no priorities: 0 alone' }),
   })
   .catchall(parameterValue)
 
@@ -37,7 +50,8 @@ const datatype = z.enum(DATATYPES)
 const tensorData = z.unknown().optional().meta({
   type: 'array',
   items: {},
-  description: 'Elements in row-major order, flat or nested by dimension. Integers above 2^53 need the binary form.',
+  description:
+    'Elements in row-major order, flat or nested by dimension. Whole numbers beyond 2^53 are exact where they are written digit by digit.',
 })
 
 const dimension = z.number().int().nonnegative()

@@ -7,6 +7,7 @@ import { openAiErrorBody } from '../error-body.ts'
 import type { LanguageRunner } from '../language-runner.ts'
 import { reportedError } from '../middleware/errors.ts'
 import type { Place } from '../place.ts'
+import { shownTo } from '../shown-error.ts'
 import type { GenerationUsage } from './generation-wire.ts'
 import { eventStream } from './sse.ts'
 
@@ -114,7 +115,9 @@ async function streamed(
         return whole ? [...ending, form.usage(heading(), count.usage)] : ending
       },
       failed: (error) =>
-        reader.left ? undefined : openAiErrorBody(reportedError(deps.logger, c, error), c.get('requestId')),
+        reader.left
+          ? undefined
+          : openAiErrorBody(shownTo(c.get('caller'), reportedError(deps.logger, c, error)), c.get('requestId')),
       ended: () => {
         reader.close()
         place.leave()

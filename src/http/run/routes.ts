@@ -10,6 +10,7 @@ import { withAdmittedModel } from '../inference.ts'
 import { LanguageRunner } from '../language-runner.ts'
 import { setPlacement } from '../placement.ts'
 import { readMultipart } from './multipart.ts'
+import { withQuery } from './query.ts'
 
 /** Tasks under /run/{model}: what a person sends in, what a person reads out. */
 export function runRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
@@ -53,7 +54,7 @@ export async function runTask(
   if (!accepted.includes(declared)) {
     throw new VergeError(
       'unsupported_media_type',
-      `Say what the body is with "Content-Type": application/json, ${['multipart/form-data', ...own.mediaTypes].join(', ')}.`,
+      `The body was sent as "${declared.slice(0, 100)}". ${own.name} takes ${['application/json', 'multipart/form-data', ...own.mediaTypes].join(', ')}: say which in "Content-Type".`,
     )
   }
   const bytes = await readBody(c.req.raw, {
@@ -63,7 +64,9 @@ export async function runTask(
   })
   const type = UNDECLARED.includes(declared) ? guessedType(bytes, own.mediaTypes) : declared
   const sent = await taskBody(type, bytes, c.req.header('content-type') ?? '')
-  const { task, body } = dialect?.choose(own, sent) ?? { task: own, body: sent }
+  const chosen = dialect?.choose(own, sent) ?? { task: own, body: sent }
+  const { task } = chosen
+  const body = withQuery(chosen.body, c.req.queries(), task)
   let result: RunResult | undefined
   const language = new LanguageRunner(deps, model, context)
   const answer = await task.execute(

@@ -2,6 +2,7 @@ import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { tensorFromBinary } from '../../core/oip/binary.ts'
+import { restoreLongIntegers } from '../../core/oip/exact.ts'
 import { tensorFromJson } from '../../core/oip/json.ts'
 import type { Datatype, Tensor, TensorSpec, Tensors } from '../../core/tensors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
@@ -32,6 +33,11 @@ export function tensorsOfAnswer(
 ): Tensors {
   const binary = jsonLength === undefined ? new Uint8Array(0) : body.subarray(jsonLength)
   const entries = outputsOf(jsonLength === undefined ? body : body.subarray(0, jsonLength))
+  restoreLongIntegers(
+    entries,
+    () => decodeUtf8(jsonLength === undefined ? body : body.subarray(0, jsonLength)) ?? '',
+    (json) => (isObject(json) ? json.outputs : undefined),
+  )
   const found = new Map<string, Tensor>()
   let at = 0
   for (const entry of entries) {
