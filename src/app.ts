@@ -46,7 +46,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
   app.use(placeAsk(deps.near ?? (() => undefined)))
-  app.use(caller(config.apiKeyDigest, deps.signatures))
+  app.use(caller(config.apiKeyDigest, deps.signatures, deps.knownCaller))
   app.use(resultCache())
   app.use(answered(logger, deps.requestLog))
 

@@ -1,8 +1,21 @@
 import { WorkerEntrypoint } from 'cloudflare:workers'
+import type { Caller } from './access/authorize.ts'
 import { originSignatures } from './access/origin-signatures.ts'
 import { type AppDeps, createApp } from './app.ts'
 import { CatalogReader } from './catalog/reader.ts'
-import type { VergeBinding, VergeInputs, VergeOutcome, VergeRunOptions } from './client/rpc-types.ts'
+import type {
+  VergeBinding,
+  VergeCallOptions,
+  VergeChat,
+  VergeChatRequest,
+  VergeEvents,
+  VergeInputs,
+  VergeOutcome,
+  VergeReply,
+  VergeRunOptions,
+  VergeText,
+  VergeTextRequest,
+} from './client/rpc-types.ts'
 import { type Config, parseConfig } from './config.ts'
 import { systemClock } from './core/runtime.ts'
 import { sha256Factory } from './core/sha256.ts'
@@ -25,8 +38,9 @@ import { runRemotely, sendOn } from './placement/remote/send.ts'
 import { speaks } from './placement/remote/speaks.ts'
 import { PlacedServing } from './placement/serving.ts'
 import { RpcError } from './rpc/answer.ts'
-import { RpcService } from './rpc/service.ts'
+import { type RpcCall, RpcService } from './rpc/service.ts'
 import { BoundedAdmission } from './serving/admission.ts'
+import { BeatingAdmission } from './serving/beating.ts'
 import { FileCache } from './serving/files.ts'
 import { LocalServing } from './serving/local.ts'
 import { RunCache } from './serving/results/run-cache.ts'
@@ -90,9 +104,7 @@ export class SpeechStream extends StreamObject {
 /** For other Workers of the account: a service binding with `entrypoint = "VergeRpc"`. docs/tasks/rpc.md has an example. */
 export class VergeRpc extends WorkerEntrypoint<Env> implements VergeBinding {
   async run<Answer = unknown>(model: string, inputs: VergeInputs, options?: VergeRunOptions): Promise<Answer> {
-    const outcome = await this.tryRun<Answer>(model, inputs, options)
-    if (outcome.ok) return outcome.answer
-    throw new RpcError(outcome.error)
+    return answerOf(await this.tryRun<Answer>(model, inputs, options))
   }
 
   async tryRun<Answer = unknown>(
@@ -101,9 +113,52 @@ export class VergeRpc extends WorkerEntrypoint<Env> implements VergeBinding {
     options?: VergeRunOptions,
   ): Promise<VergeOutcome<Answer>> {
     const { rpc } = await assembled(this.env)
-    const call = { props: this.ctx.props as unknown, waitUntil: (work: Promise<unknown>) => this.ctx.waitUntil(work) }
-    return (await rpc.run(call, model, inputs, options)) as VergeOutcome<Answer>
+    return (await rpc.run(this.#call(), model, inputs, options)) as VergeOutcome<Answer>
   }
+
+  async chat<Answer = VergeChat & VergeEvents>(
+    model: string,
+    request: VergeChatRequest,
+    options?: VergeCallOptions,
+  ): Promise<Answer> {
+    return answerOf(await this.tryChat<Answer>(model, request, options))
+  }
+
+  async tryChat<Answer = VergeChat>(
+    model: string,
+    request: VergeChatRequest,
+    options?: VergeCallOptions,
+  ): Promise<VergeReply<Answer>> {
+    const { rpc } = await assembled(this.env)
+    return (await rpc.write(this.#call(), '/v1/chat/completions', model, request, options)) as VergeReply<Answer>
+  }
+
+  async complete<Answer = VergeText & VergeEvents>(
+    model: string,
+    request: VergeTextRequest,
+    options?: VergeCallOptions,
+  ): Promise<Answer> {
+    return answerOf(await this.tryComplete<Answer>(model, request, options))
+  }
+
+  async tryComplete<Answer = VergeText>(
+    model: string,
+    request: VergeTextRequest,
+    options?: VergeCallOptions,
+  ): Promise<VergeReply<Answer>> {
+    const { rpc } = await assembled(this.env)
+    return (await rpc.write(this.#call(), '/v1/completions', model, request, options)) as VergeReply<Answer>
+  }
+
+  #call(): RpcCall {
+    return { props: this.ctx.props as unknown, waitUntil: (work) => this.ctx.waitUntil(work) }
+  }
+}
+
+/** @throws RpcError */
+function answerOf<Answer>(outcome: VergeReply<Answer>): Answer {
+  if (outcome.ok) return outcome.answer
+  throw new RpcError(outcome.error)
 }
 
 async function assembled(env: Env): Promise<Verge> {
@@ -197,10 +252,35 @@ function assemble(env: Env, config: Config): Verge {
   }
   return {
     app: createApp(deps),
-    rpc: new RpcService({ ...deps, callers: config.rpcCallers }),
+    rpc: rpcService(deps, config),
     streams: deps,
     origins: placed?.origins ?? [],
   }
+}
+
+/** The calls of other Workers: over an HTTP side of their own, which knows its callers and has no way in from outside. */
+function rpcService(shared: AppDeps, { limits, rpcCallers }: Config): RpcService {
+  const deps: AppDeps = {
+    ...shared,
+    admission: new BeatingAdmission({
+      admission: shared.admission,
+      clock: shared.clock,
+      leaseMs: limits.callLeaseMs,
+      beatMs: limits.callBeatMs,
+      mostMs: limits.streamedAnswerMs,
+    }),
+    knownCaller: (bindings) => (bindings as { readonly caller: Caller }).caller,
+  }
+  let app: ReturnType<typeof createApp> | undefined
+  return new RpcService({
+    ...deps,
+    callers: rpcCallers,
+    ask: async (request, caller, { waitUntil }) => {
+      app ??= createApp(deps)
+      const context = { waitUntil, passThroughOnException() {}, props: undefined }
+      return app.fetch(request, { caller }, context)
+    },
+  })
 }
 
 type Shared = Pick<AppDeps, 'clock' | 'logger' | 'limits' | 'runs' | 'lane'>

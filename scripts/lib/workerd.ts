@@ -37,6 +37,7 @@ export interface BesideWorker {
   /** One ES module. */
   readonly script: string
   readonly compatibilityDate: string
+  readonly compatibilityFlags?: readonly string[]
   readonly serviceBindings: Readonly<
     Record<string, { readonly name: string; readonly entrypoint?: string; readonly props?: Record<string, unknown> }>
   >
@@ -61,7 +62,11 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     bindings: { CORS_ORIGINS: '*', RESULT_CACHE_TTL_SECONDS: '0', LOG_SAMPLE_RATE: '0', ...options.vars },
     ...(options.direct && { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] }),
   }
-  const beside = (options.beside ?? []).map((worker) => ({ ...worker, modules: true as const }))
+  const beside = (options.beside ?? []).map((worker) => ({
+    ...worker,
+    compatibilityFlags: [...(worker.compatibilityFlags ?? [])],
+    modules: true as const,
+  }))
   const miniflare = new Miniflare(
     convertV4MiniflareOptions({
       workers: [verge, ...beside],

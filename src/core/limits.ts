@@ -19,6 +19,13 @@ export const LIMITS = {
   admittedRequests: 16,
   /** A ticket held longer belongs to a request that was killed without running its `finally`. */
   ticketLeaseMs: 60_000,
+  /**
+   * A call by another Worker that gives no sign of life for this long was ended with its caller's request. Longer than a
+   * run that blocks the event loop, and with it all signs of life.
+   */
+  callLeaseMs: 5_000,
+  /** Between two signs of life of such a call: several fit into its lease. */
+  callBeatMs: 1_000,
   /** A caller's default and greatest wait. */
   requestDeadlineMs: 30_000,
   /** A request first in the queue that has not begun within this time is gone, and loses its place. */

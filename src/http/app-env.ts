@@ -8,7 +8,7 @@ import type { Serving } from '../serving/serving.ts'
 import type { StreamHost } from '../stream/opening.ts'
 import type { Store } from '../weights/store.ts'
 import type { RequestLog } from './middleware/answered.ts'
-import type { SignatureCheck } from './middleware/caller.ts'
+import type { KnownCaller, SignatureCheck } from './middleware/caller.ts'
 
 /** Settings parsed once from the environment. */
 export interface AppConfig {
@@ -40,6 +40,8 @@ export interface AppDeps {
   readonly near?: (request: Request) => Coordinates | undefined
   /** Checks requests that are signed with a key of Verge's own servers. Absent: every signature is refused. */
   readonly signatures?: SignatureCheck
+  /** Who calls, where requests come by a binding and not from outside. Absent for everything that anyone can reach. */
+  readonly knownCaller?: KnownCaller
   /** What origins may read the catalogue and weights from: the truth. Absent: nothing is given out. */
   readonly weights?: Store
   /** Absent where everything is computed here, as on an origin. */

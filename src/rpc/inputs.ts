@@ -6,29 +6,61 @@ import type { Limits } from '../core/limits.ts'
 import { tensorFromJson } from '../core/oip/json.ts'
 import { ARRAY_TYPES, DATATYPES, type Tensor, type Tensors, tensor } from '../core/tensors.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
+import { mediaType } from '../http/body.ts'
 import { checkInputs, checkOutputs, refuseLongTexts } from '../http/oip/validate.ts'
+import type { Ticket } from '../serving/admission.ts'
 import type { BoundTask, TaskBody } from '../tasks/task.ts'
+import { measure, tooLarge } from './measure.ts'
+import { isUnread, readUnread, type Unread } from './streamed.ts'
 
 /** What crossed the binding, by what it is. */
 export type RpcInputs =
-  | { readonly kind: 'bytes'; readonly bytes: Uint8Array<ArrayBuffer> }
+  | { readonly kind: 'unread'; readonly unread: Unread }
+  | {
+      readonly kind: 'bytes'
+      readonly bytes: Uint8Array<ArrayBuffer>
+      /** As what was read says of itself. */
+      readonly contentType?: string | undefined
+    }
   | { readonly kind: 'json'; readonly value: unknown; readonly size: number }
   | { readonly kind: 'tensors'; readonly tensors: unknown; readonly size: number }
 
+export interface InputLimits {
+  readonly requestBodyBytes: number
+  readonly jsonContainers: number
+}
+
 /**
- * Sorts inputs, and measures them before anything is made of them. A structured clone may hold what JSON cannot, cycles
- * among it: these end at the limit.
- * @throws invalid_request, body_too_large
+ * Sorts inputs, and measures them before anything is made of them.
+ * @throws invalid_request, body_too_large, input_too_large
  */
-export function readInputs(inputs: VergeInputs, maxBytes: number): RpcInputs {
+export function sortInputs(inputs: VergeInputs, limits: InputLimits): RpcInputs {
+  const { jsonContainers: maxContainers, requestBodyBytes: maxBytes } = limits
+  if (isUnread(inputs)) return { kind: 'unread', unread: inputs }
   const bytes = bytesOf(inputs)
   if (bytes !== undefined) {
     if (bytes.length > maxBytes) throw tooLarge(maxBytes)
     return { kind: 'bytes', bytes }
   }
   const tensors = typeof inputs === 'object' && inputs !== null && 'tensors' in inputs ? inputs.tensors : undefined
-  if (tensors !== undefined) return { kind: 'tensors', tensors, size: sizeOf(tensors, maxBytes, true) }
-  return { kind: 'json', value: inputs, size: sizeOf(inputs, maxBytes, false) }
+  if (tensors !== undefined) {
+    return { kind: 'tensors', tensors, size: measure(tensors, { maxBytes, maxContainers, views: true }) }
+  }
+  return { kind: 'json', value: inputs, size: measure(inputs, { maxBytes, maxContainers, views: false }) }
+}
+
+/** Says nothing of what the bytes are: stores answer it of everything. */
+const ANY_BYTES = 'application/octet-stream'
+
+/** @throws what `readUnread` throws */
+export async function readInputs(
+  unread: Unread,
+  { requestBodyBytes: maxBytes }: InputLimits,
+  signal: AbortSignal,
+  { hold }: Pick<Ticket, 'hold'>,
+): Promise<Extract<RpcInputs, { kind: 'bytes' }>> {
+  const { bytes, contentType } = await readUnread(unread, { maxBytes, signal, hold })
+  return { kind: 'bytes', bytes, contentType: mediaType(contentType) === ANY_BYTES ? undefined : contentType }
 }
 
 function bytesOf(inputs: unknown): Uint8Array<ArrayBuffer> | undefined {
@@ -39,73 +71,24 @@ function bytesOf(inputs: unknown): Uint8Array<ArrayBuffer> | undefined {
   return undefined
 }
 
-/** About what values take in memory. */
-const BYTES_PER_VALUE = 8
-const BYTES_PER_CHARACTER = 2
-
-function sizeOf(root: unknown, maxBytes: number, views: boolean): number {
-  const open: unknown[] = [root]
-  let size = 0
-  while (open.length > 0) {
-    const value = open.pop()
-    size += BYTES_PER_VALUE
-    if (typeof value === 'string') size += BYTES_PER_CHARACTER * value.length
-    else if (views && ArrayBuffer.isView(value)) size += value.byteLength
-    else if (Array.isArray(value)) {
-      // Unlike JSON's, a list may be sparse: its length costs the caller nothing.
-      if (value.length * BYTES_PER_VALUE > maxBytes) throw tooLarge(maxBytes)
-      for (const item of value) open.push(item)
-    } else if (isRecord(value)) {
-      for (const [name, member] of Object.entries(value)) {
-        size += BYTES_PER_CHARACTER * name.length
-        open.push(member)
-      }
-    } else if (!isPlain(value)) {
-      throw new VergeError(
-        'invalid_request',
-        'The inputs must be bytes (an ArrayBuffer or a Uint8Array), JSON values, or {tensors}.',
-      )
-    }
-    if (size > maxBytes || open.length * BYTES_PER_VALUE > maxBytes) throw tooLarge(maxBytes)
-  }
-  return size
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  if (typeof value !== 'object' || value === null) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === Object.prototype || prototype === null
-}
-
-function isPlain(value: unknown): boolean {
-  return value === null || value === undefined || typeof value === 'number' || typeof value === 'boolean'
-}
-
-function tooLarge(maxBytes: number): VergeError {
-  return new VergeError('body_too_large', `The inputs may have at most ${maxBytes} bytes.`, {
-    details: { limit_bytes: maxBytes },
-  })
-}
-
 /** What a task gets, as if it had come over HTTP. @throws unsupported_media_type */
 export function taskBody(
-  inputs: Exclude<RpcInputs, { kind: 'tensors' }>,
+  inputs: Extract<RpcInputs, { kind: 'bytes' | 'json' }>,
   task: BoundTask,
   { contentType, parameters }: { readonly contentType?: string | undefined; readonly parameters?: unknown },
 ): TaskBody {
   const withParameters = parameters === undefined ? {} : { parameters }
   if (inputs.kind === 'json') return { kind: 'json', value: { inputs: inputs.value, ...withParameters } }
-  const mediaType = contentType?.toLowerCase() ?? defaultType(task)
-  if (mediaType === undefined || !task.mediaTypes.includes(mediaType)) {
+  const given = mediaType(contentType)
+  const type = given === '' ? defaultType(task) : given
+  if (type === undefined || !task.mediaTypes.includes(type)) {
     throw new VergeError(
       'unsupported_media_type',
       `Say what the bytes are with the option "contentType": ${task.mediaTypes.join(', ') || 'this task takes none'}.`,
     )
   }
-  return { kind: 'bytes', mediaType, bytes: inputs.bytes, ...withParameters }
+  return { kind: 'bytes', mediaType: type, bytes: inputs.bytes, ...withParameters }
 }
-
-const ANY_BYTES = 'application/octet-stream'
 
 function defaultType({ mediaTypes }: BoundTask): string | undefined {
   return mediaTypes.includes(ANY_BYTES) ? ANY_BYTES : mediaTypes[0]

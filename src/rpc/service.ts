@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type Caller, callerName } from '../access/authorize.ts'
 import { callerByKey } from '../access/credentials.ts'
 import { MODEL_NAME } from '../catalog/manifest.ts'
-import type { VergeInputs, VergeOutcome } from '../client/rpc-types.ts'
+import type { VergeInputs, VergeOutcome, VergeReply } from '../client/rpc-types.ts'
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { CallContext, RunLedger } from '../core/runtime.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
@@ -13,12 +13,16 @@ import { TaskRunner } from '../http/task-runner.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import { createTasks, type Tasks, taskOf } from '../tasks/index.ts'
 import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
-import { type RpcInputs, readInputs, taskBody, tensorInputs } from './inputs.ts'
+import { type RpcInputs, readInputs, sortInputs, taskBody, tensorInputs } from './inputs.ts'
+import { measure } from './measure.ts'
 import { writtenElsewhere } from './passing.ts'
+import { AnsweredError, type Ask, type WritingPath, writingRequest, written } from './writing.ts'
 
 export interface RpcDeps extends AppDeps {
   /** Names that a binding's `props.caller` may have. */
   readonly callers: ReadonlySet<string>
+  /** The HTTP side, for protocols that are the same over a binding: a request by a caller who is known. */
+  readonly ask: Ask
 }
 
 /** What the platform knows of a call. */
@@ -28,18 +32,23 @@ export interface RpcCall {
   waitUntil(work: Promise<unknown>): void
 }
 
-const optionsSchema = z.strictObject({
+const commonSchema = z.strictObject({
   token: z.string().max(4096).optional(),
   version: z.string().optional(),
-  parameters: z.record(z.string(), z.unknown()).optional(),
-  contentType: z.string().max(256).optional(),
-  outputs: z.array(z.string()).optional(),
   timeoutMs: z.number().int().positive().optional(),
-  cache: z.enum(['no-cache', 'no-store']).optional(),
   requestId: z
     .string()
     .regex(/^[A-Za-z0-9._-]{1,128}$/)
     .optional(),
+  signal: z.instanceof(AbortSignal, { error: 'an AbortSignal is needed' }).optional(),
+})
+type CommonOptions = z.infer<typeof commonSchema>
+
+const optionsSchema = commonSchema.extend({
+  parameters: z.record(z.string(), z.unknown()).optional(),
+  contentType: z.string().max(256).optional(),
+  outputs: z.array(z.string()).optional(),
+  cache: z.enum(['no-cache', 'no-store']).optional(),
 })
 type Options = z.infer<typeof optionsSchema>
 
@@ -59,10 +68,9 @@ export class RpcService {
   async run(call: RpcCall, model: string, inputs: VergeInputs, given: unknown): Promise<VergeOutcome<unknown>> {
     let requestId = this.#deps.randomId()
     try {
-      refuseManyItems(given, this.#deps.limits.requestItems)
-      const options = validate(optionsSchema, given ?? {}, 'The options')
+      const options = this.#options(optionsSchema, given)
       requestId = options.requestId ?? requestId
-      if (typeof model !== 'string') throw new VergeError('invalid_request', 'The first argument must be a model name.')
+      assertName(model)
       const caller = await this.#callerOf(call.props, options.token)
       const ledger: RunLedger = { cost: 0, cache: undefined, lookups: 0 }
       const answer = await this.#withContext(call, requestId, options, caller, ledger, (context) =>
@@ -74,6 +82,44 @@ export class RpcService {
       this.#log(error.status, { requestId, model: nameOf(model), code: error.code, message: error.message }, thrown)
       return { ok: false, error }
     }
+  }
+
+  /**
+   * A chat or a text by OpenAI's protocol, as HTTP answers it: the same order, places, origins and streams. Never throws.
+   * @param request the body of `POST /v1/chat/completions` or `POST /v1/completions` without its model
+   */
+  async write(
+    call: RpcCall,
+    path: WritingPath,
+    model: string,
+    request: unknown,
+    given: unknown,
+  ): Promise<VergeReply<unknown>> {
+    let requestId = this.#deps.randomId()
+    try {
+      const options = this.#options(commonSchema, given)
+      requestId = options.requestId ?? requestId
+      assertName(model)
+      const caller = await this.#callerOf(call.props, options.token)
+      const asked = writingRequest(path, model, request, { ...options, requestId }, this.#deps.limits)
+      return { ok: true, answer: await written(await this.#deps.ask(asked, caller, call)), requestId }
+    } catch (thrown) {
+      const error = failureOf(thrown, requestId)
+      // What HTTP refused is in the log already.
+      if (!(thrown instanceof AnsweredError)) {
+        this.#log(error.status, { requestId, model: nameOf(model), code: error.code, message: error.message }, thrown)
+      }
+      return { ok: false, error }
+    }
+  }
+
+  /** @throws invalid_request */
+  #options<T extends CommonOptions>(schema: z.ZodType<T>, given: unknown): T {
+    const { requestItems, textBodyBytes } = this.#deps.limits
+    const { signal, ...plain } = (typeof given === 'object' && given !== null ? given : {}) as CommonOptions
+    measure(plain, { maxBytes: textBodyBytes, maxContainers: requestItems, views: false })
+    refuseManyItems(plain, requestItems)
+    return validate(schema, given ?? {}, 'The options')
   }
 
   /**
@@ -99,6 +145,10 @@ export class RpcService {
     const { clock, config, logger, runs } = this.#deps
     const timeoutMs = Math.min(config.deadlineMs, options.timeoutMs ?? config.deadlineMs)
     const controller = new AbortController()
+    const { signal } = options
+    const onAbort = (): void => controller.abort(signal?.reason)
+    if (signal?.aborted) onAbort()
+    signal?.addEventListener('abort', onAbort, { once: true })
     const callOff = clock.after(timeoutMs, () =>
       controller.abort(
         new VergeError('deadline_exceeded', `There was no answer within ${timeoutMs} ms. Try again, or send less.`, {
@@ -125,6 +175,7 @@ export class RpcService {
       })
     } finally {
       callOff()
+      signal?.removeEventListener('abort', onAbort)
     }
   }
 
@@ -134,16 +185,26 @@ export class RpcService {
     const alias = await visibleModel(access, model)
     const ticket = admission.enter(access.context.requestId)
     try {
-      throwIfAborted(access.context.signal)
-      const read = readInputs(inputs, limits.requestBodyBytes)
-      ticket.hold(read.kind === 'bytes' ? read.bytes.length : read.size)
-      return await this.#execute(access, await resolveVersion(access, alias, options.version), read, options)
+      const { signal } = access.context
+      throwIfAborted(signal)
+      const sorted = sortInputs(inputs, limits)
+      const read = sorted.kind === 'unread' ? await readInputs(sorted.unread, limits, signal, ticket) : sorted
+      if (read.kind !== 'bytes') ticket.hold(read.size)
+      else if (sorted.kind === 'bytes') ticket.hold(read.bytes.length)
+      const contentType = options.contentType ?? (read.kind === 'bytes' ? read.contentType : undefined)
+      const resolved = await resolveVersion(access, alias, options.version)
+      return await this.#execute(access, resolved, read, { ...options, contentType })
     } finally {
       ticket.leave()
     }
   }
 
-  async #execute(access: Access, model: ResolvedModel, read: RpcInputs, options: Options): Promise<unknown> {
+  async #execute(
+    access: Access,
+    model: ResolvedModel,
+    read: Exclude<RpcInputs, { kind: 'unread' }>,
+    options: Options,
+  ): Promise<unknown> {
     const { limits, serving } = this.#deps
     const { manifest } = model
     if (read.kind === 'tensors') {
@@ -178,6 +239,11 @@ export class RpcService {
       logger.error('rpc_failed', { ...fields, cause: cause instanceof Error ? (cause.stack ?? String(cause)) : cause })
     }
   }
+}
+
+/** @throws invalid_request */
+function assertName(model: unknown): void {
+  if (typeof model !== 'string') throw new VergeError('invalid_request', 'The first argument must be a model name.')
 }
 
 /** Of what a caller sent as a model, only what can be a name is logged. */

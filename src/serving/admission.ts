@@ -15,8 +15,12 @@ export interface Ticket {
 }
 
 export interface Admission {
-  /** Admits a request before its body is read. @throws overloaded at once when the isolate is full */
-  enter(requestId: string): Ticket
+  /**
+   * Admits a request before its body is read.
+   * @param leaseMs another lease than that of all places, for a request that renews its own
+   * @throws overloaded at once when the isolate is full
+   */
+  enter(requestId: string, leaseMs?: number): Ticket
 }
 
 export interface AdmissionOptions {
@@ -45,8 +49,8 @@ export class BoundedAdmission implements Admission {
     return this.#tickets.size
   }
 
-  enter(requestId: string): Ticket {
-    const { places, leaseMs, clock } = this.#options
+  enter(requestId: string, leaseMs: number = this.#options.leaseMs): Ticket {
+    const { places, clock } = this.#options
     if (this.#tickets.size >= places) this.#dropExpired()
     if (this.#tickets.size >= places) {
       throw new VergeError('overloaded', 'Too many requests are being worked on here. Try again in a moment.', {

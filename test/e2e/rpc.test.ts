@@ -1,72 +1,28 @@
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packFolder } from '../../scripts/lib/packer.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
 import { publish } from '../../scripts/lib/publish.ts'
-import { WORKER_NAME } from '../../scripts/lib/workerd.ts'
-import type { VergeBinding } from '../../src/client/rpc-types.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
+import { type CallerMethod, callBinding, callingWorker, picture, type Reply } from '../fixtures/node/rpc-caller.ts'
 import { identityModel } from '../fixtures/onnx-models.ts'
 
 const KEY = 'a-key-for-bindings-0123456789'
-const DATE = '2026-10-23'
 /** Errors crossed the bindings of this date as text. */
 const OLD_DATE = '2025-01-01'
-
-/**
- * Calls the binding with what the test sends, and answers with what came back and of which type it was: typed arrays and
- * bytes do not survive JSON, so the Worker makes them from lists, and lists of them.
- */
-const CALLER = `
-const revive = (value) => {
-  if (Array.isArray(value)) return value.map(revive)
-  if (typeof value !== 'object' || value === null) return value
-  if (value.$bytes) return Uint8Array.from(atob(value.$bytes), (c) => c.charCodeAt(0))
-  if (value.$array) return globalThis[value.$array].from(value.of.map((n) => value.$array.startsWith('Big') ? BigInt(n) : n))
-  if (value.$cycle) { const cycle = []; cycle.push(cycle); return cycle }
-  if (value.$map) return new Map()
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, revive(member)]))
-}
-const show = (value) => {
-  if (ArrayBuffer.isView(value)) {
-    return { type: value.constructor.name, of: [...value].map(String), buffer: value.buffer.byteLength }
-  }
-  if (Array.isArray(value)) return value.map(show)
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, show(member)]))
-}
-export default {
-  async fetch(request, env) {
-    const { method, args } = await request.json()
-    try {
-      return Response.json({ answer: show(await env.VERGE[method](...args.map(revive))) })
-    } catch (error) {
-      const { name, message, stack, ...fields } = error
-      return Response.json({ thrown: { name, message, ...fields, isError: error instanceof Error } })
-    }
-  },
-}`
-
-const binding = (props?: Record<string, unknown>) => ({
-  VERGE: { name: WORKER_NAME, entrypoint: 'VergeRpc', ...(props && { props }) },
-})
-
-type Reply = { answer?: unknown; thrown?: Record<string, unknown> }
 
 describe('another Worker', () => {
   let worker: LiveWorker
 
   beforeAll(async () => {
-    const caller = { script: CALLER, compatibilityDate: DATE }
     worker = await startLiveWorker(
       { VERGE_API_KEY: KEY, RPC_CALLERS: 'shop, search', RESULT_CACHE_TTL_SECONDS: '600', REQUEST_COST_LIMIT: '100' },
       [
-        { ...caller, name: 'stranger', serviceBindings: binding() },
-        { ...caller, name: 'shop', serviceBindings: binding({ caller: 'shop' }) },
-        { ...caller, name: 'thief', serviceBindings: binding({ caller: 'operator' }) },
-        { ...caller, name: 'old', compatibilityDate: OLD_DATE, serviceBindings: binding() },
+        callingWorker('stranger'),
+        callingWorker('shop', { caller: 'shop' }),
+        callingWorker('thief', { caller: 'operator' }),
+        callingWorker('old', undefined, OLD_DATE),
       ],
     )
     const writer = await writerFor(worker)
@@ -83,15 +39,9 @@ describe('another Worker', () => {
   })
   afterAll(() => worker.dispose())
 
-  const call = async (from: string, method: keyof VergeBinding, ...args: unknown[]): Promise<Reply> => {
-    const caller = await worker.miniflare.getWorker(from)
-    const response = await caller.fetch('http://caller/', { method: 'POST', body: JSON.stringify({ method, args }) })
-    return (await response.json()) as Reply
-  }
+  const call = (from: string, method: CallerMethod, ...args: unknown[]): Promise<Reply> =>
+    callBinding(worker, from, method, ...args)
   const run = (...args: unknown[]) => call('stranger', 'run', ...args)
-  const picture = (name = 'seven') => ({
-    $bytes: readFileSync(join(ROOT, `models/digits/samples/${name}.png`)).toString('base64'),
-  })
   const floats = (...of: number[]) => ({
     tensors: { input: { datatype: 'FP32', shape: [of.length], data: { $array: 'Float32Array', of } } },
   })
@@ -115,6 +65,25 @@ describe('another Worker', () => {
     const { answer } = await run('digits', picture(), { parameters: { top_k: 2 }, contentType: 'image/png' })
     expect(answer).toMatchObject([{ label: '7', score: expect.any(Number) }, {}])
     expect(await run('digits', picture(), { parameters: { top_k: 2 } })).toEqual({ answer })
+  })
+
+  it('takes a media type with parameters, and bytes that are still to be read', async () => {
+    const { answer } = await run('digits', picture(), { contentType: 'image/png; charset=binary' })
+    expect(answer).toMatchObject([{ label: '7' }, {}, {}, {}, {}])
+    for (const inputs of [
+      { $stream: picture() },
+      { $blob: picture(), type: 'image/png' },
+      { $blob: picture(), type: '' },
+      { $response: picture(), type: 'Image/PNG; charset=binary', status: 200 },
+      // What a store answers of everything: the task's own type.
+      { $response: picture(), type: 'application/octet-stream', status: 206 },
+      { $request: picture(), type: 'image/png' },
+    ]) {
+      expect(await run('digits', inputs), JSON.stringify(Object.keys(inputs))).toEqual({ answer })
+    }
+    expect((await run('digits', { $blob: picture(), type: 'text/csv' }, { contentType: 'image/png' })).answer).toEqual(
+      answer,
+    )
   })
 
   it('runs tensors, typed both ways', async () => {
@@ -175,7 +144,15 @@ describe('another Worker', () => {
       ['invalid_request', 'reviews', 'x', { unknown: 1 }],
       ['invalid_request', 'reviews', { $map: true }],
       ['invalid_request', 'reviews', 'x', { timeoutMs: 0 }],
-      ['body_too_large', 'reviews', { $cycle: true }],
+      ['invalid_request', 'reviews', { $cycle: true }],
+      ['invalid_request', 'floats', { tensors: { input: { $cycle: true } } }],
+      ['invalid_request', 'reviews', 'x', { parameters: { $cycle: true } }],
+      ['unsupported_media_type', 'digits', { $blob: picture(), type: 'text/csv' }],
+      ['invalid_request', 'digits', { $response: picture(), type: 'image/png', status: 404 }],
+      ['body_too_large', 'digits', { $endless: true }],
+      ['invalid_image', 'digits', { $stream: { $bytes: btoa('not a picture') } }],
+      ['invalid_request', 'reviews', 'x', { signal: 'now' }],
+      ['cancelled', 'reviews', 'x', { signal: { $aborted: true } }],
       ['model_not_found', '../etc', 'x'],
       ['invalid_request', 7, 'x'],
     ] as const) {

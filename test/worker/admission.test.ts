@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
+import { BeatingAdmission } from '../../src/serving/beating.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 
 describe('admission', () => {
@@ -54,5 +55,61 @@ describe('admission', () => {
     expect(() => third.hold(1)).toThrowError()
     await clock.advance(1001)
     third.hold(100)
+  })
+})
+
+describe('admission of calls whose end nobody is told of', () => {
+  const LEASE = 5000
+  const make = (): { clock: ManualClock; calls: BeatingAdmission; all: BoundedAdmission } => {
+    const clock = new ManualClock()
+    const all = new BoundedAdmission({ places: 2, leaseMs: 60_000, bodyBytes: 100, clock })
+    const calls = new BeatingAdmission({ admission: all, clock, leaseMs: LEASE, beatMs: 1000, mostMs: 300_000 })
+    return { clock, calls, all }
+  }
+  const overloaded = expect.objectContaining({ code: 'overloaded' }) as Error
+
+  it('keeps the places of those that are at work, however long', async () => {
+    const { clock, calls } = make()
+    const first = calls.enter('1')
+    calls.enter('2')
+    await clock.advance(120_000)
+    expect(() => calls.enter('3')).toThrowError(overloaded)
+    first.leave()
+    calls.enter('3')
+  })
+
+  it('gives the places of those that were killed away after their lease, and not after that of all', async () => {
+    const { clock, calls, all } = make()
+    // What is killed has no timers any more: it entered with a clock that stands still for good.
+    const still = new ManualClock()
+    const dying = new BeatingAdmission({ admission: all, clock: still, leaseMs: LEASE, beatMs: 1000, mostMs: 300_000 })
+    const killed = [dying.enter('killed 1'), dying.enter('killed 2')]
+    await clock.advance(LEASE)
+    expect(() => calls.enter('next')).toThrowError(overloaded)
+    await clock.advance(1)
+    calls.enter('next')
+    calls.enter('after it')
+    for (const ticket of killed) ticket.leave()
+    expect(all.admitted).toBe(2)
+  })
+
+  it('leaves nothing behind: no timer, no place, no bytes', async () => {
+    const { clock, calls, all } = make()
+    const ticket = calls.enter('1')
+    ticket.hold(100)
+    ticket.leave()
+    await clock.advance(10_000)
+    expect(all.admitted).toBe(0)
+    calls.enter('2').hold(100)
+  })
+
+  it('stops counting on a call that has been at work for longer than any may', async () => {
+    const { clock, calls } = make()
+    calls.enter('stalled 1')
+    calls.enter('stalled 2')
+    await clock.advance(300_000 - 1)
+    expect(() => calls.enter('next')).toThrowError(overloaded)
+    await clock.advance(LEASE + 1001)
+    calls.enter('next')
   })
 })

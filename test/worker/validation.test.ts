@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { isVergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { refuseManyItems, validate } from '../../src/core/validation.ts'
-import { readInputs } from '../../src/rpc/inputs.ts'
+import { sortInputs } from '../../src/rpc/inputs.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
 
 const codeOf = (work: () => unknown): string => {
@@ -105,8 +105,46 @@ describe('what is wrong with a value', () => {
 })
 
 describe('inputs from another Worker', () => {
+  const sorted = (inputs: unknown): string => codeOf(() => sortInputs(inputs as never, LIMITS))
+
   it('are not walked through where they are a list of holes', () => {
-    expect(codeOf(() => readInputs(new Array(2 ** 32 - 1) as never, LIMITS.requestBodyBytes))).toBe('body_too_large')
-    expect(codeOf(() => readInputs([1, 'two'], LIMITS.requestBodyBytes))).toBe('fine')
+    expect(sorted(new Array(2 ** 32 - 1))).toBe('body_too_large')
+    expect(sorted([1, 'two'])).toBe('fine')
+  })
+
+  it('are refused where they hold themselves, as soon as the walk comes back', () => {
+    for (const members of [0, 1000, 2000]) {
+      let walks = 0
+      const list: unknown[] = new Array(members).fill('text')
+      list.push({ deeper: [list] })
+      const iterator = list[Symbol.iterator].bind(list)
+      list[Symbol.iterator] = () => {
+        walks++
+        return iterator()
+      }
+      expect(sorted(list)).toBe('invalid_request')
+      expect(walks).toBe(1)
+    }
+    const record: Record<string, unknown> = {}
+    record.self = { again: record }
+    expect(sorted(record)).toBe('invalid_request')
+    expect(sorted({ tensors: record })).toBe('invalid_request')
+  })
+
+  it('may share what they hold, which counts as often as it is read', () => {
+    const row = [1, 2, 3]
+    expect(sorted([row, row, { row }])).toBe('fine')
+    // 2 to the 40th lists, in 40.
+    let shared: unknown = []
+    for (let depth = 0; depth < 40; depth++) shared = [shared, shared]
+    expect(sorted(shared)).toBe('input_too_large')
+  })
+
+  it('are refused where they are nested deeper than a validator can follow', () => {
+    let deep: unknown = 1
+    for (let depth = 0; depth < 50; depth++) deep = [deep]
+    expect(sorted(deep)).toBe('fine')
+    for (let depth = 0; depth < 50_000; depth++) deep = [deep]
+    expect(sorted(deep)).toBe('invalid_request')
   })
 })

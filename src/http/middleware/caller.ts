@@ -16,6 +16,9 @@ const SIGNED = /^verge-hmac-sha256 /i
  */
 export type SignatureCheck = (request: Request) => Promise<Caller>
 
+/** Who calls, where what handed the request over knows it: a binding. Undefined where the request itself has to say. */
+export type KnownCaller = (bindings: unknown) => Caller | undefined
+
 /**
  * Learns who is calling. The operator's key: the operator. No credential, or one that is not known here: anonymous, so
  * that clients which insist on a key can use public models; where more is needed, `model-access.ts` answers 401 to the
@@ -24,10 +27,13 @@ export type SignatureCheck = (request: Request) => Promise<Caller>
 export function caller(
   apiKeyDigest: Uint8Array | undefined,
   signatures: SignatureCheck | undefined,
+  known?: KnownCaller,
 ): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const header = c.req.header('authorization')
-    if (header === undefined) c.set('caller', { kind: 'anonymous' })
+    const bound = known?.(c.env)
+    if (bound !== undefined) c.set('caller', bound)
+    else if (header === undefined) c.set('caller', { kind: 'anonymous' })
     else if (SIGNED.test(header)) c.set('caller', await checked(c.req.raw, signatures))
     else c.set('caller', await callerByKey(BEARER.exec(header)?.[1], apiKeyDigest))
     await next()

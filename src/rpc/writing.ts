@@ -1,0 +1,83 @@
+import type { Caller } from '../access/authorize.ts'
+import { type ErrorCode, VergeError, type VergeErrorOptions } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import { STATUS } from '../http/status.ts'
+import { measure } from './measure.ts'
+import type { RpcCall } from './service.ts'
+
+/** Asks the HTTP side for somebody who is known. */
+export type Ask = (request: Request, caller: Caller, call: RpcCall) => Promise<Response>
+
+export type WritingPath = '/v1/chat/completions' | '/v1/completions'
+
+interface WritingOptions {
+  readonly requestId: string
+  readonly version?: string | undefined
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+/**
+ * A call as the request that HTTP would have.
+ * @param body of OpenAI's protocol, without the model
+ * @throws invalid_request, body_too_large, input_too_large
+ */
+export function writingRequest(
+  path: WritingPath,
+  model: string,
+  body: unknown,
+  { requestId, signal, timeoutMs, version }: WritingOptions,
+  { jsonContainers, textBodyBytes }: Pick<Limits, 'jsonContainers' | 'textBodyBytes'>,
+): Request {
+  measure(body, { maxBytes: textBodyBytes, maxContainers: jsonContainers, views: false })
+  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
+    throw new VergeError(
+      'invalid_request',
+      'The second argument must be an object, as OpenAI has it: {messages: [...]}.',
+    )
+  }
+  const query = version === undefined ? '' : `?version=${encodeURIComponent(version)}`
+  return new Request(`https://binding.invalid${path}${query}`, {
+    method: 'POST',
+    body: JSON.stringify({ ...body, model }),
+    headers: {
+      'content-type': 'application/json',
+      'x-request-id': requestId,
+      ...(timeoutMs !== undefined && { 'verge-timeout-ms': String(timeoutMs) }),
+    },
+    ...(signal && { signal }),
+  })
+}
+
+/** What the HTTP side has refused, and logged. */
+export class AnsweredError extends VergeError {
+  constructor(code: ErrorCode, message: string, options: VergeErrorOptions) {
+    super(code, message, options)
+  }
+}
+
+/**
+ * The answer: JSON as it is, or a stream of events as bytes.
+ * @throws AnsweredError where the answer is a failure
+ */
+export async function written(response: Response): Promise<unknown> {
+  if (!response.ok) throw failure(await response.json(), response.headers)
+  const streams = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false
+  return streams ? response.body : response.json()
+}
+
+/** Fields of OpenAI's failures that are no details of ours. */
+const SHAPE: ReadonlySet<string> = new Set(['code', 'message', 'param', 'request_id', 'type'])
+
+function failure(answer: unknown, headers: Headers): VergeError {
+  const error = typeof answer === 'object' && answer !== null && 'error' in answer ? answer.error : undefined
+  const fields = (typeof error === 'object' && error !== null ? error : {}) as Readonly<Record<string, unknown>>
+  const { code, message } = fields
+  const known = typeof code === 'string' && Object.hasOwn(STATUS, code)
+  const details = Object.fromEntries(Object.entries(fields).filter(([name]) => !SHAPE.has(name)))
+  const retryAfter = headers.get('retry-after')
+  return new AnsweredError(known ? (code as ErrorCode) : 'internal', String(message), {
+    ...(Object.keys(details).length > 0 && { details: details as NonNullable<VergeErrorOptions['details']> }),
+    ...(retryAfter !== null && { retryAfter: Number(retryAfter) }),
+  })
+}
