@@ -4,6 +4,7 @@ import { MODEL_NAME, TASKS, type TaskName, VERSION_NAME } from '../../../src/cat
 import { BLOCK_SIZES, type BlockSize } from '../../../src/quantize/blocks.ts'
 import { DTYPES, type Dtype } from '../../../src/quantize/types.ts'
 import { UsageError } from '../command-line.ts'
+import { type ImageWishes, PRESETS, saysAnything } from '../describe/wishes.ts'
 import type { Part } from '../samples/items.ts'
 import { refuseContradictions, refuseUnusedSamples } from './contradictions.ts'
 
@@ -32,6 +33,8 @@ export interface ModelSettings {
   /** `none`: raw tensors, whatever lies beside it says. */
   readonly task: TaskName | 'none' | undefined
   readonly labels: string | undefined
+  /** How pictures become tensors, where the files beside the model do not say it, or otherwise. */
+  readonly image: ImageWishes | undefined
   readonly licence: string | undefined
   readonly visibility: Visibility | undefined
   /** Which file, where a source has several. */
@@ -65,7 +68,16 @@ export const QUANTIZE_OPTIONS = {
   'max-drop': { type: 'string' },
 } as const
 
+export const IMAGE_OPTIONS = {
+  preset: { type: 'string' },
+  size: { type: 'string' },
+  mean: { type: 'string' },
+  std: { type: 'string' },
+  layout: { type: 'string' },
+} as const
+
 export const MODEL_OPTIONS = {
+  ...IMAGE_OPTIONS,
   name: { type: 'string' },
   'model-version': { type: 'string' },
   task: { type: 'string' },
@@ -104,6 +116,12 @@ export const MODEL_HELP = `What it is (read from the files beside the model wher
   --model-version V    default: the next number
   --task TASK          ${TASKS.join(', ')}; none for raw tensors
   --labels FILE        names of the classes, a line each
+  --preset P           how pictures become tensors: imagenet, inception (-1 to 1), clip, unit (0 to 1), bytes (0 to 255),
+                       caffe (blue, green, red; 0 to 255 without ImageNet's mean)
+  --size N or HxW      height and width of pictures, where the model takes any
+  --mean A,B,C         taken away from a scaled pixel; one number, or one for each channel
+  --std A,B,C          what the difference is divided by
+  --layout L           NCHW or NHWC, where the model's input does not tell
   --licence ID         such as MIT
   --public, --private  who may call it (default: as before; else private, or public on this machine)
   --file PATH          which .onnx, where there are several
@@ -211,11 +229,55 @@ export function modelSettings(values: Values): ModelSettings {
     version,
     task: oneOf(values, 'task', [...TASKS, 'none'] as const),
     labels: text(values, 'labels'),
+    image: imageWishes(values),
     licence: text(values, 'licence'),
     visibility,
     file: text(values, 'file'),
     insecure: flag(values, 'insecure') ?? false,
   }
+}
+
+/** @throws UsageError where a value is none that the option takes, or pictures are described for raw tensors */
+function imageWishes(values: Values): ImageWishes | undefined {
+  const wishes: ImageWishes = {
+    preset: oneOf(values, 'preset', PRESETS),
+    size: pictureSize(text(values, 'size')),
+    mean: numbers(values, 'mean'),
+    std: numbers(values, 'std'),
+    layout: oneOf(values, 'layout', ['NCHW', 'NHWC'] as const),
+  }
+  if (!saysAnything(wishes)) return undefined
+  if (wishes.std?.some((value) => value <= 0)) throw new UsageError('--std takes numbers above 0.')
+  const task = text(values, 'task')
+  if (task !== undefined && !/image|object/.test(task)) {
+    const given = Object.keys(IMAGE_OPTIONS).find((name) => values[name] !== undefined)
+    throw new UsageError(
+      `--${given} says how pictures become tensors, and --task ${task} takes none. Leave one of them out.`,
+    )
+  }
+  return wishes
+}
+
+/** Sides above this make inputs that no request may have. */
+const LARGEST_SIDE = 4096
+
+/** @throws UsageError where it is neither one number nor height and width */
+function pictureSize(value: string | undefined): readonly [number, number] | undefined {
+  if (value === undefined) return undefined
+  const [, height, width = height] = /^(\d{1,5})(?:x(\d{1,5}))?$/i.exec(value) ?? []
+  const sides = [Number(height), Number(width)] as const
+  if (height !== undefined && sides.every((side) => side >= 1 && side <= LARGEST_SIDE)) return sides
+  throw new UsageError(`--size takes a number or height and width, such as 224 or 240x320; "${value}" is neither.`)
+}
+
+/** @throws UsageError where it is no list of numbers */
+function numbers(values: Values, name: string): readonly number[] | undefined {
+  const value = text(values, name)
+  if (value === undefined) return undefined
+  const parts = value.split(',').map((part) => part.trim())
+  const list = parts.map(Number)
+  if (parts.length <= 3 && parts.every((part, i) => part !== '' && Number.isFinite(list[i]))) return list
+  throw new UsageError(`--${name} takes one number or three, such as 0.5 or 0.485,0.456,0.406; "${value}" is neither.`)
 }
 
 /** @throws UsageError */

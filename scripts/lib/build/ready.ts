@@ -9,7 +9,7 @@ import { renderJson } from '../report/report.ts'
 import { writeWhole } from '../whole-file.ts'
 import { type BuildSettings, type Built, needsOf } from './build.ts'
 import { loadModel } from './load.ts'
-import { QUANTIZE_OPTIONS } from './options.ts'
+import { IMAGE_OPTIONS, QUANTIZE_OPTIONS } from './options.ts'
 import { prove } from './prove.ts'
 import { reportOf } from './report.ts'
 import { samplesFor } from './samples.ts'
@@ -19,7 +19,7 @@ import type { Workbench } from './session.ts'
 export const REPORTS = join(ROOT, '.verge/reports')
 
 /** Options with which a folder that is ready is built anew instead. */
-const REBUILDING = [...Object.keys(QUANTIZE_OPTIONS), 'task', 'labels', 'file']
+const REBUILDING = [...Object.keys({ ...QUANTIZE_OPTIONS, ...IMAGE_OPTIONS }), 'task', 'labels', 'file']
 
 /**
  * Whether a source is a model folder that says all about itself: then it is pushed as it is, unless something is asked

@@ -1,13 +1,18 @@
 import { readFile } from 'node:fs/promises'
+import { basename, join, relative } from 'node:path'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import { isVergeError } from '../../../src/core/errors.ts'
 import { isOnnxError } from '../../../src/onnx/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import { UsageError } from '../command-line.ts'
 import { type Described, describeModel, type Overrides } from '../describe/describe.ts'
+import { DraftError } from '../describe/draft.ts'
+import { PRESETS } from '../describe/wishes.ts'
 import type { Description } from '../description.ts'
+import { ROOT } from '../project.ts'
 import { readSamples } from '../samples/read.ts'
 import { findSamples } from '../verify/find.ts'
+import { writeWhole } from '../whole-file.ts'
 import type { LoadedModel } from './load.ts'
 import type { ModelSettings, SampleSettings } from './options.ts'
 import type { SampleSet } from './precision.ts'
@@ -21,7 +26,10 @@ export async function describeLoaded(
   { source, signature, classes, notes }: LoadedModel,
   model?: ModelSettings,
 ): Promise<Described> {
-  const described = await describeModel({ source, signature, ...(model && { overrides: await overridesOf(model) }) })
+  const overrides = model && (await overridesOf(model))
+  const described = await describeModel({ source, signature, ...(overrides && { overrides }) }).catch((error) =>
+    withDraft(error, source),
+  )
   const { description } = described
   const named =
     description.labels === undefined && classes !== undefined && isTable(description) ? [...classes] : undefined
@@ -45,7 +53,30 @@ async function overridesOf(model: ModelSettings): Promise<Overrides> {
     ...(model.licence !== undefined && { licence: model.licence }),
     ...(model.visibility !== undefined && { visibility: model.visibility }),
     ...(labels !== undefined && { labels }),
+    ...(model.image !== undefined && { image: model.image }),
   }
+}
+
+/** Where a `verge.json` to be filled in is put, a folder for each model. */
+const DRAFTS = join(ROOT, '.verge/drafts')
+
+/** @throws UsageError that says where a `verge.json` to be filled in is, and what to do with it */
+async function withDraft(error: unknown, { kind, modelFile }: LoadedModel['source']): Promise<never> {
+  if (!(error instanceof DraftError)) throw error
+  const name = (error.draft as { readonly name: string }).name
+  const path = join(DRAFTS, name, 'verge.json')
+  await writeWhole(path, `${JSON.stringify(error.draft, null, 2)}\n`)
+  const shown = relative(process.cwd(), path)
+  const beside =
+    kind === 'file' || kind === 'folder' ? `beside ${basename(modelFile)}` : 'in a folder with the .onnx file'
+  throw new UsageError(
+    [
+      error.message,
+      `Say how pictures become tensors: --preset ${PRESETS.join(' | ')}, or --size, --mean, --std and --layout.`,
+      `Or correct ${shown}, which has been written for this model, save it as verge.json ${beside}, and push that folder.`,
+    ].join('\n'),
+    { cause: error },
+  )
 }
 
 async function readLabels(path: string): Promise<string[]> {

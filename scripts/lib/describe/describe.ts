@@ -1,20 +1,25 @@
 import { basename } from 'node:path'
-import type { TaskName } from '../../../src/catalog/manifest.ts'
+import { imageSettingsSchema, type TaskName } from '../../../src/catalog/manifest.ts'
 import type { Signature } from '../../../src/core/tensors.ts'
 import { UsageError } from '../command-line.ts'
 import { type Description, descriptionSchema } from '../description.ts'
 import type { ModelSource } from '../source/source.ts'
 import { withClasses } from './classes.ts'
+import { DraftError, draftOf } from './draft.ts'
 import { guessTask, type TaskFields } from './guess.ts'
+import { imageInput } from './image-input.ts'
 import { findLicence } from './licence.ts'
 import { defaultName } from './name.ts'
-import { readSettings } from './settings.ts'
+import { objectOf, readSettings, type Settings, stringOf } from './settings.ts'
+import { type ImageWishes, PRESETS, presetSettings, saysAnything, wishedInput, wishedSettings } from './wishes.ts'
 
 export { defaultName, nextVersion } from './name.ts'
 
 /** Fields that a person has said otherwise. `task: 'none'` asks for raw tensors. */
 export type Overrides = { readonly [K in keyof Omit<Description, 'task'>]?: Description[K] | undefined } & {
   readonly task?: TaskName | 'none' | undefined
+  /** How pictures become tensors, where the files beside the model do not say it, or otherwise. */
+  readonly image?: ImageWishes | undefined
 }
 
 export interface DescribeOptions {
@@ -40,11 +45,14 @@ export interface Described {
 export async function describeModel({ name, source, signature, overrides = {} }: DescribeOptions): Promise<Described> {
   const notes: string[] = []
   const written = await readSettings(source.files, 'verge.json')
-  const task = written === undefined ? await taskFields(source, signature, overrides, notes) : withoutNone(overrides)
+  const task =
+    written === undefined
+      ? await taskFields(source, signature, { ...overrides, name: name ?? overrides.name }, notes)
+      : { ...withoutNone(overrides), ...wishedOf(written, signature, overrides.image) }
   if (written !== undefined) notes.push('described by the verge.json beside it')
   const licence = overrides.licence ?? written?.licence ?? (await licenceOf(source, notes))
   const artifacts = [{ file: basename(source.modelFile), dtype: 'fp32' }]
-  const { task: _, ...said } = defined(overrides)
+  const { task: _, image: __, ...said } = defined(overrides)
   const fields = {
     version: '1',
     artifacts,
@@ -72,19 +80,59 @@ async function taskFields(
     notes.push('raw tensors, as asked')
     return {}
   }
-  const guess = await guessTask(source.files, signature, withoutNone(overrides))
+  const guess = await guessTask(source.files, signature, withoutNone(overrides), overrides.image)
   if ('value' in guess) {
     const { fields, notes: why } = await withClasses(guess.value, source.modelFile)
     notes.push(...why)
     return fields
   }
-  if (overrides.task !== undefined)
-    throw new UsageError(`The model cannot be served as ${overrides.task}: ${guess.problem}.`)
+  if (overrides.task !== undefined || saysAnything(overrides.image)) {
+    const asked = overrides.task ?? 'image-classification'
+    const message = `The model cannot be served as ${asked}: ${guess.problem}.`
+    const draft = draftOf(asked, { source, signature, name: overrides.name })
+    throw draft === undefined ? new UsageError(message) : new DraftError(message, draft)
+  }
   notes.push(`raw tensors: ${guess.problem}`)
+  if (looksLikeClassifier(signature)) {
+    notes.push(`if it classifies pictures: --preset ${PRESETS.join(' | ')}, with --labels FILE`)
+  }
   return {}
 }
 
-function withoutNone({ task, ...others }: Overrides): Overrides & { readonly task?: TaskName | undefined } {
+/** Whether a model takes a picture and gives scores of classes, by its shapes. */
+function looksLikeClassifier(signature: Signature): boolean {
+  const shape = signature.outputs[0]?.shape ?? []
+  const [channels, last] = [signature.inputs[0]?.shape[1], signature.inputs[0]?.shape[3]]
+  const coloured = [channels, last].some((size) => size === 1 || size === 3)
+  return coloured && signature.outputs.length === 1 && shape.length === 2 && 'value' in imageInput(signature)
+}
+
+/** What a person says of pictures otherwise than the verge.json beside the model. */
+function wishedOf(written: Settings, signature: Signature, wishes: ImageWishes | undefined): Partial<TaskFields> {
+  if (!saysAnything(wishes)) return {}
+  const input = imageInput(signature)
+  if ('problem' in input) throw new UsageError(`The model takes no pictures: ${input.problem}.`)
+  const wished = wishedInput(input.value, wishes)
+  const preprocess = objectOf(written.preprocess) ?? {}
+  const image = imageSettingsSchema.safeParse(preprocess.image)
+  const changed =
+    wishes.preset === undefined && image.success
+      ? wishedSettings(
+          {
+            ...image.data,
+            size: [wished.height ?? image.data.size[0], wished.width ?? image.data.size[1]],
+            layout: wished.layout,
+          },
+          wishes,
+        )
+      : presetSettings(wishes.preset ?? 'unit', wished, wishes)
+  const task = stringOf(written.task) ?? 'image-classification'
+  return { task: task as TaskName, preprocess: { ...preprocess, image: changed } }
+}
+
+function withoutNone({ task, image: _, ...others }: Overrides): Omit<Overrides, 'task' | 'image'> & {
+  readonly task?: TaskName | undefined
+} {
   return task === undefined || task === 'none' ? others : { ...others, task }
 }
 

@@ -12,6 +12,7 @@ import { readSettings, type Settings, stringOf } from './settings.ts'
 import { guessTabular } from './tabular.ts'
 import { textSettings } from './text.ts'
 import { timmProcessor, timmSettings } from './timm.ts'
+import { type ImageWishes, presetSettings, saysAnything, wishedInput, wishedSettings } from './wishes.ts'
 
 /** The part of a description that a task needs. */
 export type TaskFields = Pick<
@@ -41,32 +42,42 @@ const OF_TEXTS: readonly TaskName[] = [
   'zero-shot-classification',
 ]
 
+/** Tasks whose answers are none of classes. */
+const UNLABELLED: readonly TaskName[] = ['question-answering', 'image-feature-extraction']
+
+/** Tasks whose outputs no file beside a model explains: a verge.json has to. */
+const POSTPROCESSED: Readonly<Partial<Record<TaskName, string>>> = {
+  'object-detection': 'nothing says how its outputs become boxes (postprocess.detection)',
+  'image-to-image': 'nothing says how its output becomes a picture (postprocess.imageOutput)',
+}
+
 /**
  * What a model is for, by the files beside it; `said` is what a person has said already. A problem is the reason why it is
  * served as raw tensors.
+ * @param wishes what a person says of how pictures become tensors
+ * @throws UsageError where that contradicts the model
  */
 export async function guessTask(
   files: ReadonlyMap<string, string>,
   signature: Signature,
   said: Said,
+  wishes: ImageWishes = {},
 ): Promise<Outcome<Guess>> {
   const config = (await readSettings(files, 'config.json')) ?? {}
-  const other = guessTabular(config, signature, said) ?? (await guessBytes(files, said))
+  const pictures = saysAnything(wishes)
+  const other = pictures ? undefined : await ofOtherInputs(files, config, signature, said)
   if (other !== undefined) return other
-  const sound = await guessAudio(files, config, signature, said)
-  if (sound !== undefined) return sound
-  const texts = await guessGeneration(files, config, signature, said)
-  if (texts !== undefined) return texts
-  const vectors = await embeddingGuess(files, config, signature, said)
-  if (vectors !== undefined) return vectors
   const processor = await readSettings(files, 'preprocessor_config.json')
   const timm = timmSettings(config, processor)
-  const known = said.task === undefined ? taskOf(config, timm !== undefined) : { task: said.task, why: 'as asked' }
+  const known =
+    said.task === undefined ? taskOf(config, timm !== undefined, pictures) : { task: said.task, why: 'as asked' }
   if (known === undefined) return { problem: whyNone(config, files) }
 
-  const own = await preprocessing(known.task, files, signature, { config, processor, timm, said })
+  const lacking = POSTPROCESSED[known.task]
+  if (lacking !== undefined) return { problem: lacking }
+  const own = await preprocessing(known.task, files, signature, { config, processor, timm, said, wishes })
   if ('problem' in own) return own
-  if (known.task === 'question-answering') {
+  if (UNLABELLED.includes(known.task)) {
     const { notes, ...fields } = own.value
     return { value: { fields: { task: known.task, ...fields }, notes: [`task ${known.task}, ${known.why}`, ...notes] } }
   }
@@ -87,6 +98,23 @@ interface Context {
   readonly processor: Settings | undefined
   readonly timm: Settings | undefined
   readonly said: Said
+  readonly wishes: ImageWishes
+}
+
+/** Tasks that take something other than pictures; undefined where the model is of none of them. */
+async function ofOtherInputs(
+  files: ReadonlyMap<string, string>,
+  config: Settings,
+  signature: Signature,
+  said: Said,
+): Promise<Outcome<Guess> | undefined> {
+  return (
+    guessTabular(config, signature, said) ??
+    (await guessBytes(files, said)) ??
+    (await guessAudio(files, config, signature, said)) ??
+    (await guessGeneration(files, config, signature, said)) ??
+    (await embeddingGuess(files, config, signature, said))
+  )
 }
 
 type Own = Pick<TaskFields, 'preprocess' | 'tokenizer'> & { readonly notes: readonly string[] }
@@ -95,7 +123,7 @@ async function preprocessing(
   task: TaskName,
   files: ReadonlyMap<string, string>,
   signature: Signature,
-  { config, processor, timm, said }: Context,
+  { config, processor, timm, said, wishes }: Context,
 ): Promise<Outcome<Own>> {
   if (OF_TEXTS.includes(task)) {
     const text = await textSettings(files, config, signature)
@@ -106,9 +134,20 @@ async function preprocessing(
     }
   }
   if (said.preprocess?.image) return { value: { preprocess: said.preprocess, notes: [] } }
-  const input = imageInput(signature)
-  if ('problem' in input) return input
-  const image = timm === undefined ? byProcessor(processor, input.value) : byTimm(timm, input.value)
+  const found = imageInput(signature)
+  if ('problem' in found) return found
+  const input = wishedInput(found.value, wishes)
+  if (wishes.preset !== undefined || (saysAnything(wishes) && timm === undefined && processor === undefined)) {
+    const preset = wishes.preset ?? 'unit'
+    const notes = [
+      wishes.preset === undefined
+        ? 'pictures are stretched and scaled to 0 to 1 (preset unit), because nothing says more of them'
+        : `pictures as preset ${preset} has them${processor === undefined && timm === undefined ? '' : ', not as the files beside the model say'}`,
+    ]
+    return { value: { preprocess: { image: presetSettings(preset, input, wishes) }, notes } }
+  }
+  const read = timm === undefined ? byProcessor(processor, input) : byTimm(timm, input)
+  const image = 'problem' in read ? read : { value: { ...read.value, image: wishedSettings(read.value.image, wishes) } }
   if ('problem' in image) return image
   return { value: { preprocess: { image: image.value.image }, notes: image.value.notes } }
 }
@@ -123,11 +162,12 @@ function byTimm(timm: Settings, input: ImageInput): Outcome<ImageOutcome> {
   return 'problem' in read ? read : imageOutcome(read.value.processor, input, read.value.notes)
 }
 
-function taskOf(config: Settings, isTimm: boolean): { task: TaskName; why: string } | undefined {
+function taskOf(config: Settings, isTimm: boolean, pictures: boolean): { task: TaskName; why: string } | undefined {
   const architecture = architectureOf(config)
   const head = HEADS.find(([pattern]) => architecture !== undefined && pattern.test(architecture))
   if (head !== undefined) return { task: head[1], why: `by its architecture ${architecture}` }
-  return isTimm ? { task: 'image-classification', why: "by timm's settings" } : undefined
+  if (isTimm) return { task: 'image-classification', why: "by timm's settings" }
+  return pictures ? { task: 'image-classification', why: 'by what was said of its pictures' } : undefined
 }
 
 function architectureOf(config: Settings): string | undefined {
