@@ -43,13 +43,18 @@ const beside = (name: string, source: string, toml: string) => ({
   },
 })
 const failing = (inputs: string) => `
-  const caught = async (env, text) => { ${nth(rpc.blocks('ts'), 1)} }
+  const caught = async (env, text) => { ${nth(rpc.blocks('ts'), 3)} }
   export default {
     async fetch(_, env) {
       try { await caught(env, ${JSON.stringify(inputs)}); return Response.json({}) }
       catch (error) { return Response.json({ ...error, name: error.name }) }
     },
   }`
+
+/** The examples of chats are what a Worker's `fetch` does. */
+const answering = (index: number) => `
+  const messages = [{ role: 'user', content: 'What is 27 plus 58?' }]
+  export default { async fetch(_, env) { ${nth(rpc.blocks('ts'), index)} } }`
 
 let docs: DocsWorker
 
@@ -66,6 +71,8 @@ beforeAll(async () => {
       beside('shop', secret, trustedToml),
       beside('stranger', secret, bindingToml),
       beside('failing', failing(' '), bindingToml),
+      beside('chat', answering(1), bindingToml),
+      beside('events', answering(2), bindingToml),
     ],
   )
   const settings = (name: string) => readFileSync(join(ROOT, 'models', name, 'verge.json'), 'utf8')
@@ -93,7 +100,7 @@ it('every example of these pages is asked below, or in the test of media', () =>
     ['cache-and-cost', 4, 1, 0, 0],
     ['embeddings', 4, 5, 1, 0],
     ['image', 5, 7, 0, 0],
-    ['rpc', 0, 0, 0, 2],
+    ['rpc', 0, 0, 0, 4],
   ])
 })
 
@@ -217,6 +224,19 @@ describe('rpc.md', () => {
     for (const toml of [bindingToml, trustedToml]) expect(deployed).toContain(`name = "${setting(toml, 'service')}"`)
     const documented = nth(/Response\.json\(labels\) \/\/ (.*)$/m.exec(rpc.text) ?? [], 1)
     expectLike(await call('example'), JSON.parse(documented.replace('0.99...', '0.995')), 0.0051)
+  })
+
+  it('prints chats that are answered, whole and token by token', async () => {
+    const abacus = join(ROOT, 'models/abacus')
+    await docs.publish(readFileSync(join(abacus, 'verge.json'), 'utf8'), abacus)
+    const ask = async (name: string): Promise<Response> => {
+      const caller = await docs.worker.miniflare.getWorker(name)
+      return (await caller.fetch('http://caller/')) as unknown as Response
+    }
+    expect(await (await ask('chat')).text()).not.toBe('')
+    const events = await ask('events')
+    expect(events.headers.get('content-type')).toBe('text/event-stream')
+    expect(await events.text()).toMatch(/^data: \{.*"chat\.completion\.chunk"[\s\S]*\ndata: \[DONE\]\n\n$/)
   })
 
   it('says who may, and how failures look', async () => {
