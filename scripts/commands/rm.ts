@@ -18,6 +18,7 @@ Usage: npx verge rm NAME[@VERSION] [options]
   --yes              do not ask
   --dry-run          say what would go; change nothing
 ${TARGET_HELP}
+  --verbose          name every version, however many there are
   --json             print JSON; needs --yes or --dry-run
   --help             this text
 
@@ -38,6 +39,7 @@ export const rmCommand: Command = {
         ...TARGET_OPTIONS,
         yes: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
+        verbose: { type: 'boolean' },
         json: { type: 'boolean' },
         help: { type: 'boolean' },
       },
@@ -51,53 +53,72 @@ export const rmCommand: Command = {
     const model = modelNamed(name)
     if (version !== undefined) versionNamed(version)
     const dryRun = values['dry-run'] ?? false
+    const names = (all: readonly string[]) => listed(all, values.verbose ? all.length : MOST_NAMED)
     if (values.json && !values.yes && !dryRun) throw new UsageError('--json asks nobody: add --yes, or --dry-run.')
     return withTarget(values, async ({ target, signal, progress }) => {
       const plan = await planRemoval(target, model, version, signal)
       if (dryRun) {
         return values.json
           ? asJson(plan, undefined)
-          : `${describePlan(plan, target.label)}\nNothing was changed (--dry-run).`
+          : `${describePlan(plan, target.label, names)}\nNothing was changed (--dry-run).`
       }
       if (!values.yes) {
         progress.close()
-        console.error(describePlan(plan, target.label))
+        console.error(describePlan(plan, target.label, names))
         if (!(await agreed('Remove it?', signal))) return 'Nothing was changed.'
       }
       const result = await remove(target, plan, { signal, progress })
       if (result.harmed.length > 0 || result.unreadable.length > 0) process.exitCode = 1
-      return values.json ? asJson(plan, result) : `${describeResult(plan, result)}\n${delayOf(target)}`
+      return values.json ? asJson(plan, result) : `${describeResult(plan, result, names)}\n${delayOf(target)}`
     })
   },
+}
+
+type Names = (all: readonly string[]) => string
+
+/** More in a line are counted. */
+const MOST_NAMED = 10
+
+/** @param most of them to be named */
+function listed(all: readonly string[], most: number): string {
+  const rest = all.length - most
+  return rest <= 0 ? all.join(', ') : `${all.slice(0, most).join(', ')} and ${rest} more (--verbose names them)`
 }
 
 function title({ model, whole, versions }: RemovalPlan): string {
   return whole ? `model ${model}` : `version ${versions.join(', ')} of model ${model}`
 }
 
-function describePlan(plan: RemovalPlan, place: string): string {
+function describePlan(plan: RemovalPlan, place: string, names: Names): string {
   const { chunks, shared, versions, whole, unreadable } = plan
   const lines = [`From ${place}, the ${title(plan)} goes:`]
-  if (whole) lines.push(`  its name, and ${counted(versions.length, 'version')}: ${versions.join(', ') || 'none'}`)
+  if (whole)
+    lines.push(
+      `  its name, and ${counted(versions.length, 'version')}${versions.length > 0 ? `: ${names(versions)}` : ''}`,
+    )
   const size = bytes(chunks.reduce((sum, chunk) => sum + chunk.bytes, 0))
   lines.push(`  ${counted(chunks.length, 'chunk')} of weights (${size}) that nothing else needs`)
   if (shared > 0) lines.push(`  ${counted(shared, 'chunk')} that something else needs stay`)
-  if (unreadable.length > 0) lines.push(staying(unreadable))
+  if (unreadable.length > 0) lines.push(staying(unreadable, names))
   return lines.join('\n')
 }
 
-function describeResult(plan: RemovalPlan, { chunks, bytes: size, unreadable, harmed }: RemovalResult): string {
+function describeResult(
+  plan: RemovalPlan,
+  { chunks, bytes: size, unreadable, harmed }: RemovalResult,
+  names: Names,
+): string {
   const lines = [`Removed ${title(plan)}, and ${counted(chunks, 'chunk')} of weights (${bytes(size)}).`]
-  if (unreadable.length > 0) lines.push(staying(unreadable))
+  if (unreadable.length > 0) lines.push(staying(unreadable, names))
   if (harmed.length > 0) {
-    lines.push(`Pushed meanwhile, and without chunks that they need now: ${harmed.join(', ')}. Push them again.`)
+    lines.push(`Pushed meanwhile, and without chunks that they need now: ${names(harmed)}. Push them again.`)
   }
   return lines.join('\n')
 }
 
-function staying(unreadable: readonly string[]): string {
+function staying(unreadable: readonly string[], names: Names): string {
   return (
-    `The weights stay, because these manifests cannot be read and may need them: ${unreadable.join(', ')}. Push those ` +
+    `The weights stay, because these manifests cannot be read and may need them: ${names(unreadable)}. Push those ` +
     'versions again or delete the manifests in the bucket, and then give this command again.'
   )
 }

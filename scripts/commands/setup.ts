@@ -20,6 +20,7 @@ Usage: npx verge setup --env NAME [options]
   --env NAME        the environment: staging, production
   --dry-run         look and say what would be done; change nothing
   --yes             do not ask
+  --take-over       with --yes: also take over a Worker or a KV namespace of the same name that Verge has not made
   --models DIR      folder of model folders (default: models)
   --no-models       push no models
   --location HINT   where a new bucket should be: wnam, enam, weur, eeur, apac, oc (default: near you)
@@ -43,6 +44,7 @@ export const setupCommand: Command = {
         env: { type: 'string' },
         'dry-run': { type: 'boolean' },
         yes: { type: 'boolean' },
+        'take-over': { type: 'boolean' },
         models: { type: 'string' },
         'no-models': { type: 'boolean' },
         location: { type: 'string' },
@@ -70,14 +72,22 @@ export const setupCommand: Command = {
     const open = steps.filter((step) => step.apply !== undefined)
     if (values['dry-run']) return 'Nothing was changed (--dry-run).'
     if (open.length === 0) return next(env)
+    const taken = open.flatMap(({ takesOver }) => takesOver ?? [])
+    if (values.yes && taken.length > 0 && !values['take-over']) {
+      throw new UsageError(
+        `Nothing was changed, because it would take over ${taken.join('; and ')}. Choose another name in wrangler.toml, ` +
+          'or add --take-over.',
+      )
+    }
     if (!values.yes && !(await agreed('Do what is marked with +?', untilInterrupted()))) return 'Nothing was changed.'
     for (const step of open) console.log(`${step.what}: ${await step.apply?.()}`)
     return next(env)
   },
 }
 
-function describe({ what, done, plan }: Step): string {
-  return done === undefined ? `  + ${what}: ${plan}` : `    ${what}: ${done}`
+function describe({ what, done, plan, takesOver }: Step): string {
+  if (done !== undefined) return `    ${what}: ${done}`
+  return `  + ${what}: ${plan}${takesOver === undefined ? '' : `\n    ! It takes over ${takesOver}.`}`
 }
 
 function operatorKey(environment: NodeJS.ProcessEnv): string | undefined {

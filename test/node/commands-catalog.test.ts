@@ -239,6 +239,17 @@ describe('rm', () => {
     expect(JSON.parse(await run(modelsCommand, '--json')).models).toHaveLength(1)
   })
 
+  it('counts what no line holds, and names it if asked', async () => {
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    const versions = Array.from({ length: 14 }, (_, index) => `v${10 + index}`)
+    for (const version of versions) await pushModel(target, packedOf('m', pattern(500), { version }), { live: true })
+    await target.dispose()
+    const short = await run(rmCommand, 'm', '--dry-run')
+    expect(short).toContain('14 versions: v10, v11, v12, v13, v14, v15, v16, v17, v18, v19 and 4 more (--verbose')
+    expect(await run(rmCommand, 'm', '--dry-run', '--verbose')).toContain(`14 versions: ${versions.join(', ')}\n`)
+    expect(JSON.parse(await run(rmCommand, 'm', '--dry-run', '--json')).versions).toEqual(versions)
+  })
+
   it.each([
     [[], 'Say which'],
     [['m@1@2'], 'is not NAME or NAME@VERSION'],

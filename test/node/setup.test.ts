@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { readAccount } from '../../scripts/lib/cloudflare/account.ts'
 import { HttpClient } from '../../scripts/lib/cloudflare/http.ts'
+import { S3Bucket } from '../../scripts/lib/cloudflare/s3-bucket.ts'
 import { planSetup, type SetupContext } from '../../scripts/lib/cloudflare/setup.ts'
 import { readEnvironment } from '../../scripts/lib/cloudflare/wrangler-config.ts'
 import { checkAccount } from '../../scripts/lib/doctor/configuration.ts'
@@ -240,6 +241,39 @@ describe('setup', () => {
     expect((await readEnvironment(configPath, 'production')).namespaceId).toBe(ACCOUNT)
   })
 
+  it('takes nothing over without a word that is called the same and is not its own', async () => {
+    cloud.workers.set('verge-production', new Map())
+    cloud.bindings.set('verge-production', ['SHOP_DB'])
+    const shop = new Map([['basket/7', { body: Buffer.from('x'), metadata: null }]])
+    cloud.namespaces.set(ACCOUNT, { title: 'verge-production-kv', values: shop })
+    cloud.buckets.set(BUCKET, new Map([['photos/1.jpg', { body: Buffer.from('x'), etag: 'e' }]]))
+    const [bucket, namespace, secret] = await planSetup(await context())
+    expect(bucket?.done).toContain("objects that are not Verge's, such as photos/1.jpg")
+    expect(namespace?.takesOver).toMatch(
+      /verge-production-kv, which holds keys that are not Verge's, such as basket\/7/,
+    )
+    expect(secret?.takesOver).toMatch(
+      /the Worker verge-production, which is there already.*first deployment replaces it/,
+    )
+    const [, , unset] = await planSetup(await context({ apiKey: undefined }))
+    expect(unset?.done).toContain('a deployment replaces the Worker verge-production')
+    const args = ['setup', '--env', 'production', '--config', configPath, '--no-models', '--yes']
+    const env = { ...cloud.env, VERGE_API_KEY: KEY }
+    const refused = await verge(args, env)
+    expect(refused).toMatchObject({ code: 1, output: expect.stringMatching(/! It takes over[\s\S]*add --take-over/) })
+    expect(writes()).toEqual([])
+    expect(await verge([...args, '--take-over'], env)).toMatchObject({ code: 0 })
+    expect(cloud.workers.get('verge-production')?.get('VERGE_API_KEY')).toBe(KEY)
+  })
+
+  it('knows what it has made itself', async () => {
+    cloud.fault = ({ method, path }) => (method === 'PUT' && path.endsWith('/secrets') ? { status: 403 } : undefined)
+    await expect(applyAll()).rejects.toThrow('set the secret')
+    expect(cloud.bindings.get('verge-production')).toEqual(['VERGE_DRAFT'])
+    cloud.fault = () => undefined
+    for (const step of await planSetup(await context())) expect(step.takesOver, step.what).toBeUndefined()
+  })
+
   it('leaves a key that is set, and says how to have one where none is given', async () => {
     cloud.workers.set('verge-production', new Map([['VERGE_API_KEY', 'older']]))
     await applyAll()
@@ -332,6 +366,53 @@ describe('faults of Cloudflare', () => {
     const failed = planSetup(await context())
     await expect(failed).rejects.toThrow('no scope for [token]')
     await expect(failed).rejects.toThrow('Workers R2 Storage: Edit')
+  })
+
+  const refusal = (status: number, code: number, message: string) => ({
+    status,
+    body: JSON.stringify({ success: false, errors: [{ code, message }], result: null }),
+  })
+
+  it.each<[string, { status: number; body: string }, RegExp, RegExp]>([
+    [
+      'R2 that is not enabled',
+      refusal(403, 10_042, 'Please enable R2'),
+      /R2 is not enabled.*dashboard/,
+      /needs the perm/,
+    ],
+    ['a missing permission', refusal(403, 10_000, 'Authentication error'), /needs the permissions/, /wrong, expired/],
+    ['an invalid token', refusal(403, 9109, 'Invalid access token'), /wrong, expired or withdrawn/, /token needs/],
+    ['another account', refusal(404, 7003, 'Could not route'), /CLOUDFLARE_ACCOUNT_ID/, /permission/],
+  ])('says what to do about %s', async (_what, answer, advice, not) => {
+    cloud.fault = ({ path }) => (path.includes('/r2/buckets') ? answer : undefined)
+    const message = await planSetup(await context()).catch((error: Error) => error.message)
+    expect(message).toMatch(advice)
+    expect(message).not.toMatch(not)
+  })
+
+  it.each<[string, string, 'token' | 'keys', RegExp]>([
+    ['NotEntitled', 'head', 'token', /R2 is not enabled/],
+    ['SignatureDoesNotMatch', 'get', 'keys', /R2_SECRET_ACCESS_KEY does not belong to R2_ACCESS_KEY_ID/],
+    ['SignatureDoesNotMatch', 'head', 'keys', /R2_SECRET_ACCESS_KEY does not belong to R2_ACCESS_KEY_ID/],
+    ['SignatureDoesNotMatch', 'get', 'token', /Check CLOUDFLARE_API_TOKEN/],
+    ['Unauthorized', 'get', 'keys', /does not know the keys in R2_ACCESS_KEY_ID/],
+    ['AccessDenied', 'get', 'keys', /R2_SECRET_ACCESS_KEY may not do this.*Object Read & Write/],
+    ['AccessDenied', 'get', 'token', /API token needs the permission "Workers R2 Storage: Edit"/],
+    ['RequestTimeTooSkewed', 'get', 'keys', /clock differs too much/],
+    ['NoSuchBucket', 'get', 'keys', /"verge setup" does/],
+  ])('says what to do about %s to %s by the %s', async (code, method, source, advice) => {
+    const body = `<Error><Code>${code}</Code></Error>`
+    cloud.fault = ({ path, method: sent }) =>
+      path.startsWith(`/${BUCKET}`)
+        ? { status: code === 'NoSuchBucket' ? 404 : 403, body: sent === 'HEAD' ? '' : body }
+        : undefined
+    const { r2 } = readAccount(cloud.env)
+    const credentials = { accessKeyId: 'k', secretAccessKey: 's', region: 'auto', source }
+    const bucket = new S3Bucket({ http: new HttpClient({ clock }), endpoint: r2, bucket: BUCKET, credentials })
+    const failed = method === 'head' ? bucket.head('alias/x') : bucket.get('alias/x')
+    const message = await failed.then(String, (error: Error) => error.message)
+    expect(message).toMatch(advice)
+    if (source === 'keys') expect(message).not.toContain('API token needs')
   })
 
   it('follows no redirect with credentials', async () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { UsageError } from '../command-line.ts'
 import { type Account, PERMISSIONS } from './account.ts'
+import { apiAdvice } from './advice.ts'
 import type { HttpAnswer, HttpClient, HttpRequest, Rest, WholeAnswer } from './http.ts'
 import type { S3Credentials } from './s3-signature.ts'
 
@@ -18,6 +19,8 @@ const envelope = z.object({
   result_info: z.unknown().optional(),
 })
 const pageInfo = z.object({ total_count: z.number().int().nonnegative() })
+/** Of a Worker that `createDraftWorker` has made. */
+export const DRAFT_BINDING = 'VERGE_DRAFT'
 const namespace = z.object({ id: z.string(), title: z.string() })
 const named = z.object({ name: z.string() })
 
@@ -76,7 +79,7 @@ export class CloudflareApi {
     const token = this.#parse(active, verified.result)
     if (token.status !== 'active') throw new UsageError(`CLOUDFLARE_API_TOKEN is ${token.status}. Create a new one.`)
     const secretAccessKey = createHash('sha256').update(this.#account.token).digest('hex')
-    return { accessKeyId: token.id, secretAccessKey, region: 'auto' }
+    return { accessKeyId: token.id, secretAccessKey, region: 'auto', source: 'token' }
   }
 
   async hasBucket(name: string): Promise<boolean> {
@@ -137,9 +140,24 @@ export class CloudflareApi {
     if ('refusal' in answer) throw this.#refused(`set the secret ${name}`, answer.refusal)
   }
 
+  /**
+   * What a Worker is bound to, by the bindings' names; null if there is no such Worker.
+   * (developers.cloudflare.com/api, "Get Script Settings")
+   */
+  async bindings(worker: string): Promise<readonly string[] | null> {
+    const answer = await this.#call({ method: 'GET', path: `${workerPath(worker)}/settings` })
+    if ('refusal' in answer) {
+      if (hasCode(answer.refusal, WORKER_NOT_FOUND)) return null
+      throw this.#refused("read the Worker's settings", answer.refusal)
+    }
+    const settings = this.#parse(z.object({ bindings: z.array(named).default([]) }), answer.result)
+    return settings.bindings.map(({ name }) => name)
+  }
+
   /** An empty Worker, which the first deployment replaces: a secret needs a Worker to belong to. */
   async createDraftWorker(worker: string): Promise<void> {
-    const metadata = { main_module: 'draft.js', compatibility_date: '2026-01-01' }
+    const bindings = [{ type: 'plain_text', name: DRAFT_BINDING, text: 'not deployed yet' }]
+    const metadata = { main_module: 'draft.js', compatibility_date: '2026-01-01', bindings }
     const form = new FormData()
     form.set('metadata', new Blob([JSON.stringify(metadata)], { type: 'application/json' }), 'metadata.json')
     const module = "export default { fetch: () => new Response('Not deployed yet.', { status: 503 }) }"
@@ -202,11 +220,8 @@ export class CloudflareApi {
     // An API that repeats what it was sent must not make us print it.
     const said = messages.replaceAll(this.#account.token, '[token]')
     const detail = `HTTP ${status}${codes.length > 0 ? `, code ${codes.join(', ')}` : ''}${said === '' ? '' : `: ${said}`}`
-    const advice =
-      status === 401 || status === 403
-        ? ` The API token needs the permissions ${PERMISSIONS.join(', ')} on this account.`
-        : ''
-    return new UsageError(`Cloudflare refused to ${what} (${detail}).${advice}`)
+    const advice = apiAdvice(status, codes)
+    return new UsageError(`Cloudflare refused to ${what} (${detail}).${advice === '' ? '' : ` ${advice}`}`)
   }
 }
 

@@ -2,6 +2,7 @@ import { type Clock, systemClock } from '../../../src/core/runtime.ts'
 import type { R2BucketLike, R2ObjectBodyLike, R2ObjectLike, R2ObjectsLike } from '../../../src/weights/r2.ts'
 import { sha256 } from '../bytes.ts'
 import { UsageError } from '../command-line.ts'
+import { s3Advice } from './advice.ts'
 import {
   bodyBytes,
   type HttpAnswer,
@@ -55,7 +56,11 @@ export class S3Bucket implements R2BucketLike {
       await this.#assertThere()
       return null
     }
-    if (answer.status !== 200) throw this.#refused('HEAD', answer.status, '')
+    if (answer.status !== 200) {
+      // the reason is in a body
+      if (answer.status === 401 || answer.status === 403) await this.#assertThere()
+      throw this.#refused('HEAD', answer.status, '')
+    }
     return this.#object(key, answer)
   }
 
@@ -192,17 +197,11 @@ export class S3Bucket implements R2BucketLike {
   }
 
   #refused(method: string, status: number, text: string): UsageError {
-    const { bucket } = this.#options
+    const { bucket, credentials } = this.#options
     const code = codeOf(text)
     const what = `R2 answered HTTP ${status}${code === undefined ? '' : ` (${code})`} to ${method} in bucket "${bucket}".`
-    if (status === 401 || status === 403) {
-      return new UsageError(
-        `${what} The API token needs the permission "Workers R2 Storage: Edit" on this account, and this machine's clock ` +
-          'must be right.',
-      )
-    }
-    if (code === 'NoSuchBucket') return new UsageError(`${what} Create it: "verge setup" does.`)
-    return new UsageError(what)
+    const advice = s3Advice(status, code, credentials.source ?? 'keys')
+    return new UsageError(advice === '' ? what : `${what} ${advice}`)
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto'
+import type { KeySource } from './advice.ts'
 
 /** Pure: the time is passed in. AWS Signature Version 4 for requests whose whole body is at hand. */
 export interface SigningRequest {
@@ -17,6 +18,8 @@ export interface S3Credentials {
   readonly secretAccessKey: string
   /** R2 knows one region: `auto`. */
   readonly region: string
+  /** Where they are from, for whoever has to change them: keys of their own if left out. */
+  readonly source?: KeySource
 }
 
 const ALGORITHM = 'AWS4-HMAC-SHA256'

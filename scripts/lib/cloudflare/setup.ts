@@ -1,15 +1,16 @@
 import type { CatalogWriter } from '../../../src/catalog/writer.ts'
+import type { Store } from '../../../src/weights/store.ts'
 import { UsageError } from '../command-line.ts'
 import type { PackedModel } from '../packer.ts'
 import { isLive, notLive, publish } from '../publish.ts'
 import type { PushResult } from '../push/push.ts'
 import { remoteStores } from '../target/remote.ts'
 import { writerOf } from '../target/target.ts'
-import { bytes as formatBytes } from '../terminal/format.ts'
+import { bytes as formatBytes, printable } from '../terminal/format.ts'
 import type { Account } from './account.ts'
-import { CloudflareApi } from './api.ts'
+import { CloudflareApi, DRAFT_BINDING } from './api.ts'
 import type { HttpClient } from './http.ts'
-import { type Environment, PLACEHOLDER, saveNamespaceId } from './wrangler-config.ts'
+import { BUCKET_BINDING, type Environment, KV_BINDING, PLACEHOLDER, saveNamespaceId } from './wrangler-config.ts'
 
 /** The operator's key: the one secret that there is. */
 export const API_KEY = 'VERGE_API_KEY'
@@ -33,6 +34,8 @@ export interface Step {
   readonly done?: string
   /** What would be done: a line to agree to. */
   readonly plan?: string
+  /** What it would take over that Verge has not made, as far as can be seen: a line to agree to by itself. */
+  readonly takesOver?: string
   /** Does it, and says what was done. */
   apply?(): Promise<string>
 }
@@ -52,27 +55,38 @@ export async function planSetup(context: SetupContext): Promise<Step[]> {
   }
   const api = new CloudflareApi(context.http, context.account)
   const credentials = await api.s3Credentials()
-  const namespace = await namespaceStep(api, context, environment.namespaceId)
-  const bucket = await bucketStep(api, environment.bucket, context.location)
+  const stores = (namespaceId: string) => {
+    const { http, account } = context
+    return remoteStores(http, { account, credentials, bucket: environment.bucket ?? '', namespaceId })
+  }
+  const namespace = await namespaceStep(api, context, environment.namespaceId, (id) => stores(id).copies)
+  const bucket = await bucketStep(api, environment.bucket, context.location, () => stores('').truth)
   const steps = [bucket, namespace.step, await secretStep(api, context)]
   const place: PushPlace = {
     env: environment.env,
     hasBucket: bucket.apply === undefined,
     hasNamespace: namespace.step.apply === undefined,
     writer(withCopies) {
-      const { http, account } = context
-      const { bucket: name = '' } = environment
-      const stores = remoteStores(http, { account, credentials, bucket: name, namespaceId: namespace.id() })
-      return writerOf(stores.truth, withCopies ? stores.copies : [])
+      const { truth, copies } = stores(namespace.id())
+      return writerOf(truth, withCopies ? copies : [])
     },
   }
   for (const model of context.models) steps.push(await pushStep(model, place))
   return steps
 }
 
-async function bucketStep(api: CloudflareApi, bucket: string, location: string | undefined): Promise<Step> {
+async function bucketStep(
+  api: CloudflareApi,
+  bucket: string,
+  location: string | undefined,
+  store: () => Store,
+): Promise<Step> {
   const what = `R2 bucket ${bucket}`
-  if (await api.hasBucket(bucket)) return { what, done: 'is there' }
+  if (await api.hasBucket(bucket)) {
+    const foreign = await foreignKey(store())
+    const aside = foreign === undefined ? '' : `; it has objects that are not Verge's, such as ${printable(foreign)}`
+    return { what, done: `is there${aside}` }
+  }
   const where = location === undefined ? '' : ` near ${location}`
   return {
     what,
@@ -84,12 +98,17 @@ async function bucketStep(api: CloudflareApi, bucket: string, location: string |
   }
 }
 
-async function namespaceStep(api: CloudflareApi, context: SetupContext, configured: string) {
+async function namespaceStep(
+  api: CloudflareApi,
+  context: SetupContext,
+  configured: string,
+  copiesIn: (id: string) => readonly Store[],
+) {
   const { environment, configPath } = context
   const title = `${environment.worker}-kv`
   const present = await api.namespaces()
   let id = configured
-  const step = ((): Step => {
+  const step = await (async (): Promise<Step> => {
     if (!PLACEHOLDER.test(configured)) {
       if (present.some((other) => other.id === configured))
         return { what: `KV namespace ${configured}`, done: 'is there' }
@@ -99,8 +118,13 @@ async function namespaceStep(api: CloudflareApi, context: SetupContext, configur
       )
     }
     const known = present.find((other) => other.title === title)
+    const [copies] = known === undefined ? [] : copiesIn(known.id)
+    const foreign = copies && (await foreignKey(copies))
     return {
       what: `KV namespace ${title}`,
+      ...(foreign !== undefined && {
+        takesOver: `the namespace ${title}, which holds keys that are not Verge's, such as ${printable(foreign)}`,
+      }),
       plan: `${known ? 'take the one that is there' : 'create it'}, and write its id into wrangler.toml`,
       async apply() {
         id = known?.id ?? (await api.createNamespace(title))
@@ -112,23 +136,40 @@ async function namespaceStep(api: CloudflareApi, context: SetupContext, configur
   return { step, id: () => id }
 }
 
+/** One of these a Worker of Verge's has, also one that is not deployed yet. */
+const OF_VERGE = [BUCKET_BINDING, KV_BINDING, DRAFT_BINDING]
+
+/** What every key that Verge writes begins with. */
+const PREFIXES = ['alias/', 'blob/', 'health/', 'manifest/', 'removed/']
+
+/** A key that Verge has not written; undefined where the first page of them has none. */
+async function foreignKey(store: Store): Promise<string | undefined> {
+  const { keys } = await store.list('')
+  return keys.find((key) => !PREFIXES.some((prefix) => key.startsWith(prefix)))
+}
+
 async function secretStep(api: CloudflareApi, { environment, apiKey }: SetupContext): Promise<Step> {
   const { worker } = environment
   const what = `secret ${API_KEY} of ${worker}`
   const present = await api.secrets(worker)
+  const bindings = present === null ? null : await api.bindings(worker)
+  const foreign = bindings !== null && !OF_VERGE.some((name) => bindings.includes(name))
+  const namesake = `the Worker ${worker}, which is there already and has none of the bindings ${BUCKET_BINDING} and ${KV_BINDING}`
   if (present?.includes(API_KEY)) {
-    return { what, done: `is set; "npx wrangler secret put ${API_KEY} --env ${environment.env}" changes it` }
+    const aside = foreign ? `. Take care: a deployment replaces ${namesake}` : ''
+    return { what, done: `is set; "npx wrangler secret put ${API_KEY} --env ${environment.env}" changes it${aside}` }
   }
   if (apiKey === undefined) {
     return {
       what,
       done:
         `is not set, and private models will answer to no one. To set it: export ${API_KEY}="$(openssl rand -base64 33)", ` +
-        'keep it where you keep passwords, and run this again',
+        `keep it where you keep passwords, and run this again${foreign ? `. Take care: a deployment replaces ${namesake}` : ''}`,
     }
   }
   return {
     what,
+    ...(foreign && { takesOver: `${namesake}: it gets this secret now, and the first deployment replaces it` }),
     plan: present === null ? 'create the Worker, still empty, and set it' : `set it to the value of ${API_KEY} here`,
     async apply() {
       if (present === null) await api.createDraftWorker(worker)
