@@ -121,6 +121,8 @@ export const imageSettingsSchema = z
 export const textSettingsSchema = z.object({
   /** Longer texts are cut to this many tokens. */
   maxTokens: z.number().int().positive(),
+  /** The end of a text that is cut. */
+  truncationSide: z.enum(['right', 'left']).optional(),
 })
 
 export const TASKS = [

@@ -161,8 +161,13 @@ export const LIMITS = {
    * a second. What waits for a whole answer has `requestDeadlineMs`.
    */
   streamedAnswerMs: 300_000,
-  /** A chat as its template writes it, in UTF-16 units: as long as the body that its messages come in. */
-  chatLength: 4 * MiB,
+  /**
+   * A prompt, and a chat as its template writes it, in UTF-16 units: the slowest tokenizers read as much in a second
+   * (docs/limits.md). A context of 100,000 tokens of prose.
+   */
+  chatLength: 500_000,
+  /** Messages of a chat: templates take up to 100 us for each. */
+  chatMessages: 2_048,
   /**
    * UTF-16 units of a prompt for each token of its model's context; more is refused before a template or a tokeniser looks
    * at it, which may take a hundred times the memory. Prose has 4 to 5 a token, indented code up to 8.
@@ -176,6 +181,11 @@ export const LIMITS = {
 
   /** A text in UTF-16 units. A token is at least one of them; far longer than the longest film review. */
   textLength: 200_000,
+  /**
+   * UTF-16 units of all texts of a request, as far as they are read: what is cut off is not. The slowest tokenizers take
+   * 0.8 s of CPU for so many (docs/limits.md), and `embeddingTokens` have 24 units each then.
+   */
+  textLengthTogether: 400_000,
 
   /**
    * Items and members of all lists and objects in a request that a schema looks at one by one: token ids and texts to the

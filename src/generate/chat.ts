@@ -6,8 +6,29 @@ import { strftime } from './strftime.ts'
 
 export interface Message {
   readonly role: string
+  /** Empty for a message that only calls tools. */
   readonly content: string
   readonly name?: string
+  readonly toolCalls?: readonly ToolCall[]
+  /** Of a tool's answer: the call that it answers. */
+  readonly toolCallId?: string
+}
+
+/** A call of a tool that an assistant has made. */
+export interface ToolCall {
+  readonly id?: string
+  readonly name: string
+  /** JSON, as the assistant wrote it. */
+  readonly arguments: string
+}
+
+/** UTF-16 units of a message that go into a template. */
+export function lengthOf({ content, name = '', toolCallId = '', toolCalls = [] }: Message): number {
+  const calls = toolCalls.reduce(
+    (sum, call) => sum + call.name.length + call.arguments.length + (call.id ?? '').length,
+    0,
+  )
+  return content.length + name.length + toolCallId.length + calls
 }
 
 export interface Rendering {
@@ -67,11 +88,7 @@ export class ChatTemplate {
       // transformers' templates ask whether these are none, not whether they are there.
       tools: null,
       documents: null,
-      messages: messages.map(({ role, content, name }) => ({
-        role,
-        content: control.marked(content),
-        ...(name !== undefined && { name: control.marked(name) }),
-      })),
+      messages: messages.map((message) => messageFor(message, control)),
       add_generation_prompt: true,
       bos_token: bosToken,
       eos_token: eosToken,
@@ -92,6 +109,49 @@ export class ChatTemplate {
       throw isVergeError(cause) ? cause : unusable(cause)
     }
   }
+}
+
+/** A message as templates know it, with a mark in everything that reads as a control token. */
+function messageFor({ content, name, role, toolCallId, toolCalls }: Message, control: ControlText) {
+  return {
+    role,
+    content: control.marked(content),
+    ...(name !== undefined && { name: control.marked(name) }),
+    ...(toolCallId !== undefined && { tool_call_id: control.marked(toolCallId) }),
+    ...(toolCalls !== undefined && {
+      tool_calls: toolCalls.map((call) => ({
+        type: 'function',
+        ...(call.id !== undefined && { id: control.marked(call.id) }),
+        function: { name: control.marked(call.name), arguments: argumentsFor(call.arguments, control) },
+      })),
+    }),
+  }
+}
+
+/** Deeper arguments stay the text that they came as: the template's interpreter calls itself for each level. */
+const DEEPEST_ARGUMENTS = 32
+
+/** Arguments as an object, as templates and vLLM have them; what is no JSON object stays a text. */
+function argumentsFor(text: string, control: ControlText): unknown {
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return control.marked(text)
+  }
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+  const own = isObject ? markedValue(value, control, DEEPEST_ARGUMENTS) : undefined
+  return own ?? control.marked(text)
+}
+
+/** Undefined for what is too deep. */
+function markedValue(value: unknown, control: ControlText, depth: number): unknown {
+  if (typeof value === 'string') return control.marked(value)
+  if (typeof value !== 'object' || value === null) return value
+  if (depth === 0) return undefined
+  const own = Object.entries(value).map(([key, each]) => [control.marked(key), markedValue(each, control, depth - 1)])
+  if (own.some(([, each]) => each === undefined)) return undefined
+  return Array.isArray(value) ? own.map(([, each]) => each) : Object.fromEntries(own)
 }
 
 /** `raise_exception`: how templates refuse what their model was not trained for, such as a system message. */

@@ -1,6 +1,6 @@
 import { VergeError } from '../core/errors.ts'
+import { type Decoder, decoderOf } from '../media/text/decode.ts'
 import type { TextTokenizer } from '../media/text/tokenizer.ts'
-import { type Decoder, decoderOf } from './decoder.ts'
 
 /** Tokens to text, one by one. */
 export class Detokeniser {
@@ -34,7 +34,7 @@ export class Detokeniser {
    */
   push(id: number): string {
     if (this.#tokenizer.special.has(id)) return ''
-    const token = this.#tokenizer.addedTexts.get(id) ?? this.#tokenizer.tokenText(id)
+    const token = this.#tokenizer.tokenText(id)
     if (token === '') return ''
     const bytes = this.#decoder(token, this.#first)
     this.#first = false

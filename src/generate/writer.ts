@@ -2,8 +2,9 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE, type GenerationSettings } from '../catalog/settings/generation.ts'
 import { VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { TextTokenizer } from '../media/text/tokenizer.ts'
-import { ChatTemplate, type Message } from './chat.ts'
+import { finish, type Work } from '../core/work.ts'
+import { STEPS_PER_UNIT, TextTokenizer } from '../media/text/tokenizer.ts'
+import { ChatTemplate, lengthOf, type Message } from './chat.ts'
 import { ControlText } from './control-text.ts'
 import { written } from './generate.ts'
 import { seededRandom, seedOf } from './random.ts'
@@ -25,6 +26,8 @@ export interface LanguageModel {
   readonly afford?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
   /** To be read to the end, or left by ending the iteration. */
   generate(prompt: readonly number[], options: TokenOptions): Promise<{ readonly tokens: AsyncIterable<number> }>
+  /** As a task's: does long work in pieces. */
+  readonly perform?: <T>(work: Work<T>) => Promise<T>
   /** A fresh identifier: the seed of a request that brings none. */
   readonly randomId: () => string
 }
@@ -97,8 +100,13 @@ export class Writer {
         { details: { field: 'model' } },
       )
     }
+    if (messages.length > LIMITS.chatMessages) {
+      throw new VergeError('input_too_large', `A chat may have at most ${LIMITS.chatMessages} messages. Send fewer.`, {
+        details: { field: 'messages', limit_messages: LIMITS.chatMessages },
+      })
+    }
     this.#refuseLong(
-      messages.reduce((sum, { content, name = '' }) => sum + content.length + name.length, 0),
+      messages.reduce((sum, message) => sum + lengthOf(message), 0),
       'messages',
     )
     const template = await this.#model.file(CHAT_TEMPLATE_FILE, (bytes) => ChatTemplate.parse(bytes))
@@ -110,7 +118,8 @@ export class Writer {
       maxLength,
     })
     // The template has put special tokens where they belong.
-    const tokens = this.tokenizer.tokens(text, this.settings.contextLength + 1, literal)
+    const most = this.settings.contextLength + 1
+    const tokens = await this.#perform(this.tokenizer.read(text, { most, literal }), text)
     return this.#fit(
       tokens.map(({ id }) => id),
       'messages',
@@ -118,15 +127,17 @@ export class Writer {
     )
   }
 
-  /** @throws context_length_exceeded, empty_input */
-  text(prompt: string, field: string): Prepared {
+  /** Any text that has tokens, blanks alone among them. @throws context_length_exceeded, empty_input */
+  async text(prompt: string, field: string): Promise<Prepared> {
     this.#refuseLong(prompt.length, field)
-    return this.#fit(this.tokenizer.encode(prompt, this.settings.contextLength + 1).ids, field, true)
+    const most = Math.max(0, this.settings.contextLength + 1 - this.tokenizer.specialTokens(false))
+    const tokens = await this.#perform(this.tokenizer.read(prompt, { most }), prompt)
+    return this.#fit(this.tokenizer.frame(tokens).ids, field, true)
   }
 
   /** @throws invalid_request for a number that is no token's, context_length_exceeded */
   ids(prompt: readonly number[], field: string): Prepared {
-    const wrong = prompt.findIndex((id) => this.#textOf(id) === '')
+    const wrong = prompt.findIndex((id) => !this.tokenizer.knows(id))
     if (wrong !== -1) {
       throw new VergeError('invalid_request', `"${field}[${wrong}]" is no token of this model.`, {
         details: { field: `${field}[${wrong}]` },
@@ -165,14 +176,21 @@ export class Writer {
     return written(tokens, { tokenizer: this.tokenizer, continues, stop, maxNewTokens })
   }
 
+  /** What takes less than a turn of the event loop is done at once. */
+  async #perform<T>(work: Work<T>, { length }: string): Promise<T> {
+    const { perform } = this.#model
+    if (perform === undefined || length * STEPS_PER_UNIT < LIMITS.stepsBetweenPauses) return finish(work)
+    return perform(work)
+  }
+
   #textOf(id: number | undefined): string {
-    return id === undefined ? '' : (this.tokenizer.addedTexts.get(id) ?? this.tokenizer.tokenText(id))
+    return id === undefined ? '' : this.tokenizer.tokenText(id)
   }
 
   /** Refuses what cannot fit, by its length in UTF-16 units alone. */
   #refuseLong(length: number, field: string): void {
     const { contextLength } = this.settings
-    const most = contextLength * LIMITS.promptLengthPerToken
+    const most = Math.min(contextLength * LIMITS.promptLengthPerToken, LIMITS.chatLength)
     if (length <= most) return
     throw new VergeError(
       'context_length_exceeded',

@@ -10,7 +10,7 @@ export class LanguageRunner {
   #last: Generation | undefined
 
   constructor(
-    { randomId, serving }: Pick<AppDeps, 'randomId' | 'serving'>,
+    { lane, randomId, serving }: Pick<AppDeps, 'lane' | 'randomId' | 'serving'>,
     resolved: ResolvedModel,
     context: CallContext,
   ) {
@@ -18,6 +18,7 @@ export class LanguageRunner {
       manifest: resolved.manifest,
       file: (name, parse) => serving.file(resolved, name, parse, context),
       afford: (runs) => serving.afford(resolved, runs, context),
+      perform: (work) => lane.perform(work, context.signal),
       generate: async (prompt, options) => {
         const generation = await serving.generate(resolved, prompt, options, context)
         this.#last = generation

@@ -2,10 +2,12 @@ import { z } from 'zod'
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { type EncodedText, type TextToken, TextTokenizer } from '../media/text/tokenizer.ts'
+import type { Work } from '../core/work.ts'
+import type { EncodedText, TextToken } from '../media/text/tokenizer.ts'
 import { type Run, runInBatches, TokenCount } from './batches.ts'
 import { fixedWidth, outputOf, rowsOf, settingsOf, unfitOutput } from './embedding-output.ts'
 import { assertDimensions, normalize, pool } from './pooling.ts'
+import { TextReader } from './reading.ts'
 import type { TaskModel } from './task.ts'
 import { emptyText } from './texts.ts'
 
@@ -75,9 +77,9 @@ export async function embed(
     )
   }
   const { dimensions } = options
-  return eachText(inputs, prompts, options, embedder, (values, count, width) => {
+  return eachText(inputs, prompts, options, embedder, (values, count, width, skipped) => {
     if (dimensions !== undefined) assertDimensions(dimensions, width, trained)
-    const whole = count === undefined ? values.slice(0, width) : pool(values, count, width, pooling)
+    const whole = count === undefined ? values.slice(0, width) : pool(values, count, width, pooling, skipped)
     const cut = dimensions === undefined ? whole : whole.slice(0, dimensions)
     return (options.normalize ?? always) ? normalize(cut) : cut
   })
@@ -136,7 +138,7 @@ export function firstPrompt(manifest: Manifest, names: readonly string[]): strin
 }
 
 /** Makes something of each text's row; `count` is undefined where the model answers one vector a text. */
-type MakeVector<T> = (values: Float32Array, count: number | undefined, width: number) => T
+type MakeVector<T> = (values: Float32Array, count: number | undefined, width: number, skipped: number) => T
 
 async function eachText<T extends Float32Array | TextVectors>(
   inputs: readonly EmbeddingInput[],
@@ -148,15 +150,21 @@ async function eachText<T extends Float32Array | TextVectors>(
   const { manifest } = model
   const output = outputOf(manifest)
   assertAnswerFits(inputs.length * (options.dimensions ?? fixedWidth(output)), limits)
-  const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-  const count = new TokenCount(limits)
-  const texts = inputs.map((input, i) => {
-    const field = options.field(i)
+  const reader = await TextReader.open(model, limits)
+  const { tokenizer } = reader
+  const { lowercase = false } = settingsOf(manifest)
+  const given = inputs.map((input, i): Given => {
     const prompt = typeof prompts === 'string' ? prompts : (prompts[i] ?? '')
-    const text = encode(input, prompt, field, options.truncate ?? true, tokenizer, manifest, limits)
-    count.add(text.ids.length)
-    return text
+    const own = (text: string): string => (lowercase ? text.toLowerCase() : text)
+    return { input: typeof input === 'string' ? own(input) : input, prompt: own(prompt), field: options.field(i) }
   })
+  const read = given.flatMap(({ input, prompt }) => (typeof input === 'string' ? [prompt + input] : []))
+  const count = new TokenCount(limits)
+  const texts = await reader.perform(
+    read,
+    reader.maxTokens,
+    encodings(given, options.truncate ?? true, reader, manifest, count),
+  )
   const vectors = new Array<T>(texts.length)
   let elements = 0
   await runInBatches(texts, tokenizer.padId, model, limits, run, (outputs, places) => {
@@ -165,7 +173,7 @@ async function eachText<T extends Float32Array | TextVectors>(
       const values = rows.values.subarray(row * rows.stride, (row + 1) * rows.stride)
       const own = rows.pooled ? undefined : (texts[place]?.ids.length ?? 0)
       if (own !== undefined && own * rows.width > rows.stride) throw unfitOutput(manifest)
-      const vector = make(values, own, rows.width)
+      const vector = make(values, own, rows.width, texts[place]?.skipped ?? 0)
       vectors[place] = vector
       elements += vector instanceof Float32Array ? vector.length : vector.values.length
     }
@@ -174,38 +182,91 @@ async function eachText<T extends Float32Array | TextVectors>(
   return { vectors, tokens: count.total }
 }
 
-/** @throws input_too_large, empty_input */
-function encode(
-  input: EmbeddingInput,
-  prompt: string,
-  field: string,
+/** What one vector is made of. */
+interface Given {
+  readonly input: EmbeddingInput
+  readonly prompt: string
+  readonly field: string
+}
+
+interface Encoded extends EncodedText {
+  /** Leading tokens that take no part in the mean: those of a prompt, where it does not count. */
+  readonly skipped: number
+}
+
+/** @throws input_too_large, empty_input, invalid_request */
+function* encodings(
+  given: readonly Given[],
   truncate: boolean,
-  tokenizer: TextTokenizer,
+  reader: TextReader,
   manifest: Manifest,
-  limits: Limits,
-): EncodedText {
-  const most = manifest.text?.maxTokens ?? limits.textTokens
-  if (typeof input !== 'string') {
-    if (input.length > most) throw tooManyTokens(field, most)
-    return { ids: input, typeIds: input.map(() => 0) }
+  count: TokenCount,
+): Work<Encoded[]> {
+  const { includePrompt = true } = settingsOf(manifest)
+  const promptLengths = new Map<string, number>()
+  const encoded: Encoded[] = []
+  for (const each of given) {
+    const { field, input, prompt } = each
+    if (typeof input !== 'string') {
+      encoded.push({ ...fromIds(input, field, reader), skipped: 0 })
+    } else {
+      const text = yield* encode(input, each, truncate, reader, manifest)
+      if (!includePrompt && prompt !== '' && !promptLengths.has(prompt)) {
+        promptLengths.set(prompt, yield* promptLength(prompt, field, reader))
+      }
+      encoded.push({ ...text, skipped: includePrompt ? 0 : (promptLengths.get(prompt) ?? 0) })
+    }
+    count.add(encoded.at(-1)?.ids.length ?? 0)
   }
-  const room = Math.max(0, most - tokenizer.specialTokens(false))
+  return encoded
+}
+
+/** Token ids as they came. @throws input_too_large, invalid_request for a number that is no token's */
+function fromIds(ids: readonly number[], field: string, { maxTokens, tokenizer }: TextReader): EncodedText {
+  if (ids.length > maxTokens) throw tooManyTokens(field, maxTokens)
+  const wrong = ids.find((id) => !tokenizer.knows(id))
+  if (wrong !== undefined) {
+    throw new VergeError('invalid_request', `"${field}" holds ${wrong}, which is no token id of this model.`, {
+      details: { field },
+    })
+  }
+  return { ids, typeIds: ids.map(() => 0) }
+}
+
+function* encode(
+  input: string,
+  { field, prompt }: Given,
+  truncate: boolean,
+  reader: TextReader,
+  manifest: Manifest,
+): Work<EncodedText> {
+  const { maxTokens, tokenizer } = reader
+  const room = Math.max(0, maxTokens - tokenizer.specialTokens(false))
   const { dropUnknown = false } = settingsOf(manifest)
-  const tokens = (text: string, wanted: number): TextToken[] =>
-    dropUnknown ? knownTokens(tokenizer, text, wanted) : tokenizer.tokens(text, wanted)
-  const own = tokens(prompt + input, truncate ? room : room + 1)
-  if (own.length > room) throw tooManyTokens(field, most)
+  const tokens = (text: string, wanted: number): Work<TextToken[]> =>
+    dropUnknown ? knownTokens(reader, text, wanted, field) : reader.read(text, wanted, field)
+  const own = yield* tokens(prompt + input, truncate ? room : room + 1)
+  if (own.length > room) throw tooManyTokens(field, maxTokens)
   // A prompt hardly has more tokens than characters: with more of them, there is something of the text.
-  if (own.length <= prompt.length && tokens(input, 1).length === 0) throw emptyText(field)
+  if (own.length <= prompt.length && (yield* tokens(input, 1)).length === 0) throw emptyText(field)
   return tokenizer.frame(own)
 }
 
+/** Tokens that a prompt has alone, with the special ones in front, as sentence-transformers counts them. */
+function* promptLength(prompt: string, field: string, reader: TextReader): Work<number> {
+  const { ids } = yield* reader.encode(prompt, field)
+  const last = ids.at(-1)
+  return last !== undefined && reader.tokenizer.special.has(last) ? ids.length - 1 : ids.length
+}
+
 /** The first tokens that the vocabulary has. More are asked for until enough of them are known, or there are no more. */
-function knownTokens(tokenizer: TextTokenizer, text: string, most: number): TextToken[] {
+function* knownTokens(reader: TextReader, text: string, most: number, field: string): Work<TextToken[]> {
+  const { side, tokenizer } = reader
   for (let asked = most; ; asked *= 4) {
-    const tokens = tokenizer.tokens(text, asked)
+    const tokens = yield* reader.read(text, asked, field)
     const known = tokens.filter(({ id }) => id !== tokenizer.unknownId)
-    if (known.length >= most || tokens.length < asked) return known.slice(0, most)
+    if (known.length < most && tokens.length >= asked) continue
+    return side === 'right' ? known.slice(0, most) : known.slice(Math.max(0, known.length - most))
   }
 }
 

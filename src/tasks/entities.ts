@@ -23,6 +23,8 @@ export interface Labelled {
   readonly label: string
   readonly score: number
   readonly word: string
+  /** Its tokens as the vocabulary writes them. A decoder reads these, and no text that it has made. */
+  readonly tokens: readonly string[]
   readonly start: number
   readonly end: number
   readonly index?: number
@@ -58,7 +60,7 @@ export function entitiesOf(
 
 function labelled({ scores, word, start, end, index }: ScoredToken, nameOf: NameOf): Labelled {
   const best = greatest(scores)
-  return { label: nameOf(best), score: scores[best] ?? 0, word, start, end, index }
+  return { label: nameOf(best), score: scores[best] ?? 0, word, tokens: [word], start, end, index }
 }
 
 function greatest(scores: Float64Array): number {
@@ -82,8 +84,15 @@ function wordsOf(
     if (first === undefined || last === undefined) return []
     const scores = wordScores(group, strategy)
     const best = greatest(scores)
-    const word = join(group.map((token) => token.word))
-    return { label: nameOf(best), score: scores[best] ?? 0, word, start: first.start, end: last.end }
+    const own = group.map((token) => token.word)
+    return {
+      label: nameOf(best),
+      score: scores[best] ?? 0,
+      word: join(own),
+      tokens: own,
+      start: first.start,
+      end: last.end,
+    }
   })
 }
 
@@ -114,11 +123,13 @@ function grouped(words: readonly Labelled[], join: Join): Grouped[] {
   return groups.flatMap((group) => {
     const [first, last] = [group[0], group.at(-1)]
     if (first === undefined || last === undefined) return []
+    const tokens = group.flatMap((word) => word.tokens)
     return {
       // As transformers has it: what stands after the first hyphen, also where that does not follow a B or an I.
       label: first.label.slice(first.label.indexOf('-') + 1),
       score: group.reduce((sum, { score }) => sum + score, 0) / group.length,
-      word: join(group.map(({ word }) => word)),
+      word: join(tokens),
+      tokens,
       start: first.start,
       end: last.end,
     }
@@ -132,9 +143,9 @@ function tagOf(label: string): readonly [boolean, string] {
 }
 
 /** Entities of overlapping windows: of two in one place the longer one, or the surer one. */
-export function withoutOverlaps(entities: readonly Grouped[]): Grouped[] {
+export function withoutOverlaps<T extends Pick<Grouped, 'start' | 'end' | 'score'>>(entities: readonly T[]): T[] {
   const sorted = [...entities].sort((a, b) => a.start - b.start)
-  const kept: Grouped[] = []
+  const kept: T[] = []
   for (const entity of sorted) {
     const previous = kept.at(-1)
     if (previous === undefined || entity.start >= previous.end) {

@@ -24,12 +24,14 @@ export function toFloats(output: Tensor): Float32Array | undefined {
  * One vector for a text, from those of its tokens.
  * @param tokens vectors of `width` elements, one after the other; those of padding come after the text's own
  * @param count of the text's own tokens: at least one
+ * @param skipped leading tokens that take no part in the mean or in the greatest values
  */
 export function pool(
   tokens: Float32Array,
   count: number,
   width: number,
   pooling: Exclude<Pooling, 'none'>,
+  skipped = 0,
 ): Float32Array {
   switch (pooling) {
     case 'cls':
@@ -37,8 +39,9 @@ export function pool(
     case 'last':
       return tokens.slice((count - 1) * width, count * width)
     case 'max': {
-      const greatest = tokens.slice(0, width)
-      for (let i = width; i < count * width; i++) {
+      const from = Math.min(skipped, count - 1)
+      const greatest = tokens.slice(from * width, (from + 1) * width)
+      for (let i = (from + 1) * width; i < count * width; i++) {
         const value = tokens[i] ?? 0
         const at = i % width
         if (value > (greatest[at] ?? 0)) greatest[at] = value
@@ -47,11 +50,12 @@ export function pool(
     }
     case 'mean': {
       const sums = new Float64Array(width)
-      for (let token = 0; token < count; token++) {
+      for (let token = skipped; token < count; token++) {
         const start = token * width
         for (let i = 0; i < width; i++) sums[i] = (sums[i] ?? 0) + (tokens[start + i] ?? 0)
       }
-      return Float32Array.from(sums, (sum) => sum / count)
+      // Zeros, as sentence-transformers has it, where nothing but the prompt fits.
+      return Float32Array.from(sums, (sum) => sum / Math.max(1, count - skipped))
     }
   }
 }

@@ -2,12 +2,14 @@ import { z } from 'zod'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
+import type { Work } from '../core/work.ts'
 import { codePointPositions } from '../media/text/positions.ts'
-import { type Encoding, type TextToken, TextTokenizer } from '../media/text/tokenizer.ts'
+import type { Encoding, TextToken } from '../media/text/tokenizer.ts'
 import { bestSpans, type Spans } from './answer-spans.ts'
 import { runInBatches, TokenCount } from './batches.ts'
 import { spanLogits } from './logits.ts'
-import type { BoundTask, TaskModel } from './task.ts'
+import { TextReader } from './reading.ts'
+import type { BoundTask } from './task.ts'
 import { windowsOf } from './text-windows.ts'
 import { checkTexts, emptyText } from './texts.ts'
 
@@ -98,11 +100,13 @@ export function questionAnswering(limits: Limits): BoundTask {
           limits,
         )
       }
-      const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-      const count = new TokenCount(limits)
-      const prepared = questions.map((question, i) => {
-        return prepare(question, parameters, tokenizer, model, limits, count, (part) => nameOf(i, part))
-      })
+      const reader = await TextReader.open(model, limits)
+      const { tokenizer } = reader
+      const prepared = await reader.perform(
+        questions.flatMap(({ question, context }) => [question, context]),
+        limits.embeddingTokens + 1,
+        preparedQuestions(questions, parameters, reader, limits, nameOf),
+      )
 
       const windows = prepared.flatMap((one) => one.windows)
       const topK = parameters.top_k ?? 1
@@ -132,18 +136,34 @@ export function questionAnswering(limits: Limits): BoundTask {
   }
 }
 
-function prepare(
+function* preparedQuestions(
+  questions: readonly Question[],
+  parameters: Parameters,
+  reader: TextReader,
+  limits: Limits,
+  nameOf: (i: number, part: keyof Question) => string,
+): Work<Prepared[]> {
+  const count = new TokenCount(limits)
+  const prepared: Prepared[] = []
+  for (const [i, question] of questions.entries()) {
+    prepared.push(yield* prepare(question, parameters, reader, limits, count, (part) => nameOf(i, part)))
+  }
+  return prepared
+}
+
+function* prepare(
   { question, context }: Question,
   parameters: Parameters,
-  tokenizer: TextTokenizer,
-  { manifest }: TaskModel,
+  reader: TextReader,
   limits: Limits,
   count: TokenCount,
   nameOf: (part: keyof Question) => string,
-): Prepared {
-  const most = manifest.text?.maxTokens ?? limits.textTokens
-  const length = Math.min(most, parameters.max_seq_len ?? DEFAULTS.windowTokens)
-  const asked = tokenizer.tokens(question, parameters.max_question_len ?? DEFAULTS.questionTokens)
+): Work<Prepared> {
+  const { tokenizer } = reader
+  const length = Math.min(reader.maxTokens, parameters.max_seq_len ?? DEFAULTS.windowTokens)
+  const mostAsked = parameters.max_question_len ?? DEFAULTS.questionTokens
+  // As transformers has it: a question that is too long loses its end.
+  const asked = yield* reader.read(question, mostAsked, nameOf('question'), 'right')
   if (asked.length === 0) throw emptyText(nameOf('question'))
   const room = length - tokenizer.specialTokens(true) - asked.length
   if (room < 1) {
@@ -154,7 +174,7 @@ function prepare(
     )
   }
   const overlap = Math.min(parameters.doc_stride ?? DEFAULTS.overlap, Math.floor(length / 2), room - 1)
-  const tokens = tokenizer.tokens(context, limits.embeddingTokens + 1)
+  const tokens = yield* reader.read(context, limits.embeddingTokens + 1, nameOf('context'), 'right')
   if (tokens.length === 0) throw emptyText(nameOf('context'))
   const windows = Array.from(windowsOf(tokens, room, overlap), (window) => {
     count.add(length - room + window.length)

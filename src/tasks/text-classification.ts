@@ -1,15 +1,25 @@
 import { z } from 'zod'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { TextTokenizer } from '../media/text/tokenizer.ts'
+import type { Work } from '../core/work.ts'
+import type { Encoding } from '../media/text/tokenizer.ts'
 import { runInBatches } from './batches.ts'
+import { type PairText, TextReader } from './reading.ts'
 import { type Classification, classificationParametersSchema, classificationSchema, classifications } from './scores.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, emptyText, fieldIn, readTextBody } from './texts.ts'
 
+const pairSchema = z
+  .strictObject({ text: z.string(), text_pair: z.string() })
+  .meta({ id: 'TextPair', description: 'Two texts that the model reads together, such as a claim and its source' })
+const inputSchema = z.union([z.string(), pairSchema])
+type Input = z.infer<typeof inputSchema>
+
 const requestSchema = z
   .strictObject({
-    inputs: z.union([z.string(), z.array(z.string()).min(1)]).meta({ description: 'A text, or a list of texts' }),
+    inputs: z
+      .union([z.string(), pairSchema, z.array(inputSchema).min(1)])
+      .meta({ description: 'A text, a pair `{text, text_pair}`, or a list of them' }),
     parameters: classificationParametersSchema.optional(),
   })
   .meta({ id: 'TextClassificationRequest' })
@@ -28,29 +38,63 @@ export function textClassification(limits: Limits): BoundTask {
 
     async execute(body, model, run) {
       const { inputs, parameters = {} } = readTextBody(requestSchema, body, limits)
-      const texts = typeof inputs === 'string' ? [inputs] : inputs
-      if (texts.length > limits.textsPerRequest) {
+      const list = Array.isArray(inputs) ? inputs : [inputs]
+      if (list.length > limits.textsPerRequest) {
         throw new VergeError('input_too_large', `A request may have at most ${limits.textsPerRequest} texts.`, {
           details: { limit_texts: limits.textsPerRequest },
         })
       }
-      const field = fieldIn('inputs', texts === inputs)
-      checkTexts(texts, field, limits)
-      const { manifest } = model
-      const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-      const most = manifest.text?.maxTokens ?? limits.textTokens
-      const encoded = texts.map((text) => tokenizer.encode(text, most))
-      const nothing = encoded.findIndex(
-        ({ ids }, i) =>
-          ids.length <= tokenizer.specialTokens(false) && tokenizer.tokens(texts[i] ?? '', 1).length === 0,
+      const field = fieldIn('inputs', Array.isArray(inputs))
+      const texts = list.flatMap((input, i) => textsOf(input, field(i)))
+      checkTexts(
+        texts.map(({ text }) => text),
+        (i) => texts[i]?.field ?? 'inputs',
+        limits,
       )
-      if (nothing !== -1) throw emptyText(field(nothing))
-      const answers = texts.map((): Classification => [])
+      const reader = await TextReader.open(model, limits)
+      const { tokenizer } = reader
+      const encoded = await reader.perform(
+        texts.map(({ text }) => text),
+        reader.maxTokens,
+        encodings(list, field, reader),
+      )
+      const answers = list.map((): Classification => [])
       await runInBatches(encoded, tokenizer.padId, model, limits, run, (outputs, places) => {
-        const lists = classifications(outputs, parameters, manifest, Number.POSITIVE_INFINITY)
+        const lists = classifications(outputs, parameters, model.manifest, Number.POSITIVE_INFINITY)
         for (const [row, place] of places.entries()) answers[place] = lists[row] ?? []
       })
-      return typeof inputs === 'string' ? answers[0] : answers
+      return Array.isArray(inputs) ? answers : answers[0]
     },
   }
+}
+
+function textsOf(input: Input, field: string): PairText[] {
+  if (typeof input === 'string') return [{ text: input, field }]
+  return [
+    { text: input.text, field: `${field}.text` },
+    { text: input.text_pair, field: `${field}.text_pair` },
+  ]
+}
+
+function* encodings(inputs: readonly Input[], fieldOf: (i: number) => string, reader: TextReader): Work<Encoding[]> {
+  const encoded: Encoding[] = []
+  for (const [i, input] of inputs.entries()) {
+    const field = fieldOf(i)
+    const [first, second] = textsOf(input, field)
+    if (first === undefined) continue
+    if (second !== undefined && !reader.tokenizer.readsPairs) {
+      throw new VergeError('invalid_request', `This model reads one text, and no pairs. Send "${field}" as a text.`, {
+        details: { field },
+      })
+    }
+    const encoding =
+      second === undefined
+        ? yield* reader.encode(first.text, field)
+        : yield* reader.pair(reader.text(first), reader.text(second))
+    const isEmpty = encoding.tokens.every((token) => token === undefined)
+    // A model whose room is taken by special tokens answers for them alone.
+    if (isEmpty && (yield* reader.read(first.text, 1, field)).length === 0) throw emptyText(field)
+    encoded.push(encoding)
+  }
+  return encoded
 }

@@ -4,7 +4,7 @@ import type { Limits } from '../core/limits.ts'
 import type { Sampling } from '../generate/sampler.ts'
 import { Writer, type WritingRequest } from '../generate/writer.ts'
 import type { BoundTask } from './task.ts'
-import { checkTexts, readTextBody } from './texts.ts'
+import { readTextBody } from './texts.ts'
 import { seed, stopString } from './writing-fields.ts'
 
 const ignored = z.unknown().optional().meta({ description: 'Taken, and not looked at' })
@@ -62,12 +62,11 @@ export function textGeneration(limits: Limits): BoundTask {
 
     async execute(body, { language }) {
       const { inputs, parameters = {} } = readTextBody(requestSchema, body, limits)
-      checkTexts([inputs], () => 'inputs', limits)
       if (language === undefined) {
         throw new VergeError('engine_unsupported', 'Texts cannot be written here. Use POST /v1/completions.')
       }
       const writer = await Writer.open(language.model, writingRequest(parameters))
-      const prompt = writer.text(inputs, 'inputs')
+      const prompt = await writer.text(inputs, 'inputs')
       writer.afford([prompt])
       let text = parameters.return_full_text === false ? '' : inputs
       for await (const written of await writer.write(prompt, 0, language.signal)) {

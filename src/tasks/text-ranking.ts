@@ -3,10 +3,12 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { TextTokenizer } from '../media/text/tokenizer.ts'
+import type { Work } from '../core/work.ts'
+import type { Encoding } from '../media/text/tokenizer.ts'
 import { runInBatches, TokenCount } from './batches.ts'
 import { type Embedder, embed, firstPrompt } from './embedding.ts'
 import { cosine, toFloats } from './pooling.ts'
+import { type PairText, TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, emptyText, readTextBody } from './texts.ts'
 
@@ -134,20 +136,14 @@ async function readTogether(
   { model, limits, run }: Embedder,
 ): Promise<Scores> {
   const { manifest } = model
-  const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-  const most = manifest.text?.maxTokens ?? limits.textTokens
-  const room = Math.max(1, most - tokenizer.specialTokens(true))
-  // Once for all texts: a long query with few tokens costs more than all of them.
-  const asked = tokenizer.tokens(query, room)
-  if (asked.length === 0) throw emptyText(queryField)
+  const reader = await TextReader.open(model, limits)
+  const { tokenizer } = reader
   const count = new TokenCount(limits)
-  const pairs = texts.map((text, i) => {
-    const tokens = tokenizer.tokens(text, room)
-    if (tokens.length === 0) throw emptyText(textField(i))
-    const pair = tokenizer.framePair(asked, tokens, most)
-    count.add(pair.ids.length)
-    return pair
-  })
+  const pairs = await reader.perform(
+    [query, ...texts],
+    reader.maxTokens,
+    pairsOf({ text: query, field: queryField }, texts, textField, reader, count),
+  )
   const raw = rawScores || manifest.activation === 'none'
   const scores = new Array<number>(texts.length).fill(0)
   await runInBatches(pairs, tokenizer.padId, model, limits, run, (outputs, places) => {
@@ -158,6 +154,27 @@ async function readTogether(
     }
   })
   return { scores, tokens: count.total }
+}
+
+function* pairsOf(
+  query: PairText,
+  texts: readonly string[],
+  textField: (i: number) => string,
+  reader: TextReader,
+  count: TokenCount,
+): Work<Encoding[]> {
+  // Once for all texts: a long query with few tokens costs more than all of them.
+  const asked = reader.text(query)
+  if ((yield* asked.tokens(reader.maxTokens)).length === 0) throw emptyText(query.field)
+  const pairs: Encoding[] = []
+  for (const [i, text] of texts.entries()) {
+    const own = reader.text({ text, field: textField(i) })
+    if ((yield* own.tokens(reader.maxTokens)).length === 0) throw emptyText(textField(i))
+    const pair = yield* reader.pair(asked, own)
+    count.add(pair.ids.length)
+    pairs.push(pair)
+  }
+  return pairs
 }
 
 /** One number for each pair. @throws manifest_invalid */

@@ -1,11 +1,13 @@
 import { z } from 'zod'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
+import type { Work } from '../core/work.ts'
 import { codePointPositions } from '../media/text/positions.ts'
-import { type Encoding, TextTokenizer } from '../media/text/tokenizer.ts'
+import type { Encoding, TextTokenizer } from '../media/text/tokenizer.ts'
 import { runInBatches, TokenCount } from './batches.ts'
 import { AGGREGATION, entitiesOf, type Grouped, probabilities, type ScoredToken, withoutOverlaps } from './entities.ts'
 import { tokenLogits } from './logits.ts'
+import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
 import { windowsOf } from './text-windows.ts'
 import { checkTexts, emptyText, fieldIn, readTextBody } from './texts.ts'
@@ -69,9 +71,16 @@ export function tokenClassification(limits: Limits): BoundTask {
       const field = fieldIn('inputs', texts === inputs)
       checkTexts(texts, field, limits)
       const { manifest } = model
-      const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-      const most = manifest.text?.maxTokens ?? limits.textTokens
-      const windows = windowsIn(texts, tokenizer, most, parameters, field, limits)
+      const reader = await TextReader.open(model, limits)
+      const { tokenizer } = reader
+      const room = Math.max(1, reader.maxTokens - tokenizer.specialTokens(false))
+      checkStride(parameters, room)
+      const wanted = parameters.stride === undefined ? room : limits.embeddingTokens + 1
+      const windows = await reader.perform(
+        texts,
+        wanted,
+        windowsIn(texts, reader, { room, wanted, stride: parameters.stride ?? 0 }, field, limits),
+      )
 
       const found = texts.map((): Grouped[] => [])
       const strategy = parameters.aggregation_strategy ?? 'simple'
@@ -105,15 +114,7 @@ export function tokenClassification(limits: Limits): BoundTask {
   }
 }
 
-function windowsIn(
-  texts: readonly string[],
-  tokenizer: TextTokenizer,
-  most: number,
-  { stride, aggregation_strategy: strategy }: Parameters,
-  field: (place: number) => string,
-  limits: Limits,
-): Window[] {
-  const room = Math.max(1, most - tokenizer.specialTokens(false))
+function checkStride({ stride, aggregation_strategy: strategy }: Parameters, room: number): void {
   if (stride !== undefined && (stride >= room || strategy === 'none')) {
     throw new VergeError(
       'invalid_request',
@@ -123,16 +124,35 @@ function windowsIn(
       { details: { field: 'parameters.stride' } },
     )
   }
+}
+
+/** Tokens of a window, tokens that are wanted of a text, and tokens that two windows share. */
+interface Windowing {
+  readonly room: number
+  readonly wanted: number
+  readonly stride: number
+}
+
+function* windowsIn(
+  texts: readonly string[],
+  reader: TextReader,
+  { room, wanted, stride }: Windowing,
+  field: (place: number) => string,
+  limits: Limits,
+): Work<Window[]> {
   const count = new TokenCount(limits)
-  return texts.flatMap((text, i) => {
-    const tokens = tokenizer.tokens(text, stride === undefined ? room : limits.embeddingTokens + 1)
+  const windows: Window[] = []
+  for (const [i, text] of texts.entries()) {
+    // Windows hold all of a text, whichever end would be cut.
+    const tokens = yield* reader.read(text, wanted, field(i), wanted > room ? 'right' : reader.side)
     if (tokens.length === 0) throw emptyText(field(i))
-    return Array.from(windowsOf(tokens, room, stride ?? 0), (window) => {
-      const encoding = tokenizer.frame(window)
+    for (const window of windowsOf(tokens, room, stride)) {
+      const encoding = reader.tokenizer.frame(window)
       count.add(encoding.ids.length)
-      return { text: i, encoding }
-    })
-  })
+      windows.push({ text: i, encoding })
+    }
+  }
+  return windows
 }
 
 function scoredTokens(

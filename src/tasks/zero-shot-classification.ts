@@ -3,9 +3,11 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
-import { TextTokenizer } from '../media/text/tokenizer.ts'
+import type { Work } from '../core/work.ts'
+import type { Encoding, TextToken } from '../media/text/tokenizer.ts'
 import { runInBatches, TokenCount } from './batches.ts'
 import { textLogits } from './logits.ts'
+import { TextReader } from './reading.ts'
 import { activate } from './scores.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, emptyText, fieldIn } from './texts.ts'
@@ -68,25 +70,13 @@ export function zeroShotClassification(limits: Limits): BoundTask {
 
       const { manifest } = model
       const columns = columnsOf(manifest)
-      const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-      const most = manifest.text?.maxTokens ?? limits.textTokens
-      const count = new TokenCount(limits)
-      const room = most - tokenizer.specialTokens(true)
-      const claims = hypotheses.map((hypothesis, i) => {
-        const claim = tokenizer.tokens(hypothesis, most)
-        // Only the text is cut, and something of it has to be left.
-        if (claim.length >= room) throw tooLong(labelField(i), most)
-        return claim
-      })
-      const pairs = texts.flatMap((text, i) => {
-        const tokens = tokenizer.tokens(text, most)
-        if (tokens.length === 0) throw emptyText(textField(i))
-        return claims.map((claim) => {
-          const pair = tokenizer.framePair(tokens, claim, most, 'only_first')
-          count.add(pair.ids.length)
-          return pair
-        })
-      })
+      const reader = await TextReader.open(model, limits)
+      const { tokenizer } = reader
+      const pairs = await reader.perform(
+        [...texts, ...hypotheses],
+        reader.maxTokens,
+        pairsOf(texts, hypotheses, reader, limits, textField, labelField),
+      )
       const verdicts: Verdict[] = []
       await runInBatches(pairs, tokenizer.padId, model, limits, run, (outputs, places) => {
         const { values, width } = textLogits(outputs, places.length, manifest)
@@ -106,6 +96,39 @@ export function zeroShotClassification(limits: Limits): BoundTask {
       return typeof inputs === 'string' ? answers[0] : answers
     },
   }
+}
+
+/** Each text with each sentence about it. Only the text is cut, and something of it has to be left. */
+function* pairsOf(
+  texts: readonly string[],
+  hypotheses: readonly string[],
+  reader: TextReader,
+  limits: Limits,
+  textField: (i: number) => string,
+  labelField: (i: number) => string,
+): Work<Encoding[]> {
+  const { maxTokens, side, tokenizer } = reader
+  const count = new TokenCount(limits)
+  const room = maxTokens - tokenizer.specialTokens(true)
+  const claims: TextToken[][] = []
+  for (const [i, hypothesis] of hypotheses.entries()) {
+    const claim = yield* reader.read(hypothesis, maxTokens, labelField(i))
+    if (claim.length >= room) throw tooLong(labelField(i), maxTokens)
+    claims.push(claim)
+  }
+  const pairs: Encoding[] = []
+  for (const [i, text] of texts.entries()) {
+    const tokens = yield* reader.read(text, maxTokens, textField(i))
+    if (tokens.length === 0) throw emptyText(textField(i))
+    for (const claim of claims) {
+      const keep = Math.min(tokens.length, room - claim.length)
+      const own = side === 'right' ? tokens.slice(0, keep) : tokens.slice(tokens.length - keep)
+      const pair = tokenizer.frame(own, claim)
+      count.add(pair.ids.length)
+      pairs.push(pair)
+    }
+  }
+  return pairs
 }
 
 /** A model's scores for a sentence to follow from a text, and to contradict it. */

@@ -417,7 +417,7 @@ describe('reranking', () => {
   })
 
   it('reads a query once, however many texts it is compared with', async () => {
-    const tokens = vi.spyOn(TextTokenizer.prototype, 'tokens')
+    const tokens = vi.spyOn(TextTokenizer.prototype, 'read')
     const long = 'x'.repeat(1_000)
     const response = await post('/rerank', { model: 'cross', query: long, documents: new Array(200).fill('film') })
     const reads = tokens.mock.calls.filter(([text]) => text === long).length

@@ -270,7 +270,13 @@ describe('POST /v1/chat/completions', () => {
     [{ messages: [{ role: 'user' }] }, 'messages[0].content'],
     [{ messages: [{ role: 'nobody', content: '' }] }, 'messages[0].role'],
     [{ messages: [{ role: 'user', content: [{ type: 'image_url', image_url: {} }] }] }, 'messages[0].content'],
-    [{ messages: [{ role: 'assistant', content: 'x', tool_calls: [{}] }] }, 'messages[0].tool_calls'],
+    [{ messages: [{ role: 'assistant', tool_calls: [{}] }] }, 'messages[0].tool_calls[0].function'],
+    [{ messages: [{ role: 'assistant', content: null }] }, 'messages[0].content'],
+    [{ messages: [{ role: 'assistant', content: null, tool_calls: [] }] }, 'messages[0].content'],
+    [
+      { messages: [{ role: 'user', content: 'x', tool_calls: [{ function: { name: 'f' } }] }] },
+      'messages[0].tool_calls',
+    ],
     [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages'],
     [{ telepathy: true }, null],
   ])('refuses %j, naming the field', async (more, param) => {

@@ -21,6 +21,10 @@ export const embeddingSettingsSchema = z.object({
   prompts: z.record(z.string(), z.string().max(2_000)).optional(),
   /** The prompt used where a request names none. */
   defaultPrompt: z.string().optional(),
+  /** Whether the tokens of a prompt count in the mean, and in the greatest values; as sentence-transformers by default. */
+  includePrompt: z.boolean().optional(),
+  /** Makes texts lower case before they are tokenized, as sentence-transformers' `do_lower_case`. */
+  lowercase: z.boolean().optional(),
   /** Leaves out tokens that stand for the unknown, as model2vec's static embeddings need it. */
   dropUnknown: z.boolean().optional(),
 })

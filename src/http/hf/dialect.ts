@@ -44,9 +44,11 @@ function withoutOptions(body: TaskBody): TaskBody {
   return { kind: 'json', value }
 }
 
-/** Whether one text was sent, and not a list. */
+/** Whether one text, or one pair of texts, was sent, and not a list. */
 function isSingle(body: TaskBody): boolean {
-  return body.kind === 'bytes' || (isObject(body.value) && typeof body.value.inputs === 'string')
+  if (body.kind === 'bytes') return true
+  const inputs = isObject(body.value) ? body.value.inputs : undefined
+  return typeof inputs === 'string' || (isObject(inputs) && 'text_pair' in inputs)
 }
 
 /** Tasks whose answer for one text is a list of one, as transformers' pipelines have it. */

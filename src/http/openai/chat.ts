@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { validate } from '../../core/validation.ts'
-import type { Message } from '../../generate/chat.ts'
+import type { Message, ToolCall } from '../../generate/chat.ts'
 import { Writer } from '../../generate/writer.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
@@ -8,7 +8,13 @@ import { LanguageRunner } from '../language-runner.ts'
 import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
 import type { Place } from '../place.ts'
 import { answer, type Form } from './answering.ts'
-import { type ChatAnswer, type ChatChunk, type ChatRequest, chatRequestSchema } from './generation-wire.ts'
+import {
+  type ChatAnswer,
+  type ChatChunk,
+  type ChatRequest,
+  chatRequestSchema,
+  type ToolCallRequest,
+} from './generation-wire.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/chat/completions`: an answer to messages, as OpenAI's clients ask for it. */
@@ -32,12 +38,25 @@ export function createChat(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPat
 }
 
 /** OpenAI's newer name for the system's role is unknown to templates. */
-function messageOf({ content, name, role }: ChatRequest['messages'][number]): Message {
+function messageOf({
+  content,
+  name,
+  role,
+  tool_call_id: callId,
+  tool_calls: calls,
+}: ChatRequest['messages'][number]): Message {
   return {
     role: role === 'developer' ? 'system' : role,
-    content: typeof content === 'string' ? content : content.map(({ text }) => text).join('\n'),
+    content: typeof content === 'string' ? content : (content ?? []).map(({ text }) => text).join('\n'),
     ...(typeof name === 'string' && { name }),
+    ...(typeof callId === 'string' && { toolCallId: callId }),
+    ...(calls?.length && { toolCalls: calls.map(callOf) }),
   }
+}
+
+/** Templates write arguments as JSON: as a text they would be quoted twice. */
+function callOf({ function: called, id }: ToolCallRequest): ToolCall {
+  return { ...(typeof id === 'string' && { id }), name: called.name, arguments: called.arguments ?? '{}' }
 }
 
 const CHAT: Form = {

@@ -27,7 +27,7 @@ export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: Name
     return answer(deps, c, place, {
       runner,
       writer,
-      prompts: promptsOf(request.prompt, writer, deps.limits),
+      prompts: await promptsOf(request.prompt, writer, deps.limits),
       form: COMPLETION,
       stream: request.stream ?? false,
       streamUsage: request.stream_options?.include_usage ?? false,
@@ -37,7 +37,7 @@ export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: Name
 }
 
 /** Prompts, whichever of the four forms they came in. */
-function promptsOf(prompt: CompletionRequest['prompt'], writer: Writer, limits: Limits): Prepared[] {
+async function promptsOf(prompt: CompletionRequest['prompt'], writer: Writer, limits: Limits): Promise<Prepared[]> {
   const list = Array.isArray(prompt) && typeof prompt[0] !== 'number'
   const prompts = (list ? prompt : [prompt]) as readonly (string | readonly number[])[]
   if (prompts.length > limits.promptsPerRequest) {
@@ -47,10 +47,12 @@ function promptsOf(prompt: CompletionRequest['prompt'], writer: Writer, limits: 
       { details: { field: 'prompt', limit_prompts: limits.promptsPerRequest } },
     )
   }
-  return prompts.map((each, i) => {
+  const prepared: Prepared[] = []
+  for (const [i, each] of prompts.entries()) {
     const field = list ? `prompt[${i}]` : 'prompt'
-    return typeof each === 'string' ? writer.text(each, field) : writer.ids(each, field)
-  })
+    prepared.push(typeof each === 'string' ? await writer.text(each, field) : writer.ids(each, field))
+  }
+  return prepared
 }
 
 const COMPLETION: Form = {

@@ -53,13 +53,39 @@ const textPart = z.looseObject({
   text: z.string(),
 })
 
+/** A call of a tool in the history of a chat: chat templates write it out. Arguments are JSON as a text. */
+const toolCall = z.looseObject({
+  id: z.string().nullish(),
+  type: z.literal('function', { error: 'only calls of type "function" are taken' }).nullish(),
+  function: z.looseObject({ name: z.string(), arguments: z.string().nullish() }),
+})
+export type ToolCallRequest = z.infer<typeof toolCall>
+
+const content = z.union([z.string(), z.array(textPart)], {
+  error: 'a text or a list of parts of type "text" is needed',
+})
+
 /** Fields of answers that clients send back as they came are not looked at. */
 const messageSchema = z
   .looseObject({
     role: z.enum(['system', 'developer', 'user', 'assistant', 'tool']),
-    content: z.union([z.string(), z.array(textPart)], { error: 'a text or a list of parts of type "text" is needed' }),
+    content: content.nullish(),
     name: z.string().nullish(),
-    tool_calls: none('tools'),
+    tool_call_id: z.string().nullish(),
+    tool_calls: z.array(toolCall).nullish(),
+  })
+  .superRefine(({ content, role, tool_calls: calls }, context) => {
+    const isCalling = role === 'assistant' && (calls?.length ?? 0) > 0
+    if ((content ?? undefined) === undefined && !isCalling) {
+      context.addIssue({
+        code: 'custom',
+        path: ['content'],
+        message: 'a text is needed; only an assistant\'s message with "tool_calls" may go without',
+      })
+    }
+    if ((calls?.length ?? 0) > 0 && role !== 'assistant') {
+      context.addIssue({ code: 'custom', path: ['tool_calls'], message: 'only an assistant calls tools' })
+    }
   })
   .meta({ id: 'ChatMessage' })
 

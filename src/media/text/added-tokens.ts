@@ -1,6 +1,7 @@
 import { type Aligned, sliceOf, sourceOf } from './aligned.ts'
 import { configsOf, isTokenId } from './config.ts'
 import { type Normaliser, normalised } from './normalise.ts'
+import { Trie } from './trie.ts'
 
 /** A token that stands in a text as it is written, such as "[MASK]", and is never split. */
 interface AddedToken {
@@ -48,24 +49,25 @@ export function addedTokensOf(value: unknown, normaliser: Normaliser): AddedToke
   return { before: splitter(before), after: splitter(after) }
 }
 
-/** Finds the leftmost token, and of several there the longest. */
+/** Finds the leftmost token, and of several there the longest, in a trie: some files have thousands of them. */
 function splitter(tokens: readonly AddedToken[]): Splitter {
   if (tokens.length === 0) return (text) => (text.text === '' ? [] : [{ text }])
-  const byContent = new Map(tokens.map((token) => [token.content, token]))
-  const longestFirst = [...byContent.keys()].sort((a, b) => b.length - a.length)
-  const pattern = new RegExp(
-    longestFirst.map((content) => content.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')).join('|'),
-    'gu',
-  )
+  const trie = new Trie()
+  for (const [place, { content }] of tokens.entries()) trie.add(content, place)
   return (text, literal) => {
     const sections: Section[] = []
     const whole = text.text
     let at = 0
-    for (const { 0: content, index } of whole.matchAll(pattern)) {
-      const token = byContent.get(content)
-      let from = index
-      let to = index + content.length
-      if (token === undefined || from < at) continue
+    for (let start = 0; start < whole.length; ) {
+      const [place, end] = longestFrom(trie, whole, start)
+      const token = tokens[place]
+      if (token === undefined) {
+        start++
+        continue
+      }
+      let [from, to] = [start, end]
+      start = end
+      if (from < at) continue
       if (literal?.(...sourceOf(text, from, to), token.id)) continue
       if (
         token.singleWord &&
@@ -82,4 +84,16 @@ function splitter(tokens: readonly AddedToken[]): Splitter {
     if (at < whole.length) sections.push({ text: sliceOf(text, at, whole.length) })
     return sections
   }
+}
+
+/** The number of the longest text of a trie that begins at a place, and its end; -1 if none does. */
+function longestFrom(trie: Trie, text: string, start: number): readonly [number, number] {
+  let [found, end] = [-1, start]
+  for (let at = start, node = Trie.ROOT; at < text.length; ) {
+    node = trie.step(node, text.charCodeAt(at++))
+    if (node === -1) break
+    const value = trie.valueAt(node)
+    if (value !== -1) [found, end] = [value, at]
+  }
+  return [found, end]
 }

@@ -1,3 +1,5 @@
+import { VergeError } from '../../core/errors.ts'
+
 /**
  * A text while a tokeniser changes it: for every UTF-16 unit of `text`, the part [start, end) of the source that it came
  * from, in UTF-16 units of the source. What was put in without a source has an empty part.
@@ -39,7 +41,10 @@ export function sourceOf({ starts, ends }: Aligned, from: number, to: number): r
   return [nearest, nearest]
 }
 
-/** Writes a changed text, piece by piece. */
+/** UTF-16 units of a changed text: each takes ten bytes, and some steps hold two such texts. */
+const MOST_UNITS = 2 * 1024 * 1024
+
+/** Writes a changed text, piece by piece. @throws input_too_large if it grows beyond what fits the memory */
 export class Rewriter {
   readonly #source: Aligned
   readonly #parts: string[] = []
@@ -95,6 +100,13 @@ export class Rewriter {
   #reserve(more: number): void {
     const needed = this.#length + more
     if (needed <= this.#starts.length) return
+    if (needed > MOST_UNITS) {
+      throw new VergeError(
+        'input_too_large',
+        `The text has more than ${MOST_UNITS} characters once the tokenizer has normalized it. Send a part of it.`,
+        { details: { limit_characters: MOST_UNITS } },
+      )
+    }
     const grown = Math.max(needed, this.#starts.length * 2)
     const starts = new Uint32Array(grown)
     const ends = new Uint32Array(grown)

@@ -1,4 +1,5 @@
 import { type Aligned, alignedOf, Rewriter, sliceOf } from './aligned.ts'
+import { toBytes } from './bytes.ts'
 import { Charsmap } from './charsmap.ts'
 import { type Config, configsOf, isConfig, patternOf } from './config.ts'
 
@@ -27,10 +28,12 @@ export function normaliserOf(config: unknown): Normaliser {
     case 'NFC':
     case 'NFD':
     case 'NFKC':
-    case 'NFKD': {
-      const form = config.type
-      return whole((text) => text.normalize(form))
-    }
+    case 'NFKD':
+      return normalForm(config.type)
+    case 'Nmt':
+      return eachCharacter(nmt)
+    case 'ByteLevel':
+      return toBytes
     case 'Precompiled': {
       if (typeof config.precompiled_charsmap !== 'string') return (text) => text
       const charsmap = Charsmap.parse(config.precompiled_charsmap)
@@ -81,43 +84,44 @@ function eachCharacter(change: (character: string) => string): Normaliser {
 }
 
 /**
- * A character with the marks that follow it: Unicode's normal forms work inside of such groups, but for jamo, which join
- * to syllables, and for halfwidth signs.
+ * What can be joined with, or ordered before, the character in front of it: marks, the vowels and last consonants of
+ * Hangul, and what a compatibility form turns into one of them. test/node/text-normal-forms.test.ts goes through all of
+ * Unicode to show that nothing else does.
  */
-const GROUP = /[\s\S][\p{M}\u1160-\u11ff\uff9e-\uffdc]*/gu
+const FOLLOWING = '\\p{M}\\u0e33\\u0eb3\\u1160-\\u11ff\\u3133-\\u3163\\uff9e-\\uffdc\\u{16d67}\\u{16d68}'
 
-/** A function of the whole text that changes groups of characters, each by itself. */
-function whole(change: (text: string) => string): Normaliser {
+/** As many non-starters as Unicode's Stream-Safe Text Format allows in a row (UAX #15, 13). No language writes more. */
+const LONGEST_RUN = 30
+
+/**
+ * A character with what follows it: no normal form changes anything across the ends of such a group, but for those that
+ * end because they are full. ASCII that nothing follows is in normal form already.
+ */
+const GROUP = new RegExp(
+  `[\\0-\\x7f][${FOLLOWING}]{1,${LONGEST_RUN}}|[^\\0-\\x7f][${FOLLOWING}]{0,${LONGEST_RUN}}`,
+  'gu',
+)
+
+/**
+ * One of Unicode's normal forms, group by group. ICU takes the square of a run of marks to put them in order, so a run
+ * is cut after 30 and each part is put in order by itself: in linear time, and the same as the whole but for runs that are
+ * longer.
+ */
+function normalForm(form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): Normaliser {
   return (text) => {
-    const changed = change(text.text)
-    if (changed === text.text) return text
     const out = new Rewriter(text)
     let kept = 0
     for (const { 0: group, index } of text.text.matchAll(GROUP)) {
-      const own = change(group)
+      const own = group.normalize(form)
       if (own === group) continue
       out.keep(kept, index)
       out.replace(own, index, index + group.length)
       kept = index + group.length
     }
+    if (kept === 0) return text
     out.keep(kept, text.text.length)
-    const result = out.finish()
-    return result.text === changed ? result : roughly(text, changed)
+    return out.finish()
   }
-}
-
-/** Where groups did not add up: what both texts begin and end with lies where it was, the rest somewhere between. */
-function roughly(text: Aligned, changed: string): Aligned {
-  const shorter = Math.min(text.text.length, changed.length)
-  let head = 0
-  while (head < shorter && text.text[head] === changed[head]) head++
-  let tail = 0
-  while (tail < shorter - head && text.text.at(-1 - tail) === changed.at(-1 - tail)) tail++
-  const out = new Rewriter(text)
-  out.keep(0, head)
-  out.replace(changed.slice(head, changed.length - tail), head, text.text.length - tail)
-  out.keep(text.text.length - tail, text.text.length)
-  return out.finish()
 }
 
 function replaceAll(text: Aligned, pattern: RegExp, content: string): Aligned {
@@ -138,9 +142,21 @@ function replaceAll(text: Aligned, pattern: RegExp, content: string): Aligned {
 }
 
 function strip(text: Aligned, left: boolean, right: boolean): Aligned {
-  const from = left ? text.text.length - text.text.trimStart().length : 0
-  const to = right ? text.text.trimEnd().length : text.text.length
-  return sliceOf(text, Math.min(from, to), to)
+  let [from, to] = [0, text.text.length]
+  if (left) while (from < to && WHITE_SPACE.test(text.text[from] ?? '')) from++
+  if (right) while (to > from && WHITE_SPACE.test(text.text[to - 1] ?? '')) to--
+  return sliceOf(text, from, to)
+}
+
+/** Unicode's, as Rust has it; JavaScript's own takes in U+FEFF and leaves out U+0085. */
+const WHITE_SPACE = /\p{White_Space}/u
+
+/** What the normaliser of SentencePiece's NMT rules drops, and what it takes for a space. */
+function nmt(character: string): string {
+  const code = character.codePointAt(0) ?? 0
+  if ((code >= 0x01 && code <= 0x08) || code === 0x0b || (code >= 0x0e && code <= 0x1f)) return ''
+  if (code === 0x7f || code === 0x8f || code === 0x9f) return ''
+  return /[\t\n\f\r\u1680\u200b-\u200f\u2028\u2029\u2581\ufeff\ufffd]/.test(character) ? ' ' : character
 }
 
 /** In the order of the Rust library: control characters out, spaces around CJK, accents off, lower case. */
@@ -153,9 +169,8 @@ function bertNormaliser(config: Config): Normaliser {
   if (cleanText) steps.push(eachCharacter(clean))
   if (spaceChinese) steps.push(spaceOutChinese)
   if (stripAccents) {
-    const decompose = whole((text) => text.normalize('NFD'))
     steps.push(
-      decompose,
+      normalForm('NFD'),
       eachCharacter((character) => (/\p{Mn}/u.test(character) ? '' : character)),
     )
   }

@@ -1,4 +1,5 @@
-import { type Aligned, Rewriter, sliceOf, sourceOf } from './aligned.ts'
+import { type Aligned, Rewriter, sliceOf } from './aligned.ts'
+import { toBytes } from './bytes.ts'
 import { type Config, configsOf, isConfig, patternOf } from './config.ts'
 
 /**
@@ -157,14 +158,6 @@ function splitBefore(text: Aligned, mark: string): Aligned[] {
 const GPT2 =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
 
-/** GPT-2's letter for each byte: itself where it can be seen, else one from U+0100 on. */
-export const LETTERS: readonly string[] = (() => {
-  const seen = (byte: number): boolean =>
-    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff)
-  let next = 256
-  return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(seen(byte) ? byte : next++))
-})()
-
 function byteLevel(config: Config): PreTokeniser {
   const prefix = config.add_prefix_space === true
   const words = config.use_regex === false ? (text: Aligned) => [text] : matches(GPT2)
@@ -179,26 +172,4 @@ function withSpace(text: Aligned): Aligned {
   out.insert(' ', 0)
   out.keep(0, text.text.length)
   return out.finish()
-}
-
-const utf8 = new TextEncoder()
-
-/** A letter for each byte of a word; all letters of a character stand for it. */
-function toBytes(word: Aligned): Aligned {
-  // A UTF-16 unit takes at most three bytes.
-  const starts = new Uint32Array(3 * word.text.length)
-  const ends = new Uint32Array(3 * word.text.length)
-  let letters = ''
-  for (let at = 0; at < word.text.length; ) {
-    const code = word.text.codePointAt(at) ?? 0
-    const width = code > 0xffff ? 2 : 1
-    const from = letters.length
-    if (code < 0x80) letters += LETTERS[code]
-    else for (const byte of utf8.encode(word.text.slice(at, at + width))) letters += LETTERS[byte]
-    const [start, end] = sourceOf(word, at, at + width)
-    starts.fill(start, from, letters.length)
-    ends.fill(end, from, letters.length)
-    at += width
-  }
-  return { text: letters, starts: starts.subarray(0, letters.length), ends: ends.subarray(0, letters.length) }
 }

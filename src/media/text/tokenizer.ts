@@ -1,10 +1,14 @@
 import { VergeError } from '../../core/errors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
+import { finish, type Work } from '../../core/work.ts'
 import type { Literal } from './added-tokens.ts'
-import { alignedOf, sourceOf } from './aligned.ts'
+import { type Aligned, alignedOf, sourceOf } from './aligned.ts'
 import type { Config } from './config.ts'
+import { beginning, type CutSide, ending, firstReading, keptTokens } from './cut.ts'
+import { joined } from './decode.ts'
 import type { FrameItem } from './frame.ts'
 import { type Parts, partsOf } from './parts.ts'
+import type { StepCounter } from './piece.ts'
 import { cutPair, type PairTruncation } from './truncate.ts'
 
 export interface EncodedText {
@@ -30,11 +34,22 @@ export interface Encoding extends EncodedText {
   readonly texts: readonly (-1 | 0 | 1)[]
 }
 
+export interface ReadOptions {
+  /** No more than so many tokens; left out: all. */
+  readonly most?: number
+  /** The end of the text that loses tokens where there are more. */
+  readonly side?: CutSide
+  /** Stretches of the text in which no added token is looked for. */
+  readonly literal?: Literal
+  /** Called with the UTF-16 units that are read next; throws to refuse them. */
+  readonly spend?: (units: number) => void
+}
+
 /**
  * Texts to token ids by a Hugging Face `tokenizer.json` with a WordPiece, BPE (also byte-level), Unigram or WordLevel
- * model. `@huggingface/tokenizers` reads the file and holds vocabulary, merges and patterns; the way from text to tokens
- * is walked here, because the library loses the tokens' places and leaves the Rust library's path in a few points
- * (docs/tasks/text.md lists them).
+ * model, as Hugging Face's Rust library makes them. Its library for JavaScript loses the tokens' places, takes the square
+ * of a text's length in several steps, and differs in the points that docs/tasks/text.md lists; only its translation of
+ * regular expressions is used.
  */
 export class TextTokenizer {
   readonly #parts: Parts
@@ -61,16 +76,15 @@ export class TextTokenizer {
     this.special = parts.special
   }
 
-  /** @throws manifest_invalid if the bytes are not a tokeniser that is known */
-  static parse(bytes: Uint8Array): TextTokenizer {
+  /**
+   * @param counter counts the steps of the model's inner loops
+   * @throws manifest_invalid if the bytes are not a tokeniser that is known
+   */
+  static parse(bytes: Uint8Array, counter: StepCounter = { steps: 0 }): TextTokenizer {
     try {
-      return new TextTokenizer(partsOf(JSON.parse(decodeUtf8(bytes) ?? '')))
+      return new TextTokenizer(partsOf(JSON.parse(decodeUtf8(bytes) ?? ''), counter))
     } catch (cause) {
-      throw new VergeError(
-        'manifest_invalid',
-        "The model's tokenizer.json cannot be used. Its operator has to push the model again with a working one.",
-        { cause },
-      )
+      throw unusable(cause)
     }
   }
 
@@ -90,19 +104,9 @@ export class TextTokenizer {
    */
   encodePair(first: string, second: string, maxTokens: number, cut: PairTruncation = 'longest_first'): Encoding {
     const room = Math.max(0, maxTokens - this.specialTokens(true))
-    return this.framePair(this.tokens(first, room), this.tokens(second, room), maxTokens, cut)
-  }
-
-  /** As `encodePair`, from tokens that are there already. */
-  framePair(
-    first: readonly TextToken[],
-    second: readonly TextToken[],
-    maxTokens: number,
-    cut: PairTruncation = 'longest_first',
-  ): Encoding {
-    const room = Math.max(0, maxTokens - this.specialTokens(true))
-    const [keepFirst, keepSecond] = cutPair(first.length, second.length, room, cut)
-    return this.frame(first.slice(0, keepFirst), second.slice(0, keepSecond))
+    const [one, other] = [this.tokens(first), this.tokens(second)]
+    const [keepFirst, keepSecond] = cutPair(one.length, other.length, room, cut)
+    return this.frame(one.slice(0, keepFirst), other.slice(0, keepSecond))
   }
 
   /**
@@ -111,17 +115,37 @@ export class TextTokenizer {
    * @param literal stretches of the text in which no added token is looked for
    */
   tokens(text: string, most: number = Number.POSITIVE_INFINITY, literal?: Literal): TextToken[] {
-    const enough = most + MARGIN_TOKENS
-    for (let length = enough * CHARACTERS_PER_TOKEN; length < text.length; length *= 4) {
-      const tokens = this.#tokenise(beginning(text, length), literal)
-      if (tokens.length >= enough) return tokens.slice(0, most)
+    return finish(this.read(text, { most, ...(literal && { literal }) }))
+  }
+
+  /**
+   * As `tokens`, in pieces of work. Only as much of the text is read as holds `most` tokens: some characters for each,
+   * and four times as many for as long as they hold too few.
+   * @throws what `spend` throws
+   */
+  *read(text: string, options: ReadOptions = {}): Work<TextToken[]> {
+    const { most = Number.POSITIVE_INFINITY, side = 'right', spend } = options
+    for (let length = firstReading(most); length < text.length; length *= 4) {
+      const part = side === 'right' ? beginning(text, length) : ending(text, length)
+      spend?.(part.length)
+      const kept = keptTokens(yield* this.#tokenise(part, options), part, most, side)
+      const offset = side === 'right' ? 0 : text.length - part.length
+      if (kept !== undefined) return offset === 0 ? kept : kept.map((token) => moved(token, offset))
     }
-    return this.#tokenise(text, literal).slice(0, most)
+    spend?.(text.length)
+    const tokens = yield* this.#tokenise(text, options)
+    if (tokens.length <= most) return tokens
+    return side === 'right' ? tokens.slice(0, most) : tokens.slice(tokens.length - most)
   }
 
   /** How many special tokens stand around one text, or two. @throws manifest_invalid if it has no form for two */
   specialTokens(pair: boolean): number {
     return this.#items(pair).reduce((sum, item) => sum + (item.kind === 'special' ? item.ids.length : 0), 0)
+  }
+
+  /** Whether it has a form for two texts. */
+  get readsPairs(): boolean {
+    return this.#parts.frame.pair !== undefined
   }
 
   /** The special token that stands before every text; undefined where there is none. */
@@ -156,14 +180,26 @@ export class TextTokenizer {
     return { ids, typeIds, tokens, texts }
   }
 
-  /** A token as the vocabulary writes it. */
-  tokenText(id: number): string {
-    return this.#parts.library.id_to_token(id) ?? ''
+  /** Whether a number is a token's. */
+  knows(id: number): boolean {
+    return this.addedTexts.has(id) || this.#parts.vocabulary.textOf(id) !== undefined
   }
 
-  /** Tokens as the vocabulary writes them to text, as the tokeniser's decoder joins them. */
+  /** A token as the vocabulary writes it; empty for a number that is no token's. */
+  tokenText(id: number): string {
+    return this.addedTexts.get(id) ?? this.#parts.vocabulary.textOf(id) ?? ''
+  }
+
+  /**
+   * Tokens as the vocabulary writes them to text, as the tokeniser's decoder joins them.
+   * @throws manifest_invalid for a decoder that is not known
+   */
   join(tokens: readonly string[]): string {
-    return this.#parts.library.decoder?.decode([...tokens]) ?? tokens.join(' ')
+    try {
+      return joined(tokens, this.decoder)
+    } catch (cause) {
+      throw unusable(cause)
+    }
   }
 
   #items(pair: boolean): readonly FrameItem[] {
@@ -176,33 +212,68 @@ export class TextTokenizer {
     )
   }
 
-  #tokenise(text: string, literal?: Literal): TextToken[] {
+  *#tokenise(text: string, { literal, spend }: ReadOptions): Work<TextToken[]> {
     const { added, normaliser, preTokeniser, words, frame } = this.#parts
     const tokens: TextToken[] = []
     let word = 0
+    let unpaid = 0
+    const placeOf = (piece: Aligned, from: number, to: number): readonly [number, number] => {
+      const [start, end] = sourceOf(piece, from, to)
+      return frame.trimOffsets ? trimmed(text, start, end) : [start, end]
+    }
     const add = (id: number, [start, end]: readonly [number, number]): void => {
-      if (frame.trimOffsets) [start, end] = trimmed(text, start, end)
       tokens.push({ id, start, end, word })
     }
     for (const outer of added.before(alignedOf(text), literal)) {
-      const sections = outer.id === undefined ? added.after(normaliser(outer.text), literal) : [outer]
+      const changed = outer.id === undefined ? normaliser(outer.text) : outer.text
+      spend?.(Math.max(0, changed.text.length - MOST_GROWTH * outer.text.text.length))
+      const sections = outer.id === undefined ? added.after(changed, literal) : [outer]
       for (const section of sections) {
         if (section.id !== undefined) {
-          add(section.id, sourceOf(section.text, 0, section.text.text.length))
+          add(section.id, placeOf(section.text, 0, section.text.text.length))
           word++
           continue
         }
         for (const piece of preTokeniser(section.text)) {
+          let last: { start: number; end: number; place: readonly [number, number] } | undefined
           for (const { id, start, end } of piece.text === '' ? [] : words(piece.text)) {
+            // The bytes of something long and unknown all have its place, which takes as long to find as it is long.
+            if (last?.start !== start || last.end !== end) last = { start, end, place: placeOf(piece, start, end) }
             // A vocabulary without a token for the unknown leaves holes.
-            if (id !== undefined) add(id, sourceOf(piece, start, end))
+            if (id !== undefined) add(id, last.place)
           }
           word++
+          unpaid += piece.text.length
+          if (unpaid < UNITS_BETWEEN_YIELDS) continue
+          yield unpaid * STEPS_PER_UNIT
+          unpaid = 0
         }
       }
     }
+    // What leaves no word costs as well.
+    yield Math.max(unpaid, text.length / 4) * STEPS_PER_UNIT
     return tokens
   }
+}
+
+/** Steps that a UTF-16 unit takes: half as many in most tokenisers, and twice as many in the slowest (docs/limits.md). */
+export const STEPS_PER_UNIT = 1_000
+
+/** A text that a normaliser makes so many times longer costs more than its own length: "\ufdfa" has 18 letters by NFKC. */
+const MOST_GROWTH = 4
+
+const UNITS_BETWEEN_YIELDS = 4_096
+
+function moved({ id, start, end, word }: TextToken, by: number): TextToken {
+  return { id, start: start + by, end: end + by, word }
+}
+
+function unusable(cause: unknown): VergeError {
+  return new VergeError(
+    'manifest_invalid',
+    "The model's tokenizer.json is invalid, or of a kind that Verge does not support. Push the model again with a valid one.",
+    { cause },
+  )
 }
 
 /** Unicode's and Rust's; JavaScript's `\s` takes in U+FEFF and leaves out U+0085. */
@@ -213,16 +284,4 @@ function trimmed(text: string, start: number, end: number): [number, number] {
   while (from < to && SPACE.test(text[from] ?? '')) from++
   while (to > from && SPACE.test(text[to - 1] ?? '')) to--
   return [from, to]
-}
-
-/** Tokens at a cut may be others than in the whole text. */
-const MARGIN_TOKENS = 32
-/** More than in any language's usual text, so that one attempt is enough. */
-const CHARACTERS_PER_TOKEN = 8
-
-/** About `length` characters, to the end of a word if one is near. */
-function beginning(text: string, length: number): string {
-  const cut = text.slice(0, length)
-  const space = cut.search(/\s\S{0,200}$/)
-  return space > 0 ? cut.slice(0, space) : cut.replace(/[\ud800-\udbff]$/, '')
 }

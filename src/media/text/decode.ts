@@ -1,5 +1,5 @@
-import { type Config, configsOf, patternOf } from '../media/text/config.ts'
-import { LETTERS } from '../media/text/pre-tokenise.ts'
+import { LETTERS } from './bytes.ts'
+import { type Config, configsOf, patternOf } from './config.ts'
 
 /**
  * What a token stands for in UTF-8. The decoders of a `tokenizer.json`, as Hugging Face's Rust library defines them, but
@@ -33,6 +33,18 @@ export function decoderOf(config: Config | undefined): Decoder {
     const text = all(token, first)
     return (letters ? lettersToBytes(text) : undefined) ?? utf8.encode(text)
   }
+}
+
+/**
+ * Some tokens as a text of their own.
+ * @throws Error for a decoder of a kind that is not known
+ */
+export function joined(tokens: readonly string[], config: Config | undefined): string {
+  const decoder = decoderOf(config)
+  // Characters may be spread over several tokens.
+  const utf8Text = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
+  const text = tokens.map((token, i) => utf8Text.decode(decoder(token, i === 0), { stream: true })).join('')
+  return text + utf8Text.decode()
 }
 
 function byteOf(token: string): number | undefined {
@@ -112,13 +124,13 @@ function cleaned(text: string): string {
 
 function bytePair(config: Config): Step {
   const suffix = typeof config.suffix === 'string' && config.suffix !== '' ? config.suffix : '</w>'
-  // The step's own memory: a decoder is made for one text.
-  let wordEnded = false
+  // The step's own memory: a decoder is made for one text, and spaces at its end are left out.
+  let spaces = 0
   return (text, first) => {
-    const space = wordEnded && !first ? ' ' : ''
-    wordEnded = text.endsWith(suffix)
-    const own = wordEnded ? text.slice(0, -suffix.length) : text
-    return space + own.replaceAll(suffix, ' ')
+    const before = first ? '' : ' '.repeat(spaces)
+    let end = text.length
+    for (spaces = 0; end > 0 && text.endsWith(suffix, end); spaces++) end -= suffix.length
+    return before + text.slice(0, end).replaceAll(suffix, ' ')
   }
 }
 
