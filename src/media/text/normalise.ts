@@ -85,10 +85,10 @@ function eachCharacter(change: (character: string) => string): Normaliser {
 
 /**
  * What can be joined with, or ordered before, the character in front of it: marks, the vowels and last consonants of
- * Hangul, and what a compatibility form turns into one of them. test/node/text-normal-forms.test.ts goes through all of
+ * Hangul, and what a compatibility form turns into one of them. test/node/text-rust.test.ts goes through all of
  * Unicode to show that nothing else does.
  */
-const FOLLOWING = '\\p{M}\\u0e33\\u0eb3\\u1160-\\u11ff\\u3133-\\u3163\\uff9e-\\uffdc\\u{16d67}\\u{16d68}'
+export const FOLLOWING = '\\p{M}\\u0e33\\u0eb3\\u1160-\\u11ff\\u3133-\\u3163\\uff9e-\\uffdc\\u{16d67}\\u{16d68}'
 
 /** As many non-starters as Unicode's Stream-Safe Text Format allows in a row (UAX #15, 13). No language writes more. */
 const LONGEST_RUN = 30
