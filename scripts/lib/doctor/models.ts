@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import { readDescription } from '../description.ts'
-import { type Probe, probeFor } from '../probe.ts'
+import { digits, essenceOf, type Probe, probeFor } from '../probe.ts'
 import { percentile } from '../statistics.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 import { remedyFor } from './remedies.ts'
@@ -73,11 +73,11 @@ function answerCheck(area: string, model: string, answer: Answer): Check {
   const label = fieldOf(best, 'label')
   if (expected === undefined) return ok(area, label === undefined ? 'answers' : `answers "${String(label)}"`)
   const score = fieldOf(best, 'score')
-  if (label === expected) return ok(area, `answers "${expected}" to its sample, score ${Number(score).toFixed(3)}`)
+  if (label === expected) return ok(area, `answers "${expected}" to its sample, score ${digits(Number(score))}`)
   const mend = `Another model may be published under this name. Compare GET /v2/models/${model} with models/${model}.`
   return fail(
     area,
-    `answers ${JSON.stringify(best ?? answer.json)?.slice(0, 100)} to its sample, not "${expected}"`,
+    `answers ${JSON.stringify(essenceOf(best ?? answer.json))?.slice(0, 100)} to its sample, not "${expected}"`,
     mend,
   )
 }

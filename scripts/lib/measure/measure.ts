@@ -37,6 +37,10 @@ export interface Measurements {
   readonly cpuMs: number | null
   /** Elements of the inputs that it was measured with. */
   readonly elements: number
+  /**
+   * Resident memory of the local workerd process, before the model was loaded and after the runs. It holds compiled code
+   * and the local stores too: it is not what an isolate's limit of 128 MB is compared with.
+   */
   readonly residentBefore: number
   readonly residentAfter: number
   /** The engine's WebAssembly memory after the runs. It never shrinks, so this is its largest. */

@@ -1,3 +1,4 @@
+import { LIMITS } from '../../../src/core/limits.ts'
 import { printable } from '../../../src/onnx/errors.ts'
 import type { Measured, Measurements } from '../measure/measure.ts'
 import { describeLocated } from '../verify/locate.ts'
@@ -188,18 +189,18 @@ function measured({ measured, measuredOriginal }: Report): Markup | null {
     { label: `${name}, loaded, p50`, value: warm.p50, text: milliseconds(warm.p50), series },
     { label: `${name}, loaded, p95`, value: warm.p95, text: milliseconds(warm.p95), series },
   ])
-  const memory = shown.flatMap(([name, { heapBytes, residentAfter, residentBefore }, series]): Bar[] => [
-    { label: `${name}, WebAssembly memory`, value: heapBytes, text: bytes(heapBytes), series },
-    {
-      label: `${name}, added to the process`,
-      value: residentAfter - residentBefore,
-      text: bytes(Math.max(0, residentAfter - residentBefore)),
+  // What the process grew by is left out: it holds compiled code and local storage too, and is no share of an isolate.
+  const memory = shown.map(
+    ([name, { heapBytes }, series]): Bar => ({
+      label: `${name}, WebAssembly memory`,
+      value: heapBytes,
+      text: bytes(heapBytes),
       series,
-    },
-  ])
+    }),
+  )
   return html`<h2>In a Worker</h2>
 <p><b>${verdict.fit}</b>: ${verdict.reason}</p>
-${shown.length > 0 ? [barChart({ title: 'Time of an answer', bars: times }), barChart({ title: 'Memory', bars: memory })] : null}
+${shown.length > 0 ? [barChart({ title: 'Time of an answer', bars: times }), barChart({ title: 'Memory', bars: memory }), html`<p class="soft">The engine's WebAssembly memory may grow to ${bytes(LIMITS.engineHeapBytes)} of an isolate's 128 MB. It holds the runtime, all loaded models and what a run needs.</p>`] : null}
 ${
   measurements
     ? html`<p>A run costs ${significant(measurements.cost.cost.base)} units and ${significant(measurements.cost.cost.perElement)} for each element of its input. A unit is the time of a million multiply-adds of a 32-bit matrix product in the same engine: ${measurements.cost.unitMicroseconds} µs here.</p>

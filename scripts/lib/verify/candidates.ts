@@ -134,7 +134,7 @@ export function multiples(facts: InputFacts, shapes: Shapes): InputMaker[] {
           return [spec.name, shape.map((size, axis) => (axes.includes(axis) ? factor * size : size))] as const
         }),
       )
-      if (elementsOf(larger) > LIMITS.inputElements) continue
+      if (elementsOf(larger) > Math.max(2 * elementsOf(shapes), MOST_MULTIPLIED)) continue
       makers.set(JSON.stringify([...larger]), makerOf(`${factor} times as long`, { shapes: larger }, facts))
     }
   }
@@ -146,6 +146,9 @@ export interface Ladders {
   readonly lengths: readonly number[]
   readonly batches: readonly number[]
 }
+
+/** Elements of a multiple beyond twice the original: a larger run may not fit where the original does. */
+const MOST_MULTIPLIED = 65_536
 
 const LADDERS: Ladders = { lengths: [16, 64, 128], batches: [1, 2, 4] }
 const SOUND_LADDER = [0.25, 0.5, 1]
