@@ -40,6 +40,7 @@ import { PlacedServing } from './placement/serving.ts'
 import { RpcError } from './rpc/answer.ts'
 import { type RpcCall, RpcService } from './rpc/service.ts'
 import { BoundedAdmission } from './serving/admission.ts'
+import { Backlog } from './serving/backlog.ts'
 import { BeatingAdmission } from './serving/beating.ts'
 import { FileCache } from './serving/files.ts'
 import { LocalServing } from './serving/local.ts'
@@ -223,6 +224,13 @@ function assemble(env: Env, config: Config): Verge {
       engine: `onnxruntime-web ${ORT_VERSION}`,
     }),
     costLimit: limits.requestCost,
+    backlog: new Backlog({
+      cost: limits.backlogCost,
+      bytes: limits.backlogBytes,
+      idleMs: limits.backlogIdleMs,
+      beatMs: limits.backlogIdleMs / 5,
+      clock: systemClock,
+    }),
     roomBytes: limits.workingBytes,
     pinned: config.pinnedModels,
     random: Math.random,
@@ -237,6 +245,7 @@ function assemble(env: Env, config: Config): Verge {
     admission: new BoundedAdmission({
       places: limits.admittedRequests,
       bodyBytes: limits.bodyBytesTogether,
+      largeBodyBytes: limits.largeBodyBytesTogether,
       leaseMs: limits.ticketLeaseMs,
       clock: systemClock,
     }),

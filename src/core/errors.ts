@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'unsupported_encoding'
   | 'upgrade_required'
   | 'body_too_large'
+  | 'body_too_slow'
   | 'input_too_large'
   | 'cost_too_high'
   | 'run_too_large'

@@ -15,8 +15,17 @@ export const LIMITS = {
   /** A run that found no room waits so long for sessions in use: each is let go after a run or a token. */
   roomWaitMs: 2_000,
 
-  /** Requests admitted at once, running or waiting: what one isolate can hold in bodies and answers. */
-  admittedRequests: 16,
+  /**
+   * Requests admitted at once, whatever they do: reading, waiting, running, or being answered. Each takes some 20 KiB; what
+   * they hold beside that is bounded by bytes, and what they compute by `backlogCost`.
+   */
+  admittedRequests: 256,
+  /** Units that the runs of all requests may cost together: at 75 us a unit 15 s, half of what a caller waits. */
+  backlogCost: 200_000,
+  /** Bytes of the inputs that wait for their run, as tensors: 40 pictures of 224 x 224 in floats. */
+  backlogBytes: 24 * MiB,
+  /** A request that has announced runs and makes none for this long is not counted among those that wait. */
+  backlogIdleMs: 5_000,
   /** A ticket held longer belongs to a request that was killed without running its `finally`. */
   ticketLeaseMs: 60_000,
   /**
@@ -56,8 +65,14 @@ export const LIMITS = {
 
   /** JSON and binary request bodies: 1x3x1024x1024 float in binary is 12 MiB, and the isolate holds it twice. */
   requestBodyBytes: 16 * MiB,
-  /** Bodies of all admitted requests together, so that sixteen of the largest cannot end the isolate. */
+  /** Bodies of all admitted requests together, so that many large ones cannot end the isolate. */
   bodyBytesTogether: 24 * MiB,
+  /** Of this, bodies above 256 KiB: one of the largest. The rest is left for small ones. */
+  largeBodyBytesTogether: 16 * MiB,
+  /** Nothing is asked of a body's rate in its first seconds: a telephone may have to wake its radio. */
+  bodyGraceMs: 5_000,
+  /** Least rate of a body after that, on average. The slowest mobile networks have twice as much. */
+  bodyBytesPerSecond: 16 * KiB,
   /**
    * A body that is kept until an origin has answered, so that it can be signed with its digest and sent again; a larger
    * one is passed on as it comes, once.

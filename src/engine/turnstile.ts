@@ -3,6 +3,8 @@ import type { Clock, RunCounter } from '../core/runtime.ts'
 
 interface Place {
   wake: () => void
+  /** In order of which turns are given; those of one rank go in order of arrival. */
+  readonly rank: number
   /** When this place came first in the queue; its owner has `leaseMs` from then to begin. */
   firstSince: number | undefined
 }
@@ -21,6 +23,8 @@ export interface TurnstileOptions {
 export interface Work {
   /** In the units of `costBetweenYields`; unbounded if left out. */
   readonly cost?: number
+  /** Whose work it is: each request gets its share of the turns. Work without it stands for a request of its own. */
+  readonly request?: AbortSignal
   /** `RunCounter.finished` when the request came in; if left out, the loop may not have turned since the last run. */
   readonly runsBefore?: number | undefined
 }
@@ -28,10 +32,19 @@ export interface Work {
 /** A waiter is woken when it is next; the poll is for the case that the one who should have woken it was killed. */
 const POLL_MS = 250
 
+/** Work whose cost is not known counts for the share of its request as this: loading a model, as a rule. */
+const UNKNOWN_COST = 1_000
+
 /**
- * Lets one synchronous piece of work through at a time, in order of arrival, and sees to it that the event loop turns
- * between two of them, so that new requests are admitted, refused or cancelled while a queue is worked off. A request
- * that came in after the last run needs no wait for that: the loop has turned to bring it.
+ * Lets one synchronous piece of work through at a time, and sees to it that the event loop turns between two of them, so
+ * that new requests are admitted, refused or cancelled while a queue is worked off. A request that came in after the last
+ * run needs no wait for that: the loop has turned to bring it.
+ *
+ * Requests share the engine by cost (weighted fair queueing with equal weights): a request's rank is the virtual time at
+ * its arrival plus what it has spent since, and the lowest rank has the next turn. Virtual time advances by the cost of a
+ * run divided by the number of requests in the queue. So requests of one run each go in order of arrival, and one of many
+ * small runs makes several of them in a row once others have had larger ones, instead of waiting for everybody's run
+ * before each of its own.
  *
  * A request that is killed never leaves the queue by itself: a place that is first and does not begin is dropped.
  */
@@ -43,6 +56,9 @@ export class Turnstile {
   readonly #runs: RunCounter
   /** Cost of the work done since the event loop was last yielded to. */
   #spent = 0
+  #virtualTime = 0
+  /** Ranks of requests, as far as they have run. */
+  readonly #ranks = new WeakMap<AbortSignal, number>()
 
   constructor(options: TurnstileOptions) {
     this.#clock = options.clock
@@ -56,13 +72,14 @@ export class Turnstile {
   }
 
   /** Runs `work` when its turn has come. @throws cancelled, deadline_exceeded, and what `work` throws */
-  async turn<T>(signal: AbortSignal, work: () => T, { cost = Infinity, runsBefore = -1 }: Work = {}): Promise<T> {
+  async turn<T>(signal: AbortSignal, work: () => T, asked: Work = {}): Promise<T> {
+    const { cost = Number.POSITIVE_INFINITY, request, runsBefore = -1 } = asked
     throwIfAborted(signal)
-    let place = this.#join()
+    let place = this.#join(request)
     try {
       for (;;) {
         this.#dropLateFirst()
-        if (!this.#queue.includes(place)) place = this.#join()
+        if (!this.#queue.includes(place)) place = this.#join(request)
         if (this.#queue[0] === place) {
           if (this.#runs.finished <= runsBefore) {
             this.#spent = 0
@@ -71,7 +88,7 @@ export class Turnstile {
             await this.#clock.sleep(0, signal)
             this.#spent = 0
           }
-          if (this.#queue[0] === place) return this.#run(work, cost)
+          if (this.#queue[0] === place) return this.#run(work, cost, request)
         } else {
           await this.#wait(place, signal)
         }
@@ -81,8 +98,11 @@ export class Turnstile {
     }
   }
 
-  #run<T>(work: () => T, cost: number): T {
+  #run<T>(work: () => T, cost: number, request: AbortSignal | undefined): T {
     this.#spent += cost
+    const share = Number.isFinite(cost) ? cost : UNKNOWN_COST
+    if (request !== undefined) this.#ranks.set(request, this.#rankOf(request) + share)
+    this.#virtualTime += share / this.#queue.length
     try {
       return work()
     } finally {
@@ -90,9 +110,21 @@ export class Turnstile {
     }
   }
 
-  #join(): Place {
-    const place: Place = { wake: () => {}, firstSince: undefined }
-    this.#queue.push(place)
+  /** A request keeps its rank while others overtake it, and so catches up with them. */
+  #rankOf(request: AbortSignal | undefined): number {
+    if (request === undefined) return this.#virtualTime
+    const rank = this.#ranks.get(request) ?? this.#virtualTime
+    this.#ranks.set(request, rank)
+    return rank
+  }
+
+  #join(request: AbortSignal | undefined): Place {
+    const place: Place = { wake: () => {}, rank: this.#rankOf(request), firstSince: undefined }
+    const before = this.#queue.findIndex(({ rank }) => rank > place.rank)
+    const [first] = this.#queue
+    this.#queue.splice(before < 0 ? this.#queue.length : before, 0, place)
+    // Who was first begins to wait again: its lease is for the time that it is first.
+    if (first !== undefined && first !== this.#queue[0]) first.firstSince = undefined
     this.#markFirst()
     return place
   }

@@ -1,5 +1,6 @@
 import { abortError, VergeError } from '../core/errors.ts'
-import { LIMITS } from '../core/limits.ts'
+import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Clock } from '../core/runtime.ts'
 import { decodeUtf8 } from '../core/utf8.ts'
 
 export interface BodyOptions {
@@ -8,14 +9,29 @@ export interface BodyOptions {
   readonly signal: AbortSignal
   /** Told how many bytes are held before memory is given for them; may refuse by throwing. */
   readonly hold?: (bytes: number) => void
+  /** Told how many bytes have come; `undefined`: all. May refuse by throwing. */
+  readonly reading?: (received: number | undefined) => void
+  /** How slowly a body may come; as it pleases if left out. */
+  readonly pace?: Pace
   /** Unused bytes kept before the body, so that what follows a header of known length can be aligned. */
   readonly padding?: number
+}
+
+/** The least rate of a body: `bytesPerSecond` on average, asked for from `graceMs` on; and no pause longer than that. */
+export interface Pace {
+  readonly clock: Clock
+  readonly graceMs: number
+  readonly bytesPerSecond: number
+}
+
+export function paceOf({ clock, limits }: { readonly clock: Clock; readonly limits: Limits }): Pace {
+  return { clock, graceMs: limits.bodyGraceMs, bytesPerSecond: limits.bodyBytesPerSecond }
 }
 
 /**
  * Reads a request's body whole, within bounds: the declared length is checked before anything is read, the bytes
  * themselves while they come.
- * @throws unsupported_encoding, body_too_large, overloaded, invalid_request, cancelled, deadline_exceeded
+ * @throws unsupported_encoding, body_too_large, body_too_slow, overloaded, invalid_request, cancelled, deadline_exceeded
  */
 export async function readBody(request: Request, options: BodyOptions): Promise<Uint8Array<ArrayBuffer>> {
   const { maxBytes, signal } = options
@@ -26,16 +42,18 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
   if (declared !== undefined && declared <= FIRST_BYTES) return readSmall(request, declared, options)
 
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
+  const progress = new Progress(options, () => void reader.cancel().catch(() => {}))
   const onAbort = (): void => void reader.cancel(signal.reason).catch(() => {})
   signal.addEventListener('abort', onAbort, { once: true })
   try {
     if (signal.aborted) throw abortError(signal)
-    return await collect(reader, declared, options)
+    return await collect(reader, declared, options, progress)
   } catch (error) {
     reader.cancel().catch(() => {})
     if (signal.aborted) throw abortError(signal)
     throw error
   } finally {
+    progress.end()
     signal.removeEventListener('abort', onAbort)
   }
 }
@@ -46,21 +64,84 @@ const FIRST_BYTES = 256 * 1024
 async function readSmall(
   request: Request,
   declared: number,
-  { signal, hold }: BodyOptions,
+  { signal, hold, pace, reading }: BodyOptions,
 ): Promise<Uint8Array<ArrayBuffer>> {
   hold?.(declared)
+  reading?.(0)
   let onAbort = (): void => {}
+  let callOff = (): void => {}
+  const late = new Promise<never>((_, reject) => {
+    if (pace === undefined) return
+    const milliseconds = pace.graceMs + (declared * 1000) / pace.bytesPerSecond
+    callOff = pace.clock.after(milliseconds, () => reject(tooSlow(pace)))
+  })
   const aborted = new Promise<never>((_, reject) => {
     onAbort = () => reject(abortError(signal))
     if (signal.aborted) onAbort()
     else signal.addEventListener('abort', onAbort, { once: true })
   })
   try {
-    const bytes = new Uint8Array(await Promise.race([request.arrayBuffer().catch(endedEarly), aborted]))
+    const bytes = new Uint8Array(await Promise.race([request.arrayBuffer().catch(endedEarly), aborted, late]))
+    reading?.(undefined)
     return bytes.length <= declared ? bytes : bytes.slice(0, declared)
   } finally {
+    callOff()
     signal.removeEventListener('abort', onAbort)
   }
+}
+
+const CHECK_MS = 1000
+
+/** How a body that comes in pieces comes on. */
+class Progress {
+  readonly #options: BodyOptions
+  readonly #giveUp: () => void
+  readonly #begun: number
+  #received = 0
+  /** When a piece came last. */
+  #last: number
+  #slow: Pace | undefined
+  #callOff: () => void = () => {}
+
+  /** @param giveUp ends the wait for the next piece */
+  constructor(options: BodyOptions, giveUp: () => void) {
+    this.#options = options
+    this.#giveUp = giveUp
+    this.#begun = options.pace?.clock.now() ?? 0
+    this.#last = this.#begun
+    if (options.pace !== undefined) this.#check(options.pace)
+  }
+
+  /** Notes what has come. @throws body_too_slow, and what `reading` throws */
+  note(received: number | undefined): void {
+    if (this.#slow !== undefined) throw tooSlow(this.#slow)
+    this.#options.reading?.(received)
+    if (received === undefined || received === this.#received) return
+    this.#received = received
+    this.#last = this.#options.pace?.clock.now() ?? 0
+  }
+
+  end(): void {
+    this.#callOff()
+  }
+
+  #check(pace: Pace): void {
+    const now = pace.clock.now()
+    const elapsed = now - this.#begun - pace.graceMs
+    const slow = now - this.#last >= pace.graceMs || this.#received < (elapsed * pace.bytesPerSecond) / 1000
+    if (slow) {
+      this.#slow = pace
+      this.#giveUp()
+    } else this.#callOff = pace.clock.after(CHECK_MS, () => this.#check(pace))
+  }
+}
+
+function tooSlow({ bytesPerSecond, graceMs }: Pace): VergeError {
+  return new VergeError(
+    'body_too_slow',
+    `The request body came too slowly. After ${graceMs / 1000} s it must come at ${bytesPerSecond} bytes a second or more.`,
+    { details: { least_bytes_per_second: bytesPerSecond } },
+  )
 }
 
 function endedEarly(cause: unknown): never {
@@ -71,6 +152,7 @@ async function collect(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   declared: number | undefined,
   { maxBytes, signal, hold, padding = 0 }: BodyOptions,
+  progress: Progress,
 ): Promise<Uint8Array<ArrayBuffer>> {
   // Grows as bytes come: memory is given for what was sent, not for what was announced.
   const most = declared ?? maxBytes
@@ -80,9 +162,11 @@ async function collect(
   }
   let buffer = allocate(Math.min(most, FIRST_BYTES))
   let length = 0
+  progress.note(0)
   for (;;) {
     const { done, value } = await read(reader)
     if (signal.aborted) throw abortError(signal)
+    progress.note(done ? undefined : length + value.length)
     if (done) return buffer.subarray(padding, padding + length)
     if (length + value.length > maxBytes) throw tooLarge(maxBytes)
     if (padding + length + value.length > buffer.length) {

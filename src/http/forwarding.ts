@@ -4,7 +4,7 @@ import { type Forwarded, type ForwardRoute, isOriginFailure } from '../placement
 import type { Ticket } from '../serving/admission.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { declaredLength, readBody } from './body.ts'
+import { declaredLength, paceOf, readBody } from './body.ts'
 import type { Place } from './place.ts'
 
 export interface ForwardQuestion {
@@ -62,16 +62,23 @@ export async function forwarded(
 
 /** A body of known, small size whole, so that it can be signed and sent again; another one as it comes. */
 async function bodyOf(
-  { limits }: AppDeps,
+  deps: AppDeps,
   c: Context<AppEnv>,
   passing: Ticket,
 ): Promise<Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null> {
+  const { limits } = deps
   const { raw } = c.req
   const declared = declaredLength(raw.headers.get('content-length'))
   if (raw.body === null) return null
   if (declared === undefined || declared > limits.replayableBodyBytes) return raw.body
   const { signal } = c.get('context')
-  return readBody(raw, { maxBytes: limits.replayableBodyBytes, signal, hold: passing.hold })
+  return readBody(raw, {
+    maxBytes: limits.replayableBodyBytes,
+    signal,
+    hold: passing.hold,
+    reading: passing.reading,
+    pace: paceOf(deps),
+  })
 }
 
 /** A request whose body has been read, so that it can be read once more. */

@@ -4,7 +4,7 @@ import { refuseManyItems } from '../core/validation.ts'
 import { type ForwardRoute, isEdgeFailure } from '../placement/placement.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { mediaType, parseJson, readBody } from './body.ts'
+import { mediaType, paceOf, parseJson, readBody } from './body.ts'
 import { forwarded } from './forwarding.ts'
 import { accessOf } from './inference.ts'
 import { resolveVersion, visibleModel } from './model-access.ts'
@@ -74,7 +74,8 @@ async function readPlaced(deps: AppDeps, c: Context<AppEnv>, place: Place): Prom
   const maxBytes = deps.limits.textBodyBytes
   if (deps.placement === undefined) place.take()
   else place.takeIfFree()
-  if (place.held) return readBody(c.req.raw, { maxBytes, signal, hold: place.hold })
+  const bounds = { maxBytes, signal, pace: paceOf(deps) }
+  if (place.held) return readBody(c.req.raw, { ...bounds, hold: place.hold, reading: place.reading })
   const passing = deps.placement?.admission.enter(requestId)
   const hold = (bytes: number): void => {
     passing?.hold(bytes)
@@ -82,7 +83,7 @@ async function readPlaced(deps: AppDeps, c: Context<AppEnv>, place: Place): Prom
     place.hold(bytes)
   }
   try {
-    return await readBody(c.req.raw, { maxBytes, signal, hold })
+    return await readBody(c.req.raw, { ...bounds, hold, ...(passing && { reading: passing.reading }) })
   } finally {
     passing?.leave()
   }

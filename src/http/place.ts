@@ -41,6 +41,11 @@ export class Place {
     this.#bytes = bytes
   }
 
+  /** Says how much of the body has come; `undefined`: all of it. @throws overloaded */
+  readonly reading = (received: number | undefined): void => {
+    this.#ticket?.reading(received)
+  }
+
   /** Says that the request is still at work. */
   renew(): void {
     this.#ticket?.renew()

@@ -18,6 +18,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   unsupported_encoding: 415,
   upgrade_required: 426,
   body_too_large: 413,
+  body_too_slow: 408,
   input_too_large: 413,
   cost_too_high: 413,
   run_too_large: 413,

@@ -9,7 +9,7 @@ const MiB = 1024 * 1024
 export const ORIGIN_LIMITS: Limits = {
   ...LIMITS,
 
-  /** Requests in work and waiting. A Worker's isolate admits 16; this is what a queue of 128 runs needs, twice. */
+  /** Requests in work and waiting. This is what a queue of 128 runs needs, twice. */
   admittedRequests: 256,
   /** Longest time for a place: a text that is being written keeps its own for as long as `requestDeadlineMs`. */
   ticketLeaseMs: 600_000,

@@ -67,6 +67,7 @@ const EDGE_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'session_lost',
   'cost_too_high',
   'run_too_large',
+  'overloaded',
 ])
 
 export function isEdgeFailure(error: unknown): error is VergeError {

@@ -95,7 +95,7 @@ export class Placer {
         }),
         ...asideFor(model.manifest, 'edge'),
       ],
-      full,
+      full: full || local.busy,
       loaded: failed !== true && first !== undefined && local.loaded(first),
       startable:
         failed !== true &&

@@ -1,6 +1,6 @@
 import type { Alias } from '../catalog/alias.ts'
 import type { Artifact } from '../catalog/manifest.ts'
-import { VergeError } from '../core/errors.ts'
+import { type ErrorCode, VergeError } from '../core/errors.ts'
 import type { CallContext, Clock, Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { EngineHealth } from '../engine/engine.ts'
@@ -139,9 +139,7 @@ export class PlacedServing implements Serving {
         if (!(error instanceof VergeError) || !canGoOn(step, error) || step === steps.at(-1)) throw error
         // What could not be run is not paid for.
         if (context.ledger !== undefined && spent !== undefined) context.ledger.cost = spent
-        // These say something about the request, and nothing about loading the model.
-        const ofRequest = error.code === 'cost_too_high' || error.code === 'run_too_large'
-        if (artifact !== undefined && !ofRequest) placer.loadFailed(artifact)
+        if (artifact !== undefined && !SAYS_NOTHING_OF_LOADING.has(error.code)) placer.loadFailed(artifact)
         failure = error
         const { model: name } = model.manifest
         logger.warn('placed_elsewhere', {
@@ -183,6 +181,13 @@ export class PlacedServing implements Serving {
     }
   }
 }
+
+/** Failures at the edge after which the model is tried there again at once. */
+const SAYS_NOTHING_OF_LOADING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'cost_too_high',
+  'run_too_large',
+  'overloaded',
+])
 
 function marks({ degraded, reason }: EdgeStep) {
   return { reason, ...(degraded && { degraded }) }

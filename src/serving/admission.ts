@@ -1,13 +1,19 @@
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 
-/** Permission to read a body and to wait for a run. */
+/** Permission to read a body and to be worked on. */
 export interface Ticket {
   /**
    * Says how many bytes of body this request holds or is about to hold, all together.
-   * @throws overloaded if all requests' bodies would not fit
+   * @throws overloaded if all requests' bodies would not fit, or if another request was given this one's place
    */
   hold(bytes: number): void
+  /**
+   * Says how many bytes of the body have come so far; `undefined`: all of them. Until then the request counts as
+   * reading, and makes way for others if its body comes slowly.
+   * @throws overloaded if another request was given this one's place
+   */
+  reading(received: number | undefined): void
   /** Says that the request is still there: a place that is not renewed within its lease can be given away. */
   renew(): void
   /** Gives the place back. Calling it again does nothing. */
@@ -28,6 +34,8 @@ export interface AdmissionOptions {
   readonly places: number
   /** Bytes of body that all admitted requests may hold together. */
   readonly bodyBytes: number
+  /** The same for bodies above `smallBodyBytes`, so that they leave room for the others. As `bodyBytes` if left out. */
+  readonly largeBodyBytes?: number
   /** A ticket older than this belongs to a request that was killed before it could give it back. */
   readonly leaseMs: number
   readonly clock: Clock
@@ -36,60 +44,132 @@ export interface AdmissionOptions {
 /** Seconds after which an overloaded isolate has usually worked its queue off. */
 const RETRY_AFTER_SECONDS = 1
 
-/** A fixed number of places; what does not fit is refused at once, never queued. */
+/** A larger body is one of those that may not take all the room. */
+export const SMALL_BODY_BYTES = 256 * 1024
+
+/** A body of a fast caller has come within this time, or most of it. */
+const READING_GRACE_MS = 1_000
+/** A body that comes more slowly than this makes way where there is no room. 16 MiB would take over four minutes. */
+const SLOW_BYTES_PER_SECOND = 64 * 1024
+
+interface Holder {
+  expires: number
+  bytes: number
+  /** While the body is being read. */
+  reading: { readonly since: number; received: number } | undefined
+  /** Its place was given to another request. */
+  displaced: boolean
+}
+
+/**
+ * A bounded number of places and of bytes; what does not fit is refused at once, never queued. Where there is none left,
+ * requests whose bodies come slowly lose theirs, so that slow callers, however many, keep nobody else out.
+ */
 export class BoundedAdmission implements Admission {
   readonly #options: AdmissionOptions
-  readonly #tickets = new Map<symbol, { readonly expires: number; bytes: number }>()
+  readonly #holders = new Set<Holder>()
 
   constructor(options: AdmissionOptions) {
     this.#options = options
   }
 
   get admitted(): number {
-    return this.#tickets.size
+    return this.#holders.size
   }
 
-  enter(requestId: string, leaseMs: number = this.#options.leaseMs): Ticket {
+  enter(_requestId: string, leaseMs: number = this.#options.leaseMs): Ticket {
     const { places, clock } = this.#options
-    if (this.#tickets.size >= places) this.#dropExpired()
-    if (this.#tickets.size >= places) {
+    if (!this.#makeWay(() => this.#holders.size < places)) {
       throw new VergeError('overloaded', 'Too many requests are being worked on here. Try again in a moment.', {
         retryAfter: RETRY_AFTER_SECONDS,
         details: { admitted: places },
       })
     }
-    const key = Symbol(requestId)
-    const ticket = { expires: clock.now() + leaseMs, bytes: 0 }
-    const renew = (): void => {
-      ticket.expires = clock.now() + leaseMs
+    const holder: Holder = {
+      expires: clock.now() + leaseMs,
+      bytes: 0,
+      reading: undefined,
+      displaced: false,
     }
-    this.#tickets.set(key, ticket)
+    this.#holders.add(holder)
     return {
-      renew,
+      renew: () => {
+        holder.expires = clock.now() + leaseMs
+      },
+      reading: (received) => {
+        refuseDisplaced(holder)
+        if (received === undefined) holder.reading = undefined
+        else if (holder.reading === undefined) holder.reading = { since: clock.now(), received }
+        else holder.reading.received = received
+      },
       hold: (bytes) => {
-        const others = (): number => this.#heldBytes() - (this.#tickets.has(key) ? ticket.bytes : 0)
-        if (others() + bytes > this.#options.bodyBytes) this.#dropExpired()
-        if (others() + bytes > this.#options.bodyBytes) {
+        refuseDisplaced(holder)
+        if (!this.#makeWay(() => this.#hasRoom(holder, bytes), holder)) {
           throw new VergeError('overloaded', 'Other large requests are being read here. Try again in a moment.', {
             retryAfter: RETRY_AFTER_SECONDS,
           })
         }
-        ticket.bytes = bytes
+        holder.bytes = bytes
       },
       leave: () => {
-        this.#tickets.delete(key)
+        this.#holders.delete(holder)
       },
     }
   }
 
-  #heldBytes(): number {
-    let total = 0
-    for (const { bytes } of this.#tickets.values()) total += bytes
-    return total
+  #hasRoom(holder: Holder, bytes: number): boolean {
+    const { bodyBytes, largeBodyBytes = bodyBytes } = this.#options
+    let all = bytes
+    let large = isLarge(bytes) ? bytes : 0
+    for (const other of this.#holders) {
+      if (other === holder) continue
+      all += other.bytes
+      if (isLarge(other.bytes)) large += other.bytes
+    }
+    return all <= bodyBytes && (!isLarge(bytes) || large <= largeBodyBytes)
+  }
+
+  /** Drops requests that were killed, then slow ones, until there is room. @returns whether there is */
+  #makeWay(hasRoom: () => boolean, but?: Holder): boolean {
+    if (hasRoom()) return true
+    this.#dropExpired()
+    while (!hasRoom()) {
+      const slowest = this.#slowestReader(but)
+      if (slowest === undefined) return false
+      slowest.displaced = true
+      this.#holders.delete(slowest)
+    }
+    return true
+  }
+
+  #slowestReader(but: Holder | undefined): Holder | undefined {
+    const now = this.#options.clock.now()
+    let slowest: Holder | undefined
+    let rate = SLOW_BYTES_PER_SECOND / 1000
+    for (const holder of this.#holders) {
+      const { reading } = holder
+      if (holder === but || reading === undefined || now - reading.since <= READING_GRACE_MS) continue
+      const own = reading.received / (now - reading.since)
+      if (own < rate) [slowest, rate] = [holder, own]
+    }
+    return slowest
   }
 
   #dropExpired(): void {
     const now = this.#options.clock.now()
-    for (const [key, { expires }] of this.#tickets) if (now > expires) this.#tickets.delete(key)
+    for (const holder of this.#holders) if (now > holder.expires) this.#holders.delete(holder)
   }
+}
+
+function isLarge(bytes: number): boolean {
+  return bytes > SMALL_BODY_BYTES
+}
+
+function refuseDisplaced({ displaced }: Holder): void {
+  if (!displaced) return
+  throw new VergeError(
+    'overloaded',
+    'The request body came slowly, and its place was given to another request. Try again in a moment.',
+    { retryAfter: RETRY_AFTER_SECONDS },
+  )
 }

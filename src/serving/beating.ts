@@ -39,6 +39,7 @@ export class BeatingAdmission implements Admission {
     arm()
     return {
       hold: (bytes) => ticket.hold(bytes),
+      reading: (received) => ticket.reading(received),
       renew: () => ticket.renew(),
       leave: () => {
         callOff()

@@ -5,25 +5,34 @@ import { generateTokens } from '../engine/generate.ts'
 import type { SessionUse } from '../sessions/cache.ts'
 import { elementsOf } from './pricing.ts'
 
+/** A text to be written. */
+export interface Writing {
+  readonly prompt: readonly number[]
+  readonly options: GenerateOptions
+  /** Its name, for messages. */
+  readonly model: string
+  readonly artifact: ArtifactInfo
+  /** Of all its runs. */
+  readonly price: number
+  /** Told of the price's parts as the runs are made, and of the rest at the end. */
+  readonly onSpent: (cost: number) => void
+}
+
 /**
  * Tokens of a session that is held for as long as they are read: whoever reads them to the end, stops early or never
  * begins lets it go by `return`, as `for await` does; the lease of a reader that was killed runs out.
  */
 export class Generating implements AsyncIterableIterator<number> {
-  readonly #prompt: readonly number[]
-  readonly #options: GenerateOptions
-  readonly #model: string
-  readonly #artifact: ArtifactInfo
+  readonly #wanted: Writing
   readonly #begun = Promise.withResolvers<SessionUse>()
   readonly #ended = Promise.withResolvers<void>()
   #tokens: AsyncIterator<number> | undefined
   #use: SessionUse | undefined
+  #unspent: number
 
-  constructor(prompt: readonly number[], options: GenerateOptions, model: string, artifact: ArtifactInfo) {
-    this.#prompt = prompt
-    this.#options = options
-    this.#model = model
-    this.#artifact = artifact
+  constructor(wanted: Writing) {
+    this.#wanted = wanted
+    this.#unspent = wanted.price
   }
 
   /** Resolves when the session is there. */
@@ -34,12 +43,12 @@ export class Generating implements AsyncIterableIterator<number> {
   /** To be handed to the session cache as its work. */
   async with(session: Session, use: SessionUse): Promise<void> {
     if (session.generate === undefined) {
-      throw new VergeError('engine_unsupported', `Model "${this.#model}" cannot write texts with this engine.`)
+      throw new VergeError('engine_unsupported', `Model "${this.#wanted.model}" cannot write texts with this engine.`)
     }
     const tokens =
       session.generatesByRuns === true
         ? this.#byRuns(session, use)
-        : session.generate(this.#prompt, this.#options)[Symbol.asyncIterator]()
+        : session.generate(this.#wanted.prompt, this.#wanted.options)[Symbol.asyncIterator]()
     this.#tokens = tokens
     this.#use = use
     this.#begun.resolve(use)
@@ -52,17 +61,18 @@ export class Generating implements AsyncIterableIterator<number> {
       {
         signature,
         run: (inputs, options) => {
-          const runBytes = runFootprint(this.#artifact, elementsOf(inputs))
+          const runBytes = runFootprint(this.#wanted.artifact, elementsOf(inputs))
           return use.attempt((session) => session.run(inputs, options), runBytes)
         },
       },
-      this.#prompt,
-      this.#options,
+      this.#wanted.prompt,
+      this.#wanted.options,
     )
   }
 
   /** What kept the session from being there; too late, it changes nothing. */
   fail(error: unknown): void {
+    this.#spend(this.#unspent)
     this.#begun.reject(error)
   }
 
@@ -75,6 +85,8 @@ export class Generating implements AsyncIterableIterator<number> {
     try {
       const step = await this.#tokens.next()
       this.#use?.renew()
+      const { options, price } = this.#wanted
+      this.#spend(price / (1 + options.maxNewTokens))
       if (!step.done) return step
     } catch (error) {
       this.#end()
@@ -95,6 +107,13 @@ export class Generating implements AsyncIterableIterator<number> {
 
   #end(): void {
     this.#tokens = undefined
+    this.#spend(this.#unspent)
     this.#ended.resolve()
+  }
+
+  #spend(cost: number): void {
+    const spent = Math.min(cost, this.#unspent)
+    this.#unspent -= spent
+    if (spent > 0) this.#wanted.onSpent(spent)
   }
 }

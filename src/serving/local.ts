@@ -10,6 +10,7 @@ import { refusedRun, runFootprint, sessionFootprint } from '../engine/footprint.
 import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
 import type { BlobInfo } from '../weights/blob.ts'
 import { artifactsFor, asideFor, infoOf, type Refused, runsOf } from './artifacts.ts'
+import type { Backlog } from './backlog.ts'
 import type { FileCache } from './files.ts'
 import { Generating } from './generating.ts'
 import { assertAffordable, elementsOf, type InputShapes, priceOf } from './pricing.ts'
@@ -35,6 +36,8 @@ export interface LocalServingOptions {
   readonly costLimit: number
   /** The same for language models, where it differs: their contexts bound them, and others have turns between tokens. */
   readonly textCostLimit?: number
+  /** Bounds the work taken on; absent where the engine bounds its own queue. */
+  readonly backlog?: Backlog
   /** Bytes of engine memory for a session and its run, with nothing else loaded; unbounded if left out. */
   readonly roomBytes?: number
   /** Models whose sessions are never evicted. */
@@ -84,8 +87,9 @@ export class LocalServing implements Serving {
 
   afford(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
     const artifact = this.#artifactFor(model.manifest)
-    this.#afford(model, artifact, runs, context)
+    const price = this.#afford(model, artifact, runs, context)
     this.#assertFit(artifact, runs)
+    this.#options.backlog?.plan(context.signal, price)
   }
 
   /** @throws run_too_large where it was measured that a run needs more memory than there is */
@@ -124,9 +128,14 @@ export class LocalServing implements Serving {
     const price = this.#afford(model, artifact, [inputs], context)
     this.#assertFit(artifact, [inputs])
     if (context.ledger !== undefined) context.ledger.cost += price
-    return this.#options.results.through({ model, artifact, inputs, outputs, price }, context, () =>
-      this.#run(model, artifact, inputs, outputs, context),
-    )
+    const { backlog, results } = this.#options
+    // What is answered from the cache needs no share of the engine.
+    const result = await results.through({ model, artifact, inputs, outputs, price }, context, () => {
+      const run = () => this.#run(model, artifact, inputs, outputs, context)
+      return backlog === undefined ? run() : backlog.run(context.signal, price, bytesOf(inputs), run)
+    })
+    if (result.start === 'cached') backlog?.spend(context.signal, price)
+    return result
   }
 
   async #run(
@@ -180,12 +189,16 @@ export class LocalServing implements Serving {
     const { place, sessions } = this.#options
     const price = this.#afford(model, artifact, runsOf(model.manifest, prompt.length, options.maxNewTokens), context)
     if (context.ledger !== undefined) context.ledger.cost += price
-    const generating = new Generating(
+    const { backlog } = this.#options
+    backlog?.plan(context.signal, price)
+    const generating = new Generating({
       prompt,
-      { ...options, runsBefore: context.runsBefore },
-      model.manifest.model,
+      options: { ...options, runsBefore: context.runsBefore },
+      model: model.manifest.model,
       artifact,
-    )
+      price,
+      onSpent: (cost) => backlog?.spend(context.signal, cost),
+    })
     sessions
       .use(this.#session(model, artifact), context, (session, use) => generating.with(session, use))
       .catch((error: unknown) => generating.fail(error))
@@ -253,6 +266,11 @@ export class LocalServing implements Serving {
     return [...here, ...asideFor(manifest, this.#options.place)]
   }
 
+  /** Whether as much work has been taken on here as callers would wait for. */
+  get busy(): boolean {
+    return this.#options.backlog?.full ?? false
+  }
+
   /** Whether an artifact's session is in memory. */
   loaded(artifact: Pick<Artifact, 'sha256'>): boolean {
     return this.#options.sessions.has(artifact.sha256)
@@ -297,4 +315,13 @@ export class LocalServing implements Serving {
       { details: { model: manifest.model } },
     )
   }
+}
+
+function bytesOf(inputs: Tensors): number {
+  let bytes = 0
+  for (const { datatype, data } of inputs.values()) {
+    if (datatype === 'BYTES') for (const text of data) bytes += 2 * text.length
+    else bytes += data.byteLength
+  }
+  return bytes
 }

@@ -97,20 +97,22 @@ describe('memory at run time', () => {
     const { artifact, bytes } = await packed(causalModel({ vocabulary }))
     const prompt = Array.from({ length: 200 }, (_, index) => (index * 7919) % vocabulary)
     const seen: Float32Array[] = []
-    const generating = new Generating(
+    const choose = (logits: Float32Array): number => {
+      seen.push(logits.slice())
+      return 5 + seen.length
+    }
+    const options = { stopTokens: new Set<number>(), maxNewTokens: 3, choose, signal: never() }
+    let spent = 0
+    const generating = new Generating({
       prompt,
-      {
-        stopTokens: new Set(),
-        maxNewTokens: 3,
-        choose: (logits) => {
-          seen.push(logits.slice())
-          return 5 + seen.length
-        },
-        signal: never(),
-      },
-      'decoder',
+      options,
+      model: 'decoder',
       artifact,
-    )
+      price: 12,
+      onSpent: (cost) => {
+        spent += cost
+      },
+    })
     sessions
       .use(requestOf(artifact, bytes), testContext(), (session, use) => generating.with(session, use))
       .catch((error: unknown) => generating.fail(error))
@@ -118,6 +120,7 @@ describe('memory at run time', () => {
     const tokens: number[] = []
     for await (const token of generating) tokens.push(token)
     expect(tokens).toEqual([6, 7, 8])
+    expect(spent).toBe(12)
     expect([...(seen[0] ?? [])]).toEqual(expectedLogits(prompt, { vocabulary }))
     expect([...(seen[2] ?? [])]).toEqual(expectedLogits([...prompt, 6, 7], { vocabulary }))
   })

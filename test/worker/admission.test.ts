@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { BoundedAdmission } from '../../src/serving/admission.ts'
+import { BoundedAdmission, type Ticket } from '../../src/serving/admission.ts'
 import { BeatingAdmission } from '../../src/serving/beating.ts'
 import { ManualClock } from '../fixtures/clock.ts'
+import { codeOf } from '../fixtures/http.ts'
 
 describe('admission', () => {
   it('refuses at once what does not fit, with a time to come back', () => {
@@ -55,6 +56,97 @@ describe('admission', () => {
     expect(() => third.hold(1)).toThrowError()
     await clock.advance(1001)
     third.hold(100)
+  })
+
+  it('gives the places of slow callers to others, however many they are', async () => {
+    const clock = new ManualClock()
+    const admission = new BoundedAdmission({ places: 16, leaseMs: 60_000, bodyBytes: 1e6, clock })
+    const begin = (): Ticket => {
+      const ticket = admission.enter('slow')
+      ticket.reading(0)
+      return ticket
+    }
+    const slow = Array.from({ length: 16 }, begin)
+    expect(() => admission.enter('at once')).toThrowError(expect.objectContaining({ code: 'overloaded' }))
+    let displaced = 0
+    for (let second = 1; second <= 30; second++) {
+      await clock.advance(1001)
+      for (const [index, ticket] of slow.entries()) {
+        if (codeOf(() => ticket.reading(second)) === 'fine') continue
+        // Each comes back at once.
+        displaced++
+        slow[index] = begin()
+      }
+      expect(admission.admitted).toBe(16)
+      admission.enter('quick').leave()
+    }
+    expect(displaced).toBe(29)
+  })
+
+  it('leaves a caller alone who is fast, who has just come, or whose body is there', async () => {
+    const clock = new ManualClock()
+    const admission = new BoundedAdmission({ places: 3, leaseMs: 60_000, bodyBytes: 1e6, clock })
+    const fast = admission.enter('fast')
+    fast.reading(0)
+    const whole = admission.enter('whole')
+    whole.reading(0)
+    whole.reading(undefined)
+    await clock.advance(2000)
+    fast.reading(200_000)
+    admission.enter('new').reading(0)
+    expect(() => admission.enter('next')).toThrowError(expect.objectContaining({ code: 'overloaded' }))
+    fast.reading(210_000)
+  })
+
+  it('says so to whoever lost its place', async () => {
+    const clock = new ManualClock()
+    const admission = new BoundedAdmission({ places: 1, leaseMs: 60_000, bodyBytes: 1e6, clock })
+    const slow = admission.enter('slow')
+    slow.reading(0)
+    await clock.advance(1001)
+    admission.enter('next')
+    expect(() => slow.reading(1)).toThrowError(expect.objectContaining({ message: expect.stringContaining('slowly') }))
+    expect(() => slow.hold(1)).toThrowError(expect.objectContaining({ code: 'overloaded' }))
+    slow.leave()
+    expect(admission.admitted).toBe(1)
+  })
+
+  it('keeps room for small bodies, however many large ones are being read', () => {
+    const MiB = 1024 * 1024
+    const admission = new BoundedAdmission({
+      places: 2000,
+      leaseMs: 60_000,
+      bodyBytes: 24 * MiB,
+      largeBodyBytes: 16 * MiB,
+      clock: new ManualClock(),
+    })
+    let refused = 0
+    for (let caller = 0; caller < 1000; caller++) {
+      const ticket = admission.enter('large')
+      ticket.reading(0)
+      try {
+        ticket.hold(MiB)
+      } catch {
+        refused++
+        ticket.leave()
+      }
+    }
+    expect(refused).toBe(984)
+    for (let caller = 0; caller < 32; caller++) admission.enter('small').hold(MiB / 4)
+    expect(() => admission.enter('small').hold(1)).toThrowError(expect.objectContaining({ code: 'overloaded' }))
+  })
+
+  it('takes the bytes of large bodies that come slowly for one that comes fast', async () => {
+    const clock = new ManualClock()
+    const admission = new BoundedAdmission({ places: 9, leaseMs: 60_000, bodyBytes: 4e6, clock })
+    const slow = admission.enter('slow')
+    slow.hold(3e6)
+    slow.reading(0)
+    const next = admission.enter('next')
+    expect(() => next.hold(2e6)).toThrowError(expect.objectContaining({ code: 'overloaded' }))
+    await clock.advance(2000)
+    next.hold(2e6)
+    expect(() => slow.hold(3e6)).toThrowError(expect.objectContaining({ code: 'overloaded' }))
   })
 })
 

@@ -387,7 +387,7 @@ describe('POST /v1/embeddings', () => {
     const admission = {
       enter: () => {
         places++
-        return { hold() {}, renew() {}, leave: () => void places-- }
+        return { hold() {}, reading() {}, renew() {}, leave: () => void places-- }
       },
     }
     const app = testApp({ models: [embedder('mean')], admission })

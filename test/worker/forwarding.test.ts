@@ -348,7 +348,9 @@ describe('a request whose body names its model', () => {
 
   it('is counted with its bytes again when the edge answers instead', async () => {
     const held: number[] = []
-    const admission = { enter: () => ({ hold: (bytes: number) => void held.push(bytes), renew() {}, leave() {} }) }
+    const admission = {
+      enter: () => ({ hold: (bytes: number) => void held.push(bytes), reading() {}, renew() {}, leave() {} }),
+    }
     const { placement, post } = setUp({ admission })
     placement.next = () => ({ forward: true, fallback: true })
     placement.connect = () => {

@@ -379,6 +379,7 @@ describe('time', () => {
         places--
         return {
           hold: () => {},
+          reading: () => {},
           renew: () => {},
           leave: () => {
             places++
@@ -444,7 +445,7 @@ describe('the order of an inference', () => {
     const admission: Admission = {
       enter() {
         entered++
-        return { hold() {}, renew() {}, leave() {} }
+        return { hold() {}, reading() {}, renew() {}, leave() {} }
       },
     }
     const { post } = testApp({ models, admission })
@@ -461,6 +462,7 @@ describe('the order of an inference', () => {
         held++
         return {
           hold: () => {},
+          reading: () => {},
           renew: () => {},
           leave: () => {
             held--

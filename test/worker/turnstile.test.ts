@@ -111,4 +111,69 @@ describe('turnstile', () => {
     expect(order).toEqual(['first', 'next', 'there before'])
     expect(runs.finished).toBe(3)
   })
+
+  /** How many runs of others are made until a request of many small runs is through them. */
+  async function othersRuns(windows: number, windowCost: number, others: number, otherCost: number): Promise<number> {
+    const clock = new ManualClock()
+    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
+    let made = 0
+    let through = false
+    // Each caller asks again as soon as it has its answer, each time with a request of its own.
+    const loops = Array.from({ length: others }, async () => {
+      while (!through) {
+        const { signal } = testContext()
+        await turnstile.turn(signal, () => made++, { cost: otherCost, request: signal })
+      }
+    })
+    const sound = (async () => {
+      const { signal } = testContext()
+      for (let window = 0; window < windows; window++) {
+        await turnstile.turn(signal, () => {}, { cost: windowCost, request: signal })
+      }
+      through = true
+    })()
+    while (!through) await clock.advance(1)
+    await Promise.all([sound, ...loops.map((loop) => Promise.race([loop, clock.advance(1000)]))])
+    return made
+  }
+
+  it('gives a request of many small runs several turns for one of the others, by cost', async () => {
+    // 343 windows of 3 units are a share of one in sixteen of some 16,500 units, or 13 runs of 1,300.
+    const made = await othersRuns(343, 3, 15, 1300)
+    expect(made).toBeGreaterThanOrEqual(13)
+    expect(made).toBeLessThan(60)
+    expect(await othersRuns(686, 3, 15, 1300)).toBeLessThan(2 * 60)
+  })
+
+  it('does not let a request of many runs keep the others waiting for all of them', async () => {
+    const clock = new ManualClock()
+    const turnstile = new Turnstile({ clock, leaseMs: 1000, costBetweenYields: 1e9 })
+    const order: string[] = []
+    const { signal } = testContext()
+    const many = (async () => {
+      for (let run = 0; run < 20; run++) {
+        await turnstile.turn(signal, () => order.push('many'), { cost: 10, request: signal })
+      }
+    })()
+    const others = Array.from({ length: 3 }, () => {
+      const context = testContext()
+      return turnstile.turn(context.signal, () => order.push('one'), { cost: 10, request: context.signal })
+    })
+    await clock.advance(1000)
+    await Promise.all([many, ...others])
+    expect(order.lastIndexOf('one')).toBeLessThan(8)
+  })
+
+  it('keeps the order of arrival among requests of one run each', async () => {
+    const clock = new ManualClock()
+    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
+    const order: number[] = []
+    const all = [5, 900, 1, 40, 7].map((cost, index) => {
+      const { signal } = testContext()
+      return turnstile.turn(signal, () => order.push(index), { cost, request: signal })
+    })
+    await clock.advance(1000)
+    await Promise.all(all)
+    expect(order).toEqual([0, 1, 2, 3, 4])
+  })
 })

@@ -18,7 +18,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
   engine_unsupported:
     'No artifact of it runs at the edge. "npx verge pack" says why; docs/origin.md, how a larger machine runs it.',
   overloaded:
-    'Every place in the isolate was taken. Run the doctor again; if it stays, raise ADMITTED_REQUESTS or look who calls.',
+    'The isolate had taken on as much work as callers wait for. Run the doctor again; if it stays, add an origin or look who calls.',
   deadline_exceeded: 'It took longer than REQUEST_DEADLINE_MS. Run the doctor again: a first load takes longest.',
   engine_aborted: 'The run aborted the engine. The log has the reason under the request id: npx wrangler tail',
   origin_unavailable:

@@ -69,7 +69,7 @@ export class OrtSession implements Session {
     const { artifact, heapLimitBytes, tenancy } = this.#handles
     const elements = feeds.reduce((sum, { value }) => sum + value.data.length, 0)
     const cost = runPrice(artifact, elements)
-    return this.#turnstile.turn(options.signal, work, { cost, runsBefore: options.runsBefore })
+    return this.#turnstile.turn(options.signal, work, { cost, runsBefore: options.runsBefore, request: options.signal })
   }
 
   readonly generatesByRuns = true

@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { readBody } from '../body.ts'
+import { paceOf, readBody } from '../body.ts'
 import { accessOf, withAdmittedModel } from '../inference.ts'
 import { resolveVersion, visibleModel, visibleModels, visibleVersions } from '../model-access.ts'
 import { setPlacement } from '../placement.ts'
@@ -32,7 +32,9 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
   })
   app.post('/repository/index', async (c) => {
     const { signal } = c.get('context')
-    checkIndexRequest(await readBody(c.req.raw, { maxBytes: deps.limits.inferenceHeaderBytes, signal }))
+    checkIndexRequest(
+      await readBody(c.req.raw, { maxBytes: deps.limits.inferenceHeaderBytes, signal, pace: paceOf(deps) }),
+    )
     const access = accessOf(deps, c)
     return c.json(repositoryIndex(await visibleModels(access), (alias) => visibleVersions(access.caller, alias)))
   })
@@ -70,6 +72,8 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
       maxBytes: limits.requestBodyBytes,
       signal: context.signal,
       hold: ticket.hold,
+      reading: ticket.reading,
+      pace: paceOf(deps),
       padding: jsonLength === undefined ? 0 : (ALIGNMENT - (jsonLength % ALIGNMENT)) % ALIGNMENT,
     })
     const { envelope, inputs, outputs } = parseInferRequest(body, jsonLength, model.manifest, limits)

@@ -5,7 +5,7 @@ import type { ResolvedModel, RunResult } from '../../serving/serving.ts'
 import { type Tasks, taskOf } from '../../tasks/index.ts'
 import { type BoundTask, RawAnswer, type TaskBody } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { mediaType, parseJson, readBody } from '../body.ts'
+import { mediaType, paceOf, parseJson, readBody } from '../body.ts'
 import { withAdmittedModel } from '../inference.ts'
 import { LanguageRunner } from '../language-runner.ts'
 import { setPlacement } from '../placement.ts'
@@ -61,6 +61,8 @@ export async function runTask(
     maxBytes: limits.requestBodyBytes,
     signal: context.signal,
     hold: ticket.hold,
+    reading: ticket.reading,
+    pace: paceOf(deps),
   })
   const type = UNDECLARED.includes(declared) ? guessedType(bytes, own.mediaTypes) : declared
   const sent = await taskBody(type, bytes, c.req.header('content-type') ?? '')
