@@ -49,6 +49,7 @@ import { CacheApiStore } from './serving/results/store.ts'
 import { SessionCache } from './sessions/cache.ts'
 import type { StreamDeps } from './stream/calls.ts'
 import { DurableStreams, StreamObject } from './stream/durable.ts'
+import { openRefused } from './stream/refusing.ts'
 import { VERSION } from './version.ts'
 import { KvStore } from './weights/kv.ts'
 import { BlobLoader } from './weights/loader.ts'
@@ -257,6 +258,7 @@ function assemble(env: Env, config: Config): Verge {
     },
     randomId: () => crypto.randomUUID(),
     requestLog: { sampleRate: config.logSampleRate, random: Math.random },
+    refuseSocket: openRefused,
     ...(env.STREAMS && { streams: new DurableStreams(env.STREAMS) }),
   }
   return {

@@ -167,6 +167,8 @@ export type VergeOutcome<Answer> =
       readonly ok: true
       readonly answer: Answer
       readonly requestId: string
+      /** The version that answered, as `name@version`. */
+      readonly model: string | null
       /** Whether the result cache answered; null where no model was run. */
       readonly cache: 'hit' | 'miss' | 'bypass' | null
       /** What the runs cost, in units. */

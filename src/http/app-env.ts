@@ -6,6 +6,7 @@ import type { Placement } from '../placement/placement.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Serving } from '../serving/serving.ts'
 import type { StreamHost } from '../stream/opening.ts'
+import type { RefusedSocket } from '../stream/refused-socket.ts'
 import type { Store } from '../weights/store.ts'
 import type { RequestLog } from './middleware/answered.ts'
 import type { KnownCaller, SignatureCheck } from './middleware/caller.ts'
@@ -50,6 +51,8 @@ export interface AppDeps {
   readonly requestLog?: RequestLog
   /** Absent where the platform has no place for them. */
   readonly streams?: StreamHost
+  /** Opens a WebSocket that says why it is refused and closes. Absent where there are none: refusals are then HTTP's. */
+  readonly refuseSocket?: (refusal: RefusedSocket) => WebSocket
 }
 
 /** What the middleware leaves for handlers. */
@@ -57,6 +60,8 @@ export interface AppVariables {
   readonly requestId: string
   readonly caller: Caller
   readonly context: CallContext
+  /** The answer is a refusal whatever its status says, and has been logged as one. */
+  readonly refused?: boolean
 }
 
 export type AppEnv = { Variables: AppVariables }

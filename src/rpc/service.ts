@@ -76,7 +76,8 @@ export class RpcService {
       const answer = await this.#withContext(call, requestId, options, caller, ledger, (context) =>
         this.#admitted({ serving: this.#deps.serving, caller, context }, model, inputs, options),
       )
-      return { ok: true, answer, requestId, cache: ledger.cache ?? null, cost: ledger.cost }
+      const { cache = null, cost, model: answered = null } = ledger
+      return { ok: true, answer, requestId, model: answered, cache, cost }
     } catch (thrown) {
       const error = failureOf(thrown, requestId)
       this.#log(error.status, { requestId, model: nameOf(model), code: error.code, message: error.message }, thrown)

@@ -7,19 +7,27 @@ export const PROTOCOL = 'verge-stream'
 /** In front of a key in base64url: a protocol's name may hold neither "/" nor "=", and is all that a page may choose. */
 const BEARER = 'verge-bearer.'
 
-/**
- * The protocols that a client offers.
- * @throws invalid_request if ours is not among them: a browser would give up the connection
- */
+/** The protocols that a client offers. */
 export function offeredProtocols(header: string | undefined): readonly string[] {
-  const offered = (header ?? '')
+  return (header ?? '')
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '')
-  if (offered.length > 0 && !offered.includes(PROTOCOL)) {
-    throw new VergeError('invalid_request', `The header "Sec-WebSocket-Protocol" must offer "${PROTOCOL}", or nothing.`)
-  }
-  return offered
+}
+
+/** @throws invalid_request if ours is not among them: a browser would give up the connection */
+export function assertOffered(offered: readonly string[]): void {
+  if (offered.length === 0 || offered.includes(PROTOCOL)) return
+  throw new VergeError('invalid_request', `The header "Sec-WebSocket-Protocol" must offer "${PROTOCOL}", or nothing.`)
+}
+
+/**
+ * The header of an answer that opens a socket: of what was offered, what is spoken. Where that is not ours, any other name
+ * that is no key, so that a browser keeps the connection long enough to hear the refusal.
+ */
+export function agreed(offered: readonly string[]): Record<string, string> {
+  const name = offered.includes(PROTOCOL) ? PROTOCOL : offered.find((each) => !each.startsWith(BEARER))
+  return name === undefined ? {} : { 'sec-websocket-protocol': name }
 }
 
 /** The key among the offered protocols, if there is one. It is never answered or logged. */

@@ -3,6 +3,7 @@ import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import { type Allowance, fullAllowance, mostBytes, spend } from './allowance.ts'
 import { admitted, resolve, type StreamDeps, withContext } from './calls.ts'
+import { areFloats, fileLike } from './formats.ts'
 import { type Heard, type Hearing, hear, hearEnd, hearingOf, nothingHeard } from './hearing.ts'
 import type { StreamMessage } from './messages.ts'
 import type { StreamOpening } from './opening.ts'
@@ -20,6 +21,8 @@ export interface StreamSocket {
 interface Kept {
   readonly opening: StreamOpening
   readonly allowance: Allowance
+  /** Enough has been heard to know that the bytes are samples of 16 bits. */
+  readonly areSamples?: true
   /** Nothing before the first message. */
   readonly heard?: Heard
 }
@@ -105,6 +108,7 @@ export class StreamSession {
       return
     }
     const { sampleRate } = this.#kept.opening
+    this.#checkFormat(new Uint8Array(message))
     this.#keep({ allowance: spend(this.#kept.allowance, message.byteLength, sampleRate, limits, clock.now()) })
     this.#waiting += message.byteLength
     if (this.#waiting > mostBytes(sampleRate, limits)) {
@@ -113,6 +117,17 @@ export class StreamSession {
         new VergeError('overloaded', 'The sound comes in faster than it can be heard here. Try again in a moment.'),
       )
     }
+  }
+
+  /** Sound in another form would be heard as noise. @throws StreamRefusal */
+  #checkFormat(bytes: Uint8Array): void {
+    const { allowance, areSamples, opening } = this.#kept
+    if (areSamples) return
+    const file = allowance.received === 0 ? fileLike(bytes) : undefined
+    if (file !== undefined) throw wrongFormat(`begins as ${file} does`, opening)
+    const floats = areFloats(bytes)
+    if (floats) throw wrongFormat('is in 32-bit floats', opening)
+    if (floats === false) this.#keep({ areSamples: true })
   }
 
   async #work(message: string | ArrayBuffer, waitUntil: CallContext['waitUntil']): Promise<void> {
@@ -194,6 +209,17 @@ export class StreamSession {
 }
 
 const MOST_TEXT = 1000
+
+function wrongFormat(what: string, { model, sampleRate }: StreamOpening): StreamRefusal {
+  return new StreamRefusal(
+    CLOSE.invalid,
+    new VergeError(
+      'invalid_audio',
+      `The sound ${what}. A stream takes samples alone: whole numbers of 16 bits, little-endian, one channel, ${sampleRate} a second. Convert it, or send a whole WAV file to POST /run/${model}.`,
+      { details: { field: 'format' } },
+    ),
+  )
+}
 
 function isEnd(text: string): boolean {
   try {

@@ -192,6 +192,24 @@ describe.skipIf(!haveRealModels)(`silero-vad in workerd (skipped only where ${SK
       asked.on('error', reject)
       asked.end()
     })
+  interface RefusedOptions {
+    readonly protocols?: string[]
+    readonly headers?: Record<string, string>
+  }
+  /** As a page hears it: by the WebSocket's own events. */
+  const refusal = (path: string, { protocols = [], headers = {} }: RefusedOptions) =>
+    new Promise<{ messages: unknown[]; closed: { code: number; reason: string }; protocol: string }>(
+      (resolve, reject) => {
+        // Node's own takes headers too, which a browser sets by itself.
+        const socket = new WebSocket(worker.url.replace('http', 'ws') + path, { protocols, headers } as never)
+        const messages: unknown[] = []
+        socket.addEventListener('message', ({ data }) => messages.push(JSON.parse(String(data))))
+        socket.addEventListener('close', ({ code, reason }) =>
+          resolve({ messages, closed: { code, reason }, protocol: socket.protocol }),
+        )
+        socket.addEventListener('error', () => reject(new Error('no connection')))
+      },
+    )
   const bearer = `verge-bearer.${Buffer.from(KEY).toString('base64url')}`
 
   it('lets in whom it should', async () => {
@@ -206,25 +224,45 @@ describe.skipIf(!haveRealModels)(`silero-vad in workerd (skipped only where ${SK
     })
   })
 
-  it.each<[string, string, Record<string, string>, number, string]>([
-    ['a page of another origin', '/stream/silero-vad', { origin: 'https://evil.example' }, 403, 'forbidden'],
-    ['a private model', '/stream/secret-vad', {}, 404, 'model_not_found'],
+  it.each<[string, string, RefusedOptions, number, string]>([
     [
-      'a wrong key',
-      '/stream/secret-vad',
-      { 'sec-websocket-protocol': 'verge-stream, verge-bearer.AAAA' },
-      401,
-      'unauthorized',
+      'a page of another origin',
+      '/stream/silero-vad',
+      { headers: { origin: 'https://evil.example' } },
+      403,
+      'forbidden',
     ],
-    ['an unknown protocol', '/stream/silero-vad', { 'sec-websocket-protocol': 'chat' }, 400, 'invalid_request'],
+    ['a private model', '/stream/secret-vad', {}, 404, 'model_not_found'],
+    ['a wrong key', '/stream/secret-vad', { protocols: ['verge-stream', 'verge-bearer.AAAA'] }, 401, 'unauthorized'],
+    ['an unknown protocol', '/stream/silero-vad', { protocols: ['chat'] }, 400, 'invalid_request'],
     ['an unknown parameter', '/stream/silero-vad?treshold=0.5', {}, 400, 'invalid_request'],
     ['a threshold of 2', '/stream/silero-vad?threshold=2', {}, 400, 'invalid_request'],
     ['a silence shorter than the padding', '/stream/silero-vad?min_silence_duration_ms=50', {}, 400, 'invalid_request'],
     ['no version of that name', '/stream/silero-vad?version=9', {}, 404, 'version_not_found'],
-  ])('refuses %s before there is a socket', async (_, path, headers, status, code) => {
-    const answer = await upgrade(path, headers)
-    expect(answer.status, answer.body).toBe(status)
-    expect(JSON.parse(answer.body)).toMatchObject({ error: { code } })
+  ])('refuses %s inside of a socket, where a page can hear it', async (_, path, options, status, code) => {
+    const { closed, messages, protocol } = await refusal(path, options)
+    expect(messages).toEqual([
+      {
+        type: 'error',
+        error: expect.objectContaining({ code, message: expect.any(String), request_id: expect.any(String) }),
+      },
+    ])
+    expect(closed).toEqual({ code: 4000 + status, reason: code })
+    // A browser gives up a connection whose protocol it has not offered.
+    expect(protocol).toBe(options.protocols?.[0] ?? '')
+  })
+
+  it('refuses an unknown key as for a model that is missing', async () => {
+    const protocols = ['verge-stream', 'verge-bearer.AAAA']
+    const told = async (model: string) => {
+      const { closed, messages } = await refusal(`/stream/${model}`, { protocols })
+      return JSON.stringify({ closed, messages })
+        .replaceAll(model, 'NAME')
+        .replace(/"request_id":"[^"]+"/, '')
+    }
+    expect(await told('secret-vad')).toBe(await told('no-such-vad'))
+    // And a public one answers to any.
+    expect((await upgrade('/stream/silero-vad', { 'sec-websocket-protocol': protocols.join(', ') })).status).toBe(101)
   })
 
   it('says to a plain request that this is a WebSocket', async () => {

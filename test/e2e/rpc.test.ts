@@ -204,7 +204,12 @@ describe('another Worker', () => {
     const seen: unknown[] = []
     for (let attempt = 0; attempt < 100 && seen.at(-1) !== 'hit'; attempt++) {
       const { answer } = await call('stranger', 'tryRun', 'digits', picture('two'))
-      expect(answer).toMatchObject({ ok: true, cost: expect.any(Number), answer: [{ label: '2' }, {}, {}, {}, {}] })
+      expect(answer).toMatchObject({
+        ok: true,
+        model: 'digits@1',
+        cost: expect.any(Number),
+        answer: [{ label: '2' }, {}, {}, {}, {}],
+      })
       seen.push((answer as { cache: unknown }).cache)
     }
     expect(seen[0]).toBe('miss')

@@ -195,6 +195,48 @@ describe('a stream', () => {
     expect(second.admission.admitted).toBe(0)
   })
 
+  it('is closed with what is wrong where a file is sent, and not heard', async () => {
+    const { session, socket, serving } = stream()
+    const file = new Uint8Array(1000)
+    file.set(new TextEncoder().encode('RIFF----WAVEfmt '))
+    await session.receive(file.buffer, () => {})
+    expect(socket.sent.at(-1)).toEqual({
+      type: 'error',
+      error: {
+        code: 'invalid_audio',
+        message: expect.stringMatching(/begins as a WAV file does.*16 bits.*16000 a second.*\/run\/listener/),
+        field: 'format',
+        request_id: 'id-1',
+      },
+    })
+    expect(socket.closed).toEqual({ code: 1007, reason: 'invalid_audio' })
+    expect(serving.runs).toHaveLength(0)
+  })
+
+  it('looks for a file in the first message alone', async () => {
+    const { session, send, socket } = stream()
+    await send(320)
+    const later = new Uint8Array(1000)
+    later.set(new TextEncoder().encode('RIFF----WAVEfmt '))
+    await session.receive(later.buffer, () => {})
+    expect(socket.closed).toBeUndefined()
+  })
+
+  it('is closed where floats are sent, also after silence, and not once it has heard samples', async () => {
+    const floats = Float32Array.from({ length: 400 }, (_, i) => Math.sin(i / 3) / 2)
+    const samples = Int16Array.from(floats, (value) => value * 32_767)
+    const silent = stream()
+    await silent.send(1600)
+    await silent.session.receive(floats.slice().buffer, () => {})
+    expect(silent.socket.sent.at(-1)).toMatchObject({ error: { message: expect.stringContaining('32-bit floats') } })
+    expect(silent.socket.closed).toEqual({ code: 1007, reason: 'invalid_audio' })
+
+    const { session, socket } = stream()
+    await session.receive(samples.buffer, () => {})
+    await session.receive(floats.slice().buffer, () => {})
+    expect(socket.closed).toBeUndefined()
+  })
+
   it.each([
     ['weights_unavailable', 1013],
     ['run_rejected', 1011],

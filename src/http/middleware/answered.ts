@@ -26,7 +26,7 @@ export function answered(logger: Logger, log: RequestLog | undefined): Middlewar
     const { model } = c.get('context').ledger ?? {}
     if (model !== undefined) c.res.headers.set(MODEL_HEADER, model)
     // Errors are logged with their reasons, each of them, by the error handler.
-    if (log !== undefined && c.res.status < 400 && log.random() < log.sampleRate) {
+    if (log !== undefined && c.res.status < 400 && c.get('refused') !== true && log.random() < log.sampleRate) {
       logger.info('request_answered', fieldsOf(c))
     }
   }

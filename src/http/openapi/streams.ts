@@ -20,7 +20,7 @@ function streamOperation(schemas: SchemaSet, model: string, sampleRate: number):
     operationId: `stream_${model}`,
     tags: ['tasks'],
     summary: `voice-activity-detection, while it is spoken: ${model}`,
-    description: `A WebSocket. Send PCM of 16 bits, little-endian, one channel, at ${sampleRate} Hz as binary messages, and {"type": "end"} as text after the last. The server's messages are JSON with a "type": ready, probability, segment, end, error.`,
+    description: `A WebSocket. Send PCM of 16 bits, little-endian, one channel, at ${sampleRate} Hz as binary messages, and {"type": "end"} as text after the last. The server's messages are JSON with a "type": ready, probability, segment, end, error. A refusal is an error message and a close code of 4000 and the HTTP status.`,
     parameters: [
       query('version', { type: 'string' }),
       query('probabilities', { type: 'boolean', default: true }),
@@ -29,7 +29,7 @@ function streamOperation(schemas: SchemaSet, model: string, sampleRate: number):
     responses: {
       101: { description: 'The WebSocket' },
       default: {
-        description: 'A failure, 426 for a request that is no WebSocket',
+        description: 'A failure of a request that is no WebSocket: 426',
         content: { 'application/json': { schema: schemas.use(errorBodySchema) } },
       },
     },

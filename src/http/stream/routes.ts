@@ -5,10 +5,14 @@ import { callerByKey } from '../../access/credentials.ts'
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
 import { hearingOf } from '../../stream/hearing.ts'
-import { bearerOf, offeredProtocols, PROTOCOL } from '../../stream/protocols.ts'
+import { agreed, assertOffered, bearerOf, offeredProtocols } from '../../stream/protocols.ts'
+import { refusedSocket } from '../../stream/refused-socket.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
+import { reportedError } from '../middleware/errors.ts'
 import { resolveVersion, visibleModel } from '../model-access.ts'
+import { shownTo } from '../shown-error.ts'
+import { STATUS } from '../status.ts'
 import { allowedOrigin } from './origin.ts'
 
 const number = z
@@ -32,50 +36,64 @@ const querySchema = z.strictObject({
   speech_pad_ms: duration,
 })
 
-/** Sound as it is spoken under /stream/{model}: a WebSocket takes samples and answers while they come. */
+/**
+ * Sound as it is spoken under /stream/{model}: a WebSocket takes samples and answers while they come. What is refused is
+ * refused inside of a WebSocket, to every client in the same way; only a request that is no WebSocket gets HTTP.
+ */
 export function streamRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/:model', async (c) => {
     if (c.req.header('upgrade')?.toLowerCase() !== 'websocket') {
       throw new VergeError('upgrade_required', 'This is a WebSocket. Connect to it with ws:// or wss://.')
     }
-    const origin = c.req.header('origin')
-    // Browsers let any page open a WebSocket anywhere; it is the server that has to look who asks.
-    if (!allowedOrigin(origin, c.req.url, deps.config.corsOrigins)) {
-      throw new VergeError(
-        'forbidden',
-        'Pages of this origin may not open streams here. The operator names those that may.',
-      )
-    }
     const offered = offeredProtocols(c.req.header('sec-websocket-protocol'))
-    const access = { ...accessOf(deps, c), caller: await callerOf(deps, c, offered) }
-    const alias = await visibleModel(access, c.req.param('model'))
-    const { version, probabilities, ...speech } = validate(querySchema, c.req.query(), 'The query')
-    const { manifest } = await resolveVersion(access, alias, version)
-    const { audio, window } = hearingOf(manifest, { speech, probabilities }, deps.limits.streamStateBytes)
-    if (deps.streams === undefined) {
-      throw new VergeError(
-        'streams_unavailable',
-        'Streams are not set up here. The operator has to bind STREAMS in wrangler.toml.',
-      )
+    const headers = agreed(offered)
+    try {
+      const webSocket = await opened(deps, c, offered)
+      return new Response(null, { status: 101, webSocket, headers })
+    } catch (thrown) {
+      const { refuseSocket } = deps
+      if (refuseSocket === undefined) throw thrown
+      c.set('refused', true)
+      const error = shownTo(c.get('caller'), reportedError(deps.logger, c, thrown))
+      const webSocket = refuseSocket(refusedSocket(error, STATUS[error.code], c.get('requestId')))
+      return new Response(null, { status: 101, webSocket, headers })
     }
-    const { webSocket } = await deps.streams.open({
-      model: manifest.model,
-      version: manifest.version,
-      caller: access.caller,
-      requestId: access.context.requestId,
-      sampleRate: audio.sampleRate,
-      windowLength: window.length,
-      speech,
-      probabilities,
-    })
-    return new Response(null, {
-      status: 101,
-      webSocket,
-      headers: offered.length === 0 ? {} : { 'sec-websocket-protocol': PROTOCOL },
-    })
   })
   return app
+}
+
+async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly string[]): Promise<Response['webSocket']> {
+  // Browsers let any page open a WebSocket anywhere; it is the server that has to look who asks.
+  if (!allowedOrigin(c.req.header('origin'), c.req.url, deps.config.corsOrigins)) {
+    throw new VergeError(
+      'forbidden',
+      'Pages of this origin may not open streams here. The operator of Verge has to add it to CORS_ORIGINS.',
+    )
+  }
+  assertOffered(offered)
+  const access = { ...accessOf(deps, c), caller: await callerOf(deps, c, offered) }
+  const alias = await visibleModel(access, c.req.param('model') ?? '')
+  const { version, probabilities, ...speech } = validate(querySchema, c.req.query(), 'The query')
+  const { manifest } = await resolveVersion(access, alias, version)
+  const { audio, window } = hearingOf(manifest, { speech, probabilities }, deps.limits.streamStateBytes)
+  if (deps.streams === undefined) {
+    throw new VergeError(
+      'streams_unavailable',
+      'Streams are not set up here. The operator has to bind STREAMS in wrangler.toml.',
+    )
+  }
+  const { webSocket } = await deps.streams.open({
+    model: manifest.model,
+    version: manifest.version,
+    caller: access.caller,
+    requestId: access.context.requestId,
+    sampleRate: audio.sampleRate,
+    windowLength: window.length,
+    speech,
+    probabilities,
+  })
+  return webSocket
 }
 
 /** Who opens a stream: browsers cannot send `Authorization` with a WebSocket, so the key may come as a protocol. */
