@@ -5,11 +5,14 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { referenceSession } from '../../scripts/lib/verify/reference.ts'
+import { isVergeError } from '../../src/core/errors.ts'
 import { decodeModel, decodeTensor, encodeModel } from '../../src/onnx/codec.ts'
 import { DataType, dimsOf, rawBytesOf } from '../../src/onnx/data.ts'
 import { isOnnxError } from '../../src/onnx/errors.ts'
 import type { ModelProto, TensorProto } from '../../src/onnx/schema/onnx_pb.js'
 import { validateModel } from '../../src/onnx/validate.ts'
+import { never } from '../fixtures/source.ts'
 
 /** The models of ONNX's own node tests, each with inputs. */
 const ARCHIVE = join(import.meta.dirname, '../../../shared/conformance/onnx-node-v1.20.1-half.tar.gz')
@@ -43,6 +46,25 @@ describe.skipIf(!haveArchive)(`ONNX's conformance tests (skipped only where ${SK
     }
     console.info(`${models.length} models come out the same; ONNX Runtime ran ${ran} of them before and after`)
     expect(ran).toBeGreaterThan(500)
+  })
+
+  it('load in the reference, which runs graphs as they are written, where ONNX Runtime loads them at all', async () => {
+    let loaded = 0
+    for (const name of models) {
+      const bytes = readFileSync(join(folder, name))
+      const optimised = await InferenceSession.create(bytes, { logSeverityLevel: 4, intraOpNumThreads: 1 }).catch(
+        () => {},
+      )
+      if (optimised === undefined) continue
+      await optimised.release()
+      const session = await referenceSession(bytes, never()).catch((error: unknown) => {
+        // Types that the binding has no words for are another matter.
+        if (!isVergeError(error, 'engine_unsupported')) throw new Error(name, { cause: error })
+      })
+      session?.dispose()
+      loaded++
+    }
+    expect(loaded).toBeGreaterThan(700)
   })
 
   it('are valid, but for those that ONNX Runtime refuses', async () => {

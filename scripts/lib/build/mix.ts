@@ -72,6 +72,7 @@ export async function mixPrecisions(
           ]
         : []),
       ...(confidence === undefined ? [] : [confidence]),
+      ...result.notes,
     ],
   }
 }
