@@ -1,6 +1,6 @@
 import { stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
-import { strayingsOf } from '../lib/build/agreement.ts'
+import { agreementOf } from '../lib/build/agreement.ts'
 import { loadModel } from '../lib/build/load.ts'
 import {
   onlyArgument,
@@ -13,6 +13,7 @@ import {
   sampleSettings,
 } from '../lib/build/options.ts'
 import { choosePrecision } from '../lib/build/precision.ts'
+import { refuseRandom } from '../lib/build/random.ts'
 import { describeLoaded, samplesFor } from '../lib/build/samples.ts'
 import { workbench } from '../lib/build/session.ts'
 import { UsageError } from '../lib/command-line.ts'
@@ -69,11 +70,12 @@ export const quantizeCommand: Command = {
     const bench = workbench(untilInterrupted(), values.json === true)
     try {
       const loaded = await loadModel(spec, { ...bench, file: values.file, insecure: values.insecure === true })
+      refuseRandom(loaded)
       const { description } = await describeLoaded(loaded)
       const set = await samplesFor(loaded, description, wanted, bench)
       const chosen = await choosePrecision(loaded, settings, set, { ...bench, tolerance: wanted.tolerance })
       const tolerance = toleranceFor(chosen.dtype, wanted.tolerance === undefined ? {} : { cosine: wanted.tolerance })
-      const strayed = await strayingsOf({
+      const { strayed, unexercised } = await agreementOf({
         original: loaded.onnx,
         candidate: chosen.onnx,
         samples: set.samples,
@@ -94,6 +96,7 @@ export const quantizeCommand: Command = {
         bytesAfter: chosen.onnx.length,
         notes: chosen.notes,
         strayed,
+        unexercised,
         layers,
         skipped,
       }
@@ -113,6 +116,7 @@ interface Summary {
   readonly bytesAfter: number
   readonly notes: readonly string[]
   readonly strayed: readonly string[]
+  readonly unexercised: readonly string[]
   readonly layers: readonly {
     node: string
     op: string
@@ -124,7 +128,17 @@ interface Summary {
   readonly skipped: readonly { node: string; op: string; reason: string }[]
 }
 
-function describe({ source, out, bytesBefore, bytesAfter, notes, strayed, layers, skipped }: Summary): string {
+function describe({
+  source,
+  out,
+  bytesBefore,
+  bytesAfter,
+  notes,
+  strayed,
+  unexercised,
+  layers,
+  skipped,
+}: Summary): string {
   const worst = [...layers].sort(
     (a, b) => (a.sqnrDb ?? Number.POSITIVE_INFINITY) - (b.sqnrDb ?? Number.POSITIVE_INFINITY),
   )
@@ -156,6 +170,7 @@ function describe({ source, out, bytesBefore, bytesAfter, notes, strayed, layers
       .slice(0, LAYERS_SHOWN)
       .map(({ node, op, reason }) => printable(`left as it is: ${node} (${op}): ${reason}`)),
     ...(skipped.length > LAYERS_SHOWN ? [`and ${skipped.length - LAYERS_SHOWN} more are left`] : []),
+    ...unexercised.map((what) => printable(`not compared: ${what}`)),
     ...strayed.map((what) => printable(`STRAYS from the original: ${what}`)),
     out === null ? 'Nothing was written (--dry-run).' : `Written to ${printable(out)}`,
   ].join('\n')

@@ -1,11 +1,15 @@
 import { basename, resolve } from 'node:path'
+import { heldTo, precisionOf } from '../../src/quantize/precision.ts'
 import { DTYPES } from '../../src/quantize/types.ts'
+import { KEPT_NOTE } from '../lib/build/build.ts'
 import { type LoadedModel, loadModel } from '../lib/build/load.ts'
 import { parseCommand, SAMPLE_HELP, SAMPLE_OPTIONS, sampleSettings } from '../lib/build/options.ts'
 import { prove } from '../lib/build/prove.ts'
+import { refuseRandom } from '../lib/build/random.ts'
 import { reportOf } from '../lib/build/report.ts'
 import { describeLoaded, samplesFor } from '../lib/build/samples.ts'
 import { workbench } from '../lib/build/session.ts'
+import { noEvidence } from '../lib/build/strayed.ts'
 import { UsageError } from '../lib/command-line.ts'
 import { pack } from '../lib/packer.ts'
 import { renderJson } from '../lib/report/report.ts'
@@ -22,8 +26,8 @@ Usage: npx verge verify ORIGINAL [CANDIDATE] [options]
 ORIGINAL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; CANDIDATE likewise. Without a
 candidate it is the original itself that has to run in a Worker.
 
-  --dtype D            precision of the candidate, which its tolerance goes by: ${DTYPES.join(', ')}
-                       (default: q8, or fp32 without a candidate)
+  --dtype D            what the candidate is called: ${DTYPES.join(', ')}
+                       (default: what it is by its graph, which its tolerance goes by in any case)
   --file PATH          which .onnx of the original, where there are several
   --insecure           allow plain http:// to other machines
   --measure            also measure latency, memory and cost in workerd
@@ -53,9 +57,9 @@ export const verifyCommand: Command = {
     const [first, second, ...more] = positionals
     if (first === undefined) throw new UsageError('Say what to compare: npx verge verify model.onnx model.q8.onnx')
     if (more.length > 0) throw new UsageError('Give an original and a candidate, and no more.')
-    const dtype = values.dtype ?? (second === undefined ? 'fp32' : 'q8')
-    if (!(DTYPES as readonly string[]).includes(dtype)) {
-      throw new UsageError(`--dtype knows ${DTYPES.join(', ')}; "${dtype}" is none of them.`)
+    const named = values.dtype
+    if (named !== undefined && !(DTYPES as readonly string[]).includes(named)) {
+      throw new UsageError(`--dtype "${named}" is unknown. It takes ${DTYPES.join(', ')}.`)
     }
     const wanted = sampleSettings(values)
     const bench = workbench(untilInterrupted(), values.json === true)
@@ -63,13 +67,28 @@ export const verifyCommand: Command = {
       const fetching = { ...bench, insecure: values.insecure === true }
       const original = await loadModel(first, { ...fetching, file: values.file })
       const candidate = second === undefined ? original : await loadModel(second, fetching)
+      refuseRandom(original)
+      const real = precisionOf(candidate.model)
+      const dtype = named === undefined ? real : heldTo(named, real)
       const { description } = await describeLoaded(original)
       const set = await samplesFor(original, description, wanted, bench)
       const packed = await packCandidate(candidate, description.name, dtype)
       const settings = { verify: true, measure: values.measure === true, tolerance: wanted.tolerance }
-      const { verification, measured } = await prove(packed, original, set, settings, bench)
+      const { verification, measured, kept } = await prove(packed, original, set, settings, bench)
       if (verification?.ok !== true) process.exitCode = 1
-      const report = await reportOf(original, packed, { options: {}, choices: [], verification, measured })
+      const report = await reportOf(original, packed, {
+        options: {},
+        choices:
+          named === undefined || named === dtype
+            ? []
+            : [{ what: 'precision', why: `${dtype} by its graph, and held to that instead of ${named}` }],
+        verification,
+        measured,
+        notes: [
+          ...(kept ? [KEPT_NOTE] : []),
+          ...(verification?.verdict === 'none' ? noEvidence(original.signature, set, verification) : []),
+        ],
+      })
       return values.json ? renderJson(report) : renderText(report)
     } finally {
       bench.progress.close()

@@ -15,6 +15,8 @@ import type { Signature } from '../../src/core/tensors.ts'
 import type { ArtifactInfo } from '../../src/engine/engine.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
 import { isOnnxError } from '../../src/onnx/errors.ts'
+import { refuseNonFinite } from '../../src/onnx/finite.ts'
+import { randomNodes } from '../../src/onnx/random.ts'
 import { checkTable } from '../../src/tasks/table-layout.ts'
 import { sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
@@ -62,6 +64,7 @@ export async function pack(
   let signature: Signature | undefined
   let classes: readonly string[] | undefined
   const artifacts: Artifact[] = []
+  const random: string[] = []
   for (const described of description.artifacts) {
     const raw = given.get(described.file) ?? (await readModelFile(folder, described.file))
     const { bytes, classes: named, note } = await fileWithoutZipMaps(raw, new AbortController().signal)
@@ -70,6 +73,7 @@ export async function pack(
     const own = await readSignature(described.file, bytes)
     signature ??= own
     assertSameSignature(described.file, signature, own)
+    if (isRandomModel(described.file, bytes)) random.push(described.file)
     artifacts.push(...(await packArtifact(described, bytes, description.preprocess, store, notes)))
   }
   if (description.artifacts.length === 0 && description.placement !== 'origin') {
@@ -108,7 +112,7 @@ export async function pack(
       outputs: signature?.outputs ?? description.outputs ?? [],
       labels: description.labels ?? classes,
       activation: description.activation,
-      cache: description.cache,
+      cache: cacheOf(description, random, notes),
       image: preprocess?.image,
       detection: postprocess?.detection,
       imageFeatures: postprocess?.imageFeatures,
@@ -174,6 +178,35 @@ async function packArtifact(
     notes.push(`${file}: not for the edge: ${error.message}`)
     return besides()
   }
+}
+
+/**
+ * Checks that a model's weights are numbers.
+ * @returns whether it draws random numbers
+ * @throws model_invalid naming the weights
+ */
+function isRandomModel(file: string, bytes: Uint8Array): boolean {
+  try {
+    const model = decodeModel(bytes)
+    refuseNonFinite(model)
+    return randomNodes(model).length > 0
+  } catch (error) {
+    if (!isOnnxError(error)) throw error
+    throw new VergeError('model_invalid', `${file}: ${error.message}`, { cause: error })
+  }
+}
+
+/** What does not answer the same twice is not kept. @throws manifest_invalid where it is to be kept all the same */
+function cacheOf({ cache }: Description, random: readonly string[], notes: string[]): Description['cache'] {
+  if (random.length === 0 || cache === false) return cache
+  if (cache !== undefined) {
+    throw new VergeError(
+      'manifest_invalid',
+      `${random.join(', ')} draws random numbers, so its answers cannot be cached. Set "cache": false in verge.json.`,
+    )
+  }
+  notes.push(`${random.join(', ')} draws random numbers: its answers are not cached`)
+  return false
 }
 
 function infoOf(format: 'onnx' | 'ort', bytes: Uint8Array): ArtifactInfo {

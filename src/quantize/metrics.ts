@@ -8,8 +8,8 @@ type Numbers = ArrayLike<number>
 
 /**
  * How far a result strays from the one it should be, added up piece by piece, so that no more than one piece is held.
- * NaN where NaN should be and the same infinity agree and count for nothing else; any other of them is an infinite
- * error.
+ * The same infinity agrees and counts for nothing else. Any other is an infinite error, and so is NaN, which equals
+ * nothing: what both fail to compute is no agreement.
  */
 export class Agreement {
   /** Elements compared. */
@@ -30,7 +30,7 @@ export class Agreement {
       const given = actual[index] as number
       const error = given - right
       if (error - error !== 0) {
-        if (!Object.is(right, given)) largest = Number.POSITIVE_INFINITY
+        if (right !== given) largest = Number.POSITIVE_INFINITY
         continue
       }
       signal += right * right

@@ -3,9 +3,10 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { BUILT } from '../../scripts/lib/build/build.ts'
+import { BUILT, KEPT_NOTE } from '../../scripts/lib/build/build.ts'
 import { REPORTS } from '../../scripts/lib/build/ready.ts'
 import { type DevServer, startDevServer } from '../../scripts/lib/dev-server.ts'
+import { packFolder } from '../../scripts/lib/packer.ts'
 import { freePort } from '../../scripts/lib/port.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
 import { allKeys } from '../../scripts/lib/push/references.ts'
@@ -13,9 +14,11 @@ import { untilListening } from '../../scripts/lib/readiness.ts'
 import { openTarget } from '../../scripts/lib/target/open.ts'
 import { referenceSession } from '../../scripts/lib/verify/reference.ts'
 import { toleranceFor } from '../../scripts/lib/verify/tolerance.ts'
+import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { encoder, encoderSamples } from '../fixtures/node/networks.ts'
 import { type Ran, verge } from '../fixtures/node/verge.ts'
 import { recogniserModel, samplesModel, unguessableModel } from '../fixtures/odd-inputs.ts'
+import { type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
 import { never } from '../fixtures/source.ts'
 
 /** Built models and reports lie in the repository's own folder, beside those of a person. */
@@ -25,6 +28,8 @@ const DIGITS = `${OWN}-digits`
 const SOUNDS = `${OWN}-sounds`
 const LINES = `${OWN}-lines`
 const ODD = `${OWN}-odd`
+const NOISE = `${OWN}-noise`
+const SILENT = `${OWN}-silent`
 const START_MS = 60_000
 
 const { bytes } = encoder()
@@ -40,7 +45,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await server?.stop()
   await rm(folder, { recursive: true, force: true })
-  for (const name of [ENCODER, DIGITS, SOUNDS, LINES, ODD]) {
+  for (const name of [ENCODER, DIGITS, SOUNDS, LINES, ODD, NOISE, SILENT]) {
     await rm(join(BUILT, name), { recursive: true, force: true })
     await rm(join(REPORTS, name), { recursive: true, force: true })
   }
@@ -79,6 +84,36 @@ async function ask(ids: readonly number[]): Promise<number[]> {
   return body.outputs[0]?.data ?? []
 }
 
+/** FP32 `x` [1, 2] -> `y` [1, 2]. */
+const vectors = (nodes: readonly NodeSpec[], initializers: Readonly<Record<string, Tensor>> = {}) =>
+  onnxModel({
+    inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 2] }],
+    nodes,
+    initializers,
+  })
+
+const linear = (weights: readonly number[]) =>
+  vectors([{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }], {
+    w: tensor('FP32', [2, 2], Float32Array.from(weights)),
+  })
+
+const noisy = () =>
+  vectors([
+    { op: 'RandomNormalLike', inputs: ['x'], outputs: ['noise'] },
+    { op: 'Add', inputs: ['x', 'noise'], outputs: ['y'] },
+  ])
+
+/** Answers zeros unless an input is above a million. */
+const silent = () =>
+  vectors(
+    [
+      { op: 'Sub', inputs: ['x', 'million'], outputs: ['above'] },
+      { op: 'Relu', inputs: ['above'], outputs: ['y'] },
+    ],
+    { million: tensor('FP32', [], Float32Array.of(1e6)) },
+  )
+
 describe('verge push', () => {
   it('says what it would store, and stores nothing', async () => {
     const { code, stdout } = await push('encoder.onnx', '--name', ENCODER, '--no-measure', '--dry-run')
@@ -93,7 +128,7 @@ describe('verge push', () => {
     const args = ['encoder.onnx', '--name', ENCODER, '--no-measure', '--dtype', 'q4', '--tolerance', '1']
     const { code, stderr } = await push(...args)
     expect(code).toBe(1)
-    expect(stderr).toMatch(/strays from the original, and was not pushed:\n {2}edge-q4: output "scores" /)
+    expect(stderr).toMatch(/differ too much from the original's\. Nothing was pushed\.\n {2}edge-q4: output "scores" /)
     expect(stderr).toMatch(/--exclude.*--dtype.*--tolerance/)
     expect(stderr).toMatch(/"(words|raised|even)"/)
     const [, report = ''] = /The whole report: (.*)\n/.exec(stderr) ?? []
@@ -212,6 +247,82 @@ describe('verge push', () => {
     expect(stdout).toMatch(
       new RegExp(`not live: 2 is. To switch:\n\n {2}npx verge release ${ENCODER} 9 --persist-to state\n`),
     )
+  })
+
+  it('proves and measures once what does not change, whatever it is called', async () => {
+    const first = await pushed('encoder.onnx', '--name', ENCODER)
+    expect(first.report.verification.ok).toBe(true)
+    const again = await pushed('encoder.onnx', '--name', SILENT)
+    expect(again.report.notes).toContain(KEPT_NOTE)
+    // Times of two measurements are never the same.
+    expect(again.report.measured).toEqual(first.report.measured)
+    expect(again.report.verification).toEqual(first.report.verification)
+    expect(again.report.artifacts).toEqual(first.report.artifacts)
+    // What is packed without converting anything again is what packing the folder gives.
+    const { manifest } = await packFolder(join(BUILT, SILENT))
+    expect(manifest.artifacts[0]?.cost).toEqual(first.report.measured.measurements.cost.cost)
+    expect(await stored()).toContain(`manifest/${SILENT}/${manifest.version}`)
+    const wider = await pushed('encoder.onnx', '--name', SILENT, '--no-measure', '--tolerance', '0.9')
+    expect(wider.report.notes).not.toContain(KEPT_NOTE)
+  })
+
+  it.each([
+    ['with so few weights that nothing is quantised', []],
+    ['in full precision', ['--dtype', 'fp32']],
+    ['without proof', ['--no-verify', '--no-measure']],
+  ])('refuses weights that are not numbers, %s', async (_, args) => {
+    await writeFile(join(folder, 'nan.onnx'), linear([1, Number.NaN, 3, 4]))
+    const { code, stderr } = await push('nan.onnx', '--name', NOISE, ...args)
+    expect({ code, stderr }).toEqual({
+      code: 1,
+      stderr: expect.stringMatching(/gives "y" reads "w", which has NaN at element 1/),
+    })
+    const described = { name: NOISE, version: '1', licence: 'MIT', artifacts: [{ file: 'model.onnx', dtype: 'fp32' }] }
+    const ready = join(folder, 'ready-nan')
+    await mkdir(ready, { recursive: true })
+    await writeFile(join(ready, 'verge.json'), JSON.stringify(described))
+    await writeFile(join(ready, 'model.onnx'), linear([1, Number.NaN, 3, 4]))
+    const folderPush = await push('ready-nan', ...args.filter((arg) => !/dtype|fp32/.test(arg)))
+    expect(folderPush).toMatchObject({ code: 1, stderr: expect.stringMatching(/reads "w", which has NaN/) })
+  })
+
+  it('says of a model that draws random numbers what it is, and serves it uncached if asked to', async () => {
+    await writeFile(join(folder, 'noise.onnx'), noisy())
+    const refused = await push('noise.onnx', '--name', NOISE)
+    expect(refused.code).toBe(1)
+    expect(refused.stderr).toMatch(
+      /draws random numbers \(RandomNormalLike "noise"\).*model\.eval\(\).*--allow-random/s,
+    )
+    const { report, live } = await pushed('noise.onnx', '--name', NOISE, '--allow-random')
+    expect(report).toMatchObject({ verification: null, measured: { verdict: { fit: 'fits' } } })
+    expect(report.choices).toContainEqual({ what: 'random', why: expect.stringMatching(/neither verified nor cached/) })
+    expect(live.answer).toMatch(/^y FP32 \[1, 2\]/)
+    const target = await openTarget({ local: join(folder, 'state') })
+    const found = await target.truth.get(`manifest/${NOISE}/${report.version}`)
+    expect(await new Response(found?.body).json()).toMatchObject({ cache: false })
+    await target.dispose()
+    const ask = async (): Promise<unknown> => {
+      const inputs = [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [0, 0] }]
+      const body = JSON.stringify({ inputs })
+      const headers = { 'content-type': 'application/json' }
+      const answer = await fetch(`${server.url}/v2/models/${NOISE}/infer`, { method: 'POST', headers, body })
+      return answer.json()
+    }
+    expect(await ask()).not.toEqual(await ask())
+  })
+
+  it('refuses to push what no input shows anything of, and says what it needs', async () => {
+    await writeFile(join(folder, 'silent.onnx'), silent())
+    const { code, stderr } = await push('silent.onnx', '--name', SILENT, '--no-measure')
+    expect(code).toBe(1)
+    expect(stderr).toMatch(/Nothing was pushed\. On the inputs that Verge made up no output of the model shows/)
+    expect(stderr).toMatch(/Output "y": the original answers nothing but zeros\./)
+    expect(stderr).toMatch(/--samples requests\.jsonl/)
+    const line = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [2e6, 3e6] }] }
+    const other = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [5e6, 1e6] }] }
+    await writeFile(join(folder, 'requests.jsonl'), [line, other].map((item) => JSON.stringify(item)).join('\n'))
+    const { report } = await pushed('silent.onnx', '--name', SILENT, '--no-measure', '--samples', 'requests.jsonl')
+    expect(report.verification).toMatchObject({ ok: true, verdict: 'agrees', samples: 2, synthetic: false })
   })
 
   it('does not ask for what is private, and ends with a failure where a Worker was named', async () => {

@@ -28,7 +28,7 @@ describe('what is asked for', () => {
       prune: undefined,
       maxDrop: undefined,
     })
-    expect(Object.values(model).filter((value) => value !== undefined)).toEqual([false])
+    expect(Object.values(model).filter((value) => value !== undefined)).toEqual([false, false])
     expect(samples).toEqual({ samples: undefined, limit: 200, part: undefined, tolerance: undefined })
     expect({ verify, measure, keepOriginal }).toEqual({ verify: true, measure: true, keepOriginal: true })
     expect(asked).toEqual({})

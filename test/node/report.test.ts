@@ -28,6 +28,7 @@ function hostileReport(): Report {
     verification: {
       ...report.verification,
       ok: false,
+      verdict: 'strays',
       artifacts: [
         {
           ...artifact,
@@ -131,7 +132,10 @@ describe('report as text', () => {
     const [artifact] = report.verification?.artifacts ?? []
     if (!artifact || !report.verification) throw new Error('the sample has a verification')
     const failed = { ...artifact, failures: ['output "logits" has a cosine of 0.5'] }
-    const text = renderText({ ...report, verification: { ...report.verification, ok: false, artifacts: [failed] } })
+    const text = renderText({
+      ...report,
+      verification: { ...report.verification, ok: false, verdict: 'strays', artifacts: [failed] },
+    })
     expect(text).toMatch(/VERIFICATION FAILED/)
     expect(text).toMatch(/FAILED edge-int8: output "logits" has a cosine of 0\.5/)
     expect(text).toMatch(/The error begins at "encoder\.layer\.3"/)

@@ -3,11 +3,14 @@ import { fitCost } from '../../scripts/lib/measure/fit.ts'
 import { sizedInputs } from '../../scripts/lib/measure/sizes.ts'
 import { verdictOf } from '../../scripts/lib/measure/verdict.ts'
 import { inputBounds } from '../../scripts/lib/verify/bounds.ts'
-import { Comparison, type OutputAgreement, strayings } from '../../scripts/lib/verify/compare.ts'
+import { Comparison, type OutputAgreement } from '../../scripts/lib/verify/compare.ts'
+import { type Exercise, ExerciseWatch } from '../../scripts/lib/verify/exercise.ts'
 import { findSamples } from '../../scripts/lib/verify/find.ts'
+import { judge } from '../../scripts/lib/verify/judge.ts'
 import { describeLocated, locateError } from '../../scripts/lib/verify/locate.ts'
+import { outputRanges } from '../../scripts/lib/verify/ranges.ts'
 import { syntheticSamples } from '../../scripts/lib/verify/samples.ts'
-import { toleranceFor } from '../../scripts/lib/verify/tolerance.ts'
+import { type Tolerance, toleranceFor } from '../../scripts/lib/verify/tolerance.ts'
 import { numberToHalf } from '../../src/core/half.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { type Signature, type Tensor, tensor } from '../../src/core/tensors.ts'
@@ -23,6 +26,13 @@ function compared(pairs: readonly (readonly [Tensor, Tensor | undefined])[], cla
   const comparison = new Comparison('y', { classes })
   for (const [reference, actual] of pairs) comparison.add(reference, actual)
   return comparison.result()
+}
+
+/** What an original answers that exercises all: one sample of ones. */
+const EXERCISED: Exercise = { samples: 1, elements: 1, nans: 0, largest: 1, moved: null }
+
+function strayings(agreement: OutputAgreement, tolerance: Tolerance): readonly string[] {
+  return judge(agreement, EXERCISED, tolerance, undefined).strayings
 }
 
 describe('comparison of outputs', () => {
@@ -50,18 +60,30 @@ describe('comparison of outputs', () => {
     expect(strayings(agreement, toleranceFor('q4'))).toEqual([expect.stringMatching(/is off by 100 % of its size/)])
   })
 
-  it('takes NaN and infinities for equal where both have them, and for an error where one has', () => {
-    const both = compared([[fp32(1, Number.NaN, Infinity, -Infinity), fp32(1, Number.NaN, Infinity, -Infinity)]])
+  it('takes the same infinity for equal, and NaN for equal to nothing', () => {
+    const both = compared([[fp32(1, Infinity, -Infinity), fp32(1, Infinity, -Infinity)]])
     expect(both).toMatchObject({ notNumbers: 0, cosine: 1, relative: 0, sqnrDb: null })
     expect(strayings(both, toleranceFor('fp32'))).toEqual([])
     const one = compared([[fp32(1, 2, Infinity, 4), fp32(1, Number.NaN, -Infinity, 4)]])
     expect(one.notNumbers).toBe(2)
-    expect(strayings(one, toleranceFor('q4'))).toEqual([expect.stringMatching(/2 elements that are NaN or infinite/)])
+    expect(strayings(one, toleranceFor('q4'))).toEqual([expect.stringMatching(/2 elements that are NaN, or infinite/)])
+    const nans = compared([[fp32(1, Number.NaN), fp32(1, Number.NaN)]])
+    expect(nans.notNumbers).toBe(1)
+    const exercise = { ...EXERCISED, nans: 1, elements: 2 }
+    expect(judge(nans, exercise, toleranceFor('q4'), undefined).strayings).toEqual([
+      "is NaN in the original's own answers, 1 of 2 elements",
+    ])
+  })
+
+  it('gives no figure for what it could not compare', () => {
+    const none = { cosine: null, worstCosine: null, maxAbs: null, largest: null, relative: null, sqnrDb: null }
+    expect(compared([])).toMatchObject(none)
+    expect(compared([[fp32(1), undefined]])).toMatchObject(none)
+    expect(compared([[fp32(Number.NaN), fp32(Number.NaN)]])).toMatchObject(none)
   })
 
   it('treats zeros as what they are', () => {
     expect(compared([[fp32(0, 0), fp32(0, 0)]])).toMatchObject({ cosine: 1, relative: 0 })
-    expect(strayings(compared([[fp32(0, 0), fp32(1e-9, 0)]]), toleranceFor('fp32'))).toEqual([])
     expect(strayings(compared([[fp32(0, 0), fp32(1, 0)]]), toleranceFor('q4'))).toHaveLength(2)
   })
 
@@ -107,6 +129,155 @@ describe('comparison of outputs', () => {
   })
 })
 
+describe('what samples show of an output', () => {
+  const seen = (...samples: (readonly number[])[]): Exercise => {
+    const watch = new ExerciseWatch()
+    for (const values of samples) watch.add(fp32(...values))
+    return watch.result()
+  }
+  const judged = (pairs: readonly (readonly [readonly number[], readonly number[]])[], dtype: string, range?: number) =>
+    judge(
+      compared(pairs.map(([reference, actual]) => [fp32(...reference), fp32(...actual)])),
+      seen(...pairs.map(([reference]) => reference)),
+      toleranceFor(dtype),
+      range,
+    )
+
+  it('measures how far answers are from the first', () => {
+    expect(seen([3, 4]).moved).toBeNull()
+    expect(seen([3, 4], [3, 4])).toMatchObject({ moved: 0, largest: 4, samples: 2 })
+    expect(seen([1, 0], [0, 1]).moved).toBeCloseTo(1, 12)
+    // Answers of other lengths are compared as far as they go.
+    expect(seen([1, 2], [1, 2, 3]).moved).toBe(0)
+    const watch = new ExerciseWatch()
+    for (const label of ['a', 'b', 'a']) watch.add(tensor('BYTES', [1], [label]))
+    expect(watch.result()).toEqual({ samples: 3, elements: 3, nans: 0, largest: null, moved: 0.5 })
+  })
+
+  it('takes no agreement with nothing for an agreement', () => {
+    const silent: [number[], number[]][] = [
+      [
+        [1e-7, 3e-7],
+        [0, 0],
+      ],
+      [
+        [2e-7, 1e-7],
+        [0, 0],
+      ],
+    ]
+    expect(judged(silent, 'fp32')).toEqual({ strayings: [], unexercised: 'all its values are below 0.000001' })
+    expect(
+      judged(
+        [
+          [
+            [0, 0],
+            [0, 0],
+          ],
+        ],
+        'fp32',
+      ).unexercised,
+    ).toBe('the original answers nothing but zeros')
+    const loud: [number[], number[]][] = [
+      [
+        [1e-7, 3e-7],
+        [0.5, 0],
+      ],
+    ]
+    expect(judged(loud, 'q4', 1).strayings).not.toEqual([])
+  })
+
+  it('takes small numbers that agree for evidence', () => {
+    const small: [number[], number[]][] = [
+      [
+        [1e-9, 3e-9],
+        [1e-9, 3e-9],
+      ],
+      [
+        [2e-9, 1e-9],
+        [2e-9, 1e-9],
+      ],
+    ]
+    expect(judged(small, 'fp32')).toEqual({ strayings: [], unexercised: null })
+  })
+
+  it('knows scores of nothing by their range and by the precision', () => {
+    const scores: [number[], number[]][] = [
+      [
+        [0.004, 0.001],
+        [0.006, 0.0005],
+      ],
+      [
+        [0.002, 0.003],
+        [0.001, 0.005],
+      ],
+    ]
+    expect(judged(scores, 'q8', 1)).toEqual({ strayings: [], unexercised: 'all its values are below 0.01' })
+    expect(judged(scores, 'q8').strayings).not.toEqual([])
+    expect(judged(scores, 'fp32', 1).strayings).not.toEqual([])
+    expect(
+      judged(
+        [
+          ...scores,
+          [
+            [0.9, 0.001],
+            [0.1, 0.001],
+          ],
+        ],
+        'q8',
+        1,
+      ).strayings,
+    ).not.toEqual([])
+  })
+
+  it('takes what never moves for no evidence, and what never moves and differs for wrong', () => {
+    const constant: [number[], number[]][] = [
+      [
+        [1, 2],
+        [1, 2],
+      ],
+      [
+        [1, 2],
+        [1, 2],
+      ],
+    ]
+    expect(judged(constant, 'q8').unexercised).toBe('the original answers the same to every sample')
+    expect(
+      judged(
+        [
+          constant[0] ?? [[], []],
+          [
+            [1, 2],
+            [2, 1],
+          ],
+        ],
+        'q8',
+      ).strayings,
+    ).not.toEqual([])
+  })
+
+  it('knows by the graph which outputs are probabilities', () => {
+    const model = onnxModel({
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 4] }],
+      outputs: ['scores', 'boxes', 'both', 'best', 'where'].map((name) => ({
+        name,
+        datatype: name === 'where' ? 'INT64' : 'FP32',
+        shape: ['n', 'm'],
+      })),
+      nodes: [
+        { op: 'Sigmoid', inputs: ['x'], outputs: ['p'] },
+        { op: 'Softmax', inputs: ['x'], outputs: ['q'] },
+        { op: 'Mul', inputs: ['p', 'q'], outputs: ['pq'] },
+        { op: 'Sqrt', inputs: ['pq'], outputs: ['scores'] },
+        { op: 'Relu', inputs: ['x'], outputs: ['boxes'] },
+        { op: 'Concat', inputs: ['scores', 'boxes'], outputs: ['both'], attributes: { axis: { int: 1 } } },
+        { op: 'TopK', inputs: ['scores', 'k'], outputs: ['best', 'where'] },
+      ],
+      initializers: { k: tensor('INT64', [1], BigInt64Array.of(2n)) },
+    })
+    expect([...outputRanges(decodeModel(model)).keys()]).toEqual(['scores', 'best'])
+  })
+})
+
 describe('tolerances', () => {
   it('widen with fewer bits, know all names, and can be set', () => {
     const names = ['fp32', 'fp16', 'int8', 'q4']
@@ -115,13 +286,19 @@ describe('tolerances', () => {
     expect(toleranceFor('q8')).toEqual(toleranceFor('int8'))
     expect(toleranceFor('q4f16')).toEqual(toleranceFor('q4'))
     expect(toleranceFor('constructor')).toEqual(toleranceFor('q4'))
-    const { agreement } = toleranceFor('int8')
+    const { agreement, floor } = toleranceFor('int8')
     expect(toleranceFor('int8', { cosine: 0.8 })).toEqual({
       cosine: 0.8,
       relative: expect.closeTo(0.75, 12),
       agreement,
+      floor,
     })
-    expect(toleranceFor('int8', { cosine: 0.8, relative: 0.1 })).toEqual({ cosine: 0.8, relative: 0.1, agreement })
+    expect(toleranceFor('int8', { cosine: 0.8, relative: 0.1 })).toEqual({
+      cosine: 0.8,
+      relative: 0.1,
+      agreement,
+      floor,
+    })
     expect(toleranceFor('int8', { cosine: -1 }).relative).toBe(Infinity)
   })
 

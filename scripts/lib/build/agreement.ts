@@ -1,5 +1,10 @@
+import { decodeModel } from '../../../src/onnx/codec.ts'
+import { printable } from '../../../src/onnx/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
-import { Comparison, strayings } from '../verify/compare.ts'
+import { Comparison } from '../verify/compare.ts'
+import { ExerciseWatch } from '../verify/exercise.ts'
+import { judge } from '../verify/judge.ts'
+import { outputRanges } from '../verify/ranges.ts'
 import { referenceSession, tensorOutputs } from '../verify/reference.ts'
 import type { Tolerance } from '../verify/tolerance.ts'
 
@@ -13,33 +18,56 @@ export interface AgreementOptions {
   readonly signal: AbortSignal
 }
 
+/** How a candidate agrees with its original. */
+export interface CandidateAgreement {
+  /** What is beyond tolerance, a sentence each. */
+  readonly strayed: readonly string[]
+  /** Outputs of which the samples show nothing, and why, a sentence each. */
+  readonly unexercised: readonly string[]
+  /** Whether the samples show anything of any output. */
+  readonly shown: boolean
+}
+
 /**
  * Whether a precision is worth going on with: the candidate in onnxruntime-node against the original. The proof in
  * workerd comes later, and takes longer.
- * @returns what strays beyond the tolerance, a sentence each
  */
-export async function strayingsOf(options: AgreementOptions): Promise<string[]> {
+export async function agreementOf(options: AgreementOptions): Promise<CandidateAgreement> {
   const { signal, samples, classes, tolerance } = options
   const original = await referenceSession(options.original, signal)
   try {
     const candidate = await referenceSession(options.candidate, signal)
     try {
       const outputs = tensorOutputs(original)
-      const comparisons = outputs.map((name) => new Comparison(name, { classes }))
+      const trials = outputs.map((name) => ({
+        name,
+        comparison: new Comparison(name, { classes }),
+        watch: new ExerciseWatch(),
+      }))
       for (const { inputs } of samples) {
         signal.throwIfAborted()
         const expected = await original.run(inputs, { outputs, signal })
         const actual = await candidate.run(inputs, { outputs, signal })
-        for (const [index, name] of outputs.entries()) {
+        for (const { name, comparison, watch } of trials) {
           const value = expected.get(name)
-          if (value) comparisons[index]?.add(value, actual.get(name))
+          if (value === undefined) continue
+          watch.add(value)
+          comparison.add(value, actual.get(name))
         }
       }
-      return comparisons.flatMap((comparison) => {
+      const ranges = outputRanges(decodeModel(options.candidate))
+      const judged = trials.map(({ name, comparison, watch }) => {
         const agreement = comparison.result()
-        const judged = classes ? agreement : { ...agreement, top1: null }
-        return strayings(judged, tolerance).map((what) => `output "${agreement.output}" ${what}`)
+        const of = classes ? agreement : { ...agreement, top1: null }
+        return { name: `output "${printable(name)}"`, ...judge(of, watch.result(), tolerance, ranges.get(name)) }
       })
+      return {
+        strayed: judged.flatMap(({ name, strayings }) => strayings.map((what) => `${name} ${what}`)),
+        unexercised: judged.flatMap(({ name, unexercised }) =>
+          unexercised === null ? [] : [`${name} is not exercised: ${unexercised}`],
+        ),
+        shown: judged.some(({ strayings, unexercised }) => strayings.length === 0 && unexercised === null),
+      }
     } finally {
       candidate.dispose()
     }

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { canonicalJson } from '../../../src/catalog/canonical-json.ts'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
+import { bundleWorker } from '../bundle.ts'
 import { nextVersion } from '../describe/describe.ts'
 import { chatTemplateOf } from '../describe/generation.ts'
 import type { ArtifactDescription, Description } from '../description.ts'
@@ -12,15 +13,20 @@ import { renderHtml } from '../report/html.ts'
 import { type Report, renderJson } from '../report/report.ts'
 import { refuseUnsendable } from '../sendable.ts'
 import { type ModelFolder, writeModelFolder } from './folder.ts'
+import { keptChoice } from './kept-choice.ts'
 import { type LoadedModel, loadModel } from './load.ts'
 import { measuredAccuracy } from './measured-accuracy.ts'
 import type { ModelSettings, QuantizeSettings, SampleSettings } from './options.ts'
-import { type Chosen, choosePrecision } from './precision.ts'
+import { type Chosen, choosePrecision, withoutComparing } from './precision.ts'
 import { measureOriginal, prove } from './prove.ts'
+import { isRandom, randomNote } from './random.ts'
 import { reportOf } from './report.ts'
 import { exampleRequest } from './request.ts'
 import { describeLoaded, type SampleNeeds, samplesFor } from './samples.ts'
 import type { Workbench } from './session.ts'
+
+/** Of a report whose figures are not of this run. */
+export const KEPT_NOTE = 'proof: kept from an earlier run, since no file, sample or tool that it depends on has changed'
 
 /** Where built models lie, a folder each, until they are built again. */
 export const BUILT = join(ROOT, '.verge/models')
@@ -62,18 +68,19 @@ export interface Built {
  */
 export async function buildModel(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
   const { progress } = bench
+  readyWorker(settings)
   const loaded = await loadModel(spec, { ...bench, file: settings.model.file, insecure: settings.model.insecure })
   refuseUnsendable(loaded.model)
+  const random = isRandom(loaded, settings.model.allowRandom)
   const { description: described, notes } = await describeLoaded(loaded, settings.model)
   const existing = await settings.existing(described.name)
   const description =
     settings.model.version === undefined ? { ...described, version: nextVersion(existing.taken) } : described
   const set = await samplesFor(loaded, description, needsOf(settings), bench)
-  const chosen = await choosePrecision(loaded, settings.quantize, set, {
-    ...bench,
-    tolerance: settings.samples.tolerance,
-  })
-  const accuracy = await measuredAccuracy(loaded.onnx, chosen, set, bench)
+  const choose = random ? withoutComparing : choosePrecision
+  const context = { ...bench, tolerance: settings.samples.tolerance }
+  const chosen = await keptChoice(loaded, settings.quantize, set, context, choose)
+  const accuracy = random ? null : await measuredAccuracy(loaded.onnx, chosen, set, bench)
   const folder = settings.folder ?? join(BUILT, description.name)
   const made = folderOf(loaded, description, chosen, settings, accuracy)
   let draft = withExample(await withChatTemplate(made, loaded), set.samples[0])
@@ -83,17 +90,17 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   let packed = await packFolder(folder)
   packing.done(`${packed.manifest.artifacts.length} artifacts`)
   const same = sameVersion(existing.manifests, packed.manifest, settings.model.version)
-  const { verification, measured } = await prove(packed, loaded, set, { ...settings, ...settings.samples }, bench)
+  const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
+  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, bench)
   const cost = same === undefined ? measured?.measurements?.cost.cost : costOf(same)
   if (cost !== undefined || same !== undefined) {
     // What a run costs is a measured figure: it belongs to the description, so that packing stays the same everywhere.
     draft = withCost(same === undefined ? draft : withVersion(draft, same.version), cost)
-    await writeModelFolder(folder, draft)
-    packed = await packFolder(folder)
+    packed = packedAgain(packed, draft)
   }
   const report = await reportOf(loaded, packed, {
     options: settings.asked,
-    choices: chosen.notes.map(choiceOf),
+    choices: [...(random ? [randomNote(loaded)] : []), ...chosen.notes].map(choiceOf),
     passes: passesOf(chosen),
     layers: chosen.quantized?.layers ?? [],
     skipped: chosen.quantized?.skipped ?? [],
@@ -101,7 +108,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
     accuracy,
     measured,
     measuredOriginal: settings.compare && chosen.quantized ? await measureOriginal(loaded, set, bench) : null,
-    notes,
+    notes: [...notes, ...(kept ? [KEPT_NOTE] : [])],
   })
   const reports = new Map([
     ['report.json', renderJson(report)],
@@ -109,6 +116,12 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   ])
   await writeModelFolder(folder, { ...draft, files: new Map([...draft.files, ...reports]) })
   return { folder, reports: folder, packed, report, sample: set.samples[0] }
+}
+
+/** Begins to bundle the Worker that a proof will need, while the model is read and quantised. */
+export function readyWorker({ compare, measure, verify }: BuildSettings): void {
+  // The proof waits for the same bundle, and says why there is none.
+  if (verify || measure || compare) bundleWorker().catch(() => undefined)
 }
 
 /** Whoever asks for neither proof nor measurement needs no sample. */
@@ -169,6 +182,19 @@ function withCost({ description, files }: ModelFolder, cost: Cost | undefined): 
   return { description: { ...description, artifacts: [{ ...first, cost }, ...others] }, files }
 }
 
+/** What packing gives for a folder that says another version, or what a run costs: no weight is converted again. */
+function packedAgain(packed: PackedModel, { description }: ModelFolder): PackedModel {
+  const cost = description.artifacts[0]?.cost
+  const [first] = packed.manifest.artifacts
+  const artifacts = packed.manifest.artifacts.map((artifact) =>
+    // The edge's forms of the first file; what runs elsewhere has no cost.
+    cost !== undefined && artifact.places.includes('edge') && artifact.dtype === first?.dtype
+      ? { ...artifact, cost }
+      : artifact,
+  )
+  return { ...packed, manifest: { ...packed.manifest, version: description.version, artifacts } }
+}
+
 function withVersion({ description, files }: ModelFolder, version: string): ModelFolder {
   return { description: { ...description, version }, files }
 }
@@ -200,7 +226,7 @@ function passesOf({ quantized }: Chosen): Report['passes'] {
 }
 
 /** A note such as `precision: q8`. */
-function choiceOf(note: string): Report['choices'][number] {
+export function choiceOf(note: string): Report['choices'][number] {
   const colon = note.indexOf(': ')
   return colon < 0 ? { what: 'note', why: note } : { what: note.slice(0, colon), why: note.slice(colon + 2) }
 }

@@ -3,6 +3,7 @@ import { isVergeError } from '../../../src/core/errors.ts'
 import type { Signature } from '../../../src/core/tensors.ts'
 import { encodeModel } from '../../../src/onnx/codec.ts'
 import { isOnnxError, OnnxError } from '../../../src/onnx/errors.ts'
+import { refuseNonFinite } from '../../../src/onnx/finite.ts'
 import type { ModelProto } from '../../../src/onnx/schema/onnx_pb.js'
 import { validateModel } from '../../../src/onnx/validate.ts'
 import { type ModelFile, readModelFile } from '../model-file.ts'
@@ -41,11 +42,12 @@ export interface LoadOptions {
   readonly progress: Progress
 }
 
-/** Reads a model and checks its structure. @throws OnnxError that names the file */
+/** Reads a model and checks its structure and its weights. @throws OnnxError that names the file */
 async function readValid({ label, modelFile }: ModelSource): Promise<ModelFile> {
   try {
     const file = await readModelFile(modelFile)
     validateModel(file.model)
+    refuseNonFinite(file.model)
     return file
   } catch (error) {
     if (!isOnnxError(error)) throw error
@@ -55,8 +57,8 @@ async function readValid({ label, modelFile }: ModelSource): Promise<ModelFile> 
 }
 
 /**
- * Brings a model to this machine, reads it, and checks that it is valid: by its structure, and by loading it in
- * onnxruntime-node.
+ * Brings a model to this machine, reads it, and checks that it is valid: by its structure, by its weights, which are
+ * numbers, and by loading it in onnxruntime-node.
  * @throws UsageError, OnnxError, VergeError model_invalid
  */
 export async function loadModel(

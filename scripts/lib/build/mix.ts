@@ -54,8 +54,8 @@ export async function mixPrecisions(
     signal,
     progress: (_step, done, total) => task.set((100 * done) / Math.max(1, total)),
   })
-  const result = await quantizeWith(mixed.plan)
-  const onnx = encodeModel(result.model)
+  const { model, ...result } = await quantizeWith(mixed.plan)
+  const onnx = encodeModel(model)
   task.done(`${mixed.evaluated} models were measured`)
   const percent = (share: number): string => `${(100 * share).toFixed(2)} %`
   const confidence = confidenceNote(await chooser.evaluate(onnx), maxDrop)

@@ -41,6 +41,8 @@ export interface ModelSettings {
   readonly file: string | undefined
   /** Plain http to other machines than this one. */
   readonly insecure: boolean
+  /** Serve a model that draws random numbers, without proof and without caching its answers. */
+  readonly allowRandom: boolean
 }
 
 /** How the result is compared with the original. */
@@ -87,6 +89,7 @@ export const MODEL_OPTIONS = {
   private: { type: 'boolean' },
   file: { type: 'string' },
   insecure: { type: 'boolean' },
+  'allow-random': { type: 'boolean' },
 } as const
 
 export const SAMPLE_OPTIONS = {
@@ -125,7 +128,8 @@ export const MODEL_HELP = `What it is (read from the files beside the model wher
   --licence ID         such as MIT
   --public, --private  who may call it (default: as before; else private, or public on this machine)
   --file PATH          which .onnx, where there are several
-  --insecure           allow plain http:// to other machines`
+  --insecure           allow plain http:// to other machines
+  --allow-random       serve a model that draws random numbers, without proof and without caching its answers`
 
 export const SAMPLE_HELP = `What it is measured with:
   --samples PATH       folder of pictures (sub-folders are labels), .jsonl of texts, IDX files, ONNX test data, or
@@ -234,6 +238,7 @@ export function modelSettings(values: Values): ModelSettings {
     visibility,
     file: text(values, 'file'),
     insecure: flag(values, 'insecure') ?? false,
+    allowRandom: flag(values, 'allow-random') ?? false,
   }
 }
 

@@ -1,11 +1,13 @@
 import { isVergeError } from '../../../src/core/errors.ts'
 import { encodeModel } from '../../../src/onnx/codec.ts'
+import { heldTo, precisionOf } from '../../../src/quantize/precision.ts'
 import { isUnsuitable, type Quantized, type QuantizeOptions, quantizeModel } from '../../../src/quantize/quantize.ts'
 import { quantizedOps } from '../../../src/quantize/quantized-ops.ts'
 import { surveyModel } from '../../../src/quantize/survey.ts'
 import type { Dtype, Sample } from '../../../src/quantize/types.ts'
+import { UsageError } from '../command-line.ts'
 import { toleranceFor } from '../verify/tolerance.ts'
-import { strayingsOf } from './agreement.ts'
+import { agreementOf } from './agreement.ts'
 import type { LoadedModel } from './load.ts'
 import { mixPrecisions } from './mix.ts'
 import type { QuantizeSettings } from './options.ts'
@@ -25,7 +27,7 @@ export interface Chosen {
   readonly dtype: Dtype
   readonly onnx: Uint8Array
   /** Undefined where the model is taken as it is. */
-  readonly quantized: Quantized | undefined
+  readonly quantized: Omit<Quantized, 'model'> | undefined
   /** What was chosen and why. */
   readonly notes: readonly string[]
 }
@@ -55,7 +57,8 @@ export async function choosePrecision(
   }
   const found = quantizedOps(loaded.model)
   if (found.length > 0) {
-    const dtype = found.some((op) => /NBits|BlockQuantized/.test(op)) ? 'q4' : 'int8'
+    const real = precisionOf(loaded.model)
+    const dtype = real === 'q8' ? 'int8' : real
     return { ...asItIs(loaded, `as it is: it is quantised already (${found.slice(0, 3).join(', ')})`), dtype }
   }
   const floats = surveyModel(loaded.model)
@@ -73,6 +76,25 @@ export async function choosePrecision(
   return firstThatAgrees(loaded, settings, set, context)
 }
 
+/**
+ * Makes a model small as asked, which cannot be compared with its original; as it is, where nothing is asked.
+ * @throws UsageError for `--max-drop`, which compares; OnnxError where it cannot be done as asked
+ */
+export async function withoutComparing(
+  loaded: LoadedModel,
+  settings: QuantizeSettings,
+  set: SampleSet,
+  bench: Workbench,
+): Promise<Chosen> {
+  if (settings.maxDrop !== undefined) {
+    throw new UsageError('--max-drop compares answers, and this model draws random numbers. Choose a --dtype instead.')
+  }
+  if (settings.dtype !== 'auto' && !(settings.dtype === 'fp32' && !settings.prune)) {
+    return quantized(loaded, settings.dtype, settings, set, bench)
+  }
+  return asItIs(loaded, 'fp32: answers of a model that draws random numbers cannot be compared')
+}
+
 async function firstThatAgrees(
   loaded: LoadedModel,
   settings: QuantizeSettings,
@@ -87,7 +109,7 @@ async function firstThatAgrees(
       if (candidate.quantized?.layers.length === 0) {
         return asItIs(loaded, 'fp32: nothing in it can be quantised', candidate.quantized.skipped.length)
       }
-      const strayed = await strayingsOf({
+      const { shown, strayed } = await agreementOf({
         original: loaded.onnx,
         candidate: candidate.onnx,
         samples: set.samples.slice(0, AGREEMENT_SAMPLES),
@@ -95,8 +117,11 @@ async function firstThatAgrees(
         classes: set.classes !== undefined && !set.synthetic,
         signal: context.signal,
       })
-      if (strayed.length === 0) return { ...candidate, notes: [...notes, ...candidate.notes] }
-      notes.push(`8 bits (${candidate.quantized?.method ?? method}) stray too far: ${strayed[0]}`)
+      // Whoever asked for no proof may have no samples.
+      if (strayed.length === 0 && (shown || set.samples.length === 0))
+        return { ...candidate, notes: [...notes, ...candidate.notes] }
+      const why = strayed[0] ?? 'the samples leave every output as it is, which shows nothing'
+      notes.push(`8 bits (${candidate.quantized?.method ?? method}) are not taken: ${why}`)
       if (candidate.quantized?.method === 'weights') break
     } catch (error) {
       // Some runtimes lack the kernels that a form needs.
@@ -133,7 +158,10 @@ async function quantized(
     const onnx = encodeModel(result.model)
     const what = `${result.layers.length} layers`
     task.done(`${what}${result.skipped.length > 0 ? `, ${result.skipped.length} left as they are` : ''}`)
-    return { dtype, onnx, quantized: result, notes: [`precision: ${dtype}`, ...result.notes] }
+    const real = heldTo(dtype, precisionOf(result.model)) as Dtype
+    const note = real === dtype ? dtype : `${real}: no layer of this model can be ${dtype}`
+    const { model: _, ...rest } = result
+    return { dtype: real, onnx, quantized: rest, notes: [`precision: ${note}`, ...result.notes] }
   } catch (error) {
     task.done('not possible')
     throw error

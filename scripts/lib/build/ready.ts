@@ -7,10 +7,11 @@ import { ROOT } from '../project.ts'
 import { renderHtml } from '../report/html.ts'
 import { renderJson } from '../report/report.ts'
 import { writeWhole } from '../whole-file.ts'
-import { type BuildSettings, type Built, needsOf } from './build.ts'
+import { type BuildSettings, type Built, choiceOf, KEPT_NOTE, needsOf, readyWorker } from './build.ts'
 import { loadModel } from './load.ts'
 import { IMAGE_OPTIONS, QUANTIZE_OPTIONS } from './options.ts'
 import { prove } from './prove.ts'
+import { isRandom, randomNote } from './random.ts'
 import { reportOf } from './report.ts'
 import { samplesFor } from './samples.ts'
 import type { Workbench } from './session.ts'
@@ -56,21 +57,26 @@ export async function packReady(
 
 /** Packs, proves and reports on a model folder as it is. @throws manifest_invalid, UsageError */
 export async function readyModel(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
+  readyWorker(settings)
   const folder = resolve(spec)
   const description = await readDescription(folder)
   const original = description.artifacts.find(({ dtype }) => dtype === 'fp32') ?? description.artifacts[0]
   const loaded = await loadModel(join(folder, original?.file ?? ''), bench)
+  // A description that forbids caching says that the model does not answer the same twice.
+  const random = isRandom(loaded, settings.model.allowRandom || description.cache === false)
   const packed = await packReady(folder, settings.model)
   const tokenizer = description.tokenizer
   const files = new Map(tokenizer === undefined ? [] : [[tokenizer, join(folder, tokenizer)]])
   const source = { ...loaded.source, files }
   const set = await samplesFor({ ...loaded, source }, description, needsOf(settings), bench)
-  const { verification, measured } = await prove(packed, loaded, set, { ...settings, ...settings.samples }, bench)
+  const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
+  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, bench)
   const report = await reportOf(loaded, packed, {
     options: settings.asked,
-    choices: [{ what: 'artifacts', why: 'as its verge.json says' }],
+    choices: [{ what: 'artifacts', why: 'as its verge.json says' }, ...(random ? [choiceOf(randomNote(loaded))] : [])],
     verification,
     measured,
+    notes: kept ? [KEPT_NOTE] : [],
     accuracy: description.artifacts.find(({ accuracy }) => accuracy !== undefined)?.accuracy ?? null,
   })
   const reports = join(REPORTS, packed.manifest.model)

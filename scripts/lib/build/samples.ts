@@ -11,7 +11,7 @@ import { PRESETS } from '../describe/wishes.ts'
 import type { Description } from '../description.ts'
 import { ROOT } from '../project.ts'
 import { readSamples } from '../samples/read.ts'
-import { findSamples } from '../verify/find.ts'
+import { type FindOptions, findSamples } from '../verify/find.ts'
 import { writeWhole } from '../whole-file.ts'
 import type { LoadedModel } from './load.ts'
 import type { ModelSettings, SampleSettings } from './options.ts'
@@ -103,14 +103,14 @@ export async function samplesFor(
 ): Promise<SampleSet> {
   const classes = description.labels?.length
   if (settings.samples === undefined) {
-    const found = await madeUp(onnx, description, settings.optional ?? false, signal)
+    const real = (): Promise<Sample[]> => realTexts({ signature, source }, description, signal)
+    const found = await madeUp(onnx, description, settings.optional ?? false, { real, signal })
     return { samples: found, synthetic: true, classes }
   }
-  const tokenizer = description.tokenizer === undefined ? undefined : source.files.get(description.tokenizer)
   const task = progress.task('Reading samples', settings.limit, 'steps')
   const samples = await readSamples(settings.samples, {
     manifest: factsOf(description, signature),
-    files: new Map(tokenizer === undefined ? [] : [['tokenizer.json', new Uint8Array(await readFile(tokenizer))]]),
+    files: await tokenizerOf(description, source),
     limit: settings.limit,
     ...(settings.part && { part: settings.part }),
     signal,
@@ -124,14 +124,42 @@ async function madeUp(
   onnx: Uint8Array,
   { preprocess }: Description,
   optional: boolean,
-  signal: AbortSignal,
+  options: Pick<FindOptions, 'real' | 'signal'>,
 ): Promise<Sample[]> {
   try {
-    return await findSamples(onnx, { count: SYNTHETIC, seed: 1, settings: preprocess, signal })
+    return await findSamples(onnx, { count: SYNTHETIC, seed: 1, settings: preprocess, ...options })
   } catch (error) {
     if (!optional || !(isVergeError(error, 'run_rejected') || isOnnxError(error))) throw error
     return []
   }
+}
+
+/** Texts that ship with Verge. */
+const TEXTS = join(ROOT, 'scripts/lib/verify/texts.txt')
+
+/** Those texts as the model's inputs; none where it takes no texts, or not these. */
+async function realTexts(
+  { signature, source }: Pick<LoadedModel, 'signature' | 'source'>,
+  description: Description,
+  signal: AbortSignal,
+): Promise<Sample[]> {
+  if (description.preprocess?.text === undefined) return []
+  const options = { manifest: factsOf(description, signature), limit: SYNTHETIC, signal }
+  try {
+    return await readSamples(TEXTS, { ...options, files: await tokenizerOf(description, source) })
+  } catch (error) {
+    signal.throwIfAborted()
+    if (!(error instanceof UsageError)) throw error
+    return []
+  }
+}
+
+async function tokenizerOf(
+  { tokenizer }: Description,
+  { files }: LoadedModel['source'],
+): Promise<Map<string, Uint8Array>> {
+  const path = tokenizer === undefined ? undefined : files.get(tokenizer)
+  return new Map(path === undefined ? [] : [['tokenizer.json', new Uint8Array(await readFile(path))]])
 }
 
 function factsOf(description: Description, signature: LoadedModel['signature']) {

@@ -55,20 +55,23 @@ export async function measureCost(
   for (const { elements, inputs } of sizes) {
     const request = worker.request(artifact, inputs, outputs)
     try {
-      await warmUp(worker.url, request, signal)
+      // A second size runs the kernels that the first has warmed up.
+      await (points.length === 0 ? warmUp(worker.url, request, signal) : repeat(worker.url, request, signal))
     } catch (error) {
       // A larger input may need more memory than there is; smaller ones have shown what a run costs.
       if (points.length === 0 || !isVergeError(error) || !TOO_MUCH.includes(error.code)) throw error
       break
     }
     const ratios: number[] = []
+    // The reference's time after a round is its time before the next.
+    let before = await timed(reference)
     for (let round = 0; round < ROUNDS; round++) {
-      const before = await timed(reference)
       const own = await timed(request)
       const after = await timed(reference)
       const unit = (before + after) / 2 / REFERENCE_UNITS
       units.push(unit)
       ratios.push(own / unit)
+      before = after
     }
     points.push({ elements, units: Number(median(ratios).toPrecision(3)) })
   }
@@ -89,6 +92,10 @@ export async function warmUp(url: string, request: InferRequest, signal: AbortSi
     if (run >= WARM_UP_RUNS && passed > WARM_UP_MS) return
     await send(url, request, signal)
   }
+}
+
+async function repeat(url: string, request: InferRequest, signal: AbortSignal): Promise<void> {
+  for (let run = 0; run < WARM_UP_RUNS; run++) await send(url, request, signal)
 }
 
 async function meanRunMs(url: string, request: InferRequest, signal: AbortSignal): Promise<number> {

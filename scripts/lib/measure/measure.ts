@@ -1,4 +1,5 @@
-import { isVergeError, type VergeError } from '../../../src/core/errors.ts'
+import type { Artifact } from '../../../src/catalog/manifest.ts'
+import { isVergeError, VergeError } from '../../../src/core/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import { send } from '../oip-client.ts'
 import type { PackedModel } from '../packer.ts'
@@ -18,8 +19,6 @@ export interface MeasureOptions {
   readonly samples: readonly Sample[]
   /** Answers of a loaded model to time; 30 if left out, and fewer where they take long. */
   readonly runs?: number
-  /** Fresh processes to time first answers of; 2 if left out. */
-  readonly coldStarts?: number
   readonly signal: AbortSignal
   readonly progress?: (step: string) => void
 }
@@ -27,7 +26,7 @@ export interface MeasureOptions {
 /** Times in milliseconds, sizes in bytes, of one artifact in workerd on this machine. */
 export interface Measurements {
   readonly artifact: string
-  /** First answer of a Worker that has loaded nothing: engine, weights, session and run. Median. */
+  /** First answer of a Worker that has loaded nothing: engine, weights, session and run. */
   readonly coldMs: number
   /** Answers of a loaded model as a caller on the same machine sees them. */
   readonly warm: { readonly p50: number; readonly p95: number; readonly runs: number }
@@ -55,7 +54,6 @@ export interface Measured {
 }
 
 const RUNS = 30
-const COLD_STARTS = 2
 /** Slow answers are timed for so long, and at least so often. */
 const LONGEST_MS = 5000
 const LEAST_RUNS = 8
@@ -80,32 +78,60 @@ export async function measureStaged(stage: Stage, options: MeasureOptions): Prom
   if (artifact === undefined || sample === undefined) {
     return { measurements: null, verdict: verdictOf(artifact, undefined) }
   }
-  const { coldStarts = COLD_STARTS, progress, signal } = options
+  return stage.withWorker(async (worker) => {
+    const start = await startOf(worker, options).catch((error: unknown) => notRunning(artifact, error))
+    return 'verdict' in start ? start : measureWith(worker, artifact, start, options)
+  })
+}
+
+/** What a Worker that had loaded nothing took for its first answer. */
+export interface Start {
+  readonly coldMs: number
+  readonly residentBefore: number
+}
+
+/** Asks a fresh Worker for its first answer. @throws VergeError where it gives none */
+export async function startOf(worker: StagedWorker, options: MeasureOptions): Promise<Start> {
+  const [sample] = options.samples
+  if (sample === undefined) throw new VergeError('invalid_request', 'There are no samples to measure the model with.')
+  const residentBefore = worker.residentBytes()
+  const request = worker.request(0, sample.inputs, outputsOf(options))
+  return { coldMs: (await send(worker.url, request, options.signal)).ms, residentBefore }
+}
+
+/**
+ * `measureStaged` with a Worker that runs already, and has loaded the first artifact and nothing else but the reference.
+ */
+export async function measureWith(
+  worker: StagedWorker,
+  artifact: Artifact,
+  start: Start,
+  options: MeasureOptions,
+): Promise<Measured> {
+  const { progress, signal } = options
+  const [sample] = options.samples
+  if (sample === undefined) return { measurements: null, verdict: verdictOf(artifact, undefined) }
   try {
-    const colds: number[] = []
-    for (let start = 1; start < coldStarts; start++) {
-      progress?.('cold start')
-      colds.push(await stage.withWorker((worker) => firstAnswer(worker, sample, outputsOf(options), signal)))
-    }
-    const measurements = await stage.withWorker(async (worker): Promise<Measurements> => {
-      const outputs = outputsOf(options)
-      const residentBefore = worker.residentBytes()
-      colds.push(await firstAnswer(worker, sample, outputs, signal))
-      progress?.('warm latency')
-      const warm = await warmAnswers(worker, sample, outputs, options)
-      const residentAfter = worker.residentBytes()
-      const heapBytes = await worker.heapBytes()
-      progress?.('cost of a run')
-      const sizes = await sizedInputs(options.original, options.samples, signal, options.packed.manifest)
-      const cost = await measureCost(worker, 0, sizes, { outputs, signal })
-      return { artifact: artifact.id, coldMs: median(colds), ...warm, residentBefore, residentAfter, heapBytes, cost }
-    })
+    const outputs = outputsOf(options)
+    progress?.('warm latency')
+    const warm = await warmAnswers(worker, sample, outputs, options)
+    const residentAfter = worker.residentBytes()
+    const heapBytes = await worker.heapBytes()
+    progress?.('cost of a run')
+    const sizes = await sizedInputs(options.original, options.samples, signal, options.packed.manifest)
+    const cost = await measureCost(worker, 0, sizes, { outputs, signal })
+    const measurements = { artifact: artifact.id, ...start, ...warm, residentAfter, heapBytes, cost }
     return { measurements, verdict: verdictOf(artifact, measurements) }
   } catch (error) {
-    if (!isVergeError(error) || !doesNotRun(error)) throw error
-    const { reason } = verdictOf(artifact, undefined)
-    return { measurements: null, verdict: { fit: 'origin-only', reason: `${reason} ${error.message}` } }
+    return notRunning(artifact, error)
   }
+}
+
+/** What is measured of a model that does not run in an isolate. @throws what is no failure of the model's */
+function notRunning(artifact: Artifact, error: unknown): Measured {
+  if (!isVergeError(error) || !doesNotRun(error)) throw error
+  const { reason } = verdictOf(artifact, undefined)
+  return { measurements: null, verdict: { fit: 'origin-only', reason: `${reason} ${error.message}` } }
 }
 
 const NOT_FOR_AN_ISOLATE: readonly VergeError['code'][] = [
@@ -128,15 +154,6 @@ function doesNotRun({ code }: VergeError): boolean {
 
 function outputsOf({ packed }: MeasureOptions): string[] {
   return packed.manifest.outputs.filter(({ datatype }) => datatype !== null).map(({ name }) => name)
-}
-
-async function firstAnswer(
-  worker: StagedWorker,
-  { inputs }: Sample,
-  outputs: readonly string[],
-  signal: AbortSignal,
-): Promise<number> {
-  return (await send(worker.url, worker.request(0, inputs, outputs), signal)).ms
 }
 
 /** CPU time is counted in hundredths of a second: less than this many of them says nothing. */

@@ -5,7 +5,7 @@ import { describeLocated } from '../verify/locate.ts'
 import { bytes, cosine, decibels, milliseconds, percent, significant, tally, worstFirst } from './format.ts'
 import { html, Markup } from './markup.ts'
 import { type Bar, barChart, lineChart } from './plots.ts'
-import { type Report, ratios } from './report.ts'
+import { isCompared, type Report, ratios, unexercisedOf } from './report.ts'
 import { STYLE } from './style.ts'
 
 /** Layers that are drawn; all of them are in the table below. */
@@ -35,14 +35,15 @@ ${heading(report)}${choices(report)}${sizes(report)}${agreement(report)}${layers
   return page.text
 }
 
+const STATES = {
+  agrees: html`<span class="good">verified in workerd</span>`,
+  strays: html`<span class="bad">verification failed</span>`,
+  none: html`<span class="bad">not proven: no output is exercised</span>`,
+}
+
 function heading(report: Report): Markup {
   const { accuracy, artifacts, measured, model, source, verification, version } = report
-  const state =
-    verification === null
-      ? html`<span class="soft">not verified</span>`
-      : verification.ok
-        ? html`<span class="good">verified in workerd</span>`
-        : html`<span class="bad">verification failed</span>`
+  const state = verification === null ? html`<span class="soft">not verified</span>` : STATES[verification.verdict]
   const main = artifacts.find(({ places }) => places.includes('edge')) ?? artifacts[0]
   return html`<h1>${printable(model)} ${printable(version)}</h1>
 <p>${state} <span class="soft">from</span> <code>${printable(source)}</code></p>
@@ -96,7 +97,7 @@ ${barChart({ title: 'Bytes, and C = S_compressed / S_original in the same format
 function agreement({ accuracy, located, verification }: Report): Markup | null {
   if (verification === null && accuracy === null) return null
   const rows = (verification?.artifacts ?? []).flatMap((entry) =>
-    entry.outputs.map(
+    entry.outputs.filter(isCompared).map(
       ({ cosine: value, elements, equal, maxAbs, output, relative, sqnrDb, top1 }) => html`<tr>
 <td>${entry.artifact}, ${entry.place === 'edge' ? 'workerd' : 'onnxruntime-node'}</td><td><code>${printable(output)}</code></td>
 <td class="n">${cosine(value)}</td><td class="n">${significant(maxAbs)}</td>
@@ -107,6 +108,9 @@ function agreement({ accuracy, located, verification }: Report): Markup | null {
   const failures = (verification?.artifacts ?? []).flatMap(({ artifact, failures }) =>
     failures.map((failure) => html`<p class="bad">${artifact}: ${failure}</p>`),
   )
+  const unexercised = (verification?.artifacts ?? []).flatMap((entry) =>
+    unexercisedOf(entry).map((sentence) => html`<p>${sentence}</p>`),
+  )
   const samples = verification
     ? `Each artifact for the edge was loaded by the Worker's own engine in workerd and compared with onnxruntime-node on the original, over ${verification.samples} ${verification.synthetic ? 'made-up ' : ''}samples.`
     : ''
@@ -114,7 +118,7 @@ function agreement({ accuracy, located, verification }: Report): Markup | null {
 ${accuracy ? html`<p>${printable(accuracy.metric)} on ${accuracy.samples} labelled samples: <b>${percent(accuracy.value, 2)}</b>, original ${percent(accuracy.baseline, 2)}.</p>` : null}
 ${
   verification
-    ? html`<p class="soft">${samples}</p>${failures}
+    ? html`<p class="soft">${samples}</p>${failures}${unexercised}
 <div class="scroll"><table><thead><tr><th>artifact</th><th>output</th><th class="n">cosine</th><th class="n">max abs</th><th class="n">error</th><th class="n">SQNR</th><th class="n">top-1 or equal</th></tr></thead><tbody>${rows}</tbody></table></div>`
     : null
 }

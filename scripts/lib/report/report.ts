@@ -1,8 +1,10 @@
 import type { Accuracy } from '../../../src/catalog/manifest.ts'
+import { printable } from '../../../src/onnx/errors.ts'
 import type { LayerResult, SkippedLayer } from '../../../src/quantize/types.ts'
 import type { Measured } from '../measure/measure.ts'
+import type { JudgedOutput } from '../verify/judge.ts'
 import type { LocatedError } from '../verify/locate.ts'
-import type { Verification } from '../verify/verify.ts'
+import type { ArtifactVerification, Verification } from '../verify/verify.ts'
 import type { Sizes } from './sizes.ts'
 
 /** Rises when a reader of older reports would misread a newer one; fields are only ever added otherwise. */
@@ -67,6 +69,19 @@ export function ratios({ format, sizes }: SizedArtifact, { original: onnx, origi
     gzip: sizes.gzip / original.gzip,
     brotli: sizes.brotli / original.brotli,
   }
+}
+
+/** Whether an output's figures say anything: of one that no sample exercises, none is shown. */
+export function isCompared({ unexercised }: JudgedOutput): boolean {
+  return unexercised === null
+}
+
+/** What an artifact was not compared in, a sentence each. */
+export function unexercisedOf({ artifact, outputs, same }: ArtifactVerification): string[] {
+  if (same) return [`${artifact}: the original itself, which needs no comparison`]
+  return outputs.flatMap(({ output, unexercised }) =>
+    unexercised === null ? [] : [`${artifact}: output "${printable(output)}" is not exercised: ${unexercised}`],
+  )
 }
 
 type Originals = Pick<Report, 'original' | 'originalOrt'>

@@ -4,7 +4,7 @@ import { printableLines } from '../terminal/format.ts'
 import { describeLocated } from '../verify/locate.ts'
 import type { ArtifactVerification } from '../verify/verify.ts'
 import { bytes, cosine, decibels, milliseconds, percent, shortened, significant, tally, worstFirst } from './format.ts'
-import { type Report, ratios } from './report.ts'
+import { isCompared, type Report, ratios, unexercisedOf } from './report.ts'
 
 /** Columns that a line takes at the most. */
 const WIDTH = 100
@@ -32,8 +32,10 @@ export function renderText(report: Report): string {
   return `${printableLines(text)}\n`
 }
 
+const STATES = { agrees: 'verified', strays: 'VERIFICATION FAILED', none: 'NOT PROVEN' } as const
+
 function heading({ measured, model, source, verification, version }: Report): string[] {
-  const state = verification === null ? 'not verified' : verification.ok ? 'verified' : 'VERIFICATION FAILED'
+  const state = verification === null ? 'not verified' : STATES[verification.verdict]
   const fit = measured === null ? '' : `, ${measured.verdict.fit}`
   return [
     ...wrapped(`${printable(model)} ${printable(version)}: ${state}${fit}`, ''),
@@ -113,17 +115,24 @@ function verification({ located, verification }: Report): string[] {
     `Agreement with the original, ${samples} ${synthetic ? 'made-up ' : ''}sample${samples === 1 ? '' : 's'}`,
   ]
   const rows = artifacts.flatMap((entry) =>
-    entry.outputs.map(({ cosine: value, elements, equal, maxAbs, output, relative, top1 }) => [
-      `${entry.artifact}, ${entry.place === 'edge' ? 'workerd' : 'native'}`,
-      shortened(output, 24),
-      cosine(value),
-      significant(maxAbs),
-      relative === null ? '-' : percent(relative, 2),
-      top1 ? percent(top1.same / top1.rows) : equal === null ? '-' : `${percent(equal / Math.max(1, elements))} equal`,
-    ]),
+    entry.outputs
+      .filter(isCompared)
+      .map(({ cosine: value, elements, equal, maxAbs, output, relative, top1 }) => [
+        `${entry.artifact}, ${entry.place === 'edge' ? 'workerd' : 'native'}`,
+        shortened(output, 24),
+        cosine(value),
+        significant(maxAbs),
+        relative === null ? '-' : percent(relative, 2),
+        top1
+          ? percent(top1.same / top1.rows)
+          : equal === null
+            ? '-'
+            : `${percent(equal / Math.max(1, elements))} equal`,
+      ]),
   )
-  lines.push(...table(['artifact', 'output', 'cosine', 'max abs', 'error', 'top-1'], rows))
-  for (const entry of artifacts) lines.push(...failuresOf(entry))
+  if (rows.length > 0) lines.push(...table(['artifact', 'output', 'cosine', 'max abs', 'error', 'top-1'], rows))
+  for (const entry of artifacts)
+    lines.push(...failuresOf(entry), ...unexercisedOf(entry).flatMap((line) => wrapped(line, '  ')))
   // A failure may say so already.
   const where = located === null ? '' : describeLocated(located)
   const said = artifacts.some(({ failures }) => failures.includes(where))

@@ -28,7 +28,7 @@ export interface InputFacts {
   readonly settings?: InputSettings | undefined
 }
 
-export interface MakeOptions extends Pick<Values, 'scale'> {
+export interface MakeOptions extends Pick<Values, 'scale' | 'pixels'> {
   readonly count: number
   readonly seed: number
 }

@@ -1,25 +1,24 @@
 import { halfToNumber } from '../../../src/core/half.ts'
 import type { Tensor } from '../../../src/core/tensors.ts'
-import { wilsonInterval } from '../statistics.ts'
-import type { Tolerance } from './tolerance.ts'
-
 /** How one output of an artifact agrees with the original's, over all samples. */
 export interface OutputAgreement {
   readonly output: string
   /** Whether it is of floating-point numbers, which are compared by tolerance; all else has to be equal. */
   readonly kind: 'float' | 'exact'
   readonly elements: number
-  /** Between -1 and 1; null for exact outputs. */
+  /** Between -1 and 1. This and the other figures of floats are null for exact outputs, and where nothing was compared. */
   readonly cosine: number | null
   /** Of the worst sample. */
   readonly worstCosine: number | null
   /** Largest difference of two elements. */
   readonly maxAbs: number | null
+  /** Largest magnitude of the artifact's own elements. */
+  readonly largest: number | null
   /** Root-mean-square error as a share of the reference's root mean square. */
   readonly relative: number | null
-  /** Signal to noise in decibels; null for exact outputs and where nothing differs. */
+  /** Signal to noise in decibels; null also where nothing differs. */
   readonly sqnrDb: number | null
-  /** Elements that are a number on one side and NaN, or another infinity, on the other. */
+  /** Elements that are NaN on either side, which equals nothing, or infinite on one side only. */
   readonly notNumbers: number
   /** Rows of a classifier's scores with the same best class, of `rows`; null where the output is no such thing. */
   readonly top1: { readonly same: number; readonly rows: number } | null
@@ -35,6 +34,9 @@ export class Comparison {
   readonly #classes: boolean
   #kind: OutputAgreement['kind'] = 'float'
   #elements = 0
+  /** Elements that are numbers on both sides. */
+  #numbers = 0
+  #largest = 0
   #sums = { dot: 0, reference: 0, actual: 0, error: 0 }
   #worstCosine = 1
   #maxAbs = 0
@@ -70,16 +72,18 @@ export class Comparison {
 
   result(): OutputAgreement {
     const exact = this.#kind === 'exact'
+    const unknown = exact || this.#numbers === 0
     const { dot, reference, actual, error } = this.#sums
     return {
       output: this.#output,
       kind: this.#kind,
       elements: this.#elements,
-      cosine: exact ? null : cosineOf(dot, reference, actual),
-      worstCosine: exact ? null : this.#worstCosine,
-      maxAbs: exact ? null : this.#maxAbs,
-      relative: exact ? null : relativeOf(error, reference),
-      sqnrDb: exact || error === 0 ? null : 10 * Math.log10(reference / error),
+      cosine: unknown ? null : cosineOf(dot, reference, actual),
+      worstCosine: unknown ? null : this.#worstCosine,
+      maxAbs: unknown ? null : this.#maxAbs,
+      largest: unknown ? null : this.#largest,
+      relative: unknown ? null : relativeOf(error, reference),
+      sqnrDb: unknown || error === 0 ? null : 10 * Math.log10(reference / error),
       notNumbers: this.#notNumbers,
       top1: this.#rows === 0 ? null : { same: this.#same, rows: this.#rows },
       equal: exact ? this.#equal : null,
@@ -89,20 +93,25 @@ export class Comparison {
 
   #addFloats(left: ArrayLike<number>, right: ArrayLike<number>): void {
     const sums = { dot: 0, reference: 0, actual: 0, error: 0 }
+    const before = this.#numbers
     for (let i = 0; i < left.length; i++) {
       const a = left[i] as number
       const b = right[i] as number
       if (!Number.isFinite(a) || !Number.isFinite(b)) {
-        if (!Object.is(a, b)) this.#notNumbers++
+        // NaN equals nothing, not even NaN: what both sides fail to compute is no agreement.
+        if (a !== b) this.#notNumbers++
         continue
       }
+      this.#numbers++
       const difference = b - a
       sums.dot += a * b
       sums.reference += a * a
       sums.actual += b * b
       sums.error += difference * difference
       if (Math.abs(difference) > this.#maxAbs) this.#maxAbs = Math.abs(difference)
+      if (Math.abs(b) > this.#largest) this.#largest = Math.abs(b)
     }
+    if (this.#numbers === before) return
     this.#worstCosine = Math.min(this.#worstCosine, cosineOf(sums.dot, sums.reference, sums.actual))
     this.#sums.dot += sums.dot
     this.#sums.reference += sums.reference
@@ -118,36 +127,6 @@ export class Comparison {
       if (Object.is(left[bestOf(right, row, classes)], best)) this.#same++
     }
   }
-}
-
-/** Differences up to this mean nothing, however small the output is beside them: one of zeros has no size at all. */
-const NEGLIGIBLE = 1e-6
-
-/** What of an output is beyond tolerance, in words; empty if nothing is. */
-export function strayings(agreement: OutputAgreement, tolerance: Tolerance): string[] {
-  const { cosine, elements, equal, maxAbs, misshapen, notNumbers, relative, top1 } = agreement
-  const found: string[] = []
-  if (misshapen > 0) found.push(`has another shape or type for ${misshapen} samples`)
-  if (notNumbers > 0) found.push(`has ${notNumbers} elements that are NaN or infinite on one side only`)
-  const negligible = (maxAbs ?? 0) <= NEGLIGIBLE
-  if (cosine !== null && cosine < tolerance.cosine && !negligible) {
-    found.push(`has a cosine of ${cosine.toPrecision(5)}, and at least ${tolerance.cosine} is wanted`)
-  }
-  if (relative !== null && relative > tolerance.relative && !negligible) {
-    found.push(`is off by ${share(relative)} of its size, and at most ${share(tolerance.relative)} is allowed`)
-  }
-  if (equal !== null && equal < tolerance.agreement * elements) {
-    found.push(`has ${equal} of ${elements} elements as they should be, and ${share(tolerance.agreement)} are wanted`)
-  }
-  // A few samples may be unlucky: only what cannot be chance counts.
-  if (top1 && wilsonInterval(top1.same, top1.rows)[1] < tolerance.agreement) {
-    found.push(`has the same best class for ${top1.same} of ${top1.rows}, and ${share(tolerance.agreement)} is wanted`)
-  }
-  return found
-}
-
-function share(value: number): string {
-  return Number.isFinite(value) ? `${Number((value * 100).toPrecision(3))} %` : 'infinitely many times'
 }
 
 /** Elements as numbers; undefined for what is not of floating-point numbers. */

@@ -6,6 +6,8 @@ import { printable } from '../../../src/onnx/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import { inputBounds } from './bounds.ts'
 import { type InputMaker, type InputSettings, inputCandidates } from './candidates.ts'
+import { movingSamples } from './moving.ts'
+import { outputRanges } from './ranges.ts'
 import { referenceSession, tensorOutputs } from './reference.ts'
 import { elementsOf, type Shapes } from './samples.ts'
 
@@ -14,19 +16,26 @@ export interface FindOptions {
   readonly seed: number
   /** What Verge knows of the model's inputs. */
   readonly settings?: InputSettings | undefined
+  /** Real inputs of the model's kind, if they are to be had, in case that nothing made up does. */
+  readonly real?: (() => Promise<readonly Sample[]>) | undefined
   readonly signal: AbortSignal
 }
 
 /**
- * Made-up samples that the model really runs on.
+ * Made-up samples that the model really runs on, and that move its outputs, as far as any of the usual ones do.
  * @throws VergeError run_rejected that says what was tried, what failed and how to give samples
  */
 export async function findSamples(onnx: Uint8Array, options: FindOptions): Promise<Sample[]> {
-  const bounds = inputBounds(decodeModel(onnx))
+  const model = decodeModel(onnx)
+  const bounds = inputBounds(model)
   const session = await referenceSession(onnx, options.signal)
   try {
     const makers = inputCandidates({ signature: session.signature, bounds, settings: options.settings })
-    return (await firstThatRuns(session, makers, options.signal)).make(options)
+    const first = await firstThatRuns(session, makers, options.signal)
+    return await movingSamples(session, [first, ...makers.slice(makers.indexOf(first) + 1)], {
+      ...options,
+      ranges: outputRanges(model),
+    })
   } finally {
     session.dispose()
   }

@@ -12,6 +12,7 @@ import {
 } from '../../../src/core/tensors.ts'
 import { OnnxError, printable } from '../../../src/onnx/errors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
+import type { Pixels } from './pictures.ts'
 import { normal, uniform } from './random.ts'
 
 /** How large the open dimensions of made-up inputs are. */
@@ -47,6 +48,8 @@ export interface Values {
   readonly constants?: ReadonlyMap<string, number>
   /** Multiplied with every floating-point number; 1 if left out. */
   readonly scale?: number
+  /** Pixels of pictures, by the sample's index: random ones if left out. */
+  readonly pixels?: (sample: number, height: number, width: number) => Pixels
 }
 
 export interface SyntheticOptions extends Sizes, Values {
@@ -102,7 +105,9 @@ export function samplesOfShapes(
   return Array.from({ length: count }, (_, index) => {
     const next = uniform(seed * 65_537 + index)
     return {
-      inputs: new Map(inputs.map((spec) => [spec.name, madeUp(spec, shapes.get(spec.name) ?? [], next, values)])),
+      inputs: new Map(
+        inputs.map((spec) => [spec.name, madeUp(spec, shapes.get(spec.name) ?? [], next, index, values)]),
+      ),
     }
   })
 }
@@ -186,7 +191,13 @@ function pictureSize(shape: TensorSpec['shape'], axis: number, picture: PictureS
   return (channelsLast ? [1, height, width, channels] : [1, channels, height, width])[axis] ?? 1
 }
 
-function madeUp(spec: TensorSpec, shape: readonly number[], next: () => number, values: Values): Tensor {
+function madeUp(
+  spec: TensorSpec,
+  shape: readonly number[],
+  next: () => number,
+  sample: number,
+  values: Values,
+): Tensor {
   const count = elementCount(shape)
   const { datatype, name } = spec
   if (datatype === null) {
@@ -205,14 +216,15 @@ function madeUp(spec: TensorSpec, shape: readonly number[], next: () => number, 
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
     for (let i = 0; i < count; i++) data[i] = BigInt(wholeNumber(name, shape, next, values))
   } else if (datatype === 'FP32' || datatype === 'FP64' || datatype === 'FP16') {
-    const float = floats(spec, shape, next, values)
+    const float = floats(spec, shape, next, sample, values)
     const { scale = 1 } = values
     for (let i = 0; i < count; i++) {
       const value = float(i) * scale
       data[i] = datatype === 'FP16' ? numberToHalf(value) : value
     }
   } else if (datatype === 'UINT8' && shape.length >= 3) {
-    for (let i = 0; i < count; i++) data[i] = Math.floor(next() * 256)
+    const pixel = pixelsOf(spec, shape, next, sample, values)
+    for (let i = 0; i < count; i++) data[i] = pixel(i)
   } else {
     for (let i = 0; i < count; i++) data[i] = wholeNumber(name, shape, next, values)
   }
@@ -224,18 +236,67 @@ function floats(
   spec: TensorSpec,
   shape: readonly number[],
   next: () => number,
-  { image }: Values,
+  sample: number,
+  values: Values,
 ): (index: number) => number {
-  if (!isPicture(spec) || ![shape[1], shape[3]].some((side) => CHANNELS.includes(side ?? 0))) return () => normal(next)
-  if (image === undefined) return next
-  const { layout, mean, rescale, std } = image
-  const [, a = 1, b = 1, c = 1] = shape
-  const channelOf = (index: number): number => (layout === 'NHWC' ? index % c : Math.floor(index / (b * c)) % a)
+  const { image, pixels } = values
+  if (!isPicture(spec) || !hasChannels(shape)) return () => normal(next)
+  if (image === undefined && pixels === undefined) return next
+  const pixel = pixelsOf(spec, shape, next, sample, values)
+  if (image === undefined) return (index) => pixel(index) / 255
+  const { mean, rescale, std } = image
+  const { channelOf } = layoutOf(shape, image)
   return (index) => {
     const channel = channelOf(index)
     const shift = mean?.[channel] ?? mean?.[0] ?? 0
-    return (Math.floor(next() * 256) * rescale - shift) / (std?.[channel] ?? std?.[0] ?? 1)
+    return (pixel(index) * rescale - shift) / (std?.[channel] ?? std?.[0] ?? 1)
   }
+}
+
+function hasChannels(shape: readonly number[]): boolean {
+  return [shape[1], shape[3]].some((side) => CHANNELS.includes(side ?? 0))
+}
+
+/** Samples of a picture's pixels, 0 to 255, by their place in the tensor. */
+function pixelsOf(
+  spec: TensorSpec,
+  shape: readonly number[],
+  next: () => number,
+  sample: number,
+  { image, pixels }: Values,
+): (index: number) => number {
+  if (pixels === undefined || !isPicture(spec) || !hasChannels(shape)) return () => Math.floor(next() * 256)
+  const { channelOf, height, pixelOf, width } = layoutOf(shape, image)
+  const pixel = pixels(sample, height, width)
+  return (index) => {
+    const at = pixelOf(index)
+    return pixel(Math.floor(at / width), at % width, channelOf(index))
+  }
+}
+
+interface Layout {
+  readonly height: number
+  readonly width: number
+  channelOf(index: number): number
+  /** Which pixel of its picture an element belongs to, row by row. */
+  pixelOf(index: number): number
+}
+
+function layoutOf([, a = 1, b = 1, c = 1]: readonly number[], image: Values['image']): Layout {
+  const channelsLast = image === undefined ? !CHANNELS.includes(a) : image.layout === 'NHWC'
+  return channelsLast
+    ? {
+        height: a,
+        width: b,
+        channelOf: (index) => index % c,
+        pixelOf: (index) => Math.floor(index / c) % (a * b),
+      }
+    : {
+        height: b,
+        width: c,
+        channelOf: (index) => Math.floor(index / (b * c)) % a,
+        pixelOf: (index) => index % (b * c),
+      }
 }
 
 function wholeNumber(name: string, shape: readonly number[], next: () => number, values: Values): number {

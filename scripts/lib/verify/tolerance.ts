@@ -6,6 +6,8 @@ export interface Tolerance {
   readonly relative: number
   /** Least share of samples whose best class is the original's, and of elements of exact outputs that are equal. */
   readonly agreement: number
+  /** Share of an output's range below which nothing in it can be told from zero. */
+  readonly floor: number
 }
 
 /**
@@ -16,12 +18,15 @@ export interface Tolerance {
  * orders below this. fp16 rounds to 5e-4 at each node. What is wrong with a graph costs far more than what rounding to
  * 8 bits (noise at 1 % of a well-spread weight's signal) or to 4 bits (10 %) does, so these tolerances catch mistakes
  * and hopeless models; whether a precision is good enough for its task, accuracy on labelled samples decides.
+ *
+ * The floor: rounding in the layers before it moves a score of nothing by two or three steps of 8 bits (1/255), and by
+ * twice as many in 4 bits.
  */
 const TOLERANCES: Readonly<Record<string, Tolerance>> = {
-  fp32: { cosine: 0.99999, relative: 1e-3, agreement: 1 },
-  fp16: { cosine: 0.999, relative: 0.045, agreement: 0.99 },
-  int8: { cosine: 0.99, relative: 0.15, agreement: 0.95 },
-  q4: { cosine: 0.95, relative: 0.33, agreement: 0.9 },
+  fp32: { cosine: 0.99999, relative: 1e-3, agreement: 1, floor: 1e-6 },
+  fp16: { cosine: 0.999, relative: 0.045, agreement: 0.99, floor: 1e-3 },
+  int8: { cosine: 0.99, relative: 0.15, agreement: 0.95, floor: 0.01 },
+  q4: { cosine: 0.95, relative: 0.33, agreement: 0.9, floor: 0.02 },
 }
 
 const ALIASES: Readonly<Record<string, string>> = { q8: 'int8', uint8: 'int8', q4f16: 'q4', bnb4: 'q4' }

@@ -2,13 +2,18 @@ import type { Artifact, Manifest } from '../../../src/catalog/manifest.ts'
 import { isVergeError, VergeError } from '../../../src/core/errors.ts'
 import type { Tensors } from '../../../src/core/tensors.ts'
 import type { Session } from '../../../src/engine/engine.ts'
+import { decodeModel } from '../../../src/onnx/codec.ts'
 import { isOnnxError, printable } from '../../../src/onnx/errors.ts'
+import { heldTo, precisionOf } from '../../../src/quantize/precision.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
 import { sha256 } from '../bytes.ts'
 import { send } from '../oip-client.ts'
 import type { PackedModel } from '../packer.ts'
-import { Comparison, type OutputAgreement, strayings } from './compare.ts'
+import { Comparison } from './compare.ts'
+import { type Exercise, ExerciseWatch } from './exercise.ts'
+import { type JudgedOutput, judge } from './judge.ts'
 import { describeLocated, type LocatedError, locateError } from './locate.ts'
+import { outputRanges } from './ranges.ts'
 import { referenceSession, tensorOutputs } from './reference.ts'
 import { type Stage, type StagedWorker, withStage } from './stage.ts'
 import { type Tolerance, toleranceFor } from './tolerance.ts'
@@ -28,19 +33,29 @@ export interface VerifyOptions {
 
 export interface ArtifactVerification {
   readonly artifact: string
+  /** The precision that it is held to: what its graph says that it is, or its description where there is no graph. */
   readonly dtype: string
   /** `edge`: loaded by the project's engine in workerd. `native`: run by onnxruntime-node, as an origin would. */
   readonly place: 'edge' | 'native'
   readonly tolerance: Tolerance
-  readonly outputs: readonly OutputAgreement[]
+  /** It is the original, byte for byte: there is nothing to compare, and `outputs` is empty. */
+  readonly same: boolean
+  readonly outputs: readonly JudgedOutput[]
   /** What is wrong, a sentence each; empty if nothing is. */
   readonly failures: readonly string[]
   /** Where in the graph the error begins, where there is one. */
   readonly located: LocatedError | null
 }
 
+/**
+ * `none`: nothing is wrong, and nothing is shown either, since the samples leave every output of an artifact as it is.
+ */
+export type VerificationVerdict = 'agrees' | 'strays' | 'none'
+
 export interface Verification {
+  /** Whether the verdict is `agrees`. */
   readonly ok: boolean
+  readonly verdict: VerificationVerdict
   readonly samples: number
   readonly synthetic: boolean
   readonly artifacts: readonly ArtifactVerification[]
@@ -58,37 +73,57 @@ export async function verifyInWorkerd(options: VerifyOptions): Promise<Verificat
 
 /** `verifyInWorkerd` for a model that is staged already. */
 export async function verifyStaged(stage: Stage, options: VerifyOptions): Promise<Verification> {
+  if (stage.artifacts.length === 0) return verifyWith(undefined, stage, options)
+  return stage.withWorker((worker) => verifyWith(worker, stage, options))
+}
+
+/**
+ * `verifyInWorkerd` with a Worker that runs already.
+ * @param worker undefined where no artifact is for the edge
+ */
+export async function verifyWith(
+  worker: StagedWorker | undefined,
+  stage: Pick<Stage, 'artifacts'>,
+  options: VerifyOptions,
+): Promise<Verification> {
   const { original, packed, samples, signal, synthetic = false } = options
   if (samples.length === 0) throw new VergeError('invalid_request', 'There are no samples to verify the model with.')
   const reference = await referenceSession(original, signal)
+  const outputs = tensorOutputs(reference)
+  const watches = new Map(outputs.map((name) => [name, new ExerciseWatch()]))
   const trials: Trial[] = []
   try {
-    const outputs = tensorOutputs(reference)
     for (const [index, artifact] of stage.artifacts.entries()) trials.push(new Trial(artifact, 'edge', index, outputs))
     for (const artifact of packed.manifest.artifacts) {
       if (artifact.places.includes('edge')) continue
       const trial = new Trial(artifact, 'native', -1, outputs)
       // What the original says of itself needs no proof.
-      if (artifact.sha256 !== sha256(original))
-        trial.session = await referenceSession(bytesOf(packed, artifact), signal)
+      trial.same = artifact.sha256 === sha256(original)
+      if (!trial.same) trial.session = await referenceSession(bytesOf(packed, artifact), signal)
       trials.push(trial)
     }
-    const askAll = async (worker?: StagedWorker): Promise<void> => {
-      for (const [index, { inputs }] of samples.entries()) {
-        signal.throwIfAborted()
-        const expected = await reference.run(inputs, { outputs, signal })
-        for (const trial of trials) await trial.ask(worker, inputs, expected, signal)
-        options.progress?.(index + 1, samples.length)
-      }
+    for (const [index, { inputs }] of samples.entries()) {
+      signal.throwIfAborted()
+      const expected = await reference.run(inputs, { outputs, signal })
+      for (const [name, value] of expected) watches.get(name)?.add(value)
+      for (const trial of trials) await trial.ask(worker, inputs, expected, signal)
+      options.progress?.(index + 1, samples.length)
     }
-    await (stage.artifacts.length > 0 ? stage.withWorker(askAll) : askAll())
   } finally {
     reference.dispose()
     for (const { session } of trials) session?.dispose()
   }
+  const exercises = new Map([...watches].map(([name, watch]) => [name, watch.result()]))
   const artifacts: ArtifactVerification[] = []
-  for (const trial of trials) artifacts.push(await judged(trial, options))
-  return { ok: artifacts.every(({ failures }) => failures.length === 0), samples: samples.length, synthetic, artifacts }
+  for (const trial of trials) artifacts.push(await judged(trial, exercises, options))
+  const verdict = verdictOf(artifacts)
+  return { ok: verdict === 'agrees', verdict, samples: samples.length, synthetic, artifacts }
+}
+
+function verdictOf(artifacts: readonly ArtifactVerification[]): VerificationVerdict {
+  if (artifacts.some(({ failures }) => failures.length > 0)) return 'strays'
+  const shown = artifacts.every(({ outputs, same }) => same || outputs.some(({ unexercised }) => unexercised === null))
+  return shown ? 'agrees' : 'none'
 }
 
 /** One artifact on trial. */
@@ -98,6 +133,8 @@ class Trial {
   readonly comparisons: ReadonlyMap<string, Comparison>
   /** Where it runs natively; left out for the edge, and for the original itself. */
   session: Session | undefined
+  /** Whether it is the original itself. */
+  same = false
   refusal: VergeError | undefined
   readonly #index: number
   readonly #outputs: readonly string[]
@@ -111,9 +148,9 @@ class Trial {
   }
 
   async ask(worker: StagedWorker | undefined, inputs: Tensors, expected: Tensors, signal: AbortSignal): Promise<void> {
-    if (this.refusal) return
+    if (this.refusal || this.same) return
     try {
-      const actual = await this.#run(worker, inputs, expected, signal)
+      const actual = await this.#run(worker, inputs, signal)
       for (const [name, comparison] of this.comparisons) {
         const value = expected.get(name)
         if (value) comparison.add(value, actual.get(name))
@@ -124,38 +161,45 @@ class Trial {
     }
   }
 
-  async #run(
-    worker: StagedWorker | undefined,
-    inputs: Tensors,
-    expected: Tensors,
-    signal: AbortSignal,
-  ): Promise<Tensors> {
-    if (this.place === 'edge' && worker) {
-      return (await send(worker.url, worker.request(this.#index, inputs, this.#outputs), signal)).outputs
-    }
-    return this.session ? this.session.run(inputs, { outputs: this.#outputs, signal }) : expected
+  async #run(worker: StagedWorker | undefined, inputs: Tensors, signal: AbortSignal): Promise<Tensors> {
+    if (this.session) return this.session.run(inputs, { outputs: this.#outputs, signal })
+    if (worker === undefined)
+      throw new VergeError('internal', 'An artifact for the edge was verified without a Worker.')
+    return (await send(worker.url, worker.request(this.#index, inputs, this.#outputs), signal)).outputs
   }
 }
 
-async function judged(trial: Trial, options: VerifyOptions): Promise<ArtifactVerification> {
+async function judged(
+  trial: Trial,
+  exercises: ReadonlyMap<string, Exercise>,
+  options: VerifyOptions,
+): Promise<ArtifactVerification> {
   const { manifest } = options.packed
-  const { artifact, comparisons, place, refusal } = trial
-  const tolerance = toleranceFor(artifact.dtype, options.tolerance)
-  const outputs = [...comparisons.values()].map((comparison) => comparison.result())
-  const verdict = { artifact: artifact.id, dtype: artifact.dtype, place, tolerance, outputs }
+  const { artifact, comparisons, place, refusal, same } = trial
+  const plain = place === 'native' ? artifact : plainFormOf(artifact, manifest)
+  const model = plain && decodeModel(bytesOf(options.packed, plain))
+  const dtype = model === undefined ? artifact.dtype : heldTo(artifact.dtype, precisionOf(model))
+  const tolerance = toleranceFor(dtype, options.tolerance)
+  const verdict = { artifact: artifact.id, dtype, place, tolerance, same }
+  if (same) return { ...verdict, outputs: [], failures: [], located: null }
+  const decisive = isClassifier(manifest) && !options.synthetic
+  const ranges = outputRanges(model ?? decodeModel(options.original))
+  const failures: string[] = []
+  const outputs: JudgedOutput[] = []
+  for (const [name, comparison] of comparisons) {
+    const agreement = comparison.result()
+    const exercise = exercises.get(name)
+    if (exercise === undefined) continue
+    const judgement = judge(decisive ? agreement : { ...agreement, top1: null }, exercise, tolerance, ranges.get(name))
+    outputs.push({ ...agreement, unexercised: judgement.unexercised })
+    failures.push(...judgement.strayings.map((straying) => `output "${printable(name)}" ${straying}`))
+  }
   if (refusal) {
     const where = place === 'edge' ? 'in a Worker' : 'in onnxruntime-node'
-    return { ...verdict, failures: [`does not run ${where}: ${refusal.message}`], located: null }
+    return { ...verdict, outputs, failures: [`does not run ${where}: ${refusal.message}`], located: null }
   }
-  const decisive = isClassifier(manifest) && !options.synthetic
-  const failures = outputs.flatMap((agreement) =>
-    strayings(decisive ? agreement : { ...agreement, top1: null }, tolerance).map(
-      (straying) => `output "${printable(agreement.output)}" ${straying}`,
-    ),
-  )
-  if (failures.length === 0) return { ...verdict, failures, located: null }
-  const plain = place === 'native' ? artifact : plainFormOf(artifact, manifest)
-  if (plain === undefined) return { ...verdict, failures, located: null }
+  if (failures.length === 0) return { ...verdict, outputs, failures, located: null }
+  if (plain === undefined) return { ...verdict, outputs, failures, located: null }
   try {
     const located = await locateError({
       original: options.original,
@@ -163,13 +207,14 @@ async function judged(trial: Trial, options: VerifyOptions): Promise<ArtifactVer
       samples: options.samples,
       signal: options.signal,
     })
-    return { ...verdict, failures: [...failures, describeLocated(located)], located }
+    return { ...verdict, outputs, failures: [...failures, describeLocated(located)], located }
   } catch (error) {
     // The verdict stands without it: some graphs do not run with their inner values as outputs.
     if (!isVergeError(error) && !isOnnxError(error)) throw error
     options.signal.throwIfAborted()
     return {
       ...verdict,
+      outputs,
       failures: [...failures, `where the error begins cannot be told: ${error.message}`],
       located: null,
     }

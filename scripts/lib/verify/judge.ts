@@ -1,0 +1,78 @@
+import { wilsonInterval } from '../statistics.ts'
+import type { OutputAgreement } from './compare.ts'
+import { type Exercise, stillness } from './exercise.ts'
+import type { Tolerance } from './tolerance.ts'
+
+/** What is to be said of one output of an artifact. */
+export interface Judgement {
+  /** What is beyond tolerance, in words that follow the output's name; empty if nothing is. */
+  readonly strayings: readonly string[]
+  /** Why the samples show nothing of it; null where they do, and where it strays. */
+  readonly unexercised: string | null
+}
+
+export interface JudgedOutput extends OutputAgreement {
+  readonly unexercised: string | null
+}
+
+/** Magnitudes up to this are zero, whatever the range of an output. */
+const NEGLIGIBLE = 1e-6
+
+/**
+ * Judges how an output agrees by what the samples could show. One that is negligible on both sides is neither right nor
+ * wrong: scores of a detector that sees nothing are noise of rounding. One that never moves can agree by chance. Both
+ * are no failures, and no evidence either.
+ * @param range of the output's elements, 1 for probabilities; undefined where the graph does not say it
+ */
+export function judge(
+  agreement: OutputAgreement,
+  exercise: Exercise,
+  tolerance: Tolerance,
+  range: number | undefined,
+): Judgement {
+  const { elements, equal, kind, misshapen, notNumbers, top1 } = agreement
+  const strayings: string[] = []
+  if (misshapen > 0) strayings.push(`has another shape or type for ${misshapen} samples`)
+  if (exercise.nans > 0) {
+    strayings.push(`is NaN in the original's own answers, ${exercise.nans} of ${exercise.elements} elements`)
+  } else if (notNumbers > 0) {
+    strayings.push(`has ${notNumbers} elements that are NaN, or infinite on one side only`)
+  }
+  if (kind === 'exact') {
+    if (equal !== null && equal < tolerance.agreement * elements) {
+      strayings.push(
+        `has ${equal} of ${elements} elements as they should be, and ${share(tolerance.agreement)} are wanted`,
+      )
+    }
+  } else {
+    const errors = errorsOf(agreement, tolerance)
+    const floor = Math.max(NEGLIGIBLE, tolerance.floor * (range ?? 0))
+    const largest = Math.max(exercise.largest ?? 0, agreement.largest ?? 0)
+    if (errors.length > 0 && strayings.length === 0 && largest <= floor) {
+      return { strayings: [], unexercised: `all its values are below ${Number(floor.toPrecision(3))}` }
+    }
+    strayings.push(...errors)
+    // A few samples may be unlucky: only what cannot be chance counts.
+    if (top1 && wilsonInterval(top1.same, top1.rows)[1] < tolerance.agreement) {
+      strayings.push(
+        `has the same best class for ${top1.same} of ${top1.rows}, and ${share(tolerance.agreement)} is wanted`,
+      )
+    }
+  }
+  return { strayings, unexercised: strayings.length > 0 ? null : stillness(exercise) }
+}
+
+function errorsOf({ cosine, relative }: OutputAgreement, tolerance: Tolerance): string[] {
+  const errors: string[] = []
+  if (cosine !== null && cosine < tolerance.cosine) {
+    errors.push(`has a cosine of ${cosine.toPrecision(5)}, and at least ${tolerance.cosine} is wanted`)
+  }
+  if (relative !== null && relative > tolerance.relative) {
+    errors.push(`is off by ${share(relative)} of its size, and at most ${share(tolerance.relative)} is allowed`)
+  }
+  return errors
+}
+
+function share(value: number): string {
+  return Number.isFinite(value) ? `${Number((value * 100).toPrecision(3))} %` : 'infinitely many times'
+}
