@@ -2,10 +2,14 @@ import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Manifest } from '../../src/catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE } from '../../src/catalog/settings/generation.ts'
+import type { Datatype, Signature } from '../../src/core/tensors.ts'
+import { isOnnxError } from '../../src/onnx/errors.ts'
 import { EXAMPLE_WAV } from '../../src/tasks/audio-body.ts'
 import { tableExample, tableLayout } from '../../src/tasks/table-layout.ts'
 import { fieldOf } from './doctor/visitor.ts'
 import { encodeGreyPng } from './png.ts'
+import { type InputMaker, type InputSettings, inputCandidates } from './verify/candidates.ts'
+import { elementsOf } from './verify/samples.ts'
 
 /** A request that makes a model run, and the same as a line for a shell. */
 export interface Probe {
@@ -41,7 +45,8 @@ const MOST_CURL = 400
 
 /**
  * What to ask a model to see that it works: by its task, with a sample from its folder where there is one; otherwise
- * the request of the Open Inference Protocol that its folder has (`samples/*.json`), or tensors of zeros. Null where that would be unreasonably large.
+ * the request of the Open Inference Protocol that its folder has (`samples/*.json`), or tensors of zeros. Null where
+ * that would be unreasonably large.
  */
 export async function probeFor(manifest: Manifest, folder: string): Promise<Probe | null> {
   const path = `/run/${manifest.model}`
@@ -79,7 +84,7 @@ export async function probeFor(manifest: Manifest, folder: string): Promise<Prob
     return jsonProbe(path, JSON.stringify({ inputs: EXAMPLE_WAV }))
   }
   const request = (await namesIn(join(folder, 'samples'))).find((name) => name.endsWith('.json'))
-  if (request === undefined) return zeros(manifest)
+  if (request === undefined) return madeUpProbes(manifest)[0] ?? null
   const file = join(folder, 'samples', request)
   return tensorProbe(manifest, await readFile(file, 'utf8'), (url, path) => `curl ${url}${path} --data-binary @${file}`)
 }
@@ -142,24 +147,48 @@ function jsonProbe(path: string, body: string): Probe {
   }
 }
 
-/** The Open Inference Protocol's request with every element 0 and every open dimension 1. */
-function zeros(manifest: Manifest): Probe | null {
-  const inputs = manifest.inputs.map(({ name, datatype, shape }) => {
-    const dimensions = shape.map((dimension) => (typeof dimension === 'number' && dimension >= 0 ? dimension : 1))
-    const count = dimensions.reduce((product, dimension) => product * dimension, 1)
-    return { name, datatype, shape: dimensions, count }
-  })
-  if (inputs.some(({ count, datatype }) => count > MOST_ELEMENTS || datatype === null)) return null
-  const zero = { BYTES: '', BOOL: false } as Readonly<Record<string, unknown>>
-  const body = JSON.stringify({
-    inputs: inputs.map(({ name, datatype, shape, count }) => ({
-      name,
-      datatype,
-      shape,
-      data: new Array(count).fill(zero[datatype ?? ''] ?? 0),
-    })),
-  })
-  return tensorProbe(manifest, body, (url) => `curl ${url}/v2/models/${manifest.model}`)
+/** Requests that a model without a sample is asked one after the other, until it runs on one. */
+const MOST_TRIES = 8
+
+/**
+ * Requests of the Open Inference Protocol with plausible shapes, the most plausible first: floats are 0, whole numbers what
+ * their names ask for. Empty where each would be unreasonably large, or an input cannot be sent.
+ */
+export function madeUpProbes(manifest: Manifest): Probe[] {
+  const { inputs, outputs } = manifest
+  if (inputs.some(({ datatype }) => datatype === null)) return []
+  const probes: Probe[] = []
+  for (const { shapes, make } of makersOf({ inputs, outputs }, manifest)) {
+    const [sample] = elementsOf(shapes) > MOST_ELEMENTS ? [] : make({ count: 1, seed: 1, scale: 0 })
+    if (sample === undefined) continue
+    const body = JSON.stringify({
+      inputs: [...sample.inputs].map(([name, { datatype, shape, data }]) => ({
+        name,
+        datatype,
+        shape,
+        data: Array.from(data as ArrayLike<unknown>, (element) => plain(datatype, element)),
+      })),
+    })
+    probes.push(tensorProbe(manifest, body, (url) => `curl ${url}/v2/models/${manifest.model}`))
+    if (probes.length === MOST_TRIES) break
+  }
+  return probes
+}
+
+/** Empty where every way is too large for a request. */
+function makersOf(signature: Signature, settings: InputSettings): InputMaker[] {
+  try {
+    return inputCandidates({ signature, bounds: new Map(), settings })
+  } catch (error) {
+    if (isOnnxError(error)) return []
+    throw error
+  }
+}
+
+function plain(datatype: Datatype, element: unknown): unknown {
+  if (datatype === 'BYTES') return ''
+  if (datatype === 'BOOL') return false
+  return datatype.startsWith('FP') ? 0 : Number(element)
 }
 
 async function firstSample(folder: string): Promise<string | undefined> {

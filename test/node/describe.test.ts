@@ -40,7 +40,6 @@ describe('a text classifier', () => {
       name: 'a-model',
       version: '1',
       task: 'text-classification',
-      visibility: 'private',
       hot: true,
       licence: 'Apache-2.0',
       labels: ['NEGATIVE', 'POSITIVE'],

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { violations } from '../../scripts/lib/import-rules.ts'
 import { measure } from '../../scripts/lib/measure-accuracy.ts'
 import { encodeGreyPng } from '../../scripts/lib/png.ts'
-import { essenceOf, probeFor } from '../../scripts/lib/probe.ts'
+import { essenceOf, madeUpProbes, probeFor } from '../../scripts/lib/probe.ts'
 import { shown } from '../../scripts/lib/push/question.ts'
 import { percentile, wilsonInterval } from '../../scripts/lib/statistics.ts'
 import { summarise } from '../../scripts/lib/test-report.ts'
@@ -69,6 +69,26 @@ describe('probes', () => {
         { name: 'flag', datatype: 'BOOL', shape: [], data: [false] },
       ],
     })
+  })
+
+  it('ask raw models whose dimensions are open in several plausible sizes, with a rate where one is wanted', () => {
+    const inputs: Manifest['inputs'] = [
+      { name: 'input', datatype: 'FP32', shape: [-1, -1] },
+      { name: 'state', datatype: 'FP32', shape: [2, -1, 4] },
+      { name: 'sr', datatype: 'INT64', shape: [] },
+    ]
+    const bodies = madeUpProbes({ ...base, inputs, outputs: [] }).map(({ body }) => JSON.parse(String(body)).inputs)
+    expect(bodies.map(([input]) => input.shape)).toEqual([16, 1, 32, 64, 128, 2, 512, 576].map((length) => [1, length]))
+    for (const [, state, rate] of bodies) {
+      expect(state).toEqual({ name: 'state', datatype: 'FP32', shape: [2, 1, 4], data: Array(8).fill(0) })
+      expect(rate).toEqual({ name: 'sr', datatype: 'INT64', shape: [], data: [16_000] })
+    }
+    const lines = madeUpProbes({
+      ...base,
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [-1, 1, -1, -1] }],
+      outputs: [],
+    })
+    expect(lines.map(({ body }) => JSON.parse(String(body)).inputs[0].shape)).toContainEqual([1, 1, 32, 128])
   })
 
   it('ask language models for a text: in a chat where they take one', async () => {

@@ -2,11 +2,11 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import { readDescription } from '../description.ts'
-import { digits, essenceOf, type Probe, probeFor } from '../probe.ts'
+import { digits, essenceOf, madeUpProbes, type Probe, probeFor } from '../probe.ts'
 import { percentile } from '../statistics.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 import { remedyFor } from './remedies.ts'
-import { type Answer, fieldOf, gist, type Visitor } from './visitor.ts'
+import { type Answer, codeOf, fieldOf, gist, type Visitor } from './visitor.ts'
 
 export interface ModelCheckOptions {
   /** Warm requests to each model, one after the other. */
@@ -42,14 +42,27 @@ async function checkModel(visitor: Visitor, model: string, options: ModelCheckOp
   const area = `model ${model}`
   const metadata = await visitor.ask(`/v2/models/${model}`, { asOperator: true })
   if (metadata.status !== 200) return [fail(area, `has no metadata: ${gist(metadata)}`, remedyFor(metadata))]
-  const probe = await probeOf(model, metadata, options.modelsFolder)
-  if (probe === null) return [skip(area, 'is not asked: its input is large, and no sample of it is here')]
-  const first = await post(visitor, probe)
+  const [probe, ...others] = await probesOf(model, metadata, options.modelsFolder)
+  if (probe === undefined) return [skip(area, 'is not asked: its input is large, and no sample of it is here')]
+  let [asked, first] = [probe, await post(visitor, probe)]
+  for (const other of others) {
+    if (!isRejected(first)) break
+    ;[asked, first] = [other, await post(visitor, other)]
+  }
+  // A model may take what can hardly be made up. It was found and run: what is lacking is a sample.
+  if (others.length > 0 && isRejected(first)) {
+    return [
+      skip(
+        area,
+        `is not asked: it runs on none of ${others.length + 1} inputs that were made up, and no sample of it is here`,
+      ),
+    ]
+  }
   if (first.status !== 200) return [fail(area, `does not answer: ${gist(first)}`, remedyFor(first))]
   return [
     answerCheck(area, model, first),
     placementCheck(area, first),
-    await latencyCheck(area, visitor, probe, first, options),
+    await latencyCheck(area, visitor, asked, first, options),
   ]
 }
 
@@ -57,14 +70,24 @@ function post(visitor: Visitor, { path, contentType, body }: Probe): Promise<Ans
   return visitor.post(path, contentType, body, true)
 }
 
-/** A task's request where the model's folder is here, else tensors of zeros after what the model says of itself. */
-async function probeOf(model: string, metadata: Answer, modelsFolder: string): Promise<Probe | null> {
+function isRejected(answer: Answer): boolean {
+  return answer.status === 400 && codeOf(answer) === 'run_rejected'
+}
+
+/**
+ * A task's request where the model's folder is here, else tensors of zeros after what the model says of itself, of
+ * several shapes where its dimensions are open.
+ */
+async function probesOf(model: string, metadata: Answer, modelsFolder: string): Promise<Probe[]> {
   const folder = join(modelsFolder, model)
   const task = existsSync(join(folder, 'verge.json')) ? (await readDescription(folder)).task : undefined
   const inputs = fieldOf(metadata.json, 'inputs') as Manifest['inputs'] | undefined
-  if (!Array.isArray(inputs)) return null
+  if (!Array.isArray(inputs)) return []
   const manifest = { schema: 1, model, version: '1', inputs, outputs: [], artifacts: [], ...(task && { task }) }
-  return probeFor(manifest, folder)
+  const probe = await probeFor(manifest, folder)
+  const others = madeUpProbes(manifest)
+  // The first of those that are made up stands for a model without a task or a sample.
+  return probe === null || probe.body === others[0]?.body ? others : [probe]
 }
 
 function answerCheck(area: string, model: string, answer: Answer): Check {
