@@ -1,5 +1,6 @@
 import { abortError, VergeError } from '../core/errors.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
+import { mediaTypeOf } from '../core/media-types.ts'
 import type { Clock } from '../core/runtime.ts'
 import { decodeUtf8 } from '../core/utf8.ts'
 
@@ -235,5 +236,5 @@ function refuseManyContainers(bytes: Uint8Array): void {
 
 /** The media type of a Content-Type header, lower case, without its parameters; empty if there is none. */
 export function mediaType(header: string | undefined): string {
-  return (header ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return mediaTypeOf(header)
 }

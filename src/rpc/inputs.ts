@@ -3,6 +3,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import type { VergeInputs } from '../client/rpc-types.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
+import { charsetOf } from '../core/media-types.ts'
 import { tensorFromJson } from '../core/oip/json.ts'
 import { ARRAY_TYPES, DATATYPES, type Tensor, type Tensors, tensor } from '../core/tensors.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
@@ -87,7 +88,14 @@ export function taskBody(
       `Say what the bytes are with the option "contentType": ${task.mediaTypes.join(', ') || 'this task takes none'}.`,
     )
   }
-  return { kind: 'bytes', mediaType: type, bytes: inputs.bytes, ...withParameters }
+  const charset = charsetOf(contentType)
+  return {
+    kind: 'bytes',
+    mediaType: type,
+    bytes: inputs.bytes,
+    ...(charset !== undefined && { charset }),
+    ...withParameters,
+  }
 }
 
 function defaultType({ mediaTypes }: BoundTask): string | undefined {

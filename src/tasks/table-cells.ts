@@ -137,6 +137,9 @@ function numberOf(cell: unknown): number | string {
   if (typeof cell === 'string') {
     const text = cell.trim()
     if (text.length <= MOST_DIGITS && DECIMAL.test(text)) return Number(text)
+    if (text.length <= MOST_DIGITS && /^[+-]?\d+,\d+$/.test(text)) {
+      return `"${text}", where a number is needed; write it with a decimal point`
+    }
     if (/^[+-]?(?:nan|n\/a|null|none|inf|infinity)$/i.test(text)) {
       return `"${text}", where a number is needed; leave a cell without a value empty, or null`
     }

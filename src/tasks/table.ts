@@ -2,10 +2,10 @@ import { z } from 'zod'
 import { MOST_COLUMNS } from '../catalog/settings/tabular.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { decodeUtf8 } from '../core/utf8.ts'
 import { validate } from '../core/validation.ts'
-import { parseCsv } from '../media/csv/parse.ts'
-import type { TaskBody } from './task.ts'
+import { StepMeter, type Work } from '../core/work.ts'
+import { type Csv, parsingCsv, SEPARATOR_NAMES } from '../media/csv/parse.ts'
+import { performed, type TaskBody, type TaskModel } from './task.ts'
 
 /** Rows as a person sent them: each column has a cell for each row, of whatever type it came. */
 export interface Table {
@@ -16,23 +16,28 @@ export interface Table {
 }
 
 /** Raw bodies that are read as CSV. An undeclared body comes as the last of them. */
-export const TABLE_MEDIA_TYPES: readonly string[] = ['text/csv', 'application/octet-stream']
+export const TABLE_MEDIA_TYPES: readonly string[] = [
+  'text/csv',
+  'text/tab-separated-values',
+  'application/octet-stream',
+]
 
 /** What browsers and systems call a CSV file in a form. */
-const CSV_TYPES = [...TABLE_MEDIA_TYPES, 'application/csv', 'application/vnd.ms-excel', 'text/plain']
+const CSV_TYPES = [...TABLE_MEDIA_TYPES, 'application/vnd.ms-excel', 'text/plain']
 
 /**
  * Reads a table with exactly the columns named: `{"inputs": {"data": {"age": [29, 35]}}}` as the Hugging Face inference API
  * has it, `{"inputs": [{"age": 29}, {"age": 35}]}`, or CSV with a header.
  * @throws invalid_request, unsupported_media_type, empty_input, input_too_large
  */
-export function readTable<P>(
+export async function readTable<P>(
   body: TaskBody,
   names: readonly string[],
   parametersSchema: z.ZodType<P>,
   limits: Limits,
-): { readonly table: Table; readonly parameters: P | undefined } {
-  const given = body.kind === 'json' ? body.value : csvRequest(body, names, limits)
+  model: Pick<TaskModel, 'perform'>,
+): Promise<{ readonly table: Table; readonly parameters: P | undefined }> {
+  const given = body.kind === 'json' ? body.value : await performed(model, csvRequest(body, names, limits))
   const envelope = z.strictObject({ inputs: z.unknown().optional(), parameters: parametersSchema.optional() })
   const { inputs, parameters } = validate(envelope, given, 'The request')
   const table = inputs instanceof ParsedCsv ? inputs.table : tableOf(inputs, names, limits)
@@ -48,27 +53,62 @@ class ParsedCsv {
   }
 }
 
-function csvRequest(body: TaskBody & { kind: 'bytes' }, names: readonly string[], limits: Limits) {
+function* csvRequest(body: TaskBody & { kind: 'bytes' }, names: readonly string[], limits: Limits): Work<unknown> {
   if (!CSV_TYPES.includes(body.mediaType)) {
     throw new VergeError(
       'unsupported_media_type',
       'This model takes a table. Send text/csv, or application/json with {"inputs": {"data": {"column": [...]}}}.',
     )
   }
-  const text = decodeUtf8(body.bytes)
-  if (text === undefined) {
-    throw new VergeError('invalid_request', 'The CSV is not valid UTF-8. Save it as UTF-8 and send it again.')
-  }
-  const csv = parseCsv(text, {
+  const text = csvText(body)
+  const bounds = {
     maxColumns: MOST_COLUMNS,
     maxRows: limits.tableRows,
     maxCells: limits.tableCells,
     maxCellLength: limits.stringBytes,
-  })
-  checkNames(csv.header, names, 'The header')
+  }
+  const tabs = body.mediaType === 'text/tab-separated-values'
+  const csv = yield* parsingCsv(
+    text,
+    bounds,
+    { names, ...(tabs && { separator: '\t' }) },
+    new StepMeter(limits.decodeSteps),
+  )
+  checkNames(csv.header, names, 'The header', separatorNote(csv))
   const columns = new Map(csv.header.map((name, i) => [name, csv.columns[i] ?? []] as const))
   const table: Table = { rows: csv.rows, columns, field: (row, column) => `${column}[${row}]` }
   return { inputs: new ParsedCsv(table), ...(body.parameters !== undefined && { parameters: body.parameters }) }
+}
+
+/** How the lines were cut up, for whoever wonders why columns are missing. */
+function separatorNote({ separator }: Pick<Csv, 'separator'>): string {
+  return `Cells are separated by ${SEPARATOR_NAMES[separator]}. `
+}
+
+/** In the encoding that is declared, or that a byte order mark says, or else UTF-8. @throws invalid_request */
+function csvText({ bytes, charset }: TaskBody & { kind: 'bytes' }): string {
+  const marked =
+    bytes[0] === 0xff && bytes[1] === 0xfe
+      ? 'utf-16le'
+      : bytes[0] === 0xfe && bytes[1] === 0xff
+        ? 'utf-16be'
+        : undefined
+  const encoding = charset ?? marked ?? 'utf-8'
+  let decoder: TextDecoder
+  try {
+    decoder = new TextDecoder(encoding, { fatal: true, ignoreBOM: false })
+  } catch (cause) {
+    throw new VergeError('invalid_request', `The charset "${encoding}" is not known. Save the CSV as UTF-8.`, { cause })
+  }
+  try {
+    return decoder.decode(bytes)
+  } catch (cause) {
+    const advice =
+      charset === undefined
+        ? 'Save it as UTF-8, or declare its encoding: "Content-Type: text/csv; charset=windows-1252"'
+        : 'Save it as UTF-8'
+    throw new VergeError('invalid_request', `The CSV is not valid ${encoding.toUpperCase()}. ${advice}.`, { cause })
+  }
 }
 
 function tableOf(inputs: unknown, names: readonly string[], limits: Limits): Table {
@@ -130,13 +170,13 @@ function checkSize(rows: number, columns: number, limits: Limits): void {
 }
 
 /** @throws invalid_request naming the first column that is missing or unknown */
-function checkNames(given: readonly string[], names: readonly string[], where: string): void {
+function checkNames(given: readonly string[], names: readonly string[], where: string, note = ''): void {
   const present = new Set(given)
   const missing = names.find((name) => !present.has(name))
   if (missing !== undefined) {
     throw new VergeError(
       'invalid_request',
-      `${where} has no column "${shown(missing)}". The model needs: ${listed(names)}.`,
+      `${where} has no column "${shown(missing)}". ${note}The model needs: ${listed(names)}.`,
       { details: { column: shown(missing) } },
     )
   }

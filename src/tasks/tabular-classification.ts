@@ -34,10 +34,10 @@ export function tabularClassification(limits: Limits): Task<Table, Parameters, z
     example: { inputs: { data: { age: [29, 35], fare: [211.3, 8.05] } } },
     forModel: (manifest) => tableRequestFor(manifest, parametersSchema),
 
-    parse(body, manifest) {
+    async parse(body, manifest, model) {
       refuseMaps(manifest)
       const { names } = tableLayout(manifest)
-      const { table, parameters } = readTable(body, names, parametersSchema, limits)
+      const { table, parameters } = await readTable(body, names, parametersSchema, limits, model)
       return { input: table, parameters: { ...parameters, rows: table.rows } }
     },
 

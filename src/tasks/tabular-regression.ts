@@ -22,10 +22,10 @@ export function tabularRegression(
     example: { inputs: { data: { rooms: [3, 5], area: [61.5, 120] } } },
     forModel: (manifest) => tableRequestFor(manifest, parametersSchema),
 
-    parse(body, manifest) {
+    async parse(body, manifest, model) {
       refuseMaps(manifest)
       const { names } = tableLayout(manifest)
-      const { table } = readTable(body, names, parametersSchema, limits)
+      const { table } = await readTable(body, names, parametersSchema, limits, model)
       return { input: table, parameters: { rows: table.rows } }
     },
 

@@ -11,6 +11,8 @@ export type TaskBody =
       readonly kind: 'bytes'
       readonly mediaType: string
       readonly bytes: Uint8Array
+      /** As the Content-Type declares it, where it does. */
+      readonly charset?: string
       /** As in the JSON body's `parameters`; only a multipart request has them beside bytes. */
       readonly parameters?: unknown
     }
@@ -49,6 +51,11 @@ export interface ModelRequest {
   readonly example: unknown
 }
 
+export interface Parsed<Input, Parameters> {
+  readonly input: Input
+  readonly parameters: Parameters
+}
+
 /** Turns what a person sends into tensors, and tensors into what a person reads. */
 export interface Task<Input, Parameters, Output> {
   readonly name: TaskName
@@ -62,7 +69,11 @@ export interface Task<Input, Parameters, Output> {
   /** The request and an example of one model, where they depend on its manifest; undefined where that is not right. */
   readonly forModel?: ((manifest: Manifest) => ModelRequest | undefined) | undefined
   /** Checks a body and returns what was sent. @throws invalid_request, unsupported_media_type, empty_input */
-  parse(body: TaskBody, manifest: Manifest): { readonly input: Input; readonly parameters: Parameters }
+  parse(
+    body: TaskBody,
+    manifest: Manifest,
+    model: TaskModel,
+  ): Parsed<Input, Parameters> | Promise<Parsed<Input, Parameters>>
   /** @throws invalid_image, input_too_large, empty_input */
   toTensors(input: Input, parameters: Parameters, model: TaskModel): Promise<Tensors>
   fromTensors(outputs: Tensors, parameters: Parameters, manifest: Manifest): Output
@@ -101,7 +112,7 @@ export function bindTask<Input, Parameters, Output>(task: Task<Input, Parameters
     example,
     forModel,
     async execute(body, model, run) {
-      const { input, parameters } = task.parse(body, model.manifest)
+      const { input, parameters } = await task.parse(body, model.manifest, model)
       const outputs = await run(await task.toTensors(input, parameters, model))
       return task.fromTensors(outputs, parameters, model.manifest)
     },

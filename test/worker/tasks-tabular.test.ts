@@ -145,6 +145,9 @@ const failure = async (response: Response): Promise<Record<string, unknown>> => 
   status: response.status,
 })
 
+const latin = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0))
+const utf16 = (text: string): Uint8Array => new Uint8Array(Uint16Array.from(text, (c) => c.charCodeAt(0)).buffer)
+
 const table = { age: [29, '35.5'], sex: ['female', 'male'], class: [1, '3'], paid: [true, 'FALSE'] }
 
 describe('a table', () => {
@@ -178,6 +181,43 @@ describe('a table', () => {
       expect(sent('age')).toEqual(Float32Array.of(29, 35.5))
     },
   )
+
+  it.each<[string, string, string | Uint8Array]>([
+    ['semicolons', 'text/csv', 'sex;age;class;paid\nžena;29;1;true\nmale;35.5;3;false\n'],
+    ['a line that says so', 'text/csv', 'sep=;\r\nsex;age;class;paid\r\nžena;29;1;true\r\nmale;35.5;3;false\r\n'],
+    ['tabs', 'text/csv', 'sex\tage\tclass\tpaid\nžena\t29\t1\ttrue\nmale\t35.5\t3\tfalse\n'],
+    ['tabs by type', 'text/tab-separated-values', 'sex\tage\tclass\tpaid\nžena\t29\t1\ttrue\nmale\t35.5\t3\tfalse'],
+    // U+017E is 0x9e in windows-1252 and 0xbe in ISO 8859-2.
+    [
+      'windows-1252',
+      'text/csv; charset=windows-1252',
+      latin('sex;age;class;paid\n\x9eena;29;1;true\nmale;35.5;3;false'),
+    ],
+    ['ISO 8859-2', 'text/csv;charset="ISO-8859-2"', latin('sex,age,class,paid\n\xbeena,29,1,true\nmale,35.5,3,false')],
+    [
+      'UTF-16 by its mark',
+      'text/csv',
+      utf16('\ufeffsex\tage\tclass\tpaid\r\nžena\t29\t1\ttrue\r\nmale\t35.5\t3\tfalse\r\n'),
+    ],
+    ['another name of CSV', 'application/csv', 'sex,age,class,paid\nžena,29,1,true\nmale,35.5,3,false'],
+  ])('comes as spreadsheets write it: %s', async (_, type, body) => {
+    const response = await csv('mixed', body, type)
+    expect(response.status).toBe(200)
+    expect(sent('sex')).toEqual(['žena', 'male'])
+    expect(sent('age')).toEqual(Float32Array.of(29, 35.5))
+    expect(sent('paid')).toEqual(Uint8Array.of(1, 0))
+  })
+
+  it('says what is wrong with a spreadsheet', async () => {
+    const commas = await failure(await csv('fp32', 'n;m\n"1,5";2'))
+    expect(commas.message).toContain('a column "m" that the model does not take')
+    expect((await failure(await csv('mixed', 'sex;age;paid\nx;1;1'))).message).toContain('separated by semicolons')
+    expect((await failure(await csv('fp32', 'n\n"1,5"'))).message).toContain('with a decimal point')
+    const unknown = await failure(await csv('fp32', 'n\n1', 'text/csv; charset=klingon'))
+    expect(unknown).toMatchObject({ status: 400, code: 'invalid_request' })
+    expect(unknown.message).toContain('"klingon" is not known')
+    expect((await failure(await csv('fp32', latin('\xe9'), 'text/csv'))).message).toContain('charset=windows-1252')
+  })
 
   it('fills empty cells as the manifest says', async () => {
     const rows = [
@@ -369,6 +409,11 @@ describe('CSV', () => {
     ['spaces kept', 'a, b\n 1 , 2', [[' 1 '], [' 2']]],
     ['empty lines', '\n\na,b\n\n1,2\r\n\r\n', [['1'], ['2']]],
     ['one column', 'a\n1\n""\n2', [['1', '', '2']]],
+    ['semicolons', 'a;b\n1,5;"2;3"', [['1,5'], ['2;3']]],
+    ['commas, where there are semicolons too', 'a,b;c\n1,2', [['1'], ['2']]],
+    ['tabs', 'a\tb\n1\t2', [['1'], ['2']]],
+    ['a separator inside quotes', '"a;b","c;d"\n1,2', [['1'], ['2']]],
+    ['a line that names the separator', 'sep=\t\na\tb\n1\t2', [['1'], ['2']]],
   ])('reads %s', (_, text, columns) => {
     expect(read(text).columns).toEqual(columns)
   })
@@ -385,6 +430,15 @@ describe('CSV', () => {
     ['lines counted inside quotes', 'a,b\n"1\n2\n3",4\n5', 'line 5: there are 1 cells'],
   ])('refuses %s', (_, text, message) => {
     expect(() => read(text)).toThrow(message)
+  })
+
+  it('takes the separator with which the header has the columns that are wanted', () => {
+    // As commas, this is two columns; the model has one of the name "a,b".
+    expect(parseCsv('a,b;c\n1;2', limits, { names: ['a,b', 'c'] })).toMatchObject({
+      header: ['a,b', 'c'],
+      separator: ';',
+    })
+    expect(parseCsv('a;b\n1', limits, { names: ['a;b'] })).toMatchObject({ header: ['a;b'], separator: ',' })
   })
 
   it('reads back what was written, whatever it holds', () => {

@@ -1,5 +1,6 @@
 import { type Context, Hono } from 'hono'
 import { VergeError } from '../../core/errors.ts'
+import { charsetOf } from '../../core/media-types.ts'
 import type { Ticket } from '../../serving/admission.ts'
 import type { ResolvedModel, RunResult } from '../../serving/serving.ts'
 import { type Tasks, taskOf } from '../../tasks/index.ts'
@@ -109,5 +110,6 @@ function guessedType(bytes: Uint8Array, mediaTypes: readonly string[]): string {
 async function taskBody(type: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<TaskBody> {
   if (type === 'application/json') return { kind: 'json', value: parseJson(bytes) }
   if (type === 'multipart/form-data') return readMultipart(bytes, contentType)
-  return { kind: 'bytes', mediaType: type, bytes }
+  const charset = charsetOf(contentType)
+  return { kind: 'bytes', mediaType: type, bytes, ...(charset !== undefined && { charset }) }
 }

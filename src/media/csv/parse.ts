@@ -1,4 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
+import { finish, StepMeter, type Work } from '../../core/work.ts'
+import { refusing } from '../price.ts'
 
 export interface CsvLimits {
   readonly maxColumns: number
@@ -13,15 +15,48 @@ export interface Csv {
   /** For each name in the header its cells, top to bottom; null for a cell that is empty and not quoted. */
   readonly columns: readonly (readonly (string | null)[])[]
   readonly rows: number
+  readonly separator: Separator
+}
+
+/** Spreadsheets separate cells by semicolons where the comma is in numbers, and by tabs when text is copied. */
+const SEPARATORS = [',', ';', '\t'] as const
+export type Separator = (typeof SEPARATORS)[number]
+
+export const SEPARATOR_NAMES: Readonly<Record<Separator, string>> = { ',': 'commas', ';': 'semicolons', '\t': 'tabs' }
+
+export interface CsvOptions {
+  /** Instead of what the header looks like. */
+  readonly separator?: Separator
+  /** Columns that are expected: a header that has them all tells the separator. */
+  readonly names?: readonly string[]
+}
+
+/** Steps (docs/limits.md) of a character, of a doubled quote, and of a cell. */
+const CHARACTER = 10
+const DOUBLED = 55
+const CELL = 60
+const STEPS_PER_PIECE = 1_000_000
+
+const refusal = refusing('This CSV', 'Send it in parts')
+
+/** As `parsingCsv`, all at once. */
+export function parseCsv(text: string, limits: CsvLimits, options: CsvOptions = {}): Csv {
+  return finish(parsingCsv(text, limits, options, new StepMeter()))
 }
 
 /**
  * Reads comma-separated values by RFC 4180: quoted cells may hold commas, line ends and doubled quotes; lines end with CRLF
- * or LF. The first line is the header. A byte order mark is skipped, and so are empty lines.
+ * or LF. The first line is the header. A byte order mark is skipped, and so are empty lines. Semicolons or tabs may take
+ * the commas' place, and a first line `sep=;` may say so.
  * @throws invalid_request naming the line, input_too_large
  */
-export function parseCsv(text: string, limits: CsvLimits): Csv {
-  const lines = new CsvLines(text.charCodeAt(0) === BYTE_ORDER_MARK ? text.slice(1) : text, limits.maxCellLength)
+export function* parsingCsv(text: string, limits: CsvLimits, options: CsvOptions, meter: StepMeter): Work<Csv> {
+  const start = text.charCodeAt(0) === BYTE_ORDER_MARK ? 1 : 0
+  const declared = /^sep=([,;\t])\r?\n/i.exec(text.slice(start, start + 8))
+  const separator =
+    options.separator ?? (declared?.[1] as Separator | undefined) ?? separatorOf(text, start, limits, options)
+  const begin = start + (declared?.[0].length ?? 0)
+  const lines = new CsvLines(text, begin, separator, limits.maxCellLength, declared === null ? 1 : 2)
   const first = lines.next(limits.maxColumns)
   if (first === undefined) throw new VergeError('empty_input', 'The CSV is empty. Send a header line and rows.')
   if (first.cells.length > limits.maxColumns) {
@@ -33,29 +68,64 @@ export function parseCsv(text: string, limits: CsvLimits): Csv {
 
   const columns = header.map((): (string | null)[] => [])
   let rows = 0
-  for (let row = lines.next(header.length); row !== undefined; row = lines.next(header.length)) {
-    if (row.cells.length !== header.length) {
-      throw malformed(
-        row.line,
-        `there are ${row.cells.length} cells${row.cut ? ' or more' : ''}, and the header has ${header.length}`,
-      )
+  let unreported = 0
+  for (;;) {
+    const row = lines.next(header.length)
+    const steps = lines.steps()
+    meter.spend(steps, refusal)
+    unreported += steps
+    if (unreported > STEPS_PER_PIECE) {
+      unreported = 0
+      yield meter.piece()
     }
+    if (row === undefined) return { header, columns, rows, separator }
     rows += 1
-    if (rows > limits.maxRows) {
-      throw new VergeError('input_too_large', `A table may have at most ${limits.maxRows} rows. Send it in parts.`, {
-        details: { limit_rows: limits.maxRows },
-      })
-    }
-    if (rows * header.length > limits.maxCells) {
-      throw new VergeError('input_too_large', `A table may have at most ${limits.maxCells} cells. Send it in parts.`, {
-        details: { limit_cells: limits.maxCells },
-      })
-    }
+    checkRow(row, header.length, rows, limits)
     columns.forEach((column, i) => {
       column.push(row.cells[i] ?? null)
     })
   }
-  return { header, columns, rows }
+}
+
+function checkRow(row: Line, columns: number, rows: number, { maxRows, maxCells }: CsvLimits): void {
+  if (row.cells.length !== columns) {
+    throw malformed(
+      row.line,
+      `there are ${row.cells.length} cells${row.cut ? ' or more' : ''}, and the header has ${columns}`,
+    )
+  }
+  if (rows > maxRows) {
+    throw new VergeError('input_too_large', `A table may have at most ${maxRows} rows. Send it in parts.`, {
+      details: { limit_rows: maxRows },
+    })
+  }
+  if (rows * columns > maxCells) {
+    throw new VergeError('input_too_large', `A table may have at most ${maxCells} cells. Send it in parts.`, {
+      details: { limit_cells: maxCells },
+    })
+  }
+}
+
+/** The one that makes the header what is expected; else the first of them that the header holds outside of quotes. */
+function separatorOf(
+  text: string,
+  start: number,
+  { maxColumns, maxCellLength }: CsvLimits,
+  { names }: CsvOptions,
+): Separator {
+  const found = SEPARATORS.map((separator) => {
+    try {
+      return new CsvLines(text, start, separator, maxCellLength, 1).next(maxColumns)?.cells ?? []
+    } catch {
+      return []
+    }
+  })
+  const wanted = new Set(names)
+  const right = found.findIndex(
+    (cells) => wanted.size > 0 && wanted.size === cells.length && cells.every((cell) => wanted.has(cell ?? '')),
+  )
+  const several = found.findIndex((cells) => cells.length > 1)
+  return SEPARATORS[right >= 0 ? right : Math.max(0, several)] ?? ','
 }
 
 const BYTE_ORDER_MARK = 0xfeff
@@ -71,13 +141,29 @@ interface Line {
 
 class CsvLines {
   readonly #text: string
+  readonly #separator: Separator
   readonly #maxCellLength: number
-  #at = 0
-  #line = 1
+  #at: number
+  #line: number
+  #reported: number
+  /** Of what was read since `steps` was asked, beside its characters. */
+  #more = 0
 
-  constructor(text: string, maxCellLength: number) {
+  constructor(text: string, at: number, separator: Separator, maxCellLength: number, line: number) {
     this.#text = text
+    this.#at = at
+    this.#reported = at
+    this.#separator = separator
     this.#maxCellLength = maxCellLength
+    this.#line = line
+  }
+
+  /** Steps since this was asked last. */
+  steps(): number {
+    const steps = (this.#at - this.#reported) * CHARACTER + this.#more
+    this.#reported = this.#at
+    this.#more = 0
+    return steps
   }
 
   /** The next line that is not empty; undefined at the end. Of a line with more than `most` cells only one more is read. */
@@ -90,18 +176,20 @@ class CsvLines {
     const cells: (string | null)[] = []
     for (;;) {
       cells.push(this.#text[this.#at] === QUOTE ? this.#quoted() : this.#plain())
+      this.#more += CELL
       if (this.#at >= this.#text.length || this.#skipLineEnd()) return { line, cells, cut: false }
       if (cells.length > most) return { line, cells, cut: true }
-      // A comma: what else ends a cell was refused or skipped.
+      // A separator: what else ends a cell was refused or skipped.
       this.#at += 1
     }
   }
 
   #plain(): string | null {
     const start = this.#at
+    const separator = this.#separator
     while (this.#at < this.#text.length) {
       const character = this.#text[this.#at]
-      if (character === ',' || character === '\n') break
+      if (character === separator || character === '\n') break
       if (character === '\r' && this.#text[this.#at + 1] === '\n') break
       if (character === '\r') throw malformed(this.#line, 'a carriage return stands alone; lines end with CRLF or LF')
       if (character === QUOTE) {
@@ -122,12 +210,13 @@ class CsvLines {
       this.#at = quote + 1
       if (this.#text[this.#at] !== QUOTE) break
       doubled = true
+      this.#more += DOUBLED
     }
     const raw = this.#text.slice(start, this.#at - 1)
     const cell = this.#bounded(doubled ? raw.replaceAll('""', QUOTE) : raw)
     for (let at = raw.indexOf('\n'); at !== -1; at = raw.indexOf('\n', at + 1)) this.#line += 1
     const after = this.#text[this.#at]
-    const ends = after === undefined || after === ',' || after === '\n'
+    const ends = after === undefined || after === this.#separator || after === '\n'
     if (!ends && !(after === '\r' && this.#text[this.#at + 1] === '\n')) {
       throw malformed(this.#line, 'something stands between a closing quote and the end of its cell')
     }

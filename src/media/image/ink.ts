@@ -43,8 +43,8 @@ interface Pen {
   readonly peak: number
 }
 
-/** Steps of a pixel that is looked over, cut out and turned into ink. */
-const PIXEL = 30
+/** Steps of a pixel that is looked over, of one that is cut out, and of one that is turned into ink. */
+const PIXEL = 10
 
 const refusal = refusing('Looking for the drawing in this picture', 'Send a smaller picture')
 
@@ -59,8 +59,10 @@ export function inkToBox(image: Raster, width: number, height: number, box: numb
  * @throws invalid_image if there is nothing drawn, input_too_large
  */
 export function* inking(image: Raster, width: number, height: number, box: number, meter: StepMeter): Work<Raster> {
-  meter.spend(image.width * image.height * PIXEL, refusal)
+  const pixels = image.width * image.height
+  meter.require(3 * pixels * PIXEL, refusal)
   const grey = toGrey(image)
+  meter.spend(pixels * PIXEL, refusal)
   yield meter.piece()
   // A picture no larger than the result is exact: its faintest pixel counts, and none of it is dust.
   const exact = grey.width <= width && grey.height <= height
@@ -69,10 +71,12 @@ export function* inking(image: Raster, width: number, height: number, box: numbe
   const rough = locate(grey, survey, pen, exact)
   const around = enlarge(rough, grey)
   const near = crop(grey, around.left, around.top, around.width, around.height)
+  meter.spend(pixels * PIXEL, refusal)
   yield meter.piece()
   // Near by, the survey is finer: what was a coarse box over a large picture becomes a tight one.
   const tight = locate(near, yield* surveyOf(near, meter), pen, exact)
   const sign = toInk(crop(near, tight.left, tight.top, tight.width, tight.height), pen)
+  meter.spend(pixels * PIXEL, refusal)
   yield meter.piece()
 
   const scale = box / Math.max(sign.width, sign.height)

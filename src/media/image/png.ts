@@ -122,7 +122,11 @@ export function* decodePng(
   let row = new Uint8Array((rows[0]?.bytes ?? 0) + 1)
   let above = new Uint8Array(row.length)
   const bytesPerPixel = Math.max(1, bitsOf(header) >> 3)
+  const compressed = joined(chunks.data)
+  // What unpacking costs lies in the data that come in, and is counted as they come out.
+  const unpacking = (compressed.length * COMPRESSED_BYTE) / total
   const take = (piece: Uint8Array): void => {
+    meter.spend(piece.length * unpacking, refusal)
     for (let at = 0; at < piece.length; ) {
       const pass = rows[passIndex]
       if (pass === undefined) return
@@ -146,8 +150,6 @@ export function* decodePng(
       }
     }
   }
-  const compressed = joined(chunks.data)
-  meter.spend(compressed.length * COMPRESSED_BYTE, refusal)
   yield* inflate(compressed, total, take, meter)
   const raster = averager === undefined ? { width, height, channels, data } : averager.finish()
   return { raster: raster as Raster, orientation: orientationOf(chunks.exif) }

@@ -64,7 +64,7 @@ function weights(from: number, to: number, start: number, length: number, filter
 
 /** Steps (docs/limits.md): of a weight applied to a sample, of a sample written, and of a row. */
 const WEIGHED = 1.5
-const WRITTEN = 8
+const WRITTEN = 12
 const ROW = 200
 const ROWS_PER_PIECE = 32
 
@@ -124,12 +124,10 @@ export function* resizing(
     return raster
   }
   const vertical = weights(image.height, height, window.top, window.height, filter)
-  meter.spend(window.height * outSteps, refusal)
-  const done = height > image.height ? gather(rows, vertical, raster) : scatter(rows, vertical, raster)
-  let before = 0
-  for (const scaled of done) {
-    meter.spend((scaled - before) * rowSteps, refusal)
-    before = scaled
+  for (const [scaled, written] of height > image.height
+    ? gather(rows, vertical, raster)
+    : scatter(rows, vertical, raster)) {
+    meter.spend(scaled * rowSteps + written * outSteps, refusal)
     yield meter.piece()
   }
   return raster
@@ -167,15 +165,15 @@ function rowsOf({ width: from, channels, data }: Raster, to: number, window: Win
   }
 }
 
-/**
- * Shrinking: each source row is added to the few output rows that it belongs to, and then forgotten. Tells now and then
- * how many source rows have been scaled, as `gather` does.
- */
+/** Rows of the source that were scaled to the result's width, and rows of the result that were written, since before. */
+type Progress = readonly [scaled: number, written: number]
+
+/** Shrinking: each source row is added to the few output rows that it belongs to, and then forgotten. */
 function* scatter(
   rows: Rows,
   { first, count, values, size }: Weights,
   { width, height, channels, data }: Raster,
-): Generator<number> {
+): Generator<Progress> {
   const stride = width * channels
   const line = new Uint8Array(stride)
   const open = new Map<number, Int32Array>()
@@ -183,11 +181,13 @@ function* scatter(
   const begin = first[0] ?? 0
   const end = (first[height - 1] ?? 0) + (count[height - 1] ?? 0)
   let next = 0
+  // A row of the result takes part of its cost from each row of the source that is added to it.
+  const share = height / Math.max(1, end - begin)
   for (let y = begin; y < end; y++) {
     while (next < height && (first[next] ?? 0) <= y) {
       open.set(next++, (spare.pop() ?? new Int32Array(stride)).fill(1 << (PRECISION_BITS - 1)))
     }
-    if ((y - begin) % ROWS_PER_PIECE === 0) yield y - begin
+    if ((y - begin) % ROWS_PER_PIECE === 0) yield progress(Math.min(ROWS_PER_PIECE, end - y), share)
     if (open.size === 0) continue
     rows(y, line, 0)
     for (const [row, sums] of open) {
@@ -199,7 +199,10 @@ function* scatter(
       spare.push(sums)
     }
   }
-  yield end - begin
+}
+
+function progress(scaled: number, share: number): Progress {
+  return [scaled, scaled * share]
 }
 
 /** Growing: the few source rows that an output row needs are kept until the next ones no longer need them. */
@@ -207,12 +210,12 @@ function* gather(
   rows: Rows,
   { first, count, values, size }: Weights,
   { width, height, channels, data }: Raster,
-): Generator<number> {
+): Generator<Progress> {
   const stride = width * channels
   const kept = new Uint8Array(size * stride)
   const sums = new Int32Array(stride)
-  const begin = first[0] ?? 0
-  let ready = begin
+  let ready = first[0] ?? 0
+  let told = ready
   for (let row = 0; row < height; row++) {
     const start = first[row] ?? 0
     const taps = count[row] ?? 0
@@ -220,9 +223,10 @@ function* gather(
     sums.fill(1 << (PRECISION_BITS - 1))
     for (let j = 0; j < taps; j++) addTo(sums, kept, ((start + j) % size) * stride, values[row * size + j] ?? 0)
     write(sums, data, row * stride)
-    if (row % ROWS_PER_PIECE === 0) yield ready - begin
+    if (row % ROWS_PER_PIECE !== ROWS_PER_PIECE - 1 && row < height - 1) continue
+    yield [ready - told, (row % ROWS_PER_PIECE) + 1]
+    told = ready
   }
-  yield ready - begin
 }
 
 function addTo(sums: Int32Array, line: Uint8Array, from: number, weight: number): void {

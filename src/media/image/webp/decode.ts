@@ -101,7 +101,7 @@ function priceWebp({ width, height, frame, lossy, picture, alpha }: WebpFile, me
   let steps = width * height
   if (lossy) {
     steps += Math.ceil(frame.width / 16) * Math.ceil(frame.height / 16) * MACROBLOCK + pixels * LOSSY_PIXEL
-    meter.spend(picture.length * LOSSY_BYTE, refusal)
+    steps += picture.length * LOSSY_BYTE
   }
   if (!lossy || alpha !== undefined) steps += pixels * (LOSSLESS_PIXEL + TRANSFORMED_PIXEL)
   const what = `This WebP (${frame.width} x ${frame.height} pixels, ${picture.length} bytes)`

@@ -6,7 +6,7 @@ import { type Macroblock, ModeReader } from './lossy-modes.ts'
 import { type BorderedPlane, borderedPlane, predict, predictBlock } from './lossy-predict.ts'
 import { CHROMA, LUMA, LUMA_WITHOUT_DC, readBlock, SECOND_LEVEL } from './lossy-tokens.ts'
 import { addInverse, inverseHadamard } from './lossy-transform.ts'
-import { MACROBLOCK, refusal } from './price.ts'
+import { LOSSY_BYTE, MACROBLOCK, refusal } from './price.ts'
 
 /** A picture of brightness and two colour differences, those in half the size. */
 export interface Planes {
@@ -34,7 +34,7 @@ export function* decodeLossy(data: Uint8Array, meter: StepMeter): Work<Planes> {
   for (let row = 0; row < rows; row++) {
     frame.startRow(row)
     for (let column = 0; column < columns; column++) filters.push(frame.decode(column))
-    meter.spend((columns * MACROBLOCK) / 2, refusal)
+    meter.spend((columns * MACROBLOCK) / 2 + (data.length * LOSSY_BYTE) / rows, refusal)
     yield meter.piece()
   }
   // Prediction goes by samples that are not filtered yet, so that filtering comes last.
