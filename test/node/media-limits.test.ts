@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { ImageSettings } from '../../src/catalog/manifest.ts'
 import { isVergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { StepMeter, type Work } from '../../src/core/work.ts'
@@ -20,14 +21,14 @@ import {
 } from '../fixtures/worst-media.ts'
 
 const MiB = 1024 * 1024
-const SETTINGS = {
+const SETTINGS: ImageSettings = {
   mode: 'RGB',
   size: [224, 224],
   fit: 'stretch',
   resample: 'bilinear',
   rescale: 1,
   layout: 'NCHW',
-} as const
+}
 
 /** What a request for this file would do before its run, to its end or to its refusal. */
 function read(work: Work<unknown>) {
@@ -45,7 +46,7 @@ function read(work: Work<unknown>) {
   }
 }
 
-const picture = (file: Uint8Array, settings: object = SETTINGS) => {
+const picture = (file: Uint8Array, settings: Partial<ImageSettings> = SETTINGS) => {
   expect(file.length).toBeLessThanOrEqual(LIMITS.imageBytes)
   return read(pictureWork(file, LIMITS, (image, meter) => preprocessing(image, { ...SETTINGS, ...settings }, meter)))
 }
@@ -79,7 +80,7 @@ describe('the dearest files within the limits', () => {
     expect(steps).toBeLessThanOrEqual(LIMITS.decodeSteps)
   })
 
-  it.each<[string, () => Uint8Array, RegExp, object]>([
+  it.each<[string, () => Uint8Array, RegExp, Partial<ImageSettings>]>([
     [
       'a progressive JPEG of 32 million pixels in 32 scans',
       () => scannedJpeg({ width: 8000, height: 4000, factors: three, scans: scans(29) }),

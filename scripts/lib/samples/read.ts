@@ -12,7 +12,7 @@ import { audioClassification } from '../../../src/tasks/audio-classification.ts'
 import { bytesClassification } from '../../../src/tasks/bytes-classification.ts'
 import { featureExtraction } from '../../../src/tasks/feature-extraction.ts'
 import { imageClassification } from '../../../src/tasks/image-classification.ts'
-import type { BoundTask, TaskBody, TaskModel } from '../../../src/tasks/task.ts'
+import type { BoundTask, Task, TaskBody, TaskModel } from '../../../src/tasks/task.ts'
 import { textClassification } from '../../../src/tasks/text-classification.ts'
 import { tokenClassification } from '../../../src/tasks/token-classification.ts'
 import { UsageError } from '../command-line.ts'
@@ -188,13 +188,10 @@ async function firstRunOf(task: BoundTask, body: TaskBody, model: TaskModel): Pr
 }
 
 async function tensorsOf<Input, Parameters>(
-  task: {
-    parse(body: TaskBody, manifest: Manifest): { readonly input: Input; readonly parameters: Parameters }
-    toTensors(input: Input, parameters: Parameters, model: TaskModel): Promise<Tensors>
-  },
+  task: Pick<Task<Input, Parameters, unknown>, 'parse' | 'toTensors'>,
   body: TaskBody,
   model: TaskModel,
 ): Promise<Tensors> {
-  const { input, parameters } = task.parse(body, model.manifest)
+  const { input, parameters } = await task.parse(body, model.manifest, model)
   return task.toTensors(input, parameters, model)
 }
