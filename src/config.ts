@@ -2,6 +2,11 @@ import { z } from 'zod'
 import { LIMITS, type Limits } from './core/limits.ts'
 import { type OriginConfig, parseOrigins } from './placement/config.ts'
 
+/** A variable that is there and empty is not set: what stands for it is the default, and not the number 0. */
+function unlessEmpty<T extends z.ZodType>(schema: T) {
+  return z.preprocess((value) => (value === '' ? undefined : value), schema.optional())
+}
+
 const count = z.coerce.number().int().positive()
 const names = z
   .string()
@@ -13,29 +18,62 @@ const names = z
       .filter((name) => name !== ''),
   )
 
+/** `null` is what a browser sends for pages without an origin, such as sandboxed ones. */
+const ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+\/?$/i
+
+/** Origins as browsers send them. One that is written otherwise would never match, and nobody would be told. */
+const origins = names.transform((list, context) =>
+  list.map((text, index) => {
+    if (text === '*' || text === 'null') return text
+    if (!ORIGIN.test(text)) {
+      const message = 'must be origins such as https://app.example.com, without a path, or "*"'
+      context.addIssue({ code: 'custom', path: [index], message })
+      return text
+    }
+    const url = new URL(text)
+    return /^https?:$/.test(url.protocol) ? url.origin : text.replace(/\/$/, '')
+  }),
+)
+
+const callers = names.refine((list) => !list.some((name) => name.includes('*')), {
+  message: 'names each caller; there is no "*" for all of them',
+})
+
+/** RFC 6750: what a request can carry as a bearer token. */
+export const CARRIED_KEY = /^[A-Za-z0-9._~+/-]+=*$/
+
 /** Every variable and secret of the Worker, as text; documented in README. */
 const variables = z.object({
-  CORS_ORIGINS: names,
-  VERGE_API_KEY: z.string().min(16, 'must have at least 16 characters').optional(),
-  PINNED_MODELS: names,
-  ADMITTED_REQUESTS: count.max(256).optional(),
-  SESSION_BUDGET_MB: count.max(64).optional(),
-  REQUEST_DEADLINE_MS: count.max(300_000).optional(),
-  REQUEST_COST_LIMIT: count.max(100_000_000).optional(),
-  RESULT_CACHE_TTL_SECONDS: z.coerce
-    .number()
-    .int()
-    .min(0)
-    .max(30 * 86_400)
-    .optional(),
-  LOG_SAMPLE_RATE: z.coerce
+  CORS_ORIGINS: origins,
+  VERGE_API_KEY: z
     .string()
-    .regex(/^(?:0(?:\.\d+)?|1(?:\.0+)?)$/, 'must be a number from 0 to 1')
-    .transform(Number)
-    .default(1),
-  RPC_CALLERS: names,
+    .min(16, 'must have at least 16 characters')
+    .regex(CARRIED_KEY, 'may have letters, digits and ._~+/- only: no request can carry others')
+    .optional(),
+  PINNED_MODELS: names,
+  ADMITTED_REQUESTS: unlessEmpty(count.max(256)),
+  SESSION_BUDGET_MB: unlessEmpty(count.max(64)),
+  REQUEST_DEADLINE_MS: unlessEmpty(count.max(300_000)),
+  REQUEST_COST_LIMIT: unlessEmpty(count.max(100_000_000)),
+  RESULT_CACHE_TTL_SECONDS: unlessEmpty(
+    z.coerce
+      .number()
+      .int()
+      .min(0)
+      .max(30 * 86_400),
+  ),
+  LOG_SAMPLE_RATE: unlessEmpty(
+    z.coerce
+      .string()
+      .regex(/^(?:0(?:\.\d+)?|1(?:\.0+)?)$/, 'must be a number from 0 to 1')
+      .transform(Number),
+  ),
+  RPC_CALLERS: callers,
   ORIGINS: z.string().default(''),
 })
+
+/** Their names. */
+export const VARIABLES: readonly string[] = Object.keys(variables.shape)
 
 export interface Config {
   readonly corsOrigins: readonly string[]
@@ -57,8 +95,8 @@ const MiB = 1024 * 1024
 export async function parseConfig(env: Readonly<Record<string, unknown>>): Promise<Config> {
   const parsed = variables.safeParse(env)
   if (!parsed.success) {
-    const problems = parsed.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`)
-    throw new Error(`The Worker's configuration is wrong. ${problems.join('; ')}`)
+    const problems = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
+    throw new Error(`The Worker's configuration is wrong. ${[...new Set(problems)].join('; ')}.`)
   }
   const { data } = parsed
   const key = data.VERGE_API_KEY
@@ -69,7 +107,7 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
         ? undefined
         : new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))),
     pinnedModels: new Set(data.PINNED_MODELS),
-    logSampleRate: data.LOG_SAMPLE_RATE,
+    logSampleRate: data.LOG_SAMPLE_RATE ?? 1,
     rpcCallers: new Set(data.RPC_CALLERS),
     origins: parseOrigins(data.ORIGINS),
     limits: {

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CARRIED_KEY } from '../../src/config.ts'
 import { HttpClient } from '../lib/cloudflare/http.ts'
 import { API_KEY } from '../lib/cloudflare/setup.ts'
 import { type Environment, readEnvironment } from '../lib/cloudflare/wrangler-config.ts'
@@ -8,6 +9,7 @@ import { type Check, describeChecks, fail, hasFailed } from '../lib/doctor/check
 import { checkAccount, checkConfiguration } from '../lib/doctor/configuration.ts'
 import { checkOutside } from '../lib/doctor/outside.ts'
 import { Visitor } from '../lib/doctor/visitor.ts'
+import { localValues } from '../lib/local-configuration.ts'
 import { ROOT } from '../lib/project.ts'
 import type { Command } from '../verge.ts'
 
@@ -51,18 +53,26 @@ export const doctorCommand: Command = {
       throw new UsageError(`--requests must be a whole number from 1 to ${MOST_REQUESTS}.`)
     }
     const key = process.env[API_KEY] || undefined
-    const visitor = values.url === undefined ? undefined : new Visitor(values.url, key)
+    const usable = key !== undefined && CARRIED_KEY.test(key)
+    const visitor = values.url === undefined ? undefined : new Visitor(values.url, usable ? key : undefined)
     const configPath = values.config === undefined ? join(ROOT, 'wrangler.toml') : resolve(values.config)
 
     const checks: Check[] = []
+    if (key !== undefined && !usable) {
+      const mend = `Make a new key (openssl rand -base64 33), and give it to the Worker: npx wrangler secret put ${API_KEY}`
+      checks.push(fail('key', `${API_KEY} has a character that no request can carry`, mend))
+    }
     const environment = await readChecked(configPath, values.env, checks)
     if (environment !== undefined) {
-      checks.push(...(await checkConfiguration(environment, Date.now())))
+      const vars = values.env === undefined ? await localValues(configPath) : environment.vars
+      checks.push(...(await checkConfiguration({ ...environment, vars }, Date.now(), environment.vars)))
       checks.push(...(await checkAccount(environment, new HttpClient(), process.env)))
     }
     if (visitor !== undefined) {
       const corsOrigin = values.origin ?? configuredOrigin(environment)
-      checks.push(...(await checkOutside(visitor, { requests, corsOrigin, modelsFolder: join(ROOT, 'models') })))
+      const pinned = listOf(environment?.vars.PINNED_MODELS)
+      const modelsFolder = join(ROOT, 'models')
+      checks.push(...(await checkOutside(visitor, { requests, corsOrigin, pinned, modelsFolder })))
     }
     if (hasFailed(checks)) process.exitCode = 1
     return values.json ? JSON.stringify({ ok: !hasFailed(checks), checks }, null, 2) : describeChecks(checks)
@@ -86,10 +96,15 @@ async function readChecked(
 
 /** The first page that the configuration lets in; any where it lets all in; null where it lets in none. */
 function configuredOrigin(environment: Environment | undefined): string | null {
-  const origins = String(environment?.vars.CORS_ORIGINS ?? '')
-    .split(',')
-    .map((origin) => origin.trim())
-    .filter((origin) => origin !== '')
+  const origins = listOf(environment?.vars.CORS_ORIGINS)
   if (environment === undefined || origins.includes('*')) return 'https://example.com'
   return origins[0] ?? null
+}
+
+/** A variable that is a list, as far as it can be read. */
+function listOf(value: unknown): string[] {
+  return String(value ?? '')
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 }

@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { CARRIED_KEY } from '../../src/config.ts'
 import { readAccount } from '../lib/cloudflare/account.ts'
 import { HttpClient } from '../lib/cloudflare/http.ts'
 import { API_KEY, planSetup, type Step } from '../lib/cloudflare/setup.ts'
@@ -31,9 +32,6 @@ Environment: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID; ${API_KEY} if the o
 docs/deploy.md says how to get them.`
 
 const LOCATIONS = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc']
-
-/** As the Worker checks it (`src/config.ts`, `src/http/middleware/caller.ts`): a key that it would refuse helps nobody. */
-const USABLE_KEY = /^[A-Za-z0-9._~+/-]{16,}=*$/
 
 export const setupCommand: Command = {
   help: HELP,
@@ -93,7 +91,8 @@ function describe({ what, done, plan, takesOver }: Step): string {
 function operatorKey(environment: NodeJS.ProcessEnv): string | undefined {
   const key = environment[API_KEY]
   if (key === undefined || key === '') return undefined
-  if (USABLE_KEY.test(key)) return key
+  // as the Worker checks it: a key that it would refuse helps nobody
+  if (key.length >= 16 && CARRIED_KEY.test(key)) return key
   throw new UsageError(
     `${API_KEY} cannot be used: it needs at least 16 characters, letters, digits and ._~+/- only. Make one: ` +
       'openssl rand -base64 33',

@@ -1,11 +1,13 @@
-import { relative } from 'node:path'
+import { join, relative } from 'node:path'
 import { isVergeError } from '../../src/core/errors.ts'
 import { describePublished, seed } from '../seed.ts'
 import { UsageError } from './command-line.ts'
 import { type DevServer, startDevServer } from './dev-server.ts'
+import { checkLocalConfiguration } from './local-configuration.ts'
 import { type PackedModel, packFolder } from './packer.ts'
 import { isFree } from './port.ts'
 import { type Probe, probeFor } from './probe.ts'
+import { ROOT } from './project.ts'
 import { describeLive } from './push/push.ts'
 import { ask, NoOriginError, untilListening } from './readiness.ts'
 
@@ -68,6 +70,8 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
         `  npm start -- --port ${port + 1}\n`,
     )
   }
+
+  await checkLocalConfiguration(join(ROOT, 'wrangler.toml'), options.envFiles)
 
   const packed: PackedModel[] = []
   for (const folder of folders) {

@@ -30,7 +30,8 @@ export async function originEnvironment(port: number, url: string = LOCAL_ORIGIN
   try {
     parseOrigins(origins)
   } catch (error) {
-    throw new UsageError(`--origin ${url}: ${(error as Error).message}`)
+    // the address itself may hold a credential
+    throw new UsageError(`--origin: ${(error as Error).message}`)
   }
   const lines = [`ORIGINS='${origins}'`, `ORIGIN_KEY='${await localOriginKey()}'`, '']
   const file = fileOf(port)

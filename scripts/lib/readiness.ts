@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Manifest } from '../../src/catalog/manifest.ts'
 import { UsageError } from './command-line.ts'
 import type { DevServer } from './dev-server.ts'
-import { codeOf, parsed } from './doctor/visitor.ts'
+import { codeOf, gist, parsed } from './doctor/visitor.ts'
 import type { Probe } from './probe.ts'
 
 const POLL_MS = 150
@@ -61,7 +61,12 @@ export async function ask(server: DevServer, manifest: Manifest, probe: Probe): 
     const text = await answer.text()
     if (!answer.ok) {
       const missing = noOrigin(codeOf({ json: parsed(text) }), manifest)
-      throw missing ?? new UsageError(`Model "${manifest.model}" does not answer: HTTP ${answer.status} ${text}`)
+      throw (
+        missing ??
+        new UsageError(
+          `Model "${manifest.model}" does not answer: ${gist({ status: answer.status, json: parsed(text), text })}`,
+        )
+      )
     }
     return JSON.parse(text)
   })

@@ -111,6 +111,12 @@ describe('verge doctor against a Worker that is well', () => {
     }
   })
 
+  it('says that a key is one that no request can carry', async () => {
+    const { url } = await start([digits])
+    const diagnosis = await diagnose(url, { VERGE_API_KEY: 'schlüssel-des-betreibers' })
+    expect(failures(diagnosis)).toEqual(['key: VERGE_API_KEY has a character that no request can carry'])
+  })
+
   it('sees with the key that private models are hidden', async () => {
     const { url } = await start([digits, { ...reviews, visibility: 'private' }], { VERGE_API_KEY: KEY })
     const diagnosis = await diagnose(url, { VERGE_API_KEY: KEY })

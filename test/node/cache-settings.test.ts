@@ -37,17 +37,36 @@ describe('variables', () => {
     expect([...rpcCallers]).toEqual(['shop', 'search'])
   })
 
-  it('are what limits.ts says where they are absent, and let nobody in', async () => {
-    const { limits, rpcCallers } = await parseConfig({})
-    expect(limits).toEqual(LIMITS)
-    expect(rpcCallers.size).toBe(0)
+  it('are origins as browsers send them', async () => {
+    const written = 'https://a.example.com/, HTTPS://B.example.com:443, http://localhost:3000, null, *'
+    const { corsOrigins } = await parseConfig({ CORS_ORIGINS: written })
+    expect(corsOrigins).toEqual([
+      'https://a.example.com',
+      'https://b.example.com',
+      'http://localhost:3000',
+      'null',
+      '*',
+    ])
   })
+
+  it.each([{}, { RESULT_CACHE_TTL_SECONDS: '', REQUEST_COST_LIMIT: '', ADMITTED_REQUESTS: '', RPC_CALLERS: '' }])(
+    'are what limits.ts says where they are absent or empty, and let nobody in',
+    async (env) => {
+      const { limits, rpcCallers } = await parseConfig(env)
+      expect(limits).toEqual(LIMITS)
+      expect(rpcCallers.size).toBe(0)
+    },
+  )
 
   it.each([
     ['REQUEST_COST_LIMIT', '0'],
     ['REQUEST_COST_LIMIT', 'many'],
     ['RESULT_CACHE_TTL_SECONDS', '-1'],
     ['RESULT_CACHE_TTL_SECONDS', '99999999'],
+    ['CORS_ORIGINS', 'example.com'],
+    ['RPC_CALLERS', 'shop, *'],
+    ['VERGE_API_KEY', 'schlüssel-des-betreibers'],
+    ['VERGE_API_KEY', 'a key with spaces in it'],
   ])('refuse %s = %s by name', async (name, value) => {
     await expect(parseConfig({ [name]: value })).rejects.toThrow(name)
   })

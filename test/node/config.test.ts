@@ -156,3 +156,46 @@ describe('what doctor finds in a configuration', () => {
     expect(found).toContain('warn: observability is off')
   })
 })
+
+describe('what makes requests fail later is found in the configuration', () => {
+  /** The production environment with other variables. */
+  const withVars = (lines: string) =>
+    changed((toml) => toml.replace(/^(\[env\.production\.vars\]\n(?:#.*\n)*).*$/m, `$1${lines}`))
+  const found = async (lines: string): Promise<string> =>
+    (await findings('production', await withVars(lines))).filter((line) => !line.includes('placeholder')).join('\n')
+
+  it.each([
+    ['CORS_ORIGINS = "app.example.com"', /fail: .*CORS_ORIGINS: must be origins such as/],
+    ['CORS_ORIGINS = "https://app.example.com/app"', /fail: .*CORS_ORIGINS/],
+    ['CORS_ORIGINS = "https://*.example.com"', /fail: .*CORS_ORIGINS/],
+    ['CORS_ORIGIN = "*"', /fail: the Worker reads no variable CORS_ORIGIN: is CORS_ORIGINS meant\?/],
+    ['REQUST_DEADLINE_MS = "1000"', /fail: .*is REQUEST_DEADLINE_MS meant\?/],
+    ['SHOP_URL = "x"', /^warn: the Worker reads no variable SHOP_URL$/],
+    ['RPC_CALLERS = "*"', /fail: .*RPC_CALLERS: names each caller; there is no "\*"/],
+    [
+      `ORIGINS = '[{"name":"fra","url":"https://fra.example.com","binding":"FRA"}]'`,
+      /fail: ORIGINS: origin "fra" needs the binding FRA/,
+    ],
+  ])('%s', async (lines, finding) => {
+    expect(await found(lines)).toMatch(finding)
+  })
+
+  it.each([
+    'CORS_ORIGINS = "https://app.example.com/, HTTPS://Other.example.com, null, capacitor://localhost"',
+    'RESULT_CACHE_TTL_SECONDS = ""',
+    'ADMITTED_REQUESTS = ""',
+  ])('not %s', async (lines) => {
+    expect(await found(lines)).toBe('')
+  })
+
+  it('streams without their class', async () => {
+    const binding = /^\[\[env\.production\.durable_objects\.bindings\]\]\n.*\n.*\n/m
+    expect(await findings('production', await changed((toml) => toml.replace(binding, '')))).toContainEqual(
+      expect.stringMatching(/^fail: no Durable Object is bound to STREAMS/),
+    )
+    const migration = /^\[\[migrations\]\]\n.*\n.*\n/m
+    expect(await findings('production', await changed((toml) => toml.replace(migration, '')))).toContainEqual(
+      expect.stringMatching(/^fail: no migration makes the class SpeechStream known/),
+    )
+  })
+})

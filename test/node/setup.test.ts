@@ -468,6 +468,45 @@ describe('what doctor finds in an account', () => {
   })
 })
 
+describe('what doctor finds in an account that makes requests fail', () => {
+  const withVars = async (lines: string): Promise<void> => {
+    const toml = await readFile(configPath, 'utf8')
+    await writeFile(configPath, toml.replace(/^(\[env\.production\.vars\]\n(?:#.*\n)*).*$/m, `$1${lines}`))
+  }
+  const check = async (): Promise<string> => {
+    const environment = await readEnvironment(configPath, 'production')
+    const checks = await checkAccount(environment, new HttpClient({ clock }), cloud.env)
+    return checks.map(({ status, finding, mend }) => `${status}: ${finding} -> ${mend}`).join('\n')
+  }
+
+  it('a secret of an origin that it lacks, or that is misspelt', async () => {
+    await applyAll()
+    const origin = { name: 'fra', url: 'https://fra.example.com', auth: { type: 'hmac', key: 'ORIGIN_KEY' } }
+    await withVars(`ORIGINS = '${JSON.stringify([origin])}'`)
+    expect(await check()).toMatch(
+      /fail: ORIGINS: origin "fra" needs the secret ORIGIN_KEY.* -> npx wrangler secret put ORIGIN_KEY --env production/,
+    )
+    cloud.workers.get('verge-production')?.set('ORIGIN_KEYS', 'x')
+    expect(await check()).toMatch(/fail: the Worker reads no secret ORIGIN_KEYS: is ORIGIN_KEY meant\?/)
+    cloud.workers.get('verge-production')?.set('ORIGIN_KEY', 'x').delete('ORIGIN_KEYS')
+    expect(await check()).not.toMatch(/fail|warn/)
+  })
+
+  it('a pinned model that does not exist', async () => {
+    await applyAll()
+    await withVars('PINNED_MODELS = "sums, smus"')
+    expect(await check()).toMatch(/fail: PINNED_MODELS names smus, and the bucket has no such model/)
+    expect(await check()).not.toContain('names sums')
+  })
+
+  it('a bucket that cannot be read', async () => {
+    await applyAll()
+    await withVars('PINNED_MODELS = "sums"')
+    cloud.fault = ({ path }) => (path.startsWith(`/${BUCKET}`) ? { status: 200, body: '<html>' } : undefined)
+    expect(await check()).toMatch(/fail: .*not understood/)
+  })
+})
+
 /** As a person runs it; asynchronously, because the stand-in answers from this process. */
 function verge(args: readonly string[], env: NodeJS.ProcessEnv): Promise<{ code: number; output: string }> {
   const command = [join(ROOT, 'scripts/verge.ts'), ...args]

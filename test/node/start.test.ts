@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { checkLocalConfiguration } from '../../scripts/lib/local-configuration.ts'
 import { packFolder } from '../../scripts/lib/packer.ts'
 import { freePort, isFree } from '../../scripts/lib/port.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
@@ -184,6 +185,27 @@ describe('npm start', () => {
     } finally {
       server.close()
     }
+  })
+
+  it('says in a line what is wrong with a variable, and shows no secret', { timeout: 60_000 }, async () => {
+    const checked = (variables: string) => async (): Promise<unknown> => {
+      const file = join(folder, 'wrong.env')
+      await writeFile(file, variables)
+      return checkLocalConfiguration(join(ROOT, 'wrangler.toml'), [file])
+    }
+    const lineOf = (variables: string) => checked(variables)().then(String, (error: Error) => error.message)
+    expect(await lineOf("SESSION_BUDGET_MB='900'")).toMatch(
+      /^The Worker's.*SESSION_BUDGET_MB: [^\n]*\(In .dev.vars.\)$/,
+    )
+    expect(await lineOf("VERGE_API_KEY='short-secret'")).toMatch(/VERGE_API_KEY: must have at least 16 characters/)
+    expect(await lineOf("VERGE_API_KEY='short-secret'")).not.toContain('short-secret')
+    const origin = { name: 'fra', url: 'https://fra.example.com', auth: { type: 'hmac', key: 'ORIGIN_KEY' } }
+    expect(await lineOf(`ORIGINS='${JSON.stringify([origin])}'`)).toMatch(/origin "fra" needs the secret ORIGIN_KEY/)
+    expect(await lineOf("SESSION_BUDGET_MB='60'")).toBe('undefined')
+    started = start('--models', join(folder, 'models'), '--origin', 'http://user:pass@fra.example.com')
+    expect(await started.exited).toBe(1)
+    expect(started.output().trim().split('\n')).toHaveLength(1)
+    expect(started.output()).not.toContain('pass')
   })
 
   it('names a model that is not right', { timeout: 30_000 }, async () => {

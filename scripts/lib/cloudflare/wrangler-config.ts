@@ -12,6 +12,12 @@ export interface Environment {
   /** Of the binding KV. */
   readonly namespaceId: string | undefined
   readonly vars: Readonly<Record<string, unknown>>
+  /** Names of everything else that is bound: services, certificates, and so on. */
+  readonly bindings: readonly string[]
+  /** Classes of Durable Objects by the names that they are bound to. */
+  readonly durableObjects: Readonly<Record<string, string>>
+  /** Classes of Durable Objects that migrations have made known. */
+  readonly migrated: readonly string[]
   readonly compatibilityDate: string | undefined
   readonly compatibilityFlags: readonly string[]
   readonly cpuMs: number | undefined
@@ -51,12 +57,37 @@ export async function readEnvironment(configPath: string, env: string | undefine
     bucket: config.r2_buckets.find((each: { binding: string }) => each.binding === BUCKET_BINDING)?.bucket_name,
     namespaceId: config.kv_namespaces.find((each: { binding: string }) => each.binding === KV_BINDING)?.id,
     vars: config.vars,
+    bindings: bindingsOf(config),
+    durableObjects: Object.fromEntries(
+      config.durable_objects.bindings.map(({ name, class_name }: { name: string; class_name: string }) => [
+        name,
+        class_name,
+      ]),
+    ),
+    migrated: (config.migrations ?? []).flatMap(
+      (migration: { new_sqlite_classes?: string[]; new_classes?: string[] }) => [
+        ...(migration.new_sqlite_classes ?? []),
+        ...(migration.new_classes ?? []),
+      ],
+    ),
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: config.compatibility_flags,
     cpuMs: config.limits?.cpu_ms,
     observability: config.observability?.enabled ?? false,
     sampling: config.observability?.head_sampling_rate ?? 1,
   }
+}
+
+/** Most tables of bindings are lists whose entries name one each. */
+function bindingsOf(config: object): string[] {
+  return Object.values(config).flatMap((table: unknown) =>
+    Array.isArray(table)
+      ? table.flatMap((entry: unknown) => {
+          const { binding } = (entry ?? {}) as { readonly binding?: unknown }
+          return typeof binding === 'string' ? [binding] : []
+        })
+      : [],
+  )
 }
 
 function read<T>(work: () => T): T {

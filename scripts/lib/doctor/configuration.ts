@@ -1,17 +1,35 @@
-import { parseConfig } from '../../../src/config.ts'
+import { aliasKey } from '../../../src/catalog/keys.ts'
+import { MODEL_NAME } from '../../../src/catalog/manifest.ts'
+import { type Config, parseConfig } from '../../../src/config.ts'
+import type { OriginConfig } from '../../../src/placement/config.ts'
+import { R2Store } from '../../../src/weights/r2.ts'
+import type { Store } from '../../../src/weights/store.ts'
 import { hasAccount, readAccount } from '../cloudflare/account.ts'
 import { CloudflareApi } from '../cloudflare/api.ts'
 import type { HttpClient } from '../cloudflare/http.ts'
+import { S3Bucket } from '../cloudflare/s3-bucket.ts'
 import { API_KEY } from '../cloudflare/setup.ts'
 import { BUCKET_BINDING, type Environment, KV_BINDING, PLACEHOLDER } from '../cloudflare/wrangler-config.ts'
 import { UsageError } from '../command-line.ts'
+import { understandable } from '../target/target.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
+import { checkVariables, originSecrets, unknownNames } from './variables.ts'
 
 const AREA = 'configuration'
+const STREAMS_BINDING = 'STREAMS'
+const STREAMS_CLASS = 'SpeechStream'
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 
-/** What wrangler.toml says of an environment. @param now milliseconds since 1970 */
-export async function checkConfiguration(environment: Environment, now: number): Promise<Check[]> {
+/**
+ * What wrangler.toml says of an environment.
+ * @param now milliseconds since 1970
+ * @param written variables that are in wrangler.toml itself, where the environment's are with secrets of this machine
+ */
+export async function checkConfiguration(
+  environment: Environment,
+  now: number,
+  written: Readonly<Record<string, unknown>> = environment.vars,
+): Promise<Check[]> {
   const { env, bucket, namespaceId, vars } = environment
   const table = env === undefined ? 'the top level' : `[env.${env}]`
   const checks: Check[] = []
@@ -33,8 +51,12 @@ export async function checkConfiguration(environment: Environment, now: number):
   } else {
     checks.push(ok(AREA, `${KV_BINDING} is ${env === undefined ? 'local' : `the KV namespace ${namespaceId}`}`))
   }
-  checks.push(checkDate(environment, now), await checkVariables(environment))
-  if (API_KEY in vars) {
+  checks.push(
+    checkDate(environment, now),
+    checkStreams(environment),
+    ...(await checkVariables(AREA, vars, environment.bindings)),
+  )
+  if (API_KEY in written) {
     const mend = `Take it out, make a new key, and set that: npx wrangler secret put ${API_KEY}${envOption(env)}`
     checks.push(fail(AREA, `${API_KEY} stands in wrangler.toml, where everyone with the repository reads it`, mend))
   }
@@ -59,14 +81,30 @@ function checkDate({ compatibilityDate, compatibilityFlags }: Environment, now: 
   return ok(AREA, `compatibility date ${compatibilityDate}`)
 }
 
-async function checkVariables({ vars }: Environment): Promise<Check> {
-  try {
-    const { corsOrigins } = await parseConfig(vars)
-    const who = corsOrigins.includes('*') ? 'any page' : corsOrigins.join(', ') || 'no page of another origin'
-    return ok(AREA, `variables are valid; ${who} may call`)
-  } catch (error) {
-    return fail(AREA, (error as Error).message, 'README, "Configuration", has each variable with what it may be.')
+/** Streams are sockets that stay open, each with a Durable Object behind it. */
+function checkStreams({ env, durableObjects, migrated }: Environment): Check {
+  const table = env === undefined ? '' : `env.${env}.`
+  const name = durableObjects[STREAMS_BINDING]
+  if (name === undefined) {
+    const finding = `no Durable Object is bound to ${STREAMS_BINDING}: GET /stream/{model} is answered 501`
+    return fail(
+      AREA,
+      finding,
+      `Bindings are not inherited: add [[${table}durable_objects.bindings]] as at the top level.`,
+    )
   }
+  if (name !== STREAMS_CLASS) {
+    return fail(
+      AREA,
+      `${STREAMS_BINDING} is the class ${name}, which the Worker lacks`,
+      `Write class_name = "${STREAMS_CLASS}".`,
+    )
+  }
+  if (!migrated.includes(name)) {
+    const mend = `Add [[migrations]] with tag = "streams" and new_sqlite_classes = ["${STREAMS_CLASS}"].`
+    return fail(AREA, `no migration makes the class ${name} known, so that a deployment is refused`, mend)
+  }
+  return ok(AREA, `${STREAMS_BINDING} is the Durable Object ${name}`)
 }
 
 /** What matters only where there are bills and visitors. */
@@ -99,14 +137,22 @@ export async function checkAccount(
   if (environment.env === undefined) return []
   if (!hasAccount(env)) return [skip(area, 'CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID are not set')]
   const setup = `npx verge setup --env ${environment.env}`
-  const { bucket, namespaceId, worker } = environment
+  const { bucket, namespaceId, worker, vars } = environment
+  // what is wrong with them has been said
+  const { pinnedModels: pinned = new Set<string>(), origins = [] } = await parseConfig(vars).catch(
+    (): Partial<Config> => ({}),
+  )
   try {
     const api = new CloudflareApi(http, readAccount(env))
-    await api.s3Credentials()
+    const credentials = await api.s3Credentials()
     const checks: Check[] = [ok(area, 'the API token is accepted')]
     if (bucket !== undefined) {
       const present = await api.hasBucket(bucket)
       checks.push(present ? ok(area, `bucket ${bucket} is there`) : fail(area, `there is no bucket ${bucket}`, setup))
+      if (present) {
+        const store = new R2Store(new S3Bucket({ http, endpoint: readAccount(env).r2, bucket, credentials }))
+        checks.push(...(await checkPinned(area, store, pinned)))
+      }
     }
     if (namespaceId !== undefined && !PLACEHOLDER.test(namespaceId)) {
       const present = (await api.namespaces()).some(({ id }) => id === namespaceId)
@@ -116,6 +162,7 @@ export async function checkAccount(
       )
     }
     const secrets = await api.secrets(worker)
+    checks.push(...checkSecrets(area, environment, secrets ?? [], origins))
     if (secrets === null) {
       const deploy = `npx wrangler deploy --env ${environment.env}`
       checks.push(fail(area, `there is no Worker ${worker}`, deploy))
@@ -127,10 +174,48 @@ export async function checkAccount(
       )
     }
     return checks
-  } catch (error) {
+  } catch (failure) {
+    const error = understandable(failure)
     if (!(error instanceof UsageError)) throw error
     return [fail(area, error.message, 'docs/deploy.md, "Account and token".')]
   }
+}
+
+/** Secrets that ORIGINS names: without one of them every request is answered 500. */
+function checkSecrets(
+  area: string,
+  { env, vars }: Environment,
+  secrets: readonly string[],
+  origins: readonly OriginConfig[],
+): Check[] {
+  const needed = originSecrets(origins)
+  const lacking = needed.filter(({ secret }) => !secrets.includes(secret) && !Object.hasOwn(vars, secret))
+  return [
+    ...lacking.map(({ origin, secret }) =>
+      fail(
+        area,
+        `ORIGINS: origin "${origin}" needs the secret ${secret}, and every request is answered 500 without it`,
+        `npx wrangler secret put ${secret}${envOption(env)}`,
+      ),
+    ),
+    ...unknownNames(
+      area,
+      'secret',
+      secrets,
+      needed.map(({ secret }) => secret),
+    ),
+  ]
+}
+
+async function checkPinned(area: string, truth: Store, pinned: ReadonlySet<string>): Promise<Check[]> {
+  const checks: Check[] = []
+  for (const model of pinned) {
+    if (MODEL_NAME.test(model) && (await truth.head(aliasKey(model))) !== null) continue
+    checks.push(
+      fail(area, `PINNED_MODELS names ${model}, and the bucket has no such model`, 'Push it, or take it out.'),
+    )
+  }
+  return checks
 }
 
 function envOption(env: string | undefined): string {

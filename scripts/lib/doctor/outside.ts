@@ -9,6 +9,8 @@ import { type Answer, fieldOf, gist, Visitor } from './visitor.ts'
 export interface OutsideOptions extends ModelCheckOptions {
   /** A page that should be let in; null for none. */
   readonly corsOrigin: string | null
+  /** Names in PINNED_MODELS. */
+  readonly pinned: readonly string[]
 }
 
 const NETWORK: Readonly<Record<string, string>> = {
@@ -27,7 +29,7 @@ export async function checkOutside(visitor: Visitor, options: OutsideOptions): P
   try {
     checks.push(await healthCheck(visitor))
     const { found, all, hidden, accepted } = await listModels(visitor)
-    checks.push(...found)
+    checks.push(...found, ...pinnedChecks(options.pinned, all, accepted && visitor.hasKey))
     // With a key that is refused nothing would be answered; what strangers see can be checked all the same.
     const caller = accepted ? visitor : new Visitor(visitor.origin, undefined)
     checks.push(...(await checkModels(caller, all, options)))
@@ -135,6 +137,17 @@ async function listModels(visitor: Visitor): Promise<Listed> {
   }
   checks.push(modelsCheck(all, open))
   return { found: checks, all, hidden: all.filter((model) => !open.includes(model)), accepted: true }
+}
+
+/** @param complete whether private models are in the list too */
+function pinnedChecks(pinned: readonly string[], all: readonly string[], complete: boolean): Check[] {
+  return pinned
+    .filter((model) => !all.includes(model))
+    .map((model) =>
+      complete
+        ? fail('models', `PINNED_MODELS names ${model}, and there is no such model`, 'Push it, or take it out.')
+        : skip('models', `PINNED_MODELS names ${model}, which is private or missing: VERGE_API_KEY would tell`),
+    )
 }
 
 function modelsCheck(all: readonly string[], open: readonly string[]): Check {

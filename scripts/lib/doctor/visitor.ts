@@ -1,3 +1,4 @@
+import { CARRIED_KEY } from '../../../src/config.ts'
 import { isLoopback } from '../cloudflare/account.ts'
 import { UsageError } from '../command-line.ts'
 
@@ -41,6 +42,12 @@ export class Visitor {
     if (key !== undefined && url.protocol === 'http:' && !isLoopback(url.hostname)) {
       throw new UsageError(
         'VERGE_API_KEY is not sent over http://, where anybody on the way reads it. Use https://, or unset it.',
+      )
+    }
+    if (key !== undefined && !CARRIED_KEY.test(key)) {
+      throw new UsageError(
+        'VERGE_API_KEY has a character that no request can carry: letters, digits and ._~+/- are possible. Make a new key ' +
+          '(openssl rand -base64 33), and give it to the Worker too.',
       )
     }
     this.origin = url.origin
@@ -117,7 +124,7 @@ export function codeOf({ json }: Pick<Answer, 'json'>): string | undefined {
 }
 
 /** What an answer says, in a line. */
-export function gist(answer: Answer): string {
+export function gist(answer: Pick<Answer, 'status' | 'json' | 'text'>): string {
   const message = fieldOf(answer.json, 'error', 'message') ?? fieldOf(answer.json, 'error') ?? answer.text
   const text = (typeof message === 'string' ? message : JSON.stringify(message)).replace(/\s+/g, ' ').trim()
   return `HTTP ${answer.status}${text === '' ? '' : `: ${text.length > 200 ? `${text.slice(0, 197)}...` : text}`}`

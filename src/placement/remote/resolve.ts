@@ -36,9 +36,9 @@ function authOf(origin: string, auth: OriginAuthConfig, environment: OriginEnvir
     case 'hmac':
       return hmacAuth(long(secret(auth.key), origin, auth.key), environment)
     case 'bearer':
-      return bearerAuth(secret(auth.token))
+      return bearerAuth(carried(secret(auth.token), origin, auth.token))
     case 'access':
-      return accessAuth(secret(auth.id), secret(auth.secret))
+      return accessAuth(carried(secret(auth.id), origin, auth.id), carried(secret(auth.secret), origin, auth.secret))
     case 'none':
       return noAuth()
   }
@@ -47,6 +47,11 @@ function authOf(origin: string, auth: OriginAuthConfig, environment: OriginEnvir
 function long(secret: string, origin: string, name: string): string {
   if (secret.length >= LEAST_SECRET) return secret
   throw missing(origin, `${LEAST_SECRET} characters or more in the secret ${name}: openssl rand -hex 32`)
+}
+
+function carried(secret: string, origin: string, name: string): string {
+  if (/^[\x21-\x7e]+$/.test(secret)) return secret
+  throw missing(origin, `visible ASCII characters alone in the secret ${name}: no header carries others.`)
 }
 
 function bound(origin: string, binding: string, environment: OriginEnvironment): Fetch {
