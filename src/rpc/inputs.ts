@@ -9,10 +9,9 @@ import { ARRAY_TYPES, DATATYPES, type Tensor, type Tensors, tensor } from '../co
 import { refuseManyItems, validate } from '../core/validation.ts'
 import { mediaType } from '../http/body.ts'
 import { checkInputs, checkOutputs, refuseLongTexts } from '../http/oip/validate.ts'
-import type { Ticket } from '../serving/admission.ts'
 import type { BoundTask, TaskBody } from '../tasks/task.ts'
 import { measure, tooLarge } from './measure.ts'
-import { isUnread, readUnread, type Unread } from './streamed.ts'
+import { isUnread, type ReadOptions, readUnread, type Unread } from './streamed.ts'
 
 /** What crossed the binding, by what it is. */
 export type RpcInputs =
@@ -54,13 +53,8 @@ export function sortInputs(inputs: VergeInputs, limits: InputLimits): RpcInputs 
 const ANY_BYTES = 'application/octet-stream'
 
 /** @throws what `readUnread` throws */
-export async function readInputs(
-  unread: Unread,
-  { requestBodyBytes: maxBytes }: InputLimits,
-  signal: AbortSignal,
-  { hold }: Pick<Ticket, 'hold'>,
-): Promise<Extract<RpcInputs, { kind: 'bytes' }>> {
-  const { bytes, contentType } = await readUnread(unread, { maxBytes, signal, hold })
+export async function readInputs(unread: Unread, options: ReadOptions): Promise<Extract<RpcInputs, { kind: 'bytes' }>> {
+  const { bytes, contentType } = await readUnread(unread, options)
   return { kind: 'bytes', bytes, contentType: mediaType(contentType) === ANY_BYTES ? undefined : contentType }
 }
 

@@ -7,6 +7,7 @@ import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { CallContext, RunLedger } from '../core/runtime.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
 import type { AppDeps } from '../http/app-env.ts'
+import { paceOf } from '../http/body.ts'
 import { LanguageRunner } from '../http/language-runner.ts'
 import { type Access, resolveVersion, visibleModel } from '../http/model-access.ts'
 import { TaskRunner } from '../http/task-runner.ts'
@@ -189,7 +190,15 @@ export class RpcService {
       const { signal } = access.context
       throwIfAborted(signal)
       const sorted = sortInputs(inputs, limits)
-      const read = sorted.kind === 'unread' ? await readInputs(sorted.unread, limits, signal, ticket) : sorted
+      const read =
+        sorted.kind === 'unread'
+          ? await readInputs(sorted.unread, {
+              ...ticket,
+              signal,
+              maxBytes: limits.requestBodyBytes,
+              pace: paceOf(this.#deps),
+            })
+          : sorted
       if (read.kind !== 'bytes') ticket.hold(read.size)
       else if (sorted.kind === 'bytes') ticket.hold(read.bytes.length)
       const contentType = options.contentType ?? (read.kind === 'bytes' ? read.contentType : undefined)

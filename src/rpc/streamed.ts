@@ -1,5 +1,5 @@
 import { VergeError } from '../core/errors.ts'
-import { readBody } from '../http/body.ts'
+import { type BodyOptions, readBody } from '../http/body.ts'
 import { tooLarge } from './measure.ts'
 
 /** Bytes that are still to be read when a call comes in. */
@@ -11,12 +11,7 @@ export function isUnread(value: unknown): value is Unread {
   )
 }
 
-export interface ReadOptions {
-  readonly maxBytes: number
-  readonly signal: AbortSignal
-  /** Told how many bytes are held before memory is given for them. @throws overloaded */
-  readonly hold: (bytes: number) => void
-}
+export type ReadOptions = Required<Pick<BodyOptions, 'maxBytes' | 'signal' | 'hold' | 'reading' | 'pace'>>
 
 export interface ReadInput {
   readonly bytes: Uint8Array<ArrayBuffer>
@@ -26,7 +21,7 @@ export interface ReadInput {
 
 /**
  * Reads bytes that another Worker passes on, within the same bounds as a request's body.
- * @throws body_too_large, overloaded, cancelled, deadline_exceeded; invalid_request for a response that is an error
+ * @throws body_too_large, body_too_slow, overloaded, cancelled, deadline_exceeded; invalid_request for a response that is an error
  */
 export async function readUnread(given: Unread, options: ReadOptions): Promise<ReadInput> {
   if (given instanceof Response && !given.ok) {

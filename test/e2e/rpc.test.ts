@@ -206,7 +206,7 @@ describe('another Worker', () => {
       const { answer } = await call('stranger', 'tryRun', 'digits', picture('two'))
       expect(answer).toMatchObject({
         ok: true,
-        model: 'digits@1',
+        model: 'digits@2',
         cost: expect.any(Number),
         answer: [{ label: '2' }, {}, {}, {}, {}],
       })
