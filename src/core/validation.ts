@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import { type ErrorCode, VergeError } from './errors.ts'
+import { knownFields } from './known-fields.ts'
 
 /**
  * Checks a value against a schema and says in one sentence what is wrong with it, naming the field.
@@ -15,7 +16,8 @@ export function validate<T>(
   if (result.success) return result.data
   const [first] = result.error.issues
   if (first === undefined) throw new VergeError(code, `${what} is not valid.`)
-  const { message, path } = described(first, value)
+  const { message: said, path, unknown } = described(first, value)
+  const message = unknown === undefined ? said : unknownFields(unknown, knownFields(schema, path))
   const field = path.length === 0 ? undefined : fieldName(path)
   const where = field === undefined ? what : `${what}, field "${field}"`
   throw new VergeError(code, `${where}: ${lowerFirst(clip(message))}.`, {
@@ -28,6 +30,8 @@ interface Described {
   readonly path: readonly PropertyKey[]
   /** What is wanted there, where all that is wrong is that something of another kind was sent. */
   readonly kinds?: readonly string[]
+  /** Names that are there and should not be. */
+  readonly unknown?: readonly string[]
 }
 
 /** How the validator's own messages about kinds begin; a schema's own words stand as they are. */
@@ -40,6 +44,7 @@ const NO_WORDS = 'Invalid input'
  */
 function described(issue: z.core.$ZodIssue, root: unknown): Described {
   const { message, path } = issue
+  if (issue.code === 'unrecognized_keys') return { message, path, unknown: issue.keys }
   if (!message.startsWith(NO_WORDS)) return { message, path }
   if (issue.code === 'invalid_type') return ofOtherKind(root, path, [KINDS[issue.expected] ?? issue.expected])
   if (issue.code === 'invalid_value') return ofOtherKind(root, path, issue.values.map(shown))
@@ -49,10 +54,15 @@ function described(issue: z.core.$ZodIssue, root: unknown): Described {
   for (const [first] of issue.errors) if (first !== undefined) nearest = nearerOf(nearest, described(first, value))
   if (nearest === undefined) return ofOtherKind(root, path, [])
   const whole = [...path, ...nearest.path]
-  return nearest.kinds === undefined
-    ? { message: nearest.message, path: whole }
-    : ofOtherKind(root, whole, nearest.kinds)
+  return nearest.kinds === undefined ? { ...nearest, path: whole } : ofOtherKind(root, whole, nearest.kinds)
 }
+
+function unknownFields(names: readonly string[], known: readonly string[]): string {
+  const [name = ''] = names
+  const shown = `there is no field "${name.slice(0, MOST_NAME)}"`
+  return known.length === 0 ? shown : `${shown}; there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ')}`
+}
+const MOST_NAME = 100
 
 function ofOtherKind(root: unknown, path: readonly PropertyKey[], wanted: readonly string[]): Described {
   const kinds = [...new Set(wanted)]

@@ -95,6 +95,24 @@ const codeOfAnswer = async (answer: Response): Promise<unknown> => {
 }
 
 describe('a request that an origin is to answer', () => {
+  it.each([
+    ['chat/completions', { messages: [{ role: 'user', content: 'x' }] }, {}],
+    ['completions', { prompt: 'x', do_sample: false, stop_sequences: ['.'] }, { temperature: 0, stop: ['.'] }],
+  ])(
+    'is asked for /v1/%s where its path names the model, because an origin may know no other',
+    async (path, body, more) => {
+      const { placement, post } = setUp()
+      const answer = await post(`/models/writer/v1/${path}?version=2`, { ...body, model: 'http://verge/models/writer' })
+      expect(answer.status).toBe(200)
+      const [sent] = placement.sent
+      expect(sent).toMatchObject({ model: 'writer', streamed: false, facts: { route: 'openai' } })
+      expect(sent?.request.path).toBe(`/v1/${path}?version=2`)
+      const { do_sample: _, stop_sequences: __, ...rest } = body as Record<string, unknown>
+      expect(JSON.parse(sent?.body ?? '')).toEqual({ ...rest, ...more, model: 'writer' })
+      expect(answer.headers.get('verge-model')).toBe('writer@2')
+    },
+  )
+
   it('is sent as it came, under the name of its caller, and nothing is computed here', async () => {
     const { placement, post, serving } = setUp()
     const answer = await post(`${INFER}?a=b`, BODY, { ...sized(BODY), ...OPERATOR, 'x-request-id': 'r-7' })

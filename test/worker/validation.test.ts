@@ -94,6 +94,10 @@ describe('what is wrong with a value', () => {
       { inputs: 'a', nested: [1, 'b', true] },
       'The request, field "nested[2]": true was sent, and a number or a text is needed. nested[2]',
     ],
+    [
+      { inputs: 'a', sed: 1 },
+      'The request: there is no field "sed"; there are inputs, seed, n, mode, nested. undefined',
+    ],
     ['text', 'The request: a text was sent, and an object is needed. undefined'],
   ])('is said with what was there and what is wanted: %j', (value, message) => {
     expect(told(value)).toBe(message)

@@ -1,5 +1,5 @@
-import { z } from 'zod'
 import { VergeError } from '../../core/errors.ts'
+import { knownFields } from '../../core/known-fields.ts'
 import type { BoundTask, TaskBody } from '../../tasks/task.ts'
 
 /** Read elsewhere: says which version runs. */
@@ -20,7 +20,7 @@ export function withQuery(
 ): TaskBody {
   const names = Object.keys(query).filter((name) => name !== VERSION)
   if (names.length === 0) return body
-  const known = parametersOf(task.request)
+  const known = knownFields(task.request, ['parameters'])
   const unknown = names.find((name) => !known.includes(name))
   if (unknown !== undefined) throw unknownParameter(unknown, known, task.name)
   const inBody = parametersIn(body)
@@ -48,24 +48,6 @@ function unknownParameter(name: string, known: readonly string[], task: string):
 function parametersIn(body: TaskBody): Readonly<Record<string, unknown>> | undefined {
   const parameters = body.kind === 'bytes' ? body.parameters : isObject(body.value) ? body.value.parameters : undefined
   return isObject(parameters) ? parameters : undefined
-}
-
-/** Names of a task's parameters, from the schema that validates them. */
-function parametersOf(request: z.ZodType): readonly string[] {
-  const { $defs = {}, ...root } = z.toJSONSchema(request, { io: 'input', unrepresentable: 'any' })
-  const resolved = (schema: unknown): Readonly<Record<string, unknown>> => {
-    if (!isObject(schema)) return {}
-    const reference = typeof schema.$ref === 'string' ? schema.$ref.split('/').at(-1) : undefined
-    return reference === undefined ? schema : resolved($defs[reference])
-  }
-  const branches = (schema: Readonly<Record<string, unknown>>): readonly Readonly<Record<string, unknown>>[] => {
-    const inner = [schema.anyOf, schema.oneOf, schema.allOf].flatMap((list) => (Array.isArray(list) ? list : []))
-    return [schema, ...inner.flatMap((each) => branches(resolved(each)))]
-  }
-  const propertiesOf = (schema: unknown) =>
-    branches(resolved(schema)).flatMap(({ properties }) => (isObject(properties) ? [properties] : []))
-  const parameters = propertiesOf(root).flatMap((properties) => propertiesOf(properties.parameters))
-  return [...new Set(parameters.flatMap((properties) => Object.keys(properties)))]
 }
 
 function given(texts: readonly string[]): unknown {

@@ -1,0 +1,46 @@
+import type { z } from 'zod'
+
+/**
+ * The names that an object may have at a place inside of what a schema takes, all alternatives together. Empty where the
+ * schema has no names for it.
+ */
+export function knownFields(schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] {
+  const found = new Set<string>()
+  collect(schema as unknown as z.core.$ZodTypes, path, found)
+  return [...found]
+}
+
+function collect(schema: z.core.$ZodTypes, path: readonly PropertyKey[], found: Set<string>): void {
+  const { def } = schema._zod
+  const go = (inner: z.core.$ZodType, rest = path): void => collect(inner as z.core.$ZodTypes, rest, found)
+  switch (def.type) {
+    case 'object': {
+      const [first, ...rest] = path
+      if (first === undefined) for (const name of Object.keys(def.shape)) found.add(name)
+      else if (Object.hasOwn(def.shape, first)) go(def.shape[String(first)] as z.core.$ZodType, rest)
+      return
+    }
+    case 'array':
+      if (path.length > 0) go(def.element, path.slice(1))
+      return
+    case 'record':
+      if (path.length > 0) go(def.valueType, path.slice(1))
+      return
+    case 'union':
+      for (const option of def.options) go(option)
+      return
+    case 'pipe':
+      go(def.in)
+      return
+    case 'optional':
+    case 'nullable':
+    case 'default':
+    case 'prefault':
+    case 'nonoptional':
+    case 'readonly':
+    case 'catch':
+      go(def.innerType)
+      return
+    default:
+  }
+}
