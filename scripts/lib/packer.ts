@@ -21,7 +21,7 @@ import { checkTable } from '../../src/tasks/table-layout.ts'
 import { sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
-import { measureMemory } from './measure/memory.ts'
+import { type MeasureMemory, measureMemory } from './measure/memory.ts'
 import { readChatTemplate, readModelFile, readTokenizer } from './packed-files.ts'
 import { refuseUnsendable } from './sendable.ts'
 import { referenceSession } from './verify/reference.ts'
@@ -38,20 +38,22 @@ export interface PackedModel {
 }
 
 /** Reads, checks and packs a model folder. @throws manifest_invalid, model_invalid */
-export async function packFolder(folder: string): Promise<PackedModel> {
-  return pack(await readDescription(folder), folder)
+export async function packFolder(folder: string, measure: MeasureMemory = measureMemory): Promise<PackedModel> {
+  return pack(await readDescription(folder), folder, undefined, measure)
 }
 
 /**
  * Packs a described model. The same files give the same manifest, byte for byte, on every machine.
  * @param folder where the description's files lie
  * @param given contents of files that are taken from here instead
+ * @param measure what measures the memory that an artifact takes
  * @throws manifest_invalid, model_invalid
  */
 export async function pack(
   description: Description,
   folder: string,
   given: ReadonlyMap<string, Uint8Array> = new Map(),
+  measure: MeasureMemory = measureMemory,
 ): Promise<PackedModel> {
   const chunks = new Map<string, Uint8Array>()
   const notes: string[] = []
@@ -74,7 +76,7 @@ export async function pack(
     signature ??= own
     assertSameSignature(described.file, signature, own)
     if (isRandomModel(described.file, bytes)) random.push(described.file)
-    artifacts.push(...(await packArtifact(described, bytes, description.preprocess, store, notes)))
+    artifacts.push(...(await packArtifact(described, bytes, description.preprocess, { store, notes, measure })))
   }
   if (description.artifacts.length === 0 && description.placement !== 'origin') {
     throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
@@ -133,13 +135,18 @@ export async function pack(
   return { manifest, visibility: description.visibility ?? 'private', hot: description.hot, chunks, notes }
 }
 
+interface Packing {
+  store(bytes: Uint8Array): Blob
+  readonly notes: string[]
+  readonly measure: MeasureMemory
+}
+
 /** The edge's form of a model file in ORT format, and the file itself for the origin and the browser. */
 async function packArtifact(
   { file, dtype, places: allowed, cost, accuracy }: ArtifactDescription,
   bytes: Uint8Array,
   settings: Description['preprocess'],
-  store: (bytes: Uint8Array) => Blob,
-  notes: string[],
+  { store, notes, measure }: Packing,
 ): Promise<Artifact[]> {
   const places: readonly Place[] = allowed ?? PLACES
   const measured = { ...(accuracy && { accuracy }) }
@@ -151,7 +158,7 @@ async function packArtifact(
   if (!places.includes('edge')) return besides()
   try {
     const converted = await toOrtFormat(bytes)
-    const memory = await measureMemory(infoOf('ort', converted.bytes), converted.bytes, bytes, settings)
+    const memory = await measure(infoOf('ort', converted.bytes), converted.bytes, bytes, settings)
     return [
       {
         id: `edge-${dtype}`,
@@ -170,7 +177,7 @@ async function packArtifact(
     notes.push(`${file}: ${error.message}`)
   }
   try {
-    const memory = await measureMemory(infoOf('onnx', bytes), bytes, bytes, settings)
+    const memory = await measure(infoOf('onnx', bytes), bytes, bytes, settings)
     notes.push(`${file}: the edge runs the plain ONNX file instead, which takes more memory`)
     return [{ ...plain, places: [...places], ...memory, ...atTheEdge, ...store(bytes) }]
   } catch (error) {

@@ -3,11 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { samplesDigest } from '../../scripts/lib/build/evidence.ts'
+import { keptMemory } from '../../scripts/lib/build/kept-memory.ts'
 import { keptResults } from '../../scripts/lib/kept.ts'
 import { ExerciseWatch, stillness } from '../../scripts/lib/verify/exercise.ts'
 import { findSamples } from '../../scripts/lib/verify/find.ts'
 import { page } from '../../scripts/lib/verify/pictures.ts'
 import { referenceSession, tensorOutputs } from '../../scripts/lib/verify/reference.ts'
+import { VergeError } from '../../src/core/errors.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import type { Sample } from '../../src/quantize/types.ts'
 import { type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
@@ -171,6 +173,23 @@ describe('results that are kept', () => {
     expect(await kept.find('proof', { index: 3 })).toBe(3)
     await kept.put('proof', { index: 4 }, new Uint8Array(20_000))
     expect(await readdir(folder)).toHaveLength(1)
+  })
+
+  it('are measured once for each artifact, and again where that failed', async () => {
+    const kept = keptResults(folder, async () => 'tools')
+    const asked: string[] = []
+    const measure = keptMemory(kept, async ({ sha256 }) => {
+      asked.push(sha256)
+      if (sha256 === 'large') throw new VergeError('model_too_large', 'It does not fit.')
+      return { memoryBytes: 65_536 }
+    })
+    const ask = (sha256: string, settings = {}) =>
+      measure({ sha256, format: 'ort', bytes: 3 }, new Uint8Array(3), new Uint8Array(4), settings)
+    expect(await ask('a')).toEqual({ memoryBytes: 65_536 })
+    expect(await ask('a')).toEqual({ memoryBytes: 65_536 })
+    await ask('a', { bytes: { begin: 1, middle: 0, end: 1, padding: 0 } })
+    for (const _ of [1, 2]) await expect(ask('large')).rejects.toMatchObject({ code: 'model_too_large' })
+    expect(asked).toEqual(['a', 'a', 'large', 'large'])
   })
 
   it('depend on every element, label, name, shape and type of the samples', () => {

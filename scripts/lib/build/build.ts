@@ -14,6 +14,7 @@ import { type Report, renderJson } from '../report/report.ts'
 import { refuseUnsendable } from '../sendable.ts'
 import { type ModelFolder, writeModelFolder } from './folder.ts'
 import { keptChoice } from './kept-choice.ts'
+import { keptMemory } from './kept-memory.ts'
 import { type LoadedModel, loadModel } from './load.ts'
 import { measuredAccuracy } from './measured-accuracy.ts'
 import type { ModelSettings, QuantizeSettings, SampleSettings } from './options.ts'
@@ -87,7 +88,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   await writeModelFolder(folder, draft)
 
   const packing = progress.task('Packing', undefined, 'steps')
-  let packed = await packFolder(folder)
+  let packed = await packFolder(folder, keptMemory())
   packing.done(`${packed.manifest.artifacts.length} artifacts`)
   const same = sameVersion(existing.manifests, packed.manifest, settings.model.version)
   const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }

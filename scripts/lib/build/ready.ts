@@ -8,6 +8,7 @@ import { renderHtml } from '../report/html.ts'
 import { renderJson } from '../report/report.ts'
 import { writeWhole } from '../whole-file.ts'
 import { type BuildSettings, type Built, choiceOf, KEPT_NOTE, needsOf, readyWorker } from './build.ts'
+import { keptMemory } from './kept-memory.ts'
 import { loadModel } from './load.ts'
 import { IMAGE_OPTIONS, QUANTIZE_OPTIONS } from './options.ts'
 import { prove } from './prove.ts'
@@ -52,6 +53,8 @@ export async function packReady(
       ...(visibility !== undefined && { visibility }),
     },
     folder,
+    undefined,
+    keptMemory(),
   )
 }
 

@@ -50,6 +50,8 @@ export function measureMemory(
   return measured
 }
 
+export type MeasureMemory = typeof measureMemory
+
 /** One measurement at a time. */
 let last: Promise<unknown> = Promise.resolve()
 let shared: Promise<OrtEngine> | undefined
