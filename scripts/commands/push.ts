@@ -1,7 +1,7 @@
 import { join, relative, resolve } from 'node:path'
 import type { Visibility } from '../../src/catalog/alias.ts'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../lib/build/arguments.ts'
-import { type Built, buildModel } from '../lib/build/build.ts'
+import { type BuildSettings, type Built, buildModel } from '../lib/build/build.ts'
 import { onlyArgument, parseCommand } from '../lib/build/options.ts'
 import { isElsewhere, isReady, packReady, readyModel } from '../lib/build/ready.ts'
 import { refuseStrayed } from '../lib/build/strayed.ts'
@@ -11,6 +11,7 @@ import { Visitor } from '../lib/doctor/visitor.ts'
 import { existingOf } from '../lib/push/existing.ts'
 import { readModel } from '../lib/push/inventory.ts'
 import { askLive, type LiveAnswer, type NoAnswer } from '../lib/push/live.ts'
+import { assertPushable, assertReachable } from '../lib/push/preflight.ts'
 import { describeLive, type PushResult, pushModel } from '../lib/push/push.ts'
 import { renderJson } from '../lib/report/report.ts'
 import { renderText } from '../lib/report/text.ts'
@@ -71,13 +72,25 @@ export const pushCommand: Command = {
     const asked = buildSettings(values)
     return withTarget(values, async ({ target, signal, progress }) => {
       const bench = { progress, signal }
-      const settings = { ...asked, existing: (model: string) => existingOf(target.truth, model, signal) }
-      const ready = await isReady(spec, settings)
+      await assertReachable(target, signal)
+      const ready = await isReady(spec, asked)
+      const live = values.live !== false
       // On this machine nobody else calls; elsewhere a model is private until somebody, or its verge.json, says otherwise.
       const local = target.kind === 'local'
-      const stated = settings.model.visibility ?? (ready ? await statedVisibility(spec) : undefined)
+      const stated = asked.model.visibility ?? (ready ? await statedVisibility(spec) : undefined)
       const visibilityOf = (known: unknown) =>
-        settings.model.visibility ?? (known ? undefined : (stated ?? (local ? 'public' : undefined)))
+        asked.model.visibility ?? (known ? undefined : (stated ?? (local ? 'public' : undefined)))
+      const settings: BuildSettings = {
+        ...asked,
+        existing: (model) => existingOf(target.truth, model, signal),
+        async beforeProof(packed, same) {
+          // what is there already with these contents is taken as it is
+          if (same !== undefined) return
+          const known = await assertPushable(target.truth, packed, { live, final: ready }, signal)
+          const becomes = visibilityOf(known) ?? known?.visibility ?? packed.visibility
+          if (!local && becomes === 'public') requireLicence({ packed })
+        },
+      }
       if (ready && (await isElsewhere(spec))) {
         // Nothing to build, to prove or to ask: the weights are with a server of the operator's.
         const packed = await packReady(resolve(spec), settings.model)
@@ -85,7 +98,6 @@ export const pushCommand: Command = {
         const visibility = visibilityOf(known)
         const becomes = visibility ?? known?.alias.visibility ?? packed.visibility
         if (!local && becomes === 'public') requireLicence({ packed })
-        const live = values.live !== false
         const result = await pushModel(target, packed, {
           live,
           progress,
@@ -108,7 +120,7 @@ export const pushCommand: Command = {
       const becomes = visibility ?? known?.alias.visibility ?? built.packed.visibility
       if (!local && becomes === 'public') requireLicence(built)
       const result = await pushModel(target, built.packed, {
-        live: values.live !== false,
+        live,
         progress,
         signal,
         dryRun,

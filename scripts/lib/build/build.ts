@@ -50,6 +50,11 @@ export interface BuildSettings {
   readonly folder: string | undefined
   /** Versions of a model that are there already, where it is to be pushed. */
   readonly existing: (model: string) => Promise<Existing>
+  /**
+   * Finds out, before anything is proven, that what was packed could not be pushed. A version that was built may still
+   * learn what a run costs; `same` is the one that is stored with these contents.
+   */
+  readonly beforeProof?: (packed: PackedModel, same: Manifest | undefined) => Promise<void>
 }
 
 export interface Built {
@@ -91,6 +96,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   let packed = await packFolder(folder, keptMemory())
   packing.done(`${packed.manifest.artifacts.length} artifacts`)
   const same = sameVersion(existing.manifests, packed.manifest, settings.model.version)
+  await settings.beforeProof?.(packed, same)
   const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
   const { verification, measured, kept } = await prove(packed, loaded, set, wanted, bench)
   const cost = same === undefined ? measured?.measurements?.cost.cost : costOf(same)

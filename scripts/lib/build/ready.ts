@@ -68,6 +68,7 @@ export async function readyModel(spec: string, settings: BuildSettings, bench: W
   // A description that forbids caching says that the model does not answer the same twice.
   const random = isRandom(loaded, settings.model.allowRandom || description.cache === false)
   const packed = await packReady(folder, settings.model)
+  await settings.beforeProof?.(packed, undefined)
   const tokenizer = description.tokenizer
   const files = new Map(tokenizer === undefined ? [] : [[tokenizer, join(folder, tokenizer)]])
   const source = { ...loaded.source, files }

@@ -25,6 +25,8 @@ const BY_API_CODE: Readonly<Record<number, string>> = {
   10000: PERMISSION,
   10005: 'Change bucket_name in wrangler.toml: lower-case letters, digits and "-", 3 to 63 of them.',
   10009: 'Delete a bucket, or ask Cloudflare for a higher limit.',
+  10013:
+    'The KV namespace that wrangler.toml names is not in this account. Use the account that it is in, or run "verge setup".',
   10042: ENABLE_R2,
   10063: SUBDOMAIN,
   10136: ENABLE_R2,

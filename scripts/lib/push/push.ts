@@ -167,7 +167,7 @@ async function push(
 }
 
 /** Finds out before anything is sent what the writer would refuse at the end. @throws conflict */
-async function assertNoConflict(
+export async function assertNoConflict(
   truth: Store,
   { manifest }: PackedModel,
   digest: string,
