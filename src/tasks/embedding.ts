@@ -252,11 +252,10 @@ function* encode(
   return tokenizer.frame(own)
 }
 
-/** Tokens that a prompt has alone, with the special ones in front, as sentence-transformers counts them. */
+/** Tokens that a prompt has alone, with the special ones but for a last one, as sentence-transformers counts them. */
 function* promptLength(prompt: string, field: string, reader: TextReader): Work<number> {
-  const { ids } = yield* reader.encode(prompt, field)
-  const last = ids.at(-1)
-  return last !== undefined && reader.tokenizer.special.has(last) ? ids.length - 1 : ids.length
+  const { tokens } = yield* reader.encode(prompt, field)
+  return tokens.at(-1) === undefined ? Math.max(0, tokens.length - 1) : tokens.length
 }
 
 /** The first tokens that the vocabulary has. More are asked for until enough of them are known, or there are no more. */

@@ -42,6 +42,12 @@ const embedder = (name: string, embedding?: Partial<EmbeddingSettings>, more = {
     { compute: hidden, files: { 'tokenizer.json': file } },
   )
 
+/** A tokenizer that knows small letters alone, and makes none. */
+function casedTokenizer(): Uint8Array {
+  const file = JSON.parse(new TextDecoder().decode(bertTokenizer()))
+  return new TextEncoder().encode(JSON.stringify({ ...file, normalizer: null }))
+}
+
 /** A cross-encoder: a pair's score is how many more "good" than "bad" its second text has. */
 function agreement(inputs: Tensors): Tensors {
   const tokens = inputs.get('input_ids')
@@ -123,6 +129,9 @@ const { post, serving, request } = testApp({
     embedder('unit'),
     embedder('nested', { dimensions: [2] }),
     embedder('prompted', { prompts, defaultPrompt: 'passage' }),
+    embedder('uncounted', { prompts, defaultPrompt: 'passage', includePrompt: false }),
+    embedder('uncounted-max', { pooling: 'max', prompts, defaultPrompt: 'passage', includePrompt: false }),
+    embedder('lower', { lowercase: true }, {}, casedTokenizer()),
     embedder('unmasked', {}, { inputs: rank2(['input_ids']) }),
     embedder('one', {}, { inputs: [{ name: 'input_ids', datatype: 'INT64', shape: [1, 'length'] }] }),
     embedder('misnamed', { output: 'nothing' }),
@@ -161,6 +170,37 @@ describe('pooling', () => {
     expect(cosine(Float32Array.of(1, 0), Float32Array.of(-3, 0))).toBe(-1)
     expect(cosine(Float32Array.of(1, 0), Float32Array.of(0, 0))).toBe(0)
   })
+})
+
+describe('a prompt that does not count', () => {
+  it('is read with the text, and takes no part in the mean or in the greatest values', async () => {
+    // "bad " stands in front of each text; sentence-transformers leaves out its tokens and the special one before them.
+    expect(await vectorsOf(post('/run/uncounted', { inputs: ['a film', 'good'] }))).toEqual([
+      near(meanOf(a, film, SEP)),
+      near(meanOf(good, SEP)),
+    ])
+    expect(await vectorsOf(post('/run/uncounted-max', { inputs: 'a' }))).toEqual(near([a, -SEP, a ** 2 / 10]))
+    expect(await vectorsOf(post('/run/prompted', { inputs: 'a film' }))).toEqual(near(meanOf(CLS, bad, a, film, SEP)))
+  })
+
+  it('leaves zeros where it fills the whole text', () => {
+    expect([...pool(Float32Array.of(1, 2, 3, 4), 2, 2, 'mean', 2)]).toEqual([0, 0])
+    expect([...pool(Float32Array.of(1, 2, 3, 4), 2, 2, 'max', 2)]).toEqual([3, 4])
+  })
+})
+
+it('makes texts lower case where the model was trained so', async () => {
+  expect(await vectorsOf(post('/run/lower', { inputs: 'A GOOD Film' }))).toEqual(near(meanOf(CLS, a, good, film, SEP)))
+})
+
+it('names a token id that the model does not have', async () => {
+  for (const input of [[[2, 4, 99_999]], [2, 4, 10]]) {
+    const response = await post('/v1/embeddings', { model: 'mean', input })
+    expect([response.status, await response.json()]).toEqual([
+      400,
+      { error: expect.objectContaining({ message: expect.stringContaining('no token id of this model') }) },
+    ])
+  }
 })
 
 describe('batches', () => {

@@ -226,6 +226,40 @@ describe('POST /v1/chat/completions', () => {
     ])
   })
 
+  it("takes an assistant's calls of tools, and what they answered", async () => {
+    const template =
+      "{% for m in messages %}{{ '<|start|>' + m.role + ':' + m.content }}{% if m.tool_calls %}{% for call in m.tool_calls %}{{ call.id + '/' + call.function.name + '/' + (call.function.arguments | tojson) }}{% endfor %}{% endif %}{{ m.tool_call_id }}{{ '<|end|>' }}{% endfor %}"
+    const { heard, post } = setup({ template })
+    const call = (id: string, json: string) => ({ id, type: 'function', function: { name: 'sum', arguments: json } })
+    const response = await post('/v1/chat/completions', {
+      ...chat,
+      messages: [
+        { role: 'user', content: 'x' },
+        { role: 'assistant', content: null, tool_calls: [call('c1', '{"a": [1, "<|end|>"]}'), call('c2', 'not JSON')] },
+        { role: 'tool', tool_call_id: 'c1', content: '3' },
+      ],
+    })
+    expect([response.status, await response.clone().text()]).toEqual([200, expect.any(String)])
+    const [before, after] = [
+      '<|start|>user:x<|end|><|start|>assistant:c1/sum/{"a": [1, "',
+      '"]}c2/sum/"not JSON"<|end|><|start|>tool:3c1<|end|>',
+    ]
+    // What a caller writes is letters, also inside of arguments.
+    expect(heard[0]?.prompt).toEqual([...ids(before), ...new TextEncoder().encode('<|end|>'), ...ids(after)])
+  })
+
+  it('refuses more messages than a template can be given', async () => {
+    const { post } = setup()
+    const response = await post('/v1/chat/completions', {
+      ...chat,
+      messages: new Array(2_049).fill({ role: 'user', content: '' }),
+    })
+    expect([response.status, await response.json()]).toEqual([
+      413,
+      { error: expect.objectContaining({ message: expect.stringContaining('at most 2048 messages') }) },
+    ])
+  })
+
   it('ends at stop strings, at the length, and by itself', async () => {
     const { post } = setup({ text: 'one two three' })
     const answer = async (more: object) => {
@@ -576,6 +610,17 @@ describe('POST /v1/completions', () => {
 })
 
 describe('the task text-generation', () => {
+  it.each([
+    [' ', 200],
+    ['\n\n', 200],
+    ['', 400],
+  ])('takes what has a token, by every address: %j', async (prompt, status) => {
+    const { post } = setup()
+    const run = await post('/run/abacus', { inputs: prompt, parameters: { max_new_tokens: 2 } })
+    const completions = await post('/v1/completions', { model: 'abacus', prompt, max_tokens: 2 })
+    expect([run.status, completions.status]).toEqual([status, status])
+  })
+
   it.each(['/run/abacus', '/models/abacus', '/models/abacus/pipeline/text-generation'])(
     'continues a text: %s',
     async (path) => {

@@ -4,9 +4,13 @@ import type { Signature } from '../../../src/core/tensors.ts'
 import type { Guess, TaskFields } from './guess.ts'
 import type { Outcome } from './labels.ts'
 import { objectOf, readSettings, readText, type Settings, sizeOf, stringOf } from './settings.ts'
-import { textSettings } from './text.ts'
+import { textPreprocess, textSettings } from './text.ts'
+import { sentenceFindings } from './text-keys.ts'
 
 type Files = ReadonlyMap<string, string>
+
+/** How a note on the length of texts begins. */
+const CUT_NOTE = 'texts are cut to'
 
 const EMBEDDING: readonly (TaskName | undefined)[] = ['feature-extraction', 'sentence-similarity']
 
@@ -29,20 +33,29 @@ export async function embeddingGuess(
 
   const text = await textSettings(files, config, signature)
   if ('problem' in text) return text
-  const least = sizeOf((await readSettings(files, 'sentence_bert_config.json'))?.max_seq_length)
+  const sentence = await readSettings(files, 'sentence_bert_config.json')
+  const findings = await sentenceFindings(files)
+  if ('problem' in findings) return findings
+  const least = sizeOf(sentence?.max_seq_length)
   const maxTokens = Math.min(text.value.maxTokens, least ?? Number.POSITIVE_INFINITY)
   const notes = [`task ${known.task}, ${known.why}`]
   if (maxTokens < text.value.maxTokens) notes.push(`texts are cut to ${maxTokens} tokens, as the model was trained`)
-  else notes.push(...text.value.notes)
+  notes.push(...text.value.notes.filter((note) => maxTokens === text.value.maxTokens || !note.startsWith(CUT_NOTE)))
+  notes.push(...findings.value)
   const tokenizer = said.tokenizer ?? text.value.tokenizer
   if (known.task === 'text-ranking') {
-    const preprocess = said.preprocess ?? { text: { maxTokens } }
+    const preprocess = said.preprocess ?? { text: textPreprocess({ ...text.value, maxTokens }) }
     return { value: { fields: { task: known.task, tokenizer, preprocess }, notes } }
   }
+  const lowercase = sentence?.do_lower_case === true
+  if (lowercase) notes.push('texts become lower case before they are tokenized, as sentence_bert_config.json says')
   const embedding = await embeddingOf(files, config, signature, modules)
   if ('problem' in embedding) return embedding
   notes.push(...embedding.value.notes)
-  const preprocess = said.preprocess ?? { text: { maxTokens }, embedding: embedding.value.settings }
+  const preprocess = said.preprocess ?? {
+    text: textPreprocess({ ...text.value, maxTokens }),
+    embedding: { ...embedding.value.settings, ...(lowercase && { lowercase }) },
+  }
   return { value: { fields: { task: known.task, tokenizer, preprocess }, notes } }
 }
 
@@ -102,10 +115,18 @@ async function embeddingOf(
   if (pooling !== undefined && 'problem' in pooling) return pooling
   const normalize = modules?.includes('Normalize') ?? (isStatic ? config.normalize === true : true)
   const prompts = await promptsOf(files)
+  const withoutPrompt = (await readSettings(files, '1_Pooling/config.json'))?.include_prompt === false
+  if (withoutPrompt && whole && prompts.prompts !== undefined) {
+    return {
+      problem:
+        'its pooling leaves out the tokens of prompts, which a graph that pools cannot know of; export it without pooling, with token vectors as its output',
+    }
+  }
   const settings: EmbeddingSettings = {
     pooling: pooling?.value ?? 'mean',
     normalize,
     ...prompts,
+    ...(withoutPrompt && !whole && { includePrompt: false }),
     ...(isStatic && { dropUnknown: true }),
   }
   const how = whole ? 'vectors are pooled in the graph' : `vectors are pooled by ${settings.pooling}`
@@ -117,6 +138,7 @@ async function embeddingOf(
       notes: [
         `${how}${normalize ? ' and brought to length 1' : ''}${why}`,
         ...(names.length === 0 ? [] : [`prompts: ${names.join(', ')}`]),
+        ...(settings.includePrompt === false ? ["a prompt's tokens are left out of the pooling"] : []),
         ...(isStatic ? ['tokens that stand for the unknown are left out, as model2vec does'] : []),
       ],
     },

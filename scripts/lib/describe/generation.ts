@@ -8,6 +8,7 @@ import type { Guess, TaskFields } from './guess.ts'
 import type { Outcome } from './labels.ts'
 import { objectOf, readSettings, readText, type Settings, sizeOf, stringOf } from './settings.ts'
 import { unfitTokenizer } from './text.ts'
+import { generationFindings, tokenizerFindings } from './text-keys.ts'
 
 type Files = ReadonlyMap<string, string>
 type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
@@ -33,12 +34,16 @@ export async function guessGeneration(
   )
   const byName = architecture !== undefined && CAUSAL.test(architecture)
   if (said.task !== 'text-generation' && !(said.task === undefined && byName)) return undefined
-  const problem = unfitSignature(signature) ?? (await unfitTokenizer(files))
+  const problem = unfitSignature(signature) ?? (await unfitTokenizer(files, true))
   if (problem !== undefined) return { problem }
   const written = (await readSettings(files, 'tokenizer_config.json')) ?? {}
   const notes = [
     `task text-generation, ${said.task === undefined ? `by its architecture ${architecture}` : 'as asked'}`,
   ]
+  for (const findings of [await tokenizerFindings(files), await generationFindings(files)]) {
+    if ('problem' in findings) return findings
+    notes.push(...findings.value)
+  }
   const generation = said.preprocess?.generation ?? (await settingsOf(files, config, written, notes))
   const hasTemplate = (await chatTemplateOf(files)) !== undefined
   notes.push(hasTemplate ? 'answers messages by its chat template' : 'continues texts: there is no chat template')

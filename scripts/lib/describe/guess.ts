@@ -10,7 +10,7 @@ import { type ImageInput, imageInput } from './image-input.ts'
 import { activationFor, labelsFor, type Outcome } from './labels.ts'
 import { readSettings, type Settings, stringOf } from './settings.ts'
 import { guessTabular } from './tabular.ts'
-import { textSettings } from './text.ts'
+import { textPreprocess, textSettings } from './text.ts'
 import { timmProcessor, timmSettings } from './timm.ts'
 import { type ImageWishes, presetSettings, saysAnything, wishedInput, wishedSettings } from './wishes.ts'
 
@@ -128,10 +128,9 @@ async function preprocessing(
   if (OF_TEXTS.includes(task)) {
     const text = await textSettings(files, config, signature)
     if ('problem' in text) return text
-    const { tokenizer, maxTokens, notes } = text.value
-    return {
-      value: { tokenizer: said.tokenizer ?? tokenizer, preprocess: said.preprocess ?? { text: { maxTokens } }, notes },
-    }
+    const { tokenizer, notes } = text.value
+    const preprocess = said.preprocess ?? { text: textPreprocess(text.value) }
+    return { value: { tokenizer: said.tokenizer ?? tokenizer, preprocess, notes } }
   }
   if (said.preprocess?.image) return { value: { preprocess: said.preprocess, notes: [] } }
   const found = imageInput(signature)

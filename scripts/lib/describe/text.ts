@@ -5,11 +5,19 @@ import type { Signature } from '../../../src/core/tensors.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
 import type { Outcome } from './labels.ts'
 import { readSettings, type Settings, sizeOf, stringOf } from './settings.ts'
+import { slowTokenizer } from './slow-tokenizer.ts'
+import { tokenizerFindings } from './text-keys.ts'
 
 export interface TextSettings {
   readonly tokenizer: string
   readonly maxTokens: number
+  readonly truncationSide?: 'left'
   readonly notes: readonly string[]
+}
+
+/** The part of it that a manifest keeps. */
+export function textPreprocess({ maxTokens, truncationSide }: TextSettings) {
+  return { maxTokens, ...(truncationSide && { truncationSide }) }
 }
 
 /** Inputs that the server makes of a text. */
@@ -27,7 +35,11 @@ export async function textSettings(
 ): Promise<Outcome<TextSettings>> {
   const problem = unfitInputs(signature) ?? (await unfitTokenizer(files))
   if (problem !== undefined) return { problem }
-  const notes: string[] = []
+  const findings = await tokenizerFindings(files)
+  if ('problem' in findings) return findings
+  const notes = [...findings.value]
+  const side = (await readSettings(files, 'tokenizer_config.json'))?.truncation_side === 'left' ? 'left' : undefined
+  if (side !== undefined) notes.push('texts that are too long lose their beginning, as tokenizer_config.json says')
   const limits = await tokenLimits(files, config)
   const least = Math.min(...limits)
   const maxTokens = Math.min(least, LIMITS.textTokens)
@@ -37,7 +49,7 @@ export async function textSettings(
       `texts are cut to ${maxTokens} tokens; the model takes ${least}, for which an isolate has hardly the memory`,
     )
   } else notes.push(`texts are cut to ${maxTokens} tokens, which is what the model takes`)
-  return { value: { tokenizer: 'tokenizer.json', maxTokens, notes } }
+  return { value: { tokenizer: 'tokenizer.json', maxTokens, ...(side && { truncationSide: side }), notes } }
 }
 
 async function tokenLimits(files: ReadonlyMap<string, string>, config: Settings): Promise<number[]> {
@@ -64,8 +76,11 @@ function unfitInputs({ inputs }: Signature): string | undefined {
     : undefined
 }
 
-/** Why a model's tokenizer.json cannot be used here; undefined if it can. */
-export async function unfitTokenizer(files: ReadonlyMap<string, string>): Promise<string | undefined> {
+/**
+ * Why a model's tokenizer.json cannot be used here; undefined if it can.
+ * @param writes whether tokens become text again
+ */
+export async function unfitTokenizer(files: ReadonlyMap<string, string>, writes = false): Promise<string | undefined> {
   const path = files.get('tokenizer.json')
   if (path === undefined) {
     return 'there is no tokenizer.json beside it; make one with transformers: AutoTokenizer.from_pretrained(name).save_pretrained(folder)'
@@ -74,11 +89,13 @@ export async function unfitTokenizer(files: ReadonlyMap<string, string>): Promis
   if (size > LIMITS.tokenizerBytes)
     return `its tokenizer.json has ${size} bytes, and an isolate takes ${LIMITS.tokenizerBytes}`
   try {
-    TextTokenizer.parse(new Uint8Array(await readFile(path)))
+    const bytes = new Uint8Array(await readFile(path))
+    const tokenizer = TextTokenizer.parse(bytes)
+    if (writes) tokenizer.join([])
+    return slowTokenizer(new TextDecoder().decode(bytes), tokenizer)
   } catch (error) {
     if (!isVergeError(error)) throw error
     const { cause } = error
     return `its tokenizer.json is of a kind that is not known here${cause instanceof Error ? ` (${cause.message})` : ''}`
   }
-  return undefined
 }
