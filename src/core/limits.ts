@@ -177,11 +177,11 @@ export const LIMITS = {
    */
   streamedAnswerMs: 300_000,
   /**
-   * A prompt, and a chat as its template writes it, in UTF-16 units: the slowest tokenizers read as much in a second
-   * (docs/limits.md). A context of 100,000 tokens of prose.
+   * A prompt, and a chat as its template writes it, in UTF-16 units: the slowest tokenizers read as much in 0.9 s of CPU
+   * (docs/limits.md). These are 90,000 tokens of English.
    */
-  chatLength: 500_000,
-  /** Messages of a chat: templates take up to 100 us for each. */
+  chatLength: 400_000,
+  /** Messages of a chat: published templates take about 15 us for each, and others may loop over all for each. */
   chatMessages: 2_048,
   /**
    * UTF-16 units of a prompt for each token of its model's context; more is refused before a template or a tokeniser looks
@@ -198,7 +198,7 @@ export const LIMITS = {
   textLength: 200_000,
   /**
    * UTF-16 units of all texts of a request, as far as they are read: what is cut off is not. The slowest tokenizers take
-   * 0.8 s of CPU for so many (docs/limits.md), and `embeddingTokens` have 24 units each then.
+   * 0.9 s of CPU for so many (docs/limits.md), and `embeddingTokens` have 24 units each then.
    */
   textLengthTogether: 400_000,
 

@@ -3,6 +3,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Work } from '../core/work.ts'
+import type { CutSide } from '../media/text/cut.ts'
 import type { EncodedText, TextToken } from '../media/text/tokenizer.ts'
 import { type Run, runInBatches, TokenCount } from './batches.ts'
 import { fixedWidth, outputOf, rowsOf, settingsOf, unfitOutput } from './embedding-output.ts'
@@ -24,7 +25,10 @@ export const embeddingParametersSchema = z
       .optional()
       .meta({ description: 'Which of the prompts of the model to put before each text' }),
     truncate: z.boolean().optional().meta({ description: 'Cut texts that are too long, rather than refuse them' }),
-    truncation_direction: z.literal(['right', 'Right']).optional().meta({ description: 'Which end is cut' }),
+    truncation_direction: z
+      .literal(['right', 'Right', 'left', 'Left'])
+      .optional()
+      .meta({ description: "Which end is cut; by default what the model's settings say" }),
   })
   .meta({ id: 'EmbeddingParameters' })
 export type EmbeddingParameters = z.infer<typeof embeddingParametersSchema>
@@ -163,7 +167,7 @@ async function eachText<T extends Float32Array | TextVectors>(
   const texts = await reader.perform(
     read,
     reader.maxTokens,
-    encodings(given, options.truncate ?? true, reader, manifest, count),
+    encodings(given, { truncate: options.truncate ?? true, side: sideOf(options, reader) }, reader, manifest, count),
   )
   const vectors = new Array<T>(texts.length)
   let elements = 0
@@ -182,6 +186,17 @@ async function eachText<T extends Float32Array | TextVectors>(
   return { vectors, tokens: count.total }
 }
 
+interface Cutting {
+  /** Whether a text that is too long is cut, and not refused. */
+  readonly truncate: boolean
+  readonly side: CutSide
+}
+
+function sideOf({ truncation_direction: asked }: EmbeddingParameters, { side }: TextReader): CutSide {
+  if (asked === undefined) return side
+  return asked.toLowerCase() === 'left' ? 'left' : 'right'
+}
+
 /** What one vector is made of. */
 interface Given {
   readonly input: EmbeddingInput
@@ -197,7 +212,7 @@ interface Encoded extends EncodedText {
 /** @throws input_too_large, empty_input, invalid_request */
 function* encodings(
   given: readonly Given[],
-  truncate: boolean,
+  cutting: Cutting,
   reader: TextReader,
   manifest: Manifest,
   count: TokenCount,
@@ -210,7 +225,7 @@ function* encodings(
     if (typeof input !== 'string') {
       encoded.push({ ...fromIds(input, field, reader), skipped: 0 })
     } else {
-      const text = yield* encode(input, each, truncate, reader, manifest)
+      const text = yield* encode(input, each, cutting, reader, manifest)
       if (!includePrompt && prompt !== '' && !promptLengths.has(prompt)) {
         promptLengths.set(prompt, yield* promptLength(prompt, field, reader))
       }
@@ -236,7 +251,7 @@ function fromIds(ids: readonly number[], field: string, { maxTokens, tokenizer }
 function* encode(
   input: string,
   { field, prompt }: Given,
-  truncate: boolean,
+  { side, truncate }: Cutting,
   reader: TextReader,
   manifest: Manifest,
 ): Work<EncodedText> {
@@ -244,7 +259,7 @@ function* encode(
   const room = Math.max(0, maxTokens - tokenizer.specialTokens(false))
   const { dropUnknown = false } = settingsOf(manifest)
   const tokens = (text: string, wanted: number): Work<TextToken[]> =>
-    dropUnknown ? knownTokens(reader, text, wanted, field) : reader.read(text, wanted, field)
+    dropUnknown ? knownTokens(reader, text, wanted, field, side) : reader.read(text, wanted, field, side)
   const own = yield* tokens(prompt + input, truncate ? room : room + 1)
   if (own.length > room) throw tooManyTokens(field, maxTokens)
   // A prompt hardly has more tokens than characters: with more of them, there is something of the text.
@@ -259,10 +274,10 @@ function* promptLength(prompt: string, field: string, reader: TextReader): Work<
 }
 
 /** The first tokens that the vocabulary has. More are asked for until enough of them are known, or there are no more. */
-function* knownTokens(reader: TextReader, text: string, most: number, field: string): Work<TextToken[]> {
-  const { side, tokenizer } = reader
+function* knownTokens(reader: TextReader, text: string, most: number, field: string, side: CutSide): Work<TextToken[]> {
+  const { tokenizer } = reader
   for (let asked = most; ; asked *= 4) {
-    const tokens = yield* reader.read(text, asked, field)
+    const tokens = yield* reader.read(text, asked, field, side)
     const known = tokens.filter(({ id }) => id !== tokenizer.unknownId)
     if (known.length < most && tokens.length >= asked) continue
     return side === 'right' ? known.slice(0, most) : known.slice(Math.max(0, known.length - most))

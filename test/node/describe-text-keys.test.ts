@@ -133,6 +133,15 @@ it("notes what a language model's generation_config.json holds", async () => {
   expect(notes.join('\n')).toContain('how tokens are drawn is for each request to say')
 })
 
+it('refuses a decoder that cannot write the words of entities', async () => {
+  const files = classifier({}, { ...bert, decoder: { type: 'CTC', pad_token: '[UNK]' } })
+  const signature = outputs('logits', ['batch', 'length', 2])
+  const config = { ...files['config.json'], architectures: ['BertForTokenClassification'] }
+  const { description, notes } = await sources.describe({ ...files, 'config.json': config }, signature)
+  expect(description.task).toBeUndefined()
+  expect(notes.join()).toContain('Unknown Decoder type: CTC')
+})
+
 describe('patterns that backtrack', () => {
   const withPattern = (Regex: string) => {
     const file = JSON.stringify({ ...bert, pre_tokenizer: { type: 'Split', pattern: { Regex }, behavior: 'Isolated' } })

@@ -193,6 +193,16 @@ it('makes texts lower case where the model was trained so', async () => {
   expect(await vectorsOf(post('/run/lower', { inputs: 'A GOOD Film' }))).toEqual(near(meanOf(CLS, a, good, film, SEP)))
 })
 
+it('cuts the end that a request asks for', async () => {
+  const inputs = 'good good good good good good a film bad'
+  expect(await vectorsOf(post('/run/mean', { inputs }))).toEqual(
+    near(meanOf(CLS, good, good, good, good, good, good, SEP)),
+  )
+  expect(await vectorsOf(post('/run/mean', { inputs, truncation_direction: 'Left' }))).toEqual(
+    near(meanOf(CLS, good, good, good, a, film, bad, SEP)),
+  )
+})
+
 it('names a token id that the model does not have', async () => {
   for (const input of [[[2, 4, 99_999]], [2, 4, 10]]) {
     const response = await post('/v1/embeddings', { model: 'mean', input })
@@ -312,7 +322,7 @@ describe('feature extraction', () => {
     ['tokens', { inputs: 'good', dimensions: 1 }, 400, 'invalid_request', 'dimensions'],
     ['mean', { inputs: 'good', dimensions: 0 }, 400, 'invalid_request', 'dimensions'],
     ['prompted', { inputs: 'good', prompt_name: 'toString' }, 400, 'invalid_request', 'prompt_name'],
-    ['mean', { inputs: 'good', truncation_direction: 'left' }, 400, 'invalid_request', 'truncation_direction'],
+    ['mean', { inputs: 'good', truncation_direction: 'up' }, 400, 'invalid_request', 'truncation_direction'],
     ['mean', { inputs: 'good '.repeat(9), truncate: false }, 413, 'input_too_large', 'inputs'],
     ['mean', { inputs: new Array(2_049).fill('a') }, 413, 'input_too_large', undefined],
     ['mean', { inputs: new Array(2_048).fill('a '.repeat(8)) }, 200, undefined, undefined],

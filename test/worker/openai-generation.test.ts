@@ -610,6 +610,15 @@ describe('POST /v1/completions', () => {
 })
 
 describe('the task text-generation', () => {
+  it('refuses prompts that are too long together, before the first is read', async () => {
+    const { post } = setup({ limits: { chatLength: 100 } })
+    const response = await post('/v1/completions', { model: 'abacus', prompt: ['x'.repeat(60), 'y'.repeat(60)] })
+    expect([response.status, await response.json()]).toEqual([
+      413,
+      { error: expect.objectContaining({ message: expect.stringContaining('100 characters together') }) },
+    ])
+  })
+
   it.each([
     [' ', 200],
     ['\n\n', 200],

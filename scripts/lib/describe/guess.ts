@@ -126,7 +126,7 @@ async function preprocessing(
   { config, processor, timm, said, wishes }: Context,
 ): Promise<Outcome<Own>> {
   if (OF_TEXTS.includes(task)) {
-    const text = await textSettings(files, config, signature)
+    const text = await textSettings(files, config, signature, task === 'token-classification')
     if ('problem' in text) return text
     const { tokenizer, notes } = text.value
     const preprocess = said.preprocess ?? { text: textPreprocess(text.value) }

@@ -27,13 +27,17 @@ const INPUTS = ['input_ids', 'attention_mask', 'token_type_ids']
 const OFFSET_POSITIONS =
   /^(roberta|xlm-roberta|xlm-roberta-xl|camembert|mpnet|longformer|luke|mluke|ibert|data2vec-text)$/
 
-/** How a text becomes tokens, by the files beside the model. */
+/**
+ * How a text becomes tokens, by the files beside the model.
+ * @param writes whether the task makes text of tokens again
+ */
 export async function textSettings(
   files: ReadonlyMap<string, string>,
   config: Settings,
   signature: Signature,
+  writes = false,
 ): Promise<Outcome<TextSettings>> {
-  const problem = unfitInputs(signature) ?? (await unfitTokenizer(files))
+  const problem = unfitInputs(signature) ?? (await unfitTokenizer(files, writes))
   if (problem !== undefined) return { problem }
   const findings = await tokenizerFindings(files)
   if ('problem' in findings) return findings

@@ -47,6 +47,14 @@ async function promptsOf(prompt: CompletionRequest['prompt'], writer: Writer, li
       { details: { field: 'prompt', limit_prompts: limits.promptsPerRequest } },
     )
   }
+  const length = prompts.reduce((sum, each) => sum + (typeof each === 'string' ? each.length : 0), 0)
+  if (prompts.length > 1 && length > limits.chatLength) {
+    throw new VergeError(
+      'input_too_large',
+      `The prompts of a request may have ${limits.chatLength} characters together. Send them in several requests.`,
+      { details: { field: 'prompt', limit_characters: limits.chatLength } },
+    )
+  }
   const prepared: Prepared[] = []
   for (const [i, each] of prompts.entries()) {
     const field = list ? `prompt[${i}]` : 'prompt'
