@@ -57,7 +57,9 @@ export const devCommand: Command = {
     let folder = spec
     try {
       if (await isReady(spec, settings)) {
-        const said = ['name', 'model-version', 'licence', 'public', 'private'].find((name) => values[name as 'name'])
+        const said = ['name', 'model-version', 'licence', 'loop-steps', 'public', 'private'].find(
+          (name) => values[name as 'name'],
+        )
         if (said !== undefined) {
           throw new UsageError(
             `The verge.json in ${spec} says what --${said} says: change it there, or leave --${said} out.`,

@@ -137,6 +137,8 @@ export const descriptionSchema = z
     placement: z.enum(PLACEMENTS).optional(),
     /** Whether an origin may run several requests as one batch. Left out: it finds out. */
     batching: z.boolean().optional(),
+    /** Most steps at the edge of a loop whose end depends on what is sent. Left out: as many as one request may cost. */
+    loopSteps: z.number().int().positive().max(1_000_000_000).optional(),
     /** Of a model without artifacts, whose files cannot say. */
     inputs: z.array(tensorSpecSchema).optional(),
     outputs: z.array(tensorSpecSchema).optional(),

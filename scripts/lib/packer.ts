@@ -21,6 +21,7 @@ import { checkTable } from '../../src/tasks/table-layout.ts'
 import { sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
+import { type BoundedFile, boundedFile } from './loops.ts'
 import { type MeasureMemory, measureMemory } from './measure/memory.ts'
 import { readChatTemplate, readModelFile, readTokenizer } from './packed-files.ts'
 import { refuseUnsendable } from './sendable.ts'
@@ -76,7 +77,7 @@ export async function pack(
     signature ??= own
     assertSameSignature(described.file, signature, own)
     if (isRandomModel(described.file, bytes)) random.push(described.file)
-    artifacts.push(...(await packArtifact(described, bytes, description.preprocess, { store, notes, measure })))
+    artifacts.push(...(await packArtifact(described, bytes, description, { store, notes, measure })))
   }
   if (description.artifacts.length === 0 && description.placement !== 'origin') {
     throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
@@ -145,7 +146,7 @@ interface Packing {
 async function packArtifact(
   { file, dtype, places: allowed, cost, accuracy }: ArtifactDescription,
   bytes: Uint8Array,
-  settings: Description['preprocess'],
+  { preprocess: settings, loopSteps }: Description,
   { store, notes, measure }: Packing,
 ): Promise<Artifact[]> {
   const places: readonly Place[] = allowed ?? PLACES
@@ -156,8 +157,18 @@ async function packArtifact(
   const besides = (): Artifact[] =>
     elsewhere.length === 0 ? [] : [{ ...plain, places: [...elsewhere], ...measured, ...store(bytes) }]
   if (!places.includes('edge')) return besides()
+  let bounded: BoundedFile
   try {
-    const converted = await toOrtFormat(bytes)
+    bounded = boundedFile(bytes, file, loopSteps)
+    notes.push(...bounded.notes)
+  } catch (error) {
+    if (!isOnnxError(error)) throw error
+    notes.push(`${file}: not for the edge: ${error.message}`)
+    return besides()
+  }
+  const loops = bounded.loops.length > 0 ? { loops: [...bounded.loops] } : {}
+  try {
+    const converted = await toOrtFormat(bounded.bytes)
     const memory = await measure(infoOf('ort', converted.bytes), converted.bytes, bytes, settings)
     return [
       {
@@ -167,6 +178,7 @@ async function packArtifact(
         places: ['edge'],
         runtime: converted.runtime,
         ...memory,
+        ...loops,
         ...atTheEdge,
         ...store(converted.bytes),
       },
@@ -177,9 +189,11 @@ async function packArtifact(
     notes.push(`${file}: ${error.message}`)
   }
   try {
-    const memory = await measure(infoOf('onnx', bytes), bytes, bytes, settings)
+    const memory = await measure(infoOf('onnx', bounded.bytes), bounded.bytes, bytes, settings)
     notes.push(`${file}: the edge runs the plain ONNX file instead, which takes more memory`)
-    return [{ ...plain, places: [...places], ...memory, ...atTheEdge, ...store(bytes) }]
+    if (bounded.bytes === bytes) return [{ ...plain, places: [...places], ...memory, ...atTheEdge, ...store(bytes) }]
+    const own = { ...plain, id: `edge-${dtype}`, places: ['edge' as const], ...memory, ...loops, ...atTheEdge }
+    return [{ ...own, ...store(bounded.bytes) }, ...besides()]
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
     notes.push(`${file}: not for the edge: ${error.message}`)

@@ -72,6 +72,20 @@ export const artifactSchema = blobSchema.extend({
   memoryBytes: byteCount.optional(),
   /** Measured bytes of wasm heap that a run takes beside the session: at the edge, for any run and for each input element. */
   activations: z.object({ base: z.number().nonnegative(), perElement: z.number().nonnegative() }).optional(),
+  /**
+   * Loops whose end depends on what is sent: the input that is the number of steps, where one is; the most steps, after
+   * which a run fails; and the estimated cost of a step, for any and for each element of the inputs.
+   */
+  loops: z
+    .array(
+      z.object({
+        input: z.string().optional(),
+        steps: z.number().int().positive(),
+        cost: z.number().nonnegative(),
+        perElement: z.number().nonnegative(),
+      }),
+    )
+    .optional(),
   /** Measured cost of a run at the edge. */
   cost: costSchema.optional(),
   accuracy: accuracySchema.optional(),

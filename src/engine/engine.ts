@@ -14,6 +14,17 @@ export interface RunMemory {
   readonly perElement: number
 }
 
+/** A loop whose end depends on what is sent: see `src/onnx/bound-loops.ts`. */
+export interface LoopCost {
+  /** The input that is its number of steps; absent where it is not known before a run. */
+  readonly input?: string | undefined
+  /** Most steps of a run. */
+  readonly steps: number
+  /** Of a step, in the units of a manifest: for any step, and for each element of the model's inputs. */
+  readonly cost: number
+  readonly perElement: number
+}
+
 /** One form of a model's network, as an engine sees it. */
 export interface ArtifactInfo {
   /** SHA-256 of the whole artifact, lower-case hexadecimal: its identity. */
@@ -25,6 +36,8 @@ export interface ArtifactInfo {
   readonly memoryBytes?: number | undefined
   /** Measured memory of a run beside the session's; estimated where it was not measured. */
   readonly activations?: RunMemory | undefined
+  /** Loops that take a run's time beside `cost`. */
+  readonly loops?: readonly LoopCost[] | undefined
   /** Measured price of a run; estimated from `bytes` where it was not measured. */
   readonly cost?: RunCost | undefined
   /**
@@ -117,7 +130,8 @@ export interface Session {
    * Runs the model once. Waits for its turn; the signal is honoured while waiting, not during the run itself.
    * @throws unknown_input, missing_input, unknown_output, invalid_tensor, unsupported_output, run_rejected,
    * session_lost (load it again), engine_aborted, engine_full where others hold the memory, run_too_large where the
-   * inputs need more than there is for one model, cancelled, deadline_exceeded
+   * inputs need more than there is for one model, cost_too_high where a loop reaches its bound, cancelled,
+   * deadline_exceeded
    */
   run(inputs: Tensors, options: RunOptions): Promise<Tensors>
   /**

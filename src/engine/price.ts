@@ -16,3 +16,29 @@ export function runPrice(artifact: Pick<ArtifactInfo, 'bytes' | 'cost'>, element
   if (artifact.cost !== undefined) return artifact.cost.base + artifact.cost.perElement * elements
   return (artifact.bytes * Math.max(1, elements)) / ESTIMATE_PER_UNIT
 }
+
+/** An input of a run, as far as its price depends on it; its elements are not there while a request is only planned. */
+export interface PricedInput {
+  readonly shape: readonly number[]
+  readonly data?: ArrayLike<unknown>
+}
+
+/**
+ * What a run's loops cost beside it, in the same units: by the number of steps that is sent, else by the most there may be.
+ * @param elements of all inputs together
+ */
+export function loopPrice(
+  { loops = [] }: Pick<ArtifactInfo, 'loops'>,
+  inputs: ReadonlyMap<string, PricedInput>,
+  elements: number,
+): number {
+  return loops.reduce((sum, { cost, input, perElement, steps }) => {
+    const taken = input === undefined ? steps : stepsSent(inputs.get(input))
+    return sum + taken * (cost + perElement * elements)
+  }, 0)
+}
+
+function stepsSent(input: PricedInput | undefined): number {
+  const steps = Number(input?.data?.[0] ?? 0)
+  return steps > 0 ? steps : 0
+}

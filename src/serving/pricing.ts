@@ -1,12 +1,12 @@
 import { VergeError } from '../core/errors.ts'
 import { elementCount, type TensorSpec } from '../core/tensors.ts'
 import type { ArtifactInfo } from '../engine/engine.ts'
-import { runPrice } from '../engine/price.ts'
+import { loopPrice, type PricedInput, runPrice } from '../engine/price.ts'
 
-type Priced = Pick<ArtifactInfo, 'bytes' | 'cost'>
+type Priced = Pick<ArtifactInfo, 'bytes' | 'cost' | 'loops'>
 
 /** The inputs of a run, as far as its price depends on them. */
-export type InputShapes = ReadonlyMap<string, { readonly shape: readonly number[] }>
+export type InputShapes = ReadonlyMap<string, PricedInput>
 
 /** What a weight takes in 32-bit floats. Smaller ones are thereby counted as fewer: they cost less each. */
 const WEIGHT_BYTES = 4
@@ -25,6 +25,11 @@ const SAMPLES_PER_PLACE = 320
  * what it fixes is the model's own. For texts and rows that is the count of multiply-adds; for pictures it is less.
  */
 export function priceOf(artifact: Priced, specs: readonly TensorSpec[], inputs: InputShapes): number {
+  const loops = loopPrice(artifact, inputs, elementsOf(inputs))
+  return loops + priceWithoutLoops(artifact, specs, inputs)
+}
+
+function priceWithoutLoops(artifact: Priced, specs: readonly TensorSpec[], inputs: InputShapes): number {
   if (artifact.cost !== undefined) return runPrice(artifact, elementsOf(inputs))
   // A mask beside the samples has as many elements as they.
   const perPlace = specs.some(isSound) ? SAMPLES_PER_PLACE : 1
@@ -81,7 +86,7 @@ export function assertAffordable(runs: readonly InputShapes[], charge: Charge): 
   const most = mostElements(artifact, limit - spent, runs.length)
   throw new VergeError(
     'cost_too_high',
-    `This request to model "${model}" costs ${rounded(spent + price)} units, and one request may cost ${rounded(limit)} (a unit is the time of a million multiply-adds). ${advice(elements, most)}`,
+    `This request to model "${model}" costs ${rounded(spent + price)} units, and one request may cost ${rounded(limit)} (a unit is the time of a million multiply-adds). ${loopAdvice(artifact, runs) ?? advice(elements, most)}`,
     {
       details: {
         cost: rounded(spent + price),
@@ -102,6 +107,21 @@ function mostElements({ cost }: Priced, left: number, runs: number): number | un
 function advice(elements: number, most: number | undefined): string {
   const counted = most === undefined ? '' : `: these are ${elements} input elements, and ${most} are within it`
   return `Send fewer items in one request, or smaller ones${counted}.`
+}
+
+/** Says so where loops take most of the price. */
+function loopAdvice(artifact: Priced, runs: readonly InputShapes[]): string | undefined {
+  const priced = (artifact.loops ?? []).map((loop) => ({
+    loop,
+    price: runs.reduce((sum, run) => sum + loopPrice({ loops: [loop] }, run, elementsOf(run)), 0),
+  }))
+  const [dearest] = priced.sort((left, right) => right.price - left.price)
+  const others = runs.reduce((sum, run) => sum + priceWithoutLoops(artifact, [], run), 0)
+  if (dearest === undefined || dearest.price < others) return undefined
+  const { input, steps } = dearest.loop
+  return input === undefined
+    ? `A loop of the model may take ${steps} steps with these inputs. Send smaller ones, or ask the operator for a lower bound (--loop-steps).`
+    : `Input "${input}" is the number of steps of a loop. Send a smaller one.`
 }
 
 function rounded(units: number): number {

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { isVergeError, VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { type CallContext, systemClock } from '../../src/core/runtime.ts'
-import { type TensorSpec, type Tensors, tensor } from '../../src/core/tensors.ts'
+import { type Tensor, type TensorSpec, type Tensors, tensor } from '../../src/core/tensors.ts'
 import type { EncodedText } from '../../src/media/text/tokenizer.ts'
 import { LocalServing } from '../../src/serving/local.ts'
 import { assertAffordable, type Charge, type InputShapes, priceOf } from '../../src/serving/pricing.ts'
@@ -52,6 +52,52 @@ describe('the price of a run', () => {
   it('is estimated by the longest of several inputs, which share their places', () => {
     const specs = [spec('ids', ['n', 't']), spec('mask', ['n', 't']), spec('scale', [1])]
     expect(priceOf(MILLION_WEIGHTS, specs, shapes({ ids: [2, 8], mask: [2, 8], scale: [1] }))).toBe(16)
+  })
+})
+
+describe('the price of loops', () => {
+  const loops = [{ input: 'times', steps: 1000, cost: 0.5, perElement: 0.01 }]
+  const artifact = { bytes: 1, cost: { base: 2, perElement: 0 }, loops }
+  const run = (times: number, elements: number): Tensors =>
+    new Map<string, Tensor>([
+      ['times', tensor('INT64', [], BigInt64Array.of(BigInt(times)))],
+      ['x', tensor('FP32', [elements], new Float32Array(elements))],
+    ])
+
+  it('is by the number of steps that is sent', () => {
+    expect(priceOf(artifact, [], run(0, 9))).toBe(2)
+    expect(priceOf(artifact, [], run(100, 9))).toBeCloseTo(2 + 100 * (0.5 + 0.1), 9)
+    expect(priceOf(artifact, [], run(-5, 9))).toBe(2)
+    expect(priceOf(artifact, [], run(2 ** 50, 9))).toBeGreaterThan(1e14)
+    // Only planned: the number is not there yet.
+    expect(priceOf(artifact, [], shapes({ times: [], x: [9] }))).toBe(2)
+  })
+
+  it('is that of the most steps, where their number is not known', () => {
+    const computed = { ...artifact, loops: [{ steps: 1000, cost: 0.5, perElement: 0.01 }] }
+    expect(priceOf(computed, [], run(1, 9))).toBeCloseTo(2 + 1000 * 0.6, 9)
+  })
+
+  it('is refused above the limit, by the name of what to change', () => {
+    const refusal = (more: object, times: number): unknown => {
+      try {
+        return assertAffordable([run(times, 9)], {
+          model: 'm',
+          artifact: { ...artifact, ...more },
+          inputs: [],
+          spent: 0,
+          limit: 100,
+        })
+      } catch (error) {
+        return error
+      }
+    }
+    expect(refusal({}, 100)).toBeCloseTo(62, 9)
+    expect(refusal({}, 1000)).toMatchObject({ code: 'cost_too_high', message: /Input "times" .* Send a smaller one/ })
+    expect(refusal({ loops: [{ steps: 1000, cost: 0.5, perElement: 0 }] }, 1)).toMatchObject({
+      code: 'cost_too_high',
+      message: /may take 1000 steps/,
+    })
   })
 })
 

@@ -37,6 +37,8 @@ export interface ModelSettings {
   readonly image: ImageWishes | undefined
   readonly licence: string | undefined
   readonly visibility: Visibility | undefined
+  /** Most steps at the edge of a loop whose end depends on what is sent. */
+  readonly loopSteps: number | undefined
   /** Which file, where a source has several. */
   readonly file: string | undefined
   /** Plain http to other machines than this one. */
@@ -85,6 +87,7 @@ export const MODEL_OPTIONS = {
   task: { type: 'string' },
   labels: { type: 'string' },
   licence: { type: 'string' },
+  'loop-steps': { type: 'string' },
   public: { type: 'boolean' },
   private: { type: 'boolean' },
   file: { type: 'string' },
@@ -127,6 +130,7 @@ export const MODEL_HELP = `What it is (read from the files beside the model wher
   --layout L           NCHW or NHWC, where the model's input does not tell
   --licence ID         such as MIT
   --public, --private  who may call it (default: as before; else private, or public on this machine)
+  --loop-steps N       most steps at the edge of a loop whose end depends on the inputs
   --file PATH          which .onnx, where there are several
   --insecure           allow plain http:// to other machines
   --allow-random       serve a model that draws random numbers, without proof and without caching its answers`
@@ -235,6 +239,7 @@ export function modelSettings(values: Values): ModelSettings {
     labels: text(values, 'labels'),
     image: imageWishes(values),
     licence: text(values, 'licence'),
+    loopSteps: integerIn(values, 'loop-steps', 1, 1_000_000_000),
     visibility,
     file: text(values, 'file'),
     insecure: flag(values, 'insecure') ?? false,

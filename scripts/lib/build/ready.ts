@@ -41,7 +41,7 @@ export async function isElsewhere(folder: string): Promise<boolean> {
 /** Packs a model folder as it is, but for what a person says otherwise of it. @throws manifest_invalid, model_invalid */
 export async function packReady(
   folder: string,
-  { name, version, licence, visibility }: BuildSettings['model'],
+  { name, version, licence, loopSteps, visibility }: BuildSettings['model'],
 ): Promise<PackedModel> {
   const description = await readDescription(folder)
   return pack(
@@ -50,6 +50,7 @@ export async function packReady(
       ...(name !== undefined && { name }),
       ...(version !== undefined && { version }),
       ...(licence !== undefined && { licence }),
+      ...(loopSteps !== undefined && { loopSteps }),
       ...(visibility !== undefined && { visibility }),
     },
     folder,

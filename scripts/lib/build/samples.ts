@@ -51,6 +51,7 @@ async function overridesOf(model: ModelSettings): Promise<Overrides> {
     ...(model.version !== undefined && { version: model.version }),
     ...(model.task !== undefined && { task: model.task }),
     ...(model.licence !== undefined && { licence: model.licence }),
+    ...(model.loopSteps !== undefined && { loopSteps: model.loopSteps }),
     ...(model.visibility !== undefined && { visibility: model.visibility }),
     ...(labels !== undefined && { labels }),
     ...(model.image !== undefined && { image: model.image }),

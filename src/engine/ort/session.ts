@@ -1,9 +1,10 @@
 import { isVergeError, VergeError } from '../../core/errors.ts'
+import { stepsOfBound } from '../../core/loops.ts'
 import type { Signature, Tensors } from '../../core/tensors.ts'
 import type { ArtifactInfo, GenerateOptions, RunOptions, Session } from '../engine.ts'
 import { RUNTIME_BYTES } from '../footprint.ts'
 import { generateTokens } from '../generate.ts'
-import { runPrice } from '../price.ts'
+import { loopPrice, runPrice } from '../price.ts'
 import { selectInputs, selectOutputs } from '../selection.ts'
 import type { Turnstile } from '../turnstile.ts'
 import { Allocations, heapFull } from './allocations.ts'
@@ -68,7 +69,7 @@ export class OrtSession implements Session {
     }
     const { artifact, heapLimitBytes, tenancy } = this.#handles
     const elements = feeds.reduce((sum, { value }) => sum + value.data.length, 0)
-    const cost = runPrice(artifact, elements)
+    const cost = runPrice(artifact, elements) + loopPrice(artifact, inputs, elements)
     return this.#turnstile.turn(options.signal, work, { cost, runsBefore: options.runsBefore, request: options.signal })
   }
 
@@ -136,5 +137,13 @@ export class OrtSession implements Session {
 function runRejected(message: string, refusedGrowth: boolean): VergeError {
   const cause = new Error(message)
   if (refusedGrowth || isOutOfMemory(message)) return heapFull(cause)
+  const steps = stepsOfBound(message)
+  if (steps !== undefined) {
+    return new VergeError(
+      'cost_too_high',
+      `A loop of the model takes more than ${steps} steps with these inputs, which is the most at the edge. Send smaller ones.`,
+      { cause, details: { limit_steps: steps } },
+    )
+  }
   return new VergeError('run_rejected', `The model could not run on these inputs: ${runReason(message)}`, { cause })
 }
