@@ -128,6 +128,19 @@ describe('other formats', () => {
   })
 })
 
+describe('crop', () => {
+  // What transformers' processors compute: (scaled - size) // 2, and above the picture the half that is rounded up.
+  it.each<[size: [number, number], left: number, top: number]>([
+    [[12, 12], 4, 2],
+    [[11, 13], 3, 2],
+    [[13, 11], 4, 1],
+    [[19, 23], -2, -2],
+  ])('%j begins where it does for transformers, on odd margins too', (size, left, top) => {
+    const settings: ImageSettings = { mode: 'L', fit: 'crop', resize: 16, rescale: 1, layout: 'NCHW', size }
+    expect(framing({ width: 37, height: 29 }, settings)).toEqual({ scaledWidth: 20, scaledHeight: 16, left, top })
+  })
+})
+
 describe('letterbox', () => {
   const settings: ImageSettings = {
     ...{ mode: 'L', fit: 'letterbox', pad: 114, rescale: 1, layout: 'NCHW' },

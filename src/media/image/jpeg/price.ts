@@ -10,7 +10,7 @@ export function dataByte(progressive: boolean): number {
   return progressive ? 65 : 50
 }
 /** One decision of an arithmetic decoder. */
-export const ARITHMETIC_DECISION = 16
+export const ARITHMETIC_DECISION = 20
 /** A pixel made of its components. */
 export const PIXEL = 12
 /** Tables of a scan, and what else is made for each. */
