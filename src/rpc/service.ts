@@ -78,6 +78,7 @@ export class RpcService {
         this.#admitted({ serving: this.#deps.serving, caller, context }, model, inputs, options),
       )
       const { cache = null, cost, model: answered = null } = ledger
+      this.#logAnswered({ requestId, model: answered, caller: caller.kind, cache, cost })
       return { ok: true, answer, requestId, model: answered, cache, cost }
     } catch (thrown) {
       const error = failureOf(thrown, requestId)
@@ -239,6 +240,12 @@ export class RpcService {
     const known = { ...runner.model, language: { model: language.model, signal: access.context.signal } }
     const answer = await task.execute(body, known, runner.run)
     return taskAnswer(answer, limits.rpcAnswerBytes)
+  }
+
+  /** As HTTP logs requests that succeed; `write` is logged there. */
+  #logAnswered(fields: Readonly<Record<string, unknown>>): void {
+    const { logger, requestLog } = this.#deps
+    if (requestLog !== undefined && requestLog.random() < requestLog.sampleRate) logger.info('rpc_answered', fields)
   }
 
   #log(status: number, fields: Readonly<Record<string, unknown>>, thrown: unknown): void {

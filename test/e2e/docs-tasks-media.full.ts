@@ -104,6 +104,13 @@ describe('with models of our own', () => {
     expectLike(await docs.ask(jfk), documentedJson(segments))
   })
 
+  it('audio.md makes whole numbers of floats as it prints', () => {
+    const convert = nth(audio.blocks('js'), 2)
+    const context = createContext({ floats: Float32Array.of(0, 0.5, -1, 1, 2, -0.25) })
+    runInContext(convert.replace('const int16', 'globalThis.int16'), context)
+    expect([...(context.int16 as Int16Array)]).toEqual([0, 16384, -32768, 32767, 32767, -8192])
+  })
+
   it('audio.md prints a client that hears a stream', async () => {
     const [client = '', bearer = ''] = audio.blocks('js')
     const sockets: WebSocket[] = []

@@ -17,7 +17,13 @@ describe('another Worker', () => {
 
   beforeAll(async () => {
     worker = await startLiveWorker(
-      { VERGE_API_KEY: KEY, RPC_CALLERS: 'shop, search', RESULT_CACHE_TTL_SECONDS: '600', REQUEST_COST_LIMIT: '100' },
+      {
+        VERGE_API_KEY: KEY,
+        RPC_CALLERS: 'shop, search',
+        RESULT_CACHE_TTL_SECONDS: '600',
+        REQUEST_COST_LIMIT: '100',
+        LOG_SAMPLE_RATE: '1',
+      },
       [
         callingWorker('stranger'),
         callingWorker('shop', { caller: 'shop' }),
@@ -224,6 +230,13 @@ describe('another Worker', () => {
     await run('secret', floats(1), { token: 'hunter2-hunter2', requestId: 'logged-1' })
     const line = worker.logs.find((entry) => entry.includes('logged-1'))
     expect(line).toContain('rpc_refused')
+    await run('floats', floats(1), { token: 'hunter2-hunter2', requestId: 'logged-2' })
+    const answered = worker.logs.find((entry) => entry.includes('logged-2')) ?? ''
+    expect(JSON.parse(answered.slice(answered.indexOf('{')))).toMatchObject({
+      event: 'rpc_answered',
+      model: 'floats@1',
+      caller: 'anonymous',
+    })
     expect(worker.logs.join('\n')).not.toContain('hunter2')
   })
 })
