@@ -1,11 +1,14 @@
+import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { promisify } from 'node:util'
 import { inflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { violations } from '../../scripts/lib/import-rules.ts'
 import { measure } from '../../scripts/lib/measure-accuracy.ts'
 import { encodeGreyPng } from '../../scripts/lib/png.ts'
 import { essenceOf, madeUpProbes, probeFor } from '../../scripts/lib/probe.ts'
+import { ROOT } from '../../scripts/lib/project.ts'
 import { shown } from '../../scripts/lib/push/question.ts'
 import { percentile, wilsonInterval } from '../../scripts/lib/statistics.ts'
 import { summarise } from '../../scripts/lib/test-report.ts'
@@ -243,4 +246,10 @@ describe('test reports', () => {
       expect(summarise([report]).problems.length).toBe(1)
     }
   })
+})
+
+it('npm prints nothing of its own before a command, whichever npm it is', async () => {
+  const { stdout, stderr } = await promisify(execFile)('npm', ['config', 'get', 'loglevel'], { cwd: ROOT })
+  // below it are the warnings of packages for a Node that they do not run under, and of settings that npm 10 alone reads
+  expect({ loglevel: stdout.trim(), stderr }).toEqual({ loglevel: 'error', stderr: '' })
 })
