@@ -1,6 +1,6 @@
 import { DataType, floatsOf, rawBytesOf } from './data.ts'
 import { nodeLabel, OnnxError, printable } from './errors.ts'
-import { type GraphView, graphsOf } from './graph.ts'
+import { functionBodies, type GraphView, graphsOf } from './graph.ts'
 import { attributeOf } from './make.ts'
 import type { ModelProto, NodeProto, TensorProto } from './schema/onnx_pb.js'
 
@@ -134,14 +134,14 @@ interface NotFinite {
 }
 
 /**
- * Refuses weights that are NaN or infinite, in all graphs of a model and in every floating-point type, and lets through
+ * Refuses weights that are NaN or infinite, in all graphs and functions of a model and in every floating-point type, and lets through
  * what is legitimate: bounds, fillers, and masks of minus infinity that are added to scores.
  * @param model with its external data read in
  * @throws OnnxError bad_weights that names the weights, the nodes that read them and the elements; what `floatsOf` throws
  */
 export function refuseNonFinite(model: ModelProto): void {
   const faults = new Map<string, Fault>()
-  const views = graphsOf(model)
+  const views = [...graphsOf(model), ...functionBodies(model)]
   for (const view of views) {
     for (const [name, tensor] of constantsOf(view)) {
       const found = notFinite(tensor)

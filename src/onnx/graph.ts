@@ -1,5 +1,12 @@
+import { create } from '@bufbuild/protobuf'
 import { subgraphsOf } from './make.ts'
-import type { GraphProto, ModelProto, NodeProto, TensorProto } from './schema/onnx_pb.js'
+import {
+  type GraphProto,
+  GraphProtoSchema,
+  type ModelProto,
+  type NodeProto,
+  type TensorProto,
+} from './schema/onnx_pb.js'
 
 /** Where a value is read. */
 export interface Use {
@@ -123,6 +130,13 @@ export function graphsOf(model: ModelProto): GraphView[] {
   }
   if (model.graph) visit(model.graph, undefined, '')
   return views
+}
+
+/** The bodies of a model's functions as graphs of their own, those inside of them left out. */
+export function functionBodies(model: ModelProto): GraphView[] {
+  return model.functions.map(
+    ({ name, node }) => new GraphView(model, create(GraphProtoSchema, { node }), undefined, `function ${name}`),
+  )
 }
 
 /** Gives names that no value, node or initializer of the model has yet. */

@@ -1,5 +1,5 @@
 import { integersOf } from './data.ts'
-import { type GraphView, graphsOf } from './graph.ts'
+import { functionBodies, type GraphView, graphsOf } from './graph.ts'
 import { attributeOf, intOf } from './make.ts'
 import type { ModelProto, NodeProto } from './schema/onnx_pb.js'
 
@@ -35,11 +35,9 @@ const IS_TEST_BEFORE = 7
  */
 export function randomNodes(model: ModelProto): RandomNode[] {
   const found: RandomNode[] = []
-  for (const view of graphsOf(model)) {
+  for (const view of [...graphsOf(model), ...functionBodies(model)]) {
     for (const node of view.graph.node) if (isRandom(node, view)) found.push(named(node))
   }
-  for (const { node: nodes } of model.functions)
-    for (const node of nodes) if (DRAWS.has(node.opType)) found.push(named(node))
   return found
 }
 

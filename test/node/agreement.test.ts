@@ -50,7 +50,7 @@ function detector({ shift = 0, boxes = true }: Heads = {}): Uint8Array {
   })
 }
 
-async function chosen(onnx: Uint8Array) {
+async function chosen(onnx: Uint8Array, asked: Parameters<typeof quantizeSettings>[0] = {}) {
   const folder = await mkdtemp(join(tmpdir(), 'verge-agreement-'))
   try {
     await writeFile(join(folder, 'model.onnx'), onnx)
@@ -58,7 +58,7 @@ async function chosen(onnx: Uint8Array) {
     const loaded = await loadModel(join(folder, 'model.onnx'), bench)
     const samples = await findSamples(onnx, { count: 8, seed: 1, signal })
     const set = { samples, synthetic: true, classes: undefined }
-    return await choosePrecision(loaded, quantizeSettings({}), set, { ...bench, tolerance: undefined })
+    return await choosePrecision(loaded, quantizeSettings(asked), set, { ...bench, tolerance: undefined })
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -87,6 +87,20 @@ describe('the choice of a precision', () => {
     const { dtype, notes } = await chosen(detector({ shift: 8 }))
     expect(dtype).toBe('fp32')
     expect(notes.join('\n')).toMatch(/8 bits \(\w+\) are not taken: output "scores" /)
+  })
+
+  it('is called what it is, and not what was asked for', async () => {
+    const onnx = onnxModel({
+      inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 64, 4, 4] }],
+      outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 64, 4, 4] }],
+      nodes: [{ op: 'Conv', inputs: ['x', 'w'], outputs: ['y'] }],
+      initializers: { w: tensor('FP32', [64, 64, 1, 1], seededFloats(64 * 64, 1)) },
+    })
+    const { dtype, notes } = await chosen(onnx, { dtype: 'q4' })
+    expect({ dtype, note: notes[0] }).toEqual({
+      dtype: 'q8',
+      note: 'precision: q8: no layer of this model can be q4',
+    })
   })
 
   it('is floats where nothing shows whether 8 bits are right', async () => {

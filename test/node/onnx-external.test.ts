@@ -4,8 +4,10 @@ import { join } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { InferenceSession, Tensor as OrtTensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { loadModel } from '../../scripts/lib/build/load.ts'
 import { UsageError } from '../../scripts/lib/command-line.ts'
 import { readModelFile } from '../../scripts/lib/model-file.ts'
+import { silentProgress } from '../../scripts/lib/terminal/progress.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/codec.ts'
 import { DataType, makeTensor } from '../../src/onnx/data.ts'
 import { externalRefs, resolveExternal, splitExternal } from '../../src/onnx/external.ts'
@@ -45,6 +47,24 @@ const refused = (code: string, text: string | RegExp = ''): unknown =>
 function joined(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Buffer.concat(parts))
 }
+
+describe('weights that are not numbers', () => {
+  it('are refused where they lie outside of the file', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'verge-external-nan-'))
+    const options = { progress: silentProgress, signal: new AbortController().signal }
+    try {
+      await writeFile(join(folder, 'model.onnx'), encodeModel(adding({ location: 'weights.bin' })))
+      await writeFile(join(folder, 'weights.bin'), Float32Array.of(1, Number.NaN))
+      await expect(loadModel(join(folder, 'model.onnx'), options)).rejects.toThrow(
+        /^model\.onnx: .*\(Add\) reads "w", which has NaN at element 1/,
+      )
+      await writeFile(join(folder, 'weights.bin'), Float32Array.of(1, 2))
+      expect((await loadModel(join(folder, 'model.onnx'), options)).signature.outputs).toHaveLength(1)
+    } finally {
+      await rm(folder, { recursive: true, force: true })
+    }
+  })
+})
 
 describe('references to external data', () => {
   it.each([

@@ -7,7 +7,7 @@ import { DataType, makeTensor } from '../../src/onnx/data.ts'
 import { refuseNonFinite } from '../../src/onnx/finite.ts'
 import { SparseTensorProtoSchema, type TensorProto } from '../../src/onnx/schema/onnx_pb.js'
 import { type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
-import { floatTensor, makeGraph, makeModel, node } from '../fixtures/onnx-messages.ts'
+import { floatTensor, functionModel, makeGraph, makeModel, node } from '../fixtures/onnx-messages.ts'
 
 const NAN = Number.NaN
 
@@ -124,6 +124,14 @@ describe('weights that are not numbers', () => {
     expect(() => refuseNonFinite(branching([], [broken]))).toThrow(/reads "w", which has NaN at element 1/)
     // The one inside hides the one around.
     expect(() => refuseNonFinite(branching([floatTensor('w', 1)], [broken]))).not.toThrow()
+  })
+
+  it('are found in functions', () => {
+    const model = functionModel()
+    const attributes = { value: { tensor: floatTensor('', NAN, 1) } }
+    const [inner] = model.functions
+    inner?.node.push(node('Constant', '', 'w', { attributes }), node('Mul', 'b w', 'c'))
+    expect(() => refuseNonFinite(model)).toThrow(/Mul.* reads "w", which has NaN at element 0/)
   })
 
   it.each([

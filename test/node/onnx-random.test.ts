@@ -8,6 +8,7 @@ import { DTYPES } from '../../src/quantize/types.ts'
 import { nativeEngine } from '../fixtures/node/native.ts'
 import { encoder } from '../fixtures/node/networks.ts'
 import { type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
+import { functionModel, node } from '../fixtures/onnx-messages.ts'
 import { never } from '../fixtures/source.ts'
 
 function model(nodes: readonly NodeSpec[], opset = 17) {
@@ -48,6 +49,13 @@ describe('models that draw random numbers', () => {
       named,
     )
     expect(randomNodes(model([{ op: 'Dropout', inputs: ['x'], outputs: ['y'] }], 6))).toEqual(named)
+  })
+
+  it('are known by what their functions do', () => {
+    const functions = functionModel()
+    expect(randomNodes(functions)).toEqual([])
+    functions.functions[0]?.node.push(node('Bernoulli', 'b', 'c'))
+    expect(randomNodes(functions)).toEqual([{ node: 'make c', op: 'Bernoulli' }])
   })
 
   it('are not those with dropout that does nothing', () => {

@@ -1,5 +1,6 @@
 import { isVergeError } from '../../../src/core/errors.ts'
 import { NATIVE_VERSION } from '../../../src/engine/native/support.ts'
+import { precisionOf } from '../../../src/quantize/precision.ts'
 import { VERSION } from '../../../src/version.ts'
 import { toOrtFormat } from '../convert.ts'
 import type { PackedModel } from '../packer.ts'
@@ -12,11 +13,12 @@ type Facts = Pick<Report, 'options' | 'choices' | 'verification' | 'measured'> &
 
 /** Puts a report together. @param notes of the build; those of packing are added */
 export async function reportOf(
-  { source, onnx }: LoadedModel,
+  { source, model: graph, onnx }: LoadedModel,
   packed: PackedModel,
   { notes = [], ...facts }: Facts,
 ): Promise<Report> {
   const { model, version } = packed.manifest
+  const dtype = precisionOf(graph)
   const artifacts = await artifactsOf(packed)
   return {
     schema: REPORT_SCHEMA,
@@ -24,8 +26,8 @@ export async function reportOf(
     version,
     source: source.label,
     tools: { verge: VERSION, onnxruntime: NATIVE_VERSION },
-    original: { id: 'original', dtype: 'fp32', format: 'onnx', places: [], sizes: await sizesOf(onnx) },
-    originalOrt: await originalOrt(onnx, artifacts),
+    original: { id: 'original', dtype, format: 'onnx', places: [], sizes: await sizesOf(onnx) },
+    originalOrt: await originalOrt(onnx, dtype, artifacts),
     artifacts,
     passes: [],
     layers: [],
@@ -48,11 +50,15 @@ async function artifactsOf({ manifest, chunks }: PackedModel): Promise<SizedArti
 }
 
 /** The original as the edge would read it: ORT format is larger than ONNX by what its structures take. */
-async function originalOrt(onnx: Uint8Array, artifacts: readonly SizedArtifact[]): Promise<SizedArtifact | null> {
+async function originalOrt(
+  onnx: Uint8Array,
+  dtype: string,
+  artifacts: readonly SizedArtifact[],
+): Promise<SizedArtifact | null> {
   if (!artifacts.some(({ format }) => format === 'ort')) return null
   try {
     const { bytes } = await toOrtFormat(onnx)
-    return { id: 'original-ort', dtype: 'fp32', format: 'ort', places: [], sizes: await sizesOf(bytes) }
+    return { id: 'original-ort', dtype, format: 'ort', places: [], sizes: await sizesOf(bytes) }
   } catch (error) {
     if (!isVergeError(error, 'model_invalid')) throw error
     return null
