@@ -184,7 +184,7 @@ describe('cache-and-cost.md', () => {
   })
 
   it('refuses what costs too much in the words that it prints', async () => {
-    const long = 'A quiet film that stays with you. '.repeat(400)
+    const long = 'A quiet film that stays with you. '.repeat(365)
     writeFileSync(join(docs.folder, 'many-long-texts.json'), JSON.stringify({ inputs: Array(32).fill(long) }))
     const [head = '', body = ''] = (await docs.shell(nth(cost.commands, 0))).split('\r\n\r\n')
     const [status = '', documented = ''] = nth(cost.blocks(''), 0).split('\n\n')
