@@ -1,16 +1,20 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 
+/** What is polled for comes soon, and late on a machine that is busy with other things. */
+const expect = { poll: { timeout: 20_000 } }
+
 export default defineConfig({
   test: {
     projects: [
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
-        test: { name: 'worker', include: ['test/worker/**/*.test.ts'], testTimeout: 30_000 },
+        test: { name: 'worker', expect, include: ['test/worker/**/*.test.ts'], testTimeout: 30_000 },
       },
       {
         test: {
           name: 'node',
+          expect,
           include: ['test/node/**/*.test.ts'],
           testTimeout: 60_000,
           // Tests load onnxruntime-node by themselves, as something to compare with.
@@ -20,6 +24,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
+          expect,
           env: { ORT_DISABLE_TELEMETRY: '1' },
           include: ['test/e2e/**/*.test.ts'],
           globalSetup: ['test/fixtures/node/bundle-setup.ts'],

@@ -245,8 +245,10 @@ describe('vLLM', () => {
   it('killed within a stream leaves the caller with an error', async () => {
     const server = await vllm({ words: Array.from({ length: 1_000 }, () => 'word '), pauseMs: 20 })
     const answer = await exchangeOpenAi(originAt(server.url, 'openai'), chat('x', { stream: true }), names, deps)
-    const text = answer.text()
-    setTimeout(() => void server.close(), 200)
+    const [watched, whole] = (answer.body as ReadableStream<Uint8Array>).tee()
+    const text = new Response(whole).text()
+    await watched.getReader().read()
+    void server.close()
     expect(await text).toMatch(
       /data: \{"error":\{"message":"[^"]+","type":"server_error","param":null,"code":"origin_failed"\}\}\n\n$/,
     )

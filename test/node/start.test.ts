@@ -86,7 +86,7 @@ async function leftOvers(): Promise<number[]> {
 }
 
 async function untilNoneLeft(): Promise<number[]> {
-  for (let time = 0; time < 40 && (await leftOvers()).length > 0; time++) await sleep(50)
+  for (let time = 0; time < 400 && (await leftOvers()).length > 0; time++) await sleep(50)
   return leftOvers()
 }
 

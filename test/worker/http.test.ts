@@ -350,13 +350,13 @@ describe('time', () => {
       ['999999', 1000],
     ] as const) {
       const clock = new ManualClock()
-      const { post } = testApp({ models: [waiting], clock, deadlineMs: 1000 })
+      const { post, serving } = testApp({ models: [waiting], clock, deadlineMs: 1000 })
       const headers: Record<string, string> = header === undefined ? {} : { 'verge-timeout-ms': header }
       let done = false
       const answer = post('/v2/models/open/infer', INFER, headers).finally(() => {
         done = true
       })
-      await new Promise((resolve) => setTimeout(resolve, 20))
+      await expect.poll(() => serving.runs.length).toBe(1)
       await clock.advance(ms - 1)
       expect(done).toBe(false)
       await clock.advance(1)
@@ -393,7 +393,7 @@ describe('time', () => {
           signal.addEventListener('abort', () => reject(new VergeError('cancelled', 'Gone.')), { once: true })
         }),
     })
-    const { app } = testApp({ models: [leaving], admission })
+    const { app, serving } = testApp({ models: [leaving], admission })
     const controller = new AbortController()
     const request = new Request('http://verge/v2/models/open/infer', {
       method: 'POST',
@@ -401,7 +401,7 @@ describe('time', () => {
       signal: controller.signal,
     })
     const answer = app.fetch(request)
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await expect.poll(() => serving.runs.length).toBe(1)
     expect(places).toBe(0)
     controller.abort()
     expect((await answer).status).toBe(499)
@@ -533,9 +533,18 @@ describe('bodies', () => {
   it('stops reading when the deadline passes', async () => {
     const clock = new ManualClock()
     const { app } = testApp({ models, clock, deadlineMs: 50 })
-    const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => {}) })
+    let asked = false
+    const silent = new ReadableStream<Uint8Array>(
+      {
+        pull: () => {
+          asked = true
+          return new Promise(() => {})
+        },
+      },
+      { highWaterMark: 0 },
+    )
     const answer = app.fetch(new Request('http://verge/v2/models/open/infer', { method: 'POST', body: silent }))
-    await new Promise((resolve) => setTimeout(resolve, 20))
+    await expect.poll(() => asked).toBe(true)
     await clock.advance(50)
     expect((await answer).status).toBe(504)
   })

@@ -303,7 +303,8 @@ describe('BlobLoader', () => {
         let offset = 0
         const body = new ReadableStream<Uint8Array>({
           async pull(controller) {
-            await systemClock.sleep(25)
+            // Together longer than a stall, each far shorter.
+            await systemClock.sleep(700)
             if (offset === data.length) return controller.close()
             controller.enqueue(data.slice(offset, offset + 15_000))
             offset += 15_000
@@ -312,7 +313,7 @@ describe('BlobLoader', () => {
         return { bytes: data.length, body }
       }
     })(r2)
-    const { loader, reports } = loaderOf([slow], { limits })
+    const { loader, reports } = loaderOf([slow], { limits: { ...limits, chunkStallMs: 2_500 } })
     expect(await loader.bytes(blob, data.length)).toEqual(data)
     expect(reports).toEqual([])
   })
