@@ -69,10 +69,10 @@ export function openApiDocument(
       title: 'Verge',
       version,
       description:
-        'Answers from ONNX models. Every answer carries `x-request-id`; an inference also `verge-placement`, `verge-cache` (`hit`, `miss` or `bypass`) and, where a clock could measure it, `server-timing`. `verge-timeout-ms` shortens the wait; `verge-place` (`edge`, `origin`, `auto`) chooses where it is computed.',
+        'Answers from ONNX models. Every answer carries `x-request-id`, and `verge-model` (`name@version`) where a version answers; an inference also `verge-placement`, `verge-cache` (`hit`, `miss` or `bypass`) and, where a clock could measure it, `server-timing`. `verge-timeout-ms` shortens the wait; `verge-place` (`edge`, `origin`, `auto`) chooses where it is computed.',
     },
     servers: [{ url: '/' }],
-    // Public models need no credential.
+    // Public models need no credential, and answer to any.
     security: [{}, { bearer: [] }],
     tags: [{ name: 'tasks' }, { name: 'open inference protocol' }, { name: 'openai' }, { name: 'service' }],
     paths,
