@@ -3,6 +3,7 @@ import { startOrigin } from '../src/origin/origin.ts'
 import { runScript, UsageError } from './lib/command-line.ts'
 import { readOptions } from './lib/origin/options.ts'
 import { openSource } from './lib/origin/source.ts'
+import { terminalLogger } from './lib/origin/terminal-log.ts'
 
 const HELP = `Runs an origin: a server on a larger machine that runs models which do not fit the edge. Workers send it what
 they do not run themselves (ORIGINS; docs/origin.md).
@@ -37,6 +38,7 @@ Usage: npm run origin -- [options]
   --cache-gb N          the most that artifacts may take there (default: 20)
   --drain-seconds N     after SIGTERM, what is in work may take this long (default: 30)
   --log-level LEVEL     debug, info, warn, error, silent (default: info)
+  --log-format FORMAT   lines for people, or json, an object a line (default: lines on a terminal, else json)
   --help                this text
 
 Every option can be set in the environment instead: VERGE_ORIGIN_MAX_BATCH for --max-batch.`
@@ -45,9 +47,16 @@ Every option can be set in the environment instead: VERGE_ORIGIN_MAX_BATCH for -
 const SAME_SIGNAL_MS = 500
 
 await runScript(HELP, async () => {
-  const options = await readOptions(process.argv.slice(2), process.env)
+  const options = await readOptions(process.argv.slice(2), process.env, process.stdout.isTTY)
   if (options === undefined) return HELP
-  const logger = jsonLogger(options.logLevel)
+  const logger =
+    options.logFormat === 'json'
+      ? jsonLogger(options.logLevel)
+      : terminalLogger({
+          level: options.logLevel,
+          write: (line) => console.log(line),
+          time: () => new Date().toTimeString().slice(0, 8),
+        })
   const asked = untilAsked()
   const source = await openSource({
     from: options.from,
@@ -58,6 +67,13 @@ await runScript(HELP, async () => {
   })
   try {
     const origin = await startOrigin({ ...options, source: source.store }, logger).catch(understandable)
+    origin.ready
+      .then(() => source.announce?.())
+      .then(
+        () => source.announce && logger.info('origin_announced'),
+        // the Worker finds out by itself, a little later
+        () => {},
+      )
     logger.info('origin_draining', { signal: await asked })
     logger.info('origin_stopped', { finished: await origin.drain() })
     await origin.close()

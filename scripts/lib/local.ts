@@ -1,5 +1,6 @@
 import { join, relative } from 'node:path'
 import { isVergeError } from '../../src/core/errors.ts'
+import { systemClock } from '../../src/core/runtime.ts'
 import { describePublished, seed } from '../seed.ts'
 import { UsageError } from './command-line.ts'
 import { type DevServer, startDevServer } from './dev-server.ts'
@@ -10,6 +11,7 @@ import { type Probe, probeFor } from './probe.ts'
 import { ROOT } from './project.ts'
 import { describeLive } from './push/push.ts'
 import { ask, NoOriginError, untilListening } from './readiness.ts'
+import { steps } from './terminal/steps.ts'
 
 export interface LocalOptions {
   readonly port: number
@@ -71,20 +73,20 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     )
   }
 
-  await checkLocalConfiguration(join(ROOT, 'wrangler.toml'), options.envFiles)
+  const step = steps({ clock: systemClock, progress })
+  await step('Checking the configuration', () => checkLocalConfiguration(join(ROOT, 'wrangler.toml'), options.envFiles))
 
   const packed: PackedModel[] = []
   for (const folder of folders) {
-    progress(`Packing ${relative(process.cwd(), folder)}`)
-    const model = await packFolder(folder)
+    const model = await step(`Packing ${relative(process.cwd(), folder)}`, () => packFolder(folder))
     for (const note of model.notes) progress(`  note: ${note}`)
     packed.push(model)
   }
-  progress('Seeding local R2 and KV')
-  const published = await seed({ persistTo, models: packed, ...(options.release && { release: true }) })
+  const published = await step('Storing the models in local R2 and KV', () =>
+    seed({ persistTo, models: packed, ...(options.release && { release: true }) }),
+  )
   for (const each of published) progress(`  ${describePublished(each)}`)
 
-  progress('Starting the Worker')
   const recent = new RecentLines()
   let ready = false
   const server = startDevServer({
@@ -94,7 +96,10 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     onLine: (line) => (ready ? options.log(line) : recent.add(line)),
   })
   try {
-    await untilListening(server, START_PATIENCE_MS)
+    await step('Starting the Worker: wrangler bundles it, and workerd runs it', () =>
+      untilListening(server, START_PATIENCE_MS),
+    )
+    progress('Asking each model once')
     const models: LiveModel[] = []
     for (const [index, model] of packed.entries()) {
       const folder = folders[index] as string

@@ -75,7 +75,7 @@ export async function startOrigin(settings: OriginSettings, logger: Logger): Pro
     answer,
     health: (asked, connection) => {
       const { pathname } = new URL(asked.request.url)
-      return pathname === '/healthz' ? healthz(parts, work) : answer(asked, connection)
+      return pathname === '/healthz' ? healthz(parts, work, asked.caller) : answer(asked, connection)
     },
   })
   const server = createAdaptorServer({
@@ -117,12 +117,13 @@ async function prepare(parts: OriginParts, readiness: Readiness, logger: Logger,
   logger.info('origin_ready')
 }
 
-/** For whoever looks from outside: what computes here and how much waits. Nothing of models. */
-async function healthz({ batching, serving }: OriginParts, work: Work): Promise<Response> {
+/** Whether it works; to whoever has a key also what computes here and how much waits. Nothing of models. */
+async function healthz({ batching, serving }: OriginParts, work: Work, { kind }: Caller): Promise<Response> {
   const { ok, engine, version, provider } = await serving.health()
   const { queued, running } = batching.stats()
   const status = work.draining ? 'draining' : ok ? 'ok' : 'unavailable'
-  const body = { status, engine, version, provider, queue: queued, running, requests: work.inWork }
+  const figures = { engine, version, provider, queue: queued, running, requests: work.inWork }
+  const body = { status, ...(kind !== 'anonymous' && figures) }
   return Response.json(body, { status: ok ? 200 : 503, headers: { 'cache-control': 'no-store' } })
 }
 

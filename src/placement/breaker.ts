@@ -107,6 +107,15 @@ export class Breaker {
   }
 
   /**
+   * The origin itself has said that it is ready: while it is open, the next request may probe at once. That the waits go
+   * on growing where the probe fails all the same keeps an origin that says so again and again from being asked each time.
+   */
+  heard(): void {
+    if (this.#opensAt === undefined || this.#leaseEnds !== undefined) return
+    this.#opensAt = Math.min(this.#opensAt, this.#options.clock.now())
+  }
+
+  /**
    * A failure that showed itself after its request had counted as a success: an answer that broke off. It stands in the
    * place of the last success, or an origin all of whose answers break off would have failed every other time alone.
    */

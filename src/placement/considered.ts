@@ -9,6 +9,8 @@ export type ConsideredReason =
   | 'edge-full'
   | 'edge-failed'
   | 'up'
+  /** Nothing speaks against it, and nobody has asked it yet. */
+  | 'untried'
   | 'half-open'
   | 'origin-down'
   | 'no-model'
@@ -45,7 +47,7 @@ export function considered(
   const excluded = hint === 'edge' ? 'other-place-asked-for' : preference === 'edge' ? 'model-stays-at-edge' : undefined
   const others = origins.map((origin): Considered => {
     const fault = excluded ?? originFault(origin)
-    const reason = fault ?? (origin.state === 'half-open' ? 'half-open' : 'up')
+    const reason = fault ?? (origin.state === 'half-open' ? 'half-open' : origin.answered === false ? 'untried' : 'up')
     return { place: 'origin', name: origin.name, ok: fault === undefined, reason }
   })
   return [...artifacts, ...others]

@@ -37,6 +37,10 @@ export class Forwarding implements Placement {
     return this.#options.admission
   }
 
+  heard(): void {
+    this.#options.regions.heard()
+  }
+
   async route(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<Route> {
     const { decision } = await this.#options.placer.decide(model, facts, context)
     if (decision.refusal !== undefined) throw refusalOf(decision.refusal, model)

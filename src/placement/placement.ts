@@ -51,6 +51,8 @@ export interface Placement {
    * @throws origin_unavailable, origin_failed, overloaded, cancelled, deadline_exceeded
    */
   forward(model: ResolvedModel, facts: RouteFacts, request: Forwarded, context: CallContext): Promise<Response>
+  /** An origin has said that it is ready: what kept requests from it before is to be tried anew. */
+  heard?(): void
   /** The decision for a model, with all that was considered, for people. */
   explain(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<unknown>
 }

@@ -105,7 +105,7 @@ export class Placer {
   }
 
   #originFacts(
-    { origin, state }: Candidate,
+    { answered, origin, state }: Candidate,
     { manifest }: ResolvedModel,
     { route }: RouteFacts,
     refused: boolean,
@@ -119,6 +119,7 @@ export class Placer {
     return {
       name: origin.name,
       state: refused ? 'down' : state,
+      answered,
       hasModel: true,
       speaks: spoken === 'forward' && !bodyRead ? 'forward' : takesTensors ? 'tensors' : 'no',
       takesTensors,

@@ -41,6 +41,8 @@ export interface EdgeFacts {
 export interface OriginFacts {
   readonly name: string
   readonly state: 'up' | 'half-open' | 'down'
+  /** Whether it is known to have answered; left out: it is not known. For people alone. */
+  readonly answered?: boolean
   readonly hasModel: boolean
   /** `forward`: this route's requests as they are; `tensors`: the model's inputs alone; `no`: neither. */
   readonly speaks: 'forward' | 'tensors' | 'no'

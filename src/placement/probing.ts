@@ -60,7 +60,9 @@ export async function checkOrigins<O extends { readonly name: string }>(
   const record = await probeOrigins(origins, probe, { clock, previous })
   for (const [name, { ok, detail, failures }] of Object.entries(record.origins)) {
     const wasOk = previous?.origins[name]?.ok ?? true
-    if (ok !== wasOk) logger.warn(ok ? 'origin_up' : 'origin_down', { origin: name, failures, detail })
+    if (ok === wasOk) continue
+    if (ok) logger.info('origin_up', { origin: name })
+    else logger.warn('origin_down', { origin: name, failures, detail })
   }
   if (previous === undefined || saysMore(record, previous)) await store.write(record)
   return record

@@ -21,6 +21,8 @@ export interface Candidate {
   readonly origin: Origin
   /** `half-open`: one request at a time may try it; `down`: its breaker is open, or the shared record says so. */
   readonly state: 'up' | 'half-open' | 'down'
+  /** Whether it has answered anybody yet, as far as is known here: this isolate, or a probe of the shared record. */
+  readonly answered: boolean
 }
 
 export interface AttemptOptions {
@@ -62,7 +64,9 @@ export class Regions {
           // an outcome is known by the headers, or by the end of an answer that is read whole
           leaseMs: Math.min(timeouts.totalMs, timeouts.headersMs + timeouts.idleMs),
           onChange: (state, openMs) => {
-            options.logger.warn('origin_breaker', { origin: name, state, ...(state === 'open' && { open_ms: openMs }) })
+            // that it answers again is no warning
+            if (state === 'open') options.logger.warn('origin_breaker', { origin: name, state, open_ms: openMs })
+            else options.logger.info('origin_breaker', { origin: name, state })
           },
         }),
       )
@@ -96,7 +100,9 @@ export class Regions {
       return { origin, state, rank: this.#rankOf(origin, state) }
     })
     // sorting is stable: within a rank the order by distance stays
-    return ordered.sort((a, b) => a.rank - b.rank).map(({ origin, state }) => ({ origin, state }))
+    return ordered
+      .sort((a, b) => a.rank - b.rank)
+      .map(({ origin, state }) => ({ origin, state, answered: this.#hasAnswered(origin) }))
   }
 
   /** Seconds until the first of the origins that have a model may be asked again; at least one. */
@@ -150,6 +156,11 @@ export class Regions {
     throw exhausted(faults, this.#waitMs(origins))
   }
 
+  /** An origin has said that it is ready. Which one is not known: each may be tried at once. */
+  heard(): void {
+    for (const breaker of this.#breakers.values()) breaker.heard()
+  }
+
   /** A fault that showed itself after `attempt` had resolved: an answer that broke off while it was passed on. */
   failedLate(origin: Origin, fault: OriginFault): void {
     if (fault.consequence.counts) this.#breaker(origin).failedLate()
@@ -195,6 +206,10 @@ export class Regions {
       this.#options.logger.warn('origin_fault', { ...describe(error), requestId, origin: origin.name })
       return { ok: false, fault: error }
     }
+  }
+
+  #hasAnswered(origin: Origin): boolean {
+    return this.#breaker(origin).succeededAt !== undefined || this.#options.health.of(origin.name)?.ok === true
   }
 
   #rankOf(origin: Origin, state: Candidate['state']): number {

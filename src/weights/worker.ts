@@ -25,6 +25,9 @@ export interface WorkerStoreOptions {
 
 /** Size of the whole value: `content-length` is lost where a proxy compresses or sends in pieces. */
 export const BYTES_HEADER = 'verge-bytes'
+/** An origin says by it that it takes requests from now on. */
+export const ORIGIN_HEADER = 'verge-origin'
+export const ORIGIN_READY = 'ready'
 /** On a refused signature: the refusing clock. */
 const TIME_HEADER = 'verge-time'
 
@@ -47,6 +50,16 @@ export class WorkerStore implements Store {
     this.name = options.name ?? 'worker'
     this.#options = options
     this.#base = options.url.pathname.replace(/\/+$/, '')
+  }
+
+  /**
+   * Tells the Worker that this origin takes requests, so that one which has found it away before need not wait to try it
+   * again. Workers that do not know of it take it for any other request. @throws store_unavailable
+   */
+  async announce(): Promise<void> {
+    const answer = await this.#ask('GET', '/store?list=alias%2F', { [ORIGIN_HEADER]: ORIGIN_READY })
+    leave(answer)
+    if (answer.status !== 200) throw refused(this.name, answer.status)
   }
 
   async head(key: string): Promise<StoredInfo | null> {

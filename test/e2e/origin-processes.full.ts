@@ -7,6 +7,7 @@ import { ROOT } from '../../scripts/lib/project.ts'
 import { engineChildOf } from '../fixtures/node/engine-child.ts'
 import { faultModels } from '../fixtures/node/fault-models.ts'
 import { passTo } from '../fixtures/node/faulty-origin.ts'
+import { healthOf } from '../fixtures/node/origin-models.ts'
 import { type OriginProcess, startOriginProcess } from '../fixtures/node/origin-process.ts'
 import { ORIGIN_KEY, type PlacedWorker, publishAs, startPlacedWorker, until } from '../fixtures/node/placed-worker.ts'
 import { lookupRow } from '../fixtures/onnx-models.ts'
@@ -106,8 +107,7 @@ const degraded = /^edge;.*;reason=origin-down;degraded$/
 
 async function atWork(origin: OriginProcess): Promise<void> {
   await until(async () => {
-    const health = (await (await fetch(`${origin.url}/healthz`)).json()) as { running: number }
-    return health.running === 1
+    return (await healthOf(origin)).running === 1
   }, 'a run')
 }
 

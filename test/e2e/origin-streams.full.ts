@@ -8,6 +8,7 @@ import { ROOT } from '../../scripts/lib/project.ts'
 import { engineChildOf } from '../fixtures/node/engine-child.ts'
 import { faultModels } from '../fixtures/node/fault-models.ts'
 import { always, hang, passTo, raw } from '../fixtures/node/faulty-origin.ts'
+import { healthOf } from '../fixtures/node/origin-models.ts'
 import { type OriginProcess, startOriginProcess } from '../fixtures/node/origin-process.ts'
 import {
   call,
@@ -217,7 +218,7 @@ describe('a stream', () => {
     await until(() => front.open === 0, 'an end of what is in work')
     expect(front.abandoned).toBe(1)
     await until(async () => {
-      const health = (await (await fetch(`${origin.url}/healthz`)).json()) as Record<string, number>
+      const health = await healthOf(origin)
       return health.requests === 0 && health.running === 0
     }, 'rest')
     const written = (await tokens()) - before

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packFolder } from '../../scripts/lib/packer.ts'
+import { freePort } from '../../scripts/lib/port.ts'
 import { publish } from '../../scripts/lib/publish.ts'
 import { METRIC_NAMES } from '../../src/origin/metrics.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
@@ -26,6 +27,7 @@ import {
 import { writerFor } from '../fixtures/node/publish.ts'
 
 const KEY = 'the secret of these tests is long enough'
+const OPERATOR = 'a-key-of-the-operator-0123456789'
 const OLD_KEY = 'the secret that is being replaced by the other'
 
 let scratch: string
@@ -54,7 +56,9 @@ describe('an origin', () => {
     send(`/v2/models/${model}/infer`, { body, ...init })
 
   it('says how it is, on both ports', async () => {
-    expect(await (await fetch(`${origin.url}/healthz`)).json()).toEqual({
+    const stranger = await fetch(`${origin.url}/healthz`)
+    expect([stranger.status, await stranger.json()]).toEqual([200, { status: 'ok' }])
+    expect(await (await send('/healthz', { method: 'GET', body: null })).json()).toEqual({
       status: 'ok',
       engine: 'native',
       version: expect.stringMatching(/^\d+\.\d+\.\d+$/),
@@ -264,10 +268,14 @@ describe('an origin', () => {
 
 describe('an origin over its Worker', () => {
   let worker: LiveWorker
+  let port: number
+  const asOperator = { authorization: `Bearer ${OPERATOR}` }
+
   beforeAll(async () => {
     // Where the origin is does not matter here: the Worker knows it by its key.
-    const origins = [{ name: 'here', url: 'http://127.0.0.1:9', auth: { type: 'hmac', key: 'ORIGIN_KEY' } }]
-    worker = await startLiveWorker({ ORIGINS: JSON.stringify(origins), ORIGIN_KEY: KEY })
+    port = await freePort()
+    const origins = [{ name: 'here', url: `http://127.0.0.1:${port}`, auth: { type: 'hmac', key: 'ORIGIN_KEY' } }]
+    worker = await startLiveWorker({ ORIGINS: JSON.stringify(origins), ORIGIN_KEY: KEY, VERGE_API_KEY: OPERATOR })
     const writer = await writerFor(worker)
     for (const name of ['digits', 'reviews', 'loop']) await publish(writer, await packFolder(join(models, name)))
   })
@@ -284,6 +292,30 @@ describe('an origin over its Worker', () => {
     // A model may end the process that the runtime is in: it is in the engine's, and not in this one.
     const { pid } = origin.process
     if (process.platform === 'linux') expect(await readFile(`/proc/${pid}/maps`, 'utf8')).not.toContain('onnxruntime')
+    expect(await origin.stop()).toBe(0)
+  })
+
+  it('is called untried before it has answered, and is asked as soon as it says that it is ready', async () => {
+    const reason = async (): Promise<string> => {
+      const answer = await fetch(`${worker.url}/explain/loop?route=oip`, { headers: asOperator })
+      const { decision } = (await answer.json()) as { decision: { considered: { place: string; reason: string }[] } }
+      return decision.considered.find(({ place }) => place === 'origin')?.reason ?? 'none'
+    }
+    const run = async (): Promise<number> => {
+      const init = { method: 'POST', headers: asOperator, body: loop(2) }
+      const answer = await fetch(`${worker.url}/v2/models/loop/infer`, init)
+      await answer.arrayBuffer()
+      return answer.status
+    }
+    expect(await reason()).toBe('untried')
+    for (let i = 0; i < 3; i++) expect(await run()).toBe(503)
+    expect(await reason()).toBe('origin-down')
+    const args = ['--port', String(port)]
+    const origin = await startOriginProcess({ from: worker.url, cache: join(scratch, 'announced'), keys: [KEY], args })
+    await origin.logged('origin_announced')
+    expect(await reason()).toBe('half-open')
+    expect(await run()).toBe(200)
+    expect(await reason()).toBe('up')
     expect(await origin.stop()).toBe(0)
   })
 

@@ -94,6 +94,26 @@ describe('breaker', () => {
     expect(changes).toEqual(['open 5000', 'closed 0'])
   })
 
+  it('lets a probe through at once when the origin has said that it is ready', async () => {
+    const { breaker, clock } = bench()
+    breaker.heard()
+    expect(breaker.state).toBe('closed')
+    fail(breaker, 3)
+    expect(breaker.enter()).toBeNull()
+    breaker.heard()
+    expect(breaker.state).toBe('half-open')
+    const probe = permitOf(breaker)
+    // one probe at a time, however often it says so
+    breaker.heard()
+    expect(breaker.enter()).toBeNull()
+    probe.failed()
+    expect(breaker.waitMs).toBe(10_000)
+    breaker.heard()
+    permitOf(breaker).succeeded()
+    expect(breaker.state).toBe('closed')
+    await clock.advance(0)
+  })
+
   it('doubles its wait with each failed probe up to a minute, and begins anew once it has closed', async () => {
     const { breaker, changes, clock } = bench()
     fail(breaker, 3)

@@ -225,7 +225,8 @@ describe('probing', () => {
   it('writes what is new at once, and what is not every second minute', async () => {
     const [clock, store] = [new ManualClock(), new MemoryHealth()]
     const said: string[] = []
-    const logger = { ...silentLogger, warn: (event: string) => void said.push(event) }
+    const log = (level: string) => (event: string) => void said.push(`${level} ${event}`)
+    const logger = { ...silentLogger, info: log('info'), warn: log('warn') }
     const writes: number[] = []
     for (const probe of [good, good, good, bad, bad, bad, bad, good]) {
       await checkOrigins([fra], probe, store, { clock, logger })
@@ -233,7 +234,7 @@ describe('probing', () => {
       await clock.advance(60_000)
     }
     expect(writes).toEqual([1, 1, 2, 3, 4, 4, 5, 6])
-    expect(said).toEqual(['origin_down', 'origin_up'])
+    expect(said).toEqual(['warn origin_down', 'info origin_up'])
   })
 
   it('works without what was known before', async () => {

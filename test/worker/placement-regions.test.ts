@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
-import { silentLogger } from '../../src/core/runtime.ts'
+import { type LogFields, silentLogger } from '../../src/core/runtime.ts'
 import { OriginFault, type OriginFaultKind } from '../../src/placement/fault.ts'
 import { type HealthRecord, HealthView } from '../../src/placement/health.ts'
 import type { Origin } from '../../src/placement/origin.ts'
@@ -36,7 +36,7 @@ interface Bench {
   readonly context: TestContext
   /** `fra:1` for each try, in order. */
   readonly tried: string[]
-  readonly logged: { readonly event: string; readonly fields: unknown }[]
+  readonly logged: { readonly level: string; readonly event: string; readonly fields: LogFields | undefined }[]
   /** Runs `attempt`, moving the clock on as long as it waits; each origin answers as told, again and again. */
   attempt(answers: Readonly<Record<string, Answer>>, options?: AttemptOptions): Promise<string>
   order(model?: string): string
@@ -49,8 +49,9 @@ function bench(names: readonly (keyof typeof PLACES)[], models?: ReadonlyMap<str
   const clock = new ManualClock()
   let record: HealthRecord | null = null
   const health = new HealthView({ read: async () => record, write: async () => {} }, { clock, logger: silentLogger })
-  const logged: { event: string; fields: unknown }[] = []
-  const logger = { ...silentLogger, warn: (event: string, fields?: unknown) => void logged.push({ event, fields }) }
+  const logged: Bench['logged'] = []
+  const log = (level: string) => (event: string, fields?: LogFields) => void logged.push({ level, event, fields })
+  const logger = { ...silentLogger, info: log('info'), warn: log('warn') }
   const origins = names.map((name) => originOf(name, name === 'nyc' ? models : undefined))
   const regions = new Regions(origins, { clock, random: () => 0, health, logger })
   const context = testContext()
@@ -290,6 +291,23 @@ describe('attempt', () => {
       { origin: 'fra', state: 'open', open_ms: 10_000 },
       { origin: 'fra', state: 'closed' },
     ])
+  })
+
+  it('tries an origin at once that has said that it is ready, and says of none that it is up before it has answered', async () => {
+    const { attempt, logged, regions } = bench(['fra'])
+    const state = () =>
+      regions.candidates(undefined, undefined).map(({ state: each, answered }) => `${each} ${answered}`)
+    expect(state()).toEqual(['up false'])
+    for (let i = 0; i < 3; i++) await errorOf(attempt({ fra: 'refused' }))
+    expect(state()).toEqual(['down false'])
+    regions.heard()
+    expect(state()).toEqual(['half-open false'])
+    expect(await attempt({})).toBe('fra 1')
+    expect(state()).toEqual(['up true'])
+    const levels = logged
+      .filter(({ event }) => event === 'origin_breaker')
+      .map(({ level, fields }) => `${level} ${fields?.state}`)
+    expect(levels).toEqual(['warn open', 'info closed'])
   })
 
   it('says when to come back if no origin may be asked', async () => {

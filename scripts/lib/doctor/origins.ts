@@ -4,7 +4,14 @@ import { fieldOf, type Visitor } from './visitor.ts'
 const AREA = 'origins'
 
 /** What the Worker says of an origin that it could ask or could not; its other reasons are about the model. */
-const STATES: Readonly<Record<string, 'up' | 'down'>> = { up: 'up', 'half-open': 'up', 'origin-down': 'down' }
+const STATES: Readonly<Record<string, State>> = {
+  up: 'up',
+  'half-open': 'up',
+  untried: 'untried',
+  'origin-down': 'down',
+}
+
+type State = 'up' | 'untried' | 'down'
 
 /**
  * How each origin is, by the word of the isolate that answers: what it found when it was last asked for a model.
@@ -12,7 +19,7 @@ const STATES: Readonly<Record<string, 'up' | 'down'>> = { up: 'up', 'half-open':
  */
 export async function checkOrigins(visitor: Visitor, models: readonly string[]): Promise<Check[]> {
   if (!visitor.hasKey) return [skip(AREA, 'VERGE_API_KEY is not set: how they are is for the operator to see')]
-  const states = new Map<string, 'up' | 'down' | undefined>()
+  const states = new Map<string, State | undefined>()
   for (const model of models) {
     for (const route of ['task', 'openai']) {
       const answer = await visitor.ask(`/explain/${model}?route=${route}`, { asOperator: true })
@@ -28,8 +35,9 @@ export async function checkOrigins(visitor: Visitor, models: readonly string[]):
   return [...states].map(([name, state]) => stateCheck(name, state))
 }
 
-function stateCheck(name: string, state: 'up' | 'down' | undefined): Check {
+function stateCheck(name: string, state: State | undefined): Check {
   if (state === 'up') return ok(AREA, `${name} is asked`)
+  if (state === 'untried') return skip(AREA, `${name} has not been asked yet by the isolate that answers`)
   if (state === undefined) return skip(AREA, `${name} is asked for none of these models`)
   const mend = 'Look whether it runs, and at docs/origin.md, "If it does not work".'
   return warn(AREA, `${name} is left out, because it failed when it was last asked`, mend)

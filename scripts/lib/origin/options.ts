@@ -32,6 +32,7 @@ const DEFAULTS = {
   threads: '',
   'drain-seconds': '30',
   'log-level': 'info',
+  'log-format': '',
   'key-file': '',
 } as const
 
@@ -40,7 +41,10 @@ export const OPTION_NAMES = Object.keys(DEFAULTS) as readonly OptionName[]
 
 export interface OriginOptions extends Omit<OriginSettings, 'source'> {
   readonly from: string
+  readonly logFormat: (typeof LOG_FORMATS)[number]
 }
+
+const LOG_FORMATS = ['lines', 'json'] as const
 
 const GB = 1e9
 /** Of the machine's, or the container's, memory: the rest is for activations, for Node and for the system. */
@@ -50,6 +54,7 @@ const MEMORY_SHARE = 0.6
 export async function readOptions(
   args: readonly string[],
   environment: NodeJS.ProcessEnv,
+  isTerminal = false,
 ): Promise<OriginOptions | undefined> {
   const { values } = parseArgs({
     args: [...args],
@@ -93,6 +98,7 @@ export async function readOptions(
     ...(text('threads') !== '' && { threads: number('threads', 1, 1024) }),
     drainMs: number('drain-seconds', 0, 3600, false) * 1000,
     logLevel: oneOf('log-level', text('log-level'), LOG_LEVELS),
+    logFormat: oneOf('log-format', text('log-format') || (isTerminal ? 'lines' : 'json'), LOG_FORMATS),
   }
 }
 

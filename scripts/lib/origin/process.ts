@@ -9,6 +9,8 @@ export interface OriginProcess {
   /** Address of its API, and of health and metrics. */
   readonly url: string
   readonly admin: string
+  /** What requests may be signed with. */
+  readonly keys: readonly string[]
   /** Parsed lines of its log so far. */
   readonly logs: readonly LogLine[]
   /** Resolves with a line of this event, past or to come. */
@@ -72,6 +74,7 @@ export async function startOriginProcess(options: OriginProcessOptions): Promise
     process: child,
     url: `http://127.0.0.1:${port}`,
     admin: `http://127.0.0.1:${adminPort}`,
+    keys: options.keys,
     logs,
     logged,
     ended: exited.then(([code]) => code),

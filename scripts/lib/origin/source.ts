@@ -29,6 +29,8 @@ export interface SourceOptions {
 
 export interface OriginSource {
   readonly store: Store
+  /** Tells whoever sends requests that they may come; absent where the source is not that. */
+  announce?(): Promise<void>
   dispose(): Promise<void>
 }
 
@@ -38,12 +40,15 @@ const ATTEMPTS = 2
 /** Opens what `--from` names. @throws UsageError that says what is missing */
 export async function openSource(options: SourceOptions): Promise<OriginSource> {
   const { from } = options
-  if (/^https?:\/\//i.test(from)) return { store: await ofWorker(from, options.key), async dispose() {} }
+  if (/^https?:\/\//i.test(from)) {
+    const store = await ofWorker(from, options.key)
+    return { store, announce: () => store.announce(), async dispose() {} }
+  }
   if (/^s3:\/\//i.test(from)) return { store: ofBucket(from.slice(5), options.environment), async dispose() {} }
   return ofFolder(resolve(from), options)
 }
 
-async function ofWorker(from: string, secret: string): Promise<Store> {
+async function ofWorker(from: string, secret: string): Promise<WorkerStore> {
   const url = URL.canParse(from) ? new URL(from) : undefined
   if (url === undefined || url.username !== '' || url.search !== '') {
     throw new UsageError(`--from: "${from}" is not the address of a Worker, such as https://verge.example.com.`)
