@@ -1,6 +1,7 @@
 import { enableCompileCache } from 'node:module'
 import { join } from 'node:path'
 import { runScript, UsageError } from './lib/command-line.ts'
+import { closest } from './lib/terminal/closest.ts'
 
 // Compiling takes a third of the time of a short command. Where nothing can be written, everything is compiled again.
 enableCompileCache(join(import.meta.dirname, '../.verge/compiled'))
@@ -72,7 +73,10 @@ const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
 if (entry === undefined) {
   await runScript(HELP, async () => {
     if (name === '--help' || name === '-h' || name === 'help') return HELP
-    throw new UsageError(`There is no command "${name}".\n\n${HELP}`)
+    const meant = closest(name, Object.keys(COMMANDS))
+    throw new UsageError(
+      `There is no command "${name}".${meant === undefined ? '' : ` Did you mean "${meant}"?`} "npx verge --help" lists them.`,
+    )
   })
 } else {
   const command = await entry.load()

@@ -8,6 +8,7 @@ import { refuseStrayed } from '../lib/build/strayed.ts'
 import { UsageError } from '../lib/command-line.ts'
 import { readDescription } from '../lib/description.ts'
 import { Visitor } from '../lib/doctor/visitor.ts'
+import { STATE } from '../lib/project.ts'
 import { existingOf } from '../lib/push/existing.ts'
 import { readModel } from '../lib/push/inventory.ts'
 import { askLive, type LiveAnswer, type NoAnswer } from '../lib/push/live.ts'
@@ -15,6 +16,7 @@ import { assertPushable, assertReachable } from '../lib/push/preflight.ts'
 import { describeLive, type PushResult, pushModel } from '../lib/push/push.ts'
 import { renderJson } from '../lib/report/report.ts'
 import { renderText } from '../lib/report/text.ts'
+import { workerReading } from '../lib/running-worker.ts'
 import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS, type TargetArguments } from '../lib/target/arguments.ts'
 import { withTarget } from '../lib/target/session.ts'
 import type { Target } from '../lib/target/target.ts'
@@ -32,7 +34,7 @@ pushed as it is. docs/sources.md and docs/quantize.md say more.
 Where:
 ${TARGET_HELP}
   --no-live            store it as a version, and leave live what is live: "verge release" switches
-  --url URL            a Worker to ask at the end (default for local storage: http://127.0.0.1:8787, if it runs)
+  --url URL            a Worker to ask at the end (default for local storage: the one of "npm start" that reads it)
   --dry-run            build it, and say what would be stored; store nothing
 
 ${BUILD_HELP}
@@ -47,7 +49,7 @@ Examples:
 
 ${TARGET_ENVIRONMENT}`
 
-/** Where `npm start` listens. */
+/** Where `npm start` and `wrangler dev` listen, if they are not told otherwise, and read what lies where they put it. */
 const LOCAL_URL = 'http://127.0.0.1:8787'
 
 export const pushCommand: Command = {
@@ -66,7 +68,7 @@ export const pushCommand: Command = {
     const spec = onlyArgument(positionals, 'which model: npx verge push model.onnx --name mine')
     const dryRun = values['dry-run'] === true
     // An address that is none is a slip of the pen, which nobody wants to hear of when all is built.
-    const url = values.url ?? (values.env === undefined ? LOCAL_URL : undefined)
+    const url = values.url ?? (values.env === undefined ? await localWorker(values['persist-to']) : undefined)
     const key = process.env.VERGE_API_KEY || undefined
     if (url !== undefined) new Visitor(url, key)
     const asked = buildSettings(values)
@@ -143,6 +145,12 @@ export const pushCommand: Command = {
       ].join('\n')
     })
   },
+}
+
+/** The Worker on this machine that reads local storage; undefined if none does. */
+async function localWorker(persistTo: string | undefined): Promise<string | undefined> {
+  const noted = await workerReading(persistTo === undefined ? STATE : resolve(persistTo))
+  return noted ?? (persistTo === undefined ? LOCAL_URL : undefined)
 }
 
 /** What a folder's verge.json says; undefined where it says nothing. */

@@ -1,5 +1,6 @@
 import { isVergeError } from '../../src/core/errors.ts'
 import { isOnnxError } from '../../src/onnx/errors.ts'
+import { closest } from './terminal/closest.ts'
 import { printableLines } from './terminal/format.ts'
 
 /** Something that a person can mend; its message says how. */
@@ -9,7 +10,7 @@ export class UsageError extends Error {
 
 /**
  * Runs a script's work and prints what it returns. Failures that a person can mend are printed as a message, with exit
- * code 1; wrong arguments with the help, and 2; anything else is a fault of ours, and keeps its stack.
+ * code 1; wrong arguments with what was meant, and 2; anything else is a fault of ours, and keeps its stack.
  */
 export async function runScript(help: string, work: () => Promise<string | undefined>): Promise<void> {
   try {
@@ -17,7 +18,7 @@ export async function runScript(help: string, work: () => Promise<string | undef
     if (text !== undefined) console.log(text)
   } catch (error) {
     if (isArgumentError(error)) {
-      console.error(`${printableLines(error.message)}\n\n${help}`)
+      console.error(printableLines(adviceOn(error, help)))
       process.exitCode = 2
     } else if (error instanceof UsageError || isVergeError(error) || isOnnxError(error)) {
       // Messages hold names of a model's author, a hub's or a server's.
@@ -29,6 +30,16 @@ export async function runScript(help: string, work: () => Promise<string | undef
       throw error
     }
   }
+}
+
+/** What is wrong with the arguments, in a line or two: the whole help would push it out of sight. */
+function adviceOn(error: Error, help: string): string {
+  const unknown = /^Unknown option '(-[^']*)'/.exec(error.message)?.[1]
+  if (unknown === undefined) return `${error.message}\n"--help" lists the options.`
+  const options = [...new Set([...help.matchAll(/(?<![\w-])--[a-z][a-z0-9-]*/g)].map(([option]) => option))]
+  const meant = closest(unknown, options)
+  const question = meant === undefined ? '' : ` Did you mean ${meant}?`
+  return `There is no option ${unknown}.${question} "--help" lists the options.`
 }
 
 /** What `parseArgs` throws. */

@@ -11,6 +11,7 @@ import { type Probe, probeFor } from './probe.ts'
 import { ROOT } from './project.ts'
 import { describeLive } from './push/push.ts'
 import { ask, NoOriginError, untilListening } from './readiness.ts'
+import { noteWorker } from './running-worker.ts'
 import { steps } from './terminal/steps.ts'
 
 export interface LocalOptions {
@@ -124,6 +125,8 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       progress(`  ${manifest.model}: first answer after ${Date.now() - begun} ms`)
       models.push({ packed: model, folder, probe, answer })
     }
+    const forget = await noteWorker(persistTo, server.url)
+    server.ended.then(forget)
     ready = true
     return { server, models }
   } catch (error) {

@@ -96,7 +96,7 @@ describe('verge doctor against a Worker that is well', () => {
       /^models: digits, reviews$/,
       /^model digits: answers "5"/,
       /^model digits: ran at: edge/,
-      /^model digits: first answer after \d+ ms, warm p50 [\d.]+ ms, p95 [\d.]+ ms \(3 requests\)/,
+      /^model digits: first answer after \d+ ms, warm p50 [\d.]+ ms, p95 [\d.]+ ms \(3 requests, each computed\)/,
       /^model reviews: answers "positive"/,
       /^errors: .*404 not_found/,
       /^errors: .*404 model_not_found/,
@@ -109,6 +109,32 @@ describe('verge doctor against a Worker that is well', () => {
     ]) {
       expect(good).toContainEqual(expect.stringMatching(expected))
     }
+  })
+
+  it('measures what is computed, and not what is kept', async () => {
+    const { url } = await start([digits])
+    const outcomes: (string | null)[] = []
+    const front = await serve(async (request, response) => {
+      const parts: Buffer[] = []
+      for await (const part of request) parts.push(part as Buffer)
+      const { host: _host, connection: _connection, 'content-length': _length, ...headers } = request.headers
+      const answer = await fetch(url + request.url, {
+        method: request.method ?? 'GET',
+        headers: headers as Record<string, string>,
+        ...(parts.length > 0 && { body: new Uint8Array(Buffer.concat(parts)) }),
+      })
+      if (request.url === '/run/digits' && answer.status === 200) outcomes.push(answer.headers.get('verge-cache'))
+      // what was compressed has been unpacked by now
+      const unpacked = [...answer.headers].filter(
+        ([name]) => !/^(content-(encoding|length)|transfer-encoding)$/.test(name),
+      )
+      response.writeHead(answer.status, Object.fromEntries(unpacked))
+      response.end(Buffer.from(await answer.arrayBuffer()))
+    })
+    await diagnose(front)
+    expect(outcomes.length).toBeGreaterThanOrEqual(4)
+    expect(outcomes).not.toContain('hit')
+    expect(new Set(outcomes)).toEqual(new Set(['bypass']))
   })
 
   it('says that a key is one that no request can carry', async () => {

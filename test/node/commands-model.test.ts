@@ -199,11 +199,16 @@ describe('arguments', () => {
     )
   })
 
-  it('that nobody knows are answered with the help', async () => {
+  it('that nobody knows are answered with what was meant, in a line', async () => {
     const { code, stderr } = await run('quantize', 'encoder.onnx', '--dtyp', 'q8')
     expect(code).toBe(2)
-    expect(stderr).toMatch(/Unknown option '--dtyp'/)
-    expect(stderr).toMatch(/Usage: npx verge quantize/)
+    expect(stderr).toMatch(/There is no option --dtyp\. Did you mean --dtype\?/)
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    const missed = await run('puhs', 'encoder.onnx')
+    expect(missed).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^There is no command "puhs"\. Did you mean "push"\?[^\n]*\n$/),
+    })
   })
 
   it('keep a key from travelling in clear', async () => {

@@ -12,6 +12,7 @@ import { packFolder } from '../../scripts/lib/packer.ts'
 import { freePort, isFree } from '../../scripts/lib/port.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
 import { pushModel } from '../../scripts/lib/push/push.ts'
+import { workerReading } from '../../scripts/lib/running-worker.ts'
 import { openTarget } from '../../scripts/lib/target/open.ts'
 import { arithmeticModel } from '../fixtures/onnx-models.ts'
 
@@ -110,6 +111,9 @@ describe('npm start', () => {
     expect(started.output()).toMatch(/Verge is ready at/)
     expect(started.output()).toMatch(/secret: not asked, because it is private/)
     expect((await leftOvers()).length).toBeGreaterThanOrEqual(2)
+    // whoever pushes into this storage asks this Worker
+    expect(await workerReading(join(folder, 'state'))).toBe(`http://127.0.0.1:${port}`)
+    expect(await workerReading(join(folder, 'other'))).toBeUndefined()
 
     const curl = started
       .output()
@@ -124,6 +128,7 @@ describe('npm start', () => {
     started.child.kill('SIGINT')
     expect(await started.exited).toBe(0)
     expect(await untilNoneLeft()).toEqual([])
+    expect(await workerReading(join(folder, 'state'))).toBeUndefined()
     expect(await isFree(port)).toBe(true)
   })
 
@@ -225,7 +230,10 @@ describe('npm start', () => {
     expect(started.output()).toMatch(/Usage: npm start/)
     started = start('--prot', '1')
     expect(await started.exited).toBe(2)
-    expect(started.output()).toMatch(/Unknown option '--prot'/)
+    expect(started.output().trim().split('\n')).toHaveLength(1)
+    expect(started.output()).toMatch(
+      /^There is no option --prot\. Did you mean --port\? "--help" lists the options\.$/m,
+    )
   })
 })
 
