@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { isVergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { finish, StepMeter, type Work, WorkLane } from '../../src/core/work.ts'
@@ -301,7 +301,54 @@ describe('what is priced before anything is decoded', () => {
   })
 })
 
+describe('a table before its first row', () => {
+  const limits = { maxColumns: 100, maxRows: 100, maxCells: 1_000, maxCellLength: 1_000 }
+  const refusedTable = (text: string) => {
+    const meter = new StepMeter()
+    try {
+      finish(parsingCsv(text, limits, {}, meter))
+    } catch (error) {
+      if (isVergeError(error)) return { code: error.code, steps: meter.spent }
+      throw error
+    }
+    throw new Error('it was taken')
+  }
+
+  it('counts what looking for a separator takes, in the beginning of the header alone', () => {
+    const [short, long] = [400_000, 4_000_000].map((n) => refusedTable(`${'a'.repeat(900)},"${'\n'.repeat(n)}`))
+    expect(short?.steps).toBeGreaterThan(900)
+    expect(long?.steps).toBe(short?.steps)
+  })
+
+  it('refuses a cell where it has become too long, and makes nothing of it', () => {
+    // Both are malformed farther on, which would be told by whoever reads them to their ends.
+    expect(refusedTable(`a\n"${'""'.repeat(10_000)}`).code).toBe('input_too_large')
+    expect(refusedTable(`a\n${'x'.repeat(10_000)}"`).code).toBe('input_too_large')
+    expect(refusedTable(`"${'""'.repeat(10_000)}`).code).toBe('input_too_large')
+  })
+})
+
 describe('what has no steps of its own', () => {
+  it('a PNG of many pieces of data is put together without an object for each', () => {
+    const whole = repeatedPng({ width: 60, height: 60, depth: 8, colour: 2 }, 4)
+    const options = { maxPixels: 4e6, maxScans: 64 }
+    const from = 8 + 25
+    const length = new DataView(whole.buffer).getUint32(from)
+    const data = Array.from(whole.subarray(from + 8, from + 8 + length), (byte) =>
+      pngChunk('IDAT', Uint8Array.of(byte)),
+    )
+    const cut = Uint8Array.from([...whole.subarray(0, from), ...data.flatMap((piece) => [...piece])])
+    const views = vi.spyOn(Uint8Array.prototype, 'subarray')
+    finish(decodingImage(whole, options, new StepMeter()))
+    const once = views.mock.calls.length
+    const pieces = finish(decodingImage(cut, options, new StepMeter()))
+    const again = views.mock.calls.length - once
+    views.mockRestore()
+    expect(data.length).toBeGreaterThan(50)
+    expect(again).toBe(once)
+    expect(pieces).toEqual(finish(decodingImage(whole, options, new StepMeter())))
+  })
+
   it('base64 is what atob takes, and nothing else', () => {
     let seed = 1
     const random = (below: number): number => {

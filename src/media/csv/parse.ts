@@ -54,7 +54,7 @@ export function* parsingCsv(text: string, limits: CsvLimits, options: CsvOptions
   const start = text.charCodeAt(0) === BYTE_ORDER_MARK ? 1 : 0
   const declared = /^sep=([,;\t])\r?\n/i.exec(text.slice(start, start + 8))
   const separator =
-    options.separator ?? (declared?.[1] as Separator | undefined) ?? separatorOf(text, start, limits, options)
+    options.separator ?? (declared?.[1] as Separator | undefined) ?? separatorOf(text, start, limits, options, meter)
   const begin = start + (declared?.[0].length ?? 0)
   const lines = new CsvLines(text, begin, separator, limits.maxCellLength, declared === null ? 1 : 2)
   const first = lines.next(limits.maxColumns)
@@ -106,18 +106,29 @@ function checkRow(row: Line, columns: number, rows: number, { maxRows, maxCells 
   }
 }
 
+/**
+ * UTF-16 units in which a separator is looked for. A manifest of 256 KiB names no longer header, and each separator is
+ * tried by itself.
+ */
+const HEADER_UNITS = 512 * 1024
+
 /** The one that makes the header what is expected; else the first of them that the header holds outside of quotes. */
 function separatorOf(
   text: string,
   start: number,
   { maxColumns, maxCellLength }: CsvLimits,
   { names }: CsvOptions,
+  meter: StepMeter,
 ): Separator {
+  const beginning = text.slice(start, start + HEADER_UNITS)
   const found = SEPARATORS.map((separator) => {
+    const lines = new CsvLines(beginning, 0, separator, maxCellLength, 1)
     try {
-      return new CsvLines(text, start, separator, maxCellLength, 1).next(maxColumns)?.cells ?? []
+      return lines.next(maxColumns)?.cells ?? []
     } catch {
       return []
+    } finally {
+      meter.spend(lines.steps(), refusal)
     }
   })
   const wanted = new Set(names)
@@ -196,24 +207,28 @@ class CsvLines {
         throw malformed(this.#line, 'a quote stands inside a cell; quote the whole cell and double the quotes in it')
       }
       this.#at += 1
+      if (this.#at - start > this.#maxCellLength) throw this.#tooLong()
     }
-    return start === this.#at ? null : this.#bounded(this.#text.slice(start, this.#at))
+    return start === this.#at ? null : this.#text.slice(start, this.#at)
   }
 
   #quoted(): string {
     const line = this.#line
     const start = this.#at + 1
-    let doubled = false
+    let doubled = 0
     for (let from = start; ; from = this.#at + 1) {
       const quote = this.#text.indexOf(QUOTE, from)
       if (quote === -1) throw malformed(line, 'a quote is never closed')
       this.#at = quote + 1
+      // Before anything is made of it: a list of its parts takes many times the memory.
+      if (quote - start - doubled > this.#maxCellLength) throw this.#tooLong()
       if (this.#text[this.#at] !== QUOTE) break
-      doubled = true
+      doubled += 1
       this.#more += DOUBLED
     }
     const raw = this.#text.slice(start, this.#at - 1)
-    const cell = this.#bounded(doubled ? raw.replaceAll('""', QUOTE) : raw)
+    // In half the time and memory that `replaceAll` takes.
+    const cell = doubled > 0 ? raw.split('""').join(QUOTE) : raw
     for (let at = raw.indexOf('\n'); at !== -1; at = raw.indexOf('\n', at + 1)) this.#line += 1
     const after = this.#text[this.#at]
     const ends = after === undefined || after === this.#separator || after === '\n'
@@ -223,9 +238,8 @@ class CsvLines {
     return cell
   }
 
-  #bounded(cell: string): string {
-    if (cell.length <= this.#maxCellLength) return cell
-    throw new VergeError(
+  #tooLong(): VergeError {
+    return new VergeError(
       'input_too_large',
       `Line ${this.#line}: a cell may have at most ${this.#maxCellLength} characters.`,
       { details: { limit_characters: this.#maxCellLength, line: this.#line } },

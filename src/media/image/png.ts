@@ -39,7 +39,8 @@ interface Chunks {
   readonly palette: Uint8Array | undefined
   readonly transparency: Uint8Array | undefined
   readonly exif: Uint8Array | undefined
-  readonly data: readonly Uint8Array[]
+  /** Of all IDAT chunks together. */
+  readonly data: Uint8Array
 }
 
 /** The seven passes of Adam7 as [first column, first row, column step, row step]. */
@@ -122,7 +123,7 @@ export function* decodePng(
   let row = new Uint8Array((rows[0]?.bytes ?? 0) + 1)
   let above = new Uint8Array(row.length)
   const bytesPerPixel = Math.max(1, bitsOf(header) >> 3)
-  const compressed = joined(chunks.data)
+  const compressed = chunks.data
   // What unpacking costs lies in the data that come in, and is counted as they come out.
   const unpacking = (compressed.length * COMPRESSED_BYTE) / total
   const take = (piece: Uint8Array): void => {
@@ -179,39 +180,52 @@ const EXIF = 0x65584966
 const IEND = 0x49454e44
 
 function readChunks(bytes: Uint8Array, meter: StepMeter): Chunks {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   let palette: Uint8Array | undefined
   let transparency: Uint8Array | undefined
   let exif: Uint8Array | undefined
-  const data: Uint8Array[] = []
-  for (let at: number = PNG_SIGNATURE.length; at + 8 <= bytes.length; ) {
+  let pieces = 0
+  let total = 0
+  let data = bytes.subarray(0, 0)
+  eachChunk(bytes, (type, from, to) => {
     meter.spend(CHUNK, refusal)
-    const length = view.getUint32(at)
-    const type = view.getUint32(at + 4)
-    if (type === IEND) break
-    if (type === PLTE || type === TRNS || type === EXIF || (type === IDAT && length > 0)) {
-      // The last piece may be cut off: whether enough of it is there, the inflater finds out.
-      const content = bytes.subarray(at + 8, Math.min(bytes.length, at + 8 + length))
-      if (type === IDAT) data.push(content)
-      else if (type === PLTE) palette = content
-      else if (type === TRNS) transparency = content
-      else exif = content
+    if (type === PLTE) palette = bytes.subarray(from, to)
+    else if (type === TRNS) transparency = bytes.subarray(from, to)
+    else if (type === EXIF) exif = bytes.subarray(from, to)
+    else if (type === IDAT && to > from) {
+      if (++pieces === 1) data = bytes.subarray(from, to)
+      total += to - from
     }
-    at += 12 + length
-  }
-  return { palette, transparency, exif, data }
+  })
+  return { palette, transparency, exif, data: pieces > 1 ? joinedData(bytes, total) : data }
 }
 
-function joined(pieces: readonly Uint8Array[]): Uint8Array {
-  const [only, ...more] = pieces
-  if (only !== undefined && more.length === 0) return only
-  const whole = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0))
+/** The data of a file that has them in pieces. They are found again, because a view of each may take more than they do. */
+function joinedData(bytes: Uint8Array, total: number): Uint8Array {
+  const whole = new Uint8Array(total)
   let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
+  eachChunk(bytes, (type, from, to) => {
+    if (type !== IDAT) return
+    // A piece may be a byte long, and a view costs more than copying so few.
+    if (to - from > 64) whole.set(bytes.subarray(from, to), at)
+    else for (let i = from; i < to; i++) whole[at + i - from] = bytes[i] ?? 0
+    at += to - from
+  })
   return whole
+}
+
+/**
+ * Tells every chunk's type and where its content lies, up to the end of the picture. The last one may be cut off: whether
+ * enough of it is there, the inflater finds out.
+ */
+function eachChunk(bytes: Uint8Array, use: (type: number, from: number, to: number) => void): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  for (let at: number = PNG_SIGNATURE.length; at + 8 <= bytes.length; ) {
+    const length = view.getUint32(at)
+    const type = view.getUint32(at + 4)
+    if (type === IEND) return
+    use(type, at + 8, Math.min(bytes.length, at + 8 + length))
+    at += 12 + length
+  }
 }
 
 /** Undoes a row's filter in place. Byte 0 is the filter's type; `above` is the row before, unfiltered. */
