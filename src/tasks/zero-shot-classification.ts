@@ -60,7 +60,7 @@ export function zeroShotClassification(limits: Limits): BoundTask {
       refuseManyItems(body.value, limits.requestItems)
       const { inputs, parameters } = validate(requestSchema, body.value, 'The request')
       const texts = typeof inputs === 'string' ? [inputs] : inputs
-      const labels = labelsOf(parameters.candidate_labels)
+      const labels = labelsOf(parameters.candidate_labels, limits)
       const hypotheses = hypothesesOf(labels, parameters.hypothesis_template)
       const textField = fieldIn('inputs', texts === inputs)
       const labelField = fieldIn('parameters.candidate_labels', true)
@@ -152,8 +152,10 @@ function together(verdicts: readonly Verdict[]): number[] {
   )
 }
 
-function labelsOf(given: string | readonly string[]): readonly string[] {
-  const labels = typeof given === 'string' ? given.split(',').map((label) => label.trim()) : given
+/** One text may be megabytes of commas: no more of it is taken apart than shows that there are too many labels. */
+function labelsOf(given: string | readonly string[], { embeddingsPerRequest: most }: Limits): readonly string[] {
+  const labels = typeof given === 'string' ? given.split(',', most + 1).map((label) => label.trim()) : given
+  if (labels.length > most) throw tooMany(most)
   const empty = labels.findIndex((label) => label.trim() === '')
   if (empty === -1) return labels
   throw new VergeError('invalid_request', `"parameters.candidate_labels" has an empty label, number ${empty + 1}.`, {

@@ -492,6 +492,17 @@ describe('question answering', () => {
 })
 
 describe('zero-shot classification', () => {
+  it('takes no more of a text of labels apart than shows that there are too many', async () => {
+    const trim = vi.spyOn(String.prototype, 'trim')
+    const parameters = { candidate_labels: 'a,'.repeat(100_000) }
+    const response = await post('/run/judge', { inputs: 'the price', parameters })
+    const trimmed = trim.mock.calls.length
+    trim.mockRestore()
+    expect(response.status).toBe(413)
+    expect(await response.json()).toMatchObject({ error: { code: 'input_too_large', limit_pairs: 2_048 } })
+    expect(trimmed).toBeLessThan(5_000)
+  })
+
   const inputs = 'Ada wrote about money.'
   const candidate_labels = ['travel', 'money', 'music']
 
