@@ -97,6 +97,11 @@ export const LIMITS = {
    * most, and 16 MiB of `[],` would be ten times that. A tensor nested more finely can be sent flat, or in binary.
    */
   jsonContainers: 512 * KiB,
+  /**
+   * Members of all objects in a JSON body, by their colons. Names that are all different take about 60 bytes of heap each,
+   * and a microsecond: these are 0.25 s, and 16 MiB of them would be 1.5 s. A table of `tableCells` as rows has half as many.
+   */
+  jsonMembers: 256 * KiB,
   /** The JSON header before binary tensors: names and shapes only. */
   inferenceHeaderBytes: 1 * MiB,
   /** Elements of all inputs together; 4 Mi floats are 16 MiB, the body's own limit. */

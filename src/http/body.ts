@@ -207,7 +207,7 @@ function tooLarge(maxBytes: number): VergeError {
 /** @throws invalid_json, empty_input, input_too_large */
 export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length === 0) throw new VergeError('empty_input', 'The request has no body. Send a JSON object.')
-  refuseManyContainers(bytes)
+  refuseManyParts(bytes)
   const text = decodeUtf8(bytes)
   if (text === undefined) throw new VergeError('invalid_json', 'The request body is not JSON in UTF-8.')
   try {
@@ -219,19 +219,40 @@ export function parseJson(bytes: Uint8Array): unknown {
 
 const OPENING_BRACKET = 0x5b
 const OPENING_BRACE = 0x7b
+const COLON = 0x3a
+const QUOTE = 0x22
+const SPACE = 0x20
 
-/** Brackets inside of strings count too: telling them apart would take as long as parsing. */
-function refuseManyContainers(bytes: Uint8Array): void {
-  const { jsonContainers } = LIMITS
-  if (bytes.length <= jsonContainers) return
+/**
+ * Refuses what takes much more memory than its text, before it is parsed. Brackets inside of strings count too, and so do
+ * colons behind a quote: telling them apart would take as long as parsing.
+ */
+function refuseManyParts(bytes: Uint8Array): void {
+  const { jsonContainers, jsonMembers } = LIMITS
+  if (bytes.length <= jsonMembers) return
   let containers = 0
-  for (const byte of bytes) if (byte === OPENING_BRACKET || byte === OPENING_BRACE) containers++
-  if (containers <= jsonContainers) return
-  throw new VergeError(
-    'input_too_large',
-    `The JSON holds ${containers} lists and objects; at most ${jsonContainers} are read. Send tensors as flat lists, or in binary.`,
-    { details: { limit_containers: jsonContainers } },
-  )
+  let members = 0
+  let beforeColon = 0
+  for (const byte of bytes) {
+    if (byte === OPENING_BRACKET || byte === OPENING_BRACE) containers++
+    else if (byte === COLON && beforeColon === QUOTE) members++
+    // White space may stand between a name and its colon.
+    if (byte > SPACE) beforeColon = byte
+  }
+  if (containers > jsonContainers) {
+    throw new VergeError(
+      'input_too_large',
+      `The JSON holds ${containers} lists and objects; at most ${jsonContainers} are read. Send tensors as flat lists, or in binary.`,
+      { details: { limit_containers: jsonContainers } },
+    )
+  }
+  if (members > jsonMembers) {
+    throw new VergeError(
+      'input_too_large',
+      `The objects of the JSON have ${members} members; at most ${jsonMembers} are read. Send a table by columns, or in several requests.`,
+      { details: { limit_members: jsonMembers } },
+    )
+  }
 }
 
 /** The media type of a Content-Type header, lower case, without its parameters; empty if there is none. */

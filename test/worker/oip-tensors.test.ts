@@ -247,6 +247,14 @@ describe('whole numbers that JSON parsing rounds', () => {
     expect(restored(json)[0]?.data).toEqual([...(JSON.parse(`[${same.join(',')}]`) as unknown[]), 9007199254740993n])
   })
 
+  it('are found behind a text of any length, and between many', () => {
+    const text = 'x\\n'.repeat(5_000_000)
+    const data = restored(`[{"datatype":"INT64","data":["${text}",9007199254740993]}]`)[0]?.data
+    expect((data as unknown[])[1]).toBe(9007199254740993n)
+    const many = restored(`[{"datatype":"INT64","data":[${'"\\\\",9007199254740993,'.repeat(5_000)}"\\""]}]`)[0]?.data
+    expect(many).toEqual([...Array.from({ length: 5_000 }, () => ['\\', 9007199254740993n]).flat(), '"'])
+  })
+
   it('are the ones that a reviver sees', () => {
     const random = seeded(11)
     const digits = (): string =>

@@ -359,6 +359,22 @@ describe('JSON of many small lists', () => {
   })
 })
 
+describe('JSON of many members', () => {
+  const member = (i: number): string => `"${i.toString(36)}" \n: 1`
+  const members = (count: number): string => `{${Array.from({ length: count }, (_, i) => member(i)).join(',')}}`
+
+  it('is refused before it is parsed, because names that are all different take many times their length', async () => {
+    const response = await post('/v2/models/pair/infer', members(262_145))
+    expect(response.status).toBe(413)
+    expect(await response.json()).toMatchObject({ code: 'input_too_large', limit_members: 262_144 })
+  })
+
+  it('is told from colons in texts', async () => {
+    const response = await post('/v2/models/pair/infer', { id: `${'12:30 '.repeat(300_000)}` })
+    expect(await response.json()).toMatchObject({ code: 'invalid_request' })
+  })
+})
+
 describe('what is refused', () => {
   const cases: [string, unknown, string, RegExp][] = [
     ['no JSON', '{"inputs": [', 'invalid_json', /JSON/],

@@ -14,11 +14,15 @@ interface JsonTensor {
 const WIDE: ReadonlySet<unknown> = new Set<Datatype>(['INT64', 'UINT64'])
 
 /**
- * A string, or a whole number too long to be exact in a double: 16 digits at least, and no more than 64 bits have. Not a
- * part of another number: neither its fraction nor its exponent. Linear: what is tried at a place is at most 21 characters.
+ * A whole number too long to be exact in a double: 16 digits at least, and no more than 64 bits have. Not a part of another
+ * number: neither its fraction nor its exponent. Linear: what is tried at a place is at most 21 characters.
  */
-const STRING_OR_LONG_INTEGER = /"(?:[^"\\]|\\.)*"|(?<![\d.eE+-])-?\d{16,20}(?![\d.eE])/g
-const QUOTE = 0x22
+const LONG_INTEGER = /(?<![\d.eE+-])-?\d{16,20}(?![\d.eE])/g
+const QUOTE = '"'
+const BACKSLASH = 0x5c
+
+/** Pieces that are joined at once: a body has up to a million of them, which are objects each. */
+const PIECES = 4_096
 
 /**
  * Puts exact values, as `bigint`, into the data of INT64 and UINT64 tensors where parsing has rounded whole numbers that
@@ -33,14 +37,48 @@ export function restoreLongIntegers(
 ): void {
   const rounded = tensors.map(({ data, datatype }) => WIDE.has(datatype) && hasRounded(data))
   if (!rounded.includes(true)) return
-  const quoted = (typeof json === 'string' ? json : json()).replace(STRING_OR_LONG_INTEGER, (found) =>
-    found.charCodeAt(0) === QUOTE ? found : `"${found}"`,
-  )
-  const list = listIn(JSON.parse(quoted))
+  const list = listIn(JSON.parse(withLongIntegersQuoted(typeof json === 'string' ? json : json())))
   if (!Array.isArray(list)) return
   for (const [i, { data }] of tensors.entries()) {
     if (rounded[i]) restore(data, (list[i] as JsonTensor | undefined)?.data)
   }
+}
+
+/**
+ * Valid JSON with its long whole numbers as strings. Strings are stepped over by hand: a pattern for them keeps a place to
+ * go back to for each of their characters, and runs out of stack in one of some megabytes.
+ */
+function withLongIntegersQuoted(json: string): string {
+  const joined: string[] = []
+  let pieces: string[] = []
+  let kept = 0
+  // The string at or before a number: it may hold what reads as one.
+  let opened = json.indexOf(QUOTE)
+  let closed = closingQuote(json, opened)
+  for (const { 0: number, index } of json.matchAll(LONG_INTEGER)) {
+    while (opened !== -1 && closed < index) {
+      opened = json.indexOf(QUOTE, closed + 1)
+      closed = closingQuote(json, opened)
+    }
+    if (opened !== -1 && opened < index) continue
+    pieces.push(json.slice(kept, index), QUOTE, number, QUOTE)
+    kept = index + number.length
+    if (pieces.length < PIECES) continue
+    joined.push(pieces.join(''))
+    pieces = []
+  }
+  return [...joined, ...pieces, json.slice(kept)].join('')
+}
+
+/** Where the string ends that a quote opens; -1 for no quote. */
+function closingQuote(json: string, opened: number): number {
+  if (opened === -1) return -1
+  for (let at = json.indexOf(QUOTE, opened + 1); at !== -1; at = json.indexOf(QUOTE, at + 1)) {
+    let escapes = 0
+    while (json.charCodeAt(at - 1 - escapes) === BACKSLASH) escapes++
+    if (escapes % 2 === 0) return at
+  }
+  return json.length
 }
 
 function isRounded(value: unknown): value is number {
