@@ -9,6 +9,7 @@ import { descriptionSchema } from '../../scripts/lib/description.ts'
 import { ROOT } from '../../scripts/lib/project.ts'
 import { preprocess } from '../../src/media/image/preprocess.ts'
 import { type Sources, signature, startSources } from '../fixtures/node/describe.ts'
+import { readPage } from '../fixtures/node/docs.ts'
 
 const ANY = signature({ x: ['FP32', ['n', 3, 'h', 'w']] }, 3)
 const FIXED = signature({ x: ['FP32', ['n', 3, 64, 96]] }, 3)
@@ -48,6 +49,18 @@ describe('a model of pictures without settings', () => {
     expect((await lone(ANY, ['--preset', 'bytes'])).image).toEqual({
       ...{ mode: 'RGB', size: [224, 224], fit: 'stretch', rescale: 1, layout: 'NCHW' },
     })
+  })
+
+  it('is described by the commands of the page, as they are printed', () => {
+    const wishes = readPage('image').verge.map((command) => {
+      const [, , name, source, ...options] = command.trim().split(' ')
+      expect([name, source]).toEqual(['push', 'net.onnx'])
+      return wishesOf(...options)
+    })
+    expect(wishes).toEqual([
+      wishesOf('--preset', 'imagenet'),
+      wishesOf('--preset', 'bytes', '--std', '128', '--mean', '127', '--size', '240x320'),
+    ])
   })
 
   it('makes of one pixel what the preset is known for', async () => {
