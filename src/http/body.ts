@@ -40,7 +40,7 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
   const declared = declaredLength(request.headers.get('content-length'))
   if (declared !== undefined && declared > maxBytes) throw tooLarge(maxBytes)
   if (request.body === null) return new Uint8Array(0)
-  if (declared !== undefined && declared <= FIRST_BYTES) return readSmall(request, declared, options)
+  if (declared !== undefined && declared <= WHOLE_BYTES) return readSmall(request, declared, options)
 
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
   const progress = new Progress(options, () => void reader.cancel().catch(() => {}))
@@ -52,6 +52,8 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
   } catch (error) {
     reader.cancel().catch(() => {})
     if (signal.aborted) throw abortError(signal)
+    // A read that is cancelled ends as done, or fails: which of them depends on where the bytes come from.
+    progress.refuseSlow()
     throw error
   } finally {
     progress.end()
@@ -59,7 +61,14 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
   }
 }
 
-const FIRST_BYTES = 256 * 1024
+/**
+ * A body this small is read in one call, which is cheaper, but does not say how much has come. Larger ones are read in
+ * pieces, so that one that comes steadily is not taken for one that does not come at all.
+ */
+const WHOLE_BYTES = 16 * 1024
+
+/** Memory that a body gets before any of it has come. It grows with the body. */
+const FIRST_BYTES = 16 * 1024
 
 /** A body that is known to be small, in one piece: several times faster than piece by piece. */
 async function readSmall(
@@ -115,11 +124,16 @@ class Progress {
 
   /** Notes what has come. @throws body_too_slow, and what `reading` throws */
   note(received: number | undefined): void {
-    if (this.#slow !== undefined) throw tooSlow(this.#slow)
+    this.refuseSlow()
     this.#options.reading?.(received)
     if (received === undefined || received === this.#received) return
     this.#received = received
     this.#last = this.#options.pace?.clock.now() ?? 0
+  }
+
+  /** @throws body_too_slow */
+  refuseSlow(): void {
+    if (this.#slow !== undefined) throw tooSlow(this.#slow)
   }
 
   end(): void {

@@ -26,6 +26,8 @@ interface Share {
 /** Of a unit, on the machine of the benchmark: says how long an isolate takes to work off what it has taken on. */
 const UNIT_SECONDS = 75e-6
 const LONGEST_RETRY_AFTER = 10
+/** Less is nothing: what sums of fractions leave when their parts are subtracted again. */
+const LEAST_COST = 1e-6
 /** Longer than any request lasts. */
 const FORGOTTEN_MS = 600_000
 
@@ -66,7 +68,7 @@ export class Backlog {
     if (share === undefined) return
     share.planned = Math.max(share.running, share.planned - cost)
     this.#renew(share)
-    if (share.planned <= 0) this.#shares.delete(request)
+    if (share.planned < LEAST_COST) this.#shares.delete(request)
   }
 
   /** Drops what is left of a request's plan. */
@@ -131,7 +133,7 @@ export class Backlog {
     const fits = others.cost + cost <= this.#options.cost && others.bytes + bytes <= this.#options.bytes
     if (fits || others.count === 0) return
     const share = this.#shares.get(request)
-    if (share !== undefined && share.planned <= 0) this.#shares.delete(request)
+    if (share !== undefined && share.planned < LEAST_COST) this.#shares.delete(request)
     const seconds = Math.ceil(others.cost * UNIT_SECONDS)
     throw new VergeError('overloaded', 'Too many requests are being worked on here. Try again in a moment.', {
       retryAfter: Math.min(LONGEST_RETRY_AFTER, Math.max(1, seconds)),

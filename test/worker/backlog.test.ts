@@ -57,6 +57,25 @@ describe('backlog', () => {
     expect(await next.outcome).toBe('done')
   })
 
+  it('keeps nothing of a request whose runs are done, though fractions do not add up', async () => {
+    const { backlog, begin } = setup()
+    const request = never()
+    const costs = [0.1, 0.2, 0.3]
+    backlog.plan(
+      request,
+      costs.reduce((sum, cost) => sum + cost, 0),
+    )
+    for (const cost of costs) {
+      const run = begin(cost, 0, request)
+      run.end()
+      expect(await run.outcome).toBe('done')
+    }
+    expect(backlog.cost).toBe(0)
+    const alone = begin(5000)
+    alone.end()
+    expect(await alone.outcome).toBe('done')
+  })
+
   it('bounds the bytes of the inputs that wait', async () => {
     const { begin } = setup()
     const first = begin(1, 900)

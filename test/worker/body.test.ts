@@ -87,6 +87,59 @@ describe('the pace of a body', () => {
     expect(seen).toEqual([0, 10, 30, undefined])
   })
 
+  it('says so where a read that is cancelled fails, as reads of a connection do', async () => {
+    const clock = new ManualClock()
+    let fail = (_: Error): void => {}
+    const reader = {
+      read: () =>
+        new Promise((_, reject) => {
+          fail = reject
+        }),
+      cancel: async () => fail(new Error('The stream was cancelled.')),
+    }
+    const request = { headers: new Headers(), body: { getReader: () => reader } } as unknown as Request
+    const outcome = readBody(request, {
+      maxBytes: 1024 * KiB,
+      signal: never(),
+      pace: { clock, graceMs: 5000, bytesPerSecond: 16 * KiB },
+    })
+    const refused = expect(outcome).rejects.toMatchObject({ code: 'body_too_slow' })
+    await clock.advance(6000)
+    await refused
+  })
+
+  it('gives the place of one that hardly comes to others, and not that of one that comes steadily', async () => {
+    const clock = new ManualClock()
+    const admission = new BoundedAdmission({ places: 2, bodyBytes: 1024 * KiB, leaseMs: 60_000, clock })
+    const pace = { clock, graceMs: 5000, bytesPerSecond: 16 * KiB }
+    const read = (declared?: number) => {
+      const { hold, reading } = admission.enter('')
+      return setup(declared, { hold, reading, pace })
+    }
+    const steady = read(120 * KiB)
+    const dripping = read()
+    for (let second = 0; second < 2; second++) {
+      await steady.send(40 * KiB)
+      await dripping.send(1)
+      await clock.advance(1000)
+    }
+    admission.enter('next')
+    await dripping.send(1)
+    expect(await dripping.outcome).toBe('overloaded')
+    await steady.send(40 * KiB)
+    await steady.end()
+    expect(await steady.outcome).toBe(120 * KiB)
+  })
+
+  it.each([undefined, 200 * KiB])('holds little for one of length %s that has not come yet', async (declared) => {
+    let held = 0
+    const { send } = setup(declared, { hold: (bytes) => (held = bytes) })
+    await settle()
+    expect(held).toBeLessThanOrEqual(16 * KiB)
+    await send(100 * KiB)
+    expect(held).toBeGreaterThanOrEqual(100 * KiB)
+  })
+
   it('ends a body whose place was given to another request', async () => {
     const clock = new ManualClock()
     const admission = new BoundedAdmission({ places: 1, bodyBytes: 1024 * KiB, leaseMs: 60_000, clock })
