@@ -39,7 +39,7 @@ import { speaks } from './placement/remote/speaks.ts'
 import { PlacedServing } from './placement/serving.ts'
 import { RpcError } from './rpc/answer.ts'
 import { type RpcCall, RpcService } from './rpc/service.ts'
-import { BoundedAdmission } from './serving/admission.ts'
+import { type Admission, BoundedAdmission } from './serving/admission.ts'
 import { Backlog } from './serving/backlog.ts'
 import { BeatingAdmission } from './serving/beating.ts'
 import { FileCache } from './serving/files.ts'
@@ -238,18 +238,19 @@ function assemble(env: Env, config: Config): Verge {
   })
   const placed = placedServing(local, env, config, shared)
   const serving = placed?.serving ?? local
+  const places = new BoundedAdmission({
+    places: limits.admittedRequests,
+    bodyBytes: limits.bodyBytesTogether,
+    largeBodyBytes: limits.largeBodyBytesTogether,
+    leaseMs: limits.ticketLeaseMs,
+    clock: systemClock,
+  })
   const deps: AppDeps = {
     ...shared,
     serving,
     near: ({ cf }: Request) => near(cf as CfLike | undefined),
     ...(placed && { placement: placed.placement, signatures: placed.signatures, weights: truth }),
-    admission: new BoundedAdmission({
-      places: limits.admittedRequests,
-      bodyBytes: limits.bodyBytesTogether,
-      largeBodyBytes: limits.largeBodyBytesTogether,
-      leaseMs: limits.ticketLeaseMs,
-      clock: systemClock,
-    }),
+    admission: beating(places, limits.requestDeadlineMs, shared),
     config: {
       version: VERSION,
       corsOrigins: config.corsOrigins,
@@ -263,23 +264,21 @@ function assemble(env: Env, config: Config): Verge {
   }
   return {
     app: createApp(deps),
-    rpc: rpcService(deps, config),
+    rpc: rpcService({ ...deps, admission: beating(places, limits.streamedAnswerMs, shared) }, config),
     streams: deps,
     origins: placed?.origins ?? [],
   }
 }
 
+/** Places that are free again soon after their request was killed. */
+function beating(admission: Admission, mostMs: number, { clock, limits }: Pick<Shared, 'clock' | 'limits'>): Admission {
+  return new BeatingAdmission({ admission, clock, leaseMs: limits.callLeaseMs, beatMs: limits.callBeatMs, mostMs })
+}
+
 /** The calls of other Workers: over an HTTP side of their own, which knows its callers and has no way in from outside. */
-function rpcService(shared: AppDeps, { limits, rpcCallers }: Config): RpcService {
+function rpcService(shared: AppDeps, { rpcCallers }: Config): RpcService {
   const deps: AppDeps = {
     ...shared,
-    admission: new BeatingAdmission({
-      admission: shared.admission,
-      clock: shared.clock,
-      leaseMs: limits.callLeaseMs,
-      beatMs: limits.callBeatMs,
-      mostMs: limits.streamedAnswerMs,
-    }),
     knownCaller: (bindings) => (bindings as { readonly caller: Caller }).caller,
   }
   let app: ReturnType<typeof createApp> | undefined
@@ -327,12 +326,16 @@ function placedServing(local: LocalServing, env: Env, { origins: configs, limits
     placer,
     regions,
     clock,
-    admission: new BoundedAdmission({
-      places: limits.forwardedRequests,
-      bodyBytes: limits.forwardedBodyBytes,
-      leaseMs: limits.ticketLeaseMs,
-      clock,
-    }),
+    admission: beating(
+      new BoundedAdmission({
+        places: limits.forwardedRequests,
+        bodyBytes: limits.forwardedBodyBytes,
+        leaseMs: limits.ticketLeaseMs,
+        clock,
+      }),
+      limits.requestDeadlineMs,
+      shared,
+    ),
     sendOn: (origin, model, request, context) => sendOn(origin, model, request, context, { clock, onLateFault }),
   })
   const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))

@@ -26,14 +26,14 @@ export const LIMITS = {
   backlogBytes: 24 * MiB,
   /** A request that has announced runs and makes none for this long is not counted among those that wait. */
   backlogIdleMs: 5_000,
-  /** A ticket held longer belongs to a request that was killed without running its `finally`. */
+  /** A session or an origin's ticket held longer belongs to a request that was killed without running its `finally`. */
   ticketLeaseMs: 60_000,
   /**
-   * A call by another Worker that gives no sign of life for this long was ended with its caller's request. Longer than a
-   * run that blocks the event loop, and with it all signs of life.
+   * A request or a call by another Worker that gives no sign of life for this long was killed, or ended with its caller.
+   * Longer than a run that blocks the event loop, and with it all signs of life.
    */
   callLeaseMs: 5_000,
-  /** Between two signs of life of such a call: several fit into its lease. */
+  /** Between two signs of life of such a request: several fit into its lease. */
   callBeatMs: 1_000,
   /** A caller's default and greatest wait. */
   requestDeadlineMs: 30_000,

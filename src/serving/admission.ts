@@ -59,6 +59,7 @@ interface Holder {
   reading: { readonly since: number; received: number } | undefined
   /** Its place was given to another request. */
   displaced: boolean
+  left: boolean
 }
 
 /**
@@ -90,11 +91,14 @@ export class BoundedAdmission implements Admission {
       bytes: 0,
       reading: undefined,
       displaced: false,
+      left: false,
     }
     this.#holders.add(holder)
     return {
       renew: () => {
         holder.expires = clock.now() + leaseMs
+        // Its lease ran out, and it was only slow: it is counted again, even where others took its place meanwhile.
+        if (!holder.left && !holder.displaced) this.#holders.add(holder)
       },
       reading: (received) => {
         refuseDisplaced(holder)
@@ -112,6 +116,7 @@ export class BoundedAdmission implements Admission {
         holder.bytes = bytes
       },
       leave: () => {
+        holder.left = true
         this.#holders.delete(holder)
       },
     }

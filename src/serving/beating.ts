@@ -13,9 +13,10 @@ export interface BeatingOptions {
 }
 
 /**
- * Admission for requests whose end nobody is told of. A call by another Worker ends without a word when that Worker's own
- * request ends: the platform stops the call where it stands, and no `finally` is reached. Its timers stop too. So each
- * place here has a short lease that a timer of the same call renews.
+ * Admission for requests whose end nobody is told of. When a caller leaves, or a request takes too much CPU, the platform
+ * stops the request where it stands, and no `finally` is reached. Its timers stop too. So each place here has a short
+ * lease that a timer of the same request renews: 256 callers that leave at once would otherwise close the isolate for as
+ * long as the lease of all places is, and one with a body of 16 MiB would close it to all large bodies.
  */
 export class BeatingAdmission implements Admission {
   readonly #options: BeatingOptions

@@ -42,6 +42,26 @@ describe('admission', () => {
     admission.enter('next')
   })
 
+  it('counts a request again that was only slow to renew its place, and none that has left or lost it', async () => {
+    const clock = new ManualClock()
+    const admission = new BoundedAdmission({ places: 1, leaseMs: 1000, bodyBytes: 100, clock })
+    const slow = admission.enter('slow')
+    slow.hold(80)
+    await clock.advance(1001)
+    const other = admission.enter('other', 60_000)
+    slow.renew()
+    expect(admission.admitted).toBe(2)
+    expect(() => other.hold(21)).toThrowError(expect.objectContaining({ code: 'overloaded' }))
+    slow.leave()
+    slow.renew()
+    expect(admission.admitted).toBe(1)
+    other.reading(0)
+    await clock.advance(1001)
+    admission.enter('next')
+    other.renew()
+    expect(admission.admitted).toBe(1)
+  })
+
   it('bounds the bodies of all requests together', async () => {
     const clock = new ManualClock()
     const admission = new BoundedAdmission({ places: 4, leaseMs: 1000, bodyBytes: 100, clock })
