@@ -1,5 +1,9 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
+import { guardWorkerd } from './scripts/lib/guard/guard.ts'
+
+// Tests that are killed leave no workerd behind.
+guardWorkerd()
 
 /** What is polled for comes soon, and late on a machine that is busy with other things. */
 const expect = { poll: { timeout: 20_000 } }

@@ -1,4 +1,8 @@
 import { defineConfig } from 'vitest/config'
+import { guardWorkerd } from './scripts/lib/guard/guard.ts'
+
+// Tests that are killed leave no workerd behind.
+guardWorkerd()
 
 /** Tests that take minutes: what `npm test` leaves out and CI adds. */
 export default defineConfig({

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { guardGroup, guardWorkerd } from './guard/guard.ts'
 import { ROOT } from './project.ts'
 
 export interface DevServerOptions {
@@ -37,6 +38,7 @@ const OFFLINE = {
  * of them, so that nothing is left behind.
  */
 export function startDevServer(options: DevServerOptions): DevServer {
+  guardWorkerd()
   const child = spawn(
     process.execPath,
     [
@@ -57,6 +59,7 @@ export function startDevServer(options: DevServerOptions): DevServer {
     ],
     { cwd: ROOT, detached: true, stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...OFFLINE } },
   )
+  guardGroup(child.pid)
   const kill = (): void => signalGroup(child, 'SIGKILL')
   // The last resort, where this process ends without `stop`: an exception, or a second Ctrl-C.
   process.on('exit', kill)

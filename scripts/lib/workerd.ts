@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { guardWorkerd } from './guard/guard.ts'
 import { processTable } from './processes.ts'
 import { ROOT } from './project.ts'
 
@@ -48,6 +49,7 @@ export interface BesideWorker {
  * @param directory the bundle, as `wrangler deploy --outdir` writes it
  */
 export async function startWorkerd(directory: string, options: WorkerdOptions = {}): Promise<WorkerdProcess> {
+  guardWorkerd()
   const before = new Set(workerdChildren())
   const verge = {
     name: WORKER_NAME,

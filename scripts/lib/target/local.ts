@@ -1,6 +1,7 @@
 import { join, relative } from 'node:path'
 import { type KvNamespaceLike, KvStore } from '../../../src/weights/kv.ts'
 import { type R2BucketLike, R2Store } from '../../../src/weights/r2.ts'
+import { guardWorkerd } from '../guard/guard.ts'
 import { withoutItsSignals } from '../terminal/interrupt.ts'
 import { withNotedSizes } from './noted-sizes.ts'
 import { storageConfig } from './storage-config.ts'
@@ -26,6 +27,7 @@ interface MetadataLister {
 export async function openLocal(persistTo: string): Promise<Target> {
   // wrangler takes a second to import, and not every command needs it.
   const { getPlatformProxy } = await import('wrangler')
+  guardWorkerd()
   const configPath = await storageConfig()
   const proxy = await withoutItsSignals(() =>
     getPlatformProxy<LocalBindings>({
