@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { runScript, UsageError } from './lib/command-line.ts'
-import { HELD_OUT, type HeldOut, type Sample } from './lib/held-out.ts'
+import { assertData, HELD_OUT, type HeldOut, type Sample } from './lib/held-out.ts'
 import { startLocal } from './lib/local.ts'
 import { type Measurement, measure } from './lib/measure-accuracy.ts'
 import { freePort } from './lib/port.ts'
@@ -65,6 +65,7 @@ await runScript(HELP, async () => {
   const headers: Record<string, string> = key ? { authorization: `Bearer ${key}` } : {}
   const data = resolve(values.data ?? join(ROOT, '../shared/datasets'))
 
+  assertData(data, wanted)
   const sets: { readonly set: HeldOut; readonly samples: readonly Sample[] }[] = []
   for (const set of wanted) sets.push({ set, samples: spread(await set.read(data), limit) })
   const measureAll = async (url: string): Promise<void> => {

@@ -2,7 +2,7 @@ import { jsonLogger } from '../src/origin/logger.ts'
 import { startOrigin } from '../src/origin/origin.ts'
 import { runScript, UsageError } from './lib/command-line.ts'
 import { readOptions } from './lib/origin/options.ts'
-import { openSource } from './lib/origin/source.ts'
+import { type OriginSource, openSource, type SourceOptions } from './lib/origin/source.ts'
 import { terminalLogger } from './lib/origin/terminal-log.ts'
 
 const HELP = `Runs an origin: a server on a larger machine that runs models which do not fit the edge. Workers send it what
@@ -58,7 +58,7 @@ await runScript(HELP, async () => {
           time: () => new Date().toTimeString().slice(0, 8),
         })
   const asked = untilAsked()
-  const source = await openSource({
+  const source = await opened({
     from: options.from,
     key: options.keys[0] ?? '',
     cacheFolder: options.cacheFolder,
@@ -84,6 +84,10 @@ await runScript(HELP, async () => {
   process.exit(0)
 })
 
+function opened(options: SourceOptions): Promise<OriginSource> {
+  return openSource(options).catch(understandable)
+}
+
 /** A first signal drains, a second one ends at once. */
 function untilAsked(): Promise<string> {
   return new Promise((resolve) => {
@@ -99,9 +103,26 @@ function untilAsked(): Promise<string> {
 }
 
 function understandable(error: NodeJS.ErrnoException): never {
-  const { code } = error
+  const { code, syscall } = systemErrorIn(error)
   if (code === 'EADDRINUSE') throw new UsageError('A port is in use. Choose others by --port and --admin-port.')
-  if (code === 'EACCES' || code === 'EADDRNOTAVAIL')
+  if ((code === 'EACCES' && syscall === 'listen') || code === 'EADDRNOTAVAIL')
     throw new UsageError(`This machine does not let it listen there (${code}).`)
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    throw new UsageError(
+      'The disk that --cache is on is full. Make room there, or choose a folder on another: --cache DIR.',
+    )
+  }
+  if (code === 'EROFS' || code === 'EPERM' || code === 'EACCES') {
+    throw new UsageError(`The folder of --cache cannot be written to (${code}). Choose another: --cache DIR.`)
+  }
   throw error
+}
+
+/** A store that could not write says so, and why only in its cause. */
+function systemErrorIn(error: NodeJS.ErrnoException): NodeJS.ErrnoException {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    const { code, syscall } = cause as NodeJS.ErrnoException
+    if (code !== undefined && syscall !== undefined) return cause
+  }
+  return error
 }

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -17,6 +18,9 @@ export interface HeldOut {
   readonly model: string
   /** Which part of the data is held out, in words. */
   readonly rule: string
+  /** Files that it is read from, and what they are. */
+  readonly files: readonly string[]
+  readonly contents: string
   read(folder: string): Promise<Sample[]>
 }
 
@@ -29,6 +33,8 @@ export const HELD_OUT: readonly HeldOut[] = [
   {
     model: 'digits',
     rule: 'MNIST digits whose index leaves remainder 3 when divided by 4, as 28x28 PNGs',
+    files: [IMAGES, LABELS],
+    contents: "the first 8,000 images of MNIST's test file and their labels, in MNIST's own format",
     async read(folder) {
       const images = idx(await unpacked(folder, IMAGES), 3)
       const labels = idx(await unpacked(folder, LABELS), 1)
@@ -44,6 +50,9 @@ export const HELD_OUT: readonly HeldOut[] = [
   {
     model: 'reviews',
     rule: 'IMDB reviews whose line leaves remainder 4 when divided by 5',
+    files: [REVIEWS],
+    contents:
+      'the 25,000 training reviews of the Large Movie Review Dataset, a line each: {"text": "...", "label": 0 or 1}',
     async read(folder) {
       const lines = new TextDecoder()
         .decode(await unpacked(folder, REVIEWS))
@@ -60,6 +69,20 @@ export const HELD_OUT: readonly HeldOut[] = [
     },
   },
 ]
+
+/** Says what to bring, where a file is missing: the data is not ours to give away. @throws UsageError */
+export function assertData(folder: string, sets: readonly HeldOut[]): void {
+  const lacking = sets.filter(({ files }) => files.some((file) => !existsSync(join(folder, file))))
+  if (lacking.length === 0) return
+  const lines = lacking.flatMap(({ model, files, contents }) => [
+    `  ${files.join('\n  ')}`,
+    `    for ${model}: ${contents} (models/${model}/README.md, "Data")`,
+  ])
+  throw new UsageError(
+    `The accuracy is measured on data that does not come with Verge. ${folder} lacks:\n\n${lines.join('\n')}\n\n` +
+      'Put these files into a folder, and name it: npm run accuracy -- --data DIR',
+  )
+}
 
 function indices(count: number, divisor: number, remainder: number): number[] {
   return Array.from({ length: count }, (_, index) => index).filter((index) => index % divisor === remainder)

@@ -1,6 +1,6 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, stat } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { Logger } from '../core/runtime.ts'
@@ -13,7 +13,12 @@ export interface DiskCacheOptions {
   /** Bytes that the files may take together; files in use are kept beyond it. */
   readonly budgetBytes: number
   readonly logger: Logger
+  /** Bytes that this user may still write on a folder's disk; asked of the system if left out. */
+  readonly freeBytes?: (folder: string) => Promise<number>
 }
+
+/** With less, not even a small model and the copies of the catalogue are sure to have room. */
+const LEAST_FREE_BYTES = 64 * 1024 * 1024
 
 /** What identifies a file: its bytes have this digest. */
 export interface FileIdentity {
@@ -57,6 +62,7 @@ export class DiskCache {
     await cache.#held.open()
     await cache.#clearLeftovers()
     await cache.#makeRoom(0)
+    await cache.#sayWhatIsFree(options.freeBytes ?? freeBytesOf)
     return cache
   }
 
@@ -144,6 +150,14 @@ export class DiskCache {
     }
   }
 
+  /** An origin serves what it has, also on a full disk; whoever runs it is to know before the first model that has no room. */
+  async #sayWhatIsFree(freeBytes: (folder: string) => Promise<number>): Promise<void> {
+    const free = await freeBytes(this.#files)
+    const fields = { free, used: this.#bytes, budget: this.#budgetBytes }
+    if (free < LEAST_FREE_BYTES) this.#logger.error('cache_disk_full', fields)
+    else if (this.#bytes + free < this.#budgetBytes) this.#logger.warn('cache_disk_small', fields)
+  }
+
   /** Removes what was used longest ago, and is not in use here, until `bytes` more are within the budget. */
   async #makeRoom(bytes: number): Promise<void> {
     const files: { readonly name: string; readonly size: number; readonly used: number }[] = []
@@ -174,6 +188,11 @@ export class DiskCache {
       if (name.includes('~') && found !== null && now - found.mtimeMs > TEMPORARY_MS) await rm(path, { force: true })
     }
   }
+}
+
+async function freeBytesOf(folder: string): Promise<number> {
+  const { bavail, bsize } = await statfs(folder)
+  return bavail * bsize
 }
 
 async function digestOf(path: string, signal: AbortSignal | undefined): Promise<string> {

@@ -56,6 +56,23 @@ describe('DiskCache', () => {
     expect(await cachedNames()).toEqual([identityOf(bytes).sha256])
   })
 
+  it('says at the start that its disk is full, or holds less than it may take', async () => {
+    const said: string[] = []
+    const log =
+      (level: string) =>
+      (event: string, fields: LogFields = {}) =>
+        void said.push(`${level} ${event} ${fields.free}`)
+    const logger = { ...silentLogger, warn: log('warn'), error: log('error') }
+    const MB = 1e6
+    for (const free of [1e9, 500 * MB, 3 * MB]) {
+      await DiskCache.open({ folder, budgetBytes: 800 * MB, logger, freeBytes: async () => free })
+    }
+    expect(said).toEqual(['warn cache_disk_small 500000000', 'error cache_disk_full 3000000'])
+    // what the system itself says of this machine's
+    await DiskCache.open({ folder, budgetBytes: 1, logger })
+    expect(said).toHaveLength(2)
+  })
+
   it.each([
     ['changed', (path: string) => writeFile(path, pattern(300_000, 2))],
     ['cut short', (path: string) => truncate(path, 1000)],

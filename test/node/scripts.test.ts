@@ -1,9 +1,11 @@
 import { execFile } from 'node:child_process'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { inflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
+import { assertData } from '../../scripts/lib/held-out.ts'
 import { violations } from '../../scripts/lib/import-rules.ts'
 import { measure } from '../../scripts/lib/measure-accuracy.ts'
 import { encodeGreyPng } from '../../scripts/lib/png.ts'
@@ -246,6 +248,18 @@ describe('test reports', () => {
       expect(summarise([report]).problems.length).toBe(1)
     }
   })
+})
+
+it('accuracy without data says what to bring, before it starts anything', async () => {
+  const command = [join(ROOT, 'scripts/accuracy.ts'), '--data', '/no/such/folder']
+  const failure = await promisify(execFile)(process.execPath, command, { cwd: ROOT }).catch((error: unknown) => error)
+  expect(failure).toMatchObject({ code: 1, stdout: '' })
+  const { stderr } = failure as { stderr: string }
+  for (const part of ['mnist-8000-images', 'imdb-train.jsonl.gz', '--data DIR', 'models/digits/README.md']) {
+    expect(stderr).toContain(part)
+  }
+  expect(stderr).not.toMatch(/\n\s+at /)
+  expect(() => assertData('/no/such/folder', [])).not.toThrow()
 })
 
 it('npm prints nothing of its own before a command, whichever npm it is', async () => {

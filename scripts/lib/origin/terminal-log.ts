@@ -28,6 +28,10 @@ const SENTENCES: Readonly<Record<string, (fields: LogFields) => string>> = {
   origin_announced: () => 'The Worker knows that this origin is ready',
   origin_draining: () => 'Ending: what is in work is finished first',
   origin_stopped: ({ finished }) => (finished ? 'Ended' : 'Ended; what took longest was broken off'),
+  cache_disk_full: ({ free }) =>
+    `The disk of the cache is full (${bytes(Number(free))} free): models that are not in it cannot be loaded. Make room, or choose another: --cache DIR`,
+  cache_disk_small: ({ free, used, budget }) =>
+    `The disk of the cache has less room than --cache-gb allows: ${bytes(Number(free))} free beside ${bytes(Number(used))}, of ${bytes(Number(budget))}`,
   cache_dropped: ({ bytes: size }) => `Dropped ${bytes(Number(size))} from the cache, which was full`,
   source_away: ({ store }) => `${String(store)} does not answer; the last good copy of the catalogue is used`,
   source_back: ({ store }) => `${String(store)} answers again`,
