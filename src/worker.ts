@@ -183,6 +183,7 @@ function assemble(env: Env, config: Config): Verge {
       clock: systemClock,
       stepsBetweenPauses: limits.stepsBetweenPauses,
       leaseMs: limits.turnLeaseMs,
+      mostStepsAhead: limits.readingStepsAhead,
     }),
   }
   const truth = new R2Store(env.BUCKET)

@@ -122,6 +122,8 @@ export const LIMITS = {
   decodeSteps: 1_000_000_000,
   /** Steps between two turns of the event loop: 20 ms, about ten times what a turn costs. */
   stepsBetweenPauses: 20_000_000,
+  /** Steps that may have their turn before one request's file or texts are read: 10 s, a third of what a caller waits. */
+  readingStepsAhead: 10_000_000_000,
   /** An image as it comes (PNG, JPEG, WebP). */
   imageBytes: 8 * MiB,
   /**

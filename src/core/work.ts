@@ -1,4 +1,4 @@
-import { throwIfAborted, type VergeError } from './errors.ts'
+import { throwIfAborted, VergeError } from './errors.ts'
 import type { Clock } from './runtime.ts'
 
 /**
@@ -21,6 +21,7 @@ export class StepMeter {
   readonly limit: number
   #spent = 0
   #reported = 0
+  #required = 0
 
   constructor(limit = Number.POSITIVE_INFINITY) {
     this.limit = limit
@@ -30,8 +31,14 @@ export class StepMeter {
     return this.#spent
   }
 
+  /** The highest price that was asked for: what the whole work takes, as far as it is known. */
+  get required(): number {
+    return this.#required
+  }
+
   /** Refuses work whose price is known before any of it is done. @throws what `refusal` makes */
   require(steps: number, refusal: Refusal): void {
+    this.#required = Math.max(this.#required, this.#spent + steps)
     if (this.#spent + steps > this.limit) throw refusal(this.#spent + steps, this.limit)
   }
 
@@ -52,25 +59,46 @@ export class StepMeter {
 /** @param steps that are needed, as far as it is known */
 export type Refusal = (steps: number, limit: number) => VergeError
 
+/**
+ * What work will take: its steps, or the meter that counts them. Work with a meter asks it for its price with `require` and
+ * yields before it takes memory.
+ */
+export type WorkPrice = number | StepMeter
+
 export interface WorkLaneOptions {
   readonly clock: Clock
   /** Steps between two turns of the event loop. */
   readonly stepsBetweenPauses: number
   /** Work that has not been seen for this long belongs to a request that was killed, and loses its place. */
   readonly leaseMs: number
+  /** Most steps that may have their turn before a work; it is refused where there are more. No bound if left out. */
+  readonly mostStepsAhead?: number
 }
 
 /** A waiter is woken when it is first; the poll is for the case that the one who should have woken it was killed. */
 const POLL_MS = 250
 
+const STEPS_PER_SECOND = 1e9
+const LONGEST_RETRY_AFTER = 10
+
 interface Place {
   wake: () => void
   seen: number
+  /** In order of which turns are given. */
+  readonly rank: number
+  /** Steps that are still to be done, as far as the price says. */
+  left: number
 }
 
 /**
- * Runs one piece of work at a time, in order of arrival, and lets the event loop turn between its pieces. One at a time,
- * because work that was begun holds memory: a picture that is being decoded takes up to 28 MiB of the isolate's 128.
+ * Runs one piece of work at a time, and lets the event loop turn between its pieces. One at a time, because work that was
+ * begun holds memory: a picture that is being decoded takes up to 28 MiB of the isolate's 128. So what has begun is done
+ * to its end.
+ *
+ * What has not begun shares the lane by its price, as requests share the engine (`engine/turnstile.ts`): a work's rank is
+ * the virtual time at its arrival plus its price, and the lowest is next. Virtual time advances by the steps that are done
+ * divided by the number of works. A small picture so waits for the one that is being decoded, and not for sixty large
+ * ones, and none of those waits for ever. A work that others would keep from its turn for too long is refused at once.
  *
  * A killed request never leaves the lane by itself: a place that is first and is not seen for `leaseMs` is dropped. If its
  * owner was only slow, it goes on beside the next one.
@@ -78,17 +106,25 @@ interface Place {
 export class WorkLane {
   readonly #options: WorkLaneOptions
   readonly #places: Place[] = []
+  #virtualSteps = 0
 
   constructor(options: WorkLaneOptions) {
     this.#options = options
   }
 
-  /** @throws cancelled, deadline_exceeded, and what the work throws */
-  async perform<T>(work: Work<T>, signal: AbortSignal): Promise<T> {
+  /**
+   * @param price taken for a turn of the event loop if left out
+   * @throws overloaded, cancelled, deadline_exceeded, and what the work throws
+   */
+  async perform<T>(work: Work<T>, signal: AbortSignal, price?: WorkPrice): Promise<T> {
     throwIfAborted(signal)
-    const { clock } = this.#options
-    const place: Place = { wake: () => {}, seen: clock.now() }
-    this.#places.push(place)
+    const { clock, stepsBetweenPauses } = this.#options
+    if (price instanceof StepMeter) {
+      // Up to its price.
+      const { done, value } = work.next()
+      if (done) return value
+    }
+    const place = this.#join((price instanceof StepMeter ? price.required : price) ?? stepsBetweenPauses)
     try {
       while (this.#places.includes(place) && this.#places[0] !== place) {
         await this.#wait(place, signal)
@@ -103,12 +139,32 @@ export class WorkLane {
     }
   }
 
+  /** @throws overloaded */
+  #join(price: number): Place {
+    const { clock, mostStepsAhead = Number.POSITIVE_INFINITY } = this.#options
+    const rank = this.#virtualSteps + price
+    // The first has begun, or is about to.
+    const later = this.#places.findIndex((other, i) => i > 0 && other.rank > rank)
+    const at = later < 0 ? this.#places.length : later
+    const ahead = this.#places.slice(0, at).reduce((sum, other) => sum + (this.#isSeen(other) ? other.left : 0), 0)
+    if (ahead > mostStepsAhead) {
+      throw new VergeError('overloaded', 'Too many requests are being read here. Try again in a moment.', {
+        retryAfter: Math.min(LONGEST_RETRY_AFTER, Math.ceil(ahead / STEPS_PER_SECOND)),
+      })
+    }
+    const place: Place = { wake: () => {}, seen: clock.now(), rank, left: price }
+    this.#places.splice(at, 0, place)
+    return place
+  }
+
   async #run<T>(work: Work<T>, place: Place, signal: AbortSignal): Promise<T> {
     const { clock, stepsBetweenPauses } = this.#options
     for (let steps = 0; ; ) {
       const { done, value } = work.next()
       if (done) return value
       steps += value
+      place.left = Math.max(0, place.left - value)
+      this.#virtualSteps += value / Math.max(1, this.#places.length)
       if (steps < stepsBetweenPauses) continue
       steps = 0
       await clock.sleep(0, signal)
@@ -123,9 +179,13 @@ export class WorkLane {
     await Promise.race([woken, this.#options.clock.sleep(POLL_MS, signal)])
   }
 
+  #isSeen({ seen }: Place): boolean {
+    return this.#options.clock.now() - seen <= this.#options.leaseMs
+  }
+
   #dropUnseen(): void {
-    const first = this.#places[0]
-    if (first === undefined || this.#options.clock.now() - first.seen <= this.#options.leaseMs) return
+    const [first] = this.#places
+    if (first === undefined || this.#isSeen(first)) return
     this.#places.shift()
     this.#places[0]?.wake()
   }

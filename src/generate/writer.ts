@@ -2,7 +2,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE, type GenerationSettings } from '../catalog/settings/generation.ts'
 import { VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { finish, type Work } from '../core/work.ts'
+import { finish, type Work, type WorkPrice } from '../core/work.ts'
 import { STEPS_PER_UNIT, TextTokenizer } from '../media/text/tokenizer.ts'
 import { ChatTemplate, lengthOf, type Message } from './chat.ts'
 import { ControlText } from './control-text.ts'
@@ -27,7 +27,7 @@ export interface LanguageModel {
   /** To be read to the end, or left by ending the iteration. */
   generate(prompt: readonly number[], options: TokenOptions): Promise<{ readonly tokens: AsyncIterable<number> }>
   /** As a task's: does long work in pieces. */
-  readonly perform?: <T>(work: Work<T>) => Promise<T>
+  readonly perform?: <T>(work: Work<T>, price?: WorkPrice) => Promise<T>
   /** A fresh identifier: the seed of a request that brings none. */
   readonly randomId: () => string
 }
@@ -179,8 +179,8 @@ export class Writer {
   /** What takes less than a turn of the event loop is done at once. */
   async #perform<T>(work: Work<T>, { length }: string): Promise<T> {
     const { perform } = this.#model
-    if (perform === undefined || length * STEPS_PER_UNIT < LIMITS.stepsBetweenPauses) return finish(work)
-    return perform(work)
+    const steps = length * STEPS_PER_UNIT
+    return perform === undefined || steps < LIMITS.stepsBetweenPauses ? finish(work) : perform(work, steps)
   }
 
   #textOf(id: number | undefined): string {

@@ -18,7 +18,7 @@ export class LanguageRunner {
       manifest: resolved.manifest,
       file: (name, parse) => serving.file(resolved, name, parse, context),
       afford: (runs) => serving.afford(resolved, runs, context),
-      perform: (work) => lane.perform(work, context.signal),
+      perform: (work, price) => lane.perform(work, context.signal, price),
       generate: async (prompt, options) => {
         const generation = await serving.generate(resolved, prompt, options, context)
         this.#last = generation

@@ -22,7 +22,7 @@ export class TaskRunner {
       ...(serving.place && { place: serving.place }),
       file: (name, parse) => serving.file(resolved, name, parse, context),
       afford: (runs) => serving.afford(resolved, runs, context),
-      perform: (work) => lane.perform(work, context.signal),
+      perform: (work, price) => lane.perform(work, context.signal, price),
     }
   }
 

@@ -146,7 +146,12 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
   const app = createApp({
     ...shared,
     serving,
-    lane: new WorkLane({ clock, stepsBetweenPauses: limits.stepsBetweenPauses, leaseMs: limits.turnLeaseMs }),
+    lane: new WorkLane({
+      clock,
+      stepsBetweenPauses: limits.stepsBetweenPauses,
+      leaseMs: limits.turnLeaseMs,
+      mostStepsAhead: limits.readingStepsAhead,
+    }),
     admission: new BoundedAdmission({
       places: limits.admittedRequests,
       bodyBytes: limits.bodyBytesTogether,

@@ -38,8 +38,9 @@ export function audioClassification(limits: Limits): Task<Uint8Array, Classifica
 
     async toTensors(bytes, _parameters, model) {
       const { manifest } = model
-      const work = decodingAudio(bytes, audioSettings(manifest), limits, new StepMeter(limits.decodeSteps))
-      return soundTensors(await performed(model, work), manifest)
+      const meter = new StepMeter(limits.decodeSteps)
+      const work = decodingAudio(bytes, audioSettings(manifest), limits, meter)
+      return soundTensors(await performed(model, work, meter), manifest)
     },
 
     fromTensors(outputs, parameters, manifest) {

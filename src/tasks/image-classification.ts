@@ -7,8 +7,8 @@ import {
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
-  pictureWork,
   readImageRequest,
+  readPicture,
 } from './image-input.ts'
 import { imageTensors } from './inputs.ts'
 import {
@@ -18,7 +18,7 @@ import {
   classificationSchema,
   classifications,
 } from './scores.ts'
-import { performed, type Task } from './task.ts'
+import type { Task } from './task.ts'
 
 /** Labels answered where the request does not say, as Hugging Face's pipeline has it. */
 const DEFAULT_TOP_K = 5
@@ -42,8 +42,9 @@ export function imageClassification(limits: Limits): Task<Uint8Array, Classifica
     async toTensors(bytes, _parameters, model) {
       const { manifest } = model
       const settings = imageSettingsOf(manifest)
-      const work = pictureWork(bytes, limits, (image, meter) => preprocessing(image, settings, meter))
-      const { samples, shape } = await performed(model, work)
+      const { samples, shape } = await readPicture(model, bytes, limits, (image, meter) =>
+        preprocessing(image, settings, meter),
+      )
       return imageTensors(samples, shape, manifest)
     },
 

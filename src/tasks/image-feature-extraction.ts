@@ -9,12 +9,12 @@ import {
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
-  pictureWork,
   readImageRequest,
+  readPicture,
 } from './image-input.ts'
 import { imageTensors } from './inputs.ts'
 import { type Floats, floatOutputs, wrongOutput } from './outputs.ts'
-import { performed, type Task } from './task.ts'
+import type { Task } from './task.ts'
 
 const parametersSchema = z
   .strictObject({
@@ -48,8 +48,9 @@ export function imageFeatureExtraction(limits: Limits): Task<Uint8Array, Paramet
     async toTensors(bytes, _parameters, model) {
       const { manifest } = model
       const settings = imageSettingsOf(manifest)
-      const work = pictureWork(bytes, limits, (image, meter) => preprocessing(image, settings, meter))
-      const { samples, shape } = await performed(model, work)
+      const { samples, shape } = await readPicture(model, bytes, limits, (image, meter) =>
+        preprocessing(image, settings, meter),
+      )
       return imageTensors(samples, shape, manifest)
     },
 

@@ -6,7 +6,7 @@ import { validate } from '../core/validation.ts'
 import { StepMeter, type Work } from '../core/work.ts'
 import { bytesFromBase64 } from '../media/base64.ts'
 import { type DecodedImage, decodingImage } from '../media/image/decode.ts'
-import type { TaskBody } from './task.ts'
+import { performed, type TaskBody, type TaskModel } from './task.ts'
 
 /** What every task on pictures takes: one picture, as it is or in base64. */
 
@@ -74,6 +74,20 @@ export function imageSettingsOf(manifest: Manifest): ImageSettings {
 }
 
 /**
+ * Decodes a picture and goes on with it, as `pictureWork` says, when it has its turn.
+ * @throws overloaded, cancelled, deadline_exceeded, and what `pictureWork` throws
+ */
+export function readPicture<T>(
+  model: Pick<TaskModel, 'perform'>,
+  bytes: Uint8Array,
+  limits: Limits,
+  use: (image: DecodedImage, meter: StepMeter) => Work<T>,
+): Promise<T> {
+  const meter = new StepMeter(limits.decodeSteps)
+  return performed(model, pictureWork(bytes, limits, use, meter), meter)
+}
+
+/**
  * Decodes a picture and goes on with it, in pieces that `TaskModel.perform` takes, within one budget of steps.
  * @param use what is made of the picture, from which nothing of it should be kept: it is larger than a model's input
  * @throws invalid_image, input_too_large, unsupported_media_type, and what `use` throws
@@ -82,8 +96,8 @@ export function* pictureWork<T>(
   bytes: Uint8Array,
   limits: Limits,
   use: (image: DecodedImage, meter: StepMeter) => Work<T>,
+  meter = new StepMeter(limits.decodeSteps),
 ): Work<T> {
-  const meter = new StepMeter(limits.decodeSteps)
   const options = {
     maxPixels: limits.imagePixels,
     maxFullPixels: limits.fullImagePixels,

@@ -14,8 +14,8 @@ import {
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
-  pictureWork,
   readImageRequest,
+  readPicture,
 } from './image-input.ts'
 import { imageTensors } from './inputs.ts'
 import { type Floats, floatOutputs, wrongOutput } from './outputs.ts'
@@ -69,8 +69,7 @@ export function imageToImage(limits: Limits): BoundTask {
       // In the model's size already, so that the picture itself is not held while the model runs.
       const coloured = imageOutput.colour === 'luma'
       const wanted = coloured ? { ...settings, mode: 'RGB' as const } : settings
-      const work = pictureWork(bytes, limits, (image, meter) => fitting(image, wanted, meter))
-      const sent = await performed(model, work)
+      const sent = await readPicture(model, bytes, limits, (image, meter) => fitting(image, wanted, meter))
       const { samples, shape } = normalise(coloured ? toGrey(sent) : sent, settings)
       const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
       const made = pictureOf(outputs, imageOutput, manifest, limits.imagePixels)

@@ -11,12 +11,12 @@ import {
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
-  pictureWork,
   readImageRequest,
+  readPicture,
 } from './image-input.ts'
 import { imageTensors } from './inputs.ts'
 import { floatOutputs } from './outputs.ts'
-import { type BoundTask, performed } from './task.ts'
+import type { BoundTask } from './task.ts'
 
 const parametersSchema = z
   .strictObject({
@@ -65,11 +65,10 @@ export function objectDetection(limits: Limits): BoundTask {
           `Model "${manifest.model}" version "${manifest.version}" does not say how its outputs become boxes. Its operator has to add detection settings and push it again.`,
         )
       }
-      const work = pictureWork(bytes, limits, function* (image, meter) {
+      const { samples, shape, toPicture } = await readPicture(model, bytes, limits, function* (image, meter) {
         const { samples, shape } = yield* preprocessing(image, settings, meter)
         return { samples, shape, toPicture: placement(image, settings) }
       })
-      const { samples, shape, toPicture } = await performed(model, work)
       const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
       const head = headOf(outputs, manifest, detection, settings.size)
       const threshold = parameters.threshold ?? detection.threshold

@@ -54,7 +54,8 @@ export class TextReader {
     const units = texts.reduce((sum, { length }) => sum + Math.min(length, firstReading(most)), 0)
     if (units > this.#left) throw this.#tooMuch(undefined)
     // What takes less than a turn of the loop is worth no place in the lane.
-    return units * STEPS_PER_UNIT < this.#limits.stepsBetweenPauses ? finish(work) : performed(this.#model, work)
+    const steps = units * STEPS_PER_UNIT
+    return steps < this.#limits.stepsBetweenPauses ? finish(work) : performed(this.#model, work, steps)
   }
 
   /** The first tokens of a text, or the last where its beginning is cut. @throws input_too_large */

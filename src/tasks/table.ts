@@ -4,7 +4,7 @@ import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { validate } from '../core/validation.ts'
 import { StepMeter, type Work } from '../core/work.ts'
-import { type Csv, parsingCsv, SEPARATOR_NAMES } from '../media/csv/parse.ts'
+import { type Csv, csvSteps, parsingCsv, SEPARATOR_NAMES } from '../media/csv/parse.ts'
 import { performed, type TaskBody, type TaskModel } from './task.ts'
 
 /** Rows as a person sent them: each column has a cell for each row, of whatever type it came. */
@@ -37,7 +37,10 @@ export async function readTable<P>(
   limits: Limits,
   model: Pick<TaskModel, 'perform'>,
 ): Promise<{ readonly table: Table; readonly parameters: P | undefined }> {
-  const given = body.kind === 'json' ? body.value : await performed(model, csvRequest(body, names, limits))
+  const given =
+    body.kind === 'json'
+      ? body.value
+      : await performed(model, csvRequest(body, names, limits), csvSteps(body.bytes.length))
   const envelope = z.strictObject({ inputs: z.unknown().optional(), parameters: parametersSchema.optional() })
   const { inputs, parameters } = validate(envelope, given, 'The request')
   const table = inputs instanceof ParsedCsv ? inputs.table : tableOf(inputs, names, limits)

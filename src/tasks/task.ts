@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { Manifest, TaskName } from '../catalog/manifest.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { finish, type Work } from '../core/work.ts'
+import { finish, type Work, type WorkPrice } from '../core/work.ts'
 import type { LanguageModel } from '../generate/writer.ts'
 
 /** A request body as a task gets it: parsed JSON, or raw bytes with their media type. */
@@ -32,17 +32,21 @@ export interface TaskModel {
   readonly afford?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
   /**
    * Does long work in pieces, one request's at a time, and lets the event loop turn between them. Absent where nobody else
-   * waits: then it is done at once.
-   * @throws cancelled, deadline_exceeded, and what the work throws
+   * waits: then it is done at once. Its price says how soon it has its turn.
+   * @throws overloaded, cancelled, deadline_exceeded, and what the work throws
    */
-  readonly perform?: <T>(work: Work<T>) => Promise<T>
+  readonly perform?: <T>(work: Work<T>, price?: WorkPrice) => Promise<T>
   /** For a task that writes texts token by token. Absent where that cannot be done. */
   readonly language?: { readonly model: LanguageModel; readonly signal: AbortSignal }
 }
 
 /** Does long work as the model's `perform` does it. */
-export async function performed<T>({ perform }: Pick<TaskModel, 'perform'>, work: Work<T>): Promise<T> {
-  return perform === undefined ? finish(work) : perform(work)
+export async function performed<T>(
+  { perform }: Pick<TaskModel, 'perform'>,
+  work: Work<T>,
+  price?: WorkPrice,
+): Promise<T> {
+  return perform === undefined ? finish(work) : perform(work, price)
 }
 
 /** What the document says of a request to one model. */

@@ -47,7 +47,8 @@ export function voiceActivityDetection(limits: Limits): BoundTask {
       const rules = speechRules(asked, audio)
       const windows = Math.ceil(audioLength(bytes, audio, limits) / settings.length)
       model.afford?.(windowShapes(windows, settings))
-      const samples = await performed(model, decodingAudio(bytes, audio, limits, new StepMeter(limits.decodeSteps)))
+      const meter = new StepMeter(limits.decodeSteps)
+      const samples = await performed(model, decodingAudio(bytes, audio, limits, meter), meter)
       const probabilities: number[] = []
       let carried = nothingCarried(settings)
       for (let at = 0; at < samples.length; at += settings.length) {

@@ -254,6 +254,25 @@ describe('reading in a Worker, whose clock stands still', () => {
   })
 })
 
+describe('work that is put in order by its price', () => {
+  it.each<[string, Reader, number]>([
+    ['PNG', picture((n) => repeatedPng({ width: 500, height: n, depth: 8, colour: 2 }, 4)), 500],
+    ['JPEG', picture((n) => fullJpeg({ width: n, height: 400, factors: [0x11] })), 400],
+    ['WebP', picture((n) => noisyWebp(n, 256, 50)), 256],
+    ['lossless WebP', picture((n) => losslessWebp(n, 300, 12)), 300],
+    ['sound at another rate', sound(44_100, 'i16', 2), 100_000],
+    ['sound at its own rate', sound(16_000, 'i16'), 100_000],
+  ])('a %s says its price in its first piece, and is not decoded in it', (_, reader, size) => {
+    const meter = new StepMeter()
+    const work = reader(size, meter)
+    expect(work.next().done).toBe(false)
+    const { required, spent } = meter
+    expect(spent).toBeLessThan(required / 20)
+    finish(work)
+    expect(meter.spent).toBeGreaterThan(required / 4)
+  })
+})
+
 describe('what is priced before anything is decoded', () => {
   const options = { maxPixels: 4e6, maxFullPixels: 32e6, maxScans: 64 }
   const refused = (bytes: Uint8Array, limit: number) => {

@@ -84,6 +84,97 @@ describe('a lane of work', () => {
     await expect(next).resolves.toBe('b')
   })
 
+  it('lets a small work wait for the one that has begun, and not for the large ones that came before it', async () => {
+    const clock = new ManualClock()
+    const lane = new WorkLane({ clock, ...LANE })
+    const seen: string[] = []
+    const large = ['a', 'b', 'c'].map((name) => lane.perform(pieces(4, 100, seen, name), testContext().signal, 400))
+    await settle()
+    const small = lane.perform(pieces(1, 50, seen, 's'), testContext().signal, 50)
+    await clock.advance(0)
+    await expect(Promise.all([...large, small])).resolves.toEqual(['a', 'b', 'c', 's'])
+    expect(seen.filter((piece) => piece.endsWith('0'))).toEqual(['a0', 's0', 'b0', 'c0'])
+    // What has begun holds memory, and is not interrupted.
+    expect(seen.slice(0, 5)).toEqual(['a0', 'a1', 'a2', 'a3', 's0'])
+  })
+
+  it('lets no work wait for ever, however many small ones come', async () => {
+    const clock = new ManualClock()
+    const lane = new WorkLane({ clock, ...LANE })
+    const seen: string[] = []
+    const ask = (name: string, price: number) => lane.perform(pieces(1, price, seen, name), testContext().signal, price)
+    const all = [ask('first', 100), ask('large', 500)]
+    let next = 0
+    // Two small ones are always there.
+    all.push(ask(`s${next++}`, 100), ask(`s${next++}`, 100))
+    while (!seen.includes('large0') && next < 100) {
+      all.push(ask(`s${next++}`, 100))
+      await clock.advance(0)
+      await settle()
+    }
+    expect(next).toBeLessThan(30)
+    await clock.advance(0)
+    await Promise.all(all)
+  })
+
+  it('refuses what others would keep waiting for too long, and takes a small work on all the same', async () => {
+    const clock = new ManualClock()
+    const lane = new WorkLane({ clock, ...LANE, mostStepsAhead: 1000 })
+    const seen: string[] = []
+    const all = ['a', 'b', 'c'].map((name) => lane.perform(pieces(4, 100, seen, name), testContext().signal, 400))
+    await settle()
+    const late = lane.perform(pieces(4, 100, seen, 'd'), testContext().signal, 400)
+    await expect(late).rejects.toMatchObject({ code: 'overloaded', retryAfter: 1 })
+    all.push(lane.perform(pieces(1, 50, seen, 's'), testContext().signal, 50))
+    await clock.advance(0)
+    await expect(Promise.all(all)).resolves.toEqual(['a', 'b', 'c', 's'])
+    expect(seen).not.toContain('d0')
+  })
+
+  it('does not count the steps of works that were killed', async () => {
+    const clock = new ManualClock()
+    const dead = { now: () => clock.now(), after: clock.after, sleep: () => new Promise<void>(() => {}) }
+    let alive = false
+    const mixed = {
+      now: () => clock.now(),
+      after: clock.after.bind(clock),
+      sleep: (ms: number, signal?: AbortSignal) => (alive ? clock.sleep(ms, signal) : dead.sleep()),
+    }
+    const lane = new WorkLane({ clock: mixed, ...LANE, mostStepsAhead: 4000 })
+    for (const name of ['a', 'b', 'c']) void lane.perform(pieces(4, 400, [], name), testContext().signal, 1600)
+    await settle()
+    alive = true
+    await clock.advance(LANE.leaseMs + 1)
+    const next = lane.perform(pieces(1, 1, [], 'd'), testContext().signal, 2000)
+    for (let poll = 0; poll < 8; poll++) await clock.advance(250)
+    await expect(next).resolves.toBe('d')
+  })
+
+  it('asks work with a meter for its price, and lets it go no further before its turn', async () => {
+    const clock = new ManualClock()
+    const lane = new WorkLane({ clock, ...LANE })
+    const seen: string[] = []
+    const tooMuch = () => new VergeError('input_too_large', 'Too much.')
+    const priced = (name: string, steps: number) => {
+      const meter = new StepMeter(1000)
+      const work = function* (): Work<string> {
+        meter.require(steps, tooMuch)
+        seen.push(`${name} priced`)
+        yield 0
+        seen.push(`${name} begun`)
+        return name
+      }
+      return lane.perform(work(), testContext().signal, meter)
+    }
+    const all = [lane.perform(pieces(2, 100, seen, 'a'), testContext().signal, 200), priced('b', 900), priced('c', 10)]
+    await settle()
+    expect(seen).toEqual(['a0', 'b priced', 'c priced'])
+    await expect(priced('d', 1001)).rejects.toMatchObject({ code: 'input_too_large' })
+    await clock.advance(0)
+    await Promise.all(all)
+    expect(seen.slice(-2)).toEqual(['c begun', 'b begun'])
+  })
+
   it('hands on what the work throws', async () => {
     // biome-ignore lint/correctness/useYield: it fails before its first piece
     const failing = function* (): Work<never> {

@@ -78,7 +78,7 @@ export async function runTask(
       manifest,
       file: (name, parse) => serving.file(model, name, parse, context),
       afford: (runs) => serving.afford(model, runs, context),
-      perform: (work) => deps.lane.perform(work, context.signal),
+      perform: (work, price) => deps.lane.perform(work, context.signal, price),
       ...(serving.place && { place: serving.place }),
       language: { model: language.model, signal: context.signal },
     },

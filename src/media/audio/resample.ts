@@ -65,6 +65,7 @@ export function* resampling(
   )
   const read = Math.min(frames, Math.ceil((length * sampleRate) / rate)) * channels * READ
   meter.require(read + length * perSample, refusal)
+  yield meter.piece()
   const result = new Float32Array(length)
   const pieces = sampleRate === rate ? copy(samples, result) : filterInto(samples, rate, result)
   const each = length === 0 ? 0 : read / length + perSample

@@ -39,6 +39,11 @@ const STEPS_PER_PIECE = 1_000_000
 
 const refusal = refusing('This CSV', 'Send it in parts')
 
+/** About what a text of so many bytes takes to read. */
+export function csvSteps(bytes: number): number {
+  return bytes * CHARACTER
+}
+
 /** As `parsingCsv`, all at once. */
 export function parseCsv(text: string, limits: CsvLimits, options: CsvOptions = {}): Csv {
   return finish(parsingCsv(text, limits, options, new StepMeter()))

@@ -110,6 +110,7 @@ export function* decodePng(
     total * ROW_BYTE + width * height * PIXEL + count * ROW + bytes.length * COMPRESSED_BYTE,
     refusing(`This PNG (${width} x ${height} pixels of ${bitsOf(header)} bits)`, 'Send a smaller picture'),
   )
+  yield meter.piece()
   const chunks = readChunks(bytes, meter)
   if (colour === PALETTE && chunks.palette === undefined) throw broken('it has no palette')
   const channels = colour === GREY || colour === GREY_ALPHA ? 1 : 3

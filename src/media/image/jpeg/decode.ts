@@ -35,6 +35,7 @@ const APP14 = 0xee
  */
 export function* decodeJpeg(survey: JpegSurvey, reduction: Reduction, meter: StepMeter): Work<Raster> {
   priceJpeg(survey, reduction, meter)
+  yield meter.piece()
   const { bytes, frame: header } = survey
   const frame = layOut(header, reduction)
   const tables = new Tables()

@@ -87,6 +87,7 @@ function* chunks(bytes: Uint8Array, from: number, meter: StepMeter) {
 export function* decodeWebp(file: WebpFile, reduction: number, meter: StepMeter): Work<Raster> {
   const { frame, lossy, picture, alpha, width, height } = file
   priceWebp(file, meter)
+  yield meter.piece()
   const raster = lossy
     ? yield* lossyRaster(picture, alpha, frame, reduction, meter)
     : overWhite(yield* decodeLossless(picture, meter), frame)
