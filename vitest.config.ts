@@ -1,6 +1,6 @@
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
-import { guardWorkerd } from './scripts/lib/guard/guard.ts'
+import { guardWorkerd } from './src/cli/local/guard/guard.ts'
 
 // Tests that are killed leave no workerd behind.
 guardWorkerd()

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
-import { runScript } from '../scripts/lib/command-line.ts'
+import { runScript } from '../src/cli/terminal/command-line.ts'
 import { LIMITS } from '../src/core/limits.ts'
 import { type Machine, machine } from './lib/machine.ts'
 import { plainText, type Table } from './lib/table.ts'

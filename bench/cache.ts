@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { parseArgs } from 'node:util'
-import { runScript } from '../scripts/lib/command-line.ts'
+import { runScript } from '../src/cli/terminal/command-line.ts'
 import { bundle } from './lib/bundle.ts'
 import type { Connection } from './lib/connection.ts'
 import { binaryRequest, type Input } from './lib/oip.ts'

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { runScript, UsageError } from '../scripts/lib/command-line.ts'
+import { runScript, UsageError } from '../src/cli/terminal/command-line.ts'
 import { LIMITS } from '../src/core/limits.ts'
 import { bundle } from './lib/bundle.ts'
 import { machine } from './lib/machine.ts'

@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { parseArgs, promisify } from 'node:util'
-import { runScript } from '../scripts/lib/command-line.ts'
+import { runScript } from '../src/cli/terminal/command-line.ts'
 import { decodeModel, encodeModel } from '../src/onnx/codec.ts'
 import { type Pass, runPasses } from '../src/onnx/pass.ts'
 import { dynamicInt8 } from '../src/quantize/dynamic.ts'

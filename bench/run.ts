@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { runScript, UsageError } from '../scripts/lib/command-line.ts'
+import { runScript, UsageError } from '../src/cli/terminal/command-line.ts'
 import { machine } from './lib/machine.ts'
 import { plot } from './lib/plot.ts'
 import { withLastRun } from './lib/readme.ts'

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { runScript } from '../scripts/lib/command-line.ts'
+import { runScript } from '../src/cli/terminal/command-line.ts'
 import { bundle } from './lib/bundle.ts'
 import { type Machine, machine } from './lib/machine.ts'
 import type { Summary } from './lib/stats.ts'

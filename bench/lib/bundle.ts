@@ -1,7 +1,7 @@
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { ROOT } from '../../scripts/lib/project.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
 import { CACHE } from '../models/index.ts'
 
 /** The Workers that benchmarks run: Verge, Verge with a look at its stores, and what it is held against. */

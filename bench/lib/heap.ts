@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { z } from 'zod'
-import { WORKER_NAME } from '../../scripts/lib/workerd.ts'
+import { WORKER_NAME } from '../../src/cli/local/workerd.ts'
 import type { WorkerProcess } from './worker-process.ts'
 
 /** V8's figures for an isolate, in bytes. WebAssembly memories are not among them. */

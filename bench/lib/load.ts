@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { percentile } from '../../scripts/lib/statistics.ts'
+import { percentile } from '../../src/cli/statistics.ts'
 import { Connection } from './connection.ts'
 import type { WorkerProcess } from './worker-process.ts'
 

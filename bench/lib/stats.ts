@@ -1,4 +1,4 @@
-import { percentile } from '../../scripts/lib/statistics.ts'
+import { percentile } from '../../src/cli/statistics.ts'
 
 /** Repeated measurements of one thing. */
 export interface Summary {

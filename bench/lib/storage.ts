@@ -1,7 +1,7 @@
 import { rm } from 'node:fs/promises'
-import type { PackedModel } from '../../scripts/lib/packer.ts'
-import { publish } from '../../scripts/lib/publish.ts'
-import { localStores } from '../../scripts/lib/target/local.ts'
+import type { PackedModel } from '../../src/cli/pack/packer.ts'
+import { publish } from '../../src/cli/push/publish.ts'
+import { localStores } from '../../src/cli/target/local.ts'
 import { STORAGE, startWorker } from './worker-process.ts'
 
 export interface Stored {

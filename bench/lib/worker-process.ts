@@ -1,8 +1,8 @@
 import { join } from 'node:path'
-import { startWorkerd, type WorkerdOptions, type WorkerdProcess } from '../../scripts/lib/workerd.ts'
+import { startWorkerd, type WorkerdOptions, type WorkerdProcess } from '../../src/cli/local/workerd.ts'
 import { CACHE } from '../models/index.ts'
 
-export { bundleBytes, killAllWorkers } from '../../scripts/lib/workerd.ts'
+export { bundleBytes, killAllWorkers } from '../../src/cli/local/workerd.ts'
 
 export interface WorkerProcess extends WorkerdProcess {
   stop(): Promise<void>

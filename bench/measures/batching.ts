@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { percentile } from '../../scripts/lib/statistics.ts'
+import { percentile } from '../../src/cli/statistics.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'

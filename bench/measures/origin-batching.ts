@@ -1,4 +1,4 @@
-import { processTable } from '../../scripts/lib/processes.ts'
+import { processTable } from '../../src/cli/local/processes.ts'
 import type { RequestParts } from '../lib/connection.ts'
 import { type LoadResult, load } from '../lib/load.ts'
 import { binaryParts, binaryRequest, type Input } from '../lib/oip.ts'

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { encodeGreyPng } from '../../scripts/lib/png.ts'
+import { encodeGreyPng } from '../../src/cli/png.ts'
 import { Connection, type RequestParts, requestBytes } from '../lib/connection.ts'
 import { binaryParts } from '../lib/oip.ts'
 import type { Rig } from '../lib/origin-rig.ts'

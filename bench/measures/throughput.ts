@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ROOT } from '../../scripts/lib/project.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
 import { requestBytes } from '../lib/connection.ts'
 import { type LoadResult, load } from '../lib/load.ts'
 import { binaryRequest } from '../lib/oip.ts'

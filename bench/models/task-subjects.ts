@@ -1,8 +1,8 @@
 import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { descriptionSchema } from '../../scripts/lib/description.ts'
-import { pack } from '../../scripts/lib/packer.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { descriptionSchema } from '../../src/cli/pack/description.ts'
+import { pack } from '../../src/cli/pack/packer.ts'
 import type { Stored } from '../lib/storage.ts'
 import { CACHE, type MadeModelName, madeModel } from './index.ts'
 

@@ -2,7 +2,7 @@ import type { Provider } from '../engine/native/support.ts'
 import type { Store } from '../weights/store.ts'
 import type { LogLevel } from './logger.ts'
 
-/** All that an operator can set; `scripts/origin.ts` documents it. */
+/** All that an operator can set; `src/origin/command/main.ts` documents it. */
 export interface OriginSettings {
   /** Catalogue and weights. */
   readonly source: Store

@@ -3,12 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { HELD_OUT } from '../../scripts/lib/held-out.ts'
-import { type Local, startLocal } from '../../scripts/lib/local.ts'
-import { measure } from '../../scripts/lib/measure-accuracy.ts'
-import { freePort } from '../../scripts/lib/port.ts'
-import { modelFolders, ROOT } from '../../scripts/lib/project.ts'
-import { percentile } from '../../scripts/lib/statistics.ts'
+import { HELD_OUT } from '../../src/cli/accuracy/held-out.ts'
+import { measure } from '../../src/cli/accuracy/measure.ts'
+import { modelFolders, ROOT } from '../../src/cli/files/project.ts'
+import { type Local, startLocal } from '../../src/cli/local/local.ts'
+import { percentile } from '../../src/cli/statistics.ts'
+import { freePort } from '../../src/cli/terminal/port.ts'
 
 const DATA = join(ROOT, '../shared/datasets')
 const haveData = existsSync(DATA)

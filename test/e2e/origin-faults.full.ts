@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { packFolder } from '../../scripts/lib/packer.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { packFolder } from '../../src/cli/pack/packer.ts'
 import { faultModels } from '../fixtures/node/fault-models.ts'
 import {
   always,

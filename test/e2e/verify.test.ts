@@ -4,24 +4,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { referenceEngine } from '../../scripts/lib/build/session.ts'
-import { bundleWorker } from '../../scripts/lib/bundle.ts'
-import { toBlob } from '../../scripts/lib/bytes.ts'
-import { measureCost } from '../../scripts/lib/measure/cost.ts'
-import { measureInWorkerd } from '../../scripts/lib/measure/measure.ts'
-import {
-  packedReference,
-  REFERENCE,
-  REFERENCE_UNITS,
-  referenceInputs,
-} from '../../scripts/lib/measure/reference-model.ts'
-import { type PackedModel, packFolder } from '../../scripts/lib/packer.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
-import { findSamples } from '../../scripts/lib/verify/find.ts'
-import { proveInWorkerd } from '../../scripts/lib/verify/prove.ts'
-import { withStage } from '../../scripts/lib/verify/stage.ts'
-import { toleranceFor } from '../../scripts/lib/verify/tolerance.ts'
-import { verifyInWorkerd } from '../../scripts/lib/verify/verify.ts'
+import { referenceEngine } from '../../src/cli/build/session.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { bundleWorker } from '../../src/cli/local/bundle.ts'
+import { measureCost } from '../../src/cli/measure/cost.ts'
+import { measureInWorkerd } from '../../src/cli/measure/measure.ts'
+import { packedReference, REFERENCE, REFERENCE_UNITS, referenceInputs } from '../../src/cli/measure/reference-model.ts'
+import { toBlob } from '../../src/cli/pack/bytes.ts'
+import { type PackedModel, packFolder } from '../../src/cli/pack/packer.ts'
+import { findSamples } from '../../src/cli/verify/find.ts'
+import { proveInWorkerd } from '../../src/cli/verify/prove.ts'
+import { withStage } from '../../src/cli/verify/stage.ts'
+import { toleranceFor } from '../../src/cli/verify/tolerance.ts'
+import { verifyInWorkerd } from '../../src/cli/verify/verify.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/codec.ts'
@@ -282,7 +277,7 @@ describe('verification in workerd', () => {
   it('bundles the Worker once for the same sources, whichever process asks', async () => {
     const directory = await bundleWorker()
     const made = await stat(join(directory, 'worker.js'))
-    const script = `console.log(await (await import(${JSON.stringify(join(ROOT, 'scripts/lib/bundle.ts'))})).bundleWorker())`
+    const script = `console.log(await (await import(${JSON.stringify(join(ROOT, 'src/cli/local/bundle.ts'))})).bundleWorker())`
     const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
     expect(stdout.trim()).toBe(directory)
     expect((await stat(join(directory, 'worker.js'))).mtimeMs).toBe(made.mtimeMs)

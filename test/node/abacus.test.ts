@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { toOrtFormat } from '../../scripts/lib/convert.ts'
-import { edgeEngine } from '../../scripts/lib/edge-engine.ts'
+import { toOrtFormat } from '../../src/cli/pack/convert.ts'
+import { edgeEngine } from '../../src/cli/pack/edge-engine.ts'
 import type { Session } from '../../src/engine/engine.ts'
 import { goldenCases, heldOutPairs, idsOf, modelBytes, promptOf, STOPS, textOf } from '../fixtures/node/abacus.ts'
 import { greedy, leftPadded, likeliest, read } from '../fixtures/node/decode.ts'

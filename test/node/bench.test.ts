@@ -12,7 +12,7 @@ import { median, summarise } from '../../bench/lib/stats.ts'
 import { markdown, plainText } from '../../bench/lib/table.ts'
 import { type EncoderShape, encoderModel } from '../../bench/models/encoder.ts'
 import { normals } from '../../bench/models/random.ts'
-import { sha256 } from '../../scripts/lib/bytes.ts'
+import { sha256 } from '../../src/cli/pack/bytes.ts'
 
 describe("the benchmark's statistics", () => {
   it('give median, 95th percentile and median absolute deviation', () => {

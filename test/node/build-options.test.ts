@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
-import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../../scripts/lib/build/arguments.ts'
-import type { BuildSettings } from '../../scripts/lib/build/build.ts'
-import { onlyArgument, parseCommand } from '../../scripts/lib/build/options.ts'
-import { quantizeOptions } from '../../scripts/lib/build/precision.ts'
-import { exampleRequest } from '../../scripts/lib/build/request.ts'
-import { UsageError } from '../../scripts/lib/command-line.ts'
+import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../../src/cli/build/arguments.ts'
+import type { BuildSettings } from '../../src/cli/build/build.ts'
+import { onlyArgument, parseCommand } from '../../src/cli/build/options.ts'
+import { quantizeOptions } from '../../src/cli/build/precision.ts'
+import { exampleRequest } from '../../src/cli/build/request.ts'
+import { UsageError } from '../../src/cli/terminal/command-line.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 
 function settingsFor(...args: string[]): BuildSettings {

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { descriptionSchema, readDescription } from '../../scripts/lib/description.ts'
-import { pack } from '../../scripts/lib/packer.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { descriptionSchema, readDescription } from '../../src/cli/pack/description.ts'
+import { pack } from '../../src/cli/pack/packer.ts'
 import { parseConfig } from '../../src/config.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 

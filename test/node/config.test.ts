@@ -2,15 +2,15 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { checkConfiguration } from '../../src/cli/doctor/configuration.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
 import {
   environmentNames,
   PLACEHOLDER,
   readEnvironment,
   saveNamespaceId,
   withNamespaceId,
-} from '../../scripts/lib/cloudflare/wrangler-config.ts'
-import { checkConfiguration } from '../../scripts/lib/doctor/configuration.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
+} from '../../src/cloudflare/wrangler-config.ts'
 
 const OWN = join(ROOT, 'wrangler.toml')
 const ID = 'a1b2c3d4e5f60718293a4b5c6d7e8f90'

@@ -11,10 +11,10 @@ import {
   marginalBill,
   paidBill,
   usageOf,
-} from '../../scripts/lib/cost/estimate.ts'
-import { readPrices } from '../../scripts/lib/cost/prices.ts'
-import { betweenMarkers } from '../../scripts/lib/cost/table.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
+} from '../../src/cli/cost/estimate.ts'
+import { readPrices } from '../../src/cli/cost/prices.ts'
+import { betweenMarkers } from '../../src/cli/cost/table.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
 
 const prices = await readPrices(join(ROOT, 'deploy/prices.json'))
 

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { parseEnv } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { z } from 'zod'
-import { OPTION_NAMES, readOptions, variableOf } from '../../scripts/lib/origin/options.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
 import { LEAST_SECRET } from '../../src/access/signature.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { OPTION_NAMES, readOptions, variableOf } from '../../src/origin/command/options.ts'
 import { audit, type OriginFacts } from '../fixtures/node/manifest-audit.ts'
 import {
   type Manifest,

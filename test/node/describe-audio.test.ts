@@ -2,8 +2,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { guessTask } from '../../scripts/lib/describe/guess.ts'
-import { descriptionSchema } from '../../scripts/lib/description.ts'
+import { guessTask } from '../../src/cli/describe/guess.ts'
+import { descriptionSchema } from '../../src/cli/pack/description.ts'
 import type { Signature } from '../../src/core/tensors.ts'
 
 const float = (name: string, ...shape: (number | string)[]) => ({ name, datatype: 'FP32' as const, shape })

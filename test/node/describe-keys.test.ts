@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkKeys, only } from '../../scripts/lib/describe/keys.ts'
+import { checkKeys, only } from '../../src/cli/describe/keys.ts'
 
 describe('the keys of a settings file', () => {
   const rules = {

@@ -1,7 +1,7 @@
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { slowTokenizer } from '../../scripts/lib/describe/slow-tokenizer.ts'
+import { slowTokenizer } from '../../src/cli/describe/slow-tokenizer.ts'
 import type { Signature } from '../../src/core/tensors.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { type Sources, startSources } from '../fixtures/node/describe.ts'

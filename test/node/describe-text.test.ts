@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { descriptionSchema } from '../../scripts/lib/description.ts'
+import { descriptionSchema } from '../../src/cli/pack/description.ts'
 import type { Signature } from '../../src/core/tensors.ts'
 import { type Sources, startSources, TOKENIZER } from '../fixtures/node/describe.ts'
 

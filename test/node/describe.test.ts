@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { UsageError } from '../../scripts/lib/command-line.ts'
-import { defaultName, describeModel, nextVersion, type Overrides } from '../../scripts/lib/describe/describe.ts'
-import { spdxOf } from '../../scripts/lib/describe/licence.ts'
-import { readDescription } from '../../scripts/lib/description.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
-import { type ModelSource, openSource } from '../../scripts/lib/source/source.ts'
+import { defaultName, describeModel, nextVersion, type Overrides } from '../../src/cli/describe/describe.ts'
+import { spdxOf } from '../../src/cli/describe/licence.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { readDescription } from '../../src/cli/pack/description.ts'
+import { type ModelSource, openSource } from '../../src/cli/source/source.ts'
+import { UsageError } from '../../src/cli/terminal/command-line.ts'
 import { type Sources, signature, startSources, TOKENIZER } from '../fixtures/node/describe.ts'
 
 const TEXT = signature(

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { descriptionSchema } from '../../scripts/lib/description.ts'
+import { descriptionSchema } from '../../src/cli/pack/description.ts'
 
 const image = { mode: 'RGB', size: [224, 224], fit: 'stretch', rescale: 1 }
 

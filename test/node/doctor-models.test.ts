@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { afterEach, describe, expect, it } from 'vitest'
-import { checkModels } from '../../scripts/lib/doctor/models.ts'
-import { Visitor } from '../../scripts/lib/doctor/visitor.ts'
+import { checkModels } from '../../src/cli/doctor/models.ts'
+import { Visitor } from '../../src/cli/doctor/visitor.ts'
 
 const servers: Server[] = []
 afterEach(async () => {

@@ -8,8 +8,8 @@ import { createInterface } from 'node:readline'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
-import { freePort } from '../../scripts/lib/port.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { freePort } from '../../src/cli/terminal/port.ts'
 import { arithmeticModel } from '../fixtures/onnx-models.ts'
 
 let folder: string
@@ -58,7 +58,7 @@ async function started(args: readonly string[], wanted: RegExp): Promise<string>
 describe.skipIf(process.platform !== 'linux')('killing a process (skipped, where there is no /proc)', () => {
   it.each(['SIGKILL', 'SIGTERM'] as const)('by %s leaves no workerd of its own behind', async (signal) => {
     const script = join(folder, 'start.ts')
-    const module = pathToFileURL(join(ROOT, 'scripts/lib/workerd.ts')).href
+    const module = pathToFileURL(join(ROOT, 'src/cli/local/workerd.ts')).href
     await writeFile(
       script,
       `import { startWorkerd } from '${module}'

@@ -4,15 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { memorySource, sha256 } from '../../scripts/lib/bytes.ts'
-import { toOrtFormat } from '../../scripts/lib/convert.ts'
-import { readDescription } from '../../scripts/lib/description.ts'
-import { edgeEngine } from '../../scripts/lib/edge-engine.ts'
-import { canonicalOrt } from '../../scripts/lib/ort-format.ts'
-import { pack, packFolder } from '../../scripts/lib/packer.ts'
-import { referenceSession } from '../../scripts/lib/verify/reference.ts'
 import { canonicalBytes } from '../../src/catalog/canonical-json.ts'
 import { checkBlobs } from '../../src/catalog/servable.ts'
+import { memorySource, sha256 } from '../../src/cli/pack/bytes.ts'
+import { toOrtFormat } from '../../src/cli/pack/convert.ts'
+import { readDescription } from '../../src/cli/pack/description.ts'
+import { edgeEngine } from '../../src/cli/pack/edge-engine.ts'
+import { canonicalOrt } from '../../src/cli/pack/ort-format.ts'
+import { pack, packFolder } from '../../src/cli/pack/packer.ts'
+import { referenceSession } from '../../src/cli/verify/reference.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { loadNative } from '../fixtures/node/native.ts'
@@ -126,7 +126,7 @@ describe('packing', () => {
   it('gives the same manifest in another process', async () => {
     await write(base, models.loopModel())
     const here = sha256(canonicalBytes((await packFolder(folder)).manifest))
-    const script = join(import.meta.dirname, '../../scripts/verge.ts')
+    const script = join(import.meta.dirname, '../../src/cli/main.ts')
     for (let time = 0; time < 2; time++) {
       const { stdout } = await promisify(execFile)(process.execPath, [script, 'pack', folder])
       expect(stdout).toContain(`manifest ${here}`)

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { clockMs, procTable, psTable } from '../../scripts/lib/processes.ts'
+import { clockMs, procTable, psTable } from '../../src/cli/local/processes.ts'
 
 let child: ChildProcess
 beforeEach(async () => {

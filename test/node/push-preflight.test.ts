@@ -2,16 +2,16 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it, vi } from 'vitest'
-import { pushCommand } from '../../scripts/commands/push.ts'
-import { packFolder } from '../../scripts/lib/packer.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
-import { pushModel } from '../../scripts/lib/push/push.ts'
-import { openTarget } from '../../scripts/lib/target/open.ts'
+import { pushCommand } from '../../src/cli/commands/push.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { packFolder } from '../../src/cli/pack/packer.ts'
+import { pushModel } from '../../src/cli/push/push.ts'
+import { openTarget } from '../../src/cli/target/open.ts'
 import { type StandIn, startStandIn } from '../fixtures/node/cloudflare-stand-in.ts'
 import { arithmeticModel, lookupModel } from '../fixtures/onnx-models.ts'
 
 // whatever gets as far as the proof has been found out too late
-vi.mock('../../scripts/lib/build/prove.ts', async (original) => ({
+vi.mock('../../src/cli/build/prove.ts', async (original) => ({
   ...(await original<object>()),
   prove: () => Promise.reject(new Error('it was proven')),
 }))

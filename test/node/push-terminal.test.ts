@@ -3,9 +3,9 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { ROOT } from '../../scripts/lib/project.ts'
-import { bytes, duration, printable, table } from '../../scripts/lib/terminal/format.ts'
-import { createProgress, type ProgressOptions } from '../../scripts/lib/terminal/progress.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { bytes, duration, printable, table } from '../../src/cli/terminal/format.ts'
+import { createProgress, type ProgressOptions } from '../../src/cli/terminal/progress.ts'
 
 const MiB = 1024 * 1024
 
@@ -158,7 +158,7 @@ describe('text for a terminal', () => {
 
 describe('Ctrl-C', () => {
   const script = `
-    import { untilInterrupted, withoutItsSignals } from '${join(ROOT, 'scripts/lib/terminal/interrupt.ts')}'
+    import { untilInterrupted, withoutItsSignals } from '${join(ROOT, 'src/cli/terminal/interrupt.ts')}'
     const signal = untilInterrupted()
     const busy = setInterval(() => {}, 1000)
     signal.addEventListener('abort', () => {

@@ -4,12 +4,12 @@ import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { HttpOptions } from '../../scripts/lib/cloudflare/http.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
-import { type PushOptions, type PushResult, pushModel } from '../../scripts/lib/push/push.ts'
-import { openTarget } from '../../scripts/lib/target/open.ts'
-import type { Target } from '../../scripts/lib/target/target.ts'
 import { blobKey } from '../../src/catalog/keys.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { type PushOptions, type PushResult, pushModel } from '../../src/cli/push/push.ts'
+import { openTarget } from '../../src/cli/target/open.ts'
+import type { Target } from '../../src/cli/target/target.ts'
+import type { HttpOptions } from '../../src/cloudflare/http.ts'
 import { VergeError } from '../../src/core/errors.ts'
 import { pattern } from '../contract/store.ts'
 import { type Fault, type StandIn, startStandIn, TOKEN, TOKEN_ID } from '../fixtures/node/cloudflare-stand-in.ts'
@@ -241,10 +241,10 @@ describe('a push that is broken off', () => {
 
   it('goes on after the process was killed', async () => {
     const script = `
-      import { openTarget } from '${join(ROOT, 'scripts/lib/target/open.ts')}'
-      import { pushModel } from '${join(ROOT, 'scripts/lib/push/push.ts')}'
+      import { openTarget } from '${join(ROOT, 'src/cli/target/open.ts')}'
+      import { pushModel } from '${join(ROOT, 'src/cli/push/push.ts')}'
       import { packedOf } from '${join(ROOT, 'test/fixtures/node/packed.ts')}'
-      import { toBlob } from '${join(ROOT, 'scripts/lib/bytes.ts')}'
+      import { toBlob } from '${join(ROOT, 'src/cli/pack/bytes.ts')}'
       const bytes = new Uint8Array(Buffer.from(process.env.MODEL_BYTES, 'base64'))
       const target = await openTarget({ env: 'production', remote: true, configPath: process.env.CONFIG })
       await pushModel(target, packedOf('m', bytes), { live: true, concurrency: 2 })`

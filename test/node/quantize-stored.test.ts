@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { normals } from '../../bench/models/random.ts'
-import { referenceSession } from '../../scripts/lib/verify/reference.ts'
+import { referenceSession } from '../../src/cli/verify/reference.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
 import { DataType, rawBytesOf } from '../../src/onnx/data.ts'

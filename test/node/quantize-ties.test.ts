@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { referenceEngine } from '../../scripts/lib/build/session.ts'
-import { toOrtFormat } from '../../scripts/lib/convert.ts'
+import { referenceEngine } from '../../src/cli/build/session.ts'
+import { toOrtFormat } from '../../src/cli/pack/convert.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { encodeModel } from '../../src/onnx/codec.ts'
 import { DataType } from '../../src/onnx/data.ts'

@@ -1,10 +1,10 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { renderHtml } from '../../scripts/lib/report/html.ts'
-import { html } from '../../scripts/lib/report/markup.ts'
-import { type Report, renderJson } from '../../scripts/lib/report/report.ts'
-import { sizesOf } from '../../scripts/lib/report/sizes.ts'
-import { renderText } from '../../scripts/lib/report/text.ts'
+import { renderHtml } from '../../src/cli/report/html.ts'
+import { html } from '../../src/cli/report/markup.ts'
+import { type Report, renderJson } from '../../src/cli/report/report.ts'
+import { sizesOf } from '../../src/cli/report/sizes.ts'
+import { renderText } from '../../src/cli/report/text.ts'
 import { sampleReport } from '../fixtures/node/sample-report.ts'
 
 const HOSTILE = `</title><script>alert("1")</script><img src=x onerror='alert(2)'>&amp;\u001b[2J\u0007]]>`

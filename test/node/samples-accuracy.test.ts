@@ -5,8 +5,8 @@ import {
   dropInterval,
   measureAccuracy,
   splitSamples,
-} from '../../scripts/lib/samples/accuracy.ts'
-import { likeness, relativeNoise, topClass } from '../../scripts/lib/samples/answers.ts'
+} from '../../src/cli/samples/accuracy.ts'
+import { likeness, relativeNoise, topClass } from '../../src/cli/samples/answers.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import type { Sample } from '../../src/quantize/types.ts'
 import { nativeEngine } from '../fixtures/node/native.ts'

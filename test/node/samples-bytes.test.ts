@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type ModelFacts, readSamples } from '../../scripts/lib/samples/read.ts'
+import { type ModelFacts, readSamples } from '../../src/cli/samples/read.ts'
 
 let folder: string
 

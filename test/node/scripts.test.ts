@@ -5,16 +5,16 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { inflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { assertData } from '../../scripts/lib/held-out.ts'
-import { violations } from '../../scripts/lib/import-rules.ts'
-import { measure } from '../../scripts/lib/measure-accuracy.ts'
-import { encodeGreyPng } from '../../scripts/lib/png.ts'
-import { essenceOf, madeUpProbes, probeFor } from '../../scripts/lib/probe.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
-import { shown } from '../../scripts/lib/push/question.ts'
-import { percentile, wilsonInterval } from '../../scripts/lib/statistics.ts'
-import { summarise } from '../../scripts/lib/test-report.ts'
+import { violations } from '../../scripts/checks/import-rules.ts'
+import { summarise } from '../../scripts/checks/test-report.ts'
 import type { Manifest } from '../../src/catalog/manifest.ts'
+import { assertData } from '../../src/cli/accuracy/held-out.ts'
+import { measure } from '../../src/cli/accuracy/measure.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { essenceOf, madeUpProbes, probeFor } from '../../src/cli/local/probe.ts'
+import { encodeGreyPng } from '../../src/cli/png.ts'
+import { shown } from '../../src/cli/push/question.ts'
+import { percentile, wilsonInterval } from '../../src/cli/statistics.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { decodeAudio } from '../../src/media/audio/decode.ts'
@@ -214,7 +214,7 @@ describe('the direction of imports', () => {
       ['weights/a.ts', "import '../catalog/reader.ts'"],
       ['worker.ts', "import { NativeEngine } from './engine/native/engine.ts'"],
       ['http/oip/a.ts', "import { OrtEngine } from '../../engine/ort/engine.ts'"],
-      ['serving/a.ts', "import { pack } from '../../scripts/lib/packer.ts'"],
+      ['serving/a.ts', "import { pack } from '../../src/cli/pack/packer.ts'"],
       ['serving/a.ts', "import { readFile } from 'node:fs/promises'"],
       ['core/a.ts', 'import { Hono } from "hono"'],
       ['attic/a.ts', ''],

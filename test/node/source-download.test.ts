@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openSource } from '../../scripts/lib/source/source.ts'
+import { openSource } from '../../src/cli/source/source.ts'
 import { HUB_TOKEN, type HubStandIn, type Reply, repositoryOf, startHub } from '../fixtures/node/hub-stand-in.ts'
 import { messageOf, type TestSource, testSource } from '../fixtures/node/source-options.ts'
 import { matmulModel } from '../fixtures/onnx-models.ts'
@@ -73,7 +73,7 @@ describe('a download', () => {
 
   it('goes on after its process was killed', async () => {
     storeAnswers((usual) => ({ ...usual, stallAfter: 1 << 20 }))
-    const module = pathToFileURL(join(import.meta.dirname, '../../scripts/lib/source/source.ts')).href
+    const module = pathToFileURL(join(import.meta.dirname, '../../src/cli/source/source.ts')).href
     const { cacheDir, env } = source.options
     const script = `import { openSource } from ${JSON.stringify(module)}
       await openSource('hf:org/name', ${JSON.stringify({ cacheDir, env })})`

@@ -1,7 +1,7 @@
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openSource } from '../../scripts/lib/source/source.ts'
+import { openSource } from '../../src/cli/source/source.ts'
 import { HUB_TOKEN, type HubStandIn, repositoryOf, startHub } from '../fixtures/node/hub-stand-in.ts'
 import { messageOf, type TestSource, testSource, withExternalData } from '../fixtures/node/source-options.ts'
 import { identityModel, matmulModel } from '../fixtures/onnx-models.ts'

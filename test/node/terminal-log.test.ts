@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { readOptions } from '../../scripts/lib/origin/options.ts'
-import { terminalLogger } from '../../scripts/lib/origin/terminal-log.ts'
-import { steps } from '../../scripts/lib/terminal/steps.ts'
+import { steps } from '../../src/cli/terminal/steps.ts'
+import { readOptions } from '../../src/origin/command/options.ts'
+import { terminalLogger } from '../../src/origin/command/terminal-log.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 
 describe("an origin's log on a terminal", () => {

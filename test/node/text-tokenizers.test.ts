@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Tokenizer } from '@huggingface/tokenizers'
 import { describe, expect, it } from 'vitest'
-import { ROOT } from '../../scripts/lib/project.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { haveRealModels, REAL_MODELS, SKIP_REASON } from '../fixtures/node/real-models.ts'
 

@@ -2,10 +2,10 @@ import { mkdtemp, open, readdir, readFile, rm, stat, symlink, writeFile } from '
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
-import { readEnvironment, saveNamespaceId } from '../../scripts/lib/cloudflare/wrangler-config.ts'
-import { originEnvironment } from '../../scripts/lib/origin-environment.ts'
-import { ROOT } from '../../scripts/lib/project.ts'
-import { writeWhole } from '../../scripts/lib/whole-file.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { writeWhole } from '../../src/cli/files/whole-file.ts'
+import { originEnvironment } from '../../src/cli/local/origin-environment.ts'
+import { readEnvironment, saveNamespaceId } from '../../src/cloudflare/wrangler-config.ts'
 
 let folder: string
 beforeEach(async () => {

@@ -1,0 +1,112 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { gunzip } from 'node:zlib'
+import { encodeGreyPng } from '../png.ts'
+import { UsageError } from '../terminal/command-line.ts'
+
+/** One thing to ask, and the label that is right for it. */
+export interface Sample {
+  readonly body: Uint8Array<ArrayBuffer> | string
+  readonly contentType: string
+  readonly label: string
+}
+
+/** Data that a model's training script never saw. */
+export interface HeldOut {
+  readonly model: string
+  /** Which part of the data is held out, in words. */
+  readonly rule: string
+  /** Files that it is read from, and what they are. */
+  readonly files: readonly string[]
+  readonly contents: string
+  read(folder: string): Promise<Sample[]>
+}
+
+const IMAGES = 'mnist-8000-images-idx3-ubyte.gz'
+const LABELS = 'mnist-8000-labels-idx1-ubyte.gz'
+const REVIEWS = 'imdb-train.jsonl.gz'
+
+/** The parts held out by `scripts/train/`. */
+export const HELD_OUT: readonly HeldOut[] = [
+  {
+    model: 'digits',
+    rule: 'MNIST digits whose index leaves remainder 3 when divided by 4, as 28x28 PNGs',
+    files: [IMAGES, LABELS],
+    contents: "the first 8,000 images of MNIST's test file and their labels, in MNIST's own format",
+    async read(folder) {
+      const images = idx(await unpacked(folder, IMAGES), 3)
+      const labels = idx(await unpacked(folder, LABELS), 1)
+      const [count, height, width] = images.sizes as [number, number, number]
+      if (labels.sizes[0] !== count) throw new UsageError(`${IMAGES} and ${LABELS} differ in length.`)
+      return indices(count, 4, 3).map((index) => ({
+        body: encodeGreyPng(width, height, images.data.subarray(index * width * height, (index + 1) * width * height)),
+        contentType: 'image/png',
+        label: String(labels.data[index]),
+      }))
+    },
+  },
+  {
+    model: 'reviews',
+    rule: 'IMDB reviews whose line leaves remainder 4 when divided by 5',
+    files: [REVIEWS],
+    contents:
+      'the 25,000 training reviews of the Large Movie Review Dataset, a line each: {"text": "...", "label": 0 or 1}',
+    async read(folder) {
+      const lines = new TextDecoder()
+        .decode(await unpacked(folder, REVIEWS))
+        .split('\n')
+        .filter((line) => line !== '')
+      return indices(lines.length, 5, 4).map((index) => {
+        const { label, text } = JSON.parse(lines[index] as string) as { readonly label: number; readonly text: string }
+        return {
+          body: JSON.stringify({ inputs: text }),
+          contentType: 'application/json',
+          label: label === 1 ? 'positive' : 'negative',
+        }
+      })
+    },
+  },
+]
+
+/** Says what to bring, where a file is missing: the data is not ours to give away. @throws UsageError */
+export function assertData(folder: string, sets: readonly HeldOut[]): void {
+  const lacking = sets.filter(({ files }) => files.some((file) => !existsSync(join(folder, file))))
+  if (lacking.length === 0) return
+  const lines = lacking.flatMap(({ model, files, contents }) => [
+    `  ${files.join('\n  ')}`,
+    `    for ${model}: ${contents} (models/${model}/README.md, "Data")`,
+  ])
+  throw new UsageError(
+    `The accuracy is measured on data that does not come with Verge. ${folder} lacks:\n\n${lines.join('\n')}\n\n` +
+      'Put these files into a folder, and name it: npm run accuracy -- --data DIR',
+  )
+}
+
+function indices(count: number, divisor: number, remainder: number): number[] {
+  return Array.from({ length: count }, (_, index) => index).filter((index) => index % divisor === remainder)
+}
+
+async function unpacked(folder: string, name: string): Promise<Uint8Array> {
+  let packed: Uint8Array
+  try {
+    packed = await readFile(join(folder, name))
+  } catch (error) {
+    throw new UsageError(`${join(folder, name)} cannot be read. Name the folder that has it with --data.`, {
+      cause: error,
+    })
+  }
+  return promisify(gunzip)(packed)
+}
+
+/** An IDX file of bytes: two zeros, the type 8, the rank, the sizes big-endian, the data. */
+function idx(bytes: Uint8Array, rank: number): { readonly sizes: number[]; readonly data: Uint8Array } {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  if (view.getUint32(0) !== 0x0800 + rank) throw new UsageError('This is not an IDX file of bytes.')
+  const sizes = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis))
+  const data = bytes.subarray(4 + 4 * rank)
+  if (data.length !== sizes.reduce((product, size) => product * size, 1))
+    throw new UsageError('The IDX file is cut short.')
+  return { sizes, data }
+}

@@ -1,0 +1,239 @@
+import { join } from 'node:path'
+import { canonicalJson } from '../../catalog/canonical-json.ts'
+import type { Manifest } from '../../catalog/manifest.ts'
+import type { Sample } from '../../quantize/types.ts'
+import { nextVersion } from '../describe/describe.ts'
+import { chatTemplateOf } from '../describe/generation.ts'
+import { ROOT } from '../files/project.ts'
+import { bundleWorker } from '../local/bundle.ts'
+import type { ArtifactDescription, Description } from '../pack/description.ts'
+import { type PackedModel, packFolder } from '../pack/packer.ts'
+import { refuseUnsendable } from '../pack/sendable.ts'
+import type { Existing } from '../push/existing.ts'
+import { renderHtml } from '../report/html.ts'
+import { type Report, renderJson } from '../report/report.ts'
+import { type ModelFolder, writeModelFolder } from './folder.ts'
+import { keptChoice } from './kept-choice.ts'
+import { keptMemory } from './kept-memory.ts'
+import { type LoadedModel, loadModel } from './load.ts'
+import { measuredAccuracy } from './measured-accuracy.ts'
+import type { ModelSettings, QuantizeSettings, SampleSettings } from './options.ts'
+import { type Chosen, choosePrecision, withoutComparing } from './precision.ts'
+import { measureOriginal, prove } from './prove.ts'
+import { isRandom, randomNote } from './random.ts'
+import { reportOf } from './report.ts'
+import { exampleRequest } from './request.ts'
+import { describeLoaded, type SampleNeeds, samplesFor } from './samples.ts'
+import type { Workbench } from './session.ts'
+
+/** Of a report whose figures are not of this run. */
+export const KEPT_NOTE = 'proof: kept from an earlier run, since no file, sample or tool that it depends on has changed'
+
+/** Where built models lie, a folder each, until they are built again. */
+export const BUILT = join(ROOT, '.verge/models')
+
+export interface BuildSettings {
+  readonly quantize: QuantizeSettings
+  readonly model: ModelSettings
+  readonly samples: SampleSettings
+  /** Prove the result in workerd. */
+  readonly verify: boolean
+  /** Measure latency, memory and cost in workerd. */
+  readonly measure: boolean
+  /** Measure the original in workerd too. */
+  readonly compare: boolean
+  /** Keep the original beside it, for an origin. */
+  readonly keepOriginal: boolean
+  /** What was asked for by option, for the report. */
+  readonly asked: Report['options']
+  /** Folder to write; `.verge/models/<name>` if left out. */
+  readonly folder: string | undefined
+  /** Versions of a model that are there already, where it is to be pushed. */
+  readonly existing: (model: string) => Promise<Existing>
+  /**
+   * Finds out, before anything is proven, that what was packed could not be pushed. A version that was built may still
+   * learn what a run costs; `same` is the one that is stored with these contents.
+   */
+  readonly beforeProof?: (packed: PackedModel, same: Manifest | undefined) => Promise<void>
+}
+
+export interface Built {
+  readonly folder: string
+  /** The folder that `report.json` and `report.html` are in. */
+  readonly reports: string
+  readonly packed: PackedModel
+  readonly report: Report
+  /** One that the model runs on; undefined where neither proof nor measurement was asked for, and none was found. */
+  readonly sample: Sample | undefined
+}
+
+/**
+ * From a model as it came to a folder that can be pushed: read, described, made small, packed, proven in a Worker, and
+ * reported on. Nothing of it is in its place before all of it is there; a verification that fails is in the report.
+ * @throws UsageError, OnnxError, VergeError
+ */
+export async function buildModel(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
+  const { progress } = bench
+  readyWorker(settings)
+  const loaded = await loadModel(spec, { ...bench, file: settings.model.file, insecure: settings.model.insecure })
+  refuseUnsendable(loaded.model)
+  const random = isRandom(loaded, settings.model.allowRandom)
+  const { description: described, notes } = await describeLoaded(loaded, settings.model)
+  const existing = await settings.existing(described.name)
+  const description =
+    settings.model.version === undefined ? { ...described, version: nextVersion(existing.taken) } : described
+  const set = await samplesFor(loaded, description, needsOf(settings), bench)
+  const choose = random ? withoutComparing : choosePrecision
+  const context = { ...bench, tolerance: settings.samples.tolerance }
+  const chosen = await keptChoice(loaded, settings.quantize, set, context, choose)
+  const accuracy = random ? null : await measuredAccuracy(loaded.onnx, chosen, set, bench)
+  const folder = settings.folder ?? join(BUILT, description.name)
+  const made = folderOf(loaded, description, chosen, settings, accuracy)
+  let draft = withExample(await withChatTemplate(made, loaded), set.samples[0])
+  await writeModelFolder(folder, draft)
+
+  const packing = progress.task('Packing', undefined, 'steps')
+  let packed = await packFolder(folder, keptMemory())
+  packing.done(`${packed.manifest.artifacts.length} artifacts`)
+  const same = sameVersion(existing.manifests, packed.manifest, settings.model.version)
+  await settings.beforeProof?.(packed, same)
+  const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
+  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, bench)
+  const cost = same === undefined ? measured?.measurements?.cost.cost : costOf(same)
+  if (cost !== undefined || same !== undefined) {
+    // What a run costs is a measured figure: it belongs to the description, so that packing stays the same everywhere.
+    draft = withCost(same === undefined ? draft : withVersion(draft, same.version), cost)
+    packed = packedAgain(packed, draft)
+  }
+  const report = await reportOf(loaded, packed, {
+    options: settings.asked,
+    choices: [...(random ? [randomNote(loaded)] : []), ...chosen.notes].map(choiceOf),
+    passes: passesOf(chosen),
+    layers: chosen.quantized?.layers ?? [],
+    skipped: chosen.quantized?.skipped ?? [],
+    verification,
+    accuracy,
+    measured,
+    measuredOriginal: settings.compare && chosen.quantized ? await measureOriginal(loaded, set, bench) : null,
+    notes: [...notes, ...(kept ? [KEPT_NOTE] : [])],
+  })
+  const reports = new Map([
+    ['report.json', renderJson(report)],
+    ['report.html', renderHtml(report)],
+  ])
+  await writeModelFolder(folder, { ...draft, files: new Map([...draft.files, ...reports]) })
+  return { folder, reports: folder, packed, report, sample: set.samples[0] }
+}
+
+/** Begins to bundle the Worker that a proof will need, while the model is read and quantised. */
+export function readyWorker({ compare, measure, verify }: BuildSettings): void {
+  // The proof waits for the same bundle, and says why there is none.
+  if (verify || measure || compare) bundleWorker().catch(() => undefined)
+}
+
+/** Whoever asks for neither proof nor measurement needs no sample. */
+export function needsOf({ samples, verify, measure, compare }: BuildSettings): SampleNeeds {
+  return { ...samples, optional: !verify && !measure && !compare }
+}
+
+/** The folder with the artifact that was made, and the original for an origin where it is another. */
+function folderOf(
+  { onnx, source }: LoadedModel,
+  description: Description,
+  chosen: Chosen,
+  { keepOriginal }: BuildSettings,
+  accuracy: Report['accuracy'],
+): ModelFolder {
+  const file = `model.${chosen.dtype}.onnx`
+  const files = new Map<string, Uint8Array | { readonly path: string }>([[file, chosen.onnx]])
+  const both = keepOriginal && chosen.quantized !== undefined && chosen.dtype !== 'fp32'
+  const artifacts: ArtifactDescription[] = [
+    {
+      file,
+      dtype: chosen.dtype,
+      ...(both && { places: ['edge', 'browser'] }),
+      ...(accuracy !== null && { accuracy }),
+    },
+  ]
+  if (both) {
+    files.set('model.fp32.onnx', onnx)
+    artifacts.push({ file: 'model.fp32.onnx', dtype: 'fp32', places: ['origin'] })
+  }
+  const tokenizer = description.tokenizer === undefined ? undefined : source.files.get(description.tokenizer)
+  if (tokenizer !== undefined) files.set('tokenizer.json', { path: tokenizer })
+  return {
+    description: { ...description, ...(tokenizer !== undefined && { tokenizer: 'tokenizer.json' }), artifacts },
+    files,
+  }
+}
+
+/** The template in a file of its own, which tokenizer_config.json may hold it in. */
+async function withChatTemplate({ description, files }: ModelFolder, { source }: LoadedModel): Promise<ModelFolder> {
+  const name = description.chatTemplate
+  const template = name === undefined ? undefined : await chatTemplateOf(source.files)
+  if (name === undefined || template === undefined) return { description, files }
+  return { description, files: new Map([...files, [name, template]]) }
+}
+
+/** Whoever serves the folder asks it this first: not every model runs on zeros, or on inputs of any size. */
+function withExample({ description, files }: ModelFolder, sample: Sample | undefined): ModelFolder {
+  const request = description.task === undefined && sample ? exampleRequest(sample.inputs) : undefined
+  return { description, files: request === undefined ? files : new Map([...files, ['samples/request.json', request]]) }
+}
+
+type Cost = NonNullable<ArtifactDescription['cost']>
+
+function withCost({ description, files }: ModelFolder, cost: Cost | undefined): ModelFolder {
+  const [first, ...others] = description.artifacts
+  if (first === undefined || cost === undefined) return { description, files }
+  return { description: { ...description, artifacts: [{ ...first, cost }, ...others] }, files }
+}
+
+/** What packing gives for a folder that says another version, or what a run costs: no weight is converted again. */
+function packedAgain(packed: PackedModel, { description }: ModelFolder): PackedModel {
+  const cost = description.artifacts[0]?.cost
+  const [first] = packed.manifest.artifacts
+  const artifacts = packed.manifest.artifacts.map((artifact) =>
+    // The edge's forms of the first file; what runs elsewhere has no cost.
+    cost !== undefined && artifact.places.includes('edge') && artifact.dtype === first?.dtype
+      ? { ...artifact, cost }
+      : artifact,
+  )
+  return { ...packed, manifest: { ...packed.manifest, version: description.version, artifacts } }
+}
+
+function withVersion({ description, files }: ModelFolder, version: string): ModelFolder {
+  return { description: { ...description, version }, files }
+}
+
+/**
+ * A version with the same contents, but for its name and for what a machine measured: it need not be pushed again.
+ * @param version the one that was asked for; any if left out
+ */
+function sameVersion(
+  existing: readonly Manifest[],
+  manifest: Manifest,
+  version: string | undefined,
+): Manifest | undefined {
+  const contents = ({ version: _, artifacts, ...rest }: Manifest): string =>
+    canonicalJson({ ...rest, artifacts: artifacts.map(({ cost: _, ...artifact }) => artifact) })
+  const wanted = contents(manifest)
+  const candidates = existing.filter((other) => version === undefined || other.version === version)
+  return candidates.find((other) => contents(other) === wanted)
+}
+
+function costOf({ artifacts }: Manifest): Cost | undefined {
+  return artifacts.find(({ places }) => places.includes('edge'))?.cost
+}
+
+function passesOf({ quantized }: Chosen): Report['passes'] {
+  const changes = new Map<string, number>()
+  for (const { pass } of quantized?.applied ?? []) changes.set(pass, (changes.get(pass) ?? 0) + 1)
+  return [...changes].map(([pass, count]) => ({ pass, changes: count }))
+}
+
+/** A note such as `precision: q8`. */
+export function choiceOf(note: string): Report['choices'][number] {
+  const colon = note.indexOf(': ')
+  return colon < 0 ? { what: 'note', why: note } : { what: note.slice(0, colon), why: note.slice(colon + 2) }
+}

@@ -1,0 +1,325 @@
+import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
+import { VISIBILITIES, type Visibility } from '../../catalog/alias.ts'
+import { MODEL_NAME, TASKS, type TaskName, VERSION_NAME } from '../../catalog/manifest.ts'
+import { BLOCK_SIZES, type BlockSize } from '../../quantize/blocks.ts'
+import { DTYPES, type Dtype } from '../../quantize/types.ts'
+import { type ImageWishes, PRESETS, saysAnything } from '../describe/wishes.ts'
+import type { Part } from '../samples/items.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { refuseContradictions, refuseUnusedSamples } from './contradictions.ts'
+
+/** How a model is to be made small; what is left out is chosen for it. */
+export interface QuantizeSettings {
+  readonly dtype: Dtype | 'auto'
+  readonly method: 'auto' | 'dynamic' | 'static' | 'weights'
+  readonly perChannel: boolean | undefined
+  readonly symmetric: boolean | undefined
+  readonly reduceRange: boolean
+  readonly blockSize: BlockSize | undefined
+  readonly excludeNodes: readonly string[]
+  readonly excludeOps: readonly string[]
+  readonly calibration: 'minmax' | 'percentile' | 'entropy'
+  readonly percentile: number | undefined
+  /** Share of each weight set to zero. */
+  readonly prune: number | undefined
+  /** Points of accuracy (per cent) that may be lost. */
+  readonly maxDrop: number | undefined
+}
+
+/** What a model is called and how it is presented; what is left out is read from the files beside it. */
+export interface ModelSettings {
+  readonly name: string | undefined
+  readonly version: string | undefined
+  /** `none`: raw tensors, whatever lies beside it says. */
+  readonly task: TaskName | 'none' | undefined
+  readonly labels: string | undefined
+  /** How pictures become tensors, where the files beside the model do not say it, or otherwise. */
+  readonly image: ImageWishes | undefined
+  readonly licence: string | undefined
+  readonly visibility: Visibility | undefined
+  /** Most steps at the edge of a loop whose end depends on what is sent. */
+  readonly loopSteps: number | undefined
+  /** Which file, where a source has several. */
+  readonly file: string | undefined
+  /** Plain http to other machines than this one. */
+  readonly insecure: boolean
+  /** Serve a model that draws random numbers, without proof and without caching its answers. */
+  readonly allowRandom: boolean
+}
+
+/** How the result is compared with the original. */
+export interface SampleSettings {
+  /** Folder or file of samples. */
+  readonly samples: string | undefined
+  readonly limit: number
+  readonly part: Part | undefined
+  /** Least cosine between the outputs of the original and of the result. */
+  readonly tolerance: number | undefined
+}
+
+export const QUANTIZE_OPTIONS = {
+  dtype: { type: 'string' },
+  method: { type: 'string' },
+  'per-channel': { type: 'boolean' },
+  symmetric: { type: 'boolean' },
+  'reduce-range': { type: 'boolean' },
+  'block-size': { type: 'string' },
+  exclude: { type: 'string', multiple: true },
+  'exclude-op': { type: 'string', multiple: true },
+  calibration: { type: 'string' },
+  percentile: { type: 'string' },
+  prune: { type: 'string' },
+  'max-drop': { type: 'string' },
+} as const
+
+export const IMAGE_OPTIONS = {
+  preset: { type: 'string' },
+  size: { type: 'string' },
+  mean: { type: 'string' },
+  std: { type: 'string' },
+  layout: { type: 'string' },
+} as const
+
+export const MODEL_OPTIONS = {
+  ...IMAGE_OPTIONS,
+  name: { type: 'string' },
+  'model-version': { type: 'string' },
+  task: { type: 'string' },
+  labels: { type: 'string' },
+  licence: { type: 'string' },
+  'loop-steps': { type: 'string' },
+  public: { type: 'boolean' },
+  private: { type: 'boolean' },
+  file: { type: 'string' },
+  insecure: { type: 'boolean' },
+  'allow-random': { type: 'boolean' },
+} as const
+
+export const SAMPLE_OPTIONS = {
+  samples: { type: 'string' },
+  'samples-limit': { type: 'string' },
+  'samples-part': { type: 'string' },
+  tolerance: { type: 'string' },
+} as const
+
+export const QUANTIZE_HELP = `How it is made smaller (chosen for the model where left out):
+  --dtype D            auto, ${DTYPES.join(', ')}
+  --method M           auto; dynamic (activations quantised as they come), static (calibrated with --samples), weights
+                       (weights alone; computed in floats)
+  --per-channel        a scale for each output channel; --no-per-channel for one a tensor
+  --symmetric          zero points at zero; --no-symmetric for the full range
+  --reduce-range       7 bits a weight, for processors whose 8-bit products saturate
+  --block-size N       weights that share a scale in 4-bit precision: 16, 32 (default), 64, 128, 256
+  --exclude NAME       leave this node as it is; * stands for anything; may be repeated
+  --exclude-op OP      leave nodes of this operator; may be repeated
+  --calibration C      minmax, percentile, entropy: how ranges are read off the samples (default: percentile)
+  --percentile P       for percentile (default: 99.999)
+  --prune SHARE        set this share of each weight to zero, the smallest first: 0 to 0.95
+  --max-drop POINTS    mix precisions to the smallest model that loses at most so many per cent of accuracy on --samples`
+
+export const MODEL_HELP = `What it is (read from the files beside the model where left out):
+  --name NAME          its name in URLs
+  --model-version V    default: the next number
+  --task TASK          ${TASKS.join(', ')}; none for raw tensors
+  --labels FILE        names of the classes, a line each
+  --preset P           how pictures become tensors: imagenet, inception (-1 to 1), clip, unit (0 to 1), bytes (0 to 255),
+                       caffe (blue, green, red; 0 to 255 without ImageNet's mean)
+  --size N or HxW      height and width of pictures, where the model takes any
+  --mean A,B,C         taken away from a scaled pixel; one number, or one for each channel
+  --std A,B,C          what the difference is divided by
+  --layout L           NCHW or NHWC, where the model's input does not tell
+  --licence ID         such as MIT
+  --public, --private  who may call it (default: as before; else private, or public on this machine)
+  --loop-steps N       most steps at the edge of a loop whose end depends on the inputs
+  --file PATH          which .onnx, where there are several
+  --insecure           allow plain http:// to other machines
+  --allow-random       serve a model that draws random numbers, without proof and without caching its answers`
+
+export const SAMPLE_HELP = `What it is measured with:
+  --samples PATH       folder of pictures (sub-folders are labels), .jsonl of texts, IDX files, ONNX test data, or
+                       requests of the Open Inference Protocol; random inputs are taken where left out
+  --samples-limit N    at most so many, chosen at random but always alike (default: 200; 2000 for --max-drop)
+  --samples-part R/N   only those whose index leaves the remainder R when divided by N: what was not trained on
+  --tolerance C        least cosine of original and result (default: by precision)`
+
+/** What `parseArgs` gives. */
+export type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
+
+/** @throws UsageError where it is empty: what a shell makes of a variable that is not set */
+const text = (values: Values, name: string): string | undefined => {
+  const value = values[name]
+  if (value === '') throw new UsageError(`--${name} is empty. Give it a value, or leave it out.`)
+  return typeof value === 'string' ? value : undefined
+}
+const flag = (values: Values, name: string): boolean | undefined => {
+  const value = values[name]
+  return typeof value === 'boolean' ? value : undefined
+}
+const list = (values: Values, name: string): string[] => {
+  const value = values[name]
+  if (!Array.isArray(value)) return []
+  if (value.includes('')) throw new UsageError(`--${name} is empty. Give it a value, or leave it out.`)
+  return value.map(String)
+}
+
+/** @throws UsageError where it is none of these */
+function oneOf<T extends string>(values: Values, name: string, known: readonly T[]): T | undefined {
+  const value = text(values, name)
+  if (value === undefined || (known as readonly string[]).includes(value)) return value as T | undefined
+  throw new UsageError(`--${name} knows ${known.join(', ')}; "${value}" is none of them.`)
+}
+
+/** @throws UsageError where it is not a number within these bounds */
+function numberIn(values: Values, name: string, least: number, most: number): number | undefined {
+  const value = text(values, name)
+  if (value === undefined) return undefined
+  const number = Number(value)
+  if (value.trim() === '' || !(number >= least && number <= most)) {
+    throw new UsageError(`--${name} must be a number from ${least} to ${most}; "${value}" is not.`)
+  }
+  return number
+}
+
+/** @throws UsageError where it is not a whole number within these bounds */
+function integerIn(values: Values, name: string, least: number, most: number): number | undefined {
+  const number = numberIn(values, name, least, most)
+  if (number === undefined || Number.isInteger(number)) return number
+  throw new UsageError(`--${name} must be a whole number from ${least} to ${most}; "${values[name]}" is not.`)
+}
+
+/** @throws UsageError where a value is not one that the option knows, or options contradict each other */
+export function quantizeSettings(values: Values): QuantizeSettings {
+  const settings: QuantizeSettings = {
+    dtype: oneOf(values, 'dtype', ['auto', ...DTYPES]) ?? 'auto',
+    method: oneOf(values, 'method', ['auto', 'dynamic', 'static', 'weights']) ?? 'auto',
+    perChannel: flag(values, 'per-channel'),
+    symmetric: flag(values, 'symmetric'),
+    reduceRange: flag(values, 'reduce-range') ?? false,
+    blockSize: blockSizeOf(values),
+    excludeNodes: list(values, 'exclude'),
+    excludeOps: list(values, 'exclude-op'),
+    calibration: oneOf(values, 'calibration', ['minmax', 'percentile', 'entropy']) ?? 'percentile',
+    percentile: numberIn(values, 'percentile', 50, 100),
+    prune: numberIn(values, 'prune', 0, 0.95),
+    maxDrop: numberIn(values, 'max-drop', 0, 100),
+  }
+  refuseContradictions(values, settings)
+  return settings
+}
+
+/** @throws UsageError where it is no size of a block */
+function blockSizeOf(values: Values): QuantizeSettings['blockSize'] {
+  const value = text(values, 'block-size')
+  const size = BLOCK_SIZES.find((known) => String(known) === value)
+  if (value === undefined || size !== undefined) return size
+  throw new UsageError(`--block-size knows ${BLOCK_SIZES.join(', ')}; "${value}" is none of them.`)
+}
+
+/** @throws UsageError where a name is not allowed */
+export function modelSettings(values: Values): ModelSettings {
+  const name = text(values, 'name')
+  const version = text(values, 'model-version')
+  if (name !== undefined && !MODEL_NAME.test(name)) {
+    throw new UsageError(`--name takes lower-case letters, digits, ".", "_" and "-", at most 64; "${name}" has others.`)
+  }
+  if (version !== undefined && !VERSION_NAME.test(version)) {
+    throw new UsageError(
+      `--model-version takes letters, digits, ".", "_" and "-", at most 32; "${version}" has others.`,
+    )
+  }
+  if (values.public === false || values.private === false) {
+    throw new UsageError('Say --public or --private: neither has a form with "--no-".')
+  }
+  if (values.public && values.private) throw new UsageError('--public and --private exclude each other.')
+  const visibility = VISIBILITIES.find((known) => values[known] === true)
+  return {
+    name,
+    version,
+    task: oneOf(values, 'task', [...TASKS, 'none'] as const),
+    labels: text(values, 'labels'),
+    image: imageWishes(values),
+    licence: text(values, 'licence'),
+    loopSteps: integerIn(values, 'loop-steps', 1, 1_000_000_000),
+    visibility,
+    file: text(values, 'file'),
+    insecure: flag(values, 'insecure') ?? false,
+    allowRandom: flag(values, 'allow-random') ?? false,
+  }
+}
+
+/** @throws UsageError where a value is none that the option takes, or pictures are described for raw tensors */
+function imageWishes(values: Values): ImageWishes | undefined {
+  const wishes: ImageWishes = {
+    preset: oneOf(values, 'preset', PRESETS),
+    size: pictureSize(text(values, 'size')),
+    mean: numbers(values, 'mean'),
+    std: numbers(values, 'std'),
+    layout: oneOf(values, 'layout', ['NCHW', 'NHWC'] as const),
+  }
+  if (!saysAnything(wishes)) return undefined
+  if (wishes.std?.some((value) => value <= 0)) throw new UsageError('--std takes numbers above 0.')
+  const task = text(values, 'task')
+  if (task !== undefined && !/image|object/.test(task)) {
+    const given = Object.keys(IMAGE_OPTIONS).find((name) => values[name] !== undefined)
+    throw new UsageError(
+      `--${given} says how pictures become tensors, and --task ${task} takes none. Leave one of them out.`,
+    )
+  }
+  return wishes
+}
+
+/** Sides above this make inputs that no request may have. */
+const LARGEST_SIDE = 4096
+
+/** @throws UsageError where it is neither one number nor height and width */
+function pictureSize(value: string | undefined): readonly [number, number] | undefined {
+  if (value === undefined) return undefined
+  const [, height, width = height] = /^(\d{1,5})(?:x(\d{1,5}))?$/i.exec(value) ?? []
+  const sides = [Number(height), Number(width)] as const
+  if (height !== undefined && sides.every((side) => side >= 1 && side <= LARGEST_SIDE)) return sides
+  throw new UsageError(`--size takes a number or height and width, such as 224 or 240x320; "${value}" is neither.`)
+}
+
+/** @throws UsageError where it is no list of numbers */
+function numbers(values: Values, name: string): readonly number[] | undefined {
+  const value = text(values, name)
+  if (value === undefined) return undefined
+  const parts = value.split(',').map((part) => part.trim())
+  const list = parts.map(Number)
+  if (parts.length <= 3 && parts.every((part, i) => part !== '' && Number.isFinite(list[i]))) return list
+  throw new UsageError(`--${name} takes one number or three, such as 0.5 or 0.485,0.456,0.406; "${value}" is neither.`)
+}
+
+/** @throws UsageError */
+export function sampleSettings(values: Values): SampleSettings {
+  refuseUnusedSamples(values)
+  return {
+    samples: text(values, 'samples'),
+    limit: integerIn(values, 'samples-limit', 1, 100_000) ?? (values['max-drop'] === undefined ? 200 : 2000),
+    part: partOf(text(values, 'samples-part')),
+    tolerance: numberIn(values, 'tolerance', 0, 1),
+  }
+}
+
+/** @throws UsageError where it is not of the form R/N */
+function partOf(value: string | undefined): Part | undefined {
+  if (value === undefined) return undefined
+  const [, remainder, divisor] = /^(\d{1,6})\/(\d{1,6})$/.exec(value)?.map(Number) ?? []
+  if (remainder === undefined || divisor === undefined || remainder >= divisor) {
+    throw new UsageError(`--samples-part takes a remainder and a divisor, such as 3/4; "${value}" is none.`)
+  }
+  return { remainder, divisor }
+}
+
+/** The one positional argument of a command. @throws UsageError where there are none or several */
+export function onlyArgument(positionals: readonly string[], what: string): string {
+  const [first, ...others] = positionals
+  if (first === undefined) throw new UsageError(`Say ${what}.`)
+  if (others.length > 0) throw new UsageError(`Give one only: ${positionals.map((value) => `"${value}"`).join(', ')}.`)
+  return first
+}
+
+/** `parseArgs` with the manners of all commands: `--no-x` for flags, and arguments besides options. */
+export function parseCommand<const T extends ParseArgsOptionsConfig>(args: readonly string[], options: T) {
+  return parseArgs({ args: [...args], options, allowPositionals: true, allowNegative: true })
+}

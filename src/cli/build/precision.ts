@@ -1,0 +1,181 @@
+import { isVergeError } from '../../core/errors.ts'
+import { encodeModel } from '../../onnx/codec.ts'
+import { heldTo, precisionOf } from '../../quantize/precision.ts'
+import { isUnsuitable, type Quantized, type QuantizeOptions, quantizeModel } from '../../quantize/quantize.ts'
+import { quantizedOps } from '../../quantize/quantized-ops.ts'
+import { surveyModel } from '../../quantize/survey.ts'
+import type { Dtype, Sample } from '../../quantize/types.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { toleranceFor } from '../verify/tolerance.ts'
+import { agreementOf } from './agreement.ts'
+import type { LoadedModel } from './load.ts'
+import { mixPrecisions } from './mix.ts'
+import type { QuantizeSettings } from './options.ts'
+import { referenceEngine, type Workbench } from './session.ts'
+
+/** Samples, and what is known of them. */
+export interface SampleSet {
+  readonly samples: readonly Sample[]
+  /** Made up, because there were none. */
+  readonly synthetic: boolean
+  /** How many classes the model has; undefined where it does not classify. */
+  readonly classes: number | undefined
+}
+
+/** A model in the precision that was chosen. */
+export interface Chosen {
+  readonly dtype: Dtype
+  readonly onnx: Uint8Array
+  /** Undefined where the model is taken as it is. */
+  readonly quantized: Omit<Quantized, 'model'> | undefined
+  /** What was chosen and why. */
+  readonly notes: readonly string[]
+}
+
+export interface PrecisionContext extends Workbench {
+  readonly tolerance: number | undefined
+}
+
+/** Weights below this are not worth a quantised form: the file is small, and its nodes would be more than it saves. */
+const LEAST_FLOATS = 16 * 1024
+
+/**
+ * Makes the model small as asked, or as suits it: 8 bits where the answers stay as they are, else weights alone in 8
+ * bits, else as it is.
+ * @throws OnnxError where it cannot be done as asked
+ */
+export async function choosePrecision(
+  loaded: LoadedModel,
+  settings: QuantizeSettings,
+  set: SampleSet,
+  context: PrecisionContext,
+): Promise<Chosen> {
+  if (settings.maxDrop !== undefined) return mixPrecisions(loaded, settings, set, context)
+  if (settings.dtype !== 'auto') {
+    if (settings.dtype === 'fp32' && !settings.prune) return asItIs(loaded, 'fp32, as asked')
+    return quantized(loaded, settings.dtype, settings, set, context)
+  }
+  const found = quantizedOps(loaded.model)
+  if (found.length > 0) {
+    const real = precisionOf(loaded.model)
+    const dtype = real === 'q8' ? 'int8' : real
+    return { ...asItIs(loaded, `as it is: it is quantised already (${found.slice(0, 3).join(', ')})`), dtype }
+  }
+  const floats = surveyModel(loaded.model)
+    .weights.filter(({ kind }) => kind !== 'other')
+    .reduce((sum, group) => sum + group.floats, 0)
+  if (floats < LEAST_FLOATS && !settings.prune) {
+    return asItIs(loaded, `fp32: with ${floats} weights that could be quantised there is little to gain`)
+  }
+  if (set.samples.length === 0) {
+    return asItIs(
+      loaded,
+      'fp32: Verge found no input to compare 8 bits with; name a precision (--dtype q8) or give --samples',
+    )
+  }
+  return firstThatAgrees(loaded, settings, set, context)
+}
+
+/**
+ * Makes a model small as asked, which cannot be compared with its original; as it is, where nothing is asked.
+ * @throws UsageError for `--max-drop`, which compares; OnnxError where it cannot be done as asked
+ */
+export async function withoutComparing(
+  loaded: LoadedModel,
+  settings: QuantizeSettings,
+  set: SampleSet,
+  bench: Workbench,
+): Promise<Chosen> {
+  if (settings.maxDrop !== undefined) {
+    throw new UsageError('--max-drop compares answers, and this model draws random numbers. Choose a --dtype instead.')
+  }
+  if (settings.dtype !== 'auto' && !(settings.dtype === 'fp32' && !settings.prune)) {
+    return quantized(loaded, settings.dtype, settings, set, bench)
+  }
+  return asItIs(loaded, 'fp32: answers of a model that draws random numbers cannot be compared')
+}
+
+async function firstThatAgrees(
+  loaded: LoadedModel,
+  settings: QuantizeSettings,
+  set: SampleSet,
+  context: PrecisionContext,
+): Promise<Chosen> {
+  const notes: string[] = []
+  const methods = settings.method === 'auto' ? (['auto', 'weights'] as const) : [settings.method]
+  for (const method of methods) {
+    try {
+      const candidate = await quantized(loaded, 'q8', { ...settings, method }, set, context)
+      if (candidate.quantized?.layers.length === 0) {
+        return asItIs(loaded, 'fp32: nothing in it can be quantised', candidate.quantized.skipped.length)
+      }
+      const { shown, strayed } = await agreementOf({
+        original: loaded.onnx,
+        candidate: candidate.onnx,
+        samples: set.samples.slice(0, AGREEMENT_SAMPLES),
+        tolerance: toleranceFor('q8', context.tolerance === undefined ? {} : { cosine: context.tolerance }),
+        classes: set.classes !== undefined && !set.synthetic,
+        signal: context.signal,
+      })
+      // Whoever asked for no proof may have no samples.
+      if (strayed.length === 0 && (shown || set.samples.length === 0))
+        return { ...candidate, notes: [...notes, ...candidate.notes] }
+      const why = strayed[0] ?? 'the samples leave every output as it is, which shows nothing'
+      notes.push(`8 bits (${candidate.quantized?.method ?? method}) are not taken: ${why}`)
+      if (candidate.quantized?.method === 'weights') break
+    } catch (error) {
+      // Some runtimes lack the kernels that a form needs.
+      if (!isUnsuitable(error) && !isVergeError(error, 'model_invalid')) throw error
+      notes.push(`8 bits (${method}) are not for this model: ${(error as Error).message}`)
+    }
+  }
+  notes.push('8 bits: no form of them agrees with the original')
+  const chosen = settings.prune ? await quantized(loaded, 'fp32', settings, set, context) : asItIs(loaded, 'fp32')
+  return { ...chosen, notes: [...notes, ...chosen.notes] }
+}
+
+const AGREEMENT_SAMPLES = 32
+
+function asItIs({ onnx }: LoadedModel, note: string, skipped = 0): Chosen {
+  const more = skipped > 0 ? ` (${skipped} layers were left)` : ''
+  return { dtype: 'fp32', onnx, quantized: undefined, notes: [`precision: ${note}${more}`] }
+}
+
+async function quantized(
+  { model }: LoadedModel,
+  dtype: Dtype,
+  settings: QuantizeSettings,
+  { samples, synthetic }: SampleSet,
+  { signal, progress }: Workbench,
+): Promise<Chosen> {
+  const task = progress.task(`Quantising to ${dtype}`, undefined, 'steps')
+  try {
+    const result = await quantizeModel(
+      model,
+      { ...quantizeOptions(settings), dtype, method: settings.method, samples: synthetic ? [] : samples },
+      { engine: referenceEngine(), signal },
+    )
+    const onnx = encodeModel(result.model)
+    const what = `${result.layers.length} layers`
+    task.done(`${what}${result.skipped.length > 0 ? `, ${result.skipped.length} left as they are` : ''}`)
+    const real = heldTo(dtype, precisionOf(result.model)) as Dtype
+    const note = real === dtype ? dtype : `${real}: no layer of this model can be ${dtype}`
+    const { model: _, ...rest } = result
+    return { dtype: real, onnx, quantized: rest, notes: [`precision: ${note}`, ...result.notes] }
+  } catch (error) {
+    task.done('not possible')
+    throw error
+  }
+}
+
+export function quantizeOptions(settings: QuantizeSettings): Omit<QuantizeOptions, 'dtype' | 'method' | 'samples'> {
+  return {
+    perChannel: settings.perChannel,
+    symmetric: settings.symmetric,
+    reduceRange: settings.reduceRange,
+    blockSize: settings.blockSize,
+    exclude: { nodes: settings.excludeNodes, ops: settings.excludeOps },
+    calibration: { method: settings.calibration, percentile: settings.percentile },
+    prune: settings.prune,
+  }
+}

@@ -1,0 +1,112 @@
+import { basename } from 'node:path'
+import { isVergeError } from '../../core/errors.ts'
+import { type Measured, measureInWorkerd } from '../measure/measure.ts'
+import { sha256 } from '../pack/bytes.ts'
+import { type PackedModel, pack } from '../pack/packer.ts'
+import { type ProveOptions, proveInWorkerd } from '../verify/prove.ts'
+import { type Verification, verifyInWorkerd } from '../verify/verify.ts'
+import { provenPart, samplesDigest } from './evidence.ts'
+import { type Kept, keptResults } from './kept.ts'
+import type { LoadedModel } from './load.ts'
+import type { SampleSet } from './precision.ts'
+import type { Workbench } from './session.ts'
+
+export interface ProofSettings {
+  readonly verify: boolean
+  readonly measure: boolean
+  /** Least cosine of original and result; by precision if left out. */
+  readonly tolerance: number | undefined
+}
+
+/** What a proof found, as far as it was asked for. */
+export interface Found {
+  readonly verification: Verification | null
+  readonly measured: Measured | null
+  /** Whether it was found before, on the same files, samples and tools. */
+  readonly kept: boolean
+}
+
+/**
+ * Verifies and measures a packed model in workerd, as far as asked. A proof depends on nothing but files: one that
+ * succeeded is kept on this machine, and taken again as long as none of them changes.
+ */
+export async function prove(
+  packed: PackedModel,
+  { onnx: original }: LoadedModel,
+  { samples, synthetic }: SampleSet,
+  { verify, measure, tolerance }: ProofSettings,
+  { progress, signal }: Workbench,
+  kept: Kept = keptResults(),
+): Promise<Found> {
+  if (!verify && !measure) return { verification: null, measured: null, kept: false }
+  const task = progress.task(verify ? 'Proving in workerd' : 'Measuring in workerd', undefined, 'steps')
+  const parts = {
+    original: sha256(original),
+    packed: provenPart(packed.manifest),
+    samples: samplesDigest(samples),
+    synthetic,
+    verify,
+    measure,
+    tolerance,
+  }
+  const before = await kept.find<Pick<Found, 'verification' | 'measured'>>('proof', parts)
+  if (before !== undefined) {
+    task.done(`nothing has changed since the last time: ${summary(before)}`)
+    return { ...before, kept: true }
+  }
+  const options: Omit<ProveOptions, 'progress'> = {
+    packed,
+    original,
+    samples,
+    synthetic,
+    signal,
+    ...(tolerance !== undefined && { tolerance: { cosine: tolerance } }),
+  }
+  const proof = !measure
+    ? { verification: await verifyInWorkerd(options), measured: null }
+    : verify
+      ? await proveInWorkerd(options)
+      : { verification: null, measured: await measureInWorkerd(options) }
+  task.done(summary(proof))
+  // What went wrong may have gone wrong by chance, on a busy machine.
+  const atTheEdge = packed.manifest.artifacts.some(({ places }) => places.includes('edge'))
+  const whole = (!verify || proof.verification?.ok) && (!measure || !atTheEdge || proof.measured?.measurements)
+  if (whole) await kept.put('proof', parts, proof)
+  return { ...proof, kept: false }
+}
+
+const VERDICTS = {
+  agrees: 'agrees with the original',
+  strays: 'differs from the original',
+  none: 'no output is exercised',
+} as const
+
+function summary({ verification, measured }: Pick<Found, 'verification' | 'measured'>): string {
+  const parts: string[] = []
+  if (verification) parts.push(VERDICTS[verification.verdict])
+  if (measured) parts.push(measured.verdict.fit)
+  if (measured?.measurements) parts.push(`${measured.measurements.warm.p50.toFixed(1)} ms a request`)
+  return parts.join(', ')
+}
+
+/** What the original would take in a Worker; null where it does not run in one. */
+export async function measureOriginal(
+  { source, onnx }: LoadedModel,
+  { samples }: SampleSet,
+  { progress, signal }: Workbench,
+): Promise<Measured | null> {
+  const task = progress.task('Measuring the original in workerd', undefined, 'steps')
+  const file = basename(source.modelFile)
+  const artifacts = [{ file, dtype: 'fp32' }]
+  const description = { name: 'original', version: '1', visibility: 'private', hot: true, licence: 'unknown' } as const
+  try {
+    const packed = await pack({ ...description, artifacts }, '', new Map([[file, onnx]]))
+    const measured = await measureInWorkerd({ packed, original: onnx, samples, signal })
+    task.done(measured.verdict.fit)
+    return measured
+  } catch (error) {
+    if (!isVergeError(error, 'model_too_large')) throw error
+    task.done('too large for a Worker')
+    return null
+  }
+}

@@ -1,0 +1,44 @@
+import { printable } from '../../onnx/errors.ts'
+import { type RandomNode, randomNodes } from '../../onnx/random.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import type { LoadedModel } from './load.ts'
+
+/** Nodes that are named; a network with dropout has one in each layer. */
+const MOST_NAMED = 3
+
+/** `RandomNormalLike "noise", Bernoulli "mask"` */
+function namesOf(nodes: readonly RandomNode[]): string {
+  const named = nodes.slice(0, MOST_NAMED).map(({ node, op }) => `${printable(op)} "${printable(node)}"`)
+  return `${named.join(', ')}${nodes.length > named.length ? ` and ${nodes.length - named.length} more` : ''}`
+}
+
+/**
+ * Whether a model draws random numbers, and is to be served all the same.
+ * @param allowed whether somebody asked for it
+ * @throws UsageError where nobody did
+ */
+export function isRandom({ model }: Pick<LoadedModel, 'model'>, allowed: boolean): boolean {
+  const nodes = randomNodes(model)
+  if (nodes.length === 0) return false
+  if (allowed) return true
+  throw new UsageError(
+    `The model draws random numbers (${namesOf(nodes)}): it answers the same input differently each time, so its answers ` +
+      'cannot be compared with anything.\nDropout in training mode is usually a mistake of the export: call model.eval() first. ' +
+      'To serve the model as it is, without proof and without caching its answers: --allow-random',
+  )
+}
+
+/** Refuses what compares. @throws UsageError */
+export function refuseRandom({ model }: Pick<LoadedModel, 'model'>): void {
+  const nodes = randomNodes(model)
+  if (nodes.length === 0) return
+  throw new UsageError(
+    `The model draws random numbers (${namesOf(nodes)}): it answers the same input differently each time, so there is ` +
+      'nothing to compare. "verge push --allow-random" serves it without proof.',
+  )
+}
+
+/** For the report of a model that is served all the same. */
+export function randomNote({ model }: Pick<LoadedModel, 'model'>): string {
+  return `random: it draws random numbers (${namesOf(randomNodes(model))}), so its answers are neither verified nor cached`
+}

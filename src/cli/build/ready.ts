@@ -1,0 +1,91 @@
+import { existsSync } from 'node:fs'
+import { stat } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { ROOT } from '../files/project.ts'
+import { writeWhole } from '../files/whole-file.ts'
+import { readDescription } from '../pack/description.ts'
+import { type PackedModel, pack } from '../pack/packer.ts'
+import { renderHtml } from '../report/html.ts'
+import { renderJson } from '../report/report.ts'
+import { type BuildSettings, type Built, choiceOf, KEPT_NOTE, needsOf, readyWorker } from './build.ts'
+import { keptMemory } from './kept-memory.ts'
+import { loadModel } from './load.ts'
+import { IMAGE_OPTIONS, QUANTIZE_OPTIONS } from './options.ts'
+import { prove } from './prove.ts'
+import { isRandom, randomNote } from './random.ts'
+import { reportOf } from './report.ts'
+import { samplesFor } from './samples.ts'
+import type { Workbench } from './session.ts'
+
+/** Where reports on folders that were not built here lie, a folder each. */
+export const REPORTS = join(ROOT, '.verge/reports')
+
+/** Options with which a folder that is ready is built anew instead. */
+const REBUILDING = [...Object.keys({ ...QUANTIZE_OPTIONS, ...IMAGE_OPTIONS }), 'task', 'labels', 'file']
+
+/**
+ * Whether a source is a model folder that says all about itself: then it is pushed as it is, unless something is asked
+ * for that it is not.
+ */
+export async function isReady(spec: string, { asked }: Pick<BuildSettings, 'asked'>): Promise<boolean> {
+  if (REBUILDING.some((name) => Object.hasOwn(asked, name))) return false
+  const found = await stat(spec).catch(() => undefined)
+  return found?.isDirectory() === true && existsSync(join(spec, 'verge.json'))
+}
+
+/** Whether a folder that is ready names no weights: a server of the operator's has them. @throws manifest_invalid */
+export async function isElsewhere(folder: string): Promise<boolean> {
+  return (await readDescription(folder)).artifacts.length === 0
+}
+
+/** Packs a model folder as it is, but for what a person says otherwise of it. @throws manifest_invalid, model_invalid */
+export async function packReady(
+  folder: string,
+  { name, version, licence, loopSteps, visibility }: BuildSettings['model'],
+): Promise<PackedModel> {
+  const description = await readDescription(folder)
+  return pack(
+    {
+      ...description,
+      ...(name !== undefined && { name }),
+      ...(version !== undefined && { version }),
+      ...(licence !== undefined && { licence }),
+      ...(loopSteps !== undefined && { loopSteps }),
+      ...(visibility !== undefined && { visibility }),
+    },
+    folder,
+    undefined,
+    keptMemory(),
+  )
+}
+
+/** Packs, proves and reports on a model folder as it is. @throws manifest_invalid, UsageError */
+export async function readyModel(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
+  readyWorker(settings)
+  const folder = resolve(spec)
+  const description = await readDescription(folder)
+  const original = description.artifacts.find(({ dtype }) => dtype === 'fp32') ?? description.artifacts[0]
+  const loaded = await loadModel(join(folder, original?.file ?? ''), bench)
+  // A description that forbids caching says that the model does not answer the same twice.
+  const random = isRandom(loaded, settings.model.allowRandom || description.cache === false)
+  const packed = await packReady(folder, settings.model)
+  await settings.beforeProof?.(packed, undefined)
+  const tokenizer = description.tokenizer
+  const files = new Map(tokenizer === undefined ? [] : [[tokenizer, join(folder, tokenizer)]])
+  const source = { ...loaded.source, files }
+  const set = await samplesFor({ ...loaded, source }, description, needsOf(settings), bench)
+  const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
+  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, bench)
+  const report = await reportOf(loaded, packed, {
+    options: settings.asked,
+    choices: [{ what: 'artifacts', why: 'as its verge.json says' }, ...(random ? [choiceOf(randomNote(loaded))] : [])],
+    verification,
+    measured,
+    notes: kept ? [KEPT_NOTE] : [],
+    accuracy: description.artifacts.find(({ accuracy }) => accuracy !== undefined)?.accuracy ?? null,
+  })
+  const reports = join(REPORTS, packed.manifest.model)
+  await writeWhole(join(reports, 'report.json'), renderJson(report))
+  await writeWhole(join(reports, 'report.html'), renderHtml(report))
+  return { folder, reports, packed, report, sample: set.samples[0] }
+}

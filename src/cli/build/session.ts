@@ -1,0 +1,27 @@
+import { LIMITS } from '../../core/limits.ts'
+import { systemClock } from '../../core/runtime.ts'
+import type { Engine } from '../../engine/engine.ts'
+import { NativeEngine } from '../../engine/native/engine.ts'
+import { createProgress, type Progress } from '../terminal/progress.ts'
+
+/** What a command that works on models needs: progress on the standard error, and a signal that Ctrl-C raises. */
+export interface Workbench {
+  readonly progress: Progress
+  readonly signal: AbortSignal
+}
+
+/** @param json the output is for a program: no progress */
+export function workbench(signal: AbortSignal, json: boolean): Workbench {
+  const stream = process.stderr
+  return { signal, progress: createProgress({ stream, isTTY: stream.isTTY === true, json, env: process.env }) }
+}
+
+/** onnxruntime-node, as calibration and constants need it: graphs as written, so that every value can be asked for. */
+export function referenceEngine(): Engine {
+  return new NativeEngine({
+    clock: systemClock,
+    maxArtifactBytes: LIMITS.nativeArtifactBytes,
+    turnLeaseMs: LIMITS.turnLeaseMs,
+    optimisation: 'disabled',
+  })
+}

@@ -1,0 +1,90 @@
+import { resolve } from 'node:path'
+import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
+import { buildModel } from '../build/build.ts'
+import { onlyArgument, parseCommand } from '../build/options.ts'
+import { isReady } from '../build/ready.ts'
+import { workbench } from '../build/session.ts'
+import { refuseStrayed } from '../build/strayed.ts'
+import type { Command } from '../command.ts'
+import { STATE } from '../files/project.ts'
+import { serve } from '../local/serve.ts'
+import { existingOf } from '../push/existing.ts'
+import { renderText } from '../report/text.ts'
+import { openTarget } from '../target/open.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { untilInterrupted } from '../terminal/interrupt.ts'
+import { isFree, parsePort } from '../terminal/port.ts'
+
+const HELP = `Serves a model of yours on this machine in one step: makes it small, proves it, and runs a Worker that answers for it.
+Ctrl-C ends everything.
+
+Usage: npx verge dev MODEL [options]
+
+MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision].
+
+  --port N             port to listen on (default: PORT, or 8787)
+  --persist-to DIR     local storage (default: .wrangler/state)
+
+${BUILD_HELP}
+
+  --help               this text
+
+Examples:
+  npx verge dev model.onnx
+  npx verge dev hf:org/name --dtype q4 --port 9000`
+
+export const devCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      ...BUILD_OPTIONS,
+      port: { type: 'string' },
+      'persist-to': { type: 'string' },
+      help: { type: 'boolean' },
+    })
+    if (values.help) return HELP
+    const spec = onlyArgument(positionals, 'which model: npx verge dev model.onnx')
+    const port = parsePort(values.port)
+    const persistTo = values['persist-to'] === undefined ? STATE : resolve(values['persist-to'])
+    // Nobody but this machine can call, so nothing has to be hidden from callers.
+    const settings = buildSettings(
+      { ...values, ...(values.public === undefined && values.private === undefined && { public: true }) },
+      { existing: (model) => versionsIn(persistTo, model) },
+    )
+    if (!(await isFree(port))) throw new UsageError(`Port ${port} is in use. Choose another one: --port ${port + 1}`)
+    const signal = untilInterrupted()
+    const bench = workbench(signal, false)
+    let folder = spec
+    try {
+      if (await isReady(spec, settings)) {
+        const said = ['name', 'model-version', 'licence', 'loop-steps', 'public', 'private'].find(
+          (name) => values[name as 'name'],
+        )
+        if (said !== undefined) {
+          throw new UsageError(
+            `The verge.json in ${spec} says what --${said} says: change it there, or leave --${said} out.`,
+          )
+        }
+        folder = resolve(spec)
+      } else {
+        const built = await buildModel(spec, settings, bench)
+        console.log(renderText(built.report))
+        refuseStrayed(built, 'served')
+        folder = built.folder
+      }
+    } finally {
+      bench.progress.close()
+    }
+    await serve({ port, persistTo, folders: [folder], release: true, signal })
+    return undefined
+  },
+}
+
+async function versionsIn(persistTo: string, model: string) {
+  const target = await openTarget({ local: persistTo })
+  try {
+    return await existingOf(target.truth, model)
+  } finally {
+    await target.dispose()
+  }
+}

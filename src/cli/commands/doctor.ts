@@ -1,0 +1,110 @@
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { HttpClient } from '../../cloudflare/http.ts'
+import { type Environment, readEnvironment } from '../../cloudflare/wrangler-config.ts'
+import { CARRIED_KEY } from '../../config.ts'
+import type { Command } from '../command.ts'
+import { type Check, describeChecks, fail, hasFailed } from '../doctor/check.ts'
+import { checkAccount, checkConfiguration } from '../doctor/configuration.ts'
+import { checkOutside } from '../doctor/outside.ts'
+import { Visitor } from '../doctor/visitor.ts'
+import { ROOT } from '../files/project.ts'
+import { localValues } from '../local/configuration.ts'
+import { API_KEY } from '../push/setup.ts'
+import { UsageError } from '../terminal/command-line.ts'
+
+const HELP = `Checks the configuration in wrangler.toml, the account if there are credentials for it, and, from outside, a Worker
+that runs: health, models and their answers, latency, origins, error shapes, limits, CORS, headers, privacy. Says what is
+wrong and how to mend it. Changes nothing. Exit code 0 if nothing is wrong, 1 if something is.
+
+Usage: npx verge doctor [options]
+
+  --url URL       a Worker that runs: https://verge-production.example.workers.dev, or http://127.0.0.1:8787
+  --env NAME      the environment of wrangler.toml to check (default: the top level, this machine's)
+  --origin URL    a page that should be able to call (default: the first of CORS_ORIGINS)
+  --requests N    warm requests to each model (default: 20, at most 1000)
+  --json          print the checks as JSON
+  --config FILE   default: wrangler.toml
+  --help          this text
+
+Environment: ${API_KEY} to check private models too; CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID to check the account.`
+
+const DEFAULT_REQUESTS = 20
+const MOST_REQUESTS = 1000
+
+export const doctorCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        url: { type: 'string' },
+        env: { type: 'string' },
+        origin: { type: 'string' },
+        requests: { type: 'string' },
+        json: { type: 'boolean' },
+        config: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    })
+    if (values.help) return HELP
+    const requests = Number(values.requests ?? DEFAULT_REQUESTS)
+    if (!Number.isInteger(requests) || requests < 1 || requests > MOST_REQUESTS) {
+      throw new UsageError(`--requests must be a whole number from 1 to ${MOST_REQUESTS}.`)
+    }
+    const key = process.env[API_KEY] || undefined
+    const usable = key !== undefined && CARRIED_KEY.test(key)
+    const visitor = values.url === undefined ? undefined : new Visitor(values.url, usable ? key : undefined)
+    const configPath = values.config === undefined ? join(ROOT, 'wrangler.toml') : resolve(values.config)
+
+    const checks: Check[] = []
+    if (key !== undefined && !usable) {
+      const mend = `Make a new key (openssl rand -base64 33), and give it to the Worker: npx wrangler secret put ${API_KEY}`
+      checks.push(fail('key', `${API_KEY} has a character that no request can carry`, mend))
+    }
+    const environment = await readChecked(configPath, values.env, checks)
+    if (environment !== undefined) {
+      const vars = values.env === undefined ? await localValues(configPath) : environment.vars
+      checks.push(...(await checkConfiguration({ ...environment, vars }, Date.now(), environment.vars)))
+      checks.push(...(await checkAccount(environment, new HttpClient(), process.env)))
+    }
+    if (visitor !== undefined) {
+      const corsOrigin = values.origin ?? configuredOrigin(environment)
+      const pinned = listOf(environment?.vars.PINNED_MODELS)
+      const modelsFolder = join(ROOT, 'models')
+      checks.push(...(await checkOutside(visitor, { requests, corsOrigin, pinned, modelsFolder })))
+    }
+    if (hasFailed(checks)) process.exitCode = 1
+    return values.json ? JSON.stringify({ ok: !hasFailed(checks), checks }, null, 2) : describeChecks(checks)
+  },
+}
+
+/** A file that cannot be read is a finding, and a Worker that runs can be checked all the same. */
+async function readChecked(
+  configPath: string,
+  env: string | undefined,
+  checks: Check[],
+): Promise<Environment | undefined> {
+  try {
+    return await readEnvironment(configPath, env)
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error
+    checks.push(fail('configuration', error.message, 'docs/deploy.md, "Environments".'))
+    return undefined
+  }
+}
+
+/** The first page that the configuration lets in; any where it lets all in; null where it lets in none. */
+function configuredOrigin(environment: Environment | undefined): string | null {
+  const origins = listOf(environment?.vars.CORS_ORIGINS)
+  if (environment === undefined || origins.includes('*')) return 'https://example.com'
+  return origins[0] ?? null
+}
+
+/** A variable that is a list, as far as it can be read. */
+function listOf(value: unknown): string[] {
+  return String(value ?? '')
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
+}

@@ -1,0 +1,47 @@
+import { describeInspection, inspectModel } from '../build/inspect.ts'
+import { onlyArgument, parseCommand } from '../build/options.ts'
+import { workbench } from '../build/session.ts'
+import type { Command } from '../command.ts'
+import { untilInterrupted } from '../terminal/interrupt.ts'
+
+const HELP = `Says what a model is: inputs and outputs, operators, weights, what each precision would make of its size, and whether
+it would fit a Worker. Loads it in onnxruntime-node, and changes nothing.
+
+Usage: npx verge inspect MODEL [options]
+
+MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; docs/sources.md says more.
+
+  --file PATH   which .onnx, where there are several
+  --insecure    allow plain http:// to other machines
+  --json        for programs
+  --help        this text
+
+Examples:
+  npx verge inspect model.onnx
+  npx verge inspect hf:sentence-transformers/all-MiniLM-L6-v2 --json`
+
+export const inspectCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      file: { type: 'string' },
+      insecure: { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    })
+    if (values.help) return HELP
+    const spec = onlyArgument(positionals, 'which model: npx verge inspect model.onnx')
+    const { progress, signal } = workbench(untilInterrupted(), values.json === true)
+    try {
+      const inspection = await inspectModel(spec, {
+        file: values.file,
+        insecure: values.insecure === true,
+        progress,
+        signal,
+      })
+      return values.json ? JSON.stringify(inspection, null, 2) : describeInspection(inspection)
+    } finally {
+      progress.close()
+    }
+  },
+}

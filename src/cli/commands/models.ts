@@ -1,0 +1,155 @@
+import { parseArgs } from 'node:util'
+import { historyOf } from '../../catalog/alias-changes.ts'
+import { asideReason } from '../../catalog/aside.ts'
+import type { Command } from '../command.ts'
+import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../push/inventory.ts'
+import { describeLive } from '../push/push.ts'
+import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../target/arguments.ts'
+import { modelNamed } from '../target/names.ts'
+import { withTarget } from '../target/session.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { bytes, printable, table } from '../terminal/format.ts'
+
+const HELP = `Lists the models that a place has, as its bucket says; or one model with every version of it.
+
+Usage: npx verge models [NAME] [options]
+
+${TARGET_HELP}
+  --json             print JSON
+  --help             this text
+
+Examples:
+  npx verge models
+  npx verge models digits
+  npx verge models --env production --json
+
+${TARGET_ENVIRONMENT}`
+
+export const modelsCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: { ...TARGET_OPTIONS, json: { type: 'boolean' }, help: { type: 'boolean' } },
+    })
+    if (values.help) return HELP
+    const [name, ...more] = positionals
+    if (more.length > 0) throw new UsageError('Name one model, or none for all of them.')
+    if (name !== undefined) modelNamed(name)
+    return withTarget(values, async ({ target, signal }) => {
+      if (name !== undefined) {
+        const record = await readModel(target.truth, name, signal)
+        if (record === null) throw new UsageError(`There is no model "${name}" in ${target.label}.`)
+        return values.json ? JSON.stringify(asJson(record), null, 2) : describeModel(record)
+      }
+      const { models, faults } = await listModels(target.truth, signal)
+      if (faults.length > 0) process.exitCode = 1
+      if (values.json) return JSON.stringify({ models: models.map(asJson), faults }, null, 2)
+      const list =
+        models.length > 0
+          ? overview(models)
+          : `There are no models in ${target.label}. Push one: npx verge push model.onnx`
+      return [list, ...faults.map((fault) => `not listed: ${printable(fault)}`)].join('\n')
+    })
+  },
+}
+
+/** One row a live version: a canary has two. */
+function overview(models: readonly ModelRecord[]): string {
+  const rows = models.flatMap(({ alias, versions }) =>
+    versions.map((record, index) => [
+      index === 0 ? alias.model : '',
+      record.version,
+      percent(record.share),
+      index === 0 ? alias.visibility : '',
+      record.manifest?.task ?? (record.manifest === null ? '' : 'raw tensors'),
+      record.manifest === null ? 'manifest cannot be read' : artifactsOf(record),
+      index === 0 ? String(alias.generation) : '',
+    ]),
+  )
+  return table([['model', 'live', 'share', 'visibility', 'task', 'artifacts', 'generation'], ...rows])
+}
+
+function artifactsOf({ manifest }: VersionRecord): string {
+  return (manifest?.artifacts ?? []).map(({ id, bytes: size }) => `${id} ${bytes(size)}`).join(', ')
+}
+
+function describeModel({ alias, versions }: ModelRecord): string {
+  const { model, visibility, generation, live } = alias
+  const history = historyOf(alias)
+  const before = history.length === 0 ? '' : `; before that: ${history.toReversed().join(', ')}`
+  const lines = [`${model}: ${visibility}, generation ${generation}`, `live: ${describeLive(live)}${before}`]
+  for (const { version, digest, share, manifest, fault } of versions) {
+    const shown = share > 0 ? `, live (${percent(share)})` : ''
+    const at = alias.created?.[version]
+    const pushed =
+      at === undefined ? '' : `, pushed ${new Date(at * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
+    lines.push('', `version ${version}${shown}${pushed}`, `  manifest  sha256 ${digest}`)
+    if (manifest === null) {
+      lines.push(`  ${printable(fault ?? 'cannot be read')}`)
+      continue
+    }
+    lines.push(`  task      ${printable(manifest.task ?? 'raw tensors')}`)
+    if (manifest.licence !== undefined) lines.push(`  licence   ${printable(manifest.licence)}`)
+    if (manifest.source !== undefined) lines.push(`  source    ${printable(manifest.source)}`)
+    lines.push(`  stored    ${bytes(storedBytes(manifest))}`)
+    const rows = manifest.artifacts.map((artifact) => [
+      `  ${artifact.id}`,
+      artifact.dtype,
+      bytes(artifact.bytes),
+      artifact.memoryBytes === undefined ? '' : `${bytes(artifact.memoryBytes)} loaded`,
+      artifact.places.join(', '),
+      artifact.sha256,
+    ])
+    const aside = (manifest.aside ?? []).map((artifact) => [
+      `  ${printable(artifact.id)}`,
+      '',
+      artifact.blob === undefined ? '' : bytes(artifact.blob.bytes),
+      '',
+      artifact.places.join(', '),
+      printable(asideReason(artifact)),
+    ])
+    const files = Object.entries(manifest.files ?? {}).map(([name, blob]) => [
+      `  ${name}`,
+      '',
+      bytes(blob.bytes),
+      '',
+      '',
+      blob.sha256,
+    ])
+    lines.push(table([['  artifact', 'dtype', 'size', 'memory', 'places', 'sha256'], ...rows, ...aside, ...files]))
+  }
+  return lines.join('\n')
+}
+
+function asJson({ alias, versions }: ModelRecord) {
+  const { model, visibility, generation, live } = alias
+  return {
+    model,
+    visibility,
+    generation,
+    live,
+    history: historyOf(alias),
+    versions: versions.map(({ version, digest, share, manifest, fault }) => ({
+      version,
+      digest,
+      share,
+      ...(alias.created?.[version] !== undefined && { created: alias.created[version] }),
+      ...(fault !== undefined && { fault }),
+      ...(manifest !== null && {
+        ...(manifest.task !== undefined && { task: manifest.task }),
+        ...(manifest.licence !== undefined && { licence: manifest.licence }),
+        ...(manifest.source !== undefined && { source: manifest.source }),
+        bytes: storedBytes(manifest),
+        artifacts: manifest.artifacts.map(({ chunks, ...artifact }) => ({ ...artifact, chunks: chunks.length })),
+        ...(manifest.aside && { notUnderstood: manifest.aside.map(({ id, what }) => ({ id, what })) }),
+        files: Object.entries(manifest.files ?? {}).map(([name, { sha256, bytes }]) => ({ name, sha256, bytes })),
+      }),
+    })),
+  }
+}
+
+function percent(share: number): string {
+  return `${Number((share * 100).toPrecision(3))} %`
+}

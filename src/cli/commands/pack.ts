@@ -1,0 +1,109 @@
+import { join, relative, resolve } from 'node:path'
+import { canonicalBytes } from '../../catalog/canonical-json.ts'
+import { blobKey, manifestKey } from '../../catalog/keys.ts'
+import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
+import { buildModel } from '../build/build.ts'
+import { parseCommand } from '../build/options.ts'
+import { isReady, packReady } from '../build/ready.ts'
+import { workbench } from '../build/session.ts'
+import { refuseStrayed } from '../build/strayed.ts'
+import type { Command } from '../command.ts'
+import { modelFolders } from '../files/project.ts'
+import { writeWhole } from '../files/whole-file.ts'
+import { sha256 } from '../pack/bytes.ts'
+import type { PackedModel } from '../pack/packer.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { bytes, printable } from '../terminal/format.ts'
+import { untilInterrupted } from '../terminal/interrupt.ts'
+
+const HELP = `Packs models as they would be stored, and shows what that is: artifacts, their sizes and memory, the manifest's digest.
+Stores nothing. A model without a verge.json is made small first, as "verge push" would.
+
+Usage: npx verge pack [MODEL ...] [options]
+
+MODEL is a folder with a verge.json, an .onnx file, an https:// address, or hf:org/name[@revision]. Without any: every
+models/<name>/ that has a verge.json.
+
+  --out DIR            write what would be stored into a folder, as keys: blob/sha256/..., manifest/...
+  --manifest           print the manifests
+
+${BUILD_HELP}
+
+  --json               for programs
+  --help               this text
+
+Examples:
+  npx verge pack
+  npx verge pack models/digits --manifest
+  npx verge pack model.onnx --name mine --out stored/`
+
+export const packCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      ...BUILD_OPTIONS,
+      out: { type: 'string' },
+      manifest: { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    })
+    if (values.help) return HELP
+    const settings = buildSettings(values)
+    for (const name of ['name', 'model-version', 'file'] as const) {
+      if (values[name] !== undefined && positionals.length !== 1) {
+        throw new UsageError(`--${name} is for one model: give one, as in npx verge pack model.onnx --${name} ...`)
+      }
+    }
+    const bench = workbench(untilInterrupted(), values.json === true)
+    try {
+      const packed: PackedModel[] = []
+      for (const spec of positionals.length > 0 ? positionals : await modelFolders()) {
+        bench.signal.throwIfAborted()
+        if (await isReady(spec, settings)) packed.push(await packReady(resolve(spec), settings.model))
+        else {
+          const built = await buildModel(spec, settings, bench)
+          refuseStrayed(built, 'packed')
+          packed.push(built.packed)
+        }
+        refuseTwins(packed)
+      }
+      const out = values.out === undefined ? undefined : resolve(values.out)
+      if (out !== undefined) for (const model of packed) await writeStored(out, model)
+      const manifests = packed.map(({ manifest }) => manifest)
+      if (values.json || values.manifest)
+        return JSON.stringify(manifests.length === 1 ? manifests[0] : manifests, null, 2)
+      const written = out === undefined ? [] : [`Written to ${relative(process.cwd(), out) || '.'}`]
+      return [...packed.map(describePacked), ...written].join('\n')
+    } finally {
+      bench.progress.close()
+    }
+  },
+}
+
+/** The last one would be written over another of the same name. @throws UsageError */
+function refuseTwins(packed: readonly PackedModel[]): void {
+  const last = packed.at(-1)?.manifest
+  const same = packed.filter(({ manifest }) => manifest.model === last?.model && manifest.version === last.version)
+  if (last === undefined || same.length < 2) return
+  throw new UsageError(
+    `Two of these models would be ${last.model} ${last.version}. Pack them one at a time, with --name or --model-version.`,
+  )
+}
+
+/** What a packed model is, for a person. */
+function describePacked({ manifest, visibility, notes }: PackedModel): string {
+  const lines = manifest.artifacts.map((artifact) => {
+    const held = artifact.memoryBytes === undefined ? '' : `, ${bytes(artifact.memoryBytes)} loaded`
+    return `  ${artifact.id}: ${bytes(artifact.bytes)} for ${artifact.places.join(', ')}${held}`
+  })
+  const head = `${manifest.model} ${manifest.version}: ${manifest.task ?? 'raw tensors'}, ${visibility}`
+  const digest = `  manifest ${sha256(canonicalBytes(manifest))}`
+  return [head, ...lines, digest, ...notes.map((note) => `  note: ${printable(note)}`)].join('\n')
+}
+
+async function writeStored(folder: string, { manifest, chunks }: PackedModel): Promise<void> {
+  // Whole or not at all: a name with a digest in it is a promise of what is behind it.
+  const write = (key: string, content: Uint8Array): Promise<void> => writeWhole(join(folder, key), content)
+  for (const [digest, chunk] of chunks) await write(blobKey(digest), chunk)
+  await write(manifestKey(manifest.model, manifest.version), canonicalBytes(manifest))
+}

@@ -1,0 +1,219 @@
+import { join, relative, resolve } from 'node:path'
+import type { Visibility } from '../../catalog/alias.ts'
+import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
+import { type BuildSettings, type Built, buildModel } from '../build/build.ts'
+import { onlyArgument, parseCommand } from '../build/options.ts'
+import { isElsewhere, isReady, packReady, readyModel } from '../build/ready.ts'
+import { refuseStrayed } from '../build/strayed.ts'
+import type { Command } from '../command.ts'
+import { Visitor } from '../doctor/visitor.ts'
+import { STATE } from '../files/project.ts'
+import { workerReading } from '../local/running-worker.ts'
+import { readDescription } from '../pack/description.ts'
+import { existingOf } from '../push/existing.ts'
+import { readModel } from '../push/inventory.ts'
+import { askLive, type LiveAnswer, type NoAnswer } from '../push/live.ts'
+import { assertPushable, assertReachable } from '../push/preflight.ts'
+import { describeLive, type PushResult, pushModel } from '../push/push.ts'
+import { renderJson } from '../report/report.ts'
+import { renderText } from '../report/text.ts'
+import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS, type TargetArguments } from '../target/arguments.ts'
+import { withTarget } from '../target/session.ts'
+import type { Target } from '../target/target.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { printable, shellWord } from '../terminal/format.ts'
+
+const HELP = `From a model to a live endpoint: makes it small, proves in workerd that it still says the same, reports on it, stores
+it, and switches it live by one write. What is stored already is not sent again; what was interrupted goes on.
+
+Usage: npx verge push MODEL [options]
+
+MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; a folder whose verge.json says all is
+pushed as it is. docs/sources.md and docs/quantize.md say more.
+
+Where:
+${TARGET_HELP}
+  --no-live            store it as a version, and leave live what is live: "verge release" switches
+  --url URL            a Worker to ask at the end (default for local storage: the one of "npm start" that reads it)
+  --dry-run            build it, and say what would be stored; store nothing
+
+${BUILD_HELP}
+
+  --json               print the report and what was done as JSON
+  --help               this text
+
+Examples:
+  npx verge push model.onnx --name mine
+  npx verge push hf:org/name --samples reviews.jsonl --max-drop 0.5
+  npx verge push model.onnx --name mine --dtype q4 --env production --public
+
+${TARGET_ENVIRONMENT}`
+
+/** Where `npm start` and `wrangler dev` listen, if they are not told otherwise, and read what lies where they put it. */
+const LOCAL_URL = 'http://127.0.0.1:8787'
+
+export const pushCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      ...TARGET_OPTIONS,
+      ...BUILD_OPTIONS,
+      live: { type: 'boolean' },
+      url: { type: 'string' },
+      'dry-run': { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    })
+    if (values.help) return HELP
+    const spec = onlyArgument(positionals, 'which model: npx verge push model.onnx --name mine')
+    const dryRun = values['dry-run'] === true
+    // An address that is none is a slip of the pen, which nobody wants to hear of when all is built.
+    const url = values.url ?? (values.env === undefined ? await localWorker(values['persist-to']) : undefined)
+    const key = process.env.VERGE_API_KEY || undefined
+    if (url !== undefined) new Visitor(url, key)
+    const asked = buildSettings(values)
+    return withTarget(values, async ({ target, signal, progress }) => {
+      const bench = { progress, signal }
+      await assertReachable(target, signal)
+      const ready = await isReady(spec, asked)
+      const live = values.live !== false
+      // On this machine nobody else calls; elsewhere a model is private until somebody, or its verge.json, says otherwise.
+      const local = target.kind === 'local'
+      const stated = asked.model.visibility ?? (ready ? await statedVisibility(spec) : undefined)
+      const visibilityOf = (known: unknown) =>
+        asked.model.visibility ?? (known ? undefined : (stated ?? (local ? 'public' : undefined)))
+      const settings: BuildSettings = {
+        ...asked,
+        existing: (model) => existingOf(target.truth, model, signal),
+        async beforeProof(packed, same) {
+          // what is there already with these contents is taken as it is
+          if (same !== undefined) return
+          const known = await assertPushable(target.truth, packed, { live, final: ready }, signal)
+          const becomes = visibilityOf(known) ?? known?.visibility ?? packed.visibility
+          if (!local && becomes === 'public') requireLicence({ packed })
+        },
+      }
+      if (ready && (await isElsewhere(spec))) {
+        // Nothing to build, to prove or to ask: the weights are with a server of the operator's.
+        const packed = await packReady(resolve(spec), settings.model)
+        const known = await readModel(target.truth, packed.manifest.model, signal)
+        const visibility = visibilityOf(known)
+        const becomes = visibility ?? known?.alias.visibility ?? packed.visibility
+        if (!local && becomes === 'public') requireLicence({ packed })
+        const result = await pushModel(target, packed, {
+          live,
+          progress,
+          signal,
+          dryRun,
+          ...(visibility && { visibility }),
+        })
+        if (values.json) return JSON.stringify({ report: null, push: result, live: null }, null, 2)
+        const { model, version } = result
+        const where = whereNext(target, values['persist-to'])
+        if (dryRun) return [...result.steps, '', 'Nothing was stored (--dry-run).'].join('\n')
+        return [...result.steps, '', `${model} ${version} is stored. ${where}`, ...release(result, values)].join('\n')
+      }
+      const built = await (ready ? readyModel : buildModel)(spec, settings, bench)
+      if (!values.json) console.log(renderText(built.report))
+      refuseStrayed(built, 'pushed')
+      const { model } = built.packed.manifest
+      const known = await readModel(target.truth, model, signal)
+      const visibility = visibilityOf(known)
+      const becomes = visibility ?? known?.alias.visibility ?? built.packed.visibility
+      if (!local && becomes === 'public') requireLicence(built)
+      const result = await pushModel(target, built.packed, {
+        live,
+        progress,
+        signal,
+        dryRun,
+        ...(visibility !== undefined && { visibility }),
+      })
+      const asking = { visibility: result.visibility, live: result.live, key, signal, progress }
+      const answer = dryRun || url === undefined ? undefined : await askLive(url, built, asking)
+      // Whoever names a Worker wants to hear it answer.
+      if (values.url !== undefined && answer && 'reason' in answer) process.exitCode = 1
+      if (values.json) {
+        const report: unknown = JSON.parse(renderJson(built.report))
+        return JSON.stringify({ report, push: result, live: answer ?? null }, null, 2)
+      }
+      return [
+        ...result.steps,
+        '',
+        ...(dryRun
+          ? ['Nothing was stored (--dry-run).']
+          : next(built, result, answer, whereNext(target, values['persist-to']), release(result, values))),
+      ].join('\n')
+    })
+  },
+}
+
+/** The Worker on this machine that reads local storage; undefined if none does. */
+async function localWorker(persistTo: string | undefined): Promise<string | undefined> {
+  const noted = await workerReading(persistTo === undefined ? STATE : resolve(persistTo))
+  return noted ?? (persistTo === undefined ? LOCAL_URL : undefined)
+}
+
+/** What a folder's verge.json says; undefined where it says nothing. */
+async function statedVisibility(folder: string): Promise<Visibility | undefined> {
+  return (await readDescription(resolve(folder))).visibility
+}
+
+/** @throws UsageError where a model would be published on terms that nobody knows */
+function requireLicence({ packed }: Pick<Built, 'packed'>): void {
+  const { licence } = packed.manifest
+  if (licence !== undefined && licence !== 'unknown') return
+  throw new UsageError(
+    'Before it is public, say under which licence it may be: --licence MIT, for example. Or push it --private.',
+  )
+}
+
+/** How the model is reached from here on. */
+function whereNext({ kind }: Target, persistTo: string | undefined): string {
+  if (kind === 'remote') return 'Workers follow within a minute.'
+  const option = persistTo === undefined ? '' : ` -- --persist-to ${printable(persistTo)}`
+  return `A Worker that serves it: npm start${option}`
+}
+
+/** How to make a version live that is not; nothing where it is. */
+function release({ model, version, live }: PushResult, { env, config, ...values }: TargetArguments): string[] {
+  if (live.some((each) => each.version === version)) return []
+  const place = Object.entries({ env, config, 'persist-to': values['persist-to'] })
+  const options = place.flatMap(([name, value]) => (value === undefined ? [] : ` --${name} ${shellWord(value)}`))
+  return [
+    `It is not live: ${describeLive(live)} is. To switch:`,
+    '',
+    `  npx verge release ${model} ${version}${printable(options.join(''))}`,
+    '',
+  ]
+}
+
+function next(
+  built: Built,
+  result: PushResult,
+  answer: LiveAnswer | NoAnswer | undefined,
+  how: string,
+  released: readonly string[],
+): string[] {
+  const { model, version } = result
+  const lines: string[] = []
+  if (answer && 'url' in answer) {
+    lines.push(
+      `${model} ${version} answers at ${answer.url}:`,
+      '',
+      `  ${printable(answer.curl)}`,
+      `  # ${answer.answer}`,
+      '',
+    )
+  } else {
+    const unasked = answer === undefined ? '' : ` It was not asked: ${answer.reason}.`
+    lines.push(`${model} ${version} is stored.${unasked} ${how}`)
+    if (answer !== undefined) lines.push('To ask it:', '', `  ${printable(answer.curl)}`, '')
+  }
+  lines.push(...released)
+  lines.push(`Report: ${shown(join(built.reports, 'report.html'))}`)
+  return lines
+}
+
+function shown(path: string): string {
+  return relative(process.cwd(), path) || '.'
+}

@@ -1,0 +1,193 @@
+import { stat } from 'node:fs/promises'
+import { basename, dirname, relative, resolve } from 'node:path'
+import { agreementOf } from '../build/agreement.ts'
+import { loadModel } from '../build/load.ts'
+import {
+  onlyArgument,
+  parseCommand,
+  QUANTIZE_HELP,
+  QUANTIZE_OPTIONS,
+  quantizeSettings,
+  SAMPLE_HELP,
+  SAMPLE_OPTIONS,
+  sampleSettings,
+} from '../build/options.ts'
+import { choosePrecision } from '../build/precision.ts'
+import { refuseRandom } from '../build/random.ts'
+import { describeLoaded, samplesFor } from '../build/samples.ts'
+import { workbench } from '../build/session.ts'
+import type { Command } from '../command.ts'
+import { writeWhole } from '../files/whole-file.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { bytes, printable, table } from '../terminal/format.ts'
+import { untilInterrupted } from '../terminal/interrupt.ts'
+import { toleranceFor } from '../verify/tolerance.ts'
+
+const HELP = `Writes a smaller form of a model, and says what it lost. "verge push" does this too, proves the result in workerd, and
+stores it; this is for the file alone.
+
+Usage: npx verge quantize MODEL [options]
+
+MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision].
+
+  -o, --out FILE       where to write it (default: beside you, as NAME.DTYPE.onnx)
+  --file PATH          which .onnx, where there are several
+  --insecure           allow plain http:// to other machines
+  --dry-run            say what it would be; write nothing
+
+${QUANTIZE_HELP}
+
+${SAMPLE_HELP}
+
+  --json               for programs
+  --help               this text
+
+Examples:
+  npx verge quantize model.onnx
+  npx verge quantize model.onnx --dtype q4 --block-size 32 -o small.onnx
+  npx verge quantize model.onnx --samples pictures/ --method static --exclude '/head/*'`
+
+const LAYERS_SHOWN = 12
+
+export const quantizeCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      ...QUANTIZE_OPTIONS,
+      ...SAMPLE_OPTIONS,
+      out: { type: 'string', short: 'o' },
+      file: { type: 'string' },
+      insecure: { type: 'boolean' },
+      'dry-run': { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    })
+    if (values.help) return HELP
+    const spec = onlyArgument(positionals, 'which model: npx verge quantize model.onnx')
+    const settings = quantizeSettings(values)
+    const wanted = sampleSettings(values)
+    if (values.out !== undefined) await checkOut(values.out, spec)
+    const bench = workbench(untilInterrupted(), values.json === true)
+    try {
+      const loaded = await loadModel(spec, { ...bench, file: values.file, insecure: values.insecure === true })
+      refuseRandom(loaded)
+      const { description } = await describeLoaded(loaded)
+      const set = await samplesFor(loaded, description, wanted, bench)
+      const chosen = await choosePrecision(loaded, settings, set, { ...bench, tolerance: wanted.tolerance })
+      const tolerance = toleranceFor(chosen.dtype, wanted.tolerance === undefined ? {} : { cosine: wanted.tolerance })
+      const { strayed, unexercised } = await agreementOf({
+        original: loaded.onnx,
+        candidate: chosen.onnx,
+        samples: set.samples,
+        tolerance,
+        classes: set.classes !== undefined && !set.synthetic,
+        signal: bench.signal,
+      })
+      const out = resolve(values.out ?? `${description.name}.${chosen.dtype}.onnx`)
+      if (out === resolve(loaded.source.modelFile))
+        throw new UsageError('That would overwrite the original: choose another --out.')
+      if (!values['dry-run']) await writeOut(out, chosen.onnx)
+      const { layers = [], skipped = [] } = chosen.quantized ?? {}
+      const summary = {
+        source: loaded.source.label,
+        out: values['dry-run'] ? null : relative(process.cwd(), out) || basename(out),
+        dtype: chosen.dtype,
+        bytesBefore: loaded.onnx.length,
+        bytesAfter: chosen.onnx.length,
+        notes: chosen.notes,
+        strayed,
+        unexercised,
+        layers,
+        skipped,
+      }
+      if (strayed.length > 0) process.exitCode = 1
+      return values.json ? JSON.stringify(summary, null, 2) : describe(summary)
+    } finally {
+      bench.progress.close()
+    }
+  },
+}
+
+interface Summary {
+  readonly source: string
+  readonly out: string | null
+  readonly dtype: string
+  readonly bytesBefore: number
+  readonly bytesAfter: number
+  readonly notes: readonly string[]
+  readonly strayed: readonly string[]
+  readonly unexercised: readonly string[]
+  readonly layers: readonly {
+    node: string
+    op: string
+    to: string
+    bytesBefore: number
+    bytesAfter: number
+    sqnrDb: number | null
+  }[]
+  readonly skipped: readonly { node: string; op: string; reason: string }[]
+}
+
+function describe({
+  source,
+  out,
+  bytesBefore,
+  bytesAfter,
+  notes,
+  strayed,
+  unexercised,
+  layers,
+  skipped,
+}: Summary): string {
+  const worst = [...layers].sort(
+    (a, b) => (a.sqnrDb ?? Number.POSITIVE_INFINITY) - (b.sqnrDb ?? Number.POSITIVE_INFINITY),
+  )
+  const share = ((100 * bytesAfter) / bytesBefore).toFixed(1)
+  return [
+    `${printable(source)}: ${bytes(bytesBefore)} > ${bytes(bytesAfter)} (${share} %)`,
+    ...notes.map((note) => `  ${printable(note)}`),
+    '',
+    ...(layers.length === 0
+      ? []
+      : [
+          table([
+            ['the layers that lose most', 'op', 'to', 'before', 'after', 'SQNR'],
+            ...worst
+              .slice(0, LAYERS_SHOWN)
+              .map(({ node, op, to, bytesBefore: before, bytesAfter: after, sqnrDb }) => [
+                node,
+                op,
+                to,
+                bytes(before),
+                bytes(after),
+                sqnrDb === null ? '-' : `${sqnrDb.toFixed(1)} dB`,
+              ]),
+          ]),
+          ...(layers.length > LAYERS_SHOWN ? [`and ${layers.length - LAYERS_SHOWN} more`] : []),
+          '',
+        ]),
+    ...skipped
+      .slice(0, LAYERS_SHOWN)
+      .map(({ node, op, reason }) => printable(`left as it is: ${node} (${op}): ${reason}`)),
+    ...(skipped.length > LAYERS_SHOWN ? [`and ${skipped.length - LAYERS_SHOWN} more are left`] : []),
+    ...unexercised.map((what) => printable(`not compared: ${what}`)),
+    ...strayed.map((what) => printable(`STRAYS from the original: ${what}`)),
+    out === null ? 'Nothing was written (--dry-run).' : `Written to ${printable(out)}`,
+  ].join('\n')
+}
+
+/** What can be known before minutes are spent on what is to be written there. @throws UsageError */
+async function checkOut(out: string, spec: string): Promise<void> {
+  if (out === '') throw new UsageError('--out is empty. Give it the name of a file, or leave it out.')
+  if (resolve(out) === resolve(spec)) throw new UsageError('That would overwrite the original: choose another --out.')
+  const found = await stat(out).catch(() => undefined)
+  if (found?.isDirectory()) throw new UsageError(`--out ${out} is a folder. Give it the name of a file in it.`)
+  const folder = await stat(dirname(resolve(out))).catch(() => undefined)
+  if (!folder?.isDirectory()) throw new UsageError(`--out ${out} is in a folder that is not there. Make it first.`)
+}
+
+async function writeOut(path: string, content: Uint8Array): Promise<void> {
+  await writeWhole(path, content).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`${path} cannot be written (${error.code}).`, { cause: error })
+  })
+}

@@ -1,0 +1,168 @@
+import { parseArgs } from 'node:util'
+import type { Alias, Visibility } from '../../catalog/alias.ts'
+import {
+  type AliasChange,
+  historyOf,
+  isUnchanged,
+  nextAlias,
+  released,
+  rolledBack,
+  shown,
+} from '../../catalog/alias-changes.ts'
+import type { Command } from '../command.ts'
+import { readerOf } from '../push/inventory.ts'
+import { describeLive } from '../push/push.ts'
+import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../target/arguments.ts'
+import { modelNamed, versionNamed } from '../target/names.ts'
+import { withTarget } from '../target/session.ts'
+import { delayOf } from '../target/target.ts'
+import { UsageError } from '../terminal/command-line.ts'
+
+const HELP = `Makes versions of a model live, by one write: a release, a canary, a rollback. Or changes who may see it.
+
+Usage: npx verge release NAME VERSION [options]
+       npx verge release NAME VERSION=PERCENT VERSION=PERCENT ... [options]
+       npx verge release NAME --rollback [options]
+
+  --weight PERCENT   the version gets so much, and what is live now shares the rest
+  --rollback         back to the version that was live alone before; a second time goes further back
+  --public           everybody may run the model
+  --private          only who has the operator's key may
+${TARGET_HELP}
+  --dry-run          say what would change; change nothing
+  --json             print JSON
+  --help             this text
+
+Examples:
+  npx verge release digits 2
+  npx verge release digits 2 --weight 5
+  npx verge release digits 1=90 2=10
+  npx verge release digits --rollback --env production
+  npx verge release digits --public
+
+${TARGET_ENVIRONMENT}`
+
+/** Three thirds that a person has written as 33.3 or 33.333 each. */
+const ROUNDING = 0.1 + 1e-9
+
+export const releaseCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        ...TARGET_OPTIONS,
+        weight: { type: 'string' },
+        rollback: { type: 'boolean' },
+        public: { type: 'boolean' },
+        private: { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    })
+    if (values.help) return HELP
+    const [name, ...wanted] = positionals
+    if (name === undefined) throw new UsageError('Say which model: verge release NAME VERSION.')
+    const model = modelNamed(name)
+    const change = changeOf(model, wanted, values)
+    return withTarget(values, async ({ target, signal }) => {
+      const old = await readerOf(target.truth).alias(model, signal)
+      // also where it is not to be done: what cannot be is refused here already
+      const planned = nextAlias(model, old, change)
+      const dryRun = values['dry-run'] ?? false
+      if (dryRun) {
+        const same = old !== null && isUnchanged(old, planned)
+        return report(old, same ? old : planned, { changed: !same, dryRun, json: values.json })
+      }
+      const { alias, changed } = await target.writer.updateAlias(model, change)
+      const text = report(old, alias, { changed, dryRun, json: values.json })
+      return values.json || !changed ? text : `${text}\n${delayOf(target)}`
+    })
+  },
+}
+
+interface ReleaseArguments {
+  readonly weight?: string | undefined
+  readonly rollback?: boolean | undefined
+  readonly public?: boolean | undefined
+  readonly private?: boolean | undefined
+}
+
+/** All that is asked for, as one change: it becomes one write. @throws UsageError */
+function changeOf(model: string, wanted: readonly string[], values: ReleaseArguments): AliasChange {
+  if (values.public && values.private) throw new UsageError('Choose one: --public or --private.')
+  const visibility: Visibility | undefined = values.public ? 'public' : values.private ? 'private' : undefined
+  if (values.rollback && (wanted.length > 0 || values.weight !== undefined)) {
+    throw new UsageError('--rollback names no versions: it goes back to the version that was live alone before.')
+  }
+  const live = values.rollback ? rolledBack(model) : liveOf(model, wanted, values.weight)
+  if (live !== undefined) return visibility === undefined ? live : (old) => ({ ...live(old), visibility })
+  if (visibility !== undefined) return shown(model, visibility)
+  throw new UsageError('Say what to release: a version, --rollback, --public or --private.')
+}
+
+function liveOf(model: string, wanted: readonly string[], weight: string | undefined): AliasChange | undefined {
+  const parsed = wanted.map(parseWanted)
+  if (weight === undefined) {
+    if (parsed.length === 0) return undefined
+    if (parsed.length > 1 && parsed.some((each) => each.weight === undefined)) {
+      throw new UsageError('With several versions each needs a percentage: verge release NAME 1=90 2=10.')
+    }
+    const sum = parsed.reduce((total, each) => total + (each.weight ?? 0), 0)
+    if (parsed.some((each) => each.weight !== undefined) && Math.abs(sum - 100) > ROUNDING) {
+      throw new UsageError(
+        `${wanted.join(' ')}: the percentages add up to ${Number(sum.toPrecision(6))}, and must add up to 100.`,
+      )
+    }
+    return released(
+      model,
+      parsed.map((each) => ({ version: each.version, weight: each.weight ?? 1 })),
+    )
+  }
+  const [only, ...others] = parsed
+  const percent = Number(weight)
+  if (only === undefined || others.length > 0 || only.weight !== undefined || !(percent > 0 && percent < 100)) {
+    throw new UsageError('--weight goes with one version, and is more than 0 and less than 100 per cent.')
+  }
+  return (old) => released(model, canaryOf(old, only.version, percent))(old)
+}
+
+/** What is live keeps its proportions, and makes room for a version. */
+export function canaryOf(old: Alias | null, version: string, percent: number): Alias['live'] {
+  const rest = (old?.live ?? []).filter((each) => each.version !== version)
+  const total = rest.reduce((sum, { weight }) => sum + weight, 0)
+  if (total === 0) return [{ version, weight: 1 }]
+  // to a millionth, so that weights stay readable
+  const share = (weight: number): number => Number((((100 - percent) * weight) / total).toFixed(6))
+  return [...rest.map((each) => ({ version: each.version, weight: share(each.weight) })), { version, weight: percent }]
+}
+
+function parseWanted(text: string): { readonly version: string; readonly weight: number | undefined } {
+  const [name = '', given, ...more] = text.split('=')
+  const weight = given === undefined ? undefined : Number(given)
+  if (more.length > 0 || given === '' || (weight !== undefined && !(weight > 0 && Number.isFinite(weight)))) {
+    throw new UsageError(`"${text}" is not VERSION=PERCENT with a percentage above 0.`)
+  }
+  return { version: versionNamed(name), weight }
+}
+
+function report(
+  old: Alias | null,
+  next: Alias,
+  {
+    changed,
+    dryRun,
+    json,
+  }: { readonly changed: boolean; readonly dryRun: boolean; readonly json?: boolean | undefined },
+): string {
+  const { model, visibility, live, generation } = next
+  if (json) {
+    return JSON.stringify({ model, visibility, live, history: historyOf(next), generation, changed, dryRun }, null, 2)
+  }
+  const state = `live: ${describeLive(live)}; ${visibility}; generation ${generation}`
+  if (!changed) return `${model} is that way already: ${state}.`
+  const was = old === null ? '' : ` (was live: ${describeLive(old.live)}; ${old.visibility})`
+  return `${model} ${dryRun ? 'would be' : 'is now'}: ${state}${was}.${dryRun ? ' Nothing was changed (--dry-run).' : ''}`
+}

@@ -1,0 +1,139 @@
+import { parseArgs } from 'node:util'
+import type { Command } from '../command.ts'
+import { planRemoval, type RemovalPlan, type RemovalResult, remove } from '../push/removal.ts'
+import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../target/arguments.ts'
+import { modelNamed, versionNamed } from '../target/names.ts'
+import { withTarget } from '../target/session.ts'
+import { delayOf } from '../target/target.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { agreed } from '../terminal/confirm.ts'
+import { bytes, counted } from '../terminal/format.ts'
+
+const HELP = `Removes a model, or a version of it that is not live: from the bucket and from the copies in KV. Weights that other
+versions or models need stay. Says what would go and asks first. A removal that was broken off is ended by giving the
+command again.
+
+Usage: npx verge rm NAME[@VERSION] [options]
+
+  --yes              do not ask
+  --dry-run          say what would go; change nothing
+${TARGET_HELP}
+  --verbose          name every version, however many there are
+  --json             print JSON; needs --yes or --dry-run
+  --help             this text
+
+Examples:
+  npx verge rm digits@1
+  npx verge rm digits --dry-run
+  npx verge rm digits --yes --env staging
+
+${TARGET_ENVIRONMENT}`
+
+export const rmCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        ...TARGET_OPTIONS,
+        yes: { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
+        verbose: { type: 'boolean' },
+        json: { type: 'boolean' },
+        help: { type: 'boolean' },
+      },
+    })
+    if (values.help) return HELP
+    const [what, ...more] = positionals
+    if (what === undefined || more.length > 0)
+      throw new UsageError('Say which: verge rm NAME, or verge rm NAME@VERSION.')
+    const [name = '', version, ...rest] = what.split('@')
+    if (rest.length > 0) throw new UsageError(`"${what}" is not NAME or NAME@VERSION.`)
+    const model = modelNamed(name)
+    if (version !== undefined) versionNamed(version)
+    const dryRun = values['dry-run'] ?? false
+    const names = (all: readonly string[]) => listed(all, values.verbose ? all.length : MOST_NAMED)
+    if (values.json && !values.yes && !dryRun) throw new UsageError('--json asks nobody: add --yes, or --dry-run.')
+    return withTarget(values, async ({ target, signal, progress }) => {
+      const plan = await planRemoval(target, model, version, signal)
+      if (dryRun) {
+        return values.json
+          ? asJson(plan, undefined)
+          : `${describePlan(plan, target.label, names)}\nNothing was changed (--dry-run).`
+      }
+      if (!values.yes) {
+        progress.close()
+        console.error(describePlan(plan, target.label, names))
+        if (!(await agreed('Remove it?', signal))) return 'Nothing was changed.'
+      }
+      const result = await remove(target, plan, { signal, progress })
+      if (result.harmed.length > 0 || result.unreadable.length > 0) process.exitCode = 1
+      return values.json ? asJson(plan, result) : `${describeResult(plan, result, names)}\n${delayOf(target)}`
+    })
+  },
+}
+
+type Names = (all: readonly string[]) => string
+
+/** More in a line are counted. */
+const MOST_NAMED = 10
+
+/** @param most of them to be named */
+function listed(all: readonly string[], most: number): string {
+  const rest = all.length - most
+  return rest <= 0 ? all.join(', ') : `${all.slice(0, most).join(', ')} and ${rest} more (--verbose names them)`
+}
+
+function title({ model, whole, versions }: RemovalPlan): string {
+  return whole ? `model ${model}` : `version ${versions.join(', ')} of model ${model}`
+}
+
+function describePlan(plan: RemovalPlan, place: string, names: Names): string {
+  const { chunks, shared, versions, whole, unreadable } = plan
+  const lines = [`From ${place}, the ${title(plan)} goes:`]
+  if (whole)
+    lines.push(
+      `  its name, and ${counted(versions.length, 'version')}${versions.length > 0 ? `: ${names(versions)}` : ''}`,
+    )
+  const size = bytes(chunks.reduce((sum, chunk) => sum + chunk.bytes, 0))
+  lines.push(`  ${counted(chunks.length, 'chunk')} of weights (${size}) that nothing else needs`)
+  if (shared > 0) lines.push(`  ${counted(shared, 'chunk')} that something else needs stay`)
+  if (unreadable.length > 0) lines.push(staying(unreadable, names))
+  return lines.join('\n')
+}
+
+function describeResult(
+  plan: RemovalPlan,
+  { chunks, bytes: size, unreadable, harmed }: RemovalResult,
+  names: Names,
+): string {
+  const lines = [`Removed ${title(plan)}, and ${counted(chunks, 'chunk')} of weights (${bytes(size)}).`]
+  if (unreadable.length > 0) lines.push(staying(unreadable, names))
+  if (harmed.length > 0) {
+    lines.push(`Pushed meanwhile, and without chunks that they need now: ${names(harmed)}. Push them again.`)
+  }
+  return lines.join('\n')
+}
+
+function staying(unreadable: readonly string[], names: Names): string {
+  return (
+    `The weights stay, because these manifests cannot be read and may need them: ${names(unreadable)}. Push those ` +
+    'versions again or delete the manifests in the bucket, and then give this command again.'
+  )
+}
+
+function asJson(plan: RemovalPlan, result: RemovalResult | undefined): string {
+  const { model, whole, versions, chunks, shared, unreadable } = plan
+  const planned = {
+    chunks: chunks.map(({ sha256 }) => sha256),
+    bytes: chunks.reduce((sum, { bytes: size }) => sum + size, 0),
+    shared,
+    unreadable,
+  }
+  return JSON.stringify(
+    { model, whole, versions, dryRun: result === undefined, planned, ...(result !== undefined && { result }) },
+    null,
+    2,
+  )
+}

@@ -1,0 +1,110 @@
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { readAccount } from '../../cloudflare/account.ts'
+import { HttpClient } from '../../cloudflare/http.ts'
+import { readEnvironment } from '../../cloudflare/wrangler-config.ts'
+import { CARRIED_KEY } from '../../config.ts'
+import type { Command } from '../command.ts'
+import { modelFolders, ROOT } from '../files/project.ts'
+import { type PackedModel, packFolder } from '../pack/packer.ts'
+import { API_KEY, planSetup, type Step } from '../push/setup.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { agreed } from '../terminal/confirm.ts'
+import { untilInterrupted } from '../terminal/interrupt.ts'
+
+const HELP = `Creates what an environment of wrangler.toml needs in your Cloudflare account: the R2 bucket, the KV namespace (whose
+id it writes into wrangler.toml), the operator's key, and the models. Says what it would do and asks first. What is there
+already is left alone, so it can be run again at any time.
+
+Usage: npx verge setup --env NAME [options]
+
+  --env NAME        the environment: staging, production
+  --dry-run         look and say what would be done; change nothing
+  --yes             do not ask
+  --take-over       with --yes: also take over a Worker or a KV namespace of the same name that Verge has not made
+  --models DIR      folder of model folders (default: models)
+  --no-models       push no models
+  --location HINT   where a new bucket should be: wnam, enam, weur, eeur, apac, oc (default: near you)
+  --config FILE     default: wrangler.toml
+  --help            this text
+
+Environment: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID; ${API_KEY} if the operator's key is to be set.
+docs/deploy.md says how to get them.`
+
+const LOCATIONS = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc']
+
+export const setupCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values } = parseArgs({
+      args: [...args],
+      options: {
+        env: { type: 'string' },
+        'dry-run': { type: 'boolean' },
+        yes: { type: 'boolean' },
+        'take-over': { type: 'boolean' },
+        models: { type: 'string' },
+        'no-models': { type: 'boolean' },
+        location: { type: 'string' },
+        config: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    })
+    if (values.help) return HELP
+    const { env, location } = values
+    if (env === undefined) throw new UsageError('Say which environment: --env staging or --env production.')
+    if (location !== undefined && !LOCATIONS.includes(location)) {
+      throw new UsageError(`"${location}" is not a location. R2 knows ${LOCATIONS.join(', ')}.`)
+    }
+    const configPath = values.config === undefined ? join(ROOT, 'wrangler.toml') : resolve(values.config)
+    const environment = { ...(await readEnvironment(configPath, env)), env }
+    const account = readAccount(process.env)
+    const models: PackedModel[] = []
+    if (!values['no-models']) {
+      for (const folder of await modelFolders(values.models)) models.push(await packFolder(folder))
+    }
+    const http = new HttpClient()
+    const apiKey = operatorKey(process.env)
+    const steps = await planSetup({ http, account, configPath, environment, models, apiKey, location })
+    console.log(`${environment.worker}, in account ${account.id}:\n\n${steps.map(describe).join('\n')}\n`)
+    const open = steps.filter((step) => step.apply !== undefined)
+    if (values['dry-run']) return 'Nothing was changed (--dry-run).'
+    if (open.length === 0) return next(env)
+    const taken = open.flatMap(({ takesOver }) => takesOver ?? [])
+    if (values.yes && taken.length > 0 && !values['take-over']) {
+      throw new UsageError(
+        `Nothing was changed, because it would take over ${taken.join('; and ')}. Choose another name in wrangler.toml, ` +
+          'or add --take-over.',
+      )
+    }
+    if (!values.yes && !(await agreed('Do what is marked with +?', untilInterrupted()))) return 'Nothing was changed.'
+    for (const step of open) console.log(`${step.what}: ${await step.apply?.()}`)
+    return next(env)
+  },
+}
+
+function describe({ what, done, plan, takesOver }: Step): string {
+  if (done !== undefined) return `    ${what}: ${done}`
+  return `  + ${what}: ${plan}${takesOver === undefined ? '' : `\n    ! It takes over ${takesOver}.`}`
+}
+
+function operatorKey(environment: NodeJS.ProcessEnv): string | undefined {
+  const key = environment[API_KEY]
+  if (key === undefined || key === '') return undefined
+  // as the Worker checks it: a key that it would refuse helps nobody
+  if (key.length >= 16 && CARRIED_KEY.test(key)) return key
+  throw new UsageError(
+    `${API_KEY} cannot be used: it needs at least 16 characters, letters, digits and ._~+/- only. Make one: ` +
+      'openssl rand -base64 33',
+  )
+}
+
+function next(env: string): string {
+  return [
+    '',
+    'Everything is there. Next:',
+    '',
+    `  npx wrangler deploy --env ${env}`,
+    `  npx verge doctor --env ${env} --url https://<the address that it prints>`,
+  ].join('\n')
+}

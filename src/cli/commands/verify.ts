@@ -1,0 +1,106 @@
+import { basename, resolve } from 'node:path'
+import { heldTo, precisionOf } from '../../quantize/precision.ts'
+import { DTYPES } from '../../quantize/types.ts'
+import { KEPT_NOTE } from '../build/build.ts'
+import { type LoadedModel, loadModel } from '../build/load.ts'
+import { parseCommand, SAMPLE_HELP, SAMPLE_OPTIONS, sampleSettings } from '../build/options.ts'
+import { prove } from '../build/prove.ts'
+import { refuseRandom } from '../build/random.ts'
+import { reportOf } from '../build/report.ts'
+import { describeLoaded, samplesFor } from '../build/samples.ts'
+import { workbench } from '../build/session.ts'
+import { noEvidence } from '../build/strayed.ts'
+import type { Command } from '../command.ts'
+import { pack } from '../pack/packer.ts'
+import { renderJson } from '../report/report.ts'
+import { renderText } from '../report/text.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { untilInterrupted } from '../terminal/interrupt.ts'
+
+const HELP = `Proves that a model says the same as its original: packs it as it would be stored, loads it with the Worker's own
+engine in workerd, and compares its answers with what onnxruntime-node says of the original. Where they stray, it says
+which output, and where in the graph the error begins. Exit code 0 if they agree, 1 if not.
+
+Usage: npx verge verify ORIGINAL [CANDIDATE] [options]
+
+ORIGINAL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; CANDIDATE likewise. Without a
+candidate it is the original itself that has to run in a Worker.
+
+  --dtype D            what the candidate is called: ${DTYPES.join(', ')}
+                       (default: what it is by its graph, which its tolerance goes by in any case)
+  --file PATH          which .onnx of the original, where there are several
+  --insecure           allow plain http:// to other machines
+  --measure            also measure latency, memory and cost in workerd
+
+${SAMPLE_HELP}
+
+  --json               for programs
+  --help               this text
+
+Examples:
+  npx verge verify model.onnx model.q8.onnx
+  npx verge verify model.onnx small.onnx --dtype q4 --samples reviews.jsonl`
+
+export const verifyCommand: Command = {
+  help: HELP,
+  async run(args) {
+    const { values, positionals } = parseCommand(args, {
+      ...SAMPLE_OPTIONS,
+      dtype: { type: 'string' },
+      file: { type: 'string' },
+      insecure: { type: 'boolean' },
+      measure: { type: 'boolean' },
+      json: { type: 'boolean' },
+      help: { type: 'boolean' },
+    })
+    if (values.help) return HELP
+    const [first, second, ...more] = positionals
+    if (first === undefined) throw new UsageError('Say what to compare: npx verge verify model.onnx model.q8.onnx')
+    if (more.length > 0) throw new UsageError('Give an original and a candidate, and no more.')
+    const named = values.dtype
+    if (named !== undefined && !(DTYPES as readonly string[]).includes(named)) {
+      throw new UsageError(`--dtype "${named}" is unknown. It takes ${DTYPES.join(', ')}.`)
+    }
+    const wanted = sampleSettings(values)
+    const bench = workbench(untilInterrupted(), values.json === true)
+    try {
+      const fetching = { ...bench, insecure: values.insecure === true }
+      const original = await loadModel(first, { ...fetching, file: values.file })
+      const candidate = second === undefined ? original : await loadModel(second, fetching)
+      refuseRandom(original)
+      const real = precisionOf(candidate.model)
+      const dtype = named === undefined ? real : heldTo(named, real)
+      const { description } = await describeLoaded(original)
+      const set = await samplesFor(original, description, wanted, bench)
+      const packed = await packCandidate(candidate, description.name, dtype)
+      const settings = { verify: true, measure: values.measure === true, tolerance: wanted.tolerance }
+      const { verification, measured, kept } = await prove(packed, original, set, settings, bench)
+      if (verification?.ok !== true) process.exitCode = 1
+      const report = await reportOf(original, packed, {
+        options: {},
+        choices:
+          named === undefined || named === dtype
+            ? []
+            : [{ what: 'precision', why: `${dtype} by its graph, and held to that instead of ${named}` }],
+        verification,
+        measured,
+        notes: [
+          ...(kept ? [KEPT_NOTE] : []),
+          ...(verification?.verdict === 'none' ? noEvidence(original.signature, set, verification) : []),
+        ],
+      })
+      return values.json ? renderJson(report) : renderText(report)
+    } finally {
+      bench.progress.close()
+    }
+  },
+}
+
+function packCandidate({ source, onnx }: LoadedModel, name: string, dtype: string) {
+  const file = basename(source.modelFile)
+  return pack(
+    { name, version: '1', visibility: 'private', hot: true, licence: 'unknown', artifacts: [{ file, dtype }] },
+    resolve(source.modelFile, '..'),
+    new Map([[file, onnx]]),
+  )
+}

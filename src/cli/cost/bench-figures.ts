@@ -1,0 +1,73 @@
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { ROOT } from '../files/project.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import type { Figures } from './prices.ts'
+
+const summary = z.object({ p50: z.number().nonnegative() })
+
+/** What is used of a run of the benchmark (`bench/lib/result.ts`); it may hold more. */
+const benchResult = z.object({
+  schema: z.literal(1),
+  date: z.string(),
+  machine: z.object({ cpu: z.string(), cores: z.number(), workerd: z.string() }),
+  fit: z.array(z.object({ model: z.string(), edgeBytes: z.number().nullable() })).default([]),
+  cold: z.array(z.object({ model: z.string(), way: z.string(), total: summary })).default([]),
+  warm: z.array(z.object({ model: z.string(), size: z.string(), engine: z.string(), time: summary })).default([]),
+})
+
+type BenchResult = z.infer<typeof benchResult>
+
+/** Where several sizes were measured. */
+const USUAL_SIZE = '128 tokens'
+const VERGE = 'verge'
+
+const METHOD =
+  'Times of the benchmark (bench/README.md), seen from outside with one caller on an idle machine: cold is the median from ' +
+  'an isolate without anything to the first answer, warm the median of later ones. A run keeps one core busy from start to ' +
+  'end, so these times stand for CPU time; waiting and the way there and back are in them.'
+
+/** Whether a file is a run of the benchmark, and not figures written for this. */
+export function isBenchResult(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && 'schema' in value
+}
+
+/** Models with a cold and a warm time. @throws UsageError if there is none */
+export async function readBenchFigures(file: string): Promise<Figures> {
+  const parsed = benchResult.safeParse(JSON.parse(await readFile(file, 'utf8')))
+  if (!parsed.success) {
+    throw new UsageError(
+      `${file} is not a run of the benchmark that is understood. Run it again: npm run bench -- --write`,
+    )
+  }
+  const models = figuresOf(parsed.data)
+  if (models.length === 0)
+    throw new UsageError(`${file} has no model with a cold and a warm time. Run the whole benchmark.`)
+  const { date, machine } = parsed.data
+  return {
+    measured: date.slice(0, 10),
+    machine: `${machine.cores} cores of ${machine.cpu}, workerd ${machine.workerd}`,
+    method: METHOD,
+    models,
+  }
+}
+
+function figuresOf({ fit, cold, warm }: BenchResult): Figures['models'] {
+  return fit.flatMap(({ model, edgeBytes }) => {
+    const first = cold.find((row) => row.model === model && row.way === VERGE)
+    const rows = warm.filter((row) => row.model === model && row.engine === VERGE)
+    const row = rows.find(({ size }) => size === USUAL_SIZE) ?? rows.at(-1)
+    if (edgeBytes === null || first === undefined || row === undefined) return []
+    const own = existsSync(join(ROOT, 'models', model, 'verge.json'))
+    return [
+      {
+        name: `${model}, ${row.size}`,
+        ...(own ? { folder: model } : { artifactBytes: edgeBytes }),
+        coldCpuMs: first.total.p50,
+        warmCpuMs: row.time.p50,
+      },
+    ]
+  })
+}

@@ -1,0 +1,65 @@
+import { bytesSettingsSchema } from '../../catalog/settings/bytes.ts'
+import type { Guess, TaskFields } from './guess.ts'
+import type { Outcome } from './labels.ts'
+import { numberOf, objectOf, readSettings } from './settings.ts'
+
+type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
+
+/**
+ * A model that tells files apart by their bytes, by google/magika's `config.min.json`. Undefined where there is none, or the
+ * model is to be something else.
+ * @throws UsageError where the file is not JSON
+ */
+export async function guessBytes(files: ReadonlyMap<string, string>, said: Said): Promise<Outcome<Guess> | undefined> {
+  if (said.task !== undefined && said.task !== 'bytes-classification') return undefined
+  const config = await readSettings(files, 'config.min.json')
+  if (config === undefined || numberOf(config.beg_size) === undefined || numberOf(config.end_size) === undefined) {
+    if (said.task === undefined) return undefined
+    if (said.preprocess?.bytes === undefined) {
+      return { problem: 'there is no config.min.json beside it that says which bytes it takes' }
+    }
+  }
+  if (config?.use_inputs_at_offsets === true)
+    return { problem: 'it takes bytes at fixed offsets, which are not cut here' }
+  const settings = bytesSettingsSchema.safeParse(
+    said.preprocess?.bytes ?? {
+      begin: config?.beg_size,
+      middle: config?.mid_size,
+      end: config?.end_size,
+      blockSize: config?.block_size,
+      padding: config?.padding_token,
+      strip: true,
+      minBytes: config?.min_file_size_for_dl,
+      threshold: config?.medium_confidence_threshold,
+      thresholds: objectOf(config?.thresholds),
+      overwrite: objectOf(config?.overwrite_map),
+      fallback: { text: 'txt', binary: 'unknown' },
+    },
+  )
+  if (!settings.success) {
+    const [issue] = settings.error.issues
+    return { problem: `config.min.json beside it is not right: ${issue?.path.join('.')}: ${issue?.message}` }
+  }
+  const labels = said.labels ?? textsOf(config?.target_labels_space)
+  if (labels === undefined) return { problem: 'nothing says which labels it has' }
+  return {
+    value: {
+      fields: {
+        task: 'bytes-classification',
+        labels,
+        activation: said.activation ?? 'none',
+        preprocess: { bytes: settings.data },
+      },
+      notes: [
+        `task bytes-classification, ${said.task === undefined ? 'by config.min.json' : 'as asked'}`,
+        `${labels.length} labels; what it is not sure of is "txt" where it is UTF-8, and else "unknown"`,
+      ],
+    },
+  }
+}
+
+function textsOf(value: unknown): string[] | undefined {
+  if (!Array.isArray(value) || value.length === 0) return undefined
+  const texts = value as unknown[]
+  return texts.every((text): text is string => typeof text === 'string') ? texts : undefined
+}

@@ -1,0 +1,157 @@
+import { basename } from 'node:path'
+import { imageSettingsSchema, type TaskName } from '../../catalog/manifest.ts'
+import type { Signature } from '../../core/tensors.ts'
+import { type Description, descriptionSchema } from '../pack/description.ts'
+import type { ModelSource } from '../source/source.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { withClasses } from './classes.ts'
+import { DraftError, draftOf } from './draft.ts'
+import { guessTask, type TaskFields } from './guess.ts'
+import { imageInput } from './image-input.ts'
+import { findLicence } from './licence.ts'
+import { defaultName } from './name.ts'
+import { objectOf, readSettings, type Settings, stringOf } from './settings.ts'
+import { type ImageWishes, PRESETS, presetSettings, saysAnything, wishedInput, wishedSettings } from './wishes.ts'
+
+export { defaultName, nextVersion } from './name.ts'
+
+/** Fields that a person has said otherwise. `task: 'none'` asks for raw tensors. */
+export type Overrides = { readonly [K in keyof Omit<Description, 'task'>]?: Description[K] | undefined } & {
+  readonly task?: TaskName | 'none' | undefined
+  /** How pictures become tensors, where the files beside the model do not say it, or otherwise. */
+  readonly image?: ImageWishes | undefined
+}
+
+export interface DescribeOptions {
+  /** Left out: what a `verge.json` beside the model says, else `defaultName`. */
+  readonly name?: string | undefined
+  readonly source: ModelSource
+  /** Of the model: inputs and outputs, as an engine reads them. */
+  readonly signature: Signature
+  readonly overrides?: Overrides
+}
+
+export interface Described {
+  readonly description: Description
+  /** What was chosen and why, and what a person should look at. */
+  readonly notes: readonly string[]
+}
+
+/**
+ * Describes a model as a `verge.json` does: by the one beside it, which then says all about its task, or by what
+ * transformers and timm write beside their models. What is not certain becomes raw tensors, with a note of the reason.
+ * @throws UsageError where what a person asked for does not fit the model, or a file beside it cannot be read
+ */
+export async function describeModel({ name, source, signature, overrides = {} }: DescribeOptions): Promise<Described> {
+  const notes: string[] = []
+  const written = await readSettings(source.files, 'verge.json')
+  const task =
+    written === undefined
+      ? await taskFields(source, signature, { ...overrides, name: name ?? overrides.name }, notes)
+      : { ...withoutNone(overrides), ...wishedOf(written, signature, overrides.image) }
+  if (written !== undefined) notes.push('described by the verge.json beside it')
+  const licence = overrides.licence ?? written?.licence ?? (await licenceOf(source, notes))
+  const artifacts = [{ file: basename(source.modelFile), dtype: 'fp32' }]
+  const { task: _, image: __, ...said } = defined(overrides)
+  const fields = {
+    version: '1',
+    artifacts,
+    ...(source.origin !== undefined && { source: source.origin }),
+    ...written,
+    ...said,
+    ...defined(task),
+    name: name ?? overrides.name ?? written?.name ?? defaultName(source),
+    licence,
+  }
+  if (overrides.task === 'none') dropTask(fields)
+  const result = descriptionSchema.safeParse(fields)
+  if (result.success) return { description: result.data, notes }
+  const problems = result.error.issues.map((issue) => `  ${issue.path.join('.') || '(all)'}: ${issue.message}`)
+  throw new UsageError(`The model cannot be described:\n${problems.join('\n')}`)
+}
+
+async function taskFields(
+  source: ModelSource,
+  signature: Signature,
+  overrides: Overrides,
+  notes: string[],
+): Promise<Partial<TaskFields>> {
+  if (overrides.task === 'none') {
+    notes.push('raw tensors, as asked')
+    return {}
+  }
+  const guess = await guessTask(source.files, signature, withoutNone(overrides), overrides.image)
+  if ('value' in guess) {
+    const { fields, notes: why } = await withClasses(guess.value, source.modelFile)
+    notes.push(...why)
+    return fields
+  }
+  if (overrides.task !== undefined || saysAnything(overrides.image)) {
+    const asked = overrides.task ?? 'image-classification'
+    const message = `The model cannot be served as ${asked}: ${guess.problem}.`
+    const draft = draftOf(asked, { source, signature, name: overrides.name })
+    throw draft === undefined ? new UsageError(message) : new DraftError(message, draft)
+  }
+  notes.push(`raw tensors: ${guess.problem}`)
+  if (looksLikeClassifier(signature)) {
+    notes.push(`if it classifies pictures: --preset ${PRESETS.join(' | ')}, with --labels FILE`)
+  }
+  return {}
+}
+
+/** Whether a model takes a picture and gives scores of classes, by its shapes. */
+function looksLikeClassifier(signature: Signature): boolean {
+  const shape = signature.outputs[0]?.shape ?? []
+  const [channels, last] = [signature.inputs[0]?.shape[1], signature.inputs[0]?.shape[3]]
+  const coloured = [channels, last].some((size) => size === 1 || size === 3)
+  return coloured && signature.outputs.length === 1 && shape.length === 2 && 'value' in imageInput(signature)
+}
+
+/** What a person says of pictures otherwise than the verge.json beside the model. */
+function wishedOf(written: Settings, signature: Signature, wishes: ImageWishes | undefined): Partial<TaskFields> {
+  if (!saysAnything(wishes)) return {}
+  const input = imageInput(signature)
+  if ('problem' in input) throw new UsageError(`The model takes no pictures: ${input.problem}.`)
+  const wished = wishedInput(input.value, wishes)
+  const preprocess = objectOf(written.preprocess) ?? {}
+  const image = imageSettingsSchema.safeParse(preprocess.image)
+  const changed =
+    wishes.preset === undefined && image.success
+      ? wishedSettings(
+          {
+            ...image.data,
+            size: [wished.height ?? image.data.size[0], wished.width ?? image.data.size[1]],
+            layout: wished.layout,
+          },
+          wishes,
+        )
+      : presetSettings(wishes.preset ?? 'unit', wished, wishes)
+  const task = stringOf(written.task) ?? 'image-classification'
+  return { task: task as TaskName, preprocess: { ...preprocess, image: changed } }
+}
+
+function withoutNone({ task, image: _, ...others }: Overrides): Omit<Overrides, 'task' | 'image'> & {
+  readonly task?: TaskName | undefined
+} {
+  return task === undefined || task === 'none' ? others : { ...others, task }
+}
+
+/** What only a task needs, so that a manifest does not hold settings for nothing. */
+function dropTask(fields: Record<string, unknown>): void {
+  for (const key of ['task', 'labels', 'activation', 'preprocess', 'postprocess', 'tokenizer', 'chatTemplate'])
+    delete fields[key]
+}
+
+async function licenceOf(source: ModelSource, notes: string[]): Promise<string> {
+  const found = await findLicence(source)
+  if (found !== undefined) {
+    notes.push(`licence ${found.licence}, by ${found.from}`)
+    return found.licence
+  }
+  notes.push('licence unknown: find out under which terms it may be published, and say so with --licence')
+  return 'unknown'
+}
+
+function defined<T extends object>(fields: T): Partial<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Partial<T>
+}

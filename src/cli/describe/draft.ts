@@ -1,0 +1,75 @@
+import { basename } from 'node:path'
+import type { TaskName } from '../../catalog/manifest.ts'
+import type { Signature } from '../../core/tensors.ts'
+import type { ModelSource } from '../source/source.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { imageInput } from './image-input.ts'
+import { defaultName } from './name.ts'
+import { type ImageWishes, presetSettings } from './wishes.ts'
+
+/** Tasks whose settings can be drafted from a signature: those of pictures. */
+const OF_PICTURES: readonly (TaskName | undefined)[] = [
+  'image-classification',
+  'object-detection',
+  'image-feature-extraction',
+  'image-to-image',
+]
+
+/** A model that cannot be described as it was asked, and a `verge.json` to be filled in. */
+export class DraftError extends UsageError {
+  readonly draft: object
+
+  constructor(message: string, draft: object) {
+    super(message)
+    this.draft = draft
+  }
+}
+
+/**
+ * A `verge.json` for a model of pictures, as complete as its signature allows: what a person has to correct is how
+ * pictures are prepared, and the names of labels. Undefined for other tasks, and where the model takes no pictures.
+ */
+export function draftOf(
+  task: TaskName,
+  {
+    source,
+    signature,
+    name,
+  }: { readonly source: ModelSource; readonly signature: Signature; readonly name?: string | undefined },
+): object | undefined {
+  if (!OF_PICTURES.includes(task)) return undefined
+  const input = imageInput(signature)
+  if ('problem' in input) return undefined
+  return {
+    name: name ?? defaultName(source),
+    version: '1',
+    task,
+    licence: source.licence ?? 'unknown',
+    ...labelsOf(task, signature),
+    preprocess: { image: presetSettings('imagenet', input.value, {} satisfies ImageWishes) },
+    ...postprocessOf(task),
+    artifacts: [{ file: basename(source.modelFile), dtype: 'fp32' }],
+  }
+}
+
+/** More classes than this are no list that a person fills in. */
+const MOST_LABELS = 10_000
+
+function labelsOf(task: TaskName, { outputs }: Signature): object {
+  if (task === 'image-feature-extraction' || task === 'image-to-image') return {}
+  const last = outputs[0]?.shape.at(-1)
+  const count =
+    task === 'image-classification' && typeof last === 'number' && last > 0 && last <= MOST_LABELS ? last : 2
+  return {
+    labels: Array.from({ length: count }, (_, i) => `LABEL_${i}`),
+    ...(task === 'image-classification' && { activation: 'softmax' }),
+  }
+}
+
+function postprocessOf(task: TaskName): object {
+  if (task === 'object-detection') {
+    return { postprocess: { detection: { head: 'yolo', boxes: 'cxcywh', units: 'pixels', threshold: 0.5, iou: 0.45 } } }
+  }
+  if (task === 'image-to-image') return { postprocess: { imageOutput: { colour: 'RGB', rescale: 255 } } }
+  return task === 'image-feature-extraction' ? { postprocess: { imageFeatures: { normalise: false } } } : {}
+}

@@ -1,0 +1,173 @@
+import type { ImageSettings } from '../../catalog/manifest.ts'
+import { familyOf } from './image-family.ts'
+import type { ImageInput } from './image-input.ts'
+import type { Outcome } from './labels.ts'
+import { numberOf, objectOf, type Settings, sizeOf } from './settings.ts'
+
+/** Fit, size, resize and padding: how a picture gets its size. */
+export type Framing = Pick<ImageSettings, 'fit' | 'size' | 'resize' | 'pad'>
+
+/** Below this ConvNeXT resizes a little larger and cuts; from it on it stretches. */
+const CONVNEXT_STRETCHES = 384
+const CONVNEXT_CROP = 224 / 256
+const POOLFORMER_CROP = 0.9
+/** LeViT resizes the shorter side by so much more than it says. */
+const LEVIT_SHARE = 256 / 224
+
+/** How a picture gets its size. Where the model's own input has a fixed size, that counts. */
+export function framingOf(processor: Settings, input: ImageInput, notes: string[]): Outcome<Framing> {
+  const resizes = processor.do_resize !== false && processor.do_resize_and_center_crop !== false
+  const asked = resizes ? wished(processor, input, notes) : undefined
+  if (asked !== undefined && 'problem' in asked) return asked
+  const framing = asked?.value
+  const [height, width] = [input.height ?? framing?.size[0], input.width ?? framing?.size[1]]
+  if (height === undefined || width === undefined) return { problem: 'nothing says what size of picture it takes' }
+  if (framing === undefined) {
+    notes.push(
+      `pictures are stretched to ${width} x ${height}, because the settings do not say how they get their size`,
+    )
+    return { value: { fit: 'stretch', size: [height, width] } }
+  }
+  if (framing.size[0] === height && framing.size[1] === width) return { value: framing }
+  notes.push(
+    `pictures get ${width} x ${height} pixels, which is what the model takes; preprocessor_config.json says ${framing.size[1]} x ${framing.size[0]}`,
+  )
+  return { value: { ...framing, size: [height, width], ...enlarged(framing.resize, height, width) } }
+}
+
+/** A model that takes a larger picture than its settings say needs a larger one to cut it from. */
+function enlarged(resize: Framing['resize'], height: number, width: number): Pick<Framing, 'resize'> {
+  if (resize === undefined) return {}
+  if (typeof resize === 'number') return { resize: Math.max(resize, height, width) }
+  return { resize: [Math.max(resize[0], height), Math.max(resize[1], width)] }
+}
+
+/** What the settings say. Undefined where they say nothing of a size. */
+function wished(processor: Settings, input: ImageInput, notes: string[]): Outcome<Framing> | undefined {
+  const family = familyOf(processor)
+  const square = family?.square ?? typeof processor.crop_size === 'undefined'
+  const edge = edgeOf(processor, square)
+  const exact = pairOf(processor.size) ?? (square ? squareOf(sizeOf(processor.size)) : undefined)
+  const crop = pairOf(processor.crop_size) ?? squareOf(sizeOf(processor.crop_size))
+  const cuts = processor.do_center_crop ?? crop !== undefined
+  switch (family?.frames) {
+    case 'convnext':
+      return edge === undefined ? undefined : { value: convNext(edge, numberOf(processor.crop_pct)) }
+    case 'thumbnail':
+      // A list is [width, height] for Donut alone.
+      if (exact !== undefined)
+        return thumbnail(processor, Array.isArray(processor.size) ? [exact[1], exact[0]] : exact, notes)
+      break
+    case 'perceiver':
+      if (cuts === true && exact !== undefined && crop !== undefined) return { value: perceiver(exact, crop, notes) }
+      break
+    case 'levit':
+      if (edge !== undefined)
+        return { value: cut(Math.trunc(LEVIT_SHARE * edge), cuts === true ? crop : undefined, notes) }
+      break
+    case 'poolformer': {
+      const share = processor.crop_pct === null ? 1 : (numberOf(processor.crop_pct) ?? POOLFORMER_CROP)
+      const side = edge ?? (exact?.[0] === exact?.[1] ? exact?.[0] : undefined)
+      const resize = side === undefined ? exact?.map((value) => Math.trunc(value / share)) : Math.trunc(side / share)
+      const size = crop ?? squareOf(side)
+      if (resize !== undefined && size !== undefined)
+        return { value: cut(resize as number | [number, number], size, notes) }
+      break
+    }
+    default:
+  }
+  if (processor.do_thumbnail === true && family?.frames !== 'thumbnail') {
+    return { problem: 'it makes thumbnails of pictures (do_thumbnail) in a way that is not known here' }
+  }
+  if (longestOf(processor) !== undefined) return whole(processor, input, edge ?? sizeOf(processor.size), notes)
+  if (cuts === true && crop !== undefined) {
+    if (edge !== undefined) return { value: cut(edge, crop, notes) }
+    if (exact !== undefined) return { value: cut(exact, crop, notes) }
+    return { value: { fit: 'crop', size: crop, resize: Math.max(...crop) } }
+  }
+  if (exact !== undefined) return { value: { fit: 'stretch', size: exact } }
+  return edge === undefined ? undefined : { value: cut(edge, undefined, notes) }
+}
+
+/**
+ * Resized and cut. Without a size to cut to, a picture keeps its proportions in training, so that no two have one size:
+ * here the middle square is taken.
+ */
+function cut(resize: number | [number, number], crop: [number, number] | undefined, notes: string[]): Framing {
+  if (crop === undefined) {
+    if (typeof resize !== 'number') return { fit: 'stretch', size: resize }
+    notes.push('pictures are cut to a square; the model was trained on whole ones with this shorter side')
+    return { fit: 'crop', size: [resize, resize], resize }
+  }
+  if (typeof resize !== 'number') {
+    if (resize[0] === crop[0] && resize[1] === crop[1]) return { fit: 'stretch', size: crop }
+    notes.push(
+      `pictures are stretched to ${resize[1]} x ${resize[0]}, of which the centre of ${crop[1]} x ${crop[0]} is taken, as the settings say`,
+    )
+  }
+  return { fit: 'crop', size: crop, resize }
+}
+
+function convNext(edge: number, cropShare: number | undefined): Framing {
+  const size: [number, number] = [edge, edge]
+  if (edge >= CONVNEXT_STRETCHES) return { fit: 'stretch', size }
+  const share = cropShare !== undefined && cropShare > 0 && cropShare <= 1 ? cropShare : CONVNEXT_CROP
+  return { fit: 'crop', size, resize: Math.trunc(edge / share) }
+}
+
+/** Cuts a share of the shorter side out of the middle, then resizes that. Here the other way round. */
+function perceiver(size: [number, number], crop: [number, number], notes: string[]): Framing {
+  const [height, width] = size
+  // The cut is size / crop of the shorter side: where the cut becomes `size`, the whole shorter side becomes `crop`.
+  const resize = crop[0]
+  if (crop[0] * width !== crop[1] * height) {
+    notes.push('pictures are cut in other proportions than in training, because crop_size and size differ in theirs')
+  }
+  notes.push('pictures are resized and then cut; the model was trained on pictures cut first: edges differ a little')
+  return { fit: 'crop', size: [height, width], resize }
+}
+
+function thumbnail(processor: Settings, size: [number, number], notes: string[]): Outcome<Framing> {
+  if (processor.do_thumbnail === false || processor.do_pad === false) {
+    return { problem: 'without do_thumbnail and do_pad its pictures have no one size' }
+  }
+  notes.push(
+    'pictures are fitted in one step; the model was trained on pictures that are resized twice: pixels differ a little',
+  )
+  return { value: { fit: 'letterbox', size, pad: 0 } }
+}
+
+/** Pictures that keep their proportions between a shortest and a longest side: no two have one size. */
+function whole(processor: Settings, input: ImageInput, edge: number | undefined, notes: string[]): Outcome<Framing> {
+  const longest = longestOf(processor)
+  const [height, width] = [input.height ?? edge, input.width ?? edge]
+  if (height === undefined || width === undefined) {
+    return {
+      problem: `it takes whole pictures whose longest side is ${longest}, and the server makes all of one size; say which with --size`,
+    }
+  }
+  notes.push(
+    `pictures are stretched to ${width} x ${height}; the model was trained on pictures that keep their proportions, up to ${longest} pixels`,
+  )
+  return { value: { fit: 'stretch', size: [height, width] } }
+}
+
+function longestOf(processor: Settings): number | undefined {
+  return sizeOf(objectOf(processor.size)?.longest_edge) ?? sizeOf(processor.max_size)
+}
+
+/** The shorter side: `{shortest_edge}`, or the plain number of older settings where that is no square. */
+function edgeOf({ size }: Settings, square: boolean): number | undefined {
+  return sizeOf(objectOf(size)?.shortest_edge) ?? (square ? undefined : sizeOf(size))
+}
+
+/** `{height, width}`, or the list of older settings. */
+function pairOf(value: unknown): [number, number] | undefined {
+  const sizes = Array.isArray(value) ? { height: value[0] as unknown, width: value[1] as unknown } : objectOf(value)
+  const [height, width] = [sizeOf(sizes?.height), sizeOf(sizes?.width)]
+  return height === undefined || width === undefined ? undefined : [height, width]
+}
+
+function squareOf(side: number | undefined): [number, number] | undefined {
+  return side === undefined ? undefined : [side, side]
+}

@@ -1,0 +1,105 @@
+import { readFile, stat } from 'node:fs/promises'
+import { isVergeError } from '../../core/errors.ts'
+import { LIMITS } from '../../core/limits.ts'
+import type { Signature } from '../../core/tensors.ts'
+import { TextTokenizer } from '../../media/text/tokenizer.ts'
+import type { Outcome } from './labels.ts'
+import { readSettings, type Settings, sizeOf, stringOf } from './settings.ts'
+import { slowTokenizer } from './slow-tokenizer.ts'
+import { tokenizerFindings } from './text-keys.ts'
+
+export interface TextSettings {
+  readonly tokenizer: string
+  readonly maxTokens: number
+  readonly truncationSide?: 'left'
+  readonly notes: readonly string[]
+}
+
+/** The part of it that a manifest keeps. */
+export function textPreprocess({ maxTokens, truncationSide }: TextSettings) {
+  return { maxTokens, ...(truncationSide && { truncationSide }) }
+}
+
+/** Inputs that the server makes of a text. */
+const INPUTS = ['input_ids', 'attention_mask', 'token_type_ids']
+
+/** Position embeddings of these begin after the padding's: two of `max_position_embeddings` are no places for tokens. */
+const OFFSET_POSITIONS =
+  /^(roberta|xlm-roberta|xlm-roberta-xl|camembert|mpnet|longformer|luke|mluke|ibert|data2vec-text)$/
+
+/**
+ * How a text becomes tokens, by the files beside the model.
+ * @param writes whether the task makes text of tokens again
+ */
+export async function textSettings(
+  files: ReadonlyMap<string, string>,
+  config: Settings,
+  signature: Signature,
+  writes = false,
+): Promise<Outcome<TextSettings>> {
+  const problem = unfitInputs(signature) ?? (await unfitTokenizer(files, writes))
+  if (problem !== undefined) return { problem }
+  const findings = await tokenizerFindings(files)
+  if ('problem' in findings) return findings
+  const notes = [...findings.value]
+  const side = (await readSettings(files, 'tokenizer_config.json'))?.truncation_side === 'left' ? 'left' : undefined
+  if (side !== undefined) notes.push('texts that are too long lose their beginning, as tokenizer_config.json says')
+  const limits = await tokenLimits(files, config)
+  const least = Math.min(...limits)
+  const maxTokens = Math.min(least, LIMITS.textTokens)
+  if (limits.length === 0) notes.push(`texts are cut to ${maxTokens} tokens, because nothing says what the model takes`)
+  else if (least > maxTokens) {
+    notes.push(
+      `texts are cut to ${maxTokens} tokens; the model takes ${least}, for which an isolate has hardly the memory`,
+    )
+  } else notes.push(`texts are cut to ${maxTokens} tokens, which is what the model takes`)
+  return { value: { tokenizer: 'tokenizer.json', maxTokens, ...(side && { truncationSide: side }), notes } }
+}
+
+async function tokenLimits(files: ReadonlyMap<string, string>, config: Settings): Promise<number[]> {
+  const settings = (await readSettings(files, 'tokenizer_config.json')) ?? {}
+  const positions = sizeOf(config.max_position_embeddings)
+  const offset = OFFSET_POSITIONS.test(stringOf(config.model_type) ?? '') ? 2 : 0
+  // transformers writes 1e30 where a tokeniser has no limit, which is no safe integer.
+  const limits = [sizeOf(settings.model_max_length), positions === undefined ? undefined : positions - offset]
+  return limits.flatMap((limit) => (limit !== undefined && limit > 0 ? [limit] : []))
+}
+
+function unfitInputs({ inputs }: Signature): string | undefined {
+  const odd = inputs.find(
+    ({ name, datatype }) => !INPUTS.includes(name) || (datatype !== 'INT64' && datatype !== 'INT32'),
+  )
+  if (odd !== undefined) return `its input "${odd.name}" cannot be made of a text`
+  const ids = inputs.find(({ name }) => name === 'input_ids')
+  if (ids === undefined) return 'it has no input "input_ids"'
+  const [, length] = ids.shape
+  if (ids.shape.length !== 2) return 'its "input_ids" are not one row of tokens for each text'
+  // The server sends as many tokens as a text has.
+  return typeof length === 'number' && length >= 0
+    ? `it takes exactly ${length} tokens, and texts have as many as they have; export it with a dynamic sequence axis`
+    : undefined
+}
+
+/**
+ * Why a model's tokenizer.json cannot be used here; undefined if it can.
+ * @param writes whether tokens become text again
+ */
+export async function unfitTokenizer(files: ReadonlyMap<string, string>, writes = false): Promise<string | undefined> {
+  const path = files.get('tokenizer.json')
+  if (path === undefined) {
+    return 'there is no tokenizer.json beside it; make one with transformers: AutoTokenizer.from_pretrained(name).save_pretrained(folder)'
+  }
+  const { size } = await stat(path)
+  if (size > LIMITS.tokenizerBytes)
+    return `its tokenizer.json has ${size} bytes, and an isolate takes ${LIMITS.tokenizerBytes}`
+  try {
+    const bytes = new Uint8Array(await readFile(path))
+    const tokenizer = TextTokenizer.parse(bytes)
+    if (writes) tokenizer.join([])
+    return slowTokenizer(new TextDecoder().decode(bytes), tokenizer)
+  } catch (error) {
+    if (!isVergeError(error)) throw error
+    const { cause } = error
+    return `its tokenizer.json is of a kind that is not known here${cause instanceof Error ? ` (${cause.message})` : ''}`
+  }
+}

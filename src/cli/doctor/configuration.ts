@@ -1,0 +1,223 @@
+import { aliasKey } from '../../catalog/keys.ts'
+import { MODEL_NAME } from '../../catalog/manifest.ts'
+import { hasAccount, readAccount } from '../../cloudflare/account.ts'
+import { CloudflareApi } from '../../cloudflare/api.ts'
+import type { HttpClient } from '../../cloudflare/http.ts'
+import { S3Bucket } from '../../cloudflare/s3-bucket.ts'
+import { BUCKET_BINDING, type Environment, KV_BINDING, PLACEHOLDER } from '../../cloudflare/wrangler-config.ts'
+import { type Config, parseConfig } from '../../config.ts'
+import type { OriginConfig } from '../../placement/config.ts'
+import { R2Store } from '../../weights/r2.ts'
+import type { Store } from '../../weights/store.ts'
+import { API_KEY } from '../push/setup.ts'
+import { understandable } from '../target/target.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { type Check, fail, ok, skip, warn } from './check.ts'
+import { checkVariables, originSecrets, unknownNames } from './variables.ts'
+
+const AREA = 'configuration'
+const STREAMS_BINDING = 'STREAMS'
+const STREAMS_CLASS = 'SpeechStream'
+const YEAR_MS = 365 * 24 * 60 * 60 * 1000
+
+/**
+ * What wrangler.toml says of an environment.
+ * @param now milliseconds since 1970
+ * @param written variables that are in wrangler.toml itself, where the environment's are with secrets of this machine
+ */
+export async function checkConfiguration(
+  environment: Environment,
+  now: number,
+  written: Readonly<Record<string, unknown>> = environment.vars,
+): Promise<Check[]> {
+  const { env, bucket, namespaceId, vars } = environment
+  const table = env === undefined ? 'the top level' : `[env.${env}]`
+  const checks: Check[] = []
+  checks.push(
+    bucket === undefined
+      ? fail(
+          AREA,
+          `${table} binds no R2 bucket to ${BUCKET_BINDING}`,
+          'Bindings are not inherited: add [[r2_buckets]] there.',
+        )
+      : ok(AREA, `${BUCKET_BINDING} is the R2 bucket ${bucket}`),
+  )
+  if (namespaceId === undefined) {
+    const mend = 'Bindings are not inherited: add [[kv_namespaces]] there.'
+    checks.push(fail(AREA, `${table} binds no KV namespace to ${KV_BINDING}`, mend))
+  } else if (env !== undefined && PLACEHOLDER.test(namespaceId)) {
+    const mend = `npx verge setup --env ${env}`
+    checks.push(fail(AREA, `${table} still has a placeholder for the KV namespace's id`, mend))
+  } else {
+    checks.push(ok(AREA, `${KV_BINDING} is ${env === undefined ? 'local' : `the KV namespace ${namespaceId}`}`))
+  }
+  checks.push(
+    checkDate(environment, now),
+    checkStreams(environment),
+    ...(await checkVariables(AREA, vars, environment.bindings)),
+  )
+  if (API_KEY in written) {
+    const mend = `Take it out, make a new key, and set that: npx wrangler secret put ${API_KEY}${envOption(env)}`
+    checks.push(fail(AREA, `${API_KEY} stands in wrangler.toml, where everyone with the repository reads it`, mend))
+  }
+  if (env !== undefined) checks.push(...checkDeployed(environment))
+  return checks
+}
+
+function checkDate({ compatibilityDate, compatibilityFlags }: Environment, now: number): Check {
+  const parsed = Date.parse(compatibilityDate ?? '')
+  if (Number.isNaN(parsed))
+    return fail(AREA, 'there is no compatibility_date', 'Write one: compatibility_date = "2026-10-23"')
+  if (parsed > now)
+    return fail(AREA, `compatibility_date ${compatibilityDate} lies in the future`, 'Use a day that has been.')
+  if (!compatibilityFlags.includes('enable_request_signal')) {
+    const mend = 'Add it to compatibility_flags: without it callers who left keep their place in the queue.'
+    return warn(AREA, 'the flag enable_request_signal is missing', mend)
+  }
+  if (now - parsed > YEAR_MS) {
+    const mend = 'Raise it with an upgrade of wrangler, and run the tests: what it fixes stays broken until then.'
+    return warn(AREA, `compatibility_date ${compatibilityDate} is more than a year old`, mend)
+  }
+  return ok(AREA, `compatibility date ${compatibilityDate}`)
+}
+
+/** Streams are sockets that stay open, each with a Durable Object behind it. */
+function checkStreams({ env, durableObjects, migrated }: Environment): Check {
+  const table = env === undefined ? '' : `env.${env}.`
+  const name = durableObjects[STREAMS_BINDING]
+  if (name === undefined) {
+    const finding = `no Durable Object is bound to ${STREAMS_BINDING}: GET /stream/{model} is answered 501`
+    return fail(
+      AREA,
+      finding,
+      `Bindings are not inherited: add [[${table}durable_objects.bindings]] as at the top level.`,
+    )
+  }
+  if (name !== STREAMS_CLASS) {
+    return fail(
+      AREA,
+      `${STREAMS_BINDING} is the class ${name}, which the Worker lacks`,
+      `Write class_name = "${STREAMS_CLASS}".`,
+    )
+  }
+  if (!migrated.includes(name)) {
+    const mend = `Add [[migrations]] with tag = "streams" and new_sqlite_classes = ["${STREAMS_CLASS}"].`
+    return fail(AREA, `no migration makes the class ${name} known, so that a deployment is refused`, mend)
+  }
+  return ok(AREA, `${STREAMS_BINDING} is the Durable Object ${name}`)
+}
+
+/** What matters only where there are bills and visitors. */
+function checkDeployed({ env, cpuMs, observability, sampling }: Environment): Check[] {
+  return [
+    cpuMs === undefined
+      ? warn(
+          AREA,
+          'limits.cpu_ms is not set',
+          'A run-away request may use 30 s of CPU. Set it, unless you are on the free plan.',
+        )
+      : ok(AREA, `a request may use ${cpuMs} ms of CPU (paid plans; the free plan refuses the setting)`),
+    observability
+      ? ok(AREA, `logs of ${Math.round(sampling * 100)} % of the requests are kept`)
+      : warn(
+          AREA,
+          'observability is off',
+          `Nobody will know why something failed. Set [env.${env}.observability] enabled = true.`,
+        ),
+  ]
+}
+
+/** What the account says, where the environment has credentials for it. Reads only. */
+export async function checkAccount(
+  environment: Environment,
+  http: HttpClient,
+  env: NodeJS.ProcessEnv,
+): Promise<Check[]> {
+  const area = 'account'
+  if (environment.env === undefined) return []
+  if (!hasAccount(env)) return [skip(area, 'CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID are not set')]
+  const setup = `npx verge setup --env ${environment.env}`
+  const { bucket, namespaceId, worker, vars } = environment
+  // what is wrong with them has been said
+  const { pinnedModels: pinned = new Set<string>(), origins = [] } = await parseConfig(vars).catch(
+    (): Partial<Config> => ({}),
+  )
+  try {
+    const api = new CloudflareApi(http, readAccount(env))
+    const credentials = await api.s3Credentials()
+    const checks: Check[] = [ok(area, 'the API token is accepted')]
+    if (bucket !== undefined) {
+      const present = await api.hasBucket(bucket)
+      checks.push(present ? ok(area, `bucket ${bucket} is there`) : fail(area, `there is no bucket ${bucket}`, setup))
+      if (present) {
+        const store = new R2Store(new S3Bucket({ http, endpoint: readAccount(env).r2, bucket, credentials }))
+        checks.push(...(await checkPinned(area, store, pinned)))
+      }
+    }
+    if (namespaceId !== undefined && !PLACEHOLDER.test(namespaceId)) {
+      const present = (await api.namespaces()).some(({ id }) => id === namespaceId)
+      const absent = `the KV namespace ${namespaceId} is not in this account`
+      checks.push(
+        present ? ok(area, 'the KV namespace is there') : fail(area, absent, `Check the account id, or ${setup}`),
+      )
+    }
+    const secrets = await api.secrets(worker)
+    checks.push(...checkSecrets(area, environment, secrets ?? [], origins))
+    if (secrets === null) {
+      const deploy = `npx wrangler deploy --env ${environment.env}`
+      checks.push(fail(area, `there is no Worker ${worker}`, deploy))
+    } else if (secrets.includes(API_KEY)) {
+      checks.push(ok(area, `secrets: ${secrets.join(', ')}`))
+    } else {
+      checks.push(
+        warn(area, `${API_KEY} is not set: private models answer to no one`, `export ${API_KEY}, then ${setup}`),
+      )
+    }
+    return checks
+  } catch (failure) {
+    const error = understandable(failure)
+    if (!(error instanceof UsageError)) throw error
+    return [fail(area, error.message, 'docs/deploy.md, "Account and token".')]
+  }
+}
+
+/** Secrets that ORIGINS names: without one of them every request is answered 500. */
+function checkSecrets(
+  area: string,
+  { env, vars }: Environment,
+  secrets: readonly string[],
+  origins: readonly OriginConfig[],
+): Check[] {
+  const needed = originSecrets(origins)
+  const lacking = needed.filter(({ secret }) => !secrets.includes(secret) && !Object.hasOwn(vars, secret))
+  return [
+    ...lacking.map(({ origin, secret }) =>
+      fail(
+        area,
+        `ORIGINS: origin "${origin}" needs the secret ${secret}, and every request is answered 500 without it`,
+        `npx wrangler secret put ${secret}${envOption(env)}`,
+      ),
+    ),
+    ...unknownNames(
+      area,
+      'secret',
+      secrets,
+      needed.map(({ secret }) => secret),
+    ),
+  ]
+}
+
+async function checkPinned(area: string, truth: Store, pinned: ReadonlySet<string>): Promise<Check[]> {
+  const checks: Check[] = []
+  for (const model of pinned) {
+    if (MODEL_NAME.test(model) && (await truth.head(aliasKey(model))) !== null) continue
+    checks.push(
+      fail(area, `PINNED_MODELS names ${model}, and the bucket has no such model`, 'Push it, or take it out.'),
+    )
+  }
+  return checks
+}
+
+function envOption(env: string | undefined): string {
+  return env === undefined ? '' : ` --env ${env}`
+}

@@ -1,0 +1,150 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Manifest } from '../../catalog/manifest.ts'
+import { digits, essenceOf, madeUpProbes, type Probe, probeFor } from '../local/probe.ts'
+import { readDescription } from '../pack/description.ts'
+import { percentile } from '../statistics.ts'
+import { type Check, fail, ok, skip, warn } from './check.ts'
+import { remedyFor } from './remedies.ts'
+import { type Answer, codeOf, fieldOf, gist, type Visitor } from './visitor.ts'
+
+export interface ModelCheckOptions {
+  /** Warm requests to each model, one after the other. */
+  readonly requests: number
+  /** Where models lie that come with samples. */
+  readonly modelsFolder: string
+}
+
+/** The right answer to a probe of a model that comes with Verge: five.png, and a friendly review. */
+const EXPECTED: Readonly<Record<string, string>> = { digits: '5', reviews: 'positive' }
+
+/** More would be a load test. */
+export const MOST_MODELS = 8
+
+/** What Verge loads is small; a first answer later than this is felt by a visitor. */
+const SLOW_FIRST_MS = 10_000
+
+/** Each visible model: what it says of itself, a real answer, and how long the first and the warm ones take. */
+export async function checkModels(
+  visitor: Visitor,
+  models: readonly string[],
+  options: ModelCheckOptions,
+): Promise<Check[]> {
+  const checks: Check[] = []
+  for (const model of models.slice(0, MOST_MODELS)) checks.push(...(await checkModel(visitor, model, options)))
+  if (models.length > MOST_MODELS) {
+    checks.push(skip('models', `${models.length - MOST_MODELS} more: the first ${MOST_MODELS} are asked`))
+  }
+  return checks
+}
+
+async function checkModel(visitor: Visitor, model: string, options: ModelCheckOptions): Promise<Check[]> {
+  const area = `model ${model}`
+  const metadata = await visitor.ask(`/v2/models/${model}`, { asOperator: true })
+  if (metadata.status !== 200) return [fail(area, `has no metadata: ${gist(metadata)}`, remedyFor(metadata))]
+  const [probe, ...others] = await probesOf(model, metadata, options.modelsFolder)
+  if (probe === undefined) return [skip(area, 'is not asked: its input is large, and no sample of it is here')]
+  let [asked, first] = [probe, await post(visitor, probe)]
+  for (const other of others) {
+    if (!isRejected(first)) break
+    ;[asked, first] = [other, await post(visitor, other)]
+  }
+  // A model may take what can hardly be made up. It was found and run: what is lacking is a sample.
+  if (others.length > 0 && isRejected(first)) {
+    return [
+      skip(
+        area,
+        `is not asked: it runs on none of ${others.length + 1} inputs that were made up, and no sample of it is here`,
+      ),
+    ]
+  }
+  if (first.status !== 200) return [fail(area, `does not answer: ${gist(first)}`, remedyFor(first))]
+  return [
+    answerCheck(area, model, first),
+    placementCheck(area, first),
+    await latencyCheck(area, visitor, asked, first, options),
+  ]
+}
+
+/** What is asked must be computed: an answer out of the result cache says nothing of the model. */
+function post(visitor: Visitor, { path, contentType, body }: Probe): Promise<Answer> {
+  const headers = { 'content-type': contentType, 'cache-control': 'no-store' }
+  return visitor.ask(path, { method: 'POST', headers, body, asOperator: true })
+}
+
+function isRejected(answer: Answer): boolean {
+  return answer.status === 400 && codeOf(answer) === 'run_rejected'
+}
+
+/**
+ * A task's request where the model's folder is here, else tensors of zeros after what the model says of itself, of
+ * several shapes where its dimensions are open.
+ */
+async function probesOf(model: string, metadata: Answer, modelsFolder: string): Promise<Probe[]> {
+  const folder = join(modelsFolder, model)
+  const task = existsSync(join(folder, 'verge.json')) ? (await readDescription(folder)).task : undefined
+  const inputs = fieldOf(metadata.json, 'inputs') as Manifest['inputs'] | undefined
+  if (!Array.isArray(inputs)) return []
+  const manifest = { schema: 1, model, version: '1', inputs, outputs: [], artifacts: [], ...(task && { task }) }
+  const probe = await probeFor(manifest, folder)
+  const others = madeUpProbes(manifest)
+  // The first of those that are made up stands for a model without a task or a sample.
+  return probe === null || probe.body === others[0]?.body ? others : [probe]
+}
+
+function answerCheck(area: string, model: string, answer: Answer): Check {
+  const expected = EXPECTED[model]
+  const best = Array.isArray(answer.json) ? (answer.json[0] as unknown) : undefined
+  const label = fieldOf(best, 'label')
+  if (expected === undefined) return ok(area, label === undefined ? 'answers' : `answers "${String(label)}"`)
+  const score = fieldOf(best, 'score')
+  if (label === expected) return ok(area, `answers "${expected}" to its sample, score ${digits(Number(score))}`)
+  const mend = `Another model may be published under this name. Compare GET /v2/models/${model} with models/${model}.`
+  return fail(
+    area,
+    `answers ${JSON.stringify(essenceOf(best ?? answer.json))?.slice(0, 100)} to its sample, not "${expected}"`,
+    mend,
+  )
+}
+
+function placementCheck(area: string, { headers }: Answer): Check {
+  const placement = headers.get('verge-placement')
+  if (placement?.endsWith(';degraded')) {
+    return warn(
+      area,
+      `is answered by a lesser artifact, because no origin answers for it: ${placement}`,
+      'Start the origins (npm run origin on this machine), or see docs/origin.md, "If it does not work".',
+    )
+  }
+  if (placement !== null) return ok(area, `ran at: ${placement}`)
+  return warn(
+    area,
+    'does not say where it ran',
+    'Something between here and the Worker takes the header verge-placement away.',
+  )
+}
+
+async function latencyCheck(
+  area: string,
+  visitor: Visitor,
+  probe: Probe,
+  first: Answer,
+  options: ModelCheckOptions,
+): Promise<Check> {
+  const times: number[] = []
+  for (let i = 0; i < options.requests; i++) {
+    const answer = await post(visitor, probe)
+    if (answer.status !== 200) {
+      return fail(area, `answered once, and then no more: ${gist(answer)}`, remedyFor(answer))
+    }
+    if (answer.headers.get('verge-cache') === 'hit') {
+      const mend = 'Something in between takes the header cache-control away: its times say nothing of the model.'
+      return warn(area, 'is answered out of the result cache, although that was not allowed', mend)
+    }
+    times.push(answer.ms)
+  }
+  const warm = `warm p50 ${percentile(times, 0.5).toFixed(1)} ms, p95 ${percentile(times, 0.95).toFixed(1)} ms (${times.length} requests, each computed)`
+  const found = `first answer after ${first.ms.toFixed(0)} ms, ${warm}, seen from here`
+  if (first.ms <= SLOW_FIRST_MS) return ok(area, found)
+  return warn(area, found, 'Mark it hot, so that its weights are in KV near the visitor, or quantise it.')
+}

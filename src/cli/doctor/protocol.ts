@@ -1,0 +1,216 @@
+import { LIMITS } from '../../core/limits.ts'
+import { type Check, fail, ok, skip, warn } from './check.ts'
+import { type Answer, codeOf, fieldOf, gist, type Visitor } from './visitor.ts'
+
+const ERRORS = 'errors'
+
+interface Refusal {
+  readonly what: string
+  readonly status: number
+  readonly code: string
+  ask(): Promise<Answer>
+}
+
+/** Origins have limits of their own: what is checked here is the Worker's. */
+const AT_EDGE = { 'content-type': 'application/json', 'verge-place': 'edge' }
+const BROKEN = '{"inputs": ['
+
+/** Whether what is wrong is refused as documented. @param models visible ones */
+export async function checkErrors(visitor: Visitor, models: readonly string[]): Promise<Check[]> {
+  const json = 'application/json'
+  const model = await firstAtEdge(visitor, models)
+  const refusals: Refusal[] = [
+    { what: 'an unknown path', status: 404, code: 'not_found', ask: () => visitor.ask('/no/such/path') },
+    {
+      what: 'an unknown model',
+      status: 404,
+      code: 'model_not_found',
+      ask: () => visitor.post('/run/no-such-model', json, '{"inputs": ""}'),
+    },
+    {
+      what: 'a wrong method',
+      status: 405,
+      code: 'method_not_allowed',
+      ask: () => visitor.ask('/healthz', { method: 'DELETE' }),
+    },
+    {
+      what: 'a wrong key, where one is needed',
+      status: 401,
+      code: 'unauthorized',
+      ask: () => visitor.ask('/v2/models/no-such-model', { headers: { authorization: 'Bearer not-a-key-of-anybody' } }),
+    },
+  ]
+  if (model !== undefined) {
+    const path = `/v2/models/${model}/infer`
+    refusals.push(
+      {
+        what: 'broken JSON',
+        status: 400,
+        code: 'invalid_json',
+        ask: () => visitor.ask(path, { method: 'POST', headers: AT_EDGE, body: BROKEN, asOperator: true }),
+      },
+      {
+        what: 'a body above the limit',
+        status: 413,
+        code: 'body_too_large',
+        ask: () => {
+          const body = new Uint8Array(LIMITS.requestBodyBytes + 1).fill(0x20)
+          return visitor.ask(path, { method: 'POST', headers: AT_EDGE, body, asOperator: true })
+        },
+      },
+    )
+  }
+  const checks: Check[] = []
+  for (const refusal of refusals) checks.push(await checkRefusal(refusal))
+  if (model === undefined) {
+    checks.push(skip(ERRORS, 'broken JSON and large bodies: there is no model at the edge to send them to'))
+  }
+  return checks
+}
+
+/** The first that can run in the Worker itself. */
+async function firstAtEdge(visitor: Visitor, models: readonly string[]): Promise<string | undefined> {
+  for (const model of models) {
+    const visit = { method: 'POST', headers: AT_EDGE, body: BROKEN, asOperator: true }
+    const answer = await visitor.ask(`/v2/models/${model}/infer`, visit)
+    if (codeOf(answer) !== 'placement_impossible') return model
+  }
+  return undefined
+}
+
+/** Whoever refuses a body early may close the connection before the rest of it is sent, and the answer be lost. */
+const ATTEMPTS = 4
+
+async function askAgain(ask: () => Promise<Answer>, attempt = 1): Promise<Answer> {
+  try {
+    return await ask()
+  } catch (error) {
+    if (attempt === ATTEMPTS) throw error
+    return askAgain(ask, attempt + 1)
+  }
+}
+
+async function checkRefusal({ what, status, code, ask }: Refusal): Promise<Check> {
+  const mend =
+    'Something in front of the Worker answers in its place (a cache, a firewall rule), or it is another version.'
+  let answer: Answer
+  try {
+    answer = await askAgain(ask)
+  } catch (error) {
+    return warn(
+      ERRORS,
+      `${what}: the connection broke (${reasonOf(error)})`,
+      'Try again; if it stays, look at what is in between.',
+    )
+  }
+  const id = fieldOf(answer.json, 'error', 'request_id') ?? fieldOf(answer.json, 'request_id')
+  if (answer.status !== status || codeOf(answer) !== code) {
+    return fail(ERRORS, `${what} is answered with ${gist(answer)}, not ${status} ${code}`, mend)
+  }
+  if (typeof id !== 'string' || id !== answer.headers.get('x-request-id')) {
+    return fail(ERRORS, `${what}: the answer has no request id to find it by in the log`, mend)
+  }
+  return ok(ERRORS, `${what}: ${status} ${code}`)
+}
+
+/** @param origin a page that should be let in; null if the configuration lets none in */
+export async function checkCors(visitor: Visitor, origin: string | null): Promise<Check[]> {
+  const area = 'CORS'
+  const asked = origin ?? 'https://example.com'
+  const answer = await visitor.ask('/run/any-model', {
+    method: 'OPTIONS',
+    headers: {
+      origin: asked,
+      'access-control-request-method': 'POST',
+      'access-control-request-headers': 'content-type,authorization',
+    },
+  })
+  const allowed = answer.headers.get('access-control-allow-origin')
+  const letIn = allowed === '*' || allowed === asked
+  if (origin === null) {
+    if (!letIn) return [ok(area, 'pages of other origins may not call, as configured')]
+    return [
+      warn(
+        area,
+        'any page may call, although CORS_ORIGINS is empty here',
+        'Deploy again: the Worker has an older configuration.',
+      ),
+    ]
+  }
+  if (!letIn) {
+    const mend = `Add it to CORS_ORIGINS in wrangler.toml and deploy, or name the page that should: --origin https://...`
+    return [fail(area, `a page of ${asked} may not call: its browser will say "blocked by CORS policy"`, mend)]
+  }
+  const lists = (name: string): string[] =>
+    (answer.headers.get(name) ?? '').split(',').map((item) => item.trim().toLowerCase())
+  const missing = ['content-type', 'authorization'].filter(
+    (name) => !lists('access-control-allow-headers').includes(name),
+  )
+  if (!lists('access-control-allow-methods').includes('post') || missing.length > 0) {
+    const mend = 'Something in front of the Worker answers preflights. Let OPTIONS through.'
+    return [
+      fail(
+        area,
+        `a page of ${asked} may call, but not with POST or with ${missing.join(', ') || 'these headers'}`,
+        mend,
+      ),
+    ]
+  }
+  return [ok(area, `a page of ${asked} may call`)]
+}
+
+/** @param answer of the Worker's first page */
+export function checkHeaders(visitor: Visitor, answer: Answer): Check[] {
+  const area = 'headers'
+  const wanted = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
+  const checks = Object.entries(wanted).map(([name, value]) => {
+    const found = answer.headers.get(name)
+    if (found?.includes(value)) return ok(area, `${name}: ${value}`)
+    const mend =
+      'A rule in front of the Worker changes headers, or it is another version. Answers must not be cached or guessed at.'
+    return fail(area, `${name} is ${found ?? 'missing'}, not ${value}`, mend)
+  })
+  if (answer.headers.get('x-request-id') === null) {
+    checks.push(
+      fail(area, 'x-request-id is missing', 'Without it no answer can be found in the log. Look at what is in front.'),
+    )
+  }
+  if (visitor.origin.startsWith('https:') || /^http:\/\/(localhost|127\.|\[::1\])/.test(visitor.origin)) return checks
+  return [
+    ...checks,
+    warn(area, 'the address is not https://', 'Everything travels in clear. Give the https:// address.'),
+  ]
+}
+
+/** Whether what the operator sees and strangers do not is hidden as if it did not exist. */
+export async function checkPrivacy(visitor: Visitor, hidden: readonly string[]): Promise<Check[]> {
+  const area = 'privacy'
+  if (!visitor.hasKey) return [skip(area, 'private models: set VERGE_API_KEY to have it checked that they are hidden')]
+  const [model] = hidden
+  if (model === undefined) return [skip(area, 'there are no private models')]
+  const checks: Check[] = []
+  for (const path of [`/v2/models/${model}`, `/v1/models/${model}`]) {
+    const stranger = await visitor.ask(path)
+    const unknown = await visitor.ask(path.replace(model, 'no-such-model'))
+    const same = stranger.status === unknown.status && codeOf(stranger) === codeOf(unknown)
+    checks.push(
+      same && stranger.status === 404
+        ? ok(area, `to a stranger ${path} does not exist`)
+        : fail(
+            area,
+            `a stranger gets HTTP ${stranger.status} for ${path}`,
+            'Something in front of the Worker adds the key, or caches.',
+          ),
+    )
+  }
+  return checks
+}
+
+/** Why there was no answer, in a few words. */
+export function reasonOf(error: unknown): string {
+  for (let cause: unknown = error; cause instanceof Error; cause = cause.cause) {
+    const { code } = cause as NodeJS.ErrnoException
+    if (typeof code === 'string') return code
+  }
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,131 @@
+import { isLoopback } from '../../cloudflare/account.ts'
+import { CARRIED_KEY } from '../../config.ts'
+import { UsageError } from '../terminal/command-line.ts'
+
+/** Longest wait for an answer: a cold start of the largest model on a bad day. */
+const PATIENCE_MS = 60_000
+/** Of an answer, which is JSON of a few KB; whatever sends more is not Verge. */
+const ANSWER_BYTES = 4 * 1024 * 1024
+
+export interface Visit {
+  readonly method?: string
+  readonly headers?: Readonly<Record<string, string>>
+  readonly body?: Uint8Array<ArrayBuffer> | string
+  /** Goes as the operator, where there is a key. */
+  readonly asOperator?: boolean
+  /** Breaks the wait off before its time. */
+  readonly signal?: AbortSignal
+}
+
+export interface Answer {
+  readonly status: number
+  readonly headers: Headers
+  readonly text: string
+  /** Undefined if it is not JSON. */
+  readonly json: unknown
+  /** From the request to the last byte, as seen from here. */
+  readonly ms: number
+}
+
+/** A stranger, or the operator, who asks a Worker over HTTP. Sends the key to that origin alone. */
+export class Visitor {
+  readonly origin: string
+  readonly hasKey: boolean
+  readonly #key: string | undefined
+
+  /** @throws UsageError if the address is none, or the key would travel in clear */
+  constructor(address: string, key: string | undefined) {
+    const url = URL.canParse(address) ? new URL(address) : undefined
+    if (url === undefined || !/^https?:$/.test(url.protocol)) {
+      throw new UsageError(`"${address}" is not an address. Give one such as https://verge.example.workers.dev`)
+    }
+    if (key !== undefined && url.protocol === 'http:' && !isLoopback(url.hostname)) {
+      throw new UsageError(
+        'VERGE_API_KEY is not sent over http://, where anybody on the way reads it. Use https://, or unset it.',
+      )
+    }
+    if (key !== undefined && !CARRIED_KEY.test(key)) {
+      throw new UsageError(
+        'VERGE_API_KEY has a character that no request can carry: letters, digits and ._~+/- are possible. Make a new key ' +
+          '(openssl rand -base64 33), and give it to the Worker too.',
+      )
+    }
+    this.origin = url.origin
+    this.hasKey = key !== undefined
+    this.#key = key
+  }
+
+  /** @throws an error with a `cause` if there was no answer */
+  async ask(
+    path: string,
+    { method = 'GET', headers = {}, body, asOperator = false, signal }: Visit = {},
+  ): Promise<Answer> {
+    const patience = AbortSignal.timeout(PATIENCE_MS)
+    const begun = performance.now()
+    const response = await fetch(this.origin + path, {
+      method,
+      headers: {
+        ...headers,
+        ...(asOperator && this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
+      },
+      ...(body !== undefined && { body }),
+      redirect: 'manual',
+      signal: signal === undefined ? patience : AbortSignal.any([signal, patience]),
+    })
+    const text = await readText(response)
+    return {
+      status: response.status,
+      headers: response.headers,
+      text,
+      json: parsed(text),
+      ms: performance.now() - begun,
+    }
+  }
+
+  post(path: string, contentType: string, body: Uint8Array<ArrayBuffer> | string, asOperator = false): Promise<Answer> {
+    return this.ask(path, { method: 'POST', headers: { 'content-type': contentType }, body, asOperator })
+  }
+}
+
+async function readText(response: Response): Promise<string> {
+  const decoder = new TextDecoder()
+  let text = ''
+  let bytes = 0
+  for await (const piece of response.body ?? []) {
+    bytes += piece.length
+    if (bytes > ANSWER_BYTES) throw new Error(`an answer of more than ${ANSWER_BYTES} bytes`)
+    text += decoder.decode(piece, { stream: true })
+  }
+  return text
+}
+
+/** Undefined if it is not JSON. */
+export function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+/** A field of a JSON object, or undefined. */
+export function fieldOf(value: unknown, ...path: readonly string[]): unknown {
+  return path.reduce<unknown>(
+    (inside, name) =>
+      typeof inside === 'object' && inside !== null ? (inside as Readonly<Record<string, unknown>>)[name] : undefined,
+    value,
+  )
+}
+
+/** The error code of any of Verge's error shapes; undefined for anything else. */
+export function codeOf({ json }: Pick<Answer, 'json'>): string | undefined {
+  const code = fieldOf(json, 'error', 'code') ?? fieldOf(json, 'code')
+  return typeof code === 'string' ? code : undefined
+}
+
+/** What an answer says, in a line. */
+export function gist(answer: Pick<Answer, 'status' | 'json' | 'text'>): string {
+  const message = fieldOf(answer.json, 'error', 'message') ?? fieldOf(answer.json, 'error') ?? answer.text
+  const text = (typeof message === 'string' ? message : JSON.stringify(message)).replace(/\s+/g, ' ').trim()
+  return `HTTP ${answer.status}${text === '' ? '' : `: ${text.length > 200 ? `${text.slice(0, 197)}...` : text}`}`
+}

@@ -1,0 +1,79 @@
+import { execFile } from 'node:child_process'
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { ROOT } from '../files/project.ts'
+
+/** Bundles by the digest of what they were made from. */
+const BUNDLES = join(ROOT, '.verge/bundles')
+
+/** Rooms of `src/` that never enter the Worker's bundle. */
+const TOOLS = ['engine/native/', 'engine/process/', 'origin/', 'onnx/', 'quantize/']
+
+/** A bundle that nobody has asked for in this time may go; one in use by another process is younger. */
+const KEPT_MS = 24 * 60 * 60 * 1000
+
+let bundling: Promise<string> | undefined
+
+/**
+ * Bundles the Worker as `wrangler deploy` does, or finds the bundle of the same sources again: bundling takes seconds.
+ * @returns the folder with its modules
+ */
+export function bundleWorker(): Promise<string> {
+  bundling ??= bundle().catch((error: unknown) => {
+    bundling = undefined
+    throw error
+  })
+  return bundling
+}
+
+async function bundle(): Promise<string> {
+  const directory = join(BUNDLES, await digestOfSources())
+  if (existsSync(directory)) {
+    const now = new Date()
+    await utimes(directory, now, now)
+    return directory
+  }
+  await mkdir(BUNDLES, { recursive: true })
+  const temporary = await mkdtemp(join(BUNDLES, 'making-'))
+  try {
+    const wrangler = join(ROOT, 'node_modules/wrangler/bin/wrangler.js')
+    await promisify(execFile)(process.execPath, [wrangler, 'deploy', '--dry-run', '--outdir', temporary], {
+      cwd: ROOT,
+      env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true' },
+    })
+    await rename(temporary, directory).catch((error: unknown) => {
+      // Another process was faster, with the same result.
+      if (!existsSync(directory)) throw error
+    })
+  } finally {
+    await rm(temporary, { recursive: true, force: true })
+  }
+  await removeOld(directory)
+  return directory
+}
+
+/** What a bundle is made from: the Worker's sources, its configuration, and the versions of its packages. */
+async function digestOfSources(): Promise<string> {
+  const source = join(ROOT, 'src')
+  const names = (await readdir(source, { recursive: true }))
+    .map((name) => name.replaceAll('\\', '/'))
+    .filter((name) => name.endsWith('.ts') && !TOOLS.some((room) => name.startsWith(room)))
+    .sort()
+  const hash = createHash('sha256')
+  for (const file of [...names.map((name) => `src/${name}`), 'wrangler.toml', 'package.json', 'package-lock.json']) {
+    const bytes = await readFile(join(ROOT, file))
+    hash.update(`${file} ${bytes.length}\n`).update(bytes)
+  }
+  return hash.digest('hex').slice(0, 32)
+}
+
+async function removeOld(newest: string): Promise<void> {
+  for (const name of await readdir(BUNDLES)) {
+    const directory = join(BUNDLES, name)
+    const { mtimeMs } = await stat(directory).catch(() => ({ mtimeMs: Number.POSITIVE_INFINITY }))
+    if (directory !== newest && Date.now() - mtimeMs > KEPT_MS) await rm(directory, { recursive: true, force: true })
+  }
+}

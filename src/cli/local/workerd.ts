@@ -1,0 +1,150 @@
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
+import { ROOT } from '../files/project.ts'
+import { guardWorkerd } from './guard/guard.ts'
+import { processTable } from './processes.ts'
+
+/** What the Worker is called among those of its process. */
+export const WORKER_NAME = 'verge'
+
+/** A Worker in a workerd process of its own, seen from outside. */
+export interface WorkerdProcess {
+  readonly url: string
+  readonly miniflare: Miniflare
+  readonly pid: number
+  /** Bytes of the process that are in memory. */
+  residentBytes(): number
+  /** Milliseconds of CPU time that the process has taken so far. */
+  cpuMs(): number
+}
+
+export interface WorkerdOptions {
+  readonly vars?: Readonly<Record<string, string>>
+  /** Folder of local R2 and KV; empty ones, gone at the end, if left out. */
+  readonly storage?: string
+  /** Opens V8's inspector on a port of its own. */
+  readonly inspected?: boolean
+  /** Reaches the Worker without Miniflare's own before it, which takes a millisecond of each request and has no like. */
+  readonly direct?: boolean
+  /** Called with each line that the Worker logs. */
+  readonly log?: (line: string) => void
+  /** Other Workers beside it in the same process, bound to it or not, by Miniflare's options. */
+  readonly beside?: readonly BesideWorker[]
+}
+
+export interface BesideWorker {
+  readonly name: string
+  /** One ES module. */
+  readonly script: string
+  readonly compatibilityDate: string
+  readonly compatibilityFlags?: readonly string[]
+  readonly serviceBindings: Readonly<
+    Record<string, { readonly name: string; readonly entrypoint?: string; readonly props?: Record<string, unknown> }>
+  >
+}
+
+/**
+ * Starts a bundled Worker on a free port of this machine's loopback address, with local R2 and KV.
+ * @param directory the bundle, as `wrangler deploy --outdir` writes it
+ */
+export async function startWorkerd(directory: string, options: WorkerdOptions = {}): Promise<WorkerdProcess> {
+  guardWorkerd()
+  const before = new Set(workerdChildren())
+  const verge = {
+    name: WORKER_NAME,
+    modules: modulesIn(directory),
+    modulesRoot: directory,
+    compatibilityDate: compatibilityDate(),
+    compatibilityFlags: ['enable_request_signal'],
+    r2Buckets: ['BUCKET'],
+    kvNamespaces: ['KV'],
+    ...(hasStreams(directory) && { durableObjects: { STREAMS: { className: STREAM_CLASS, useSQLite: true } } }),
+    // What is measured or tested is runs, and not what was kept of an earlier one, unless somebody asks for that.
+    bindings: { CORS_ORIGINS: '*', RESULT_CACHE_TTL_SECONDS: '0', LOG_SAMPLE_RATE: '0', ...options.vars },
+    ...(options.direct && { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] }),
+  }
+  const beside = (options.beside ?? []).map((worker) => ({
+    ...worker,
+    compatibilityFlags: [...(worker.compatibilityFlags ?? [])],
+    modules: true as const,
+  }))
+  const miniflare = new Miniflare(
+    convertV4MiniflareOptions({
+      workers: [verge, ...beside],
+      ...(options.storage !== undefined && { resourcePersistencePath: options.storage }),
+      host: '127.0.0.1',
+      port: 0,
+      ...(options.inspected && { inspectorPort: 0 }),
+      handleStructuredLogs: ({ message }) => options.log?.(message),
+    }),
+  )
+  try {
+    const ready = await miniflare.ready
+    const url = (options.direct ? await miniflare.unsafeGetDirectURL(WORKER_NAME) : ready).origin
+    const pid = workerdChildren().find((child) => !before.has(child))
+    if (pid === undefined) throw new Error('workerd was not found among the child processes')
+    return {
+      url,
+      miniflare,
+      pid,
+      residentBytes: () => processTable.residentBytes(pid),
+      cpuMs: () => processTable.cpuMs(pid),
+    }
+  } catch (error) {
+    // What Miniflare listens with would keep this process alive; there may be no workerd to end any more.
+    await miniflare.dispose().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Kills whatever workerd is left, without waiting: for a process that is about to exit. */
+export function killAllWorkers(): void {
+  for (const pid of workerdChildren()) {
+    try {
+      process.kill(pid, 'SIGKILL')
+    } catch {
+      // It has ended meanwhile.
+    }
+  }
+}
+
+/** Bytes of a bundle as it would be uploaded. */
+export function bundleBytes(directory: string): { readonly scripts: number; readonly wasm: number } {
+  const total = (type: string): number =>
+    modulesIn(directory)
+      .filter((module) => module.type === type)
+      .reduce((sum, { path }) => sum + statSync(path).size, 0)
+  return { scripts: total('ESModule'), wasm: total('CompiledWasm') }
+}
+
+function modulesIn(directory: string) {
+  const types = { js: 'ESModule', wasm: 'CompiledWasm' } as const
+  return (
+    readdirSync(directory)
+      .flatMap((name) => {
+        const type = types[name.split('.').pop() as keyof typeof types]
+        return type ? [{ type, path: join(directory, name) }] : []
+      })
+      // The first module is the Worker itself.
+      .sort((a, b) => Number(b.path.endsWith('.js')) - Number(a.path.endsWith('.js')))
+  )
+}
+
+const STREAM_CLASS = 'SpeechStream'
+
+/** Whether the bundle exports the class: those of a benchmark's other Workers do not, and workerd would not start. */
+function hasStreams(directory: string): boolean {
+  const exported = new RegExp(`^export \\{[^}]*\\b${STREAM_CLASS}\\b`, 'm')
+  return modulesIn(directory).some(({ path, type }) => type === 'ESModule' && exported.test(readFileSync(path, 'utf8')))
+}
+
+function compatibilityDate(): string {
+  const date = /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(ROOT, 'wrangler.toml'), 'utf8'))?.[1]
+  if (date === undefined) throw new Error('wrangler.toml has no compatibility_date')
+  return date
+}
+
+function workerdChildren(): number[] {
+  return processTable.children('workerd')
+}

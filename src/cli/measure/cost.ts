@@ -1,0 +1,112 @@
+import { isVergeError, type VergeError } from '../../core/errors.ts'
+import type { RunCost } from '../../engine/engine.ts'
+import { type InferRequest, send } from '../oip-client.ts'
+import type { StagedWorker } from '../verify/stage.ts'
+import { type CostPoint, fitCost, median } from './fit.ts'
+import { REFERENCE, REFERENCE_UNITS, referenceInputs } from './reference-model.ts'
+import type { SizedInputs } from './sizes.ts'
+
+export interface MeasuredCost {
+  readonly cost: RunCost
+  readonly points: readonly CostPoint[]
+  /** What a unit took on this machine, in microseconds: the median of all rounds. */
+  readonly unitMicroseconds: number
+}
+
+/** Rounds of each size; a ratio is taken within each, and their median counts. */
+const ROUNDS = 5
+/** How long the model and the reference each run within a round, at the least. */
+const ROUND_MS = 100
+/**
+ * The Worker's clock has milliseconds. A run's time is cut to them at both ends; over many runs that begin at any moment
+ * the cuts cancel each other out, and the mean is right to half a millisecond by the root of their number.
+ */
+const LEAST_RUNS = 12
+const MOST_RUNS = 400
+/** What a Worker answers to a run that it has no room or time for. */
+const TOO_MUCH: readonly VergeError['code'][] = [
+  'model_too_large',
+  'engine_full',
+  'run_too_large',
+  'body_too_large',
+  'input_too_large',
+  'run_rejected',
+  'deadline_exceeded',
+]
+/** A model that takes longer than this is timed by single runs: cut milliseconds no longer matter. */
+const SLOW_MS = 100
+
+/**
+ * What runs of the model cost in units: their times, by the Worker's own word, over the reference's in the same
+ * process and the same tenth of a second. A ratio of two times in one engine holds on other machines about as well as
+ * counting operations does, and counts what operations do not show: memory, small layers, slow kernels.
+ */
+export async function measureCost(
+  worker: StagedWorker,
+  artifact: number,
+  sizes: readonly SizedInputs[],
+  { outputs, signal }: { readonly outputs: readonly string[]; readonly signal: AbortSignal },
+): Promise<MeasuredCost> {
+  const reference = worker.requestTo(REFERENCE, referenceInputs())
+  const timed = (request: InferRequest): Promise<number> => meanRunMs(worker.url, request, signal)
+  await warmUp(worker.url, reference, signal)
+  const points: CostPoint[] = []
+  const units: number[] = []
+  for (const { elements, inputs } of sizes) {
+    const request = worker.request(artifact, inputs, outputs)
+    try {
+      // A second size runs the kernels that the first has warmed up.
+      await (points.length === 0 ? warmUp(worker.url, request, signal) : repeat(worker.url, request, signal))
+    } catch (error) {
+      // A larger input may need more memory than there is; smaller ones have shown what a run costs.
+      if (points.length === 0 || !isVergeError(error) || !TOO_MUCH.includes(error.code)) throw error
+      break
+    }
+    const ratios: number[] = []
+    // The reference's time after a round is its time before the next.
+    let before = await timed(reference)
+    for (let round = 0; round < ROUNDS; round++) {
+      const own = await timed(request)
+      const after = await timed(reference)
+      const unit = (before + after) / 2 / REFERENCE_UNITS
+      units.push(unit)
+      ratios.push(own / unit)
+      before = after
+    }
+    points.push({ elements, units: Number(median(ratios).toPrecision(3)) })
+  }
+  return { cost: fitCost(points), points, unitMicroseconds: Math.round(median(units) * 1000) }
+}
+
+/** V8 compiles WebAssembly a second time, and better, after a while. */
+const WARM_UP_MS = 500
+const WARM_UP_RUNS = 5
+/** A model that is slow has run long enough after this, however often it did. */
+const LONGEST_WARM_UP_MS = 1500
+
+export async function warmUp(url: string, request: InferRequest, signal: AbortSignal): Promise<void> {
+  const begun = performance.now()
+  for (let run = 0; ; run++) {
+    const passed = performance.now() - begun
+    if (run > 0 && passed > LONGEST_WARM_UP_MS) return
+    if (run >= WARM_UP_RUNS && passed > WARM_UP_MS) return
+    await send(url, request, signal)
+  }
+}
+
+async function repeat(url: string, request: InferRequest, signal: AbortSignal): Promise<void> {
+  for (let run = 0; run < WARM_UP_RUNS; run++) await send(url, request, signal)
+}
+
+async function meanRunMs(url: string, request: InferRequest, signal: AbortSignal): Promise<number> {
+  const end = performance.now() + ROUND_MS
+  let total = 0
+  let runs = 0
+  while (runs < MOST_RUNS && (runs < LEAST_RUNS || performance.now() < end)) {
+    const { timings } = await send(url, request, signal)
+    total += timings.run ?? 0
+    runs++
+    if (total > SLOW_MS * runs) break
+  }
+  return total / runs
+}

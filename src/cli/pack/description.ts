@@ -1,0 +1,231 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { VISIBILITIES } from '../../catalog/alias.ts'
+import {
+  accuracySchema,
+  costSchema,
+  imageSettingsSchema,
+  modelName,
+  PLACEMENTS,
+  PLACES,
+  TASKS,
+  type TaskName,
+  tensorSpecSchema,
+  textSettingsSchema,
+  versionName,
+} from '../../catalog/manifest.ts'
+import { audioSettingsSchema } from '../../catalog/settings/audio.ts'
+import { bytesSettingsSchema } from '../../catalog/settings/bytes.ts'
+import { cacheSettingsSchema } from '../../catalog/settings/cache.ts'
+import { detectionSettingsSchema } from '../../catalog/settings/detection.ts'
+import { embeddingSettingsSchema } from '../../catalog/settings/embedding.ts'
+import { generationSettingsSchema } from '../../catalog/settings/generation.ts'
+import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from '../../catalog/settings/image-output.ts'
+import { tabularSettingsSchema } from '../../catalog/settings/tabular.ts'
+import { VergeError } from '../../core/errors.ts'
+
+/** A file beside `verge.json`: no folders, so that a description reaches nothing outside its own. */
+const fileName = z.string().regex(/^[^/\\]+$/, 'the name of a file in the same folder')
+
+/**
+ * One file of a model, and what was measured of it: a person's or a tool's word, because what is measured anew each
+ * time would differ from machine to machine, and a version's manifest may not.
+ */
+const artifactDescriptionSchema = z.strictObject({
+  file: fileName,
+  dtype: z.string().min(1),
+  /** Left out: wherever it runs. */
+  places: z.array(z.enum(PLACES)).min(1).optional(),
+  /** Of a run at the edge. */
+  cost: costSchema.optional(),
+  accuracy: accuracySchema.optional(),
+})
+
+/** Tasks that answer without names of classes, or with those that the model itself gives. */
+const UNLABELLED: ReadonlySet<TaskName> = new Set<TaskName>([
+  'voice-activity-detection',
+  'image-feature-extraction',
+  'image-to-image',
+  'question-answering',
+  'tabular-classification',
+  'tabular-regression',
+  'feature-extraction',
+  'sentence-similarity',
+  'text-ranking',
+  'text-generation',
+])
+
+/** Tasks that take texts and need nothing said of them but their tokeniser. */
+const OF_TOKENS: ReadonlySet<TaskName> = new Set<TaskName>([
+  'feature-extraction',
+  'sentence-similarity',
+  'text-ranking',
+])
+
+/** Tasks that take texts, and are cut to what the model was trained for. */
+const OF_TEXTS: ReadonlySet<TaskName> = new Set<TaskName>([
+  'text-classification',
+  'token-classification',
+  'question-answering',
+  'zero-shot-classification',
+])
+
+/** Tasks that take pictures. */
+const OF_PICTURES: ReadonlySet<TaskName> = new Set<TaskName>([
+  'image-classification',
+  'object-detection',
+  'image-feature-extraction',
+  'image-to-image',
+])
+
+/** Only a new `verge.json` is held to these: a version that is published is read as it is. */
+const imageSettings = imageSettingsSchema.superRefine(({ mode, mean, std }, context) => {
+  for (const [name, values] of [
+    ['mean', mean],
+    ['std', std],
+  ] as const) {
+    if (values === undefined || values.length === 1 || values.length === (mode === 'L' ? 1 : 3)) continue
+    context.addIssue({ code: 'custom', path: [name], message: 'needs one number, or one for each channel' })
+  }
+})
+const embeddingSettings = embeddingSettingsSchema.refine(
+  ({ prompts = {}, defaultPrompt: name }) => name === undefined || Object.hasOwn(prompts, name),
+  { path: ['defaultPrompt'], message: 'is none of prompts' },
+)
+
+/** `models/<name>/verge.json`: what a person says of a model; everything else is read from its files. */
+export const descriptionSchema = z
+  .strictObject({
+    $schema: z.string().optional(),
+    name: modelName,
+    version: versionName,
+    /** Left out: raw tensors only. */
+    task: z.enum(TASKS).optional(),
+    description: z.string().optional(),
+    /** Left out: private, but for a push on this machine. */
+    visibility: z.enum(VISIBILITIES).optional(),
+    /** Whether what the edge needs is copied to KV, near the readers; false for models that are seldom asked. */
+    hot: z.boolean().default(true),
+    licence: z.string().min(1),
+    source: z.string().optional(),
+    labels: z.array(z.string()).min(1).optional(),
+    activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
+    preprocess: z
+      .strictObject({
+        image: imageSettings.optional(),
+        text: textSettingsSchema.optional(),
+        audio: audioSettingsSchema.optional(),
+        embedding: embeddingSettings.optional(),
+        bytes: bytesSettingsSchema.optional(),
+        tabular: tabularSettingsSchema.optional(),
+        generation: generationSettingsSchema.optional(),
+      })
+      .optional(),
+    /** How outputs become an answer, where labels and activation do not say. */
+    postprocess: z
+      .strictObject({
+        detection: detectionSettingsSchema.optional(),
+        imageFeatures: imageFeaturesSettingsSchema.optional(),
+        imageOutput: imageOutputSettingsSchema.optional(),
+      })
+      .optional(),
+    tokenizer: fileName.optional(),
+    /** Of a model that answers messages: Jinja, as Hugging Face's `chat_template.jinja`. */
+    chatTemplate: fileName.optional(),
+    /** Left out: at the edge where it fits, else at an origin. */
+    placement: z.enum(PLACEMENTS).optional(),
+    /** Whether an origin may run several requests as one batch. Left out: it finds out. */
+    batching: z.boolean().optional(),
+    /** Most steps at the edge of a loop whose end depends on what is sent. Left out: as many as one request may cost. */
+    loopSteps: z.number().int().positive().max(1_000_000_000).optional(),
+    /** Of a model without artifacts, whose files cannot say. */
+    inputs: z.array(tensorSpecSchema).optional(),
+    outputs: z.array(tensorSpecSchema).optional(),
+    /** Left out: as the Worker keeps results. False: never. */
+    cache: cacheSettingsSchema.optional(),
+    /** None: a server of the operator's has the weights, and `placement` is `origin`. */
+    artifacts: z.array(artifactDescriptionSchema),
+  })
+  .superRefine((description, context) => {
+    const needs = (path: string[], what: string): void => {
+      context.addIssue({ code: 'custom', path, message: `needed by task "${description.task}": ${what}` })
+    }
+    const refuse = (path: string, message: string): void => {
+      context.addIssue({ code: 'custom', path: [path], message })
+    }
+    const elsewhere = description.artifacts.length === 0
+    if (elsewhere && description.placement !== 'origin') {
+      refuse('artifacts', 'at least one is needed, unless placement is "origin" and a server there has the weights')
+    }
+    if (!elsewhere && (description.inputs ?? description.outputs) !== undefined) {
+      refuse(description.inputs ? 'inputs' : 'outputs', 'read from the artifacts; leave it out')
+    }
+    if (description.chatTemplate !== undefined && description.task !== 'text-generation') {
+      refuse('chatTemplate', 'of use to task "text-generation" alone')
+    }
+    if (description.task === 'text-generation' && !elsewhere) {
+      if (!description.preprocess?.generation) needs(['preprocess', 'generation'], 'its context length and stop tokens')
+      if (!description.tokenizer) needs(['tokenizer'], 'the name of its tokenizer.json')
+    }
+    if (description.task !== undefined && !UNLABELLED.has(description.task) && !description.labels) {
+      needs(['labels'], 'the names of its classes, in order')
+    }
+    if (description.task === 'bytes-classification' && !description.preprocess?.bytes) {
+      needs(['preprocess', 'bytes'], 'how a file becomes a row of numbers')
+    }
+    if (description.task !== undefined && OF_PICTURES.has(description.task) && !description.preprocess?.image) {
+      needs(['preprocess', 'image'], 'how a picture becomes a tensor')
+    }
+    if (description.task === 'audio-classification' && !description.preprocess?.audio) {
+      needs(['preprocess', 'audio'], 'how a sound becomes a tensor')
+    }
+    if (description.task === 'voice-activity-detection' && !description.preprocess?.audio?.window) {
+      needs(['preprocess', 'audio', 'window'], 'how it hears a sound window by window')
+    }
+    if (description.task === 'object-detection' && !description.postprocess?.detection) {
+      needs(['postprocess', 'detection'], 'how outputs become boxes')
+    }
+    if (description.task === 'image-to-image' && !description.postprocess?.imageOutput) {
+      needs(['postprocess', 'imageOutput'], 'how the output becomes a picture')
+    }
+    if (description.task !== undefined && OF_TOKENS.has(description.task) && !description.tokenizer) {
+      needs(['tokenizer'], 'the name of its tokenizer.json')
+    }
+    if (
+      description.task === 'zero-shot-classification' &&
+      !description.labels?.some((label) => label.toLowerCase().startsWith('entail'))
+    ) {
+      needs(['labels'], 'one that begins with "entail"')
+    }
+    if (description.task !== undefined && OF_TEXTS.has(description.task)) {
+      if (!description.preprocess?.text) needs(['preprocess', 'text'], 'how many tokens it takes')
+      if (!description.tokenizer) needs(['tokenizer'], 'the name of its tokenizer.json')
+    }
+  })
+
+export type Description = z.infer<typeof descriptionSchema>
+export type ArtifactDescription = Description['artifacts'][number]
+
+/** Reads and checks a model folder's `verge.json`. @throws manifest_invalid, naming each field that is wrong */
+export async function readDescription(folder: string): Promise<Description> {
+  const file = join(folder, 'verge.json')
+  let text: string
+  try {
+    text = await readFile(file, 'utf8')
+  } catch (error) {
+    throw new VergeError('manifest_invalid', `${file} cannot be read: a model folder needs one.`, { cause: error })
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch (error) {
+    throw new VergeError('manifest_invalid', `${file} is not JSON: ${(error as Error).message}`, { cause: error })
+  }
+  const result = descriptionSchema.safeParse(value)
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => `  ${issue.path.join('.') || '(all)'}: ${issue.message}`)
+    throw new VergeError('manifest_invalid', `${file} is not right:\n${problems.join('\n')}`)
+  }
+  return result.data
+}

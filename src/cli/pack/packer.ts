@@ -1,0 +1,268 @@
+import type { Visibility } from '../../catalog/alias.ts'
+import {
+  type Artifact,
+  type Blob,
+  MANIFEST_SCHEMA,
+  type Manifest,
+  manifestSchema,
+  PLACES,
+  type Place,
+} from '../../catalog/manifest.ts'
+import { CHAT_TEMPLATE_FILE } from '../../catalog/settings/generation.ts'
+import { isVergeError, VergeError } from '../../core/errors.ts'
+import { LIMITS } from '../../core/limits.ts'
+import type { Signature } from '../../core/tensors.ts'
+import type { ArtifactInfo } from '../../engine/engine.ts'
+import { decodeModel } from '../../onnx/codec.ts'
+import { isOnnxError } from '../../onnx/errors.ts'
+import { refuseNonFinite } from '../../onnx/finite.ts'
+import { randomNodes } from '../../onnx/random.ts'
+import { checkTable } from '../../tasks/table-layout.ts'
+import { type MeasureMemory, measureMemory } from '../measure/memory.ts'
+import { referenceSession } from '../verify/reference.ts'
+import { sha256, toBlob } from './bytes.ts'
+import { toOrtFormat } from './convert.ts'
+import { type ArtifactDescription, type Description, readDescription } from './description.ts'
+import { type BoundedFile, boundedFile } from './loops.ts'
+import { readChatTemplate, readModelFile, readTokenizer } from './packed-files.ts'
+import { refuseUnsendable } from './sendable.ts'
+import { fileWithoutZipMaps } from './zip-maps.ts'
+
+/** A model ready to be stored: its manifest, and its chunks by digest. */
+export interface PackedModel {
+  readonly manifest: Manifest
+  readonly visibility: Visibility
+  readonly hot: boolean
+  readonly chunks: ReadonlyMap<string, Uint8Array>
+  /** What a person should know: an artifact that could not be converted, or does not fit the edge. */
+  readonly notes: readonly string[]
+}
+
+/** Reads, checks and packs a model folder. @throws manifest_invalid, model_invalid */
+export async function packFolder(folder: string, measure: MeasureMemory = measureMemory): Promise<PackedModel> {
+  return pack(await readDescription(folder), folder, undefined, measure)
+}
+
+/**
+ * Packs a described model. The same files give the same manifest, byte for byte, on every machine.
+ * @param folder where the description's files lie
+ * @param given contents of files that are taken from here instead
+ * @param measure what measures the memory that an artifact takes
+ * @throws manifest_invalid, model_invalid
+ */
+export async function pack(
+  description: Description,
+  folder: string,
+  given: ReadonlyMap<string, Uint8Array> = new Map(),
+  measure: MeasureMemory = measureMemory,
+): Promise<PackedModel> {
+  const chunks = new Map<string, Uint8Array>()
+  const notes: string[] = []
+  const store = (bytes: Uint8Array): Blob => {
+    const { blob, pieces } = toBlob(bytes, LIMITS.chunkBytes)
+    for (const [digest, piece] of pieces) chunks.set(digest, piece)
+    return blob
+  }
+
+  let signature: Signature | undefined
+  let classes: readonly string[] | undefined
+  const artifacts: Artifact[] = []
+  const random: string[] = []
+  for (const described of description.artifacts) {
+    const raw = given.get(described.file) ?? (await readModelFile(folder, described.file))
+    const { bytes, classes: named, note } = await fileWithoutZipMaps(raw, new AbortController().signal)
+    classes ??= named
+    if (note !== undefined) notes.push(`${described.file}: ${note}`)
+    const own = await readSignature(described.file, bytes)
+    signature ??= own
+    assertSameSignature(described.file, signature, own)
+    if (isRandomModel(described.file, bytes)) random.push(described.file)
+    artifacts.push(...(await packArtifact(described, bytes, description, { store, notes, measure })))
+  }
+  if (description.artifacts.length === 0 && description.placement !== 'origin') {
+    throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
+  }
+  if (artifacts.length === 0 && description.artifacts.length > 0) {
+    throw new VergeError(
+      'manifest_invalid',
+      `Model "${description.name}" runs nowhere that verge.json allows: ${notes.join('; ')}.`,
+    )
+  }
+  if (!artifacts.some((artifact) => artifact.places.includes('edge'))) {
+    notes.push('no artifact runs at the edge')
+  }
+
+  const { preprocess, postprocess, tokenizer, chatTemplate } = description
+  const tokenizerBytes = description.placement === 'origin' ? LIMITS.originTokenizerBytes : LIMITS.tokenizerBytes
+  const files: Record<string, Blob> = {
+    ...(tokenizer !== undefined && {
+      'tokenizer.json': store(await readTokenizer(folder, tokenizer, given, tokenizerBytes)),
+    }),
+    ...(chatTemplate !== undefined && {
+      [CHAT_TEMPLATE_FILE]: store(await readChatTemplate(folder, chatTemplate, given)),
+    }),
+  }
+  const manifest: Manifest = manifestSchema.parse(
+    withoutUndefined({
+      schema: MANIFEST_SCHEMA,
+      model: description.name,
+      version: description.version,
+      task: description.task,
+      licence: description.licence,
+      source: description.source,
+      description: description.description,
+      inputs: signature?.inputs ?? description.inputs ?? [],
+      outputs: signature?.outputs ?? description.outputs ?? [],
+      labels: description.labels ?? classes,
+      activation: description.activation,
+      cache: cacheOf(description, random, notes),
+      image: preprocess?.image,
+      detection: postprocess?.detection,
+      imageFeatures: postprocess?.imageFeatures,
+      imageOutput: postprocess?.imageOutput,
+      text: preprocess?.text,
+      audio: preprocess?.audio,
+      embedding: preprocess?.embedding,
+      bytes: preprocess?.bytes,
+      tabular: preprocess?.tabular,
+      generation: preprocess?.generation,
+      placement: description.placement,
+      batching: description.batching,
+      files: Object.keys(files).length > 0 ? files : undefined,
+      artifacts,
+    }),
+  )
+  if (manifest.task?.startsWith('tabular-')) checkTable(manifest)
+  return { manifest, visibility: description.visibility ?? 'private', hot: description.hot, chunks, notes }
+}
+
+interface Packing {
+  store(bytes: Uint8Array): Blob
+  readonly notes: string[]
+  readonly measure: MeasureMemory
+}
+
+/** The edge's form of a model file in ORT format, and the file itself for the origin and the browser. */
+async function packArtifact(
+  { file, dtype, places: allowed, cost, accuracy }: ArtifactDescription,
+  bytes: Uint8Array,
+  { preprocess: settings, loopSteps }: Description,
+  { store, notes, measure }: Packing,
+): Promise<Artifact[]> {
+  const places: readonly Place[] = allowed ?? PLACES
+  const measured = { ...(accuracy && { accuracy }) }
+  const atTheEdge = { ...(cost && { cost }), ...measured }
+  const elsewhere = places.filter((place) => place !== 'edge')
+  const plain = { id: `onnx-${dtype}`, format: 'onnx' as const, dtype }
+  const besides = (): Artifact[] =>
+    elsewhere.length === 0 ? [] : [{ ...plain, places: [...elsewhere], ...measured, ...store(bytes) }]
+  if (!places.includes('edge')) return besides()
+  let bounded: BoundedFile
+  try {
+    bounded = boundedFile(bytes, file, loopSteps)
+    notes.push(...bounded.notes)
+  } catch (error) {
+    if (!isOnnxError(error)) throw error
+    notes.push(`${file}: not for the edge: ${error.message}`)
+    return besides()
+  }
+  const loops = bounded.loops.length > 0 ? { loops: [...bounded.loops] } : {}
+  try {
+    const converted = await toOrtFormat(bounded.bytes)
+    const memory = await measure(infoOf('ort', converted.bytes), converted.bytes, bytes, settings)
+    return [
+      {
+        id: `edge-${dtype}`,
+        format: 'ort',
+        dtype,
+        places: ['edge'],
+        runtime: converted.runtime,
+        ...memory,
+        ...loops,
+        ...atTheEdge,
+        ...store(converted.bytes),
+      },
+      ...besides(),
+    ]
+  } catch (error) {
+    if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
+    notes.push(`${file}: ${error.message}`)
+  }
+  try {
+    const memory = await measure(infoOf('onnx', bounded.bytes), bounded.bytes, bytes, settings)
+    notes.push(`${file}: the edge runs the plain ONNX file instead, which takes more memory`)
+    if (bounded.bytes === bytes) return [{ ...plain, places: [...places], ...memory, ...atTheEdge, ...store(bytes) }]
+    const own = { ...plain, id: `edge-${dtype}`, places: ['edge' as const], ...memory, ...loops, ...atTheEdge }
+    return [{ ...own, ...store(bounded.bytes) }, ...besides()]
+  } catch (error) {
+    if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
+    notes.push(`${file}: not for the edge: ${error.message}`)
+    return besides()
+  }
+}
+
+/**
+ * Checks that a model's weights are numbers.
+ * @returns whether it draws random numbers
+ * @throws model_invalid naming the weights
+ */
+function isRandomModel(file: string, bytes: Uint8Array): boolean {
+  try {
+    const model = decodeModel(bytes)
+    refuseNonFinite(model)
+    return randomNodes(model).length > 0
+  } catch (error) {
+    if (!isOnnxError(error)) throw error
+    throw new VergeError('model_invalid', `${file}: ${error.message}`, { cause: error })
+  }
+}
+
+/** What does not answer the same twice is not kept. @throws manifest_invalid where it is to be kept all the same */
+function cacheOf({ cache }: Description, random: readonly string[], notes: string[]): Description['cache'] {
+  if (random.length === 0 || cache === false) return cache
+  if (cache !== undefined) {
+    throw new VergeError(
+      'manifest_invalid',
+      `${random.join(', ')} draws random numbers, so its answers cannot be cached. Set "cache": false in verge.json.`,
+    )
+  }
+  notes.push(`${random.join(', ')} draws random numbers: its answers are not cached`)
+  return false
+}
+
+function infoOf(format: 'onnx' | 'ort', bytes: Uint8Array): ArtifactInfo {
+  return { sha256: sha256(bytes), format, bytes: bytes.length }
+}
+
+/** @throws model_invalid that names the file, and the input or output that cannot be sent where there is one */
+async function readSignature(file: string, bytes: Uint8Array): Promise<Signature> {
+  try {
+    const session = await referenceSession(bytes, new AbortController().signal).catch((error: unknown) => {
+      // The runtime does not say which of the inputs and outputs it has no type for.
+      if (isVergeError(error, 'engine_unsupported')) refuseUnsendable(decodeModel(bytes))
+      throw error
+    })
+    session.dispose()
+    const { inputs, outputs } = session.signature
+    if ([...inputs, ...outputs].some(({ datatype }) => datatype === null)) refuseUnsendable(decodeModel(bytes))
+    return session.signature
+  } catch (error) {
+    if (isOnnxError(error)) throw new VergeError('model_invalid', `${file}: ${error.message}`, { cause: error })
+    if (!isVergeError(error)) throw error
+    throw new VergeError(error.code, `${file}: ${error.message}`, { cause: error })
+  }
+}
+
+function assertSameSignature(file: string, first: Signature, other: Signature): void {
+  const describe = ({ inputs, outputs }: Signature): string =>
+    JSON.stringify([inputs, outputs].map((specs) => specs.map(({ name, datatype }) => [name, datatype])))
+  if (describe(first) === describe(other)) return
+  throw new VergeError(
+    'manifest_invalid',
+    `${file} has other inputs or outputs than the first artifact; all artifacts of a version must agree.`,
+  )
+}
+
+function withoutUndefined(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined))
+}

@@ -1,0 +1,118 @@
+import { createHash } from 'node:crypto'
+import { checkManifest } from '../../catalog/parse.ts'
+import { checkBlobs } from '../../catalog/servable.ts'
+import { VergeError } from '../../core/errors.ts'
+import { LIMITS } from '../../core/limits.ts'
+import { systemClock } from '../../core/runtime.ts'
+import { type BlobInfo, blobKey, type ChunkInfo } from '../../weights/blob.ts'
+import { readChunk } from '../../weights/chunk.ts'
+import type { Store, StoredInfo } from '../../weights/store.ts'
+import { nodeSha256 } from '../pack/bytes.ts'
+import type { PackedModel } from '../pack/packer.ts'
+
+/** A chunk that a version needs, once, however many blobs share it. */
+export interface PackedChunk extends ChunkInfo {
+  readonly data: Uint8Array
+  /** Lower-case hexadecimal: what R2 gives as the etag of a value that was written in one piece. */
+  readonly md5: string
+  /** Copied near the readers too. */
+  readonly hot: boolean
+}
+
+/** Writes of one chunk before it is given up: a connection may spoil one, not three in a row. */
+const ATTEMPTS = 3
+/** Reading back may go through a slow line, where an isolate's patience would end too soon. */
+const READ_STALL_MS = 30_000
+
+/**
+ * What a packed model consists of. Every digest is computed anew, since what is stored under a wrong one could never be
+ * mended by pushing again.
+ * @throws manifest_invalid
+ */
+export function chunksOf({ manifest, chunks, hot }: PackedModel): PackedChunk[] {
+  checkManifest(manifest, manifest.model, manifest.version)
+  checkBlobs(manifest, LIMITS)
+  const found = new Map<string, PackedChunk>()
+  const add = (blob: BlobInfo, near: boolean): void => {
+    const whole = createHash('sha256')
+    for (const { sha256, bytes } of blob.chunks) {
+      const data = chunks.get(sha256)
+      if (data === undefined || data.length !== bytes) throw notPacked(manifest.model, sha256)
+      whole.update(data)
+      const known = found.get(sha256)
+      if (known === undefined) {
+        if (createHash('sha256').update(data).digest('hex') !== sha256) throw notPacked(manifest.model, sha256)
+        found.set(sha256, { sha256, bytes, data, md5: createHash('md5').update(data).digest('hex'), hot: near })
+      } else if (near && !known.hot) {
+        found.set(sha256, { ...known, hot: true })
+      }
+    }
+    if (whole.digest('hex') !== blob.sha256) throw notPacked(manifest.model, blob.sha256)
+  }
+  for (const artifact of manifest.artifacts) add(artifact, hot && artifact.places.includes('edge'))
+  for (const file of Object.values(manifest.files ?? {})) add(file, hot)
+  return [...found.values()]
+}
+
+/**
+ * Whether a store has a chunk, and a good one. An etag that is the chunk's MD5 says that what is stored is what was sent;
+ * with any other, such as that of an upload in parts, the value is read and its SHA-256 decides. A copy has no etag, and
+ * is believed by its size unless `thorough`: its readers check every chunk, and turn to the truth where it is spoiled.
+ * @throws store_unavailable, what the signal says
+ */
+export async function holds(
+  store: Store,
+  chunk: PackedChunk,
+  options: { readonly isTruth: boolean; readonly thorough: boolean; readonly signal: AbortSignal },
+): Promise<boolean> {
+  const { isTruth, thorough, signal } = options
+  const info = await store.head(blobKey(chunk.sha256))
+  if (info === null || info.bytes !== chunk.bytes) return false
+  if (!thorough && (!isTruth || hasMd5(info, chunk))) return true
+  return readsBack(store, chunk, signal)
+}
+
+/**
+ * Writes a chunk and makes sure of it: by the MD5 that the truth has computed over what it got, else by reading it back.
+ * A copy is not read back, because KV may say for a minute that a key is not there which it has just been given.
+ * @throws weights_corrupt if it keeps arriving otherwise than it was sent, store_unavailable, what the signal says
+ */
+export async function putChecked(
+  store: Store,
+  chunk: PackedChunk,
+  options: { readonly isTruth: boolean; readonly signal: AbortSignal },
+): Promise<void> {
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
+    const info = await store.put(blobKey(chunk.sha256), chunk.data)
+    if (!options.isTruth || hasMd5(info, chunk)) return
+    if (await readsBack(store, chunk, options.signal)) return
+  }
+  throw new VergeError(
+    'weights_corrupt',
+    `A chunk (sha256 ${chunk.sha256}) arrives in ${store.name} otherwise than it was sent, ${ATTEMPTS} times in a row. ` +
+      'Nothing went live. Check what lies between here and the store, a proxy for one, and push again.',
+    { details: { store: store.name, sha256: chunk.sha256 } },
+  )
+}
+
+function hasMd5(info: StoredInfo | null, { md5 }: PackedChunk): boolean {
+  return info?.etag?.toLowerCase() === md5
+}
+
+async function readsBack(store: Store, chunk: PackedChunk, signal: AbortSignal): Promise<boolean> {
+  const fault = await readChunk(store, chunk, () => {}, signal, {
+    sha256: nodeSha256,
+    clock: systemClock,
+    limits: { chunkStallMs: READ_STALL_MS },
+  })
+  if (fault?.kind === 'unavailable') throw fault.cause
+  return fault === null
+}
+
+function notPacked(model: string, sha256: string): VergeError {
+  return new VergeError(
+    'manifest_invalid',
+    `What was packed of model "${model}" is not what its manifest says (sha256 ${sha256}). Pack it again.`,
+    { details: { model, sha256 } },
+  )
+}

@@ -1,0 +1,47 @@
+import type { Alias } from '../../catalog/alias.ts'
+import { blobKey, manifestKey } from '../../catalog/keys.ts'
+import type { Store } from '../../weights/store.ts'
+import type { PackedChunk } from './chunks.ts'
+import { inParallel } from './pool.ts'
+import { References } from './references.ts'
+
+/** A chunk that a copy holds and that nothing hot needs. */
+export interface Leftover {
+  readonly store: Store
+  readonly key: string
+}
+
+/**
+ * What earlier, hot pushes have left in the copies of a version that is no longer hot. What another model needs stays,
+ * and what a version does that goes on answering beside this one: whether they are hot is recorded nowhere, and a copy
+ * too many costs less than a missing one.
+ * @param live what answers once the version is pushed
+ * @throws store_unavailable
+ */
+export async function leftovers(
+  { truth, copies }: { readonly truth: Store; readonly copies: readonly Store[] },
+  chunks: readonly PackedChunk[],
+  options: {
+    readonly model: string
+    readonly version: string
+    /** Of the model, in the alias and elsewhere. */
+    readonly alias: Pick<Alias, 'live' | 'versions'>
+    readonly concurrency: number
+    readonly signal: AbortSignal
+  },
+): Promise<readonly Leftover[]> {
+  const { model, version, alias, concurrency, signal } = options
+  const found: (Leftover & { readonly sha256: string })[] = []
+  const look = async ({ sha256 }: PackedChunk): Promise<void> => {
+    const key = blobKey(sha256)
+    for (const store of copies) if ((await store.head(key)) !== null) found.push({ store, key, sha256 })
+  }
+  await inParallel(chunks, concurrency, look, signal)
+  if (found.length === 0) return []
+  const references = new References(truth, signal)
+  await references.refresh()
+  const answering = new Set(alias.live.map((each) => each.version))
+  const others = Object.keys(alias.versions).filter((each) => each === version || !answering.has(each))
+  const except = new Set(others.map((each) => manifestKey(model, each)))
+  return found.filter(({ sha256 }) => references.holders(sha256, except).length === 0)
+}

@@ -1,0 +1,46 @@
+import type { Alias } from '../../catalog/alias.ts'
+import { existsAlready, nextAlias, published } from '../../catalog/alias-changes.ts'
+import { canonicalBytes } from '../../catalog/canonical-json.ts'
+import { aliasKey } from '../../catalog/keys.ts'
+import { throwIfAborted } from '../../core/errors.ts'
+import { sha256 } from '../pack/bytes.ts'
+import type { PackedModel } from '../pack/packer.ts'
+import { readerOf } from './inventory.ts'
+import { assertNoConflict, type PushTarget } from './push.ts'
+
+/**
+ * Asks each store for a key, so that a bucket or a namespace that does not exist, and credentials that do not open them,
+ * show before a model is read. @throws store_unavailable with what was said
+ */
+export async function assertReachable({ truth, copies }: PushTarget, signal: AbortSignal): Promise<void> {
+  for (const store of [truth, ...copies]) {
+    throwIfAborted(signal)
+    await store.head(aliasKey('verge'))
+  }
+}
+
+export interface Intention {
+  readonly live: boolean
+  /** Whether the version keeps its manifest as it is packed; else its cost may still change. */
+  readonly final: boolean
+}
+
+/**
+ * Finds out that a push of what was packed would be refused: before it is proven, which takes longer than everything
+ * else. @returns the model's alias
+ * @throws conflict, store_unavailable
+ */
+export async function assertPushable(
+  truth: PushTarget['truth'],
+  packed: PackedModel,
+  { live, final }: Intention,
+  signal: AbortSignal,
+): Promise<Alias | null> {
+  const { model, version } = packed.manifest
+  const digest = sha256(canonicalBytes(packed.manifest))
+  const alias = await readerOf(truth).alias(model, signal)
+  nextAlias(model, alias, published(model, version, digest, { live }))
+  if (final) await assertNoConflict(truth, packed, digest, alias, signal)
+  else if (alias !== null && Object.hasOwn(alias.versions, version)) throw existsAlready(model, version)
+  return alias
+}

@@ -1,0 +1,30 @@
+import type { CatalogWriter } from '../../catalog/writer.ts'
+import type { PackedModel } from '../pack/packer.ts'
+import { describeLive, type PushOptions, type PushResult, pushModel } from './push.ts'
+
+/**
+ * Makes sure that a writer's stores hold a packed model, and releases nothing that somebody has decided otherwise: the
+ * version goes live, and the model's visibility is its folder's, only while seeding alone has changed the model. After a
+ * push, a release or a change of visibility by hand the version is stored beside what is live.
+ * @throws conflict if the version exists with other contents, store_unavailable
+ */
+export async function publish(
+  writer: CatalogWriter,
+  packed: PackedModel,
+  options: Pick<PushOptions, 'dryRun'> = {},
+): Promise<PushResult> {
+  const target = { ...writer.stores, writer }
+  return pushModel(target, packed, { live: 'seeding', visibility: packed.visibility, ...options })
+}
+
+/** Whether the version that was published answers where no version is named. */
+export function isLive({ live, version }: Pick<PushResult, 'live' | 'version'>): boolean {
+  return live.some((each) => each.version === version)
+}
+
+/** Why a published version is not live, and the command that changes it; empty where it is live. */
+export function notLive(result: PushResult, more = ''): string {
+  if (isLive(result)) return ''
+  const { model, version, live } = result
+  return `not live: ${describeLive(live)} is, by somebody's decision. To switch: npx verge release ${model} ${version}${more}`
+}

@@ -1,0 +1,217 @@
+import type { Alias } from '../../catalog/alias.ts'
+import { withoutVersion } from '../../catalog/alias-changes.ts'
+import { aliasKey, blobKey, manifestKey } from '../../catalog/keys.ts'
+import { parseAlias } from '../../catalog/parse.ts'
+import { isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
+import { LIMITS } from '../../core/limits.ts'
+import type { ChunkInfo } from '../../weights/blob.ts'
+import { readAtMost } from '../../weights/body.ts'
+import type { Store } from '../../weights/store.ts'
+import { type Progress, silentProgress } from '../terminal/progress.ts'
+import { inParallel } from './pool.ts'
+import type { PushTarget } from './push.ts'
+import { allKeys, chunksNamed, MANIFEST_PREFIX, References, readRecord } from './references.ts'
+
+/**
+ * Removing, in the order that leaves no name without its contents:
+ *
+ * 1. the alias, or the version from it: in the truth first, then in the copies, as every change of it goes. From then on
+ *    nothing new is answered, except by Workers whose caches still hold the alias (up to a minute and a half);
+ * 2. each manifest moves to `removed/<model>/<version>`, and with it the list of what is to go: a removal that is broken
+ *    off goes on from there when it is run again;
+ * 3. chunks that no manifest in the bucket names, in the copies first and then in the truth;
+ * 4. what was noted in step 2.
+ *
+ * Somebody may push the same chunks meanwhile, and have seen them before they went. Such a push writes its manifest, and
+ * then looks for every chunk again before its alias moves: if the manifest was there before a chunk went, the chunk
+ * stays, because the manifests are read again before every few deletions; if it came later, the push finds the chunk
+ * gone, is refused, and sends it when it is run again. What is left is a push whose manifest and whose look fall between
+ * one such reading and the deletions after it, a second at most. A last look finds that, and says whom to push again.
+ */
+
+export interface RemovalPlan {
+  readonly model: string
+  /** Whether the model goes, and not only a version. */
+  readonly whole: boolean
+  /** Versions that go. */
+  readonly versions: readonly string[]
+  /** Null if there is none, or none that can be read. */
+  readonly alias: Alias | null
+  /** Of the alias that the plan was made on. */
+  readonly etag: string | null
+  /** Chunks that nothing else needs. */
+  readonly chunks: readonly ChunkInfo[]
+  /** Chunks that other versions or models need too, and that stay. */
+  readonly shared: number
+  /** Manifests that cannot be read. While there are any, no chunk goes, because they may need it. */
+  readonly unreadable: readonly string[]
+}
+
+export interface RemovalResult {
+  readonly chunks: number
+  readonly bytes: number
+  /** Manifests that cannot be read and for whose sake the chunks stayed. */
+  readonly unreadable: readonly string[]
+  /** Versions, as `model/version`, that were pushed meanwhile and lack chunks now: to be pushed again. */
+  readonly harmed: readonly string[]
+}
+
+const REMOVED_PREFIX = 'removed/'
+const CONCURRENCY = 4
+/** Chunks between two looks at the manifests. */
+const BATCH = 32
+
+/**
+ * Looks at what would go. Changes nothing.
+ * @throws model_not_found, version_not_found, conflict if the version is live, store_unavailable
+ */
+export async function planRemoval(
+  target: PushTarget,
+  model: string,
+  version: string | undefined,
+  signal: AbortSignal,
+): Promise<RemovalPlan> {
+  const { alias, etag } = await readAlias(target.truth, model, version === undefined)
+  const stored = await versionsStored(target, model, signal)
+  const known = new Set([...Object.keys(alias?.versions ?? {}), ...stored])
+  if (version !== undefined && alias !== null && Object.hasOwn(alias.versions, version)) {
+    withoutVersion(model, version)(alias)
+  } else if (version !== undefined && !known.has(version)) {
+    throw new VergeError('version_not_found', `There is no version "${version}" of model "${model}".`, {
+      details: { model, versions: [...known] },
+    })
+  }
+  if (version === undefined && etag === null && known.size === 0) {
+    throw new VergeError('model_not_found', `There is no model "${model}".`, { details: { model } })
+  }
+  const versions = version === undefined ? [...known].sort() : [version]
+  const going = new Set(versions.map((each) => manifestKey(model, each)))
+  const references = new References(target.truth, signal)
+  await references.refresh()
+  for (const each of versions) {
+    const key = manifestKey(model, each)
+    if (references.lists(key) || (await target.truth.head(key)) === null) continue
+    // what the list leaves out may need the same chunks
+    throw new VergeError(
+      'store_unavailable',
+      `The bucket has ${key} and does not list it, so it cannot be seen which weights are needed. Nothing was removed. ` +
+        'Try again in a moment.',
+      { details: { key } },
+    )
+  }
+  const named = await chunksGoing(target.truth, model, versions)
+  const chunks = named.filter(({ sha256 }) => references.holders(sha256, going).length === 0)
+  const unreadable = references.unreadable(going)
+  const whole = version === undefined
+  return { model, whole, versions, alias, etag, chunks, shared: named.length - chunks.length, unreadable }
+}
+
+/**
+ * Does what was planned. May be run again after it was broken off.
+ * @throws conflict if the model was changed since, store_unavailable, what the signal says
+ */
+export async function remove(
+  target: PushTarget,
+  plan: RemovalPlan,
+  options: { readonly signal: AbortSignal; readonly progress?: Progress },
+): Promise<RemovalResult> {
+  const { model, versions } = plan
+  const { signal, progress = silentProgress } = options
+  throwIfAborted(signal)
+  const [version = ''] = versions
+  if (plan.whole) await target.writer.dropModel(model, plan.etag)
+  else if (plan.alias !== null && Object.hasOwn(plan.alias.versions, version)) {
+    await target.writer.dropVersion(model, version)
+  }
+  for (const each of versions) {
+    throwIfAborted(signal)
+    await retireManifest(target, model, each)
+  }
+
+  const going = await chunksGoing(target.truth, model, versions)
+  const references = new References(target.truth, signal)
+  await references.refresh()
+  const unreadable = references.unreadable()
+  if (unreadable.length > 0) return { chunks: 0, bytes: 0, unreadable, harmed: [] }
+  const task = progress.task(`Deleting ${model}`, going.length, 'steps')
+  const deleted: ChunkInfo[] = []
+  for (let at = 0; at < going.length; at += BATCH) {
+    if (at > 0) await references.refresh()
+    const free = going.slice(at, at + BATCH).filter(({ sha256 }) => references.holders(sha256).length === 0)
+    const drop = async (chunk: ChunkInfo): Promise<void> => {
+      deleted.push(chunk)
+      for (const store of [...target.copies, target.truth]) await store.delete(blobKey(chunk.sha256))
+    }
+    await inParallel(free, CONCURRENCY, drop, signal)
+    task.set(Math.min(going.length, at + BATCH))
+  }
+  for (const each of versions) await target.truth.delete(removedKey(model, each))
+  await references.refresh()
+  task.done(`${deleted.length} deleted`)
+  return {
+    chunks: deleted.length,
+    bytes: deleted.reduce((sum, { bytes }) => sum + bytes, 0),
+    unreadable: [],
+    harmed: [...new Set(deleted.flatMap(({ sha256 }) => references.holders(sha256)))].map((key) =>
+      key.slice(MANIFEST_PREFIX.length),
+    ),
+  }
+}
+
+/** Moves a version's manifest out of the catalogue. */
+async function retireManifest({ truth, copies }: PushTarget, model: string, version: string): Promise<void> {
+  const key = manifestKey(model, version)
+  const bytes = await readRecord(truth, key, LIMITS.manifestBytes)
+  if (bytes !== null) await truth.put(removedKey(model, version), bytes)
+  for (const store of [...copies, truth]) await store.delete(key)
+}
+
+/** Chunks of versions that go or, by what a removal that was broken off has noted, went; each once. */
+async function chunksGoing(truth: Store, model: string, versions: readonly string[]): Promise<ChunkInfo[]> {
+  const found = new Map<string, ChunkInfo>()
+  for (const version of versions) {
+    for (const key of [manifestKey(model, version), removedKey(model, version)]) {
+      const bytes = await readRecord(truth, key, LIMITS.manifestBytes)
+      // what a damaged manifest named cannot be known, and stays
+      for (const chunk of chunksNamed(bytes, model, version) ?? []) found.set(chunk.sha256, chunk)
+    }
+  }
+  return [...found.values()]
+}
+
+/** Versions that have left something in any store. */
+async function versionsStored(
+  { truth, copies }: PushTarget,
+  model: string,
+  signal: AbortSignal,
+): Promise<ReadonlySet<string>> {
+  const found = new Set<string>()
+  for (const prefix of [`${MANIFEST_PREFIX}${model}/`, `${REMOVED_PREFIX}${model}/`]) {
+    for (const store of [truth, ...copies]) {
+      for (const key of await allKeys(store, prefix, signal)) found.add(key.slice(prefix.length))
+    }
+  }
+  return found
+}
+
+/** An alias that cannot be read is no obstacle to removing the whole model. */
+async function readAlias(
+  truth: Store,
+  model: string,
+  whole: boolean,
+): Promise<{ readonly alias: Alias | null; readonly etag: string | null }> {
+  const found = await truth.get(aliasKey(model))
+  if (found === null) return { alias: null, etag: null }
+  const bytes = await readAtMost(found.body, LIMITS.aliasBytes)
+  const etag = found.etag ?? null
+  try {
+    return { alias: parseAlias(bytes ?? new Uint8Array(0), model), etag }
+  } catch (error) {
+    if (whole && isVergeError(error, 'alias_invalid')) return { alias: null, etag }
+    throw error
+  }
+}
+
+function removedKey(model: string, version: string): string {
+  return `${REMOVED_PREFIX}${model}/${version}`
+}

@@ -1,0 +1,223 @@
+import type { CatalogWriter } from '../../catalog/writer.ts'
+import type { Account } from '../../cloudflare/account.ts'
+import { CloudflareApi, DRAFT_BINDING } from '../../cloudflare/api.ts'
+import type { HttpClient } from '../../cloudflare/http.ts'
+import {
+  BUCKET_BINDING,
+  type Environment,
+  KV_BINDING,
+  PLACEHOLDER,
+  saveNamespaceId,
+} from '../../cloudflare/wrangler-config.ts'
+import type { Store } from '../../weights/store.ts'
+import type { PackedModel } from '../pack/packer.ts'
+import { remoteStores } from '../target/remote.ts'
+import { writerOf } from '../target/target.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { bytes as formatBytes, printable } from '../terminal/format.ts'
+import { isLive, notLive, publish } from './publish.ts'
+import type { PushResult } from './push.ts'
+
+/** The operator's key: the one secret that there is. */
+export const API_KEY = 'VERGE_API_KEY'
+
+export interface SetupContext {
+  readonly http: HttpClient
+  readonly account: Account
+  readonly configPath: string
+  readonly environment: Environment & { readonly env: string }
+  readonly models: readonly PackedModel[]
+  /** The operator's key, if one is to be set. */
+  readonly apiKey: string | undefined
+  /** R2's location hint for a new bucket. */
+  readonly location: string | undefined
+}
+
+/** One thing that an environment needs. */
+export interface Step {
+  readonly what: string
+  /** Nothing has to be done; said instead of doing it. */
+  readonly done?: string
+  /** What would be done: a line to agree to. */
+  readonly plan?: string
+  /** What it would take over that Verge has not made, as far as can be seen: a line to agree to by itself. */
+  readonly takesOver?: string
+  /** Does it, and says what was done. */
+  apply?(): Promise<string>
+}
+
+/**
+ * Looks at the account, changing nothing, and says what is missing. Steps have to be applied in order; each looks for
+ * what it would create, so that a second run does only what the first did not reach.
+ * @throws UsageError
+ */
+export async function planSetup(context: SetupContext): Promise<Step[]> {
+  const { environment } = context
+  if (environment.bucket === undefined || environment.namespaceId === undefined) {
+    throw new UsageError(
+      `[env.${environment.env}] in wrangler.toml needs an R2 bucket bound to BUCKET and a KV namespace bound to KV. ` +
+        'Bindings are not inherited from the top level; copy them from another environment.',
+    )
+  }
+  const api = new CloudflareApi(context.http, context.account)
+  const credentials = await api.s3Credentials()
+  const stores = (namespaceId: string) => {
+    const { http, account } = context
+    return remoteStores(http, { account, credentials, bucket: environment.bucket ?? '', namespaceId })
+  }
+  const namespace = await namespaceStep(api, context, environment.namespaceId, (id) => stores(id).copies)
+  const bucket = await bucketStep(api, environment.bucket, context.location, () => stores('').truth)
+  const steps = [bucket, namespace.step, await secretStep(api, context)]
+  const place: PushPlace = {
+    env: environment.env,
+    hasBucket: bucket.apply === undefined,
+    hasNamespace: namespace.step.apply === undefined,
+    writer(withCopies) {
+      const { truth, copies } = stores(namespace.id())
+      return writerOf(truth, withCopies ? copies : [])
+    },
+  }
+  for (const model of context.models) steps.push(await pushStep(model, place))
+  return steps
+}
+
+async function bucketStep(
+  api: CloudflareApi,
+  bucket: string,
+  location: string | undefined,
+  store: () => Store,
+): Promise<Step> {
+  const what = `R2 bucket ${bucket}`
+  if (await api.hasBucket(bucket)) {
+    const foreign = await foreignKey(store())
+    const aside = foreign === undefined ? '' : `; it has objects that are not Verge's, such as ${printable(foreign)}`
+    return { what, done: `is there${aside}` }
+  }
+  const where = location === undefined ? '' : ` near ${location}`
+  return {
+    what,
+    plan: `create it${where}`,
+    async apply() {
+      await api.createBucket(bucket, location)
+      return `created${where}`
+    },
+  }
+}
+
+async function namespaceStep(
+  api: CloudflareApi,
+  context: SetupContext,
+  configured: string,
+  copiesIn: (id: string) => readonly Store[],
+) {
+  const { environment, configPath } = context
+  const title = `${environment.worker}-kv`
+  const present = await api.namespaces()
+  let id = configured
+  const step = await (async (): Promise<Step> => {
+    if (!PLACEHOLDER.test(configured)) {
+      if (present.some((other) => other.id === configured))
+        return { what: `KV namespace ${configured}`, done: 'is there' }
+      throw new UsageError(
+        `The KV namespace ${configured}, which [env.${environment.env}] in wrangler.toml names, is not in this account. ` +
+          'Use the account that it is in, or write 32 zeros for the id to have a new one created.',
+      )
+    }
+    const known = present.find((other) => other.title === title)
+    const [copies] = known === undefined ? [] : copiesIn(known.id)
+    const foreign = copies && (await foreignKey(copies))
+    return {
+      what: `KV namespace ${title}`,
+      ...(foreign !== undefined && {
+        takesOver: `the namespace ${title}, which holds keys that are not Verge's, such as ${printable(foreign)}`,
+      }),
+      plan: `${known ? 'take the one that is there' : 'create it'}, and write its id into wrangler.toml`,
+      async apply() {
+        id = known?.id ?? (await api.createNamespace(title))
+        await saveNamespaceId(configPath, environment.env, id)
+        return `${known ? 'found' : 'created'}; its id ${id} is in wrangler.toml now`
+      },
+    }
+  })()
+  return { step, id: () => id }
+}
+
+/** One of these a Worker of Verge's has, also one that is not deployed yet. */
+const OF_VERGE = [BUCKET_BINDING, KV_BINDING, DRAFT_BINDING]
+
+/** What every key that Verge writes begins with. */
+const PREFIXES = ['alias/', 'blob/', 'health/', 'manifest/', 'removed/']
+
+/** A key that Verge has not written; undefined where the first page of them has none. */
+async function foreignKey(store: Store): Promise<string | undefined> {
+  const { keys } = await store.list('')
+  return keys.find((key) => !PREFIXES.some((prefix) => key.startsWith(prefix)))
+}
+
+async function secretStep(api: CloudflareApi, { environment, apiKey }: SetupContext): Promise<Step> {
+  const { worker } = environment
+  const what = `secret ${API_KEY} of ${worker}`
+  const present = await api.secrets(worker)
+  const bindings = present === null ? null : await api.bindings(worker)
+  const foreign = bindings !== null && !OF_VERGE.some((name) => bindings.includes(name))
+  const namesake = `the Worker ${worker}, which is there already and has none of the bindings ${BUCKET_BINDING} and ${KV_BINDING}`
+  if (present?.includes(API_KEY)) {
+    const aside = foreign ? `. Take care: a deployment replaces ${namesake}` : ''
+    return { what, done: `is set; "npx wrangler secret put ${API_KEY} --env ${environment.env}" changes it${aside}` }
+  }
+  if (apiKey === undefined) {
+    return {
+      what,
+      done:
+        `is not set, and private models will answer to no one. To set it: export ${API_KEY}="$(openssl rand -base64 33)", ` +
+        `keep it where you keep passwords, and run this again${foreign ? `. Take care: a deployment replaces ${namesake}` : ''}`,
+    }
+  }
+  return {
+    what,
+    ...(foreign && { takesOver: `${namesake}: it gets this secret now, and the first deployment replaces it` }),
+    plan: present === null ? 'create the Worker, still empty, and set it' : `set it to the value of ${API_KEY} here`,
+    async apply() {
+      if (present === null) await api.createDraftWorker(worker)
+      await api.putSecret(worker, API_KEY, apiKey)
+      return present === null ? 'set, on a Worker that is empty until you deploy' : 'set'
+    },
+  }
+}
+
+interface PushPlace {
+  readonly env: string
+  readonly hasBucket: boolean
+  readonly hasNamespace: boolean
+  writer(withCopies: boolean): CatalogWriter
+}
+
+/** What a model lacks in the account. A bucket that is there is looked into; one that is not lacks everything. */
+async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promise<Step> {
+  const { manifest, visibility, hot, chunks } = model
+  const what = `model ${manifest.model}, version ${manifest.version}`
+  const apply = async (): Promise<string> => {
+    const result = await publish(place.writer(true), model)
+    const { written, generation } = result
+    if (written === 0) return `everything was there${aside(result, env)}`
+    return `${isLive(result) ? 'live, ' : ''}${written} writes (generation ${generation})${aside(result, env)}`
+  }
+  if (!place.hasBucket) {
+    const bytes = [...chunks.values()].reduce((sum, chunk) => sum + chunk.length, 0)
+    return { what, plan: `push ${formatBytes(bytes)} to R2${hot ? ' and KV' : ''}, live and ${visibility}`, apply }
+  }
+  const seen = await publish(place.writer(place.hasNamespace), model, { dryRun: true })
+  const send = seen.sent === 0 ? [] : [`push the ${formatBytes(seen.bytesSent)} that are missing`]
+  const cool = seen.removed === 0 ? [] : ['delete from KV what is no longer hot']
+  const show = seen.moves ? [isLive(seen) ? `make it live, ${seen.visibility}` : 'add the version'] : []
+  const copy = place.hasNamespace && !seen.outdated ? [] : ['bring the copies in KV up to date']
+  const work = [...send, ...cool, ...show]
+  const plan = work.length > 0 ? work : copy
+  if (plan.length === 0) return { what, done: `is there${aside(seen, env)}` }
+  return { what, plan: `${plan.join('; ')}${aside(seen, env)}`, apply }
+}
+
+function aside(result: PushResult, env: string): string {
+  const text = notLive(result, ` --env ${env}`)
+  return text === '' ? '' : `; ${text}`
+}

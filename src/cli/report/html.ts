@@ -1,0 +1,225 @@
+import { LIMITS } from '../../core/limits.ts'
+import { printable } from '../../onnx/errors.ts'
+import type { Measured, Measurements } from '../measure/measure.ts'
+import { describeLocated } from '../verify/locate.ts'
+import { bytes, cosine, decibels, milliseconds, percent, significant, tally, worstFirst } from './format.ts'
+import { html, Markup } from './markup.ts'
+import { type Bar, barChart, lineChart } from './plots.ts'
+import { isCompared, type Report, ratios, unexercisedOf } from './report.ts'
+import { STYLE } from './style.ts'
+
+/** Layers that are drawn; all of them are in the table below. */
+const LAYERS_DRAWN = 60
+/** A tenth of the signal: where a layer's error begins to show. */
+const NOISY_DB = 20
+
+/**
+ * The report as one page that needs nothing else: no scripts, no fonts, no requests. Whatever comes from the model is
+ * escaped.
+ */
+export function renderHtml(report: Report): string {
+  const page = html`<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${printable(report.model)} ${printable(report.version)}: report</title>
+<style>${new Markup(STYLE)}</style>
+</head>
+<body>
+${heading(report)}${choices(report)}${sizes(report)}${agreement(report)}${layers(report)}${measured(report)}${notes(report)}
+</body>
+</html>
+`
+  return page.text
+}
+
+const STATES = {
+  agrees: html`<span class="good">verified in workerd</span>`,
+  strays: html`<span class="bad">verification failed</span>`,
+  none: html`<span class="bad">not proven: no output is exercised</span>`,
+}
+
+function heading(report: Report): Markup {
+  const { accuracy, artifacts, measured, model, source, verification, version } = report
+  const state = verification === null ? html`<span class="soft">not verified</span>` : STATES[verification.verdict]
+  const main = artifacts.find(({ places }) => places.includes('edge')) ?? artifacts[0]
+  return html`<h1>${printable(model)} ${printable(version)}</h1>
+<p>${state} <span class="soft">from</span> <code>${printable(source)}</code></p>
+<div class="cards">
+${main ? card(percent(ratios(main, report).bytes), `of the original on disk, both in ${main.format.toUpperCase()} format: ${bytes(main.sizes.bytes)}`) : null}
+${accuracy ? card(percent(accuracy.value, 2), `${printable(accuracy.metric)}; original ${percent(accuracy.baseline, 2)}`) : null}
+${measured?.measurements ? card(milliseconds(measured.measurements.warm.p50), 'an answer, loaded (p50)') : null}
+${measured ? card(measured.verdict.fit, 'in a Worker') : null}
+</div>`
+}
+
+function card(figure: string, text: string): Markup {
+  return html`<div class="card"><b>${figure}</b><span>${text}</span></div>`
+}
+
+function choices({ choices, options, passes, tools }: Report): Markup {
+  const asked = Object.entries(options).map(
+    ([name, value]) => html`<code>--${name} ${printable(String(value))}</code> `,
+  )
+  return html`<h2>What was done</h2>
+${asked.length > 0 ? html`<p>Asked for: ${asked}</p>` : null}
+<ul>${choices.map(({ what, why }) => html`<li><b>${printable(what)}</b>: ${printable(why)}</li>`)}</ul>
+${passes.length > 0 ? html`<p>Changes: ${passes.map(({ changes, pass }) => `${pass} ${changes}`).join(', ')}</p>` : null}
+<p class="soft">${Object.entries(tools)
+    .map(([name, version]) => `${name} ${version}`)
+    .join(', ')}</p>`
+}
+
+function sizes(report: Report): Markup {
+  const { artifacts, original, originalOrt } = report
+  const originals = [original, ...(originalOrt === null ? [] : [originalOrt])]
+  const kinds = [
+    ['on disk', 'bytes', 1],
+    ['gzip', 'gzip', 2],
+    ['brotli', 'brotli', 3],
+  ] as const
+  const bars = [...originals, ...artifacts].flatMap((artifact, index) =>
+    kinds.map(([name, key, series]): Bar => {
+      const { dtype, format, id, sizes } = artifact
+      const isOriginal = index < originals.length
+      const share = isOriginal ? '' : ` (${percent(ratios(artifact, report)[key])})`
+      const label = isOriginal ? `original, ${dtype}, ${format}` : id
+      return { label: `${label}, ${name}`, value: sizes[key], text: `${bytes(sizes[key])}${share}`, series }
+    }),
+  )
+  const legend = kinds.map(([name, , series]) => ({ name, series }))
+  return html`<h2>Size</h2>
+${barChart({ title: 'Bytes, and C = S_compressed / S_original in the same format', bars, legend })}`
+}
+
+function agreement({ accuracy, located, verification }: Report): Markup | null {
+  if (verification === null && accuracy === null) return null
+  const rows = (verification?.artifacts ?? []).flatMap((entry) =>
+    entry.outputs.filter(isCompared).map(
+      ({ cosine: value, elements, equal, maxAbs, output, relative, sqnrDb, top1 }) => html`<tr>
+<td>${entry.artifact}, ${entry.place === 'edge' ? 'workerd' : 'onnxruntime-node'}</td><td><code>${printable(output)}</code></td>
+<td class="n">${cosine(value)}</td><td class="n">${significant(maxAbs)}</td>
+<td class="n">${relative === null ? '-' : percent(relative, 2)}</td><td class="n">${value === null ? '-' : decibels(sqnrDb)}</td>
+<td class="n">${top1 ? percent(top1.same / top1.rows) : equal === null ? '-' : percent(equal / Math.max(1, elements))}</td></tr>`,
+    ),
+  )
+  const failures = (verification?.artifacts ?? []).flatMap(({ artifact, failures }) =>
+    failures.map((failure) => html`<p class="bad">${artifact}: ${failure}</p>`),
+  )
+  const unexercised = (verification?.artifacts ?? []).flatMap((entry) =>
+    unexercisedOf(entry).map((sentence) => html`<p>${sentence}</p>`),
+  )
+  const samples = verification
+    ? `Each artifact for the edge was loaded by the Worker's own engine in workerd and compared with onnxruntime-node on the original, over ${verification.samples} ${verification.synthetic ? 'made-up ' : ''}samples.`
+    : ''
+  return html`<h2>Agreement with the original</h2>
+${accuracy ? html`<p>${printable(accuracy.metric)} on ${accuracy.samples} labelled samples: <b>${percent(accuracy.value, 2)}</b>, original ${percent(accuracy.baseline, 2)}.</p>` : null}
+${
+  verification
+    ? html`<p class="soft">${samples}</p>${failures}${unexercised}
+<div class="scroll"><table><thead><tr><th>artifact</th><th>output</th><th class="n">cosine</th><th class="n">max abs</th><th class="n">error</th><th class="n">SQNR</th><th class="n">top-1 or equal</th></tr></thead><tbody>${rows}</tbody></table></div>`
+    : null
+}
+${
+  located
+    ? html`<p>${describeLocated(located)}</p>${lineChart({
+        title: 'Signal to noise inside the graph',
+        unit: 'dB',
+        points: located.values.map(({ node, op, sqnrDb, value }) => ({
+          label: `${printable(node || value)} (${op})`,
+          value: sqnrDb,
+        })),
+      })}`
+    : null
+}`
+}
+
+function layers({ layers, skipped }: Report): Markup | null {
+  if (layers.length === 0 && skipped.length === 0) return null
+  const ordered = worstFirst(layers)
+  const drawn = ordered.filter(({ sqnrDb }) => sqnrDb !== null).slice(0, LAYERS_DRAWN)
+  const bars = drawn.map(({ node, sqnrDb, to, weight }): Bar => {
+    const value = sqnrDb ?? Number.NaN
+    return {
+      label: printable(node || weight),
+      value: Math.max(0, value),
+      text: `${decibels(value)}, ${to}`,
+      series: value < NOISY_DB ? 4 : 1,
+    }
+  })
+  const legend = [
+    { name: 'weights', series: 1 as const },
+    { name: `below ${NOISY_DB} dB`, series: 4 as const },
+  ]
+  const title = `Signal to noise of the weights, worst first${drawn.length < layers.length ? `: ${drawn.length} of ${layers.length}` : ''}`
+  return html`<h2>Layers</h2>
+<p>${tally(layers.map(({ to }) => to))
+    .map(([to, count]) => `${count} to ${to}`)
+    .join(', ')}</p>
+${bars.length > 0 ? barChart({ title, bars, legend }) : null}
+${
+  layers.length > 0
+    ? html`<details><summary>All ${layers.length} layers</summary>
+<div class="scroll"><table><thead><tr><th>node</th><th>op</th><th>weight</th><th>to</th><th class="n">before</th><th class="n">after</th><th class="n">SQNR</th></tr></thead><tbody>${ordered.map(
+        ({ bytesAfter, bytesBefore, node, op, sqnrDb, to, weight }) =>
+          html`<tr><td><code>${printable(node)}</code></td><td>${printable(op)}</td><td><code>${printable(weight)}</code></td><td>${to}</td><td class="n">${bytes(bytesBefore)}</td><td class="n">${bytes(bytesAfter)}</td><td class="n">${decibels(sqnrDb)}</td></tr>`,
+      )}</tbody></table></div></details>`
+    : null
+}
+${
+  skipped.length > 0
+    ? html`<details><summary>${skipped.length} left as they are</summary>
+<div class="scroll"><table><thead><tr><th>node</th><th>op</th><th>why</th></tr></thead><tbody>${skipped.map(
+        ({ node, op, reason }) =>
+          html`<tr><td><code>${printable(node)}</code></td><td>${printable(op)}</td><td>${printable(reason)}</td></tr>`,
+      )}</tbody></table></div></details>`
+    : null
+}`
+}
+
+function measured({ measured, measuredOriginal }: Report): Markup | null {
+  if (measured === null) return null
+  const { measurements, verdict } = measured
+  const shown: (readonly [string, Measurements, 1 | 2])[] = []
+  const note = (name: string, from: Measured | null, series: 1 | 2): void => {
+    if (from?.measurements) shown.push([name, from.measurements, series])
+  }
+  note('original', measuredOriginal, 2)
+  note(measurements?.artifact ?? '', measured, 1)
+  const times = shown.flatMap(([name, { coldMs, warm }, series]): Bar[] => [
+    { label: `${name}, first answer`, value: coldMs, text: milliseconds(coldMs), series },
+    { label: `${name}, loaded, p50`, value: warm.p50, text: milliseconds(warm.p50), series },
+    { label: `${name}, loaded, p95`, value: warm.p95, text: milliseconds(warm.p95), series },
+  ])
+  // What the process grew by is left out: it holds compiled code and local storage too, and is no share of an isolate.
+  const memory = shown.map(
+    ([name, { heapBytes }, series]): Bar => ({
+      label: `${name}, WebAssembly memory`,
+      value: heapBytes,
+      text: bytes(heapBytes),
+      series,
+    }),
+  )
+  return html`<h2>In a Worker</h2>
+<p><b>${verdict.fit}</b>: ${verdict.reason}</p>
+${shown.length > 0 ? [barChart({ title: 'Time of an answer', bars: times }), barChart({ title: 'Memory', bars: memory }), html`<p class="soft">The engine's WebAssembly memory may grow to ${bytes(LIMITS.engineHeapBytes)} of an isolate's 128 MB. It holds the runtime, all loaded models and what a run needs.</p>`] : null}
+${
+  measurements
+    ? html`<p>A run costs ${significant(measurements.cost.cost.base)} units and ${significant(measurements.cost.cost.perElement)} for each element of its input. A unit is the time of a million multiply-adds of a 32-bit matrix product in the same engine: ${measurements.cost.unitMicroseconds} µs here.</p>
+<p class="soft">Measured with ${measurements.elements} elements on this machine; CPU time of an answer: ${milliseconds(measurements.cpuMs)}; the way there and back, part of every time above: ${milliseconds(measurements.roundTripMs)}.</p>`
+    : null
+}`
+}
+
+function notes({ notes }: Report): Markup | null {
+  return notes.length === 0
+    ? null
+    : html`<h2>Notes</h2><ul>${notes.map((note) => html`<li>${printableNote(note)}</li>`)}</ul>`
+}
+
+/** Notes are sentences of the tool's, with names of the model's in them. */
+function printableNote(note: string): string {
+  return note.replace(/\s+/g, ' ')
+}

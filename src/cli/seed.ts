@@ -1,0 +1,79 @@
+import { parseArgs } from 'node:util'
+import { isVergeError, VergeError } from '../core/errors.ts'
+import { modelFolders, STATE } from './files/project.ts'
+import { type PackedModel, packFolder } from './pack/packer.ts'
+import { notLive, publish } from './push/publish.ts'
+import { type PushResult, pushModel } from './push/push.ts'
+import { openTarget } from './target/open.ts'
+import { runScript } from './terminal/command-line.ts'
+
+export interface SeedOptions {
+  /** The folder that `wrangler dev --persist-to` names. */
+  readonly persistTo: string
+  readonly models: readonly PackedModel[]
+  /** Makes the versions live and visible as their folders say, whatever was decided before. */
+  readonly release?: boolean
+}
+
+/**
+ * Writes models into the local R2 and KV of `wrangler dev`, in one process. What is there already is not written again,
+ * and what somebody has released or hidden stays that way (see `publish`).
+ * @throws conflict if a version is there with other contents
+ */
+export async function seed({ persistTo, models, release = false }: SeedOptions): Promise<PushResult[]> {
+  const target = await openTarget({ local: persistTo })
+  try {
+    const published: PushResult[] = []
+    for (const packed of models) {
+      published.push(
+        release
+          ? await pushModel(target, packed, { live: true, visibility: packed.visibility })
+          : await publish(target.writer, packed),
+      )
+    }
+    return published
+  } catch (error) {
+    if (!isVergeError(error, 'conflict')) throw error
+    throw new VergeError(
+      error.code,
+      `${error.message}\nChange "version" in its verge.json, or delete ${persistTo} to begin with empty local storage.`,
+      { cause: error },
+    )
+  } finally {
+    await target.dispose()
+  }
+}
+
+/** One line for each model: what was written, or that nothing had to be. */
+export function describePublished(result: PushResult): string {
+  const { model, version, generation, written } = result
+  const what = written === 0 ? 'nothing to write' : `${written} written`
+  const aside = notLive(result)
+  return `${model} ${version}: ${what} (generation ${generation})${aside === '' ? '' : `; ${aside}`}`
+}
+
+const HELP = `Writes packed models into the local R2 and KV that "wrangler dev" reads. Repeating it writes nothing. A model that
+was pushed, released or hidden by hand stays as it is: a new version of it is stored, and not made live.
+
+Usage: npm run seed -- [options] [model folder ...]
+
+  --persist-to DIR   local storage (default: .wrangler/state)
+  --help             this text
+
+Without folders: every models/<name>/ that has a verge.json.`
+
+/** The command `npm run seed`. */
+export async function seedCommand(): Promise<void> {
+  await runScript(HELP, async () => {
+    const { values, positionals } = parseArgs({
+      allowPositionals: true,
+      options: { 'persist-to': { type: 'string' }, help: { type: 'boolean' } },
+    })
+    if (values.help) return HELP
+    const folders = positionals.length > 0 ? positionals : await modelFolders()
+    const models: PackedModel[] = []
+    for (const folder of folders) models.push(await packFolder(folder))
+    const published = await seed({ persistTo: values['persist-to'] ?? STATE, models })
+    return published.map(describePublished).join('\n')
+  })
+}

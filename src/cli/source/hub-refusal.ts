@@ -1,0 +1,51 @@
+import { printable } from '../../onnx/errors.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import type { Answer } from './http.ts'
+import type { HubSpec } from './spec.ts'
+
+/**
+ * Why the hub does not give what was asked for, and what to do. The reason is in `X-Error-Code` where the hub itself
+ * answers; mirrors send the status alone.
+ * @param file that was asked for; undefined for the repository
+ */
+export function refusal(answer: Answer, spec: HubSpec, endpoint: URL, hasToken: boolean, file?: string): UsageError {
+  const code = answer.header('x-error-code') ?? ''
+  const { repo, revision } = spec
+  const what = file === undefined ? `hf:${repo}` : `${printable(file)} of hf:${repo}`
+  const page = `${endpoint.href}${repo}`
+  if (answer.url.origin !== endpoint.origin) {
+    // The last of the way is a file store with a signed address; it knows nothing of repositories or tokens.
+    return new UsageError(
+      `${answer.url.host}, where the hub sent us for ${what}, answers with HTTP ${answer.status}. Run this again.`,
+    )
+  }
+  if (code === 'GatedRepo') {
+    const token = hasToken ? 'HF_TOKEN has no access yet' : 'HF_TOKEN is not set'
+    return new UsageError(`${what} is gated: accept its terms at ${page}, and set HF_TOKEN to your token. (${token}.)`)
+  }
+  if (code === 'RevisionNotFound') {
+    return new UsageError(
+      `hf:${repo} has no revision "${printable(revision)}". Look at ${page}/commits for what there is.`,
+    )
+  }
+  if (code === 'EntryNotFound') {
+    return new UsageError(
+      `hf:${repo} has no file "${printable(file ?? '')}" at ${printable(revision)}. Look at ${page}/tree/main.`,
+    )
+  }
+  if (answer.status === 401 || answer.status === 403) {
+    return new UsageError(
+      hasToken
+        ? `The hub refuses ${what}: HF_TOKEN is not valid, or may not read it. Check the name, the token, and the terms at ${page}.`
+        : `The hub refuses ${what}: there is no such repository, or it is private or gated. Check the name; if it is right, accept the terms at ${page} and set HF_TOKEN.`,
+    )
+  }
+  if (answer.status === 404) {
+    return new UsageError(
+      file === undefined
+        ? `The hub has no repository "${repo}" with a revision "${printable(revision)}", or hides it. Check the name, and set HF_TOKEN if it is private.`
+        : `hf:${repo} has no file "${printable(file)}" at ${printable(revision)}. Look at ${page}/tree/main.`,
+    )
+  }
+  return new UsageError(`The hub answers with HTTP ${answer.status} for ${what}. Look at ${page} in a browser.`)
+}

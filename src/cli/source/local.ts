@@ -1,0 +1,84 @@
+import { readdir, realpath, stat } from 'node:fs/promises'
+import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
+import { printable } from '../../onnx/errors.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { chooseModel } from './choose.ts'
+import { externalFiles } from './model-file.ts'
+import { folderOf } from './paths.ts'
+import { settingsOf } from './settings.ts'
+import type { ModelSource, SourceOptions } from './types.ts'
+
+/** Where sentence-transformers writes how it pools. */
+const POOLING = '1_Pooling'
+
+/** A file or a folder on this machine. Nothing is copied. @throws UsageError */
+export async function openLocal(path: string, options: Pick<SourceOptions, 'file'>): Promise<ModelSource> {
+  const full = resolve(path)
+  const found = await stat(full).catch(() => undefined)
+  if (found === undefined) {
+    throw new UsageError(
+      `There is no "${printable(path)}". Give an .onnx file, a folder, an https address, or hf:org/name for a repository on the hub.`,
+    )
+  }
+  return found.isDirectory() ? openFolder(full, options.file) : openFile(full, options.file)
+}
+
+async function openFile(path: string, file: string | undefined): Promise<ModelSource> {
+  if (file !== undefined) throw new UsageError('--file chooses from a folder or a repository; this is a file already.')
+  const folder = dirname(path)
+  await checkExternal(path, basename(path))
+  // The folder above counts where Optimum's layout says so; only then is it looked into.
+  const above = basename(folder) === 'onnx'
+  const root = above ? dirname(folder) : folder
+  const paths = await filesIn(root, above ? ['', 'onnx', POOLING] : ['', POOLING])
+  const model = above ? `onnx/${basename(path)}` : basename(path)
+  return {
+    kind: 'file',
+    label: printable(basename(path)),
+    modelFile: path,
+    files: inside(root, settingsOf(model, paths)),
+    others: [],
+  }
+}
+
+async function openFolder(folder: string, file: string | undefined): Promise<ModelSource> {
+  const label = printable(basename(folder) || folder)
+  const chosenFolder = file === undefined ? '' : folderOf(file.replaceAll('\\', '/'))
+  const paths = await filesIn(folder, [...new Set(['', 'onnx', POOLING, chosenFolder])])
+  const { path, others } = chooseModel(paths, label, file)
+  const modelFile = join(folder, path)
+  await checkExternal(modelFile, `${label}/${printable(path)}`)
+  return { kind: 'folder', label, modelFile, files: inside(folder, settingsOf(path, paths)), others }
+}
+
+/** Names of the files in some folders below `root`, relative to it, with forward slashes. */
+async function filesIn(root: string, folders: readonly string[]): Promise<string[]> {
+  const paths: string[] = []
+  for (const folder of folders) {
+    if (folder.split('/').includes('..')) throw new UsageError('--file names a file inside the folder.')
+    const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => [])
+    for (const entry of entries) {
+      if (entry.isFile() || entry.isSymbolicLink()) paths.push(folder === '' ? entry.name : `${folder}/${entry.name}`)
+    }
+  }
+  return paths
+}
+
+function inside(root: string, files: ReadonlyMap<string, string>): Map<string, string> {
+  return new Map([...files].map(([name, path]) => [name, join(root, path)]))
+}
+
+/** External data has to be there, and not to lead out of the model's folder by a link. */
+async function checkExternal(path: string, label: string): Promise<void> {
+  const folder = dirname(path)
+  for (const location of await externalFiles(path, label)) {
+    const real = await realpath(join(folder, location)).catch(() => undefined)
+    if (real === undefined) {
+      throw new UsageError(`${label} keeps weights in "${printable(location)}", which is not beside it. Copy it there.`)
+    }
+    const way = relative(await realpath(folder), real)
+    if (way.startsWith('..') || isAbsolute(way)) {
+      throw new UsageError(`${label} keeps weights in "${printable(location)}", a link that leads out of its folder.`)
+    }
+  }
+}

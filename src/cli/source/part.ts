@@ -1,0 +1,114 @@
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { writeWhole } from '../files/whole-file.ts'
+
+/** What is written down beside a part, so that it can be gone on with. */
+export interface PartNote {
+  /** Says without doubt which bytes these are: a strong ETag, or a checksum. */
+  readonly validator: string
+}
+
+/** A file that is still coming: `<target>.part`, and `<target>.part.json` which says what it is a part of. */
+export class Part {
+  readonly path: string
+  readonly #target: string
+  readonly #lock: string | undefined
+
+  private constructor(target: string, path: string, lock: string | undefined) {
+    this.#target = target
+    this.path = path
+    this.#lock = lock
+  }
+
+  /**
+   * Takes hold of a target's part. While another process has it, this one gets a part of its own, which nobody goes on
+   * with: two writers in one file would ruin it.
+   */
+  static async claim(target: string): Promise<Part> {
+    await mkdir(dirname(target), { recursive: true })
+    const lock = `${target}.part.lock`
+    if (await takeLock(lock)) return new Part(target, `${target}.part`, lock)
+    return new Part(target, `${target}.${process.pid}-${Date.now().toString(36)}.part`, undefined)
+  }
+
+  /** Bytes there are, if they are a part of what the validator names; else 0, and what there was is gone. */
+  async resume(validator: string | undefined): Promise<number> {
+    if (validator !== undefined && (await this.note())?.validator === validator) {
+      return (await stat(this.path).catch(() => undefined))?.size ?? 0
+    }
+    await this.clear()
+    return 0
+  }
+
+  async note(): Promise<PartNote | undefined> {
+    try {
+      const value = JSON.parse(await readFile(`${this.path}.json`, 'utf8')) as PartNote
+      return typeof value?.validator === 'string' ? value : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  async describe(note: PartNote | undefined): Promise<void> {
+    if (note === undefined) await rm(`${this.path}.json`, { force: true })
+    else await writeWhole(`${this.path}.json`, JSON.stringify(note), { mode: 0o600 })
+  }
+
+  async clear(): Promise<void> {
+    await rm(this.path, { force: true })
+    await rm(`${this.path}.json`, { force: true })
+  }
+
+  /** Puts the finished file in its place in one step. */
+  async finish(): Promise<void> {
+    const file = await open(this.path, 'r+')
+    await file.sync().finally(() => file.close())
+    await rename(this.path, this.#target)
+    await rm(`${this.path}.json`, { force: true })
+  }
+
+  /** Lets go. What has come stays for the next time, unless nobody can go on with it. */
+  async release(): Promise<void> {
+    if (this.#lock === undefined) await this.clear()
+    else await rm(this.#lock, { force: true })
+  }
+}
+
+/** A lock that names nobody is one that is just being written, unless it is as old as this. */
+const UNSIGNED_MS = 60_000
+
+async function takeLock(lock: string): Promise<boolean> {
+  for (const attempt of [1, 2]) {
+    try {
+      await writeFile(lock, String(process.pid), { flag: 'wx' })
+      return true
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    }
+    if (attempt === 2 || (await isHeld(lock))) return false
+    // Its holder was killed.
+    await rm(lock, { force: true })
+  }
+  return false
+}
+
+async function isHeld(lock: string): Promise<boolean> {
+  try {
+    const { mtimeMs } = await stat(lock)
+    const holder = await readFile(lock, 'utf8')
+    return holder === '' ? Date.now() - mtimeMs < UNSIGNED_MS : isRunning(Number(holder))
+  } catch {
+    // Let go of in the meantime.
+    return false
+  }
+}
+
+function isRunning(pid: number): boolean {
+  if (!Number.isInteger(pid) || pid <= 0) return false
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
+  }
+}

@@ -1,0 +1,38 @@
+import { join, resolve } from 'node:path'
+import { ROOT, STATE } from '../files/project.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import type { TargetSpec } from './open.ts'
+
+/** For `parseArgs`: what every command that works on a target takes. */
+export const TARGET_OPTIONS = {
+  local: { type: 'boolean' },
+  'persist-to': { type: 'string' },
+  env: { type: 'string' },
+  config: { type: 'string' },
+} as const
+
+/** For a command's help. */
+export const TARGET_HELP = `  --local            local storage, which "npm start" reads (the default)
+  --persist-to DIR   its folder (default: .wrangler/state)
+  --env NAME         instead, an environment of wrangler.toml: staging, production
+  --config FILE      default: wrangler.toml`
+
+export const TARGET_ENVIRONMENT = `Environment, with --env: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID; R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY if the
+bucket has keys of its own (else they are derived from the token).`
+
+export interface TargetArguments {
+  readonly local?: boolean | undefined
+  readonly 'persist-to'?: string | undefined
+  readonly env?: string | undefined
+  readonly config?: string | undefined
+}
+
+/** @throws UsageError if both places are named */
+export function targetSpec(values: TargetArguments): TargetSpec {
+  const { env, config } = values
+  if (env === undefined) return { local: values['persist-to'] === undefined ? STATE : resolve(values['persist-to']) }
+  if (values.local || values['persist-to'] !== undefined) {
+    throw new UsageError('Choose one: --local (with --persist-to), or --env NAME.')
+  }
+  return { env, remote: true, configPath: config === undefined ? join(ROOT, 'wrangler.toml') : resolve(config) }
+}

@@ -1,0 +1,27 @@
+import type { HttpOptions } from '../../cloudflare/http.ts'
+import { openLocal } from './local.ts'
+import { openRemote } from './remote.ts'
+import type { Target } from './target.ts'
+
+export type TargetSpec =
+  | { /** The folder that `wrangler dev --persist-to` names. */ readonly local: string }
+  | {
+      /** The environment of wrangler.toml. */ readonly env: string
+      readonly remote: true
+      readonly configPath: string
+    }
+
+export interface OpenOptions {
+  /** Breaks off what is on its way to a remote target's stores. */
+  readonly signal?: AbortSignal
+  /** Holds the credentials of a remote target; this process's environment if left out. */
+  readonly environment?: NodeJS.ProcessEnv
+  readonly http?: HttpOptions
+}
+
+/** Opens the stores that models are pushed to. Dispose of it. @throws UsageError that says what is missing */
+export async function openTarget(spec: TargetSpec, options: OpenOptions = {}): Promise<Target> {
+  if ('local' in spec) return openLocal(spec.local)
+  const { env, configPath } = spec
+  return openRemote({ ...options, env, configPath, environment: options.environment ?? process.env })
+}

@@ -1,0 +1,45 @@
+import { CatalogWriter } from '../../catalog/writer.ts'
+import { isVergeError } from '../../core/errors.ts'
+import { LIMITS } from '../../core/limits.ts'
+import type { Store } from '../../weights/store.ts'
+import { nodeSha256 } from '../pack/bytes.ts'
+import { UsageError } from '../terminal/command-line.ts'
+
+/** Where models are pushed to: the stores that a Worker reads. */
+export interface Target {
+  readonly kind: 'local' | 'remote'
+  /** For a person; never a credential. */
+  readonly label: string
+  readonly truth: Store
+  readonly copies: readonly Store[]
+  /** Writes manifests and aliases. What it has begun it ends, also when whoever pushes is interrupted. */
+  readonly writer: CatalogWriter
+  dispose(): Promise<void>
+}
+
+export function writerOf(truth: Store, copies: readonly Store[]): CatalogWriter {
+  return new CatalogWriter(truth, copies, { sha256: nodeSha256 })
+}
+
+/** How long a change of an alias takes to be seen, for a person. */
+export function delayOf({ kind }: Pick<Target, 'kind'>): string {
+  const seconds = LIMITS.aliasTtlMs / 1000
+  return kind === 'local'
+    ? `A Worker that runs here follows within ${seconds} s.`
+    : `Workers follow within about a minute: KV passes changes on within 60 s, and an isolate trusts what it has read for ${seconds} s.`
+}
+
+/**
+ * A store says only that it did not answer; whoever pushes wants to know what was said. What stands above the store's own
+ * failure, such as that an alias has been written but not its copy, is kept.
+ */
+export function understandable(error: unknown): unknown {
+  if (!isVergeError(error, 'store_unavailable')) return error
+  for (let failure: Error = error; failure.cause instanceof Error; failure = failure.cause) {
+    const { cause } = failure
+    if (isVergeError(cause, 'cancelled')) return cause
+    if (!(cause instanceof UsageError)) continue
+    return failure === error ? cause : new UsageError(`${error.message}\n${cause.message}`, { cause: error })
+  }
+  return error
+}

@@ -1,0 +1,24 @@
+import { createInterface } from 'node:readline/promises'
+import { throwIfAborted } from '../../core/errors.ts'
+import { UsageError } from './command-line.ts'
+
+/**
+ * Asks a person; anything but "y" or "yes" is a no.
+ * @throws UsageError if nobody is there to answer, cancelled
+ */
+export async function agreed(question: string, signal: AbortSignal): Promise<boolean> {
+  if (!process.stdin.isTTY) {
+    throw new UsageError('Nobody is there to agree. Run it with --yes, or with --dry-run to look only.')
+  }
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  // While a question is open the terminal's Ctrl-C is a key like any other.
+  terminal.on('SIGINT', () => process.kill(process.pid, 'SIGINT'))
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim())
+  } catch (error) {
+    throwIfAborted(signal)
+    throw error
+  } finally {
+    terminal.close()
+  }
+}

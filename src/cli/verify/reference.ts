@@ -1,0 +1,26 @@
+import { LIMITS } from '../../core/limits.ts'
+import { systemClock } from '../../core/runtime.ts'
+import type { Session } from '../../engine/engine.ts'
+import { NativeEngine } from '../../engine/native/engine.ts'
+import { memorySource, sha256 } from '../pack/bytes.ts'
+
+/**
+ * A session of onnxruntime-node that runs a graph node by node as it is written, on one thread: what the model says,
+ * without any runtime's rewriting of it.
+ * @throws model_invalid
+ */
+export function referenceSession(onnx: Uint8Array, signal: AbortSignal): Promise<Session> {
+  const engine = new NativeEngine({
+    clock: systemClock,
+    threads: 1,
+    maxArtifactBytes: LIMITS.nativeArtifactBytes,
+    turnLeaseMs: LIMITS.turnLeaseMs,
+    optimisation: 'disabled',
+  })
+  return engine.load({ sha256: sha256(onnx), format: 'onnx', bytes: onnx.length }, memorySource(onnx), { signal })
+}
+
+/** Outputs that are tensors of a type that the protocol has, and so can be asked for. */
+export function tensorOutputs({ signature }: Session): string[] {
+  return signature.outputs.filter(({ datatype }) => datatype !== null).map(({ name }) => name)
+}

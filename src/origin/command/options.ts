@@ -1,0 +1,157 @@
+import { readFile } from 'node:fs/promises'
+import { totalmem } from 'node:os'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { LEAST_SECRET } from '../../access/signature.ts'
+import { MODEL_NAME } from '../../catalog/manifest.ts'
+import { ROOT } from '../../cli/files/project.ts'
+import { UsageError } from '../../cli/terminal/command-line.ts'
+import { PROVIDERS, type Provider } from '../../engine/native/support.ts'
+import { ORIGIN_LIMITS } from '../limits.ts'
+import { LOG_LEVELS } from '../logger.ts'
+import type { OriginSettings } from '../settings.ts'
+import { localOriginKey } from './key.ts'
+
+/** Every option with its default; each may also be set as `VERGE_ORIGIN_<NAME>`. */
+const DEFAULTS = {
+  port: '8788',
+  host: '127.0.0.1',
+  'admin-port': '8789',
+  'admin-host': '127.0.0.1',
+  from: 'http://127.0.0.1:8787',
+  cache: join(ROOT, '.verge/origin-cache'),
+  'cache-gb': '20',
+  models: '',
+  preload: '',
+  'memory-gb': '',
+  'max-batch': '32',
+  'max-wait-ms': '2',
+  'max-queue': '128',
+  'max-cost': String(ORIGIN_LIMITS.requestCost),
+  providers: 'cuda,webgpu,cpu',
+  threads: '',
+  'drain-seconds': '30',
+  'log-level': 'info',
+  'log-format': '',
+  'key-file': '',
+} as const
+
+export type OptionName = keyof typeof DEFAULTS
+export const OPTION_NAMES = Object.keys(DEFAULTS) as readonly OptionName[]
+
+export interface OriginOptions extends Omit<OriginSettings, 'source'> {
+  readonly from: string
+  readonly logFormat: (typeof LOG_FORMATS)[number]
+}
+
+const LOG_FORMATS = ['lines', 'json'] as const
+
+const GB = 1e9
+/** Of the machine's, or the container's, memory: the rest is for activations, for Node and for the system. */
+const MEMORY_SHARE = 0.6
+
+/** @returns undefined if help was asked for. @throws UsageError, and what `parseArgs` throws */
+export async function readOptions(
+  args: readonly string[],
+  environment: NodeJS.ProcessEnv,
+  isTerminal = false,
+): Promise<OriginOptions | undefined> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      ...(Object.fromEntries(OPTION_NAMES.map((name) => [name, { type: 'string' }])) as Record<
+        OptionName,
+        { type: 'string' }
+      >),
+      help: { type: 'boolean' },
+    },
+  })
+  if (values.help) return undefined
+  // An empty variable is one that a template left open.
+  const text = (name: OptionName): string => values[name] ?? (environment[variableOf(name)] || DEFAULTS[name])
+  const number = (name: OptionName, least: number, most: number, whole = true): number => {
+    const value = Number(text(name))
+    if (text(name).trim() !== '' && value >= least && value <= most && (!whole || Number.isInteger(value))) return value
+    throw new UsageError(`--${name} must be ${whole ? 'a whole number' : 'a number'} from ${least} to ${most}.`)
+  }
+  const models = list('models', text('models'), MODEL_NAME)
+  const preload = list('preload', text('preload'), MODEL_NAME)
+  const stranger = preload.find((model) => models.length > 0 && !models.includes(model))
+  if (stranger !== undefined) throw new UsageError(`--preload names "${stranger}", which --models leaves out.`)
+  return {
+    from: text('from'),
+    ...(models.length > 0 && { models: new Set(models) }),
+    preload,
+    keys: await readKeys(text('key-file'), environment),
+    host: text('host'),
+    port: number('port', 0, 65_535),
+    adminHost: text('admin-host'),
+    adminPort: number('admin-port', 0, 65_535),
+    cacheFolder: resolve(text('cache')),
+    cacheBytes: number('cache-gb', 0.001, 1e6, false) * GB,
+    memoryBytes: text('memory-gb') === '' ? defaultMemory() : number('memory-gb', 0.001, 1e6, false) * GB,
+    maxBatch: number('max-batch', 1, 4096),
+    maxWaitMs: number('max-wait-ms', 0, 10_000, false),
+    maxQueue: number('max-queue', 1, 100_000),
+    maxCost: number('max-cost', 1, 1e12),
+    providers: providersOf(text('providers')),
+    ...(text('threads') !== '' && { threads: number('threads', 1, 1024) }),
+    drainMs: number('drain-seconds', 0, 3600, false) * 1000,
+    logLevel: oneOf('log-level', text('log-level'), LOG_LEVELS),
+    logFormat: oneOf('log-format', text('log-format') || (isTerminal ? 'lines' : 'json'), LOG_FORMATS),
+  }
+}
+
+/** `VERGE_ORIGIN_ADMIN_PORT` for `admin-port`. */
+export function variableOf(name: OptionName): string {
+  return `VERGE_ORIGIN_${name.toUpperCase().replaceAll('-', '_')}`
+}
+
+/** The keys that requests may be signed with; the first signs what is asked of the Worker. Never printed. */
+async function readKeys(file: string, environment: NodeJS.ProcessEnv): Promise<readonly string[]> {
+  const given = environment.VERGE_ORIGIN_KEY ?? ''
+  if (given !== '' && file !== '') throw new UsageError('Set either VERGE_ORIGIN_KEY or --key-file, not both.')
+  if (given === '' && file === '') return [await localOriginKey()]
+  const text =
+    given !== ''
+      ? given
+      : await readFile(file, 'utf8').catch((error: unknown) => {
+          throw new UsageError(`The file that --key-file names cannot be read.`, { cause: error })
+        })
+  const keys = text
+    .split(/[,\n]/)
+    .map((key) => key.trim())
+    .filter((key) => key !== '')
+  const source = given === '' ? '--key-file' : 'VERGE_ORIGIN_KEY'
+  if (keys.length === 0) throw new UsageError(`${source} holds no key.`)
+  if (keys.some((key) => key.length < LEAST_SECRET)) {
+    throw new UsageError(`Each key in ${source} must have at least ${LEAST_SECRET} characters: openssl rand -hex 32`)
+  }
+  return keys
+}
+
+function list(name: OptionName, text: string, pattern: RegExp): readonly string[] {
+  const names = text
+    .split(',')
+    .map((each) => each.trim())
+    .filter((each) => each !== '')
+  const wrong = names.find((each) => !pattern.test(each))
+  if (wrong !== undefined) throw new UsageError(`--${name}: "${wrong}" is not the name of a model.`)
+  return names
+}
+
+function providersOf(text: string): readonly Provider[] {
+  const names = text.split(',').map((name) => name.trim())
+  return names.map((name) => oneOf('providers', name, PROVIDERS))
+}
+
+function oneOf<T extends string>(name: OptionName, text: string, allowed: readonly T[]): T {
+  const found = allowed.find((each) => each === text)
+  if (found === undefined) throw new UsageError(`--${name}: "${text}" is none of ${allowed.join(', ')}.`)
+  return found
+}
+
+function defaultMemory(): number {
+  // A container's limit; beyond the machine's own memory where there is none.
+  return Math.floor(Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) * MEMORY_SHARE)
+}
