@@ -80,7 +80,7 @@ export class BoundedAdmission implements Admission {
 
   enter(_requestId: string, leaseMs: number = this.#options.leaseMs): Ticket {
     const { places, clock } = this.#options
-    if (!this.#makeWay(() => this.#holders.size < places)) {
+    if (!this.#makeWay((holders) => holders.size < places)) {
       throw new VergeError('overloaded', 'Too many requests are being worked on here. Try again in a moment.', {
         retryAfter: RETRY_AFTER_SECONDS,
         details: { admitted: places },
@@ -108,7 +108,7 @@ export class BoundedAdmission implements Admission {
       },
       hold: (bytes) => {
         refuseDisplaced(holder)
-        if (!this.#makeWay(() => this.#hasRoom(holder, bytes), holder)) {
+        if (!this.#makeWay((holders) => this.#hasRoom(holder, bytes, holders), holder)) {
           throw new VergeError('overloaded', 'Other large requests are being read here. Try again in a moment.', {
             retryAfter: RETRY_AFTER_SECONDS,
           })
@@ -122,11 +122,11 @@ export class BoundedAdmission implements Admission {
     }
   }
 
-  #hasRoom(holder: Holder, bytes: number): boolean {
+  #hasRoom(holder: Holder, bytes: number, holders: ReadonlySet<Holder>): boolean {
     const { bodyBytes, largeBodyBytes = bodyBytes } = this.#options
     let all = bytes
     let large = isLarge(bytes) ? bytes : 0
-    for (const other of this.#holders) {
+    for (const other of holders) {
       if (other === holder) continue
       all += other.bytes
       if (isLarge(other.bytes)) large += other.bytes
@@ -134,30 +134,43 @@ export class BoundedAdmission implements Admission {
     return all <= bodyBytes && (!isLarge(bytes) || large <= largeBodyBytes)
   }
 
-  /** Drops requests that were killed, then slow ones, until there is room. @returns whether there is */
-  #makeWay(hasRoom: () => boolean, but?: Holder): boolean {
-    if (hasRoom()) return true
+  /**
+   * Drops requests that were killed, then slow ones, until there is room. Slow ones stay where no room can be made, and
+   * those stay that take none of it.
+   * @returns whether there is room
+   */
+  #makeWay(hasRoom: (holders: ReadonlySet<Holder>) => boolean, but?: Holder): boolean {
+    if (hasRoom(this.#holders)) return true
     this.#dropExpired()
-    while (!hasRoom()) {
-      const slowest = this.#slowestReader(but)
-      if (slowest === undefined) return false
-      slowest.displaced = true
-      this.#holders.delete(slowest)
+    const left = new Set(this.#holders)
+    const gone: Holder[] = []
+    for (const slow of this.#slowReaders(but)) {
+      if (hasRoom(left)) break
+      left.delete(slow)
+      gone.push(slow)
+    }
+    if (!hasRoom(left)) return false
+    for (const holder of gone.reverse()) {
+      left.add(holder)
+      if (hasRoom(left)) continue
+      left.delete(holder)
+      holder.displaced = true
+      this.#holders.delete(holder)
     }
     return true
   }
 
-  #slowestReader(but: Holder | undefined): Holder | undefined {
+  /** Requests whose bodies come slowly, the slowest first. */
+  #slowReaders(but: Holder | undefined): Holder[] {
     const now = this.#options.clock.now()
-    let slowest: Holder | undefined
-    let rate = SLOW_BYTES_PER_SECOND / 1000
+    const slow: { readonly holder: Holder; readonly rate: number }[] = []
     for (const holder of this.#holders) {
       const { reading } = holder
       if (holder === but || reading === undefined || now - reading.since <= READING_GRACE_MS) continue
-      const own = reading.received / (now - reading.since)
-      if (own < rate) [slowest, rate] = [holder, own]
+      const rate = reading.received / (now - reading.since)
+      if (rate < SLOW_BYTES_PER_SECOND / 1000) slow.push({ holder, rate })
     }
-    return slowest
+    return slow.sort((a, b) => a.rate - b.rate).map(({ holder }) => holder)
   }
 
   #dropExpired(): void {

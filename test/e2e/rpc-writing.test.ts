@@ -10,8 +10,8 @@ import { writerFor } from '../fixtures/node/publish.ts'
 import { type CallerMethod, callBinding, callingWorker, picture, type Reply } from '../fixtures/node/rpc-caller.ts'
 
 const KEY = 'a-key-for-bindings-0123456789'
-/** Calls whose inputs are still to be read hold so much each: as many as have room. */
-const ALL_ROOM = LIMITS.bodyBytesTogether / (256 * 1024)
+/** Calls whose inputs are still to be read hold a place each, and hardly any bytes: as many as there are places. */
+const ALL_ROOM = LIMITS.admittedRequests
 
 describe('another Worker that has texts written', () => {
   let worker: LiveWorker

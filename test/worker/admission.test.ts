@@ -170,6 +170,42 @@ describe('admission', () => {
   })
 })
 
+describe('slow requests and one that asks for room', () => {
+  const make = (largeBodyBytes: number) => {
+    const clock = new ManualClock()
+    const places = { places: 8, bodyBytes: 3e6, largeBodyBytes, leaseMs: 60_000, clock }
+    const admission = new BoundedAdmission(places)
+    const reader = (bytes: number, received: number): Ticket => {
+      const ticket = admission.enter('slow')
+      ticket.hold(bytes)
+      ticket.reading(0)
+      ticket.reading(received)
+      return ticket
+    }
+    return { admission, clock, reader }
+  }
+  const still = (ticket: Ticket): string => codeOf(() => ticket.reading(undefined))
+
+  it('keep their places where nothing that they give up would make it', async () => {
+    const { admission, clock, reader } = make(2e6)
+    admission.enter('at work').hold(2e6)
+    const slow = [reader(1000, 10), reader(2000, 20)]
+    await clock.advance(2000)
+    const next = admission.enter('next')
+    expect(() => next.hold(1e6)).toThrowError(expect.objectContaining({ code: 'overloaded' }))
+    expect(slow.map(still)).toEqual(['fine', 'fine'])
+  })
+
+  it('keep their places where others give up enough', async () => {
+    const { admission, clock, reader } = make(2e6)
+    const small = reader(1000, 10)
+    const large = reader(1.5e6, 20_000)
+    await clock.advance(2000)
+    admission.enter('next').hold(1e6)
+    expect([small, large].map(still)).toEqual(['fine', 'overloaded'])
+  })
+})
+
 describe('admission of calls whose end nobody is told of', () => {
   const LEASE = 5000
   const make = (): { clock: ManualClock; calls: BeatingAdmission; all: BoundedAdmission } => {
