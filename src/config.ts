@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { LIMITS, type Limits } from './core/limits.ts'
 import { type OriginConfig, parseOrigins } from './placement/config.ts'
 

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { WORKER_NAME } from '../../src/cli/local/workerd.ts'
 import type { WorkerProcess } from './worker-process.ts'
 

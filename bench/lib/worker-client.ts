@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Answer, Connection, requestBytes } from './connection.ts'
 import { OPERATOR_KEY, type WorkerProcess } from './worker-process.ts'
 

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { z } from 'zod'
+import * as z from 'zod'
 import { requestBytes } from '../lib/connection.ts'
 import { binaryRequest, plainRequest } from '../lib/oip.ts'
 import { median, type Summary, summarise } from '../lib/stats.ts'

@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { z } from 'zod'
+import * as z from 'zod'
 import { encodeJpeg, largePicture } from '../../test/fixtures/node/jpeg.ts'
 import { type Answer, type Connection, requestBytes } from '../lib/connection.ts'
 import { forgetPeak, peakBytes } from '../lib/peak.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** What is used of a report by vitest's json reporter. */
 const reportSchema = z.object({

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { modelName, sha256Hex, versionName } from './manifest.ts'
 
 export const ALIAS_SCHEMA = 1

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { blobSchema, FORMATS, PLACEMENTS, PLACES, type Place } from './manifest.ts'
 
 /** An artifact that a newer Verge has written: it is left aside, so that what is understood can still be served. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { DATATYPES } from '../core/tensors.ts'
 import type { AsideArtifact } from './aside.ts'
 import { audioSettingsSchema } from './settings/audio.ts'

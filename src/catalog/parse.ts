@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type ErrorCode, VergeError } from '../core/errors.ts'
 import { ALIAS_SCHEMA, type Alias, aliasSchema } from './alias.ts'
 import { sortedByUnderstanding } from './aside.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { UsageError } from '../cli/terminal/command-line.ts'
 import { type Account, PERMISSIONS } from './account.ts'
 import { apiAdvice } from './advice.ts'

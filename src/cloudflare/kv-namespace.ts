@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { UsageError } from '../cli/terminal/command-line.ts'
 import type { KvListLike, KvNamespaceLike } from '../weights/kv.ts'
 import { type CloudflareApi, encodeForm, hasCode, type Outcome, outcomeOf } from './api.ts'

@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 
 /**
  * The names that an object may have at a place inside of what a schema takes, all alternatives together. Empty where the

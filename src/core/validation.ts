@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { type ErrorCode, VergeError } from './errors.ts'
 import { knownFields } from './known-fields.ts'
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * What goes over the wire, declared once. The server validates and documents with the schemas; a client imports the

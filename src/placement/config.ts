@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { modelName } from '../catalog/manifest.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Coordinates } from '../core/runtime.ts'

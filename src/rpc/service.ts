@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { type Caller, callerName } from '../access/authorize.ts'
 import { callerByKey } from '../access/credentials.ts'
 import { MODEL_NAME } from '../catalog/manifest.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
 import { embed, embeddingParametersSchema, embedTokens, type TextVectors } from './embedding.ts'
 import { settingsOf } from './embedding-output.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Manifest } from '../catalog/manifest.ts'
 import type { ImageOutputSettings } from '../catalog/settings/image-output.ts'
 import { VergeError } from '../core/errors.ts'

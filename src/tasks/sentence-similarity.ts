@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
 import { embed, embeddingParametersSchema } from './embedding.ts'
 import { cosine } from './pooling.ts'

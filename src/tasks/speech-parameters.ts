@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { AudioSettings } from '../catalog/settings/audio.ts'
 import { VergeError } from '../core/errors.ts'
 import type { SpeechRules } from '../media/audio/speech.ts'

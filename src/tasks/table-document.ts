@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Manifest } from '../catalog/manifest.ts'
 import { isVergeError } from '../core/errors.ts'
 import type { Datatype } from '../core/tensors.ts'

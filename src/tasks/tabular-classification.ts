@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
 import { classificationSchema } from './scores.ts'
 import { readTable, TABLE_MEDIA_TYPES, type Table } from './table.ts'

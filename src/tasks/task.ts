@@ -1,4 +1,4 @@
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { Manifest, TaskName } from '../catalog/manifest.ts'
 import type { Tensors } from '../core/tensors.ts'
 import { finish, type Work, type WorkPrice } from '../core/work.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
 
 /** A string that ends a text. Half a character would cut the one that it is found in. */

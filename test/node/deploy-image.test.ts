@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { closureOf } from '../fixtures/node/closure.ts'
 import { dockerfileFaults, readDockerfile } from '../fixtures/node/dockerfile.ts'

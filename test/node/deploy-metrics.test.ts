@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { OriginMetrics } from '../../src/origin/metrics.ts'
 import { readManifests, readYaml, render } from '../fixtures/node/manifests.ts'

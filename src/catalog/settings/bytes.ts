@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 const count = z.number().int().nonnegative().max(65_536)
 const share = z.number().min(0).max(1)

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** A month: what has not been asked for in that long is not worth keeping. */
 const MOST_SECONDS = 30 * 86_400

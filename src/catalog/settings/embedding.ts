@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /**
  * How the vectors of a text's tokens become one: their mean, the first, the last or the greatest value of each

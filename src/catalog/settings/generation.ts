@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** How a causal language model writes. What depends on its shape (layers, heads) is read from its signature. */
 export const generationSettingsSchema = z.object({

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 /** Columns that a model may take: more than any table that a person would send. */
 export const MOST_COLUMNS = 4096

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { ROOT } from '../files/project.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { Figures } from './prices.ts'

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { z } from 'zod'
+import * as z from 'zod'
 import { UsageError } from '../terminal/command-line.ts'
 
 const amount = z.number().nonnegative()

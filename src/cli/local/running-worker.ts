@@ -1,6 +1,6 @@
 import { readFile, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { z } from 'zod'
+import * as z from 'zod'
 import { writeWhole } from '../files/whole-file.ts'
 
 /** Beside what wrangler keeps there, which has folders of its own. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Limits } from '../../core/limits.ts'
 import { tensorFromJson } from '../../core/oip/json.ts'
 import {

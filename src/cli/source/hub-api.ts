@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { printable } from '../../onnx/errors.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { type Digest, digestOfHex } from './digest.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { DATATYPES } from '../../core/tensors.ts'
 
 /** The Open Inference Protocol, version 2, with Triton's binary tensor extension: its JSON, as schemas and types. */

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { LIMITS } from '../../core/limits.ts'
 import { seed, stopString } from '../../tasks/writing-fields.ts'
 

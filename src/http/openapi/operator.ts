@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import { errorBodySchema } from '../wire.ts'
 import type { JsonSchema, SchemaSet } from './schemas.ts'
 

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 
 const document = z.union([z.string(), z.object({ text: z.string() })])
 const common = { model: z.string(), query: z.string().meta({ description: 'What is looked for' }) }

@@ -1,5 +1,5 @@
 import { type Context, Hono } from 'hono'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Caller } from '../../access/authorize.ts'
 import { callerByKey } from '../../access/credentials.ts'
 import { VergeError } from '../../core/errors.ts'

@@ -1,4 +1,4 @@
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Sha256Factory } from '../../core/runtime.ts'
 import { sha256Hex } from '../../core/sha256.ts'
 import {
