@@ -1,4 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { alignedOf } from '../../src/media/text/aligned.ts'
+import { normaliserOf } from '../../src/media/text/normalise.ts'
 import { codePointPositions } from '../../src/media/text/positions.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { cutPair } from '../../src/media/text/truncate.ts'
@@ -241,6 +243,19 @@ describe("SentencePiece's own normalisation", () => {
   ])('refuses rules that are %s', (_, charsmap) => {
     const normalizer = { type: 'Precompiled', precompiled_charsmap: charsmap }
     expect(codeOf(() => parse({ normalizer }))).toBe('manifest_invalid')
+  })
+})
+
+describe("Unicode's normal forms", () => {
+  // As in tokenizers 0.23.2, but for the last: there a mark that is joined with a letter is in no token's place.
+  it.each([
+    ['NFKC', '\u0e19\u0e33\u0e01', ['\u0e19', '\u0e33', '\u0e33', '\u0e01']],
+    ['NFC', '(\u0344x', ['(', '\u0344', '\u0344', 'x']],
+    ['NFKD', '\u0e19\u0e33\u0344', ['\u0e19', '\u0e33', '\u0e33', '\u0344', '\u0344']],
+    ['NFC', 'e\u0301a', ['e\u0301', 'a']],
+  ])('%s of %j keeps the place of each character that is not joined with another', (type, text, places) => {
+    const { starts, ends } = normaliserOf({ type })(alignedOf(text))
+    expect(Array.from(starts, (start, i) => text.slice(start, ends[i]))).toEqual(places)
   })
 })
 

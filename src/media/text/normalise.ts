@@ -115,12 +115,27 @@ function normalForm(form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): Normaliser {
       const own = group.normalize(form)
       if (own === group) continue
       out.keep(kept, index)
-      out.replace(own, index, index + group.length)
+      replaceGroup(out, group, index, own, form)
       kept = index + group.length
     }
     if (kept === 0) return text
     out.keep(kept, text.text.length)
     return out.finish()
+  }
+}
+
+/** Each character keeps its own place where none was joined with another, or put behind it; else all have the group's. */
+function replaceGroup(out: Rewriter, group: string, index: number, own: string, form: string): void {
+  const characters = Array.from(group)
+  const alone = characters.length === 1 ? [own] : characters.map((character) => character.normalize(form))
+  if (alone.join('') !== own) {
+    out.replace(own, index, index + group.length)
+    return
+  }
+  let at = index
+  for (const [i, character] of characters.entries()) {
+    out.replace(alone[i] ?? '', at, at + character.length)
+    at += character.length
   }
 }
 
