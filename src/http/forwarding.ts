@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { callerName } from '../access/authorize.ts'
-import { type Forwarded, type ForwardRoute, isOriginFailure } from '../placement/placement.ts'
+import { isOriginFailure } from '../placement/failures.ts'
+import type { Forwarded, ForwardRoute } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'

@@ -1,4 +1,3 @@
-import { type ErrorCode, VergeError } from '../core/errors.ts'
 import type { CallContext } from '../core/runtime.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
@@ -55,38 +54,4 @@ export interface Placement {
   heard?(): void
   /** The decision for a model, with all that was considered, for people. */
   explain(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<unknown>
-}
-
-/** Failures of the edge itself, and not of what was sent: somewhere else the same request may succeed. */
-const EDGE_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'model_too_large',
-  'engine_full',
-  'engine_unsupported',
-  'model_invalid',
-  'weights_unavailable',
-  'weights_corrupt',
-  'store_unavailable',
-  'session_lost',
-  'cost_too_high',
-  'run_too_large',
-  'overloaded',
-])
-
-export function isEdgeFailure(error: unknown): error is VergeError {
-  return error instanceof VergeError && EDGE_FAILURES.has(error.code)
-}
-
-/** Failures of origins, and not of what was sent. */
-const ORIGIN_FAILURES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'origin_unavailable',
-  'origin_failed',
-  'overloaded',
-])
-
-/**
- * Whether the edge may answer instead. Not what ended an origin's engine: it would end the one here, and take every
- * model of the isolate with it.
- */
-export function isOriginFailure(error: unknown): error is VergeError {
-  return error instanceof VergeError && ORIGIN_FAILURES.has(error.code) && error.details?.reason !== 'poison'
 }

@@ -1,14 +1,14 @@
 import type { Alias } from '../catalog/alias.ts'
 import type { Artifact } from '../catalog/manifest.ts'
-import { type ErrorCode, VergeError } from '../core/errors.ts'
+import { VergeError } from '../core/errors.ts'
 import type { CallContext, Clock, Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { EngineHealth } from '../engine/engine.ts'
 import type { LocalServing } from '../serving/local.ts'
 import type { InputShapes } from '../serving/pricing.ts'
 import type { Generation, GenerationOptions, ResolvedModel, RunResult, Serving } from '../serving/serving.ts'
+import { isEdgeFailure, isLoadFailure, isOriginFailure } from './failures.ts'
 import type { Origin } from './origin.ts'
-import { isEdgeFailure, isOriginFailure } from './placement.ts'
 import type { Decided, Placer } from './placer.ts'
 import type { EdgeStep, OriginStep, Step } from './policy.ts'
 import { refusalOf } from './refusal.ts'
@@ -139,7 +139,7 @@ export class PlacedServing implements Serving {
         if (!(error instanceof VergeError) || !canGoOn(step, error) || step === steps.at(-1)) throw error
         // What could not be run is not paid for.
         if (context.ledger !== undefined && spent !== undefined) context.ledger.cost = spent
-        if (artifact !== undefined && !SAYS_NOTHING_OF_LOADING.has(error.code)) placer.loadFailed(artifact)
+        if (artifact !== undefined && isLoadFailure(error)) placer.loadFailed(artifact)
         failure = error
         const { model: name } = model.manifest
         logger.warn('placed_elsewhere', {
@@ -181,13 +181,6 @@ export class PlacedServing implements Serving {
     }
   }
 }
-
-/** Failures at the edge after which the model is tried there again at once. */
-const SAYS_NOTHING_OF_LOADING: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'cost_too_high',
-  'run_too_large',
-  'overloaded',
-])
 
 function marks({ degraded, reason }: EdgeStep) {
   return { reason, ...(degraded && { degraded }) }

@@ -3,7 +3,7 @@ import { type ErrorCode, VergeError } from '../core/errors.ts'
 import type { AppDeps } from '../http/app-env.ts'
 import type { Access } from '../http/model-access.ts'
 import { STATUS } from '../http/status.ts'
-import { isOriginFailure } from '../placement/placement.ts'
+import { isOriginFailure } from '../placement/failures.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 
 /**

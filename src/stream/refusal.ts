@@ -16,6 +16,58 @@ export const CLOSE = {
   idle: 4408,
 } as const
 
+/** The close code of each failure. */
+const CLOSED_WITH = {
+  invalid_json: 'failed',
+  invalid_request: 'policy',
+  invalid_tensor: 'failed',
+  unsupported_datatype: 'failed',
+  unknown_input: 'failed',
+  missing_input: 'failed',
+  unknown_output: 'failed',
+  unsupported_output: 'failed',
+  empty_input: 'failed',
+  invalid_image: 'failed',
+  invalid_audio: 'failed',
+  task_mismatch: 'policy',
+  unsupported_media_type: 'failed',
+  unsupported_encoding: 'failed',
+  upgrade_required: 'failed',
+  body_too_large: 'failed',
+  body_too_slow: 'failed',
+  input_too_large: 'failed',
+  cost_too_high: 'failed',
+  run_too_large: 'failed',
+  context_length_exceeded: 'failed',
+  run_rejected: 'failed',
+  unauthorized: 'failed',
+  forbidden: 'policy',
+  not_found: 'failed',
+  method_not_allowed: 'failed',
+  model_not_found: 'policy',
+  version_not_found: 'policy',
+  overloaded: 'tryAgain',
+  cancelled: 'failed',
+  deadline_exceeded: 'tryAgain',
+  weights_unavailable: 'tryAgain',
+  weights_corrupt: 'failed',
+  manifest_invalid: 'failed',
+  alias_invalid: 'failed',
+  conflict: 'failed',
+  store_unavailable: 'tryAgain',
+  model_invalid: 'failed',
+  model_too_large: 'failed',
+  engine_full: 'failed',
+  engine_unsupported: 'failed',
+  streams_unavailable: 'failed',
+  origin_unavailable: 'failed',
+  origin_failed: 'failed',
+  placement_impossible: 'failed',
+  engine_aborted: 'failed',
+  session_lost: 'tryAgain',
+  internal: 'failed',
+} satisfies Readonly<Record<ErrorCode, keyof typeof CLOSE>>
+
 /** Why a stream ends before its time: what the client is told, and the code that its socket is closed with. */
 export class StreamRefusal extends Error {
   override readonly name = 'StreamRefusal'
@@ -35,22 +87,7 @@ export function refusalOf(thrown: unknown): StreamRefusal {
   const error = isVergeError(thrown)
     ? thrown
     : new VergeError('internal', 'Something went wrong on our side. Open the stream again.', { cause: thrown })
-  switch (error.code) {
-    case 'overloaded':
-    case 'deadline_exceeded':
-    case 'session_lost':
-    case 'store_unavailable':
-    case 'weights_unavailable':
-      return new StreamRefusal(CLOSE.tryAgain, error)
-    case 'model_not_found':
-    case 'version_not_found':
-    case 'forbidden':
-    case 'invalid_request':
-    case 'task_mismatch':
-      return new StreamRefusal(CLOSE.policy, error)
-    default:
-      return new StreamRefusal(CLOSE.failed, error)
-  }
+  return new StreamRefusal(CLOSE[CLOSED_WITH[error.code]], error)
 }
 
 export function errorBody({ error }: StreamRefusal, requestId: string): ErrorBody {

@@ -1,4 +1,5 @@
 import { TIME_HEADER } from '../../access/signature.ts'
+import type { ErrorCode } from '../../core/errors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { OriginFault, type OriginFaultKind } from '../fault.ts'
 import type { OriginKind } from '../origin.ts'
@@ -32,34 +33,68 @@ const NOT_CONNECTED: ReadonlySet<number> = new Set([521, 522, 523, 525, 526, 530
 /** What is wrong with the request, if the body says so in words of the protocol. */
 const CALLERS_FAULT: ReadonlySet<number> = new Set([400, 409, 411, 413, 415, 422])
 
-/** Verge's own codes that stand over the status they come with. */
-const BY_CODE: Readonly<Record<string, OriginFaultKind | 'pass'>> = {
-  engine_aborted: 'poison',
-  // It is ending: for whoever asks, it is gone already.
-  origin_unavailable: 'refused',
-  // The caller's own deadline, which the origin was told of.
-  deadline_exceeded: 'pass',
-  cancelled: 'pass',
+/** What each of Verge's own codes says over the status that it comes with; `status` where it says nothing more. */
+const BY_CODE = {
+  invalid_json: 'status',
+  invalid_request: 'status',
+  invalid_tensor: 'status',
+  unsupported_datatype: 'status',
+  unknown_input: 'status',
+  missing_input: 'status',
+  unknown_output: 'status',
+  unsupported_output: 'status',
+  empty_input: 'status',
+  invalid_image: 'status',
+  invalid_audio: 'status',
+  task_mismatch: 'status',
+  unsupported_media_type: 'status',
+  unsupported_encoding: 'status',
+  upgrade_required: 'status',
+  body_too_large: 'status',
+  body_too_slow: 'status',
+  input_too_large: 'status',
+  cost_too_high: 'status',
+  run_too_large: 'status',
+  context_length_exceeded: 'status',
+  run_rejected: 'status',
+  unauthorized: 'status',
+  forbidden: 'status',
+  not_found: 'status',
+  method_not_allowed: 'status',
   model_not_found: 'unable',
   version_not_found: 'unable',
-  model_too_large: 'unable',
-  model_invalid: 'unable',
-  engine_unsupported: 'unable',
+  overloaded: 'status',
+  cancelled: 'pass',
+  // The caller's own deadline, which the origin was told of.
+  deadline_exceeded: 'pass',
   weights_unavailable: 'unable',
   weights_corrupt: 'unable',
   manifest_invalid: 'unable',
   alias_invalid: 'unable',
+  conflict: 'status',
   store_unavailable: 'unable',
-}
+  model_invalid: 'unable',
+  model_too_large: 'unable',
+  engine_full: 'status',
+  engine_unsupported: 'unable',
+  streams_unavailable: 'status',
+  // It is ending: for whoever asks, it is gone already.
+  origin_unavailable: 'refused',
+  origin_failed: 'status',
+  placement_impossible: 'status',
+  engine_aborted: 'poison',
+  session_lost: 'status',
+  internal: 'status',
+} satisfies Readonly<Record<ErrorCode, OriginFaultKind | 'pass' | 'status'>>
 
 /** Judges every answer that is not 2xx. */
 export function judge(answer: Judged): Judgement {
   const { status } = answer
   const fields = errorFields(answer)
   const code = answer.kind === 'verge' ? fields?.code : undefined
-  const known = typeof code === 'string' && Object.hasOwn(BY_CODE, code) ? BY_CODE[code] : undefined
+  const known = isErrorCode(code) ? BY_CODE[code] : 'status'
   if (known === 'pass') return { pass: true }
-  if (known !== undefined) return refused(answer, known)
+  if (known !== 'status') return refused(answer, known)
 
   if (status === 401 || status === 403) {
     const fault = refused(answer, 'unauthorised')
@@ -82,6 +117,10 @@ export function judge(answer: Judged): Judgement {
   if (status === 408 || status === 424) return refused(answer, 'error-status')
   if (NOT_CONNECTED.has(status)) return refused(answer, 'refused')
   return refused(answer, status >= 500 ? 'error-status' : 'garbage')
+}
+
+function isErrorCode(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(BY_CODE, code)
 }
 
 function refused(answer: Judged, kind: OriginFaultKind): { readonly pass: false; readonly fault: OriginFault } {

@@ -184,15 +184,61 @@ function brokeOff(origin: Origin, cause: unknown): never {
 
 const FIRST_BYTES = 64 * 1024
 
-/** Codes by which a Verge origin says what is wrong with tensors. */
-const REFUSALS: ReadonlySet<string> = new Set<ErrorCode>([
-  'run_rejected',
-  'invalid_tensor',
-  'input_too_large',
-  'unsupported_output',
-  'cost_too_high',
-  'run_too_large',
-])
+/** Whether a Verge origin's words for a code are about the tensors that were sent, so that the caller may see them. */
+const ABOUT_TENSORS = {
+  invalid_json: false,
+  invalid_request: false,
+  invalid_tensor: true,
+  unsupported_datatype: false,
+  unknown_input: false,
+  missing_input: false,
+  unknown_output: false,
+  unsupported_output: true,
+  empty_input: false,
+  invalid_image: false,
+  invalid_audio: false,
+  task_mismatch: false,
+  unsupported_media_type: false,
+  unsupported_encoding: false,
+  upgrade_required: false,
+  body_too_large: false,
+  body_too_slow: false,
+  input_too_large: true,
+  cost_too_high: true,
+  run_too_large: true,
+  context_length_exceeded: false,
+  run_rejected: true,
+  unauthorized: false,
+  forbidden: false,
+  not_found: false,
+  method_not_allowed: false,
+  model_not_found: false,
+  version_not_found: false,
+  overloaded: false,
+  cancelled: false,
+  deadline_exceeded: false,
+  weights_unavailable: false,
+  weights_corrupt: false,
+  manifest_invalid: false,
+  alias_invalid: false,
+  conflict: false,
+  store_unavailable: false,
+  model_invalid: false,
+  model_too_large: false,
+  engine_full: false,
+  engine_unsupported: false,
+  streams_unavailable: false,
+  origin_unavailable: false,
+  origin_failed: false,
+  placement_impossible: false,
+  engine_aborted: false,
+  session_lost: false,
+  internal: false,
+} satisfies Readonly<Record<ErrorCode, boolean>>
+
+function isAboutTensors(code: unknown): code is ErrorCode {
+  return typeof code === 'string' && Object.hasOwn(ABOUT_TENSORS, code) && ABOUT_TENSORS[code as ErrorCode]
+}
 
 /** What an origin found wrong with the inputs. Its own words may hold what is no concern of the caller's: only a Verge origin's are passed on. */
 async function refusal(answer: Response): Promise<VergeError> {
@@ -204,9 +250,7 @@ async function refusal(answer: Response): Promise<VergeError> {
     // Said in other words than the protocol's.
   }
   const { code, error } = fields
-  if (typeof code === 'string' && REFUSALS.has(code) && typeof error === 'string') {
-    return new VergeError(code as ErrorCode, error)
-  }
+  if (isAboutTensors(code) && typeof error === 'string') return new VergeError(code, error)
   return new VergeError('run_rejected', 'The model could not run on these inputs. Check their shapes and values.', {
     cause: new Error(text.slice(0, 500)),
   })
