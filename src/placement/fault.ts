@@ -4,6 +4,8 @@ export type OriginFaultKind =
   | 'refused'
   /** No headers within the time for them. */
   | 'headers-timeout'
+  /** The same, of a body that is passed on as it comes: perhaps the caller has not sent all of it. */
+  | 'body-timeout'
   /** The answer stopped coming. */
   | 'idle-timeout'
   /** The connection broke after the request was sent. */
@@ -39,6 +41,8 @@ interface Consequence {
 const CONSEQUENCES: Readonly<Record<OriginFaultKind, Consequence>> = {
   refused: { retry: true, counts: true },
   'headers-timeout': { retry: true, counts: true },
+  // If it counted, a few slow callers could shut the origin off for everybody. Probes and small requests find one that hangs.
+  'body-timeout': { retry: false, counts: false },
   'idle-timeout': { retry: true, counts: true },
   cut: { retry: true, counts: true },
   'error-status': { retry: true, counts: true },

@@ -132,6 +132,8 @@ describe('exchange', () => {
     ['a model that it cannot run', 501, oipCode('engine_unsupported'), json, 'verge', 'unable'],
     ['a run that killed the engine', 500, oipCode('engine_aborted'), json, 'verge', 'poison'],
     ['a code of ours from another server', 500, code('engine_aborted'), json, 'openai', 'error-status'],
+    ['a body that came too slowly', 408, code('body_too_slow'), json, 'verge', 408],
+    ['a body of TEI that did', 408, '{"error":"x","error_type":"Backend"}', json, 'openai', 'error-status'],
     ['a deadline that passed', 504, code('deadline_exceeded'), json, 'verge', 504],
     ['a gateway whose server is gone', 502, '<html>', html, 'verge', 'error-status'],
     ['a gateway that waited', 504, '<html>', html, 'verge', 'error-status'],
@@ -178,6 +180,15 @@ describe('exchange', () => {
     await clock.advance(1)
     expect(await result).toBe('headers-timeout')
     expect(signal?.aborted).toBe(true)
+  })
+
+  it('holds it against no origin that a body which is passed on as it comes takes longer', async () => {
+    const clock = new ManualClock()
+    const origin = originOf(() => new Promise(() => {}))
+    const slow = new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(new Uint8Array(1)) })
+    const thrown = exchange(origin, requestOf({ body: slow }), { clock }).catch((error: unknown) => error)
+    await clock.advance(1000)
+    expect(await thrown).toMatchObject({ kind: 'body-timeout', consequence: { counts: false } })
   })
 
   it('gives up an answer that stops coming, and one that never ends', async () => {

@@ -57,7 +57,8 @@ async function attempt(
   throwIfAborted(request.signal)
   const watch = new Watch(origin.name, origin.timeouts, request.signal, clock)
   try {
-    const answer = await watch.headers(send(origin, request, watch.signal))
+    const streamed = request.body instanceof ReadableStream
+    const answer = await watch.headers(send(origin, request, watch.signal), streamed)
     const { status, headers } = answer
     if (status >= 200 && status < 300) {
       // A proxy's page to sign in, as a rule. Shown under our name, it could ask for anything.

@@ -51,7 +51,8 @@ const BY_CODE = {
   unsupported_encoding: 'status',
   upgrade_required: 'status',
   body_too_large: 'status',
-  body_too_slow: 'status',
+  // The caller's own pace: for what is passed on as it comes, the origin waits.
+  body_too_slow: 'pass',
   input_too_large: 'status',
   cost_too_high: 'status',
   run_too_large: 'status',

@@ -87,6 +87,7 @@ async function get(origin: Origin, path: string, deps: ExchangeDeps, signal: Abo
 const REASONS: Readonly<Record<OriginFaultKind, string>> = {
   refused: 'cannot be reached',
   'headers-timeout': 'does not answer',
+  'body-timeout': 'does not answer',
   'idle-timeout': 'does not answer',
   cut: 'breaks off the connection',
   'error-status': 'answers with an error',

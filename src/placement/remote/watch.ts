@@ -67,9 +67,11 @@ export class Watch {
     return new OriginFault(kind, `Origin "${this.origin}" ${what}.`, { origin: this.origin, cause })
   }
 
-  async headers<T>(work: Promise<T>): Promise<T> {
+  /** @param streamed the request's body is passed on as it comes */
+  async headers<T>(work: Promise<T>, streamed: boolean): Promise<T> {
     const ms = this.#timeouts.headersMs
-    const answer = await this.#within(work, { ms, kind: 'headers-timeout', what: `sent no headers within ${ms} ms` })
+    const kind = streamed ? 'body-timeout' : 'headers-timeout'
+    const answer = await this.#within(work, { ms, kind, what: `sent no headers within ${ms} ms` })
     // What follows has a limit of its own, which may be shorter.
     this.#disarm()
     return answer
