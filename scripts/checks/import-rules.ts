@@ -1,7 +1,9 @@
+import { importsOf } from './module-imports.ts'
+
 /**
- * Which way imports point in `src/`: downwards. A room is a folder, or a file at the top; a module belongs to the
- * longest room that its path begins with. Biome's own rule (`noRestrictedImports`) matches the text of an import and
- * not the file that it leads to, and cannot say this for relative paths.
+ * Which way imports point: downwards. A room is a folder or a file; a module belongs to the longest room that its path
+ * begins with. Biome's rule (`noRestrictedImports`) matches the text of an import and not the file that it leads to.
+ * dependency-cruiser reads TypeScript through TypeScript's JavaScript API, which TypeScript 7 does not have.
  */
 export interface Room {
   /** Rooms that its modules may import from, beside its own. */
@@ -10,6 +12,7 @@ export interface Room {
   readonly packages: readonly string[]
 }
 
+/** The rooms of `src/`, by their path inside it. */
 export const ROOMS: Readonly<Record<string, Room>> = {
   'worker.ts': {
     rooms: [
@@ -182,47 +185,76 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   types: { rooms: [], packages: [] },
 }
 
-/** The room of a module, by its path inside `src/`; undefined if the table has none for it. */
+/** The rooms beside `src/`, by their path in the repository. `src/*` is any room of `src/`. */
+export const OTHER_ROOMS: Readonly<Record<string, Room>> = {
+  // Entries, checks, and what needs no test of its own.
+  scripts: { rooms: ['src/*'], packages: ['node:*', 'oxc-parser', 'zod'] },
+  // Benches share the models and pictures that tests are made of, and nothing else of the tests.
+  bench: { rooms: ['src/*', 'test/fixtures', 'test/fixtures/node'], packages: ['node:*', 'onnxruntime-web', 'zod'] },
+  // Bundled for workerd.
+  'bench/workers': { rooms: ['src/*', 'bench'], packages: ['hono'] },
+  test: { rooms: ['src/*', 'scripts', 'bench', 'bench/workers'], packages: ['*'] },
+  'test/contract': { rooms: ['src/*', 'test/fixtures'], packages: ['vitest'] },
+  // For both runtimes.
+  'test/fixtures': { rooms: ['src/*'], packages: ['*'] },
+  // For Node alone.
+  'test/fixtures/node': { rooms: ['src/*', 'bench', 'test/fixtures'], packages: ['*'] },
+  'test/worker': { rooms: ['src/*', 'test/contract', 'test/fixtures'], packages: ['*'] },
+  'test/node': {
+    rooms: ['src/*', 'scripts', 'bench', 'test/contract', 'test/fixtures', 'test/fixtures/node'],
+    packages: ['*'],
+  },
+  'test/e2e': {
+    rooms: ['src/*', 'scripts', 'bench', 'test/contract', 'test/fixtures', 'test/fixtures/node'],
+    packages: ['*'],
+  },
+  'vitest.config.ts': { rooms: ['src/*'], packages: ['*'] },
+  'vitest.full.config.ts': { rooms: ['src/*'], packages: ['*'] },
+}
+
+const TABLE: Readonly<Record<string, Room>> = { ...inSource(), ...OTHER_ROOMS }
+
+function inSource(): Record<string, Room> {
+  const rooms = Object.entries(ROOMS).map(([name, room]) => [
+    `src/${name}`,
+    { ...room, rooms: room.rooms.map((other) => `src/${other}`) },
+  ])
+  return Object.fromEntries(rooms)
+}
+
+/** The room of a module, by its path in the repository; undefined if the tables have none for it. */
 export function roomOf(path: string): string | undefined {
-  return Object.keys(ROOMS)
+  return Object.keys(TABLE)
     .filter((room) => path === room || path.startsWith(`${room}/`))
     .sort((left, right) => right.length - left.length)[0]
 }
 
 /**
  * What is wrong with a module's imports, a line each.
- * @param path of the module inside `src/`, with forward slashes
+ * @param path of the module in the repository, with forward slashes
  */
 export function violations(path: string, source: string): string[] {
   const room = roomOf(path)
-  if (room === undefined) return [`src/${path}: its room is not in the table; add it to scripts/checks/import-rules.ts`]
-  const { rooms, packages } = ROOMS[room] as Room
+  if (room === undefined) return [`${path}: its room is not in the table; add it to scripts/checks/import-rules.ts`]
+  const { rooms, packages } = TABLE[room] as Room
   const found: string[] = []
-  for (const specifier of importsOf(source)) {
-    if (!specifier.startsWith('.')) {
+  for (const { specifier, target } of importsOf(path, source)) {
+    if (target === undefined) {
       if (!packages.some((name) => allows(name, specifier))) {
-        found.push(`src/${path}: "${room}" may not import the package "${specifier}"`)
+        found.push(`${path}: "${room}" may not import the package "${specifier}"`)
       }
       continue
     }
-    const target = new URL(specifier, `file:///src/${path}`).pathname
-    const inside = target.startsWith('/src/') ? target.slice('/src/'.length) : undefined
-    const other = inside === undefined ? undefined : roomOf(inside)
-    if (other === undefined) found.push(`src/${path}: imports "${specifier}", which is in no room of src/`)
-    else if (other !== room && !rooms.includes(other)) {
-      found.push(`src/${path}: "${room}" may not import from "${other}" ("${specifier}")`)
+    const other = roomOf(target)
+    if (other === undefined) found.push(`${path}: imports "${specifier}", which is in no room`)
+    else if (other !== room && !rooms.some((name) => allows(name, other, true))) {
+      found.push(`${path}: "${room}" may not import from "${other}" ("${specifier}")`)
     }
   }
   return found
 }
 
-function allows(name: string, specifier: string): boolean {
-  if (name.endsWith('*')) return specifier.startsWith(name.slice(0, -1))
-  return specifier === name || specifier.startsWith(`${name}/`)
-}
-
-/** What a module imports, for types too: `from '...'`, `import '...'` and `import('...')`. */
-function importsOf(source: string): string[] {
-  const pattern = /(?:^|[\s;}])(?:from|import)\s*\(?\s*(['"])([^'"\n]+)\1/g
-  return [...source.matchAll(pattern)].map((match) => match[2] as string)
+function allows(name: string, imported: string, exactly = false): boolean {
+  if (name.endsWith('*')) return imported.startsWith(name.slice(0, -1))
+  return imported === name || (!exactly && imported.startsWith(`${name}/`))
 }

@@ -1,19 +1,34 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { importCycles } from './import-cycles.ts'
 import { violations } from './import-rules.ts'
+import { importsOf } from './module-imports.ts'
 
-const folder = join(ROOT, 'src')
-const names = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts')).sort()
-const found: string[] = []
-for (const name of names)
-  found.push(...violations(name.split(sep).join('/'), await readFile(join(folder, name), 'utf8')))
+const FOLDERS = ['src', 'scripts', 'bench', 'test']
 
-if (found.length > 0) {
-  console.error(
-    `Imports that point the wrong way (the table is in scripts/checks/import-rules.ts):\n${found.join('\n')}`,
-  )
-  process.exitCode = 1
-} else {
-  console.log(`Checked the imports of ${names.length} modules. They all point downwards.`)
+const paths = ['vitest.config.ts', 'vitest.full.config.ts']
+for (const folder of FOLDERS) {
+  const names = await readdir(join(ROOT, folder), { recursive: true })
+  for (const name of names) if (/\.m?[jt]s$/.test(name)) paths.push(`${folder}/${name.split(sep).join('/')}`)
 }
+
+const wrong: string[] = []
+const graph = new Map<string, string[]>()
+for (const path of paths.sort()) {
+  const source = await readFile(join(ROOT, path), 'utf8')
+  wrong.push(...violations(path, source))
+  const byValue = importsOf(path, source).filter((one) => one.byValue)
+  graph.set(
+    path,
+    byValue.flatMap(({ target }) => target ?? []),
+  )
+}
+const cycles = importCycles(graph).map((cycle) => cycle.join(' -> '))
+
+if (wrong.length > 0) {
+  console.error(`Imports that point the wrong way (scripts/checks/import-rules.ts has the rules):\n${wrong.join('\n')}`)
+}
+if (cycles.length > 0) console.error(`Modules that import each other by value:\n${cycles.join('\n')}`)
+if (wrong.length > 0 || cycles.length > 0) process.exitCode = 1
+else console.log(`Checked the imports of ${paths.length} modules. All follow the rules, without cycles.`)

@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { inflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
-import { violations } from '../../scripts/checks/import-rules.ts'
 import { summarise } from '../../scripts/checks/test-report.ts'
 import type { Manifest } from '../../src/catalog/manifest.ts'
 import { assertData } from '../../src/cli/accuracy/held-out.ts'
@@ -192,34 +191,6 @@ describe('measuring accuracy', () => {
       ).rejects.toThrow(/HTTP 500: out of order/)
     } finally {
       server.close()
-    }
-  })
-})
-
-describe('the direction of imports', () => {
-  it('is downwards: what is allowed passes', () => {
-    expect(violations('http/a.ts', "import { x } from '../core/errors.ts'\nimport { Hono } from 'hono'")).toEqual([])
-    expect(
-      violations('http/oip/a.ts', "export * from './b.ts'\nimport type { S } from '../../serving/serving.ts'"),
-    ).toEqual([])
-    expect(violations('engine/ort/a.ts', "import f from 'onnxruntime-web/ort.mjs'\nimport '../engine.ts'")).toEqual([])
-  })
-
-  it('finds each kind of wrong import', () => {
-    for (const [path, source] of [
-      ['core/a.ts', "import { x } from '../http/status.ts'"],
-      ['engine/a.ts', "import type {\n  X,\n} from '../serving/serving.ts'"],
-      ['catalog/a.ts', "export { x } from '../engine/engine.ts'"],
-      ['serving/a.ts', "const x = await import('../http/body.ts')"],
-      ['weights/a.ts', "import '../catalog/reader.ts'"],
-      ['worker.ts', "import { NativeEngine } from './engine/native/engine.ts'"],
-      ['http/oip/a.ts', "import { OrtEngine } from '../../engine/ort/engine.ts'"],
-      ['serving/a.ts', "import { pack } from '../../src/cli/pack/packer.ts'"],
-      ['serving/a.ts', "import { readFile } from 'node:fs/promises'"],
-      ['core/a.ts', 'import { Hono } from "hono"'],
-      ['attic/a.ts', ''],
-    ] as const) {
-      expect({ path, source, found: violations(path, source).length }).toEqual({ path, source, found: 1 })
     }
   })
 })

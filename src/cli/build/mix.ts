@@ -9,7 +9,8 @@ import { UsageError } from '../terminal/command-line.ts'
 import { bytes } from '../terminal/format.ts'
 import type { LoadedModel } from './load.ts'
 import type { QuantizeSettings } from './options.ts'
-import { type Chosen, type PrecisionContext, quantizeOptions, type SampleSet } from './precision.ts'
+import type { Chosen, PrecisionContext, SampleSet } from './precision.ts'
+import { quantizeOptions } from './quantize-options.ts'
 import { referenceEngine } from './session.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { isVergeError } from '../../core/errors.ts'
 import { encodeModel } from '../../onnx/codec.ts'
 import { heldTo, precisionOf } from '../../quantize/precision.ts'
-import { isUnsuitable, type Quantized, type QuantizeOptions, quantizeModel } from '../../quantize/quantize.ts'
+import { isUnsuitable, type Quantized, quantizeModel } from '../../quantize/quantize.ts'
 import { quantizedOps } from '../../quantize/quantized-ops.ts'
 import { surveyModel } from '../../quantize/survey.ts'
 import type { Dtype, Sample } from '../../quantize/types.ts'
@@ -11,6 +11,7 @@ import { agreementOf } from './agreement.ts'
 import type { LoadedModel } from './load.ts'
 import { mixPrecisions } from './mix.ts'
 import type { QuantizeSettings } from './options.ts'
+import { quantizeOptions } from './quantize-options.ts'
 import { referenceEngine, type Workbench } from './session.ts'
 
 /** Samples, and what is known of them. */
@@ -165,17 +166,5 @@ async function quantized(
   } catch (error) {
     task.done('not possible')
     throw error
-  }
-}
-
-export function quantizeOptions(settings: QuantizeSettings): Omit<QuantizeOptions, 'dtype' | 'method' | 'samples'> {
-  return {
-    perChannel: settings.perChannel,
-    symmetric: settings.symmetric,
-    reduceRange: settings.reduceRange,
-    blockSize: settings.blockSize,
-    exclude: { nodes: settings.excludeNodes, ops: settings.excludeOps },
-    calibration: { method: settings.calibration, percentile: settings.percentile },
-    prune: settings.prune,
   }
 }

@@ -1,0 +1,15 @@
+import type { QuantizeOptions } from '../../quantize/quantize.ts'
+import type { QuantizeSettings } from './options.ts'
+
+/** The settings of a command as the quantizer takes them, but for what is chosen for each form. */
+export function quantizeOptions(settings: QuantizeSettings): Omit<QuantizeOptions, 'dtype' | 'method' | 'samples'> {
+  return {
+    perChannel: settings.perChannel,
+    symmetric: settings.symmetric,
+    reduceRange: settings.reduceRange,
+    blockSize: settings.blockSize,
+    exclude: { nodes: settings.excludeNodes, ops: settings.excludeOps },
+    calibration: { method: settings.calibration, percentile: settings.percentile },
+    prune: settings.prune,
+  }
+}
