@@ -190,6 +190,8 @@ export const LIMITS = {
   chatLength: 400_000,
   /** Messages of a chat: published templates take about 15 us for each, and others may loop over all for each. */
   chatMessages: 2_048,
+  /** Values in the arguments of a chat's tool calls: each is an object of a kilobyte to the template's interpreter. */
+  chatArguments: 8 * KiB,
   /**
    * UTF-16 units of a prompt for each token of its model's context; more is refused before a template or a tokeniser looks
    * at it, which may take a hundred times the memory. Prose has 4 to 5 a token, indented code up to 8.

@@ -40,6 +40,8 @@ export interface Rendering {
   readonly now: number
   /** UTF-16 units of the longest prompt. */
   readonly maxLength: number
+  /** Values that the arguments of all tool calls may hold: the template's interpreter makes an object of each. */
+  readonly maxValues: number
 }
 
 /** A longer list than any template counts over. */
@@ -73,7 +75,8 @@ export class ChatTemplate {
    * @throws invalid_request with the template's own words where it refuses them, input_too_large, manifest_invalid
    */
   render(messages: readonly Message[], rendering: Rendering): Prompt {
-    const { bosToken, control, eosToken, maxLength, now } = rendering
+    const { bosToken, control, eosToken, maxLength, maxValues, now } = rendering
+    const reader = new ArgumentReader(control, maxValues)
     const environment = new Environment()
     const variables: Readonly<Record<string, unknown>> = {
       true: true,
@@ -88,7 +91,7 @@ export class ChatTemplate {
       // transformers' templates ask whether these are none, not whether they are there.
       tools: null,
       documents: null,
-      messages: messages.map((message) => messageFor(message, control)),
+      messages: messages.map((message) => messageFor(message, control, reader)),
       add_generation_prompt: true,
       bos_token: bosToken,
       eos_token: eosToken,
@@ -112,7 +115,11 @@ export class ChatTemplate {
 }
 
 /** A message as templates know it, with a mark in everything that reads as a control token. */
-function messageFor({ content, name, role, toolCallId, toolCalls }: Message, control: ControlText) {
+function messageFor(
+  { content, name, role, toolCallId, toolCalls }: Message,
+  control: ControlText,
+  reader: ArgumentReader,
+) {
   return {
     role,
     content: control.marked(content),
@@ -122,7 +129,7 @@ function messageFor({ content, name, role, toolCallId, toolCalls }: Message, con
       tool_calls: toolCalls.map((call) => ({
         type: 'function',
         ...(call.id !== undefined && { id: control.marked(call.id) }),
-        function: { name: control.marked(call.name), arguments: argumentsFor(call.arguments, control) },
+        function: { name: control.marked(call.name), arguments: reader.read(call.arguments) },
       })),
     }),
   }
@@ -131,27 +138,51 @@ function messageFor({ content, name, role, toolCallId, toolCalls }: Message, con
 /** Deeper arguments stay the text that they came as: the template's interpreter calls itself for each level. */
 const DEEPEST_ARGUMENTS = 32
 
-/** Arguments as an object, as templates and vLLM have them; what is no JSON object stays a text. */
-function argumentsFor(text: string, control: ControlText): unknown {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-  } catch {
-    return control.marked(text)
-  }
-  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
-  const own = isObject ? markedValue(value, control, DEEPEST_ARGUMENTS) : undefined
-  return own ?? control.marked(text)
-}
+/** Reads the arguments of one chat's tool calls. */
+class ArgumentReader {
+  readonly #control: ControlText
+  readonly #most: number
+  #values = 0
 
-/** Undefined for what is too deep. */
-function markedValue(value: unknown, control: ControlText, depth: number): unknown {
-  if (typeof value === 'string') return control.marked(value)
-  if (typeof value !== 'object' || value === null) return value
-  if (depth === 0) return undefined
-  const own = Object.entries(value).map(([key, each]) => [control.marked(key), markedValue(each, control, depth - 1)])
-  if (own.some(([, each]) => each === undefined)) return undefined
-  return Array.isArray(value) ? own.map(([, each]) => each) : Object.fromEntries(own)
+  constructor(control: ControlText, most: number) {
+    this.#control = control
+    this.#most = most
+  }
+
+  /**
+   * Arguments as an object, as templates and vLLM have them; what is no JSON object stays a text.
+   * @throws input_too_large if they hold too many values, with those that were read before
+   */
+  read(text: string): unknown {
+    let value: unknown
+    try {
+      value = JSON.parse(text)
+    } catch {
+      return this.#control.marked(text)
+    }
+    const isObject = typeof value === 'object' && value !== null && !Array.isArray(value)
+    const own = isObject ? this.#marked(value, DEEPEST_ARGUMENTS) : undefined
+    return own ?? this.#control.marked(text)
+  }
+
+  /** Undefined for what is too deep. */
+  #marked(value: unknown, depth: number): unknown {
+    if (++this.#values > this.#most) {
+      throw new VergeError(
+        'input_too_large',
+        `The arguments of the tool calls in a chat may hold ${this.#most} values together. Send shorter ones.`,
+        { details: { field: 'messages', limit_values: this.#most } },
+      )
+    }
+    if (typeof value === 'string') return this.#control.marked(value)
+    if (typeof value !== 'object' || value === null) return value
+    if (depth === 0) return undefined
+    const own: [string, unknown][] = []
+    for (const [key, each] of Object.entries(value))
+      own.push([this.#control.marked(key), this.#marked(each, depth - 1)])
+    if (own.some(([, each]) => each === undefined)) return undefined
+    return Array.isArray(value) ? own.map(([, each]) => each) : Object.fromEntries(own)
+  }
 }
 
 /** `raise_exception`: how templates refuse what their model was not trained for, such as a system message. */

@@ -116,6 +116,7 @@ export class Writer {
       eosToken: this.settings.eosToken ?? this.#textOf(this.settings.stopTokens[0]),
       now,
       maxLength,
+      maxValues: LIMITS.chatArguments,
     })
     // The template has put special tokens where they belong.
     const most = this.settings.contextLength + 1

@@ -290,7 +290,7 @@ describe('chats', () => {
           content: 'a',
         }))
         try {
-          template.render(messages, { control, bosToken: '', eosToken: '', now: 0, maxLength: 1e9 })
+          template.render(messages, { control, bosToken: '', eosToken: '', now: 0, maxLength: 1e9, maxValues: 1e9 })
         } catch (error) {
           // Some refuse what they were not trained for.
           if (!isVergeError(error, 'invalid_request')) throw error

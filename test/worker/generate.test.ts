@@ -206,7 +206,7 @@ describe('stop strings', () => {
 describe('chat templates', () => {
   const now = Date.parse(`${golden.now}Z`)
   const control = new ControlText({ addedTexts: new Map(), special: new Set() })
-  const rendering = { control, bosToken: '<s>', eosToken: '</s>', now, maxLength: 10_000 }
+  const rendering = { control, bosToken: '<s>', eosToken: '</s>', now, maxLength: 10_000, maxValues: 100 }
 
   it.each(golden.cases.map((each, i) => [`${each.name} ${i}`, each] as const))(
     'are read as by Jinja: %s',
@@ -237,6 +237,28 @@ describe('chat templates', () => {
   })
 })
 
+describe('arguments of tool calls', () => {
+  const control = new ControlText({ addedTexts: new Map(), special: new Set() })
+  const rendering = { control, bosToken: '', eosToken: '', now: 0, maxLength: 1e6, maxValues: 100 }
+  const template = ChatTemplate.parse(
+    bytes(
+      '{% for m in messages %}{% for c in m.tool_calls %}{{ c.function.arguments.a | length }};{% endfor %}{% endfor %}',
+    ),
+  )
+  const calling = (...args: string[]) => [
+    { role: 'assistant', content: '', toolCalls: args.map((each) => ({ name: 'f', arguments: each })) },
+  ]
+
+  it('hold no more values together than a chat may have', () => {
+    const list = (count: number): string => JSON.stringify({ a: Array.from({ length: count }, () => ({})) })
+    // The object, its list, and what is in it.
+    expect(template.render(calling(list(48), list(48)), rendering).text).toBe('48;48;')
+    const tooMany = calling(list(48), list(49))
+    expect(codeOf(() => template.render(tooMany, rendering))).toBe('input_too_large')
+    expect(() => template.render(tooMany, rendering)).toThrow('100 values together')
+  })
+})
+
 describe('control tokens', () => {
   const tokenizer = TextTokenizer.parse(wordsTokenizer())
   const control = new ControlText(tokenizer)
@@ -244,7 +266,7 @@ describe('control tokens', () => {
     bytes("{% for m in messages %}{{ '<|start|>' + m.content + '<|end|>' }}{% endfor %}{{ '<|start|>' }}"),
   )
   const idsOf = (content: string): number[] => {
-    const rendering = { control, bosToken: '', eosToken: '', now: 0, maxLength: 1e6 }
+    const rendering = { control, bosToken: '', eosToken: '', now: 0, maxLength: 1e6, maxValues: 1e6 }
     const { literal, text } = template.render([{ role: 'user', content }], rendering)
     return tokenizer.tokens(text, 1e5, literal).map(({ id }) => id)
   }
@@ -287,7 +309,14 @@ describe('control tokens', () => {
       file.normalizer = normalizer
       for (const token of file.added_tokens) token.normalized = true
       const own = TextTokenizer.parse(bytes(JSON.stringify(file)))
-      const rendering = { control: new ControlText(own), bosToken: '', eosToken: '', now: 0, maxLength: 1e6 }
+      const rendering = {
+        control: new ControlText(own),
+        bosToken: '',
+        eosToken: '',
+        now: 0,
+        maxLength: 1e6,
+        maxValues: 1e6,
+      }
       const { literal, text } = template.render([{ role: 'user', content: `a${content}b` }], rendering)
       const count = (ids: readonly { readonly id: number }[]) => ids.filter(({ id }) => own.special.has(id)).length
       expect(count(own.tokens(text, 1e5, literal))).toBe(count(own.tokens('<|start|>ab<|end|><|start|>')))
