@@ -1,4 +1,5 @@
 import type { Datatype } from '../../src/core/tensors.ts'
+import { JSON_LENGTH_HEADER } from '../../src/protocols/oip/headers.ts'
 import { type RequestParts, requestBytes } from './connection.ts'
 
 /** A tensor to send, in any protocol. */
@@ -41,7 +42,7 @@ export function binaryParts(model: string, inputs: readonly Input[]): RequestPar
     path: `/v2/models/${model}/infer`,
     headers: {
       'content-type': 'application/octet-stream',
-      'inference-header-content-length': String(header.length),
+      [JSON_LENGTH_HEADER]: String(header.length),
     },
     body: Buffer.concat([header, ...inputs.map(bytesOf)]),
   }

@@ -5,6 +5,7 @@ import { performance } from 'node:perf_hooks'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { JSON_LENGTH_HEADER } from '../../src/protocols/oip/headers.ts'
 
 /** What a stand-in tells a stream's reader, and how. */
 export const STREAMED_EVENTS = 16
@@ -83,7 +84,7 @@ async function sendTensor(response: ServerResponse, model: string, size: number,
   response.writeHead(200, {
     'content-type': 'application/octet-stream',
     'content-length': header.length + size,
-    'inference-header-content-length': header.length,
+    [JSON_LENGTH_HEADER]: header.length,
   })
   const pieces = function* (): Generator<Buffer> {
     yield header

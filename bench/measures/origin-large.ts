@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { performance } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { JSON_LENGTH_HEADER } from '../../src/protocols/oip/headers.ts'
 import { forgetPeak, peakBytes } from '../lib/peak.ts'
 import { LARGE_BYTES, SIZE_HEADER, type StandIn } from '../lib/stand-in.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
@@ -120,7 +121,7 @@ async function pass(url: string, { answerBytes, model, sendBytes, slow = false }
   }
   request.end()
   const [response] = await answered
-  const headLength = Number(response.headers['inference-header-content-length'])
+  const headLength = Number(response.headers[JSON_LENGTH_HEADER])
   let head = Buffer.alloc(0)
   let received = 0
   let pause = SLOW_BYTES

@@ -1,4 +1,5 @@
 import { performance } from 'node:perf_hooks'
+import { JSON_LENGTH_HEADER } from '../../src/protocols/oip/headers.ts'
 import { type Answer, Connection } from '../lib/connection.ts'
 import { binaryRequest, type Input, jsonRequest } from '../lib/oip.ts'
 import { median, type Summary, summarise } from '../lib/stats.ts'
@@ -83,7 +84,7 @@ export async function measureWire(bench: Bench): Promise<WireResult> {
 }
 
 function readBinary({ headers, body }: Answer): Float32Array {
-  const length = Number(headers.get('inference-header-content-length'))
+  const length = Number(headers.get(JSON_LENGTH_HEADER))
   return new Float32Array(Uint8Array.from(body.subarray(length)).buffer)
 }
 

@@ -46,6 +46,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   'version.ts': { rooms: [], packages: [] },
   http: {
     rooms: [
+      'protocols',
       'stream',
       'placement',
       'generate',
@@ -65,10 +66,15 @@ export const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['cloudflare:workers'],
   },
   // For another Worker what http is for a client; it shares http's order, statuses and tensors.
-  rpc: { rooms: ['client', 'http', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: ['zod'] },
+  rpc: {
+    rooms: ['protocols', 'client', 'http', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'],
+    packages: ['zod'],
+  },
   // Types for callers: nothing of ours, so that the file can be copied.
   client: { rooms: [], packages: [] },
-  tasks: { rooms: ['generate', 'media', 'catalog', 'core'], packages: ['zod'] },
+  // Wires, for both of their ends: shapes, schemas, readers and writers. Pure: no routes, no serving, no placement.
+  protocols: { rooms: ['core'], packages: ['zod'] },
+  tasks: { rooms: ['protocols', 'generate', 'media', 'catalog', 'core'], packages: ['zod'] },
   // Texts token by token: sampling, stop strings, chat templates.
   generate: { rooms: ['media', 'catalog', 'core'], packages: ['@huggingface/jinja'] },
   media: { rooms: ['catalog', 'core'], packages: ['@huggingface/tokenizers'] },
@@ -76,7 +82,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // Decides and remembers; what talks to an origin lies one room deeper.
   placement: { rooms: ['serving', 'engine', 'catalog', 'core'], packages: ['zod'] },
   // Exchanges with origins: signatures, time limits, protocols.
-  'placement/remote': { rooms: ['placement', 'serving', 'access', 'catalog', 'core'], packages: [] },
+  'placement/remote': { rooms: ['protocols', 'placement', 'serving', 'access', 'catalog', 'core'], packages: [] },
   sessions: { rooms: ['engine', 'core'], packages: [] },
   access: { rooms: ['catalog', 'core'], packages: [] },
   catalog: { rooms: ['weights', 'core'], packages: ['zod'] },
@@ -150,6 +156,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // The `verge` command and what `npm start` does.
   cli: {
     rooms: [
+      'protocols',
       'cli/terminal',
       'cli/files',
       'cloudflare',

@@ -1,8 +1,8 @@
 import { isVergeError, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { tensorFromBinary, tensorToBinary } from '../core/oip/binary.ts'
 import { type Datatype, elementCount, type Tensors } from '../core/tensors.ts'
-import { HEADER_LENGTH } from '../http/oip/wire.ts'
+import { tensorFromBinary, tensorToBinary } from '../protocols/oip/binary.ts'
+import { JSON_LENGTH_HEADER } from '../protocols/oip/headers.ts'
 
 export interface InferOptions {
   /** Outputs wanted; all if left out. */
@@ -59,7 +59,11 @@ export function inferRequest(model: string, inputs: Tensors, options: InferOptio
   const version = options.version === undefined ? '' : `/versions/${options.version}`
   return {
     path: `/v2/models/${model}${version}/infer`,
-    headers: { ...options.headers, 'content-type': 'application/octet-stream', [HEADER_LENGTH]: String(header.length) },
+    headers: {
+      ...options.headers,
+      'content-type': 'application/octet-stream',
+      [JSON_LENGTH_HEADER]: String(header.length),
+    },
     body,
   }
 }
@@ -80,7 +84,7 @@ export async function send(url: string, request: InferRequest, signal?: AbortSig
   const ms = performance.now() - begun
   if (response.status !== 200) throw failure(response.status, bytes)
   return {
-    outputs: readOutputs(bytes, Number(response.headers.get(HEADER_LENGTH))),
+    outputs: readOutputs(bytes, Number(response.headers.get(JSON_LENGTH_HEADER))),
     ms,
     timings: serverTiming(response.headers),
   }

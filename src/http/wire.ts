@@ -76,7 +76,6 @@ export const indexSchema = z
   .meta({ id: 'Index' })
 export type IndexBody = z.infer<typeof indexSchema>
 
-export type { Classification, ClassificationParameters } from '../tasks/scores.ts'
 export type {
   InferRequest,
   InferResponse,
@@ -88,4 +87,5 @@ export type {
   RequestedOutput,
   ServerMetadata,
   TensorParameters,
-} from './oip/wire.ts'
+} from '../protocols/oip/wire.ts'
+export type { Classification, ClassificationParameters } from '../tasks/scores.ts'

@@ -3,9 +3,9 @@ import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Sampling } from '../generate/sampler.ts'
 import { Writer, type WritingRequest } from '../generate/writer.ts'
+import { seed, stopString } from '../protocols/generation-fields.ts'
 import type { BoundTask } from './task.ts'
 import { readTextBody } from './texts.ts'
-import { seed, stopString } from './writing-fields.ts'
 
 const ignored = z.unknown().optional().meta({ description: 'Taken, and not looked at' })
 

@@ -11,6 +11,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { type AskOptions, askLive } from '../../src/cli/push/live.ts'
 import { silentProgress } from '../../src/cli/terminal/progress.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
+import { JSON_LENGTH_HEADER } from '../../src/protocols/oip/headers.ts'
 import { packedOf } from '../fixtures/node/packed.ts'
 
 const KEY = 'a-key-of-the-operator-0123456789'
@@ -35,7 +36,7 @@ beforeEach(async () => {
     seen.push({ line: `${request.method} ${request.url}`, headers: request.headers, body: Buffer.concat(parts) })
     const outputs = [{ name: 'y', datatype: 'FP32', shape: [1], parameters: { binary_data_size: 4 } }]
     const header = JSON.stringify({ model_name: 'm', outputs })
-    response.setHeader('inference-header-content-length', String(header.length))
+    response.setHeader(JSON_LENGTH_HEADER, String(header.length))
     response.end(Buffer.concat([Buffer.from(header), Buffer.alloc(4)]))
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -125,7 +126,7 @@ describe('the line that push prints runs what was pushed', () => {
     for (const inputs of [inputsOf(300_000), inputsOf(4, 'FP16')]) {
       const line = await lineFor({}, inputs)
       const { body, headers } = await pasted(line)
-      const header = Number(headers['inference-header-content-length'])
+      const header = Number(headers[JSON_LENGTH_HEADER])
       const [input] = JSON.parse(body.subarray(0, header).toString()).inputs
       expect(body.length - header).toBe(input.parameters.binary_data_size)
     }

@@ -13,6 +13,7 @@ import { exchange } from '../../src/placement/remote/exchange.ts'
 import { exchangeOip, inferRemote } from '../../src/placement/remote/oip.ts'
 import { exchangeOpenAi } from '../../src/placement/remote/openai.ts'
 import { probeOrigin } from '../../src/placement/remote/probe.ts'
+import { JSON_LENGTH_HEADER } from '../../src/protocols/oip/headers.ts'
 import type { StandIn } from '../fixtures/node/origin-stand-in.ts'
 import { startTei, vectorOf } from '../fixtures/node/tei-stand-in.ts'
 import { startTriton, type TritonModel, type TritonOptions } from '../fixtures/node/triton-stand-in.ts'
@@ -133,7 +134,7 @@ describe('Triton', () => {
       '/v2/models/rows%2Fv2/infer',
       '/v2/models/rows%2Fv2/versions/1/infer',
     ])
-    expect('inference-header-content-length' in (server.asked[1]?.headers ?? {})).toBe(binary)
+    expect(JSON_LENGTH_HEADER in (server.asked[1]?.headers ?? {})).toBe(binary)
   })
 
   it('says of inputs that are wrong no more than that they are', async () => {
@@ -173,7 +174,7 @@ describe('Triton', () => {
 
     const answer = await exchangeOip(origin, request(true), names, deps)
     const body = Buffer.from(await answer.arrayBuffer())
-    const length = Number(answer.headers.get('inference-header-content-length'))
+    const length = Number(answer.headers.get(JSON_LENGTH_HEADER))
     expect(JSON.parse(body.toString('utf8', 0, length))).toMatchObject({ model_name: 'sums', model_version: '2026-01' })
     expect(body.readFloatLE(length)).toBe(7)
     expect(body.length).toBe(length + 4)

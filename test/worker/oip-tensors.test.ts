@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { halfToNumber, numberToHalf } from '../../src/core/half.ts'
-import { tensorFromBinary, tensorToBinary } from '../../src/core/oip/binary.ts'
-import { restoreLongIntegers } from '../../src/core/oip/exact.ts'
-import { dataToJson, tensorFromJson } from '../../src/core/oip/json.ts'
 import { type Datatype, ELEMENT_BYTES } from '../../src/core/tensors.ts'
+import { tensorFromBinary, tensorToBinary } from '../../src/protocols/oip/binary.ts'
+import { restoreLongIntegers } from '../../src/protocols/oip/exact.ts'
+import { dataToJson, tensorFromJson } from '../../src/protocols/oip/json.ts'
 import { codeOf } from '../fixtures/http.ts'
 import { ALL_DATATYPES, nested, randomTensor, SHAPES, seeded } from '../fixtures/http-tensors.ts'
 

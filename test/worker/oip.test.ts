@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
-import { tensorToBinary } from '../../src/core/oip/binary.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
-import { HEADER_LENGTH } from '../../src/http/oip/wire.ts'
+import { tensorToBinary } from '../../src/protocols/oip/binary.ts'
+import { JSON_LENGTH_HEADER } from '../../src/protocols/oip/headers.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 import { OPERATOR, testApp, testModel } from '../fixtures/http.ts'
 import { ALL_DATATYPES, randomTensor, SHAPES, seeded } from '../fixtures/http-tensors.ts'
@@ -62,7 +62,7 @@ function binaryBody(header: unknown, ...blobs: Uint8Array[]): { body: Uint8Array
     body.set(blob, at)
     at += blob.length
   }
-  return { body, headers: { [HEADER_LENGTH]: String(json.length), 'content-type': 'application/octet-stream' } }
+  return { body, headers: { [JSON_LENGTH_HEADER]: String(json.length), 'content-type': 'application/octet-stream' } }
 }
 
 describe('a model with an input that no request can hold', () => {
@@ -94,7 +94,7 @@ describe('a large answer', () => {
     expect(JSON.stringify(body)).toContain('binary_data_output')
     const given = await small.post('/v2/models/pair/infer', { inputs, parameters: { binary_data_output: true } })
     expect(given.status).toBe(200)
-    expect(given.headers.get(HEADER_LENGTH)).toMatch(/^\d+$/)
+    expect(given.headers.get(JSON_LENGTH_HEADER)).toMatch(/^\d+$/)
   })
 })
 
@@ -279,7 +279,7 @@ describe('inference', () => {
         const response = await post(`/v2/models/any-${datatype.toLowerCase()}/infer`, body, headers)
         expect(response.status).toBe(200)
         expect(response.headers.get('content-type')).toBe('application/octet-stream')
-        const length = Number(response.headers.get(HEADER_LENGTH))
+        const length = Number(response.headers.get(JSON_LENGTH_HEADER))
         const answer = new Uint8Array(await response.arrayBuffer())
         const json = JSON.parse(new TextDecoder().decode(answer.subarray(0, length))) as Answer
         expect(json.outputs).toEqual([{ name: 'y', datatype, shape, parameters: { binary_data_size: bytes.length } }])
@@ -315,7 +315,7 @@ describe('inference', () => {
       bytes,
     )
     const response = await post('/v2/models/pair/infer', body, headers)
-    const length = Number(response.headers.get(HEADER_LENGTH))
+    const length = Number(response.headers.get(JSON_LENGTH_HEADER))
     const answer = new Uint8Array(await response.arrayBuffer())
     const json = JSON.parse(new TextDecoder().decode(answer.subarray(0, length))) as Answer
     expect(json.outputs[0]?.data).toEqual([1, 2, 3])
@@ -325,7 +325,7 @@ describe('inference', () => {
       inputs: [A, B],
       outputs: [{ name: 'sum', parameters: { binary_data: true } }],
     })
-    expect(one.headers.get(HEADER_LENGTH)).not.toBeNull()
+    expect(one.headers.get(JSON_LENGTH_HEADER)).not.toBeNull()
   })
 })
 
@@ -503,7 +503,7 @@ describe('what is refused', () => {
   const input = { name: 'x', shape: [2], datatype: 'FP32', parameters: { binary_data_size: 8 } }
   const eight = new Uint8Array(8)
   const whole = binaryBody({ inputs: [input] }, eight)
-  const withLength = (value: string) => ({ ...whole.headers, [HEADER_LENGTH]: value })
+  const withLength = (value: string) => ({ ...whole.headers, [JSON_LENGTH_HEADER]: value })
   const bad: [string, Uint8Array, Record<string, string>, number, RegExp][] = [
     ['a body cut off', whole.body.slice(0, -1), whole.headers, 400, /only 7 are left/],
     ['a header cut off', whole.body.slice(0, 10), whole.headers, 400, /says \d+ bytes, but the body has 10/],

@@ -1,6 +1,5 @@
 import * as z from 'zod'
 import type { Limits } from '../../core/limits.ts'
-import { tensorFromJson } from '../../core/oip/json.ts'
 import {
   ARRAY_TYPES,
   ELEMENT_BYTES,
@@ -13,10 +12,11 @@ import {
 import { validate } from '../../core/validation.ts'
 import { datatypeOf } from '../../engine/ort/datatypes.ts'
 import { checkInputs } from '../../http/oip/validate.ts'
-import { inputTensorSchema } from '../../http/oip/wire.ts'
 import { decodeTensor } from '../../onnx/codec.ts'
 import { dimsOf, rawBytesOf } from '../../onnx/data.ts'
 import { OnnxError } from '../../onnx/errors.ts'
+import { tensorFromJson } from '../../protocols/oip/json.ts'
+import { inputTensorSchema } from '../../protocols/oip/wire.ts'
 
 const inputsSchema = z.array(inputTensorSchema)
 

@@ -1,10 +1,11 @@
 import type { MiddlewareHandler } from 'hono'
 import { cors as honoCors } from 'hono/cors'
+import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import type { AppEnv } from '../app-env.ts'
 
 /** Headers of ours that a page may read. */
 const EXPOSED = [
-  'inference-header-content-length',
+  JSON_LENGTH_HEADER,
   'retry-after',
   'server-timing',
   'verge-cache',
@@ -35,7 +36,7 @@ const ALLOWED = [
   'authorization',
   'cache-control',
   'content-type',
-  'inference-header-content-length',
+  JSON_LENGTH_HEADER,
   'verge-place',
   'verge-timeout-ms',
   'x-request-id',

@@ -1,6 +1,6 @@
 import type { TensorSpec } from '../../core/tensors.ts'
+import type { MetadataTensor, ModelMetadata } from '../../protocols/oip/wire.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
-import type { MetadataTensor, ModelMetadata } from './wire.ts'
 
 /** Triton's name for what runs the model. */
 const PLATFORM = 'onnxruntime_onnx'

@@ -1,6 +1,6 @@
 import { abortError, VergeError } from '../../core/errors.ts'
 import type { CallContext, Clock } from '../../core/runtime.ts'
-import type { InferRequest } from './wire.ts'
+import type { InferRequest } from '../../protocols/oip/wire.ts'
 
 /** Triton's sequence extension: state that a server keeps between requests. */
 const SEQUENCE = /^sequence_/

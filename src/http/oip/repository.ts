@@ -1,7 +1,7 @@
 import type { Alias } from '../../catalog/alias.ts'
 import { validate } from '../../core/validation.ts'
+import { type RepositoryIndex, repositoryIndexRequestSchema } from '../../protocols/oip/wire.ts'
 import { parseJson } from '../body.ts'
-import { type RepositoryIndex, repositoryIndexRequestSchema } from './wire.ts'
 
 /**
  * Triton's model repository extension, as far as it lists: models are loaded and unloaded by need, so there is nothing to

@@ -1,16 +1,17 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
-import { tensorFromBinary } from '../../core/oip/binary.ts'
-import { restoreLongIntegers } from '../../core/oip/exact.ts'
-import { tensorFromJson } from '../../core/oip/json.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { refuseManyItems, validate } from '../../core/validation.ts'
+import { tensorFromBinary } from '../../protocols/oip/binary.ts'
+import { restoreLongIntegers } from '../../protocols/oip/exact.ts'
+import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
+import { tensorFromJson } from '../../protocols/oip/json.ts'
+import { type InferRequest, type InputTensor, inferRequestSchema } from '../../protocols/oip/wire.ts'
 import { parseJson } from '../body.ts'
 import { refuseSequences } from './parameters.ts'
 import { checkInputs, checkOutputs, refuseLongTexts } from './validate.ts'
-import { HEADER_LENGTH, type InferRequest, type InputTensor, inferRequestSchema } from './wire.ts'
 
 /** An inference request, read and checked against the model's signature. */
 export interface ParsedRequest {
@@ -30,7 +31,7 @@ export function headerLength(header: string | undefined, maxBytes: number): numb
   if (!/^\d{1,12}$/.test(header) || length === 0) {
     throw new VergeError(
       'invalid_request',
-      `"${HEADER_LENGTH}" must be the number of bytes of JSON at the start of the body, at least 1.`,
+      `"${JSON_LENGTH_HEADER}" must be the number of bytes of JSON at the start of the body, at least 1.`,
     )
   }
   if (length > maxBytes) {
@@ -56,7 +57,7 @@ export function parseInferRequest(
   if (jsonLength !== undefined && jsonLength > body.length) {
     throw new VergeError(
       'invalid_request',
-      `"${HEADER_LENGTH}" says ${jsonLength} bytes, but the body has ${body.length}.`,
+      `"${JSON_LENGTH_HEADER}" says ${jsonLength} bytes, but the body has ${body.length}.`,
     )
   }
   const head = jsonLength === undefined ? body : body.subarray(0, jsonLength)
@@ -99,7 +100,7 @@ function readTensors(
     if (binary === undefined) {
       throw new VergeError(
         'invalid_request',
-        `Input "${name}" has "binary_data_size", so the request needs the header "${HEADER_LENGTH}".`,
+        `Input "${name}" has "binary_data_size", so the request needs the header "${JSON_LENGTH_HEADER}".`,
       )
     }
     if (at + size > binary.length) {
@@ -114,7 +115,7 @@ function readTensors(
   if (binary !== undefined && at !== binary.length) {
     throw new VergeError(
       'invalid_request',
-      `${binary.length - at} bytes of binary data are left over after the inputs. Check "${HEADER_LENGTH}" and each "binary_data_size".`,
+      `${binary.length - at} bytes of binary data are left over after the inputs. Check "${JSON_LENGTH_HEADER}" and each "binary_data_size".`,
     )
   }
   return tensors

@@ -1,10 +1,11 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
-import { tensorToBinary } from '../../core/oip/binary.ts'
-import { dataToJson } from '../../core/oip/json.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
-import { HEADER_LENGTH, type InferRequest } from './wire.ts'
+import { tensorToBinary } from '../../protocols/oip/binary.ts'
+import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
+import { dataToJson } from '../../protocols/oip/json.ts'
+import type { InferRequest } from '../../protocols/oip/wire.ts'
 
 /**
  * Writes an inference answer: JSON, or a JSON header and binary data after it where binary was asked for.
@@ -42,7 +43,7 @@ export function inferResponse(
     at += blob.length
   }
   return new Response(body, {
-    headers: { 'content-type': 'application/octet-stream', [HEADER_LENGTH]: String(header.length) },
+    headers: { 'content-type': 'application/octet-stream', [JSON_LENGTH_HEADER]: String(header.length) },
   })
 }
 

@@ -1,4 +1,6 @@
 import { type Context, Hono } from 'hono'
+import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../protocols/oip/headers.ts'
+import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { paceOf, readBody } from '../body.ts'
 import { accessOf, withAdmittedModel } from '../inference.ts'
@@ -9,10 +11,6 @@ import { withTimeout } from './parameters.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'
 import { headerLength, parseInferRequest } from './request.ts'
 import { inferResponse } from './response.ts'
-import { HEADER_LENGTH, type ModelReady, type ServerMetadata } from './wire.ts'
-
-/** The widest element: binary data that begin at a multiple of this can be read where they lie. */
-const ALIGNMENT = 8
 
 /** The Open Inference Protocol, version 2, under /v2. */
 export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
@@ -21,7 +19,7 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
     const body: ServerMetadata = {
       name: 'verge',
       version: deps.config.version,
-      extensions: ['binary_tensor_data'],
+      extensions: [BINARY_EXTENSION],
     }
     return c.json(body)
   })
@@ -67,14 +65,14 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
   const context = c.get('context')
   const request = { name: c.req.param('model') ?? '', version: c.req.param('version'), route: 'oip' as const }
   return withAdmittedModel(deps, c, request, async (model, ticket) => {
-    const jsonLength = headerLength(c.req.header(HEADER_LENGTH), limits.inferenceHeaderBytes)
+    const jsonLength = headerLength(c.req.header(JSON_LENGTH_HEADER), limits.inferenceHeaderBytes)
     const body = await readBody(c.req.raw, {
       maxBytes: limits.requestBodyBytes,
       signal: context.signal,
       hold: ticket.hold,
       reading: ticket.reading,
       pace: paceOf(deps),
-      padding: jsonLength === undefined ? 0 : (ALIGNMENT - (jsonLength % ALIGNMENT)) % ALIGNMENT,
+      padding: jsonLength === undefined ? 0 : (TENSOR_ALIGNMENT - (jsonLength % TENSOR_ALIGNMENT)) % TENSOR_ALIGNMENT,
     })
     const { envelope, inputs, outputs } = parseInferRequest(body, jsonLength, model.manifest, limits)
     const result = await withTimeout(envelope.parameters?.timeout, context, deps.clock, (within) =>

@@ -2,7 +2,7 @@ import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { type TensorSpec, unsendableInput } from '../../core/tensors.ts'
-import type { InputTensor, RequestedOutput } from './wire.ts'
+import type { InputTensor, RequestedOutput } from '../../protocols/oip/wire.ts'
 
 /** A dimension beyond this fits no tensor that is not empty, and no index type of any engine. */
 const MAX_DIMENSION = 2 ** 31 - 1

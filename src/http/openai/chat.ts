@@ -2,19 +2,19 @@ import type { Context } from 'hono'
 import { validate } from '../../core/validation.ts'
 import type { Message, ToolCall } from '../../generate/chat.ts'
 import { Writer } from '../../generate/writer.ts'
-import type { ResolvedModel } from '../../serving/serving.ts'
-import type { AppDeps, AppEnv } from '../app-env.ts'
-import { LanguageRunner } from '../language-runner.ts'
-import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
-import type { Place } from '../place.ts'
-import { answer, type Form } from './answering.ts'
 import {
   type ChatAnswer,
   type ChatChunk,
   type ChatRequest,
   chatRequestSchema,
   type ToolCallRequest,
-} from './generation-wire.ts'
+} from '../../protocols/openai/generation.ts'
+import type { ResolvedModel } from '../../serving/serving.ts'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { LanguageRunner } from '../language-runner.ts'
+import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
+import type { Place } from '../place.ts'
+import { answer, type Form } from './answering.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/chat/completions`: an answer to messages, as OpenAI's clients ask for it. */

@@ -3,18 +3,18 @@ import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
 import { type Prepared, Writer } from '../../generate/writer.ts'
+import {
+  type CompletionAnswer,
+  type CompletionChunk,
+  type CompletionRequest,
+  completionRequestSchema,
+} from '../../protocols/openai/generation.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { LanguageRunner } from '../language-runner.ts'
 import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
 import type { Place } from '../place.ts'
 import { answer, type Form } from './answering.ts'
-import {
-  type CompletionAnswer,
-  type CompletionChunk,
-  type CompletionRequest,
-  completionRequestSchema,
-} from './generation-wire.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/completions`: texts continued, as OpenAI's clients ask for it. */

@@ -2,13 +2,17 @@ import type { Context } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
+import {
+  type EmbeddingsRequest,
+  type EmbeddingsResponse,
+  embeddingsRequestSchema,
+} from '../../protocols/openai/embeddings.ts'
 import { type EmbeddingInput, embed } from '../../tasks/embedding.ts'
 import { checkTexts, fieldIn } from '../../tasks/texts.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { embedsTexts } from '../embedding-models.ts'
 import { withModelInBody } from '../model-in-body.ts'
 import { TaskRunner } from '../task-runner.ts'
-import { type EmbeddingsRequest, type EmbeddingsResponse, embeddingsRequestSchema } from './wire.ts'
 
 /** `POST /v1/embeddings`: vectors as OpenAI's clients ask for them. */
 export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {

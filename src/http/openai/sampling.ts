@@ -1,7 +1,7 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { WritingRequest } from '../../generate/writer.ts'
-import type { ChatRequest, CompletionRequest } from './generation-wire.ts'
+import type { ChatRequest, CompletionRequest } from '../../protocols/openai/generation.ts'
 
 /** What OpenAI's fields mean, with its defaults. */
 export function writingRequest(request: ChatRequest | CompletionRequest): WritingRequest {

@@ -1,7 +1,6 @@
 import type { Manifest } from '../../catalog/manifest.ts'
-import type { BoundTask } from '../../tasks/task.ts'
+import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import {
-  HEADER_LENGTH,
   inferRequestSchema,
   inferResponseSchema,
   liveSchema,
@@ -11,7 +10,8 @@ import {
   repositoryIndexRequestSchema,
   repositoryIndexSchema,
   serverMetadataSchema,
-} from '../oip/wire.ts'
+} from '../../protocols/oip/wire.ts'
+import type { BoundTask } from '../../tasks/task.ts'
 import {
   errorBodySchema,
   healthSchema,
@@ -197,7 +197,7 @@ function inferOperation(schemas: SchemaSet, operationId: string, failure: JsonSc
     operationId,
     tags: ['open inference protocol'],
     summary: 'Inference on tensors',
-    parameters: [{ name: HEADER_LENGTH, in: 'header', ...length }],
+    parameters: [{ name: JSON_LENGTH_HEADER, in: 'header', ...length }],
     requestBody: {
       required: true,
       content: { 'application/json': { schema: schemas.use(inferRequestSchema) }, 'application/octet-stream': binary },
@@ -205,7 +205,7 @@ function inferOperation(schemas: SchemaSet, operationId: string, failure: JsonSc
     responses: {
       200: {
         description: 'The outputs, as JSON or, where binary data were asked for, as a JSON header and bytes',
-        headers: { [HEADER_LENGTH]: length },
+        headers: { [JSON_LENGTH_HEADER]: length },
         content: {
           'application/json': { schema: schemas.use(inferResponseSchema) },
           'application/octet-stream': binary,

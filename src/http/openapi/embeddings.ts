@@ -1,6 +1,6 @@
+import { embeddingsRequestSchema, embeddingsResponseSchema } from '../../protocols/openai/embeddings.ts'
+import { rerankRequestSchema, rerankResponseSchema, teiRerankRequestSchema } from '../../protocols/rerank.ts'
 import { rankingSchema } from '../../tasks/text-ranking.ts'
-import { embeddingsRequestSchema, embeddingsResponseSchema } from '../openai/wire.ts'
-import { rerankRequestSchema, rerankResponseSchema, teiRerankRequestSchema } from '../rerank/wire.ts'
 import { errorBodySchema, oipErrorBodySchema, openAiErrorBodySchema } from '../wire.ts'
 import type { JsonSchema, SchemaSet } from './schemas.ts'
 

@@ -5,7 +5,7 @@ import {
   completionAnswerSchema,
   completionChunkSchema,
   completionRequestSchema,
-} from '../openai/generation-wire.ts'
+} from '../../protocols/openai/generation.ts'
 import { openAiErrorBodySchema } from '../wire.ts'
 import type { JsonSchema, SchemaSet } from './schemas.ts'
 

@@ -1,13 +1,13 @@
 import { type Context, Hono } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
+import { type RerankResponse, rerankRequestSchema, teiRerankRequestSchema } from '../../protocols/rerank.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
 import { type Ranking, rank } from '../../tasks/text-ranking.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { embedsTexts } from '../embedding-models.ts'
 import { withModelInBody } from '../model-in-body.ts'
 import { TaskRunner } from '../task-runner.ts'
-import { type RerankResponse, rerankRequestSchema, teiRerankRequestSchema } from './wire.ts'
 
 /** `POST` on the path that these are mounted at: texts in order of how well they answer a query. */
 export function rerankRoutes(deps: AppDeps): Hono<AppEnv> {

@@ -1,5 +1,6 @@
 import { LIMITS } from '../../core/limits.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
+import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import { type Collected, collect, type Pieces, pieces, relay } from './body.ts'
 import { answerHeaders, lengthOf, mediaTypeOf } from './headers.ts'
 import { guardEvents } from './sse.ts'
@@ -23,7 +24,6 @@ export interface PassOptions {
 
 /** Short bodies of declared length are taken in one piece, several times faster than piece by piece. */
 const ONE_PIECE = 256 * 1024
-const HEAD_LENGTH = 'inference-header-content-length'
 
 /**
  * A success on its way to the caller: whole and checked if it is small, as it comes if it is large or a stream of events.
@@ -48,13 +48,13 @@ export async function passOn(answer: Response, watch: Watch, options: PassOption
   const { bytes, complete, rest } = await readBody(answer, watch, LIMITS.wholeAnswerBytes)
   if (complete && isJsonBody && type !== '' && !isJson(bytes)) throw watch.fault('garbage', 'sent JSON that is none')
 
-  const head = headers.get(HEAD_LENGTH)
+  const head = headers.get(JSON_LENGTH_HEADER)
   if (head !== null) {
     const headed = headLength(head, bytes.length, watch)
     const before = bytes.subarray(0, headed)
     const after = bytes.subarray(headed)
     const json = rewriting === undefined ? before : rewriting.json()(before)
-    init.headers.set(HEAD_LENGTH, String(json.length))
+    init.headers.set(JSON_LENGTH_HEADER, String(json.length))
     const start = json === before ? bytes : joined(json, after)
     if (complete || rest === undefined) return new Response(start, init)
     const length = lengthOf(headers)
@@ -95,7 +95,7 @@ export async function readBody(
 }
 
 function headBytes(headers: Headers): number {
-  const length = headers.get(HEAD_LENGTH)
+  const length = headers.get(JSON_LENGTH_HEADER)
   return length !== null && /^\d{1,9}$/.test(length) ? Number(length) : 0
 }
 

@@ -1,14 +1,10 @@
+import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
+
 /** Set by the name of a header that a request brings with it, and that an origin needs to understand the body. */
-const PASSED_ON = ['content-type', 'accept', 'inference-header-content-length', 'cache-control'] as const
+const PASSED_ON = ['content-type', 'accept', JSON_LENGTH_HEADER, 'cache-control'] as const
 
 /** What of an origin's answer concerns the caller; `verge-placement` is for the Worker, which writes its own. */
-const PASSED_BACK = [
-  'content-type',
-  'inference-header-content-length',
-  'retry-after',
-  'server-timing',
-  'verge-placement',
-] as const
+const PASSED_BACK = ['content-type', JSON_LENGTH_HEADER, 'retry-after', 'server-timing', 'verge-placement'] as const
 
 /** An answer's headers are short; a caller gets no more of another server's words than this. */
 const MOST_VALUE = 1_024

@@ -1,11 +1,11 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { tensorFromBinary } from '../../core/oip/binary.ts'
-import { restoreLongIntegers } from '../../core/oip/exact.ts'
-import { tensorFromJson } from '../../core/oip/json.ts'
 import type { Datatype, Tensor, TensorSpec, Tensors } from '../../core/tensors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
+import { tensorFromBinary } from '../../protocols/oip/binary.ts'
+import { restoreLongIntegers } from '../../protocols/oip/exact.ts'
+import { tensorFromJson } from '../../protocols/oip/json.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 type Fields = Readonly<Record<string, unknown>>

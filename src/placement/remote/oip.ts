@@ -1,10 +1,11 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { type ErrorCode, isVergeError, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { tensorToBinary } from '../../core/oip/binary.ts'
-import { dataToJson } from '../../core/oip/json.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
+import { tensorToBinary } from '../../protocols/oip/binary.ts'
+import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
+import { dataToJson } from '../../protocols/oip/json.ts'
 import { OriginFault } from '../fault.ts'
 import type { Origin, OriginRequest } from '../origin.ts'
 import { type ExchangeDeps, exchange } from './exchange.ts'
@@ -14,7 +15,6 @@ import { FieldRenamer, type Names } from './rename.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-const HEAD_LENGTH = 'inference-header-content-length'
 /** Binary data begin at a multiple of this, so that they can be read where they lie. */
 const ALIGNMENT = 8
 
@@ -51,11 +51,11 @@ export async function inferRemote(
   const { body, jsonLength } = binary ? binaryRequest(inputs, wanted) : jsonRequest(inputs, wanted)
   const headers = originHeaders(new Headers(), call.remainingMs)
   headers.set('content-type', jsonLength === undefined ? 'application/json' : 'application/octet-stream')
-  if (jsonLength !== undefined) headers.set(HEAD_LENGTH, String(jsonLength))
+  if (jsonLength !== undefined) headers.set(JSON_LENGTH_HEADER, String(jsonLength))
   const request = { method: 'POST' as const, path: inferPath(model, version), headers, body, ...identity(call) }
   const answer = await exchange(origin, request, deps)
   if (answer.status >= 400) throw await refusal(answer)
-  const head = answer.headers.get(HEAD_LENGTH)
+  const head = answer.headers.get(JSON_LENGTH_HEADER)
   const length = head === null ? undefined : Number(head)
   const whole = await readAnswer(origin, answer, length)
   try {

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { LIMITS } from '../../core/limits.ts'
-import { seed, stopString } from '../../tasks/writing-fields.ts'
+import { seed, stopString } from '../generation-fields.ts'
 
 /** Clients send null for what they leave out. */
 const ignored = z.unknown().optional().meta({ description: 'Taken, and not looked at' })

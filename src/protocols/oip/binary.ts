@@ -1,4 +1,4 @@
-import { VergeError } from '../errors.ts'
+import { VergeError } from '../../core/errors.ts'
 import {
   ARRAY_TYPES,
   type Datatype,
@@ -7,7 +7,7 @@ import {
   type NumericArray,
   type Tensor,
   tensor,
-} from '../tensors.ts'
+} from '../../core/tensors.ts'
 
 /**
  * Tensors as bytes, both ways, as Triton's binary tensor data extension has them: row-major, little-endian; a BYTES

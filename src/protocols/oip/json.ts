@@ -1,6 +1,6 @@
-import { VergeError } from '../errors.ts'
-import { halfToNumber, numberToHalf } from '../half.ts'
-import { ARRAY_TYPES, type Datatype, elementCount, type NumericArray, type Tensor, tensor } from '../tensors.ts'
+import { VergeError } from '../../core/errors.ts'
+import { halfToNumber, numberToHalf } from '../../core/half.ts'
+import { ARRAY_TYPES, type Datatype, elementCount, type NumericArray, type Tensor, tensor } from '../../core/tensors.ts'
 
 /**
  * Tensors as JSON, both ways. The data come flat or nested, as the protocol allows; they go out flat.

@@ -1,4 +1,4 @@
-import type { Datatype } from '../tensors.ts'
+import type { Datatype } from '../../core/tensors.ts'
 
 /**
  * Whole numbers of 64 bits in JSON. `JSON.parse` rounds those beyond 2^53 to the nearest double. A reviver could see their

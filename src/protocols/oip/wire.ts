@@ -145,6 +145,3 @@ export type RepositoryIndex = z.infer<typeof repositoryIndexSchema>
 
 export const liveSchema = z.object({ live: z.boolean() }).meta({ id: 'Live' })
 export const readySchema = z.object({ ready: z.boolean() }).meta({ id: 'Ready' })
-
-/** Says how many bytes of a body are the JSON header; binary tensors follow it. */
-export const HEADER_LENGTH = 'inference-header-content-length'
