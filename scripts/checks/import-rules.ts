@@ -135,7 +135,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
   // The account's own API, R2 over S3, and wrangler's file; for the command line and for origins.
   cloudflare: {
     rooms: ['cli/terminal', 'cli/files', 'weights', 'catalog', 'core'],
-    packages: ['node:*', 'wrangler', 'zod'],
+    packages: ['node:*', 'aws4fetch', 'saxes', 'wrangler', 'zod'],
   },
   // `npm run origin`: options, where the catalogue comes from, what is printed.
   'origin/command': {

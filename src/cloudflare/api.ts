@@ -4,7 +4,7 @@ import { UsageError } from '../cli/terminal/command-line.ts'
 import { type Account, PERMISSIONS } from './account.ts'
 import { apiAdvice } from './advice.ts'
 import type { HttpAnswer, HttpClient, HttpRequest, Rest, WholeAnswer } from './http.ts'
-import type { S3Credentials } from './s3-signature.ts'
+import type { S3Credentials } from './s3-signing.ts'
 
 /** Lists of namespaces and secrets are the longest answers read here. */
 const ANSWER_BYTES = 4 * 1024 * 1024

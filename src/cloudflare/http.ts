@@ -5,6 +5,8 @@ import { UsageError } from '../cli/terminal/command-line.ts'
 import { abortError, throwIfAborted } from '../core/errors.ts'
 import { type Clock, systemClock } from '../core/runtime.ts'
 
+type HeaderValues = Readonly<Record<string, string>>
+
 export interface HttpRequest {
   readonly method: string
   /** Scheme, host and port. */
@@ -12,7 +14,7 @@ export interface HttpRequest {
   /** Path and query exactly as they are to be sent: `URL` would fold `a/../b`, which is a legal key. */
   readonly path: string
   /** Made anew for every attempt, because a signature holds the time. */
-  readonly headers: () => Readonly<Record<string, string>>
+  readonly headers: () => HeaderValues | Promise<HeaderValues>
   readonly body?: Uint8Array
 }
 
@@ -146,7 +148,8 @@ export class HttpClient {
     return FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + this.#random())
   }
 
-  #once({ method, origin, path, headers, body }: HttpRequest): Promise<HttpAnswer> {
+  async #once({ method, origin, path, headers, body }: HttpRequest): Promise<HttpAnswer> {
+    const made = await headers()
     return new Promise((resolve, reject) => {
       const send = origin.protocol === 'https:' ? httpsRequest : httpRequest
       const length = body === undefined ? {} : { 'content-length': String(body.length) }
@@ -158,7 +161,7 @@ export class HttpClient {
           port: origin.port,
           method,
           path,
-          headers: { ...headers(), ...length },
+          headers: { ...made, ...length },
           ...(this.#signal !== undefined && { signal: this.#signal }),
         },
         (answer) => {

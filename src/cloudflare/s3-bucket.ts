@@ -11,7 +11,8 @@ import {
   type HttpRequest,
   type WholeAnswer,
 } from './http.ts'
-import { amzDate, authorization, canonicalQuery, encodeRfc3986, type S3Credentials } from './s3-signature.ts'
+import { type S3Credentials, signedHeaders } from './s3-signing.ts'
+import { parseErrorCode, parseList, unquoted } from './s3-xml.ts'
 
 export interface S3BucketOptions {
   readonly http: HttpClient
@@ -42,6 +43,7 @@ const NOTHING = new Uint8Array(0)
 export class S3Bucket implements R2BucketLike {
   readonly #options: S3BucketOptions
   readonly #clock: Pick<Clock, 'now'>
+  readonly #derivedKeys = new Map<string, ArrayBuffer>()
   /** A look that shows that the bucket exists. */
   #there: Promise<unknown> | undefined
 
@@ -75,7 +77,7 @@ export class S3Bucket implements R2BucketLike {
     const answer = await this.#send(exchange)
     if (answer.status !== 200 && answer.status !== 206) {
       const text = await textOf(answer)
-      if (answer.status === 404 && codeOf(text) === 'NoSuchKey') return null
+      if (answer.status === 404 && parseErrorCode(text) === 'NoSuchKey') return null
       throw this.#refused('GET', answer.status, text)
     }
     const object = this.#object(key, answer)
@@ -101,7 +103,10 @@ export class S3Bucket implements R2BucketLike {
     const answer = await this.#whole({ method: 'PUT', key, headers, body: value })
     const text = decoded(answer)
     // R2 says 412 where the condition does not hold; for a key that is gone, S3 says 404
-    if (onlyIf !== undefined && (answer.status === 412 || (answer.status === 404 && codeOf(text) === 'NoSuchKey'))) {
+    if (
+      onlyIf !== undefined &&
+      (answer.status === 412 || (answer.status === 404 && parseErrorCode(text) === 'NoSuchKey'))
+    ) {
       return null
     }
     if (answer.status !== 200) throw this.#refused('PUT', answer.status, text)
@@ -119,7 +124,7 @@ export class S3Bucket implements R2BucketLike {
     }
     const answer = await this.#whole({ method: 'GET', query })
     if (answer.status !== 200) throw this.#refused('GET', answer.status, decoded(answer))
-    const page = parseList(decoded(answer), prefix)
+    const page = parseList(decoded(answer), prefix, limit)
     if (page === null) throw this.#notUnderstood('a list of keys')
     return page
   }
@@ -152,22 +157,19 @@ export class S3Bucket implements R2BucketLike {
   #request({ method, key, query = {}, headers = {}, body }: Exchange): HttpRequest {
     const { endpoint, bucket, credentials } = this.#options
     const path = `/${[bucket, ...(key === undefined ? [] : key.split('/'))].map(encodeRfc3986).join('/')}`
-    const search = canonicalQuery(query)
+    const search = Object.entries(query)
+      .map((pair) => pair.map(encodeRfc3986).join('='))
+      .join('&')
     const bodySha256 = createHash('sha256')
       .update(body ?? NOTHING)
       .digest('hex')
+    const signed = { ...headers, 'x-amz-content-sha256': bodySha256 }
+    const request = { method, origin: endpoint, path, search, headers: signed }
     return {
       method,
       origin: endpoint,
       path: search === '' ? path : `${path}?${search}`,
-      headers: () => {
-        const date = amzDate(this.#clock.now())
-        const signed = { ...headers, host: endpoint.host, 'x-amz-content-sha256': bodySha256, 'x-amz-date': date }
-        return {
-          ...signed,
-          authorization: authorization({ method, path, query, headers: signed, bodySha256 }, credentials, date),
-        }
-      },
+      headers: () => signedHeaders(request, credentials, this.#clock.now(), this.#derivedKeys),
       ...(body !== undefined && { body }),
     }
   }
@@ -200,7 +202,7 @@ export class S3Bucket implements R2BucketLike {
 
   #refused(method: string, status: number, text: string): UsageError {
     const { bucket, credentials } = this.#options
-    const code = codeOf(text)
+    const code = parseErrorCode(text)
     const what = `R2 answered HTTP ${status}${code === undefined ? '' : ` (${code})`} to ${method} in bucket "${bucket}".`
     const advice = s3Advice(status, code, credentials.source ?? 'keys')
     return new UsageError(advice === '' ? what : `${what} ${advice}`)
@@ -215,64 +217,11 @@ function decoded({ bytes }: Pick<WholeAnswer, 'bytes'>): string {
   return new TextDecoder().decode(bytes)
 }
 
-function codeOf(text: string): string | undefined {
-  return /<Code>([A-Za-z]{1,64})<\/Code>/.exec(text)?.[1]
-}
-
-function unquoted(etag: string): string {
-  return etag.replace(/^W\//, '').replace(/^"|"$/g, '')
-}
-
 function quoted(etag: string): string {
   return etag === '*' ? etag : `"${etag}"`
 }
 
-/**
- * Of S3's XML only what is needed; `encoding-type=url` leaves nothing in a key that XML would have to escape. Null for
- * anything that does not say for certain which keys there are and whether there are more: what is missing from a list
- * may be deleted.
- */
-function parseList(xml: string, prefix: string): R2ObjectsLike | null {
-  if (!/^(?:<\?xml[^>]*>)?\s*<ListBucketResult[\s>]/.test(xml) || !/<\/ListBucketResult>\s*$/.test(xml)) return null
-  const entries = [...xml.matchAll(/<Contents>(.*?)<\/Contents>/gs)]
-  const truncated = field(xml, 'IsTruncated')
-  const cursor = unescapeXml(field(xml, 'NextContinuationToken') ?? '')
-  const count = field(xml, 'KeyCount')
-  if (truncated !== 'false' && (truncated !== 'true' || cursor === '')) return null
-  if (entries.length !== xml.split('<Contents>').length - 1) return null
-  if (count !== undefined && Number(count) !== entries.length) return null
-  const objects: R2ObjectLike[] = []
-  for (const [, entry = ''] of entries) {
-    const key = decodedKey(field(entry, 'Key') ?? '')
-    const size = field(entry, 'Size') ?? ''
-    if (key === undefined || key === '' || !key.startsWith(prefix) || !/^\d+$/.test(size)) return null
-    objects.push({ key, size: Number(size), etag: unquoted(unescapeXml(field(entry, 'ETag') ?? '')) })
-  }
-  return { objects, truncated: truncated === 'true', ...(truncated === 'true' && { cursor }) }
-}
-
-function decodedKey(text: string): string | undefined {
-  try {
-    return decodeURIComponent(text.replaceAll('+', ' '))
-  } catch {
-    return undefined
-  }
-}
-
-function field(xml: string, name: string): string | undefined {
-  return new RegExp(`<${name}>(.*?)</${name}>`, 's').exec(xml)?.[1]
-}
-
-const ENTITIES: Readonly<Record<string, string>> = {
-  quot: '"',
-  apos: "'",
-  lt: '<',
-  gt: '>',
-  amp: '&',
-  '#34': '"',
-  '#39': "'",
-}
-
-function unescapeXml(text: string): string {
-  return text.replace(/&(#?\w+);/g, (whole, name: string) => ENTITIES[name] ?? whole)
+/** Encodes everything but unreserved characters, which `encodeURIComponent` does not quite. */
+function encodeRfc3986(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (char) => `%${char.charCodeAt(0).toString(16).toUpperCase()}`)
 }
