@@ -180,7 +180,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
       'catalog',
       'core',
     ],
-    packages: ['node:*', '@bufbuild/protobuf', 'miniflare', 'onnxruntime-web', 'wrangler', 'zod'],
+    packages: ['node:*', '@bufbuild/protobuf', 'hono', 'miniflare', 'onnxruntime-web', 'wrangler', 'zod'],
   },
   // What any command of this project prints and reads; what files it writes.
   'cli/terminal': { rooms: ['cli/files', 'onnx', 'core'], packages: ['node:*'] },

@@ -1,10 +1,10 @@
+import { html, raw } from 'hono/html'
 import { LIMITS } from '../../core/limits.ts'
 import { printable } from '../../onnx/errors.ts'
 import type { Measured, Measurements } from '../measure/measure.ts'
 import { describeLocated } from '../verify/locate.ts'
 import { bytes, cosine, decibels, milliseconds, percent, significant, tally, worstFirst } from './format.ts'
-import { html, Markup } from './markup.ts'
-import { type Bar, barChart, lineChart } from './plots.ts'
+import { type Bar, barChart, lineChart, type Markup } from './plots.ts'
 import { isCompared, type Report, ratios, unexercisedOf } from './report.ts'
 import { STYLE } from './style.ts'
 
@@ -25,14 +25,15 @@ export function renderHtml(report: Report): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <title>${printable(report.model)} ${printable(report.version)}: report</title>
-<style>${new Markup(STYLE)}</style>
+<style>${raw(STYLE)}</style>
 </head>
 <body>
 ${heading(report)}${choices(report)}${sizes(report)}${agreement(report)}${layers(report)}${measured(report)}${notes(report)}
 </body>
 </html>
 `
-  return page.text
+  // control characters have no place in HTML
+  return String(page).replace(/[^\P{Cc}\n]/gu, ' ')
 }
 
 const STATES = {

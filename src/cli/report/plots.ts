@@ -1,4 +1,7 @@
-import { html, type Markup } from './markup.ts'
+import { html } from 'hono/html'
+
+/** HTML in which everything that was put in is escaped: a model's author chooses names. */
+export type Markup = ReturnType<typeof html>
 
 /** A bar of a chart. */
 export interface Bar {
