@@ -146,7 +146,7 @@ export function refuseNonFinite(model: ModelProto): void {
     for (const [name, tensor] of constantsOf(view)) {
       const found = notFinite(tensor)
       if (found === undefined) continue
-      for (const { node, use } of readers(views, view, name, found.mask, LONGEST_CHAIN)) {
+      for (const { node, use } of readers(views, view, name, { mask: found.mask, seen: new Set() }, LONGEST_CHAIN)) {
         if (!isFault(use, found)) continue
         const { count, elements, first, value } = found
         const what = `has ${value} at element ${first}${count > 1 ? ` (${count} of ${elements} elements are not finite)` : ''}`
@@ -207,15 +207,24 @@ interface Reader {
   readonly use: Use
 }
 
+interface Following {
+  readonly mask: boolean
+  /** Values that were followed already: a value may be read several times, and so may each that is made of it. */
+  readonly seen: Set<string>
+}
+
 /** The nodes that compute with a constant, those after nodes that merely move it, and those in graphs inside. */
 function readers(
   views: readonly GraphView[],
   view: GraphView,
   value: string,
-  mask: boolean,
+  following: Following,
   depth: number,
 ): readonly Reader[] {
-  if (depth === 0) return []
+  const { mask, seen } = following
+  const key = `${views.indexOf(view)} ${value}`
+  if (depth === 0 || seen.has(key)) return []
+  seen.add(key)
   const found: Reader[] = []
   for (const { node, index } of view.uses(value)) {
     if (index < 0) continue
@@ -223,13 +232,13 @@ function readers(
     // Rows of a mask are a mask.
     if (use === 'moved' || (use === 'table' && mask)) {
       for (const output of node.output) {
-        if (output !== '') found.push(...readers(views, view, output, mask, depth - 1))
+        if (output !== '') found.push(...readers(views, view, output, following, depth - 1))
       }
     } else found.push({ node, use })
   }
   for (const inner of views) {
     if (inner.outer !== view || inner.isInput(value) || inner.producer(value) || inner.ownsConstant(value)) continue
-    if (inner.uses(value).length > 0) found.push(...readers(views, inner, value, mask, depth - 1))
+    if (inner.uses(value).length > 0) found.push(...readers(views, inner, value, following, depth - 1))
   }
   return found
 }

@@ -1,10 +1,11 @@
 import { create } from '@bufbuild/protobuf'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { numberToHalf } from '../../src/core/half.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/codec.ts'
 import { DataType, makeTensor } from '../../src/onnx/data.ts'
 import { refuseNonFinite } from '../../src/onnx/finite.ts'
+import { GraphView } from '../../src/onnx/graph.ts'
 import { SparseTensorProtoSchema, type TensorProto } from '../../src/onnx/schema/onnx_pb.js'
 import { type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
 import { floatTensor, functionModel, makeGraph, makeModel, node } from '../fixtures/onnx-messages.ts'
@@ -54,6 +55,19 @@ describe('weights that are not numbers', () => {
     expect(() => refuseNonFinite(reading(op, values))).toThrow(
       expect.objectContaining({ code: 'bad_weights', message: expect.stringContaining('reads "w", which has') }),
     )
+  })
+
+  it('are followed once through each value that is made of them, however often it is read', () => {
+    const doubling = Array.from({ length: 12 }, (_, i) => {
+      const value = i === 0 ? 'w' : `c${i - 1}`
+      return { op: 'Concat', inputs: [value, value], outputs: [`c${i}`], attributes: { axis: { int: 0 } } }
+    })
+    const uses = vi.spyOn(GraphView.prototype, 'uses')
+    const model = withNodes([...doubling, { op: 'MatMul', inputs: ['x', 'c11'], outputs: ['y'] }], [NAN])
+    expect(() => refuseNonFinite(model)).toThrow(/reads "w", which has NaN/)
+    const followed = uses.mock.calls.length
+    uses.mockRestore()
+    expect(followed).toBeLessThan(100)
   })
 
   it('are named, with the node, the element and how many there are', () => {
