@@ -164,7 +164,8 @@ function labelsOf(given: string | readonly string[], { embeddingsPerRequest: mos
 }
 
 function hypothesesOf(labels: readonly string[], template = DEFAULT_TEMPLATE): string[] {
-  const [before, after, ...more] = template.split('{}')
+  // No more of it than is needed: it may be megabytes of them.
+  const [before, after, ...more] = template.split('{}', 3)
   if (before === undefined || after === undefined || more.length > 0 || template.length > 1_000) {
     throw new VergeError(
       'invalid_request',

@@ -503,6 +503,16 @@ describe('zero-shot classification', () => {
     expect(trimmed).toBeLessThan(5_000)
   })
 
+  it('takes no more of a template apart than shows that it has too many places', async () => {
+    const split = vi.spyOn(String.prototype, 'split')
+    const parameters = { candidate_labels: ['a'], hypothesis_template: '{}'.repeat(100_000) }
+    const response = await post('/run/judge', { inputs: 'the price', parameters })
+    const most = Math.max(...split.mock.results.map(({ value }) => (value as string[]).length))
+    split.mockRestore()
+    expect(await response.json()).toMatchObject({ error: { code: 'invalid_request' } })
+    expect(most).toBeLessThan(100)
+  })
+
   const inputs = 'Ada wrote about money.'
   const candidate_labels = ['travel', 'money', 'music']
 
