@@ -2,8 +2,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { bundle } from '../../bench/lib/bundle.ts'
-import { bundleBytes } from '../../bench/lib/worker-process.ts'
 import { encoderModel, MINILM } from '../../bench/models/encoder.ts'
 import { MADE_MODELS } from '../../bench/models/index.ts'
 import type { Artifact, Blob } from '../../src/catalog/manifest.ts'
@@ -137,16 +135,5 @@ describe("an encoder of MiniLM's shape in int8", () => {
     expect(store.reads).toBe(Math.ceil(ort.length / LIMITS.chunkBytes))
     expect(extra).toBeLessThan(2 * LIMITS.chunkBytes)
     session.dispose()
-  })
-})
-
-describe("the Worker's bundle", () => {
-  it('stays far below the 64 MiB that may be uploaded, and its scripts small enough to start quickly', async () => {
-    const { scripts, wasm } = bundleBytes(await bundle('verge'))
-    expect(scripts).toBeGreaterThan(0.1 * MB)
-    expect(scripts).toBeLessThan(2 * MB)
-    // ONNX Runtime's own 14.2 MB, and nothing else of that size.
-    expect(wasm).toBeGreaterThan(10 * MB)
-    expect(wasm).toBeLessThan(16 * MB)
   })
 })

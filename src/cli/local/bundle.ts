@@ -10,7 +10,7 @@ import { ROOT } from '../files/project.ts'
 const BUNDLES = join(ROOT, '.verge/bundles')
 
 /** Rooms of `src/` that never enter the Worker's bundle. */
-const TOOLS = ['engine/native/', 'engine/process/', 'origin/', 'onnx/', 'quantize/']
+const TOOLS = ['cli/', 'cloudflare/', 'engine/native/', 'engine/process/', 'origin/', 'onnx/', 'quantize/']
 
 /** A bundle that nobody has asked for in this time may go; one in use by another process is younger. */
 const KEPT_MS = 24 * 60 * 60 * 1000
@@ -19,7 +19,7 @@ let bundling: Promise<string> | undefined
 
 /**
  * Bundles the Worker as `wrangler deploy` does, or finds the bundle of the same sources again: bundling takes seconds.
- * @returns the folder with its modules
+ * @returns the folder with its modules, and esbuild's account of them in `bundle-meta.json`
  */
 export function bundleWorker(): Promise<string> {
   bundling ??= bundle().catch((error: unknown) => {
@@ -40,10 +40,14 @@ async function bundle(): Promise<string> {
   const temporary = await mkdtemp(join(BUNDLES, 'making-'))
   try {
     const wrangler = join(ROOT, 'node_modules/wrangler/bin/wrangler.js')
-    await promisify(execFile)(process.execPath, [wrangler, 'deploy', '--dry-run', '--outdir', temporary], {
-      cwd: ROOT,
-      env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true' },
-    })
+    await promisify(execFile)(
+      process.execPath,
+      [wrangler, 'deploy', '--dry-run', '--metafile', '--outdir', temporary],
+      {
+        cwd: ROOT,
+        env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true' },
+      },
+    )
     await rename(temporary, directory).catch((error: unknown) => {
       // Another process was faster, with the same result.
       if (!existsSync(directory)) throw error

@@ -1,0 +1,89 @@
+import * as z from 'zod'
+
+/** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts. */
+export const TOTAL_BYTES = 1_400_000
+/** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
+export const TOTAL_GZIP_BYTES = 345_000
+
+/**
+ * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
+ * that the room had, and room for a few hundred lines. Raise one in the commit that needs it, and say why there.
+ */
+export const BUDGETS: Readonly<Record<string, number>> = {
+  'src/media': 255_000,
+  'src/tasks': 155_000,
+  'src/http': 130_000,
+  'src/placement': 105_000,
+  'src/engine': 52_000,
+  'src/core': 55_000,
+  'src/serving': 40_000,
+  'src/catalog': 36_000,
+  'src/inference': 60_000,
+  'src/protocols': 50_000,
+  'src/generate': 28_000,
+  'src/rpc': 28_000,
+  'src/stream': 25_000,
+  'src/weights': 25_000,
+  'src/sessions': 16_000,
+  'src/access': 12_000,
+  'src/worker.ts': 11_000,
+  'src/config.ts': 6_000,
+  'src/app.ts': 4_000,
+  'src/logger.ts': 2_000,
+  'src/version.ts': 1_000,
+  // Schemas, their messages, and the JSON Schema that /openapi.json is made of. A third of it is locales that only
+  // `import * as z` keeps out.
+  zod: 225_000,
+  // Chat templates of models that write texts; one file, of which esbuild can leave nothing out.
+  '@huggingface/jinja': 108_000,
+  hono: 65_000,
+  // Emscripten's JavaScript around ONNX Runtime. The WebAssembly beside it is not counted here.
+  'onnxruntime-web': 40_000,
+  '@huggingface/tokenizers': 24_000,
+}
+
+const metafileSchema = z.object({
+  outputs: z.record(
+    z.string(),
+    z.object({ bytes: z.number(), inputs: z.record(z.string(), z.object({ bytesInOutput: z.number() })) }),
+  ),
+})
+
+/** Bytes of each room in a bundle's scripts. @param metafile as esbuild writes it */
+export function bytesByRoom(metafile: unknown): Map<string, number> {
+  const rooms = new Map<string, number>()
+  for (const [name, { inputs }] of Object.entries(metafileSchema.parse(metafile).outputs)) {
+    if (!name.endsWith('.js')) continue
+    for (const [path, { bytesInOutput }] of Object.entries(inputs)) {
+      if (bytesInOutput === 0) continue
+      const room = roomOf(path)
+      rooms.set(room, (rooms.get(room) ?? 0) + bytesInOutput)
+    }
+  }
+  return rooms
+}
+
+/** What a bundle has too much of, a line each. */
+export function overBudget(rooms: ReadonlyMap<string, number>, budgets: Readonly<Record<string, number>>): string[] {
+  const found: string[] = []
+  for (const [room, bytes] of rooms) {
+    const budget = budgets[room]
+    if (budget === undefined) {
+      found.push(
+        `${room} adds ${bytes} bytes to the Worker and has no budget: add one to scripts/checks/bundle-budget.ts`,
+      )
+    } else if (bytes > budget) found.push(`${room} adds ${bytes} bytes to the Worker; its budget is ${budget}`)
+  }
+  return found
+}
+
+/** `src/<room>`, or the package that a module came from. */
+function roomOf(path: string): string {
+  const inPackage = path.split('node_modules/').at(-1) ?? path
+  if (inPackage !== path) {
+    const [first = '', second = ''] = inPackage.split('/')
+    return first.startsWith('@') ? `${first}/${second}` : first
+  }
+  const [, room = path] = /(?:^|\/)(src\/[^/]+)/.exec(path) ?? []
+  return room
+}
