@@ -92,7 +92,7 @@ describe('a caller', () => {
     await until(() => front.open === 0, 'an end of what is in work')
     expect(front.abandoned).toBe(before + 1)
     // Who leaves says nothing of the origin.
-    expect(await worker.stateOf('late', 'late')).toBe('up')
+    expect(await worker.stateOf('late', 'late')).toBe('untried')
   })
 
   it('that leaves within its own body takes its request along', async () => {
@@ -103,7 +103,7 @@ describe('a caller', () => {
     caller.hangUp()
     await refused
     await until(() => front.open === 0, 'an end of what is in work')
-    expect(await worker.stateOf('upload', 'upload')).toBe('up')
+    expect(await worker.stateOf('upload', 'upload')).toBe('untried')
   })
 
   it('that leaves a stream in which nothing comes any more takes its request along', async () => {
