@@ -23,7 +23,7 @@ import { streamRoutes } from './http/stream/routes.ts'
 import type { IndexBody } from './http/wire.ts'
 import { createTasks } from './tasks/index.ts'
 
-export type { AppConfig, AppDeps, AppEnv } from './http/app-env.ts'
+export type { AppDeps, AppEnv } from './http/app-env.ts'
 
 /** The whole HTTP side over what it is given. Pure: everything from outside is in `deps`. */
 export function createApp(deps: AppDeps): Hono<AppEnv> {

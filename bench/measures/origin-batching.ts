@@ -6,8 +6,8 @@ import { type Rig, startRig } from '../lib/origin-rig.ts'
 import { signedRequest } from '../lib/signing.ts'
 import { median } from '../lib/stats.ts'
 
-export const BATCHED_MODEL = 'encoder-fp32'
-export const BATCHED_TOKENS = 16
+const BATCHED_MODEL = 'encoder-fp32'
+const BATCHED_TOKENS = 16
 
 /** An origin that batches, or one that does not, asked itself or through the Worker. Medians over the rounds. */
 export interface HttpBatchingRow {

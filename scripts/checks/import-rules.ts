@@ -13,7 +13,7 @@ export interface Room {
 }
 
 /** The rooms of `src/`, by their path inside it. */
-export const ROOMS: Readonly<Record<string, Room>> = {
+const ROOMS: Readonly<Record<string, Room>> = {
   'worker.ts': {
     rooms: [
       'app.ts',
@@ -193,7 +193,7 @@ export const ROOMS: Readonly<Record<string, Room>> = {
 }
 
 /** The rooms beside `src/`, by their path in the repository. `src/*` is any room of `src/`. */
-export const OTHER_ROOMS: Readonly<Record<string, Room>> = {
+const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
   scripts: { rooms: ['src/*'], packages: ['node:*', 'oxc-parser', 'zod'] },
   // Benches share the models and pictures that tests are made of, and nothing else of the tests.
@@ -230,7 +230,7 @@ function inSource(): Record<string, Room> {
 }
 
 /** The room of a module, by its path in the repository; undefined if the tables have none for it. */
-export function roomOf(path: string): string | undefined {
+function roomOf(path: string): string | undefined {
   return Object.keys(TABLE)
     .filter((room) => path === room || path.startsWith(`${room}/`))
     .sort((left, right) => right.length - left.length)[0]

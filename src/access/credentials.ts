@@ -5,7 +5,7 @@ import type { Caller } from './authorize.ts'
  * length included.
  * @param keyDigest SHA-256 of the key; absent where none is set, and then no token is right
  */
-export async function isOperatorKey(token: string, keyDigest: Uint8Array | undefined): Promise<boolean> {
+async function isOperatorKey(token: string, keyDigest: Uint8Array | undefined): Promise<boolean> {
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(token)))
   return keyDigest !== undefined && equal(digest, keyDigest)
 }

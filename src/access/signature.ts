@@ -17,7 +17,7 @@ import { NonceMemory } from './nonces.ts'
 const SCHEME = 'Verge-HMAC-SHA256'
 const VERSION = 'verge-hmac-v1'
 
-export const CALLER_HEADER = 'verge-caller'
+const CALLER_HEADER = 'verge-caller'
 export const REQUEST_ID_HEADER = 'x-request-id'
 /** On an answer that refuses a clock: the milliseconds since 1970 by the clock that refused. */
 export const TIME_HEADER = 'verge-time'

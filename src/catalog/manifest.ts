@@ -29,7 +29,7 @@ export const sha256Hex = z.string().regex(/^[0-9a-f]{64}$/, '64 lower-case hexad
 
 const byteCount = z.number().int().nonnegative()
 
-export const chunkSchema = z.object({ sha256: sha256Hex, bytes: byteCount })
+const chunkSchema = z.object({ sha256: sha256Hex, bytes: byteCount })
 
 /** Bytes stored as content-addressed chunks, in order. `sha256` is of the whole. */
 export const blobSchema = z.object({ sha256: sha256Hex, bytes: byteCount, chunks: z.array(chunkSchema) })
@@ -208,7 +208,6 @@ export const manifestSchema = fields.refine(
 export const understoodSchema = fields
 
 export type Blob = z.infer<typeof blobSchema>
-export type Chunk = z.infer<typeof chunkSchema>
 export type Artifact = z.infer<typeof artifactSchema>
 export type Accuracy = z.infer<typeof accuracySchema>
 export type Place = (typeof PLACES)[number]

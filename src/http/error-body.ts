@@ -3,12 +3,12 @@ import { STATUS } from './status.ts'
 import type { ErrorBody, OipErrorBody, OpenAiErrorBody } from './wire.ts'
 
 /** Verge's own shape. */
-export function errorBody(error: VergeError, requestId: string): ErrorBody {
+function errorBody(error: VergeError, requestId: string): ErrorBody {
   return { error: { ...error.details, code: error.code, message: error.message, request_id: requestId } }
 }
 
 /** The Open Inference Protocol says that `error` is a string; the rest stands beside it. */
-export function oipErrorBody(error: VergeError, requestId: string): OipErrorBody {
+function oipErrorBody(error: VergeError, requestId: string): OipErrorBody {
   return { error: error.message, ...error.details, code: error.code, request_id: requestId }
 }
 

@@ -41,6 +41,6 @@ function placementOf({ artifact, degraded, origin, place, reason, start }: Place
 }
 
 /** A structured-field string holds printable ASCII only. */
-export function sfString(text: string): string {
+function sfString(text: string): string {
   return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
 }

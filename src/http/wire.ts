@@ -75,17 +75,3 @@ export const indexSchema = z
   .object({ name: z.string(), version: z.string(), links: z.record(z.string(), z.string()) })
   .meta({ id: 'Index' })
 export type IndexBody = z.infer<typeof indexSchema>
-
-export type {
-  InferRequest,
-  InferResponse,
-  InputTensor,
-  MetadataTensor,
-  ModelMetadata,
-  ModelReady,
-  OutputTensor,
-  RequestedOutput,
-  ServerMetadata,
-  TensorParameters,
-} from '../protocols/oip/wire.ts'
-export type { Classification, ClassificationParameters } from '../tasks/scores.ts'

@@ -45,7 +45,7 @@ export interface AdmissionOptions {
 const RETRY_AFTER_SECONDS = 1
 
 /** A larger body is one of those that may not take all the room. */
-export const SMALL_BODY_BYTES = 256 * 1024
+const SMALL_BODY_BYTES = 256 * 1024
 
 /** A body of a fast caller has come within this time, or most of it. */
 const READING_GRACE_MS = 1_000

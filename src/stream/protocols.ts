@@ -2,7 +2,7 @@ import { VergeError } from '../core/errors.ts'
 import { bytesFromBase64 } from '../media/base64.ts'
 
 /** The protocol that is spoken, and agreed on. */
-export const PROTOCOL = 'verge-stream'
+const PROTOCOL = 'verge-stream'
 
 /** In front of a key in base64url: a protocol's name may hold neither "/" nor "=", and is all that a page may choose. */
 const BEARER = 'verge-bearer.'

@@ -118,7 +118,7 @@ export async function embedTokens(
  * The text that stands before each embedded one.
  * @throws invalid_request if the model has none of that name
  */
-export function promptOf(manifest: Manifest, name: string | undefined): string {
+function promptOf(manifest: Manifest, name: string | undefined): string {
   const { prompts = {}, defaultPrompt } = settingsOf(manifest)
   const wanted = name ?? defaultPrompt
   if (wanted === undefined) return ''

@@ -65,5 +65,4 @@ function carriedElements(state: readonly { readonly shape: readonly number[] }[]
 }
 
 export type WindowSettings = z.infer<typeof windowSettingsSchema>
-export type SpeechSettings = z.infer<typeof speechSettingsSchema>
 export type AudioSettings = z.infer<typeof audioSettingsSchema>

@@ -11,4 +11,3 @@ export const cacheSettingsSchema = z.union([
   z.literal(false),
   z.strictObject({ ttlSeconds: z.number().int().positive().max(MOST_SECONDS) }),
 ])
-export type CacheSettings = z.infer<typeof cacheSettingsSchema>

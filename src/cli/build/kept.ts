@@ -52,7 +52,7 @@ function digestOf(text: string): string {
 let digest: Promise<string> | undefined
 
 /** What makes results: the sources of Verge, and the versions of its packages and of the runtimes. */
-export function toolsDigest(): Promise<string> {
+function toolsDigest(): Promise<string> {
   digest ??= (async () => {
     const hash = createHash('sha256').update(
       `${NATIVE_VERSION} ${process.version} ${process.platform} ${process.arch}\n`,

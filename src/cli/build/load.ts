@@ -15,7 +15,7 @@ import type { Progress } from '../terminal/progress.ts'
 import { referenceSession } from '../verify/reference.ts'
 
 /** Where downloads are kept between runs. */
-export const CACHE = join(ROOT, '.verge/cache')
+const CACHE = join(ROOT, '.verge/cache')
 
 /** A model as it came. */
 export interface LoadedModel {

@@ -7,7 +7,7 @@ import { writeWhole } from '../files/whole-file.ts'
 import { UsageError } from '../terminal/command-line.ts'
 
 /** Where `npm run origin` listens if it is not told otherwise. */
-export const LOCAL_ORIGIN = 'http://127.0.0.1:8788'
+const LOCAL_ORIGIN = 'http://127.0.0.1:8788'
 
 /**
  * Git ignores it, and only this user may read it: there is a key in it. Each Worker has its own, because wrangler reads

@@ -3,7 +3,7 @@ import type { Tensor, Tensors } from '../../core/tensors.ts'
 import { argmax, cosine, sqnrDb } from '../../quantize/metrics.ts'
 
 /** A model's output as floats: a view where it is of 32 bits. Undefined for other types. */
-export function floatsIn(output: Tensor): Float32Array | undefined {
+function floatsIn(output: Tensor): Float32Array | undefined {
   switch (output.datatype) {
     case 'FP32':
       return output.data

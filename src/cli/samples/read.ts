@@ -94,7 +94,7 @@ async function itemsOf(spec: string, task: string | undefined): Promise<Items> {
 }
 
 /** A file in memory, unpacked where its name ends in `.gz`. */
-export async function readWhole(path: string): Promise<Uint8Array> {
+async function readWhole(path: string): Promise<Uint8Array> {
   try {
     const { size } = await stat(path)
     if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes; at most ${MAX_FILE_BYTES} are read`)

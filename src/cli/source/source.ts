@@ -6,7 +6,6 @@ import { parseSpec } from './spec.ts'
 import type { ModelSource, SourceOptions } from './types.ts'
 import { openUrl } from './url.ts'
 
-export type { SourceProgress } from './download.ts'
 export type { ModelSource, SourceOptions } from './types.ts'
 
 /**

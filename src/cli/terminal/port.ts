@@ -29,7 +29,7 @@ async function tryListen(port: number): Promise<number | null> {
 }
 
 /** Where Verge listens on this machine unless told otherwise. */
-export const DEFAULT_PORT = 8787
+const DEFAULT_PORT = 8787
 
 /** A port that a person gave, `PORT`, or the default. @throws UsageError where it is none */
 export function parsePort(text = process.env.PORT): number {

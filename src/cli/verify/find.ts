@@ -42,7 +42,7 @@ export async function findSamples(onnx: Uint8Array, options: FindOptions): Promi
 }
 
 /** Of several ways to make up inputs, the first that a model runs on. @throws VergeError run_rejected */
-export async function firstThatRuns(
+async function firstThatRuns(
   session: Session,
   makers: readonly InputMaker[],
   signal: AbortSignal,

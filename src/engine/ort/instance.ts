@@ -161,7 +161,7 @@ export class OrtInstance {
   }
 }
 
-export function sessionLost(): VergeError {
+function sessionLost(): VergeError {
   return new VergeError('session_lost', 'The loaded model was lost when its engine was restarted; ask again.', {
     retryAfter: 1,
   })

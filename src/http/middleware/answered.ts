@@ -6,7 +6,7 @@ import { declaredLength } from '../body.ts'
 import { PLACEMENT_HEADER } from '../placement.ts'
 
 /** Names the version that answered: `name@version`. On errors too, from the moment that the version is known. */
-export const MODEL_HEADER = 'verge-model'
+const MODEL_HEADER = 'verge-model'
 
 /** Which requests that succeed leave a line in the log. */
 export interface RequestLog {

@@ -4,7 +4,7 @@ import type { Coordinates, PlaceHint } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
 
 /** Where the caller would like its request to be computed: `edge`, `origin` or `auto`. */
-export const PLACE_HEADER = 'verge-place'
+const PLACE_HEADER = 'verge-place'
 
 const HINTS: readonly PlaceHint[] = ['edge', 'origin', 'auto']
 

@@ -4,7 +4,7 @@ import { at, each, type Rule, type RuleContext, type Rules } from './rule.ts'
 import { broadcast, type Dim, firstType, MOST_VALUES, sizeOf, typed, type ValueType } from './types.ts'
 
 /** Of the first input's type and shape. */
-export const same: Rule = (context) => {
+const same: Rule = (context) => {
   const { elementType, shape } = at(context, 0)
   return [typed(elementType, shape)]
 }
@@ -49,7 +49,7 @@ const broadcasting =
   }
 
 /** A value's elements as they lie in the shape that it is broadcast to; undefined where that is not known. */
-export function spread({ shape: from, values }: ValueType, to: readonly Dim[] | undefined): Dim[] | undefined {
+function spread({ shape: from, values }: ValueType, to: readonly Dim[] | undefined): Dim[] | undefined {
   const size = sizeOf(to)
   if (from === undefined || to === undefined || values === undefined || size === null || size > MOST_VALUES) return
   const result: Dim[] = []

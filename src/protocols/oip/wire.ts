@@ -35,7 +35,6 @@ const tensorParametersSchema = z
       .meta({ description: "Bytes of this tensor's data after the JSON header, instead of `data`" }),
   })
   .catchall(parameterValue)
-export type TensorParameters = z.infer<typeof tensorParametersSchema>
 
 const outputParametersSchema = z
   .object({ binary_data: z.boolean().optional().meta({ description: 'This output in binary' }) })
@@ -82,7 +81,7 @@ export const inferRequestSchema = z
   .meta({ id: 'InferRequest' })
 export type InferRequest = z.infer<typeof inferRequestSchema>
 
-export const outputTensorSchema = z
+const outputTensorSchema = z
   .object({
     name: z.string(),
     shape: z.array(dimension),
@@ -94,7 +93,6 @@ export const outputTensorSchema = z
       .meta({ description: 'Flat, in row-major order. NaN and infinities, which JSON lacks, are null.' }),
   })
   .meta({ id: 'OutputTensor' })
-export type OutputTensor = z.infer<typeof outputTensorSchema>
 
 export const inferResponseSchema = z
   .object({
@@ -104,7 +102,6 @@ export const inferResponseSchema = z
     outputs: z.array(outputTensorSchema),
   })
   .meta({ id: 'InferResponse' })
-export type InferResponse = z.infer<typeof inferResponseSchema>
 
 export const metadataTensorSchema = z
   .object({
