@@ -1,7 +1,9 @@
 import { NOTHING_EXISTS } from '../push/existing.ts'
 import type { Report } from '../report/report.ts'
+import { helpOf, type Options } from '../terminal/options.ts'
 import type { BuildSettings } from './build.ts'
 import {
+  BUILD_COLUMN,
   MODEL_HELP,
   MODEL_OPTIONS,
   modelSettings,
@@ -13,26 +15,35 @@ import {
   sampleSettings,
 } from './options.ts'
 
-/** For `parseArgs`: what every command that builds a model takes. */
+const PROOF_OPTIONS = {
+  verify: { type: 'boolean', shown: '--no-verify', help: 'do not prove it in workerd' },
+  measure: {
+    type: 'boolean',
+    shown: '--no-measure',
+    help: 'do not measure latency, memory and cost in workerd',
+  },
+  compare: { type: 'boolean', help: 'measure the original in workerd too' },
+  original: {
+    type: 'boolean',
+    shown: '--no-original',
+    help: 'do not keep the 32-bit floats for an origin beside what was quantised',
+  },
+} as const satisfies Options
+
+/** What every command that builds a model takes. */
 export const BUILD_OPTIONS = {
   ...QUANTIZE_OPTIONS,
   ...MODEL_OPTIONS,
   ...SAMPLE_OPTIONS,
-  verify: { type: 'boolean' },
-  measure: { type: 'boolean' },
-  compare: { type: 'boolean' },
-  original: { type: 'boolean' },
-} as const
+  ...PROOF_OPTIONS,
+} as const satisfies Options
 
 export const BUILD_HELP = `${MODEL_HELP}
 
 ${QUANTIZE_HELP}
 
 ${SAMPLE_HELP}
-  --no-verify          do not prove it in workerd
-  --no-measure         do not measure latency, memory and cost in workerd
-  --compare            measure the original in workerd too
-  --no-original        do not keep the 32-bit floats for an origin beside what was quantised`
+${helpOf(PROOF_OPTIONS, BUILD_COLUMN)}`
 
 type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
 

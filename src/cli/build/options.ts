@@ -6,6 +6,7 @@ import { DTYPES, type Dtype } from '../../quantize/types.ts'
 import { type ImageWishes, PRESETS, saysAnything } from '../describe/wishes.ts'
 import type { Part } from '../samples/items.ts'
 import { UsageError } from '../terminal/command-line.ts'
+import { helpOf, type Options } from '../terminal/options.ts'
 import { refuseContradictions, refuseUnusedSamples } from './contradictions.ts'
 
 /** How a model is to be made small; what is left out is chosen for it. */
@@ -57,90 +58,140 @@ export interface SampleSettings {
   readonly tolerance: number | undefined
 }
 
+const METHODS = ['auto', 'dynamic', 'static', 'weights'] as const
+const CALIBRATIONS = ['minmax', 'percentile', 'entropy'] as const
+
 export const QUANTIZE_OPTIONS = {
-  dtype: { type: 'string' },
-  method: { type: 'string' },
-  'per-channel': { type: 'boolean' },
-  symmetric: { type: 'boolean' },
-  'reduce-range': { type: 'boolean' },
-  'block-size': { type: 'string' },
-  exclude: { type: 'string', multiple: true },
-  'exclude-op': { type: 'string', multiple: true },
-  calibration: { type: 'string' },
-  percentile: { type: 'string' },
-  prune: { type: 'string' },
-  'max-drop': { type: 'string' },
-} as const
+  dtype: { type: 'string', value: 'D', help: `auto, ${DTYPES.join(', ')}` },
+  method: {
+    type: 'string',
+    value: 'M',
+    help: [
+      'auto; dynamic (activations quantised as they come), static (calibrated with --samples), weights',
+      '(weights alone; computed in floats)',
+    ],
+  },
+  'per-channel': { type: 'boolean', help: 'a scale for each output channel; --no-per-channel for one a tensor' },
+  symmetric: { type: 'boolean', help: 'zero points at zero; --no-symmetric for the full range' },
+  'reduce-range': { type: 'boolean', help: '7 bits a weight, for processors whose 8-bit products saturate' },
+  'block-size': {
+    type: 'string',
+    value: 'N',
+    help: 'weights that share a scale in 4-bit precision: 16, 32 (default), 64, 128, 256',
+  },
+  exclude: {
+    type: 'string',
+    multiple: true,
+    value: 'NAME',
+    help: 'leave this node as it is; * stands for anything; may be repeated',
+  },
+  'exclude-op': {
+    type: 'string',
+    multiple: true,
+    value: 'OP',
+    help: 'leave nodes of this operator; may be repeated',
+  },
+  calibration: {
+    type: 'string',
+    value: 'C',
+    help: `${CALIBRATIONS.join(', ')}: how ranges are read off the samples (default: percentile)`,
+  },
+  percentile: { type: 'string', value: 'P', help: 'for percentile (default: 99.999)' },
+  prune: {
+    type: 'string',
+    value: 'SHARE',
+    help: 'set this share of each weight to zero, the smallest first: 0 to 0.95',
+  },
+  'max-drop': {
+    type: 'string',
+    value: 'POINTS',
+    help: 'mix precisions to the smallest model that loses at most so many per cent of accuracy on --samples',
+  },
+} as const satisfies Options
 
 export const IMAGE_OPTIONS = {
-  preset: { type: 'string' },
-  size: { type: 'string' },
-  mean: { type: 'string' },
-  std: { type: 'string' },
-  layout: { type: 'string' },
-} as const
+  preset: {
+    type: 'string',
+    value: 'P',
+    help: [
+      'how pictures become tensors: imagenet, inception (-1 to 1), clip, unit (0 to 1), bytes (0 to 255),',
+      "caffe (blue, green, red; 0 to 255 without ImageNet's mean)",
+    ],
+  },
+  size: { type: 'string', value: 'N or HxW', help: 'height and width of pictures, where the model takes any' },
+  mean: { type: 'string', value: 'A,B,C', help: 'taken away from a scaled pixel; one number, or one for each channel' },
+  std: { type: 'string', value: 'A,B,C', help: 'what the difference is divided by' },
+  layout: { type: 'string', value: 'L', help: "NCHW or NHWC, where the model's input does not tell" },
+} as const satisfies Options
+
+/** Which file of a source, and how it may be fetched. */
+export const SOURCE_OPTIONS = {
+  file: { type: 'string', value: 'PATH', help: 'which .onnx, where there are several' },
+  insecure: { type: 'boolean', help: 'allow plain http:// to other machines' },
+} as const satisfies Options
 
 export const MODEL_OPTIONS = {
+  name: { type: 'string', value: 'NAME', help: 'its name in URLs' },
+  'model-version': { type: 'string', value: 'V', help: 'default: the next number' },
+  task: { type: 'string', value: 'TASK', help: `${TASKS.join(', ')}; none for raw tensors` },
+  labels: { type: 'string', value: 'FILE', help: 'names of the classes, a line each' },
   ...IMAGE_OPTIONS,
-  name: { type: 'string' },
-  'model-version': { type: 'string' },
-  task: { type: 'string' },
-  labels: { type: 'string' },
-  licence: { type: 'string' },
-  'loop-steps': { type: 'string' },
-  public: { type: 'boolean' },
+  licence: { type: 'string', value: 'ID', help: 'such as MIT' },
+  public: {
+    type: 'boolean',
+    shown: '--public, --private',
+    help: 'who may call it (default: as before; else private, or public on this machine)',
+  },
   private: { type: 'boolean' },
-  file: { type: 'string' },
-  insecure: { type: 'boolean' },
-  'allow-random': { type: 'boolean' },
-} as const
+  'loop-steps': {
+    type: 'string',
+    value: 'N',
+    help: 'most steps at the edge of a loop whose end depends on the inputs',
+  },
+  ...SOURCE_OPTIONS,
+  'allow-random': {
+    type: 'boolean',
+    help: 'serve a model that draws random numbers, without proof and without caching its answers',
+  },
+} as const satisfies Options
 
 export const SAMPLE_OPTIONS = {
-  samples: { type: 'string' },
-  'samples-limit': { type: 'string' },
-  'samples-part': { type: 'string' },
-  tolerance: { type: 'string' },
-} as const
+  samples: {
+    type: 'string',
+    value: 'PATH',
+    help: [
+      'folder of pictures (sub-folders are labels), .jsonl of texts, IDX files, ONNX test data, or',
+      'requests of the Open Inference Protocol; random inputs are taken where left out',
+    ],
+  },
+  'samples-limit': {
+    type: 'string',
+    value: 'N',
+    help: 'at most so many, chosen at random but always alike (default: 200; 2000 for --max-drop)',
+  },
+  'samples-part': {
+    type: 'string',
+    value: 'R/N',
+    help: 'only those whose index leaves the remainder R when divided by N: what was not trained on',
+  },
+  tolerance: {
+    type: 'string',
+    value: 'C',
+    help: 'least cosine of original and result (default: by precision)',
+  },
+} as const satisfies Options
+
+/** Width of the column of options in the helps of commands that build a model, so that their parts line up. */
+export const BUILD_COLUMN = 21
 
 export const QUANTIZE_HELP = `How it is made smaller (chosen for the model where left out):
-  --dtype D            auto, ${DTYPES.join(', ')}
-  --method M           auto; dynamic (activations quantised as they come), static (calibrated with --samples), weights
-                       (weights alone; computed in floats)
-  --per-channel        a scale for each output channel; --no-per-channel for one a tensor
-  --symmetric          zero points at zero; --no-symmetric for the full range
-  --reduce-range       7 bits a weight, for processors whose 8-bit products saturate
-  --block-size N       weights that share a scale in 4-bit precision: 16, 32 (default), 64, 128, 256
-  --exclude NAME       leave this node as it is; * stands for anything; may be repeated
-  --exclude-op OP      leave nodes of this operator; may be repeated
-  --calibration C      minmax, percentile, entropy: how ranges are read off the samples (default: percentile)
-  --percentile P       for percentile (default: 99.999)
-  --prune SHARE        set this share of each weight to zero, the smallest first: 0 to 0.95
-  --max-drop POINTS    mix precisions to the smallest model that loses at most so many per cent of accuracy on --samples`
+${helpOf(QUANTIZE_OPTIONS, BUILD_COLUMN)}`
 
 export const MODEL_HELP = `What it is (read from the files beside the model where left out):
-  --name NAME          its name in URLs
-  --model-version V    default: the next number
-  --task TASK          ${TASKS.join(', ')}; none for raw tensors
-  --labels FILE        names of the classes, a line each
-  --preset P           how pictures become tensors: imagenet, inception (-1 to 1), clip, unit (0 to 1), bytes (0 to 255),
-                       caffe (blue, green, red; 0 to 255 without ImageNet's mean)
-  --size N or HxW      height and width of pictures, where the model takes any
-  --mean A,B,C         taken away from a scaled pixel; one number, or one for each channel
-  --std A,B,C          what the difference is divided by
-  --layout L           NCHW or NHWC, where the model's input does not tell
-  --licence ID         such as MIT
-  --public, --private  who may call it (default: as before; else private, or public on this machine)
-  --loop-steps N       most steps at the edge of a loop whose end depends on the inputs
-  --file PATH          which .onnx, where there are several
-  --insecure           allow plain http:// to other machines
-  --allow-random       serve a model that draws random numbers, without proof and without caching its answers`
+${helpOf(MODEL_OPTIONS, BUILD_COLUMN)}`
 
 export const SAMPLE_HELP = `What it is measured with:
-  --samples PATH       folder of pictures (sub-folders are labels), .jsonl of texts, IDX files, ONNX test data, or
-                       requests of the Open Inference Protocol; random inputs are taken where left out
-  --samples-limit N    at most so many, chosen at random but always alike (default: 200; 2000 for --max-drop)
-  --samples-part R/N   only those whose index leaves the remainder R when divided by N: what was not trained on
-  --tolerance C        least cosine of original and result (default: by precision)`
+${helpOf(SAMPLE_OPTIONS, BUILD_COLUMN)}`
 
 /** What `parseArgs` gives. */
 export type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
@@ -191,14 +242,14 @@ function integerIn(values: Values, name: string, least: number, most: number): n
 export function quantizeSettings(values: Values): QuantizeSettings {
   const settings: QuantizeSettings = {
     dtype: oneOf(values, 'dtype', ['auto', ...DTYPES]) ?? 'auto',
-    method: oneOf(values, 'method', ['auto', 'dynamic', 'static', 'weights']) ?? 'auto',
+    method: oneOf(values, 'method', METHODS) ?? 'auto',
     perChannel: flag(values, 'per-channel'),
     symmetric: flag(values, 'symmetric'),
     reduceRange: flag(values, 'reduce-range') ?? false,
     blockSize: blockSizeOf(values),
     excludeNodes: list(values, 'exclude'),
     excludeOps: list(values, 'exclude-op'),
-    calibration: oneOf(values, 'calibration', ['minmax', 'percentile', 'entropy']) ?? 'percentile',
+    calibration: oneOf(values, 'calibration', CALIBRATIONS) ?? 'percentile',
     percentile: numberIn(values, 'percentile', 50, 100),
     prune: numberIn(values, 'prune', 0, 0.95),
     maxDrop: numberIn(values, 'max-drop', 0, 100),

@@ -1,7 +1,7 @@
 import { resolve } from 'node:path'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { buildModel } from '../build/build.ts'
-import { onlyArgument, parseCommand } from '../build/options.ts'
+import { BUILD_COLUMN, onlyArgument, parseCommand } from '../build/options.ts'
 import { isReady } from '../build/ready.ts'
 import { workbench } from '../build/session.ts'
 import { refuseStrayed } from '../build/strayed.ts'
@@ -13,7 +13,13 @@ import { renderText } from '../report/text.ts'
 import { openTarget } from '../target/open.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 import { isFree, parsePort } from '../terminal/port.ts'
+
+const SERVE_OPTIONS = {
+  port: { type: 'string', value: 'N', help: 'port to listen on (default: PORT, or 8787)' },
+  'persist-to': { type: 'string', value: 'DIR', help: 'local storage (default: .wrangler/state)' },
+} as const satisfies Options
 
 const HELP = `Serves a model of yours on this machine in one step: makes it small, proves it, and runs a Worker that answers for it.
 Ctrl-C ends everything.
@@ -22,12 +28,11 @@ Usage: npx verge dev MODEL [options]
 
 MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision].
 
-  --port N             port to listen on (default: PORT, or 8787)
-  --persist-to DIR     local storage (default: .wrangler/state)
+${helpOf(SERVE_OPTIONS, BUILD_COLUMN)}
 
 ${BUILD_HELP}
 
-  --help               this text
+${helpOf(HELP_OPTION, BUILD_COLUMN)}
 
 Examples:
   npx verge dev model.onnx
@@ -37,10 +42,9 @@ export const devCommand: Command = {
   help: HELP,
   async run(args) {
     const { values, positionals } = parseCommand(args, {
+      ...SERVE_OPTIONS,
       ...BUILD_OPTIONS,
-      port: { type: 'string' },
-      'persist-to': { type: 'string' },
-      help: { type: 'boolean' },
+      ...HELP_OPTION,
     })
     if (values.help) return HELP
     const spec = onlyArgument(positionals, 'which model: npx verge dev model.onnx')

@@ -12,6 +12,36 @@ import { ROOT } from '../files/project.ts'
 import { localValues } from '../local/configuration.ts'
 import { API_KEY } from '../push/setup.ts'
 import { UsageError } from '../terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+
+const DEFAULT_REQUESTS = 20
+const MOST_REQUESTS = 1000
+
+const OPTIONS = {
+  url: {
+    type: 'string',
+    value: 'URL',
+    help: 'a Worker that runs: https://verge-production.example.workers.dev, or http://127.0.0.1:8787',
+  },
+  env: {
+    type: 'string',
+    value: 'NAME',
+    help: "the environment of wrangler.toml to check (default: the top level, this machine's)",
+  },
+  origin: {
+    type: 'string',
+    value: 'URL',
+    help: 'a page that should be able to call (default: the first of CORS_ORIGINS)',
+  },
+  requests: {
+    type: 'string',
+    value: 'N',
+    help: `warm requests to each model (default: ${DEFAULT_REQUESTS}, at most ${MOST_REQUESTS})`,
+  },
+  json: { type: 'boolean', help: 'print the checks as JSON' },
+  config: { type: 'string', value: 'FILE', help: 'default: wrangler.toml' },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `Checks the configuration in wrangler.toml, the account if there are credentials for it, and, from outside, a Worker
 that runs: health, models and their answers, latency, origins, error shapes, limits, CORS, headers, privacy. Says what is
@@ -19,33 +49,16 @@ wrong and how to mend it. Changes nothing. Exit code 0 if nothing is wrong, 1 if
 
 Usage: npx verge doctor [options]
 
-  --url URL       a Worker that runs: https://verge-production.example.workers.dev, or http://127.0.0.1:8787
-  --env NAME      the environment of wrangler.toml to check (default: the top level, this machine's)
-  --origin URL    a page that should be able to call (default: the first of CORS_ORIGINS)
-  --requests N    warm requests to each model (default: 20, at most 1000)
-  --json          print the checks as JSON
-  --config FILE   default: wrangler.toml
-  --help          this text
+${helpOf(OPTIONS)}
 
 Environment: ${API_KEY} to check private models too; CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID to check the account.`
-
-const DEFAULT_REQUESTS = 20
-const MOST_REQUESTS = 1000
 
 export const doctorCommand: Command = {
   help: HELP,
   async run(args) {
     const { values } = parseArgs({
       args: [...args],
-      options: {
-        url: { type: 'string' },
-        env: { type: 'string' },
-        origin: { type: 'string' },
-        requests: { type: 'string' },
-        json: { type: 'boolean' },
-        config: { type: 'string' },
-        help: { type: 'boolean' },
-      },
+      options: OPTIONS,
     })
     if (values.help) return HELP
     const requests = Number(values.requests ?? DEFAULT_REQUESTS)

@@ -1,8 +1,15 @@
 import { describeInspection, inspectModel } from '../build/inspect.ts'
-import { onlyArgument, parseCommand } from '../build/options.ts'
+import { onlyArgument, parseCommand, SOURCE_OPTIONS } from '../build/options.ts'
 import { workbench } from '../build/session.ts'
 import type { Command } from '../command.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+
+const OPTIONS = {
+  ...SOURCE_OPTIONS,
+  json: { type: 'boolean', help: 'for programs' },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `Says what a model is: inputs and outputs, operators, weights, what each precision would make of its size, and whether
 it would fit a Worker. Loads it in onnxruntime-node, and changes nothing.
@@ -11,10 +18,7 @@ Usage: npx verge inspect MODEL [options]
 
 MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; docs/sources.md says more.
 
-  --file PATH   which .onnx, where there are several
-  --insecure    allow plain http:// to other machines
-  --json        for programs
-  --help        this text
+${helpOf(OPTIONS)}
 
 Examples:
   npx verge inspect model.onnx
@@ -23,12 +27,7 @@ Examples:
 export const inspectCommand: Command = {
   help: HELP,
   async run(args) {
-    const { values, positionals } = parseCommand(args, {
-      file: { type: 'string' },
-      insecure: { type: 'boolean' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
-    })
+    const { values, positionals } = parseCommand(args, OPTIONS)
     if (values.help) return HELP
     const spec = onlyArgument(positionals, 'which model: npx verge inspect model.onnx')
     const { progress, signal } = workbench(untilInterrupted(), values.json === true)

@@ -4,19 +4,24 @@ import { asideReason } from '../../catalog/aside.ts'
 import type { Command } from '../command.ts'
 import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
-import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../target/arguments.ts'
+import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed } from '../target/names.ts'
 import { withTarget } from '../target/session.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { bytes, printable, table } from '../terminal/format.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+
+const OPTIONS = {
+  ...TARGET_OPTIONS,
+  json: { type: 'boolean', help: 'print JSON' },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `Lists the models that a place has, as its bucket says; or one model with every version of it.
 
 Usage: npx verge models [NAME] [options]
 
-${TARGET_HELP}
-  --json             print JSON
-  --help             this text
+${helpOf(OPTIONS)}
 
 Examples:
   npx verge models
@@ -31,7 +36,7 @@ export const modelsCommand: Command = {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: { ...TARGET_OPTIONS, json: { type: 'boolean' }, help: { type: 'boolean' } },
+      options: OPTIONS,
     })
     if (values.help) return HELP
     const [name, ...more] = positionals

@@ -3,7 +3,7 @@ import { canonicalBytes } from '../../catalog/canonical-json.ts'
 import { blobKey, manifestKey } from '../../catalog/keys.ts'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { buildModel } from '../build/build.ts'
-import { parseCommand } from '../build/options.ts'
+import { BUILD_COLUMN, parseCommand } from '../build/options.ts'
 import { isReady, packReady } from '../build/ready.ts'
 import { workbench } from '../build/session.ts'
 import { refuseStrayed } from '../build/strayed.ts'
@@ -15,6 +15,18 @@ import type { PackedModel } from '../pack/packer.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { bytes, printable } from '../terminal/format.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+
+const PACK_OPTIONS = {
+  out: {
+    type: 'string',
+    value: 'DIR',
+    help: 'write what would be stored into a folder, as keys: blob/sha256/..., manifest/...',
+  },
+  manifest: { type: 'boolean', help: 'print the manifests' },
+} as const satisfies Options
+
+const OUTPUT_OPTIONS = { json: { type: 'boolean', help: 'for programs' }, ...HELP_OPTION } as const satisfies Options
 
 const HELP = `Packs models as they would be stored, and shows what that is: artifacts, their sizes and memory, the manifest's digest.
 Stores nothing. A model without a verge.json is made small first, as "verge push" would.
@@ -24,13 +36,11 @@ Usage: npx verge pack [MODEL ...] [options]
 MODEL is a folder with a verge.json, an .onnx file, an https:// address, or hf:org/name[@revision]. Without any: every
 models/<name>/ that has a verge.json.
 
-  --out DIR            write what would be stored into a folder, as keys: blob/sha256/..., manifest/...
-  --manifest           print the manifests
+${helpOf(PACK_OPTIONS, BUILD_COLUMN)}
 
 ${BUILD_HELP}
 
-  --json               for programs
-  --help               this text
+${helpOf(OUTPUT_OPTIONS, BUILD_COLUMN)}
 
 Examples:
   npx verge pack
@@ -41,11 +51,9 @@ export const packCommand: Command = {
   help: HELP,
   async run(args) {
     const { values, positionals } = parseCommand(args, {
+      ...PACK_OPTIONS,
       ...BUILD_OPTIONS,
-      out: { type: 'string' },
-      manifest: { type: 'boolean' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
+      ...OUTPUT_OPTIONS,
     })
     if (values.help) return HELP
     const settings = buildSettings(values)

@@ -2,7 +2,7 @@ import { join, relative, resolve } from 'node:path'
 import type { Visibility } from '../../catalog/alias.ts'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { type BuildSettings, type Built, buildModel } from '../build/build.ts'
-import { onlyArgument, parseCommand } from '../build/options.ts'
+import { BUILD_COLUMN, onlyArgument, parseCommand } from '../build/options.ts'
 import { isElsewhere, isReady, packReady, readyModel } from '../build/ready.ts'
 import { refuseStrayed } from '../build/strayed.ts'
 import type { Command } from '../command.ts'
@@ -17,11 +17,32 @@ import { assertPushable, assertReachable } from '../push/preflight.ts'
 import { describeLive, type PushResult, pushModel } from '../push/push.ts'
 import { renderJson } from '../report/report.ts'
 import { renderText } from '../report/text.ts'
-import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS, type TargetArguments } from '../target/arguments.ts'
+import { TARGET_ENVIRONMENT, TARGET_OPTIONS, type TargetArguments } from '../target/arguments.ts'
 import { withTarget } from '../target/session.ts'
 import type { Target } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { printable, shellWord } from '../terminal/format.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+
+const WHERE_OPTIONS = {
+  ...TARGET_OPTIONS,
+  live: {
+    type: 'boolean',
+    shown: '--no-live',
+    help: 'store it as a version, and leave live what is live: "verge release" switches',
+  },
+  url: {
+    type: 'string',
+    value: 'URL',
+    help: 'a Worker to ask at the end (default for local storage: the one of "npm start" that reads it)',
+  },
+  'dry-run': { type: 'boolean', help: 'build it, and say what would be stored; store nothing' },
+} as const satisfies Options
+
+const OUTPUT_OPTIONS = {
+  json: { type: 'boolean', help: 'print the report and what was done as JSON' },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `From a model to a live endpoint: makes it small, proves in workerd that it still says the same, reports on it, stores
 it, and switches it live by one write. What is stored already is not sent again; what was interrupted goes on.
@@ -32,15 +53,11 @@ MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]
 pushed as it is. docs/sources.md and docs/quantize.md say more.
 
 Where:
-${TARGET_HELP}
-  --no-live            store it as a version, and leave live what is live: "verge release" switches
-  --url URL            a Worker to ask at the end (default for local storage: the one of "npm start" that reads it)
-  --dry-run            build it, and say what would be stored; store nothing
+${helpOf(WHERE_OPTIONS, BUILD_COLUMN)}
 
 ${BUILD_HELP}
 
-  --json               print the report and what was done as JSON
-  --help               this text
+${helpOf(OUTPUT_OPTIONS, BUILD_COLUMN)}
 
 Examples:
   npx verge push model.onnx --name mine
@@ -56,13 +73,9 @@ export const pushCommand: Command = {
   help: HELP,
   async run(args) {
     const { values, positionals } = parseCommand(args, {
-      ...TARGET_OPTIONS,
+      ...WHERE_OPTIONS,
       ...BUILD_OPTIONS,
-      live: { type: 'boolean' },
-      url: { type: 'string' },
-      'dry-run': { type: 'boolean' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
+      ...OUTPUT_OPTIONS,
     })
     if (values.help) return HELP
     const spec = onlyArgument(positionals, 'which model: npx verge push model.onnx --name mine')

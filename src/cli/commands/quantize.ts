@@ -3,6 +3,7 @@ import { basename, dirname, relative, resolve } from 'node:path'
 import { agreementOf } from '../build/agreement.ts'
 import { loadModel } from '../build/load.ts'
 import {
+  BUILD_COLUMN,
   onlyArgument,
   parseCommand,
   QUANTIZE_HELP,
@@ -10,6 +11,7 @@ import {
   quantizeSettings,
   SAMPLE_HELP,
   SAMPLE_OPTIONS,
+  SOURCE_OPTIONS,
   sampleSettings,
 } from '../build/options.ts'
 import { choosePrecision } from '../build/precision.ts'
@@ -21,7 +23,21 @@ import { writeWhole } from '../files/whole-file.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { bytes, printable, table } from '../terminal/format.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 import { toleranceFor } from '../verify/tolerance.ts'
+
+const FILE_OPTIONS = {
+  out: {
+    type: 'string',
+    short: 'o',
+    shown: '-o, --out FILE',
+    help: 'where to write it (default: beside you, as NAME.DTYPE.onnx)',
+  },
+  ...SOURCE_OPTIONS,
+  'dry-run': { type: 'boolean', help: 'say what it would be; write nothing' },
+} as const satisfies Options
+
+const OUTPUT_OPTIONS = { json: { type: 'boolean', help: 'for programs' }, ...HELP_OPTION } as const satisfies Options
 
 const HELP = `Writes a smaller form of a model, and says what it lost. "verge push" does this too, proves the result in workerd, and
 stores it; this is for the file alone.
@@ -30,17 +46,13 @@ Usage: npx verge quantize MODEL [options]
 
 MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision].
 
-  -o, --out FILE       where to write it (default: beside you, as NAME.DTYPE.onnx)
-  --file PATH          which .onnx, where there are several
-  --insecure           allow plain http:// to other machines
-  --dry-run            say what it would be; write nothing
+${helpOf(FILE_OPTIONS, BUILD_COLUMN)}
 
 ${QUANTIZE_HELP}
 
 ${SAMPLE_HELP}
 
-  --json               for programs
-  --help               this text
+${helpOf(OUTPUT_OPTIONS, BUILD_COLUMN)}
 
 Examples:
   npx verge quantize model.onnx
@@ -53,14 +65,10 @@ export const quantizeCommand: Command = {
   help: HELP,
   async run(args) {
     const { values, positionals } = parseCommand(args, {
+      ...FILE_OPTIONS,
       ...QUANTIZE_OPTIONS,
       ...SAMPLE_OPTIONS,
-      out: { type: 'string', short: 'o' },
-      file: { type: 'string' },
-      insecure: { type: 'boolean' },
-      'dry-run': { type: 'boolean' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
+      ...OUTPUT_OPTIONS,
     })
     if (values.help) return HELP
     const spec = onlyArgument(positionals, 'which model: npx verge quantize model.onnx')

@@ -12,11 +12,26 @@ import {
 import type { Command } from '../command.ts'
 import { readerOf } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
-import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../target/arguments.ts'
+import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
 import { withTarget } from '../target/session.ts'
 import { delayOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+
+const OPTIONS = {
+  weight: { type: 'string', value: 'PERCENT', help: 'the version gets so much, and what is live now shares the rest' },
+  rollback: {
+    type: 'boolean',
+    help: 'back to the version that was live alone before; a second time goes further back',
+  },
+  public: { type: 'boolean', help: 'everybody may run the model' },
+  private: { type: 'boolean', help: "only who has the operator's key may" },
+  ...TARGET_OPTIONS,
+  'dry-run': { type: 'boolean', help: 'say what would change; change nothing' },
+  json: { type: 'boolean', help: 'print JSON' },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `Makes versions of a model live, by one write: a release, a canary, a rollback. Or changes who may see it.
 
@@ -24,14 +39,7 @@ Usage: npx verge release NAME VERSION [options]
        npx verge release NAME VERSION=PERCENT VERSION=PERCENT ... [options]
        npx verge release NAME --rollback [options]
 
-  --weight PERCENT   the version gets so much, and what is live now shares the rest
-  --rollback         back to the version that was live alone before; a second time goes further back
-  --public           everybody may run the model
-  --private          only who has the operator's key may
-${TARGET_HELP}
-  --dry-run          say what would change; change nothing
-  --json             print JSON
-  --help             this text
+${helpOf(OPTIONS)}
 
 Examples:
   npx verge release digits 2
@@ -51,16 +59,7 @@ export const releaseCommand: Command = {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: {
-        ...TARGET_OPTIONS,
-        weight: { type: 'string' },
-        rollback: { type: 'boolean' },
-        public: { type: 'boolean' },
-        private: { type: 'boolean' },
-        'dry-run': { type: 'boolean' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
+      options: OPTIONS,
     })
     if (values.help) return HELP
     const [name, ...wanted] = positionals

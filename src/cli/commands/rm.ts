@@ -1,13 +1,23 @@
 import { parseArgs } from 'node:util'
 import type { Command } from '../command.ts'
 import { planRemoval, type RemovalPlan, type RemovalResult, remove } from '../push/removal.ts'
-import { TARGET_ENVIRONMENT, TARGET_HELP, TARGET_OPTIONS } from '../target/arguments.ts'
+import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
 import { withTarget } from '../target/session.ts'
 import { delayOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { agreed } from '../terminal/confirm.ts'
 import { bytes, counted } from '../terminal/format.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+
+const OPTIONS = {
+  yes: { type: 'boolean', help: 'do not ask' },
+  'dry-run': { type: 'boolean', help: 'say what would go; change nothing' },
+  ...TARGET_OPTIONS,
+  verbose: { type: 'boolean', help: 'name every version, however many there are' },
+  json: { type: 'boolean', help: 'print JSON; needs --yes or --dry-run' },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `Removes a model, or a version of it that is not live: from the bucket and from the copies in KV. Weights that other
 versions or models need stay. Says what would go and asks first. A removal that was broken off is ended by giving the
@@ -15,12 +25,7 @@ command again.
 
 Usage: npx verge rm NAME[@VERSION] [options]
 
-  --yes              do not ask
-  --dry-run          say what would go; change nothing
-${TARGET_HELP}
-  --verbose          name every version, however many there are
-  --json             print JSON; needs --yes or --dry-run
-  --help             this text
+${helpOf(OPTIONS)}
 
 Examples:
   npx verge rm digits@1
@@ -35,14 +40,7 @@ export const rmCommand: Command = {
     const { values, positionals } = parseArgs({
       args: [...args],
       allowPositionals: true,
-      options: {
-        ...TARGET_OPTIONS,
-        yes: { type: 'boolean' },
-        'dry-run': { type: 'boolean' },
-        verbose: { type: 'boolean' },
-        json: { type: 'boolean' },
-        help: { type: 'boolean' },
-      },
+      options: OPTIONS,
     })
     if (values.help) return HELP
     const [what, ...more] = positionals

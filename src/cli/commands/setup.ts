@@ -11,6 +11,28 @@ import { API_KEY, planSetup, type Step } from '../push/setup.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { agreed } from '../terminal/confirm.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+
+const LOCATIONS = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc']
+
+const OPTIONS = {
+  env: { type: 'string', value: 'NAME', help: 'the environment: staging, production' },
+  'dry-run': { type: 'boolean', help: 'look and say what would be done; change nothing' },
+  yes: { type: 'boolean', help: 'do not ask' },
+  'take-over': {
+    type: 'boolean',
+    help: 'with --yes: also take over a Worker or a KV namespace of the same name that Verge has not made',
+  },
+  models: { type: 'string', value: 'DIR', help: 'folder of model folders (default: models)' },
+  'no-models': { type: 'boolean', help: 'push no models' },
+  location: {
+    type: 'string',
+    value: 'HINT',
+    help: `where a new bucket should be: ${LOCATIONS.join(', ')} (default: near you)`,
+  },
+  config: { type: 'string', value: 'FILE', help: 'default: wrangler.toml' },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `Creates what an environment of wrangler.toml needs in your Cloudflare account: the R2 bucket, the KV namespace (whose
 id it writes into wrangler.toml), the operator's key, and the models. Says what it would do and asks first. What is there
@@ -18,37 +40,17 @@ already is left alone, so it can be run again at any time.
 
 Usage: npx verge setup --env NAME [options]
 
-  --env NAME        the environment: staging, production
-  --dry-run         look and say what would be done; change nothing
-  --yes             do not ask
-  --take-over       with --yes: also take over a Worker or a KV namespace of the same name that Verge has not made
-  --models DIR      folder of model folders (default: models)
-  --no-models       push no models
-  --location HINT   where a new bucket should be: wnam, enam, weur, eeur, apac, oc (default: near you)
-  --config FILE     default: wrangler.toml
-  --help            this text
+${helpOf(OPTIONS)}
 
 Environment: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID; ${API_KEY} if the operator's key is to be set.
 docs/deploy.md says how to get them.`
-
-const LOCATIONS = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc']
 
 export const setupCommand: Command = {
   help: HELP,
   async run(args) {
     const { values } = parseArgs({
       args: [...args],
-      options: {
-        env: { type: 'string' },
-        'dry-run': { type: 'boolean' },
-        yes: { type: 'boolean' },
-        'take-over': { type: 'boolean' },
-        models: { type: 'string' },
-        'no-models': { type: 'boolean' },
-        location: { type: 'string' },
-        config: { type: 'string' },
-        help: { type: 'boolean' },
-      },
+      options: OPTIONS,
     })
     if (values.help) return HELP
     const { env, location } = values

@@ -3,7 +3,14 @@ import { heldTo, precisionOf } from '../../quantize/precision.ts'
 import { DTYPES } from '../../quantize/types.ts'
 import { KEPT_NOTE } from '../build/build.ts'
 import { type LoadedModel, loadModel } from '../build/load.ts'
-import { parseCommand, SAMPLE_HELP, SAMPLE_OPTIONS, sampleSettings } from '../build/options.ts'
+import {
+  BUILD_COLUMN,
+  parseCommand,
+  SAMPLE_HELP,
+  SAMPLE_OPTIONS,
+  SOURCE_OPTIONS,
+  sampleSettings,
+} from '../build/options.ts'
 import { prove } from '../build/prove.ts'
 import { refuseRandom } from '../build/random.ts'
 import { reportOf } from '../build/report.ts'
@@ -16,6 +23,23 @@ import { renderJson } from '../report/report.ts'
 import { renderText } from '../report/text.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+
+const VERIFY_OPTIONS = {
+  dtype: {
+    type: 'string',
+    value: 'D',
+    help: [
+      `what the candidate is called: ${DTYPES.join(', ')}`,
+      '(default: what it is by its graph, which its tolerance goes by in any case)',
+    ],
+  },
+  file: { ...SOURCE_OPTIONS.file, help: 'which .onnx of the original, where there are several' },
+  insecure: SOURCE_OPTIONS.insecure,
+  measure: { type: 'boolean', help: 'also measure latency, memory and cost in workerd' },
+} as const satisfies Options
+
+const OUTPUT_OPTIONS = { json: { type: 'boolean', help: 'for programs' }, ...HELP_OPTION } as const satisfies Options
 
 const HELP = `Proves that a model says the same as its original: packs it as it would be stored, loads it with the Worker's own
 engine in workerd, and compares its answers with what onnxruntime-node says of the original. Where they stray, it says
@@ -26,16 +50,11 @@ Usage: npx verge verify ORIGINAL [CANDIDATE] [options]
 ORIGINAL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; CANDIDATE likewise. Without a
 candidate it is the original itself that has to run in a Worker.
 
-  --dtype D            what the candidate is called: ${DTYPES.join(', ')}
-                       (default: what it is by its graph, which its tolerance goes by in any case)
-  --file PATH          which .onnx of the original, where there are several
-  --insecure           allow plain http:// to other machines
-  --measure            also measure latency, memory and cost in workerd
+${helpOf(VERIFY_OPTIONS, BUILD_COLUMN)}
 
 ${SAMPLE_HELP}
 
-  --json               for programs
-  --help               this text
+${helpOf(OUTPUT_OPTIONS, BUILD_COLUMN)}
 
 Examples:
   npx verge verify model.onnx model.q8.onnx
@@ -45,13 +64,9 @@ export const verifyCommand: Command = {
   help: HELP,
   async run(args) {
     const { values, positionals } = parseCommand(args, {
+      ...VERIFY_OPTIONS,
       ...SAMPLE_OPTIONS,
-      dtype: { type: 'string' },
-      file: { type: 'string' },
-      insecure: { type: 'boolean' },
-      measure: { type: 'boolean' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
+      ...OUTPUT_OPTIONS,
     })
     if (values.help) return HELP
     const [first, second, ...more] = positionals

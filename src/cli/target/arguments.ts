@@ -1,21 +1,16 @@
 import { join, resolve } from 'node:path'
 import { ROOT, STATE } from '../files/project.ts'
 import { UsageError } from '../terminal/command-line.ts'
+import type { Options } from '../terminal/options.ts'
 import type { TargetSpec } from './open.ts'
 
-/** For `parseArgs`: what every command that works on a target takes. */
+/** What every command that works on a target takes. */
 export const TARGET_OPTIONS = {
-  local: { type: 'boolean' },
-  'persist-to': { type: 'string' },
-  env: { type: 'string' },
-  config: { type: 'string' },
-} as const
-
-/** For a command's help. */
-export const TARGET_HELP = `  --local            local storage, which "npm start" reads (the default)
-  --persist-to DIR   its folder (default: .wrangler/state)
-  --env NAME         instead, an environment of wrangler.toml: staging, production
-  --config FILE      default: wrangler.toml`
+  local: { type: 'boolean', help: 'local storage, which "npm start" reads (the default)' },
+  'persist-to': { type: 'string', value: 'DIR', help: 'its folder (default: .wrangler/state)' },
+  env: { type: 'string', value: 'NAME', help: 'instead, an environment of wrangler.toml: staging, production' },
+  config: { type: 'string', value: 'FILE', help: 'default: wrangler.toml' },
+} as const satisfies Options
 
 export const TARGET_ENVIRONMENT = `Environment, with --env: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID; R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY if the
 bucket has keys of its own (else they are derived from the token).`
