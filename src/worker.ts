@@ -16,7 +16,8 @@ import type {
   VergeText,
   VergeTextRequest,
 } from './client/rpc-types.ts'
-import { type Config, parseConfig } from './config.ts'
+import { type Config, parseConfig } from './config/config.ts'
+import { checkBindings } from './config/variables.ts'
 import { systemClock } from './core/runtime.ts'
 import { sha256Factory } from './core/sha256.ts'
 import { WorkLane } from './core/work.ts'
@@ -62,7 +63,7 @@ export interface Env {
   readonly KV: KVNamespace
   /** Where streams live. Optional: without it there are none. */
   readonly STREAMS?: DurableObjectNamespace
-  /** Variables and secrets, documented in README and parsed by `config.ts`. */
+  /** Variables and secrets, parsed by `config/` and documented in docs/configuration.md. */
   readonly [variable: string]: unknown
 }
 
@@ -165,6 +166,7 @@ function answerOf<Answer>(outcome: VergeReply<Answer>): Answer {
 
 async function assembled(env: Env): Promise<Verge> {
   if (verge !== undefined) return verge
+  checkBindings(env)
   const config = await parseConfig(env)
   // Asked again after the wait: of two first requests, both would make an engine with a memory of its own.
   verge ??= assemble(env, config)

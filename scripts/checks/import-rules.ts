@@ -19,7 +19,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'app.ts',
       'client',
       'rpc',
-      'config.ts',
+      'config',
       'logger.ts',
       'version.ts',
       'core',
@@ -38,10 +38,11 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['cloudflare:workers'],
   },
   'app.ts': {
-    rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config.ts', 'version.ts'],
+    rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config', 'version.ts'],
     packages: ['hono'],
   },
-  'config.ts': { rooms: ['placement', 'core'], packages: ['zod'] },
+  // Variables and secrets of the Worker: parsing, checks and their descriptions.
+  config: { rooms: ['placement', 'core'], packages: ['zod'] },
   'logger.ts': { rooms: ['core'], packages: [] },
   'version.ts': { rooms: [], packages: [] },
   http: {
@@ -162,7 +163,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'cloudflare',
       'origin',
       'origin/command',
-      'config.ts',
+      'config',
       'version.ts',
       'http',
       'placement',

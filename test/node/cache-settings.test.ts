@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { descriptionSchema, readDescription } from '../../src/cli/pack/description.ts'
 import { pack } from '../../src/cli/pack/packer.ts'
-import { parseConfig } from '../../src/config.ts'
+import { parseConfig } from '../../src/config/config.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 
 const FOLDER = join(ROOT, 'models/digits')

@@ -130,7 +130,7 @@ describe('what doctor finds in a configuration', () => {
     )
     const found = (await findings('production', config)).join('\n')
     expect(found).toMatch(/fail: .*ADMITTED_REQUESTS/)
-    expect(found).toMatch(/fail: VERGE_API_KEY stands in wrangler.toml/)
+    expect(found).toMatch(/fail: VERGE_API_KEY is in wrangler.toml/)
     expect(found).not.toContain('in-clear-in-the-repository')
   })
 
@@ -171,7 +171,7 @@ describe('what makes requests fail later is found in the configuration', () => {
     ['CORS_ORIGIN = "*"', /fail: the Worker reads no variable CORS_ORIGIN: is CORS_ORIGINS meant\?/],
     ['REQUST_DEADLINE_MS = "1000"', /fail: .*is REQUEST_DEADLINE_MS meant\?/],
     ['SHOP_URL = "x"', /^warn: the Worker reads no variable SHOP_URL$/],
-    ['RPC_CALLERS = "*"', /fail: .*RPC_CALLERS: names each caller; there is no "\*"/],
+    ['RPC_CALLERS = "*"', /fail: .*RPC_CALLERS: must name each caller; "\*" is not accepted/],
     [
       `ORIGINS = '[{"name":"fra","url":"https://fra.example.com","binding":"FRA"}]'`,
       /fail: ORIGINS: origin "fra" needs the binding FRA/,

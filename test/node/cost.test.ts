@@ -13,7 +13,8 @@ import {
   usageOf,
 } from '../../src/cli/cost/estimate.ts'
 import { readPrices } from '../../src/cli/cost/prices.ts'
-import { betweenMarkers } from '../../src/cli/cost/table.ts'
+import { COST_MARKERS } from '../../src/cli/cost/table.ts'
+import { betweenMarkers } from '../../src/cli/files/markers.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 
 const prices = await readPrices(join(ROOT, 'deploy/prices.json'))
@@ -93,7 +94,7 @@ describe('the command', () => {
 
   it('prints what docs/cost.md says', async () => {
     const page = await readFile(join(ROOT, 'docs/cost.md'), 'utf8')
-    const fresh = betweenMarkers(page, (await run()).trimEnd())
+    const fresh = betweenMarkers(page, COST_MARKERS, (await run()).trimEnd())
     expect(fresh, 'bring it up to date: node scripts/cost.ts --write').toBe(page)
   })
 

@@ -3,7 +3,7 @@ import { parseArgs } from 'node:util'
 import { readAccount } from '../../cloudflare/account.ts'
 import { HttpClient } from '../../cloudflare/http.ts'
 import { readEnvironment } from '../../cloudflare/wrangler-config.ts'
-import { CARRIED_KEY } from '../../config.ts'
+import { CARRIED_KEY, LEAST_KEY } from '../../config/values.ts'
 import type { Command } from '../command.ts'
 import { modelFolders, ROOT } from '../files/project.ts'
 import { type PackedModel, packFolder } from '../pack/packer.ts'
@@ -94,9 +94,9 @@ function operatorKey(environment: NodeJS.ProcessEnv): string | undefined {
   const key = environment[API_KEY]
   if (key === undefined || key === '') return undefined
   // as the Worker checks it: a key that it would refuse helps nobody
-  if (key.length >= 16 && CARRIED_KEY.test(key)) return key
+  if (key.length >= LEAST_KEY && CARRIED_KEY.test(key)) return key
   throw new UsageError(
-    `${API_KEY} cannot be used: it needs at least 16 characters, letters, digits and ._~+/- only. Make one: ` +
+    `${API_KEY} cannot be used: it needs at least ${LEAST_KEY} characters, letters, digits and ._~+/- only. Create one: ` +
       'openssl rand -base64 33',
   )
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LIMITS } from '../../core/limits.ts'
+import { betweenMarkers } from '../files/markers.ts'
 import { ROOT } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
 import { packFolder } from '../pack/packer.ts'
@@ -10,7 +11,7 @@ import { runScript, UsageError } from '../terminal/command-line.ts'
 import { isBenchResult, readBenchFigures } from './bench-figures.ts'
 import type { CostedModel } from './estimate.ts'
 import { type Figures, readFigures, readPrices } from './prices.ts'
-import { betweenMarkers, costTables } from './table.ts'
+import { COST_MARKERS, costTables } from './table.ts'
 
 const HELP = `Computes what models cost on Cloudflare: operations, bytes and dollars of a cold load and of many requests, by plan.
 
@@ -115,7 +116,7 @@ await runScript(HELP, async () => {
     coldShare: number('cold-share', values['cold-share'], 1),
   })
   if (!values.write) return tables
-  const page = betweenMarkers(await readFile(PAGE, 'utf8'), tables)
+  const page = betweenMarkers(await readFile(PAGE, 'utf8'), COST_MARKERS, tables)
   if (page === undefined) throw new UsageError('docs/cost.md has lost its markers; take the page from git again.')
   await writeWhole(PAGE, page)
   return 'Wrote docs/cost.md.'

@@ -1,5 +1,9 @@
+import { markersOf } from '../files/markers.ts'
 import { type CostedModel, coldLoad, freeObstacles, marginalBill, paidBill, usageOf } from './estimate.ts'
 import type { Figures, Prices } from './prices.ts'
+
+/** Where docs/cost.md has the tables. */
+export const COST_MARKERS = markersOf('cost', 'node scripts/cost.ts --write')
 
 export interface TableOptions {
   readonly requests: number
@@ -134,15 +138,4 @@ function count(value: number): string {
 
 function percent(share: number): string {
   return `${Number((share * 100).toPrecision(3))} %`
-}
-
-const BEGIN = '<!-- cost: begin (node scripts/cost.ts --write) -->'
-const END = '<!-- cost: end -->'
-
-/** A page with what stands between the markers replaced; undefined if it has no markers. */
-export function betweenMarkers(page: string, text: string): string | undefined {
-  const begin = page.indexOf(BEGIN)
-  const end = page.indexOf(END)
-  if (begin < 0 || end < begin) return undefined
-  return `${page.slice(0, begin + BEGIN.length)}\n\n${text}\n\n${page.slice(end)}`
 }

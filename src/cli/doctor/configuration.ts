@@ -5,7 +5,8 @@ import { CloudflareApi } from '../../cloudflare/api.ts'
 import type { HttpClient } from '../../cloudflare/http.ts'
 import { S3Bucket } from '../../cloudflare/s3-bucket.ts'
 import { BUCKET_BINDING, type Environment, KV_BINDING, PLACEHOLDER } from '../../cloudflare/wrangler-config.ts'
-import { type Config, parseConfig } from '../../config.ts'
+import { type Config, parseConfig } from '../../config/config.ts'
+import { BINDINGS, type BindingName, VARIABLES } from '../../config/variables.ts'
 import type { OriginConfig } from '../../placement/config.ts'
 import { R2Store } from '../../weights/r2.ts'
 import type { Store } from '../../weights/store.ts'
@@ -16,7 +17,7 @@ import { type Check, fail, ok, skip, warn } from './check.ts'
 import { checkVariables, originSecrets, unknownNames } from './variables.ts'
 
 const AREA = 'configuration'
-const STREAMS_BINDING = 'STREAMS'
+const STREAMS_BINDING: BindingName = 'STREAMS'
 const STREAMS_CLASS = 'SpeechStream'
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 
@@ -32,23 +33,20 @@ export async function checkConfiguration(
 ): Promise<Check[]> {
   const { env, bucket, namespaceId, vars } = environment
   const table = env === undefined ? 'the top level' : `[env.${env}]`
+  const prefix = env === undefined ? '' : `env.${env}.`
   const checks: Check[] = []
-  checks.push(
-    bucket === undefined
-      ? fail(
-          AREA,
-          `${table} binds no R2 bucket to ${BUCKET_BINDING}`,
-          'Bindings are not inherited: add [[r2_buckets]] there.',
-        )
-      : ok(AREA, `${BUCKET_BINDING} is the R2 bucket ${bucket}`),
-  )
-  if (namespaceId === undefined) {
-    const mend = 'Bindings are not inherited: add [[kv_namespaces]] there.'
-    checks.push(fail(AREA, `${table} binds no KV namespace to ${KV_BINDING}`, mend))
-  } else if (env !== undefined && PLACEHOLDER.test(namespaceId)) {
-    const mend = `npx verge setup --env ${env}`
-    checks.push(fail(AREA, `${table} still has a placeholder for the KV namespace's id`, mend))
-  } else {
+  const found = resources(environment)
+  for (const name of Object.keys(BINDINGS) as BindingName[]) {
+    const { kind, table: toml, required } = BINDINGS[name]
+    if (!required || found[name] !== undefined) continue
+    const finding = `${table} binds no ${kind} to ${name}`
+    checks.push(fail(AREA, finding, `Environments do not inherit bindings: add [[${prefix}${toml}]].`))
+  }
+  if (bucket !== undefined) checks.push(ok(AREA, `${BUCKET_BINDING} is the R2 bucket ${bucket}`))
+  if (namespaceId !== undefined && env !== undefined && PLACEHOLDER.test(namespaceId)) {
+    const finding = `${table} still has a placeholder for the KV namespace's id`
+    checks.push(fail(AREA, finding, `npx verge setup --env ${env}`))
+  } else if (namespaceId !== undefined) {
     checks.push(ok(AREA, `${KV_BINDING} is ${env === undefined ? 'local' : `the KV namespace ${namespaceId}`}`))
   }
   checks.push(
@@ -56,12 +54,23 @@ export async function checkConfiguration(
     checkStreams(environment),
     ...(await checkVariables(AREA, vars, environment.bindings)),
   )
-  if (API_KEY in written) {
-    const mend = `Take it out, make a new key, and set that: npx wrangler secret put ${API_KEY}${envOption(env)}`
-    checks.push(fail(AREA, `${API_KEY} stands in wrangler.toml, where everyone with the repository reads it`, mend))
+  for (const [name, { kind }] of Object.entries(VARIABLES)) {
+    if (kind !== 'secret' || !(name in written)) continue
+    const finding = `${name} is in wrangler.toml, where everyone with access to the repository can read it`
+    const advice = `Remove it, create a new one, and set it: npx wrangler secret put ${name}${envOption(env)}`
+    checks.push(fail(AREA, finding, advice))
   }
   if (env !== undefined) checks.push(...checkDeployed(environment))
   return checks
+}
+
+/** What wrangler.toml binds to each name, by which it can be told from others. */
+function resources({
+  bucket,
+  namespaceId,
+  durableObjects,
+}: Environment): Readonly<Record<BindingName, string | undefined>> {
+  return { BUCKET: bucket, KV: namespaceId, STREAMS: durableObjects[STREAMS_BINDING] }
 }
 
 function checkDate({ compatibilityDate, compatibilityFlags }: Environment, now: number): Check {

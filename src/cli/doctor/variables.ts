@@ -1,4 +1,5 @@
-import { parseConfig, VARIABLES } from '../../config.ts'
+import { parseConfig } from '../../config/config.ts'
+import { VARIABLE_NAMES } from '../../config/variables.ts'
 import type { OriginAuthConfig, OriginConfig } from '../../placement/config.ts'
 import { closest } from '../terminal/closest.ts'
 import { type Check, fail, ok, warn } from './check.ts'
@@ -38,7 +39,7 @@ export async function checkVariables(
     const who = corsOrigins.includes('*') ? 'any page' : corsOrigins.join(', ') || 'no page of another origin'
     checks.push(ok(area, `variables are valid; ${who} may call`))
   } catch (error) {
-    checks.push(fail(area, (error as Error).message, 'README, "Configuration", has each variable with what it may be.'))
+    checks.push(fail(area, (error as Error).message, 'docs/configuration.md lists each variable and its values.'))
   }
   for (const { name, binding } of origins) {
     if (binding === undefined || bindings.includes(binding)) continue
@@ -56,13 +57,13 @@ export function unknownNames(
   names: readonly string[],
   needed: readonly string[],
 ): Check[] {
-  const known = [...VARIABLES, ...needed]
+  const known = [...VARIABLE_NAMES, ...needed]
   return names
     .filter((name) => !known.includes(name))
     .map((name) => {
       const meant = closest(name, known)
       return meant === undefined
-        ? warn(area, `the Worker reads no ${what} ${name}`, 'Take it out, or look at README, "Configuration".')
+        ? warn(area, `the Worker reads no ${what} ${name}`, 'Remove it, or see docs/configuration.md for the names.')
         : fail(area, `the Worker reads no ${what} ${name}: is ${meant} meant?`, `Write it as ${meant}.`)
     })
 }

@@ -1,5 +1,5 @@
 import { readEnvironment } from '../../cloudflare/wrangler-config.ts'
-import { parseConfig } from '../../config.ts'
+import { parseConfig } from '../../config/config.ts'
 import { systemClock } from '../../core/runtime.ts'
 import { resolveOrigins } from '../../placement/remote/resolve.ts'
 import { UsageError } from '../terminal/command-line.ts'

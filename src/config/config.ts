@@ -1,0 +1,42 @@
+import { LIMITS, type Limits } from '../core/limits.ts'
+import { type OriginConfig, parseOrigins } from '../placement/config.ts'
+import { MiB, parseVariables } from './variables.ts'
+
+export interface Config {
+  readonly corsOrigins: readonly string[]
+  /** SHA-256 of the operator's key; absent where none is set, and then nobody is the operator. */
+  readonly apiKeyDigest: Uint8Array | undefined
+  readonly pinnedModels: ReadonlySet<string>
+  /** Names that a service binding's `props.caller` may have, and that may then run private models. */
+  readonly rpcCallers: ReadonlySet<string>
+  /** Share of the requests that succeed of which each leaves a line in the log. */
+  readonly logSampleRate: number
+  /** Larger machines that models may run on. */
+  readonly origins: readonly OriginConfig[]
+  readonly limits: Limits
+}
+
+/** Parses the variables of the environment once. @throws an error that names the variable and never its value */
+export async function parseConfig(env: Readonly<Record<string, unknown>>): Promise<Config> {
+  const values = parseVariables(env)
+  const key = values.VERGE_API_KEY
+  return Object.freeze({
+    corsOrigins: values.CORS_ORIGINS,
+    apiKeyDigest:
+      key === undefined
+        ? undefined
+        : new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))),
+    pinnedModels: new Set(values.PINNED_MODELS),
+    logSampleRate: values.LOG_SAMPLE_RATE,
+    rpcCallers: new Set(values.RPC_CALLERS),
+    origins: parseOrigins(values.ORIGINS),
+    limits: {
+      ...LIMITS,
+      admittedRequests: values.ADMITTED_REQUESTS,
+      sessionBudgetBytes: values.SESSION_BUDGET_MB * MiB,
+      requestDeadlineMs: values.REQUEST_DEADLINE_MS,
+      requestCost: values.REQUEST_COST_LIMIT,
+      resultTtlSeconds: values.RESULT_CACHE_TTL_SECONDS,
+    },
+  })
+}

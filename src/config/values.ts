@@ -1,0 +1,64 @@
+import * as z from 'zod'
+
+/** `null` is what a browser sends for pages without an origin, such as sandboxed ones. */
+const PAGE_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+\/?$/i
+
+/** RFC 6750: what a request can carry as a bearer token. */
+export const CARRIED_KEY = /^[A-Za-z0-9._~+/-]+=*$/
+
+/** Fewer characters can be guessed. */
+export const LEAST_KEY = 16
+
+/** An empty variable is treated as one that is not set, so that an empty number is the default and not 0. */
+function unlessEmpty<Value>(fallback: Value, schema: z.ZodType<Value>): z.ZodType<Value> {
+  return z.preprocess((value) => (value === '' || value === undefined ? fallback : value), schema)
+}
+
+/** A whole number, both ends included; `fallback` where it is absent or empty. */
+export function wholeNumber(least: number, most: number, fallback: number): z.ZodType<number> {
+  const error = `must be a whole number from ${least} to ${most}`
+  return unlessEmpty(fallback, z.coerce.number({ error }).int(error).min(least, error).max(most, error))
+}
+
+/** A number from 0 to 1, written with digits. */
+export function share(fallback: number): z.ZodType<number> {
+  const digits = z.coerce.string().regex(/^(?:0(?:\.\d+)?|1(?:\.0+)?)$/, 'must be a number from 0 to 1')
+  return unlessEmpty(fallback, digits.transform(Number) as z.ZodType<number>)
+}
+
+/** Text; empty where it is absent. */
+export const text = z.string('must be text').default('')
+
+/** Names separated by commas. */
+export const names = text.transform((list) =>
+  list
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== ''),
+)
+
+/** Names separated by commas, without a wildcard. */
+export const listedNames = names.refine((list) => !list.some((name) => name.includes('*')), {
+  message: 'must name each caller; "*" is not accepted',
+})
+
+/** Origins as browsers send them. An origin that is written otherwise never matches, and no error would show it. */
+export const pageOrigins = names.transform((list, context) =>
+  list.map((origin, index) => {
+    if (origin === '*' || origin === 'null') return origin
+    if (!PAGE_ORIGIN.test(origin)) {
+      const message = 'must be origins such as https://app.example.com, without a path, or "*"'
+      context.addIssue({ code: 'custom', path: [index], message })
+      return origin
+    }
+    const url = new URL(origin)
+    return /^https?:$/.test(url.protocol) ? url.origin : origin.replace(/\/$/, '')
+  }),
+)
+
+/** A bearer key. Absent: undefined; empty is refused, because an empty secret is a mistake. */
+export const key = z
+  .string('must be text')
+  .min(LEAST_KEY, `must have at least ${LEAST_KEY} characters`)
+  .regex(CARRIED_KEY, 'may contain letters, digits and ._~+/- only: requests cannot carry other characters')
+  .optional()

@@ -1,0 +1,174 @@
+import * as z from 'zod'
+import { LIMITS } from '../core/limits.ts'
+import { key, LEAST_KEY, listedNames, names, pageOrigins, share, text, wholeNumber } from './values.ts'
+
+/** A setting of the Worker that arrives as text in its environment. */
+export interface Variable<Value = unknown> {
+  /** Secrets are set with `wrangler secret put` and never written into wrangler.toml. */
+  readonly kind: 'variable' | 'secret'
+  /** As docs/configuration.md shows it, in Markdown. */
+  readonly default: string
+  /** One line of Markdown for docs/configuration.md: what it does, and which values are accepted. */
+  readonly description: string
+  /** Parses the text. Its messages follow "NAME: " and say what is accepted. */
+  readonly schema: z.ZodType<Value>
+}
+
+/** A resource that wrangler.toml binds to the Worker. */
+export interface Binding {
+  readonly kind: 'R2 bucket' | 'KV namespace' | 'Durable Object'
+  /** Its table in wrangler.toml. */
+  readonly table: string
+  /** Whether the Worker starts without it. */
+  readonly required: boolean
+  /** As docs/configuration.md shows it, in Markdown. */
+  readonly default: string
+  readonly description: string
+}
+
+function number(least: number, most: number, fallback: number, description: string): Variable<number> {
+  return {
+    kind: 'variable',
+    default: String(fallback),
+    description: `${description}. ${least} to ${most}`,
+    schema: wholeNumber(least, most, fallback),
+  }
+}
+
+const THIRTY_DAYS = 30 * 86_400
+
+/** MiB as the variable counts them. */
+export const MiB = 1024 * 1024
+
+/**
+ * Every variable and secret that the Worker reads. The Worker parses its environment with it, `verge doctor` and
+ * `npm start` check wrangler.toml and .dev.vars with it, and docs/configuration.md is generated from it.
+ */
+export const VARIABLES = {
+  VERGE_API_KEY: {
+    kind: 'secret',
+    default: 'none',
+    description: `Bearer key of the operator: at least ${LEAST_KEY} letters, digits or \`._~+/-\`. Without it no caller can use private models`,
+    schema: key,
+  },
+  CORS_ORIGINS: {
+    kind: 'variable',
+    default: '`*` on this machine and in staging, none in production',
+    description:
+      'Web pages that may call: their origins as browsers send them (`https://app.example.com`), separated by commas. `*` is every page',
+    schema: pageOrigins,
+  },
+  PINNED_MODELS: {
+    kind: 'variable',
+    default: 'none',
+    description: 'Models that are not evicted to make room for others, separated by commas',
+    schema: names,
+  },
+  ADMITTED_REQUESTS: number(
+    1,
+    LIMITS.admittedRequests,
+    LIMITS.admittedRequests,
+    'Requests that an isolate handles at once; more are answered 429. Their bodies and the cost of their runs have limits of their own',
+  ),
+  SESSION_BUDGET_MB: number(1, 64, LIMITS.sessionBudgetBytes / MiB, 'MiB of loaded models in an isolate'),
+  REQUEST_DEADLINE_MS: number(
+    1,
+    300_000,
+    LIMITS.requestDeadlineMs,
+    'Milliseconds until a request is answered 504; `verge-timeout-ms` on a request shortens it',
+  ),
+  REQUEST_COST_LIMIT: number(
+    1,
+    100_000_000,
+    LIMITS.requestCost,
+    '[Units](decisions/0008-cost-units.md) that the runs of one request may cost; more is answered 413',
+  ),
+  RESULT_CACHE_TTL_SECONDS: number(
+    0,
+    THIRTY_DAYS,
+    LIMITS.resultTtlSeconds,
+    'Seconds for which results are cached, unless the model says otherwise; 0 switches the cache off',
+  ),
+  LOG_SAMPLE_RATE: {
+    kind: 'variable',
+    default: '1; 0 on this machine',
+    description:
+      'Share of successful requests that leave a [log entry](deploy.md#logs), 0 to 1. Every failed request leaves one',
+    schema: share(1),
+  },
+  RPC_CALLERS: {
+    kind: 'variable',
+    default: 'none',
+    description:
+      'Names of Workers that may run private models [over a service binding](tasks/rpc.md#who-may), separated by commas. `*` is not accepted',
+    schema: listedNames,
+  },
+  ORIGINS: {
+    kind: 'variable',
+    default: 'none; `npm start` names the origin that `npm run origin` starts',
+    description:
+      'Larger machines that run models, as JSON ([fields](origin.md#telling-the-worker)). Their keys are secrets',
+    schema: text,
+  },
+} as const satisfies Record<string, Variable>
+
+export type VariableName = keyof typeof VARIABLES
+
+/** The parsed value of each variable. */
+export type Values = { readonly [Name in VariableName]: z.output<(typeof VARIABLES)[Name]['schema']> }
+
+export const VARIABLE_NAMES: readonly string[] = Object.keys(VARIABLES)
+
+/** Every resource that the Worker reads from its environment. */
+export const BINDINGS = {
+  BUCKET: {
+    kind: 'R2 bucket',
+    table: 'r2_buckets',
+    required: true,
+    default: '`verge-models`',
+    description: 'Source of truth for weights, manifests and aliases',
+  },
+  KV: {
+    kind: 'KV namespace',
+    table: 'kv_namespaces',
+    required: true,
+    default: '',
+    description: 'Copies of manifests, aliases and the weights of hot models, close to callers',
+  },
+  STREAMS: {
+    kind: 'Durable Object',
+    table: 'durable_objects.bindings',
+    required: false,
+    default: '',
+    description: 'WebSockets of `/stream/{model}`. Without it streams are refused with `streams_unavailable`',
+  },
+} as const satisfies Record<string, Binding>
+
+export type BindingName = keyof typeof BINDINGS
+
+/**
+ * Parses all variables of an environment.
+ * @throws an error that names each wrong variable, says what it accepts, and never shows a value
+ */
+export function parseVariables(env: Readonly<Record<string, unknown>>): Values {
+  const shape = Object.fromEntries(Object.entries(VARIABLES).map(([name, { schema }]) => [name, schema]))
+  const parsed = z.object(shape).safeParse(env)
+  if (parsed.success) return parsed.data as Values
+  const problems = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
+  throw configurationError([...new Set(problems)])
+}
+
+/** @throws an error that names the required bindings which the environment lacks */
+export function checkBindings(env: Readonly<Record<string, unknown>>): void {
+  const missing = Object.entries(BINDINGS).filter(([name, { required }]) => required && !isObject(env[name]))
+  if (missing.length === 0) return
+  throw configurationError(missing.map(([name, { kind }]) => `${name}: no ${kind} is bound; add it to wrangler.toml`))
+}
+
+function isObject(value: unknown): boolean {
+  return typeof value === 'object' && value !== null
+}
+
+function configurationError(problems: readonly string[]): Error {
+  return new Error(`The Worker's configuration is wrong. ${problems.join('; ')}.`)
+}

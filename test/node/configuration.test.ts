@@ -1,0 +1,107 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { CONFIGURATION_MARKERS, configurationTable } from '../../src/cli/configuration/table.ts'
+import { betweenMarkers } from '../../src/cli/files/markers.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { readEnvironment } from '../../src/cloudflare/wrangler-config.ts'
+import { BINDINGS, checkBindings, parseVariables, VARIABLE_NAMES, VARIABLES } from '../../src/config/variables.ts'
+
+const read = (name: string): Promise<string> => readFile(join(ROOT, name), 'utf8')
+const entries = Object.entries(VARIABLES)
+const secrets = entries.filter(([, { kind }]) => kind === 'secret').map(([name]) => name)
+
+function messageOf(env: Readonly<Record<string, unknown>>): string {
+  try {
+    parseVariables(env)
+  } catch (error) {
+    return (error as Error).message
+  }
+  return 'accepted'
+}
+
+describe('the schema of the configuration', () => {
+  it('is the table in docs/configuration.md', async () => {
+    const page = await read('docs/configuration.md')
+    const fresh = betweenMarkers(page, CONFIGURATION_MARKERS, configurationTable())
+    expect(fresh, 'bring it up to date: node scripts/configuration.ts --write').toBe(page)
+  })
+
+  it('documents the default that the parser uses', () => {
+    const values: Readonly<Record<string, unknown>> = parseVariables({})
+    const numbers = entries.filter(([name]) => typeof values[name] === 'number')
+    expect(numbers.length).toBeGreaterThan(4)
+    for (const [name, variable] of numbers) expect(Number.parseFloat(variable.default), name).toBe(values[name])
+    for (const [name, variable] of entries.filter(([name]) => typeof values[name] !== 'number')) {
+      const set = values[name] ?? []
+      expect(set, name).toHaveLength(0)
+      expect(variable.default, name).toMatch(/none/)
+    }
+  })
+
+  it('documents the range that the parser accepts', () => {
+    const ranged = entries.flatMap(([name, { description }]) => {
+      const [, least, most] = /(\d+) to (\d+)$/.exec(description) ?? []
+      return least === undefined || most === undefined ? [] : [{ name, least: Number(least), most: Number(most) }]
+    })
+    expect(ranged.length).toBeGreaterThan(4)
+    for (const { name, least, most } of ranged) {
+      for (const inside of [least, most]) expect(messageOf({ [name]: String(inside) }), name).toBe('accepted')
+      for (const outside of [least - 1, most + 1, least + 0.5, 'many']) {
+        expect(messageOf({ [name]: String(outside) })).toBe(
+          `The Worker's configuration is wrong. ${name}: must be a whole number from ${least} to ${most}.`,
+        )
+      }
+    }
+  })
+
+  it('names each wrong variable once, says what it accepts, and shows no value', () => {
+    const message = messageOf({
+      VERGE_API_KEY: 'a b',
+      LOG_SAMPLE_RATE: '2',
+      CORS_ORIGINS: 'x, y',
+      PINNED_MODELS: ['a'],
+    })
+    expect(message).toMatch(/VERGE_API_KEY: must have at least 16 characters/)
+    expect(message).toMatch(/LOG_SAMPLE_RATE: must be a number from 0 to 1/)
+    expect(message).toMatch(/PINNED_MODELS: must be text/)
+    expect(message.split('CORS_ORIGINS')).toHaveLength(2)
+    expect(message).not.toContain('a b')
+  })
+})
+
+describe('the files that configure the Worker', () => {
+  it.each([undefined, 'staging', 'production'])('wrangler.toml agrees with the schema (%s)', async (env) => {
+    const { vars, bucket, namespaceId, durableObjects } = await readEnvironment(join(ROOT, 'wrangler.toml'), env)
+    for (const name of Object.keys(vars)) {
+      expect(VARIABLE_NAMES).toContain(name)
+      expect(secrets).not.toContain(name)
+    }
+    expect(messageOf(vars)).toBe('accepted')
+    const bound: Record<keyof typeof BINDINGS, string | undefined> = {
+      BUCKET: bucket,
+      KV: namespaceId,
+      STREAMS: durableObjects.STREAMS,
+    }
+    for (const name of Object.keys(BINDINGS) as (keyof typeof BINDINGS)[]) expect(bound[name], name).toBeDefined()
+    // the defaults that docs/configuration.md names for each environment
+    expect(vars.CORS_ORIGINS).toBe(env === 'production' ? '' : '*')
+    expect(vars.LOG_SAMPLE_RATE).toBe(env === undefined ? '0' : undefined)
+    if (env === undefined) expect(BINDINGS.BUCKET.default).toBe(`\`${bucket}\``)
+  })
+
+  it('.dev.vars.example has every secret and nothing else', async () => {
+    const lines = (await read('.dev.vars.example')).split('\n')
+    const named = lines.flatMap((line) => /^(?:# )?([A-Z][A-Z0-9_]*)\s*=/.exec(line)?.[1] ?? [])
+    expect(named).toEqual(secrets)
+  })
+})
+
+describe('the bindings', () => {
+  it('are checked when the Worker starts', () => {
+    const bound = { BUCKET: {}, KV: {} }
+    expect(() => checkBindings(bound)).not.toThrow()
+    expect(() => checkBindings({ KV: {} })).toThrow('BUCKET: no R2 bucket is bound; add it to wrangler.toml')
+    expect(() => checkBindings({ BUCKET: {}, KV: 'text' })).toThrow('KV: no KV namespace is bound')
+  })
+})
