@@ -81,7 +81,7 @@ export const VARIABLES = {
     1,
     100_000_000,
     LIMITS.requestCost,
-    '[Units](decisions/0008-cost-units.md) that the runs of one request may cost; more is answered 413',
+    '[Units](glossary.md#cost) that the runs of one request may cost; more is answered 413',
   ),
   RESULT_CACHE_TTL_SECONDS: number(
     0,
@@ -107,7 +107,7 @@ export const VARIABLES = {
     kind: 'variable',
     default: 'none; `npm start` names the origin that `npm run origin` starts',
     description:
-      'Larger machines that run models, as JSON ([fields](origin.md#telling-the-worker)). Their keys are secrets',
+      'Larger machines that run models, as JSON ([fields](origin/configure.md#origins)). Their keys are secrets',
     schema: text,
   },
 } as const satisfies Record<string, Variable>

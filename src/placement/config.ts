@@ -116,7 +116,7 @@ const originsSchema = z
   })
 
 /**
- * The variable `ORIGINS`: a JSON list of origins (docs/origin.md). Empty text: none.
+ * The variable `ORIGINS`: a JSON list of origins (docs/origin/configure.md). Empty text: none.
  * @throws an error that names each field that is wrong, and never a value
  */
 export function parseOrigins(text: string): readonly OriginConfig[] {

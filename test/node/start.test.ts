@@ -148,20 +148,24 @@ describe('npm start', () => {
     expect(await untilNoneLeft()).toEqual([])
   })
 
-  it("answers README's lines as README says", { timeout: 120_000 }, async () => {
+  it("answers the documents' lines as they say", { timeout: 120_000 }, async () => {
     // A port where no origin of the developer's listens.
     started = start('--origin', `http://127.0.0.1:${await freePort()}`)
     await started.says('Ctrl-C ends it.')
-    const readme = await readFile(join(ROOT, 'README.md'), 'utf8')
-    const examples = [...readme.matchAll(/^(curl [\s\S]*?)\n((?:# .*\n)+)/gm)]
-    expect(examples.length).toBe(4)
-    for (const [, command, comments] of examples as unknown as [string, string, string][]) {
+    const examplesOf = async (page: string): Promise<[string, string][]> => {
+      const text = await readFile(join(ROOT, page), 'utf8')
+      const found = text.matchAll(/^(curl [\s\S]*?)\n((?:# .*\n)+)/gm)
+      return [...found].map(([, command = '', comments = '']) => [command, comments])
+    }
+    const readme = await examplesOf('README.md')
+    // An answer of a running origin has a test of its own.
+    const origin = (await examplesOf('docs/origin/run.md')).filter(([, comments]) => comments.includes('origin-down'))
+    expect([readme.length, origin.length]).toEqual([3, 1])
+    for (const [command, comments] of [...readme, ...origin]) {
       const here = command.replace('127.0.0.1:8787', `127.0.0.1:${port}`)
       const { stdout } = await promisify(execFile)('sh', ['-c', `${here} --silent --fail`], { cwd: ROOT })
-      // Without an origin, which has a test of its own.
-      const answers = comments.match(/^# (?!with: ).*$/gm) ?? []
-      for (const answer of answers.map((line) => line.replace(/^# (without: +)?/, ''))) {
-        // What README leaves out is written "..." there.
+      for (const answer of (comments.match(/^# .*$/gm) ?? []).map((line) => line.slice(2))) {
+        // What a page leaves out is written "..." there.
         const parts = answer.split('...').map((part) => part.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&'))
         expect(stdout).toMatch(new RegExp(`^${parts.join('.*')}\r?$`, 'm'))
       }

@@ -113,7 +113,7 @@ function placementCheck(area: string, { headers }: Answer): Check {
     return warn(
       area,
       `is answered by a lesser artifact, because no origin answers for it: ${placement}`,
-      'Start the origins (npm run origin on this machine), or see docs/origin.md, "If it does not work".',
+      'Start the origins (npm run origin on this machine), or see docs/origin/troubleshooting.md.',
     )
   }
   if (placement !== null) return ok(area, `ran at: ${placement}`)

@@ -16,15 +16,15 @@ const BY_CODE: Readonly<Record<string, string>> = {
   engine_full:
     'Other models held the memory of the isolate. Run the doctor again; if it stays, unpin models or use an origin.',
   engine_unsupported:
-    'No artifact of it runs at the edge. "npx verge pack" says why; docs/origin.md, how a larger machine runs it.',
+    'None of its artifacts runs at the edge. "npx verge pack" says why; docs/origin/README.md shows how to run it on a larger machine.',
   overloaded:
     'The isolate had taken on as much work as callers wait for. Run the doctor again; if it stays, add an origin or look who calls.',
   deadline_exceeded: 'It took longer than REQUEST_DEADLINE_MS. Run the doctor again: a first load takes longest.',
   engine_aborted: 'The run aborted the engine. The log has the reason under the request id: npx wrangler tail',
   origin_unavailable:
     'It runs on an origin alone, and none answers for it. Start one (npm run origin on this machine), or see ' +
-    'docs/origin.md, "If it does not work".',
-  origin_failed: 'An origin answered, and wrongly: docs/origin.md, "If it does not work", by the reason in the answer.',
+    'See docs/origin/troubleshooting.md.',
+  origin_failed: 'The answer of an origin was wrong: look up the reason in docs/origin/troubleshooting.md.',
   placement_impossible:
     'Nothing that is configured can run it: it has no artifact for the edge, and ORIGINS names no origin that has it.',
   unauthorized: "VERGE_API_KEY here is not the Worker's. Set the right one.",

@@ -61,7 +61,7 @@ function banner({ server, models }: Local): string {
   if (elsewhere.length > 0) {
     const names = elsewhere.map(({ model }) => model).join(', ')
     lines.push(
-      `# for larger machines, and answered here until one runs (docs/origin.md): ${names}`,
+      `# for larger machines, and answered here until one runs (docs/origin/run.md): ${names}`,
       'npm run origin',
       '',
     )

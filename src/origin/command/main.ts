@@ -6,7 +6,7 @@ import { type OriginSource, openSource, type SourceOptions } from './source.ts'
 import { terminalLogger } from './terminal-log.ts'
 
 const HELP = `Runs an origin: a server on a larger machine that runs models which do not fit the edge. Workers send it what
-they do not run themselves (ORIGINS; docs/origin.md).
+they do not run themselves (ORIGINS; docs/origin/configure.md).
 
 Usage: npm run origin -- [options]
 

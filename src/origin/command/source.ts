@@ -81,7 +81,7 @@ function ofBucket(bucket: string, environment: NodeJS.ProcessEnv): Store {
   if (missing.length > 0) {
     throw new UsageError(
       `--from s3://${bucket} needs in the environment: ${missing.join(', ')}.\n` +
-        'Create an R2 API token with the permission "Object Read only" on this bucket; docs/origin.md shows how.',
+        'Create an R2 API token with the permission "Object Read only" on this bucket; docs/origin/run.md shows how.',
     )
   }
   if (!/^[\x21-\x7e]+$/.test(id)) throw new UsageError('R2_ACCESS_KEY_ID has a character that no key has.')
