@@ -25,11 +25,11 @@ import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
 import { OrtEngine } from './engine/ort/engine.ts'
 import { consoleLogger } from './logger.ts'
 import type { OriginFault } from './placement/fault.ts'
-import { Forwarding } from './placement/forward.ts'
 import { type CfLike, near } from './placement/geo.ts'
 import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
 import type { Origin } from './placement/origin.ts'
+import { OriginPlacement } from './placement/origin-placement.ts'
 import { Placer } from './placement/placer.ts'
 import { checkOrigins } from './placement/probing.ts'
 import { Regions } from './placement/regions.ts'
@@ -37,7 +37,6 @@ import { probeOrigin } from './placement/remote/probe.ts'
 import { resolveOrigins } from './placement/remote/resolve.ts'
 import { runRemotely, sendOn } from './placement/remote/send.ts'
 import { speaks } from './placement/remote/speaks.ts'
-import { PlacedServing } from './placement/serving.ts'
 import { RpcError } from './rpc/answer.ts'
 import { type RpcCall, RpcService } from './rpc/service.ts'
 import { type Admission, BoundedAdmission } from './serving/admission.ts'
@@ -239,8 +238,7 @@ function assemble(env: Env, config: Config): Verge {
     pinned: config.pinnedModels,
     random: Math.random,
   })
-  const placed = placedServing(local, env, config, shared)
-  const serving = placed?.serving ?? local
+  const placed = originPlacement(local, env, config, shared)
   const places = new BoundedAdmission({
     places: limits.admittedRequests,
     bodyBytes: limits.bodyBytesTogether,
@@ -250,7 +248,7 @@ function assemble(env: Env, config: Config): Verge {
   })
   const deps: AppDeps = {
     ...shared,
-    serving,
+    serving: local,
     near: ({ cf }: Request) => near(cf as CfLike | undefined),
     ...(placed && { placement: placed.placement, signatures: placed.signatures, weights: truth }),
     admission: beating(places, limits.requestDeadlineMs, shared),
@@ -299,7 +297,7 @@ function rpcService(shared: AppDeps, { rpcCallers }: Config): RpcService {
 type Shared = Pick<AppDeps, 'clock' | 'logger' | 'limits' | 'runs' | 'lane'>
 
 /** The isolate and the origins together; undefined where there are no origins. */
-function placedServing(local: LocalServing, env: Env, { origins: configs, limits }: Config, shared: Shared) {
+function originPlacement(edge: LocalServing, env: Env, { origins: configs, limits }: Config, shared: Shared) {
   if (configs.length === 0) return undefined
   const { clock, logger } = shared
   const origins = resolveOrigins(configs, {
@@ -315,20 +313,15 @@ function placedServing(local: LocalServing, env: Env, { origins: configs, limits
   const health = new HealthView(new KvHealthStore(env.KV), shared)
   const regions = new Regions(origins, { clock, logger, health, random: Math.random })
   const onLateFault = (origin: Origin, fault: OriginFault): void => regions.failedLate(origin, fault)
-  const placer = new Placer({ local, regions, health, clock, speaks, failedLoadMs: limits.failedLoadMs })
-  const serving = new PlacedServing({
-    local,
+  const placer = new Placer({ edge, regions, health, clock, speaks, failedLoadMs: limits.failedLoadMs })
+  const placement = new OriginPlacement({
+    edge,
     placer,
     regions,
     clock,
     logger,
     runRemotely: (origin, model, inputs, outputs, context) =>
       runRemotely(origin, model, inputs, outputs, context, shared),
-  })
-  const placement = new Forwarding({
-    placer,
-    regions,
-    clock,
     admission: beating(
       new BoundedAdmission({
         places: limits.forwardedRequests,
@@ -342,7 +335,7 @@ function placedServing(local: LocalServing, env: Env, { origins: configs, limits
     sendOn: (origin, model, request, context) => sendOn(origin, model, request, context, { clock, onLateFault }),
   })
   const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))
-  return { serving, placement, origins, signatures: originSignatures([...new Set(secrets)], clock) }
+  return { placement, origins, signatures: originSignatures([...new Set(secrets)], clock) }
 }
 
 function isFetcher(value: unknown): value is Fetcher {

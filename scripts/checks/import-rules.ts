@@ -49,6 +49,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     rooms: [
       'protocols',
       'stream',
+      'inference',
       'placement',
       'generate',
       'tasks',
@@ -63,14 +64,16 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // Sockets that stay open, and the Durable Object behind each.
   stream: {
-    rooms: ['tasks', 'media', 'serving', 'access', 'catalog', 'core'],
+    rooms: ['inference', 'tasks', 'media', 'access', 'catalog', 'core'],
     packages: ['cloudflare:workers'],
   },
-  // For another Worker what http is for a client; it shares http's order, statuses and tensors.
+  // For another Worker what http is for a client; it shares http's statuses and tensors.
   rpc: {
-    rooms: ['protocols', 'client', 'http', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'],
+    rooms: ['protocols', 'client', 'http', 'inference', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'],
     packages: ['zod'],
   },
+  // The order of an inference, whichever way it was asked for: it knows nothing of HTTP, RPC and WebSockets.
+  inference: { rooms: ['placement', 'generate', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: [] },
   // Types for callers: nothing of ours, so that the file can be copied.
   client: { rooms: [], packages: [] },
   // Wires, for both of their ends: shapes, schemas, readers and writers. Pure: no routes, no serving, no placement.

@@ -44,13 +44,11 @@ export interface Coordinates {
 /** Where a request would like to be computed. */
 export type PlaceHint = 'edge' | 'origin' | 'auto'
 
-/** What is known of where a request may be computed; what forwards it writes down what came of that. */
+/** Where a request may be computed, as far as its caller has a say in it. */
 export interface PlacementAsk {
   readonly hint: PlaceHint
   /** Of the caller, where the platform knows it. */
   readonly near?: Coordinates
-  /** Why no origin is to be asked any more for this request: `origin-down`, for example. */
-  originRefusal?: string
 }
 
 /** What a request passes down to everything that works for it. */

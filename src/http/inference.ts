@@ -1,11 +1,10 @@
 import type { Context } from 'hono'
-import { throwIfAborted } from '../core/errors.ts'
+import type { Access } from '../inference/access.ts'
+import { type AdmittedModel, infer } from '../inference/infer.ts'
+import type { Slot } from '../inference/slot.ts'
 import type { ForwardRoute } from '../placement/placement.ts'
-import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { forwarded } from './forwarding.ts'
-import { type Access, resolveVersion, visibleModel } from './model-access.ts'
-import { Place } from './place.ts'
+import { PassedRequest } from './passing.ts'
 
 export interface ModelRequest {
   readonly name: string
@@ -13,31 +12,18 @@ export interface ModelRequest {
   readonly route: ForwardRoute
 }
 
-/**
- * The order that every inference keeps: find the model, ask whether the caller may run it, take a place, see whether an
- * origin is to answer, and only then read the body, which `work` does. A run blocks the event loop, so a queue would
- * never be seen to fill if bodies were read first; and a caller who is refused has cost nothing but its headers.
- */
-export async function withAdmittedModel(
+/** An inference whose path names the model: its body is read by `work`, after everything else. */
+export function withAdmittedModel(
   deps: AppDeps,
   c: Context<AppEnv>,
   request: ModelRequest,
-  work: (model: ResolvedModel, place: Place) => Promise<Response>,
+  work: (admitted: AdmittedModel, slot: Slot) => Promise<Response>,
 ): Promise<Response> {
-  const access: Access = accessOf(deps, c)
-  const { requestId, signal } = access.context
-  const alias = await visibleModel(access, request.name)
-  const place = new Place(deps.admission, requestId)
-  return place.during(async () => {
-    if (deps.placement === undefined) place.take()
-    // An origin may have room where there is none here.
-    else place.takeIfFree()
-    throwIfAborted(signal)
-    const model = await resolveVersion(access, alias, request.version)
-    const answer = await forwarded(deps, c, { model, route: request.route, place })
-    if (answer !== undefined) return answer
-    place.take()
-    return work(model, place)
+  const { route } = request
+  return infer<Response>(deps, accessOf(deps, c), {
+    ...request,
+    passing: ({ manifest }) => new PassedRequest(deps, c, { route, manifest }),
+    work,
   })
 }
 

@@ -1,15 +1,14 @@
 import type { Context } from 'hono'
 import { VergeError } from '../core/errors.ts'
 import { refuseManyItems } from '../core/validation.ts'
-import { isEdgeFailure } from '../placement/failures.ts'
+import { type AdmittedModel, infer } from '../inference/infer.ts'
+import { readInSlot } from '../inference/passing.ts'
+import type { Slot } from '../inference/slot.ts'
 import type { ForwardRoute } from '../placement/placement.ts'
-import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import { mediaType, paceOf, parseJson, readBody } from './body.ts'
-import { forwarded } from './forwarding.ts'
 import { accessOf } from './inference.ts'
-import { resolveVersion, visibleModel } from './model-access.ts'
-import { Place } from './place.ts'
+import { PassedRequest } from './passing.ts'
 
 /** A path that names the model instead of the body, as Hugging Face's paths do. */
 export interface NamedByPath {
@@ -21,20 +20,17 @@ export interface NamedByPath {
 }
 
 /**
- * The order for protocols that name the model in the body: take a place, read the body within bounds, and ask whether the
- * caller may run the model before anything else of the body is looked at. So a caller who is refused learns nothing of
- * the model, and has held no more than a place and a body.
+ * An inference whose body names the model. Its body is read before the model is looked for, and nothing of it but the
+ * name is looked at before the caller is known to have access: a caller who is refused learns nothing of the model.
  * @param named where the path names the model: it is asked for before the body is read, and stands over the body's own
  */
 export async function withModelInBody(
   deps: AppDeps,
   c: Context<AppEnv>,
   route: ForwardRoute,
-  work: (model: ResolvedModel, body: unknown, place: Place) => Promise<Response>,
+  work: (admitted: AdmittedModel, body: unknown, slot: Slot) => Promise<Response>,
   named?: NamedByPath,
 ): Promise<Response> {
-  const access = accessOf(deps, c)
-  const { requestId } = access.context
   const type = mediaType(c.req.header('content-type'))
   if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
     throw new VergeError(
@@ -42,52 +38,34 @@ export async function withModelInBody(
       `The body was sent as "${type.slice(0, 100)}". Only JSON is taken here: say so with "Content-Type: application/json".`,
     )
   }
-  const known = named && (await visibleModel(access, named.model))
-  const place = new Place(deps.admission, requestId)
-  return place.during(async () => {
-    const sent = await readPlaced(deps, c, place)
-    const body = withModel(parseJson(sent), named)
-    const alias = known ?? (await visibleModel(access, modelOf(body)))
-    const model = await resolveVersion(access, alias, c.req.query('version'))
-    const streamed = typeof body === 'object' && body !== null && 'stream' in body && body.stream === true
-    const question = { model, route, place, streamed, ...inBody(sent, body, named) }
-    const answer = await forwarded(deps, c, question)
-    if (answer !== undefined) return answer
-    place.take()
-    refuseManyItems(body, deps.limits.requestItems)
-    try {
-      return await work(model, body, place)
-    } catch (error) {
-      if (!isEdgeFailure(error)) throw error
-      const instead = await forwarded(deps, c, { ...question, failed: true })
-      if (instead === undefined) throw error
-      return instead
-    }
+  let sent = new Uint8Array()
+  let body: unknown
+  return infer<Response>(deps, accessOf(deps, c), {
+    ...(named && { name: named.model }),
+    version: c.req.query('version'),
+    route,
+    read: async (slot) => {
+      sent = await readBodyInSlot(deps, c, slot)
+      body = withModel(parseJson(sent), named)
+      return named?.model ?? modelOf(body)
+    },
+    passing: ({ manifest }) =>
+      new PassedRequest(deps, c, { manifest, route, streamed: isStreamed(body), ...inBody(sent, body, named) }),
+    work: async (admitted, slot) => {
+      refuseManyItems(body, deps.limits.requestItems)
+      return work(admitted, body, slot)
+    },
   })
 }
 
-/**
- * The body, read in one of the places here; where all are taken, in one of those for requests that are passed on, because
- * only the body says whether this is such a request.
- */
-async function readPlaced(deps: AppDeps, c: Context<AppEnv>, place: Place): Promise<Uint8Array<ArrayBuffer>> {
+function readBodyInSlot(deps: AppDeps, c: Context<AppEnv>, slot: Slot): Promise<Uint8Array<ArrayBuffer>> {
   const { requestId, signal } = c.get('context')
-  const maxBytes = deps.limits.textBodyBytes
-  if (deps.placement === undefined) place.take()
-  else place.takeIfFree()
-  const bounds = { maxBytes, signal, pace: paceOf(deps) }
-  if (place.held) return readBody(c.req.raw, { ...bounds, hold: place.hold, reading: place.reading })
-  const passing = deps.placement?.admission.enter(requestId)
-  const hold = (bytes: number): void => {
-    passing?.hold(bytes)
-    // For the case that a place becomes free until it is answered here after all.
-    place.hold(bytes)
-  }
-  try {
-    return await readBody(c.req.raw, { ...bounds, hold, ...(passing && { reading: passing.reading }) })
-  } finally {
-    passing?.leave()
-  }
+  const bounds = { maxBytes: deps.limits.textBodyBytes, signal, pace: paceOf(deps) }
+  return readInSlot(deps, requestId, slot, ({ hold, reading }) => readBody(c.req.raw, { ...bounds, hold, reading }))
+}
+
+function isStreamed(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'stream' in body && body.stream === true
 }
 
 function withModel(body: unknown, named: NamedByPath | undefined): unknown {

@@ -29,6 +29,12 @@ export function setPlacement(headers: Headers, placed: Placed): void {
   if (measured.length > 0) headers.set('server-timing', measured.join(', '))
 }
 
+/** Marks an answer with where it was computed, if anything was run for it. */
+export function marked(response: Response, { placed }: { readonly placed: Placed | undefined }): Response {
+  if (placed !== undefined) setPlacement(response.headers, placed)
+  return response
+}
+
 function placementOf({ artifact, degraded, origin, place, reason, start }: Placed): string {
   return [
     place ?? 'edge',

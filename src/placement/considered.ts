@@ -1,4 +1,4 @@
-import type { EdgeArtifact, EdgeFacts, OriginFacts, PlacementFacts } from './policy.ts'
+import { type EdgeArtifact, type EdgeFacts, edgeTrouble, type OriginFacts, type PlacementFacts } from './policy.ts'
 
 /** What spoke for or against a place, for people who ask for an explanation. */
 export type ConsideredReason =
@@ -29,15 +29,10 @@ export interface Considered {
   readonly reason: ConsideredReason
 }
 
-/**
- * Every artifact for the edge and every origin, in order.
- * @param trouble what keeps the edge from running the first artifact that it supports
- */
-export function considered(
-  facts: PlacementFacts,
-  trouble: 'edge-full' | 'too-dear' | 'edge-failed' | undefined,
-): Considered[] {
+/** Every artifact for the edge and every origin, in order. For people alone: no decision needs it. */
+export function considered(facts: PlacementFacts): Considered[] {
   const { edge, hint, origins, preference } = facts
+  const trouble = edgeTrouble(edge)
   const first = edge.artifacts.find(({ support }) => support.ok)
   const artifacts = edge.artifacts.map((artifact): Considered => {
     const against = hint === 'origin' ? 'other-place-asked-for' : artifactFault(edge, artifact)

@@ -1,6 +1,6 @@
 import type { CallContext } from '../core/runtime.ts'
 import type { Admission } from '../serving/admission.ts'
-import type { ResolvedModel } from '../serving/serving.ts'
+import type { ResolvedModel, Runner } from '../serving/serving.ts'
 
 /** What a route speaks, as far as an origin has to speak it too. */
 export type ForwardRoute = 'task' | 'oip' | 'openai' | 'rerank'
@@ -20,12 +20,23 @@ export interface Forwarded {
   readonly wholeText?: boolean
 }
 
-/** What the HTTP layer may know of a decision. */
-export interface Route {
+/**
+ * Where one request is computed: decided once, before its body is read, and kept as long as the request. It runs the
+ * model where that is decided, and at the next place where one fails. Only what the decision could not know changes it:
+ * that the body asks for too much, or that origins have failed.
+ */
+export interface Route extends Runner {
   /** An origin is to answer the request as it is. */
   readonly forward: boolean
-  /** If that fails, the edge can answer instead. */
+  /** If that fails, the model can be run instead. */
   readonly fallback: boolean
+  /**
+   * Has an origin answer; the answer says so in `verge-placement`. Its body is passed on as it comes.
+   * @throws origin_unavailable, origin_failed, overloaded, cancelled, deadline_exceeded
+   */
+  send(request: Forwarded, context: CallContext): Promise<Response>
+  /** No origin is to be asked any more for this request. */
+  giveUpOrigins(): void
 }
 
 export interface RouteFacts {
@@ -34,22 +45,21 @@ export interface RouteFacts {
   readonly full: boolean
   /** What kept the edge from answering this very request. */
   readonly failed?: boolean
+  /** The request cannot be forwarded as it is: tensors are all that an origin can be given. */
+  readonly tensorsAlone?: boolean
 }
 
-/** Sends requests where they are to be computed. Absent where there is one place alone: on an origin. */
+/** Decides where requests are computed. Absent where there is one place alone: on an origin. */
 export interface Placement {
   /** Places for requests that are passed on: many, because they take next to nothing here. */
   readonly admission: Admission
   /**
-   * Where a request goes, before its body is read.
+   * Where a request goes.
    * @throws placement_impossible, origin_unavailable where it can go nowhere
    */
   route(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<Route>
-  /**
-   * Has an origin answer; the answer says so in `verge-placement`. Its body is passed on as it comes.
-   * @throws origin_unavailable, origin_failed, overloaded, cancelled, deadline_exceeded
-   */
-  forward(model: ResolvedModel, facts: RouteFacts, request: Forwarded, context: CallContext): Promise<Response>
+  /** Whether an origin could answer for a model that cannot be run here. */
+  reaches(model: ResolvedModel): boolean
   /** An origin has said that it is ready: what kept requests from it before is to be tried anew. */
   heard?(): void
   /** The decision for a model, with all that was considered, for people. */

@@ -1,17 +1,16 @@
 import type { Artifact } from '../catalog/manifest.ts'
 import type { CallContext, Clock } from '../core/runtime.ts'
 import { asideFor } from '../serving/artifacts.ts'
-import type { LocalServing } from '../serving/local.ts'
-import type { InputShapes } from '../serving/pricing.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
+import type { EdgeState } from './edge.ts'
 import type { HealthView } from './health.ts'
 import type { Origin, OriginKind } from './origin.ts'
 import type { ForwardRoute, RouteFacts } from './placement.ts'
-import { type Decision, decide, type EdgeFacts, type OriginFacts } from './policy.ts'
+import { type Decision, decide, type EdgeFacts, type OriginFacts, type PlacementFacts } from './policy.ts'
 import type { Candidate, Regions } from './regions.ts'
 
 export interface PlacerOptions {
-  readonly local: LocalServing
+  readonly edge: EdgeState
   readonly regions: Regions
   readonly health: HealthView
   readonly clock: Clock
@@ -19,12 +18,24 @@ export interface PlacerOptions {
   readonly speaks: (kind: OriginKind, route: ForwardRoute, generates: boolean) => OriginFacts['speaks']
   /** A model that could not be loaded is not tried again here for this long while an origin is there. */
   readonly failedLoadMs: number
+  /** Verge's own if left out. */
+  readonly policy?: (facts: PlacementFacts) => Decision
 }
 
-/** A decision, with the origins that it names. */
+/** A decision, with the origins that it names and the facts that it rests on. */
 export interface Decided {
   readonly decision: Decision
   readonly origins: ReadonlyMap<string, Origin>
+  readonly facts: PlacementFacts
+}
+
+/** What becomes known of a request after the decision. */
+export interface LaterFacts {
+  /** Origins have failed for this request. */
+  readonly originsDown: boolean
+  /** Units that the run would cost, by artifact, and what a request may. */
+  readonly costs?: ReadonlyMap<string, number>
+  readonly costLimit?: number
 }
 
 /** Brings together what a decision depends on, as this isolate knows it. */
@@ -37,31 +48,52 @@ export class Placer {
     this.#options = options
   }
 
-  /** @param runs what is to run, where the body has been read; then tensors are all that an origin can be given */
-  async decide(
-    model: ResolvedModel,
-    facts: RouteFacts,
-    context: CallContext,
-    runs?: readonly InputShapes[],
-  ): Promise<Decided> {
-    const { health, regions } = this.#options
+  async decide(model: ResolvedModel, route: RouteFacts, context: CallContext): Promise<Decided> {
+    const { health, policy = decide, regions } = this.#options
     const { manifest } = model
     const ask = context.placement ?? { hint: 'auto' as const }
     // Nothing to learn for a model that no origin has.
     const known = regions.candidates(manifest.model, ask.near)
     if (known.length > 0) await health.refresh(context)
     const candidates = known.length > 0 ? regions.candidates(manifest.model, ask.near) : known
-    const decision = decide({
+    const facts: PlacementFacts = {
       model: manifest.model,
       preference: manifest.placement ?? 'auto',
       hint: ask.hint,
-      edge: this.#edgeFacts(model, facts, context, runs),
-      origins: candidates.map((candidate) =>
-        this.#originFacts(candidate, model, facts, ask.originRefusal !== undefined, runs !== undefined),
-      ),
+      edge: this.#edgeFacts(model, route),
+      origins: candidates.map((candidate) => this.#originFacts(candidate, model, route)),
       ...(candidates.length > 0 && { retryAfter: regions.retryAfter(manifest.model) }),
-    })
-    return { decision, origins: new Map(candidates.map(({ origin }) => [origin.name, origin])) }
+    }
+    return {
+      decision: policy(facts),
+      origins: new Map(candidates.map(({ origin }) => [origin.name, origin])),
+      facts,
+    }
+  }
+
+  /** The decision once more is known of the request. Its body has been read: only tensors can be sent to an origin. */
+  reconsider(decided: Decided, { costLimit, costs, originsDown }: LaterFacts): Decided {
+    const { edge: state, policy = decide } = this.#options
+    const { edge, origins, ...rest } = decided.facts
+    const facts: PlacementFacts = {
+      ...rest,
+      edge: {
+        ...edge,
+        artifacts: edge.artifacts.map((artifact) => {
+          const cost = costs?.get(artifact.id)
+          return cost === undefined ? artifact : { ...artifact, cost }
+        }),
+        // The request has a place here by now.
+        full: state.busy,
+        ...(costLimit !== undefined && { costLimit }),
+      },
+      origins: origins.map((origin) => ({
+        ...origin,
+        ...(originsDown && { state: 'down' as const }),
+        speaks: origin.takesTensors === true ? 'tensors' : 'no',
+      })),
+    }
+    return { ...decided, decision: policy(facts), facts }
   }
 
   /** Notes that an artifact could not be loaded here. */
@@ -72,44 +104,27 @@ export class Placer {
     this.#failed.set(sha256, now + failedLoadMs)
   }
 
-  #edgeFacts(
-    model: ResolvedModel,
-    { failed, full }: RouteFacts,
-    context: CallContext,
-    runs: readonly InputShapes[] | undefined,
-  ): EdgeFacts {
-    const { clock, local } = this.#options
-    const candidates = local.candidates(model.manifest)
+  #edgeFacts(model: ResolvedModel, { failed, full }: RouteFacts): EdgeFacts {
+    const { clock, edge } = this.#options
+    const candidates = edge.candidates(model.manifest)
     const first = candidates.find(({ support }) => support.ok)?.artifact
-    const costs = new Map(
-      runs === undefined
-        ? []
-        : candidates.map(({ artifact }) => [artifact.id, local.price(model, artifact, runs, context)] as const),
-    )
-    const [limit] = [...costs.values()].map((price) => price.limit)
     return {
       artifacts: [
-        ...candidates.map(({ artifact, support }) => {
-          const cost = costs.get(artifact.id)?.cost
-          return { id: artifact.id, support, ...(cost !== undefined && { cost }) }
-        }),
+        ...candidates.map(({ artifact, support }) => ({ id: artifact.id, support })),
         ...asideFor(model.manifest, 'edge'),
       ],
-      full: full || local.busy,
-      loaded: failed !== true && first !== undefined && local.loaded(first),
+      full: full || edge.busy,
+      loaded: failed !== true && first !== undefined && edge.loaded(first),
       startable:
         failed !== true &&
         (first === undefined || clock.now() >= (this.#failed.get(first.sha256) ?? Number.NEGATIVE_INFINITY)),
-      ...(limit !== undefined && { costLimit: limit }),
     }
   }
 
   #originFacts(
     { answered, origin, state }: Candidate,
     { manifest }: ResolvedModel,
-    { route }: RouteFacts,
-    refused: boolean,
-    bodyRead: boolean,
+    { route, tensorsAlone = false }: RouteFacts,
   ): OriginFacts {
     // A text is written by many runs, one after another: its tensors alone are no use elsewhere.
     const generates = manifest.task === 'text-generation' && route !== 'oip'
@@ -118,10 +133,10 @@ export class Placer {
     const spoken = speaks(origin.kind, route, generates)
     return {
       name: origin.name,
-      state: refused ? 'down' : state,
+      state,
       answered,
       hasModel: true,
-      speaks: spoken === 'forward' && !bodyRead ? 'forward' : takesTensors ? 'tensors' : 'no',
+      speaks: spoken === 'forward' && !tensorsAlone ? 'forward' : takesTensors ? 'tensors' : 'no',
       takesTensors,
     }
   }

@@ -2,7 +2,6 @@ import type { PlacementPreference } from '../catalog/manifest.ts'
 import type { ErrorCode } from '../core/errors.ts'
 import type { PlaceHint } from '../core/runtime.ts'
 import type { Support } from '../engine/engine.ts'
-import { type Considered, considered } from './considered.ts'
 
 /** Why a place: what `verge-placement` says. */
 export type PlacementReason =
@@ -91,8 +90,6 @@ export interface PlacementRefusal {
 export interface Decision {
   /** To be tried in this order; empty: refused. */
   readonly steps: readonly Step[]
-  /** Every artifact for the edge and every origin, with what spoke for or against it. */
-  readonly considered: readonly Considered[]
   /** Of the first step, or of the refusal. */
   readonly reason: PlacementReason
   readonly refusal?: PlacementRefusal
@@ -124,8 +121,7 @@ const RETRY_AFTER_SECONDS = 5
  */
 export function decide(facts: PlacementFacts): Decision {
   const { steps, reason, refusal } = plan(facts)
-  const all = considered(facts, edgeTrouble(facts.edge))
-  return { steps, considered: all, reason: steps[0]?.reason ?? reason, ...(refusal && { refusal }) }
+  return { steps, reason: steps[0]?.reason ?? reason, ...(refusal && { refusal }) }
 }
 
 interface Plan {
@@ -196,7 +192,7 @@ function automatic(facts: PlacementFacts): Plan {
 }
 
 /** What keeps the edge from running the model's first artifact for this request. */
-function edgeTrouble(edge: EdgeFacts): 'edge-full' | 'too-dear' | 'edge-failed' | undefined {
+export function edgeTrouble(edge: EdgeFacts): 'edge-full' | 'too-dear' | 'edge-failed' | undefined {
   const first = edge.artifacts.find(({ support }) => support.ok)
   if (first === undefined) return undefined
   // first of all: what is too dear is so wherever there is room

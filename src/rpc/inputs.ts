@@ -66,6 +66,12 @@ function bytesOf(inputs: unknown): Uint8Array<ArrayBuffer> | undefined {
   return undefined
 }
 
+/** Whether the inputs are tensors by name, and not what a person sends in. */
+export function areTensors(inputs: unknown): boolean {
+  if (isUnread(inputs) || bytesOf(inputs) !== undefined) return false
+  return typeof inputs === 'object' && inputs !== null && 'tensors' in inputs && inputs.tensors !== undefined
+}
+
 /** What a task gets, as if it had come over HTTP. @throws unsupported_media_type */
 export function taskBody(
   inputs: Extract<RpcInputs, { kind: 'bytes' | 'json' }>,

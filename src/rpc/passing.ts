@@ -1,46 +1,47 @@
-import { callerName } from '../access/authorize.ts'
+import { type Caller, callerName } from '../access/authorize.ts'
+import type { Manifest } from '../catalog/manifest.ts'
 import { type ErrorCode, VergeError } from '../core/errors.ts'
-import type { AppDeps } from '../http/app-env.ts'
-import type { Access } from '../http/model-access.ts'
 import { STATUS } from '../http/status.ts'
-import { isOriginFailure } from '../placement/failures.ts'
-import type { ResolvedModel } from '../serving/serving.ts'
+import type { Passing } from '../inference/passing.ts'
+import type { Forwarded } from '../placement/placement.ts'
+import type { Ticket } from '../serving/admission.ts'
 
-/**
- * Has an origin write a text where that is decided, by `POST /run/{model}`; undefined where this isolate is to. Other
- * tasks need nothing of the kind: their tensors alone are sent to an origin.
- * @param body as JSON has it: `{inputs, parameters}`
- * @throws what `Placement` throws, and what the origin finds wrong with the request
- */
-export async function writtenElsewhere(
-  { logger, placement }: Pick<AppDeps, 'logger' | 'placement'>,
-  { caller, context }: Access,
-  model: ResolvedModel,
-  body: unknown,
-): Promise<{ readonly answer: unknown } | undefined> {
-  if (placement === undefined) return undefined
-  const facts = { route: 'task', full: false } as const
-  const way = await placement.route(model, facts, context)
-  if (!way.forward) return undefined
-  const request = {
-    route: 'task',
-    method: 'POST',
-    path: `/run/${model.manifest.model}`,
-    headers: new Headers({ 'content-type': 'application/json' }),
-    body: new TextEncoder().encode(JSON.stringify(body)).slice(),
-    caller: callerName(caller),
-    wholeText: true,
-  } as const
-  try {
-    const response = await placement.forward(model, facts, request, context)
+/** A text that an origin is asked to write by `POST /run/{model}`. */
+export class PassedText implements Passing<unknown> {
+  readonly replayable = true
+  readonly #model: string
+  readonly #body: unknown
+  readonly #caller: Caller
+
+  /** @param body as JSON has it: `{inputs, parameters}` */
+  constructor({ model }: Manifest, body: unknown, caller: Caller) {
+    this.#model = model
+    this.#body = body
+    this.#caller = caller
+  }
+
+  async request(ticket: Ticket): Promise<Forwarded> {
+    const body = new TextEncoder().encode(JSON.stringify(this.#body)).slice()
+    ticket.hold(body.length)
+    return {
+      route: 'task',
+      method: 'POST',
+      path: `/run/${this.#model}`,
+      headers: new Headers({ 'content-type': 'application/json' }),
+      body,
+      caller: callerName(this.#caller),
+      wholeText: true,
+    }
+  }
+
+  recover(): boolean {
+    return true
+  }
+
+  async answer(response: Response): Promise<unknown> {
     const answer: unknown = await response.json()
-    if (response.ok) return { answer }
+    if (response.ok) return answer
     throw failure(answer, response.status)
-  } catch (error) {
-    if (!way.fallback || !isOriginFailure(error)) throw error
-    if (context.placement !== undefined) context.placement.originRefusal = 'origin-down'
-    logger.warn('answered_here_instead', { requestId: context.requestId, model: model.manifest.model })
-    return undefined
   }
 }
 

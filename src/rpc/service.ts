@@ -1,22 +1,25 @@
 import * as z from 'zod'
 import { type Caller, callerName } from '../access/authorize.ts'
 import { callerByKey } from '../access/credentials.ts'
-import { MODEL_NAME } from '../catalog/manifest.ts'
+import { type Manifest, MODEL_NAME } from '../catalog/manifest.ts'
 import type { VergeInputs, VergeOutcome, VergeReply } from '../client/rpc-types.ts'
-import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
+import { isVergeError, VergeError } from '../core/errors.ts'
 import type { CallContext, RunLedger } from '../core/runtime.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
 import type { AppDeps } from '../http/app-env.ts'
 import { paceOf } from '../http/body.ts'
-import { LanguageRunner } from '../http/language-runner.ts'
-import { type Access, resolveVersion, visibleModel } from '../http/model-access.ts'
-import { TaskRunner } from '../http/task-runner.ts'
-import type { ResolvedModel } from '../serving/serving.ts'
+import type { Access } from '../inference/access.ts'
+import { withCall } from '../inference/call.ts'
+import { type AdmittedModel, infer } from '../inference/infer.ts'
+import { LanguageRunner } from '../inference/language-runner.ts'
+import { readInSlot } from '../inference/passing.ts'
+import { TaskRunner } from '../inference/task-runner.ts'
+import type { Ticket } from '../serving/admission.ts'
 import { createTasks, type Tasks, taskOf } from '../tasks/index.ts'
 import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
-import { type RpcInputs, readInputs, sortInputs, taskBody, tensorInputs } from './inputs.ts'
+import { areTensors, type RpcInputs, readInputs, sortInputs, taskBody, tensorInputs } from './inputs.ts'
 import { measure } from './measure.ts'
-import { writtenElsewhere } from './passing.ts'
+import { PassedText } from './passing.ts'
 import { AnsweredError, type Ask, type WritingPath, writingRequest, written } from './writing.ts'
 
 export interface RpcDeps extends AppDeps {
@@ -53,6 +56,9 @@ const optionsSchema = commonSchema.extend({
 })
 type Options = z.infer<typeof optionsSchema>
 
+/** Inputs that are here whole. */
+type Read = Exclude<RpcInputs, { kind: 'unread' }>
+
 const MODES = { 'no-cache': 'refresh', 'no-store': 'off' } as const
 
 /** Inference for other Workers: the order, the limits and the failures of the HTTP side, without HTTP. */
@@ -74,8 +80,8 @@ export class RpcService {
       assertName(model)
       const caller = await this.#callerOf(call.props, options.token)
       const ledger: RunLedger = { cost: 0, cache: undefined, lookups: 0 }
-      const answer = await this.#withContext(call, requestId, options, caller, ledger, (context) =>
-        this.#admitted({ serving: this.#deps.serving, caller, context }, model, inputs, options),
+      const answer = await this.#within(call, { requestId, caller }, options, ledger, (context) =>
+        this.#infer({ serving: this.#deps.serving, caller, context }, model, inputs, options),
       )
       const { cache = null, cost, model: answered = null } = ledger
       this.#logAnswered({ requestId, model: answered, caller: caller.kind, cache, cost })
@@ -137,109 +143,94 @@ export class RpcService {
     return { kind: 'anonymous', unaccepted: 'name' }
   }
 
-  async #withContext<T>(
+  #within<T>(
     call: RpcCall,
-    requestId: string,
+    { requestId, caller }: { readonly requestId: string; readonly caller: Caller },
     options: Options,
-    caller: Caller,
     ledger: RunLedger,
     work: (context: CallContext) => Promise<T>,
   ): Promise<T> {
-    const { clock, config, logger, runs } = this.#deps
-    const timeoutMs = Math.min(config.deadlineMs, options.timeoutMs ?? config.deadlineMs)
-    const controller = new AbortController()
-    const { signal } = options
-    const onAbort = (): void => controller.abort(signal?.reason)
-    if (signal?.aborted) onAbort()
-    signal?.addEventListener('abort', onAbort, { once: true })
-    const callOff = clock.after(timeoutMs, () =>
-      controller.abort(
-        new VergeError('deadline_exceeded', `There was no answer within ${timeoutMs} ms. Try again, or send less.`, {
-          details: { timeout_ms: timeoutMs },
-        }),
-      ),
-    )
-    try {
-      return await work({
+    const { deadlineMs } = this.#deps.config
+    const { cache, signal, timeoutMs = deadlineMs } = options
+    return withCall(
+      this.#deps,
+      {
         requestId,
-        signal: controller.signal,
-        deadline: clock.now() + timeoutMs,
-        runsBefore: runs.finished,
-        cache: { mode: options.cache === undefined ? 'use' : MODES[options.cache], scope: callerName(caller) },
-        ledger,
-        // A binding brings no place: the caller's Worker runs where this one does.
-        placement: { hint: 'auto' },
-        waitUntil: (background) =>
-          call.waitUntil(
-            background.catch((reason: unknown) =>
-              logger.warn('background_work_failed', { requestId, reason: String(reason) }),
-            ),
-          ),
-      })
-    } finally {
-      callOff()
-      signal?.removeEventListener('abort', onAbort)
-    }
+        timeoutMs: Math.min(deadlineMs, timeoutMs),
+        ...(signal && { left: signal }),
+        waitUntil: (background) => call.waitUntil(background),
+        more: {
+          cache: { mode: cache === undefined ? 'use' : MODES[cache], scope: callerName(caller) },
+          ledger,
+          // A binding brings no place: the caller's Worker runs where this one does.
+          placement: { hint: 'auto' },
+        },
+      },
+      work,
+    )
   }
 
-  /** As `withAdmittedModel`; the inputs are here already, and are held as a body is. */
-  async #admitted(access: Access, model: string, inputs: VergeInputs, options: Options): Promise<unknown> {
-    const { admission, limits } = this.#deps
-    const alias = await visibleModel(access, model)
-    const ticket = admission.enter(access.context.requestId)
-    try {
-      const { signal } = access.context
-      throwIfAborted(signal)
-      const sorted = sortInputs(inputs, limits)
-      const read =
-        sorted.kind === 'unread'
-          ? await readInputs(sorted.unread, {
-              ...ticket,
-              signal,
-              maxBytes: limits.requestBodyBytes,
-              pace: paceOf(this.#deps),
-            })
-          : sorted
-      if (read.kind !== 'bytes') ticket.hold(read.size)
-      else if (sorted.kind === 'bytes') ticket.hold(read.bytes.length)
-      const contentType = options.contentType ?? (read.kind === 'bytes' ? read.contentType : undefined)
-      const resolved = await resolveVersion(access, alias, options.version)
-      return await this.#execute(access, resolved, read, { ...options, contentType })
-    } finally {
-      ticket.leave()
-    }
+  /** The inputs are here already, and are held as a body is. */
+  #infer(access: Access, name: string, inputs: VergeInputs, options: Options): Promise<unknown> {
+    const { requestId, signal } = access.context
+    let read: Read = { kind: 'json', value: undefined, size: 0 }
+    return infer<unknown>(this.#deps, access, {
+      name,
+      version: options.version,
+      route: areTensors(inputs) ? 'oip' : 'task',
+      read: async (slot) => {
+        read = await readInSlot(this.#deps, requestId, slot, (held) => this.#read(inputs, held, signal))
+        return name
+      },
+      passing: ({ manifest }) => {
+        // An origin writes texts. Of other tasks it is given tensors, where it is to run them.
+        if (manifest.task !== 'text-generation' || read.kind === 'tensors') return undefined
+        const { body } = this.#taskOf(manifest, read, options)
+        return body.kind === 'json' ? new PassedText(manifest, body.value, access.caller) : undefined
+      },
+      work: (admitted) => this.#execute(access, admitted, read, options),
+    })
   }
 
-  async #execute(
-    access: Access,
-    model: ResolvedModel,
-    read: Exclude<RpcInputs, { kind: 'unread' }>,
-    options: Options,
-  ): Promise<unknown> {
-    const { limits, serving } = this.#deps
-    const { manifest } = model
-    if (read.kind === 'tensors') {
-      const { inputs, outputs } = tensorInputs(read.tensors, options.outputs, manifest, limits)
-      const result = await serving.run(model, inputs, outputs, access.context)
-      return tensorsAnswer(manifest, result.outputs, limits.rpcAnswerBytes)
+  async #read(inputs: VergeInputs, held: Pick<Ticket, 'hold' | 'reading'>, signal: AbortSignal): Promise<Read> {
+    const { limits } = this.#deps
+    const sorted = sortInputs(inputs, limits)
+    if (sorted.kind === 'unread') {
+      const { hold, reading } = held
+      const bounds = { maxBytes: limits.requestBodyBytes, pace: paceOf(this.#deps) }
+      return readInputs(sorted.unread, { hold, reading, signal, ...bounds })
     }
-    const task = taskOf(this.#tasks, manifest.task)
+    held.hold(sorted.kind === 'bytes' ? sorted.bytes.length : sorted.size)
+    return sorted
+  }
+
+  /** @throws task_mismatch, unsupported_media_type */
+  #taskOf({ model, task: name }: Manifest, read: Exclude<Read, { kind: 'tensors' }>, options: Options) {
+    const task = taskOf(this.#tasks, name)
     if (task === undefined) {
       throw new VergeError(
         'task_mismatch',
-        `Model "${manifest.model}" has no task that can be run here. Give it tensors: run("${manifest.model}", {tensors: {...}}).`,
+        `Model "${model}" has no task that can be run here. Give it tensors: run("${model}", {tensors: {...}}).`,
       )
     }
-    const body = taskBody(read, task, options)
-    if (task.name === 'text-generation' && body.kind === 'json') {
-      const elsewhere = await writtenElsewhere(this.#deps, access, model, body.value)
-      if (elsewhere !== undefined) return elsewhere.answer
+    const contentType = options.contentType ?? (read.kind === 'bytes' ? read.contentType : undefined)
+    return { task, body: taskBody(read, task, { ...options, contentType }) }
+  }
+
+  async #execute({ context }: Access, admitted: AdmittedModel, read: Read, options: Options): Promise<unknown> {
+    const { limits } = this.#deps
+    const { model, runner } = admitted
+    const { manifest } = model
+    if (read.kind === 'tensors') {
+      const { inputs, outputs } = tensorInputs(read.tensors, options.outputs, manifest, limits)
+      const result = await runner.run(model, inputs, outputs, context)
+      return tensorsAnswer(manifest, result.outputs, limits.rpcAnswerBytes)
     }
-    const runner = new TaskRunner(this.#deps, model, access.context)
-    const language = new LanguageRunner(this.#deps, model, access.context)
-    const known = { ...runner.model, language: { model: language.model, signal: access.context.signal } }
-    const answer = await task.execute(body, known, runner.run)
-    return taskAnswer(answer, limits.rpcAnswerBytes)
+    const { body, task } = this.#taskOf(manifest, read, options)
+    const tasks = new TaskRunner(this.#deps, admitted, context)
+    const language = new LanguageRunner(this.#deps, admitted, context)
+    const known = { ...tasks.model, language: { model: language.model, signal: context.signal } }
+    return taskAnswer(await task.execute(body, known, tasks.run), limits.rpcAnswerBytes)
   }
 
   /** As HTTP logs requests that succeed; `write` is logged there. */

@@ -40,16 +40,22 @@ export interface Generation extends Pick<RunResult, 'artifact' | 'start' | 'degr
   readonly tokens: AsyncIterableIterator<number>
 }
 
-/** What the HTTP layer asks of everything below it. */
-export interface Serving {
-  /** Whose artifacts are run; the edge's if left out. */
-  readonly place?: 'edge' | 'origin'
+/** Finds models and what belongs to them. */
+export interface Models {
   /** The alias alone, for authorisation. Null if there is no such model. @throws alias_invalid, store_unavailable */
   alias(model: string, context: CallContext): Promise<Alias | null>
   /** @throws version_not_found, manifest_invalid, weights_unavailable */
   resolve(alias: Alias, version: string | undefined, context: CallContext): Promise<ResolvedModel>
   /** Every model's alias, for lists; the caller filters by `authorize`. */
   list(context: CallContext): Promise<readonly Alias[]>
+  /** One of the manifest's files, verified, parsed, and kept as long as the isolate keeps the model. */
+  file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: CallContext): Promise<T>
+}
+
+/** Runs models. */
+export interface Runner {
+  /** Whose artifacts are run; the edge's if left out. */
+  readonly place?: 'edge' | 'origin'
   /**
    * Refuses runs that are too dear together, from their shapes alone and before the first of them. `run` refuses each
    * that is too dear with those before it; this spares a request of many runs the ones that would be thrown away.
@@ -74,9 +80,14 @@ export interface Serving {
     options: GenerationOptions,
     context: CallContext,
   ): Promise<Generation>
-  /** One of the manifest's files, verified, parsed, and kept as long as the isolate keeps the model. */
-  file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: CallContext): Promise<T>
+}
+
+/** Says what can be answered. */
+export interface Readiness {
   /** Whether the model could answer now: its manifest reads and some engine supports it. */
   ready(model: ResolvedModel): Promise<boolean>
   health(): Promise<EngineHealth>
 }
+
+/** What is asked of a place where models run. Most callers need one of its three parts. */
+export interface Serving extends Models, Runner, Readiness {}

@@ -1,17 +1,15 @@
-import { authorize } from '../access/authorize.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import type { CallContext, Clock, Logger, RunCounter } from '../core/runtime.ts'
-import type { Admission, Ticket } from '../serving/admission.ts'
-import type { ResolvedModel, Serving } from '../serving/serving.ts'
+import type { CallContext, Clock, RunCounter } from '../core/runtime.ts'
+import { withCall } from '../inference/call.ts'
+import type { InferenceDeps } from '../inference/deps.ts'
+import { type AdmittedModel, infer } from '../inference/infer.ts'
+import type { Slot } from '../inference/slot.ts'
 import type { StreamOpening } from './opening.ts'
 
 /** What a stream needs of the isolate that it wakes up in. */
-export interface StreamDeps {
-  readonly serving: Serving
-  readonly admission: Admission
+export interface StreamDeps extends InferenceDeps {
   readonly clock: Clock
-  readonly logger: Logger
   readonly limits: Limits
   readonly runs: RunCounter
 }
@@ -20,45 +18,43 @@ export interface StreamDeps {
 const ADMISSION_TRIES = 20
 const ADMISSION_PAUSE_MS = 100
 
-/** The model, if the caller may still run it. @throws model_not_found, and what the catalogue throws */
-export async function resolve(
-  { serving }: StreamDeps,
-  { model, version, caller }: StreamOpening,
-  context: CallContext,
-): Promise<ResolvedModel> {
-  const alias = await serving.alias(model, context)
-  if (alias === null || !authorize(caller, { name: alias.model, visibility: alias.visibility }, 'infer')) {
-    throw new VergeError('model_not_found', `There is no model "${model}" that you may use any more.`)
-  }
-  return serving.resolve(alias, version, context)
+/**
+ * Does what one message of a stream asks for, with the deadline and in the order of a request. Access is asked for each
+ * time: a model may have become private since the stream was opened, or be gone.
+ */
+export function answerMessage(
+  deps: StreamDeps,
+  { caller, model, requestId, version }: StreamOpening,
+  waitUntil: CallContext['waitUntil'],
+  work: (admitted: AdmittedModel, context: CallContext) => Promise<void>,
+): Promise<void> {
+  const late = new VergeError('deadline_exceeded', 'The sound was not heard in time. Open the stream again.')
+  const timeoutMs = deps.limits.requestDeadlineMs
+  return withCall(deps, { requestId, timeoutMs, late, waitUntil }, (context) =>
+    infer<void>(
+      deps,
+      { serving: deps.serving, caller, context },
+      {
+        name: model,
+        version,
+        settled: true,
+        route: 'task',
+        wait: (slot) => admitted(deps, slot, context.signal),
+        work: (found) => work(found, context),
+      },
+    ),
+  )
 }
 
-/** A place among the requests of this isolate: streams do not crowd them out. @throws overloaded */
-export async function admitted({ admission, clock }: StreamDeps, { requestId, signal }: CallContext): Promise<Ticket> {
+/** Streams do not crowd the other requests of this isolate out: they wait. @throws overloaded */
+async function admitted({ clock }: StreamDeps, slot: Slot, signal: AbortSignal): Promise<void> {
   for (let tries = 1; ; tries++) {
     try {
-      return admission.enter(requestId)
+      slot.take()
+      return
     } catch (error) {
       if (!isVergeError(error, 'overloaded') || tries === ADMISSION_TRIES) throw error
       await clock.sleep(ADMISSION_PAUSE_MS, signal)
     }
-  }
-}
-
-/** Does work with the deadline of a request. */
-export async function withContext<T>(
-  { clock, limits, runs }: StreamDeps,
-  { requestId }: StreamOpening,
-  waitUntil: CallContext['waitUntil'],
-  work: (context: CallContext) => Promise<T>,
-): Promise<T> {
-  const controller = new AbortController()
-  const callOff = clock.after(limits.requestDeadlineMs, () =>
-    controller.abort(new VergeError('deadline_exceeded', 'The sound was not heard in time. Open the stream again.')),
-  )
-  try {
-    return await work({ requestId, signal: controller.signal, runsBefore: runs.finished, waitUntil })
-  } finally {
-    callOff()
   }
 }

@@ -1,8 +1,9 @@
 import { VergeError } from '../core/errors.ts'
 import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
+import type { AdmittedModel } from '../inference/infer.ts'
 import { type Allowance, fullAllowance, mostBytes, spend } from './allowance.ts'
-import { admitted, resolve, type StreamDeps, withContext } from './calls.ts'
+import { answerMessage, type StreamDeps } from './calls.ts'
 import { areFloats, fileLike } from './formats.ts'
 import { type Heard, type Hearing, hear, hearEnd, hearingOf, nothingHeard } from './hearing.ts'
 import type { StreamMessage } from './messages.ts'
@@ -133,7 +134,9 @@ export class StreamSession {
   async #work(message: string | ArrayBuffer, waitUntil: CallContext['waitUntil']): Promise<void> {
     if (this.#closed) return
     try {
-      await withContext(this.#deps, this.#kept.opening, waitUntil, (context) => this.#hear(message, context))
+      await answerMessage(this.#deps, this.#kept.opening, waitUntil, (admitted, context) =>
+        this.#hear(message, admitted, context),
+      )
     } catch (thrown) {
       this.#refuse(thrown)
     } finally {
@@ -141,27 +144,19 @@ export class StreamSession {
     }
   }
 
-  async #hear(message: string | ArrayBuffer, context: CallContext): Promise<void> {
-    const deps = this.#deps
+  async #hear(message: string | ArrayBuffer, { model, runner }: AdmittedModel, context: CallContext): Promise<void> {
     const { opening } = this.#kept
-    // Asked again each time: a model may have become private since, or be gone.
-    const model = await resolve(deps, opening, context)
-    const hearing: Hearing = hearingOf(model.manifest, opening, deps.limits.streamStateBytes)
-    const ticket = await admitted(deps, context)
+    const hearing: Hearing = hearingOf(model.manifest, opening, this.#deps.limits.streamStateBytes)
     const run = async (inputs: Tensors): Promise<Tensors> =>
-      (await deps.serving.run(model, inputs, undefined, context)).outputs
+      (await runner.run(model, inputs, undefined, context)).outputs
     const before = this.#kept.heard ?? nothingHeard(hearing)
-    try {
-      if (typeof message === 'string') {
-        for (const each of await hearEnd(hearing, before, run)) this.#send(each)
-        this.#close(CLOSE.done, 'end')
-        return
-      }
-      const heard = await hear(hearing, before, new Uint8Array(message), run, (each) => this.#send(each))
-      this.#keep({ heard })
-    } finally {
-      ticket.leave()
+    if (typeof message === 'string') {
+      for (const each of await hearEnd(hearing, before, run)) this.#send(each)
+      this.#close(CLOSE.done, 'end')
+      return
     }
+    const heard = await hear(hearing, before, new Uint8Array(message), run, (each) => this.#send(each))
+    this.#keep({ heard })
   }
 
   #keep(changed: Partial<Kept>): void {

@@ -5,7 +5,7 @@ import { VergeError } from '../../src/core/errors.ts'
 import type { CallContext } from '../../src/core/runtime.ts'
 import type { Forwarded, Placement, Route, RouteFacts } from '../../src/placement/placement.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
-import type { ResolvedModel } from '../../src/serving/serving.ts'
+import type { ResolvedModel, Runner } from '../../src/serving/serving.ts'
 import { MemoryStore } from '../../src/weights/memory.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 import { OPERATOR, type TestAppOptions, testApp, testModel } from '../fixtures/http.ts'
@@ -50,7 +50,15 @@ class FakePlacement implements Placement {
   readonly admission
   readonly asked: { model: string; facts: RouteFacts; context: CallContext }[] = []
   readonly sent: Sent[] = []
-  next: (facts: RouteFacts) => Route | VergeError = () => ({ forward: true, fallback: false })
+  /** What runs models where no origin answers. */
+  edge: Runner | undefined
+  /** How often no origin was to be asked any more. */
+  givenUp = 0
+  reachable = false
+  next: (facts: RouteFacts) => Pick<Route, 'forward' | 'fallback'> | VergeError = () => ({
+    forward: true,
+    fallback: false,
+  })
   /** Before the body is read; throws to fail. */
   connect: () => void | Promise<void> = () => {}
   answer: () => Response | Promise<Response> = () => Response.json({ from: 'fra' })
@@ -63,20 +71,30 @@ class FakePlacement implements Placement {
     this.asked.push({ model: manifest.model, facts, context })
     const next = this.next(facts)
     if (next instanceof VergeError) throw next
-    return next
+    const { edge } = this
+    if (edge === undefined) throw new Error('the test gave no edge')
+    return {
+      ...next,
+      send: (request) => this.#send(manifest.model, facts, request, context),
+      giveUpOrigins: () => {
+        this.givenUp++
+      },
+      afford: (...args) => edge.afford(...args),
+      run: (...args) => edge.run(...args),
+      generate: (...args) => edge.generate(...args),
+    }
   }
 
-  async forward(
-    { manifest }: ResolvedModel,
-    facts: RouteFacts,
-    request: Forwarded,
-    context: CallContext,
-  ): Promise<Response> {
+  async #send(model: string, facts: RouteFacts, request: Forwarded, context: CallContext): Promise<Response> {
     await this.connect()
     const streamed = request.body instanceof ReadableStream
     const body = await new Response(request.body).text()
-    this.sent.push({ model: manifest.model, facts, request, context, body, streamed })
+    this.sent.push({ model, facts, request, context, body, streamed })
     return this.answer()
+  }
+
+  reaches(): boolean {
+    return this.reachable
   }
 
   async explain({ manifest }: ResolvedModel, facts: RouteFacts, { placement }: CallContext): Promise<unknown> {
@@ -86,7 +104,9 @@ class FakePlacement implements Placement {
 
 function setUp(options: TestAppOptions & { readonly placement?: FakePlacement } = {}) {
   const placement = options.placement ?? new FakePlacement()
-  return { placement, ...testApp({ models: [numbers, secret, writer, unable], ...options, placement }) }
+  const app = testApp({ models: [numbers, secret, writer, unable], ...options, placement })
+  placement.edge = app.serving
+  return { placement, ...app }
 }
 
 const codeOfAnswer = async (answer: Response): Promise<unknown> => {
@@ -251,7 +271,7 @@ describe('an origin that does not answer', () => {
     expect(await answer.json()).toMatchObject({ outputs: [{ name: 'y', data: [1, 2] }] })
     expect(serving.runs.length).toBe(1)
     expect(lines.map(({ event }) => event)).toContain('answered_here_instead')
-    expect(placement.asked[0]?.context.placement?.originRefusal).toBe('origin-down')
+    expect([placement.asked.length, placement.givenUp]).toEqual([1, 1])
   })
 
   it('is replaced too where as many requests are passed on as may be', async () => {

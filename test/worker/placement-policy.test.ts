@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { considered } from '../../src/placement/considered.ts'
 import {
   type Decision,
   decide,
@@ -214,16 +215,14 @@ describe('placement policy', () => {
       }
       // what is refused for a while says for how long, what never works does not
       expect(refusal?.retryAfter, label).toBe(refusal?.code === 'origin_unavailable' ? 7 : undefined)
-      expect(decision.considered.length, label).toBe(given.edge.artifacts.length + given.origins.length)
+      expect(considered(given).length, label).toBe(given.edge.artifacts.length + given.origins.length)
     }
     expect(seen).toBe(3 * 3 * 9 * 8 * 3)
   })
 
   it('says what it thought of each place', () => {
-    const { considered } = decide(
-      facts({ preference: 'auto', hint: 'auto', artifacts: 'second', origins: 'mixed', state: 'full' }),
-    )
-    expect(considered).toEqual([
+    const given = facts({ preference: 'auto', hint: 'auto', artifacts: 'second', origins: 'mixed', state: 'full' })
+    expect(considered(given)).toEqual([
       { place: 'edge', artifact: 'big', ok: false, reason: 'too-large-for-edge' },
       { place: 'edge', artifact: 'b', ok: false, reason: 'edge-full' },
       { place: 'origin', name: 't', ok: true, reason: 'up' },
@@ -231,8 +230,8 @@ describe('placement policy', () => {
       { place: 'origin', name: 'y', ok: true, reason: 'up' },
       { place: 'origin', name: 'z', ok: false, reason: 'origin-down' },
     ])
-    const elsewhere = decide(facts({ preference: 'edge', hint: 'auto', artifacts: 'dearFirst', origins: 'half' }))
-    expect(elsewhere.considered).toEqual([
+    const elsewhere = facts({ preference: 'edge', hint: 'auto', artifacts: 'dearFirst', origins: 'half' })
+    expect(considered(elsewhere)).toEqual([
       { place: 'edge', artifact: 'a', ok: false, reason: 'too-dear' },
       { place: 'edge', artifact: 'b', ok: true, reason: 'fits-edge' },
       { place: 'origin', name: 'x', ok: false, reason: 'model-stays-at-edge' },

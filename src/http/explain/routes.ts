@@ -1,10 +1,10 @@
 import { Hono } from 'hono'
 import { authorize } from '../../access/authorize.ts'
 import { VergeError } from '../../core/errors.ts'
+import { refusedCredential, resolveVersion, visibleModel } from '../../inference/access.ts'
 import type { ForwardRoute } from '../../placement/placement.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
-import { refusedCredential, resolveVersion, visibleModel } from '../model-access.ts'
 
 const ROUTES: readonly ForwardRoute[] = ['task', 'oip', 'openai', 'rerank']
 

@@ -1,8 +1,8 @@
 import { VergeError } from '../../core/errors.ts'
+import { embedsTexts } from '../../tasks/embedding-models.ts'
 import type { Tasks } from '../../tasks/index.ts'
 import { asksForSimilarity } from '../../tasks/sentence-similarity.ts'
 import type { BoundTask, TaskBody } from '../../tasks/task.ts'
-import { embedsTexts } from '../embedding-models.ts'
 import type { Dialect } from '../run/routes.ts'
 
 /** @param asked the task that the path names, if it names one */

@@ -28,7 +28,7 @@ export function hfRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
     app.post(path, (c) => {
       const request = { name: c.req.param('model') ?? '', version: c.req.query('version'), route: 'task' as const }
       const dialect = huggingFace(tasks, c.req.param('task'))
-      return withAdmittedModel(deps, c, request, (model, ticket) => runTask(deps, tasks, c, model, ticket, dialect))
+      return withAdmittedModel(deps, c, request, (admitted, slot) => runTask(deps, tasks, c, admitted, slot, dialect))
     })
   }
   for (const base of ['/models/:model', '/hf-inference/models/:model'] as const) {

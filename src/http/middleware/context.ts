@@ -1,6 +1,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import type { Clock, Logger, RunCounter } from '../../core/runtime.ts'
+import { withCall } from '../../inference/call.ts'
 import type { AppEnv } from '../app-env.ts'
 
 export interface ContextOptions {
@@ -17,34 +18,16 @@ export interface ContextOptions {
 export function callContext({ clock, deadlineMs, logger, runs }: ContextOptions): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const timeoutMs = Math.min(deadlineMs, requestedTimeout(c.req.header('verge-timeout-ms')) ?? deadlineMs)
-    const controller = new AbortController()
-    const client = c.req.raw.signal
-    const onLeave = (): void => controller.abort(client.reason)
-    if (client.aborted) onLeave()
-    else client.addEventListener('abort', onLeave, { once: true })
-    const callOff = clock.after(timeoutMs, () => controller.abort(deadlineError(timeoutMs)))
-    c.set('context', {
-      requestId: c.get('requestId'),
-      signal: controller.signal,
-      deadline: clock.now() + timeoutMs,
-      runsBefore: runs.finished,
-      waitUntil: (work) => keepAlive(c, work, logger),
-    })
-    try {
-      await next()
-    } finally {
-      callOff()
-      client.removeEventListener('abort', onLeave)
-    }
+    const requestId = c.get('requestId')
+    await withCall(
+      { clock, logger, runs },
+      { requestId, timeoutMs, left: c.req.raw.signal, waitUntil: (work) => keepAlive(c, work) },
+      (context) => {
+        c.set('context', context)
+        return next()
+      },
+    )
   }
-}
-
-function deadlineError(timeoutMs: number): VergeError {
-  return new VergeError(
-    'deadline_exceeded',
-    `There was no answer within ${timeoutMs} ms. Try again, or send less work in one request.`,
-    { details: { timeout_ms: timeoutMs } },
-  )
 }
 
 function requestedTimeout(header: string | undefined): number | undefined {
@@ -59,12 +42,9 @@ function requestedTimeout(header: string | undefined): number | undefined {
   return milliseconds
 }
 
-function keepAlive(c: Context<AppEnv>, work: Promise<unknown>, logger: Logger): void {
-  const watched = work.catch((reason: unknown) =>
-    logger.warn('background_work_failed', { requestId: c.get('requestId'), reason: String(reason) }),
-  )
+function keepAlive(c: Context<AppEnv>, work: Promise<unknown>): void {
   try {
-    c.executionCtx.waitUntil(watched)
+    c.executionCtx.waitUntil(work)
   } catch {
     // Hono throws where the runtime has no execution context (Node); there, promises live as long as the process.
   }

@@ -1,10 +1,10 @@
 import { type Context, Hono } from 'hono'
+import { resolveVersion, visibleModel, visibleModels, visibleVersions } from '../../inference/access.ts'
 import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../protocols/oip/headers.ts'
 import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { paceOf, readBody } from '../body.ts'
 import { accessOf, withAdmittedModel } from '../inference.ts'
-import { resolveVersion, visibleModel, visibleModels, visibleVersions } from '../model-access.ts'
 import { setPlacement } from '../placement.ts'
 import { modelMetadata } from './metadata.ts'
 import { withTimeout } from './parameters.ts'
@@ -43,7 +43,7 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
     })
     app.get(`${model}/ready`, async (c) => {
       const resolved = await resolve(deps, c)
-      const ready = await deps.serving.ready(resolved)
+      const ready = (await deps.serving.ready(resolved)) || deps.placement?.reaches(resolved) === true
       const body: ModelReady = { name: resolved.manifest.model, ready }
       return c.json(body, ready ? 200 : NOT_READY)
     })
@@ -61,22 +61,22 @@ async function resolve(deps: AppDeps, c: Context<AppEnv>) {
 }
 
 function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
-  const { limits, serving } = deps
+  const { limits } = deps
   const context = c.get('context')
   const request = { name: c.req.param('model') ?? '', version: c.req.param('version'), route: 'oip' as const }
-  return withAdmittedModel(deps, c, request, async (model, ticket) => {
+  return withAdmittedModel(deps, c, request, async ({ model, runner }, slot) => {
     const jsonLength = headerLength(c.req.header(JSON_LENGTH_HEADER), limits.inferenceHeaderBytes)
     const body = await readBody(c.req.raw, {
       maxBytes: limits.requestBodyBytes,
       signal: context.signal,
-      hold: ticket.hold,
-      reading: ticket.reading,
+      hold: slot.hold,
+      reading: slot.reading,
       pace: paceOf(deps),
       padding: jsonLength === undefined ? 0 : (TENSOR_ALIGNMENT - (jsonLength % TENSOR_ALIGNMENT)) % TENSOR_ALIGNMENT,
     })
     const { envelope, inputs, outputs } = parseInferRequest(body, jsonLength, model.manifest, limits)
     const result = await withTimeout(envelope.parameters?.timeout, context, deps.clock, (within) =>
-      serving.run(model, inputs, outputs, within),
+      runner.run(model, inputs, outputs, within),
     )
     const response = inferResponse(envelope, model.manifest, result.outputs, limits)
     setPlacement(response.headers, result)

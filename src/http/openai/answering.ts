@@ -2,12 +2,13 @@ import type { Context } from 'hono'
 import { abortError, VergeError } from '../../core/errors.ts'
 import type { Finish, Written } from '../../generate/generate.ts'
 import type { Prepared, Writer } from '../../generate/writer.ts'
+import type { LanguageRunner } from '../../inference/language-runner.ts'
+import type { Slot } from '../../inference/slot.ts'
 import type { GenerationUsage } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { openAiErrorBody } from '../error-body.ts'
-import type { LanguageRunner } from '../language-runner.ts'
 import { reportedError } from '../middleware/errors.ts'
-import type { Place } from '../place.ts'
+import { marked } from '../placement.ts'
 import { shownTo } from '../shown-error.ts'
 import { eventStream } from './sse.ts'
 
@@ -48,7 +49,7 @@ export interface Answering {
 }
 
 /** Writes answers to prompts, one after the other, whole or as a stream. */
-export async function answer(deps: AppDeps, c: Context<AppEnv>, place: Place, answering: Answering): Promise<Response> {
+export async function answer(deps: AppDeps, c: Context<AppEnv>, slot: Slot, answering: Answering): Promise<Response> {
   const { form, prompts, runner, stream, writer } = answering
   writer.afford(prompts)
   const heading = (): Heading => {
@@ -60,7 +61,7 @@ export async function answer(deps: AppDeps, c: Context<AppEnv>, place: Place, an
     created: Math.floor(deps.clock.now() / 1000),
     model: runner.model.manifest.model,
   }
-  if (stream) return runner.mark(await streamed(deps, c, place, answering, heading))
+  if (stream) return marked(await streamed(deps, c, slot, answering, heading), runner)
   const choices = prompts.map((_, index) => ({ index, text: '', finish: 'stop' as Finish }))
   const count = new TokenCount(prompts)
   for await (const { index, written } of inTurn(writer, prompts, c.get('context').signal)) {
@@ -72,7 +73,7 @@ export async function answer(deps: AppDeps, c: Context<AppEnv>, place: Place, an
       count.add(written.tokens)
     }
   }
-  return runner.mark(c.json(form.whole(heading(), choices, count.usage)))
+  return marked(c.json(form.whole(heading(), choices, count.usage)), runner)
 }
 
 interface Step {
@@ -90,7 +91,7 @@ async function* inTurn(writer: Writer, prompts: readonly Prepared[], signal: Abo
 async function streamed(
   deps: AppDeps,
   c: Context<AppEnv>,
-  place: Place,
+  slot: Slot,
   { form, prompts, streamUsage, writer }: Answering,
   heading: () => Heading,
 ): Promise<Response> {
@@ -100,12 +101,12 @@ async function streamed(
   let last = -1
   try {
     const first = await items.next()
-    place.keep()
+    slot.keep()
     const part = (body: object): object => (streamUsage ? { ...body, usage: null } : body)
     const body = eventStream<Step>({
       items: preceded(first, items),
       eventsOf: ({ index, written }) => {
-        place.renew()
+        slot.renew()
         const opening = index > last ? form.opening(heading(), index) : []
         last = index
         if (written.kind === 'text') return [...opening, form.part(heading(), index, written.text, null)].map(part)
@@ -120,7 +121,7 @@ async function streamed(
           : openAiErrorBody(shownTo(c.get('caller'), reportedError(deps.logger, c, error)), c.get('requestId')),
       ended: () => {
         reader.close()
-        place.leave()
+        slot.leave()
       },
       cancel: (reason) => reader.leave(reason),
     })

@@ -2,6 +2,9 @@ import type { Context } from 'hono'
 import { validate } from '../../core/validation.ts'
 import type { Message, ToolCall } from '../../generate/chat.ts'
 import { Writer } from '../../generate/writer.ts'
+import type { AdmittedModel } from '../../inference/infer.ts'
+import { LanguageRunner } from '../../inference/language-runner.ts'
+import type { Slot } from '../../inference/slot.ts'
 import {
   type ChatAnswer,
   type ChatChunk,
@@ -9,23 +12,20 @@ import {
   chatRequestSchema,
   type ToolCallRequest,
 } from '../../protocols/openai/generation.ts'
-import type { ResolvedModel } from '../../serving/serving.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { LanguageRunner } from '../language-runner.ts'
 import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
-import type { Place } from '../place.ts'
 import { answer, type Form } from './answering.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/chat/completions`: an answer to messages, as OpenAI's clients ask for it. */
 export function createChat(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPath): Promise<Response> {
-  const work = async (resolved: ResolvedModel, body: unknown, place: Place): Promise<Response> => {
-    assertWrites(resolved.manifest)
+  const work = async (admitted: AdmittedModel, body: unknown, slot: Slot): Promise<Response> => {
+    assertWrites(admitted.model.manifest)
     const request = validate(chatRequestSchema, body, 'The request')
-    const runner = new LanguageRunner(deps, resolved, c.get('context'))
+    const runner = new LanguageRunner(deps, admitted, c.get('context'))
     const writer = await Writer.open(runner.model, writingRequest(request))
     const prompt = await writer.chat(request.messages.map(messageOf), deps.clock.now(), deps.limits.chatLength)
-    return answer(deps, c, place, {
+    return answer(deps, c, slot, {
       runner,
       writer,
       prompts: [prompt],

@@ -3,28 +3,28 @@ import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
 import { type Prepared, Writer } from '../../generate/writer.ts'
+import type { AdmittedModel } from '../../inference/infer.ts'
+import { LanguageRunner } from '../../inference/language-runner.ts'
+import type { Slot } from '../../inference/slot.ts'
 import {
   type CompletionAnswer,
   type CompletionChunk,
   type CompletionRequest,
   completionRequestSchema,
 } from '../../protocols/openai/generation.ts'
-import type { ResolvedModel } from '../../serving/serving.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { LanguageRunner } from '../language-runner.ts'
 import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
-import type { Place } from '../place.ts'
 import { answer, type Form } from './answering.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/completions`: texts continued, as OpenAI's clients ask for it. */
 export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPath): Promise<Response> {
-  const work = async (resolved: ResolvedModel, body: unknown, place: Place): Promise<Response> => {
-    assertWrites(resolved.manifest)
+  const work = async (admitted: AdmittedModel, body: unknown, slot: Slot): Promise<Response> => {
+    assertWrites(admitted.model.manifest)
     const request = validate(completionRequestSchema, body, 'The request')
-    const runner = new LanguageRunner(deps, resolved, c.get('context'))
+    const runner = new LanguageRunner(deps, admitted, c.get('context'))
     const writer = await Writer.open(runner.model, writingRequest(request))
-    return answer(deps, c, place, {
+    return answer(deps, c, slot, {
       runner,
       writer,
       prompts: await promptsOf(request.prompt, writer, deps.limits),

@@ -2,22 +2,23 @@ import type { Context } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
+import { TaskRunner } from '../../inference/task-runner.ts'
 import {
   type EmbeddingsRequest,
   type EmbeddingsResponse,
   embeddingsRequestSchema,
 } from '../../protocols/openai/embeddings.ts'
 import { type EmbeddingInput, embed } from '../../tasks/embedding.ts'
+import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { checkTexts, fieldIn } from '../../tasks/texts.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { embedsTexts } from '../embedding-models.ts'
 import { withModelInBody } from '../model-in-body.ts'
-import { TaskRunner } from '../task-runner.ts'
+import { marked } from '../placement.ts'
 
 /** `POST /v1/embeddings`: vectors as OpenAI's clients ask for them. */
 export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
-  return withModelInBody(deps, c, 'openai', async (resolved, body) => {
-    const { manifest } = resolved
+  return withModelInBody(deps, c, 'openai', async (admitted, body) => {
+    const { manifest } = admitted.model
     if (!embedsTexts(manifest)) {
       throw new VergeError(
         'task_mismatch',
@@ -27,7 +28,7 @@ export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Res
     }
     const request = validate(embeddingsRequestSchema, body, 'The request')
     const { inputs, field } = inputsOf(request.input, deps.limits)
-    const runner = new TaskRunner(deps, resolved, c.get('context'))
+    const runner = new TaskRunner(deps, admitted, c.get('context'))
     const options = {
       field,
       ...(request.dimensions !== undefined && { dimensions: request.dimensions }),
@@ -45,7 +46,7 @@ export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Res
       model: manifest.model,
       usage: { prompt_tokens: tokens, total_tokens: tokens },
     }
-    return runner.mark(c.json(answer))
+    return marked(c.json(answer), runner)
   })
 }
 

@@ -1,10 +1,10 @@
 import { Hono } from 'hono'
 import type { Alias } from '../../catalog/alias.ts'
 import { isVergeError } from '../../core/errors.ts'
+import { type Access, visibleModels } from '../../inference/access.ts'
 import { type Tasks, taskOf } from '../../tasks/index.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
-import { type Access, visibleModels } from '../model-access.ts'
 import { type DocumentedModel, openApiDocument } from './document.ts'
 
 /** The OpenAPI document, with the models that the caller may see. */

@@ -1,20 +1,21 @@
 import { type Context, Hono } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
+import type { AdmittedModel } from '../../inference/infer.ts'
+import { TaskRunner } from '../../inference/task-runner.ts'
 import { type RerankResponse, rerankRequestSchema, teiRerankRequestSchema } from '../../protocols/rerank.ts'
-import type { ResolvedModel } from '../../serving/serving.ts'
+import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { type Ranking, rank } from '../../tasks/text-ranking.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { embedsTexts } from '../embedding-models.ts'
 import { withModelInBody } from '../model-in-body.ts'
-import { TaskRunner } from '../task-runner.ts'
+import { marked } from '../placement.ts'
 
 /** `POST` on the path that these are mounted at: texts in order of how well they answer a query. */
 export function rerankRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.post('/', (c) =>
-    withModelInBody(deps, c, 'rerank', (resolved, body) => {
-      const { manifest } = resolved
+    withModelInBody(deps, c, 'rerank', (admitted, body) => {
+      const { manifest } = admitted.model
       if (manifest.task !== 'text-ranking' && !embedsTexts(manifest)) {
         throw new VergeError(
           'task_mismatch',
@@ -23,7 +24,7 @@ export function rerankRoutes(deps: AppDeps): Hono<AppEnv> {
         )
       }
       const likeTei = typeof body === 'object' && body !== null && 'texts' in body
-      return likeTei ? rerankTexts(deps, c, resolved, body) : rerankDocuments(deps, c, resolved, body)
+      return likeTei ? rerankTexts(deps, c, admitted, body) : rerankDocuments(deps, c, admitted, body)
     }),
   )
   return app
@@ -32,15 +33,15 @@ export function rerankRoutes(deps: AppDeps): Hono<AppEnv> {
 async function rerankDocuments(
   deps: AppDeps,
   c: Context<AppEnv>,
-  resolved: ResolvedModel,
+  admitted: AdmittedModel,
   body: unknown,
 ): Promise<Response> {
   const request = validate(rerankRequestSchema, body, 'The request')
   const texts = request.documents.map((document) => (typeof document === 'string' ? document : document.text))
-  const runner = new TaskRunner(deps, resolved, c.get('context'))
+  const runner = new TaskRunner(deps, admitted, c.get('context'))
   const { ranked, tokens } = await ranking(deps, runner, request.query, texts, 'documents', false)
   const answer: RerankResponse = {
-    model: resolved.manifest.model,
+    model: admitted.model.manifest.model,
     results: ranked.slice(0, request.top_n).map(({ index, score }) => ({
       index,
       relevance_score: score,
@@ -48,21 +49,21 @@ async function rerankDocuments(
     })),
     usage: { total_tokens: tokens },
   }
-  return runner.mark(c.json(answer))
+  return marked(c.json(answer), runner)
 }
 
 async function rerankTexts(
   deps: AppDeps,
   c: Context<AppEnv>,
-  resolved: ResolvedModel,
+  admitted: AdmittedModel,
   body: unknown,
 ): Promise<Response> {
   const request = validate(teiRerankRequestSchema, body, 'The request')
   const { query, texts } = request
-  const runner = new TaskRunner(deps, resolved, c.get('context'))
+  const runner = new TaskRunner(deps, admitted, c.get('context'))
   const { ranked } = await ranking(deps, runner, query, texts, 'texts', request.raw_scores ?? false)
   const answer = request.return_text ? ranked.map((item) => ({ ...item, text: texts[item.index] ?? '' })) : ranked
-  return runner.mark(c.json(answer))
+  return marked(c.json(answer), runner)
 }
 
 function ranking(

@@ -1,15 +1,16 @@
 import { type Context, Hono } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import { charsetOf } from '../../core/media-types.ts'
+import type { AdmittedModel } from '../../inference/infer.ts'
+import { LanguageRunner } from '../../inference/language-runner.ts'
+import { TaskRunner } from '../../inference/task-runner.ts'
 import type { Ticket } from '../../serving/admission.ts'
-import type { ResolvedModel, RunResult } from '../../serving/serving.ts'
 import { type Tasks, taskOf } from '../../tasks/index.ts'
 import { type BoundTask, RawAnswer, type TaskBody } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { mediaType, paceOf, parseJson, readBody } from '../body.ts'
 import { withAdmittedModel } from '../inference.ts'
-import { LanguageRunner } from '../language-runner.ts'
-import { setPlacement } from '../placement.ts'
+import { marked } from '../placement.ts'
 import { readMultipart } from './multipart.ts'
 import { withQuery } from './query.ts'
 
@@ -18,7 +19,7 @@ export function runRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.post('/:model', (c) => {
     const request = { name: c.req.param('model'), version: c.req.query('version'), route: 'task' as const }
-    return withAdmittedModel(deps, c, request, (model, ticket) => runTask(deps, tasks, c, model, ticket))
+    return withAdmittedModel(deps, c, request, (admitted, slot) => runTask(deps, tasks, c, admitted, slot))
   })
   return app
 }
@@ -36,12 +37,12 @@ export async function runTask(
   deps: AppDeps,
   tasks: Tasks,
   c: Context<AppEnv>,
-  model: ResolvedModel,
-  ticket: Ticket,
+  admitted: AdmittedModel,
+  slot: Pick<Ticket, 'hold' | 'reading'>,
   dialect?: Dialect,
 ): Promise<Response> {
-  const { serving, limits } = deps
-  const { manifest } = model
+  const { limits } = deps
+  const { manifest } = admitted.model
   const context = c.get('context')
   const own = taskOf(tasks, manifest.task)
   if (own === undefined) {
@@ -61,8 +62,8 @@ export async function runTask(
   const bytes = await readBody(c.req.raw, {
     maxBytes: limits.requestBodyBytes,
     signal: context.signal,
-    hold: ticket.hold,
-    reading: ticket.reading,
+    hold: slot.hold,
+    reading: slot.reading,
     pace: paceOf(deps),
   })
   const type = UNDECLARED.includes(declared) ? guessedType(bytes, own.mediaTypes) : declared
@@ -70,29 +71,15 @@ export async function runTask(
   const chosen = dialect?.choose(own, sent) ?? { task: own, body: sent }
   const { task } = chosen
   const body = withQuery(chosen.body, c.req.queries(), task)
-  let result: RunResult | undefined
-  const language = new LanguageRunner(deps, model, context)
-  const answer = await task.execute(
-    body,
-    {
-      manifest,
-      file: (name, parse) => serving.file(model, name, parse, context),
-      afford: (runs) => serving.afford(model, runs, context),
-      perform: (work, price) => deps.lane.perform(work, context.signal, price),
-      ...(serving.place && { place: serving.place }),
-      language: { model: language.model, signal: context.signal },
-    },
-    async (inputs) => {
-      result = await serving.run(model, inputs, undefined, context)
-      return result.outputs
-    },
-  )
+  const runner = new TaskRunner(deps, admitted, context)
+  const language = new LanguageRunner(deps, admitted, context)
+  const known = { ...runner.model, language: { model: language.model, signal: context.signal } }
+  const answer = await task.execute(body, known, runner.run)
   const response =
     answer instanceof RawAnswer
       ? c.body(answer.bytes, 200, { 'content-type': answer.mediaType })
       : c.json(dialect === undefined ? answer : dialect.answer(answer, task, body))
-  if (result !== undefined) setPlacement(response.headers, result)
-  return language.mark(response)
+  return marked(marked(response, runner), language)
 }
 
 /** No word on what the body is: none at all, or what `curl -d` says of everything. */

@@ -3,11 +3,11 @@ import type { Alias } from '../catalog/alias.ts'
 import { MODEL_NAME } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { CallContext } from '../core/runtime.ts'
-import type { ResolvedModel, Serving } from '../serving/serving.ts'
+import type { Models, ResolvedModel } from '../serving/serving.ts'
 
 /** Who asks, through what, on whose time. */
 export interface Access {
-  readonly serving: Serving
+  readonly serving: Models
   readonly caller: Caller
   readonly context: CallContext
 }

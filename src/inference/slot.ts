@@ -1,8 +1,8 @@
 import { isVergeError } from '../core/errors.ts'
 import type { Admission, Ticket } from '../serving/admission.ts'
 
-/** A place among the requests that are computed here: taken, given up for an origin, taken again, kept for a stream. */
-export class Place {
+/** A request's slot among those that are computed here: taken, given up for an origin, taken again, kept for a stream. */
+export class Slot {
   readonly #admission: Admission
   readonly #requestId: string
   #ticket: Ticket | undefined
@@ -18,15 +18,15 @@ export class Place {
     return this.#ticket !== undefined
   }
 
-  /** Takes a place unless there is one already. @throws overloaded */
+  /** Takes a slot unless the request has one. @throws overloaded */
   take(): void {
     if (this.#ticket !== undefined) return
     this.#ticket = this.#admission.enter(this.#requestId)
-    // A body that was read before the place was given up is held still.
+    // A body that was read before the slot was given up is held still.
     if (this.#bytes > 0) this.#ticket.hold(this.#bytes)
   }
 
-  /** Takes a place if there is one. */
+  /** Takes a slot if one is free. */
   takeIfFree(): void {
     try {
       this.take()
@@ -64,8 +64,8 @@ export class Place {
     this.#ticket = undefined
   }
 
-  /** Does work that ends with an answer, and leaves then unless the work keeps the place. */
-  async during(work: () => Promise<Response>): Promise<Response> {
+  /** Does work that ends with an answer, and leaves then unless the work keeps the slot. */
+  async during<A>(work: () => Promise<A>): Promise<A> {
     try {
       const answer = await work()
       if (!this.#kept) this.leave()

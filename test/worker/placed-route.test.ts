@@ -6,15 +6,15 @@ import { type CallContext, type PlacementAsk, silentLogger, systemClock } from '
 import { sha256Factory } from '../../src/core/sha256.ts'
 import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import type { ArtifactInfo, Engine, Session, Support } from '../../src/engine/engine.ts'
-import { Forwarding } from '../../src/placement/forward.ts'
 import { HealthView } from '../../src/placement/health.ts'
 import type { Origin } from '../../src/placement/origin.ts'
-import type { Forwarded } from '../../src/placement/placement.ts'
+import { OriginPlacement } from '../../src/placement/origin-placement.ts'
+import type { Forwarded, Route, RouteFacts } from '../../src/placement/placement.ts'
 import { Placer } from '../../src/placement/placer.ts'
+import { decide } from '../../src/placement/policy.ts'
 import { Regions } from '../../src/placement/regions.ts'
 import { runRemotely, sendOn } from '../../src/placement/remote/send.ts'
 import { speaks } from '../../src/placement/remote/speaks.ts'
-import { PlacedServing } from '../../src/placement/serving.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { LocalServing } from '../../src/serving/local.ts'
 import { RunCache } from '../../src/serving/results/run-cache.ts'
@@ -149,19 +149,19 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
   })
   const health = new HealthView({ read: async () => null, write: async () => {} }, shared)
   const regions = new Regions(origins, { ...shared, health, random: () => 0 })
-  const placer = new Placer({ local, regions, health, clock: systemClock, speaks, failedLoadMs: 60_000 })
-  const serving = new PlacedServing({
+  let decisions = 0
+  const policy: typeof decide = (facts) => {
+    decisions++
+    return decide(facts)
+  }
+  const placer = new Placer({ edge: local, regions, health, clock: systemClock, speaks, failedLoadMs: 60_000, policy })
+  const placing = new OriginPlacement({
     ...shared,
-    local,
+    edge: local,
     placer,
     regions,
     runRemotely: (origin, resolved, inputs, outputs, context) =>
       runRemotely(origin, resolved, inputs, outputs, context, shared),
-  })
-  const forwarding = new Forwarding({
-    placer,
-    regions,
-    clock: systemClock,
     admission: new BoundedAdmission({ places: 4, bodyBytes: 1_000, leaseMs: 1_000, clock: systemClock }),
     sendOn: (origin, resolved, request, context) => sendOn(origin, resolved, request, context, shared),
   })
@@ -174,12 +174,15 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
     ledger: { cost: 0, cache: undefined, lookups: 0 },
     placement: more.ask ?? { hint: 'auto' },
   }
-  const run = (elements = 2, own: Partial<CallContext> = {}) =>
-    serving.run(model, inputsOf(elements), undefined, { ...context, ...own })
-  const forward = (request: Partial<Forwarded> = {}) =>
-    forwarding.forward(
-      model,
-      { route: request.route ?? 'task', full: false },
+  const routed = (own: Partial<CallContext> = {}, facts: Partial<RouteFacts> = {}): Promise<Route> =>
+    placing.route(model, { route: 'task', full: false, ...facts }, { ...context, ...own })
+  const run = async (elements = 2, own: Partial<CallContext> = {}) => {
+    const route = await routed(own, { route: 'oip', tensorsAlone: true })
+    return route.run(model, inputsOf(elements), undefined, { ...context, ...own })
+  }
+  const forward = async (request: Partial<Forwarded> = {}) => {
+    const route = await routed({}, { route: request.route ?? 'task' })
+    return route.send(
       {
         route: 'task',
         method: 'POST',
@@ -191,7 +194,8 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
       },
       context,
     )
-  return { context, engine, forward, forwarding, kept, model, run, seen, serving }
+  }
+  return { context, decisions: () => decisions, engine, forward, kept, model, placing, routed, run, seen }
 }
 
 function inputsOf(elements: number): Tensors {
@@ -318,9 +322,39 @@ describe('a run', () => {
   })
 
   it('asks no origin any more once one has been found down for this request', async () => {
-    const { run, seen } = setUp({ placement: 'origin' })
-    const result = await run(2, { placement: { hint: 'auto', originRefusal: 'origin-down' } })
-    expect([result.degraded, seen.length]).toEqual([true, 0])
+    const { context, decisions, model, routed, seen } = setUp({ placement: 'origin' })
+    const route = await routed()
+    expect([route.forward, route.fallback]).toEqual([true, true])
+    route.giveUpOrigins()
+    const result = await route.run(model, inputsOf(2), undefined, context)
+    expect([result.degraded, result.reason, seen.length, decisions()]).toEqual([true, 'origin-down', 0, 2])
+  })
+
+  it('goes by the decision that the request was routed by, however many runs it takes', async () => {
+    const { context, decisions, model, routed, seen } = setUp()
+    const route = await routed()
+    for (let runs = 0; runs < 3; runs++) {
+      const { reason } = await route.run(model, inputsOf(2), undefined, context)
+      expect(reason).toBe('fits-edge')
+    }
+    expect([decisions(), seen.length]).toEqual([1, 0])
+  })
+
+  it('decides anew only where the body asks for more than the edge may do', async () => {
+    const { context, decisions, model, routed } = setUp()
+    const route = await routed()
+    expect(await route.run(model, inputsOf(81), undefined, context)).toMatchObject({ reason: 'too-dear' })
+    expect(decisions()).toBe(2)
+  })
+
+  it('does not try again for the same request what could not be loaded for it', async () => {
+    const { context, engine, model, routed } = setUp()
+    engine.failing.set(BEST, new VergeError('weights_unavailable', 'Away.'))
+    const route = await routed()
+    expect(await route.run(model, inputsOf(2), undefined, context)).toMatchObject({ place: 'origin' })
+    engine.failing.clear()
+    expect(await route.run(model, inputsOf(2), undefined, context)).toMatchObject({ place: 'origin' })
+    expect(engine.ran).toEqual([])
   })
 
   it('is not begun for a caller who has left', async () => {
@@ -332,21 +366,26 @@ describe('a run', () => {
 })
 
 describe('what is announced', () => {
-  it('is refused where no origin could take it', () => {
-    const { context, model, serving } = setUp({ placement: 'edge' })
-    expect(() => serving.afford(model, [inputsOf(81)], context)).toThrow('101 units')
-    const asked = { ...context, placement: { hint: 'edge' as const } }
+  it('is refused where no origin could take it', async () => {
+    const { context, model, routed } = setUp({ placement: 'edge' })
+    const here = await routed()
+    expect(() => here.afford(model, [inputsOf(81)], context)).toThrow('101 units')
     const both = setUp()
-    expect(() => both.serving.afford(both.model, [inputsOf(81)], asked)).toThrow('101 units')
-    both.serving.afford(both.model, [inputsOf(81)], both.context)
+    const asked = await both.routed({ placement: { hint: 'edge' } })
+    expect(() => asked.afford(both.model, [inputsOf(81)], both.context)).toThrow('101 units')
+    const either = await both.routed()
+    either.afford(both.model, [inputsOf(81)], both.context)
+    either.giveUpOrigins()
+    expect(() => either.afford(both.model, [inputsOf(81)], both.context)).toThrow('101 units')
   })
 })
 
 describe('a text', () => {
   it('is not written by tensors: where only origins could write it, and none is asked, that is said', async () => {
-    const { context, engine, model, seen, serving } = setUp({ artifacts: false })
+    const { context, engine, model, routed, seen } = setUp({ artifacts: false })
     const options = { stopTokens: new Set<number>(), maxNewTokens: 1, choose: () => 0, signal: context.signal }
-    expect(await codeOf(serving.generate(model, [1], options, context))).toBe('origin_unavailable')
+    const route = await routed()
+    expect(await codeOf(route.generate(model, [1], options, context))).toBe('origin_unavailable')
     expect([seen, engine.ran]).toEqual([[], []])
   })
 })
@@ -473,8 +512,8 @@ describe('a request that is forwarded', () => {
 
 describe('an explanation', () => {
   it('names places and no address', async () => {
-    const { context, forwarding, model } = setUp({ placement: 'origin', ask: { hint: 'auto' } })
-    const told = await forwarding.explain(model, { route: 'task', full: false }, context)
+    const { context, model, placing } = setUp({ placement: 'origin', ask: { hint: 'auto' } })
+    const told = await placing.explain(model, { route: 'task', full: false }, context)
     expect(told).toMatchObject({ place: 'origin', reason: 'model-prefers-origin' })
     expect(JSON.stringify(told)).not.toContain('example.com')
   })

@@ -1,0 +1,87 @@
+import type { Alias } from '../catalog/alias.ts'
+import { throwIfAborted } from '../core/errors.ts'
+import { isEdgeFailure } from '../placement/failures.ts'
+import type { ForwardRoute, Route, RouteFacts } from '../placement/placement.ts'
+import type { ResolvedModel, Runner } from '../serving/serving.ts'
+import { type Access, resolveVersion, visibleModel } from './access.ts'
+import type { InferenceDeps } from './deps.ts'
+import { type Passing, passedOn } from './passing.ts'
+import { Slot } from './slot.ts'
+
+/** A model that the caller may run, and what runs it for this request. */
+export interface AdmittedModel {
+  readonly model: ResolvedModel
+  readonly runner: Runner
+}
+
+/** An inference as HTTP, RPC or a stream asks for it. */
+export interface Inference<A> {
+  /** The model's name, where it is known before the body is read. */
+  readonly name?: string
+  /** The version asked for; undefined: one of those that are live. */
+  readonly version?: string | undefined
+  /** The version was chosen earlier, and is kept though it may no longer be live. */
+  readonly settled?: boolean
+  readonly route: ForwardRoute
+  /** Waits for a slot; left out: the request is refused where none is free. */
+  readonly wait?: (slot: Slot) => Promise<void>
+  /**
+   * Reads the body before the model is resolved, where only the body names it.
+   * @returns the model's name
+   */
+  readonly read?: (slot: Slot) => Promise<string>
+  /** How the request is passed on to an origin as it is; undefined where it cannot be, and tensors alone can. */
+  readonly passing?: (model: ResolvedModel) => Passing<A> | undefined
+  /** Computes the answer here, as far as the runner does not have an origin run the model. */
+  readonly work: (admitted: AdmittedModel, slot: Slot) => Promise<A>
+}
+
+/**
+ * The order that every inference keeps: find the model, ask whether the caller may run it, take a slot, decide where the
+ * request is computed, pass it on if an origin is to answer, and only then do the work, which reads the body. A run blocks
+ * the event loop, so a queue would never be seen to fill if bodies were read first; and a caller who is refused has cost
+ * nothing but its headers. Protocols that name the model in the body have it read first, in the slot, and nothing of it is
+ * looked at but the name before the caller is known to have access.
+ * @throws what each of these steps throws
+ */
+export async function infer<A>(deps: InferenceDeps, access: Access, inference: Inference<A>): Promise<A> {
+  const { placement, serving } = deps
+  const { context } = access
+  const { name, passing: passingOf, read, route, settled = false, version, wait, work } = inference
+  const known = name === undefined ? undefined : await visibleModel(access, name)
+  const slot = new Slot(deps.admission, context.requestId)
+  return slot.during(async () => {
+    if (wait !== undefined) await wait(slot)
+    // An origin may have room where there is none here.
+    else if (placement !== undefined) slot.takeIfFree()
+    else slot.take()
+    throwIfAborted(context.signal)
+    const named = await read?.(slot)
+    const alias: Alias = known ?? (await visibleModel(access, named ?? ''))
+    const model = settled
+      ? await serving.resolve(alias, version, context)
+      : await resolveVersion(access, alias, version)
+    const passing = passingOf?.(model)
+    const facts: RouteFacts = {
+      route,
+      full: !slot.held,
+      failed: false,
+      ...(passing === undefined && { tensorsAlone: true }),
+    }
+    const decided = await placement?.route(model, facts, context)
+    const pass = (way: Route | undefined) =>
+      way === undefined || passing === undefined ? undefined : passedOn(deps, access, { model, passing, slot, way })
+    const answer = await pass(decided)
+    if (answer !== undefined) return answer.value
+    slot.take()
+    try {
+      return await work({ model, runner: decided ?? serving }, slot)
+    } catch (error) {
+      if (placement === undefined || passing?.replayable !== true || !isEdgeFailure(error)) throw error
+      // What the edge could not do is a new fact, by which an origin may be asked after all.
+      const instead = await pass(await placement.route(model, { ...facts, full: !slot.held, failed: true }, context))
+      if (instead === undefined) throw error
+      return instead.value
+    }
+  })
+}

@@ -1,0 +1,47 @@
+import type { Artifact, Manifest } from '../catalog/manifest.ts'
+import type { CallContext } from '../core/runtime.ts'
+import type { Tensors } from '../core/tensors.ts'
+import type { Support } from '../engine/engine.ts'
+import type { InputShapes } from '../serving/pricing.ts'
+import type { Generation, GenerationOptions, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
+
+/** An artifact for the edge, and whether the engine here can run it. */
+export interface EdgeCandidate {
+  readonly artifact: Artifact
+  readonly support: Support
+}
+
+/** What placement needs to know of the isolate before it decides. */
+export interface EdgeState {
+  /** As much work has been taken on here as callers would wait for. */
+  readonly busy: boolean
+  /** What a manifest has for the edge, best first. Loads nothing. */
+  candidates(manifest: Manifest): readonly EdgeCandidate[]
+  /** Whether an artifact's session is in memory. */
+  loaded(artifact: Pick<Artifact, 'sha256'>): boolean
+  /** What runs would cost here together with those before them, and what one request may. */
+  price(
+    model: ResolvedModel,
+    artifact: Artifact,
+    runs: readonly InputShapes[],
+    context: CallContext,
+  ): { readonly cost: number; readonly limit: number }
+}
+
+/** Runs an artifact that placement has chosen, whichever would be chosen otherwise. */
+export interface EdgeRunner extends Pick<Runner, 'afford'> {
+  runOn(
+    artifact: Artifact,
+    model: ResolvedModel,
+    inputs: Tensors,
+    outputs: readonly string[] | undefined,
+    context: CallContext,
+  ): Promise<RunResult>
+  generateOn(
+    artifact: Artifact,
+    model: ResolvedModel,
+    prompt: readonly number[],
+    options: GenerationOptions,
+    context: CallContext,
+  ): Promise<Generation>
+}

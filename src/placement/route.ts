@@ -1,0 +1,256 @@
+import type { Artifact } from '../catalog/manifest.ts'
+import { VergeError } from '../core/errors.ts'
+import type { CallContext, Clock, Logger } from '../core/runtime.ts'
+import type { Tensors } from '../core/tensors.ts'
+import type { InputShapes } from '../serving/pricing.ts'
+import type { Generation, GenerationOptions, ResolvedModel, RunResult } from '../serving/serving.ts'
+import type { EdgeRunner, EdgeState } from './edge.ts'
+import { isEdgeFailure, isLoadFailure, isOriginFailure } from './failures.ts'
+import type { Origin } from './origin.ts'
+import type { Forwarded, Route } from './placement.ts'
+import type { Decided, Placer } from './placer.ts'
+import type { EdgeStep, OriginStep, Step } from './policy.ts'
+import { refusalOf } from './refusal.ts'
+import type { Regions } from './regions.ts'
+
+/** Has one origin answer a request as it is. @throws OriginFault */
+export type SendOn = (
+  origin: Origin,
+  model: ResolvedModel,
+  request: Forwarded,
+  context: CallContext,
+) => Promise<Response>
+
+/** Has one origin run a model on tensors. @throws OriginFault */
+export type RunRemotely = (
+  origin: Origin,
+  model: ResolvedModel,
+  inputs: Tensors,
+  outputs: readonly string[] | undefined,
+  context: CallContext,
+) => Promise<Tensors>
+
+export interface RouteOptions {
+  readonly edge: EdgeState & EdgeRunner
+  readonly placer: Placer
+  readonly regions: Regions
+  readonly runRemotely: RunRemotely
+  readonly sendOn: SendOn
+  readonly clock: Clock
+  readonly logger: Logger
+}
+
+interface Ways<T> {
+  readonly edge: (step: EdgeStep, artifact: Artifact) => Promise<T>
+  readonly origin?: (step: OriginStep) => Promise<T>
+}
+
+/** Carries out a decision for one request. */
+export class PlacedRoute implements Route {
+  readonly forward: boolean
+  readonly fallback: boolean
+  readonly #model: ResolvedModel
+  readonly #decided: Decided
+  readonly #options: RouteOptions
+  /** Steps that failed for this request and would fail again. */
+  readonly #failed = new Set<string>()
+  #originsDown = false
+
+  /** @throws the decision's refusal */
+  constructor(model: ResolvedModel, decided: Decided, options: RouteOptions) {
+    this.#model = model
+    this.#decided = decided
+    this.#options = options
+    const [first, ...rest] = stepsOf(decided, model)
+    this.forward = first !== undefined && isForward(first)
+    this.fallback = rest.some((step) => !isForward(step))
+  }
+
+  async send(request: Forwarded, context: CallContext): Promise<Response> {
+    const { regions, sendOn } = this.#options
+    const step = this.#decided.decision.steps.find(isForward)
+    if (step === undefined) {
+      throw new VergeError('origin_unavailable', 'No origin can be reached. Try again in a moment.', { retryAfter: 1 })
+    }
+    const { body } = request
+    const { attempts, origin, value } = await regions.attempt(
+      this.#originsOf(step),
+      context,
+      (candidate) => sendOn(candidate, this.#model, request, context),
+      {
+        ...(body instanceof ReadableStream && { replayable: false, untouched: () => !body.locked }),
+        ...(context.deadline !== undefined && { deadline: context.deadline }),
+      },
+    )
+    value.headers.set('verge-placement', placedAt(origin, step, attempts, value.headers.get('verge-placement')))
+    return value
+  }
+
+  giveUpOrigins(): void {
+    this.#originsDown = true
+  }
+
+  /** What is too dear for the edge is refused only where no origin could take it: which one will is decided run by run. */
+  afford(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
+    const elsewhere = !this.#originsDown && this.#decided.decision.steps.some(({ place }) => place === 'origin')
+    if (!elsewhere) this.#options.edge.afford(model, runs, context)
+  }
+
+  async run(
+    model: ResolvedModel,
+    inputs: Tensors,
+    outputs: readonly string[] | undefined,
+    context: CallContext,
+  ): Promise<RunResult> {
+    const { edge } = this.#options
+    return this.#inTurn(this.#stepsFor(inputs, context), context, {
+      edge: async (step, artifact) => ({
+        ...(await edge.runOn(artifact, model, inputs, outputs, context)),
+        ...marks(step),
+      }),
+      origin: (step) => this.#remotely(step, model, inputs, outputs, context),
+    })
+  }
+
+  async generate(
+    model: ResolvedModel,
+    prompt: readonly number[],
+    options: GenerationOptions,
+    context: CallContext,
+  ): Promise<Generation> {
+    const { edge } = this.#options
+    return this.#inTurn(this.#stepsFor(undefined, context), context, {
+      edge: async (step, artifact) => ({
+        ...(await edge.generateOn(artifact, model, prompt, options, context)),
+        ...marks(step),
+      }),
+    })
+  }
+
+  /** What the decision leaves to do, unless what is known by now changes it: origins have failed, or the run is too dear. */
+  #stepsFor(run: InputShapes | undefined, context: CallContext): readonly Step[] {
+    const { edge, placer } = this.#options
+    const priced = run === undefined ? [] : this.#priced(edge, run, context)
+    const dear = priced.some(({ cost, limit }) => cost > limit)
+    if (!this.#originsDown && !dear) return this.#decided.decision.steps
+    const later = placer.reconsider(this.#decided, {
+      originsDown: this.#originsDown,
+      costs: new Map(priced.map(({ cost, id }) => [id, cost])),
+      ...(priced[0] && { costLimit: priced[0].limit }),
+    })
+    return stepsOf(later, this.#model)
+  }
+
+  #priced(edge: EdgeState, run: InputShapes, context: CallContext) {
+    return edge.candidates(this.#model.manifest).flatMap(({ artifact, support }) => {
+      return support.ok ? [{ id: artifact.id, ...edge.price(this.#model, artifact, [run], context) }] : []
+    })
+  }
+
+  /** Tries one place after the other; what fails for another reason than the place itself is the caller's to know. */
+  async #inTurn<T>(all: readonly Step[], context: CallContext, ways: Ways<T>): Promise<T> {
+    const { logger, placer } = this.#options
+    const steps = all.filter((step) => !this.#failed.has(keyOf(step)) && isRun(step, ways))
+    for (const [index, step] of steps.entries()) {
+      const spent = context.ledger?.cost
+      const artifact = step.place === 'edge' ? this.#artifactOf(step) : undefined
+      try {
+        if (step.place === 'origin' && ways.origin !== undefined) return await ways.origin(step)
+        if (step.place === 'edge' && artifact !== undefined) return await ways.edge(step, artifact)
+      } catch (error) {
+        if (!(error instanceof VergeError) || !canGoOn(step, error) || index === steps.length - 1) throw error
+        // What could not be run is not paid for.
+        if (context.ledger !== undefined && spent !== undefined) context.ledger.cost = spent
+        if (artifact !== undefined && isLoadFailure(error)) placer.loadFailed(artifact)
+        if (artifact === undefined || isLoadFailure(error)) this.#failed.add(keyOf(step))
+        const { model } = this.#model.manifest
+        const { requestId } = context
+        logger.warn('placed_elsewhere', { requestId, model, place: step.place, code: error.code })
+      }
+    }
+    throw noPlace(this.#model)
+  }
+
+  async #remotely(
+    step: OriginStep,
+    model: ResolvedModel,
+    inputs: Tensors,
+    outputs: readonly string[] | undefined,
+    context: CallContext,
+  ): Promise<RunResult> {
+    const { clock, regions, runRemotely } = this.#options
+    const begun = clock.now()
+    const { origin, value } = await regions.attempt(
+      this.#originsOf(step),
+      context,
+      (candidate) => runRemotely(candidate, model, inputs, outputs, context),
+      context.deadline === undefined ? {} : { deadline: context.deadline },
+    )
+    return {
+      outputs: value,
+      artifact: undefined,
+      start: 'warm',
+      place: 'origin',
+      origin: origin.name,
+      reason: step.reason,
+      timings: { loadMs: 0, queueMs: 0, runMs: clock.now() - begun },
+    }
+  }
+
+  #artifactOf(step: EdgeStep): Artifact | undefined {
+    const { edge } = this.#options
+    return edge.candidates(this.#model.manifest).find(({ artifact: { id } }) => id === step.artifact)?.artifact
+  }
+
+  #originsOf(step: OriginStep): readonly Origin[] {
+    return step.origins.flatMap((name) => this.#decided.origins.get(name) ?? [])
+  }
+}
+
+/** @throws the decision's refusal */
+function stepsOf({ decision }: Decided, model: ResolvedModel): readonly Step[] {
+  if (decision.refusal !== undefined) throw refusalOf(decision.refusal, model)
+  return decision.steps
+}
+
+function isForward(step: Step): step is OriginStep {
+  return step.place === 'origin' && step.how === 'forward'
+}
+
+/** Whether a step is one of those that run the model and do not pass the request on. */
+function isRun(step: Step, ways: Ways<unknown>): boolean {
+  return step.place === 'edge' || (step.how === 'tensors' && ways.origin !== undefined)
+}
+
+function keyOf(step: Step): string {
+  return step.place === 'edge' ? `edge ${step.artifact}` : `origin ${step.how}`
+}
+
+function marks({ degraded, reason }: EdgeStep) {
+  return { reason, ...(degraded && { degraded }) }
+}
+
+function canGoOn(step: Step, error: VergeError): boolean {
+  return step.place === 'edge' ? isEdgeFailure(error) : isOriginFailure(error)
+}
+
+function noPlace({ manifest }: ResolvedModel): VergeError {
+  return new VergeError(
+    'origin_unavailable',
+    `Model "${manifest.model}" writes texts at an origin, and none could be reached. Try again in a moment.`,
+    { retryAfter: 5 },
+  )
+}
+
+/** What an origin of our own says of the artifact and its start is passed on; nothing else of it is. */
+const PARTS = /;(artifact="[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}"|start=(?:warm|cold|cached))(?=;|$)/g
+
+function placedAt(origin: Origin, step: OriginStep, attempts: number, told: string | null): string {
+  const parts = [...(told ?? '').matchAll(PARTS)].map(([, part]) => part)
+  return [
+    `origin;origin="${origin.name}"`,
+    ...parts,
+    `reason=${step.reason}`,
+    ...(attempts > 1 ? [`attempts=${attempts}`] : []),
+  ].join(';')
+}
