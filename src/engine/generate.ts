@@ -1,5 +1,5 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
-import { halfToNumber } from '../core/half.ts'
+import { halves } from '../core/half.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Signature, Tensor } from '../core/tensors.ts'
 import { type CausalLayout, causalLayout, emptyCache, stepInputs } from './causal.ts'
@@ -71,7 +71,7 @@ function lastLogits({ datatype, shape, data }: Tensor): Float32Array {
   }
   const from = data.length - width
   if (datatype === 'FP32') return data.slice(from)
-  if (datatype === 'FP16') return Float32Array.from(data.subarray(from), halfToNumber)
+  if (datatype === 'FP16') return Float32Array.from(halves(data.subarray(from)))
   throw new VergeError('engine_unsupported', `The model's logits are ${datatype}; FP32 and FP16 can be sampled from.`)
 }
 

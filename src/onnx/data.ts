@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { halfToNumber } from '../core/half.ts'
+import { halves } from '../core/half.ts'
 import { OnnxError, printable } from './errors.ts'
 import {
   TensorProto_DataLocation as DataLocation,
@@ -197,7 +197,7 @@ export function floatsOf(tensor: TensorProto): Float32Array {
     case DataType.DOUBLE:
       return Float32Array.from(new Float64Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 8))
     case DataType.FLOAT16:
-      return Float32Array.from(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2), halfToNumber)
+      return Float32Array.from(halves(new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2)))
     case DataType.BFLOAT16: {
       const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2)
       const words = Uint32Array.from(halves, (half) => half << 16)

@@ -1,4 +1,4 @@
-import { numberToHalf } from '../core/half.ts'
+import { halfBits } from '../core/half.ts'
 import { DataType, floatsOf, makeTensor } from './data.ts'
 import type { GraphView } from './graph.ts'
 import { attributeOf, intOf } from './make.ts'
@@ -51,7 +51,7 @@ export function constantOf(view: GraphView, value: string): number[] | undefined
 
 /** A scalar of a floating-point type. */
 export function floatScalar(name: string, type: DataType, value: number): TensorProto {
-  if (type === DataType.FLOAT16) return makeTensor(name, type, [], Uint16Array.of(numberToHalf(value)))
+  if (type === DataType.FLOAT16) return makeTensor(name, type, [], halfBits([value]))
   if (type === DataType.DOUBLE) return makeTensor(name, type, [], Float64Array.of(value))
   return makeTensor(name, DataType.FLOAT, [], Float32Array.of(value))
 }

@@ -1,4 +1,3 @@
-import { halfToNumber, numberToHalf } from '../core/half.ts'
 import type { Floats } from './floats.ts'
 import { LEAST_SCALE, type Loss } from './weights.ts'
 
@@ -146,7 +145,7 @@ class BlockSearch {
 
   /** The scale as it will be read; 1 where it would be read as zero, for a block that then is zero. */
   #stored(scale: number): number {
-    const stored = this.#half ? halfToNumber(numberToHalf(scale)) : Math.fround(scale)
+    const stored = this.#half ? Math.f16round(scale) : Math.fround(scale)
     return Math.abs(stored) < LEAST_SCALE ? 1 : stored
   }
 

@@ -1,4 +1,4 @@
-import { numberToHalf } from '../core/half.ts'
+import { halfBits } from '../core/half.ts'
 import { DataType, makeTensor } from '../onnx/data.ts'
 import { makeNode } from '../onnx/make.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
@@ -60,7 +60,7 @@ export class BlockTable {
     const rows = levels.length / (this.#columns / 2)
     const add = (part: string, type: DataType, data: Uint8Array | Uint16Array | Float32Array): TensorProto =>
       makeTensor(fresh(`${this.#name}_${part}`), type, [rows, data.length / rows], data)
-    const stored = this.rowType === DataType.FLOAT ? scales : Uint16Array.from(scales, numberToHalf)
+    const stored = this.rowType === DataType.FLOAT ? scales : halfBits(scales)
     return [
       add('Q4', DataType.UINT8, levels),
       add('scales', this.rowType, stored),

@@ -1,4 +1,3 @@
-import { halfToNumber, numberToHalf } from '../core/half.ts'
 import { DataType, rawBytesOf } from '../onnx/data.ts'
 import { OnnxError, printable } from '../onnx/errors.ts'
 import type { GraphView } from '../onnx/graph.ts'
@@ -187,7 +186,7 @@ class Converter {
     if (overflowed > 0 || (Math.abs(value) > HALF_MAX && value !== stored && !MASKING.has(opType))) {
       return `${name} is beyond 65504`
     }
-    const error = Math.abs(halfToNumber(numberToHalf(stored)) - value)
+    const error = Math.abs(Math.f16round(stored) - value)
     if (Math.abs(value) < 1 && error > Math.abs(value) * LARGEST_ERROR && !GUARDING.has(opType)) {
       return `${name} is too small for half precision`
     }

@@ -1,6 +1,6 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { numberToHalf } from '../core/half.ts'
+import { halfBits } from '../core/half.ts'
 import { type Tensor, type TensorSpec, type Tensors, tensor } from '../core/tensors.ts'
 import type { EncodedText } from '../media/text/tokenizer.ts'
 
@@ -74,7 +74,7 @@ export function imageTensors(samples: Float32Array, shape: readonly number[], ma
     case 'FP32':
       return new Map([[spec.name, tensor('FP32', shape, samples)]])
     case 'FP16':
-      return new Map([[spec.name, tensor('FP16', shape, Uint16Array.from(samples, numberToHalf))]])
+      return new Map([[spec.name, tensor('FP16', shape, halfBits(samples))]])
     case 'UINT8':
       return new Map([[spec.name, tensor('UINT8', shape, new Uint8Array(Uint8ClampedArray.from(samples)))]])
     default:

@@ -1,7 +1,7 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
+import { toFloats } from '../core/half.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { toFloats } from './pooling.ts'
 
 /** Numbers of a batch: `rows` texts, each of `length` tokens, each of `width` numbers. */
 export interface Logits {

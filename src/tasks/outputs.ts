@@ -1,7 +1,7 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { halfToNumber } from '../core/half.ts'
-import type { Tensor, Tensors } from '../core/tensors.ts'
+import { floatElements } from '../core/half.ts'
+import type { Tensors } from '../core/tensors.ts'
 
 /** An output of fractions, not copied where it need not be. */
 export interface Floats {
@@ -13,21 +13,11 @@ export interface Floats {
 /** All outputs that hold fractions, in the model's order. */
 export function floatOutputs(outputs: Tensors): Floats[] {
   return [...outputs].flatMap(([name, output]) => {
-    const data = floatsOf(output)
-    return data === undefined ? [] : [{ name, shape: output.shape, data }]
+    const elements = floatElements(output)
+    if (elements === undefined) return []
+    const data = elements instanceof Float16Array ? Float32Array.from(elements) : elements
+    return [{ name, shape: output.shape, data }]
   })
-}
-
-function floatsOf(output: Tensor): Float32Array | Float64Array | undefined {
-  switch (output.datatype) {
-    case 'FP16':
-      return Float32Array.from(output.data, halfToNumber)
-    case 'FP32':
-    case 'FP64':
-      return output.data
-    default:
-      return undefined
-  }
 }
 
 /** A model that does not answer what its task needs. @param lacking "no output ..." */

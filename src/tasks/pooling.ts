@@ -1,24 +1,8 @@
 import type { Pooling } from '../catalog/settings/embedding.ts'
 import { VergeError } from '../core/errors.ts'
-import { halfToNumber } from '../core/half.ts'
-import type { Tensor } from '../core/tensors.ts'
 
 /** As torch.nn.functional.normalize has it: what a length is at least taken for. */
 const LEAST_LENGTH = 1e-12
-
-/** A float tensor's elements as 32-bit floats, or undefined if it holds no floats. No copy where none is needed. */
-export function toFloats(output: Tensor): Float32Array | undefined {
-  switch (output.datatype) {
-    case 'FP32':
-      return output.data
-    case 'FP64':
-      return Float32Array.from(output.data)
-    case 'FP16':
-      return Float32Array.from(output.data, halfToNumber)
-    default:
-      return undefined
-  }
-}
 
 /**
  * One vector for a text, from those of its tokens.

@@ -1,8 +1,8 @@
 import * as z from 'zod'
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { halfToNumber } from '../core/half.ts'
-import type { Tensor, Tensors } from '../core/tensors.ts'
+import { toDoubles } from '../core/half.ts'
+import type { Tensors } from '../core/tensors.ts'
 
 /** Labels with scores, best first, as the Hugging Face inference API answers for a classification. */
 export const classificationSchema = z
@@ -57,18 +57,6 @@ function scoreMatrix(outputs: Tensors, manifest: Manifest): { values: Float64Arr
     'manifest_invalid',
     `Model "${manifest.model}" version "${manifest.version}" has no output with one score for each of its labels. Its operator has to correct its labels and push it again.`,
   )
-}
-
-function toDoubles(output: Tensor): Float64Array | undefined {
-  switch (output.datatype) {
-    case 'FP16':
-      return Float64Array.from(output.data, halfToNumber)
-    case 'FP32':
-    case 'FP64':
-      return Float64Array.from(output.data)
-    default:
-      return undefined
-  }
 }
 
 /** In double precision, with the greatest value taken out first, so that no exponential overflows. */

@@ -1,6 +1,6 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { halfToNumber } from '../core/half.ts'
+import { toDoubles } from '../core/half.ts'
 import type { Tensor, Tensors } from '../core/tensors.ts'
 import { activate, type Classification } from './scores.ts'
 
@@ -144,8 +144,7 @@ function isNumeric({ datatype }: Tensor): boolean {
 
 function doubles(output: Tensor): Float64Array | undefined {
   if (output.datatype === 'BYTES') return undefined
-  if (output.datatype === 'FP16') return Float64Array.from(output.data, halfToNumber)
-  return Float64Array.from<number | bigint>(output.data, Number)
+  return toDoubles(output) ?? Float64Array.from<number | bigint>(output.data, Number)
 }
 
 function notANumber(row: number): VergeError {

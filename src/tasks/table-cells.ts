@@ -1,5 +1,5 @@
 import { VergeError } from '../core/errors.ts'
-import { numberToHalf } from '../core/half.ts'
+import { halves } from '../core/half.ts'
 import { ARRAY_TYPES, type Datatype, type Tensor, tensor } from '../core/tensors.ts'
 
 /** Puts a cell where it belongs, or says what is wrong with it. */
@@ -41,18 +41,15 @@ export function filling(datatype: Datatype, shape: readonly number[], maxTextLen
   const range = INTEGER_RANGES[datatype]
   if (range !== undefined) return { put: putInteger(datatype, data, range), putNaN: undefined, finish }
   if (datatype === 'BOOL') return { put: putBoolean(data), putNaN: undefined, finish }
-  const half = datatype === 'FP16'
+  const floats: { [index: number]: number | bigint } = datatype === 'FP16' ? halves(data as Uint16Array) : data
   return {
-    put: putFloat(datatype, data),
+    put: putFloat(datatype, floats),
     putNaN: (index) => {
-      data[index] = half ? HALF_NAN : Number.NaN
+      floats[index] = Number.NaN
     },
     finish,
   }
 }
-
-const HALF_NAN = 0x7e00
-const HALF_INFINITE = 0x7c00
 
 function putText(data: string[], maxLength: number): Put {
   return (index, cell) => {
@@ -115,12 +112,6 @@ function putFloat(datatype: Datatype, data: { [index: number]: number | bigint }
   return (index, cell) => {
     const value = numberOf(cell)
     if (typeof value === 'string') return value
-    if (datatype === 'FP16') {
-      const half = numberToHalf(value)
-      if ((half & HALF_INFINITE) === HALF_INFINITE) return `${value}, which is out of the range of FP16`
-      data[index] = half
-      return undefined
-    }
     data[index] = value
     return Number.isFinite(data[index]) ? undefined : `${value}, which is out of the range of ${datatype}`
   }

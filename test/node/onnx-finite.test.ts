@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { describe, expect, it, vi } from 'vitest'
-import { numberToHalf } from '../../src/core/half.ts'
+import { halfBits } from '../../src/core/half.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/codec.ts'
 import { DataType, makeTensor } from '../../src/onnx/data.ts'
@@ -149,7 +149,7 @@ describe('weights that are not numbers', () => {
   })
 
   it.each([
-    ['FLOAT16', DataType.FLOAT16, Uint16Array.of(numberToHalf(1), numberToHalf(NAN))],
+    ['FLOAT16', DataType.FLOAT16, halfBits([1, NAN])],
     ['BFLOAT16', DataType.BFLOAT16, Uint16Array.of(0x3f80, 0x7fc0)],
     ['DOUBLE', DataType.DOUBLE, Float64Array.of(1, NAN)],
   ])('are found in %s', (_, type, data) => {

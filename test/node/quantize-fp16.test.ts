@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { toOrtFormat } from '../../src/cli/pack/convert.ts'
 import { edgeEngine } from '../../src/cli/pack/edge-engine.ts'
-import { halfToNumber, numberToHalf } from '../../src/core/half.ts'
+import { halfBits, halves } from '../../src/core/half.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/codec.ts'
 import { byteCountOf, DataType, floatsOf } from '../../src/onnx/data.ts'
@@ -20,6 +20,7 @@ import { cosine } from '../../src/quantize/metrics.ts'
 import { compressedBytes, prune } from '../../src/quantize/prune.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
 import { weightOnly4 } from '../../src/quantize/weight-only.ts'
+import { halfBitsByFormula, halfByFormula } from '../fixtures/halves.ts'
 import { haveRealModels, SKIP_REASON } from '../fixtures/node/real-models.ts'
 import { GRAPH_MODELS, graphModel, inputsOf, loadModel, plainEngine, runModel } from '../fixtures/node/run-onnx.ts'
 import { type ModelSpec, onnxModel, seededFloats } from '../fixtures/onnx.ts'
@@ -46,14 +47,22 @@ describe('halves', () => {
   it('are those of the exact conversion, around every half and between each two', () => {
     const values: number[] = [Number.NaN, 3.4e38, -3.4e38, 1e-45, -1e-45, 65519.99, 65520, Number.POSITIVE_INFINITY]
     for (let bits = 0; bits < 0x7c00; bits++) {
-      const value = halfToNumber(bits)
-      const next = bits === 0x7bff ? 65536 : halfToNumber(bits + 1)
+      const value = halfByFormula(bits)
+      const next = bits === 0x7bff ? 65536 : halfByFormula(bits + 1)
       const middle = (value + next) / 2
       for (const each of [value, middle, middle * (1 + 2 ** -22), middle * (1 - 2 ** -22)]) values.push(each, -each)
     }
     const floats = Float32Array.from(values)
     const { bits } = toHalves([{ start: 0, values: floats }], floats.length)
-    expect(bits).toEqual(Uint16Array.from(floats, numberToHalf))
+    expect(bits).toEqual(Uint16Array.from(floats, halfBitsByFormula))
+  })
+
+  it('are counted where a finite weight became infinite or none is a number, and every NaN is the same half', () => {
+    const negativeNaN = new Float32Array(new Uint32Array([0xffc00001]).buffer)
+    const values = Float32Array.of(70_000, Number.POSITIVE_INFINITY, Number.NaN, negativeNaN[0] ?? 0, 1)
+    const { bits, overflowed, nans, sqnrDb } = toHalves([{ start: 0, values }], values.length)
+    expect([...bits]).toEqual([0x7c00, 0x7c00, 0x7e00, 0x7e00, 0x3c00])
+    expect({ overflowed, nans, sqnrDb }).toEqual({ overflowed: 1, nans: 2, sqnrDb: null })
   })
 })
 
@@ -67,8 +76,7 @@ function agreement(expected: Tensors, actual: Tensors): number {
     expect(given?.shape, name).toEqual(right.shape)
     if (right.datatype !== 'FP32') expect(given, name).toEqual(right)
     else if (given?.datatype === 'FP32') least = Math.min(least, cosine(right.data, given.data))
-    else if (given?.datatype === 'FP16')
-      least = Math.min(least, cosine(right.data, Array.from(given.data, halfToNumber)))
+    else if (given?.datatype === 'FP16') least = Math.min(least, cosine(right.data, halves(given.data)))
     else throw new Error(`${name} is missing`)
   }
   return least
@@ -104,7 +112,7 @@ describe(haveRealModels ? 'fp16' : `fp16 (third-party models left out: ${SKIP_RE
     session.dispose()
     const image = inputs.get('image')
     if (image?.datatype !== 'FP32') throw new Error('no image')
-    const half = tensor('FP16', image.shape, Uint16Array.from(image.data, numberToHalf))
+    const half = tensor('FP16', image.shape, halfBits(image.data))
     const actual = await runModel(result, new Map([['image', half]]), 'all')
     expect(actual.get('logits')?.datatype).toBe('FP16')
     expect(agreement(expected, actual)).toBeGreaterThan(0.99999)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { normals } from '../../bench/models/random.ts'
-import { halfToNumber } from '../../src/core/half.ts'
+import { halves } from '../../src/core/half.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { DataType, rawBytesOf } from '../../src/onnx/data.ts'
 import { intOf } from '../../src/onnx/make.ts'
@@ -47,7 +47,7 @@ function nibble(bytes: Uint8Array, row: number, rowBytes: number, index: number)
 
 function floatsIn(tensor: TensorProto): Float32Array {
   const bytes = rawBytesOf(tensor).slice()
-  if (tensor.dataType === DataType.FLOAT16) return Float32Array.from(new Uint16Array(bytes.buffer), halfToNumber)
+  if (tensor.dataType === DataType.FLOAT16) return Float32Array.from(halves(new Uint16Array(bytes.buffer)))
   return new Float32Array(bytes.buffer)
 }
 

@@ -11,7 +11,7 @@ import { describeLocated, locateError } from '../../src/cli/verify/locate.ts'
 import { outputRanges } from '../../src/cli/verify/ranges.ts'
 import { syntheticSamples } from '../../src/cli/verify/samples.ts'
 import { type Tolerance, toleranceFor } from '../../src/cli/verify/tolerance.ts'
-import { numberToHalf } from '../../src/core/half.ts'
+import { halfBits } from '../../src/core/half.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { type Signature, type Tensor, tensor } from '../../src/core/tensors.ts'
 import { runPrice } from '../../src/engine/price.ts'
@@ -98,8 +98,7 @@ describe('comparison of outputs', () => {
   })
 
   it('reads half floats as numbers', () => {
-    const half = (...values: number[]): Tensor =>
-      tensor('FP16', [values.length], Uint16Array.from(values, numberToHalf))
+    const half = (...values: number[]): Tensor => tensor('FP16', [values.length], halfBits(values))
     expect(compared([[half(3, 4), half(4, 3)]]).cosine).toBeCloseTo(24 / 25, 12)
   })
 

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { halfToNumber, numberToHalf } from '../../src/core/half.ts'
 import { type Datatype, ELEMENT_BYTES } from '../../src/core/tensors.ts'
 import { tensorFromBinary, tensorToBinary } from '../../src/protocols/oip/binary.ts'
 import { restoreLongIntegers } from '../../src/protocols/oip/exact.ts'
@@ -179,34 +178,6 @@ describe('bytes', () => {
     ['a length of 4 GiB', read('BYTES', [1], [255, 255, 255, 255])],
   ])('refuses %s', (_, work) => {
     expect(codeOf(work)).toBe('invalid_tensor')
-  })
-})
-
-describe('half precision', () => {
-  it('comes back from every one of its 65,536 values', () => {
-    for (let bits = 0; bits < 0x10000; bits++) {
-      const value = halfToNumber(bits)
-      if (Number.isNaN(value)) expect(numberToHalf(value)).toBe(0x7e00)
-      else if (numberToHalf(value) !== bits) throw new Error(`${bits.toString(16)} is lost`)
-    }
-  })
-
-  it.each([
-    [1, 0x3c00],
-    [-2, 0xc000],
-    [65504, 0x7bff],
-    [65519.99, 0x7bff],
-    [65520, 0x7c00],
-    [2 ** -24, 0x0001],
-    [2 ** -25, 0x0000],
-    [2 ** -25 * 1.0001, 0x0001],
-    [1 + 2 ** -11, 0x3c00],
-    [1 + 3 * 2 ** -11, 0x3c02],
-    // Going through single precision would round this up.
-    [1 + 2 ** -11 + 2 ** -40, 0x3c01],
-    [0.99999, 0x3c00],
-  ])('rounds %d to the nearest, ties to even', (value, bits) => {
-    expect(numberToHalf(value)).toBe(bits)
   })
 })
 

@@ -1,6 +1,6 @@
 import { join, relative } from 'node:path'
 import { isVergeError, throwIfAborted } from '../../core/errors.ts'
-import { halfToNumber } from '../../core/half.ts'
+import { halves } from '../../core/half.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
 import type { Built } from '../build/build.ts'
 import { exampleRequest } from '../build/request.ts'
@@ -162,7 +162,7 @@ export function shown({ datatype, shape, data }: Tensor): string {
   const first = [...(data.slice(0, SHOWN) as Iterable<number | bigint | string>)].map((element) => {
     if (datatype === 'BYTES') return JSON.stringify(element)
     if (datatype === 'BOOL') return Boolean(element)
-    const value = datatype === 'FP16' ? halfToNumber(Number(element)) : element
+    const value = datatype === 'FP16' ? halves(Uint16Array.of(Number(element)))[0] : element
     return typeof value === 'number' && datatype.startsWith('FP') ? digits(value) : value
   })
   return `${datatype} [${shape.join(', ')}]: ${first.join(', ')}${data.length > SHOWN ? ', ...' : ''}`

@@ -1,24 +1,10 @@
-import { halfToNumber } from '../../core/half.ts'
-import type { Tensor, Tensors } from '../../core/tensors.ts'
+import { toFloats } from '../../core/half.ts'
+import type { Tensors } from '../../core/tensors.ts'
 import { argmax, cosine, sqnrDb } from '../../quantize/metrics.ts'
-
-/** A model's output as floats: a view where it is of 32 bits. Undefined for other types. */
-function floatsIn(output: Tensor): Float32Array | undefined {
-  switch (output.datatype) {
-    case 'FP32':
-      return output.data
-    case 'FP64':
-      return Float32Array.from(output.data)
-    case 'FP16':
-      return Float32Array.from(output.data, halfToNumber)
-    default:
-      return undefined
-  }
-}
 
 /** All floating-point outputs of a run, one after the other, in the order of the model's outputs. */
 export function flattened(outputs: Tensors): Float32Array {
-  const parts = [...outputs.values()].flatMap((output) => floatsIn(output) ?? [])
+  const parts = [...outputs.values()].flatMap((output) => toFloats(output) ?? [])
   const [only, ...others] = parts
   if (only !== undefined && others.length === 0) return only
   const all = new Float32Array(parts.reduce((total, part) => total + part.length, 0))
@@ -39,7 +25,7 @@ export function topClass(outputs: Tensors, classes?: number): number {
   for (const output of outputs.values()) {
     const columns = output.shape.at(-1)
     if (columns === undefined || columns === 0 || (classes !== undefined && columns !== classes)) continue
-    const values = floatsIn(output)
+    const values = toFloats(output)
     if (values !== undefined) return argmax(values, 0, columns)
   }
   return -1

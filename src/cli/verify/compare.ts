@@ -1,4 +1,4 @@
-import { halfToNumber } from '../../core/half.ts'
+import { floatElements } from '../../core/half.ts'
 import type { Tensor } from '../../core/tensors.ts'
 /** How one output of an artifact agrees with the original's, over all samples. */
 export interface OutputAgreement {
@@ -58,8 +58,8 @@ export class Comparison {
       return
     }
     this.#elements += reference.data.length
-    const left = floats(reference)
-    const right = floats(actual)
+    const left = floatElements(reference)
+    const right = floatElements(actual)
     if (left === undefined || right === undefined) {
       this.#kind = 'exact'
       for (let i = 0; i < reference.data.length; i++) if (reference.data[i] === actual.data[i]) this.#equal++
@@ -127,12 +127,6 @@ export class Comparison {
       if (Object.is(left[bestOf(right, row, classes)], best)) this.#same++
     }
   }
-}
-
-/** Elements as numbers; undefined for what is not of floating-point numbers. */
-export function floats(value: Tensor): ArrayLike<number> | undefined {
-  if (value.datatype === 'FP32' || value.datatype === 'FP64') return value.data
-  return value.datatype === 'FP16' ? Float32Array.from(value.data, halfToNumber) : undefined
 }
 
 /** Two zero vectors are alike; a zero vector is at right angles to all others. */

@@ -1,5 +1,5 @@
+import { floatElements } from '../../core/half.ts'
 import type { Tensor } from '../../core/tensors.ts'
-import { floats } from './compare.ts'
 
 /** What samples make of one output of the original: whether there is anything in it that a comparison could show. */
 export interface Exercise {
@@ -29,7 +29,7 @@ export class ExerciseWatch {
   #compared = 0
 
   add(reference: Tensor): void {
-    const values = floats(reference)
+    const values = floatElements(reference)
     this.#samples++
     this.#elements += reference.data.length
     if (values === undefined) this.#addExact(reference.data)

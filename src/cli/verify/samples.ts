@@ -1,5 +1,5 @@
 import type { ImageSettings } from '../../catalog/manifest.ts'
-import { numberToHalf } from '../../core/half.ts'
+import { halves } from '../../core/half.ts'
 import { LIMITS } from '../../core/limits.ts'
 import {
   ARRAY_TYPES,
@@ -218,10 +218,8 @@ function madeUp(
   } else if (datatype === 'FP32' || datatype === 'FP64' || datatype === 'FP16') {
     const float = floats(spec, shape, next, sample, values)
     const { scale = 1 } = values
-    for (let i = 0; i < count; i++) {
-      const value = float(i) * scale
-      data[i] = datatype === 'FP16' ? numberToHalf(value) : value
-    }
+    const numbers = datatype === 'FP16' ? halves(data as Uint16Array) : data
+    for (let i = 0; i < count; i++) numbers[i] = float(i) * scale
   } else if (datatype === 'UINT8' && shape.length >= 3) {
     const pixel = pixelsOf(spec, shape, next, sample, values)
     for (let i = 0; i < count; i++) data[i] = pixel(i)

@@ -1,4 +1,4 @@
-import { halfToNumber } from '../../core/half.ts'
+import { floatElements } from '../../core/half.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
 
 /** How far a batch's answer may be from the run's own, absolutely and relatively. */
@@ -23,20 +23,21 @@ export function outputsAgree(batched: Tensors, alone: Tensors): boolean {
 export function sameInputs(left: Tensors, right: Tensors): boolean {
   for (const [name, value] of left) {
     const other = right.get(name)
-    if (!other || !sameShape(value, other) || !everyValue(value, other, (a, b) => Object.is(a, b))) return false
+    if (!other || !sameShape(value, other) || !everyValue<unknown>(value.data, other.data, (a, b) => Object.is(a, b)))
+      return false
   }
   return left.size === right.size
 }
 
 function tensorsAgree(found: Tensor, expected: Tensor): boolean {
   if (found.datatype !== expected.datatype || !sameShape(found, expected)) return false
-  if (expected.datatype === 'FP16') {
-    return everyValue(found, expected, (a, b) => near(halfToNumber(Number(a)), halfToNumber(Number(b)), HALF_TOLERANCE))
+  const left = floatElements(found)
+  const right = floatElements(expected)
+  if (left !== undefined && right !== undefined) {
+    const tolerance = expected.datatype === 'FP16' ? HALF_TOLERANCE : TOLERANCE
+    return everyValue(left, right, (a, b) => near(a, b, tolerance))
   }
-  if (expected.datatype === 'FP32' || expected.datatype === 'FP64') {
-    return everyValue(found, expected, (a, b) => near(Number(a), Number(b), TOLERANCE))
-  }
-  return everyValue(found, expected, (a, b) => a === b)
+  return everyValue<unknown>(found.data, expected.data, (a, b) => a === b)
 }
 
 function near(found: number, expected: number, tolerance: number): boolean {
@@ -49,10 +50,8 @@ function sameShape(left: Tensor, right: Tensor): boolean {
   return left.shape.length === right.shape.length && left.shape.every((size, axis) => size === right.shape[axis])
 }
 
-type Value = number | bigint | string | undefined
-
-function everyValue(left: Tensor, right: Tensor, test: (left: Value, right: Value) => boolean): boolean {
-  if (left.data.length !== right.data.length) return false
-  for (let index = 0; index < left.data.length; index++) if (!test(left.data[index], right.data[index])) return false
+function everyValue<T>(left: ArrayLike<T>, right: ArrayLike<T>, test: (left: T, right: T) => boolean): boolean {
+  if (left.length !== right.length) return false
+  for (let index = 0; index < left.length; index++) if (!test(left[index] as T, right[index] as T)) return false
   return true
 }

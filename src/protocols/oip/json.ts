@@ -1,5 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
-import { halfToNumber, numberToHalf } from '../../core/half.ts'
+import { halves } from '../../core/half.ts'
 import { ARRAY_TYPES, type Datatype, elementCount, type NumericArray, type Tensor, tensor } from '../../core/tensors.ts'
 
 /**
@@ -70,22 +70,14 @@ function putNumber(datatype: NumericDatatype, array: NumericArray): Put {
       return undefined
     }
   }
-  if (datatype === 'FP16') {
-    return (index, value) => {
-      if (typeof value !== 'number') return 'not a number'
-      const half = numberToHalf(value)
-      if ((half & 0x7c00) === 0x7c00) return 'out of the range of FP16'
-      array[index] = half
-      return undefined
-    }
-  }
   const range = RANGES[datatype]
   if (range === undefined) {
+    const floats = datatype === 'FP16' ? halves(array as Uint16Array) : array
     return (index, value) => {
       if (typeof value !== 'number') return 'not a number'
-      array[index] = value
-      // Catches both a literal such as 1e999 and a double too large for single precision.
-      return Number.isFinite(array[index]) ? undefined : `out of the range of ${datatype}`
+      floats[index] = value
+      // Catches both a literal such as 1e999 and a double too large for the datatype.
+      return Number.isFinite(floats[index]) ? undefined : `out of the range of ${datatype}`
     }
   }
   const [low, high] = range
@@ -202,7 +194,7 @@ export function dataToJson(value: Tensor): string {
     case 'BOOL':
       return `[${Array.from(value.data, (element) => (element === 0 ? 'false' : 'true')).join(',')}]`
     case 'FP16':
-      return floatsToJson(Float64Array.from(value.data, halfToNumber))
+      return floatsToJson(halves(value.data))
     case 'FP32':
     case 'FP64':
       return floatsToJson(value.data)
@@ -211,7 +203,7 @@ export function dataToJson(value: Tensor): string {
   }
 }
 
-function floatsToJson(data: Float32Array | Float64Array): string {
+function floatsToJson(data: Float16Array | Float32Array | Float64Array): string {
   for (let i = 0; i < data.length; i++) {
     if (!Number.isFinite(data[i])) {
       return `[${Array.from(data, (element) => (Number.isFinite(element) ? String(element) : 'null')).join(',')}]`
