@@ -6,6 +6,7 @@ import { notLive, publish } from './push/publish.ts'
 import { type PushResult, pushModel } from './push/push.ts'
 import { openTarget } from './target/open.ts'
 import { runScript } from './terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from './terminal/options.ts'
 
 export interface SeedOptions {
   /** The folder that `wrangler dev --persist-to` names. */
@@ -52,13 +53,17 @@ export function describePublished(result: PushResult): string {
   return `${model} ${version}: ${what} (generation ${generation})${aside === '' ? '' : `; ${aside}`}`
 }
 
+const OPTIONS = {
+  'persist-to': { type: 'string', value: 'DIR', help: 'local storage (default: .wrangler/state)' },
+  ...HELP_OPTION,
+} as const satisfies Options
+
 const HELP = `Writes packed models into the local R2 and KV that "wrangler dev" reads. Repeating it writes nothing. A model that
 was pushed, released or hidden by hand stays as it is: a new version of it is stored, and not made live.
 
 Usage: npm run seed -- [options] [model folder ...]
 
-  --persist-to DIR   local storage (default: .wrangler/state)
-  --help             this text
+${helpOf(OPTIONS)}
 
 Without folders: every models/<name>/ that has a verge.json.`
 
@@ -67,7 +72,7 @@ export async function seedCommand(): Promise<void> {
   await runScript(HELP, async () => {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { 'persist-to': { type: 'string' }, help: { type: 'boolean' } },
+      options: OPTIONS,
     })
     if (values.help) return HELP
     const folders = positionals.length > 0 ? positionals : await modelFolders()

@@ -3,30 +3,37 @@ import { modelFolders, STATE } from './files/project.ts'
 import { originEnvironment } from './local/origin-environment.ts'
 import { serve, untilAsked } from './local/serve.ts'
 import { runScript } from './terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from './terminal/options.ts'
 import { parsePort } from './terminal/port.ts'
+
+const OPTIONS = {
+  port: { type: 'string', value: 'N', help: 'port to listen on (default: PORT, or 8787)' },
+  models: {
+    type: 'string',
+    value: 'DIR',
+    help: 'folder of model folders, each with a verge.json (default: models)',
+  },
+  'persist-to': { type: 'string', value: 'DIR', help: 'local storage (default: .wrangler/state)' },
+  origin: {
+    type: 'string',
+    value: 'URL',
+    help: [
+      'where models go that prefer a larger machine: npm run origin starts one',
+      '(default: http://127.0.0.1:8788; none: nowhere)',
+    ],
+  },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `Starts Verge on this machine: packs the models in models/, writes them into local R2 and KV, runs the Worker
 in workerd, and waits until each model has answered. Ctrl-C ends everything.
 
 Usage: npm start -- [options]
 
-  --port N           port to listen on (default: PORT, or 8787)
-  --models DIR       folder of model folders, each with a verge.json (default: models)
-  --persist-to DIR   local storage (default: .wrangler/state)
-  --origin URL       where models go that prefer a larger machine: npm run origin starts one
-                     (default: http://127.0.0.1:8788; none: nowhere)
-  --help             this text`
+${helpOf(OPTIONS)}`
 
 await runScript(HELP, async () => {
-  const { values } = parseArgs({
-    options: {
-      port: { type: 'string' },
-      models: { type: 'string' },
-      'persist-to': { type: 'string' },
-      origin: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  })
+  const { values } = parseArgs({ options: OPTIONS })
   if (values.help) return HELP
   const signal = untilAsked()
   const port = parsePort(values.port)

@@ -609,4 +609,19 @@ describe('canonicalJson', () => {
     expect(written).toBe('{"":1.5,"a":"ü\\"\\n","aa":{"😀":2,"\uFFFD":1},"b":[{"z":1},null]}')
     expect(JSON.parse(canonicalJson(JSON.parse('{"__proto__":{"x":1}}')))).toEqual(JSON.parse('{"__proto__":{"x":1}}'))
   })
+
+  it('gives the results of the examples in RFC 8785', () => {
+    const input = String.raw`{"numbers": [333333333.33333329, 1E30, 4.50, 2e-3, 0.000000000000000000000000001],
+      "string": "\u20ac$\u000F\u000aA'\u0042\u0022\u005c\\\"\/", "literals": [null, true, false]}`
+    expect(canonicalJson(JSON.parse(input))).toBe(
+      String.raw`{"literals":[null,true,false],"numbers":[333333333.3333333,1e+30,4.5,0.002,1e-27],"string":"€$\u000f\nA'B\"\\\\\"/"}`,
+    )
+    const names = ['\u20ac', '\r', '\ufb33', '1', '\u{1f600}', '\u0080', '\u00f6']
+    const sorted = ['\r', '1', '\u0080', '\u00f6', '\u20ac', '\u{1f600}', '\ufb33']
+    const members = [...canonicalJson(Object.fromEntries(names.map((name) => [name, name]))).matchAll(/"([^"]+)":/g)]
+    expect(members.map(([, name]) => JSON.parse(`"${name}"`))).toEqual(sorted)
+    expect(canonicalJson([-0, 5e-324, 1.7976931348623157e308, 9007199254740992, 1e21, 295147905179352830000])).toBe(
+      '[0,5e-324,1.7976931348623157e+308,9007199254740992,1e+21,295147905179352830000]',
+    )
+  })
 })

@@ -6,21 +6,38 @@ import { ROOT } from '../files/project.ts'
 import { startLocal } from '../local/local.ts'
 import { percentile, wilsonInterval } from '../statistics.ts'
 import { runScript, UsageError } from '../terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 import { freePort } from '../terminal/port.ts'
 import { assertData, HELD_OUT, type HeldOut, type Sample } from './held-out.ts'
 import { type Measurement, measure } from './measure.ts'
+
+const OPTIONS = {
+  data: {
+    type: 'string',
+    value: 'DIR',
+    help: 'folder of the data sets (default: ../shared/datasets); models/*/README.md say where they are from',
+  },
+  url: {
+    type: 'string',
+    value: 'URL',
+    help: 'a Worker that is running; without it, one is started with local storage of its own',
+  },
+  model: { type: 'string', value: 'NAME', help: `${HELD_OUT.map(({ model }) => model).join(' or ')} alone` },
+  limit: { type: 'string', value: 'N', help: 'at most N samples of each, evenly spread' },
+  concurrency: {
+    type: 'string',
+    value: 'N',
+    help: 'requests at once (default: 1, so that latencies are those of an idle server)',
+  },
+  key: { type: 'string', value: 'KEY', help: 'bearer key for private models (default: VERGE_API_KEY)' },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `Measures the accuracy of the models that come with Verge through their HTTP endpoint, on data that they never saw.
 
 Usage: npm run accuracy -- [options]
 
-  --data DIR        folder of the data sets (default: ../shared/datasets); models/*/README.md say where they are from
-  --url URL         a Worker that is running; without it, one is started with local storage of its own
-  --model NAME      ${HELD_OUT.map(({ model }) => model).join(' or ')} alone
-  --limit N         at most N samples of each, evenly spread
-  --concurrency N   requests at once (default: 1, so that latencies are those of an idle server)
-  --key KEY         bearer key for private models (default: VERGE_API_KEY)
-  --help            this text`
+${helpOf(OPTIONS)}`
 
 function positiveInteger(name: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
@@ -45,17 +62,7 @@ function describe({ model, rule }: HeldOut, { right, count, latencies, refusals 
 }
 
 await runScript(HELP, async () => {
-  const { values } = parseArgs({
-    options: {
-      data: { type: 'string' },
-      url: { type: 'string' },
-      model: { type: 'string' },
-      limit: { type: 'string' },
-      concurrency: { type: 'string' },
-      key: { type: 'string' },
-      help: { type: 'boolean' },
-    },
-  })
+  const { values } = parseArgs({ options: OPTIONS })
   if (values.help) return HELP
   const wanted = HELD_OUT.filter(({ model }) => values.model === undefined || model === values.model)
   if (wanted.length === 0) throw new UsageError(`There is no held-out data for a model "${values.model}".`)

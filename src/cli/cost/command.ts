@@ -8,24 +8,50 @@ import { ROOT } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
 import { packFolder } from '../pack/packer.ts'
 import { runScript, UsageError } from '../terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 import { isBenchResult, readBenchFigures } from './bench-figures.ts'
 import type { CostedModel } from './estimate.ts'
 import { type Figures, readFigures, readPrices } from './prices.ts'
 import { COST_MARKERS, costTables } from './table.ts'
 
+const OPTIONS = {
+  requests: { type: 'string', default: '1000000', value: 'N', help: 'a month (default: 1000000)' },
+  'cold-share': {
+    type: 'string',
+    default: '0.01',
+    value: 'N',
+    help: 'share of requests that meet an isolate without the model (default: 0.01)',
+  },
+  figures: {
+    type: 'string',
+    value: 'FILE',
+    help: [
+      'measured times: a run of the benchmark, or a file such as deploy/figures.json',
+      '(default: bench/results/last.json if there is one, else deploy/figures.json)',
+    ],
+  },
+  prices: {
+    type: 'string',
+    default: join(ROOT, 'deploy/prices.json'),
+    value: 'FILE',
+    help: 'default: deploy/prices.json',
+  },
+  bytes: {
+    type: 'string',
+    shown: '--bytes N --cold-cpu-ms N --warm-cpu-ms N',
+    help: ['', 'a model of your own, instead of those in the figures'],
+  },
+  'cold-cpu-ms': { type: 'string' },
+  'warm-cpu-ms': { type: 'string' },
+  write: { type: 'boolean', help: 'write the tables into docs/cost.md' },
+  ...HELP_OPTION,
+} as const satisfies Options
+
 const HELP = `Computes what models cost on Cloudflare: operations, bytes and dollars of a cold load and of many requests, by plan.
 
 Usage: node scripts/cost.ts [options]
 
-  --requests N      a month (default: 1000000)
-  --cold-share N    share of requests that meet an isolate without the model (default: 0.01)
-  --figures FILE    measured times: a run of the benchmark, or a file such as deploy/figures.json
-                    (default: bench/results/last.json if there is one, else deploy/figures.json)
-  --prices FILE     default: deploy/prices.json
-  --bytes N --cold-cpu-ms N --warm-cpu-ms N
-                    a model of your own, instead of those in the figures
-  --write           write the tables into docs/cost.md
-  --help            this text`
+${helpOf(OPTIONS, 18)}`
 
 const PAGE = join(ROOT, 'docs/cost.md')
 
@@ -78,19 +104,7 @@ function number(name: string, text: string, most = Number.MAX_SAFE_INTEGER): num
 }
 
 await runScript(HELP, async () => {
-  const { values } = parseArgs({
-    options: {
-      requests: { type: 'string', default: '1000000' },
-      'cold-share': { type: 'string', default: '0.01' },
-      figures: { type: 'string' },
-      prices: { type: 'string', default: join(ROOT, 'deploy/prices.json') },
-      bytes: { type: 'string' },
-      'cold-cpu-ms': { type: 'string' },
-      'warm-cpu-ms': { type: 'string' },
-      write: { type: 'boolean' },
-      help: { type: 'boolean' },
-    },
-  })
+  const { values } = parseArgs({ options: OPTIONS })
   if (values.help) return HELP
   const prices = await readPrices(resolve(values.prices))
   let figures = await figuresFrom(values.figures)

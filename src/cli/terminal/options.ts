@@ -3,6 +3,8 @@ export interface Option {
   readonly type: 'string' | 'boolean'
   readonly short?: string
   readonly multiple?: boolean
+  /** The parser's value where the option is not given. */
+  readonly default?: string
   /** What the help calls its value, such as `FILE`. */
   readonly value?: string
   /** How the help writes the option; `--name VALUE` if left out. */

@@ -1,7 +1,7 @@
 import { runScript, UsageError } from '../../cli/terminal/command-line.ts'
 import { jsonLogger } from '../logger.ts'
 import { startOrigin } from '../origin.ts'
-import { readOptions } from './options.ts'
+import { OPTIONS_HELP, readOptions } from './options.ts'
 import { type OriginSource, openSource, type SourceOptions } from './source.ts'
 import { terminalLogger } from './terminal-log.ts'
 
@@ -10,36 +10,7 @@ they do not run themselves (ORIGINS; docs/origin/configure.md).
 
 Usage: npm run origin -- [options]
 
-  --from WHERE          catalogue and weights (default: http://127.0.0.1:8787):
-                          https://worker   a Worker whose ORIGINS names this origin
-                          s3://bucket      R2, by its S3 API: R2_ENDPOINT or CLOUDFLARE_ACCOUNT_ID, R2_ACCESS_KEY_ID
-                                           and R2_SECRET_ACCESS_KEY in the environment
-                          DIR              a folder of model folders, each with a verge.json
-  --models a,b          serve these models alone (default: all of the catalogue)
-  --preload a,b         have these in memory before saying that it is ready
-
-  --port N              for Workers (default: 8788)
-  --host ADDRESS        (default: 127.0.0.1; 0.0.0.0 for all addresses)
-  --admin-port N        /livez, /readyz and /metrics, without a key (default: 8789)
-  --admin-host ADDRESS  (default: 127.0.0.1)
-  --key-file FILE       keys that requests may be signed with, one a line (default: VERGE_ORIGIN_KEY, separated by commas;
-                        else .verge/origin.key, which npm start shares)
-
-  --providers a,b       cuda, webgpu, cpu: the first that runs is used (default: cuda,webgpu,cpu)
-  --threads N           within one operator (default: all cores)
-  --memory-gb N         of all loaded models; those used longest ago go (default: 60 % of the machine's)
-  --max-batch N         rows that are run together at most; 1: none (default: 32)
-  --max-wait-ms N       how long a run may wait for others at most (default: 2)
-  --max-queue N         runs that may wait for one model; more are refused (default: 128)
-  --max-cost N          units that the runs of one request may cost together; texts are
-                        bounded by their model's context instead (default: 1000000)
-
-  --cache DIR           artifacts by digest, and the last good copy of the catalogue (default: .verge/origin-cache)
-  --cache-gb N          the most that artifacts may take there (default: 20)
-  --drain-seconds N     after SIGTERM, what is in work may take this long (default: 30)
-  --log-level LEVEL     debug, info, warn, error, silent (default: info)
-  --log-format FORMAT   lines for people, or json, an object a line (default: lines on a terminal, else json)
-  --help                this text
+${OPTIONS_HELP}
 
 Every option can be set in the environment instead: VERGE_ORIGIN_MAX_BATCH for --max-batch.`
 

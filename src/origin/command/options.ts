@@ -6,38 +6,162 @@ import { LEAST_SECRET } from '../../access/signature.ts'
 import { MODEL_NAME } from '../../catalog/manifest.ts'
 import { ROOT } from '../../cli/files/project.ts'
 import { UsageError } from '../../cli/terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Option } from '../../cli/terminal/options.ts'
 import { PROVIDERS, type Provider } from '../../engine/native/support.ts'
 import { ORIGIN_LIMITS } from '../limits.ts'
 import { LOG_LEVELS } from '../logger.ts'
 import type { OriginSettings } from '../settings.ts'
 import { localOriginKey } from './key.ts'
 
-/** Every option with its default; each may also be set as `VERGE_ORIGIN_<NAME>`. */
-const DEFAULTS = {
-  port: '8788',
-  host: '127.0.0.1',
-  'admin-port': '8789',
-  'admin-host': '127.0.0.1',
-  from: 'http://127.0.0.1:8787',
-  cache: join(ROOT, '.verge/origin-cache'),
-  'cache-gb': '20',
-  models: '',
-  preload: '',
-  'memory-gb': '',
-  'max-batch': '32',
-  'max-wait-ms': '2',
-  'max-queue': '128',
-  'max-cost': String(ORIGIN_LIMITS.requestCost),
-  providers: 'cuda,webgpu,cpu',
-  threads: '',
-  'drain-seconds': '30',
-  'log-level': 'info',
-  'log-format': '',
-  'key-file': '',
-} as const
+interface OriginOption extends Option {
+  /** Where neither the option nor its variable is given; empty if it is worked out, or if nothing is meant. */
+  readonly fallback: string
+}
 
-export type OptionName = keyof typeof DEFAULTS
-export const OPTION_NAMES = Object.keys(DEFAULTS) as readonly OptionName[]
+type OriginOptionTable = Readonly<Record<string, OriginOption>>
+
+const CATALOGUE_OPTIONS = {
+  from: {
+    type: 'string',
+    value: 'WHERE',
+    fallback: 'http://127.0.0.1:8787',
+    help: [
+      'catalogue and weights (default: http://127.0.0.1:8787):',
+      '  https://worker   a Worker whose ORIGINS names this origin',
+      '  s3://bucket      R2, by its S3 API: R2_ENDPOINT or CLOUDFLARE_ACCOUNT_ID, R2_ACCESS_KEY_ID',
+      '                   and R2_SECRET_ACCESS_KEY in the environment',
+      '  DIR              a folder of model folders, each with a verge.json',
+    ],
+  },
+  models: {
+    type: 'string',
+    value: 'a,b',
+    fallback: '',
+    help: 'serve these models alone (default: all of the catalogue)',
+  },
+  preload: {
+    type: 'string',
+    value: 'a,b',
+    fallback: '',
+    help: 'have these in memory before saying that it is ready',
+  },
+} as const satisfies OriginOptionTable
+
+const NETWORK_OPTIONS = {
+  port: { type: 'string', value: 'N', fallback: '8788', help: 'for Workers (default: 8788)' },
+  host: {
+    type: 'string',
+    value: 'ADDRESS',
+    fallback: '127.0.0.1',
+    help: '(default: 127.0.0.1; 0.0.0.0 for all addresses)',
+  },
+  'admin-port': {
+    type: 'string',
+    value: 'N',
+    fallback: '8789',
+    help: '/livez, /readyz and /metrics, without a key (default: 8789)',
+  },
+  'admin-host': { type: 'string', value: 'ADDRESS', fallback: '127.0.0.1', help: '(default: 127.0.0.1)' },
+  'key-file': {
+    type: 'string',
+    value: 'FILE',
+    fallback: '',
+    help: [
+      'keys that requests may be signed with, one a line (default: VERGE_ORIGIN_KEY, separated by commas;',
+      'else .verge/origin.key, which npm start shares)',
+    ],
+  },
+} as const satisfies OriginOptionTable
+
+const RUN_OPTIONS = {
+  providers: {
+    type: 'string',
+    value: 'a,b',
+    fallback: 'cuda,webgpu,cpu',
+    help: 'cuda, webgpu, cpu: the first that runs is used (default: cuda,webgpu,cpu)',
+  },
+  threads: { type: 'string', value: 'N', fallback: '', help: 'within one operator (default: all cores)' },
+  'memory-gb': {
+    type: 'string',
+    value: 'N',
+    fallback: '',
+    help: "of all loaded models; those used longest ago go (default: 60 % of the machine's)",
+  },
+  'max-batch': {
+    type: 'string',
+    value: 'N',
+    fallback: '32',
+    help: 'rows that are run together at most; 1: none (default: 32)',
+  },
+  'max-wait-ms': {
+    type: 'string',
+    value: 'N',
+    fallback: '2',
+    help: 'how long a run may wait for others at most (default: 2)',
+  },
+  'max-queue': {
+    type: 'string',
+    value: 'N',
+    fallback: '128',
+    help: 'runs that may wait for one model; more are refused (default: 128)',
+  },
+  'max-cost': {
+    type: 'string',
+    value: 'N',
+    fallback: String(ORIGIN_LIMITS.requestCost),
+    help: [
+      'units that the runs of one request may cost together; texts are',
+      `bounded by their model's context instead (default: ${ORIGIN_LIMITS.requestCost})`,
+    ],
+  },
+} as const satisfies OriginOptionTable
+
+const PROCESS_OPTIONS = {
+  cache: {
+    type: 'string',
+    value: 'DIR',
+    fallback: join(ROOT, '.verge/origin-cache'),
+    help: 'artifacts by digest, and the last good copy of the catalogue (default: .verge/origin-cache)',
+  },
+  'cache-gb': {
+    type: 'string',
+    value: 'N',
+    fallback: '20',
+    help: 'the most that artifacts may take there (default: 20)',
+  },
+  'drain-seconds': {
+    type: 'string',
+    value: 'N',
+    fallback: '30',
+    help: 'after SIGTERM, what is in work may take this long (default: 30)',
+  },
+  'log-level': {
+    type: 'string',
+    value: 'LEVEL',
+    fallback: 'info',
+    help: 'debug, info, warn, error, silent (default: info)',
+  },
+  'log-format': {
+    type: 'string',
+    value: 'FORMAT',
+    fallback: '',
+    help: 'lines for people, or json, an object a line (default: lines on a terminal, else json)',
+  },
+} as const satisfies OriginOptionTable
+
+/** Every option; each may also be set as `VERGE_ORIGIN_<NAME>`. */
+const OPTIONS = { ...CATALOGUE_OPTIONS, ...NETWORK_OPTIONS, ...RUN_OPTIONS, ...PROCESS_OPTIONS } as const
+
+/** Width of the help's column of options. */
+const COLUMN = 22
+
+/** The help's lines about options, in their groups. */
+export const OPTIONS_HELP = [CATALOGUE_OPTIONS, NETWORK_OPTIONS, RUN_OPTIONS, { ...PROCESS_OPTIONS, ...HELP_OPTION }]
+  .map((group) => helpOf(group, COLUMN))
+  .join('\n\n')
+
+export type OptionName = keyof typeof OPTIONS
+export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
 
 export interface OriginOptions extends Omit<OriginSettings, 'source'> {
   readonly from: string
@@ -56,19 +180,10 @@ export async function readOptions(
   environment: NodeJS.ProcessEnv,
   isTerminal = false,
 ): Promise<OriginOptions | undefined> {
-  const { values } = parseArgs({
-    args: [...args],
-    options: {
-      ...(Object.fromEntries(OPTION_NAMES.map((name) => [name, { type: 'string' }])) as Record<
-        OptionName,
-        { type: 'string' }
-      >),
-      help: { type: 'boolean' },
-    },
-  })
+  const { values } = parseArgs({ args: [...args], options: { ...OPTIONS, ...HELP_OPTION } })
   if (values.help) return undefined
   // An empty variable is one that a template left open.
-  const text = (name: OptionName): string => values[name] ?? (environment[variableOf(name)] || DEFAULTS[name])
+  const text = (name: OptionName): string => values[name] ?? (environment[variableOf(name)] || OPTIONS[name].fallback)
   const number = (name: OptionName, least: number, most: number, whole = true): number => {
     const value = Number(text(name))
     if (text(name).trim() !== '' && value >= least && value <= most && (!whole || Number.isInteger(value))) return value
