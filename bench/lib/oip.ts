@@ -1,5 +1,5 @@
-import type { Datatype } from '../../src/core/tensors.ts'
-import { JSON_LENGTH_HEADER } from '../../src/protocols/oip/headers.ts'
+import type { Datatype, Tensor, Tensors } from '../../src/core/tensors.ts'
+import { inferPath, writeInferRequest } from '../../src/protocols/oip/write-request.ts'
 import { type RequestParts, requestBytes } from './connection.ts'
 
 /** A tensor to send, in any protocol. */
@@ -26,44 +26,20 @@ export function binaryRequest(
 
 /** The same before it is serialised: for requests that have to be signed. */
 export function binaryParts(model: string, inputs: readonly Input[]): RequestParts & { readonly body: Uint8Array } {
-  const header = Buffer.from(
-    JSON.stringify({
-      inputs: inputs.map(({ name, datatype, shape, data }) => ({
-        name,
-        datatype,
-        shape,
-        parameters: { binary_data_size: data.byteLength },
-      })),
-      parameters: { binary_data_output: true },
-    }),
-  )
-  return {
-    method: 'POST',
-    path: `/v2/models/${model}/infer`,
-    headers: {
-      'content-type': 'application/octet-stream',
-      [JSON_LENGTH_HEADER]: String(header.length),
-    },
-    body: Buffer.concat([header, ...inputs.map(bytesOf)]),
-  }
+  return { method: 'POST', path: inferPath(model), ...writeInferRequest(tensorsOf(inputs), { binary: true }) }
 }
 
 /** The same in JSON. */
 export function jsonRequest(model: string, inputs: readonly Input[]): Buffer {
-  const body = JSON.stringify({
-    inputs: inputs.map(({ name, datatype, shape, data }) => ({
-      name,
-      datatype,
-      shape,
-      data: Array.from(data, Number),
-    })),
-  })
   return requestBytes({
     method: 'POST',
-    path: `/v2/models/${model}/infer`,
-    headers: { 'content-type': 'application/json' },
-    body,
+    path: inferPath(model),
+    ...writeInferRequest(tensorsOf(inputs), { binary: false }),
   })
+}
+
+function tensorsOf(inputs: readonly Input[]): Tensors {
+  return new Map(inputs.map(({ name, ...tensor }) => [name, tensor as Tensor]))
 }
 
 /** What `workers/plain.ts` takes: the tensors' bytes, described in a header. */

@@ -1,8 +1,11 @@
-import { isVergeError, VergeError } from '../core/errors.ts'
+import { VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { type Datatype, elementCount, type Tensors } from '../core/tensors.ts'
-import { tensorFromBinary, tensorToBinary } from '../protocols/oip/binary.ts'
+import type { Tensors } from '../core/tensors.ts'
+import { readError } from '../protocols/oip/error.ts'
 import { JSON_LENGTH_HEADER } from '../protocols/oip/headers.ts'
+import { parseJsonLength } from '../protocols/oip/message.ts'
+import { readInferAnswer } from '../protocols/oip/read-answer.ts'
+import { inferPath, writeInferRequest } from '../protocols/oip/write-request.ts'
 
 export interface InferOptions {
   /** Outputs wanted; all if left out. */
@@ -27,45 +30,10 @@ export interface InferRequest {
   readonly body: Uint8Array<ArrayBuffer>
 }
 
-interface OutputHeader {
-  readonly name: string
-  readonly datatype: Datatype
-  readonly shape: readonly number[]
-  readonly parameters?: { readonly binary_data_size?: number }
-}
-
 /** Writes a request with binary tensors both ways. */
 export function inferRequest(model: string, inputs: Tensors, options: InferOptions = {}): InferRequest {
-  const parts = [...inputs].map(([name, value]) => ({ name, value, bytes: tensorToBinary(value) }))
-  const header = new TextEncoder().encode(
-    JSON.stringify({
-      inputs: parts.map(({ name, value, bytes }) => ({
-        name,
-        datatype: value.datatype,
-        shape: value.shape,
-        parameters: { binary_data_size: bytes.length },
-      })),
-      ...(options.outputs && { outputs: options.outputs.map((name) => ({ name })) }),
-      parameters: { binary_data_output: true },
-    }),
-  )
-  const body = new Uint8Array(parts.reduce((total, { bytes }) => total + bytes.length, header.length))
-  body.set(header)
-  let at = header.length
-  for (const { bytes } of parts) {
-    body.set(bytes, at)
-    at += bytes.length
-  }
-  const version = options.version === undefined ? '' : `/versions/${options.version}`
-  return {
-    path: `/v2/models/${model}${version}/infer`,
-    headers: {
-      ...options.headers,
-      'content-type': 'application/octet-stream',
-      [JSON_LENGTH_HEADER]: String(header.length),
-    },
-    body,
-  }
+  const { body, headers } = writeInferRequest(inputs, { binary: true, outputs: options.outputs })
+  return { path: inferPath(model, options.version), headers: { ...options.headers, ...headers }, body }
 }
 
 /**
@@ -84,7 +52,7 @@ export async function send(url: string, request: InferRequest, signal?: AbortSig
   const ms = performance.now() - begun
   if (response.status !== 200) throw failure(response.status, bytes)
   return {
-    outputs: readOutputs(bytes, Number(response.headers.get(JSON_LENGTH_HEADER))),
+    outputs: readOutputs(bytes, response.headers.get(JSON_LENGTH_HEADER)),
     ms,
     timings: serverTiming(response.headers),
   }
@@ -95,31 +63,17 @@ export function infer(url: string, model: string, inputs: Tensors, options: Infe
   return send(url, inferRequest(model, inputs, options), options.signal)
 }
 
-function readOutputs(bytes: Uint8Array<ArrayBuffer>, headerLength: number): Tensors {
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(0, headerLength))) as { outputs: OutputHeader[] }
-  let at = headerLength
-  return new Map(
-    header.outputs.map(({ name, datatype, shape, parameters }) => {
-      const size = parameters?.binary_data_size ?? 0
-      if (at + size > bytes.length || elementCount(shape) > bytes.length) {
-        throw new VergeError('internal', `The answer ends before its output "${name}" does.`)
-      }
-      const part = bytes.subarray(at, at + size)
-      at += size
-      return [name, tensorFromBinary(name, datatype, shape, part, LIMITS.nativeArtifactBytes)]
-    }),
-  )
+/** The server is the operator's own, so only its answer's size bounds what is read. */
+function readOutputs(bytes: Uint8Array<ArrayBuffer>, header: string | null): Tensors {
+  const limits = { tensors: LIMITS.tensorsPerRequest, rank: LIMITS.tensorRank, elements: bytes.length }
+  return readInferAnswer(bytes, header === null ? undefined : (parseJsonLength(header) ?? 0), { limits })
 }
 
 function failure(status: number, bytes: Uint8Array): VergeError {
   const text = new TextDecoder().decode(bytes.subarray(0, 2000))
-  try {
-    const { error, code } = JSON.parse(text) as { error?: unknown; code?: unknown }
-    if (typeof error === 'string' && typeof code === 'string') {
-      return new VergeError(code as VergeError['code'], error, { details: { status } })
-    }
-  } catch (error) {
-    if (isVergeError(error)) throw error
+  const { code, error } = readError(text)
+  if (error !== undefined && code !== undefined) {
+    return new VergeError(code as VergeError['code'], error, { details: { status } })
   }
   return new VergeError('internal', `The Worker answered HTTP ${status}: ${text.slice(0, 300)}`, {
     details: { status },

@@ -1,8 +1,8 @@
 import { abortError, VergeError } from '../core/errors.ts'
+import { parseJson as parseBoundedJson } from '../core/json.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import { mediaTypeOf } from '../core/media-types.ts'
 import type { Clock } from '../core/runtime.ts'
-import { decodeUtf8 } from '../core/utf8.ts'
 
 export interface BodyOptions {
   /** Most bytes taken. */
@@ -220,53 +220,7 @@ function tooLarge(maxBytes: number): VergeError {
 
 /** @throws invalid_json, empty_input, input_too_large */
 export function parseJson(bytes: Uint8Array): unknown {
-  if (bytes.length === 0) throw new VergeError('empty_input', 'The request has no body. Send a JSON object.')
-  refuseManyParts(bytes)
-  const text = decodeUtf8(bytes)
-  if (text === undefined) throw new VergeError('invalid_json', 'The request body is not JSON in UTF-8.')
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw new VergeError('invalid_json', 'The request body is not valid JSON.', { cause })
-  }
-}
-
-const OPENING_BRACKET = 0x5b
-const OPENING_BRACE = 0x7b
-const COLON = 0x3a
-const QUOTE = 0x22
-const SPACE = 0x20
-
-/**
- * Refuses what takes much more memory than its text, before it is parsed. Brackets inside of strings count too, and so do
- * colons behind a quote: telling them apart would take as long as parsing.
- */
-function refuseManyParts(bytes: Uint8Array): void {
-  const { jsonContainers, jsonMembers } = LIMITS
-  if (bytes.length <= jsonMembers) return
-  let containers = 0
-  let members = 0
-  let beforeColon = 0
-  for (const byte of bytes) {
-    if (byte === OPENING_BRACKET || byte === OPENING_BRACE) containers++
-    else if (byte === COLON && beforeColon === QUOTE) members++
-    // White space may stand between a name and its colon.
-    if (byte > SPACE) beforeColon = byte
-  }
-  if (containers > jsonContainers) {
-    throw new VergeError(
-      'input_too_large',
-      `The JSON holds ${containers} lists and objects; at most ${jsonContainers} are read. Send tensors as flat lists, or in binary.`,
-      { details: { limit_containers: jsonContainers } },
-    )
-  }
-  if (members > jsonMembers) {
-    throw new VergeError(
-      'input_too_large',
-      `The objects of the JSON have ${members} members; at most ${jsonMembers} are read. Send a table by columns, or in several requests.`,
-      { details: { limit_members: jsonMembers } },
-    )
-  }
+  return parseBoundedJson(bytes, LIMITS)
 }
 
 /** The media type of a Content-Type header, lower case, without its parameters; empty if there is none. */

@@ -6,12 +6,12 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { finish, StepMeter } from '../../src/core/work.ts'
-import { parseInferRequest } from '../../src/http/oip/request.ts'
 import { decodingAudio } from '../../src/media/audio/decode.ts'
 import { parsingCsv } from '../../src/media/csv/parse.ts'
 import { decodingImage } from '../../src/media/image/decode.ts'
 import { preprocessing } from '../../src/media/image/preprocess.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
+import { readInferRequest } from '../../src/protocols/oip/read-request.ts'
 import { wav } from '../fixtures/wav.ts'
 
 /**
@@ -203,7 +203,7 @@ describe(`fuzz, ${ROUNDS} rounds each`, () => {
         outputs: [{ name: 'out' }],
       }),
     )
-    const { refused } = fuzz([body], (bytes) => parseInferRequest(bytes, undefined, manifest, LIMITS))
+    const { refused } = fuzz([body], (bytes) => readInferRequest(bytes, undefined, manifest, LIMITS))
     expect(refused).toBeGreaterThan(ROUNDS / 2)
     expect(refused).toBeLessThan(ROUNDS)
   })
@@ -219,7 +219,7 @@ describe(`fuzz, ${ROUNDS} rounds each`, () => {
     )
     const words = Uint8Array.from([3, 0, 0, 0, 97, 98, 99, 1, 0, 0, 0, 100])
     const body = Uint8Array.from([...header, ...new Uint8Array(16), ...words])
-    const { refused } = fuzz([body], (bytes) => parseInferRequest(bytes, header.length, manifest, LIMITS))
+    const { refused } = fuzz([body], (bytes) => readInferRequest(bytes, header.length, manifest, LIMITS))
     expect(refused).toBeGreaterThan(ROUNDS / 2)
     expect(refused).toBeLessThan(ROUNDS)
   })

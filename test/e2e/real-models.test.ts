@@ -168,14 +168,14 @@ describe.skipIf(!haveRealModels)(`real models (skipped only where ${SKIP_REASON}
 
   it('the titanic pipeline takes strings and numbers', async () => {
     const outputs = await inferJson(worker.url, 'titanic', [
-      { name: 'pclass', shape: [2, 1], datatype: 'INT64', data: [1, 3] },
+      { name: 'pclass', shape: [2, 1], datatype: 'INT64', data: BigInt64Array.of(1n, 3n) },
       { name: 'sex', shape: [2, 1], datatype: 'BYTES', data: ['female', 'male'] },
-      { name: 'age', shape: [2, 1], datatype: 'FP32', data: [29, 35] },
-      { name: 'fare', shape: [2, 1], datatype: 'FP32', data: [211.3, 8.05] },
+      { name: 'age', shape: [2, 1], datatype: 'FP32', data: Float32Array.of(29, 35) },
+      { name: 'fare', shape: [2, 1], datatype: 'FP32', data: Float32Array.of(211.3, 8.05) },
       { name: 'embarked', shape: [2, 1], datatype: 'BYTES', data: ['S', 'S'] },
     ])
-    expect(outputs.get('label')?.data).toEqual([1, 0])
-    const [, survives, dies] = outputs.get('probabilities')?.data ?? []
+    expect(outputs.get('label')?.data).toEqual(BigInt64Array.of(1n, 0n))
+    const [, survives, dies] = floats(outputs.get('probabilities'))
     expect(survives).toBeCloseTo(0.886, 3)
     expect(dies).toBeCloseTo(0.933, 3)
   })
@@ -188,12 +188,12 @@ describe.skipIf(!haveRealModels)(`real models (skipped only where ${SKIP_REASON}
       .encode(Array(1000).fill('hello').join(' '), { add_special_tokens: false })
       .ids.filter((id) => id !== unknown)
     const outputs = await inferJson(worker.url, 'm2v', [
-      { name: 'input_ids', shape: [1, ids.length], datatype: 'INT64', data: ids },
-      { name: 'attention_mask', shape: [1, ids.length], datatype: 'INT64', data: ids.map(() => 1) },
+      { name: 'input_ids', shape: [1, ids.length], datatype: 'INT64', data: BigInt64Array.from(ids, BigInt) },
+      { name: 'attention_mask', shape: [1, ids.length], datatype: 'INT64', data: BigInt64Array.from(ids, () => 1n) },
     ])
     const expected =
       (JSON.parse(readFileSync(join(folder, 'expected_hello_x1000.json'), 'utf8')) as number[][])[0] ?? []
-    const vector = outputs.get('sentence_embedding')?.data ?? []
+    const vector = floats(outputs.get('sentence_embedding'))
     expect(vector).toHaveLength(expected.length)
     for (const [index, value] of expected.entries()) expect(Math.abs((vector[index] ?? 0) - value)).toBeLessThan(1e-4)
   })

@@ -11,11 +11,11 @@ import {
 } from '../../core/tensors.ts'
 import { validate } from '../../core/validation.ts'
 import { datatypeOf } from '../../engine/ort/datatypes.ts'
-import { checkInputs } from '../../http/oip/validate.ts'
 import { decodeTensor } from '../../onnx/codec.ts'
 import { dimsOf, rawBytesOf } from '../../onnx/data.ts'
 import { OnnxError } from '../../onnx/errors.ts'
 import { tensorFromJson } from '../../protocols/oip/json.ts'
+import { checkInputs } from '../../protocols/oip/signature.ts'
 import { inputTensorSchema } from '../../protocols/oip/wire.ts'
 
 const inputsSchema = z.array(inputTensorSchema)

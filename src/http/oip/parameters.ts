@@ -1,23 +1,5 @@
 import { abortError, VergeError } from '../../core/errors.ts'
 import type { CallContext, Clock } from '../../core/runtime.ts'
-import type { InferRequest } from '../../protocols/oip/wire.ts'
-
-/** Triton's sequence extension: state that a server keeps between requests. */
-const SEQUENCE = /^sequence_/
-/** What Triton's clients send for "no sequence". */
-const NEUTRAL: ReadonlySet<unknown> = new Set([0, '', false])
-
-/** Refuses parameters of a request that would change its answer and mean nothing here. @throws invalid_request */
-export function refuseSequences(parameters: InferRequest['parameters']): void {
-  for (const [name, value] of Object.entries(parameters ?? {})) {
-    if (!SEQUENCE.test(name) || NEUTRAL.has(value)) continue
-    throw new VergeError(
-      'invalid_request',
-      `The parameter "${name.slice(0, 64)}" is not supported: no state is kept between requests. Leave it out, and send the model's state as tensors.`,
-      { details: { field: `parameters.${name.slice(0, 64)}` } },
-    )
-  }
-}
 
 const MICROSECONDS = 1000
 

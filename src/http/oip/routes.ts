@@ -1,6 +1,7 @@
 import { type Context, Hono } from 'hono'
 import { resolveVersion, visibleModel, visibleModels, visibleVersions } from '../../inference/access.ts'
 import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../protocols/oip/headers.ts'
+import { readInferRequest, readJsonLength } from '../../protocols/oip/read-request.ts'
 import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { paceOf, readBody } from '../body.ts'
@@ -9,7 +10,6 @@ import { setPlacement } from '../placement.ts'
 import { modelMetadata } from './metadata.ts'
 import { withTimeout } from './parameters.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'
-import { headerLength, parseInferRequest } from './request.ts'
 import { inferResponse } from './response.ts'
 
 /** The Open Inference Protocol, version 2, under /v2. */
@@ -65,7 +65,7 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
   const context = c.get('context')
   const request = { name: c.req.param('model') ?? '', version: c.req.param('version'), route: 'oip' as const }
   return withAdmittedModel(deps, c, request, async ({ model, runner }, slot) => {
-    const jsonLength = headerLength(c.req.header(JSON_LENGTH_HEADER), limits.inferenceHeaderBytes)
+    const jsonLength = readJsonLength(c.req.header(JSON_LENGTH_HEADER), limits.inferenceHeaderBytes)
     const body = await readBody(c.req.raw, {
       maxBytes: limits.requestBodyBytes,
       signal: context.signal,
@@ -74,7 +74,7 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
       pace: paceOf(deps),
       padding: jsonLength === undefined ? 0 : (TENSOR_ALIGNMENT - (jsonLength % TENSOR_ALIGNMENT)) % TENSOR_ALIGNMENT,
     })
-    const { envelope, inputs, outputs } = parseInferRequest(body, jsonLength, model.manifest, limits)
+    const { envelope, inputs, outputs } = readInferRequest(body, jsonLength, model.manifest, limits)
     const result = await withTimeout(envelope.parameters?.timeout, context, deps.clock, (within) =>
       runner.run(model, inputs, outputs, within),
     )

@@ -1,6 +1,7 @@
 import { LIMITS } from '../../core/limits.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
+import { parseJsonLength } from '../../protocols/oip/message.ts'
 import { type Collected, collect, type Pieces, pieces, relay } from './body.ts'
 import { answerHeaders, lengthOf, mediaTypeOf } from './headers.ts'
 import { guardEvents } from './sse.ts'
@@ -96,7 +97,7 @@ export async function readBody(
 
 function headBytes(headers: Headers): number {
   const length = headers.get(JSON_LENGTH_HEADER)
-  return length !== null && /^\d{1,9}$/.test(length) ? Number(length) : 0
+  return length === null ? 0 : (parseJsonLength(length) ?? 0)
 }
 
 function checked(bytes: Bytes, declared: number, watch: Watch): Bytes {
@@ -106,7 +107,7 @@ function checked(bytes: Bytes, declared: number, watch: Watch): Bytes {
 
 /** @param held what has been read: all of the body, or more than any head has */
 function headLength(text: string, held: number, watch: Watch): number {
-  const length = /^\d{1,9}$/.test(text) ? Number(text) : 0
+  const length = parseJsonLength(text) ?? 0
   if (length > 0 && length <= held) return length
   throw watch.fault('garbage', 'sent tensors whose header is not as long as it says')
 }

@@ -1,22 +1,26 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { type ErrorCode, isVergeError, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
-import type { Tensor, Tensors } from '../../core/tensors.ts'
+import type { Tensors } from '../../core/tensors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
-import { tensorToBinary } from '../../protocols/oip/binary.ts'
-import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
-import { dataToJson } from '../../protocols/oip/json.ts'
+import { readError } from '../../protocols/oip/error.ts'
+import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../protocols/oip/headers.ts'
+import { parseJsonLength } from '../../protocols/oip/message.ts'
+import { readInferAnswer } from '../../protocols/oip/read-answer.ts'
+import { inferPath, writeInferRequest } from '../../protocols/oip/write-request.ts'
 import { OriginFault } from '../fault.ts'
 import type { Origin, OriginRequest } from '../origin.ts'
 import { type ExchangeDeps, exchange } from './exchange.ts'
 import { originHeaders } from './headers.ts'
-import { tensorsOfAnswer, wantedOutputs } from './oip-answer.ts'
 import { FieldRenamer, type Names } from './rename.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-/** Binary data begin at a multiple of this, so that they can be read where they lie. */
-const ALIGNMENT = 8
+const ANSWER_LIMITS = {
+  tensors: LIMITS.tensorsPerRequest,
+  rank: LIMITS.tensorRank,
+  elements: LIMITS.originTensorBytes,
+}
 
 /** What of a request's context an origin is told, and what ends the exchange. */
 export interface RemoteCall {
@@ -48,18 +52,16 @@ export async function inferRemote(
 ): Promise<Tensors> {
   const wanted = wantedOutputs(manifest, outputs)
   const binary = await takesBinary(origin, call, deps)
-  const { body, jsonLength } = binary ? binaryRequest(inputs, wanted) : jsonRequest(inputs, wanted)
-  const headers = originHeaders(new Headers(), call.remainingMs)
-  headers.set('content-type', jsonLength === undefined ? 'application/json' : 'application/octet-stream')
-  if (jsonLength !== undefined) headers.set(JSON_LENGTH_HEADER, String(jsonLength))
+  const { body, headers: written } = writeInferRequest(inputs, { binary, outputs: wanted })
+  const headers = originHeaders(new Headers({ ...written }), call.remainingMs)
   const request = { method: 'POST' as const, path: inferPath(model, version), headers, body, ...identity(call) }
   const answer = await exchange(origin, request, deps)
   if (answer.status >= 400) throw await refusal(answer)
   const head = answer.headers.get(JSON_LENGTH_HEADER)
-  const length = head === null ? undefined : Number(head)
+  const length = head === null ? undefined : (parseJsonLength(head) ?? 0)
   const whole = await readAnswer(origin, answer, length)
   try {
-    return tensorsOfAnswer(whole, length, manifest, wanted)
+    return readInferAnswer(whole, length, { limits: ANSWER_LIMITS, specs: manifest.outputs, wanted })
   } catch (cause) {
     throw garbage(origin, isVergeError(cause) ? cause.message : 'The answer cannot be read.', cause)
   }
@@ -88,9 +90,12 @@ export function exchangeOip(
   })
 }
 
-function inferPath(model: string, version: string | undefined): string {
-  const of = version === undefined ? '' : `/versions/${encodeURIComponent(version)}`
-  return `/v2/models/${encodeURIComponent(model)}${of}/infer`
+/** The outputs to ask for: those named, or all that are tensors, in the model's order. */
+function wantedOutputs(
+  { outputs }: Pick<Manifest, 'outputs'>,
+  names: readonly string[] | undefined,
+): readonly string[] {
+  return names ?? outputs.flatMap(({ name, datatype }) => (datatype === null ? [] : [name]))
 }
 
 function identity({ requestId, caller, signal }: RemoteCall) {
@@ -107,53 +112,14 @@ async function takesBinary(origin: Origin, call: RemoteCall, deps: ExchangeDeps)
   const headers = originHeaders(new Headers({ accept: 'application/json' }), call.remainingMs)
   const answer = await exchange(origin, { method: 'GET', path: '/v2', headers, body: null, ...identity(call) }, deps)
   const text = answer.body === null ? '' : (decodeUtf8(await readAnswer(origin, answer, undefined)) ?? '')
-  const takes = /"binary_tensor_data"/.test(text)
+  const takes = text.includes(`"${BINARY_EXTENSION}"`)
   if (answer.ok) binaryOrigins.set(origin, takes)
   return takes
 }
 
-function jsonRequest(
-  inputs: Tensors,
-  wanted: readonly string[],
-): { readonly body: Bytes; readonly jsonLength?: number } {
-  const parts = [...inputs].map(([name, value]) => inputJson(name, value, `"data":${dataToJson(value)}`))
-  const outputs = wanted.map((name) => `{"name":${JSON.stringify(name)}}`)
-  return { body: encode(`{"inputs":[${parts.join(',')}],"outputs":[${outputs.join(',')}]}`) }
-}
-
-function binaryRequest(
-  inputs: Tensors,
-  wanted: readonly string[],
-): { readonly body: Bytes; readonly jsonLength: number } {
-  const blobs: Uint8Array[] = []
-  const parts = [...inputs].map(([name, value]) => {
-    const blob = tensorToBinary(value)
-    blobs.push(blob)
-    return inputJson(name, value, `"parameters":{"binary_data_size":${blob.length}}`)
-  })
-  const outputs = wanted.map((name) => `{"name":${JSON.stringify(name)},"parameters":{"binary_data":true}}`)
-  const json = encode(`{"inputs":[${parts.join(',')}],"outputs":[${outputs.join(',')}]}`)
-  const jsonLength = Math.ceil(json.length / ALIGNMENT) * ALIGNMENT
-  const body = new Uint8Array(blobs.reduce((total, blob) => total + blob.length, jsonLength))
-  body.set(json)
-  body.fill(SPACE, json.length, jsonLength)
-  let at = jsonLength
-  for (const blob of blobs) {
-    body.set(blob, at)
-    at += blob.length
-  }
-  return { body, jsonLength }
-}
-
-const SPACE = 0x20
-
-function inputJson(name: string, value: Tensor, content: string): string {
-  return `{"name":${JSON.stringify(name)},"datatype":"${value.datatype}","shape":[${value.shape.join(',')}],${content}}`
-}
-
 /** All of an answer, within bounds, placed so that the tensors after its JSON are aligned. */
 async function readAnswer(origin: Origin, answer: Response, jsonLength: number | undefined): Promise<Bytes> {
-  const padding = (ALIGNMENT - ((jsonLength ?? 0) % ALIGNMENT)) % ALIGNMENT
+  const padding = (TENSOR_ALIGNMENT - ((jsonLength ?? 0) % TENSOR_ALIGNMENT)) % TENSOR_ALIGNMENT
   let buffer = new Uint8Array(padding + FIRST_BYTES)
   let end = padding
   if (answer.body === null) throw garbage(origin, 'The answer has no body.')
@@ -243,14 +209,8 @@ function isAboutTensors(code: unknown): code is ErrorCode {
 /** What an origin found wrong with the inputs. Its own words may hold what is no concern of the caller's: only a Verge origin's are passed on. */
 async function refusal(answer: Response): Promise<VergeError> {
   const text = decodeUtf8(new Uint8Array(await answer.arrayBuffer())) ?? ''
-  let fields: { readonly code?: unknown; readonly error?: unknown } = {}
-  try {
-    fields = (JSON.parse(text) ?? {}) as typeof fields
-  } catch {
-    // Said in other words than the protocol's.
-  }
-  const { code, error } = fields
-  if (isAboutTensors(code) && typeof error === 'string') return new VergeError(code, error)
+  const { code, error } = readError(text)
+  if (isAboutTensors(code) && error !== undefined) return new VergeError(code, error)
   return new VergeError('run_rejected', 'The model could not run on these inputs. Check their shapes and values.', {
     cause: new Error(text.slice(0, 500)),
   })
@@ -258,8 +218,4 @@ async function refusal(answer: Response): Promise<VergeError> {
 
 function garbage(origin: Origin, message: string, cause?: unknown): OriginFault {
   return new OriginFault('garbage', `Origin "${origin.name}": ${message}`, { origin: origin.name, cause })
-}
-
-function encode(text: string): Bytes {
-  return new TextEncoder().encode(text).slice()
 }

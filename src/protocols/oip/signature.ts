@@ -1,4 +1,3 @@
-import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { type TensorSpec, unsendableInput } from '../../core/tensors.ts'
@@ -47,6 +46,12 @@ export function checkInputs(inputs: readonly InputTensor[], specs: readonly Tens
   }
 }
 
+/** How many tokens of a text a model takes, as its settings say. */
+export interface TextBounds {
+  readonly generation?: { readonly contextLength: number } | undefined
+  readonly text?: { readonly maxTokens: number } | undefined
+}
+
 /** Inputs that have a column for each token of a text. */
 const OF_TOKENS: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'])
 
@@ -57,7 +62,7 @@ const OF_TOKENS: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', '
  */
 export function refuseLongTexts(
   inputs: readonly Pick<InputTensor, 'name' | 'shape'>[],
-  { generation, text }: Pick<Manifest, 'generation' | 'text'>,
+  { generation, text }: TextBounds,
 ): void {
   const most = generation?.contextLength ?? text?.maxTokens
   if (most === undefined) return
@@ -128,21 +133,26 @@ function checkShape(input: InputTensor, spec: TensorSpec, limits: Limits): void 
   if (shape.length > limits.tensorRank) {
     throw new VergeError('invalid_tensor', `Input "${name}" may have at most ${limits.tensorRank} dimensions.`)
   }
-  // No dimensions in a signature means a scalar or an unknown rank; the engine alone can tell which.
-  if (spec.shape.length === 0) return
-  const fits =
-    shape.length === spec.shape.length &&
-    shape.every((dimension, i) => {
-      const expected = spec.shape[i]
-      return typeof expected !== 'number' || expected < 0 || expected === dimension
-    })
-  if (!fits) {
+  if (!fitsSpec(shape, spec)) {
     const expected = spec.shape.map((dimension) => (dimension === -1 ? '?' : dimension)).join(', ')
     throw new VergeError(
       'invalid_tensor',
       `Input "${name}" must have the shape [${expected}], but [${shape.join(', ')}] was sent.`,
     )
   }
+}
+
+/** Whether a tensor of this shape can be the one that the signature names: symbolic dimensions take any size. */
+export function fitsSpec(shape: readonly number[], spec: Pick<TensorSpec, 'shape'>): boolean {
+  // No dimensions in a signature means a scalar or an unknown rank; the engine alone can tell which.
+  if (spec.shape.length === 0) return true
+  return (
+    shape.length === spec.shape.length &&
+    shape.every((dimension, i) => {
+      const expected = spec.shape[i]
+      return typeof expected !== 'number' || expected < 0 || expected === dimension
+    })
+  )
 }
 
 /** Multiplies a shape out without passing `limit`, so that nothing is allocated for a product that does not fit. */

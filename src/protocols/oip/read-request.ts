@@ -1,17 +1,19 @@
-import type { Manifest } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
+import { parseJson } from '../../core/json.ts'
 import type { Limits } from '../../core/limits.ts'
-import type { Tensor, Tensors } from '../../core/tensors.ts'
+import type { Signature, Tensor, Tensors } from '../../core/tensors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { refuseManyItems, validate } from '../../core/validation.ts'
-import { tensorFromBinary } from '../../protocols/oip/binary.ts'
-import { restoreLongIntegers } from '../../protocols/oip/exact.ts'
-import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
-import { tensorFromJson } from '../../protocols/oip/json.ts'
-import { type InferRequest, type InputTensor, inferRequestSchema } from '../../protocols/oip/wire.ts'
-import { parseJson } from '../body.ts'
-import { refuseSequences } from './parameters.ts'
-import { checkInputs, checkOutputs, refuseLongTexts } from './validate.ts'
+import { tensorFromBinary } from './binary.ts'
+import { restoreLongIntegers } from './exact.ts'
+import { JSON_LENGTH_HEADER } from './headers.ts'
+import { tensorFromJson } from './json.ts'
+import { parseJsonLength } from './message.ts'
+import { checkInputs, checkOutputs, refuseLongTexts, type TextBounds } from './signature.ts'
+import { type InferRequest, type InputTensor, inferRequestSchema } from './wire.ts'
+
+/** What a request is checked against: a model's signature, and how long a text it takes. */
+export interface AskedModel extends Signature, TextBounds {}
 
 /** An inference request, read and checked against the model's signature. */
 export interface ParsedRequest {
@@ -25,10 +27,10 @@ export interface ParsedRequest {
  * The length of the JSON header before binary data, or undefined if the whole body is JSON.
  * @throws invalid_request, body_too_large
  */
-export function headerLength(header: string | undefined, maxBytes: number): number | undefined {
+export function readJsonLength(header: string | undefined, maxBytes: number): number | undefined {
   if (header === undefined) return undefined
-  const length = Number(header)
-  if (!/^\d{1,12}$/.test(header) || length === 0) {
+  const length = parseJsonLength(header)
+  if (length === undefined) {
     throw new VergeError(
       'invalid_request',
       `"${JSON_LENGTH_HEADER}" must be the number of bytes of JSON at the start of the body, at least 1.`,
@@ -44,14 +46,14 @@ export function headerLength(header: string | undefined, maxBytes: number): numb
 
 /**
  * Reads an inference request. Shapes are checked and multiplied out before memory is given for their elements.
- * @param jsonLength what `headerLength` returned
+ * @param jsonLength what `readJsonLength` returned
  * @throws empty_input, invalid_json, invalid_request, invalid_tensor, unknown_input, missing_input, unknown_output,
  * unsupported_output, unsupported_datatype, input_too_large
  */
-export function parseInferRequest(
+export function readInferRequest(
   body: Uint8Array<ArrayBuffer>,
   jsonLength: number | undefined,
-  manifest: Manifest,
+  model: AskedModel,
   limits: Limits,
 ): ParsedRequest {
   if (jsonLength !== undefined && jsonLength > body.length) {
@@ -61,13 +63,13 @@ export function parseInferRequest(
     )
   }
   const head = jsonLength === undefined ? body : body.subarray(0, jsonLength)
-  const json = parseJson(head)
+  const json = parseJson(head, limits)
   refuseManyItems(json, limits.requestItems)
   const envelope = validate(inferRequestSchema, json, 'The inference request')
   refuseSequences(envelope.parameters)
-  checkInputs(envelope.inputs, manifest.inputs, limits)
-  refuseLongTexts(envelope.inputs, manifest)
-  const outputs = checkOutputs(envelope.outputs, manifest.outputs, limits)
+  checkInputs(envelope.inputs, model.inputs, limits)
+  refuseLongTexts(envelope.inputs, model)
+  const outputs = checkOutputs(envelope.outputs, model.outputs, limits)
   restoreLongIntegers(envelope.inputs, () => decodeUtf8(head) ?? '', inputsIn)
   const binary = jsonLength === undefined ? undefined : body.subarray(jsonLength)
   return { envelope, inputs: readTensors(envelope.inputs, binary, limits), outputs }
@@ -119,4 +121,21 @@ function readTensors(
     )
   }
   return tensors
+}
+
+/** Triton's sequence extension: state that a server keeps between requests. */
+const SEQUENCE = /^sequence_/
+/** What Triton's clients send for "no sequence". */
+const NEUTRAL: ReadonlySet<unknown> = new Set([0, '', false])
+
+/** Refuses parameters that would change the answer and that Verge does not implement. @throws invalid_request */
+function refuseSequences(parameters: InferRequest['parameters']): void {
+  for (const [name, value] of Object.entries(parameters ?? {})) {
+    if (!SEQUENCE.test(name) || NEUTRAL.has(value)) continue
+    throw new VergeError(
+      'invalid_request',
+      `The parameter "${name.slice(0, 64)}" is not supported: no state is kept between requests. Leave it out, and send the model's state as tensors.`,
+      { details: { field: `parameters.${name.slice(0, 64)}` } },
+    )
+  }
 }
