@@ -19,14 +19,14 @@ import { FolderStore } from './folder-store.ts'
 import { LastGoodStore } from './last-good-store.ts'
 import { ORIGIN_LIMITS } from './limits.ts'
 import { OriginMetrics } from './metrics.ts'
-import { ObservedServing } from './observed-serving.ts'
+import { ModelNotes } from './model-notes.ts'
 import { OnlyModels } from './only-models.ts'
 import type { OriginSettings } from './settings.ts'
 import { nodeSha256 } from './sha256.ts'
 
 export interface OriginParts {
   readonly app: ReturnType<typeof createApp>
-  readonly serving: ObservedServing
+  readonly serving: LocalServing
   readonly batching: BatchingEngine
   readonly metrics: OriginMetrics
   close(): Promise<void>
@@ -79,7 +79,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
   const caching = new CachingEngine(native, cache, {
     clock,
     report: ({ sha256, ok, ms }) => {
-      const model = serving.modelOf(sha256)
+      const model = notes.modelOf(sha256)
       metrics.loads.inc({ model, outcome: ok ? 'ok' : 'failed' })
       metrics.loadSeconds.observe({ model }, ms / 1000)
     },
@@ -92,7 +92,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     maxQueue: settings.maxQueue,
     maxElements: BATCH_ELEMENTS,
     onBatch: ({ key, rows, waitMs }) => {
-      const model = serving.modelOf(key)
+      const model = notes.modelOf(key)
       metrics.batchRows.observe({ model }, rows)
       metrics.batchWaitSeconds.observe({ model }, waitMs / 1000)
     },
@@ -106,7 +106,8 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     holdLeaseMs: limits.ticketLeaseMs,
     roomWaitMs: limits.roomWaitMs,
   })
-  const local = new LocalServing({
+  const notes = new ModelNotes((model) => metrics.tokens.inc({ model }))
+  const serving = new LocalServing({
     ...shared,
     place: 'origin',
     catalog: new CatalogReader(layers, shared),
@@ -128,14 +129,12 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     textCostLimit: Number.POSITIVE_INFINITY,
     pinned: new Set(),
     random: Math.random,
-  })
-  const serving = new ObservedServing(local, {
-    ready: state.ready,
-    onToken: (model) => metrics.tokens.inc({ model }),
+    observer: notes,
+    accepts: state.ready,
   })
   const metrics = new OriginMetrics(
     {
-      queued: () => queuedByModel(batching, serving),
+      queued: () => queuedByModel(batching, notes),
       sessions: () => ({ count: sessions.size, bytes: sessions.bytes }),
       cacheBytes: () => cache.bytes,
       draining: state.draining,
@@ -175,10 +174,10 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
 }
 
 /** Two versions of a model are one line to whoever scales by it. */
-function queuedByModel(batching: BatchingEngine, serving: ObservedServing): ReadonlyMap<string, number> {
+function queuedByModel(batching: BatchingEngine, notes: ModelNotes): ReadonlyMap<string, number> {
   const queued = new Map<string, number>()
   for (const [sha256, load] of batching.stats().perModel) {
-    const model = serving.modelOf(sha256)
+    const model = notes.modelOf(sha256)
     queued.set(model, (queued.get(model) ?? 0) + load.queued)
   }
   return queued

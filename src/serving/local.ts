@@ -15,7 +15,7 @@ import type { FileCache } from './files.ts'
 import { Generating } from './generating.ts'
 import { assertAffordable, elementsOf, type InputShapes, priceOf } from './pricing.ts'
 import type { RunCache } from './results/run-cache.ts'
-import type { Generation, GenerationOptions, ResolvedModel, RunResult, Serving } from './serving.ts'
+import type { Generation, GenerationOptions, ResolvedModel, RunResult, Serving, ServingObserver } from './serving.ts'
 
 /** Where an engine gets weights from: a loader over stores, or a cache on disk before one. */
 export interface BlobSource {
@@ -45,6 +45,9 @@ export interface LocalServingOptions {
   readonly clock: Clock
   /** Uniform in [0, 1): picks among the live versions. */
   readonly random: () => number
+  readonly observer?: ServingObserver
+  /** Whether requests are to be sent here: the engine alone does not know. Always if left out. */
+  readonly accepts?: () => boolean
 }
 
 /** One of a model's artifacts, and whether the engine here can run it. */
@@ -82,7 +85,9 @@ export class LocalServing implements Serving {
       })
     }
     const manifest = await this.#options.catalog.manifest(alias.model, chosen, digest, context.signal)
-    return { alias, manifest, digest }
+    const resolved = { alias, manifest, digest }
+    this.#options.observer?.resolved(resolved)
+    return resolved
   }
 
   afford(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
@@ -203,7 +208,9 @@ export class LocalServing implements Serving {
       .use(this.#session(model, artifact), context, (session, use) => generating.with(session, use))
       .catch((error: unknown) => generating.fail(error))
     const { start } = await generating.begun
-    return { tokens: generating, artifact, place, start }
+    const { observer } = this.#options
+    const tokens = observer === undefined ? generating : counted(generating, () => observer.token(model.manifest.model))
+    return { tokens, artifact, place, start }
   }
 
   #session({ manifest }: ResolvedModel, artifact: Artifact): SessionRequest {
@@ -248,8 +255,10 @@ export class LocalServing implements Serving {
     return (await this.health()).ok
   }
 
-  health(): Promise<EngineHealth> {
-    return this.#options.engine.health()
+  async health(): Promise<EngineHealth> {
+    const { accepts, engine } = this.#options
+    const health = await engine.health()
+    return (accepts?.() ?? true) ? health : { ...health, ok: false }
   }
 
   /** What a manifest has for this place, best first, and whether the engine can run it. Loads nothing. */
@@ -314,6 +323,22 @@ export class LocalServing implements Serving {
       `Model "${manifest.model}" has no artifact for ${where}; push one${or}.`,
       { details: { model: manifest.model } },
     )
+  }
+}
+
+function counted(tokens: AsyncIterableIterator<number>, count: () => void): AsyncIterableIterator<number> {
+  return {
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    async next() {
+      const step = await tokens.next()
+      if (!step.done) count()
+      return step
+    },
+    async return(value?: unknown) {
+      return (await tokens.return?.(value)) ?? { done: true, value: undefined }
+    },
   }
 }
 

@@ -89,5 +89,12 @@ export interface Readiness {
   health(): Promise<EngineHealth>
 }
 
+/** Is told what requests ask of a serving. */
+export interface ServingObserver {
+  resolved(model: ResolvedModel): void
+  /** A token of a text was written. */
+  token(model: string): void
+}
+
 /** What is asked of a place where models run. Most callers need one of its three parts. */
 export interface Serving extends Models, Runner, Readiness {}
