@@ -17,7 +17,7 @@ export function parseAlias(bytes: Uint8Array, model: string): Alias {
 /** @throws alias_invalid */
 export function checkAlias(value: unknown, model: string): Alias {
   const what = aliasName(model)
-  const mend = 'Mend it in the bucket, or delete it there and push the model again.'
+  const mend = 'Correct it in the bucket, or delete it there and push the model again.'
   const alias = checked(aliasSchema, value, ALIAS_SCHEMA, 'alias_invalid', what, mend)
   const lost = alias.live.find(({ version }) => !Object.hasOwn(alias.versions, version))
   const fault =

@@ -46,7 +46,8 @@ const REASONS = {
   malformed: 'The signature is not of the form that Verge writes.',
   unknown_key: 'The request is signed with a key that this origin does not have.',
   bad_signature: 'The signature does not belong to this request.',
-  clock_skew: 'The clock of whoever signed the request, or that of this origin, is off by more than a minute.',
+  clock_skew:
+    'The clock of the machine that signed the request and the clock of this origin differ by more than a minute.',
   replayed: 'This very request was answered before. Sign it anew.',
   body_mismatch: 'The body is not the one that was signed.',
 } as const

@@ -210,7 +210,7 @@ function infoOf(answer: Response): StoredInfo {
   if (!/^\d{1,15}$/.test(bytes)) {
     throw new VergeError(
       'store_unavailable',
-      'What answered for a Worker is none: it did not say how large a value is.',
+      'The server at this address is not a Verge Worker: its answer does not state the size of the value.',
     )
   }
   const etag = answer.headers.get('etag')?.replace(/^(W\/)?"|"$/g, '')

@@ -254,7 +254,7 @@ describe('rm', () => {
     [[], 'Say which'],
     [['m@1@2'], 'is not NAME or NAME@VERSION'],
     [['m@'], 'cannot be the name of a version'],
-    [['m', '--json'], 'asks nobody'],
+    [['m', '--json'], 'cannot ask for confirmation'],
   ])('refuses %j', async (args, message) => {
     await expect(run(rmCommand, ...args)).rejects.toThrow(message)
   })

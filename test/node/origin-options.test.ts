@@ -72,7 +72,7 @@ describe('options of the origin', () => {
     [['--port', ''], '--port'],
     [['--max-batch', '0'], '--max-batch'],
     [['--cache-gb', '-1'], '--cache-gb'],
-    [['--providers', 'cuda,tpu'], '"tpu" is none of cuda, webgpu, cpu'],
+    [['--providers', 'cuda,tpu'], '"tpu" is not one of cuda, webgpu, cpu'],
     [['--log-level', 'loud'], '--log-level'],
     [['--models', 'A b'], 'is not the name of a model'],
     [['--models', 'a', '--preload', 'b'], '--preload names "b", which --models leaves out'],

@@ -100,7 +100,7 @@ describe('seeding local storage', () => {
     const [again] = await seed({ persistTo, models: [sums] })
     expect(again).toMatchObject({ live: [{ version: '3' }], visibility: 'private', written: 0 })
     expect(describePublished(again as PushResult)).toBe(
-      "sums 1: nothing to write (generation 2); not live: 3 is, by somebody's decision. To switch: npx verge release sums 1",
+      'sums 1: nothing to write (generation 2); not live: 3 is, as an operator decided. To switch: npx verge release sums 1',
     )
     const [released] = await seed({ persistTo, models: [sums], release: true })
     expect(released).toMatchObject({ live: [{ version: '1' }], visibility: 'public' })

@@ -159,7 +159,7 @@ describe('setup', () => {
       [
         'a version that was pushed',
         (target) => pushModel(target, version('3'), { live: true }),
-        "is there; not live: 3 is, by somebody's decision. To switch: npx verge release sums 1 --env production",
+        'is there; not live: 3 is, as an operator decided. To switch: npx verge release sums 1 --env production',
       ],
       [
         'a canary',

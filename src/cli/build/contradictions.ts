@@ -27,7 +27,7 @@ export function refuseContradictions(values: Values, settings: QuantizeSettings)
   }
   if (maxDrop !== undefined && !MIXED.includes(dtype)) {
     throw new UsageError(
-      `--max-drop mixes 4 bits (--dtype auto, q4) or 8 bits (--dtype q8, int8) with 32-bit floats; --dtype ${dtype} is none of them.`,
+      `--max-drop mixes 4 bits (--dtype auto, q4) or 8 bits (--dtype q8, int8) with 32-bit floats; --dtype ${dtype} cannot be mixed.`,
     )
   }
   if (blockSize !== undefined && !four && !(maxDrop !== undefined && dtype === 'auto')) {

@@ -73,7 +73,7 @@ export function describeInspection(inspection: Inspection): string {
   const more = survey.operators.length - operators.length
   const lines = [
     `${inspection.source}: ${bytes(inspection.bytes)}`,
-    `  made by ${survey.producer || 'somebody unnamed'}, IR ${survey.irVersion}, operator sets ${opsets(survey)}`,
+    `  made by ${survey.producer || 'an unnamed producer'}, IR ${survey.irVersion}, operator sets ${opsets(survey)}`,
     `  licence: ${inspection.licence ?? 'not stated'}`,
     '',
     table([

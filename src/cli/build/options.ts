@@ -217,7 +217,7 @@ const list = (values: Values, name: string): string[] => {
 function oneOf<T extends string>(values: Values, name: string, known: readonly T[]): T | undefined {
   const value = text(values, name)
   if (value === undefined || (known as readonly string[]).includes(value)) return value as T | undefined
-  throw new UsageError(`--${name} knows ${known.join(', ')}; "${value}" is none of them.`)
+  throw new UsageError(`--${name} takes ${known.join(', ')}, not "${value}".`)
 }
 
 /** @throws UsageError where it is not a number within these bounds */
@@ -263,7 +263,7 @@ function blockSizeOf(values: Values): QuantizeSettings['blockSize'] {
   const value = text(values, 'block-size')
   const size = BLOCK_SIZES.find((known) => String(known) === value)
   if (value === undefined || size !== undefined) return size
-  throw new UsageError(`--block-size knows ${BLOCK_SIZES.join(', ')}; "${value}" is none of them.`)
+  throw new UsageError(`--block-size takes ${BLOCK_SIZES.join(', ')}, not "${value}".`)
 }
 
 /** @throws UsageError where a name is not allowed */
@@ -357,7 +357,7 @@ function partOf(value: string | undefined): Part | undefined {
   if (value === undefined) return undefined
   const [, remainder, divisor] = /^(\d{1,6})\/(\d{1,6})$/.exec(value)?.map(Number) ?? []
   if (remainder === undefined || divisor === undefined || remainder >= divisor) {
-    throw new UsageError(`--samples-part takes a remainder and a divisor, such as 3/4; "${value}" is none.`)
+    throw new UsageError(`--samples-part takes a remainder and a divisor, such as 3/4, not "${value}".`)
   }
   return { remainder, divisor }
 }

@@ -45,7 +45,7 @@ const OPTIONS = {
 
 const HELP = `Checks the configuration in wrangler.toml, the account if there are credentials for it, and, from outside, a Worker
 that runs: health, models and their answers, latency, origins, error shapes, limits, CORS, headers, privacy. Says what is
-wrong and how to mend it. Changes nothing. Exit code 0 if nothing is wrong, 1 if something is.
+wrong and how to fix it. Changes nothing. Exit code 0 if nothing is wrong, 1 if something is.
 
 Usage: npx verge doctor [options]
 

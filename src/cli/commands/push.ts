@@ -45,7 +45,7 @@ const OUTPUT_OPTIONS = {
 } as const satisfies Options
 
 const HELP = `From a model to a live endpoint: makes it small, proves in workerd that it still says the same, reports on it, stores
-it, and switches it live by one write. What is stored already is not sent again; what was interrupted goes on.
+it, and switches it live by one write. What is stored already is not sent again; an interrupted push continues.
 
 Usage: npx verge push MODEL [options]
 

@@ -179,7 +179,7 @@ function describe({
       .map(({ node, op, reason }) => printable(`left as it is: ${node} (${op}): ${reason}`)),
     ...(skipped.length > LAYERS_SHOWN ? [`and ${skipped.length - LAYERS_SHOWN} more are left`] : []),
     ...unexercised.map((what) => printable(`not compared: ${what}`)),
-    ...strayed.map((what) => printable(`STRAYS from the original: ${what}`)),
+    ...strayed.map((what) => printable(`DIFFERS from the original: ${what}`)),
     out === null ? 'Nothing was written (--dry-run).' : `Written to ${printable(out)}`,
   ].join('\n')
 }

@@ -52,7 +52,8 @@ export const rmCommand: Command = {
     if (version !== undefined) versionNamed(version)
     const dryRun = values['dry-run'] ?? false
     const names = (all: readonly string[]) => listed(all, values.verbose ? all.length : MOST_NAMED)
-    if (values.json && !values.yes && !dryRun) throw new UsageError('--json asks nobody: add --yes, or --dry-run.')
+    if (values.json && !values.yes && !dryRun)
+      throw new UsageError('--json cannot ask for confirmation: add --yes, or --dry-run.')
     return withTarget(values, async ({ target, signal, progress }) => {
       const plan = await planRemoval(target, model, version, signal)
       if (dryRun) {

@@ -42,8 +42,8 @@ const VERIFY_OPTIONS = {
 const OUTPUT_OPTIONS = { json: { type: 'boolean', help: 'for programs' }, ...HELP_OPTION } as const satisfies Options
 
 const HELP = `Proves that a model says the same as its original: packs it as it would be stored, loads it with the Worker's own
-engine in workerd, and compares its answers with what onnxruntime-node says of the original. Where they stray, it says
-which output, and where in the graph the error begins. Exit code 0 if they agree, 1 if not.
+engine in workerd, and compares its answers with what onnxruntime-node says of the original. Where they differ too much, it
+says which output, and where in the graph the error begins. Exit code 0 if they agree, 1 if not.
 
 Usage: npx verge verify ORIGINAL [CANDIDATE] [options]
 

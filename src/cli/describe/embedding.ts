@@ -166,7 +166,7 @@ async function poolingOf(files: Files): Promise<Outcome<Pooling> | undefined> {
   const known = POOLING_NAMES[mode] ?? POOLING_FLAGS[mode]
   if (known !== undefined && others.length === 0) return { value: known }
   return {
-    problem: `its pooling (${modes.join(', ').slice(0, 200) || 'none'}) is none of mean, cls, last and max; export it whole, with an output sentence_embedding`,
+    problem: `its pooling (${modes.join(', ').slice(0, 200) || 'none'}) is not one of mean, cls, last and max; export it whole, with an output sentence_embedding`,
   }
 }
 

@@ -15,12 +15,13 @@ export async function readSettings(files: ReadonlyMap<string, string>, name: str
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new UsageError(`${name} beside the model is not JSON: ${(cause as Error).message}. Mend or remove it.`, {
+    throw new UsageError(`${name} beside the model is not JSON: ${(cause as Error).message}. Correct or remove it.`, {
       cause,
     })
   }
   const settings = objectOf(value)
-  if (settings === undefined) throw new UsageError(`${name} beside the model is not a JSON object. Mend or remove it.`)
+  if (settings === undefined)
+    throw new UsageError(`${name} beside the model is not a JSON object. Correct or remove it.`)
   return settings
 }
 

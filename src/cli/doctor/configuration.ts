@@ -128,11 +128,7 @@ function checkDeployed({ env, cpuMs, observability, sampling }: Environment): Ch
       : ok(AREA, `a request may use ${cpuMs} ms of CPU (paid plans; the free plan refuses the setting)`),
     observability
       ? ok(AREA, `logs of ${Math.round(sampling * 100)} % of the requests are kept`)
-      : warn(
-          AREA,
-          'observability is off',
-          `Nobody will know why something failed. Set [env.${env}.observability] enabled = true.`,
-        ),
+      : warn(AREA, 'observability is off', `Failures leave no logs. Set [env.${env}.observability] enabled = true.`),
   ]
 }
 

@@ -91,7 +91,7 @@ const imageSettings = imageSettingsSchema.superRefine(({ mode, mean, std }, cont
 })
 const embeddingSettings = embeddingSettingsSchema.refine(
   ({ prompts = {}, defaultPrompt: name }) => name === undefined || Object.hasOwn(prompts, name),
-  { path: ['defaultPrompt'], message: 'is none of prompts' },
+  { path: ['defaultPrompt'], message: 'is not one of the prompts' },
 )
 
 /** `models/<name>/verge.json`: what a person says of a model; everything else is read from its files. */

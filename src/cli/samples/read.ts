@@ -129,7 +129,7 @@ function classOf(label: number | string, { labels }: ModelFacts, where: string):
   const known = labels?.slice(0, 5).join(', ') ?? 'given by their index, because the model names none'
   throw badSamples(
     where,
-    `"${label}" is none of the model's classes: ${known}${(labels?.length ?? 0) > 5 ? ', ...' : ''}.`,
+    `"${label}" is not one of the model's classes: ${known}${(labels?.length ?? 0) > 5 ? ', ...' : ''}.`,
   )
 }
 

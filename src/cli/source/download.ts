@@ -108,7 +108,7 @@ async function attempt(
   if (answer.status === 416 && from > 0) {
     answer.body.destroy()
     await part.clear()
-    throw new TransientError('the server does not go on from where the last download ended', { pauseMs: 0 })
+    throw new TransientError('the server cannot resume the last download', { pauseMs: 0 })
   }
   if (answer.status !== 200 && answer.status !== 206) return job.refuse(answer)
   const expected = job.expect?.(answer)
@@ -246,9 +246,12 @@ function tooLong(job: Download): UsageError {
 function diskError(job: Download, error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
-  return new UsageError(`The disk is full: ${job.label} does not fit. Make room and run this again: it goes on.`, {
-    cause: error,
-  })
+  return new UsageError(
+    `The disk is full: ${job.label} does not fit. Make room and run this again: the download resumes.`,
+    {
+      cause: error,
+    },
+  )
 }
 
 /** A checksum that a server states in its headers: `Repr-Digest` (RFC 9530) or the older `Digest` (RFC 3230). */

@@ -8,7 +8,9 @@ import { UsageError } from './command-line.ts'
  */
 export async function agreed(question: string, signal: AbortSignal): Promise<boolean> {
   if (!process.stdin.isTTY) {
-    throw new UsageError('Nobody is there to agree. Run it with --yes, or with --dry-run to look only.')
+    throw new UsageError(
+      'This command asks for confirmation, and there is no terminal. Run it with --yes, or with --dry-run to look only.',
+    )
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   // While a question is open the terminal's Ctrl-C is a key like any other.

@@ -53,7 +53,7 @@ function listen(): AbortSignal {
       process.once('exit', () => {
         process.exitCode = EXIT_CODES[name]
       })
-      controller.abort(new VergeError('cancelled', 'Interrupted. Run the same command again to go on.'))
+      controller.abort(new VergeError('cancelled', 'Interrupted. Run the same command again to continue.'))
     })
   }
   return controller.signal

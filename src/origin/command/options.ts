@@ -262,7 +262,7 @@ function providersOf(text: string): readonly Provider[] {
 
 function oneOf<T extends string>(name: OptionName, text: string, allowed: readonly T[]): T {
   const found = allowed.find((each) => each === text)
-  if (found === undefined) throw new UsageError(`--${name}: "${text}" is none of ${allowed.join(', ')}.`)
+  if (found === undefined) throw new UsageError(`--${name}: "${text}" is not one of ${allowed.join(', ')}.`)
   return found
 }
 

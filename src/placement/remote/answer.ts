@@ -47,7 +47,7 @@ export async function passOn(answer: Response, watch: Watch, options: PassOption
   }
   const isJsonBody = type === 'application/json' || type === ''
   const { bytes, complete, rest } = await readBody(answer, watch, LIMITS.wholeAnswerBytes)
-  if (complete && isJsonBody && type !== '' && !isJson(bytes)) throw watch.fault('garbage', 'sent JSON that is none')
+  if (complete && isJsonBody && type !== '' && !isJson(bytes)) throw watch.fault('garbage', 'sent invalid JSON')
 
   const head = headers.get(JSON_LENGTH_HEADER)
   if (head !== null) {

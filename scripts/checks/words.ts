@@ -1,0 +1,40 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join, sep } from 'node:path'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { type FoundWord, wordsInDocument, wordsInMessages } from './word-rules.ts'
+
+const MODULES = ['src', 'scripts', 'bench']
+const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md']
+/** It says which word replaces which. */
+const GLOSSARY = 'docs/glossary.md'
+
+const wrong: string[] = []
+let checked = 0
+
+async function check(path: string, find: (source: string) => FoundWord[]): Promise<void> {
+  checked++
+  for (const { line, word, instead } of find(await readFile(join(ROOT, path), 'utf8'))) {
+    wrong.push(`${path}:${line}: "${word}". Write instead: ${instead}`)
+  }
+}
+
+async function filesIn(folder: string, ending: string): Promise<string[]> {
+  const names = await readdir(join(ROOT, folder), { recursive: true })
+  return names.filter((name) => name.endsWith(ending)).map((name) => `${folder}/${name.split(sep).join('/')}`)
+}
+
+const documents = (await filesIn('docs', '.md')).filter((path) => path !== GLOSSARY)
+for (const path of [...DOCUMENTS, ...documents.sort()]) await check(path, wordsInDocument)
+for (const folder of MODULES) {
+  for (const path of (await filesIn(folder, '.ts')).sort()) {
+    // The list itself.
+    if (path !== 'scripts/checks/word-rules.ts') await check(path, (source) => wordsInMessages(path, source))
+  }
+}
+
+if (wrong.length > 0) {
+  console.error(
+    `Words that messages and documents avoid (scripts/checks/word-rules.ts has the list):\n${wrong.join('\n')}`,
+  )
+  process.exitCode = 1
+} else console.log(`Checked the words of ${checked} documents and modules.`)
