@@ -1,6 +1,8 @@
 import type { VergeError } from '../core/errors.ts'
+import type { OipErrorBody } from '../protocols/oip/wire.ts'
+import type { OpenAiErrorBody } from '../protocols/openai/error.ts'
 import { STATUS } from './status.ts'
-import type { ErrorBody, OipErrorBody, OpenAiErrorBody } from './wire.ts'
+import type { ErrorBody } from './wire.ts'
 
 /** Verge's own shape. */
 function errorBody(error: VergeError, requestId: string): ErrorBody {

@@ -1,11 +1,10 @@
 import * as z from 'zod'
+import { errorDetail } from '../protocols/error-detail.ts'
 
 /**
  * What goes over the wire, declared once. The server validates and documents with the schemas; a client imports the
  * types alone.
  */
-
-const detail = z.union([z.string(), z.number(), z.boolean(), z.null(), z.array(z.union([z.string(), z.number()]))])
 
 export const errorBodySchema = z
   .object({
@@ -15,48 +14,10 @@ export const errorBodySchema = z
         message: z.string().meta({ description: 'What is wrong and what to do next' }),
         request_id: z.string(),
       })
-      .catchall(detail),
+      .catchall(errorDetail),
   })
   .meta({ id: 'Error' })
 export type ErrorBody = z.infer<typeof errorBodySchema>
-
-export const oipErrorBodySchema = z
-  .object({ error: z.string(), code: z.string(), request_id: z.string() })
-  .catchall(detail)
-  .meta({ id: 'InferenceError' })
-export type OipErrorBody = z.infer<typeof oipErrorBodySchema>
-
-export const openAiErrorBodySchema = z
-  .object({
-    error: z
-      .object({
-        message: z.string(),
-        type: z.string(),
-        param: z.string().nullable(),
-        code: z.string(),
-        request_id: z.string(),
-      })
-      .catchall(detail),
-  })
-  .meta({ id: 'OpenAIError' })
-export type OpenAiErrorBody = z.infer<typeof openAiErrorBodySchema>
-
-export const openAiModelSchema = z
-  .object({
-    id: z.string(),
-    object: z.literal('model'),
-    created: z.number().int().meta({
-      description: 'When the newest live version was pushed, in seconds since 1970; 0 if that was not recorded',
-    }),
-    owned_by: z.string(),
-  })
-  .meta({ id: 'Model' })
-export type OpenAiModel = z.infer<typeof openAiModelSchema>
-
-export const openAiModelListSchema = z
-  .object({ object: z.literal('list'), data: z.array(openAiModelSchema) })
-  .meta({ id: 'ModelList' })
-export type OpenAiModelList = z.infer<typeof openAiModelListSchema>
 
 export const healthSchema = z
   .object({

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../src/core/limits.ts'
 import { exchange } from '../../src/placement/remote/exchange.ts'
 import { exchangeOpenAi } from '../../src/placement/remote/openai.ts'
 import { FieldRenamer, renamed } from '../../src/placement/remote/rename.ts'
 import { speaks } from '../../src/placement/remote/speaks.ts'
-import { EventSplitter } from '../../src/placement/remote/sse.ts'
+import { EventSplitter } from '../../src/protocols/sse.ts'
 import { ManualClock, settle } from '../fixtures/clock.ts'
 import { ManualBody, originOf, piecesOf, requestOf } from '../fixtures/remote.ts'
 
@@ -141,7 +142,7 @@ describe('EventSplitter', () => {
   it.each(['\n', '\r\n', '\r'])('cuts after blank lines wherever the pieces are cut, with %j', (line) => {
     const text = ['data: a', 'id: 1', '', 'data: b', '', ': c', ''].join(line) + line
     for (let cut = 0; cut <= text.length; cut++) {
-      const splitter = new EventSplitter()
+      const splitter = new EventSplitter(LIMITS.eventBytes)
       const parts = [text.slice(0, cut), text.slice(cut)].map((part) => splitter.push(bytes(part)))
       expect(parts.map(textOf).join('') + textOf(splitter.rest())).toBe(text)
       for (const part of parts)
@@ -151,7 +152,7 @@ describe('EventSplitter', () => {
   })
 
   it('does not hold an event without an end for ever', () => {
-    const splitter = new EventSplitter()
+    const splitter = new EventSplitter(LIMITS.eventBytes)
     let passed = 0
     for (let i = 0; i < 20; i++) passed += splitter.push(new Uint8Array(100_000).fill(0x61))?.length ?? 0
     expect(passed).toBeGreaterThan(1_000_000)

@@ -5,16 +5,11 @@ import { Writer } from '../../generate/writer.ts'
 import type { AdmittedModel } from '../../inference/infer.ts'
 import { LanguageRunner } from '../../inference/language-runner.ts'
 import type { Slot } from '../../inference/slot.ts'
-import {
-  type ChatAnswer,
-  type ChatChunk,
-  type ChatRequest,
-  chatRequestSchema,
-  type ToolCallRequest,
-} from '../../protocols/openai/generation.ts'
+import type { ChatAnswer, ChatChunk, ChatRequest, ToolCallRequest } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
 import { answer, type Form } from './answering.ts'
+import { chatRequestSchema } from './request-schemas.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/chat/completions`: an answer to messages, as OpenAI's clients ask for it. */

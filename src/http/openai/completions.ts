@@ -6,15 +6,11 @@ import { type Prepared, Writer } from '../../generate/writer.ts'
 import type { AdmittedModel } from '../../inference/infer.ts'
 import { LanguageRunner } from '../../inference/language-runner.ts'
 import type { Slot } from '../../inference/slot.ts'
-import {
-  type CompletionAnswer,
-  type CompletionChunk,
-  type CompletionRequest,
-  completionRequestSchema,
-} from '../../protocols/openai/generation.ts'
+import type { CompletionAnswer, CompletionChunk, CompletionRequest } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
 import { answer, type Form } from './answering.ts'
+import { completionRequestSchema } from './request-schemas.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/completions`: texts continued, as OpenAI's clients ask for it. */

@@ -1,3 +1,5 @@
+import { encodeDoneEvent, encodeEvent } from '../../protocols/sse.ts'
+
 /** What a stream of events is made of. */
 export interface EventSource<T> {
   readonly items: AsyncIterator<T, void>
@@ -10,11 +12,6 @@ export interface EventSource<T> {
   /** The reader has gone: the work behind the items is to end. */
   readonly cancel: (reason: unknown) => void
 }
-
-const utf8 = new TextEncoder()
-
-/** The line that ends OpenAI's streams. */
-const DONE = utf8.encode('data: [DONE]\n\n')
 
 /**
  * Server-sent events as OpenAI has them: `data: {...}`, at last `data: [DONE]`; after a failure `data: {"error": ...}` and
@@ -35,9 +32,9 @@ export function eventStream<T>(source: EventSource<T>): ReadableStream<Uint8Arra
             const { done, value } = await source.items.next()
             if (!open) return
             const events = done ? [] : source.eventsOf(value)
-            for (const event of events) controller.enqueue(encoded(event))
+            for (const event of events) controller.enqueue(encodeEvent(event))
             if (done) {
-              controller.enqueue(DONE)
+              controller.enqueue(encodeDoneEvent())
               controller.close()
               end()
             }
@@ -46,7 +43,7 @@ export function eventStream<T>(source: EventSource<T>): ReadableStream<Uint8Arra
         } catch (error) {
           if (!open) return
           const event = source.failed(error)
-          if (event !== undefined) controller.enqueue(encoded(event))
+          if (event !== undefined) controller.enqueue(encodeEvent(event))
           controller.close()
           end()
         }
@@ -61,8 +58,4 @@ export function eventStream<T>(source: EventSource<T>): ReadableStream<Uint8Arra
     },
     { highWaterMark: 0 },
   )
-}
-
-function encoded(event: unknown): Uint8Array {
-  return utf8.encode(`data: ${JSON.stringify(event)}\n\n`)
 }

@@ -6,21 +6,16 @@ import {
   liveSchema,
   modelMetadataSchema,
   modelReadySchema,
+  oipErrorBodySchema,
   readySchema,
   repositoryIndexRequestSchema,
   repositoryIndexSchema,
   serverMetadataSchema,
 } from '../../protocols/oip/wire.ts'
+import { openAiErrorBodySchema } from '../../protocols/openai/error.ts'
+import { openAiModelListSchema, openAiModelSchema } from '../../protocols/openai/models.ts'
 import type { BoundTask } from '../../tasks/task.ts'
-import {
-  errorBodySchema,
-  healthSchema,
-  indexSchema,
-  oipErrorBodySchema,
-  openAiErrorBodySchema,
-  openAiModelListSchema,
-  openAiModelSchema,
-} from '../wire.ts'
+import { errorBodySchema, healthSchema, indexSchema } from '../wire.ts'
 import { embeddingPaths } from './embeddings.ts'
 import { generationPaths } from './generation.ts'
 import { operatorPaths } from './operator.ts'

@@ -1,7 +1,9 @@
+import { oipErrorBodySchema } from '../../protocols/oip/wire.ts'
 import { embeddingsRequestSchema, embeddingsResponseSchema } from '../../protocols/openai/embeddings.ts'
+import { openAiErrorBodySchema } from '../../protocols/openai/error.ts'
 import { rerankRequestSchema, rerankResponseSchema, teiRerankRequestSchema } from '../../protocols/rerank.ts'
 import { rankingSchema } from '../../tasks/text-ranking.ts'
-import { errorBodySchema, oipErrorBodySchema, openAiErrorBodySchema } from '../wire.ts'
+import { errorBodySchema } from '../wire.ts'
 import type { JsonSchema, SchemaSet } from './schemas.ts'
 
 /** Paths that name their model in the body, and those of the Hugging Face inference API. */

@@ -1,12 +1,11 @@
+import { openAiErrorBodySchema } from '../../protocols/openai/error.ts'
 import {
   chatAnswerSchema,
   chatChunkSchema,
-  chatRequestSchema,
   completionAnswerSchema,
   completionChunkSchema,
-  completionRequestSchema,
 } from '../../protocols/openai/generation.ts'
-import { openAiErrorBodySchema } from '../wire.ts'
+import { chatRequestSchema, completionRequestSchema } from '../openai/request-schemas.ts'
 import type { JsonSchema, SchemaSet } from './schemas.ts'
 
 /** Texts, as OpenAI has them. */

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { DATATYPES } from '../../core/tensors.ts'
+import { errorDetail } from '../error-detail.ts'
 
 /** The Open Inference Protocol, version 2, with Triton's binary tensor extension: its JSON, as schemas and types. */
 
@@ -142,3 +143,10 @@ export type RepositoryIndex = z.infer<typeof repositoryIndexSchema>
 
 export const liveSchema = z.object({ live: z.boolean() }).meta({ id: 'Live' })
 export const readySchema = z.object({ ready: z.boolean() }).meta({ id: 'Ready' })
+
+/** The protocol says that `error` is a text; the rest is Verge's own. */
+export const oipErrorBodySchema = z
+  .object({ error: z.string(), code: z.string(), request_id: z.string() })
+  .catchall(errorDetail)
+  .meta({ id: 'InferenceError' })
+export type OipErrorBody = z.infer<typeof oipErrorBodySchema>

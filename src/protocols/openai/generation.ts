@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { LIMITS } from '../../core/limits.ts'
+import type { Limits } from '../../core/limits.ts'
 import { seed, stopString } from '../generation-fields.ts'
 
 /** Clients send null for what they leave out. */
@@ -20,7 +20,7 @@ const tokenId = z
 const penalty = z.number().min(-2).max(2).nullish()
 
 /** What chats and completions have in common. The second group is vLLM's. */
-const common = {
+const common = (limits: GenerationLimits) => ({
   model: z.string(),
   max_tokens: z.number().int().positive().nullish().meta({ description: 'Most tokens of the answer' }),
   temperature: z.number().min(0).max(2).nullish().meta({ description: '0: always the likeliest token. By default 1' }),
@@ -28,7 +28,7 @@ const common = {
   frequency_penalty: penalty,
   presence_penalty: penalty,
   stop: z
-    .union([stopString(LIMITS), z.array(stopString(LIMITS)).max(LIMITS.stopStrings), z.null()])
+    .union([stopString(limits), z.array(stopString(limits)).max(limits.stopStrings), z.null()])
     .optional()
     .meta({ description: 'Strings that end the answer, and are not in it' }),
   seed,
@@ -46,7 +46,9 @@ const common = {
   top_k: z.number().int().min(-1).nullish().meta({ description: 'The so many likeliest tokens; 0 or -1: all' }),
   min_p: z.number().min(0).max(1).nullish(),
   repetition_penalty: z.number().positive().max(10).nullish(),
-}
+})
+
+type GenerationLimits = Pick<Limits, 'stopStringLength' | 'stopStrings'>
 
 const textPart = z.looseObject({
   type: z.literal('text', { error: 'only parts of type "text" are taken' }),
@@ -90,54 +92,61 @@ const messageSchema = z
   .meta({ id: 'ChatMessage' })
 
 /** `POST /v1/chat/completions`, as OpenAI has it. */
-export const chatRequestSchema = z
-  .strictObject({
-    ...common,
-    messages: z.array(messageSchema).min(1),
-    max_completion_tokens: z.number().int().positive().nullish().meta({ description: 'Goes before max_tokens' }),
-    logprobs: off('probabilities of tokens'),
-    top_logprobs: z
-      .union([z.literal(0), z.null()], { error: 'probabilities of tokens cannot be asked for here' })
-      .optional(),
-    tools: none('tools'),
-    functions: none('functions'),
-    tool_choice: z
-      .union([z.enum(['none', 'auto']), z.null()], { error: 'tools cannot be used here; leave it out' })
-      .optional(),
-    function_call: z
-      .union([z.enum(['none', 'auto']), z.null()], { error: 'functions cannot be used here; leave it out' })
-      .optional(),
-    response_format: z.object({ type: z.literal('text', { error: 'only "text" is written here' }) }).nullish(),
-    modalities: z.array(z.literal('text', { error: 'only "text" is written here' })).nullish(),
-    audio: z.null({ error: 'only text is written here' }).optional(),
-    metadata: ignored,
-    store: ignored,
-    parallel_tool_calls: ignored,
-    service_tier: ignored,
-    prediction: ignored,
-    reasoning_effort: ignored,
-    verbosity: ignored,
-    safety_identifier: ignored,
-    prompt_cache_key: ignored,
-    prompt_cache_retention: ignored,
-  })
-  .meta({ id: 'ChatCompletionRequest' })
-export type ChatRequest = z.infer<typeof chatRequestSchema>
+export const chatRequestSchema = (limits: GenerationLimits) =>
+  z
+    .strictObject({
+      ...common(limits),
+      messages: z.array(messageSchema).min(1),
+      max_completion_tokens: z.number().int().positive().nullish().meta({ description: 'Goes before max_tokens' }),
+      logprobs: off('probabilities of tokens'),
+      top_logprobs: z
+        .union([z.literal(0), z.null()], { error: 'probabilities of tokens cannot be asked for here' })
+        .optional(),
+      tools: none('tools'),
+      functions: none('functions'),
+      tool_choice: z
+        .union([z.enum(['none', 'auto']), z.null()], { error: 'tools cannot be used here; leave it out' })
+        .optional(),
+      function_call: z
+        .union([z.enum(['none', 'auto']), z.null()], { error: 'functions cannot be used here; leave it out' })
+        .optional(),
+      response_format: z.object({ type: z.literal('text', { error: 'only "text" is written here' }) }).nullish(),
+      modalities: z.array(z.literal('text', { error: 'only "text" is written here' })).nullish(),
+      audio: z.null({ error: 'only text is written here' }).optional(),
+      metadata: ignored,
+      store: ignored,
+      parallel_tool_calls: ignored,
+      service_tier: ignored,
+      prediction: ignored,
+      reasoning_effort: ignored,
+      verbosity: ignored,
+      safety_identifier: ignored,
+      prompt_cache_key: ignored,
+      prompt_cache_retention: ignored,
+    })
+    .meta({ id: 'ChatCompletionRequest' })
+export type ChatRequest = z.infer<ReturnType<typeof chatRequestSchema>>
 
 /** `POST /v1/completions`, as OpenAI has it. */
-export const completionRequestSchema = z
-  .strictObject({
-    ...common,
-    prompt: z
-      .union([z.string(), z.array(z.string()).min(1), z.array(tokenId).min(1), z.array(z.array(tokenId).min(1)).min(1)])
-      .meta({ description: "A text to continue, a list of texts, or token ids of the model's own tokeniser" }),
-    logprobs: z.null({ error: 'probabilities of tokens cannot be asked for here; leave it out' }).optional(),
-    echo: off('the prompt in the answer'),
-    suffix: z.union([z.literal(''), z.null()], { error: 'a suffix cannot be given here; leave it out' }).optional(),
-    best_of: z.union([z.literal(1), z.null()], { error: 'one answer is given to a prompt; leave it out' }).optional(),
-  })
-  .meta({ id: 'CompletionRequest' })
-export type CompletionRequest = z.infer<typeof completionRequestSchema>
+export const completionRequestSchema = (limits: GenerationLimits) =>
+  z
+    .strictObject({
+      ...common(limits),
+      prompt: z
+        .union([
+          z.string(),
+          z.array(z.string()).min(1),
+          z.array(tokenId).min(1),
+          z.array(z.array(tokenId).min(1)).min(1),
+        ])
+        .meta({ description: "A text to continue, a list of texts, or token ids of the model's own tokeniser" }),
+      logprobs: z.null({ error: 'probabilities of tokens cannot be asked for here; leave it out' }).optional(),
+      echo: off('the prompt in the answer'),
+      suffix: z.union([z.literal(''), z.null()], { error: 'a suffix cannot be given here; leave it out' }).optional(),
+      best_of: z.union([z.literal(1), z.null()], { error: 'one answer is given to a prompt; leave it out' }).optional(),
+    })
+    .meta({ id: 'CompletionRequest' })
+export type CompletionRequest = z.infer<ReturnType<typeof completionRequestSchema>>
 
 const usageSchema = z
   .object({

@@ -1,0 +1,17 @@
+import * as z from 'zod'
+import { errorDetail } from '../error-detail.ts'
+
+export const openAiErrorBodySchema = z
+  .object({
+    error: z
+      .object({
+        message: z.string(),
+        type: z.string(),
+        param: z.string().nullable(),
+        code: z.string(),
+        request_id: z.string(),
+      })
+      .catchall(errorDetail),
+  })
+  .meta({ id: 'OpenAIError' })
+export type OpenAiErrorBody = z.infer<typeof openAiErrorBodySchema>

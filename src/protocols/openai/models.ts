@@ -1,0 +1,18 @@
+import * as z from 'zod'
+
+export const openAiModelSchema = z
+  .object({
+    id: z.string(),
+    object: z.literal('model'),
+    created: z.number().int().meta({
+      description: 'When the newest live version was pushed, in seconds since 1970; 0 if that was not recorded',
+    }),
+    owned_by: z.string(),
+  })
+  .meta({ id: 'Model' })
+export type OpenAiModel = z.infer<typeof openAiModelSchema>
+
+export const openAiModelListSchema = z
+  .object({ object: z.literal('list'), data: z.array(openAiModelSchema) })
+  .meta({ id: 'ModelList' })
+export type OpenAiModelList = z.infer<typeof openAiModelListSchema>
