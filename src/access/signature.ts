@@ -1,3 +1,4 @@
+import { toHex } from '../core/bytes.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 import { NonceMemory } from './nonces.ts'
@@ -75,7 +76,7 @@ export async function signRequest(
   const caller = encodeCaller(parts.caller)
   const digest = await digestOf(parts.body)
   const text = signedText(parts.method, parts.path, ts, stamp.nonce, digest, caller, parts.requestId)
-  const signature = hex(await crypto.subtle.sign('HMAC', key.key, new TextEncoder().encode(text)))
+  const signature = toHex(new Uint8Array(await crypto.subtle.sign('HMAC', key.key, new TextEncoder().encode(text))))
   return {
     authorization: `${SCHEME} key="${key.id}", ts="${ts}", nonce="${stamp.nonce}", digest="${digest}", signature="${signature}"`,
     ...(caller !== '' && { [CALLER_HEADER]: caller }),
@@ -203,11 +204,7 @@ function digestOf(body: SignedParts['body']): Promise<string> | string {
 }
 
 async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return hex(await crypto.subtle.digest('SHA-256', bytes))
-}
-
-function hex(bytes: ArrayBuffer): string {
-  return Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)))
 }
 
 /** Header values hold ASCII; everything else of a name, and `%`, goes as the `%xx` of its UTF-8 bytes. */

@@ -1,3 +1,4 @@
+import { toHex } from './bytes.ts'
 import type { Sha256, Sha256Factory } from './runtime.ts'
 
 interface DigestStreamLike extends WritableStream<ArrayBufferView> {
@@ -33,8 +34,4 @@ export async function sha256Hex(factory: Sha256Factory, bytes: Uint8Array): Prom
   const digest = factory()
   await digest.update(bytes)
   return digest.hex()
-}
-
-function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
 }

@@ -1,3 +1,5 @@
+import { concatBytes } from '../core/bytes.ts'
+
 /** Server-sent events (the HTML standard's `text/event-stream`), as OpenAI's protocol uses them: writing and reading. */
 
 const utf8 = new TextEncoder()
@@ -35,7 +37,7 @@ export class EventSplitter {
   push(piece: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> | undefined {
     // A blank line may begin up to three bytes before the piece.
     const from = Math.max(0, this.#held.length - 3)
-    const all = this.#held.length === 0 ? piece : joined(this.#held, piece)
+    const all = this.#held.length === 0 ? piece : concatBytes([this.#held, piece])
     const end = all.length > this.#maxBytes ? all.length : lastEnd(all, from)
     this.#held = all.slice(end)
     return end === 0 ? undefined : all.subarray(0, end)
@@ -57,13 +59,6 @@ function lastEnd(bytes: Uint8Array, from: number): number {
     if (line > from && (before === LF || before === CR)) return i + 1
   }
   return 0
-}
-
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array<ArrayBuffer> {
-  const both = new Uint8Array(a.length + b.length)
-  both.set(a)
-  both.set(b, a.length)
-  return both
 }
 
 function bytesOf(text: string): Uint8Array<ArrayBuffer> {

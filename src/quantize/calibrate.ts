@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf'
+import { toHex } from '../core/bytes.ts'
 import type { Tensor, TensorSpec, Tensors } from '../core/tensors.ts'
 import type { ArtifactInfo, ByteSource, Engine, Session } from '../engine/engine.ts'
 import { encodeModel } from '../onnx/codec.ts'
@@ -88,7 +89,7 @@ function withOutputs(view: GraphView, values: readonly string[]): ModelProto {
 async function load(engine: Engine, model: ModelProto, signal: AbortSignal): Promise<Session> {
   const bytes = encodeModel(model)
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const sha256 = toHex(digest)
   const artifact: ArtifactInfo = { sha256, format: 'onnx', bytes: bytes.length }
   const source: ByteSource = { bytes: bytes.length, deliver: async (write) => write(0, bytes) }
   return engine.load(artifact, source, { signal })

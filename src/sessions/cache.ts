@@ -274,14 +274,12 @@ export class SessionCache {
 
   async #load(request: SessionRequest, flight: Flight): Promise<Entry> {
     const deadline = new AbortController()
-    const timer = setTimeout(
-      () =>
-        deadline.abort(
-          new VergeError('deadline_exceeded', 'The model took too long to load; it is being tried again on request.', {
-            retryAfter: 5,
-          }),
-        ),
-      this.#options.loadDeadlineMs,
+    const cancelDeadline = this.#options.clock.after(this.#options.loadDeadlineMs, () =>
+      deadline.abort(
+        new VergeError('deadline_exceeded', 'The model took too long to load; it is being tried again on request.', {
+          retryAfter: 5,
+        }),
+      ),
     )
     const reservation: Reservation = { bytes: 0, lastBeat: this.#options.clock.now() }
     this.#reserved.set(request.key, reservation)
@@ -303,7 +301,7 @@ export class SessionCache {
       this.#entries.set(request.key, entry)
       return entry
     } finally {
-      clearTimeout(timer)
+      cancelDeadline()
       if (this.#reserved.get(request.key) === reservation) this.#reserved.delete(request.key)
     }
   }

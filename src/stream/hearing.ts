@@ -1,5 +1,6 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import type { AudioSettings, WindowSettings } from '../catalog/settings/audio.ts'
+import { concatBytes } from '../core/bytes.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Tensors } from '../core/tensors.ts'
 import {
@@ -85,9 +86,7 @@ export async function hear(
   emit: (message: StreamMessage) => void,
 ): Promise<Heard> {
   const windowBytes = hearing.window.length * BYTES_PER_SAMPLE
-  const bytes = new Uint8Array(before.rest.length + pcm.length)
-  bytes.set(before.rest)
-  bytes.set(pcm, before.rest.length)
+  const bytes = concatBytes([before.rest, pcm])
   let { carried, speech } = before
   let at = 0
   for (; at + windowBytes <= bytes.length; at += windowBytes) {

@@ -1,3 +1,4 @@
+import { concatBytes } from '../core/bytes.ts'
 import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 
@@ -216,13 +217,7 @@ export async function readAtMost(
     if (error === tooLong) return null
     throw error
   }
-  const whole = new Uint8Array(bytes)
-  let offset = 0
-  for (const part of parts) {
-    whole.set(part, offset)
-    offset += part.length
-  }
-  return whole
+  return concatBytes(parts)
 }
 
 /** Waits for work that cannot be interrupted, but no longer than the signal allows; what comes too late is discarded. */

@@ -56,6 +56,36 @@ function setup(budgetBytes = 100, workingBytes = Number.POSITIVE_INFINITY) {
 }
 
 describe('session cache', () => {
+  it('gives a load up at its deadline by the clock, and not before', async () => {
+    const { cache, clock, request, use } = setup()
+    const load: SessionRequest['load'] = ({ signal, onProgress }) => {
+      // Something arrives every second, and never the last of it.
+      const arrive = (): void => {
+        if (signal.aborted) return
+        onProgress()
+        clock.after(1000, arrive)
+      }
+      arrive()
+      return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    }
+    let outcome: unknown
+    cache
+      .use({ ...request('slow', 10), load }, testContext(), async () => 'loaded')
+      .then(
+        (value) => {
+          outcome = value
+        },
+        (error: unknown) => {
+          outcome = error
+        },
+      )
+    await clock.advance(59_999)
+    expect(outcome).toBeUndefined()
+    await clock.advance(1)
+    expect(outcome).toMatchObject({ code: 'deadline_exceeded', retryAfter: 5 })
+    expect(await use('slow', 10)).toBe('cold')
+  })
+
   it('loads once and then answers warm', async () => {
     const { use, loads } = setup()
     expect([await use('a', 40), await use('a', 40)]).toEqual(['cold', 'warm'])

@@ -1,3 +1,4 @@
+import { concatBytes } from '../../core/bytes.ts'
 import type { Raster } from './raster.ts'
 
 /** PNG (ISO/IEC 15948) of 8-bit grey or RGB, deflated by the platform. */
@@ -16,19 +17,12 @@ export async function encodePng(image: Raster): Promise<Uint8Array<ArrayBuffer>>
   view.setUint32(4, height)
   header.set([8, channels === 1 ? GREY : RGB, 0, 0, 0], 8)
   const data = await deflated(filtered(image))
-  const parts = [
+  return concatBytes([
     Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
     chunk('IHDR', header),
     chunk('IDAT', data),
     chunk('IEND', new Uint8Array(0)),
-  ]
-  const file = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    file.set(part, at)
-    at += part.length
-  }
-  return file
+  ])
 }
 
 /** Rows with the difference to the row above each: cheap, and half the size of none at all for what is continuous. */

@@ -1,4 +1,5 @@
 import { create } from '@bufbuild/protobuf'
+import { toHex } from '../../core/bytes.ts'
 import type { Datatype, Tensor, Tensors } from '../../core/tensors.ts'
 import { encodeModel } from '../codec.ts'
 import { byteCountOf, DataType, elementBits, isExternal, makeTensor } from '../data.ts'
@@ -173,7 +174,7 @@ function modelOf(view: GraphView, nodes: readonly NodeProto[]): ModelProto {
 async function evaluate(engine: ConstantEngine, model: ModelProto, signal: AbortSignal): Promise<Tensors> {
   const bytes = encodeModel(model)
   const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  const sha256 = Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  const sha256 = toHex(digest)
   const source = { bytes: bytes.length, deliver: async (write: Write): Promise<void> => write(0, bytes) }
   const session = await engine.load({ sha256, format: 'onnx', bytes: bytes.length }, source, { signal })
   try {

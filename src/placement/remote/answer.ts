@@ -1,3 +1,4 @@
+import { concatBytes } from '../../core/bytes.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
@@ -56,7 +57,7 @@ export async function passOn(answer: Response, watch: Watch, options: PassOption
     const after = bytes.subarray(headed)
     const json = rewriting === undefined ? before : rewriting.json()(before)
     init.headers.set(JSON_LENGTH_HEADER, String(json.length))
-    const start = json === before ? bytes : joined(json, after)
+    const start = json === before ? bytes : concatBytes([json, after])
     if (complete || rest === undefined) return new Response(start, init)
     const length = lengthOf(headers)
     return new Response(
@@ -131,11 +132,4 @@ function isJson(bytes: Bytes): boolean {
   } catch {
     return false
   }
-}
-
-function joined(a: Bytes, b: Bytes): Bytes {
-  const both = new Uint8Array(a.length + b.length)
-  both.set(a)
-  both.set(b, a.length)
-  return both
 }

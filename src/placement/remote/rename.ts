@@ -1,3 +1,4 @@
+import { concatBytes } from '../../core/bytes.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 
 /** A model's name here, and what the origin calls it. */
@@ -64,7 +65,7 @@ export class FieldRenamer {
       if (kept.length === 0 && from === 0) return piece
       kept.push(piece.subarray(from))
     }
-    return concat(kept)
+    return concatBytes(kept)
   }
 
   /** @returns whether the string is one to replace */
@@ -124,14 +125,4 @@ export function renamedEvents(events: Bytes, field: string, value: string): Byte
 
 function encode(text: string): Bytes {
   return new TextEncoder().encode(text).slice()
-}
-
-function concat(parts: readonly Bytes[]): Bytes {
-  const whole = new Uint8Array(parts.reduce((total, part) => total + part.length, 0))
-  let at = 0
-  for (const part of parts) {
-    whole.set(part, at)
-    at += part.length
-  }
-  return whole
 }
