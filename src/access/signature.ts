@@ -1,5 +1,6 @@
 import { toHex } from '../core/bytes.ts'
 import { VergeError } from '../core/errors.ts'
+import { REQUEST_ID_HEADER } from '../core/headers.ts'
 import type { Clock } from '../core/runtime.ts'
 import { NonceMemory } from './nonces.ts'
 
@@ -19,7 +20,6 @@ const SCHEME = 'Verge-HMAC-SHA256'
 const VERSION = 'verge-hmac-v1'
 
 const CALLER_HEADER = 'verge-caller'
-export const REQUEST_ID_HEADER = 'x-request-id'
 /** On an answer that refuses a clock: the milliseconds since 1970 by the clock that refused. */
 export const TIME_HEADER = 'verge-time'
 

@@ -1,7 +1,5 @@
+import { PLACEMENT_HEADER } from '../core/headers.ts'
 import type { RunResult } from '../serving/serving.ts'
-
-/** Says where an answer was computed: an RFC 9651 item. */
-export const PLACEMENT_HEADER = 'verge-placement'
 
 export type Placed = Pick<RunResult, 'artifact' | 'start' | 'place' | 'origin' | 'reason' | 'degraded'> &
   Partial<Pick<RunResult, 'timings'>>

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from '../access/authorize.ts'
 import { TIME_HEADER } from '../access/signature.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
+import { REQUEST_ID_HEADER } from '../core/headers.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import { errorBodyFor } from '../http/error-body.ts'
 import { STATUS } from '../http/status.ts'
@@ -75,7 +76,7 @@ function refuse({ clock, logger, randomId, work }: FrontOptions, request: Reques
   const error = isVergeError(thrown)
     ? thrown
     : new VergeError('internal', 'Something went wrong at the origin. Try again.', { cause: thrown })
-  const given = request.headers.get('x-request-id')
+  const given = request.headers.get(REQUEST_ID_HEADER)
   const requestId = given !== null && SANE_ID.test(given) ? given : randomId()
   const status = STATUS[error.code]
   const fields = { requestId, method: request.method, path, status, code: error.code, ...error.details }
@@ -84,7 +85,7 @@ function refuse({ clock, logger, randomId, work }: FrontOptions, request: Reques
   const headers = new Headers({
     'content-type': 'application/json',
     'cache-control': 'no-store',
-    'x-request-id': requestId,
+    [REQUEST_ID_HEADER]: requestId,
   })
   if (error.retryAfter !== undefined) headers.set('retry-after', String(Math.max(1, Math.ceil(error.retryAfter))))
   if (error.details?.reason === 'clock_skew') headers.set(TIME_HEADER, String(Math.floor(clock.now())))

@@ -1,5 +1,6 @@
 import type { Artifact } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
+import { PLACEMENT_HEADER } from '../core/headers.ts'
 import type { CallContext, Clock, Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { InputShapes } from '../serving/pricing.ts'
@@ -82,7 +83,7 @@ export class PlacedRoute implements Route {
         ...(context.deadline !== undefined && { deadline: context.deadline }),
       },
     )
-    value.headers.set('verge-placement', placedAt(origin, step, attempts, value.headers.get('verge-placement')))
+    value.headers.set(PLACEMENT_HEADER, placedAt(origin, step, attempts, value.headers.get(PLACEMENT_HEADER)))
     return value
   }
 

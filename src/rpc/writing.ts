@@ -1,5 +1,6 @@
 import type { Caller } from '../access/authorize.ts'
 import { type ErrorCode, VergeError, type VergeErrorOptions } from '../core/errors.ts'
+import { REQUEST_ID_HEADER, TIMEOUT_HEADER } from '../core/headers.ts'
 import type { Limits } from '../core/limits.ts'
 import { STATUS } from '../http/status.ts'
 import { measure } from './measure.ts'
@@ -42,8 +43,8 @@ export function writingRequest(
     body: JSON.stringify({ ...body, model }),
     headers: {
       'content-type': 'application/json',
-      'x-request-id': requestId,
-      ...(timeoutMs !== undefined && { 'verge-timeout-ms': String(timeoutMs) }),
+      [REQUEST_ID_HEADER]: requestId,
+      ...(timeoutMs !== undefined && { [TIMEOUT_HEADER]: String(timeoutMs) }),
     },
     ...(signal && { signal }),
   })

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Manifest } from '../../catalog/manifest.ts'
+import { PLACEMENT_HEADER, RESULT_CACHE_HEADER } from '../../core/headers.ts'
 import { digits, essenceOf, madeUpProbes, type Probe, probeFor } from '../local/probe.ts'
 import { readDescription } from '../pack/description.ts'
 import { percentile } from '../statistics.ts'
@@ -108,7 +109,7 @@ function answerCheck(area: string, model: string, answer: Answer): Check {
 }
 
 function placementCheck(area: string, { headers }: Answer): Check {
-  const placement = headers.get('verge-placement')
+  const placement = headers.get(PLACEMENT_HEADER)
   if (placement?.endsWith(';degraded')) {
     return warn(
       area,
@@ -137,7 +138,7 @@ async function latencyCheck(
     if (answer.status !== 200) {
       return fail(area, `answered once, and then no more: ${gist(answer)}`, remedyFor(answer))
     }
-    if (answer.headers.get('verge-cache') === 'hit') {
+    if (answer.headers.get(RESULT_CACHE_HEADER) === 'hit') {
       const mend = 'Something in between takes the header cache-control away: its times say nothing of the model.'
       return warn(area, 'is answered out of the result cache, although that was not allowed', mend)
     }

@@ -1,3 +1,4 @@
+import { REQUEST_ID_HEADER } from '../../core/headers.ts'
 import { VERSION } from '../../version.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 import { checkModels, MOST_MODELS, type ModelCheckOptions } from './models.ts'
@@ -68,7 +69,7 @@ async function reach(
     return { check: fail(area, `${visitor.origin} redirects to ${to}`, `Give that address: --url ${to}`) }
   }
   if (fieldOf(index.json, 'name') !== 'verge') {
-    const isVerge = index.headers.get('x-request-id') !== null || /configuration is wrong/.test(index.text)
+    const isVerge = index.headers.get(REQUEST_ID_HEADER) !== null || /configuration is wrong/.test(index.text)
     const mend =
       index.status >= 500 || isVerge ? remedyFor(index) : 'Another program or site answers there. Check the address.'
     return { check: fail(area, `${visitor.origin} does not answer as Verge does: ${gist(index)}`, mend) }

@@ -1,3 +1,4 @@
+import { PLACE_HEADER, REQUEST_ID_HEADER } from '../../core/headers.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 import { type Answer, codeOf, fieldOf, gist, type Visitor } from './visitor.ts'
@@ -12,7 +13,7 @@ interface Refusal {
 }
 
 /** Origins have limits of their own: what is checked here is the Worker's. */
-const AT_EDGE = { 'content-type': 'application/json', 'verge-place': 'edge' }
+const AT_EDGE = { 'content-type': 'application/json', [PLACE_HEADER]: 'edge' }
 const BROKEN = '{"inputs": ['
 
 /** Whether what is wrong is refused as documented. @param models visible ones */
@@ -107,7 +108,7 @@ async function checkRefusal({ what, status, code, ask }: Refusal): Promise<Check
   if (answer.status !== status || codeOf(answer) !== code) {
     return fail(ERRORS, `${what} is answered with ${gist(answer)}, not ${status} ${code}`, mend)
   }
-  if (typeof id !== 'string' || id !== answer.headers.get('x-request-id')) {
+  if (typeof id !== 'string' || id !== answer.headers.get(REQUEST_ID_HEADER)) {
     return fail(ERRORS, `${what}: the answer has no request id to find it by in the log`, mend)
   }
   return ok(ERRORS, `${what}: ${status} ${code}`)
@@ -170,7 +171,7 @@ export function checkHeaders(visitor: Visitor, answer: Answer): Check[] {
       'A rule in front of the Worker changes headers, or it is another version. Answers must not be cached or guessed at.'
     return fail(area, `${name} is ${found ?? 'missing'}, not ${value}`, mend)
   })
-  if (answer.headers.get('x-request-id') === null) {
+  if (answer.headers.get(REQUEST_ID_HEADER) === null) {
     checks.push(
       fail(area, 'x-request-id is missing', 'Without it no answer can be found in the log. Look at what is in front.'),
     )

@@ -1,3 +1,4 @@
+import { REQUEST_ID_HEADER } from '../../core/headers.ts'
 import { type Answer, codeOf } from './visitor.ts'
 
 /** What mends a failure of the operator's, by Verge's error code. */
@@ -49,6 +50,6 @@ export function remedyFor(answer: Answer): string {
   const number = answer.status >= 400 ? /error code: (\d{4})|\bError (1\d{3})\b/.exec(answer.text) : null
   const page = BY_CLOUDFLARE[number?.[1] ?? number?.[2] ?? '']
   if (page !== undefined) return page
-  const id = answer.headers.get('x-request-id')
+  const id = answer.headers.get(REQUEST_ID_HEADER)
   return `The Worker's log says why: npx wrangler tail${id === null ? '' : `, request id ${id}`}`
 }

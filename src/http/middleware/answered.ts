@@ -1,12 +1,9 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
+import { MODEL_HEADER, PLACEMENT_HEADER } from '../../core/headers.ts'
 import type { Logger } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
 import { declaredLength } from '../body.ts'
-import { PLACEMENT_HEADER } from '../placement.ts'
-
-/** Names the version that answered: `name@version`. On errors too, from the moment that the version is known. */
-const MODEL_HEADER = 'verge-model'
 
 /** Which requests that succeed leave a line in the log. */
 export interface RequestLog {

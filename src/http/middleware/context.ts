@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { VergeError } from '../../core/errors.ts'
+import { TIMEOUT_HEADER } from '../../core/headers.ts'
 import type { Clock, Logger, RunCounter } from '../../core/runtime.ts'
 import { withCall } from '../../inference/call.ts'
 import type { AppEnv } from '../app-env.ts'
@@ -17,7 +18,7 @@ export interface ContextOptions {
  */
 export function callContext({ clock, deadlineMs, logger, runs }: ContextOptions): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    const timeoutMs = Math.min(deadlineMs, requestedTimeout(c.req.header('verge-timeout-ms')) ?? deadlineMs)
+    const timeoutMs = Math.min(deadlineMs, requestedTimeout(c.req.header(TIMEOUT_HEADER)) ?? deadlineMs)
     const requestId = c.get('requestId')
     await withCall(
       { clock, logger, runs },

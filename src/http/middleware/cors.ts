@@ -1,5 +1,13 @@
 import type { MiddlewareHandler } from 'hono'
 import { cors as honoCors } from 'hono/cors'
+import {
+  MODEL_HEADER,
+  PLACE_HEADER,
+  PLACEMENT_HEADER,
+  REQUEST_ID_HEADER,
+  RESULT_CACHE_HEADER,
+  TIMEOUT_HEADER,
+} from '../../core/headers.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import type { AppEnv } from '../app-env.ts'
 
@@ -8,11 +16,11 @@ const EXPOSED = [
   JSON_LENGTH_HEADER,
   'retry-after',
   'server-timing',
-  'verge-cache',
-  'verge-model',
-  'verge-placement',
+  RESULT_CACHE_HEADER,
+  MODEL_HEADER,
+  PLACEMENT_HEADER,
   'www-authenticate',
-  'x-request-id',
+  REQUEST_ID_HEADER,
 ]
 
 /** What the packages `openai` and `@huggingface/inference` send with every request, from pages too. */
@@ -37,9 +45,9 @@ const ALLOWED = [
   'cache-control',
   'content-type',
   JSON_LENGTH_HEADER,
-  'verge-place',
-  'verge-timeout-ms',
-  'x-request-id',
+  PLACE_HEADER,
+  TIMEOUT_HEADER,
+  REQUEST_ID_HEADER,
   ...SENT_BY_CLIENTS,
 ]
 

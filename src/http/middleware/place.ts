@@ -1,10 +1,8 @@
 import type { MiddlewareHandler } from 'hono'
 import { VergeError } from '../../core/errors.ts'
+import { PLACE_HEADER } from '../../core/headers.ts'
 import type { Coordinates, PlaceHint } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
-
-/** Where the caller would like its request to be computed: `edge`, `origin` or `auto`. */
-const PLACE_HEADER = 'verge-place'
 
 const HINTS: readonly PlaceHint[] = ['edge', 'origin', 'auto']
 

@@ -1,10 +1,8 @@
 import type { MiddlewareHandler } from 'hono'
 import { callerName } from '../../access/authorize.ts'
+import { RESULT_CACHE_HEADER } from '../../core/headers.ts'
 import type { CacheMode, RunLedger } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
-
-/** Says whether the result cache answered: `hit`, `miss` or `bypass`. Only on answers that took a run. */
-const RESULT_CACHE_HEADER = 'verge-cache'
 
 /**
  * Opens the result cache to a request, as far as its `Cache-Control` allows, and says what came of it. Stands behind the

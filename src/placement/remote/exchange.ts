@@ -1,5 +1,5 @@
-import { REQUEST_ID_HEADER } from '../../access/signature.ts'
 import { throwIfAborted } from '../../core/errors.ts'
+import { REQUEST_ID_HEADER } from '../../core/headers.ts'
 import type { Clock } from '../../core/runtime.ts'
 import type { OriginFault } from '../fault.ts'
 import type { Origin, OriginRequest } from '../origin.ts'

@@ -1,10 +1,11 @@
+import { PLACEMENT_HEADER, TIMEOUT_HEADER } from '../../core/headers.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 
 /** Set by the name of a header that a request brings with it, and that an origin needs to understand the body. */
 const PASSED_ON = ['content-type', 'accept', JSON_LENGTH_HEADER, 'cache-control'] as const
 
 /** What of an origin's answer concerns the caller; `verge-placement` is for the Worker, which writes its own. */
-const PASSED_BACK = ['content-type', JSON_LENGTH_HEADER, 'retry-after', 'server-timing', 'verge-placement'] as const
+const PASSED_BACK = ['content-type', JSON_LENGTH_HEADER, 'retry-after', 'server-timing', PLACEMENT_HEADER] as const
 
 /** An answer's headers are short; a caller gets no more of another server's words than this. */
 const MOST_VALUE = 1_024
@@ -16,7 +17,7 @@ const MOST_VALUE = 1_024
  */
 export function originHeaders(incoming: Pick<Headers, 'get'>, remainingMs: number | undefined): Headers {
   const headers = picked(incoming, PASSED_ON)
-  if (remainingMs !== undefined) headers.set('verge-timeout-ms', String(Math.max(1, Math.floor(remainingMs))))
+  if (remainingMs !== undefined) headers.set(TIMEOUT_HEADER, String(Math.max(1, Math.floor(remainingMs))))
   return headers
 }
 

@@ -1,0 +1,14 @@
+/** Names of Verge's own headers, for all who write or read them: the server, its origins, other Workers, the command line. */
+
+/** Of requests and answers: names a request in logs. */
+export const REQUEST_ID_HEADER = 'x-request-id'
+/** Of requests: milliseconds that the caller waits at most. */
+export const TIMEOUT_HEADER = 'verge-timeout-ms'
+/** Of requests: where the caller wants the request to be computed: `edge`, `origin` or `auto`. */
+export const PLACE_HEADER = 'verge-place'
+/** Of answers: where the request was computed, and why. An RFC 9651 item. */
+export const PLACEMENT_HEADER = 'verge-placement'
+/** Of answers that took a run: whether the result cache answered: `hit`, `miss` or `bypass`. */
+export const RESULT_CACHE_HEADER = 'verge-cache'
+/** Of answers: the version that answered, `name@version`. On errors too, once the version is known. */
+export const MODEL_HEADER = 'verge-model'
