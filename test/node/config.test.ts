@@ -168,8 +168,8 @@ describe('what makes requests fail later is found in the configuration', () => {
     ['CORS_ORIGINS = "app.example.com"', /fail: .*CORS_ORIGINS: must be origins such as/],
     ['CORS_ORIGINS = "https://app.example.com/app"', /fail: .*CORS_ORIGINS/],
     ['CORS_ORIGINS = "https://*.example.com"', /fail: .*CORS_ORIGINS/],
-    ['CORS_ORIGIN = "*"', /fail: the Worker reads no variable CORS_ORIGIN: is CORS_ORIGINS meant\?/],
-    ['REQUST_DEADLINE_MS = "1000"', /fail: .*is REQUEST_DEADLINE_MS meant\?/],
+    ['CORS_ORIGIN = "*"', /fail: the Worker reads no variable CORS_ORIGIN\. Did you mean CORS_ORIGINS\?/],
+    ['REQUST_DEADLINE_MS = "1000"', /fail: .*Did you mean REQUEST_DEADLINE_MS\?/],
     ['SHOP_URL = "x"', /^warn: the Worker reads no variable SHOP_URL$/],
     ['RPC_CALLERS = "*"', /fail: .*RPC_CALLERS: must name each caller; "\*" is not accepted/],
     [
@@ -195,7 +195,7 @@ describe('what makes requests fail later is found in the configuration', () => {
     )
     const migration = /^\[\[migrations\]\]\n.*\n.*\n/m
     expect(await findings('production', await changed((toml) => toml.replace(migration, '')))).toContainEqual(
-      expect.stringMatching(/^fail: no migration makes the class SpeechStream known/),
+      expect.stringMatching(/^fail: no migration declares the class SpeechStream/),
     )
   })
 })

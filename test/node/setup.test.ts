@@ -487,7 +487,7 @@ describe('what doctor finds in an account that makes requests fail', () => {
       /fail: ORIGINS: origin "fra" needs the secret ORIGIN_KEY.* -> npx wrangler secret put ORIGIN_KEY --env production/,
     )
     cloud.workers.get('verge-production')?.set('ORIGIN_KEYS', 'x')
-    expect(await check()).toMatch(/fail: the Worker reads no secret ORIGIN_KEYS: is ORIGIN_KEY meant\?/)
+    expect(await check()).toMatch(/fail: the Worker reads no secret ORIGIN_KEYS\. Did you mean ORIGIN_KEY\?/)
     cloud.workers.get('verge-production')?.set('ORIGIN_KEY', 'x').delete('ORIGIN_KEYS')
     expect(await check()).not.toMatch(/fail|warn/)
   })
@@ -495,7 +495,7 @@ describe('what doctor finds in an account that makes requests fail', () => {
   it('a pinned model that does not exist', async () => {
     await applyAll()
     await withVars('PINNED_MODELS = "sums, smus"')
-    expect(await check()).toMatch(/fail: PINNED_MODELS names smus, and the bucket has no such model/)
+    expect(await check()).toMatch(/fail: PINNED_MODELS names smus, but the bucket has no such model/)
     expect(await check()).not.toContain('names sums')
   })
 

@@ -22,7 +22,7 @@ const STREAMS_CLASS = 'SpeechStream'
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 
 /**
- * What wrangler.toml says of an environment.
+ * Checks an environment of wrangler.toml.
  * @param now milliseconds since 1970
  * @param written variables that are in wrangler.toml itself, where the environment's are with secrets of this machine
  */
@@ -64,7 +64,7 @@ export async function checkConfiguration(
   return checks
 }
 
-/** What wrangler.toml binds to each name, by which it can be told from others. */
+/** The resource that wrangler.toml binds to each name. */
 function resources({
   bucket,
   namespaceId,
@@ -78,19 +78,20 @@ function checkDate({ compatibilityDate, compatibilityFlags }: Environment, now: 
   if (Number.isNaN(parsed))
     return fail(AREA, 'there is no compatibility_date', 'Write one: compatibility_date = "2026-10-23"')
   if (parsed > now)
-    return fail(AREA, `compatibility_date ${compatibilityDate} lies in the future`, 'Use a day that has been.')
+    return fail(AREA, `compatibility_date ${compatibilityDate} is in the future`, 'Use a date in the past.')
   if (!compatibilityFlags.includes('enable_request_signal')) {
-    const mend = 'Add it to compatibility_flags: without it callers who left keep their place in the queue.'
+    const mend = 'Add it to compatibility_flags. Without it, requests of disconnected callers stay in the run queue.'
     return warn(AREA, 'the flag enable_request_signal is missing', mend)
   }
   if (now - parsed > YEAR_MS) {
-    const mend = 'Raise it with an upgrade of wrangler, and run the tests: what it fixes stays broken until then.'
+    const mend =
+      'Upgrade wrangler, raise the date and run the tests. Until then, fixes of the runtime do not take effect.'
     return warn(AREA, `compatibility_date ${compatibilityDate} is more than a year old`, mend)
   }
   return ok(AREA, `compatibility date ${compatibilityDate}`)
 }
 
-/** Streams are sockets that stay open, each with a Durable Object behind it. */
+/** Each stream is a WebSocket with a Durable Object. */
 function checkStreams({ env, durableObjects, migrated }: Environment): Check {
   const table = env === undefined ? '' : `env.${env}.`
   const name = durableObjects[STREAMS_BINDING]
@@ -99,40 +100,40 @@ function checkStreams({ env, durableObjects, migrated }: Environment): Check {
     return fail(
       AREA,
       finding,
-      `Bindings are not inherited: add [[${table}durable_objects.bindings]] as at the top level.`,
+      `Environments do not inherit bindings: add [[${table}durable_objects.bindings]] as at the top level.`,
     )
   }
   if (name !== STREAMS_CLASS) {
     return fail(
       AREA,
-      `${STREAMS_BINDING} is the class ${name}, which the Worker lacks`,
+      `${STREAMS_BINDING} names the class ${name}, which the Worker does not have`,
       `Write class_name = "${STREAMS_CLASS}".`,
     )
   }
   if (!migrated.includes(name)) {
     const mend = `Add [[migrations]] with tag = "streams" and new_sqlite_classes = ["${STREAMS_CLASS}"].`
-    return fail(AREA, `no migration makes the class ${name} known, so that a deployment is refused`, mend)
+    return fail(AREA, `no migration declares the class ${name}, so Cloudflare refuses the deployment`, mend)
   }
   return ok(AREA, `${STREAMS_BINDING} is the Durable Object ${name}`)
 }
 
-/** What matters only where there are bills and visitors. */
+/** Settings that matter in a deployment only. */
 function checkDeployed({ env, cpuMs, observability, sampling }: Environment): Check[] {
   return [
     cpuMs === undefined
       ? warn(
           AREA,
           'limits.cpu_ms is not set',
-          'A run-away request may use 30 s of CPU. Set it, unless you are on the free plan.',
+          'A request may use 30 s of CPU time. Set the limit, unless you use the free plan.',
         )
-      : ok(AREA, `a request may use ${cpuMs} ms of CPU (paid plans; the free plan refuses the setting)`),
+      : ok(AREA, `a request may use ${cpuMs} ms of CPU time (paid plans; the free plan refuses the setting)`),
     observability
       ? ok(AREA, `logs of ${Math.round(sampling * 100)} % of the requests are kept`)
       : warn(AREA, 'observability is off', `Failures leave no logs. Set [env.${env}.observability] enabled = true.`),
   ]
 }
 
-/** What the account says, where the environment has credentials for it. Reads only. */
+/** Checks the account, if there are credentials for it. Reads only. */
 export async function checkAccount(
   environment: Environment,
   http: HttpClient,
@@ -143,7 +144,7 @@ export async function checkAccount(
   if (!hasAccount(env)) return [skip(area, 'CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID are not set')]
   const setup = `npx verge setup --env ${environment.env}`
   const { bucket, namespaceId, worker, vars } = environment
-  // what is wrong with them has been said
+  // Faults of the variables are reported by checkVariables.
   const { pinnedModels: pinned = new Set<string>(), origins = [] } = await parseConfig(vars).catch(
     (): Partial<Config> => ({}),
   )
@@ -175,7 +176,7 @@ export async function checkAccount(
       checks.push(ok(area, `secrets: ${secrets.join(', ')}`))
     } else {
       checks.push(
-        warn(area, `${API_KEY} is not set: private models answer to no one`, `export ${API_KEY}, then ${setup}`),
+        warn(area, `${API_KEY} is not set: no caller can use private models`, `export ${API_KEY}, then ${setup}`),
       )
     }
     return checks
@@ -217,7 +218,11 @@ async function checkPinned(area: string, truth: Store, pinned: ReadonlySet<strin
   for (const model of pinned) {
     if (MODEL_NAME.test(model) && (await truth.head(aliasKey(model))) !== null) continue
     checks.push(
-      fail(area, `PINNED_MODELS names ${model}, and the bucket has no such model`, 'Push it, or take it out.'),
+      fail(
+        area,
+        `PINNED_MODELS names ${model}, but the bucket has no such model`,
+        'Push the model, or remove its name.',
+      ),
     )
   }
   return checks

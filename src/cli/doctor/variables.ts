@@ -50,7 +50,7 @@ export async function checkVariables(
   return [...checks, ...unknownNames(area, 'variable', Object.keys(vars), needed)]
 }
 
-/** Names that the Worker never reads: a slip of the pen leaves what was meant at its default. */
+/** Names that the Worker does not read. A misspelt name leaves the intended variable at its default. */
 export function unknownNames(
   area: string,
   what: 'variable' | 'secret',
@@ -64,6 +64,6 @@ export function unknownNames(
       const meant = closest(name, known)
       return meant === undefined
         ? warn(area, `the Worker reads no ${what} ${name}`, 'Remove it, or see docs/configuration.md for the names.')
-        : fail(area, `the Worker reads no ${what} ${name}: is ${meant} meant?`, `Write it as ${meant}.`)
+        : fail(area, `the Worker reads no ${what} ${name}. Did you mean ${meant}?`, `Rename it to ${meant}.`)
     })
 }
