@@ -1,10 +1,8 @@
-import { beforeAll, describe, expect, it } from 'vitest'
-import { VergeError } from '../../src/core/errors.ts'
+import { describe, expect, it } from 'vitest'
+import type { VergeError } from '../../src/core/errors.ts'
 import { KvStore, kvCacheTtl } from '../../src/weights/kv.ts'
-import { LayeredStore } from '../../src/weights/layered.ts'
 import { MemoryStore } from '../../src/weights/memory.ts'
 import { R2Store } from '../../src/weights/r2.ts'
-import type { Store } from '../../src/weights/store.ts'
 import { pattern, readValue, storeContract, text } from '../contract/store.ts'
 import { bindings } from '../fixtures/bindings.ts'
 
@@ -13,7 +11,6 @@ const { BUCKET, KV } = bindings
 storeContract('r2', () => new R2Store(BUCKET), { conditional: true })
 storeContract('kv', () => new KvStore(KV), { conditional: false })
 storeContract('memory', () => new MemoryStore(), { conditional: true })
-storeContract('kv over r2', () => new LayeredStore([new KvStore(KV)], new R2Store(BUCKET)), { conditional: true })
 
 describe('KvStore', () => {
   const store = new KvStore(KV)
@@ -59,62 +56,5 @@ describe('R2Store', () => {
     const failure = await new R2Store(BUCKET, { pageSize: 0 }).list('').catch((error: unknown) => error)
     expect(failure).toMatchObject({ code: 'store_unavailable' })
     expect((failure as VergeError).cause).toBeInstanceOf(Error)
-  })
-})
-
-describe('LayeredStore', () => {
-  const copy = new KvStore(KV)
-  const truth = new R2Store(BUCKET)
-  const layered = new LayeredStore([copy], truth)
-
-  beforeAll(async () => {
-    await copy.put('both', text('copy'))
-    await truth.put('both', text('truth'))
-    await truth.put('truth only', text('truth'))
-  })
-
-  it('reads the nearest layer that has the key', async () => {
-    expect(await readValue(layered, 'both')).toEqual(text('copy'))
-    expect(await readValue(layered, 'truth only')).toEqual(text('truth'))
-    expect((await layered.head('both'))?.bytes).toBe(4)
-    expect((await layered.head('truth only'))?.bytes).toBe(5)
-  })
-
-  it('writes and lists the truth alone, and deletes from every layer', async () => {
-    await layered.put('written', text('v'))
-    expect(await copy.get('written')).toBeNull()
-    expect(await readValue(truth, 'written')).toEqual(text('v'))
-    await copy.put('copied', text('v'))
-    await truth.put('copied', text('v'))
-    expect((await layered.list('cop')).keys).toEqual(['copied'])
-    await layered.delete('copied')
-    expect(await copy.get('copied')).toBeNull()
-    expect(await truth.get('copied')).toBeNull()
-  })
-
-  it('passes by a layer that is unavailable, and reports it', async () => {
-    const events: string[] = []
-    const logger = { info() {}, error() {}, warn: (event: string) => void events.push(event) }
-    // a namespace asked for a cache time that it refuses fails for real
-    const broken = new KvStore(KV, { cacheTtl: () => 1 })
-    const store = new LayeredStore([broken], truth, { logger })
-    expect(await readValue(store, 'both')).toEqual(text('truth'))
-    expect(await store.get('nowhere')).toBeNull()
-    expect(events).toEqual(['store_unavailable', 'store_unavailable'])
-    await expect(new LayeredStore([truth], broken).get('nowhere')).rejects.toMatchObject({ code: 'store_unavailable' })
-  })
-
-  it('swallows no other failure', async () => {
-    class Faulty extends MemoryStore {
-      override get(): Promise<never> {
-        return Promise.reject(new VergeError('internal', 'a defect'))
-      }
-      override head(): Promise<never> {
-        return Promise.reject(new TypeError('a defect'))
-      }
-    }
-    const store: Store = new LayeredStore([new Faulty()], truth)
-    await expect(store.get('both')).rejects.toMatchObject({ code: 'internal' })
-    await expect(store.head('both')).rejects.toThrow(TypeError)
   })
 })
