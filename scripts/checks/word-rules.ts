@@ -13,6 +13,7 @@ const AVOIDED: readonly AvoidedWord[] = [
   // "There is none" is plain; "what was sent is none" is not.
   { pattern: /(?<!\bthere\s)\b(?:is|are|was|were)\s+none\b/gi, instead: 'is not a ..., is not one of ...' },
   { pattern: /\bnobody\b/gi, instead: 'no caller, no one, nothing' },
+  { pattern: /\b(?:somebody|whoever)\b/gi, instead: 'the caller, the operator, another isolate' },
   { pattern: /\b(?:dear|dearer)\b/gi, instead: 'over the cost limit, costs more' },
   { pattern: /\b(?:go|goes|went|going)\s+on\b/gi, instead: 'continue, forward' },
   { pattern: /\bhearing\b/gi, instead: 'voice activity' },
