@@ -110,7 +110,7 @@ const RETRY_AFTER_SECONDS = 5
  * | `auto`, an artifact fits the edge | edge, `fits-edge` or `only-place` | origin, `edge-failed` |
  * | `auto`, the edge is full | origin, `edge-full` | edge, `origin-down` |
  * | `auto`, it could not load the model | origin, `edge-failed` | edge, `origin-down` |
- * | `auto`, dearer than a request may be there | origin, `too-dear` | |
+ * | `auto`, over the cost limit of the edge | origin, `too-dear` | |
  * | `auto`, no artifact fits the edge | origin, `too-large-for-edge` or `only-place` | |
  *
  * Wherever the edge is allowed, the next artifact that it supports and that is not too dear comes last, degraded. Steps

@@ -143,7 +143,7 @@ describe('docs/origin', () => {
       '`auto`, an artifact fits the edge': {},
       '`auto`, and the edge is full': { edge: { ...edge, full: true } },
       '`auto`, and it could not load the model': { edge: { ...edge, startable: false } },
-      '`auto`, dearer than a request may be at the edge': { edge: dear },
+      '`auto`, over the cost limit of the edge': { edge: dear },
       '`auto`, nothing fits the edge': { edge: none },
     }
     const table = rows.filter(([first = '']) => first in cases)
