@@ -2,6 +2,7 @@ import * as z from 'zod'
 import { MOST_COLUMNS } from '../catalog/settings/tabular.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
+import { isObject } from '../core/objects.ts'
 import { validate } from '../core/validation.ts'
 import { StepMeter, type Work } from '../core/work.ts'
 import { type Csv, csvSteps, parsingCsv, SEPARATOR_NAMES } from '../media/csv/parse.ts'
@@ -201,10 +202,6 @@ function listed(names: readonly string[]): string {
 
 function shown(name: string): string {
   return name.slice(0, 100)
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function wrong(message: string, field: string): VergeError {

@@ -1,4 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
+import { isObject } from '../../core/objects.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
 import type { Tasks } from '../../tasks/index.ts'
 import { asksForSimilarity } from '../../tasks/sentence-similarity.ts'
@@ -56,8 +57,4 @@ function wrapsSingles(task: BoundTask, answer: unknown): boolean {
   if (task.name === 'text-classification') return true
   // A matrix for one text: a vector for each of its tokens.
   return task.name === 'feature-extraction' && Array.isArray(answer) && Array.isArray(answer[0])
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,5 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import { knownFields } from '../../core/known-fields.ts'
+import { isObject } from '../../core/objects.ts'
 import type { BoundTask, TaskBody } from '../../tasks/task.ts'
 
 /** Read elsewhere: says which version runs. */
@@ -58,8 +59,4 @@ function given(texts: readonly string[]): unknown {
 function scalarOf(text: string): string | number | boolean {
   if (text === 'true' || text === 'false') return text === 'true'
   return /^-?\d{1,15}(?:\.\d{1,15})?(?:e-?\d{1,3})?$/i.test(text) ? Number(text) : text
-}
-
-function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,5 +1,6 @@
 import { TIME_HEADER } from '../../access/signature.ts'
 import type { ErrorCode } from '../../core/errors.ts'
+import { isObject } from '../../core/objects.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { OriginFault, type OriginFaultKind } from '../fault.ts'
 import type { OriginKind } from '../origin.ts'
@@ -175,8 +176,4 @@ function parsed(body: Uint8Array): Fields | undefined {
   } catch {
     return undefined
   }
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }

@@ -1,4 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
+import { isObject } from '../../core/objects.ts'
 import { DATATYPES, type Datatype, type Tensor, type TensorSpec, type Tensors } from '../../core/tensors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { tensorFromBinary } from './binary.ts'
@@ -133,8 +134,4 @@ function shapeOf(name: string, value: unknown, { elements: most, rank }: AnswerL
 
 function wrong(what: string): VergeError {
   return new VergeError('origin_failed', `The answer is not what was asked for: ${what}.`)
-}
-
-function isObject(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
