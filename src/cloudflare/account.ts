@@ -1,4 +1,5 @@
 import { UsageError } from '../cli/terminal/command-line.ts'
+import { isLoopback } from '../core/loopback.ts'
 
 /** Whom to call and as whom. */
 export interface Account {
@@ -54,9 +55,4 @@ function baseUrl(name: string, text: string): URL {
     throw new UsageError(`${name} must be an https:// address: credentials are sent there.`)
   }
   return url
-}
-
-/** Names of this machine, where plain HTTP leaves it not. */
-export function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 }

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { modelName } from '../catalog/manifest.ts'
 import { LIMITS } from '../core/limits.ts'
+import { isLoopback } from '../core/loopback.ts'
 import type { Coordinates } from '../core/runtime.ts'
 import { ORIGIN_KINDS, type OriginKind, type OriginTimeouts } from './origin.ts'
 
@@ -99,7 +100,7 @@ const originSchema = z
     }
     const fault = urlFault(origin.url, origin.binding !== undefined)
     if (fault !== undefined) wrong('url', fault)
-    else if (origin.auth.type === 'none' && origin.binding === undefined && !isLoopback(new URL(origin.url))) {
+    else if (origin.auth.type === 'none' && origin.binding === undefined && !isThisMachine(new URL(origin.url))) {
       wrong('auth', 'is missing: only an origin on loopback or behind a binding may do without')
     }
   })
@@ -182,17 +183,13 @@ function urlFault(text: string, bound: boolean): string | undefined {
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'must begin with https://'
   if (url.username !== '' || url.password !== '') return 'may not hold a credential: use "auth"'
   if (url.search !== '' || url.hash !== '') return 'may not have a query or a fragment'
-  if (url.protocol === 'http:' && !bound && !isLoopback(url)) {
+  if (url.protocol === 'http:' && !bound && !isThisMachine(url)) {
     return 'must begin with https://: only loopback, and what a binding reaches, may do without'
   }
   return undefined
 }
 
-function isLoopback({ hostname }: URL): boolean {
-  return (
-    hostname === 'localhost' ||
-    hostname.endsWith('.localhost') ||
-    hostname === '[::1]' ||
-    /^127\.\d+\.\d+\.\d+$/.test(hostname)
-  )
+/** RFC 6761 reserves names below `localhost` for this machine too. */
+function isThisMachine({ hostname }: URL): boolean {
+  return hostname.endsWith('.localhost') || isLoopback(hostname)
 }

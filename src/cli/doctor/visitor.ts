@@ -1,5 +1,5 @@
-import { isLoopback } from '../../cloudflare/account.ts'
 import { CARRIED_KEY } from '../../config/values.ts'
+import { isLoopback } from '../../core/loopback.ts'
 import { UsageError } from '../terminal/command-line.ts'
 
 /** Longest wait for an answer: a cold start of the largest model on a bad day. */

@@ -1,5 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { isLoopback } from '../../core/loopback.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { SOURCE_LIMITS } from './limits.ts'
 import { type Patience, retryAfterMs, TransientError } from './retry.ts'
@@ -216,9 +217,4 @@ export function checkScheme(url: URL, from: URL | undefined, insecure: boolean):
   throw new UsageError(
     `${redirected}Plain http from another machine can be changed on its way. Use https, or allow it with --insecure.`,
   )
-}
-
-/** This machine itself: `localhost`, 127.0.0.0/8, ::1. */
-function isLoopback(hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
 }
