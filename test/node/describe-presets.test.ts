@@ -139,7 +139,7 @@ describe('a model of pictures without settings', () => {
   })
 
   it.each([
-    [['--preset', 'imagnet'], /--preset knows imagenet, inception/],
+    [['--preset', 'imagnet'], /--preset takes imagenet, inception/],
     [['--size', '224x'], /--size takes a number or height and width, such as 224 or 240x320/],
     [['--size', '0'], /--size takes/],
     [['--mean', '1,x'], /--mean takes one number or three/],
