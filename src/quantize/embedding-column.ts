@@ -1,11 +1,11 @@
 import { DataType, makeTensor } from '../onnx/data.ts'
-import { type AttributeValue, makeNode } from '../onnx/make.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
 import type { BlockOptions } from './blocks.ts'
 import { BlockTable, castNode } from './embedding-blocks.ts'
 import type { Floats } from './floats.ts'
 import type { Lookup } from './lookups.ts'
-import { type Loss, nameOf } from './weights.ts'
+import { nodeList } from './node-list.ts'
+import type { Loss } from './weights.ts'
 
 /** `GatherElements` came with this operator set, and `Unsqueeze` takes its axes as an input since the other. */
 export const COLUMN_OPSET = 11
@@ -57,17 +57,7 @@ export class ColumnTable {
     opset: number,
   ): NodeProto[] {
     const output = node.output[0] as string
-    const nodes: NodeProto[] = []
-    const add = (
-      op: string,
-      part: string,
-      inputs: readonly string[],
-      attributes: Readonly<Record<string, AttributeValue>> = {},
-      result = fresh(`${output}_${part}`),
-    ): string => {
-      nodes.push(makeNode({ op, inputs, outputs: [result], name: fresh(`${nameOf(node)}_${part}`), attributes }))
-      return result
-    }
+    const { nodes, add } = nodeList(node, fresh)
     const indices = add('Cast', 'indices', [node.input[1] as string], { to: { int: DataType.INT64 } })
     // Negative indices count from the end, which is not where the last block ends.
     const negative = add('Less', 'negative', [indices, zero])

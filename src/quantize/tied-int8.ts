@@ -1,8 +1,8 @@
 import { DataType } from '../onnx/data.ts'
-import { type AttributeValue, makeNode } from '../onnx/make.ts'
 import type { NodeProto } from '../onnx/schema/onnx_pb.js'
+import { nodeList } from './node-list.ts'
 import type { TiedLookup, TiedTable } from './ties.ts'
-import { type Loss, nameOf } from './weights.ts'
+import type { Loss } from './weights.ts'
 
 /** Names of the initializers that a product in eight bits reads. */
 export interface TiedNames {
@@ -35,17 +35,7 @@ export class TiedInt8 implements TiedTable {
     const { data, scale, zero, zeroByRow } = this.#names
     const output = node.output[0] as string
     const indices = node.input[1] as string
-    const nodes: NodeProto[] = []
-    const add = (
-      op: string,
-      part: string,
-      inputs: readonly string[],
-      attributes: Readonly<Record<string, AttributeValue>> = {},
-      result = fresh(`${output}_${part}`),
-    ): string => {
-      nodes.push(makeNode({ op, inputs, outputs: [result], name: fresh(`${nameOf(node)}_${part}`), attributes }))
-      return result
-    }
+    const { nodes, add } = nodeList(node, fresh)
     const asFloat = { to: { int: DataType.FLOAT } }
     // [columns, ...indices]: scales, which are of the indices' shape, fit that without another dimension.
     const columns = add('Gather', 'columns', [data, indices], { axis: { int: 1 } })
