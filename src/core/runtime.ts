@@ -1,3 +1,4 @@
+import { onAbort } from './abort.ts'
 import { abortError, throwIfAborted } from './errors.ts'
 
 /**
@@ -106,15 +107,14 @@ export const systemClock: Clock = {
   sleep(ms, signal) {
     throwIfAborted(signal)
     return new Promise((resolve, reject) => {
-      const onAbort = (): void => {
-        clearTimeout(timer)
-        reject(abortError(signal as AbortSignal))
-      }
       const timer = setTimeout(() => {
-        signal?.removeEventListener('abort', onAbort)
+        release()
         resolve()
       }, ms)
-      signal?.addEventListener('abort', onAbort, { once: true })
+      const release = onAbort(signal, () => {
+        clearTimeout(timer)
+        reject(abortError(signal as AbortSignal))
+      })
     })
   },
 }

@@ -1,3 +1,4 @@
+import { onAbort, untilAborted, untilLate } from '../core/abort.ts'
 import { abortError, VergeError } from '../core/errors.ts'
 import { parseJson as parseBoundedJson } from '../core/json.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
@@ -44,8 +45,7 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
 
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()
   const progress = new Progress(options, () => void reader.cancel().catch(() => {}))
-  const onAbort = (): void => void reader.cancel(signal.reason).catch(() => {})
-  signal.addEventListener('abort', onAbort, { once: true })
+  const release = onAbort(signal, () => void reader.cancel(signal.reason).catch(() => {}))
   try {
     if (signal.aborted) throw abortError(signal)
     return await collect(reader, declared, options, progress)
@@ -57,7 +57,7 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
     throw error
   } finally {
     progress.end()
-    signal.removeEventListener('abort', onAbort)
+    release()
   }
 }
 
@@ -78,26 +78,16 @@ async function readSmall(
 ): Promise<Uint8Array<ArrayBuffer>> {
   hold?.(declared)
   reading?.(0)
-  let onAbort = (): void => {}
-  let callOff = (): void => {}
-  const late = new Promise<never>((_, reject) => {
-    if (pace === undefined) return
-    const milliseconds = pace.graceMs + (declared * 1000) / pace.bytesPerSecond
-    callOff = pace.clock.after(milliseconds, () => reject(tooSlow(pace)))
-  })
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => reject(abortError(signal))
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
-  })
-  try {
-    const bytes = new Uint8Array(await Promise.race([request.arrayBuffer().catch(endedEarly), aborted, late]))
-    reading?.(undefined)
-    return bytes.length <= declared ? bytes : bytes.slice(0, declared)
-  } finally {
-    callOff()
-    signal.removeEventListener('abort', onAbort)
-  }
+  const whole = request.arrayBuffer().catch(endedEarly)
+  const inTime =
+    pace === undefined
+      ? whole
+      : untilLate(whole, pace.graceMs + (declared * 1000) / pace.bytesPerSecond, pace.clock, () => {
+          throw tooSlow(pace)
+        })
+  const bytes = new Uint8Array(await untilAborted(inTime, signal))
+  reading?.(undefined)
+  return bytes.length <= declared ? bytes : bytes.slice(0, declared)
 }
 
 const CHECK_MS = 1000

@@ -1,3 +1,4 @@
+import { onAbort } from '../core/abort.ts'
 import { VergeError } from '../core/errors.ts'
 import type { CallContext, Clock, Logger, RunCounter } from '../core/runtime.ts'
 
@@ -21,9 +22,7 @@ export async function withCall<T>(
   work: (context: CallContext) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController()
-  const onLeave = (): void => controller.abort(left?.reason)
-  if (left?.aborted) onLeave()
-  else left?.addEventListener('abort', onLeave, { once: true })
+  const release = onAbort(left, () => controller.abort(left?.reason))
   const callOff = clock.after(timeoutMs, () => controller.abort(late ?? tooLate(timeoutMs)))
   try {
     return await work({
@@ -41,7 +40,7 @@ export async function withCall<T>(
     })
   } finally {
     callOff()
-    left?.removeEventListener('abort', onLeave)
+    release()
   }
 }
 

@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { untilLate } from '../core/abort.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import type { EngineHealth } from '../engine/engine.ts'
 import type { OriginMetrics } from './metrics.ts'
@@ -48,17 +49,14 @@ async function answer(options: AdminOptions, request: IncomingMessage, response:
 }
 
 async function livez({ clock, health }: AdminOptions, response: ServerResponse): Promise<void> {
-  let callOff = (): void => {}
-  const late = new Promise<EngineHealth>((_, reject) => {
-    callOff = clock.after(HEALTH_MS, () => reject(new Error(`no answer within ${HEALTH_MS} ms`)))
-  })
+  const late = (): never => {
+    throw new Error(`no answer within ${HEALTH_MS} ms`)
+  }
   try {
-    const { ok, engine, version, provider, recoveries } = await Promise.race([health(), late])
+    const { ok, engine, version, provider, recoveries } = await untilLate(health(), HEALTH_MS, clock, late)
     json(response, ok ? 200 : 503, { live: ok, engine, version, provider, recoveries })
   } catch {
     json(response, 503, { live: false })
-  } finally {
-    callOff()
   }
 }
 

@@ -1,3 +1,4 @@
+import { untilLate } from '../core/abort.ts'
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import { bodyOf, piecesOfBytes, readAtMost } from '../weights/body.ts'
@@ -99,10 +100,13 @@ export class LastGoodStore implements Store {
     throwIfAborted(signal)
     if (clock.now() < this.#pausedUntil) return { ok: false, error: awayError(undefined) }
     const late = new AbortController()
-    const callOff = clock.after(READ_MS, () => late.abort(awayError(`no answer within ${READ_MS} ms`)))
     try {
       const limited = signal === undefined ? late.signal : AbortSignal.any([signal, late.signal])
-      const value = await Promise.race([work(limited), rejected(late.signal)])
+      const value = await untilLate(work(limited), READ_MS, clock, () => {
+        const error = awayError(`no answer within ${READ_MS} ms`)
+        late.abort(error)
+        throw error
+      })
       if (this.#away) logger.info('source_back', { store: this.name })
       this.#away = false
       return { ok: true, value }
@@ -113,8 +117,6 @@ export class LastGoodStore implements Store {
       this.#away = true
       this.#pausedUntil = clock.now() + PAUSE_MS
       return { ok: false, error }
-    } finally {
-      callOff()
     }
   }
 
@@ -138,10 +140,6 @@ export class LastGoodStore implements Store {
 
 function isRecord(key: string): boolean {
   return key.startsWith('alias/') || key.startsWith('manifest/')
-}
-
-function rejected(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }))
 }
 
 function awayError(cause: string | undefined): VergeError {

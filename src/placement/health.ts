@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { untilLate } from '../core/abort.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { CallContext, Clock, Logger } from '../core/runtime.ts'
 
@@ -97,7 +98,7 @@ export class HealthView {
       this.#begunAt = now
       const read = this.#read(now)
       context.waitUntil(read)
-      await settledWithin(LIMITS.healthWaitMs, read, clock)
+      await untilLate(read, LIMITS.healthWaitMs, clock, () => {})
       return
     }
     const polls = LIMITS.healthWaitMs / POLL_MS
@@ -121,14 +122,3 @@ export class HealthView {
 
 /** How often a request looks whether another's first read is done. */
 const POLL_MS = 10
-
-/** Waits for work that never rejects, but not for longer. */
-function settledWithin(ms: number, work: Promise<void>, clock: Clock): Promise<void> {
-  return new Promise((resolve) => {
-    const callOff = clock.after(ms, resolve)
-    work.then(() => {
-      callOff()
-      resolve()
-    })
-  })
-}

@@ -1,3 +1,4 @@
+import { untilAborted } from '../core/abort.ts'
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import type { CallContext, Clock } from '../core/runtime.ts'
 
@@ -81,32 +82,11 @@ export class Flights<T> {
       return flight.outcome
     })()
     context.waitUntil(done)
-    const left = abandonment(context.signal)
-    try {
-      return settle(await Promise.race([done, left.promise]))
-    } finally {
-      left.cancel()
-    }
+    return settle(await untilAborted(done, context.signal))
   }
 }
 
 function settle<T>(outcome: NonNullable<Shared<T>['outcome']>): T {
   if (outcome.ok) return outcome.value
   throw outcome.error
-}
-
-/** Rejects when the signal fires, so that a caller stops waiting while the work goes on. */
-function abandonment(signal: AbortSignal): { promise: Promise<never>; cancel: () => void } {
-  let onAbort = (): void => {}
-  const promise = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      try {
-        throwIfAborted(signal)
-      } catch (error) {
-        reject(error)
-      }
-    }
-    signal.addEventListener('abort', onAbort, { once: true })
-  })
-  return { promise, cancel: () => signal.removeEventListener('abort', onAbort) }
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../core/abort.ts'
 import { concatBytes } from '../core/bytes.ts'
 import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
@@ -89,16 +90,13 @@ export function bodyOf(source: Pieces, options: BodyOptions): ReadableStream<Uin
     type: 'bytes',
     start(controller) {
       if (signal === undefined) return
-      const onAbort = (): void => {
+      detach = onAbort(signal, () => {
         if (ended) return
         end()
         const reason = abortError(signal)
         controller.error(reason)
         source.cancel(reason)
-      }
-      if (signal.aborted) return onAbort()
-      signal.addEventListener('abort', onAbort, { once: true })
-      detach = () => signal.removeEventListener('abort', onAbort)
+      })
     },
     async pull(controller) {
       try {
@@ -166,10 +164,9 @@ export async function forEachPiece(
 ): Promise<void> {
   const pieces = piecesOf(body)
   let stop: (reason: unknown) => void = ignore
-  const onAbort = (): void => {
+  const release = onAbort(signal, () => {
     if (signal !== undefined) stop(abortError(signal))
-  }
-  signal?.addEventListener('abort', onAbort, { once: true })
+  })
   let failure: unknown = 'given up'
   try {
     for (;;) {
@@ -189,7 +186,7 @@ export async function forEachPiece(
     failure = error
     throw error
   } finally {
-    signal?.removeEventListener('abort', onAbort)
+    release()
     if (failure !== undefined) pieces.cancel(failure)
   }
 }
@@ -218,35 +215,6 @@ export async function readAtMost(
     throw error
   }
   return concatBytes(parts)
-}
-
-/** Waits for work that cannot be interrupted, but no longer than the signal allows; what comes too late is discarded. */
-export function untilAborted<T>(
-  work: Promise<T>,
-  signal: AbortSignal | undefined,
-  discard: (late: T) => void,
-): Promise<T> {
-  if (signal === undefined) return work
-  return new Promise((resolve, reject) => {
-    let over = false
-    const onAbort = (): void => {
-      over = true
-      reject(abortError(signal))
-    }
-    if (signal.aborted) onAbort()
-    else signal.addEventListener('abort', onAbort, { once: true })
-    work.then(
-      (value) => {
-        signal.removeEventListener('abort', onAbort)
-        if (over) discard(value)
-        else resolve(value)
-      },
-      (error: unknown) => {
-        signal.removeEventListener('abort', onAbort)
-        reject(error)
-      },
-    )
-  })
 }
 
 function ignore(): void {}

@@ -1,8 +1,9 @@
+import { untilAborted } from '../core/abort.ts'
 import { isVergeError, throwIfAborted } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Clock, Sha256Factory } from '../core/runtime.ts'
 import { blobKey, type ChunkInfo } from './blob.ts'
-import { forEachPiece, untilAborted } from './body.ts'
+import { forEachPiece } from './body.ts'
 import { guardAgainstStall } from './stall.ts'
 import type { Store } from './store.ts'
 

@@ -1,3 +1,4 @@
+import { onAbort } from '../core/abort.ts'
 import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import type { Clock, Logger, Sha256Factory } from '../core/runtime.ts'
@@ -76,10 +77,9 @@ export class BlobLoader {
   async #deliver(blob: BlobInfo, write: Write, signal?: AbortSignal): Promise<void> {
     throwIfAborted(signal)
     const all = new AbortController()
-    const onAbort = (): void => {
+    const release = onAbort(signal, () => {
       if (signal !== undefined) all.abort(abortError(signal))
-    }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    })
 
     const waiting = placed(blob.chunks)
     const fetchInTurn = async (): Promise<void> => {
@@ -98,7 +98,7 @@ export class BlobLoader {
       const outcomes = await Promise.allSettled(lanes)
       if (outcomes.some((outcome) => outcome.status === 'rejected')) throw all.signal.reason
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      release()
     }
   }
 

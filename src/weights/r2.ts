@@ -1,6 +1,7 @@
+import { untilAborted } from '../core/abort.ts'
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { bodyOf, nextCursor, piecesOf, unavailable, untilAborted } from './body.ts'
+import { bodyOf, nextCursor, piecesOf, unavailable } from './body.ts'
 import type { ByteRange, GetOptions, ListPage, PutOptions, Store, StoredInfo, StoredValue } from './store.ts'
 
 /** What is used of an R2 bucket, so that a Worker's binding and wrangler's `getPlatformProxy()` both fit. */

@@ -1,3 +1,4 @@
+import { onAbort } from '../core/abort.ts'
 import { abortError, VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 
@@ -22,9 +23,7 @@ export function guardAgainstStall(outer: AbortSignal, clock: Clock, stallMs: num
   const over = new AbortController()
   let moved = false
   let stalled = false
-  const onAbort = (): void => controller.abort(abortError(outer))
-  if (outer.aborted) onAbort()
-  else outer.addEventListener('abort', onAbort, { once: true })
+  const release = onAbort(outer, () => controller.abort(abortError(outer)))
 
   async function watch(): Promise<void> {
     for (let idle = 0; idle < LOOKS; idle = moved ? 0 : idle + 1) {
@@ -45,7 +44,7 @@ export function guardAgainstStall(outer: AbortSignal, clock: Clock, stallMs: num
     },
     stop() {
       over.abort()
-      outer.removeEventListener('abort', onAbort)
+      release()
     },
   }
 }

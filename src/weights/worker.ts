@@ -1,3 +1,4 @@
+import { onAbort } from '../core/abort.ts'
 import { abortError, isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 import { bodyOf, piecesOf, readAtMost, unavailable } from './body.ts'
@@ -149,10 +150,9 @@ export class WorkerStore implements Store {
     const { clock, fetch, signer, url } = this.#options
     const whole = this.#base + path
     const controller = new AbortController()
-    const onAbort = (): void => {
+    const release = onAbort(signal, () => {
       if (signal !== undefined) controller.abort(abortError(signal))
-    }
-    signal?.addEventListener('abort', onAbort, { once: true })
+    })
     const callOff = clock.after(HEADERS_MS, () => controller.abort(new Error(`no answer within ${HEADERS_MS} ms`)))
     try {
       return await fetch(url.origin + whole, {
@@ -169,7 +169,7 @@ export class WorkerStore implements Store {
     } finally {
       callOff()
       // The body ends by the signal that it is read with.
-      signal?.removeEventListener('abort', onAbort)
+      release()
     }
   }
 }

@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { VergeError } from '../../src/core/errors.ts'
-import { Restarts, untilAborted } from '../../src/engine/process/restarts.ts'
-import { never } from '../fixtures/source.ts'
+import { Restarts } from '../../src/engine/process/restarts.ts'
 
 function restarts(): { restarts: Restarts; time: { ms: number }; slept: number[] } {
   const time = { ms: 1_000_000 }
@@ -36,21 +34,5 @@ describe('a process that died is started again', () => {
     expect(subject.pauseMs).toBe(0)
     subject.died()
     expect([subject.pauseMs, subject.deaths]).toEqual([0, 5])
-  })
-})
-
-describe('waiting for what others wait for too', () => {
-  it('ends with the own signal, and the work goes on', async () => {
-    const { promise, resolve } = Promise.withResolvers<string>()
-    const leaver = new AbortController()
-    const [leaving, staying] = [untilAborted(promise, leaver.signal), untilAborted(promise, never())]
-    leaver.abort(new VergeError('deadline_exceeded', 'too late'))
-    await expect(leaving).rejects.toMatchObject({ code: 'deadline_exceeded' })
-    resolve('done')
-    expect(await staying).toBe('done')
-  })
-
-  it('passes failures on', async () => {
-    await expect(untilAborted(Promise.reject(new Error('broken')), never())).rejects.toThrow('broken')
   })
 })

@@ -1,3 +1,4 @@
+import { untilAborted } from '../../core/abort.ts'
 import { throwIfAborted, VergeError } from '../../core/errors.ts'
 import type { Clock, Logger } from '../../core/runtime.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
@@ -5,7 +6,7 @@ import { NATIVE_VERSION, nativeSupport, type Provider } from '../native/support.
 import { type Death, EngineChild } from './child-process.ts'
 import { sessionsLost } from './losses.ts'
 import type { ChildOptions } from './protocol.ts'
-import { Restarts, untilAborted } from './restarts.ts'
+import { Restarts } from './restarts.ts'
 import { ProcessSession } from './session.ts'
 
 /** A killed process is gone within milliseconds, unless a driver holds it. */

@@ -1,4 +1,3 @@
-import { abortError, throwIfAborted } from '../../core/errors.ts'
 import type { Clock } from '../../core/runtime.ts'
 
 /** Deaths in this time count together. */
@@ -36,14 +35,4 @@ export class Restarts {
     const { pauseMs } = this
     if (pauseMs > 0) await this.#clock.sleep(pauseMs)
   }
-}
-
-/** Waits for work that others wait for too, no longer than the signal allows. The work itself goes on. */
-export function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  throwIfAborted(signal)
-  return new Promise((resolve, reject) => {
-    const leave = (): void => reject(abortError(signal))
-    signal.addEventListener('abort', leave, { once: true })
-    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
-  })
 }

@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/abort.ts'
 import { abortError, VergeError } from '../../core/errors.ts'
 import type { CallContext, Clock } from '../../core/runtime.ts'
 
@@ -19,9 +20,7 @@ export async function withTimeout<T>(
   if (context.deadline !== undefined && context.deadline <= deadline) return work(context)
   const controller = new AbortController()
   const { signal } = context
-  const onAbort = (): void => controller.abort(abortError(signal))
-  if (signal.aborted) onAbort()
-  else signal.addEventListener('abort', onAbort, { once: true })
+  const release = onAbort(signal, () => controller.abort(abortError(signal)))
   const callOff = clock.after(ms, () =>
     controller.abort(
       new VergeError(
@@ -37,6 +36,6 @@ export async function withTimeout<T>(
     return await work({ ...context, signal: controller.signal, deadline })
   } finally {
     callOff()
-    signal.removeEventListener('abort', onAbort)
+    release()
   }
 }

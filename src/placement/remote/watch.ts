@@ -1,3 +1,4 @@
+import { onAbort } from '../../core/abort.ts'
 import { abortError } from '../../core/errors.ts'
 import type { Clock } from '../../core/runtime.ts'
 import { OriginFault, type OriginFaultKind } from '../fault.ts'
@@ -38,19 +39,18 @@ export class Watch {
     this.origin = origin
     this.#timeouts = timeouts
     this.#clock = clock
-    const onLeave = (): void => this.end(abortError(caller))
     const stopTotal = clock.after(timeouts.totalMs, () => {
       // An answer that has counted as good takes as long as its reader does: that says nothing of the origin.
       this.onFault = undefined
       this.end(this.fault('idle-timeout', `was not done within ${timeouts.totalMs} ms`))
     })
+    let release = (): void => {}
     this.#release = () => {
       stopTotal()
       this.#disarm()
-      caller.removeEventListener('abort', onLeave)
+      release()
     }
-    if (caller.aborted) onLeave()
-    else caller.addEventListener('abort', onLeave, { once: true })
+    release = onAbort(caller, () => this.end(abortError(caller)))
   }
 
   /** For the request to the origin. */

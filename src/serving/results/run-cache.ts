@@ -1,4 +1,5 @@
 import type { Artifact } from '../../catalog/manifest.ts'
+import { untilLate } from '../../core/abort.ts'
 import type { Limits } from '../../core/limits.ts'
 import type { CacheMode, CacheOutcome, CallContext, Clock, Logger, Sha256Factory } from '../../core/runtime.ts'
 import type { Tensors } from '../../core/tensors.ts'
@@ -91,12 +92,9 @@ export class RunCache {
 
   async #lookUp(store: ResultStore, key: string, context: CallContext): Promise<Tensors | undefined> {
     const { clock, limits, logger, sha256 } = this.#options
-    let callOff = (): void => {}
-    const late = new Promise<undefined>((resolve) => {
-      callOff = clock.after(limits.resultLookupMs, () => resolve(undefined))
-    })
     try {
-      const entry = await Promise.race([store.get(key, limits.resultBytes), late])
+      const found = store.get(key, limits.resultBytes)
+      const entry = await untilLate(found, limits.resultLookupMs, clock, () => undefined)
       if (entry === undefined) return undefined
       const outputs = await readEntry(sha256, key, entry)
       if (outputs === undefined) logger.warn('result_damaged', { requestId: context.requestId, key })
@@ -104,8 +102,6 @@ export class RunCache {
     } catch (error) {
       logger.warn('result_unreadable', { requestId: context.requestId, key, reason: String(error) })
       return undefined
-    } finally {
-      callOff()
     }
   }
 
