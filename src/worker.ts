@@ -30,13 +30,13 @@ import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
 import type { Origin } from './placement/origin.ts'
 import { OriginPlacement } from './placement/origin-placement.ts'
-import { Placer } from './placement/placer.ts'
+import { OriginPool } from './placement/origin-pool.ts'
+import { PlacementPlanner } from './placement/planner.ts'
 import { checkOrigins } from './placement/probing.ts'
-import { Regions } from './placement/regions.ts'
 import { probeOrigin } from './placement/remote/probe.ts'
 import { resolveOrigins } from './placement/remote/resolve.ts'
+import { routeSupport } from './placement/remote/route-support.ts'
 import { runRemotely, sendOn } from './placement/remote/send.ts'
-import { speaks } from './placement/remote/speaks.ts'
 import { RpcError } from './rpc/answer.ts'
 import { type RpcCall, RpcService } from './rpc/service.ts'
 import { type Admission, BoundedAdmission } from './serving/admission.ts'
@@ -311,13 +311,20 @@ function originPlacement(edge: LocalServing, env: Env, { origins: configs, limit
     randomId: () => crypto.randomUUID(),
   })
   const health = new HealthView(new KvHealthStore(env.KV), shared)
-  const regions = new Regions(origins, { clock, logger, health, random: Math.random })
-  const onLateFault = (origin: Origin, fault: OriginFault): void => regions.failedLate(origin, fault)
-  const placer = new Placer({ edge, regions, health, clock, speaks, failedLoadMs: limits.failedLoadMs })
+  const originPool = new OriginPool(origins, { clock, logger, health, random: Math.random })
+  const onLateFault = (origin: Origin, fault: OriginFault): void => originPool.recordStreamFailure(origin, fault)
+  const planner = new PlacementPlanner({
+    edge,
+    originPool,
+    health,
+    clock,
+    routeSupport,
+    failedLoadMs: limits.failedLoadMs,
+  })
   const placement = new OriginPlacement({
     edge,
-    placer,
-    regions,
+    planner,
+    originPool,
     clock,
     logger,
     runRemotely: (origin, model, inputs, outputs, context) =>
@@ -332,7 +339,7 @@ function originPlacement(edge: LocalServing, env: Env, { origins: configs, limit
       limits.requestDeadlineMs,
       shared,
     ),
-    sendOn: (origin, model, request, context) => sendOn(origin, model, request, context, { clock, onLateFault }),
+    forward: (origin, model, request, context) => sendOn(origin, model, request, context, { clock, onLateFault }),
   })
   const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))
   return { placement, origins, signatures: originSignatures([...new Set(secrets)], clock) }

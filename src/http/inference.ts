@@ -4,7 +4,7 @@ import { type AdmittedModel, infer } from '../inference/infer.ts'
 import type { Slot } from '../inference/slot.ts'
 import type { ForwardRoute } from '../placement/placement.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { PassedRequest } from './passing.ts'
+import { ForwardedHttpRequest } from './forwarding.ts'
 
 export interface ModelRequest {
   readonly name: string
@@ -22,7 +22,7 @@ export function withAdmittedModel(
   const { route } = request
   return infer<Response>(deps, accessOf(deps, c), {
     ...request,
-    passing: ({ manifest }) => new PassedRequest(deps, c, { route, manifest }),
+    forwarding: ({ manifest }) => new ForwardedHttpRequest(deps, c, { route, manifest }),
     work,
   })
 }

@@ -1,14 +1,14 @@
 import type { Context } from 'hono'
 import { VergeError } from '../core/errors.ts'
 import { refuseManyItems } from '../core/validation.ts'
+import { readInSlot } from '../inference/forwarding.ts'
 import { type AdmittedModel, infer } from '../inference/infer.ts'
-import { readInSlot } from '../inference/passing.ts'
 import type { Slot } from '../inference/slot.ts'
 import type { ForwardRoute } from '../placement/placement.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import { mediaType, paceOf, parseJson, readBody } from './body.ts'
+import { ForwardedHttpRequest } from './forwarding.ts'
 import { accessOf } from './inference.ts'
-import { PassedRequest } from './passing.ts'
 
 /** A path that names the model instead of the body, as Hugging Face's paths do. */
 export interface NamedByPath {
@@ -49,8 +49,8 @@ export async function withModelInBody(
       body = withModel(parseJson(sent), named)
       return named?.model ?? modelOf(body)
     },
-    passing: ({ manifest }) =>
-      new PassedRequest(deps, c, { manifest, route, streamed: isStreamed(body), ...inBody(sent, body, named) }),
+    forwarding: ({ manifest }) =>
+      new ForwardedHttpRequest(deps, c, { manifest, route, streamed: isStreamed(body), ...inBody(sent, body, named) }),
     work: async (admitted, slot) => {
       refuseManyItems(body, deps.limits.requestItems)
       return work(admitted, body, slot)

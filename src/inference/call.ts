@@ -23,7 +23,7 @@ export async function withCall<T>(
 ): Promise<T> {
   const controller = new AbortController()
   const release = onAbort(left, () => controller.abort(left?.reason))
-  const callOff = clock.after(timeoutMs, () => controller.abort(late ?? tooLate(timeoutMs)))
+  const cancelTimer = clock.after(timeoutMs, () => controller.abort(late ?? tooLate(timeoutMs)))
   try {
     return await work({
       ...more,
@@ -39,7 +39,7 @@ export async function withCall<T>(
         ),
     })
   } finally {
-    callOff()
+    cancelTimer()
     release()
   }
 }

@@ -5,7 +5,7 @@ import type { ForwardRoute, Route, RouteFacts } from '../placement/placement.ts'
 import type { ResolvedModel, Runner } from '../serving/serving.ts'
 import { type Access, resolveVersion, visibleModel } from './access.ts'
 import type { InferenceDeps } from './deps.ts'
-import { type Passing, passedOn } from './passing.ts'
+import { type Forwarding, forwardToOrigin } from './forwarding.ts'
 import { Slot } from './slot.ts'
 
 /** A model that the caller may run, and what runs it for this request. */
@@ -31,7 +31,7 @@ export interface Inference<A> {
    */
   readonly read?: (slot: Slot) => Promise<string>
   /** How the request is passed on to an origin as it is; undefined where it cannot be, and tensors alone can. */
-  readonly passing?: (model: ResolvedModel) => Passing<A> | undefined
+  readonly forwarding?: (model: ResolvedModel) => Forwarding<A> | undefined
   /** Computes the answer here, as far as the runner does not have an origin run the model. */
   readonly work: (admitted: AdmittedModel, slot: Slot) => Promise<A>
 }
@@ -47,7 +47,7 @@ export interface Inference<A> {
 export async function infer<A>(deps: InferenceDeps, access: Access, inference: Inference<A>): Promise<A> {
   const { placement, serving } = deps
   const { context } = access
-  const { name, passing: passingOf, read, route, settled = false, version, wait, work } = inference
+  const { name, forwarding: forwardingOf, read, route, settled = false, version, wait, work } = inference
   const known = name === undefined ? undefined : await visibleModel(access, name)
   const slot = new Slot(deps.admission, context.requestId)
   return slot.during(async () => {
@@ -61,25 +61,27 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
     const model = settled
       ? await serving.resolve(alias, version, context)
       : await resolveVersion(access, alias, version)
-    const passing = passingOf?.(model)
+    const forwarding = forwardingOf?.(model)
     const facts: RouteFacts = {
       route,
       full: !slot.held,
       failed: false,
-      ...(passing === undefined && { tensorsAlone: true }),
+      ...(forwarding === undefined && { tensorsAlone: true }),
     }
-    const decided = await placement?.route(model, facts, context)
-    const pass = (way: Route | undefined) =>
-      way === undefined || passing === undefined ? undefined : passedOn(deps, access, { model, passing, slot, way })
-    const answer = await pass(decided)
+    const first = await placement?.route(model, facts, context)
+    const forward = (decision: Route | undefined) =>
+      decision === undefined || forwarding === undefined
+        ? undefined
+        : forwardToOrigin(deps, access, { model, forwarding, slot, decision })
+    const answer = await forward(first)
     if (answer !== undefined) return answer.value
     slot.take()
     try {
-      return await work({ model, runner: decided ?? serving }, slot)
+      return await work({ model, runner: first ?? serving }, slot)
     } catch (error) {
-      if (placement === undefined || passing?.replayable !== true || !isEdgeFailure(error)) throw error
+      if (placement === undefined || forwarding?.replayable !== true || !isEdgeFailure(error)) throw error
       // What the edge could not do is a new fact, by which an origin may be asked after all.
-      const instead = await pass(await placement.route(model, { ...facts, full: !slot.held, failed: true }, context))
+      const instead = await forward(await placement.route(model, { ...facts, full: !slot.held, failed: true }, context))
       if (instead === undefined) throw error
       return instead.value
     }

@@ -29,7 +29,7 @@ export class LanguageRunner {
   }
 
   /** Where the last text was written; undefined before the first. */
-  get placed(): Generation | undefined {
+  get lastRun(): Generation | undefined {
     return this.#last
   }
 

@@ -32,7 +32,7 @@ export class TaskRunner {
   }
 
   /** Where the last run was made; undefined before the first. */
-  get placed(): RunResult | undefined {
+  get lastRun(): RunResult | undefined {
     return this.#last
   }
 

@@ -98,7 +98,7 @@ export class Breaker {
   }
 
   /** Somebody else has found the origin dead: from now on a probe has to succeed first. Does nothing unless closed. */
-  doubt(): void {
+  forceHalfOpen(): void {
     if (this.#opensAt !== undefined) return
     this.#opensAt = this.#options.clock.now()
     this.#failuresInRow = 0
@@ -110,7 +110,7 @@ export class Breaker {
    * The origin itself has said that it is ready: while it is open, the next request may probe at once. That the waits go
    * on growing where the probe fails all the same keeps an origin that says so again and again from being asked each time.
    */
-  heard(): void {
+  originReady(): void {
     if (this.#opensAt === undefined || this.#leaseEnds !== undefined) return
     this.#opensAt = Math.min(this.#opensAt, this.#options.clock.now())
   }
@@ -119,7 +119,7 @@ export class Breaker {
    * A failure that showed itself after its request had counted as a success: an answer that broke off. It stands in the
    * place of the last success, or an origin all of whose answers break off would have failed every other time alone.
    */
-  failedLate(): void {
+  recordStreamFailure(): void {
     if (this.#opensAt !== undefined) return
     const success = this.#outcomes.findLastIndex(({ failed }) => !failed)
     if (success !== -1) this.#outcomes.splice(success, 1)

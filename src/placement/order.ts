@@ -6,14 +6,14 @@ import type { Origin } from './origin.ts'
 const BAND_KM = 500
 
 /** What ordering needs to know of an origin. */
-export type Placed = Pick<Origin, 'name' | 'at' | 'weight'>
+export type OriginLocation = Pick<Origin, 'name' | 'at' | 'weight'>
 
 /**
  * Nearest first, in bands: those about as far as the nearest of a band are chosen by weight at random, so that they share
  * the work. Where the caller or an origin is nowhere known, weight alone decides, and such origins come last.
  * @param random uniform in [0, 1)
  */
-export function byDistance<O extends Placed>(
+export function byDistance<O extends OriginLocation>(
   origins: readonly O[],
   near: Coordinates | undefined,
   random: () => number,
@@ -41,7 +41,7 @@ function compare(a: number, b: number): number {
 }
 
 /** A random order in which each place is drawn by weight among those that are left. */
-function byWeight<O extends Placed>(band: readonly O[], random: () => number): O[] {
+function byWeight<O extends OriginLocation>(band: readonly O[], random: () => number): O[] {
   const left = [...band]
   const drawn: O[] = []
   while (left.length > 1) {

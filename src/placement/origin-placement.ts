@@ -1,9 +1,9 @@
 import type { CallContext } from '../core/runtime.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
-import { considered } from './considered.ts'
+import { explainCandidates } from './explain-candidates.ts'
 import type { Placement, Route, RouteFacts } from './placement.ts'
-import { PlacedRoute, type RouteOptions } from './route.ts'
+import { PlannedRoute, type RouteOptions } from './route.ts'
 
 export interface OriginPlacementOptions extends RouteOptions {
   /** Places for requests that are passed on. */
@@ -22,28 +22,28 @@ export class OriginPlacement implements Placement {
     return this.#options.admission
   }
 
-  heard(): void {
-    this.#options.regions.heard()
+  originReady(): void {
+    this.#options.originPool.originReady()
   }
 
   async route(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<Route> {
-    return new PlacedRoute(model, await this.#options.placer.decide(model, facts, context), this.#options)
+    return new PlannedRoute(model, await this.#options.planner.decide(model, facts, context), this.#options)
   }
 
   reaches({ manifest }: ResolvedModel): boolean {
     if (manifest.placement === 'edge') return false
-    return this.#options.regions.candidates(manifest.model, undefined).some(({ state }) => state !== 'down')
+    return this.#options.originPool.candidates(manifest.model, undefined).some(({ state }) => state !== 'down')
   }
 
   async explain(model: ResolvedModel, route: RouteFacts, context: CallContext): Promise<unknown> {
-    const { decision, facts } = await this.#options.placer.decide(model, route, context)
+    const { decision, facts } = await this.#options.planner.decide(model, route, context)
     const { reason, refusal, steps } = decision
     return {
       place: steps[0]?.place ?? null,
       reason,
       ...(refusal && { refusal }),
       steps,
-      considered: considered(facts),
+      considered: explainCandidates(facts),
       near: context.placement?.near ?? null,
     }
   }

@@ -6,7 +6,7 @@ import type { ResolvedModel, Runner } from '../serving/serving.ts'
 export type ForwardRoute = 'task' | 'oip' | 'openai' | 'rerank'
 
 /** A request as an origin may get it. */
-export interface Forwarded {
+export interface ForwardedRequest {
   readonly route: ForwardRoute
   readonly method: 'GET' | 'POST'
   /** With its query. */
@@ -34,7 +34,7 @@ export interface Route extends Runner {
    * Has an origin answer; the answer says so in `verge-placement`. Its body is passed on as it comes.
    * @throws origin_unavailable, origin_failed, overloaded, cancelled, deadline_exceeded
    */
-  send(request: Forwarded, context: CallContext): Promise<Response>
+  send(request: ForwardedRequest, context: CallContext): Promise<Response>
   /** No origin is to be asked any more for this request. */
   giveUpOrigins(): void
 }
@@ -61,7 +61,7 @@ export interface Placement {
   /** Whether an origin could answer for a model that cannot be run here. */
   reaches(model: ResolvedModel): boolean
   /** An origin has said that it is ready: what kept requests from it before is to be tried anew. */
-  heard?(): void
+  originReady?(): void
   /** The decision for a model, with all that was considered, for people. */
   explain(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<unknown>
 }

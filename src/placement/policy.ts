@@ -44,7 +44,7 @@ export interface OriginFacts {
   readonly answered?: boolean
   readonly hasModel: boolean
   /** `forward`: this route's requests as they are; `tensors`: the model's inputs alone; `no`: neither. */
-  readonly speaks: 'forward' | 'tensors' | 'no'
+  readonly routeSupport: 'forward' | 'tensors' | 'no'
   /** Whether one to which requests are forwarded takes tensors too: all that is left once the edge has read a body. */
   readonly takesTensors?: boolean
 }
@@ -162,7 +162,7 @@ function edgeAlone(facts: PlacementFacts, reason: PlacementReason): Plan {
 function originPreferred(facts: PlacementFacts): Plan {
   const steps: Step[] = originSteps(facts, 'model-prefers-origin')
   const first = best(facts)
-  if (first !== undefined && (able(facts).length === 0 || !isDear(facts.edge, first))) {
+  if (first !== undefined && (able(facts).length === 0 || !exceedsCostLimit(facts.edge, first))) {
     steps.push(edgeStep(first, 'origin-down', true))
   }
   steps.push(...spare(facts, 'origin-down'))
@@ -179,7 +179,7 @@ function automatic(facts: PlacementFacts): Plan {
     if (steps.length > 0) return { steps, reason }
     return known ? originsDown(facts) : edgeRefuses(facts)
   }
-  const trouble = edgeTrouble(facts.edge)
+  const trouble = edgeObstacle(facts.edge)
   if (!known) return edgeAlone(facts, 'only-place')
   if (trouble === undefined) {
     const elsewhere = originSteps(facts, 'edge-failed', true)
@@ -192,16 +192,16 @@ function automatic(facts: PlacementFacts): Plan {
 }
 
 /** What keeps the edge from running the model's first artifact for this request. */
-export function edgeTrouble(edge: EdgeFacts): 'edge-full' | 'too-dear' | 'edge-failed' | undefined {
+export function edgeObstacle(edge: EdgeFacts): 'edge-full' | 'too-dear' | 'edge-failed' | undefined {
   const first = edge.artifacts.find(({ support }) => support.ok)
   if (first === undefined) return undefined
   // first of all: what is too dear is so wherever there is room
-  if (isDear(edge, first)) return 'too-dear'
+  if (exceedsCostLimit(edge, first)) return 'too-dear'
   if (!edge.loaded && !edge.startable) return 'edge-failed'
   return edge.full ? 'edge-full' : undefined
 }
 
-function isDear({ costLimit }: EdgeFacts, { cost }: EdgeArtifact): boolean {
+function exceedsCostLimit({ costLimit }: EdgeFacts, { cost }: EdgeArtifact): boolean {
   return cost !== undefined && costLimit !== undefined && cost > costLimit
 }
 
@@ -213,9 +213,9 @@ function best({ edge }: PlacementFacts): EdgeArtifact | undefined {
 function spare(facts: PlacementFacts, reason: PlacementReason): EdgeStep[] {
   const { edge } = facts
   const [first, ...others] = edge.artifacts.filter(({ support }) => support.ok)
-  const next = others.find((artifact) => !isDear(edge, artifact))
+  const next = others.find((artifact) => !exceedsCostLimit(edge, artifact))
   if (first === undefined || next === undefined) return []
-  return reason === 'edge-failed' && isDear(edge, first) ? [] : [edgeStep(next, reason, true)]
+  return reason === 'edge-failed' && exceedsCostLimit(edge, first) ? [] : [edgeStep(next, reason, true)]
 }
 
 function edgeStep({ id }: EdgeArtifact, reason: PlacementReason, degraded: boolean): EdgeStep {
@@ -224,7 +224,7 @@ function edgeStep({ id }: EdgeArtifact, reason: PlacementReason, degraded: boole
 
 /** Origins that have the model and could be asked, were they up. */
 function able({ origins }: PlacementFacts): readonly OriginFacts[] {
-  return origins.filter(({ hasModel, speaks }) => hasModel && speaks !== 'no')
+  return origins.filter(({ hasModel, routeSupport }) => hasModel && routeSupport !== 'no')
 }
 
 /** @param bodyRead the edge is asked before, so that what can take tensors gets those */
@@ -232,7 +232,7 @@ function originSteps(facts: PlacementFacts, reason: PlacementReason, bodyRead = 
   if (facts.preference === 'edge') return []
   const live = able(facts).filter(({ state }) => state !== 'down')
   const takesTensors = (origin: OriginFacts): boolean =>
-    origin.speaks === 'tensors' || (bodyRead && origin.takesTensors === true)
+    origin.routeSupport === 'tensors' || (bodyRead && origin.takesTensors === true)
   const tensors = live.filter(takesTensors).map(({ name }) => name)
   const forward = live.filter((origin) => !takesTensors(origin)).map(({ name }) => name)
   const steps: OriginStep[] = [

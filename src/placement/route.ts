@@ -8,17 +8,17 @@ import type { Generation, GenerationOptions, ResolvedModel, RunResult } from '..
 import type { EdgeRunner, EdgeState } from './edge.ts'
 import { isEdgeFailure, isLoadFailure, isOriginFailure } from './failures.ts'
 import type { Origin } from './origin.ts'
-import type { Forwarded, Route } from './placement.ts'
-import type { Decided, Placer } from './placer.ts'
+import type { OriginPool } from './origin-pool.ts'
+import type { ForwardedRequest, Route } from './placement.ts'
+import { placementError } from './placement-error.ts'
+import type { PlacementPlanner, RouteDecision } from './planner.ts'
 import type { EdgeStep, OriginStep, Step } from './policy.ts'
-import { refusalOf } from './refusal.ts'
-import type { Regions } from './regions.ts'
 
 /** Has one origin answer a request as it is. @throws OriginFault */
-export type SendOn = (
+export type ForwardRequest = (
   origin: Origin,
   model: ResolvedModel,
-  request: Forwarded,
+  request: ForwardedRequest,
   context: CallContext,
 ) => Promise<Response>
 
@@ -33,32 +33,32 @@ export type RunRemotely = (
 
 export interface RouteOptions {
   readonly edge: EdgeState & EdgeRunner
-  readonly placer: Placer
-  readonly regions: Regions
+  readonly planner: PlacementPlanner
+  readonly originPool: OriginPool
   readonly runRemotely: RunRemotely
-  readonly sendOn: SendOn
+  readonly forward: ForwardRequest
   readonly clock: Clock
   readonly logger: Logger
 }
 
-interface Ways<T> {
+interface StepRunners<T> {
   readonly edge: (step: EdgeStep, artifact: Artifact) => Promise<T>
   readonly origin?: (step: OriginStep) => Promise<T>
 }
 
 /** Carries out a decision for one request. */
-export class PlacedRoute implements Route {
+export class PlannedRoute implements Route {
   readonly forward: boolean
   readonly fallback: boolean
   readonly #model: ResolvedModel
-  readonly #decided: Decided
+  readonly #decided: RouteDecision
   readonly #options: RouteOptions
   /** Steps that failed for this request and would fail again. */
   readonly #failed = new Set<string>()
   #originsDown = false
 
   /** @throws the decision's refusal */
-  constructor(model: ResolvedModel, decided: Decided, options: RouteOptions) {
+  constructor(model: ResolvedModel, decided: RouteDecision, options: RouteOptions) {
     this.#model = model
     this.#decided = decided
     this.#options = options
@@ -67,23 +67,23 @@ export class PlacedRoute implements Route {
     this.fallback = rest.some((step) => !isForward(step))
   }
 
-  async send(request: Forwarded, context: CallContext): Promise<Response> {
-    const { regions, sendOn } = this.#options
+  async send(request: ForwardedRequest, context: CallContext): Promise<Response> {
+    const { originPool, forward } = this.#options
     const step = this.#decided.decision.steps.find(isForward)
     if (step === undefined) {
       throw new VergeError('origin_unavailable', 'No origin can be reached. Try again in a moment.', { retryAfter: 1 })
     }
     const { body } = request
-    const { attempts, origin, value } = await regions.attempt(
+    const { attempts, origin, value } = await originPool.attempt(
       this.#originsOf(step),
       context,
-      (candidate) => sendOn(candidate, this.#model, request, context),
+      (candidate) => forward(candidate, this.#model, request, context),
       {
         ...(body instanceof ReadableStream && { replayable: false, untouched: () => !body.locked }),
         ...(context.deadline !== undefined && { deadline: context.deadline }),
       },
     )
-    value.headers.set(PLACEMENT_HEADER, placedAt(origin, step, attempts, value.headers.get(PLACEMENT_HEADER)))
+    value.headers.set(PLACEMENT_HEADER, placementHeader(origin, step, attempts, value.headers.get(PLACEMENT_HEADER)))
     return value
   }
 
@@ -104,7 +104,7 @@ export class PlacedRoute implements Route {
     context: CallContext,
   ): Promise<RunResult> {
     const { edge } = this.#options
-    return this.#inTurn(this.#stepsFor(inputs, context), context, {
+    return this.#tryInOrder(this.#stepsFor(inputs, context), context, {
       edge: async (step, artifact) => ({
         ...(await edge.runOn(artifact, model, inputs, outputs, context)),
         ...marks(step),
@@ -120,7 +120,7 @@ export class PlacedRoute implements Route {
     context: CallContext,
   ): Promise<Generation> {
     const { edge } = this.#options
-    return this.#inTurn(this.#stepsFor(undefined, context), context, {
+    return this.#tryInOrder(this.#stepsFor(undefined, context), context, {
       edge: async (step, artifact) => ({
         ...(await edge.generateOn(artifact, model, prompt, options, context)),
         ...marks(step),
@@ -130,14 +130,14 @@ export class PlacedRoute implements Route {
 
   /** What the decision leaves to do, unless what is known by now changes it: origins have failed, or the run is too dear. */
   #stepsFor(run: InputShapes | undefined, context: CallContext): readonly Step[] {
-    const { edge, placer } = this.#options
-    const priced = run === undefined ? [] : this.#priced(edge, run, context)
-    const dear = priced.some(({ cost, limit }) => cost > limit)
-    if (!this.#originsDown && !dear) return this.#decided.decision.steps
-    const later = placer.reconsider(this.#decided, {
+    const { edge, planner } = this.#options
+    const costs = run === undefined ? [] : this.#priced(edge, run, context)
+    const overLimit = costs.some(({ cost, limit }) => cost > limit)
+    if (!this.#originsDown && !overLimit) return this.#decided.decision.steps
+    const later = planner.reconsider(this.#decided, {
       originsDown: this.#originsDown,
-      costs: new Map(priced.map(({ cost, id }) => [id, cost])),
-      ...(priced[0] && { costLimit: priced[0].limit }),
+      costs: new Map(costs.map(({ cost, id }) => [id, cost])),
+      ...(costs[0] && { costLimit: costs[0].limit }),
     })
     return stepsOf(later, this.#model)
   }
@@ -149,27 +149,27 @@ export class PlacedRoute implements Route {
   }
 
   /** Tries one place after the other; what fails for another reason than the place itself is the caller's to know. */
-  async #inTurn<T>(all: readonly Step[], context: CallContext, ways: Ways<T>): Promise<T> {
-    const { logger, placer } = this.#options
-    const steps = all.filter((step) => !this.#failed.has(keyOf(step)) && isRun(step, ways))
+  async #tryInOrder<T>(all: readonly Step[], context: CallContext, runners: StepRunners<T>): Promise<T> {
+    const { logger, planner } = this.#options
+    const steps = all.filter((step) => !this.#failed.has(keyOf(step)) && isRun(step, runners))
     for (const [index, step] of steps.entries()) {
       const spent = context.ledger?.cost
       const artifact = step.place === 'edge' ? this.#artifactOf(step) : undefined
       try {
-        if (step.place === 'origin' && ways.origin !== undefined) return await ways.origin(step)
-        if (step.place === 'edge' && artifact !== undefined) return await ways.edge(step, artifact)
+        if (step.place === 'origin' && runners.origin !== undefined) return await runners.origin(step)
+        if (step.place === 'edge' && artifact !== undefined) return await runners.edge(step, artifact)
       } catch (error) {
-        if (!(error instanceof VergeError) || !canGoOn(step, error) || index === steps.length - 1) throw error
+        if (!(error instanceof VergeError) || !mayTryNext(step, error) || index === steps.length - 1) throw error
         // What could not be run is not paid for.
         if (context.ledger !== undefined && spent !== undefined) context.ledger.cost = spent
-        if (artifact !== undefined && isLoadFailure(error)) placer.loadFailed(artifact)
+        if (artifact !== undefined && isLoadFailure(error)) planner.loadFailed(artifact)
         if (artifact === undefined || isLoadFailure(error)) this.#failed.add(keyOf(step))
         const { model } = this.#model.manifest
         const { requestId } = context
         logger.warn('placed_elsewhere', { requestId, model, place: step.place, code: error.code })
       }
     }
-    throw noPlace(this.#model)
+    throw nowhereError(this.#model)
   }
 
   async #remotely(
@@ -179,9 +179,9 @@ export class PlacedRoute implements Route {
     outputs: readonly string[] | undefined,
     context: CallContext,
   ): Promise<RunResult> {
-    const { clock, regions, runRemotely } = this.#options
+    const { clock, originPool, runRemotely } = this.#options
     const begun = clock.now()
-    const { origin, value } = await regions.attempt(
+    const { origin, value } = await originPool.attempt(
       this.#originsOf(step),
       context,
       (candidate) => runRemotely(candidate, model, inputs, outputs, context),
@@ -209,8 +209,8 @@ export class PlacedRoute implements Route {
 }
 
 /** @throws the decision's refusal */
-function stepsOf({ decision }: Decided, model: ResolvedModel): readonly Step[] {
-  if (decision.refusal !== undefined) throw refusalOf(decision.refusal, model)
+function stepsOf({ decision }: RouteDecision, model: ResolvedModel): readonly Step[] {
+  if (decision.refusal !== undefined) throw placementError(decision.refusal, model)
   return decision.steps
 }
 
@@ -219,8 +219,8 @@ function isForward(step: Step): step is OriginStep {
 }
 
 /** Whether a step is one of those that run the model and do not pass the request on. */
-function isRun(step: Step, ways: Ways<unknown>): boolean {
-  return step.place === 'edge' || (step.how === 'tensors' && ways.origin !== undefined)
+function isRun(step: Step, runners: StepRunners<unknown>): boolean {
+  return step.place === 'edge' || (step.how === 'tensors' && runners.origin !== undefined)
 }
 
 function keyOf(step: Step): string {
@@ -231,11 +231,11 @@ function marks({ degraded, reason }: EdgeStep) {
   return { reason, ...(degraded && { degraded }) }
 }
 
-function canGoOn(step: Step, error: VergeError): boolean {
+function mayTryNext(step: Step, error: VergeError): boolean {
   return step.place === 'edge' ? isEdgeFailure(error) : isOriginFailure(error)
 }
 
-function noPlace({ manifest }: ResolvedModel): VergeError {
+function nowhereError({ manifest }: ResolvedModel): VergeError {
   return new VergeError(
     'origin_unavailable',
     `Model "${manifest.model}" writes texts at an origin, and none could be reached. Try again in a moment.`,
@@ -246,8 +246,8 @@ function noPlace({ manifest }: ResolvedModel): VergeError {
 /** What an origin of our own says of the artifact and its start is passed on; nothing else of it is. */
 const PARTS = /;(artifact="[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}"|start=(?:warm|cold|cached))(?=;|$)/g
 
-function placedAt(origin: Origin, step: OriginStep, attempts: number, told: string | null): string {
-  const parts = [...(told ?? '').matchAll(PARTS)].map(([, part]) => part)
+function placementHeader(origin: Origin, step: OriginStep, attempts: number, originHeader: string | null): string {
+  const parts = [...(originHeader ?? '').matchAll(PARTS)].map(([, part]) => part)
   return [
     `origin;origin="${origin.name}"`,
     ...parts,

@@ -10,16 +10,16 @@ import type { AppDeps } from '../http/app-env.ts'
 import { paceOf } from '../http/body.ts'
 import type { Access } from '../inference/access.ts'
 import { withCall } from '../inference/call.ts'
+import { readInSlot } from '../inference/forwarding.ts'
 import { type AdmittedModel, infer } from '../inference/infer.ts'
 import { LanguageRunner } from '../inference/language-runner.ts'
-import { readInSlot } from '../inference/passing.ts'
 import { TaskRunner } from '../inference/task-runner.ts'
 import type { Ticket } from '../serving/admission.ts'
 import { createTasks, type Tasks, taskOf } from '../tasks/index.ts'
 import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
+import { ForwardedRpcCall } from './forwarding.ts'
 import { areTensors, type RpcInputs, readInputs, sortInputs, taskBody, tensorInputs } from './inputs.ts'
 import { measure } from './measure.ts'
-import { PassedText } from './passing.ts'
 import { AnsweredError, type Ask, type WritingPath, writingRequest, written } from './writing.ts'
 
 export interface RpcDeps extends AppDeps {
@@ -182,11 +182,11 @@ export class RpcService {
         read = await readInSlot(this.#deps, requestId, slot, (held) => this.#read(inputs, held, signal))
         return name
       },
-      passing: ({ manifest }) => {
+      forwarding: ({ manifest }) => {
         // An origin writes texts. Of other tasks it is given tensors, where it is to run them.
         if (manifest.task !== 'text-generation' || read.kind === 'tensors') return undefined
         const { body } = this.#taskOf(manifest, read, options)
-        return body.kind === 'json' ? new PassedText(manifest, body.value, access.caller) : undefined
+        return body.kind === 'json' ? new ForwardedRpcCall(manifest, body.value, access.caller) : undefined
       },
       work: (admitted) => this.#execute(access, admitted, read, options),
     })

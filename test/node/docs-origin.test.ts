@@ -128,7 +128,7 @@ describe('docs/origin', () => {
       preference: 'auto',
       hint: 'auto',
       edge,
-      origins: [{ name: 'fra', state: 'up', hasModel: true, speaks: 'forward', takesTensors: true }],
+      origins: [{ name: 'fra', state: 'up', hasModel: true, routeSupport: 'forward', takesTensors: true }],
     }
     const none = {
       ...edge,

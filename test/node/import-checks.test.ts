@@ -9,7 +9,7 @@ describe('the direction of imports', () => {
       ['src/http/a.ts', "import { x } from '../core/errors.ts'\nimport { Hono } from 'hono'"],
       ['src/http/oip/a.ts', "export * from './b.ts'\nimport type { S } from '../../serving/serving.ts'"],
       ['src/engine/ort/a.ts', "import f from 'onnxruntime-web/ort.mjs'\nimport '../engine.ts'"],
-      ['bench/lib/a.ts', "import { onnxModel } from '../../test/fixtures/onnx.ts'\nimport { join } from 'node:path'"],
+      ['bench/lib/a.ts', "import { onnxModel } from '../fixtures/onnx.ts'\nimport { join } from 'node:path'"],
       ['test/node/a.test.ts', "import { summarise } from '../../scripts/checks/test-report.ts'"],
     ] as const) {
       expect(violations(path, source)).toEqual([])

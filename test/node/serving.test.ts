@@ -12,9 +12,9 @@ import type { ArtifactInfo, Engine, Session } from '../../src/engine/engine.ts'
 import { ModelNotes, requestNotes } from '../../src/origin/model-notes.ts'
 import { HealthView } from '../../src/placement/health.ts'
 import { OriginPlacement } from '../../src/placement/origin-placement.ts'
-import { Placer } from '../../src/placement/placer.ts'
-import { Regions } from '../../src/placement/regions.ts'
-import { speaks } from '../../src/placement/remote/speaks.ts'
+import { OriginPool } from '../../src/placement/origin-pool.ts'
+import { PlacementPlanner } from '../../src/placement/planner.ts'
+import { routeSupport } from '../../src/placement/remote/route-support.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { FileCache } from '../../src/serving/files.ts'
 import { LocalServing, type LocalServingOptions } from '../../src/serving/local.ts'
@@ -134,15 +134,15 @@ async function placed(hint: 'edge' | 'origin'): Promise<ServingUnderTest> {
   const edge = await localServing()
   const health = new HealthView({ read: async () => null, write: async () => {} }, shared)
   const origin = originOf(async () => Response.error())
-  const regions = new Regions([origin], { ...shared, health, random: () => 0 })
+  const originPool = new OriginPool([origin], { ...shared, health, random: () => 0 })
   const placement = new OriginPlacement({
     ...shared,
     edge,
-    regions,
-    placer: new Placer({ ...shared, edge, regions, health, speaks, failedLoadMs: 1_000 }),
+    originPool,
+    planner: new PlacementPlanner({ ...shared, edge, originPool, health, routeSupport, failedLoadMs: 1_000 }),
     admission: new BoundedAdmission({ places: 1, bodyBytes: 1, leaseMs: 1_000, clock: systemClock }),
     runRemotely: async (_, __, inputs, outputs) => copied(inputs, outputs),
-    sendOn: async () => {
+    forward: async () => {
       throw new Error('A serving is given tensors.')
     },
   })

@@ -3,11 +3,11 @@ import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { HealthView } from '../../src/placement/health.ts'
 import { OriginPlacement } from '../../src/placement/origin-placement.ts'
-import { Placer } from '../../src/placement/placer.ts'
+import { OriginPool } from '../../src/placement/origin-pool.ts'
+import { PlacementPlanner } from '../../src/placement/planner.ts'
 import { decide } from '../../src/placement/policy.ts'
-import { Regions } from '../../src/placement/regions.ts'
+import { routeSupport } from '../../src/placement/remote/route-support.ts'
 import { runRemotely, sendOn } from '../../src/placement/remote/send.ts'
-import { speaks } from '../../src/placement/remote/speaks.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { edgeOf } from '../fixtures/fake-edge.ts'
 import { FakeServing, OPERATOR, testApp, testModel } from '../fixtures/http.ts'
@@ -54,13 +54,13 @@ function setUp() {
   const answer = () =>
     new Response('data: {"choices":[]}\n\ndata: [DONE]\n\n', { headers: { 'content-type': 'text/event-stream' } })
   const health = new HealthView({ read: async () => null, write: async () => {} }, shared)
-  const regions = new Regions([originOf(async () => answer())], { ...shared, health, random: () => 0 })
-  const placer = new Placer({
+  const originPool = new OriginPool([originOf(async () => answer())], { ...shared, health, random: () => 0 })
+  const planner = new PlacementPlanner({
     edge,
-    regions,
+    originPool,
     health,
     clock: systemClock,
-    speaks,
+    routeSupport,
     failedLoadMs: 60_000,
     policy: (facts) => {
       decisions++
@@ -70,11 +70,11 @@ function setUp() {
   const placement = new OriginPlacement({
     ...shared,
     edge,
-    placer,
-    regions,
+    planner,
+    originPool,
     runRemotely: (origin, model, inputs, outputs, context) =>
       runRemotely(origin, model, inputs, outputs, context, shared),
-    sendOn: (origin, model, request, context) => sendOn(origin, model, request, context, shared),
+    forward: (origin, model, request, context) => sendOn(origin, model, request, context, shared),
     admission: new BoundedAdmission({ places: 4, bodyBytes: 1_000, leaseMs: 1_000, clock: systemClock }),
   })
   return { ...testApp({ models, placement }), decisions: () => decisions }

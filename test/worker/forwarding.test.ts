@@ -3,7 +3,7 @@ import { originSignatures } from '../../src/access/origin-signatures.ts'
 import { importKey, signRequest } from '../../src/access/signature.ts'
 import { VergeError } from '../../src/core/errors.ts'
 import type { CallContext } from '../../src/core/runtime.ts'
-import type { Forwarded, Placement, Route, RouteFacts } from '../../src/placement/placement.ts'
+import type { ForwardedRequest, Placement, Route, RouteFacts } from '../../src/placement/placement.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import type { ResolvedModel, Runner } from '../../src/serving/serving.ts'
 import { MemoryStore } from '../../src/weights/memory.ts'
@@ -38,7 +38,7 @@ const sized = (body: string) => ({ 'content-length': String(new TextEncoder().en
 interface Sent {
   readonly model: string
   readonly facts: RouteFacts
-  readonly request: Forwarded
+  readonly request: ForwardedRequest
   readonly context: CallContext
   /** As it came: bytes that were read before, or as a stream. */
   readonly body: string
@@ -85,7 +85,7 @@ class FakePlacement implements Placement {
     }
   }
 
-  async #send(model: string, facts: RouteFacts, request: Forwarded, context: CallContext): Promise<Response> {
+  async #send(model: string, facts: RouteFacts, request: ForwardedRequest, context: CallContext): Promise<Response> {
     await this.connect()
     const streamed = request.body instanceof ReadableStream
     const body = await new Response(request.body).text()

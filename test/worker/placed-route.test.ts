@@ -9,12 +9,12 @@ import type { ArtifactInfo, Engine, Session, Support } from '../../src/engine/en
 import { HealthView } from '../../src/placement/health.ts'
 import type { Origin } from '../../src/placement/origin.ts'
 import { OriginPlacement } from '../../src/placement/origin-placement.ts'
-import type { Forwarded, Route, RouteFacts } from '../../src/placement/placement.ts'
-import { Placer } from '../../src/placement/placer.ts'
+import { OriginPool } from '../../src/placement/origin-pool.ts'
+import type { ForwardedRequest, Route, RouteFacts } from '../../src/placement/placement.ts'
+import { PlacementPlanner } from '../../src/placement/planner.ts'
 import { decide } from '../../src/placement/policy.ts'
-import { Regions } from '../../src/placement/regions.ts'
+import { routeSupport } from '../../src/placement/remote/route-support.ts'
 import { runRemotely, sendOn } from '../../src/placement/remote/send.ts'
-import { speaks } from '../../src/placement/remote/speaks.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { LocalServing } from '../../src/serving/local.ts'
 import { RunCache } from '../../src/serving/results/run-cache.ts'
@@ -148,22 +148,30 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
     )
   })
   const health = new HealthView({ read: async () => null, write: async () => {} }, shared)
-  const regions = new Regions(origins, { ...shared, health, random: () => 0 })
+  const originPool = new OriginPool(origins, { ...shared, health, random: () => 0 })
   let decisions = 0
   const policy: typeof decide = (facts) => {
     decisions++
     return decide(facts)
   }
-  const placer = new Placer({ edge: local, regions, health, clock: systemClock, speaks, failedLoadMs: 60_000, policy })
+  const planner = new PlacementPlanner({
+    edge: local,
+    originPool,
+    health,
+    clock: systemClock,
+    routeSupport,
+    failedLoadMs: 60_000,
+    policy,
+  })
   const placing = new OriginPlacement({
     ...shared,
     edge: local,
-    placer,
-    regions,
+    planner,
+    originPool,
     runRemotely: (origin, resolved, inputs, outputs, context) =>
       runRemotely(origin, resolved, inputs, outputs, context, shared),
     admission: new BoundedAdmission({ places: 4, bodyBytes: 1_000, leaseMs: 1_000, clock: systemClock }),
-    sendOn: (origin, resolved, request, context) => sendOn(origin, resolved, request, context, shared),
+    forward: (origin, resolved, request, context) => sendOn(origin, resolved, request, context, shared),
   })
   const context: CallContext = {
     requestId: 'r-1',
@@ -180,7 +188,7 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
     const route = await routed(own, { route: 'oip', tensorsAlone: true })
     return route.run(model, inputsOf(elements), undefined, { ...context, ...own })
   }
-  const forward = async (request: Partial<Forwarded> = {}) => {
+  const forward = async (request: Partial<ForwardedRequest> = {}) => {
     const route = await routed({}, { route: request.route ?? 'task' })
     return route.send(
       {

@@ -96,19 +96,19 @@ describe('breaker', () => {
 
   it('lets a probe through at once when the origin has said that it is ready', async () => {
     const { breaker, clock } = bench()
-    breaker.heard()
+    breaker.originReady()
     expect(breaker.state).toBe('closed')
     fail(breaker, 3)
     expect(breaker.enter()).toBeNull()
-    breaker.heard()
+    breaker.originReady()
     expect(breaker.state).toBe('half-open')
     const probe = permitOf(breaker)
     // one probe at a time, however often it says so
-    breaker.heard()
+    breaker.originReady()
     expect(breaker.enter()).toBeNull()
     probe.failed()
     expect(breaker.waitMs).toBe(10_000)
-    breaker.heard()
+    breaker.originReady()
     permitOf(breaker).succeeded()
     expect(breaker.state).toBe('closed')
     await clock.advance(0)
@@ -184,16 +184,16 @@ describe('breaker', () => {
   it('asks for a probe when it is doubted, and takes nothing from requests sent before', () => {
     const { breaker, changes } = bench()
     const [early, late] = [permitOf(breaker), permitOf(breaker)]
-    breaker.doubt()
+    breaker.forceHalfOpen()
     expect(breaker.state).toBe('half-open')
     early.succeeded()
     const probe = permitOf(breaker)
-    breaker.doubt()
+    breaker.forceHalfOpen()
     expect(breaker.enter()).toBeNull()
     late.failed()
     probe.failed()
     expect(changes).toEqual(['open 5000'])
-    breaker.doubt()
+    breaker.forceHalfOpen()
     expect(breaker.waitMs).toBe(5_000)
   })
 
@@ -231,11 +231,11 @@ describe('breaker', () => {
 
   it('counts answers that break off after they had begun well', () => {
     const { breaker } = bench()
-    for (let i = 0; i < 2; i++) breaker.failedLate()
+    for (let i = 0; i < 2; i++) breaker.recordStreamFailure()
     expect(breaker.state).toBe('closed')
-    breaker.failedLate()
+    breaker.recordStreamFailure()
     expect(breaker.state).toBe('open')
-    breaker.failedLate()
+    breaker.recordStreamFailure()
     expect(breaker.waitMs).toBe(5_000)
   })
 
@@ -243,7 +243,7 @@ describe('breaker', () => {
     const { breaker } = bench()
     const breakOff = () => {
       permitOf(breaker).succeeded()
-      breaker.failedLate()
+      breaker.recordStreamFailure()
     }
     breakOff()
     breakOff()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Coordinates } from '../../src/core/runtime.ts'
 import { distanceKm, near } from '../../src/placement/geo.ts'
-import { byDistance, type Placed } from '../../src/placement/order.ts'
+import { byDistance, type OriginLocation } from '../../src/placement/order.ts'
 
 const at = (latitude: number, longitude: number): Coordinates => ({ latitude, longitude })
 const FRANKFURT = at(50.11, 8.68)
@@ -82,11 +82,11 @@ describe('where a caller is', () => {
 })
 
 describe('order', () => {
-  const fra: Placed = { name: 'fra', at: FRANKFURT, weight: 1 }
-  const ams: Placed = { name: 'ams', at: AMSTERDAM, weight: 3 }
-  const nyc: Placed = { name: 'nyc', at: NEW_YORK, weight: 1 }
-  const lost: Placed = { name: 'lost', weight: 1 }
-  const names = (origins: readonly Placed[]): string => origins.map(({ name }) => name).join(' ')
+  const fra: OriginLocation = { name: 'fra', at: FRANKFURT, weight: 1 }
+  const ams: OriginLocation = { name: 'ams', at: AMSTERDAM, weight: 3 }
+  const nyc: OriginLocation = { name: 'nyc', at: NEW_YORK, weight: 1 }
+  const lost: OriginLocation = { name: 'lost', weight: 1 }
+  const names = (origins: readonly OriginLocation[]): string => origins.map(({ name }) => name).join(' ')
 
   it('is by distance, and by weight among the near', () => {
     const all = [lost, nyc, fra, ams]

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { considered } from '../../src/placement/considered.ts'
+import { explainCandidates } from '../../src/placement/explain-candidates.ts'
 import {
   type Decision,
   decide,
@@ -29,20 +29,20 @@ const origin = (name: string, given: Partial<OriginFacts> = {}): OriginFacts => 
   name,
   state: 'up',
   hasModel: true,
-  speaks: 'forward',
+  routeSupport: 'forward',
   ...given,
 })
 
 const ORIGINS = {
   none: [],
   foreign: [origin('x', { hasModel: false })],
-  mute: [origin('x', { speaks: 'no' })],
+  mute: [origin('x', { routeSupport: 'no' })],
   down: [origin('x', { state: 'down' })],
   half: [origin('x', { state: 'half-open' })],
   up: [origin('x')],
   both: [origin('x', { takesTensors: true }), origin('y', { state: 'down' })],
   mixed: [
-    origin('t', { speaks: 'tensors' }),
+    origin('t', { routeSupport: 'tensors' }),
     origin('x'),
     origin('y', { takesTensors: true }),
     origin('z', { state: 'down' }),
@@ -180,7 +180,7 @@ describe('placement policy', () => {
 
       const usable = given.edge.artifacts.filter(({ support }) => support.ok)
       const live = given.origins.filter(
-        ({ hasModel, speaks, state }) => hasModel && speaks !== 'no' && state !== 'down',
+        ({ hasModel, routeSupport, state }) => hasModel && routeSupport !== 'no' && state !== 'down',
       )
       const edge = steps.flatMap((step) => (step.place === 'edge' ? [step] : []))
       const origins = steps.flatMap((step) => (step.place === 'origin' ? step.origins : []))
@@ -215,14 +215,14 @@ describe('placement policy', () => {
       }
       // what is refused for a while says for how long, what never works does not
       expect(refusal?.retryAfter, label).toBe(refusal?.code === 'origin_unavailable' ? 7 : undefined)
-      expect(considered(given).length, label).toBe(given.edge.artifacts.length + given.origins.length)
+      expect(explainCandidates(given).length, label).toBe(given.edge.artifacts.length + given.origins.length)
     }
     expect(seen).toBe(3 * 3 * 9 * 8 * 3)
   })
 
   it('says what it thought of each place', () => {
     const given = facts({ preference: 'auto', hint: 'auto', artifacts: 'second', origins: 'mixed', state: 'full' })
-    expect(considered(given)).toEqual([
+    expect(explainCandidates(given)).toEqual([
       { place: 'edge', artifact: 'big', ok: false, reason: 'too-large-for-edge' },
       { place: 'edge', artifact: 'b', ok: false, reason: 'edge-full' },
       { place: 'origin', name: 't', ok: true, reason: 'up' },
@@ -231,7 +231,7 @@ describe('placement policy', () => {
       { place: 'origin', name: 'z', ok: false, reason: 'origin-down' },
     ])
     const elsewhere = facts({ preference: 'edge', hint: 'auto', artifacts: 'dearFirst', origins: 'half' })
-    expect(considered(elsewhere)).toEqual([
+    expect(explainCandidates(elsewhere)).toEqual([
       { place: 'edge', artifact: 'a', ok: false, reason: 'too-dear' },
       { place: 'edge', artifact: 'b', ok: true, reason: 'fits-edge' },
       { place: 'origin', name: 'x', ok: false, reason: 'model-stays-at-edge' },

@@ -4,7 +4,7 @@ import { type LogFields, silentLogger } from '../../src/core/runtime.ts'
 import { OriginFault, type OriginFaultKind } from '../../src/placement/fault.ts'
 import { type HealthRecord, HealthView } from '../../src/placement/health.ts'
 import type { Origin } from '../../src/placement/origin.ts'
-import { type AttemptOptions, Regions } from '../../src/placement/regions.ts'
+import { type AttemptOptions, OriginPool } from '../../src/placement/origin-pool.ts'
 import { RetryBudget } from '../../src/placement/retry.ts'
 import { ManualClock, type TestContext, testContext } from '../fixtures/clock.ts'
 
@@ -32,7 +32,7 @@ function originOf(name: keyof typeof PLACES, models?: ReadonlyMap<string, string
 
 interface Bench {
   readonly clock: ManualClock
-  readonly regions: Regions
+  readonly pool: OriginPool
   readonly context: TestContext
   /** `fra:1` for each try, in order. */
   readonly tried: string[]
@@ -53,17 +53,17 @@ function bench(names: readonly (keyof typeof PLACES)[], models?: ReadonlyMap<str
   const log = (level: string) => (event: string, fields?: LogFields) => void logged.push({ level, event, fields })
   const logger = { ...silentLogger, info: log('info'), warn: log('warn') }
   const origins = names.map((name) => originOf(name, name === 'nyc' ? models : undefined))
-  const regions = new Regions(origins, { clock, random: () => 0, health, logger })
+  const pool = new OriginPool(origins, { clock, random: () => 0, health, logger })
   const context = testContext()
   const tried: string[] = []
   return {
     clock,
-    regions,
+    pool,
     context,
     tried,
     logged,
     attempt: async (answers, options) => {
-      const working = regions.attempt(
+      const working = pool.attempt(
         origins,
         context,
         async ({ name }, attempt) => {
@@ -86,14 +86,14 @@ function bench(names: readonly (keyof typeof PLACES)[], models?: ReadonlyMap<str
       return settled.value
     },
     order: (model) =>
-      regions
+      pool
         .candidates(model, PARIS)
         .map(({ origin, state }) => `${origin.name} ${state}`)
         .join(', '),
     told: async (next) => {
       record = next
       await clock.advance(30_000)
-      await regions.refreshHealth(testContext())
+      await pool.refreshHealth(testContext())
     },
   }
 }
@@ -166,7 +166,7 @@ describe('candidates', () => {
   })
 
   it('are tried one request at a time where the shared record calls all of them down', async () => {
-    const { attempt, clock, context, order, regions, told, tried } = bench(['fra', 'nyc'])
+    const { attempt, clock, context, order, pool, told, tried } = bench(['fra', 'nyc'])
     await told(seen(0, { fra: false, nyc: false }))
     expect(order()).toBe('fra half-open, nyc half-open')
     expect(await errorOf(attempt({ fra: 'refused', nyc: 'refused' }))).toMatchObject({ code: 'origin_unavailable' })
@@ -176,7 +176,7 @@ describe('candidates', () => {
     expect(tried).toEqual(['fra:1', 'nyc:2'])
     await clock.advance(5_000)
     const { promise, resolve } = Promise.withResolvers<string>()
-    const probing = regions.attempt(regions.origins.slice(0, 1), context, () => promise)
+    const probing = pool.attempt(pool.origins.slice(0, 1), context, () => promise)
     expect(order()).toBe('nyc half-open, fra down')
     resolve('it lives')
     expect((await probing).value).toBe('it lives')
@@ -184,12 +184,12 @@ describe('candidates', () => {
   })
 
   it('that are only doubtful are let in one by one', async () => {
-    const { context, order, regions, told } = bench(['fra'])
+    const { context, order, pool, told } = bench(['fra'])
     await told(seen(0, { fra: false }))
     const { promise, resolve } = Promise.withResolvers<string>()
-    const first = regions.attempt(regions.origins, context, () => promise)
+    const first = pool.attempt(pool.origins, context, () => promise)
     expect(order()).toBe('fra down')
-    expect(await errorOf(regions.attempt(regions.origins, context, async () => 'sent'))).toMatchObject({
+    expect(await errorOf(pool.attempt(pool.origins, context, async () => 'sent'))).toMatchObject({
       code: 'origin_unavailable',
     })
     resolve('it lives')
@@ -294,13 +294,12 @@ describe('attempt', () => {
   })
 
   it('tries an origin at once that has said that it is ready, and says of none that it is up before it has answered', async () => {
-    const { attempt, logged, regions } = bench(['fra'])
-    const state = () =>
-      regions.candidates(undefined, undefined).map(({ state: each, answered }) => `${each} ${answered}`)
+    const { attempt, logged, pool } = bench(['fra'])
+    const state = () => pool.candidates(undefined, undefined).map(({ state: each, answered }) => `${each} ${answered}`)
     expect(state()).toEqual(['up false'])
     for (let i = 0; i < 3; i++) await errorOf(attempt({ fra: 'refused' }))
     expect(state()).toEqual(['down false'])
-    regions.heard()
+    pool.originReady()
     expect(state()).toEqual(['half-open false'])
     expect(await attempt({})).toBe('fra 1')
     expect(state()).toEqual(['up true'])
@@ -311,7 +310,7 @@ describe('attempt', () => {
   })
 
   it('says when to come back if no origin may be asked', async () => {
-    const { attempt, clock, regions, tried } = bench(['fra', 'nyc'])
+    const { attempt, clock, pool, tried } = bench(['fra', 'nyc'])
     for (let i = 0; i < 3; i++) await errorOf(attempt({ fra: 'cut', nyc: 'garbage' }))
     tried.length = 0
     await clock.advance(1_000)
@@ -321,7 +320,7 @@ describe('attempt', () => {
       details: { origins: [], reason: 'breaker-open' },
     })
     expect(tried).toEqual([])
-    expect(regions.retryAfter('digits')).toBe(4)
+    expect(pool.retryAfter('digits')).toBe(4)
   })
 
   it('says that all are full only if all are', async () => {
@@ -372,12 +371,12 @@ describe('attempt', () => {
   })
 
   it('stops when the caller leaves, and holds the broken connection against nobody', async () => {
-    const { clock, context, order, regions, tried } = bench(['fra', 'nyc'])
+    const { clock, context, order, pool, tried } = bench(['fra', 'nyc'])
     const late = new VergeError('deadline_exceeded', 'It is late.')
     for (let i = 0; i < 4; i++) {
       const leaving = testContext()
       const failed = errorOf(
-        regions.attempt(regions.origins, leaving, async ({ name }) => {
+        pool.attempt(pool.origins, leaving, async ({ name }) => {
           tried.push(name)
           leaving.abort(late)
           throw new OriginFault('cut', 'it was cut', { origin: name })
@@ -389,7 +388,7 @@ describe('attempt', () => {
     expect(order()).toBe('fra up, nyc up')
 
     const waiting = errorOf(
-      regions.attempt(regions.origins, context, async ({ name }) => {
+      pool.attempt(pool.origins, context, async ({ name }) => {
         tried.push(name)
         throw new OriginFault('cut', 'it was cut', { origin: name })
       }),
@@ -398,17 +397,17 @@ describe('attempt', () => {
     context.abort(late)
     expect(await waiting).toBe(late)
     expect(tried).toHaveLength(5)
-    expect(await errorOf(regions.attempt(regions.origins, context, async () => 'sent'))).toBe(late)
+    expect(await errorOf(pool.attempt(pool.origins, context, async () => 'sent'))).toBe(late)
   })
 
   it('gives a probe back when its caller leaves', async () => {
-    const { attempt, clock, order, regions } = bench(['fra'])
+    const { attempt, clock, order, pool } = bench(['fra'])
     for (let i = 0; i < 2; i++) await errorOf(attempt({ fra: 'cut' }))
     await clock.advance(5_000)
     expect(order()).toBe('fra half-open')
     const leaving = testContext()
     await errorOf(
-      regions.attempt(regions.origins, leaving, async () => {
+      pool.attempt(pool.origins, leaving, async () => {
         expect(order()).toBe('fra down')
         leaving.abort()
         throw new Error('aborted')
@@ -427,7 +426,7 @@ describe('attempt', () => {
   })
 
   it('gives the next origin’s probe back when it does not come to that', async () => {
-    const { attempt, clock, order, regions } = bench(['fra', 'nyc'])
+    const { attempt, clock, order, pool } = bench(['fra', 'nyc'])
     for (let i = 0; i < 3; i++) await errorOf(attempt({ fra: 'overloaded', nyc: 'cut' }))
     await clock.advance(5_000)
     expect(order()).toBe('fra up, nyc half-open')
@@ -435,7 +434,7 @@ describe('attempt', () => {
     expect(order()).toBe('fra up, nyc half-open')
     const leaving = testContext()
     const left = errorOf(
-      regions.attempt(regions.origins, leaving, async ({ name }) => {
+      pool.attempt(pool.origins, leaving, async ({ name }) => {
         throw new OriginFault('cut', 'it was cut', { origin: name })
       }),
     )
@@ -447,12 +446,12 @@ describe('attempt', () => {
   })
 
   it('does not multiply the load of a region that is full', async () => {
-    const { clock, context, regions, tried } = bench(['fra', 'nyc'])
+    const { clock, context, pool, tried } = bench(['fra', 'nyc'])
     const wave = async (requests: number): Promise<number> => {
       tried.length = 0
       const ended = Array.from({ length: requests }, () =>
         errorOf(
-          regions.attempt(regions.origins, context, async ({ name }) => {
+          pool.attempt(pool.origins, context, async ({ name }) => {
             tried.push(name)
             throw new OriginFault('overloaded', 'it is full', { origin: name })
           }),
@@ -470,19 +469,19 @@ describe('attempt', () => {
   })
 
   it('does not take an origin for dead over requests that were slow while it answered others', async () => {
-    const { clock, context, order, regions } = bench(['fra', 'nyc'])
-    const [fra] = regions.origins
+    const { clock, context, order, pool } = bench(['fra', 'nyc'])
+    const [fra] = pool.origins
     if (fra === undefined) throw new Error('there is one')
     const slow = (kind: OriginFaultKind) =>
       errorOf(
-        regions.attempt([fra], context, async () => {
+        pool.attempt([fra], context, async () => {
           await clock.sleep(10_000)
           throw new OriginFault(kind, 'it was late', { origin: 'fra' })
         }),
       )
     const answered = async () => {
       await clock.advance(1_000)
-      await regions.attempt([fra], context, async () => 'fine')
+      await pool.attempt([fra], context, async () => 'fine')
     }
     const late = Array.from({ length: 3 }, () => slow('headers-timeout'))
     await answered()
@@ -512,12 +511,12 @@ describe('attempt', () => {
   })
 
   it('hears of answers that break off later', async () => {
-    const { logged, order, regions } = bench(['fra', 'nyc'])
-    const [fra] = regions.origins
+    const { logged, order, pool } = bench(['fra', 'nyc'])
+    const [fra] = pool.origins
     if (fra === undefined) throw new Error('there is one')
-    for (let i = 0; i < 5; i++) regions.failedLate(fra, new OriginFault('overloaded', 'full', { origin: 'fra' }))
+    for (let i = 0; i < 5; i++) pool.recordStreamFailure(fra, new OriginFault('overloaded', 'full', { origin: 'fra' }))
     expect(order()).toBe('fra up, nyc up')
-    for (let i = 0; i < 3; i++) regions.failedLate(fra, new OriginFault('cut', 'it was cut', { origin: 'fra' }))
+    for (let i = 0; i < 3; i++) pool.recordStreamFailure(fra, new OriginFault('cut', 'it was cut', { origin: 'fra' }))
     expect(order()).toBe('nyc up, fra down')
     expect(logged.filter(({ event }) => event === 'origin_fault')).toHaveLength(8)
   })

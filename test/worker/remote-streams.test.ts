@@ -3,7 +3,7 @@ import { LIMITS } from '../../src/core/limits.ts'
 import { exchange } from '../../src/placement/remote/exchange.ts'
 import { exchangeOpenAi } from '../../src/placement/remote/openai.ts'
 import { FieldRenamer, renamed } from '../../src/placement/remote/rename.ts'
-import { speaks } from '../../src/placement/remote/speaks.ts'
+import { routeSupport } from '../../src/placement/remote/route-support.ts'
 import { EventSplitter } from '../../src/protocols/sse.ts'
 import { ManualClock, settle } from '../fixtures/clock.ts'
 import { ManualBody, originOf, piecesOf, requestOf } from '../fixtures/remote.ts'
@@ -237,13 +237,13 @@ describe('exchangeOpenAi', () => {
   })
 })
 
-describe('speaks', () => {
+describe('routeSupport', () => {
   it.each([
     ['verge', ['forward', 'forward', 'forward', 'forward', 'forward']],
     ['oip', ['tensors', 'forward', 'tensors', 'tensors', 'no']],
     ['openai', ['no', 'no', 'forward', 'forward', 'forward']],
   ] as const)('knows what origins of the kind %s make of each route', (kind, expected) => {
-    const routes = (['task', 'oip', 'openai', 'rerank'] as const).map((route) => speaks(kind, route))
-    expect([...routes, speaks(kind, 'openai', true)]).toEqual(expected)
+    const routes = (['task', 'oip', 'openai', 'rerank'] as const).map((route) => routeSupport(kind, route))
+    expect([...routes, routeSupport(kind, 'openai', true)]).toEqual(expected)
   })
 })

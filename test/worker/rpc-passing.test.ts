@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { WorkLane } from '../../src/core/work.ts'
-import type { Forwarded, Placement, Route, RouteFacts } from '../../src/placement/placement.ts'
+import type { ForwardedRequest, Placement, Route, RouteFacts } from '../../src/placement/placement.ts'
 import { RpcService } from '../../src/rpc/service.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { FakeServing, testModel } from '../fixtures/http.ts'
@@ -26,7 +26,7 @@ function setUp(places: number) {
   const clock = systemClock
   const serving = new FakeServing([writer])
   const asked: RouteFacts[] = []
-  const sent: Forwarded[] = []
+  const sent: ForwardedRequest[] = []
   const admissionOf = (most: number) =>
     new BoundedAdmission({ places: most, bodyBytes: 10_000, leaseMs: 60_000, clock })
   const placement: Placement = {

@@ -6,7 +6,7 @@ import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { paceOf, readBody } from '../body.ts'
 import { accessOf, withAdmittedModel } from '../inference.ts'
-import { setPlacement } from '../placement.ts'
+import { setPlacementHeaders } from '../placement-headers.ts'
 import { modelMetadata } from './metadata.ts'
 import { withTimeout } from './parameters.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'
@@ -79,7 +79,7 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
       runner.run(model, inputs, outputs, within),
     )
     const response = inferResponse(envelope, model.manifest, result.outputs, limits)
-    setPlacement(response.headers, result)
+    setPlacementHeaders(response.headers, result)
     return response
   })
 }

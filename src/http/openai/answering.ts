@@ -8,7 +8,7 @@ import type { GenerationUsage } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { openAiErrorBody } from '../error-body.ts'
 import { reportedError } from '../middleware/errors.ts'
-import { marked } from '../placement.ts'
+import { withPlacementHeaders } from '../placement-headers.ts'
 import { shownTo } from '../shown-error.ts'
 import { eventStream } from './sse.ts'
 
@@ -61,7 +61,7 @@ export async function answer(deps: AppDeps, c: Context<AppEnv>, slot: Slot, answ
     created: Math.floor(deps.clock.now() / 1000),
     model: runner.model.manifest.model,
   }
-  if (stream) return marked(await streamed(deps, c, slot, answering, heading), runner)
+  if (stream) return withPlacementHeaders(await streamed(deps, c, slot, answering, heading), runner)
   const choices = prompts.map((_, index) => ({ index, text: '', finish: 'stop' as Finish }))
   const count = new TokenCount(prompts)
   for await (const { index, written } of inTurn(writer, prompts, c.get('context').signal)) {
@@ -73,7 +73,7 @@ export async function answer(deps: AppDeps, c: Context<AppEnv>, slot: Slot, answ
       count.add(written.tokens)
     }
   }
-  return marked(c.json(form.whole(heading(), choices, count.usage)), runner)
+  return withPlacementHeaders(c.json(form.whole(heading(), choices, count.usage)), runner)
 }
 
 interface Step {

@@ -13,7 +13,7 @@ import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { checkTexts, fieldIn } from '../../tasks/texts.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { withModelInBody } from '../model-in-body.ts'
-import { marked } from '../placement.ts'
+import { withPlacementHeaders } from '../placement-headers.ts'
 
 /** `POST /v1/embeddings`: vectors as OpenAI's clients ask for them. */
 export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
@@ -46,7 +46,7 @@ export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Res
       model: manifest.model,
       usage: { prompt_tokens: tokens, total_tokens: tokens },
     }
-    return marked(c.json(answer), runner)
+    return withPlacementHeaders(c.json(answer), runner)
   })
 }
 

@@ -8,7 +8,7 @@ import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { type Ranking, rank } from '../../tasks/text-ranking.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { withModelInBody } from '../model-in-body.ts'
-import { marked } from '../placement.ts'
+import { withPlacementHeaders } from '../placement-headers.ts'
 
 /** `POST` on the path that these are mounted at: texts in order of how well they answer a query. */
 export function rerankRoutes(deps: AppDeps): Hono<AppEnv> {
@@ -49,7 +49,7 @@ async function rerankDocuments(
     })),
     usage: { total_tokens: tokens },
   }
-  return marked(c.json(answer), runner)
+  return withPlacementHeaders(c.json(answer), runner)
 }
 
 async function rerankTexts(
@@ -63,7 +63,7 @@ async function rerankTexts(
   const runner = new TaskRunner(deps, admitted, c.get('context'))
   const { ranked } = await ranking(deps, runner, query, texts, 'texts', request.raw_scores ?? false)
   const answer = request.return_text ? ranked.map((item) => ({ ...item, text: texts[item.index] ?? '' })) : ranked
-  return marked(c.json(answer), runner)
+  return withPlacementHeaders(c.json(answer), runner)
 }
 
 function ranking(

@@ -10,7 +10,7 @@ import { type BoundTask, RawAnswer, type TaskBody } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { mediaType, paceOf, parseJson, readBody } from '../body.ts'
 import { withAdmittedModel } from '../inference.ts'
-import { marked } from '../placement.ts'
+import { withPlacementHeaders } from '../placement-headers.ts'
 import { readMultipart } from './multipart.ts'
 import { withQuery } from './query.ts'
 
@@ -79,7 +79,7 @@ export async function runTask(
     answer instanceof RawAnswer
       ? c.body(answer.bytes, 200, { 'content-type': answer.mediaType })
       : c.json(dialect === undefined ? answer : dialect.answer(answer, task, body))
-  return marked(marked(response, runner), language)
+  return withPlacementHeaders(withPlacementHeaders(response, runner), language)
 }
 
 /** No word on what the body is: none at all, or what `curl -d` says of everything. */

@@ -10,7 +10,7 @@ export interface StoreDeps {
   /** The truth. Absent where weights are not given out: the routes then say that there is nothing. */
   readonly weights?: Store | undefined
   /** Hears of origins that are ready. */
-  readonly placement?: { heard?(): void } | undefined
+  readonly placement?: { originReady?(): void } | undefined
 }
 
 /** Keys that are given out, as the catalogue writes them; nothing else that the bucket may hold. */
@@ -34,7 +34,7 @@ export function storeRoutes(deps: StoreDeps): Hono<AppEnv> {
 
 async function list(deps: StoreDeps, c: Context<AppEnv>): Promise<Response> {
   const store = granted(deps, c)
-  if (c.get('caller').kind === 'origin' && c.req.header(ORIGIN_HEADER) === ORIGIN_READY) deps.placement?.heard?.()
+  if (c.get('caller').kind === 'origin' && c.req.header(ORIGIN_HEADER) === ORIGIN_READY) deps.placement?.originReady?.()
   const cursor = c.req.query('cursor')
   if (c.req.query('list') !== ALIAS_PREFIX || (cursor?.length ?? 0) > MOST_CURSOR) {
     throw new VergeError('invalid_request', `Only "${ALIAS_PREFIX}" can be listed: GET /store?list=${ALIAS_PREFIX}`, {

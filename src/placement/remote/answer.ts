@@ -4,9 +4,9 @@ import { decodeUtf8 } from '../../core/utf8.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import { parseJsonLength } from '../../protocols/oip/message.ts'
 import { type Collected, collect, type Pieces, pieces, relay } from './body.ts'
+import type { ExchangeTimeouts } from './exchange-timeouts.ts'
 import { answerHeaders, lengthOf, mediaTypeOf } from './headers.ts'
 import { guardEvents } from './sse.ts'
-import type { Watch } from './watch.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
@@ -31,11 +31,11 @@ const ONE_PIECE = 256 * 1024
  * A success on its way to the caller: whole and checked if it is small, as it comes if it is large or a stream of events.
  * @throws OriginFault `garbage`, `cut`, `idle-timeout`
  */
-export async function passOn(answer: Response, watch: Watch, options: PassOptions): Promise<Response> {
+export async function passOn(answer: Response, timeouts: ExchangeTimeouts, options: PassOptions): Promise<Response> {
   const { headers, status } = answer
   const init = { status, headers: answerHeaders(headers) }
   if (answer.body === null) {
-    watch.done()
+    timeouts.done()
     return new Response(null, init)
   }
   const { rewriting } = options
@@ -44,15 +44,15 @@ export async function passOn(answer: Response, watch: Watch, options: PassOption
     const { endsWithDone } = options
     const rewrite = rewriting?.events
     const guard = { endsWithDone, ...(rewrite !== undefined && { rewrite }) }
-    return new Response(guardEvents(pieces(answer.body, watch, false), guard), init)
+    return new Response(guardEvents(pieces(answer.body, timeouts, false), guard), init)
   }
   const isJsonBody = type === 'application/json' || type === ''
-  const { bytes, complete, rest } = await readBody(answer, watch, LIMITS.wholeAnswerBytes)
-  if (complete && isJsonBody && type !== '' && !isJson(bytes)) throw watch.fault('garbage', 'sent invalid JSON')
+  const { bytes, complete, rest } = await readBody(answer, timeouts, LIMITS.wholeAnswerBytes)
+  if (complete && isJsonBody && type !== '' && !isJson(bytes)) throw timeouts.fault('garbage', 'sent invalid JSON')
 
   const head = headers.get(JSON_LENGTH_HEADER)
   if (head !== null) {
-    const headed = headLength(head, bytes.length, watch)
+    const headed = headLength(head, bytes.length, timeouts)
     const before = bytes.subarray(0, headed)
     const after = bytes.subarray(headed)
     const json = rewriting === undefined ? before : rewriting.json()(before)
@@ -74,25 +74,25 @@ export async function passOn(answer: Response, watch: Watch, options: PassOption
 /** Up to `most` bytes, and where the others come from if there are more. */
 export async function readBody(
   answer: Response,
-  watch: Watch,
+  timeouts: ExchangeTimeouts,
   most: number,
 ): Promise<Collected & { readonly rest?: Pieces }> {
   if (answer.body === null) {
-    watch.done()
+    timeouts.done()
     return { bytes: new Uint8Array(0), complete: true }
   }
   const declared = lengthOf(answer.headers)
   if (declared !== undefined && declared <= Math.min(ONE_PIECE, most)) {
-    const bytes = new Uint8Array(await watch.piece(answer.arrayBuffer()))
-    watch.done()
-    return { bytes: checked(bytes, declared, watch), complete: true }
+    const bytes = new Uint8Array(await timeouts.piece(answer.arrayBuffer()))
+    timeouts.done()
+    return { bytes: checked(bytes, declared, timeouts), complete: true }
   }
-  const rest = pieces(answer.body, watch, true)
+  const rest = pieces(answer.body, timeouts, true)
   // Nothing is kept of a body that is known to be too large to be whole, but for what its head takes.
   const kept = declared !== undefined && declared > most ? Math.min(most, headBytes(answer.headers)) : most
   if (kept === 0) return { bytes: new Uint8Array(0), complete: false, rest }
   const collected = await collect(rest, kept, declared)
-  if (collected.complete && declared !== undefined) checked(collected.bytes, declared, watch)
+  if (collected.complete && declared !== undefined) checked(collected.bytes, declared, timeouts)
   return { ...collected, rest }
 }
 
@@ -101,16 +101,16 @@ function headBytes(headers: Headers): number {
   return length === null ? 0 : (parseJsonLength(length) ?? 0)
 }
 
-function checked(bytes: Bytes, declared: number, watch: Watch): Bytes {
+function checked(bytes: Bytes, declared: number, timeouts: ExchangeTimeouts): Bytes {
   if (bytes.length === declared) return bytes
-  throw watch.fault('cut', `sent ${bytes.length} bytes of ${declared}`)
+  throw timeouts.fault('cut', `sent ${bytes.length} bytes of ${declared}`)
 }
 
 /** @param held what has been read: all of the body, or more than any head has */
-function headLength(text: string, held: number, watch: Watch): number {
+function headLength(text: string, held: number, timeouts: ExchangeTimeouts): number {
   const length = parseJsonLength(text) ?? 0
   if (length > 0 && length <= held) return length
-  throw watch.fault('garbage', 'sent tensors whose header is not as long as it says')
+  throw timeouts.fault('garbage', 'sent tensors whose header is not as long as it says')
 }
 
 function changed(from: Pieces, change: (piece: Bytes) => Bytes): Pieces {

@@ -1,4 +1,4 @@
-import type { Watch } from './watch.ts'
+import type { ExchangeTimeouts } from './exchange-timeouts.ts'
 
 /** What is read at once. workerd's own default of 4 KiB costs several times the time for a large body. */
 const PIECE_BYTES = 64 * 1024
@@ -23,23 +23,23 @@ export interface Pieces {
  * reader takes between two.
  * @param large whether to read in large pieces, for bodies that are not read for each little event
  */
-export function pieces(body: ReadableStream<Uint8Array>, watch: Watch, large: boolean): Pieces {
+export function pieces(body: ReadableStream<Uint8Array>, timeouts: ExchangeTimeouts, large: boolean): Pieces {
   const read = readerOf(body, large)
   // Bytes to wait for. One of them, unless the origin is quick: what comes slowly is passed on as it comes, and is no
   // silence that a time limit could take it for.
   let least = 1
   return {
     async next(memory) {
-      const { done, value } = await watch.piece(read.read(least, memory))
+      const { done, value } = await timeouts.piece(read.read(least, memory))
       if (done || value === undefined) {
-        watch.done()
+        timeouts.done()
         return undefined
       }
-      least = watch.waitedMs < QUICK_MS ? Math.max(1, Math.min(2 * value.length, QUICK_PIECE_BYTES)) : 1
+      least = timeouts.waitedMs < QUICK_MS ? Math.max(1, Math.min(2 * value.length, QUICK_PIECE_BYTES)) : 1
       return value
     },
     cancel(reason) {
-      watch.end(reason)
+      timeouts.end(reason)
       read.cancel(reason).catch(() => {})
     },
   }

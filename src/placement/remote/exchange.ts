@@ -4,9 +4,9 @@ import type { Clock } from '../../core/runtime.ts'
 import type { OriginFault } from '../fault.ts'
 import type { Origin, OriginRequest } from '../origin.ts'
 import { passOn, type Rewriting, readBody } from './answer.ts'
+import { classifyResponse } from './classify-response.ts'
+import { ExchangeTimeouts } from './exchange-timeouts.ts'
 import { answerHeaders, mediaTypeOf } from './headers.ts'
-import { judge } from './judge.ts'
-import { Watch } from './watch.ts'
 
 export interface ExchangeDeps {
   /** Its `now` must count from 1970. */
@@ -55,28 +55,35 @@ async function attempt(
   rewriting: Rewriting | undefined,
 ): Promise<Response | { readonly fault: Error; readonly originTimeMs: number }> {
   throwIfAborted(request.signal)
-  const watch = new Watch(origin.name, origin.timeouts, request.signal, clock)
+  const timeouts = new ExchangeTimeouts(origin.name, origin.timeouts, request.signal, clock)
   try {
     const streamed = request.body instanceof ReadableStream
-    const answer = await watch.headers(send(origin, request, watch.signal), streamed)
+    const answer = await timeouts.headers(send(origin, request, timeouts.signal), streamed)
     const { status, headers } = answer
     if (status >= 200 && status < 300) {
       // A proxy's page to sign in, as a rule. Shown under our name, it could ask for anything.
-      if (mediaTypeOf(headers) === 'text/html') throw watch.fault('garbage', 'answered with a page')
-      const passed = await passOn(answer, watch, { rewriting, endsWithDone: ENDS_WITH_DONE.test(request.path) })
-      watch.onFault = (fault) => onLateFault?.(origin, fault)
+      if (mediaTypeOf(headers) === 'text/html') throw timeouts.fault('garbage', 'answered with a page')
+      const passed = await passOn(answer, timeouts, { rewriting, endsWithDone: ENDS_WITH_DONE.test(request.path) })
+      timeouts.onFault = (fault) => onLateFault?.(origin, fault)
       return passed
     }
     // Credentials are never sent on to where a redirection leads.
-    if (status < 400) throw watch.fault('garbage', `answered with status ${status}, a redirection`)
-    const { bytes, complete, rest } = await readBody(answer, watch, ERROR_BYTES)
+    if (status < 400) throw timeouts.fault('garbage', `answered with status ${status}, a redirection`)
+    const { bytes, complete, rest } = await readBody(answer, timeouts, ERROR_BYTES)
     if (!complete) rest?.cancel(new Error('No more is read of an error.'))
-    const judgement = judge({ origin: origin.name, kind: origin.kind, status, headers, body: bytes, now: clock.now() })
-    if (judgement.pass) return new Response(bytes, { status, headers: answerHeaders(headers) })
-    if ('originTimeMs' in judgement) return judgement
-    throw judgement.fault
+    const response = classifyResponse({
+      origin: origin.name,
+      kind: origin.kind,
+      status,
+      headers,
+      body: bytes,
+      now: clock.now(),
+    })
+    if (response.pass) return new Response(bytes, { status, headers: answerHeaders(headers) })
+    if ('originTimeMs' in response) return response
+    throw response.fault
   } catch (error) {
-    watch.end(error)
+    timeouts.end(error)
     throw error
   }
 }

@@ -2,7 +2,7 @@ import type { CallContext } from '../../core/runtime.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
 import { type Origin, type OriginKind, type OriginRequest, upstreamName } from '../origin.ts'
-import type { Forwarded, ForwardRoute } from '../placement.ts'
+import type { ForwardedRequest, ForwardRoute } from '../placement.ts'
 import { type ExchangeDeps, exchange } from './exchange.ts'
 import { originHeaders } from './headers.ts'
 import { exchangeOip, inferRemote } from './oip.ts'
@@ -16,7 +16,7 @@ import { exchangeOpenAi } from './openai.ts'
 export function sendOn(
   origin: Origin,
   { manifest }: ResolvedModel,
-  { body, caller, headers, method, path, route, wholeText = false }: Forwarded,
+  { body, caller, headers, method, path, route, wholeText = false }: ForwardedRequest,
   context: CallContext,
   deps: ExchangeDeps,
 ): Promise<Response> {

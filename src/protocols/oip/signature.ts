@@ -1,7 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { type TensorSpec, unsendableInput } from '../../core/tensors.ts'
-import type { InputTensor, RequestedOutput } from '../../protocols/oip/wire.ts'
+import type { InputTensor, RequestedOutput } from './wire.ts'
 
 /** A dimension beyond this fits no tensor that is not empty, and no index type of any engine. */
 const MAX_DIMENSION = 2 ** 31 - 1

@@ -2,14 +2,14 @@ import { abortError, isVergeError, throwIfAborted } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { CallContext, Clock, Coordinates, Logger } from '../core/runtime.ts'
 import { Breaker, type Permit } from './breaker.ts'
-import { exhausted } from './exhausted.ts'
 import { OriginFault } from './fault.ts'
 import type { HealthView } from './health.ts'
+import { noOriginError } from './no-origin-error.ts'
 import { byDistance } from './order.ts'
 import { type Origin, upstreamName } from './origin.ts'
 import { backoffMs, mayPass, RetryBudget } from './retry.ts'
 
-export interface RegionsOptions {
+export interface OriginPoolOptions {
   readonly clock: Clock
   /** Uniform in [0, 1). */
   readonly random: () => number
@@ -17,7 +17,7 @@ export interface RegionsOptions {
   readonly logger: Logger
 }
 
-export interface Candidate {
+export interface OriginCandidate {
   readonly origin: Origin
   /** `half-open`: one request at a time may try it; `down`: its breaker is open, or the shared record says so. */
   readonly state: 'up' | 'half-open' | 'down'
@@ -45,13 +45,13 @@ export interface Attempted<T> {
 }
 
 /** All origins as one isolate sees them: which to ask first, which to leave alone, and what to do when one fails. */
-export class Regions {
-  readonly #options: RegionsOptions
+export class OriginPool {
+  readonly #options: OriginPoolOptions
   readonly #origins: readonly Origin[]
   readonly #breakers = new Map<string, Breaker>()
   readonly #budget: RetryBudget
 
-  constructor(origins: readonly Origin[], options: RegionsOptions) {
+  constructor(origins: readonly Origin[], options: OriginPoolOptions) {
     this.#options = options
     this.#origins = origins
     this.#budget = new RetryBudget(options.clock)
@@ -90,7 +90,7 @@ export class Regions {
    * may be old, or the probe and not the origin be at fault.
    * @param model undefined: every origin
    */
-  candidates(model: string | undefined, near: Coordinates | undefined): readonly Candidate[] {
+  candidates(model: string | undefined, near: Coordinates | undefined): readonly OriginCandidate[] {
     const having = this.#origins.filter((origin) => model === undefined || upstreamName(origin, model) !== undefined)
     const known = new Map(having.map((origin) => [origin, this.#stateOf(origin)]))
     const some = [...known.values()].some((state) => state === 'up' || state === 'half-open')
@@ -153,17 +153,17 @@ export class Regions {
       if (!fault.consequence.retry || (!replayable && !(fault.kind === 'refused' && untouched()))) break
       if (origins.length === 1 && faults.length === 1 && mayPass(fault.kind)) waiting.push(origin)
     }
-    throw exhausted(faults, this.#waitMs(origins))
+    throw noOriginError(faults, this.#waitMs(origins))
   }
 
   /** An origin has said that it is ready. Which one is not known: each may be tried at once. */
-  heard(): void {
-    for (const breaker of this.#breakers.values()) breaker.heard()
+  originReady(): void {
+    for (const breaker of this.#breakers.values()) breaker.originReady()
   }
 
   /** A fault that showed itself after `attempt` had resolved: an answer that broke off while it was passed on. */
-  failedLate(origin: Origin, fault: OriginFault): void {
-    if (fault.consequence.counts) this.#breaker(origin).failedLate()
+  recordStreamFailure(origin: Origin, fault: OriginFault): void {
+    if (fault.consequence.counts) this.#breaker(origin).recordStreamFailure()
     this.#options.logger.warn('origin_fault', { ...describe(fault), late: true })
   }
 
@@ -171,7 +171,7 @@ export class Regions {
   #next(waiting: Origin[]): { readonly origin: Origin; readonly permit: Permit } | undefined {
     for (let origin = waiting.shift(); origin !== undefined; origin = waiting.shift()) {
       const breaker = this.#breaker(origin)
-      if (this.#stateOf(origin) === 'doubtful') breaker.doubt()
+      if (this.#stateOf(origin) === 'doubtful') breaker.forceHalfOpen()
       const permit = breaker.enter()
       if (permit !== null) return { origin, permit }
     }
@@ -212,14 +212,14 @@ export class Regions {
     return this.#breaker(origin).succeededAt !== undefined || this.#options.health.of(origin.name)?.ok === true
   }
 
-  #rankOf(origin: Origin, state: Candidate['state']): number {
+  #rankOf(origin: Origin, state: OriginCandidate['state']): number {
     if (state === 'up') return this.#breaker(origin).busy ? 1 : 0
     if (state === 'down') return 3
     return this.#options.health.of(origin.name)?.ok === false ? 2 : 0
   }
 
   /** `doubtful`: the shared record calls it down, and this isolate has not asked it since. */
-  #stateOf(origin: Origin): Candidate['state'] | 'doubtful' {
+  #stateOf(origin: Origin): OriginCandidate['state'] | 'doubtful' {
     const breaker = this.#breaker(origin)
     if (breaker.state !== 'closed') return breaker.waitMs > 0 ? 'down' : 'half-open'
     const health = this.#options.health.of(origin.name)

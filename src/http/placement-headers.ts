@@ -1,7 +1,7 @@
 import { PLACEMENT_HEADER } from '../core/headers.ts'
 import type { RunResult } from '../serving/serving.ts'
 
-export type Placed = Pick<RunResult, 'artifact' | 'start' | 'place' | 'origin' | 'reason' | 'degraded'> &
+export type RunPlacement = Pick<RunResult, 'artifact' | 'start' | 'place' | 'origin' | 'reason' | 'degraded'> &
   Partial<Pick<RunResult, 'timings'>>
 
 /**
@@ -14,10 +14,10 @@ export type Placed = Pick<RunResult, 'artifact' | 'start' | 'place' | 'origin' |
  * advances at I/O only, so a run measures 0 ms there. A part that measured nothing is left out rather than reported as
  * free; what a run really cost is in the Worker's CPU time, outside.
  */
-export function setPlacement(headers: Headers, placed: Placed): void {
-  headers.set(PLACEMENT_HEADER, placementOf(placed))
-  if (placed.timings === undefined) return
-  const { timings } = placed
+export function setPlacementHeaders(headers: Headers, run: RunPlacement): void {
+  headers.set(PLACEMENT_HEADER, placementHeader(run))
+  if (run.timings === undefined) return
+  const { timings } = run
   const parts = [
     ['load', timings.loadMs],
     ['queue', timings.queueMs],
@@ -28,12 +28,15 @@ export function setPlacement(headers: Headers, placed: Placed): void {
 }
 
 /** Marks an answer with where it was computed, if anything was run for it. */
-export function marked(response: Response, { placed }: { readonly placed: Placed | undefined }): Response {
-  if (placed !== undefined) setPlacement(response.headers, placed)
+export function withPlacementHeaders(
+  response: Response,
+  { lastRun }: { readonly lastRun: RunPlacement | undefined },
+): Response {
+  if (lastRun !== undefined) setPlacementHeaders(response.headers, lastRun)
   return response
 }
 
-function placementOf({ artifact, degraded, origin, place, reason, start }: Placed): string {
+function placementHeader({ artifact, degraded, origin, place, reason, start }: RunPlacement): string {
   return [
     place ?? 'edge',
     ...(origin === undefined ? [] : [`origin=${sfString(origin)}`]),

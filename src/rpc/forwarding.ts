@@ -2,12 +2,12 @@ import { type Caller, callerName } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
 import { type ErrorCode, VergeError } from '../core/errors.ts'
 import { STATUS } from '../http/status.ts'
-import type { Passing } from '../inference/passing.ts'
-import type { Forwarded } from '../placement/placement.ts'
+import type { Forwarding } from '../inference/forwarding.ts'
+import type { ForwardedRequest } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
 
 /** A text that an origin is asked to write by `POST /run/{model}`. */
-export class PassedText implements Passing<unknown> {
+export class ForwardedRpcCall implements Forwarding<unknown> {
   readonly replayable = true
   readonly #model: string
   readonly #body: unknown
@@ -20,7 +20,7 @@ export class PassedText implements Passing<unknown> {
     this.#caller = caller
   }
 
-  async request(ticket: Ticket): Promise<Forwarded> {
+  async request(ticket: Ticket): Promise<ForwardedRequest> {
     const body = new TextEncoder().encode(JSON.stringify(this.#body)).slice()
     ticket.hold(body.length)
     return {

@@ -1,13 +1,13 @@
 import type { Context } from 'hono'
 import { callerName } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
-import type { Passing } from '../inference/passing.ts'
-import type { Forwarded, ForwardRoute } from '../placement/placement.ts'
+import type { Forwarding } from '../inference/forwarding.ts'
+import type { ForwardedRequest, ForwardRoute } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import { declaredLength, paceOf, readBody } from './body.ts'
 
-export interface PassedOptions {
+export interface HttpForwardOptions {
   readonly manifest: Pick<Manifest, 'task'>
   readonly route: ForwardRoute
   /** The body, where it has been read already. */
@@ -19,15 +19,15 @@ export interface PassedOptions {
 }
 
 /** An HTTP request on its way to an origin, and the origin's answer on its way back. */
-export class PassedRequest implements Passing<Response> {
+export class ForwardedHttpRequest implements Forwarding<Response> {
   readonly replayable: boolean
   readonly #deps: AppDeps
   readonly #c: Context<AppEnv>
-  readonly #options: PassedOptions
+  readonly #options: HttpForwardOptions
   readonly #raw: Request
-  #body: Forwarded['body']
+  #body: ForwardedRequest['body']
 
-  constructor(deps: AppDeps, c: Context<AppEnv>, options: PassedOptions) {
+  constructor(deps: AppDeps, c: Context<AppEnv>, options: HttpForwardOptions) {
     this.#deps = deps
     this.#c = c
     this.#options = options
@@ -36,7 +36,7 @@ export class PassedRequest implements Passing<Response> {
     this.replayable = options.bytes !== undefined
   }
 
-  async request(ticket: Ticket): Promise<Forwarded> {
+  async request(ticket: Ticket): Promise<ForwardedRequest> {
     const { bytes, manifest, path, route, streamed = false } = this.#options
     if (bytes !== undefined) ticket.hold(bytes.length)
     else this.#body = await this.#read(ticket)
@@ -69,7 +69,7 @@ export class PassedRequest implements Passing<Response> {
   }
 
   /** A body of known, small size whole, so that it can be signed and sent again; another one as it comes. */
-  async #read(ticket: Ticket): Promise<Forwarded['body']> {
+  async #read(ticket: Ticket): Promise<ForwardedRequest['body']> {
     const { limits } = this.#deps
     const raw = this.#raw
     const declared = declaredLength(raw.headers.get('content-length'))

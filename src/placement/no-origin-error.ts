@@ -13,7 +13,7 @@ const UNUSABLE: Readonly<Partial<Record<OriginFaultKind, string>>> = {
  * @param faults of the tries, in order; empty where none was allowed
  * @param waitMs until the first of the origins may be asked again
  */
-export function exhausted(faults: readonly OriginFault[], waitMs: number): VergeError {
+export function noOriginError(faults: readonly OriginFault[], waitMs: number): VergeError {
   const last = faults.at(-1)
   const origins = [...new Set(faults.map(({ origin }) => origin))]
   const details = { origins, reason: last?.kind ?? 'breaker-open' }

@@ -1,7 +1,7 @@
-import { type EdgeArtifact, type EdgeFacts, edgeTrouble, type OriginFacts, type PlacementFacts } from './policy.ts'
+import { type EdgeArtifact, type EdgeFacts, edgeObstacle, type OriginFacts, type PlacementFacts } from './policy.ts'
 
 /** What spoke for or against a place, for people who ask for an explanation. */
-export type ConsideredReason =
+export type CandidateReason =
   | 'fits-edge'
   | 'too-large-for-edge'
   | 'unsupported'
@@ -18,7 +18,7 @@ export type ConsideredReason =
   | 'model-stays-at-edge'
   | 'other-place-asked-for'
 
-export interface Considered {
+export interface CandidateExplanation {
   readonly place: 'edge' | 'origin'
   /** Of the origin. */
   readonly name?: string
@@ -26,21 +26,21 @@ export interface Considered {
   readonly artifact?: string
   /** Whether it could compute the answer. */
   readonly ok: boolean
-  readonly reason: ConsideredReason
+  readonly reason: CandidateReason
 }
 
 /** Every artifact for the edge and every origin, in order. For people alone: no decision needs it. */
-export function considered(facts: PlacementFacts): Considered[] {
+export function explainCandidates(facts: PlacementFacts): CandidateExplanation[] {
   const { edge, hint, origins, preference } = facts
-  const trouble = edgeTrouble(edge)
+  const trouble = edgeObstacle(edge)
   const first = edge.artifacts.find(({ support }) => support.ok)
-  const artifacts = edge.artifacts.map((artifact): Considered => {
+  const artifacts = edge.artifacts.map((artifact): CandidateExplanation => {
     const against = hint === 'origin' ? 'other-place-asked-for' : artifactFault(edge, artifact)
     const fault = against ?? (artifact === first ? trouble : undefined)
     return { place: 'edge', artifact: artifact.id, ok: fault === undefined, reason: fault ?? 'fits-edge' }
   })
   const excluded = hint === 'edge' ? 'other-place-asked-for' : preference === 'edge' ? 'model-stays-at-edge' : undefined
-  const others = origins.map((origin): Considered => {
+  const others = origins.map((origin): CandidateExplanation => {
     const fault = excluded ?? originFault(origin)
     const reason = fault ?? (origin.state === 'half-open' ? 'half-open' : origin.answered === false ? 'untried' : 'up')
     return { place: 'origin', name: origin.name, ok: fault === undefined, reason }
@@ -48,15 +48,15 @@ export function considered(facts: PlacementFacts): Considered[] {
   return [...artifacts, ...others]
 }
 
-function artifactFault({ costLimit, full }: EdgeFacts, artifact: EdgeArtifact): ConsideredReason | undefined {
+function artifactFault({ costLimit, full }: EdgeFacts, artifact: EdgeArtifact): CandidateReason | undefined {
   const { cost, support } = artifact
   if (!support.ok) return support.code === 'model_too_large' ? 'too-large-for-edge' : 'unsupported'
   if (cost !== undefined && costLimit !== undefined && cost > costLimit) return 'too-dear'
   return full ? 'edge-full' : undefined
 }
 
-function originFault({ hasModel, speaks, state }: OriginFacts): ConsideredReason | undefined {
+function originFault({ hasModel, routeSupport, state }: OriginFacts): CandidateReason | undefined {
   if (!hasModel) return 'no-model'
-  if (speaks === 'no') return 'other-protocol'
+  if (routeSupport === 'no') return 'other-protocol'
   return state === 'down' ? 'origin-down' : undefined
 }

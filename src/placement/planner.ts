@@ -5,17 +5,17 @@ import type { ResolvedModel } from '../serving/serving.ts'
 import type { EdgeState } from './edge.ts'
 import type { HealthView } from './health.ts'
 import type { Origin, OriginKind } from './origin.ts'
+import type { OriginCandidate, OriginPool } from './origin-pool.ts'
 import type { ForwardRoute, RouteFacts } from './placement.ts'
 import { type Decision, decide, type EdgeFacts, type OriginFacts, type PlacementFacts } from './policy.ts'
-import type { Candidate, Regions } from './regions.ts'
 
-export interface PlacerOptions {
+export interface PlacementPlannerOptions {
   readonly edge: EdgeState
-  readonly regions: Regions
+  readonly originPool: OriginPool
   readonly health: HealthView
   readonly clock: Clock
   /** What an origin of a kind makes of a route; `generates`: its answer takes a run for each token. */
-  readonly speaks: (kind: OriginKind, route: ForwardRoute, generates: boolean) => OriginFacts['speaks']
+  readonly routeSupport: (kind: OriginKind, route: ForwardRoute, generates: boolean) => OriginFacts['routeSupport']
   /** A model that could not be loaded is not tried again here for this long while an origin is there. */
   readonly failedLoadMs: number
   /** Verge's own if left out. */
@@ -23,7 +23,7 @@ export interface PlacerOptions {
 }
 
 /** A decision, with the origins that it names and the facts that it rests on. */
-export interface Decided {
+export interface RouteDecision {
   readonly decision: Decision
   readonly origins: ReadonlyMap<string, Origin>
   readonly facts: PlacementFacts
@@ -39,30 +39,30 @@ export interface LaterFacts {
 }
 
 /** Brings together what a decision depends on, as this isolate knows it. */
-export class Placer {
-  readonly #options: PlacerOptions
+export class PlacementPlanner {
+  readonly #options: PlacementPlannerOptions
   /** By artifact: until when its loading counts as hopeless. Bounded by the models that fail, which are few. */
   readonly #failed = new Map<string, number>()
 
-  constructor(options: PlacerOptions) {
+  constructor(options: PlacementPlannerOptions) {
     this.#options = options
   }
 
-  async decide(model: ResolvedModel, route: RouteFacts, context: CallContext): Promise<Decided> {
-    const { health, policy = decide, regions } = this.#options
+  async decide(model: ResolvedModel, route: RouteFacts, context: CallContext): Promise<RouteDecision> {
+    const { health, policy = decide, originPool } = this.#options
     const { manifest } = model
-    const ask = context.placement ?? { hint: 'auto' as const }
+    const wanted = context.placement ?? { hint: 'auto' as const }
     // Nothing to learn for a model that no origin has.
-    const known = regions.candidates(manifest.model, ask.near)
+    const known = originPool.candidates(manifest.model, wanted.near)
     if (known.length > 0) await health.refresh(context)
-    const candidates = known.length > 0 ? regions.candidates(manifest.model, ask.near) : known
+    const candidates = known.length > 0 ? originPool.candidates(manifest.model, wanted.near) : known
     const facts: PlacementFacts = {
       model: manifest.model,
       preference: manifest.placement ?? 'auto',
-      hint: ask.hint,
+      hint: wanted.hint,
       edge: this.#edgeFacts(model, route),
       origins: candidates.map((candidate) => this.#originFacts(candidate, model, route)),
-      ...(candidates.length > 0 && { retryAfter: regions.retryAfter(manifest.model) }),
+      ...(candidates.length > 0 && { retryAfter: originPool.retryAfter(manifest.model) }),
     }
     return {
       decision: policy(facts),
@@ -72,7 +72,7 @@ export class Placer {
   }
 
   /** The decision once more is known of the request. Its body has been read: only tensors can be sent to an origin. */
-  reconsider(decided: Decided, { costLimit, costs, originsDown }: LaterFacts): Decided {
+  reconsider(decided: RouteDecision, { costLimit, costs, originsDown }: LaterFacts): RouteDecision {
     const { edge: state, policy = decide } = this.#options
     const { edge, origins, ...rest } = decided.facts
     const facts: PlacementFacts = {
@@ -90,7 +90,7 @@ export class Placer {
       origins: origins.map((origin) => ({
         ...origin,
         ...(originsDown && { state: 'down' as const }),
-        speaks: origin.takesTensors === true ? 'tensors' : 'no',
+        routeSupport: origin.takesTensors === true ? 'tensors' : 'no',
       })),
     }
     return { ...decided, decision: policy(facts), facts }
@@ -122,21 +122,22 @@ export class Placer {
   }
 
   #originFacts(
-    { answered, origin, state }: Candidate,
+    { answered, origin, state }: OriginCandidate,
     { manifest }: ResolvedModel,
     { route, tensorsAlone = false }: RouteFacts,
   ): OriginFacts {
     // A text is written by many runs, one after another: its tensors alone are no use elsewhere.
     const generates = manifest.task === 'text-generation' && route !== 'oip'
-    const { speaks } = this.#options
-    const takesTensors = speaks(origin.kind, 'oip', false) === 'forward' && manifest.inputs.length > 0 && !generates
-    const spoken = speaks(origin.kind, route, generates)
+    const { routeSupport } = this.#options
+    const takesTensors =
+      routeSupport(origin.kind, 'oip', false) === 'forward' && manifest.inputs.length > 0 && !generates
+    const support = routeSupport(origin.kind, route, generates)
     return {
       name: origin.name,
       state,
       answered,
       hasModel: true,
-      speaks: spoken === 'forward' && !tensorsAlone ? 'forward' : takesTensors ? 'tensors' : 'no',
+      routeSupport: support === 'forward' && !tensorsAlone ? 'forward' : takesTensors ? 'tensors' : 'no',
       takesTensors,
     }
   }

@@ -3,7 +3,10 @@ import type { ResolvedModel } from '../serving/serving.ts'
 import type { PlacementRefusal } from './policy.ts'
 
 /** A refusal of the policy as an error for the caller. */
-export function refusalOf({ code, message, retryAfter }: PlacementRefusal, { manifest }: ResolvedModel): VergeError {
+export function placementError(
+  { code, message, retryAfter }: PlacementRefusal,
+  { manifest }: ResolvedModel,
+): VergeError {
   return new VergeError(code, message, {
     details: { model: manifest.model },
     ...(retryAfter !== undefined && { retryAfter }),

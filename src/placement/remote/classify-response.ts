@@ -7,14 +7,14 @@ import type { OriginKind } from '../origin.ts'
 import { mediaTypeOf, retryAfterOf } from './headers.ts'
 
 /** What an answer's status and body come to. */
-export type Judgement =
+export type ResponseClass =
   /** For the caller: an answer, or what is wrong with its request. */
   | { readonly pass: true }
   | { readonly pass: false; readonly fault: OriginFault }
   /** The origin does not accept the time of the signature, and says what it takes it to be. */
   | { readonly pass: false; readonly fault: OriginFault; readonly originTimeMs: number }
 
-export interface Judged {
+export interface OriginResponse {
   readonly origin: string
   readonly kind: OriginKind
   readonly status: number
@@ -90,7 +90,7 @@ const BY_CODE = {
 } satisfies Readonly<Record<ErrorCode, OriginFaultKind | 'pass' | 'status'>>
 
 /** Judges every answer that is not 2xx. */
-export function judge(answer: Judged): Judgement {
+export function classifyResponse(answer: OriginResponse): ResponseClass {
   const { status } = answer
   const fields = errorFields(answer)
   const code = answer.kind === 'verge' ? fields?.code : undefined
@@ -125,7 +125,7 @@ function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(BY_CODE, code)
 }
 
-function refused(answer: Judged, kind: OriginFaultKind): { readonly pass: false; readonly fault: OriginFault } {
+function refused(answer: OriginResponse, kind: OriginFaultKind): { readonly pass: false; readonly fault: OriginFault } {
   const retryAfterMs = retryAfterOf(answer.headers, answer.now)
   return {
     pass: false,
@@ -140,7 +140,7 @@ function refused(answer: Judged, kind: OriginFaultKind): { readonly pass: false;
 const UNKNOWN_MODEL = /^Request for unknown model\b/
 
 /** text-embeddings-inference says of a body that it cannot read what is wrong in plain text. */
-function isPlainWords({ kind, headers, body }: Judged): boolean {
+function isPlainWords({ kind, headers, body }: OriginResponse): boolean {
   return kind === 'openai' && body.length > 0 && mediaTypeOf(headers) === 'text/plain'
 }
 
@@ -152,7 +152,7 @@ type Fields = Readonly<Record<string, unknown>>
  * `{"message": "...", ...}` (older vLLM; text-embeddings-inference on OpenAI's paths), `{"detail": ...}` (FastAPI).
  * Undefined for anything else.
  */
-function errorFields({ headers, body }: Judged): Fields | undefined {
+function errorFields({ headers, body }: OriginResponse): Fields | undefined {
   // Not every server says of its errors that they are JSON.
   if (mediaTypeOf(headers) === 'text/html') return undefined
   const value = parsed(body)

@@ -1,5 +1,5 @@
 import { isOriginFailure } from '../placement/failures.ts'
-import type { Forwarded, Route } from '../placement/placement.ts'
+import type { ForwardedRequest, Route } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { Access } from './access.ts'
@@ -7,25 +7,25 @@ import type { InferenceDeps } from './deps.ts'
 import type { Slot } from './slot.ts'
 
 /** How a request is passed on to an origin. */
-export interface Passing<A> {
+export interface Forwarding<A> {
   /** The body is at hand, so that it can be passed on after the edge has failed. */
   readonly replayable: boolean
   /**
    * The request as an origin gets it.
    * @param ticket among the requests that are passed on; says how much of the body is held
    */
-  request(ticket: Ticket): Promise<Forwarded>
+  request(ticket: Ticket): Promise<ForwardedRequest>
   /** Makes the request ready to be answered here, after an origin has failed; false if its body is gone. */
   recover(): boolean
   /** The answer, from the origin's. @throws what the origin found wrong with the request */
   answer(response: Response): A | Promise<A>
 }
 
-interface Question<A> {
+interface ForwardOptions<A> {
   readonly model: ResolvedModel
-  readonly passing: Passing<A>
+  readonly forwarding: Forwarding<A>
   readonly slot: Slot
-  readonly way: Route
+  readonly decision: Route
 }
 
 /**
@@ -33,21 +33,21 @@ interface Question<A> {
  * it failed and the edge can answer instead.
  * @throws what `Placement` throws, and what reading a body throws
  */
-export async function passedOn<A>(
+export async function forwardToOrigin<A>(
   { logger, placement }: InferenceDeps,
   { context }: Access,
-  { model, passing, slot, way }: Question<A>,
+  { model, forwarding, slot, decision }: ForwardOptions<A>,
 ): Promise<{ readonly value: A } | undefined> {
-  if (placement === undefined || !way.forward) return undefined
+  if (placement === undefined || !decision.forward) return undefined
   slot.leave()
   let ticket: Ticket | undefined
   try {
     ticket = placement.admission.enter(context.requestId)
-    const request = await passing.request(ticket)
-    return { value: await passing.answer(await way.send(request, context)) }
+    const request = await forwarding.request(ticket)
+    return { value: await forwarding.answer(await decision.send(request, context)) }
   } catch (error) {
-    if (!way.fallback || !isOriginFailure(error) || !passing.recover()) throw error
-    way.giveUpOrigins()
+    if (!decision.fallback || !isOriginFailure(error) || !forwarding.recover()) throw error
+    decision.giveUpOrigins()
     logger.warn('answered_here_instead', { requestId: context.requestId, model: model.manifest.model })
     return undefined
   } finally {
@@ -66,15 +66,15 @@ export async function readInSlot<T>(
   read: (held: Pick<Ticket, 'hold' | 'reading'>) => Promise<T>,
 ): Promise<T> {
   if (slot.held) return read(slot)
-  const passing = placement?.admission.enter(requestId)
+  const forwardTicket = placement?.admission.enter(requestId)
   const hold = (bytes: number): void => {
-    passing?.hold(bytes)
+    forwardTicket?.hold(bytes)
     // For the case that a slot becomes free until it is answered here after all.
     slot.hold(bytes)
   }
   try {
-    return await read({ hold, reading: (received) => passing?.reading(received) })
+    return await read({ hold, reading: (received) => forwardTicket?.reading(received) })
   } finally {
-    passing?.leave()
+    forwardTicket?.leave()
   }
 }

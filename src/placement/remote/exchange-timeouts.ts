@@ -18,14 +18,14 @@ interface Limit {
  * One exchange with an origin, from sending to the last byte: its time limits, its caller, and the one reason that it
  * ended for. Ending it aborts the request, so that no origin works for a caller who has left.
  */
-export class Watch {
+export class ExchangeTimeouts {
   readonly origin: string
   /** Told of a fault that ends the exchange from now on: one that shows itself after the answer has counted as good. */
   onFault: ((fault: OriginFault) => void) | undefined
   readonly #timeouts: OriginTimeouts
   readonly #clock: Clock
   readonly #controller = new AbortController()
-  readonly #release: () => void
+  readonly #releaseCaller: () => void
   #failure: unknown
   /** Told when the exchange ends while something waits. One at a time: a list would hold on to every piece ever read. */
   #waiting: ((error: unknown) => void) | undefined
@@ -33,7 +33,7 @@ export class Watch {
   /** When the wait began. */
   #since = 0
   #waitedMs = 0
-  #callOff: (() => void) | undefined
+  #cancelTimer: (() => void) | undefined
 
   constructor(origin: string, timeouts: OriginTimeouts, caller: AbortSignal, clock: Clock) {
     this.origin = origin
@@ -45,7 +45,7 @@ export class Watch {
       this.end(this.fault('idle-timeout', `was not done within ${timeouts.totalMs} ms`))
     })
     let release = (): void => {}
-    this.#release = () => {
+    this.#releaseCaller = () => {
       stopTotal()
       this.#disarm()
       release()
@@ -86,7 +86,7 @@ export class Watch {
   end(reason: unknown): void {
     if (this.#failure !== undefined) return
     this.#failure = reason
-    this.#release()
+    this.#releaseCaller()
     this.#controller.abort(reason)
     this.#waiting?.(reason)
     this.#waiting = undefined
@@ -95,7 +95,7 @@ export class Watch {
 
   /** The exchange is over, and all is well. */
   done(): void {
-    this.#release()
+    this.#releaseCaller()
   }
 
   #within<T>(work: Promise<T>, limit: Limit): Promise<T> {
@@ -108,7 +108,7 @@ export class Watch {
       this.#limit = limit
       this.#since = this.#clock.now()
       this.#waiting = reject
-      if (this.#callOff === undefined) this.#arm(limit.ms)
+      if (this.#cancelTimer === undefined) this.#arm(limit.ms)
       work.then(
         (value) => {
           if (this.#failure !== undefined) return
@@ -124,8 +124,8 @@ export class Watch {
 
   /** One timer for many waits: a large body comes in thousands of pieces, and each timer is garbage. */
   #arm(ms: number): void {
-    this.#callOff = this.#clock.after(ms, () => {
-      this.#callOff = undefined
+    this.#cancelTimer = this.#clock.after(ms, () => {
+      this.#cancelTimer = undefined
       const limit = this.#limit
       if (limit === undefined || this.#waiting === undefined) return
       const left = limit.ms - (this.#clock.now() - this.#since)
@@ -135,8 +135,8 @@ export class Watch {
   }
 
   #disarm(): void {
-    this.#callOff?.()
-    this.#callOff = undefined
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
   }
 
   #broken(error: unknown): OriginFault {
