@@ -201,7 +201,10 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
   scripts: { rooms: ['src/*'], packages: ['node:*', 'oxc-parser', 'zod'] },
   // Benches share the models and pictures that tests are made of, and nothing else of the tests.
-  bench: { rooms: ['src/*', 'test/fixtures', 'test/fixtures/node'], packages: ['node:*', 'onnxruntime-web', 'zod'] },
+  bench: {
+    rooms: ['src/*', 'scripts', 'test/fixtures', 'test/fixtures/node'],
+    packages: ['node:*', 'onnxruntime-web', 'oxc-parser', 'zod'],
+  },
   // Bundled for workerd.
   'bench/workers': { rooms: ['src/*', 'bench'], packages: ['hono'] },
   test: { rooms: ['src/*', 'scripts', 'bench', 'bench/workers'], packages: ['*'] },
@@ -238,6 +241,25 @@ function roomOf(path: string): string | undefined {
   return Object.keys(TABLE)
     .filter((room) => path === room || path.startsWith(`${room}/`))
     .sort((left, right) => right.length - left.length)[0]
+}
+
+/** Whether a room may import from another, directly or through others, and not the reverse. */
+export function isAbove(higher: string, lower: string): boolean {
+  return reach(higher).has(lower) && !reach(lower).has(higher)
+}
+
+/** All rooms that a room may import from, directly or through others. */
+function reach(room: string): ReadonlySet<string> {
+  const found = new Set<string>()
+  const open = [room]
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    for (const other of TABLE[next]?.rooms ?? []) {
+      if (found.has(other)) continue
+      found.add(other)
+      open.push(other)
+    }
+  }
+  return found
 }
 
 /**
