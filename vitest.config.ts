@@ -13,13 +13,13 @@ export default defineConfig({
     projects: [
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
-        test: { name: 'worker', expect, include: ['test/worker/**/*.test.ts'], testTimeout: 30_000 },
+        test: { name: 'worker', expect, include: ['test/**/*.worker.test.ts'], testTimeout: 30_000 },
       },
       {
         test: {
           name: 'node',
           expect,
-          include: ['test/node/**/*.test.ts'],
+          include: ['test/**/*.node.test.ts'],
           testTimeout: 60_000,
           // Tests load onnxruntime-node by themselves, as something to compare with.
           env: { ORT_DISABLE_TELEMETRY: '1' },

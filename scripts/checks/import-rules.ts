@@ -196,6 +196,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
   types: { rooms: [], packages: [] },
 }
 
+/** Tests lie where the module that they test does; their ending says where they run. */
+const IN_WORKERS = 'test/**/*.worker.test.ts'
+const IN_NODE = 'test/**/*.node.test.ts'
+
 /** The rooms beside `src/`, by their path in the repository. `src/*` is any room of `src/`. */
 const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
@@ -207,14 +211,13 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   },
   // Bundled for workerd.
   'bench/workers': { rooms: ['src/*', 'bench'], packages: ['hono'] },
-  test: { rooms: ['src/*', 'scripts', 'bench', 'bench/workers'], packages: ['*'] },
   'test/contract': { rooms: ['src/*', 'test/fixtures'], packages: ['vitest'] },
   // For both runtimes.
   'test/fixtures': { rooms: ['src/*'], packages: ['*'] },
   // For Node alone.
   'test/fixtures/node': { rooms: ['src/*', 'bench', 'test/fixtures'], packages: ['*'] },
-  'test/worker': { rooms: ['src/*', 'test/contract', 'test/fixtures'], packages: ['*'] },
-  'test/node': {
+  [IN_WORKERS]: { rooms: ['src/*', 'test/contract', 'test/fixtures'], packages: ['*'] },
+  [IN_NODE]: {
     rooms: ['src/*', 'scripts', 'bench', 'test/contract', 'test/fixtures', 'test/fixtures/node'],
     packages: ['*'],
   },
@@ -238,6 +241,8 @@ function inSource(): Record<string, Room> {
 
 /** The room of a module, by its path in the repository; undefined if the tables have none for it. */
 function roomOf(path: string): string | undefined {
+  if (path.startsWith('test/') && path.endsWith('.worker.test.ts')) return IN_WORKERS
+  if (path.startsWith('test/') && path.endsWith('.node.test.ts')) return IN_NODE
   return Object.keys(TABLE)
     .filter((room) => path === room || path.startsWith(`${room}/`))
     .sort((left, right) => right.length - left.length)[0]

@@ -85,7 +85,7 @@ function eachCharacter(change: (character: string) => string): Normaliser {
 
 /**
  * What can be joined with, or ordered before, the character in front of it: marks, the vowels and last consonants of
- * Hangul, and what a compatibility form turns into one of them. test/node/text-rust.test.ts goes through all of
+ * Hangul, and what a compatibility form turns into one of them. test/media/text/tokenizer-rust.node.test.ts goes through all of
  * Unicode to show that nothing else does.
  */
 export const FOLLOWING = '\\p{M}\\u0e33\\u0eb3\\u1160-\\u11ff\\u3133-\\u3163\\uff9e-\\uffdc\\u{16d67}\\u{16d68}'

@@ -1,0 +1,38 @@
+/** How many files a request runs through, and how often a lower room calls a higher one on its way. */
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { expect, it } from 'vitest'
+import type { RequestPath } from '../../../bench/lib/request-path.ts'
+import { ROOT } from '../../../src/cli/files/project.ts'
+
+/**
+ * The most files that each request may run through. A new step of every request belongs into a file that changes for the
+ * same reasons, or needs a reason for a file of its own in the commit that raises the budget.
+ */
+const BUDGETS: Readonly<Record<string, number>> = {
+  'POST /run/digits, a PNG': 74,
+  'POST /v2/models/digits/infer, binary tensors': 61,
+  'POST /v1/chat/completions, streamed by an origin': 54,
+}
+
+/** Handlers that inference calls back, and a task that has its model run. */
+const MOST_RETURNS = 4
+
+it('takes no more files and returns upwards than its budget', async () => {
+  // A process of its own: modules are instrumented as they are loaded, which a test runner has done already.
+  const script = join(ROOT, 'bench/request-path.ts')
+  const { stdout } = await promisify(execFile)(process.execPath, [script, '--json'], { maxBuffer: 16e6 })
+  const paths = JSON.parse(stdout.trim().split('\n').at(-1) ?? '') as RequestPath[]
+  expect(paths.map(({ name }) => name)).toEqual(Object.keys(BUDGETS))
+  for (const { name, files, returns } of paths) {
+    // Far fewer would mean that the measurement misses what runs.
+    expect(files.length, name).toBeGreaterThan(20)
+    expect(files.length, `${name}\n${files.join('\n')}`).toBeLessThanOrEqual(BUDGETS[name] ?? 0)
+    expect(returns.length, `${name}\n${returns.join('\n')}`).toBeLessThanOrEqual(MOST_RETURNS)
+    expect(
+      returns.some((each) => each.startsWith('src/inference -> src/http ')),
+      name,
+    ).toBe(true)
+  }
+})

@@ -1,0 +1,299 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import type { Alias } from '../../../src/catalog/alias.ts'
+import type { Command } from '../../../src/cli/command.ts'
+import { modelsCommand } from '../../../src/cli/commands/models.ts'
+import { canaryOf, releaseCommand } from '../../../src/cli/commands/release.ts'
+import { rmCommand } from '../../../src/cli/commands/rm.ts'
+import { ROOT } from '../../../src/cli/files/project.ts'
+import { pushModel } from '../../../src/cli/push/push.ts'
+import { openTarget, type TargetSpec } from '../../../src/cli/target/open.ts'
+import { pattern } from '../../contract/store.ts'
+import { type StandIn, startStandIn, TOKEN } from '../../fixtures/node/cloudflare-stand-in.ts'
+import { packedOf } from '../../fixtures/node/packed.ts'
+
+const BUCKET = 'verge-models-production'
+const NAMESPACE = '00112233445566778899aabbccddeeff'
+
+let folder: string
+let configPath: string
+let cloud: StandIn
+let at: string[]
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'verge-catalog-'))
+  configPath = join(folder, 'wrangler.toml')
+  const toml = await readFile(join(ROOT, 'wrangler.toml'), 'utf8')
+  await writeFile(configPath, toml.replaceAll(/^id = .*$/gm, `id = "${NAMESPACE}"`))
+})
+beforeEach(async () => {
+  cloud = await startStandIn()
+  cloud.buckets.set(BUCKET, new Map())
+  cloud.namespaces.set(NAMESPACE, { title: 'copies', values: new Map() })
+  for (const [name, value] of Object.entries(cloud.env)) vi.stubEnv(name, value)
+  at = ['--env', 'production', '--config', configPath]
+  process.exitCode = undefined
+})
+afterEach(async () => {
+  process.exitCode = undefined
+  vi.unstubAllEnvs()
+  await cloud?.close()
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** Two versions of `m`, the second live, and `other`, which is public. */
+async function fill(spec: TargetSpec = { env: 'production', remote: true, configPath }): Promise<void> {
+  const target = await openTarget(spec)
+  const versions = ['1', '2'].map((version) => packedOf('m', pattern(2_500, Number(version)), { version }))
+  const other = packedOf('other', pattern(500), { visibility: 'public', hot: false })
+  for (const packed of [...versions, other]) await pushModel(target, packed, { live: true })
+  await target.dispose()
+}
+
+async function run(command: Command, ...args: string[]): Promise<string> {
+  return (await command.run([...args, ...at])) ?? ''
+}
+
+describe('models', () => {
+  it('lists what is live, and one model with all its versions', async () => {
+    expect(await run(modelsCommand)).toMatch(/^There are no models in verge-production/)
+    await fill()
+    const list = (await run(modelsCommand)).split('\n')
+    expect(list[0]).toMatch(/^model +live +share +visibility +task +artifacts +generation$/)
+    expect(list[1]).toMatch(/^m +2 +100 % +private +raw tensors +edge-fp32 2.4 KiB +2$/)
+    expect(list[2]).toMatch(/^other +1 +100 % +public /)
+    const one = await run(modelsCommand, 'm')
+    expect(one).toMatch(/^m: private, generation 2\nlive: 2; before that: 1\n/)
+    expect(one).toMatch(/version 2, live \(100 %\), pushed [-\d]{10} [:\d]{5} UTC\n[\s\S]*version 1, pushed/)
+    const { models, faults } = JSON.parse(await run(modelsCommand, '--json'))
+    expect(faults).toEqual([])
+    expect(models[0]).toMatchObject({
+      model: 'm',
+      live: [{ version: '2', weight: 1 }],
+      versions: [{ version: '2', share: 1, bytes: 2_500, artifacts: [{ id: 'edge-fp32', bytes: 2_500, chunks: 3 }] }],
+    })
+    expect(JSON.parse(await run(modelsCommand, 'm', '--json')).versions).toHaveLength(2)
+    await expect(run(modelsCommand, 'nobody')).rejects.toThrow('There is no model "nobody"')
+    await expect(run(modelsCommand, 'No/body')).rejects.toThrow('cannot be the name of a model')
+  })
+
+  it('says what it cannot read, and ends with a failure', async () => {
+    await fill()
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    await target.truth.put('alias/m', new TextEncoder().encode('{'))
+    await target.truth.put('manifest/other/1', new TextEncoder().encode('{'))
+    await target.dispose()
+    const list = await run(modelsCommand)
+    expect(list).toMatch(/other .*manifest cannot be read/)
+    expect(list).toMatch(/not listed: The alias of model "m" is not JSON/)
+    expect(process.exitCode).toBe(1)
+  })
+})
+
+describe('release', () => {
+  const live = async (): Promise<unknown> => JSON.parse(await run(modelsCommand, 'm', '--json')).live
+
+  it('releases, runs a canary, and goes back to what was live alone before', async () => {
+    await fill()
+    expect(await run(releaseCommand, 'm', '1')).toMatch(/^m is now: live: 1; private; generation 3 \(was live: 2;/)
+    expect(await run(releaseCommand, 'm', '1')).toMatch(/^m is that way already/)
+    expect(await run(releaseCommand, 'm', '2', '--weight', '10')).toContain('live: 1 (90 %), 2 (10 %)')
+    expect(await live()).toEqual([
+      { version: '1', weight: 90 },
+      { version: '2', weight: 10 },
+    ])
+    await run(releaseCommand, 'm', '1=25', '2=75')
+    expect(await run(modelsCommand)).toMatch(/m +1 +25 %[^\n]*\n +2 +75 %/)
+    // not the canary of before
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 1;')
+    expect(await live()).toEqual([{ version: '1', weight: 1 }])
+  })
+
+  it('goes further back with every rollback, and never forward', async () => {
+    await fill()
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    for (const version of ['3', '4']) {
+      await pushModel(target, packedOf('m', pattern(2_500, Number(version)), { version }), { live: true })
+    }
+    await run(releaseCommand, 'm', '3=90', '4=10')
+    expect(JSON.parse(await run(modelsCommand, 'm', '--json')).history).toEqual(['1', '2', '3', '4'])
+    await run(releaseCommand, 'm', '3')
+    expect(JSON.parse(await run(modelsCommand, 'm', '--json')).history).toEqual(['1', '2'])
+    await run(rmCommand, 'm@4', '--yes')
+    expect(await run(releaseCommand, 'm', '--rollback', '--dry-run')).toContain('live: 2')
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 2')
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 1')
+    await expect(run(releaseCommand, 'm', '--rollback')).rejects.toThrow(
+      'has no older version that was live alone. Name the version to release: 1, 2, 3.',
+    )
+    // a version that has been removed is passed over
+    await run(releaseCommand, 'm', '2')
+    await run(releaseCommand, 'm', '3')
+    await run(rmCommand, 'm@2', '--yes')
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 1')
+    await target.dispose()
+  })
+
+  it("understands what an older Verge recorded as live before, and does not take a canary's remains for it", async () => {
+    await fill()
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    const stored = async (more: object): Promise<void> => {
+      const { history: _, ...alias } = JSON.parse(String(cloud.buckets.get(BUCKET)?.get('alias/m')?.body))
+      await target.truth.put('alias/m', new TextEncoder().encode(JSON.stringify({ ...alias, ...more })))
+    }
+    const canary = ['1', '2'].map((version) => ({ version, weight: 50 }))
+    await stored({ live: canary, previous: [{ version: '2', weight: 1 }] })
+    expect(await run(releaseCommand, 'm', '--rollback')).toContain('live: 2;')
+    await stored({ live: [{ version: '2', weight: 1 }], previous: canary })
+    await expect(run(releaseCommand, 'm', '--rollback')).rejects.toThrow('has no older version')
+    await target.dispose()
+  })
+
+  it('records when a version was pushed', async () => {
+    const before = Math.floor(Date.now() / 1000)
+    await fill()
+    const { versions } = JSON.parse(await run(modelsCommand, 'm', '--json'))
+    const [{ created }] = versions
+    expect(created).toBeGreaterThanOrEqual(before)
+    expect(created).toBeLessThanOrEqual(Date.now() / 1000)
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    await target.writer.updateAlias('m', (old) => ({ ...(old as Alias), created: { 1: 100, 2: 200 } }))
+    await pushModel(target, packedOf('m', pattern(2_500, 2), { version: '2' }), { live: true })
+    await target.dispose()
+    expect(await run(modelsCommand, 'm')).toContain('version 2, live (100 %), pushed 1970-01-01 00:03 UTC')
+  })
+
+  it('changes who may see a model, and both in one write', async () => {
+    await fill()
+    expect(await run(releaseCommand, 'm', '--public')).toContain('live: 2; public; generation 3')
+    const both = JSON.parse(await run(releaseCommand, 'm', '1', '--private', '--json'))
+    expect(both).toMatchObject({ visibility: 'private', live: [{ version: '1' }], generation: 4, changed: true })
+  })
+
+  it('changes nothing in a dry run', async () => {
+    await fill()
+    expect(await run(releaseCommand, 'm', '1', '--dry-run')).toMatch(/^m would be: live: 1; .*Nothing was changed/)
+    expect(await live()).toEqual([{ version: '2', weight: 1 }])
+    await expect(run(releaseCommand, 'm', '3', '--dry-run')).rejects.toMatchObject({ code: 'version_not_found' })
+  })
+
+  it('says what cannot be', async () => {
+    await fill()
+    await expect(run(releaseCommand, 'm', '3')).rejects.toThrow('has no version "3"; it has 1, 2')
+    await expect(run(releaseCommand, 'nobody', '1')).rejects.toMatchObject({ code: 'model_not_found' })
+    await expect(run(releaseCommand, 'other', '--rollback')).rejects.toThrow('has no older version')
+  })
+
+  it.each([
+    [[], 'Say which model'],
+    [['m'], 'Say what to release'],
+    [['m', '1', '2'], 'each needs a percentage'],
+    [['m', '1=0'], 'not VERSION=PERCENT'],
+    [['m', '1=x'], 'not VERSION=PERCENT'],
+    [['m', '1=90=3'], 'not VERSION=PERCENT'],
+    [['m', '1=90', '2=20'], '1=90 2=20: the percentages add up to 110, and must add up to 100'],
+    [['m', '1=1', '2=3'], 'add up to 4, and must add up to 100'],
+    [['m', '1=50'], 'add up to 50'],
+    [['m', '..='], 'not VERSION=PERCENT'],
+    [['m', '../1'], 'cannot be the name of a version'],
+    [['m', '1', '--weight', '100'], '--weight goes with one version'],
+    [['m', '--weight', '5'], '--weight goes with one version'],
+    [['m', '1', '--rollback'], '--rollback names no versions'],
+    [['m', '--public', '--private'], 'Choose one'],
+    [['m', '1', '--local'], 'Choose one: --local'],
+    [['m', '1', '--persist-to', 'x'], 'Choose one: --local'],
+  ])('refuses %j before it opens anything', async (args, message) => {
+    await expect(run(releaseCommand, ...args)).rejects.toThrow(message)
+  })
+
+  it('makes room for a canary in proportion', () => {
+    const alias = {
+      live: [
+        { version: 'a', weight: 3 },
+        { version: 'b', weight: 1 },
+        { version: 'c', weight: 9 },
+      ],
+    }
+    expect(canaryOf(alias as never, 'c', 20)).toEqual([
+      { version: 'a', weight: 60 },
+      { version: 'b', weight: 20 },
+      { version: 'c', weight: 20 },
+    ])
+    expect(canaryOf({ live: [{ version: 'c', weight: 1 }] } as never, 'c', 20)).toEqual([{ version: 'c', weight: 1 }])
+  })
+})
+
+describe('rm', () => {
+  it('asks, looks only, and removes', async () => {
+    await fill()
+    await expect(run(rmCommand, 'm')).rejects.toThrow('Run it with --yes')
+    await expect(run(rmCommand, 'm@2', '--yes')).rejects.toMatchObject({ code: 'conflict' })
+    expect(await run(rmCommand, 'm', '--dry-run')).toMatch(/2 versions: 1, 2\n {2}6 chunks of weights.*\nNothing was/)
+    const removed = JSON.parse(await run(rmCommand, 'm@1', '--yes', '--json'))
+    expect(removed).toMatchObject({ versions: ['1'], whole: false, result: { chunks: 3, bytes: 2_500, harmed: [] } })
+    expect(await run(rmCommand, 'm', '--yes')).toMatch(/^Removed model m, and 3 chunks of weights/)
+    await expect(run(modelsCommand, 'm')).rejects.toThrow('There is no model "m"')
+    await expect(run(rmCommand, 'm', '--yes')).rejects.toMatchObject({ code: 'model_not_found' })
+    expect(JSON.parse(await run(modelsCommand, '--json')).models).toHaveLength(1)
+  })
+
+  it('counts what no line holds, and names it if asked', async () => {
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    const versions = Array.from({ length: 14 }, (_, index) => `v${10 + index}`)
+    for (const version of versions) await pushModel(target, packedOf('m', pattern(500), { version }), { live: true })
+    await target.dispose()
+    const short = await run(rmCommand, 'm', '--dry-run')
+    expect(short).toContain('14 versions: v10, v11, v12, v13, v14, v15, v16, v17, v18, v19 and 4 more (--verbose')
+    expect(await run(rmCommand, 'm', '--dry-run', '--verbose')).toContain(`14 versions: ${versions.join(', ')}\n`)
+    expect(JSON.parse(await run(rmCommand, 'm', '--dry-run', '--json')).versions).toEqual(versions)
+  })
+
+  it.each([
+    [[], 'Say which'],
+    [['m@1@2'], 'is not NAME or NAME@VERSION'],
+    [['m@'], 'cannot be the name of a version'],
+    [['m', '--json'], 'cannot ask for confirmation'],
+  ])('refuses %j', async (args, message) => {
+    await expect(run(rmCommand, ...args)).rejects.toThrow(message)
+  })
+})
+
+describe('where', () => {
+  it('leaves nothing in the bucket or in KV when everything is removed', async () => {
+    await fill()
+    const released = await run(releaseCommand, 'm', '1', '--public')
+    expect(released).toMatch(/live: 1; public; generation 3[\s\S]*within about a minute/)
+    const copy = JSON.parse(String(cloud.namespaces.get(NAMESPACE)?.values.get('alias/m')?.body))
+    expect(copy).toMatchObject({ generation: 3, live: [{ version: '1' }] })
+    for (const model of ['m', 'other']) expect(await run(rmCommand, model, '--yes')).toContain(`Removed model ${model}`)
+    expect([...(cloud.buckets.get(BUCKET)?.keys() ?? [])]).toEqual([])
+    expect([...(cloud.namespaces.get(NAMESPACE)?.values.keys() ?? [])]).toEqual([])
+  })
+
+  it('says what the account refuses, without its credentials', async () => {
+    cloud.fault = ({ path }) => (path.startsWith(`/${BUCKET}`) ? { status: 403 } : undefined)
+    const failure = run(modelsCommand)
+    await expect(failure).rejects.toThrow(/R2 answered HTTP 403.*Workers R2 Storage: Edit/)
+    await failure.catch((error: Error) => expect(error.message).not.toContain(TOKEN))
+    at = ['--env', 'nowhere', '--config', configPath]
+    await expect(run(modelsCommand)).rejects.toThrow('no environment')
+  })
+
+  it('is local storage if nothing else is said', async () => {
+    const local = join(folder, 'state')
+    await fill({ local })
+    at = ['--persist-to', local]
+    expect(await run(releaseCommand, 'm', '1')).toMatch(/live: 1; private; generation 3[\s\S]*within 10 s/)
+    expect(await run(rmCommand, 'm', '--yes')).toMatch(/^Removed model m, and 6 chunks/)
+    expect(await run(modelsCommand)).toMatch(/generation\nother +1 /)
+    expect(cloud.requests).toEqual([])
+  })
+})
+
+it('has a help with examples for each command', async () => {
+  for (const command of [modelsCommand, releaseCommand, rmCommand]) {
+    expect(await command.run(['--help'])).toMatch(/Usage: [\s\S]*Examples:\n {2}npx verge /)
+  }
+})

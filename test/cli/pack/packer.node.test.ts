@@ -1,0 +1,259 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { canonicalBytes } from '../../../src/catalog/canonical-json.ts'
+import { checkBlobs } from '../../../src/catalog/servable.ts'
+import { memorySource, sha256 } from '../../../src/cli/pack/bytes.ts'
+import { toOrtFormat } from '../../../src/cli/pack/convert.ts'
+import { readDescription } from '../../../src/cli/pack/description.ts'
+import { edgeEngine } from '../../../src/cli/pack/edge-engine.ts'
+import { canonicalOrt } from '../../../src/cli/pack/ort-format.ts'
+import { pack, packFolder } from '../../../src/cli/pack/packer.ts'
+import { referenceSession } from '../../../src/cli/verify/reference.ts'
+import { LIMITS } from '../../../src/core/limits.ts'
+import { type Tensor, tensor } from '../../../src/core/tensors.ts'
+import { loadNative } from '../../fixtures/node/native.ts'
+import { haveRealModels, packRealModels, realModels, SKIP_REASON } from '../../fixtures/node/real-models.ts'
+import { seededFloats } from '../../fixtures/onnx.ts'
+import * as models from '../../fixtures/onnx-models.ts'
+
+const signal = new AbortController().signal
+const base = { name: 'm', version: '1', licence: 'MIT', artifacts: [{ file: 'model.onnx', dtype: 'fp32' }] }
+
+let folder: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'verge-test-'))
+})
+afterEach(() => rm(folder, { recursive: true, force: true }))
+
+async function write(description: unknown, model: Uint8Array = models.arithmeticModel()): Promise<void> {
+  await writeFile(join(folder, 'verge.json'), JSON.stringify(description))
+  await writeFile(join(folder, 'model.onnx'), model)
+}
+
+describe('packing', () => {
+  it('makes an ORT-format artifact for the edge and keeps the ONNX file for elsewhere', async () => {
+    await write(base, models.matmulModel(400_000))
+    const packed = await packFolder(folder)
+    expect(packed.notes).toEqual([])
+    expect(packed.visibility).toBe('private')
+    const [edge, plain] = packed.manifest.artifacts
+    expect(edge).toMatchObject({ id: 'edge-fp32', format: 'ort', places: ['edge'], runtime: 'onnxruntime 1.30.0' })
+    expect(plain).toMatchObject({ id: 'onnx-fp32', format: 'onnx', places: ['origin', 'browser'] })
+    expect(edge?.memoryBytes).toBeGreaterThan(400_000)
+    expect(edge?.memoryBytes).toBeLessThan(2_500_000)
+    expect(packed.manifest.inputs).toEqual([{ name: 'x', datatype: 'FP32', shape: ['n', 64] }])
+    for (const artifact of packed.manifest.artifacts) {
+      const bytes = Buffer.concat(artifact.chunks.map((chunk) => packed.chunks.get(chunk.sha256) ?? new Uint8Array(0)))
+      expect(sha256(bytes)).toBe(artifact.sha256)
+    }
+  })
+
+  it('takes a model in halves that ONNX Runtime refuses as it is written and runs optimised', async () => {
+    // A Cast of halves to halves: ONNX Runtime 1.30 inserts casts to floats around it and then refuses its own graph.
+    await write(base, models.idleCastModel())
+    const { manifest, notes } = await packFolder(folder)
+    expect(notes).toEqual([])
+    expect(manifest.inputs).toEqual([{ name: 'x', datatype: 'FP16', shape: ['n', 2] }])
+    expect(manifest.artifacts.map(({ id }) => id)).toEqual(['edge-fp32', 'onnx-fp32'])
+    // 1.5 x 2 in halves, as the matrix [[2, 0], [0, 2]] makes of it.
+    const session = await referenceSession(models.idleCastModel(), signal)
+    const x = tensor('FP16', [1, 2], Uint16Array.of(0x3e00, 0xbe00))
+    const outputs = await session.run(new Map([['x', x]]), { signal })
+    expect(outputs.get('y')).toEqual(tensor('FP16', [1, 2], Uint16Array.of(0x4200, 0xc200)))
+  })
+
+  it('measures what a run takes beside the session', async () => {
+    const columns = 2048
+    await write(base, models.matmulModel(columns * models.MATMUL_INNER * 4))
+    const { manifest } = await packFolder(folder)
+    const { base: least = 0, perElement = 0 } = manifest.artifacts[0]?.activations ?? {}
+    // Each row of 64 elements becomes one of 2048 floats.
+    const exact = (columns * 4) / models.MATMUL_INNER
+    expect(perElement).toBeGreaterThan(exact)
+    expect(perElement).toBeLessThan(1.5 * exact)
+    expect(least).toBeLessThan(512 * 1024)
+  })
+
+  it('measures one model after another in one engine, and each as if it were the first', async () => {
+    let instances = 0
+    const { Instance } = WebAssembly
+    WebAssembly.Instance = new Proxy(Instance, {
+      construct: (target, args) => {
+        instances++
+        return Reflect.construct(target, args) as object
+      },
+    })
+    try {
+      const pack = async (model: Uint8Array) => {
+        await write(base, model)
+        return (await packFolder(folder)).manifest.artifacts[0]
+      }
+      const first = await pack(models.matmulModel(300_000, 1))
+      const before = instances
+      for (let seed = 2; seed < 10; seed++) await pack(models.matmulModel(100_000 * seed, seed))
+      await pack(models.loopModel())
+      await pack(models.concatModel())
+      expect(instances).toBe(before)
+      expect(instances).toBeLessThanOrEqual(1)
+      expect(await pack(models.matmulModel(300_000, 1))).toEqual(first)
+    } finally {
+      WebAssembly.Instance = Instance
+    }
+  })
+
+  it('cuts large artifacts into chunks', async () => {
+    await write(base, models.lookupModel(20_000_000))
+    const { manifest } = await packFolder(folder)
+    checkBlobs(manifest, LIMITS)
+    expect(manifest.artifacts.map((artifact) => artifact.chunks.length)).toEqual([3, 3])
+  })
+
+  it('keeps models that do not fit away from the edge, and says so', async () => {
+    const model = models.matmulModel(90_000_000)
+    await write(base, model)
+    const { manifest, notes } = await packFolder(folder)
+    expect(manifest.artifacts.map((artifact) => artifact.places)).toEqual([['origin', 'browser']])
+    expect(notes.join('\n')).toMatch(/not for the edge/)
+    expect(notes.join('\n')).toMatch(/no artifact runs at the edge/)
+    await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: ['edge'] }] }, model)
+    await expect(packFolder(folder)).rejects.toThrow(/runs nowhere that verge\.json allows: .*not for the edge/)
+  })
+
+  it('gives the same manifest in another process', async () => {
+    await write(base, models.loopModel())
+    const here = sha256(canonicalBytes((await packFolder(folder)).manifest))
+    const script = join(import.meta.dirname, '../../../src/cli/main.ts')
+    for (let time = 0; time < 2; time++) {
+      const { stdout } = await promisify(execFile)(process.execPath, [script, 'pack', folder])
+      expect(stdout).toContain(`manifest ${here}`)
+    }
+  })
+})
+
+describe('a model folder that is not right', () => {
+  it('carries what was measured of an artifact into the manifest, the cost to the edge alone', async () => {
+    const cost = { base: 1.5, perElement: 0.02 }
+    const accuracy = { metric: 'top-1', value: 0.98, baseline: 0.985, samples: 1000 }
+    await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', cost, accuracy }] })
+    const [edge, plain] = (await packFolder(folder)).manifest.artifacts
+    expect(edge).toMatchObject({ cost, accuracy, places: ['edge'] })
+    expect(plain).toMatchObject({ accuracy, places: ['origin', 'browser'] })
+    expect(plain).not.toHaveProperty('cost')
+    for (const wrong of [{ base: -1, perElement: 0 }, { base: 1 }, { base: 1, perElement: '1' }]) {
+      await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', cost: wrong }] })
+      await expect(packFolder(folder)).rejects.toThrow(/artifacts\.0\.cost/)
+    }
+  })
+
+  it('takes a file as it is given, without one on disk', async () => {
+    const onnx = models.arithmeticModel()
+    await write({ ...base, tokenizer: 'tokenizer.json' })
+    await writeFile(join(folder, 'tokenizer.json'), '{}')
+    const onDisk = await packFolder(folder)
+    const description = await readDescription(folder)
+    const given = new Map([
+      ['model.onnx', onnx],
+      ['tokenizer.json', new TextEncoder().encode('{}')],
+    ])
+    expect(await pack(description, join(folder, 'missing'), given)).toEqual(onDisk)
+  })
+
+  it('keeps an artifact to the places that are named', async () => {
+    const places = async (named: readonly string[]): Promise<unknown> => {
+      await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: named }] })
+      return (await packFolder(folder)).manifest.artifacts.map(({ format, places }) => [format, places])
+    }
+    expect(await places(['edge'])).toEqual([['ort', ['edge']]])
+    expect(await places(['browser'])).toEqual([['onnx', ['browser']]])
+    expect(await places(['edge', 'origin'])).toEqual([
+      ['ort', ['edge']],
+      ['onnx', ['origin']],
+    ])
+    await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: [] }] })
+    await expect(packFolder(folder)).rejects.toThrow(/artifacts\.0\.places/)
+  })
+
+  it('says so where there is no description, or no JSON in it', async () => {
+    await expect(packFolder(folder)).rejects.toMatchObject({
+      message: expect.stringMatching(/verge\.json cannot be read/),
+    })
+    await writeFile(join(folder, 'verge.json'), '{"name": ')
+    await expect(packFolder(folder)).rejects.toMatchObject({ message: expect.stringMatching(/is not JSON/) })
+  })
+
+  it('names every field that is wrong or missing', async () => {
+    await write({ ...base, name: 'Upper Case', version: undefined, licnce: 'MIT', task: 'text-classification' })
+    const failure = packFolder(folder)
+    await expect(failure).rejects.toMatchObject({ code: 'manifest_invalid' })
+    for (const part of [/\n {2}name: lower-case/, /\n {2}version: /, /licnce/]) {
+      await expect(packFolder(folder)).rejects.toThrow(part)
+    }
+    await write({ ...base, task: 'text-classification' })
+    for (const part of [/\n {2}labels: /, /\n {2}preprocess\.text: /, /\n {2}tokenizer: /]) {
+      await expect(packFolder(folder)).rejects.toThrow(part)
+    }
+  })
+
+  it('reaches nothing outside the folder', async () => {
+    await write({ ...base, artifacts: [{ file: '../model.onnx', dtype: 'fp32' }] })
+    await expect(packFolder(folder)).rejects.toThrow(/artifacts\.0\.file: the name of a file in the same folder/)
+  })
+
+  it('refuses a file that is missing, is no model, or has another signature', async () => {
+    await write({ ...base, artifacts: [{ file: 'other.onnx', dtype: 'fp32' }] })
+    await expect(packFolder(folder)).rejects.toThrow(/other\.onnx, which verge\.json names, cannot be read/)
+    await write(base, new Uint8Array(100).fill(7))
+    await expect(packFolder(folder)).rejects.toMatchObject({ code: 'model_invalid' })
+    await write({ ...base, artifacts: [...base.artifacts, { file: 'other.onnx', dtype: 'int8' }] })
+    await writeFile(join(folder, 'other.onnx'), models.loopModel())
+    await expect(packFolder(folder)).rejects.toThrow(/other\.onnx has other inputs or outputs/)
+  })
+
+  it('refuses a tokeniser that is no JSON', async () => {
+    await write({ ...base, tokenizer: 'tokenizer.json' })
+    await writeFile(join(folder, 'tokenizer.json'), 'not json')
+    await expect(packFolder(folder)).rejects.toThrow(/tokenizer\.json is not JSON/)
+  })
+})
+
+describe('ORT format', () => {
+  it('is the same each time, and answers as the original does, natively and in WebAssembly', async () => {
+    const onnx = models.matmulModel(300_000, 5)
+    const first = await toOrtFormat(onnx)
+    expect(sha256((await toOrtFormat(onnx)).bytes)).toBe(sha256(first.bytes))
+    const inputs = new Map<string, Tensor>([['x', tensor('FP32', [2, 64], seededFloats(128, 9))]])
+    const expected = (await (await loadNative(onnx)).run(inputs, { signal })).get('mean')?.data as Float32Array
+    const native = (await (await loadNative(first.bytes, 'ort')).run(inputs, { signal })).get('mean')?.data
+    const artifact = { sha256: sha256(first.bytes), format: 'ort' as const, bytes: first.bytes.length }
+    const session = await (await edgeEngine()).load(artifact, memorySource(first.bytes), { signal })
+    const edge = (await session.run(inputs, { signal })).get('mean')?.data
+    for (const actual of [native, edge] as Float32Array[]) {
+      expect(actual.length).toBe(2)
+      actual.forEach((value, index) => {
+        expect(value).toBeCloseTo(expected[index] as number, 5)
+      })
+    }
+  })
+
+  it('is left alone where its layout is not the one known', async () => {
+    expect(canonicalOrt(new Uint8Array(0))).toBeNull()
+    expect(canonicalOrt(models.arithmeticModel())).toBeNull()
+  })
+})
+
+describe.skipIf(!haveRealModels)(`real models${haveRealModels ? '' : `: skipped, ${SKIP_REASON}`}`, () => {
+  it('all pack for the edge in ORT format, alike each time', async () => {
+    const packed = await packRealModels()
+    expect(packed.map(({ manifest }) => manifest.model)).toEqual(realModels.map(({ description }) => description.name))
+    for (const { manifest, notes } of packed) {
+      expect({ model: manifest.model, notes }).toEqual({ model: manifest.model, notes: [] })
+      expect(manifest.artifacts[0]).toMatchObject({ format: 'ort', places: ['edge'] })
+    }
+    const again = await packRealModels()
+    expect(again.map(({ manifest }) => manifest)).toEqual(packed.map(({ manifest }) => manifest))
+  })
+})

@@ -1,0 +1,149 @@
+import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../../src/core/limits.ts'
+import { tensor } from '../../../src/core/tensors.ts'
+import { createTasks } from '../../../src/tasks/index.ts'
+import { OPERATOR, testApp, testModel } from '../../fixtures/http.ts'
+import { bareTokenizer } from '../../fixtures/http-tokenizer.ts'
+
+const eye = testModel(
+  'eye',
+  'public',
+  {
+    task: 'image-classification',
+    image: { mode: 'L', size: [28, 28], fit: 'ink', box: 20, rescale: 1, layout: 'NCHW' },
+    inputs: [{ name: 'image', datatype: 'FP32', shape: [1, 1, 28, 28] }],
+    outputs: [{ name: 'scores', datatype: 'FP32', shape: [1, 2] }],
+  },
+  { compute: () => new Map([['scores', tensor('FP32', [1, 2], Float32Array.of(1, 2))]]) },
+)
+const critic = testModel(
+  'critic',
+  'private',
+  {
+    task: 'text-classification',
+    inputs: [{ name: 'input_ids', datatype: 'INT64', shape: [1, -1] }],
+    outputs: [{ name: 'scores', datatype: 'FP32', shape: [1, 2] }],
+  },
+  {
+    compute: () => new Map([['scores', tensor('FP32', [1, 2], Float32Array.of(1, 2))]]),
+    files: { 'tokenizer.json': bareTokenizer() },
+  },
+)
+const raw = testModel('raw', 'public', { inputs: [], outputs: [] })
+
+interface Operation {
+  operationId: string
+  parameters?: { name: string; in: string }[]
+  requestBody?: { content: Record<string, { example?: unknown; schema?: unknown }> }
+  responses: Record<string, unknown>
+}
+interface Document {
+  openapi: string
+  paths: Record<string, Record<string, Operation> & { parameters?: { name: string; in: string }[] }>
+  components: { schemas: Record<string, unknown> }
+}
+
+const { app, request, post } = testApp({ models: [eye, critic, raw] })
+const document = async (headers: Record<string, string> = {}): Promise<Document> =>
+  (await request('/openapi.json', { headers })).json<Document>()
+
+describe('the OpenAPI document', () => {
+  it('has the models that the caller may see', async () => {
+    const runs = async (headers: Record<string, string>) =>
+      Object.keys((await document(headers)).paths).filter((path) => path.startsWith('/run/'))
+    expect(await runs({})).toEqual(['/run/eye'])
+    expect(await runs(OPERATOR)).toEqual(['/run/critic', '/run/eye'])
+    expect(JSON.stringify(await document())).not.toContain('critic')
+  })
+
+  it('is whole: references lead somewhere, path parameters are declared, operations have names of their own', async () => {
+    const { openapi, paths, components } = await document(OPERATOR)
+    expect(openapi).toBe('3.1.0')
+    const references = JSON.stringify({ paths, components }).matchAll(/"\$ref":"([^"]+)"/g)
+    let count = 0
+    for (const [, reference = ''] of references) {
+      count++
+      expect(Object.keys(components.schemas)).toContain(reference.replace('#/components/schemas/', ''))
+    }
+    expect(count).toBeGreaterThan(20)
+    const ids: string[] = []
+    for (const [path, item] of Object.entries(paths)) {
+      const { parameters = [], ...operations } = item
+      const declared = parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name)
+      expect(declared).toEqual([...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name))
+      for (const operation of Object.values(operations)) {
+        ids.push(operation.operationId)
+        expect(Object.keys(operation.responses)).toContain('200')
+      }
+    }
+    expect(new Set(ids).size).toBe(ids.length)
+    expect(JSON.stringify(components)).not.toMatch(/\$schema|\$defs/)
+  })
+
+  it('documents routes that there are', async () => {
+    const { paths } = await document(OPERATOR)
+    for (const [path, item] of Object.entries(paths)) {
+      const real = path.replace('{model}', 'eye').replace('{version}', '1').replace('{key}', 'alias/eye')
+      const options = await request(real, { method: 'OPTIONS' })
+      const allowed = options.headers.get('allow')?.split(', ')
+      for (const method of Object.keys(item)) {
+        if (method !== 'parameters') expect(allowed, path).toContain(method.toUpperCase())
+      }
+    }
+  })
+
+  it('documents all routes that there are, but for itself', async () => {
+    const documented = Object.keys((await document(OPERATOR)).paths).map((path) => path.replaceAll('/eye', '/{model}'))
+    const routes = app.routes
+      .filter(({ method }) => method === 'GET' || method === 'POST')
+      .map(({ path }) => path.replaceAll(/:(\w+)(\{[^}]*\})?/g, '{$1}'))
+    expect(routes.length).toBeGreaterThan(20)
+    for (const path of routes) {
+      // A model that hears streams is needed for theirs, and the other names of Hugging Face's paths are not repeated.
+      if (!/^\/(openapi\.json|stream|hf-inference|pipeline)\b/.test(path)) expect(documented).toContain(path)
+    }
+  })
+
+  it('says what is accepted: its schemas are those that validate', async () => {
+    const { components } = await document(OPERATOR)
+    expect(components.schemas.InferRequest).toMatchObject({
+      type: 'object',
+      required: ['inputs'],
+      properties: { inputs: { type: 'array', items: { $ref: '#/components/schemas/InputTensor' } } },
+    })
+    expect(components.schemas.ImageClassificationRequest).toMatchObject({
+      required: ['inputs'],
+      additionalProperties: false,
+    })
+  })
+
+  it('gives examples that work', async () => {
+    const { paths } = await document(OPERATOR)
+    for (const name of ['eye', 'critic']) {
+      const example = paths[`/run/${name}`]?.post?.requestBody?.content['application/json']?.example
+      expect(example).toBeDefined()
+      const response = await post(`/run/${name}`, example, OPERATOR)
+      expect(response.status).toBe(200)
+      const task = createTasks(LIMITS)[name === 'eye' ? 'image-classification' : 'text-classification']
+      expect(task.response.safeParse(await response.json()).success).toBe(true)
+    }
+  })
+
+  it('is not spoilt by one model that cannot be read', async () => {
+    const { alias } = testModel('broken', 'public', { inputs: [], outputs: [] })
+    const app = testApp({ models: [eye] })
+    app.serving.list = async () => [alias, eye.alias]
+    const body = await (await app.request('/openapi.json')).json<Document>()
+    expect(Object.keys(body.paths)).toContain('/run/eye')
+    expect(app.lines.some(({ event }) => event === 'model_left_out_of_document')).toBe(true)
+  })
+})
+
+describe('the index', () => {
+  it('links to what there is', async () => {
+    const { links } = await (await request('/')).json<{ links: Record<string, string> }>()
+    for (const link of Object.values(links)) {
+      if (!link.includes('{')) expect((await request(link)).status).toBe(200)
+    }
+  })
+})
