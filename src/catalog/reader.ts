@@ -146,8 +146,7 @@ export class CatalogReader {
     const models: string[] = []
     let cursor: string | undefined
     do {
-      throwIfAborted(signal)
-      const page = await this.#truth.list(ALIAS_PREFIX, cursor)
+      const page = await this.#truth.list(ALIAS_PREFIX, { cursor, signal })
       models.push(...page.keys.map((key) => key.slice(ALIAS_PREFIX.length)).filter((name) => MODEL_NAME.test(name)))
       cursor = page.cursor
     } while (cursor !== undefined && models.length < this.#limits.modelsListed)
@@ -210,7 +209,7 @@ export class CatalogReader {
     signal: AbortSignal | undefined,
     parse: (bytes: Uint8Array, store: Store) => Promise<T>,
   ): Promise<T | null> {
-    const found = await store.get(key, signal === undefined ? {} : { signal })
+    const found = await store.get(key, { signal })
     if (found === null) return null
     const bytes = await readAtMost(found.body, maxBytes, signal)
     if (bytes !== null) return parse(bytes, store)

@@ -12,6 +12,7 @@ import { parseManifest } from './parse.ts'
 export interface ServableOptions {
   readonly sha256: Sha256Factory
   readonly limits: Pick<Limits, 'chunkBytes' | 'manifestBytes' | 'parallelFetches'>
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Every blob that a version needs: its artifacts, those that only a newer Verge understands among them, and its files. */
@@ -27,7 +28,7 @@ export function checkBlobs(manifest: Manifest, limits: Pick<Limits, 'chunkBytes'
 
 /**
  * Checks that the truth holds all that a version needs: the manifest with this digest, and every chunk that it names.
- * @throws manifest_invalid, weights_unavailable, store_unavailable
+ * @throws manifest_invalid, weights_unavailable, store_unavailable, what the signal says
  */
 export async function assertServable(
   truth: Store,
@@ -36,8 +37,9 @@ export async function assertServable(
   digest: string,
   options: ServableOptions,
 ): Promise<void> {
-  const found = await truth.get(manifestKey(model, version))
-  const bytes = found && (await readAtMost(found.body, options.limits.manifestBytes))
+  const { signal } = options
+  const found = await truth.get(manifestKey(model, version), { signal })
+  const bytes = found && (await readAtMost(found.body, options.limits.manifestBytes, signal))
   if (bytes === null || (await sha256Hex(options.sha256, bytes)) !== digest) {
     throw new VergeError(
       'manifest_invalid',
@@ -51,7 +53,7 @@ export async function assertServable(
   const chunks = [...new Map(blobsOf(manifest).flatMap(({ chunks }) => chunks.map((c) => [c.sha256, c]))).values()]
   const lookInTurn = async (): Promise<void> => {
     for (let chunk = chunks.pop(); chunk !== undefined; chunk = chunks.pop()) {
-      const stored = await truth.head(blobKey(chunk.sha256))
+      const stored = await truth.head(blobKey(chunk.sha256), { signal })
       if (stored?.bytes === chunk.bytes) continue
       throw new VergeError(
         'weights_unavailable',

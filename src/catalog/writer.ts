@@ -1,4 +1,4 @@
-import { isVergeError, VergeError } from '../core/errors.ts'
+import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import { type Clock, type Logger, type Sha256Factory, silentLogger, systemClock } from '../core/runtime.ts'
 import { sha256Hex } from '../core/sha256.ts'
@@ -42,6 +42,11 @@ export interface CatalogWriterOptions {
   readonly clock?: Clock
   readonly logger?: Logger
   readonly limits?: WriterLimits
+}
+
+export interface WriteOptions {
+  /** Ends what comes before the alias's own write. That write, and bringing the copies up to date after it, are finished. */
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface AliasUpdate {
@@ -99,26 +104,27 @@ export class CatalogWriter {
   /**
    * Stores a blob, chunk by chunk as given (see `splitChunks`); what is there already and good is not written again.
    * `hot` also copies it near the readers. `verify: false` trusts the size of what is there, and mends nothing.
-   * @throws manifest_invalid if a chunk is too large, store_unavailable
+   * @throws manifest_invalid if a chunk is too large, store_unavailable, what the signal says
    */
   putBlob(
     chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
-    options: { readonly hot?: boolean; readonly verify?: boolean } = {},
+    options: WriteOptions & { readonly hot?: boolean; readonly verify?: boolean } = {},
   ): Promise<PutBlobResult> {
     return putBlob(options.hot ? [this.#truth, ...this.#copies] : [this.#truth], chunks, {
       sha256: this.#sha256,
       clock: this.#clock,
       limits: this.#limits,
       verify: options.verify ?? true,
+      signal: options.signal,
     })
   }
 
   /**
    * Stores a version's manifest, which never changes afterwards. A stored one that is not what its alias says was
    * damaged, and is written over.
-   * @throws manifest_invalid, conflict if the version exists with other contents, store_unavailable
+   * @throws manifest_invalid, conflict if the version exists with other contents, store_unavailable, what the signal says
    */
-  async putManifest(manifest: Manifest): Promise<ManifestPut> {
+  async putManifest(manifest: Manifest, { signal }: WriteOptions = {}): Promise<ManifestPut> {
     const { model, version } = manifest
     checkManifest(manifest, model, version)
     checkBlobs(manifest, this.#limits)
@@ -133,21 +139,21 @@ export class CatalogWriter {
     const digest = await sha256Hex(this.#sha256, bytes)
     const key = manifestKey(model, version)
     let written = 0
-    let present = await this.#read(this.#truth, key, this.#limits.manifestBytes)
+    let present = await this.#read(this.#truth, key, this.#limits.manifestBytes, signal)
     if (present === null) {
-      if (await this.#truth.put(key, bytes, { onlyIf: 'absent' })) written++
-      else present = await this.#read(this.#truth, key, this.#limits.manifestBytes)
+      if (await this.#truth.put(key, bytes, { onlyIf: 'absent', signal })) written++
+      else present = await this.#read(this.#truth, key, this.#limits.manifestBytes, signal)
     }
     if (written === 0 && !equal(present?.bytes ?? null, bytes)) {
-      const alias = await this.#readAlias(model)
+      const alias = await this.#readAlias(model, signal)
       const known = alias !== null && Object.hasOwn(alias.value.versions, version) && alias.value.versions[version]
       const etag = present?.etag
       if (known !== digest || etag === undefined) throw existsAlready(model, version)
-      if (!(await this.#truth.put(key, bytes, { onlyIf: { etag } }))) throw existsAlready(model, version)
+      if (!(await this.#truth.put(key, bytes, { onlyIf: { etag }, signal }))) throw existsAlready(model, version)
       this.#logger.warn('manifest_mended', { model, version, digest })
       written++
     }
-    for (const copy of this.#copies) written += await this.#copyManifest(copy, key, bytes)
+    for (const copy of this.#copies) written += await this.#copyManifest(copy, key, bytes, signal)
     return { digest, written }
   }
 
@@ -156,17 +162,18 @@ export class CatalogWriter {
    * then brings the copies up to date. `change` may be called repeatedly; what it gives back unchanged is not written.
    * @throws what `change` throws; alias_invalid; conflict if a version would change its contents, or too many races
    * were lost; manifest_invalid and weights_unavailable if the truth lacks what a live or new version needs;
-   * store_unavailable
+   * store_unavailable, what the signal says
    */
-  async updateAlias(model: string, change: AliasChange): Promise<AliasUpdate> {
+  async updateAlias(model: string, change: AliasChange, { signal }: WriteOptions = {}): Promise<AliasUpdate> {
     const checked = new Set<string>()
     for (let attempt = 0; attempt < this.#limits.aliasWriteAttempts; attempt++) {
-      const old = await this.#readAlias(model)
+      const old = await this.#readAlias(model, signal)
       const next = nextAlias(model, old?.value ?? null, change)
       const unchanged = old !== null && isUnchanged(old.value, next)
       if (!unchanged) {
-        await this.#assertAllowed(next, old?.value ?? null, checked)
+        await this.#assertAllowed(next, old?.value ?? null, checked, signal)
         const bytes = canonicalBytes(next)
+        throwIfAborted(signal)
         if (!(await this.#truth.put(aliasKey(model), bytes, { onlyIf: old ? { etag: old.etag } : 'absent' }))) continue
       }
       const copied = await refreshAliasCopies(this.#truth, this.#copies, model, {
@@ -185,11 +192,14 @@ export class CatalogWriter {
   }
 
   /** Stores a version's manifest and adds the version to its model. Its blobs have to be stored already. */
-  async publishVersion(manifest: Manifest, options: PublishOptions): Promise<AliasUpdate & ManifestPut> {
-    const put = await this.putManifest(manifest)
+  async publishVersion(
+    manifest: Manifest,
+    { signal, ...options }: PublishOptions & WriteOptions,
+  ): Promise<AliasUpdate & ManifestPut> {
+    const put = await this.putManifest(manifest, { signal })
     const { model, version } = manifest
     const at = Math.floor(this.#clock.now() / 1000)
-    const update = await this.updateAlias(model, published(model, version, put.digest, { at, ...options }))
+    const update = await this.updateAlias(model, published(model, version, put.digest, { at, ...options }), { signal })
     return { ...put, ...update }
   }
 
@@ -197,40 +207,41 @@ export class CatalogWriter {
    * Makes versions live with these weights: a release, a canary, or a rollback.
    * @throws model_not_found, version_not_found, and what `updateAlias` throws
    */
-  release(model: string, live: Alias['live']): Promise<AliasUpdate> {
-    return this.updateAlias(model, released(model, live))
+  release(model: string, live: Alias['live'], options?: WriteOptions): Promise<AliasUpdate> {
+    return this.updateAlias(model, released(model, live), options)
   }
 
   /**
    * Makes live the version that answered alone before; a second time goes further back.
    * @throws model_not_found, conflict if there is no such version, and what `updateAlias` throws
    */
-  rollback(model: string): Promise<AliasUpdate> {
-    return this.updateAlias(model, rolledBack(model))
+  rollback(model: string, options?: WriteOptions): Promise<AliasUpdate> {
+    return this.updateAlias(model, rolledBack(model), options)
   }
 
   /**
    * Takes a version that is not live out of the alias. Its manifest and its weights stay where they are.
    * @throws model_not_found, version_not_found, conflict if the version is live, and what `updateAlias` throws
    */
-  dropVersion(model: string, version: string): Promise<AliasUpdate> {
-    return this.updateAlias(model, withoutVersion(model, version))
+  dropVersion(model: string, version: string, options?: WriteOptions): Promise<AliasUpdate> {
+    return this.updateAlias(model, withoutVersion(model, version), options)
   }
 
   /**
    * Removes a model's alias, in the truth first and then in the copies, and so the model. Its manifests and weights stay
    * where they are. A name that is not there is no error: copies that were left behind are removed all the same.
    * @param etag of the alias that the decision was made on, null if there was none
-   * @throws conflict if the alias has changed since, store_unavailable if a copy may have stayed
+   * @throws conflict if the alias has changed since, store_unavailable if a copy may have stayed, what the signal says
    */
-  async dropModel(model: string, etag: string | null): Promise<void> {
+  async dropModel(model: string, etag: string | null, { signal }: WriteOptions = {}): Promise<void> {
     // stores have no conditional deletion, so what is written between this look and the deletion is lost
-    const present = await this.#truth.head(aliasKey(model))
+    const present = await this.#truth.head(aliasKey(model), { signal })
     if ((present?.etag ?? null) !== etag) {
       throw new VergeError('conflict', `Model "${model}" was changed meanwhile. Look at it again first.`, {
         details: { model },
       })
     }
+    throwIfAborted(signal)
     if (present !== null) await this.#truth.delete(aliasKey(model))
     await refreshAliasCopies(this.#truth, this.#copies, model, {
       clock: this.#clock,
@@ -241,12 +252,17 @@ export class CatalogWriter {
   }
 
   /** @throws model_not_found, and what `updateAlias` throws */
-  setVisibility(model: string, visibility: Visibility): Promise<AliasUpdate> {
-    return this.updateAlias(model, shown(model, visibility))
+  setVisibility(model: string, visibility: Visibility, options?: WriteOptions): Promise<AliasUpdate> {
+    return this.updateAlias(model, shown(model, visibility), options)
   }
 
   /** `checked` remembers versions that were found complete, since those never change. */
-  async #assertAllowed(next: Alias, old: Alias | null, checked: Set<string>): Promise<void> {
+  async #assertAllowed(
+    next: Alias,
+    old: Alias | null,
+    checked: Set<string>,
+    signal: AbortSignal | undefined,
+  ): Promise<void> {
     const { model } = next
     checkAlias(next, model)
     const live = new Set(next.live.map(({ version }) => version))
@@ -261,13 +277,14 @@ export class CatalogWriter {
       if (before !== undefined && before !== digest) throw existsAlready(model, version)
       const known = checked.has(`${digest} ${version}`)
       if (known || (before !== undefined && !live.has(version))) continue
-      await assertServable(this.#truth, model, version, digest, { sha256: this.#sha256, limits: this.#limits })
+      const options = { sha256: this.#sha256, limits: this.#limits, signal }
+      await assertServable(this.#truth, model, version, digest, options)
       checked.add(`${digest} ${version}`)
     }
   }
 
-  async #readAlias(model: string): Promise<StoredAlias | null> {
-    const found = await this.#read(this.#truth, aliasKey(model), this.#limits.aliasBytes)
+  async #readAlias(model: string, signal: AbortSignal | undefined): Promise<StoredAlias | null> {
+    const found = await this.#read(this.#truth, aliasKey(model), this.#limits.aliasBytes, signal)
     if (found === null) return null
     if (found.bytes === null) {
       throw new VergeError(
@@ -281,10 +298,10 @@ export class CatalogWriter {
     return { value: value as Alias, etag: found.etag ?? '' }
   }
 
-  async #copyManifest(copy: Store, key: string, bytes: Uint8Array): Promise<number> {
+  async #copyManifest(copy: Store, key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
     try {
-      if (equal((await this.#read(copy, key, this.#limits.manifestBytes))?.bytes ?? null, bytes)) return 0
-      await copy.put(key, bytes)
+      if (equal((await this.#read(copy, key, this.#limits.manifestBytes, signal))?.bytes ?? null, bytes)) return 0
+      await copy.put(key, bytes, { signal })
       return 1
     } catch (error) {
       if (!isVergeError(error, 'store_unavailable')) throw error
@@ -295,8 +312,13 @@ export class CatalogWriter {
   }
 
   /** Bytes are null where they are longer than anything that is written here. */
-  async #read(store: Store, key: string, maxBytes: number): Promise<StoredBytes | null> {
-    const found = await store.get(key)
-    return found && { bytes: await readAtMost(found.body, maxBytes), etag: found.etag }
+  async #read(
+    store: Store,
+    key: string,
+    maxBytes: number,
+    signal: AbortSignal | undefined,
+  ): Promise<StoredBytes | null> {
+    const found = await store.get(key, { signal })
+    return found && { bytes: await readAtMost(found.body, maxBytes, signal), etag: found.etag }
   }
 }

@@ -3,9 +3,20 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { untilAborted } from '../core/abort.ts'
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { bodyOf, piecesOf, unavailable } from '../weights/body.ts'
-import type { ByteRange, GetOptions, ListPage, PutOptions, Store, StoredInfo, StoredValue } from '../weights/store.ts'
+import type {
+  ByteRange,
+  GetOptions,
+  ListOptions,
+  ListPage,
+  PutOptions,
+  Store,
+  StoredInfo,
+  StoredValue,
+  StoreOptions,
+} from '../weights/store.ts'
 
 export interface FolderStoreOptions {
   readonly name?: string
@@ -36,18 +47,26 @@ export class FolderStore implements Store {
     this.#pageSize = options.pageSize ?? 1000
   }
 
-  async head(key: string): Promise<StoredInfo | null> {
+  async head(key: string, { signal }: StoreOptions = {}): Promise<StoredInfo | null> {
+    throwIfAborted(signal)
     const path = this.#pathOf(key)
     if (path === null) return null
-    const found = await stat(path, { bigint: true }).catch((error) => this.#absent(error))
+    const looking = stat(path, { bigint: true }).catch((error) => this.#absent(error))
+    const found = await untilAborted(looking, signal)
     return found === null ? null : infoOf(found)
   }
 
   async get(key: string, options: GetOptions = {}): Promise<StoredValue | null> {
-    const { range, signal } = options
+    const { signal } = options
     throwIfAborted(signal)
     const path = this.#pathOf(key)
     if (path === null) return null
+    return untilAborted(this.#open(path, options), signal, (late) => {
+      late?.body.cancel('too late').catch(() => {})
+    })
+  }
+
+  async #open(path: string, { range, signal }: GetOptions): Promise<StoredValue | null> {
     // Opened before its size is asked for, so that size and bytes are of one value.
     const file = await open(path, 'r').catch((error) => this.#absent(error))
     if (file === null) return null
@@ -60,13 +79,15 @@ export class FolderStore implements Store {
     }
   }
 
-  put(key: string, value: Uint8Array, { onlyIf }: PutOptions = {}): Promise<StoredInfo | null> {
+  async put(key: string, value: Uint8Array, { onlyIf, signal }: PutOptions = {}): Promise<StoredInfo | null> {
+    throwIfAborted(signal)
     const path = this.#pathOf(key)
     if (path === null) {
       throw new VergeError('store_unavailable', `Keys in a folder have at most ${MOST_NAME} bytes when encoded.`)
     }
     const bytes = value.slice()
     const write = async (): Promise<StoredInfo | null> => {
+      throwIfAborted(signal)
       const present = onlyIf === undefined ? null : await this.head(key)
       if (onlyIf === 'absent' ? present !== null : onlyIf !== undefined && present?.etag !== onlyIf.etag) return null
       return this.#write(path, bytes).catch((error: unknown) => {
@@ -75,11 +96,13 @@ export class FolderStore implements Store {
     }
     const written = this.#writing.then(write)
     this.#writing = written.catch(() => {})
-    return written
+    return untilAborted(written, signal)
   }
 
-  async list(prefix: string, cursor?: string): Promise<ListPage> {
-    const names = (await readdir(this.#folder).catch((error) => this.#absent(error))) ?? []
+  async list(prefix: string, { cursor, signal }: ListOptions = {}): Promise<ListPage> {
+    throwIfAborted(signal)
+    const reading = readdir(this.#folder).catch((error) => this.#absent(error))
+    const names = (await untilAborted(reading, signal)) ?? []
     const keys = names
       .filter((name) => !name.includes(TEMPORARY))
       .map(decodeName)
@@ -93,12 +116,14 @@ export class FolderStore implements Store {
     return last !== undefined && page.length < rest.length ? { keys: page, cursor: last } : { keys: page }
   }
 
-  async delete(key: string): Promise<void> {
+  async delete(key: string, { signal }: StoreOptions = {}): Promise<void> {
+    throwIfAborted(signal)
     const path = this.#pathOf(key)
     if (path === null) return
-    await rm(path, { force: true }).catch((error: unknown) => {
+    const removing = rm(path, { force: true }).catch((error: unknown) => {
       throw unavailable(this.name, error)
     })
+    await untilAborted(removing, signal)
   }
 
   #body(

@@ -2,7 +2,15 @@ import { untilLate } from '../core/abort.ts'
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import { bodyOf, piecesOfBytes, readAtMost } from '../weights/body.ts'
-import type { GetOptions, ListPage, Store, StoredInfo, StoredValue } from '../weights/store.ts'
+import type {
+  GetOptions,
+  ListOptions,
+  ListPage,
+  Store,
+  StoredInfo,
+  StoredValue,
+  StoreOptions,
+} from '../weights/store.ts'
 import { readOnly } from './read-only.ts'
 
 export interface LastGoodStoreOptions {
@@ -41,8 +49,8 @@ export class LastGoodStore implements Store {
     this.#options = options
   }
 
-  head(key: string): Promise<StoredInfo | null> {
-    return this.#source.head(key)
+  head(key: string, options?: StoreOptions): Promise<StoredInfo | null> {
+    return this.#source.head(key, options)
   }
 
   async get(key: string, options: GetOptions = {}): Promise<StoredValue | null> {
@@ -63,12 +71,14 @@ export class LastGoodStore implements Store {
     return Promise.reject(readOnly())
   }
 
-  async list(prefix: string, cursor?: string): Promise<ListPage> {
-    if (cursor?.startsWith(OF_COPIES)) return this.#listCopies(prefix, cursor.slice(OF_COPIES.length))
-    const answer = await this.#ask(undefined, () => this.#source.list(prefix, cursor))
+  async list(prefix: string, { cursor, signal }: ListOptions = {}): Promise<ListPage> {
+    if (cursor?.startsWith(OF_COPIES)) {
+      return this.#listCopies(prefix, { cursor: cursor.slice(OF_COPIES.length), signal })
+    }
+    const answer = await this.#ask(signal, (limited) => this.#source.list(prefix, { cursor, signal: limited }))
     if (answer.ok) return answer.value
     if (cursor !== undefined) throw answer.error
-    const page = await this.#listCopies(prefix)
+    const page = await this.#listCopies(prefix, { signal })
     // Nothing was ever read: an empty catalogue would be a lie.
     if (page.keys.length === 0) throw answer.error
     return page
@@ -78,8 +88,8 @@ export class LastGoodStore implements Store {
     return Promise.reject(readOnly())
   }
 
-  async #listCopies(prefix: string, cursor?: string): Promise<ListPage> {
-    const page = await this.#copies.list(prefix, cursor)
+  async #listCopies(prefix: string, options: ListOptions): Promise<ListPage> {
+    const page = await this.#copies.list(prefix, options)
     return page.cursor === undefined ? page : { keys: page.keys, cursor: OF_COPIES + page.cursor }
   }
 

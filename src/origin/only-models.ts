@@ -1,5 +1,14 @@
 import { ALIAS_PREFIX } from '../catalog/keys.ts'
-import type { GetOptions, ListPage, Store, StoredInfo, StoredValue } from '../weights/store.ts'
+import { throwIfAborted } from '../core/errors.ts'
+import type {
+  GetOptions,
+  ListOptions,
+  ListPage,
+  Store,
+  StoredInfo,
+  StoredValue,
+  StoreOptions,
+} from '../weights/store.ts'
 import { readOnly } from './read-only.ts'
 
 /** A store in which there are these models alone. Takes no writes. */
@@ -14,16 +23,18 @@ export class OnlyModels implements Store {
     this.#models = models
   }
 
-  async head(key: string): Promise<StoredInfo | null> {
-    return this.#has(key) ? this.#inner.head(key) : null
+  async head(key: string, options: StoreOptions = {}): Promise<StoredInfo | null> {
+    throwIfAborted(options.signal)
+    return this.#has(key) ? this.#inner.head(key, options) : null
   }
 
-  async get(key: string, options?: GetOptions): Promise<StoredValue | null> {
+  async get(key: string, options: GetOptions = {}): Promise<StoredValue | null> {
+    throwIfAborted(options.signal)
     return this.#has(key) ? this.#inner.get(key, options) : null
   }
 
-  async list(prefix: string, cursor?: string): Promise<ListPage> {
-    const page = await this.#inner.list(prefix, cursor)
+  async list(prefix: string, options?: ListOptions): Promise<ListPage> {
+    const page = await this.#inner.list(prefix, options)
     return { ...page, keys: page.keys.filter((key) => this.#has(key)) }
   }
 

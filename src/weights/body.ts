@@ -1,4 +1,4 @@
-import { onAbort } from '../core/abort.ts'
+import { onAbort, untilAborted } from '../core/abort.ts'
 import { concatBytes } from '../core/bytes.ts'
 import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
@@ -139,6 +139,16 @@ export function unavailable(store: string, cause: unknown): VergeError {
     details: { store },
     retryAfter: 1,
   })
+}
+
+/** What a store's service answers, no later than the signal allows. @throws store_unavailable, what the signal says */
+export async function asked<T>(store: string, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  try {
+    return await untilAborted(work(), signal)
+  } catch (cause) {
+    throwIfAborted(signal)
+    throw unavailable(store, cause)
+  }
 }
 
 /**

@@ -1,8 +1,17 @@
 import { untilAborted } from '../core/abort.ts'
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { bodyOf, forEachPiece, nextCursor, piecesOf, unavailable } from './body.ts'
-import type { GetOptions, ListPage, PutOptions, Store, StoredInfo, StoredValue } from './store.ts'
+import { asked, bodyOf, forEachPiece, nextCursor, piecesOf } from './body.ts'
+import type {
+  GetOptions,
+  ListOptions,
+  ListPage,
+  PutOptions,
+  Store,
+  StoredInfo,
+  StoredValue,
+  StoreOptions,
+} from './store.ts'
 
 /** What is used of a KV namespace, so that a Worker's binding and wrangler's `getPlatformProxy()` both fit. */
 export interface KvNamespaceLike {
@@ -53,10 +62,11 @@ export class KvStore implements Store {
     this.#cacheTtl = options.cacheTtl ?? kvCacheTtl
   }
 
-  async head(key: string): Promise<StoredInfo | null> {
-    const found = await this.#open(key)
+  async head(key: string, { signal }: StoreOptions = {}): Promise<StoredInfo | null> {
+    throwIfAborted(signal)
+    const found = await untilAborted(this.#open(key), signal, leave)
     if (found === null) return null
-    if (found.bytes === undefined) return { bytes: await this.#count(found.body) }
+    if (found.bytes === undefined) return { bytes: await this.#count(found.body, signal) }
     found.body.cancel('only the size was wanted').catch(() => {})
     return { bytes: found.bytes }
   }
@@ -64,9 +74,7 @@ export class KvStore implements Store {
   async get(key: string, options: GetOptions = {}): Promise<StoredValue | null> {
     const { range, signal } = options
     throwIfAborted(signal)
-    const found = await untilAborted(this.#openSized(key, signal), signal, (late) => {
-      late?.body.cancel('too late').catch(() => {})
-    })
+    const found = await untilAborted(this.#openSized(key, signal), signal, leave)
     if (found === null) return null
     // KV reads whole values only: what is before the range is read and dropped, what is after it is never read
     const body = bodyOf(piecesOf(found.body), {
@@ -78,8 +86,9 @@ export class KvStore implements Store {
     return { bytes: found.bytes, body }
   }
 
-  async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<StoredInfo | null> {
-    if (options.onlyIf !== undefined) {
+  async put(key: string, value: Uint8Array, { onlyIf, signal }: PutOptions = {}): Promise<StoredInfo | null> {
+    throwIfAborted(signal)
+    if (onlyIf !== undefined) {
       throw new VergeError('store_unavailable', 'KV has no conditional writes. Write to R2, and copy to KV afterwards.')
     }
     if (!keyFits(key)) {
@@ -95,21 +104,24 @@ export class KvStore implements Store {
       )
     }
     // KV tells no sizes, so each value carries its own
-    await this.#ask(() => this.#namespace.put(key, value, { metadata: { bytes: value.length } }))
+    await this.#ask(() => this.#namespace.put(key, value, { metadata: { bytes: value.length } }), signal)
     return { bytes: value.length }
   }
 
-  async list(prefix: string, cursor?: string): Promise<ListPage> {
+  async list(prefix: string, { cursor, signal }: ListOptions = {}): Promise<ListPage> {
+    throwIfAborted(signal)
     const limit = this.#pageSize
-    const page = await this.#ask(() =>
-      this.#namespace.list(cursor === undefined ? { prefix, limit } : { prefix, limit, cursor }),
+    const page = await this.#ask(
+      () => this.#namespace.list(cursor === undefined ? { prefix, limit } : { prefix, limit, cursor }),
+      signal,
     )
     const keys = page.keys.map((key) => key.name)
     return page.list_complete ? { keys } : { keys, cursor: nextCursor(this.name, page.cursor, cursor) }
   }
 
-  async delete(key: string): Promise<void> {
-    if (keyFits(key)) await this.#ask(() => this.#namespace.delete(key))
+  async delete(key: string, { signal }: StoreOptions = {}): Promise<void> {
+    throwIfAborted(signal)
+    if (keyFits(key)) await this.#ask(() => this.#namespace.delete(key), signal)
   }
 
   async #open(key: string): Promise<Opened | null> {
@@ -139,13 +151,14 @@ export class KvStore implements Store {
     return bytes
   }
 
-  async #ask<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (cause) {
-      throw unavailable(this.name, cause)
-    }
+  #ask<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return asked(this.name, work, signal)
   }
+}
+
+/** Of a value that came too late. */
+function leave(late: { readonly body: ReadableStream } | null): void {
+  late?.body.cancel('too late').catch(() => {})
 }
 
 /** Blobs and manifests never change, so their copies may be kept for a day; anything else as short as KV allows. */

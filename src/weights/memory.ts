@@ -1,6 +1,15 @@
 import { throwIfAborted } from '../core/errors.ts'
 import { bodyOf, piecesOfBytes } from './body.ts'
-import type { GetOptions, ListPage, PutOptions, Store, StoredInfo, StoredValue } from './store.ts'
+import type {
+  GetOptions,
+  ListOptions,
+  ListPage,
+  PutOptions,
+  Store,
+  StoredInfo,
+  StoredValue,
+  StoreOptions,
+} from './store.ts'
 
 export interface MemoryStoreOptions {
   readonly name?: string
@@ -25,7 +34,8 @@ export class MemoryStore implements Store {
     this.#pageSize = options.pageSize ?? 1000
   }
 
-  async head(key: string): Promise<StoredInfo | null> {
+  async head(key: string, { signal }: StoreOptions = {}): Promise<StoredInfo | null> {
+    throwIfAborted(signal)
     const entry = this.#entries.get(key)
     return entry === undefined ? null : info(entry)
   }
@@ -41,7 +51,8 @@ export class MemoryStore implements Store {
   }
 
   async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<StoredInfo | null> {
-    const { onlyIf } = options
+    const { onlyIf, signal } = options
+    throwIfAborted(signal)
     const present = this.#entries.get(key)
     if (onlyIf === 'absent' ? present !== undefined : onlyIf !== undefined && present?.etag !== onlyIf.etag) return null
     this.#writes++
@@ -50,7 +61,8 @@ export class MemoryStore implements Store {
     return info(entry)
   }
 
-  async list(prefix: string, cursor?: string): Promise<ListPage> {
+  async list(prefix: string, { cursor, signal }: ListOptions = {}): Promise<ListPage> {
+    throwIfAborted(signal)
     const keys = [...this.#entries.keys()].filter((key) => key.startsWith(prefix)).sort(compareUtf8)
     const rest = cursor === undefined ? keys : keys.filter((key) => compareUtf8(key, cursor) > 0)
     const page = rest.slice(0, this.#pageSize)
@@ -58,7 +70,8 @@ export class MemoryStore implements Store {
     return last !== undefined && page.length < rest.length ? { keys: page, cursor: last } : { keys: page }
   }
 
-  async delete(key: string): Promise<void> {
+  async delete(key: string, { signal }: StoreOptions = {}): Promise<void> {
+    throwIfAborted(signal)
     this.#entries.delete(key)
   }
 }

@@ -12,6 +12,7 @@ export interface PutBlobOptions {
   readonly limits: Pick<Limits, 'chunkBytes' | 'chunkStallMs'>
   /** Read back and check what a store has already, instead of trusting its size. */
   readonly verify: boolean
+  readonly signal?: AbortSignal | undefined
 }
 
 export interface PutBlobResult {
@@ -23,7 +24,7 @@ export interface PutBlobResult {
 /**
  * Stores chunks under their digests, in every store given, one after the other; a store that has a good one already is
  * not written to, and a damaged one is written over.
- * @throws manifest_invalid if a chunk is too large, store_unavailable
+ * @throws manifest_invalid if a chunk is too large, store_unavailable, what the signal says
  */
 export async function putBlob(
   stores: readonly Store[],
@@ -45,7 +46,7 @@ export async function putBlob(
     await whole.update(data)
     for (const store of stores) {
       if (await holds(store, chunk, options)) continue
-      await store.put(blobKey(chunk.sha256), data)
+      await store.put(blobKey(chunk.sha256), data, { signal: options.signal })
       written++
     }
     infos.push(chunk)
@@ -55,7 +56,8 @@ export async function putBlob(
 }
 
 async function holds(store: Store, chunk: ChunkInfo, options: PutBlobOptions): Promise<boolean> {
-  if (!options.verify) return (await store.head(blobKey(chunk.sha256)))?.bytes === chunk.bytes
-  const fault = await readChunk(store, chunk, () => {}, new AbortController().signal, options)
+  const { signal = new AbortController().signal } = options
+  if (!options.verify) return (await store.head(blobKey(chunk.sha256), { signal }))?.bytes === chunk.bytes
+  const fault = await readChunk(store, chunk, () => {}, signal, options)
   return fault === null
 }

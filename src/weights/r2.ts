@@ -1,8 +1,18 @@
 import { untilAborted } from '../core/abort.ts'
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { bodyOf, nextCursor, piecesOf, unavailable } from './body.ts'
-import type { ByteRange, GetOptions, ListPage, PutOptions, Store, StoredInfo, StoredValue } from './store.ts'
+import { asked, bodyOf, nextCursor, piecesOf, unavailable } from './body.ts'
+import type {
+  ByteRange,
+  GetOptions,
+  ListOptions,
+  ListPage,
+  PutOptions,
+  Store,
+  StoredInfo,
+  StoredValue,
+  StoreOptions,
+} from './store.ts'
 
 /** What is used of an R2 bucket, so that a Worker's binding and wrangler's `getPlatformProxy()` both fit. */
 export interface R2BucketLike {
@@ -52,9 +62,10 @@ export class R2Store implements Store {
     this.#pageSize = options.pageSize ?? 1000
   }
 
-  async head(key: string): Promise<StoredInfo | null> {
+  async head(key: string, { signal }: StoreOptions = {}): Promise<StoredInfo | null> {
+    throwIfAborted(signal)
     if (!keyFits(key)) return null
-    const found = await this.#ask(() => this.#bucket.head(key))
+    const found = await this.#ask(() => this.#bucket.head(key), signal)
     return found === null ? null : info(found)
   }
 
@@ -70,29 +81,34 @@ export class R2Store implements Store {
   }
 
   async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<StoredInfo | null> {
+    const { onlyIf, signal } = options
+    throwIfAborted(signal)
     if (!keyFits(key)) {
       throw new VergeError('store_unavailable', `Keys in R2 are 1 to ${LIMITS.r2KeyBytes} bytes long.`)
     }
-    const { onlyIf } = options
     const condition: R2ConditionLike | undefined =
       onlyIf === 'absent' ? { etagDoesNotMatch: '*' } : onlyIf && { etagMatches: onlyIf.etag }
-    const put = await this.#ask(() =>
-      this.#bucket.put(key, value, condition === undefined ? {} : { onlyIf: condition }),
+    const put = await this.#ask(
+      () => this.#bucket.put(key, value, condition === undefined ? {} : { onlyIf: condition }),
+      signal,
     )
     return put === null ? null : info(put)
   }
 
-  async list(prefix: string, cursor?: string): Promise<ListPage> {
+  async list(prefix: string, { cursor, signal }: ListOptions = {}): Promise<ListPage> {
+    throwIfAborted(signal)
     const limit = this.#pageSize
-    const page = await this.#ask(() =>
-      this.#bucket.list(cursor === undefined ? { prefix, limit } : { prefix, limit, cursor }),
+    const page = await this.#ask(
+      () => this.#bucket.list(cursor === undefined ? { prefix, limit } : { prefix, limit, cursor }),
+      signal,
     )
     const keys = page.objects.map((object) => object.key)
     return page.truncated ? { keys, cursor: nextCursor(this.name, page.cursor, cursor) } : { keys }
   }
 
-  async delete(key: string): Promise<void> {
-    if (keyFits(key)) await this.#ask(() => this.#bucket.delete(key))
+  async delete(key: string, { signal }: StoreOptions = {}): Promise<void> {
+    throwIfAborted(signal)
+    if (keyFits(key)) await this.#ask(() => this.#bucket.delete(key), signal)
   }
 
   async #open(key: string, range: ByteRange | undefined): Promise<R2ObjectBodyLike | null> {
@@ -113,12 +129,8 @@ export class R2Store implements Store {
     return { key, size: found.size, etag: found.etag, body: emptyBody() }
   }
 
-  async #ask<T>(work: () => Promise<T>): Promise<T> {
-    try {
-      return await work()
-    } catch (cause) {
-      throw unavailable(this.name, cause)
-    }
+  #ask<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return asked(this.name, work, signal)
   }
 }
 

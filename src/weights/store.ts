@@ -20,14 +20,26 @@ export interface ByteRange {
   readonly length?: number
 }
 
-export interface GetOptions {
-  readonly range?: ByteRange
-  readonly signal?: AbortSignal
+export interface StoreOptions {
+  /**
+   * Ends the wait with its reason. A signal that has fired already rejects the call before the store is asked. A write or
+   * a deletion whose signal fires midway may still be made afterwards, whole; until it is, its bytes must not change.
+   */
+  readonly signal?: AbortSignal | undefined
 }
 
-export interface PutOptions {
+export interface GetOptions extends StoreOptions {
+  readonly range?: ByteRange
+}
+
+export interface PutOptions extends StoreOptions {
   /** Write only if the key has this etag, or only if it does not exist. */
   readonly onlyIf?: { readonly etag: string } | 'absent'
+}
+
+export interface ListOptions extends StoreOptions {
+  /** Of the page before. */
+  readonly cursor?: string | undefined
 }
 
 export interface ListPage {
@@ -37,10 +49,13 @@ export interface ListPage {
   readonly cursor?: string
 }
 
-/** A flat key-value store of bytes. Every implementation passes `test/contract/store.ts`. */
+/**
+ * A flat key-value store of bytes. Every implementation passes `test/contract/store.ts`. Each method rejects with the
+ * signal's reason as a typed error (`cancelled`, `deadline_exceeded`), and with `store_unavailable` if the store fails.
+ */
 export interface Store {
   readonly name: string
-  head(key: string): Promise<StoredInfo | null>
+  head(key: string, options?: StoreOptions): Promise<StoredInfo | null>
   get(key: string, options?: GetOptions): Promise<StoredValue | null>
   /**
    * Writes atomically: a reader sees the old value or the new one.
@@ -49,7 +64,7 @@ export interface Store {
    */
   put(key: string, value: Uint8Array, options?: PutOptions): Promise<StoredInfo | null>
   /** One page of the keys that begin with `prefix`. */
-  list(prefix: string, cursor?: string): Promise<ListPage>
+  list(prefix: string, options?: ListOptions): Promise<ListPage>
   /** Deleting what does not exist succeeds. */
-  delete(key: string): Promise<void>
+  delete(key: string, options?: StoreOptions): Promise<void>
 }

@@ -2,7 +2,16 @@ import { onAbort } from '../core/abort.ts'
 import { abortError, isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 import { bodyOf, piecesOf, readAtMost, unavailable } from './body.ts'
-import type { ByteRange, GetOptions, ListPage, Store, StoredInfo, StoredValue } from './store.ts'
+import type {
+  ByteRange,
+  GetOptions,
+  ListOptions,
+  ListPage,
+  Store,
+  StoredInfo,
+  StoredValue,
+  StoreOptions,
+} from './store.ts'
 
 /** Proves who asks. May be told that the Worker's clock is another. */
 export interface WorkerSigner {
@@ -63,9 +72,10 @@ export class WorkerStore implements Store {
     if (answer.status !== 200) throw refused(this.name, answer.status)
   }
 
-  async head(key: string): Promise<StoredInfo | null> {
+  async head(key: string, { signal }: StoreOptions = {}): Promise<StoredInfo | null> {
+    throwIfAborted(signal)
     if (!isPath(key)) return null
-    const answer = await this.#ask('HEAD', pathOf(key), {})
+    const answer = await this.#ask('HEAD', pathOf(key), {}, signal)
     if (answer.status === 404) return null
     if (answer.status !== 200) throw refused(this.name, answer.status)
     return infoOf(answer)
@@ -74,7 +84,7 @@ export class WorkerStore implements Store {
   async get(key: string, { range, signal }: GetOptions = {}): Promise<StoredValue | null> {
     throwIfAborted(signal)
     if (!isPath(key)) return null
-    if (range?.length === 0) return this.#empty(key)
+    if (range?.length === 0) return this.#empty(key, signal)
     const answer = await this.#ask('GET', pathOf(key), rangeHeader(range), signal)
     if (answer.status === 200 || answer.status === 206) {
       const { body } = answer
@@ -93,17 +103,19 @@ export class WorkerStore implements Store {
     return Promise.reject(readOnly())
   }
 
-  async list(prefix: string, cursor?: string): Promise<ListPage> {
+  async list(prefix: string, { cursor, signal }: ListOptions = {}): Promise<ListPage> {
+    throwIfAborted(signal)
     const query = new URLSearchParams({ list: prefix, ...(cursor !== undefined && { cursor }) })
-    const answer = await this.#ask('GET', `/store?${query}`, {})
+    const answer = await this.#ask('GET', `/store?${query}`, {}, signal)
     if (answer.status !== 200 || answer.body === null) {
       leave(answer)
       throw refused(this.name, answer.status)
     }
     try {
-      const bytes = await readAtMost(answer.body, LIST_BYTES)
+      const bytes = await readAtMost(answer.body, LIST_BYTES, signal)
       return pageOf(JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array(0))))
     } catch (cause) {
+      throwIfAborted(signal)
       throw unavailable(this.name, cause)
     }
   }
@@ -112,8 +124,8 @@ export class WorkerStore implements Store {
     return Promise.reject(readOnly())
   }
 
-  async #empty(key: string): Promise<StoredValue | null> {
-    const info = await this.head(key)
+  async #empty(key: string, signal: AbortSignal | undefined): Promise<StoredValue | null> {
+    const info = await this.head(key, { signal })
     return info === null ? null : { ...info, body: emptyBody() }
   }
 
@@ -136,7 +148,8 @@ export class WorkerStore implements Store {
     const { signer } = this.#options
     const first = await this.#once(method, path, headers, signal)
     if (first.status !== 401) return first
-    const time = await clockOf(first)
+    const time = await clockOf(first, signal)
+    throwIfAborted(signal)
     if (time === undefined || !signer.correct(time)) return first
     return this.#once(method, path, headers, signal)
   }
@@ -175,11 +188,11 @@ export class WorkerStore implements Store {
 }
 
 /** The clock that a refusal names, in its header or in its body; undefined if the clock was not the reason. */
-async function clockOf(answer: Response): Promise<number | undefined> {
+async function clockOf(answer: Response, signal: AbortSignal | undefined): Promise<number | undefined> {
   const header = Number(answer.headers.get(TIME_HEADER) ?? Number.NaN)
   if (answer.body === null) return Number.isSafeInteger(header) ? header : undefined
   try {
-    const bytes = await readAtMost(answer.body, REFUSAL_BYTES)
+    const bytes = await readAtMost(answer.body, REFUSAL_BYTES, signal)
     if (Number.isSafeInteger(header)) return header
     const { error } = JSON.parse(new TextDecoder().decode(bytes ?? new Uint8Array(0))) as {
       readonly error?: { readonly time_ms?: unknown }

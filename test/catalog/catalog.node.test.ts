@@ -32,7 +32,7 @@ it('publishes and reads back in Node as in a Worker, with nothing but stores', a
   const keys = [...blob.chunks.map((chunk) => blobKey(chunk.sha256)).sort(), manifestKey('m', '1')]
   const listed: string[] = []
   for (let cursor: string | undefined = ''; cursor !== undefined; ) {
-    const page = await truth.list('', cursor)
+    const page = await truth.list('', { cursor })
     listed.push(...page.keys)
     cursor = page.cursor
   }

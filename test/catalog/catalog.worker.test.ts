@@ -77,17 +77,17 @@ function counting(inner: Store): Store & { gets: number; lists: number } {
     name: inner.name,
     gets: 0,
     lists: 0,
-    head: (key) => inner.head(key),
+    head: (key, options) => inner.head(key, options),
     get(key: string, options?: GetOptions): Promise<StoredValue | null> {
       this.gets++
       return inner.get(key, options)
     },
     put: (key, value, options) => inner.put(key, value, options),
-    list(prefix, cursor) {
+    list(prefix, options) {
       this.lists++
-      return inner.list(prefix, cursor)
+      return inner.list(prefix, options)
     },
-    delete: (key) => inner.delete(key),
+    delete: (key, options) => inner.delete(key, options),
   }
 }
 
@@ -257,6 +257,45 @@ describe('moving an alias', () => {
     go()
     expect(await late).toMatchObject({ alias: { generation: 2 }, copied: 2 })
     expect((await readerOf([kv]).reader.alias(model))?.generation).toBe(3)
+  })
+
+  it('is stopped by its signal before the alias is written, and leaves it as it was', async () => {
+    const model = newName()
+    await published(model, '1')
+    const manifest = await manifestOf(model, '2')
+    const controller = new AbortController()
+    const truth: Store = {
+      ...counting(r2),
+      head(key, options) {
+        controller.abort()
+        return r2.head(key, options)
+      },
+    }
+    const { signal } = controller
+    const release = writerOf(truth).publishVersion(manifest, { live: true, signal })
+    await expect(release).rejects.toMatchObject({ code: 'cancelled' })
+    expect((await readerOf([r2]).reader.alias(model))?.live).toEqual([{ version: '1', weight: 1 }])
+    await expect(writerOf().setVisibility(model, 'private', { signal })).rejects.toMatchObject({ code: 'cancelled' })
+    await expect(writerOf().dropModel(model, null, { signal })).rejects.toMatchObject({ code: 'cancelled' })
+    expect((await readerOf([kv]).reader.alias(model))?.generation).toBe(1)
+  })
+
+  it('is finished, copies included, where the signal fires once the alias is being written', async () => {
+    const model = newName()
+    await published(model, '1')
+    const controller = new AbortController()
+    const truth: Store = {
+      ...counting(r2),
+      put(key, value, options) {
+        controller.abort()
+        return r2.put(key, value, options)
+      },
+    }
+    const update = await writerOf(truth).setVisibility(model, 'private', { signal: controller.signal })
+    expect(update).toMatchObject({ changed: true, copied: 1 })
+    for (const store of [kv, r2]) {
+      expect((await readerOf([store]).reader.alias(model))?.visibility).toBe('private')
+    }
   })
 
   it('lets one of two creators win, and the other build on it', async () => {

@@ -1,11 +1,25 @@
 import { describe, expect, it } from 'vitest'
-import { isVergeError } from '../../src/core/errors.ts'
+import { isVergeError, VergeError } from '../../src/core/errors.ts'
 import { forEachPiece, readAtMost } from '../../src/weights/body.ts'
 import type { ByteRange, Store } from '../../src/weights/store.ts'
 
-export interface StoreTraits {
+export interface StoreTraits extends SignalTraits {
   /** Whether `put` takes conditions; where it does not, they must be refused with `store_unavailable`. */
   readonly conditional: boolean
+}
+
+export interface SignalTraits {
+  /** Has no waits that a signal could end: every call is done when it returns. */
+  readonly immediate?: boolean
+  /** Refuses writes and deletions with `store_unavailable`, whatever their signal. */
+  readonly readOnly?: boolean
+}
+
+/** A store with one value under `key`, which `list(prefix)` finds. */
+export interface SignalledStore {
+  readonly store: Store
+  readonly key: string
+  readonly prefix: string
 }
 
 const MiB = 1024 * 1024
@@ -33,6 +47,55 @@ export async function readValue(store: Store, key: string, range?: ByteRange): P
 
 function same(a: Uint8Array | null, b: Uint8Array): boolean {
   return a !== null && a.length === b.length && a.every((byte, i) => byte === b[i])
+}
+
+/** What every store does with a call's signal. Part of `storeContract`; read-only stores run it alone. */
+export function storeSignals(setUp: () => Promise<SignalledStore>, traits: SignalTraits = {}): void {
+  const { immediate = false, readOnly = false } = traits
+
+  type Call = (signal: AbortSignal) => Promise<unknown>
+  const readsOf = ({ store, key, prefix }: SignalledStore): Record<string, Call> => ({
+    head: (signal) => store.head(key, { signal }),
+    get: (signal) => store.get(key, { signal }),
+    list: (signal) => store.list(prefix, { signal }),
+  })
+  const writesOf = ({ store, key, prefix }: SignalledStore): Record<string, Call> => ({
+    put: (signal) => store.put(key, text('another'), { signal }),
+    'put of a new key': (signal) => store.put(`${prefix}new`, text('new'), { signal }),
+    delete: (signal) => store.delete(key, { signal }),
+  })
+
+  it('refuses every call whose signal has fired, with its reason, and does nothing', async () => {
+    const there = await setUp()
+    const late = new VergeError('deadline_exceeded', 'Too late.')
+    for (const [name, call] of Object.entries(readsOf(there))) {
+      await expect(call(AbortSignal.abort()), name).rejects.toMatchObject({ code: 'cancelled' })
+      await expect(call(AbortSignal.abort(late)), name).rejects.toBe(late)
+    }
+    for (const [name, call] of Object.entries(writesOf(there))) {
+      const code = readOnly ? 'store_unavailable' : 'deadline_exceeded'
+      await expect(call(AbortSignal.abort(late)), name).rejects.toMatchObject({ code })
+    }
+    const { store, key, prefix } = there
+    expect(await readValue(store, key)).toEqual(text('value'))
+    expect((await store.list(prefix)).keys).toEqual([key])
+  })
+
+  if (immediate) return
+
+  it('ends the wait of every call whose signal fires meanwhile, with its reason', async () => {
+    const there = await setUp()
+    const calls = readOnly ? readsOf(there) : { ...readsOf(there), ...writesOf(there) }
+    for (const [name, call] of Object.entries(calls)) {
+      const controller = new AbortController()
+      const waiting = call(controller.signal)
+      controller.abort()
+      await expect(waiting, name).rejects.toMatchObject({ code: 'cancelled' })
+    }
+    // a write may still be made, whole
+    const value = await readValue(there.store, there.key)
+    expect([null, 'value', 'another']).toContain(value === null ? null : new TextDecoder().decode(value))
+  })
 }
 
 /**
@@ -123,7 +186,7 @@ export function storeContract(name: string, makeStore: () => Store | Promise<Sto
       let pages = 0
       let cursor: string | undefined
       do {
-        const page = await store.list(at('list/'), cursor)
+        const page = await store.list(at('list/'), { cursor })
         listed.push(...page.keys)
         cursor = page.cursor
         pages++
@@ -223,6 +286,12 @@ export function storeContract(name: string, makeStore: () => Store | Promise<Sto
       expect(read).toBeGreaterThan(0)
       expect(read).toBeLessThan(2 * MiB)
     })
+
+    storeSignals(async () => {
+      const { store, at } = await setUp()
+      await store.put(at('k'), text('value'))
+      return { store, key: at('k'), prefix: at('') }
+    }, traits)
 
     it('lets a body be cancelled midway, and read again', async () => {
       const { store, at } = await setUp()

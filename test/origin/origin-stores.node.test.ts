@@ -19,7 +19,7 @@ import { forEachPiece, readAtMost } from '../../src/weights/body.ts'
 import { MemoryStore } from '../../src/weights/memory.ts'
 import type { GetOptions, Store } from '../../src/weights/store.ts'
 import { WorkerStore } from '../../src/weights/worker.ts'
-import { pattern, readValue, text } from '../contract/store.ts'
+import { pattern, readValue, storeSignals, text } from '../contract/store.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 
 const BLOB = `blob/sha256/${'ab'.repeat(32)}`
@@ -30,6 +30,8 @@ describe('weights through a Worker', () => {
   let server: Server
   let url: URL
   let truth: MemoryStore
+  /** As the application hands it to whatever works for the request. */
+  let requestSignal: AbortSignal | undefined
   /** Who asks, unless a request is signed. */
   let anyone: Caller
   let requests: string[]
@@ -37,6 +39,7 @@ describe('weights through a Worker', () => {
 
   beforeEach(async () => {
     truth = new MemoryStore()
+    requestSignal = undefined
     anyone = { kind: 'anonymous' }
     requests = []
     workerNow = () => Date.now()
@@ -49,7 +52,7 @@ describe('weights through a Worker', () => {
     })
     app.use(async (c, next) => {
       requests.push(`${c.req.method} ${c.req.path}`)
-      const signal = c.req.raw.signal
+      const signal = requestSignal ?? c.req.raw.signal
       c.set('context', { requestId: 'test', signal, runsBefore: 0, waitUntil() {} })
       c.set('caller', anyone)
       if (c.req.header('authorization') !== undefined) {
@@ -139,7 +142,7 @@ describe('weights through a Worker', () => {
     const listed: string[] = []
     let cursor: string | undefined
     do {
-      const page = await store.list('alias/', cursor)
+      const page = await store.list('alias/', { cursor })
       listed.push(...page.keys)
       cursor = page.cursor
     } while (cursor !== undefined)
@@ -173,6 +176,14 @@ describe('weights through a Worker', () => {
     expect(requests).toHaveLength(1)
   })
 
+  storeSignals(
+    async () => {
+      await truth.put('alias/a', text('value'))
+      return { store: await storeOf(), key: 'alias/a', prefix: 'alias/' }
+    },
+    { readOnly: true },
+  )
+
   it('ends a read by its signal, and reports a Worker that is away', async () => {
     await truth.put(BLOB, pattern(4_000_000))
     const store = await storeOf()
@@ -186,6 +197,20 @@ describe('weights through a Worker', () => {
     server.close()
     await expect(store.get(BLOB)).rejects.toMatchObject({ code: 'store_unavailable' })
     await expect(store.list('alias/')).rejects.toMatchObject({ code: 'store_unavailable' })
+  })
+
+  it('stops asking the store for a request that is over', async () => {
+    await truth.put(BLOB, pattern(10))
+    requestSignal = AbortSignal.abort()
+    anyone = { kind: 'operator' }
+    const calls = [
+      { method: 'HEAD', path: `store/${BLOB}` },
+      { method: 'GET', path: `store/${BLOB}` },
+      { method: 'GET', path: 'store?list=alias/' },
+    ]
+    for (const { method, path } of calls) {
+      expect((await fetch(new URL(path, url), { method })).status, `${method} ${path}`).toBe(STATUS.cancelled)
+    }
   })
 
   it('does not follow a redirect with its signature', async () => {
@@ -221,16 +246,16 @@ describe('LastGoodStore', () => {
   function storeOf(): LastGoodStore {
     const faulty: Store = {
       name: 'source',
-      head: (key) => source.head(key),
+      head: (key, options) => source.head(key, options),
       get: (key: string, options?: GetOptions) => {
         asked++
         if (away) throw new VergeError('store_unavailable', 'away')
         return source.get(key, options)
       },
-      list: async (prefix, cursor) => {
+      list: async (prefix, options) => {
         asked++
         if (away) throw new VergeError('store_unavailable', 'away')
-        return source.list(prefix, cursor)
+        return source.list(prefix, options)
       },
       put: (key, value) => source.put(key, value),
       delete: (key) => source.delete(key),
@@ -261,7 +286,7 @@ describe('LastGoodStore', () => {
     const restarted = storeOf()
     expect(await readValue(restarted, 'alias/b')).toEqual(text('alias of b'))
     const first = await restarted.list('alias/')
-    const second = await restarted.list('alias/', first.cursor)
+    const second = await restarted.list('alias/', { cursor: first.cursor })
     expect([...first.keys, ...second.keys]).toEqual(['alias/a', 'alias/b', 'alias/c'])
     await expect(restarted.get('alias/never-read')).rejects.toMatchObject({ code: 'store_unavailable' })
   })
@@ -308,6 +333,26 @@ describe('LastGoodStore', () => {
     source.get = get
   })
 
+  storeSignals(
+    async () => {
+      source = new MemoryStore()
+      await source.put('alias/a', text('value'))
+      return { store: storeOf(), key: 'alias/a', prefix: 'alias/' }
+    },
+    { readOnly: true, immediate: true },
+  )
+
+  it('gives up a list that hangs when its caller leaves', async () => {
+    const store = storeOf()
+    source.list = (_, options) =>
+      new Promise((_, reject) => options?.signal?.addEventListener('abort', () => reject(options.signal?.reason)))
+    const controller = new AbortController()
+    const left = store.list('alias/', { signal: controller.signal })
+    controller.abort()
+    await expect(left).rejects.toMatchObject({ code: 'cancelled' })
+    expect(events).toEqual([])
+  })
+
   it('passes weights through, without a copy', async () => {
     const bytes = new Uint8Array(randomBytes(2_000))
     await source.put(BLOB, bytes)
@@ -328,6 +373,15 @@ describe('LastGoodStore', () => {
 })
 
 describe('OnlyModels', () => {
+  storeSignals(
+    async () => {
+      const inner = new MemoryStore()
+      for (const key of ['alias/a', 'alias/b']) await inner.put(key, text('value'))
+      return { store: new OnlyModels(inner, new Set(['a'])), key: 'alias/a', prefix: 'alias/' }
+    },
+    { readOnly: true, immediate: true },
+  )
+
   it('hides every other model, and leaves weights and manifests alone', async () => {
     const inner = new MemoryStore()
     for (const key of ['alias/a', 'alias/b', 'manifest/b/1', BLOB]) await inner.put(key, text(key))

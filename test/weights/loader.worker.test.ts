@@ -100,10 +100,10 @@ class Watched implements Store {
     return { ...found, body }
   }
 
-  head: Store['head'] = (key) => this.inner.head(key)
+  head: Store['head'] = (key, options) => this.inner.head(key, options)
   put: Store['put'] = (key, value, options) => this.inner.put(key, value, options)
-  list: Store['list'] = (prefix, cursor) => this.inner.list(prefix, cursor)
-  delete: Store['delete'] = (key) => this.inner.delete(key)
+  list: Store['list'] = (prefix, options) => this.inner.list(prefix, options)
+  delete: Store['delete'] = (key, options) => this.inner.delete(key, options)
 }
 
 /** A fault that local stores never show: fails, or hangs, for the first reads. */

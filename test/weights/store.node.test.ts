@@ -10,7 +10,7 @@ import { MemoryStore } from '../../src/weights/memory.ts'
 import { R2Store } from '../../src/weights/r2.ts'
 import { pattern, readValue, storeContract, text } from '../contract/store.ts'
 
-storeContract('memory', () => new MemoryStore(), { conditional: true })
+storeContract('memory', () => new MemoryStore(), { conditional: true, immediate: true })
 
 const folders: string[] = []
 afterAll(async () => {
@@ -51,7 +51,7 @@ describe('stores over getPlatformProxy()', async () => {
       }
       const first = await store.list('a/')
       expect(first.keys).toEqual(['a/0', 'a/1'])
-      expect(await store.list('a/', first.cursor)).toEqual({ keys: ['a/2'] })
+      expect(await store.list('a/', { cursor: first.cursor })).toEqual({ keys: ['a/2'] })
       await store.delete('a/1')
       expect(await store.get('a/1')).toBeNull()
     })

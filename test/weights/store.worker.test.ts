@@ -10,7 +10,7 @@ const { BUCKET, KV } = bindings
 
 storeContract('r2', () => new R2Store(BUCKET), { conditional: true })
 storeContract('kv', () => new KvStore(KV), { conditional: false })
-storeContract('memory', () => new MemoryStore(), { conditional: true })
+storeContract('memory', () => new MemoryStore(), { conditional: true, immediate: true })
 
 describe('KvStore', () => {
   const store = new KvStore(KV)

@@ -75,7 +75,7 @@ export const releaseCommand: Command = {
         const same = old !== null && isUnchanged(old, planned)
         return report(old, same ? old : planned, { changed: !same, dryRun, json: values.json })
       }
-      const { alias, changed } = await target.writer.updateAlias(model, change)
+      const { alias, changed } = await target.writer.updateAlias(model, change, { signal })
       const text = report(old, alias, { changed, dryRun, json: values.json })
       return values.json || !changed ? text : `${text}\n${delayOf(target)}`
     })

@@ -66,7 +66,7 @@ export async function holds(
   options: { readonly isTruth: boolean; readonly thorough: boolean; readonly signal: AbortSignal },
 ): Promise<boolean> {
   const { isTruth, thorough, signal } = options
-  const info = await store.head(blobKey(chunk.sha256))
+  const info = await store.head(blobKey(chunk.sha256), { signal })
   if (info === null || info.bytes !== chunk.bytes) return false
   if (!thorough && (!isTruth || hasMd5(info, chunk))) return true
   return readsBack(store, chunk, signal)
@@ -83,7 +83,7 @@ export async function putChecked(
   options: { readonly isTruth: boolean; readonly signal: AbortSignal },
 ): Promise<void> {
   for (let attempt = 1; attempt <= ATTEMPTS; attempt++) {
-    const info = await store.put(blobKey(chunk.sha256), chunk.data)
+    const info = await store.put(blobKey(chunk.sha256), chunk.data, { signal: options.signal })
     if (!options.isTruth || hasMd5(info, chunk)) return
     if (await readsBack(store, chunk, options.signal)) return
   }

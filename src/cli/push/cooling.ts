@@ -34,7 +34,7 @@ export async function leftovers(
   const found: (Leftover & { readonly sha256: string })[] = []
   const look = async ({ sha256 }: PackedChunk): Promise<void> => {
     const key = blobKey(sha256)
-    for (const store of copies) if ((await store.head(key)) !== null) found.push({ store, key, sha256 })
+    for (const store of copies) if ((await store.head(key, { signal })) !== null) found.push({ store, key, sha256 })
   }
   await inParallel(chunks, concurrency, look, signal)
   if (found.length === 0) return []

@@ -2,7 +2,6 @@ import type { Alias } from '../../catalog/alias.ts'
 import { existsAlready, nextAlias, published } from '../../catalog/alias-changes.ts'
 import { canonicalBytes } from '../../catalog/canonical-json.ts'
 import { aliasKey } from '../../catalog/keys.ts'
-import { throwIfAborted } from '../../core/errors.ts'
 import { sha256 } from '../pack/bytes.ts'
 import type { PackedModel } from '../pack/packer.ts'
 import { readerOf } from './inventory.ts'
@@ -14,8 +13,7 @@ import { assertNoConflict, type PushTarget } from './push.ts'
  */
 export async function assertReachable({ truth, copies }: PushTarget, signal: AbortSignal): Promise<void> {
   for (const store of [truth, ...copies]) {
-    throwIfAborted(signal)
-    await store.head(aliasKey('verge'))
+    await store.head(aliasKey('verge'), { signal })
   }
 }
 

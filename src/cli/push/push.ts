@@ -126,7 +126,7 @@ async function push(
   if (dryRun) {
     const moves = !isUnchanged(old, planned)
     const alias = old === null || moves ? planned : old
-    const outdated = await isOutdated(target, [aliasKey(model), manifestKey(model, version)])
+    const outdated = await isOutdated(target, [aliasKey(model), manifestKey(model, version)], signal)
     steps.push(aliasStep(old, alias, dryRun))
     const { generation, visibility, live } = alias
     return { ...base, generation, visibility, live, written: 0, moves, outdated, steps }
@@ -143,8 +143,7 @@ async function push(
     await inParallel(lacks, concurrency, send, signal)
     task.done(`${bytes(bytesSent)} in ${counted(sent, 'chunk')}`)
   }
-  throwIfAborted(signal)
-  const release = await target.writer.publishVersion(packed.manifest, wanted)
+  const release = await target.writer.publishVersion(packed.manifest, { ...wanted, signal })
   steps.push(aliasStep(old, release.alias, dryRun))
   // the alias has moved: what is left to do is done, also where whoever pushes is interrupted
   await inParallel(cold, concurrency, ({ store, key }) => store.delete(key), new AbortController().signal)
@@ -188,12 +187,16 @@ export async function assertNoConflict(
 }
 
 /** Whether a copy of one of these keys is another than the truth's, or cannot be read. */
-async function isOutdated({ truth, copies }: PushTarget, keys: readonly string[]): Promise<boolean> {
+async function isOutdated(
+  { truth, copies }: PushTarget,
+  keys: readonly string[],
+  signal: AbortSignal,
+): Promise<boolean> {
   const { manifestBytes } = LIMITS
   for (const key of keys) {
-    const wanted = await readRecord(truth, key, manifestBytes)
+    const wanted = await readRecord(truth, key, manifestBytes, signal)
     for (const copy of copies) {
-      const found = await readRecord(copy, key, manifestBytes).catch((error: unknown) => {
+      const found = await readRecord(copy, key, manifestBytes, signal).catch((error: unknown) => {
         if (isVergeError(error, 'store_unavailable')) return null
         throw error
       })

@@ -1,6 +1,6 @@
 import { parseManifest } from '../../catalog/parse.ts'
 import { blobsOf } from '../../catalog/servable.ts'
-import { isVergeError, throwIfAborted } from '../../core/errors.ts'
+import { isVergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { ChunkInfo } from '../../weights/blob.ts'
 import { readAtMost } from '../../weights/body.ts'
@@ -14,8 +14,7 @@ export async function allKeys(store: Store, prefix: string, signal?: AbortSignal
   const keys: string[] = []
   let cursor: string | undefined
   do {
-    throwIfAborted(signal)
-    const page = await store.list(prefix, cursor)
+    const page = await store.list(prefix, { cursor, signal })
     keys.push(...page.keys)
     cursor = page.cursor
   } while (cursor !== undefined)
@@ -23,9 +22,14 @@ export async function allKeys(store: Store, prefix: string, signal?: AbortSignal
 }
 
 /** A stored record of the catalogue; null if there is none, or one longer than any that Verge writes. */
-export async function readRecord(store: Store, key: string, maxBytes: number): Promise<Uint8Array | null> {
-  const found = await store.get(key)
-  return found && readAtMost(found.body, maxBytes)
+export async function readRecord(
+  store: Store,
+  key: string,
+  maxBytes: number,
+  signal?: AbortSignal,
+): Promise<Uint8Array | null> {
+  const found = await store.get(key, { signal })
+  return found && readAtMost(found.body, maxBytes, signal)
 }
 
 /** The chunks that a stored manifest names; null if it cannot be read. */
@@ -64,7 +68,7 @@ export class References {
     for (const key of this.#manifests.keys()) if (!present.has(key)) this.#manifests.delete(key)
     const read = async (key: string): Promise<void> => {
       const [model = '', version = ''] = key.slice(MANIFEST_PREFIX.length).split('/')
-      const bytes = await readRecord(this.#truth, key, LIMITS.manifestBytes)
+      const bytes = await readRecord(this.#truth, key, LIMITS.manifestBytes, this.#signal)
       const named = chunksNamed(bytes, model, version)
       this.#manifests.set(key, named && new Set(named.map(({ sha256 }) => sha256)))
     }

@@ -71,7 +71,7 @@ export async function planRemoval(
   version: string | undefined,
   signal: AbortSignal,
 ): Promise<RemovalPlan> {
-  const { alias, etag } = await readAlias(target.truth, model, version === undefined)
+  const { alias, etag } = await readAlias(target.truth, model, version === undefined, signal)
   const stored = await versionsStored(target, model, signal)
   const known = new Set([...Object.keys(alias?.versions ?? {}), ...stored])
   if (version !== undefined && alias !== null && Object.hasOwn(alias.versions, version)) {
@@ -90,7 +90,7 @@ export async function planRemoval(
   await references.refresh()
   for (const each of versions) {
     const key = manifestKey(model, each)
-    if (references.lists(key) || (await target.truth.head(key)) === null) continue
+    if (references.lists(key) || (await target.truth.head(key, { signal })) === null) continue
     // what the list leaves out may need the same chunks
     throw new VergeError(
       'store_unavailable',
@@ -99,7 +99,7 @@ export async function planRemoval(
       { details: { key } },
     )
   }
-  const named = await chunksGoing(target.truth, model, versions)
+  const named = await chunksGoing(target.truth, model, versions, signal)
   const chunks = named.filter(({ sha256 }) => references.holders(sha256, going).length === 0)
   const unreadable = references.unreadable(going)
   const whole = version === undefined
@@ -119,16 +119,15 @@ export async function remove(
   const { signal, progress = silentProgress } = options
   throwIfAborted(signal)
   const [version = ''] = versions
-  if (plan.whole) await target.writer.dropModel(model, plan.etag)
+  if (plan.whole) await target.writer.dropModel(model, plan.etag, { signal })
   else if (plan.alias !== null && Object.hasOwn(plan.alias.versions, version)) {
-    await target.writer.dropVersion(model, version)
+    await target.writer.dropVersion(model, version, { signal })
   }
   for (const each of versions) {
-    throwIfAborted(signal)
-    await retireManifest(target, model, each)
+    await retireManifest(target, model, each, signal)
   }
 
-  const going = await chunksGoing(target.truth, model, versions)
+  const going = await chunksGoing(target.truth, model, versions, signal)
   const references = new References(target.truth, signal)
   await references.refresh()
   const unreadable = references.unreadable()
@@ -140,12 +139,12 @@ export async function remove(
     const free = going.slice(at, at + BATCH).filter(({ sha256 }) => references.holders(sha256).length === 0)
     const drop = async (chunk: ChunkInfo): Promise<void> => {
       deleted.push(chunk)
-      for (const store of [...target.copies, target.truth]) await store.delete(blobKey(chunk.sha256))
+      for (const store of [...target.copies, target.truth]) await store.delete(blobKey(chunk.sha256), { signal })
     }
     await inParallel(free, CONCURRENCY, drop, signal)
     task.set(Math.min(going.length, at + BATCH))
   }
-  for (const each of versions) await target.truth.delete(removedKey(model, each))
+  for (const each of versions) await target.truth.delete(removedKey(model, each), { signal })
   await references.refresh()
   task.done(`${deleted.length} deleted`)
   return {
@@ -159,19 +158,29 @@ export async function remove(
 }
 
 /** Moves a version's manifest out of the catalogue. */
-async function retireManifest({ truth, copies }: PushTarget, model: string, version: string): Promise<void> {
+async function retireManifest(
+  { truth, copies }: PushTarget,
+  model: string,
+  version: string,
+  signal: AbortSignal,
+): Promise<void> {
   const key = manifestKey(model, version)
-  const bytes = await readRecord(truth, key, LIMITS.manifestBytes)
-  if (bytes !== null) await truth.put(removedKey(model, version), bytes)
-  for (const store of [...copies, truth]) await store.delete(key)
+  const bytes = await readRecord(truth, key, LIMITS.manifestBytes, signal)
+  if (bytes !== null) await truth.put(removedKey(model, version), bytes, { signal })
+  for (const store of [...copies, truth]) await store.delete(key, { signal })
 }
 
 /** Chunks of versions that go or, by what a removal that was broken off has noted, went; each once. */
-async function chunksGoing(truth: Store, model: string, versions: readonly string[]): Promise<ChunkInfo[]> {
+async function chunksGoing(
+  truth: Store,
+  model: string,
+  versions: readonly string[],
+  signal: AbortSignal,
+): Promise<ChunkInfo[]> {
   const found = new Map<string, ChunkInfo>()
   for (const version of versions) {
     for (const key of [manifestKey(model, version), removedKey(model, version)]) {
-      const bytes = await readRecord(truth, key, LIMITS.manifestBytes)
+      const bytes = await readRecord(truth, key, LIMITS.manifestBytes, signal)
       // what a damaged manifest named cannot be known, and stays
       for (const chunk of chunksNamed(bytes, model, version) ?? []) found.set(chunk.sha256, chunk)
     }
@@ -199,10 +208,11 @@ async function readAlias(
   truth: Store,
   model: string,
   whole: boolean,
+  signal: AbortSignal,
 ): Promise<{ readonly alias: Alias | null; readonly etag: string | null }> {
-  const found = await truth.get(aliasKey(model))
+  const found = await truth.get(aliasKey(model), { signal })
   if (found === null) return { alias: null, etag: null }
-  const bytes = await readAtMost(found.body, LIMITS.aliasBytes)
+  const bytes = await readAtMost(found.body, LIMITS.aliasBytes, signal)
   const etag = found.etag ?? null
   try {
     return { alias: parseAlias(bytes ?? new Uint8Array(0), model), etag }

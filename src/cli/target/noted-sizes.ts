@@ -1,4 +1,5 @@
-import { unavailable } from '../../weights/body.ts'
+import { throwIfAborted } from '../../core/errors.ts'
+import { asked } from '../../weights/body.ts'
 import type { KvStore } from '../../weights/kv.ts'
 import type { Store } from '../../weights/store.ts'
 
@@ -12,16 +13,15 @@ export type NotedSize = (key: string) => Promise<{ readonly bytes: number | unde
 export function withNotedSizes(kv: KvStore, noted: NotedSize): Store {
   return {
     name: kv.name,
-    async head(key) {
-      const found = await noted(key).catch((cause: unknown) => {
-        throw unavailable(kv.name, cause)
-      })
+    async head(key, options = {}) {
+      throwIfAborted(options.signal)
+      const found = await asked(kv.name, () => noted(key), options.signal)
       // written by another tool, if its size was not noted
-      return found === null ? null : found.bytes === undefined ? kv.head(key) : { bytes: found.bytes }
+      return found === null ? null : found.bytes === undefined ? kv.head(key, options) : { bytes: found.bytes }
     },
     get: (key, options) => kv.get(key, options),
     put: (key, value, options) => kv.put(key, value, options),
-    list: (prefix, cursor) => kv.list(prefix, cursor),
-    delete: (key) => kv.delete(key),
+    list: (prefix, options) => kv.list(prefix, options),
+    delete: (key, options) => kv.delete(key, options),
   }
 }

@@ -41,7 +41,8 @@ async function list(deps: StoreDeps, c: Context<AppEnv>): Promise<Response> {
       details: { field: 'list' },
     })
   }
-  return c.json(await store.list(ALIAS_PREFIX, cursor))
+  const { signal } = c.get('context')
+  return c.json(await store.list(ALIAS_PREFIX, { cursor, signal }))
 }
 
 async function give(deps: StoreDeps, c: Context<AppEnv>, key: string): Promise<Response> {
@@ -49,7 +50,7 @@ async function give(deps: StoreDeps, c: Context<AppEnv>, key: string): Promise<R
   if (!KEYS.some((pattern) => pattern.test(key))) throw nothing()
   const { signal } = c.get('context')
   if (c.req.method === 'HEAD') {
-    const info = await store.head(key)
+    const info = await store.head(key, { signal })
     if (info === null) throw nothing()
     return new Response(null, { headers: headersOf(info) })
   }
