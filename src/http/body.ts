@@ -1,8 +1,9 @@
 import { onAbort, untilAborted, untilLate } from '../core/abort.ts'
 import { abortError, VergeError } from '../core/errors.ts'
+import { GrowingBytes } from '../core/growing-bytes.ts'
+import { declaredLength } from '../core/header-values.ts'
 import { parseJson as parseBoundedJson } from '../core/json.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
-import { mediaTypeOf } from '../core/media-types.ts'
 import type { Clock } from '../core/runtime.ts'
 
 export interface BodyOptions {
@@ -159,28 +160,20 @@ async function collect(
   { maxBytes, signal, hold, padding = 0 }: BodyOptions,
   progress: Progress,
 ): Promise<Uint8Array<ArrayBuffer>> {
-  // Grows as bytes come: memory is given for what was sent, not for what was announced.
-  const most = declared ?? maxBytes
-  const allocate = (bytes: number): Uint8Array<ArrayBuffer> => {
-    hold?.(bytes)
-    return new Uint8Array(padding + bytes)
-  }
-  let buffer = allocate(Math.min(most, FIRST_BYTES))
-  let length = 0
+  const content = new GrowingBytes({
+    first: FIRST_BYTES,
+    most: declared ?? maxBytes,
+    padding,
+    ...(hold !== undefined && { hold }),
+  })
   progress.note(0)
   for (;;) {
     const { done, value } = await read(reader)
     if (signal.aborted) throw abortError(signal)
-    progress.note(done ? undefined : length + value.length)
-    if (done) return buffer.subarray(padding, padding + length)
-    if (length + value.length > maxBytes) throw tooLarge(maxBytes)
-    if (padding + length + value.length > buffer.length) {
-      const grown = allocate(Math.max(length + value.length, Math.min(most, 2 * buffer.length)))
-      grown.set(buffer.subarray(0, padding + length))
-      buffer = grown
-    }
-    buffer.set(value, padding + length)
-    length += value.length
+    progress.note(done ? undefined : content.length + value.length)
+    if (done) return content.bytes
+    if (content.length + value.length > maxBytes) throw tooLarge(maxBytes)
+    content.append(value)
   }
 }
 
@@ -197,11 +190,6 @@ function refuseEncoding(encoding: string | null): void {
   throw new VergeError('unsupported_encoding', 'Compressed request bodies are not accepted. Send the body as it is.')
 }
 
-/** Undefined where a length is not declared, or not as a number. */
-export function declaredLength(header: string | null): number | undefined {
-  return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : undefined
-}
-
 function tooLarge(maxBytes: number): VergeError {
   return new VergeError('body_too_large', `The request body may have at most ${maxBytes} bytes.`, {
     details: { limit_bytes: maxBytes },
@@ -211,9 +199,4 @@ function tooLarge(maxBytes: number): VergeError {
 /** @throws invalid_json, empty_input, input_too_large */
 export function parseJson(bytes: Uint8Array): unknown {
   return parseBoundedJson(bytes, LIMITS)
-}
-
-/** The media type of a Content-Type header, lower case, without its parameters; empty if there is none. */
-export function mediaType(header: string | undefined): string {
-  return mediaTypeOf(header)
 }

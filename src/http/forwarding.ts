@@ -1,11 +1,12 @@
 import type { Context } from 'hono'
 import { callerName } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
+import { declaredLength } from '../core/header-values.ts'
 import type { Forwarding } from '../inference/forwarding.ts'
 import type { ForwardedRequest, ForwardRoute } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { declaredLength, paceOf, readBody } from './body.ts'
+import { paceOf, readBody } from './body.ts'
 
 export interface HttpForwardOptions {
   readonly manifest: Pick<Manifest, 'task'>

@@ -1,12 +1,13 @@
 import type { Context } from 'hono'
 import { VergeError } from '../core/errors.ts'
+import { mediaTypeOf } from '../core/media-types.ts'
 import { refuseManyItems } from '../core/validation.ts'
 import { readInSlot } from '../inference/forwarding.ts'
 import { type AdmittedModel, infer } from '../inference/infer.ts'
 import type { Slot } from '../inference/slot.ts'
 import type { ForwardRoute } from '../placement/placement.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { mediaType, paceOf, parseJson, readBody } from './body.ts'
+import { paceOf, parseJson, readBody } from './body.ts'
 import { ForwardedHttpRequest } from './forwarding.ts'
 import { accessOf } from './inference.ts'
 
@@ -31,7 +32,7 @@ export async function withModelInBody(
   work: (admitted: AdmittedModel, body: unknown, slot: Slot) => Promise<Response>,
   named?: NamedByPath,
 ): Promise<Response> {
-  const type = mediaType(c.req.header('content-type'))
+  const type = mediaTypeOf(c.req.header('content-type'))
   if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
     throw new VergeError(
       'unsupported_media_type',

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from '../access/authorize.ts'
 import { TIME_HEADER } from '../access/signature.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
+import { retryAfterHeader } from '../core/header-values.ts'
 import { REQUEST_ID_HEADER } from '../core/headers.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import { errorBodyFor } from '../http/error-body.ts'
@@ -87,7 +88,7 @@ function refuse({ clock, logger, randomId, work }: FrontOptions, request: Reques
     'cache-control': 'no-store',
     [REQUEST_ID_HEADER]: requestId,
   })
-  if (error.retryAfter !== undefined) headers.set('retry-after', String(Math.max(1, Math.ceil(error.retryAfter))))
+  if (error.retryAfter !== undefined) headers.set('retry-after', retryAfterHeader(error.retryAfter))
   if (error.details?.reason === 'clock_skew') headers.set(TIME_HEADER, String(Math.floor(clock.now())))
   // A body that has not been read would have to be, before the connection could be used again.
   if (work.draining || request.body !== null) headers.set('connection', 'close')

@@ -3,10 +3,9 @@ import type { Manifest } from '../catalog/manifest.ts'
 import type { VergeInputs } from '../client/rpc-types.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { charsetOf } from '../core/media-types.ts'
+import { charsetOf, mediaTypeOf } from '../core/media-types.ts'
 import { ARRAY_TYPES, DATATYPES, type Tensor, type Tensors, tensor } from '../core/tensors.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
-import { mediaType } from '../http/body.ts'
 import { tensorFromJson } from '../protocols/oip/json.ts'
 import { checkInputs, checkOutputs, refuseLongTexts } from '../protocols/oip/signature.ts'
 import type { BoundTask, TaskBody } from '../tasks/task.ts'
@@ -55,7 +54,7 @@ const ANY_BYTES = 'application/octet-stream'
 /** @throws what `readUnread` throws */
 export async function readInputs(unread: Unread, options: ReadOptions): Promise<Extract<RpcInputs, { kind: 'bytes' }>> {
   const { bytes, contentType } = await readUnread(unread, options)
-  return { kind: 'bytes', bytes, contentType: mediaType(contentType) === ANY_BYTES ? undefined : contentType }
+  return { kind: 'bytes', bytes, contentType: mediaTypeOf(contentType) === ANY_BYTES ? undefined : contentType }
 }
 
 function bytesOf(inputs: unknown): Uint8Array<ArrayBuffer> | undefined {
@@ -80,7 +79,7 @@ export function taskBody(
 ): TaskBody {
   const withParameters = parameters === undefined ? {} : { parameters }
   if (inputs.kind === 'json') return { kind: 'json', value: { inputs: inputs.value, ...withParameters } }
-  const given = mediaType(contentType)
+  const given = mediaTypeOf(contentType)
   const type = given === '' ? defaultType(task) : given
   if (type === undefined || !task.mediaTypes.includes(type)) {
     throw new VergeError(

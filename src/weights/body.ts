@@ -1,6 +1,6 @@
 import { onAbort, untilAborted } from '../core/abort.ts'
-import { concatBytes } from '../core/bytes.ts'
 import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
+import { GrowingBytes } from '../core/growing-bytes.ts'
 import { LIMITS } from '../core/limits.ts'
 
 /** Bytes that come piece by piece. A piece is good until the next call: its memory is used again. */
@@ -201,22 +201,23 @@ export async function forEachPiece(
   }
 }
 
+/** Memory for a whole body before any of it has come. */
+const FIRST_BYTES = 4 * 1024
+
 /** A whole body of at most `maxBytes`; null, and the rest unread, if it is longer. */
 export async function readAtMost(
   body: ReadableStream<Uint8Array>,
   maxBytes: number,
   signal?: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer> | null> {
-  const parts: Uint8Array[] = []
-  let bytes = 0
+  const content = new GrowingBytes({ first: FIRST_BYTES, most: maxBytes })
   const tooLong = new Error('longer than allowed')
   try {
     await forEachPiece(
       body,
       (piece) => {
-        bytes += piece.length
-        if (bytes > maxBytes) throw tooLong
-        parts.push(piece.slice())
+        if (content.length + piece.length > maxBytes) throw tooLong
+        content.append(piece)
       },
       signal,
     )
@@ -224,7 +225,7 @@ export async function readAtMost(
     if (error === tooLong) return null
     throw error
   }
-  return concatBytes(parts)
+  return content.bytes.slice()
 }
 
 function ignore(): void {}

@@ -1,9 +1,10 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
+import { retryAfterMs } from '../../core/header-values.ts'
 import { isLoopback } from '../../core/loopback.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { SOURCE_LIMITS } from './limits.ts'
-import { type Patience, retryAfterMs, TransientError } from './retry.ts'
+import { type Patience, TransientError } from './retry.ts'
 
 /** What is sent as `Authorization`, and to whom alone. */
 export interface Credential {

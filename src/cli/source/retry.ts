@@ -60,11 +60,3 @@ export async function retrying<T>(
     }
   }
 }
-
-/** `Retry-After` in milliseconds: seconds, or a date. */
-export function retryAfterMs(value: string | undefined, now: number): number | undefined {
-  if (value === undefined) return undefined
-  if (/^\d{1,9}$/.test(value)) return Number(value) * 1000
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
-}

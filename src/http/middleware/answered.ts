@@ -1,9 +1,9 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
+import { declaredLength } from '../../core/header-values.ts'
 import { MODEL_HEADER, PLACEMENT_HEADER } from '../../core/headers.ts'
 import type { Logger } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
-import { declaredLength } from '../body.ts'
 
 /** Which requests that succeed leave a line in the log. */
 export interface RequestLog {
@@ -43,6 +43,6 @@ function fieldsOf(c: Context<AppEnv>) {
     placement: c.res.headers.get(PLACEMENT_HEADER) ?? undefined,
     cache: ledger?.cache,
     cost: ledger?.cost,
-    requestBytes: declaredLength(c.req.header('content-length') ?? null),
+    requestBytes: declaredLength(c.req.header('content-length')),
   }
 }

@@ -1,6 +1,7 @@
 import type { Context, ErrorHandler } from 'hono'
 import { TIME_HEADER } from '../../access/signature.ts'
 import { isVergeError, VergeError } from '../../core/errors.ts'
+import { retryAfterHeader } from '../../core/header-values.ts'
 import type { Logger } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
 import { errorBodyFor } from '../error-body.ts'
@@ -39,7 +40,7 @@ export function reportedError(logger: Logger, c: Context<AppEnv>, thrown: unknow
 
 function headersOf(error: VergeError): Headers {
   const headers = new Headers({ 'content-type': 'application/json' })
-  if (error.retryAfter !== undefined) headers.set('retry-after', String(Math.max(1, Math.ceil(error.retryAfter))))
+  if (error.retryAfter !== undefined) headers.set('retry-after', retryAfterHeader(error.retryAfter))
   if (error.code === 'unauthorized') headers.set('www-authenticate', 'Bearer realm="verge", error="invalid_token"')
   if (error.code === 'upgrade_required') headers.set('upgrade', 'websocket')
   const time = error.details?.time_ms

@@ -1,7 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
-import { charsetOf } from '../../core/media-types.ts'
+import { charsetOf, mediaTypeOf } from '../../core/media-types.ts'
 import type { TaskBody } from '../../tasks/task.ts'
-import { mediaType, parseJson } from '../body.ts'
+import { parseJson } from '../body.ts'
 
 /**
  * A form as browsers send it: the bytes in `file` (or a text in `inputs`), and, as JSON, `parameters`.
@@ -24,7 +24,7 @@ export async function readMultipart(bytes: Uint8Array<ArrayBuffer>, contentType:
   const withParameters = parameters === undefined ? {} : { parameters }
   if (file !== null && typeof file !== 'string' && inputs === null) {
     const content = new Uint8Array(await file.arrayBuffer())
-    const type = mediaType(file.type) || 'application/octet-stream'
+    const type = mediaTypeOf(file.type) || 'application/octet-stream'
     const charset = charsetOf(file.type)
     return {
       kind: 'bytes',

@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import { VergeError } from '../../core/errors.ts'
-import { charsetOf } from '../../core/media-types.ts'
+import { charsetOf, mediaTypeOf } from '../../core/media-types.ts'
 import type { AdmittedModel } from '../../inference/infer.ts'
 import { LanguageRunner } from '../../inference/language-runner.ts'
 import { TaskRunner } from '../../inference/task-runner.ts'
@@ -8,7 +8,7 @@ import type { Ticket } from '../../serving/admission.ts'
 import { type Tasks, taskOf } from '../../tasks/index.ts'
 import { type BoundTask, RawAnswer, type TaskBody } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { mediaType, paceOf, parseJson, readBody } from '../body.ts'
+import { paceOf, parseJson, readBody } from '../body.ts'
 import { withAdmittedModel } from '../inference.ts'
 import { withPlacementHeaders } from '../placement-headers.ts'
 import { readMultipart } from './multipart.ts'
@@ -51,7 +51,7 @@ export async function runTask(
       `Model "${manifest.model}" has no task that can be run here. Send it tensors: POST /v2/models/${manifest.model}/infer.`,
     )
   }
-  const declared = mediaType(c.req.header('content-type'))
+  const declared = mediaTypeOf(c.req.header('content-type'))
   const accepted = ['application/json', 'multipart/form-data', ...UNDECLARED, ...own.mediaTypes]
   if (!accepted.includes(declared)) {
     throw new VergeError(

@@ -1,11 +1,12 @@
 import { concatBytes } from '../../core/bytes.ts'
 import { LIMITS } from '../../core/limits.ts'
+import { mediaTypeOf } from '../../core/media-types.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import { parseJsonLength } from '../../protocols/oip/message.ts'
 import { type Collected, collect, type Pieces, pieces, relay } from './body.ts'
 import type { ExchangeTimeouts } from './exchange-timeouts.ts'
-import { answerHeaders, lengthOf, mediaTypeOf } from './headers.ts'
+import { answerHeaders, lengthOf } from './headers.ts'
 import { guardEvents } from './sse.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -39,7 +40,7 @@ export async function passOn(answer: Response, timeouts: ExchangeTimeouts, optio
     return new Response(null, init)
   }
   const { rewriting } = options
-  const type = mediaTypeOf(headers)
+  const type = mediaTypeOf(headers.get('content-type'))
   if (type === 'text/event-stream') {
     const { endsWithDone } = options
     const rewrite = rewriting?.events

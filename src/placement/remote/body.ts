@@ -1,3 +1,4 @@
+import { GrowingBytes } from '../../core/growing-bytes.ts'
 import type { ExchangeTimeouts } from './exchange-timeouts.ts'
 
 /** What is read at once. workerd's own default of 4 KiB costs several times the time for a large body. */
@@ -92,19 +93,12 @@ export interface Collected {
  * @param declared length that the answer declares
  */
 export async function collect(from: Pieces, most: number, declared: number | undefined): Promise<Collected> {
-  let buffer = new Uint8Array(Math.min(declared ?? PIECE_BYTES, most))
-  let length = 0
+  const content = new GrowingBytes({ first: declared ?? PIECE_BYTES, most })
   for (;;) {
     const piece = await from.next()
-    if (piece === undefined) return { bytes: buffer.subarray(0, length), complete: true }
-    if (length + piece.length > buffer.length) {
-      const grown = new Uint8Array(Math.max(length + piece.length, Math.min(2 * buffer.length, most)))
-      grown.set(buffer.subarray(0, length))
-      buffer = grown
-    }
-    buffer.set(piece, length)
-    length += piece.length
-    if (length > most) return { bytes: buffer.subarray(0, length), complete: false }
+    if (piece === undefined) return { bytes: content.bytes, complete: true }
+    content.append(piece)
+    if (content.length > most) return { bytes: content.bytes, complete: false }
   }
 }
 

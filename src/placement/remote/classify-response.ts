@@ -1,10 +1,11 @@
 import { TIME_HEADER } from '../../access/signature.ts'
 import type { ErrorCode } from '../../core/errors.ts'
+import { retryAfterMs } from '../../core/header-values.ts'
+import { mediaTypeOf } from '../../core/media-types.ts'
 import { isObject } from '../../core/objects.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { OriginFault, type OriginFaultKind } from '../fault.ts'
 import type { OriginKind } from '../origin.ts'
-import { mediaTypeOf, retryAfterOf } from './headers.ts'
 
 /** What an answer's status and body come to. */
 export type ResponseClass =
@@ -126,13 +127,13 @@ function isErrorCode(code: unknown): code is ErrorCode {
 }
 
 function refused(answer: OriginResponse, kind: OriginFaultKind): { readonly pass: false; readonly fault: OriginFault } {
-  const retryAfterMs = retryAfterOf(answer.headers, answer.now)
+  const askedMs = retryAfterMs(answer.headers.get('retry-after'), answer.now)
   return {
     pass: false,
     fault: new OriginFault(kind, `Origin "${answer.origin}" answered with status ${answer.status}.`, {
       origin: answer.origin,
       status: answer.status,
-      ...(retryAfterMs !== undefined && { retryAfterMs }),
+      ...(askedMs !== undefined && { retryAfterMs: askedMs }),
     }),
   }
 }
@@ -141,7 +142,7 @@ const UNKNOWN_MODEL = /^Request for unknown model\b/
 
 /** text-embeddings-inference says of a body that it cannot read what is wrong in plain text. */
 function isPlainWords({ kind, headers, body }: OriginResponse): boolean {
-  return kind === 'openai' && body.length > 0 && mediaTypeOf(headers) === 'text/plain'
+  return kind === 'openai' && body.length > 0 && mediaTypeOf(headers.get('content-type')) === 'text/plain'
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -154,7 +155,7 @@ type Fields = Readonly<Record<string, unknown>>
  */
 function errorFields({ headers, body }: OriginResponse): Fields | undefined {
   // Not every server says of its errors that they are JSON.
-  if (mediaTypeOf(headers) === 'text/html') return undefined
+  if (mediaTypeOf(headers.get('content-type')) === 'text/html') return undefined
   const value = parsed(body)
   if (value === undefined) return undefined
   if (isObject(value.error)) return value.error

@@ -1,12 +1,13 @@
 import { throwIfAborted } from '../../core/errors.ts'
 import { REQUEST_ID_HEADER } from '../../core/headers.ts'
+import { mediaTypeOf } from '../../core/media-types.ts'
 import type { Clock } from '../../core/runtime.ts'
 import type { OriginFault } from '../fault.ts'
 import type { Origin, OriginRequest } from '../origin.ts'
 import { passOn, type Rewriting, readBody } from './answer.ts'
 import { classifyResponse } from './classify-response.ts'
 import { ExchangeTimeouts } from './exchange-timeouts.ts'
-import { answerHeaders, mediaTypeOf } from './headers.ts'
+import { answerHeaders } from './headers.ts'
 
 export interface ExchangeDeps {
   /** Its `now` must count from 1970. */
@@ -62,7 +63,8 @@ async function attempt(
     const { status, headers } = answer
     if (status >= 200 && status < 300) {
       // A proxy's page to sign in, as a rule. Shown under our name, it could ask for anything.
-      if (mediaTypeOf(headers) === 'text/html') throw timeouts.fault('garbage', 'answered with a page')
+      if (mediaTypeOf(headers.get('content-type')) === 'text/html')
+        throw timeouts.fault('garbage', 'answered with a page')
       const passed = await passOn(answer, timeouts, { rewriting, endsWithDone: ENDS_WITH_DONE.test(request.path) })
       timeouts.onFault = (fault) => onLateFault?.(origin, fault)
       return passed

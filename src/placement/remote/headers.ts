@@ -1,3 +1,4 @@
+import { declaredLength } from '../../core/header-values.ts'
 import { PLACEMENT_HEADER, TIMEOUT_HEADER } from '../../core/headers.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 
@@ -38,24 +39,9 @@ function picked(from: Pick<Headers, 'get'>, names: readonly string[]): Headers {
   return headers
 }
 
-/** The media type of a Content-Type header, lower case, without its parameters. */
-export function mediaTypeOf(headers: Pick<Headers, 'get'>): string {
-  return headers.get('content-type')?.split(';', 1)[0]?.trim().toLowerCase() ?? ''
-}
-
 /** The declared length of a body that is sent as it is; undefined where none is declared. */
 export function lengthOf(headers: Pick<Headers, 'get'>): number | undefined {
   const encoding = headers.get('content-encoding')
-  const length = headers.get('content-length')
   if (encoding !== null && encoding.trim().toLowerCase() !== 'identity') return undefined
-  return length !== null && /^\d{1,15}$/.test(length) ? Number(length) : undefined
-}
-
-/** `Retry-After` in milliseconds: seconds, or a date. */
-export function retryAfterOf(headers: Pick<Headers, 'get'>, now: number): number | undefined {
-  const value = headers.get('retry-after')?.trim()
-  if (value === undefined) return undefined
-  if (/^\d{1,6}$/.test(value)) return Number(value) * 1_000
-  const date = Date.parse(value)
-  return Number.isNaN(date) ? undefined : Math.max(0, date - now)
+  return declaredLength(headers.get('content-length'))
 }

@@ -1,5 +1,6 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { type ErrorCode, isVergeError, VergeError } from '../../core/errors.ts'
+import { GrowingBytes } from '../../core/growing-bytes.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
@@ -120,25 +121,19 @@ async function takesBinary(origin: Origin, call: RemoteCall, deps: ExchangeDeps)
 /** All of an answer, within bounds, placed so that the tensors after its JSON are aligned. */
 async function readAnswer(origin: Origin, answer: Response, jsonLength: number | undefined): Promise<Bytes> {
   const padding = (TENSOR_ALIGNMENT - ((jsonLength ?? 0) % TENSOR_ALIGNMENT)) % TENSOR_ALIGNMENT
-  let buffer = new Uint8Array(padding + FIRST_BYTES)
-  let end = padding
   if (answer.body === null) throw garbage(origin, 'The answer has no body.')
+  const most = LIMITS.originTensorBytes + LIMITS.inferenceHeaderBytes
+  const content = new GrowingBytes({ first: FIRST_BYTES, most, padding })
   const reader = (answer.body as ReadableStream<Uint8Array>).getReader()
   for (;;) {
     const { done, value } = await reader.read().catch((cause: unknown) => brokeOff(origin, cause))
-    if (done) return buffer.subarray(padding, end)
-    if (end + value.length - padding > LIMITS.originTensorBytes + LIMITS.inferenceHeaderBytes) {
+    if (done) return content.bytes
+    if (content.length + value.length > most) {
       const fault = garbage(origin, `The answer has more than ${LIMITS.originTensorBytes} bytes.`)
       await reader.cancel(fault).catch(() => {})
       throw fault
     }
-    if (end + value.length > buffer.length) {
-      const grown = new Uint8Array(Math.max(end + value.length, 2 * buffer.length))
-      grown.set(buffer.subarray(0, end))
-      buffer = grown
-    }
-    buffer.set(value, end)
-    end += value.length
+    content.append(value)
   }
 }
 
