@@ -36,7 +36,8 @@ it('learns the size of a copy without reading it, unless another tool wrote it',
   cloud.requests.length = 0
   expect(await store.head('noted')).toEqual({ bytes: 5_000 })
   expect(await store.head('absent')).toBeNull()
-  expect(cloud.requests.filter((request) => request.includes('/values/'))).toEqual([])
+  // Requests that a test before this one gave up on may still arrive.
+  expect(cloud.requests.filter((request) => /\/values\/(noted|absent)$/.test(request))).toEqual([])
   cloud.namespaces.get(NAMESPACE)?.values.set('foreign', { body: Buffer.alloc(70_000), metadata: null })
   expect(await store.head('foreign')).toEqual({ bytes: 70_000 })
 })
