@@ -22,7 +22,7 @@ import {
 } from '../test/fixtures/worst-media.ts'
 
 /**
- * How long a step is (docs/limits.md): CPU time of reading the dearest content of each kind, and the steps that are counted
+ * How long a step is (docs/limits.md): CPU time of reading the costliest content of each kind, and the steps that are counted
  * for it. Run it on a quiet machine; a step that takes more than a nanosecond is priced too low.
  *
  *     npm run bench:decoding

@@ -31,12 +31,12 @@ export class StepMeter {
     return this.#spent
   }
 
-  /** The highest price that was asked for: what the whole work takes, as far as it is known. */
+  /** The highest cost that was asked for: what the whole work takes, as far as it is known. */
   get required(): number {
     return this.#required
   }
 
-  /** Refuses work whose price is known before any of it is done. @throws what `refusal` makes */
+  /** Refuses work whose cost is known before any of it is done. @throws what `refusal` makes */
   require(steps: number, refusal: Refusal): void {
     this.#required = Math.max(this.#required, this.#spent + steps)
     if (this.#spent + steps > this.limit) throw refusal(this.#spent + steps, this.limit)
@@ -60,10 +60,10 @@ export class StepMeter {
 export type Refusal = (steps: number, limit: number) => VergeError
 
 /**
- * What work will take: its steps, or the meter that counts them. Work with a meter asks it for its price with `require` and
+ * What work will take: its steps, or the meter that counts them. Work with a meter asks it for its cost with `require` and
  * yields before it takes memory.
  */
-export type WorkPrice = number | StepMeter
+export type WorkCost = number | StepMeter
 
 export interface WorkLaneOptions {
   readonly clock: Clock
@@ -86,7 +86,7 @@ interface Place {
   seen: number
   /** In order of which turns are given. */
   readonly rank: number
-  /** Steps that are still to be done, as far as the price says. */
+  /** Steps that are still to be done, as far as the cost says. */
   left: number
 }
 
@@ -95,8 +95,8 @@ interface Place {
  * begun holds memory: a picture that is being decoded takes up to 28 MiB of the isolate's 128. So what has begun is done
  * to its end.
  *
- * What has not begun shares the lane by its price, as requests share the engine (`engine/turnstile.ts`): a work's rank is
- * the virtual time at its arrival plus its price, and the lowest is next. Virtual time advances by the steps that are done
+ * What has not begun shares the lane by its cost, as requests share the engine (`engine/turnstile.ts`): a work's rank is
+ * the virtual time at its arrival plus its cost, and the lowest is next. Virtual time advances by the steps that are done
  * divided by the number of works. A small picture so waits for the one that is being decoded, and not for sixty large
  * ones, and none of those waits for ever. A work that others would keep from its turn for too long is refused at once.
  *
@@ -113,18 +113,18 @@ export class WorkLane {
   }
 
   /**
-   * @param price taken for a turn of the event loop if left out
+   * @param cost taken for a turn of the event loop if left out
    * @throws overloaded, cancelled, deadline_exceeded, and what the work throws
    */
-  async perform<T>(work: Work<T>, signal: AbortSignal, price?: WorkPrice): Promise<T> {
+  async perform<T>(work: Work<T>, signal: AbortSignal, cost?: WorkCost): Promise<T> {
     throwIfAborted(signal)
     const { clock, stepsBetweenPauses } = this.#options
-    if (price instanceof StepMeter) {
-      // Up to its price.
+    if (cost instanceof StepMeter) {
+      // Up to its cost.
       const { done, value } = work.next()
       if (done) return value
     }
-    const place = this.#join((price instanceof StepMeter ? price.required : price) ?? stepsBetweenPauses)
+    const place = this.#join((cost instanceof StepMeter ? cost.required : cost) ?? stepsBetweenPauses)
     try {
       while (this.#places.includes(place) && this.#places[0] !== place) {
         await this.#wait(place, signal)
@@ -140,9 +140,9 @@ export class WorkLane {
   }
 
   /** @throws overloaded */
-  #join(price: number): Place {
+  #join(cost: number): Place {
     const { clock, mostStepsAhead = Number.POSITIVE_INFINITY } = this.#options
-    const rank = this.#virtualSteps + price
+    const rank = this.#virtualSteps + cost
     // The first has begun, or is about to.
     const later = this.#places.findIndex((other, i) => i > 0 && other.rank > rank)
     const at = later < 0 ? this.#places.length : later
@@ -152,7 +152,7 @@ export class WorkLane {
         retryAfter: Math.min(LONGEST_RETRY_AFTER, Math.ceil(ahead / STEPS_PER_SECOND)),
       })
     }
-    const place: Place = { wake: () => {}, seen: clock.now(), rank, left: price }
+    const place: Place = { wake: () => {}, seen: clock.now(), rank, left: cost }
     this.#places.splice(at, 0, place)
     return place
   }

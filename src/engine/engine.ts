@@ -2,7 +2,7 @@ import type { ErrorCode } from '../core/errors.ts'
 import type { CallContext } from '../core/runtime.ts'
 import type { Signature, Tensors } from '../core/tensors.ts'
 
-/** Measured price of a run: `base`, and `perElement` for each element of its inputs, in the units of a manifest. */
+/** Measured cost of a run: `base`, and `perElement` for each element of its inputs, in the units of a manifest. */
 export interface RunCost {
   readonly base: number
   readonly perElement: number
@@ -38,7 +38,7 @@ export interface ArtifactInfo {
   readonly activations?: RunMemory | undefined
   /** Loops that take a run's time beside `cost`. */
   readonly loops?: readonly LoopCost[] | undefined
-  /** Measured price of a run; estimated from `bytes` where it was not measured. */
+  /** Measured cost of a run; estimated from `bytes` where it was not measured. */
   readonly cost?: RunCost | undefined
   /**
    * False where a request's answer would depend on the others in its batch: dynamic quantisation takes one scale for all

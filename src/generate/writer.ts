@@ -2,7 +2,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE, type GenerationSettings } from '../catalog/settings/generation.ts'
 import { VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import { finish, type Work, type WorkPrice } from '../core/work.ts'
+import { finish, type Work, type WorkCost } from '../core/work.ts'
 import { STEPS_PER_UNIT, TextTokenizer } from '../media/text/tokenizer.ts'
 import { ChatTemplate, lengthOf, type Message } from './chat.ts'
 import { ControlText } from './control-text.ts'
@@ -22,12 +22,12 @@ export interface TokenOptions {
 export interface LanguageModel {
   readonly manifest: Manifest
   file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T>
-  /** Refuses what is too dear before anything has run. Absent where nothing is priced. @throws cost_too_high */
-  readonly afford?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
+  /** Refuses what is over the cost limit before anything has run. Absent where nothing is priced. @throws cost_too_high */
+  readonly checkCost?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
   /** To be read to the end, or left by ending the iteration. */
   generate(prompt: readonly number[], options: TokenOptions): Promise<{ readonly tokens: AsyncIterable<number> }>
   /** As a task's: does long work in pieces. */
-  readonly perform?: <T>(work: Work<T>, price?: WorkPrice) => Promise<T>
+  readonly perform?: <T>(work: Work<T>, cost?: WorkCost) => Promise<T>
   /** A fresh identifier: the seed of a request that brings none. */
   readonly randomId: () => string
 }
@@ -51,7 +51,7 @@ export interface Prepared {
 /** New tokens where neither a request nor the manifest says. */
 const DEFAULT_NEW_TOKENS = 256
 
-/** Runs of one answer that are priced one by one: nothing for which so many are too few is refused for its price. */
+/** Runs of one answer that are priced one by one: nothing for which so many are too few is refused for its cost. */
 const MOST_STEPS = 65_536
 
 /** Turns what a request asks for into prompts that fit a model, and prompts into text. */
@@ -147,8 +147,8 @@ export class Writer {
     return this.#fit(prompt, field, true)
   }
 
-  /** Refuses prompts that are too dear together, answers included. @throws cost_too_high */
-  afford(prompts: readonly Prepared[]): void {
+  /** Refuses prompts that together are over the cost limit, answers included. @throws cost_too_high */
+  checkCost(prompts: readonly Prepared[]): void {
     const name = this.#model.manifest.inputs[0]?.name
     if (name === undefined) return
     const step = new Map([[name, { shape: [1, 1] }]])
@@ -157,7 +157,7 @@ export class Writer {
       // Each token is a run of its own, and has what every run costs.
       ...new Array<typeof step>(Math.min(maxNewTokens, MOST_STEPS)).fill(step),
     ])
-    this.#model.afford?.(runs)
+    this.#model.checkCost?.(runs)
   }
 
   /**

@@ -17,8 +17,8 @@ export class LanguageRunner {
     this.model = {
       manifest: model.manifest,
       file: (name, parse) => serving.file(model, name, parse, context),
-      afford: (runs) => runner.afford(model, runs, context),
-      perform: (work, price) => lane.perform(work, context.signal, price),
+      checkCost: (runs) => runner.checkCost(model, runs, context),
+      perform: (work, cost) => lane.perform(work, context.signal, cost),
       generate: async (prompt, options) => {
         const generation = await runner.generate(model, prompt, options, context)
         this.#last = generation

@@ -26,8 +26,8 @@ export class TaskRunner {
       manifest: model.manifest,
       ...(runner.place && { place: runner.place }),
       file: (name, parse) => serving.file(model, name, parse, context),
-      afford: (runs) => runner.afford(model, runs, context),
-      perform: (work, price) => lane.perform(work, context.signal, price),
+      checkCost: (runs) => runner.checkCost(model, runs, context),
+      perform: (work, cost) => lane.perform(work, context.signal, cost),
     }
   }
 

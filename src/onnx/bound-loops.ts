@@ -93,11 +93,11 @@ function isLoop({ opType, domain }: NodeProto): boolean {
 interface Place {
   /** How often it runs in one run of the model. */
   readonly times: number
-  /** A loop around it has a bound already, whose price covers it. */
+  /** A loop around it has a bound already, whose cost covers it. */
   readonly counted: boolean
 }
 
-interface Price {
+interface GraphCost {
   readonly cost: number
   readonly perElement: number
 }
@@ -120,16 +120,16 @@ class Bounding {
    * @param place where it is run
    * @returns what it costs to run once, loops included
    */
-  visit(view: GraphView, place: Place): Price {
+  visit(view: GraphView, place: Place): GraphCost {
     const { counted, times } = place
     const nodes: NodeProto[] = []
     const total = { cost: 0, perElement: 0 }
-    const add = ({ cost, perElement }: Price, steps = 1): void => {
+    const add = ({ cost, perElement }: GraphCost, steps = 1): void => {
       total.cost += steps * cost
       total.perElement += steps * perElement
     }
     for (const node of view.graph.node) {
-      add(nodePrice(view, node))
+      add(nodeCost(view, node))
       if (!isLoop(node)) {
         const steps = node.opType === 'Scan' ? SCAN_STEPS : 1
         for (const graph of subgraphsOf(node)) {
@@ -253,7 +253,7 @@ function inputOf(view: GraphView, value: string, depth = LONGEST_CHAIN): string 
   return inputOf(view, producer.input[0] ?? '', depth - 1)
 }
 
-function nodePrice(view: GraphView, { input, opType }: NodeProto): Price {
+function nodeCost(view: GraphView, { input, opType }: NodeProto): GraphCost {
   const constants = input.flatMap((value) => view.constant(value) ?? [])
   const weights = constants.reduce((sum, tensor) => sum + countOf(tensor), 0)
   const computed = input.filter((value) => value !== '').length - constants.length
@@ -263,7 +263,7 @@ function nodePrice(view: GraphView, { input, opType }: NodeProto): Price {
   }
 }
 
-function rounded({ cost, perElement }: Price): Price {
+function rounded({ cost, perElement }: GraphCost): GraphCost {
   return { cost: Number(cost.toPrecision(3)), perElement: Number(perElement.toPrecision(3)) }
 }
 

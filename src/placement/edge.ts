@@ -2,7 +2,7 @@ import type { Artifact, Manifest } from '../catalog/manifest.ts'
 import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { Support } from '../engine/engine.ts'
-import type { InputShapes } from '../serving/pricing.ts'
+import type { InputShapes } from '../serving/run-cost.ts'
 import type { Generation, GenerationOptions, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
 
 /** An artifact for the edge, and whether the engine here can run it. */
@@ -20,7 +20,7 @@ export interface EdgeState {
   /** Whether an artifact's session is in memory. */
   loaded(artifact: Pick<Artifact, 'sha256'>): boolean
   /** What runs would cost here together with those before them, and what one request may. */
-  price(
+  estimateCost(
     model: ResolvedModel,
     artifact: Artifact,
     runs: readonly InputShapes[],
@@ -29,7 +29,7 @@ export interface EdgeState {
 }
 
 /** Runs an artifact that placement has chosen, whichever would be chosen otherwise. */
-export interface EdgeRunner extends Pick<Runner, 'afford'> {
+export interface EdgeRunner extends Pick<Runner, 'checkCost'> {
   runOn(
     artifact: Artifact,
     model: ResolvedModel,

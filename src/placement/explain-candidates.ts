@@ -5,7 +5,7 @@ export type CandidateReason =
   | 'fits-edge'
   | 'too-large-for-edge'
   | 'unsupported'
-  | 'too-dear'
+  | 'cost-too-high'
   | 'edge-full'
   | 'edge-failed'
   | 'up'
@@ -51,7 +51,7 @@ export function explainCandidates(facts: PlacementFacts): CandidateExplanation[]
 function artifactFault({ costLimit, full }: EdgeFacts, artifact: EdgeArtifact): CandidateReason | undefined {
   const { cost, support } = artifact
   if (!support.ok) return support.code === 'model_too_large' ? 'too-large-for-edge' : 'unsupported'
-  if (cost !== undefined && costLimit !== undefined && cost > costLimit) return 'too-dear'
+  if (cost !== undefined && costLimit !== undefined && cost > costLimit) return 'cost-too-high'
   return full ? 'edge-full' : undefined
 }
 

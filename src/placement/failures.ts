@@ -83,5 +83,5 @@ export function isLoadFailure(error: VergeError): boolean {
 export function isOriginFailure(error: unknown): error is VergeError {
   if (!(error instanceof VergeError)) return false
   const blame = BLAME[error.code]
-  return (blame === 'origin' || blame === 'busy') && error.details?.reason !== 'poison'
+  return (blame === 'origin' || blame === 'busy') && error.details?.reason !== 'engine-crash'
 }

@@ -17,11 +17,11 @@ export type OriginFaultKind =
   /** It is well, and cannot answer this: it lacks the model, or its machine cannot run it. */
   | 'unable'
   /** 401 or 403, or a clock that is off: it lives, and does not believe us. */
-  | 'unauthorised'
+  | 'unauthorized'
   /** 404 or alike from a proxy, a body that is not what its header says, tensors of a wrong shape. */
   | 'garbage'
   /** The model's run killed the engine there; the same request would kill the next one. */
-  | 'poison'
+  | 'engine-crash'
 
 export interface OriginFaultOptions {
   readonly origin: string
@@ -49,10 +49,10 @@ const CONSEQUENCES: Readonly<Record<OriginFaultKind, Consequence>> = {
   // It is well; asking it less is what the load needs, and that is done by going elsewhere.
   overloaded: { retry: true, counts: false },
   unable: { retry: true, counts: false },
-  unauthorised: { retry: true, counts: true },
+  unauthorized: { retry: true, counts: true },
   garbage: { retry: true, counts: true },
   // The origin itself answered. If it counted, whoever knows such an input could shut the origin off for everybody.
-  poison: { retry: false, counts: false },
+  'engine-crash': { retry: false, counts: false },
 }
 
 /** An origin did not answer as it should. Never reaches a caller: it becomes a retry, a fallback or a typed error. */

@@ -5,7 +5,7 @@ import type { OriginFault, OriginFaultKind } from './fault.ts'
 const UNUSABLE: Readonly<Partial<Record<OriginFaultKind, string>>> = {
   garbage: 'The origin gave an answer that cannot be used. Try again; if it stays so, its operator has to look.',
   unable: 'The origin cannot run this model for this request. Its operator has to look.',
-  poison: 'This request ended the engine of the origin that ran it. Do not repeat it; send other inputs.',
+  'engine-crash': 'This request ended the engine of the origin that ran it. Do not repeat it; send other inputs.',
 }
 
 /**

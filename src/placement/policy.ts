@@ -9,7 +9,7 @@ export type PlacementReason =
   | 'fits-edge'
   | 'too-large-for-edge'
   | 'edge-full'
-  | 'too-dear'
+  | 'cost-too-high'
   | 'edge-failed'
   | 'model-prefers-origin'
   | 'asked-for'
@@ -110,13 +110,13 @@ const RETRY_AFTER_SECONDS = 5
  * | `auto`, an artifact fits the edge | edge, `fits-edge` or `only-place` | origin, `edge-failed` |
  * | `auto`, the edge is full | origin, `edge-full` | edge, `origin-down` |
  * | `auto`, it could not load the model | origin, `edge-failed` | edge, `origin-down` |
- * | `auto`, over the cost limit of the edge | origin, `too-dear` | |
+ * | `auto`, over the cost limit of the edge | origin, `cost-too-high` | |
  * | `auto`, no artifact fits the edge | origin, `too-large-for-edge` or `only-place` | |
  *
- * Wherever the edge is allowed, the next artifact that it supports and that is not too dear comes last, degraded. Steps
+ * Wherever the edge is allowed, the next artifact that it supports and that is within the cost limit comes last, degraded. Steps
  * at origins that are all down are left out. A hint for a place that the model does not have is `placement_impossible`;
  * where the origins that have the model are down and nothing else is left, `origin_unavailable`; where no origin has it,
- * the edge's own refusal. An edge that is full or too dear is a step all the same if it is the only one: it refuses by
+ * the edge's own refusal. An edge that is full or over its cost limit is a step all the same if it is the only one: it refuses by
  * itself, with figures. Requests are forwarded before tensors are sent, because that reads the body.
  */
 export function decide(facts: PlacementFacts): Decision {
@@ -186,17 +186,17 @@ function automatic(facts: PlacementFacts): Plan {
     const last = spare(facts, elsewhere.length > 0 ? 'origin-down' : 'edge-failed')
     return { steps: [edgeStep(first, 'fits-edge', false), ...elsewhere, ...last], reason: 'fits-edge' }
   }
-  const here = trouble === 'too-dear' ? [] : [edgeStep(first, 'origin-down', false)]
+  const here = trouble === 'cost-too-high' ? [] : [edgeStep(first, 'origin-down', false)]
   const steps = [...originSteps(facts, trouble), ...here, ...spare(facts, 'origin-down')]
   return steps.length > 0 ? { steps, reason: trouble } : originsDown(facts)
 }
 
 /** What keeps the edge from running the model's first artifact for this request. */
-export function edgeObstacle(edge: EdgeFacts): 'edge-full' | 'too-dear' | 'edge-failed' | undefined {
+export function edgeObstacle(edge: EdgeFacts): 'edge-full' | 'cost-too-high' | 'edge-failed' | undefined {
   const first = edge.artifacts.find(({ support }) => support.ok)
   if (first === undefined) return undefined
-  // first of all: what is too dear is so wherever there is room
-  if (exceedsCostLimit(edge, first)) return 'too-dear'
+  // first of all: what is over the cost limit is so wherever there is room
+  if (exceedsCostLimit(edge, first)) return 'cost-too-high'
   if (!edge.loaded && !edge.startable) return 'edge-failed'
   return edge.full ? 'edge-full' : undefined
 }
@@ -209,7 +209,7 @@ function best({ edge }: PlacementFacts): EdgeArtifact | undefined {
   return edge.artifacts.find(({ support }) => support.ok)
 }
 
-/** The artifact that is left when the first has failed. A request too dear for the first alone is the edge's to refuse. */
+/** The artifact that is left when the first has failed. A request over the cost limit of the first alone is the edge's to refuse. */
 function spare(facts: PlacementFacts, reason: PlacementReason): EdgeStep[] {
   const { edge } = facts
   const [first, ...others] = edge.artifacts.filter(({ support }) => support.ok)

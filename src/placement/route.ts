@@ -3,7 +3,7 @@ import { VergeError } from '../core/errors.ts'
 import { PLACEMENT_HEADER } from '../core/headers.ts'
 import type { CallContext, Clock, Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
-import type { InputShapes } from '../serving/pricing.ts'
+import type { InputShapes } from '../serving/run-cost.ts'
 import type { Generation, GenerationOptions, ResolvedModel, RunResult } from '../serving/serving.ts'
 import type { EdgeRunner, EdgeState } from './edge.ts'
 import { isEdgeFailure, isLoadFailure, isOriginFailure } from './failures.ts'
@@ -91,10 +91,10 @@ export class PlannedRoute implements Route {
     this.#originsDown = true
   }
 
-  /** What is too dear for the edge is refused only where no origin could take it: which one will is decided run by run. */
-  afford(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
+  /** What is over the cost limit of the edge is refused only where no origin could take it: which one will is decided run by run. */
+  checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
     const elsewhere = !this.#originsDown && this.#decided.decision.steps.some(({ place }) => place === 'origin')
-    if (!elsewhere) this.#options.edge.afford(model, runs, context)
+    if (!elsewhere) this.#options.edge.checkCost(model, runs, context)
   }
 
   async run(
@@ -128,10 +128,10 @@ export class PlannedRoute implements Route {
     })
   }
 
-  /** What the decision leaves to do, unless what is known by now changes it: origins have failed, or the run is too dear. */
+  /** What the decision leaves to do, unless what is known by now changes it: origins have failed, or the run is over the cost limit. */
   #stepsFor(run: InputShapes | undefined, context: CallContext): readonly Step[] {
     const { edge, planner } = this.#options
-    const costs = run === undefined ? [] : this.#priced(edge, run, context)
+    const costs = run === undefined ? [] : this.#costsOf(edge, run, context)
     const overLimit = costs.some(({ cost, limit }) => cost > limit)
     if (!this.#originsDown && !overLimit) return this.#decided.decision.steps
     const later = planner.reconsider(this.#decided, {
@@ -142,9 +142,9 @@ export class PlannedRoute implements Route {
     return stepsOf(later, this.#model)
   }
 
-  #priced(edge: EdgeState, run: InputShapes, context: CallContext) {
+  #costsOf(edge: EdgeState, run: InputShapes, context: CallContext) {
     return edge.candidates(this.#model.manifest).flatMap(({ artifact, support }) => {
-      return support.ok ? [{ id: artifact.id, ...edge.price(this.#model, artifact, [run], context) }] : []
+      return support.ok ? [{ id: artifact.id, ...edge.estimateCost(this.#model, artifact, [run], context) }] : []
     })
   }
 

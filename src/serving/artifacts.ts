@@ -2,7 +2,7 @@ import { asideReason } from '../catalog/aside.ts'
 import { quantisesRowsTogether } from '../catalog/dtype.ts'
 import type { Artifact, Manifest } from '../catalog/manifest.ts'
 import type { ArtifactInfo, Support } from '../engine/engine.ts'
-import type { InputShapes } from './pricing.ts'
+import type { InputShapes } from './run-cost.ts'
 
 /** Artifacts for a place, best first. An origin's engine runs those for other places too. */
 export function artifactsFor({ artifacts }: Manifest, place: 'edge' | 'origin'): readonly Artifact[] {

@@ -3,18 +3,18 @@ import type { ArtifactInfo, GenerateOptions, Session } from '../engine/engine.ts
 import { runFootprint } from '../engine/footprint.ts'
 import { generateTokens } from '../engine/generate.ts'
 import type { SessionUse } from '../sessions/cache.ts'
-import { elementsOf } from './pricing.ts'
+import { elementsOf } from './run-cost.ts'
 
 /** A text to be written. */
-export interface Writing {
+export interface GenerationJob {
   readonly prompt: readonly number[]
   readonly options: GenerateOptions
   /** Its name, for messages. */
   readonly model: string
   readonly artifact: ArtifactInfo
   /** Of all its runs. */
-  readonly price: number
-  /** Told of the price's parts as the runs are made, and of the rest at the end. */
+  readonly cost: number
+  /** Told of the cost's parts as the runs are made, and of the rest at the end. */
   readonly onSpent: (cost: number) => void
 }
 
@@ -23,16 +23,16 @@ export interface Writing {
  * begins lets it go by `return`, as `for await` does; the lease of a reader that was killed runs out.
  */
 export class Generating implements AsyncIterableIterator<number> {
-  readonly #wanted: Writing
+  readonly #wanted: GenerationJob
   readonly #begun = Promise.withResolvers<SessionUse>()
   readonly #ended = Promise.withResolvers<void>()
   #tokens: AsyncIterator<number> | undefined
   #use: SessionUse | undefined
   #unspent: number
 
-  constructor(wanted: Writing) {
+  constructor(wanted: GenerationJob) {
     this.#wanted = wanted
-    this.#unspent = wanted.price
+    this.#unspent = wanted.cost
   }
 
   /** Resolves when the session is there. */
@@ -85,8 +85,8 @@ export class Generating implements AsyncIterableIterator<number> {
     try {
       const step = await this.#tokens.next()
       this.#use?.renew()
-      const { options, price } = this.#wanted
-      this.#spend(price / (1 + options.maxNewTokens))
+      const { options, cost } = this.#wanted
+      this.#spend(cost / (1 + options.maxNewTokens))
       if (!step.done) return step
     } catch (error) {
       this.#end()

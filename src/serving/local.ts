@@ -13,8 +13,8 @@ import { artifactsFor, asideFor, infoOf, type Refused, runsOf } from './artifact
 import type { Backlog } from './backlog.ts'
 import type { FileCache } from './files.ts'
 import { Generating } from './generating.ts'
-import { assertAffordable, elementsOf, type InputShapes, priceOf } from './pricing.ts'
 import type { RunCache } from './results/run-cache.ts'
+import { assertWithinCostLimit, costOf, elementsOf, type InputShapes } from './run-cost.ts'
 import type { Generation, GenerationOptions, ResolvedModel, RunResult, Serving, ServingObserver } from './serving.ts'
 
 /** Where an engine gets weights from: a loader over stores, or a cache on disk before one. */
@@ -90,11 +90,11 @@ export class LocalServing implements Serving {
     return resolved
   }
 
-  afford(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
+  checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
     const artifact = this.#artifactFor(model.manifest)
-    const price = this.#afford(model, artifact, runs, context)
+    const cost = this.#costOf(model, artifact, runs, context)
     this.#assertFit(artifact, runs)
-    this.#options.backlog?.plan(context.signal, price)
+    this.#options.backlog?.plan(context.signal, cost)
   }
 
   /** @throws run_too_large where it was measured that a run needs more memory than there is */
@@ -107,10 +107,10 @@ export class LocalServing implements Serving {
     }
   }
 
-  #afford({ manifest }: ResolvedModel, artifact: Artifact, runs: readonly InputShapes[], context: CallContext): number {
+  #costOf({ manifest }: ResolvedModel, artifact: Artifact, runs: readonly InputShapes[], context: CallContext): number {
     const spent = context.ledger?.cost ?? 0
     const { model, inputs } = manifest
-    return assertAffordable(runs, { model, artifact, inputs, spent, limit: this.#limitFor(manifest) })
+    return assertWithinCostLimit(runs, { model, artifact, inputs, spent, limit: this.#limitFor(manifest) })
   }
 
   async run(
@@ -130,16 +130,16 @@ export class LocalServing implements Serving {
     outputs: readonly string[] | undefined,
     context: CallContext,
   ): Promise<RunResult> {
-    const price = this.#afford(model, artifact, [inputs], context)
+    const cost = this.#costOf(model, artifact, [inputs], context)
     this.#assertFit(artifact, [inputs])
-    if (context.ledger !== undefined) context.ledger.cost += price
+    if (context.ledger !== undefined) context.ledger.cost += cost
     const { backlog, results } = this.#options
     // What is answered from the cache needs no share of the engine.
-    const result = await results.through({ model, artifact, inputs, outputs, price }, context, () => {
+    const result = await results.through({ model, artifact, inputs, outputs, cost }, context, () => {
       const run = () => this.#run(model, artifact, inputs, outputs, context)
-      return backlog === undefined ? run() : backlog.run(context.signal, price, bytesOf(inputs), run)
+      return backlog === undefined ? run() : backlog.run(context.signal, cost, bytesOf(inputs), run)
     })
-    if (result.start === 'cached') backlog?.spend(context.signal, price)
+    if (result.start === 'cached') backlog?.spend(context.signal, cost)
     return result
   }
 
@@ -192,16 +192,16 @@ export class LocalServing implements Serving {
     context: CallContext,
   ): Promise<Generation> {
     const { place, sessions } = this.#options
-    const price = this.#afford(model, artifact, runsOf(model.manifest, prompt.length, options.maxNewTokens), context)
-    if (context.ledger !== undefined) context.ledger.cost += price
+    const cost = this.#costOf(model, artifact, runsOf(model.manifest, prompt.length, options.maxNewTokens), context)
+    if (context.ledger !== undefined) context.ledger.cost += cost
     const { backlog } = this.#options
-    backlog?.plan(context.signal, price)
+    backlog?.plan(context.signal, cost)
     const generating = new Generating({
       prompt,
       options: { ...options, runsBefore: context.runsBefore },
       model: model.manifest.model,
       artifact,
-      price,
+      cost,
       onSpent: (cost) => backlog?.spend(context.signal, cost),
     })
     sessions
@@ -286,14 +286,14 @@ export class LocalServing implements Serving {
   }
 
   /** What runs would cost here together, and what one request may. */
-  price(
+  estimateCost(
     { manifest }: ResolvedModel,
     artifact: Artifact,
     runs: readonly InputShapes[],
     context: CallContext,
   ): { readonly cost: number; readonly limit: number } {
     const spent = context.ledger?.cost ?? 0
-    const cost = runs.reduce((sum, run) => sum + priceOf(artifact, manifest.inputs, run), spent)
+    const cost = runs.reduce((sum, run) => sum + costOf(artifact, manifest.inputs, run), spent)
     return { cost, limit: this.#limitFor(manifest) }
   }
 

@@ -3,7 +3,7 @@ import type { Artifact, Manifest } from '../catalog/manifest.ts'
 import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { EngineHealth, GenerateOptions } from '../engine/engine.ts'
-import type { InputShapes } from './pricing.ts'
+import type { InputShapes } from './run-cost.ts'
 
 /** A model's alias with the version asked for, or the one chosen among the live. */
 export interface ResolvedModel {
@@ -57,11 +57,11 @@ export interface Runner {
   /** Whose artifacts are run; the edge's if left out. */
   readonly place?: 'edge' | 'origin'
   /**
-   * Refuses runs that are too dear together, from their shapes alone and before the first of them. `run` refuses each
-   * that is too dear with those before it; this spares a request of many runs the ones that would be thrown away.
+   * Refuses runs that together are over the cost limit, from their shapes alone and before the first of them. `run` refuses each
+   * that exceeds the limit with those before it; this spares a request of many runs the ones that would be thrown away.
    * @throws cost_too_high
    */
-  afford(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void
+  checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void
   /** Runs the best artifact for this place, loading it first where needed. Inputs have been checked for size. */
   run(
     model: ResolvedModel,

@@ -16,13 +16,13 @@ export type Run = (inputs: Tensors) => Promise<Tensors>
 export async function runInBatches(
   texts: readonly EncodedText[],
   padId: number,
-  { manifest, afford, place }: Pick<TaskModel, 'manifest' | 'afford' | 'place'>,
+  { manifest, checkCost, place }: Pick<TaskModel, 'manifest' | 'checkCost' | 'place'>,
   limits: Limits,
   run: Run,
   take: (outputs: Tensors, places: readonly number[]) => void,
 ): Promise<void> {
   const batches = batchesOf(texts, manifest, limits, place)
-  afford?.(batches.map((places) => batchShapes(places, texts, manifest)))
+  checkCost?.(batches.map((places) => batchShapes(places, texts, manifest)))
   for (const places of batches) {
     const batch = places.flatMap((place) => texts[place] ?? [])
     take(await run(textTensors(batch, padId, manifest)), places)

@@ -1,7 +1,7 @@
 import type * as z from 'zod'
 import type { Manifest, TaskName } from '../catalog/manifest.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { finish, type Work, type WorkPrice } from '../core/work.ts'
+import { finish, type Work, type WorkCost } from '../core/work.ts'
 import type { LanguageModel } from '../generate/writer.ts'
 
 /** A request body as a task gets it: parsed JSON, or raw bytes with their media type. */
@@ -26,16 +26,16 @@ export interface TaskModel {
   file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T>
   /**
    * To be called by a task of several runs before the first of them, with the shapes of all their inputs: refuses what is
-   * too dear before anything has run. Absent where nothing is priced.
+   * over the cost limit before anything has run. Absent where nothing is priced.
    * @throws cost_too_high
    */
-  readonly afford?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
+  readonly checkCost?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
   /**
    * Does long work in pieces, one request's at a time, and lets the event loop turn between them. Absent where nobody else
-   * waits: then it is done at once. Its price says how soon it has its turn.
+   * waits: then it is done at once. Its cost says how soon it has its turn.
    * @throws overloaded, cancelled, deadline_exceeded, and what the work throws
    */
-  readonly perform?: <T>(work: Work<T>, price?: WorkPrice) => Promise<T>
+  readonly perform?: <T>(work: Work<T>, cost?: WorkCost) => Promise<T>
   /** For a task that writes texts token by token. Absent where that cannot be done. */
   readonly language?: { readonly model: LanguageModel; readonly signal: AbortSignal }
 }
@@ -44,9 +44,9 @@ export interface TaskModel {
 export async function performed<T>(
   { perform }: Pick<TaskModel, 'perform'>,
   work: Work<T>,
-  price?: WorkPrice,
+  cost?: WorkCost,
 ): Promise<T> {
-  return perform === undefined ? finish(work) : perform(work, price)
+  return perform === undefined ? finish(work) : perform(work, cost)
 }
 
 /** What the document says of a request to one model. */

@@ -67,7 +67,7 @@ export function textGeneration(limits: Limits): BoundTask {
       }
       const writer = await Writer.open(language.model, writingRequest(parameters))
       const prompt = await writer.text(inputs, 'inputs')
-      writer.afford([prompt])
+      writer.checkCost([prompt])
       let text = parameters.return_full_text === false ? '' : inputs
       for await (const written of await writer.write(prompt, 0, language.signal)) {
         if (written.kind === 'text') text += written.text

@@ -46,7 +46,7 @@ export function voiceActivityDetection(limits: Limits): BoundTask {
       const settings = windowSettings(manifest, audio)
       const rules = speechRules(asked, audio)
       const windows = Math.ceil(audioLength(bytes, audio, limits) / settings.length)
-      model.afford?.(windowShapes(windows, settings))
+      model.checkCost?.(windowShapes(windows, settings))
       const meter = new StepMeter(limits.decodeSteps)
       const samples = await performed(model, decodingAudio(bytes, audio, limits, meter), meter)
       const probabilities: number[] = []

@@ -102,7 +102,7 @@ describe('a lane of work', () => {
     const clock = new ManualClock()
     const lane = new WorkLane({ clock, ...LANE })
     const seen: string[] = []
-    const ask = (name: string, price: number) => lane.perform(pieces(1, price, seen, name), testContext().signal, price)
+    const ask = (name: string, cost: number) => lane.perform(pieces(1, cost, seen, name), testContext().signal, cost)
     const all = [ask('first', 100), ask('large', 500)]
     let next = 0
     // Two small ones are always there.
@@ -150,7 +150,7 @@ describe('a lane of work', () => {
     await expect(next).resolves.toBe('d')
   })
 
-  it('asks work with a meter for its price, and lets it go no further before its turn', async () => {
+  it('asks work with a meter for its cost, and lets it go no further before its turn', async () => {
     const clock = new ManualClock()
     const lane = new WorkLane({ clock, ...LANE })
     const seen: string[] = []
@@ -190,7 +190,7 @@ describe('counting steps', () => {
   const refusal = (steps: number, limit: number): VergeError =>
     new VergeError('input_too_large', `${steps} of ${limit}`, { details: { steps } })
 
-  it('refuses a price before anything is done, and what goes on beyond the limit', () => {
+  it('refuses a cost before anything is done, and what goes on beyond the limit', () => {
     const meter = new StepMeter(10)
     expect(codeOf(() => meter.require(11, refusal))).toBe('input_too_large')
     expect(codeOf(() => meter.require(10, refusal))).toBe('fine')

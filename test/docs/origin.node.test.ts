@@ -134,7 +134,7 @@ describe('docs/origin', () => {
       ...edge,
       artifacts: [{ id: 'big', support: { ok: false as const, code: 'model_too_large' as const, reason: '' } }],
     }
-    const dear = { ...edge, artifacts: [{ id: 'small', support: { ok: true as const }, cost: 2 }], costLimit: 1 }
+    const costly = { ...edge, artifacts: [{ id: 'small', support: { ok: true as const }, cost: 2 }], costLimit: 1 }
     const cases: Record<string, Partial<PlacementFacts>> = {
       '`verge-place: edge`': { hint: 'edge' },
       '`verge-place: origin`': { hint: 'origin' },
@@ -143,7 +143,7 @@ describe('docs/origin', () => {
       '`auto`, an artifact fits the edge': {},
       '`auto`, and the edge is full': { edge: { ...edge, full: true } },
       '`auto`, and it could not load the model': { edge: { ...edge, startable: false } },
-      '`auto`, over the cost limit of the edge': { edge: dear },
+      '`auto`, over the cost limit of the edge': { edge: costly },
       '`auto`, nothing fits the edge': { edge: none },
     }
     const table = rows.filter(([first = '']) => first in cases)

@@ -77,7 +77,7 @@ beforeAll(async () => {
   )
   const settings = (name: string) => readFileSync(join(ROOT, 'models', name, 'verge.json'), 'utf8')
   await docs.publish(settings('digits'), join(ROOT, 'models/digits'))
-  // What it says of a run is a large model's word: our own is never too dear.
+  // What it says of a run is a large model's word: our own is never over the cost limit.
   const artifacts = [{ file: 'model.onnx', dtype: 'fp32', cost: { base: 0, perElement: 10 } }]
   await docs.publish(settings('reviews'), join(ROOT, 'models/reviews'), { artifacts })
 })

@@ -105,14 +105,14 @@ const FAULTS: readonly Fault[] = [
     what: 'does not believe the Worker',
     behaviour: always(401, '{"error":"who?","code":"unauthorized"}'),
     ...unavailable,
-    reason: 'unauthorised',
+    reason: 'unauthorized',
     asked: 1,
   },
   {
     what: 'says that the request ended its engine',
     behaviour: always(500, '{"error":"gone","code":"engine_aborted"}'),
     ...failed,
-    reason: 'poison',
+    reason: 'engine-crash',
     asked: 1,
   },
 ]

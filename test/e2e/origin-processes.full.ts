@@ -148,7 +148,7 @@ describe('an origin', () => {
     const asked = worker.front('child').seen.length
     const engine = engineChildOf(origin.process.pid ?? 0)
     process.kill(engine, 'SIGKILL')
-    await expectRefusal(await lost, 502, { code: 'origin_failed', reason: 'poison' })
+    await expectRefusal(await lost, 502, { code: 'origin_failed', reason: 'engine-crash' })
     await expectSum(await waiting, atOrigin)
     expect(worker.front('child').seen).toHaveLength(asked)
     await expectSum(await add('child-sums'), atOrigin)
@@ -216,7 +216,7 @@ describe('an origin that does not believe its Worker', () => {
     await expectSum(await add('stranger-spare'), degraded)
     const refused = await add('stranger-sums')
     const text = await refused.clone().text()
-    await expectRefusal(refused, 503, { code: 'origin_unavailable', reason: 'unauthorised' })
+    await expectRefusal(refused, 503, { code: 'origin_unavailable', reason: 'unauthorized' })
     for (const secret of [ORIGIN_KEY, STRANGER, 'Verge-HMAC']) expect(text).not.toContain(secret)
   })
 

@@ -79,7 +79,7 @@ class FakePlacement implements Placement {
       giveUpOrigins: () => {
         this.givenUp++
       },
-      afford: (...args) => edge.afford(...args),
+      checkCost: (...args) => edge.checkCost(...args),
       run: (...args) => edge.run(...args),
       generate: (...args) => edge.generate(...args),
     }
@@ -323,7 +323,9 @@ describe('an origin that does not answer', () => {
     const { placement, post, serving } = setUp()
     placement.next = () => ({ forward: true, fallback: true })
     placement.connect = () => {
-      throw new VergeError('origin_failed', 'It ended the engine.', { details: { origins: ['fra'], reason: 'poison' } })
+      throw new VergeError('origin_failed', 'It ended the engine.', {
+        details: { origins: ['fra'], reason: 'engine-crash' },
+      })
     }
     expect((await post(INFER, BODY, sized(BODY))).status).toBe(502)
     expect(serving.runs).toEqual([])

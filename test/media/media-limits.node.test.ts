@@ -33,16 +33,16 @@ const SETTINGS: ImageSettings = {
 /** What a request for this file would do before its run, to its end or to its refusal. */
 function read(work: Work<unknown>) {
   let steps = 0
-  let dearest = 0
+  let costliest = 0
   try {
     for (let next = work.next(); !next.done; next = work.next()) {
       steps += next.value
-      dearest = Math.max(dearest, next.value)
+      costliest = Math.max(costliest, next.value)
     }
-    return { outcome: 'fine', steps, dearest }
+    return { outcome: 'fine', steps, costliest }
   } catch (error) {
     if (!isVergeError(error)) throw error
-    return { outcome: error.code, message: error.message, steps, dearest }
+    return { outcome: error.code, message: error.message, steps, costliest }
   }
 }
 
@@ -57,7 +57,7 @@ const scans = (count: number): ScanKind[] => [
 ]
 const three = [0x11, 0x11, 0x11]
 
-describe('the dearest files within the limits', () => {
+describe('the costliest files within the limits', () => {
   // What cameras and programs write is read at any size that is allowed.
   it.each<[string, () => Uint8Array]>([
     ['a PNG of 4 million pixels of 64 bits, interlaced', () => large(2048, 2048, 16, 6, true)],
@@ -118,12 +118,12 @@ describe('the dearest files within the limits', () => {
     const file = wav({ samples: new Float32Array(frames), sampleRate, encoding })
     expect(file.length).toBeLessThanOrEqual(LIMITS.audioBytes)
     const meter = new StepMeter(LIMITS.decodeSteps)
-    const { outcome, steps, dearest } = read(
+    const { outcome, steps, costliest } = read(
       decodingAudio(file, { sampleRate: 16_000, normalise: true }, LIMITS, meter),
     )
     expect(outcome).toBe('fine')
     expect(steps).toBeLessThanOrEqual(LIMITS.decodeSteps)
-    expect(dearest).toBeLessThan(LIMITS.stepsBetweenPauses)
+    expect(costliest).toBeLessThan(LIMITS.stepsBetweenPauses)
   })
 })
 

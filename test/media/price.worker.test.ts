@@ -177,22 +177,22 @@ const READERS: Readonly<Record<string, readonly [Reader, number]>> = {
   'CSV of line ends in quotes': [table((n) => `a\n"${'\n'.repeat(n)}"`), 50_000],
 }
 
-/** How a piece of work ended, what it cost, and the dearest of its pieces. */
+/** How a piece of work ended, what it cost, and the costliest of its pieces. */
 function costOf(reader: Reader, size: number, limit = Number.POSITIVE_INFINITY) {
   const meter = new StepMeter(limit)
-  let dearest = 0
+  let costliest = 0
   let outcome = 'fine'
   try {
     const work = reader(size, meter)
-    for (let next = work.next(); !next.done; next = work.next()) dearest = Math.max(dearest, next.value)
+    for (let next = work.next(); !next.done; next = work.next()) costliest = Math.max(costliest, next.value)
   } catch (error) {
     if (!isVergeError(error)) throw error
     outcome = error.code
   }
-  return { steps: meter.spent, dearest, outcome }
+  return { steps: meter.spent, costliest, outcome }
 }
 
-describe('what reading costs, with the dearest content of each kind', () => {
+describe('what reading costs, with the costliest content of each kind', () => {
   it.each(Object.entries(READERS))('%s grows as its input does', (_, [reader, size]) => {
     const [once, twice] = [costOf(reader, size), costOf(reader, 2 * size)]
     expect(once.steps).toBeGreaterThan(0)
@@ -203,8 +203,8 @@ describe('what reading costs, with the dearest content of each kind', () => {
 
   it.each(Object.entries(READERS))('%s comes in pieces', (_, [reader, size]) => {
     // A piece that grew with its input would hold the event loop for as long as the input likes.
-    const { dearest, steps } = costOf(reader, 8 * size)
-    expect(dearest).toBeLessThanOrEqual(Math.max(LIMITS.stepsBetweenPauses, steps / 4))
+    const { costliest, steps } = costOf(reader, 8 * size)
+    expect(costliest).toBeLessThanOrEqual(Math.max(LIMITS.stepsBetweenPauses, steps / 4))
   })
 
   it.each(Object.entries(READERS))('%s ends where its budget does', (_, [reader, size]) => {
@@ -254,7 +254,7 @@ describe('reading in a Worker, whose clock stands still', () => {
   })
 })
 
-describe('work that is put in order by its price', () => {
+describe('work that is put in order by its cost', () => {
   it.each<[string, Reader, number]>([
     ['PNG', picture((n) => repeatedPng({ width: 500, height: n, depth: 8, colour: 2 }, 4)), 500],
     ['JPEG', picture((n) => fullJpeg({ width: n, height: 400, factors: [0x11] })), 400],
@@ -262,7 +262,7 @@ describe('work that is put in order by its price', () => {
     ['lossless WebP', picture((n) => losslessWebp(n, 300, 12)), 300],
     ['sound at another rate', sound(44_100, 'i16', 2), 100_000],
     ['sound at its own rate', sound(16_000, 'i16'), 100_000],
-  ])('a %s says its price in its first piece, and is not decoded in it', (_, reader, size) => {
+  ])('a %s says its cost in its first piece, and is not decoded in it', (_, reader, size) => {
     const meter = new StepMeter()
     const work = reader(size, meter)
     expect(work.next().done).toBe(false)

@@ -213,7 +213,7 @@ describe('attempt', () => {
     'error-status',
     'overloaded',
     'unable',
-    'unauthorised',
+    'unauthorized',
     'garbage',
   ])('goes on to the next origin: %s', async (kind) => {
     const { attempt, clock, tried } = bench(['fra', 'nyc'])
@@ -225,9 +225,9 @@ describe('attempt', () => {
   it('does not repeat what ended an engine', async () => {
     const { attempt, order, tried } = bench(['fra', 'nyc'])
     for (let i = 0; i < 5; i++) {
-      expect(await errorOf(attempt({ fra: 'poison' }))).toMatchObject({
+      expect(await errorOf(attempt({ fra: 'engine-crash' }))).toMatchObject({
         code: 'origin_failed',
-        details: { origins: ['fra'], reason: 'poison' },
+        details: { origins: ['fra'], reason: 'engine-crash' },
       })
     }
     expect(tried).toEqual(['fra:1', 'fra:1', 'fra:1', 'fra:1', 'fra:1'])
@@ -252,9 +252,9 @@ describe('attempt', () => {
     ['idle-timeout', 1],
     ['overloaded', 1],
     ['unable', 1],
-    ['unauthorised', 1],
+    ['unauthorized', 1],
     ['garbage', 1],
-    ['poison', 1],
+    ['engine-crash', 1],
   ])('asks an only origin again where a moment can help: %s', async (kind, tries) => {
     const { attempt, tried } = bench(['fra'])
     await errorOf(attempt({ fra: kind }))
@@ -337,9 +337,9 @@ describe('attempt', () => {
   it('tells an unusable answer from none', async () => {
     const { attempt } = bench(['fra', 'nyc'])
     expect(await errorOf(attempt({ fra: 'cut', nyc: 'garbage' }))).toMatchObject({ code: 'origin_failed' })
-    expect(await errorOf(attempt({ fra: 'garbage', nyc: 'unauthorised' }))).toMatchObject({
+    expect(await errorOf(attempt({ fra: 'garbage', nyc: 'unauthorized' }))).toMatchObject({
       code: 'origin_unavailable',
-      details: { reason: 'unauthorised' },
+      details: { reason: 'unauthorized' },
     })
   })
 

@@ -18,11 +18,11 @@ const ARTIFACTS = {
   large: [tooLarge],
   odd: [foreign],
   one: [fits('a')],
-  dear: [fits('a', 11)],
+  costly: [fits('a', 11)],
   two: [fits('a'), fits('b')],
   second: [tooLarge, fits('b')],
-  dearFirst: [fits('a', 11), fits('b')],
-  dearBoth: [fits('a', 11), fits('b', 11)],
+  costlyFirst: [fits('a', 11), fits('b')],
+  costlyBoth: [fits('a', 11), fits('b', 11)],
 } as const satisfies Record<string, readonly EdgeArtifact[]>
 
 const origin = (name: string, given: Partial<OriginFacts> = {}): OriginFacts => ({
@@ -93,9 +93,9 @@ describe('placement policy', () => {
     ['edge:a(only-place)', 'auto', 'auto', 'one', 'foreign'],
     ['edge:a(only-place)', 'auto', 'auto', 'one', 'mute'],
     ['edge:a(only-place)', 'auto', 'auto', 'one', 'none', 'full'],
-    ['edge:a(only-place)', 'auto', 'auto', 'dear', 'none'],
+    ['edge:a(only-place)', 'auto', 'auto', 'costly', 'none'],
     ['edge:a(only-place) edge:b!(edge-failed)', 'auto', 'auto', 'two', 'none'],
-    ['edge:a(only-place)', 'auto', 'auto', 'dearFirst', 'none'],
+    ['edge:a(only-place)', 'auto', 'auto', 'costlyFirst', 'none'],
     ['engine_unsupported', 'auto', 'auto', 'none', 'none'],
     ['model_too_large', 'auto', 'auto', 'large', 'none'],
     ['engine_unsupported', 'auto', 'auto', 'odd', 'foreign'],
@@ -113,11 +113,11 @@ describe('placement policy', () => {
     ['edge:a(origin-down)', 'auto', 'auto', 'one', 'down', 'full'],
     ['forward:x(edge-failed) edge:a(origin-down) edge:b!(origin-down)', 'auto', 'auto', 'two', 'up', 'failed'],
     ['edge:a(origin-down) edge:b!(origin-down)', 'auto', 'auto', 'two', 'down', 'failed'],
-    ['forward:x(too-dear)', 'auto', 'auto', 'dear', 'up', 'full'],
-    ['origin_unavailable', 'auto', 'auto', 'dear', 'down'],
-    ['forward:x(too-dear) edge:b!(origin-down)', 'auto', 'auto', 'dearFirst', 'up'],
-    ['edge:b!(origin-down)', 'auto', 'auto', 'dearFirst', 'down'],
-    ['forward:x(too-dear)', 'auto', 'auto', 'dearBoth', 'up'],
+    ['forward:x(cost-too-high)', 'auto', 'auto', 'costly', 'up', 'full'],
+    ['origin_unavailable', 'auto', 'auto', 'costly', 'down'],
+    ['forward:x(cost-too-high) edge:b!(origin-down)', 'auto', 'auto', 'costlyFirst', 'up'],
+    ['edge:b!(origin-down)', 'auto', 'auto', 'costlyFirst', 'down'],
+    ['forward:x(cost-too-high)', 'auto', 'auto', 'costlyBoth', 'up'],
     ['forward:x(too-large-for-edge)', 'auto', 'auto', 'large', 'up'],
     ['forward:x(only-place)', 'auto', 'auto', 'none', 'up'],
     ['forward:x(only-place)', 'auto', 'auto', 'odd', 'half'],
@@ -128,9 +128,9 @@ describe('placement policy', () => {
     ['forward:x(model-prefers-origin) edge:a!(origin-down) edge:b!(origin-down)', 'origin', 'auto', 'two', 'up'],
     ['edge:a!(origin-down)', 'origin', 'auto', 'one', 'down'],
     ['edge:a!(origin-down)', 'origin', 'auto', 'one', 'none'],
-    ['edge:a!(origin-down)', 'origin', 'auto', 'dear', 'none'],
-    ['edge:b!(origin-down)', 'origin', 'auto', 'dearFirst', 'down'],
-    ['origin_unavailable', 'origin', 'auto', 'dear', 'down'],
+    ['edge:a!(origin-down)', 'origin', 'auto', 'costly', 'none'],
+    ['edge:b!(origin-down)', 'origin', 'auto', 'costlyFirst', 'down'],
+    ['origin_unavailable', 'origin', 'auto', 'costly', 'down'],
     ['origin_unavailable', 'origin', 'auto', 'none', 'none'],
     ['origin_unavailable', 'origin', 'auto', 'large', 'down'],
     ['edge:a(only-place)', 'edge', 'auto', 'one', 'up'],
@@ -230,9 +230,9 @@ describe('placement policy', () => {
       { place: 'origin', name: 'y', ok: true, reason: 'up' },
       { place: 'origin', name: 'z', ok: false, reason: 'origin-down' },
     ])
-    const elsewhere = facts({ preference: 'edge', hint: 'auto', artifacts: 'dearFirst', origins: 'half' })
+    const elsewhere = facts({ preference: 'edge', hint: 'auto', artifacts: 'costlyFirst', origins: 'half' })
     expect(explainCandidates(elsewhere)).toEqual([
-      { place: 'edge', artifact: 'a', ok: false, reason: 'too-dear' },
+      { place: 'edge', artifact: 'a', ok: false, reason: 'cost-too-high' },
       { place: 'edge', artifact: 'b', ok: true, reason: 'fits-edge' },
       { place: 'origin', name: 'x', ok: false, reason: 'model-stays-at-edge' },
     ])

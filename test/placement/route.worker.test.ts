@@ -238,9 +238,9 @@ describe('a run', () => {
     expect(engine.ran).toEqual([])
   })
 
-  it('is made at an origin where it is too dear here, and refused where there is none', async () => {
+  it('is made at an origin where it costs too much here, and refused where there is none', async () => {
     const { run, seen } = setUp()
-    expect(await run(81)).toMatchObject({ place: 'origin', reason: 'too-dear' })
+    expect(await run(81)).toMatchObject({ place: 'origin', reason: 'cost-too-high' })
     expect(seen.length).toBe(1)
     expect(await codeOf(setUp({ answers: {} }).run(81))).toBe('cost_too_high')
     expect(await codeOf(setUp({ placement: 'edge' }).run(81))).toBe('cost_too_high')
@@ -351,7 +351,7 @@ describe('a run', () => {
   it('decides anew only where the body asks for more than the edge may do', async () => {
     const { context, decisions, model, routed } = setUp()
     const route = await routed()
-    expect(await route.run(model, inputsOf(81), undefined, context)).toMatchObject({ reason: 'too-dear' })
+    expect(await route.run(model, inputsOf(81), undefined, context)).toMatchObject({ reason: 'cost-too-high' })
     expect(decisions()).toBe(2)
   })
 
@@ -377,14 +377,14 @@ describe('what is announced', () => {
   it('is refused where no origin could take it', async () => {
     const { context, model, routed } = setUp({ placement: 'edge' })
     const here = await routed()
-    expect(() => here.afford(model, [inputsOf(81)], context)).toThrow('101 units')
+    expect(() => here.checkCost(model, [inputsOf(81)], context)).toThrow('101 units')
     const both = setUp()
     const asked = await both.routed({ placement: { hint: 'edge' } })
-    expect(() => asked.afford(both.model, [inputsOf(81)], both.context)).toThrow('101 units')
+    expect(() => asked.checkCost(both.model, [inputsOf(81)], both.context)).toThrow('101 units')
     const either = await both.routed()
-    either.afford(both.model, [inputsOf(81)], both.context)
+    either.checkCost(both.model, [inputsOf(81)], both.context)
     either.giveUpOrigins()
-    expect(() => either.afford(both.model, [inputsOf(81)], both.context)).toThrow('101 units')
+    expect(() => either.checkCost(both.model, [inputsOf(81)], both.context)).toThrow('101 units')
   })
 })
 

@@ -41,7 +41,7 @@ function setUp(places: number) {
           return Response.json([{ generated_text: 'written there' }])
         },
         giveUpOrigins: () => {},
-        afford: (...args) => serving.afford(...args),
+        checkCost: (...args) => serving.checkCost(...args),
         run: (...args) => serving.run(...args),
         generate: (_model, prompt, options) => serving.generate(_model, prompt, options),
       }

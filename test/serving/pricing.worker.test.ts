@@ -5,7 +5,7 @@ import { type CallContext, systemClock } from '../../src/core/runtime.ts'
 import { type Tensor, type TensorSpec, type Tensors, tensor } from '../../src/core/tensors.ts'
 import type { EncodedText } from '../../src/media/text/tokenizer.ts'
 import { LocalServing } from '../../src/serving/local.ts'
-import { assertAffordable, type Charge, type InputShapes, priceOf } from '../../src/serving/pricing.ts'
+import { assertWithinCostLimit, type CostBudget, costOf, type InputShapes } from '../../src/serving/run-cost.ts'
 import { runInBatches } from '../../src/tasks/batches.ts'
 import { testModel } from '../fixtures/http.ts'
 
@@ -15,12 +15,12 @@ const spec = (name: string, shape: (number | string)[]): TensorSpec => ({ name, 
 /** A million weights: one unit for each place. */
 const MILLION_WEIGHTS = { bytes: 4_000_000 }
 
-describe('the price of a run', () => {
+describe('the cost of a run', () => {
   it('is what was measured, by the elements of all inputs', () => {
     const artifact = { bytes: 1, cost: { base: 2, perElement: 0.5 } }
     const specs = [spec('ids', ['n', 'tokens']), spec('mask', ['n', 'tokens'])]
-    expect(priceOf(artifact, specs, shapes({ ids: [2, 3], mask: [2, 3] }))).toBe(2 + 12 * 0.5)
-    expect(priceOf(artifact, specs, shapes({ ids: [0, 3], mask: [0, 3] }))).toBe(2)
+    expect(costOf(artifact, specs, shapes({ ids: [2, 3], mask: [2, 3] }))).toBe(2 + 12 * 0.5)
+    expect(costOf(artifact, specs, shapes({ ids: [0, 3], mask: [0, 3] }))).toBe(2)
   })
 
   it.each([
@@ -33,7 +33,7 @@ describe('the price of a run', () => {
     ['an unknown rank: the first dimension', [], [6, 100], 6],
     ['an empty batch: one pass over the weights', ['n', 10], [0, 10], 1],
   ])('is estimated where it was not: %s', (_, signature, shape, places) => {
-    expect(priceOf(MILLION_WEIGHTS, [spec('x', signature)], shapes({ x: shape }))).toBeCloseTo(places, 9)
+    expect(costOf(MILLION_WEIGHTS, [spec('x', signature)], shapes({ x: shape }))).toBeCloseTo(places, 9)
   })
 
   it.each([
@@ -44,18 +44,18 @@ describe('the price of a run', () => {
   ])('is estimated for sounds: %s', (_, shape, given, places) => {
     const sound: TensorSpec = { name: 'x', datatype: 'FP32', shape }
     const mask = spec('mask', ['n', 'samples'])
-    expect(priceOf(MILLION_WEIGHTS, [sound], shapes({ x: given }))).toBeCloseTo(places, 9)
+    expect(costOf(MILLION_WEIGHTS, [sound], shapes({ x: given }))).toBeCloseTo(places, 9)
     if (given.length !== 2) return
-    expect(priceOf(MILLION_WEIGHTS, [sound, mask], shapes({ x: given, mask: given }))).toBeCloseTo(places, 9)
+    expect(costOf(MILLION_WEIGHTS, [sound, mask], shapes({ x: given, mask: given }))).toBeCloseTo(places, 9)
   })
 
   it('is estimated by the longest of several inputs, which share their places', () => {
     const specs = [spec('ids', ['n', 't']), spec('mask', ['n', 't']), spec('scale', [1])]
-    expect(priceOf(MILLION_WEIGHTS, specs, shapes({ ids: [2, 8], mask: [2, 8], scale: [1] }))).toBe(16)
+    expect(costOf(MILLION_WEIGHTS, specs, shapes({ ids: [2, 8], mask: [2, 8], scale: [1] }))).toBe(16)
   })
 })
 
-describe('the price of loops', () => {
+describe('the cost of loops', () => {
   const loops = [{ input: 'times', steps: 1000, cost: 0.5, perElement: 0.01 }]
   const artifact = { bytes: 1, cost: { base: 2, perElement: 0 }, loops }
   const run = (times: number, elements: number): Tensors =>
@@ -65,23 +65,23 @@ describe('the price of loops', () => {
     ])
 
   it('is by the number of steps that is sent', () => {
-    expect(priceOf(artifact, [], run(0, 9))).toBe(2)
-    expect(priceOf(artifact, [], run(100, 9))).toBeCloseTo(2 + 100 * (0.5 + 0.1), 9)
-    expect(priceOf(artifact, [], run(-5, 9))).toBe(2)
-    expect(priceOf(artifact, [], run(2 ** 50, 9))).toBeGreaterThan(1e14)
+    expect(costOf(artifact, [], run(0, 9))).toBe(2)
+    expect(costOf(artifact, [], run(100, 9))).toBeCloseTo(2 + 100 * (0.5 + 0.1), 9)
+    expect(costOf(artifact, [], run(-5, 9))).toBe(2)
+    expect(costOf(artifact, [], run(2 ** 50, 9))).toBeGreaterThan(1e14)
     // Only planned: the number is not there yet.
-    expect(priceOf(artifact, [], shapes({ times: [], x: [9] }))).toBe(2)
+    expect(costOf(artifact, [], shapes({ times: [], x: [9] }))).toBe(2)
   })
 
   it('is that of the most steps, where their number is not known', () => {
     const computed = { ...artifact, loops: [{ steps: 1000, cost: 0.5, perElement: 0.01 }] }
-    expect(priceOf(computed, [], run(1, 9))).toBeCloseTo(2 + 1000 * 0.6, 9)
+    expect(costOf(computed, [], run(1, 9))).toBeCloseTo(2 + 1000 * 0.6, 9)
   })
 
   it('is refused above the limit, by the name of what to change', () => {
     const refusal = (more: object, times: number): unknown => {
       try {
-        return assertAffordable([run(times, 9)], {
+        return assertWithinCostLimit([run(times, 9)], {
           model: 'm',
           artifact: { ...artifact, ...more },
           inputs: [],
@@ -102,16 +102,16 @@ describe('the price of loops', () => {
 })
 
 describe('what a request may cost', () => {
-  const charge: Charge = {
+  const charge: CostBudget = {
     model: 'm',
     artifact: { bytes: 0, cost: { base: 10, perElement: 1 } },
     inputs: [spec('x', ['n'])],
     spent: 0,
     limit: 100,
   }
-  const refusal = (runs: number[][], more: Partial<Charge> = {}): VergeError => {
+  const refusal = (runs: number[][], more: Partial<CostBudget> = {}): VergeError => {
     try {
-      assertAffordable(
+      assertWithinCostLimit(
         runs.map((x) => shapes({ x })),
         { ...charge, ...more },
       )
@@ -123,7 +123,7 @@ describe('what a request may cost', () => {
   }
 
   it('is the limit itself, and not a unit more', () => {
-    expect(assertAffordable([shapes({ x: [90] })], charge)).toBe(100)
+    expect(assertWithinCostLimit([shapes({ x: [90] })], charge)).toBe(100)
     const { code, message, details } = refusal([[91]])
     expect(code).toBe('cost_too_high')
     expect(details).toEqual({ cost: 101, limit_cost: 100, elements: 91, limit_elements: 90 })
@@ -133,7 +133,7 @@ describe('what a request may cost', () => {
 
   it('counts earlier runs, and all that are announced', () => {
     expect(refusal([[50]], { spent: 41 }).details).toMatchObject({ cost: 101, limit_elements: 49 })
-    expect(assertAffordable([shapes({ x: [40] }), shapes({ x: [40] })], charge)).toBe(100)
+    expect(assertWithinCostLimit([shapes({ x: [40] }), shapes({ x: [40] })], charge)).toBe(100)
     expect(refusal([[40], [41]]).details).toMatchObject({ cost: 101, elements: 81, limit_elements: 80 })
   })
 
@@ -157,7 +157,7 @@ describe('texts that run in batches', () => {
     const shapesOf = (run: InputShapes) => [...run].map(([name, { shape }]) => [name, shape])
     let announced: unknown[] = []
     const ran: unknown[] = []
-    const afford = (runs: readonly InputShapes[]) => {
+    const checkCost = (runs: readonly InputShapes[]) => {
       expect(ran).toEqual([])
       announced = runs.map(shapesOf)
     }
@@ -165,21 +165,21 @@ describe('texts that run in batches', () => {
       ran.push(shapesOf(inputs))
       return inputs
     }
-    await runInBatches(texts, 0, { manifest, afford }, LIMITS, run, () => {})
+    await runInBatches(texts, 0, { manifest, checkCost }, LIMITS, run, () => {})
     expect(ran.length).toBeGreaterThan(2)
     expect(announced).toEqual(ran)
   })
 
-  it('are not run where they are too dear', async () => {
+  it('are not run where they cost too much', async () => {
     let runs = 0
     const run = async (inputs: Tensors) => {
       runs++
       return inputs
     }
-    const afford = () => {
-      throw new VergeError('cost_too_high', 'Too dear.')
+    const checkCost = () => {
+      throw new VergeError('cost_too_high', 'Too much.')
     }
-    await expect(runInBatches(texts, 0, { manifest, afford }, LIMITS, run, () => {})).rejects.toThrow('Too dear.')
+    await expect(runInBatches(texts, 0, { manifest, checkCost }, LIMITS, run, () => {})).rejects.toThrow('Too much.')
     expect(runs).toBe(0)
   })
 })
@@ -235,9 +235,9 @@ describe('serving', () => {
 
   it('refuses what is announced, and charges nothing for announcing', () => {
     const { serving, resolved, inputs, context, asked } = setUp()
-    serving.afford(resolved, [inputs], context)
-    serving.afford(resolved, [inputs], context)
-    expect(() => serving.afford(resolved, [inputs, inputs], context)).toThrow('costs 120 units')
+    serving.checkCost(resolved, [inputs], context)
+    serving.checkCost(resolved, [inputs], context)
+    expect(() => serving.checkCost(resolved, [inputs, inputs], context)).toThrow('costs 120 units')
     expect(asked()).toBe(0)
     expect(context.ledger?.cost).toBe(0)
   })

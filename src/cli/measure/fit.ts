@@ -8,10 +8,10 @@ export interface CostPoint {
 }
 
 /**
- * A price that is linear in the size of the input, by least squares, with neither part below nothing: a model whose time
- * grows faster than its input gets all of its price by the element. Rounded up to three digits, so that a price never
+ * A cost that is linear in the size of the input, by least squares, with neither part below nothing: a model whose time
+ * grows faster than its input gets all of its cost by the element. Rounded up to three digits, so that a cost never
  * falls short for its rounding.
- * @param points at least one; a single size gives a price without a part by the element
+ * @param points at least one; a single size gives a cost without a part by the element
  */
 export function fitCost(points: readonly CostPoint[]): RunCost {
   const count = points.length

@@ -4,7 +4,7 @@ import type { Signature, Tensors } from '../../core/tensors.ts'
 import type { ArtifactInfo, GenerateOptions, RunOptions, Session } from '../engine.ts'
 import { RUNTIME_BYTES } from '../footprint.ts'
 import { generateTokens } from '../generate.ts'
-import { loopPrice, runPrice } from '../price.ts'
+import { loopCost, runCost } from '../run-cost.ts'
 import { selectInputs, selectOutputs } from '../selection.ts'
 import type { Turnstile } from '../turnstile.ts'
 import { Allocations, heapFull } from './allocations.ts'
@@ -69,7 +69,7 @@ export class OrtSession implements Session {
     }
     const { artifact, heapLimitBytes, tenancy } = this.#handles
     const elements = feeds.reduce((sum, { value }) => sum + value.data.length, 0)
-    const cost = runPrice(artifact, elements) + loopPrice(artifact, inputs, elements)
+    const cost = runCost(artifact, elements) + loopCost(artifact, inputs, elements)
     return this.#turnstile.turn(options.signal, work, { cost, runsBefore: options.runsBefore, request: options.signal })
   }
 

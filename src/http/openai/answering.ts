@@ -51,7 +51,7 @@ export interface Answering {
 /** Writes answers to prompts, one after the other, whole or as a stream. */
 export async function answer(deps: AppDeps, c: Context<AppEnv>, slot: Slot, answering: Answering): Promise<Response> {
   const { form, prompts, runner, stream, writer } = answering
-  writer.afford(prompts)
+  writer.checkCost(prompts)
   const heading = (): Heading => {
     const fingerprint = runner.fingerprint
     return { ...opened, ...(fingerprint !== undefined && { system_fingerprint: fingerprint }) }

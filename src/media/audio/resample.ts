@@ -1,5 +1,5 @@
 import { finish, StepMeter, type Work } from '../../core/work.ts'
-import { refusing } from '../price.ts'
+import { tooManySteps } from '../too-many-steps.ts'
 
 /**
  * Band-limited resampling: each new sample is the old ones weighted by a sinc under a Kaiser window, whose cut-off lies
@@ -59,7 +59,7 @@ export function* resampling(
 ): Work<Float32Array> {
   const { sampleRate, frames, channels = 1 } = samples
   const { perSample } = ratio(sampleRate, rate)
-  const refusal = refusing(
+  const refusal = tooManySteps(
     `This sound (${frames} samples of ${channels} channels at ${sampleRate} Hz, for a model of ${rate} Hz)`,
     `Send a shorter one, or one at ${rate} Hz with one channel`,
   )

@@ -1,6 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import { finish, StepMeter, type Work } from '../../core/work.ts'
-import { refusing } from '../price.ts'
+import { tooManySteps } from '../too-many-steps.ts'
 
 export interface CsvLimits {
   readonly maxColumns: number
@@ -37,7 +37,7 @@ const DOUBLED = 55
 const CELL = 60
 const STEPS_PER_PIECE = 1_000_000
 
-const refusal = refusing('This CSV', 'Send it in parts')
+const refusal = tooManySteps('This CSV', 'Send it in parts')
 
 /** About what a text of so many bytes takes to read. */
 export function csvSteps(bytes: number): number {

@@ -1,5 +1,5 @@
 import type { StepMeter, Work } from '../../core/work.ts'
-import { refusing } from '../price.ts'
+import { tooManySteps } from '../too-many-steps.ts'
 import { BitReader, corrupt, type Huffman, huffman, MAX_BITS, slowEntry, truncated } from './huffman.ts'
 
 /**
@@ -71,7 +71,7 @@ const CODES = 8_000
 /** Blocks may hold nothing, and so come to no end of a piece of output. */
 const BLOCKS_PER_PIECE = 512
 
-const refusal = refusing(
+const refusal = tooManySteps(
   'This PNG, whose compressed data are cut into too many blocks,',
   'Save it again with an ordinary program',
 )

@@ -1,6 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import { finish, StepMeter, type Work } from '../../core/work.ts'
-import { refusing } from '../price.ts'
+import { tooManySteps } from '../too-many-steps.ts'
 import { crop, type Raster, toGrey } from './raster.ts'
 import { resizing } from './resize.ts'
 
@@ -46,7 +46,7 @@ interface Pen {
 /** Steps of a pixel that is looked over, of one that is cut out, and of one that is turned into ink. */
 const PIXEL = 10
 
-const refusal = refusing('Looking for the drawing in this picture', 'Send a smaller picture')
+const refusal = tooManySteps('Looking for the drawing in this picture', 'Send a smaller picture')
 
 /** As `inking`, all at once. */
 export function inkToBox(image: Raster, width: number, height: number, box: number): Raster {

@@ -1,6 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import type { StepMeter, Work } from '../../core/work.ts'
-import { refusing } from '../price.ts'
+import { tooManySteps } from '../too-many-steps.ts'
 import { orientationOf } from './exif.ts'
 import { inflate } from './inflate.ts'
 import { converter, GREY, GREY_ALPHA, PALETTE, RGB, RGB_ALPHA } from './png-pixels.ts'
@@ -81,7 +81,7 @@ export function pngRowBytes(header: PngHeader): number {
   return Math.ceil((header.width * bitsOf(header)) / 8) * header.height
 }
 
-/** Steps (docs/limits.md), measured with the dearest content of each kind. */
+/** Steps (docs/limits.md), measured with the costliest content of each kind. */
 const CHUNK = 60
 const COMPRESSED_BYTE = 14
 /** A byte of a row: copied out of the inflater, unfiltered. */
@@ -89,7 +89,7 @@ const ROW_BYTE = 4
 const PIXEL = 12
 const ROW = 250
 
-const refusal = refusing('This PNG', 'Send a smaller picture')
+const refusal = tooManySteps('This PNG', 'Send a smaller picture')
 
 /**
  * @param header of the same bytes, its size checked by the caller
@@ -108,7 +108,7 @@ export function* decodePng(
   const count = rows.reduce((sum, pass) => sum + pass.count, 0)
   meter.require(
     total * ROW_BYTE + width * height * PIXEL + count * ROW + bytes.length * COMPRESSED_BYTE,
-    refusing(`This PNG (${width} x ${height} pixels of ${bitsOf(header)} bits)`, 'Send a smaller picture'),
+    tooManySteps(`This PNG (${width} x ${height} pixels of ${bitsOf(header)} bits)`, 'Send a smaller picture'),
   )
   yield meter.piece()
   const chunks = readChunks(bytes, meter)

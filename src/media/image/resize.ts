@@ -1,6 +1,6 @@
 import type { Resampling } from '../../catalog/settings/resample.ts'
 import { finish, StepMeter, type Work } from '../../core/work.ts'
-import { refusing } from '../price.ts'
+import { tooManySteps } from '../too-many-steps.ts'
 import { FILTERS, type Filter } from './filters.ts'
 import type { Raster } from './raster.ts'
 
@@ -94,7 +94,7 @@ export function* resizing(
 ): Work<Raster> {
   const whole = window.width === width && window.height === height
   if (whole && width === image.width && height === image.height) return image
-  const refusal = refusing(
+  const refusal = tooManySteps(
     `Scaling a picture of ${image.width} x ${image.height} pixels for this model`,
     'Send a smaller picture, or one that is less narrow',
   )

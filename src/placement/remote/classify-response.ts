@@ -85,7 +85,7 @@ const BY_CODE = {
   origin_unavailable: 'refused',
   origin_failed: 'status',
   placement_impossible: 'status',
-  engine_aborted: 'poison',
+  engine_aborted: 'engine-crash',
   session_lost: 'status',
   internal: 'status',
 } satisfies Readonly<Record<ErrorCode, OriginFaultKind | 'pass' | 'status'>>
@@ -100,7 +100,7 @@ export function classifyResponse(answer: OriginResponse): ResponseClass {
   if (known !== 'status') return refused(answer, known)
 
   if (status === 401 || status === 403) {
-    const fault = refused(answer, 'unauthorised')
+    const fault = refused(answer, 'unauthorized')
     const time = Number(answer.headers.get(TIME_HEADER) ?? Number.NaN)
     return fields?.reason === 'clock_skew' && Number.isSafeInteger(time) ? { ...fault, originTimeMs: time } : fault
   }

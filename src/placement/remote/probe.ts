@@ -93,9 +93,9 @@ const REASONS: Readonly<Record<OriginFaultKind, string>> = {
   'error-status': 'answers with an error',
   overloaded: 'is not ready',
   unable: 'is not ready',
-  unauthorised: 'does not accept the credential',
+  unauthorized: 'does not accept the credential',
   garbage: 'does not speak its protocol',
-  poison: 'answers with an error',
+  'engine-crash': 'answers with an error',
 }
 
 function reasonOf(error: unknown): string {

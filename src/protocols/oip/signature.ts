@@ -57,7 +57,7 @@ const OF_TOKENS: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', '
 
 /**
  * Refuses texts that are longer than the model was made for, as tasks cut them: attention takes the square of their length
- * in time and memory, which no price by the number of elements knows of.
+ * in time and memory, which no cost by the number of elements knows of.
  * @throws input_too_large
  */
 export function refuseLongTexts(

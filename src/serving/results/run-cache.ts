@@ -28,7 +28,7 @@ export interface CachedRun {
   readonly inputs: Tensors
   readonly outputs: readonly string[] | undefined
   /** Of the run, in a manifest's units. */
-  readonly price: number
+  readonly cost: number
 }
 
 /**
@@ -82,12 +82,12 @@ export class RunCache {
   }
 
   /** 0: not at all. */
-  #ttlOf({ model, price }: CachedRun): number {
+  #ttlOf({ model, cost }: CachedRun): number {
     const { resultTtlSeconds, resultMinCost } = this.#options.limits
     const { cache } = model.manifest
     if (resultTtlSeconds === 0 || cache === false) return 0
     if (cache !== undefined) return cache.ttlSeconds
-    return price < resultMinCost ? 0 : resultTtlSeconds
+    return cost < resultMinCost ? 0 : resultTtlSeconds
   }
 
   async #lookUp(store: ResultStore, key: string, context: CallContext): Promise<Tensors | undefined> {

@@ -108,7 +108,7 @@ describe('memory at run time', () => {
       options,
       model: 'decoder',
       artifact,
-      price: 12,
+      cost: 12,
       onSpent: (cost) => {
         spent += cost
       },

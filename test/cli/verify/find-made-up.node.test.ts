@@ -54,7 +54,7 @@ describe('inputs made up for a model', () => {
     expect(sample?.inputs.get('x')?.shape).toEqual([1, 1, 32, 128])
   })
 
-  it('come in several widths for a model that takes one height, so that its price grows with them', async () => {
+  it('come in several widths for a model that takes one height, so that its cost grows with them', async () => {
     const samples = await findSamples(recogniserModel(), { count: 1, seed: 1, signal })
     const sizes = await sizedInputs(recogniserModel(), samples, signal)
     expect(sizes.map(({ inputs }) => inputs.get('x')?.shape)).toEqual([

@@ -14,7 +14,7 @@ import { type Tolerance, toleranceFor } from '../../../src/cli/verify/tolerance.
 import { halfBits } from '../../../src/core/half.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { type Signature, type Tensor, tensor } from '../../../src/core/tensors.ts'
-import { runPrice } from '../../../src/engine/price.ts'
+import { runCost } from '../../../src/engine/run-cost.ts'
 import { decodeModel } from '../../../src/onnx/codec.ts'
 import { onnxModel, seededFloats } from '../../fixtures/onnx.ts'
 import { arithmeticModel, lookupModel, lookupRows, matmulModel } from '../../fixtures/onnx-models.ts'
@@ -479,12 +479,12 @@ describe('cost', () => {
   })
 
   it('prices a run by the manifest, and by an estimate where it says nothing', () => {
-    expect(runPrice({ bytes: 1e9, cost: { base: 2, perElement: 0.5 } }, 10)).toBe(7)
-    expect(runPrice({ bytes: 1e9, cost: { base: 0, perElement: 0 } }, 10)).toBe(0)
-    const estimate = runPrice({ bytes: 4e6 }, 128)
+    expect(runCost({ bytes: 1e9, cost: { base: 2, perElement: 0.5 } }, 10)).toBe(7)
+    expect(runCost({ bytes: 1e9, cost: { base: 0, perElement: 0 } }, 10)).toBe(0)
+    const estimate = runCost({ bytes: 4e6 }, 128)
     expect(estimate).toBeGreaterThan(LIMITS.costBetweenYields)
-    expect(runPrice({ bytes: 4e6 }, 256)).toBe(2 * estimate)
-    expect(runPrice({ bytes: 4e6 }, 0)).toBeGreaterThan(0)
+    expect(runCost({ bytes: 4e6 }, 256)).toBe(2 * estimate)
+    expect(runCost({ bytes: 4e6 }, 0)).toBeGreaterThan(0)
   })
 })
 

@@ -426,7 +426,7 @@ describe('what an answer costs', () => {
   it('is asked before it is written: the prompt, and a run for every token', async () => {
     const { heard, post, serving } = setup()
     const priced: number[][] = []
-    serving.afford = (_, runs) => {
+    serving.checkCost = (_, runs) => {
       priced.push(runs.map((run) => run.get('input_ids')?.shape[1] ?? 0))
       throw new VergeError('cost_too_high', 'This request costs too much.')
     }

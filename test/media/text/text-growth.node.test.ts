@@ -361,7 +361,7 @@ describe('tasks, until their run is priced', () => {
         const model = {
           manifest,
           file: async <T>() => tokenizer as T,
-          afford: () => {
+          checkCost: () => {
             throw priced
           },
           perform: <T>(work: Parameters<WorkLane['perform']>[0]) => lane.perform(work, signal) as Promise<T>,

@@ -130,7 +130,7 @@ describe('exchange', () => {
     ['an origin that drains', 503, code('origin_unavailable'), json, 'verge', 'refused'],
     ['weights that it cannot get', 503, code('weights_unavailable'), json, 'verge', 'unable'],
     ['a model that it cannot run', 501, oipCode('engine_unsupported'), json, 'verge', 'unable'],
-    ['a run that killed the engine', 500, oipCode('engine_aborted'), json, 'verge', 'poison'],
+    ['a run that killed the engine', 500, oipCode('engine_aborted'), json, 'verge', 'engine-crash'],
     ['a code of ours from another server', 500, code('engine_aborted'), json, 'openai', 'error-status'],
     ['a body that came too slowly', 408, code('body_too_slow'), json, 'verge', 408],
     ['a body of TEI that did', 408, '{"error":"x","error_type":"Backend"}', json, 'openai', 'error-status'],
@@ -141,8 +141,8 @@ describe('exchange', () => {
     ['inputs that the backend of Triton rejects', 500, '{"error":"unexpected shape"}', json, 'oip', 'unable'],
     ['a failure', 500, 'Internal Server Error', {}, 'openai', 'error-status'],
     ['a long failure', 500, 'x'.repeat(200_000), html, 'verge', 'error-status'],
-    ['a wrong signature', 401, code('unauthorized'), json, 'verge', 'unauthorised'],
-    ['a wrong token', 403, '{}', json, 'openai', 'unauthorised'],
+    ['a wrong signature', 401, code('unauthorized'), json, 'verge', 'unauthorized'],
+    ['a wrong token', 403, '{}', json, 'openai', 'unauthorized'],
     ['an unheard-of status', 418, '{}', json, 'verge', 'garbage'],
   ])('judges %s', async (_, status, body, headers, kind, expected) => {
     expect(await outcome(answering(status, body, headers, kind))).toBe(expected)
@@ -349,7 +349,7 @@ describe('hmacAuth', () => {
   it('does not send a stream again, nor ask a third time', async () => {
     const seen: string[] = []
     const origin = originOf(await verifying(600_000, seen), { auth: auth() })
-    expect(await outcome(origin, requestOf({ body: piecesOf('x') }))).toBe('unauthorised')
+    expect(await outcome(origin, requestOf({ body: piecesOf('x') }))).toBe('unauthorized')
     expect(seen).toEqual(['clock_skew'])
 
     let asked = 0
@@ -361,7 +361,7 @@ describe('hmacAuth', () => {
       },
       { auth: auth() },
     )
-    expect(await outcome(stubborn)).toBe('unauthorised')
+    expect(await outcome(stubborn)).toBe('unauthorized')
     expect(asked).toBe(2)
   })
 

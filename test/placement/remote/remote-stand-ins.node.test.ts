@@ -227,7 +227,7 @@ describe('vLLM', () => {
 
   it('that lacks the model, or does not take the key, is at fault itself', async () => {
     const origin = originAt((await vllm({ apiKey: 'a' })).url, 'openai')
-    await expect(exchangeOpenAi(origin, chat('x'), names, deps)).rejects.toMatchObject({ kind: 'unauthorised' })
+    await expect(exchangeOpenAi(origin, chat('x'), names, deps)).rejects.toMatchObject({ kind: 'unauthorized' })
     const other = originAt((await vllm()).url, 'openai')
     const wrong = exchangeOpenAi(other, chat('x'), { ours: 'echo', theirs: 'no-such' }, deps)
     await expect(wrong).rejects.toMatchObject({ kind: 'unable' })

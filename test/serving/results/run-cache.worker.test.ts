@@ -73,7 +73,7 @@ function setUp({ limits, ...given }: Setting = {}) {
       artifact: { ...artifact, sha256: change.artifact ?? 'a' },
       inputs: change.inputs ?? new Map([['x', tensor('FP32', [2], Float32Array.of(1, 2))]]),
       outputs: change.outputs,
-      price: change.price ?? 1000,
+      cost: change.cost ?? 1000,
     }
     const result = await cache.through(run, context, async () => {
       runs++
@@ -107,7 +107,7 @@ interface Change {
   readonly visibility?: 'public' | 'private'
   readonly scope?: string
   readonly mode?: 'use' | 'refresh' | 'off' | null
-  readonly price?: number
+  readonly cost?: number
   readonly lookups?: number
   readonly degraded?: boolean
   readonly manifest?: Parameters<typeof testModel>[2] extends infer M ? Partial<M> : never
@@ -165,9 +165,9 @@ describe('the result cache', () => {
   it('obeys the model', async () => {
     const { says, store } = setUp()
     expect(await says({ manifest: { cache: false } })).toBe('bypass 1')
-    expect(await says({ price: LIMITS.resultMinCost - 1 })).toBe('bypass 2')
+    expect(await says({ cost: LIMITS.resultMinCost - 1 })).toBe('bypass 2')
     expect(store.reads).toBe(0)
-    expect(await says({ price: 0, manifest: { cache: { ttlSeconds: 77 } } })).toBe('miss 3')
+    expect(await says({ cost: 0, manifest: { cache: { ttlSeconds: 77 } } })).toBe('miss 3')
     expect([...store.entries.values()].map(({ ttl }) => ttl)).toEqual([77])
     expect(await says({ artifact: 'b' })).toBe('miss 4')
     expect([...store.entries.values()].at(-1)?.ttl).toBe(LIMITS.resultTtlSeconds)

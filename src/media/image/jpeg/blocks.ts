@@ -1,6 +1,6 @@
 import type { StepMeter, Work } from '../../../core/work.ts'
 import { inverse, type Plane } from './idct.ts'
-import { refusal, transformSteps } from './price.ts'
+import { refusal, transformSteps } from './steps.ts'
 
 /**
  * Where a component's blocks are kept between being decoded and becoming samples. A sequential picture's need no place:

@@ -1,7 +1,7 @@
 import type { StepMeter, Work } from '../../../core/work.ts'
 import type { Raster } from '../raster.ts'
 import type { Plane } from './idct.ts'
-import { PIXEL, refusal } from './price.ts'
+import { PIXEL, refusal } from './steps.ts'
 
 /** Samples of components to pixels, as libjpeg does it: triangle-filtered upsampling, colour in 16-bit fixed point. */
 

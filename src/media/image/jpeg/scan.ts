@@ -2,7 +2,7 @@ import type { StepMeter, Work } from '../../../core/work.ts'
 import type { ArithmeticReader } from './arithmetic.ts'
 import { damaged, EntropyReader, type HuffmanTable } from './entropy.ts'
 import { type Component, type Frame, ZIGZAG } from './frame.ts'
-import { ARITHMETIC_DECISION, dataByte, refusal, visitSteps } from './price.ts'
+import { ARITHMETIC_DECISION, dataByte, refusal, visitSteps } from './steps.ts'
 
 /** One scan: which components with which tables, which coefficients, how precise (ITU T.81, B.2.3). */
 export interface Scan {

@@ -1,12 +1,12 @@
 import { VergeError } from '../../../core/errors.ts'
 import type { StepMeter } from '../../../core/work.ts'
-import { refusing } from '../../price.ts'
+import { tooManySteps } from '../../too-many-steps.ts'
 import { isExif, orientationOf } from '../exif.ts'
 import { incomplete } from './entropy.ts'
 import { type Reduction, sideOf } from './frame.ts'
 import { type FrameHeader, isFrameHeader, readFrameHeader, readScanHeader, type ScanHeader } from './header.ts'
-import { dataByte, PIXEL, refusal, SCAN, SEGMENT, transformSteps, visitSteps } from './price.ts'
 import { segments } from './segments.ts'
+import { dataByte, PIXEL, refusal, SCAN, SEGMENT, transformSteps, visitSteps } from './steps.ts'
 
 /** What a JPEG's segments say, before anything is decoded. */
 export interface JpegSurvey {
@@ -75,7 +75,7 @@ export function priceJpeg({ bytes, frame, scans }: JpegSurvey, reduction: Reduct
   const kind = progressive ? `progressive, ${scans.length} scans` : `${specs.length} components`
   const what = `This JPEG (${width} x ${height} pixels, ${kind}, ${bytes.length} bytes)`
   const advice = progressive ? 'Send a smaller picture, or save it as a baseline JPEG' : 'Send a smaller picture'
-  meter.require(steps, refusing(what, advice))
+  meter.require(steps, tooManySteps(what, advice))
 }
 
 /** Blocks of each component, whole groups counted, and the samples that each becomes in either direction. */

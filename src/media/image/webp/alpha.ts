@@ -2,7 +2,7 @@ import type { StepMeter, Work } from '../../../core/work.ts'
 import { BitReader } from '../huffman.ts'
 import { damaged, incomplete } from './failures.ts'
 import { decodeStream } from './lossless.ts'
-import { refusal, TRANSFORMED_PIXEL } from './price.ts'
+import { refusal, TRANSFORMED_PIXEL } from './steps.ts'
 
 /** Opacity of a lossy picture, one byte a pixel. @param data content of the ALPH chunk @throws invalid_image */
 export function* decodeAlpha(data: Uint8Array, width: number, height: number, meter: StepMeter): Work<Uint8Array> {

@@ -1,5 +1,5 @@
 import type { StepMeter, Work } from '../../../core/work.ts'
-import { refusing } from '../../price.ts'
+import { tooManySteps } from '../../too-many-steps.ts'
 import { paste, type Raster } from '../raster.ts'
 import { decodeAlpha } from './alpha.ts'
 import { damaged, incomplete } from './failures.ts'
@@ -7,7 +7,7 @@ import { decodeLossless, losslessSize } from './lossless.ts'
 import { decodeLossy } from './lossy.ts'
 import { planesToRgb } from './lossy-colour.ts'
 import { lossySize, type Size } from './lossy-header.ts'
-import { CHUNK, LOSSLESS_PIXEL, LOSSY_BYTE, LOSSY_PIXEL, MACROBLOCK, refusal, TRANSFORMED_PIXEL } from './price.ts'
+import { CHUNK, LOSSLESS_PIXEL, LOSSY_BYTE, LOSSY_PIXEL, MACROBLOCK, refusal, TRANSFORMED_PIXEL } from './steps.ts'
 
 /**
  * WebP, lossy and lossless, with or without opacity, to RGB over white: bit for bit what libwebp, and with it Pillow,
@@ -106,7 +106,7 @@ function priceWebp({ width, height, frame, lossy, picture, alpha }: WebpFile, me
   }
   if (!lossy || alpha !== undefined) steps += pixels * (LOSSLESS_PIXEL + TRANSFORMED_PIXEL)
   const what = `This WebP (${frame.width} x ${frame.height} pixels, ${picture.length} bytes)`
-  meter.require(steps, refusing(what, 'Send a smaller picture'))
+  meter.require(steps, tooManySteps(what, 'Send a smaller picture'))
 }
 
 function* lossyRaster(

@@ -2,7 +2,7 @@ import type { StepMeter, Work } from '../../../core/work.ts'
 import type { BitReader } from '../huffman.ts'
 import { damaged } from './failures.ts'
 import { type CodeGroup, readGroups, readSymbol } from './lossless-codes.ts'
-import { CODE_GROUP, LOSSLESS_PIXEL, refusal } from './price.ts'
+import { CODE_GROUP, LOSSLESS_PIXEL, refusal } from './steps.ts'
 import { NEAR_DISTANCES } from './tables.ts'
 
 /** Pixels of WebP's lossless format, alpha, red, green and blue from the highest byte down. */

@@ -1,7 +1,7 @@
 import type { StepMeter, Work } from '../../../core/work.ts'
 import type { BitReader } from '../huffman.ts'
 import { readPixels, squares } from './lossless-pixels.ts'
-import { refusal, TRANSFORMED_PIXEL } from './price.ts'
+import { refusal, TRANSFORMED_PIXEL } from './steps.ts'
 
 /** What a lossless picture's pixels went through before they were written, to be undone. */
 export type Transform =

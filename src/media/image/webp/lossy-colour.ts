@@ -3,7 +3,7 @@ import type { Raster } from '../raster.ts'
 import { RowAverager } from '../row-averager.ts'
 import type { Planes } from './lossy.ts'
 import type { BorderedPlane } from './lossy-predict.ts'
-import { LOSSY_PIXEL, refusal } from './price.ts'
+import { LOSSY_PIXEL, refusal } from './steps.ts'
 
 const ROWS_PER_PIECE = 16
 

@@ -6,7 +6,7 @@ import { type Macroblock, ModeReader } from './lossy-modes.ts'
 import { type BorderedPlane, borderedPlane, predict, predictBlock } from './lossy-predict.ts'
 import { CHROMA, LUMA, LUMA_WITHOUT_DC, readBlock, SECOND_LEVEL } from './lossy-tokens.ts'
 import { addInverse, inverseHadamard } from './lossy-transform.ts'
-import { LOSSY_BYTE, MACROBLOCK, refusal } from './price.ts'
+import { LOSSY_BYTE, MACROBLOCK, refusal } from './steps.ts'
 
 /** A picture of brightness and two colour differences, those in half the size. */
 export interface Planes {

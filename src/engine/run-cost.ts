@@ -12,13 +12,13 @@ const ESTIMATE_PER_UNIT = 10_000_000
  * estimated. Clocks stand still while a model runs in production, so nothing is learnt from the run itself.
  * @param elements of all inputs together
  */
-export function runPrice(artifact: Pick<ArtifactInfo, 'bytes' | 'cost'>, elements: number): number {
+export function runCost(artifact: Pick<ArtifactInfo, 'bytes' | 'cost'>, elements: number): number {
   if (artifact.cost !== undefined) return artifact.cost.base + artifact.cost.perElement * elements
   return (artifact.bytes * Math.max(1, elements)) / ESTIMATE_PER_UNIT
 }
 
-/** An input of a run, as far as its price depends on it; its elements are not there while a request is only planned. */
-export interface PricedInput {
+/** An input of a run, as far as its cost depends on it; its elements are not there while a request is only planned. */
+export interface CostInput {
   readonly shape: readonly number[]
   readonly data?: ArrayLike<unknown>
 }
@@ -27,9 +27,9 @@ export interface PricedInput {
  * What a run's loops cost beside it, in the same units: by the number of steps that is sent, else by the most there may be.
  * @param elements of all inputs together
  */
-export function loopPrice(
+export function loopCost(
   { loops = [] }: Pick<ArtifactInfo, 'loops'>,
-  inputs: ReadonlyMap<string, PricedInput>,
+  inputs: ReadonlyMap<string, CostInput>,
   elements: number,
 ): number {
   return loops.reduce((sum, { cost, input, perElement, steps }) => {
@@ -38,7 +38,7 @@ export function loopPrice(
   }, 0)
 }
 
-function stepsSent(input: PricedInput | undefined): number {
+function stepsSent(input: CostInput | undefined): number {
   const steps = Number(input?.data?.[0] ?? 0)
   return steps > 0 ? steps : 0
 }

@@ -1,7 +1,7 @@
 import type { Refusal } from '../../../core/work.ts'
-import { refusing } from '../../price.ts'
+import { tooManySteps } from '../../too-many-steps.ts'
 
-/** What decoding a WebP costs, in steps (docs/limits.md), measured with the dearest content of each kind. */
+/** What decoding a WebP costs, in steps (docs/limits.md), measured with the costliest content of each kind. */
 
 /** A chunk of the file. */
 export const CHUNK = 150
@@ -18,4 +18,4 @@ export const TRANSFORMED_PIXEL = 15
 /** The codes of one group. */
 export const CODE_GROUP = 25_000
 
-export const refusal: Refusal = refusing('This WebP', 'Send a smaller picture')
+export const refusal: Refusal = tooManySteps('This WebP', 'Send a smaller picture')

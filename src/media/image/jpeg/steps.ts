@@ -1,7 +1,7 @@
 import type { Refusal } from '../../../core/work.ts'
-import { refusing } from '../../price.ts'
+import { tooManySteps } from '../../too-many-steps.ts'
 
-/** What decoding a JPEG costs, in steps (docs/limits.md), measured with the dearest content of each kind. */
+/** What decoding a JPEG costs, in steps (docs/limits.md), measured with the costliest content of each kind. */
 
 /** A marker segment, whatever it holds. */
 export const SEGMENT = 150
@@ -35,4 +35,4 @@ export function transformSteps(side: number): number {
 }
 
 /** What is said where the work turns out to be more than was foreseen. */
-export const refusal: Refusal = refusing('This JPEG', 'Send a smaller picture, or save it as a baseline JPEG')
+export const refusal: Refusal = tooManySteps('This JPEG', 'Send a smaller picture, or save it as a baseline JPEG')

@@ -6,7 +6,7 @@ import type { Refusal } from '../core/work.ts'
  * @param what the file, with what was found in it
  * @param advice what to send instead, without a full stop
  */
-export function refusing(what: string, advice: string): Refusal {
+export function tooManySteps(what: string, advice: string): Refusal {
   return (steps, limit) =>
     new VergeError(
       'input_too_large',
