@@ -25,7 +25,7 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/stream': 25_000,
   'src/weights': 25_000,
   'src/sessions': 16_000,
-  'src/access': 12_000,
+  'src/access': 16_000,
   'src/worker.ts': 11_000,
   'src/config': 9_000,
   'src/app.ts': 4_000,
@@ -36,6 +36,8 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   // Chat templates of models that write texts; one file, of which esbuild can leave nothing out.
   '@huggingface/jinja': 108_000,
   hono: 65_000,
+  // Reads and writes the structured fields of signatures (RFC 9421).
+  'structured-headers': 18_000,
   // Emscripten's JavaScript around ONNX Runtime. The WebAssembly beside it is not counted here.
   'onnxruntime-web': 40_000,
   '@huggingface/tokenizers': 24_000,

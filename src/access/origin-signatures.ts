@@ -1,7 +1,13 @@
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 import type { Caller } from './authorize.ts'
-import { importKey, SignatureVerifier } from './signature.ts'
+import { importKey, type Refusal, SignatureVerifier } from './signature.ts'
+
+const MESSAGE = 'The signature was not accepted. It has to be made with a key of ORIGINS.'
+const MESSAGES: Partial<Record<Refusal, string>> = {
+  unsupported_version:
+    'The origin signs requests in a way that this Worker does not know: their versions of Verge differ. Deploy the same version of both.',
+}
 
 /**
  * Checks requests that an origin sends to its Worker, for the catalogue and for weights. Nonces are remembered by each
@@ -24,7 +30,7 @@ export function originSignatures(
       headers: request.headers,
     })
     if (verdict.ok) return { kind: 'origin', name: verdict.caller }
-    throw new VergeError('unauthorized', 'The signature was not accepted. It has to be made with a key of ORIGINS.', {
+    throw new VergeError('unauthorized', MESSAGES[verdict.reason] ?? MESSAGE, {
       details: {
         reason: verdict.reason,
         ...(verdict.reason === 'clock_skew' && { time_ms: Math.floor(clock.now()) }),

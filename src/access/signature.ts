@@ -2,26 +2,48 @@ import { toHex } from '../core/bytes.ts'
 import { VergeError } from '../core/errors.ts'
 import { REQUEST_ID_HEADER } from '../core/headers.ts'
 import type { Clock } from '../core/runtime.ts'
+import {
+  componentValue,
+  contentDigest,
+  DIGEST_FIELD,
+  INPUT_FIELD,
+  type MessageSignature,
+  sha256OfContentDigest,
+  signatureBase,
+  signatureFields,
+  taggedSignatures,
+} from './message-signature.ts'
 import { NonceMemory } from './nonces.ts'
 
 /**
- * Requests between Verge's own servers, signed with a secret that both hold: HMAC-SHA256 (RFC 2104) over what says who
- * asks for what and when. A request without a valid signature is nobody's; one that was seen before is refused.
+ * Requests between Verge's own servers, signed with a secret that both hold: HTTP Message Signatures (RFC 9421) with
+ * hmac-sha256. A request without a valid signature is refused, and so is one that was seen before.
  *
- * The header, with a timestamp in milliseconds since 1970 and hexadecimal digits in lower case:
+ *     content-digest: sha-256=:<base64>:
+ *     signature-input: verge=("@method" "@path" "@query" "content-digest" "verge-caller" "x-request-id")
+ *         ;created=<s>;nonce="<32>";keyid="<8>";alg="hmac-sha256";tag="verge-origin-1"
+ *     signature: verge=:<base64>:
  *
- *     authorization: Verge-HMAC-SHA256 key="<8>", ts="<ms>", nonce="<32>", digest="<64>|unsigned", signature="<64>"
- *
- * `key` is the beginning of the SHA-256 of the secret, so that secrets can be rotated. Signed are these lines, joined by
- * line feeds: `verge-hmac-v1`, the method, the path with its query, ts, nonce, digest, the header `verge-caller`, and the
- * header `x-request-id`. Bodies that are streamed are `unsigned`: for those, TLS alone stands against a change on the way.
+ * `keyid` is the beginning of the SHA-256 of the secret, so that secrets can be rotated. `content-digest` (RFC 9530) is
+ * left out for bodies that are streamed: TLS alone protects those against a change on the way. `verge-caller` and
+ * `x-request-id` are covered wherever the request has them. The number in `tag` rises when these rules change.
  */
-const SCHEME = 'Verge-HMAC-SHA256'
-const VERSION = 'verge-hmac-v1'
+const LABEL = 'verge'
+const TAG_PREFIX = 'verge-origin-'
+const TAG = `${TAG_PREFIX}1`
+const ALGORITHM = 'hmac-sha256'
+/** How Verge signed before it used RFC 9421: recognised so that the refusal can name the reason. */
+const OLD_SCHEME = /^verge-hmac-sha256 /i
 
 const CALLER_HEADER = 'verge-caller'
 /** On an answer that refuses a clock: the milliseconds since 1970 by the clock that refused. */
 export const TIME_HEADER = 'verge-time'
+
+const REQUIRED = ['@method', '@path', '@query'] as const
+/** Covered exactly where the request has them: nobody may add one, and nobody may take one away. */
+const WHERE_PRESENT = [CALLER_HEADER, REQUEST_ID_HEADER] as const
+const KNOWN: ReadonlySet<string> = new Set([...REQUIRED, DIGEST_FIELD, ...WHERE_PRESENT])
+const PARAMETERS: ReadonlySet<string> = new Set(['created', 'nonce', 'keyid', 'alg', 'tag'])
 
 /** Secrets are random text; 32 characters of hexadecimal digits are 128 bits. */
 export const LEAST_SECRET = 32
@@ -30,8 +52,11 @@ export const DIGESTED_BYTES = 1024 * 1024
 /** A caller's name on the wire: `service:` and a binding's name, percent-encoded. */
 const MOST_CALLER = 512
 const MOST_REQUEST_ID = 128
+/** Base64 or hexadecimal digits of 96 random bits or more. */
+const NONCE = /^[A-Za-z0-9+/=_-]{16,64}$/
 
 export const UNSIGNED = 'unsigned'
+export type Digest = Uint8Array | typeof UNSIGNED
 
 /** A secret, ready for use. Its text cannot be had back. */
 export interface SigningKey {
@@ -47,7 +72,7 @@ export async function importKey(secret: string): Promise<SigningKey> {
   }
   const bytes = new TextEncoder().encode(secret).slice()
   const key = await crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify'])
-  return { id: (await sha256(bytes)).slice(0, 8), key }
+  return { id: toHex(new Uint8Array(await sha256(bytes))).slice(0, 8), key }
 }
 
 export interface SignedParts {
@@ -72,25 +97,53 @@ export async function signRequest(
   key: SigningKey,
   stamp: { readonly now: number; readonly nonce: string },
 ): Promise<Record<string, string>> {
-  const ts = String(Math.floor(stamp.now))
-  const caller = encodeCaller(parts.caller)
   const digest = await digestOf(parts.body)
-  const text = signedText(parts.method, parts.path, ts, stamp.nonce, digest, caller, parts.requestId)
-  const signature = toHex(new Uint8Array(await crypto.subtle.sign('HMAC', key.key, new TextEncoder().encode(text))))
-  return {
-    authorization: `${SCHEME} key="${key.id}", ts="${ts}", nonce="${stamp.nonce}", digest="${digest}", signature="${signature}"`,
+  const caller = encodeCaller(parts.caller)
+  const own: Record<string, string> = {
+    ...(digest !== UNSIGNED && { [DIGEST_FIELD]: contentDigest(digest) }),
     ...(caller !== '' && { [CALLER_HEADER]: caller }),
   }
+  const headers = new Headers({ ...own, ...(parts.requestId !== '' && { [REQUEST_ID_HEADER]: parts.requestId }) })
+  const components = [...REQUIRED, DIGEST_FIELD, ...WHERE_PRESENT].flatMap((name) => {
+    const value = componentValue(name, { ...parts, headers })
+    return value === undefined ? [] : [[name, value] as const]
+  })
+  const parameters = new Map<string, string | number>([
+    ['created', Math.floor(stamp.now / 1_000)],
+    ['nonce', stamp.nonce],
+    ['keyid', key.id],
+    ['alg', ALGORITHM],
+    ['tag', TAG],
+  ])
+  const base = new TextEncoder().encode(signatureBase(components, parameters))
+  const signature = await crypto.subtle.sign('HMAC', key.key, base)
+  return { ...own, ...signatureFields(LABEL, { components: components.map(([name]) => name), parameters, signature }) }
 }
 
-export type Refusal = 'missing' | 'malformed' | 'unknown_key' | 'bad_signature' | 'clock_skew' | 'replayed'
+/** Whether a request claims to be signed by one of Verge's servers, rightly or not. */
+export function claimsSignature(headers: Pick<Headers, 'get'>): boolean {
+  return headers.get(INPUT_FIELD)?.includes(`tag="${TAG_PREFIX}`) === true || isOldScheme(headers)
+}
+
+function isOldScheme(headers: Pick<Headers, 'get'>): boolean {
+  return OLD_SCHEME.test(headers.get('authorization') ?? '')
+}
+
+export type Refusal =
+  | 'missing'
+  | 'malformed'
+  | 'unsupported_version'
+  | 'unknown_key'
+  | 'bad_signature'
+  | 'clock_skew'
+  | 'replayed'
 
 export type Verdict =
   | {
       readonly ok: true
       readonly caller: string
-      /** What the body must come to, by `matches`; `unsigned` where it may be anything. */
-      readonly digest: string
+      /** SHA-256 that the body must have, by `matches`; `unsigned` where it may be anything. */
+      readonly digest: Digest
     }
   | { readonly ok: false; readonly reason: Refusal }
 
@@ -130,31 +183,37 @@ export class SignatureVerifier {
     readonly path: string
     readonly headers: Pick<Headers, 'get'>
   }): Promise<Verdict> {
-    const header = request.headers.get('authorization')
-    if (header === null || !startsWithScheme(header)) return refuse('missing')
-    const fields = parse(header)
-    const caller = request.headers.get(CALLER_HEADER) ?? ''
-    const requestId = request.headers.get(REQUEST_ID_HEADER) ?? ''
-    const name = decodeCaller(caller)
-    if (fields === undefined || name === undefined || requestId.length > MOST_REQUEST_ID) return refuse('malformed')
+    const { headers } = request
+    const signatures = taggedSignatures(headers, TAG_PREFIX)
+    if (signatures === undefined || signatures.length > 1) return refuse('malformed')
+    const [signature] = signatures
+    if (signature === undefined) return refuse(isOldScheme(headers) ? 'unsupported_version' : 'missing')
+    if (signature.parameters.get('tag') !== TAG) return refuse('unsupported_version')
+    const stamp = stampOf(signature)
+    const name = decodeCaller(headers.get(CALLER_HEADER) ?? '')
+    const longId = (headers.get(REQUEST_ID_HEADER) ?? '').length > MOST_REQUEST_ID
+    const digest = digestIn(signature, headers)
+    if (stamp === undefined || name === undefined || digest === undefined || longId) return refuse('malformed')
 
-    const candidates = this.#keys.filter(({ id }) => id === fields.key)
+    const candidates = this.#keys.filter(({ id }) => id === stamp.key)
     if (candidates.length === 0) return refuse('unknown_key')
-    const { ts, nonce, digest } = fields
-    const text = signedText(request.method, request.path, ts, nonce, digest, caller, requestId)
-    if (!(await anyVerifies(candidates, fields.signature, text))) return refuse('bad_signature')
+    const base = baseOf(signature, request)
+    if (base === undefined || !(await anyVerifies(candidates, signature.signature, base)))
+      return refuse('bad_signature')
 
     const now = this.#clock.now()
-    const timestamp = Number(ts)
-    if (Math.abs(now - timestamp) > this.#windowMs || this.#nonces.tooOld(timestamp)) return refuse('clock_skew')
-    if (!this.#nonces.claim(nonce, timestamp, now - this.#windowMs)) return refuse('replayed')
+    const created = stamp.created * 1_000
+    // the second that `created` names lasts until the next one
+    const isOff = created > now + this.#windowMs || created + 999 < now - this.#windowMs
+    if (isOff || this.#nonces.tooOld(created)) return refuse('clock_skew')
+    if (!this.#nonces.claim(stamp.nonce, created, now - this.#windowMs - 999)) return refuse('replayed')
     return { ok: true, caller: name, digest }
   }
 
   /** Whether a body is the one that was signed; true of every body where that was left `unsigned`. */
-  async matches(digest: string, body: Uint8Array<ArrayBuffer>): Promise<boolean> {
+  async matches(digest: Digest, body: Uint8Array<ArrayBuffer>): Promise<boolean> {
     // Public either way: the digest came with the request, so comparing it tells nothing.
-    return digest === UNSIGNED || digest === (await sha256(body))
+    return digest === UNSIGNED || toHex(digest) === toHex(new Uint8Array(await sha256(body)))
   }
 }
 
@@ -162,49 +221,61 @@ function refuse(reason: Refusal): Verdict {
   return { ok: false, reason }
 }
 
-function startsWithScheme(header: string): boolean {
-  return header.slice(0, SCHEME.length + 1).toLowerCase() === `${SCHEME.toLowerCase()} `
-}
-
-/** Exactly the form above: there is one signer, and it writes no other. */
-const HEADER =
-  /^[A-Za-z0-9-]+ key="([0-9a-f]{8})", ts="(\d{1,15})", nonce="([0-9a-f]{32})", digest="([0-9a-f]{64}|unsigned)", signature="([0-9a-f]{64})"$/
-
-interface Fields {
-  readonly key: string
-  readonly ts: string
+interface Stamp {
+  /** Seconds since 1970. */
+  readonly created: number
   readonly nonce: string
-  readonly digest: string
-  readonly signature: string
+  readonly key: string
 }
 
-function parse(header: string): Fields | undefined {
-  const match = HEADER.exec(header)
-  if (match === null) return undefined
-  const [, key = '', ts = '', nonce = '', digest = '', signature = ''] = match
-  return { key, ts, nonce, digest, signature }
+/** Undefined unless a signature has exactly the parameters and components that the rules above allow. */
+function stampOf({ components, parameters }: MessageSignature): Stamp | undefined {
+  const allowed =
+    components.every((name) => KNOWN.has(name)) &&
+    REQUIRED.every((name) => components.includes(name)) &&
+    [...parameters.keys()].every((name) => PARAMETERS.has(name)) &&
+    [undefined, ALGORITHM].includes(parameters.get('alg') as string | undefined)
+  const created = parameters.get('created')
+  const nonce = parameters.get('nonce')
+  const key = parameters.get('keyid')
+  if (!allowed || typeof created !== 'number' || typeof nonce !== 'string' || typeof key !== 'string') return undefined
+  return Number.isInteger(created) && created >= 0 && NONCE.test(nonce) ? { created, nonce, key } : undefined
 }
 
-function signedText(...lines: readonly [string, string, string, string, string, string, string]): string {
-  // None of them can hold a line feed: they come from request lines, headers, or the pattern above.
-  return [VERSION, ...lines].join('\n')
+/** The digest that is signed; undefined if it is not of the form that it must have. */
+function digestIn({ components }: MessageSignature, headers: Pick<Headers, 'get'>): Digest | undefined {
+  return components.includes(DIGEST_FIELD) ? sha256OfContentDigest(headers.get(DIGEST_FIELD) ?? '') : UNSIGNED
+}
+
+/** What must have been signed; undefined if the request lacks a covered header, or has one that must be covered. */
+function baseOf(
+  { components, parameters }: MessageSignature,
+  request: { readonly method: string; readonly path: string; readonly headers: Pick<Headers, 'get'> },
+): string | undefined {
+  if (WHERE_PRESENT.some((name) => request.headers.get(name) !== null && !components.includes(name))) return undefined
+  const covered: (readonly [string, string])[] = []
+  for (const name of components) {
+    const value = componentValue(name, request)
+    if (value === undefined) return undefined
+    covered.push([name, value])
+  }
+  return signatureBase(covered, parameters)
 }
 
 /** Web Crypto compares in constant time. */
-async function anyVerifies(keys: readonly SigningKey[], signature: string, text: string): Promise<boolean> {
-  const expected = Uint8Array.from(signature.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16))
-  const bytes = new TextEncoder().encode(text)
-  for (const { key } of keys) if (await crypto.subtle.verify('HMAC', key, expected, bytes)) return true
+async function anyVerifies(keys: readonly SigningKey[], signature: ArrayBuffer, base: string): Promise<boolean> {
+  const bytes = new TextEncoder().encode(base)
+  for (const { key } of keys) if (await crypto.subtle.verify('HMAC', key, signature, bytes)) return true
   return false
 }
 
-function digestOf(body: SignedParts['body']): Promise<string> | string {
+function digestOf(body: SignedParts['body']): Promise<ArrayBuffer> | typeof UNSIGNED {
   if (body === null) return sha256(new Uint8Array(0))
   return body === 'stream' || body.length > DIGESTED_BYTES ? UNSIGNED : sha256(body)
 }
 
-async function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
-  return toHex(new Uint8Array(await crypto.subtle.digest('SHA-256', bytes)))
+function sha256(bytes: Uint8Array<ArrayBuffer>): Promise<ArrayBuffer> {
+  return crypto.subtle.digest('SHA-256', bytes)
 }
 
 /** Header values hold ASCII; everything else of a name, and `%`, goes as the `%xx` of its UTF-8 bytes. */

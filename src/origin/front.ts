@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from '../access/authorize.ts'
-import { TIME_HEADER } from '../access/signature.ts'
+import { claimsSignature, TIME_HEADER } from '../access/signature.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
 import { retryAfterHeader } from '../core/header-values.ts'
 import { REQUEST_ID_HEADER } from '../core/headers.ts'
@@ -57,7 +57,8 @@ export function front(options: FrontOptions): (request: Request, connection: Con
         const admit = () => options.signed.admit(request, connection.incoming.url ?? path)
         if (isOpen) {
           // A Worker's probe is signed, and has to hear that its key is wrong before requests do.
-          const asked = request.headers.has('authorization') ? await admit() : { request, caller: ANONYMOUS }
+          const hasCredential = claimsSignature(request.headers) || request.headers.has('authorization')
+          const asked = hasCredential ? await admit() : { request, caller: ANONYMOUS }
           return await options.health(asked, connection)
         }
         if (work.draining) throw drainingError()

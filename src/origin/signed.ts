@@ -43,7 +43,9 @@ function callerOf(name: string): Caller {
 
 const REASONS = {
   missing: 'An origin answers to its Worker alone: the request has to be signed with the key that both hold.',
-  malformed: 'The signature is not of the form that Verge writes.',
+  malformed: 'The signature is not of the form that Verge writes (RFC 9421).',
+  unsupported_version:
+    'The Worker signs requests in a way that this origin does not know: their versions of Verge differ. Deploy the same version of both.',
   unknown_key: 'The request is signed with a key that this origin does not have.',
   bad_signature: 'The signature does not belong to this request.',
   clock_skew:

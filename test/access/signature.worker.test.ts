@@ -57,17 +57,27 @@ describe('SignatureVerifier', () => {
       headers.set(name, value)
       return { ...request, headers }
     }
-    const authorization = request.headers.get('authorization') ?? ''
+    const input = request.headers.get('signature-input') ?? ''
+    const without = (name: string) => {
+      const headers = new Headers(request.headers)
+      headers.delete(name)
+      return { ...request, headers }
+    }
     const refused = [
       { ...request, method: 'GET' },
       { ...request, path: '/run/digits?version=3' },
       { ...request, path: '/run/digits' },
       changed('verge-caller', 'service:x'),
       changed('x-request-id', 'r-2'),
-      changed('authorization', authorization.replace(/ts="(\d+)"/, `ts="${NOW + 1}"`)),
-      changed('authorization', authorization.replace(/nonce="\w+"/, `nonce="${'f'.repeat(32)}"`)),
-      changed('authorization', authorization.replace(/digest="\w+"/, 'digest="unsigned"')),
-      changed('authorization', authorization.replace(/signature="\w+"/, `signature="${'0'.repeat(64)}"`)),
+      changed('content-digest', `sha-256=:${btoa('x'.repeat(32))}:`),
+      without('verge-caller'),
+      without('x-request-id'),
+      changed('signature-input', input.replace(/created=\d+/, `created=${NOW / 1000 + 1}`)),
+      changed('signature-input', input.replace(/nonce="\w+"/, `nonce="${'f'.repeat(32)}"`)),
+      changed('signature-input', input.replace(' "content-digest"', '')),
+      changed('signature-input', input.replace(' "verge-caller"', '')),
+      changed('signature', `verge=:${btoa('x'.repeat(32))}:`),
+      changed('signature', 'verge=:AAAA:'),
     ]
     for (const other of refused) expect(await accepts.verify(other)).toEqual({ ok: false, reason: 'bad_signature' })
     expect(await accepts.verify(request)).toMatchObject({ ok: true })
@@ -75,23 +85,50 @@ describe('SignatureVerifier', () => {
 
   it('tells what is missing, malformed, or signed with a key that it does not know', async () => {
     const accepts = await verifier()
-    const reason = async (authorization: string | null, caller?: string) => {
-      const headers = new Headers()
-      if (authorization !== null) headers.set('authorization', authorization)
-      if (caller !== undefined) headers.set('verge-caller', caller)
-      const verdict = await accepts.verify({ method: 'GET', path: '/', headers })
+    const whole = await signed()
+    const input = whole.headers.get('signature-input') ?? ''
+    const signature = whole.headers.get('signature') ?? ''
+    const reason = async (changes: Readonly<Record<string, string>>) => {
+      const headers = new Headers(whole.headers)
+      for (const [name, value] of Object.entries(changes)) {
+        if (value === '') headers.delete(name)
+        else headers.set(name, value)
+      }
+      const verdict = await accepts.verify({ ...whole, headers })
       return verdict.ok ? 'ok' : verdict.reason
     }
-    expect(await reason(null)).toBe('missing')
-    expect(await reason('Bearer abc')).toBe('missing')
-    expect(await reason('Verge-HMAC-SHA256 ')).toBe('missing') // a header's end is trimmed: no scheme with fields
-    expect(await reason('Verge-HMAC-SHA256 key="zz"')).toBe('malformed')
-    const whole = (await signed()).headers.get('authorization') ?? ''
-    expect(await reason(`${whole} `.repeat(2))).toBe('malformed')
-    expect(await reason(whole.toUpperCase())).toBe('malformed')
-    expect(await reason(whole, 'a'.repeat(513))).toBe('malformed')
-    expect(await reason(whole, 'a b')).toBe('malformed')
-    expect(await reason(whole, '%FF')).toBe('malformed')
+    expect(await reason({ 'signature-input': '' })).toBe('missing')
+    expect(await reason({ 'signature-input': '', authorization: 'Bearer abc' })).toBe('missing')
+    expect(await reason({ 'signature-input': '', authorization: 'Verge-HMAC-SHA256 key="0"' })).toBe(
+      'unsupported_version',
+    )
+    expect(await reason({ 'signature-input': input.replace('verge-origin-1', 'verge-origin-2') })).toBe(
+      'unsupported_version',
+    )
+    expect(await reason({ 'signature-input': input.replace('verge-origin-1', 'another') })).toBe('missing')
+    for (const malformed of [
+      { signature: '' },
+      { signature: 'other=:AAAA:' },
+      { signature: 'verge="text"' },
+      { signature: 'verge=:A:B' },
+      { 'signature-input': input.replace('(', '') },
+      { 'signature-input': `${input}, second${input.slice(5)}`, signature: `${signature}, second=:AAAA:` },
+      { 'signature-input': 'verge;tag="verge-origin-1"' },
+      { 'signature-input': input.replace('"@path"', '"@path" "@path"') },
+      { 'signature-input': input.replace('"@path"', '"@path";req') },
+      { 'signature-input': input.replace('"@path"', '"@authority"') },
+      { 'signature-input': `${input};expires=1` },
+      { 'signature-input': input.replace('"x-request-id"', '"x-request-id" "date"') },
+      { 'signature-input': `${input}, ${'a, '.repeat(2_000)}a` },
+      { 'content-digest': 'sha-256=:AAAA:' },
+      { 'content-digest': '' },
+      { 'verge-caller': 'a'.repeat(513) },
+      { 'verge-caller': 'a b' },
+      { 'verge-caller': '%FF' },
+      { 'x-request-id': 'r'.repeat(129) },
+    ]) {
+      expect([malformed, await reason(malformed)]).toEqual([malformed, 'malformed'])
+    }
     const foreign = await signed({}, { key: await importKey(OTHER) })
     expect(await accepts.verify(foreign)).toEqual({ ok: false, reason: 'unknown_key' })
   })
@@ -105,7 +142,8 @@ describe('SignatureVerifier', () => {
   it('takes a clock that is off by the window, and none that is off by more', async () => {
     const accepts = await verifier({ windowMs: 1_000 })
     const reasons = []
-    for (const now of [NOW - 1_001, NOW - 1_000, NOW + 1_000, NOW + 1_001]) {
+    // by the second: what is signed in the last millisecond of one is as old as its first
+    for (const now of [NOW - 1_001, NOW - 1_000, NOW + 1_999, NOW + 2_000]) {
       const verdict = await accepts.verify(await signed({}, { now }))
       reasons.push(verdict.ok ? 'ok' : verdict.reason)
     }

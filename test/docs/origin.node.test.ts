@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { LEAST_SECRET } from '../../src/access/signature.ts'
+import { importKey, LEAST_SECRET, SignatureVerifier } from '../../src/access/signature.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { descriptionSchema } from '../../src/cli/pack/description.ts'
 import { OPTION_NAMES, readOptions, variableOf } from '../../src/origin/command/options.ts'
@@ -42,6 +42,20 @@ describe('docs/origin', () => {
       .filter(([, of]) => of === language)
       .map(([, , block = '']) => block)
   }
+
+  it('shows a signature that an origin accepts', async () => {
+    const [shown = ''] = blocks('http')
+    const lines = shown.trim().split('\n')
+    const headers = new Headers(
+      lines.map((line): [string, string] => [line.split(': ', 1)[0] ?? '', line.replace(/^[^:]*: /, '')]),
+    )
+    const key = await importKey('0123456789abcdef0123456789abcdef')
+    const verifier = new SignatureVerifier([key], { clock: { now: () => 1_790_000_000_000 } })
+    const verdict = await verifier.verify({ method: 'POST', path: '/run/digits?version=2', headers })
+    if (!verdict.ok) throw new Error(verdict.reason)
+    expect(verdict.caller).toBe('service:shop')
+    expect(await verifier.matches(verdict.digest, new TextEncoder().encode('{"hello": "world"}').slice())).toBe(true)
+  })
 
   it('has every option of the command, by its variable and with its default', async () => {
     const documented = rows.filter(([first = '']) => first.startsWith('`--') && !first.startsWith('`--from`'))

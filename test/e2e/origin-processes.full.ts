@@ -217,7 +217,7 @@ describe('an origin that does not believe its Worker', () => {
     const refused = await add('stranger-sums')
     const text = await refused.clone().text()
     await expectRefusal(refused, 503, { code: 'origin_unavailable', reason: 'unauthorized' })
-    for (const secret of [ORIGIN_KEY, STRANGER, 'Verge-HMAC']) expect(text).not.toContain(secret)
+    for (const secret of [ORIGIN_KEY, STRANGER, 'hmac-sha256']) expect(text).not.toContain(secret)
   })
 
   it('answers no request twice, and none that was changed on the way', async () => {

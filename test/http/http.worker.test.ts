@@ -163,8 +163,16 @@ describe('callers', () => {
   })
 
   it('refuses a signature that is not accepted, on public models too', async () => {
-    const authorization = 'Verge-HMAC-SHA256 key="0"'
-    expect((await testApp({ models }).request('/v2/models/open', { headers: { authorization } })).status).toBe(401)
+    const app = testApp({ models })
+    for (const headers of [
+      { 'signature-input': 'verge=("@method");tag="verge-origin-1"' },
+      { authorization: 'Verge-HMAC-SHA256 key="0"' },
+    ]) {
+      expect((await app.request('/v2/models/open', { headers })).status).toBe(401)
+    }
+    // a crawler's own signature (Web Bot Auth) is no signature of Verge's servers
+    const headers = { 'signature-input': 'sig1=("@authority");tag="web-bot-auth"', signature: 'sig1=:AA==:' }
+    expect((await app.request('/v2/models/open', { headers })).status).toBe(200)
   })
 
   it('does not write credentials to the log', async () => {

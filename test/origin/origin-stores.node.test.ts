@@ -55,7 +55,7 @@ describe('weights through a Worker', () => {
       const signal = requestSignal ?? c.req.raw.signal
       c.set('context', { requestId: 'test', signal, runsBefore: 0, waitUntil() {} })
       c.set('caller', anyone)
-      if (c.req.header('authorization') !== undefined) {
+      if (c.req.header('signature-input') !== undefined) {
         const { pathname, search } = new URL(c.req.url)
         const verdict = await verifier.verify({
           method: c.req.method,
@@ -216,7 +216,7 @@ describe('weights through a Worker', () => {
   it('does not follow a redirect with its signature', async () => {
     const seen: string[] = []
     const other = createServer((request, response) => {
-      seen.push(request.headers.authorization ?? '')
+      seen.push(String(request.headers.signature ?? ''))
       response.writeHead(302, { location: url.href }).end()
     })
     other.listen(0, '127.0.0.1')

@@ -1,14 +1,12 @@
 import type { MiddlewareHandler } from 'hono'
 import type { Caller } from '../../access/authorize.ts'
 import { callerByKey } from '../../access/credentials.ts'
+import { claimsSignature } from '../../access/signature.ts'
 import { VergeError } from '../../core/errors.ts'
 import type { AppEnv } from '../app-env.ts'
 
 /** RFC 6750: one token of these characters after the scheme, which is case-insensitive. */
 const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i
-
-/** The scheme of `access/signature.ts`. */
-const SIGNED = /^verge-hmac-sha256 /i
 
 /**
  * Who signed a request. A body that belongs to the signature is checked by whoever reads it.
@@ -33,8 +31,8 @@ export function caller(
     const header = c.req.header('authorization')
     const bound = known?.(c.env)
     if (bound !== undefined) c.set('caller', bound)
+    else if (claimsSignature(c.req.raw.headers)) c.set('caller', await checked(c.req.raw, signatures))
     else if (header === undefined) c.set('caller', { kind: 'anonymous' })
-    else if (SIGNED.test(header)) c.set('caller', await checked(c.req.raw, signatures))
     else c.set('caller', await callerByKey(BEARER.exec(header)?.[1], apiKeyDigest))
     await next()
   }

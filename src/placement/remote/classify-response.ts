@@ -100,7 +100,7 @@ export function classifyResponse(answer: OriginResponse): ResponseClass {
   if (known !== 'status') return refused(answer, known)
 
   if (status === 401 || status === 403) {
-    const fault = refused(answer, 'unauthorized')
+    const fault = refused(answer, 'unauthorized', reasonOf(fields))
     const time = Number(answer.headers.get(TIME_HEADER) ?? Number.NaN)
     return fields?.reason === 'clock_skew' && Number.isSafeInteger(time) ? { ...fault, originTimeMs: time } : fault
   }
@@ -126,16 +126,27 @@ function isErrorCode(code: unknown): code is ErrorCode {
   return typeof code === 'string' && Object.hasOwn(BY_CODE, code)
 }
 
-function refused(answer: OriginResponse, kind: OriginFaultKind): { readonly pass: false; readonly fault: OriginFault } {
+function refused(
+  answer: OriginResponse,
+  kind: OriginFaultKind,
+  reason?: string,
+): { readonly pass: false; readonly fault: OriginFault } {
   const askedMs = retryAfterMs(answer.headers.get('retry-after'), answer.now)
+  const why = reason === undefined ? '' : ` (${reason})`
   return {
     pass: false,
-    fault: new OriginFault(kind, `Origin "${answer.origin}" answered with status ${answer.status}.`, {
+    fault: new OriginFault(kind, `Origin "${answer.origin}" answered with status ${answer.status}${why}.`, {
       origin: answer.origin,
       status: answer.status,
       ...(askedMs !== undefined && { retryAfterMs: askedMs }),
     }),
   }
+}
+
+/** Why an origin refuses a signature, for the log: `missing` and `unsupported_version` tell that versions differ. */
+function reasonOf(fields: Fields | undefined): string | undefined {
+  const reason = fields?.reason
+  return typeof reason === 'string' && /^[a-z_]{1,40}$/.test(reason) ? reason : undefined
 }
 
 const UNKNOWN_MODEL = /^Request for unknown model\b/

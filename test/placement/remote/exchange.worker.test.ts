@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { importKey, SignatureVerifier } from '../../../src/access/signature.ts'
+import { toHex } from '../../../src/core/bytes.ts'
 import { VergeError } from '../../../src/core/errors.ts'
 import { OriginFault, type OriginFaultKind } from '../../../src/placement/fault.ts'
 import type { Origin, OriginKind, OriginRequest } from '../../../src/placement/origin.ts'
@@ -321,7 +322,8 @@ describe('hmacAuth', () => {
         path: pathname + search,
         headers: request.headers,
       })
-      seen.push(verdict.ok ? `${verdict.caller} ${verdict.digest}` : verdict.reason)
+      const digest = verdict.ok && verdict.digest instanceof Uint8Array ? toHex(verdict.digest) : 'unsigned'
+      seen.push(verdict.ok ? `${verdict.caller} ${digest}` : verdict.reason)
       if (verdict.ok) return Response.json({})
       const error = { code: 'unauthorized', message: 'm', reason: verdict.reason }
       return Response.json({ error }, { status: 401, headers: { 'verge-time': String(EPOCH + offset) } })
