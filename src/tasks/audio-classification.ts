@@ -1,11 +1,10 @@
-import * as z from 'zod'
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { type Tensor, type Tensors, tensor } from '../core/tensors.ts'
 import { StepMeter } from '../core/work.ts'
 import { decodingAudio } from '../media/audio/decode.ts'
-import { AUDIO_MEDIA_TYPES, audioInputSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
+import { AUDIO_MEDIA_TYPES, audioRequestSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
 import {
   type Classification,
   type ClassificationParameters,
@@ -18,9 +17,7 @@ import { performed, type Task } from './task.ts'
 /** Labels answered where the request does not say, as Hugging Face's pipeline has it. */
 const DEFAULT_TOP_K = 5
 
-const requestSchema = z
-  .strictObject({ inputs: audioInputSchema, parameters: classificationParametersSchema.optional() })
-  .meta({ id: 'AudioClassificationRequest' })
+const requestSchema = audioRequestSchema(classificationParametersSchema, 'AudioClassificationRequest')
 
 /** What can be heard in a sound, by models that take its samples. */
 export function audioClassification(limits: Limits): Task<Uint8Array, ClassificationParameters, Classification> {
@@ -32,7 +29,7 @@ export function audioClassification(limits: Limits): Task<Uint8Array, Classifica
     example: { inputs: EXAMPLE_WAV, parameters: { top_k: 3 } },
 
     parse(body) {
-      const { bytes, parameters } = readAudioBody(body, requestSchema, classificationParametersSchema, limits)
+      const { bytes, parameters } = readAudioBody(body, classificationParametersSchema, limits)
       return { input: bytes, parameters }
     },
 

@@ -4,11 +4,10 @@ import type { BytesSettings } from '../catalog/settings/bytes.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { ARRAY_TYPES, type Tensor, type Tensors } from '../core/tensors.ts'
-import { validate } from '../core/validation.ts'
-import { bytesOfInputs } from '../media/bytes/base64-input.ts'
 import { byteFeatures, isText } from '../media/bytes/features.ts'
+import { type FileKind, fileRequestSchema, readFileBody } from './file-body.ts'
 import { type Classification, classificationSchema, classifications } from './scores.ts'
-import type { BoundTask, TaskBody } from './task.ts'
+import type { BoundTask } from './task.ts'
 
 const DEFAULT_TOP_K = 5
 
@@ -23,12 +22,19 @@ const parametersSchema = z
   .meta({ id: 'BytesClassificationParameters' })
 type Parameters = z.infer<typeof parametersSchema>
 
-const requestSchema = z
-  .strictObject({
-    inputs: z.string().meta({ description: 'The file in base64, or as a data: URL' }),
-    parameters: parametersSchema.optional(),
-  })
-  .meta({ id: 'BytesClassificationRequest' })
+const requestSchema = fileRequestSchema(
+  'The file in base64, or as a data: URL',
+  parametersSchema,
+  'BytesClassificationRequest',
+)
+
+/** A file of whatever type: that is the question. */
+const ANY_FILE: FileKind = {
+  noun: 'file',
+  one: 'A file',
+  ifTooLarge: 'Send a part of it.',
+  ifEmpty: 'The file is empty. Send some bytes.',
+}
 
 /**
  * What a file is, by its bytes. A file too short for the model, and one that it is not sure of, get a general label, as
@@ -48,8 +54,7 @@ export function bytesClassification(limits: Limits): BoundTask {
 
     async execute(body, { manifest }, run): Promise<Classification> {
       const settings = settingsOf(manifest)
-      const { bytes, parameters } = readBody(body, limits.requestBodyBytes)
-      if (bytes.length === 0) throw new VergeError('empty_input', 'The file is empty. Send some bytes.')
+      const { bytes, parameters } = readFileBody(body, parametersSchema, ANY_FILE, limits.requestBodyBytes)
       const { values, beginBytes } = byteFeatures(bytes, settings)
       const least = Math.min(settings.minBytes ?? 0, settings.begin)
       if (bytes.length < (settings.minBytes ?? 0) || beginBytes < least) {
@@ -61,16 +66,6 @@ export function bytesClassification(limits: Limits): BoundTask {
       return decided(scores, settings, parameters, bytes).slice(0, parameters.top_k ?? DEFAULT_TOP_K)
     },
   }
-}
-
-function readBody(body: TaskBody, maxBytes: number): { bytes: Uint8Array; parameters: Parameters } {
-  if (body.kind === 'json') {
-    const { inputs, parameters = {} } = validate(requestSchema, body.value, 'The request')
-    return { bytes: bytesOfInputs(inputs, maxBytes), parameters }
-  }
-  // Of whatever type: that is the question.
-  const parameters = body.parameters === undefined ? {} : validate(parametersSchema, body.parameters, 'The parameters')
-  return { bytes: body.bytes, parameters }
 }
 
 /** With the names and the confidence that the settings ask for. Every label stands once, by its best score. */

@@ -1,11 +1,10 @@
-import * as z from 'zod'
+import type * as z from 'zod'
 import type { ImageSettings, Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { validate } from '../core/validation.ts'
 import { StepMeter, type Work } from '../core/work.ts'
-import { bytesFromBase64 } from '../media/base64.ts'
 import { type DecodedImage, decodingImage } from '../media/image/decode.ts'
+import { type FileKind, fileRequestSchema, readFileBody } from './file-body.ts'
 import { performed, type TaskBody, type TaskModel } from './task.ts'
 
 /** What every task on pictures takes: one picture, as it is or in base64. */
@@ -18,14 +17,21 @@ export const EXAMPLE_PNG =
   'TTeDCliKPnyDbj4TKwToP/yZyojDDUwNf89L4XKgwtXfpUy4HF/4+6YyLo0Sp/+2MOPSmPjjoQ4ujYIH/k1hxSUZ/PWlOS453s3/' +
   'F7LjknT98N4ZlxzH0v8beXBJ2r764o8z9lr/7RNEEUH28WemaTdwxzwz48CnPgBzTTajIV184gAAAABJRU5ErkJggg=='
 
+const IMAGE_FILE: FileKind = {
+  noun: 'image',
+  one: 'An image',
+  ifTooLarge: 'Send a smaller one.',
+  ifEmpty: 'The request has no image. Send a PNG, a JPEG or a WebP.',
+  types: {
+    accepted: IMAGE_TYPES,
+    ifOther:
+      'This model takes an image. Send image/png, image/jpeg or image/webp, or application/json with {"inputs": "<base64>"}.',
+  },
+}
+
 /** The JSON body of a task on pictures, with the task's own parameters. @param id its name in the document */
 export function imageRequestSchema<Parameters extends z.ZodType>(parameters: Parameters, id: string) {
-  return z
-    .strictObject({
-      inputs: z.string().meta({ description: 'A PNG, JPEG or WebP in base64, or as a data: URL' }),
-      parameters: parameters.optional(),
-    })
-    .meta({ id })
+  return fileRequestSchema('A PNG, JPEG or WebP in base64, or as a data: URL', parameters, id)
 }
 
 /**
@@ -37,32 +43,8 @@ export function readImageRequest<Parameters>(
   parametersSchema: z.ZodType<Parameters>,
   limits: Limits,
 ): { readonly bytes: Uint8Array; readonly parameters: Parameters } {
-  const { bytes, parameters } = readBody(body, parametersSchema, limits.imageBytes)
-  if (bytes.length === 0) throw new VergeError('empty_input', 'The request has no image. Send a PNG, a JPEG or a WebP.')
-  if (bytes.length > limits.imageBytes) throw tooLarge(limits.imageBytes)
-  return { bytes, parameters }
+  return readFileBody(body, parametersSchema, IMAGE_FILE, limits.imageBytes)
 }
-
-function readBody<Parameters>(
-  body: TaskBody,
-  parametersSchema: z.ZodType<Parameters>,
-  maxBytes: number,
-): { readonly bytes: Uint8Array; readonly parameters: Parameters } {
-  if (body.kind === 'json') {
-    const { inputs, parameters = {} } = validate(envelopeSchema, body.value, 'The request')
-    const checked = validate(z.object({ parameters: parametersSchema }), { parameters }, 'The request')
-    return { bytes: imageBytes(inputs, maxBytes), parameters: checked.parameters }
-  }
-  if (!IMAGE_TYPES.includes(body.mediaType)) {
-    throw new VergeError(
-      'unsupported_media_type',
-      'This model takes an image. Send image/png, image/jpeg or image/webp, or application/json with {"inputs": "<base64>"}.',
-    )
-  }
-  return { bytes: body.bytes, parameters: validate(parametersSchema, body.parameters ?? {}, 'The parameters') }
-}
-
-const envelopeSchema = z.strictObject({ inputs: z.string(), parameters: z.unknown().optional() })
 
 /** How the model's manifest makes a tensor of a picture. @throws manifest_invalid */
 export function imageSettingsOf(manifest: Manifest): ImageSettings {
@@ -104,40 +86,4 @@ export function* pictureWork<T>(
     maxScans: limits.jpegScans,
   }
   return yield* use(yield* decodingImage(bytes, options, meter), meter)
-}
-
-function imageBytes(inputs: string, maxBytes: number): Uint8Array {
-  if (/^\s*https?:/i.test(inputs)) {
-    throw new VergeError(
-      'invalid_request',
-      'No URL is ever fetched. Send the image itself: its bytes, or base64 in "inputs".',
-      { details: { field: 'inputs' } },
-    )
-  }
-  const base64 = inputs.startsWith('data:') ? dataUrlContent(inputs) : inputs
-  // Four characters stand for three bytes; line breaks are allowed for.
-  if (base64.length > Math.ceil(maxBytes / 3) * 4 * 1.05) throw tooLarge(maxBytes)
-  const bytes = bytesFromBase64(base64)
-  if (bytes === undefined) {
-    throw new VergeError('invalid_request', '"inputs" is neither base64 nor a data: URL.', {
-      details: { field: 'inputs' },
-    })
-  }
-  return bytes
-}
-
-function dataUrlContent(url: string): string {
-  const comma = url.indexOf(',')
-  if (comma === -1 || !url.slice(0, comma).toLowerCase().endsWith(';base64')) {
-    throw new VergeError('invalid_request', '"inputs" is a data: URL without base64 content.', {
-      details: { field: 'inputs' },
-    })
-  }
-  return url.slice(comma + 1)
-}
-
-function tooLarge(maxBytes: number): VergeError {
-  return new VergeError('input_too_large', `An image may have at most ${maxBytes} bytes. Send a smaller one.`, {
-    details: { limit_bytes: maxBytes },
-  })
 }

@@ -3,7 +3,7 @@ import type { Limits } from '../core/limits.ts'
 import { StepMeter } from '../core/work.ts'
 import { audioLength, decodingAudio } from '../media/audio/decode.ts'
 import { speechSpans } from '../media/audio/speech.ts'
-import { AUDIO_MEDIA_TYPES, audioInputSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
+import { AUDIO_MEDIA_TYPES, audioRequestSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
 import { speechFields, speechRules } from './speech-parameters.ts'
 import { type BoundTask, performed } from './task.ts'
 import { nothingCarried, runWindow, windowSettings, windowShapes } from './windows.ts'
@@ -15,9 +15,7 @@ const parametersSchema = z
   })
   .meta({ id: 'VoiceActivityDetectionParameters' })
 
-const requestSchema = z
-  .strictObject({ inputs: audioInputSchema, parameters: parametersSchema.optional() })
-  .meta({ id: 'VoiceActivityDetectionRequest' })
+const requestSchema = audioRequestSchema(parametersSchema, 'VoiceActivityDetectionRequest')
 
 const responseSchema = z
   .object({
@@ -40,7 +38,7 @@ export function voiceActivityDetection(limits: Limits): BoundTask {
 
     async execute(body, model, run): Promise<z.infer<typeof responseSchema>> {
       const { manifest } = model
-      const { bytes, parameters } = readAudioBody(body, requestSchema, parametersSchema, limits)
+      const { bytes, parameters } = readAudioBody(body, parametersSchema, limits)
       const { return_probabilities: withProbabilities, ...asked } = parameters
       const audio = audioSettings(manifest)
       const settings = windowSettings(manifest, audio)
