@@ -1,3 +1,4 @@
+import { errorFields } from './core/error-fields.ts'
 import type { LogFields, Logger } from './core/runtime.ts'
 
 /** One JSON object a line, which Workers Logs indexes by field. */
@@ -8,9 +9,5 @@ export const consoleLogger: Logger = {
 }
 
 function line(level: string, event: string, fields: LogFields = {}): string {
-  return JSON.stringify({ level, event, ...fields }, (_, value: unknown) =>
-    value instanceof Error
-      ? { name: value.name, message: value.message, stack: value.stack, cause: value.cause }
-      : value,
-  )
+  return JSON.stringify({ level, event, ...fields }, (_, value: unknown) => errorFields(value))
 }

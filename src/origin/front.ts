@@ -2,10 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Caller } from '../access/authorize.ts'
 import { claimsSignature, TIME_HEADER } from '../access/signature.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
-import { retryAfterHeader } from '../core/header-values.ts'
 import { REQUEST_ID_HEADER } from '../core/headers.ts'
+import { requestIdFrom } from '../core/request-id.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
-import { errorBodyFor } from '../http/error-body.ts'
+import { errorResponse } from '../http/error-response.ts'
 import { STATUS } from '../http/status.ts'
 import type { OriginMetrics } from './metrics.ts'
 import { type RequestNotes, requestNotes } from './model-notes.ts'
@@ -34,7 +34,6 @@ export interface FrontOptions {
 /** Whoever balances load between origins asks these without a key. */
 const OPEN = new Set(['/healthz', '/v2/health/live', '/v2/health/ready'])
 const ANONYMOUS: Caller = { kind: 'anonymous' }
-const SANE_ID = /^[A-Za-z0-9._-]{1,128}$/
 /** Seconds: by then whoever balances load has taken this origin out. */
 const RETRY_ELSEWHERE = 1
 
@@ -78,22 +77,18 @@ function refuse({ clock, logger, randomId, work }: FrontOptions, request: Reques
   const error = isVergeError(thrown)
     ? thrown
     : new VergeError('internal', 'Something went wrong at the origin. Try again.', { cause: thrown })
-  const given = request.headers.get(REQUEST_ID_HEADER)
-  const requestId = given !== null && SANE_ID.test(given) ? given : randomId()
+  const requestId = requestIdFrom(request.headers.get(REQUEST_ID_HEADER), randomId)
   const status = STATUS[error.code]
   const fields = { requestId, method: request.method, path, status, code: error.code, ...error.details }
   if (status < 500 || work.draining) logger.info('request_refused', fields)
   else logger.error('request_failed', { ...fields, error })
-  const headers = new Headers({
-    'content-type': 'application/json',
+  return errorResponse(path, error, requestId, {
     'cache-control': 'no-store',
     [REQUEST_ID_HEADER]: requestId,
+    ...(error.details?.reason === 'clock_skew' && { [TIME_HEADER]: String(Math.floor(clock.now())) }),
+    // A body that has not been read would have to be, before the connection could be used again.
+    ...((work.draining || request.body !== null) && { connection: 'close' }),
   })
-  if (error.retryAfter !== undefined) headers.set('retry-after', retryAfterHeader(error.retryAfter))
-  if (error.details?.reason === 'clock_skew') headers.set(TIME_HEADER, String(Math.floor(clock.now())))
-  // A body that has not been read would have to be, before the connection could be used again.
-  if (work.draining || request.body !== null) headers.set('connection', 'close')
-  return new Response(JSON.stringify(errorBodyFor(path, error, requestId)), { status, headers })
 }
 
 function count(

@@ -4,6 +4,7 @@ import { callerByKey } from '../access/credentials.ts'
 import { type Manifest, MODEL_NAME } from '../catalog/manifest.ts'
 import type { VergeInputs, VergeOutcome, VergeReply } from '../client/rpc-types.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
+import { REQUEST_ID } from '../core/request-id.ts'
 import type { CallContext, RunLedger } from '../core/runtime.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
 import type { AppDeps } from '../http/app-env.ts'
@@ -40,10 +41,7 @@ const commonSchema = z.strictObject({
   token: z.string().max(4096).optional(),
   version: z.string().optional(),
   timeoutMs: z.number().int().positive().optional(),
-  requestId: z
-    .string()
-    .regex(/^[A-Za-z0-9._-]{1,128}$/)
-    .optional(),
+  requestId: z.string().regex(REQUEST_ID).optional(),
   signal: z.instanceof(AbortSignal, { error: 'an AbortSignal is needed' }).optional(),
 })
 type CommonOptions = z.infer<typeof commonSchema>

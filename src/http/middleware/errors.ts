@@ -1,10 +1,10 @@
 import type { Context, ErrorHandler } from 'hono'
 import { TIME_HEADER } from '../../access/signature.ts'
+import { errorFields } from '../../core/error-fields.ts'
 import { isVergeError, VergeError } from '../../core/errors.ts'
-import { retryAfterHeader } from '../../core/header-values.ts'
 import type { Logger } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
-import { errorBodyFor } from '../error-body.ts'
+import { errorResponse } from '../error-response.ts'
 import { shownTo } from '../shown-error.ts'
 import { STATUS } from '../status.ts'
 
@@ -15,13 +15,9 @@ import { STATUS } from '../status.ts'
 export function errorHandler(logger: Logger): ErrorHandler<AppEnv> {
   return (thrown, c) => {
     const error = shownTo(c.get('caller'), reportedError(logger, c, thrown))
-    const status = STATUS[error.code]
     // An error may come before the request has an id only if making the id itself failed.
     const requestId = c.get('requestId') ?? 'unknown'
-    return new Response(JSON.stringify(errorBodyFor(c.req.path, error, requestId)), {
-      status,
-      headers: headersOf(error),
-    })
+    return errorResponse(c.req.path, error, requestId, headersOf(error))
   }
 }
 
@@ -38,16 +34,20 @@ export function reportedError(logger: Logger, c: Context<AppEnv>, thrown: unknow
   return error
 }
 
-function headersOf(error: VergeError): Headers {
-  const headers = new Headers({ 'content-type': 'application/json' })
-  if (error.retryAfter !== undefined) headers.set('retry-after', retryAfterHeader(error.retryAfter))
-  if (error.code === 'unauthorized') headers.set('www-authenticate', 'Bearer realm="verge", error="invalid_token"')
-  if (error.code === 'upgrade_required') headers.set('upgrade', 'websocket')
-  const time = error.details?.time_ms
-  if (error.code === 'unauthorized' && typeof time === 'number') headers.set(TIME_HEADER, String(time))
-  const allow = error.details?.allow
-  if (error.code === 'method_not_allowed' && Array.isArray(allow)) headers.set('allow', allow.join(', '))
-  return headers
+function headersOf({ code, details }: VergeError): Readonly<Record<string, string>> {
+  switch (code) {
+    case 'unauthorized':
+      return {
+        'www-authenticate': 'Bearer realm="verge", error="invalid_token"',
+        ...(typeof details?.time_ms === 'number' && { [TIME_HEADER]: String(details.time_ms) }),
+      }
+    case 'upgrade_required':
+      return { upgrade: 'websocket' }
+    case 'method_not_allowed':
+      return Array.isArray(details?.allow) ? { allow: details.allow.join(', ') } : {}
+    default:
+      return {}
+  }
 }
 
 function log(logger: Logger, c: Context<AppEnv>, error: VergeError, status: number): void {
@@ -64,13 +64,5 @@ function log(logger: Logger, c: Context<AppEnv>, error: VergeError, status: numb
   if (status < 500) logger.info('request_refused', { ...fields, ...engine })
   // Expected where origins come and go, and by then each fault of theirs has been logged.
   else if (error.code === 'origin_unavailable') logger.warn('request_failed', { ...fields, ...error.details })
-  else logger.error('request_failed', { ...fields, stack: error.stack, cause: describe(error.cause) })
-}
-
-/** A chain of causes as text: a logger may drop what is not enumerable, and an Error's fields are not. */
-function describe(cause: unknown, depth = 0): string | undefined {
-  if (cause === undefined) return undefined
-  if (!(cause instanceof Error)) return String(cause)
-  const below = depth < 4 ? describe(cause.cause, depth + 1) : undefined
-  return below === undefined ? (cause.stack ?? cause.message) : `${cause.stack ?? cause.message}\ncaused by: ${below}`
+  else logger.error('request_failed', { ...fields, stack: error.stack, cause: errorFields(error.cause) })
 }
