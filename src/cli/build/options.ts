@@ -58,14 +58,17 @@ export interface SampleSettings {
   readonly tolerance: number | undefined
 }
 
+const DTYPE_CHOICES = ['auto', ...DTYPES] as const
 const METHODS = ['auto', 'dynamic', 'static', 'weights'] as const
+const LAYOUTS = ['NCHW', 'NHWC'] as const
 const CALIBRATIONS = ['minmax', 'percentile', 'entropy'] as const
 
 export const QUANTIZE_OPTIONS = {
-  dtype: { type: 'string', value: 'D', help: `auto, ${DTYPES.join(', ')}` },
+  dtype: { type: 'string', value: 'D', choices: DTYPE_CHOICES, help: `auto, ${DTYPES.join(', ')}` },
   method: {
     type: 'string',
     value: 'M',
+    choices: METHODS,
     help: [
       'auto; dynamic (activations quantised as they come), static (calibrated with --samples), weights',
       '(weights alone; computed in floats)',
@@ -77,6 +80,7 @@ export const QUANTIZE_OPTIONS = {
   'block-size': {
     type: 'string',
     value: 'N',
+    choices: BLOCK_SIZES.map(String),
     help: 'weights that share a scale in 4-bit precision: 16, 32 (default), 64, 128, 256',
   },
   exclude: {
@@ -94,6 +98,7 @@ export const QUANTIZE_OPTIONS = {
   calibration: {
     type: 'string',
     value: 'C',
+    choices: CALIBRATIONS,
     help: `${CALIBRATIONS.join(', ')}: how ranges are read off the samples (default: percentile)`,
   },
   percentile: { type: 'string', value: 'P', help: 'for percentile (default: 99.999)' },
@@ -113,6 +118,7 @@ export const IMAGE_OPTIONS = {
   preset: {
     type: 'string',
     value: 'P',
+    choices: PRESETS,
     help: [
       'how pictures become tensors: imagenet, inception (-1 to 1), clip, unit (0 to 1), bytes (0 to 255),',
       "caffe (blue, green, red; 0 to 255 without ImageNet's mean)",
@@ -121,7 +127,7 @@ export const IMAGE_OPTIONS = {
   size: { type: 'string', value: 'N or HxW', help: 'height and width of pictures, where the model takes any' },
   mean: { type: 'string', value: 'A,B,C', help: 'taken away from a scaled pixel; one number, or one for each channel' },
   std: { type: 'string', value: 'A,B,C', help: 'what the difference is divided by' },
-  layout: { type: 'string', value: 'L', help: "NCHW or NHWC, where the model's input does not tell" },
+  layout: { type: 'string', value: 'L', choices: LAYOUTS, help: "NCHW or NHWC, where the model's input does not tell" },
 } as const satisfies Options
 
 /** Which file of a source, and how it may be fetched. */
@@ -133,7 +139,12 @@ export const SOURCE_OPTIONS = {
 export const MODEL_OPTIONS = {
   name: { type: 'string', value: 'NAME', help: 'its name in URLs' },
   'model-version': { type: 'string', value: 'V', help: 'default: the next number' },
-  task: { type: 'string', value: 'TASK', help: `${TASKS.join(', ')}; none for raw tensors` },
+  task: {
+    type: 'string',
+    value: 'TASK',
+    choices: [...TASKS, 'none'],
+    help: `${TASKS.join(', ')}; none for raw tensors`,
+  },
   labels: { type: 'string', value: 'FILE', help: 'names of the classes, a line each' },
   ...IMAGE_OPTIONS,
   licence: { type: 'string', value: 'ID', help: 'such as MIT' },
@@ -241,7 +252,7 @@ function integerIn(values: Values, name: string, least: number, most: number): n
 /** @throws UsageError where a value is not one that the option knows, or options contradict each other */
 export function quantizeSettings(values: Values): QuantizeSettings {
   const settings: QuantizeSettings = {
-    dtype: oneOf(values, 'dtype', ['auto', ...DTYPES]) ?? 'auto',
+    dtype: oneOf(values, 'dtype', DTYPE_CHOICES) ?? 'auto',
     method: oneOf(values, 'method', METHODS) ?? 'auto',
     perChannel: flag(values, 'per-channel'),
     symmetric: flag(values, 'symmetric'),
@@ -305,7 +316,7 @@ function imageWishes(values: Values): ImageWishes | undefined {
     size: pictureSize(text(values, 'size')),
     mean: numbers(values, 'mean'),
     std: numbers(values, 'std'),
-    layout: oneOf(values, 'layout', ['NCHW', 'NHWC'] as const),
+    layout: oneOf(values, 'layout', LAYOUTS),
   }
   if (!saysAnything(wishes)) return undefined
   if (wishes.std?.some((value) => value <= 0)) throw new UsageError('--std takes numbers above 0.')

@@ -21,6 +21,12 @@ const SERVE_OPTIONS = {
   'persist-to': { type: 'string', value: 'DIR', help: 'local storage (default: .wrangler/state)' },
 } as const satisfies Options
 
+const OPTIONS = {
+  ...SERVE_OPTIONS,
+  ...BUILD_OPTIONS,
+  ...HELP_OPTION,
+} as const satisfies Options
+
 const HELP = `Serves a model of yours on this machine in one step: makes it small, proves it, and runs a Worker that answers for it.
 Ctrl-C ends everything.
 
@@ -40,12 +46,10 @@ Examples:
 
 export const devCommand: Command = {
   help: HELP,
+  options: OPTIONS,
+  operands: 'files',
   async run(args) {
-    const { values, positionals } = parseCommand(args, {
-      ...SERVE_OPTIONS,
-      ...BUILD_OPTIONS,
-      ...HELP_OPTION,
-    })
+    const { values, positionals } = parseCommand(args, OPTIONS)
     if (values.help) return HELP
     const spec = onlyArgument(positionals, 'which model: npx verge dev model.onnx')
     const port = parsePort(values.port)

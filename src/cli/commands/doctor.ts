@@ -55,6 +55,7 @@ Environment: ${API_KEY} to check private models too; CLOUDFLARE_API_TOKEN and CL
 
 export const doctorCommand: Command = {
   help: HELP,
+  options: OPTIONS,
   async run(args) {
     const { values } = parseArgs({
       args: [...args],

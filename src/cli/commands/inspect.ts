@@ -26,6 +26,8 @@ Examples:
 
 export const inspectCommand: Command = {
   help: HELP,
+  options: OPTIONS,
+  operands: 'files',
   async run(args) {
     const { values, positionals } = parseCommand(args, OPTIONS)
     if (values.help) return HELP

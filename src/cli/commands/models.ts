@@ -32,6 +32,7 @@ ${TARGET_ENVIRONMENT}`
 
 export const modelsCommand: Command = {
   help: HELP,
+  options: OPTIONS,
   async run(args) {
     const { values, positionals } = parseArgs({
       args: [...args],

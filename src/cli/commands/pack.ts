@@ -28,6 +28,12 @@ const PACK_OPTIONS = {
 
 const OUTPUT_OPTIONS = { json: { type: 'boolean', help: 'for programs' }, ...HELP_OPTION } as const satisfies Options
 
+const OPTIONS = {
+  ...PACK_OPTIONS,
+  ...BUILD_OPTIONS,
+  ...OUTPUT_OPTIONS,
+} as const satisfies Options
+
 const HELP = `Packs models as they would be stored, and shows what that is: artifacts, their sizes and memory, the manifest's digest.
 Stores nothing. A model without a verge.json is made small first, as "verge push" would.
 
@@ -49,12 +55,10 @@ Examples:
 
 export const packCommand: Command = {
   help: HELP,
+  options: OPTIONS,
+  operands: 'files',
   async run(args) {
-    const { values, positionals } = parseCommand(args, {
-      ...PACK_OPTIONS,
-      ...BUILD_OPTIONS,
-      ...OUTPUT_OPTIONS,
-    })
+    const { values, positionals } = parseCommand(args, OPTIONS)
     if (values.help) return HELP
     const settings = buildSettings(values)
     for (const name of ['name', 'model-version', 'file'] as const) {

@@ -44,6 +44,12 @@ const OUTPUT_OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
+const OPTIONS = {
+  ...WHERE_OPTIONS,
+  ...BUILD_OPTIONS,
+  ...OUTPUT_OPTIONS,
+} as const satisfies Options
+
 const HELP = `From a model to a live endpoint: makes it small, proves in workerd that it still says the same, reports on it, stores
 it, and switches it live by one write. What is stored already is not sent again; an interrupted push continues.
 
@@ -71,12 +77,10 @@ const LOCAL_URL = 'http://127.0.0.1:8787'
 
 export const pushCommand: Command = {
   help: HELP,
+  options: OPTIONS,
+  operands: 'files',
   async run(args) {
-    const { values, positionals } = parseCommand(args, {
-      ...WHERE_OPTIONS,
-      ...BUILD_OPTIONS,
-      ...OUTPUT_OPTIONS,
-    })
+    const { values, positionals } = parseCommand(args, OPTIONS)
     if (values.help) return HELP
     const spec = onlyArgument(positionals, 'which model: npx verge push model.onnx --name mine')
     const dryRun = values['dry-run'] === true

@@ -30,6 +30,7 @@ const FILE_OPTIONS = {
   out: {
     type: 'string',
     short: 'o',
+    value: 'FILE',
     shown: '-o, --out FILE',
     help: 'where to write it (default: beside you, as NAME.DTYPE.onnx)',
   },
@@ -38,6 +39,13 @@ const FILE_OPTIONS = {
 } as const satisfies Options
 
 const OUTPUT_OPTIONS = { json: { type: 'boolean', help: 'for programs' }, ...HELP_OPTION } as const satisfies Options
+
+const OPTIONS = {
+  ...FILE_OPTIONS,
+  ...QUANTIZE_OPTIONS,
+  ...SAMPLE_OPTIONS,
+  ...OUTPUT_OPTIONS,
+} as const satisfies Options
 
 const HELP = `Writes a smaller form of a model, and says what it lost. "verge push" does this too, proves the result in workerd, and
 stores it; this is for the file alone.
@@ -63,13 +71,10 @@ const LAYERS_SHOWN = 12
 
 export const quantizeCommand: Command = {
   help: HELP,
+  options: OPTIONS,
+  operands: 'files',
   async run(args) {
-    const { values, positionals } = parseCommand(args, {
-      ...FILE_OPTIONS,
-      ...QUANTIZE_OPTIONS,
-      ...SAMPLE_OPTIONS,
-      ...OUTPUT_OPTIONS,
-    })
+    const { values, positionals } = parseCommand(args, OPTIONS)
     if (values.help) return HELP
     const spec = onlyArgument(positionals, 'which model: npx verge quantize model.onnx')
     const settings = quantizeSettings(values)

@@ -55,6 +55,7 @@ const ROUNDING = 0.1 + 1e-9
 
 export const releaseCommand: Command = {
   help: HELP,
+  options: OPTIONS,
   async run(args) {
     const { values, positionals } = parseArgs({
       args: [...args],

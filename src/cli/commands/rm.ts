@@ -36,6 +36,7 @@ ${TARGET_ENVIRONMENT}`
 
 export const rmCommand: Command = {
   help: HELP,
+  options: OPTIONS,
   async run(args) {
     const { values, positionals } = parseArgs({
       args: [...args],

@@ -28,6 +28,7 @@ const OPTIONS = {
   location: {
     type: 'string',
     value: 'HINT',
+    choices: LOCATIONS,
     help: `where a new bucket should be: ${LOCATIONS.join(', ')} (default: near you)`,
   },
   config: { type: 'string', value: 'FILE', help: 'default: wrangler.toml' },
@@ -47,6 +48,7 @@ docs/deploy.md says how to get them.`
 
 export const setupCommand: Command = {
   help: HELP,
+  options: OPTIONS,
   async run(args) {
     const { values } = parseArgs({
       args: [...args],

@@ -29,6 +29,7 @@ const VERIFY_OPTIONS = {
   dtype: {
     type: 'string',
     value: 'D',
+    choices: DTYPES,
     help: [
       `what the candidate is called: ${DTYPES.join(', ')}`,
       '(default: what it is by its graph, which its tolerance goes by in any case)',
@@ -40,6 +41,12 @@ const VERIFY_OPTIONS = {
 } as const satisfies Options
 
 const OUTPUT_OPTIONS = { json: { type: 'boolean', help: 'for programs' }, ...HELP_OPTION } as const satisfies Options
+
+const OPTIONS = {
+  ...VERIFY_OPTIONS,
+  ...SAMPLE_OPTIONS,
+  ...OUTPUT_OPTIONS,
+} as const satisfies Options
 
 const HELP = `Proves that a model says the same as its original: packs it as it would be stored, loads it with the Worker's own
 engine in workerd, and compares its answers with what onnxruntime-node says of the original. Where they differ too much, it
@@ -62,12 +69,10 @@ Examples:
 
 export const verifyCommand: Command = {
   help: HELP,
+  options: OPTIONS,
+  operands: 'files',
   async run(args) {
-    const { values, positionals } = parseCommand(args, {
-      ...VERIFY_OPTIONS,
-      ...SAMPLE_OPTIONS,
-      ...OUTPUT_OPTIONS,
-    })
+    const { values, positionals } = parseCommand(args, OPTIONS)
     if (values.help) return HELP
     const [first, second, ...more] = positionals
     if (first === undefined) throw new UsageError('Say what to compare: npx verge verify model.onnx model.q8.onnx')

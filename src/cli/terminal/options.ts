@@ -5,8 +5,10 @@ export interface Option {
   readonly multiple?: boolean
   /** The parser's value where the option is not given. */
   readonly default?: string
-  /** What the help calls its value, such as `FILE`. */
+  /** What the help calls its value. `FILE`, `DIR` and `PATH` are completed with names of files. */
   readonly value?: string
+  /** The values that it takes, where they are few: for completion. */
+  readonly choices?: readonly string[]
   /** How the help writes the option; `--name VALUE` if left out. */
   readonly shown?: string
   /** A line, or several. Left out where another option's lines are about this one too. */
