@@ -1,5 +1,5 @@
 import { performance } from 'node:perf_hooks'
-import { encodeGreyPng } from '../../src/cli/png.ts'
+import { encodePng } from '../../src/media/image/png-encode.ts'
 import { Connection, type RequestParts, requestBytes } from '../lib/connection.ts'
 import { binaryParts } from '../lib/oip.ts'
 import type { Rig } from '../lib/origin-rig.ts'
@@ -41,7 +41,12 @@ export async function measureOverhead(
   passing: string,
   rounds: number,
 ): Promise<Overhead[]> {
-  const picture = encodeGreyPng(PICTURE_SIDE, PICTURE_SIDE, noise(PICTURE_SIDE ** 2))
+  const picture = await encodePng({
+    width: PICTURE_SIDE,
+    height: PICTURE_SIDE,
+    channels: 1,
+    data: noise(PICTURE_SIDE ** 2),
+  })
   const cases: readonly (readonly [what: string, model: string, parts: RequestParts])[] = [
     [
       'text to /run',

@@ -1,12 +1,12 @@
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
+import { LruMap } from '../core/lru.ts'
 import type { Clock, Logger, Sha256Factory } from '../core/runtime.ts'
 import { sha256Hex } from '../core/sha256.ts'
 import { readAtMost } from '../weights/body.ts'
 import type { Store } from '../weights/store.ts'
 import type { Alias } from './alias.ts'
 import { ALIAS_PREFIX, aliasKey, manifestKey } from './keys.ts'
-import { LruMap } from './lru.ts'
 import { type Manifest, MODEL_NAME, VERSION_NAME } from './manifest.ts'
 import { parseAlias, parseManifest } from './parse.ts'
 

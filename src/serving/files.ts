@@ -1,4 +1,5 @@
 import type { Blob } from '../catalog/manifest.ts'
+import { LruMap } from '../core/lru.ts'
 import type { CallContext } from '../core/runtime.ts'
 import { type FlightOptions, Flights } from '../sessions/flights.ts'
 
@@ -15,12 +16,13 @@ interface ParsedFile {
 
 /** Files of models, parsed once an isolate: the least recently used go first. */
 export class FileCache {
-  readonly #files = new Map<string, ParsedFile>()
+  readonly #files: LruMap<ParsedFile>
   readonly #flights: Flights<ParsedFile>
   readonly #options: FileCacheOptions
 
   constructor(options: FileCacheOptions) {
     this.#options = options
+    this.#files = new LruMap(options.budgetBytes, ({ bytes }) => bytes)
     this.#flights = new Flights(options)
   }
 
@@ -39,20 +41,8 @@ export class FileCache {
         },
         context,
       )
+      this.#files.set(key, file)
     }
-    this.#files.delete(key)
-    this.#files.set(key, file)
-    this.#evict()
     return file.value as T
-  }
-
-  #evict(): void {
-    let total = 0
-    for (const file of this.#files.values()) total += file.bytes
-    for (const [key, file] of this.#files) {
-      if (total <= this.#options.budgetBytes || this.#files.size === 1) return
-      this.#files.delete(key)
-      total -= file.bytes
-    }
   }
 }

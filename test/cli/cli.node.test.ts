@@ -3,7 +3,6 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { inflateSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import { summarise } from '../../scripts/checks/test-report.ts'
 import type { Manifest } from '../../src/catalog/manifest.ts'
@@ -11,30 +10,11 @@ import { assertData } from '../../src/cli/accuracy/held-out.ts'
 import { measure } from '../../src/cli/accuracy/measure.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { essenceOf, madeUpProbes, probeFor } from '../../src/cli/local/probe.ts'
-import { encodeGreyPng } from '../../src/cli/png.ts'
 import { shown } from '../../src/cli/push/question.ts'
 import { percentile, wilsonInterval } from '../../src/cli/statistics.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { decodeAudio } from '../../src/media/audio/decode.ts'
-
-describe('the PNG encoder', () => {
-  it('writes rows that unpack to the same pixels', () => {
-    const pixels = Uint8Array.from({ length: 6 }, (_, index) => index * 40)
-    const png = Buffer.from(encodeGreyPng(3, 2, pixels))
-    expect(png.subarray(0, 8).toString('latin1')).toBe('\u0089PNG\r\n\u001a\n')
-    expect([png.readUInt32BE(16), png.readUInt32BE(20), png[24], png[25]]).toEqual([3, 2, 8, 0])
-    const at = png.indexOf('IDAT')
-    const rows = inflateSync(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)))
-    expect([...rows]).toEqual([0, 0, 40, 80, 0, 120, 160, 200])
-    // The checksum of an empty IEND is the same in every PNG.
-    expect(png.subarray(-12).toString('hex')).toBe('0000000049454e44ae426082')
-  })
-
-  it('refuses pixels that do not fill the picture', () => {
-    expect(() => encodeGreyPng(3, 2, new Uint8Array(5))).toThrow(/needs 6 pixels/)
-  })
-})
 
 describe('statistics', () => {
   it("gives Wilson's interval", () => {

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
-import { encodeGreyPng } from '../png.ts'
+import { encodePng } from '../../media/image/png-encode.ts'
 import { UsageError } from '../terminal/command-line.ts'
 
 /** One thing to ask, and the label that is right for it. */
@@ -40,11 +40,16 @@ export const HELD_OUT: readonly HeldOut[] = [
       const labels = idx(await unpacked(folder, LABELS), 1)
       const [count, height, width] = images.sizes as [number, number, number]
       if (labels.sizes[0] !== count) throw new UsageError(`${IMAGES} and ${LABELS} differ in length.`)
-      return indices(count, 4, 3).map((index) => ({
-        body: encodeGreyPng(width, height, images.data.subarray(index * width * height, (index + 1) * width * height)),
-        contentType: 'image/png',
-        label: String(labels.data[index]),
-      }))
+      return Promise.all(
+        indices(count, 4, 3).map(async (index) => {
+          const data = images.data.subarray(index * width * height, (index + 1) * width * height)
+          return {
+            body: await encodePng({ width, height, channels: 1, data }),
+            contentType: 'image/png',
+            label: String(labels.data[index]),
+          }
+        }),
+      )
     },
   },
   {

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 import type { Manifest } from '../../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE } from '../../catalog/settings/generation.ts'
 import type { Datatype, Signature } from '../../core/tensors.ts'
+import { encodePng } from '../../media/image/png-encode.ts'
 import { isOnnxError } from '../../onnx/errors.ts'
 import { EXAMPLE_WAV } from '../../tasks/audio-body.ts'
 import { tableExample, tableLayout } from '../../tasks/table-layout.ts'
 import { fieldOf } from '../doctor/visitor.ts'
-import { encodeGreyPng } from '../png.ts'
 import { type InputMaker, type InputSettings, inputCandidates } from '../verify/candidates.ts'
 import { elementsOf } from '../verify/samples.ts'
 
@@ -52,7 +52,7 @@ export async function probeFor(manifest: Manifest, folder: string): Promise<Prob
   const path = `/run/${manifest.model}`
   if (manifest.task === 'image-classification') {
     const sample = await firstSample(folder)
-    const body = sample ? new Uint8Array(await readFile(join(folder, 'samples', sample))) : stroke()
+    const body = sample ? new Uint8Array(await readFile(join(folder, 'samples', sample))) : await stroke()
     const contentType = sample?.endsWith('.jpg') ? 'image/jpeg' : 'image/png'
     const file = sample ? join(folder, 'samples', sample) : 'picture.png'
     return {
@@ -200,9 +200,9 @@ async function namesIn(folder: string): Promise<string[]> {
 }
 
 /** A dark upright stroke on white: a picture for models that come without samples. */
-function stroke(): Uint8Array<ArrayBuffer> {
+function stroke(): Promise<Uint8Array<ArrayBuffer>> {
   const side = 64
   const pixels = new Uint8Array(side * side).fill(255)
   for (let row = 12; row < 52; row++) pixels.fill(0, row * side + 29, row * side + 35)
-  return encodeGreyPng(side, side, pixels)
+  return encodePng({ width: side, height: side, channels: 1, data: pixels })
 }

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { basename } from 'node:path'
-import { encodeGreyPng } from '../png.ts'
+import { encodePng } from '../../media/image/png-encode.ts'
 import { badSamples, type Items } from './items.ts'
 
 /** The name of the images' file; the labels' differs in these places. */
@@ -28,7 +28,8 @@ export async function* idxImages(path: string, read: (path: string) => Promise<U
     yield {
       where: `${name} picture ${index}`,
       read: async () => {
-        const bytes = encodeGreyPng(width, height, data.subarray(index * pixels, (index + 1) * pixels))
+        const picture = data.subarray(index * pixels, (index + 1) * pixels)
+        const bytes = await encodePng({ width, height, channels: 1, data: picture })
         const label = labels?.data[index]
         return { content: { kind: 'bytes', mediaType: 'image/png', bytes }, ...(label !== undefined && { label }) }
       },

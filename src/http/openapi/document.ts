@@ -19,7 +19,7 @@ import { errorBodySchema, healthSchema, indexSchema } from '../wire.ts'
 import { embeddingPaths } from './embeddings.ts'
 import { generationPaths } from './generation.ts'
 import { operatorPaths } from './operator.ts'
-import { type JsonSchema, SchemaSet } from './schemas.ts'
+import { type JsonSchema, jsonAnswer, jsonContent, SchemaSet } from './schemas.ts'
 import { streamPaths } from './streams.ts'
 
 /** A model with a task, as the document describes it. */
@@ -78,24 +78,20 @@ export function openApiDocument(
   }
 }
 
-function json(schema: JsonSchema, description: string): JsonSchema {
-  return { description, content: { 'application/json': { schema } } }
-}
-
 function generalPaths(schemas: SchemaSet): Record<string, JsonSchema> {
-  const failure = json(schemas.use(errorBodySchema), 'A failure')
+  const failure = jsonAnswer(schemas.use(errorBodySchema), 'A failure')
   const index: Operation = {
     operationId: 'index',
     tags: ['service'],
     summary: 'What there is',
-    responses: { 200: json(schemas.use(indexSchema), 'Links'), default: failure },
+    responses: { 200: jsonAnswer(schemas.use(indexSchema), 'Links'), default: failure },
   }
   const healthy = schemas.use(healthSchema)
   const health: Operation = {
     operationId: 'health',
     tags: ['service'],
     summary: 'Whether the engine can work',
-    responses: { 200: json(healthy, 'It can'), 503: json(healthy, 'It cannot'), default: failure },
+    responses: { 200: jsonAnswer(healthy, 'It can'), 503: jsonAnswer(healthy, 'It cannot'), default: failure },
   }
   return { '/': { get: index }, '/healthz': { get: health } }
 }
@@ -137,33 +133,37 @@ function runOperation(schemas: SchemaSet, { manifest, task }: DocumentedModel): 
         description: 'The answer of the task',
         content: { [schemas.mediaType(task.response)]: { schema: schemas.use(task.response) } },
       },
-      default: json(schemas.use(errorBodySchema), 'A failure'),
+      default: jsonAnswer(schemas.use(errorBodySchema), 'A failure'),
     },
   }
 }
 
 function oipPaths(schemas: SchemaSet, names: readonly string[]): Record<string, JsonSchema> {
-  const failure = json(schemas.use(oipErrorBodySchema), 'A failure')
+  const failure = jsonAnswer(schemas.use(oipErrorBodySchema), 'A failure')
   const get = (operationId: string, summary: string, ok: JsonSchema, more: JsonSchema = {}): Operation => ({
     operationId,
     tags: ['open inference protocol'],
     summary,
     responses: { 200: ok, ...more, default: failure },
   })
-  const ready = json(schemas.use(readySchema), 'Whether the engine can work')
-  const modelReady = json(schemas.use(modelReadySchema), 'Whether the model can answer')
+  const ready = jsonAnswer(schemas.use(readySchema), 'Whether the engine can work')
+  const modelReady = jsonAnswer(schemas.use(modelReadySchema), 'Whether the model can answer')
   const paths: Record<string, JsonSchema> = {
-    '/v2': { get: get('oip_server', 'Server metadata', json(schemas.use(serverMetadataSchema), 'Metadata')) },
-    '/v2/health/live': { get: get('oip_live', 'Liveness', json(schemas.use(liveSchema), 'It lives')) },
+    '/v2': { get: get('oip_server', 'Server metadata', jsonAnswer(schemas.use(serverMetadataSchema), 'Metadata')) },
+    '/v2/health/live': { get: get('oip_live', 'Liveness', jsonAnswer(schemas.use(liveSchema), 'It lives')) },
     '/v2/health/ready': { get: get('oip_ready', 'Readiness', ready, { 400: ready }) },
   }
   paths['/v2/repository/index'] = {
     post: {
-      ...get('oip_repository_index', 'Models that you may use', json(schemas.use(repositoryIndexSchema), 'Versions')),
-      requestBody: { content: { 'application/json': { schema: schemas.use(repositoryIndexRequestSchema) } } },
+      ...get(
+        'oip_repository_index',
+        'Models that you may use',
+        jsonAnswer(schemas.use(repositoryIndexSchema), 'Versions'),
+      ),
+      requestBody: { content: jsonContent(schemas.use(repositoryIndexRequestSchema)) },
     },
   }
-  const metadata = json(schemas.use(modelMetadataSchema), 'Names, types and shapes')
+  const metadata = jsonAnswer(schemas.use(modelMetadataSchema), 'Names, types and shapes')
   for (const [base, suffix, parameters] of [
     ['/v2/models/{model}', '', [modelParameter(names)]],
     ['/v2/models/{model}/versions/{version}', '_version', [modelParameter(names), VERSION_PARAMETER]],
@@ -195,14 +195,14 @@ function inferOperation(schemas: SchemaSet, operationId: string, failure: JsonSc
     parameters: [{ name: JSON_LENGTH_HEADER, in: 'header', ...length }],
     requestBody: {
       required: true,
-      content: { 'application/json': { schema: schemas.use(inferRequestSchema) }, 'application/octet-stream': binary },
+      content: { ...jsonContent(schemas.use(inferRequestSchema)), 'application/octet-stream': binary },
     },
     responses: {
       200: {
         description: 'The outputs, as JSON or, where binary data were asked for, as a JSON header and bytes',
         headers: { [JSON_LENGTH_HEADER]: length },
         content: {
-          'application/json': { schema: schemas.use(inferResponseSchema) },
+          ...jsonContent(schemas.use(inferResponseSchema)),
           'application/octet-stream': binary,
         },
       },
@@ -212,18 +212,18 @@ function inferOperation(schemas: SchemaSet, operationId: string, failure: JsonSc
 }
 
 function openAiPaths(schemas: SchemaSet): Record<string, JsonSchema> {
-  const failure = json(schemas.use(openAiErrorBodySchema), 'A failure')
+  const failure = jsonAnswer(schemas.use(openAiErrorBodySchema), 'A failure')
   const list: Operation = {
     operationId: 'models',
     tags: ['openai'],
     summary: 'Models that you may use',
-    responses: { 200: json(schemas.use(openAiModelListSchema), 'Models'), default: failure },
+    responses: { 200: jsonAnswer(schemas.use(openAiModelListSchema), 'Models'), default: failure },
   }
   const one: Operation = {
     operationId: 'model',
     tags: ['openai'],
     summary: 'One model',
-    responses: { 200: json(schemas.use(openAiModelSchema), 'The model'), default: failure },
+    responses: { 200: jsonAnswer(schemas.use(openAiModelSchema), 'The model'), default: failure },
   }
   return {
     '/v1/models': { get: list },

@@ -4,19 +4,19 @@ import { openAiErrorBodySchema } from '../../protocols/openai/error.ts'
 import { rerankRequestSchema, rerankResponseSchema, teiRerankRequestSchema } from '../../protocols/rerank.ts'
 import { rankingSchema } from '../../tasks/text-ranking.ts'
 import { errorBodySchema } from '../wire.ts'
-import type { JsonSchema, SchemaSet } from './schemas.ts'
+import { type JsonSchema, jsonAnswer, jsonBody, type SchemaSet } from './schemas.ts'
 
 /** Paths that name their model in the body, and those of the Hugging Face inference API. */
 export function embeddingPaths(schemas: SchemaSet): Record<string, JsonSchema> {
-  const openAiFailure = json(schemas.use(openAiErrorBodySchema), 'A failure')
+  const openAiFailure = jsonAnswer(schemas.use(openAiErrorBodySchema), 'A failure')
   const rerank = (operationId: string, failure: JsonSchema): JsonSchema => ({
     post: {
       operationId,
       tags: ['tasks'],
       summary: 'Texts in order of how well they answer a query',
-      requestBody: body({ anyOf: [schemas.use(rerankRequestSchema), schemas.use(teiRerankRequestSchema)] }),
+      requestBody: jsonBody({ anyOf: [schemas.use(rerankRequestSchema), schemas.use(teiRerankRequestSchema)] }),
       responses: {
-        200: json(
+        200: jsonAnswer(
           { anyOf: [schemas.use(rerankResponseSchema), schemas.use(rankingSchema)] },
           'For `documents` as Cohere and Jina answer, for `texts` as text-embeddings-inference does',
         ),
@@ -30,14 +30,14 @@ export function embeddingPaths(schemas: SchemaSet): Record<string, JsonSchema> {
         operationId: 'embeddings',
         tags: ['openai'],
         summary: 'Vectors of texts',
-        requestBody: body(schemas.use(embeddingsRequestSchema)),
+        requestBody: jsonBody(schemas.use(embeddingsRequestSchema)),
         responses: {
-          200: json(schemas.use(embeddingsResponseSchema), 'A vector for each input'),
+          200: jsonAnswer(schemas.use(embeddingsResponseSchema), 'A vector for each input'),
           default: openAiFailure,
         },
       },
     },
-    '/rerank': rerank('rerank', json(schemas.use(errorBodySchema), 'A failure')),
+    '/rerank': rerank('rerank', jsonAnswer(schemas.use(errorBodySchema), 'A failure')),
     '/v1/rerank': rerank('rerank_v1', openAiFailure),
     ...huggingFacePaths(schemas),
   }
@@ -49,10 +49,10 @@ function huggingFacePaths(schemas: SchemaSet): Record<string, JsonSchema> {
     operationId,
     tags: ['tasks'],
     summary: 'As /run/{model}, in the shapes of the Hugging Face inference API',
-    requestBody: body({ type: 'object', required: ['inputs'] }),
+    requestBody: jsonBody({ type: 'object', required: ['inputs'] }),
     responses: {
-      200: json({}, 'As the model answers under /run; for one text to classify, a list of one'),
-      default: json(schemas.use(oipErrorBodySchema), 'A failure'),
+      200: jsonAnswer({}, 'As the model answers under /run; for one text to classify, a list of one'),
+      default: jsonAnswer(schemas.use(oipErrorBodySchema), 'A failure'),
     },
   })
   return {
@@ -62,12 +62,4 @@ function huggingFacePaths(schemas: SchemaSet): Record<string, JsonSchema> {
       post: operation('hf_pipeline'),
     },
   }
-}
-
-function body(schema: JsonSchema): JsonSchema {
-  return { required: true, content: { 'application/json': { schema } } }
-}
-
-function json(schema: JsonSchema, description: string): JsonSchema {
-  return { description, content: { 'application/json': { schema } } }
 }

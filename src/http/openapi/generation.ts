@@ -6,11 +6,11 @@ import {
   completionChunkSchema,
 } from '../../protocols/openai/generation.ts'
 import { chatRequestSchema, completionRequestSchema } from '../openai/request-schemas.ts'
-import type { JsonSchema, SchemaSet } from './schemas.ts'
+import { type JsonSchema, jsonAnswer, jsonBody, jsonContent, type SchemaSet } from './schemas.ts'
 
 /** Texts, as OpenAI has them. */
 export function generationPaths(schemas: SchemaSet): Record<string, JsonSchema> {
-  const failure = { description: 'A failure', content: json(schemas.use(openAiErrorBodySchema)) }
+  const failure = jsonAnswer(schemas.use(openAiErrorBodySchema), 'A failure')
   const operation = (
     operationId: string,
     summary: string,
@@ -22,12 +22,12 @@ export function generationPaths(schemas: SchemaSet): Record<string, JsonSchema> 
       operationId,
       tags: ['openai'],
       summary,
-      requestBody: { required: true, content: json(request ?? {}) },
+      requestBody: jsonBody(request ?? {}),
       responses: {
         200: {
           description:
             'The text; with `stream` its parts as server-sent events, each the `data` of one, and `[DONE]` at last. A failure on the way is an event with an `error`, and the last.',
-          content: { ...json(whole ?? {}), 'text/event-stream': { schema: part ?? {} } },
+          content: { ...jsonContent(whole ?? {}), 'text/event-stream': { schema: part ?? {} } },
         },
         default: failure,
       },
@@ -56,8 +56,4 @@ export function generationPaths(schemas: SchemaSet): Record<string, JsonSchema> 
     '/models/{model}/v1/chat/completions': operation('hf_chat', 'An answer to messages, for one model', chat, named),
     '/models/{model}/v1/completions': operation('hf_completion', 'A text continued, by one model', text, named),
   }
-}
-
-function json(schema: JsonSchema): JsonSchema {
-  return { 'application/json': { schema } }
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { errorBodySchema } from '../wire.ts'
-import type { JsonSchema, SchemaSet } from './schemas.ts'
+import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
 
 const explanationSchema = z
   .object({
@@ -16,7 +16,7 @@ const explanationSchema = z
 
 /** What is for the operator, and for origins. */
 export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
-  const failure = { description: 'A failure', ...json(schemas.use(errorBodySchema)) }
+  const failure = jsonAnswer(schemas.use(errorBodySchema), 'A failure')
   const parameter = (name: string, place: 'path' | 'query', schema: JsonSchema): JsonSchema => ({
     name,
     in: place,
@@ -38,7 +38,7 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
           parameter('route', 'query', { ...text, enum: ['task', 'oip', 'openai', 'rerank'], default: 'task' }),
           parameter('version', 'query', text),
         ],
-        responses: { 200: { description: 'The decision', ...json(schemas.use(explanationSchema)) }, default: failure },
+        responses: { 200: jsonAnswer(schemas.use(explanationSchema), 'The decision'), default: failure },
       },
     },
     '/store': {
@@ -50,7 +50,7 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
           { ...parameter('list', 'query', { ...text, const: 'alias/' }), required: true },
           parameter('cursor', 'query', text),
         ],
-        responses: { 200: { description: 'A page of keys', ...json({ type: 'object' }) }, default: failure },
+        responses: { 200: jsonAnswer({ type: 'object' }, 'A page of keys'), default: failure },
       },
     },
     '/store/{key}': {
@@ -67,8 +67,4 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
       },
     },
   }
-}
-
-function json(schema: JsonSchema): JsonSchema {
-  return { content: { 'application/json': { schema } } }
 }

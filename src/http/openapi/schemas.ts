@@ -3,6 +3,21 @@ import * as z from 'zod'
 /** A JSON Schema in the dialect of OpenAPI 3.1, which is JSON Schema 2020-12. */
 export type JsonSchema = Readonly<Record<string, unknown>>
 
+/** The content of a JSON body. */
+export function jsonContent(schema: JsonSchema): JsonSchema {
+  return { 'application/json': { schema } }
+}
+
+/** A JSON body that a request must have. */
+export function jsonBody(schema: JsonSchema): JsonSchema {
+  return { required: true, content: jsonContent(schema) }
+}
+
+/** An answer in JSON. */
+export function jsonAnswer(schema: JsonSchema, description: string): JsonSchema {
+  return { description, content: jsonContent(schema) }
+}
+
 const LOCAL = '#/$defs/'
 const SHARED = '#/components/schemas/'
 

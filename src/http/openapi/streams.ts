@@ -1,7 +1,7 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import { speechFields } from '../../tasks/speech-parameters.ts'
 import { errorBodySchema } from '../wire.ts'
-import type { JsonSchema, SchemaSet } from './schemas.ts'
+import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
 
 /** The WebSockets of those models that hear streams. OpenAPI has no words for what follows a 101. */
 export function streamPaths(schemas: SchemaSet, manifests: readonly Manifest[]): Record<string, JsonSchema> {
@@ -28,10 +28,7 @@ function streamOperation(schemas: SchemaSet, model: string, sampleRate: number):
     ],
     responses: {
       101: { description: 'The WebSocket' },
-      default: {
-        description: 'A failure of a request that is no WebSocket: 426',
-        content: { 'application/json': { schema: schemas.use(errorBodySchema) } },
-      },
+      default: jsonAnswer(schemas.use(errorBodySchema), 'A failure of a request that is no WebSocket: 426'),
     },
   }
 }

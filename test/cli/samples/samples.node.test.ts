@@ -6,12 +6,12 @@ import { gzipSync } from 'node:zlib'
 import { create, toBinary } from '@bufbuild/protobuf'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ROOT } from '../../../src/cli/files/project.ts'
-import { encodeGreyPng } from '../../../src/cli/png.ts'
 import { measureAccuracy } from '../../../src/cli/samples/accuracy.ts'
 import { choose, type Item } from '../../../src/cli/samples/items.ts'
 import { type ModelFacts, type ReadSamplesOptions, readSamples } from '../../../src/cli/samples/read.ts'
 import { tensorFromFile } from '../../../src/cli/samples/tensors.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
+import { encodePng } from '../../../src/media/image/png-encode.ts'
 import { DataType, makeTensor } from '../../../src/onnx/data.ts'
 import { TensorProtoSchema } from '../../../src/onnx/schema/onnx_pb.js'
 import type { Sample } from '../../../src/quantize/types.ts'
@@ -64,8 +64,8 @@ async function put(name: string, content: string | Uint8Array): Promise<string> 
   return path
 }
 
-function grey(value: number): Uint8Array {
-  return encodeGreyPng(4, 4, new Uint8Array(16).fill(value))
+function grey(value: number): Promise<Uint8Array> {
+  return encodePng({ width: 4, height: 4, channels: 1, data: new Uint8Array(16).fill(value) })
 }
 
 async function readTexts(spec: string, options: Partial<ReadSamplesOptions> = {}): Promise<Sample[]> {
@@ -79,11 +79,11 @@ function ids(sample: Sample | undefined): number[] {
 
 describe('reading samples', () => {
   it('reads pictures from folders that are named for their classes, by name and by index', async () => {
-    await put('7/a.png', grey(255))
-    await put('One/b.png', grey(51))
-    await put('0/c.png', grey(0))
+    await put('7/a.png', await grey(255))
+    await put('One/b.png', await grey(51))
+    await put('0/c.png', await grey(0))
     await put('0/notes.md', 'not a picture')
-    await put('.hidden/d.png', grey(0))
+    await put('.hidden/d.png', await grey(0))
     const samples = await readSamples(folder, { manifest: pictures })
     const found = samples.map(({ label, inputs }) => [label, inputs.get('image')?.data[15]])
     expect(found).toEqual([
@@ -95,8 +95,8 @@ describe('reading samples', () => {
   })
 
   it('reads a flat folder without labels', async () => {
-    await put('10.png', grey(10))
-    await put('9.png', grey(9))
+    await put('10.png', await grey(10))
+    await put('9.png', await grey(9))
     const samples = await readSamples(folder, { manifest: pictures })
     expect(samples.map(({ label }) => label)).toEqual([undefined, undefined])
     expect(samples.map(({ inputs }) => Math.round(Number(inputs.get('image')?.data[0]) * 255))).toEqual([9, 10])
@@ -260,7 +260,7 @@ describe('samples that cannot be used', () => {
   })
 
   it('a picture for a model of texts, and for a model without a task', async () => {
-    await put('one/a.png', grey(1))
+    await put('one/a.png', await grey(1))
     await expect(readTexts(folder)).rejects.toThrow(/one\/a\.png: This model takes text/)
     await expect(readSamples(folder, { manifest: numbers })).rejects.toThrow(/the model has no task .* Give tensors/)
   })

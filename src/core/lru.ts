@@ -1,0 +1,37 @@
+/** Values by key within a budget: the one that was used longest ago goes first. The newest is kept even if it is larger. */
+export class LruMap<V> {
+  readonly #budget: number
+  readonly #sizeOf: (value: V) => number
+  readonly #entries = new Map<string, V>()
+  #total = 0
+
+  /** @param sizeOf what a value takes of the budget; 1 if left out, so that the budget is a number of values */
+  constructor(budget: number, sizeOf: (value: V) => number = () => 1) {
+    this.#budget = budget
+    this.#sizeOf = sizeOf
+  }
+
+  get(key: string): V | undefined {
+    const value = this.#entries.get(key)
+    if (value === undefined) return undefined
+    this.#entries.delete(key)
+    this.#entries.set(key, value)
+    return value
+  }
+
+  set(key: string, value: V): void {
+    this.delete(key)
+    this.#entries.set(key, value)
+    this.#total += this.#sizeOf(value)
+    for (const oldest of this.#entries.keys()) {
+      if (this.#total <= this.#budget || this.#entries.size === 1) return
+      this.delete(oldest)
+    }
+  }
+
+  delete(key: string): void {
+    const value = this.#entries.get(key)
+    if (value === undefined || !this.#entries.delete(key)) return
+    this.#total -= this.#sizeOf(value)
+  }
+}
