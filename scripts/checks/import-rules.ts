@@ -194,6 +194,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'onnx/schema': { rooms: [], packages: ['@bufbuild/protobuf'] },
   core: { rooms: [], packages: ['zod'] },
   types: { rooms: [], packages: [] },
+  // Node's own types under their standard names.
+  'types/node.d.ts': { rooms: [], packages: ['node:crypto', 'node:stream', 'node:util'] },
 }
 
 /** Tests lie where the module that they test does; their ending says where they run. */
@@ -204,6 +206,8 @@ const IN_NODE = 'test/**/*.node.test.ts'
 const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
   scripts: { rooms: ['src/*'], packages: ['node:*', 'oxc-parser', 'zod'] },
+  // Each names types of other runtimes, to find out that they are unknown.
+  'scripts/checks/runtimes': { rooms: [], packages: ['*'] },
   // Benches share the models and pictures that tests are made of, and nothing else of the tests.
   bench: {
     rooms: ['src/*', 'scripts', 'test/fixtures', 'test/fixtures/node'],

@@ -161,7 +161,7 @@ describe('with an origin', () => {
     const seen: string[] = []
     const client = (place: string) =>
       new InferenceClient(KEY, {
-        fetch: async (input: RequestInfo | URL, init?: RequestInit) => {
+        fetch: async (input: Parameters<typeof fetch>[0], init?: RequestInit) => {
           const headers = new Headers(init?.headers)
           headers.set('verge-place', place)
           const answer = await fetch(input, { ...init, headers })

@@ -39,7 +39,7 @@ async function run(model: string, body: unknown, type = 'application/json'): Pro
   return fetch(`${worker.url}/run/${model}`, {
     method: 'POST',
     headers: { 'content-type': type },
-    body: raw ? (body as BodyInit) : JSON.stringify(body),
+    body: raw ? body : JSON.stringify(body),
   })
 }
 

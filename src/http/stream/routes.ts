@@ -50,17 +50,23 @@ export function streamRoutes(deps: AppDeps): Hono<AppEnv> {
     const headers = agreed(offered)
     try {
       const webSocket = await opened(deps, c, offered)
-      return new Response(null, { status: 101, webSocket, headers })
+      return switching(webSocket, headers)
     } catch (thrown) {
       const { refuseSocket } = deps
       if (refuseSocket === undefined) throw thrown
       c.set('refused', true)
       const error = shownTo(c.get('caller'), reportedError(deps.logger, c, thrown))
       const webSocket = refuseSocket(refusedSocket(error, STATUS[error.code], c.get('requestId')))
-      return new Response(null, { status: 101, webSocket, headers })
+      return switching(webSocket, headers)
     }
   })
   return app
+}
+
+/** Hands a socket over to the client. */
+function switching(webSocket: Response['webSocket'], headers: Record<string, string>): Response {
+  const init: ResponseInit = { status: 101, webSocket, headers }
+  return new Response(null, init)
 }
 
 async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly string[]): Promise<Response['webSocket']> {
