@@ -24,24 +24,21 @@ import { WorkLane } from './core/work.ts'
 import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
 import { OrtEngine } from './engine/ort/engine.ts'
 import { consoleLogger } from './logger.ts'
-import type { OriginFault } from './placement/fault.ts'
 import { type CfLike, near } from './placement/geo.ts'
 import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
-import type { Origin } from './placement/origin.ts'
-import { OriginPlacement } from './placement/origin-placement.ts'
+import type { Origin, OriginFault } from './placement/origin.ts'
 import { OriginPool } from './placement/origin-pool.ts'
 import { PlacementPlanner } from './placement/planner.ts'
 import { checkOrigins } from './placement/probing.ts'
 import { probeOrigin } from './placement/remote/probe.ts'
 import { resolveOrigins } from './placement/remote/resolve.ts'
-import { routeSupport } from './placement/remote/route-support.ts'
 import { runRemotely, sendOn } from './placement/remote/send.ts'
+import { OriginPlacement } from './placement/route.ts'
 import { RpcError } from './rpc/answer.ts'
 import { type RpcCall, RpcService } from './rpc/service.ts'
-import { type Admission, BoundedAdmission } from './serving/admission.ts'
+import { type Admission, BeatingAdmission, BoundedAdmission } from './serving/admission.ts'
 import { Backlog } from './serving/backlog.ts'
-import { BeatingAdmission } from './serving/beating.ts'
 import { FileCache } from './serving/files.ts'
 import { LocalServing } from './serving/local.ts'
 import { RunCache } from './serving/results/run-cache.ts'
@@ -318,7 +315,6 @@ function originPlacement(edge: LocalServing, env: Env, { origins: configs, limit
     originPool,
     health,
     clock,
-    routeSupport,
     failedLoadMs: limits.failedLoadMs,
   })
   const placement = new OriginPlacement({

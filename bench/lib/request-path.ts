@@ -4,6 +4,7 @@ import { Session } from 'node:inspector/promises'
 import { registerHooks } from 'node:module'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { setFlagsFromString } from 'node:v8'
 import { parseSync, Visitor } from 'oxc-parser'
 import { isAbove } from '../../scripts/checks/import-rules.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
@@ -38,6 +39,8 @@ const ENTRIES = new Set(['src/worker.ts', 'src/app.ts'])
 
 /** Loads the Worker into this process, once, and measures each of the requests. */
 export async function measurePaths(): Promise<readonly RequestPath[]> {
+  // V8 drops the bytecode of functions that rest, and may fail when it counts them afterwards.
+  setFlagsFromString('--no-flush-bytecode')
   instrument()
   // Loaded after that: what the command line shares with the Worker is to be watched too.
   const { packFolder } = await import('../../src/cli/pack/packer.ts')
@@ -59,7 +62,7 @@ export async function measurePaths(): Promise<readonly RequestPath[]> {
   const inspector = new Session()
   inspector.connect()
   await inspector.post('Profiler.enable')
-  await inspector.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true })
+  await inspector.post('Profiler.startPreciseCoverage', { callCount: true, detailed: false })
   const ask = async ({ path, headers, body, expected }: Sample): Promise<void> => {
     const context = { waitUntil: (work: Promise<unknown>) => void work, passThroughOnException() {} }
     const request = new Request(`http://verge.invalid${path}`, {

@@ -5,12 +5,10 @@
  */
 
 import { ARRAY_TYPES, type Datatype, tensor } from '../../src/core/tensors.ts'
-import { Allocations } from '../../src/engine/ort/allocations.ts'
 import { workerBinary } from '../../src/engine/ort/binary.ts'
-import { readTensor, writeTensor } from '../../src/engine/ort/marshal.ts'
+import { Allocations, lastError, readTensor, writeTensor } from '../../src/engine/ort/marshal.ts'
 import { createMemory, instantiate, LOG_FATAL, type OrtModule } from '../../src/engine/ort/module.ts'
 import { type NativeSignature, readSignature } from '../../src/engine/ort/signature.ts'
-import { lastError } from '../../src/engine/ort/status.ts'
 
 interface PlainEnv {
   readonly BUCKET: { get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null> }

@@ -132,3 +132,91 @@ export function tensor<D extends Datatype>(datatype: D, shape: readonly number[]
   }
   return { datatype, shape, data } as unknown as Tensor
 }
+
+/** The numbers that half-precision bits encode: a view of the same memory, so that writing to it sets the bits. */
+export function halves(bits: Uint16Array): Float16Array {
+  return new Float16Array(bits.buffer, bits.byteOffset, bits.length)
+}
+
+/** The bits of the halves nearest to numbers, ties to even. Numbers from 65520 on become infinite. */
+export function halfBits(values: ArrayLike<number>): Uint16Array<ArrayBuffer> {
+  return new Uint16Array(Float16Array.from(values).buffer)
+}
+
+/** A floating-point tensor's elements, without a copy. Undefined for other datatypes. */
+export function floatElements(value: Tensor): Float16Array | Float32Array | Float64Array | undefined {
+  switch (value.datatype) {
+    case 'FP16':
+      return halves(value.data)
+    case 'FP32':
+    case 'FP64':
+      return value.data
+    default:
+      return undefined
+  }
+}
+
+/** The same in single precision; copied unless it is in single precision already. */
+export function toFloats(value: Tensor): Float32Array | undefined {
+  const elements = floatElements(value)
+  return elements === undefined || elements instanceof Float32Array ? elements : Float32Array.from(elements)
+}
+
+/** The same in double precision; always a copy. */
+export function toDoubles(value: Tensor): Float64Array | undefined {
+  const elements = floatElements(value)
+  return elements && Float64Array.from(elements)
+}
+
+/** A run's inputs in the signature's order. @throws unknown_input, missing_input */
+export function selectInputs(signature: Signature, inputs: Tensors): readonly { spec: TensorSpec; value: Tensor }[] {
+  const known = new Set(signature.inputs.map((spec) => spec.name))
+  for (const name of inputs.keys()) {
+    if (!known.has(name)) {
+      throw new VergeError('unknown_input', `The model has no input "${name}". It has: ${[...known].join(', ')}.`, {
+        details: { input: name },
+      })
+    }
+  }
+  return signature.inputs.map((spec) => {
+    const value = inputs.get(spec.name)
+    if (!value && spec.datatype === null) throw unsendableInput(spec.name)
+    if (!value) {
+      throw new VergeError('missing_input', `Input "${spec.name}" is missing.`, { details: { input: spec.name } })
+    }
+    return { spec, value }
+  })
+}
+
+/**
+ * The outputs wanted, in the order asked for; all that are tensors if none are named, as the model's metadata lists them.
+ * @throws unknown_output; unsupported_output for one that is no tensor, or where none is
+ */
+export function selectOutputs(signature: Signature, wanted: readonly string[] | undefined): readonly TensorSpec[] {
+  const specs = signature.outputs
+  const [first] = specs
+  if (wanted === undefined) {
+    const tensors = specs.filter(({ datatype }) => datatype !== null)
+    if (tensors.length === 0 && first !== undefined) throw notATensor(first.name)
+    return tensors
+  }
+  return wanted.map((name) => {
+    const spec = specs.find((candidate) => candidate.name === name)
+    if (!spec) {
+      const names = specs.map((candidate) => candidate.name).join(', ')
+      throw new VergeError('unknown_output', `The model has no output "${name}". It has: ${names}.`, {
+        details: { output: name },
+      })
+    }
+    if (spec.datatype === null) throw notATensor(name)
+    return spec
+  })
+}
+
+export function notATensor(name: string): VergeError {
+  return new VergeError(
+    'unsupported_output',
+    `Output "${name}" is not a tensor of a type that the protocol has. Ask for other outputs by name.`,
+    { details: { output: name } },
+  )
+}

@@ -1,7 +1,6 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
-import { halves } from '../core/half.ts'
 import { LIMITS } from '../core/limits.ts'
-import type { Signature, Tensor } from '../core/tensors.ts'
+import { halves, type Signature, type Tensor } from '../core/tensors.ts'
 import { type CausalLayout, causalLayout, emptyCache, stepInputs } from './causal.ts'
 import type { GenerateOptions, RunOptions, Session } from './engine.ts'
 

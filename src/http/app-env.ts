@@ -8,7 +8,7 @@ import type { Serving } from '../serving/serving.ts'
 import type { StreamHost } from '../stream/opening.ts'
 import type { RefusedSocket } from '../stream/refused-socket.ts'
 import type { Store } from '../weights/store.ts'
-import type { RequestLog } from './middleware/answered.ts'
+import type { RequestLog } from './middleware/call.ts'
 import type { KnownCaller, SignatureCheck } from './middleware/caller.ts'
 
 /** Settings parsed once from the environment. */

@@ -1,10 +1,18 @@
 import type { Context } from 'hono'
+import { callerName } from '../access/authorize.ts'
+import type { Manifest } from '../catalog/manifest.ts'
+import { VergeError } from '../core/errors.ts'
+import { declaredLength } from '../core/header-values.ts'
+import { PLACEMENT_HEADER } from '../core/headers.ts'
+import { mediaTypeOf } from '../core/media-types.ts'
+import { refuseManyItems } from '../core/validation.ts'
 import type { Access } from '../inference/access.ts'
-import { type AdmittedModel, infer } from '../inference/infer.ts'
-import type { Slot } from '../inference/slot.ts'
-import type { ForwardRoute } from '../placement/placement.ts'
+import { type AdmittedModel, type Forwarding, infer, readInSlot, type Slot } from '../inference/infer.ts'
+import type { ForwardedAnswer, ForwardedRequest, ForwardRoute } from '../placement/placement.ts'
+import type { Ticket } from '../serving/admission.ts'
+import type { RunResult } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { ForwardedHttpRequest } from './forwarding.ts'
+import { paceOf, parseJson, readBody } from './body.ts'
 
 export interface ModelRequest {
   readonly name: string
@@ -29,4 +37,226 @@ export function withAdmittedModel(
 
 export function accessOf(deps: AppDeps, c: Context<AppEnv>): Access {
   return { serving: deps.serving, caller: c.get('caller'), context: c.get('context') }
+}
+
+export interface HttpForwardOptions {
+  readonly manifest: Pick<Manifest, 'task'>
+  readonly route: ForwardRoute
+  /** The body, where it has been read already. */
+  readonly bytes?: Uint8Array<ArrayBuffer>
+  /** The path to ask an origin for, with no query, where it is not the request's own. */
+  readonly path?: string
+  /** A text is wanted as a stream. */
+  readonly streamed?: boolean
+}
+
+/** An HTTP request on its way to an origin, and the origin's answer on its way back. */
+class ForwardedHttpRequest implements Forwarding<Response> {
+  readonly replayable: boolean
+  readonly #deps: AppDeps
+  readonly #c: Context<AppEnv>
+  readonly #options: HttpForwardOptions
+  readonly #raw: Request
+  #body: ForwardedRequest['body']
+
+  constructor(deps: AppDeps, c: Context<AppEnv>, options: HttpForwardOptions) {
+    this.#deps = deps
+    this.#c = c
+    this.#options = options
+    this.#raw = c.req.raw
+    this.#body = options.bytes ?? null
+    this.replayable = options.bytes !== undefined
+  }
+
+  async request(ticket: Ticket): Promise<ForwardedRequest> {
+    const { bytes, manifest, path, route, streamed = false } = this.#options
+    if (bytes !== undefined) ticket.hold(bytes.length)
+    else this.#body = await this.#read(ticket)
+    const { pathname, search } = new URL(this.#c.req.url)
+    return {
+      route,
+      method: 'POST',
+      path: (path ?? pathname) + search,
+      headers: this.#c.req.raw.headers,
+      body: this.#body,
+      caller: callerName(this.#c.get('caller')),
+      wholeText: manifest.task === 'text-generation' && route !== 'oip' && !streamed,
+    }
+  }
+
+  /** What was streamed to an origin is gone; what was read whole can be read once more. */
+  recover(): boolean {
+    const raw = this.#raw
+    if (this.#options.bytes !== undefined) return true
+    if (this.#body instanceof Uint8Array) {
+      const { headers, method, signal, url } = raw
+      this.#c.req.raw = new Request(url, { method, headers, body: this.#body, signal })
+      return true
+    }
+    return raw.body?.locked !== true
+  }
+
+  answer(answered: ForwardedAnswer): Response {
+    return withForwardHeaders(answered)
+  }
+
+  /** A body of known, small size whole, so that it can be signed and sent again; another one as it comes. */
+  async #read(ticket: Ticket): Promise<ForwardedRequest['body']> {
+    const { limits } = this.#deps
+    const raw = this.#raw
+    const declared = declaredLength(raw.headers.get('content-length'))
+    if (raw.body === null) return null
+    if (declared === undefined || declared > limits.replayableBodyBytes) return raw.body
+    const { signal } = this.#c.get('context')
+    return readBody(raw, {
+      maxBytes: limits.replayableBodyBytes,
+      signal,
+      hold: ticket.hold,
+      reading: ticket.reading,
+      pace: paceOf(this.#deps),
+    })
+  }
+}
+
+export type RunPlacement = Pick<RunResult, 'artifact' | 'start' | 'place' | 'origin' | 'reason' | 'degraded'> &
+  Partial<Pick<RunResult, 'timings'>>
+
+/**
+ * Says where an answer was computed and how long its parts took.
+ *
+ * `verge-placement` has the place, with the origin's name where it is one, the artifact, whether its weights were in
+ * memory, why this place, and `degraded` where the answer is a lesser one than the model's own.
+ *
+ * `Server-Timing` is as honest as the clock: in production the isolate's clock stands still during pure computation and
+ * advances at I/O only, so a run measures 0 ms there. A part that measured nothing is left out rather than reported as
+ * free; what a run really cost is in the Worker's CPU time, outside.
+ */
+export function setPlacementHeaders(headers: Headers, run: RunPlacement): void {
+  headers.set(PLACEMENT_HEADER, placementHeader(run))
+  if (run.timings === undefined) return
+  const { timings } = run
+  const parts = [
+    ['load', timings.loadMs],
+    ['queue', timings.queueMs],
+    ['run', timings.runMs],
+  ] as const
+  const measured = parts.filter(([, ms]) => ms > 0).map(([name, ms]) => `${name};dur=${Math.round(ms * 100) / 100}`)
+  if (measured.length > 0) headers.set('server-timing', measured.join(', '))
+}
+
+/** Marks an answer with where it was computed, if anything was run for it. */
+export function withPlacementHeaders(
+  response: Response,
+  { lastRun }: { readonly lastRun: RunPlacement | undefined },
+): Response {
+  if (lastRun !== undefined) setPlacementHeaders(response.headers, lastRun)
+  return response
+}
+
+/** What an origin of our own says of the artifact and its start is passed on; nothing else of it is. */
+const PARTS = /;(artifact="[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}"|start=(?:warm|cold|cached))(?=;|$)/g
+
+/** Marks an origin's answer with where it was computed. */
+export function withForwardHeaders({ attempts, origin, reason, response }: ForwardedAnswer): Response {
+  const { headers } = response
+  const parts = [...(headers.get(PLACEMENT_HEADER) ?? '').matchAll(PARTS)].map(([, part]) => part)
+  const tries = attempts > 1 ? [`attempts=${attempts}`] : []
+  const value = ['origin', `origin=${sfString(origin)}`, ...parts, `reason=${reason}`, ...tries]
+  headers.set(PLACEMENT_HEADER, value.join(';'))
+  return response
+}
+
+function placementHeader({ artifact, degraded, origin, place, reason, start }: RunPlacement): string {
+  return [
+    place ?? 'edge',
+    ...(origin === undefined ? [] : [`origin=${sfString(origin)}`]),
+    ...(artifact === undefined ? [] : [`artifact=${sfString(artifact.id)}`]),
+    `start=${start}`,
+    `reason=${start === 'cached' ? 'result-cache' : (reason ?? 'only-place')}`,
+    ...(degraded === true ? ['degraded'] : []),
+  ].join(';')
+}
+
+/** A structured-field string holds printable ASCII only. */
+function sfString(text: string): string {
+  return `"${text.replace(/[^\x20-\x7e]/g, '?').replace(/["\\]/g, '\\$&')}"`
+}
+
+/** A path that names the model instead of the body, as Hugging Face's paths do. */
+export interface NamedByPath {
+  readonly model: string
+  /** The same request's path where the body names the model: what an origin is asked. */
+  readonly path: string
+  /** Fields in other words than the protocol's, in the protocol's. @throws invalid_request */
+  readonly translate?: (body: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>
+}
+
+/**
+ * An inference whose body names the model. Its body is read before the model is looked for, and nothing of it but the
+ * name is looked at before the caller is known to have access: a caller who is refused learns nothing of the model.
+ * @param named where the path names the model: it is asked for before the body is read, and stands over the body's own
+ */
+export async function withModelInBody(
+  deps: AppDeps,
+  c: Context<AppEnv>,
+  route: ForwardRoute,
+  work: (admitted: AdmittedModel, body: unknown, slot: Slot) => Promise<Response>,
+  named?: NamedByPath,
+): Promise<Response> {
+  const type = mediaTypeOf(c.req.header('content-type'))
+  if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
+    throw new VergeError(
+      'unsupported_media_type',
+      `The body was sent as "${type.slice(0, 100)}". Only JSON is taken here: say so with "Content-Type: application/json".`,
+    )
+  }
+  let sent = new Uint8Array()
+  let body: unknown
+  return infer<Response>(deps, accessOf(deps, c), {
+    ...(named && { name: named.model }),
+    version: c.req.query('version'),
+    route,
+    read: async (slot) => {
+      sent = await readBodyInSlot(deps, c, slot)
+      body = withModel(parseJson(sent), named)
+      return named?.model ?? modelOf(body)
+    },
+    forwarding: ({ manifest }) =>
+      new ForwardedHttpRequest(deps, c, { manifest, route, streamed: isStreamed(body), ...inBody(sent, body, named) }),
+    work: async (admitted, slot) => {
+      refuseManyItems(body, deps.limits.requestItems)
+      return work(admitted, body, slot)
+    },
+  })
+}
+
+function readBodyInSlot(deps: AppDeps, c: Context<AppEnv>, slot: Slot): Promise<Uint8Array<ArrayBuffer>> {
+  const { requestId, signal } = c.get('context')
+  const bounds = { maxBytes: deps.limits.textBodyBytes, signal, pace: paceOf(deps) }
+  return readInSlot(deps, requestId, slot, ({ hold, reading }) => readBody(c.req.raw, { ...bounds, hold, reading }))
+}
+
+function isStreamed(body: unknown): boolean {
+  return typeof body === 'object' && body !== null && 'stream' in body && body.stream === true
+}
+
+function withModel(body: unknown, named: NamedByPath | undefined): unknown {
+  if (named === undefined || typeof body !== 'object' || body === null || Array.isArray(body)) return body
+  return { ...(named.translate?.({ ...body }) ?? body), model: named.model }
+}
+
+/** The request as it is where the body names the model: an origin may know no other path. */
+function inBody(sent: Uint8Array<ArrayBuffer>, body: unknown, named: NamedByPath | undefined) {
+  if (named === undefined) return { bytes: sent }
+  return { bytes: new TextEncoder().encode(JSON.stringify(body)).slice(), path: named.path }
+}
+
+function modelOf(body: unknown): string {
+  const model = typeof body === 'object' && body !== null && 'model' in body ? body.model : undefined
+  if (typeof model === 'string' && model !== '') return model
+  throw new VergeError(
+    'invalid_request',
+    'The request, field "model": a model\'s name is needed. GET /v1/models lists those that there are.',
+    { details: { field: 'model' } },
+  )
 }

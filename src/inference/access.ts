@@ -58,6 +58,11 @@ export async function resolveVersion(
   return model
 }
 
+/** A model by its name, as far as the caller may run it. @throws what `visibleModel` and `resolveVersion` throw */
+export async function findModel(access: Access, name: string, version: string | undefined): Promise<ResolvedModel> {
+  return resolveVersion(access, await visibleModel(access, name), version)
+}
+
 /** Versions that an error names. */
 const MOST_LISTED = 20
 

@@ -1,12 +1,18 @@
 import type { Alias } from '../catalog/alias.ts'
-import { throwIfAborted } from '../core/errors.ts'
-import { isEdgeFailure } from '../placement/failures.ts'
-import type { ForwardRoute, Route, RouteFacts } from '../placement/placement.ts'
-import type { ResolvedModel, Runner } from '../serving/serving.ts'
+import { isVergeError, throwIfAborted } from '../core/errors.ts'
+import type { Logger } from '../core/runtime.ts'
+import { isEdgeFailure, isOriginFailure } from '../placement/failures.ts'
+import type {
+  ForwardedAnswer,
+  ForwardedRequest,
+  ForwardRoute,
+  Placement,
+  Route,
+  RouteFacts,
+} from '../placement/placement.ts'
+import type { Admission, Ticket } from '../serving/admission.ts'
+import type { Models, ResolvedModel, Runner } from '../serving/serving.ts'
 import { type Access, resolveVersion, visibleModel } from './access.ts'
-import type { InferenceDeps } from './deps.ts'
-import { type Forwarding, forwardToOrigin } from './forwarding.ts'
-import { Slot } from './slot.ts'
 
 /** A model that the caller may run, and what runs it for this request. */
 export interface AdmittedModel {
@@ -86,4 +92,162 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
       return instead.value
     }
   })
+}
+
+/** What an inference needs from outside, whichever way it was asked for. */
+export interface InferenceDeps {
+  readonly serving: Models & Runner
+  readonly admission: Admission
+  readonly logger: Logger
+  /** Absent where everything is computed here, as on an origin. */
+  readonly placement?: Placement
+}
+
+/** A request's slot among those that are computed here: taken, given up for an origin, taken again, kept for a stream. */
+export class Slot {
+  readonly #admission: Admission
+  readonly #requestId: string
+  #ticket: Ticket | undefined
+  #kept = false
+  #bytes = 0
+
+  constructor(admission: Admission, requestId: string) {
+    this.#admission = admission
+    this.#requestId = requestId
+  }
+
+  get held(): boolean {
+    return this.#ticket !== undefined
+  }
+
+  /** Takes a slot unless the request has one. @throws overloaded */
+  take(): void {
+    if (this.#ticket !== undefined) return
+    this.#ticket = this.#admission.enter(this.#requestId)
+    // A body that was read before the slot was given up is held still.
+    if (this.#bytes > 0) this.#ticket.hold(this.#bytes)
+  }
+
+  /** Takes a slot if one is free. */
+  takeIfFree(): void {
+    try {
+      this.take()
+    } catch (error) {
+      if (!isVergeError(error, 'overloaded')) throw error
+    }
+  }
+
+  /** Says how many bytes of body the request holds. @throws overloaded */
+  readonly hold = (bytes: number): void => {
+    this.#ticket?.hold(bytes)
+    this.#bytes = bytes
+  }
+
+  /** Says how much of the body has come; `undefined`: all of it. @throws overloaded */
+  readonly reading = (received: number | undefined): void => {
+    this.#ticket?.reading(received)
+  }
+
+  /** Says that the request is still at work. */
+  renew(): void {
+    this.#ticket?.renew()
+  }
+
+  /**
+   * For a handler that goes on after it has answered, as one does that streams: it calls `renew` with each piece, and
+   * `leave` when it is done.
+   */
+  keep(): void {
+    this.#kept = true
+  }
+
+  leave(): void {
+    this.#ticket?.leave()
+    this.#ticket = undefined
+  }
+
+  /** Does work that ends with an answer, and leaves then unless the work keeps the slot. */
+  async during<A>(work: () => Promise<A>): Promise<A> {
+    try {
+      const answer = await work()
+      if (!this.#kept) this.leave()
+      return answer
+    } catch (error) {
+      this.leave()
+      throw error
+    }
+  }
+}
+
+/** How a request is passed on to an origin. */
+export interface Forwarding<A> {
+  /** The body is at hand, so that it can be passed on after the edge has failed. */
+  readonly replayable: boolean
+  /**
+   * The request as an origin gets it.
+   * @param ticket among the requests that are passed on; says how much of the body is held
+   */
+  request(ticket: Ticket): Promise<ForwardedRequest>
+  /** Makes the request ready to be answered here, after an origin has failed; false if its body is gone. */
+  recover(): boolean
+  /** The answer, from the origin's. @throws what the origin found wrong with the request */
+  answer(answered: ForwardedAnswer): A | Promise<A>
+}
+
+interface ForwardOptions<A> {
+  readonly model: ResolvedModel
+  readonly forwarding: Forwarding<A>
+  readonly slot: Slot
+  readonly decision: Route
+}
+
+/**
+ * Has an origin answer where that is decided; undefined where this isolate is to, because no origin is meant or because
+ * it failed and the edge can answer instead.
+ * @throws what `Placement` throws, and what reading a body throws
+ */
+async function forwardToOrigin<A>(
+  { logger, placement }: InferenceDeps,
+  { context }: Access,
+  { model, forwarding, slot, decision }: ForwardOptions<A>,
+): Promise<{ readonly value: A } | undefined> {
+  if (placement === undefined || !decision.forward) return undefined
+  slot.leave()
+  let ticket: Ticket | undefined
+  try {
+    ticket = placement.admission.enter(context.requestId)
+    const request = await forwarding.request(ticket)
+    return { value: await forwarding.answer(await decision.send(request, context)) }
+  } catch (error) {
+    if (!decision.fallback || !isOriginFailure(error) || !forwarding.recover()) throw error
+    decision.giveUpOrigins()
+    logger.warn('answered_here_instead', { requestId: context.requestId, model: model.manifest.model })
+    return undefined
+  } finally {
+    ticket?.leave()
+  }
+}
+
+/**
+ * Reads a body in the request's slot. Where all slots are taken, it is read among the requests that are passed on,
+ * because only the body says whether this is such a request.
+ */
+export async function readInSlot<T>(
+  { placement }: InferenceDeps,
+  requestId: string,
+  slot: Slot,
+  read: (held: Pick<Ticket, 'hold' | 'reading'>) => Promise<T>,
+): Promise<T> {
+  if (slot.held) return read(slot)
+  const forwardTicket = placement?.admission.enter(requestId)
+  const hold = (bytes: number): void => {
+    forwardTicket?.hold(bytes)
+    // For the case that a slot becomes free until it is answered here after all.
+    slot.hold(bytes)
+  }
+  try {
+    return await read({ hold, reading: (received) => forwardTicket?.reading(received) })
+  } finally {
+    forwardTicket?.leave()
+  }
 }

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { halves } from '../core/half.ts'
+import { halves } from '../core/tensors.ts'
 import { OnnxError, printable } from './errors.ts'
 import {
   TensorProto_DataLocation as DataLocation,

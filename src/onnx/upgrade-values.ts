@@ -1,4 +1,4 @@
-import { halfBits } from '../core/half.ts'
+import { halfBits } from '../core/tensors.ts'
 import { DataType, floatsOf, makeTensor } from './data.ts'
 import type { GraphView } from './graph.ts'
 import { attributeOf, intOf } from './make.ts'

@@ -11,12 +11,20 @@ export interface EdgeCandidate {
   readonly support: Support
 }
 
+/** An artifact that cannot run at the edge, and why. */
+export interface RefusedArtifact {
+  readonly id: string
+  readonly support: Extract<Support, { readonly ok: false }>
+}
+
 /** What placement needs to know of the isolate before it decides. */
 export interface EdgeState {
   /** As much work has been taken on here as callers would wait for. */
   readonly busy: boolean
   /** What a manifest has for the edge, best first. Loads nothing. */
   candidates(manifest: Manifest): readonly EdgeCandidate[]
+  /** What a manifest has for the edge that is not understood here, because a newer Verge has written it. */
+  aside(manifest: Manifest): readonly RefusedArtifact[]
   /** Whether an artifact's session is in memory. */
   loaded(artifact: Pick<Artifact, 'sha256'>): boolean
   /** What runs would cost here together with those before them, and what one request may. */

@@ -1,13 +1,10 @@
 import { abortError, isVergeError, throwIfAborted } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { CallContext, Clock, Coordinates, Logger } from '../core/runtime.ts'
-import { Breaker, type Permit } from './breaker.ts'
-import { OriginFault } from './fault.ts'
+import { Breaker, backoffMs, mayPass, type Permit, RetryBudget } from './breaker.ts'
+import { byDistance } from './geo.ts'
 import type { HealthView } from './health.ts'
-import { noOriginError } from './no-origin-error.ts'
-import { byDistance } from './order.ts'
-import { type Origin, upstreamName } from './origin.ts'
-import { backoffMs, mayPass, RetryBudget } from './retry.ts'
+import { noOriginError, type Origin, OriginFault, upstreamName } from './origin.ts'
 
 export interface OriginPoolOptions {
   readonly clock: Clock

@@ -1,4 +1,6 @@
+import { VergeError } from '../core/errors.ts'
 import type { Coordinates } from '../core/runtime.ts'
+import type { ForwardRoute } from './placement.ts'
 
 /** What an origin speaks: Verge's own API, the Open Inference Protocol v2, or OpenAI's. */
 export const ORIGIN_KINDS = ['verge', 'oip', 'openai'] as const
@@ -57,4 +59,144 @@ export interface Origin {
 /** What the origin calls a model; undefined if it does not have it. */
 export function upstreamName(origin: Pick<Origin, 'models'>, model: string): string | undefined {
   return origin.models === undefined ? model : origin.models.get(model)
+}
+
+/** What can go wrong between the Worker and an origin. */
+export type OriginFaultKind =
+  /** No connection: nothing was done there. */
+  | 'refused'
+  /** No headers within the time for them. */
+  | 'headers-timeout'
+  /** The same, of a body that is passed on as it comes: perhaps the caller has not sent all of it. */
+  | 'body-timeout'
+  /** The answer stopped coming. */
+  | 'idle-timeout'
+  /** The connection broke after the request was sent. */
+  | 'cut'
+  /** 5xx other than those below. */
+  | 'error-status'
+  /** 429 or 503: it lives, and has no room. */
+  | 'overloaded'
+  /** It is well, and cannot answer this: it lacks the model, or its machine cannot run it. */
+  | 'unable'
+  /** 401 or 403, or a clock that is off: it lives, and does not believe us. */
+  | 'unauthorized'
+  /** 404 or alike from a proxy, a body that is not what its header says, tensors of a wrong shape. */
+  | 'garbage'
+  /** The model's run killed the engine there; the same request would kill the next one. */
+  | 'engine-crash'
+
+export interface OriginFaultOptions {
+  readonly origin: string
+  readonly cause?: unknown
+  readonly status?: number
+  /** Milliseconds after which the origin says that it may be asked again. */
+  readonly retryAfterMs?: number
+}
+
+interface Consequence {
+  /** Whether another origin, or this one, may be asked again with the same request. */
+  readonly retry: boolean
+  /** Whether it speaks against the origin's health. */
+  readonly counts: boolean
+}
+
+const CONSEQUENCES: Readonly<Record<OriginFaultKind, Consequence>> = {
+  refused: { retry: true, counts: true },
+  'headers-timeout': { retry: true, counts: true },
+  // If it counted, a few slow callers could shut the origin off for everybody. Probes and small requests find one that hangs.
+  'body-timeout': { retry: false, counts: false },
+  'idle-timeout': { retry: true, counts: true },
+  cut: { retry: true, counts: true },
+  'error-status': { retry: true, counts: true },
+  // It is well; asking it less is what the load needs, and that is done by going elsewhere.
+  overloaded: { retry: true, counts: false },
+  unable: { retry: true, counts: false },
+  unauthorized: { retry: true, counts: true },
+  garbage: { retry: true, counts: true },
+  // The origin itself answered. If it counted, whoever knows such an input could shut the origin off for everybody.
+  'engine-crash': { retry: false, counts: false },
+}
+
+/** An origin did not answer as it should. Never reaches a caller: it becomes a retry, a fallback or a typed error. */
+export class OriginFault extends Error {
+  override readonly name = 'OriginFault'
+  readonly kind: OriginFaultKind
+  readonly origin: string
+  readonly status: number | undefined
+  readonly retryAfterMs: number | undefined
+
+  constructor(kind: OriginFaultKind, message: string, options: OriginFaultOptions) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.kind = kind
+    this.origin = options.origin
+    this.status = options.status
+    this.retryAfterMs = options.retryAfterMs
+  }
+
+  get consequence(): Consequence {
+    return CONSEQUENCES[this.kind]
+  }
+}
+
+/** What to say where an origin answered and what it said cannot be used: asking again soon will not change that. */
+const UNUSABLE: Readonly<Partial<Record<OriginFaultKind, string>>> = {
+  garbage: 'The origin gave an answer that cannot be used. Try again; if it stays so, its operator has to look.',
+  unable: 'The origin cannot run this model for this request. Its operator has to look.',
+  'engine-crash': 'This request ended the engine of the origin that ran it. Do not repeat it; send other inputs.',
+}
+
+/**
+ * What a caller is told when no origin answered. Origins are named, because an operator asks for that first.
+ * @param faults of the tries, in order; empty where none was allowed
+ * @param waitMs until the first of the origins may be asked again
+ */
+export function noOriginError(faults: readonly OriginFault[], waitMs: number): VergeError {
+  const last = faults.at(-1)
+  const origins = [...new Set(faults.map(({ origin }) => origin))]
+  const details = { origins, reason: last?.kind ?? 'breaker-open' }
+  const unusable = last && UNUSABLE[last.kind]
+  if (unusable !== undefined) return new VergeError('origin_failed', unusable, { details, cause: last })
+  if (last !== undefined && faults.every(({ kind }) => kind === 'overloaded')) {
+    const waits = faults.map(({ retryAfterMs }) => retryAfterMs ?? OVERLOADED_MS)
+    return new VergeError('overloaded', 'Every origin of this model is full. Try again in a moment.', {
+      details,
+      cause: last,
+      retryAfter: seconds(Math.min(...waits)),
+    })
+  }
+  return new VergeError('origin_unavailable', 'No origin could answer. Try again in a moment.', {
+    details,
+    cause: last,
+    retryAfter: seconds(waitMs),
+  })
+}
+
+/** How long to leave origins alone that are full and do not say for how long. */
+const OVERLOADED_MS = 1_000
+/** Longer is no advice: by then anything may have changed. */
+const MOST_SECONDS = 60
+
+function seconds(ms: number): number {
+  return Math.min(MOST_SECONDS, Math.max(1, Math.ceil(ms / 1000)))
+}
+
+/** How a route can be had from an origin: the request as it is, its tensors alone, or not at all. */
+export type RouteSupport = 'forward' | 'tensors' | 'no'
+
+/**
+ * What an origin of a kind makes of a route. One that speaks the Open Inference Protocol alone runs the network of a
+ * task; what comes before and after is then done here.
+ * @param generates whether the model runs once for each token of the answer, which tensors alone cannot ask for
+ */
+export function routeSupport(kind: OriginKind, route: ForwardRoute, generates = false): RouteSupport {
+  switch (kind) {
+    case 'verge':
+      return 'forward'
+    case 'oip':
+      if (generates) return 'no'
+      return route === 'oip' ? 'forward' : 'tensors'
+    case 'openai':
+      return route === 'openai' || route === 'rerank' ? 'forward' : 'no'
+  }
 }

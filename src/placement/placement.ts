@@ -1,6 +1,7 @@
 import type { CallContext } from '../core/runtime.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { ResolvedModel, Runner } from '../serving/serving.ts'
+import type { PlacementReason } from './policy.ts'
 
 /** What a route speaks, as far as an origin has to speak it too. */
 export type ForwardRoute = 'task' | 'oip' | 'openai' | 'rerank'
@@ -20,6 +21,16 @@ export interface ForwardedRequest {
   readonly wholeText?: boolean
 }
 
+/** An origin's answer to a request that was forwarded. */
+export interface ForwardedAnswer {
+  readonly response: Response
+  /** The origin's name. */
+  readonly origin: string
+  readonly reason: PlacementReason
+  /** Tries, the successful one included. */
+  readonly attempts: number
+}
+
 /**
  * Where one request is computed: decided once, before its body is read, and kept as long as the request. It runs the
  * model where that is decided, and at the next place where one fails. Only what the decision could not know changes it:
@@ -31,10 +42,10 @@ export interface Route extends Runner {
   /** If that fails, the model can be run instead. */
   readonly fallback: boolean
   /**
-   * Has an origin answer; the answer says so in `verge-placement`. Its body is passed on as it comes.
+   * Has an origin answer. Its body is passed on as it comes.
    * @throws origin_unavailable, origin_failed, overloaded, cancelled, deadline_exceeded
    */
-  send(request: ForwardedRequest, context: CallContext): Promise<Response>
+  send(request: ForwardedRequest, context: CallContext): Promise<ForwardedAnswer>
   /** No origin is to be asked any more for this request. */
   giveUpOrigins(): void
 }

@@ -1,12 +1,11 @@
 import type { Artifact } from '../catalog/manifest.ts'
 import type { CallContext, Clock } from '../core/runtime.ts'
-import { asideFor } from '../serving/artifacts.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { EdgeState } from './edge.ts'
 import type { HealthView } from './health.ts'
-import type { Origin, OriginKind } from './origin.ts'
+import { type Origin, routeSupport } from './origin.ts'
 import type { OriginCandidate, OriginPool } from './origin-pool.ts'
-import type { ForwardRoute, RouteFacts } from './placement.ts'
+import type { RouteFacts } from './placement.ts'
 import { type Decision, decide, type EdgeFacts, type OriginFacts, type PlacementFacts } from './policy.ts'
 
 export interface PlacementPlannerOptions {
@@ -14,8 +13,6 @@ export interface PlacementPlannerOptions {
   readonly originPool: OriginPool
   readonly health: HealthView
   readonly clock: Clock
-  /** What an origin of a kind makes of a route; `generates`: its answer takes a run for each token. */
-  readonly routeSupport: (kind: OriginKind, route: ForwardRoute, generates: boolean) => OriginFacts['routeSupport']
   /** A model that could not be loaded is not tried again here for this long while an origin is there. */
   readonly failedLoadMs: number
   /** Verge's own if left out. */
@@ -111,7 +108,7 @@ export class PlacementPlanner {
     return {
       artifacts: [
         ...candidates.map(({ artifact, support }) => ({ id: artifact.id, support })),
-        ...asideFor(model.manifest, 'edge'),
+        ...edge.aside(model.manifest),
       ],
       full: full || edge.busy,
       loaded: failed !== true && first !== undefined && edge.loaded(first),
@@ -128,7 +125,6 @@ export class PlacementPlanner {
   ): OriginFacts {
     // A text is written by many runs, one after another: its tensors alone are no use elsewhere.
     const generates = manifest.task === 'text-generation' && route !== 'oip'
-    const { routeSupport } = this.#options
     const takesTensors =
       routeSupport(origin.kind, 'oip', false) === 'forward' && manifest.inputs.length > 0 && !generates
     const support = routeSupport(origin.kind, route, generates)

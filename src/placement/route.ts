@@ -1,18 +1,18 @@
 import type { Artifact } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { PLACEMENT_HEADER } from '../core/headers.ts'
 import type { CallContext, Clock, Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
+import type { Admission } from '../serving/admission.ts'
 import type { InputShapes } from '../serving/run-cost.ts'
 import type { Generation, GenerationOptions, ResolvedModel, RunResult } from '../serving/serving.ts'
 import type { EdgeRunner, EdgeState } from './edge.ts'
+import { explainCandidates } from './explain-candidates.ts'
 import { isEdgeFailure, isLoadFailure, isOriginFailure } from './failures.ts'
 import type { Origin } from './origin.ts'
 import type { OriginPool } from './origin-pool.ts'
-import type { ForwardedRequest, Route } from './placement.ts'
-import { placementError } from './placement-error.ts'
+import type { ForwardedAnswer, ForwardedRequest, Placement, Route, RouteFacts } from './placement.ts'
 import type { PlacementPlanner, RouteDecision } from './planner.ts'
-import type { EdgeStep, OriginStep, Step } from './policy.ts'
+import type { EdgeStep, OriginStep, PlacementRefusal, Step } from './policy.ts'
 
 /** Has one origin answer a request as it is. @throws OriginFault */
 export type ForwardRequest = (
@@ -47,7 +47,7 @@ interface StepRunners<T> {
 }
 
 /** Carries out a decision for one request. */
-export class PlannedRoute implements Route {
+class PlannedRoute implements Route {
   readonly forward: boolean
   readonly fallback: boolean
   readonly #model: ResolvedModel
@@ -67,7 +67,7 @@ export class PlannedRoute implements Route {
     this.fallback = rest.some((step) => !isForward(step))
   }
 
-  async send(request: ForwardedRequest, context: CallContext): Promise<Response> {
+  async send(request: ForwardedRequest, context: CallContext): Promise<ForwardedAnswer> {
     const { originPool, forward } = this.#options
     const step = this.#decided.decision.steps.find(isForward)
     if (step === undefined) {
@@ -83,8 +83,7 @@ export class PlannedRoute implements Route {
         ...(context.deadline !== undefined && { deadline: context.deadline }),
       },
     )
-    value.headers.set(PLACEMENT_HEADER, placementHeader(origin, step, attempts, value.headers.get(PLACEMENT_HEADER)))
-    return value
+    return { response: value, origin: origin.name, reason: step.reason, attempts }
   }
 
   giveUpOrigins(): void {
@@ -243,15 +242,54 @@ function nowhereError({ manifest }: ResolvedModel): VergeError {
   )
 }
 
-/** What an origin of our own says of the artifact and its start is passed on; nothing else of it is. */
-const PARTS = /;(artifact="[\x20-\x21\x23-\x5b\x5d-\x7e]{1,64}"|start=(?:warm|cold|cached))(?=;|$)/g
+/** A refusal of the policy as an error for the caller. */
+function placementError({ code, message, retryAfter }: PlacementRefusal, { manifest }: ResolvedModel): VergeError {
+  return new VergeError(code, message, {
+    details: { model: manifest.model },
+    ...(retryAfter !== undefined && { retryAfter }),
+  })
+}
 
-function placementHeader(origin: Origin, step: OriginStep, attempts: number, originHeader: string | null): string {
-  const parts = [...(originHeader ?? '').matchAll(PARTS)].map(([, part]) => part)
-  return [
-    `origin;origin="${origin.name}"`,
-    ...parts,
-    `reason=${step.reason}`,
-    ...(attempts > 1 ? [`attempts=${attempts}`] : []),
-  ].join(';')
+export interface OriginPlacementOptions extends RouteOptions {
+  /** Places for requests that are passed on. */
+  readonly admission: Admission
+}
+
+/** Computes requests at the edge or at origins, by the policy. */
+export class OriginPlacement implements Placement {
+  readonly #options: OriginPlacementOptions
+
+  constructor(options: OriginPlacementOptions) {
+    this.#options = options
+  }
+
+  get admission(): Admission {
+    return this.#options.admission
+  }
+
+  originReady(): void {
+    this.#options.originPool.originReady()
+  }
+
+  async route(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<Route> {
+    return new PlannedRoute(model, await this.#options.planner.decide(model, facts, context), this.#options)
+  }
+
+  reaches({ manifest }: ResolvedModel): boolean {
+    if (manifest.placement === 'edge') return false
+    return this.#options.originPool.candidates(manifest.model, undefined).some(({ state }) => state !== 'down')
+  }
+
+  async explain(model: ResolvedModel, route: RouteFacts, context: CallContext): Promise<unknown> {
+    const { decision, facts } = await this.#options.planner.decide(model, route, context)
+    const { reason, refusal, steps } = decision
+    return {
+      place: steps[0]?.place ?? null,
+      reason,
+      ...(refusal && { refusal }),
+      steps,
+      considered: explainCandidates(facts),
+      near: context.placement?.near ?? null,
+    }
+  }
 }

@@ -1,4 +1,4 @@
-import { halfBits } from '../core/half.ts'
+import { halfBits } from '../core/tensors.ts'
 import { DataType, makeTensor } from '../onnx/data.ts'
 import { makeNode } from '../onnx/make.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'

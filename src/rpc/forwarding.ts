@@ -2,8 +2,8 @@ import { type Caller, callerName } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
 import { type ErrorCode, VergeError } from '../core/errors.ts'
 import { STATUS } from '../http/status.ts'
-import type { Forwarding } from '../inference/forwarding.ts'
-import type { ForwardedRequest } from '../placement/placement.ts'
+import type { Forwarding } from '../inference/infer.ts'
+import type { ForwardedAnswer, ForwardedRequest } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
 
 /** A text that an origin is asked to write by `POST /run/{model}`. */
@@ -38,7 +38,7 @@ export class ForwardedRpcCall implements Forwarding<unknown> {
     return true
   }
 
-  async answer(response: Response): Promise<unknown> {
+  async answer({ response }: ForwardedAnswer): Promise<unknown> {
     const answer: unknown = await response.json()
     if (response.ok) return answer
     throw failure(answer, response.status)

@@ -11,12 +11,11 @@ import type { AppDeps } from '../http/app-env.ts'
 import { paceOf } from '../http/body.ts'
 import type { Access } from '../inference/access.ts'
 import { withCall } from '../inference/call.ts'
-import { readInSlot } from '../inference/forwarding.ts'
-import { type AdmittedModel, infer } from '../inference/infer.ts'
-import { LanguageRunner } from '../inference/language-runner.ts'
-import { TaskRunner } from '../inference/task-runner.ts'
+import { type AdmittedModel, infer, readInSlot } from '../inference/infer.ts'
+import { ModelRunner } from '../inference/model-runner.ts'
 import type { Ticket } from '../serving/admission.ts'
-import { createTasks, type Tasks, taskOf } from '../tasks/index.ts'
+import { createTasks } from '../tasks/index.ts'
+import { type Tasks, taskOf } from '../tasks/task.ts'
 import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
 import { ForwardedRpcCall } from './forwarding.ts'
 import { areTensors, type RpcInputs, readInputs, sortInputs, taskBody, tensorInputs } from './inputs.ts'
@@ -225,10 +224,8 @@ export class RpcService {
       return tensorsAnswer(manifest, result.outputs, limits.rpcAnswerBytes)
     }
     const { body, task } = this.#taskOf(manifest, read, options)
-    const tasks = new TaskRunner(this.#deps, admitted, context)
-    const language = new LanguageRunner(this.#deps, admitted, context)
-    const known = { ...tasks.model, language: { model: language.model, signal: context.signal } }
-    return taskAnswer(await task.execute(body, known, tasks.run), limits.rpcAnswerBytes)
+    const modelRunner = new ModelRunner(this.#deps, admitted, context)
+    return taskAnswer(await task.execute(body, modelRunner.model, modelRunner.run), limits.rpcAnswerBytes)
   }
 
   /** As HTTP logs requests that succeed; `write` is logged there. */

@@ -1,9 +1,10 @@
+import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
+import { runFootprint } from '../engine/costs.ts'
 import type { ArtifactInfo, GenerateOptions, Session } from '../engine/engine.ts'
-import { runFootprint } from '../engine/footprint.ts'
 import { generateTokens } from '../engine/generate.ts'
 import type { SessionUse } from '../sessions/cache.ts'
-import { elementsOf } from './run-cost.ts'
+import { elementsOf, type InputShapes } from './run-cost.ts'
 
 /** A text to be written. */
 export interface GenerationJob {
@@ -116,4 +117,29 @@ export class Generating implements AsyncIterableIterator<number> {
     this.#unspent -= spent
     if (spent > 0) this.#wanted.onSpent(spent)
   }
+}
+
+/** The same tokens; each is told of before it is read. */
+export function counted(tokens: AsyncIterableIterator<number>, count: () => void): AsyncIterableIterator<number> {
+  return {
+    [Symbol.asyncIterator]() {
+      return this
+    },
+    async next() {
+      const step = await tokens.next()
+      if (!step.done) count()
+      return step
+    },
+    async return(value?: unknown) {
+      return (await tokens.return?.(value)) ?? { done: true, value: undefined }
+    },
+  }
+}
+
+/** The prompt is one run, and each token of the answer one of its own, with what every run costs. */
+export function runsOf({ inputs }: Manifest, prompt: number, answer: number): InputShapes[] {
+  const [ids] = inputs
+  if (ids === undefined) return []
+  const step = new Map([[ids.name, { shape: [1, 1] }]])
+  return [new Map([[ids.name, { shape: [1, prompt] }]]), ...new Array<InputShapes>(answer).fill(step)]
 }

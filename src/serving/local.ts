@@ -1,18 +1,18 @@
 import type { Alias } from '../catalog/alias.ts'
-import { chooseLive } from '../catalog/choose.ts'
+import { asideReason } from '../catalog/aside.ts'
+import { quantisesRowsTogether } from '../catalog/dtype.ts'
 import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
-import type { CatalogReader } from '../catalog/reader.ts'
+import { type CatalogReader, chooseLive } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
 import type { CallContext, Clock } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
-import type { ByteSource, Engine, EngineHealth, Session, Support } from '../engine/engine.ts'
-import { refusedRun, runFootprint, sessionFootprint } from '../engine/footprint.ts'
+import { refusedRun, runFootprint, sessionFootprint } from '../engine/costs.ts'
+import type { ArtifactInfo, ByteSource, Engine, EngineHealth, Session, Support } from '../engine/engine.ts'
 import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
 import type { BlobInfo } from '../weights/blob.ts'
-import { artifactsFor, asideFor, infoOf, type Refused, runsOf } from './artifacts.ts'
 import type { Backlog } from './backlog.ts'
 import type { FileCache } from './files.ts'
-import { Generating } from './generating.ts'
+import { counted, Generating, runsOf } from './generating.ts'
 import type { RunCache } from './results/run-cache.ts'
 import { assertWithinCostLimit, costOf, elementsOf, type InputShapes } from './run-cost.ts'
 import type { Generation, GenerationOptions, ResolvedModel, RunResult, Serving, ServingObserver } from './serving.ts'
@@ -150,28 +150,10 @@ export class LocalServing implements Serving {
     outputs: readonly string[] | undefined,
     context: CallContext,
   ): Promise<RunResult> {
-    const { clock, place, sessions } = this.#options
-    const begun = clock.now()
+    const { place, sessions } = this.#options
     const request = { ...this.#session(model, artifact), runBytes: runFootprint(artifact, elementsOf(inputs)) }
-    return sessions.use(request, context, async (session, { start }) => {
-      const loaded = clock.now()
-      let turned = loaded
-      const result = await session.run(inputs, {
-        ...(outputs && { outputs }),
-        signal: context.signal,
-        runsBefore: context.runsBefore,
-        onTurn: () => {
-          turned = clock.now()
-        },
-      })
-      return {
-        outputs: result,
-        artifact,
-        place,
-        start,
-        timings: { loadMs: loaded - begun, queueMs: turned - loaded, runMs: clock.now() - turned },
-      }
-    })
+    const { outputs: result, start, timings } = await sessions.run(request, context, inputs, outputs)
+    return { outputs: result, artifact, place, start, timings }
   }
 
   async generate(
@@ -272,7 +254,12 @@ export class LocalServing implements Serving {
     const here = this.candidates(manifest).flatMap(({ artifact: { id }, support }) =>
       support.ok ? [] : [{ id, support }],
     )
-    return [...here, ...asideFor(manifest, this.#options.place)]
+    return [...here, ...this.aside(manifest)]
+  }
+
+  /** What a manifest has for this place that a newer Verge has written. */
+  aside(manifest: Manifest): readonly Refused[] {
+    return asideFor(manifest, this.#options.place)
   }
 
   /** Whether as much work has been taken on here as callers would wait for. */
@@ -326,22 +313,6 @@ export class LocalServing implements Serving {
   }
 }
 
-function counted(tokens: AsyncIterableIterator<number>, count: () => void): AsyncIterableIterator<number> {
-  return {
-    [Symbol.asyncIterator]() {
-      return this
-    },
-    async next() {
-      const step = await tokens.next()
-      if (!step.done) count()
-      return step
-    },
-    async return(value?: unknown) {
-      return (await tokens.return?.(value)) ?? { done: true, value: undefined }
-    },
-  }
-}
-
 function bytesOf(inputs: Tensors): number {
   let bytes = 0
   for (const { datatype, data } of inputs.values()) {
@@ -349,4 +320,31 @@ function bytesOf(inputs: Tensors): number {
     else bytes += data.byteLength
   }
   return bytes
+}
+
+/** Artifacts for a place, best first. An origin's engine runs those for other places too. */
+function artifactsFor({ artifacts }: Manifest, place: 'edge' | 'origin'): readonly Artifact[] {
+  const meant = artifacts.filter(({ places }) => places.includes(place))
+  return place === 'edge' ? meant : [...meant, ...artifacts.filter((artifact) => !meant.includes(artifact))]
+}
+
+/** An artifact that cannot run here, and why. */
+export interface Refused {
+  readonly id: string
+  readonly support: Extract<Support, { readonly ok: false }>
+}
+
+/** Artifacts for a place that are not understood here, because a newer Verge has written them. */
+function asideFor({ aside = [] }: Manifest, place: 'edge' | 'origin'): readonly Refused[] {
+  return aside
+    .filter(({ places }) => place === 'origin' || places.length === 0 || places.includes(place))
+    .map((artifact) => ({
+      id: artifact.id,
+      support: { ok: false, code: 'engine_unsupported', reason: asideReason(artifact) },
+    }))
+}
+
+/** An artifact as an engine sees it. */
+function infoOf({ batching }: Manifest, artifact: Artifact): ArtifactInfo {
+  return { ...artifact, batchable: batching ?? !quantisesRowsTogether(artifact.dtype) }
 }

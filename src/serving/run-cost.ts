@@ -1,7 +1,7 @@
 import { VergeError } from '../core/errors.ts'
 import { elementCount, type TensorSpec } from '../core/tensors.ts'
+import { type CostInput, loopCost, runCost } from '../engine/costs.ts'
 import type { ArtifactInfo } from '../engine/engine.ts'
-import { type CostInput, loopCost, runCost } from '../engine/run-cost.ts'
 
 type CostedArtifact = Pick<ArtifactInfo, 'bytes' | 'cost' | 'loops'>
 

@@ -1,5 +1,6 @@
 import { abortError, isVergeError, VergeError } from '../core/errors.ts'
 import type { CallContext, Clock, Logger } from '../core/runtime.ts'
+import type { Tensors } from '../core/tensors.ts'
 import type { Session } from '../engine/engine.ts'
 import { type Flight, Flights } from './flights.ts'
 
@@ -33,6 +34,13 @@ export interface SessionRequest {
 }
 
 export type Start = 'warm' | 'cold'
+
+/** What one run brought, and how long its parts took in milliseconds. */
+export interface SessionRun {
+  readonly outputs: Tensors
+  readonly start: Start
+  readonly timings: { readonly loadMs: number; readonly queueMs: number; readonly runMs: number }
+}
 
 /** What is known of a session's use by who uses it. */
 export interface SessionUse {
@@ -142,6 +150,31 @@ export class SessionCache {
     } finally {
       this.#release(hold)
     }
+  }
+
+  /** As `use`, for one run. Its timings are by the isolate's clock. @throws what `use` throws */
+  run(
+    request: SessionRequest,
+    context: CallContext,
+    inputs: Tensors,
+    outputs: readonly string[] | undefined,
+  ): Promise<SessionRun> {
+    const { clock } = this.#options
+    const begun = clock.now()
+    return this.use(request, context, async (session, { start }) => {
+      const loaded = clock.now()
+      let turned = loaded
+      const result = await session.run(inputs, {
+        ...(outputs && { outputs }),
+        signal: context.signal,
+        runsBefore: context.runsBefore,
+        onTurn: () => {
+          turned = clock.now()
+        },
+      })
+      const timings = { loadMs: loaded - begun, queueMs: turned - loaded, runMs: clock.now() - turned }
+      return { outputs: result, start, timings }
+    })
   }
 
   async #attempt<T>(

@@ -2,9 +2,7 @@ import { isVergeError, VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { CallContext, Clock, RunCounter } from '../core/runtime.ts'
 import { withCall } from '../inference/call.ts'
-import type { InferenceDeps } from '../inference/deps.ts'
-import { type AdmittedModel, infer } from '../inference/infer.ts'
-import type { Slot } from '../inference/slot.ts'
+import { type AdmittedModel, type InferenceDeps, infer, type Slot } from '../inference/infer.ts'
 import type { StreamOpening } from './opening.ts'
 
 /** What a stream needs of the isolate that it wakes up in. */

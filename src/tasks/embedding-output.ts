@@ -1,8 +1,7 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import type { EmbeddingSettings } from '../catalog/settings/embedding.ts'
 import { VergeError } from '../core/errors.ts'
-import { toFloats } from '../core/half.ts'
-import type { TensorSpec, Tensors } from '../core/tensors.ts'
+import { type TensorSpec, type Tensors, toFloats } from '../core/tensors.ts'
 
 /** A manifest without settings is one of a model that is pooled as most are. */
 export function settingsOf({ embedding }: Manifest): EmbeddingSettings {

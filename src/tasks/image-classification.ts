@@ -7,10 +7,10 @@ import {
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
+  imageTensors,
   readImageRequest,
   readPicture,
 } from './image-input.ts'
-import { imageTensors } from './inputs.ts'
 import {
   type Classification,
   type ClassificationParameters,

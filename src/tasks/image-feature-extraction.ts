@@ -9,10 +9,10 @@ import {
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
+  imageTensors,
   readImageRequest,
   readPicture,
 } from './image-input.ts'
-import { imageTensors } from './inputs.ts'
 import { type Floats, floatOutputs, wrongOutput } from './outputs.ts'
 import type { Task } from './task.ts'
 

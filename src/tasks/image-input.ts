@@ -2,10 +2,11 @@ import type * as z from 'zod'
 import type { ImageSettings, Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
+import { halfBits, type Tensors, tensor } from '../core/tensors.ts'
 import { StepMeter, type Work } from '../core/work.ts'
 import { type DecodedImage, decodingImage } from '../media/image/decode.ts'
 import { type FileKind, fileRequestSchema, readFileBody } from './file-body.ts'
-import { performed, type TaskBody, type TaskModel } from './task.ts'
+import { performed, type TaskBody, type TaskModel, wrongInput } from './task.ts'
 
 /** What every task on pictures takes: one picture, as it is or in base64. */
 
@@ -86,4 +87,23 @@ export function* pictureWork<T>(
     maxScans: limits.jpegScans,
   }
   return yield* use(yield* decodingImage(bytes, options, meter), meter)
+}
+
+/**
+ * The tensor for what an image model takes: its only input, filled with samples in the order of `shape`.
+ * @throws manifest_invalid
+ */
+export function imageTensors(samples: Float32Array, shape: readonly number[], manifest: Manifest): Tensors {
+  const [spec, ...others] = manifest.inputs
+  if (spec === undefined || others.length > 0) throw wrongInput(manifest, others[0])
+  switch (spec.datatype) {
+    case 'FP32':
+      return new Map([[spec.name, tensor('FP32', shape, samples)]])
+    case 'FP16':
+      return new Map([[spec.name, tensor('FP16', shape, halfBits(samples))]])
+    case 'UINT8':
+      return new Map([[spec.name, tensor('UINT8', shape, new Uint8Array(Uint8ClampedArray.from(samples)))]])
+    default:
+      throw wrongInput(manifest, spec)
+  }
 }

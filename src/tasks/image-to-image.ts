@@ -14,10 +14,10 @@ import {
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
+  imageTensors,
   readImageRequest,
   readPicture,
 } from './image-input.ts'
-import { imageTensors } from './inputs.ts'
 import { type Floats, floatOutputs, wrongOutput } from './outputs.ts'
 import { type BoundTask, performed, RawAnswer } from './task.ts'
 

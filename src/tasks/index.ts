@@ -1,4 +1,3 @@
-import type { TaskName } from '../catalog/manifest.ts'
 import type { Limits } from '../core/limits.ts'
 import { audioClassification } from './audio-classification.ts'
 import { bytesClassification } from './bytes-classification.ts'
@@ -11,15 +10,13 @@ import { questionAnswering } from './question-answering.ts'
 import { sentenceSimilarity } from './sentence-similarity.ts'
 import { tabularClassification } from './tabular-classification.ts'
 import { tabularRegression } from './tabular-regression.ts'
-import { type BoundTask, bindTask } from './task.ts'
+import { bindTask, type Tasks } from './task.ts'
 import { textClassification } from './text-classification.ts'
 import { textGeneration } from './text-generation.ts'
 import { textRanking } from './text-ranking.ts'
 import { tokenClassification } from './token-classification.ts'
 import { voiceActivityDetection } from './voice-activity-detection.ts'
 import { zeroShotClassification } from './zero-shot-classification.ts'
-
-export type Tasks = Readonly<Record<TaskName, BoundTask>>
 
 /** Every task, by name; a task that is named in the manifest's schema and missing here does not compile. */
 export function createTasks(limits: Limits): Tasks {
@@ -42,9 +39,4 @@ export function createTasks(limits: Limits): Tasks {
     'text-ranking': textRanking(limits),
     'text-generation': textGeneration(limits),
   }
-}
-
-/** The task that a manifest names. A newer manifest may name one that this code does not know: then there is none. */
-export function taskOf(tasks: Tasks, name: string | undefined): BoundTask | undefined {
-  return name !== undefined && Object.hasOwn(tasks, name) ? tasks[name as TaskName] : undefined
 }

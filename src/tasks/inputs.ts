@@ -1,8 +1,8 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { halfBits } from '../core/half.ts'
 import { type Tensor, type TensorSpec, type Tensors, tensor } from '../core/tensors.ts'
 import type { EncodedText } from '../media/text/tokenizer.ts'
+import { wrongInput } from './task.ts'
 
 /**
  * Tensors for what a text model takes: token ids, and the attention mask and type ids where its signature has them.
@@ -61,31 +61,4 @@ function integerTensor(
     return tensor('INT32', shape, data)
   }
   throw wrongInput(manifest, spec)
-}
-
-/**
- * The tensor for what an image model takes: its only input, filled with samples in the order of `shape`.
- * @throws manifest_invalid
- */
-export function imageTensors(samples: Float32Array, shape: readonly number[], manifest: Manifest): Tensors {
-  const [spec, ...others] = manifest.inputs
-  if (spec === undefined || others.length > 0) throw wrongInput(manifest, others[0])
-  switch (spec.datatype) {
-    case 'FP32':
-      return new Map([[spec.name, tensor('FP32', shape, samples)]])
-    case 'FP16':
-      return new Map([[spec.name, tensor('FP16', shape, halfBits(samples))]])
-    case 'UINT8':
-      return new Map([[spec.name, tensor('UINT8', shape, new Uint8Array(Uint8ClampedArray.from(samples)))]])
-    default:
-      throw wrongInput(manifest, spec)
-  }
-}
-
-function wrongInput(manifest: Manifest, spec: TensorSpec | undefined): VergeError {
-  const what = spec === undefined ? 'lacks an input that' : `has an input "${spec.name}" that cannot be what`
-  return new VergeError(
-    'manifest_invalid',
-    `Model "${manifest.model}" version "${manifest.version}" ${what} its task needs. Its operator has to push it without a task, or with the right one.`,
-  )
 }

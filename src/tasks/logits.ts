@@ -1,7 +1,6 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { toFloats } from '../core/half.ts'
-import type { Tensors } from '../core/tensors.ts'
+import { type Tensors, toFloats } from '../core/tensors.ts'
 
 /** Numbers of a batch: `rows` texts, each of `length` tokens, each of `width` numbers. */
 export interface Logits {

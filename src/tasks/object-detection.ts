@@ -11,10 +11,10 @@ import {
   IMAGE_TYPES,
   imageRequestSchema,
   imageSettingsOf,
+  imageTensors,
   readImageRequest,
   readPicture,
 } from './image-input.ts'
-import { imageTensors } from './inputs.ts'
 import { floatOutputs } from './outputs.ts'
 import type { BoundTask } from './task.ts'
 

@@ -1,7 +1,6 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { floatElements } from '../core/half.ts'
-import type { Tensors } from '../core/tensors.ts'
+import { floatElements, type Tensors } from '../core/tensors.ts'
 
 /** An output of fractions, not copied where it need not be. */
 export interface Floats {

@@ -1,8 +1,7 @@
 import * as z from 'zod'
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { toDoubles } from '../core/half.ts'
-import type { Tensors } from '../core/tensors.ts'
+import { type Tensors, toDoubles } from '../core/tensors.ts'
 
 /** Labels with scores, best first, as the Hugging Face inference API answers for a classification. */
 export const classificationSchema = z

@@ -1,7 +1,6 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { toDoubles } from '../core/half.ts'
-import type { Tensor, Tensors } from '../core/tensors.ts'
+import { type Tensor, type Tensors, toDoubles } from '../core/tensors.ts'
 import { activate, type Classification } from './scores.ts'
 
 /** A class as the model itself calls it. */

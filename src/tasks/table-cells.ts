@@ -1,6 +1,5 @@
 import { VergeError } from '../core/errors.ts'
-import { halves } from '../core/half.ts'
-import { ARRAY_TYPES, type Datatype, type Tensor, tensor } from '../core/tensors.ts'
+import { ARRAY_TYPES, type Datatype, halves, type Tensor, tensor } from '../core/tensors.ts'
 
 /** Puts a cell where it belongs, or says what is wrong with it. */
 export type Put = (index: number, cell: unknown) => string | undefined

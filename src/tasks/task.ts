@@ -1,6 +1,7 @@
 import type * as z from 'zod'
 import type { Manifest, TaskName } from '../catalog/manifest.ts'
-import type { Tensors } from '../core/tensors.ts'
+import { VergeError } from '../core/errors.ts'
+import type { TensorSpec, Tensors } from '../core/tensors.ts'
 import { finish, type Work, type WorkCost } from '../core/work.ts'
 import type { LanguageModel } from '../generate/writer.ts'
 
@@ -121,4 +122,21 @@ export function bindTask<Input, Parameters, Output>(task: Task<Input, Parameters
       return task.fromTensors(outputs, parameters, model.manifest)
     },
   }
+}
+
+/** Every task, by name. */
+export type Tasks = Readonly<Record<TaskName, BoundTask>>
+
+/** The task that a manifest names. A newer manifest may name one that this code does not know: then there is none. */
+export function taskOf(tasks: Tasks, name: string | undefined): BoundTask | undefined {
+  return name !== undefined && Object.hasOwn(tasks, name) ? tasks[name as TaskName] : undefined
+}
+
+/** An input of a model that its task cannot fill, or undefined for one that is missing. */
+export function wrongInput(manifest: Manifest, spec: TensorSpec | undefined): VergeError {
+  const what = spec === undefined ? 'lacks an input that' : `has an input "${spec.name}" that cannot be what`
+  return new VergeError(
+    'manifest_invalid',
+    `Model "${manifest.model}" version "${manifest.version}" ${what} its task needs. Its operator has to push it without a task, or with the right one.`,
+  )
 }

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { floatElements, halfBits, halves, toDoubles, toFloats } from '../../src/core/half.ts'
-import { tensor } from '../../src/core/tensors.ts'
+import { floatElements, halfBits, halves, tensor, toDoubles, toFloats } from '../../src/core/tensors.ts'
 import { halfBitsByFormula, halfByFormula } from '../fixtures/halves.ts'
 
 describe('half precision', () => {

@@ -3,7 +3,7 @@ import { originSignatures } from '../../src/access/origin-signatures.ts'
 import { importKey, signRequest } from '../../src/access/signature.ts'
 import { VergeError } from '../../src/core/errors.ts'
 import type { CallContext } from '../../src/core/runtime.ts'
-import type { ForwardedRequest, Placement, Route, RouteFacts } from '../../src/placement/placement.ts'
+import type { ForwardedAnswer, ForwardedRequest, Placement, Route, RouteFacts } from '../../src/placement/placement.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import type { ResolvedModel, Runner } from '../../src/serving/serving.ts'
 import { MemoryStore } from '../../src/weights/memory.ts'
@@ -85,12 +85,17 @@ class FakePlacement implements Placement {
     }
   }
 
-  async #send(model: string, facts: RouteFacts, request: ForwardedRequest, context: CallContext): Promise<Response> {
+  async #send(
+    model: string,
+    facts: RouteFacts,
+    request: ForwardedRequest,
+    context: CallContext,
+  ): Promise<ForwardedAnswer> {
     await this.connect()
     const streamed = request.body instanceof ReadableStream
     const body = await new Response(request.body).text()
     this.sent.push({ model, facts, request, context, body, streamed })
-    return this.answer()
+    return { response: await this.answer(), origin: 'fra', reason: 'asked-for', attempts: 1 }
   }
 
   reaches(): boolean {

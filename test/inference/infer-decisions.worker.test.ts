@@ -2,12 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { HealthView } from '../../src/placement/health.ts'
-import { OriginPlacement } from '../../src/placement/origin-placement.ts'
 import { OriginPool } from '../../src/placement/origin-pool.ts'
 import { PlacementPlanner } from '../../src/placement/planner.ts'
 import { decide } from '../../src/placement/policy.ts'
-import { routeSupport } from '../../src/placement/remote/route-support.ts'
 import { runRemotely, sendOn } from '../../src/placement/remote/send.ts'
+import { OriginPlacement } from '../../src/placement/route.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { edgeOf } from '../fixtures/fake-edge.ts'
 import { FakeServing, OPERATOR, testApp, testModel } from '../fixtures/http.ts'
@@ -60,7 +59,6 @@ function setUp() {
     originPool,
     health,
     clock: systemClock,
-    routeSupport,
     failedLoadMs: 60_000,
     policy: (facts) => {
       decisions++

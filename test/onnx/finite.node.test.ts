@@ -1,7 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { describe, expect, it, vi } from 'vitest'
-import { halfBits } from '../../src/core/half.ts'
-import { tensor } from '../../src/core/tensors.ts'
+import { halfBits, tensor } from '../../src/core/tensors.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/codec.ts'
 import { DataType, makeTensor } from '../../src/onnx/data.ts'
 import { refuseNonFinite } from '../../src/onnx/finite.ts'

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Coordinates } from '../../src/core/runtime.ts'
-import { distanceKm, near } from '../../src/placement/geo.ts'
-import { byDistance, type OriginLocation } from '../../src/placement/order.ts'
+import { byDistance, distanceKm, near, type OriginLocation } from '../../src/placement/geo.ts'
 
 const at = (latitude: number, longitude: number): Coordinates => ({ latitude, longitude })
 const FRANKFURT = at(50.11, 8.68)

@@ -1,11 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
 import { type LogFields, silentLogger } from '../../src/core/runtime.ts'
-import { OriginFault, type OriginFaultKind } from '../../src/placement/fault.ts'
+import { RetryBudget } from '../../src/placement/breaker.ts'
 import { type HealthRecord, HealthView } from '../../src/placement/health.ts'
-import type { Origin } from '../../src/placement/origin.ts'
+import { type Origin, OriginFault, type OriginFaultKind } from '../../src/placement/origin.ts'
 import { type AttemptOptions, OriginPool } from '../../src/placement/origin-pool.ts'
-import { RetryBudget } from '../../src/placement/retry.ts'
 import { ManualClock, type TestContext, testContext } from '../fixtures/clock.ts'
 
 const PLACES = {

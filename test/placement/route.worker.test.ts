@@ -6,15 +6,15 @@ import { type CallContext, type PlacementAsk, silentLogger, systemClock } from '
 import { sha256Factory } from '../../src/core/sha256.ts'
 import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import type { ArtifactInfo, Engine, Session, Support } from '../../src/engine/engine.ts'
+import { withForwardHeaders } from '../../src/http/inference.ts'
 import { HealthView } from '../../src/placement/health.ts'
 import type { Origin } from '../../src/placement/origin.ts'
-import { OriginPlacement } from '../../src/placement/origin-placement.ts'
 import { OriginPool } from '../../src/placement/origin-pool.ts'
 import type { ForwardedRequest, Route, RouteFacts } from '../../src/placement/placement.ts'
 import { PlacementPlanner } from '../../src/placement/planner.ts'
 import { decide } from '../../src/placement/policy.ts'
-import { routeSupport } from '../../src/placement/remote/route-support.ts'
 import { runRemotely, sendOn } from '../../src/placement/remote/send.ts'
+import { OriginPlacement } from '../../src/placement/route.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { LocalServing } from '../../src/serving/local.ts'
 import { RunCache } from '../../src/serving/results/run-cache.ts'
@@ -159,7 +159,6 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
     originPool,
     health,
     clock: systemClock,
-    routeSupport,
     failedLoadMs: 60_000,
     policy,
   })
@@ -190,7 +189,7 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
   }
   const forward = async (request: Partial<ForwardedRequest> = {}) => {
     const route = await routed({}, { route: request.route ?? 'task' })
-    return route.send(
+    const answered = await route.send(
       {
         route: 'task',
         method: 'POST',
@@ -202,6 +201,7 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
       },
       context,
     )
+    return withForwardHeaders(answered)
   }
   return { context, decisions: () => decisions, engine, forward, kept, model, placing, routed, run, seen }
 }

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { normals } from '../../bench/models/random.ts'
-import { halves } from '../../src/core/half.ts'
-import { type Tensor, tensor } from '../../src/core/tensors.ts'
+import { halves, type Tensor, tensor } from '../../src/core/tensors.ts'
 import { DataType, rawBytesOf } from '../../src/onnx/data.ts'
 import { intOf } from '../../src/onnx/make.ts'
 import type { ModelProto, TensorProto } from '../../src/onnx/schema/onnx_pb.js'

@@ -38,7 +38,8 @@ function setUp(places: number) {
         fallback: false,
         send: async (request) => {
           sent.push(request)
-          return Response.json([{ generated_text: 'written there' }])
+          const response = Response.json([{ generated_text: 'written there' }])
+          return { response, origin: 'fra', reason: 'edge-full', attempts: 1 }
         },
         giveUpOrigins: () => {},
         checkCost: (...args) => serving.checkCost(...args),

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { BoundedAdmission, type Ticket } from '../../src/serving/admission.ts'
-import { BeatingAdmission } from '../../src/serving/beating.ts'
+import { BeatingAdmission, BoundedAdmission, type Ticket } from '../../src/serving/admission.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 import { codeOf } from '../fixtures/http.ts'
 

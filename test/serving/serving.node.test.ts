@@ -11,10 +11,9 @@ import type { Tensor, Tensors } from '../../src/core/tensors.ts'
 import type { ArtifactInfo, Engine, Session } from '../../src/engine/engine.ts'
 import { ModelNotes, requestNotes } from '../../src/origin/model-notes.ts'
 import { HealthView } from '../../src/placement/health.ts'
-import { OriginPlacement } from '../../src/placement/origin-placement.ts'
 import { OriginPool } from '../../src/placement/origin-pool.ts'
 import { PlacementPlanner } from '../../src/placement/planner.ts'
-import { routeSupport } from '../../src/placement/remote/route-support.ts'
+import { OriginPlacement } from '../../src/placement/route.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { FileCache } from '../../src/serving/files.ts'
 import { LocalServing, type LocalServingOptions } from '../../src/serving/local.ts'
@@ -139,7 +138,7 @@ async function placed(hint: 'edge' | 'origin'): Promise<ServingUnderTest> {
     ...shared,
     edge,
     originPool,
-    planner: new PlacementPlanner({ ...shared, edge, originPool, health, routeSupport, failedLoadMs: 1_000 }),
+    planner: new PlacementPlanner({ ...shared, edge, originPool, health, failedLoadMs: 1_000 }),
     admission: new BoundedAdmission({ places: 1, bodyBytes: 1, leaseMs: 1_000, clock: systemClock }),
     runRemotely: async (_, __, inputs, outputs) => copied(inputs, outputs),
     forward: async () => {

@@ -1,6 +1,6 @@
 import type { Artifact } from '../../catalog/manifest.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { sessionFootprint } from '../../engine/footprint.ts'
+import { sessionFootprint } from '../../engine/costs.ts'
 
 export type Fit =
   /** Stays loaded beside another model of its size. */

@@ -1,7 +1,6 @@
 import { join, relative } from 'node:path'
 import { isVergeError, throwIfAborted } from '../../core/errors.ts'
-import { halves } from '../../core/half.ts'
-import type { Tensor, Tensors } from '../../core/tensors.ts'
+import { halves, type Tensor, type Tensors } from '../../core/tensors.ts'
 import type { Built } from '../build/build.ts'
 import { exampleRequest } from '../build/request.ts'
 import { codeOf, gist, type Visitor } from '../doctor/visitor.ts'

@@ -1,5 +1,4 @@
-import { toFloats } from '../../core/half.ts'
-import type { Tensors } from '../../core/tensors.ts'
+import { type Tensors, toFloats } from '../../core/tensors.ts'
 import { argmax, cosine, sqnrDb } from '../../quantize/metrics.ts'
 
 /** All floating-point outputs of a run, one after the other, in the order of the model's outputs. */

@@ -10,7 +10,7 @@ import {
   tensor,
 } from '../../core/tensors.ts'
 import { validate } from '../../core/validation.ts'
-import { datatypeOf } from '../../engine/ort/datatypes.ts'
+import { datatypeOf } from '../../engine/ort/marshal.ts'
 import { decodeTensor } from '../../onnx/codec.ts'
 import { dimsOf, rawBytesOf } from '../../onnx/data.ts'
 import { OnnxError } from '../../onnx/errors.ts'

@@ -1,5 +1,5 @@
-import { floatElements } from '../../core/half.ts'
-import type { Tensor } from '../../core/tensors.ts'
+import { floatElements, type Tensor } from '../../core/tensors.ts'
+
 /** How one output of an artifact agrees with the original's, over all samples. */
 export interface OutputAgreement {
   readonly output: string

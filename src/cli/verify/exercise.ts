@@ -1,5 +1,4 @@
-import { floatElements } from '../../core/half.ts'
-import type { Tensor } from '../../core/tensors.ts'
+import { floatElements, type Tensor } from '../../core/tensors.ts'
 
 /** What samples make of one output of the original: whether there is anything in it that a comparison could show. */
 export interface Exercise {

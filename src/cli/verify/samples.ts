@@ -1,9 +1,9 @@
 import type { ImageSettings } from '../../catalog/manifest.ts'
-import { halves } from '../../core/half.ts'
 import { LIMITS } from '../../core/limits.ts'
 import {
   ARRAY_TYPES,
   elementCount,
+  halves,
   type NumericArray,
   type Signature,
   type Tensor,

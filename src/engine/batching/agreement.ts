@@ -1,5 +1,4 @@
-import { floatElements } from '../../core/half.ts'
-import type { Tensor, Tensors } from '../../core/tensors.ts'
+import { floatElements, type Tensor, type Tensors } from '../../core/tensors.ts'
 
 /** How far a batch's answer may be from the run's own, absolutely and relatively. */
 const TOLERANCE = 1e-4

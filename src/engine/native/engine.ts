@@ -1,7 +1,7 @@
 import { throwIfAborted, VergeError } from '../../core/errors.ts'
 import { type Clock, type Logger, silentLogger } from '../../core/runtime.ts'
+import { sessionFootprint } from '../costs.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
-import { sessionFootprint } from '../footprint.ts'
 import { Turnstile } from '../turnstile.ts'
 import { chooseProvider, LOG_FATAL, type ProviderChoice } from './provider.ts'
 import { runtimeReason } from './reason.ts'

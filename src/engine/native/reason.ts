@@ -1,4 +1,4 @@
-import { cleanMessage } from '../ort/status.ts'
+import { cleanMessage } from '../ort/marshal.ts'
 
 /** A function's signature that the runtime puts before what its checks say: `virtual void onnxruntime::X::Y(int) const `. */
 const SIGNATURE = /^(?:[\w:<>*&~, ]+ )?[\w:~<>]*onnxruntime::.*?\)(?: const)?(?:::<lambda\([^)]*\)>)? /

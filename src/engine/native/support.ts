@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
+import { sessionFootprint } from '../costs.ts'
 import type { ArtifactInfo, Support } from '../engine.ts'
-import { sessionFootprint } from '../footprint.ts'
 
 /** Version of onnxruntime-node, which writes ORT-format files of the same version. */
 export const NATIVE_VERSION = (

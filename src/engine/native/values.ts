@@ -1,6 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
-import { ARRAY_TYPES, type Datatype, elementCount, type Tensor, tensor } from '../../core/tensors.ts'
-import { notATensor } from '../selection.ts'
+import { ARRAY_TYPES, type Datatype, elementCount, notATensor, type Tensor, tensor } from '../../core/tensors.ts'
 import { Tensor as OrtTensor } from './runtime.ts'
 
 /** onnxruntime-node's name of each datatype. */

@@ -1,14 +1,13 @@
 import { isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
 import type { Clock, Logger, RunCounter } from '../../core/runtime.ts'
+import { sessionFootprint } from '../costs.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
-import { sessionFootprint } from '../footprint.ts'
 import { Turnstile } from '../turnstile.ts'
-import { Allocations, heapFull } from './allocations.ts'
 import { type OrtBinary, OrtInstance } from './instance.ts'
+import { Allocations, heapFull, isOutOfMemory, lastError } from './marshal.ts'
 import { LOG_FATAL, type OrtModule } from './module.ts'
 import { OrtSession } from './session.ts'
 import { readSignature } from './signature.ts'
-import { isOutOfMemory, lastError } from './status.ts'
 import { Tenancy } from './tenancy.ts'
 
 export interface OrtEngineOptions {
@@ -17,7 +16,7 @@ export interface OrtEngineOptions {
   readonly version: string
   readonly heapLimitBytes: number
   readonly turnLeaseMs: number
-  /** Runs up to this cost together need no yield between them: in units of `runPrice`. */
+  /** Runs up to this cost together need no yield between them: in units of `runCost`. */
   readonly costBetweenYields: number
   readonly runs: RunCounter
   readonly loadStaleMs: number

@@ -1,6 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import type { Clock, Logger } from '../../core/runtime.ts'
-import { heapFull } from './allocations.ts'
+import { heapFull } from './marshal.ts'
 import { createMemory, instantiate, LOG_FATAL, type ModuleFactory, type OrtModule } from './module.ts'
 
 /** Many times what it takes to make an instance. */

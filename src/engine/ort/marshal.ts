@@ -1,10 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
-import { ARRAY_TYPES, elementCount, type Tensor, tensor } from '../../core/tensors.ts'
-import { notATensor } from '../selection.ts'
-import type { Allocations } from './allocations.ts'
-import { datatypeOf, ONNX_TYPE } from './datatypes.ts'
+import { ARRAY_TYPES, type Datatype, elementCount, notATensor, type Tensor, tensor } from '../../core/tensors.ts'
 import type { OrtModule } from './module.ts'
-import { rawError } from './status.ts'
 
 /** ORT's data location "CPU": the wasm heap. */
 const LOCATION_CPU = 1
@@ -127,4 +123,108 @@ function readStrings(module: OrtModule, pointers: number, count: number): string
     const to = index + 1 < count ? start(index + 1) : heap.indexOf(0, from)
     return decoder.decode(heap.slice(from, to))
   })
+}
+
+/** ONNX `TensorProto.DataType` numbers, as ONNX Runtime's C API uses them. */
+export const ONNX_TYPE: Readonly<Record<Datatype, number>> = {
+  FP32: 1,
+  UINT8: 2,
+  INT8: 3,
+  UINT16: 4,
+  INT16: 5,
+  INT32: 6,
+  INT64: 7,
+  BYTES: 8,
+  BOOL: 9,
+  FP16: 10,
+  FP64: 11,
+  UINT32: 12,
+  UINT64: 13,
+}
+
+const BY_NUMBER = new Map<number, Datatype>(
+  (Object.entries(ONNX_TYPE) as [Datatype, number][]).map(([name, number]) => [number, name]),
+)
+
+/** Null for types that the protocol does not have (bfloat16, complex, 4-bit, ...). */
+export function datatypeOf(onnxType: number): Datatype | null {
+  return BY_NUMBER.get(onnxType) ?? null
+}
+
+/** Heap blocks and ORT objects of one call, released together in reverse order. */
+export class Allocations {
+  readonly #module: OrtModule
+  readonly #releases: (() => void)[] = []
+
+  constructor(module: OrtModule) {
+    this.#module = module
+  }
+
+  /** A block of at least one byte. @throws engine_full when the heap is at its maximum */
+  malloc(bytes: number): number {
+    const pointer = this.#module._malloc(Math.max(1, bytes))
+    if (pointer === 0) throw heapFull()
+    this.#releases.push(() => this.#module._free(pointer))
+    return pointer
+  }
+
+  /** A NUL-terminated copy of a string. */
+  string(text: string): number {
+    const bytes = new TextEncoder().encode(text)
+    const pointer = this.malloc(bytes.length + 1)
+    this.#module.HEAPU8.set(bytes, pointer)
+    this.#module.HEAPU8[pointer + bytes.length] = 0
+    return pointer
+  }
+
+  onRelease(release: () => void): void {
+    this.#releases.push(release)
+  }
+
+  release(): void {
+    for (let release = this.#releases.pop(); release; release = this.#releases.pop()) release()
+  }
+}
+
+/** The heap has no room for one call or one model. `Tenancy` decides whether another try can succeed. */
+export function heapFull(cause?: unknown): VergeError {
+  return new VergeError('engine_full', 'The engine has no memory free for this at present. Try again in a moment.', {
+    cause,
+    retryAfter: 1,
+  })
+}
+
+/** The last error of the calling thread, for people: without the source file and function of ONNX Runtime's own. */
+export function lastError(module: OrtModule): string {
+  return cleanMessage(rawError(module))
+}
+
+/** The last error of the calling thread as it is: for logs, and to be told in other words. */
+export function rawError(module: OrtModule): string {
+  const stack = module.stackSave()
+  try {
+    const pointer = module.stackAlloc(2 * module.PTR_SIZE)
+    module._OrtGetLastError(pointer, pointer + module.PTR_SIZE)
+    const message = module.getValue(pointer + module.PTR_SIZE, '*')
+    return message === 0 ? 'no reason given' : module.UTF8ToString(message)
+  } finally {
+    module.stackRestore(stack)
+  }
+}
+
+const LONGEST_MESSAGE = 400
+
+/** Strips source locations and keeps the first line, at most 400 characters. */
+export function cleanMessage(message: string): string {
+  const first = message.split('\n', 1)[0] ?? ''
+  return first
+    .replace(/\S*\.(?:cc|h|cpp):\d+ /g, '')
+    .replace(/(?:\/[\w.-]+)+\//g, '')
+    .slice(0, LONGEST_MESSAGE)
+    .trim()
+}
+
+/** Whether a failure says that memory ran out, which is worth evicting other models for. */
+export function isOutOfMemory(message: string): boolean {
+  return /bad_alloc|failed to allocate|out of memory|Failed to allocate/i.test(message)
 }

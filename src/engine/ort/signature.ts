@@ -1,7 +1,6 @@
 import type { Signature, TensorSpec } from '../../core/tensors.ts'
-import { datatypeOf } from './datatypes.ts'
+import { datatypeOf, lastError } from './marshal.ts'
 import type { OrtModule } from './module.ts'
-import { lastError } from './status.ts'
 
 /** A session's signature, and the heap addresses of its names, which ORT wants back for every run. */
 export interface NativeSignature {

@@ -1,6 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
-import { type RunFootprint, runTooLarge } from '../footprint.ts'
-import { heapFull } from './allocations.ts'
+import { type RunFootprint, runTooLarge } from '../costs.ts'
+import { heapFull } from './marshal.ts'
 
 /**
  * What the heap of one instance holds. It decides whether a model that finds no room can never have it, or may have it

@@ -1,9 +1,8 @@
 import { VergeError } from '../../core/errors.ts'
-import type { Signature, Tensors } from '../../core/tensors.ts'
+import { type Signature, selectInputs, selectOutputs, type Tensors } from '../../core/tensors.ts'
 import { causalLayout } from '../causal.ts'
 import type { GenerateOptions, RunOptions, Session } from '../engine.ts'
 import { decodeTokens, type StepOptions } from '../generate.ts'
-import { selectInputs, selectOutputs } from '../selection.ts'
 import type { EngineChild } from './child-process.ts'
 import type { Answers, Request } from './protocol.ts'
 

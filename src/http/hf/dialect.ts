@@ -1,10 +1,9 @@
 import { VergeError } from '../../core/errors.ts'
 import { isObject } from '../../core/objects.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
-import type { Tasks } from '../../tasks/index.ts'
 import { asksForSimilarity } from '../../tasks/sentence-similarity.ts'
-import type { BoundTask, TaskBody } from '../../tasks/task.ts'
-import type { Dialect } from '../run/routes.ts'
+import type { BoundTask, TaskBody, Tasks } from '../../tasks/task.ts'
+import type { Dialect } from '../task-request.ts'
 
 /** @param asked the task that the path names, if it names one */
 export function huggingFace(tasks: Tasks, asked: string | undefined): Dialect {

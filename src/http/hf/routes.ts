@@ -1,11 +1,11 @@
 import { Hono } from 'hono'
 import { completionFields } from '../../protocols/huggingface/completion-fields.ts'
-import type { Tasks } from '../../tasks/index.ts'
+import type { Tasks } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { withAdmittedModel } from '../inference.ts'
 import { createChat } from '../openai/chat.ts'
 import { createCompletion } from '../openai/completions.ts'
-import { runTask } from '../run/routes.ts'
+import { runTask } from '../task-request.ts'
 import { huggingFace } from './dialect.ts'
 
 /** Paths as the Hugging Face inference API has had them, old and new. */

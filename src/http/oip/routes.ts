@@ -1,16 +1,15 @@
 import { type Context, Hono } from 'hono'
-import { resolveVersion, visibleModel, visibleModels, visibleVersions } from '../../inference/access.ts'
+import { findModel, visibleModels, visibleVersions } from '../../inference/access.ts'
+import { withTimeout } from '../../inference/call.ts'
 import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../protocols/oip/headers.ts'
 import { readInferRequest, readJsonLength } from '../../protocols/oip/read-request.ts'
 import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
+import { writeInferAnswer } from '../../protocols/oip/write-answer.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { paceOf, readBody } from '../body.ts'
-import { accessOf, withAdmittedModel } from '../inference.ts'
-import { setPlacementHeaders } from '../placement-headers.ts'
+import { accessOf, setPlacementHeaders, withAdmittedModel } from '../inference.ts'
 import { modelMetadata } from './metadata.ts'
-import { withTimeout } from './parameters.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'
-import { inferResponse } from './response.ts'
 
 /** The Open Inference Protocol, version 2, under /v2. */
 export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
@@ -55,9 +54,8 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
 /** The protocol wants a 4xx where the answer is "not ready", and Triton answers this one. */
 const NOT_READY = 400
 
-async function resolve(deps: AppDeps, c: Context<AppEnv>) {
-  const access = accessOf(deps, c)
-  return resolveVersion(access, await visibleModel(access, c.req.param('model') ?? ''), c.req.param('version'))
+function resolve(deps: AppDeps, c: Context<AppEnv>) {
+  return findModel(accessOf(deps, c), c.req.param('model') ?? '', c.req.param('version'))
 }
 
 function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
@@ -78,7 +76,9 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
     const result = await withTimeout(envelope.parameters?.timeout, context, deps.clock, (within) =>
       runner.run(model, inputs, outputs, within),
     )
-    const response = inferResponse(envelope, model.manifest, result.outputs, limits)
+    const { model: name, version } = model.manifest
+    const answer = writeInferAnswer(envelope, { name, version }, result.outputs, limits)
+    const response = new Response(answer.body, { headers: { ...answer.headers } })
     setPlacementHeaders(response.headers, result)
     return response
   })

@@ -2,13 +2,13 @@ import type { Context } from 'hono'
 import { abortError, VergeError } from '../../core/errors.ts'
 import type { Finish, Written } from '../../generate/generate.ts'
 import type { Prepared, Writer } from '../../generate/writer.ts'
-import type { LanguageRunner } from '../../inference/language-runner.ts'
-import type { Slot } from '../../inference/slot.ts'
+import type { Slot } from '../../inference/infer.ts'
+import type { ModelRunner } from '../../inference/model-runner.ts'
 import type { GenerationUsage } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { openAiErrorBody } from '../error-body.ts'
+import { withPlacementHeaders } from '../inference.ts'
 import { reportedError } from '../middleware/errors.ts'
-import { withPlacementHeaders } from '../placement-headers.ts'
 import { shownTo } from '../shown-error.ts'
 import { eventStream } from './sse.ts'
 
@@ -39,7 +39,7 @@ export interface Form {
 }
 
 export interface Answering {
-  readonly runner: LanguageRunner
+  readonly runner: ModelRunner
   readonly writer: Writer
   readonly prompts: readonly Prepared[]
   readonly form: Form

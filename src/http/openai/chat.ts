@@ -2,12 +2,11 @@ import type { Context } from 'hono'
 import { validate } from '../../core/validation.ts'
 import type { Message, ToolCall } from '../../generate/chat.ts'
 import { Writer } from '../../generate/writer.ts'
-import type { AdmittedModel } from '../../inference/infer.ts'
-import { LanguageRunner } from '../../inference/language-runner.ts'
-import type { Slot } from '../../inference/slot.ts'
+import type { AdmittedModel, Slot } from '../../inference/infer.ts'
+import { ModelRunner } from '../../inference/model-runner.ts'
 import type { ChatAnswer, ChatChunk, ChatRequest, ToolCallRequest } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
+import { type NamedByPath, withModelInBody } from '../inference.ts'
 import { answer, type Form } from './answering.ts'
 import { chatRequestSchema } from './request-schemas.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
@@ -17,7 +16,7 @@ export function createChat(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPat
   const work = async (admitted: AdmittedModel, body: unknown, slot: Slot): Promise<Response> => {
     assertWrites(admitted.model.manifest)
     const request = validate(chatRequestSchema, body, 'The request')
-    const runner = new LanguageRunner(deps, admitted, c.get('context'))
+    const runner = new ModelRunner(deps, admitted, c.get('context'))
     const writer = await Writer.open(runner.model, writingRequest(request))
     const prompt = await writer.chat(request.messages.map(messageOf), deps.clock.now(), deps.limits.chatLength)
     return answer(deps, c, slot, {

@@ -3,12 +3,11 @@ import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
 import { type Prepared, Writer } from '../../generate/writer.ts'
-import type { AdmittedModel } from '../../inference/infer.ts'
-import { LanguageRunner } from '../../inference/language-runner.ts'
-import type { Slot } from '../../inference/slot.ts'
+import type { AdmittedModel, Slot } from '../../inference/infer.ts'
+import { ModelRunner } from '../../inference/model-runner.ts'
 import type { CompletionAnswer, CompletionChunk, CompletionRequest } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { type NamedByPath, withModelInBody } from '../model-in-body.ts'
+import { type NamedByPath, withModelInBody } from '../inference.ts'
 import { answer, type Form } from './answering.ts'
 import { completionRequestSchema } from './request-schemas.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
@@ -18,7 +17,7 @@ export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: Name
   const work = async (admitted: AdmittedModel, body: unknown, slot: Slot): Promise<Response> => {
     assertWrites(admitted.model.manifest)
     const request = validate(completionRequestSchema, body, 'The request')
-    const runner = new LanguageRunner(deps, admitted, c.get('context'))
+    const runner = new ModelRunner(deps, admitted, c.get('context'))
     const writer = await Writer.open(runner.model, writingRequest(request))
     return answer(deps, c, slot, {
       runner,

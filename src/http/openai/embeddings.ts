@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
-import { TaskRunner } from '../../inference/task-runner.ts'
+import { ModelRunner } from '../../inference/model-runner.ts'
 import {
   type EmbeddingsRequest,
   type EmbeddingsResponse,
@@ -12,8 +12,7 @@ import { type EmbeddingInput, embed } from '../../tasks/embedding.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { checkTexts, fieldIn } from '../../tasks/texts.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { withModelInBody } from '../model-in-body.ts'
-import { withPlacementHeaders } from '../placement-headers.ts'
+import { withModelInBody, withPlacementHeaders } from '../inference.ts'
 
 /** `POST /v1/embeddings`: vectors as OpenAI's clients ask for them. */
 export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
@@ -28,7 +27,7 @@ export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Res
     }
     const request = validate(embeddingsRequestSchema, body, 'The request')
     const { inputs, field } = inputsOf(request.input, deps.limits)
-    const runner = new TaskRunner(deps, admitted, c.get('context'))
+    const runner = new ModelRunner(deps, admitted, c.get('context'))
     const options = {
       field,
       ...(request.dimensions !== undefined && { dimensions: request.dimensions }),

@@ -2,13 +2,12 @@ import { type Context, Hono } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
 import type { AdmittedModel } from '../../inference/infer.ts'
-import { TaskRunner } from '../../inference/task-runner.ts'
+import { ModelRunner } from '../../inference/model-runner.ts'
 import { type RerankResponse, rerankRequestSchema, teiRerankRequestSchema } from '../../protocols/rerank.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { type Ranking, rank } from '../../tasks/text-ranking.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { withModelInBody } from '../model-in-body.ts'
-import { withPlacementHeaders } from '../placement-headers.ts'
+import { withModelInBody, withPlacementHeaders } from '../inference.ts'
 
 /** `POST` on the path that these are mounted at: texts in order of how well they answer a query. */
 export function rerankRoutes(deps: AppDeps): Hono<AppEnv> {
@@ -38,7 +37,7 @@ async function rerankDocuments(
 ): Promise<Response> {
   const request = validate(rerankRequestSchema, body, 'The request')
   const texts = request.documents.map((document) => (typeof document === 'string' ? document : document.text))
-  const runner = new TaskRunner(deps, admitted, c.get('context'))
+  const runner = new ModelRunner(deps, admitted, c.get('context'))
   const { ranked, tokens } = await ranking(deps, runner, request.query, texts, 'documents', false)
   const answer: RerankResponse = {
     model: admitted.model.manifest.model,
@@ -60,7 +59,7 @@ async function rerankTexts(
 ): Promise<Response> {
   const request = validate(teiRerankRequestSchema, body, 'The request')
   const { query, texts } = request
-  const runner = new TaskRunner(deps, admitted, c.get('context'))
+  const runner = new ModelRunner(deps, admitted, c.get('context'))
   const { ranked } = await ranking(deps, runner, query, texts, 'texts', request.raw_scores ?? false)
   const answer = request.return_text ? ranked.map((item) => ({ ...item, text: texts[item.index] ?? '' })) : ranked
   return withPlacementHeaders(c.json(answer), runner)
@@ -68,7 +67,7 @@ async function rerankTexts(
 
 function ranking(
   { limits }: AppDeps,
-  { model, run }: TaskRunner,
+  { model, run }: ModelRunner,
   query: string,
   texts: readonly string[],
   list: string,

@@ -1,5 +1,4 @@
-import { finish, StepMeter, type Work } from '../../core/work.ts'
-import { tooManySteps } from '../too-many-steps.ts'
+import { finish, StepMeter, tooManySteps, type Work } from '../../core/work.ts'
 
 /**
  * Band-limited resampling: each new sample is the old ones weighted by a sinc under a Kaiser window, whose cut-off lies

@@ -1,11 +1,10 @@
 import { VergeError } from '../../core/errors.ts'
 import { finish, StepMeter, type Work } from '../../core/work.ts'
-import { orientationOf } from './exif.ts'
 import { decodeJpeg } from './jpeg/decode.ts'
 import type { Reduction } from './jpeg/frame.ts'
 import { surveyJpeg } from './jpeg/survey.ts'
 import { decodePng, PNG_SIGNATURE, pngRowBytes, readPngHeader } from './png.ts'
-import { orient, type Raster } from './raster.ts'
+import { orient, orientationOf, type Raster } from './raster.ts'
 import { decodeWebp, isWebp, readWebp } from './webp/decode.ts'
 
 export interface DecodeOptions {

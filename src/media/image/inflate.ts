@@ -1,5 +1,4 @@
-import type { StepMeter, Work } from '../../core/work.ts'
-import { tooManySteps } from '../too-many-steps.ts'
+import { type StepMeter, tooManySteps, type Work } from '../../core/work.ts'
 import { BitReader, corrupt, type Huffman, huffman, MAX_BITS, slowEntry, truncated } from './huffman.ts'
 
 /**

@@ -1,6 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
-import { finish, StepMeter, type Work } from '../../core/work.ts'
-import { tooManySteps } from '../too-many-steps.ts'
+import { finish, StepMeter, tooManySteps, type Work } from '../../core/work.ts'
 import { crop, type Raster, toGrey } from './raster.ts'
 import { resizing } from './resize.ts'
 

@@ -1,10 +1,8 @@
 import { VergeError } from '../../core/errors.ts'
-import type { StepMeter, Work } from '../../core/work.ts'
-import { tooManySteps } from '../too-many-steps.ts'
-import { orientationOf } from './exif.ts'
+import { type StepMeter, tooManySteps, type Work } from '../../core/work.ts'
 import { inflate } from './inflate.ts'
 import { converter, GREY, GREY_ALPHA, PALETTE, RGB, RGB_ALPHA } from './png-pixels.ts'
-import type { Raster } from './raster.ts'
+import { orientationOf, type Raster } from './raster.ts'
 import { RowAverager } from './row-averager.ts'
 
 /**

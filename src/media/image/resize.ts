@@ -1,6 +1,5 @@
 import type { Resampling } from '../../catalog/settings/resample.ts'
-import { finish, StepMeter, type Work } from '../../core/work.ts'
-import { tooManySteps } from '../too-many-steps.ts'
+import { finish, StepMeter, tooManySteps, type Work } from '../../core/work.ts'
 import { FILTERS, type Filter } from './filters.ts'
 import type { Raster } from './raster.ts'
 

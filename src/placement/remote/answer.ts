@@ -1,13 +1,16 @@
 import { concatBytes } from '../../core/bytes.ts'
+import { isVergeError } from '../../core/errors.ts'
+import { declaredLength } from '../../core/header-values.ts'
+import { PLACEMENT_HEADER } from '../../core/headers.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { mediaTypeOf } from '../../core/media-types.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import { parseJsonLength } from '../../protocols/oip/message.ts'
+import { EventSplitter, encodeEvent, endsWithDoneEvent } from '../../protocols/sse.ts'
+import { OriginFault } from '../origin.ts'
 import { type Collected, collect, type Pieces, pieces, relay } from './body.ts'
-import type { ExchangeTimeouts } from './exchange-timeouts.ts'
-import { answerHeaders, lengthOf } from './headers.ts'
-import { guardEvents } from './sse.ts'
+import type { ExchangeTimeouts } from './exchange.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
@@ -133,4 +136,111 @@ function isJson(bytes: Bytes): boolean {
   } catch {
     return false
   }
+}
+
+/**
+ * Server-sent events on their way through. Whole events alone are passed on, as they come, so that a stream which breaks
+ * off ends between two events.
+ */
+
+export interface GuardOptions {
+  /** Whether the stream is complete only with `data: [DONE]` at its end, as OpenAI's are. */
+  readonly endsWithDone: boolean
+  /** What is made of whole events, one or several, with the blank line after each. */
+  readonly rewrite?: (events: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>
+}
+
+/**
+ * Passes events on. If they break off, stop coming or end before their end, the stream ends with an error event in
+ * OpenAI's shape instead of a cut connection: clients report that as an error, and would take a cut for the end.
+ */
+function guardEvents(from: Pieces, { endsWithDone, rewrite }: GuardOptions): ReadableStream<Uint8Array> {
+  const splitter = new EventSplitter(LIMITS.eventBytes)
+  let tail = ''
+  const pass = (controller: ReadableStreamDefaultController<Uint8Array>, events: Uint8Array<ArrayBuffer>): void => {
+    tail = tailOf(tail, events)
+    controller.enqueue(rewrite === undefined ? events : rewrite(events))
+  }
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        try {
+          for (;;) {
+            const piece = await from.next()
+            if (piece === undefined) {
+              const rest = splitter.rest()
+              // A last event without its blank line: clients drop it, unless it is the end that they look for.
+              if (rest.length > 0 && endsWithDoneEvent(tailOf('', rest))) pass(controller, withBlankLine(rest))
+              if (endsWithDone && !endsWithDoneEvent(tail))
+                controller.enqueue(errorEvent('The answer ended before its end.'))
+              controller.close()
+              return
+            }
+            const events = splitter.push(piece)
+            if (events === undefined) continue
+            pass(controller, events)
+            return
+          }
+        } catch (error) {
+          from.cancel(error)
+          if (!(error instanceof OriginFault) && !isVergeError(error, 'deadline_exceeded')) throw error
+          // What comes after the end is no failure of the answer's.
+          if (!endsWithDoneEvent(tail)) controller.enqueue(errorEvent('The answer broke off. Send the request again.'))
+          controller.close()
+        }
+      },
+      cancel: (reason) => from.cancel(reason),
+    },
+    // Nothing is read ahead of who listens.
+    { highWaterMark: 0 },
+  )
+}
+
+/** The last characters of a stream, enough to recognise its end. */
+function tailOf(before: string, bytes: Uint8Array): string {
+  return (before + new TextDecoder().decode(bytes.subarray(-TAIL_BYTES))).slice(-TAIL_BYTES)
+}
+
+const TAIL_BYTES = 64
+const LF = 0x0a
+
+function withBlankLine(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(bytes.length + 2)
+  whole.set(bytes)
+  whole.fill(LF, bytes.length)
+  return whole
+}
+
+function errorEvent(message: string): Uint8Array<ArrayBuffer> {
+  return encodeEvent({ error: { message, type: 'server_error', param: null, code: 'origin_failed' } })
+}
+
+/** What of an origin's answer concerns the caller; `verge-placement` is for the Worker, which writes its own. */
+const PASSED_BACK = ['content-type', JSON_LENGTH_HEADER, 'retry-after', 'server-timing', PLACEMENT_HEADER] as const
+
+/** An answer's headers are short; a caller gets no more of another server's words than this. */
+const MOST_VALUE = 1_024
+
+/**
+ * The headers of an origin's answer for a caller. The length is not among them: it belongs to the body as it came, which
+ * may have been encoded, and the platform sets it for bodies of known length.
+ */
+export function answerHeaders(answer: Pick<Headers, 'get'>): Headers {
+  return pickHeaders(answer, PASSED_BACK)
+}
+
+export function pickHeaders(from: Pick<Headers, 'get'>, names: readonly string[]): Headers {
+  const headers = new Headers()
+  for (const name of names) {
+    const value = from.get(name)
+    if (value !== null && value.length <= MOST_VALUE) headers.set(name, value)
+  }
+  return headers
+}
+
+/** The declared length of a body that is sent as it is; undefined where none is declared. */
+function lengthOf(headers: Pick<Headers, 'get'>): number | undefined {
+  const encoding = headers.get('content-encoding')
+  if (encoding !== null && encoding.trim().toLowerCase() !== 'identity') return undefined
+  return declaredLength(headers.get('content-length'))
 }

@@ -1,5 +1,5 @@
 import { GrowingBytes } from '../../core/growing-bytes.ts'
-import type { ExchangeTimeouts } from './exchange-timeouts.ts'
+import type { ExchangeTimeouts } from './exchange.ts'
 
 /** What is read at once. workerd's own default of 4 KiB costs several times the time for a large body. */
 const PIECE_BYTES = 64 * 1024

@@ -4,8 +4,7 @@ import { retryAfterMs } from '../../core/header-values.ts'
 import { mediaTypeOf } from '../../core/media-types.ts'
 import { isObject } from '../../core/objects.ts'
 import { decodeUtf8 } from '../../core/utf8.ts'
-import { OriginFault, type OriginFaultKind } from '../fault.ts'
-import type { OriginKind } from '../origin.ts'
+import { OriginFault, type OriginFaultKind, type OriginKind } from '../origin.ts'
 
 /** What an answer's status and body come to. */
 export type ResponseClass =

@@ -9,10 +9,8 @@ import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../pr
 import { parseJsonLength } from '../../protocols/oip/message.ts'
 import { readInferAnswer } from '../../protocols/oip/read-answer.ts'
 import { inferPath, writeInferRequest } from '../../protocols/oip/write-request.ts'
-import { OriginFault } from '../fault.ts'
-import type { Origin, OriginRequest } from '../origin.ts'
-import { type ExchangeDeps, exchange } from './exchange.ts'
-import { originHeaders } from './headers.ts'
+import { type Origin, OriginFault, type OriginRequest } from '../origin.ts'
+import { type ExchangeDeps, exchange, originHeaders } from './exchange.ts'
 import { FieldRenamer, type Names } from './rename.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>

@@ -1,6 +1,5 @@
 import { LIMITS } from '../../core/limits.ts'
-import { OriginFault, type OriginFaultKind } from '../fault.ts'
-import type { Origin, OriginRequest } from '../origin.ts'
+import { type Origin, OriginFault, type OriginFaultKind, type OriginRequest } from '../origin.ts'
 import type { ProbeResult } from '../probing.ts'
 import { type ExchangeDeps, exchange } from './exchange.ts'
 

@@ -1,12 +1,13 @@
+import { VergeError } from '../../core/errors.ts'
 import type { CallContext } from '../../core/runtime.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
 import { type Origin, type OriginKind, type OriginRequest, upstreamName } from '../origin.ts'
 import type { ForwardedRequest, ForwardRoute } from '../placement.ts'
-import { type ExchangeDeps, exchange } from './exchange.ts'
-import { originHeaders } from './headers.ts'
+import type { Rewriting } from './answer.ts'
+import { type ExchangeDeps, exchange, originHeaders } from './exchange.ts'
 import { exchangeOip, inferRemote } from './oip.ts'
-import { exchangeOpenAi } from './openai.ts'
+import { FieldRenamer, type Names, renamed, renamedEvents } from './rename.ts'
 
 /**
  * Has an origin answer a request as it is, in the words that it speaks. One of our own runs the version that was chosen
@@ -83,4 +84,38 @@ function pathFor(
   if (route === 'oip') url.pathname = `/v2/models/${model}/versions/${version}/infer`
   else url.searchParams.set('version', version)
   return url.pathname + url.search
+}
+
+/**
+ * Has a server of OpenAI's kind (vLLM, text-embeddings-inference) answer under our name for the model: the request's
+ * `model` becomes the origin's name for it, and the answer's, in JSON and in each event, becomes ours. For
+ * `/v1/chat/completions`, `/v1/completions`, `/v1/embeddings` and `/rerank`.
+ * @param request its body read whole; it has been seen to be JSON with a `model`
+ * @throws what `exchange` throws
+ */
+export function exchangeOpenAi(
+  origin: Origin,
+  request: OriginRequest,
+  { ours, theirs }: Names,
+  deps: ExchangeDeps,
+): Promise<Response> {
+  const { body } = request
+  if (body instanceof ReadableStream) {
+    throw new VergeError('internal', 'A body that names its model must be read before it is sent on.')
+  }
+  // Also where both names are the same: a body may name its model twice, and the origin take the one that was not seen.
+  const headers = new Headers(request.headers)
+  headers.set('content-type', 'application/json')
+  const named = { ...request, headers, body: body === null ? null : renamed(body, 'model', theirs) }
+  return exchange(origin, named, deps, ours === theirs ? undefined : renaming('model', ours))
+}
+
+function renaming(field: string, ours: string): Rewriting {
+  return {
+    json() {
+      const renamer = new FieldRenamer(field, ours)
+      return (piece) => renamer.push(piece)
+    },
+    events: (events) => renamedEvents(events, field, ours),
+  }
 }

@@ -1,6 +1,13 @@
 import { VergeError } from '../../core/errors.ts'
-import { halves } from '../../core/half.ts'
-import { ARRAY_TYPES, type Datatype, elementCount, type NumericArray, type Tensor, tensor } from '../../core/tensors.ts'
+import {
+  ARRAY_TYPES,
+  type Datatype,
+  elementCount,
+  halves,
+  type NumericArray,
+  type Tensor,
+  tensor,
+} from '../../core/tensors.ts'
 
 /**
  * Tensors as JSON, both ways. The data come flat or nested, as the protocol allows; they go out flat.

@@ -2,11 +2,15 @@ import { describe, expect, it } from 'vitest'
 import { importKey, SignatureVerifier } from '../../../src/access/signature.ts'
 import { toHex } from '../../../src/core/bytes.ts'
 import { VergeError } from '../../../src/core/errors.ts'
-import { OriginFault, type OriginFaultKind } from '../../../src/placement/fault.ts'
-import type { Origin, OriginKind, OriginRequest } from '../../../src/placement/origin.ts'
+import {
+  type Origin,
+  OriginFault,
+  type OriginFaultKind,
+  type OriginKind,
+  type OriginRequest,
+} from '../../../src/placement/origin.ts'
 import { accessAuth, bearerAuth, hmacAuth } from '../../../src/placement/remote/auth.ts'
-import { exchange } from '../../../src/placement/remote/exchange.ts'
-import { originHeaders } from '../../../src/placement/remote/headers.ts'
+import { exchange, originHeaders } from '../../../src/placement/remote/exchange.ts'
 import { ManualClock, settle } from '../../fixtures/clock.ts'
 import { ManualBody, originOf, piecesOf, requestOf } from '../../fixtures/remote.ts'
 

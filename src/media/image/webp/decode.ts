@@ -1,5 +1,4 @@
-import type { StepMeter, Work } from '../../../core/work.ts'
-import { tooManySteps } from '../../too-many-steps.ts'
+import { type StepMeter, tooManySteps, type Work } from '../../../core/work.ts'
 import { paste, type Raster } from '../raster.ts'
 import { decodeAlpha } from './alpha.ts'
 import { damaged, incomplete } from './failures.ts'

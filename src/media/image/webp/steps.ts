@@ -1,5 +1,4 @@
-import type { Refusal } from '../../../core/work.ts'
-import { tooManySteps } from '../../too-many-steps.ts'
+import { type Refusal, tooManySteps } from '../../../core/work.ts'
 
 /** What decoding a WebP costs, in steps (docs/limits.md), measured with the costliest content of each kind. */
 

@@ -1,0 +1,149 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import { routePath } from 'hono/route'
+import { callerName } from '../../access/authorize.ts'
+import { VergeError } from '../../core/errors.ts'
+import { declaredLength } from '../../core/header-values.ts'
+import {
+  MODEL_HEADER,
+  PLACE_HEADER,
+  PLACEMENT_HEADER,
+  RESULT_CACHE_HEADER,
+  TIMEOUT_HEADER,
+} from '../../core/headers.ts'
+import type { CacheMode, Clock, Coordinates, Logger, PlaceHint, RunCounter, RunLedger } from '../../core/runtime.ts'
+import { withCall } from '../../inference/call.ts'
+import type { AppEnv } from '../app-env.ts'
+
+export interface ContextOptions {
+  readonly clock: Clock
+  readonly deadlineMs: number
+  readonly logger: Logger
+  readonly runs: RunCounter
+}
+
+/**
+ * Gives handlers a `CallContext`: one signal for the caller's leaving and for the deadline, and `waitUntil`.
+ * `verge-timeout-ms` may shorten the deadline, never lengthen it.
+ */
+export function callContext({ clock, deadlineMs, logger, runs }: ContextOptions): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const timeoutMs = Math.min(deadlineMs, requestedTimeout(c.req.header(TIMEOUT_HEADER)) ?? deadlineMs)
+    const requestId = c.get('requestId')
+    await withCall(
+      { clock, logger, runs },
+      { requestId, timeoutMs, left: c.req.raw.signal, waitUntil: (work) => keepAlive(c, work) },
+      (context) => {
+        c.set('context', context)
+        return next()
+      },
+    )
+  }
+}
+
+function requestedTimeout(header: string | undefined): number | undefined {
+  if (header === undefined) return undefined
+  const milliseconds = Number(header)
+  if (!/^\d{1,9}$/.test(header) || milliseconds === 0) {
+    throw new VergeError(
+      'invalid_request',
+      'The header "verge-timeout-ms" must be a whole number of milliseconds above 0.',
+    )
+  }
+  return milliseconds
+}
+
+function keepAlive(c: Context<AppEnv>, work: Promise<unknown>): void {
+  try {
+    c.executionCtx.waitUntil(work)
+  } catch {
+    // Hono throws where the runtime has no execution context (Node); there, promises live as long as the process.
+  }
+}
+
+const HINTS: readonly PlaceHint[] = ['edge', 'origin', 'auto']
+
+/**
+ * Opens a request to placement: notes where its caller is, and where it wants to be computed.
+ * @param near where a request comes from, as far as the platform knows
+ */
+export function placeAsk(near: (request: Request) => Coordinates | undefined): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const given = c.req.header(PLACE_HEADER)
+    const hint = HINTS.find((candidate) => candidate === (given ?? 'auto'))
+    if (hint === undefined) {
+      throw new VergeError('invalid_request', `The header "${PLACE_HEADER}" may be ${HINTS.join(', ')}.`, {
+        details: { field: PLACE_HEADER },
+      })
+    }
+    const at = near(c.req.raw)
+    c.set('context', { ...c.get('context'), placement: { hint, ...(at && { near: at }) } })
+    await next()
+  }
+}
+
+/**
+ * Opens the result cache to a request, as far as its `Cache-Control` allows, and says what came of it. Stands behind the
+ * middleware that learns who is calling: results of private models are kept for each caller alone.
+ */
+export function resultCache(): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    const ledger: RunLedger = { cost: 0, cache: undefined, lookups: 0 }
+    c.set('context', {
+      ...c.get('context'),
+      cache: { mode: modeOf(c.req.header('cache-control')), scope: callerName(c.get('caller')) },
+      ledger,
+    })
+    await next()
+    if (ledger.cache !== undefined && c.res.ok) c.res.headers.set(RESULT_CACHE_HEADER, ledger.cache)
+  }
+}
+
+/** RFC 9111, 5.2.1: `no-store` leaves no trace; `no-cache` and `max-age=0` want a fresh answer, which may be kept. */
+function modeOf(header: string | undefined): CacheMode {
+  const directives = (header ?? '').split(',').map((directive) => directive.trim().toLowerCase())
+  if (directives.includes('no-store')) return 'off'
+  const fresh = directives.some((directive) => directive === 'no-cache' || /^max-age="?0+"?$/.test(directive))
+  return fresh ? 'refresh' : 'use'
+}
+
+/** Which requests that succeed leave a line in the log. */
+export interface RequestLog {
+  /** Share of them, 0 to 1. */
+  readonly sampleRate: number
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+}
+
+/**
+ * Says on an answer which version it is from, and logs a sample of the requests that succeed. Stands behind the
+ * middleware that opens the ledger.
+ */
+export function answered(logger: Logger, log: RequestLog | undefined): MiddlewareHandler<AppEnv> {
+  return async (c, next) => {
+    await next()
+    const { model } = c.get('context').ledger ?? {}
+    if (model !== undefined) c.res.headers.set(MODEL_HEADER, model)
+    // Errors are logged with their reasons, each of them, by the error handler.
+    if (log !== undefined && c.res.status < 400 && c.get('refused') !== true && log.random() < log.sampleRate) {
+      logger.info('request_answered', fieldsOf(c))
+    }
+  }
+}
+
+/** What is known when an answer begins: never a body, a query, a key or anything else that the caller wrote freely. */
+function fieldsOf(c: Context<AppEnv>) {
+  const { ledger } = c.get('context')
+  return {
+    requestId: c.get('requestId'),
+    method: c.req.method,
+    // The pattern, because a path may hold anything.
+    route: routePath(c, -1),
+    model: ledger?.model,
+    status: c.res.status,
+    caller: c.get('caller').kind,
+    placement: c.res.headers.get(PLACEMENT_HEADER) ?? undefined,
+    cache: ledger?.cache,
+    cost: ledger?.cost,
+    requestBytes: declaredLength(c.req.header('content-length')),
+  }
+}
