@@ -203,7 +203,7 @@ describe('serving', () => {
       blobs: unused,
       files: unused,
       engine: { supports: () => ({ ok: true }) } as never,
-      sessions: { use } as never,
+      sessions: { run: use } as never,
       results: { through: (_run: unknown, _context: unknown, compute: () => unknown) => compute() } as never,
       costLimit: 100,
       pinned: new Set(),
