@@ -205,7 +205,7 @@ const IN_NODE = 'test/**/*.node.test.ts'
 /** The rooms beside `src/`, by their path in the repository. `src/*` is any room of `src/`. */
 const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
-  scripts: { rooms: ['src/*'], packages: ['node:*', 'oxc-parser', 'zod'] },
+  scripts: { rooms: ['src/*'], packages: ['node:*', 'oxc-parser', 'vitest', 'zod'] },
   // Each names types of other runtimes, to find out that they are unknown.
   'scripts/checks/runtimes': { rooms: [], packages: ['*'] },
   // Benches share the models and pictures that tests are made of, and nothing else of the tests.

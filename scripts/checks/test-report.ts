@@ -13,6 +13,16 @@ const reportSchema = z.object({
   ),
 })
 
+/** What failed outside of tests, as run-reporter.ts writes it. */
+const errorsSchema = z.array(
+  z.object({ message: z.string(), during: z.string().nullable(), stack: z.string().nullable() }),
+)
+
+/** The file beside a JSON report that holds the errors outside of its tests. */
+export function errorsBeside(report: string): string {
+  return report.replace(/(\.json)?$/, '.errors.json')
+}
+
 export interface Summary {
   readonly passed: number
   readonly failed: number
@@ -24,8 +34,14 @@ export interface Summary {
 /** A skip is declared where the test's name, or that of a group around it, says why, in one of two forms. */
 const DECLARED = /skipped(?:,| only where) \S/
 
-/** Counts tests over reports, and finds failures and skips that nobody declared. */
-export function summarise(reports: readonly unknown[]): Summary {
+/** How much of an error's stack is shown. */
+const STACK_LINES = 6
+
+/**
+ * Counts tests over reports, and finds failures and undeclared skips.
+ * @param errors what failed outside of tests, one list for each report that has one
+ */
+export function summarise(reports: readonly unknown[], errors: readonly unknown[] = []): Summary {
   let passed = 0
   let failed = 0
   let skipped = 0
@@ -55,6 +71,11 @@ export function summarise(reports: readonly unknown[]): Summary {
       }
     }
     if (!report.success && problems.length === before) problems.push('failed: the test run, outside its tests')
+  }
+  for (const { message, during, stack } of errors.flatMap((list) => errorsSchema.parse(list))) {
+    const where = during === null ? '' : ` (while ${during} ran)`
+    const frames = (stack ?? '').split('\n').filter((line) => /^\s+at /.test(line))
+    problems.push([`failed outside of tests${where}: ${message}`, ...frames.slice(0, STACK_LINES)].join('\n'))
   }
   if (passed === 0) problems.push('failed: no test ran')
   return { passed, failed, skipped, problems }
