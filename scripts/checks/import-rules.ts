@@ -20,7 +20,6 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'client',
       'rpc',
       'config',
-      'logger.ts',
       'version.ts',
       'core',
       'access',
@@ -43,7 +42,6 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // Variables and secrets of the Worker: parsing, checks and their descriptions.
   config: { rooms: ['placement', 'core'], packages: ['zod'] },
-  'logger.ts': { rooms: ['core'], packages: [] },
   'version.ts': { rooms: [], packages: [] },
   http: {
     rooms: [

@@ -1,9 +1,9 @@
 import { VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
+import { parseJsonLength } from '../protocols/oip/binary.ts'
 import { readError } from '../protocols/oip/error.ts'
 import { JSON_LENGTH_HEADER } from '../protocols/oip/headers.ts'
-import { parseJsonLength } from '../protocols/oip/message.ts'
 import { readInferAnswer } from '../protocols/oip/read-answer.ts'
 import { inferPath, writeInferRequest } from '../protocols/oip/write-request.ts'
 

@@ -1,6 +1,5 @@
 import { VergeError } from './errors.ts'
 import type { Limits } from './limits.ts'
-import { decodeUtf8 } from './utf8.ts'
 
 type JsonLimits = Pick<Limits, 'jsonContainers' | 'jsonMembers'>
 
@@ -51,5 +50,14 @@ function refuseManyParts(bytes: Uint8Array, { jsonContainers, jsonMembers }: Jso
       `The objects of the JSON have ${members} members; at most ${jsonMembers} are read. Send a table by columns, or in several requests.`,
       { details: { limit_members: jsonMembers } },
     )
+  }
+}
+
+/** Text of UTF-8 bytes, without a byte order mark; undefined if they are not UTF-8. */
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(bytes)
+  } catch {
+    return undefined
   }
 }

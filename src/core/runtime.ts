@@ -1,5 +1,4 @@
-import { onAbort } from './abort.ts'
-import { abortError, throwIfAborted } from './errors.ts'
+import { abortError, errorFields, throwIfAborted } from './errors.ts'
 
 /**
  * Time as the core sees it, passed in so that it can be frozen in tests. In production `now` stands still during pure
@@ -117,4 +116,79 @@ export const systemClock: Clock = {
       })
     })
   },
+}
+
+/**
+ * Calls back once when a signal is raised; at once if it has been raised already.
+ * @returns a function that removes the callback
+ */
+export function onAbort(signal: AbortSignal | undefined, callback: () => void): () => void {
+  if (signal === undefined) return ignore
+  if (signal.aborted) {
+    callback()
+    return ignore
+  }
+  signal.addEventListener('abort', callback, { once: true })
+  return () => signal.removeEventListener('abort', callback)
+}
+
+/**
+ * Waits for work that cannot be interrupted, but no longer than the signal allows. The work itself continues.
+ * @param discard gets the result if it comes after the signal
+ * @throws what the work throws; the signal's reason as a typed error
+ */
+export function untilAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  discard: (late: T) => void = ignore,
+): Promise<T> {
+  if (signal === undefined) return work
+  return new Promise((resolve, reject) => {
+    let aborted = false
+    const release = onAbort(signal, () => {
+      aborted = true
+      reject(abortError(signal))
+    })
+    work
+      .then((value) => {
+        if (aborted) discard(value)
+        else resolve(value)
+      }, reject)
+      .finally(release)
+  })
+}
+
+/**
+ * Waits for work, but no longer than `ms`. The work itself continues, and its failure after that is ignored.
+ * @param late gives the result once the time is over, or throws
+ */
+export function untilLate<T, L>(
+  work: Promise<T>,
+  ms: number,
+  clock: Pick<Clock, 'after'>,
+  late: () => L,
+): Promise<T | L> {
+  return new Promise((resolve, reject) => {
+    const callOff = clock.after(ms, () => {
+      try {
+        resolve(late())
+      } catch (error) {
+        reject(error)
+      }
+    })
+    work.then(resolve, reject).finally(callOff)
+  })
+}
+
+function ignore(): void {}
+
+/** One JSON object a line, which Workers Logs indexes by field. */
+export const consoleLogger: Logger = {
+  info: (event, fields) => console.log(line('info', event, fields)),
+  warn: (event, fields) => console.warn(line('warn', event, fields)),
+  error: (event, fields) => console.error(line('error', event, fields)),
+}
+
+function line(level: string, event: string, fields: LogFields = {}): string {
+  return JSON.stringify({ level, event, ...fields }, (_, value: unknown) => errorFields(value))
 }

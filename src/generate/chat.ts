@@ -1,6 +1,6 @@
 import { Environment, Interpreter, parse, tokenize } from '@huggingface/jinja'
 import { isVergeError, VergeError } from '../core/errors.ts'
-import { decodeUtf8 } from '../core/utf8.ts'
+import { decodeUtf8 } from '../core/json.ts'
 import type { ControlText, Prompt } from './control-text.ts'
 import { strftime } from './strftime.ts'
 

@@ -1,10 +1,9 @@
-import { onAbort, untilAborted, untilLate } from '../core/abort.ts'
 import { abortError, VergeError } from '../core/errors.ts'
 import { GrowingBytes } from '../core/growing-bytes.ts'
-import { declaredLength } from '../core/header-values.ts'
+import { declaredLength } from '../core/headers.ts'
 import { parseJson as parseBoundedJson } from '../core/json.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
-import type { Clock } from '../core/runtime.ts'
+import { type Clock, onAbort, untilAborted, untilLate } from '../core/runtime.ts'
 
 export interface BodyOptions {
   /** Most bytes taken. */

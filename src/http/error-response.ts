@@ -1,5 +1,5 @@
 import type { VergeError } from '../core/errors.ts'
-import { retryAfterHeader } from '../core/header-values.ts'
+import { retryAfterHeader } from '../core/headers.ts'
 import { errorBodyFor } from './error-body.ts'
 import { STATUS } from './status.ts'
 

@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { VergeError } from '../core/errors.ts'
+import { charsetOf, mediaTypeOf } from '../core/headers.ts'
 import { knownFields } from '../core/known-fields.ts'
-import { charsetOf, mediaTypeOf } from '../core/media-types.ts'
 import { isObject } from '../core/objects.ts'
 import type { AdmittedModel } from '../inference/infer.ts'
 import { ModelRunner } from '../inference/model-runner.ts'

@@ -1,6 +1,5 @@
-import { onAbort } from '../core/abort.ts'
 import { abortError, VergeError } from '../core/errors.ts'
-import type { CallContext, Clock, Logger, RunCounter } from '../core/runtime.ts'
+import { type CallContext, type Clock, type Logger, onAbort, type RunCounter } from '../core/runtime.ts'
 
 export interface CallOptions {
   readonly requestId: string

@@ -1,6 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { untilLate } from '../core/abort.ts'
-import type { Clock, Logger } from '../core/runtime.ts'
+import { type Clock, type Logger, untilLate } from '../core/runtime.ts'
 import type { EngineHealth } from '../engine/engine.ts'
 import type { OriginMetrics } from './metrics.ts'
 

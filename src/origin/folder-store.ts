@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { untilAborted } from '../core/abort.ts'
 import { throwIfAborted, VergeError } from '../core/errors.ts'
+import { untilAborted } from '../core/runtime.ts'
 import { bodyOf, piecesOf, unavailable } from '../weights/body.ts'
 import type {
   ByteRange,

@@ -1,6 +1,5 @@
-import { untilLate } from '../core/abort.ts'
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
-import type { Clock, Logger } from '../core/runtime.ts'
+import { type Clock, type Logger, untilLate } from '../core/runtime.ts'
 import { bodyOf, piecesOfBytes, readAtMost } from '../weights/body.ts'
 import type {
   GetOptions,

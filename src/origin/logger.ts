@@ -1,5 +1,5 @@
 import { type DestinationStream, pino } from 'pino'
-import { errorFields } from '../core/error-fields.ts'
+import { errorFields } from '../core/errors.ts'
 import type { LogFields, Logger } from '../core/runtime.ts'
 
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const

@@ -1,7 +1,6 @@
 import * as z from 'zod'
-import { untilLate } from '../core/abort.ts'
 import { LIMITS } from '../core/limits.ts'
-import type { CallContext, Clock, Logger } from '../core/runtime.ts'
+import { type CallContext, type Clock, type Logger, untilLate } from '../core/runtime.ts'
 
 /** Where the record lies in KV. */
 export const HEALTH_KEY = 'health/origins'

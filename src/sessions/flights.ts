@@ -1,6 +1,5 @@
-import { untilAborted } from '../core/abort.ts'
 import { throwIfAborted, VergeError } from '../core/errors.ts'
-import type { CallContext, Clock } from '../core/runtime.ts'
+import { type CallContext, type Clock, untilAborted } from '../core/runtime.ts'
 
 /** What shared work tells those who wait for it. */
 export interface Flight {

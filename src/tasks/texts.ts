@@ -1,7 +1,7 @@
 import type * as z from 'zod'
 import { VergeError } from '../core/errors.ts'
+import { decodeUtf8 } from '../core/json.ts'
 import type { Limits } from '../core/limits.ts'
-import { decodeUtf8 } from '../core/utf8.ts'
 import { refuseManyItems, validate } from '../core/validation.ts'
 import type { TaskBody } from './task.ts'
 

@@ -1,7 +1,7 @@
-import { onAbort, untilAborted } from '../core/abort.ts'
 import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { GrowingBytes } from '../core/growing-bytes.ts'
 import { LIMITS } from '../core/limits.ts'
+import { onAbort, untilAborted } from '../core/runtime.ts'
 
 /** Bytes that come piece by piece. A piece is good until the next call: its memory is used again. */
 export interface Pieces {

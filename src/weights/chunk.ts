@@ -1,7 +1,6 @@
-import { untilAborted } from '../core/abort.ts'
 import { isVergeError, throwIfAborted } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import type { Clock, Sha256Factory } from '../core/runtime.ts'
+import { type Clock, type Sha256Factory, untilAborted } from '../core/runtime.ts'
 import { blobKey, type ChunkInfo } from './blob.ts'
 import { forEachPiece } from './body.ts'
 import { guardAgainstStall } from './stall.ts'

@@ -1,7 +1,6 @@
-import { onAbort } from '../core/abort.ts'
 import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
-import type { Clock, Logger, Sha256Factory } from '../core/runtime.ts'
+import { type Clock, type Logger, onAbort, type Sha256Factory } from '../core/runtime.ts'
 import type { ByteSource } from '../engine/engine.ts'
 import { type BlobInfo, type ChunkInfo, checkBlob } from './blob.ts'
 import { type ChunkFault, readChunk } from './chunk.ts'

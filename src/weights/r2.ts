@@ -1,6 +1,6 @@
-import { untilAborted } from '../core/abort.ts'
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
+import { untilAborted } from '../core/runtime.ts'
 import { asked, bodyOf, nextCursor, piecesOf, unavailable } from './body.ts'
 import type {
   ByteRange,

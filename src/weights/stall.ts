@@ -1,6 +1,5 @@
-import { onAbort } from '../core/abort.ts'
 import { abortError, VergeError } from '../core/errors.ts'
-import type { Clock } from '../core/runtime.ts'
+import { type Clock, onAbort } from '../core/runtime.ts'
 
 export interface StallGuard {
   /** Fires with the outer signal's reason, or with `store_unavailable` after a time without progress. */

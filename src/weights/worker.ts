@@ -1,6 +1,5 @@
-import { onAbort } from '../core/abort.ts'
 import { abortError, isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
-import type { Clock } from '../core/runtime.ts'
+import { type Clock, onAbort } from '../core/runtime.ts'
 import { bodyOf, piecesOf, readAtMost, unavailable } from './body.ts'
 import type {
   ByteRange,

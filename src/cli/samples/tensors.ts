@@ -15,7 +15,7 @@ import { decodeTensor } from '../../onnx/codec.ts'
 import { dimsOf, rawBytesOf } from '../../onnx/data.ts'
 import { OnnxError } from '../../onnx/errors.ts'
 import { tensorFromJson } from '../../protocols/oip/json.ts'
-import { checkInputs } from '../../protocols/oip/signature.ts'
+import { checkInputs } from '../../protocols/oip/read-request.ts'
 import { inputTensorSchema } from '../../protocols/oip/wire.ts'
 
 const inputsSchema = z.array(inputTensorSchema)

@@ -1,6 +1,6 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
-import { retryAfterMs } from '../../core/header-values.ts'
+import { retryAfterMs } from '../../core/headers.ts'
 import { isLoopback } from '../../core/loopback.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { SOURCE_LIMITS } from './limits.ts'

@@ -1,6 +1,5 @@
-import { untilAborted } from '../../core/abort.ts'
 import { throwIfAborted, VergeError } from '../../core/errors.ts'
-import type { Clock, Logger } from '../../core/runtime.ts'
+import { type Clock, type Logger, untilAborted } from '../../core/runtime.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
 import { NATIVE_VERSION, nativeSupport, type Provider } from '../native/support.ts'
 import { type Death, EngineChild } from './child-process.ts'

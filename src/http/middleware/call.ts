@@ -2,8 +2,8 @@ import type { Context, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import { callerName } from '../../access/authorize.ts'
 import { VergeError } from '../../core/errors.ts'
-import { declaredLength } from '../../core/header-values.ts'
 import {
+  declaredLength,
   MODEL_HEADER,
   PLACE_HEADER,
   PLACEMENT_HEADER,

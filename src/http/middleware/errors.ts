@@ -1,7 +1,6 @@
 import type { Context, ErrorHandler } from 'hono'
 import { TIME_HEADER } from '../../access/signature.ts'
-import { errorFields } from '../../core/error-fields.ts'
-import { isVergeError, VergeError } from '../../core/errors.ts'
+import { errorFields, isVergeError, VergeError } from '../../core/errors.ts'
 import type { Logger } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
 import { errorResponse } from '../error-response.ts'

@@ -1,5 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
-import { decodeUtf8 } from '../../core/utf8.ts'
+import { decodeUtf8 } from '../../core/json.ts'
 import { finish, type Work } from '../../core/work.ts'
 import type { Literal } from './added-tokens.ts'
 import { type Aligned, alignedOf, sourceOf } from './aligned.ts'

@@ -1,9 +1,8 @@
 import { TIME_HEADER } from '../../access/signature.ts'
 import type { ErrorCode } from '../../core/errors.ts'
-import { retryAfterMs } from '../../core/header-values.ts'
-import { mediaTypeOf } from '../../core/media-types.ts'
+import { mediaTypeOf, retryAfterMs } from '../../core/headers.ts'
+import { decodeUtf8 } from '../../core/json.ts'
 import { isObject } from '../../core/objects.ts'
-import { decodeUtf8 } from '../../core/utf8.ts'
 import { OriginFault, type OriginFaultKind, type OriginKind } from '../origin.ts'
 
 /** What an answer's status and body come to. */

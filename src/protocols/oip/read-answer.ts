@@ -1,11 +1,10 @@
 import { VergeError } from '../../core/errors.ts'
+import { decodeUtf8 } from '../../core/json.ts'
 import { isObject } from '../../core/objects.ts'
 import { DATATYPES, type Datatype, type Tensor, type TensorSpec, type Tensors } from '../../core/tensors.ts'
-import { decodeUtf8 } from '../../core/utf8.ts'
 import { tensorFromBinary } from './binary.ts'
-import { restoreLongIntegers } from './exact.ts'
-import { tensorFromJson } from './json.ts'
-import { fitsSpec } from './signature.ts'
+import { restoreLongIntegers, tensorFromJson } from './json.ts'
+import { fitsSpec } from './read-request.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 type Fields = Readonly<Record<string, unknown>>

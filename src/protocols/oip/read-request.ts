@@ -1,16 +1,12 @@
 import { VergeError } from '../../core/errors.ts'
-import { parseJson } from '../../core/json.ts'
+import { decodeUtf8, parseJson } from '../../core/json.ts'
 import type { Limits } from '../../core/limits.ts'
-import type { Signature, Tensor, Tensors } from '../../core/tensors.ts'
-import { decodeUtf8 } from '../../core/utf8.ts'
+import { type Signature, type Tensor, type TensorSpec, type Tensors, unsendableInput } from '../../core/tensors.ts'
 import { refuseManyItems, validate } from '../../core/validation.ts'
-import { tensorFromBinary } from './binary.ts'
-import { restoreLongIntegers } from './exact.ts'
+import { parseJsonLength, tensorFromBinary } from './binary.ts'
 import { JSON_LENGTH_HEADER } from './headers.ts'
-import { tensorFromJson } from './json.ts'
-import { parseJsonLength } from './message.ts'
-import { checkInputs, checkOutputs, refuseLongTexts, type TextBounds } from './signature.ts'
-import { type InferRequest, type InputTensor, inferRequestSchema } from './wire.ts'
+import { restoreLongIntegers, tensorFromJson } from './json.ts'
+import { type InferRequest, type InputTensor, inferRequestSchema, type RequestedOutput } from './wire.ts'
 
 /** What a request is checked against: a model's signature, and how long a text it takes. */
 export interface AskedModel extends Signature, TextBounds {}
@@ -138,4 +134,183 @@ function refuseSequences(parameters: InferRequest['parameters']): void {
       { details: { field: `parameters.${name.slice(0, 64)}` } },
     )
   }
+}
+
+/** A dimension beyond this fits no tensor that is not empty, and no index type of any engine. */
+const MAX_DIMENSION = 2 ** 31 - 1
+
+/** Parameters by which the protocol's extensions change what is asked for. Ignoring them would answer wrongly. */
+const UNSUPPORTED_PARAMETERS = ['classification', 'shared_memory_region']
+
+/**
+ * Checks the inputs' names, types and shapes against a model's signature, before any of their data are read.
+ * Two symbolic dimensions of the same name need not agree: models are exported with names that do not hold.
+ * @throws unknown_input, missing_input, invalid_request, invalid_tensor, unsupported_datatype, input_too_large
+ */
+export function checkInputs(inputs: readonly InputTensor[], specs: readonly TensorSpec[], limits: Limits): void {
+  // Without all of its inputs a model cannot run, whatever is sent.
+  const odd = specs.find(({ datatype }) => datatype === null)
+  if (odd !== undefined) throw unsendableInput(odd.name)
+  checkTensorCount(inputs.length, 'inputs', limits)
+  const byName = new Map(specs.map((spec) => [spec.name, spec]))
+  const seen = new Set<string>()
+  let elements = 0
+  for (const input of inputs) {
+    const spec = byName.get(input.name)
+    if (spec === undefined) {
+      throw new VergeError(
+        'unknown_input',
+        `The model has no input "${clip(input.name)}". ${listNames(specs, 'inputs')}`,
+      )
+    }
+    if (seen.has(input.name)) {
+      throw new VergeError('invalid_request', `Input "${input.name}" is given twice.`)
+    }
+    seen.add(input.name)
+    refuseParameters(input.parameters, `Input "${input.name}"`)
+    checkDatatype(input, spec)
+    checkShape(input, spec, limits)
+    elements += boundedCount(input.name, input.shape, limits.inputElements)
+    if (elements > limits.inputElements) throw tooMany('The inputs together', limits.inputElements)
+  }
+  for (const { name } of specs) {
+    if (seen.has(name)) continue
+    throw new VergeError('missing_input', `Input "${name}" is missing. ${listNames(specs, 'inputs')}`)
+  }
+}
+
+/** How many tokens of a text a model takes, as its settings say. */
+export interface TextBounds {
+  readonly generation?: { readonly contextLength: number } | undefined
+  readonly text?: { readonly maxTokens: number } | undefined
+}
+
+/** Inputs that have a column for each token of a text. */
+const OF_TOKENS: ReadonlySet<string> = new Set(['input_ids', 'attention_mask', 'token_type_ids', 'position_ids'])
+
+/**
+ * Refuses texts that are longer than the model was made for, as tasks cut them: attention takes the square of their length
+ * in time and memory, which no cost by the number of elements knows of.
+ * @throws input_too_large
+ */
+export function refuseLongTexts(
+  inputs: readonly Pick<InputTensor, 'name' | 'shape'>[],
+  { generation, text }: TextBounds,
+): void {
+  const most = generation?.contextLength ?? text?.maxTokens
+  if (most === undefined) return
+  const long = inputs.find(({ name, shape }) => OF_TOKENS.has(name) && shape.length === 2 && (shape[1] ?? 0) > most)
+  if (long === undefined) return
+  throw new VergeError(
+    'input_too_large',
+    `Input "${long.name}" has texts of ${long.shape[1]} tokens; this model takes ${most}. Send shorter ones.`,
+    { details: { input: long.name, limit_tokens: most } },
+  )
+}
+
+/**
+ * @returns the outputs' names in the order asked for, or undefined for all
+ * @throws unknown_output, unsupported_output, invalid_request
+ */
+export function checkOutputs(
+  outputs: readonly RequestedOutput[] | undefined,
+  specs: readonly TensorSpec[],
+  limits: Limits,
+): readonly string[] | undefined {
+  if (outputs === undefined || outputs.length === 0) return undefined
+  checkTensorCount(outputs.length, 'outputs', limits)
+  const seen = new Set<string>()
+  for (const { name, parameters } of outputs) {
+    const spec = specs.find((candidate) => candidate.name === name)
+    if (spec === undefined) {
+      throw new VergeError('unknown_output', `The model has no output "${clip(name)}". ${listNames(specs, 'outputs')}`)
+    }
+    if (spec.datatype === null) {
+      throw new VergeError(
+        'unsupported_output',
+        `Output "${name}" is not a tensor of a type that the protocol has, so it cannot be asked for.`,
+      )
+    }
+    if (seen.has(name)) throw new VergeError('invalid_request', `Output "${name}" is asked for twice.`)
+    seen.add(name)
+    refuseParameters(parameters, `Output "${name}"`)
+  }
+  return [...seen]
+}
+
+function checkTensorCount(count: number, what: string, limits: Limits): void {
+  if (count > limits.tensorsPerRequest) {
+    throw new VergeError('invalid_request', `A request may have at most ${limits.tensorsPerRequest} ${what}.`)
+  }
+}
+
+function refuseParameters(parameters: Readonly<Record<string, unknown>> | undefined, what: string): void {
+  if (parameters === undefined) return
+  const name = UNSUPPORTED_PARAMETERS.find((candidate) => candidate in parameters)
+  if (name !== undefined) {
+    throw new VergeError('invalid_request', `${what}: the parameter "${name}" is not supported. Leave it out.`)
+  }
+}
+
+function checkDatatype(input: InputTensor, spec: TensorSpec): void {
+  if (input.datatype !== spec.datatype) {
+    throw new VergeError(
+      'invalid_tensor',
+      `Input "${input.name}" must be ${spec.datatype}, but ${input.datatype} was sent.`,
+    )
+  }
+}
+
+function checkShape(input: InputTensor, spec: TensorSpec, limits: Limits): void {
+  const { name, shape } = input
+  if (shape.length > limits.tensorRank) {
+    throw new VergeError('invalid_tensor', `Input "${name}" may have at most ${limits.tensorRank} dimensions.`)
+  }
+  if (!fitsSpec(shape, spec)) {
+    const expected = spec.shape.map((dimension) => (dimension === -1 ? '?' : dimension)).join(', ')
+    throw new VergeError(
+      'invalid_tensor',
+      `Input "${name}" must have the shape [${expected}], but [${shape.join(', ')}] was sent.`,
+    )
+  }
+}
+
+/** Whether a tensor of this shape can be the one that the signature names: symbolic dimensions take any size. */
+export function fitsSpec(shape: readonly number[], spec: Pick<TensorSpec, 'shape'>): boolean {
+  // No dimensions in a signature means a scalar or an unknown rank; the engine alone can tell which.
+  if (spec.shape.length === 0) return true
+  return (
+    shape.length === spec.shape.length &&
+    shape.every((dimension, i) => {
+      const expected = spec.shape[i]
+      return typeof expected !== 'number' || expected < 0 || expected === dimension
+    })
+  )
+}
+
+/** Multiplies a shape out without passing `limit`, so that nothing is allocated for a product that does not fit. */
+function boundedCount(name: string, shape: readonly number[], limit: number): number {
+  if (shape.some((dimension) => dimension > MAX_DIMENSION)) throw tooMany(`Input "${name}"`, limit)
+  if (shape.includes(0)) return 0
+  let count = 1
+  for (const dimension of shape) {
+    count *= dimension
+    if (count > limit) throw tooMany(`Input "${name}"`, limit)
+  }
+  return count
+}
+
+function tooMany(what: string, limit: number): VergeError {
+  return new VergeError('input_too_large', `${what} may have at most ${limit} elements.`, {
+    details: { limit_elements: limit },
+  })
+}
+
+function listNames(specs: readonly TensorSpec[], what: string): string {
+  return `Its ${what}: ${specs.map((spec) => `"${spec.name}"`).join(', ') || 'none'}.`
+}
+
+/** Bounds what of the caller's own words is sent back. */
+function clip(name: string): string {
+  return name.length > 100 ? `${name.slice(0, 100)}...` : name
 }

@@ -1,7 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import type { Tensor, Tensors } from '../../core/tensors.ts'
-import { joinMessage, messageHeaders, writeTensors } from './message.ts'
+import { joinMessage, messageHeaders, writeTensors } from './binary.ts'
 import type { InferRequest } from './wire.ts'
 
 /** An answer to be sent: its body, and the headers that say how to read it. */

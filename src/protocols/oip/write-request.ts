@@ -1,6 +1,6 @@
 import type { Tensors } from '../../core/tensors.ts'
+import { joinMessage, messageHeaders, writeTensors } from './binary.ts'
 import { TENSOR_ALIGNMENT } from './headers.ts'
-import { joinMessage, messageHeaders, writeTensors } from './message.ts'
 
 export interface WriteRequestOptions {
   /** Tensors in binary, both ways. */

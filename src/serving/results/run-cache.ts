@@ -1,7 +1,14 @@
 import type { Artifact } from '../../catalog/manifest.ts'
-import { untilLate } from '../../core/abort.ts'
 import type { Limits } from '../../core/limits.ts'
-import type { CacheMode, CacheOutcome, CallContext, Clock, Logger, Sha256Factory } from '../../core/runtime.ts'
+import {
+  type CacheMode,
+  type CacheOutcome,
+  type CallContext,
+  type Clock,
+  type Logger,
+  type Sha256Factory,
+  untilLate,
+} from '../../core/runtime.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import type { ResolvedModel, RunResult } from '../serving.ts'
 import { entryOf, readEntry, sealEntry } from './entry.ts'

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Datatype, ELEMENT_BYTES } from '../../../src/core/tensors.ts'
 import { tensorFromBinary, tensorToBinary } from '../../../src/protocols/oip/binary.ts'
-import { restoreLongIntegers } from '../../../src/protocols/oip/exact.ts'
-import { dataToJson, tensorFromJson } from '../../../src/protocols/oip/json.ts'
+import { dataToJson, restoreLongIntegers, tensorFromJson } from '../../../src/protocols/oip/json.ts'
 import { codeOf } from '../../fixtures/http.ts'
 import { ALL_DATATYPES, nested, randomTensor, SHAPES, seeded } from '../../fixtures/http-tensors.ts'
 

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { errorFields } from '../../src/core/error-fields.ts'
-import { VergeError } from '../../src/core/errors.ts'
+import { errorFields, VergeError } from '../../src/core/errors.ts'
 
 describe('the fields of an error', () => {
   it('are what JSON alone would leave out, with the codes and causes below', () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { declaredLength, retryAfterHeader, retryAfterMs } from '../../src/core/header-values.ts'
+import { declaredLength, retryAfterHeader, retryAfterMs } from '../../src/core/headers.ts'
 
 describe('a declared length', () => {
   it('is read only where it is a plain number', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { onAbort, untilAborted, untilLate } from '../../src/core/abort.ts'
 import { VergeError } from '../../src/core/errors.ts'
+import { onAbort, untilAborted, untilLate } from '../../src/core/runtime.ts'
 import { ManualClock, settle } from '../fixtures/clock.ts'
 
 /** Counts the callbacks that a signal holds. */
