@@ -4,7 +4,7 @@ import type { AppDeps, AppEnv } from './http/app-env.ts'
 import { explainRoutes } from './http/explain/routes.ts'
 import { health } from './http/health.ts'
 import { hfRoutes } from './http/hf/routes.ts'
-import { answered, callContext, placeAsk, resultCache } from './http/middleware/call.ts'
+import { answered, callContext, placementHints, resultCache } from './http/middleware/call.ts'
 import { caller } from './http/middleware/caller.ts'
 import { cors } from './http/middleware/cors.ts'
 import { errorHandler } from './http/middleware/errors.ts'
@@ -42,7 +42,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     c.res.headers.set('x-content-type-options', 'nosniff')
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
-  app.use(placeAsk(deps.near ?? (() => undefined)))
+  app.use(placementHints(deps.coordinatesOf ?? (() => undefined)))
   app.use(caller(config.apiKeyDigest, deps.signatures, deps.knownCaller))
   app.use(resultCache())
   app.use(answered(logger, deps.requestLog))

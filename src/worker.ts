@@ -23,7 +23,7 @@ import { sha256Factory } from './core/sha256.ts'
 import { WorkLane } from './core/work.ts'
 import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
 import { OrtEngine } from './engine/ort/engine.ts'
-import { type CfLike, near } from './placement/geo.ts'
+import { type CfLike, coordinatesOf } from './placement/geo.ts'
 import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
 import type { Origin, OriginFault } from './placement/origin.ts'
@@ -36,16 +36,16 @@ import { runRemotely, sendOn } from './placement/remote/send.ts'
 import { OriginPlacement } from './placement/route.ts'
 import { RpcError } from './rpc/answer.ts'
 import { type RpcCall, RpcService } from './rpc/service.ts'
-import { type Admission, BeatingAdmission, BoundedAdmission } from './serving/admission.ts'
+import { type Admission, BoundedAdmission, RenewingAdmission } from './serving/admission.ts'
 import { Backlog } from './serving/backlog.ts'
 import { FileCache } from './serving/files.ts'
 import { LocalServing } from './serving/local.ts'
 import { RunCache } from './serving/results/run-cache.ts'
 import { CacheApiStore } from './serving/results/store.ts'
 import { SessionCache } from './sessions/cache.ts'
-import type { StreamDeps } from './stream/calls.ts'
 import { DurableStreams, StreamObject } from './stream/durable.ts'
 import { openRefused } from './stream/refusing.ts'
+import type { StreamDeps } from './stream/stream-context.ts'
 import { VERSION } from './version.ts'
 import { KvStore } from './weights/kv.ts'
 import { BlobLoader } from './weights/loader.ts'
@@ -227,16 +227,16 @@ function assemble(env: Env, config: Config): Verge {
       cost: limits.backlogCost,
       bytes: limits.backlogBytes,
       idleMs: limits.backlogIdleMs,
-      beatMs: limits.backlogIdleMs / 5,
+      renewMs: limits.backlogIdleMs / 5,
       clock: systemClock,
     }),
     roomBytes: limits.workingBytes,
     pinned: config.pinnedModels,
     random: Math.random,
   })
-  const placed = originPlacement(local, env, config, shared)
-  const places = new BoundedAdmission({
-    places: limits.admittedRequests,
+  const remote = originPlacement(local, env, config, shared)
+  const admission = new BoundedAdmission({
+    slots: limits.admittedRequests,
     bodyBytes: limits.bodyBytesTogether,
     largeBodyBytes: limits.largeBodyBytesTogether,
     leaseMs: limits.ticketLeaseMs,
@@ -245,9 +245,9 @@ function assemble(env: Env, config: Config): Verge {
   const deps: AppDeps = {
     ...shared,
     serving: local,
-    near: ({ cf }: Request) => near(cf as CfLike | undefined),
-    ...(placed && { placement: placed.placement, signatures: placed.signatures, weights: truth }),
-    admission: beating(places, limits.requestDeadlineMs, shared),
+    coordinatesOf: ({ cf }: Request) => coordinatesOf(cf as CfLike | undefined),
+    ...(remote && { placement: remote.placement, signatures: remote.signatures, weights: truth }),
+    admission: renewing(admission, limits.requestDeadlineMs, shared),
     config: {
       version: VERSION,
       corsOrigins: config.corsOrigins,
@@ -261,15 +261,19 @@ function assemble(env: Env, config: Config): Verge {
   }
   return {
     app: createApp(deps),
-    rpc: rpcService({ ...deps, admission: beating(places, limits.streamedAnswerMs, shared) }, config),
+    rpc: rpcService({ ...deps, admission: renewing(admission, limits.streamedAnswerMs, shared) }, config),
     streams: deps,
-    origins: placed?.origins ?? [],
+    origins: remote?.origins ?? [],
   }
 }
 
-/** Places that are free again soon after their request was killed. */
-function beating(admission: Admission, mostMs: number, { clock, limits }: Pick<Shared, 'clock' | 'limits'>): Admission {
-  return new BeatingAdmission({ admission, clock, leaseMs: limits.callLeaseMs, beatMs: limits.callBeatMs, mostMs })
+/** Slots that are free again soon after their request was killed. */
+function renewing(
+  admission: Admission,
+  mostMs: number,
+  { clock, limits }: Pick<Shared, 'clock' | 'limits'>,
+): Admission {
+  return new RenewingAdmission({ admission, clock, leaseMs: limits.callLeaseMs, renewMs: limits.callBeatMs, mostMs })
 }
 
 /** The calls of other Workers: over an HTTP side of their own, which knows its callers and has no way in from outside. */
@@ -324,9 +328,9 @@ function originPlacement(edge: LocalServing, env: Env, { origins: configs, limit
     logger,
     runRemotely: (origin, model, inputs, outputs, context) =>
       runRemotely(origin, model, inputs, outputs, context, shared),
-    admission: beating(
+    admission: renewing(
       new BoundedAdmission({
-        places: limits.forwardedRequests,
+        slots: limits.forwardedRequests,
         bodyBytes: limits.forwardedBodyBytes,
         leaseMs: limits.ticketLeaseMs,
         clock,

@@ -37,7 +37,7 @@ export const LIMITS = {
   callBeatMs: 1_000,
   /** A caller's default and greatest wait. */
   requestDeadlineMs: 30_000,
-  /** A request first in the queue that has not begun within this time is gone, and loses its place. */
+  /** A request first in the queue that has not begun within this time is gone, and loses its slot. */
   turnLeaseMs: 1_000,
   /**
    * Work between two yields to the event loop, in millions of multiply-adds: a few milliseconds. A yield costs one or

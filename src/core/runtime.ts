@@ -45,10 +45,10 @@ export interface Coordinates {
 export type PlaceHint = 'edge' | 'origin' | 'auto'
 
 /** Where a request may be computed, as far as its caller has a say in it. */
-export interface PlacementAsk {
+export interface PlacementHints {
   readonly hint: PlaceHint
   /** Of the caller, where the platform knows it. */
-  readonly near?: Coordinates
+  readonly callerAt?: Coordinates
 }
 
 /** What a request passes down to everything that works for it. */
@@ -70,7 +70,7 @@ export interface CallContext {
   readonly cache?: { readonly mode: CacheMode; readonly scope: string }
   readonly ledger?: RunLedger
   /** Absent where there is one place alone. */
-  readonly placement?: PlacementAsk
+  readonly placement?: PlacementHints
   /** Keeps work alive past the end of the request that began it. */
   waitUntil(work: Promise<unknown>): void
 }

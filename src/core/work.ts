@@ -69,7 +69,7 @@ export interface WorkLaneOptions {
   readonly clock: Clock
   /** Steps between two turns of the event loop. */
   readonly stepsBetweenPauses: number
-  /** Work that has not been seen for this long belongs to a request that was killed, and loses its place. */
+  /** Work that has not been seen for this long belongs to a request that was killed, and loses its slot. */
   readonly leaseMs: number
   /** Most steps that may have their turn before a work; it is refused where there are more. No bound if left out. */
   readonly mostStepsAhead?: number
@@ -81,7 +81,7 @@ const POLL_MS = 250
 const STEPS_PER_SECOND = 1e9
 const LONGEST_RETRY_AFTER = 10
 
-interface Place {
+interface Waiter {
   wake: () => void
   seen: number
   /** In order of which turns are given. */
@@ -95,17 +95,17 @@ interface Place {
  * begun holds memory: a picture that is being decoded takes up to 28 MiB of the isolate's 128. So what has begun is done
  * to its end.
  *
- * What has not begun shares the lane by its cost, as requests share the engine (`engine/turnstile.ts`): a work's rank is
+ * What has not begun shares the lane by its cost, as requests share the engine (`engine/run-queue.ts`): a work's rank is
  * the virtual time at its arrival plus its cost, and the lowest is next. Virtual time advances by the steps that are done
  * divided by the number of works. A small picture so waits for the one that is being decoded, and not for sixty large
  * ones, and none of those waits for ever. A work that others would keep from its turn for too long is refused at once.
  *
- * A killed request never leaves the lane by itself: a place that is first and is not seen for `leaseMs` is dropped. If its
+ * A killed request never leaves the lane by itself: a waiter that is first and is not seen for `leaseMs` is dropped. If its
  * owner was only slow, it goes on beside the next one.
  */
 export class WorkLane {
   readonly #options: WorkLaneOptions
-  readonly #places: Place[] = []
+  readonly #waiters: Waiter[] = []
   #virtualSteps = 0
 
   constructor(options: WorkLaneOptions) {
@@ -124,70 +124,70 @@ export class WorkLane {
       const { done, value } = work.next()
       if (done) return value
     }
-    const place = this.#join((cost instanceof StepMeter ? cost.required : cost) ?? stepsBetweenPauses)
+    const waiter = this.#join((cost instanceof StepMeter ? cost.required : cost) ?? stepsBetweenPauses)
     try {
-      while (this.#places.includes(place) && this.#places[0] !== place) {
-        await this.#wait(place, signal)
-        place.seen = clock.now()
+      while (this.#waiters.includes(waiter) && this.#waiters[0] !== waiter) {
+        await this.#wait(waiter, signal)
+        waiter.seen = clock.now()
         this.#dropUnseen()
       }
-      return await this.#run(work, place, signal)
+      return await this.#run(work, waiter, signal)
     } finally {
-      const index = this.#places.indexOf(place)
-      if (index >= 0) this.#places.splice(index, 1)
-      this.#places[0]?.wake()
+      const index = this.#waiters.indexOf(waiter)
+      if (index >= 0) this.#waiters.splice(index, 1)
+      this.#waiters[0]?.wake()
     }
   }
 
   /** @throws overloaded */
-  #join(cost: number): Place {
+  #join(cost: number): Waiter {
     const { clock, mostStepsAhead = Number.POSITIVE_INFINITY } = this.#options
     const rank = this.#virtualSteps + cost
     // The first has begun, or is about to.
-    const later = this.#places.findIndex((other, i) => i > 0 && other.rank > rank)
-    const at = later < 0 ? this.#places.length : later
-    const ahead = this.#places.slice(0, at).reduce((sum, other) => sum + (this.#isSeen(other) ? other.left : 0), 0)
+    const later = this.#waiters.findIndex((other, i) => i > 0 && other.rank > rank)
+    const at = later < 0 ? this.#waiters.length : later
+    const ahead = this.#waiters.slice(0, at).reduce((sum, other) => sum + (this.#isSeen(other) ? other.left : 0), 0)
     if (ahead > mostStepsAhead) {
       throw new VergeError('overloaded', 'Too many requests are being read here. Try again in a moment.', {
         retryAfter: Math.min(LONGEST_RETRY_AFTER, Math.ceil(ahead / STEPS_PER_SECOND)),
       })
     }
-    const place: Place = { wake: () => {}, seen: clock.now(), rank, left: cost }
-    this.#places.splice(at, 0, place)
-    return place
+    const waiter: Waiter = { wake: () => {}, seen: clock.now(), rank, left: cost }
+    this.#waiters.splice(at, 0, waiter)
+    return waiter
   }
 
-  async #run<T>(work: Work<T>, place: Place, signal: AbortSignal): Promise<T> {
+  async #run<T>(work: Work<T>, waiter: Waiter, signal: AbortSignal): Promise<T> {
     const { clock, stepsBetweenPauses } = this.#options
     for (let steps = 0; ; ) {
       const { done, value } = work.next()
       if (done) return value
       steps += value
-      place.left = Math.max(0, place.left - value)
-      this.#virtualSteps += value / Math.max(1, this.#places.length)
+      waiter.left = Math.max(0, waiter.left - value)
+      this.#virtualSteps += value / Math.max(1, this.#waiters.length)
       if (steps < stepsBetweenPauses) continue
       steps = 0
       await clock.sleep(0, signal)
-      place.seen = clock.now()
+      waiter.seen = clock.now()
     }
   }
 
-  async #wait(place: Place, signal: AbortSignal): Promise<void> {
+  async #wait(waiter: Waiter, signal: AbortSignal): Promise<void> {
     const woken = new Promise<void>((resolve) => {
-      place.wake = resolve
+      waiter.wake = resolve
     })
     await Promise.race([woken, this.#options.clock.sleep(POLL_MS, signal)])
   }
 
-  #isSeen({ seen }: Place): boolean {
+  #isSeen({ seen }: Waiter): boolean {
     return this.#options.clock.now() - seen <= this.#options.leaseMs
   }
 
   #dropUnseen(): void {
-    const [first] = this.#places
+    const [first] = this.#waiters
     if (first === undefined || this.#isSeen(first)) return
-    this.#places.shift()
-    this.#places[0]?.wake()
+    this.#waiters.shift()
+    this.#waiters[0]?.wake()
   }
 }
 

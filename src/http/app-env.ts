@@ -5,8 +5,8 @@ import type { WorkLane } from '../core/work.ts'
 import type { Placement } from '../placement/placement.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Serving } from '../serving/serving.ts'
-import type { StreamHost } from '../stream/opening.ts'
 import type { RefusedSocket } from '../stream/refused-socket.ts'
+import type { StreamHost } from '../stream/stream-options.ts'
 import type { Store } from '../weights/store.ts'
 import type { RequestLog } from './middleware/call.ts'
 import type { KnownCaller, SignatureCheck } from './middleware/caller.ts'
@@ -38,7 +38,7 @@ export interface AppDeps {
   /** A fresh identifier of letters, digits and "-". */
   readonly randomId: () => string
   /** Where a request comes from. Absent where the platform does not know. */
-  readonly near?: (request: Request) => Coordinates | undefined
+  readonly coordinatesOf?: (request: Request) => Coordinates | undefined
   /** Checks requests that are signed with a key of Verge's own servers. Absent: every signature is refused. */
   readonly signatures?: SignatureCheck
   /** Who calls, where requests come by a binding and not from outside. Absent for everything that anyone can reach. */

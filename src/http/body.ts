@@ -101,7 +101,7 @@ class Progress {
   /** When a piece came last. */
   #last: number
   #slow: Pace | undefined
-  #callOff: () => void = () => {}
+  #cancelTimer: () => void = () => {}
 
   /** @param giveUp ends the wait for the next piece */
   constructor(options: BodyOptions, giveUp: () => void) {
@@ -127,7 +127,7 @@ class Progress {
   }
 
   end(): void {
-    this.#callOff()
+    this.#cancelTimer()
   }
 
   #check(pace: Pace): void {
@@ -137,7 +137,7 @@ class Progress {
     if (slow) {
       this.#slow = pace
       this.#giveUp()
-    } else this.#callOff = pace.clock.after(CHECK_MS, () => this.#check(pace))
+    } else this.#cancelTimer = pace.clock.after(CHECK_MS, () => this.#check(pace))
   }
 }
 

@@ -70,7 +70,7 @@ export async function withTimeout<T>(
   const controller = new AbortController()
   const { signal } = context
   const release = onAbort(signal, () => controller.abort(abortError(signal)))
-  const callOff = clock.after(ms, () =>
+  const cancelTimer = clock.after(ms, () =>
     controller.abort(
       new VergeError(
         'deadline_exceeded',
@@ -84,7 +84,7 @@ export async function withTimeout<T>(
   try {
     return await work({ ...context, signal: controller.signal, deadline })
   } finally {
-    callOff()
+    cancelTimer()
     release()
   }
 }

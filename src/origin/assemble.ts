@@ -152,7 +152,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
       mostStepsAhead: limits.readingStepsAhead,
     }),
     admission: new BoundedAdmission({
-      places: limits.admittedRequests,
+      slots: limits.admittedRequests,
       bodyBytes: limits.bodyBytesTogether,
       leaseMs: limits.ticketLeaseMs,
       clock,

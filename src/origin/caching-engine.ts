@@ -12,7 +12,7 @@ import type {
   Support,
 } from '../engine/engine.ts'
 import type { DiskCache } from './disk-cache.ts'
-import type { HeldFile } from './held-files.ts'
+import type { LeasedFile } from './file-leases.ts'
 
 /** What became of a load. */
 export interface LoadReport {
@@ -74,7 +74,7 @@ export class CachingEngine implements Engine {
   }
 }
 
-function sourceOf(file: HeldFile, bytes: number): ByteSource {
+function sourceOf(file: LeasedFile, bytes: number): ByteSource {
   return {
     bytes,
     file: file.path,
@@ -90,10 +90,10 @@ function sourceOf(file: HeldFile, bytes: number): ByteSource {
 
 class CachedSession implements Session {
   readonly #inner: Session
-  readonly #file: HeldFile
+  readonly #file: LeasedFile
   readonly generate?: NonNullable<Session['generate']>
 
-  constructor(inner: Session, file: HeldFile) {
+  constructor(inner: Session, file: LeasedFile) {
     this.#inner = inner
     this.#file = file
     if (inner.generate !== undefined) {

@@ -6,7 +6,7 @@ import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { Logger } from '../core/runtime.ts'
 import type { ByteSource } from '../engine/engine.ts'
 import { absent } from './absent.ts'
-import { type HeldFile, HeldFiles } from './held-files.ts'
+import { FileLeases, type LeasedFile } from './file-leases.ts'
 
 export interface DiskCacheOptions {
   readonly folder: string
@@ -42,7 +42,7 @@ const DIGEST = /^[0-9a-f]{64}$/
  */
 export class DiskCache {
   readonly #files: string
-  readonly #held: HeldFiles
+  readonly #held: FileLeases
   readonly #budgetBytes: number
   readonly #logger: Logger
   readonly #verified = new Set<string>()
@@ -50,7 +50,7 @@ export class DiskCache {
 
   private constructor({ folder, budgetBytes, logger }: DiskCacheOptions) {
     this.#files = join(folder, 'files')
-    this.#held = new HeldFiles(this.#files, join(folder, 'held'))
+    this.#held = new FileLeases(this.#files, join(folder, 'held'))
     this.#budgetBytes = budgetBytes
     this.#logger = logger
   }
@@ -75,13 +75,13 @@ export class DiskCache {
    * A file with these bytes, from disk where it is there and whole, else from the source.
    * @throws weights_corrupt, weights_unavailable, what the source throws, cancelled
    */
-  async hold(identity: FileIdentity, source: Pick<ByteSource, 'deliver'>, signal?: AbortSignal): Promise<HeldFile> {
+  async hold(identity: FileIdentity, source: Pick<ByteSource, 'deliver'>, signal?: AbortSignal): Promise<LeasedFile> {
     const { sha256 } = identity
     if (!DIGEST.test(sha256)) throw new VergeError('manifest_invalid', 'A digest is 64 lower-case hexadecimal digits.')
     for (;;) {
       throwIfAborted(signal)
       if (!(await this.#isWhole(identity, signal))) await this.#fetch(identity, source, signal)
-      const held = await this.#held.claim(sha256)
+      const held = await this.#held.lease(sha256)
       // Another process may have made room in between.
       if (held !== null) return held
     }

@@ -10,11 +10,11 @@ import { type Logger, systemClock } from '../core/runtime.ts'
 import { VERSION } from '../version.ts'
 import { adminServer } from './admin.ts'
 import { assemble, type OriginParts } from './assemble.ts'
-import { type Connection, front } from './front.ts'
+import { type Connection, gateway } from './gateway.ts'
+import { InFlight } from './in-flight.ts'
 import { Readiness } from './readiness.ts'
 import type { OriginSettings } from './settings.ts'
 import { type SignedRequest, SignedRequests } from './signed.ts'
-import { Work } from './work.ts'
 
 export interface RunningOrigin {
   readonly port: number
@@ -42,7 +42,7 @@ export async function startOrigin(settings: OriginSettings, logger: Logger): Pro
   const keys = await Promise.all(settings.keys.map(importKey))
   if (keys.length === 0) throw new VergeError('invalid_request', 'An origin needs a key.')
   const signed = new SignedRequests(keys, clock)
-  const work = new Work(clock)
+  const inFlight = new InFlight(clock)
   const callers = new WeakMap<Request, Caller>()
   const stopped = new AbortController()
 
@@ -50,8 +50,8 @@ export async function startOrigin(settings: OriginSettings, logger: Logger): Pro
     clock,
     logger,
     randomId: randomUUID,
-    ready: () => readiness.missing.length === 0 && !work.draining,
-    draining: () => work.draining,
+    ready: () => readiness.missing.length === 0 && !inFlight.draining,
+    draining: () => inFlight.draining,
     signatures: async (request) => {
       const caller = callers.get(request)
       if (caller === undefined) throw new VergeError('unauthorized', 'The signature was not checked.')
@@ -59,15 +59,15 @@ export async function startOrigin(settings: OriginSettings, logger: Logger): Pro
     },
   })
   const readiness = new Readiness({ serving: parts.serving, preload: settings.preload, clock, logger })
-  const missing = (): readonly string[] => [...readiness.missing, ...(work.draining ? ['draining'] : [])]
+  const missing = (): readonly string[] => [...readiness.missing, ...(inFlight.draining ? ['draining'] : [])]
 
   const answer = ({ request, caller }: SignedRequest, connection: Connection): Promise<Response> | Response => {
     callers.set(request, caller)
     return parts.app.fetch(request, connection)
   }
-  const handle = front({
+  const handle = gateway({
     signed,
-    work,
+    inFlight,
     clock,
     logger,
     metrics: parts.metrics,
@@ -75,7 +75,7 @@ export async function startOrigin(settings: OriginSettings, logger: Logger): Pro
     answer,
     health: (asked, connection) => {
       const { pathname } = new URL(asked.request.url)
-      return pathname === '/healthz' ? healthz(parts, work, asked.caller) : answer(asked, connection)
+      return pathname === '/healthz' ? healthz(parts, inFlight, asked.caller) : answer(asked, connection)
     },
   })
   const server = createAdaptorServer({
@@ -102,7 +102,7 @@ export async function startOrigin(settings: OriginSettings, logger: Logger): Pro
     const ready = prepare(parts, readiness, logger, stopped.signal)
     // Who does not wait for it is told by the log.
     ready.catch(() => {})
-    return { port, adminPort, ready, drain: () => work.drain(settings.drainMs), close }
+    return { port, adminPort, ready, drain: () => inFlight.drain(settings.drainMs), close }
   } catch (error) {
     await close()
     throw error
@@ -118,11 +118,11 @@ async function prepare(parts: OriginParts, readiness: Readiness, logger: Logger,
 }
 
 /** Whether it works; to whoever has a key also what computes here and how much waits. Nothing of models. */
-async function healthz({ batching, serving }: OriginParts, work: Work, { kind }: Caller): Promise<Response> {
+async function healthz({ batching, serving }: OriginParts, inFlight: InFlight, { kind }: Caller): Promise<Response> {
   const { ok, engine, version, provider } = await serving.health()
   const { queued, running } = batching.stats()
-  const status = work.draining ? 'draining' : ok ? 'ok' : 'unavailable'
-  const figures = { engine, version, provider, queue: queued, running, requests: work.inWork }
+  const status = inFlight.draining ? 'draining' : ok ? 'ok' : 'unavailable'
+  const figures = { engine, version, provider, queue: queued, running, requests: inFlight.count }
   const body = { status, ...(kind !== 'anonymous' && figures) }
   return Response.json(body, { status: ok ? 200 : 503, headers: { 'cache-control': 'no-store' } })
 }

@@ -39,7 +39,7 @@ const CONTINENTS: Readonly<Record<string, Coordinates>> = {
 }
 
 /** Where the caller is: its coordinates, else its continent, else undefined. */
-export function near(cf: CfLike | null | undefined): Coordinates | undefined {
+export function coordinatesOf(cf: CfLike | null | undefined): Coordinates | undefined {
   if (cf === null || cf === undefined) return undefined
   const latitude = degrees(cf.latitude, 90)
   const longitude = degrees(cf.longitude, 180)

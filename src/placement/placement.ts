@@ -52,7 +52,7 @@ export interface Route extends Runner {
 
 export interface RouteFacts {
   readonly route: ForwardRoute
-  /** No place was free among the requests that are computed here. */
+  /** No slot was free among the requests that are computed here. */
   readonly full: boolean
   /** What kept the edge from answering this very request. */
   readonly failed?: boolean
@@ -62,7 +62,7 @@ export interface RouteFacts {
 
 /** Decides where requests are computed. Absent where there is one place alone: on an origin. */
 export interface Placement {
-  /** Places for requests that are passed on: many, because they take next to nothing here. */
+  /** Slots for forwarded requests: many, because they take next to nothing here. */
   readonly admission: Admission
   /**
    * Where a request goes.

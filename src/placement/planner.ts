@@ -50,9 +50,9 @@ export class PlacementPlanner {
     const { manifest } = model
     const wanted = context.placement ?? { hint: 'auto' as const }
     // Nothing to learn for a model that no origin has.
-    const known = originPool.candidates(manifest.model, wanted.near)
+    const known = originPool.candidates(manifest.model, wanted.callerAt)
     if (known.length > 0) await health.refresh(context)
-    const candidates = known.length > 0 ? originPool.candidates(manifest.model, wanted.near) : known
+    const candidates = known.length > 0 ? originPool.candidates(manifest.model, wanted.callerAt) : known
     const facts: PlacementFacts = {
       model: manifest.model,
       preference: manifest.placement ?? 'auto',
@@ -80,7 +80,7 @@ export class PlacementPlanner {
           const cost = costs?.get(artifact.id)
           return cost === undefined ? artifact : { ...artifact, cost }
         }),
-        // The request has a place here by now.
+        // The request has a slot here by now.
         full: state.busy,
         ...(costLimit !== undefined && { costLimit }),
       },

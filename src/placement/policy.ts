@@ -26,7 +26,7 @@ export interface EdgeArtifact {
 export interface EdgeFacts {
   /** In the manifest's order; the first that is supported is the one that the edge runs. */
   readonly artifacts: readonly EdgeArtifact[]
-  /** No place is free among the requests that are computed here. */
+  /** No slot is free among the requests that are computed here. */
   readonly full: boolean
   /** A session of the artifact that it runs is in memory, and has not just failed for this very request. */
   readonly loaded: boolean

@@ -83,7 +83,7 @@ async function probeOne<O>(origin: O, probe: Probe<O>, clock: Clock): Promise<Pr
   const controller = new AbortController()
   return new Promise((resolve) => {
     const failed = (detail: string): void => resolve({ ok: false, latencyMs: clock.now() - begun, detail })
-    const callOff = clock.after(LIMITS.originProbeMs, () => {
+    const cancelTimer = clock.after(LIMITS.originProbeMs, () => {
       failed(`no answer within ${LIMITS.originProbeMs} ms`)
       controller.abort(new Error('The probe took too long.'))
     })
@@ -92,7 +92,7 @@ async function probeOne<O>(origin: O, probe: Probe<O>, clock: Clock): Promise<Pr
       .then(resolve)
       // what a failed connection says may hold an address
       .catch(() => failed('the probe failed'))
-      .finally(callOff)
+      .finally(cancelTimer)
   })
 }
 

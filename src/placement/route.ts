@@ -289,7 +289,7 @@ export class OriginPlacement implements Placement {
       ...(refusal && { refusal }),
       steps,
       considered: explainCandidates(facts),
-      near: context.placement?.near ?? null,
+      near: context.placement?.callerAt ?? null,
     }
   }
 }

@@ -5,25 +5,25 @@ import type { Clock } from '../core/runtime.ts'
 export interface Ticket {
   /**
    * Says how many bytes of body this request holds or is about to hold, all together.
-   * @throws overloaded if all requests' bodies would not fit, or if another request was given this one's place
+   * @throws overloaded if all requests' bodies would not fit, or if another request was given this one's slot
    */
   hold(bytes: number): void
   /**
    * Says how many bytes of the body have come so far; `undefined`: all of them. Until then the request counts as
    * reading, and makes way for others if its body comes slowly.
-   * @throws overloaded if another request was given this one's place
+   * @throws overloaded if another request was given this one's slot
    */
   reading(received: number | undefined): void
-  /** Says that the request is still there: a place that is not renewed within its lease can be given away. */
+  /** Says that the request is still there: a slot that is not renewed within its lease can be given away. */
   renew(): void
-  /** Gives the place back. Calling it again does nothing. */
+  /** Gives the slot back. Calling it again does nothing. */
   leave(): void
 }
 
 export interface Admission {
   /**
    * Admits a request before its body is read.
-   * @param leaseMs another lease than that of all places, for a request that renews its own
+   * @param leaseMs another lease than that of all slots, for a request that renews its own
    * @throws overloaded at once when the isolate is full
    */
   enter(requestId: string, leaseMs?: number): Ticket
@@ -31,7 +31,7 @@ export interface Admission {
 
 export interface AdmissionOptions {
   /** Requests admitted at once. */
-  readonly places: number
+  readonly slots: number
   /** Bytes of body that all admitted requests may hold together. */
   readonly bodyBytes: number
   /** The same for bodies above `smallBodyBytes`, so that they leave room for the others. As `bodyBytes` if left out. */
@@ -57,13 +57,13 @@ interface Holder {
   bytes: number
   /** While the body is being read. */
   reading: { readonly since: number; received: number } | undefined
-  /** Its place was given to another request. */
+  /** Its slot was given to another request. */
   displaced: boolean
   left: boolean
 }
 
 /**
- * A bounded number of places and of bytes; what does not fit is refused at once, never queued. Where there is none left,
+ * A bounded number of slots and of bytes; what does not fit is refused at once, never queued. Where there is none left,
  * requests whose bodies come slowly lose theirs, so that slow callers, however many, keep nobody else out.
  */
 export class BoundedAdmission implements Admission {
@@ -79,11 +79,11 @@ export class BoundedAdmission implements Admission {
   }
 
   enter(_requestId: string, leaseMs: number = this.#options.leaseMs): Ticket {
-    const { places, clock } = this.#options
-    if (!this.#makeWay((holders) => holders.size < places)) {
+    const { slots, clock } = this.#options
+    if (!this.#makeRoom((holders) => holders.size < slots)) {
       throw new VergeError('overloaded', 'Too many requests are being worked on here. Try again in a moment.', {
         retryAfter: RETRY_AFTER_SECONDS,
-        details: { admitted: places },
+        details: { admitted: slots },
       })
     }
     const holder: Holder = {
@@ -97,7 +97,7 @@ export class BoundedAdmission implements Admission {
     return {
       renew: () => {
         holder.expires = clock.now() + leaseMs
-        // Its lease ran out, and it was only slow: it is counted again, even where others took its place meanwhile.
+        // Its lease ran out, and it was only slow: it is counted again, even where others took its slot meanwhile.
         if (!holder.left && !holder.displaced) this.#holders.add(holder)
       },
       reading: (received) => {
@@ -108,7 +108,7 @@ export class BoundedAdmission implements Admission {
       },
       hold: (bytes) => {
         refuseDisplaced(holder)
-        if (!this.#makeWay((holders) => this.#hasRoom(holder, bytes, holders), holder)) {
+        if (!this.#makeRoom((holders) => this.#hasRoom(holder, bytes, holders), holder)) {
           throw new VergeError('overloaded', 'Other large requests are being read here. Try again in a moment.', {
             retryAfter: RETRY_AFTER_SECONDS,
           })
@@ -139,7 +139,7 @@ export class BoundedAdmission implements Admission {
    * those stay that take none of it.
    * @returns whether there is room
    */
-  #makeWay(hasRoom: (holders: ReadonlySet<Holder>) => boolean, but?: Holder): boolean {
+  #makeRoom(hasRoom: (holders: ReadonlySet<Holder>) => boolean, but?: Holder): boolean {
     if (hasRoom(this.#holders)) return true
     this.#dropExpired()
     const left = new Set(this.#holders)
@@ -187,42 +187,42 @@ function refuseDisplaced({ displaced }: Holder): void {
   if (!displaced) return
   throw new VergeError(
     'overloaded',
-    'The request body came slowly, and its place was given to another request. Try again in a moment.',
+    'The request body came slowly, and its slot was given to another request. Try again in a moment.',
     { retryAfter: RETRY_AFTER_SECONDS },
   )
 }
 
-export interface BeatingOptions {
+export interface RenewingOptions {
   readonly admission: Admission
   readonly clock: Clock
-  /** A place whose request gives no sign of life for this long can be given away. */
+  /** A slot whose request gives no sign of life for this long can be given away. */
   readonly leaseMs: number
   /** Time between two signs of life: a fraction of the lease. */
-  readonly beatMs: number
+  readonly renewMs: number
   /** A request at work for longer than this gives no more of them. */
   readonly mostMs: number
 }
 
 /**
  * Admission for requests whose end nobody is told of. When a caller leaves, or a request takes too much CPU, the platform
- * stops the request where it stands, and no `finally` is reached. Its timers stop too. So each place here has a short
+ * stops the request where it stands, and no `finally` is reached. Its timers stop too. So each slot here has a short
  * lease that a timer of the same request renews: 256 callers that leave at once would otherwise close the isolate for as
- * long as the lease of all places is, and one with a body of 16 MiB would close it to all large bodies.
+ * long as the lease of all slots is, and one with a body of 16 MiB would close it to all large bodies.
  */
-export class BeatingAdmission implements Admission {
-  readonly #options: BeatingOptions
+export class RenewingAdmission implements Admission {
+  readonly #options: RenewingOptions
 
-  constructor(options: BeatingOptions) {
+  constructor(options: RenewingOptions) {
     this.#options = options
   }
 
   enter(requestId: string): Ticket {
-    const { admission, beatMs, clock, leaseMs, mostMs } = this.#options
+    const { admission, renewMs, clock, leaseMs, mostMs } = this.#options
     const ticket = admission.enter(requestId, leaseMs)
     const end = clock.now() + mostMs
-    let callOff = (): void => {}
+    let cancelTimer = (): void => {}
     const arm = (): void => {
-      callOff = clock.after(beatMs, () => {
+      cancelTimer = clock.after(renewMs, () => {
         if (clock.now() >= end) return
         ticket.renew()
         arm()
@@ -234,7 +234,7 @@ export class BeatingAdmission implements Admission {
       reading: (received) => ticket.reading(received),
       renew: () => ticket.renew(),
       leave: () => {
-        callOff()
+        cancelTimer()
         ticket.leave()
       },
     }

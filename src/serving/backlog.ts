@@ -9,7 +9,7 @@ export interface BacklogOptions {
   /** A request that gives no sign of life for this long is not counted: it was killed, or its reader is slow. */
   readonly idleMs: number
   /** A request whose run waits gives a sign of life this often, by a timer of its own, which ends with it. */
-  readonly beatMs: number
+  readonly renewMs: number
   readonly clock: Clock
 }
 
@@ -89,14 +89,14 @@ export class Backlog {
     share.planned = planned
     share.running += cost
     share.bytes += bytes
-    const callOff = this.#beat(share)
+    const cancelTimer = this.#keepAlive(share)
     let done = false
     try {
       const result = await work()
       done = true
       return result
     } finally {
-      callOff()
+      cancelTimer()
       share.running -= cost
       share.bytes -= bytes
       if (done) this.spend(request, cost)
@@ -117,15 +117,15 @@ export class Backlog {
   }
 
   /** @returns what ends it */
-  #beat(share: Share): () => void {
-    const { beatMs, clock } = this.#options
-    let callOff = (): void => {}
-    const beat = (): void => {
+  #keepAlive(share: Share): () => void {
+    const { renewMs, clock } = this.#options
+    let cancelTimer = (): void => {}
+    const renew = (): void => {
       this.#renew(share)
-      callOff = clock.after(beatMs, beat)
+      cancelTimer = clock.after(renewMs, renew)
     }
-    beat()
-    return () => callOff()
+    renew()
+    return () => cancelTimer()
   }
 
   #admit(request: AbortSignal, cost: number, bytes: number): void {

@@ -1,9 +1,9 @@
 import type { Blob } from '../catalog/manifest.ts'
 import { LruMap } from '../core/lru.ts'
 import type { CallContext } from '../core/runtime.ts'
-import { type FlightOptions, Flights } from '../sessions/flights.ts'
+import { SingleFlight, type SingleFlightOptions } from '../sessions/single-flight.ts'
 
-export interface FileCacheOptions extends FlightOptions {
+export interface FileCacheOptions extends SingleFlightOptions {
   /** Stored bytes of all files kept; what is made of them may take several times as much. */
   readonly budgetBytes: number
   read(blob: Blob, signal: AbortSignal): Promise<Uint8Array>
@@ -17,13 +17,13 @@ interface ParsedFile {
 /** Files of models, parsed once an isolate: the least recently used go first. */
 export class FileCache {
   readonly #files: LruMap<ParsedFile>
-  readonly #flights: Flights<ParsedFile>
+  readonly #reads: SingleFlight<ParsedFile>
   readonly #options: FileCacheOptions
 
   constructor(options: FileCacheOptions) {
     this.#options = options
     this.#files = new LruMap(options.budgetBytes, ({ bytes }) => bytes)
-    this.#flights = new Flights(options)
+    this.#reads = new SingleFlight(options)
   }
 
   /** `kind` names what `parse` makes of the bytes, so that two readers of one file do not get each other's. */
@@ -31,12 +31,12 @@ export class FileCache {
     const key = `${blob.sha256}/${kind}`
     let file = this.#files.get(key)
     if (!file) {
-      file = await this.#flights.join(
+      file = await this.#reads.run(
         key,
         async (flight) => {
           // The read serves everyone who waits, so it does not end when the first of them leaves.
           const bytes = await this.#options.read(blob, new AbortController().signal)
-          flight.beat()
+          flight.heartbeat()
           return { bytes: blob.bytes, value: parse(bytes) }
         },
         context,

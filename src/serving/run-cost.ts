@@ -20,7 +20,7 @@ const SAMPLES_PER_POSITION = 320
 /**
  * What a run will cost, in the units of a manifest: as measured, else as estimated.
  *
- * The estimate is meant for refusing, so it errs to the low side, unlike the turnstile's: each weight is used once for
+ * The estimate is meant for refusing, so it errs to the low side, unlike the run queue's: each weight is used once for
  * each place of the input, and places are what the signature leaves open (items of a batch, tokens of a text), because
  * what it fixes is the model's own. For texts and rows that is the count of multiply-adds; for pictures it is less.
  */

@@ -2,7 +2,7 @@ import { abortError, isVergeError, VergeError } from '../core/errors.ts'
 import type { CallContext, Clock, Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { Session } from '../engine/engine.ts'
-import { type Flight, Flights } from './flights.ts'
+import { type Flight, SingleFlight } from './single-flight.ts'
 
 export interface SessionCacheOptions {
   /** Of all sessions together. */
@@ -65,12 +65,12 @@ interface Hold {
 /** A run or a load that found no room: until it is done, nobody else loads anything. */
 interface Claim {
   readonly key: string
-  lastBeat: number
+  lastHeartbeat: number
 }
 
 interface Reservation {
   bytes: number
-  lastBeat: number
+  lastHeartbeat: number
 }
 
 interface Entry {
@@ -96,14 +96,14 @@ export class SessionCache {
   readonly #entries = new Map<string, Entry>()
   /** Room promised to loads under way, by key. */
   readonly #reserved = new Map<string, Reservation>()
-  readonly #flights: Flights<Entry>
+  readonly #loads: SingleFlight<Entry>
   readonly #options: SessionCacheOptions
   #claim: Claim | undefined
   #uses = 0
 
   constructor(options: SessionCacheOptions) {
     this.#options = options
-    this.#flights = new Flights({
+    this.#loads = new SingleFlight({
       clock: options.clock,
       staleMs: options.loadStaleMs,
       pollMs: options.loadPollMs,
@@ -190,7 +190,7 @@ export class SessionCache {
       for (;;) {
         try {
           const { session } = await this.#take(hold, request, context)
-          if (claim !== undefined) claim.lastBeat = this.#options.clock.now()
+          if (claim !== undefined) claim.lastHeartbeat = this.#options.clock.now()
           return await work(session)
         } catch (error) {
           if (isVergeError(error, 'session_lost') && reloads < MOST_RELOADS) {
@@ -260,14 +260,14 @@ export class SessionCache {
   async #claimRoom(key: string, { signal }: CallContext): Promise<Claim> {
     const { clock, loadPollMs } = this.#options
     while (this.#claimed) await clock.sleep(loadPollMs, signal)
-    const claim: Claim = { key, lastBeat: clock.now() }
+    const claim: Claim = { key, lastHeartbeat: clock.now() }
     this.#claim = claim
     return claim
   }
 
   get #claimed(): Claim | undefined {
     const { clock, loadStaleMs } = this.#options
-    return this.#claim !== undefined && clock.now() - this.#claim.lastBeat <= loadStaleMs ? this.#claim : undefined
+    return this.#claim !== undefined && clock.now() - this.#claim.lastHeartbeat <= loadStaleMs ? this.#claim : undefined
   }
 
   /**
@@ -284,7 +284,7 @@ export class SessionCache {
       if (this.#entries.size === 0 && this.#reservedBytes() === 0) return
       if (clock.now() >= end) break
       await clock.sleep(loadPollMs, signal)
-      claim.lastBeat = clock.now()
+      claim.lastHeartbeat = clock.now()
     }
     for (const entry of this.#entries.values()) entry.leaving = false
   }
@@ -300,7 +300,7 @@ export class SessionCache {
         await clock.sleep(loadPollMs, context.signal)
         continue
       }
-      const entry = await this.#flights.join(request.key, (flight) => this.#load(request, flight), context)
+      const entry = await this.#loads.run(request.key, (flight) => this.#load(request, flight), context)
       if (this.#entries.get(request.key) === entry && !entry.leaving) return { entry, start: 'cold' }
     }
   }
@@ -314,15 +314,15 @@ export class SessionCache {
         }),
       ),
     )
-    const reservation: Reservation = { bytes: 0, lastBeat: this.#options.clock.now() }
+    const reservation: Reservation = { bytes: 0, lastHeartbeat: this.#options.clock.now() }
     this.#reserved.set(request.key, reservation)
-    const beat = (): void => {
-      flight.beat()
-      reservation.lastBeat = this.#options.clock.now()
+    const heartbeat = (): void => {
+      flight.heartbeat()
+      reservation.lastHeartbeat = this.#options.clock.now()
     }
     try {
-      await this.#makeRoom(request, reservation, beat, deadline.signal)
-      const session = await request.load({ signal: deadline.signal, onProgress: beat })
+      await this.#makeRoom(request, reservation, heartbeat, deadline.signal)
+      const session = await request.load({ signal: deadline.signal, onProgress: heartbeat })
       const entry: Entry = {
         session,
         bytes: Math.max(session.bytes, request.bytes),
@@ -343,7 +343,7 @@ export class SessionCache {
   async #makeRoom(
     request: SessionRequest,
     reservation: Reservation,
-    beat: () => void,
+    heartbeat: () => void,
     signal: AbortSignal,
   ): Promise<void> {
     const { budgetBytes } = this.#options
@@ -367,7 +367,7 @@ export class SessionCache {
         this.#chooseVictims(missing)
         return false
       },
-      beat,
+      heartbeat,
       signal,
     )
   }
@@ -385,7 +385,7 @@ export class SessionCache {
     }
   }
 
-  async #until(condition: () => boolean, beat: () => void, signal: AbortSignal): Promise<void> {
+  async #until(condition: () => boolean, heartbeat: () => void, signal: AbortSignal): Promise<void> {
     for (;;) {
       if (signal.aborted) throw abortError(signal)
       this.#sweep()
@@ -393,7 +393,7 @@ export class SessionCache {
       this.#sweep()
       if (condition()) return
       await this.#options.clock.sleep(this.#options.loadPollMs, signal)
-      beat()
+      heartbeat()
     }
   }
 
@@ -401,7 +401,7 @@ export class SessionCache {
     const now = this.#options.clock.now()
     let total = 0
     for (const [key, reservation] of this.#reserved) {
-      if (now - reservation.lastBeat > this.#options.loadStaleMs) this.#reserved.delete(key)
+      if (now - reservation.lastHeartbeat > this.#options.loadStaleMs) this.#reserved.delete(key)
       else total += reservation.bytes
     }
     return total

@@ -1,10 +1,10 @@
 import { DurableObject } from 'cloudflare:workers'
-import type { StreamDeps } from './calls.ts'
-import type { StreamHost, StreamOpening } from './opening.ts'
 import { StreamSession } from './session.ts'
+import type { StreamDeps } from './stream-context.ts'
+import type { StreamHost, StreamOptions } from './stream-options.ts'
 
 /** Carries the opening from the Worker to the object. The object can be reached through the Worker's binding alone. */
-const OPENING = 'verge-opening'
+const OPTIONS_HEADER = 'verge-opening'
 
 /** Streams in Durable Objects, each in one of its own, near the client. */
 export class DurableStreams implements StreamHost {
@@ -14,10 +14,10 @@ export class DurableStreams implements StreamHost {
     this.#namespace = namespace
   }
 
-  open(opening: StreamOpening): Promise<Response> {
+  open(options: StreamOptions): Promise<Response> {
     const stub = this.#namespace.get(this.#namespace.newUniqueId())
     return stub.fetch('https://stream/', {
-      headers: { upgrade: 'websocket', [OPENING]: encodeURIComponent(JSON.stringify(opening)) },
+      headers: { upgrade: 'websocket', [OPTIONS_HEADER]: encodeURIComponent(JSON.stringify(options)) },
     })
   }
 }
@@ -41,10 +41,10 @@ export class StreamObject extends DurableObject {
 
   override async fetch(request: Request): Promise<Response> {
     const { clock, limits } = this.#ready()
-    const opening = JSON.parse(decodeURIComponent(request.headers.get(OPENING) ?? '')) as StreamOpening
+    const options = JSON.parse(decodeURIComponent(request.headers.get(OPTIONS_HEADER) ?? '')) as StreamOptions
     const { 0: client, 1: server } = new WebSocketPair()
     this.ctx.acceptWebSocket(server)
-    this.#session = StreamSession.begin(server, this.#ready(), opening)
+    this.#session = StreamSession.begin(server, this.#ready(), options)
     await this.ctx.storage.setAlarm(clock.now() + limits.streamIdleMs)
     return new Response(null, { status: 101, webSocket: client })
   }
@@ -71,7 +71,7 @@ export class StreamObject extends DurableObject {
     const { clock, limits } = this.#ready()
     const [socket] = this.ctx.getWebSockets()
     const session = socket && this.#awake(socket)
-    const due = (session?.lastHeard ?? 0) + limits.streamIdleMs
+    const due = (session?.lastMessageAt ?? 0) + limits.streamIdleMs
     if (due > clock.now()) {
       await this.ctx.storage.setAlarm(due)
       return

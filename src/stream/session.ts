@@ -3,12 +3,19 @@ import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { AdmittedModel } from '../inference/infer.ts'
 import { type Allowance, fullAllowance, mostBytes, spend } from './allowance.ts'
-import { answerMessage, type StreamDeps } from './calls.ts'
 import { areFloats, fileLike } from './formats.ts'
-import { type Heard, type Hearing, hear, hearEnd, hearingOf, nothingHeard } from './hearing.ts'
 import type { StreamMessage } from './messages.ts'
-import type { StreamOpening } from './opening.ts'
 import { CLOSE, errorBody, refusalOf, StreamRefusal } from './refusal.ts'
+import { answerMessage, type StreamDeps } from './stream-context.ts'
+import type { StreamOptions } from './stream-options.ts'
+import {
+  finishStream,
+  initialVadState,
+  processSamples,
+  type VadSettings,
+  type VadState,
+  vadSettings,
+} from './vad-stream.ts'
 
 /** The server's end of a WebSocket, with what the platform keeps for it while nobody is awake. */
 export interface StreamSocket {
@@ -19,13 +26,13 @@ export interface StreamSocket {
 }
 
 /** All that a stream is, between two messages. Plain data that survives hibernation. */
-interface Kept {
-  readonly opening: StreamOpening
+interface StreamState {
+  readonly options: StreamOptions
   readonly allowance: Allowance
   /** Enough has been heard to know that the bytes are samples of 16 bits. */
   readonly areSamples?: true
   /** Nothing before the first message. */
-  readonly heard?: Heard
+  readonly vad?: VadState
 }
 
 /**
@@ -35,24 +42,24 @@ interface Kept {
 export class StreamSession {
   readonly #socket: StreamSocket
   readonly #deps: StreamDeps
-  #kept: Kept
+  #state: StreamState
   /** Bytes that came in and were not heard yet. */
   #waiting = 0
   #queue: Promise<void> = Promise.resolve()
   #ending = false
   #closed = false
 
-  private constructor(socket: StreamSocket, deps: StreamDeps, kept: Kept) {
+  private constructor(socket: StreamSocket, deps: StreamDeps, state: StreamState) {
     this.#socket = socket
     this.#deps = deps
-    this.#kept = kept
+    this.#state = state
   }
 
   /** Begins a stream and says so to the client. */
-  static begin(socket: StreamSocket, deps: StreamDeps, opening: StreamOpening): StreamSession {
-    const { model, version, sampleRate, windowLength } = opening
+  static begin(socket: StreamSocket, deps: StreamDeps, options: StreamOptions): StreamSession {
+    const { model, version, sampleRate, windowLength } = options
     const allowance = fullAllowance(sampleRate, deps.limits, deps.clock.now())
-    const session = new StreamSession(socket, deps, { opening, allowance })
+    const session = new StreamSession(socket, deps, { options, allowance })
     session.#keep({})
     session.#send({ type: 'ready', model, version, sample_rate: sampleRate, window: windowLength / sampleRate })
     return session
@@ -60,13 +67,13 @@ export class StreamSession {
 
   /** Goes on with a stream that another object began. Undefined if its socket has none. */
   static awake(socket: StreamSocket, deps: StreamDeps): StreamSession | undefined {
-    const kept = socket.deserializeAttachment() as Kept | null | undefined
-    return kept ? new StreamSession(socket, deps, kept) : undefined
+    const state = socket.deserializeAttachment() as StreamState | null | undefined
+    return state ? new StreamSession(socket, deps, state) : undefined
   }
 
   /** When the client last sent something, by this isolate's clock. */
-  get lastHeard(): number {
-    return this.#kept.allowance.at
+  get lastMessageAt(): number {
+    return this.#state.allowance.at
   }
 
   /** Takes a message; resolves when it was heard, or the stream was closed for it. */
@@ -108,9 +115,9 @@ export class StreamSession {
       this.#ending = true
       return
     }
-    const { sampleRate } = this.#kept.opening
+    const { sampleRate } = this.#state.options
     this.#checkFormat(new Uint8Array(message))
-    this.#keep({ allowance: spend(this.#kept.allowance, message.byteLength, sampleRate, limits, clock.now()) })
+    this.#keep({ allowance: spend(this.#state.allowance, message.byteLength, sampleRate, limits, clock.now()) })
     this.#waiting += message.byteLength
     if (this.#waiting > mostBytes(sampleRate, limits)) {
       throw new StreamRefusal(
@@ -122,20 +129,20 @@ export class StreamSession {
 
   /** Sound in another form would be heard as noise. @throws StreamRefusal */
   #checkFormat(bytes: Uint8Array): void {
-    const { allowance, areSamples, opening } = this.#kept
+    const { allowance, areSamples, options } = this.#state
     if (areSamples) return
     const file = allowance.received === 0 ? fileLike(bytes) : undefined
-    if (file !== undefined) throw wrongFormat(`begins as ${file} does`, opening)
+    if (file !== undefined) throw wrongFormat(`begins as ${file} does`, options)
     const floats = areFloats(bytes)
-    if (floats) throw wrongFormat('is in 32-bit floats', opening)
+    if (floats) throw wrongFormat('is in 32-bit floats', options)
     if (floats === false) this.#keep({ areSamples: true })
   }
 
   async #work(message: string | ArrayBuffer, waitUntil: CallContext['waitUntil']): Promise<void> {
     if (this.#closed) return
     try {
-      await answerMessage(this.#deps, this.#kept.opening, waitUntil, (admitted, context) =>
-        this.#hear(message, admitted, context),
+      await answerMessage(this.#deps, this.#state.options, waitUntil, (admitted, context) =>
+        this.#process(message, admitted, context),
       )
     } catch (thrown) {
       this.#refuse(thrown)
@@ -144,24 +151,24 @@ export class StreamSession {
     }
   }
 
-  async #hear(message: string | ArrayBuffer, { model, runner }: AdmittedModel, context: CallContext): Promise<void> {
-    const { opening } = this.#kept
-    const hearing: Hearing = hearingOf(model.manifest, opening, this.#deps.limits.streamStateBytes)
+  async #process(message: string | ArrayBuffer, { model, runner }: AdmittedModel, context: CallContext): Promise<void> {
+    const { options } = this.#state
+    const settings: VadSettings = vadSettings(model.manifest, options, this.#deps.limits.streamStateBytes)
     const run = async (inputs: Tensors): Promise<Tensors> =>
       (await runner.run(model, inputs, undefined, context)).outputs
-    const before = this.#kept.heard ?? nothingHeard(hearing)
+    const before = this.#state.vad ?? initialVadState(settings)
     if (typeof message === 'string') {
-      for (const each of await hearEnd(hearing, before, run)) this.#send(each)
+      for (const each of await finishStream(settings, before, run)) this.#send(each)
       this.#close(CLOSE.done, 'end')
       return
     }
-    const heard = await hear(hearing, before, new Uint8Array(message), run, (each) => this.#send(each))
-    this.#keep({ heard })
+    const vad = await processSamples(settings, before, new Uint8Array(message), run, (each) => this.#send(each))
+    this.#keep({ vad })
   }
 
-  #keep(changed: Partial<Kept>): void {
-    this.#kept = { ...this.#kept, ...changed }
-    this.#socket.serializeAttachment(this.#kept)
+  #keep(changed: Partial<StreamState>): void {
+    this.#state = { ...this.#state, ...changed }
+    this.#socket.serializeAttachment(this.#state)
   }
 
   #send(message: StreamMessage): void {
@@ -177,7 +184,7 @@ export class StreamSession {
   #refuse(thrown: unknown): void {
     if (this.#closed) return
     const refusal = refusalOf(thrown)
-    const { requestId, model } = this.#kept.opening
+    const { requestId, model } = this.#state.options
     const fields = {
       requestId,
       model,
@@ -205,7 +212,7 @@ export class StreamSession {
 
 const MOST_TEXT = 1000
 
-function wrongFormat(what: string, { model, sampleRate }: StreamOpening): StreamRefusal {
+function wrongFormat(what: string, { model, sampleRate }: StreamOptions): StreamRefusal {
   return new StreamRefusal(
     CLOSE.invalid,
     new VergeError(

@@ -188,7 +188,7 @@ function answersOf(
   found: readonly Spans[],
   { top_k: topK = 1, align_to_words: aligned = true, handle_impossible_answer: maybeNone, offsets }: Parameters,
 ): Answer | Answer[] {
-  const widen = aligned ? wordsOf(tokens) : ({ start, end }: TextToken): Place => ({ start, end })
+  const widen = aligned ? wordsOf(tokens) : ({ start, end }: TextToken): TextSpan => ({ start, end })
   const at = offsets === 'utf16' ? (position: number) => position : codePointPositions(context)
   const best = new Map<string, Answer>()
   for (const [i, { spans }] of found.entries()) {
@@ -214,14 +214,14 @@ function answersOf(
   return only !== undefined && more.length === 0 ? only : sorted
 }
 
-interface Place {
+interface TextSpan {
   readonly start: number
   readonly end: number
 }
 
 /** From a token to the place of its whole word. */
-function wordsOf(tokens: readonly TextToken[]): (token: TextToken) => Place {
-  const places = new Map<number, Place>()
+function wordsOf(tokens: readonly TextToken[]): (token: TextToken) => TextSpan {
+  const places = new Map<number, TextSpan>()
   for (const { word, start, end } of tokens) {
     const known = places.get(word)
     places.set(word, { start: Math.min(known?.start ?? start, start), end: Math.max(known?.end ?? end, end) })

@@ -6,7 +6,7 @@ import { speechSpans } from '../media/audio/speech.ts'
 import { AUDIO_MEDIA_TYPES, audioRequestSchema, audioSettings, EXAMPLE_WAV, readAudioBody } from './audio-body.ts'
 import { speechFields, speechRules } from './speech-parameters.ts'
 import { type BoundTask, performed } from './task.ts'
-import { nothingCarried, runWindow, windowSettings, windowShapes } from './windows.ts'
+import { initialWindowState, runWindow, windowSettings, windowShapes } from './windows.ts'
 
 const parametersSchema = z
   .strictObject({
@@ -48,14 +48,14 @@ export function voiceActivityDetection(limits: Limits): BoundTask {
       const meter = new StepMeter(limits.decodeSteps)
       const samples = await performed(model, decodingAudio(bytes, audio, limits, meter), meter)
       const probabilities: number[] = []
-      let carried = nothingCarried(settings)
+      let state = initialWindowState(settings)
       for (let at = 0; at < samples.length; at += settings.length) {
         // The last window ends in silence.
         const window = new Float32Array(settings.length)
         window.set(samples.subarray(at, at + settings.length))
-        const heard = await runWindow(window, carried, manifest, audio, settings, run)
-        probabilities.push(heard.probability)
-        carried = heard.carried
+        const result = await runWindow(window, state, manifest, audio, settings, run)
+        probabilities.push(result.probability)
+        state = result.carried
       }
       const seconds = (position: number): number => position / audio.sampleRate
       const segments = speechSpans(probabilities, settings.length, samples.length, rules).map(

@@ -4,7 +4,7 @@ import { VergeError } from '../core/errors.ts'
 import { type Tensor, type Tensors, tensor } from '../core/tensors.ts'
 
 /** What a model that hears window by window hands from one to the next: plain data. */
-export interface Carried {
+export interface WindowState {
   /** The samples just before the next window. */
   readonly context: Float32Array
   /** In the order of the manifest's `state`. */
@@ -12,7 +12,7 @@ export interface Carried {
 }
 
 /** Before the first window: silence, and states of zeros. */
-export function nothingCarried({ context, state }: WindowSettings): Carried {
+export function initialWindowState({ context, state }: WindowSettings): WindowState {
   return { context: new Float32Array(context), state: state.map(({ shape }) => new Float32Array(count(shape))) }
 }
 
@@ -29,16 +29,18 @@ export function windowSettings(manifest: Manifest, { window }: AudioSettings): W
  */
 export async function runWindow(
   samples: Float32Array,
-  { context, state }: Carried,
+  { context, state }: WindowState,
   manifest: Manifest,
   { sampleRate }: AudioSettings,
   settings: WindowSettings,
   run: (inputs: Tensors) => Promise<Tensors>,
-): Promise<{ readonly probability: number; readonly carried: Carried }> {
-  const heard = new Float32Array(context.length + samples.length)
-  heard.set(context)
-  heard.set(samples, context.length)
-  const inputs = new Map<string, Tensor>([[settings.input, tensor('FP32', [1, heard.length], heard)]])
+): Promise<{ readonly probability: number; readonly carried: WindowState }> {
+  const samplesWithContext = new Float32Array(context.length + samples.length)
+  samplesWithContext.set(context)
+  samplesWithContext.set(samples, context.length)
+  const inputs = new Map<string, Tensor>([
+    [settings.input, tensor('FP32', [1, samplesWithContext.length], samplesWithContext)],
+  ])
   settings.state.forEach(({ input, shape }, i) => {
     inputs.set(input, tensor('FP32', shape, state[i] ?? new Float32Array(count(shape))))
   })
@@ -59,7 +61,10 @@ export async function runWindow(
     if (values.length !== count(shape)) throw wrong(manifest, `gives a state "${output}" of another size than it takes`)
     return values
   })
-  return { probability, carried: { context: heard.slice(heard.length - context.length), state: next } }
+  return {
+    probability,
+    carried: { context: samplesWithContext.slice(samplesWithContext.length - context.length), state: next },
+  }
 }
 
 /** The inputs of so many windows, to be priced before the first is heard. */

@@ -80,7 +80,7 @@ export class BlobLoader {
       if (signal !== undefined) all.abort(abortError(signal))
     })
 
-    const waiting = placed(blob.chunks)
+    const waiting = located(blob.chunks)
     const fetchInTurn = async (): Promise<void> => {
       try {
         for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
@@ -101,8 +101,8 @@ export class BlobLoader {
     }
   }
 
-  async #fetch(place: Place, count: number, write: Write, signal: AbortSignal): Promise<void> {
-    const { chunk, index, offset } = place
+  async #fetch(located: LocatedChunk, count: number, write: Write, signal: AbortSignal): Promise<void> {
+    const { chunk, index, offset } = located
     const { clock, logger, report } = this.#options
     let fault: ChunkFault = { kind: 'missing' }
     const attempt = async (store: Store): Promise<boolean> => {
@@ -124,22 +124,22 @@ export class BlobLoader {
       await clock.sleep(this.#limits.chunkRetryPauseMs, signal)
       if (await attempt(truth)) return
     }
-    throw failure(fault, place, count)
+    throw failure(fault, located, count)
   }
 }
 
-interface Place {
+interface LocatedChunk {
   readonly chunk: ChunkInfo
   readonly index: number
   readonly offset: number
 }
 
-function placed(chunks: readonly ChunkInfo[]): Place[] {
+function located(chunks: readonly ChunkInfo[]): LocatedChunk[] {
   let offset = 0
   return chunks.map((chunk, index) => {
-    const place = { chunk, index, offset }
+    const located = { chunk, index, offset }
     offset += chunk.bytes
-    return place
+    return located
   })
 }
 
@@ -148,8 +148,8 @@ function isTransient(fault: ChunkFault): boolean {
   return fault.kind === 'unavailable' || fault.kind === 'stalled' || fault.kind === 'short'
 }
 
-function failure(fault: ChunkFault, place: Place, count: number): VergeError {
-  const { chunk, index } = place
+function failure(fault: ChunkFault, located: LocatedChunk, count: number): VergeError {
+  const { chunk, index } = located
   const which = `Chunk ${index + 1} of ${count} of the weights (sha256 ${chunk.sha256})`
   const details = { sha256: chunk.sha256, index }
   switch (fault.kind) {

@@ -165,7 +165,7 @@ export class WorkerStore implements Store {
     const release = onAbort(signal, () => {
       if (signal !== undefined) controller.abort(abortError(signal))
     })
-    const callOff = clock.after(HEADERS_MS, () => controller.abort(new Error(`no answer within ${HEADERS_MS} ms`)))
+    const cancelTimer = clock.after(HEADERS_MS, () => controller.abort(new Error(`no answer within ${HEADERS_MS} ms`)))
     try {
       return await fetch(url.origin + whole, {
         method,
@@ -179,7 +179,7 @@ export class WorkerStore implements Store {
       if (isVergeError(cause)) throw cause
       throw unavailable(this.name, cause)
     } finally {
-      callOff()
+      cancelTimer()
       // The body ends by the signal that it is read with.
       release()
     }

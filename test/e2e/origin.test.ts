@@ -182,7 +182,7 @@ describe('an origin', () => {
     expect(sampleOf(metrics, 'verge_origin_engine_restarts_total')).toBe(1)
   })
 
-  it('hears a caller leave, and gives its place back', async () => {
+  it('hears a caller leave, and gives its slot back', async () => {
     const working = await occupied(origin, infer)
     const controller = new AbortController()
     const left = infer('loop', loop(7), { signal: controller.signal })

@@ -110,7 +110,7 @@ describe('the pace of a body', () => {
 
   it('gives the place of one that hardly comes to others, and not that of one that comes steadily', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 2, bodyBytes: 1024 * KiB, leaseMs: 60_000, clock })
+    const admission = new BoundedAdmission({ slots: 2, bodyBytes: 1024 * KiB, leaseMs: 60_000, clock })
     const pace = { clock, graceMs: 5000, bytesPerSecond: 16 * KiB }
     const read = (declared?: number) => {
       const { hold, reading } = admission.enter('')
@@ -140,9 +140,9 @@ describe('the pace of a body', () => {
     expect(held).toBeGreaterThanOrEqual(100 * KiB)
   })
 
-  it('ends a body whose place was given to another request', async () => {
+  it('ends a body whose slot was given to another request', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 1, bodyBytes: 1024 * KiB, leaseMs: 60_000, clock })
+    const admission = new BoundedAdmission({ slots: 1, bodyBytes: 1024 * KiB, leaseMs: 60_000, clock })
     const { hold, reading } = admission.enter('slow')
     const { outcome, send } = setup(undefined, { hold, reading, pace: { clock, graceMs: 5000, bytesPerSecond: 1 } })
     await send(10)

@@ -380,7 +380,7 @@ describe('time', () => {
     expect(response.status).toBe(400)
   })
 
-  it('ends a request whose caller leaves, as cancelled, and gives its place back', async () => {
+  it('ends a request whose caller leaves, as cancelled, and gives its slot back', async () => {
     let places = 1
     const admission: Admission = {
       enter() {
@@ -434,7 +434,7 @@ describe('the order of an inference', () => {
     return { body, reads: () => pulls }
   }
 
-  it.each(['/v2/models/open/infer', '/run/open'])('%s takes a place before it reads the body', async (path) => {
+  it.each(['/v2/models/open/infer', '/run/open'])('%s takes a slot before it reads the body', async (path) => {
     const full: Admission = {
       enter() {
         throw new VergeError('overloaded', 'Full.', { retryAfter: 1 })
@@ -448,7 +448,7 @@ describe('the order of an inference', () => {
     expect(reads()).toBe(0)
   })
 
-  it('asks whether the caller may run the model before it gives a place', async () => {
+  it('asks whether the caller may run the model before it gives a slot', async () => {
     let entered = 0
     const admission: Admission = {
       enter() {
@@ -463,7 +463,7 @@ describe('the order of an inference', () => {
     expect(entered).toBe(1)
   })
 
-  it('gives every place back, whatever happened', async () => {
+  it('gives every slot back, whatever happened', async () => {
     let held = 0
     const admission: Admission = {
       enter() {

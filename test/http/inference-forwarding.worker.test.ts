@@ -64,7 +64,7 @@ class FakePlacement implements Placement {
   answer: () => Response | Promise<Response> = () => Response.json({ from: 'fra' })
 
   constructor(places = 8, bodyBytes = 1_000) {
-    this.admission = new BoundedAdmission({ places, bodyBytes, leaseMs: 60_000, clock: new ManualClock() })
+    this.admission = new BoundedAdmission({ slots: places, bodyBytes, leaseMs: 60_000, clock: new ManualClock() })
   }
 
   async route({ manifest }: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<Route> {
@@ -169,7 +169,7 @@ describe('a request that an origin is to answer', () => {
 
   it('takes no place among those that are computed here', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 1, bodyBytes: 1_000_000, leaseMs: 60_000, clock })
+    const admission = new BoundedAdmission({ slots: 1, bodyBytes: 1_000_000, leaseMs: 60_000, clock })
     const { placement, post } = setUp({ admission })
     const slow = Promise.withResolvers<void>()
     placement.connect = () => slow.promise
@@ -217,8 +217,8 @@ describe('a request that an origin is to answer', () => {
     await post(INFER, BODY, { 'verge-place': 'origin' })
     await post(INFER, BODY)
     expect(placement.asked.map(({ context }) => context.placement)).toMatchObject([
-      { hint: 'origin', near },
-      { hint: 'auto', near },
+      { hint: 'origin', callerAt: near },
+      { hint: 'auto', callerAt: near },
     ])
     const wrong = await post(INFER, BODY, { 'verge-place': 'Origin' })
     expect([wrong.status, await codeOfAnswer(wrong)]).toEqual([400, 'invalid_request'])
@@ -438,7 +438,7 @@ describe('GET /explain', () => {
       decision: {
         model: 'secret',
         facts: { route: 'openai', full: false },
-        ask: { hint: 'edge', near: { latitude: 3, longitude: 4 } },
+        ask: { hint: 'edge', callerAt: { latitude: 3, longitude: 4 } },
       },
     })
     const wrong = await request('/explain/numbers?route=rpc', { headers: OPERATOR })

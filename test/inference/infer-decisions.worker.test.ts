@@ -73,7 +73,7 @@ function setUp() {
     runRemotely: (origin, model, inputs, outputs, context) =>
       runRemotely(origin, model, inputs, outputs, context, shared),
     forward: (origin, model, request, context) => sendOn(origin, model, request, context, shared),
-    admission: new BoundedAdmission({ places: 4, bodyBytes: 1_000, leaseMs: 1_000, clock: systemClock }),
+    admission: new BoundedAdmission({ slots: 4, bodyBytes: 1_000, leaseMs: 1_000, clock: systemClock }),
   })
   return { ...testApp({ models, placement }), decisions: () => decisions }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Coordinates } from '../../src/core/runtime.ts'
-import { byDistance, distanceKm, near, type OriginLocation } from '../../src/placement/geo.ts'
+import { byDistance, coordinatesOf, distanceKm, type OriginLocation } from '../../src/placement/geo.ts'
 
 const at = (latitude: number, longitude: number): Coordinates => ({ latitude, longitude })
 const FRANKFURT = at(50.11, 8.68)
@@ -57,7 +57,7 @@ describe('where a caller is', () => {
     ['one of two', { latitude: '1' }, undefined],
     ['an unknown continent', { continent: 'constructor' }, undefined],
   ])('%s', (_, cf, expected) => {
-    expect(near(cf as Parameters<typeof near>[0])).toEqual(expected)
+    expect(coordinatesOf(cf as Parameters<typeof coordinatesOf>[0])).toEqual(expected)
   })
 
   it('is nearer to its own continent than to any other', () => {
@@ -71,7 +71,7 @@ describe('where a caller is', () => {
     }
     for (const [continent, city] of Object.entries(cities)) {
       const distances = Object.keys(cities).map((other) => {
-        const centre = near({ latitude: 'unknown', continent: other })
+        const centre = coordinatesOf({ latitude: 'unknown', continent: other })
         return [other, centre === undefined ? Number.NaN : distanceKm(centre, city)] as const
       })
       distances.sort(([, a], [, b]) => a - b)

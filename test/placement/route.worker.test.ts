@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { PlacementPreference } from '../../src/catalog/manifest.ts'
 import { VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
-import { type CallContext, type PlacementAsk, silentLogger, systemClock } from '../../src/core/runtime.ts'
+import { type CallContext, type PlacementHints, silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { sha256Factory } from '../../src/core/sha256.ts'
 import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import type { ArtifactInfo, Engine, Session, Support } from '../../src/engine/engine.ts'
@@ -78,7 +78,7 @@ interface Setting {
   readonly origins?: readonly Partial<Origin>[]
   readonly costLimit?: number
   readonly artifacts?: boolean
-  readonly ask?: PlacementAsk
+  readonly ask?: PlacementHints
 }
 
 function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifacts = true, ...more }: Setting = {}) {
@@ -169,7 +169,7 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
     originPool,
     runRemotely: (origin, resolved, inputs, outputs, context) =>
       runRemotely(origin, resolved, inputs, outputs, context, shared),
-    admission: new BoundedAdmission({ places: 4, bodyBytes: 1_000, leaseMs: 1_000, clock: systemClock }),
+    admission: new BoundedAdmission({ slots: 4, bodyBytes: 1_000, leaseMs: 1_000, clock: systemClock }),
     forward: (origin, resolved, request, context) => sendOn(origin, resolved, request, context, shared),
   })
   const context: CallContext = {

@@ -27,8 +27,7 @@ function setUp(places: number) {
   const serving = new FakeServing([writer])
   const asked: RouteFacts[] = []
   const sent: ForwardedRequest[] = []
-  const admissionOf = (most: number) =>
-    new BoundedAdmission({ places: most, bodyBytes: 10_000, leaseMs: 60_000, clock })
+  const admissionOf = (most: number) => new BoundedAdmission({ slots: most, bodyBytes: 10_000, leaseMs: 60_000, clock })
   const placement: Placement = {
     admission: admissionOf(4),
     route: async (_, facts): Promise<Route> => {

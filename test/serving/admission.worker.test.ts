@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { BeatingAdmission, BoundedAdmission, type Ticket } from '../../src/serving/admission.ts'
+import { BoundedAdmission, RenewingAdmission, type Ticket } from '../../src/serving/admission.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 import { codeOf } from '../fixtures/http.ts'
 
 describe('admission', () => {
   it('refuses at once what does not fit, with a time to come back', () => {
-    const admission = new BoundedAdmission({ places: 2, leaseMs: 1000, bodyBytes: 100, clock: new ManualClock() })
+    const admission = new BoundedAdmission({ slots: 2, leaseMs: 1000, bodyBytes: 100, clock: new ManualClock() })
     const first = admission.enter('1')
     admission.enter('2')
     expect(() => admission.enter('3')).toThrowError(expect.objectContaining({ code: 'overloaded', retryAfter: 1 }))
@@ -16,9 +16,9 @@ describe('admission', () => {
     expect(() => admission.enter('5')).toThrowError(expect.objectContaining({ code: 'overloaded' }))
   })
 
-  it('takes places back from requests that were killed', async () => {
+  it('takes slots back from requests that were killed', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 1, leaseMs: 1000, bodyBytes: 100, clock })
+    const admission = new BoundedAdmission({ slots: 1, leaseMs: 1000, bodyBytes: 100, clock })
     const killed = admission.enter('killed')
     await clock.advance(1000)
     expect(() => admission.enter('next')).toThrowError()
@@ -28,9 +28,9 @@ describe('admission', () => {
     expect(admission.admitted).toBe(1)
   })
 
-  it('leaves a place with whoever renews it in time', async () => {
+  it('leaves a slot with whoever renews it in time', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 1, leaseMs: 1000, bodyBytes: 100, clock })
+    const admission = new BoundedAdmission({ slots: 1, leaseMs: 1000, bodyBytes: 100, clock })
     const writing = admission.enter('a long text')
     for (let i = 0; i < 3; i++) {
       await clock.advance(900)
@@ -41,9 +41,9 @@ describe('admission', () => {
     admission.enter('next')
   })
 
-  it('counts a request again that was only slow to renew its place, and none that has left or lost it', async () => {
+  it('counts a request again that was only slow to renew its slot, and none that has left or lost it', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 1, leaseMs: 1000, bodyBytes: 100, clock })
+    const admission = new BoundedAdmission({ slots: 1, leaseMs: 1000, bodyBytes: 100, clock })
     const slow = admission.enter('slow')
     slow.hold(80)
     await clock.advance(1001)
@@ -63,7 +63,7 @@ describe('admission', () => {
 
   it('bounds the bodies of all requests together', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 4, leaseMs: 1000, bodyBytes: 100, clock })
+    const admission = new BoundedAdmission({ slots: 4, leaseMs: 1000, bodyBytes: 100, clock })
     const [first, second] = [admission.enter('1'), admission.enter('2')]
     first.hold(40)
     first.hold(60)
@@ -77,9 +77,9 @@ describe('admission', () => {
     third.hold(100)
   })
 
-  it('gives the places of slow callers to others, however many they are', async () => {
+  it('gives the slots of slow callers to others, however many they are', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 16, leaseMs: 60_000, bodyBytes: 1e6, clock })
+    const admission = new BoundedAdmission({ slots: 16, leaseMs: 60_000, bodyBytes: 1e6, clock })
     const begin = (): Ticket => {
       const ticket = admission.enter('slow')
       ticket.reading(0)
@@ -104,7 +104,7 @@ describe('admission', () => {
 
   it('leaves a caller alone who is fast, who has just come, or whose body is there', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 3, leaseMs: 60_000, bodyBytes: 1e6, clock })
+    const admission = new BoundedAdmission({ slots: 3, leaseMs: 60_000, bodyBytes: 1e6, clock })
     const fast = admission.enter('fast')
     fast.reading(0)
     const whole = admission.enter('whole')
@@ -117,9 +117,9 @@ describe('admission', () => {
     fast.reading(210_000)
   })
 
-  it('says so to whoever lost its place', async () => {
+  it('says so to whoever lost its slot', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 1, leaseMs: 60_000, bodyBytes: 1e6, clock })
+    const admission = new BoundedAdmission({ slots: 1, leaseMs: 60_000, bodyBytes: 1e6, clock })
     const slow = admission.enter('slow')
     slow.reading(0)
     await clock.advance(1001)
@@ -133,7 +133,7 @@ describe('admission', () => {
   it('keeps room for small bodies, however many large ones are being read', () => {
     const MiB = 1024 * 1024
     const admission = new BoundedAdmission({
-      places: 2000,
+      slots: 2000,
       leaseMs: 60_000,
       bodyBytes: 24 * MiB,
       largeBodyBytes: 16 * MiB,
@@ -157,7 +157,7 @@ describe('admission', () => {
 
   it('takes the bytes of large bodies that come slowly for one that comes fast', async () => {
     const clock = new ManualClock()
-    const admission = new BoundedAdmission({ places: 9, leaseMs: 60_000, bodyBytes: 4e6, clock })
+    const admission = new BoundedAdmission({ slots: 9, leaseMs: 60_000, bodyBytes: 4e6, clock })
     const slow = admission.enter('slow')
     slow.hold(3e6)
     slow.reading(0)
@@ -172,8 +172,8 @@ describe('admission', () => {
 describe('slow requests and one that asks for room', () => {
   const make = (largeBodyBytes: number) => {
     const clock = new ManualClock()
-    const places = { places: 8, bodyBytes: 3e6, largeBodyBytes, leaseMs: 60_000, clock }
-    const admission = new BoundedAdmission(places)
+    const slots = { slots: 8, bodyBytes: 3e6, largeBodyBytes, leaseMs: 60_000, clock }
+    const admission = new BoundedAdmission(slots)
     const reader = (bytes: number, received: number): Ticket => {
       const ticket = admission.enter('slow')
       ticket.hold(bytes)
@@ -185,7 +185,7 @@ describe('slow requests and one that asks for room', () => {
   }
   const still = (ticket: Ticket): string => codeOf(() => ticket.reading(undefined))
 
-  it('keep their places where nothing that they give up would make it', async () => {
+  it('keep their slots where nothing that they give up would make it', async () => {
     const { admission, clock, reader } = make(2e6)
     admission.enter('at work').hold(2e6)
     const slow = [reader(1000, 10), reader(2000, 20)]
@@ -195,7 +195,7 @@ describe('slow requests and one that asks for room', () => {
     expect(slow.map(still)).toEqual(['fine', 'fine'])
   })
 
-  it('keep their places where others give up enough', async () => {
+  it('keep their slots where others give up enough', async () => {
     const { admission, clock, reader } = make(2e6)
     const small = reader(1000, 10)
     const large = reader(1.5e6, 20_000)
@@ -207,15 +207,15 @@ describe('slow requests and one that asks for room', () => {
 
 describe('admission of calls whose end nobody is told of', () => {
   const LEASE = 5000
-  const make = (): { clock: ManualClock; calls: BeatingAdmission; all: BoundedAdmission } => {
+  const make = (): { clock: ManualClock; calls: RenewingAdmission; all: BoundedAdmission } => {
     const clock = new ManualClock()
-    const all = new BoundedAdmission({ places: 2, leaseMs: 60_000, bodyBytes: 100, clock })
-    const calls = new BeatingAdmission({ admission: all, clock, leaseMs: LEASE, beatMs: 1000, mostMs: 300_000 })
+    const all = new BoundedAdmission({ slots: 2, leaseMs: 60_000, bodyBytes: 100, clock })
+    const calls = new RenewingAdmission({ admission: all, clock, leaseMs: LEASE, renewMs: 1000, mostMs: 300_000 })
     return { clock, calls, all }
   }
   const overloaded = expect.objectContaining({ code: 'overloaded' }) as Error
 
-  it('keeps the places of those that are at work, however long', async () => {
+  it('keeps the slots of those that are at work, however long', async () => {
     const { clock, calls } = make()
     const first = calls.enter('1')
     calls.enter('2')
@@ -225,11 +225,17 @@ describe('admission of calls whose end nobody is told of', () => {
     calls.enter('3')
   })
 
-  it('gives the places of those that were killed away after their lease, and not after that of all', async () => {
+  it('gives the slots of those that were killed away after their lease, and not after that of all', async () => {
     const { clock, calls, all } = make()
     // What is killed has no timers any more: it entered with a clock that stands still for good.
     const still = new ManualClock()
-    const dying = new BeatingAdmission({ admission: all, clock: still, leaseMs: LEASE, beatMs: 1000, mostMs: 300_000 })
+    const dying = new RenewingAdmission({
+      admission: all,
+      clock: still,
+      leaseMs: LEASE,
+      renewMs: 1000,
+      mostMs: 300_000,
+    })
     const killed = [dying.enter('killed 1'), dying.enter('killed 2')]
     await clock.advance(LEASE)
     expect(() => calls.enter('next')).toThrowError(overloaded)
@@ -240,7 +246,7 @@ describe('admission of calls whose end nobody is told of', () => {
     expect(all.admitted).toBe(2)
   })
 
-  it('leaves nothing behind: no timer, no place, no bytes', async () => {
+  it('leaves nothing behind: no timer, no slot, no bytes', async () => {
     const { clock, calls, all } = make()
     const ticket = calls.enter('1')
     ticket.hold(100)

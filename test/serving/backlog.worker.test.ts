@@ -6,7 +6,7 @@ import { never } from '../fixtures/source.ts'
 
 function setup(cost = 100, bytes = 1000) {
   const clock = new ManualClock()
-  const backlog = new Backlog({ cost, bytes, idleMs: 5000, beatMs: 1000, clock })
+  const backlog = new Backlog({ cost, bytes, idleMs: 5000, renewMs: 1000, clock })
   /** A run that goes on until it is ended. */
   const begin = (units: number, size = 0, request = never()) => {
     const { promise, resolve, reject } = Promise.withResolvers<string>()

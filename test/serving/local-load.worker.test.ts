@@ -30,7 +30,7 @@ function setup() {
     health: async () => ({ ok: true, engine: 'held', version: '1' }),
   }
   const kept = new Map<string, Uint8Array<ArrayBuffer>>()
-  const backlog = new Backlog({ cost: 100, bytes: 1e6, idleMs: 5000, beatMs: 1000, clock })
+  const backlog = new Backlog({ cost: 100, bytes: 1e6, idleMs: 5000, renewMs: 1000, clock })
   const serving = new LocalServing({
     place: 'edge',
     catalog: {} as never,

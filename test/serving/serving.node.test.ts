@@ -139,7 +139,7 @@ async function placed(hint: 'edge' | 'origin'): Promise<ServingUnderTest> {
     edge,
     originPool,
     planner: new PlacementPlanner({ ...shared, edge, originPool, health, failedLoadMs: 1_000 }),
-    admission: new BoundedAdmission({ places: 1, bodyBytes: 1, leaseMs: 1_000, clock: systemClock }),
+    admission: new BoundedAdmission({ slots: 1, bodyBytes: 1, leaseMs: 1_000, clock: systemClock }),
     runRemotely: async (_, __, inputs, outputs) => copied(inputs, outputs),
     forward: async () => {
       throw new Error('A serving is given tensors.')

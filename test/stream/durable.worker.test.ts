@@ -162,9 +162,9 @@ describe('a stream in its Durable Object', () => {
       const [socket] = state.getWebSockets()
       const kept = socket?.deserializeAttachment() as object
       // The platform refuses more than 16,384 bytes.
-      const heard = { state: [new Float32Array(LIMITS.streamStateBytes / 4)] }
-      expect(() => socket?.serializeAttachment({ ...kept, heard, more: new Uint8Array(2048) })).not.toThrow()
-      expect(() => socket?.serializeAttachment({ ...kept, heard, more: new Uint8Array(5000) })).toThrow()
+      const vad = { state: [new Float32Array(LIMITS.streamStateBytes / 4)] }
+      expect(() => socket?.serializeAttachment({ ...kept, vad, more: new Uint8Array(2048) })).not.toThrow()
+      expect(() => socket?.serializeAttachment({ ...kept, vad, more: new Uint8Array(5000) })).toThrow()
     })
     client.socket.close(1000)
   })

@@ -5,8 +5,8 @@ import { LIMITS, type Limits } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
-import type { StreamOpening } from '../../src/stream/opening.ts'
 import { StreamSession, type StreamSocket } from '../../src/stream/session.ts'
+import type { StreamOptions } from '../../src/stream/stream-options.ts'
 import { FakeServing, testModel } from '../fixtures/http.ts'
 import { LISTENER, LISTENER_AUDIO, LISTENER_SIGNATURE } from '../fixtures/listener.ts'
 
@@ -27,7 +27,7 @@ const quiet: Tensors = new Map([
   ['memoryN', tensor('FP32', [1, 1], Float32Array.of(0))],
 ])
 
-const OPENING: StreamOpening = {
+const OPENING: StreamOptions = {
   model: 'listener',
   version: '2',
   caller: { kind: 'anonymous' },
@@ -68,7 +68,7 @@ function stream(compute: (inputs: Tensors) => Promise<Tensors> = listen, places 
   )
   const serving = new FakeServing([model])
   const clock = { ...systemClock, now: () => now, sleep: () => Promise.resolve() }
-  const admission = new BoundedAdmission({ places, leaseMs: 60_000, bodyBytes: 1, clock })
+  const admission = new BoundedAdmission({ slots: places, leaseMs: 60_000, bodyBytes: 1, clock })
   const deps = {
     serving,
     admission,
@@ -180,7 +180,7 @@ describe('a stream', () => {
     expect(socket.closed).toEqual({ code: 1008, reason: 'model_not_found' })
   })
 
-  it('waits for a place among the requests, and gives up in the end', async () => {
+  it('waits for a slot among the requests, and gives up in the end', async () => {
     const { send, admission, socket } = stream(listen, 1)
     const other = admission.enter('other')
     await send(320)

@@ -432,7 +432,7 @@ describe('POST /v1/embeddings', () => {
     expect((await post('/v1/embeddings', { model: 'mean', input: 'good' })).status).toBe(200)
   })
 
-  it('takes a place before it reads, and gives it back', async () => {
+  it('takes a slot before it reads, and gives it back', async () => {
     let places = 0
     const admission = {
       enter: () => {

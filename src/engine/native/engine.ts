@@ -2,7 +2,7 @@ import { throwIfAborted, VergeError } from '../../core/errors.ts'
 import { type Clock, type Logger, silentLogger } from '../../core/runtime.ts'
 import { sessionFootprint } from '../costs.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
-import { Turnstile } from '../turnstile.ts'
+import { RunQueue } from '../run-queue.ts'
 import { chooseProvider, LOG_FATAL, type ProviderChoice } from './provider.ts'
 import { runtimeReason } from './reason.ts'
 import { InferenceSession } from './runtime.ts'
@@ -37,7 +37,7 @@ export class NativeEngine implements Engine {
   readonly name = 'native'
   readonly #options: NativeEngineOptions
   readonly #logger: Logger
-  readonly #turnstile: Turnstile
+  readonly #runQueue: RunQueue
   #choice: Promise<ProviderChoice> | undefined
   /** Bytes that sessions hold, those being loaded included. */
   #heldBytes = 0
@@ -45,7 +45,7 @@ export class NativeEngine implements Engine {
   constructor(options: NativeEngineOptions) {
     this.#options = options
     this.#logger = options.logger ?? silentLogger
-    this.#turnstile = new Turnstile({ clock: turning(options.clock), leaseMs: options.turnLeaseMs })
+    this.#runQueue = new RunQueue({ clock: turning(options.clock), leaseMs: options.turnLeaseMs })
   }
 
   supports(artifact: ArtifactInfo): Support {
@@ -88,7 +88,7 @@ export class NativeEngine implements Engine {
       this.#heldBytes -= bytes
     }
     try {
-      return new NativeSession(await this.#create(artifact, weights), this.#turnstile, bytes, release)
+      return new NativeSession(await this.#create(artifact, weights), this.#runQueue, bytes, release)
     } catch (error) {
       release()
       throw error

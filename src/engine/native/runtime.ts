@@ -1,4 +1,4 @@
 // First: it has to be heard before the library is loaded.
-import './quiet.ts'
+import './no-telemetry.ts'
 
 export { InferenceSession, Tensor } from 'onnxruntime-node'

@@ -3,7 +3,7 @@ import { type Signature, selectInputs, selectOutputs, type TensorSpec, type Tens
 import type { GenerateOptions, RunOptions, Session } from '../engine.ts'
 import { CausalDecoder, decodeTokens, type StepOptions } from '../generate.ts'
 import { runReason } from '../ort/reason.ts'
-import type { Turnstile } from '../turnstile.ts'
+import type { RunQueue } from '../run-queue.ts'
 import { LOG_FATAL } from './provider.ts'
 import { messageOf } from './reason.ts'
 import type { InferenceSession, Tensor as OrtTensor } from './runtime.ts'
@@ -13,13 +13,13 @@ export class NativeSession implements Session {
   readonly signature: Signature
   readonly bytes: number
   readonly #session: InferenceSession
-  readonly #turnstile: Turnstile
+  readonly #runQueue: RunQueue
   readonly #onDispose: () => void
   #alive = true
 
-  constructor(session: InferenceSession, turnstile: Turnstile, bytes: number, onDispose: () => void) {
+  constructor(session: InferenceSession, runQueue: RunQueue, bytes: number, onDispose: () => void) {
     this.#session = session
-    this.#turnstile = turnstile
+    this.#runQueue = runQueue
     this.bytes = bytes
     this.#onDispose = onDispose
     this.signature = {
@@ -68,7 +68,7 @@ export class NativeSession implements Session {
   }
 
   async #turn<T>(options: StepOptions, work: (() => Promise<T>) | undefined): Promise<T | undefined> {
-    return this.#turnstile.turn(options.signal, async () => {
+    return this.#runQueue.run(options.signal, async () => {
       if (!this.#alive) {
         throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
       }

@@ -2,7 +2,7 @@ import { isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
 import type { Clock, Logger, RunCounter } from '../../core/runtime.ts'
 import { sessionFootprint } from '../costs.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
-import { Turnstile } from '../turnstile.ts'
+import { RunQueue } from '../run-queue.ts'
 import { type OrtBinary, OrtInstance } from './instance.ts'
 import { Allocations, heapFull, isOutOfMemory, lastError } from './marshal.ts'
 import { LOG_FATAL, type OrtModule } from './module.ts'
@@ -44,14 +44,14 @@ export class OrtEngine implements Engine {
   readonly name = 'ort'
   readonly #options: OrtEngineOptions
   readonly #instance: OrtInstance
-  readonly #turnstile: Turnstile
+  readonly #runQueue: RunQueue
   readonly #pending = new Map<string, PendingLoad>()
   #tenancy = new Tenancy(0)
 
   constructor(options: OrtEngineOptions) {
     this.#options = options
     this.#instance = new OrtInstance(options.binary, options.heapLimitBytes, options.clock, options.logger)
-    this.#turnstile = new Turnstile({ ...options, leaseMs: options.turnLeaseMs })
+    this.#runQueue = new RunQueue({ ...options, leaseMs: options.turnLeaseMs })
   }
 
   supports(artifact: ArtifactInfo): Support {
@@ -87,7 +87,7 @@ export class OrtEngine implements Engine {
     tenancy.loads++
     try {
       await source.deliver((offset, data) => this.#write(artifact, load, offset, data), context.signal)
-      return await this.#turnstile.turn(context.signal, () => this.#create(artifact, load))
+      return await this.#runQueue.run(context.signal, () => this.#create(artifact, load))
     } catch (error) {
       throw isVergeError(error, 'engine_full') ? tenancy.loadFailed(artifact.bytes, error) : error
     } finally {
@@ -136,7 +136,7 @@ export class OrtEngine implements Engine {
       tenancy.sessions++
       return new OrtSession(
         this.#instance,
-        this.#turnstile,
+        this.#runQueue,
         {
           session,
           names,

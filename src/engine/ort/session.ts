@@ -4,7 +4,7 @@ import { type Signature, selectInputs, selectOutputs, type Tensors } from '../..
 import { loopCost, RUNTIME_BYTES, runCost } from '../costs.ts'
 import type { ArtifactInfo, GenerateOptions, RunOptions, Session } from '../engine.ts'
 import { generateTokens } from '../generate.ts'
-import type { Turnstile } from '../turnstile.ts'
+import type { RunQueue } from '../run-queue.ts'
 import type { OrtInstance } from './instance.ts'
 import { Allocations, heapFull, isOutOfMemory, rawError, readTensor, writeTensor } from './marshal.ts'
 import { LOG_FATAL, type OrtModule } from './module.ts'
@@ -27,14 +27,14 @@ export interface OrtHandles {
 export class OrtSession implements Session {
   readonly bytes: number
   readonly #instance: OrtInstance
-  readonly #turnstile: Turnstile
+  readonly #runQueue: RunQueue
   readonly #handles: OrtHandles
   readonly #onDispose: () => void
   #disposed = false
 
-  constructor(instance: OrtInstance, turnstile: Turnstile, handles: OrtHandles, bytes: number, onDispose: () => void) {
+  constructor(instance: OrtInstance, runQueue: RunQueue, handles: OrtHandles, bytes: number, onDispose: () => void) {
     this.#instance = instance
-    this.#turnstile = turnstile
+    this.#runQueue = runQueue
     this.#handles = handles
     this.bytes = bytes
     this.#onDispose = onDispose
@@ -66,7 +66,7 @@ export class OrtSession implements Session {
     const { artifact, heapLimitBytes, tenancy } = this.#handles
     const elements = feeds.reduce((sum, { value }) => sum + value.data.length, 0)
     const cost = runCost(artifact, elements) + loopCost(artifact, inputs, elements)
-    return this.#turnstile.turn(options.signal, work, { cost, runsBefore: options.runsBefore, request: options.signal })
+    return this.#runQueue.run(options.signal, work, { cost, runsBefore: options.runsBefore, request: options.signal })
   }
 
   readonly generatesByRuns = true

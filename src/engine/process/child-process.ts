@@ -3,7 +3,7 @@ import type { VergeError } from '../../core/errors.ts'
 import type { Clock, LogFields, Logger } from '../../core/runtime.ts'
 import type { EngineHealth } from '../engine.ts'
 import type { Provider } from '../native/support.ts'
-import { aborted, sessionsLost } from './losses.ts'
+import { engineAborted, sessionsLost } from './errors.ts'
 import { type Answers, type ChildOptions, type FromChild, type Notice, type Request, receiveError } from './protocol.ts'
 import { WorkQueue } from './queue.ts'
 
@@ -130,7 +130,7 @@ export class EngineChild {
   ): Promise<Answers[K]> {
     const disengage = this.engage()
     try {
-      return await this.#queue.turn(line, signal, async () => {
+      return await this.#queue.run(line, signal, async () => {
         onTurn?.()
         try {
           return await this.#request<K>(request, this.#options.workLimitMs)
@@ -235,7 +235,7 @@ export class EngineChild {
     }
     this.#options.logger[this.#level]('engine_process_ended', fields)
     this.#queue.close(sessionsLost())
-    for (const { kind, reject } of [...this.#pending.values()]) reject(aborted(kind, death.reason))
+    for (const { kind, reject } of [...this.#pending.values()]) reject(engineAborted(kind, death.reason))
     this.#events.onDeath(death)
     this.#end()
   }

@@ -30,7 +30,7 @@ process.on('disconnect', () => process.exit())
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 
 // While a model runs, this thread hears nothing of its parent's end; another must look out for it.
-new Worker(new URL('./orphan.ts', import.meta.url), { workerData: process.ppid }).unref()
+new Worker(new URL('./parent-watchdog.ts', import.meta.url), { workerData: process.ppid }).unref()
 
 async function answer(id: number, request: Request): Promise<void> {
   try {

@@ -1,6 +1,6 @@
 import { abortError, throwIfAborted, type VergeError } from '../../core/errors.ts'
 
-interface Place {
+interface Waiter {
   begin(): void
   refuse(error: VergeError): void
 }
@@ -11,7 +11,7 @@ interface Place {
  */
 export class WorkQueue {
   /** Lines by key; the first line is served next and then goes to the back. */
-  readonly #lines = new Map<unknown, Place[]>()
+  readonly #lines = new Map<unknown, Waiter[]>()
   #busy = false
   #closed: VergeError | undefined
 
@@ -20,7 +20,7 @@ export class WorkQueue {
   }
 
   /** @throws cancelled, deadline_exceeded, what the queue was closed with, and what `work` throws */
-  async turn<T>(line: unknown, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  async run<T>(line: unknown, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     throwIfAborted(signal)
     if (this.#closed !== undefined) throw this.#closed
     if (this.#busy) await this.#wait(line, signal)
@@ -38,18 +38,18 @@ export class WorkQueue {
     this.#closed = error
     const waiting = [...this.#lines.values()].flat()
     this.#lines.clear()
-    for (const place of waiting) place.refuse(error)
+    for (const waiter of waiting) waiter.refuse(error)
   }
 
   #wait(line: unknown, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
-        const places = this.#lines.get(line)?.filter((other) => other !== place) ?? []
-        if (places.length === 0) this.#lines.delete(line)
-        else this.#lines.set(line, places)
+        const waiters = this.#lines.get(line)?.filter((other) => other !== waiter) ?? []
+        if (waiters.length === 0) this.#lines.delete(line)
+        else this.#lines.set(line, waiters)
         reject(abortError(signal))
       }
-      const place: Place = {
+      const waiter: Waiter = {
         begin() {
           signal.removeEventListener('abort', leave)
           resolve()
@@ -60,9 +60,9 @@ export class WorkQueue {
         },
       }
       signal.addEventListener('abort', leave, { once: true })
-      const places = this.#lines.get(line)
-      if (places === undefined) this.#lines.set(line, [place])
-      else places.push(place)
+      const waiters = this.#lines.get(line)
+      if (waiters === undefined) this.#lines.set(line, [waiter])
+      else waiters.push(waiter)
     })
   }
 
@@ -72,9 +72,9 @@ export class WorkQueue {
       this.#busy = false
       return
     }
-    const [line, [place, ...rest]] = first
+    const [line, [waiter, ...rest]] = first
     this.#lines.delete(line)
     if (rest.length > 0) this.#lines.set(line, rest)
-    place?.begin()
+    waiter?.begin()
   }
 }

@@ -64,9 +64,11 @@ const HINTS: readonly PlaceHint[] = ['edge', 'origin', 'auto']
 
 /**
  * Opens a request to placement: notes where its caller is, and where it wants to be computed.
- * @param near where a request comes from, as far as the platform knows
+ * @param coordinatesOf where a request comes from, as far as the platform knows
  */
-export function placeAsk(near: (request: Request) => Coordinates | undefined): MiddlewareHandler<AppEnv> {
+export function placementHints(
+  coordinatesOf: (request: Request) => Coordinates | undefined,
+): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const given = c.req.header(PLACE_HEADER)
     const hint = HINTS.find((candidate) => candidate === (given ?? 'auto'))
@@ -75,8 +77,8 @@ export function placeAsk(near: (request: Request) => Coordinates | undefined): M
         details: { field: PLACE_HEADER },
       })
     }
-    const at = near(c.req.raw)
-    c.set('context', { ...c.get('context'), placement: { hint, ...(at && { near: at }) } })
+    const at = coordinatesOf(c.req.raw)
+    c.set('context', { ...c.get('context'), placement: { hint, ...(at && { callerAt: at }) } })
     await next()
   }
 }

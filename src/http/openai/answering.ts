@@ -145,7 +145,7 @@ async function* preceded<T>(first: IteratorResult<T, void>, rest: AsyncGenerator
 /** Whoever reads a stream: the signal is raised when they leave, and when the stream has taken too long. */
 class Reader {
   readonly #controller = new AbortController()
-  readonly #callOff: () => void
+  readonly #cancelTimer: () => void
   readonly #signals: readonly AbortSignal[]
   #left = false
 
@@ -157,7 +157,7 @@ class Reader {
       else signal.addEventListener('abort', this.#onAbort, { once: true })
     }
     const { streamedAnswerMs } = limits
-    this.#callOff = clock.after(streamedAnswerMs, () =>
+    this.#cancelTimer = clock.after(streamedAnswerMs, () =>
       this.#controller.abort(
         new VergeError(
           'deadline_exceeded',
@@ -185,7 +185,7 @@ class Reader {
   }
 
   close(): void {
-    this.#callOff()
+    this.#cancelTimer()
     for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort)
   }
 

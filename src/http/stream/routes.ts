@@ -5,9 +5,9 @@ import { callerByKey } from '../../access/credentials.ts'
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
 import { resolveVersion, visibleModel } from '../../inference/access.ts'
-import { hearingOf } from '../../stream/hearing.ts'
 import { agreed, assertOffered, bearerOf, offeredProtocols } from '../../stream/protocols.ts'
 import { refusedSocket } from '../../stream/refused-socket.ts'
+import { vadSettings } from '../../stream/vad-stream.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
 import { reportedError } from '../middleware/errors.ts'
@@ -82,7 +82,7 @@ async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly strin
   const alias = await visibleModel(access, c.req.param('model') ?? '')
   const { version, probabilities, ...speech } = validate(querySchema, c.req.query(), 'The query')
   const { manifest } = await resolveVersion(access, alias, version)
-  const { audio, window } = hearingOf(manifest, { speech, probabilities }, deps.limits.streamStateBytes)
+  const { audio, window } = vadSettings(manifest, { speech, probabilities }, deps.limits.streamStateBytes)
   if (deps.streams === undefined) {
     throw new VergeError(
       'streams_unavailable',

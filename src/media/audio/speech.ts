@@ -36,10 +36,10 @@ export interface SpeechState {
   readonly silence?: { readonly start: number; readonly tally: Tally } | undefined
 }
 
-export const NOTHING_HEARD: SpeechState = { windows: 0 }
+export const NO_SPEECH: SpeechState = { windows: 0 }
 
 /** Takes the next window's probability. `closed` is a segment that ended, not padded yet. */
-export function hearWindow(
+export function addWindow(
   state: SpeechState,
   probability: number,
   windowLength: number,
@@ -78,9 +78,9 @@ export function speechSpans(
   rules: SpeechRules,
 ): Span[] {
   const spans: Span[] = []
-  let state = NOTHING_HEARD
+  let state = NO_SPEECH
   for (const probability of probabilities) {
-    const step = hearWindow(state, probability, windowLength, rules)
+    const step = addWindow(state, probability, windowLength, rules)
     state = step.state
     if (step.closed !== undefined) spans.push(step.closed)
   }

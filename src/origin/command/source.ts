@@ -12,7 +12,7 @@ import { R2Store } from '../../weights/r2.ts'
 import type { Store } from '../../weights/store.ts'
 import { WorkerStore } from '../../weights/worker.ts'
 import { FolderStore } from '../folder-store.ts'
-import { ownedName, removeLeftovers } from '../leftovers.ts'
+import { ownedDirName, removeStaleDirs } from '../stale-dirs.ts'
 import { workerSigner } from '../worker-signer.ts'
 
 export interface SourceOptions {
@@ -107,8 +107,8 @@ async function ofFolder(folder: string, { cacheFolder, progress }: SourceOptions
   ])
   const folders = existsSync(join(folder, 'verge.json')) ? [folder] : await modelFolders(folder)
   await mkdir(cacheFolder, { recursive: true })
-  await removeLeftovers(cacheFolder, 'packed')
-  const packed = join(cacheFolder, ownedName('packed', randomBytes(4).toString('hex')))
+  await removeStaleDirs(cacheFolder, 'packed')
+  const packed = join(cacheFolder, ownedDirName('packed', randomBytes(4).toString('hex')))
   await mkdir(packed)
   const dispose = () => rm(packed, { recursive: true, force: true })
   try {

@@ -439,7 +439,7 @@ describe('what an answer costs', () => {
 
 describe('a stream', () => {
   const oneTicket = () =>
-    new BoundedAdmission({ places: 1, leaseMs: 60_000, bodyBytes: LIMITS.bodyBytesTogether, clock: new ManualClock() })
+    new BoundedAdmission({ slots: 1, leaseMs: 60_000, bodyBytes: LIMITS.bodyBytesTogether, clock: new ManualClock() })
 
   it('ends with an error event where it fails midway, and with a status where it fails before', async () => {
     const failAt = (place: number) => (index: number) => {

@@ -9,7 +9,7 @@ export function sessionsLost(): VergeError {
 }
 
 /** For what was being done when the process ended. @param reason for logs */
-export function aborted(kind: Request['kind'], reason: string): VergeError {
+export function engineAborted(kind: Request['kind'], reason: string): VergeError {
   const message: Readonly<Record<Request['kind'], string>> = {
     start: 'The engine could not be started.',
     health: 'The engine ended and has been restarted.',

@@ -2,13 +2,13 @@ import { EventEmitter } from 'node:events'
 import { describe, expect, it } from 'vitest'
 import { importKey } from '../../src/access/signature.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
-import { type Connection, front } from '../../src/origin/front.ts'
+import { type Connection, gateway } from '../../src/origin/gateway.ts'
+import { InFlight } from '../../src/origin/in-flight.ts'
 import { OriginMetrics } from '../../src/origin/metrics.ts'
 import { SignedRequests } from '../../src/origin/signed.ts'
-import { Work } from '../../src/origin/work.ts'
 
 async function setUp() {
-  const work = new Work(systemClock)
+  const work = new InFlight(systemClock)
   const metrics = new OriginMetrics(
     {
       queued: () => new Map(),
@@ -19,9 +19,9 @@ async function setUp() {
     },
     silentLogger,
   )
-  const handle = front({
+  const handle = gateway({
     signed: new SignedRequests([await importKey('k'.repeat(64))], systemClock),
-    work,
+    inFlight: work,
     metrics,
     clock: systemClock,
     logger: silentLogger,
@@ -44,10 +44,10 @@ describe('front', () => {
     const [run, probe] = [ask('/run/m'), ask('/v2/health/live')]
     expect((await run.answer).status).toBe(401)
     expect((await probe.answer).status).toBe(200)
-    expect(work.inWork).toBe(1)
+    expect(work.count).toBe(1)
     run.close()
     probe.close()
-    expect(work.inWork).toBe(0)
+    expect(work.count).toBe(0)
   })
 
   it('is drained when what was in work is done, however many come and are refused meanwhile', async () => {
@@ -64,6 +64,6 @@ describe('front', () => {
     expect(drained).toBe(true)
     await draining
     late.close()
-    expect(work.inWork).toBe(0)
+    expect(work.count).toBe(0)
   })
 })

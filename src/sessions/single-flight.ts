@@ -4,17 +4,17 @@ import { type CallContext, type Clock, untilAborted } from '../core/runtime.ts'
 /** What shared work tells those who wait for it. */
 export interface Flight {
   /** Says that the owner is alive. @throws session_lost if another request has taken the work over */
-  beat(): void
+  heartbeat(): void
 }
 
 interface Shared<T> {
-  lastBeat: number
+  lastHeartbeat: number
   /** The flight that took this one over, for those who still wait on this one. */
   successor?: Shared<T>
   outcome?: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown }
 }
 
-export interface FlightOptions {
+export interface SingleFlightOptions {
   readonly clock: Clock
   /** Without a beat for this long the owner is taken for dead. */
   readonly staleMs: number
@@ -29,11 +29,11 @@ export interface FlightOptions {
  * be what another waits on. So a flight has an owner that shows signs of life, the others poll on their own timers, and
  * when the signs stop one of them takes over. The owner's work goes on when its own caller leaves (`waitUntil`).
  */
-export class Flights<T> {
+export class SingleFlight<T> {
   readonly #flights = new Map<string, Shared<T>>()
-  readonly #options: FlightOptions
+  readonly #options: SingleFlightOptions
 
-  constructor(options: FlightOptions) {
+  constructor(options: SingleFlightOptions) {
     this.#options = options
   }
 
@@ -42,38 +42,38 @@ export class Flights<T> {
   }
 
   /** @throws what `work` throws, cancelled, deadline_exceeded */
-  async join(key: string, work: (flight: Flight) => Promise<T>, context: CallContext): Promise<T> {
+  async run(key: string, work: (flight: Flight) => Promise<T>, context: CallContext): Promise<T> {
     const { clock, pollMs, staleMs } = this.#options
     throwIfAborted(context.signal)
     let flight = this.#flights.get(key)
-    if (!flight || clock.now() - flight.lastBeat > staleMs) return this.#lead(key, flight, work, context)
+    if (!flight || clock.now() - flight.lastHeartbeat > staleMs) return this.#takeOver(key, flight, work, context)
     for (;;) {
       await clock.sleep(pollMs, context.signal)
       if (flight.outcome) return settle(flight.outcome)
       if (flight.successor) flight = flight.successor
-      else if (clock.now() - flight.lastBeat > staleMs) return this.#lead(key, flight, work, context)
+      else if (clock.now() - flight.lastHeartbeat > staleMs) return this.#takeOver(key, flight, work, context)
     }
   }
 
-  async #lead(
+  async #takeOver(
     key: string,
     previous: Shared<T> | undefined,
     work: (flight: Flight) => Promise<T>,
     context: CallContext,
   ): Promise<T> {
     const { clock } = this.#options
-    const flight: Shared<T> = { lastBeat: clock.now() }
+    const flight: Shared<T> = { lastHeartbeat: clock.now() }
     if (previous) previous.successor = flight
     this.#flights.set(key, flight)
-    const beat = (): void => {
+    const heartbeat = (): void => {
       if (this.#flights.get(key) !== flight) {
         throw new VergeError('session_lost', 'The work was taken over by another request.')
       }
-      flight.lastBeat = clock.now()
+      flight.lastHeartbeat = clock.now()
     }
     const done = (async () => {
       try {
-        flight.outcome = { ok: true, value: await work({ beat }) }
+        flight.outcome = { ok: true, value: await work({ heartbeat }) }
       } catch (error) {
         flight.outcome = { ok: false, error }
       }

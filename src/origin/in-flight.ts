@@ -1,9 +1,9 @@
 import type { Clock } from '../core/runtime.ts'
 
 /** Requests in work, and whether new ones are still taken. */
-export class Work {
+export class InFlight {
   readonly #clock: Pick<Clock, 'after'>
-  #inWork = 0
+  #count = 0
   #draining = false
   readonly #idle = new Set<() => void>()
 
@@ -15,19 +15,19 @@ export class Work {
     return this.#draining
   }
 
-  get inWork(): number {
-    return this.#inWork
+  get count(): number {
+    return this.#count
   }
 
   /** @returns what is to be called once when the request's answer has been sent or its caller has left */
   begin(): () => void {
-    this.#inWork++
+    this.#count++
     let ended = false
     return () => {
       if (ended) return
       ended = true
-      this.#inWork--
-      if (this.#inWork === 0) for (const wake of this.#idle) wake()
+      this.#count--
+      if (this.#count === 0) for (const wake of this.#idle) wake()
     }
   }
 
@@ -37,15 +37,15 @@ export class Work {
    */
   drain(withinMs: number): Promise<boolean> {
     this.#draining = true
-    if (this.#inWork === 0) return Promise.resolve(true)
+    if (this.#count === 0) return Promise.resolve(true)
     return new Promise((resolve) => {
       const settle = (done: boolean): void => {
         this.#idle.delete(wake)
-        callOff()
+        cancelTimer()
         resolve(done)
       }
       const wake = (): void => settle(true)
-      const callOff = this.#clock.after(withinMs, () => settle(false))
+      const cancelTimer = this.#clock.after(withinMs, () => settle(false))
       this.#idle.add(wake)
     })
   }

@@ -4,27 +4,27 @@ import { concatBytes } from '../core/bytes.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Tensors } from '../core/tensors.ts'
 import {
+  addWindow,
   endSpeech,
-  hearWindow,
-  NOTHING_HEARD,
+  NO_SPEECH,
   type Span,
   type SpeechRules,
   type SpeechState,
 } from '../media/audio/speech.ts'
 import { type SpeechParameters, speechRules } from '../tasks/speech-parameters.ts'
-import { type Carried, nothingCarried, runWindow } from '../tasks/windows.ts'
+import { initialWindowState, runWindow, type WindowState } from '../tasks/windows.ts'
 import type { StreamMessage } from './messages.ts'
 
 /** What a stream remembers of the sound so far. Plain data. */
-export interface Heard {
-  readonly carried: Carried
+export interface VadState {
+  readonly carried: WindowState
   readonly speech: SpeechState
   /** Samples that do not fill a window yet, as they came. */
   readonly rest: Uint8Array
 }
 
 /** How a stream is heard. */
-export interface Hearing {
+export interface VadSettings {
   readonly manifest: Manifest
   readonly audio: AudioSettings
   readonly window: WindowSettings
@@ -40,11 +40,11 @@ const FULL_SCALE = 32_768
  * @param stateBytes what may be kept from message to message
  * @throws task_mismatch if it cannot, invalid_request where the parameters need the whole sound
  */
-export function hearingOf(
+export function vadSettings(
   manifest: Manifest,
   { speech, probabilities }: { readonly speech: SpeechParameters; readonly probabilities: boolean },
   stateBytes: number,
-): Hearing {
+): VadSettings {
   const { audio } = manifest
   if (manifest.task !== 'voice-activity-detection' || audio?.window === undefined || audio.normalise) {
     throw new VergeError('task_mismatch', `Model "${manifest.model}" cannot hear a stream; it is not made for one.`)
@@ -69,8 +69,8 @@ export function hearingOf(
   return { manifest, audio, window, rules, probabilities }
 }
 
-export function nothingHeard({ window }: Hearing): Heard {
-  return { carried: nothingCarried(window), speech: NOTHING_HEARD, rest: new Uint8Array(0) }
+export function initialVadState({ window }: VadSettings): VadState {
+  return { carried: initialWindowState(window), speech: NO_SPEECH, rest: new Uint8Array(0) }
 }
 
 /**
@@ -78,19 +78,19 @@ export function nothingHeard({ window }: Hearing): Heard {
  * @param emit called after each window with what there is to say
  * @returns what is remembered then
  */
-export async function hear(
-  hearing: Hearing,
-  before: Heard,
+export async function processSamples(
+  settings: VadSettings,
+  before: VadState,
   pcm: Uint8Array,
   run: (inputs: Tensors) => Promise<Tensors>,
   emit: (message: StreamMessage) => void,
-): Promise<Heard> {
-  const windowBytes = hearing.window.length * BYTES_PER_SAMPLE
+): Promise<VadState> {
+  const windowBytes = settings.window.length * BYTES_PER_SAMPLE
   const bytes = concatBytes([before.rest, pcm])
   let { carried, speech } = before
   let at = 0
   for (; at + windowBytes <= bytes.length; at += windowBytes) {
-    const step = await hearOne(hearing, { carried, speech }, floats(bytes.subarray(at, at + windowBytes)), run)
+    const step = await processWindow(settings, { carried, speech }, floats(bytes.subarray(at, at + windowBytes)), run)
     carried = step.carried
     speech = step.speech
     for (const message of step.messages) emit(message)
@@ -99,46 +99,46 @@ export async function hear(
 }
 
 /** Hears what does not fill a window, with silence after it, and closes the segment that is open. */
-export async function hearEnd(
-  hearing: Hearing,
-  before: Heard,
+export async function finishStream(
+  settings: VadSettings,
+  before: VadState,
   run: (inputs: Tensors) => Promise<Tensors>,
 ): Promise<readonly StreamMessage[]> {
-  const { window, audio, rules } = hearing
+  const { window, audio, rules } = settings
   const samples = before.speech.windows * window.length + before.rest.length / BYTES_PER_SAMPLE
   const messages: StreamMessage[] = []
   let { speech } = before
   if (before.rest.length > 0) {
     const last = new Float32Array(window.length)
     last.set(floats(before.rest))
-    const step = await hearOne(hearing, before, last, run)
+    const step = await processWindow(settings, before, last, run)
     messages.push(...step.messages)
     speech = step.speech
   }
   const open = endSpeech(speech, samples, rules)
-  if (open !== undefined) messages.push(segment(open, hearing, samples))
+  if (open !== undefined) messages.push(segment(open, settings, samples))
   messages.push({ type: 'end', duration: samples / audio.sampleRate })
   return messages
 }
 
-async function hearOne(
-  hearing: Hearing,
-  before: Pick<Heard, 'carried' | 'speech'>,
+async function processWindow(
+  settings: VadSettings,
+  before: Pick<VadState, 'carried' | 'speech'>,
   samples: Float32Array,
   run: (inputs: Tensors) => Promise<Tensors>,
-): Promise<Pick<Heard, 'carried' | 'speech'> & { readonly messages: readonly StreamMessage[] }> {
-  const { manifest, audio, window, rules } = hearing
+): Promise<Pick<VadState, 'carried' | 'speech'> & { readonly messages: readonly StreamMessage[] }> {
+  const { manifest, audio, window, rules } = settings
   const { probability, carried } = await runWindow(samples, before.carried, manifest, audio, window, run)
   const start = before.speech.windows * window.length
-  const { state, closed } = hearWindow(before.speech, probability, window.length, rules)
+  const { state, closed } = addWindow(before.speech, probability, window.length, rules)
   const messages: StreamMessage[] = []
-  if (hearing.probabilities) messages.push({ type: 'probability', start: start / audio.sampleRate, probability })
-  if (closed !== undefined) messages.push(segment(closed, hearing, start + window.length))
+  if (settings.probabilities) messages.push({ type: 'probability', start: start / audio.sampleRate, probability })
+  if (closed !== undefined) messages.push(segment(closed, settings, start + window.length))
   return { carried, speech: state, messages }
 }
 
 /** Padded; no other segment is near enough to be in the way. */
-function segment({ start, end, score }: Span, { audio, rules }: Hearing, samples: number): StreamMessage {
+function segment({ start, end, score }: Span, { audio, rules }: VadSettings, samples: number): StreamMessage {
   return {
     type: 'segment',
     start: Math.trunc(Math.max(0, start - rules.pad)) / audio.sampleRate,

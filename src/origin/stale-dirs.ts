@@ -8,7 +8,7 @@ import { join } from 'node:path'
  */
 const OWNED = /^([a-z]+)-(.*)-(\d+)-([0-9a-f]+)$/
 
-export function ownedName(kind: string, random: string): string {
+export function ownedDirName(kind: string, random: string): string {
   const name = `${kind}-${hostname()}-${process.pid}-${random}`
   named.add(name)
   return name
@@ -22,7 +22,7 @@ export function isOfThisMachine(name: string): boolean {
 }
 
 /** Removes the folders of one kind whose process was on this machine and is gone. */
-export async function removeLeftovers(folder: string, kind: string): Promise<void> {
+export async function removeStaleDirs(folder: string, kind: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const [, ofKind, host, pid] = OWNED.exec(name) ?? []
     if (ofKind !== kind || host !== hostname() || isInUse(name, Number(pid))) continue

@@ -2,7 +2,7 @@ import type { Caller } from '../access/authorize.ts'
 import type { SpeechParameters } from '../tasks/speech-parameters.ts'
 
 /** What a stream is about, settled and authorised before it is opened. Plain data: it survives hibernation. */
-export interface StreamOpening {
+export interface StreamOptions {
   readonly model: string
   readonly version: string
   readonly caller: Caller
@@ -19,5 +19,5 @@ export interface StreamOpening {
 /** Where streams live. */
 export interface StreamHost {
   /** @returns the client's end of a WebSocket, as the answer 101 that holds it */
-  open(opening: StreamOpening): Promise<Response>
+  open(options: StreamOptions): Promise<Response>
 }

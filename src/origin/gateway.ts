@@ -6,20 +6,20 @@ import { REQUEST_ID_HEADER, requestIdFrom } from '../core/headers.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import { errorResponse } from '../http/error-response.ts'
 import { STATUS } from '../http/status.ts'
+import type { InFlight } from './in-flight.ts'
 import type { OriginMetrics } from './metrics.ts'
 import { type RequestNotes, requestNotes } from './model-notes.ts'
 import { routeOf } from './route.ts'
 import type { SignedRequest, SignedRequests } from './signed.ts'
-import type { Work } from './work.ts'
 
 export interface Connection {
   readonly incoming: IncomingMessage
   readonly outgoing: ServerResponse
 }
 
-export interface FrontOptions {
+export interface GatewayOptions {
   readonly signed: SignedRequests
-  readonly work: Work
+  readonly inFlight: InFlight
   readonly metrics: OriginMetrics
   readonly clock: Clock
   readonly logger: Logger
@@ -27,7 +27,7 @@ export interface FrontOptions {
   /** Answers what has been let in. */
   readonly answer: (signed: SignedRequest, connection: Connection) => Promise<Response> | Response
   /** Answers what needs no signature: states of health, which say nothing of models. */
-  readonly health: (asked: SignedRequest, connection: Connection) => Promise<Response> | Response
+  readonly health: (given: SignedRequest, connection: Connection) => Promise<Response> | Response
 }
 
 /** Whoever balances load between origins asks these without a key. */
@@ -37,14 +37,14 @@ const ANONYMOUS: Caller = { kind: 'anonymous' }
 const RETRY_ELSEWHERE = 1
 
 /** What stands before the routes: counts requests, refuses those that nobody has signed and those that come too late. */
-export function front(options: FrontOptions): (request: Request, connection: Connection) => Promise<Response> {
-  const { work } = options
+export function gateway(options: GatewayOptions): (request: Request, connection: Connection) => Promise<Response> {
+  const { inFlight } = options
   return (request, connection) => {
     const path = new URL(request.url).pathname
     const isOpen = OPEN.has(path) && (request.method === 'GET' || request.method === 'HEAD')
     const notes: RequestNotes = {}
     // What is refused because of the drain is nothing to wait for: with enough of it the drain would never end.
-    const done = isOpen || work.draining ? () => {} : work.begin()
+    const done = isOpen || inFlight.draining ? () => {} : inFlight.begin()
     const begun = options.clock.now()
     connection.outgoing.once('close', () => {
       done()
@@ -56,14 +56,14 @@ export function front(options: FrontOptions): (request: Request, connection: Con
         if (isOpen) {
           // A Worker's probe is signed, and has to hear that its key is wrong before requests do.
           const hasCredential = claimsSignature(request.headers) || request.headers.has('authorization')
-          const asked = hasCredential ? await admit() : { request, caller: ANONYMOUS }
-          return await options.health(asked, connection)
+          const given = hasCredential ? await admit() : { request, caller: ANONYMOUS }
+          return await options.health(given, connection)
         }
-        if (work.draining) throw drainingError()
+        if (inFlight.draining) throw drainingError()
         const signed = await admit()
         const response = await options.answer(signed, connection)
         // While it drains, a client that keeps its connection would come back on it.
-        if (work.draining) response.headers.set('connection', 'close')
+        if (inFlight.draining) response.headers.set('connection', 'close')
         return response
       } catch (error) {
         return refuse(options, request, path, error)
@@ -72,26 +72,31 @@ export function front(options: FrontOptions): (request: Request, connection: Con
   }
 }
 
-function refuse({ clock, logger, randomId, work }: FrontOptions, request: Request, path: string, thrown: unknown) {
+function refuse(
+  { clock, logger, randomId, inFlight }: GatewayOptions,
+  request: Request,
+  path: string,
+  thrown: unknown,
+) {
   const error = isVergeError(thrown)
     ? thrown
     : new VergeError('internal', 'Something went wrong at the origin. Try again.', { cause: thrown })
   const requestId = requestIdFrom(request.headers.get(REQUEST_ID_HEADER), randomId)
   const status = STATUS[error.code]
   const fields = { requestId, method: request.method, path, status, code: error.code, ...error.details }
-  if (status < 500 || work.draining) logger.info('request_refused', fields)
+  if (status < 500 || inFlight.draining) logger.info('request_refused', fields)
   else logger.error('request_failed', { ...fields, error })
   return errorResponse(path, error, requestId, {
     'cache-control': 'no-store',
     [REQUEST_ID_HEADER]: requestId,
     ...(error.details?.reason === 'clock_skew' && { [TIME_HEADER]: String(Math.floor(clock.now())) }),
     // A body that has not been read would have to be, before the connection could be used again.
-    ...((work.draining || request.body !== null) && { connection: 'close' }),
+    ...((inFlight.draining || request.body !== null) && { connection: 'close' }),
   })
 }
 
 function count(
-  { metrics }: FrontOptions,
+  { metrics }: GatewayOptions,
   route: string,
   { model = 'none' }: RequestNotes,
   outgoing: ServerResponse,

@@ -1,29 +1,29 @@
 import { describe, expect, it } from 'vitest'
-import { Turnstile } from '../../src/engine/turnstile.ts'
+import { RunQueue } from '../../src/engine/run-queue.ts'
 import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
 
-describe('turnstile', () => {
+describe('a run queue', () => {
   it('lets work through one at a time, in order of arrival', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
+    const queue = new RunQueue({ clock, leaseMs: 1000 })
     const order: number[] = []
-    const all = Promise.all([1, 2, 3, 4].map((n) => turnstile.turn(testContext().signal, () => order.push(n))))
+    const all = Promise.all([1, 2, 3, 4].map((n) => queue.run(testContext().signal, () => order.push(n))))
     await settle()
     expect(order).toEqual([])
     await clock.advance(200)
     await all
     expect(order).toEqual([1, 2, 3, 4])
-    expect(turnstile.waiting).toBe(0)
+    expect(queue.waiting).toBe(0)
   })
 
   it('goes on when work throws', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
-    const failing = turnstile.turn(testContext().signal, () => {
+    const queue = new RunQueue({ clock, leaseMs: 1000 })
+    const failing = queue.run(testContext().signal, () => {
       throw new Error('no')
     })
     const outcome = expect(failing).rejects.toThrow('no')
-    const next = turnstile.turn(testContext().signal, () => 'done')
+    const next = queue.run(testContext().signal, () => 'done')
     await clock.advance(200)
     await outcome
     expect(await next).toBe('done')
@@ -31,14 +31,14 @@ describe('turnstile', () => {
 
   it('lets go of a waiter whose signal fires, first in the queue or not', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
+    const queue = new RunQueue({ clock, leaseMs: 1000 })
     const contexts = [testContext(), testContext(), testContext()]
-    const outcomes = contexts.map((context, index) => turnstile.turn(context.signal, () => index).catch((e) => e.code))
+    const outcomes = contexts.map((context, index) => queue.run(context.signal, () => index).catch((e) => e.code))
     await settle()
     contexts[0]?.abort()
     contexts[1]?.abort()
     await settle()
-    expect(turnstile.waiting).toBe(1)
+    expect(queue.waiting).toBe(1)
     await clock.advance(100)
     expect(await Promise.all(outcomes)).toEqual(['cancelled', 'cancelled', 2])
   })
@@ -49,30 +49,30 @@ describe('turnstile', () => {
     const never = () => () => {}
     const dead = { now: () => clock.now(), sleep: () => new Promise<void>(() => {}), after: never }
     let clockInUse: typeof dead | ManualClock = dead
-    const turnstile = new Turnstile({
+    const queue = new RunQueue({
       clock: { ...dead, sleep: (ms, signal) => clockInUse.sleep(ms, signal) },
       leaseMs: 1000,
     })
     let deadRan = false
-    void turnstile.turn(testContext().signal, () => {
+    void queue.run(testContext().signal, () => {
       deadRan = true
     })
     await settle()
     clockInUse = clock
-    const alive = turnstile.turn(testContext().signal, () => 'alive')
+    const alive = queue.run(testContext().signal, () => 'alive')
     await clock.advance(900)
-    expect(turnstile.waiting).toBe(2)
+    expect(queue.waiting).toBe(2)
     await clock.advance(500)
     expect(await alive).toBe('alive')
     expect(deadRan).toBe(false)
-    expect(turnstile.waiting).toBe(0)
+    expect(queue.waiting).toBe(0)
   })
 
   it('lets work of little cost through without a yield, and yields when enough has come together', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile({ clock, leaseMs: 1000, costBetweenYields: 10 })
+    const queue = new RunQueue({ clock, leaseMs: 1000, costBetweenYields: 10 })
     const order: string[] = []
-    const turn = (name: string, cost: number) => turnstile.turn(testContext().signal, () => order.push(name), { cost })
+    const turn = (name: string, cost: number) => queue.run(testContext().signal, () => order.push(name), { cost })
     await Promise.all([turn('a', 4), turn('b', 4)])
     expect(order).toEqual(['a', 'b'])
     const third = turn('c', 4)
@@ -96,10 +96,10 @@ describe('turnstile', () => {
   it('does not wait for a request that came in after the last run, and does for one that was there before', async () => {
     const clock = new ManualClock()
     const runs = { finished: 0 }
-    const turnstile = new Turnstile({ clock, leaseMs: 1000, runs })
+    const queue = new RunQueue({ clock, leaseMs: 1000, runs })
     const order: string[] = []
     const turn = (name: string, runsBefore: number) =>
-      turnstile.turn(testContext().signal, () => order.push(name), { runsBefore })
+      queue.run(testContext().signal, () => order.push(name), { runsBefore })
     await turn('first', runs.finished)
     await turn('next', runs.finished)
     expect(order).toEqual(['first', 'next'])
@@ -115,20 +115,20 @@ describe('turnstile', () => {
   /** How many runs of others are made until a request of many small runs is through them. */
   async function othersRuns(windows: number, windowCost: number, others: number, otherCost: number): Promise<number> {
     const clock = new ManualClock()
-    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
+    const queue = new RunQueue({ clock, leaseMs: 1000 })
     let made = 0
     let through = false
     // Each caller asks again as soon as it has its answer, each time with a request of its own.
     const loops = Array.from({ length: others }, async () => {
       while (!through) {
         const { signal } = testContext()
-        await turnstile.turn(signal, () => made++, { cost: otherCost, request: signal })
+        await queue.run(signal, () => made++, { cost: otherCost, request: signal })
       }
     })
     const sound = (async () => {
       const { signal } = testContext()
       for (let window = 0; window < windows; window++) {
-        await turnstile.turn(signal, () => {}, { cost: windowCost, request: signal })
+        await queue.run(signal, () => {}, { cost: windowCost, request: signal })
       }
       through = true
     })()
@@ -147,17 +147,17 @@ describe('turnstile', () => {
 
   it('does not let a request of many runs keep the others waiting for all of them', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile({ clock, leaseMs: 1000, costBetweenYields: 1e9 })
+    const queue = new RunQueue({ clock, leaseMs: 1000, costBetweenYields: 1e9 })
     const order: string[] = []
     const { signal } = testContext()
     const many = (async () => {
       for (let run = 0; run < 20; run++) {
-        await turnstile.turn(signal, () => order.push('many'), { cost: 10, request: signal })
+        await queue.run(signal, () => order.push('many'), { cost: 10, request: signal })
       }
     })()
     const others = Array.from({ length: 3 }, () => {
       const context = testContext()
-      return turnstile.turn(context.signal, () => order.push('one'), { cost: 10, request: context.signal })
+      return queue.run(context.signal, () => order.push('one'), { cost: 10, request: context.signal })
     })
     await clock.advance(1000)
     await Promise.all([many, ...others])
@@ -166,11 +166,11 @@ describe('turnstile', () => {
 
   it('keeps the order of arrival among requests of one run each', async () => {
     const clock = new ManualClock()
-    const turnstile = new Turnstile({ clock, leaseMs: 1000 })
+    const queue = new RunQueue({ clock, leaseMs: 1000 })
     const order: number[] = []
     const all = [5, 900, 1, 40, 7].map((cost, index) => {
       const { signal } = testContext()
-      return turnstile.turn(signal, () => order.push(index), { cost, request: signal })
+      return queue.run(signal, () => order.push(index), { cost, request: signal })
     })
     await clock.advance(1000)
     await Promise.all(all)

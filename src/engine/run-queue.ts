@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../core/errors.ts'
 import type { Clock, RunCounter } from '../core/runtime.ts'
 
-interface Place {
+interface Waiter {
   wake: () => void
   /** In order of which turns are given; those of one rank go in order of arrival. */
   readonly rank: number
@@ -9,9 +9,9 @@ interface Place {
   firstSince: number | undefined
 }
 
-export interface TurnstileOptions {
+export interface RunQueueOptions {
   readonly clock: Clock
-  /** Who is first and does not begin within this time loses its place. */
+  /** Who is first and does not begin within this time loses its slot. */
   readonly leaseMs: number
   /** Work up to this cost, taken together, may go through without a yield; none if left out. */
   readonly costBetweenYields?: number
@@ -20,7 +20,7 @@ export interface TurnstileOptions {
 }
 
 /** What is known of work before it runs, because no clock tells afterwards. */
-export interface Work {
+export interface QueuedRun {
   /** In the units of `costBetweenYields`; unbounded if left out. */
   readonly cost?: number
   /** Whose work it is: each request gets its share of the turns. Work without it stands for a request of its own. */
@@ -46,10 +46,10 @@ const UNKNOWN_COST = 1_000
  * small runs makes several of them in a row once others have had larger ones, instead of waiting for everybody's run
  * before each of its own.
  *
- * A request that is killed never leaves the queue by itself: a place that is first and does not begin is dropped.
+ * A request that is killed never leaves the queue by itself: a waiter that is first and does not begin is dropped.
  */
-export class Turnstile {
-  readonly #queue: Place[] = []
+export class RunQueue {
+  readonly #queue: Waiter[] = []
   readonly #clock: Clock
   readonly #leaseMs: number
   readonly #costBetweenYields: number
@@ -60,7 +60,7 @@ export class Turnstile {
   /** Ranks of requests, as far as they have run. */
   readonly #ranks = new WeakMap<AbortSignal, number>()
 
-  constructor(options: TurnstileOptions) {
+  constructor(options: RunQueueOptions) {
     this.#clock = options.clock
     this.#leaseMs = options.leaseMs
     this.#costBetweenYields = options.costBetweenYields ?? 0
@@ -72,15 +72,15 @@ export class Turnstile {
   }
 
   /** Runs `work` when its turn has come. @throws cancelled, deadline_exceeded, and what `work` throws */
-  async turn<T>(signal: AbortSignal, work: () => T, asked: Work = {}): Promise<T> {
-    const { cost = Number.POSITIVE_INFINITY, request, runsBefore = -1 } = asked
+  async run<T>(signal: AbortSignal, work: () => T, queued: QueuedRun = {}): Promise<T> {
+    const { cost = Number.POSITIVE_INFINITY, request, runsBefore = -1 } = queued
     throwIfAborted(signal)
-    let place = this.#join(request)
+    let waiter = this.#join(request)
     try {
       for (;;) {
         this.#dropLateFirst()
-        if (!this.#queue.includes(place)) place = this.#join(request)
-        if (this.#queue[0] === place) {
+        if (!this.#queue.includes(waiter)) waiter = this.#join(request)
+        if (this.#queue[0] === waiter) {
           if (this.#runs.finished <= runsBefore) {
             this.#spent = 0
           } else if (this.#spent + cost > this.#costBetweenYields) {
@@ -88,13 +88,13 @@ export class Turnstile {
             await this.#clock.sleep(0, signal)
             this.#spent = 0
           }
-          if (this.#queue[0] === place) return this.#run(work, cost, request)
+          if (this.#queue[0] === waiter) return this.#run(work, cost, request)
         } else {
-          await this.#wait(place, signal)
+          await this.#wait(waiter, signal)
         }
       }
     } finally {
-      this.#leave(place)
+      this.#leave(waiter)
     }
   }
 
@@ -118,19 +118,19 @@ export class Turnstile {
     return rank
   }
 
-  #join(request: AbortSignal | undefined): Place {
-    const place: Place = { wake: () => {}, rank: this.#rankOf(request), firstSince: undefined }
-    const before = this.#queue.findIndex(({ rank }) => rank > place.rank)
+  #join(request: AbortSignal | undefined): Waiter {
+    const waiter: Waiter = { wake: () => {}, rank: this.#rankOf(request), firstSince: undefined }
+    const before = this.#queue.findIndex(({ rank }) => rank > waiter.rank)
     const [first] = this.#queue
-    this.#queue.splice(before < 0 ? this.#queue.length : before, 0, place)
+    this.#queue.splice(before < 0 ? this.#queue.length : before, 0, waiter)
     // Who was first begins to wait again: its lease is for the time that it is first.
     if (first !== undefined && first !== this.#queue[0]) first.firstSince = undefined
     this.#markFirst()
-    return place
+    return waiter
   }
 
-  #leave(place: Place): void {
-    const index = this.#queue.indexOf(place)
+  #leave(waiter: Waiter): void {
+    const index = this.#queue.indexOf(waiter)
     if (index >= 0) this.#queue.splice(index, 1)
     this.#markFirst()
   }
@@ -148,9 +148,9 @@ export class Turnstile {
     if (first?.firstSince !== undefined && this.#clock.now() - first.firstSince > this.#leaseMs) this.#leave(first)
   }
 
-  async #wait(place: Place, signal: AbortSignal): Promise<void> {
+  async #wait(waiter: Waiter, signal: AbortSignal): Promise<void> {
     const woken = new Promise<void>((resolve) => {
-      place.wake = resolve
+      waiter.wake = resolve
     })
     await Promise.race([woken, this.#clock.sleep(POLL_MS, signal)])
   }

@@ -3,7 +3,7 @@ import type { Limits } from '../core/limits.ts'
 import type { CallContext, Clock, RunCounter } from '../core/runtime.ts'
 import { withCall } from '../inference/call.ts'
 import { type AdmittedModel, type InferenceDeps, infer, type Slot } from '../inference/infer.ts'
-import type { StreamOpening } from './opening.ts'
+import type { StreamOptions } from './stream-options.ts'
 
 /** What a stream needs of the isolate that it wakes up in. */
 export interface StreamDeps extends InferenceDeps {
@@ -22,7 +22,7 @@ const ADMISSION_PAUSE_MS = 100
  */
 export function answerMessage(
   deps: StreamDeps,
-  { caller, model, requestId, version }: StreamOpening,
+  { caller, model, requestId, version }: StreamOptions,
   waitUntil: CallContext['waitUntil'],
   work: (admitted: AdmittedModel, context: CallContext) => Promise<void>,
 ): Promise<void> {

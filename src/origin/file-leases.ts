@@ -3,15 +3,15 @@ import { rmSync } from 'node:fs'
 import { link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { absent } from './absent.ts'
-import { isOfThisMachine, ownedName, removeLeftovers } from './leftovers.ts'
+import { isOfThisMachine, ownedDirName, removeStaleDirs } from './stale-dirs.ts'
 
 /** A file with just the bytes asked for. It stays until it is released. */
-export interface HeldFile {
+export interface LeasedFile {
   readonly path: string
   release(): void
 }
 
-interface Hold {
+interface Lease {
   path: string
   users: number
 }
@@ -24,26 +24,26 @@ const LINKS = 'links'
  * What this process uses of a folder of files, as hard links of its own: so another process that makes room there takes
  * nothing away from it.
  */
-export class HeldFiles {
+export class FileLeases {
   readonly #files: string
-  readonly #held: string
+  readonly #leasesFolder: string
   readonly #links: string
-  readonly #holds = new Map<string, Hold>()
+  readonly #leases = new Map<string, Lease>()
 
   /** @param files the folder they are in. @param held for folders of links, one a process */
   constructor(files: string, held: string) {
     this.#files = files
-    this.#held = held
-    this.#links = join(held, ownedName(LINKS, randomBytes(4).toString('hex')))
+    this.#leasesFolder = held
+    this.#links = join(held, ownedDirName(LINKS, randomBytes(4).toString('hex')))
   }
 
   /** Makes the folders, and clears away those of processes that are gone. */
   async open(): Promise<void> {
     await mkdir(this.#links, { recursive: true })
-    await removeLeftovers(this.#held, LINKS)
+    await removeStaleDirs(this.#leasesFolder, LINKS)
     const now = Date.now()
-    for (const name of await readdir(this.#held)) {
-      const path = join(this.#held, name)
+    for (const name of await readdir(this.#leasesFolder)) {
+      const path = join(this.#leasesFolder, name)
       const found = await stat(path).catch(absent)
       const old = found !== null && now - found.mtimeMs > LINKS_MS
       if (old && !isOfThisMachine(name)) await rm(path, { recursive: true, force: true })
@@ -51,25 +51,25 @@ export class HeldFiles {
   }
 
   has(name: string): boolean {
-    return this.#holds.has(name)
+    return this.#leases.has(name)
   }
 
   /** Gives up everything. */
   async close(): Promise<void> {
-    this.#holds.clear()
+    this.#leases.clear()
     await rm(this.#links, { recursive: true, force: true })
   }
 
   /** Null if the file is not there any more, or was let go by its last user in this moment. */
-  async claim(name: string): Promise<HeldFile | null> {
+  async lease(name: string): Promise<LeasedFile | null> {
     const path = join(this.#files, name)
     const now = new Date()
     await utimes(path, now, now).catch(absent)
-    const known = this.#holds.get(name)
+    const known = this.#leases.get(name)
     if (known !== undefined) {
       const there = (await stat(known.path).catch(absent)) !== null
-      if (there && this.#holds.get(name) === known) return this.#use(name, known)
-      if (!there && this.#holds.get(name) === known) this.#holds.delete(name)
+      if (there && this.#leases.get(name) === known) return this.#use(name, known)
+      if (!there && this.#leases.get(name) === known) this.#leases.delete(name)
       return null
     }
     await mkdir(this.#links, { recursive: true })
@@ -81,28 +81,28 @@ export class HeldFiles {
     if (outcome === 'ENOENT') return null
     // Another request of this process was faster; what it holds is held for both.
     if (outcome === 'EEXIST') {
-      const other = this.#holds.get(name)
+      const other = this.#leases.get(name)
       return other === undefined ? null : this.#use(name, other)
     }
     // Where there are no hard links, the file itself has to do.
-    const hold = this.#holds.get(name) ?? { path: outcome === 'linked' ? linked : path, users: 0 }
-    this.#holds.set(name, hold)
-    return this.#use(name, hold)
+    const lease = this.#leases.get(name) ?? { path: outcome === 'linked' ? linked : path, users: 0 }
+    this.#leases.set(name, lease)
+    return this.#use(name, lease)
   }
 
-  #use(name: string, hold: Hold): HeldFile {
-    hold.users++
+  #use(name: string, lease: Lease): LeasedFile {
+    lease.users++
     let released = false
     return {
-      path: hold.path,
+      path: lease.path,
       release: () => {
         if (released) return
         released = true
-        hold.users--
-        if (hold.users > 0 || this.#holds.get(name) !== hold) return
-        this.#holds.delete(name)
+        lease.users--
+        if (lease.users > 0 || this.#leases.get(name) !== lease) return
+        this.#leases.delete(name)
         // At once: a link that is made again meanwhile must not be the one that is taken away.
-        if (hold.path !== join(this.#files, name)) rmSync(hold.path, { force: true })
+        if (lease.path !== join(this.#files, name)) rmSync(lease.path, { force: true })
       },
     }
   }
