@@ -58,11 +58,6 @@ export async function send(url: string, request: InferRequest, signal?: AbortSig
   }
 }
 
-/** `inferRequest` and `send` in one. */
-export function infer(url: string, model: string, inputs: Tensors, options: InferOptions = {}): Promise<Inferred> {
-  return send(url, inferRequest(model, inputs, options), options.signal)
-}
-
 /** The server is the operator's own, so only its answer's size bounds what is read. */
 function readOutputs(bytes: Uint8Array<ArrayBuffer>, header: string | null): Tensors {
   const limits = { tensors: LIMITS.tensorsPerRequest, rank: LIMITS.tensorRank, elements: bytes.length }

@@ -19,16 +19,6 @@ export interface Sampling {
   readonly repetitionPenalty: number
 }
 
-export const GREEDY: Sampling = {
-  temperature: 0,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  repetitionPenalty: 1,
-}
-
 /**
  * Chooses tokens one by one and remembers them. Penalties come first, then temperature, `minP`, `topK` and `topP`, which
  * is vLLM's order. Of equals the lower number is the likelier.

@@ -1,13 +1,7 @@
-import { create } from '@bufbuild/protobuf'
 import { MAX_MODEL_BYTES } from './codec.ts'
-import { byteCountOf, DataType, isExternal, rawBytesOf } from './data.ts'
+import { byteCountOf, isExternal } from './data.ts'
 import { OnnxError, printable } from './errors.ts'
-import {
-  TensorProto_DataLocation as DataLocation,
-  type ModelProto,
-  StringStringEntryProtoSchema,
-  type TensorProto,
-} from './schema/onnx_pb.js'
+import type { ModelProto, TensorProto } from './schema/onnx_pb.js'
 import { mapTensors, tensorsOf } from './tensors.ts'
 
 /** A range of another file that holds a tensor's raw data. */
@@ -110,64 +104,4 @@ export async function resolveExternal(
     const { dataLocation: _, ...rest } = tensor
     return { ...rest, externalData: [], rawData: bytes as Uint8Array<ArrayBuffer> }
   })
-}
-
-export interface SplitOptions {
-  /** Name of the file that takes the data, as the model is to refer to it. */
-  readonly location: string
-  /** Initializers from this size on are moved out. */
-  readonly thresholdBytes?: number
-  /** Each tensor begins at a multiple of this; that of memory pages lets readers map the file. */
-  readonly alignment?: number
-}
-
-export interface SplitModel {
-  readonly model: ModelProto
-  /** Length of the data file. */
-  readonly bytes: number
-  /** The data file, piece by piece: views of the tensors' data, and zeros between them. */
-  readonly parts: readonly Uint8Array[]
-}
-
-/**
- * Moves large initializers' data out of the model. Strings stay. The given model stays as it is.
- * @throws OnnxError external_data for a location outside the folder, or data that lies outside already
- */
-export function splitExternal(
-  model: ModelProto,
-  { location, thresholdBytes = 1024, alignment = 4096 }: SplitOptions,
-): SplitModel {
-  if (!Number.isInteger(alignment) || alignment < 1) throw new RangeError('The alignment is a number of bytes.')
-  const parts: Uint8Array[] = []
-  let end = 0
-  const split = mapTensors(model, (tensor, place) => {
-    // Readers differ in whether they look for external data elsewhere.
-    if (place !== 'initializer' || tensor.dataType === DataType.STRING) return tensor
-    const data = rawBytesOf(tensor)
-    if (data.length < thresholdBytes || data.length === 0) return tensor
-    const offset = Math.ceil(end / alignment) * alignment
-    if (offset > end) parts.push(new Uint8Array(offset - end))
-    parts.push(data)
-    end = offset + data.length
-    return outside(tensor, { location, offset, length: data.length })
-  })
-  return { model: split, bytes: end, parts }
-}
-
-function outside(tensor: TensorProto, place: Omit<ExternalRef, 'tensor'>): TensorProto {
-  const { rawData: _, ...rest } = tensor
-  const moved: TensorProto = {
-    ...rest,
-    floatData: [],
-    int32Data: [],
-    int64Data: [],
-    doubleData: [],
-    uint64Data: [],
-    dataLocation: DataLocation.EXTERNAL,
-    externalData: Object.entries(place).map(([key, value]) =>
-      create(StringStringEntryProtoSchema, { key, value: String(value) }),
-    ),
-  }
-  externalRefOf(moved)
-  return moved
 }

@@ -146,7 +146,7 @@ export class OriginMetrics {
   }
 }
 
-/** Every metric of Verge's own, for what refers to them: dashboards, alerts, autoscaling. */
+/** Every metric of Verge's own, for what refers to them: dashboards, alerts, autoscaling. @public */
 export const METRIC_NAMES = [
   'verge_origin_requests_total',
   'verge_origin_request_seconds',

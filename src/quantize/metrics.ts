@@ -73,11 +73,6 @@ export function cosine(reference: Numbers, actual: Numbers): number {
   return new Agreement().add(reference, actual).cosine
 }
 
-/** Largest absolute difference. */
-export function maxAbs(reference: Numbers, actual: Numbers): number {
-  return new Agreement().add(reference, actual).maxAbs
-}
-
 /** Index of the largest element, the first of equals; NaN is never the largest. -1 where there is none. */
 export function argmax(values: Numbers, start = 0, end = values.length): number {
   let best = -1
@@ -86,23 +81,6 @@ export function argmax(values: Numbers, start = 0, end = values.length): number 
     if (best < 0 ? !Number.isNaN(value) : value > (values[best] as number)) best = index
   }
   return best < 0 ? -1 : best - start
-}
-
-/**
- * Share of rows, 0 to 1, whose largest element stands in the same place; 1 where there are no rows.
- * @param classes elements of a row
- * @throws RangeError where the lengths differ or are no multiple of `classes`
- */
-export function top1Agreement(reference: Numbers, actual: Numbers, classes: number): number {
-  sameLength(reference, actual)
-  if (!(classes > 0) || reference.length % classes !== 0) {
-    throw new RangeError(`${reference.length} scores are not rows of ${classes}.`)
-  }
-  let same = 0
-  for (let start = 0; start < reference.length; start += classes) {
-    if (argmax(reference, start, start + classes) === argmax(actual, start, start + classes)) same++
-  }
-  return reference.length === 0 ? 1 : same / (reference.length / classes)
 }
 
 function sameLength(reference: Numbers, actual: Numbers): void {

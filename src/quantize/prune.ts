@@ -153,11 +153,3 @@ function reach(counts: Uint32Array, place: number, start: number): { readonly at
   }
   return { at: counts.length - 1, below }
 }
-
-/** Gives a sequence of bytes in a shorter form: gzip, brotli. */
-export type Compress = (bytes: Uint8Array) => Uint8Array
-
-/** Bytes that are left of a file when it is compressed: what pruning buys. The compressor is the caller's. */
-export function compressedBytes(bytes: Uint8Array, compress: Compress): number {
-  return compress(bytes).length
-}

@@ -1,7 +1,6 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import type { DetectionSettings } from '../catalog/settings/detection.ts'
-import { at, type Head, headOf, type Rows } from './detection-heads.ts'
-import type { Floats } from './outputs.ts'
+import { at, type Head, type Rows } from './detection-heads.ts'
 
 /** A box that a detector is sure enough of, in pixels of its input. */
 export interface Candidate {
@@ -21,20 +20,7 @@ const MOST_LABELS = 65_536
  * `yolo` head is what it is most, and one of an `end-to-end` head what it says.
  * @param size of the model's input, [height, width]
  * @param most how many are kept
- * @throws manifest_invalid if the outputs are not what the settings say
  */
-export function candidates(
-  outputs: readonly Floats[],
-  manifest: Manifest,
-  settings: DetectionSettings,
-  size: readonly [number, number],
-  threshold: number,
-  most: number,
-): Candidate[] {
-  return fromHead(headOf(outputs, manifest, settings, size), manifest, settings, size, threshold, most)
-}
-
-/** `candidates` of a head that is known already. */
 export function fromHead(
   head: Head,
   manifest: Manifest,

@@ -1,5 +1,5 @@
 import { VergeError } from '../core/errors.ts'
-import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 
 /** A piece of a blob, stored under its own digest. */
 export interface ChunkInfo {
@@ -50,9 +50,4 @@ export function checkBlob(blob: BlobInfo, limits: Pick<Limits, 'chunkBytes' | 'a
         'quantised artifact.',
     )
   }
-}
-
-/** Cuts bytes into views of at most `chunkBytes`; none for no bytes. */
-export function* splitChunks(bytes: Uint8Array, chunkBytes: number = LIMITS.chunkBytes): Generator<Uint8Array> {
-  for (let offset = 0; offset < bytes.length; offset += chunkBytes) yield bytes.subarray(offset, offset + chunkBytes)
 }

@@ -6,10 +6,10 @@ import { CatalogWriter } from '../../src/catalog/writer.ts'
 import { nodeSha256 } from '../../src/cli/pack/bytes.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { sha256Factory } from '../../src/core/sha256.ts'
-import { splitChunks } from '../../src/weights/blob.ts'
 import { BlobLoader } from '../../src/weights/loader.ts'
-import { MemoryStore } from '../../src/weights/memory.ts'
 import { pattern, text } from '../contract/store.ts'
+import { MemoryStore } from '../fixtures/memory-store.ts'
+import { splitChunks } from '../fixtures/split-chunks.ts'
 
 const sha256 = sha256Factory(nodeSha256)
 

@@ -8,13 +8,13 @@ import { isVergeError } from '../../src/core/errors.ts'
 import { LIMITS, type Limits } from '../../src/core/limits.ts'
 import type { Logger } from '../../src/core/runtime.ts'
 import { sha256Factory, sha256Hex } from '../../src/core/sha256.ts'
-import { splitChunks } from '../../src/weights/blob.ts'
 import { KvStore } from '../../src/weights/kv.ts'
 import { R2Store } from '../../src/weights/r2.ts'
 import type { GetOptions, Store, StoredValue } from '../../src/weights/store.ts'
 import { pattern, readValue, text } from '../contract/store.ts'
 import { bindings } from '../fixtures/bindings.ts'
 import { ManualClock } from '../fixtures/clock.ts'
+import { splitChunks } from '../fixtures/split-chunks.ts'
 
 const sha256 = sha256Factory()
 const kv = new KvStore(bindings.KV)

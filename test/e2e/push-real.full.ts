@@ -8,7 +8,7 @@ import { REPORTS } from '../../src/cli/build/ready.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { type DevServer, startDevServer } from '../../src/cli/local/dev-server.ts'
 import { untilListening } from '../../src/cli/local/readiness.ts'
-import { infer } from '../../src/cli/oip-client.ts'
+import { inferRequest, send } from '../../src/cli/oip-client.ts'
 import { readDescription } from '../../src/cli/pack/description.ts'
 import { freePort } from '../../src/cli/terminal/port.ts'
 import { Comparison } from '../../src/cli/verify/compare.ts'
@@ -75,7 +75,7 @@ async function compare(model: string, modelFile: string, dtype: string): Promise
   }))
   for (const { inputs } of await findSamples(onnx, { count: 4, seed: 2026, settings, signal: never() })) {
     const expected = await original.run(inputs, { outputs, signal: never() })
-    const { outputs: actual } = await infer(server.url, model, inputs, { outputs })
+    const { outputs: actual } = await send(server.url, inferRequest(model, inputs, { outputs }))
     for (const { name, comparison, watch } of trials) {
       const value = expected.get(name)
       if (value === undefined) continue

@@ -3,13 +3,23 @@ import { ChatTemplate } from '../../src/generate/chat.ts'
 import { ControlText } from '../../src/generate/control-text.ts'
 import { written } from '../../src/generate/generate.ts'
 import { seededRandom, seedOf, xoshiro128 } from '../../src/generate/random.ts'
-import { GREEDY, type Sampling, sampler } from '../../src/generate/sampler.ts'
+import { type Sampling, sampler } from '../../src/generate/sampler.ts'
 import { StopStrings } from '../../src/generate/stop.ts'
 import { strftime } from '../../src/generate/strftime.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import golden from '../fixtures/chat-templates.json'
 import { codeOf } from '../fixtures/http.ts'
 import { wordsTokenizer } from '../fixtures/language.ts'
+
+const GREEDY: Sampling = {
+  temperature: 0,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+}
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 

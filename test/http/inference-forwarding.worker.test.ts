@@ -6,10 +6,10 @@ import type { CallContext } from '../../src/core/runtime.ts'
 import type { ForwardedAnswer, ForwardedRequest, Placement, Route, RouteFacts } from '../../src/placement/placement.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import type { ResolvedModel, Runner } from '../../src/serving/serving.ts'
-import { MemoryStore } from '../../src/weights/memory.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 import { OPERATOR, type TestAppOptions, testApp, testModel } from '../fixtures/http.ts'
 import { END, wordsTokenizer } from '../fixtures/language.ts'
+import { MemoryStore } from '../fixtures/memory-store.ts'
 
 const TENSORS = {
   inputs: [{ name: 'x', datatype: 'FP32' as const, shape: [-1] }],

@@ -16,11 +16,11 @@ import { LastGoodStore } from '../../src/origin/last-good-store.ts'
 import { OnlyModels } from '../../src/origin/only-models.ts'
 import { workerSigner } from '../../src/origin/worker-signer.ts'
 import { forEachPiece, readAtMost } from '../../src/weights/body.ts'
-import { MemoryStore } from '../../src/weights/memory.ts'
 import type { GetOptions, Store } from '../../src/weights/store.ts'
 import { WorkerStore } from '../../src/weights/worker.ts'
 import { pattern, readValue, storeSignals, text } from '../contract/store.ts'
 import { ManualClock } from '../fixtures/clock.ts'
+import { MemoryStore } from '../fixtures/memory-store.ts'
 
 const BLOB = `blob/sha256/${'ab'.repeat(32)}`
 const EMPTY = `blob/sha256/${'cd'.repeat(32)}`

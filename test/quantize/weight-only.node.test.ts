@@ -7,7 +7,7 @@ import type { ModelProto, TensorProto } from '../../src/onnx/schema/onnx_pb.js'
 import { BLOCK_SIZES, type BlockSize, quantizeBlocks } from '../../src/quantize/blocks.ts'
 import { embeddings } from '../../src/quantize/embeddings.ts'
 import { Floats } from '../../src/quantize/floats.ts'
-import { maxAbs, sqnrDb } from '../../src/quantize/metrics.ts'
+import { Agreement, sqnrDb } from '../../src/quantize/metrics.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
 import { weightOnly4 } from '../../src/quantize/weight-only.ts'
 import { change, floats, ids, initializersOf, opsOf, runEdge, runNative } from '../fixtures/node/quantize.ts'
@@ -188,7 +188,7 @@ describe('products with weights in four bits', () => {
       }
     }
     const edge = await runEdge(bytes, input)
-    expect(maxAbs(result, edge.result)).toBeLessThan(1e-5)
+    expect(new Agreement().add(edge.result, result).maxAbs).toBeLessThan(1e-5)
   })
 
   it('multiply in int8 where accuracy level 4 allows it', async () => {
@@ -344,6 +344,6 @@ describe('tables in four bits', () => {
     expect(layers.map(({ to }) => to)).toEqual(['int8'])
     const input = { ids: ids(3, 0) }
     const expected = [...values.slice(3 * columns, 4 * columns), ...values.slice(0, columns)]
-    expect(maxAbs(expected, await runNative(bytes, input))).toBeLessThan(0.02)
+    expect(new Agreement().add(expected, await runNative(bytes, input)).maxAbs).toBeLessThan(0.02)
   })
 })

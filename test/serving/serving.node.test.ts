@@ -20,9 +20,9 @@ import { LocalServing, type LocalServingOptions } from '../../src/serving/local.
 import { RunCache } from '../../src/serving/results/run-cache.ts'
 import { SessionCache } from '../../src/sessions/cache.ts'
 import { BlobLoader } from '../../src/weights/loader.ts'
-import { MemoryStore } from '../../src/weights/memory.ts'
 import { COPIES, COUNTS, type ServingUnderTest, servingContract, WORDS } from '../contract/serving.ts'
 import { FakeServing, testModel } from '../fixtures/http.ts'
+import { MemoryStore } from '../fixtures/memory-store.ts'
 import { originOf } from '../fixtures/remote.ts'
 
 const shared = { clock: systemClock, logger: silentLogger, limits: LIMITS, sha256: sha256Factory(nodeSha256) }

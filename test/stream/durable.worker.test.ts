@@ -5,10 +5,10 @@ import { MANIFEST_SCHEMA } from '../../src/catalog/manifest.ts'
 import { CatalogWriter } from '../../src/catalog/writer.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { sha256Factory } from '../../src/core/sha256.ts'
-import { splitChunks } from '../../src/weights/blob.ts'
 import { KvStore } from '../../src/weights/kv.ts'
 import { R2Store } from '../../src/weights/r2.ts'
 import { LISTENER_AUDIO, LISTENER_SIGNATURE, listened, listenerModel } from '../fixtures/listener.ts'
+import { splitChunks } from '../fixtures/split-chunks.ts'
 
 const bindings = env as unknown as {
   readonly BUCKET: R2Bucket

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import type { Manifest } from '../../src/catalog/manifest.ts'
 import { detectionSettingsSchema } from '../../src/catalog/settings/detection.ts'
-import { candidates } from '../../src/tasks/candidates.ts'
+import { fromHead } from '../../src/tasks/candidates.ts'
+import { headOf } from '../../src/tasks/detection-heads.ts'
 
 const YOLO = { head: 'yolo', boxes: 'cxcywh' }
 const names = (count: number): string[] => Array.from({ length: count }, (_, i) => `thing ${i}`)
@@ -21,11 +22,9 @@ function found(
 ) {
   const manifest = { model: 'm', version: '1', ...(labels !== undefined && { labels: names(labels) }) } as Manifest
   const detection = detectionSettingsSchema.parse(settings)
-  return candidates([outputs].flat(), manifest, detection, size, 0.5, 10).map(({ label, score, ...box }) => [
-    label,
-    Number(score.toFixed(3)),
-    ...Object.values(box),
-  ])
+  return fromHead(headOf([outputs].flat(), manifest, detection, size), manifest, detection, size, 0.5, 10).map(
+    ({ label, score, ...box }) => [label, Number(score.toFixed(3)), ...Object.values(box)],
+  )
 }
 
 /** Two corners, score and class: what Ultralytics writes with `nms=True`, at most 300 of them. */

@@ -6,7 +6,8 @@ import { bytesFromBase64 } from '../../src/media/base64.ts'
 import { decodeImage } from '../../src/media/image/decode.ts'
 import { encodePng } from '../../src/media/image/png-encode.ts'
 import type { Raster } from '../../src/media/image/raster.ts'
-import { type Candidate, candidates, overlap, suppressed } from '../../src/tasks/candidates.ts'
+import { type Candidate, fromHead, overlap, suppressed } from '../../src/tasks/candidates.ts'
+import { headOf } from '../../src/tasks/detection-heads.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
 import { pngOf } from '../fixtures/http-png.ts'
 import images from '../fixtures/pil-images.json'
@@ -268,7 +269,8 @@ describe('object detection', () => {
       { name: 'boxes', shape: [1, rows, 4], data: boxes },
     ]
     const settings = { head: 'ssd', boxes: 'xyxy', units: 'pixels', threshold: 0.5, iou: 0.45 } as const
-    const found = candidates(outputs, ssd.manifest, settings, [600, 600], 0, most)
+    const size = [600, 600] as const
+    const found = fromHead(headOf(outputs, ssd.manifest, settings, size), ssd.manifest, settings, size, 0, most)
     const expected = Array.from(data, (score, i) => ({ score, label: i % classes, xmin: Math.floor(i / classes) }))
       .sort((a, b) => b.score - a.score)
       .slice(0, most)

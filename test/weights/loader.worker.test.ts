@@ -3,7 +3,7 @@ import { VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { sha256Factory, sha256Hex } from '../../src/core/sha256.ts'
-import { type BlobInfo, blobKey, splitChunks } from '../../src/weights/blob.ts'
+import { type BlobInfo, blobKey } from '../../src/weights/blob.ts'
 import { KvStore } from '../../src/weights/kv.ts'
 import { BlobLoader, type BlobLoaderOptions, type ChunkReport } from '../../src/weights/loader.ts'
 import { putBlob } from '../../src/weights/put-blob.ts'
@@ -11,6 +11,7 @@ import { R2Store } from '../../src/weights/r2.ts'
 import type { GetOptions, Store, StoredValue } from '../../src/weights/store.ts'
 import { pattern } from '../contract/store.ts'
 import { bindings } from '../fixtures/bindings.ts'
+import { splitChunks } from '../fixtures/split-chunks.ts'
 
 const sha256 = sha256Factory()
 const kv = new KvStore(bindings.KV)

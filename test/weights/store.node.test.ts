@@ -6,9 +6,9 @@ import { getPlatformProxy } from 'wrangler'
 import { storageConfig } from '../../src/cli/target/storage-config.ts'
 import { FolderStore } from '../../src/origin/folder-store.ts'
 import { KvStore } from '../../src/weights/kv.ts'
-import { MemoryStore } from '../../src/weights/memory.ts'
 import { R2Store } from '../../src/weights/r2.ts'
 import { pattern, readValue, storeContract, text } from '../contract/store.ts'
+import { MemoryStore } from '../fixtures/memory-store.ts'
 
 storeContract('memory', () => new MemoryStore(), { conditional: true, immediate: true })
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import type { VergeError } from '../../src/core/errors.ts'
 import { KvStore, kvCacheTtl } from '../../src/weights/kv.ts'
-import { MemoryStore } from '../../src/weights/memory.ts'
 import { R2Store } from '../../src/weights/r2.ts'
 import { pattern, readValue, storeContract, text } from '../contract/store.ts'
 import { bindings } from '../fixtures/bindings.ts'
+import { MemoryStore } from '../fixtures/memory-store.ts'
 
 const { BUCKET, KV } = bindings
 

@@ -13,7 +13,7 @@ import { defaultName } from './name.ts'
 import { objectOf, readSettings, type Settings, stringOf } from './settings.ts'
 import { type ImageWishes, PRESETS, presetSettings, saysAnything, wishedInput, wishedSettings } from './wishes.ts'
 
-export { defaultName, nextVersion } from './name.ts'
+export { nextVersion } from './name.ts'
 
 /** Fields that a person has said otherwise. `task: 'none'` asks for raw tensors. */
 export type Overrides = { readonly [K in keyof Omit<Description, 'task'>]?: Description[K] | undefined } & {

@@ -1,6 +1,6 @@
 import type { AudioSettings } from '../../catalog/settings/audio.ts'
 import { VergeError } from '../../core/errors.ts'
-import { finish, StepMeter, type Work } from '../../core/work.ts'
+import type { StepMeter, Work } from '../../core/work.ts'
 import { resampledLength, resampling } from './resample.ts'
 import { parseWav, type Wav } from './wav.ts'
 
@@ -12,11 +12,6 @@ export interface AudioLimits {
 }
 
 type Wanted = Pick<AudioSettings, 'sampleRate' | 'samples' | 'normalise'>
-
-/** As `decodingAudio`, all at once. */
-export function decodeAudio(bytes: Uint8Array, settings: Wanted, limits: AudioLimits): Float32Array {
-  return finish(decodingAudio(bytes, settings, limits, new StepMeter()))
-}
 
 /**
  * How many samples a model hears of a WAV file, by its header alone.

@@ -1,4 +1,4 @@
-import { finish, StepMeter, tooManySteps, type Work } from '../../core/work.ts'
+import { type StepMeter, tooManySteps, type Work } from '../../core/work.ts'
 
 /**
  * Band-limited resampling: each new sample is the old ones weighted by a sinc under a Kaiser window, whose cut-off lies
@@ -37,11 +37,6 @@ const READ = 8
 const WRITTEN = 25
 const TAP = 1
 const MIXED_TAP = 1.2
-
-/** As `resampling`, all at once. */
-export function resample(samples: Samples, rate: number, length?: number): Float32Array {
-  return finish(resampling(samples, rate, new StepMeter(), length))
-}
 
 /**
  * The samples at another rate: the n-th is the signal at n / `rate` seconds; before and after it, there is silence.

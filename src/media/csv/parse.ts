@@ -1,5 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
-import { finish, StepMeter, tooManySteps, type Work } from '../../core/work.ts'
+import { type StepMeter, tooManySteps, type Work } from '../../core/work.ts'
 
 export interface CsvLimits {
   readonly maxColumns: number
@@ -41,11 +41,6 @@ const refusal = tooManySteps('This CSV', 'Send it in parts')
 /** About what a text of so many bytes takes to read. */
 export function csvSteps(bytes: number): number {
   return bytes * CHARACTER
-}
-
-/** As `parsingCsv`, all at once. */
-export function parseCsv(text: string, limits: CsvLimits, options: CsvOptions = {}): Csv {
-  return finish(parsingCsv(text, limits, options, new StepMeter()))
 }
 
 /**

@@ -1,5 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
-import { finish, StepMeter, tooManySteps, type Work } from '../../core/work.ts'
+import { type StepMeter, tooManySteps, type Work } from '../../core/work.ts'
 import { crop, type Raster, toGrey } from './raster.ts'
 import { resizing } from './resize.ts'
 
@@ -46,11 +46,6 @@ interface Pen {
 const PIXEL = 10
 
 const refusal = tooManySteps('Looking for the drawing in this picture', 'Send a smaller picture')
-
-/** As `inking`, all at once. */
-export function inkToBox(image: Raster, width: number, height: number, box: number): Raster {
-  return finish(inking(image, width, height, box, new StepMeter()))
-}
 
 /**
  * @param width @param height of the result

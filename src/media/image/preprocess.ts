@@ -1,5 +1,5 @@
 import type { ImageSettings } from '../../catalog/manifest.ts'
-import { finish, StepMeter, type Work } from '../../core/work.ts'
+import type { StepMeter, Work } from '../../core/work.ts'
 import { inking } from './ink.ts'
 import { paste, type Raster, toGrey, toRgb } from './raster.ts'
 import { resizing } from './resize.ts'
@@ -16,11 +16,6 @@ export interface Framing {
   readonly scaledHeight: number
   readonly left: number
   readonly top: number
-}
-
-/** As `preprocessing`, all at once. */
-export function preprocess(image: Raster, settings: ImageSettings): ImageSamples {
-  return finish(preprocessing(image, settings, new StepMeter()))
 }
 
 /** A picture to a model's input, by its manifest's settings. @throws invalid_image, input_too_large */

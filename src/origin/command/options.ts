@@ -161,6 +161,7 @@ export const OPTIONS_HELP = [CATALOGUE_OPTIONS, NETWORK_OPTIONS, RUN_OPTIONS, { 
   .join('\n\n')
 
 export type OptionName = keyof typeof OPTIONS
+/** For what refers to them: documents and deployment files. @public */
 export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
 
 export interface OriginOptions extends Omit<OriginSettings, 'source'> {

@@ -7,7 +7,7 @@ import { describeLoaded } from '../../../src/cli/build/samples.ts'
 import { ROOT } from '../../../src/cli/files/project.ts'
 import { descriptionSchema } from '../../../src/cli/pack/description.ts'
 import { UsageError } from '../../../src/cli/terminal/command-line.ts'
-import { preprocess } from '../../../src/media/image/preprocess.ts'
+import { preprocess } from '../../fixtures/all-at-once.ts'
 import { type Sources, signature, startSources } from '../../fixtures/node/describe.ts'
 import { readPage } from '../../fixtures/node/docs.ts'
 

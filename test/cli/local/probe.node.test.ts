@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import { essenceOf, madeUpProbes, probeFor } from '../../../src/cli/local/probe.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
-import { decodeAudio } from '../../../src/media/audio/decode.ts'
+import { decodeAudio } from '../../fixtures/all-at-once.ts'
 
 describe('probes', () => {
   const base = { schema: 1, model: 'm', version: '1', artifacts: [] } satisfies Partial<Manifest>

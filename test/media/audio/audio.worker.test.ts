@@ -1,9 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { isVergeError } from '../../../src/core/errors.ts'
-import { decodeAudio } from '../../../src/media/audio/decode.ts'
-import { resample } from '../../../src/media/audio/resample.ts'
 import { speechSpans } from '../../../src/media/audio/speech.ts'
 import { parseWav } from '../../../src/media/audio/wav.ts'
+import { decodeAudio, resample } from '../../fixtures/all-at-once.ts'
 import { codeOf } from '../../fixtures/http.ts'
 import { sine, type WavSpec, wav } from '../../fixtures/wav.ts'
 

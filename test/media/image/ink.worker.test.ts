@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { inkToBox } from '../../../src/media/image/ink.ts'
 import { crop, type Raster } from '../../../src/media/image/raster.ts'
 import { resize } from '../../../src/media/image/resize.ts'
+import { inkToBox } from '../../fixtures/all-at-once.ts'
 import { codeOf } from '../../fixtures/http.ts'
 
 /** Draws thick lines, 255 on 0, with soft edges. */
