@@ -213,7 +213,7 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   },
   // Bundled for workerd.
   'bench/workers': { rooms: ['src/*', 'bench'], packages: ['hono'] },
-  'test/contract': { rooms: ['src/*', 'test/fixtures'], packages: ['vitest'] },
+  'test/contract': { rooms: ['src/*', 'test/fixtures'], packages: ['vitest', 'zod'] },
   // For both runtimes.
   'test/fixtures': { rooms: ['src/*'], packages: ['*'] },
   // For Node alone.

@@ -2,6 +2,7 @@ import type { Limits } from '../core/limits.ts'
 import { audioClassification } from './audio-classification.ts'
 import { bytesClassification } from './bytes-classification.ts'
 import { featureExtraction } from './feature-extraction.ts'
+import { withFiniteAnswers } from './finite-answers.ts'
 import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
 import { imageToImage } from './image-to-image.ts'
@@ -20,7 +21,7 @@ import { zeroShotClassification } from './zero-shot-classification.ts'
 
 /** Every task, by name; a task that is named in the manifest's schema and missing here does not compile. */
 export function createTasks(limits: Limits): Tasks {
-  return {
+  const tasks: Tasks = {
     'image-classification': bindTask(imageClassification(limits)),
     'object-detection': objectDetection(limits),
     'image-feature-extraction': bindTask(imageFeatureExtraction(limits)),
@@ -39,4 +40,5 @@ export function createTasks(limits: Limits): Tasks {
     'text-ranking': textRanking(limits),
     'text-generation': textGeneration(limits),
   }
+  return Object.fromEntries(Object.entries(tasks).map(([name, task]) => [name, withFiniteAnswers(task)])) as Tasks
 }

@@ -37,6 +37,7 @@ export function checkTable(manifest: Manifest): void {
 /** @throws manifest_invalid where settings and signature do not agree */
 export function tableLayout(manifest: Manifest): TableLayout {
   const columns: readonly Column[] = manifest.tabular?.columns ?? manifest.inputs.map(({ name }) => ({ name }))
+  if (manifest.inputs.length === 0) throw wrongLayout(manifest, 'it has no inputs')
   const byInput = new Map<string, Column[]>(manifest.inputs.map(({ name }) => [name, []]))
   for (const column of columns) {
     const input = column.input ?? (byInput.has(column.name) ? column.name : onlyInput(manifest, column.name))
