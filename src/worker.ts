@@ -312,6 +312,7 @@ function originPlacement(edge: LocalServing, env: Env, { origins: configs, limit
   })
   const health = new HealthView(new KvHealthStore(env.KV), shared)
   const originPool = new OriginPool(origins, { clock, logger, health, random: Math.random })
+  const binaryOrigins = new Map<string, boolean>()
   const onLateFault = (origin: Origin, fault: OriginFault): void => originPool.recordStreamFailure(origin, fault)
   const planner = new PlacementPlanner({
     edge,
@@ -327,7 +328,7 @@ function originPlacement(edge: LocalServing, env: Env, { origins: configs, limit
     clock,
     logger,
     runRemotely: (origin, model, inputs, outputs, context) =>
-      runRemotely(origin, model, inputs, outputs, context, shared),
+      runRemotely(origin, model, inputs, outputs, context, { clock, binaryOrigins }),
     admission: renewing(
       new BoundedAdmission({
         slots: limits.forwardedRequests,

@@ -9,6 +9,8 @@ import { classifyResponse } from './classify-response.ts'
 export interface ExchangeDeps {
   /** Its `now` must count from 1970. */
   readonly clock: Clock
+  /** Whether an origin takes binary tensors, by its name, as it has said. Absent: it is asked for each run. */
+  readonly binaryOrigins?: Map<string, boolean>
   /** Told of an answer that has counted as good and then breaks off while it is passed on. */
   readonly onLateFault?: (origin: Origin, fault: OriginFault) => void
 }

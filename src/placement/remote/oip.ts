@@ -31,21 +31,26 @@ export interface RemoteCall {
   readonly remainingMs?: number | undefined
 }
 
+/** A model's run at an origin. */
+export interface RemoteRun {
+  /** The origin's name for the model. */
+  readonly model: string
+  /** The origin's name for the version; its own choice if undefined. */
+  readonly version: string | undefined
+  readonly manifest: Manifest
+  readonly inputs: Tensors
+  /** Wanted, by name; all of them if undefined. */
+  readonly outputs: readonly string[] | undefined
+}
+
 /**
  * Runs a model at an origin by the Open Inference Protocol, version 2: with binary tensors where the origin takes them.
- * @param model the origin's name for it
- * @param version the origin's name for the version; its own choice if left out
- * @param outputs wanted, by name; all of them if left out
  * @returns exactly the outputs wanted, of the types and shapes that the manifest says, in the order asked for
  * @throws OriginFault; run_rejected and other faults of the inputs; cancelled, deadline_exceeded
  */
 export async function inferRemote(
   origin: Origin,
-  model: string,
-  version: string | undefined,
-  manifest: Manifest,
-  inputs: Tensors,
-  outputs: readonly string[] | undefined,
+  { inputs, manifest, model, outputs, version }: RemoteRun,
   call: RemoteCall,
   deps: ExchangeDeps,
 ): Promise<Tensors> {
@@ -101,18 +106,15 @@ function identity({ requestId, caller, signal }: RemoteCall) {
   return { requestId, caller, signal }
 }
 
-/** What servers have said of themselves; the answers and not promises of them, which belong to the requests that ask. */
-const binaryOrigins = new WeakMap<Origin, boolean>()
-
 async function takesBinary(origin: Origin, call: RemoteCall, deps: ExchangeDeps): Promise<boolean> {
   if (origin.kind === 'verge') return true
-  const known = binaryOrigins.get(origin)
+  const known = deps.binaryOrigins?.get(origin.name)
   if (known !== undefined) return known
   const headers = originHeaders(new Headers({ accept: 'application/json' }), call.remainingMs)
   const answer = await exchange(origin, { method: 'GET', path: '/v2', headers, body: null, ...identity(call) }, deps)
   const text = answer.body === null ? '' : (decodeUtf8(await readAnswer(origin, answer, undefined)) ?? '')
   const takes = text.includes(`"${BINARY_EXTENSION}"`)
-  if (answer.ok) binaryOrigins.set(origin, takes)
+  if (answer.ok) deps.binaryOrigins?.set(origin.name, takes)
   return takes
 }
 

@@ -61,7 +61,7 @@ export function runRemotely(
     signal: context.signal,
     remainingMs: remaining(context, deps),
   }
-  return inferRemote(origin, theirs, version, manifest, inputs, outputs, call, deps)
+  return inferRemote(origin, { model: theirs, version, manifest, inputs, outputs }, call, deps)
 }
 
 function remaining({ deadline }: CallContext, { clock }: ExchangeDeps): number | undefined {

@@ -37,7 +37,12 @@ function answering(outputs: unknown, binary?: Uint8Array<ArrayBuffer>, headLengt
 
 async function outcome(origin: Origin, wanted?: readonly string[]) {
   try {
-    return await inferRemote(origin, 'pair', undefined, pair.manifest, X, wanted, call, deps)
+    return await inferRemote(
+      origin,
+      { model: 'pair', version: undefined, manifest: pair.manifest, inputs: X, outputs: wanted },
+      call,
+      deps,
+    )
   } catch (error) {
     if (error instanceof OriginFault) return error.kind
     if (isVergeError(error)) return error.code
@@ -119,22 +124,14 @@ describe('inferRemote', () => {
       originOf(() => Promise.resolve(Response.json({ error: 'Index 7 is out of bounds.', code }, { status: 400 })))
     const error = await inferRemote(
       refusing('run_rejected'),
-      'pair',
-      undefined,
-      pair.manifest,
-      X,
-      undefined,
+      { model: 'pair', version: undefined, manifest: pair.manifest, inputs: X, outputs: undefined },
       call,
       deps,
     ).catch((reason: unknown) => reason)
     expect(error).toMatchObject({ code: 'run_rejected', message: 'Index 7 is out of bounds.' })
     const other = await inferRemote(
       refusing('unknown_input'),
-      'pair',
-      undefined,
-      pair.manifest,
-      X,
-      undefined,
+      { model: 'pair', version: undefined, manifest: pair.manifest, inputs: X, outputs: undefined },
       call,
       deps,
     ).catch((reason: unknown) => reason)
@@ -161,7 +158,12 @@ describe('inferRemote', () => {
       ['a', randomTensor(datatype, [3], random, false)],
       ['x', randomTensor(datatype, [2, 5], random, false)],
     ])
-    const outputs = await inferRemote(origin, model.alias.model, '2', model.manifest, inputs, undefined, call, deps)
+    const outputs = await inferRemote(
+      origin,
+      { model: model.alias.model, version: '2', manifest: model.manifest, inputs, outputs: undefined },
+      call,
+      deps,
+    )
     expect(outputs.get('b')).toEqual(inputs.get('a'))
     expect(outputs.get('y')).toEqual(inputs.get('x'))
   })

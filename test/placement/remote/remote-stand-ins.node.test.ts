@@ -118,15 +118,26 @@ const triton = async (options: TritonOptions = {}) => keep(await startTriton({ '
 
 describe('Triton', () => {
   it.each([true, false])('runs a model on tensors, with the binary extension: %s', async (binary) => {
+    const kept = { ...deps, binaryOrigins: new Map<string, boolean>() }
     const server = await triton({ binary })
     const origin = originAt(server.url, 'oip')
-    const outputs = await inferRemote(origin, 'rows/v2', undefined, manifest, inputs, undefined, call, deps)
+    const outputs = await inferRemote(
+      origin,
+      { model: 'rows/v2', version: undefined, manifest, inputs, outputs: undefined },
+      call,
+      kept,
+    )
     expect([...outputs.keys()]).toEqual(['sums', 'next', 'backwards'])
     expect(outputs.get('sums')).toEqual(tensor('FP32', [2], Float32Array.of(6, -7.25)))
     expect(outputs.get('next')).toEqual(tensor('INT64', [1], BigInt64Array.of(42n)))
     expect(outputs.get('backwards')).toEqual(tensor('BYTES', [2], ['cba', 'eßörg']))
 
-    const one = await inferRemote(origin, 'rows/v2', '1', manifest, inputs, ['next'], call, deps)
+    const one = await inferRemote(
+      origin,
+      { model: 'rows/v2', version: '1', manifest, inputs, outputs: ['next'] },
+      call,
+      kept,
+    )
     expect([...one.keys()]).toEqual(['next'])
     expect(server.asked.map(({ path }) => path)).toEqual([
       '/v2',
@@ -139,7 +150,12 @@ describe('Triton', () => {
   it('says of inputs that are wrong no more than that they are', async () => {
     const origin = originAt((await triton()).url, 'oip')
     const wrong = new Map(inputs).set('x', tensor('FP32', [1, 3], Float32Array.of(1, Number.NaN, 2)))
-    const refused = inferRemote(origin, 'rows/v2', undefined, manifest, wrong, undefined, call, deps)
+    const refused = inferRemote(
+      origin,
+      { model: 'rows/v2', version: undefined, manifest, inputs: wrong, outputs: undefined },
+      call,
+      deps,
+    )
     await expect(refused).rejects.toSatisfy(
       (error) => error instanceof VergeError && error.code === 'run_rejected' && !error.message.includes('workspace'),
     )
@@ -148,7 +164,8 @@ describe('Triton', () => {
   it('that lacks the model, or has no room, is asked no more', async () => {
     let full = false
     const origin = originAt((await triton({ full: () => full })).url, 'oip')
-    const run = (model: string) => inferRemote(origin, model, undefined, manifest, inputs, undefined, call, deps)
+    const run = (model: string) =>
+      inferRemote(origin, { model, version: undefined, manifest, inputs, outputs: undefined }, call, deps)
     await expect(run('other')).rejects.toMatchObject({ kind: 'unable' })
     full = true
     await expect(run('rows/v2')).rejects.toMatchObject({ kind: 'overloaded' })
