@@ -4,6 +4,7 @@ import { type ErrorCode, VergeError } from '../core/errors.ts'
 import { STATUS } from '../http/status.ts'
 import type { Forwarding } from '../inference/infer.ts'
 import type { ForwardedAnswer, ForwardedRequest } from '../placement/placement.ts'
+import { failureFields } from '../protocols/failure-fields.ts'
 import type { Ticket } from '../serving/admission.ts'
 
 /** A text that an origin is asked to write by `POST /run/{model}`. */
@@ -47,8 +48,7 @@ export class ForwardedRpcCall implements Forwarding<unknown> {
 
 /** What an origin found wrong with a request, in its own words: it is of our own kind, or it would not have been asked. */
 function failure(answer: unknown, status: number): VergeError {
-  const error = typeof answer === 'object' && answer !== null && 'error' in answer ? answer.error : undefined
-  const { code, message } = (typeof error === 'object' && error !== null ? error : {}) as Record<string, unknown>
+  const { code, message } = failureFields(answer) ?? {}
   if (typeof code === 'string' && Object.hasOwn(STATUS, code) && typeof message === 'string') {
     return new VergeError(code as ErrorCode, message)
   }

@@ -3,6 +3,7 @@ import { type ErrorCode, VergeError, type VergeErrorOptions } from '../core/erro
 import { REQUEST_ID_HEADER, TIMEOUT_HEADER } from '../core/headers.ts'
 import type { Limits } from '../core/limits.ts'
 import { STATUS } from '../http/status.ts'
+import { failureFields } from '../protocols/failure-fields.ts'
 import { measure } from './measure.ts'
 import type { RpcCall } from './service.ts'
 
@@ -71,8 +72,7 @@ export async function written(response: Response): Promise<unknown> {
 const SHAPE: ReadonlySet<string> = new Set(['code', 'message', 'param', 'request_id', 'type'])
 
 function failure(answer: unknown, headers: Headers): VergeError {
-  const error = typeof answer === 'object' && answer !== null && 'error' in answer ? answer.error : undefined
-  const fields = (typeof error === 'object' && error !== null ? error : {}) as Readonly<Record<string, unknown>>
+  const fields = failureFields(answer) ?? {}
   const { code, message } = fields
   const known = typeof code === 'string' && Object.hasOwn(STATUS, code)
   const details = Object.fromEntries(Object.entries(fields).filter(([name]) => !SHAPE.has(name)))

@@ -1,5 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
-import { isObject } from '../../core/objects.ts'
+import { isSingleInput, withoutOptions } from '../../protocols/huggingface/task-body.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { asksForSimilarity } from '../../tasks/sentence-similarity.ts'
 import type { BoundTask, TaskBody, Tasks } from '../../tasks/task.ts'
@@ -9,10 +9,14 @@ import type { Dialect } from '../task-request.ts'
 export function huggingFace(tasks: Tasks, asked: string | undefined): Dialect {
   return {
     choose(own, body) {
-      return { task: taskFor(tasks, own, asked, body), body: withoutOptions(body) }
+      return {
+        task: taskFor(tasks, own, asked, body),
+        body: body.kind === 'json' ? { kind: 'json', value: withoutOptions(body.value) } : body,
+      }
     },
     answer(answer, task, body) {
-      return isSingle(body) && wrapsSingles(task, answer) ? [answer] : answer
+      const single = body.kind === 'bytes' || isSingleInput(body.value)
+      return single && wrapsSingles(task, answer) ? [answer] : answer
     },
   }
 }
@@ -35,20 +39,6 @@ function taskFor(tasks: Tasks, own: BoundTask, asked: string | undefined, body: 
 
 function asksFor(body: TaskBody): boolean {
   return body.kind === 'json' && asksForSimilarity(body.value)
-}
-
-/** `options` says how the API is to wait and cache, which headers say here; older clients send it with every request. */
-function withoutOptions(body: TaskBody): TaskBody {
-  if (body.kind !== 'json' || !isObject(body.value) || !isObject(body.value.options)) return body
-  const { options: _, ...value } = body.value
-  return { kind: 'json', value }
-}
-
-/** Whether one text, or one pair of texts, was sent, and not a list. */
-function isSingle(body: TaskBody): boolean {
-  if (body.kind === 'bytes') return true
-  const inputs = isObject(body.value) ? body.value.inputs : undefined
-  return typeof inputs === 'string' || (isObject(inputs) && 'text_pair' in inputs)
 }
 
 /** Tasks whose answer for one text is a list of one, as transformers' pipelines have it. */

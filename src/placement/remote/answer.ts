@@ -5,6 +5,7 @@ import { decodeUtf8 } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { parseJsonLength } from '../../protocols/oip/binary.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
+import { openAiFailure } from '../../protocols/openai/error.ts'
 import { EventSplitter, encodeEvent, endsWithDoneEvent } from '../../protocols/sse.ts'
 import { OriginFault } from '../origin.ts'
 import { type Collected, collect, type Pieces, pieces, relay } from './body.ts'
@@ -210,7 +211,7 @@ function withBlankLine(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 function errorEvent(message: string): Uint8Array<ArrayBuffer> {
-  return encodeEvent({ error: { message, type: 'server_error', param: null, code: 'origin_failed' } })
+  return encodeEvent(openAiFailure(message, 'origin_failed'))
 }
 
 /** What of an origin's answer concerns the caller; `verge-placement` is for the Worker, which writes its own. */

@@ -2,7 +2,7 @@ import { TIME_HEADER } from '../../access/signature.ts'
 import type { ErrorCode } from '../../core/errors.ts'
 import { mediaTypeOf, retryAfterMs } from '../../core/headers.ts'
 import { decodeUtf8 } from '../../core/json.ts'
-import { isObject } from '../../core/objects.ts'
+import { type ErrorFields, failureFields } from '../../protocols/failure-fields.ts'
 import { OriginFault, type OriginFaultKind, type OriginKind } from '../origin.ts'
 
 /** What an answer's status and body come to. */
@@ -142,7 +142,7 @@ function refused(
 }
 
 /** Why an origin refuses a signature, for the log: `missing` and `unsupported_version` tell that versions differ. */
-function reasonOf(fields: Fields | undefined): string | undefined {
+function reasonOf(fields: ErrorFields | undefined): string | undefined {
   const reason = fields?.reason
   return typeof reason === 'string' && /^[a-z_]{1,40}$/.test(reason) ? reason : undefined
 }
@@ -154,36 +154,19 @@ function isPlainWords({ kind, headers, body }: OriginResponse): boolean {
   return kind === 'openai' && body.length > 0 && mediaTypeOf(headers.get('content-type')) === 'text/plain'
 }
 
-type Fields = Readonly<Record<string, unknown>>
-
-/**
- * The fields of an error in any of the shapes that origins have: `{"error": {...}}` (Verge, OpenAI, vLLM),
- * `{"error": "..."}` with fields beside it (Open Inference Protocol, Triton, text-embeddings-inference),
- * `{"message": "...", ...}` (older vLLM; text-embeddings-inference on OpenAI's paths), `{"detail": ...}` (FastAPI).
- * Undefined for anything else.
- */
-function errorFields({ headers, body }: OriginResponse): Fields | undefined {
-  // Not every server says of its errors that they are JSON.
+/** The fields of a failure that is JSON. Not every server says of its errors that they are. */
+function errorFields({ headers, body }: OriginResponse): ErrorFields | undefined {
   if (mediaTypeOf(headers.get('content-type')) === 'text/html') return undefined
-  const value = parsed(body)
-  if (value === undefined) return undefined
-  if (isObject(value.error)) return value.error
-  if (typeof value.error === 'string' || typeof value.message === 'string' || 'detail' in value) return value
-  return undefined
-}
-
-/** FastAPI's and Verge's words for a path that they do not have. */
-function isRouteMissing(fields: Fields): boolean {
-  return fields.detail === 'Not Found' || fields.code === 'not_found'
-}
-
-function parsed(body: Uint8Array): Fields | undefined {
   const text = decodeUtf8(body)
   if (text === undefined) return undefined
   try {
-    const value: unknown = JSON.parse(text)
-    return isObject(value) ? value : undefined
+    return failureFields(JSON.parse(text))
   } catch {
     return undefined
   }
+}
+
+/** FastAPI's and Verge's words for a path that they do not have. */
+function isRouteMissing(fields: ErrorFields): boolean {
+  return fields.detail === 'Not Found' || fields.code === 'not_found'
 }

@@ -4,6 +4,7 @@ import { GrowingBytes } from '../../core/growing-bytes.ts'
 import { decodeUtf8 } from '../../core/json.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Tensors } from '../../core/tensors.ts'
+import { FieldRenamer, type Names } from '../../protocols/field-renamer.ts'
 import { parseJsonLength } from '../../protocols/oip/binary.ts'
 import { readError } from '../../protocols/oip/error.ts'
 import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../protocols/oip/headers.ts'
@@ -11,7 +12,6 @@ import { readInferAnswer } from '../../protocols/oip/read-answer.ts'
 import { inferPath, writeInferRequest } from '../../protocols/oip/write-request.ts'
 import { type Origin, OriginFault, type OriginRequest } from '../origin.ts'
 import { type ExchangeDeps, exchange, originHeaders } from './exchange.ts'
-import { FieldRenamer, type Names } from './rename.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 

@@ -1,13 +1,13 @@
 import { VergeError } from '../../core/errors.ts'
 import type { CallContext } from '../../core/runtime.ts'
 import type { Tensors } from '../../core/tensors.ts'
+import { FieldRenamer, type Names, renamed, renamedEvents } from '../../protocols/field-renamer.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
 import { type Origin, type OriginKind, type OriginRequest, upstreamName } from '../origin.ts'
 import type { ForwardedRequest, ForwardRoute } from '../placement.ts'
 import type { Rewriting } from './answer.ts'
 import { type ExchangeDeps, exchange, originHeaders } from './exchange.ts'
 import { exchangeOip, inferRemote } from './oip.ts'
-import { FieldRenamer, type Names, renamed, renamedEvents } from './rename.ts'
 
 /**
  * Has an origin answer a request as it is, in the words that it speaks. One of our own runs the version that was chosen

@@ -15,3 +15,11 @@ export const openAiErrorBodySchema = z
   })
   .meta({ id: 'OpenAIError' })
 export type OpenAiErrorBody = z.infer<typeof openAiErrorBodySchema>
+
+/** A failure that shows itself within a stream: the server's, and without an id of its own. */
+export function openAiFailure(
+  message: string,
+  code: string,
+): { readonly error: Omit<OpenAiErrorBody['error'], 'request_id'> } {
+  return { error: { message, type: 'server_error', param: null, code } }
+}

@@ -1,5 +1,5 @@
-import { concatBytes } from '../../core/bytes.ts'
-import { decodeUtf8 } from '../../core/json.ts'
+import { concatBytes } from '../core/bytes.ts'
+import { decodeUtf8 } from '../core/json.ts'
 
 /** A model's name here, and what the origin calls it. */
 export interface Names {
