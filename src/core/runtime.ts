@@ -18,59 +18,19 @@ export interface RunCounter {
   finished: number
 }
 
-/** Whether a request's runs were answered from the result cache; `bypass`: it was not asked. */
-export type CacheOutcome = 'hit' | 'miss' | 'bypass'
-
-/** What a caller allows the result cache: to answer and to keep, to keep alone, or nothing. */
-export type CacheMode = 'use' | 'refresh' | 'off'
-
-/** What is known so far of how a request is answered: written by what answers it, read by headers and logs. */
-export interface RunLedger {
-  /** Price of all of them, in a manifest's units. */
-  cost: number
-  cache: CacheOutcome | undefined
-  /** How often the result cache was asked. */
-  lookups: number
-  /** The version that answers, as `name@version`, as soon as it is known. */
-  model?: string
-}
-
 /** Degrees; south and west are negative. */
 export interface Coordinates {
   readonly latitude: number
   readonly longitude: number
 }
 
-/** Where a request would like to be computed. */
-export type PlaceHint = 'edge' | 'origin' | 'auto'
-
-/** Where a request may be computed, as far as its caller has a say in it. */
-export interface PlacementHints {
-  readonly hint: PlaceHint
-  /** Of the caller, where the platform knows it. */
-  readonly callerAt?: Coordinates
-}
-
 /** What a request passes down to everything that works for it. */
-export interface CallContext {
+export interface RequestContext {
   readonly requestId: string
   /** Raised when the caller leaves or its deadline passes (`signal.reason` is then a `deadline_exceeded` error). */
   readonly signal: AbortSignal
   /** When the caller stops waiting, by the clock; absent where nobody has said. */
   readonly deadline?: number
-  /**
-   * Runs that had finished when this request came in. If none has finished since, the event loop has turned after the
-   * last one: it brought this request.
-   */
-  readonly runsBefore: number
-  /**
-   * What the result cache may do for this request; absent: nothing. `scope` names the caller, for whom alone results of
-   * private models are kept.
-   */
-  readonly cache?: { readonly mode: CacheMode; readonly scope: string }
-  readonly ledger?: RunLedger
-  /** Absent where there is one place alone. */
-  readonly placement?: PlacementHints
   /** Keeps work alive past the end of the request that began it. */
   waitUntil(work: Promise<unknown>): void
 }

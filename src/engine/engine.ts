@@ -1,5 +1,5 @@
 import type { ErrorCode } from '../core/errors.ts'
-import type { CallContext } from '../core/runtime.ts'
+import type { RequestContext } from '../core/runtime.ts'
 import type { Signature, Tensors } from '../core/tensors.ts'
 
 /** Measured cost of a run: `base`, and `perElement` for each element of its inputs, in the units of a manifest. */
@@ -93,13 +93,13 @@ export interface Engine {
   health(): Promise<EngineHealth>
 }
 
-export type LoadContext = Pick<CallContext, 'signal'>
+export type LoadContext = Pick<RequestContext, 'signal'>
 
 export interface RunOptions {
   /** Outputs wanted, by name; all of them if left out. */
   readonly outputs?: readonly string[]
   readonly signal: AbortSignal
-  /** The request's `CallContext.runsBefore`; a run is preceded by a yield to the event loop where it is not known. */
+  /** The request's `RequestContext.runsBefore`; a run is preceded by a yield to the event loop where it is not known. */
   readonly runsBefore?: number
   /** Called when the wait is over and the run begins. */
   readonly onTurn?: () => void

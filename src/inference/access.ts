@@ -2,8 +2,8 @@ import { authorize, type Caller, type Resource } from '../access/authorize.ts'
 import type { Alias } from '../catalog/alias.ts'
 import { MODEL_NAME } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import type { CallContext } from '../core/runtime.ts'
 import type { Models, ResolvedModel } from '../serving/serving.ts'
+import type { CallContext } from './call.ts'
 
 /** Who asks, through what, on whose time. */
 export interface Access {

@@ -1,5 +1,9 @@
 import { abortError, VergeError } from '../core/errors.ts'
-import { type CallContext, type Clock, type Logger, onAbort, type RunCounter } from '../core/runtime.ts'
+import { type Clock, type Logger, onAbort, type RunCounter } from '../core/runtime.ts'
+import type { PlacementContext } from '../placement/placement.ts'
+
+/** What an inference passes down to everything that works for it: each room below knows the part that concerns it. */
+export type CallContext = PlacementContext
 
 export interface CallOptions {
   readonly requestId: string

@@ -1,9 +1,9 @@
-import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { WorkLane } from '../core/work.ts'
 import type { LanguageModel } from '../generate/writer.ts'
 import type { Generation, Models, RunResult } from '../serving/serving.ts'
 import type { TaskModel } from '../tasks/task.ts'
+import type { CallContext } from './call.ts'
 import type { AdmittedModel } from './infer.ts'
 
 /** What reading a model's files and the slow parts of a request take. */

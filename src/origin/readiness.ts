@@ -1,6 +1,6 @@
 import { throwIfAborted } from '../core/errors.ts'
-import type { CallContext, Clock, Logger } from '../core/runtime.ts'
-import type { Serving } from '../serving/serving.ts'
+import type { Clock, Logger } from '../core/runtime.ts'
+import type { RunContext, Serving } from '../serving/serving.ts'
 import { warmUp } from './warm-up.ts'
 
 export interface ReadinessOptions {
@@ -51,7 +51,7 @@ export class Readiness {
     event: string,
     fields: Readonly<Record<string, unknown>>,
     signal: AbortSignal,
-    work: (context: CallContext) => Promise<void>,
+    work: (context: RunContext) => Promise<void>,
   ): Promise<void> {
     const { clock, logger } = this.#options
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(LONGEST_PAUSE_MS, 2 * pauseMs)) {

@@ -1,7 +1,6 @@
 import { isVergeError, VergeError } from '../core/errors.ts'
-import type { CallContext } from '../core/runtime.ts'
 import { ARRAY_TYPES, elementCount, type Tensor, type TensorSpec, type Tensors, tensor } from '../core/tensors.ts'
-import type { Serving } from '../serving/serving.ts'
+import type { RunContext, Serving } from '../serving/serving.ts'
 
 /** A model that cannot take ones is in memory all the same. */
 const LOADED = ['run_rejected', 'invalid_tensor', 'missing_input', 'unknown_input'] as const
@@ -11,7 +10,7 @@ const LOADED = ['run_rejected', 'invalid_tensor', 'missing_input', 'unknown_inpu
  * everything allocated.
  * @throws model_not_found, and what loading throws
  */
-export async function warmUp(serving: Serving, model: string, context: CallContext): Promise<void> {
+export async function warmUp(serving: Serving, model: string, context: RunContext): Promise<void> {
   const alias = await serving.alias(model, context)
   if (alias === null) throw new VergeError('model_not_found', `There is no model "${model}" to warm up.`)
   const resolved = await serving.resolve(alias, undefined, context)

@@ -1,9 +1,9 @@
 import type { Artifact, Manifest } from '../catalog/manifest.ts'
-import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { Support } from '../engine/engine.ts'
 import type { InputShapes } from '../serving/run-cost.ts'
 import type { Generation, GenerationOptions, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
+import type { PlacementContext } from './placement.ts'
 
 /** An artifact for the edge, and whether the engine here can run it. */
 export interface EdgeCandidate {
@@ -32,7 +32,7 @@ export interface EdgeState {
     model: ResolvedModel,
     artifact: Artifact,
     runs: readonly InputShapes[],
-    context: CallContext,
+    context: PlacementContext,
   ): { readonly cost: number; readonly limit: number }
 }
 
@@ -43,13 +43,13 @@ export interface EdgeRunner extends Pick<Runner, 'checkCost'> {
     model: ResolvedModel,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
-    context: CallContext,
+    context: PlacementContext,
   ): Promise<RunResult>
   generateOn(
     artifact: Artifact,
     model: ResolvedModel,
     prompt: readonly number[],
     options: GenerationOptions,
-    context: CallContext,
+    context: PlacementContext,
   ): Promise<Generation>
 }

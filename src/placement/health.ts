@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { LIMITS } from '../core/limits.ts'
-import { type CallContext, type Clock, type Logger, untilLate } from '../core/runtime.ts'
+import { type Clock, type Logger, type RequestContext, untilLate } from '../core/runtime.ts'
 
 /** Where the record lies in KV. */
 export const HEALTH_KEY = 'health/origins'
@@ -89,7 +89,7 @@ export class HealthView {
   }
 
   /** Brings the record up to date if that can be done within 50 ms; otherwise after this request. Never fails. */
-  async refresh(context: Pick<CallContext, 'waitUntil'>): Promise<void> {
+  async refresh(context: Pick<RequestContext, 'waitUntil'>): Promise<void> {
     const { clock } = this.#options
     const now = clock.now()
     if (this.#readAt !== undefined && now - this.#readAt < LIMITS.healthTtlMs) return

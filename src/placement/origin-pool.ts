@@ -1,6 +1,6 @@
 import { abortError, isVergeError, throwIfAborted } from '../core/errors.ts'
 import { LIMITS } from '../core/limits.ts'
-import type { CallContext, Clock, Coordinates, Logger } from '../core/runtime.ts'
+import type { Clock, Coordinates, Logger, RequestContext } from '../core/runtime.ts'
 import { Breaker, backoffMs, mayPass, type Permit, RetryBudget } from './breaker.ts'
 import { byDistance } from './geo.ts'
 import type { HealthView } from './health.ts'
@@ -75,7 +75,7 @@ export class OriginPool {
   }
 
   /** Learns what the cron trigger has seen, if that takes no longer than 50 ms. To be called before `candidates`. */
-  refreshHealth(context: Pick<CallContext, 'waitUntil'>): Promise<void> {
+  refreshHealth(context: Pick<RequestContext, 'waitUntil'>): Promise<void> {
     return this.#options.health.refresh(context)
   }
 
@@ -118,7 +118,7 @@ export class OriginPool {
    */
   async attempt<T>(
     origins: readonly Origin[],
-    context: Pick<CallContext, 'signal' | 'requestId'>,
+    context: Pick<RequestContext, 'signal' | 'requestId'>,
     send: (origin: Origin, attempt: number) => Promise<T>,
     { replayable = true, untouched = () => true, deadline = Number.POSITIVE_INFINITY }: AttemptOptions = {},
   ): Promise<Attempted<T>> {
@@ -178,7 +178,7 @@ export class OriginPool {
   async #try<T>(
     origin: Origin,
     permit: Permit,
-    { requestId, signal }: Pick<CallContext, 'signal' | 'requestId'>,
+    { requestId, signal }: Pick<RequestContext, 'signal' | 'requestId'>,
     send: () => Promise<T>,
   ): Promise<{ readonly ok: true; readonly value: T } | { readonly ok: false; readonly fault: OriginFault }> {
     const begun = this.#options.clock.now()

@@ -1,7 +1,23 @@
-import type { CallContext } from '../core/runtime.ts'
+import type { Coordinates } from '../core/runtime.ts'
 import type { Admission } from '../serving/admission.ts'
-import type { ResolvedModel, Runner } from '../serving/serving.ts'
+import type { ResolvedModel, RunContext, Runner } from '../serving/serving.ts'
 import type { PlacementReason } from './policy.ts'
+
+/** Where a request would like to be computed. */
+export type PlaceHint = 'edge' | 'origin' | 'auto'
+
+/** Where a request may be computed, as far as its caller has a say in it. */
+export interface PlacementHints {
+  readonly hint: PlaceHint
+  /** Of the caller, where the platform knows it. */
+  readonly callerAt?: Coordinates
+}
+
+/** What a request passes down to placement, and to the runs behind it. */
+export interface PlacementContext extends RunContext {
+  /** Absent where there is one place alone. */
+  readonly placement?: PlacementHints
+}
 
 /** What a route speaks, as far as an origin has to speak it too. */
 export type ForwardRoute = 'task' | 'oip' | 'openai' | 'rerank'
@@ -45,7 +61,7 @@ export interface Route extends Runner {
    * Has an origin answer. Its body is passed on as it comes.
    * @throws origin_unavailable, origin_failed, overloaded, cancelled, deadline_exceeded
    */
-  send(request: ForwardedRequest, context: CallContext): Promise<ForwardedAnswer>
+  send(request: ForwardedRequest, context: PlacementContext): Promise<ForwardedAnswer>
   /** No origin is to be asked any more for this request. */
   giveUpOrigins(): void
 }
@@ -68,11 +84,11 @@ export interface Placement {
    * Where a request goes.
    * @throws placement_impossible, origin_unavailable where it can go nowhere
    */
-  route(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<Route>
+  route(model: ResolvedModel, facts: RouteFacts, context: PlacementContext): Promise<Route>
   /** Whether an origin could answer for a model that cannot be run here. */
   reaches(model: ResolvedModel): boolean
   /** An origin has said that it is ready: what kept requests from it before is to be tried anew. */
   originReady?(): void
   /** The decision for a model, with all that was considered, for people. */
-  explain(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<unknown>
+  explain(model: ResolvedModel, facts: RouteFacts, context: PlacementContext): Promise<unknown>
 }

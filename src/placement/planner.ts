@@ -1,11 +1,11 @@
 import type { Artifact } from '../catalog/manifest.ts'
-import type { CallContext, Clock } from '../core/runtime.ts'
+import type { Clock } from '../core/runtime.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { EdgeState } from './edge.ts'
 import type { HealthView } from './health.ts'
 import { type Origin, routeSupport } from './origin.ts'
 import type { OriginCandidate, OriginPool } from './origin-pool.ts'
-import type { RouteFacts } from './placement.ts'
+import type { PlacementContext, RouteFacts } from './placement.ts'
 import { type Decision, decide, type EdgeFacts, type OriginFacts, type PlacementFacts } from './policy.ts'
 
 export interface PlacementPlannerOptions {
@@ -45,7 +45,7 @@ export class PlacementPlanner {
     this.#options = options
   }
 
-  async decide(model: ResolvedModel, route: RouteFacts, context: CallContext): Promise<RouteDecision> {
+  async decide(model: ResolvedModel, route: RouteFacts, context: PlacementContext): Promise<RouteDecision> {
     const { health, policy = decide, originPool } = this.#options
     const { manifest } = model
     const wanted = context.placement ?? { hint: 'auto' as const }

@@ -1,7 +1,7 @@
 import type { PlacementPreference } from '../catalog/manifest.ts'
 import type { ErrorCode } from '../core/errors.ts'
-import type { PlaceHint } from '../core/runtime.ts'
 import type { Support } from '../engine/engine.ts'
+import type { PlaceHint } from './placement.ts'
 
 /** Why a place: what `verge-placement` says. */
 export type PlacementReason =

@@ -1,6 +1,6 @@
 import type { Artifact } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import type { CallContext, Clock, Logger } from '../core/runtime.ts'
+import type { Clock, Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { InputShapes } from '../serving/run-cost.ts'
@@ -10,7 +10,7 @@ import { explainCandidates } from './explain-candidates.ts'
 import { isEdgeFailure, isLoadFailure, isOriginFailure } from './failures.ts'
 import type { Origin } from './origin.ts'
 import type { OriginPool } from './origin-pool.ts'
-import type { ForwardedAnswer, ForwardedRequest, Placement, Route, RouteFacts } from './placement.ts'
+import type { ForwardedAnswer, ForwardedRequest, Placement, PlacementContext, Route, RouteFacts } from './placement.ts'
 import type { PlacementPlanner, RouteDecision } from './planner.ts'
 import type { EdgeStep, OriginStep, PlacementRefusal, Step } from './policy.ts'
 
@@ -19,7 +19,7 @@ export type ForwardRequest = (
   origin: Origin,
   model: ResolvedModel,
   request: ForwardedRequest,
-  context: CallContext,
+  context: PlacementContext,
 ) => Promise<Response>
 
 /** Has one origin run a model on tensors. @throws OriginFault */
@@ -28,7 +28,7 @@ export type RunRemotely = (
   model: ResolvedModel,
   inputs: Tensors,
   outputs: readonly string[] | undefined,
-  context: CallContext,
+  context: PlacementContext,
 ) => Promise<Tensors>
 
 export interface RouteOptions {
@@ -67,7 +67,7 @@ class PlannedRoute implements Route {
     this.fallback = rest.some((step) => !isForward(step))
   }
 
-  async send(request: ForwardedRequest, context: CallContext): Promise<ForwardedAnswer> {
+  async send(request: ForwardedRequest, context: PlacementContext): Promise<ForwardedAnswer> {
     const { originPool, forward } = this.#options
     const step = this.#decided.decision.steps.find(isForward)
     if (step === undefined) {
@@ -91,7 +91,7 @@ class PlannedRoute implements Route {
   }
 
   /** What is over the cost limit of the edge is refused only where no origin could take it: which one will is decided run by run. */
-  checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
+  checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: PlacementContext): void {
     const elsewhere = !this.#originsDown && this.#decided.decision.steps.some(({ place }) => place === 'origin')
     if (!elsewhere) this.#options.edge.checkCost(model, runs, context)
   }
@@ -100,7 +100,7 @@ class PlannedRoute implements Route {
     model: ResolvedModel,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
-    context: CallContext,
+    context: PlacementContext,
   ): Promise<RunResult> {
     const { edge } = this.#options
     return this.#tryInOrder(this.#stepsFor(inputs, context), context, {
@@ -116,7 +116,7 @@ class PlannedRoute implements Route {
     model: ResolvedModel,
     prompt: readonly number[],
     options: GenerationOptions,
-    context: CallContext,
+    context: PlacementContext,
   ): Promise<Generation> {
     const { edge } = this.#options
     return this.#tryInOrder(this.#stepsFor(undefined, context), context, {
@@ -128,7 +128,7 @@ class PlannedRoute implements Route {
   }
 
   /** What the decision leaves to do, unless what is known by now changes it: origins have failed, or the run is over the cost limit. */
-  #stepsFor(run: InputShapes | undefined, context: CallContext): readonly Step[] {
+  #stepsFor(run: InputShapes | undefined, context: PlacementContext): readonly Step[] {
     const { edge, planner } = this.#options
     const costs = run === undefined ? [] : this.#costsOf(edge, run, context)
     const overLimit = costs.some(({ cost, limit }) => cost > limit)
@@ -141,14 +141,14 @@ class PlannedRoute implements Route {
     return stepsOf(later, this.#model)
   }
 
-  #costsOf(edge: EdgeState, run: InputShapes, context: CallContext) {
+  #costsOf(edge: EdgeState, run: InputShapes, context: PlacementContext) {
     return edge.candidates(this.#model.manifest).flatMap(({ artifact, support }) => {
       return support.ok ? [{ id: artifact.id, ...edge.estimateCost(this.#model, artifact, [run], context) }] : []
     })
   }
 
   /** Tries one place after the other; what fails for another reason than the place itself is the caller's to know. */
-  async #tryInOrder<T>(all: readonly Step[], context: CallContext, runners: StepRunners<T>): Promise<T> {
+  async #tryInOrder<T>(all: readonly Step[], context: PlacementContext, runners: StepRunners<T>): Promise<T> {
     const { logger, planner } = this.#options
     const steps = all.filter((step) => !this.#failed.has(keyOf(step)) && isRun(step, runners))
     for (const [index, step] of steps.entries()) {
@@ -176,7 +176,7 @@ class PlannedRoute implements Route {
     model: ResolvedModel,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
-    context: CallContext,
+    context: PlacementContext,
   ): Promise<RunResult> {
     const { clock, originPool, runRemotely } = this.#options
     const begun = clock.now()
@@ -271,7 +271,7 @@ export class OriginPlacement implements Placement {
     this.#options.originPool.originReady()
   }
 
-  async route(model: ResolvedModel, facts: RouteFacts, context: CallContext): Promise<Route> {
+  async route(model: ResolvedModel, facts: RouteFacts, context: PlacementContext): Promise<Route> {
     return new PlannedRoute(model, await this.#options.planner.decide(model, facts, context), this.#options)
   }
 
@@ -280,7 +280,7 @@ export class OriginPlacement implements Placement {
     return this.#options.originPool.candidates(manifest.model, undefined).some(({ state }) => state !== 'down')
   }
 
-  async explain(model: ResolvedModel, route: RouteFacts, context: CallContext): Promise<unknown> {
+  async explain(model: ResolvedModel, route: RouteFacts, context: PlacementContext): Promise<unknown> {
     const { decision, facts } = await this.#options.planner.decide(model, route, context)
     const { reason, refusal, steps } = decision
     return {

@@ -1,7 +1,7 @@
 import type { Blob } from '../catalog/manifest.ts'
 import { LruMap } from '../core/lru.ts'
-import type { CallContext } from '../core/runtime.ts'
 import { SingleFlight, type SingleFlightOptions } from '../sessions/single-flight.ts'
+import type { RunContext } from './serving.ts'
 
 export interface FileCacheOptions extends SingleFlightOptions {
   /** Stored bytes of all files kept; what is made of them may take several times as much. */
@@ -27,7 +27,7 @@ export class FileCache {
   }
 
   /** `kind` names what `parse` makes of the bytes, so that two readers of one file do not get each other's. */
-  async get<T>(blob: Blob, kind: string, parse: (bytes: Uint8Array) => T, context: CallContext): Promise<T> {
+  async get<T>(blob: Blob, kind: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T> {
     const key = `${blob.sha256}/${kind}`
     let file = this.#files.get(key)
     if (!file) {

@@ -4,7 +4,7 @@ import { quantisesRowsTogether } from '../catalog/dtype.ts'
 import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import { type CatalogReader, chooseLive } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
-import type { CallContext, Clock } from '../core/runtime.ts'
+import type { Clock } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import { refusedRun, runFootprint, sessionFootprint } from '../engine/costs.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, Session, Support } from '../engine/engine.ts'
@@ -15,7 +15,15 @@ import type { FileCache } from './files.ts'
 import { counted, Generating, runsOf } from './generating.ts'
 import type { RunCache } from './results/run-cache.ts'
 import { assertWithinCostLimit, costOf, elementsOf, type InputShapes } from './run-cost.ts'
-import type { Generation, GenerationOptions, ResolvedModel, RunResult, Serving, ServingObserver } from './serving.ts'
+import type {
+  Generation,
+  GenerationOptions,
+  ResolvedModel,
+  RunContext,
+  RunResult,
+  Serving,
+  ServingObserver,
+} from './serving.ts'
 
 /** Where an engine gets weights from: a loader over stores, or a cache on disk before one. */
 export interface BlobSource {
@@ -68,15 +76,15 @@ export class LocalServing implements Serving {
     return this.#options.place
   }
 
-  alias(model: string, context: CallContext): Promise<Alias | null> {
+  alias(model: string, context: RunContext): Promise<Alias | null> {
     return this.#options.catalog.alias(model, context.signal)
   }
 
-  list(context: CallContext): Promise<readonly Alias[]> {
+  list(context: RunContext): Promise<readonly Alias[]> {
     return this.#options.catalog.list(context.signal)
   }
 
-  async resolve(alias: Alias, version: string | undefined, context: CallContext): Promise<ResolvedModel> {
+  async resolve(alias: Alias, version: string | undefined, context: RunContext): Promise<ResolvedModel> {
     const chosen = version ?? chooseLive(alias, this.#options.random())
     const digest = Object.hasOwn(alias.versions, chosen) ? alias.versions[chosen] : undefined
     if (digest === undefined) {
@@ -90,7 +98,7 @@ export class LocalServing implements Serving {
     return resolved
   }
 
-  checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void {
+  checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: RunContext): void {
     const artifact = this.#artifactFor(model.manifest)
     const cost = this.#costOf(model, artifact, runs, context)
     this.#assertFit(artifact, runs)
@@ -107,7 +115,7 @@ export class LocalServing implements Serving {
     }
   }
 
-  #costOf({ manifest }: ResolvedModel, artifact: Artifact, runs: readonly InputShapes[], context: CallContext): number {
+  #costOf({ manifest }: ResolvedModel, artifact: Artifact, runs: readonly InputShapes[], context: RunContext): number {
     const spent = context.ledger?.cost ?? 0
     const { model, inputs } = manifest
     return assertWithinCostLimit(runs, { model, artifact, inputs, spent, limit: this.#limitFor(manifest) })
@@ -117,7 +125,7 @@ export class LocalServing implements Serving {
     model: ResolvedModel,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
-    context: CallContext,
+    context: RunContext,
   ): Promise<RunResult> {
     return this.runOn(this.#artifactFor(model.manifest), model, inputs, outputs, context)
   }
@@ -128,7 +136,7 @@ export class LocalServing implements Serving {
     model: ResolvedModel,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
-    context: CallContext,
+    context: RunContext,
   ): Promise<RunResult> {
     const cost = this.#costOf(model, artifact, [inputs], context)
     this.#assertFit(artifact, [inputs])
@@ -148,7 +156,7 @@ export class LocalServing implements Serving {
     artifact: Artifact,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
-    context: CallContext,
+    context: RunContext,
   ): Promise<RunResult> {
     const { place, sessions } = this.#options
     const request = { ...this.#session(model, artifact), runBytes: runFootprint(artifact, elementsOf(inputs)) }
@@ -160,7 +168,7 @@ export class LocalServing implements Serving {
     model: ResolvedModel,
     prompt: readonly number[],
     options: GenerationOptions,
-    context: CallContext,
+    context: RunContext,
   ): Promise<Generation> {
     return this.generateOn(this.#artifactFor(model.manifest), model, prompt, options, context)
   }
@@ -171,7 +179,7 @@ export class LocalServing implements Serving {
     model: ResolvedModel,
     prompt: readonly number[],
     options: GenerationOptions,
-    context: CallContext,
+    context: RunContext,
   ): Promise<Generation> {
     const { place, sessions } = this.#options
     const cost = this.#costOf(model, artifact, runsOf(model.manifest, prompt.length, options.maxNewTokens), context)
@@ -213,7 +221,7 @@ export class LocalServing implements Serving {
     }
   }
 
-  async file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: CallContext): Promise<T> {
+  async file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T> {
     const files = model.manifest.files ?? {}
     const blob = Object.hasOwn(files, name) ? files[name] : undefined
     if (!blob) {
@@ -277,7 +285,7 @@ export class LocalServing implements Serving {
     { manifest }: ResolvedModel,
     artifact: Artifact,
     runs: readonly InputShapes[],
-    context: CallContext,
+    context: RunContext,
   ): { readonly cost: number; readonly limit: number } {
     const spent = context.ledger?.cost ?? 0
     const cost = runs.reduce((sum, run) => sum + costOf(artifact, manifest.inputs, run), spent)

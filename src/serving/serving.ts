@@ -1,9 +1,41 @@
 import type { Alias } from '../catalog/alias.ts'
 import type { Artifact, Manifest } from '../catalog/manifest.ts'
-import type { CallContext } from '../core/runtime.ts'
+import type { RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { EngineHealth, GenerateOptions } from '../engine/engine.ts'
 import type { InputShapes } from './run-cost.ts'
+
+/** Whether a request's runs were answered from the result cache; `bypass`: it was not asked. */
+export type CacheOutcome = 'hit' | 'miss' | 'bypass'
+
+/** What a caller allows the result cache: to answer and to keep, to keep alone, or nothing. */
+export type CacheMode = 'use' | 'refresh' | 'off'
+
+/** What is known so far of how a request is answered: written by what answers it, read by headers and logs. */
+export interface RunLedger {
+  /** Price of all of them, in a manifest's units. */
+  cost: number
+  cache: CacheOutcome | undefined
+  /** How often the result cache was asked. */
+  lookups: number
+  /** The version that answers, as `name@version`, as soon as it is known. */
+  model?: string
+}
+
+/** What a request passes down to the runs that are made for it. */
+export interface RunContext extends RequestContext {
+  /**
+   * Runs that had finished when this request came in. If none has finished since, the event loop has turned after the
+   * last one: it brought this request.
+   */
+  readonly runsBefore: number
+  /**
+   * What the result cache may do for this request; absent: nothing. `scope` names the caller, for whom alone results of
+   * private models are kept.
+   */
+  readonly cache?: { readonly mode: CacheMode; readonly scope: string }
+  readonly ledger?: RunLedger
+}
 
 /** A model's alias with the version asked for, or the one chosen among the live. */
 export interface ResolvedModel {
@@ -43,13 +75,13 @@ export interface Generation extends Pick<RunResult, 'artifact' | 'start' | 'degr
 /** Finds models and what belongs to them. */
 export interface Models {
   /** The alias alone, for authorisation. Null if there is no such model. @throws alias_invalid, store_unavailable */
-  alias(model: string, context: CallContext): Promise<Alias | null>
+  alias(model: string, context: RunContext): Promise<Alias | null>
   /** @throws version_not_found, manifest_invalid, weights_unavailable */
-  resolve(alias: Alias, version: string | undefined, context: CallContext): Promise<ResolvedModel>
+  resolve(alias: Alias, version: string | undefined, context: RunContext): Promise<ResolvedModel>
   /** Every model's alias, for lists; the caller filters by `authorize`. */
-  list(context: CallContext): Promise<readonly Alias[]>
+  list(context: RunContext): Promise<readonly Alias[]>
   /** One of the manifest's files, verified, parsed, and kept as long as the isolate keeps the model. */
-  file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: CallContext): Promise<T>
+  file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T>
 }
 
 /** Runs models. */
@@ -61,13 +93,13 @@ export interface Runner {
    * that exceeds the limit with those before it; this spares a request of many runs the ones that would be thrown away.
    * @throws cost_too_high
    */
-  checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: CallContext): void
+  checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: RunContext): void
   /** Runs the best artifact for this place, loading it first where needed. Inputs have been checked for size. */
   run(
     model: ResolvedModel,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
-    context: CallContext,
+    context: RunContext,
   ): Promise<RunResult>
   /**
    * Continues a prompt with a causal language model; the session is loaded when this resolves, and nothing has run yet.
@@ -78,7 +110,7 @@ export interface Runner {
     model: ResolvedModel,
     prompt: readonly number[],
     options: GenerationOptions,
-    context: CallContext,
+    context: RunContext,
   ): Promise<Generation>
 }
 

@@ -1,7 +1,7 @@
 import { abortError, isVergeError, VergeError } from '../core/errors.ts'
-import type { CallContext, Clock, Logger } from '../core/runtime.ts'
+import type { Clock, Logger, RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
-import type { Session } from '../engine/engine.ts'
+import type { RunOptions, Session } from '../engine/engine.ts'
 import { type Flight, SingleFlight } from './single-flight.ts'
 
 export interface SessionCacheOptions {
@@ -136,7 +136,7 @@ export class SessionCache {
    */
   async use<T>(
     request: SessionRequest,
-    context: CallContext,
+    context: RequestContext,
     work: (session: Session, use: SessionUse) => Promise<T>,
   ): Promise<T> {
     const hold: Hold = { key: Symbol(context.requestId), entry: undefined, start: 'warm' }
@@ -155,7 +155,7 @@ export class SessionCache {
   /** As `use`, for one run. Its timings are by the isolate's clock. @throws what `use` throws */
   run(
     request: SessionRequest,
-    context: CallContext,
+    context: RequestContext & Pick<RunOptions, 'runsBefore'>,
     inputs: Tensors,
     outputs: readonly string[] | undefined,
   ): Promise<SessionRun> {
@@ -167,7 +167,7 @@ export class SessionCache {
       const result = await session.run(inputs, {
         ...(outputs && { outputs }),
         signal: context.signal,
-        runsBefore: context.runsBefore,
+        ...(context.runsBefore !== undefined && { runsBefore: context.runsBefore }),
         onTurn: () => {
           turned = clock.now()
         },
@@ -180,7 +180,7 @@ export class SessionCache {
   async #attempt<T>(
     hold: Hold,
     request: SessionRequest,
-    context: CallContext,
+    context: RequestContext,
     work: (session: Session) => Promise<T>,
   ): Promise<T> {
     let claim: Claim | undefined
@@ -214,7 +214,7 @@ export class SessionCache {
   }
 
   /** Holds a session that lives, with room for the run where idle sessions can make it. */
-  async #take(hold: Hold, request: SessionRequest, context: CallContext): Promise<Entry> {
+  async #take(hold: Hold, request: SessionRequest, context: RequestContext): Promise<Entry> {
     if (hold.entry === undefined || !hold.entry.session.alive) {
       this.#release(hold)
       const { entry, start } = await this.#acquire(request, context)
@@ -257,7 +257,7 @@ export class SessionCache {
   }
 
   /** Waits until no other claim stands. Its owner may have been killed: one without a sign of life does not count. */
-  async #claimRoom(key: string, { signal }: CallContext): Promise<Claim> {
+  async #claimRoom(key: string, { signal }: RequestContext): Promise<Claim> {
     const { clock, loadPollMs } = this.#options
     while (this.#claimed) await clock.sleep(loadPollMs, signal)
     const claim: Claim = { key, lastHeartbeat: clock.now() }
@@ -275,7 +275,7 @@ export class SessionCache {
    * one that stayed full of holes would refuse others for the isolate's life. Sessions that are in use for longer than
    * `roomWaitMs` stay.
    */
-  async #evictAll(claim: Claim, { signal }: CallContext): Promise<void> {
+  async #evictAll(claim: Claim, { signal }: RequestContext): Promise<void> {
     const { clock, loadPollMs, roomWaitMs } = this.#options
     const end = clock.now() + roomWaitMs
     for (;;) {
@@ -290,7 +290,7 @@ export class SessionCache {
   }
 
   /** The caller must hold the entry before it awaits anything. */
-  async #acquire(request: SessionRequest, context: CallContext): Promise<{ entry: Entry; start: Start }> {
+  async #acquire(request: SessionRequest, context: RequestContext): Promise<{ entry: Entry; start: Start }> {
     const { clock, loadPollMs } = this.#options
     for (;;) {
       this.#sweep()

@@ -1,5 +1,5 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
-import { type CallContext, type Clock, untilAborted } from '../core/runtime.ts'
+import { type Clock, type RequestContext, untilAborted } from '../core/runtime.ts'
 
 /** What shared work tells those who wait for it. */
 export interface Flight {
@@ -42,7 +42,7 @@ export class SingleFlight<T> {
   }
 
   /** @throws what `work` throws, cancelled, deadline_exceeded */
-  async run(key: string, work: (flight: Flight) => Promise<T>, context: CallContext): Promise<T> {
+  async run(key: string, work: (flight: Flight) => Promise<T>, context: RequestContext): Promise<T> {
     const { clock, pollMs, staleMs } = this.#options
     throwIfAborted(context.signal)
     let flight = this.#flights.get(key)
@@ -59,7 +59,7 @@ export class SingleFlight<T> {
     key: string,
     previous: Shared<T> | undefined,
     work: (flight: Flight) => Promise<T>,
-    context: CallContext,
+    context: RequestContext,
   ): Promise<T> {
     const { clock } = this.#options
     const flight: Shared<T> = { lastHeartbeat: clock.now() }

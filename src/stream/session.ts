@@ -1,6 +1,6 @@
 import { VergeError } from '../core/errors.ts'
-import type { CallContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
+import type { CallContext } from '../inference/call.ts'
 import type { AdmittedModel } from '../inference/infer.ts'
 import { type Allowance, fullAllowance, mostBytes, spend } from './allowance.ts'
 import { areFloats, fileLike } from './formats.ts'

@@ -1,7 +1,7 @@
 import { isVergeError, VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import type { CallContext, Clock, RunCounter } from '../core/runtime.ts'
-import { withCall } from '../inference/call.ts'
+import type { Clock, RunCounter } from '../core/runtime.ts'
+import { type CallContext, withCall } from '../inference/call.ts'
 import { type AdmittedModel, type InferenceDeps, infer, type Slot } from '../inference/infer.ts'
 import type { StreamOptions } from './stream-options.ts'
 

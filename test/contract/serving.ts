@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
-import type { CallContext } from '../../src/core/runtime.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
+import type { CallContext } from '../../src/inference/call.ts'
 import type { Models, Readiness, ResolvedModel, Runner } from '../../src/serving/serving.ts'
 
 /** A model whose outputs "y" and "z" are its inputs "x" and "w", in versions 1 and 2, of which 2 is live. */

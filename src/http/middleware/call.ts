@@ -10,8 +10,10 @@ import {
   RESULT_CACHE_HEADER,
   TIMEOUT_HEADER,
 } from '../../core/headers.ts'
-import type { CacheMode, Clock, Coordinates, Logger, PlaceHint, RunCounter, RunLedger } from '../../core/runtime.ts'
+import type { Clock, Coordinates, Logger, RunCounter } from '../../core/runtime.ts'
 import { withCall } from '../../inference/call.ts'
+import type { PlaceHint } from '../../placement/placement.ts'
+import type { CacheMode, RunLedger } from '../../serving/serving.ts'
 import type { AppEnv } from '../app-env.ts'
 
 export interface ContextOptions {

@@ -1,10 +1,9 @@
 import { VergeError } from '../../core/errors.ts'
-import type { CallContext } from '../../core/runtime.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import { FieldRenamer, type Names, renamed, renamedEvents } from '../../protocols/field-renamer.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
 import { type Origin, type OriginKind, type OriginRequest, upstreamName } from '../origin.ts'
-import type { ForwardedRequest, ForwardRoute } from '../placement.ts'
+import type { ForwardedRequest, ForwardRoute, PlacementContext } from '../placement.ts'
 import type { Rewriting } from './answer.ts'
 import { type ExchangeDeps, exchange, originHeaders } from './exchange.ts'
 import { exchangeOip, inferRemote } from './oip.ts'
@@ -18,7 +17,7 @@ export function sendOn(
   origin: Origin,
   { manifest }: ResolvedModel,
   { body, caller, headers, method, path, route, wholeText = false }: ForwardedRequest,
-  context: CallContext,
+  context: PlacementContext,
   deps: ExchangeDeps,
 ): Promise<Response> {
   const request: OriginRequest = {
@@ -50,7 +49,7 @@ export function runRemotely(
   { manifest }: ResolvedModel,
   inputs: Tensors,
   outputs: readonly string[] | undefined,
-  context: CallContext,
+  context: PlacementContext,
   deps: ExchangeDeps,
 ): Promise<Tensors> {
   const theirs = upstreamName(origin, manifest.model) ?? manifest.model
@@ -64,7 +63,7 @@ export function runRemotely(
   return inferRemote(origin, { model: theirs, version, manifest, inputs, outputs }, call, deps)
 }
 
-function remaining({ deadline }: CallContext, { clock }: ExchangeDeps): number | undefined {
+function remaining({ deadline }: PlacementContext, { clock }: ExchangeDeps): number | undefined {
   return deadline === undefined ? undefined : Math.max(1, deadline - clock.now())
 }
 

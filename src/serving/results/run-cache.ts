@@ -1,16 +1,8 @@
 import type { Artifact } from '../../catalog/manifest.ts'
 import type { Limits } from '../../core/limits.ts'
-import {
-  type CacheMode,
-  type CacheOutcome,
-  type CallContext,
-  type Clock,
-  type Logger,
-  type Sha256Factory,
-  untilLate,
-} from '../../core/runtime.ts'
+import { type Clock, type Logger, type Sha256Factory, untilLate } from '../../core/runtime.ts'
 import type { Tensors } from '../../core/tensors.ts'
-import type { ResolvedModel, RunResult } from '../serving.ts'
+import type { CacheMode, CacheOutcome, ResolvedModel, RunContext, RunResult } from '../serving.ts'
 import { entryOf, readEntry, sealEntry } from './entry.ts'
 import { keyOf } from './key.ts'
 import type { ResultStore } from './store.ts'
@@ -49,7 +41,7 @@ export class RunCache {
     this.#options = options
   }
 
-  async through(run: CachedRun, context: CallContext, compute: () => Promise<RunResult>): Promise<RunResult> {
+  async through(run: CachedRun, context: RunContext, compute: () => Promise<RunResult>): Promise<RunResult> {
     const { store } = this.#options
     const ttlSeconds = this.#ttlOf(run)
     const scope = scopeOf(run.model, context)
@@ -83,7 +75,7 @@ export class RunCache {
     return result
   }
 
-  #modeFor({ cache, ledger }: CallContext): CacheMode {
+  #modeFor({ cache, ledger }: RunContext): CacheMode {
     const many = ledger !== undefined && ledger.lookups >= this.#options.limits.resultLookups
     return many ? 'off' : (cache?.mode ?? 'off')
   }
@@ -97,7 +89,7 @@ export class RunCache {
     return cost < resultMinCost ? 0 : resultTtlSeconds
   }
 
-  async #lookUp(store: ResultStore, key: string, context: CallContext): Promise<Tensors | undefined> {
+  async #lookUp(store: ResultStore, key: string, context: RunContext): Promise<Tensors | undefined> {
     const { clock, limits, logger, sha256 } = this.#options
     try {
       const found = store.get(key, limits.resultBytes)
@@ -113,7 +105,7 @@ export class RunCache {
   }
 
   /** The outputs are copied at once, because their owner may change them; the rest happens after the answer. */
-  #keep(store: ResultStore, key: string, outputs: Tensors, ttlSeconds: number, context: CallContext): void {
+  #keep(store: ResultStore, key: string, outputs: Tensors, ttlSeconds: number, context: RunContext): void {
     const { limits, logger, sha256 } = this.#options
     const entry = entryOf(key, outputs, limits.resultBytes)
     if (entry === undefined) return
@@ -130,7 +122,7 @@ export class RunCache {
 }
 
 /** Whose results these are: everybody's for a public model, the caller's own for a private one. */
-function scopeOf({ alias }: ResolvedModel, { cache }: CallContext): string | undefined {
+function scopeOf({ alias }: ResolvedModel, { cache }: RunContext): string | undefined {
   if (alias.visibility === 'public') return ''
   return cache?.scope === undefined || cache.scope === '' ? undefined : cache.scope
 }
@@ -138,7 +130,7 @@ function scopeOf({ alias }: ResolvedModel, { cache }: CallContext): string | und
 const WORST_FIRST = ['miss', 'bypass', 'hit'] as const
 
 /** A request of several runs is a hit only if all of them were. */
-function note({ ledger }: CallContext, outcome: CacheOutcome): void {
+function note({ ledger }: RunContext, outcome: CacheOutcome): void {
   if (ledger === undefined) return
   const both = [ledger.cache, outcome]
   ledger.cache = WORST_FIRST.find((candidate) => both.includes(candidate))

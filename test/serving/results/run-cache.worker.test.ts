@@ -1,14 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { LIMITS, type Limits } from '../../../src/core/limits.ts'
-import type { CacheOutcome, CallContext, LogFields } from '../../../src/core/runtime.ts'
-import { systemClock } from '../../../src/core/runtime.ts'
+import { type LogFields, systemClock } from '../../../src/core/runtime.ts'
 import { sha256Factory } from '../../../src/core/sha256.ts'
 import { type Tensor, type Tensors, tensor } from '../../../src/core/tensors.ts'
+import type { CallContext } from '../../../src/inference/call.ts'
 import { entryOf, readEntry, sealEntry } from '../../../src/serving/results/entry.ts'
 import { keyOf, type Question } from '../../../src/serving/results/key.ts'
 import { type CachedRun, RunCache } from '../../../src/serving/results/run-cache.ts'
 import { CacheApiStore, type ResultStore } from '../../../src/serving/results/store.ts'
-import type { RunResult } from '../../../src/serving/serving.ts'
+import type { CacheOutcome, RunResult } from '../../../src/serving/serving.ts'
 import { OPERATOR, testApp, testModel } from '../../fixtures/http.ts'
 
 const sha256 = sha256Factory()
