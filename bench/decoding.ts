@@ -40,7 +40,7 @@ const picture =
 
 const sound = (sampleRate: number, frames: number): Reader => {
   const file = wav({ samples: new Float32Array(frames).fill(0.1), sampleRate, encoding: 'u8' })
-  return (meter) => decodingAudio(file, { sampleRate: 16_000, normalise: true }, LIMITS, meter)
+  return (meter) => decodingAudio(file, { sampleRate: 16_000, normalize: true }, LIMITS, meter)
 }
 
 const scaled = (width: number, height: number, to: number, filter: 'bilinear' | 'lanczos'): Reader => {

@@ -10,7 +10,7 @@ import { weightOnly4 } from '../src/quantize/weight-only.ts'
 import { BERT_BASE, encoderModel } from './models/encoder.ts'
 import { madeModel } from './models/index.ts'
 
-const HELP = `Measures how long quantising takes and how much memory it needs, on encoders with made-up weights.
+const HELP = `Measures how long quantizing takes and how much memory it needs, on encoders with made-up weights.
 
 Usage: node bench/quantize.ts [options]
 
@@ -73,10 +73,10 @@ async function measure(model: string, preset: Preset): Promise<Figures> {
   const made = model === 'bert-base'
   const bytes = made ? encoderModel(BERT_BASE, 'fp32') : await readFile(model)
   const begun = performance.now()
-  const { model: quantised } = await runPasses(decodeModel(bytes), PRESETS[preset](), {
+  const { model: quantized } = await runPasses(decodeModel(bytes), PRESETS[preset](), {
     signal: new AbortController().signal,
   })
-  const after = encodeModel(quantised)
+  const after = encodeModel(quantized)
   return {
     model: made ? 'bert-base-fp32' : MINILM_FILE,
     preset,

@@ -27,7 +27,7 @@ Usage: node bench/tasks.ts [options]
 A text goes to the encoder of MiniLM's shape, pictures to the CNN of MobileNet's. "Inside" is from the request to the
 answer's last byte by the Worker's own clock, which ticks in milliseconds; "over HTTP" is the same by the client, with
 HTTP and the client's work. Whatever of it is not the run by Server-Timing counts as outside the engine: parsing,
-tokenising, decoding, preparing, waiting for a turn, answering. Shares are judged over all answers together, because the
+tokenizing, decoding, preparing, waiting for a turn, answering. Shares are judged over all answers together, because the
 clock's ticks blur single ones.`
 
 const MOST_TEXT_SHARE = 0.15

@@ -15,7 +15,7 @@ export interface RequestParts {
   readonly body?: Uint8Array | string
 }
 
-/** Serialises a request once, so that sending it again and again costs the client next to nothing. */
+/** Serializes a request once, so that sending it again and again costs the client next to nothing. */
 export function requestBytes({ method = 'GET', path, headers = {}, body }: RequestParts): Buffer {
   const content = Buffer.from(body ?? '')
   const lines = [

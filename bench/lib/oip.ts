@@ -24,7 +24,7 @@ export function binaryRequest(
   return requestBytes({ ...parts, headers: { ...parts.headers, ...more } })
 }
 
-/** The same before it is serialised: for requests that have to be signed. */
+/** The same before it is serialized: for requests that have to be signed. */
 export function binaryParts(model: string, inputs: readonly Input[]): RequestParts & { readonly body: Uint8Array } {
   return { method: 'POST', path: inferPath(model), ...writeInferRequest(tensorsOf(inputs), { binary: true }) }
 }

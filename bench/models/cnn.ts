@@ -35,7 +35,7 @@ export function cnnModel(): Uint8Array<ArrayBuffer> {
     const { from, to, kernel, stride } = shape
     const inner = depthwise ? 1 : from
     const fan = inner * kernel * kernel
-    // He's initialisation keeps the values' size from layer to layer under rectifiers.
+    // He's initialization keeps the values' size from layer to layer under rectifiers.
     const values = normals(name, to * fan, Math.sqrt(2 / fan))
     const weight = graph.weight(name, tensor('FP32', [to, inner, kernel, kernel], values))
     const bias = graph.weight(`${name}.bias`, tensor('FP32', [to], normals(`${name}.bias`, to, 0.1)))

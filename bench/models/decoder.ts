@@ -16,7 +16,7 @@ export interface DecoderShape {
 /** openai-community/gpt2: 124 million parameters. */
 export const GPT2: DecoderShape = { layers: 12, hidden: 768, heads: 12, vocabulary: 50_257, positions: 1024 }
 
-/** As GPT-2's weights are initialised. */
+/** As GPT-2's weights are initialized. */
 const DEVIATION = 0.02
 const EPSILON = 1e-5
 /** What a position that may not be seen adds to its score. */
@@ -114,7 +114,7 @@ class DecoderGraph {
     const { heads, hidden } = this.#shape
     const name = `layer.${index}`
     const width = hidden / heads
-    const inner = this.#normalise(`${name}.norm1`, input)
+    const inner = this.#normalize(`${name}.norm1`, input)
     const heading = (part: string): string => {
       const shape = graph.integers('shape.heads', [0, 0, heads, width])
       const split = graph.node('Reshape', [this.#linear(`${name}.${part}`, inner, hidden, hidden), shape])
@@ -129,13 +129,13 @@ class DecoderGraph {
     const mixed = graph.node('Transpose', [graph.node('MatMul', [shares, values])], { perm: { ints: [0, 2, 1, 3] } })
     const joined = graph.node('Reshape', [mixed, graph.integers('shape.joined', [0, 0, hidden])])
     const middle = graph.node('Add', [input, this.#linear(`${name}.attention`, joined, hidden, hidden)])
-    const wide = this.#linear(`${name}.wide`, this.#normalise(`${name}.norm2`, middle), hidden, 4 * hidden)
+    const wide = this.#linear(`${name}.wide`, this.#normalize(`${name}.norm2`, middle), hidden, 4 * hidden)
     const narrow = this.#linear(`${name}.narrow`, this.#gelu(wide), 4 * hidden, hidden)
     return { value: graph.node('Add', [middle, narrow]), key, values }
   }
 
   logits(value: string): string {
-    return this.graph.node('MatMul', [this.#normalise('norm', value), 'words'])
+    return this.graph.node('MatMul', [this.#normalize('norm', value), 'words'])
   }
 
   #linear(name: string, input: string, inner: number, outer: number): string {
@@ -145,7 +145,7 @@ class DecoderGraph {
     return graph.node('Add', [graph.node('MatMul', [input, weight]), bias])
   }
 
-  #normalise(name: string, input: string): string {
+  #normalize(name: string, input: string): string {
     const { graph } = this
     const { hidden } = this.#shape
     const gains = normals(`${name}.gain`, hidden, 0.1).map((value) => 1 + value)

@@ -28,7 +28,7 @@ export const MINILM: EncoderShape = {
 /** bert-base-uncased. */
 export const BERT_BASE: EncoderShape = { ...MINILM, layers: 12, hidden: 768, ffn: 3072 }
 
-/** As BERT's weights are initialised. */
+/** As BERT's weights are initialized. */
 const DEVIATION = 0.02
 /** Every so many hidden channels one is an outlier, as in trained encoders, where few channels carry large values. */
 const OUTLIER_STRIDE = 128
@@ -43,7 +43,7 @@ const ONNX_FLOAT = 1
  * [batch, sequence, hidden].
  *
  * `int8` is what `onnxruntime.quantization.quantize_dynamic` writes: weights and embeddings int8 with one scale each,
- * activations quantised to uint8 when they come, products of constants by MatMulInteger, all else in float.
+ * activations quantized to uint8 when they come, products of constants by MatMulInteger, all else in float.
  */
 export function encoderModel(shape: EncoderShape, precision: Precision): Uint8Array<ArrayBuffer> {
   const layers = new EncoderGraph(shape, precision)
@@ -65,8 +65,8 @@ class EncoderGraph {
   readonly graph = new Graph()
   readonly #shape: EncoderShape
   readonly #precision: Precision
-  /** Activations already quantised: Q, K and V share one. */
-  readonly #quantised = new Map<string, readonly string[]>()
+  /** Activations already quantized: Q, K and V share one. */
+  readonly #quantized = new Map<string, readonly string[]>()
 
   constructor(shape: EncoderShape, precision: Precision) {
     this.#shape = shape
@@ -90,7 +90,7 @@ class EncoderGraph {
     const places = this.#lookup('embeddings.position', positions, used)
     const type = graph.weight('embeddings.type', tensor('FP32', [hidden], normals('type', hidden, DEVIATION)))
     const sum = graph.node('Add', [graph.node('Add', [words, places]), type])
-    return this.#normalise('embeddings.norm', sum)
+    return this.#normalize('embeddings.norm', sum)
   }
 
   mask(mask: string): string {
@@ -121,10 +121,10 @@ class EncoderGraph {
     const mixed = graph.node('Transpose', [graph.node('MatMul', [shares, value])], { perm: { ints: [0, 2, 1, 3] } })
     const joined = graph.node('Reshape', [mixed, graph.integers('shape.joined', [0, 0, hidden])])
     const attended = this.#linear(`${name}.attention`, joined, hidden, hidden)
-    const middle = this.#normalise(`${name}.norm1`, graph.node('Add', [attended, input]))
+    const middle = this.#normalize(`${name}.norm1`, graph.node('Add', [attended, input]))
     const wide = this.#gelu(this.#linear(`${name}.wide`, middle, hidden, ffn))
     const narrow = this.#linear(`${name}.narrow`, wide, ffn, hidden)
-    return this.#normalise(`${name}.norm2`, graph.node('Add', [narrow, middle]))
+    return this.#normalize(`${name}.norm2`, graph.node('Add', [narrow, middle]))
   }
 
   /** A table's rows by index. */
@@ -135,7 +135,7 @@ class EncoderGraph {
     if (this.#precision === 'fp32') {
       return graph.node('Gather', [graph.weight(name, tensor('FP32', [rows, hidden], table)), indices])
     }
-    const [weight, scale, zero] = this.#quantise(name, [rows, hidden], table)
+    const [weight, scale, zero] = this.#quantize(name, [rows, hidden], table)
     return graph.node('DequantizeLinear', [graph.node('Gather', [weight, indices]), scale, zero])
   }
 
@@ -147,22 +147,22 @@ class EncoderGraph {
       const weight = graph.weight(name, tensor('FP32', [inner, outer], values))
       return graph.node('Add', [graph.node('MatMul', [input, weight]), bias])
     }
-    const [weight, weightScale, weightZero] = this.#quantise(name, [inner, outer], values)
-    const [rows, rowScale, rowZero] = this.#quantisedInput(input)
+    const [weight, weightScale, weightZero] = this.#quantize(name, [inner, outer], values)
+    const [rows, rowScale, rowZero] = this.#quantizedInput(input)
     const sums = graph.node('MatMulInteger', [rows, weight, rowZero, weightZero])
     const float = graph.node('Cast', [sums], { to: { int: ONNX_FLOAT } })
     const scaled = graph.node('Mul', [float, graph.node('Mul', [rowScale, weightScale])])
     return graph.node('Add', [scaled, bias])
   }
 
-  #quantisedInput(input: string): readonly [string, string, string] {
-    const names = this.#quantised.get(input) ?? this.graph.nodes('DynamicQuantizeLinear', [input], 3)
-    this.#quantised.set(input, names)
+  #quantizedInput(input: string): readonly [string, string, string] {
+    const names = this.#quantized.get(input) ?? this.graph.nodes('DynamicQuantizeLinear', [input], 3)
+    this.#quantized.set(input, names)
     return names as unknown as readonly [string, string, string]
   }
 
   /** Symmetric, one scale for the whole tensor. */
-  #quantise(
+  #quantize(
     name: string,
     shape: readonly number[],
     values: Float32Array,
@@ -170,16 +170,16 @@ class EncoderGraph {
     let largest = 0
     for (const value of values) largest = Math.max(largest, Math.abs(value))
     const scale = Math.fround(largest / 127)
-    const quantised = new Int8Array(values.length)
-    for (let index = 0; index < values.length; index++) quantised[index] = Math.round((values[index] ?? 0) / scale)
+    const quantized = new Int8Array(values.length)
+    for (let index = 0; index < values.length; index++) quantized[index] = Math.round((values[index] ?? 0) / scale)
     return [
-      this.graph.weight(`${name}_quantized`, tensor('INT8', shape, quantised)),
+      this.graph.weight(`${name}_quantized`, tensor('INT8', shape, quantized)),
       this.graph.scalar(`${name}_scale`, scale),
       this.graph.weight(`${name}_zero_point`, tensor('INT8', [], Int8Array.of(0))),
     ]
   }
 
-  #normalise(name: string, input: string): string {
+  #normalize(name: string, input: string): string {
     const { hidden } = this.#shape
     const gains = normals(`${name}.gain`, hidden, 0.1).map(
       (value, channel) => (1 + value) * (channel % OUTLIER_STRIDE === OUTLIER_STRIDE - 1 ? OUTLIER_GAIN : 1),

@@ -38,12 +38,12 @@ export class Graph {
     return this.weight(name, tensor('INT64', [values.length], BigInt64Array.from(values, BigInt)))
   }
 
-  /** Serialises the model; `result` becomes its only output. */
+  /** Serializes the model; `result` becomes its only output. */
   model(inputs: readonly ValueInfo[], output: ValueInfo, result: string): Uint8Array<ArrayBuffer> {
     return this.modelOf(inputs, [{ output, result }])
   }
 
-  /** Serialises the model, whose outputs become the results that stand beside them. */
+  /** Serializes the model, whose outputs become the results that stand beside them. */
   modelOf(
     inputs: readonly ValueInfo[],
     results: readonly { readonly output: ValueInfo; readonly result: string }[],

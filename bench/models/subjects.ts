@@ -31,7 +31,7 @@ export function tokens(length: number): Input[] {
   ]
 }
 
-/** A picture of made-up samples around 0, as a normalised photograph has. */
+/** A picture of made-up samples around 0, as a normalized photograph has. */
 export function picture(name: string, shape: readonly number[]): Input {
   const count = shape.reduce((product, dimension) => product * dimension, 1)
   return { name, datatype: 'FP32', shape, data: normals(`picture.${name}`, count, 1) }

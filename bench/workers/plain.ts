@@ -27,14 +27,14 @@ interface TensorHeader {
 
 /** What onnxruntime-web's own module asks for: it may grow to all that 32 bits can address. */
 const MAX_HEAP_BYTES = 65_536 * 65_536
-const OPTIMISE_ALL = 99
+const OPTIMIZE_ALL = 99
 
 let starting: Promise<OrtModule> | undefined
 const sessions = new Map<string, Loaded>()
 
 async function start(): Promise<OrtModule> {
   const module = await instantiate(workerBinary.factory, workerBinary.wasm, createMemory(MAX_HEAP_BYTES))
-  if (module._OrtInit(1, LOG_FATAL) !== 0) throw new Error('ONNX Runtime could not be initialised')
+  if (module._OrtInit(1, LOG_FATAL) !== 0) throw new Error('ONNX Runtime could not be initialized')
   return module
 }
 
@@ -44,7 +44,7 @@ async function load(module: OrtModule, env: PlainEnv, model: string): Promise<Lo
   const bytes = new Uint8Array(await object.arrayBuffer())
   const pointer = module._malloc(bytes.length)
   module.HEAPU8.set(bytes, pointer)
-  const options = module._OrtCreateSessionOptions(OPTIMISE_ALL, true, true, 0, false, 0, 0, LOG_FATAL, 0, 0)
+  const options = module._OrtCreateSessionOptions(OPTIMIZE_ALL, true, true, 0, false, 0, 0, LOG_FATAL, 0, 0)
   const session = module._OrtCreateSession(pointer, bytes.length, options)
   if (session === 0) throw new Error(lastError(module))
   module._OrtReleaseSessionOptions(options)

@@ -160,10 +160,10 @@ def train(model, bpe, steps):
     rng = np.random.default_rng(SEED + 1)
     decayed = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() <= 1]
-    optimiser = torch.optim.AdamW(
+    optimizer = torch.optim.AdamW(
         [{"params": decayed, "weight_decay": DECAY}, {"params": others, "weight_decay": 0.0}], lr=LR, betas=(0.9, 0.98)
     )
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LR, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, total_steps=steps, pct_start=0.1)
     started, total = time.time(), 0.0
     for step, (ids, wanted) in enumerate(batches(bpe, steps, rng), 1):
         # Padding is on the right, where nothing that is learned looks.
@@ -171,10 +171,10 @@ def train(model, bpe, steps):
         learned = wanted >= 0
         found = model.vectors(ids, torch.ones_like(ids), position)[0][learned]
         loss = F.cross_entropy(model.head(found), wanted[learned])
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
         total += loss.item()
         if step % 200 == 0:

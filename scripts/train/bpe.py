@@ -29,7 +29,7 @@ BYTES = {letter: byte for byte, letter in LETTERS.items()}
 
 
 def words(text):
-    """What the pre-tokeniser makes of a text: every digit alone, then GPT-2's words; in letters for bytes."""
+    """What the pre-tokenizer makes of a text: every digit alone, then GPT-2's words; in letters for bytes."""
     for part in _digits.split(text):
         for word in [part] if part.isdigit() else _words.findall(part):
             yield "".join(LETTERS[byte] for byte in word.encode("ascii"))

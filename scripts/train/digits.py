@@ -106,9 +106,9 @@ def train(images, labels):
     rng = torch.Generator().manual_seed(SEED + 1)
     net = Net()
     average = {k: v.clone() for k, v in net.state_dict().items()}
-    optimiser = torch.optim.AdamW(net.parameters(), lr=PEAK_LR, weight_decay=WEIGHT_DECAY)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=PEAK_LR, weight_decay=WEIGHT_DECAY)
     per_epoch = len(images) // BATCH
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_LR, total_steps=EPOCHS * per_epoch, pct_start=0.2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_LR, total_steps=EPOCHS * per_epoch, pct_start=0.2)
     step = 0
     for epoch in range(EPOCHS):
         net.train()
@@ -117,9 +117,9 @@ def train(images, labels):
         for i in range(per_epoch):
             pick = order[i * BATCH : (i + 1) * BATCH]
             loss = F.cross_entropy(net(augment(images[pick], rng)), labels[pick], label_smoothing=LABEL_SMOOTHING)
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             step += 1
             decay = min(EMA_DECAY, step / (step + 10))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Trains a small transformer encoder on the film reviews; writes test/fixtures/models/encoder/model.onnx and tokenizer.json.
 
-A fixture of the tests: the smallest network that has all that quantising BERT
+A fixture of the tests: the smallest network that has all that quantizing BERT
 meets (tables read by `Gather`, products with constant and with computed
 operands, `Softmax`, `LayerNormalization`, GELU), with weights that were trained.
 
@@ -111,10 +111,10 @@ def train(docs, labels, words):
     rng = np.random.default_rng(SEED)
     model = Transformer(words)
     per_epoch = len(docs) // BATCH
-    optimiser = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=LR, weight_decay=DECAY)
     limits = [limit for epochs, limit in STAGES for _ in range(epochs)]
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, LR, total_steps=len(limits) * per_epoch, pct_start=0.15
+        optimizer, LR, total_steps=len(limits) * per_epoch, pct_start=0.15
     )
     target = torch.from_numpy(labels)
     for epoch, limit in enumerate(limits):
@@ -126,10 +126,10 @@ def train(docs, labels, words):
         for g in rng.permutation(per_epoch):
             ids, mask = padded_batch([cropped[i] for i in groups[g]])
             loss = F.cross_entropy(model(ids, mask), target[groups[g]])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             total += loss.item() * len(ids)
         print(f"epoch {epoch + 1}  loss {total / len(docs):.4f}  {time.time() - started:.1f} s", flush=True)

@@ -151,15 +151,15 @@ def train_counts(docs, labels, words):
     slots = [count_slots(doc, words) for doc in docs]
     lengths = torch.tensor([len(s) for s in slots])
     model = Counts(words, log_ratios(slots, labels, words + PAIR_BUCKETS))
-    optimiser = torch.optim.Adam(model.parameters(), lr=LR_COUNTS)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR_COUNTS)
     target = torch.from_numpy(labels.astype(np.float32))
     for epoch in range(EPOCHS_COUNTS):
         started, total = time.time(), 0.0
         for pick in np.array_split(rng.permutation(len(docs)), len(docs) // BATCH_COUNTS):
             loss = F.binary_cross_entropy_with_logits(model([slots[i] for i in pick], lengths[pick]), target[pick])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             total += loss.item() * len(pick)
         print(f"counts, epoch {epoch + 1}  loss {total / len(docs):.4f}  {time.time() - started:.1f} s", flush=True)
     return model.eval()
@@ -188,10 +188,10 @@ def train_phrases(docs, labels, words):
     torch.manual_seed(SEED)
     rng = np.random.default_rng(SEED)
     model = Phrases(words)
-    optimiser = torch.optim.Adam(model.parameters(), lr=LR_PHRASES)
+    optimizer = torch.optim.Adam(model.parameters(), lr=LR_PHRASES)
     per_epoch = len(docs) // BATCH_PHRASES
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, LR_PHRASES, total_steps=EPOCHS_PHRASES * per_epoch, pct_start=0.2
+        optimizer, LR_PHRASES, total_steps=EPOCHS_PHRASES * per_epoch, pct_start=0.2
     )
     target = torch.from_numpy(labels.astype(np.float32))
     for epoch in range(EPOCHS_PHRASES):
@@ -203,9 +203,9 @@ def train_phrases(docs, labels, words):
         for g in rng.permutation(per_epoch):
             ids, mask = padded_batch([cropped[i] for i in groups[g]])
             loss = F.binary_cross_entropy_with_logits(model(ids, mask), target[groups[g]])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             schedule.step()
             total += loss.item() * len(ids)
         print(f"phrases, epoch {epoch + 1}  loss {total / len(docs):.4f}  {time.time() - started:.1f} s", flush=True)

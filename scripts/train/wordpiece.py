@@ -33,7 +33,7 @@ _apostrophes, _accents, _line_break, _word = map(re.compile, (APOSTROPHES, ACCEN
 
 
 def words(text):
-    """Normalises a text and splits it into words; a run of characters outside ASCII is one word."""
+    """Normalizes a text and splits it into words; a run of characters outside ASCII is one word."""
     text = _accents.sub("", unicodedata.normalize("NFKD", _apostrophes.sub("'", text)))
     return _word.findall(_line_break.sub(" ", text.lower()))
 
@@ -101,7 +101,7 @@ class Encoder:
 
 
 def tokenizer_json(vocabulary):
-    """The tokeniser as the object to write to tokenizer.json.
+    """The tokenizer as the object to write to tokenizer.json.
 
     `added_tokens` stays empty on purpose: with it, a visitor who types "[PAD]"
     or "[CLS]" would place that special token in the middle of the text.

@@ -3,8 +3,8 @@ const ROW_BY_ROW: ReadonlySet<string> = new Set(['fp32', 'fp16', 'q4', 'q4f16', 
 
 /**
  * Whether an artifact of this precision may take one scale for the activations of all rows of a run, as dynamic
- * quantisation does: then a row's answer depends, in its third digit, on the rows beside it.
+ * quantization does: then a row's answer depends, in its third digit, on the rows beside it.
  */
-export function quantisesRowsTogether(dtype: string): boolean {
+export function quantizesRowsTogether(dtype: string): boolean {
   return !ROW_BY_ROW.has(dtype)
 }

@@ -105,11 +105,11 @@ export const imageSettingsSchema = z
     size: z.tuple([z.number().int().positive(), z.number().int().positive()]),
     /**
      * `stretch` resizes to `size`; `crop` resizes the shorter side to `resize`, or stretches to `resize` where that is
-     * [height, width], and cuts the centre; `ink` finds a
+     * [height, width], and cuts the centre; `mnist` finds a
      * drawn sign (dark on light or light on dark), scales it into a square of `box` pixels and centres it by its mass;
      * `letterbox` resizes to fit into `size` and fills the two edges with `pad`.
      */
-    fit: z.enum(['stretch', 'crop', 'ink', 'letterbox']),
+    fit: z.enum(['stretch', 'crop', 'mnist', 'letterbox']),
     resize: z.union([side, z.tuple([side, side])]).optional(),
     box: z.number().int().positive().optional(),
     /** Grey level, by default black. */

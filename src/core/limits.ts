@@ -193,7 +193,7 @@ export const LIMITS = {
   /** Values in the arguments of a chat's tool calls: each is an object of a kilobyte to the template's interpreter. */
   chatArguments: 8 * KiB,
   /**
-   * UTF-16 units of a prompt for each token of its model's context; more is refused before a template or a tokeniser looks
+   * UTF-16 units of a prompt for each token of its model's context; more is refused before a template or a tokenizer looks
    * at it, which may take a hundred times the memory. Prose has 4 to 5 a token, indented code up to 8.
    */
   promptLengthPerToken: 32,
@@ -263,13 +263,13 @@ export const LIMITS = {
   /** Manifests and aliases are read whole before they are parsed. */
   manifestBytes: 256 * KiB,
   aliasBytes: 64 * KiB,
-  /** A tokeniser is read whole and parsed into a trie several times its size. */
+  /** A tokenizer is read whole and parsed into a trie several times its size. */
   tokenizerBytes: 8 * MiB,
-  /** The same on an origin: tokenisers of large vocabularies have 10 to 35 MB. */
+  /** The same on an origin: tokenizers of large vocabularies have 10 to 35 MB. */
   originTokenizerBytes: 64 * MiB,
   /** A chat template is read whole and parsed; the longest published ones take 30 KiB. */
   chatTemplateBytes: 256 * KiB,
-  /** Stored bytes of parsed model files (tokenisers) that an isolate keeps. */
+  /** Stored bytes of parsed model files (tokenizers) that an isolate keeps. */
   parsedFilesBytes: 8 * MiB,
   /** How long an isolate trusts an alias it has read: the delay of a release or a rollback. */
   aliasTtlMs: 10_000,

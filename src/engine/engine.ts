@@ -41,7 +41,7 @@ export interface ArtifactInfo {
   /** Measured cost of a run; estimated from `bytes` where it was not measured. */
   readonly cost?: RunCost | undefined
   /**
-   * False where a request's answer would depend on the others in its batch: dynamic quantisation takes one scale for all
+   * False where a request's answer would depend on the others in its batch: dynamic quantization takes one scale for all
    * of them. Otherwise an engine that merges runs finds out by itself.
    */
   readonly batchable?: boolean | undefined

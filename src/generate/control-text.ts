@@ -6,7 +6,7 @@ export interface Prompt {
   readonly literal: (start: number, end: number, id: number) => boolean
 }
 
-/** A noncharacter, which Unicode keeps for a program's own use: no text holds it, and no tokeniser knows it. */
+/** A noncharacter, which Unicode keeps for a program's own use: no text holds it, and no tokenizer knows it. */
 const MARK = '\ufdd0'
 const MARKS = /\ufdd0/g
 
@@ -38,7 +38,7 @@ export class ControlText {
   }
 
   /**
-   * Takes the marks out of what a template made. A control token is there as it is written, or not at all: a normaliser
+   * Takes the marks out of what a template made. A control token is there as it is written, or not at all: a normalizer
    * makes one of characters that only look alike ("＜|end|＞" by NFKC), and a template has no need of those.
    */
   read(rendered: string): Prompt {

@@ -1,6 +1,6 @@
 import type { TextTokenizer } from '../media/text/tokenizer.ts'
 import { StopStrings } from './stop.ts'
-import { Detokeniser } from './text.ts'
+import { Detokenizer } from './text.ts'
 
 /** Why a text ended: by itself or a stop string, or because it had reached its length. */
 export type Finish = 'stop' | 'length'
@@ -25,12 +25,12 @@ export interface WritingOptions {
  */
 export async function* written(tokens: AsyncIterable<number>, options: WritingOptions): AsyncGenerator<Written, void> {
   const { continues, maxNewTokens, stop, tokenizer } = options
-  const detokeniser = new Detokeniser(tokenizer, continues)
+  const detokenizer = new Detokenizer(tokenizer, continues)
   const strings = new StopStrings(stop)
   let count = 0
   for await (const token of tokens) {
     count++
-    const { text, stopped } = strings.push(detokeniser.push(token))
+    const { text, stopped } = strings.push(detokenizer.push(token))
     if (text !== '') yield { kind: 'text', text }
     if (stopped) {
       yield { kind: 'end', finish: 'stop', tokens: count }

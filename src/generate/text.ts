@@ -3,7 +3,7 @@ import { type Decoder, decoderOf } from '../media/text/decode.ts'
 import type { TextTokenizer } from '../media/text/tokenizer.ts'
 
 /** Tokens to text, one by one. */
-export class Detokeniser {
+export class Detokenizer {
   readonly #tokenizer: TextTokenizer
   readonly #decoder: Decoder
   // A character may be spread over several tokens; its first bytes wait for the others.

@@ -16,7 +16,7 @@ export type OnnxErrorCode =
   | 'external_data'
   /** Weights that are not numbers, or cannot be represented. */
   | 'bad_weights'
-  /** Nothing left to do: it was quantised before. */
+  /** Nothing left to do: it was quantized before. */
   | 'already_quantized'
   /** Samples that do not fit the model's inputs. */
   | 'bad_samples'

@@ -93,7 +93,7 @@ function attributesToInputs(node: NodeProto, context: UpgradeContext, names: rea
 }
 
 function withoutSpatial(node: NodeProto): NodeProto[] {
-  if (intOf(node, 'spatial', 1) === 0) throw refuse(node, 'normalises each position by itself (spatial = 0)')
+  if (intOf(node, 'spatial', 1) === 0) throw refuse(node, 'normalizes each position by itself (spatial = 0)')
   if (node.output.slice(1).some((name) => name !== '')) throw refuse(node, 'is in training mode')
   return [without(node, ['spatial'])]
 }

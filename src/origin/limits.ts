@@ -37,7 +37,7 @@ export const ORIGIN_LIMITS: Limits = {
   /** Protobuf, and so ONNX in one piece, ends at 2 GiB. */
   artifactBytes: LIMITS.nativeArtifactBytes,
   tokenizerBytes: LIMITS.originTokenizerBytes,
-  /** Parsed tokenisers of a few such models. */
+  /** Parsed tokenizers of a few such models. */
   parsedFilesBytes: 512 * MiB,
   manifestsCached: 1_024,
   aliasesCached: 4_096,

@@ -9,9 +9,9 @@ const FLOATS: ReadonlySet<number> = new Set([DataType.FLOAT, DataType.FLOAT16])
 
 /**
  * Layers that got a copy of a weight in fewer bits while the weight itself stays in float, because it is an output of
- * the model or a node reads it that was not quantised. Such a copy makes the file larger.
- * @param model after quantising
- * @param layers those whose weights were quantised
+ * the model or a node reads it that was not quantized. Such a copy makes the file larger.
+ * @param model after quantizing
+ * @param layers those whose weights were quantized
  * @returns the layers, each with the reason why it is better left as it is
  */
 export function besideFloats(model: ModelProto, layers: readonly LayerResult[]): SkippedLayer[] {

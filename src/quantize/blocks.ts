@@ -41,7 +41,7 @@ const ROUNDER = 1.5 * 2 ** 52
 const TILE = 64
 
 /**
- * Quantises vectors to four bits by blocks, each with the scale that loses least of it, as far as a search finds it.
+ * Quantizes vectors to four bits by blocks, each with the scale that loses least of it, as far as a search finds it.
  * @param rowBytes of a vector's levels, at least half its length; what lies beyond the vector stands for zeros
  */
 export function quantizeBlocks(vectors: Vectors, rowBytes: number, options: BlockOptions): Blocks {
@@ -127,7 +127,7 @@ class BlockSearch {
     this.#half = scales === 'fp16'
   }
 
-  /** Quantises `length` elements of `source`, at most a block. */
+  /** Quantizes `length` elements of `source`, at most a block. */
   run(source: Float32Array, start: number, length: number): void {
     const block = this.#block
     let [low, high] = [0, 0]

@@ -30,9 +30,9 @@ interface Names {
 
 /**
  * Products of an activation and a constant matrix (`MatMul`, `Gemm`) in eight bits: the weight is stored so, and the
- * activation quantised to uint8 as it comes. It has one scale for the tensor, so the other items of a batch change an
+ * activation quantized to uint8 as it comes. It has one scale for the tensor, so the other items of a batch change an
  * item's result a little. The nodes are ONNX's own, as `onnxruntime.quantization.quantize_dynamic` writes them; ONNX
- * Runtime fuses them. Products that read the same activation share its quantisation.
+ * Runtime fuses them. Products that read the same activation share its quantization.
  *
  * Weights are signed, symmetric and scaled per column unless said otherwise.
  * @throws OnnxError unsupported below operator set 11; bad_weights where a weight has NaN or infinity
@@ -71,7 +71,7 @@ export function dynamicInt8(options: DynamicInt8Options = {}): Pass {
   }
 }
 
-/** Weights in eight bits, quantised once however many nodes and graphs read them. */
+/** Weights in eight bits, quantized once however many nodes and graphs read them. */
 class Matrices {
   readonly #options: ScaleOptions
   readonly #perChannel: boolean
@@ -103,7 +103,7 @@ class GraphRewriter {
   readonly #fresh: (base: string) => string
   readonly #matrices: Matrices
   readonly #ties: Ties | undefined
-  /** Activations already quantised. */
+  /** Activations already quantized. */
   readonly #activations = new Map<string, readonly [data: string, scale: string, zero: string]>()
   readonly #weights = new Map<Int8Matrix, Map<number, Names>>()
 
@@ -142,7 +142,7 @@ class GraphRewriter {
     }
   }
 
-  /** Quantises an activation where that has not been done. */
+  /** Quantizes an activation where that has not been done. */
   #activation(input: string, nodes: NodeProto[]): readonly [data: string, scale: string, zero: string] {
     const known = this.#activations.get(input)
     if (known) return known

@@ -28,7 +28,7 @@ export interface EmbeddingsOptions extends QuantizePassOptions {
 }
 
 /** A table in its new form, and what writes a lookup in it. */
-export type QuantisedTable = BlockTable | ColumnTable | Int8Table
+export type QuantizedTable = BlockTable | ColumnTable | Int8Table
 
 /** `Mul` broadcasts in this way since. */
 const OPSET = 7
@@ -45,17 +45,17 @@ export function embeddings(options: EmbeddingsOptions = {}): Pass {
     symmetric: options.symmetric ?? true,
     scales: options.scales ?? 'fp16',
   }
-  const made = new Map<TensorProto, QuantisedTable>()
+  const made = new Map<TensorProto, QuantizedTable>()
   const freed = new Set<TensorProto>()
 
-  const newTable = (lookup: Lookup, floats: Floats, opset: number): QuantisedTable => {
+  const newTable = (lookup: Lookup, floats: Floats, opset: number): QuantizedTable => {
     if (bits === 4 && fillsBlocks(lookup, blocks)) return new BlockTable(lookup, floats, blocks)
     const inOneColumn = lookup.columns === 1 && lookup.table.dims.length === 2
     if (bits === 4 && inOneColumn && opset >= COLUMN_OPSET) return new ColumnTable(lookup, floats, blocks)
     return new Int8Table(lookup, floats)
   }
 
-  const tableOf = (lookup: Lookup, opset: number): QuantisedTable => {
+  const tableOf = (lookup: Lookup, opset: number): QuantizedTable => {
     const known = made.get(lookup.table)
     if (known) return known
     const floats = finiteWeight(lookup.table, lookup.node)
@@ -68,7 +68,7 @@ export function embeddings(options: EmbeddingsOptions = {}): Pass {
     name: `embeddings ${bits} bits`,
     *propose(view, { namer }) {
       const readers = new Readers(view, freed)
-      const named = new Map<QuantisedTable, readonly string[]>()
+      const named = new Map<QuantizedTable, readonly string[]>()
       yield* readers.sweep()
       for (const node of view.graph.node) {
         const lookup = constantLookup(view, node)

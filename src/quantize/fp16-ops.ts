@@ -8,7 +8,7 @@ const words = (text: string): ReadonlySet<string> => new Set(text.trim().split(/
 
 /**
  * Operators that stay in single precision unless told otherwise: their specification takes no halves, one of their
- * inputs is a float in any case (scales of quantisation, factors of resizing), or they compute positions, which halves
+ * inputs is a float in any case (scales of quantization, factors of resizing), or they compute positions, which halves
  * above 2,048 no longer tell apart. After onnxconverter-common's `DEFAULT_OP_BLOCK_LIST`.
  */
 export const BLOCKED_OPS: readonly string[] = [

@@ -19,9 +19,9 @@ const MULTIPLYING: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Nodes with a large weight in float that no pass has a form for: `Einsum`, products that an optimiser fused with what
+ * Nodes with a large weight in float that no pass has a form for: `Einsum`, products that an optimizer fused with what
  * stands around them, and operators of other domains.
- * @param model before quantising, with names for all nodes
+ * @param model before quantizing, with names for all nodes
  * @param told names of nodes that something is said of already
  * @param excluded nodes that a person wants as they are
  */
@@ -56,10 +56,10 @@ function isLarge(tensor: TensorProto): boolean {
 
 function reasonFor(node: NodeProto, { tensor, through }: Matrix): string {
   if (through) return `its weight "${printable(tensor.name)}" is read through ${through.opType}`
-  if (isStandard(node)) return `${node.opType} is not quantised in this form`
+  if (isStandard(node)) return `${node.opType} is not quantized in this form`
   const op = printable(node.opType)
   if (node.domain === 'com.microsoft') {
-    return `${op} is an operator of ONNX Runtime's own, written by its optimiser: quantise the model as it was before that`
+    return `${op} is an operator of ONNX Runtime's own, written by its optimizer: quantize the model as it was before that`
   }
-  return `${op} is an operator of the domain "${printable(node.domain)}", which is not quantised`
+  return `${op} is an operator of the domain "${printable(node.domain)}", which is not quantized`
 }

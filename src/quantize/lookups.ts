@@ -15,7 +15,7 @@ export interface Lookup {
   readonly through: NodeProto | undefined
 }
 
-/** The lookup that a node is; why it cannot be quantised; undefined where no floats are looked up. */
+/** The lookup that a node is; why it cannot be quantized; undefined where no floats are looked up. */
 export function constantLookup(view: GraphView, node: NodeProto): Lookup | { readonly reason: string } | undefined {
   if (node.opType !== 'Gather' || (node.domain !== '' && node.domain !== 'ai.onnx')) return undefined
   const { tensor: table, through } = matrixOf(view, node.input[0] ?? '') ?? {}

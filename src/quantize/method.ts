@@ -5,8 +5,8 @@ import { floatsIn, type Survey, surveyModel, type WeightKind } from './survey.ts
 export type Method = 'dynamic' | 'static' | 'weights'
 
 /**
- * What suits a model: convolutions gain from static quantisation where there are samples to calibrate with, and keep
- * their activations in floats where there are none; products of matrices quantise their activations as they come.
+ * What suits a model: convolutions gain from static quantization where there are samples to calibrate with, and keep
+ * their activations in floats where there are none; products of matrices quantize their activations as they come.
  */
 export function chooseMethod(
   model: ModelProto,
@@ -19,7 +19,7 @@ export function chooseMethod(
       ? { method: 'static', why: `static: ${most}, and there are samples to calibrate convolutions with` }
       : { method: 'weights', why: `weights alone: ${most}, and there are no samples to calibrate convolutions with` }
   }
-  return { method: 'dynamic', why: `dynamic: activations are quantised as they come; ${most}` }
+  return { method: 'dynamic', why: `dynamic: activations are quantized as they come; ${most}` }
 }
 
 const WHAT: Readonly<Record<WeightKind, string>> = {

@@ -63,7 +63,7 @@ export class Agreement {
   }
 }
 
-/** Signal to quantisation noise ratio in decibels. See `Agreement.sqnrDb`. */
+/** Signal to quantization noise ratio in decibels. See `Agreement.sqnrDb`. */
 export function sqnrDb(reference: Numbers, actual: Numbers): number {
   return new Agreement().add(reference, actual).sqnrDb
 }

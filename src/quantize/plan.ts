@@ -66,7 +66,7 @@ export interface MixedPrecision {
 
 const MAX_EVALUATIONS = 32
 const MAX_SENSITIVITY = 160
-/** The search needs these at least: nothing quantised, the lowest, nothing but int8, and one between. */
+/** The search needs these at least: nothing quantized, the lowest, nothing but int8, and one between. */
 const SEARCH_EVALUATIONS = 4
 /** What confirming may take: the original, the plan, two larger ones on both kinds of samples, less what is known. */
 const CONFIRM_EVALUATIONS = 6
@@ -79,7 +79,7 @@ const CONFIRM_EVALUATIONS = 6
  * returned was measured: the search assumes that more precision is no worse, and where that is not so, it finds a larger
  * plan and never one over budget. Where nothing but `int8` fits, the result is no larger, unless samples that were held
  * back ask for it.
- * @throws OnnxError bad_options; disagrees where even the model without a quantised layer is over budget
+ * @throws OnnxError bad_options; disagrees where even the model without a quantized layer is over budget
  */
 export async function planMixedPrecision(options: PlanOptions): Promise<MixedPrecision> {
   if (!(options.maxDrop >= 0 && options.maxDrop <= 100)) {
@@ -197,7 +197,7 @@ class Planner {
     if (await this.#trials.fits('fp32', this.#top)) return this.#top
     throw new OnnxError(
       'disagrees',
-      'Even without a quantised layer the model is further from the original than the budget allows. Allow a greater drop, or give more samples.',
+      'Even without a quantized layer the model is further from the original than the budget allows. Allow a greater drop, or give more samples.',
     )
   }
 

@@ -7,7 +7,7 @@ import type { ModelProto } from '../onnx/schema/onnx_pb.js'
 import { upgradeOpset } from '../onnx/upgrade.ts'
 import { validateModel } from '../onnx/validate.ts'
 
-/** Quantising with a scale for each channel needs this operator set, and every runtime here has it. */
+/** Quantizing with a scale for each channel needs this operator set, and every runtime here has it. */
 const OPSET = 13
 
 export interface Prepared {
@@ -17,8 +17,8 @@ export interface Prepared {
 }
 
 /**
- * Brings a model into the form that quantising passes expect: a recent operator set, constants computed, batch
- * normalisation folded into what comes before it, each weight once, every node with a name. Answers change by no more
+ * Brings a model into the form that quantizing passes expect: a recent operator set, constants computed, batch
+ * normalization folded into what comes before it, each weight once, every node with a name. Answers change by no more
  * than rounding.
  * @throws OnnxError what `validateModel` throws of the given model; invalid_graph
  */

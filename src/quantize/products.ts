@@ -22,7 +22,7 @@ export interface ConstantProduct {
 
 export type Found = ConstantProduct | { readonly reason: string }
 
-/** The product that a node is; why it cannot be quantised; undefined where there is no constant matrix in it. */
+/** The product that a node is; why it cannot be quantized; undefined where there is no constant matrix in it. */
 export function constantProduct(view: GraphView, node: NodeProto): Found | undefined {
   if (node.domain !== '' && node.domain !== 'ai.onnx') return undefined
   if (node.opType !== 'MatMul' && node.opType !== 'Gemm') return undefined

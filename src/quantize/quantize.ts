@@ -28,7 +28,7 @@ import { nameOf } from './weights.ts'
 export interface QuantizeOptions {
   readonly dtype: Dtype
   readonly method?: Method | 'auto'
-  /** Inputs to calibrate static quantisation with. */
+  /** Inputs to calibrate static quantization with. */
   readonly samples?: readonly Sample[]
   readonly perChannel?: boolean | undefined
   readonly symmetric?: boolean | undefined
@@ -79,9 +79,9 @@ export async function quantizeModel(model: ModelProto, options: QuantizeOptions,
 }
 
 /**
- * `quantizeModel` for a model that `prepareModel` gave: many quantisations of one model prepare it once.
+ * `quantizeModel` for a model that `prepareModel` gave: many quantizations of one model prepare it once.
  *
- * A weight is quantised for all who read it or for none: where its floats would stay beside a copy, those that would
+ * A weight is quantized for all who read it or for none: where its floats would stay beside a copy, those that would
  * read the copy are left as they are. Which those are is known when all passes have run, so they run again.
  */
 export async function quantizePrepared(
@@ -111,13 +111,13 @@ async function quantizeOnce(
 ): Promise<Quantized> {
   const layers: LayerResult[] = []
   const skipped: SkippedLayer[] = [...left.values()]
-  const quantised = new Set<string>()
+  const quantized = new Set<string>()
   const notes = options.exclude === undefined ? [] : unmatched(model, options.exclude)
   const excluded = excluder(options.exclude ?? { nodes: [], ops: [] })
   const record: Recorder = {
     record(layer) {
       layers.push(layer)
-      quantised.add(layer.node)
+      quantized.add(layer.node)
     },
     // What is pruned keeps its precision, and may be left as it is for all that.
     prunes: (layer) => layers.push(layer),
@@ -127,7 +127,7 @@ async function quantizeOnce(
   const method = methodFor(model, options, notes)
   const { signal } = env
   const { stopAfter } = options
-  // A bias that is added apart would be quantised apart, before calibration sees what it adds up to.
+  // A bias that is added apart would be quantized apart, before calibration sees what it adds up to.
   const folded = method === 'static' ? await runPasses(model, [foldBias], { signal }) : { model, applied: [] }
   const passes = await passesFor(folded.model, options, method, record, env)
   const result = await runPasses(folded.model, passes, {
@@ -136,7 +136,7 @@ async function quantizeOnce(
     ...(stopAfter !== undefined && { stopAfter }),
   })
   // A node that one pass could not take, another may have.
-  const passedOver = skipped.filter(({ node }) => !quantised.has(node))
+  const passedOver = skipped.filter(({ node }) => !quantized.has(node))
   return {
     model: result.model,
     method,
@@ -169,7 +169,7 @@ export function refuseQuantized(model: ModelProto, dtype: Dtype): void {
   if (dtype === 'fp32' || found.length === 0) return
   throw new OnnxError(
     'already_quantized',
-    `The model is quantised already (${found.slice(0, 3).join(', ')}). Push it as it is with --dtype fp32, or start from the original in 32-bit floats.`,
+    `The model is quantized already (${found.slice(0, 3).join(', ')}). Push it as it is with --dtype fp32, or start from the original in 32-bit floats.`,
   )
 }
 
@@ -184,7 +184,7 @@ function methodFor(model: ModelProto, options: QuantizeOptions, notes: string[])
   if (method === 'static' && samples.length === 0) {
     throw new OnnxError(
       'bad_options',
-      'Static quantisation needs samples to calibrate with. Give some, or take another method.',
+      'Static quantization needs samples to calibrate with. Give some, or take another method.',
     )
   }
   if (method !== 'auto') return method
@@ -276,7 +276,7 @@ function mixed(
   ]
 }
 
-/** Products that dynamic quantisation left have a reason to be left. */
+/** Products that dynamic quantization left have a reason to be left. */
 function notProducts<T extends QuantizePassOptions>(options: T): T {
   const { select } = options
   return { ...options, select: (node, view) => !isProduct(node) && select?.(node, view) !== false }

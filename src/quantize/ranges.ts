@@ -45,7 +45,7 @@ export function activationScale(range: Range, type: ActivationType, symmetric: b
   }
   let scale = usable(Math.fround((max - min) / (most - least)))
   const zeroPoint = Math.min(most, Math.max(least, Math.round(least - min / scale)))
-  // A Clip or ReLU goes into the quantisation where no level lies beyond its bounds, not even by a rounding error.
+  // A Clip or ReLU goes into the quantization where no level lies beyond its bounds, not even by a rounding error.
   if (zeroPoint === least && max > 0) while (Math.fround(scale * (most - least)) > max) scale = below(scale)
   return { scale, zeroPoint }
 }

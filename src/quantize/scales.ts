@@ -46,7 +46,7 @@ const ROUNDER = 1.5 * 2 ** 52
 export type ScaleAxis = 'row' | 'column' | 'matrix'
 
 /**
- * Quantises a matrix.
+ * Quantizes a matrix.
  * @param floats finite, [rows, columns]
  */
 export function quantizeMatrix(

@@ -121,7 +121,7 @@ export function isPreserving(node: NodeProto): boolean {
 }
 
 /**
- * Whether a node cuts off everything below zero and perhaps above some number, which quantising to a range that begins
+ * Whether a node cuts off everything below zero and perhaps above some number, which quantizing to a range that begins
  * at zero does anyway.
  */
 export function isCut(node: NodeProto, view: GraphView): boolean {

@@ -9,20 +9,20 @@ import { nameOf } from './weights.ts'
 export interface PlannedNode {
   readonly node: NodeProto
   readonly layer: Layer | undefined
-  /** The ReLU or Clip behind it that quantising its output makes up for. */
+  /** The ReLU or Clip behind it that quantizing its output makes up for. */
   readonly cut: NodeProto | undefined
   /** Positions of inputs that hold activations or, in arithmetic, constants beside them. */
   readonly inputs: readonly number[]
-  /** Outputs that are quantised: of the cut where there is one. */
+  /** Outputs that are quantized: of the cut where there is one. */
   readonly outputs: readonly string[]
 }
 
 export interface StaticPlan {
   /** In an order in which each comes after those that it reads from. */
   readonly nodes: readonly PlannedNode[]
-  /** The name of the value whose scale a quantised value shares; its own where it has one of its own. */
+  /** The name of the value whose scale a quantized value shares; its own where it has one of its own. */
   scaleOf(value: string): string
-  /** Quantised values by the name of the one whose scale they share. */
+  /** Quantized values by the name of the one whose scale they share. */
   readonly groups: ReadonlyMap<string, readonly string[]>
   /** Values that a planned node gives, in eight bits, so that everyone who reads them gets those. */
   readonly produced: ReadonlySet<string>
@@ -36,7 +36,7 @@ export interface PlanOptions extends QuantizePassOptions {
 }
 
 /**
- * Which nodes of a graph run on eight bits, and which values are quantised for them.
+ * Which nodes of a graph run on eight bits, and which values are quantized for them.
  *
  * Convolutions and products with constant weights do. So does what lies between two of them and has a kernel for it;
  * what comes behind the last or before the first runs on floats, as post-processing needs. Operators that only move

@@ -30,7 +30,7 @@ export class StaticWriter {
   readonly #options: StaticOptions
   readonly #readers: Readers
   readonly #scales = new Map<string, Scale>()
-  /** Dequantised copies of values that others go on reading in float, by the value. */
+  /** Dequantized copies of values that others go on reading in float, by the value. */
   readonly #copies = new Map<string, string>()
   /** What constants became, for their next reader. */
   readonly #constants = new Map<TensorProto, { readonly scales: Float32Array; readonly name: string }>()
@@ -59,11 +59,11 @@ export class StaticWriter {
     }
     const renamed = new Map(outputs.map((value) => [value, this.#namer.fresh(`${value}_float`)]))
     const changed = { ...node, input, output: node.output.map((value) => renamed.get(value) ?? value) }
-    // The cut is made up for by the quantisation: its output's name goes over to what is dequantised.
+    // The cut is made up for by the quantization: its output's name goes over to what is dequantized.
     draft.nodes.push(cut === undefined ? changed : { ...changed, output: [...renamed.values()] })
     for (const [value, float] of renamed) this.#pair(float, value, this.#scale(value, draft), draft)
     return {
-      what: `quantise ${node.opType} ${nameOf(node)}`,
+      what: `quantize ${node.opType} ${nameOf(node)}`,
       remove: cut === undefined ? [node] : [node, cut],
       add:
         layer?.node.opType === 'Gemm'
@@ -85,7 +85,7 @@ export class StaticWriter {
     return copy
   }
 
-  /** Quantises one value and dequantises it to another. */
+  /** Quantizes one value and dequantizes it to another. */
   #pair(from: string, to: string, { names }: Scale, { nodes }: Draft): void {
     const quantized = this.#namer.fresh(`${to}_q`)
     nodes.push(
@@ -128,7 +128,7 @@ export class StaticWriter {
     return result
   }
 
-  /** @returns names of the dequantised weight and bias */
+  /** @returns names of the dequantized weight and bias */
   #layer({ node, layer }: PlannedNode, draft: Draft): [weight: string, bias: string | undefined] {
     if (layer === undefined) throw new TypeError('The node is no layer.')
     const { weightType = 'int8', perChannel = true, reduceRange = false, correctBias = true } = this.#options
@@ -171,7 +171,7 @@ export class StaticWriter {
     return this.#stored(tensor, quantizeConstant(tensor, node, activationType), undefined, draft)
   }
 
-  /** Puts in a constant as eight bits. @returns name of what it is dequantised to */
+  /** Puts in a constant as eight bits. @returns name of what it is dequantized to */
   #stored(
     tensor: TensorProto,
     { data, scales, zeroPoints }: Int8Matrix,

@@ -41,7 +41,7 @@ function keepsCuts({ symmetric }: PlanningOptions): boolean {
 }
 
 /**
- * Static 8-bit quantisation of convolutions and products: pairs of QuantizeLinear and DequantizeLinear go around them
+ * Static 8-bit quantization of convolutions and products: pairs of QuantizeLinear and DequantizeLinear go around them
  * and what lies between, and weights become 8-bit, biases 32-bit integers. Every runtime can run the result as it
  * stands; ONNX Runtime makes QLinearConv and its like of it when it loads or converts it.
  *

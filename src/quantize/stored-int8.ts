@@ -38,7 +38,7 @@ function recurrent(): ReadonlyMap<number, null> {
 /**
  * Weights stored in eight bits and turned back into floats where they are used (`DequantizeLinear`): a quarter of the
  * size, no loss but the weights' own, and no calibration. For what has neither samples nor products that can be
- * quantised as they come: convolutions, recurrent layers.
+ * quantized as they come: convolutions, recurrent layers.
  * @throws OnnxError unsupported below operator set 13; bad_weights where a weight has NaN or infinity
  */
 export function storedInt8(options: StoredInt8Options = {}): Pass {
@@ -122,7 +122,7 @@ function replaced(node: NodeProto, inputs: readonly WeightInput[], weights: Stor
   }
 }
 
-/** Weights in eight bits, quantised once however many nodes and graphs read them. */
+/** Weights in eight bits, quantized once however many nodes and graphs read them. */
 class Matrices {
   readonly #perChannel: boolean
   readonly #scales: ScaleOptions
@@ -137,12 +137,12 @@ class Matrices {
   of(node: NodeProto, { weight, axis }: WeightInput): Int8Matrix {
     const byAxis = this.#made.get(weight) ?? new Map<number | null, Int8Matrix>()
     this.#made.set(weight, byAxis)
-    const matrix = byAxis.get(axis) ?? this.#quantise(finiteFloats(weight, node), weight, axis)
+    const matrix = byAxis.get(axis) ?? this.#quantize(finiteFloats(weight, node), weight, axis)
     byAxis.set(axis, matrix)
     return matrix
   }
 
-  #quantise(values: Float32Array, weight: TensorProto, axis: number | null): Int8Matrix {
+  #quantize(values: Float32Array, weight: TensorProto, axis: number | null): Int8Matrix {
     const dims = dimsOf(weight)
     const channels = axis === null ? 1 : (dims[axis] ?? 1)
     if (!this.#perChannel || axis === null) return quantizeRows(values, 1, values.length, this.#scales)

@@ -3,7 +3,7 @@ import { type GraphView, graphsOf } from '../onnx/graph.ts'
 import { attributeOf } from '../onnx/make.ts'
 import type { ModelProto, NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
 
-/** What a weight is for: it decides how it can be quantised. */
+/** What a weight is for: it decides how it can be quantized. */
 export type WeightKind = 'convolution' | 'product' | 'table' | 'recurrent' | 'other'
 
 export interface WeightGroup {

@@ -26,7 +26,7 @@ const STRIDE = 16
 const EPSILON = 1e-4
 
 /**
- * The range at which quantising loses the least information: the Kullback-Leibler divergence between the distribution
+ * The range at which quantizing loses the least information: the Kullback-Leibler divergence between the distribution
  * as it is, what lies beyond put at the edge, and as 8 bits would give it back.
  *
  * S. Migacz, "8-bit Inference with TensorRT", GTC 2017. Of magnitudes in 128 levels, as there; in 256 where nothing is
@@ -58,7 +58,7 @@ function divergenceAt(counts: Float64Array, bins: number, levels: number): numbe
   return divergence(reference, givenBack(counts.subarray(0, bins), reference, levels))
 }
 
-/** What is left of counts after quantising: each level's sum spread evenly over its bins that hold something. */
+/** What is left of counts after quantizing: each level's sum spread evenly over its bins that hold something. */
 function givenBack(counts: Float64Array, reference: Float64Array, levels: number): Float64Array {
   const result = new Float64Array(counts.length)
   for (let level = 0; level < levels; level++) {

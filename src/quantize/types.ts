@@ -24,18 +24,18 @@ export interface LayerResult {
   readonly bytesBefore: number
   /** With scales and zero points. */
   readonly bytesAfter: number
-  /** Signal to quantisation noise of the weight in decibels; null where nothing was lost or the weight is all zeros. */
+  /** Signal to quantization noise of the weight in decibels; null where nothing was lost or the weight is all zeros. */
   readonly sqnrDb: number | null
 }
 
-/** A layer that could have been quantised and was not. */
+/** A layer that could have been quantized and was not. */
 export interface SkippedLayer {
   readonly node: string
   readonly op: string
   readonly reason: string
 }
 
-/** What every quantising pass takes. */
+/** What every quantizing pass takes. */
 export interface QuantizePassOptions {
   /** Whether this node is to be changed; all that the pass knows how to change if left out. */
   readonly select?: (node: NodeProto, view: GraphView) => boolean

@@ -7,7 +7,7 @@ import { Floats } from './floats.ts'
 import { decibels } from './metrics.ts'
 import type { LayerResult } from './types.ts'
 
-/** Weights with fewer elements stay: the nodes and scales that come with quantising them take about as much. */
+/** Weights with fewer elements stay: the nodes and scales that come with quantizing them take about as much. */
 export const LEAST_ELEMENTS = 1024
 
 /** Scales below the smallest normal single are zero to some processors. What needs one is zero for all purposes. */
@@ -65,7 +65,7 @@ export function requireOpset(view: GraphView, version: number): void {
   if (opset >= version) return
   throw new OnnxError(
     'unsupported',
-    `The model is of operator set ${opset}, and quantising it this way needs ${version}. Convert it to a newer one first.`,
+    `The model is of operator set ${opset}, and quantizing it this way needs ${version}. Convert it to a newer one first.`,
   )
 }
 

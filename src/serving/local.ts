@@ -1,6 +1,6 @@
 import type { Alias } from '../catalog/alias.ts'
 import { asideReason } from '../catalog/aside.ts'
-import { quantisesRowsTogether } from '../catalog/dtype.ts'
+import { quantizesRowsTogether } from '../catalog/dtype.ts'
 import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import { type CatalogReader, chooseLive } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
@@ -354,5 +354,5 @@ function asideFor({ aside = [] }: Manifest, place: 'edge' | 'origin'): readonly 
 
 /** An artifact as an engine sees it. */
 function infoOf({ batching }: Manifest, artifact: Artifact): ArtifactInfo {
-  return { ...artifact, batchable: batching ?? !quantisesRowsTogether(artifact.dtype) }
+  return { ...artifact, batchable: batching ?? !quantizesRowsTogether(artifact.dtype) }
 }

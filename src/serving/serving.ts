@@ -74,7 +74,7 @@ export interface Generation extends Pick<RunResult, 'artifact' | 'start' | 'degr
 
 /** Finds models and what belongs to them. */
 export interface Models {
-  /** The alias alone, for authorisation. Null if there is no such model. @throws alias_invalid, store_unavailable */
+  /** The alias alone, for authorization. Null if there is no such model. @throws alias_invalid, store_unavailable */
   alias(model: string, context: RunContext): Promise<Alias | null>
   /** @throws version_not_found, manifest_invalid, weights_unavailable */
   resolve(alias: Alias, version: string | undefined, context: RunContext): Promise<ResolvedModel>

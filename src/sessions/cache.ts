@@ -351,7 +351,7 @@ export class SessionCache {
     if (pinned + request.bytes > budgetBytes) {
       throw new VergeError(
         'model_too_large',
-        `The model needs about ${request.bytes} bytes of memory; ${budgetBytes - pinned} are left for models here. Use a smaller or more strongly quantised artifact.`,
+        `The model needs about ${request.bytes} bytes of memory; ${budgetBytes - pinned} are left for models here. Use a smaller or more strongly quantized artifact.`,
         { details: { bytes_needed: request.bytes, bytes_available: budgetBytes - pinned } },
       )
     }

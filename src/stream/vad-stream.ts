@@ -46,7 +46,7 @@ export function vadSettings(
   stateBytes: number,
 ): VadSettings {
   const { audio } = manifest
-  if (manifest.task !== 'voice-activity-detection' || audio?.window === undefined || audio.normalise) {
+  if (manifest.task !== 'voice-activity-detection' || audio?.window === undefined || audio.normalize) {
     throw new VergeError('task_mismatch', `Model "${manifest.model}" cannot hear a stream; it is not made for one.`)
   }
   const { window } = audio

@@ -1,4 +1,4 @@
-import { quantisesRowsTogether } from '../catalog/dtype.ts'
+import { quantizesRowsTogether } from '../catalog/dtype.ts'
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
@@ -47,7 +47,7 @@ export function batchesOf(
   place: NonNullable<TaskModel['place']> = 'edge',
 ): number[][] {
   const masked = manifest.inputs.some(({ name }) => name === 'attention_mask')
-  const single = manifest.inputs.some(({ shape }) => shape[0] === 1) || quantisesTogether(manifest, place)
+  const single = manifest.inputs.some(({ shape }) => shape[0] === 1) || quantizesTogether(manifest, place)
   const lengthOf = (place: number): number => texts[place]?.ids.length ?? 0
   const shortestFirst = texts.map((_, place) => place).sort((a, b) => lengthOf(a) - lengthOf(b))
   const batches: number[][] = []
@@ -71,15 +71,15 @@ export function batchesOf(
 }
 
 /**
- * Whether the artifact for a place may take one scale for the activations of a whole batch, as dynamic quantisation does: then
+ * Whether the artifact for a place may take one scale for the activations of a whole batch, as dynamic quantization does: then
  * a text's answer would depend, in its third digit, on the texts beside it. One at a time costs nothing from about thirty
  * tokens up, because there is one thread.
  */
-function quantisesTogether({ artifacts }: Manifest, place: 'edge' | 'origin'): boolean {
+function quantizesTogether({ artifacts }: Manifest, place: 'edge' | 'origin'): boolean {
   const meant = artifacts.filter(({ places }) => places.includes(place))
   // An origin without an artifact of its own runs what there is.
   const run = meant.length === 0 ? artifacts : meant
-  return run.some(({ dtype }) => quantisesRowsTogether(dtype))
+  return run.some(({ dtype }) => quantizesRowsTogether(dtype))
 }
 
 /**

@@ -33,7 +33,7 @@ export const embeddingParametersSchema = z
   .meta({ id: 'EmbeddingParameters' })
 export type EmbeddingParameters = z.infer<typeof embeddingParametersSchema>
 
-/** A text, or its token ids as the model's own tokeniser gives them, special tokens included. */
+/** A text, or its token ids as the model's own tokenizer gives them, special tokens included. */
 export type EmbeddingInput = string | readonly number[]
 
 export interface EmbeddingOptions extends EmbeddingParameters {

@@ -58,7 +58,7 @@ export function imageFeatureExtraction(limits: Limits): Task<Uint8Array, Paramet
       const settings = manifest.imageFeatures ?? imageFeaturesSettingsSchema.parse({})
       const vectors = vectorsOf(outputs, settings, manifest)
       const pooled = pool(vectors, parameters.pooling ?? settings.pooling)
-      const scaled = (parameters.normalize ?? settings.normalise) ? pooled.map(toLengthOne) : pooled
+      const scaled = (parameters.normalize ?? settings.normalize) ? pooled.map(toLengthOne) : pooled
       const [only, ...others] = scaled
       const one = (parameters.pooling ?? settings.pooling) !== 'none' || vectors.length === 1
       return one && only !== undefined && others.length === 0 ? [...only] : scaled.map((values) => [...values])

@@ -59,7 +59,7 @@ export function objectDetection(limits: Limits): BoundTask {
       const { bytes, parameters } = readImageRequest(body, parametersSchema, limits)
       const settings = imageSettingsOf(manifest)
       const { detection } = manifest
-      if (detection === undefined || settings.fit === 'ink') {
+      if (detection === undefined || settings.fit === 'mnist') {
         throw new VergeError(
           'manifest_invalid',
           `Model "${manifest.model}" version "${manifest.version}" does not say how its outputs become boxes. Its operator has to add detection settings and push it again.`,

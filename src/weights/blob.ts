@@ -47,7 +47,7 @@ export function checkBlob(blob: BlobInfo, limits: Pick<Limits, 'chunkBytes' | 'a
     throw new VergeError(
       'model_too_large',
       `The weights have ${blob.bytes} bytes; at most ${limits.artifactBytes} fit here. Use a smaller or more strongly ` +
-        'quantised artifact.',
+        'quantized artifact.',
     )
   }
 }

@@ -125,13 +125,13 @@ describe("the benchmark's models", () => {
     const int8 = encoderModel(SMALL, 'int8')
     expect(int8.length).toBeLessThan(fp32.length / 3)
     const reference = await hiddenStates(fp32, 0)
-    const quantised = await hiddenStates(int8, 0)
-    expect(cosine(quantised, reference)).toBeGreaterThan(0.999)
+    const quantized = await hiddenStates(int8, 0)
+    expect(cosine(quantized, reference)).toBeGreaterThan(0.999)
     // Channels before the first that stands out, which would outweigh all others.
     const quiet = (states: Float32Array, token: number): Float32Array =>
       states.slice(token * SMALL.hidden, token * SMALL.hidden + 127)
     for (let token = 0; token < TOKENS; token++) {
-      expect(cosine(quiet(quantised, token), quiet(reference, token))).toBeGreaterThan(0.99)
+      expect(cosine(quiet(quantized, token), quiet(reference, token))).toBeGreaterThan(0.99)
     }
 
     // Two wrong models may agree: the states must have outliers, and must differ from token to token and by the mask.

@@ -70,7 +70,7 @@ const embedding = (task: TaskName): Manifest =>
   })
 const vectors = (inputs: Tensors): Tensors => floats('last_hidden_state', rowsOf(inputs), lengthOf(inputs), 4)
 
-const sound = { sampleRate: 16_000, normalise: false }
+const sound = { sampleRate: 16_000, normalize: false }
 const longSound = [
   { limits: { audioBytes: 10 }, code: 'input_too_large' },
   { limits: { audioSeconds: 0 }, code: 'input_too_large' },

@@ -108,7 +108,7 @@ describe('a Worker with a result cache and a limit of cost', () => {
     expect((await infer('open', 20, 0.5, { 'cache-control': 'no-cache' })).cache).toBe('bypass')
   })
 
-  it('is asked only after authorisation', async () => {
+  it('is asked only after authorization', async () => {
     expect((await infer('secret', 20, 0.75, OPERATOR)).cache).toBe('miss')
     await untilHit(() => infer('secret', 20, 0.75, OPERATOR))
     const stranger = await infer('secret', 20, 0.75)

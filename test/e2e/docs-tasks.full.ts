@@ -111,7 +111,7 @@ describe('embeddings.md', () => {
     const settings = nth(embeddings.blocks('json'), 0)
     await docs.publish(settings, encoder)
     await docs.publish(settings, encoder, { name: 'similar', task: 'sentence-similarity' })
-    // A cross-encoder needs its task and its tokeniser, and nothing else.
+    // A cross-encoder needs its task and its tokenizer, and nothing else.
     await docs.publish(
       { name: 'cross', task: 'text-ranking', tokenizer: 'tokenizer.json' },
       judgeModel(1, { the: [1] }),

@@ -142,7 +142,7 @@ describe(`fuzz, ${ROUNDS} rounds each`, () => {
     ]
     const { refused } = fuzz(sounds, (bytes) => {
       const meter = new StepMeter(LIMITS.decodeSteps)
-      const model = { sampleRate: 16_000, normalise: true, samples: 400 }
+      const model = { sampleRate: 16_000, normalize: true, samples: 400 }
       const heard = finish(decodingAudio(bytes, model, { audioSeconds: 10, inputElements: 400_000 }, meter))
       if (heard.length !== 400 || !heard.every(Number.isFinite)) throw new Error('what is heard is no sound')
     })
@@ -237,7 +237,7 @@ describe(`fuzz, ${ROUNDS} rounds each`, () => {
   })
 
   const tokenizers = (): unknown[] => {
-    const { cases } = fixture('tokenisers-rust.json') as { readonly cases: Readonly<Record<string, { file: unknown }>> }
+    const { cases } = fixture('tokenizers-rust.json') as { readonly cases: Readonly<Record<string, { file: unknown }>> }
     return Object.values(cases).map(({ file }) => file)
   }
 

@@ -52,11 +52,11 @@ describe.skipIf(!haveArchive)(`ONNX's conformance tests (skipped only where ${SK
     let loaded = 0
     for (const name of models) {
       const bytes = readFileSync(join(folder, name))
-      const optimised = await InferenceSession.create(bytes, { logSeverityLevel: 4, intraOpNumThreads: 1 }).catch(
+      const optimized = await InferenceSession.create(bytes, { logSeverityLevel: 4, intraOpNumThreads: 1 }).catch(
         () => {},
       )
-      if (optimised === undefined) continue
-      await optimised.release()
+      if (optimized === undefined) continue
+      await optimized.release()
       const session = await referenceSession(bytes, never()).catch((error: unknown) => {
         // Types that the binding has no words for are another matter.
         if (!isVergeError(error, 'engine_unsupported')) throw new Error(name, { cause: error })

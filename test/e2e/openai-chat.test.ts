@@ -50,7 +50,7 @@ describe('the official client', () => {
     }
   })
 
-  it('counts the prompt as the tokeniser does', async () => {
+  it('counts the prompt as the tokenizer does', async () => {
     const tokenizer = TextTokenizer.parse(new Uint8Array(readFileSync(join(FOLDER, 'tokenizer.json'))))
     const { usage } = await openai.chat.completions.create({
       model: 'abacus',

@@ -267,7 +267,7 @@ describe('verge push', () => {
   })
 
   it.each([
-    ['with so few weights that nothing is quantised', []],
+    ['with so few weights that nothing is quantized', []],
     ['in full precision', ['--dtype', 'fp32']],
     ['without proof', ['--no-verify', '--no-measure']],
   ])('refuses weights that are not numbers, %s', async (_, args) => {

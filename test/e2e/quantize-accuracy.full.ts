@@ -17,7 +17,7 @@ import { loadNative, nativeEngine } from '../fixtures/node/native.ts'
 
 const DATA = join(ROOT, '../shared/datasets')
 const haveData = existsSync(DATA)
-if (!haveData) console.warn('SKIPPED: accuracy after quantising is not measured, because ../shared/datasets is missing')
+if (!haveData) console.warn('SKIPPED: accuracy after quantizing is not measured, because ../shared/datasets is missing')
 
 interface Gate {
   readonly model: string
@@ -72,11 +72,11 @@ const TIMEOUT_MS = 1_800_000
 
 const signal = new AbortController().signal
 
-/** The description of a model as it was before anything of it was quantised. */
+/** The description of a model as it was before anything of it was quantized. */
 async function original(folder: string): Promise<{ readonly description: Description; readonly model: Uint8Array }> {
   const described = await readDescription(folder)
   const artifact = described.artifacts.find(({ dtype }) => dtype === 'fp32')
-  if (artifact === undefined) throw new Error(`${folder} has no fp32 artifact to quantise`)
+  if (artifact === undefined) throw new Error(`${folder} has no fp32 artifact to quantize`)
   const model = new Uint8Array(await readFile(join(folder, artifact.file)))
   return { description: { ...described, artifacts: [{ file: 'model.onnx', dtype: 'fp32' }] }, model }
 }
@@ -108,7 +108,7 @@ async function calibrationSamples(
 }
 
 describe.skipIf(!haveData)(
-  'accuracy after quantising, through HTTP (skipped only where ../shared/datasets is missing)',
+  'accuracy after quantizing, through HTTP (skipped only where ../shared/datasets is missing)',
   () => {
     let local: Local
     let work: string
@@ -125,7 +125,7 @@ describe.skipIf(!haveData)(
     }
 
     beforeAll(async () => {
-      work = await mkdtemp(join(tmpdir(), 'verge-quantised-'))
+      work = await mkdtemp(join(tmpdir(), 'verge-quantized-'))
       const folders: string[] = []
       for (const gate of GATES) {
         const { description, model } = await original(gate.folder)

@@ -25,8 +25,8 @@ import { artifactOf, never } from '../fixtures/source.ts'
 
 const DATA = join(ROOT, '../shared/datasets')
 const haveData = existsSync(DATA)
-if (!haveRealModels) console.warn(`SKIPPED: static quantisation of real models, because ${SKIP_REASON}`)
-if (!haveData) console.warn('SKIPPED: static quantisation on digits, because ../shared/datasets is missing')
+if (!haveRealModels) console.warn(`SKIPPED: static quantization of real models, because ${SKIP_REASON}`)
+if (!haveData) console.warn('SKIPPED: static quantization on digits, because ../shared/datasets is missing')
 
 interface Quantized {
   readonly floats: Session
@@ -35,7 +35,7 @@ interface Quantized {
   readonly sizes: string
 }
 
-/** As the tool does it: raised, cleaned, calibrated, quantised; for the edge in ORT format. */
+/** As the tool does it: raised, cleaned, calibrated, quantized; for the edge in ORT format. */
 async function quantize(
   file: string,
   samples: readonly Tensors[],

@@ -30,7 +30,7 @@ async function written(session: Session, prompts: readonly string[]): Promise<st
   return (await greedy(session, prompts.map(idsOf), STOPS)).map(textOf)
 }
 
-describe('the tokeniser of abacus', () => {
+describe('the tokenizer of abacus', () => {
   it.each(goldenCases)('gives the ids that the model was trained on: $prompt', ({ prompt, ids }) => {
     expect(idsOf(prompt)).toEqual(ids)
   })

@@ -313,7 +313,7 @@ describe('control tokens', () => {
     ['characters left out', { type: 'Replace', pattern: { String: '_' }, content: '' }, '<|e_nd|>'],
     ['spaces written otherwise', { type: 'Prepend', prepend: '\u2581' }, 'x'],
   ])(
-    'are the template\u2019s alone too where they are looked for in a normalised text: %s',
+    'are the template\u2019s alone too where they are looked for in a normalized text: %s',
     (_, normalizer, content) => {
       const file = JSON.parse(new TextDecoder().decode(wordsTokenizer()))
       file.normalizer = normalizer

@@ -1,14 +1,14 @@
 import { Tokenizer } from '@huggingface/tokenizers'
 import { describe, expect, it } from 'vitest'
 import { seededRandom } from '../../src/generate/random.ts'
-import { Detokeniser } from '../../src/generate/text.ts'
+import { Detokenizer } from '../../src/generate/text.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { codeOf } from '../fixtures/http.ts'
 import { LETTERS } from '../fixtures/language.ts'
 
 const BYTES = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
 
-/** A tokeniser with these tokens, numbered in order, and one that is for the model alone. */
+/** A tokenizer with these tokens, numbered in order, and one that is for the model alone. */
 function file(vocabulary: readonly string[], decoder: unknown, type = 'BPE') {
   const tokens = ['<s>', '<tool>', ...vocabulary]
   const added = (id: number, special: boolean) => ({
@@ -57,8 +57,8 @@ function whole(tokens: object, ids: readonly number[]): string {
 
 function oneByOne(tokens: object, ids: readonly number[], continues = false): string[] {
   const tokenizer = TextTokenizer.parse(new TextEncoder().encode(JSON.stringify(tokens)))
-  const detokeniser = new Detokeniser(tokenizer, continues)
-  return ids.map((id) => detokeniser.push(id))
+  const detokenizer = new Detokenizer(tokenizer, continues)
+  return ids.map((id) => detokenizer.push(id))
 }
 
 /** Ids of a text's UTF-8, by tokens that begin at `first`. */

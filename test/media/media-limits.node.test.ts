@@ -119,7 +119,7 @@ describe('the costliest files within the limits', () => {
     expect(file.length).toBeLessThanOrEqual(LIMITS.audioBytes)
     const meter = new StepMeter(LIMITS.decodeSteps)
     const { outcome, steps, costliest } = read(
-      decodingAudio(file, { sampleRate: 16_000, normalise: true }, LIMITS, meter),
+      decodingAudio(file, { sampleRate: 16_000, normalize: true }, LIMITS, meter),
     )
     expect(outcome).toBe('fine')
     expect(steps).toBeLessThanOrEqual(LIMITS.decodeSteps)

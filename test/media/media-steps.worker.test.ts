@@ -41,7 +41,7 @@ const sound =
   (size, meter) => {
     const samples = new Float32Array(size * channels).fill(0.25)
     const file = wav({ samples, sampleRate: rate, encoding, channels, extensible })
-    const settings = { sampleRate: 16_000, normalise: true }
+    const settings = { sampleRate: 16_000, normalize: true }
     return decodingAudio(file, settings, { audioSeconds: 1e4, inputElements: 1e8 }, meter)
   }
 

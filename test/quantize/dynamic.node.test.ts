@@ -179,7 +179,7 @@ describe('dynamic int8', () => {
     expect([has('MatMulInteger'), has('Cast'), has('Mul')]).toEqual([false, false, false])
   })
 
-  it('quantises an activation once for all products that read it, and a shared weight once', async () => {
+  it('quantizes an activation once for all products that read it, and a shared weight once', async () => {
     const source = model(
       [
         { op: 'MatMul', inputs: ['x', 'w'], outputs: ['a'] },
@@ -453,7 +453,7 @@ describe('embeddings in eight bits', () => {
     ])
   })
 
-  it('are not quantised twice: their scales are left', async () => {
+  it('are not quantized twice: their scales are left', async () => {
     const many = 1200
     const source = lookup(weight('table', many, 32), 32)
     const once = await change(source, [embeddings()])

@@ -118,7 +118,7 @@ describe(haveRealModels ? 'fp16' : `fp16 (third-party models left out: ${SKIP_RE
     expect(opsOf(result)).not.toContain('Cast')
   })
 
-  it('works on the rest of what 4-bit quantisation leaves', async () => {
+  it('works on the rest of what 4-bit quantization leaves', async () => {
     const { clean } = await halved(graphModel('small encoder, fp32'))
     const session = await loadModel(clean)
     const inputs = inputsOf(session)

@@ -60,7 +60,7 @@ describe('planning a mix of precisions', () => {
     expect(Object.fromEntries(result.plan)).toEqual({ a: 'q4', b: 'q4', c: 'int8', d: 'q4', e: 'q4', f: 'q4' })
   })
 
-  it('leaves a layer alone that bears no quantising at all', async () => {
+  it('leaves a layer alone that bears no quantizing at all', async () => {
     const result = await plan({ layers, evaluate: additive({ d: [0.1, 0.4], a: [0.0001, 0.01] }), maxDrop: 0.3 })
     expect(Object.fromEntries(result.plan)).toEqual({ a: 'int8', b: 'q4', c: 'q4', d: 'fp32', e: 'q4', f: 'q4' })
   })
@@ -242,7 +242,7 @@ describe('planning a mix of precisions', () => {
     expect(result).toMatchObject({ bytes: 0, accuracy: 0.9, evaluated: 1 })
   })
 
-  it('fails where not even the unquantised model is within the budget of the original', async () => {
+  it('fails where not even the unquantized model is within the budget of the original', async () => {
     const work = plan({ layers, evaluate: additive({}, 0.8), baseline: 0.9, maxDrop: 0.3 })
     await expect(work).rejects.toMatchObject({ code: 'disagrees' })
   })

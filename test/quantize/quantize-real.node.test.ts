@@ -30,7 +30,7 @@ async function magikaInput(files: readonly string[]): Promise<Tensor> {
 
 const FILES = ['python/code.py', 'javascript/code.js', 'css/code.css', 'csv/magika_test.csv']
 
-describe.skipIf(!haveRealModels)(`quantising real models (skipped only where ${SKIP_REASON})`, () => {
+describe.skipIf(!haveRealModels)(`quantizing real models (skipped only where ${SKIP_REASON})`, () => {
   it('keeps what Magika says of files', async () => {
     const model = await readFile(join(REAL_MODELS, 'magika-standard-v3.3/model.onnx'))
     const input = { bytes: await magikaInput(FILES) }

@@ -155,7 +155,7 @@ describe('the method', () => {
   })
 })
 
-describe('what is quantised', () => {
+describe('what is quantized', () => {
   it('is not what is excluded by name, pattern or operator', async () => {
     const { model } = encoder()
     const nodesOf = (result: Quantized): string[] => result.layers.map(({ node }) => node).sort()
@@ -259,7 +259,7 @@ describe('what is quantised', () => {
     await expect(quantize(model, { dtype: 'q8', prune: 1 })).rejects.toMatchObject({ code: 'bad_options' })
   })
 
-  it('says of what is pruned and not quantised that it was left', async () => {
+  it('says of what is pruned and not quantized that it was left', async () => {
     const { model } = named({
       inputs: [{ name: 'x', datatype: 'FP32', shape: [2, 4, 32] }],
       outputs: [{ name: 'y', datatype: 'FP32', shape: [2, 4, 32] }],
@@ -273,7 +273,7 @@ describe('what is quantised', () => {
 })
 
 describe('models that cannot be', () => {
-  it('are refused where they are quantised already', async () => {
+  it('are refused where they are quantized already', async () => {
     for (const dtype of ['q8', 'q4', 'uint8'] as const) {
       const { model } = await quantize(encoder().model, { dtype })
       for (const again of DTYPES.filter((name) => name !== 'fp32')) {

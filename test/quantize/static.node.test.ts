@@ -149,14 +149,14 @@ async function answer(session: Session, inputs: Tensors): Promise<Float32Array> 
   return output?.data as Float32Array
 }
 
-/** The nodes as they stand, in floats between QuantizeLinear and DequantizeLinear: what quantising means. */
+/** The nodes as they stand, in floats between QuantizeLinear and DequantizeLinear: what quantizing means. */
 async function loadPlain(bytes: Uint8Array): Promise<Session> {
   const engine = new NativeEngine({
     clock: systemClock,
     threads: 1,
     maxArtifactBytes: LIMITS.nativeArtifactBytes,
     turnLeaseMs: LIMITS.turnLeaseMs,
-    optimisation: 'disabled',
+    optimization: 'disabled',
   })
   return engine.load(await artifactOf(bytes), sourceOf(bytes), { signal: never() })
 }
@@ -168,7 +168,7 @@ async function loadEdge(bytes: Uint8Array): Promise<{ readonly session: Session;
   return { session, text: Buffer.from(ort).toString('latin1') }
 }
 
-describe('static quantisation of a network', () => {
+describe('static quantization of a network', () => {
   it.each([
     ['signed weights, unsigned activations', {}, true],
     ['unsigned weights', { weightType: 'uint8' }, true],
@@ -234,7 +234,7 @@ describe('static quantisation of a network', () => {
   })
 })
 
-describe('static quantisation', () => {
+describe('static quantization', () => {
   it('does not overflow where all products are as large as can be', async () => {
     // 64 products of 255 by 127: in 16 bits they would saturate at two.
     const model = modelOf([1, 64, 4, 4], [{ op: 'Conv', inputs: ['image', 'weight'], outputs: ['scores'] }], {
@@ -351,7 +351,7 @@ describe('static quantisation', () => {
     expect(sqnrDb(expected, await answer(session, inputs[0] as Tensors))).toBeGreaterThan(30)
   })
 
-  it('quantises what is selected, and says why it leaves what it leaves', async () => {
+  it('quantizes what is selected, and says why it leaves what it leaves', async () => {
     const model = modelOf(
       [1, 4, 8, 8],
       [
@@ -477,7 +477,7 @@ describe('constants added to what layers give', () => {
   })
 })
 
-describe('models that are quantised already', () => {
+describe('models that are quantized already', () => {
   it('are told by their operators', async () => {
     expect(quantizedOps(network())).toEqual([])
     const { model } = await quantize(network(), samples(1, 1, 3, 16, 16))

@@ -100,7 +100,7 @@ const CASES: readonly Case[] = [
 ]
 
 /**
- * The only output, by onnxruntime-node without its optimisations: those make `MatMulNBits` of a product with a restored
+ * The only output, by onnxruntime-node without its optimizations: those make `MatMulNBits` of a product with a restored
  * weight, which rounds activations as well.
  */
 async function runAsWritten(bytes: Uint8Array, inputs: Readonly<Record<string, Tensor>>): Promise<Float32Array> {
@@ -134,7 +134,7 @@ interface Rounded {
   readonly steps: Tensor
 }
 
-/** What ONNX's documentation of quantisation says of eight bits, element by element. */
+/** What ONNX's documentation of quantization says of eight bits, element by element. */
 function rounded(weight: Tensor, axis: number | null, { weightType = 'int8', symmetric = true }: StoredInt8Options) {
   const data = weight.data as Float32Array
   const group = groupsOf(weight, axis)
@@ -276,7 +276,7 @@ describe('stored int8', () => {
     expect([...initializersOf((await change(asOutput, [storedInt8()])).model).keys()]).toContain('w')
   })
 
-  it('reaches into branches, and quantises a weight of the graph around them once', async () => {
+  it('reaches into branches, and quantizes a weight of the graph around them once', async () => {
     const branch = (op: string): AttributeValue => ({
       graph: {
         inputs: [],

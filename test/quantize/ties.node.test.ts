@@ -235,7 +235,7 @@ describe('what no pass has a form for', () => {
     })
 
   it.each([
-    ['Einsum', '', { equation: { string: 'nw,wc->nc' } }, /Einsum is not quantised/],
+    ['Einsum', '', { equation: { string: 'nw,wc->nc' } }, /Einsum is not quantized/],
     ['FusedMatMul', 'com.microsoft', {}, /FusedMatMul is an operator of ONNX Runtime's own.*before that/],
     ['FusedGemm', 'com.microsoft', { activation: { string: 'Relu' } }, /FusedGemm is an operator of ONNX Runtime/],
   ] as const)('%s is listed with its reason', async (op, domain, attributes, reason) => {

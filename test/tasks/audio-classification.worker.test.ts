@@ -21,7 +21,7 @@ const ear = (name: string, inputs: Parameters<typeof testModel>[2]['inputs'], au
       task: 'audio-classification',
       labels: ['loud', 'long'],
       activation: 'none',
-      audio: { sampleRate: 16_000, normalise: false, ...audio },
+      audio: { sampleRate: 16_000, normalize: false, ...audio },
       inputs,
       outputs: [{ name: 'logits', datatype: 'FP32', shape: ['batch', 2] }],
     },
@@ -58,11 +58,11 @@ const { serving, post, request } = testApp({
       sound(['batch', 'samples']),
       { name: 'attention_mask', datatype: 'INT64', shape: ['batch', 'samples'] },
     ]),
-    ear('second', [sound(['batch', 16_000])], { samples: 16_000, normalise: true }),
+    ear('second', [sound(['batch', 16_000])], { samples: 16_000, normalize: true }),
     ear('odd', [sound(['batch', 'samples']), { name: 'speaker', datatype: 'INT64', shape: ['batch'] }]),
     testModel('bare', 'public', { task: 'audio-classification', inputs: [sound(['n'])], outputs: [] }),
     voice('voice'),
-    voice('windowless', { audio: { sampleRate: 16_000, normalise: false } }),
+    voice('windowless', { audio: { sampleRate: 16_000, normalize: false } }),
     voice('broken', {}, async () => new Map([['speech', tensor('FP32', [1, 1], Float32Array.of(0.5))]])),
   ],
   limits: { audioSeconds: 2, audioBytes: 100_000 },
@@ -113,7 +113,7 @@ describe('audio classification', () => {
     if (model === 'masked') expect(inputs?.get('attention_mask')).toMatchObject({ shape: [1, 1600] })
   })
 
-  it('resamples, pads and normalises as the manifest says', async () => {
+  it('resamples, pads and normalizes as the manifest says', async () => {
     const file = wav({ samples: sine(300, 0.25, 8000), sampleRate: 8000 })
     expect((await post('/run/second', file, typed('audio/wav'))).status).toBe(200)
     const samples = serving.runs.at(-1)?.inputs.get('sound')?.data as Float32Array

@@ -267,7 +267,7 @@ describe('feature extraction', () => {
     ])
   })
 
-  it('normalises and cuts as the manifest or the request says', async () => {
+  it('normalizes and cuts as the manifest or the request says', async () => {
     const mean = meanOf(CLS, good, SEP)
     const length = Math.hypot(...mean)
     const unit = mean.map((value) => value / length)

@@ -113,7 +113,7 @@ const features = (name: string, outputs: Outputs, settings: object = {}) =>
     {
       task: 'image-feature-extraction',
       image: { ...base, mode: 'RGB', size: size(4, 4), fit: 'stretch' },
-      imageFeatures: { pooling: 'mean', normalise: false, ...settings },
+      imageFeatures: { pooling: 'mean', normalize: false, ...settings },
     },
     () => fp32(outputs),
   )

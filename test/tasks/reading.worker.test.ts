@@ -4,7 +4,7 @@ import { type Tensors, tensor } from '../../src/core/tensors.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
 import { bertTokenizer, VOCABULARY } from '../fixtures/http-tokenizer.ts'
-import golden from '../fixtures/tokenisations.json'
+import golden from '../fixtures/tokenizations.json'
 
 const { a, good, bad, film } = VOCABULARY
 const CLS = VOCABULARY['[CLS]']

@@ -338,7 +338,7 @@ describe('text classification', () => {
     expect((await post('/run/critic', white, { 'content-type': 'image/png' })).status).toBe(415)
   })
 
-  it('refuses a text of which the tokeniser leaves nothing', async () => {
+  it('refuses a text of which the tokenizer leaves nothing', async () => {
     const response = await post('/run/simple', { inputs: '\u0001\u0002' })
     expect(await response.json()).toMatchObject({ error: { code: 'empty_input' } })
   })

@@ -50,7 +50,7 @@ export const audioSettingsSchema = z.object({
   /** Samples a second that the model was trained on; sounds of other rates are resampled. */
   sampleRate: z.number().int().min(1000).max(192_000),
   /** To zero mean and unit variance, as transformers' `do_normalize` has it. */
-  normalise: z.boolean().default(false),
+  normalize: z.boolean().default(false),
   /** Samples that the model takes, no more and no fewer: longer sounds are cut, shorter ones end in silence. */
   samples: z.number().int().positive().max(8_388_608).optional(),
   window: windowSettingsSchema.optional(),

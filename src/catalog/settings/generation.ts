@@ -8,7 +8,7 @@ export const generationSettingsSchema = z.object({
   stopTokens: z.array(z.number().int().nonnegative()).max(64),
   /** New tokens where a request does not say; by default 256, or what the context leaves. */
   defaultMaxTokens: z.number().int().positive().optional(),
-  /** What the chat template calls `bos_token`; by default what the tokeniser puts in front of a text. */
+  /** What the chat template calls `bos_token`; by default what the tokenizer puts in front of a text. */
   bosToken: z.string().max(256).optional(),
   /** What it calls `eos_token`; by default the first of `stopTokens`. */
   eosToken: z.string().max(256).optional(),

@@ -21,7 +21,7 @@ export const imageFeaturesSettingsSchema = z.object({
   /** What makes one vector of several: the first, their mean, or nothing, so that all are answered. */
   pooling: z.enum(['cls', 'mean', 'none']).default('mean'),
   /** To length 1, so that a product is the cosine. */
-  normalise: z.boolean().default(false),
+  normalize: z.boolean().default(false),
 })
 
 export type ImageOutputSettings = z.infer<typeof imageOutputSettingsSchema>

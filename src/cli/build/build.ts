@@ -125,7 +125,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   return { folder, reports: folder, packed, report, sample: set.samples[0] }
 }
 
-/** Begins to bundle the Worker that a proof will need, while the model is read and quantised. */
+/** Begins to bundle the Worker that a proof will need, while the model is read and quantized. */
 export function readyWorker({ compare, measure, verify }: BuildSettings): void {
   // The proof waits for the same bundle, and says why there is none.
   if (verify || measure || compare) bundleWorker().catch(() => undefined)

@@ -14,7 +14,7 @@ export interface Inspection {
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
   readonly survey: Survey
-  /** Quantising operators that it has already. */
+  /** Quantizing operators that it has already. */
   readonly quantized: readonly string[]
   /** Estimated bytes by precision, and of a loaded session at the edge. */
   readonly estimates: readonly {
@@ -23,7 +23,7 @@ export interface Inspection {
     readonly loaded: number
     readonly edge: boolean
   }[]
-  /** What quantising in 8 bits would do without samples. */
+  /** What quantizing in 8 bits would do without samples. */
   readonly method: string
 }
 
@@ -91,7 +91,7 @@ export function describeInspection(inspection: Inspection): string {
     ]),
   ]
   if (quantized.length > 0) {
-    lines.push('', `Quantised already: ${quantized.slice(0, 5).join(', ')}. It is pushed as it is.`)
+    lines.push('', `Quantized already: ${quantized.slice(0, 5).join(', ')}. It is pushed as it is.`)
   } else {
     lines.push(
       '',

@@ -6,7 +6,7 @@ import type { QuantizeSettings } from './options.ts'
 import type { Chosen, choosePrecision, PrecisionContext, SampleSet } from './precision.ts'
 
 /**
- * The precision that was chosen for the same model, settings and samples before, or `choose`'s choice: it quantises,
+ * The precision that was chosen for the same model, settings and samples before, or `choose`'s choice: it quantizes,
  * compares and, with `--max-drop`, measures hundreds of models.
  * @throws what `choose` throws
  */

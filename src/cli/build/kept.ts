@@ -7,7 +7,7 @@ import { NATIVE_VERSION } from '../../engine/native/support.ts'
 import { ROOT } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
 
-/** Results that took long and depend on nothing but files: proofs, measurements, quantised models. */
+/** Results that took long and depend on nothing but files: proofs, measurements, quantized models. */
 const FOLDER = join(ROOT, '.verge/kept')
 /** What they may take together: models are among them. The least recently used go first. */
 const MOST = { bytes: 2 * 1024 ** 3, entries: 500 }

@@ -37,7 +37,7 @@ export async function mixPrecisions(
     settings.dtype,
   )
   if (layers.length === 0)
-    throw new UsageError('Nothing in the model can be quantised: --max-drop has nothing to choose.')
+    throw new UsageError('Nothing in the model can be quantized: --max-drop has nothing to choose.')
 
   const { choose, confirm } = splitSamples(samples)
   const common = { engine: env.engine, original: loaded.onnx, signal, ...(classes !== undefined && { classes }) }

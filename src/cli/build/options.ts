@@ -70,7 +70,7 @@ export const QUANTIZE_OPTIONS = {
     value: 'M',
     choices: METHODS,
     help: [
-      'auto; dynamic (activations quantised as they come), static (calibrated with --samples), weights',
+      'auto; dynamic (activations quantized as they come), static (calibrated with --samples), weights',
       '(weights alone; computed in floats)',
     ],
   },

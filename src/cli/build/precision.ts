@@ -37,7 +37,7 @@ export interface PrecisionContext extends Workbench {
   readonly tolerance: number | undefined
 }
 
-/** Weights below this are not worth a quantised form: the file is small, and its nodes would be more than it saves. */
+/** Weights below this are not worth a quantized form: the file is small, and its nodes would be more than it saves. */
 const LEAST_FLOATS = 16 * 1024
 
 /**
@@ -60,13 +60,13 @@ export async function choosePrecision(
   if (found.length > 0) {
     const real = precisionOf(loaded.model)
     const dtype = real === 'q8' ? 'int8' : real
-    return { ...asItIs(loaded, `as it is: it is quantised already (${found.slice(0, 3).join(', ')})`), dtype }
+    return { ...asItIs(loaded, `as it is: it is quantized already (${found.slice(0, 3).join(', ')})`), dtype }
   }
   const floats = surveyModel(loaded.model)
     .weights.filter(({ kind }) => kind !== 'other')
     .reduce((sum, group) => sum + group.floats, 0)
   if (floats < LEAST_FLOATS && !settings.prune) {
-    return asItIs(loaded, `fp32: with ${floats} weights that could be quantised there is little to gain`)
+    return asItIs(loaded, `fp32: with ${floats} weights that could be quantized there is little to gain`)
   }
   if (set.samples.length === 0) {
     return asItIs(
@@ -108,7 +108,7 @@ async function firstThatAgrees(
     try {
       const candidate = await quantized(loaded, 'q8', { ...settings, method }, set, context)
       if (candidate.quantized?.layers.length === 0) {
-        return asItIs(loaded, 'fp32: nothing in it can be quantised', candidate.quantized.skipped.length)
+        return asItIs(loaded, 'fp32: nothing in it can be quantized', candidate.quantized.skipped.length)
       }
       const { shown, strayed } = await agreementOf({
         original: loaded.onnx,
@@ -149,7 +149,7 @@ async function quantized(
   { samples, synthetic }: SampleSet,
   { signal, progress }: Workbench,
 ): Promise<Chosen> {
-  const task = progress.task(`Quantising to ${dtype}`, undefined, 'steps')
+  const task = progress.task(`Quantizing to ${dtype}`, undefined, 'steps')
   try {
     const result = await quantizeModel(
       model,

@@ -22,6 +22,6 @@ export function referenceEngine(): Engine {
     clock: systemClock,
     maxArtifactBytes: LIMITS.nativeArtifactBytes,
     turnLeaseMs: LIMITS.turnLeaseMs,
-    optimisation: 'disabled',
+    optimization: 'disabled',
   })
 }

@@ -52,7 +52,7 @@ const figuresSchema = z.strictObject({
         /** In `models/`: what is stored is then taken from packing it. */
         folder: z.string().optional(),
         artifactBytes: amount.optional(),
-        /** Further files that a load reads, such as a tokeniser. */
+        /** Further files that a load reads, such as a tokenizer. */
         otherBytes: amount.optional(),
         /** CPU of the first request of an isolate, everything included. */
         coldCpuMs: amount,

@@ -11,7 +11,7 @@ type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
 const CLASSIFIERS =
   /^(?:Wav2Vec2|Wav2Vec2Conformer|Hubert|WavLM|UniSpeech|UniSpeechSat|Data2VecAudio|SEW|SEWD)ForSequenceClassification$/
 
-/** Whose `preprocessor_config.json` says no more than the rate and whether samples are normalised. */
+/** Whose `preprocessor_config.json` says no more than the rate and whether samples are normalized. */
 const EXTRACTOR = 'Wav2Vec2FeatureExtractor'
 
 /**
@@ -76,7 +76,7 @@ export async function guessAudio(
         `task audio-classification, ${known && said.task === undefined ? `by its architecture ${architecture}` : 'as asked'}`,
         `scores by ${activation}`,
         ...labels.value.notes,
-        `sounds at ${audio.sampleRate} Hz${audio.normalise ? ', normalised' : ''}`,
+        `sounds at ${audio.sampleRate} Hz${audio.normalize ? ', normalized' : ''}`,
         ...keys.value,
       ],
     },
@@ -90,7 +90,7 @@ function settingsOf(processor: Settings | undefined, { inputs }: Signature): Aud
   return {
     sampleRate: sizeOf(processor.sampling_rate) ?? 16_000,
     // The extractor's own default.
-    normalise: processor.do_normalize !== false,
+    normalize: processor.do_normalize !== false,
     ...(samples !== undefined && { samples }),
   }
 }
@@ -123,7 +123,7 @@ function voiceActivity(signature: Signature, said: Said): Outcome<Guess> {
 /** By silero-vad's own `OnnxWrapper` at 16 kHz: 512 new samples with the 64 before them. */
 const SILERO: AudioSettings = {
   sampleRate: 16_000,
-  normalise: false,
+  normalize: false,
   window: {
     length: 512,
     context: 64,

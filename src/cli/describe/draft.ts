@@ -71,5 +71,5 @@ function postprocessOf(task: TaskName): object {
     return { postprocess: { detection: { head: 'yolo', boxes: 'cxcywh', units: 'pixels', threshold: 0.5, iou: 0.45 } } }
   }
   if (task === 'image-to-image') return { postprocess: { imageOutput: { colour: 'RGB', rescale: 255 } } }
-  return task === 'image-feature-extraction' ? { postprocess: { imageFeatures: { normalise: false } } } : {}
+  return task === 'image-feature-extraction' ? { postprocess: { imageFeatures: { normalize: false } } } : {}
 }

@@ -60,7 +60,7 @@ export async function guessGeneration(
   }
 }
 
-/** The template beside a model: a file of its own, or a field of its tokeniser's settings. */
+/** The template beside a model: a file of its own, or a field of its tokenizer's settings. */
 export async function chatTemplateOf(files: Files): Promise<string | undefined> {
   const own = await readText(files, CHAT_TEMPLATE_FILE)
   if (own !== undefined) return own
@@ -99,7 +99,7 @@ async function settingsOf(
     text === undefined ? undefined : [...(tokenizer?.addedTexts ?? [])].find(([, content]) => content === text)?.[0]
   const [bosToken, eosToken] = [tokenText(written.bos_token), tokenText(written.eos_token)]
   const generation = (await readSettings(files, 'generation_config.json')) ?? {}
-  // Chat models name the end of a turn in the tokeniser's settings, and the end of all text in the model's.
+  // Chat models name the end of a turn in the tokenizer's settings, and the end of all text in the model's.
   const stopTokens = [generation.eos_token_id ?? config.eos_token_id, idOf(eosToken)]
     .flat()
     .filter((id): id is number => Number.isSafeInteger(id) && Number(id) >= 0)

@@ -52,9 +52,9 @@ function modeOf(processor: Settings, { channels }: ImageInput): Outcome<ImageSet
   const said = processor.do_flip_channel_order ?? processor.do_flip_channels
   // MobileViT's processor does it unless told not to.
   if (said !== true && !(said === undefined && processorName(processor) === 'MobileViT')) return { value: 'RGB' }
-  const normalised = 'mean' in valuesOrNothing(processor)
+  const normalized = 'mean' in valuesOrNothing(processor)
   const same = [processor.image_mean, processor.image_std].every((value) => perChannel(value, 1) !== undefined)
-  return normalised && !same
+  return normalized && !same
     ? { problem: 'it takes blue, green, red, and nothing says in which order its mean and deviation are' }
     : { value: 'BGR' }
 }
@@ -72,22 +72,22 @@ function valuesOf(processor: Settings, channels: 1 | 3): Outcome<Values> {
   const rescale = processor.do_rescale === false ? 1 : (numberOf(processor.rescale_factor) ?? 1 / 255)
   // EfficientNet takes 1 away after scaling, before mean and deviation.
   const shift = processor.rescale_offset === true && processor.do_rescale !== false ? 1 : 0
-  const normalises =
+  const normalizes =
     // MobileViT's processor has no such step, whatever the settings say.
     name !== 'MobileViT' && (processor.do_normalize ?? processor.image_mean !== undefined) !== false
   // EfficientNet's divides by the deviation once more for classifiers, unless told not to, and does so even without a mean.
   const again = name === 'EfficientNet' && processor.include_top !== false && processor.image_std !== undefined
-  if (!normalises && !again) {
+  if (!normalizes && !again) {
     return { value: shift === 0 ? { rescale } : { rescale, mean: fill(shift, channels), std: fill(1, channels) } }
   }
-  const mean = normalises ? perChannel(processor.image_mean, channels) : fill(0, channels)
+  const mean = normalizes ? perChannel(processor.image_mean, channels) : fill(0, channels)
   const std = perChannel(processor.image_std, channels)
   if (mean === undefined || std === undefined || std.some((value) => value <= 0)) {
     return {
       problem: `preprocessor_config.json has no mean and deviation for ${channels === 1 ? 'one channel' : 'three channels'}`,
     }
   }
-  const twice = normalises && again
+  const twice = normalizes && again
   return {
     value: { rescale, mean: mean.map((value) => value + shift), std: twice ? std.map((value) => value * value) : std },
   }

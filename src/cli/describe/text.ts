@@ -60,7 +60,7 @@ async function tokenLimits(files: ReadonlyMap<string, string>, config: Settings)
   const settings = (await readSettings(files, 'tokenizer_config.json')) ?? {}
   const positions = sizeOf(config.max_position_embeddings)
   const offset = OFFSET_POSITIONS.test(stringOf(config.model_type) ?? '') ? 2 : 0
-  // transformers writes 1e30 where a tokeniser has no limit, which is no safe integer.
+  // transformers writes 1e30 where a tokenizer has no limit, which is no safe integer.
   const limits = [sizeOf(settings.model_max_length), positions === undefined ? undefined : positions - offset]
   return limits.flatMap((limit) => (limit !== undefined && limit > 0 ? [limit] : []))
 }

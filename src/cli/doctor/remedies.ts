@@ -13,7 +13,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
   store_unavailable:
     'R2 or KV did not answer. Check that the bindings in wrangler.toml name what is in the account; look at status.cloudflare.com.',
   model_invalid: 'ONNX Runtime does not take the file. "npx verge pack" says why.',
-  model_too_large: 'It does not fit an isolate. Quantise it: "npx verge pack" shows what it takes.',
+  model_too_large: 'It does not fit an isolate. Quantize it: "npx verge pack" shows what it takes.',
   engine_full:
     'Other models held the memory of the isolate. Run the doctor again; if it stays, unpin models or use an origin.',
   engine_unsupported:

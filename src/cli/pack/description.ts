@@ -56,7 +56,7 @@ const UNLABELLED: ReadonlySet<TaskName> = new Set<TaskName>([
   'text-generation',
 ])
 
-/** Tasks that take texts and need nothing said of them but their tokeniser. */
+/** Tasks that take texts and need nothing said of them but their tokenizer. */
 const OF_TOKENS: ReadonlySet<TaskName> = new Set<TaskName>([
   'feature-extraction',
   'sentence-similarity',

@@ -25,7 +25,7 @@ export interface Report {
   readonly tools: Readonly<Record<string, string>>
   readonly original: SizedArtifact
   /**
-   * The original, neither quantised nor cleaned, in the ORT format that the edge reads: what artifacts in that format
+   * The original, neither quantized nor cleaned, in the ORT format that the edge reads: what artifacts in that format
    * are compared with. Null where no artifact is in it, or the original does not convert.
    */
   readonly originalOrt: SizedArtifact | null

@@ -80,7 +80,7 @@ function layers({ layers, passes, skipped }: Report): string[] {
   if (layers.length === 0 && passes.length === 0 && skipped.length === 0) return []
   const lines = ['Layers']
   const done = tally(layers.map(({ to }) => to)).map(([to, count]) => `${count} to ${to}`)
-  if (done.length > 0) lines.push(...wrapped(`quantised: ${done.join(', ')}`, '  '))
+  if (done.length > 0) lines.push(...wrapped(`quantized: ${done.join(', ')}`, '  '))
   if (passes.length > 0) {
     lines.push(...wrapped(`passes: ${passes.map(({ changes, pass }) => `${pass} ${changes}`).join(', ')}`, '  '))
   }

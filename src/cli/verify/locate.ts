@@ -49,7 +49,7 @@ const MOST_SAMPLES = 4
 const VALUES_AT_ONCE = 64
 
 /**
- * Finds where in a graph the error of its quantised form begins: the values that both graphs name alike become outputs of
+ * Finds where in a graph the error of its quantized form begins: the values that both graphs name alike become outputs of
  * both, onnxruntime-node runs them as written, and the noise is followed from node to node.
  * @throws VergeError model_invalid, run_rejected; OnnxError malformed
  */

@@ -15,7 +15,7 @@ export function referenceSession(onnx: Uint8Array, signal: AbortSignal): Promise
     threads: 1,
     maxArtifactBytes: LIMITS.nativeArtifactBytes,
     turnLeaseMs: LIMITS.turnLeaseMs,
-    optimisation: 'disabled',
+    optimization: 'disabled',
   })
   return engine.load({ sha256: sha256(onnx), format: 'onnx', bytes: onnx.length }, memorySource(onnx), { signal })
 }

@@ -9,7 +9,7 @@ import { InferenceSession } from './runtime.ts'
 import { NativeSession } from './session.ts'
 import { NATIVE_VERSION, type NativeLimits, nativeSupport, type Provider } from './support.ts'
 
-export type Optimisation = 'disabled' | 'basic' | 'extended' | 'all'
+export type Optimization = 'disabled' | 'basic' | 'extended' | 'all'
 
 export interface NativeEngineOptions extends NativeLimits {
   readonly clock: Clock
@@ -21,7 +21,7 @@ export interface NativeEngineOptions extends NativeLimits {
    * `all` if left out. `disabled` runs graphs node by node as they are written; those that ONNX Runtime refuses in that
    * way are run at `basic`.
    */
-  readonly optimisation?: Optimisation
+  readonly optimization?: Optimization
   /** In order of preference; the first that really runs is used, the processor if none does or none is named. */
   readonly providers?: readonly Provider[]
   readonly logger?: Logger
@@ -145,11 +145,11 @@ export class NativeEngine implements Engine {
   }
 
   async #createOn(provider: Provider, artifact: ArtifactInfo, weights: Uint8Array | string): Promise<InferenceSession> {
-    const { optimisation = 'all' } = this.#options
+    const { optimization = 'all' } = this.#options
     try {
-      return await this.#createAt(optimisation, provider, artifact, weights)
+      return await this.#createAt(optimization, provider, artifact, weights)
     } catch (error) {
-      if (optimisation !== 'disabled' || artifact.format === 'ort') throw error
+      if (optimization !== 'disabled' || artifact.format === 'ort') throw error
       // ONNX Runtime 1.30 trips over its own casts around a Cast of halves to halves, which `basic` takes away.
       return this.#createAt('basic', provider, artifact, weights).catch(() => {
         throw error
@@ -158,7 +158,7 @@ export class NativeEngine implements Engine {
   }
 
   #createAt(
-    graphOptimizationLevel: Optimisation,
+    graphOptimizationLevel: Optimization,
     provider: Provider,
     artifact: ArtifactInfo,
     weights: Uint8Array | string,

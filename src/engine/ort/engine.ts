@@ -177,8 +177,8 @@ export class OrtEngine implements Engine {
   }
 }
 
-const OPTIMISE_NOT = 0
-const OPTIMISE_ALL = 99
+const OPTIMIZE_NOT = 0
+const OPTIMIZE_ALL = 99
 
 /** Session options that keep an ORT-format model's weights where they are instead of copying them. */
 const ORT_FORMAT_CONFIG = [
@@ -194,7 +194,7 @@ function createSession(module: OrtModule, artifact: ArtifactInfo, pointer: numbe
     // The arena would keep what activations needed at their peak; without it the heap stays small (38.5 MB against
     // 79.6 for a 22.6 MB encoder, together with ORT format).
     const options = module._OrtCreateSessionOptions(
-      ort ? OPTIMISE_NOT : OPTIMISE_ALL,
+      ort ? OPTIMIZE_NOT : OPTIMIZE_ALL,
       false,
       false,
       0,

@@ -90,7 +90,7 @@ export class OrtInstance {
     this.leave()
     if (code !== 0) {
       this.#module = undefined
-      throw new VergeError('engine_aborted', 'ONNX Runtime could not be initialised.')
+      throw new VergeError('engine_aborted', 'ONNX Runtime could not be initialized.')
     }
   }
 

@@ -105,8 +105,8 @@ export function createMemory(maxBytes: number, onGrow: (grown: boolean) => void 
 }
 
 /**
- * Instantiates ONNX Runtime on `memory`, which is zeroed first: a shared-memory module initialises its data segments
- * only where its own "already initialised" flag in that memory is 0, so that a zeroed memory gives a clean start and
+ * Instantiates ONNX Runtime on `memory`, which is zeroed first: a shared-memory module initializes its data segments
+ * only where its own "already initialized" flag in that memory is 0, so that a zeroed memory gives a clean start and
  * the same memory serves one instance after another.
  *
  * Two globals are replaced while the factory runs its synchronous part, which decides both, and are restored before

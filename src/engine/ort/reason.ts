@@ -47,14 +47,14 @@ const REASONS: readonly (readonly [RegExp, (...found: readonly string[]) => stri
 
 /** Innermost last: a loop's body fails inside of the loop. */
 const OPERATOR = /while running ([A-Z]\w{0,63}) node/g
-/** Made by the optimiser out of the model's own, so that the model's owner would look for them in vain. */
-const MADE_BY_OPTIMISER = /^(?:Fused|Nhwc|Reorder|Memcpy)/
+/** Made by the optimizer out of the model's own, so that the model's owner would look for them in vain. */
+const MADE_BY_OPTIMIZER = /^(?:Fused|Nhwc|Reorder|Memcpy)/
 
 /** @param message as ONNX Runtime gave it, whole */
 export function runReason(message: string): string {
   const text = message.slice(0, LONGEST).replace(/\s+/g, ' ')
   const operator = [...text.matchAll(OPERATOR)].at(-1)?.[1]
-  const named = operator === undefined || MADE_BY_OPTIMISER.test(operator) ? undefined : operator
+  const named = operator === undefined || MADE_BY_OPTIMIZER.test(operator) ? undefined : operator
   for (const [pattern, say] of REASONS) {
     const found = pattern.exec(text)
     if (found !== null) return `${say(...found.slice(1))}${named === undefined ? '' : ` (operator ${named})`}.`

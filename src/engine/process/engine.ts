@@ -211,12 +211,12 @@ async function send(
 
 /** Of the engine's options, those that can cross to another process. */
 function sendable(options: ProcessEngineOptions): ChildOptions {
-  const { threads, maxArtifactBytes, turnLeaseMs, optimisation, memoryLimitBytes } = options
+  const { threads, maxArtifactBytes, turnLeaseMs, optimization, memoryLimitBytes } = options
   return {
     maxArtifactBytes,
     turnLeaseMs,
     ...(threads !== undefined && { threads }),
-    ...(optimisation !== undefined && { optimisation }),
+    ...(optimization !== undefined && { optimization }),
     ...(memoryLimitBytes !== undefined && { memoryLimitBytes }),
   }
 }

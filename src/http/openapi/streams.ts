@@ -7,7 +7,7 @@ import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
 export function streamPaths(schemas: SchemaSet, manifests: readonly Manifest[]): Record<string, JsonSchema> {
   return Object.fromEntries(
     manifests.flatMap(({ model, task, audio }) =>
-      task === 'voice-activity-detection' && audio?.window !== undefined && !audio.normalise
+      task === 'voice-activity-detection' && audio?.window !== undefined && !audio.normalize
         ? [[`/stream/${model}`, { get: streamOperation(schemas, model, audio.sampleRate) }]]
         : [],
     ),

@@ -11,7 +11,7 @@ export interface AudioLimits {
   readonly inputElements: number
 }
 
-type Wanted = Pick<AudioSettings, 'sampleRate' | 'samples' | 'normalise'>
+type Wanted = Pick<AudioSettings, 'sampleRate' | 'samples' | 'normalize'>
 
 /**
  * How many samples a model hears of a WAV file, by its header alone.
@@ -32,11 +32,11 @@ export function* decodingAudio(
   limits: AudioLimits,
   meter: StepMeter,
 ): Work<Float32Array> {
-  const { sampleRate, samples, normalise } = settings
+  const { sampleRate, samples, normalize } = settings
   const wav = parseWav(bytes)
   const heard = heardOf(wav, settings, limits)
   const result = yield* resampling(wav, sampleRate, meter, heard)
-  if (normalise) standardise(result)
+  if (normalize) standardize(result)
   if (samples === undefined || samples === heard) return result
   const padded = new Float32Array(samples)
   padded.set(result)
@@ -71,7 +71,7 @@ function heardOf(wav: Wav, { sampleRate, samples }: Wanted, limits: AudioLimits)
 const EPSILON = 1e-7
 
 /** To zero mean and unit variance in place, as transformers' `zero_mean_unit_var_norm`. */
-function standardise(samples: Float32Array): void {
+function standardize(samples: Float32Array): void {
   let sum = 0
   for (const sample of samples) sum += sample
   const mean = sum / samples.length

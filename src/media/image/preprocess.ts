@@ -20,7 +20,7 @@ export interface Framing {
 
 /** A picture to a model's input, by its manifest's settings. @throws invalid_image, input_too_large */
 export function* preprocessing(image: Raster, settings: ImageSettings, meter: StepMeter): Work<ImageSamples> {
-  return normalise(yield* fitting(image, settings, meter), settings)
+  return normalize(yield* fitting(image, settings, meter), settings)
 }
 
 /** A picture in a model's mode and size, still in samples of 0 to 255. @throws invalid_image, input_too_large */
@@ -28,7 +28,7 @@ export function* fitting(image: Raster, settings: ImageSettings, meter: StepMete
   const [height, width] = settings.size
   const convert = settings.mode === 'L' ? toGrey : toRgb
   const own = convert(image)
-  if (settings.fit === 'ink') {
+  if (settings.fit === 'mnist') {
     return convert(yield* inking(own, width, height, settings.box ?? Math.min(width, height), meter))
   }
   const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
@@ -43,7 +43,7 @@ export function* fitting(image: Raster, settings: ImageSettings, meter: StepMete
   return paste(scaled, Math.max(0, -left), Math.max(0, -top), width, height, settings.pad ?? 0)
 }
 
-/** How a picture of a size is scaled and cut; for `ink`, which looks at the picture, as if it were stretched. */
+/** How a picture of a size is scaled and cut; for `mnist`, which looks at the picture, as if it were stretched. */
 export function framing({ width, height }: Pick<Raster, 'width' | 'height'>, settings: ImageSettings): Framing {
   const [toHeight, toWidth] = settings.size
   switch (settings.fit) {
@@ -90,7 +90,7 @@ function letterbox(width: number, height: number, toWidth: number, toHeight: num
 }
 
 /** Samples of 0 to 255 to what a model takes. */
-export function normalise(image: Raster, settings: ImageSettings): ImageSamples {
+export function normalize(image: Raster, settings: ImageSettings): ImageSamples {
   const { width, height, channels, data } = image
   const { mode, rescale, mean, std, layout } = settings
   const samples = new Float32Array(data.length)

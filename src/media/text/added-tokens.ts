@@ -1,6 +1,6 @@
 import { type Aligned, sliceOf, sourceOf } from './aligned.ts'
 import { configsOf, isTokenId } from './config.ts'
-import { type Normaliser, normalised } from './normalise.ts'
+import { type Normalizer, normalized } from './normalize.ts'
 import { Trie } from './trie.ts'
 
 /** A token that stands in a text as it is written, such as "[MASK]", and is never split. */
@@ -26,25 +26,25 @@ export type Literal = (start: number, end: number, id: number) => boolean
 export interface AddedTokens {
   /** Finds those that are looked for in the text as it came. */
   readonly before: Splitter
-  /** Finds those that are looked for in the normalised text. */
+  /** Finds those that are looked for in the normalized text. */
   readonly after: Splitter
 }
 
-export function addedTokensOf(value: unknown, normaliser: Normaliser): AddedTokens {
+export function addedTokensOf(value: unknown, normalizer: Normalizer): AddedTokens {
   const before: AddedToken[] = []
   const after: AddedToken[] = []
   for (const token of configsOf(value)) {
     const { id, content } = token
     if (typeof content !== 'string' || !isTokenId(id)) throw new Error('an added token lacks id or content')
-    const isNormalised = token.normalized ?? token.special !== true
+    const isNormalized = token.normalized ?? token.special !== true
     const own = {
       id,
-      content: isNormalised ? normalised(normaliser, content) : content,
+      content: isNormalized ? normalized(normalizer, content) : content,
       singleWord: token.single_word === true,
       takesSpaceBefore: token.lstrip === true,
       takesSpaceAfter: token.rstrip === true,
     }
-    if (own.content !== '') (isNormalised ? after : before).push(own)
+    if (own.content !== '') (isNormalized ? after : before).push(own)
   }
   return { before: splitter(before), after: splitter(after) }
 }

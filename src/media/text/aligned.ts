@@ -1,7 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
 
 /**
- * A text while a tokeniser changes it: for every UTF-16 unit of `text`, the part [start, end) of the source that it came
+ * A text while a tokenizer changes it: for every UTF-16 unit of `text`, the part [start, end) of the source that it came
  * from, in UTF-16 units of the source. What was put in without a source has an empty part.
  */
 export interface Aligned {

@@ -2,7 +2,7 @@ import { bytesFromBase64 } from '../base64.ts'
 import { type Aligned, Rewriter } from './aligned.ts'
 
 /**
- * SentencePiece's precompiled normalisation rules: a double-array trie (darts-clone) from UTF-8 to places in a blob of
+ * SentencePiece's precompiled normalization rules: a double-array trie (darts-clone) from UTF-8 to places in a blob of
  * replacements, each ended by a zero. They are applied as Hugging Face's Rust library applies them: to a grapheme of less
  * than six bytes as a whole, by the shortest rule that it begins with; else to each character.
  */

@@ -18,7 +18,7 @@ export function isTokenId(value: unknown): value is number {
 
 /**
  * The regular expression of a `{Regex}` or `{String}` pattern. The library writes Oniguruma's syntax, which
- * tokenisers use, anew as JavaScript's.
+ * tokenizers use, anew as JavaScript's.
  * @throws Error if there is no pattern
  */
 export function patternOf(config: Config): RegExp {

@@ -27,7 +27,7 @@ export function beginning(text: string, length: number): string {
 export function ending(text: string, length: number): string {
   const from = text.length - length
   for (let at = from; at <= Math.min(text.length - 1, from + LONGEST_WORD); at++) {
-    // With its space, which is part of the word to many tokenisers.
+    // With its space, which is part of the word to many tokenizers.
     if (/\s/.test(text[at] ?? '')) return text.slice(at)
   }
   return text.slice(/[\udc00-\udfff]/.test(text[from] ?? '') ? from + 1 : from)

@@ -1,14 +1,14 @@
 import { type Config, configsOf, isConfig, isTokenId } from './config.ts'
 
-/** A place in what a tokeniser makes of texts: special tokens, or all tokens of the first or second text. */
+/** A place in what a tokenizer makes of texts: special tokens, or all tokens of the first or second text. */
 export type FrameItem =
   | { readonly kind: 'special'; readonly ids: readonly number[]; readonly typeId: number }
   | { readonly kind: 'text'; readonly which: 0 | 1; readonly typeId: number }
 
-/** What a tokeniser's post-processor puts around one text, and around two. */
+/** What a tokenizer's post-processor puts around one text, and around two. */
 export interface Frame {
   readonly single: readonly FrameItem[]
-  /** Undefined if the tokeniser has no form for two texts. */
+  /** Undefined if the tokenizer has no form for two texts. */
   readonly pair: readonly FrameItem[] | undefined
   /** Spaces at the ends of a token are no part of its place in the text. */
   readonly trimOffsets: boolean

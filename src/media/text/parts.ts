@@ -1,9 +1,9 @@
 import { type AddedTokens, addedTokensOf } from './added-tokens.ts'
 import { type Config, configsOf, isConfig, isTokenId } from './config.ts'
 import { type Frame, frameOf } from './frame.ts'
-import { type Normaliser, normaliserOf } from './normalise.ts'
+import { type Normalizer, normalizerOf } from './normalize.ts'
 import type { StepCounter, WordModel } from './piece.ts'
-import { type PreTokeniser, preTokeniserOf } from './pre-tokenise.ts'
+import { type PreTokenizer, preTokenizerOf } from './pre-tokenize.ts'
 import { type Vocabulary, vocabularyOf } from './vocabulary.ts'
 import { wordModelOf } from './words.ts'
 
@@ -11,8 +11,8 @@ import { wordModelOf } from './words.ts'
 export interface Parts {
   readonly vocabulary: Vocabulary
   readonly added: AddedTokens
-  readonly normaliser: Normaliser
-  readonly preTokeniser: PreTokeniser
+  readonly normalizer: Normalizer
+  readonly preTokenizer: PreTokenizer
   readonly words: WordModel
   readonly frame: Frame
   readonly padId: number
@@ -31,16 +31,16 @@ export function partsOf(file: unknown, counter: StepCounter): Parts {
   if (!isConfig(file)) throw new Error('tokenizer.json is no object')
   const model = isConfig(file.model) ? file.model : {}
   const vocabulary = vocabularyOf(model)
-  const normaliser = normaliserOf(file.normalizer)
+  const normalizer = normalizerOf(file.normalizer)
   const declared = configsOf(file.added_tokens)
-  const added = addedTokensOf(declared, normaliser)
+  const added = addedTokensOf(declared, normalizer)
   const addedIds = new Map(declared.map(({ content, id }) => [String(content), Number(id)]))
   const idOf = (token: string): number | undefined => addedIds.get(token) ?? vocabulary.idOf(token)
   return {
     vocabulary,
-    normaliser,
+    normalizer,
     added,
-    preTokeniser: preTokeniserOf(file.pre_tokenizer),
+    preTokenizer: preTokenizerOf(file.pre_tokenizer),
     words: wordModelOf(model, vocabulary, counter),
     frame: frameOf(file.post_processor, idOf),
     padId: padIdOf(file, idOf),

@@ -7,7 +7,7 @@ export interface Piece {
   readonly end: number
 }
 
-/** One word (what a pre-tokeniser made) to tokens that cover it from its beginning to its end. */
+/** One word (what a pre-tokenizer made) to tokens that cover it from its beginning to its end. */
 export type WordModel = (word: string) => readonly Piece[]
 
 /** Counts the steps of the models' inner loops, so that a test can show how they grow with a text. */

@@ -22,7 +22,7 @@ export interface TextToken {
   /** UTF-16 units [start, end) of the text. */
   readonly start: number
   readonly end: number
-  /** Number of its word in the text; a word is what the pre-tokeniser made, or an added token. */
+  /** Number of its word in the text; a word is what the pre-tokenizer made, or an added token. */
   readonly word: number
 }
 
@@ -78,7 +78,7 @@ export class TextTokenizer {
 
   /**
    * @param counter counts the steps of the model's inner loops
-   * @throws manifest_invalid if the bytes are not a tokeniser that is known
+   * @throws manifest_invalid if the bytes are not a tokenizer that is known
    */
   static parse(bytes: Uint8Array, counter: StepCounter = { steps: 0 }): TextTokenizer {
     try {
@@ -89,7 +89,7 @@ export class TextTokenizer {
   }
 
   /**
-   * Token ids with the special tokens that the tokeniser puts around a text.
+   * Token ids with the special tokens that the tokenizer puts around a text.
    * @param maxTokens longer texts are cut to so many, special tokens included and kept
    */
   encode(text: string, maxTokens: number): EncodedText {
@@ -97,10 +97,10 @@ export class TextTokenizer {
   }
 
   /**
-   * Token ids of two texts in the tokeniser's form for pairs.
+   * Token ids of two texts in the tokenizer's form for pairs.
    * @param maxTokens longer pairs are cut to so many, special tokens included and kept
    * @param cut which text loses tokens; if it has none left, the other one does
-   * @throws manifest_invalid if the tokeniser has no form for two texts
+   * @throws manifest_invalid if the tokenizer has no form for two texts
    */
   encodePair(first: string, second: string, maxTokens: number, cut: PairTruncation = 'longest_first'): Encoding {
     const room = Math.max(0, maxTokens - this.specialTokens(true))
@@ -128,12 +128,12 @@ export class TextTokenizer {
     for (let length = firstReading(most); length < text.length; length *= 4) {
       const part = side === 'right' ? beginning(text, length) : ending(text, length)
       spend?.(part.length)
-      const kept = keptTokens(yield* this.#tokenise(part, options), part, most, side)
+      const kept = keptTokens(yield* this.#tokenize(part, options), part, most, side)
       const offset = side === 'right' ? 0 : text.length - part.length
       if (kept !== undefined) return offset === 0 ? kept : kept.map((token) => moved(token, offset))
     }
     spend?.(text.length)
-    const tokens = yield* this.#tokenise(text, options)
+    const tokens = yield* this.#tokenize(text, options)
     if (tokens.length <= most) return tokens
     return side === 'right' ? tokens.slice(0, most) : tokens.slice(tokens.length - most)
   }
@@ -191,7 +191,7 @@ export class TextTokenizer {
   }
 
   /**
-   * Tokens as the vocabulary writes them to text, as the tokeniser's decoder joins them.
+   * Tokens as the vocabulary writes them to text, as the tokenizer's decoder joins them.
    * @throws manifest_invalid for a decoder that is not known
    */
   join(tokens: readonly string[]): string {
@@ -208,12 +208,12 @@ export class TextTokenizer {
     if (items !== undefined) return items
     throw new VergeError(
       'manifest_invalid',
-      "The model's tokenizer.json has no form for two texts. Its operator has to push it with another task, or another tokeniser.",
+      "The model's tokenizer.json has no form for two texts. Its operator has to push it with another task, or another tokenizer.",
     )
   }
 
-  *#tokenise(text: string, { literal, spend }: ReadOptions): Work<TextToken[]> {
-    const { added, normaliser, preTokeniser, words, frame } = this.#parts
+  *#tokenize(text: string, { literal, spend }: ReadOptions): Work<TextToken[]> {
+    const { added, normalizer, preTokenizer, words, frame } = this.#parts
     const tokens: TextToken[] = []
     let word = 0
     let unpaid = 0
@@ -225,7 +225,7 @@ export class TextTokenizer {
       tokens.push({ id, start, end, word })
     }
     for (const outer of added.before(alignedOf(text), literal)) {
-      const changed = outer.id === undefined ? normaliser(outer.text) : outer.text
+      const changed = outer.id === undefined ? normalizer(outer.text) : outer.text
       spend?.(Math.max(0, changed.text.length - MOST_GROWTH * outer.text.text.length))
       const sections = outer.id === undefined ? added.after(changed, literal) : [outer]
       for (const section of sections) {
@@ -234,7 +234,7 @@ export class TextTokenizer {
           word++
           continue
         }
-        for (const piece of preTokeniser(section.text)) {
+        for (const piece of preTokenizer(section.text)) {
           let last: { start: number; end: number; place: readonly [number, number] } | undefined
           for (const { id, start, end } of piece.text === '' ? [] : words(piece.text)) {
             // The bytes of something long and unknown all have its place, which takes as long to find as it is long.
@@ -256,10 +256,10 @@ export class TextTokenizer {
   }
 }
 
-/** Steps that a UTF-16 unit takes: half as many in most tokenisers, and twice as many in the slowest (docs/limits.md). */
+/** Steps that a UTF-16 unit takes: half as many in most tokenizers, and twice as many in the slowest (docs/limits.md). */
 export const STEPS_PER_UNIT = 1_000
 
-/** A text that a normaliser makes so many times longer costs more than its own length: "\ufdfa" has 18 letters by NFKC. */
+/** A text that a normalizer makes so many times longer costs more than its own length: "\ufdfa" has 18 letters by NFKC. */
 const MOST_GROWTH = 4
 
 const UNITS_BETWEEN_YIELDS = 4_096

@@ -28,7 +28,7 @@ export const productOfInputs =
     ),
   ]
 
-/** `Gemm`, also of quantised matrices: its left and right inputs are at the places given. */
+/** `Gemm`, also of quantized matrices: its left and right inputs are at the places given. */
 export const gemm =
   (left: number, right: number): Rule =>
   (context) => {

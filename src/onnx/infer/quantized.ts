@@ -96,7 +96,7 @@ export const quantized: Rules = {
   ConvInteger: convolution(0, 1, () => DataType.INT32),
 }
 
-/** ONNX Runtime's own operators (domain `com.microsoft`), of those that its optimiser and quantisers write. */
+/** ONNX Runtime's own operators (domain `com.microsoft`), of those that its optimizer and quantizers write. */
 export const contributed: Rules = {
   QuantizeLinear: quantizeLinear,
   DequantizeLinear: dequantizeLinear,

@@ -14,7 +14,7 @@ export interface CleaningOptions extends FoldConstantsOptions {
   readonly keepInputs?: boolean
 }
 
-/** What is done to a model before it is quantised: the same answers, from fewer nodes and constants. */
+/** What is done to a model before it is quantized: the same answers, from fewer nodes and constants. */
 export function cleaning({ engine, keepInputs = false, ...options }: CleaningOptions = {}): Pass[] {
   return [
     ...(keepInputs ? [] : [ownInitializers]),

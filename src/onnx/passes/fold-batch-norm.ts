@@ -4,13 +4,13 @@ import { attributeOf, floatOf, intOf, makeAttribute } from '../make.ts'
 import type { Pass, PassContext, Patch } from '../pass.ts'
 import type { NodeProto, TensorProto } from '../schema/onnx_pb.js'
 
-/** What a batch normalisation does to a channel at inference: y = scale * x + shift. */
+/** What a batch normalization does to a channel at inference: y = scale * x + shift. */
 interface Affine {
   readonly scale: Float64Array
   readonly shift: Float64Array
 }
 
-/** Moves batch normalisations into the convolutions and products before them, where nobody else reads those. */
+/** Moves batch normalizations into the convolutions and products before them, where nobody else reads those. */
 export const foldBatchNorm: Pass = {
   name: 'fold-batch-norm',
   repeat: true,
@@ -71,7 +71,7 @@ function floats(tensor: TensorProto | undefined): Weight | undefined {
   return { values: floatsOf(tensor), dims: dimsOf(tensor) }
 }
 
-/** Undefined where the node trains, normalises by position, or has statistics that are no constants. */
+/** Undefined where the node trains, normalizes by position, or has statistics that are no constants. */
 function affineOf(norm: NodeProto, view: GraphView): Affine | undefined {
   const training = intOf(norm, 'training_mode', 0) !== 0 || norm.output.slice(1).some((value) => value !== '')
   const old = view.opset() < 7 && intOf(norm, 'is_test', 0) === 0

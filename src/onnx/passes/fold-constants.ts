@@ -43,7 +43,7 @@ export interface FoldConstantsOptions {
 /** Room for shapes, masks and scales; what is larger is made at run time in less time than it takes to read. */
 const DEFAULT_BYTES = 16_384
 
-/** Operators whose results differ from run to run, and those that quantisation relies on finding where they are. */
+/** Operators whose results differ from run to run, and those that quantization relies on finding where they are. */
 const KEPT = new Set(
   (
     'RandomNormal RandomNormalLike RandomUniform RandomUniformLike Multinomial Bernoulli Dropout Constant ' +

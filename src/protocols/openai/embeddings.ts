@@ -15,7 +15,7 @@ export const embeddingsRequestSchema = z
   .strictObject({
     model: z.string(),
     input: z.union([z.string(), z.array(z.string()).min(1), tokenIds, z.array(tokenIds).min(1)]).meta({
-      description: "A text, a list of texts, or token ids of the model's own tokeniser, special tokens included",
+      description: "A text, a list of texts, or token ids of the model's own tokenizer, special tokens included",
     }),
     encoding_format: z.enum(['float', 'base64']).optional(),
     dimensions: z.number().int().positive().optional(),

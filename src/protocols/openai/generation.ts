@@ -139,7 +139,7 @@ export const completionRequestSchema = (limits: GenerationLimits) =>
           z.array(tokenId).min(1),
           z.array(z.array(tokenId).min(1)).min(1),
         ])
-        .meta({ description: "A text to continue, a list of texts, or token ids of the model's own tokeniser" }),
+        .meta({ description: "A text to continue, a list of texts, or token ids of the model's own tokenizer" }),
       logprobs: z.null({ error: 'probabilities of tokens cannot be asked for here; leave it out' }).optional(),
       echo: off('the prompt in the answer'),
       suffix: z.union([z.literal(''), z.null()], { error: 'a suffix cannot be given here; leave it out' }).optional(),

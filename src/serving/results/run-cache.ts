@@ -31,7 +31,7 @@ export interface CachedRun {
 }
 
 /**
- * Answers a run that was made before from what is kept of it. Asked after authorisation, and before anything is loaded
+ * Answers a run that was made before from what is kept of it. Asked after authorization, and before anything is loaded
  * or waited for. Nothing about it can fail a request: what cannot be read is run, what cannot be kept is not.
  */
 export class RunCache {

@@ -99,11 +99,11 @@ describe('quantize', () => {
     ;(await loadNative(small)).dispose()
     expect(quantizedOps(decodeModel(small))).toContain('MatMulInteger')
     expect(await written()).toEqual(['small.onnx'])
-    // What is there is replaced; what is quantised is not quantised again.
+    // What is there is replaced; what is quantized is not quantized again.
     const again = await run('quantize', 'small.onnx', '--dtype', 'q8', '-o', 'small.onnx')
     expect(again).toMatchObject({ code: 1, stderr: expect.stringMatching(/overwrite the original/) })
     const other = await run('quantize', 'small.onnx', '--dtype', 'q8', '-o', 'other.onnx')
-    expect(other).toMatchObject({ code: 1, stderr: expect.stringMatching(/quantised already \(.*MatMulInteger/) })
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringMatching(/quantized already \(.*MatMulInteger/) })
     await rm(join(folder, 'small.onnx'))
     expect(await written()).toEqual([])
   })

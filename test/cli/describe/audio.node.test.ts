@@ -52,7 +52,7 @@ describe('a model for sounds', () => {
       task: 'audio-classification',
       labels: ['yes', 'no', 'other'],
       activation: 'softmax',
-      preprocess: { audio: { sampleRate: 16_000, normalise: true } },
+      preprocess: { audio: { sampleRate: 16_000, normalize: true } },
     })
     expect(described(fields as object)).toBe(true)
   })
@@ -61,7 +61,7 @@ describe('a model for sounds', () => {
     const fixed = { ...WAVES, inputs: [float('input_values', 1, 32_000)] }
     const files = { 'config.json': CONFIG, 'preprocessor_config.json': { ...EXTRACTOR, do_normalize: false } }
     expect(await guess(files, fixed)).toMatchObject({
-      preprocess: { audio: { sampleRate: 16_000, normalise: false, samples: 32_000 } },
+      preprocess: { audio: { sampleRate: 16_000, normalize: false, samples: 32_000 } },
     })
   })
 

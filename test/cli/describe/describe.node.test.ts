@@ -57,7 +57,7 @@ describe('a text classifier', () => {
     ])
   })
 
-  it('has as many tokens as its positions, its tokeniser and an isolate allow', async () => {
+  it('has as many tokens as its positions, its tokenizer and an isolate allow', async () => {
     const tokens = async (more: object, tokenizer: object): Promise<number | undefined> => {
       const all = { ...files, 'config.json': { ...config, ...more }, 'tokenizer_config.json': tokenizer }
       return (await sources.describe(all, TEXT)).description.preprocess?.text?.maxTokens
@@ -90,9 +90,9 @@ describe('a text classifier', () => {
       signature({ input_ids: ['INT64', ['b', 's']] }, 5),
       /there are 2 labels, and its output has 5 scores/,
     ],
-    ['the tokeniser is missing', { 'config.json': config }, TEXT, /no tokenizer.json.*save_pretrained/],
+    ['the tokenizer is missing', { 'config.json': config }, TEXT, /no tokenizer.json.*save_pretrained/],
     [
-      'the tokeniser is of an unknown kind',
+      'the tokenizer is of an unknown kind',
       { ...files, 'tokenizer.json': { model: {} } },
       TEXT,
       /of a kind that is not known here/,

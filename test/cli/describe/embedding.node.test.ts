@@ -162,7 +162,7 @@ describe('a description', () => {
   const fields = { name: 'x', version: '1', licence: 'MIT', artifacts: [{ file: 'x.onnx', dtype: 'fp32' }] }
 
   it.each(['feature-extraction', 'sentence-similarity', 'text-ranking'])(
-    'needs no labels, but a tokeniser: %s',
+    'needs no labels, but a tokenizer: %s',
     (task) => {
       const without = descriptionSchema.safeParse({ ...fields, task })
       expect(without.error?.issues.map(({ path }) => path.join('.'))).toEqual(['tokenizer'])

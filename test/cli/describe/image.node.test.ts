@@ -75,7 +75,7 @@ describe('an image classifier', () => {
     ],
     ['not rescaled', { ...vit, do_rescale: false }, { rescale: 1 }],
     [
-      'not normalised',
+      'not normalized',
       { ...vit, do_normalize: false },
       { rescale: 0.00392156862745098, mean: undefined, std: undefined },
     ],

@@ -5,7 +5,7 @@ import { slowTokenizer } from '../../../src/cli/describe/slow-tokenizer.ts'
 import type { Signature } from '../../../src/core/tensors.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
 import { type Sources, startSources } from '../../fixtures/node/describe.ts'
-import golden from '../../fixtures/tokenisers-rust.json'
+import golden from '../../fixtures/tokenizers-rust.json'
 
 const inputs = ['input_ids', 'attention_mask'].map((name) => ({
   name,

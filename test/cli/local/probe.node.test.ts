@@ -86,7 +86,7 @@ describe('probes', () => {
       [16_000, 400],
       [8_000, 400],
     ] as const) {
-      const samples = decodeAudio(Buffer.from(inputs, 'base64'), { sampleRate, normalise: false }, LIMITS)
+      const samples = decodeAudio(Buffer.from(inputs, 'base64'), { sampleRate, normalize: false }, LIMITS)
       expect(samples.length).toBeGreaterThanOrEqual(least)
       expect(Math.max(...samples)).toBeGreaterThan(0.5)
       expect(Math.min(...samples)).toBeLessThan(-0.5)

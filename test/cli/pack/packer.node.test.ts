@@ -52,7 +52,7 @@ describe('packing', () => {
     }
   })
 
-  it('takes a model in halves that ONNX Runtime refuses as it is written and runs optimised', async () => {
+  it('takes a model in halves that ONNX Runtime refuses as it is written and runs optimized', async () => {
     // A Cast of halves to halves: ONNX Runtime 1.30 inserts casts to floats around it and then refuses its own graph.
     await write(base, models.idleCastModel())
     const { manifest, notes } = await packFolder(folder)
@@ -213,7 +213,7 @@ describe('a model folder that is not right', () => {
     await expect(packFolder(folder)).rejects.toThrow(/other\.onnx has other inputs or outputs/)
   })
 
-  it('refuses a tokeniser that is no JSON', async () => {
+  it('refuses a tokenizer that is no JSON', async () => {
     await write({ ...base, tokenizer: 'tokenizer.json' })
     await writeFile(join(folder, 'tokenizer.json'), 'not json')
     await expect(packFolder(folder)).rejects.toThrow(/tokenizer\.json is not JSON/)

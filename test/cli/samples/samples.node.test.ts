@@ -102,7 +102,7 @@ describe('reading samples', () => {
     expect(samples.map(({ inputs }) => Math.round(Number(inputs.get('image')?.data[0]) * 255))).toEqual([9, 10])
   })
 
-  it('reads JSON lines with labels by index and by name, packed or not, as the server tokenises them', async () => {
+  it('reads JSON lines with labels by index and by name, packed or not, as the server tokenizes them', async () => {
     const lines = '{"text":"a good film","label":1}\n\n{"inputs":"bad","label":"Negative"}\r\n{"text":"so so"}'
     for (const spec of [await put('a.jsonl', lines), await put('b.jsonl.gz', gzipSync(lines))]) {
       const samples = await readTexts(spec)
@@ -265,7 +265,7 @@ describe('samples that cannot be used', () => {
     await expect(readSamples(folder, { manifest: numbers })).rejects.toThrow(/the model has no task .* Give tensors/)
   })
 
-  it('text without the tokeniser', async () => {
+  it('text without the tokenizer', async () => {
     const spec = await put('a.jsonl', '{"text":"a"}')
     await expect(readSamples(spec, { manifest: texts })).rejects.toThrow(/tokenizer\.json is needed/)
   })

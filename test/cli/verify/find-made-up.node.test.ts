@@ -15,7 +15,7 @@ const signal = new AbortController().signal
 const SILERO = {
   audio: {
     sampleRate: 16_000,
-    normalise: false,
+    normalize: false,
     window: {
       length: 512,
       context: 64,
@@ -37,7 +37,7 @@ const shapesOf = (signature: Signature, settings = {}) =>
 
 describe('inputs made up for a model', () => {
   it('are a second of sound at the rate of its settings, and shorter ones', async () => {
-    const settings = { audio: { sampleRate: 8_000, normalise: true } }
+    const settings = { audio: { sampleRate: 8_000, normalize: true } }
     const [sample] = await findSamples(samplesModel(), { count: 1, seed: 1, settings, signal })
     expect(sample?.inputs.get('input_values')?.shape).toEqual([1, 8_000])
     const sizes = await sizedInputs(samplesModel(), [], signal, settings)

@@ -346,7 +346,7 @@ describe('POST /v1/chat/completions', () => {
     ],
     ['/v1/completions', { prompt: '_'.repeat(200 * 32 + 1) }],
   ])('refuses by its length alone what cannot fit, before anything looks at it: %s', async (path, more) => {
-    // A tokeniser by which the text would be nothing at all.
+    // A tokenizer by which the text would be nothing at all.
     const blind = JSON.parse(new TextDecoder().decode(wordsTokenizer()))
     blind.normalizer = { type: 'Replace', pattern: { String: '_' }, content: '' }
     const { post } = setup({ tokenizer: new TextEncoder().encode(JSON.stringify(blind)) })

@@ -10,7 +10,7 @@ const eye = testModel(
   'public',
   {
     task: 'image-classification',
-    image: { mode: 'L', size: [28, 28], fit: 'ink', box: 20, rescale: 1, layout: 'NCHW' },
+    image: { mode: 'L', size: [28, 28], fit: 'mnist', box: 20, rescale: 1, layout: 'NCHW' },
     inputs: [{ name: 'image', datatype: 'FP32', shape: [1, 1, 28, 28] }],
     outputs: [{ name: 'scores', datatype: 'FP32', shape: [1, 2] }],
   },

@@ -7,7 +7,7 @@ import { codeOf } from '../../fixtures/http.ts'
 import { sine, type WavSpec, wav } from '../../fixtures/wav.ts'
 
 const limits = { audioSeconds: 60, inputElements: 4 * 1024 * 1024 }
-const at16k = { sampleRate: 16_000, normalise: false }
+const at16k = { sampleRate: 16_000, normalize: false }
 const decode = (bytes: Uint8Array): Float32Array => decodeAudio(bytes, at16k, limits)
 
 /** The greatest difference between two signals, from `margin` on to `margin` before the end. */
@@ -164,7 +164,7 @@ describe('WAV', () => {
     const wide = wav({ samples: new Float64Array(70 * 1000), encoding: 'u8', sampleRate: 1000 })
     expect(codeOf(() => decode(wide))).toBe('input_too_large')
     const short = wav({ samples: new Float64Array(50 * 1000), encoding: 'u8', sampleRate: 1000 })
-    expect(codeOf(() => decodeAudio(short, { sampleRate: 192_000, normalise: false }, limits))).toBe('input_too_large')
+    expect(codeOf(() => decodeAudio(short, { sampleRate: 192_000, normalize: false }, limits))).toBe('input_too_large')
   })
 
   it('refuses a file without samples', () => {
@@ -173,18 +173,18 @@ describe('WAV', () => {
 })
 
 describe('decoding for a model', () => {
-  it('keeps silence silent, and finite where it is normalised', () => {
+  it('keeps silence silent, and finite where it is normalized', () => {
     const silence = wav({ samples: new Float64Array(100) })
     expect([...decode(silence)].every((sample) => sample === 0)).toBe(true)
     expect(
-      [...decodeAudio(silence, { sampleRate: 16_000, normalise: true }, limits)].every((sample) => sample === 0),
+      [...decodeAudio(silence, { sampleRate: 16_000, normalize: true }, limits)].every((sample) => sample === 0),
     ).toBe(true)
   })
 
-  it('normalises to zero mean and unit variance', () => {
+  it('normalizes to zero mean and unit variance', () => {
     const samples = decodeAudio(
       wav({ samples: [0.1, 0.3, 0.5, 0.7], encoding: 'f32' }),
-      { sampleRate: 16_000, normalise: true },
+      { sampleRate: 16_000, normalize: true },
       limits,
     )
     // By hand: mean 0.4, variance 0.05.

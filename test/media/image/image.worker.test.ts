@@ -145,7 +145,7 @@ describe('resizing, against Pillow', () => {
     })
   }
 
-  it('crops the centre as torchvision does, and normalises in either layout', () => {
+  it('crops the centre as torchvision does, and normalizes in either layout', () => {
     const { resize: side, size, pixels } = golden.crop
     const expected = bytes(pixels)
     const settings = {

@@ -72,7 +72,7 @@ const SEVEN: readonly (readonly [number, number, number, number])[] = [
 const large = drawing(280, SEVEN, 20)
 const reference = inkToBox(large, 28, 28, 20)
 
-describe('ink', () => {
+describe('mnist', () => {
   it('comes out at the size and the place that MNIST has', () => {
     expect([reference.width, reference.height, reference.channels]).toEqual([28, 28, 1])
     const { width, height } = boxOf(reference)

@@ -9,18 +9,18 @@ import { WorkLane } from '../../../src/core/work.ts'
 import { ChatTemplate } from '../../../src/generate/chat.ts'
 import { ControlText } from '../../../src/generate/control-text.ts'
 import { StopStrings } from '../../../src/generate/stop.ts'
-import { Detokeniser } from '../../../src/generate/text.ts'
+import { Detokenizer } from '../../../src/generate/text.ts'
 import { addedTokensOf } from '../../../src/media/text/added-tokens.ts'
 import { alignedOf } from '../../../src/media/text/aligned.ts'
 import { joined } from '../../../src/media/text/decode.ts'
-import { normaliserOf } from '../../../src/media/text/normalise.ts'
+import { normalizerOf } from '../../../src/media/text/normalize.ts'
 import type { StepCounter } from '../../../src/media/text/piece.ts'
-import { preTokeniserOf } from '../../../src/media/text/pre-tokenise.ts'
+import { preTokenizerOf } from '../../../src/media/text/pre-tokenize.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
 import { createTasks } from '../../../src/tasks/index.ts'
 import templates from '../../fixtures/chat-templates.json'
 import { ManualClock } from '../../fixtures/clock.ts'
-import golden from '../../fixtures/tokenisers-rust.json'
+import golden from '../../fixtures/tokenizers-rust.json'
 
 /**
  * Every text step with its worst inputs: how its work grows with the input. The models' loops count their steps. What is
@@ -134,8 +134,8 @@ describe('normalizers', () => {
   ])(
     '$type',
     async (config) => {
-      const normaliser = normaliserOf(config)
-      await expectLinear(config.type, (text) => normaliser(alignedOf(text)))
+      const normalizer = normalizerOf(config)
+      await expectLinear(config.type, (text) => normalizer(alignedOf(text)))
     },
     60_000,
   )
@@ -170,8 +170,8 @@ describe('pre-tokenizers', () => {
   ])(
     '$type',
     async (config) => {
-      const preTokeniser = preTokeniserOf(config)
-      await expectLinear(config.type, (text) => preTokeniser(alignedOf(text)))
+      const preTokenizer = preTokenizerOf(config)
+      await expectLinear(config.type, (text) => preTokenizer(alignedOf(text)))
     },
     60_000,
   )
@@ -248,9 +248,9 @@ describe('decoders', () => {
     const stop = ['a', 'b', 'c', 'd'].map((last) => `${'a'.repeat(255)}${last}${last}`.slice(0, 256))
     const growth = await growthOf((count) => {
       const strings = new StopStrings(stop.map((each) => `${each}!`))
-      const detokeniser = new Detokeniser(tokenizer, false)
+      const detokenizer = new Detokenizer(tokenizer, false)
       const id = tokenizer.tokens('a')[0]?.id ?? 0
-      for (let i = 0; i < count; i++) strings.push(detokeniser.push(id))
+      for (let i = 0; i < count; i++) strings.push(detokenizer.push(id))
     }, 1_000)
     expect(growth).toBeLessThanOrEqual(LINEAR_TIME)
   }, 60_000)

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { isVergeError } from '../../../src/core/errors.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
-import golden from '../../fixtures/tokenisations.json'
+import golden from '../../fixtures/tokenizations.json'
 
 /** What stands where something else should. */
 const JUNK = [null, 0, -1, 1.5, 1e12, '', 'x', [], {}, [[]], true, '\ud800', ['a', 'b'], { type: 'Sequence' }, 'a b c']
@@ -35,7 +35,7 @@ function damaged(file: object, seed: number): unknown {
   return copy
 }
 
-describe.each(Object.entries(golden.cases))('a damaged tokeniser (%s)', (_, { file }) => {
+describe.each(Object.entries(golden.cases))('a damaged tokenizer (%s)', (_, { file }) => {
   it('is refused as such, or works in whole numbers', () => {
     let [works, refused] = [0, 0]
     for (let seed = 1; seed <= 400; seed++) {

@@ -2,9 +2,9 @@ import { Tokenizer } from '@huggingface/tokenizers'
 import { describe, expect, it } from 'vitest'
 import { codePointPositions } from '../../../src/media/text/positions.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
-import golden from '../../fixtures/tokenisations.json'
+import golden from '../../fixtures/tokenizations.json'
 
-/** Tokens as test/fixtures/tokenise.py, an implementation of its own, has them: id, start, end in code points. */
+/** Tokens as test/fixtures/tokenizations.py, an implementation of its own, has them: id, start, end in code points. */
 type Token = readonly number[]
 type Case = keyof typeof golden.cases
 
@@ -15,7 +15,7 @@ function tokensOf(tokenizer: TextTokenizer, text: string): Token[] {
   return tokenizer.tokens(text).map(({ id, start, end }) => [id, at(start), at(end)])
 }
 
-/** As tokenise.py's. */
+/** As tokenizations.py's. */
 function digest(numbers: readonly number[]): number {
   return numbers.reduce((value, number) => (value * 31 + number + 1) % 1_000_003, 0)
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { alignedOf } from '../../../src/media/text/aligned.ts'
-import { normaliserOf } from '../../../src/media/text/normalise.ts'
+import { normalizerOf } from '../../../src/media/text/normalize.ts'
 import { codePointPositions } from '../../../src/media/text/positions.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
 import { cutPair } from '../../../src/media/text/truncate.ts'
@@ -16,7 +16,7 @@ const ids = (...words: Parameters<typeof idOf>[0][]): number[] => words.map(idOf
 describe('pairs', () => {
   const tokenizer = parse({})
 
-  it('stand in the frame of their tokeniser', () => {
+  it('stand in the frame of their tokenizer', () => {
     const pair = tokenizer.encodePair('Who wrote?', 'Ada', 100)
     expect(pair.ids).toEqual([CLS, ...ids('who', 'wrote', '?'), SEP, ...ids('ada'), SEP])
     expect(pair.typeIds).toEqual([0, 0, 0, 0, 0, 1, 1])
@@ -113,7 +113,7 @@ describe('added tokens', () => {
     ])
   })
 
-  it('take the space beside them, stand for whole words, or are normalised', () => {
+  it('take the space beside them, stand for whole words, or are normalized', () => {
     expect(tokens([token(90, '<m>', { lstrip: true, rstrip: true })], 'ada <m>  wrote')).toEqual([
       [idOf('ada'), 0, 3],
       [90, 3, 9],
@@ -129,7 +129,7 @@ describe('added tokens', () => {
   })
 })
 
-describe('other tokenisers', () => {
+describe('other tokenizers', () => {
   it('know a word or do not (WordLevel)', () => {
     const model = { type: 'WordLevel', unk_token: '[UNK]', vocab: { '[UNK]': 0, ada: 1 } }
     const tokenizer = parse({ model, normalizer: null, pre_tokenizer: { type: 'Whitespace' }, post_processor: null })
@@ -199,7 +199,7 @@ function charsmapOf(rules: Readonly<Record<string, string>>): string {
   return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
 }
 
-describe("SentencePiece's own normalisation", () => {
+describe("SentencePiece's own normalization", () => {
   const precompiled_charsmap = charsmapOf({
     '①': '1',
     '\u00a0': ' ',
@@ -254,7 +254,7 @@ describe("Unicode's normal forms", () => {
     ['NFKD', '\u0e19\u0e33\u0344', ['\u0e19', '\u0e33', '\u0e33', '\u0344', '\u0344']],
     ['NFC', 'e\u0301a', ['e\u0301', 'a']],
   ])('%s of %j keeps the place of each character that is not joined with another', (type, text, places) => {
-    const { starts, ends } = normaliserOf({ type })(alignedOf(text))
+    const { starts, ends } = normalizerOf({ type })(alignedOf(text))
     expect(Array.from(starts, (start, i) => text.slice(start, ends[i]))).toEqual(places)
   })
 })

@@ -6,14 +6,14 @@ import { ROOT } from '../../../src/cli/files/project.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
 import { haveRealModels, REAL_MODELS, SKIP_REASON } from '../../fixtures/node/real-models.ts'
 
-const golden = JSON.parse(readFileSync(join(ROOT, 'test/fixtures/tokenisations.json'), 'utf8'))
+const golden = JSON.parse(readFileSync(join(ROOT, 'test/fixtures/tokenizations.json'), 'utf8'))
 const texts: string[] = golden.texts
 const long = Array.from({ length: 80 }, () => texts)
   .flat()
   .slice(0, 2600)
   .join(' ')
 
-describe('tokenisers of real models', () => {
+describe('tokenizers of real models', () => {
   it('give the shipped review model what its training gave it', () => {
     const tokenizer = TextTokenizer.parse(readFileSync(join(ROOT, 'models/reviews/tokenizer.json')))
     expect(texts.map((text) => tokenizer.encode(text, Number.POSITIVE_INFINITY).ids)).toEqual(golden.reviews.ids)
@@ -22,7 +22,7 @@ describe('tokenisers of real models', () => {
   })
 
   describe.skipIf(!haveRealModels)(
-    `m2v, a Unigram tokeniser of 29,524 pieces (skipped only where ${SKIP_REASON})`,
+    `m2v, a Unigram tokenizer of 29,524 pieces (skipped only where ${SKIP_REASON})`,
     () => {
       const bytes = haveRealModels
         ? readFileSync(join(REAL_MODELS, 'm2v-bge64-converted/tokenizer.json'))

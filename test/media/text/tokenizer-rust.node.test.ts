@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { FOLLOWING, normalised, normaliserOf } from '../../../src/media/text/normalise.ts'
+import { FOLLOWING, normalized, normalizerOf } from '../../../src/media/text/normalize.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
-import golden from '../../fixtures/tokenisers-rust.json'
+import golden from '../../fixtures/tokenizers-rust.json'
 
-/** Tokens as Hugging Face's Rust library makes them: test/fixtures/tokenisers-rust.py. */
+/** Tokens as Hugging Face's Rust library makes them: test/fixtures/tokenizers-rust.py. */
 describe.each(Object.entries(golden.cases))('%s', (_, { file, ids, decoded }) => {
   const tokenizer = TextTokenizer.parse(new TextEncoder().encode(JSON.stringify(file)))
 
@@ -49,7 +49,7 @@ describe('normal forms', () => {
       const run = (): string => Array.from({ length: (i * 7) % 14 }, () => random(marks)).join('')
       const text = `${random(bases)}${run()}${random(bases)}${random(bases)}${run()}`
       for (const form of FORMS) {
-        expect(normalised(normaliserOf({ type: form }), text), `${form} of ${JSON.stringify(text)}`).toBe(
+        expect(normalized(normalizerOf({ type: form }), text), `${form} of ${JSON.stringify(text)}`).toBe(
           text.normalize(form),
         )
       }

@@ -3,7 +3,7 @@ import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
 import { codeOf } from '../../fixtures/http.ts'
 import { bareTokenizer, bertTokenizer } from '../../fixtures/http-tokenizer.ts'
 
-describe('tokenising', () => {
+describe('tokenizing', () => {
   const tokenizer = TextTokenizer.parse(bertTokenizer())
   const ids = (text: string, most = 100) => tokenizer.encode(text, most).ids
 
@@ -59,7 +59,7 @@ describe('tokenising', () => {
   it.each([
     ['nothing', ''],
     ['no JSON', '{'],
-    ['no tokeniser', '{}'],
+    ['no tokenizer', '{}'],
     ['null', 'null'],
     [
       'a vocabulary that is a number',

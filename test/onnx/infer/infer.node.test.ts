@@ -81,8 +81,8 @@ async function faults(model: ModelProto): Promise<string[]> {
   })
 }
 
-/** The model as ONNX Runtime's optimiser leaves it, with its own operators. */
-async function optimised(model: ModelProto): Promise<ModelProto> {
+/** The model as ONNX Runtime's optimizer leaves it, with its own operators. */
+async function optimized(model: ModelProto): Promise<ModelProto> {
   const folder = mkdtempSync(join(tmpdir(), 'verge-'))
   try {
     const file = join(folder, 'model.onnx')
@@ -115,7 +115,7 @@ describe(haveRealModels ? 'inferred types' : `inferred types (third-party models
   })
 
   it.each(names)('of %s hold once ONNX Runtime has put its own operators in', async (name) => {
-    const model = undeclared(await optimised(graphModel(name)))
+    const model = undeclared(await optimized(graphModel(name)))
     expect(await faults(model)).toEqual([])
     expect(coverage(model).typed).toBeGreaterThanOrEqual(0.95)
   })

@@ -298,7 +298,7 @@ describe('fold-constants', () => {
     expect(factor && floatsOf(factor)).toEqual(Float32Array.of(2, 4, 6, 8))
   })
 
-  it('keeps random numbers, quantised weights and what would make the file grow', async () => {
+  it('keeps random numbers, quantized weights and what would make the file grow', async () => {
     const model = spec({
       opset: 13,
       nodes: [
@@ -410,7 +410,7 @@ describe('fold-batch-norm', () => {
     expect(distance(outputs, await runModel(folded, inputs))).toBeLessThan(36 * 6e-8)
   })
 
-  it('leaves alone a convolution that somebody else reads, and a normalisation that trains', async () => {
+  it('leaves alone a convolution that somebody else reads, and a normalization that trains', async () => {
     const conv = { op: 'Conv', inputs: ['x', 'w'], outputs: ['c'] }
     const initializers = { w: tensor('FP32', [6, 4, 3, 3], seededFloats(216, 5)), ...statistics() }
     const shared = spec({

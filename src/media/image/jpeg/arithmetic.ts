@@ -117,7 +117,7 @@ export class ArithmeticReader {
   /** One decision (D.2.4 to D.2.6). */
   #bit(area: Uint8Array, at: number): number {
     this.decisions++
-    while (this.#interval < 0x8000) this.#renormalise()
+    while (this.#interval < 0x8000) this.#renormalize()
     const state = area[at] ?? 0
     const estimate = state & 0x7f
     const likely = state >> 7
@@ -148,7 +148,7 @@ export class ArithmeticReader {
     return 1 - likely
   }
 
-  #renormalise(): void {
+  #renormalize(): void {
     if (--this.#shift < 0) {
       this.#code = this.#code * 256 + this.#byte()
       this.#shift += 8

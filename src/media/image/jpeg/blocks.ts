@@ -7,14 +7,14 @@ import { refusal, transformSteps } from './steps.ts'
  * each is whole when it has been decoded. A progressive picture's grow over its scans, and are most of what it costs.
  */
 export interface BlockStore {
-  /** Before a scan. @param quantisation as it stands then */
-  begin(quantisation: Uint16Array | undefined): void
+  /** Before a scan. @param quantization as it stands then */
+  begin(quantization: Uint16Array | undefined): void
   /** A block's 64 coefficients in natural order, to read and change until `close`. */
   open(row: number, column: number): Int16Array
   /** Keeps what `open` gave out last. */
   close(row: number, column: number): void
   /** Samples of all blocks; the store is empty afterwards. */
-  finish(quantisation: Uint16Array, meter: StepMeter): Work<Plane>
+  finish(quantization: Uint16Array, meter: StepMeter): Work<Plane>
 }
 
 export interface BlockLayout {
@@ -43,15 +43,15 @@ class PassingBlocks implements BlockStore {
   readonly #layout: BlockLayout
   readonly #plane: Plane
   readonly #block = new Int16Array(64)
-  #quantisation: Uint16Array = NO_STEPS
+  #quantization: Uint16Array = NO_STEPS
 
   constructor(layout: BlockLayout) {
     this.#layout = layout
     this.#plane = planeOf(layout)
   }
 
-  begin(quantisation: Uint16Array | undefined): void {
-    this.#quantisation = quantisation ?? NO_STEPS
+  begin(quantization: Uint16Array | undefined): void {
+    this.#quantization = quantization ?? NO_STEPS
   }
 
   open(): Int16Array {
@@ -63,7 +63,7 @@ class PassingBlocks implements BlockStore {
     // Groups may reach beyond the picture.
     if (row >= blocksHigh || column >= blocksWide) return
     const { data, stride } = this.#plane
-    inverse(this.#block, this.#quantisation, side, data, row * side * stride + column * side, stride)
+    inverse(this.#block, this.#quantization, side, data, row * side * stride + column * side, stride)
   }
 
   // biome-ignore lint/correctness/useYield: the work is done already
@@ -93,8 +93,8 @@ class WholeBlocks implements BlockStore {
 
   close(): void {}
 
-  *finish(quantisation: Uint16Array, meter: StepMeter): Work<Plane> {
-    const plane = yield* transformed(this.#layout, quantisation, meter, (row, column) => this.open(row, column))
+  *finish(quantization: Uint16Array, meter: StepMeter): Work<Plane> {
+    const plane = yield* transformed(this.#layout, quantization, meter, (row, column) => this.open(row, column))
     this.#coefficients = new Int16Array(0)
     return plane
   }
@@ -156,8 +156,8 @@ class LowBlocks implements BlockStore {
     }
   }
 
-  *finish(quantisation: Uint16Array, meter: StepMeter): Work<Plane> {
-    const plane = yield* transformed(this.#layout, quantisation, meter, (row, column) => this.open(row, column))
+  *finish(quantization: Uint16Array, meter: StepMeter): Work<Plane> {
+    const plane = yield* transformed(this.#layout, quantization, meter, (row, column) => this.open(row, column))
     this.#low = new Int16Array(0)
     this.#known = new Uint32Array(0)
     return plane
@@ -166,14 +166,14 @@ class LowBlocks implements BlockStore {
 
 function* transformed(
   layout: BlockLayout,
-  quantisation: Uint16Array,
+  quantization: Uint16Array,
   meter: StepMeter,
   block: (row: number, column: number) => Int16Array,
 ): Work<Plane> {
   const plane = planeOf(layout)
   const { blocksWide, blocksHigh, side } = layout
   for (let row = 0; row < blocksHigh; row++) {
-    transformRow(layout, quantisation, plane, row, block)
+    transformRow(layout, quantization, plane, row, block)
     meter.spend(blocksWide * transformSteps(side), refusal)
     yield meter.piece()
   }
@@ -182,12 +182,12 @@ function* transformed(
 
 function transformRow(
   { blocksWide, side }: BlockLayout,
-  quantisation: Uint16Array,
+  quantization: Uint16Array,
   { data, stride }: Plane,
   row: number,
   block: (row: number, column: number) => Int16Array,
 ): void {
   for (let column = 0; column < blocksWide; column++) {
-    inverse(block(row, column), quantisation, side, data, row * side * stride + column * side, stride)
+    inverse(block(row, column), quantization, side, data, row * side * stride + column * side, stride)
   }
 }

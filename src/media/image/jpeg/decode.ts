@@ -59,7 +59,7 @@ export function* decodeJpeg(survey: JpegSurvey, reduction: Reduction, meter: Ste
         const reader = header.arithmetic
           ? new ArithmeticReader(bytes, end, tables.conditioning)
           : new EntropyReader(bytes, end)
-        for (const { component } of scan.components) beginScan(header, component, tables.quantisation)
+        for (const { component } of scan.components) beginScan(header, component, tables.quantization)
         yield* decodeScan(frame, scan, reader, restartInterval, meter)
         for (const { component } of scan.components) scanned.add(component)
         at = reader.position
@@ -72,7 +72,7 @@ export function* decodeJpeg(survey: JpegSurvey, reduction: Reduction, meter: Ste
       } else if (marker === DHT) {
         tables.readHuffman(content)
       } else if (marker === DQT) {
-        tables.readQuantisation(content)
+        tables.readQuantization(content)
       } else if (marker === DAC) {
         tables.readConditioning(content)
       } else if (marker === DRI) {
@@ -87,7 +87,7 @@ export function* decodeJpeg(survey: JpegSurvey, reduction: Reduction, meter: Ste
   if (scanned.size < frame.components.length) throw incomplete()
   // Only its end marker says that a progressive picture will not become any finer.
   if (frame.progressive && !complete) throw incomplete()
-  return yield* finished(frame, tables.quantisation, colourSpace(frame, adobeTransform, jfif), meter)
+  return yield* finished(frame, tables.quantization, colourSpace(frame, adobeTransform, jfif), meter)
 }
 
 function scanOf(content: Uint8Array, header: FrameHeader, frame: Frame, tables: Tables): Scan {
@@ -111,23 +111,23 @@ function scanOf(content: Uint8Array, header: FrameHeader, frame: Frame, tables: 
 function beginScan(
   { progressive }: FrameHeader,
   component: Component,
-  quantisation: readonly (Uint16Array | undefined)[],
+  quantization: readonly (Uint16Array | undefined)[],
 ): void {
-  const steps = quantisation[component.quantisation]
+  const steps = quantization[component.quantization]
   if (steps === undefined && !progressive) throw damaged()
   component.blocks.begin(steps)
 }
 
 function* finished(
   frame: Frame,
-  quantisation: readonly (Uint16Array | undefined)[],
+  quantization: readonly (Uint16Array | undefined)[],
   space: ColourSpace,
   meter: StepMeter,
 ): Work<Raster> {
   const { width, height, side, maxH, maxV } = frame
   const planes = []
   for (const component of frame.components) {
-    const steps = quantisation[component.quantisation]
+    const steps = quantization[component.quantization]
     if (steps === undefined) throw damaged()
     // Coefficients take twice the room of samples: each component's are let go before the next one's samples are made.
     const plane = yield* component.blocks.finish(steps, meter)

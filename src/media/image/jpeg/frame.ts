@@ -76,7 +76,7 @@ export interface Component {
   /** Horizontal and vertical sampling factors. */
   readonly h: number
   readonly v: number
-  readonly quantisation: number
+  readonly quantization: number
   /** Blocks that hold samples of the picture. */
   readonly blocksWide: number
   readonly blocksHigh: number
@@ -108,7 +108,7 @@ export interface ComponentSpec {
   readonly id: number
   readonly h: number
   readonly v: number
-  readonly quantisation: number
+  readonly quantization: number
 }
 
 /** How many times smaller, in either direction, a picture is decoded. */
@@ -126,7 +126,7 @@ export function layOut(
   const groupsWide = Math.ceil(fullWidth / (8 * maxH))
   const groupsHigh = Math.ceil(fullHeight / (8 * maxV))
   const smallest = 8 / reduction
-  const components = sized.map(({ id, h, v, quantisation }) => {
+  const components = sized.map(({ id, h, v, quantization }) => {
     const side = sideOf(smallest, maxH / h, maxV / v)
     const layout = {
       blocksWide: Math.ceil(Math.ceil((fullWidth * h) / maxH) / 8),
@@ -136,7 +136,7 @@ export function layOut(
       width: Math.ceil((fullWidth * h * side) / (maxH * 8)),
       height: Math.ceil((fullHeight * v * side) / (maxV * 8)),
     }
-    return { id, h, v, quantisation, ...layout, blocks: blockStore(layout, groupsHigh * v, progressive) }
+    return { id, h, v, quantization, ...layout, blocks: blockStore(layout, groupsHigh * v, progressive) }
   })
   const width = Math.ceil(fullWidth / reduction)
   const height = Math.ceil(fullHeight / reduction)

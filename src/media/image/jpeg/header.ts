@@ -43,7 +43,7 @@ export function readFrameHeader(marker: number, content: Uint8Array): FrameHeade
   const specs = Array.from({ length: count }, (_, i): ComponentSpec => {
     const from = 6 + 3 * i
     const factors = content[from + 1] ?? 0
-    return { id: content[from] ?? 0, h: factors >> 4, v: factors & 15, quantisation: content[from + 2] ?? 0 }
+    return { id: content[from] ?? 0, h: factors >> 4, v: factors & 15, quantization: content[from + 2] ?? 0 }
   })
   if (specs.some(({ h, v }) => h < 1 || h > 4 || v < 1 || v > 4)) throw damaged()
   // T.81 allows ten blocks in a group; without this a picture could claim sixteen times its size in memory.

@@ -19,7 +19,7 @@ const half = new Float64Array(16)
 /** As `inverse`, for a `side` of 4, 2 or 1. */
 export function reduced(
   block: Int16Array,
-  quantisation: Uint16Array,
+  quantization: Uint16Array,
   side: number,
   data: Uint8Array,
   to: number,
@@ -32,7 +32,7 @@ export function reduced(
       let sum = 0
       for (let k = 0; k < side; k++) {
         const at = 8 * k + column
-        sum += (base[y * side + k] ?? 0) * (block[at] ?? 0) * (quantisation[at] ?? 0)
+        sum += (base[y * side + k] ?? 0) * (block[at] ?? 0) * (quantization[at] ?? 0)
       }
       half[y * side + column] = sum
     }

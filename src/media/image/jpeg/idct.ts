@@ -20,28 +20,28 @@ const work = new Int32Array(64)
 
 /**
  * Transforms a block of coefficients into `side` x `side` samples.
- * @param quantisation steps, in natural order as the coefficients
+ * @param quantization steps, in natural order as the coefficients
  * @param to where in `data` the first sample goes; each row is `stride` further
  */
 export function inverse(
   block: Int16Array,
-  quantisation: Uint16Array,
+  quantization: Uint16Array,
   side: number,
   data: Uint8Array,
   to: number,
   stride: number,
 ): void {
   if (side !== 8) {
-    reduced(block, quantisation, side, data, to, stride)
+    reduced(block, quantization, side, data, to, stride)
     return
   }
-  columns(block, quantisation, work)
+  columns(block, quantization, work)
   rows(work, data, to, stride)
 }
 
-function columns(block: Int16Array, quantisation: Uint16Array, work: Int32Array): void {
+function columns(block: Int16Array, quantization: Uint16Array, work: Int32Array): void {
   for (let i = 0; i < 8; i++) {
-    const c = (row: number): number => (block[8 * row + i] ?? 0) * (quantisation[8 * row + i] ?? 0)
+    const c = (row: number): number => (block[8 * row + i] ?? 0) * (quantization[8 * row + i] ?? 0)
     const c0 = c(0)
     const c1 = c(1)
     const c2 = c(2)

@@ -4,7 +4,7 @@ import { u16 } from './header.ts'
 
 /** The tables that a JPEG's segments define between its scans. */
 export class Tables {
-  readonly quantisation: (Uint16Array | undefined)[] = []
+  readonly quantization: (Uint16Array | undefined)[] = []
   readonly #codes = { dc: [] as (Code | undefined)[], ac: [] as (Code | undefined)[] }
   /** Arithmetic coding's conditioning (T.81, F.1.4.4.1.4): by kind and number, as it is written. */
   readonly conditioning = { dc: new Uint8Array(4).fill(0x10), ac: new Uint8Array(4).fill(5) }
@@ -25,7 +25,7 @@ export class Tables {
   }
 
   /** A DQT segment. */
-  readQuantisation(content: Uint8Array): void {
+  readQuantization(content: Uint8Array): void {
     for (let at = 0; at < content.length; ) {
       const kind = content[at++] ?? 0
       const wide = kind >> 4 === 1
@@ -33,7 +33,7 @@ export class Tables {
       if ((kind & 15) > 3 || at + size > content.length) throw damaged()
       const table = new Uint16Array(64)
       for (let k = 0; k < 64; k++) table[ZIGZAG[k] ?? 0] = wide ? u16(content, at + 2 * k) : (content[at + k] ?? 0)
-      this.quantisation[kind & 15] = table
+      this.quantization[kind & 15] = table
       at += size
     }
   }

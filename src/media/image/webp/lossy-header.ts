@@ -2,7 +2,7 @@ import { BoolReader } from './bool-reader.ts'
 import { damaged, incomplete } from './failures.ts'
 import { AC_STEPS, DC_STEPS, TOKEN_PROBABILITIES, TOKEN_UPDATE_PROBABILITIES } from './tables.ts'
 
-/** Quantiser steps of a segment: DC and AC of luma, of its second level, and of chroma. */
+/** Quantizer steps of a segment: DC and AC of luma, of its second level, and of chroma. */
 export interface Steps {
   readonly luma: readonly [number, number]
   readonly second: readonly [number, number]
@@ -76,20 +76,20 @@ export function lossyHeader(data: Uint8Array): LossyHeader {
 
 interface Segments {
   readonly absolute: boolean
-  readonly quantisers: readonly number[]
+  readonly quantizers: readonly number[]
   readonly levels: readonly number[]
   readonly tree: readonly [number, number, number] | undefined
 }
 
 function readSegments(reader: BoolReader): Segments {
-  const none = { absolute: false, quantisers: [0, 0, 0, 0], levels: [0, 0, 0, 0], tree: undefined }
+  const none = { absolute: false, quantizers: [0, 0, 0, 0], levels: [0, 0, 0, 0], tree: undefined }
   if (!reader.flag()) return none
   const told = reader.flag()
   let segments: Segments = none
   if (reader.flag()) {
     const absolute = reader.flag()
     const four = (bits: number): number[] => Array.from({ length: 4 }, () => reader.optional(bits))
-    segments = { absolute, quantisers: four(7), levels: four(6), tree: undefined }
+    segments = { absolute, quantizers: four(7), levels: four(6), tree: undefined }
   }
   if (!told) return segments
   const probability = (): number => (reader.flag() ? reader.number(8) : 255)
@@ -117,10 +117,10 @@ function tokenPartitions(data: Uint8Array, count: number): BoolReader[] {
   })
 }
 
-function readSteps(reader: BoolReader, { absolute, quantisers }: Segments): Steps[] {
+function readSteps(reader: BoolReader, { absolute, quantizers }: Segments): Steps[] {
   const base = reader.number(7)
   const [lumaDc, secondDc, secondAc, chromaDc, chromaAc] = Array.from({ length: 5 }, () => reader.optional(4))
-  return quantisers.map((own) => {
+  return quantizers.map((own) => {
     const index = absolute ? own : base + own
     const dc = (delta = 0, most = 127): number => DC_STEPS[Math.min(most, Math.max(0, index + delta))] ?? 0
     const ac = (delta = 0): number => AC_STEPS[Math.min(127, Math.max(0, index + delta))] ?? 0

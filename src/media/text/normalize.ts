@@ -4,23 +4,23 @@ import { Charsmap } from './charsmap.ts'
 import { type Config, configsOf, isConfig, patternOf } from './config.ts'
 
 /**
- * The normalisers of a `tokenizer.json`, as Hugging Face's Rust library defines them, with the place in the source kept
- * for every character: character by character, where a normaliser works on characters, so that "\u03a3" becomes
+ * The normalizers of a `tokenizer.json`, as Hugging Face's Rust library defines them, with the place in the source kept
+ * for every character: character by character, where a normalizer works on characters, so that "\u03a3" becomes
  * "\u03c3" at the end of a word too.
  */
-export type Normaliser = (text: Aligned) => Aligned
+export type Normalizer = (text: Aligned) => Aligned
 
 /** @throws Error for a kind that is not known */
-export function normaliserOf(config: unknown): Normaliser {
+export function normalizerOf(config: unknown): Normalizer {
   if (config === null || config === undefined) return (text) => text
-  if (!isConfig(config)) throw new Error('a normaliser is no object')
+  if (!isConfig(config)) throw new Error('a normalizer is no object')
   switch (config.type) {
     case 'Sequence': {
-      const steps = configsOf(config.normalizers).map(normaliserOf)
+      const steps = configsOf(config.normalizers).map(normalizerOf)
       return (text) => steps.reduce((changed, step) => step(changed), text)
     }
     case 'BertNormalizer':
-      return bertNormaliser(config)
+      return bertNormalizer(config)
     case 'Lowercase':
       return eachCharacter((character) => character.toLowerCase())
     case 'StripAccents':
@@ -62,7 +62,7 @@ export function normaliserOf(config: unknown): Normaliser {
 }
 
 /** Replaces every character (code point) by what `change` makes of it. */
-function eachCharacter(change: (character: string) => string): Normaliser {
+function eachCharacter(change: (character: string) => string): Normalizer {
   return (text) => {
     const out = new Rewriter(text)
     let at = 0
@@ -107,7 +107,7 @@ const GROUP = new RegExp(
  * is cut after 30 and each part is put in order by itself: in linear time, and the same as the whole but for runs that are
  * longer.
  */
-function normalForm(form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): Normaliser {
+function normalForm(form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): Normalizer {
   return (text) => {
     const out = new Rewriter(text)
     let kept = 0
@@ -166,7 +166,7 @@ function strip(text: Aligned, left: boolean, right: boolean): Aligned {
 /** Unicode's, as Rust has it; JavaScript's own takes in U+FEFF and leaves out U+0085. */
 const WHITE_SPACE = /\p{White_Space}/u
 
-/** What the normaliser of SentencePiece's NMT rules drops, and what it takes for a space. */
+/** What the normalizer of SentencePiece's NMT rules drops, and what it takes for a space. */
 function nmt(character: string): string {
   const code = character.codePointAt(0) ?? 0
   if ((code >= 0x01 && code <= 0x08) || code === 0x0b || (code >= 0x0e && code <= 0x1f)) return ''
@@ -175,12 +175,12 @@ function nmt(character: string): string {
 }
 
 /** In the order of the Rust library: control characters out, spaces around CJK, accents off, lower case. */
-function bertNormaliser(config: Config): Normaliser {
+function bertNormalizer(config: Config): Normalizer {
   const lowercase = config.lowercase === true
   const stripAccents = config.strip_accents ?? lowercase
   const cleanText = config.clean_text === true
   const spaceChinese = config.handle_chinese_chars === true
-  const steps: Normaliser[] = []
+  const steps: Normalizer[] = []
   if (cleanText) steps.push(eachCharacter(clean))
   if (spaceChinese) steps.push(spaceOutChinese)
   if (stripAccents) {
@@ -200,7 +200,7 @@ function clean(character: string): string {
   return /\p{White_Space}/u.test(character) ? ' ' : character
 }
 
-/** The blocks that BERT's own tokeniser takes for Chinese. */
+/** The blocks that BERT's own tokenizer takes for Chinese. */
 const CHINESE =
   /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu
 
@@ -219,7 +219,7 @@ function spaceOutChinese(text: Aligned): Aligned {
   return out.finish()
 }
 
-/** A short text by a normaliser, its places forgotten. */
-export function normalised(normaliser: Normaliser, text: string): string {
-  return normaliser(alignedOf(text)).text
+/** A short text by a normalizer, its places forgotten. */
+export function normalized(normalizer: Normalizer, text: string): string {
+  return normalizer(alignedOf(text)).text
 }

@@ -3,18 +3,18 @@ import { toBytes } from './bytes.ts'
 import { type Config, configsOf, isConfig, patternOf } from './config.ts'
 
 /**
- * The pre-tokenisers of a `tokenizer.json`, as Hugging Face's Rust library defines them: a normalised text into words,
+ * The pre-tokenizers of a `tokenizer.json`, as Hugging Face's Rust library defines them: a normalized text into words,
  * in its order, each with its place in the source.
  */
-export type PreTokeniser = (text: Aligned) => Aligned[]
+export type PreTokenizer = (text: Aligned) => Aligned[]
 
 /** @throws Error for a kind that is not known */
-export function preTokeniserOf(config: unknown): PreTokeniser {
+export function preTokenizerOf(config: unknown): PreTokenizer {
   if (config === null || config === undefined) return (text) => [text]
-  if (!isConfig(config)) throw new Error('a pre-tokeniser is no object')
+  if (!isConfig(config)) throw new Error('a pre-tokenizer is no object')
   switch (config.type) {
     case 'Sequence': {
-      const steps = configsOf(config.pretokenizers).map(preTokeniserOf)
+      const steps = configsOf(config.pretokenizers).map(preTokenizerOf)
       return (text) => steps.reduce((pieces, step) => pieces.flatMap(step), [text])
     }
     case 'BertPreTokenizer':
@@ -64,7 +64,7 @@ function codePoint(delimiter: unknown): number {
 }
 
 /** Only what matches. */
-function matches(pattern: RegExp): PreTokeniser {
+function matches(pattern: RegExp): PreTokenizer {
   return (text) =>
     Array.from(text.text.matchAll(pattern), ({ 0: match, index }) => sliceOf(text, index, index + match.length))
 }
@@ -76,7 +76,7 @@ interface Part {
 }
 
 /** Matches are delimiters; with `invert`, what lies between them is. */
-function split(pattern: RegExp, behaviour: Behaviour, invert = false): PreTokeniser {
+function split(pattern: RegExp, behaviour: Behaviour, invert = false): PreTokenizer {
   return (text) => {
     const parts: Part[] = []
     let at = 0
@@ -111,13 +111,13 @@ function joined(parts: readonly Part[], behaviour: Behaviour): readonly Part[] {
   return out
 }
 
-function fixedLength(config: Config): PreTokeniser {
+function fixedLength(config: Config): PreTokenizer {
   const length = Number(config.length ?? 5)
   if (!Number.isSafeInteger(length) || length < 1) throw new Error('a FixedLength step has no length')
   return matches(new RegExp(`[\\s\\S]{1,${length}}`, 'gu'))
 }
 
-function metaspace(config: Config): PreTokeniser {
+function metaspace(config: Config): PreTokenizer {
   const replacement = typeof config.replacement === 'string' ? config.replacement : '\u2581'
   // `add_prefix_space` is how files were written before there was `prepend_scheme`.
   const scheme = config.prepend_scheme ?? (config.add_prefix_space === false ? 'never' : 'always')
@@ -158,7 +158,7 @@ function splitBefore(text: Aligned, mark: string): Aligned[] {
 const GPT2 =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
 
-function byteLevel(config: Config): PreTokeniser {
+function byteLevel(config: Config): PreTokenizer {
   const prefix = config.add_prefix_space === true
   const words = config.use_regex === false ? (text: Aligned) => [text] : matches(GPT2)
   return (text) => {
