@@ -1,4 +1,4 @@
-import { percentile } from '../../src/cli/statistics.ts'
+import { median, percentile } from '../../src/cli/statistics.ts'
 
 /** Repeated measurements of one thing. */
 export interface Summary {
@@ -20,11 +20,4 @@ export function summarise(values: readonly number[]): Summary {
     mad: median(values.map((value) => Math.abs(value - p50))),
     min: Math.min(...values),
   }
-}
-
-/** @param values at least one */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((left, right) => left - right)
-  const middle = (sorted.length - 1) / 2
-  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2
 }

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { serverTiming } from '../../src/cli/oip-client.ts'
 import { type Answer, Connection, requestBytes } from './connection.ts'
 import { OPERATOR_KEY, type WorkerProcess } from './worker-process.ts'
 
@@ -21,14 +22,8 @@ export async function wasmHeapBytes(connection: Connection, way: 'verge' | 'plai
 }
 
 /** Parts of an answer's `Server-Timing`, in milliseconds; a part that measured nothing is absent. */
-export function serverTiming({ headers }: Answer): Readonly<Record<string, number>> {
-  const parts = (headers.get('server-timing') ?? '').split(',')
-  return Object.fromEntries(
-    parts.flatMap((part) => {
-      const [, name, duration] = /^\s*([\w-]+);dur=([\d.]+)\s*$/.exec(part) ?? []
-      return name === undefined ? [] : [[name, Number(duration)]]
-    }),
-  )
+export function timingsOf({ headers }: Answer): Readonly<Record<string, number>> {
+  return serverTiming(headers.get('server-timing'))
 }
 
 /** Runs `work` with a connection to a Worker, and closes it. */

@@ -1,9 +1,10 @@
 import { performance } from 'node:perf_hooks'
 import * as z from 'zod'
+import { median } from '../../src/cli/statistics.ts'
 import { requestBytes } from '../lib/connection.ts'
 import { binaryRequest, plainRequest } from '../lib/oip.ts'
-import { median, type Summary, summarise } from '../lib/stats.ts'
-import { ask, connected, serverTiming, wasmHeapBytes } from '../lib/worker-client.ts'
+import { type Summary, summarise } from '../lib/stats.ts'
+import { ask, connected, timingsOf, wasmHeapBytes } from '../lib/worker-client.ts'
 import { startWorker } from '../lib/worker-process.ts'
 import type { Subject } from '../models/subjects.ts'
 import type { Bench } from './context.ts'
@@ -81,7 +82,7 @@ async function coldVerge(bench: Bench, { name, sizes }: Subject): Promise<Round>
       watch.lap()
       const answer = await ask(connection, request)
       const whole = watch.lap()
-      const load = serverTiming(answer).load ?? 0
+      const load = timingsOf(answer).load ?? 0
       const seen = reads.parse(
         JSON.parse((await ask(connection, requestBytes({ path: '/bench/reads' }))).body.toString()),
       )

@@ -1,10 +1,10 @@
 import { processTable } from '../../src/cli/local/processes.ts'
+import { median } from '../../src/cli/statistics.ts'
 import type { RequestParts } from '../lib/connection.ts'
 import { type LoadResult, load } from '../lib/load.ts'
 import { binaryParts, binaryRequest, type Input } from '../lib/oip.ts'
 import { type Rig, startRig } from '../lib/origin-rig.ts'
 import { signedRequest } from '../lib/signing.ts'
-import { median } from '../lib/stats.ts'
 
 const BATCHED_MODEL = 'encoder-fp32'
 const BATCHED_TOKENS = 16

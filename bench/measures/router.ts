@@ -1,7 +1,7 @@
+import { median } from '../../src/cli/statistics.ts'
 import { requestBytes } from '../lib/connection.ts'
 import { type LoadResult, load } from '../lib/load.ts'
 import type { Input } from '../lib/oip.ts'
-import { median } from '../lib/stats.ts'
 import { startWorker } from '../lib/worker-process.ts'
 import type { Bench } from './context.ts'
 import { middle } from './throughput.ts'

@@ -4,7 +4,7 @@ import { encodeJpeg, largePicture } from '../../test/fixtures/node/jpeg.ts'
 import { type Answer, type Connection, requestBytes } from '../lib/connection.ts'
 import { forgetPeak, peakBytes } from '../lib/peak.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
-import { ask, connected, serverTiming } from '../lib/worker-client.ts'
+import { ask, connected, timingsOf } from '../lib/worker-client.ts'
 import { startWorker, type WorkerProcess } from '../lib/worker-process.ts'
 
 export const TEXT_TOKENS = 128
@@ -126,7 +126,7 @@ async function sample(connection: Connection, request: Buffer): Promise<Sample> 
   const begun = performance.now()
   const answer = await ask(connection, request)
   const outside = performance.now() - begun
-  const { run } = serverTiming(answer)
+  const { run } = timingsOf(answer)
   const inside = Number(answer.headers.get('bench-inside'))
   if (run === undefined || !(inside > 0)) throw new Error('an answer did not tell what its run and the whole took')
   return { run, inside, outside }

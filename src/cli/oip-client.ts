@@ -54,7 +54,7 @@ export async function send(url: string, request: InferRequest, signal?: AbortSig
   return {
     outputs: readOutputs(bytes, response.headers.get(JSON_LENGTH_HEADER)),
     ms,
-    timings: serverTiming(response.headers),
+    timings: serverTiming(response.headers.get('server-timing')),
   }
 }
 
@@ -75,8 +75,9 @@ function failure(status: number, bytes: Uint8Array): VergeError {
   })
 }
 
-function serverTiming(headers: Headers): Readonly<Record<string, number>> {
-  const parts = (headers.get('server-timing') ?? '').split(',')
+/** A `Server-Timing` header's parts in milliseconds; a part that measured nothing is absent. */
+export function serverTiming(header: string | null | undefined): Readonly<Record<string, number>> {
+  const parts = (header ?? '').split(',')
   return Object.fromEntries(
     parts.flatMap((part) => {
       const [, name, duration] = /^\s*([\w-]+);dur=([\d.]+)\s*$/.exec(part) ?? []

@@ -75,9 +75,6 @@ export interface WorkLaneOptions {
   readonly mostStepsAhead?: number
 }
 
-/** A waiter is woken when it is first; the poll is for the case that the one who should have woken it was killed. */
-const POLL_MS = 250
-
 const STEPS_PER_SECOND = 1e9
 const LONGEST_RETRY_AFTER = 10
 
@@ -127,7 +124,7 @@ export class WorkLane {
     const waiter = this.#join((cost instanceof StepMeter ? cost.required : cost) ?? stepsBetweenPauses)
     try {
       while (this.#waiters.includes(waiter) && this.#waiters[0] !== waiter) {
-        await this.#wait(waiter, signal)
+        await wokenOrLate(waiter, clock, signal)
         waiter.seen = clock.now()
         this.#dropUnseen()
       }
@@ -172,13 +169,6 @@ export class WorkLane {
     }
   }
 
-  async #wait(waiter: Waiter, signal: AbortSignal): Promise<void> {
-    const woken = new Promise<void>((resolve) => {
-      waiter.wake = resolve
-    })
-    await Promise.race([woken, this.#options.clock.sleep(POLL_MS, signal)])
-  }
-
   #isSeen({ seen }: Waiter): boolean {
     return this.#options.clock.now() - seen <= this.#options.leaseMs
   }
@@ -189,6 +179,21 @@ export class WorkLane {
     this.#waiters.shift()
     this.#waiters[0]?.wake()
   }
+}
+
+/** A waiter is woken when it is next; the poll is for the case that the one who should have woken it was killed. */
+const POLL_MS = 250
+
+/** Waits until somebody calls `wake`, or until it is time to look again. @throws cancelled, deadline_exceeded */
+export async function wokenOrLate(
+  waiter: { wake: () => void },
+  clock: Pick<Clock, 'sleep'>,
+  signal: AbortSignal,
+): Promise<void> {
+  const woken = new Promise<void>((resolve) => {
+    waiter.wake = resolve
+  })
+  await Promise.race([woken, clock.sleep(POLL_MS, signal)])
 }
 
 /**

@@ -1,5 +1,6 @@
 import { throwIfAborted } from '../core/errors.ts'
 import type { Clock, RunCounter } from '../core/runtime.ts'
+import { wokenOrLate } from '../core/work.ts'
 
 interface Waiter {
   wake: () => void
@@ -28,9 +29,6 @@ export interface QueuedRun {
   /** `RunCounter.finished` when the request came in; if left out, the loop may not have turned since the last run. */
   readonly runsBefore?: number | undefined
 }
-
-/** A waiter is woken when it is next; the poll is for the case that the one who should have woken it was killed. */
-const POLL_MS = 250
 
 /** Work whose cost is not known counts for the share of its request as this: loading a model, as a rule. */
 const UNKNOWN_COST = 1_000
@@ -90,7 +88,7 @@ export class RunQueue {
           }
           if (this.#queue[0] === waiter) return this.#run(work, cost, request)
         } else {
-          await this.#wait(waiter, signal)
+          await wokenOrLate(waiter, this.#clock, signal)
         }
       }
     } finally {
@@ -146,12 +144,5 @@ export class RunQueue {
   #dropLateFirst(): void {
     const first = this.#queue[0]
     if (first?.firstSince !== undefined && this.#clock.now() - first.firstSince > this.#leaseMs) this.#leave(first)
-  }
-
-  async #wait(waiter: Waiter, signal: AbortSignal): Promise<void> {
-    const woken = new Promise<void>((resolve) => {
-      waiter.wake = resolve
-    })
-    await Promise.race([woken, this.#clock.sleep(POLL_MS, signal)])
   }
 }

@@ -1,16 +1,7 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { preprocessing } from '../media/image/preprocess.ts'
-import {
-  EXAMPLE_PNG,
-  IMAGE_TYPES,
-  imageRequestSchema,
-  imageSettingsOf,
-  imageTensors,
-  readImageRequest,
-  readPicture,
-} from './image-input.ts'
+import { EXAMPLE_PNG, imageRequestSchema, pictureInput } from './image-input.ts'
 import {
   type Classification,
   type ClassificationParameters,
@@ -29,24 +20,10 @@ const requestSchema = imageRequestSchema(classificationParametersSchema, 'ImageC
 export function imageClassification(limits: Limits): Task<Uint8Array, ClassificationParameters, Classification> {
   return {
     name: 'image-classification',
-    mediaTypes: IMAGE_TYPES,
+    ...pictureInput(classificationParametersSchema, limits),
     request: requestSchema,
     response: classificationSchema,
     example: { inputs: EXAMPLE_PNG, parameters: { top_k: 3 } },
-
-    parse(body) {
-      const { bytes, parameters } = readImageRequest(body, classificationParametersSchema, limits)
-      return { input: bytes, parameters }
-    },
-
-    async toTensors(bytes, _parameters, model) {
-      const { manifest } = model
-      const settings = imageSettingsOf(manifest)
-      const { samples, shape } = await readPicture(model, bytes, limits, (image, meter) =>
-        preprocessing(image, settings, meter),
-      )
-      return imageTensors(samples, shape, manifest)
-    },
 
     fromTensors(outputs: Tensors, parameters: ClassificationParameters, manifest: Manifest) {
       return classifications(outputs, parameters, manifest, DEFAULT_TOP_K)[0] ?? []

@@ -3,16 +3,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { type ImageFeaturesSettings, imageFeaturesSettingsSchema } from '../catalog/settings/image-output.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { preprocessing } from '../media/image/preprocess.ts'
-import {
-  EXAMPLE_PNG,
-  IMAGE_TYPES,
-  imageRequestSchema,
-  imageSettingsOf,
-  imageTensors,
-  readImageRequest,
-  readPicture,
-} from './image-input.ts'
+import { EXAMPLE_PNG, imageRequestSchema, pictureInput } from './image-input.ts'
 import { type Floats, floatOutputs, wrongOutput } from './outputs.ts'
 import type { Task } from './task.ts'
 
@@ -35,24 +26,10 @@ type Features = z.infer<typeof responseSchema>
 export function imageFeatureExtraction(limits: Limits): Task<Uint8Array, Parameters, Features> {
   return {
     name: 'image-feature-extraction',
-    mediaTypes: IMAGE_TYPES,
+    ...pictureInput(parametersSchema, limits),
     request: imageRequestSchema(parametersSchema, 'ImageFeatureExtractionRequest'),
     response: responseSchema,
     example: { inputs: EXAMPLE_PNG },
-
-    parse(body) {
-      const { bytes, parameters } = readImageRequest(body, parametersSchema, limits)
-      return { input: bytes, parameters }
-    },
-
-    async toTensors(bytes, _parameters, model) {
-      const { manifest } = model
-      const settings = imageSettingsOf(manifest)
-      const { samples, shape } = await readPicture(model, bytes, limits, (image, meter) =>
-        preprocessing(image, settings, meter),
-      )
-      return imageTensors(samples, shape, manifest)
-    },
 
     fromTensors(outputs: Tensors, parameters: Parameters, manifest: Manifest) {
       const settings = manifest.imageFeatures ?? imageFeaturesSettingsSchema.parse({})

@@ -5,8 +5,9 @@ import type { Limits } from '../core/limits.ts'
 import { halfBits, type Tensors, tensor } from '../core/tensors.ts'
 import { StepMeter, type Work } from '../core/work.ts'
 import { type DecodedImage, decodingImage } from '../media/image/decode.ts'
+import { preprocessing } from '../media/image/preprocess.ts'
 import { type FileKind, fileRequestSchema, readFileBody } from './file-body.ts'
-import { performed, type TaskBody, type TaskModel, wrongInput } from './task.ts'
+import { performed, type Task, type TaskBody, type TaskModel, wrongInput } from './task.ts'
 
 /** What every task on pictures takes: one picture, as it is or in base64. */
 
@@ -105,5 +106,29 @@ export function imageTensors(samples: Float32Array, shape: readonly number[], ma
       return new Map([[spec.name, tensor('UINT8', shape, new Uint8Array(Uint8ClampedArray.from(samples)))]])
     default:
       throw wrongInput(manifest, spec)
+  }
+}
+
+type PictureInput<Parameters> = Pick<Task<Uint8Array, Parameters, unknown>, 'mediaTypes' | 'parse' | 'toTensors'>
+
+/** How a task of one picture and one run reads its request: what it makes of the outputs is its own. */
+export function pictureInput<Parameters>(
+  parametersSchema: z.ZodType<Parameters>,
+  limits: Limits,
+): PictureInput<Parameters> {
+  return {
+    mediaTypes: IMAGE_TYPES,
+    parse(body) {
+      const { bytes, parameters } = readImageRequest(body, parametersSchema, limits)
+      return { input: bytes, parameters }
+    },
+    async toTensors(bytes, _parameters, model) {
+      const { manifest } = model
+      const settings = imageSettingsOf(manifest)
+      const { samples, shape } = await readPicture(model, bytes, limits, (image, meter) =>
+        preprocessing(image, settings, meter),
+      )
+      return imageTensors(samples, shape, manifest)
+    },
   }
 }

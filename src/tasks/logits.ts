@@ -1,6 +1,6 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { type Tensors, toFloats } from '../core/tensors.ts'
+import { type Tensor, type Tensors, toFloats } from '../core/tensors.ts'
 
 /** Numbers of a batch: `rows` texts, each of `length` tokens, each of `width` numbers. */
 export interface Logits {
@@ -16,15 +16,8 @@ export interface Logits {
  * @throws manifest_invalid if no output is [rows, length, labels]
  */
 export function tokenLogits(outputs: Tensors, rows: number, length: number, manifest: Manifest): Logits {
-  const labels = manifest.labels?.length
-  for (const output of outputs.values()) {
-    const values = toFloats(output)
-    const width = output.shape.at(-1)
-    if (values === undefined || width === undefined || output.shape.length !== 3) continue
-    if (values.length === rows * length * width && (labels === undefined || width === labels)) {
-      return { values, rows, length, width }
-    }
-  }
+  const found = logitsOf(outputs, rows, length, manifest, ({ shape }) => shape.length === 3)
+  if (found !== undefined) return found
   throw wrongOutputs(manifest, 'no output with one score for each token and label')
 }
 
@@ -48,14 +41,26 @@ export function spanLogits(
 
 /** A model's scores of every text for each label. @throws manifest_invalid if no output is [rows, labels] */
 export function textLogits(outputs: Tensors, rows: number, manifest: Manifest): Logits {
-  const labels = manifest.labels?.length
-  for (const output of outputs.values()) {
-    const values = toFloats(output)
-    const width = output.shape.at(-1)
-    if (values === undefined || width === undefined || values.length !== rows * width) continue
-    if (labels === undefined || width === labels) return { values, rows, length: 1, width }
-  }
+  const found = logitsOf(outputs, rows, 1, manifest, () => true)
+  if (found !== undefined) return found
   throw wrongOutputs(manifest, 'no output with one score for each of its labels')
+}
+
+/** The first output of the right shape that has a number for each label. */
+function logitsOf(
+  outputs: Tensors,
+  rows: number,
+  length: number,
+  { labels }: Manifest,
+  fits: (output: Tensor) => boolean,
+): Logits | undefined {
+  for (const output of outputs.values()) {
+    const values = fits(output) ? toFloats(output) : undefined
+    const width = output.shape.at(-1)
+    if (values === undefined || width === undefined || values.length !== rows * length * width) continue
+    if (labels === undefined || width === labels.length) return { values, rows, length, width }
+  }
+  return undefined
 }
 
 function wrongOutputs({ model, version }: Manifest, what: string): VergeError {

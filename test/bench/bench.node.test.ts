@@ -8,11 +8,12 @@ import { plot } from '../../bench/lib/plot.ts'
 import { withLastRun } from '../../bench/lib/readme.ts'
 import { tables } from '../../bench/lib/report.ts'
 import type { BenchResult } from '../../bench/lib/result.ts'
-import { median, summarise } from '../../bench/lib/stats.ts'
+import { summarise } from '../../bench/lib/stats.ts'
 import { markdown, plainText } from '../../bench/lib/table.ts'
 import { type EncoderShape, encoderModel } from '../../bench/models/encoder.ts'
 import { normals } from '../../bench/models/random.ts'
 import { sha256 } from '../../src/cli/pack/bytes.ts'
+import { median } from '../../src/cli/statistics.ts'
 
 describe("the benchmark's statistics", () => {
   it('give median, 95th percentile and median absolute deviation', () => {

@@ -1,4 +1,3 @@
-import { type ParseArgsOptionsConfig, parseArgs } from 'node:util'
 import { VISIBILITIES, type Visibility } from '../../catalog/alias.ts'
 import { MODEL_NAME, TASKS, type TaskName, VERSION_NAME } from '../../catalog/manifest.ts'
 import { BLOCK_SIZES, type BlockSize } from '../../quantize/blocks.ts'
@@ -7,6 +6,7 @@ import { type ImageWishes, PRESETS, saysAnything } from '../describe/wishes.ts'
 import type { Part } from '../samples/items.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { helpOf, type Options } from '../terminal/options.ts'
+import { flag, integerIn, list, numberIn, oneOf, text, type Values } from '../terminal/values.ts'
 import { refuseContradictions, refuseUnusedSamples } from './contradictions.ts'
 
 /** How a model is to be made small; what is left out is chosen for it. */
@@ -204,51 +204,6 @@ ${helpOf(MODEL_OPTIONS, BUILD_COLUMN)}`
 export const SAMPLE_HELP = `What it is measured with:
 ${helpOf(SAMPLE_OPTIONS, BUILD_COLUMN)}`
 
-/** What `parseArgs` gives. */
-export type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
-
-/** @throws UsageError where it is empty: what a shell makes of a variable that is not set */
-const text = (values: Values, name: string): string | undefined => {
-  const value = values[name]
-  if (value === '') throw new UsageError(`--${name} is empty. Give it a value, or leave it out.`)
-  return typeof value === 'string' ? value : undefined
-}
-const flag = (values: Values, name: string): boolean | undefined => {
-  const value = values[name]
-  return typeof value === 'boolean' ? value : undefined
-}
-const list = (values: Values, name: string): string[] => {
-  const value = values[name]
-  if (!Array.isArray(value)) return []
-  if (value.includes('')) throw new UsageError(`--${name} is empty. Give it a value, or leave it out.`)
-  return value.map(String)
-}
-
-/** @throws UsageError where it is none of these */
-function oneOf<T extends string>(values: Values, name: string, known: readonly T[]): T | undefined {
-  const value = text(values, name)
-  if (value === undefined || (known as readonly string[]).includes(value)) return value as T | undefined
-  throw new UsageError(`--${name} takes ${known.join(', ')}, not "${value}".`)
-}
-
-/** @throws UsageError where it is not a number within these bounds */
-function numberIn(values: Values, name: string, least: number, most: number): number | undefined {
-  const value = text(values, name)
-  if (value === undefined) return undefined
-  const number = Number(value)
-  if (value.trim() === '' || !(number >= least && number <= most)) {
-    throw new UsageError(`--${name} must be a number from ${least} to ${most}; "${value}" is not.`)
-  }
-  return number
-}
-
-/** @throws UsageError where it is not a whole number within these bounds */
-function integerIn(values: Values, name: string, least: number, most: number): number | undefined {
-  const number = numberIn(values, name, least, most)
-  if (number === undefined || Number.isInteger(number)) return number
-  throw new UsageError(`--${name} must be a whole number from ${least} to ${most}; "${values[name]}" is not.`)
-}
-
 /** @throws UsageError where a value is not one that the option knows, or options contradict each other */
 export function quantizeSettings(values: Values): QuantizeSettings {
   const settings: QuantizeSettings = {
@@ -371,17 +326,4 @@ function partOf(value: string | undefined): Part | undefined {
     throw new UsageError(`--samples-part takes a remainder and a divisor, such as 3/4, not "${value}".`)
   }
   return { remainder, divisor }
-}
-
-/** The one positional argument of a command. @throws UsageError where there are none or several */
-export function onlyArgument(positionals: readonly string[], what: string): string {
-  const [first, ...others] = positionals
-  if (first === undefined) throw new UsageError(`Say ${what}.`)
-  if (others.length > 0) throw new UsageError(`Give one only: ${positionals.map((value) => `"${value}"`).join(', ')}.`)
-  return first
-}
-
-/** `parseArgs` with the manners of all commands: `--no-x` for flags, and arguments besides options. */
-export function parseCommand<const T extends ParseArgsOptionsConfig>(args: readonly string[], options: T) {
-  return parseArgs({ args: [...args], options, allowPositionals: true, allowNegative: true })
 }

@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util'
-import type { Command, ListedCommand } from '../command.ts'
+import { type Command, defineCommand, type ListedCommand } from '../command.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { type CompletedCommand, completionScript, isShell, SHELLS } from '../terminal/completion.ts'
 import { HELP_OPTION, helpOf } from '../terminal/options.ts'
@@ -19,13 +18,11 @@ Examples:
 
 /** @param listed every command of the command line, this one among them */
 export function completionCommand(listed: Readonly<Record<string, ListedCommand>>): Command {
-  const command: Command = {
+  const command = defineCommand({
     help: HELP,
     options: HELP_OPTION,
     operands: SHELLS,
-    async run(args) {
-      const { values, positionals } = parseArgs({ args: [...args], allowPositionals: true, options: HELP_OPTION })
-      if (values.help) return HELP
+    async run({ positionals }) {
       const [shell = '', ...more] = positionals
       if (!isShell(shell) || more.length > 0) throw new UsageError(`Name one shell: ${SHELLS.join(', ')}.`)
       const commands: CompletedCommand[] = []
@@ -35,6 +32,6 @@ export function completionCommand(listed: Readonly<Record<string, ListedCommand>
       }
       return completionScript(shell, commands)
     },
-  }
+  })
   return command
 }

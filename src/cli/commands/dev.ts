@@ -1,11 +1,11 @@
 import { resolve } from 'node:path'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { buildModel } from '../build/build.ts'
-import { BUILD_COLUMN, onlyArgument, parseCommand } from '../build/options.ts'
+import { BUILD_COLUMN } from '../build/options.ts'
 import { isReady } from '../build/ready.ts'
 import { workbench } from '../build/session.ts'
 import { refuseStrayed } from '../build/strayed.ts'
-import type { Command } from '../command.ts'
+import { defineCommand, onlyArgument } from '../command.ts'
 import { STATE } from '../files/project.ts'
 import { serve } from '../local/serve.ts'
 import { existingOf } from '../push/existing.ts'
@@ -44,13 +44,11 @@ Examples:
   npx verge dev model.onnx
   npx verge dev hf:org/name --dtype q4 --port 9000`
 
-export const devCommand: Command = {
+export const devCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
   operands: 'files',
-  async run(args) {
-    const { values, positionals } = parseCommand(args, OPTIONS)
-    if (values.help) return HELP
+  async run({ values, positionals }) {
     const spec = onlyArgument(positionals, 'which model: npx verge dev model.onnx')
     const port = parsePort(values.port)
     const persistTo = values['persist-to'] === undefined ? STATE : resolve(values['persist-to'])
@@ -86,7 +84,7 @@ export const devCommand: Command = {
     await serve({ port, persistTo, folders: [folder], release: true, signal })
     return undefined
   },
-}
+})
 
 async function versionsIn(persistTo: string, model: string) {
   const target = await openTarget({ local: persistTo })

@@ -1,9 +1,8 @@
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { HttpClient } from '../../cloudflare/http.ts'
 import { type Environment, readEnvironment } from '../../cloudflare/wrangler-config.ts'
 import { CARRIED_KEY } from '../../config/values.ts'
-import type { Command } from '../command.ts'
+import { defineCommand } from '../command.ts'
 import { type Check, describeChecks, fail, hasFailed } from '../doctor/check.ts'
 import { checkAccount, checkConfiguration } from '../doctor/configuration.ts'
 import { checkOutside } from '../doctor/outside.ts'
@@ -53,15 +52,11 @@ ${helpOf(OPTIONS)}
 
 Environment: ${API_KEY} to check private models too; CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID to check the account.`
 
-export const doctorCommand: Command = {
+export const doctorCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
-  async run(args) {
-    const { values } = parseArgs({
-      args: [...args],
-      options: OPTIONS,
-    })
-    if (values.help) return HELP
+  operands: [],
+  async run({ values }) {
     const requests = Number(values.requests ?? DEFAULT_REQUESTS)
     if (!Number.isInteger(requests) || requests < 1 || requests > MOST_REQUESTS) {
       throw new UsageError(`--requests must be a whole number from 1 to ${MOST_REQUESTS}.`)
@@ -91,7 +86,7 @@ export const doctorCommand: Command = {
     if (hasFailed(checks)) process.exitCode = 1
     return values.json ? JSON.stringify({ ok: !hasFailed(checks), checks }, null, 2) : describeChecks(checks)
   },
-}
+})
 
 /** A file that cannot be read is a finding, and a Worker that runs can be checked all the same. */
 async function readChecked(

@@ -1,7 +1,7 @@
 import { describeInspection, inspectModel } from '../build/inspect.ts'
-import { onlyArgument, parseCommand, SOURCE_OPTIONS } from '../build/options.ts'
+import { SOURCE_OPTIONS } from '../build/options.ts'
 import { workbench } from '../build/session.ts'
-import type { Command } from '../command.ts'
+import { defineCommand, onlyArgument } from '../command.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
@@ -24,13 +24,11 @@ Examples:
   npx verge inspect model.onnx
   npx verge inspect hf:sentence-transformers/all-MiniLM-L6-v2 --json`
 
-export const inspectCommand: Command = {
+export const inspectCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
   operands: 'files',
-  async run(args) {
-    const { values, positionals } = parseCommand(args, OPTIONS)
-    if (values.help) return HELP
+  async run({ values, positionals }) {
     const spec = onlyArgument(positionals, 'which model: npx verge inspect model.onnx')
     const { progress, signal } = workbench(untilInterrupted(), values.json === true)
     try {
@@ -45,4 +43,4 @@ export const inspectCommand: Command = {
       progress.close()
     }
   },
-}
+})

@@ -1,7 +1,6 @@
-import { parseArgs } from 'node:util'
 import { historyOf } from '../../catalog/alias-changes.ts'
 import { asideReason } from '../../catalog/aside.ts'
-import type { Command } from '../command.ts'
+import { defineCommand } from '../command.ts'
 import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
@@ -30,16 +29,10 @@ Examples:
 
 ${TARGET_ENVIRONMENT}`
 
-export const modelsCommand: Command = {
+export const modelsCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
-  async run(args) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: OPTIONS,
-    })
-    if (values.help) return HELP
+  async run({ values, positionals }) {
     const [name, ...more] = positionals
     if (more.length > 0) throw new UsageError('Name one model, or none for all of them.')
     if (name !== undefined) modelNamed(name)
@@ -59,7 +52,7 @@ export const modelsCommand: Command = {
       return [list, ...faults.map((fault) => `not listed: ${printable(fault)}`)].join('\n')
     })
   },
-}
+})
 
 /** One row a live version: a canary has two. */
 function overview(models: readonly ModelRecord[]): string {

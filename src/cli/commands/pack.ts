@@ -3,11 +3,11 @@ import { canonicalBytes } from '../../catalog/canonical-json.ts'
 import { blobKey, manifestKey } from '../../catalog/keys.ts'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { buildModel } from '../build/build.ts'
-import { BUILD_COLUMN, parseCommand } from '../build/options.ts'
+import { BUILD_COLUMN } from '../build/options.ts'
 import { isReady, packReady } from '../build/ready.ts'
 import { workbench } from '../build/session.ts'
 import { refuseStrayed } from '../build/strayed.ts'
-import type { Command } from '../command.ts'
+import { defineCommand } from '../command.ts'
 import { modelFolders } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
 import { sha256 } from '../pack/bytes.ts'
@@ -53,13 +53,11 @@ Examples:
   npx verge pack models/digits --manifest
   npx verge pack model.onnx --name mine --out stored/`
 
-export const packCommand: Command = {
+export const packCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
   operands: 'files',
-  async run(args) {
-    const { values, positionals } = parseCommand(args, OPTIONS)
-    if (values.help) return HELP
+  async run({ values, positionals }) {
     const settings = buildSettings(values)
     for (const name of ['name', 'model-version', 'file'] as const) {
       if (values[name] !== undefined && positionals.length !== 1) {
@@ -90,7 +88,7 @@ export const packCommand: Command = {
       bench.progress.close()
     }
   },
-}
+})
 
 /** The last one would be written over another of the same name. @throws UsageError */
 function refuseTwins(packed: readonly PackedModel[]): void {

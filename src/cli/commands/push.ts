@@ -2,10 +2,10 @@ import { join, relative, resolve } from 'node:path'
 import type { Visibility } from '../../catalog/alias.ts'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { type BuildSettings, type Built, buildModel } from '../build/build.ts'
-import { BUILD_COLUMN, onlyArgument, parseCommand } from '../build/options.ts'
+import { BUILD_COLUMN } from '../build/options.ts'
 import { isElsewhere, isReady, packReady, readyModel } from '../build/ready.ts'
 import { refuseStrayed } from '../build/strayed.ts'
-import type { Command } from '../command.ts'
+import { defineCommand, onlyArgument } from '../command.ts'
 import { Visitor } from '../doctor/visitor.ts'
 import { STATE } from '../files/project.ts'
 import { workerReading } from '../local/running-worker.ts'
@@ -75,13 +75,11 @@ ${TARGET_ENVIRONMENT}`
 /** Where `npm start` and `wrangler dev` listen, if they are not told otherwise, and read what lies where they put it. */
 const LOCAL_URL = 'http://127.0.0.1:8787'
 
-export const pushCommand: Command = {
+export const pushCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
   operands: 'files',
-  async run(args) {
-    const { values, positionals } = parseCommand(args, OPTIONS)
-    if (values.help) return HELP
+  async run({ values, positionals }) {
     const spec = onlyArgument(positionals, 'which model: npx verge push model.onnx --name mine')
     const dryRun = values['dry-run'] === true
     // An address that is none is a slip of the pen, which nobody wants to hear of when all is built.
@@ -162,7 +160,7 @@ export const pushCommand: Command = {
       ].join('\n')
     })
   },
-}
+})
 
 /** The Worker on this machine that reads local storage; undefined if none does. */
 async function localWorker(persistTo: string | undefined): Promise<string | undefined> {

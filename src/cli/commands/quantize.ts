@@ -4,8 +4,6 @@ import { agreementOf } from '../build/agreement.ts'
 import { loadModel } from '../build/load.ts'
 import {
   BUILD_COLUMN,
-  onlyArgument,
-  parseCommand,
   QUANTIZE_HELP,
   QUANTIZE_OPTIONS,
   quantizeSettings,
@@ -18,7 +16,7 @@ import { choosePrecision } from '../build/precision.ts'
 import { refuseRandom } from '../build/random.ts'
 import { describeLoaded, samplesFor } from '../build/samples.ts'
 import { workbench } from '../build/session.ts'
-import type { Command } from '../command.ts'
+import { defineCommand, onlyArgument } from '../command.ts'
 import { writeWhole } from '../files/whole-file.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { bytes, printable, table } from '../terminal/format.ts'
@@ -69,13 +67,11 @@ Examples:
 
 const LAYERS_SHOWN = 12
 
-export const quantizeCommand: Command = {
+export const quantizeCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
   operands: 'files',
-  async run(args) {
-    const { values, positionals } = parseCommand(args, OPTIONS)
-    if (values.help) return HELP
+  async run({ values, positionals }) {
     const spec = onlyArgument(positionals, 'which model: npx verge quantize model.onnx')
     const settings = quantizeSettings(values)
     const wanted = sampleSettings(values)
@@ -119,7 +115,7 @@ export const quantizeCommand: Command = {
       bench.progress.close()
     }
   },
-}
+})
 
 interface Summary {
   readonly source: string

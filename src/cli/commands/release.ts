@@ -1,4 +1,3 @@
-import { parseArgs } from 'node:util'
 import type { Alias, Visibility } from '../../catalog/alias.ts'
 import {
   type AliasChange,
@@ -9,7 +8,7 @@ import {
   rolledBack,
   shown,
 } from '../../catalog/alias-changes.ts'
-import type { Command } from '../command.ts'
+import { defineCommand } from '../command.ts'
 import { readerOf } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
@@ -53,16 +52,10 @@ ${TARGET_ENVIRONMENT}`
 /** Three thirds that a person has written as 33.3 or 33.333 each. */
 const ROUNDING = 0.1 + 1e-9
 
-export const releaseCommand: Command = {
+export const releaseCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
-  async run(args) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: OPTIONS,
-    })
-    if (values.help) return HELP
+  async run({ values, positionals }) {
     const [name, ...wanted] = positionals
     if (name === undefined) throw new UsageError('Say which model: verge release NAME VERSION.')
     const model = modelNamed(name)
@@ -81,7 +74,7 @@ export const releaseCommand: Command = {
       return values.json || !changed ? text : `${text}\n${delayOf(target)}`
     })
   },
-}
+})
 
 interface ReleaseArguments {
   readonly weight?: string | undefined

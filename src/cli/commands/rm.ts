@@ -1,5 +1,4 @@
-import { parseArgs } from 'node:util'
-import type { Command } from '../command.ts'
+import { defineCommand } from '../command.ts'
 import { planRemoval, type RemovalPlan, type RemovalResult, remove } from '../push/removal.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
@@ -34,16 +33,10 @@ Examples:
 
 ${TARGET_ENVIRONMENT}`
 
-export const rmCommand: Command = {
+export const rmCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
-  async run(args) {
-    const { values, positionals } = parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: OPTIONS,
-    })
-    if (values.help) return HELP
+  async run({ values, positionals }) {
     const [what, ...more] = positionals
     if (what === undefined || more.length > 0)
       throw new UsageError('Say which: verge rm NAME, or verge rm NAME@VERSION.')
@@ -72,7 +65,7 @@ export const rmCommand: Command = {
       return values.json ? asJson(plan, result) : `${describeResult(plan, result, names)}\n${delayOf(target)}`
     })
   },
-}
+})
 
 type Names = (all: readonly string[]) => string
 

@@ -1,10 +1,9 @@
 import { join, resolve } from 'node:path'
-import { parseArgs } from 'node:util'
 import { readAccount } from '../../cloudflare/account.ts'
 import { HttpClient } from '../../cloudflare/http.ts'
 import { readEnvironment } from '../../cloudflare/wrangler-config.ts'
 import { CARRIED_KEY, LEAST_KEY } from '../../config/values.ts'
-import type { Command } from '../command.ts'
+import { defineCommand } from '../command.ts'
 import { modelFolders, ROOT } from '../files/project.ts'
 import { type PackedModel, packFolder } from '../pack/packer.ts'
 import { API_KEY, planSetup, type Step } from '../push/setup.ts'
@@ -46,15 +45,11 @@ ${helpOf(OPTIONS)}
 Environment: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID; ${API_KEY} if the operator's key is to be set.
 docs/deploy.md says how to get them.`
 
-export const setupCommand: Command = {
+export const setupCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
-  async run(args) {
-    const { values } = parseArgs({
-      args: [...args],
-      options: OPTIONS,
-    })
-    if (values.help) return HELP
+  operands: [],
+  async run({ values }) {
     const { env, location } = values
     if (env === undefined) throw new UsageError('Say which environment: --env staging or --env production.')
     if (location !== undefined && !LOCATIONS.includes(location)) {
@@ -85,7 +80,7 @@ export const setupCommand: Command = {
     for (const step of open) console.log(`${step.what}: ${await step.apply?.()}`)
     return next(env)
   },
-}
+})
 
 function describe({ what, done, plan, takesOver }: Step): string {
   if (done !== undefined) return `    ${what}: ${done}`

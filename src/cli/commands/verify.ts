@@ -3,21 +3,14 @@ import { heldTo, precisionOf } from '../../quantize/precision.ts'
 import { DTYPES } from '../../quantize/types.ts'
 import { KEPT_NOTE } from '../build/build.ts'
 import { type LoadedModel, loadModel } from '../build/load.ts'
-import {
-  BUILD_COLUMN,
-  parseCommand,
-  SAMPLE_HELP,
-  SAMPLE_OPTIONS,
-  SOURCE_OPTIONS,
-  sampleSettings,
-} from '../build/options.ts'
+import { BUILD_COLUMN, SAMPLE_HELP, SAMPLE_OPTIONS, SOURCE_OPTIONS, sampleSettings } from '../build/options.ts'
 import { prove } from '../build/prove.ts'
 import { refuseRandom } from '../build/random.ts'
 import { reportOf } from '../build/report.ts'
 import { describeLoaded, samplesFor } from '../build/samples.ts'
 import { workbench } from '../build/session.ts'
 import { noEvidence } from '../build/strayed.ts'
-import type { Command } from '../command.ts'
+import { defineCommand } from '../command.ts'
 import { pack } from '../pack/packer.ts'
 import { renderJson } from '../report/report.ts'
 import { renderText } from '../report/text.ts'
@@ -67,13 +60,11 @@ Examples:
   npx verge verify model.onnx model.q8.onnx
   npx verge verify model.onnx small.onnx --dtype q4 --samples reviews.jsonl`
 
-export const verifyCommand: Command = {
+export const verifyCommand = defineCommand({
   help: HELP,
   options: OPTIONS,
   operands: 'files',
-  async run(args) {
-    const { values, positionals } = parseCommand(args, OPTIONS)
-    if (values.help) return HELP
+  async run({ values, positionals }) {
     const [first, second, ...more] = positionals
     if (first === undefined) throw new UsageError('Say what to compare: npx verge verify model.onnx model.q8.onnx')
     if (more.length > 0) throw new UsageError('Give an original and a candidate, and no more.')
@@ -114,7 +105,7 @@ export const verifyCommand: Command = {
       bench.progress.close()
     }
   },
-}
+})
 
 function packCandidate({ source, onnx }: LoadedModel, name: string, dtype: string) {
   const file = basename(source.modelFile)

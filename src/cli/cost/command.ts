@@ -11,7 +11,7 @@ import { runScript, UsageError } from '../terminal/command-line.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 import { isBenchResult, readBenchFigures } from './bench-figures.ts'
 import type { CostedModel } from './estimate.ts'
-import { type Figures, readFigures, readPrices } from './prices.ts'
+import { type Figures, readFigures, readJson, readPrices } from './prices.ts'
 import { COST_MARKERS, costTables } from './table.ts'
 
 const OPTIONS = {
@@ -61,13 +61,7 @@ async function figuresFrom(given: string | undefined): Promise<Figures> {
   const bench = join(ROOT, 'bench/results/last.json')
   const own = join(ROOT, 'deploy/figures.json')
   const file = given === undefined ? (existsSync(bench) ? bench : own) : resolve(given)
-  let value: unknown
-  try {
-    value = JSON.parse(await readFile(file, 'utf8'))
-  } catch (error) {
-    throw new UsageError(`${file} cannot be read: ${(error as Error).message}`, { cause: error })
-  }
-  return isBenchResult(value) ? readBenchFigures(file) : readFigures(file)
+  return isBenchResult(await readJson(file)) ? readBenchFigures(file) : readFigures(file)
 }
 
 /** Sizes from the model's files where they are here, else from the figures. */

@@ -75,13 +75,17 @@ export function readFigures(file: string): Promise<Figures> {
   return readChecked(file, figuresSchema)
 }
 
-async function readChecked<T>(file: string, schema: z.ZodType<T>): Promise<T> {
-  let value: unknown
+/** @throws UsageError */
+export async function readJson(file: string): Promise<unknown> {
   try {
-    value = JSON.parse(await readFile(file, 'utf8'))
+    return JSON.parse(await readFile(file, 'utf8'))
   } catch (error) {
     throw new UsageError(`${file} cannot be read: ${(error as Error).message}`, { cause: error })
   }
+}
+
+async function readChecked<T>(file: string, schema: z.ZodType<T>): Promise<T> {
+  const value = await readJson(file)
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const problems = parsed.error.issues.map(({ path, message }) => `  ${path.join('.') || '(all)'}: ${message}`)

@@ -1,8 +1,9 @@
 import { isVergeError, type VergeError } from '../../core/errors.ts'
 import type { RunCost } from '../../engine/engine.ts'
 import { type InferRequest, send } from '../oip-client.ts'
+import { median } from '../statistics.ts'
 import type { StagedWorker } from '../verify/stage.ts'
-import { type CostPoint, fitCost, median } from './fit.ts'
+import { type CostPoint, fitCost } from './fit.ts'
 import { REFERENCE, REFERENCE_UNITS, referenceInputs } from './reference-model.ts'
 import type { SizedInputs } from './sizes.ts'
 

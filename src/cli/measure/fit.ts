@@ -35,10 +35,3 @@ function roundUp(value: number): number {
   const unit = 10 ** (Math.floor(Math.log10(value)) - 2)
   return Number((Math.ceil(value / unit - 1e-9) * unit).toPrecision(3))
 }
-
-/** @param values at least one */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((left, right) => left - right)
-  const middle = (sorted.length - 1) / 2
-  return ((sorted[Math.floor(middle)] ?? Number.NaN) + (sorted[Math.ceil(middle)] ?? Number.NaN)) / 2
-}

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../../../src/cli/build/arguments.ts'
 import type { BuildSettings } from '../../../src/cli/build/build.ts'
-import { onlyArgument, parseCommand } from '../../../src/cli/build/options.ts'
 import { quantizeOptions } from '../../../src/cli/build/quantize-options.ts'
 import { exampleRequest } from '../../../src/cli/build/request.ts'
+import { onlyArgument, parseCommand } from '../../../src/cli/command.ts'
 import { UsageError } from '../../../src/cli/terminal/command-line.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
 

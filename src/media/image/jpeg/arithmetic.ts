@@ -1,4 +1,4 @@
-import { damaged, incomplete } from './entropy.ts'
+import { afterRestartMarker, damaged, incomplete } from './entropy.ts'
 import { ZIGZAG } from './frame.ts'
 
 /**
@@ -177,13 +177,7 @@ export class ArithmeticReader {
 
   /** Steps over a restart marker; everything that was learnt is forgotten. */
   restart(): void {
-    const data = this.#data
-    while (this.#at < data.length && data[this.#at] !== 0xff) this.#at++
-    while (data[this.#at] === 0xff && data[this.#at + 1] === 0xff) this.#at++
-    const marker = data[this.#at + 1]
-    if (marker === undefined) throw incomplete()
-    if (marker < 0xd0 || marker > 0xd7) throw damaged()
-    this.#at += 2
+    this.#at = afterRestartMarker(this.#data, this.#at)
     this.#code = 0
     this.#interval = 0
     this.#shift = -16

@@ -23,6 +23,17 @@ export function incomplete(): VergeError {
   return new VergeError('invalid_image', 'The JPEG is incomplete: its data end too early. Send all of it.')
 }
 
+/** Where data goes on behind the restart marker that is next. @throws invalid_image where another marker is next, or nothing */
+export function afterRestartMarker(data: Uint8Array, from: number): number {
+  let at = from
+  while (at < data.length && data[at] !== 0xff) at++
+  while (data[at] === 0xff && data[at + 1] === 0xff) at++
+  const marker = data[at + 1]
+  if (marker === undefined) throw incomplete()
+  if (marker < 0xd0 || marker > 0xd7) throw damaged()
+  return at + 2
+}
+
 /** @param counts codes of each length from 1 to 16 @throws invalid_image */
 export function huffmanTable(counts: Uint8Array, symbols: Uint8Array): HuffmanTable {
   const fast = new Uint16Array(1 << FAST_BITS)
@@ -129,12 +140,6 @@ export class EntropyReader {
   restart(): void {
     this.#bits = 0
     this.#count = 0
-    const data = this.#data
-    while (this.#at < data.length && data[this.#at] !== 0xff) this.#at++
-    while (data[this.#at] === 0xff && data[this.#at + 1] === 0xff) this.#at++
-    const marker = data[this.#at + 1]
-    if (marker === undefined) throw incomplete()
-    if (marker < 0xd0 || marker > 0xd7) throw damaged()
-    this.#at += 2
+    this.#at = afterRestartMarker(this.#data, this.#at)
   }
 }
