@@ -223,6 +223,7 @@ function assemble(env: Env, config: Config): Verge {
       engine: `onnxruntime-web ${ORT_VERSION}`,
     }),
     costLimit: limits.requestCost,
+    prefillTokens: limits.prefillTokens,
     backlog: new Backlog({
       cost: limits.backlogCost,
       bytes: limits.backlogBytes,

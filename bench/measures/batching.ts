@@ -78,6 +78,8 @@ export async function measureBatching(settings: BatchingSettings): Promise<Batch
       logger: silentLogger,
       maxBatch,
       maxWaitMs,
+      maxQueue: LIMITS.batchQueue,
+      maxElements: LIMITS.inputElements,
       onBatch,
     })
     return batching.load(artifact, sourceOf(bytes), { signal: never() })

@@ -1,5 +1,5 @@
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
-import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 import { LruMap } from '../core/lru.ts'
 import type { Clock, Logger, Sha256Factory } from '../core/runtime.ts'
 import { sha256Hex } from '../core/sha256.ts'
@@ -26,7 +26,7 @@ export interface CatalogReaderOptions {
   readonly sha256: Sha256Factory
   readonly clock: Clock
   readonly logger: Logger
-  readonly limits?: ReaderLimits
+  readonly limits: ReaderLimits
 }
 
 interface Kept<T> {
@@ -56,7 +56,7 @@ export class CatalogReader {
     this.#layers = layers
     this.#truth = truth
     this.#options = options
-    this.#limits = options.limits ?? LIMITS
+    this.#limits = options.limits
     this.#aliases = new LruMap(this.#limits.aliasesCached)
     this.#unknown = new LruMap(this.#limits.unknownModelsCached)
     this.#manifests = new LruMap(this.#limits.manifestsCached)

@@ -1,5 +1,5 @@
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
-import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 import { type Clock, type Logger, type Sha256Factory, silentLogger, systemClock } from '../core/runtime.ts'
 import { sha256Hex } from '../core/sha256.ts'
 import { readAtMost } from '../weights/body.ts'
@@ -41,7 +41,7 @@ export interface CatalogWriterOptions {
   /** Counts from 1970: versions are recorded with the time at which they were added. */
   readonly clock?: Clock
   readonly logger?: Logger
-  readonly limits?: WriterLimits
+  readonly limits: WriterLimits
 }
 
 export interface WriteOptions {
@@ -93,7 +93,7 @@ export class CatalogWriter {
     this.#sha256 = options.sha256
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger ?? silentLogger
-    this.#limits = options.limits ?? LIMITS
+    this.#limits = options.limits
   }
 
   /** What it writes to. */

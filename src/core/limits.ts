@@ -5,6 +5,23 @@
 const KiB = 1024
 const MiB = 1024 * 1024
 
+/**
+ * Facts about Cloudflare's stores, which hold wherever they are read from. Any module may import them. `LIMITS` may be
+ * imported only where a program is put together: everything else is passed its limits, because an origin has others.
+ */
+export const PLATFORM = {
+  /** KV's own limits: one value, and a key in UTF-8 bytes. */
+  kvValueBytes: 25 * MiB,
+  kvKeyBytes: 512,
+  /** R2's own limit on a key, in UTF-8 bytes. */
+  r2KeyBytes: 1024,
+  /** Seconds a data centre may keep a KV value: a day for what never changes, the platform's least for what does. */
+  kvImmutableTtlSeconds: 86_400,
+  kvMutableTtlSeconds: 30,
+  /** What is read from a store at once: workerd's own default of 4 KiB costs ten times the time for a chunk. */
+  readPieceBytes: 64 * KiB,
+} as const
+
 export const LIMITS = {
   /** wasm heap of the engine, a hard maximum. 128 MB less JavaScript, a picture and a request in work. */
   engineHeapBytes: 80 * MiB,
@@ -241,8 +258,6 @@ export const LIMITS = {
   /** All weights of one artifact: nothing larger can fit the heap. */
   artifactBytes: 72 * MiB,
 
-  /** What is read from a store at once: workerd's own default of 4 KiB costs ten times the time for a chunk. */
-  readPieceBytes: 64 * KiB,
   /** A body that has brought nothing for this long is left for the next layer, well before the load counts as stale. */
   chunkStallMs: 3_000,
   /** Wait before the last layer is asked a second time, so that a hiccup can pass. */
@@ -250,15 +265,6 @@ export const LIMITS = {
 
   /** Answer to another Worker: its message may have 32 MiB, with what the form of it takes. */
   rpcAnswerBytes: 30 * MiB,
-
-  /** KV's own limits: one value, and a key in UTF-8 bytes. */
-  kvValueBytes: 25 * MiB,
-  kvKeyBytes: 512,
-  /** R2's own limit on a key, in UTF-8 bytes. */
-  r2KeyBytes: 1024,
-  /** Seconds a data centre may keep a KV value: a day for what never changes, the platform's least for what does. */
-  kvImmutableTtlSeconds: 86_400,
-  kvMutableTtlSeconds: 30,
 
   /** Manifests and aliases are read whole before they are parsed. */
   manifestBytes: 256 * KiB,

@@ -111,6 +111,8 @@ export interface GenerateOptions {
   readonly stopTokens: ReadonlySet<number>
   /** Most tokens to yield. */
   readonly maxNewTokens: number
+  /** Most tokens of the prompt that one run reads, where the model keeps a cache. */
+  readonly prefillTokens: number
   /** Chooses the next token from the logits of the last position; may keep state, and may change the array. */
   readonly choose: (logits: Float32Array) => number
   readonly signal: AbortSignal

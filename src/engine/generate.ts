@@ -1,5 +1,4 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
-import { LIMITS } from '../core/limits.ts'
 import { halves, type Signature, type Tensor } from '../core/tensors.ts'
 import { type CausalLayout, causalLayout, emptyCache, stepInputs } from './causal.ts'
 import type { GenerateOptions, RunOptions, Session } from './engine.ts'
@@ -86,14 +85,14 @@ export async function* decodeTokens(
   prompt: readonly number[],
   options: GenerateOptions,
 ): AsyncGenerator<number, void, undefined> {
-  const { stopTokens, maxNewTokens, choose, signal, onTurn, runsBefore } = options
+  const { stopTokens, maxNewTokens, prefillTokens, choose, signal, onTurn, runsBefore } = options
   if (prompt.length === 0) {
     throw new VergeError('empty_input', 'A prompt must have at least one token.')
   }
   // What is known of the request's arrival holds for its first run alone.
   let step: StepOptions = { signal, ...(onTurn && { onTurn }), ...(runsBefore !== undefined && { runsBefore }) }
   const inParts = layout.cache.length > 0 && layout.branch === undefined
-  const most = inParts ? LIMITS.prefillTokens : prompt.length
+  const most = inParts ? prefillTokens : prompt.length
   let from = 0
   for (; prompt.length - from > most; from += most) {
     throwIfAborted(signal)

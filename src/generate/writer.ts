@@ -1,7 +1,7 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE, type GenerationSettings } from '../catalog/settings/generation.ts'
 import { VergeError } from '../core/errors.ts'
-import { LIMITS } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 import { finish, type Work, type WorkCost } from '../core/work.ts'
 import { STEPS_PER_UNIT, TextTokenizer } from '../media/text/tokenizer.ts'
 import { ChatTemplate, lengthOf, type Message } from './chat.ts'
@@ -54,27 +54,35 @@ const DEFAULT_NEW_TOKENS = 256
 /** Runs of one answer that are priced one by one: nothing for which so many are too few is refused for its cost. */
 const MOST_STEPS = 65_536
 
+type WriterLimits = Pick<
+  Limits,
+  'chatArguments' | 'chatLength' | 'chatMessages' | 'promptLengthPerToken' | 'stepsBetweenPauses'
+>
+
 /** Turns what a request asks for into prompts that fit a model, and prompts into text. */
 export class Writer {
   readonly settings: GenerationSettings
   readonly tokenizer: TextTokenizer
   readonly #model: LanguageModel
   readonly #request: WritingRequest
+  readonly #limits: WriterLimits
 
   private constructor(
     model: LanguageModel,
     request: WritingRequest,
     settings: GenerationSettings,
     tokenizer: TextTokenizer,
+    limits: WriterLimits,
   ) {
     this.#model = model
+    this.#limits = limits
     this.#request = request
     this.settings = settings
     this.tokenizer = tokenizer
   }
 
   /** @throws manifest_invalid, weights_unavailable */
-  static async open(model: LanguageModel, request: WritingRequest): Promise<Writer> {
+  static async open(model: LanguageModel, request: WritingRequest, limits: WriterLimits): Promise<Writer> {
     const settings = model.manifest.generation
     if (settings === undefined) {
       throw new VergeError(
@@ -83,16 +91,16 @@ export class Writer {
       )
     }
     const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-    return new Writer(model, request, settings, tokenizer)
+    return new Writer(model, request, settings, tokenizer, limits)
   }
 
   /**
    * @param now milliseconds since 1970
-   * @param maxLength UTF-16 units of the longest prompt
    * @throws task_mismatch if the model has no chat template, invalid_request, context_length_exceeded
    */
-  async chat(messages: readonly Message[], now: number, maxLength: number): Promise<Prepared> {
+  async chat(messages: readonly Message[], now: number): Promise<Prepared> {
     const { manifest } = this.#model
+    const { chatArguments, chatLength, chatMessages } = this.#limits
     if (!Object.hasOwn(manifest.files ?? {}, CHAT_TEMPLATE_FILE)) {
       throw new VergeError(
         'task_mismatch',
@@ -100,9 +108,9 @@ export class Writer {
         { details: { field: 'model' } },
       )
     }
-    if (messages.length > LIMITS.chatMessages) {
-      throw new VergeError('input_too_large', `A chat may have at most ${LIMITS.chatMessages} messages. Send fewer.`, {
-        details: { field: 'messages', limit_messages: LIMITS.chatMessages },
+    if (messages.length > chatMessages) {
+      throw new VergeError('input_too_large', `A chat may have at most ${chatMessages} messages. Send fewer.`, {
+        details: { field: 'messages', limit_messages: chatMessages },
       })
     }
     this.#refuseLong(
@@ -115,8 +123,8 @@ export class Writer {
       bosToken: this.settings.bosToken ?? this.tokenizer.firstToken ?? '',
       eosToken: this.settings.eosToken ?? this.#textOf(this.settings.stopTokens[0]),
       now,
-      maxLength,
-      maxValues: LIMITS.chatArguments,
+      maxLength: chatLength,
+      maxValues: chatArguments,
     })
     // The template has put special tokens where they belong.
     const most = this.settings.contextLength + 1
@@ -181,7 +189,7 @@ export class Writer {
   async #perform<T>(work: Work<T>, { length }: string): Promise<T> {
     const { perform } = this.#model
     const steps = length * STEPS_PER_UNIT
-    return perform === undefined || steps < LIMITS.stepsBetweenPauses ? finish(work) : perform(work, steps)
+    return perform === undefined || steps < this.#limits.stepsBetweenPauses ? finish(work) : perform(work, steps)
   }
 
   #textOf(id: number | undefined): string {
@@ -191,7 +199,7 @@ export class Writer {
   /** Refuses what cannot fit, by its length in UTF-16 units alone. */
   #refuseLong(length: number, field: string): void {
     const { contextLength } = this.settings
-    const most = Math.min(contextLength * LIMITS.promptLengthPerToken, LIMITS.chatLength)
+    const most = Math.min(contextLength * this.#limits.promptLengthPerToken, this.#limits.chatLength)
     if (length <= most) return
     throw new VergeError(
       'context_length_exceeded',

@@ -1,8 +1,7 @@
 import { abortError, VergeError } from '../core/errors.ts'
 import { GrowingBytes } from '../core/growing-bytes.ts'
 import { declaredLength } from '../core/headers.ts'
-import { parseJson as parseBoundedJson } from '../core/json.ts'
-import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 import { type Clock, onAbort, untilAborted, untilLate } from '../core/runtime.ts'
 
 export interface BodyOptions {
@@ -193,9 +192,4 @@ function tooLarge(maxBytes: number): VergeError {
   return new VergeError('body_too_large', `The request body may have at most ${maxBytes} bytes.`, {
     details: { limit_bytes: maxBytes },
   })
-}
-
-/** @throws invalid_json, empty_input, input_too_large */
-export function parseJson(bytes: Uint8Array): unknown {
-  return parseBoundedJson(bytes, LIMITS)
 }

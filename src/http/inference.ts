@@ -3,6 +3,7 @@ import { callerName } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import { declaredLength, mediaTypeOf, PLACEMENT_HEADER } from '../core/headers.ts'
+import { parseJson } from '../core/json.ts'
 import { refuseManyItems } from '../core/validation.ts'
 import type { Access } from '../inference/access.ts'
 import { type AdmittedModel, type Forwarding, infer, readInSlot, type Slot } from '../inference/infer.ts'
@@ -10,7 +11,7 @@ import type { ForwardedAnswer, ForwardedRequest, ForwardRoute } from '../placeme
 import type { Ticket } from '../serving/admission.ts'
 import type { RunResult } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { paceOf, parseJson, readBody } from './body.ts'
+import { paceOf, readBody } from './body.ts'
 
 export interface ModelRequest {
   readonly name: string
@@ -216,7 +217,7 @@ export async function withModelInBody(
     route,
     read: async (slot) => {
       sent = await readBodyInSlot(deps, c, slot)
-      body = withModel(parseJson(sent), named)
+      body = withModel(parseJson(sent, deps.limits), named)
       return named?.model ?? modelOf(body)
     },
     forwarding: ({ manifest }) =>

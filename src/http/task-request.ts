@@ -1,14 +1,16 @@
 import type { Context } from 'hono'
 import { VergeError } from '../core/errors.ts'
 import { charsetOf, mediaTypeOf } from '../core/headers.ts'
+import { parseJson } from '../core/json.ts'
 import { knownFields } from '../core/known-fields.ts'
+import type { Limits } from '../core/limits.ts'
 import { isObject } from '../core/objects.ts'
 import type { AdmittedModel } from '../inference/infer.ts'
 import { ModelRunner } from '../inference/model-runner.ts'
 import type { Ticket } from '../serving/admission.ts'
 import { type BoundTask, RawAnswer, type TaskBody, type Tasks, taskOf } from '../tasks/task.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { paceOf, parseJson, readBody } from './body.ts'
+import { paceOf, readBody } from './body.ts'
 import { withPlacementHeaders } from './inference.ts'
 
 /** How another protocol's paths differ from /run. */
@@ -54,7 +56,7 @@ export async function runTask(
     pace: paceOf(deps),
   })
   const type = UNDECLARED.includes(declared) ? guessedType(bytes, own.mediaTypes) : declared
-  const sent = await taskBody(type, bytes, c.req.header('content-type') ?? '')
+  const sent = await taskBody(type, bytes, c.req.header('content-type') ?? '', limits)
   const chosen = dialect?.choose(own, sent) ?? { task: own, body: sent }
   const { task } = chosen
   const body = withQuery(chosen.body, c.req.queries(), task)
@@ -79,9 +81,14 @@ function guessedType(bytes: Uint8Array, mediaTypes: readonly string[]): string {
   return mediaTypes.includes('text/plain') ? 'text/plain' : 'application/octet-stream'
 }
 
-async function taskBody(type: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<TaskBody> {
-  if (type === 'application/json') return { kind: 'json', value: parseJson(bytes) }
-  if (type === 'multipart/form-data') return readMultipart(bytes, contentType)
+async function taskBody(
+  type: string,
+  bytes: Uint8Array<ArrayBuffer>,
+  contentType: string,
+  limits: Limits,
+): Promise<TaskBody> {
+  if (type === 'application/json') return { kind: 'json', value: parseJson(bytes, limits) }
+  if (type === 'multipart/form-data') return readMultipart(bytes, contentType, limits)
   const charset = charsetOf(contentType)
   return { kind: 'bytes', mediaType: type, bytes, ...(charset !== undefined && { charset }) }
 }
@@ -148,12 +155,16 @@ function scalarOf(text: string): string | number | boolean {
  * A form as browsers send it: the bytes in `file` (or a text in `inputs`), and, as JSON, `parameters`.
  * @throws invalid_request, invalid_json
  */
-export async function readMultipart(bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<TaskBody> {
+export async function readMultipart(
+  bytes: Uint8Array<ArrayBuffer>,
+  contentType: string,
+  limits: Limits,
+): Promise<TaskBody> {
   const form = await parseForm(bytes, contentType)
   const file = form.get('file')
   const inputs = form.get('inputs')
   const given = form.get('parameters')
-  const parameters = typeof given === 'string' ? parseJson(new TextEncoder().encode(given)) : undefined
+  const parameters = typeof given === 'string' ? parseJson(new TextEncoder().encode(given), limits) : undefined
   for (const name of form.keys()) {
     if (name !== 'file' && name !== 'inputs' && name !== 'parameters') {
       throw new VergeError(

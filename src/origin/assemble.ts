@@ -126,6 +126,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
     sessions,
     results: new RunCache({ ...shared, engine: `onnxruntime-node ${NATIVE_VERSION}` }),
     costLimit: settings.maxCost,
+    prefillTokens: limits.prefillTokens,
     textCostLimit: Number.POSITIVE_INFINITY,
     pinned: new Set(),
     random: Math.random,

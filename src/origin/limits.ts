@@ -27,8 +27,15 @@ export const ORIGIN_LIMITS: Limits = {
   requestBodyBytes: 100 * MiB,
   /** Bodies of all admitted requests together. */
   bodyBytesTogether: 512 * MiB,
+  /** An origin keeps no room for small ones. */
+  largeBodyBytesTogether: 512 * MiB,
   /** Long prompts and thousands of texts. */
   textBodyBytes: 16 * MiB,
+  /**
+   * A prompt, in UTF-16 units: contexts of 200,000 tokens, which indented code fills with eight units each. In UTF-8 it
+   * fits into `textBodyBytes` three times; the slowest tokenizers read it in 4 s, with turns of others in between.
+   */
+  chatLength: 1_600_000,
   /** 100 MiB of the smallest elements. */
   inputElements: 100 * MiB,
   /** Elements in JSON take up to 20 bytes of text each. */

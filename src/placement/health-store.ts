@@ -1,4 +1,4 @@
-import { LIMITS } from '../core/limits.ts'
+import { LIMITS, PLATFORM } from '../core/limits.ts'
 import { HEALTH_KEY, type HealthRecord, type HealthStore } from './health.ts'
 
 /** What is used of a KV namespace. */
@@ -16,7 +16,7 @@ export class KvHealthStore implements HealthStore {
   }
 
   async read(): Promise<unknown> {
-    const text = await this.#namespace.get(HEALTH_KEY, { type: 'text', cacheTtl: LIMITS.kvMutableTtlSeconds })
+    const text = await this.#namespace.get(HEALTH_KEY, { type: 'text', cacheTtl: PLATFORM.kvMutableTtlSeconds })
     if (text === null || text.length > LIMITS.healthRecordLength) return null
     try {
       return JSON.parse(text)

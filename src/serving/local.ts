@@ -44,6 +44,8 @@ export interface LocalServingOptions {
   readonly costLimit: number
   /** The same for language models, where it differs: their contexts bound them, and others have turns between tokens. */
   readonly textCostLimit?: number
+  /** Most tokens of a prompt that one run reads. */
+  readonly prefillTokens: number
   /** Bounds the work taken on; absent where the engine bounds its own queue. */
   readonly backlog?: Backlog
   /** Bytes of engine memory for a session and its run, with nothing else loaded; unbounded if left out. */
@@ -188,7 +190,7 @@ export class LocalServing implements Serving {
     backlog?.plan(context.signal, cost)
     const generating = new Generating({
       prompt,
-      options: { ...options, runsBefore: context.runsBefore },
+      options: { ...options, prefillTokens: this.#options.prefillTokens, runsBefore: context.runsBefore },
       model: model.manifest.model,
       artifact,
       cost,

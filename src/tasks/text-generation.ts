@@ -65,7 +65,7 @@ export function textGeneration(limits: Limits): BoundTask {
       if (language === undefined) {
         throw new VergeError('engine_unsupported', 'Texts cannot be written here. Use POST /v1/completions.')
       }
-      const writer = await Writer.open(language.model, writingRequest(parameters))
+      const writer = await Writer.open(language.model, writingRequest(parameters), limits)
       const prompt = await writer.text(inputs, 'inputs')
       writer.checkCost([prompt])
       let text = parameters.return_full_text === false ? '' : inputs

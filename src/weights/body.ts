@@ -1,6 +1,6 @@
 import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { GrowingBytes } from '../core/growing-bytes.ts'
-import { LIMITS } from '../core/limits.ts'
+import { PLATFORM } from '../core/limits.ts'
 import { onAbort, untilAborted } from '../core/runtime.ts'
 
 /** Bytes that come piece by piece. A piece is good until the next call: its memory is used again. */
@@ -15,7 +15,7 @@ export interface Pieces {
  * Reads a stream into one buffer that is used again and again, where the stream is one of bytes; a plain reader makes
  * workerd hand out 4 KiB at a time.
  */
-export function piecesOf(body: ReadableStream<Uint8Array>, pieceBytes: number = LIMITS.readPieceBytes): Pieces {
+export function piecesOf(body: ReadableStream<Uint8Array>, pieceBytes: number = PLATFORM.readPieceBytes): Pieces {
   const reader = byobReader(body)
   if (reader === null) {
     const plain = body.getReader()
@@ -47,7 +47,7 @@ function byobReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader 
 }
 
 /** Bytes that are in memory already, in pieces that are views of them. */
-export function piecesOfBytes(bytes: Uint8Array, pieceBytes: number = LIMITS.readPieceBytes): Pieces {
+export function piecesOfBytes(bytes: Uint8Array, pieceBytes: number = PLATFORM.readPieceBytes): Pieces {
   let offset = 0
   return {
     async next() {

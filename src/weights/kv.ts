@@ -1,5 +1,5 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
-import { LIMITS } from '../core/limits.ts'
+import { PLATFORM } from '../core/limits.ts'
 import { untilAborted } from '../core/runtime.ts'
 import { asked, bodyOf, forEachPiece, nextCursor, piecesOf } from './body.ts'
 import type {
@@ -94,13 +94,13 @@ export class KvStore implements Store {
     if (!keyFits(key)) {
       throw new VergeError(
         'store_unavailable',
-        `Keys in KV are 1 to ${LIMITS.kvKeyBytes} bytes long, and not "." or "..".`,
+        `Keys in KV are 1 to ${PLATFORM.kvKeyBytes} bytes long, and not "." or "..".`,
       )
     }
-    if (value.length > LIMITS.kvValueBytes) {
+    if (value.length > PLATFORM.kvValueBytes) {
       throw new VergeError(
         'store_unavailable',
-        `A KV value holds at most ${LIMITS.kvValueBytes} bytes, and this one has ${value.length}. Split it into chunks.`,
+        `A KV value holds at most ${PLATFORM.kvValueBytes} bytes, and this one has ${value.length}. Split it into chunks.`,
       )
     }
     // KV tells no sizes, so each value carries its own
@@ -164,7 +164,7 @@ function leave(late: { readonly body: ReadableStream } | null): void {
 /** Blobs and manifests never change, so their copies may be kept for a day; anything else as short as KV allows. */
 export function kvCacheTtl(key: string): number {
   const immutable = key.startsWith('blob/') || key.startsWith('manifest/')
-  return immutable ? LIMITS.kvImmutableTtlSeconds : LIMITS.kvMutableTtlSeconds
+  return immutable ? PLATFORM.kvImmutableTtlSeconds : PLATFORM.kvMutableTtlSeconds
 }
 
 function bytesNoted(metadata: unknown): number | undefined {
@@ -175,5 +175,5 @@ function bytesNoted(metadata: unknown): number | undefined {
 
 function keyFits(key: string): boolean {
   const bytes = new TextEncoder().encode(key).length
-  return bytes > 0 && bytes <= LIMITS.kvKeyBytes && key !== '.' && key !== '..'
+  return bytes > 0 && bytes <= PLATFORM.kvKeyBytes && key !== '.' && key !== '..'
 }

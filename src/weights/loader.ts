@@ -1,5 +1,5 @@
 import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
-import { LIMITS, type Limits } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 import { type Clock, type Logger, onAbort, type Sha256Factory } from '../core/runtime.ts'
 import type { ByteSource } from '../engine/engine.ts'
 import { type BlobInfo, type ChunkInfo, checkBlob } from './blob.ts'
@@ -24,7 +24,7 @@ export interface BlobLoaderOptions {
   readonly sha256: Sha256Factory
   readonly clock: Clock
   readonly logger: Logger
-  readonly limits?: LoaderLimits
+  readonly limits: LoaderLimits
   readonly report?: (report: ChunkReport) => void
 }
 
@@ -43,7 +43,7 @@ export class BlobLoader {
   constructor(layers: readonly Store[], options: BlobLoaderOptions) {
     this.#layers = layers
     this.#options = options
-    this.#limits = options.limits ?? LIMITS
+    this.#limits = options.limits
   }
 
   /**

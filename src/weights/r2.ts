@@ -1,5 +1,5 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
-import { LIMITS } from '../core/limits.ts'
+import { PLATFORM } from '../core/limits.ts'
 import { untilAborted } from '../core/runtime.ts'
 import { asked, bodyOf, nextCursor, piecesOf, unavailable } from './body.ts'
 import type {
@@ -84,7 +84,7 @@ export class R2Store implements Store {
     const { onlyIf, signal } = options
     throwIfAborted(signal)
     if (!keyFits(key)) {
-      throw new VergeError('store_unavailable', `Keys in R2 are 1 to ${LIMITS.r2KeyBytes} bytes long.`)
+      throw new VergeError('store_unavailable', `Keys in R2 are 1 to ${PLATFORM.r2KeyBytes} bytes long.`)
     }
     const condition: R2ConditionLike | undefined =
       onlyIf === 'absent' ? { etagDoesNotMatch: '*' } : onlyIf && { etagMatches: onlyIf.etag }
@@ -140,7 +140,7 @@ function info(object: R2ObjectLike): StoredInfo {
 
 function keyFits(key: string): boolean {
   const bytes = new TextEncoder().encode(key).length
-  return bytes > 0 && bytes <= LIMITS.r2KeyBytes
+  return bytes > 0 && bytes <= PLATFORM.r2KeyBytes
 }
 
 function emptyBody(): ReadableStream<Uint8Array> {

@@ -74,6 +74,7 @@ describe("an encoder of MiniLM's shape in int8", () => {
 
   const sourceFrom = (store: CountingStore) =>
     new BlobLoader([store as unknown as Store], {
+      limits: LIMITS,
       sha256: nodeSha256,
       clock: systemClock,
       logger: silentLogger,

@@ -4,6 +4,7 @@ import { MANIFEST_SCHEMA, type Manifest } from '../../src/catalog/manifest.ts'
 import { CatalogReader } from '../../src/catalog/reader.ts'
 import { CatalogWriter } from '../../src/catalog/writer.ts'
 import { nodeSha256 } from '../../src/cli/pack/bytes.ts'
+import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { sha256Factory } from '../../src/core/sha256.ts'
 import { BlobLoader } from '../../src/weights/loader.ts'
@@ -16,7 +17,7 @@ const sha256 = sha256Factory(nodeSha256)
 it('publishes and reads back in Node as in a Worker, with nothing but stores', async () => {
   const truth = new MemoryStore({ name: 'truth', pageSize: 2 })
   const copy = new MemoryStore({ name: 'copy' })
-  const writer = new CatalogWriter(truth, [copy], { sha256 })
+  const writer = new CatalogWriter(truth, [copy], { sha256, limits: LIMITS })
   const data = pattern(10_000)
   const { blob } = await writer.putBlob(splitChunks(data, 4_000))
   expect(blob.chunks.map(({ bytes }) => bytes)).toEqual([4_000, 4_000, 2_000])
@@ -40,7 +41,7 @@ it('publishes and reads back in Node as in a Worker, with nothing but stores', a
   // what is not hot stays out of the copies
   expect((await copy.list('')).keys).toEqual([aliasKey('m'), manifestKey('m', '1')])
 
-  const shared = { sha256, clock: systemClock, logger: silentLogger }
+  const shared = { sha256, clock: systemClock, logger: silentLogger, limits: LIMITS }
   const reader = new CatalogReader([copy, truth], shared)
   expect((await reader.list()).map(({ model }) => model)).toEqual(['m'])
   expect(await reader.manifest('m', '1', digest)).toEqual(manifest)

@@ -35,7 +35,7 @@ function recorder(): { logger: Logger; logged: Logged[] } {
 }
 
 function writerOf(truth: Store = r2, copies: readonly Store[] = [kv]): CatalogWriter {
-  return new CatalogWriter(truth, copies, { sha256 })
+  return new CatalogWriter(truth, copies, { sha256, limits: LIMITS })
 }
 
 function readerOf(layers: readonly Store[] = [kv, r2], limits: Partial<Limits> = {}) {
@@ -356,7 +356,7 @@ describe('moving an alias', () => {
     const { logger, logged } = recorder()
     // a real refusal: KV takes no conditional writes
     const refusing: Store = { ...counting(kv), put: (key, value) => kv.put(key, value, { onlyIf: 'absent' }) }
-    const writing = new CatalogWriter(r2, [refusing], { sha256, clock, logger })
+    const writing = new CatalogWriter(r2, [refusing], { sha256, clock, logger, limits: LIMITS })
       .publishVersion(manifest, { live: true })
       .catch((error: unknown) => error)
     while (!logged.some(({ event }) => event === 'alias_copy_refused')) await new Promise((go) => setTimeout(go, 5))

@@ -26,7 +26,7 @@ function recorder(order: readonly number[]): { seen: number[][]; options: Genera
     logits.fill(Number.NaN)
     return order[(seen.length - 1) % order.length] as number
   }
-  return { seen, options: { choose, stopTokens: new Set([15]), maxNewTokens: 5, signal: never() } }
+  return { seen, options: { choose, stopTokens: new Set([15]), prefillTokens: 256, maxNewTokens: 5, signal: never() } }
 }
 
 async function collect(tokens: AsyncIterable<number>): Promise<number[]> {
@@ -98,7 +98,7 @@ export function generationContract(
       const session = await load(causalModel())
       let begun = 0
       const options = { ...recorder([1]).options, onTurn: () => begun++ }
-      expect(await collect(generate(session, [1], { ...options, maxNewTokens: 0 }))).toEqual([])
+      expect(await collect(generate(session, [1], { ...options, prefillTokens: 256, maxNewTokens: 0 }))).toEqual([])
       expect(begun).toBe(0)
       expect(await collect(generate(session, [1], options))).toHaveLength(5)
       expect(begun).toBe(1)

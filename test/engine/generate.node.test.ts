@@ -30,7 +30,7 @@ describe('a model as Hugging Face exports them', () => {
   it('continues a prompt alike with its cache, and without one reading all anew for each token', async () => {
     const session = await loadNative(readFileSync(ABACUS))
     const prompt = [3, 17, 8, 9, 21, 5]
-    const options = { stopTokens: new Set<number>(), maxNewTokens: 8, signal: never() }
+    const options = { stopTokens: new Set<number>(), prefillTokens: 256, maxNewTokens: 8, signal: never() }
     const fast = await greedily((choose) => session.generate?.(prompt, { ...options, choose }) ?? fail())
     const plain = await greedily((choose) => generateTokens(session, prompt, { ...options, choose }))
     const anew = { tokens: [] as number[], logits: [] as Float32Array[] }
@@ -58,7 +58,13 @@ describe('a model as Hugging Face exports them', () => {
         return session.run(inputs, options)
       },
     }
-    const options = { choose: () => 4, stopTokens: new Set<number>(), maxNewTokens: 3, signal: never() }
+    const options = {
+      choose: () => 4,
+      stopTokens: new Set<number>(),
+      prefillTokens: 256,
+      maxNewTokens: 3,
+      signal: never(),
+    }
     for await (const token of generateTokens(watched, [1, 2, 3], options)) expect(token).toBe(4)
     const outputs = ['logits', 'present.0.key', 'present.0.value']
     const ids = (...tokens: bigint[]) => tensor('INT64', [1, tokens.length], BigInt64Array.from(tokens))
@@ -79,7 +85,13 @@ describe('a model as Hugging Face exports them', () => {
         return session.run(inputs, options)
       },
     }
-    const options = { choose: () => 4, stopTokens: new Set<number>(), maxNewTokens: 30, signal: never() }
+    const options = {
+      choose: () => 4,
+      stopTokens: new Set<number>(),
+      prefillTokens: 256,
+      maxNewTokens: 30,
+      signal: never(),
+    }
     for await (const token of generateTokens(watched, [1], options)) {
       expect(token).toBe(4)
       if (runs === 2) break
@@ -103,7 +115,13 @@ describe('a model as Hugging Face exports them', () => {
         ],
       }),
     )
-    const options = { choose: () => 4, stopTokens: new Set<number>(), maxNewTokens: 3, signal: never() }
+    const options = {
+      choose: () => 4,
+      stopTokens: new Set<number>(),
+      prefillTokens: 256,
+      maxNewTokens: 3,
+      signal: never(),
+    }
     await expect(generateTokens(session, [1, 2], options).next()).rejects.toMatchObject({
       code: 'engine_unsupported',
       message: expect.stringContaining('0 positions after 2 tokens'),

@@ -394,9 +394,12 @@ describe('what has no steps of its own', () => {
       readMultipart(
         new Uint8Array(new TextEncoder().encode(`${part.repeat(count)}--x--\r\n`)),
         `multipart/form-data; boundary=${boundary}`,
+        LIMITS,
       )
     await expect(form(17)).rejects.toThrow(/more than 16 parts/)
     await expect(form(1, 'x'.repeat(71))).rejects.toThrow(/a boundary of 1 to 70/)
-    await expect(readMultipart(new Uint8Array(0), 'multipart/form-data')).rejects.toThrow(/a boundary of 1 to 70/)
+    await expect(readMultipart(new Uint8Array(0), 'multipart/form-data', LIMITS)).rejects.toThrow(
+      /a boundary of 1 to 70/,
+    )
   })
 })

@@ -131,6 +131,7 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
       },
     }),
     costLimit,
+    prefillTokens: LIMITS.prefillTokens,
     pinned: new Set(),
     random: () => 0,
   })

@@ -61,6 +61,7 @@ function setup() {
     }),
     backlog,
     costLimit: 1000,
+    prefillTokens: LIMITS.prefillTokens,
     pinned: new Set(),
     clock,
     random: () => 0,

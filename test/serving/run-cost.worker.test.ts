@@ -207,6 +207,7 @@ describe('serving', () => {
       sessions: { run: use } as never,
       results: { through: (_run: unknown, _context: unknown, compute: () => unknown) => compute() } as never,
       costLimit: 100,
+      prefillTokens: LIMITS.prefillTokens,
       pinned: new Set(),
       clock: systemClock,
       random: () => 0,

@@ -117,6 +117,7 @@ async function localServing(own: Partial<LocalServingOptions> = {}): Promise<Loc
     }),
     results: new RunCache({ ...shared, engine: 'contract 1' }),
     costLimit: LIMITS.requestCost,
+    prefillTokens: LIMITS.prefillTokens,
     pinned: new Set(),
     clock: systemClock,
     random: () => 0,

@@ -15,7 +15,10 @@ const bindings = env as unknown as {
   readonly KV: KVNamespace
   readonly STREAMS: DurableObjectNamespace
 }
-const writer = new CatalogWriter(new R2Store(bindings.BUCKET), [new KvStore(bindings.KV)], { sha256: sha256Factory() })
+const writer = new CatalogWriter(new R2Store(bindings.BUCKET), [new KvStore(bindings.KV)], {
+  sha256: sha256Factory(),
+  limits: LIMITS,
+})
 
 async function publish(model: string): Promise<void> {
   const { blob } = await writer.putBlob(splitChunks(listenerModel()), { hot: true })

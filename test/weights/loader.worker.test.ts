@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
-import { LIMITS } from '../../src/core/limits.ts'
+import { LIMITS, PLATFORM } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { sha256Factory, sha256Hex } from '../../src/core/sha256.ts'
 import { type BlobInfo, blobKey } from '../../src/weights/blob.ts'
@@ -35,6 +35,7 @@ function loaderOf(layers: readonly Store[], options: Partial<BlobLoaderOptions> 
     sha256,
     clock: systemClock,
     logger: silentLogger,
+    limits: LIMITS,
     report: (report) => void reports.push(report),
     ...options,
   })
@@ -159,7 +160,7 @@ describe('BlobLoader', () => {
     })
     expect(got).toEqual(data)
     expect(sizes.reduce((a, b) => a + b)).toBe(data.length)
-    expect(Math.max(...sizes)).toBeLessThanOrEqual(LIMITS.readPieceBytes)
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(PLATFORM.readPieceBytes)
     expect(reports).toEqual([])
     expect(await loader.bytes(blob, data.length)).toEqual(data)
   })
@@ -173,7 +174,7 @@ describe('BlobLoader', () => {
     await loaderOf([r2])
       .loader.source(whole)
       .deliver((_, piece) => void sizes.add(piece.buffer.byteLength))
-    expect([...sizes]).toEqual([LIMITS.readPieceBytes])
+    expect([...sizes]).toEqual([PLATFORM.readPieceBytes])
     expect(blob.sha256).toBe(whole.sha256)
   })
 

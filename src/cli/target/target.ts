@@ -18,7 +18,7 @@ export interface Target {
 }
 
 export function writerOf(truth: Store, copies: readonly Store[]): CatalogWriter {
-  return new CatalogWriter(truth, copies, { sha256: nodeSha256 })
+  return new CatalogWriter(truth, copies, { sha256: nodeSha256, limits: LIMITS })
 }
 
 /** How long a change of an alias takes to be seen, for a person. */

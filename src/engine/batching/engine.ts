@@ -1,4 +1,3 @@
-import { LIMITS } from '../../core/limits.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Session, Support } from '../engine.ts'
 import { FairShare } from './fair-share.ts'
 import { signatureRefusal } from './merge.ts'
@@ -6,16 +5,8 @@ import { MergeRule, Suspensions } from './merge-rule.ts'
 import { BatchingSession } from './session.ts'
 import type { BatchingOptions, BatchingStats, ModelLoad } from './types.ts'
 
-/** Left out, what has a default takes it: `LIMITS`, and one turn at a time. */
-export type BatchingEngineOptions = Partial<BatchingOptions> & Pick<BatchingOptions, 'clock' | 'logger'>
-
-const DEFAULTS = {
-  maxBatch: LIMITS.batchRows,
-  maxWaitMs: LIMITS.batchWaitMs,
-  maxQueue: LIMITS.batchQueue,
-  maxElements: LIMITS.inputElements,
-  concurrency: 1,
-} as const
+/** One turn at a time where `concurrency` is left out. */
+export type BatchingEngineOptions = Omit<BatchingOptions, 'concurrency'> & Partial<BatchingOptions>
 
 /**
  * Puts a queue before every session of another engine, deals out turns to the models one by one, and merges runs of one
@@ -39,7 +30,7 @@ export class BatchingEngine implements Engine {
   constructor(engine: Engine, options: BatchingEngineOptions) {
     this.name = engine.name
     this.#engine = engine
-    this.#options = { ...DEFAULTS, ...options }
+    this.#options = { concurrency: 1, ...options }
     this.#share = new FairShare(this.#options.concurrency)
   }
 

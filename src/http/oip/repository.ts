@@ -1,7 +1,8 @@
 import type { Alias } from '../../catalog/alias.ts'
+import { parseJson } from '../../core/json.ts'
+import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
 import { type RepositoryIndex, repositoryIndexRequestSchema } from '../../protocols/oip/wire.ts'
-import { parseJson } from '../body.ts'
 
 /**
  * Triton's model repository extension, as far as it lists: models are loaded and unloaded by need, so there is nothing to
@@ -9,8 +10,8 @@ import { parseJson } from '../body.ts'
  */
 
 /** An index request's body may be left out; what it can ask, `ready`, changes nothing. @throws invalid_json, invalid_request */
-export function checkIndexRequest(body: Uint8Array): void {
-  if (body.length > 0) validate(repositoryIndexRequestSchema, parseJson(body), 'The index request')
+export function checkIndexRequest(body: Uint8Array, limits: Limits): void {
+  if (body.length > 0) validate(repositoryIndexRequestSchema, parseJson(body, limits), 'The index request')
 }
 
 /** Every version that the caller may ask for by name, of every model given: all of these are ready. */

@@ -31,6 +31,7 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
     const { signal } = c.get('context')
     checkIndexRequest(
       await readBody(c.req.raw, { maxBytes: deps.limits.inferenceHeaderBytes, signal, pace: paceOf(deps) }),
+      deps.limits,
     )
     const access = accessOf(deps, c)
     return c.json(repositoryIndex(await visibleModels(access), (alias) => visibleVersions(access.caller, alias)))

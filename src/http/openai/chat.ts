@@ -8,17 +8,17 @@ import type { ChatAnswer, ChatChunk, ChatRequest, ToolCallRequest } from '../../
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { type NamedByPath, withModelInBody } from '../inference.ts'
 import { answer, type Form } from './answering.ts'
-import { chatRequestSchema } from './request-schemas.ts'
+import { requestSchemas } from './request-schemas.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/chat/completions`: an answer to messages, as OpenAI's clients ask for it. */
 export function createChat(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPath): Promise<Response> {
   const work = async (admitted: AdmittedModel, body: unknown, slot: Slot): Promise<Response> => {
     assertWrites(admitted.model.manifest)
-    const request = validate(chatRequestSchema, body, 'The request')
+    const request = validate(requestSchemas(deps.limits).chat, body, 'The request')
     const runner = new ModelRunner(deps, admitted, c.get('context'))
-    const writer = await Writer.open(runner.model, writingRequest(request))
-    const prompt = await writer.chat(request.messages.map(messageOf), deps.clock.now(), deps.limits.chatLength)
+    const writer = await Writer.open(runner.model, writingRequest(request), deps.limits)
+    const prompt = await writer.chat(request.messages.map(messageOf), deps.clock.now())
     return answer(deps, c, slot, {
       runner,
       writer,

@@ -9,16 +9,16 @@ import type { CompletionAnswer, CompletionChunk, CompletionRequest } from '../..
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { type NamedByPath, withModelInBody } from '../inference.ts'
 import { answer, type Form } from './answering.ts'
-import { completionRequestSchema } from './request-schemas.ts'
+import { requestSchemas } from './request-schemas.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/completions`: texts continued, as OpenAI's clients ask for it. */
 export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPath): Promise<Response> {
   const work = async (admitted: AdmittedModel, body: unknown, slot: Slot): Promise<Response> => {
     assertWrites(admitted.model.manifest)
-    const request = validate(completionRequestSchema, body, 'The request')
+    const request = validate(requestSchemas(deps.limits).completion, body, 'The request')
     const runner = new ModelRunner(deps, admitted, c.get('context'))
-    const writer = await Writer.open(runner.model, writingRequest(request))
+    const writer = await Writer.open(runner.model, writingRequest(request), deps.limits)
     return answer(deps, c, slot, {
       runner,
       writer,

@@ -1,6 +1,18 @@
-import { LIMITS } from '../../core/limits.ts'
-import { chatRequestSchema as chat, completionRequestSchema as completion } from '../../protocols/openai/generation.ts'
+import type { Limits } from '../../core/limits.ts'
+import { chatRequestSchema, completionRequestSchema } from '../../protocols/openai/generation.ts'
 
-/** Built once: building a schema takes longer than checking a request with it. */
-export const chatRequestSchema = chat(LIMITS)
-export const completionRequestSchema = completion(LIMITS)
+interface RequestSchemas {
+  readonly chat: ReturnType<typeof chatRequestSchema>
+  readonly completion: ReturnType<typeof completionRequestSchema>
+}
+
+const made = new WeakMap<Limits, RequestSchemas>()
+
+/** Built once for an application's limits: building a schema takes longer than checking a request with it. */
+export function requestSchemas(limits: Limits): RequestSchemas {
+  const known = made.get(limits)
+  if (known !== undefined) return known
+  const schemas = { chat: chatRequestSchema(limits), completion: completionRequestSchema(limits) }
+  made.set(limits, schemas)
+  return schemas
+}

@@ -1,4 +1,5 @@
 import type { Manifest } from '../../catalog/manifest.ts'
+import type { Limits } from '../../core/limits.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import {
   inferRequestSchema,
@@ -41,6 +42,7 @@ export function openApiDocument(
   version: string,
   names: readonly string[],
   models: readonly DocumentedModel[],
+  limits: Limits,
 ): JsonSchema {
   const schemas = new SchemaSet()
   const paths = {
@@ -55,7 +57,7 @@ export function openApiDocument(
     ...oipPaths(schemas, names),
     ...openAiPaths(schemas),
     ...embeddingPaths(schemas),
-    ...generationPaths(schemas),
+    ...generationPaths(schemas, limits),
     ...operatorPaths(schemas),
   }
   return {

@@ -1,3 +1,4 @@
+import type { Limits } from '../../core/limits.ts'
 import { openAiErrorBodySchema } from '../../protocols/openai/error.ts'
 import {
   chatAnswerSchema,
@@ -5,11 +6,12 @@ import {
   completionAnswerSchema,
   completionChunkSchema,
 } from '../../protocols/openai/generation.ts'
-import { chatRequestSchema, completionRequestSchema } from '../openai/request-schemas.ts'
+import { requestSchemas } from '../openai/request-schemas.ts'
 import { type JsonSchema, jsonAnswer, jsonBody, jsonContent, type SchemaSet } from './schemas.ts'
 
 /** Texts, as OpenAI has them. */
-export function generationPaths(schemas: SchemaSet): Record<string, JsonSchema> {
+export function generationPaths(schemas: SchemaSet, limits: Limits): Record<string, JsonSchema> {
+  const requests = requestSchemas(limits)
   const failure = jsonAnswer(schemas.use(openAiErrorBodySchema), 'A failure')
   const operation = (
     operationId: string,
@@ -33,9 +35,9 @@ export function generationPaths(schemas: SchemaSet): Record<string, JsonSchema> 
       },
     },
   })
-  const chat = [schemas.use(chatRequestSchema), schemas.use(chatAnswerSchema), schemas.use(chatChunkSchema)]
+  const chat = [schemas.use(requests.chat), schemas.use(chatAnswerSchema), schemas.use(chatChunkSchema)]
   const text = [
-    schemas.use(completionRequestSchema),
+    schemas.use(requests.completion),
     schemas.use(completionAnswerSchema),
     schemas.use(completionChunkSchema),
   ]

@@ -23,6 +23,7 @@ export function openApiRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
         deps.config.version,
         aliases.map(({ model }) => model),
         models,
+        deps.limits,
       ),
     )
   })

@@ -101,7 +101,7 @@ describe('memory at run time', () => {
       seen.push(logits.slice())
       return 5 + seen.length
     }
-    const options = { stopTokens: new Set<number>(), maxNewTokens: 3, choose, signal: never() }
+    const options = { stopTokens: new Set<number>(), prefillTokens: 256, maxNewTokens: 3, choose, signal: never() }
     let spent = 0
     const generating = new Generating({
       prompt,

@@ -15,6 +15,10 @@ const reports: BatchReport[] = []
 
 function batchingEngine(): BatchingEngine {
   return new BatchingEngine(nativeEngine(), {
+    maxBatch: LIMITS.batchRows,
+    maxWaitMs: LIMITS.batchWaitMs,
+    maxQueue: LIMITS.batchQueue,
+    maxElements: LIMITS.inputElements,
     clock: systemClock,
     logger: silentLogger,
     onBatch: (report) => reports.push(report),

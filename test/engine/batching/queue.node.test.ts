@@ -211,7 +211,13 @@ describe('who comes when', () => {
     const m = await bench.session('m')
     const spoken: number[] = []
     const talk = (async () => {
-      const options = { stopTokens: new Set<number>(), maxNewTokens: 3, choose: () => 0, signal: never() }
+      const options = {
+        stopTokens: new Set<number>(),
+        prefillTokens: 256,
+        maxNewTokens: 3,
+        choose: () => 0,
+        signal: never(),
+      }
       for await (const token of talker.generate?.([1], options) ?? []) spoken.push(token)
     })()
     await settle()
@@ -291,7 +297,7 @@ describe('who leaves', () => {
     const talker = await bench.session('talker')
     const m = await bench.session('m')
     const leaver = new AbortController()
-    const options = { stopTokens: new Set<number>(), maxNewTokens: 3, choose: () => 0 }
+    const options = { stopTokens: new Set<number>(), prefillTokens: 256, maxNewTokens: 3, choose: () => 0 }
     const first = talker.generate?.([1], { ...options, signal: leaver.signal })[Symbol.asyncIterator]()
     const token = first?.next()
     await settle()

@@ -88,6 +88,7 @@ describe('a process that ends', () => {
       const session = await load(engine, causalModel())
       const options = {
         stopTokens: new Set<number>(),
+        prefillTokens: 256,
         maxNewTokens: 9,
         signal: never(),
         choose: () => {
