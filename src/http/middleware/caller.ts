@@ -29,8 +29,10 @@ export function caller(
 ): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const header = c.req.header('authorization')
+    const input = c.req.header('signature-input')
     const bound = known?.(c.env)
     if (bound !== undefined) c.set('caller', bound)
+    else if (header === undefined && input === undefined) c.set('caller', { kind: 'anonymous' })
     else if (claimsSignature(c.req.raw.headers)) c.set('caller', await checked(c.req.raw, signatures))
     else if (header === undefined) c.set('caller', { kind: 'anonymous' })
     else c.set('caller', await callerByKey(BEARER.exec(header)?.[1], apiKeyDigest))
