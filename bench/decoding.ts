@@ -5,7 +5,8 @@ import { decodingAudio } from '../src/media/audio/decode.ts'
 import { parsingCsv } from '../src/media/csv/parse.ts'
 import { decodingImage } from '../src/media/image/decode.ts'
 import { resizing } from '../src/media/image/resize.ts'
-import { wav } from '../test/fixtures/wav.ts'
+import { png } from '../synthetic/png.ts'
+import { wav } from '../synthetic/wav.ts'
 import {
   compressedAlpha,
   emptyBlocks,
@@ -13,13 +14,12 @@ import {
   losslessWebp,
   noise,
   noisyWebp,
-  png,
   repeatedPng,
   type ScanKind,
   scannedJpeg,
   segmentedJpeg,
   writtenPng,
-} from '../test/fixtures/worst-media.ts'
+} from '../synthetic/worst-media.ts'
 
 /**
  * How long a step is (docs/limits.md): CPU time of reading the costliest content of each kind, and the steps that are counted

@@ -7,7 +7,7 @@ import { BatchingEngine } from '../../src/engine/batching/engine.ts'
 import type { Session } from '../../src/engine/engine.ts'
 import { NativeEngine } from '../../src/engine/native/engine.ts'
 import { InferenceSession, Tensor as OrtTensor } from '../../src/engine/native/runtime.ts'
-import { artifactOf, never, sourceOf } from '../../test/fixtures/source.ts'
+import { artifactOf, never, sourceOf } from '../../synthetic/source.ts'
 import { madeModel } from '../models/index.ts'
 
 export const BATCHING_MODEL = 'encoder-fp32'

@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks'
 import * as z from 'zod'
-import { encodeJpeg, largePicture } from '../../test/fixtures/node/jpeg.ts'
+import { encodeJpeg, largePicture } from '../../synthetic/node/jpeg.ts'
 import { type Answer, type Connection, requestBytes } from '../lib/connection.ts'
 import { forgetPeak, peakBytes } from '../lib/peak.ts'
 import { type Summary, summarise } from '../lib/stats.ts'

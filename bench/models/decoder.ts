@@ -1,5 +1,5 @@
 import { tensor } from '../../src/core/tensors.ts'
-import type { ValueInfo } from '../../test/fixtures/onnx.ts'
+import type { ValueInfo } from '../../synthetic/onnx.ts'
 import { Graph } from './graph.ts'
 import { normals } from './random.ts'
 

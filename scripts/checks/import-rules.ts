@@ -206,25 +206,46 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   scripts: { rooms: ['src/*'], packages: ['node:*', 'oxc-parser', 'vitest', 'zod'] },
   // Each names types of other runtimes, to find out that they are unknown.
   'scripts/checks/runtimes': { rooms: [], packages: ['*'] },
-  // Benches share the models and pictures that tests are made of, and nothing else of the tests.
+  // Models, pictures and sounds written by code: tests and benches share them.
+  synthetic: { rooms: ['src/*'], packages: [] },
+  // For Node alone.
+  'synthetic/node': { rooms: ['synthetic'], packages: ['node:fs', 'node:module', '@jsquash/jpeg'] },
   bench: {
-    rooms: ['src/*', 'scripts', 'test/fixtures', 'test/fixtures/node'],
+    rooms: ['src/*', 'scripts', 'synthetic', 'synthetic/node'],
     packages: ['node:*', 'onnxruntime-web', 'oxc-parser', 'zod'],
   },
   // Bundled for workerd.
   'bench/workers': { rooms: ['src/*', 'bench'], packages: ['hono'] },
-  'test/contract': { rooms: ['src/*', 'test/fixtures'], packages: ['vitest', 'zod'] },
+  'test/contract': { rooms: ['src/*', 'synthetic', 'test/fixtures'], packages: ['vitest', 'zod'] },
   // For both runtimes.
-  'test/fixtures': { rooms: ['src/*'], packages: ['*'] },
+  'test/fixtures': { rooms: ['src/*', 'synthetic'], packages: ['*'] },
   // For Node alone.
-  'test/fixtures/node': { rooms: ['src/*', 'bench', 'test/fixtures'], packages: ['*'] },
-  [IN_WORKERS]: { rooms: ['src/*', 'test/contract', 'test/fixtures'], packages: ['*'] },
+  'test/fixtures/node': { rooms: ['src/*', 'bench', 'synthetic', 'synthetic/node', 'test/fixtures'], packages: ['*'] },
+  [IN_WORKERS]: { rooms: ['src/*', 'synthetic', 'test/contract', 'test/fixtures'], packages: ['*'] },
   [IN_NODE]: {
-    rooms: ['src/*', 'scripts', 'bench', 'test/contract', 'test/fixtures', 'test/fixtures/node'],
+    rooms: [
+      'src/*',
+      'scripts',
+      'bench',
+      'synthetic',
+      'synthetic/node',
+      'test/contract',
+      'test/fixtures',
+      'test/fixtures/node',
+    ],
     packages: ['*'],
   },
   'test/e2e': {
-    rooms: ['src/*', 'scripts', 'bench', 'test/contract', 'test/fixtures', 'test/fixtures/node'],
+    rooms: [
+      'src/*',
+      'scripts',
+      'bench',
+      'synthetic',
+      'synthetic/node',
+      'test/contract',
+      'test/fixtures',
+      'test/fixtures/node',
+    ],
     packages: ['*'],
   },
   'vitest.config.ts': { rooms: ['src/*'], packages: ['*'] },

@@ -5,7 +5,7 @@ import { importCycles } from './import-cycles.ts'
 import { violations } from './import-rules.ts'
 import { importsOf } from './module-imports.ts'
 
-const FOLDERS = ['src', 'scripts', 'bench', 'test']
+const FOLDERS = ['src', 'scripts', 'bench', 'synthetic', 'test']
 
 const paths = ['vitest.config.ts', 'vitest.full.config.ts']
 for (const folder of FOLDERS) {

@@ -3,7 +3,7 @@ import { join, sep } from 'node:path'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { type FoundWord, wordsInDocument, wordsInMessages } from './word-rules.ts'
 
-const MODULES = ['src', 'scripts', 'bench']
+const MODULES = ['src', 'scripts', 'bench', 'synthetic']
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md']
 /** It says which word replaces which. */
 const GLOSSARY = 'docs/glossary.md'

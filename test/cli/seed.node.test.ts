@@ -8,7 +8,7 @@ import { type PackedModel, packFolder } from '../../src/cli/pack/packer.ts'
 import { type PushResult, pushModel } from '../../src/cli/push/push.ts'
 import { describePublished, seed } from '../../src/cli/seed.ts'
 import { openTarget } from '../../src/cli/target/open.ts'
-import { arithmeticModel, lookupModel } from '../fixtures/onnx-models.ts'
+import { arithmeticModel, lookupModel } from '../../synthetic/onnx-models.ts'
 
 let folder: string
 let models: PackedModel[]

@@ -14,7 +14,7 @@ import { packFolder } from '../../src/cli/pack/packer.ts'
 import { pushModel } from '../../src/cli/push/push.ts'
 import { openTarget } from '../../src/cli/target/open.ts'
 import { freePort, isFree } from '../../src/cli/terminal/port.ts'
-import { arithmeticModel } from '../fixtures/onnx-models.ts'
+import { arithmeticModel } from '../../synthetic/onnx-models.ts'
 
 /** `npm start` as npm runs it. */
 const COMMAND = [join(ROOT, 'scripts/launch.mjs'), join(ROOT, 'scripts/start.ts')]

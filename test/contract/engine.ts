@@ -13,8 +13,8 @@ import {
   reshapeModel,
   sequenceModel,
   unknownOperatorModel,
-} from '../fixtures/onnx-models.ts'
-import { artifactOf, never, sourceOf } from '../fixtures/source.ts'
+} from '../../synthetic/onnx-models.ts'
+import { artifactOf, never, sourceOf } from '../../synthetic/source.ts'
 import { generationContract } from './generation.ts'
 import { rejection } from './rejection.ts'
 

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../src/core/limits.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import type { Engine, GenerateOptions, Session } from '../../src/engine/engine.ts'
+import { arithmeticModel } from '../../synthetic/onnx-models.ts'
+import { never } from '../../synthetic/source.ts'
 import { type CausalModelOptions, causalModel, expectedLogits } from '../fixtures/causal-models.ts'
-import { arithmeticModel } from '../fixtures/onnx-models.ts'
-import { never } from '../fixtures/source.ts'
 import { rejection } from './rejection.ts'
 
 /** Forms that causal language models are exported in. */

@@ -9,6 +9,7 @@ import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.t
 import { writerFor } from '../fixtures/node/publish.ts'
 import { haveRealModels, REAL_MODELS, REAL_SAMPLES, SKIP_REASON } from '../fixtures/node/real-models.ts'
 import { openStream } from '../fixtures/node/streams.ts'
+import { SILERO_WINDOW } from '../fixtures/silero.ts'
 
 if (!haveRealModels) console.warn(`SKIPPED: silero-vad is not tested, because ${SKIP_REASON}`)
 
@@ -24,14 +25,7 @@ const silero = (name: string, visibility: 'public' | 'private') =>
     preprocess: {
       audio: {
         sampleRate: 16_000,
-        window: {
-          length: 512,
-          context: 64,
-          input: 'input',
-          output: 'output',
-          rate: 'sr',
-          state: [{ input: 'state', output: 'stateN', shape: [2, 1, 128] }],
-        },
+        window: SILERO_WINDOW,
       },
     },
     artifacts: [{ file: 'silero_vad_16k_op15.onnx', dtype: 'fp32', cost: { base: 5, perElement: 0 } }],

@@ -4,9 +4,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { packFolder } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
+import { MATMUL_INNER, matmulModel } from '../../synthetic/onnx-models.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
-import { MATMUL_INNER, matmulModel } from '../fixtures/onnx-models.ts'
 
 const KEY = 'a-key-for-the-cache-0123456789'
 const OPERATOR = { authorization: `Bearer ${KEY}` }

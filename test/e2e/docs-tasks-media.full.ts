@@ -4,6 +4,7 @@ import { createContext, runInContext } from 'node:vm'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { decodeImage } from '../../src/media/image/decode.ts'
+import { sine, wav } from '../../synthetic/wav.ts'
 import {
   brightnessModel,
   coloursModel,
@@ -15,7 +16,6 @@ import {
 import { documentedJson, expectLike, nth, readPage } from '../fixtures/node/docs.ts'
 import { type DocsWorker, type Model, startDocsWorker } from '../fixtures/node/docs-worker.ts'
 import { haveRealModels, REAL_MODELS, REAL_SAMPLES, SKIP_REASON } from '../fixtures/node/real-models.ts'
-import { sine, wav } from '../fixtures/wav.ts'
 
 if (!haveRealModels) {
   console.warn(`SKIPPED: what image.md and audio.md say of real models is not tested, because ${SKIP_REASON}`)

@@ -4,9 +4,9 @@ import { canonicalBytes } from '../../src/catalog/canonical-json.ts'
 import type { Artifact, Manifest } from '../../src/catalog/manifest.ts'
 import type { CatalogWriter } from '../../src/catalog/writer.ts'
 import type { Signature } from '../../src/core/tensors.ts'
+import { divideModel, lookupModel } from '../../synthetic/onnx-models.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
-import { divideModel, lookupModel } from '../fixtures/onnx-models.ts'
 
 const KEY = 'a-secret-of-the-operator-0123456789'
 

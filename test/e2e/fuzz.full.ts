@@ -12,7 +12,7 @@ import { decodingImage } from '../../src/media/image/decode.ts'
 import { preprocessing } from '../../src/media/image/preprocess.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { readInferRequest } from '../../src/protocols/oip/read-request.ts'
-import { wav } from '../fixtures/wav.ts'
+import { wav } from '../../synthetic/wav.ts'
 
 /**
  * Whatever parses a stranger's bytes answers with a value or a typed error, in bounded time, on any bytes. `FUZZ_ROUNDS`

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { measureMemory } from '../../src/cli/measure/memory.ts'
 import { sha256 } from '../../src/cli/pack/bytes.ts'
 import { toOrtFormat } from '../../src/cli/pack/convert.ts'
+import { LOOKUP_COLUMNS, lookupModel, lookupRow, MATMUL_INNER, matmulModel } from '../../synthetic/onnx-models.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
-import { LOOKUP_COLUMNS, lookupModel, lookupRow, MATMUL_INNER, matmulModel } from '../fixtures/onnx-models.ts'
 
 const MiB = 1024 * 1024
 const SWAPS = 50

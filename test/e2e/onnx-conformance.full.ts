@@ -12,7 +12,7 @@ import { DataType, dimsOf, rawBytesOf } from '../../src/onnx/data.ts'
 import { isOnnxError } from '../../src/onnx/errors.ts'
 import type { ModelProto, TensorProto } from '../../src/onnx/schema/onnx_pb.js'
 import { validateModel } from '../../src/onnx/validate.ts'
-import { never } from '../fixtures/source.ts'
+import { never } from '../../synthetic/source.ts'
 
 /** The models of ONNX's own node tests, each with inputs. */
 const ARCHIVE = join(import.meta.dirname, '../../../shared/conformance/onnx-node-v1.20.1-half.tar.gz')

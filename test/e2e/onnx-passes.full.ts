@@ -14,8 +14,8 @@ import { cleaning } from '../../src/onnx/passes/clean.ts'
 import { dropDead } from '../../src/onnx/passes/drop-dead.ts'
 import type { ModelProto, TensorProto } from '../../src/onnx/schema/onnx_pb.js'
 import { toFp16 } from '../../src/quantize/fp16.ts'
+import { never } from '../../synthetic/source.ts'
 import { plainEngine, runModel } from '../fixtures/node/run-onnx.ts'
-import { never } from '../fixtures/source.ts'
 
 /** The models of ONNX's own tests of single operators, each with inputs. */
 const ARCHIVE = join(import.meta.dirname, '../../../shared/conformance/onnx-node-v1.20.1-half.tar.gz')

@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { seededFloats } from '../../synthetic/onnx.ts'
 import { faultModels } from '../fixtures/node/fault-models.ts'
 import { type Behaviour, drip, hang, passTo } from '../fixtures/node/faulty-origin.ts'
 import { type OriginProcess, startOriginProcess } from '../fixtures/node/origin-process.ts'
@@ -13,7 +14,6 @@ import {
   startPlacedWorker,
   until,
 } from '../fixtures/node/placed-worker.ts'
-import { seededFloats } from '../fixtures/onnx.ts'
 
 /** So that an origin that is left is left because of its caller, and not because it was too slow. */
 const PATIENT = { headersMs: 60_000, idleMs: 60_000, totalMs: 60_000 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { packFolder } from '../../src/cli/pack/packer.ts'
+import { seededFloats } from '../../synthetic/onnx.ts'
 import { faultModels } from '../fixtures/node/fault-models.ts'
 import {
   always,
@@ -18,7 +19,6 @@ import {
 } from '../fixtures/node/faulty-origin.ts'
 import { type OriginProcess, startOriginProcess } from '../fixtures/node/origin-process.ts'
 import { ORIGIN_KEY, type PlacedWorker, publishAs, startPlacedWorker, until } from '../fixtures/node/placed-worker.ts'
-import { seededFloats } from '../fixtures/onnx.ts'
 
 interface Fault {
   readonly what: string

@@ -7,12 +7,12 @@ import { startWorkerd, WORKER_NAME } from '../../src/cli/local/workerd.ts'
 import { packFolder } from '../../src/cli/pack/packer.ts'
 import { localStores } from '../../src/cli/target/local.ts'
 import { HEALTH_KEY } from '../../src/placement/health.ts'
+import { lookupRow } from '../../synthetic/onnx-models.ts'
 import { faultModels, publishTooLarge } from '../fixtures/node/fault-models.ts'
 import { always, either, hang, passTo, raw, startFaultyOrigin } from '../fixtures/node/faulty-origin.ts'
 import { bundleWorker } from '../fixtures/node/live-worker.ts'
 import { type OriginProcess, startOriginProcess } from '../fixtures/node/origin-process.ts'
 import { ORIGIN_KEY, type PlacedWorker, publishAs, startPlacedWorker, until } from '../fixtures/node/placed-worker.ts'
-import { lookupRow } from '../fixtures/onnx-models.ts'
 
 /** Each has its own origins, so that no test finds the breaker that another has left behind. */
 const NAMES = ['dark', 'full', 'flap', 'away', 'breaker', 'large'] as const

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { identityModel, MATMUL_INNER, matmulModel } from '../../synthetic/onnx-models.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
-import { identityModel, MATMUL_INNER, matmulModel } from '../fixtures/onnx-models.ts'
 
 /** Work for some ten milliseconds in one run: 100 rows times a million weights. */
 const ROWS = 100

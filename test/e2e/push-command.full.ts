@@ -15,11 +15,11 @@ import { freePort } from '../../src/cli/terminal/port.ts'
 import { referenceSession } from '../../src/cli/verify/reference.ts'
 import { toleranceFor } from '../../src/cli/verify/tolerance.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
+import { type NodeSpec, onnxModel } from '../../synthetic/onnx.ts'
+import { never } from '../../synthetic/source.ts'
 import { encoder, encoderSamples } from '../fixtures/node/networks.ts'
 import { type Ran, verge } from '../fixtures/node/verge.ts'
 import { recogniserModel, samplesModel, unguessableModel } from '../fixtures/odd-inputs.ts'
-import { type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
-import { never } from '../fixtures/source.ts'
 
 /** Built models and reports lie in the repository's own folder, beside those of a person. */
 const OWN = `test-${process.pid}`

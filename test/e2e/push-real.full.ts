@@ -19,9 +19,9 @@ import { outputRanges } from '../../src/cli/verify/ranges.ts'
 import { referenceSession, tensorOutputs } from '../../src/cli/verify/reference.ts'
 import { toleranceFor } from '../../src/cli/verify/tolerance.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
+import { never } from '../../synthetic/source.ts'
 import { haveRealModels, realModels, SKIP_REASON } from '../fixtures/node/real-models.ts'
 import { verge } from '../fixtures/node/verge.ts'
-import { never } from '../fixtures/source.ts'
 
 /** Built models and reports lie in the repository's own folder, beside those of a person. */
 const OWN = `test-${process.pid}`

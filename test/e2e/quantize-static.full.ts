@@ -18,10 +18,10 @@ import { upgradeOpset } from '../../src/onnx/upgrade.ts'
 import { type CalibrationMethod, calibrate } from '../../src/quantize/calibrate.ts'
 import { foldBias } from '../../src/quantize/fold-bias.ts'
 import { staticInt8, staticValues } from '../../src/quantize/static.ts'
+import { artifactOf, never } from '../../synthetic/source.ts'
 import { loadNative, nativeEngine } from '../fixtures/node/native.ts'
 import { crop, type Picture, planes, readPicture, resize } from '../fixtures/node/pictures.ts'
 import { haveRealModels, REAL_MODELS, REAL_SAMPLES, SKIP_REASON } from '../fixtures/node/real-models.ts'
-import { artifactOf, never } from '../fixtures/source.ts'
 
 const DATA = join(ROOT, '../shared/datasets')
 const haveData = existsSync(DATA)

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { packFolder } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
+import { identityModel } from '../../synthetic/onnx-models.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
 import { type CallerMethod, callBinding, callingWorker, picture, type Reply } from '../fixtures/node/rpc-caller.ts'
-import { identityModel } from '../fixtures/onnx-models.ts'
 
 const KEY = 'a-key-for-bindings-0123456789'
 /** Errors crossed the bindings of this date as text. */

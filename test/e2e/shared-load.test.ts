@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { LOOKUP_COLUMNS, lookupModel, lookupRow } from '../../synthetic/onnx-models.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
-import { LOOKUP_COLUMNS, lookupModel, lookupRow } from '../fixtures/onnx-models.ts'
 
 const MiB = 1024 * 1024
 /** Whether a caller leaves before its model is loaded is a race: on a busy machine it may need more than one. */

@@ -6,11 +6,11 @@ import { descriptionSchema } from '../../src/cli/pack/description.ts'
 import { pack } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
 import { decodeImage } from '../../src/media/image/decode.ts'
-import { encodeJpeg, largePicture } from '../fixtures/node/jpeg.ts'
+import { encodeJpeg, largePicture } from '../../synthetic/node/jpeg.ts'
+import { onnxModel } from '../../synthetic/onnx.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishModel, writerFor } from '../fixtures/node/publish.ts'
 import { haveRealModels, REAL_MODELS, REAL_SAMPLES, SKIP_REASON } from '../fixtures/node/real-models.ts'
-import { onnxModel } from '../fixtures/onnx.ts'
 
 const MiB = 1024 * 1024
 

@@ -21,8 +21,8 @@ import { LIMITS } from '../../src/core/limits.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/codec.ts'
 import { quantizeModel } from '../../src/quantize/quantize.ts'
-import { onnxModel, seededFloats } from '../fixtures/onnx.ts'
-import { concatModel, matmulModel } from '../fixtures/onnx-models.ts'
+import { onnxModel, seededFloats } from '../../synthetic/onnx.ts'
+import { concatModel, matmulModel } from '../../synthetic/onnx-models.ts'
 
 const signal = new AbortController().signal
 

@@ -5,11 +5,11 @@ import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { causalLayout } from '../../src/engine/causal.ts'
 import type { Session } from '../../src/engine/engine.ts'
 import { generateTokens } from '../../src/engine/generate.ts'
+import { onnxModel, type ValueInfo } from '../../synthetic/onnx.ts'
+import { never } from '../../synthetic/source.ts'
 import { causalModel } from '../fixtures/causal-models.ts'
 import { likeliest, read } from '../fixtures/node/decode.ts'
 import { loadNative } from '../fixtures/node/native.ts'
-import { onnxModel, type ValueInfo } from '../fixtures/onnx.ts'
-import { never } from '../fixtures/source.ts'
 
 const ABACUS = join(import.meta.dirname, '../../models/abacus/model.onnx')
 

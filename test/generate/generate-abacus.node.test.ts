@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { toOrtFormat } from '../../src/cli/pack/convert.ts'
 import { edgeEngine } from '../../src/cli/pack/edge-engine.ts'
 import type { Session } from '../../src/engine/engine.ts'
+import { artifactOf, never, sourceOf } from '../../synthetic/source.ts'
 import { goldenCases, heldOutPairs, idsOf, modelBytes, promptOf, STOPS, textOf } from '../fixtures/node/abacus.ts'
 import { greedy, leftPadded, likeliest, read } from '../fixtures/node/decode.ts'
 import { plainEngine } from '../fixtures/node/run-onnx.ts'
-import { artifactOf, never, sourceOf } from '../fixtures/source.ts'
 
 const QUESTIONS = ['What is 27 plus 58?', 'Subtract 9 from 71.', '6+88=?', 'How much is 90 - 34?']
 const ANSWERS = ['27 plus 58 is 85.', '71 minus 9 is 62.', '6 plus 88 is 94.', '90 minus 34 is 56.']

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { isVergeError } from '../../src/core/errors.ts'
 import { type BodyOptions, readBody } from '../../src/http/body.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
+import { never } from '../../synthetic/source.ts'
 import { ManualClock, settle } from '../fixtures/clock.ts'
-import { never } from '../fixtures/source.ts'
 
 const KiB = 1024
 

@@ -8,9 +8,9 @@ import { decide } from '../../src/placement/policy.ts'
 import { runRemotely, sendOn } from '../../src/placement/remote/send.ts'
 import { OriginPlacement } from '../../src/placement/route.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
+import { greyPng } from '../../synthetic/png.ts'
 import { edgeOf } from '../fixtures/fake-edge.ts'
 import { FakeServing, OPERATOR, testApp, testModel } from '../fixtures/http.ts'
-import { pngOf } from '../fixtures/http-png.ts'
 import { END, wordsTokenizer } from '../fixtures/language.ts'
 import { originOf } from '../fixtures/remote.ts'
 
@@ -81,7 +81,7 @@ function setUp() {
 describe('where a request is computed is decided once', () => {
   it('for a picture that the edge looks at', async () => {
     const { decisions, post } = setUp()
-    const png = await pngOf(2, 2, Uint8Array.of(0, 255, 0, 255))
+    const png = await greyPng(2, 2, Uint8Array.of(0, 255, 0, 255))
     const answer = await post('/run/glyphs', png, { 'content-type': 'image/png' })
     expect([answer.status, (await answer.json<{ label: string }[]>())[0]?.label]).toEqual([200, 'a'])
     expect(answer.headers.get('verge-placement')).toContain('reason=fits-edge')

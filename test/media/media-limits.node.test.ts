@@ -6,19 +6,19 @@ import { StepMeter, type Work } from '../../src/core/work.ts'
 import { decodingAudio } from '../../src/media/audio/decode.ts'
 import { preprocessing } from '../../src/media/image/preprocess.ts'
 import { pictureWork } from '../../src/tasks/image-input.ts'
-import { wav } from '../fixtures/wav.ts'
+import { png } from '../../synthetic/png.ts'
+import { wav } from '../../synthetic/wav.ts'
 import {
   chunkedWebp,
   emptyBlocks,
   fullJpeg,
   losslessWebp,
   noisyWebp,
-  png,
   repeatedPng,
   type ScanKind,
   scannedJpeg,
   segmentedJpeg,
-} from '../fixtures/worst-media.ts'
+} from '../../synthetic/worst-media.ts'
 
 const MiB = 1024 * 1024
 const SETTINGS: ImageSettings = {

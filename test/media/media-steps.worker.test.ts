@@ -9,8 +9,8 @@ import { parsingCsv } from '../../src/media/csv/parse.ts'
 import { decodingImage } from '../../src/media/image/decode.ts'
 import { inking } from '../../src/media/image/ink.ts'
 import { resizing } from '../../src/media/image/resize.ts'
-import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
-import { wav } from '../fixtures/wav.ts'
+import { png, pngChunk } from '../../synthetic/png.ts'
+import { wav } from '../../synthetic/wav.ts'
 import {
   chunkedWebp,
   compressedAlpha,
@@ -19,14 +19,13 @@ import {
   losslessWebp,
   noise,
   noisyWebp,
-  png,
-  pngChunk,
   repeatedPng,
   type ScanKind,
   scannedJpeg,
   segmentedJpeg,
   writtenPng,
-} from '../fixtures/worst-media.ts'
+} from '../../synthetic/worst-media.ts'
+import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
 
 /** What reading something of a size costs; `n` is the size of the smaller one. */
 type Reader = (size: number, meter: StepMeter) => Work<unknown>

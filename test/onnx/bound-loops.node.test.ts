@@ -8,9 +8,9 @@ import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { type BoundOptions, boundLoops } from '../../src/onnx/bound-loops.ts'
 import { decodeModel, encodeModel } from '../../src/onnx/codec.ts'
 import { validateModel } from '../../src/onnx/validate.ts'
-import { type ModelSpec, onnxModel, type ValueInfo } from '../fixtures/onnx.ts'
-import { loopModel } from '../fixtures/onnx-models.ts'
-import { artifactOf, never, sourceOf } from '../fixtures/source.ts'
+import { type ModelSpec, onnxModel, type ValueInfo } from '../../synthetic/onnx.ts'
+import { loopModel } from '../../synthetic/onnx-models.ts'
+import { artifactOf, never, sourceOf } from '../../synthetic/source.ts'
 
 const COST = LIMITS.requestCost
 const scalar = (name: string, datatype: 'INT64' | 'BOOL' | 'FP32' = 'INT64'): ValueInfo => ({

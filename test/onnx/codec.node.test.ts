@@ -8,8 +8,8 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { decodeModel, encodeModel, encodeParts } from '../../src/onnx/codec.ts'
 import { DataType, floatsOf, makeTensor } from '../../src/onnx/data.ts'
 import { type ModelProto, ModelProtoSchema } from '../../src/onnx/schema/onnx_pb.js'
+import { onnxModel } from '../../synthetic/onnx.ts'
 import { haveRealModels, REAL_MODELS, SKIP_REASON } from '../fixtures/node/real-models.ts'
-import { onnxModel } from '../fixtures/onnx.ts'
 import {
   everyAttribute,
   everythingModel,

@@ -6,7 +6,7 @@ import { DataType, makeTensor } from '../../src/onnx/data.ts'
 import { refuseNonFinite } from '../../src/onnx/finite.ts'
 import { GraphView } from '../../src/onnx/graph.ts'
 import { SparseTensorProtoSchema, type TensorProto } from '../../src/onnx/schema/onnx_pb.js'
-import { type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
+import { type NodeSpec, onnxModel } from '../../synthetic/onnx.ts'
 import { floatTensor, functionModel, makeGraph, makeModel, node } from '../fixtures/onnx-messages.ts'
 
 const NAN = Number.NaN

@@ -5,11 +5,11 @@ import { randomNodes } from '../../src/onnx/random.ts'
 import { heldTo, precisionOf } from '../../src/quantize/precision.ts'
 import { quantizeModel } from '../../src/quantize/quantize.ts'
 import { DTYPES } from '../../src/quantize/types.ts'
+import { type NodeSpec, onnxModel } from '../../synthetic/onnx.ts'
+import { never } from '../../synthetic/source.ts'
 import { nativeEngine } from '../fixtures/node/native.ts'
 import { encoder } from '../fixtures/node/networks.ts'
-import { type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
 import { functionModel, node } from '../fixtures/onnx-messages.ts'
-import { never } from '../fixtures/source.ts'
 
 function model(nodes: readonly NodeSpec[], opset = 17) {
   return decodeModel(

@@ -7,10 +7,10 @@ import { isOnnxError } from '../../src/onnx/errors.ts'
 import { opsetOf } from '../../src/onnx/graph.ts'
 import { makeAttribute } from '../../src/onnx/make.ts'
 import { upgradeOpset } from '../../src/onnx/upgrade.ts'
+import { type ModelSpec, onnxModel, seededFloats } from '../../synthetic/onnx.ts'
+import { never } from '../../synthetic/source.ts'
 import { loadNative } from '../fixtures/node/native.ts'
 import { haveRealModels, REAL_MODELS, SKIP_REASON } from '../fixtures/node/real-models.ts'
-import { type ModelSpec, onnxModel, seededFloats } from '../fixtures/onnx.ts'
-import { never } from '../fixtures/source.ts'
 
 async function run(bytes: Uint8Array, inputs: Tensors): Promise<Tensors> {
   const session = await loadNative(bytes)

@@ -8,8 +8,8 @@ import { type LogFields, type Logger, silentLogger } from '../../src/core/runtim
 import type { ArtifactInfo, ByteSource, Engine, Session } from '../../src/engine/engine.ts'
 import { CachingEngine } from '../../src/origin/caching-engine.ts'
 import { DiskCache, type FileIdentity } from '../../src/origin/disk-cache.ts'
+import { never, sourceOf } from '../../synthetic/source.ts'
 import { pattern } from '../contract/store.ts'
-import { never, sourceOf } from '../fixtures/source.ts'
 
 let folder: string
 beforeEach(async () => {

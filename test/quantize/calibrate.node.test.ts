@@ -7,9 +7,9 @@ import { ChannelMeans } from '../../src/quantize/channel-means.ts'
 import { edgesOf, Histogram } from '../../src/quantize/histogram.ts'
 import { activationScale } from '../../src/quantize/ranges.ts'
 import { entropyRange, percentileRange } from '../../src/quantize/thresholds.ts'
+import { onnxModel, seededFloats } from '../../synthetic/onnx.ts'
+import { never } from '../../synthetic/source.ts'
 import { nativeEngine } from '../fixtures/node/native.ts'
-import { onnxModel, seededFloats } from '../fixtures/onnx.ts'
-import { never } from '../fixtures/source.ts'
 
 function histogramOf(...batches: Float32Array[]): Histogram {
   const histogram = new Histogram()

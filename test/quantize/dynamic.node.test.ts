@@ -9,8 +9,8 @@ import { embeddings } from '../../src/quantize/embeddings.ts'
 import { sqnrDb } from '../../src/quantize/metrics.ts'
 import { quantizeColumns, quantizeRows } from '../../src/quantize/scales.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
+import { type ModelSpec, type NodeSpec, onnxModel } from '../../synthetic/onnx.ts'
 import { change, floats, ids, initializersOf, opsOf, runEdge, runNative } from '../fixtures/node/quantize.ts'
-import { type ModelSpec, type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
 
 const INNER = 48
 const OUTER = 40

@@ -19,11 +19,11 @@ import { cosine } from '../../src/quantize/metrics.ts'
 import { prune } from '../../src/quantize/prune.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
 import { weightOnly4 } from '../../src/quantize/weight-only.ts'
+import { type ModelSpec, onnxModel, seededFloats } from '../../synthetic/onnx.ts'
+import { artifactOf, never, sourceOf } from '../../synthetic/source.ts'
 import { halfBitsByFormula, halfByFormula } from '../fixtures/halves.ts'
 import { haveRealModels, SKIP_REASON } from '../fixtures/node/real-models.ts'
 import { GRAPH_MODELS, graphModel, inputsOf, loadModel, plainEngine, runModel } from '../fixtures/node/run-onnx.ts'
-import { type ModelSpec, onnxModel, seededFloats } from '../fixtures/onnx.ts'
-import { artifactOf, never, sourceOf } from '../fixtures/source.ts'
 
 async function halved(model: ModelProto, options: Fp16Options = {}) {
   const layers: LayerResult[] = []

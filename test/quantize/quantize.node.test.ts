@@ -16,6 +16,7 @@ import { prepareModel } from '../../src/quantize/prepare.ts'
 import { type Quantized, type QuantizeOptions, quantizeModel, quantizePrepared } from '../../src/quantize/quantize.ts'
 import { quantizedOps } from '../../src/quantize/quantized-ops.ts'
 import { DTYPES, type Sample } from '../../src/quantize/types.ts'
+import { never } from '../../synthetic/source.ts'
 import { loadNative } from '../fixtures/node/native.ts'
 import {
   encoder,
@@ -26,7 +27,6 @@ import {
   randomTensor,
 } from '../fixtures/node/networks.ts'
 import { initializersOf, opsOf } from '../fixtures/node/quantize.ts'
-import { never } from '../fixtures/source.ts'
 
 const env = { engine: referenceEngine(), signal: never() }
 const quantize = (model: ModelProto, options: QuantizeOptions): Promise<Quantized> => quantizeModel(model, options, env)

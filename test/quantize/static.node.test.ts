@@ -20,10 +20,10 @@ import { quantizedOps } from '../../src/quantize/quantized-ops.ts'
 import type { Observed } from '../../src/quantize/ranges.ts'
 import { type StaticOptions, staticInt8, staticValues } from '../../src/quantize/static.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
+import { type ModelSpec, type NodeSpec, onnxModel, seededFloats } from '../../synthetic/onnx.ts'
+import { artifactOf, never, sourceOf } from '../../synthetic/source.ts'
 import { loadNative, nativeEngine } from '../fixtures/node/native.ts'
 import { haveRealModels, REAL_MODELS, SKIP_REASON } from '../fixtures/node/real-models.ts'
-import { type ModelSpec, type NodeSpec, onnxModel, seededFloats } from '../fixtures/onnx.ts'
-import { artifactOf, never, sourceOf } from '../fixtures/source.ts'
 
 const random = (seed: number, ...shape: number[]): Tensor =>
   tensor(

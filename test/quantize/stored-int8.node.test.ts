@@ -7,9 +7,9 @@ import { DataType, rawBytesOf } from '../../src/onnx/data.ts'
 import { graphsOf } from '../../src/onnx/graph.ts'
 import { type StoredInt8Options, storedInt8 } from '../../src/quantize/stored-int8.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
+import { type AttributeValue, type ModelSpec, type NodeSpec, onnxModel } from '../../synthetic/onnx.ts'
+import { never } from '../../synthetic/source.ts'
 import { change, floats, initializersOf, opsOf, runEdge } from '../fixtures/node/quantize.ts'
-import { type AttributeValue, type ModelSpec, type NodeSpec, onnxModel } from '../fixtures/onnx.ts'
-import { never } from '../fixtures/source.ts'
 
 const random = (name: string, shape: readonly number[], deviation = 1): Tensor =>
   floats(

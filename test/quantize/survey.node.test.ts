@@ -4,8 +4,8 @@ import { decodeModel } from '../../src/onnx/codec.ts'
 import { makeNode } from '../../src/onnx/make.ts'
 import { excluder } from '../../src/quantize/exclude.ts'
 import { floatsIn, surveyModel, type WeightGroup } from '../../src/quantize/survey.ts'
+import { type AttributeValue, onnxModel } from '../../synthetic/onnx.ts'
 import { encoder, pictureNetwork, randomTensor } from '../fixtures/node/networks.ts'
-import { type AttributeValue, onnxModel } from '../fixtures/onnx.ts'
 import { functionModel, subgraphModel } from '../fixtures/onnx-messages.ts'
 
 const kindsOf = (weights: readonly WeightGroup[]): Record<string, readonly [tensors: number, floats: number]> =>

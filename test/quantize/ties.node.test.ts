@@ -7,11 +7,11 @@ import { DataType } from '../../src/onnx/data.ts'
 import type { ModelProto } from '../../src/onnx/schema/onnx_pb.js'
 import { chooseMethod } from '../../src/quantize/method.ts'
 import { type Quantized, type QuantizeOptions, quantizeModel } from '../../src/quantize/quantize.ts'
+import type { ModelSpec, NodeSpec } from '../../synthetic/onnx.ts'
+import { never } from '../../synthetic/source.ts'
 import { loadNative } from '../fixtures/node/native.ts'
 import { named, randomTensor } from '../fixtures/node/networks.ts'
 import { initializersOf, opsOf, runEdge } from '../fixtures/node/quantize.ts'
-import type { ModelSpec, NodeSpec } from '../fixtures/onnx.ts'
-import { never } from '../fixtures/source.ts'
 
 const env = { engine: referenceEngine(), signal: never() }
 const quantize = (model: ModelProto, options: QuantizeOptions): Promise<Quantized> => quantizeModel(model, options, env)

@@ -10,8 +10,8 @@ import { Floats } from '../../src/quantize/floats.ts'
 import { Agreement, sqnrDb } from '../../src/quantize/metrics.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
 import { weightOnly4 } from '../../src/quantize/weight-only.ts'
+import { onnxModel } from '../../synthetic/onnx.ts'
 import { change, floats, ids, initializersOf, opsOf, runEdge, runNative } from '../fixtures/node/quantize.ts'
-import { onnxModel } from '../fixtures/onnx.ts'
 
 const ROWS = 5
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { Backlog } from '../../src/serving/backlog.ts'
+import { never } from '../../synthetic/source.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 import { codeOf } from '../fixtures/http.ts'
-import { never } from '../fixtures/source.ts'
 
 function setup(cost = 100, bytes = 1000) {
   const clock = new ManualClock()

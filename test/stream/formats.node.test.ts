@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { areFloats, fileLike } from '../../src/stream/formats.ts'
-import { seededFloats } from '../fixtures/onnx.ts'
+import { seededFloats } from '../../synthetic/onnx.ts'
 
 const ascii = (text: string) => Uint8Array.from(text, (character) => character.charCodeAt(0))
 const bytesOf = ({ buffer, byteLength, byteOffset }: Float32Array | Int16Array) =>

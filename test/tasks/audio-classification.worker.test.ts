@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
+import { sine, wav } from '../../synthetic/wav.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
 import { LISTENER_AUDIO, LISTENER_SIGNATURE, listened } from '../fixtures/listener.ts'
-import { sine, wav } from '../fixtures/wav.ts'
 
 /** Scores: how loud, and the number of samples. */
 function measure(inputs: Tensors): Tensors {

@@ -8,8 +8,8 @@ import { encodePng } from '../../src/media/image/png-encode.ts'
 import type { Raster } from '../../src/media/image/raster.ts'
 import { type Candidate, fromHead, overlap, suppressed } from '../../src/tasks/candidates.ts'
 import { headOf } from '../../src/tasks/detection-heads.ts'
+import { greyPng } from '../../synthetic/png.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
-import { pngOf } from '../fixtures/http-png.ts'
 import images from '../fixtures/pil-images.json'
 
 const PNG = { 'content-type': 'image/png' }
@@ -163,7 +163,7 @@ const app = testApp({
   ],
 })
 const { post } = app
-const grey = await pngOf(40, 20, new Uint8Array(800).fill(90))
+const grey = await greyPng(40, 20, new Uint8Array(800).fill(90))
 const base64 = (bytes: Uint8Array) => btoa(String.fromCharCode(...bytes))
 
 interface Detection {
@@ -223,13 +223,13 @@ describe('object detection', () => {
     ] as const) {
       pixels[y * 48 + x] = 255
     }
-    expect((await detect('finder', await pngOf(48, 16, pixels)))[0]?.box).toEqual(box(20, 6, 22, 8))
+    expect((await detect('finder', await greyPng(48, 16, pixels)))[0]?.box).toEqual(box(20, 6, 22, 8))
   })
 
   it('answers in pixels of the file’s own size where the picture is decoded smaller', async () => {
     const pixels = new Uint8Array(64 * 64)
     for (let y = 40; y < 48; y++) pixels.fill(255, y * 64 + 16, y * 64 + 24)
-    const png = await pngOf(64, 64, pixels)
+    const png = await greyPng(64, 64, pixels)
     const small = testApp({ models: [finder], limits: { imagePixels: 1024 } })
     const answer = await (await small.post('/run/finder', png, PNG)).json<Detection[]>()
     expect(answer[0]?.box).toEqual(box(16, 40, 24, 48))
@@ -348,7 +348,7 @@ describe('image to image', () => {
   })
 
   it('answers in colour, in either layout, and in the size asked for', async () => {
-    const answer = await picture(await post('/run/negative', await pngOf(5, 3, new Uint8Array(15).fill(55)), PNG))
+    const answer = await picture(await post('/run/negative', await greyPng(5, 3, new Uint8Array(15).fill(55)), PNG))
     expect(answer).toMatchObject({ width: 5, height: 3, channels: 3, data: new Uint8Array(45).fill(200) })
     const parameters = { target_size: { width: 7, height: 9 } }
     const resized = await picture(await post('/run/negative', { inputs: base64(grey), parameters }))

@@ -4,9 +4,9 @@ import { LIMITS } from '../../src/core/limits.ts'
 import { type Datatype, type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import { createTasks } from '../../src/tasks/index.ts'
 import { checkTable } from '../../src/tasks/table-layout.ts'
+import { seededFloats } from '../../synthetic/onnx.ts'
 import { parseCsv } from '../fixtures/all-at-once.ts'
 import { codeOf, testApp, testModel } from '../fixtures/http.ts'
-import { seededFloats } from '../fixtures/onnx.ts'
 
 type Spec = Manifest['inputs'][number]
 const column = (name: string, datatype: Datatype): Spec => ({ name, datatype, shape: ['N', 1] })

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import { activate } from '../../src/tasks/scores.ts'
+import { greyPng } from '../../synthetic/png.ts'
 import { OPERATOR, testApp, testModel } from '../fixtures/http.ts'
-import { pngOf } from '../fixtures/http-png.ts'
 import { bareTokenizer, bertTokenizer } from '../fixtures/http-tokenizer.ts'
 
 /** Scores that are the mean brightness and its complement. */
@@ -72,8 +72,8 @@ const raw = testModel('raw', 'public', { inputs: [], outputs: [] })
 const future = testModel('future', 'public', { task: 'telepathy', inputs: [], outputs: [] })
 const { request, post, serving } = testApp({ models: [eye, critic, simple, damaged, wrong, unlabelled, raw, future] })
 
-const white = await pngOf(4, 4, new Uint8Array(16).fill(255))
-const grey = await pngOf(2, 2, Uint8Array.of(51, 51, 51, 51))
+const white = await greyPng(4, 4, new Uint8Array(16).fill(255))
+const grey = await greyPng(2, 2, Uint8Array.of(51, 51, 51, 51))
 const huge = white.slice()
 new DataView(huge.buffer).setUint32(16, 10_000)
 new DataView(huge.buffer).setUint32(20, 10_000)

@@ -14,9 +14,9 @@ import { decodeModel, encodeModel } from '../../../src/onnx/codec.ts'
 import { DataType, makeTensor } from '../../../src/onnx/data.ts'
 import { makeNode } from '../../../src/onnx/make.ts'
 import type { ModelProto } from '../../../src/onnx/schema/onnx_pb.js'
+import { type NodeSpec, onnxModel, seededFloats } from '../../../synthetic/onnx.ts'
+import { never } from '../../../synthetic/source.ts'
 import { haveRealModels, REAL_MODELS, SKIP_REASON } from '../../fixtures/node/real-models.ts'
-import { type NodeSpec, onnxModel, seededFloats } from '../../fixtures/onnx.ts'
-import { never } from '../../fixtures/source.ts'
 
 const signal = never()
 const WIDTH = 128

@@ -18,10 +18,10 @@ import { UsageError } from '../../../src/cli/terminal/command-line.ts'
 import { silentProgress } from '../../../src/cli/terminal/progress.ts'
 import { decodeModel, encodeModel } from '../../../src/onnx/codec.ts'
 import { quantizedOps } from '../../../src/quantize/quantized-ops.ts'
+import { never } from '../../../synthetic/source.ts'
 import { loadNative } from '../../fixtures/node/native.ts'
 import { encoder } from '../../fixtures/node/networks.ts'
 import { type Ran, verge } from '../../fixtures/node/verge.ts'
-import { never } from '../../fixtures/source.ts'
 
 const { bytes: ENCODER } = encoder()
 

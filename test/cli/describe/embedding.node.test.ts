@@ -5,9 +5,9 @@ import { describeModel } from '../../../src/cli/describe/describe.ts'
 import { descriptionSchema } from '../../../src/cli/pack/description.ts'
 import { openLocal } from '../../../src/cli/source/local.ts'
 import type { Signature } from '../../../src/core/tensors.ts'
+import { identityModel } from '../../../synthetic/onnx-models.ts'
 import { type Sources, startSources, TOKENIZER } from '../../fixtures/node/describe.ts'
 import { haveRealModels, REAL_MODELS, SKIP_REASON } from '../../fixtures/node/real-models.ts'
-import { identityModel } from '../../fixtures/onnx-models.ts'
 
 const tokens = ['input_ids', 'attention_mask'].map((name) => ({
   name,

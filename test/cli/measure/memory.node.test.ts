@@ -9,10 +9,10 @@ import { runFootprint, sessionFootprint } from '../../../src/engine/costs.ts'
 import type { ArtifactInfo } from '../../../src/engine/engine.ts'
 import { Generating } from '../../../src/serving/generating.ts'
 import { SessionCache, type SessionRequest } from '../../../src/sessions/cache.ts'
+import { MATMUL_INNER, matmulModel } from '../../../synthetic/onnx-models.ts'
+import { artifactOf, never, sourceOf } from '../../../synthetic/source.ts'
 import { causalModel, expectedLogits } from '../../fixtures/causal-models.ts'
 import { testContext } from '../../fixtures/clock.ts'
-import { MATMUL_INNER, matmulModel } from '../../fixtures/onnx-models.ts'
-import { artifactOf, never, sourceOf } from '../../fixtures/source.ts'
 
 const MiB = 1024 * 1024
 

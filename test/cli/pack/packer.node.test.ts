@@ -15,10 +15,10 @@ import { pack, packFolder } from '../../../src/cli/pack/packer.ts'
 import { referenceSession } from '../../../src/cli/verify/reference.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
+import { seededFloats } from '../../../synthetic/onnx.ts'
+import * as models from '../../../synthetic/onnx-models.ts'
 import { loadNative } from '../../fixtures/node/native.ts'
 import { haveRealModels, packRealModels, realModels, SKIP_REASON } from '../../fixtures/node/real-models.ts'
-import { seededFloats } from '../../fixtures/onnx.ts'
-import * as models from '../../fixtures/onnx-models.ts'
 
 const signal = new AbortController().signal
 const base = { name: 'm', version: '1', licence: 'MIT', artifacts: [{ file: 'model.onnx', dtype: 'fp32' }] }

@@ -6,8 +6,8 @@ import { buildSettings } from '../../../src/cli/build/arguments.ts'
 import { buildModel } from '../../../src/cli/build/build.ts'
 import { workbench } from '../../../src/cli/build/session.ts'
 import { pack } from '../../../src/cli/pack/packer.ts'
-import { onnxModel, type ValueInfo } from '../../fixtures/onnx.ts'
-import { never } from '../../fixtures/source.ts'
+import { onnxModel, type ValueInfo } from '../../../synthetic/onnx.ts'
+import { never } from '../../../synthetic/source.ts'
 
 let folder: string
 beforeEach(async () => {

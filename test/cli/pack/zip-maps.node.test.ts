@@ -12,8 +12,8 @@ import { tensor } from '../../../src/core/tensors.ts'
 import { decodeModel, encodeModel } from '../../../src/onnx/codec.ts'
 import { runPasses } from '../../../src/onnx/pass.ts'
 import { dropZipMaps } from '../../../src/onnx/passes/drop-zip-maps.ts'
-import { type ModelSpec, type NodeSpec, onnxModel } from '../../fixtures/onnx.ts'
-import { never } from '../../fixtures/source.ts'
+import { type ModelSpec, type NodeSpec, onnxModel } from '../../../synthetic/onnx.ts'
+import { never } from '../../../synthetic/source.ts'
 
 const ML = { domain: 'ai.onnx.ml' } as const
 

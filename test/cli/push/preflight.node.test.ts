@@ -7,8 +7,8 @@ import { ROOT } from '../../../src/cli/files/project.ts'
 import { packFolder } from '../../../src/cli/pack/packer.ts'
 import { pushModel } from '../../../src/cli/push/push.ts'
 import { openTarget } from '../../../src/cli/target/open.ts'
+import { arithmeticModel, lookupModel } from '../../../synthetic/onnx-models.ts'
 import { type StandIn, startStandIn } from '../../fixtures/node/cloudflare-stand-in.ts'
-import { arithmeticModel, lookupModel } from '../../fixtures/onnx-models.ts'
 
 // whatever gets as far as the proof has been found out too late
 vi.mock('../../../src/cli/build/prove.ts', async (original) => ({

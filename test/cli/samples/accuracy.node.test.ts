@@ -9,8 +9,8 @@ import {
 import { likeness, relativeNoise, topClass } from '../../../src/cli/samples/answers.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
 import type { Sample } from '../../../src/quantize/types.ts'
+import { onnxModel } from '../../../synthetic/onnx.ts'
 import { nativeEngine } from '../../fixtures/node/native.ts'
-import { onnxModel } from '../../fixtures/onnx.ts'
 
 const signal = new AbortController().signal
 

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openSource } from '../../../src/cli/source/source.ts'
+import { matmulModel } from '../../../synthetic/onnx-models.ts'
 import { HUB_TOKEN, type HubStandIn, type Reply, repositoryOf, startHub } from '../../fixtures/node/hub-stand-in.ts'
 import { messageOf, type TestSource, testSource } from '../../fixtures/node/source-options.ts'
-import { matmulModel } from '../../fixtures/onnx-models.ts'
 
 /** 3 MiB, so that a download comes in pieces and a break in the middle leaves something. */
 const MODEL = Buffer.from(matmulModel(3 << 20))

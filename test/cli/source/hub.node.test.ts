@@ -2,9 +2,9 @@ import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openSource } from '../../../src/cli/source/source.ts'
+import { identityModel, matmulModel } from '../../../synthetic/onnx-models.ts'
 import { HUB_TOKEN, type HubStandIn, repositoryOf, startHub } from '../../fixtures/node/hub-stand-in.ts'
 import { messageOf, type TestSource, testSource, withExternalData } from '../../fixtures/node/source-options.ts'
-import { identityModel, matmulModel } from '../../fixtures/onnx-models.ts'
 
 /** 3 MiB, so that a download comes in pieces and a break in the middle leaves something. */
 const MODEL = Buffer.from(matmulModel(3 << 20))

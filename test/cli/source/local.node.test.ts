@@ -6,8 +6,8 @@ import { chooseModel } from '../../../src/cli/source/choose.ts'
 import { isInside } from '../../../src/cli/source/paths.ts'
 import { openSource } from '../../../src/cli/source/source.ts'
 import { parseSpec } from '../../../src/cli/source/spec.ts'
+import { identityModel, matmulModel } from '../../../synthetic/onnx-models.ts'
 import { messageOf, withExternalData } from '../../fixtures/node/source-options.ts'
-import { identityModel, matmulModel } from '../../fixtures/onnx-models.ts'
 
 const MODEL = Buffer.from(identityModel('FP32', [1]))
 

@@ -5,9 +5,9 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { checkScheme } from '../../../src/cli/source/http.ts'
 import { openSource } from '../../../src/cli/source/source.ts'
+import { identityModel, matmulModel } from '../../../synthetic/onnx-models.ts'
 import { listen, type Reply, ranged, send, stop } from '../../fixtures/node/hub-stand-in.ts'
 import { messageOf, type TestSource, testSource, withExternalData } from '../../fixtures/node/source-options.ts'
-import { identityModel, matmulModel } from '../../fixtures/onnx-models.ts'
 
 const MODEL = Buffer.from(matmulModel(1 << 20))
 const OTHER = Buffer.from(identityModel('FP32', [1]))

@@ -10,20 +10,14 @@ import { findSamples } from '../../../src/cli/verify/find.ts'
 import { referenceSession } from '../../../src/cli/verify/reference.ts'
 import type { Signature, TensorSpec } from '../../../src/core/tensors.ts'
 import { recogniserModel, samplesModel, speechModel, unguessableModel } from '../../fixtures/odd-inputs.ts'
+import { SILERO_WINDOW } from '../../fixtures/silero.ts'
 
 const signal = new AbortController().signal
 const SILERO = {
   audio: {
     sampleRate: 16_000,
     normalize: false,
-    window: {
-      length: 512,
-      context: 64,
-      input: 'input',
-      output: 'output',
-      rate: 'sr',
-      state: [{ input: 'state', output: 'stateN', shape: [2, 1, 128] }],
-    },
+    window: SILERO_WINDOW,
   },
 }
 

@@ -15,8 +15,8 @@ import { LIMITS } from '../../../src/core/limits.ts'
 import { halfBits, type Signature, type Tensor, tensor } from '../../../src/core/tensors.ts'
 import { runCost } from '../../../src/engine/costs.ts'
 import { decodeModel } from '../../../src/onnx/codec.ts'
-import { onnxModel, seededFloats } from '../../fixtures/onnx.ts'
-import { arithmeticModel, lookupModel, lookupRows, matmulModel } from '../../fixtures/onnx-models.ts'
+import { onnxModel, seededFloats } from '../../../synthetic/onnx.ts'
+import { arithmeticModel, lookupModel, lookupRows, matmulModel } from '../../../synthetic/onnx-models.ts'
 
 const signal = new AbortController().signal
 const fp32 = (...values: number[]): Tensor => tensor('FP32', [1, values.length], Float32Array.from(values))

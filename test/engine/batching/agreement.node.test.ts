@@ -3,10 +3,10 @@ import { VergeError } from '../../../src/core/errors.ts'
 import { type Signature, type Tensor, type Tensors, tensor } from '../../../src/core/tensors.ts'
 import { outputsAgree } from '../../../src/engine/batching/agreement.ts'
 import { join, signatureRefusal, split } from '../../../src/engine/batching/merge.ts'
+import { never } from '../../../synthetic/source.ts'
 import { ask, finishAll, prove, setUp } from '../../fixtures/batching.ts'
 import { settle } from '../../fixtures/clock.ts'
 import { doubled, ROWS_SIGNATURE, rowsFrom } from '../../fixtures/fake-engine.ts'
-import { never } from '../../fixtures/source.ts'
 
 type Floats = Extract<Tensor, { datatype: 'FP32' }>
 

@@ -6,10 +6,10 @@ import { type Tensors, tensor } from '../../../src/core/tensors.ts'
 import { BatchingEngine } from '../../../src/engine/batching/engine.ts'
 import type { BatchReport } from '../../../src/engine/batching/types.ts'
 import type { Session } from '../../../src/engine/engine.ts'
+import { LOOKUP_COLUMNS, lookupModel, lookupRow } from '../../../synthetic/onnx-models.ts'
+import { artifactOf, never, sourceOf } from '../../../synthetic/source.ts'
 import { engineContract } from '../../contract/engine.ts'
 import { loadNative, nativeEngine } from '../../fixtures/node/native.ts'
-import { LOOKUP_COLUMNS, lookupModel, lookupRow } from '../../fixtures/onnx-models.ts'
-import { artifactOf, never, sourceOf } from '../../fixtures/source.ts'
 
 const reports: BatchReport[] = []
 

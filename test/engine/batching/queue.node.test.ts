@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../../src/core/errors.ts'
 import type { Tensors } from '../../../src/core/tensors.ts'
+import { never } from '../../../synthetic/source.ts'
 import { ask, finishAll, prove, setUp } from '../../fixtures/batching.ts'
 import { settle } from '../../fixtures/clock.ts'
 import { doubled, rowsFrom } from '../../fixtures/fake-engine.ts'
-import { never } from '../../fixtures/source.ts'
 
 describe('when turns begin', () => {
   it('runs a caller who is alone at once, time after time', async () => {

@@ -3,10 +3,10 @@ import { type Tensor, type Tensors, tensor } from '../../../src/core/tensors.ts'
 import type { Session } from '../../../src/engine/engine.ts'
 import { chooseProvider, TRIAL_MODEL } from '../../../src/engine/native/provider.ts'
 import type { Provider } from '../../../src/engine/native/support.ts'
+import { onnxModel } from '../../../synthetic/onnx.ts'
+import * as models from '../../../synthetic/onnx-models.ts'
 import { engineContract } from '../../contract/engine.ts'
 import { loadNative, nativeEngine } from '../../fixtures/node/native.ts'
-import { onnxModel } from '../../fixtures/onnx.ts'
-import * as models from '../../fixtures/onnx-models.ts'
 
 const signal = new AbortController().signal
 

@@ -4,9 +4,9 @@ import { type Tensor, tensor } from '../../../src/core/tensors.ts'
 import type { ArtifactInfo } from '../../../src/engine/engine.ts'
 import { ORT_VERSION, workerBinary } from '../../../src/engine/ort/binary.ts'
 import { OrtEngine } from '../../../src/engine/ort/engine.ts'
+import { identityModel, lookupModel, lookupRow, loopModel, matmulModel } from '../../../synthetic/onnx-models.ts'
+import { artifactOf, never, sourceOf } from '../../../synthetic/source.ts'
 import { engineContract } from '../../contract/engine.ts'
-import { identityModel, lookupModel, lookupRow, loopModel, matmulModel } from '../../fixtures/onnx-models.ts'
-import { artifactOf, never, sourceOf } from '../../fixtures/source.ts'
 
 const MiB = 1024 * 1024
 

@@ -8,10 +8,10 @@ import { afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { tensor } from '../../../src/core/tensors.ts'
 import type { ByteSource } from '../../../src/engine/engine.ts'
 import type { ProcessEngine, ProcessEngineOptions } from '../../../src/engine/process/engine.ts'
+import { arithmeticModel } from '../../../synthetic/onnx-models.ts'
+import { artifactOf, never } from '../../../synthetic/source.ts'
 import { nativeEngine } from '../../fixtures/node/native.ts'
 import { processEngine } from '../../fixtures/node/process-engine.ts'
-import { arithmeticModel } from '../../fixtures/onnx-models.ts'
-import { artifactOf, never } from '../../fixtures/source.ts'
 
 const PARENT = join(import.meta.dirname, '../../fixtures/node/engine-parent.ts')
 

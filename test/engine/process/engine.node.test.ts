@@ -3,11 +3,11 @@ import type { Logger } from '../../../src/core/runtime.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
 import type { ByteSource, Session } from '../../../src/engine/engine.ts'
 import type { ProcessEngine, ProcessEngineOptions } from '../../../src/engine/process/engine.ts'
+import { arithmeticModel, divideModel, loopModel } from '../../../synthetic/onnx-models.ts'
+import { artifactOf, never, sourceOf } from '../../../synthetic/source.ts'
 import { engineContract } from '../../contract/engine.ts'
 import { causalModel } from '../../fixtures/causal-models.ts'
 import { ENDLESS, processEngine } from '../../fixtures/node/process-engine.ts'
-import { arithmeticModel, divideModel, loopModel } from '../../fixtures/onnx-models.ts'
-import { artifactOf, never, sourceOf } from '../../fixtures/source.ts'
 
 const shared = processEngine()
 afterAll(() => shared.close())

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../../src/core/errors.ts'
 import { EngineHost } from '../../../src/engine/process/host.ts'
 import { receiveError, sendError } from '../../../src/engine/process/protocol.ts'
+import { artifactOf } from '../../../synthetic/source.ts'
 import { causalModel, expectedLogits } from '../../fixtures/causal-models.ts'
 import { nativeEngine } from '../../fixtures/node/native.ts'
-import { artifactOf } from '../../fixtures/source.ts'
 
 async function hostWithModel(): Promise<EngineHost> {
   const host = new EngineHost(nativeEngine())

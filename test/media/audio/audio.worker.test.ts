@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { isVergeError } from '../../../src/core/errors.ts'
 import { speechSpans } from '../../../src/media/audio/speech.ts'
 import { parseWav } from '../../../src/media/audio/wav.ts'
+import { sine, type WavSpec, wav } from '../../../synthetic/wav.ts'
 import { decodeAudio, resample } from '../../fixtures/all-at-once.ts'
 import { codeOf } from '../../fixtures/http.ts'
-import { sine, type WavSpec, wav } from '../../fixtures/wav.ts'
 
 const limits = { audioSeconds: 60, inputElements: 4 * 1024 * 1024 }
 const at16k = { sampleRate: 16_000, normalize: false }

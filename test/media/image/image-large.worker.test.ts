@@ -7,9 +7,9 @@ import { decodeImage } from '../../../src/media/image/decode.ts'
 import { framing } from '../../../src/media/image/preprocess.ts'
 import { crop, type Raster, toGrey } from '../../../src/media/image/raster.ts'
 import { resize } from '../../../src/media/image/resize.ts'
+import { greyPng } from '../../../synthetic/png.ts'
 import { preprocess } from '../../fixtures/all-at-once.ts'
 import { codeOf } from '../../fixtures/http.ts'
-import { pngOf } from '../../fixtures/http-png.ts'
 import more from '../../fixtures/pil-resample.json'
 import golden from '../../fixtures/pil-resize.json'
 
@@ -82,7 +82,7 @@ describe('large pictures', () => {
   })
 
   it('are refused where even a quarter of them is too large, and where they are not allowed at all', async () => {
-    const png = await pngOf(40, 40, new Uint8Array(1600))
+    const png = await greyPng(40, 40, new Uint8Array(1600))
     const limits = { maxPixels: 99, maxFullPixels: 1600, maxScans: 1 }
     expect(codeOf(() => decodeImage(png, limits))).toBe('input_too_large')
     expect(codeOf(() => decodeImage(png, { ...limits, maxPixels: 100 }))).toBe('fine')
@@ -93,13 +93,13 @@ describe('large pictures', () => {
   })
 
   it('are refused where a side is longer than any camera makes', async () => {
-    const png = await pngOf(70_000, 1, new Uint8Array(70_000))
+    const png = await greyPng(70_000, 1, new Uint8Array(70_000))
     expect(codeOf(() => decodeImage(png, { maxPixels: LIMITS.imagePixels, maxScans: 1 }))).toBe('input_too_large')
   })
 
   it('of one pixel in height are cut and stretched without holding more than they are', async () => {
     const data = Uint8Array.from({ length: 60_000 }, (_, i) => i % 256)
-    const strip = decodeImage(await pngOf(60_000, 1, data), { maxPixels: LIMITS.imagePixels, maxScans: 1 })
+    const strip = decodeImage(await greyPng(60_000, 1, data), { maxPixels: LIMITS.imagePixels, maxScans: 1 })
     const tall: Raster = { width: 1, height: 60_000, channels: 1, data }
     const settings = { mode: 'RGB', size: [224, 224] as [number, number], rescale: 1, layout: 'NCHW' } as const
     for (const image of [strip, tall]) {

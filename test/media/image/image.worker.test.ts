@@ -4,9 +4,9 @@ import { bytesFromBase64 } from '../../../src/media/base64.ts'
 import { decodeImage } from '../../../src/media/image/decode.ts'
 import { crop, orient, type Raster, toGrey } from '../../../src/media/image/raster.ts'
 import { resize } from '../../../src/media/image/resize.ts'
+import { greyPng } from '../../../synthetic/png.ts'
 import { preprocess } from '../../fixtures/all-at-once.ts'
 import { codeOf } from '../../fixtures/http.ts'
-import { pngOf } from '../../fixtures/http-png.ts'
 import images from '../../fixtures/pil-images.json'
 import golden from '../../fixtures/pil-resize.json'
 
@@ -118,14 +118,14 @@ describe('pictures that are none', () => {
         const length = 3 + random(280)
         for (let i = at; i < at + length; i++) pixels[i] = pixels[i - distance] ?? 0
       }
-      const decoded = decodeImage(await pngOf(30_000, 1, pixels), OPTIONS)
+      const decoded = decodeImage(await greyPng(30_000, 1, pixels), OPTIONS)
       expect(greatestDifference(decoded.data, pixels)).toBe(0)
     }
   })
 
   it('stops inflating where the picture ends, however much the data would give', async () => {
     // Eight rows of eight pixels are 72 bytes; the stream holds 64 MiB of zeros.
-    const bomb = await pngOf(8, 8, new Uint8Array(64), 64 * 1024 * 1024)
+    const bomb = await greyPng(8, 8, new Uint8Array(64), 64 * 1024 * 1024)
     expect(bomb.length).toBeLessThan(200_000)
     expect(decodeImage(bomb, OPTIONS).data).toEqual(new Uint8Array(64))
   })

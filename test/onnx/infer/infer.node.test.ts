@@ -18,10 +18,10 @@ import { dropDead } from '../../../src/onnx/passes/drop-dead.ts'
 import { type ModelProto, ValueInfoProtoSchema } from '../../../src/onnx/schema/onnx_pb.js'
 import { embeddings } from '../../../src/quantize/embeddings.ts'
 import { weightOnly4 } from '../../../src/quantize/weight-only.ts'
+import { type ModelSpec, onnxModel } from '../../../synthetic/onnx.ts'
+import { never } from '../../../synthetic/source.ts'
 import { haveRealModels, SKIP_REASON } from '../../fixtures/node/real-models.ts'
 import { GRAPH_MODELS, graphModel, inputsOf, loadModel, type Sizes } from '../../fixtures/node/run-onnx.ts'
-import { type ModelSpec, onnxModel } from '../../fixtures/onnx.ts'
-import { never } from '../../fixtures/source.ts'
 
 /** ONNX's own tests of single operators, beside the repository: models with declared and with right answers. */
 const CONFORMANCE = join(import.meta.dirname, '../../../../shared/conformance/onnx-node-v1.20.1-half.tar.gz')

@@ -14,10 +14,10 @@ import { nameNodes } from '../../../src/onnx/passes/name-nodes.ts'
 import { ownInitializers } from '../../../src/onnx/passes/own-initializers.ts'
 import { shareInitializers } from '../../../src/onnx/passes/share-initializers.ts'
 import { type ModelProto, ValueInfoProtoSchema } from '../../../src/onnx/schema/onnx_pb.js'
+import { type ModelSpec, onnxModel, seededFloats } from '../../../synthetic/onnx.ts'
+import { never } from '../../../synthetic/source.ts'
 import { haveRealModels, SKIP_REASON } from '../../fixtures/node/real-models.ts'
 import { GRAPH_MODELS, graphModel, inputsOf, loadModel, plainEngine, runModel } from '../../fixtures/node/run-onnx.ts'
-import { type ModelSpec, onnxModel, seededFloats } from '../../fixtures/onnx.ts'
-import { never } from '../../fixtures/source.ts'
 
 async function applied(model: ModelProto, ...passes: readonly Pass[]): Promise<ModelProto> {
   return (await runPasses(model, passes, { signal: never() })).model

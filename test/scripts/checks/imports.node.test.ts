@@ -9,7 +9,7 @@ describe('the direction of imports', () => {
       ['src/http/a.ts', "import { x } from '../core/errors.ts'\nimport { Hono } from 'hono'"],
       ['src/http/oip/a.ts', "export * from './b.ts'\nimport type { S } from '../../serving/serving.ts'"],
       ['src/engine/ort/a.ts', "import f from 'onnxruntime-web/ort.mjs'\nimport '../engine.ts'"],
-      ['bench/lib/a.ts', "import { onnxModel } from '../../test/fixtures/onnx.ts'\nimport { join } from 'node:path'"],
+      ['bench/lib/a.ts', "import { onnxModel } from '../../synthetic/onnx.ts'\nimport { join } from 'node:path'"],
       ['test/scripts/checks/a.node.test.ts', "import { summarise } from '../../../scripts/checks/test-report.ts'"],
     ] as const) {
       expect(violations(path, source)).toEqual([])
@@ -32,8 +32,9 @@ describe('the direction of imports', () => {
       ['src/core/a.ts', 'import { Hono } from "hono"'],
       ['src/attic/a.ts', ''],
       ['bench/a.ts', "import { cases } from '../test/e2e/cases.ts'"],
-      ['scripts/a.ts', "import { wav } from '../test/fixtures/wav.ts'"],
-      ['test/media/a.worker.test.ts', "import { jpeg } from '../fixtures/node/jpeg.ts'"],
+      ['scripts/a.ts', "import { wav } from '../synthetic/wav.ts'"],
+      ['bench/a.ts', "import { http } from '../test/fixtures/http.ts'"],
+      ['test/media/a.worker.test.ts', "import { jpeg } from '../../synthetic/node/jpeg.ts'"],
       ['test/media/cases.ts', ''],
       ['test/fixtures/a.ts', "import { cases } from '../contract/cases.ts'"],
     ] as const) {

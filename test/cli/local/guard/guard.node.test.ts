@@ -10,7 +10,7 @@ import { pathToFileURL } from 'node:url'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../../../src/cli/files/project.ts'
 import { freePort } from '../../../../src/cli/terminal/port.ts'
-import { arithmeticModel } from '../../../fixtures/onnx-models.ts'
+import { arithmeticModel } from '../../../../synthetic/onnx-models.ts'
 
 let folder: string
 let child: ChildProcess | undefined
