@@ -1,22 +1,27 @@
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
+import { parseCommand } from '../src/cli/command.ts'
 import { runScript } from '../src/cli/terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../src/cli/terminal/options.ts'
 import { LIMITS } from '../src/core/limits.ts'
 import { type Machine, machine } from './lib/machine.ts'
 import { plainText, type Table } from './lib/table.ts'
 import { BATCHING_MODEL, BATCHING_TOKENS, type BatchingFigures, measureBatching } from './measures/batching.ts'
 
+const OPTIONS = {
+  rounds: { type: 'string', value: 'N', help: 'measurements of every way, in turn (5)' },
+  seconds: { type: 'string', value: 'N', help: 'length of each (2)' },
+  threads: { type: 'string', value: 'N', help: 'threads within one operator (all cores)' },
+  batch: { type: 'string', value: 'N', help: `most rows in a batch (${LIMITS.batchRows})` },
+  wait: { type: 'string', value: 'MS', help: `longest wait for company (${LIMITS.batchWaitMs})` },
+  json: { type: 'boolean', help: 'the figures as JSON' },
+  ...HELP_OPTION,
+} as const satisfies Options
+
 const HELP = `Measures what merging requests into batches gains on an origin's processor.
 
 Usage: node bench/batching.ts [options]
 
-  --rounds N    measurements of every way, in turn (5)
-  --seconds N   length of each (2)
-  --threads N   threads within one operator (all cores)
-  --batch N     most rows in a batch (${LIMITS.batchRows})
-  --wait MS     longest wait for company (${LIMITS.batchWaitMs})
-  --json        the figures as JSON
-  --help        this text
+${helpOf(OPTIONS)}
 
 Texts of ${BATCHING_TOKENS} tokens, every one another, go to the encoder of MiniLM's shape in fp32 by onnxruntime-node's CPU provider.
 Callers are in this process, without HTTP; each asks again as soon as it is answered. "One by one" is the same engine,
@@ -29,17 +34,7 @@ const LEAST_GAIN = 1.5
 const MOST_DIFFERENCE = 1e-4
 
 await runScript(HELP, async () => {
-  const { values } = parseArgs({
-    options: {
-      rounds: { type: 'string' },
-      seconds: { type: 'string' },
-      threads: { type: 'string' },
-      batch: { type: 'string' },
-      wait: { type: 'string' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
-    },
-  })
+  const { values } = parseCommand(process.argv.slice(2), OPTIONS, { operands: false })
   if (values.help) return HELP
   const threads = Number(values.threads ?? availableParallelism())
   const figures = await measureBatching({

@@ -1,30 +1,33 @@
-import { performance } from 'node:perf_hooks'
-import { parseArgs } from 'node:util'
+import { parseCommand } from '../src/cli/command.ts'
 import { median } from '../src/cli/statistics.ts'
 import { runScript } from '../src/cli/terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../src/cli/terminal/options.ts'
 import { bundle } from './lib/bundle.ts'
 import type { Connection } from './lib/connection.ts'
+import { hitsAndMisses, timed } from './lib/hits-and-misses.ts'
 import { binaryRequest, type Input } from './lib/oip.ts'
 import { summarise } from './lib/stats.ts'
 import { fillStorage } from './lib/storage.ts'
 import { plainText } from './lib/table.ts'
-import { ask, connected } from './lib/worker-client.ts'
+import { connected } from './lib/worker-client.ts'
 import { startWorker } from './lib/worker-process.ts'
 import { madeSubject, type Subject, tokens } from './models/subjects.ts'
+
+const OPTIONS = {
+  rounds: { type: 'string', value: 'N', help: 'rounds of five misses and twenty hits (8)' },
+  json: { type: 'boolean', help: 'the figures as JSON' },
+  ...HELP_OPTION,
+} as const satisfies Options
 
 const HELP = `Measures what an answer from the result cache takes beside one from a run, on the encoder of MiniLM's shape.
 
 Usage: node bench/cache.ts [options]
 
-  --rounds N   rounds of five misses and twenty hits (8)
-  --json       the figures as JSON
-  --help       this text
+${helpOf(OPTIONS)}
 
 A miss is asked, not found, run, and kept. Misses and hits take turns, so that a disturbance of the machine hits both. The
 target: a hit within a tenth of a miss.`
 
-const MISSES = 5
-const HITS = 20
 const TARGET = 0.1
 const TARGET_TOKENS = 128
 /** V8 compiles WebAssembly once more, and better, after some runs. */
@@ -40,9 +43,7 @@ interface Row {
 }
 
 await runScript(HELP, async () => {
-  const { values } = parseArgs({
-    options: { rounds: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
-  })
+  const { values } = parseCommand(process.argv.slice(2), OPTIONS, { operands: false })
   if (values.help) return HELP
   const directory = await bundle('verge')
   const model = await madeSubject('encoder-int8')
@@ -66,12 +67,7 @@ async function measure(connection: Connection, model: Subject, rounds: number): 
     await timed(connection, kept, 'miss')
     // Kept after the answer: by the time of the next answer but one, it is there.
     for (let i = 0; i < 2; i++) await timed(connection, fresh(), 'miss')
-    const misses: number[] = []
-    const hits: number[] = []
-    for (let round = 0; round < rounds; round++) {
-      for (let i = 0; i < MISSES; i++) misses.push(await timed(connection, fresh(), 'miss'))
-      for (let i = 0; i < HITS; i++) hits.push(await timed(connection, kept, 'hit'))
-    }
+    const { hits, misses } = await hitsAndMisses(connection, { fresh, kept, rounds })
     const missMs = summarise(misses).p50
     const hitMs = median(hits)
     rows.push({
@@ -94,16 +90,6 @@ function distinct(length: number, number: number): Input[] {
     data[1] = BigInt(10 + Math.floor(number / 900))
     return { ...input, data }
   })
-}
-
-/** @throws Error unless the cache did what was expected of it: else something else would be measured */
-async function timed(connection: Connection, request: Buffer, expected: 'hit' | 'miss'): Promise<number> {
-  const begun = performance.now()
-  const { headers } = await ask(connection, request)
-  const ms = performance.now() - begun
-  const outcome = headers.get('verge-cache')
-  if (outcome !== expected) throw new Error(`the result cache said ${outcome} where a ${expected} was meant`)
-  return ms
 }
 
 function table(rows: readonly Row[]) {

@@ -1,5 +1,6 @@
-import { parseArgs } from 'node:util'
+import { parseCommand } from '../src/cli/command.ts'
 import { runScript, UsageError } from '../src/cli/terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../src/cli/terminal/options.ts'
 import { LIMITS } from '../src/core/limits.ts'
 import { bundle } from './lib/bundle.ts'
 import { machine } from './lib/machine.ts'
@@ -19,30 +20,26 @@ import { originSubjects } from './models/origin-subjects.ts'
 const PARTS = ['overhead', 'stream', 'large', 'batching', 'provider'] as const
 type Part = (typeof PARTS)[number]
 
+const OPTIONS = {
+  only: { type: 'string', value: 'PART', multiple: true, help: `one of ${PARTS.join(', ')}; may be repeated (all)` },
+  rounds: { type: 'string', value: 'N', help: 'measurements of each way, in turn, where one takes milliseconds (200)' },
+  quick: { type: 'boolean', help: 'a fifth of everything' },
+  json: { type: 'boolean', help: 'the figures as JSON' },
+  ...HELP_OPTION,
+} as const satisfies Options
+
 const HELP = `Measures what lies between a caller and an origin, on this machine's loopback address.
 
 Usage: node bench/origin.ts [options]
 
-  --only PART   one of ${PARTS.join(', ')}; may be repeated (all)
-  --rounds N    measurements of each way, in turn, where one takes milliseconds (200)
-  --quick       a fifth of everything
-  --json        the figures as JSON
-  --help        this text
+${helpOf(OPTIONS)}
 
 The bundled Worker runs in workerd, the origin is npm run origin with the Worker's models. "overhead" asks both for the
 same; "stream" and "large" have a server of this process's own behind the Worker, which notes when it sends; "batching"
 asks two origins, one of which makes no batches; "provider" runs the origin's engine on whatever this machine has.`
 
 await runScript(HELP, async () => {
-  const { values } = parseArgs({
-    options: {
-      only: { type: 'string', multiple: true },
-      rounds: { type: 'string' },
-      quick: { type: 'boolean' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
-    },
-  })
+  const { values } = parseCommand(process.argv.slice(2), OPTIONS, { operands: false })
   if (values.help) return HELP
   const stranger = values.only?.find((each) => !PARTS.includes(each as Part))
   if (stranger !== undefined) throw new UsageError(`--only ${stranger}: there is ${PARTS.join(', ')}.`)

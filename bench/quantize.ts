@@ -1,7 +1,9 @@
 import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { parseArgs, promisify } from 'node:util'
+import { promisify } from 'node:util'
+import { parseCommand } from '../src/cli/command.ts'
 import { runScript } from '../src/cli/terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../src/cli/terminal/options.ts'
 import { decodeModel, encodeModel } from '../src/onnx/codec.ts'
 import { type Pass, runPasses } from '../src/onnx/pass.ts'
 import { dynamicInt8 } from '../src/quantize/dynamic.ts'
@@ -10,13 +12,20 @@ import { weightOnly4 } from '../src/quantize/weight-only.ts'
 import { BERT_BASE, encoderModel } from './models/encoder.ts'
 import { madeModel } from './models/index.ts'
 
+const OPTIONS = {
+  bert: { type: 'boolean', help: "an encoder of BERT-base's shape too (436 MB of weights), about a minute" },
+  json: { type: 'boolean', help: 'one JSON object a line' },
+  ...HELP_OPTION,
+  // For the processes that this one starts.
+  measure: { type: 'string' },
+  model: { type: 'string' },
+} as const satisfies Options
+
 const HELP = `Measures how long quantizing takes and how much memory it needs, on encoders with made-up weights.
 
 Usage: node bench/quantize.ts [options]
 
-  --bert   an encoder of BERT-base's shape too (436 MB of weights), about a minute
-  --json   one JSON object a line
-  --help   this text
+${helpOf(OPTIONS)}
 
 Each preset runs in a process of its own, which reads the model from its file. Memory is the process's peak, with Node's
 own, as a multiple of the model beside it.`
@@ -43,15 +52,7 @@ interface Figures {
 }
 
 await runScript(HELP, async () => {
-  const { values } = parseArgs({
-    options: {
-      bert: { type: 'boolean' },
-      json: { type: 'boolean' },
-      help: { type: 'boolean' },
-      measure: { type: 'string' },
-      model: { type: 'string' },
-    },
-  })
+  const { values } = parseCommand(process.argv.slice(2), OPTIONS, { operands: false })
   if (values.help) return HELP
   if (values.measure !== undefined) return JSON.stringify(await measure(values.model ?? '', values.measure as Preset))
   const { file } = await madeModel(MINILM_FILE)

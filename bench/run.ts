@@ -1,7 +1,8 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { parseCommand } from '../src/cli/command.ts'
 import { runScript, UsageError } from '../src/cli/terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../src/cli/terminal/options.ts'
 import { machine } from './lib/machine.ts'
 import { plot } from './lib/plot.ts'
 import { withLastRun } from './lib/readme.ts'
@@ -13,14 +14,24 @@ import { measureAll, PARTS, type Part, prepare } from './measures/all.ts'
 import { FULL, QUICK } from './measures/context.ts'
 import { CACHE } from './models/index.ts'
 
+const OPTIONS = {
+  quick: {
+    type: 'boolean',
+    help: 'fewer repetitions and models, about two minutes; the ratios hold, the times less',
+  },
+  only: { type: 'string', value: 'PART', multiple: true, help: `one part: ${PARTS.join(', ')}; may be repeated` },
+  write: {
+    type: 'boolean',
+    help: 'keep the run: bench/results/last.json and last.svg, and the tables in bench/README.md',
+  },
+  ...HELP_OPTION,
+} as const satisfies Options
+
 const HELP = `Measures what ONNX models cost inside a Worker, and what they cost elsewhere on the same machine.
 
 Usage: npm run bench -- [options]
 
-  --quick       fewer repetitions and models, about two minutes; the ratios hold, the times less
-  --only PART   one part: ${PARTS.join(', ')}; may be repeated
-  --write       keep the run: bench/results/last.json and last.svg, and the tables in bench/README.md
-  --help        this text
+${helpOf(OPTIONS)}
 
 A whole run takes about ten minutes and wants a machine that does nothing else. It never fails for being slow. Without
 --write the results lie in .verge/bench.`
@@ -28,14 +39,7 @@ A whole run takes about ten minutes and wants a machine that does nothing else. 
 const FOLDER = import.meta.dirname
 
 await runScript(HELP, async () => {
-  const { values } = parseArgs({
-    options: {
-      quick: { type: 'boolean' },
-      only: { type: 'string', multiple: true },
-      write: { type: 'boolean' },
-      help: { type: 'boolean' },
-    },
-  })
+  const { values } = parseCommand(process.argv.slice(2), OPTIONS, { operands: false })
   if (values.help) return HELP
   const parts = chosenParts(values.only)
   if (values.write && (values.quick || values.only)) {

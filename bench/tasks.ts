@@ -1,8 +1,9 @@
-import { parseArgs } from 'node:util'
+import { parseCommand } from '../src/cli/command.ts'
 import { runScript } from '../src/cli/terminal/command-line.ts'
+import { HELP_OPTION, helpOf, type Options } from '../src/cli/terminal/options.ts'
 import { bundle } from './lib/bundle.ts'
+import { both, mega, ms, percent, verdict } from './lib/format.ts'
 import { type Machine, machine } from './lib/machine.ts'
-import type { Summary } from './lib/stats.ts'
 import { fillStorage } from './lib/storage.ts'
 import { plainText, type Table } from './lib/table.ts'
 import {
@@ -16,13 +17,17 @@ import {
 } from './measures/tasks.ts'
 import { pictureSubject, textSubject } from './models/task-subjects.ts'
 
+const OPTIONS = {
+  rounds: { type: 'string', value: 'N', help: 'answers to a text and to a picture, each (100)' },
+  json: { type: 'boolean', help: 'the figures as JSON' },
+  ...HELP_OPTION,
+} as const satisfies Options
+
 const HELP = `Measures what tasks cost beside their models' runs, in one run and in workerd.
 
 Usage: node bench/tasks.ts [options]
 
-  --rounds N   answers to a text and to a picture, each (100)
-  --json       the figures as JSON
-  --help       this text
+${helpOf(OPTIONS)}
 
 A text goes to the encoder of MiniLM's shape, pictures to the CNN of MobileNet's. "Inside" is from the request to the
 answer's last byte by the Worker's own clock, which ticks in milliseconds; "over HTTP" is the same by the client, with
@@ -35,7 +40,6 @@ const MOST_PICTURE_SHARE = 0.4
 const MOST_EXTRA_BYTES = 64e6
 const MOST_HIT_SHARE = 0.1
 const CACHE_ROUNDS = 8
-const MB = 1e6
 
 interface Figures {
   readonly machine: Machine
@@ -46,9 +50,7 @@ interface Figures {
 }
 
 await runScript(HELP, async () => {
-  const { values } = parseArgs({
-    options: { rounds: { type: 'string' }, json: { type: 'boolean' }, help: { type: 'boolean' } },
-  })
+  const { values } = parseCommand(process.argv.slice(2), OPTIONS, { operands: false })
   if (values.help) return HELP
   const plain = await bundle('verge')
   const timed = await bundle('inside')
@@ -120,24 +122,4 @@ function largeRows({ bytes, extraBytes, kind, residentBefore, time }: LargePictu
     ],
     [`${what}: time`, 'cnn-fp32', '', '', ms(time.p50), ms(time.p95), '', ''],
   ]
-}
-
-function percent(share: number): string {
-  return `${(100 * share).toFixed(1)} %`
-}
-
-function ms(value: number): string {
-  return `${value.toFixed(value < 10 ? 2 : 1)} ms`
-}
-
-function both({ p50, p95 }: Summary): string {
-  return `${ms(p50)} / ${ms(p95)}`
-}
-
-function mega(bytes: number): string {
-  return `${(bytes / MB).toFixed(1)} MB`
-}
-
-function verdict(reached: boolean): string {
-  return reached ? 'reached' : 'missed'
 }

@@ -3,6 +3,7 @@ import type { LargeRow } from '../measures/origin-large.ts'
 import type { Overhead } from '../measures/origin-overhead.ts'
 import { DECODER, type ProviderFigures } from '../measures/origin-provider.ts'
 import type { StreamFigures } from '../measures/origin-stream.ts'
+import { both, mega, ms, percent, verdict } from './format.ts'
 import type { Machine } from './machine.ts'
 import type { Summary } from './stats.ts'
 import type { Table } from './table.ts'
@@ -23,7 +24,6 @@ const MOST_OVERHEAD_MS = 3
 const MOST_EVENT_MS = 5
 const MOST_GROWTH_BYTES = 16e6
 const LEAST_GAIN = 1.5
-const MB = 1e6
 
 /** A table for each part, with the figures to reach beside those of the run. */
 export function originReport(figures: OriginFigures): Table[] {
@@ -47,11 +47,11 @@ function overheadTable(rows: readonly Overhead[], provider: string): Table {
       what,
       model,
       String(bytes),
-      both(direct),
-      both(bare),
-      both(through),
-      ms(extra),
-      ms(extraWithin),
+      both(direct, 2),
+      both(bare, 2),
+      both(through, 2),
+      ms(extra, 2),
+      ms(extraWithin, 2),
       `at most ${MOST_OVERHEAD_MS} ms: ${verdict(extra <= MOST_OVERHEAD_MS)}`,
     ]),
   }
@@ -63,9 +63,9 @@ function streamTable({ direct, firstTokenDirect, firstTokenThrough, through }: S
     title: 'Streams',
     head: ['what', 'origin itself', 'through the Worker', ''],
     rows: [
-      ['stand-in: first event, sent to received', both(direct.first), both(through.first), target],
-      ['stand-in: later events', both(direct.later), both(through.later), ''],
-      ['abacus: request to first token', both(firstTokenDirect), both(firstTokenThrough), ''],
+      ['stand-in: first event, sent to received', both(direct.first, 2), both(through.first, 2), target],
+      ['stand-in: later events', both(direct.later, 2), both(through.later, 2), ''],
+      ['abacus: request to first token', both(firstTokenDirect, 2), both(firstTokenThrough, 2), ''],
     ],
   }
 }
@@ -79,7 +79,7 @@ function largeTable(rows: readonly LargeRow[]): Table {
       mega(residentBefore),
       `${mega(first.median)} (${mega(first.most)})`,
       `${mega(after.median)} (${mega(after.most)})`,
-      both(time),
+      both(time, 2),
       `under ${mega(MOST_GROWTH_BYTES)}: ${verdict(after.most < MOST_GROWTH_BYTES)}`,
     ]),
   }
@@ -94,9 +94,9 @@ function batchingTable({ gain, rows }: HttpBatchingFigures): Table {
       String(maxBatch),
       String(callers),
       perSecond.toFixed(0),
-      `${ms(p50)} / ${ms(p95)}`,
+      both({ p50, p95 }, 2),
       String(failed),
-      `${(100 * clientBusy).toFixed(0)} %`,
+      percent(clientBusy, 0),
       maxBatch === 1 ? '' : `${gain[way].toFixed(2)}x, at least ${LEAST_GAIN}x: ${verdict(gain[way] >= LEAST_GAIN)}`,
     ]),
   }
@@ -104,7 +104,7 @@ function batchingTable({ gain, rows }: HttpBatchingFigures): Table {
 
 function providerTable({ missing, rows }: ProviderFigures): Table {
   const cells = rows.flatMap(({ decoder, encoder, provider }) => [
-    ...encoder.map(({ time, what }) => [provider, 'encoder-fp32', what, both(time)]),
+    ...encoder.map(({ time, what }) => [provider, 'encoder-fp32', what, both(time, 2)]),
     [provider, DECODER, `prompt of ${decoder.promptTokens} tokens`, rate(decoder.prompt)],
     [provider, DECODER, `${decoder.writtenTokens} tokens, one by one`, rate(decoder.written)],
   ])
@@ -116,21 +116,5 @@ function providerTable({ missing, rows }: ProviderFigures): Table {
 }
 
 function rate({ p50, p95 }: Summary): string {
-  return `${(1000 / p50).toFixed(0)} tokens/s: ${ms(p50)} / ${ms(p95)} each`
-}
-
-function ms(value: number): string {
-  return `${value.toFixed(2)} ms`
-}
-
-function both({ p50, p95 }: Summary): string {
-  return `${ms(p50)} / ${ms(p95)}`
-}
-
-function mega(bytes: number): string {
-  return `${(bytes / MB).toFixed(1)} MB`
-}
-
-function verdict(reached: boolean): string {
-  return reached ? 'reached' : 'missed'
+  return `${(1000 / p50).toFixed(0)} tokens/s: ${both({ p50, p95 }, 2)} each`
 }

@@ -1,3 +1,5 @@
+import { table } from '../../src/cli/terminal/format.ts'
+
 /** A table, before it is text. The first row is its head. */
 export interface Table {
   readonly title: string
@@ -7,15 +9,7 @@ export interface Table {
 
 /** For a terminal: columns aligned by blanks, numbers to the right. */
 export function plainText({ title, head, rows }: Table): string {
-  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => row[column]?.length ?? 0)))
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, column) =>
-        isNumeric(rows, column) ? cell.padStart(widths[column] ?? 0) : cell.padEnd(widths[column] ?? 0),
-      )
-      .join('  ')
-      .trimEnd()
-  return [title, line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...rows.map(line)].join('\n')
+  return `${title}\n${table([head, ...rows])}`
 }
 
 /** For a Markdown file. */

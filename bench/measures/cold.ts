@@ -1,11 +1,11 @@
 import { performance } from 'node:perf_hooks'
 import * as z from 'zod'
 import { median } from '../../src/cli/statistics.ts'
-import { requestBytes } from '../lib/connection.ts'
+import { type Connection, requestBytes } from '../lib/connection.ts'
 import { binaryRequest, plainRequest } from '../lib/oip.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
 import { ask, connected, timingsOf, wasmHeapBytes } from '../lib/worker-client.ts'
-import { startWorker } from '../lib/worker-process.ts'
+import { startWorker, type WorkerProcess } from '../lib/worker-process.ts'
 import type { Subject } from '../models/subjects.ts'
 import type { Bench } from './context.ts'
 
@@ -66,83 +66,83 @@ class Stopwatch {
   }
 }
 
-async function coldVerge(bench: Bench, { name, sizes }: Subject): Promise<Round> {
-  const request = binaryRequest(name, sizes[0]?.inputs ?? [])
+interface ColdStart {
+  readonly connection: Connection
+  readonly watch: Stopwatch
+  readonly worker: WorkerProcess
+  /** What it took until the engine was there. */
+  readonly started: Pick<Round, 'process' | 'isolate' | 'engine' | 'emptyHeapBytes'>
+}
+
+/** Starts a process, an isolate and its engine, one after the other. @param enginePath starts the engine when it is asked for */
+async function coldStart(
+  directory: string,
+  way: ColdRow['way'],
+  enginePath: string,
+  measure: (start: ColdStart) => Promise<Round>,
+): Promise<Round> {
   const watch = new Stopwatch()
-  const worker = await startWorker(bench.bundles.timed)
-  const started = watch.lap()
+  const worker = await startWorker(directory)
+  const process = watch.lap()
   try {
     return await connected(worker, async (connection) => {
       watch.lap()
       await ask(connection, requestBytes({ path: '/' }))
       const isolate = watch.lap()
-      await ask(connection, requestBytes({ path: '/v2/health/ready' }))
+      await ask(connection, requestBytes({ path: enginePath }))
       const engine = watch.lap()
-      const emptyHeapBytes = await wasmHeapBytes(connection, 'verge')
+      const emptyHeapBytes = await wasmHeapBytes(connection, way)
       watch.lap()
-      const answer = await ask(connection, request)
-      const whole = watch.lap()
-      const load = timingsOf(answer).load ?? 0
-      const seen = reads.parse(
-        JSON.parse((await ask(connection, requestBytes({ path: '/bench/reads' }))).body.toString()),
-      )
-      return {
-        process: started,
-        isolate,
-        engine,
-        fetch: seen.milliseconds,
-        session: load - seen.milliseconds,
-        fetchAndSession: load,
-        // All that is not the load: finding the model, reading the body, the run and the answer.
-        firstRun: whole - load,
-        total: isolate + engine + whole,
-        bytesFetched: Object.values(seen.bytes).reduce((sum, bytes) => sum + bytes, 0),
-        emptyHeapBytes,
-        heapBytes: await wasmHeapBytes(connection, 'verge'),
-        residentBytes: worker.residentBytes(),
-      }
+      return measure({ connection, watch, worker, started: { process, isolate, engine, emptyHeapBytes } })
     })
   } finally {
     await worker.stop()
   }
 }
 
-async function coldPlain(bench: Bench, { name, sizes }: Subject): Promise<Round> {
+function coldVerge(bench: Bench, { name, sizes }: Subject): Promise<Round> {
+  const request = binaryRequest(name, sizes[0]?.inputs ?? [])
+  return coldStart(bench.bundles.timed, 'verge', '/v2/health/ready', async ({ connection, started, watch, worker }) => {
+    const answer = await ask(connection, request)
+    const whole = watch.lap()
+    const load = timingsOf(answer).load ?? 0
+    const seen = reads.parse(
+      JSON.parse((await ask(connection, requestBytes({ path: '/bench/reads' }))).body.toString()),
+    )
+    return {
+      ...started,
+      fetch: seen.milliseconds,
+      session: load - seen.milliseconds,
+      fetchAndSession: load,
+      // All that is not the load: finding the model, reading the body, the run and the answer.
+      firstRun: whole - load,
+      total: started.isolate + started.engine + whole,
+      bytesFetched: Object.values(seen.bytes).reduce((sum, bytes) => sum + bytes, 0),
+      heapBytes: await wasmHeapBytes(connection, 'verge'),
+      residentBytes: worker.residentBytes(),
+    }
+  })
+}
+
+function coldPlain(bench: Bench, { name, sizes }: Subject): Promise<Round> {
   const request = plainRequest(name, sizes[0]?.inputs ?? [])
-  const watch = new Stopwatch()
-  const worker = await startWorker(bench.bundles.plain)
-  const started = watch.lap()
-  try {
-    return await connected(worker, async (connection) => {
-      watch.lap()
-      await ask(connection, requestBytes({ path: '/' }))
-      const isolate = watch.lap()
-      await ask(connection, requestBytes({ path: '/start' }))
-      const engine = watch.lap()
-      const emptyHeapBytes = await wasmHeapBytes(connection, 'plain')
-      watch.lap()
-      await ask(connection, requestBytes({ path: `/load?model=${name}` }))
-      const fetchAndSession = watch.lap()
-      await ask(connection, request)
-      const firstRun = watch.lap()
-      return {
-        process: started,
-        isolate,
-        engine,
-        fetch: Number.NaN,
-        session: Number.NaN,
-        fetchAndSession,
-        firstRun,
-        total: isolate + engine + fetchAndSession + firstRun,
-        bytesFetched: Number.NaN,
-        emptyHeapBytes,
-        heapBytes: await wasmHeapBytes(connection, 'plain'),
-        residentBytes: worker.residentBytes(),
-      }
-    })
-  } finally {
-    await worker.stop()
-  }
+  return coldStart(bench.bundles.plain, 'plain', '/start', async ({ connection, started, watch, worker }) => {
+    await ask(connection, requestBytes({ path: `/load?model=${name}` }))
+    const fetchAndSession = watch.lap()
+    await ask(connection, request)
+    const firstRun = watch.lap()
+    return {
+      ...started,
+      fetch: Number.NaN,
+      session: Number.NaN,
+      fetchAndSession,
+      firstRun,
+      total: started.isolate + started.engine + fetchAndSession + firstRun,
+      bytesFetched: Number.NaN,
+      heapBytes: await wasmHeapBytes(connection, 'plain'),
+      residentBytes: worker.residentBytes(),
+    }
+  })
 }
 
 function row(model: string, way: ColdRow['way'], rounds: readonly Round[]): ColdRow {

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks'
 import * as z from 'zod'
 import { encodeJpeg, largePicture } from '../../synthetic/node/jpeg.ts'
 import { type Answer, type Connection, requestBytes } from '../lib/connection.ts'
+import { hitsAndMisses, timed } from '../lib/hits-and-misses.ts'
 import { forgetPeak, peakBytes } from '../lib/peak.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
 import { ask, connected, timingsOf } from '../lib/worker-client.ts'
@@ -40,8 +41,6 @@ export interface HitAndMiss {
 
 /** V8 compiles WebAssembly once more, and better, after some runs. */
 const WARM_UP_RUNS = 40
-const MISSES = 5
-const HITS = 20
 const LARGE_ROUNDS = 5
 const QUALITY = 85
 
@@ -103,12 +102,7 @@ export async function measureCache(directory: string, model: string, rounds: num
       const fresh = (): Buffer => textRequest(model, distinct(words, next++))
       const kept = fresh()
       for (let run = 0; run < WARM_UP_RUNS; run++) await timed(connection, run === 0 ? kept : fresh(), 'miss')
-      const misses: number[] = []
-      const hits: number[] = []
-      for (let round = 0; round < rounds; round++) {
-        for (let i = 0; i < MISSES; i++) misses.push(await timed(connection, fresh(), 'miss'))
-        for (let i = 0; i < HITS; i++) hits.push(await timed(connection, kept, 'hit'))
-      }
+      const { hits, misses } = await hitsAndMisses(connection, { fresh, kept, rounds })
       return { miss: summarise(misses), hit: summarise(hits) }
     })
   } finally {
@@ -160,16 +154,6 @@ async function watched(worker: WorkerProcess, model: string, small: Uint8Array, 
     const extraBytes = peakBytes(worker.pid) - residentBefore
     return { residentBefore, extraBytes, time: summarise(times) }
   })
-}
-
-/** @throws Error unless the cache did what was expected of it: else something else would be measured */
-async function timed(connection: Connection, request: Buffer, expected: 'hit' | 'miss'): Promise<number> {
-  const begun = performance.now()
-  const { headers } = await ask(connection, request)
-  const ms = performance.now() - begun
-  const outcome = headers.get('verge-cache')
-  if (outcome !== expected) throw new Error(`the result cache said ${outcome} where a ${expected} was meant`)
-  return ms
 }
 
 const PROSE =

@@ -1,6 +1,7 @@
 import { tensor } from '../../src/core/tensors.ts'
 import type { ValueInfo } from '../../synthetic/onnx.ts'
 import { Graph } from './graph.ts'
+import { gelu, layerNorm } from './layers.ts'
 import { normals } from './random.ts'
 
 /** Sizes of a causal language model. */
@@ -130,7 +131,7 @@ class DecoderGraph {
     const joined = graph.node('Reshape', [mixed, graph.integers('shape.joined', [0, 0, hidden])])
     const middle = graph.node('Add', [input, this.#linear(`${name}.attention`, joined, hidden, hidden)])
     const wide = this.#linear(`${name}.wide`, this.#normalize(`${name}.norm2`, middle), hidden, 4 * hidden)
-    const narrow = this.#linear(`${name}.narrow`, this.#gelu(wide), 4 * hidden, hidden)
+    const narrow = this.#linear(`${name}.narrow`, gelu(graph, wide), 4 * hidden, hidden)
     return { value: graph.node('Add', [middle, narrow]), key, values }
   }
 
@@ -146,18 +147,7 @@ class DecoderGraph {
   }
 
   #normalize(name: string, input: string): string {
-    const { graph } = this
     const { hidden } = this.#shape
-    const gains = normals(`${name}.gain`, hidden, 0.1).map((value) => 1 + value)
-    const gain = graph.weight(`${name}.gain`, tensor('FP32', [hidden], gains))
-    const bias = graph.weight(`${name}.bias`, tensor('FP32', [hidden], normals(`${name}.bias`, hidden, 0.1)))
-    return graph.node('LayerNormalization', [input, gain, bias], { axis: { int: -1 }, epsilon: { float: EPSILON } })
-  }
-
-  #gelu(input: string): string {
-    const { graph } = this
-    const erf = graph.node('Erf', [graph.node('Div', [input, graph.scalar('gelu.root', Math.SQRT2)])])
-    const product = graph.node('Mul', [input, graph.node('Add', [erf, graph.scalar('one', 1)])])
-    return graph.node('Mul', [product, graph.scalar('gelu.half', 0.5)])
+    return layerNorm(this.graph, name, input, { hidden, epsilon: EPSILON, gainOf: (value) => 1 + value })
   }
 }

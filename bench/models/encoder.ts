@@ -1,5 +1,6 @@
 import { tensor } from '../../src/core/tensors.ts'
 import { Graph } from './graph.ts'
+import { gelu, layerNorm } from './layers.ts'
 import { normals } from './random.ts'
 
 /** Sizes of a BERT encoder. */
@@ -122,7 +123,7 @@ class EncoderGraph {
     const joined = graph.node('Reshape', [mixed, graph.integers('shape.joined', [0, 0, hidden])])
     const attended = this.#linear(`${name}.attention`, joined, hidden, hidden)
     const middle = this.#normalize(`${name}.norm1`, graph.node('Add', [attended, input]))
-    const wide = this.#gelu(this.#linear(`${name}.wide`, middle, hidden, ffn))
+    const wide = gelu(graph, this.#linear(`${name}.wide`, middle, hidden, ffn))
     const narrow = this.#linear(`${name}.narrow`, wide, ffn, hidden)
     return this.#normalize(`${name}.norm2`, graph.node('Add', [narrow, middle]))
   }
@@ -181,21 +182,8 @@ class EncoderGraph {
 
   #normalize(name: string, input: string): string {
     const { hidden } = this.#shape
-    const gains = normals(`${name}.gain`, hidden, 0.1).map(
-      (value, channel) => (1 + value) * (channel % OUTLIER_STRIDE === OUTLIER_STRIDE - 1 ? OUTLIER_GAIN : 1),
-    )
-    const gain = this.graph.weight(`${name}.gain`, tensor('FP32', [hidden], gains))
-    const bias = this.graph.weight(`${name}.bias`, tensor('FP32', [hidden], normals(`${name}.bias`, hidden, 0.1)))
-    return this.graph.node('LayerNormalization', [input, gain, bias], {
-      axis: { int: -1 },
-      epsilon: { float: EPSILON },
-    })
-  }
-
-  #gelu(input: string): string {
-    const { graph } = this
-    const erf = graph.node('Erf', [graph.node('Div', [input, graph.scalar('gelu.root', Math.SQRT2)])])
-    const product = graph.node('Mul', [input, graph.node('Add', [erf, graph.scalar('one', 1)])])
-    return graph.node('Mul', [product, graph.scalar('gelu.half', 0.5)])
+    const gainOf = (value: number, channel: number): number =>
+      (1 + value) * (channel % OUTLIER_STRIDE === OUTLIER_STRIDE - 1 ? OUTLIER_GAIN : 1)
+    return layerNorm(this.graph, name, input, { hidden, epsilon: EPSILON, gainOf })
   }
 }

@@ -30,14 +30,14 @@ export function counted(count: number, what: string): string {
 }
 
 /**
- * Columns side by side, as wide as their widest cell; a column whose cells below the first row all begin with a digit is
- * set to the right. The first row is the head.
+ * Columns side by side, as wide as their widest cell; a column whose cells below the first row are all numbers, empty or a
+ * dash is set to the right. The first row is the head.
  */
 export function table(rows: readonly (readonly string[])[]): string {
   const cells = rows.map((row) => row.map(printable))
   const columns = Math.max(0, ...cells.map((row) => row.length))
   const numeric = (column: number): boolean =>
-    cells.length > 1 && cells.slice(1).every((row) => /^(\d|$)/.test(row[column] ?? ''))
+    cells.length > 1 && cells.slice(1).every((row) => /^(-?[\d.,]|–|$)/.test(row[column] ?? ''))
   const layout = Array.from({ length: columns }, (_, column) => ({
     width: Math.max(...cells.map((row) => (row[column] ?? '').length)),
     right: numeric(column),
