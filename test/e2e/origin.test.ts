@@ -120,6 +120,19 @@ describe('an origin', () => {
   })
 
   it.each([
+    ['the way before RFC 9421', { authorization: 'Verge-HMAC-SHA256 key="00000000"' }],
+    ['a way that is newer', { 'signature-input': 'verge=("@method");tag="verge-origin-2"', signature: 'verge=:AAAA:' }],
+  ])('tells a Worker that signs in %s that versions differ', async (_, headers) => {
+    for (const path of ['/v1/models', '/v2/health/ready']) {
+      const response = await fetch(origin.url + path, { headers: headers as Record<string, string> })
+      expect(response.status, path).toBe(401)
+      const text = await response.text()
+      expect(text, path).toContain('"reason":"unsupported_version"')
+      expect(text, path).toContain('versions of Verge differ')
+    }
+  })
+
+  it.each([
     ['another key', 'unknown_key', {}, 'a secret that this origin was never given'],
     ['a clock that is off', 'clock_skew', { aheadMs: -120_000 }, KEY],
   ])('refuses %s', async (_, reason, init, key) => {

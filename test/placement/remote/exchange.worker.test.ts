@@ -371,6 +371,22 @@ describe('hmacAuth', () => {
     expect(asked).toBe(2)
   })
 
+  it('repeats for the log why an origin refuses a signature, if that is a word', async () => {
+    const refusing = (reason: unknown) =>
+      originOf(() =>
+        Promise.resolve(Response.json({ error: { code: 'unauthorized', message: 'm', reason } }, { status: 401 })),
+      )
+    const message = (reason: unknown) =>
+      exchange(refusing(reason), requestOf(), { clock: new ManualClock() }).then(
+        () => 'answered',
+        (error: OriginFault) => error.message,
+      )
+    expect(await message('unsupported_version')).toBe('Origin "fra" answered with status 401 (unsupported_version).')
+    for (const reason of ['Bad <b>words', 'x'.repeat(41), 5, undefined]) {
+      expect(await message(reason)).toBe('Origin "fra" answered with status 401.')
+    }
+  })
+
   it('sends the headers of a service token', async () => {
     const headers = await accessAuth('id.access', ' s3cret ').headers(requestOf(), new URL('https://x'))
     expect(headers).toEqual({ 'CF-Access-Client-Id': 'id.access', 'CF-Access-Client-Secret': 's3cret' })
