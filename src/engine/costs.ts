@@ -1,4 +1,5 @@
 import { VergeError } from '../core/errors.ts'
+import { elementCount, type TensorSpec } from '../core/tensors.ts'
 import type { ArtifactInfo } from './engine.ts'
 
 const MiB = 1024 * 1024
@@ -109,4 +110,129 @@ export function loopCost(
 function stepsSent(input: CostInput | undefined): number {
   const steps = Number(input?.data?.[0] ?? 0)
   return steps > 0 ? steps : 0
+}
+
+type CostedArtifact = Pick<ArtifactInfo, 'bytes' | 'cost' | 'loops'>
+
+/** The inputs of a run, as far as its cost depends on them. */
+export type InputShapes = ReadonlyMap<string, CostInput>
+
+/** What a weight takes in 32-bit floats. Smaller ones are thereby counted as fewer: they cost less each. */
+const WEIGHT_BYTES = 4
+const MULTIPLY_ADDS_PER_UNIT = 1_000_000
+/** Convolutions hold most of their weights where 16 x 16 pixels have become one place. */
+const PIXELS_PER_POSITION = 256
+const PICTURE_RANK = 4
+/** Models of sounds hold most of their weights where 20 ms at 16 kHz have become one place, as wav2vec 2.0 has it. */
+const SAMPLES_PER_POSITION = 320
+
+/**
+ * What a run will cost, in the units of a manifest: as measured, else as estimated.
+ *
+ * The estimate is meant for refusing, so it errs to the low side, unlike the run queue's: each weight is used once for
+ * each place of the input, and places are what the signature leaves open (items of a batch, tokens of a text), because
+ * what it fixes is the model's own. For texts and rows that is the count of multiply-adds; for pictures it is less.
+ */
+export function costOf(artifact: CostedArtifact, specs: readonly TensorSpec[], inputs: InputShapes): number {
+  const loops = loopCost(artifact, inputs, elementsOf(inputs))
+  return loops + costWithoutLoops(artifact, specs, inputs)
+}
+
+function costWithoutLoops(artifact: CostedArtifact, specs: readonly TensorSpec[], inputs: InputShapes): number {
+  if (artifact.cost !== undefined) return runCost(artifact, elementsOf(inputs))
+  // A mask beside the samples has as many elements as they.
+  const perPosition = specs.some(isSound) ? SAMPLES_PER_POSITION : 1
+  const positions = specs.map((spec) => positionsOf(spec, inputs.get(spec.name)?.shape ?? [], perPosition))
+  return (artifact.bytes / WEIGHT_BYTES / MULTIPLY_ADDS_PER_UNIT) * Math.max(1, ...positions)
+}
+
+/** Numbers with a fraction in rows of any length are samples; tokens are whole, and features of fixed width. */
+function isSound({ datatype, shape }: TensorSpec): boolean {
+  const last = shape.length - 1
+  const real = datatype === 'FP32' || datatype === 'FP16'
+  return real && last >= 1 && shape.length < PICTURE_RANK && isOpen({ shape }, last)
+}
+
+function positionsOf(spec: TensorSpec, shape: readonly number[], perPosition: number): number {
+  const [first = 1, ...rest] = shape.map((dimension, i) => (isOpen(spec, i) ? dimension : 1))
+  const inner = rest.reduce((product, dimension) => product * dimension, 1)
+  return first * Math.max(1, inner / (shape.length >= PICTURE_RANK ? PIXELS_PER_POSITION : perPosition))
+}
+
+/** No dimensions in a signature mean that the rank is unknown: then the first is taken for the batch. */
+function isOpen({ shape }: Pick<TensorSpec, 'shape'>, index: number): boolean {
+  if (shape.length === 0) return index === 0
+  const dimension = shape[index]
+  return typeof dimension !== 'number' || dimension < 0
+}
+
+/** Elements of all inputs together. */
+export function elementsOf(inputs: InputShapes): number {
+  let elements = 0
+  for (const { shape } of inputs.values()) elements += elementCount(shape)
+  return elements
+}
+
+export interface CostBudget {
+  readonly model: string
+  readonly artifact: CostedArtifact
+  readonly inputs: readonly TensorSpec[]
+  /** What the request's earlier runs have come to. */
+  readonly spent: number
+  readonly limit: number
+}
+
+/**
+ * Refuses runs that together are over the cost limit, before anything is loaded or run for them.
+ * @returns what they cost
+ * @throws cost_too_high
+ */
+export function assertWithinCostLimit(runs: readonly InputShapes[], budget: CostBudget): number {
+  const { artifact, inputs, limit, model, spent } = budget
+  const cost = runs.reduce((sum, run) => sum + costOf(artifact, inputs, run), 0)
+  if (spent + cost <= limit) return cost
+  const elements = runs.reduce((sum, run) => sum + elementsOf(run), 0)
+  const most = mostElements(artifact, limit - spent, runs.length)
+  throw new VergeError(
+    'cost_too_high',
+    `This request to model "${model}" costs ${rounded(spent + cost)} units, and one request may cost ${rounded(limit)} (a unit is the time of a million multiply-adds). ${loopAdvice(artifact, runs) ?? advice(elements, most)}`,
+    {
+      details: {
+        cost: rounded(spent + cost),
+        limit_cost: limit,
+        elements,
+        ...(most !== undefined && { limit_elements: most }),
+      },
+    },
+  )
+}
+
+/** Input elements that are within the limit; undefined where it is not known. */
+function mostElements({ cost }: CostedArtifact, left: number, runs: number): number | undefined {
+  if (cost === undefined || cost.perElement === 0) return undefined
+  return Math.max(0, Math.floor((left - runs * cost.base) / cost.perElement))
+}
+
+function advice(elements: number, most: number | undefined): string {
+  const counted = most === undefined ? '' : `: these are ${elements} input elements, and ${most} are within it`
+  return `Send fewer items in one request, or smaller ones${counted}.`
+}
+
+/** Says so where loops take most of the cost. */
+function loopAdvice(artifact: CostedArtifact, runs: readonly InputShapes[]): string | undefined {
+  const costed = (artifact.loops ?? []).map((loop) => ({
+    loop,
+    cost: runs.reduce((sum, run) => sum + loopCost({ loops: [loop] }, run, elementsOf(run)), 0),
+  }))
+  const [costliest] = costed.sort((left, right) => right.cost - left.cost)
+  const others = runs.reduce((sum, run) => sum + costWithoutLoops(artifact, [], run), 0)
+  if (costliest === undefined || costliest.cost < others) return undefined
+  const { input, steps } = costliest.loop
+  return input === undefined
+    ? `A loop of the model may take ${steps} steps with these inputs. Send smaller ones, or ask the operator for a lower bound (--loop-steps).`
+    : `Input "${input}" is the number of steps of a loop. Send a smaller one.`
+}
+
+function rounded(units: number): number {
+  return units < 100 ? Math.round(units * 100) / 100 : Math.round(units)
 }

@@ -1,7 +1,7 @@
 import type { Artifact, Manifest } from '../catalog/manifest.ts'
 import type { Tensors } from '../core/tensors.ts'
+import type { InputShapes } from '../engine/costs.ts'
 import type { Support } from '../engine/engine.ts'
-import type { InputShapes } from '../serving/run-cost.ts'
 import type { Generation, GenerationOptions, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
 import type { PlacementContext } from './placement.ts'
 

@@ -1,10 +1,9 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
-import { runFootprint } from '../engine/costs.ts'
+import { elementsOf, type InputShapes, runFootprint } from '../engine/costs.ts'
 import type { ArtifactInfo, GenerateOptions, Session } from '../engine/engine.ts'
 import { generateTokens } from '../engine/generate.ts'
 import type { SessionUse } from '../sessions/cache.ts'
-import { elementsOf, type InputShapes } from './run-cost.ts'
 
 /** A text to be written. */
 export interface GenerationJob {

@@ -6,7 +6,15 @@ import { type CatalogReader, chooseLive } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { refusedRun, runFootprint, sessionFootprint } from '../engine/costs.ts'
+import {
+  assertWithinCostLimit,
+  costOf,
+  elementsOf,
+  type InputShapes,
+  refusedRun,
+  runFootprint,
+  sessionFootprint,
+} from '../engine/costs.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, Session, Support } from '../engine/engine.ts'
 import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
 import type { BlobInfo } from '../weights/blob.ts'
@@ -14,7 +22,6 @@ import type { Backlog } from './backlog.ts'
 import type { FileCache } from './files.ts'
 import { counted, Generating, runsOf } from './generating.ts'
 import type { RunCache } from './results/run-cache.ts'
-import { assertWithinCostLimit, costOf, elementsOf, type InputShapes } from './run-cost.ts'
 import type {
   Generation,
   GenerationOptions,

@@ -2,8 +2,8 @@ import type { Alias } from '../catalog/alias.ts'
 import type { Artifact, Manifest } from '../catalog/manifest.ts'
 import type { RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
+import type { InputShapes } from '../engine/costs.ts'
 import type { EngineHealth, GenerateOptions } from '../engine/engine.ts'
-import type { InputShapes } from './run-cost.ts'
 
 /** Whether a request's runs were answered from the result cache; `bypass`: it was not asked. */
 export type CacheOutcome = 'hit' | 'miss' | 'bypass'

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Coordinates } from '../../src/core/runtime.ts'
-import { byDistance, coordinatesOf, distanceKm, type OriginLocation } from '../../src/placement/geo.ts'
+import { coordinatesOf } from '../../src/placement/geo.ts'
+import { byDistance, distanceKm, type OriginLocation } from '../../src/placement/origin-pool.ts'
 
 const at = (latitude: number, longitude: number): Coordinates => ({ latitude, longitude })
 const FRANKFURT = at(50.11, 8.68)

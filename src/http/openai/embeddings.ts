@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
-import { ModelRunner } from '../../inference/model-runner.ts'
+import { ModelRunner } from '../../inference/infer.ts'
 import {
   type EmbeddingsRequest,
   type EmbeddingsResponse,
