@@ -17,15 +17,15 @@ export function parseAlias(bytes: Uint8Array, model: string): Alias {
 /** @throws alias_invalid */
 export function checkAlias(value: unknown, model: string): Alias {
   const what = aliasName(model)
-  const mend = 'Correct it in the bucket, or delete it there and push the model again.'
-  const alias = checked(aliasSchema, value, ALIAS_SCHEMA, 'alias_invalid', what, mend)
+  const fix = 'Correct it in the bucket, or delete it there and push the model again.'
+  const alias = checked(aliasSchema, value, ALIAS_SCHEMA, 'alias_invalid', what, fix)
   const lost = alias.live.find(({ version }) => !Object.hasOwn(alias.versions, version))
   const fault =
     alias.model !== model
       ? `names the model "${alias.model}"`
       : lost && `has version "${lost.version}" live, but not among its versions`
   if (fault !== undefined) {
-    throw new VergeError('alias_invalid', `${what} ${fault}. ${mend}`, { details: { model } })
+    throw new VergeError('alias_invalid', `${what} ${fault}. ${fix}`, { details: { model } })
   }
   return alias
 }
@@ -49,12 +49,12 @@ export function checkManifest(value: unknown, model: string, version: string): M
 
 function named(schema: z.ZodType<Manifest>, value: unknown, model: string, version: string): Manifest {
   const what = manifestName(model, version)
-  const mend = 'Push this version again, or roll back to another.'
-  const manifest = checked(schema, value, MANIFEST_SCHEMA, 'manifest_invalid', what, mend)
+  const fix = 'Push this version again, or roll back to another.'
+  const manifest = checked(schema, value, MANIFEST_SCHEMA, 'manifest_invalid', what, fix)
   if (manifest.model !== model || manifest.version !== version) {
     throw new VergeError(
       'manifest_invalid',
-      `${what} is that of model "${manifest.model}", version "${manifest.version}". ${mend}`,
+      `${what} is that of model "${manifest.model}", version "${manifest.version}". ${fix}`,
       { details: { model, version } },
     )
   }
@@ -88,7 +88,7 @@ function checked<T>(
   newest: number,
   code: ErrorCode,
   what: string,
-  mend: string,
+  fix: string,
 ): T {
   // before all else, because what a newer schema means to say cannot be judged by this one
   const field = schemaField.safeParse(value)
@@ -106,7 +106,7 @@ function checked<T>(
   const where = issue?.path.map(String).join('.') || 'the whole'
   // a value that is not in this Verge's list may be in a newer one's
   const newer = issue?.code === 'invalid_value' ? ' If a newer Verge wrote it, deploy a newer Worker.' : ''
-  throw new VergeError(code, `${what} is invalid at "${where}": ${issue?.message ?? 'unreadable'}. ${mend}${newer}`, {
+  throw new VergeError(code, `${what} is invalid at "${where}": ${issue?.message ?? 'unreadable'}. ${fix}${newer}`, {
     cause: result.error,
   })
 }

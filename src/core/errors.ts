@@ -38,7 +38,7 @@ export type ErrorCode =
   | 'overloaded'
   | 'cancelled'
   | 'deadline_exceeded'
-  // what the operator has to mend
+  // what the operator has to fix
   | 'weights_unavailable'
   | 'weights_corrupt'
   | 'manifest_invalid'

@@ -1,5 +1,5 @@
 import { VergeError } from '../core/errors.ts'
-import { best, cut, type Weighted } from './nucleus.ts'
+import { keepTopK, keepTopP, type WeightedTokens } from './top-k-top-p.ts'
 
 /** How the next token is chosen, with the names and meanings of OpenAI and, for the rest, of vLLM. */
 export interface Sampling {
@@ -85,13 +85,13 @@ function drawn(logits: Float32Array, { minP, temperature, topK, topP }: Sampling
     weights[count] = weight
     tokens[count++] = i
   }
-  let kept: Weighted = { tokens: tokens.subarray(0, count), weights: weights.subarray(0, count) }
-  if (topK > 0 && topK < count) kept = best(kept, topK)
-  if (topP < 1) kept = cut(kept, topP)
+  let kept: WeightedTokens = { tokens: tokens.subarray(0, count), weights: weights.subarray(0, count) }
+  if (topK > 0 && topK < count) kept = keepTopK(kept, topK)
+  if (topP < 1) kept = keepTopP(kept, topP)
   return pick(kept, random())
 }
 
-function pick({ tokens, weights }: Weighted, share: number): number {
+function pick({ tokens, weights }: WeightedTokens, share: number): number {
   let total = 0
   for (const weight of weights) total += weight
   let left = share * total

@@ -3,7 +3,7 @@ import { isVergeError, throwIfAborted } from '../core/errors.ts'
 import type { Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { WorkLane } from '../core/work.ts'
-import type { LanguageModel } from '../generate/writer.ts'
+import type { LanguageModel } from '../generate/text-generator.ts'
 import { isEdgeFailure, isOriginFailure } from '../placement/failures.ts'
 import type {
   ForwardedAnswer,

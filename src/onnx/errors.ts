@@ -22,7 +22,7 @@ export type OnnxErrorCode =
   | 'bad_samples'
   /** Options that contradict each other or the model. */
   | 'bad_options'
-  /** The result strays too far from the original. */
+  /** The result differs too much from the original. */
   | 'disagrees'
 
 export interface OnnxErrorOptions {

@@ -137,7 +137,7 @@ export function parseOrigins(text: string): readonly OriginConfig[] {
   return parsed.data.map(toConfig)
 }
 
-/** Enough to mend a file by; a list of hundreds is not read. */
+/** Enough to fix a file by; a list of hundreds is not read. */
 const MOST_PROBLEMS = 8
 
 function configurationError(problems: string): Error {

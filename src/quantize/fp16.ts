@@ -6,8 +6,8 @@ import type { Pass, PassContext, Patch } from '../onnx/pass.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
 import { Floats } from './floats.ts'
 import { ioPatches, mergedCasts } from './fp16-casts.ts'
+import { HalfCounterparts, type HalvedConstant } from './fp16-counterparts.ts'
 import { BLOCKED_OPS, isMoving, obstacle, positional } from './fp16-ops.ts'
-import { type HalvedConstant, Twins } from './fp16-twins.ts'
 import { HALF_MAX, HALF_MIN, type Halves, toHalves } from './halves.ts'
 import type { QuantizePassOptions } from './types.ts'
 
@@ -88,7 +88,7 @@ class Converter {
 
   *convert(view: GraphView, types: TypeTable, context: PassContext): Iterable<Patch> {
     const positions = positional(view, types)
-    const twins = new Twins(view, types, context)
+    const twins = new HalfCounterparts(view, types, context)
     yield* this.#sharedConstants(view, twins)
     for (const node of view.graph.node) {
       const isFloat = (value: string): boolean =>
@@ -110,7 +110,7 @@ class Converter {
   }
 
   /** Halves of this graph's constants that graphs inside are waiting for. */
-  *#sharedConstants(view: GraphView, twins: Twins): Iterable<Patch> {
+  *#sharedConstants(view: GraphView, twins: HalfCounterparts): Iterable<Patch> {
     for (const tensor of view.graph.initializer) {
       if (!this.#wanted.delete(tensor)) continue
       const half = twins.constant(tensor.name, { tensor, halves: this.#halvesOf(tensor) })
@@ -123,7 +123,7 @@ class Converter {
    * Finds the halves of constants that belong to the graphs around, so that the branches of an `If` share them. False
    * where they are still to be made: the node's turn comes when they are.
    */
-  #adoptOuter(constants: ReadonlyMap<string, HalvedConstant>, view: GraphView, twins: Twins): boolean {
+  #adoptOuter(constants: ReadonlyMap<string, HalvedConstant>, view: GraphView, twins: HalfCounterparts): boolean {
     let complete = true
     for (const [value, { tensor }] of constants) {
       if (twins.has(value)) continue

@@ -1,5 +1,5 @@
 import type { ModelProto } from '../onnx/schema/onnx_pb.js'
-import { floatsIn, type Survey, surveyModel, type WeightKind } from './survey.ts'
+import { floatsIn, type ModelSummary, summarizeModel, type WeightKind } from './model-summary.ts'
 
 /** How activations are treated in 8-bit precisions: see `chooseMethod`. */
 export type Method = 'dynamic' | 'static' | 'weights'
@@ -12,7 +12,7 @@ export function chooseMethod(
   model: ModelProto,
   haveSamples: boolean,
 ): { readonly method: Method; readonly why: string } {
-  const survey = surveyModel(model)
+  const survey = summarizeModel(model)
   const most = `most weights are ${WHAT[mostOf(survey)]}`
   if (floatsIn(survey, 'convolution') > floatsIn(survey, 'product')) {
     return haveSamples
@@ -31,7 +31,7 @@ const WHAT: Readonly<Record<WeightKind, string>> = {
 }
 
 /** The kind that has most floats; products where there are none at all. */
-function mostOf({ weights }: Survey): WeightKind {
+function mostOf({ weights }: ModelSummary): WeightKind {
   const [first] = [...weights].sort((left, right) => right.floats - left.floats)
   return first?.kind ?? 'product'
 }

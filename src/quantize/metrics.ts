@@ -7,7 +7,7 @@ export function decibels(signal: number, noise: number): number {
 type Numbers = ArrayLike<number>
 
 /**
- * How far a result strays from the one it should be, added up piece by piece, so that no more than one piece is held.
+ * How far a result differs from the one it should be, added up piece by piece, so that no more than one piece is held.
  * The same infinity agrees and counts for nothing else. Any other is an infinite error, and so is NaN, which equals
  * nothing: what both fail to compute is no agreement.
  */

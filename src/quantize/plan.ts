@@ -1,19 +1,19 @@
 import { OnnxError } from '../onnx/errors.ts'
 import {
   bytesAt,
+  levelAt,
   movesOf,
   type PlanLayer,
   type Precision,
   type PrecisionPlan,
   planOf,
-  rungAt,
   type Unit,
   unitsOf,
-} from './ladder.ts'
+} from './precision-levels.ts'
 import { measureSensitivity } from './sensitivity.ts'
-import { type Heights, type PlanTrial, Trials } from './trials.ts'
+import { type ChosenLevels, type PlanTrial, Trials } from './trials.ts'
 
-export type { PlanLayer, Precision, PrecisionPlan } from './ladder.ts'
+export type { PlanLayer, Precision, PrecisionPlan } from './precision-levels.ts'
 export type { PlanTrial } from './trials.ts'
 
 /** How much weights matter: the error of the outputs where they alone are lowered. */
@@ -91,8 +91,8 @@ export async function planMixedPrecision(options: PlanOptions): Promise<MixedPre
 class Planner {
   readonly #options: PlanOptions
   readonly #units: readonly Unit[]
-  readonly #bottom: Heights
-  readonly #top: Heights
+  readonly #bottom: ChosenLevels
+  readonly #top: ChosenLevels
   readonly #trials: Trials
   /** Evaluations that the search may take. */
   readonly #search: number
@@ -103,7 +103,7 @@ class Planner {
     this.#options = options
     this.#units = unitsOf(layers, lowest)
     this.#bottom = this.#units.map(() => 0)
-    this.#top = this.#units.map(({ rungs }) => rungs.length - 1)
+    this.#top = this.#units.map(({ levels }) => levels.length - 1)
     const kept = options.confirm === undefined ? 1 : CONFIRM_EVALUATIONS
     this.#search = Math.max(SEARCH_EVALUATIONS, maxEvaluations - kept)
     this.#trials = new Trials({
@@ -124,18 +124,18 @@ class Planner {
       path = await this.#path()
       chosen = await this.#firstThatFits(path)
     }
-    const pruned = await this.#pruned(path[chosen] as Heights)
+    const pruned = await this.#pruned(path[chosen] as ChosenLevels)
     return this.#result(await this.#confirmed(pruned, path, chosen))
   }
 
   /** Plans from the lowest to one that fits, each with one more step than the one before. */
-  async #path(): Promise<Heights[]> {
-    const int8 = this.#units.map((unit) => rungAt(unit, 'int8'))
+  async #path(): Promise<ChosenLevels[]> {
+    const int8 = this.#units.map((unit) => levelAt(unit, 'int8'))
     const enough = await this.#trials.fits('int8', int8)
     const errors = await this.#errors()
     const path = [this.#bottom]
     for (const { unit, to } of movesOf(this.#units, errors, enough ? 'int8' : 'fp32')) {
-      path.push((path.at(-1) as Heights).map((height, index) => (index === unit ? to : height)))
+      path.push((path.at(-1) as ChosenLevels).map((level, index) => (index === unit ? to : level)))
     }
     return path
   }
@@ -152,45 +152,46 @@ class Planner {
       signal,
       ...(progress && { progress: (done, total) => progress('sensitivity', done, total) }),
     })
-    this.#sensitivity = this.#units.map(({ nodes, rungs }, unit) => ({
+    this.#sensitivity = this.#units.map(({ nodes, levels }, unit) => ({
       nodes,
-      errors: Object.fromEntries(rungs.map(({ precision }, rung) => [precision, errors[unit]?.[rung] ?? 0])),
+      errors: Object.fromEntries(levels.map(({ precision }, level) => [precision, errors[unit]?.[level] ?? 0])),
     }))
     return errors
   }
 
   /** The first of the path that fits, as far as a binary search can tell. The last is known to. */
-  async #firstThatFits(path: readonly Heights[]): Promise<number> {
+  async #firstThatFits(path: readonly ChosenLevels[]): Promise<number> {
     let over = 0
     let fits = path.length - 1
     while (fits - over > 1 && this.#trials.count < this.#search) {
       const middle = (over + fits) >> 1
-      if (await this.#trials.fits(`${middle} of ${path.length - 1} steps up`, path[middle] as Heights)) fits = middle
+      if (await this.#trials.fits(`${middle} of ${path.length - 1} steps up`, path[middle] as ChosenLevels))
+        fits = middle
       else over = middle
     }
     return fits
   }
 
   /** Lowers again what was raised for nothing, the most bytes first, as far as evaluations are left. */
-  async #pruned(start: Heights): Promise<Heights> {
-    let heights = start
+  async #pruned(start: ChosenLevels): Promise<ChosenLevels> {
+    let chosen = start
     const savings = start
-      .map((height, unit) => ({ unit, bytes: this.#bytesOf(unit, height) - this.#bytesOf(unit, height - 1) }))
+      .map((level, unit) => ({ unit, bytes: this.#bytesOf(unit, level) - this.#bytesOf(unit, level - 1) }))
       .filter(({ unit }) => (start[unit] as number) > 0)
       .sort((left, right) => right.bytes - left.bytes || left.unit - right.unit)
     for (const { unit } of savings) {
       if (this.#trials.count >= this.#search) break
-      const lower = heights.map((height, index) => (index === unit ? height - 1 : height))
+      const lower = chosen.map((level, index) => (index === unit ? level - 1 : level))
       const [name = ''] = this.#units[unit]?.nodes ?? []
-      if (await this.#trials.fits(`without raising ${name}`, lower)) heights = lower
+      if (await this.#trials.fits(`without raising ${name}`, lower)) chosen = lower
     }
-    return heights
+    return chosen
   }
 
   /** The plan, or a larger one that keeps the budget on the samples held back as well. */
-  async #confirmed(heights: Heights, path: readonly Heights[], chosen: number): Promise<Heights> {
-    const larger = [(chosen + path.length) >> 1, path.length - 1].map((at) => path[at] ?? heights)
-    for (const candidate of [heights, ...larger]) {
+  async #confirmed(chosen: ChosenLevels, path: readonly ChosenLevels[], index: number): Promise<ChosenLevels> {
+    const larger = [(index + path.length) >> 1, path.length - 1].map((at) => path[at] ?? chosen)
+    for (const candidate of [chosen, ...larger]) {
       const fits = await this.#trials.fits('confirmed', candidate)
       if (fits && (await this.#trials.confirms(candidate, this.#top))) return candidate
     }
@@ -201,13 +202,13 @@ class Planner {
     )
   }
 
-  async #result(heights: Heights): Promise<MixedPrecision> {
-    const accuracy = await this.#trials.score('chosen', heights)
-    const confirmed = await this.#trials.confirmation(heights)
+  async #result(chosen: ChosenLevels): Promise<MixedPrecision> {
+    const accuracy = await this.#trials.score('chosen', chosen)
+    const confirmed = await this.#trials.confirmation(chosen)
     const original = await this.#trials.confirmation(this.#top)
     return {
-      plan: planOf(this.#units, heights),
-      bytes: bytesAt(this.#units, heights),
+      plan: planOf(this.#units, chosen),
+      bytes: bytesAt(this.#units, chosen),
       baseline: this.#trials.baseline,
       accuracy,
       ...(confirmed !== undefined &&
@@ -218,7 +219,7 @@ class Planner {
     }
   }
 
-  #bytesOf(unit: number, height: number): number {
-    return this.#units[unit]?.rungs[Math.max(0, height)]?.bytes ?? 0
+  #bytesOf(unit: number, level: number): number {
+    return this.#units[unit]?.levels[Math.max(0, level)]?.bytes ?? 0
   }
 }

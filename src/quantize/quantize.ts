@@ -5,16 +5,15 @@ import { runPasses } from '../onnx/pass.ts'
 import { dropDead } from '../onnx/passes/drop-dead.ts'
 import type { ModelProto, NodeProto } from '../onnx/schema/onnx_pb.js'
 import { validateModel } from '../onnx/validate.ts'
-import { besideFloats, tieNotes } from './beside.ts'
 import type { BlockSize } from './blocks.ts'
 import { dynamicInt8 } from './dynamic.ts'
 import { embeddings } from './embeddings.ts'
 import { type Exclusion, excluder, unmatched } from './exclude.ts'
 import { foldBias } from './fold-bias.ts'
 import { toFp16 } from './fp16.ts'
-import type { PrecisionPlan } from './ladder.ts'
-import { leftovers } from './leftovers.ts'
 import { chooseMethod, type Method } from './method.ts'
+import { besideFloats, tieNotes } from './notes.ts'
+import type { PrecisionPlan } from './precision-levels.ts'
 import { prepareModel } from './prepare.ts'
 import { prune } from './prune.ts'
 import { quantizedOps } from './quantized-ops.ts'
@@ -22,6 +21,7 @@ import { type Calibration, staticPass } from './static-preset.ts'
 import { storedInt8 } from './stored-int8.ts'
 import { Ties } from './ties.ts'
 import type { Dtype, LayerResult, QuantizePassOptions, Sample, SkippedLayer } from './types.ts'
+import { unquantizedLayers } from './unquantized-layers.ts'
 import { weightOnly4 } from './weight-only.ts'
 import { nameOf } from './weights.ts'
 
@@ -155,7 +155,7 @@ function unknownTo(
   excluded: (node: NodeProto) => boolean,
 ): SkippedLayer[] {
   if (plan || dtype === 'fp32' || dtype === 'fp16') return []
-  return leftovers(model, new Set(told.map(({ node }) => node)), excluded)
+  return unquantizedLayers(model, new Set(told.map(({ node }) => node)), excluded)
 }
 
 /** Whether a layer's weight is in whole numbers now: not in halves, and not only pruned. */

@@ -1,4 +1,4 @@
-import { type PrecisionPlan, planOf, type Unit } from './ladder.ts'
+import { type PrecisionPlan, planOf, type Unit } from './precision-levels.ts'
 
 export interface SensitivityOptions {
   readonly units: readonly Unit[]
@@ -13,26 +13,26 @@ export interface SensitivityOptions {
 }
 
 /**
- * Output error by unit and rung, each measured with this unit lowered and everything else as it was. Linear in the
+ * Output error by unit and level, each measured with this unit lowered and everything else as it was. Linear in the
  * number of units. Neighbours that are measured together share the error by the bytes that each saves.
  */
 export async function measureSensitivity(options: SensitivityOptions): Promise<number[][]> {
   const { units, quantizeWith, error, most, signal, progress } = options
-  const heights = units.map(({ rungs }) => rungs.length - 1)
-  const errors = units.map(({ rungs }) => rungs.map(() => 0))
-  const deepest = Math.max(0, ...heights)
-  const lowerable = units.flatMap((_, unit) => ((heights[unit] as number) > 0 ? [unit] : []))
+  const topLevels = units.map(({ levels }) => levels.length - 1)
+  const errors = units.map(({ levels }) => levels.map(() => 0))
+  const deepest = Math.max(0, ...topLevels)
+  const lowerable = units.flatMap((_, unit) => ((topLevels[unit] as number) > 0 ? [unit] : []))
   const groups = evenly(lowerable, Math.max(1, Math.floor(most / Math.max(1, deepest))))
-  // Counted from the top, because not every unit has every rung.
+  // Counted from the top, because not every unit has every level.
   const steps = groups.flatMap((group) => Array.from({ length: deepest }, (_, depth) => ({ group, depth: depth + 1 })))
   const wanted = steps.flatMap(({ group, depth }) => {
-    const members = group.filter((unit) => (heights[unit] as number) >= depth)
+    const members = group.filter((unit) => (topLevels[unit] as number) >= depth)
     return members.length === 0 ? [] : [{ members, depth }]
   })
   for (const [done, { members, depth }] of wanted.entries()) {
     signal.throwIfAborted()
     progress?.(done, wanted.length)
-    const lowered = heights.map((top, unit) => (members.includes(unit) ? top - depth : top))
+    const lowered = topLevels.map((top, unit) => (members.includes(unit) ? top - depth : top))
     const measured = await error(await quantizeWith(planOf(units, lowered)))
     const saved = members.map((unit) => savedBy(units[unit] as Unit, depth))
     const all = saved.reduce((sum, bytes) => sum + bytes, 0)
@@ -45,8 +45,8 @@ export async function measureSensitivity(options: SensitivityOptions): Promise<n
   return errors
 }
 
-function savedBy({ rungs }: Unit, depth: number): number {
-  return (rungs.at(-1)?.bytes ?? 0) - (rungs.at(-1 - depth)?.bytes ?? 0)
+function savedBy({ levels }: Unit, depth: number): number {
+  return (levels.at(-1)?.bytes ?? 0) - (levels.at(-1 - depth)?.bytes ?? 0)
 }
 
 /** Runs of neighbours, at most `count`, of lengths that differ by one at most. */

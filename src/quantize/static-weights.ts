@@ -1,7 +1,7 @@
 import { DataType, makeTensor } from '../onnx/data.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
-import { evenOut } from './even-out.ts'
 import { type Int8Matrix, quantizeColumns, quantizeRows, type ScaleOptions } from './scales.ts'
+import { squant } from './squant.ts'
 import type { Layer } from './static-ops.ts'
 import { finiteFloats, type Loss } from './weights.ts'
 
@@ -47,7 +47,7 @@ export function quantizeLayer(
   const channels = byRow ? rows : columns
   if (layer.weight.dims.length > 2) {
     const kernels = Number(layer.weight.dims[1])
-    evenOut(values, nearest, { kernels, taps: columns / kernels })
+    squant(values, nearest, { kernels, taps: columns / kernels })
   }
   const channelOf = (index: number): number => (byRow ? Math.floor(index / columns) : index % columns)
   const weight = { ...nearest, ...lossOf(values, nearest, channelOf) }

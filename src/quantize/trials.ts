@@ -1,4 +1,4 @@
-import { bytesAt, type PrecisionPlan, planOf, type Unit } from './ladder.ts'
+import { bytesAt, type PrecisionPlan, planOf, type Unit } from './precision-levels.ts'
 
 /** One model that was measured on the way to a plan. */
 export interface PlanTrial {
@@ -9,8 +9,8 @@ export interface PlanTrial {
   readonly fits: boolean
 }
 
-/** Index of each unit's rung. */
-export type Heights = readonly number[]
+/** Index of each unit's level. */
+export type ChosenLevels = readonly number[]
 
 export interface TrialOptions {
   readonly units: readonly Unit[]
@@ -44,35 +44,35 @@ export class Trials {
     return this.#scores.size + this.#confirmed.size
   }
 
-  async fits(what: string, heights: Heights): Promise<boolean> {
-    return this.#within(await this.score(what, heights), this.baseline)
+  async fits(what: string, chosen: ChosenLevels): Promise<boolean> {
+    return this.#within(await this.score(what, chosen), this.baseline)
   }
 
-  async score(what: string, heights: Heights): Promise<number> {
-    const known = this.#scores.get(key(heights))
+  async score(what: string, chosen: ChosenLevels): Promise<number> {
+    const known = this.#scores.get(key(chosen))
     if (known !== undefined) return known
-    const accuracy = await this.#measure(what, this.#options.evaluate, heights)
-    this.#scores.set(key(heights), accuracy)
+    const accuracy = await this.#measure(what, this.#options.evaluate, chosen)
+    this.#scores.set(key(chosen), accuracy)
     const baseline = Number.isNaN(this.baseline) ? accuracy : this.baseline
-    const bytes = bytesAt(this.#options.units, heights)
+    const bytes = bytesAt(this.#options.units, chosen)
     this.done.push({ what, bytes, accuracy, fits: this.#within(accuracy, baseline) })
     return accuracy
   }
 
   /** Whether a plan keeps the budget on the samples held back; true where there are none. */
-  async confirms(heights: Heights, top: Heights): Promise<boolean> {
+  async confirms(chosen: ChosenLevels, top: ChosenLevels): Promise<boolean> {
     const baseline = await this.confirmation(top)
-    const accuracy = await this.confirmation(heights)
+    const accuracy = await this.confirmation(chosen)
     return baseline === undefined || accuracy === undefined || this.#within(accuracy, baseline)
   }
 
-  async confirmation(heights: Heights): Promise<number | undefined> {
+  async confirmation(chosen: ChosenLevels): Promise<number | undefined> {
     const { confirm } = this.#options
     if (confirm === undefined) return undefined
-    const known = this.#confirmed.get(key(heights))
+    const known = this.#confirmed.get(key(chosen))
     if (known !== undefined) return known
-    const accuracy = await this.#measure('samples held back', confirm, heights)
-    this.#confirmed.set(key(heights), accuracy)
+    const accuracy = await this.#measure('samples held back', confirm, chosen)
+    this.#confirmed.set(key(chosen), accuracy)
     return accuracy
   }
 
@@ -80,16 +80,16 @@ export class Trials {
     return accuracy >= baseline - this.#options.maxDrop / 100 - ROUNDING
   }
 
-  async #measure(what: string, by: (model: Uint8Array) => Promise<number>, heights: Heights): Promise<number> {
+  async #measure(what: string, by: (model: Uint8Array) => Promise<number>, chosen: ChosenLevels): Promise<number> {
     const { units, quantizeWith, signal, progress } = this.#options
     signal.throwIfAborted()
     progress?.(what, this.count)
-    const model = await quantizeWith(planOf(units, heights))
+    const model = await quantizeWith(planOf(units, chosen))
     signal.throwIfAborted()
     return by(model)
   }
 }
 
-function key(heights: Heights): string {
-  return heights.join(',')
+function key(chosen: ChosenLevels): string {
+  return chosen.join(',')
 }

@@ -3,7 +3,7 @@ import type { Manifest, TaskName } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { TensorSpec, Tensors } from '../core/tensors.ts'
 import { finish, type Work, type WorkCost } from '../core/work.ts'
-import type { LanguageModel } from '../generate/writer.ts'
+import type { LanguageModel } from '../generate/text-generator.ts'
 
 /** A request body as a task gets it: parsed JSON, or raw bytes with their media type. */
 export type TaskBody =

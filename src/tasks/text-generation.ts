@@ -2,7 +2,7 @@ import * as z from 'zod'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Sampling } from '../generate/sampler.ts'
-import { Writer, type WritingRequest } from '../generate/writer.ts'
+import { type GenerationRequest, TextGenerator } from '../generate/text-generator.ts'
 import { seed, stopString } from '../protocols/generation-fields.ts'
 import type { BoundTask } from './task.ts'
 import { readTextBody } from './texts.ts'
@@ -65,11 +65,11 @@ export function textGeneration(limits: Limits): BoundTask {
       if (language === undefined) {
         throw new VergeError('engine_unsupported', 'Texts cannot be written here. Use POST /v1/completions.')
       }
-      const writer = await Writer.open(language.model, writingRequest(parameters), limits)
+      const writer = await TextGenerator.open(language.model, writingRequest(parameters), limits)
       const prompt = await writer.text(inputs, 'inputs')
       writer.checkCost([prompt])
       let text = parameters.return_full_text === false ? '' : inputs
-      for await (const written of await writer.write(prompt, 0, language.signal)) {
+      for await (const written of await writer.generate(prompt, 0, language.signal)) {
         if (written.kind === 'text') text += written.text
       }
       return [{ generated_text: text }]
@@ -78,7 +78,7 @@ export function textGeneration(limits: Limits): BoundTask {
 }
 
 /** As text-generation-inference has it: what says how to draw says that tokens are drawn. */
-function writingRequest(parameters: Parameters): WritingRequest {
+function writingRequest(parameters: Parameters): GenerationRequest {
   const { do_sample: asked, min_p: minP, temperature, top_k: topK, top_p: topP } = parameters
   const says = [temperature, topK, topP, minP].some((value) => typeof value === 'number')
   const draws = asked ?? says

@@ -21,7 +21,7 @@ export interface ChunkReadOptions {
   readonly limits: Pick<Limits, 'chunkStallMs'>
 }
 
-/** Told apart from a store's failure: what the reader of the bytes threw is not for the next layer to mend. */
+/** Told apart from a store's failure: what the reader of the bytes threw is not for the next layer to fix. */
 class WriteFailure {
   readonly cause: unknown
   constructor(cause: unknown) {

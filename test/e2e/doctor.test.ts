@@ -18,7 +18,7 @@ interface Check {
   readonly area: string
   readonly status: 'ok' | 'warn' | 'fail' | 'skip'
   readonly finding: string
-  readonly mend?: string
+  readonly fix?: string
 }
 
 interface Diagnosis {
@@ -66,7 +66,7 @@ async function diagnose(url: string, env: NodeJS.ProcessEnv = {}, ...args: strin
   const { ok, checks } = JSON.parse(output) as { ok: boolean; checks: Check[] }
   expect(ok).toBe(code === 0)
   for (const check of checks) {
-    if (check.status === 'fail' || check.status === 'warn') expect(check.mend, check.finding).toBeTruthy()
+    if (check.status === 'fail' || check.status === 'warn') expect(check.fix, check.finding).toBeTruthy()
   }
   return { code, checks, output }
 }
@@ -160,7 +160,7 @@ describe('verge doctor against one that is not', () => {
     const diagnosis = await diagnose(url)
     expect(diagnosis.code).toBe(1)
     expect(failures(diagnosis)).toEqual(['models: there is no model to see'])
-    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.mend).toContain('verge setup')
+    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('verge setup')
   })
 
   it('a chunk missing in R2', async () => {
@@ -171,7 +171,7 @@ describe('verge doctor against one that is not', () => {
     const diagnosis = await diagnose(url)
     expect(diagnosis.code).toBe(1)
     expect(failures(diagnosis)).toEqual([expect.stringMatching(/^model reviews: does not answer: HTTP 503/)])
-    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.mend).toContain('Push the model again')
+    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('Push the model again')
   })
 
   it('a wrong key, and goes on as a stranger', async () => {
@@ -188,7 +188,7 @@ describe('verge doctor against one that is not', () => {
     const { url } = await start([digits], { CORS_ORIGINS: '' })
     const diagnosis = await diagnose(url)
     expect(failures(diagnosis)).toEqual([expect.stringMatching(/^CORS: a page of https:\/\/example.com may not call/)])
-    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.mend).toContain('CORS_ORIGINS')
+    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('CORS_ORIGINS')
   })
 
   it('another page let in than the one that should be', async () => {
@@ -220,13 +220,13 @@ describe('verge doctor against one that is not', () => {
     const url = await serve((_request, response) => response.end('<h1>Welcome</h1>'))
     const diagnosis = await diagnose(url)
     expect(failures(diagnosis)).toEqual([expect.stringContaining('does not answer as Verge does: HTTP 200')])
-    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.mend).toContain('Another program')
+    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('Another program')
   })
 
   it("Cloudflare's page for too much CPU", async () => {
     const url = await serve((_request, response) => response.writeHead(503).end('error code: 1102'))
     const [failure] = (await diagnose(url)).checks.filter(({ status }) => status === 'fail')
-    expect(failure?.mend).toContain('free plan')
+    expect(failure?.fix).toContain('free plan')
   })
 
   it('a redirect, to which the key is not taken', async () => {

@@ -124,7 +124,7 @@ describe('verge push', () => {
     expect(await stored()).toEqual([])
   })
 
-  it('refuses what strays from the original, says where it begins, and stores nothing', async () => {
+  it('refuses what differs from the original, says where it begins, and stores nothing', async () => {
     const args = ['encoder.onnx', '--name', ENCODER, '--no-measure', '--dtype', 'q4', '--tolerance', '1']
     const { code, stderr } = await push(...args)
     expect(code).toBe(1)

@@ -11,10 +11,10 @@ import { untilListening } from '../../src/cli/local/readiness.ts'
 import { inferRequest, send } from '../../src/cli/oip-client.ts'
 import { readDescription } from '../../src/cli/pack/description.ts'
 import { freePort } from '../../src/cli/terminal/port.ts'
+import { assessOutput } from '../../src/cli/verify/assess-output.ts'
 import { Comparison } from '../../src/cli/verify/compare.ts'
 import { ExerciseWatch } from '../../src/cli/verify/exercise.ts'
 import { findSamples } from '../../src/cli/verify/find.ts'
-import { judge } from '../../src/cli/verify/judge.ts'
 import { outputRanges } from '../../src/cli/verify/ranges.ts'
 import { referenceSession, tensorOutputs } from '../../src/cli/verify/reference.ts'
 import { toleranceFor } from '../../src/cli/verify/tolerance.ts'
@@ -87,7 +87,7 @@ async function compare(model: string, modelFile: string, dtype: string): Promise
   const ranges = outputRanges(decodeModel(onnx))
   for (const { name, comparison, watch } of trials) {
     const agreement = { ...comparison.result(), top1: null }
-    expect(judge(agreement, watch.result(), toleranceFor(dtype), ranges.get(name)).strayings, name).toEqual([])
+    expect(assessOutput(agreement, watch.result(), toleranceFor(dtype), ranges.get(name)).deviations, name).toEqual([])
   }
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { referenceEngine } from '../../src/cli/build/session.ts'
+import { referenceEngine } from '../../src/cli/build/context.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { bundleWorker } from '../../src/cli/local/bundle.ts'
 import { measureCost } from '../../src/cli/measure/cost.ts'
@@ -116,15 +116,15 @@ describe('verification in workerd', () => {
     expect(steps).toEqual(['1/3', '2/3', '3/3'])
   })
 
-  it('fails an artifact that strays, naming the output and where the error begins', async () => {
+  it('fails an artifact that differs, naming the output and where the error begins', async () => {
     const original = classifier()
     const samples = await findSamples(original, { count: 4, seed: 1, signal })
-    const strayed = await packed(
+    const shifted = await packed(
       classifier((value, index) => (index % 5 === 0 ? -value : value)),
       {},
       'int8',
     )
-    const verification = await verifyInWorkerd({ packed: strayed, original, samples, signal })
+    const verification = await verifyInWorkerd({ packed: shifted, original, samples, signal })
     expect(verification.ok).toBe(false)
     expect(verification.artifacts.map(({ artifact }) => artifact)).toEqual(['edge-int8', 'onnx-int8'])
     for (const { failures, located } of verification.artifacts) {
@@ -133,7 +133,7 @@ describe('verification in workerd', () => {
       expect(located?.first).toMatchObject({ value: 'scores' })
     }
     const generous = { cosine: -1, relative: 10, agreement: 0 }
-    expect(await verifyInWorkerd({ packed: strayed, original, samples, signal, tolerance: generous })).toMatchObject({
+    expect(await verifyInWorkerd({ packed: shifted, original, samples, signal, tolerance: generous })).toMatchObject({
       ok: true,
     })
   })
@@ -145,7 +145,7 @@ describe('verification in workerd', () => {
     const verify = async (model: Uint8Array, dtype: string) =>
       verifyInWorkerd({ packed: await packed(model, {}, dtype), original, samples, signal })
     const floats = await verify(near, 'q4')
-    expect(floats).toMatchObject({ ok: false, verdict: 'strays' })
+    expect(floats).toMatchObject({ ok: false, verdict: 'differs' })
     expect(floats.artifacts.map(({ dtype }) => dtype)).toEqual(['fp32', 'fp32'])
     const env = { engine: referenceEngine(), signal }
     const { model } = await quantizeModel(decodeModel(original), { dtype: 'q8', method: 'weights', samples: [] }, env)
@@ -169,7 +169,7 @@ describe('verification in workerd', () => {
       ['scores', false],
       ['boxes', true],
     ])
-    expect(await verify(detector({ shift: 20 }), detector())).toMatchObject({ ok: false, verdict: 'strays' })
+    expect(await verify(detector({ shift: 20 }), detector())).toMatchObject({ ok: false, verdict: 'differs' })
   })
 
   it('fails a classifier whose best class is another, on real samples alone', async () => {

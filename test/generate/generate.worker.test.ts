@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { ChatTemplate } from '../../src/generate/chat.ts'
 import { ControlText } from '../../src/generate/control-text.ts'
-import { written } from '../../src/generate/generate.ts'
+import { generationEvents } from '../../src/generate/generation-events.ts'
 import { seededRandom, seedOf, xoshiro128 } from '../../src/generate/random.ts'
 import { type Sampling, sampler } from '../../src/generate/sampler.ts'
 import { StopStrings } from '../../src/generate/stop.ts'
@@ -358,7 +358,7 @@ describe('texts from tokens', () => {
     const ended = { value: false }
     const parts: string[] = []
     const options = { tokenizer, continues: true, stop, maxNewTokens }
-    for await (const part of written(tokensOf(ids.slice(0, maxNewTokens), ended), options)) {
+    for await (const part of generationEvents(tokensOf(ids.slice(0, maxNewTokens), ended), options)) {
       parts.push(part.kind === 'text' ? part.text : `[${part.finish} ${part.tokens}]`)
     }
     expect(ended.value).toBe(true)

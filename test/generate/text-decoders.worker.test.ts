@@ -1,7 +1,7 @@
 import { Tokenizer } from '@huggingface/tokenizers'
 import { describe, expect, it } from 'vitest'
+import { Detokenizer } from '../../src/generate/detokenizer.ts'
 import { seededRandom } from '../../src/generate/random.ts'
-import { Detokenizer } from '../../src/generate/text.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { codeOf } from '../fixtures/http.ts'
 import { LETTERS } from '../fixtures/language.ts'

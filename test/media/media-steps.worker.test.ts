@@ -7,7 +7,7 @@ import { decodingAudio } from '../../src/media/audio/decode.ts'
 import { bytesFromBase64 } from '../../src/media/base64.ts'
 import { parsingCsv } from '../../src/media/csv/parse.ts'
 import { decodingImage } from '../../src/media/image/decode.ts'
-import { inking } from '../../src/media/image/preprocess.ts'
+import { normalizingGlyph } from '../../src/media/image/preprocess.ts'
 import { resizing } from '../../src/media/image/resize.ts'
 import { png, pngChunk } from '../../synthetic/png.ts'
 import { wav } from '../../synthetic/wav.ts'
@@ -154,7 +154,7 @@ const READERS: Readonly<Record<string, readonly [Reader, number]>> = {
   'a narrow picture to a wide one': [(n, meter) => resizing(raster(8, n), 512, 512, 'lanczos', meter), 4_096],
   'a small picture to a large one': [(n, meter) => resizing(raster(8, 8), 256, n, 'bicubic', meter), 256],
   'a picture to its nearest samples': [(n, meter) => resizing(raster(8, 8), 256, n, 'nearest', meter), 256],
-  'a drawing to its box': [(n, meter) => inking(raster(256, n), 28, 28, 20, meter), 512],
+  'a drawing to its box': [(n, meter) => normalizingGlyph(raster(256, n), 28, 28, 20, meter), 512],
   ...Object.fromEntries(
     (['u8', 'i16', 'i24', 'i32', 'f32', 'f64'] as const).flatMap((encoding) =>
       [false, true].map((extensible) => [

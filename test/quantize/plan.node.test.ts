@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { PlanLayer, Precision, PrecisionPlan } from '../../src/quantize/ladder.ts'
-import { bytesAt, movesOf, unitsOf } from '../../src/quantize/ladder.ts'
 import { type PlanOptions, planMixedPrecision } from '../../src/quantize/plan.ts'
+import type { PlanLayer, Precision, PrecisionPlan } from '../../src/quantize/precision-levels.ts'
+import { bytesAt, movesOf, unitsOf } from '../../src/quantize/precision-levels.ts'
 import { measureSensitivity } from '../../src/quantize/sensitivity.ts'
 
 const signal = new AbortController().signal
@@ -323,13 +323,13 @@ describe('steps up', () => {
     )
     const random = numbers(7)
     const errors = units.map(() => [random.next().value as number, random.next().value as number, 0])
-    const heights = units.map(() => 0)
+    const levels = units.map(() => 0)
     for (const { unit, to, bytes } of movesOf(units, errors)) {
-      const before = bytesAt(units, heights)
-      expect(to).toBeGreaterThan(heights[unit] as number)
-      heights[unit] = to
-      expect(bytesAt(units, heights) - before).toBe(bytes)
+      const before = bytesAt(units, levels)
+      expect(to).toBeGreaterThan(levels[unit] as number)
+      levels[unit] = to
+      expect(bytesAt(units, levels) - before).toBe(bytes)
     }
-    expect(heights).toEqual(units.map(() => 2))
+    expect(levels).toEqual(units.map(() => 2))
   })
 })

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { referenceEngine } from '../../src/cli/build/session.ts'
+import { referenceEngine } from '../../src/cli/build/context.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { findSamples } from '../../src/cli/verify/find.ts'
 import { referenceSession } from '../../src/cli/verify/reference.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { referenceEngine } from '../../src/cli/build/session.ts'
+import { referenceEngine } from '../../src/cli/build/context.ts'
 import { toOrtFormat } from '../../src/cli/pack/convert.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { encodeModel } from '../../src/onnx/codec.ts'

@@ -1,9 +1,9 @@
 import { decodeModel } from '../../onnx/codec.ts'
 import { printable } from '../../onnx/errors.ts'
 import type { Sample } from '../../quantize/types.ts'
+import { assessOutput } from '../verify/assess-output.ts'
 import { Comparison } from '../verify/compare.ts'
 import { ExerciseWatch } from '../verify/exercise.ts'
-import { judge } from '../verify/judge.ts'
 import { outputRanges } from '../verify/ranges.ts'
 import { referenceSession, tensorOutputs } from '../verify/reference.ts'
 import type { Tolerance } from '../verify/tolerance.ts'
@@ -21,7 +21,7 @@ export interface AgreementOptions {
 /** How a candidate agrees with its original. */
 export interface CandidateAgreement {
   /** What is beyond tolerance, a sentence each. */
-  readonly strayed: readonly string[]
+  readonly differences: readonly string[]
   /** Outputs of which the samples show nothing, and why, a sentence each. */
   readonly unexercised: readonly string[]
   /** Whether the samples show anything of any output. */
@@ -59,14 +59,14 @@ export async function agreementOf(options: AgreementOptions): Promise<CandidateA
       const judged = trials.map(({ name, comparison, watch }) => {
         const agreement = comparison.result()
         const of = classes ? agreement : { ...agreement, top1: null }
-        return { name: `output "${printable(name)}"`, ...judge(of, watch.result(), tolerance, ranges.get(name)) }
+        return { name: `output "${printable(name)}"`, ...assessOutput(of, watch.result(), tolerance, ranges.get(name)) }
       })
       return {
-        strayed: judged.flatMap(({ name, strayings }) => strayings.map((what) => `${name} ${what}`)),
+        differences: judged.flatMap(({ name, deviations }) => deviations.map((what) => `${name} ${what}`)),
         unexercised: judged.flatMap(({ name, unexercised }) =>
           unexercised === null ? [] : [`${name} is not exercised: ${unexercised}`],
         ),
-        shown: judged.some(({ strayings, unexercised }) => strayings.length === 0 && unexercised === null),
+        shown: judged.some(({ deviations, unexercised }) => deviations.length === 0 && unexercised === null),
       }
     } finally {
       candidate.dispose()

@@ -12,6 +12,7 @@ import { refuseUnsendable } from '../pack/sendable.ts'
 import type { Existing } from '../push/existing.ts'
 import { renderHtml } from '../report/html.ts'
 import { type Report, renderJson } from '../report/report.ts'
+import type { BuildContext } from './context.ts'
 import { type ModelFolder, writeModelFolder } from './folder.ts'
 import { keptChoice } from './kept-choice.ts'
 import { keptMemory } from './kept-memory.ts'
@@ -24,7 +25,6 @@ import { isRandom, randomNote } from './random.ts'
 import { reportOf } from './report.ts'
 import { exampleRequest } from './request.ts'
 import { describeLoaded, type SampleNeeds, samplesFor } from './samples.ts'
-import type { Workbench } from './session.ts'
 
 /** Of a report whose figures are not of this run. */
 export const KEPT_NOTE = 'proof: kept from an earlier run, since no file, sample or tool that it depends on has changed'
@@ -72,21 +72,21 @@ export interface Built {
  * reported on. Nothing of it is in its place before all of it is there; a verification that fails is in the report.
  * @throws UsageError, OnnxError, VergeError
  */
-export async function buildModel(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
-  const { progress } = bench
+export async function buildModel(spec: string, settings: BuildSettings, context: BuildContext): Promise<Built> {
+  const { progress } = context
   readyWorker(settings)
-  const loaded = await loadModel(spec, { ...bench, file: settings.model.file, insecure: settings.model.insecure })
+  const loaded = await loadModel(spec, { ...context, file: settings.model.file, insecure: settings.model.insecure })
   refuseUnsendable(loaded.model)
   const random = isRandom(loaded, settings.model.allowRandom)
   const { description: described, notes } = await describeLoaded(loaded, settings.model)
   const existing = await settings.existing(described.name)
   const description =
     settings.model.version === undefined ? { ...described, version: nextVersion(existing.taken) } : described
-  const set = await samplesFor(loaded, description, needsOf(settings), bench)
+  const set = await samplesFor(loaded, description, needsOf(settings), context)
   const choose = random ? withoutComparing : choosePrecision
-  const context = { ...bench, tolerance: settings.samples.tolerance }
-  const chosen = await keptChoice(loaded, settings.quantize, set, context, choose)
-  const accuracy = random ? null : await measuredAccuracy(loaded.onnx, chosen, set, bench)
+  const withTolerance = { ...context, tolerance: settings.samples.tolerance }
+  const chosen = await keptChoice(loaded, settings.quantize, set, withTolerance, choose)
+  const accuracy = random ? null : await measuredAccuracy(loaded.onnx, chosen, set, context)
   const folder = settings.folder ?? join(BUILT, description.name)
   const made = folderOf(loaded, description, chosen, settings, accuracy)
   let draft = withExample(await withChatTemplate(made, loaded), set.samples[0])
@@ -98,7 +98,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
   const same = sameVersion(existing.manifests, packed.manifest, settings.model.version)
   await settings.beforeProof?.(packed, same)
   const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
-  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, bench)
+  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, context)
   const cost = same === undefined ? measured?.measurements?.cost.cost : costOf(same)
   if (cost !== undefined || same !== undefined) {
     // What a run costs is a measured figure: it belongs to the description, so that packing stays the same everywhere.
@@ -114,7 +114,7 @@ export async function buildModel(spec: string, settings: BuildSettings, bench: W
     verification,
     accuracy,
     measured,
-    measuredOriginal: settings.compare && chosen.quantized ? await measureOriginal(loaded, set, bench) : null,
+    measuredOriginal: settings.compare && chosen.quantized ? await measureOriginal(loaded, set, context) : null,
     notes: [...notes, ...(kept ? [KEPT_NOTE] : [])],
   })
   const reports = new Map([

@@ -1,8 +1,8 @@
 import { LIMITS } from '../../core/limits.ts'
 import type { TensorSpec } from '../../core/tensors.ts'
 import { chooseMethod } from '../../quantize/method.ts'
+import { type ModelSummary, summarizeModel, type WeightKind } from '../../quantize/model-summary.ts'
 import { quantizedOps } from '../../quantize/quantized-ops.ts'
-import { type Survey, surveyModel, type WeightKind } from '../../quantize/survey.ts'
 import type { Dtype } from '../../quantize/types.ts'
 import { bytes, printableLines, table } from '../terminal/format.ts'
 import { type LoadOptions, loadModel } from './load.ts'
@@ -13,7 +13,7 @@ export interface Inspection {
   readonly bytes: number
   readonly inputs: readonly TensorSpec[]
   readonly outputs: readonly TensorSpec[]
-  readonly survey: Survey
+  readonly survey: ModelSummary
   /** Quantizing operators that it has already. */
   readonly quantized: readonly string[]
   /** Estimated bytes by precision, and of a loaded session at the edge. */
@@ -30,7 +30,7 @@ export interface Inspection {
 /** @throws what `loadModel` throws */
 export async function inspectModel(spec: string, options: LoadOptions): Promise<Inspection> {
   const { source, model, bytes: size, signature } = await loadModel(spec, options)
-  const survey = surveyModel(model)
+  const survey = summarizeModel(model)
   const quantized = quantizedOps(model)
   return {
     source: source.label,
@@ -56,7 +56,7 @@ const ELEMENT: Readonly<Record<'fp32' | 'fp16' | 'q8' | 'q4', Readonly<Record<We
 /** A session uses weights in ORT format where they lie, plus structures: see `sessionFootprint`. */
 const LOADED = 1.25
 
-function estimatesOf({ weights }: Survey, size: number): Inspection['estimates'] {
+function estimatesOf({ weights }: ModelSummary, size: number): Inspection['estimates'] {
   const rest = size - weights.reduce((sum, { floats }) => sum + 4 * floats, 0)
   return (['fp32', 'fp16', 'q8', 'q4'] as const).map((dtype) => {
     const total = weights.reduce((sum, { kind, floats }) => sum + ELEMENT[dtype][kind] * floats, Math.max(0, rest))
@@ -119,7 +119,7 @@ const NAMES: Readonly<Record<WeightKind, string>> = {
   other: 'other',
 }
 
-function opsets({ opsets: versions }: Survey): string {
+function opsets({ opsets: versions }: ModelSummary): string {
   return Object.entries(versions)
     .map(([domain, version]) => `${domain} ${version}`)
     .join(', ')

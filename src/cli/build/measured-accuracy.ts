@@ -1,14 +1,14 @@
 import type { Accuracy } from '../../catalog/manifest.ts'
 import { measureAccuracy } from '../samples/accuracy.ts'
+import { type BuildContext, referenceEngine } from './context.ts'
 import type { Chosen, SampleSet } from './precision.ts'
-import { referenceEngine, type Workbench } from './session.ts'
 
 /** How well the chosen form does its task on labelled samples, or agrees with the original on others. Null without any. */
 export async function measuredAccuracy(
   original: Uint8Array,
   { onnx, quantized }: Chosen,
   { samples, synthetic, classes }: SampleSet,
-  { progress, signal }: Workbench,
+  { progress, signal }: BuildContext,
 ): Promise<Accuracy | null> {
   if (synthetic || quantized === undefined) return null
   const task = progress.task('Measuring accuracy', undefined, 'steps')

@@ -1,17 +1,17 @@
 import { encodeModel } from '../../onnx/codec.ts'
-import type { PlanLayer, PrecisionPlan } from '../../quantize/ladder.ts'
 import { planMixedPrecision } from '../../quantize/plan.ts'
+import type { PlanLayer, PrecisionPlan } from '../../quantize/precision-levels.ts'
 import { prepareModel } from '../../quantize/prepare.ts'
 import { type Quantized, type QuantizeEnv, quantizePrepared, refuseQuantized } from '../../quantize/quantize.ts'
 import type { Dtype, LayerResult } from '../../quantize/types.ts'
 import { confidenceNote, createEvaluator, splitSamples } from '../samples/accuracy.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { bytes } from '../terminal/format.ts'
+import { referenceEngine } from './context.ts'
 import type { LoadedModel } from './load.ts'
 import type { QuantizeSettings } from './options.ts'
 import type { Chosen, PrecisionContext, SampleSet } from './precision.ts'
 import { quantizeOptions } from './quantize-options.ts'
-import { referenceEngine } from './session.ts'
 
 /**
  * The smallest mix of precisions that loses no more accuracy than allowed: measured layer by layer on a part of the

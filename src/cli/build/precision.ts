@@ -1,18 +1,18 @@
 import { isVergeError } from '../../core/errors.ts'
 import { encodeModel } from '../../onnx/codec.ts'
+import { summarizeModel } from '../../quantize/model-summary.ts'
 import { heldTo, precisionOf } from '../../quantize/precision.ts'
 import { isUnsuitable, type Quantized, quantizeModel } from '../../quantize/quantize.ts'
 import { quantizedOps } from '../../quantize/quantized-ops.ts'
-import { surveyModel } from '../../quantize/survey.ts'
 import type { Dtype, Sample } from '../../quantize/types.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { toleranceFor } from '../verify/tolerance.ts'
 import { agreementOf } from './agreement.ts'
+import { type BuildContext, referenceEngine } from './context.ts'
 import type { LoadedModel } from './load.ts'
 import { mixPrecisions } from './mix.ts'
 import type { QuantizeSettings } from './options.ts'
 import { quantizeOptions } from './quantize-options.ts'
-import { referenceEngine, type Workbench } from './session.ts'
 
 /** Samples, and what is known of them. */
 export interface SampleSet {
@@ -33,7 +33,7 @@ export interface Chosen {
   readonly notes: readonly string[]
 }
 
-export interface PrecisionContext extends Workbench {
+export interface PrecisionContext extends BuildContext {
   readonly tolerance: number | undefined
 }
 
@@ -62,7 +62,7 @@ export async function choosePrecision(
     const dtype = real === 'q8' ? 'int8' : real
     return { ...asItIs(loaded, `as it is: it is quantized already (${found.slice(0, 3).join(', ')})`), dtype }
   }
-  const floats = surveyModel(loaded.model)
+  const floats = summarizeModel(loaded.model)
     .weights.filter(({ kind }) => kind !== 'other')
     .reduce((sum, group) => sum + group.floats, 0)
   if (floats < LEAST_FLOATS && !settings.prune) {
@@ -85,13 +85,13 @@ export async function withoutComparing(
   loaded: LoadedModel,
   settings: QuantizeSettings,
   set: SampleSet,
-  bench: Workbench,
+  context: BuildContext,
 ): Promise<Chosen> {
   if (settings.maxDrop !== undefined) {
     throw new UsageError('--max-drop compares answers, and this model draws random numbers. Choose a --dtype instead.')
   }
   if (settings.dtype !== 'auto' && !(settings.dtype === 'fp32' && !settings.prune)) {
-    return quantized(loaded, settings.dtype, settings, set, bench)
+    return quantized(loaded, settings.dtype, settings, set, context)
   }
   return asItIs(loaded, 'fp32: answers of a model that draws random numbers cannot be compared')
 }
@@ -110,7 +110,7 @@ async function firstThatAgrees(
       if (candidate.quantized?.layers.length === 0) {
         return asItIs(loaded, 'fp32: nothing in it can be quantized', candidate.quantized.skipped.length)
       }
-      const { shown, strayed } = await agreementOf({
+      const { shown, differences } = await agreementOf({
         original: loaded.onnx,
         candidate: candidate.onnx,
         samples: set.samples.slice(0, AGREEMENT_SAMPLES),
@@ -119,9 +119,9 @@ async function firstThatAgrees(
         signal: context.signal,
       })
       // Whoever asked for no proof may have no samples.
-      if (strayed.length === 0 && (shown || set.samples.length === 0))
+      if (differences.length === 0 && (shown || set.samples.length === 0))
         return { ...candidate, notes: [...notes, ...candidate.notes] }
-      const why = strayed[0] ?? 'the samples leave every output as it is, which shows nothing'
+      const why = differences[0] ?? 'the samples leave every output as it is, which shows nothing'
       notes.push(`8 bits (${candidate.quantized?.method ?? method}) are not taken: ${why}`)
       if (candidate.quantized?.method === 'weights') break
     } catch (error) {
@@ -147,7 +147,7 @@ async function quantized(
   dtype: Dtype,
   settings: QuantizeSettings,
   { samples, synthetic }: SampleSet,
-  { signal, progress }: Workbench,
+  { signal, progress }: BuildContext,
 ): Promise<Chosen> {
   const task = progress.task(`Quantizing to ${dtype}`, undefined, 'steps')
   try {

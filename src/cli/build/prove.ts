@@ -5,11 +5,11 @@ import { sha256 } from '../pack/bytes.ts'
 import { type PackedModel, pack } from '../pack/packer.ts'
 import { type ProveOptions, proveInWorkerd } from '../verify/prove.ts'
 import { type Verification, verifyInWorkerd } from '../verify/verify.ts'
+import type { BuildContext } from './context.ts'
 import { provenPart, samplesDigest } from './evidence.ts'
 import { type Kept, keptResults } from './kept.ts'
 import type { LoadedModel } from './load.ts'
 import type { SampleSet } from './precision.ts'
-import type { Workbench } from './session.ts'
 
 export interface ProofSettings {
   readonly verify: boolean
@@ -35,7 +35,7 @@ export async function prove(
   { onnx: original }: LoadedModel,
   { samples, synthetic }: SampleSet,
   { verify, measure, tolerance }: ProofSettings,
-  { progress, signal }: Workbench,
+  { progress, signal }: BuildContext,
   kept: Kept = keptResults(),
 ): Promise<Found> {
   if (!verify && !measure) return { verification: null, measured: null, kept: false }
@@ -77,7 +77,7 @@ export async function prove(
 
 const VERDICTS = {
   agrees: 'agrees with the original',
-  strays: 'differs from the original',
+  differs: 'differs from the original',
   none: 'no output is exercised',
 } as const
 
@@ -93,7 +93,7 @@ function summary({ verification, measured }: Pick<Found, 'verification' | 'measu
 export async function measureOriginal(
   { source, onnx }: LoadedModel,
   { samples }: SampleSet,
-  { progress, signal }: Workbench,
+  { progress, signal }: BuildContext,
 ): Promise<Measured | null> {
   const task = progress.task('Measuring the original in workerd', undefined, 'steps')
   const file = basename(source.modelFile)

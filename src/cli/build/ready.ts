@@ -8,6 +8,7 @@ import { type PackedModel, pack } from '../pack/packer.ts'
 import { renderHtml } from '../report/html.ts'
 import { renderJson } from '../report/report.ts'
 import { type BuildSettings, type Built, choiceOf, KEPT_NOTE, needsOf, readyWorker } from './build.ts'
+import type { BuildContext } from './context.ts'
 import { keptMemory } from './kept-memory.ts'
 import { loadModel } from './load.ts'
 import { IMAGE_OPTIONS, QUANTIZE_OPTIONS } from './options.ts'
@@ -15,7 +16,6 @@ import { prove } from './prove.ts'
 import { isRandom, randomNote } from './random.ts'
 import { reportOf } from './report.ts'
 import { samplesFor } from './samples.ts'
-import type { Workbench } from './session.ts'
 
 /** Where reports on folders that were not built here lie, a folder each. */
 export const REPORTS = join(ROOT, '.verge/reports')
@@ -60,12 +60,12 @@ export async function packReady(
 }
 
 /** Packs, proves and reports on a model folder as it is. @throws manifest_invalid, UsageError */
-export async function readyModel(spec: string, settings: BuildSettings, bench: Workbench): Promise<Built> {
+export async function readyModel(spec: string, settings: BuildSettings, context: BuildContext): Promise<Built> {
   readyWorker(settings)
   const folder = resolve(spec)
   const description = await readDescription(folder)
   const original = description.artifacts.find(({ dtype }) => dtype === 'fp32') ?? description.artifacts[0]
-  const loaded = await loadModel(join(folder, original?.file ?? ''), bench)
+  const loaded = await loadModel(join(folder, original?.file ?? ''), context)
   // A description that forbids caching says that the model does not answer the same twice.
   const random = isRandom(loaded, settings.model.allowRandom || description.cache === false)
   const packed = await packReady(folder, settings.model)
@@ -73,9 +73,9 @@ export async function readyModel(spec: string, settings: BuildSettings, bench: W
   const tokenizer = description.tokenizer
   const files = new Map(tokenizer === undefined ? [] : [[tokenizer, join(folder, tokenizer)]])
   const source = { ...loaded.source, files }
-  const set = await samplesFor({ ...loaded, source }, description, needsOf(settings), bench)
+  const set = await samplesFor({ ...loaded, source }, description, needsOf(settings), context)
   const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
-  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, bench)
+  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, context)
   const report = await reportOf(loaded, packed, {
     options: settings.asked,
     choices: [{ what: 'artifacts', why: 'as its verge.json says' }, ...(random ? [choiceOf(randomNote(loaded))] : [])],

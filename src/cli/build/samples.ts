@@ -13,10 +13,10 @@ import type { Description } from '../pack/description.ts'
 import { readSamples } from '../samples/read.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { type FindOptions, findSamples } from '../verify/find.ts'
+import type { BuildContext } from './context.ts'
 import type { LoadedModel } from './load.ts'
 import type { ModelSettings, SampleSettings } from './options.ts'
 import type { SampleSet } from './precision.ts'
-import type { Workbench } from './session.ts'
 
 /** Made-up samples, where there are none. */
 const SYNTHETIC = 8
@@ -100,7 +100,7 @@ export async function samplesFor(
   { onnx, signature, source }: LoadedModel,
   description: Description,
   settings: SampleNeeds,
-  { progress, signal }: Workbench,
+  { progress, signal }: BuildContext,
 ): Promise<SampleSet> {
   const classes = description.labels?.length
   if (settings.samples === undefined) {

@@ -1,10 +1,10 @@
 import { resolve } from 'node:path'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { buildModel } from '../build/build.ts'
+import { buildContext } from '../build/context.ts'
 import { BUILD_COLUMN } from '../build/options.ts'
 import { isReady } from '../build/ready.ts'
-import { workbench } from '../build/session.ts'
-import { refuseStrayed } from '../build/strayed.ts'
+import { refuseUnproven } from '../build/unproven.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { STATE } from '../files/project.ts'
 import { serve } from '../local/serve.ts'
@@ -59,7 +59,7 @@ export const devCommand = defineCommand({
     )
     if (!(await isFree(port))) throw new UsageError(`Port ${port} is in use. Choose another one: --port ${port + 1}`)
     const signal = untilInterrupted()
-    const bench = workbench(signal, false)
+    const context = buildContext(signal, false)
     let folder = spec
     try {
       if (await isReady(spec, settings)) {
@@ -73,13 +73,13 @@ export const devCommand = defineCommand({
         }
         folder = resolve(spec)
       } else {
-        const built = await buildModel(spec, settings, bench)
+        const built = await buildModel(spec, settings, context)
         console.log(renderText(built.report))
-        refuseStrayed(built, 'served')
+        refuseUnproven(built, 'served')
         folder = built.folder
       }
     } finally {
-      bench.progress.close()
+      context.progress.close()
     }
     await serve({ port, persistTo, folders: [folder], release: true, signal })
     return undefined

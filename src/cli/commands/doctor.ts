@@ -68,8 +68,8 @@ export const doctorCommand = defineCommand({
 
     const checks: Check[] = []
     if (key !== undefined && !usable) {
-      const mend = `Make a new key (openssl rand -base64 33), and give it to the Worker: npx wrangler secret put ${API_KEY}`
-      checks.push(fail('key', `${API_KEY} has a character that no request can carry`, mend))
+      const fix = `Make a new key (openssl rand -base64 33), and give it to the Worker: npx wrangler secret put ${API_KEY}`
+      checks.push(fail('key', `${API_KEY} has a character that no request can carry`, fix))
     }
     const environment = await readChecked(configPath, values.env, checks)
     if (environment !== undefined) {

@@ -1,6 +1,6 @@
+import { buildContext } from '../build/context.ts'
 import { describeInspection, inspectModel } from '../build/inspect.ts'
 import { SOURCE_OPTIONS } from '../build/options.ts'
-import { workbench } from '../build/session.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
@@ -30,7 +30,7 @@ export const inspectCommand = defineCommand({
   operands: 'files',
   async run({ values, positionals }) {
     const spec = onlyArgument(positionals, 'which model: npx verge inspect model.onnx')
-    const { progress, signal } = workbench(untilInterrupted(), values.json === true)
+    const { progress, signal } = buildContext(untilInterrupted(), values.json === true)
     try {
       const inspection = await inspectModel(spec, {
         file: values.file,

@@ -3,10 +3,10 @@ import { canonicalBytes } from '../../catalog/canonical-json.ts'
 import { blobKey, manifestKey } from '../../catalog/keys.ts'
 import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { buildModel } from '../build/build.ts'
+import { buildContext } from '../build/context.ts'
 import { BUILD_COLUMN } from '../build/options.ts'
 import { isReady, packReady } from '../build/ready.ts'
-import { workbench } from '../build/session.ts'
-import { refuseStrayed } from '../build/strayed.ts'
+import { refuseUnproven } from '../build/unproven.ts'
 import { defineCommand } from '../command.ts'
 import { modelFolders } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
@@ -64,15 +64,15 @@ export const packCommand = defineCommand({
         throw new UsageError(`--${name} is for one model: give one, as in npx verge pack model.onnx --${name} ...`)
       }
     }
-    const bench = workbench(untilInterrupted(), values.json === true)
+    const context = buildContext(untilInterrupted(), values.json === true)
     try {
       const packed: PackedModel[] = []
       for (const spec of positionals.length > 0 ? positionals : await modelFolders()) {
-        bench.signal.throwIfAborted()
+        context.signal.throwIfAborted()
         if (await isReady(spec, settings)) packed.push(await packReady(resolve(spec), settings.model))
         else {
-          const built = await buildModel(spec, settings, bench)
-          refuseStrayed(built, 'packed')
+          const built = await buildModel(spec, settings, context)
+          refuseUnproven(built, 'packed')
           packed.push(built.packed)
         }
         refuseTwins(packed)
@@ -85,7 +85,7 @@ export const packCommand = defineCommand({
       const written = out === undefined ? [] : [`Written to ${relative(process.cwd(), out) || '.'}`]
       return [...packed.map(describePacked), ...written].join('\n')
     } finally {
-      bench.progress.close()
+      context.progress.close()
     }
   },
 })

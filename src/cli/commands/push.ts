@@ -4,7 +4,7 @@ import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { type BuildSettings, type Built, buildModel } from '../build/build.ts'
 import { BUILD_COLUMN } from '../build/options.ts'
 import { isElsewhere, isReady, packReady, readyModel } from '../build/ready.ts'
-import { refuseStrayed } from '../build/strayed.ts'
+import { refuseUnproven } from '../build/unproven.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { Visitor } from '../doctor/visitor.ts'
 import { STATE } from '../files/project.ts'
@@ -130,7 +130,7 @@ export const pushCommand = defineCommand({
       }
       const built = await (ready ? readyModel : buildModel)(spec, settings, bench)
       if (!values.json) console.log(renderText(built.report))
-      refuseStrayed(built, 'pushed')
+      refuseUnproven(built, 'pushed')
       const { model } = built.packed.manifest
       const known = await readModel(target.truth, model, signal)
       const visibility = visibilityOf(known)

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { agreementOf } from '../build/agreement.ts'
+import { buildContext } from '../build/context.ts'
 import { loadModel } from '../build/load.ts'
 import {
   BUILD_COLUMN,
@@ -15,7 +16,6 @@ import {
 import { choosePrecision } from '../build/precision.ts'
 import { refuseRandom } from '../build/random.ts'
 import { describeLoaded, samplesFor } from '../build/samples.ts'
-import { workbench } from '../build/session.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { writeWhole } from '../files/whole-file.ts'
 import { UsageError } from '../terminal/command-line.ts'
@@ -76,21 +76,21 @@ export const quantizeCommand = defineCommand({
     const settings = quantizeSettings(values)
     const wanted = sampleSettings(values)
     if (values.out !== undefined) await checkOut(values.out, spec)
-    const bench = workbench(untilInterrupted(), values.json === true)
+    const context = buildContext(untilInterrupted(), values.json === true)
     try {
-      const loaded = await loadModel(spec, { ...bench, file: values.file, insecure: values.insecure === true })
+      const loaded = await loadModel(spec, { ...context, file: values.file, insecure: values.insecure === true })
       refuseRandom(loaded)
       const { description } = await describeLoaded(loaded)
-      const set = await samplesFor(loaded, description, wanted, bench)
-      const chosen = await choosePrecision(loaded, settings, set, { ...bench, tolerance: wanted.tolerance })
+      const set = await samplesFor(loaded, description, wanted, context)
+      const chosen = await choosePrecision(loaded, settings, set, { ...context, tolerance: wanted.tolerance })
       const tolerance = toleranceFor(chosen.dtype, wanted.tolerance === undefined ? {} : { cosine: wanted.tolerance })
-      const { strayed, unexercised } = await agreementOf({
+      const { differences, unexercised } = await agreementOf({
         original: loaded.onnx,
         candidate: chosen.onnx,
         samples: set.samples,
         tolerance,
         classes: set.classes !== undefined && !set.synthetic,
-        signal: bench.signal,
+        signal: context.signal,
       })
       const out = resolve(values.out ?? `${description.name}.${chosen.dtype}.onnx`)
       if (out === resolve(loaded.source.modelFile))
@@ -104,15 +104,15 @@ export const quantizeCommand = defineCommand({
         bytesBefore: loaded.onnx.length,
         bytesAfter: chosen.onnx.length,
         notes: chosen.notes,
-        strayed,
+        differences,
         unexercised,
         layers,
         skipped,
       }
-      if (strayed.length > 0) process.exitCode = 1
+      if (differences.length > 0) process.exitCode = 1
       return values.json ? JSON.stringify(summary, null, 2) : describe(summary)
     } finally {
-      bench.progress.close()
+      context.progress.close()
     }
   },
 })
@@ -124,7 +124,7 @@ interface Summary {
   readonly bytesBefore: number
   readonly bytesAfter: number
   readonly notes: readonly string[]
-  readonly strayed: readonly string[]
+  readonly differences: readonly string[]
   readonly unexercised: readonly string[]
   readonly layers: readonly {
     node: string
@@ -143,7 +143,7 @@ function describe({
   bytesBefore,
   bytesAfter,
   notes,
-  strayed,
+  differences,
   unexercised,
   layers,
   skipped,
@@ -180,7 +180,7 @@ function describe({
       .map(({ node, op, reason }) => printable(`left as it is: ${node} (${op}): ${reason}`)),
     ...(skipped.length > LAYERS_SHOWN ? [`and ${skipped.length - LAYERS_SHOWN} more are left`] : []),
     ...unexercised.map((what) => printable(`not compared: ${what}`)),
-    ...strayed.map((what) => printable(`DIFFERS from the original: ${what}`)),
+    ...differences.map((what) => printable(`DIFFERS from the original: ${what}`)),
     out === null ? 'Nothing was written (--dry-run).' : `Written to ${printable(out)}`,
   ].join('\n')
 }

@@ -2,14 +2,14 @@ import { basename, resolve } from 'node:path'
 import { heldTo, precisionOf } from '../../quantize/precision.ts'
 import { DTYPES } from '../../quantize/types.ts'
 import { KEPT_NOTE } from '../build/build.ts'
+import { buildContext } from '../build/context.ts'
 import { type LoadedModel, loadModel } from '../build/load.ts'
 import { BUILD_COLUMN, SAMPLE_HELP, SAMPLE_OPTIONS, SOURCE_OPTIONS, sampleSettings } from '../build/options.ts'
 import { prove } from '../build/prove.ts'
 import { refuseRandom } from '../build/random.ts'
 import { reportOf } from '../build/report.ts'
 import { describeLoaded, samplesFor } from '../build/samples.ts'
-import { workbench } from '../build/session.ts'
-import { noEvidence } from '../build/strayed.ts'
+import { noEvidence } from '../build/unproven.ts'
 import { defineCommand } from '../command.ts'
 import { pack } from '../pack/packer.ts'
 import { renderJson } from '../report/report.ts'
@@ -73,19 +73,19 @@ export const verifyCommand = defineCommand({
       throw new UsageError(`--dtype "${named}" is unknown. It takes ${DTYPES.join(', ')}.`)
     }
     const wanted = sampleSettings(values)
-    const bench = workbench(untilInterrupted(), values.json === true)
+    const context = buildContext(untilInterrupted(), values.json === true)
     try {
-      const fetching = { ...bench, insecure: values.insecure === true }
+      const fetching = { ...context, insecure: values.insecure === true }
       const original = await loadModel(first, { ...fetching, file: values.file })
       const candidate = second === undefined ? original : await loadModel(second, fetching)
       refuseRandom(original)
       const real = precisionOf(candidate.model)
       const dtype = named === undefined ? real : heldTo(named, real)
       const { description } = await describeLoaded(original)
-      const set = await samplesFor(original, description, wanted, bench)
+      const set = await samplesFor(original, description, wanted, context)
       const packed = await packCandidate(candidate, description.name, dtype)
       const settings = { verify: true, measure: values.measure === true, tolerance: wanted.tolerance }
-      const { verification, measured, kept } = await prove(packed, original, set, settings, bench)
+      const { verification, measured, kept } = await prove(packed, original, set, settings, context)
       if (verification?.ok !== true) process.exitCode = 1
       const report = await reportOf(original, packed, {
         options: {},
@@ -102,7 +102,7 @@ export const verifyCommand = defineCommand({
       })
       return values.json ? renderJson(report) : renderText(report)
     } finally {
-      bench.progress.close()
+      context.progress.close()
     }
   },
 })

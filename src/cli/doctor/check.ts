@@ -8,7 +8,7 @@ export interface Check {
   /** What was found; never a key. */
   readonly finding: string
   /** What to do, where something is to be done. */
-  readonly mend?: string
+  readonly fix?: string
 }
 
 export function ok(area: string, finding: string): Check {
@@ -19,20 +19,20 @@ export function skip(area: string, finding: string): Check {
   return { area, status: 'skip', finding }
 }
 
-export function warn(area: string, finding: string, mend: string): Check {
-  return { area, status: 'warn', finding, mend }
+export function warn(area: string, finding: string, fix: string): Check {
+  return { area, status: 'warn', finding, fix }
 }
 
-export function fail(area: string, finding: string, mend: string): Check {
-  return { area, status: 'fail', finding, mend }
+export function fail(area: string, finding: string, fix: string): Check {
+  return { area, status: 'fail', finding, fix }
 }
 
 /** A line a check, what to do below it, and a count at the end. */
 export function describeChecks(checks: readonly Check[]): string {
   const width = Math.max(...checks.map(({ area }) => area.length), 0)
-  const lines = checks.flatMap(({ area, status, finding, mend }) => [
+  const lines = checks.flatMap(({ area, status, finding, fix }) => [
     `${status.padEnd(4)}  ${area.padEnd(width)}  ${finding}`,
-    ...(mend === undefined ? [] : [`${' '.repeat(width + 8)}-> ${mend}`]),
+    ...(fix === undefined ? [] : [`${' '.repeat(width + 8)}-> ${fix}`]),
   ])
   const count = (status: Status): number => checks.filter((check) => check.status === status).length
   const total = `${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} wrong, ${count('skip')} not checked`

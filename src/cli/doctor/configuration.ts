@@ -80,13 +80,13 @@ function checkDate({ compatibilityDate, compatibilityFlags }: Environment, now: 
   if (parsed > now)
     return fail(AREA, `compatibility_date ${compatibilityDate} is in the future`, 'Use a date in the past.')
   if (!compatibilityFlags.includes('enable_request_signal')) {
-    const mend = 'Add it to compatibility_flags. Without it, requests of disconnected callers stay in the run queue.'
-    return warn(AREA, 'the flag enable_request_signal is missing', mend)
+    const fix = 'Add it to compatibility_flags. Without it, requests of disconnected callers stay in the run queue.'
+    return warn(AREA, 'the flag enable_request_signal is missing', fix)
   }
   if (now - parsed > YEAR_MS) {
-    const mend =
+    const fix =
       'Upgrade wrangler, raise the date and run the tests. Until then, fixes of the runtime do not take effect.'
-    return warn(AREA, `compatibility_date ${compatibilityDate} is more than a year old`, mend)
+    return warn(AREA, `compatibility_date ${compatibilityDate} is more than a year old`, fix)
   }
   return ok(AREA, `compatibility date ${compatibilityDate}`)
 }
@@ -111,8 +111,8 @@ function checkStreams({ env, durableObjects, migrated }: Environment): Check {
     )
   }
   if (!migrated.includes(name)) {
-    const mend = `Add [[migrations]] with tag = "streams" and new_sqlite_classes = ["${STREAMS_CLASS}"].`
-    return fail(AREA, `no migration declares the class ${name}, so Cloudflare refuses the deployment`, mend)
+    const fix = `Add [[migrations]] with tag = "streams" and new_sqlite_classes = ["${STREAMS_CLASS}"].`
+    return fail(AREA, `no migration declares the class ${name}, so Cloudflare refuses the deployment`, fix)
   }
   return ok(AREA, `${STREAMS_BINDING} is the Durable Object ${name}`)
 }

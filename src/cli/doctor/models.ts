@@ -100,11 +100,11 @@ function answerCheck(area: string, model: string, answer: Answer): Check {
   if (expected === undefined) return ok(area, label === undefined ? 'answers' : `answers "${String(label)}"`)
   const score = fieldOf(best, 'score')
   if (label === expected) return ok(area, `answers "${expected}" to its sample, score ${digits(Number(score))}`)
-  const mend = `Another model may be published under this name. Compare GET /v2/models/${model} with models/${model}.`
+  const fix = `Another model may be published under this name. Compare GET /v2/models/${model} with models/${model}.`
   return fail(
     area,
     `answers ${JSON.stringify(essenceOf(best ?? answer.json))?.slice(0, 100)} to its sample, not "${expected}"`,
-    mend,
+    fix,
   )
 }
 
@@ -139,8 +139,8 @@ async function latencyCheck(
       return fail(area, `answered once, and then no more: ${gist(answer)}`, remedyFor(answer))
     }
     if (answer.headers.get(RESULT_CACHE_HEADER) === 'hit') {
-      const mend = 'Something in between takes the header cache-control away: its times say nothing of the model.'
-      return warn(area, 'is answered out of the result cache, although that was not allowed', mend)
+      const fix = 'Something in between takes the header cache-control away: its times say nothing of the model.'
+      return warn(area, 'is answered out of the result cache, although that was not allowed', fix)
     }
     times.push(answer.ms)
   }

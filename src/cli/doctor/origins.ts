@@ -39,6 +39,6 @@ function stateCheck(name: string, state: State | undefined): Check {
   if (state === 'up') return ok(AREA, `${name} is asked`)
   if (state === 'untried') return skip(AREA, `${name} has not been asked yet by the isolate that answers`)
   if (state === undefined) return skip(AREA, `${name} is asked for none of these models`)
-  const mend = 'Check whether it runs, and see docs/origin/troubleshooting.md.'
-  return warn(AREA, `${name} is left out, because it failed when it was last asked`, mend)
+  const fix = 'Check whether it runs, and see docs/origin/troubleshooting.md.'
+  return warn(AREA, `${name} is left out, because it failed when it was last asked`, fix)
 }

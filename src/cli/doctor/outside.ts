@@ -39,8 +39,8 @@ export async function checkOutside(visitor: Visitor, options: OutsideOptions): P
     checks.push(...(await checkCors(caller, options.corsOrigin)))
     checks.push(...(await checkPrivacy(caller, hidden)))
   } catch (error) {
-    const mend = 'It answered before. Look whether it ended, or at its log: npx wrangler tail'
-    checks.push(fail('address', `${visitor.origin} no longer answers (${reasonOf(error)})`, mend))
+    const fix = 'It answered before. Look whether it ended, or at its log: npx wrangler tail'
+    checks.push(fail('address', `${visitor.origin} no longer answers (${reasonOf(error)})`, fix))
   }
   return checks
 }
@@ -70,9 +70,9 @@ async function reach(
   }
   if (fieldOf(index.json, 'name') !== 'verge') {
     const isVerge = index.headers.get(REQUEST_ID_HEADER) !== null || /configuration is wrong/.test(index.text)
-    const mend =
+    const fix =
       index.status >= 500 || isVerge ? remedyFor(index) : 'Another program or site answers there. Check the address.'
-    return { check: fail(area, `${visitor.origin} does not answer as Verge does: ${gist(index)}`, mend) }
+    return { check: fail(area, `${visitor.origin} does not answer as Verge does: ${gist(index)}`, fix) }
   }
   return { check: ok(area, `${visitor.origin} is Verge`), index }
 }
@@ -127,10 +127,10 @@ async function listModels(visitor: Visitor): Promise<Listed> {
       checks.push(ok('key', "VERGE_API_KEY is the operator's"))
       all = namesIn(operator)
     } else {
-      const mend =
+      const fix =
         "Set VERGE_API_KEY here to the Worker's, or give the Worker a new one: npx wrangler secret put VERGE_API_KEY " +
         '--env NAME (.dev.vars on this machine).'
-      checks.push(fail('key', `VERGE_API_KEY is not accepted: ${gist(operator)}`, mend))
+      checks.push(fail('key', `VERGE_API_KEY is not accepted: ${gist(operator)}`, fix))
       return { found: [...checks, modelsCheck(open, open)], all: open, hidden: [], accepted: false }
     }
   } else {
@@ -153,10 +153,10 @@ function pinnedChecks(pinned: readonly string[], all: readonly string[], complet
 
 function modelsCheck(all: readonly string[], open: readonly string[]): Check {
   if (all.length === 0) {
-    const mend =
+    const fix =
       'Push some: npx verge setup --env NAME (npm run seed on this machine). If all are private, set VERGE_API_KEY. ' +
       'If they were pushed, the Worker reads another bucket: compare wrangler.toml.'
-    return fail('models', 'there is no model to see', mend)
+    return fail('models', 'there is no model to see', fix)
   }
   const some = open.length === all.length ? '' : `; ${all.length - open.length} of them private`
   return ok('models', `${all.join(', ')}${some}`)

@@ -92,7 +92,7 @@ async function askAgain(ask: () => Promise<Answer>, attempt = 1): Promise<Answer
 }
 
 async function checkRefusal({ what, status, code, ask }: Refusal): Promise<Check> {
-  const mend =
+  const fix =
     'Something in front of the Worker answers in its place (a cache, a firewall rule), or it is another version.'
   let answer: Answer
   try {
@@ -106,10 +106,10 @@ async function checkRefusal({ what, status, code, ask }: Refusal): Promise<Check
   }
   const id = fieldOf(answer.json, 'error', 'request_id') ?? fieldOf(answer.json, 'request_id')
   if (answer.status !== status || codeOf(answer) !== code) {
-    return fail(ERRORS, `${what} is answered with ${gist(answer)}, not ${status} ${code}`, mend)
+    return fail(ERRORS, `${what} is answered with ${gist(answer)}, not ${status} ${code}`, fix)
   }
   if (typeof id !== 'string' || id !== answer.headers.get(REQUEST_ID_HEADER)) {
-    return fail(ERRORS, `${what}: the answer has no request id to find it by in the log`, mend)
+    return fail(ERRORS, `${what}: the answer has no request id to find it by in the log`, fix)
   }
   return ok(ERRORS, `${what}: ${status} ${code}`)
 }
@@ -139,8 +139,8 @@ export async function checkCors(visitor: Visitor, origin: string | null): Promis
     ]
   }
   if (!letIn) {
-    const mend = `Add it to CORS_ORIGINS in wrangler.toml and deploy, or name the page that should: --origin https://...`
-    return [fail(area, `a page of ${asked} may not call: its browser will say "blocked by CORS policy"`, mend)]
+    const fix = `Add it to CORS_ORIGINS in wrangler.toml and deploy, or name the page that should: --origin https://...`
+    return [fail(area, `a page of ${asked} may not call: its browser will say "blocked by CORS policy"`, fix)]
   }
   const lists = (name: string): string[] =>
     (answer.headers.get(name) ?? '').split(',').map((item) => item.trim().toLowerCase())
@@ -148,12 +148,12 @@ export async function checkCors(visitor: Visitor, origin: string | null): Promis
     (name) => !lists('access-control-allow-headers').includes(name),
   )
   if (!lists('access-control-allow-methods').includes('post') || missing.length > 0) {
-    const mend = 'Something in front of the Worker answers preflights. Let OPTIONS through.'
+    const fix = 'Something in front of the Worker answers preflights. Let OPTIONS through.'
     return [
       fail(
         area,
         `a page of ${asked} may call, but not with POST or with ${missing.join(', ') || 'these headers'}`,
-        mend,
+        fix,
       ),
     ]
   }
@@ -167,9 +167,9 @@ export function checkHeaders(visitor: Visitor, answer: Answer): Check[] {
   const checks = Object.entries(wanted).map(([name, value]) => {
     const found = answer.headers.get(name)
     if (found?.includes(value)) return ok(area, `${name}: ${value}`)
-    const mend =
+    const fix =
       'A rule in front of the Worker changes headers, or it is another version. Answers must not be cached or guessed at.'
-    return fail(area, `${name} is ${found ?? 'missing'}, not ${value}`, mend)
+    return fail(area, `${name} is ${found ?? 'missing'}, not ${value}`, fix)
   })
   if (answer.headers.get(REQUEST_ID_HEADER) === null) {
     checks.push(

@@ -63,7 +63,7 @@ class RecentLines {
 /**
  * Packs models, seeds local storage, starts `wrangler dev`, and waits until each public model has really answered, but
  * for those that an origin alone could answer for.
- * @throws UsageError for what a person can mend, VergeError for models that are not right; nothing is left running
+ * @throws UsageError for what a person can fix, VergeError for models that are not right; nothing is left running
  */
 export async function startLocal(options: LocalOptions): Promise<Local> {
   const { port, persistTo, folders, progress } = options

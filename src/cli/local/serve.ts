@@ -26,7 +26,7 @@ export function untilAsked(): AbortSignal {
 /**
  * Serves models on this machine until it is told to end: packs, seeds, starts, waits until each has answered, and prints
  * what to paste.
- * @throws UsageError for what a person can mend
+ * @throws UsageError for what a person can fix
  */
 export async function serve({ signal, ...options }: ServeOptions): Promise<void> {
   const asked = new Promise<void>((resolve) => {

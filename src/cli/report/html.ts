@@ -38,7 +38,7 @@ ${heading(report)}${choices(report)}${sizes(report)}${agreement(report)}${layers
 
 const STATES = {
   agrees: html`<span class="good">verified in workerd</span>`,
-  strays: html`<span class="bad">verification failed</span>`,
+  differs: html`<span class="bad">verification failed</span>`,
   none: html`<span class="bad">not proven: no output is exercised</span>`,
 }
 

@@ -2,7 +2,7 @@ import type { Accuracy } from '../../catalog/manifest.ts'
 import { printable } from '../../onnx/errors.ts'
 import type { LayerResult, SkippedLayer } from '../../quantize/types.ts'
 import type { Measured } from '../measure/measure.ts'
-import type { JudgedOutput } from '../verify/judge.ts'
+import type { AssessedOutput } from '../verify/assess-output.ts'
 import type { LocatedError } from '../verify/locate.ts'
 import type { ArtifactVerification, Verification } from '../verify/verify.ts'
 import type { Sizes } from './sizes.ts'
@@ -72,7 +72,7 @@ export function ratios({ format, sizes }: SizedArtifact, { original: onnx, origi
 }
 
 /** Whether an output's figures say anything: of one that no sample exercises, none is shown. */
-export function isCompared({ unexercised }: JudgedOutput): boolean {
+export function isCompared({ unexercised }: AssessedOutput): boolean {
   return unexercised === null
 }
 

@@ -32,7 +32,7 @@ export function renderText(report: Report): string {
   return `${printableLines(text)}\n`
 }
 
-const STATES = { agrees: 'verified', strays: 'VERIFICATION FAILED', none: 'NOT PROVEN' } as const
+const STATES = { agrees: 'verified', differs: 'VERIFICATION FAILED', none: 'NOT PROVEN' } as const
 
 function heading({ measured, model, source, verification, version }: Report): string[] {
   const state = verification === null ? 'not verified' : STATES[verification.verdict]

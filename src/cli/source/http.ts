@@ -147,7 +147,7 @@ function watchBody(answer: IncomingMessage, idleMs: number, silent: Error): void
   answer.once('close', () => clearInterval(watch))
 }
 
-/** Errors that another attempt cannot mend are told at once. */
+/** Errors that another attempt cannot fix are told at once. */
 function failure(url: URL, error: Error): Error {
   const { code = '' } = error as NodeJS.ErrnoException
   if (code === 'ENOTFOUND') {

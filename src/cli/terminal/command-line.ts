@@ -3,13 +3,13 @@ import { isOnnxError } from '../../onnx/errors.ts'
 import { closest } from './closest.ts'
 import { printableLines } from './format.ts'
 
-/** Something that a person can mend; its message says how. */
+/** Something that a person can fix; its message says how. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
 /**
- * Runs a script's work and prints what it returns. Failures that a person can mend are printed as a message, with exit
+ * Runs a script's work and prints what it returns. Failures that a person can fix are printed as a message, with exit
  * code 1; wrong arguments with what was meant, and 2; anything else is a fault of ours, and keeps its stack.
  */
 export async function runScript(help: string, work: () => Promise<string | undefined>): Promise<void> {

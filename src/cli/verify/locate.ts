@@ -10,7 +10,7 @@ import type { Sample } from '../../quantize/types.ts'
 import { Comparison } from './compare.ts'
 import { referenceSession } from './reference.ts'
 
-/** How far a value inside the graph has strayed, and what its own node adds to that. */
+/** How far a value inside the graph is off, and what its own node adds to that. */
 export interface ValueError {
   readonly value: string
   readonly node: string

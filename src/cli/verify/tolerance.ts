@@ -1,4 +1,4 @@
-/** How far an artifact may stray from the original before its verification fails. */
+/** How far an artifact may differ from the original before its verification fails. */
 export interface Tolerance {
   /** Least cosine of an output with the original's, over all samples together. */
   readonly cosine: number

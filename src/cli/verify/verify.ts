@@ -9,9 +9,9 @@ import type { Sample } from '../../quantize/types.ts'
 import { send } from '../oip-client.ts'
 import { sha256 } from '../pack/bytes.ts'
 import type { PackedModel } from '../pack/packer.ts'
+import { type AssessedOutput, assessOutput } from './assess-output.ts'
 import { Comparison } from './compare.ts'
 import { type Exercise, ExerciseWatch } from './exercise.ts'
-import { type JudgedOutput, judge } from './judge.ts'
 import { describeLocated, type LocatedError, locateError } from './locate.ts'
 import { outputRanges } from './ranges.ts'
 import { referenceSession, tensorOutputs } from './reference.ts'
@@ -40,7 +40,7 @@ export interface ArtifactVerification {
   readonly tolerance: Tolerance
   /** It is the original, byte for byte: there is nothing to compare, and `outputs` is empty. */
   readonly same: boolean
-  readonly outputs: readonly JudgedOutput[]
+  readonly outputs: readonly AssessedOutput[]
   /** What is wrong, a sentence each; empty if nothing is. */
   readonly failures: readonly string[]
   /** Where in the graph the error begins, where there is one. */
@@ -50,7 +50,7 @@ export interface ArtifactVerification {
 /**
  * `none`: nothing is wrong, and nothing is shown either, since the samples leave every output of an artifact as it is.
  */
-export type VerificationVerdict = 'agrees' | 'strays' | 'none'
+export type VerificationVerdict = 'agrees' | 'differs' | 'none'
 
 export interface Verification {
   /** Whether the verdict is `agrees`. */
@@ -121,7 +121,7 @@ export async function verifyWith(
 }
 
 function verdictOf(artifacts: readonly ArtifactVerification[]): VerificationVerdict {
-  if (artifacts.some(({ failures }) => failures.length > 0)) return 'strays'
+  if (artifacts.some(({ failures }) => failures.length > 0)) return 'differs'
   const shown = artifacts.every(({ outputs, same }) => same || outputs.some(({ unexercised }) => unexercised === null))
   return shown ? 'agrees' : 'none'
 }
@@ -185,14 +185,19 @@ async function judged(
   const decisive = isClassifier(manifest) && !options.synthetic
   const ranges = outputRanges(model ?? decodeModel(options.original))
   const failures: string[] = []
-  const outputs: JudgedOutput[] = []
+  const outputs: AssessedOutput[] = []
   for (const [name, comparison] of comparisons) {
     const agreement = comparison.result()
     const exercise = exercises.get(name)
     if (exercise === undefined) continue
-    const judgement = judge(decisive ? agreement : { ...agreement, top1: null }, exercise, tolerance, ranges.get(name))
-    outputs.push({ ...agreement, unexercised: judgement.unexercised })
-    failures.push(...judgement.strayings.map((straying) => `output "${printable(name)}" ${straying}`))
+    const assessment = assessOutput(
+      decisive ? agreement : { ...agreement, top1: null },
+      exercise,
+      tolerance,
+      ranges.get(name),
+    )
+    outputs.push({ ...agreement, unexercised: assessment.unexercised })
+    failures.push(...assessment.deviations.map((deviation) => `output "${printable(name)}" ${deviation}`))
   }
   if (refusal) {
     const where = place === 'edge' ? 'in a Worker' : 'in onnxruntime-node'

@@ -1,13 +1,13 @@
 import type { Context } from 'hono'
 import { validate } from '../../core/validation.ts'
 import type { Message, ToolCall } from '../../generate/chat.ts'
-import { Writer } from '../../generate/writer.ts'
+import { TextGenerator } from '../../generate/text-generator.ts'
 import { type AdmittedModel, ModelRunner, type Slot } from '../../inference/infer.ts'
 import type { ChatAnswer, ChatChunk, ChatRequest, ToolCallRequest } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { type NamedByPath, withModelInBody } from '../inference.ts'
-import { answer, type Form } from './answering.ts'
 import { requestSchemas } from './request-schemas.ts'
+import { type ResponseFormat, respond } from './respond.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/chat/completions`: an answer to messages, as OpenAI's clients ask for it. */
@@ -16,13 +16,13 @@ export function createChat(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPat
     assertWrites(admitted.model.manifest)
     const request = validate(requestSchemas(deps.limits).chat, body, 'The request')
     const runner = new ModelRunner(deps, admitted, c.get('context'))
-    const writer = await Writer.open(runner.model, writingRequest(request), deps.limits)
+    const writer = await TextGenerator.open(runner.model, writingRequest(request), deps.limits)
     const prompt = await writer.chat(request.messages.map(messageOf), deps.clock.now())
-    return answer(deps, c, slot, {
+    return respond(deps, c, slot, {
       runner,
-      writer,
+      generator: writer,
       prompts: [prompt],
-      form: CHAT,
+      format: CHAT,
       stream: request.stream ?? false,
       streamUsage: request.stream_options?.include_usage ?? false,
     })
@@ -52,7 +52,7 @@ function callOf({ function: called, id }: ToolCallRequest): ToolCall {
   return { ...(typeof id === 'string' && { id }), name: called.name, arguments: called.arguments ?? '{}' }
 }
 
-const CHAT: Form = {
+const CHAT: ResponseFormat = {
   idPrefix: 'chatcmpl-',
   whole(heading, choices, usage): ChatAnswer {
     return {
@@ -67,7 +67,7 @@ const CHAT: Form = {
       usage,
     }
   },
-  opening(heading, index) {
+  firstChunks(heading, index) {
     const delta = { role: 'assistant', content: '' } as const
     const chunk: ChatChunk = {
       ...heading,
@@ -76,7 +76,7 @@ const CHAT: Form = {
     }
     return [chunk]
   },
-  part(heading, index, text, finish): ChatChunk {
+  chunk(heading, index, text, finish): ChatChunk {
     const delta = finish === null ? { content: text } : {}
     return {
       ...heading,

@@ -2,13 +2,13 @@ import type { Context } from 'hono'
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
-import { type Prepared, Writer } from '../../generate/writer.ts'
+import { type PreparedPrompt, TextGenerator } from '../../generate/text-generator.ts'
 import { type AdmittedModel, ModelRunner, type Slot } from '../../inference/infer.ts'
 import type { CompletionAnswer, CompletionChunk, CompletionRequest } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { type NamedByPath, withModelInBody } from '../inference.ts'
-import { answer, type Form } from './answering.ts'
 import { requestSchemas } from './request-schemas.ts'
+import { type ResponseFormat, respond } from './respond.ts'
 import { assertWrites, writingRequest } from './sampling.ts'
 
 /** `POST /v1/completions`: texts continued, as OpenAI's clients ask for it. */
@@ -17,12 +17,12 @@ export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: Name
     assertWrites(admitted.model.manifest)
     const request = validate(requestSchemas(deps.limits).completion, body, 'The request')
     const runner = new ModelRunner(deps, admitted, c.get('context'))
-    const writer = await Writer.open(runner.model, writingRequest(request), deps.limits)
-    return answer(deps, c, slot, {
+    const writer = await TextGenerator.open(runner.model, writingRequest(request), deps.limits)
+    return respond(deps, c, slot, {
       runner,
-      writer,
+      generator: writer,
       prompts: await promptsOf(request.prompt, writer, deps.limits),
-      form: COMPLETION,
+      format: COMPLETION,
       stream: request.stream ?? false,
       streamUsage: request.stream_options?.include_usage ?? false,
     })
@@ -31,7 +31,11 @@ export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: Name
 }
 
 /** Prompts, whichever of the four forms they came in. */
-async function promptsOf(prompt: CompletionRequest['prompt'], writer: Writer, limits: Limits): Promise<Prepared[]> {
+async function promptsOf(
+  prompt: CompletionRequest['prompt'],
+  writer: TextGenerator,
+  limits: Limits,
+): Promise<PreparedPrompt[]> {
   const list = Array.isArray(prompt) && typeof prompt[0] !== 'number'
   const prompts = (list ? prompt : [prompt]) as readonly (string | readonly number[])[]
   if (prompts.length > limits.promptsPerRequest) {
@@ -49,7 +53,7 @@ async function promptsOf(prompt: CompletionRequest['prompt'], writer: Writer, li
       { details: { field: 'prompt', limit_characters: limits.chatLength } },
     )
   }
-  const prepared: Prepared[] = []
+  const prepared: PreparedPrompt[] = []
   for (const [i, each] of prompts.entries()) {
     const field = list ? `prompt[${i}]` : 'prompt'
     prepared.push(typeof each === 'string' ? await writer.text(each, field) : writer.ids(each, field))
@@ -57,7 +61,7 @@ async function promptsOf(prompt: CompletionRequest['prompt'], writer: Writer, li
   return prepared
 }
 
-const COMPLETION: Form = {
+const COMPLETION: ResponseFormat = {
   idPrefix: 'cmpl-',
   whole(heading, choices, usage): CompletionAnswer {
     return {
@@ -67,10 +71,10 @@ const COMPLETION: Form = {
       usage,
     }
   },
-  opening() {
+  firstChunks() {
     return []
   },
-  part(heading, index, text, finish): CompletionChunk {
+  chunk(heading, index, text, finish): CompletionChunk {
     return { ...heading, object: 'text_completion', choices: [{ text, index, logprobs: null, finish_reason: finish }] }
   },
   usage(heading, usage): CompletionChunk {

@@ -2,7 +2,7 @@ import { VergeError } from '../../core/errors.ts'
 import { finish, StepMeter, type Work } from '../../core/work.ts'
 import { decodeJpeg } from './jpeg/decode.ts'
 import type { Reduction } from './jpeg/frame.ts'
-import { surveyJpeg } from './jpeg/survey.ts'
+import { readStructure } from './jpeg/structure.ts'
 import { decodePng, PNG_SIGNATURE, pngRowBytes, readPngHeader } from './png.ts'
 import { orient, orientationOf, type Raster } from './raster.ts'
 import { decodeWebp, isWebp, readWebp } from './webp/decode.ts'
@@ -53,7 +53,7 @@ export function* decodingImage(bytes: Uint8Array, options: DecodeOptions, meter:
     return turned(raster, orientation, header)
   }
   if (bytes[0] === 0xff && bytes[1] === 0xd8) {
-    const survey = surveyJpeg(bytes, options.maxScans, meter)
+    const survey = readStructure(bytes, options.maxScans, meter)
     const raster = yield* decodeJpeg(survey, reductionOf(survey.frame, options), meter)
     return turned(raster, survey.orientation, survey.frame)
   }

@@ -29,7 +29,7 @@ export function* fitting(image: Raster, settings: ImageSettings, meter: StepMete
   const convert = settings.mode === 'L' ? toGrey : toRgb
   const own = convert(image)
   if (settings.fit === 'mnist') {
-    return convert(yield* inking(own, width, height, settings.box ?? Math.min(width, height), meter))
+    return convert(yield* normalizingGlyph(own, width, height, settings.box ?? Math.min(width, height), meter))
   }
   const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
   const inner = {
@@ -115,7 +115,7 @@ export function normalize(image: Raster, settings: ImageSettings): ImageSamples 
  */
 
 /** Pictures are looked over at this size at most: noise is averaged out, and the search costs the same for all. */
-const SURVEY_SIDE = 256
+const THUMBNAIL_SIDE = 256
 /** Least difference of grey levels between ink and ground that is taken for ink and not for grain. */
 const LEAST_CONTRAST = 16
 /** Part of the ink's full strength from which a pixel of a survey belongs to the sign. */
@@ -138,10 +138,10 @@ interface Box {
 }
 
 /** How a picture's grey levels become ink. */
-interface Pen {
+interface Stroke {
   readonly ground: number
   /** 1 for light on dark, -1 for dark on light. */
-  readonly sign: 1 | -1
+  readonly polarity: 1 | -1
   /** Differences up to this are the ground's own. */
   readonly floor: number
   readonly peak: number
@@ -157,7 +157,13 @@ const refusal = tooManySteps('Looking for the drawing in this picture', 'Send a 
  * @returns light on dark, one channel
  * @throws invalid_image if there is nothing drawn, input_too_large
  */
-export function* inking(image: Raster, width: number, height: number, box: number, meter: StepMeter): Work<Raster> {
+export function* normalizingGlyph(
+  image: Raster,
+  width: number,
+  height: number,
+  box: number,
+  meter: StepMeter,
+): Work<Raster> {
   const pixels = image.width * image.height
   meter.require(3 * pixels * PIXEL, refusal)
   const grey = toGrey(image)
@@ -165,16 +171,16 @@ export function* inking(image: Raster, width: number, height: number, box: numbe
   yield meter.piece()
   // A picture no larger than the result is exact: its faintest pixel counts, and none of it is dust.
   const exact = grey.width <= width && grey.height <= height
-  const survey = yield* surveyOf(grey, meter)
-  const pen = findPen(survey, exact)
-  const rough = locate(grey, survey, pen, exact)
+  const thumbnail = yield* thumbnailOf(grey, meter)
+  const stroke = findStroke(thumbnail, exact)
+  const rough = locate(grey, thumbnail, stroke, exact)
   const around = enlarge(rough, grey)
   const near = crop(grey, around.left, around.top, around.width, around.height)
   meter.spend(pixels * PIXEL, refusal)
   yield meter.piece()
   // Near by, the survey is finer: what was a coarse box over a large picture becomes a tight one.
-  const tight = locate(near, yield* surveyOf(near, meter), pen, exact)
-  const sign = toInk(crop(near, tight.left, tight.top, tight.width, tight.height), pen)
+  const tight = locate(near, yield* thumbnailOf(near, meter), stroke, exact)
+  const sign = toInk(crop(near, tight.left, tight.top, tight.width, tight.height), stroke)
   meter.spend(pixels * PIXEL, refusal)
   yield meter.piece()
 
@@ -185,17 +191,17 @@ export function* inking(image: Raster, width: number, height: number, box: numbe
   return centreByMass(stretch(scaled), width, height)
 }
 
-function surveyOf(grey: Raster, meter: StepMeter): Work<Raster> {
-  const shrink = Math.min(1, SURVEY_SIDE / Math.max(grey.width, grey.height))
+function thumbnailOf(grey: Raster, meter: StepMeter): Work<Raster> {
+  const shrink = Math.min(1, THUMBNAIL_SIDE / Math.max(grey.width, grey.height))
   const width = Math.max(1, Math.round(grey.width * shrink))
   return resizing(grey, width, Math.max(1, Math.round(grey.height * shrink)), 'bilinear', meter)
 }
 
 /** The sign's box in a picture, found in its survey. */
-function locate(grey: Raster, survey: Raster, pen: Pen, exact: boolean): Box {
-  const found = boundingBox(toInk(survey, pen), exact ? 1 : Math.round(EDGE * 255), exact ? 0 : DUST)
-  const scaleX = grey.width / survey.width
-  const scaleY = grey.height / survey.height
+function locate(grey: Raster, thumbnail: Raster, stroke: Stroke, exact: boolean): Box {
+  const found = boundingBox(toInk(thumbnail, stroke), exact ? 1 : Math.round(EDGE * 255), exact ? 0 : DUST)
+  const scaleX = grey.width / thumbnail.width
+  const scaleY = grey.height / thumbnail.height
   const left = Math.floor(found.left * scaleX)
   const top = Math.floor(found.top * scaleY)
   const right = Math.min(grey.width, Math.ceil((found.left + found.width) * scaleX))
@@ -203,12 +209,12 @@ function locate(grey: Raster, survey: Raster, pen: Pen, exact: boolean): Box {
   return { left, top, width: right - left, height: bottom - top }
 }
 
-function noInk(): VergeError {
+function blankImage(): VergeError {
   return new VergeError('invalid_image', 'The image is blank: there is no ink to read. Send a picture with a drawing.')
 }
 
 /** The ground is the border's median; the ink is on the side of it on which the picture differs more. */
-function findPen(grey: Raster, exact: boolean): Pen {
+function findStroke(grey: Raster, exact: boolean): Stroke {
   const { data } = grey
   const border = borderPixels(grey).sort()
   const ground = border[border.length >> 1] ?? 0
@@ -229,8 +235,8 @@ function findPen(grey: Raster, exact: boolean): Pen {
     if (strength > floor) strengths[strength] = (strengths[strength] ?? 0) + 1
   }
   const peak = exact ? strengths.findLastIndex((count) => count > 0) : peakOf(strengths)
-  if (peak < LEAST_CONTRAST) throw noInk()
-  return { ground, sign, floor, peak }
+  if (peak < LEAST_CONTRAST) throw blankImage()
+  return { ground, polarity: sign, floor, peak }
 }
 
 /** The strength that all but the strongest fiftieth of the ink stays under, so that a glint does not set the scale. */
@@ -253,9 +259,9 @@ function borderPixels({ width, height, data }: Raster): Uint8Array {
   return Uint8Array.from(border)
 }
 
-function toInk({ width, height, data }: Raster, { ground, sign, floor, peak }: Pen): Ink {
+function toInk({ width, height, data }: Raster, { ground, polarity, floor, peak }: Stroke): Ink {
   const table = Uint8ClampedArray.from({ length: 256 }, (_, sample) => {
-    return ((sign * (sample - ground) - floor) / (peak - floor)) * 255
+    return ((polarity * (sample - ground) - floor) / (peak - floor)) * 255
   })
   return { width, height, data: data.map((sample) => table[sample] ?? 0) }
 }
@@ -291,7 +297,7 @@ function boundingBox({ width, height, data }: Ink, threshold: number, dust: numb
     pieces.push({ box, mass })
   }
   const heaviest = pieces.reduce((most, { mass }) => Math.max(most, mass), 0)
-  if (heaviest === 0) throw noInk()
+  if (heaviest === 0) throw blankImage()
   const kept = pieces.filter(({ mass }) => mass >= dust * heaviest).map(({ box }) => box)
   const left = kept.reduce((least, box) => Math.min(least, box[0]), width)
   const top = kept.reduce((least, box) => Math.min(least, box[1]), height)
@@ -313,7 +319,7 @@ function enlarge(box: Box, within: Raster): Box {
 /** A thin line fades when it is shrunk; what is left is brought back to full strength. */
 function stretch(image: Raster): Raster {
   const greatest = image.data.reduce((most, sample) => Math.max(most, sample), 0)
-  if (greatest === 0) throw noInk()
+  if (greatest === 0) throw blankImage()
   return { ...image, data: image.data.map((sample) => Math.round((sample * 255) / greatest)) }
 }
 

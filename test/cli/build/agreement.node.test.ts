@@ -68,7 +68,7 @@ describe('the choice of a precision', () => {
   it('is 8 bits where one head is silent and the others agree', async () => {
     const { dtype, onnx, notes } = await chosen(detector())
     expect({ dtype, notes: notes.filter((note) => /not taken/.test(note)) }).toEqual({ dtype: 'q8', notes: [] })
-    const { shown, strayed, unexercised } = await agreementOf({
+    const { shown, differences, unexercised } = await agreementOf({
       original: detector(),
       candidate: onnx,
       samples: await findSamples(detector(), { count: 8, seed: 1, signal }),
@@ -76,9 +76,9 @@ describe('the choice of a precision', () => {
       classes: false,
       signal,
     })
-    expect({ shown, strayed, unexercised }).toEqual({
+    expect({ shown, differences, unexercised }).toEqual({
       shown: true,
-      strayed: [],
+      differences: [],
       unexercised: ['output "scores" is not exercised: all its values are below 0.01'],
     })
   })
@@ -152,17 +152,17 @@ describe.skipIf(!haveRealModels)(`a real detector (skipped only where ${SKIP_REA
       agreementOf({ original: of, candidate, samples, tolerance: toleranceFor('fp32'), classes: false, signal })
     const zeroed = await compare(encodeModel(original), extended(original, times))
     expect(zeroed.shown).toBe(false)
-    expect(zeroed.strayed).toEqual([
+    expect(zeroed.differences).toEqual([
       expect.stringMatching(/output "scores" has a cosine of 0/),
       expect.stringMatching(/output "scores" is off by 100 %/),
       expect.stringMatching(/output "boxes" has a cosine of 0/),
       expect.stringMatching(/output "boxes" is off by 100 %/),
     ])
     const itself = await compare(encodeModel(original), encodeModel(original))
-    expect(itself).toEqual({ shown: true, strayed: [], unexercised: [] })
+    expect(itself).toEqual({ shown: true, differences: [], unexercised: [] })
     const faintOriginal = extended(original, faint)
     const silenced = await compare(faintOriginal, extended(decodeModel(faintOriginal), times))
-    expect(silenced).toMatchObject({ shown: false, strayed: [] })
+    expect(silenced).toMatchObject({ shown: false, differences: [] })
     expect(silenced.unexercised).toHaveLength(2)
   })
 })

@@ -110,14 +110,14 @@ describe('quantize', () => {
 
   it('calls it by its precision where no name is given, and tells programs what it did', async () => {
     const { code, stdout } = await run('quantize', 'encoder.onnx', '--dtype', 'q4', '--json')
-    const { out, dtype, bytesAfter, layers, strayed } = JSON.parse(stdout)
-    expect({ code, out, dtype, strayed }).toEqual({ code: 0, out: 'encoder.q4.onnx', dtype: 'q4', strayed: [] })
+    const { out, dtype, bytesAfter, layers, differences } = JSON.parse(stdout)
+    expect({ code, out, dtype, differences }).toEqual({ code: 0, out: 'encoder.q4.onnx', dtype: 'q4', differences: [] })
     expect((await readFile(join(folder, out))).length).toBe(bytesAfter)
     expect(layers).toHaveLength(4)
     await rm(join(folder, out))
   })
 
-  it('ends with a failure where the answers stray', async () => {
+  it('ends with a failure where the answers differ', async () => {
     const { code, stdout } = await run('quantize', 'encoder.onnx', '--dtype', 'q4', '--tolerance', '1', '--dry-run')
     expect(code).toBe(1)
     expect(stdout).toMatch(/DIFFERS from the original: output "scores"/)

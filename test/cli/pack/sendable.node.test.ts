@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { buildSettings } from '../../../src/cli/build/arguments.ts'
 import { buildModel } from '../../../src/cli/build/build.ts'
-import { workbench } from '../../../src/cli/build/session.ts'
+import { buildContext } from '../../../src/cli/build/context.ts'
 import { pack } from '../../../src/cli/pack/packer.ts'
 import { onnxModel, type ValueInfo } from '../../../synthetic/onnx.ts'
 import { never } from '../../../synthetic/source.ts'
@@ -54,7 +54,7 @@ const packed = (bytes: Uint8Array) =>
 async function built(bytes: Uint8Array): Promise<unknown> {
   const file = join(folder, 'model.onnx')
   await writeFile(file, bytes)
-  return buildModel(file, buildSettings({ verify: false, measure: false }), workbench(never(), true))
+  return buildModel(file, buildSettings({ verify: false, measure: false }), buildContext(never(), true))
 }
 
 describe('an input that no request can hold', () => {

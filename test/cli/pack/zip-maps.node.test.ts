@@ -3,9 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { buildSettings } from '../../../src/cli/build/arguments.ts'
+import { buildContext } from '../../../src/cli/build/context.ts'
 import { loadModel } from '../../../src/cli/build/load.ts'
 import { describeLoaded } from '../../../src/cli/build/samples.ts'
-import { workbench } from '../../../src/cli/build/session.ts'
 import { pack } from '../../../src/cli/pack/packer.ts'
 import { referenceSession } from '../../../src/cli/verify/reference.ts'
 import { tensor } from '../../../src/core/tensors.ts'
@@ -98,7 +98,7 @@ describe('a ZipMap', () => {
   it('is taken off on the way to a push, and names the labels', async () => {
     const file = join(folder, 'model.onnx')
     await writeFile(file, zipped())
-    const loaded = await loadModel(file, workbench(never(), true))
+    const loaded = await loadModel(file, buildContext(never(), true))
     expect(loaded.signature.outputs.map(({ datatype }) => datatype)).toEqual(['INT64', 'FP32'])
     const raw = await describeLoaded(loaded)
     expect(raw.description).toMatchObject({ labels: ['10', '20', '30'] })

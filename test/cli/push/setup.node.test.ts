@@ -476,7 +476,7 @@ describe('what doctor finds in an account that makes requests fail', () => {
   const check = async (): Promise<string> => {
     const environment = await readEnvironment(configPath, 'production')
     const checks = await checkAccount(environment, new HttpClient({ clock }), cloud.env)
-    return checks.map(({ status, finding, mend }) => `${status}: ${finding} -> ${mend}`).join('\n')
+    return checks.map(({ status, finding, fix }) => `${status}: ${finding} -> ${fix}`).join('\n')
   }
 
   it('a secret of an origin that it lacks, or that is misspelt', async () => {

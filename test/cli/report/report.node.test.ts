@@ -27,7 +27,7 @@ function hostileReport(): Report {
     verification: {
       ...report.verification,
       ok: false,
-      verdict: 'strays',
+      verdict: 'differs',
       artifacts: [
         {
           ...artifact,
@@ -127,7 +127,7 @@ describe('report as text', () => {
     const failed = { ...artifact, failures: ['output "logits" has a cosine of 0.5'] }
     const text = renderText({
       ...report,
-      verification: { ...report.verification, ok: false, verdict: 'strays', artifacts: [failed] },
+      verification: { ...report.verification, ok: false, verdict: 'differs', artifacts: [failed] },
     })
     expect(text).toMatch(/VERIFICATION FAILED/)
     expect(text).toMatch(/FAILED edge-int8: output "logits" has a cosine of 0\.5/)

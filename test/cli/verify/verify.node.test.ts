@@ -2,11 +2,11 @@ import { describe, expect, it } from 'vitest'
 import { fitCost } from '../../../src/cli/measure/fit.ts'
 import { sizedInputs } from '../../../src/cli/measure/sizes.ts'
 import { verdictOf } from '../../../src/cli/measure/verdict.ts'
+import { assessOutput } from '../../../src/cli/verify/assess-output.ts'
 import { inputBounds } from '../../../src/cli/verify/bounds.ts'
 import { Comparison, type OutputAgreement } from '../../../src/cli/verify/compare.ts'
 import { type Exercise, ExerciseWatch } from '../../../src/cli/verify/exercise.ts'
 import { findSamples } from '../../../src/cli/verify/find.ts'
-import { judge } from '../../../src/cli/verify/judge.ts'
 import { describeLocated, locateError } from '../../../src/cli/verify/locate.ts'
 import { outputRanges } from '../../../src/cli/verify/ranges.ts'
 import { syntheticSamples } from '../../../src/cli/verify/samples.ts'
@@ -30,8 +30,8 @@ function compared(pairs: readonly (readonly [Tensor, Tensor | undefined])[], cla
 /** What an original answers that exercises all: one sample of ones. */
 const EXERCISED: Exercise = { samples: 1, elements: 1, nans: 0, largest: 1, moved: null }
 
-function strayings(agreement: OutputAgreement, tolerance: Tolerance): readonly string[] {
-  return judge(agreement, EXERCISED, tolerance, undefined).strayings
+function deviations(agreement: OutputAgreement, tolerance: Tolerance): readonly string[] {
+  return assessOutput(agreement, EXERCISED, tolerance, undefined).deviations
 }
 
 describe('comparison of outputs', () => {
@@ -56,20 +56,20 @@ describe('comparison of outputs', () => {
   it('sees a wrong scale, which the cosine does not', () => {
     const agreement = compared([[fp32(1, 2, 3), fp32(2, 4, 6)]])
     expect(agreement.cosine).toBeCloseTo(1, 12)
-    expect(strayings(agreement, toleranceFor('q4'))).toEqual([expect.stringMatching(/is off by 100 % of its size/)])
+    expect(deviations(agreement, toleranceFor('q4'))).toEqual([expect.stringMatching(/is off by 100 % of its size/)])
   })
 
   it('takes the same infinity for equal, and NaN for equal to nothing', () => {
     const both = compared([[fp32(1, Infinity, -Infinity), fp32(1, Infinity, -Infinity)]])
     expect(both).toMatchObject({ notNumbers: 0, cosine: 1, relative: 0, sqnrDb: null })
-    expect(strayings(both, toleranceFor('fp32'))).toEqual([])
+    expect(deviations(both, toleranceFor('fp32'))).toEqual([])
     const one = compared([[fp32(1, 2, Infinity, 4), fp32(1, Number.NaN, -Infinity, 4)]])
     expect(one.notNumbers).toBe(2)
-    expect(strayings(one, toleranceFor('q4'))).toEqual([expect.stringMatching(/2 elements that are NaN, or infinite/)])
+    expect(deviations(one, toleranceFor('q4'))).toEqual([expect.stringMatching(/2 elements that are NaN, or infinite/)])
     const nans = compared([[fp32(1, Number.NaN), fp32(1, Number.NaN)]])
     expect(nans.notNumbers).toBe(1)
     const exercise = { ...EXERCISED, nans: 1, elements: 2 }
-    expect(judge(nans, exercise, toleranceFor('q4'), undefined).strayings).toEqual([
+    expect(assessOutput(nans, exercise, toleranceFor('q4'), undefined).deviations).toEqual([
       "is NaN in the original's own answers, 1 of 2 elements",
     ])
   })
@@ -83,7 +83,7 @@ describe('comparison of outputs', () => {
 
   it('treats zeros as what they are', () => {
     expect(compared([[fp32(0, 0), fp32(0, 0)]])).toMatchObject({ cosine: 1, relative: 0 })
-    expect(strayings(compared([[fp32(0, 0), fp32(1, 0)]]), toleranceFor('q4'))).toHaveLength(2)
+    expect(deviations(compared([[fp32(0, 0), fp32(1, 0)]]), toleranceFor('q4'))).toHaveLength(2)
   })
 
   it('wants whole numbers and strings equal', () => {
@@ -91,9 +91,9 @@ describe('comparison of outputs', () => {
     const texts = (...values: string[]): Tensor => tensor('BYTES', [values.length], values)
     const wrong = compared([[ints(1n, 2n, 2n ** 60n), ints(1n, 2n, 2n ** 60n + 1n)]])
     expect(wrong).toMatchObject({ kind: 'exact', elements: 3, equal: 2, cosine: null })
-    expect(strayings(wrong, toleranceFor('fp32'))).toEqual([expect.stringMatching(/2 of 3 elements/)])
-    expect(strayings(compared([[texts('a', 'b'), texts('a', 'b')]]), toleranceFor('fp32'))).toEqual([])
-    expect(strayings(compared([[texts('a', 'b'), texts('a', 'c')]]), toleranceFor('fp32'))).toHaveLength(1)
+    expect(deviations(wrong, toleranceFor('fp32'))).toEqual([expect.stringMatching(/2 of 3 elements/)])
+    expect(deviations(compared([[texts('a', 'b'), texts('a', 'b')]]), toleranceFor('fp32'))).toEqual([])
+    expect(deviations(compared([[texts('a', 'b'), texts('a', 'c')]]), toleranceFor('fp32'))).toHaveLength(1)
   })
 
   it('reads half floats as numbers', () => {
@@ -108,7 +108,7 @@ describe('comparison of outputs', () => {
       [reference, tensor('FP64', [1, 2], Float64Array.of(1, 2))],
       [reference, undefined],
     ]
-    expect(strayings(compared(pairs), toleranceFor('q4'))).toEqual([
+    expect(deviations(compared(pairs), toleranceFor('q4'))).toEqual([
       expect.stringMatching(/another shape or type for 3/),
     ])
   })
@@ -121,9 +121,9 @@ describe('comparison of outputs', () => {
 
   it('fails a classifier for disagreement only where that is no chance', () => {
     const agreement = { ...compared([[fp32(1, 2), fp32(1, 2)]]), top1: { same: 9, rows: 10 } }
-    expect(strayings(agreement, toleranceFor('int8'))).toEqual([])
+    expect(deviations(agreement, toleranceFor('int8'))).toEqual([])
     const many = { ...agreement, top1: { same: 900, rows: 1000 } }
-    expect(strayings(many, toleranceFor('int8'))).toEqual([expect.stringMatching(/same best class for 900 of 1000/)])
+    expect(deviations(many, toleranceFor('int8'))).toEqual([expect.stringMatching(/same best class for 900 of 1000/)])
   })
 })
 
@@ -134,7 +134,7 @@ describe('what samples show of an output', () => {
     return watch.result()
   }
   const judged = (pairs: readonly (readonly [readonly number[], readonly number[]])[], dtype: string, range?: number) =>
-    judge(
+    assessOutput(
       compared(pairs.map(([reference, actual]) => [fp32(...reference), fp32(...actual)])),
       seen(...pairs.map(([reference]) => reference)),
       toleranceFor(dtype),
@@ -163,7 +163,7 @@ describe('what samples show of an output', () => {
         [0, 0],
       ],
     ]
-    expect(judged(silent, 'fp32')).toEqual({ strayings: [], unexercised: 'all its values are below 0.000001' })
+    expect(judged(silent, 'fp32')).toEqual({ deviations: [], unexercised: 'all its values are below 0.000001' })
     expect(
       judged(
         [
@@ -181,7 +181,7 @@ describe('what samples show of an output', () => {
         [0.5, 0],
       ],
     ]
-    expect(judged(loud, 'q4', 1).strayings).not.toEqual([])
+    expect(judged(loud, 'q4', 1).deviations).not.toEqual([])
   })
 
   it('takes small numbers that agree for evidence', () => {
@@ -195,7 +195,7 @@ describe('what samples show of an output', () => {
         [2e-9, 1e-9],
       ],
     ]
-    expect(judged(small, 'fp32')).toEqual({ strayings: [], unexercised: null })
+    expect(judged(small, 'fp32')).toEqual({ deviations: [], unexercised: null })
   })
 
   it('knows scores of nothing by their range and by the precision', () => {
@@ -209,9 +209,9 @@ describe('what samples show of an output', () => {
         [0.001, 0.005],
       ],
     ]
-    expect(judged(scores, 'q8', 1)).toEqual({ strayings: [], unexercised: 'all its values are below 0.01' })
-    expect(judged(scores, 'q8').strayings).not.toEqual([])
-    expect(judged(scores, 'fp32', 1).strayings).not.toEqual([])
+    expect(judged(scores, 'q8', 1)).toEqual({ deviations: [], unexercised: 'all its values are below 0.01' })
+    expect(judged(scores, 'q8').deviations).not.toEqual([])
+    expect(judged(scores, 'fp32', 1).deviations).not.toEqual([])
     expect(
       judged(
         [
@@ -223,7 +223,7 @@ describe('what samples show of an output', () => {
         ],
         'q8',
         1,
-      ).strayings,
+      ).deviations,
     ).not.toEqual([])
   })
 
@@ -249,7 +249,7 @@ describe('what samples show of an output', () => {
           ],
         ],
         'q8',
-      ).strayings,
+      ).deviations,
     ).not.toEqual([])
   })
 

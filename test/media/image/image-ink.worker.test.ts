@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { crop, type Raster } from '../../../src/media/image/raster.ts'
 import { resize } from '../../../src/media/image/resize.ts'
-import { inkToBox } from '../../fixtures/all-at-once.ts'
+import { mnistGlyph } from '../../fixtures/all-at-once.ts'
 import { codeOf } from '../../fixtures/http.ts'
 
 /** Draws thick lines, 255 on 0, with soft edges. */
@@ -70,7 +70,7 @@ const SEVEN: readonly (readonly [number, number, number, number])[] = [
   [180, 60, 110, 220],
 ]
 const large = drawing(280, SEVEN, 20)
-const reference = inkToBox(large, 28, 28, 20)
+const reference = mnistGlyph(large, 28, 28, 20)
 
 describe('mnist', () => {
   it('comes out at the size and the place that MNIST has', () => {
@@ -85,12 +85,12 @@ describe('mnist', () => {
   })
 
   it('leaves a picture that is in that form already as it is', () => {
-    expect(inkToBox(reference, 28, 28, 20).data).toEqual(reference.data)
+    expect(mnistGlyph(reference, 28, 28, 20).data).toEqual(reference.data)
   })
 
   it('reads dark on light as light on dark', () => {
     const inverted = map(large, (sample) => 255 - sample)
-    expect(inkToBox(inverted, 28, 28, 20).data).toEqual(reference.data)
+    expect(mnistGlyph(inverted, 28, 28, 20).data).toEqual(reference.data)
   })
 
   it('reads a faint pencil on grey paper in colour', () => {
@@ -98,7 +98,7 @@ describe('mnist', () => {
     large.data.forEach((sample, i) => {
       rgb.data.set([200 - (sample * 60) / 255, 190 - (sample * 50) / 255, 170 - (sample * 40) / 255], 3 * i)
     })
-    expect(meanDifference(inkToBox(rgb, 28, 28, 20), reference)).toBeLessThan(3)
+    expect(meanDifference(mnistGlyph(rgb, 28, 28, 20), reference)).toBeLessThan(3)
   })
 
   it.each([
@@ -107,13 +107,13 @@ describe('mnist', () => {
     ['close to the edge', 60, 45, 140, 200],
   ])('finds the sign %s', (_, left, top, width, height) => {
     const moved = crop(large, left, top, width, height)
-    expect(meanDifference(inkToBox(moved, 28, 28, 20), reference)).toBeLessThan(1)
+    expect(meanDifference(mnistGlyph(moved, 28, 28, 20), reference)).toBeLessThan(1)
   })
 
   it.each([60, 120, 560])('gives nearly the same for a drawing of %i pixels', (size) => {
     // Placement is by whole pixels, so a sharp line may come out beside where it was.
-    expect(similarity(inkToBox(resize(large, size, size), 28, 28, 20), reference)).toBeGreaterThan(0.9)
-    expect(similarity(inkToBox(resize(large, size, size / 2), 28, 28, 20), reference)).toBeLessThan(0.85)
+    expect(similarity(mnistGlyph(resize(large, size, size), 28, 28, 20), reference)).toBeGreaterThan(0.9)
+    expect(similarity(mnistGlyph(resize(large, size, size / 2), 28, 28, 20), reference)).toBeLessThan(0.85)
   })
 
   it('passes over grain, dust and a gradient of light', () => {
@@ -130,12 +130,12 @@ describe('mnist', () => {
     ] as const) {
       for (let dy = 0; dy < 4; dy++) for (let dx = 0; dx < 4; dx++) photo.data[(y + dy) * 280 + x + dx] = 60
     }
-    expect(meanDifference(inkToBox(photo, 28, 28, 20), reference)).toBeLessThan(8)
+    expect(meanDifference(mnistGlyph(photo, 28, 28, 20), reference)).toBeLessThan(8)
   })
 
   it('keeps a sign of two pieces whole', () => {
     const five = drawing(280, [...SEVEN, [60, 150, 85, 150]], 20)
-    const bar = inkToBox(five, 28, 28, 20)
+    const bar = mnistGlyph(five, 28, 28, 20)
     expect(meanDifference(bar, reference)).toBeGreaterThan(4)
     expect(boxOf(bar).width).toBeGreaterThan(boxOf(reference).width)
   })
@@ -146,7 +146,7 @@ describe('mnist', () => {
     ['grain alone', map(large, (_, i) => 128 + (i % 7))],
     ['one pixel', { width: 1, height: 1, channels: 1, data: Uint8Array.of(9) } as Raster],
   ])('refuses a blank picture: %s', (_, blank) => {
-    expect(codeOf(() => inkToBox(blank, 28, 28, 20))).toBe('invalid_image')
+    expect(codeOf(() => mnistGlyph(blank, 28, 28, 20))).toBe('invalid_image')
   })
 
   it.each([
@@ -156,6 +156,6 @@ describe('mnist', () => {
   ])('copes with a picture of %i x %i', (width, height) => {
     const data = new Uint8Array(width * height)
     data[data.length >> 1] = 255
-    expect(inkToBox({ width, height, channels: 1, data }, 28, 28, 20).data.length).toBe(784)
+    expect(mnistGlyph({ width, height, channels: 1, data }, 28, 28, 20).data.length).toBe(784)
   })
 })

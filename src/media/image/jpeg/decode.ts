@@ -8,7 +8,7 @@ import { type FrameHeader, isFrameHeader, readScanHeader, u16 } from './header.t
 import { decodeScan, type Scan } from './scan.ts'
 import { segments } from './segments.ts'
 import { refusal, SCAN } from './steps.ts'
-import { type JpegSurvey, priceJpeg } from './survey.ts'
+import { checkDecodingSteps, type JpegStructure } from './structure.ts'
 import { Tables } from './tables.ts'
 
 /**
@@ -33,8 +33,8 @@ const APP14 = 0xee
  * @param reduction decodes the picture so many times smaller, its size rounded up
  * @throws invalid_image, input_too_large
  */
-export function* decodeJpeg(survey: JpegSurvey, reduction: Reduction, meter: StepMeter): Work<Raster> {
-  priceJpeg(survey, reduction, meter)
+export function* decodeJpeg(survey: JpegStructure, reduction: Reduction, meter: StepMeter): Work<Raster> {
+  checkDecodingSteps(survey, reduction, meter)
   yield meter.piece()
   const { bytes, frame: header } = survey
   const frame = layOut(header, reduction)

@@ -5,13 +5,13 @@ import { NativeEngine } from '../../engine/native/engine.ts'
 import { createProgress, type Progress } from '../terminal/progress.ts'
 
 /** What a command that works on models needs: progress on the standard error, and a signal that Ctrl-C raises. */
-export interface Workbench {
+export interface BuildContext {
   readonly progress: Progress
   readonly signal: AbortSignal
 }
 
 /** @param json the output is for a program: no progress */
-export function workbench(signal: AbortSignal, json: boolean): Workbench {
+export function buildContext(signal: AbortSignal, json: boolean): BuildContext {
   const stream = process.stderr
   return { signal, progress: createProgress({ stream, isTTY: stream.isTTY === true, json, env: process.env }) }
 }

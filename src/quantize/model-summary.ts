@@ -13,7 +13,7 @@ export interface WeightGroup {
   readonly floats: number
 }
 
-export interface Survey {
+export interface ModelSummary {
   readonly irVersion: number
   /** Versions by domain; the standard one is `ai.onnx`. */
   readonly opsets: Readonly<Record<string, number>>
@@ -44,7 +44,7 @@ const KINDS: Readonly<Record<string, readonly [kind: WeightKind, inputs: readonl
 }
 
 /** Counts what a model is made of. Reads names, types and dimensions, and no weights. */
-export function surveyModel(model: ModelProto): Survey {
+export function summarizeModel(model: ModelProto): ModelSummary {
   const operators = new Map<string, number>()
   const kinds = new Map<WeightKind, { tensors: number; floats: number }>()
   const otherBytes: Record<string, number> = {}
@@ -93,7 +93,7 @@ export function surveyModel(model: ModelProto): Survey {
 }
 
 /** Floats of a kind in all graphs. */
-export function floatsIn({ weights }: Survey, kind: WeightKind): number {
+export function floatsIn({ weights }: ModelSummary, kind: WeightKind): number {
   return weights.find((group) => group.kind === kind)?.floats ?? 0
 }
 

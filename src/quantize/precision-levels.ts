@@ -14,21 +14,21 @@ export interface PlanLayer {
   readonly bytes: { readonly [P in Precision]?: number } & { readonly fp32: number }
 }
 
-export interface Rung {
+export interface PrecisionLevel {
   readonly precision: Precision
   readonly bytes: number
 }
 
-/** Nodes that share weights, and so have one precision. Their rungs rise in precision and in bytes; `fp32` is last. */
+/** Nodes that share weights, and so have one precision. Their levels rise in precision and in bytes; `fp32` is last. */
 export interface Unit {
   readonly nodes: readonly string[]
-  readonly rungs: readonly Rung[]
+  readonly levels: readonly PrecisionLevel[]
 }
 
-/** A unit's step to a higher rung. */
+/** A unit's step to a higher level. */
 export interface Move {
   readonly unit: number
-  /** Index of the rung that it leads to. */
+  /** Index of the level that it leads to. */
   readonly to: number
   readonly bytes: number
   /** Output error that it takes away, by the estimate. */
@@ -37,7 +37,7 @@ export interface Move {
 
 /**
  * Units from layers: those that share a node or a weight are joined.
- * @param lowest rungs below this precision are left out
+ * @param lowest levels below this precision are left out
  * @throws OnnxError bad_options for sizes that are none
  */
 export function unitsOf(layers: readonly PlanLayer[], lowest: Precision): Unit[] {
@@ -49,7 +49,7 @@ export function unitsOf(layers: readonly PlanLayer[], lowest: Precision): Unit[]
   }
   return joined(layers).map((members) => ({
     nodes: [...new Set(members.map(({ node }) => node))],
-    rungs: rungsOf(members, PRECISIONS.slice(PRECISIONS.indexOf(lowest))),
+    levels: levelsOf(members, PRECISIONS.slice(PRECISIONS.indexOf(lowest))),
   }))
 }
 
@@ -71,8 +71,8 @@ function joined(layers: readonly PlanLayer[]): PlanLayer[][] {
   return [...groups]
 }
 
-function rungsOf(members: readonly PlanLayer[], precisions: readonly Precision[]): Rung[] {
-  const rungs: Rung[] = []
+function levelsOf(members: readonly PlanLayer[], precisions: readonly Precision[]): PrecisionLevel[] {
+  const levels: PrecisionLevel[] = []
   for (const precision of [...precisions].reverse()) {
     // A weight that several nodes read is stored once.
     const sizes = new Map<string, number>()
@@ -81,23 +81,23 @@ function rungsOf(members: readonly PlanLayer[], precisions: readonly Precision[]
     }
     const bytes = [...sizes.values()].reduce((sum, size) => sum + size, 0)
     // What is not smaller than the next precision has nothing for its loss.
-    if (bytes < (rungs[0]?.bytes ?? Number.POSITIVE_INFINITY)) rungs.unshift({ precision, bytes })
+    if (bytes < (levels[0]?.bytes ?? Number.POSITIVE_INFINITY)) levels.unshift({ precision, bytes })
   }
-  return rungs
+  return levels
 }
 
-/** Index of the rung of a precision, or of the next higher one that the unit has. */
-export function rungAt({ rungs }: Unit, precision: Precision): number {
-  const index = rungs.findIndex((rung) => PRECISIONS.indexOf(rung.precision) >= PRECISIONS.indexOf(precision))
-  return index === -1 ? rungs.length - 1 : index
+/** Index of the level of a precision, or of the next higher one that the unit has. */
+export function levelAt({ levels }: Unit, precision: Precision): number {
+  const index = levels.findIndex((level) => PRECISIONS.indexOf(level.precision) >= PRECISIONS.indexOf(precision))
+  return index === -1 ? levels.length - 1 : index
 }
 
 /**
- * Steps from the lowest rungs up to `ceiling`, most error taken away a byte first. A unit's steps lie on the lower
+ * Steps from the lowest levels up to `ceiling`, most error taken away a byte first. A unit's steps lie on the lower
  * convex hull of its error over its bytes, so that each comes before the next of the same unit, and every beginning of
  * the list is the best use of its bytes for errors that add up (the greedy solution of the multiple-choice knapsack's
  * relaxation: P. Sinha and A. A. Zoltners, 1979).
- * @param errors output error by unit and rung; 0 at the last
+ * @param errors output error by unit and level; 0 at the last
  */
 export function movesOf(
   units: readonly Unit[],
@@ -105,16 +105,16 @@ export function movesOf(
   ceiling: Precision = 'fp32',
 ): Move[] {
   const moves: Move[] = []
-  for (const [unit, { rungs }] of units.entries()) {
-    const top = rungAt(units[unit] as Unit, ceiling)
+  for (const [unit, { levels }] of units.entries()) {
+    const top = levelAt(units[unit] as Unit, ceiling)
     const own: Move[] = []
     for (let at = 0; at < top; ) {
-      const next = rungs
+      const next = levels
         .slice(at + 1, top + 1)
-        .map((rung, offset) => ({
+        .map((level, offset) => ({
           unit,
           to: at + 1 + offset,
-          bytes: rung.bytes - (rungs[at] as Rung).bytes,
+          bytes: level.bytes - (levels[at] as PrecisionLevel).bytes,
           gain: Math.max(0, errorOf(errors, unit, at) - errorOf(errors, unit, at + 1 + offset)),
         }))
         .reduce((best, move) => (slope(move) > slope(best) ? move : best))
@@ -126,8 +126,8 @@ export function movesOf(
   return moves.sort((left, right) => slope(right) - slope(left) || left.unit - right.unit || left.to - right.to)
 }
 
-function errorOf(errors: readonly (readonly number[])[], unit: number, rung: number): number {
-  const error = errors[unit]?.[rung] ?? 0
+function errorOf(errors: readonly (readonly number[])[], unit: number, level: number): number {
+  const error = errors[unit]?.[level] ?? 0
   // A model that answers with no number at all is as wrong as can be.
   return Number.isFinite(error) ? error : Number.MAX_VALUE
 }
@@ -136,16 +136,16 @@ function slope({ gain, bytes }: Move): number {
   return gain / bytes
 }
 
-export function planOf(units: readonly Unit[], heights: readonly number[]): PrecisionPlan {
+export function planOf(units: readonly Unit[], chosen: readonly number[]): PrecisionPlan {
   return new Map(
-    units.flatMap(({ nodes, rungs }, unit) => {
-      const { precision } = rungs[heights[unit] ?? 0] as Rung
+    units.flatMap(({ nodes, levels }, unit) => {
+      const { precision } = levels[chosen[unit] ?? 0] as PrecisionLevel
       return nodes.map((node) => [node, precision] as const)
     }),
   )
 }
 
-/** Bytes of all units' weights. @param heights index of each unit's rung */
-export function bytesAt(units: readonly Unit[], heights: readonly number[]): number {
-  return units.reduce((sum, { rungs }, unit) => sum + (rungs[heights[unit] ?? 0] as Rung).bytes, 0)
+/** Bytes of all units' weights. @param chosen index of each unit's level */
+export function bytesAt(units: readonly Unit[], chosen: readonly number[]): number {
+  return units.reduce((sum, { levels }, unit) => sum + (levels[chosen[unit] ?? 0] as PrecisionLevel).bytes, 0)
 }

@@ -1,16 +1,16 @@
 import type { TextTokenizer } from '../media/text/tokenizer.ts'
+import { Detokenizer } from './detokenizer.ts'
 import { StopStrings } from './stop.ts'
-import { Detokenizer } from './text.ts'
 
 /** Why a text ended: by itself or a stop string, or because it had reached its length. */
 export type Finish = 'stop' | 'length'
 
 /** What comes of a text that is being written: parts of it, and at last why it ended and how many tokens it took. */
-export type Written =
+export type GenerationEvent =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'end'; readonly finish: Finish; readonly tokens: number }
 
-export interface WritingOptions {
+export interface GenerationEventOptions {
   readonly tokenizer: TextTokenizer
   /** Whether the text goes on where its prompt ends, and so keeps a space in front. */
   readonly continues: boolean
@@ -23,7 +23,10 @@ export interface WritingOptions {
  * Tokens as text, a part for every token that completes a character. Ending the iteration ends that of the tokens.
  * @throws manifest_invalid, and what the tokens throw
  */
-export async function* written(tokens: AsyncIterable<number>, options: WritingOptions): AsyncGenerator<Written, void> {
+export async function* generationEvents(
+  tokens: AsyncIterable<number>,
+  options: GenerationEventOptions,
+): AsyncGenerator<GenerationEvent, void> {
   const { continues, maxNewTokens, stop, tokenizer } = options
   const detokenizer = new Detokenizer(tokenizer, continues)
   const strings = new StopStrings(stop)

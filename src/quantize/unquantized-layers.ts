@@ -22,17 +22,17 @@ const MULTIPLYING: ReadonlySet<string> = new Set([
  * Nodes with a large weight in float that no pass has a form for: `Einsum`, products that an optimizer fused with what
  * stands around them, and operators of other domains.
  * @param model before quantizing, with names for all nodes
- * @param told names of nodes that something is said of already
+ * @param mentioned names of nodes that something is said of already
  * @param excluded nodes that a person wants as they are
  */
-export function leftovers(
+export function unquantizedLayers(
   model: ModelProto,
-  told: ReadonlySet<string>,
+  mentioned: ReadonlySet<string>,
   excluded: (node: NodeProto) => boolean,
 ): SkippedLayer[] {
   return graphsOf(model).flatMap((view) =>
     view.graph.node.flatMap((node) => {
-      const weight = told.has(nameOf(node)) || excluded(node) ? undefined : weightOf(node, view)
+      const weight = mentioned.has(nameOf(node)) || excluded(node) ? undefined : weightOf(node, view)
       if (weight === undefined) return []
       return [{ node: nameOf(node), op: node.opType, reason: reasonFor(node, weight) }]
     }),

@@ -8,7 +8,7 @@ import { segments } from './segments.ts'
 import { dataByte, PIXEL, refusal, SCAN, SEGMENT, transformSteps, visitSteps } from './steps.ts'
 
 /** What a JPEG's segments say, before anything is decoded. */
-export interface JpegSurvey {
+export interface JpegStructure {
   readonly bytes: Uint8Array
   readonly frame: FrameHeader
   /** EXIF's, 1 to 8. */
@@ -25,7 +25,7 @@ const EOI = 0xd9
  * @param maxScans of a picture
  * @throws invalid_image, input_too_large
  */
-export function surveyJpeg(bytes: Uint8Array, maxScans: number, meter: StepMeter): JpegSurvey {
+export function readStructure(bytes: Uint8Array, maxScans: number, meter: StepMeter): JpegStructure {
   let frame: FrameHeader | undefined
   let orientation: number | undefined
   const scans: ScanHeader[] = []
@@ -58,7 +58,11 @@ function manyScans({ width, height }: FrameHeader, most: number): VergeError {
 }
 
 /** Refuses a picture that takes too long, by its pixels, its scans and its bytes. @throws input_too_large */
-export function priceJpeg({ bytes, frame, scans }: JpegSurvey, reduction: Reduction, meter: StepMeter): void {
+export function checkDecodingSteps(
+  { bytes, frame, scans }: JpegStructure,
+  reduction: Reduction,
+  meter: StepMeter,
+): void {
   const { width, height, specs, progressive, arithmetic } = frame
   const counted = blocksOf(frame, reduction)
   let steps = Math.ceil(width / reduction) * Math.ceil(height / reduction) * PIXEL

@@ -12,7 +12,7 @@ import type { Built } from './build.ts'
  * @param what would have been done with it: "pushed"
  * @throws UsageError saying which output differs or is not exercised, and what to do
  */
-export function refuseStrayed(built: Pick<Built, 'report' | 'reports' | 'packed' | 'sample'>, what: string): void {
+export function refuseUnproven(built: Pick<Built, 'report' | 'reports' | 'packed' | 'sample'>, what: string): void {
   const { verification } = built.report
   if (verification === null || verification.ok) return
   const whole = `The whole report: ${relative(process.cwd(), join(built.reports, 'report.html'))}`

@@ -10,7 +10,7 @@ import type { Int8Matrix } from './scales.ts'
  * @param values the weight, [channels, kernels, taps]
  * @param matrix the weight in eight bits, with zero in the middle; its data is changed
  */
-export function evenOut(
+export function squant(
   values: Float32Array,
   { data, scales, zeroPoints }: Int8Matrix,
   { kernels, taps }: { readonly kernels: number; readonly taps: number },

@@ -3,7 +3,7 @@ import { tensor } from '../../src/core/tensors.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
 import { makeNode } from '../../src/onnx/make.ts'
 import { excluder } from '../../src/quantize/exclude.ts'
-import { floatsIn, surveyModel, type WeightGroup } from '../../src/quantize/survey.ts'
+import { floatsIn, summarizeModel, type WeightGroup } from '../../src/quantize/model-summary.ts'
 import { type AttributeValue, onnxModel } from '../../synthetic/onnx.ts'
 import { encoder, pictureNetwork, randomTensor } from '../fixtures/node/networks.ts'
 import { functionModel, subgraphModel } from '../fixtures/onnx-messages.ts'
@@ -13,7 +13,7 @@ const kindsOf = (weights: readonly WeightGroup[]): Record<string, readonly [tens
 
 describe('a survey', () => {
   it('counts what an encoder is made of', () => {
-    const survey = surveyModel(encoder().model)
+    const survey = summarizeModel(encoder().model)
     expect(survey).toMatchObject({
       irVersion: 8,
       opsets: { 'ai.onnx': 17 },
@@ -40,7 +40,7 @@ describe('a survey', () => {
   })
 
   it('counts convolutions, and products beside them', () => {
-    const { weights } = surveyModel(pictureNetwork().model)
+    const { weights } = summarizeModel(pictureNetwork().model)
     expect(kindsOf(weights)).toMatchObject({
       convolution: [2, 16 * 8 * 9 + 32 * 16 * 9],
       product: [1, 32 * 40],
@@ -55,7 +55,7 @@ describe('a survey', () => {
         nodes: [{ op: 'MatMul', inputs: ['x', weight], outputs: [`${weight} y`] }],
       },
     })
-    const { graphs, nodes, weights, otherBytes } = surveyModel(
+    const { graphs, nodes, weights, otherBytes } = summarizeModel(
       decodeModel(
         onnxModel({
           inputs: [
@@ -96,10 +96,10 @@ describe('a survey', () => {
   })
 
   it('goes through loops in branches, tells domains apart, and ends', () => {
-    expect(surveyModel(subgraphModel()).graphs).toBe(4)
-    expect(surveyModel(functionModel()).operators).toEqual([{ op: 'own.Outer', count: 1 }])
+    expect(summarizeModel(subgraphModel()).graphs).toBe(4)
+    expect(summarizeModel(functionModel()).operators).toEqual([{ op: 'own.Outer', count: 1 }])
     // Values in a circle, as a broken file may have them.
-    const circle = surveyModel(
+    const circle = summarizeModel(
       decodeModel(
         onnxModel({
           inputs: [{ name: 'x', datatype: 'FP32' }],

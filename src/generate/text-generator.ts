@@ -6,7 +6,7 @@ import { finish, type Work, type WorkCost } from '../core/work.ts'
 import { STEPS_PER_UNIT, TextTokenizer } from '../media/text/tokenizer.ts'
 import { ChatTemplate, lengthOf, type Message } from './chat.ts'
 import { ControlText } from './control-text.ts'
-import { written } from './generate.ts'
+import { generationEvents } from './generation-events.ts'
 import { seededRandom, seedOf } from './random.ts'
 import { type Sampling, sampler } from './sampler.ts'
 
@@ -33,7 +33,7 @@ export interface LanguageModel {
 }
 
 /** What a request asks for, whichever protocol it came by. */
-export interface WritingRequest {
+export interface GenerationRequest {
   readonly sampling: Sampling
   /** Undefined: as the manifest says, or what the context leaves. */
   readonly maxNewTokens: number | undefined
@@ -42,7 +42,7 @@ export interface WritingRequest {
 }
 
 /** A prompt that fits, with what it leaves for an answer. */
-export interface Prepared {
+export interface PreparedPrompt {
   readonly ids: readonly number[]
   readonly maxNewTokens: number
   readonly continues: boolean
@@ -54,25 +54,25 @@ const DEFAULT_NEW_TOKENS = 256
 /** Runs of one answer that are priced one by one: nothing for which so many are too few is refused for its cost. */
 const MOST_STEPS = 65_536
 
-type WriterLimits = Pick<
+type GenerationLimits = Pick<
   Limits,
   'chatArguments' | 'chatLength' | 'chatMessages' | 'promptLengthPerToken' | 'stepsBetweenPauses'
 >
 
 /** Turns what a request asks for into prompts that fit a model, and prompts into text. */
-export class Writer {
+export class TextGenerator {
   readonly settings: GenerationSettings
   readonly tokenizer: TextTokenizer
   readonly #model: LanguageModel
-  readonly #request: WritingRequest
-  readonly #limits: WriterLimits
+  readonly #request: GenerationRequest
+  readonly #limits: GenerationLimits
 
   private constructor(
     model: LanguageModel,
-    request: WritingRequest,
+    request: GenerationRequest,
     settings: GenerationSettings,
     tokenizer: TextTokenizer,
-    limits: WriterLimits,
+    limits: GenerationLimits,
   ) {
     this.#model = model
     this.#limits = limits
@@ -82,7 +82,11 @@ export class Writer {
   }
 
   /** @throws manifest_invalid, weights_unavailable */
-  static async open(model: LanguageModel, request: WritingRequest, limits: WriterLimits): Promise<Writer> {
+  static async open(
+    model: LanguageModel,
+    request: GenerationRequest,
+    limits: GenerationLimits,
+  ): Promise<TextGenerator> {
     const settings = model.manifest.generation
     if (settings === undefined) {
       throw new VergeError(
@@ -91,14 +95,14 @@ export class Writer {
       )
     }
     const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-    return new Writer(model, request, settings, tokenizer, limits)
+    return new TextGenerator(model, request, settings, tokenizer, limits)
   }
 
   /**
    * @param now milliseconds since 1970
    * @throws task_mismatch if the model has no chat template, invalid_request, context_length_exceeded
    */
-  async chat(messages: readonly Message[], now: number): Promise<Prepared> {
+  async chat(messages: readonly Message[], now: number): Promise<PreparedPrompt> {
     const { manifest } = this.#model
     const { chatArguments, chatLength, chatMessages } = this.#limits
     if (!Object.hasOwn(manifest.files ?? {}, CHAT_TEMPLATE_FILE)) {
@@ -137,7 +141,7 @@ export class Writer {
   }
 
   /** Any text that has tokens, blanks alone among them. @throws context_length_exceeded, empty_input */
-  async text(prompt: string, field: string): Promise<Prepared> {
+  async text(prompt: string, field: string): Promise<PreparedPrompt> {
     this.#refuseLong(prompt.length, field)
     const most = Math.max(0, this.settings.contextLength + 1 - this.tokenizer.specialTokens(false))
     const tokens = await this.#perform(this.tokenizer.read(prompt, { most }), prompt)
@@ -145,7 +149,7 @@ export class Writer {
   }
 
   /** @throws invalid_request for a number that is no token's, context_length_exceeded */
-  ids(prompt: readonly number[], field: string): Prepared {
+  ids(prompt: readonly number[], field: string): PreparedPrompt {
     const wrong = prompt.findIndex((id) => !this.tokenizer.knows(id))
     if (wrong !== -1) {
       throw new VergeError('invalid_request', `"${field}[${wrong}]" is no token of this model.`, {
@@ -156,7 +160,7 @@ export class Writer {
   }
 
   /** Refuses prompts that together are over the cost limit, answers included. @throws cost_too_high */
-  checkCost(prompts: readonly Prepared[]): void {
+  checkCost(prompts: readonly PreparedPrompt[]): void {
     const name = this.#model.manifest.inputs[0]?.name
     if (name === undefined) return
     const step = new Map([[name, { shape: [1, 1] }]])
@@ -172,7 +176,7 @@ export class Writer {
    * @param index of the prompt in its request: answers to the same prompt differ, and are the same again for one seed
    * @returns when the model is there; it has written nothing yet
    */
-  async write({ continues, ids, maxNewTokens }: Prepared, index: number, signal: AbortSignal) {
+  async generate({ continues, ids, maxNewTokens }: PreparedPrompt, index: number, signal: AbortSignal) {
     const { sampling, seed, stop } = this.#request
     // As one number, a great seed would swallow the index.
     const random = seededRandom(BigInt(seed ?? seedOf(this.#model.randomId())) + BigInt(index))
@@ -182,7 +186,7 @@ export class Writer {
       choose: sampler(ids, sampling, random),
       signal,
     })
-    return written(tokens, { tokenizer: this.tokenizer, continues, stop, maxNewTokens })
+    return generationEvents(tokens, { tokenizer: this.tokenizer, continues, stop, maxNewTokens })
   }
 
   /** What takes less than a turn of the event loop is done at once. */
@@ -208,7 +212,7 @@ export class Writer {
     )
   }
 
-  #fit(ids: readonly number[], field: string, continues: boolean): Prepared {
+  #fit(ids: readonly number[], field: string, continues: boolean): PreparedPrompt {
     const { contextLength, defaultMaxTokens = DEFAULT_NEW_TOKENS } = this.settings
     const asked = this.#request.maxNewTokens
     const left = contextLength - ids.length

@@ -14,7 +14,7 @@ export interface HalvedConstant {
 }
 
 /** The values in half precision that stand beside those of one graph. */
-export class Twins {
+export class HalfCounterparts {
   readonly #view: GraphView
   readonly #types: TypeTable
   readonly #context: PassContext

@@ -4,14 +4,14 @@ import { type Exercise, stillness } from './exercise.ts'
 import type { Tolerance } from './tolerance.ts'
 
 /** What is to be said of one output of an artifact. */
-export interface Judgement {
+export interface OutputAssessment {
   /** What is beyond tolerance, in words that follow the output's name; empty if nothing is. */
-  readonly strayings: readonly string[]
-  /** Why the samples show nothing of it; null where they do, and where it strays. */
+  readonly deviations: readonly string[]
+  /** Why the samples show nothing of it; null where they do, and where it differs. */
   readonly unexercised: string | null
 }
 
-export interface JudgedOutput extends OutputAgreement {
+export interface AssessedOutput extends OutputAgreement {
   readonly unexercised: string | null
 }
 
@@ -24,23 +24,23 @@ const NEGLIGIBLE = 1e-6
  * are no failures, and no evidence either.
  * @param range of the output's elements, 1 for probabilities; undefined where the graph does not say it
  */
-export function judge(
+export function assessOutput(
   agreement: OutputAgreement,
   exercise: Exercise,
   tolerance: Tolerance,
   range: number | undefined,
-): Judgement {
+): OutputAssessment {
   const { elements, equal, kind, misshapen, notNumbers, top1 } = agreement
-  const strayings: string[] = []
-  if (misshapen > 0) strayings.push(`has another shape or type for ${misshapen} samples`)
+  const deviations: string[] = []
+  if (misshapen > 0) deviations.push(`has another shape or type for ${misshapen} samples`)
   if (exercise.nans > 0) {
-    strayings.push(`is NaN in the original's own answers, ${exercise.nans} of ${exercise.elements} elements`)
+    deviations.push(`is NaN in the original's own answers, ${exercise.nans} of ${exercise.elements} elements`)
   } else if (notNumbers > 0) {
-    strayings.push(`has ${notNumbers} elements that are NaN, or infinite on one side only`)
+    deviations.push(`has ${notNumbers} elements that are NaN, or infinite on one side only`)
   }
   if (kind === 'exact') {
     if (equal !== null && equal < tolerance.agreement * elements) {
-      strayings.push(
+      deviations.push(
         `has ${equal} of ${elements} elements as they should be, and ${share(tolerance.agreement)} are wanted`,
       )
     }
@@ -48,18 +48,18 @@ export function judge(
     const errors = errorsOf(agreement, tolerance)
     const floor = Math.max(NEGLIGIBLE, tolerance.floor * (range ?? 0))
     const largest = Math.max(exercise.largest ?? 0, agreement.largest ?? 0)
-    if (errors.length > 0 && strayings.length === 0 && largest <= floor) {
-      return { strayings: [], unexercised: `all its values are below ${Number(floor.toPrecision(3))}` }
+    if (errors.length > 0 && deviations.length === 0 && largest <= floor) {
+      return { deviations: [], unexercised: `all its values are below ${Number(floor.toPrecision(3))}` }
     }
-    strayings.push(...errors)
+    deviations.push(...errors)
     // A few samples may be unlucky: only what cannot be chance counts.
     if (top1 && wilsonInterval(top1.same, top1.rows)[1] < tolerance.agreement) {
-      strayings.push(
+      deviations.push(
         `has the same best class for ${top1.same} of ${top1.rows}, and ${share(tolerance.agreement)} is wanted`,
       )
     }
   }
-  return { strayings, unexercised: strayings.length > 0 ? null : stillness(exercise) }
+  return { deviations, unexercised: deviations.length > 0 ? null : stillness(exercise) }
 }
 
 function errorsOf({ cosine, relative }: OutputAgreement, tolerance: Tolerance): string[] {

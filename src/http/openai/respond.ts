@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { abortError, VergeError } from '../../core/errors.ts'
-import type { Finish, Written } from '../../generate/generate.ts'
-import type { Prepared, Writer } from '../../generate/writer.ts'
+import type { Finish, GenerationEvent } from '../../generate/generation-events.ts'
+import type { PreparedPrompt, TextGenerator } from '../../generate/text-generator.ts'
 import type { ModelRunner, Slot } from '../../inference/infer.ts'
 import type { GenerationUsage } from '../../protocols/openai/generation.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
@@ -12,7 +12,7 @@ import { shownTo } from '../shown-error.ts'
 import { eventStream } from './sse.ts'
 
 /** What is said in every answer and in every part of one. */
-export interface Heading {
+export interface ResponseFields {
   readonly id: string
   readonly created: number
   readonly model: string
@@ -26,63 +26,72 @@ export interface Choice {
 }
 
 /** How a protocol puts texts into JSON. */
-export interface Form {
+export interface ResponseFormat {
   readonly idPrefix: string
-  whole(heading: Heading, choices: readonly Choice[], usage: GenerationUsage): object
+  whole(fields: ResponseFields, choices: readonly Choice[], usage: GenerationUsage): object
   /** Parts that open a text, before its first token. */
-  opening(heading: Heading, index: number): readonly object[]
+  firstChunks(fields: ResponseFields, index: number): readonly object[]
   /** A part of a text, or its end. */
-  part(heading: Heading, index: number, text: string, finish: Finish | null): object
+  chunk(fields: ResponseFields, index: number, text: string, finish: Finish | null): object
   /** What ends a stream that was asked for it: parts that belong to no text. */
-  usage(heading: Heading, usage: GenerationUsage): object
+  usage(fields: ResponseFields, usage: GenerationUsage): object
 }
 
-export interface Answering {
+export interface ResponseOptions {
   readonly runner: ModelRunner
-  readonly writer: Writer
-  readonly prompts: readonly Prepared[]
-  readonly form: Form
+  readonly generator: TextGenerator
+  readonly prompts: readonly PreparedPrompt[]
+  readonly format: ResponseFormat
   readonly stream: boolean
   /** Whether a stream ends with how many tokens there were. */
   readonly streamUsage: boolean
 }
 
 /** Writes answers to prompts, one after the other, whole or as a stream. */
-export async function answer(deps: AppDeps, c: Context<AppEnv>, slot: Slot, answering: Answering): Promise<Response> {
-  const { form, prompts, runner, stream, writer } = answering
-  writer.checkCost(prompts)
-  const heading = (): Heading => {
+export async function respond(
+  deps: AppDeps,
+  c: Context<AppEnv>,
+  slot: Slot,
+  options: ResponseOptions,
+): Promise<Response> {
+  const { format, prompts, runner, stream, generator } = options
+  generator.checkCost(prompts)
+  const fields = (): ResponseFields => {
     const fingerprint = runner.fingerprint
     return { ...opened, ...(fingerprint !== undefined && { system_fingerprint: fingerprint }) }
   }
   const opened = {
-    id: `${form.idPrefix}${deps.randomId()}`,
+    id: `${format.idPrefix}${deps.randomId()}`,
     created: Math.floor(deps.clock.now() / 1000),
     model: runner.model.manifest.model,
   }
-  if (stream) return withPlacementHeaders(await streamed(deps, c, slot, answering, heading), runner)
+  if (stream) return withPlacementHeaders(await streamed(deps, c, slot, options, fields), runner)
   const choices = prompts.map((_, index) => ({ index, text: '', finish: 'stop' as Finish }))
-  const count = new TokenCount(prompts)
-  for await (const { index, written } of inTurn(writer, prompts, c.get('context').signal)) {
+  const count = new UsageCount(prompts)
+  for await (const { index, event } of inOrder(generator, prompts, c.get('context').signal)) {
     const choice = choices[index]
     if (choice === undefined) continue
-    if (written.kind === 'text') choice.text += written.text
+    if (event.kind === 'text') choice.text += event.text
     else {
-      choice.finish = written.finish
-      count.add(written.tokens)
+      choice.finish = event.finish
+      count.add(event.tokens)
     }
   }
-  return withPlacementHeaders(c.json(form.whole(heading(), choices, count.usage)), runner)
+  return withPlacementHeaders(c.json(format.whole(fields(), choices, count.usage)), runner)
 }
 
-interface Step {
+interface IndexedEvent {
   readonly index: number
-  readonly written: Written
+  readonly event: GenerationEvent
 }
 
-async function* inTurn(writer: Writer, prompts: readonly Prepared[], signal: AbortSignal): AsyncGenerator<Step, void> {
+async function* inOrder(
+  generator: TextGenerator,
+  prompts: readonly PreparedPrompt[],
+  signal: AbortSignal,
+): AsyncGenerator<IndexedEvent, void> {
   for (const [index, prompt] of prompts.entries()) {
-    for await (const written of await writer.write(prompt, index, signal)) yield { index, written }
+    for await (const event of await generator.generate(prompt, index, signal)) yield { index, event }
   }
 }
 
@@ -91,28 +100,28 @@ async function streamed(
   deps: AppDeps,
   c: Context<AppEnv>,
   slot: Slot,
-  { form, prompts, streamUsage, writer }: Answering,
-  heading: () => Heading,
+  { format, prompts, streamUsage, generator }: ResponseOptions,
+  fields: () => ResponseFields,
 ): Promise<Response> {
-  const reader = new Reader(deps, c)
-  const items = inTurn(writer, prompts, reader.signal)
-  const count = new TokenCount(prompts)
+  const reader = new StreamReader(deps, c)
+  const items = inOrder(generator, prompts, reader.signal)
+  const count = new UsageCount(prompts)
   let last = -1
   try {
     const first = await items.next()
     slot.keep()
     const part = (body: object): object => (streamUsage ? { ...body, usage: null } : body)
-    const body = eventStream<Step>({
+    const body = eventStream<IndexedEvent>({
       items: preceded(first, items),
-      eventsOf: ({ index, written }) => {
+      eventsOf: ({ index, event }) => {
         slot.renew()
-        const opening = index > last ? form.opening(heading(), index) : []
+        const opening = index > last ? format.firstChunks(fields(), index) : []
         last = index
-        if (written.kind === 'text') return [...opening, form.part(heading(), index, written.text, null)].map(part)
-        count.add(written.tokens)
-        const ending = [...opening, form.part(heading(), index, '', written.finish)].map(part)
+        if (event.kind === 'text') return [...opening, format.chunk(fields(), index, event.text, null)].map(part)
+        count.add(event.tokens)
+        const ending = [...opening, format.chunk(fields(), index, '', event.finish)].map(part)
         const whole = streamUsage && index === prompts.length - 1
-        return whole ? [...ending, form.usage(heading(), count.usage)] : ending
+        return whole ? [...ending, format.usage(fields(), count.usage)] : ending
       },
       failed: (error) =>
         reader.left
@@ -142,7 +151,7 @@ async function* preceded<T>(first: IteratorResult<T, void>, rest: AsyncGenerator
 }
 
 /** Whoever reads a stream: the signal is raised when they leave, and when the stream has taken too long. */
-class Reader {
+class StreamReader {
   readonly #controller = new AbortController()
   readonly #cancelTimer: () => void
   readonly #signals: readonly AbortSignal[]
@@ -195,11 +204,11 @@ class Reader {
   }
 }
 
-class TokenCount {
+class UsageCount {
   readonly #prompt: number
   #completion = 0
 
-  constructor(prompts: readonly Prepared[]) {
+  constructor(prompts: readonly PreparedPrompt[]) {
     this.#prompt = prompts.reduce((sum, { ids }) => sum + ids.length, 0)
   }
 
