@@ -1,27 +1,21 @@
-import { abortError, isVergeError, VergeError } from '../core/errors.ts'
-import type { Clock, Logger, RequestContext } from '../core/runtime.ts'
+import { isVergeError, VergeError } from '../core/errors.ts'
+import type { Logger, RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { RunOptions, Session } from '../engine/engine.ts'
+import { type Claim, type Entry, type Reservation, Room, type RoomOptions } from './room.ts'
 import { type Flight, SingleFlight } from './single-flight.ts'
 
-export interface SessionCacheOptions {
-  /** Of all sessions together. */
-  readonly budgetBytes: number
+export interface SessionCacheOptions extends RoomOptions {
   /** Of all sessions, and what one run takes beside them; unbounded if left out. */
   readonly workingBytes?: number
-  readonly clock: Clock
   readonly logger: Logger
-  readonly loadStaleMs: number
-  readonly loadPollMs: number
   /** A load that takes longer is given up. */
   readonly loadDeadlineMs: number
   /** A use that lasts longer belongs to a request that was killed. */
   readonly holdLeaseMs: number
-  /** How long a run that found no room waits for sessions in use, before it is tried beside them. */
-  readonly roomWaitMs: number
 }
 
-/** A session to be had: its identity, what it costs, and how to load it. */
+/** A requested session: its identity, its memory, and how to load it. */
 export interface SessionRequest {
   /** Digest of the artifact. */
   readonly key: string
@@ -42,7 +36,7 @@ export interface SessionRun {
   readonly timings: { readonly loadMs: number; readonly queueMs: number; readonly runMs: number }
 }
 
-/** What is known of a session's use by who uses it. */
+/** Facts about the use of a session, from its user. */
 export interface SessionUse {
   readonly start: Start
   /** Says that the user is still there: a use that is not renewed within its lease counts as dead. */
@@ -62,30 +56,8 @@ interface Hold {
   start: Start
 }
 
-/** A run or a load that found no room: until it is done, nobody else loads anything. */
-interface Claim {
-  readonly key: string
-  lastHeartbeat: number
-}
-
-interface Reservation {
-  bytes: number
-  lastHeartbeat: number
-}
-
-interface Entry {
-  readonly session: Session
-  readonly bytes: number
-  readonly pinned: boolean
-  lastUsed: number
-  /** Chosen to make room: no new user gets it, and it goes when the last one is done. */
-  leaving: boolean
-  /** Users, each with the time at which it counts as dead. */
-  readonly holders: Map<symbol, number>
-}
-
 const MOST_RELOADS = 2
-/** First what is idle goes; then everything, so that the engine can rebuild its heap. */
+/** Evicts idle sessions first, then all sessions, so that the engine can rebuild its heap. */
 const MOST_SQUEEZES = 2
 
 /**
@@ -98,7 +70,7 @@ export class SessionCache {
   readonly #reserved = new Map<string, Reservation>()
   readonly #loads: SingleFlight<Entry>
   readonly #options: SessionCacheOptions
-  #claim: Claim | undefined
+  readonly #room: Room
   #uses = 0
 
   constructor(options: SessionCacheOptions) {
@@ -108,6 +80,14 @@ export class SessionCache {
       staleMs: options.loadStaleMs,
       pollMs: options.loadPollMs,
     })
+    this.#room = new Room(
+      {
+        entries: this.#entries,
+        takenBytes: () => this.#takenBytes(),
+        sweep: () => this.#sweep(),
+      },
+      options,
+    )
   }
 
   has(key: string): boolean {
@@ -127,11 +107,10 @@ export class SessionCache {
   }
 
   /**
-   * Runs `work` with a loaded session, loading it first where needed. Where the session was lost to a restart of its
-   * engine between loading and use, it is loaded again, twice at most: what is queued behind an input that ends its
-   * engine loses its session with it, and with batches once more. Where the engine has no room, other sessions are
-   * evicted and the work is done again.
-   * @throws model_too_large, engine_full if there was no room after all, what the load and the work throw, cancelled,
+   * Runs `work` with a loaded session, and loads it if needed. If a restart of the engine lost the session between load
+   * and use, it is loaded again, twice at most: work queued behind an input that ends the engine loses its session, and
+   * with batches a second time. If the engine has no room, other sessions are evicted and the work is repeated.
+   * @throws model_too_large, engine_full if there is still no room, errors of the load and the work, cancelled,
    * deadline_exceeded
    */
   async use<T>(
@@ -202,14 +181,14 @@ export class SessionCache {
             this.#options.logger.warn('session_squeeze', { key: request.key, squeezes, sessions: this.size })
             // Given up first: two that waited for each other's sessions would wait in vain.
             this.#release(hold)
-            claim ??= await this.#claimRoom(request.key, context)
-            if (squeezes < MOST_SQUEEZES) this.#evictIdle(request.key, Number.POSITIVE_INFINITY)
-            else await this.#evictAll(claim, context)
+            claim ??= await this.#room.claim(request.key, context.signal)
+            if (squeezes < MOST_SQUEEZES) this.#room.evictIdle(request.key, Number.POSITIVE_INFINITY)
+            else await this.#room.evictAll(claim, context.signal)
           } else throw error
         }
       }
     } finally {
-      if (claim !== undefined && this.#claim === claim) this.#claim = undefined
+      if (claim !== undefined) this.#room.giveUp(claim)
     }
   }
 
@@ -226,8 +205,8 @@ export class SessionCache {
     this.#renew(hold)
     entry.lastUsed = ++this.#uses
     const { workingBytes = Number.POSITIVE_INFINITY } = this.#options
-    const missing = this.bytes + this.#reservedBytes() + (request.runBytes ?? 0) - workingBytes
-    if (missing > 0) this.#evictIdle(request.key, missing)
+    const missing = this.#takenBytes() + (request.runBytes ?? 0) - workingBytes
+    if (missing > 0) this.#room.evictIdle(request.key, missing)
     return entry
   }
 
@@ -239,54 +218,6 @@ export class SessionCache {
     hold.entry?.holders.delete(hold.key)
     hold.entry = undefined
     this.#sweep()
-  }
-
-  /** Evicts sessions that nobody uses, the least recently used first, but neither pinned ones nor that of `key`. */
-  #evictIdle(key: string, missing: number): void {
-    const idle = [...this.#entries]
-      .filter(([other, entry]) => other !== key && !entry.pinned && entry.holders.size === 0)
-      .map(([, entry]) => entry)
-      .sort((a, b) => a.lastUsed - b.lastUsed)
-    let freed = 0
-    for (const entry of idle) {
-      if (freed >= missing) break
-      entry.leaving = true
-      freed += entry.bytes
-    }
-    this.#sweep()
-  }
-
-  /** Waits until no other claim stands. Its owner may have been killed: one without a sign of life does not count. */
-  async #claimRoom(key: string, { signal }: RequestContext): Promise<Claim> {
-    const { clock, loadPollMs } = this.#options
-    while (this.#claimed) await clock.sleep(loadPollMs, signal)
-    const claim: Claim = { key, lastHeartbeat: clock.now() }
-    this.#claim = claim
-    return claim
-  }
-
-  get #claimed(): Claim | undefined {
-    const { clock, loadStaleMs } = this.#options
-    return this.#claim !== undefined && clock.now() - this.#claim.lastHeartbeat <= loadStaleMs ? this.#claim : undefined
-  }
-
-  /**
-   * Evicts every session, pinned ones and that of the claim itself included: only an empty engine rebuilds its heap, and
-   * one that stayed full of holes would refuse others for the isolate's life. Sessions that are in use for longer than
-   * `roomWaitMs` stay.
-   */
-  async #evictAll(claim: Claim, { signal }: RequestContext): Promise<void> {
-    const { clock, loadPollMs, roomWaitMs } = this.#options
-    const end = clock.now() + roomWaitMs
-    for (;;) {
-      for (const entry of this.#entries.values()) entry.leaving = true
-      this.#sweep()
-      if (this.#entries.size === 0 && this.#reservedBytes() === 0) return
-      if (clock.now() >= end) break
-      await clock.sleep(loadPollMs, signal)
-      claim.lastHeartbeat = clock.now()
-    }
-    for (const entry of this.#entries.values()) entry.leaving = false
   }
 
   /** The caller must hold the entry before it awaits anything. */
@@ -309,7 +240,7 @@ export class SessionCache {
     const deadline = new AbortController()
     const cancelDeadline = this.#options.clock.after(this.#options.loadDeadlineMs, () =>
       deadline.abort(
-        new VergeError('deadline_exceeded', 'The model took too long to load; it is being tried again on request.', {
+        new VergeError('deadline_exceeded', 'The model took too long to load. Send the request again.', {
           retryAfter: 5,
         }),
       ),
@@ -321,7 +252,7 @@ export class SessionCache {
       reservation.lastHeartbeat = this.#options.clock.now()
     }
     try {
-      await this.#makeRoom(request, reservation, heartbeat, deadline.signal)
+      await this.#room.reserve(request, reservation, heartbeat, deadline.signal)
       const session = await request.load({ signal: deadline.signal, onProgress: heartbeat })
       const entry: Entry = {
         session,
@@ -339,67 +270,10 @@ export class SessionCache {
     }
   }
 
-  /** Reserves room, sending the least recently used sessions away until it is there. @throws model_too_large */
-  async #makeRoom(
-    request: SessionRequest,
-    reservation: Reservation,
-    heartbeat: () => void,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { budgetBytes } = this.#options
-    const pinned = [...this.#entries.values()].reduce((sum, entry) => sum + (entry.pinned ? entry.bytes : 0), 0)
-    if (pinned + request.bytes > budgetBytes) {
-      throw new VergeError(
-        'model_too_large',
-        `The model needs about ${request.bytes} bytes of memory; ${budgetBytes - pinned} are left for models here. Use a smaller or more strongly quantized artifact.`,
-        { details: { bytes_needed: request.bytes, bytes_available: budgetBytes - pinned } },
-      )
-    }
-    await this.#until(
-      () => {
-        const claim = this.#claimed
-        if (claim !== undefined && claim.key !== request.key) return false
-        const missing = this.bytes + this.#reservedBytes() + request.bytes - budgetBytes
-        if (missing <= 0) {
-          reservation.bytes = request.bytes
-          return true
-        }
-        this.#chooseVictims(missing)
-        return false
-      },
-      heartbeat,
-      signal,
-    )
-  }
-
-  #chooseVictims(missing: number): void {
-    let leaving = 0
-    for (const entry of this.#entries.values()) if (entry.leaving) leaving += entry.bytes
-    const candidates = [...this.#entries.values()]
-      .filter((entry) => !entry.pinned && !entry.leaving)
-      .sort((a, b) => a.lastUsed - b.lastUsed)
-    for (const entry of candidates) {
-      if (leaving >= missing) return
-      entry.leaving = true
-      leaving += entry.bytes
-    }
-  }
-
-  async #until(condition: () => boolean, heartbeat: () => void, signal: AbortSignal): Promise<void> {
-    for (;;) {
-      if (signal.aborted) throw abortError(signal)
-      this.#sweep()
-      if (condition()) return
-      this.#sweep()
-      if (condition()) return
-      await this.#options.clock.sleep(this.#options.loadPollMs, signal)
-      heartbeat()
-    }
-  }
-
-  #reservedBytes(): number {
+  /** Of all loaded sessions, and what is promised to loads under way. */
+  #takenBytes(): number {
     const now = this.#options.clock.now()
-    let total = 0
+    let total = this.bytes
     for (const [key, reservation] of this.#reserved) {
       if (now - reservation.lastHeartbeat > this.#options.loadStaleMs) this.#reserved.delete(key)
       else total += reservation.bytes
