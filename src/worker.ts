@@ -18,6 +18,7 @@ import type {
 } from './client/rpc-types.ts'
 import { type Config, parseConfig } from './config/config.ts'
 import { checkBindings } from './config/variables.ts'
+import type { Limits } from './core/limits.ts'
 import { consoleLogger, systemClock } from './core/runtime.ts'
 import { sha256Factory } from './core/sha256.ts'
 import { WorkLane } from './core/work.ts'
@@ -63,6 +64,7 @@ export interface Env {
 }
 
 interface Verge {
+  readonly limits: Limits
   readonly app: ReturnType<typeof createApp>
   readonly rpc: RpcService
   readonly streams: StreamDeps
@@ -80,13 +82,13 @@ export default {
 
   /** Once a minute: how the origins fare, for isolates that have asked none yet. */
   async scheduled(_controller, env): Promise<void> {
-    const { origins } = await assembled(env)
+    const { limits, origins } = await assembled(env)
     if (origins.length === 0) return
-    const probing = { clock: systemClock, logger: consoleLogger }
+    const probing = { clock: systemClock, limits, logger: consoleLogger }
     await checkOrigins(
       origins,
       (origin, signal) => probeOrigin(origin, signal, probing),
-      new KvHealthStore(env.KV),
+      new KvHealthStore(env.KV, limits),
       probing,
     )
   },
@@ -265,6 +267,7 @@ function assemble(env: Env, config: Config): Verge {
     rpc: rpcService({ ...deps, admission: renewing(admission, limits.streamedAnswerMs, shared) }, config),
     streams: deps,
     origins: remote?.origins ?? [],
+    limits,
   }
 }
 
@@ -311,8 +314,8 @@ function originPlacement(edge: LocalServing, env: Env, { origins: configs, limit
     clock,
     randomId: () => crypto.randomUUID(),
   })
-  const health = new HealthView(new KvHealthStore(env.KV), shared)
-  const originPool = new OriginPool(origins, { clock, logger, health, random: Math.random })
+  const health = new HealthView(new KvHealthStore(env.KV, limits), shared)
+  const originPool = new OriginPool(origins, { clock, limits, logger, health, random: Math.random })
   const binaryOrigins = new Map<string, boolean>()
   const onLateFault = (origin: Origin, fault: OriginFault): void => originPool.recordStreamFailure(origin, fault)
   const planner = new PlacementPlanner({
@@ -329,7 +332,7 @@ function originPlacement(edge: LocalServing, env: Env, { origins: configs, limit
     clock,
     logger,
     runRemotely: (origin, model, inputs, outputs, context) =>
-      runRemotely(origin, model, inputs, outputs, context, { clock, binaryOrigins }),
+      runRemotely(origin, model, inputs, outputs, context, { clock, limits, binaryOrigins }),
     admission: renewing(
       new BoundedAdmission({
         slots: limits.forwardedRequests,
@@ -340,7 +343,8 @@ function originPlacement(edge: LocalServing, env: Env, { origins: configs, limit
       limits.requestDeadlineMs,
       shared,
     ),
-    forward: (origin, model, request, context) => sendOn(origin, model, request, context, { clock, onLateFault }),
+    forward: (origin, model, request, context) =>
+      sendOn(origin, model, request, context, { clock, limits, onLateFault }),
   })
   const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))
   return { placement, origins, signatures: originSignatures([...new Set(secrets)], clock) }

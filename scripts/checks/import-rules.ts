@@ -252,6 +252,29 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   'vitest.full.config.ts': { rooms: ['src/*'], packages: ['*'] },
 }
 
+/**
+ * Values that one module exports and few may import, by the beginning of their path. An isolate and an origin have limits
+ * of their own: the constant belongs to where a program is put together, and everything else is passed its limits.
+ */
+const RESERVED = [
+  {
+    target: 'src/core/limits.ts',
+    name: 'LIMITS',
+    // The command line tells what a Worker admits, and always means an isolate's.
+    importers: [
+      'src/worker.ts',
+      'src/origin/limits.ts',
+      'src/config/',
+      'src/cli/',
+      'scripts/',
+      'bench/',
+      'synthetic/',
+      'test/',
+    ],
+    instead: 'take "limits" as an option',
+  },
+] as const
+
 const TABLE: Readonly<Record<string, Room>> = { ...inSource(), ...OTHER_ROOMS }
 
 function inSource(): Record<string, Room> {
@@ -299,12 +322,17 @@ export function violations(path: string, source: string): string[] {
   if (room === undefined) return [`${path}: its room is not in the table; add it to scripts/checks/import-rules.ts`]
   const { rooms, packages } = TABLE[room] as Room
   const found: string[] = []
-  for (const { specifier, target } of importsOf(path, source)) {
+  for (const { names, specifier, target } of importsOf(path, source)) {
     if (target === undefined) {
       if (!packages.some((name) => allows(name, specifier))) {
         found.push(`${path}: "${room}" may not import the package "${specifier}"`)
       }
       continue
+    }
+    for (const reserved of RESERVED) {
+      if (reserved.target !== target || reserved.importers.some((importer) => path.startsWith(importer))) continue
+      if (!names.includes(reserved.name) && !names.includes('*')) continue
+      found.push(`${path}: may not import "${reserved.name}" ("${specifier}"); ${reserved.instead}`)
     }
     const other = roomOf(target)
     if (other === undefined) found.push(`${path}: imports "${specifier}", which is in no room`)

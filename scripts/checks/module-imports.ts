@@ -7,6 +7,8 @@ export interface Import {
   readonly target: string | undefined
   /** Whether the other module is evaluated before this one: neither for types only, nor an `import()` for later. */
   readonly byValue: boolean
+  /** What is taken by name, as the other module calls it; `*` for all of it. */
+  readonly names: readonly string[]
 }
 
 /**
@@ -19,25 +21,27 @@ export function importsOf(path: string, source: string): Import[] {
   const [error] = errors
   if (error !== undefined) throw new SyntaxError(`${path}: ${error.message}`)
   const found: Import[] = []
-  const add = (specifier: string, byValue: boolean) =>
-    found.push({ specifier, target: targetOf(path, specifier), byValue })
+  const add = (specifier: string, byValue: boolean, names: readonly string[]) =>
+    found.push({ specifier, target: targetOf(path, specifier), byValue, names })
 
-  for (const { start, end, moduleRequest } of module.staticImports) {
+  for (const { start, end, moduleRequest, entries } of module.staticImports) {
     // `import { type X }` stays an import of the module under "verbatimModuleSyntax"; `import type` does not.
-    add(moduleRequest.value, !/^import\s+type\s+[\w{*]/.test(source.slice(start, end)))
+    const names = entries.map(({ importName: { kind, name } }) => (kind === 'Name' ? (name ?? '*') : '*'))
+    add(moduleRequest.value, !/^import\s+type\s+[\w{*]/.test(source.slice(start, end)), names)
   }
   for (const { start, end, entries } of module.staticExports) {
     const from = entries.find((entry) => entry.moduleRequest !== null)?.moduleRequest
-    if (from) add(from.value, !/^export\s+type\s+[{*]/.test(source.slice(start, end)))
+    const names = entries.map(({ importName: { kind, name } }) => (kind === 'Name' ? (name ?? '*') : '*'))
+    if (from) add(from.value, !/^export\s+type\s+[{*]/.test(source.slice(start, end)), names)
   }
   for (const { moduleRequest } of module.dynamicImports) {
     // What is computed at run time is no literal, and leads to no module that could be known here.
     const literal = /^(['"])(.*)\1$/.exec(source.slice(moduleRequest.start, moduleRequest.end))
-    if (literal) add(literal[2] as string, false)
+    if (literal) add(literal[2] as string, false, ['*'])
   }
   // `import('...').Name` as a type is not in the module's record.
   if (/\bimport\(/.test(source)) {
-    new Visitor({ TSImportType: ({ source }) => add(source.value, false) }).visit(program)
+    new Visitor({ TSImportType: ({ source }) => add(source.value, false, []) }).visit(program)
   }
   return found
 }

@@ -29,7 +29,7 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
     pinnedModels: new Set(values.PINNED_MODELS),
     logSampleRate: values.LOG_SAMPLE_RATE,
     rpcCallers: new Set(values.RPC_CALLERS),
-    origins: parseOrigins(values.ORIGINS),
+    origins: parseOrigins(values.ORIGINS, LIMITS),
     limits: {
       ...LIMITS,
       admittedRequests: values.ADMITTED_REQUESTS,

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { modelName } from '../catalog/manifest.ts'
-import { LIMITS } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 import { isLoopback } from '../core/loopback.ts'
 import type { Coordinates } from '../core/runtime.ts'
 import { ORIGIN_KINDS, type OriginKind, type OriginTimeouts } from './origin.ts'
@@ -92,9 +92,6 @@ const originSchema = z
     if (origin.kind !== 'verge' && (origin.models === undefined || origin.models === '*')) {
       wrong('models', `must name the models: only origins of kind "verge" share the catalogue`)
     }
-    if (typeof origin.models === 'object' && Object.keys(origin.models).length > LIMITS.originModels) {
-      wrong('models', `may name at most ${LIMITS.originModels} models`)
-    }
     if (origin.auth.type === 'hmac' && origin.kind !== 'verge') {
       wrong('auth', 'of type "hmac" is understood by origins of kind "verge" alone')
     }
@@ -105,22 +102,31 @@ const originSchema = z
     }
   })
 
-const originsSchema = z
-  .array(originSchema, { error: 'must be a list of origins' })
-  .max(LIMITS.origins, `may have at most ${LIMITS.origins} origins`)
-  .superRefine((origins, context) => {
-    const seen = new Set<string>()
-    for (const [index, { name }] of origins.entries()) {
-      if (seen.has(name)) context.addIssue({ code: 'custom', path: [index, 'name'], message: 'is there twice' })
-      seen.add(name)
-    }
-  })
+type OriginLimits = Pick<Limits, 'originModels' | 'origins'>
+
+const originsSchema = ({ originModels, origins: mostOrigins }: OriginLimits) =>
+  z
+    .array(originSchema, { error: 'must be a list of origins' })
+    .max(mostOrigins, `may have at most ${mostOrigins} origins`)
+    .superRefine((origins, context) => {
+      const seen = new Set<string>()
+      for (const [index, { models, name }] of origins.entries()) {
+        const wrong = (field: string, message: string): void => {
+          context.addIssue({ code: 'custom', path: [index, field], message })
+        }
+        if (typeof models === 'object' && Object.keys(models).length > originModels) {
+          wrong('models', `may name at most ${originModels} models`)
+        }
+        if (seen.has(name)) wrong('name', 'is there twice')
+        seen.add(name)
+      }
+    })
 
 /**
  * The variable `ORIGINS`: a JSON list of origins (docs/origin/configure.md). Empty text: none.
  * @throws an error that names each field that is wrong, and never a value
  */
-export function parseOrigins(text: string): readonly OriginConfig[] {
+export function parseOrigins(text: string, limits: OriginLimits): readonly OriginConfig[] {
   if (text.trim() === '') return []
   let value: unknown
   try {
@@ -129,7 +135,7 @@ export function parseOrigins(text: string): readonly OriginConfig[] {
     // the parser's own message quotes the text, and a secret may stand in it by mistake
     throw configurationError('ORIGINS: is not JSON')
   }
-  const parsed = originsSchema.safeParse(value)
+  const parsed = originsSchema(limits).safeParse(value)
   if (!parsed.success) {
     const problems = parsed.error.issues.map((issue) => `${fieldName(issue.path)}: ${messageOf(issue)}`)
     throw configurationError(problems.slice(0, MOST_PROBLEMS).join('; '))

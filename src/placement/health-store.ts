@@ -1,4 +1,4 @@
-import { LIMITS, PLATFORM } from '../core/limits.ts'
+import { type Limits, PLATFORM } from '../core/limits.ts'
 import { HEALTH_KEY, type HealthRecord, type HealthStore } from './health.ts'
 
 /** What is used of a KV namespace. */
@@ -10,14 +10,16 @@ export interface HealthNamespace {
 /** The health record in a KV namespace: seen everywhere within a minute or so. */
 export class KvHealthStore implements HealthStore {
   readonly #namespace: HealthNamespace
+  readonly #limits: Pick<Limits, 'healthRecordLength'>
 
-  constructor(namespace: HealthNamespace) {
+  constructor(namespace: HealthNamespace, limits: Pick<Limits, 'healthRecordLength'>) {
     this.#namespace = namespace
+    this.#limits = limits
   }
 
   async read(): Promise<unknown> {
     const text = await this.#namespace.get(HEALTH_KEY, { type: 'text', cacheTtl: PLATFORM.kvMutableTtlSeconds })
-    if (text === null || text.length > LIMITS.healthRecordLength) return null
+    if (text === null || text.length > this.#limits.healthRecordLength) return null
     try {
       return JSON.parse(text)
     } catch {

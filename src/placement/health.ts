@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { LIMITS } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 import { type Clock, type Logger, type RequestContext, untilLate } from '../core/runtime.ts'
 
 /** Where the record lies in KV. */
@@ -8,7 +8,7 @@ export const HEALTH_KEY = 'health/origins'
 /** Rises only when an old reader would misread the record. */
 const SCHEMA = 1
 
-const text = z.string().max(LIMITS.originDetailLength)
+type RecordLimits = Pick<Limits, 'healthStaleMs' | 'originDetailLength' | 'origins'>
 
 const entrySchema = z.object({
   ok: z.boolean(),
@@ -21,17 +21,15 @@ const entrySchema = z.object({
   /** Requests that wait there. */
   queue: z.number().nonnegative().optional(),
   /** What computes there: `cuda`, `webgpu`, `cpu`. */
-  provider: text.optional(),
-  detail: text.optional(),
+  provider: z.string().optional(),
+  detail: z.string().optional(),
 })
 
 const recordSchema = z.object({
   schema: z.literal(SCHEMA),
   /** When it was written: Unix time in milliseconds. */
   at: z.number(),
-  origins: z
-    .record(z.string(), entrySchema)
-    .refine((origins) => Object.keys(origins).length <= LIMITS.origins, `may have at most ${LIMITS.origins} origins`),
+  origins: z.record(z.string(), entrySchema),
 })
 
 export type OriginHealth = z.infer<typeof entrySchema>
@@ -47,19 +45,27 @@ export interface HealthStore {
 }
 
 /** The record in a stored value; undefined if it is of another form, too old to say anything, or from the future. */
-export function readRecord(value: unknown, now: number): HealthRecord | undefined {
+export function readRecord(value: unknown, now: number, limits: RecordLimits): HealthRecord | undefined {
   const parsed = recordSchema.safeParse(value)
-  return parsed.success && isFresh(parsed.data.at, now) ? parsed.data : undefined
+  const fits = parsed.success && isWithin(parsed.data, limits) && isFresh(parsed.data.at, now, limits)
+  return fits ? parsed.data : undefined
 }
 
-function isFresh(at: number, now: number): boolean {
-  return Math.abs(now - at) <= LIMITS.healthStaleMs
+function isWithin({ origins }: HealthRecord, { originDetailLength, origins: most }: RecordLimits): boolean {
+  const entries = Object.values(origins)
+  const short = (text = ''): boolean => text.length <= originDetailLength
+  return entries.length <= most && entries.every(({ detail, provider }) => short(detail) && short(provider))
+}
+
+function isFresh(at: number, now: number, { healthStaleMs }: RecordLimits): boolean {
+  return Math.abs(now - at) <= healthStaleMs
 }
 
 export interface HealthViewOptions {
   /** Of Unix time: the record was written elsewhere. */
   readonly clock: Clock
   readonly logger: Logger
+  readonly limits: RecordLimits & Pick<Limits, 'healthReadMs' | 'healthTtlMs' | 'healthWaitMs'>
 }
 
 /**
@@ -84,30 +90,30 @@ export class HealthView {
   /** What is known of an origin; undefined: nothing, or nothing that is fresh enough. */
   of(name: string): OriginHealth | undefined {
     const record = this.#record
-    if (record === undefined || !isFresh(record.at, this.#options.clock.now())) return undefined
+    if (record === undefined || !isFresh(record.at, this.#options.clock.now(), this.#options.limits)) return undefined
     return Object.hasOwn(record.origins, name) ? record.origins[name] : undefined
   }
 
   /** Brings the record up to date if that can be done within 50 ms; otherwise after this request. Never fails. */
   async refresh(context: Pick<RequestContext, 'waitUntil'>): Promise<void> {
-    const { clock } = this.#options
+    const { clock, limits } = this.#options
     const now = clock.now()
-    if (this.#readAt !== undefined && now - this.#readAt < LIMITS.healthTtlMs) return
-    if (this.#begunAt === undefined || now - this.#begunAt >= LIMITS.healthReadMs) {
+    if (this.#readAt !== undefined && now - this.#readAt < limits.healthTtlMs) return
+    if (this.#begunAt === undefined || now - this.#begunAt >= limits.healthReadMs) {
       this.#begunAt = now
       const read = this.#read(now)
       context.waitUntil(read)
-      await untilLate(read, LIMITS.healthWaitMs, clock, () => {})
+      await untilLate(read, limits.healthWaitMs, clock, () => {})
       return
     }
-    const polls = LIMITS.healthWaitMs / POLL_MS
+    const polls = limits.healthWaitMs / POLL_MS
     for (let poll = 0; poll < polls && this.#readAt === undefined; poll++) await clock.sleep(POLL_MS)
   }
 
   async #read(begunAt: number): Promise<void> {
-    const { clock, logger } = this.#options
+    const { clock, limits, logger } = this.#options
     try {
-      const record = readRecord(await this.#store.read(), clock.now())
+      const record = readRecord(await this.#store.read(), clock.now(), limits)
       // KV may bring an older record after a newer one
       if (record !== undefined && record.at > (this.#record?.at ?? Number.NEGATIVE_INFINITY)) this.#record = record
     } catch (error) {

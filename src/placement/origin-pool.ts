@@ -1,5 +1,5 @@
 import { abortError, isVergeError, throwIfAborted } from '../core/errors.ts'
-import { LIMITS } from '../core/limits.ts'
+import type { Limits } from '../core/limits.ts'
 import type { Clock, Coordinates, Logger, RequestContext } from '../core/runtime.ts'
 import { Breaker, backoffMs, mayPass, type Permit, RetryBudget } from './breaker.ts'
 import type { HealthView } from './health.ts'
@@ -11,6 +11,7 @@ export interface OriginPoolOptions {
   readonly random: () => number
   readonly health: HealthView
   readonly logger: Logger
+  readonly limits: Pick<Limits, 'originAttempts' | 'originLeastTryMs'>
 }
 
 export interface OriginCandidate {
@@ -121,20 +122,20 @@ export class OriginPool {
     send: (origin: Origin, attempt: number) => Promise<T>,
     { replayable = true, untouched = () => true, deadline = Number.POSITIVE_INFINITY }: AttemptOptions = {},
   ): Promise<Attempted<T>> {
-    const { clock, random } = this.#options
+    const { clock, limits, random } = this.#options
     const faults: OriginFault[] = []
     // What cannot be sent again is no probe: those that are up come first.
     const isUp = (origin: Origin): boolean => this.#stateOf(origin) === 'up'
     const waiting = replayable ? [...origins] : [...origins.filter(isUp), ...origins.filter((origin) => !isUp(origin))]
     this.#budget.earn()
-    while (faults.length < LIMITS.originAttempts) {
+    while (faults.length < limits.originAttempts) {
       throwIfAborted(context.signal)
       const turn = this.#next(waiting)
       if (turn === undefined) break
       const last = faults.at(-1)
       if (last !== undefined) {
         const wait = backoffMs(random)
-        const inTime = clock.now() + wait + LIMITS.originLeastTryMs <= deadline
+        const inTime = clock.now() + wait + limits.originLeastTryMs <= deadline
         if (!inTime || !this.#budget.spend()) {
           turn.permit.abandoned()
           break

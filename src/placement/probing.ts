@@ -1,6 +1,6 @@
-import { LIMITS } from '../core/limits.ts'
-import type { Clock, Logger } from '../core/runtime.ts'
-import { type HealthRecord, type HealthStore, type OriginHealth, readRecord } from './health.ts'
+import type { Limits } from '../core/limits.ts'
+import type { Clock } from '../core/runtime.ts'
+import { type HealthRecord, type HealthStore, type HealthViewOptions, type OriginHealth, readRecord } from './health.ts'
 
 /** What one look at an origin has found. `detail` is for operators: no address, no credential. */
 export interface ProbeResult {
@@ -14,9 +14,12 @@ export interface ProbeResult {
 /** Looks at an origin once; gives up when the signal is raised. */
 export type Probe<O> = (origin: O, signal: AbortSignal) => Promise<ProbeResult>
 
+type ProbingLimits = Pick<Limits, 'originDetailLength' | 'originProbeMs'>
+
 export interface ProbingOptions {
   /** Of Unix time. */
   readonly clock: Clock
+  readonly limits: ProbingLimits
   /** What was known before; its failures count on. */
   readonly previous?: HealthRecord | undefined
 }
@@ -28,7 +31,7 @@ const FAILURES = 2
 export async function probeOrigins<O extends { readonly name: string }>(
   origins: readonly O[],
   probe: Probe<O>,
-  { clock, previous }: ProbingOptions,
+  { clock, limits, previous }: ProbingOptions,
 ): Promise<HealthRecord> {
   const entries = await Promise.all(
     origins.map(async (origin) => {
@@ -36,7 +39,7 @@ export async function probeOrigins<O extends { readonly name: string }>(
         previous !== undefined && Object.hasOwn(previous.origins, origin.name)
           ? previous.origins[origin.name]
           : undefined
-      return [origin.name, entryOf(await probeOne(origin, probe, clock), before, clock.now())] as const
+      return [origin.name, entryOf(await probeOne(origin, probe, clock, limits), before, clock.now(), limits)] as const
     }),
   )
   return { schema: 1, at: clock.now(), origins: Object.fromEntries(entries) }
@@ -51,13 +54,19 @@ export async function checkOrigins<O extends { readonly name: string }>(
   origins: readonly O[],
   probe: Probe<O>,
   store: HealthStore,
-  { clock, logger }: { readonly clock: Clock; readonly logger: Logger },
+  {
+    clock,
+    limits,
+    logger,
+  }: Pick<HealthViewOptions, 'clock' | 'logger'> & {
+    readonly limits: ProbingLimits & HealthViewOptions['limits']
+  },
 ): Promise<HealthRecord> {
   const previous = await store.read().then(
-    (value) => readRecord(value, clock.now()),
+    (value) => readRecord(value, clock.now(), limits),
     () => undefined,
   )
-  const record = await probeOrigins(origins, probe, { clock, previous })
+  const record = await probeOrigins(origins, probe, { clock, limits, previous })
   for (const [name, { ok, detail, failures }] of Object.entries(record.origins)) {
     const wasOk = previous?.origins[name]?.ok ?? true
     if (ok === wasOk) continue
@@ -78,13 +87,18 @@ function saysMore(record: HealthRecord, previous: HealthRecord): boolean {
   return states(record) !== states(previous)
 }
 
-async function probeOne<O>(origin: O, probe: Probe<O>, clock: Clock): Promise<ProbeResult> {
+async function probeOne<O>(
+  origin: O,
+  probe: Probe<O>,
+  clock: Clock,
+  { originProbeMs }: ProbingLimits,
+): Promise<ProbeResult> {
   const begun = clock.now()
   const controller = new AbortController()
   return new Promise((resolve) => {
     const failed = (detail: string): void => resolve({ ok: false, latencyMs: clock.now() - begun, detail })
-    const cancelTimer = clock.after(LIMITS.originProbeMs, () => {
-      failed(`no answer within ${LIMITS.originProbeMs} ms`)
+    const cancelTimer = clock.after(originProbeMs, () => {
+      failed(`no answer within ${originProbeMs} ms`)
       controller.abort(new Error('The probe took too long.'))
     })
     const probing = async (): Promise<ProbeResult> => probe(origin, controller.signal)
@@ -96,7 +110,12 @@ async function probeOne<O>(origin: O, probe: Probe<O>, clock: Clock): Promise<Pr
   })
 }
 
-function entryOf(result: ProbeResult, before: OriginHealth | undefined, checkedAt: number): OriginHealth {
+function entryOf(
+  result: ProbeResult,
+  before: OriginHealth | undefined,
+  checkedAt: number,
+  { originDetailLength }: ProbingLimits,
+): OriginHealth {
   const { detail, latencyMs, ok, provider, queue } = result
   const failures = ok ? 0 : (before?.failures ?? 0) + 1
   return {
@@ -105,7 +124,7 @@ function entryOf(result: ProbeResult, before: OriginHealth | undefined, checkedA
     checkedAt,
     failures,
     ...(queue !== undefined && queue >= 0 && { queue }),
-    ...(provider !== undefined && { provider: provider.slice(0, LIMITS.originDetailLength) }),
-    ...(detail !== undefined && { detail: detail.slice(0, LIMITS.originDetailLength) }),
+    ...(provider !== undefined && { provider: provider.slice(0, originDetailLength) }),
+    ...(detail !== undefined && { detail: detail.slice(0, originDetailLength) }),
   }
 }

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { importKey, LEAST_SECRET, SignatureVerifier } from '../../src/access/signature.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { descriptionSchema } from '../../src/cli/pack/description.ts'
+import { LIMITS } from '../../src/core/limits.ts'
 import { OPTION_NAMES, readOptions, variableOf } from '../../src/origin/command/options.ts'
 import { METRIC_NAMES } from '../../src/origin/metrics.ts'
 import { parseOrigins } from '../../src/placement/config.ts'
@@ -94,7 +95,7 @@ describe('docs/origin', () => {
     const [toml = ''] = blocks('toml').filter((block) => block.includes('ORIGINS'))
     const list = /ORIGINS = '''(.*)'''/s.exec(toml)?.[1] ?? ''
     const entries = blocks('json').filter((block) => block.includes('"url"'))
-    const parsed = [...parseOrigins(list), ...entries.flatMap((entry) => parseOrigins(`[${entry}]`))]
+    const parsed = [...parseOrigins(list, LIMITS), ...entries.flatMap((entry) => parseOrigins(`[${entry}]`, LIMITS))]
     expect(parsed.map(({ name, kind, auth }) => `${name} ${kind} ${auth.type}`).sort()).toEqual([
       'dc1 oip none',
       'fra verge hmac',
@@ -113,12 +114,12 @@ describe('docs/origin', () => {
     expect(fields).toHaveLength(10)
     // Each by itself is known: what is said of a field that origins do not have is not said of it.
     for (const field of fields)
-      expect(() => parseOrigins(`[{"${field}": null}]`), field).not.toThrow('has a field that')
-    expect(() => parseOrigins('[{"region": null}]')).toThrow('has a field that')
+      expect(() => parseOrigins(`[{"${field}": null}]`, LIMITS), field).not.toThrow('has a field that')
+    expect(() => parseOrigins('[{"region": null}]', LIMITS)).toThrow('has a field that')
   })
 
   it('says of the defaults of an origin what they are', () => {
-    const [origin] = parseOrigins('[{"name": "a", "url": "http://127.0.0.1:1"}]')
+    const [origin] = parseOrigins('[{"name": "a", "url": "http://127.0.0.1:1"}]', LIMITS)
     const { headersMs, idleMs, totalMs } = origin?.timeouts ?? {}
     expect(text).toContain(`\`headersMs\` ${headersMs}: to`)
     expect(text).toContain(`\`idleMs\` ${idleMs}: between`)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { HealthView } from '../../src/placement/health.ts'
@@ -48,7 +49,7 @@ const models = [
 /** An application with one origin, which counts how often the policy is asked. */
 function setUp() {
   let decisions = 0
-  const shared = { clock: systemClock, logger: silentLogger }
+  const shared = { clock: systemClock, limits: LIMITS, logger: silentLogger }
   const edge = edgeOf(new FakeServing(models))
   const answer = () =>
     new Response('data: {"choices":[]}\n\ndata: [DONE]\n\n', { headers: { 'content-type': 'text/event-stream' } })

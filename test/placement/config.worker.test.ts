@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../src/core/limits.ts'
 import { parseOrigins } from '../../src/placement/config.ts'
 
 const fra = { name: 'fra', url: 'https://fra.example.com', auth: { type: 'hmac', key: 'ORIGIN_KEY' } }
-const parse = (...origins: readonly object[]): ReturnType<typeof parseOrigins> => parseOrigins(JSON.stringify(origins))
+const parse = (...origins: readonly object[]): ReturnType<typeof parseOrigins> =>
+  parseOrigins(JSON.stringify(origins), LIMITS)
 
 function messageOf(work: () => unknown): string {
   try {
@@ -25,8 +27,8 @@ describe('ORIGINS', () => {
         timeouts: { headersMs: 10_000, idleMs: 15_000, totalMs: 300_000 },
       },
     ])
-    expect(parseOrigins(' ')).toEqual([])
-    expect(parseOrigins('[]')).toEqual([])
+    expect(parseOrigins(' ', LIMITS)).toEqual([])
+    expect(parseOrigins('[]', LIMITS)).toEqual([])
   })
 
   it('reads all that an origin may have', () => {
@@ -112,10 +114,10 @@ describe('ORIGINS', () => {
   })
 
   it('says nothing of a text that is not JSON', () => {
-    expect(messageOf(() => parseOrigins('[{"key": hunter2}]'))).toBe(
+    expect(messageOf(() => parseOrigins('[{"key": hunter2}]', LIMITS))).toBe(
       "The Worker's configuration is wrong. ORIGINS: is not JSON.",
     )
-    expect(messageOf(() => parseOrigins('{"fra": {}}'))).toContain('ORIGINS: must be a list of origins')
+    expect(messageOf(() => parseOrigins('{"fra": {}}', LIMITS))).toContain('ORIGINS: must be a list of origins')
   })
 })
 

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger } from '../../src/core/runtime.ts'
 import { type HealthRecord, type HealthStore, HealthView, readRecord } from '../../src/placement/health.ts'
 import { KvHealthStore } from '../../src/placement/health-store.ts'
@@ -38,7 +39,7 @@ function open(): { readonly go: () => void; readonly gate: Promise<void> } {
 describe('shared health', () => {
   it('is read once in thirty seconds', async () => {
     const [clock, store] = [new ManualClock(), new MemoryHealth()]
-    const view = new HealthView(store, { clock, logger: silentLogger })
+    const view = new HealthView(store, { clock, limits: LIMITS, logger: silentLogger })
     store.value = record(0, true)
     expect(view.of('fra')).toBeUndefined()
     await view.refresh(testContext())
@@ -57,7 +58,7 @@ describe('shared health', () => {
 
   it('holds a request up for 50 ms at most, and is known to the next one', async () => {
     const [clock, store, slow] = [new ManualClock(), new MemoryHealth(), open()]
-    const view = new HealthView(store, { clock, logger: silentLogger })
+    const view = new HealthView(store, { clock, limits: LIMITS, logger: silentLogger })
     store.value = record(0, false)
     store.gate = slow.gate
     const context = testContext()
@@ -78,7 +79,7 @@ describe('shared health', () => {
 
   it('does not let a request wait on what another one began, and reads anew if that was killed', async () => {
     const [clock, store] = [new ManualClock(), new MemoryHealth()]
-    const view = new HealthView(store, { clock, logger: silentLogger })
+    const view = new HealthView(store, { clock, limits: LIMITS, logger: silentLogger })
     store.gate = new Promise(() => {})
     const killed = view.refresh(testContext())
     await settle()
@@ -96,7 +97,7 @@ describe('shared health', () => {
 
   it('lets all first requests of a cold isolate know', async () => {
     const [clock, store, slow] = [new ManualClock(), new MemoryHealth(), open()]
-    const view = new HealthView(store, { clock, logger: silentLogger })
+    const view = new HealthView(store, { clock, limits: LIMITS, logger: silentLogger })
     store.value = record(0, false)
     store.gate = slow.gate
     const both = [view.refresh(testContext()), view.refresh(testContext())]
@@ -113,7 +114,7 @@ describe('shared health', () => {
     const [clock, store] = [new ManualClock(), new MemoryHealth()]
     const warned: string[] = []
     const logger = { ...silentLogger, warn: (event: string) => void warned.push(event) }
-    const view = new HealthView(store, { clock, logger })
+    const view = new HealthView(store, { clock, limits: LIMITS, logger })
     store.value = record(100, false)
     await view.refresh(testContext())
     await clock.advance(30_000)
@@ -133,7 +134,7 @@ describe('shared health', () => {
 
   it('says nothing after three minutes', async () => {
     const [clock, store] = [new ManualClock(), new MemoryHealth()]
-    const view = new HealthView(store, { clock, logger: silentLogger })
+    const view = new HealthView(store, { clock, limits: LIMITS, logger: silentLogger })
     store.value = record(0, false)
     await view.refresh(testContext())
     await clock.advance(180_000)
@@ -156,19 +157,20 @@ describe('shared health', () => {
       },
     ],
   ])('takes nothing from %s', (_, value) => {
-    expect(readRecord(value, 0)).toBeUndefined()
+    expect(readRecord(value, 0, LIMITS)).toBeUndefined()
   })
 
   it('is kept in KV as text', async () => {
     const values = new Map<string, string>()
-    const store = new KvHealthStore({
-      get: async (key) => values.get(key) ?? null,
-      put: async (key, value) => void values.set(key, value),
-    })
+    const namespace = {
+      get: async (key: string) => values.get(key) ?? null,
+      put: async (key: string, value: string) => void values.set(key, value),
+    }
+    const store = new KvHealthStore(namespace, LIMITS)
     expect(await store.read()).toBeNull()
     await store.write(record(1, true))
     expect([...values.keys()]).toEqual(['health/origins'])
-    expect(readRecord(await store.read(), 1)).toEqual(record(1, true))
+    expect(readRecord(await store.read(), 1, LIMITS)).toEqual(record(1, true))
     values.set('health/origins', '{"schema":')
     expect(await store.read()).toBeNull()
   })
@@ -184,7 +186,7 @@ describe('probing', () => {
     let previous: HealthRecord | undefined
     const seen: [boolean, number][] = []
     for (const probe of [bad, good, bad, bad, bad, good, bad]) {
-      previous = await probeOrigins([fra], probe, { clock, previous })
+      previous = await probeOrigins([fra], probe, { clock, limits: LIMITS, previous })
       const entry = previous.origins.fra
       if (entry) seen.push([entry.ok, entry.failures])
     }
@@ -210,7 +212,7 @@ describe('probing', () => {
     const origins = ['hangs', 'works', 'fails', 'hangs-too'].map((name) => ({
       name: name.startsWith('hangs') ? 'hangs' : name,
     }))
-    const probing = probeOrigins(origins, probe, { clock })
+    const probing = probeOrigins(origins, probe, { clock, limits: LIMITS })
     await settle()
     expect(signals).toHaveLength(4)
     await clock.advance(5_000)
@@ -229,7 +231,7 @@ describe('probing', () => {
     const logger = { ...silentLogger, info: log('info'), warn: log('warn') }
     const writes: number[] = []
     for (const probe of [good, good, good, bad, bad, bad, bad, good]) {
-      await checkOrigins([fra], probe, store, { clock, logger })
+      await checkOrigins([fra], probe, store, { clock, limits: LIMITS, logger })
       writes.push(store.writes)
       await clock.advance(60_000)
     }
@@ -241,7 +243,7 @@ describe('probing', () => {
     const [clock, store] = [new ManualClock(), new MemoryHealth()]
     store.gate = Promise.reject(new Error('KV is away'))
     store.gate.catch(() => {})
-    await checkOrigins([fra], good, store, { clock, logger: silentLogger })
+    await checkOrigins([fra], good, store, { clock, limits: LIMITS, logger: silentLogger })
     expect(store.writes).toBe(1)
   })
 })

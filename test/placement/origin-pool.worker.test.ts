@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
+import { LIMITS } from '../../src/core/limits.ts'
 import { type LogFields, silentLogger } from '../../src/core/runtime.ts'
 import { RetryBudget } from '../../src/placement/breaker.ts'
 import { type HealthRecord, HealthView } from '../../src/placement/health.ts'
@@ -47,12 +48,15 @@ type Answer = 'ok' | OriginFaultKind | VergeError | { readonly kind: OriginFault
 function bench(names: readonly (keyof typeof PLACES)[], models?: ReadonlyMap<string, string>): Bench {
   const clock = new ManualClock()
   let record: HealthRecord | null = null
-  const health = new HealthView({ read: async () => record, write: async () => {} }, { clock, logger: silentLogger })
+  const health = new HealthView(
+    { read: async () => record, write: async () => {} },
+    { clock, limits: LIMITS, logger: silentLogger },
+  )
   const logged: Bench['logged'] = []
   const log = (level: string) => (event: string, fields?: LogFields) => void logged.push({ level, event, fields })
   const logger = { ...silentLogger, info: log('info'), warn: log('warn') }
   const origins = names.map((name) => originOf(name, name === 'nyc' ? models : undefined))
-  const pool = new OriginPool(origins, { clock, random: () => 0, health, logger })
+  const pool = new OriginPool(origins, { clock, random: () => 0, health, limits: LIMITS, logger })
   const context = testContext()
   const tried: string[] = []
   return {

@@ -1,5 +1,6 @@
 import { existsSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { LIMITS } from '../../core/limits.ts'
 import { localOriginKey } from '../../origin/command/key.ts'
 import { parseOrigins } from '../../placement/config.ts'
 import { ROOT } from '../files/project.ts'
@@ -28,7 +29,7 @@ export async function originEnvironment(port: number, url: string = LOCAL_ORIGIN
   if (url === 'none') return own
   const origins = JSON.stringify([{ name: 'local', url, auth: { type: 'hmac', key: 'ORIGIN_KEY' } }])
   try {
-    parseOrigins(origins)
+    parseOrigins(origins, LIMITS)
   } catch (error) {
     // the address itself may hold a credential
     throw new UsageError(`--origin: ${(error as Error).message}`)

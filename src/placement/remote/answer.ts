@@ -2,7 +2,7 @@ import { concatBytes } from '../../core/bytes.ts'
 import { isVergeError } from '../../core/errors.ts'
 import { declaredLength, mediaTypeOf, PLACEMENT_HEADER } from '../../core/headers.ts'
 import { decodeUtf8 } from '../../core/json.ts'
-import { LIMITS } from '../../core/limits.ts'
+import type { Limits } from '../../core/limits.ts'
 import { parseJsonLength } from '../../protocols/oip/binary.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import { openAiFailure } from '../../protocols/openai/error.ts'
@@ -22,6 +22,7 @@ export interface Rewriting {
 }
 
 export interface PassOptions {
+  readonly limits: Pick<Limits, 'eventBytes' | 'wholeAnswerBytes'>
   readonly rewriting?: Rewriting | undefined
   /** Whether a stream of events is complete only with `data: [DONE]` at its end. */
   readonly endsWithDone: boolean
@@ -41,16 +42,16 @@ export async function passOn(answer: Response, timeouts: ExchangeTimeouts, optio
     timeouts.done()
     return new Response(null, init)
   }
-  const { rewriting } = options
+  const { limits, rewriting } = options
   const type = mediaTypeOf(headers.get('content-type'))
   if (type === 'text/event-stream') {
     const { endsWithDone } = options
     const rewrite = rewriting?.events
-    const guard = { endsWithDone, ...(rewrite !== undefined && { rewrite }) }
+    const guard = { endsWithDone, limits, ...(rewrite !== undefined && { rewrite }) }
     return new Response(guardEvents(pieces(answer.body, timeouts, false), guard), init)
   }
   const isJsonBody = type === 'application/json' || type === ''
-  const { bytes, complete, rest } = await readBody(answer, timeouts, LIMITS.wholeAnswerBytes)
+  const { bytes, complete, rest } = await readBody(answer, timeouts, limits.wholeAnswerBytes)
   if (complete && isJsonBody && type !== '' && !isJson(bytes)) throw timeouts.fault('garbage', 'sent invalid JSON')
 
   const head = headers.get(JSON_LENGTH_HEADER)
@@ -143,6 +144,7 @@ function isJson(bytes: Bytes): boolean {
  */
 
 export interface GuardOptions {
+  readonly limits: Pick<Limits, 'eventBytes'>
   /** Whether the stream is complete only with `data: [DONE]` at its end, as OpenAI's are. */
   readonly endsWithDone: boolean
   /** What is made of whole events, one or several, with the blank line after each. */
@@ -153,8 +155,8 @@ export interface GuardOptions {
  * Passes events on. If they break off, stop coming or end before their end, the stream ends with an error event in
  * OpenAI's shape instead of a cut connection: clients report that as an error, and would take a cut for the end.
  */
-function guardEvents(from: Pieces, { endsWithDone, rewrite }: GuardOptions): ReadableStream<Uint8Array> {
-  const splitter = new EventSplitter(LIMITS.eventBytes)
+function guardEvents(from: Pieces, { endsWithDone, limits, rewrite }: GuardOptions): ReadableStream<Uint8Array> {
+  const splitter = new EventSplitter(limits.eventBytes)
   let tail = ''
   const pass = (controller: ReadableStreamDefaultController<Uint8Array>, events: Uint8Array<ArrayBuffer>): void => {
     tail = tailOf(tail, events)

@@ -1,12 +1,26 @@
 import { abortError, throwIfAborted } from '../../core/errors.ts'
 import { mediaTypeOf, REQUEST_ID_HEADER, TIMEOUT_HEADER } from '../../core/headers.ts'
+import type { Limits } from '../../core/limits.ts'
 import { type Clock, onAbort } from '../../core/runtime.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import { type Origin, OriginFault, type OriginFaultKind, type OriginRequest, type OriginTimeouts } from '../origin.ts'
 import { answerHeaders, passOn, pickHeaders, type Rewriting, readBody } from './answer.ts'
 import { classifyResponse } from './classify-response.ts'
 
+/** What an exchange with an origin may hold, and how long a probe of one may take. */
+export type ExchangeLimits = Pick<
+  Limits,
+  | 'eventBytes'
+  | 'inferenceHeaderBytes'
+  | 'originProbeMs'
+  | 'originTensorBytes'
+  | 'tensorRank'
+  | 'tensorsPerRequest'
+  | 'wholeAnswerBytes'
+>
+
 export interface ExchangeDeps {
+  readonly limits: ExchangeLimits
   /** Its `now` must count from 1970. */
   readonly clock: Clock
   /** Whether an origin takes binary tensors, by its name, as it has said. Absent: it is asked for each run. */
@@ -23,7 +37,7 @@ const ENDS_WITH_DONE = /^\/v1\/(?:chat\/)?completions(?:\?|$)/
 /**
  * Has an origin answer a request: a 2xx, or a 4xx that says in the protocol's words what is wrong with the request.
  *
- * An answer of up to `LIMITS.wholeAnswerBytes` has been read whole, and is JSON where its type says so. A larger one, and
+ * An answer of up to `wholeAnswerBytes` has been read whole, and is JSON where its type says so. A larger one, and
  * a stream of events, is passed on as it comes: if that breaks off, a stream of events ends with an error event and any
  * other body with a broken connection. The answer's headers are those of `answerHeaders`.
  *
@@ -51,7 +65,7 @@ export async function exchange(
 async function attempt(
   origin: Origin,
   request: OriginRequest,
-  { clock, onLateFault }: ExchangeDeps,
+  { clock, limits, onLateFault }: ExchangeDeps,
   rewriting: Rewriting | undefined,
 ): Promise<Response | { readonly fault: Error; readonly originTimeMs: number }> {
   throwIfAborted(request.signal)
@@ -64,7 +78,11 @@ async function attempt(
       // A proxy's page to sign in, as a rule. Shown under our name, it could ask for anything.
       if (mediaTypeOf(headers.get('content-type')) === 'text/html')
         throw timeouts.fault('garbage', 'answered with a page')
-      const passed = await passOn(answer, timeouts, { rewriting, endsWithDone: ENDS_WITH_DONE.test(request.path) })
+      const passed = await passOn(answer, timeouts, {
+        limits,
+        rewriting,
+        endsWithDone: ENDS_WITH_DONE.test(request.path),
+      })
       timeouts.onFault = (fault) => onLateFault?.(origin, fault)
       return passed
     }

@@ -2,7 +2,6 @@ import type { Manifest } from '../../catalog/manifest.ts'
 import { type ErrorCode, isVergeError, VergeError } from '../../core/errors.ts'
 import { GrowingBytes } from '../../core/growing-bytes.ts'
 import { decodeUtf8 } from '../../core/json.ts'
-import { LIMITS } from '../../core/limits.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import { FieldRenamer, type Names } from '../../protocols/field-renamer.ts'
 import { parseJsonLength } from '../../protocols/oip/binary.ts'
@@ -15,11 +14,11 @@ import { type ExchangeDeps, exchange, originHeaders } from './exchange.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
 
-const ANSWER_LIMITS = {
-  tensors: LIMITS.tensorsPerRequest,
-  rank: LIMITS.tensorRank,
-  elements: LIMITS.originTensorBytes,
-}
+const answerLimits = ({ originTensorBytes, tensorRank, tensorsPerRequest }: ExchangeDeps['limits']) => ({
+  tensors: tensorsPerRequest,
+  rank: tensorRank,
+  elements: originTensorBytes,
+})
 
 /** What of a request's context an origin is told, and what ends the exchange. */
 export interface RemoteCall {
@@ -63,9 +62,9 @@ export async function inferRemote(
   if (answer.status >= 400) throw await refusal(answer)
   const head = answer.headers.get(JSON_LENGTH_HEADER)
   const length = head === null ? undefined : (parseJsonLength(head) ?? 0)
-  const whole = await readAnswer(origin, answer, length)
+  const whole = await readAnswer(origin, answer, length, deps.limits)
   try {
-    return readInferAnswer(whole, length, { limits: ANSWER_LIMITS, specs: manifest.outputs, wanted })
+    return readInferAnswer(whole, length, { limits: answerLimits(deps.limits), specs: manifest.outputs, wanted })
   } catch (cause) {
     throw garbage(origin, isVergeError(cause) ? cause.message : 'The answer cannot be read.', cause)
   }
@@ -112,24 +111,29 @@ async function takesBinary(origin: Origin, call: RemoteCall, deps: ExchangeDeps)
   if (known !== undefined) return known
   const headers = originHeaders(new Headers({ accept: 'application/json' }), call.remainingMs)
   const answer = await exchange(origin, { method: 'GET', path: '/v2', headers, body: null, ...identity(call) }, deps)
-  const text = answer.body === null ? '' : (decodeUtf8(await readAnswer(origin, answer, undefined)) ?? '')
+  const text = answer.body === null ? '' : (decodeUtf8(await readAnswer(origin, answer, undefined, deps.limits)) ?? '')
   const takes = text.includes(`"${BINARY_EXTENSION}"`)
   if (answer.ok) deps.binaryOrigins?.set(origin.name, takes)
   return takes
 }
 
 /** All of an answer, within bounds, placed so that the tensors after its JSON are aligned. */
-async function readAnswer(origin: Origin, answer: Response, jsonLength: number | undefined): Promise<Bytes> {
+async function readAnswer(
+  origin: Origin,
+  answer: Response,
+  jsonLength: number | undefined,
+  { inferenceHeaderBytes, originTensorBytes }: ExchangeDeps['limits'],
+): Promise<Bytes> {
   const padding = (TENSOR_ALIGNMENT - ((jsonLength ?? 0) % TENSOR_ALIGNMENT)) % TENSOR_ALIGNMENT
   if (answer.body === null) throw garbage(origin, 'The answer has no body.')
-  const most = LIMITS.originTensorBytes + LIMITS.inferenceHeaderBytes
+  const most = originTensorBytes + inferenceHeaderBytes
   const content = new GrowingBytes({ first: FIRST_BYTES, most, padding })
   const reader = (answer.body as ReadableStream<Uint8Array>).getReader()
   for (;;) {
     const { done, value } = await reader.read().catch((cause: unknown) => brokeOff(origin, cause))
     if (done) return content.bytes
     if (content.length + value.length > most) {
-      const fault = garbage(origin, `The answer has more than ${LIMITS.originTensorBytes} bytes.`)
+      const fault = garbage(origin, `The answer has more than ${originTensorBytes} bytes.`)
       await reader.cancel(fault).catch(() => {})
       throw fault
     }

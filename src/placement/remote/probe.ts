@@ -1,17 +1,16 @@
-import { LIMITS } from '../../core/limits.ts'
 import { type Origin, OriginFault, type OriginFaultKind, type OriginRequest } from '../origin.ts'
 import type { ProbeResult } from '../probing.ts'
 import { type ExchangeDeps, exchange } from './exchange.ts'
 
 /**
- * Asks an origin whether it can work, within `LIMITS.originProbeMs`. Never throws: an origin that cannot be asked is not
+ * Asks an origin whether it can work, within `originProbeMs`. Never throws: an origin that cannot be asked is not
  * well. What it says of itself beside that is not passed on, but for what computes and how many wait.
  * @param signal ends the probe early
  */
 export async function probeOrigin(origin: Origin, signal: AbortSignal, deps: ExchangeDeps): Promise<ProbeResult> {
   const { clock } = deps
   const began = clock.now()
-  const hurried = { ...origin, timeouts: hurry(origin) }
+  const hurried = { ...origin, timeouts: hurry(origin, deps.limits) }
   try {
     await askReady(hurried, deps, signal)
   } catch (error) {
@@ -21,8 +20,7 @@ export async function probeOrigin(origin: Origin, signal: AbortSignal, deps: Exc
   return { ok: true, latencyMs, ...(origin.kind === 'verge' && (await figures(hurried, deps, signal))) }
 }
 
-function hurry({ timeouts }: Origin): Origin['timeouts'] {
-  const { originProbeMs } = LIMITS
+function hurry({ timeouts }: Origin, { originProbeMs }: ExchangeDeps['limits']): Origin['timeouts'] {
   return {
     headersMs: Math.min(timeouts.headersMs, originProbeMs),
     idleMs: Math.min(timeouts.idleMs, originProbeMs),

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { importKey, SignatureVerifier } from '../../../src/access/signature.ts'
 import { toHex } from '../../../src/core/bytes.ts'
 import { VergeError } from '../../../src/core/errors.ts'
+import { LIMITS } from '../../../src/core/limits.ts'
 import {
   type Origin,
   OriginFault,
@@ -19,7 +20,7 @@ const MiB = 1024 * 1024
 /** What an exchange ends with: a status, or the kind of its fault. */
 async function outcome(origin: Origin, request: OriginRequest = requestOf(), clock = new ManualClock()) {
   try {
-    return (await exchange(origin, request, { clock })).status
+    return (await exchange(origin, request, { clock, limits: LIMITS })).status
   } catch (error) {
     if (error instanceof OriginFault) return error.kind
     if (error instanceof VergeError) return error.code
@@ -52,7 +53,7 @@ describe('exchange', () => {
       'cache-control': 'no-store',
     })
     const request = requestOf({ path: '/run/x?version=1', headers: originHeaders(incoming, 1234.5) })
-    await exchange(origin, request, { clock: new ManualClock() })
+    await exchange(origin, request, { clock: new ManualClock(), limits: LIMITS })
     expect(sent?.url).toBe('https://fra.example.com/base/run/x?version=1')
     expect(Object.fromEntries(sent?.headers ?? [])).toEqual({
       'accept-encoding': 'identity',
@@ -76,7 +77,10 @@ describe('exchange', () => {
       'server-timing': 'run;dur=3',
       'verge-placement': 'origin;start=warm',
     }
-    const answer = await exchange(answering(200, '{}', headers), requestOf(), { clock: new ManualClock() })
+    const answer = await exchange(answering(200, '{}', headers), requestOf(), {
+      clock: new ManualClock(),
+      limits: LIMITS,
+    })
     expect([...answer.headers.keys()].sort()).toEqual(['content-type', 'server-timing', 'verge-placement'])
     expect(await answer.text()).toBe('{}')
   })
@@ -156,6 +160,7 @@ describe('exchange', () => {
   it('keeps when an origin says that it may be asked again', async () => {
     const wait = async (value: string) => {
       const error: unknown = await exchange(answering(503, '', { 'retry-after': value }), requestOf(), {
+        limits: LIMITS,
         clock: Object.assign(new ManualClock(), { now: () => Date.parse('2026-01-01T00:00:00Z') }),
       }).catch((reason: unknown) => reason)
       return error instanceof OriginFault ? error.retryAfterMs : 'no fault'
@@ -191,7 +196,9 @@ describe('exchange', () => {
     const clock = new ManualClock()
     const origin = originOf(() => new Promise(() => {}))
     const slow = new ReadableStream<Uint8Array>({ pull: (controller) => controller.enqueue(new Uint8Array(1)) })
-    const thrown = exchange(origin, requestOf({ body: slow }), { clock }).catch((error: unknown) => error)
+    const thrown = exchange(origin, requestOf({ body: slow }), { clock, limits: LIMITS }).catch(
+      (error: unknown) => error,
+    )
     await clock.advance(1000)
     expect(await thrown).toMatchObject({ kind: 'body-timeout', consequence: { counts: false } })
   })
@@ -277,7 +284,7 @@ describe('exchange', () => {
     const part = new Uint8Array(300_000).map((_, i) => i % 251)
     const body = piecesOf(part.slice(), new Uint8Array(0), ...[1, 2, 3, 4].map(() => part.slice()))
     const origin = originOf(() => Promise.resolve(new Response(body, { headers: { 'content-type': 'image/png' } })))
-    const answer = await exchange(origin, requestOf(), { clock: new ManualClock() })
+    const answer = await exchange(origin, requestOf(), { clock: new ManualClock(), limits: LIMITS })
     const bytes = new Uint8Array(await answer.arrayBuffer())
     expect(bytes.length).toBe(5 * part.length)
     expect(bytes.every((byte, i) => byte === (i % part.length) % 251)).toBe(true)
@@ -287,7 +294,7 @@ describe('exchange', () => {
     const body = new ManualBody()
     const headers = { 'content-length': String(2 * MiB) }
     const origin = originOf(() => Promise.resolve(new Response(body.stream, { headers })))
-    const answer = await exchange(origin, requestOf(), { clock: new ManualClock() })
+    const answer = await exchange(origin, requestOf(), { clock: new ManualClock(), limits: LIMITS })
     const reader = (answer.body as ReadableStream<Uint8Array>).getReader()
     body.push('abc')
     expect(new TextDecoder().decode((await reader.read()).value)).toBe('abc')
@@ -301,7 +308,7 @@ describe('exchange', () => {
       signal = request.signal
       return Promise.resolve(new Response(left.stream, { headers }))
     })
-    const half = await exchange(other, requestOf(), { clock: new ManualClock() })
+    const half = await exchange(other, requestOf(), { clock: new ManualClock(), limits: LIMITS })
     await half.body?.cancel()
     // A stream of the platform's own notices by what comes next; a client that leaves ends everything at once.
     left.push('abc')
@@ -377,7 +384,7 @@ describe('hmacAuth', () => {
         Promise.resolve(Response.json({ error: { code: 'unauthorized', message: 'm', reason } }, { status: 401 })),
       )
     const message = (reason: unknown) =>
-      exchange(refusing(reason), requestOf(), { clock: new ManualClock() }).then(
+      exchange(refusing(reason), requestOf(), { clock: new ManualClock(), limits: LIMITS }).then(
         () => 'answered',
         (error: OriginFault) => error.message,
       )

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { isVergeError, VergeError } from '../../../src/core/errors.ts'
+import { LIMITS } from '../../../src/core/limits.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
 import { type Origin, OriginFault } from '../../../src/placement/origin.ts'
 import { bearerAuth } from '../../../src/placement/remote/auth.ts'
@@ -10,7 +11,7 @@ import { API_KEY, testApp, testModel } from '../../fixtures/http.ts'
 import { ALL_DATATYPES, randomTensor, seeded } from '../../fixtures/http-tensors.ts'
 import { originOf, requestOf } from '../../fixtures/remote.ts'
 
-const deps = { clock: new ManualClock() }
+const deps = { clock: new ManualClock(), limits: LIMITS }
 const call = { requestId: 'r', caller: 'operator', signal: new AbortController().signal }
 const X = new Map<string, Tensor>([['x', tensor('FP32', [1], Float32Array.of(1))]])
 

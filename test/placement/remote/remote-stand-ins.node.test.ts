@@ -4,6 +4,7 @@ import OpenAI from 'openai'
 import { afterAll, describe, expect, it } from 'vitest'
 import type { Manifest } from '../../../src/catalog/manifest.ts'
 import { VergeError } from '../../../src/core/errors.ts'
+import { LIMITS } from '../../../src/core/limits.ts'
 import { systemClock } from '../../../src/core/runtime.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
 import { type Origin, OriginFault, type OriginRequest } from '../../../src/placement/origin.ts'
@@ -18,7 +19,7 @@ import { startTei, vectorOf } from '../../fixtures/node/tei-stand-in.ts'
 import { startTriton, type TritonModel, type TritonOptions } from '../../fixtures/node/triton-stand-in.ts'
 import { startVllm, type VllmOptions } from '../../fixtures/node/vllm-stand-in.ts'
 
-const deps = { clock: systemClock }
+const deps = { clock: systemClock, limits: LIMITS }
 const open: StandIn[] = []
 afterAll(() => Promise.all(open.map((server) => server.close())))
 

@@ -15,7 +15,7 @@ const textOf = (data: Uint8Array | undefined): string => new TextDecoder().decod
 
 async function stream(body: ReadableStream<Uint8Array>, request = CHAT, clock = new ManualClock()) {
   const origin = originOf(() => Promise.resolve(new Response(body, { headers: EVENTS })))
-  return exchange(origin, request, { clock })
+  return exchange(origin, request, { clock, limits: LIMITS })
 }
 
 /** The error of the last event, as OpenAI's clients read it. */
@@ -53,7 +53,7 @@ describe('a stream of events', () => {
     const begin = async (body: ManualBody, clock = new ManualClock()) => {
       const origin = originOf(() => Promise.resolve(new Response(body.stream, { headers: EVENTS })))
       const onLateFault = (_: unknown, { kind }: { kind: string }): void => void told.push(kind)
-      const answer = await exchange(origin, CHAT, { clock, onLateFault })
+      const answer = await exchange(origin, CHAT, { clock, limits: LIMITS, onLateFault })
       return (answer.body as ReadableStream<Uint8Array>).getReader()
     }
     const left = await begin(new ManualBody())
@@ -214,7 +214,7 @@ describe('exchangeOpenAi', () => {
       { kind: 'openai' },
     )
     const request = { ...CHAT, body: bytes('{"model":"chat","seed":9007199254740993,"messages":[]}') }
-    const answer = await exchangeOpenAi(origin, request, names, { clock: new ManualClock() })
+    const answer = await exchangeOpenAi(origin, request, names, { clock: new ManualClock(), limits: LIMITS })
     expect(asked).toBe('{"model":"org/Model-7B","seed":9007199254740993,"messages":[]}')
     expect(await answer.json()).toEqual({ id: 'c', model: 'chat', choices: [{ model: 'org/Model-7B' }] })
   })
@@ -223,7 +223,7 @@ describe('exchangeOpenAi', () => {
     const said = 'data: {"model":"org/Model-7B","choices":[{"delta":{"content":"\\"model\\":\\"x\\""}}]}\n\n'
     const body = piecesOf(said.slice(0, 20), `${said.slice(20)}data: [DO`, 'NE]\n\n')
     const origin = originOf(() => Promise.resolve(new Response(body, { headers: EVENTS })), { kind: 'openai' })
-    const answer = await exchangeOpenAi(origin, CHAT, names, { clock: new ManualClock() })
+    const answer = await exchangeOpenAi(origin, CHAT, names, { clock: new ManualClock(), limits: LIMITS })
     expect(await answer.text()).toBe(`${said.replace('org/Model-7B', 'chat')}data: [DONE]\n\n`)
   })
 
@@ -232,7 +232,7 @@ describe('exchangeOpenAi', () => {
     const body = piecesOf('{"data":', vectors, ',"mod', 'el":"org/Mo', 'del-7B"}')
     const headers = { 'content-type': 'application/json' }
     const origin = originOf(() => Promise.resolve(new Response(body, { headers })), { kind: 'openai' })
-    const answer = await exchangeOpenAi(origin, CHAT, names, { clock: new ManualClock() })
+    const answer = await exchangeOpenAi(origin, CHAT, names, { clock: new ManualClock(), limits: LIMITS })
     expect(await answer.text()).toBe(`{"data":${vectors},"model":"chat"}`)
   })
 })

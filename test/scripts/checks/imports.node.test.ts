@@ -9,6 +9,9 @@ describe('the direction of imports', () => {
       ['src/http/a.ts', "import { x } from '../core/errors.ts'\nimport { Hono } from 'hono'"],
       ['src/http/oip/a.ts', "export * from './b.ts'\nimport type { S } from '../../serving/serving.ts'"],
       ['src/engine/ort/a.ts', "import f from 'onnxruntime-web/ort.mjs'\nimport '../engine.ts'"],
+      ['src/http/a.ts', "import { type Limits, PLATFORM } from '../core/limits.ts'"],
+      ['src/origin/limits.ts', "import { LIMITS, type Limits } from '../core/limits.ts'"],
+      ['src/cli/push/a.ts', "import { LIMITS } from '../../core/limits.ts'"],
       ['bench/lib/a.ts', "import { onnxModel } from '../../synthetic/onnx.ts'\nimport { join } from 'node:path'"],
       ['test/scripts/checks/a.node.test.ts', "import { summarise } from '../../../scripts/checks/test-report.ts'"],
     ] as const) {
@@ -36,6 +39,10 @@ describe('the direction of imports', () => {
       ['bench/a.ts', "import { http } from '../test/fixtures/http.ts'"],
       ['test/media/a.worker.test.ts', "import { jpeg } from '../../synthetic/node/jpeg.ts'"],
       ['test/media/cases.ts', ''],
+      ['src/http/a.ts', "import { LIMITS, type Limits } from '../core/limits.ts'"],
+      ['src/http/a.ts', "import * as limits from '../core/limits.ts'"],
+      ['src/core/a.ts', "export { LIMITS } from './limits.ts'"],
+      ['src/origin/a.ts', "const { LIMITS } = await import('../core/limits.ts')"],
       ['test/fixtures/a.ts', "import { cases } from '../contract/cases.ts'"],
     ] as const) {
       expect({ path, source, found: violations(path, source).length }).toEqual({ path, source, found: 1 })
