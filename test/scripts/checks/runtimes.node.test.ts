@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { join, relative, sep } from 'node:path'
 import { promisify } from 'node:util'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -72,7 +72,9 @@ describe("types of another runtime in a program's", () => {
     },
   ])('are an error: $what in $base', async ({ base, probe, types, lib }) => {
     // in the repository, because packages of types are looked for from here upwards
-    const folder = await mkdtemp(join(ROOT, 'node_modules/.cache/leak-'))
+    const cache = join(ROOT, 'node_modules/.cache')
+    await mkdir(cache, { recursive: true })
+    const folder = await mkdtemp(join(cache, 'leak-'))
     try {
       const config = {
         extends: join(ROOT, base),
