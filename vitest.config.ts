@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
 import { guardWorkerd } from './src/cli/local/guard/guard.ts'
@@ -8,12 +9,26 @@ guardWorkerd()
 /** What is polled for comes soon, and late on a machine that is busy with other things. */
 const expect = { poll: { timeout: 20_000 } }
 
+/**
+ * Files at once. Vitest would leave a processor idle, and on two run everything one after the other. At most four, because
+ * an end-to-end test may take a gigabyte.
+ */
+const maxWorkers = Math.min(4, availableParallelism())
+
 export default defineConfig({
   test: {
+    maxWorkers,
     projects: [
       {
         plugins: [cloudflareTest({ wrangler: { configPath: './wrangler.toml' } })],
-        test: { name: 'worker', expect, include: ['test/**/*.worker.test.ts'], testTimeout: 30_000 },
+        test: {
+          name: 'worker',
+          expect,
+          include: ['test/**/*.worker.test.ts'],
+          testTimeout: 30_000,
+          // A workerd for each file would take more than half of the time. No file may rely on an empty R2 or KV.
+          isolate: false,
+        },
       },
       {
         test: {
@@ -34,8 +49,6 @@ export default defineConfig({
           globalSetup: ['test/fixtures/node/bundle-setup.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
-          // Each file starts workerd and loads the machine on purpose; side by side they would disturb each other.
-          fileParallelism: false,
         },
       },
     ],

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { blobKey } from '../../src/catalog/keys.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { type PackedModel, packFolder } from '../../src/cli/pack/packer.ts'
@@ -30,11 +30,16 @@ interface Diagnosis {
 let digits: PackedModel
 let reviews: PackedModel
 let worker: LiveWorker | undefined
+/** Workers that several tests look at, by their key. A start takes longer than a test. */
+const lasting = new Map<string | undefined, Promise<LiveWorker>>()
 let server: Server | undefined
 
 beforeAll(async () => {
   digits = await packFolder(join(ROOT, 'models/digits'))
   reviews = await packFolder(join(ROOT, 'models/reviews'))
+})
+afterAll(async () => {
+  for (const each of lasting.values()) await (await each).dispose()
 })
 afterEach(async () => {
   await worker?.dispose()
@@ -46,9 +51,26 @@ afterEach(async () => {
 
 async function start(models: readonly PackedModel[], vars: Readonly<Record<string, string>> = {}): Promise<LiveWorker> {
   worker = await startLiveWorker(vars)
-  const writer = await writerFor(worker)
+  return publishAll(worker, models)
+}
+
+async function publishAll(to: LiveWorker, models: readonly PackedModel[]): Promise<LiveWorker> {
+  const writer = await writerFor(to)
   for (const model of models) await publish(writer, model)
-  return worker
+  return to
+}
+
+/** A Worker that is well, for tests that change nothing of it. With a key, its second model is private. */
+function healthy(key?: string): Promise<LiveWorker> {
+  const started =
+    lasting.get(key) ??
+    (key === undefined
+      ? startLiveWorker().then((it) => publishAll(it, [digits, reviews]))
+      : startLiveWorker({ VERGE_API_KEY: key }).then((it) =>
+          publishAll(it, [digits, { ...reviews, visibility: 'private' }]),
+        ))
+  lasting.set(key, started)
+  return started
 }
 
 /** `verge doctor --json` as a person runs it. Every run is also searched for the key. */
@@ -74,15 +96,23 @@ async function diagnose(url: string, env: NodeJS.ProcessEnv = {}, ...args: strin
 const failures = ({ checks }: Diagnosis): string[] =>
   checks.filter(({ status }) => status === 'fail').map(({ area, finding }) => `${area}: ${finding}`)
 
-async function serve(listener: RequestListener): Promise<string> {
-  server = createServer(listener).listen(0, '127.0.0.1')
+/** Starts a server in front. Where its listener fails, the client's connection breaks, as that of a proxy does. */
+async function serve(listener: (...exchange: Parameters<RequestListener>) => unknown): Promise<string> {
+  server = createServer(async (request, response) => {
+    try {
+      await listener(request, response)
+    } catch {
+      // The Worker refuses a body that is too large before all of it was sent: passing it on may end with EPIPE.
+      response.destroy()
+    }
+  }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 describe('verge doctor against a Worker that is well', () => {
   it('passes, checks both models with their right answers, and everything in front of them', async () => {
-    const { url } = await start([digits, reviews])
+    const { url } = await healthy()
     const diagnosis = await diagnose(url)
     expect(failures(diagnosis)).toEqual([])
     expect(diagnosis.code).toBe(0)
@@ -112,7 +142,7 @@ describe('verge doctor against a Worker that is well', () => {
   })
 
   it('measures what is computed, and not what is kept', async () => {
-    const { url } = await start([digits])
+    const { url } = await healthy()
     const outcomes: (string | null)[] = []
     const front = await serve(async (request, response) => {
       const parts: Buffer[] = []
@@ -138,13 +168,13 @@ describe('verge doctor against a Worker that is well', () => {
   })
 
   it('says that a key is one that no request can carry', async () => {
-    const { url } = await start([digits])
+    const { url } = await healthy()
     const diagnosis = await diagnose(url, { VERGE_API_KEY: 'schlüssel-des-betreibers' })
     expect(failures(diagnosis)).toEqual(['key: VERGE_API_KEY has a character that no request can carry'])
   })
 
   it('sees with the key that private models are hidden', async () => {
-    const { url } = await start([digits, { ...reviews, visibility: 'private' }], { VERGE_API_KEY: KEY })
+    const { url } = await healthy(KEY)
     const diagnosis = await diagnose(url, { VERGE_API_KEY: KEY })
     expect(failures(diagnosis)).toEqual([])
     const found = diagnosis.checks.map(({ area, status, finding }) => `${status} ${area}: ${finding}`)
@@ -175,7 +205,7 @@ describe('verge doctor against one that is not', () => {
   })
 
   it('a wrong key, and goes on as a stranger', async () => {
-    const { url } = await start([digits], { VERGE_API_KEY: KEY })
+    const { url } = await healthy(KEY)
     const diagnosis = await diagnose(url, { VERGE_API_KEY: 'another-key-of-somebody-else' })
     expect(diagnosis.code).toBe(1)
     expect(failures(diagnosis)).toEqual([expect.stringMatching(/^key: VERGE_API_KEY is not accepted: HTTP 401/)])
@@ -241,32 +271,22 @@ describe('verge doctor against one that is not', () => {
   })
 
   it('something in front that caches, drops headers and swallows preflights', async () => {
-    const behind = await start([digits])
-    const url = await serve((request, response) => {
-      if (request.method === 'OPTIONS') {
-        response.writeHead(204).end()
-        return
-      }
+    const behind = await healthy()
+    const url = await serve(async (request, response) => {
+      if (request.method === 'OPTIONS') return response.writeHead(204).end()
       const body: Buffer[] = []
-      request.on('data', (part: Buffer) => body.push(part))
-      request.on('end', async () => {
-        const { method = 'GET', headers } = request
-        const passed = Object.fromEntries(
-          ['content-type', 'authorization'].flatMap((n) => (headers[n] ? [[n, String(headers[n])]] : [])),
-        )
-        try {
-          const answer = await fetch(behind.url + request.url, {
-            method,
-            headers: passed,
-            ...(method !== 'GET' && method !== 'DELETE' && { body: Buffer.concat(body) }),
-          })
-          response.writeHead(answer.status, { 'content-type': 'application/json', 'cache-control': 'max-age=600' })
-          response.end(Buffer.from(await answer.arrayBuffer()))
-        } catch {
-          // The Worker refuses a body that is too large before it was sent: the connection may break.
-          response.destroy()
-        }
+      for await (const part of request) body.push(part as Buffer)
+      const { method = 'GET', headers } = request
+      const passed = Object.fromEntries(
+        ['content-type', 'authorization'].flatMap((n) => (headers[n] ? [[n, String(headers[n])]] : [])),
+      )
+      const answer = await fetch(behind.url + request.url, {
+        method,
+        headers: passed,
+        ...(method !== 'GET' && method !== 'DELETE' && { body: Buffer.concat(body) }),
       })
+      response.writeHead(answer.status, { 'content-type': 'application/json', 'cache-control': 'max-age=600' })
+      response.end(Buffer.from(await answer.arrayBuffer()))
     })
     const found = failures(await diagnose(url)).join('\n')
     expect(found).toContain('headers: cache-control is max-age=600')

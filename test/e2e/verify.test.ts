@@ -39,6 +39,9 @@ async function packed(model: Uint8Array, fields: object = {}, dtype = 'fp32'): P
   return packFolder(folder)
 }
 
+/** An artifact that is proved in onnxruntime-node: for tests of the judgement, which needs no Worker. */
+const NATIVE = { artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: ['origin'] }] }
+
 const WIDTH = 64
 
 /** Two products with a Relu between; `change` is done to the second's weights. */
@@ -157,7 +160,7 @@ describe('verification in workerd', () => {
   it('takes a model that answers nothing for no proof, and one silent output for no failure', async () => {
     const samples = await findSamples(detector(), { count: 4, seed: 1, signal })
     const verify = async (model: Uint8Array, original: Uint8Array, tolerance = {}) =>
-      verifyInWorkerd({ packed: await packed(model), original, samples, synthetic: true, tolerance, signal })
+      verifyInWorkerd({ packed: await packed(model, NATIVE), original, samples, synthetic: true, tolerance, signal })
     // Both give scores below a ten millionth.
     const silent = await verify(detector({ scale: 0, boxes: false }), detector({ boxes: false }))
     expect(silent).toMatchObject({ ok: false, verdict: 'none' })
@@ -182,7 +185,7 @@ describe('verification in workerd', () => {
     const labels = { labels: ['a', 'b'] }
     const verify = async (synthetic: boolean) =>
       verifyInWorkerd({
-        packed: await packed(swapped, labels),
+        packed: await packed(swapped, { ...NATIVE, ...labels }),
         original,
         samples,
         synthetic,
@@ -331,7 +334,7 @@ describe('measuring in workerd', () => {
 
   it('sends a model without an artifact for the edge to the origin', async () => {
     const original = classifier()
-    const model = await packed(original, { artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: ['origin'] }] })
+    const model = await packed(original, NATIVE)
     const samples = await findSamples(original, { count: 1, seed: 1, signal })
     expect(await measureInWorkerd({ packed: model, original, samples, signal })).toMatchObject({
       measurements: null,
