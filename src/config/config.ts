@@ -21,7 +21,7 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
   const values = parseVariables(env)
   const key = values.VERGE_API_KEY
   return Object.freeze({
-    corsOrigins: values.CORS_ORIGINS,
+    corsOrigins: values.CORS_ALLOW,
     apiKeyDigest:
       key === undefined
         ? undefined

@@ -51,7 +51,7 @@ export const VARIABLES = {
     description: `Bearer key of the operator: at least ${LEAST_KEY} letters, digits or \`._~+/-\`. Without it no caller can use private models`,
     schema: key,
   },
-  CORS_ORIGINS: {
+  CORS_ALLOW: {
     kind: 'variable',
     default: '`*` on this machine and in staging, none in production',
     description:
@@ -119,6 +119,9 @@ export type Values = { readonly [Name in VariableName]: z.output<(typeof VARIABL
 
 export const VARIABLE_NAMES: readonly string[] = Object.keys(VARIABLES)
 
+/** Former names, which are refused: a setting that is silently left out would be noticed late. */
+export const RENAMED_VARIABLES: Readonly<Record<string, VariableName>> = { CORS_ORIGINS: 'CORS_ALLOW' }
+
 /** Every resource that the Worker reads from its environment. */
 export const BINDINGS = {
   BUCKET: {
@@ -153,8 +156,12 @@ export type BindingName = keyof typeof BINDINGS
 export function parseVariables(env: Readonly<Record<string, unknown>>): Values {
   const shape = Object.fromEntries(Object.entries(VARIABLES).map(([name, { schema }]) => [name, schema]))
   const parsed = z.object(shape).safeParse(env)
-  if (parsed.success) return parsed.data as Values
-  const problems = parsed.error.issues.map((issue) => `${String(issue.path[0])}: ${issue.message}`)
+  const renamed = Object.entries(RENAMED_VARIABLES)
+    .filter(([former]) => env[former] !== undefined)
+    .map(([former, name]) => `${former}: is now called ${name}; rename it`)
+  if (parsed.success && renamed.length === 0) return parsed.data as Values
+  const problems = (parsed.error?.issues ?? []).map((issue) => `${String(issue.path[0])}: ${issue.message}`)
+  problems.push(...renamed)
   throw configurationError([...new Set(problems)])
 }
 

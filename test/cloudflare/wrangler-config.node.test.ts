@@ -165,10 +165,11 @@ describe('what makes requests fail later is found in the configuration', () => {
     (await findings('production', await withVars(lines))).filter((line) => !line.includes('placeholder')).join('\n')
 
   it.each([
-    ['CORS_ORIGINS = "app.example.com"', /fail: .*CORS_ORIGINS: must be origins such as/],
-    ['CORS_ORIGINS = "https://app.example.com/app"', /fail: .*CORS_ORIGINS/],
-    ['CORS_ORIGINS = "https://*.example.com"', /fail: .*CORS_ORIGINS/],
-    ['CORS_ORIGIN = "*"', /fail: the Worker reads no variable CORS_ORIGIN\. Did you mean CORS_ORIGINS\?/],
+    ['CORS_ALLOW = "app.example.com"', /fail: .*CORS_ALLOW: must be origins such as/],
+    ['CORS_ALLOW = "https://app.example.com/app"', /fail: .*CORS_ALLOW/],
+    ['CORS_ALLOW = "https://*.example.com"', /fail: .*CORS_ALLOW/],
+    ['CORS_ALOW = "*"', /fail: the Worker reads no variable CORS_ALOW\. Did you mean CORS_ALLOW\?/],
+    ['CORS_ORIGINS = "*"', /fail: .*CORS_ORIGINS: is now called CORS_ALLOW; rename it/],
     ['REQUST_DEADLINE_MS = "1000"', /fail: .*Did you mean REQUEST_DEADLINE_MS\?/],
     ['SHOP_URL = "x"', /^warn: the Worker reads no variable SHOP_URL$/],
     ['RPC_CALLERS = "*"', /fail: .*RPC_CALLERS: must name each caller; "\*" is not accepted/],
@@ -181,7 +182,7 @@ describe('what makes requests fail later is found in the configuration', () => {
   })
 
   it.each([
-    'CORS_ORIGINS = "https://app.example.com/, HTTPS://Other.example.com, null, capacitor://localhost"',
+    'CORS_ALLOW = "https://app.example.com/, HTTPS://Other.example.com, null, capacitor://localhost"',
     'RESULT_CACHE_TTL_SECONDS = ""',
     'ADMITTED_REQUESTS = ""',
   ])('not %s', async (lines) => {

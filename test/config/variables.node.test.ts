@@ -59,14 +59,21 @@ describe('the schema of the configuration', () => {
     const message = messageOf({
       VERGE_API_KEY: 'a b',
       LOG_SAMPLE_RATE: '2',
-      CORS_ORIGINS: 'x, y',
+      CORS_ALLOW: 'x, y',
       PINNED_MODELS: ['a'],
     })
     expect(message).toMatch(/VERGE_API_KEY: must have at least 16 characters/)
     expect(message).toMatch(/LOG_SAMPLE_RATE: must be a number from 0 to 1/)
     expect(message).toMatch(/PINNED_MODELS: must be text/)
-    expect(message.split('CORS_ORIGINS')).toHaveLength(2)
+    expect(message.split('CORS_ALLOW')).toHaveLength(2)
     expect(message).not.toContain('a b')
+  })
+
+  it('says how a variable is called now, and reads nothing of its former name', () => {
+    expect(messageOf({ CORS_ORIGINS: '*', LOG_SAMPLE_RATE: '2' })).toBe(
+      "The Worker's configuration is wrong. LOG_SAMPLE_RATE: must be a number from 0 to 1; CORS_ORIGINS: is now called CORS_ALLOW; rename it.",
+    )
+    expect(messageOf({ CORS_ALLOW: '*' })).toBe('accepted')
   })
 })
 
@@ -85,7 +92,7 @@ describe('the files that configure the Worker', () => {
     }
     for (const name of Object.keys(BINDINGS) as (keyof typeof BINDINGS)[]) expect(bound[name], name).toBeDefined()
     // the defaults that docs/configuration.md names for each environment
-    expect(vars.CORS_ORIGINS).toBe(env === 'production' ? '' : '*')
+    expect(vars.CORS_ALLOW).toBe(env === 'production' ? '' : '*')
     expect(vars.LOG_SAMPLE_RATE).toBe(env === undefined ? '0' : undefined)
     if (env === undefined) expect(BINDINGS.BUCKET.default).toBe(`\`${bucket}\``)
   })

@@ -44,7 +44,7 @@ describe.skipIf(!haveRealModels)(`silero-vad in workerd (skipped only where ${SK
   let segments: readonly Segment[]
 
   beforeAll(async () => {
-    worker = await startLiveWorker({ VERGE_API_KEY: KEY, CORS_ORIGINS: 'https://app.example' })
+    worker = await startLiveWorker({ VERGE_API_KEY: KEY, CORS_ALLOW: 'https://app.example' })
     const writer = await writerFor(worker)
     const folder = join(REAL_MODELS, 'silero-vad')
     await publish(writer, await pack(silero('silero-vad', 'public'), folder))

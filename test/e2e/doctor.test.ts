@@ -215,14 +215,14 @@ describe('verge doctor against one that is not', () => {
   })
 
   it('CORS off', async () => {
-    const { url } = await start([digits], { CORS_ORIGINS: '' })
+    const { url } = await start([digits], { CORS_ALLOW: '' })
     const diagnosis = await diagnose(url)
     expect(failures(diagnosis)).toEqual([expect.stringMatching(/^CORS: a page of https:\/\/example.com may not call/)])
-    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('CORS_ORIGINS')
+    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('CORS_ALLOW')
   })
 
   it('another page let in than the one that should be', async () => {
-    const { url } = await start([digits], { CORS_ORIGINS: 'https://app.example.org' })
+    const { url } = await start([digits], { CORS_ALLOW: 'https://app.example.org' })
     expect(failures(await diagnose(url, {}, '--origin', 'https://app.example.org'))).toEqual([])
     expect(failures(await diagnose(url, {}, '--origin', 'https://www.example.org'))).toHaveLength(1)
   })

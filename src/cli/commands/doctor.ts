@@ -30,7 +30,7 @@ const OPTIONS = {
   origin: {
     type: 'string',
     value: 'URL',
-    help: 'a page that should be able to call (default: the first of CORS_ORIGINS)',
+    help: 'a page that should be able to call (default: the first of CORS_ALLOW)',
   },
   requests: {
     type: 'string',
@@ -105,7 +105,7 @@ async function readChecked(
 
 /** The first page that the configuration lets in; any where it lets all in; null where it lets in none. */
 function configuredOrigin(environment: Environment | undefined): string | null {
-  const origins = listOf(environment?.vars.CORS_ORIGINS)
+  const origins = listOf(environment?.vars.CORS_ALLOW)
   if (environment === undefined || origins.includes('*')) return 'https://example.com'
   return origins[0] ?? null
 }

@@ -133,13 +133,13 @@ export async function checkCors(visitor: Visitor, origin: string | null): Promis
     return [
       warn(
         area,
-        'any page may call, although CORS_ORIGINS is empty here',
+        'any page may call, although CORS_ALLOW is empty here',
         'Deploy again: the Worker has an older configuration.',
       ),
     ]
   }
   if (!letIn) {
-    const fix = `Add it to CORS_ORIGINS in wrangler.toml and deploy, or name the page that should: --origin https://...`
+    const fix = `Add it to CORS_ALLOW in wrangler.toml and deploy, or name the page that should: --origin https://...`
     return [fail(area, `a page of ${asked} may not call: its browser will say "blocked by CORS policy"`, fix)]
   }
   const lists = (name: string): string[] =>

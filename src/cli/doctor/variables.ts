@@ -1,5 +1,5 @@
 import { parseConfig } from '../../config/config.ts'
-import { VARIABLE_NAMES } from '../../config/variables.ts'
+import { RENAMED_VARIABLES, VARIABLE_NAMES } from '../../config/variables.ts'
 import type { OriginAuthConfig, OriginConfig } from '../../placement/config.ts'
 import { closest } from '../terminal/closest.ts'
 import { type Check, fail, ok, warn } from './check.ts'
@@ -58,12 +58,15 @@ export function unknownNames(
   needed: readonly string[],
 ): Check[] {
   const known = [...VARIABLE_NAMES, ...needed]
-  return names
-    .filter((name) => !known.includes(name))
-    .map((name) => {
-      const meant = closest(name, known)
-      return meant === undefined
-        ? warn(area, `the Worker reads no ${what} ${name}`, 'Remove it, or see docs/configuration.md for the names.')
-        : fail(area, `the Worker reads no ${what} ${name}. Did you mean ${meant}?`, `Rename it to ${meant}.`)
-    })
+  return (
+    names
+      // What parses the variables says of those that were renamed.
+      .filter((name) => !known.includes(name) && !(what === 'variable' && Object.hasOwn(RENAMED_VARIABLES, name)))
+      .map((name) => {
+        const meant = closest(name, known)
+        return meant === undefined
+          ? warn(area, `the Worker reads no ${what} ${name}`, 'Remove it, or see docs/configuration.md for the names.')
+          : fail(area, `the Worker reads no ${what} ${name}. Did you mean ${meant}?`, `Rename it to ${meant}.`)
+      })
+  )
 }

@@ -61,7 +61,7 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     kvNamespaces: ['KV'],
     ...(hasStreams(directory) && { durableObjects: { STREAMS: { className: STREAM_CLASS, useSQLite: true } } }),
     // What is measured or tested is runs, and not what was kept of an earlier one, unless somebody asks for that.
-    bindings: { CORS_ORIGINS: '*', RESULT_CACHE_TTL_SECONDS: '0', LOG_SAMPLE_RATE: '0', ...options.vars },
+    bindings: { CORS_ALLOW: '*', RESULT_CACHE_TTL_SECONDS: '0', LOG_SAMPLE_RATE: '0', ...options.vars },
     ...(options.direct && { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] }),
   }
   const beside = (options.beside ?? []).map((worker) => ({

@@ -74,7 +74,7 @@ async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly strin
   if (!allowedOrigin(c.req.header('origin'), c.req.url, deps.config.corsOrigins)) {
     throw new VergeError(
       'forbidden',
-      'Pages of this origin may not open streams here. The operator of Verge has to add it to CORS_ORIGINS.',
+      'Pages of this origin may not open streams here. The operator of Verge has to add it to CORS_ALLOW.',
     )
   }
   assertOffered(offered)

@@ -39,7 +39,7 @@ describe('variables', () => {
 
   it('are origins as browsers send them', async () => {
     const written = 'https://a.example.com/, HTTPS://B.example.com:443, http://localhost:3000, null, *'
-    const { corsOrigins } = await parseConfig({ CORS_ORIGINS: written })
+    const { corsOrigins } = await parseConfig({ CORS_ALLOW: written })
     expect(corsOrigins).toEqual([
       'https://a.example.com',
       'https://b.example.com',
@@ -63,7 +63,7 @@ describe('variables', () => {
     ['REQUEST_COST_LIMIT', 'many'],
     ['RESULT_CACHE_TTL_SECONDS', '-1'],
     ['RESULT_CACHE_TTL_SECONDS', '99999999'],
-    ['CORS_ORIGINS', 'example.com'],
+    ['CORS_ALLOW', 'example.com'],
     ['RPC_CALLERS', 'shop, *'],
     ['VERGE_API_KEY', 'schlüssel-des-betreibers'],
     ['VERGE_API_KEY', 'a key with spaces in it'],
