@@ -2,7 +2,9 @@ import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { Readable } from 'node:stream'
 import { UsageError } from '../cli/terminal/command-line.ts'
+import { doublingPauseMs } from '../core/backoff.ts'
 import { abortError, throwIfAborted } from '../core/errors.ts'
+import { retryAfterMs } from '../core/headers.ts'
 import { type Clock, systemClock } from '../core/runtime.ts'
 
 type HeaderValues = Readonly<Record<string, string>>
@@ -138,14 +140,14 @@ export class HttpClient {
         failure.body.destroy()
       }
       if (attempt >= this.#attempts) throw gaveUp(request, failure, attempt)
-      const wanted = asked !== undefined && /^\d{1,6}$/.test(asked) ? Number(asked) * 1000 : this.#backoff(attempt)
+      const wanted = retryAfterMs(asked, Date.now()) ?? this.#backoff(attempt)
       if (wanted > LONGEST_PAUSE_MS) throw gaveUp(request, failure, attempt)
       await this.#clock.sleep(wanted, this.#signal)
     }
   }
 
   #backoff(attempt: number): number {
-    return FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + this.#random())
+    return doublingPauseMs(attempt, FIRST_PAUSE_MS, this.#random())
   }
 
   async #once({ method, origin, path, headers, body }: HttpRequest): Promise<HttpAnswer> {

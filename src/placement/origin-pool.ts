@@ -70,15 +70,6 @@ export class OriginPool {
     }
   }
 
-  get origins(): readonly Origin[] {
-    return this.#origins
-  }
-
-  /** Learns what the cron trigger has seen, if that takes no longer than 50 ms. To be called before `candidates`. */
-  refreshHealth(context: Pick<RequestContext, 'waitUntil'>): Promise<void> {
-    return this.#options.health.refresh(context)
-  }
-
   /**
    * Origins that have a model, in the order in which to ask them: the nearest first of those that are up or may be tried
    * again, then those that have just said that they are full, then those that may be tried though the shared record calls

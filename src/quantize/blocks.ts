@@ -1,4 +1,5 @@
 import type { Floats } from './floats.ts'
+import { ROUNDER } from './rounding.ts'
 import { LEAST_SCALE, type Loss } from './weights.ts'
 
 export const BLOCK_SIZES = [16, 32, 64, 128, 256] as const
@@ -35,7 +36,6 @@ export interface Blocks extends Loss {
 
 const MIDDLE = 8
 const MOST = 15
-const ROUNDER = 1.5 * 2 ** 52
 
 /** Vectors copied out of a matrix's columns at a time: a line of the processor's cache has 16 floats. */
 const TILE = 64

@@ -1,4 +1,5 @@
 import { Floats } from './floats.ts'
+import { ROUNDER } from './rounding.ts'
 import { LEAST_SCALE, type Loss } from './weights.ts'
 
 export type WeightType = 'int8' | 'uint8'
@@ -38,9 +39,6 @@ const GRIDS: Readonly<Record<WeightType, readonly [full: Grid, reduced: Grid]>> 
     { least: 0, most: 127, middle: 64, reach: 63 },
   ],
 }
-
-/** Added to a double and taken away again, it leaves the nearest whole number, ties to even. */
-const ROUNDER = 1.5 * 2 ** 52
 
 /** What shares a scale. */
 export type ScaleAxis = 'row' | 'column' | 'matrix'

@@ -33,6 +33,7 @@ function originOf(name: keyof typeof PLACES, models?: ReadonlyMap<string, string
 interface Bench {
   readonly clock: ManualClock
   readonly pool: OriginPool
+  readonly origins: readonly Origin[]
   readonly context: TestContext
   /** `fra:1` for each try, in order. */
   readonly tried: string[]
@@ -62,6 +63,7 @@ function bench(names: readonly (keyof typeof PLACES)[], models?: ReadonlyMap<str
   return {
     clock,
     pool,
+    origins,
     context,
     tried,
     logged,
@@ -96,7 +98,7 @@ function bench(names: readonly (keyof typeof PLACES)[], models?: ReadonlyMap<str
     told: async (next) => {
       record = next
       await clock.advance(30_000)
-      await pool.refreshHealth(testContext())
+      await health.refresh(testContext())
     },
   }
 }
@@ -169,7 +171,7 @@ describe('candidates', () => {
   })
 
   it('are tried one request at a time where the shared record calls all of them down', async () => {
-    const { attempt, clock, context, order, pool, told, tried } = bench(['fra', 'nyc'])
+    const { attempt, clock, context, order, origins, pool, told, tried } = bench(['fra', 'nyc'])
     await told(seen(0, { fra: false, nyc: false }))
     expect(order()).toBe('fra half-open, nyc half-open')
     expect(await errorOf(attempt({ fra: 'refused', nyc: 'refused' }))).toMatchObject({ code: 'origin_unavailable' })
@@ -179,7 +181,7 @@ describe('candidates', () => {
     expect(tried).toEqual(['fra:1', 'nyc:2'])
     await clock.advance(5_000)
     const { promise, resolve } = Promise.withResolvers<string>()
-    const probing = pool.attempt(pool.origins.slice(0, 1), context, () => promise)
+    const probing = pool.attempt(origins.slice(0, 1), context, () => promise)
     expect(order()).toBe('nyc half-open, fra down')
     resolve('it lives')
     expect((await probing).value).toBe('it lives')
@@ -187,12 +189,12 @@ describe('candidates', () => {
   })
 
   it('that are only doubtful are let in one by one', async () => {
-    const { context, order, pool, told } = bench(['fra'])
+    const { context, order, origins, pool, told } = bench(['fra'])
     await told(seen(0, { fra: false }))
     const { promise, resolve } = Promise.withResolvers<string>()
-    const first = pool.attempt(pool.origins, context, () => promise)
+    const first = pool.attempt(origins, context, () => promise)
     expect(order()).toBe('fra down')
-    expect(await errorOf(pool.attempt(pool.origins, context, async () => 'sent'))).toMatchObject({
+    expect(await errorOf(pool.attempt(origins, context, async () => 'sent'))).toMatchObject({
       code: 'origin_unavailable',
     })
     resolve('it lives')
@@ -374,12 +376,12 @@ describe('attempt', () => {
   })
 
   it('stops when the caller leaves, and holds the broken connection against nobody', async () => {
-    const { clock, context, order, pool, tried } = bench(['fra', 'nyc'])
+    const { clock, context, order, origins, pool, tried } = bench(['fra', 'nyc'])
     const late = new VergeError('deadline_exceeded', 'It is late.')
     for (let i = 0; i < 4; i++) {
       const leaving = testContext()
       const failed = errorOf(
-        pool.attempt(pool.origins, leaving, async ({ name }) => {
+        pool.attempt(origins, leaving, async ({ name }) => {
           tried.push(name)
           leaving.abort(late)
           throw new OriginFault('cut', 'it was cut', { origin: name })
@@ -391,7 +393,7 @@ describe('attempt', () => {
     expect(order()).toBe('fra up, nyc up')
 
     const waiting = errorOf(
-      pool.attempt(pool.origins, context, async ({ name }) => {
+      pool.attempt(origins, context, async ({ name }) => {
         tried.push(name)
         throw new OriginFault('cut', 'it was cut', { origin: name })
       }),
@@ -400,17 +402,17 @@ describe('attempt', () => {
     context.abort(late)
     expect(await waiting).toBe(late)
     expect(tried).toHaveLength(5)
-    expect(await errorOf(pool.attempt(pool.origins, context, async () => 'sent'))).toBe(late)
+    expect(await errorOf(pool.attempt(origins, context, async () => 'sent'))).toBe(late)
   })
 
   it('gives a probe back when its caller leaves', async () => {
-    const { attempt, clock, order, pool } = bench(['fra'])
+    const { attempt, clock, order, origins, pool } = bench(['fra'])
     for (let i = 0; i < 2; i++) await errorOf(attempt({ fra: 'cut' }))
     await clock.advance(5_000)
     expect(order()).toBe('fra half-open')
     const leaving = testContext()
     await errorOf(
-      pool.attempt(pool.origins, leaving, async () => {
+      pool.attempt(origins, leaving, async () => {
         expect(order()).toBe('fra down')
         leaving.abort()
         throw new Error('aborted')
@@ -429,7 +431,7 @@ describe('attempt', () => {
   })
 
   it('gives the next origin’s probe back when it does not come to that', async () => {
-    const { attempt, clock, order, pool } = bench(['fra', 'nyc'])
+    const { attempt, clock, order, origins, pool } = bench(['fra', 'nyc'])
     for (let i = 0; i < 3; i++) await errorOf(attempt({ fra: 'overloaded', nyc: 'cut' }))
     await clock.advance(5_000)
     expect(order()).toBe('fra up, nyc half-open')
@@ -437,7 +439,7 @@ describe('attempt', () => {
     expect(order()).toBe('fra up, nyc half-open')
     const leaving = testContext()
     const left = errorOf(
-      pool.attempt(pool.origins, leaving, async ({ name }) => {
+      pool.attempt(origins, leaving, async ({ name }) => {
         throw new OriginFault('cut', 'it was cut', { origin: name })
       }),
     )
@@ -449,12 +451,12 @@ describe('attempt', () => {
   })
 
   it('does not multiply the load of a region that is full', async () => {
-    const { clock, context, pool, tried } = bench(['fra', 'nyc'])
+    const { clock, context, origins, pool, tried } = bench(['fra', 'nyc'])
     const wave = async (requests: number): Promise<number> => {
       tried.length = 0
       const ended = Array.from({ length: requests }, () =>
         errorOf(
-          pool.attempt(pool.origins, context, async ({ name }) => {
+          pool.attempt(origins, context, async ({ name }) => {
             tried.push(name)
             throw new OriginFault('overloaded', 'it is full', { origin: name })
           }),
@@ -472,8 +474,8 @@ describe('attempt', () => {
   })
 
   it('does not take an origin for dead over requests that were slow while it answered others', async () => {
-    const { clock, context, order, pool } = bench(['fra', 'nyc'])
-    const [fra] = pool.origins
+    const { clock, context, order, origins, pool } = bench(['fra', 'nyc'])
+    const [fra] = origins
     if (fra === undefined) throw new Error('there is one')
     const slow = (kind: OriginFaultKind) =>
       errorOf(
@@ -514,8 +516,8 @@ describe('attempt', () => {
   })
 
   it('hears of answers that break off later', async () => {
-    const { logged, order, pool } = bench(['fra', 'nyc'])
-    const [fra] = pool.origins
+    const { logged, order, origins, pool } = bench(['fra', 'nyc'])
+    const [fra] = origins
     if (fra === undefined) throw new Error('there is one')
     for (let i = 0; i < 5; i++) pool.recordStreamFailure(fra, new OriginFault('overloaded', 'full', { origin: 'fra' }))
     expect(order()).toBe('fra up, nyc up')

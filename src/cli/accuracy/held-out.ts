@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gunzip } from 'node:zlib'
 import { encodePng } from '../../media/image/png-encode.ts'
+import { parseIdx } from '../samples/idx.ts'
 import { UsageError } from '../terminal/command-line.ts'
 
 /** One thing to ask, and the label that is right for it. */
@@ -36,8 +37,8 @@ export const HELD_OUT: readonly HeldOut[] = [
     files: [IMAGES, LABELS],
     contents: "the first 8,000 images of MNIST's test file and their labels, in MNIST's own format",
     async read(folder) {
-      const images = idx(await unpacked(folder, IMAGES), 3)
-      const labels = idx(await unpacked(folder, LABELS), 1)
+      const images = parseIdx(await unpacked(folder, IMAGES), 3, IMAGES)
+      const labels = parseIdx(await unpacked(folder, LABELS), 1, LABELS)
       const [count, height, width] = images.sizes as [number, number, number]
       if (labels.sizes[0] !== count) throw new UsageError(`${IMAGES} and ${LABELS} differ in length.`)
       return Promise.all(
@@ -103,15 +104,4 @@ async function unpacked(folder: string, name: string): Promise<Uint8Array> {
     })
   }
   return promisify(gunzip)(packed)
-}
-
-/** An IDX file of bytes: two zeros, the type 8, the rank, the sizes big-endian, the data. */
-function idx(bytes: Uint8Array, rank: number): { readonly sizes: number[]; readonly data: Uint8Array } {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-  if (view.getUint32(0) !== 0x0800 + rank) throw new UsageError('This is not an IDX file of bytes.')
-  const sizes = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis))
-  const data = bytes.subarray(4 + 4 * rank)
-  if (data.length !== sizes.reduce((product, size) => product * size, 1))
-    throw new UsageError('The IDX file is cut short.')
-  return { sizes, data }
 }

@@ -16,10 +16,10 @@ export function isIdx(path: string): boolean {
  */
 export async function* idxImages(path: string, read: (path: string) => Promise<Uint8Array>): Items {
   const name = basename(path)
-  const { sizes, data } = idx(await read(path), 3, name)
+  const { sizes, data } = parseIdx(await read(path), 3, name)
   const [count, height, width] = sizes as [number, number, number]
   const beside = path.slice(0, -name.length) + name.replace(IMAGES, 'labels$1idx1')
-  const labels = existsSync(beside) ? idx(await read(beside), 1, basename(beside)) : undefined
+  const labels = existsSync(beside) ? parseIdx(await read(beside), 1, basename(beside)) : undefined
   if (labels !== undefined && labels.sizes[0] !== count) {
     throw badSamples(basename(beside), `it has ${labels.sizes[0]} labels for ${count} pictures.`)
   }
@@ -38,7 +38,11 @@ export async function* idxImages(path: string, read: (path: string) => Promise<U
 }
 
 /** An IDX file of bytes: two zeros, the type 8, the rank, the sizes big-endian, the data. */
-function idx(bytes: Uint8Array, rank: number, name: string): { readonly sizes: number[]; readonly data: Uint8Array } {
+export function parseIdx(
+  bytes: Uint8Array,
+  rank: number,
+  name: string,
+): { readonly sizes: number[]; readonly data: Uint8Array } {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (bytes.length < 4 + 4 * rank || view.getUint32(0) !== 0x0800 + rank) {
     throw badSamples(name, `it is not an IDX file of bytes with ${rank} dimension${rank === 1 ? '' : 's'}.`)

@@ -1,3 +1,4 @@
+import { doublingPauseMs } from '../../core/backoff.ts'
 import { isVergeError, throwIfAborted } from '../../core/errors.ts'
 import { type Clock, systemClock } from '../../core/runtime.ts'
 import { UsageError } from '../terminal/command-line.ts'
@@ -46,7 +47,7 @@ export async function retrying<T>(
       throwIfAborted(signal)
       if (!(error instanceof TransientError) || isVergeError(error)) throw error
       if (error.progressed) attempt = 1
-      const backoff = SOURCE_LIMITS.firstPauseMs * 2 ** (attempt - 1) * (0.5 + random())
+      const backoff = doublingPauseMs(attempt, SOURCE_LIMITS.firstPauseMs, random())
       const pause = error.pauseMs ?? backoff
       if (attempt >= attempts || pause > SOURCE_LIMITS.longestPauseMs) {
         const asked = error.pauseMs === undefined ? '' : `, asks for a pause of ${Math.ceil(error.pauseMs / 1000)} s`
