@@ -58,7 +58,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
   const { clock, logger } = state
   const shared = { clock, logger, limits, sha256: nodeSha256, runs: { finished: 0 } }
 
-  const cache = await DiskCache.open({ folder: settings.cacheFolder, budgetBytes: settings.cacheBytes, logger })
+  const cache = await DiskCache.open({ folder: settings.cacheFolder, budgetBytes: settings.cacheBytes, clock, logger })
   const copies = new FolderStore(join(settings.cacheFolder, 'catalogue'), { name: 'copies' })
   const kept = new LastGoodStore(settings.source, copies, { clock, logger, recordBytes: limits.manifestBytes })
   const layers = [settings.models === undefined ? kept : new OnlyModels(kept, settings.models)]

@@ -3,7 +3,7 @@ import { closeSync, createReadStream, openSync, writeSync } from 'node:fs'
 import { mkdir, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
-import type { Logger } from '../core/runtime.ts'
+import type { Clock, Logger } from '../core/runtime.ts'
 import type { ByteSource } from '../engine/engine.ts'
 import { absent } from './absent.ts'
 import { FileLeases, type LeasedFile } from './file-leases.ts'
@@ -13,6 +13,8 @@ export interface DiskCacheOptions {
   /** Bytes that the files may take together; files in use are kept beyond it. */
   readonly budgetBytes: number
   readonly logger: Logger
+  /** Counts from 1970, as the times of files do. */
+  readonly clock: Pick<Clock, 'now'>
   /** Bytes that this user may still write on a folder's disk; asked of the system if left out. */
   readonly freeBytes?: (folder: string) => Promise<number>
 }
@@ -45,14 +47,16 @@ export class DiskCache {
   readonly #held: FileLeases
   readonly #budgetBytes: number
   readonly #logger: Logger
+  readonly #clock: Pick<Clock, 'now'>
   readonly #verified = new Set<string>()
   #bytes = 0
 
-  private constructor({ folder, budgetBytes, logger }: DiskCacheOptions) {
+  private constructor({ folder, budgetBytes, clock, logger }: DiskCacheOptions) {
     this.#files = join(folder, 'files')
-    this.#held = new FileLeases(this.#files, join(folder, 'held'))
+    this.#held = new FileLeases(this.#files, join(folder, 'held'), clock)
     this.#budgetBytes = budgetBytes
     this.#logger = logger
+    this.#clock = clock
   }
 
   /** Opens a folder, making it where there is none, and clears away what processes that died have left. */
@@ -181,7 +185,7 @@ export class DiskCache {
   }
 
   async #clearLeftovers(): Promise<void> {
-    const now = Date.now()
+    const now = this.#clock.now()
     for (const name of await readdir(this.#files)) {
       const path = join(this.#files, name)
       const found = await stat(path).catch(absent)

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { link, mkdir, readdir, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Clock } from '../core/runtime.ts'
 import { absent } from './absent.ts'
 import { isOfThisMachine, ownedDirName, removeStaleDirs } from './stale-dirs.ts'
 
@@ -28,11 +29,17 @@ export class FileLeases {
   readonly #files: string
   readonly #leasesFolder: string
   readonly #links: string
+  readonly #clock: Pick<Clock, 'now'>
   readonly #leases = new Map<string, Lease>()
 
-  /** @param files the folder they are in. @param held for folders of links, one a process */
-  constructor(files: string, held: string) {
+  /**
+   * @param files the folder they are in
+   * @param held for folders of links, one a process
+   * @param clock counts from 1970, as the times of files do
+   */
+  constructor(files: string, held: string, clock: Pick<Clock, 'now'>) {
     this.#files = files
+    this.#clock = clock
     this.#leasesFolder = held
     this.#links = join(held, ownedDirName(LINKS, randomBytes(4).toString('hex')))
   }
@@ -41,7 +48,7 @@ export class FileLeases {
   async open(): Promise<void> {
     await mkdir(this.#links, { recursive: true })
     await removeStaleDirs(this.#leasesFolder, LINKS)
-    const now = Date.now()
+    const now = this.#clock.now()
     for (const name of await readdir(this.#leasesFolder)) {
       const path = join(this.#leasesFolder, name)
       const found = await stat(path).catch(absent)
@@ -63,7 +70,7 @@ export class FileLeases {
   /** Null if the file is not there any more, or was let go by its last user in this moment. */
   async lease(name: string): Promise<LeasedFile | null> {
     const path = join(this.#files, name)
-    const now = new Date()
+    const now = new Date(this.#clock.now())
     await utimes(path, now, now).catch(absent)
     const known = this.#leases.get(name)
     if (known !== undefined) {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
-import { type LogFields, type Logger, silentLogger } from '../../src/core/runtime.ts'
+import { type LogFields, type Logger, silentLogger, systemClock } from '../../src/core/runtime.ts'
 import type { ArtifactInfo, ByteSource, Engine, Session } from '../../src/engine/engine.ts'
 import { CachingEngine } from '../../src/origin/caching-engine.ts'
 import { DiskCache, type FileIdentity } from '../../src/origin/disk-cache.ts'
@@ -17,7 +17,8 @@ beforeEach(async () => {
 })
 afterEach(() => rm(folder, { recursive: true, force: true }))
 
-const open = (budgetBytes = 1e9, logger: Logger = silentLogger) => DiskCache.open({ folder, budgetBytes, logger })
+const open = (budgetBytes = 1e9, logger: Logger = silentLogger) =>
+  DiskCache.open({ folder, budgetBytes, clock: systemClock, logger })
 
 function identityOf(bytes: Uint8Array): FileIdentity {
   return { sha256: createHash('sha256').update(bytes).digest('hex'), bytes: bytes.length }
@@ -65,11 +66,11 @@ describe('DiskCache', () => {
     const logger = { ...silentLogger, warn: log('warn'), error: log('error') }
     const MB = 1e6
     for (const free of [1e9, 500 * MB, 3 * MB]) {
-      await DiskCache.open({ folder, budgetBytes: 800 * MB, logger, freeBytes: async () => free })
+      await DiskCache.open({ folder, budgetBytes: 800 * MB, clock: systemClock, logger, freeBytes: async () => free })
     }
     expect(said).toEqual(['warn cache_disk_small 500000000', 'error cache_disk_full 3000000'])
     // what the system itself says of this machine's
-    await DiskCache.open({ folder, budgetBytes: 1, logger })
+    await DiskCache.open({ folder, budgetBytes: 1, clock: systemClock, logger })
     expect(said).toHaveLength(2)
   })
 
