@@ -106,6 +106,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     rooms: [
       'app.ts',
       'http',
+      'protocols',
       'serving',
       'sessions',
       'engine',

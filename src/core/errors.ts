@@ -1,6 +1,6 @@
 /**
  * Every failure that Verge answers for has a code from this list. Tables that classify codes are exhaustive by type, so a
- * new code does not compile until each of them has a line for it; `http/status.ts` has the statuses.
+ * new code does not compile until each of them has a line for it; `protocols/status.ts` has the statuses.
  */
 export type ErrorCode =
   // what the caller sent

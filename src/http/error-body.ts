@@ -1,7 +1,7 @@
 import type { VergeError } from '../core/errors.ts'
 import type { OipErrorBody } from '../protocols/oip/wire.ts'
 import type { OpenAiErrorBody } from '../protocols/openai/error.ts'
-import { STATUS } from './status.ts'
+import { STATUS } from '../protocols/status.ts'
 import type { ErrorBody } from './wire.ts'
 
 /** Verge's own shape. */

@@ -1,7 +1,7 @@
 import type { VergeError } from '../core/errors.ts'
 import { retryAfterHeader } from '../core/headers.ts'
+import { STATUS } from '../protocols/status.ts'
 import { errorBodyFor } from './error-body.ts'
-import { STATUS } from './status.ts'
 
 /** A failure as an answer, in the shape of the protocol that the path belongs to. @param headers besides those of every failure */
 export function errorResponse(

@@ -1,6 +1,7 @@
 import type { Context } from 'hono'
 import { callerName } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
+import { paceOf, readBody } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
 import { declaredLength, mediaTypeOf, PLACEMENT_HEADER } from '../core/headers.ts'
 import { parseJson } from '../core/json.ts'
@@ -11,7 +12,6 @@ import type { ForwardedAnswer, ForwardedRequest, ForwardRoute } from '../placeme
 import type { Ticket } from '../serving/admission.ts'
 import type { RunResult } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { paceOf, readBody } from './body.ts'
 
 export interface ModelRequest {
   readonly name: string

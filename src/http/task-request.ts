@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { paceOf, readBody } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
 import { charsetOf, mediaTypeOf } from '../core/headers.ts'
 import { parseJson } from '../core/json.ts'
@@ -9,7 +10,6 @@ import { type AdmittedModel, ModelRunner } from '../inference/infer.ts'
 import type { Ticket } from '../serving/admission.ts'
 import { type BoundTask, RawAnswer, type TaskBody, type Tasks, taskOf } from '../tasks/task.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { paceOf, readBody } from './body.ts'
 import { withPlacementHeaders } from './inference.ts'
 
 /** How another protocol's paths differ from /run. */

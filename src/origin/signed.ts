@@ -1,8 +1,8 @@
 import type { Caller } from '../access/authorize.ts'
 import { DIGESTED_BYTES, SignatureVerifier, type SigningKey, UNSIGNED } from '../access/signature.ts'
+import { readBody } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
-import { readBody } from '../http/body.ts'
 
 /** A request whose signature is right: of whom, and with a body that is the one signed. */
 export interface SignedRequest {

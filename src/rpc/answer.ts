@@ -2,8 +2,8 @@ import type { Manifest } from '../catalog/manifest.ts'
 import type { VergeFailure, VergeFile, VergeTensors } from '../client/rpc-types.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
 import type { Tensors } from '../core/tensors.ts'
-import { shownTo } from '../http/shown-error.ts'
-import { STATUS } from '../http/status.ts'
+import { shownTo } from '../inference/access.ts'
+import { STATUS } from '../protocols/status.ts'
 import { RawAnswer } from '../tasks/task.ts'
 
 /** Tensors as they cross the binding. @throws unsupported_output if they are more than a message may hold */

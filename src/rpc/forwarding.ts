@@ -1,10 +1,10 @@
 import { type Caller, callerName } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
 import { type ErrorCode, VergeError } from '../core/errors.ts'
-import { STATUS } from '../http/status.ts'
 import type { Forwarding } from '../inference/infer.ts'
 import type { ForwardedAnswer, ForwardedRequest } from '../placement/placement.ts'
 import { failureFields } from '../protocols/failure-fields.ts'
+import { STATUS } from '../protocols/status.ts'
 import type { Ticket } from '../serving/admission.ts'
 
 /** A text that an origin is asked to write by `POST /run/{model}`. */

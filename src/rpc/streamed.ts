@@ -1,5 +1,5 @@
+import { type BodyOptions, readBody } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
-import { type BodyOptions, readBody } from '../http/body.ts'
 import { tooLarge } from './measure.ts'
 
 /** Bytes that are still to be read when a call comes in. */

@@ -5,7 +5,7 @@ import { isVergeError, VergeError } from '../../src/core/errors.ts'
 import { LIMITS, type Limits } from '../../src/core/limits.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
 import { finish } from '../../src/core/work.ts'
-import { STATUS } from '../../src/http/status.ts'
+import { STATUS } from '../../src/protocols/status.ts'
 import { createTasks } from '../../src/tasks/index.ts'
 import { type BoundTask, RawAnswer, type TaskBody, type TaskModel } from '../../src/tasks/task.ts'
 

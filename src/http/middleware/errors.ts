@@ -2,10 +2,10 @@ import type { Context, ErrorHandler } from 'hono'
 import { TIME_HEADER } from '../../access/signature.ts'
 import { errorFields, isVergeError, VergeError } from '../../core/errors.ts'
 import type { Logger } from '../../core/runtime.ts'
+import { shownTo } from '../../inference/access.ts'
+import { STATUS } from '../../protocols/status.ts'
 import type { AppEnv } from '../app-env.ts'
 import { errorResponse } from '../error-response.ts'
-import { shownTo } from '../shown-error.ts'
-import { STATUS } from '../status.ts'
 
 /**
  * Turns whatever a handler threw into an answer. A typed error says to the caller what it says; anything else says

@@ -1,4 +1,5 @@
 import { type Context, Hono } from 'hono'
+import { paceOf, readBody } from '../../core/body.ts'
 import { findModel, visibleModels, visibleVersions } from '../../inference/access.ts'
 import { withTimeout } from '../../inference/call.ts'
 import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../protocols/oip/headers.ts'
@@ -6,7 +7,6 @@ import { readInferRequest, readJsonLength } from '../../protocols/oip/read-reque
 import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
 import { writeInferAnswer } from '../../protocols/oip/write-answer.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { paceOf, readBody } from '../body.ts'
 import { accessOf, setPlacementHeaders, withAdmittedModel } from '../inference.ts'
 import { modelMetadata } from './metadata.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'

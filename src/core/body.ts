@@ -1,8 +1,8 @@
-import { abortError, VergeError } from '../core/errors.ts'
-import { GrowingBytes } from '../core/growing-bytes.ts'
-import { declaredLength } from '../core/headers.ts'
-import type { Limits } from '../core/limits.ts'
-import { type Clock, onAbort, untilAborted, untilLate } from '../core/runtime.ts'
+import { abortError, VergeError } from './errors.ts'
+import { GrowingBytes } from './growing-bytes.ts'
+import { declaredLength } from './headers.ts'
+import type { Limits } from './limits.ts'
+import { type Clock, onAbort, untilAborted, untilLate } from './runtime.ts'
 
 export interface BodyOptions {
   /** Most bytes taken. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { type BodyOptions, readBody } from '../../src/core/body.ts'
 import { isVergeError } from '../../src/core/errors.ts'
-import { type BodyOptions, readBody } from '../../src/http/body.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { never } from '../../synthetic/source.ts'
 import { ManualClock, settle } from '../fixtures/clock.ts'
