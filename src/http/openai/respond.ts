@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { abortError, VergeError } from '../../core/errors.ts'
+import { onAbort } from '../../core/runtime.ts'
 import type { Finish, GenerationEvent } from '../../generate/generation-events.ts'
 import type { PreparedPrompt, TextGenerator } from '../../generate/text-generator.ts'
 import { shownTo } from '../../inference/access.ts'
@@ -154,16 +155,14 @@ async function* preceded<T>(first: IteratorResult<T, void>, rest: AsyncGenerator
 class StreamReader {
   readonly #controller = new AbortController()
   readonly #cancelTimer: () => void
-  readonly #signals: readonly AbortSignal[]
+  readonly #releases: readonly (() => void)[]
   #left = false
 
   constructor({ clock, limits }: AppDeps, c: Context<AppEnv>) {
     // The request's own signal is no longer raised once its handler has answered.
-    this.#signals = [c.get('context').signal, c.req.raw.signal]
-    for (const signal of this.#signals) {
-      if (signal.aborted) this.#onAbort({ target: signal })
-      else signal.addEventListener('abort', this.#onAbort, { once: true })
-    }
+    this.#releases = [c.get('context').signal, c.req.raw.signal].map((signal) =>
+      onAbort(signal, () => this.#end(abortError(signal))),
+    )
     const { streamedAnswerMs } = limits
     this.#cancelTimer = clock.after(streamedAnswerMs, () =>
       this.#controller.abort(
@@ -194,11 +193,10 @@ class StreamReader {
 
   close(): void {
     this.#cancelTimer()
-    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort)
+    for (const release of this.#releases) release()
   }
 
-  readonly #onAbort = ({ target }: { readonly target: unknown }): void => {
-    const error = abortError(target as AbortSignal)
+  #end(error: VergeError): void {
     this.#left = error.code === 'cancelled'
     this.#controller.abort(error)
   }
