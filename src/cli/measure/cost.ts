@@ -1,8 +1,9 @@
-import { isVergeError, type VergeError } from '../../core/errors.ts'
+import { isVergeError } from '../../core/errors.ts'
 import type { RunCost } from '../../engine/engine.ts'
 import { type InferRequest, send } from '../oip-client.ts'
 import { median } from '../statistics.ts'
 import type { StagedWorker } from '../verify/stage.ts'
+import { isTooMuch } from './failures.ts'
 import { type CostPoint, fitCost } from './fit.ts'
 import { REFERENCE, REFERENCE_UNITS, referenceInputs } from './reference-model.ts'
 import type { SizedInputs } from './sizes.ts'
@@ -24,16 +25,6 @@ const ROUND_MS = 100
  */
 const LEAST_RUNS = 12
 const MOST_RUNS = 400
-/** What a Worker answers to a run that it has no room or time for. */
-const TOO_MUCH: readonly VergeError['code'][] = [
-  'model_too_large',
-  'engine_full',
-  'run_too_large',
-  'body_too_large',
-  'input_too_large',
-  'run_rejected',
-  'deadline_exceeded',
-]
 /** A model that takes longer than this is timed by single runs: cut milliseconds no longer matter. */
 const SLOW_MS = 100
 
@@ -60,7 +51,7 @@ export async function measureCost(
       await (points.length === 0 ? warmUp(worker.url, request, signal) : repeat(worker.url, request, signal))
     } catch (error) {
       // A larger input may need more memory than there is; smaller ones have shown what a run costs.
-      if (points.length === 0 || !isVergeError(error) || !TOO_MUCH.includes(error.code)) throw error
+      if (points.length === 0 || !isVergeError(error) || !isTooMuch(error)) throw error
       break
     }
     const ratios: number[] = []

@@ -6,6 +6,7 @@ import type { PackedModel } from '../pack/packer.ts'
 import { median, percentile } from '../statistics.ts'
 import { type Stage, type StagedWorker, withStage } from '../verify/stage.ts'
 import { type MeasuredCost, measureCost, warmUp } from './cost.ts'
+import { doesNotRun } from './failures.ts'
 import { packedReference, REFERENCE } from './reference-model.ts'
 import { sizedInputs } from './sizes.ts'
 import { type Verdict, verdictOf } from './verdict.ts'
@@ -131,24 +132,6 @@ function notRunning(artifact: Artifact, error: unknown): Measured {
   if (!isVergeError(error) || !doesNotRun(error)) throw error
   const { reason } = verdictOf(artifact, undefined)
   return { measurements: null, verdict: { fit: 'origin-only', reason: `${reason} ${error.message}` } }
-}
-
-const NOT_FOR_AN_ISOLATE: readonly VergeError['code'][] = [
-  'model_invalid',
-  'model_too_large',
-  'engine_full',
-  'run_too_large',
-  'engine_aborted',
-  'engine_unsupported',
-  'deadline_exceeded',
-  'run_rejected',
-  'body_too_large',
-  'input_too_large',
-]
-
-/** Failures that say that a model is nothing for an isolate, and not that something else is wrong. */
-function doesNotRun({ code }: VergeError): boolean {
-  return NOT_FOR_AN_ISOLATE.includes(code)
 }
 
 function outputsOf({ packed }: MeasureOptions): string[] {
