@@ -30,7 +30,7 @@ import { KvHealthStore } from './placement/health-store.ts'
 import type { Origin, OriginFault } from './placement/origin.ts'
 import { OriginPool } from './placement/origin-pool.ts'
 import { PlacementPlanner } from './placement/planner.ts'
-import { checkOrigins } from './placement/probing.ts'
+import { probeAndRecord } from './placement/probing.ts'
 import { probeOrigin } from './placement/remote/probe.ts'
 import { resolveOrigins } from './placement/remote/resolve.ts'
 import { runRemotely, sendOn } from './placement/remote/send.ts'
@@ -85,7 +85,7 @@ export default {
     const { limits, origins } = await assembled(env)
     if (origins.length === 0) return
     const probing = { clock: systemClock, limits, logger: consoleLogger }
-    await checkOrigins(
+    await probeAndRecord(
       origins,
       (origin, signal) => probeOrigin(origin, signal, probing),
       new KvHealthStore(env.KV, limits),

@@ -23,7 +23,7 @@ const MOST_FIELD = 4_096
 export type SignatureParameters = ReadonlyMap<string, BareItem>
 
 /** A covered component: its identifier and its value in this message. */
-export type Component = readonly [name: string, value: string]
+export type SignatureComponent = readonly [name: string, value: string]
 
 /** One signature of a message, as the two fields describe it. Nothing of it is proven. */
 export interface MessageSignature {
@@ -33,7 +33,7 @@ export interface MessageSignature {
 }
 
 /** The text that is signed (RFC 9421, section 2.5). No value may contain a line feed; values of headers cannot. */
-export function signatureBase(components: readonly Component[], parameters: SignatureParameters): string {
+export function signatureBase(components: readonly SignatureComponent[], parameters: SignatureParameters): string {
   const lines = components.map(([name, value]) => `${serializeItem(name)}: ${value}`)
   const covered = innerList(
     components.map(([name]) => name),

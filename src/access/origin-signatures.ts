@@ -1,10 +1,10 @@
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 import type { Caller } from './authorize.ts'
-import { importKey, type Refusal, SignatureVerifier } from './signature.ts'
+import { importKey, type SignatureRefusal, SignatureVerifier } from './signature.ts'
 
 const MESSAGE = 'The signature was not accepted. It has to be made with a key of ORIGINS.'
-const MESSAGES: Partial<Record<Refusal, string>> = {
+const MESSAGES: Partial<Record<SignatureRefusal, string>> = {
   unsupported_version:
     'The origin signs requests in a way that this Worker does not know: their versions of Verge differ. Deploy the same version of both.',
 }

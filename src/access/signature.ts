@@ -129,7 +129,7 @@ function isOldScheme(headers: Pick<Headers, 'get'>): boolean {
   return OLD_SCHEME.test(headers.get('authorization') ?? '')
 }
 
-export type Refusal =
+export type SignatureRefusal =
   | 'missing'
   | 'malformed'
   | 'unsupported_version'
@@ -138,14 +138,14 @@ export type Refusal =
   | 'clock_skew'
   | 'replayed'
 
-export type Verdict =
+export type SignatureVerdict =
   | {
       readonly ok: true
       readonly caller: string
       /** SHA-256 that the body must have, by `matches`; `unsigned` where it may be anything. */
       readonly digest: Digest
     }
-  | { readonly ok: false; readonly reason: Refusal }
+  | { readonly ok: false; readonly reason: SignatureRefusal }
 
 export interface VerifierOptions {
   /** Its `now` must count from 1970. */
@@ -182,7 +182,7 @@ export class SignatureVerifier {
     readonly method: string
     readonly path: string
     readonly headers: Pick<Headers, 'get'>
-  }): Promise<Verdict> {
+  }): Promise<SignatureVerdict> {
     const { headers } = request
     const signatures = taggedSignatures(headers, TAG_PREFIX)
     if (signatures === undefined || signatures.length > 1) return refuse('malformed')
@@ -217,7 +217,7 @@ export class SignatureVerifier {
   }
 }
 
-function refuse(reason: Refusal): Verdict {
+function refuse(reason: SignatureRefusal): SignatureVerdict {
   return { ok: false, reason }
 }
 

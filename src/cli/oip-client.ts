@@ -7,7 +7,7 @@ import { JSON_LENGTH_HEADER } from '../protocols/oip/headers.ts'
 import { readInferAnswer } from '../protocols/oip/read-answer.ts'
 import { inferPath, writeInferRequest } from '../protocols/oip/write-request.ts'
 
-export interface InferOptions {
+export interface ClientInferOptions {
   /** Outputs wanted; all if left out. */
   readonly outputs?: readonly string[]
   readonly version?: string
@@ -24,14 +24,14 @@ export interface Inferred {
 }
 
 /** A request of the Open Inference Protocol, ready to be sent again and again. */
-export interface InferRequest {
+export interface ClientInferRequest {
   readonly path: string
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array<ArrayBuffer>
 }
 
 /** Writes a request with binary tensors both ways. */
-export function inferRequest(model: string, inputs: Tensors, options: InferOptions = {}): InferRequest {
+export function inferRequest(model: string, inputs: Tensors, options: ClientInferOptions = {}): ClientInferRequest {
   const { body, headers } = writeInferRequest(inputs, { binary: true, outputs: options.outputs })
   return { path: inferPath(model, options.version), headers: { ...options.headers, ...headers }, body }
 }
@@ -40,7 +40,7 @@ export function inferRequest(model: string, inputs: Tensors, options: InferOptio
  * Sends a request and reads its answer.
  * @throws VergeError with the server's own code and words unless it answers 200
  */
-export async function send(url: string, request: InferRequest, signal?: AbortSignal): Promise<Inferred> {
+export async function send(url: string, request: ClientInferRequest, signal?: AbortSignal): Promise<Inferred> {
   const begun = performance.now()
   const response = await fetch(`${url}${request.path}`, {
     method: 'POST',

@@ -27,13 +27,13 @@ const named = z.object({ name: z.string() })
 export type KvNamespaceInfo = z.infer<typeof namespace>
 
 /** What a request may be answered with, beside success. */
-export interface Refusal {
+export interface ApiRefusal {
   readonly status: number
   readonly codes: readonly number[]
   readonly messages: string
 }
 
-export type Outcome = { readonly result: unknown; readonly info: unknown } | { readonly refusal: Refusal }
+export type ApiOutcome = { readonly result: unknown; readonly info: unknown } | { readonly refusal: ApiRefusal }
 
 export interface ApiRequest {
   readonly method: string
@@ -194,16 +194,16 @@ export class CloudflareApi {
   }
 
   /** What is said and done; the API's own errors are returned, for whoever understands their codes. @throws UsageError */
-  call(request: ApiRequest): Promise<Outcome> {
+  call(request: ApiRequest): Promise<ApiOutcome> {
     return this.#call(request)
   }
 
   /** What went wrong, for a person. */
-  refused(what: string, refusal: Refusal): UsageError {
+  refused(what: string, refusal: ApiRefusal): UsageError {
     return this.#refused(what, refusal)
   }
 
-  async #call(request: ApiRequest, prefix?: string): Promise<Outcome> {
+  async #call(request: ApiRequest, prefix?: string): Promise<ApiOutcome> {
     return outcomeOf(await this.#http.whole(this.request(request, prefix), ANSWER_BYTES))
   }
 
@@ -216,7 +216,7 @@ export class CloudflareApi {
     )
   }
 
-  #refused(what: string, { status, codes, messages }: Refusal): UsageError {
+  #refused(what: string, { status, codes, messages }: ApiRefusal): UsageError {
     // An API that repeats what it was sent must not make us print it.
     const said = messages.replaceAll(this.#account.token, '[token]')
     const detail = `HTTP ${status}${codes.length > 0 ? `, code ${codes.join(', ')}` : ''}${said === '' ? '' : `: ${said}`}`
@@ -233,7 +233,7 @@ export async function encodeForm(form: FormData): Promise<{ readonly body: Uint8
 }
 
 /** What an answer of the API says. One that is not of the API is a refusal without codes, whatever its status. */
-export function outcomeOf({ status, bytes }: Pick<WholeAnswer, 'status' | 'bytes'>): Outcome {
+export function outcomeOf({ status, bytes }: Pick<WholeAnswer, 'status' | 'bytes'>): ApiOutcome {
   let value: unknown
   try {
     value = JSON.parse(new TextDecoder().decode(bytes))
@@ -248,7 +248,7 @@ export function outcomeOf({ status, bytes }: Pick<WholeAnswer, 'status' | 'bytes
   return { refusal: { status, codes: errors.map(({ code }) => code), messages } }
 }
 
-export function hasCode(refusal: Refusal, codes: readonly number[]): boolean {
+export function hasCode(refusal: ApiRefusal, codes: readonly number[]): boolean {
   return refusal.codes.some((code) => codes.includes(code))
 }
 

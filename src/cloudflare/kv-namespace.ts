@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import { UsageError } from '../cli/terminal/command-line.ts'
 import type { KvListLike, KvNamespaceLike } from '../weights/kv.ts'
-import { type CloudflareApi, encodeForm, hasCode, type Outcome, outcomeOf } from './api.ts'
+import { type ApiOutcome, type CloudflareApi, encodeForm, hasCode, outcomeOf } from './api.ts'
 import { bodyBytes } from './http.ts'
 
 const names = z.array(z.object({ name: z.string() }))
@@ -90,7 +90,7 @@ export class RestKvNamespace implements KvNamespaceLike {
     if ('refusal' in outcome && !isMissing(outcome)) throw this.#refused('delete from KV', outcome)
   }
 
-  #refused(what: string, outcome: Outcome): UsageError {
+  #refused(what: string, outcome: ApiOutcome): UsageError {
     return this.#api.refused(what, 'refusal' in outcome ? outcome.refusal : { status: 200, codes: [], messages: '' })
   }
 
@@ -99,7 +99,7 @@ export class RestKvNamespace implements KvNamespaceLike {
   }
 }
 
-function isMissing(outcome: Outcome): boolean {
+function isMissing(outcome: ApiOutcome): boolean {
   return 'refusal' in outcome && hasCode(outcome.refusal, KEY_NOT_FOUND)
 }
 

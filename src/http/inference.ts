@@ -13,7 +13,7 @@ import type { Ticket } from '../serving/admission.ts'
 import type { RunResult } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 
-export interface ModelRequest {
+export interface InferenceRequest {
   readonly name: string
   readonly version: string | undefined
   readonly route: ForwardRoute
@@ -23,7 +23,7 @@ export interface ModelRequest {
 export function withAdmittedModel(
   deps: AppDeps,
   c: Context<AppEnv>,
-  request: ModelRequest,
+  request: InferenceRequest,
   work: (admitted: AdmittedModel, slot: Slot) => Promise<Response>,
 ): Promise<Response> {
   const { route } = request

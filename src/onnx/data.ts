@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf'
 import { halves } from '../core/tensors.ts'
-import { OnnxError, printable } from './errors.ts'
+import { OnnxError, safeName } from './errors.ts'
 import {
   TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
@@ -50,7 +50,7 @@ export function elementBits(dataType: number): number {
 export function dimsOf({ dims, name }: Pick<TensorProto, 'dims' | 'name'>): number[] {
   return dims.map((dimension) => {
     if (dimension < 0n || dimension > BigInt(Number.MAX_SAFE_INTEGER)) {
-      throw new OnnxError('invalid_graph', `Tensor "${printable(name)}" has a dimension of ${dimension}.`, {
+      throw new OnnxError('invalid_graph', `Tensor "${safeName(name)}" has a dimension of ${dimension}.`, {
         node: name,
       })
     }
@@ -62,7 +62,7 @@ export function dimsOf({ dims, name }: Pick<TensorProto, 'dims' | 'name'>): numb
 export function countOf(tensor: Pick<TensorProto, 'dims' | 'name'>): number {
   const count = dimsOf(tensor).reduce((product, dimension) => product * dimension, 1)
   if (!Number.isSafeInteger(count)) {
-    throw new OnnxError('invalid_graph', `Tensor "${printable(tensor.name)}" declares too many elements.`, {
+    throw new OnnxError('invalid_graph', `Tensor "${safeName(tensor.name)}" declares too many elements.`, {
       node: tensor.name,
     })
   }
@@ -82,23 +82,19 @@ export function byteCountOf(tensor: TensorProto): number {
  */
 export function checkData(tensor: TensorProto): void {
   const fault = (reason: string): OnnxError =>
-    new OnnxError('invalid_graph', `Tensor "${printable(tensor.name)}" ${reason}. Export the model again.`, {
+    new OnnxError('invalid_graph', `Tensor "${safeName(tensor.name)}" ${reason}. Export the model again.`, {
       node: tensor.name,
     })
   const strings = tensor.dataType === DataType.STRING
   const bits = strings ? 0 : ELEMENT_BITS[tensor.dataType]
   if (bits === undefined) {
-    throw new OnnxError(
-      'unsupported',
-      `Tensor "${printable(tensor.name)}" is of the unknown type ${tensor.dataType}.`,
-      {
-        node: tensor.name,
-      },
-    )
+    throw new OnnxError('unsupported', `Tensor "${safeName(tensor.name)}" is of the unknown type ${tensor.dataType}.`, {
+      node: tensor.name,
+    })
   }
   const count = countOf(tensor)
   if (tensor.segment !== undefined) {
-    throw new OnnxError('unsupported', `Tensor "${printable(tensor.name)}" is stored in segments; export it whole.`, {
+    throw new OnnxError('unsupported', `Tensor "${safeName(tensor.name)}" is stored in segments; export it whole.`, {
       node: tensor.name,
     })
   }
@@ -149,7 +145,7 @@ export function rawBytesOf(tensor: TensorProto): Uint8Array {
   if (isExternal(tensor)) {
     throw new OnnxError(
       'external_data',
-      `The data of "${printable(tensor.name)}" lies outside the file; read it first.`,
+      `The data of "${safeName(tensor.name)}" lies outside the file; read it first.`,
       { node: tensor.name },
     )
   }
@@ -204,7 +200,7 @@ export function floatsOf(tensor: TensorProto): Float32Array {
       return new Float32Array(words.buffer)
     }
     default:
-      throw new OnnxError('unsupported', `Tensor "${printable(tensor.name)}" is not of floating-point numbers.`, {
+      throw new OnnxError('unsupported', `Tensor "${safeName(tensor.name)}" is not of floating-point numbers.`, {
         node: tensor.name,
       })
   }
@@ -224,7 +220,7 @@ export function integersOf(tensor: TensorProto): number[] {
     case DataType.BOOL:
       return Array.from(new Uint8Array(buffer, byteOffset, byteLength))
     default:
-      throw new OnnxError('unsupported', `Tensor "${printable(tensor.name)}" is not of whole numbers.`, {
+      throw new OnnxError('unsupported', `Tensor "${safeName(tensor.name)}" is not of whole numbers.`, {
         node: tensor.name,
       })
   }

@@ -52,7 +52,7 @@ export function isOnnxError(error: unknown, code?: OnnxErrorCode): error is Onnx
 const UNSAFE = /[\p{Cc}\p{Cf}\u2028\u2029]/gu
 
 /** A name of the model author's as it can be printed: control characters escaped, at most 120 characters. */
-export function printable(name: string): string {
+export function safeName(name: string): string {
   const text = JSON.stringify(name.length > 120 ? `${name.slice(0, 117)}...` : name)
   return text.slice(1, -1).replace(UNSAFE, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`)
 }
@@ -67,6 +67,6 @@ export function nodeLabel({
   readonly opType: string
   readonly output: readonly string[]
 }): string {
-  if (name !== '') return `Node "${printable(name)}" (${printable(opType)})`
-  return `The ${printable(opType)} node that gives "${printable(output.find((value) => value !== '') ?? '')}"`
+  if (name !== '') return `Node "${safeName(name)}" (${safeName(opType)})`
+  return `The ${safeName(opType)} node that gives "${safeName(output.find((value) => value !== '') ?? '')}"`
 }

@@ -1,6 +1,6 @@
 import { MAX_MODEL_BYTES } from './codec.ts'
 import { byteCountOf, isExternal } from './data.ts'
-import { OnnxError, printable } from './errors.ts'
+import { OnnxError, safeName } from './errors.ts'
 import type { ModelProto, TensorProto } from './schema/onnx_pb.js'
 import { mapTensors, tensorsOf } from './tensors.ts'
 
@@ -33,7 +33,7 @@ export function externalRefOf(tensor: TensorProto): ExternalRef {
   const expected = byteCountOf(tensor)
   const length = bytesOf(tensor, 'length', fields.get('length')) ?? expected
   if (length !== expected) {
-    throw fault(tensor, `has ${length} bytes in "${printable(location)}", and its dimensions say ${expected}`)
+    throw fault(tensor, `has ${length} bytes in "${safeName(location)}", and its dimensions say ${expected}`)
   }
   if (!Number.isSafeInteger(offset + length)) throw fault(tensor, `lies beyond the end of any file`)
   return { tensor, location, offset, length }
@@ -51,19 +51,19 @@ function locationOf(tensor: TensorProto, location: string | undefined): string {
     /^[A-Za-z]:/.test(location) ||
     parts.includes('..') ||
     parts.length === 0
-  if (bad) throw fault(tensor, `lies in "${printable(location)}", which is not a file inside the model's folder`)
+  if (bad) throw fault(tensor, `lies in "${safeName(location)}", which is not a file inside the model's folder`)
   return parts.join('/')
 }
 
 function bytesOf(tensor: TensorProto, key: string, text: string | undefined): number | undefined {
   if (text === undefined) return undefined
   const value = /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(value)) throw fault(tensor, `has the ${key} "${printable(text)}", which is no whole number`)
+  if (!Number.isSafeInteger(value)) throw fault(tensor, `has the ${key} "${safeName(text)}", which is no whole number`)
   return value
 }
 
 function fault({ name }: TensorProto, reason: string): OnnxError {
-  return new OnnxError('external_data', `Tensor "${printable(name)}" ${reason}. Export the model again.`, {
+  return new OnnxError('external_data', `Tensor "${safeName(name)}" ${reason}. Export the model again.`, {
     node: name,
   })
 }
@@ -93,7 +93,7 @@ export async function resolveExternal(
     const key = `${offset}:${length}:${location}`
     const bytes = ranges.get(key) ?? (await read(location, offset, length))
     if (bytes.length !== length) {
-      throw fault(tensor, `needs ${length} bytes of "${printable(location)}", which has ${bytes.length} there`)
+      throw fault(tensor, `needs ${length} bytes of "${safeName(location)}", which has ${bytes.length} there`)
     }
     ranges.set(key, bytes)
     data.set(tensor, bytes)

@@ -1,5 +1,5 @@
 import { DataType, floatsOf, rawBytesOf } from './data.ts'
-import { nodeLabel, OnnxError, printable } from './errors.ts'
+import { nodeLabel, OnnxError, safeName } from './errors.ts'
 import { functionBodies, type GraphView, graphsOf } from './graph.ts'
 import { attributeOf } from './make.ts'
 import type { ModelProto, NodeProto, TensorProto } from './schema/onnx_pb.js'
@@ -164,7 +164,7 @@ export function refuseNonFinite(model: ModelProto): void {
   const named = [first, ...others.slice(0, MOST_NAMED - 1)]
   const rest = faults.size - named.length
   const sentences = named.map(
-    ({ weight, reader, what }) => `${nodeLabel(reader)} reads "${printable(weight)}", which ${what}.`,
+    ({ weight, reader, what }) => `${nodeLabel(reader)} reads "${safeName(weight)}", which ${what}.`,
   )
   throw new OnnxError(
     'bad_weights',

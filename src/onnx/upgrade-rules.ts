@@ -1,5 +1,5 @@
 import { DataType, makeTensor } from './data.ts'
-import { OnnxError, printable } from './errors.ts'
+import { OnnxError, safeName } from './errors.ts'
 import type { GraphView } from './graph.ts'
 import { attributeOf, floatOf, intOf, makeAttribute, makeNode, stringOf } from './make.ts'
 import type { NodeProto, TensorProto } from './schema/onnx_pb.js'
@@ -65,7 +65,7 @@ export const CARRIED_OVER: ReadonlySet<string> = new Set(
 function refuse(node: NodeProto, reason: string): OnnxError {
   return new OnnxError(
     'unsupported',
-    `${node.opType} node "${printable(node.name || node.output[0] || '')}" ${reason}. Export the model again with ` +
+    `${node.opType} node "${safeName(node.name || node.output[0] || '')}" ${reason}. Export the model again with ` +
       'operator set 13 or newer.',
     { node: node.name },
   )

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { OnnxError, printable } from './errors.ts'
+import { OnnxError, safeName } from './errors.ts'
 import { GraphView, Namer, opsetOf } from './graph.ts'
 import { subgraphsOf } from './make.ts'
 import { copyModel, sorted } from './pass.ts'
@@ -99,7 +99,7 @@ function upgradeNode(node: NodeProto, context: UpgradeContext, { from, target }:
   if (RULES[node.opType] === undefined && !CARRIED_OVER.has(node.opType)) {
     throw new OnnxError(
       'unsupported',
-      `Operator ${printable(node.opType)} of node "${printable(node.name || node.output[0] || '')}" is not known between ` +
+      `Operator ${safeName(node.opType)} of node "${safeName(node.name || node.output[0] || '')}" is not known between ` +
         `operator sets ${from} and ${target}. Export the model again with operator set ${target} or newer.`,
       { node: node.name },
     )

@@ -1,4 +1,4 @@
-import { nodeLabel, OnnxError, printable } from './errors.ts'
+import { nodeLabel, OnnxError, safeName } from './errors.ts'
 import { subgraphsOf } from './make.ts'
 import { sorted } from './order.ts'
 import type { GraphProto, NodeProto } from './schema/onnx_pb.js'
@@ -57,7 +57,7 @@ export function checkBody(body: Body, context: BodyContext, outer?: Scope): void
       if (value !== '' && !reads(scope, value)) {
         throw new OnnxError(
           'missing_value',
-          `${nodeLabel(node)} reads "${printable(value)}", which nothing gives: no input, initializer or node. Export the model again.`,
+          `${nodeLabel(node)} reads "${safeName(value)}", which nothing gives: no input, initializer or node. Export the model again.`,
           { node: node.name || value },
         )
       }
@@ -69,7 +69,7 @@ export function checkBody(body: Body, context: BodyContext, outer?: Scope): void
     if (outer && reads(outer, value)) {
       throw fault(value, 'is given out by a graph inside the one that it belongs to; put an Identity node between')
     }
-    throw new OnnxError('missing_value', `Output "${printable(value)}" is given by nothing. Export the model again.`, {
+    throw new OnnxError('missing_value', `Output "${safeName(value)}" is given by nothing. Export the model again.`, {
       node: value,
     })
   }
@@ -101,7 +101,7 @@ function definitions({ node: nodes, inputs, constants }: Body, outer: Scope | un
       if (defined.has(value) || takenAround(outer, value)) {
         throw new OnnxError(
           'invalid_graph',
-          `${nodeLabel(node)} gives "${printable(value)}", which is given already. Export the model again.`,
+          `${nodeLabel(node)} gives "${safeName(value)}", which is given already. Export the model again.`,
           { node: node.name || value },
         )
       }
@@ -132,5 +132,5 @@ function reads(from: Scope, value: string): boolean {
 }
 
 function fault(name: string, reason: string): OnnxError {
-  return new OnnxError('invalid_graph', `"${printable(name)}" ${reason}. Export the model again.`, { node: name })
+  return new OnnxError('invalid_graph', `"${safeName(name)}" ${reason}. Export the model again.`, { node: name })
 }

@@ -1,4 +1,4 @@
-import { nodeLabel, OnnxError, printable } from './errors.ts'
+import { nodeLabel, OnnxError, safeName } from './errors.ts'
 import { domainOf, isKnownDomain, MAX_OPSET, operatorRemoved, operatorSince } from './opsets.ts'
 import type { FunctionProto, NodeProto, OperatorSetIdProto } from './schema/onnx_pb.js'
 
@@ -12,7 +12,7 @@ export function functionsByKey(functions: readonly FunctionProto[]): Map<string,
   for (const item of functions) {
     const key = functionKey(item.domain, item.name, item.overload)
     if (byKey.has(key)) {
-      throw new OnnxError('invalid_graph', `Function "${printable(item.name)}" is defined twice. Export it again.`, {
+      throw new OnnxError('invalid_graph', `Function "${safeName(item.name)}" is defined twice. Export it again.`, {
         node: item.name,
       })
     }
@@ -68,7 +68,7 @@ export class Operators {
     }
     const since = operatorSince(domain, opType)
     if (since === undefined) {
-      throw fault('unsupported', `has the unknown operator "${printable(opType)}" in domain '${domain}'.`)
+      throw fault('unsupported', `has the unknown operator "${safeName(opType)}" in domain '${domain}'.`)
     }
     if (version < since) {
       throw fault(
@@ -87,5 +87,5 @@ export class Operators {
 }
 
 function named(domain: string): string {
-  return domain === '' ? "ONNX's own operators" : `the domain "${printable(domain)}"`
+  return domain === '' ? "ONNX's own operators" : `the domain "${safeName(domain)}"`
 }

@@ -1,5 +1,5 @@
 import { checkData, DataType, dimsOf, integersOf, isExternal } from './data.ts'
-import { nodeLabel, OnnxError, printable } from './errors.ts'
+import { nodeLabel, OnnxError, safeName } from './errors.ts'
 import { externalRefOf } from './external.ts'
 import {
   AttributeProto_AttributeType as AttributeType,
@@ -22,7 +22,7 @@ export function checkTensor(tensor: TensorProto): void {
 export function checkSparse({ values, indices, dims }: SparseTensorProto): void {
   const name = values?.name ?? ''
   const fault = (reason: string): OnnxError =>
-    new OnnxError('invalid_graph', `Sparse tensor "${printable(name)}" ${reason}. Export the model again.`, {
+    new OnnxError('invalid_graph', `Sparse tensor "${safeName(name)}" ${reason}. Export the model again.`, {
       node: name,
     })
   if (values === undefined) throw fault('has no values')
@@ -64,7 +64,7 @@ export function checkAttributes(node: NodeProto, inFunction: boolean): void {
   for (const attribute of node.attribute) {
     const { name, type, refAttrName } = attribute
     const fault = (code: 'unsupported' | 'invalid_graph', reason: string): OnnxError =>
-      new OnnxError(code, `${nodeLabel(node)}: attribute "${printable(name)}" ${reason}. Export the model again.`, {
+      new OnnxError(code, `${nodeLabel(node)}: attribute "${safeName(name)}" ${reason}. Export the model again.`, {
         node: node.name,
       })
     if (names.has(name)) throw fault('invalid_graph', 'is given twice')
@@ -111,5 +111,5 @@ export function checkType(root: TypeProto, name: string): void {
 
 function checkElement(type: number, name: string): void {
   if (DataType[type] !== undefined) return
-  throw new OnnxError('unsupported', `"${printable(name)}" is of the unknown element type ${type}.`, { node: name })
+  throw new OnnxError('unsupported', `"${safeName(name)}" is of the unknown element type ${type}.`, { node: name })
 }

@@ -1,5 +1,5 @@
 import { create } from '@bufbuild/protobuf'
-import { isOnnxError, OnnxError, printable } from './errors.ts'
+import { isOnnxError, OnnxError, safeName } from './errors.ts'
 import { subgraphsOf } from './make.ts'
 import { MAX_IR_VERSION } from './opsets.ts'
 import { sorted } from './order.ts'
@@ -47,7 +47,7 @@ function checkFunction(item: FunctionProto, functions: ReadonlyMap<string, Funct
   } catch (error) {
     if (!isOnnxError(error)) throw error
     const { code, message, node = item.name } = error
-    throw new OnnxError(code, `In function "${printable(item.name)}": ${message}`, { node, cause: error })
+    throw new OnnxError(code, `In function "${safeName(item.name)}": ${message}`, { node, cause: error })
   }
 }
 
@@ -101,7 +101,7 @@ function calleesFirst(calls: ReadonlyMap<string, Calls>): string[] {
     const name = isOnnxError(error, 'cycle') ? error.node : undefined
     if (name === undefined) throw error
     const [, called = ''] = JSON.parse(name) as string[]
-    throw new OnnxError('cycle', `Function "${printable(called)}" calls itself. Export the model again.`, {
+    throw new OnnxError('cycle', `Function "${safeName(called)}" calls itself. Export the model again.`, {
       node: called,
     })
   }

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { untilAborted } from '../core/runtime.ts'
-import { bodyOf, piecesOf, unavailable } from '../weights/body.ts'
+import { bodyOf, byteReader, unavailable } from '../weights/body.ts'
 import type {
   ByteRange,
   GetOptions,
@@ -142,7 +142,7 @@ export class FolderStore implements Store {
     // What breaks is told by the body; without a listener Node would end the process as well.
     stream.on('error', () => {})
     const body = Readable.toWeb(stream) as ReadableStream<Uint8Array>
-    return bodyOf(piecesOf(body), { store: this.name, ...(signal && { signal }) })
+    return bodyOf(byteReader(body), { store: this.name, ...(signal && { signal }) })
   }
 
   async #write(path: string, bytes: Uint8Array): Promise<StoredInfo> {

@@ -1,6 +1,6 @@
 import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { type Clock, type Logger, untilLate } from '../core/runtime.ts'
-import { bodyOf, piecesOfBytes, readAtMost } from '../weights/body.ts'
+import { bodyOf, byteReaderOf, readAtMost } from '../weights/body.ts'
 import type {
   GetOptions,
   ListOptions,
@@ -59,7 +59,7 @@ export class LastGoodStore implements Store {
     if (answer.ok) {
       await this.#keep(key, answer.value)
       const bytes = answer.value
-      return bytes && { bytes: bytes.length, body: bodyOf(piecesOfBytes(bytes), { store: this.name, signal }) }
+      return bytes && { bytes: bytes.length, body: bodyOf(byteReaderOf(bytes), { store: this.name, signal }) }
     }
     const copy = await this.#copies.get(key, options)
     if (copy === null) throw answer.error

@@ -12,7 +12,7 @@ import { adminServer } from './admin.ts'
 import { assemble, type OriginParts } from './assemble.ts'
 import { type Connection, gateway } from './gateway.ts'
 import { InFlight } from './in-flight.ts'
-import { Readiness } from './readiness.ts'
+import { OriginReadiness } from './readiness.ts'
 import type { OriginSettings } from './settings.ts'
 import { type SignedRequest, SignedRequests } from './signed.ts'
 
@@ -58,7 +58,7 @@ export async function startOrigin(settings: OriginSettings, logger: Logger): Pro
       return caller
     },
   })
-  const readiness = new Readiness({ serving: parts.serving, preload: settings.preload, clock, logger })
+  const readiness = new OriginReadiness({ serving: parts.serving, preload: settings.preload, clock, logger })
   const missing = (): readonly string[] => [...readiness.missing, ...(inFlight.draining ? ['draining'] : [])]
 
   const answer = ({ request, caller }: SignedRequest, connection: Connection): Promise<Response> | Response => {
@@ -109,7 +109,12 @@ export async function startOrigin(settings: OriginSettings, logger: Logger): Pro
   }
 }
 
-async function prepare(parts: OriginParts, readiness: Readiness, logger: Logger, signal: AbortSignal): Promise<void> {
+async function prepare(
+  parts: OriginParts,
+  readiness: OriginReadiness,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<void> {
   // Also starts the engine's process, and tries its providers.
   const { ok, engine, version, provider, detail } = await parts.batching.health()
   logger[ok ? 'info' : 'error']('engine', { ok, engine, version, provider, detail })

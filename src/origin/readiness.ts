@@ -15,7 +15,7 @@ const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 15_000
 
 /** What is still missing before requests may come: the catalogue, read once, and the models to be warmed up. */
-export class Readiness {
+export class OriginReadiness {
   readonly #options: ReadinessOptions
   #catalogue = false
   readonly #cold: Set<string>

@@ -12,7 +12,7 @@ export interface ProbeResult {
 }
 
 /** Looks at an origin once; gives up when the signal is raised. */
-export type Probe<O> = (origin: O, signal: AbortSignal) => Promise<ProbeResult>
+export type ProbeOrigin<O> = (origin: O, signal: AbortSignal) => Promise<ProbeResult>
 
 type ProbingLimits = Pick<Limits, 'originDetailLength' | 'originProbeMs'>
 
@@ -30,7 +30,7 @@ const FAILURES = 2
 /** Probes all origins at once; takes no longer than the longest that a probe may take. */
 export async function probeOrigins<O extends { readonly name: string }>(
   origins: readonly O[],
-  probe: Probe<O>,
+  probe: ProbeOrigin<O>,
   { clock, limits, previous }: ProbingOptions,
 ): Promise<HealthRecord> {
   const entries = await Promise.all(
@@ -50,9 +50,9 @@ export async function probeOrigins<O extends { readonly name: string }>(
  * often than probing keeps a trigger a minute within the thousand writes a day of KV's free plan.
  * @throws what the store throws on writing
  */
-export async function checkOrigins<O extends { readonly name: string }>(
+export async function probeAndRecord<O extends { readonly name: string }>(
   origins: readonly O[],
-  probe: Probe<O>,
+  probe: ProbeOrigin<O>,
   store: HealthStore,
   {
     clock,
@@ -89,7 +89,7 @@ function saysMore(record: HealthRecord, previous: HealthRecord): boolean {
 
 async function probeOne<O>(
   origin: O,
-  probe: Probe<O>,
+  probe: ProbeOrigin<O>,
   clock: Clock,
   { originProbeMs }: ProbingLimits,
 ): Promise<ProbeResult> {

@@ -1,4 +1,4 @@
-import type { Floats } from './floats.ts'
+import type { FloatWeights } from './floats.ts'
 import { ROUNDER } from './rounding.ts'
 import { LEAST_SCALE, type Loss } from './weights.ts'
 
@@ -17,7 +17,7 @@ export interface BlockOptions {
 /** Vectors of equal length, to be cut into blocks along it. */
 export interface Vectors {
   /** Finite. The last row may be cut short; it is filled up with zeros. */
-  readonly floats: Floats
+  readonly floats: FloatWeights
   readonly count: number
   readonly length: number
   /** Whether they are the columns of the matrix in `floats`, and not its rows. */

@@ -3,7 +3,7 @@ import { toHex } from '../core/bytes.ts'
 import type { Tensor, TensorSpec, Tensors } from '../core/tensors.ts'
 import type { ArtifactInfo, ByteSource, Engine, Session } from '../engine/engine.ts'
 import { encodeModel } from '../onnx/codec.ts'
-import { OnnxError, printable } from '../onnx/errors.ts'
+import { OnnxError, safeName } from '../onnx/errors.ts'
 import { GraphView } from '../onnx/graph.ts'
 import { type ModelProto, ValueInfoProtoSchema } from '../onnx/schema/onnx_pb.js'
 import { ChannelMeans } from './channel-means.ts'
@@ -78,7 +78,7 @@ function withOutputs(view: GraphView, values: readonly string[]): ModelProto {
   const more = values.filter((value) => !view.isOutput(value) && !view.isInput(value))
   for (const value of more) {
     if (view.producer(value) === undefined) {
-      throw new OnnxError('missing_value', `The model has no value "${printable(value)}" to measure.`, { node: value })
+      throw new OnnxError('missing_value', `The model has no value "${safeName(value)}" to measure.`, { node: value })
     }
   }
   // A runtime that works out types by itself needs but the name.
@@ -98,7 +98,7 @@ async function load(engine: Engine, model: ModelProto, signal: AbortSignal): Pro
 function checkValues({ signature }: Session, collectors: ReadonlyMap<string, Collector>): void {
   for (const { name, datatype } of [...signature.inputs, ...signature.outputs]) {
     if (datatype === 'FP32' || !collectors.has(name)) continue
-    throw new OnnxError('bad_options', `Value "${printable(name)}" is of ${datatype ?? 'no tensor type'}, not FP32.`, {
+    throw new OnnxError('bad_options', `Value "${safeName(name)}" is of ${datatype ?? 'no tensor type'}, not FP32.`, {
       node: name,
     })
   }
@@ -107,7 +107,7 @@ function checkValues({ signature }: Session, collectors: ReadonlyMap<string, Col
 function checkSample(inputs: readonly TensorSpec[], sample: Tensors, index: number): void {
   const expected = `The model takes ${inputs.map(describe).join(', ')}.`
   const bad = (name: string, what: string): OnnxError =>
-    new OnnxError('bad_samples', `Sample ${index + 1}: input "${printable(name)}" ${what}. ${expected}`, { node: name })
+    new OnnxError('bad_samples', `Sample ${index + 1}: input "${safeName(name)}" ${what}. ${expected}`, { node: name })
   for (const spec of inputs) {
     const given = sample.get(spec.name)
     if (given === undefined) throw bad(spec.name, 'is missing')
@@ -118,7 +118,7 @@ function checkSample(inputs: readonly TensorSpec[], sample: Tensors, index: numb
 }
 
 function describe({ name, datatype, shape }: TensorSpec): string {
-  return `"${printable(name)}" ${datatype ?? 'of no tensor type'} [${shape.join(', ')}]`
+  return `"${safeName(name)}" ${datatype ?? 'of no tensor type'} [${shape.join(', ')}]`
 }
 
 /** Open dimensions take any size. A scalar has no dimensions, as has a tensor of unknown rank, which the run decides on. */
@@ -184,7 +184,7 @@ class Collector {
     if (finite !== 0) {
       throw new OnnxError(
         'bad_samples',
-        `Sample ${sample + 1} leads to NaN or infinity in value "${printable(this.#value)}". Check that samples are ` +
+        `Sample ${sample + 1} leads to NaN or infinity in value "${safeName(this.#value)}". Check that samples are ` +
           'prepared as the model expects, and that its weights are sound.',
         { node: this.#value },
       )

@@ -3,7 +3,7 @@ import { DataType, makeTensor } from '../onnx/data.ts'
 import { makeNode } from '../onnx/make.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
 import { type BlockOptions, type Blocks, quantizeBlocks } from './blocks.ts'
-import type { Floats } from './floats.ts'
+import type { FloatWeights } from './floats.ts'
 import type { Lookup } from './lookups.ts'
 import { type Loss, nameOf } from './weights.ts'
 
@@ -36,7 +36,7 @@ export class BlockTable {
 
   constructor(
     { table, rows, columns }: Pick<Lookup, 'table' | 'rows' | 'columns'>,
-    floats: Floats,
+    floats: FloatWeights,
     options: BlockOptions,
   ) {
     const half = options.scales === 'fp16' && fitHalves(floats)
@@ -98,7 +98,7 @@ export class BlockTable {
   }
 }
 
-function fitHalves(floats: Floats): boolean {
+function fitHalves(floats: FloatWeights): boolean {
   let peak = 0
   for (const { values } of floats.pieces()) {
     for (let index = 0; index < values.length; index++) peak = Math.max(peak, Math.abs(values[index] as number))

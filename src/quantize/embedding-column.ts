@@ -2,7 +2,7 @@ import { DataType, makeTensor } from '../onnx/data.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
 import type { BlockOptions } from './blocks.ts'
 import { BlockTable, castNode } from './embedding-blocks.ts'
-import type { Floats } from './floats.ts'
+import type { FloatWeights } from './floats.ts'
 import type { Lookup } from './lookups.ts'
 import { nodeList } from './node-list.ts'
 import type { Loss } from './weights.ts'
@@ -25,7 +25,7 @@ export class ColumnTable {
   readonly #rows: number
   readonly #blockSize: number
 
-  constructor({ table, rows }: Lookup, floats: Floats, options: BlockOptions) {
+  constructor({ table, rows }: Lookup, floats: FloatWeights, options: BlockOptions) {
     const { blockSize } = options
     this.#table = new BlockTable({ table, rows: Math.ceil(rows / blockSize), columns: blockSize }, floats, options)
     this.to = this.#table.to

@@ -1,7 +1,7 @@
 import { DataType, makeTensor } from '../onnx/data.ts'
 import { makeNode } from '../onnx/make.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
-import type { Floats } from './floats.ts'
+import type { FloatWeights } from './floats.ts'
 import type { Lookup } from './lookups.ts'
 import { type Int8Matrix, quantizeMatrix } from './scales.ts'
 import { type Loss, nameOf } from './weights.ts'
@@ -21,7 +21,7 @@ export class Int8Table {
   readonly #matrix: Int8Matrix
   readonly #byRow: boolean
 
-  constructor({ rows, columns, table }: Lookup, floats: Floats) {
+  constructor({ rows, columns, table }: Lookup, floats: FloatWeights) {
     this.#table = table
     this.#byRow = columns >= LEAST_ROW
     this.#matrix = quantizeMatrix(floats, [rows, columns], this.#byRow ? 'row' : 'column', OPTIONS)

@@ -4,7 +4,7 @@ import type { BlockSize } from './blocks.ts'
 import { BlockTable, fillsBlocks } from './embedding-blocks.ts'
 import { COLUMN_OPSET, ColumnTable } from './embedding-column.ts'
 import { Int8Table } from './embedding-int8.ts'
-import type { Floats } from './floats.ts'
+import type { FloatWeights } from './floats.ts'
 import { constantLookup, type Lookup } from './lookups.ts'
 import type { Tied, TiedTable, Ties } from './ties.ts'
 import type { QuantizePassOptions } from './types.ts'
@@ -48,7 +48,7 @@ export function embeddings(options: EmbeddingsOptions = {}): Pass {
   const made = new Map<TensorProto, QuantizedTable>()
   const freed = new Set<TensorProto>()
 
-  const newTable = (lookup: Lookup, floats: Floats, opset: number): QuantizedTable => {
+  const newTable = (lookup: Lookup, floats: FloatWeights, opset: number): QuantizedTable => {
     if (bits === 4 && fillsBlocks(lookup, blocks)) return new BlockTable(lookup, floats, blocks)
     const inOneColumn = lookup.columns === 1 && lookup.table.dims.length === 2
     if (bits === 4 && inOneColumn && opset >= COLUMN_OPSET) return new ColumnTable(lookup, floats, blocks)

@@ -1,4 +1,4 @@
-import { printable } from '../onnx/errors.ts'
+import { safeName } from '../onnx/errors.ts'
 import { graphsOf } from '../onnx/graph.ts'
 import type { ModelProto, NodeProto } from '../onnx/schema/onnx_pb.js'
 
@@ -24,10 +24,10 @@ export function unmatched(model: ModelProto, { nodes, ops }: Exclusion): string[
   return [
     ...nodes
       .filter((name) => matchesNone({ nodes: [name], ops: [] }))
-      .map((name) => `exclusions: no node is called "${printable(name)}"`),
+      .map((name) => `exclusions: no node is called "${safeName(name)}"`),
     ...ops
       .filter((op) => matchesNone({ nodes: [], ops: [op] }))
-      .map((op) => `exclusions: no node is a "${printable(op)}"`),
+      .map((op) => `exclusions: no node is a "${safeName(op)}"`),
   ]
 }
 

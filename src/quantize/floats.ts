@@ -5,7 +5,7 @@ const PIECE = 65_536
  * Little-endian 32-bit floats in bytes that need not be aligned: files give weights any start. Read piece by piece, so
  * that no aligned copy of a whole weight is made.
  */
-export class Floats {
+export class FloatWeights {
   readonly length: number
   readonly #bytes: Uint8Array
   #copy = new Uint8Array(0)

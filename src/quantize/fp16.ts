@@ -1,10 +1,10 @@
 import { DataType, rawBytesOf } from '../onnx/data.ts'
-import { OnnxError, printable } from '../onnx/errors.ts'
+import { OnnxError, safeName } from '../onnx/errors.ts'
 import type { GraphView } from '../onnx/graph.ts'
 import { inferTypes, type TypeTable } from '../onnx/infer/infer.ts'
 import type { Pass, PassContext, Patch } from '../onnx/pass.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
-import { Floats } from './floats.ts'
+import { FloatWeights } from './floats.ts'
 import { ioPatches, mergedCasts } from './fp16-casts.ts'
 import { HalfCounterparts, type HalvedConstant } from './fp16-counterparts.ts'
 import { BLOCKED_OPS, isMoving, obstacle, positional } from './fp16-ops.ts'
@@ -147,10 +147,10 @@ class Converter {
     if (positions.has(node)) return 'computes sizes or positions'
     const values = [...node.input, ...node.output].filter((value) => value !== '')
     const open = values.find((value) => types.of(view.graph, value).elementType === DataType.UNDEFINED)
-    if (open !== undefined) return `the type of "${printable(open)}" is not known`
+    if (open !== undefined) return `the type of "${safeName(open)}" is not known`
     for (const value of values) {
       const range = this.#options.ranges?.get(value)
-      if (range && Math.max(-range.min, range.max) > HALF_MAX) return `"${printable(value)}" has values beyond 65504`
+      if (range && Math.max(-range.min, range.max) > HALF_MAX) return `"${safeName(value)}" has values beyond 65504`
     }
     for (const value of node.input) {
       const fault = this.#fault(view.constant(value), node)
@@ -162,7 +162,7 @@ class Converter {
   #fault(tensor: TensorProto | undefined, node: NodeProto): string | undefined {
     if (tensor?.dataType !== DataType.FLOAT) return undefined
     const { overflowed, nans, sqnrDb, bits } = this.#halvesOf(tensor)
-    const name = `"${printable(tensor.name)}"`
+    const name = `"${safeName(tensor.name)}"`
     if (bits.length === 1 && nans === 0) return this.#singleFault(tensor, node, name)
     if (nans > 0) {
       throw new OnnxError(
@@ -180,7 +180,7 @@ class Converter {
 
   /** A single number may change where it only marks what is masked, or keeps a sum away from zero. */
   #singleFault(tensor: TensorProto, { opType }: NodeProto, name: string): string | undefined {
-    const value = new Floats(rawBytesOf(tensor)).read(0, 1)[0] ?? 0
+    const value = new FloatWeights(rawBytesOf(tensor)).read(0, 1)[0] ?? 0
     const { overflowed } = this.#halvesOf(tensor)
     const stored = clamped(value)
     if (overflowed > 0 || (Math.abs(value) > HALF_MAX && value !== stored && !MASKING.has(opType))) {
@@ -196,7 +196,7 @@ class Converter {
   #halvesOf(tensor: TensorProto): Halves {
     const known = this.#halves.get(tensor)
     if (known) return known
-    const floats = new Floats(rawBytesOf(tensor))
+    const floats = new FloatWeights(rawBytesOf(tensor))
     const single = floats.length === 1 ? floats.read(0, 1)[0] : undefined
     const halves =
       single === undefined

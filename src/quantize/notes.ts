@@ -1,5 +1,5 @@
 import { DataType } from '../onnx/data.ts'
-import { printable } from '../onnx/errors.ts'
+import { safeName } from '../onnx/errors.ts'
 import { graphsOf } from '../onnx/graph.ts'
 import type { ModelProto } from '../onnx/schema/onnx_pb.js'
 import type { LayerResult, SkippedLayer } from './types.ts'
@@ -20,7 +20,7 @@ export function besideFloats(model: ModelProto, layers: readonly LayerResult[]):
     const reader = readers.get(weight)
     if (reader === undefined) return []
     return [
-      { node, op, reason: `its weight "${printable(weight)}" stays in float for ${reader}, so a copy gains nothing` },
+      { node, op, reason: `its weight "${safeName(weight)}" stays in float for ${reader}, so a copy gains nothing` },
     ]
   })
 }
@@ -33,7 +33,7 @@ function floatReaders(model: ModelProto): Map<string, string> {
       if (!FLOATS.has(dataType)) continue
       const [use] = view.uses(name)
       if (view.isOutput(name)) readers.set(name, 'an output')
-      else if (use) readers.set(name, `"${printable(nameOf(use.node))}" (${printable(use.node.opType)})`)
+      else if (use) readers.set(name, `"${safeName(nameOf(use.node))}" (${safeName(use.node.opType)})`)
     }
   }
   return readers
@@ -46,7 +46,7 @@ export function tieNotes(layers: readonly LayerResult[]): string[] {
   return [...byWeight].flatMap(([weight, sharing]) => {
     const ops = new Set(sharing.map(({ op }) => op))
     if (!ops.has('Gather') || ops.size < 2) return []
-    const names = sharing.map(({ node, op }) => `"${printable(node)}" (${op})`)
-    return [`tied weight: "${printable(weight)}" is the weight of ${names.join(' and ')}`]
+    const names = sharing.map(({ node, op }) => `"${safeName(node)}" (${op})`)
+    return [`tied weight: "${safeName(weight)}" is the weight of ${names.join(' and ')}`]
   })
 }

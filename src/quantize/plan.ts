@@ -22,7 +22,7 @@ export interface LayerSensitivity {
   readonly errors: Readonly<Partial<Record<Precision, number>>>
 }
 
-export interface PlanOptions {
+export interface PrecisionPlanOptions {
   readonly layers: readonly PlanLayer[]
   /** The whole model with these precisions, as bytes. */
   readonly quantizeWith: (plan: PrecisionPlan) => Promise<Uint8Array>
@@ -81,7 +81,7 @@ const CONFIRM_EVALUATIONS = 6
  * back ask for it.
  * @throws OnnxError bad_options; disagrees where even the model without a quantized layer is over budget
  */
-export async function planMixedPrecision(options: PlanOptions): Promise<MixedPrecision> {
+export async function planMixedPrecision(options: PrecisionPlanOptions): Promise<MixedPrecision> {
   if (!(options.maxDrop >= 0 && options.maxDrop <= 100)) {
     throw new OnnxError('bad_options', 'The greatest drop is a number of percentage points, 0 to 100.')
   }
@@ -89,7 +89,7 @@ export async function planMixedPrecision(options: PlanOptions): Promise<MixedPre
 }
 
 class Planner {
-  readonly #options: PlanOptions
+  readonly #options: PrecisionPlanOptions
   readonly #units: readonly Unit[]
   readonly #bottom: ChosenLevels
   readonly #top: ChosenLevels
@@ -98,7 +98,7 @@ class Planner {
   readonly #search: number
   #sensitivity: readonly LayerSensitivity[] = []
 
-  constructor(options: PlanOptions) {
+  constructor(options: PrecisionPlanOptions) {
     const { layers, lowest = 'q4', maxEvaluations = MAX_EVALUATIONS, progress, ...measuring } = options
     this.#options = options
     this.#units = unitsOf(layers, lowest)

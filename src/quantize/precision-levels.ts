@@ -1,4 +1,4 @@
-import { OnnxError, printable } from '../onnx/errors.ts'
+import { OnnxError, safeName } from '../onnx/errors.ts'
 
 /** Precisions that a layer's weights can be kept in, the smallest first. */
 const PRECISIONS = ['q4', 'int8', 'fp32'] as const
@@ -43,7 +43,7 @@ export interface Move {
 export function unitsOf(layers: readonly PlanLayer[], lowest: Precision): Unit[] {
   for (const { node, bytes } of layers) {
     if (Object.values(bytes).every((size) => Number.isSafeInteger(size) && size >= 0)) continue
-    throw new OnnxError('bad_options', `The sizes of layer "${printable(node)}" are no whole numbers of bytes.`, {
+    throw new OnnxError('bad_options', `The sizes of layer "${safeName(node)}" are no whole numbers of bytes.`, {
       node,
     })
   }

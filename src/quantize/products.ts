@@ -1,5 +1,5 @@
 import { countOf, DataType, dimsOf, makeTensor } from '../onnx/data.ts'
-import { printable } from '../onnx/errors.ts'
+import { safeName } from '../onnx/errors.ts'
 import type { GraphView } from '../onnx/graph.ts'
 import { attributeOf, floatOf, intOf, makeNode } from '../onnx/make.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
@@ -87,7 +87,7 @@ function behind(view: GraphView, name: string): Found | undefined {
     const constant = view.constant(value)
     if (!constant) continue
     if (countOf(constant) < LEAST_ELEMENTS) return undefined
-    return { reason: `its weight "${printable(constant.name)}" is read through ${ops.join(' and ')}` }
+    return { reason: `its weight "${safeName(constant.name)}" is read through ${ops.join(' and ')}` }
   }
   return undefined
 }

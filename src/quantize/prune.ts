@@ -1,9 +1,9 @@
 import { DataType, dimsOf, makeTensor, rawBytesOf } from '../onnx/data.ts'
-import { OnnxError, printable } from '../onnx/errors.ts'
+import { OnnxError, safeName } from '../onnx/errors.ts'
 import type { GraphView } from '../onnx/graph.ts'
 import type { Pass, Patch } from '../onnx/pass.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
-import { Floats } from './floats.ts'
+import { FloatWeights } from './floats.ts'
 import { decibels } from './metrics.ts'
 import type { QuantizePassOptions } from './types.ts'
 
@@ -76,7 +76,7 @@ function refusal(view: GraphView, weight: string, select: QuantizePassOptions['s
   // A graph changes its own constants only.
   if (!view.ownsConstant(weight)) return 'its weight belongs to the graph around it'
   const other = view.uses(weight).find(({ node }) => select?.(node, view) === false)
-  return other && `its weight is read by "${printable(other.node.name)}" as well, which is to stay as it is`
+  return other && `its weight is read by "${safeName(other.node.name)}" as well, which is to stay as it is`
 }
 
 interface Pruned {
@@ -87,14 +87,14 @@ interface Pruned {
 }
 
 function pruned(node: NodeProto, tensor: TensorProto, sparsity: number): Pruned {
-  const floats = new Floats(rawBytesOf(tensor))
+  const floats = new FloatWeights(rawBytesOf(tensor))
   const values = new Float32Array(floats.length)
   for (const { start, values: piece } of floats.pieces()) values.set(piece, start)
   const bits = new Uint32Array(values.buffer)
   if (bits.some((word) => (word & MAGNITUDE) > INFINITY_BITS)) {
     throw new OnnxError(
       'bad_weights',
-      `"${printable(tensor.name)}" holds elements that are not numbers. Export the model again.`,
+      `"${safeName(tensor.name)}" holds elements that are not numbers. Export the model again.`,
       { node: node.name },
     )
   }

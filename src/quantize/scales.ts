@@ -1,4 +1,4 @@
-import { Floats } from './floats.ts'
+import { FloatWeights } from './floats.ts'
 import { ROUNDER } from './rounding.ts'
 import { LEAST_SCALE, type Loss } from './weights.ts'
 
@@ -48,7 +48,7 @@ export type ScaleAxis = 'row' | 'column' | 'matrix'
  * @param floats finite, [rows, columns]
  */
 export function quantizeMatrix(
-  floats: Floats,
+  floats: FloatWeights,
   [rows, columns]: readonly [rows: number, columns: number],
   axis: ScaleAxis,
   options: ScaleOptions,
@@ -83,7 +83,7 @@ export function quantizeMatrix(
 
 /** As `quantizeMatrix`, with a scale for each row. One row of all elements gives one scale for the whole. */
 export function quantizeRows(values: Float32Array, rows: number, columns: number, options: ScaleOptions): Int8Matrix {
-  return quantizeMatrix(new Floats(values), [rows, columns], 'row', options)
+  return quantizeMatrix(new FloatWeights(values), [rows, columns], 'row', options)
 }
 
 /** As `quantizeMatrix`, with a scale for each column. */
@@ -93,12 +93,12 @@ export function quantizeColumns(
   columns: number,
   options: ScaleOptions,
 ): Int8Matrix {
-  return quantizeMatrix(new Floats(values), [rows, columns], 'column', options)
+  return quantizeMatrix(new FloatWeights(values), [rows, columns], 'column', options)
 }
 
 /** Least and largest element of each group, and 0: a grid must have a level for zero. */
 function rangesOf(
-  floats: Floats,
+  floats: FloatWeights,
   columns: number,
   axis: ScaleAxis,
   groups: number,

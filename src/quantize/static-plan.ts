@@ -28,7 +28,7 @@ export interface StaticPlan {
   readonly produced: ReadonlySet<string>
 }
 
-export interface PlanOptions extends QuantizePassOptions {
+export interface StaticPlanOptions extends QuantizePassOptions {
   /** Whether what a value lies between is known; all of them if left out. */
   readonly known?: (value: string) => boolean
   /** Whether ReLUs stay, because zero is not the lowest level. */
@@ -43,7 +43,7 @@ export interface PlanOptions extends QuantizePassOptions {
  * numbers carry eight bits on wherever they get them. It is the layout that ONNX Runtime's QDQ transformer looks for
  * (onnxruntime/core/optimizer/qdq_transformer/selectors_actions/qdq_selectors.cc).
  */
-export function planStatic(view: GraphView, options: PlanOptions): StaticPlan {
+export function planStatic(view: GraphView, options: StaticPlanOptions): StaticPlan {
   const known = options.known ?? (() => true)
   const order = sorted(view.graph.node)
   const layers = new Map<NodeProto, Layer>()
@@ -65,7 +65,7 @@ function unmeasured(layer: Layer, cut: NodeProto | undefined, known: (value: str
 }
 
 /** The only reader of a node's output, if that is a ReLU or a Clip from zero. */
-function cutOf(node: NodeProto, view: GraphView, { keepCuts }: PlanOptions): NodeProto | undefined {
+function cutOf(node: NodeProto, view: GraphView, { keepCuts }: StaticPlanOptions): NodeProto | undefined {
   const output = node.output[0] ?? ''
   const [use, ...others] = view.uses(output)
   if (keepCuts || use === undefined || others.length > 0 || use.index !== 0 || view.isOutput(output)) return undefined
@@ -77,7 +77,7 @@ class Between {
   readonly #view: GraphView
   readonly #order: readonly NodeProto[]
   readonly #layers: ReadonlyMap<NodeProto, Layer>
-  readonly #options: PlanOptions
+  readonly #options: StaticPlanOptions
   readonly #known: (value: string) => boolean
   /** Values that eight bits lead to. */
   readonly #reached = new Set<string>()
@@ -88,7 +88,7 @@ class Between {
     view: GraphView,
     order: readonly NodeProto[],
     layers: ReadonlyMap<NodeProto, Layer>,
-    options: PlanOptions,
+    options: StaticPlanOptions,
     known: (value: string) => boolean,
   ) {
     this.#view = view

@@ -1,5 +1,5 @@
 import { countOf, DataType } from '../onnx/data.ts'
-import { printable } from '../onnx/errors.ts'
+import { safeName } from '../onnx/errors.ts'
 import { type GraphView, graphsOf } from '../onnx/graph.ts'
 import type { ModelProto, NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
 import { type Matrix, matrixOf } from './products.ts'
@@ -55,11 +55,11 @@ function isLarge(tensor: TensorProto): boolean {
 }
 
 function reasonFor(node: NodeProto, { tensor, through }: Matrix): string {
-  if (through) return `its weight "${printable(tensor.name)}" is read through ${through.opType}`
+  if (through) return `its weight "${safeName(tensor.name)}" is read through ${through.opType}`
   if (isStandard(node)) return `${node.opType} is not quantized in this form`
-  const op = printable(node.opType)
+  const op = safeName(node.opType)
   if (node.domain === 'com.microsoft') {
     return `${op} is an operator of ONNX Runtime's own, written by its optimizer: quantize the model as it was before that`
   }
-  return `${op} is an operator of the domain "${printable(node.domain)}", which is not quantized`
+  return `${op} is an operator of the domain "${safeName(node.domain)}", which is not quantized`
 }

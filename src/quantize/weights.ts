@@ -1,9 +1,9 @@
 import { floatsOf, rawBytesOf } from '../onnx/data.ts'
-import { OnnxError, printable } from '../onnx/errors.ts'
+import { OnnxError, safeName } from '../onnx/errors.ts'
 import type { GraphView } from '../onnx/graph.ts'
 import type { Patch } from '../onnx/pass.ts'
 import type { NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
-import { Floats } from './floats.ts'
+import { FloatWeights } from './floats.ts'
 import { decibels } from './metrics.ts'
 import type { LayerResult } from './types.ts'
 
@@ -31,8 +31,8 @@ export function nameOf(node: NodeProto): string {
  * @param weight of 32-bit floats
  * @throws OnnxError bad_weights where one is NaN or infinite; what `rawBytesOf` throws
  */
-export function finiteWeight(weight: TensorProto, node: NodeProto): Floats {
-  const floats = new Floats(rawBytesOf(weight))
+export function finiteWeight(weight: TensorProto, node: NodeProto): FloatWeights {
+  const floats = new FloatWeights(rawBytesOf(weight))
   checkFinite(floats, weight, node)
   return floats
 }
@@ -40,11 +40,11 @@ export function finiteWeight(weight: TensorProto, node: NodeProto): Floats {
 /** A floating-point weight's elements in one piece. @throws OnnxError as `finiteWeight` does */
 export function finiteFloats(weight: TensorProto, node: NodeProto): Float32Array {
   const values = floatsOf(weight)
-  checkFinite(new Floats(values), weight, node)
+  checkFinite(new FloatWeights(values), weight, node)
   return values
 }
 
-function checkFinite(floats: Floats, weight: TensorProto, node: NodeProto): void {
+function checkFinite(floats: FloatWeights, weight: TensorProto, node: NodeProto): void {
   for (const { start, values } of floats.pieces()) {
     // Only NaN and the infinities times 0 are not 0: one test for all of them.
     let sum = 0
@@ -53,7 +53,7 @@ function checkFinite(floats: Floats, weight: TensorProto, node: NodeProto): void
     const at = values.findIndex((value) => !Number.isFinite(value))
     throw new OnnxError(
       'bad_weights',
-      `Weight "${printable(weight.name)}" of node "${printable(nameOf(node))}" has ${values[at]} at element ${start + at}. Train or export the model again, or exclude the node.`,
+      `Weight "${safeName(weight.name)}" of node "${safeName(nameOf(node))}" has ${values[at]} at element ${start + at}. Train or export the model again, or exclude the node.`,
       { node: nameOf(node) },
     )
   }

@@ -9,8 +9,8 @@ import { refuseManyItems, validate } from '../core/validation.ts'
 import { tensorFromJson } from '../protocols/oip/json.ts'
 import { checkInputs, checkOutputs, refuseLongTexts } from '../protocols/oip/read-request.ts'
 import type { BoundTask, TaskBody } from '../tasks/task.ts'
-import { measure, tooLarge } from './measure.ts'
-import { isUnread, type ReadOptions, readUnread, type Unread } from './streamed.ts'
+import { measureInput, tooLarge } from './measure.ts'
+import { isUnread, readUnread, type Unread, type UnreadOptions } from './streamed.ts'
 
 /** What crossed the binding, by what it is. */
 export type RpcInputs =
@@ -43,16 +43,19 @@ export function sortInputs(inputs: VergeInputs, limits: InputLimits): RpcInputs 
   }
   const tensors = typeof inputs === 'object' && inputs !== null && 'tensors' in inputs ? inputs.tensors : undefined
   if (tensors !== undefined) {
-    return { kind: 'tensors', tensors, size: measure(tensors, { maxBytes, maxContainers, views: true }) }
+    return { kind: 'tensors', tensors, size: measureInput(tensors, { maxBytes, maxContainers, views: true }) }
   }
-  return { kind: 'json', value: inputs, size: measure(inputs, { maxBytes, maxContainers, views: false }) }
+  return { kind: 'json', value: inputs, size: measureInput(inputs, { maxBytes, maxContainers, views: false }) }
 }
 
 /** Says nothing of what the bytes are: stores answer it of everything. */
 const ANY_BYTES = 'application/octet-stream'
 
 /** @throws what `readUnread` throws */
-export async function readInputs(unread: Unread, options: ReadOptions): Promise<Extract<RpcInputs, { kind: 'bytes' }>> {
+export async function readInputs(
+  unread: Unread,
+  options: UnreadOptions,
+): Promise<Extract<RpcInputs, { kind: 'bytes' }>> {
   const { bytes, contentType } = await readUnread(unread, options)
   return { kind: 'bytes', bytes, contentType: mediaTypeOf(contentType) === ANY_BYTES ? undefined : contentType }
 }

@@ -30,7 +30,7 @@ class Leave {
  * it is read.
  * @throws invalid_request for cycles, depth and what JSON lacks; body_too_large, input_too_large
  */
-export function measure(root: unknown, limits: MeasureLimits): number {
+export function measureInput(root: unknown, limits: MeasureLimits): number {
   const open: unknown[] = [root]
   const around = new Set<object>()
   let size = 0

@@ -18,8 +18,8 @@ import { type Tasks, taskOf } from '../tasks/task.ts'
 import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
 import { ForwardedRpcCall } from './forwarding.ts'
 import { areTensors, type RpcInputs, readInputs, sortInputs, taskBody, tensorInputs } from './inputs.ts'
-import { measure } from './measure.ts'
-import { AnsweredError, type Ask, type WritingPath, writingRequest, written } from './writing.ts'
+import { measureInput } from './measure.ts'
+import { AnsweredError, type Ask, rpcGenerationRequest, type WritingPath, written } from './writing.ts'
 
 export interface RpcDeps extends AppDeps {
   /** Names that a binding's `props.caller` may have. */
@@ -106,7 +106,7 @@ export class RpcService {
       requestId = options.requestId ?? requestId
       assertName(model)
       const caller = await this.#callerOf(call.props, options.token)
-      const asked = writingRequest(path, model, request, { ...options, requestId }, this.#deps.limits)
+      const asked = rpcGenerationRequest(path, model, request, { ...options, requestId }, this.#deps.limits)
       return { ok: true, answer: await written(await this.#deps.ask(asked, caller, call)), requestId }
     } catch (thrown) {
       const error = failureOf(thrown, requestId)
@@ -122,7 +122,7 @@ export class RpcService {
   #options<T extends CommonOptions>(schema: z.ZodType<T>, given: unknown): T {
     const { requestItems, textBodyBytes } = this.#deps.limits
     const { signal, ...plain } = (typeof given === 'object' && given !== null ? given : {}) as CommonOptions
-    measure(plain, { maxBytes: textBodyBytes, maxContainers: requestItems, views: false })
+    measureInput(plain, { maxBytes: textBodyBytes, maxContainers: requestItems, views: false })
     refuseManyItems(plain, requestItems)
     return validate(schema, given ?? {}, 'The options')
   }

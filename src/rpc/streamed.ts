@@ -11,7 +11,7 @@ export function isUnread(value: unknown): value is Unread {
   )
 }
 
-export type ReadOptions = Required<Pick<BodyOptions, 'maxBytes' | 'signal' | 'hold' | 'reading' | 'pace'>>
+export type UnreadOptions = Required<Pick<BodyOptions, 'maxBytes' | 'signal' | 'hold' | 'reading' | 'pace'>>
 
 export interface ReadInput {
   readonly bytes: Uint8Array<ArrayBuffer>
@@ -23,7 +23,7 @@ export interface ReadInput {
  * Reads bytes that another Worker passes on, within the same bounds as a request's body.
  * @throws body_too_large, body_too_slow, overloaded, cancelled, deadline_exceeded; invalid_request for a response that is an error
  */
-export async function readUnread(given: Unread, options: ReadOptions): Promise<ReadInput> {
+export async function readUnread(given: Unread, options: UnreadOptions): Promise<ReadInput> {
   if (given instanceof Response && !given.ok) {
     throw new VergeError(
       'invalid_request',

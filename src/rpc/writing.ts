@@ -4,7 +4,7 @@ import { REQUEST_ID_HEADER, TIMEOUT_HEADER } from '../core/headers.ts'
 import type { Limits } from '../core/limits.ts'
 import { failureFields } from '../protocols/failure-fields.ts'
 import { STATUS } from '../protocols/status.ts'
-import { measure } from './measure.ts'
+import { measureInput } from './measure.ts'
 import type { RpcCall } from './service.ts'
 
 /** Asks the HTTP side for somebody who is known. */
@@ -24,14 +24,14 @@ interface WritingOptions {
  * @param body of OpenAI's protocol, without the model
  * @throws invalid_request, body_too_large, input_too_large
  */
-export function writingRequest(
+export function rpcGenerationRequest(
   path: WritingPath,
   model: string,
   body: unknown,
   { requestId, signal, timeoutMs, version }: WritingOptions,
   { jsonContainers, textBodyBytes }: Pick<Limits, 'jsonContainers' | 'textBodyBytes'>,
 ): Request {
-  measure(body, { maxBytes: textBodyBytes, maxContainers: jsonContainers, views: false })
+  measureInput(body, { maxBytes: textBodyBytes, maxContainers: jsonContainers, views: false })
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new VergeError(
       'invalid_request',

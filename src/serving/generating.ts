@@ -119,7 +119,7 @@ export class Generating implements AsyncIterableIterator<number> {
 }
 
 /** The same tokens; each is told of before it is read. */
-export function counted(tokens: AsyncIterableIterator<number>, count: () => void): AsyncIterableIterator<number> {
+export function countedTokens(tokens: AsyncIterableIterator<number>, count: () => void): AsyncIterableIterator<number> {
   return {
     [Symbol.asyncIterator]() {
       return this

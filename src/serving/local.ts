@@ -20,7 +20,7 @@ import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
 import type { BlobInfo } from '../weights/blob.ts'
 import type { Backlog } from './backlog.ts'
 import type { FileCache } from './files.ts'
-import { counted, Generating, runsOf } from './generating.ts'
+import { countedTokens, Generating, runsOf } from './generating.ts'
 import type { RunCache } from './results/run-cache.ts'
 import type {
   Generation,
@@ -68,7 +68,7 @@ export interface LocalServingOptions {
 }
 
 /** One of a model's artifacts, and whether the engine here can run it. */
-export interface Candidate {
+export interface ArtifactCandidate {
   readonly artifact: Artifact
   readonly support: Support
 }
@@ -208,7 +208,8 @@ export class LocalServing implements Serving {
       .catch((error: unknown) => generating.fail(error))
     const { start } = await generating.begun
     const { observer } = this.#options
-    const tokens = observer === undefined ? generating : counted(generating, () => observer.token(model.manifest.model))
+    const tokens =
+      observer === undefined ? generating : countedTokens(generating, () => observer.token(model.manifest.model))
     return { tokens, artifact, place, start }
   }
 
@@ -261,7 +262,7 @@ export class LocalServing implements Serving {
   }
 
   /** What a manifest has for this place, best first, and whether the engine can run it. Loads nothing. */
-  candidates(manifest: Manifest): readonly Candidate[] {
+  candidates(manifest: Manifest): readonly ArtifactCandidate[] {
     const { engine, place } = this.#options
     return artifactsFor(manifest, place).map((artifact) => ({ artifact, support: engine.supports(artifact) }))
   }

@@ -1,4 +1,4 @@
-import type { ErrorBody } from './refusal.ts'
+import type { StreamErrorMessage } from './refusal.ts'
 
 /** What a server sends in a stream, each a JSON text message. Times are in seconds from the first sample. */
 export type StreamMessage =
@@ -15,4 +15,4 @@ export type StreamMessage =
   | { readonly type: 'segment'; readonly start: number; readonly end: number; readonly score: number }
   /** All that was sent has been heard. */
   | { readonly type: 'end'; readonly duration: number }
-  | ({ readonly type: 'error' } & ErrorBody)
+  | ({ readonly type: 'error' } & StreamErrorMessage)

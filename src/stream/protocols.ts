@@ -25,7 +25,7 @@ export function assertOffered(offered: readonly string[]): void {
  * The header of an answer that opens a socket: of what was offered, what is spoken. Where that is not ours, any other name
  * that is no key, so that a browser keeps the connection long enough to hear the refusal.
  */
-export function agreed(offered: readonly string[]): Record<string, string> {
+export function agreedProtocol(offered: readonly string[]): Record<string, string> {
   const name = offered.includes(PROTOCOL) ? PROTOCOL : offered.find((each) => !each.startsWith(BEARER))
   return name === undefined ? {} : { 'sec-websocket-protocol': name }
 }

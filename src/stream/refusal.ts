@@ -1,6 +1,6 @@
 import { type ErrorCode, isVergeError, VergeError } from '../core/errors.ts'
 
-export interface ErrorBody {
+export interface StreamErrorMessage {
   readonly error: Readonly<Record<string, unknown>> & { readonly code: ErrorCode; readonly message: string }
 }
 
@@ -82,7 +82,7 @@ export class StreamRefusal extends Error {
 }
 
 /** The refusal that a failure amounts to; what is not a typed error says nothing but `internal`. */
-export function refusalOf(thrown: unknown): StreamRefusal {
+export function streamRefusal(thrown: unknown): StreamRefusal {
   if (thrown instanceof StreamRefusal) return thrown
   const error = isVergeError(thrown)
     ? thrown
@@ -90,6 +90,6 @@ export function refusalOf(thrown: unknown): StreamRefusal {
   return new StreamRefusal(CLOSE[CLOSED_WITH[error.code]], error)
 }
 
-export function errorBody({ error }: StreamRefusal, requestId: string): ErrorBody {
+export function streamErrorMessage({ error }: StreamRefusal, requestId: string): StreamErrorMessage {
   return { error: { code: error.code, message: error.message, request_id: requestId, ...error.details } }
 }

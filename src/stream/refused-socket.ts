@@ -1,4 +1,4 @@
-import { errorBody, refusalOf } from './refusal.ts'
+import { streamErrorMessage, streamRefusal } from './refusal.ts'
 
 /** Close codes of refusals at the opening: 4000 and the status that HTTP would have answered. */
 const REFUSED = 4000
@@ -17,9 +17,9 @@ export interface RefusedSocket {
  * @param status that HTTP answers this failure with
  */
 export function refusedSocket(error: Error, status: number, requestId: string): RefusedSocket {
-  const refusal = refusalOf(error)
+  const refusal = streamRefusal(error)
   return {
-    message: JSON.stringify({ type: 'error', ...errorBody(refusal, requestId) }),
+    message: JSON.stringify({ type: 'error', ...streamErrorMessage(refusal, requestId) }),
     code: REFUSED + status,
     reason: refusal.error.code,
   }

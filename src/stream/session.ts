@@ -5,7 +5,7 @@ import type { AdmittedModel } from '../inference/infer.ts'
 import { type Allowance, fullAllowance, mostBytes, spend } from './allowance.ts'
 import { areFloats, fileLike } from './formats.ts'
 import type { StreamMessage } from './messages.ts'
-import { CLOSE, errorBody, refusalOf, StreamRefusal } from './refusal.ts'
+import { CLOSE, StreamRefusal, streamErrorMessage, streamRefusal } from './refusal.ts'
 import { answerMessage, type StreamDeps } from './stream-context.ts'
 import type { StreamOptions } from './stream-options.ts'
 import {
@@ -183,7 +183,7 @@ export class StreamSession {
 
   #refuse(thrown: unknown): void {
     if (this.#closed) return
-    const refusal = refusalOf(thrown)
+    const refusal = streamRefusal(thrown)
     const { requestId, model } = this.#state.options
     const fields = {
       requestId,
@@ -195,7 +195,7 @@ export class StreamSession {
     if (refusal.closeCode === CLOSE.failed) {
       this.#deps.logger.error('stream_failed', { ...fields, cause: refusal.error.cause ?? refusal.error })
     } else this.#deps.logger.info('stream_refused', fields)
-    this.#send({ type: 'error', ...errorBody(refusal, requestId) })
+    this.#send({ type: 'error', ...streamErrorMessage(refusal, requestId) })
     this.#close(refusal.closeCode, refusal.error.code)
   }
 

@@ -7,8 +7,8 @@ import {
   addWindow,
   endSpeech,
   NO_SPEECH,
-  type Span,
   type SpeechRules,
+  type SpeechSpan,
   type SpeechState,
 } from '../media/audio/speech.ts'
 import { type SpeechParameters, speechRules } from '../tasks/speech-parameters.ts'
@@ -138,7 +138,7 @@ async function processWindow(
 }
 
 /** Padded; no other segment is near enough to be in the way. */
-function segment({ start, end, score }: Span, { audio, rules }: VadSettings, samples: number): StreamMessage {
+function segment({ start, end, score }: SpeechSpan, { audio, rules }: VadSettings, samples: number): StreamMessage {
   return {
     type: 'segment',
     start: Math.trunc(Math.max(0, start - rules.pad)) / audio.sampleRate,

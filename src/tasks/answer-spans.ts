@@ -1,7 +1,7 @@
 import { activate } from './scores.ts'
 
 /** Part of a text that may be an answer, by the places of its first and last token. */
-export interface Span {
+export interface AnswerSpan {
   readonly first: number
   readonly last: number
   readonly score: number
@@ -18,7 +18,7 @@ export interface SpanSearch {
 
 /** The likeliest answers in a window, best first, and how likely it is that there is none. */
 export interface Spans {
-  readonly spans: readonly Span[]
+  readonly spans: readonly AnswerSpan[]
   readonly none: number
 }
 
@@ -34,7 +34,7 @@ export function bestSpans(starts: Float32Array, ends: Float32Array, { allowed, m
       'softmax',
     )
   const [begin, finish] = [masked(starts), masked(ends)]
-  const best: Span[] = []
+  const best: AnswerSpan[] = []
   for (let first = 0; first < allowed.length; first++) {
     if (!allowed[first]) continue
     for (let last = first; last < Math.min(allowed.length, first + maxLength); last++) {

@@ -3,7 +3,7 @@ import type { DetectionSettings } from '../catalog/settings/detection.ts'
 import { at, type Head, type Rows } from './detection-heads.ts'
 
 /** A box that a detector is sure enough of, in pixels of its input. */
-export interface Candidate {
+export interface DetectedBox {
   readonly label: number
   readonly score: number
   readonly xmin: number
@@ -28,7 +28,7 @@ export function fromHead(
   size: readonly [number, number],
   threshold: number,
   most: number,
-): Candidate[] {
+): DetectedBox[] {
   const found: { row: number; label: number; score: number }[] = []
   const scores = new Float64Array(head.scores.width)
   for (let row = 0; row < head.scores.count; row++) {
@@ -105,8 +105,8 @@ function corners(
  * @param sorted best first
  * @param most how many are answered
  */
-export function suppressed(sorted: readonly Candidate[], iou: number, most: number): Candidate[] {
-  const kept: Candidate[] = []
+export function suppressed(sorted: readonly DetectedBox[], iou: number, most: number): DetectedBox[] {
+  const kept: DetectedBox[] = []
   for (const candidate of sorted) {
     if (kept.length >= most) break
     if (kept.every((better) => better.label !== candidate.label || overlap(better, candidate) <= iou))
@@ -116,7 +116,7 @@ export function suppressed(sorted: readonly Candidate[], iou: number, most: numb
 }
 
 /** Intersection over union. */
-export function overlap(a: Omit<Candidate, 'label' | 'score'>, b: Omit<Candidate, 'label' | 'score'>): number {
+export function overlap(a: Omit<DetectedBox, 'label' | 'score'>, b: Omit<DetectedBox, 'label' | 'score'>): number {
   const width = Math.min(a.xmax, b.xmax) - Math.max(a.xmin, b.xmin)
   const height = Math.min(a.ymax, b.ymax) - Math.max(a.ymin, b.ymin)
   if (width <= 0 || height <= 0) return 0

@@ -7,7 +7,7 @@ import type { CutSide } from '../media/text/cut.ts'
 import type { EncodedText, TextToken } from '../media/text/tokenizer.ts'
 import { type Run, runInBatches, TokenCount } from './batches.ts'
 import { fixedWidth, outputOf, rowsOf, settingsOf, unfitOutput } from './embedding-output.ts'
-import { assertDimensions, normalize, pool } from './pooling.ts'
+import { assertDimensions, normalizeVector, poolTokens } from './pooling.ts'
 import { TextReader } from './reading.ts'
 import type { TaskModel } from './task.ts'
 import { emptyText } from './texts.ts'
@@ -83,9 +83,9 @@ export async function embed(
   const { dimensions } = options
   return eachText(inputs, prompts, options, embedder, (values, count, width, skipped) => {
     if (dimensions !== undefined) assertDimensions(dimensions, width, trained)
-    const whole = count === undefined ? values.slice(0, width) : pool(values, count, width, pooling, skipped)
+    const whole = count === undefined ? values.slice(0, width) : poolTokens(values, count, width, pooling, skipped)
     const cut = dimensions === undefined ? whole : whole.slice(0, dimensions)
-    return (options.normalize ?? always) ? normalize(cut) : cut
+    return (options.normalize ?? always) ? normalizeVector(cut) : cut
   })
 }
 
@@ -109,7 +109,7 @@ export async function embedTokens(
   return eachText(inputs, prompt, options, embedder, (values, count, width) => {
     if (count === undefined) throw unfitOutput(manifest)
     const own = values.slice(0, count * width)
-    if (options.normalize) for (let i = 0; i < count; i++) normalize(own.subarray(i * width, (i + 1) * width))
+    if (options.normalize) for (let i = 0; i < count; i++) normalizeVector(own.subarray(i * width, (i + 1) * width))
     return { values: own, width }
   })
 }

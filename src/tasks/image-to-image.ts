@@ -6,7 +6,7 @@ import type { Limits } from '../core/limits.ts'
 import { StepMeter, type Work } from '../core/work.ts'
 import { withLuma } from '../media/image/luma.ts'
 import { encodePng } from '../media/image/png-encode.ts'
-import { fitting, normalize } from '../media/image/preprocess.ts'
+import { fitting, normalizeImage } from '../media/image/preprocess.ts'
 import { type Raster, toGrey } from '../media/image/raster.ts'
 import { resizing } from '../media/image/resize.ts'
 import {
@@ -70,7 +70,7 @@ export function imageToImage(limits: Limits): BoundTask {
       const coloured = imageOutput.colour === 'luma'
       const wanted = coloured ? { ...settings, mode: 'RGB' as const } : settings
       const sent = await readPicture(model, bytes, limits, (image, meter) => fitting(image, wanted, meter))
-      const { samples, shape } = normalize(coloured ? toGrey(sent) : sent, settings)
+      const { samples, shape } = normalizeImage(coloured ? toGrey(sent) : sent, settings)
       const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
       const made = pictureOf(outputs, imageOutput, manifest, limits.imagePixels)
       const whole = coloured ? withLuma(sent, made) : made

@@ -4,7 +4,7 @@ import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { DecodedImage } from '../media/image/decode.ts'
 import { framing, preprocessing } from '../media/image/preprocess.ts'
-import { type Candidate, fromHead, suppressed } from './candidates.ts'
+import { type DetectedBox, fromHead, suppressed } from './candidates.ts'
 import { headOf } from './detection-heads.ts'
 import {
   EXAMPLE_PNG,
@@ -89,7 +89,7 @@ export function objectDetection(limits: Limits): BoundTask {
 type Box = Detections[number]['box']
 
 /** From pixels of the model's input to pixels of the picture, inside of it. Keeps nothing of the picture itself. */
-function placement(image: DecodedImage, settings: ImageSettings): (candidate: Candidate) => Box {
+function placement(image: DecodedImage, settings: ImageSettings): (candidate: DetectedBox) => Box {
   const { fullWidth, fullHeight } = image
   const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
   const along = (value: number, offset: number, full: number, scaled: number): number =>

@@ -10,7 +10,7 @@ const LEAST_LENGTH = 1e-12
  * @param count of the text's own tokens: at least one
  * @param skipped leading tokens that take no part in the mean or in the greatest values
  */
-export function pool(
+export function poolTokens(
   tokens: Float32Array,
   count: number,
   width: number,
@@ -45,7 +45,7 @@ export function pool(
 }
 
 /** The vector brought to length 1, in place; the zero vector stays as it is. */
-export function normalize(vector: Float32Array): Float32Array {
+export function normalizeVector(vector: Float32Array): Float32Array {
   const length = Math.max(Math.sqrt(dot(vector, vector)), LEAST_LENGTH)
   for (let i = 0; i < vector.length; i++) vector[i] = (vector[i] ?? 0) / length
   return vector

@@ -4,7 +4,7 @@ import { PLATFORM } from '../core/limits.ts'
 import { onAbort, untilAborted } from '../core/runtime.ts'
 
 /** Bytes that come piece by piece. A piece is good until the next call: its memory is used again. */
-export interface Pieces {
+export interface ByteReader {
   /** Null at the end. */
   next(): Promise<Uint8Array | null>
   /** Gives up. Returns at once: a source that hangs must not hold up whoever is leaving it. */
@@ -15,7 +15,7 @@ export interface Pieces {
  * Reads a stream into one buffer that is used again and again, where the stream is one of bytes; a plain reader makes
  * workerd hand out 4 KiB at a time.
  */
-export function piecesOf(body: ReadableStream<Uint8Array>, pieceBytes: number = PLATFORM.readPieceBytes): Pieces {
+export function byteReader(body: ReadableStream<Uint8Array>, pieceBytes: number = PLATFORM.readPieceBytes): ByteReader {
   const reader = byobReader(body)
   if (reader === null) {
     const plain = body.getReader()
@@ -47,7 +47,7 @@ function byobReader(body: ReadableStream<Uint8Array>): ReadableStreamBYOBReader 
 }
 
 /** Bytes that are in memory already, in pieces that are views of them. */
-export function piecesOfBytes(bytes: Uint8Array, pieceBytes: number = PLATFORM.readPieceBytes): Pieces {
+export function byteReaderOf(bytes: Uint8Array, pieceBytes: number = PLATFORM.readPieceBytes): ByteReader {
   let offset = 0
   return {
     async next() {
@@ -62,7 +62,7 @@ export function piecesOfBytes(bytes: Uint8Array, pieceBytes: number = PLATFORM.r
   }
 }
 
-export interface BodyOptions {
+export interface ChunkStreamOptions {
   /** Named in errors. */
   readonly store: string
   /** Bytes to leave out at the beginning. */
@@ -76,7 +76,7 @@ export interface BodyOptions {
  * A store's body as callers see it: the part asked for, ended by the signal with its typed reason, and with a failure
  * of the source turned into `store_unavailable`. Nothing is read before it is asked for, and nothing is kept.
  */
-export function bodyOf(source: Pieces, options: BodyOptions): ReadableStream<Uint8Array> {
+export function bodyOf(source: ByteReader, options: ChunkStreamOptions): ReadableStream<Uint8Array> {
   const { store, signal } = options
   let skip = options.skip ?? 0
   let left = options.take ?? Number.POSITIVE_INFINITY
@@ -172,7 +172,7 @@ export async function forEachPiece(
   use: (piece: Uint8Array) => void | Promise<void>,
   signal?: AbortSignal,
 ): Promise<void> {
-  const pieces = piecesOf(body)
+  const pieces = byteReader(body)
   let stop: (reason: unknown) => void = ignore
   const release = onAbort(signal, () => {
     if (signal !== undefined) stop(abortError(signal))

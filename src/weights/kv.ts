@@ -1,7 +1,7 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { PLATFORM } from '../core/limits.ts'
 import { untilAborted } from '../core/runtime.ts'
-import { asked, bodyOf, forEachPiece, nextCursor, piecesOf } from './body.ts'
+import { asked, bodyOf, byteReader, forEachPiece, nextCursor } from './body.ts'
 import type {
   GetOptions,
   ListOptions,
@@ -77,7 +77,7 @@ export class KvStore implements Store {
     const found = await untilAborted(this.#openSized(key, signal), signal, leave)
     if (found === null) return null
     // KV reads whole values only: what is before the range is read and dropped, what is after it is never read
-    const body = bodyOf(piecesOf(found.body), {
+    const body = bodyOf(byteReader(found.body), {
       store: this.name,
       signal,
       ...(range && { skip: range.offset }),
@@ -144,7 +144,7 @@ export class KvStore implements Store {
 
   async #count(body: ReadableStream, signal?: AbortSignal): Promise<number> {
     let bytes = 0
-    const counted = bodyOf(piecesOf(body), { store: this.name, signal })
+    const counted = bodyOf(byteReader(body), { store: this.name, signal })
     await forEachPiece(counted, (piece) => {
       bytes += piece.length
     })

@@ -1,7 +1,7 @@
 import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { PLATFORM } from '../core/limits.ts'
 import { untilAborted } from '../core/runtime.ts'
-import { asked, bodyOf, nextCursor, piecesOf, unavailable } from './body.ts'
+import { asked, bodyOf, byteReader, nextCursor, unavailable } from './body.ts'
 import type {
   ByteRange,
   GetOptions,
@@ -77,7 +77,7 @@ export class R2Store implements Store {
       late?.body.cancel('too late').catch(() => {})
     })
     if (found === null) return null
-    return { ...info(found), body: bodyOf(piecesOf(found.body), { store: this.name, signal }) }
+    return { ...info(found), body: bodyOf(byteReader(found.body), { store: this.name, signal }) }
   }
 
   async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<StoredInfo | null> {

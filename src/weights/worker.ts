@@ -1,6 +1,6 @@
 import { abortError, isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import { type Clock, onAbort } from '../core/runtime.ts'
-import { bodyOf, piecesOf, readAtMost, unavailable } from './body.ts'
+import { bodyOf, byteReader, readAtMost, unavailable } from './body.ts'
 import type {
   ByteRange,
   GetOptions,
@@ -88,7 +88,7 @@ export class WorkerStore implements Store {
     if (answer.status === 200 || answer.status === 206) {
       const { body } = answer
       const stream =
-        body === null ? emptyBody() : bodyOf(piecesOf(body), this.#bodyOptions(answer.status, range, signal))
+        body === null ? emptyBody() : bodyOf(byteReader(body), this.#bodyOptions(answer.status, range, signal))
       return { ...infoOf(answer), body: stream }
     }
     leave(answer)

@@ -11,7 +11,7 @@ import { edgeEngine } from '../../src/cli/pack/edge-engine.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { tensor } from '../../src/core/tensors.ts'
-import { bodyOf, piecesOfBytes } from '../../src/weights/body.ts'
+import { bodyOf, byteReaderOf } from '../../src/weights/body.ts'
 import { BlobLoader } from '../../src/weights/loader.ts'
 import type { Store } from '../../src/weights/store.ts'
 
@@ -38,7 +38,7 @@ class CountingStore implements Pick<Store, 'name' | 'get'> {
     const piece = this.#pieces.get(key.slice('blob/sha256/'.length))
     if (!piece) return null
     this.reads++
-    const pieces = piecesOfBytes(piece)
+    const pieces = byteReaderOf(piece)
     const counted = {
       next: async () => {
         const next = await pieces.next()

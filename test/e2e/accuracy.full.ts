@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HELD_OUT } from '../../src/cli/accuracy/held-out.ts'
-import { measure } from '../../src/cli/accuracy/measure.ts'
+import { measureAccuracy } from '../../src/cli/accuracy/measure.ts'
 import { modelFolders, ROOT } from '../../src/cli/files/project.ts'
 import { type Local, startLocal } from '../../src/cli/local/local.ts'
 import { percentile } from '../../src/cli/statistics.ts'
@@ -39,7 +39,9 @@ describe.skipIf(!haveData)('accuracy through HTTP (skipped only where ../shared/
 
   it.each(HELD_OUT)('$model: $rule', async ({ model, read }) => {
     const samples = await read(DATA)
-    const { right, count, latencies } = await measure(`${local.server.url}/run/${model}`, samples, { concurrency: 2 })
+    const { right, count, latencies } = await measureAccuracy(`${local.server.url}/run/${model}`, samples, {
+      concurrency: 2,
+    })
     console.log(`${model}: ${right} of ${count}, p50 ${percentile(latencies, 0.5).toFixed(1)} ms`)
     expect(count).toBeGreaterThanOrEqual(2000)
     expect(right / count).toBeGreaterThanOrEqual(LEAST[model] ?? 1)

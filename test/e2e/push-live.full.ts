@@ -7,7 +7,7 @@ import { releaseCommand } from '../../src/cli/commands/release.ts'
 import { rmCommand } from '../../src/cli/commands/rm.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { type Local, startLocal } from '../../src/cli/local/local.ts'
-import { type Probe, probeFor } from '../../src/cli/local/probe.ts'
+import { type ModelProbe, probeFor } from '../../src/cli/local/probe.ts'
 import type { PackedModel } from '../../src/cli/pack/packer.ts'
 import { type PushResult, pushModel } from '../../src/cli/push/push.ts'
 import { openTarget } from '../../src/cli/target/open.ts'
@@ -22,7 +22,7 @@ const PATIENCE_MS = LIMITS.aliasTtlMs + 20_000
 
 let folder: string
 let local: Local
-let probe: Probe
+let probe: ModelProbe
 let first: PackedModel
 let second: PackedModel
 
@@ -39,7 +39,7 @@ beforeAll(async () => {
   const [digits] = local.models
   if (digits === undefined) throw new Error('digits has not answered')
   const { packed } = digits
-  probe = (await probeFor(packed.manifest, DIGITS)) as Probe
+  probe = (await probeFor(packed.manifest, DIGITS)) as ModelProbe
   // the same network under another name, and a second version that says its answers in words of its own
   const labels = packed.manifest.labels?.map((label) => `digit ${label}`) ?? []
   first = { ...packed, manifest: { ...packed.manifest, model: 'mine', version: '1' } }

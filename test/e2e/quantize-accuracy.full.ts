@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { HELD_OUT } from '../../src/cli/accuracy/held-out.ts'
-import { measure } from '../../src/cli/accuracy/measure.ts'
+import { measureAccuracy } from '../../src/cli/accuracy/measure.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { type Local, startLocal } from '../../src/cli/local/local.ts'
 import { type Description, readDescription } from '../../src/cli/pack/description.ts'
@@ -159,7 +159,7 @@ describe.skipIf(!haveData)(
       if (known !== undefined) return known.right / known.count
       const data = HELD_OUT.find(({ model }) => model === heldOut)
       if (data === undefined) throw new Error(`no held-out data of ${heldOut}`)
-      const { right, count } = await measure(`${local.server.url}/run/${name}`, await data.read(DATA), {
+      const { right, count } = await measureAccuracy(`${local.server.url}/run/${name}`, await data.read(DATA), {
         concurrency: 2,
       })
       expect(count).toBeGreaterThanOrEqual(2000)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { decodeModel, decodeTensor, encodeModel } from '../../src/onnx/codec.ts'
-import { printable } from '../../src/onnx/errors.ts'
+import { safeName } from '../../src/onnx/errors.ts'
 import { floatTensor, makeModel, node, subgraphModel } from '../fixtures/onnx-messages.ts'
 
 /** Field numbers of the schema. */
@@ -158,6 +158,6 @@ it('writes nothing above 2 GiB', () => {
 })
 
 it('prints names without anything that a terminal would obey', () => {
-  expect(printable('a\u001b[2Jb\u009b2Jc\u202ed\u2028"')).toBe('a\\u001b[2Jb\\u{9b}2Jc\\u{202e}d\\u{2028}\\"')
-  expect(printable('Größe/重み')).toBe('Größe/重み')
+  expect(safeName('a\u001b[2Jb\u009b2Jc\u202ed\u2028"')).toBe('a\\u001b[2Jb\\u{9b}2Jc\\u{202e}d\\u{2028}\\"')
+  expect(safeName('Größe/重み')).toBe('Größe/重み')
 })

@@ -3,7 +3,7 @@ import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger } from '../../src/core/runtime.ts'
 import { type HealthRecord, type HealthStore, HealthView, readRecord } from '../../src/placement/health.ts'
 import { KvHealthStore } from '../../src/placement/health-store.ts'
-import { checkOrigins, type Probe, probeOrigins } from '../../src/placement/probing.ts'
+import { type ProbeOrigin, probeAndRecord, probeOrigins } from '../../src/placement/probing.ts'
 import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
 
 class MemoryHealth implements HealthStore {
@@ -178,8 +178,8 @@ describe('shared health', () => {
 
 describe('probing', () => {
   const fra = { name: 'fra' }
-  const good: Probe<object> = async () => ({ ok: true, latencyMs: 3, provider: 'cuda', queue: 2 })
-  const bad: Probe<object> = async () => ({ ok: false, latencyMs: 4, detail: 'status 500' })
+  const good: ProbeOrigin<object> = async () => ({ ok: true, latencyMs: 3, provider: 'cuda', queue: 2 })
+  const bad: ProbeOrigin<object> = async () => ({ ok: false, latencyMs: 4, detail: 'status 500' })
 
   it('marks an origin as down after two failures in a row, and as up after one success', async () => {
     const clock = new ManualClock()
@@ -204,7 +204,7 @@ describe('probing', () => {
   it('looks at all at once, and waits for none longer than five seconds', async () => {
     const clock = new ManualClock()
     const signals: AbortSignal[] = []
-    const probe: Probe<{ readonly name: string }> = ({ name }, signal) => {
+    const probe: ProbeOrigin<{ readonly name: string }> = ({ name }, signal) => {
       signals.push(signal)
       if (name === 'fails') throw new Error('connect https://secret.example.com failed')
       return name === 'hangs' ? new Promise(() => {}) : good({}, signal)
@@ -231,7 +231,7 @@ describe('probing', () => {
     const logger = { ...silentLogger, info: log('info'), warn: log('warn') }
     const writes: number[] = []
     for (const probe of [good, good, good, bad, bad, bad, bad, good]) {
-      await checkOrigins([fra], probe, store, { clock, limits: LIMITS, logger })
+      await probeAndRecord([fra], probe, store, { clock, limits: LIMITS, logger })
       writes.push(store.writes)
       await clock.advance(60_000)
     }
@@ -243,7 +243,7 @@ describe('probing', () => {
     const [clock, store] = [new ManualClock(), new MemoryHealth()]
     store.gate = Promise.reject(new Error('KV is away'))
     store.gate.catch(() => {})
-    await checkOrigins([fra], good, store, { clock, limits: LIMITS, logger: silentLogger })
+    await probeAndRecord([fra], good, store, { clock, limits: LIMITS, logger: silentLogger })
     expect(store.writes).toBe(1)
   })
 })

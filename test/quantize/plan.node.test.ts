@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type PlanOptions, planMixedPrecision } from '../../src/quantize/plan.ts'
+import { type PrecisionPlanOptions, planMixedPrecision } from '../../src/quantize/plan.ts'
 import type { PlanLayer, Precision, PrecisionPlan } from '../../src/quantize/precision-levels.ts'
 import { bytesAt, movesOf, unitsOf } from '../../src/quantize/precision-levels.ts'
 import { measureSensitivity } from '../../src/quantize/sensitivity.ts'
@@ -27,7 +27,7 @@ function additive(harm: Readonly<Record<string, readonly [int8: number, q4: numb
   }
 }
 
-function plan(options: Omit<PlanOptions, 'signal' | 'quantizeWith'>) {
+function plan(options: Omit<PrecisionPlanOptions, 'signal' | 'quantizeWith'>) {
   return planMixedPrecision({ quantizeWith: encode, signal, ...options })
 }
 

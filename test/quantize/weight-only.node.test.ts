@@ -6,7 +6,7 @@ import { intOf } from '../../src/onnx/make.ts'
 import type { ModelProto, TensorProto } from '../../src/onnx/schema/onnx_pb.js'
 import { BLOCK_SIZES, type BlockSize, quantizeBlocks } from '../../src/quantize/blocks.ts'
 import { embeddings } from '../../src/quantize/embeddings.ts'
-import { Floats } from '../../src/quantize/floats.ts'
+import { FloatWeights } from '../../src/quantize/floats.ts'
 import { Agreement, sqnrDb } from '../../src/quantize/metrics.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
 import { weightOnly4 } from '../../src/quantize/weight-only.ts'
@@ -76,11 +76,15 @@ function restored(
 
 describe('four-bit blocks', () => {
   const blocksOf = (values: Float32Array, blockSize: BlockSize, symmetric: boolean) =>
-    quantizeBlocks({ floats: new Floats(values), count: 1, length: values.length, columns: false }, values.length / 2, {
-      blockSize,
-      symmetric,
-      scales: 'fp32',
-    })
+    quantizeBlocks(
+      { floats: new FloatWeights(values), count: 1, length: values.length, columns: false },
+      values.length / 2,
+      {
+        blockSize,
+        symmetric,
+        scales: 'fp32',
+      },
+    )
 
   /** Rounding to the nearest of 16 levels that span the block: what is done without a search. */
   function plainNoise(values: Float32Array, blockSize: number, symmetric: boolean): number {

@@ -4,7 +4,7 @@ import { LIMITS } from '../../src/core/limits.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { batchesOf } from '../../src/tasks/batches.ts'
-import { cosine, normalize, pool } from '../../src/tasks/pooling.ts'
+import { cosine, normalizeVector, poolTokens } from '../../src/tasks/pooling.ts'
 import { OPERATOR, testApp, testModel } from '../fixtures/http.ts'
 import { bareTokenizer, bertTokenizer, VOCABULARY } from '../fixtures/http-tokenizer.ts'
 
@@ -153,15 +153,15 @@ describe('pooling', () => {
   const tokens = Float32Array.of(1, -2, 3, 5, -6, -7, 99, 99, 99)
 
   it("takes the text's own tokens alone", () => {
-    expect([...pool(tokens, 2, 3, 'mean')]).toEqual([3, -4, -2])
-    expect([...pool(tokens, 2, 3, 'cls')]).toEqual([1, -2, 3])
-    expect([...pool(tokens, 2, 3, 'last')]).toEqual([5, -6, -7])
-    expect([...pool(tokens, 2, 3, 'max')]).toEqual([5, -2, 3])
+    expect([...poolTokens(tokens, 2, 3, 'mean')]).toEqual([3, -4, -2])
+    expect([...poolTokens(tokens, 2, 3, 'cls')]).toEqual([1, -2, 3])
+    expect([...poolTokens(tokens, 2, 3, 'last')]).toEqual([5, -6, -7])
+    expect([...poolTokens(tokens, 2, 3, 'max')]).toEqual([5, -2, 3])
   })
 
   it('brings vectors to length 1, and leaves the zero vector', () => {
-    expect([...normalize(Float32Array.of(3, 4))]).toEqual([Math.fround(0.6), Math.fround(0.8)])
-    expect([...normalize(new Float32Array(2))]).toEqual([0, 0])
+    expect([...normalizeVector(Float32Array.of(3, 4))]).toEqual([Math.fround(0.6), Math.fround(0.8)])
+    expect([...normalizeVector(new Float32Array(2))]).toEqual([0, 0])
   })
 
   it('compares directions', () => {
@@ -184,8 +184,8 @@ describe('a prompt that does not count', () => {
   })
 
   it('leaves zeros where it fills the whole text', () => {
-    expect([...pool(Float32Array.of(1, 2, 3, 4), 2, 2, 'mean', 2)]).toEqual([0, 0])
-    expect([...pool(Float32Array.of(1, 2, 3, 4), 2, 2, 'max', 2)]).toEqual([3, 4])
+    expect([...poolTokens(Float32Array.of(1, 2, 3, 4), 2, 2, 'mean', 2)]).toEqual([0, 0])
+    expect([...poolTokens(Float32Array.of(1, 2, 3, 4), 2, 2, 'max', 2)]).toEqual([3, 4])
   })
 })
 

@@ -6,7 +6,7 @@ import { bytesFromBase64 } from '../../src/media/base64.ts'
 import { decodeImage } from '../../src/media/image/decode.ts'
 import { encodePng } from '../../src/media/image/png-encode.ts'
 import type { Raster } from '../../src/media/image/raster.ts'
-import { type Candidate, fromHead, overlap, suppressed } from '../../src/tasks/candidates.ts'
+import { type DetectedBox, fromHead, overlap, suppressed } from '../../src/tasks/candidates.ts'
 import { headOf } from '../../src/tasks/detection-heads.ts'
 import { greyPng } from '../../synthetic/png.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
@@ -278,7 +278,7 @@ describe('object detection', () => {
   })
 
   it('suppresses by label, best first, and not more often than asked', () => {
-    const one = (label: number, score: number, xmin: number): Candidate => ({
+    const one = (label: number, score: number, xmin: number): DetectedBox => ({
       label,
       score,
       ...box(xmin, 0, xmin + 10, 10),

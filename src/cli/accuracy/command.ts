@@ -8,8 +8,8 @@ import { percentile, wilsonInterval } from '../statistics.ts'
 import { runScript, UsageError } from '../terminal/command-line.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 import { freePort } from '../terminal/port.ts'
-import { assertData, HELD_OUT, type HeldOut, type Sample } from './held-out.ts'
-import { type Measurement, measure } from './measure.ts'
+import { assertData, HELD_OUT, type HeldOut, type HeldOutSample } from './held-out.ts'
+import { type Measurement, measureAccuracy } from './measure.ts'
 
 const OPTIONS = {
   data: {
@@ -73,11 +73,11 @@ await runScript(HELP, async () => {
   const data = resolve(values.data ?? join(ROOT, '../shared/datasets'))
 
   assertData(data, wanted)
-  const sets: { readonly set: HeldOut; readonly samples: readonly Sample[] }[] = []
+  const sets: { readonly set: HeldOut; readonly samples: readonly HeldOutSample[] }[] = []
   for (const set of wanted) sets.push({ set, samples: spread(await set.read(data), limit) })
   const measureAll = async (url: string): Promise<void> => {
     for (const { set, samples } of sets) {
-      console.log(describe(set, await measure(`${url}/run/${set.model}`, samples, { concurrency, headers })))
+      console.log(describe(set, await measureAccuracy(`${url}/run/${set.model}`, samples, { concurrency, headers })))
     }
   }
 

@@ -8,7 +8,7 @@ import { parseIdx } from '../samples/idx.ts'
 import { UsageError } from '../terminal/command-line.ts'
 
 /** One thing to ask, and the label that is right for it. */
-export interface Sample {
+export interface HeldOutSample {
   readonly body: Uint8Array<ArrayBuffer> | string
   readonly contentType: string
   readonly label: string
@@ -22,7 +22,7 @@ export interface HeldOut {
   /** Files that it is read from, and what they are. */
   readonly files: readonly string[]
   readonly contents: string
-  read(folder: string): Promise<Sample[]>
+  read(folder: string): Promise<HeldOutSample[]>
 }
 
 const IMAGES = 'mnist-8000-images-idx3-ubyte.gz'

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { UsageError } from '../terminal/command-line.ts'
-import type { Sample } from './held-out.ts'
+import type { HeldOutSample } from './held-out.ts'
 
 export interface Measurement {
   readonly right: number
@@ -11,7 +11,7 @@ export interface Measurement {
   readonly refusals: number
 }
 
-export interface MeasureOptions {
+export interface AccuracyOptions {
   /** Requests on the way at once. */
   readonly concurrency: number
   readonly headers?: Readonly<Record<string, string>>
@@ -25,7 +25,11 @@ const MOST_REFUSALS = 20
  * for as long as it says.
  * @throws UsageError if a sample is answered with a failure
  */
-export async function measure(url: string, samples: readonly Sample[], options: MeasureOptions): Promise<Measurement> {
+export async function measureAccuracy(
+  url: string,
+  samples: readonly HeldOutSample[],
+  options: AccuracyOptions,
+): Promise<Measurement> {
   const queue = samples.values()
   const latencies: number[] = []
   let right = 0

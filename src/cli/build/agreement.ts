@@ -1,5 +1,5 @@
 import { decodeModel } from '../../onnx/codec.ts'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import type { Sample } from '../../quantize/types.ts'
 import { assessOutput } from '../verify/assess-output.ts'
 import { Comparison } from '../verify/compare.ts'
@@ -59,7 +59,7 @@ export async function agreementOf(options: AgreementOptions): Promise<CandidateA
       const judged = trials.map(({ name, comparison, watch }) => {
         const agreement = comparison.result()
         const of = classes ? agreement : { ...agreement, top1: null }
-        return { name: `output "${printable(name)}"`, ...assessOutput(of, watch.result(), tolerance, ranges.get(name)) }
+        return { name: `output "${safeName(name)}"`, ...assessOutput(of, watch.result(), tolerance, ranges.get(name)) }
       })
       return {
         differences: judged.flatMap(({ name, deviations }) => deviations.map((what) => `${name} ${what}`)),

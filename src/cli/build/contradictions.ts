@@ -1,5 +1,5 @@
 import { UsageError } from '../terminal/command-line.ts'
-import type { Values } from '../terminal/values.ts'
+import type { OptionValues } from '../terminal/values.ts'
 import type { QuantizeSettings } from './options.ts'
 
 /** Precisions that `--max-drop` can begin with. */
@@ -9,7 +9,7 @@ const MIXED: readonly string[] = ['auto', 'q8', 'int8', 'q4']
  * Options that would do nothing in this company are refused: whoever gives one expects it to do something.
  * @throws UsageError naming the option, and what goes with it
  */
-export function refuseContradictions(values: Values, settings: QuantizeSettings): void {
+export function refuseContradictions(values: OptionValues, settings: QuantizeSettings): void {
   const { blockSize, calibration, dtype, maxDrop, method, percentile } = settings
   const given = (name: string): boolean => values[name] !== undefined
   const floats = dtype === 'fp32' || dtype === 'fp16'
@@ -51,7 +51,7 @@ export function refuseContradictions(values: Values, settings: QuantizeSettings)
 }
 
 /** @throws UsageError where it is said how to read samples, and not which */
-export function refuseUnusedSamples(values: Values): void {
+export function refuseUnusedSamples(values: OptionValues): void {
   if (values.samples !== undefined) return
   for (const name of ['samples-limit', 'samples-part']) {
     if (values[name] !== undefined) throw new UsageError(`--${name} needs --samples to choose from.`)

@@ -4,7 +4,7 @@ import { chooseMethod } from '../../quantize/method.ts'
 import { type ModelSummary, summarizeModel, type WeightKind } from '../../quantize/model-summary.ts'
 import { quantizedOps } from '../../quantize/quantized-ops.ts'
 import type { Dtype } from '../../quantize/types.ts'
-import { bytes, printableLines, table } from '../terminal/format.ts'
+import { binarySize, printableLines, table } from '../terminal/format.ts'
 import { type LoadOptions, loadModel } from './load.ts'
 
 export interface Inspection {
@@ -72,7 +72,7 @@ export function describeInspection(inspection: Inspection): string {
   const operators = survey.operators.slice(0, MOST_OPERATORS).map(({ op, count }) => `${op} ${count}`)
   const more = survey.operators.length - operators.length
   const lines = [
-    `${inspection.source}: ${bytes(inspection.bytes)}`,
+    `${inspection.source}: ${binarySize(inspection.bytes)}`,
     `  made by ${survey.producer || 'an unnamed producer'}, IR ${survey.irVersion}, operator sets ${opsets(survey)}`,
     `  licence: ${inspection.licence ?? 'not stated'}`,
     '',
@@ -86,8 +86,8 @@ export function describeInspection(inspection: Inspection): string {
     '',
     table([
       ['weights', 'tensors', 'fp32'],
-      ...survey.weights.map(({ kind, tensors, floats }) => [NAMES[kind], String(tensors), bytes(4 * floats)]),
-      ...Object.entries(survey.otherBytes).map(([type, size]) => [type, '', bytes(size)]),
+      ...survey.weights.map(({ kind, tensors, floats }) => [NAMES[kind], String(tensors), binarySize(4 * floats)]),
+      ...Object.entries(survey.otherBytes).map(([type, size]) => [type, '', binarySize(size)]),
     ]),
   ]
   if (quantized.length > 0) {
@@ -99,9 +99,9 @@ export function describeInspection(inspection: Inspection): string {
         ['precision', 'size, about', 'loaded, about', 'at the edge'],
         ...estimates.map(({ dtype, bytes: size, loaded, edge }) => [
           dtype,
-          bytes(size),
-          bytes(loaded),
-          edge ? 'fits' : `too large: ${bytes(LIMITS.sessionBudgetBytes)} are there`,
+          binarySize(size),
+          binarySize(loaded),
+          edge ? 'fits' : `too large: ${binarySize(LIMITS.sessionBudgetBytes)} are there`,
         ]),
       ]),
       '',

@@ -10,7 +10,7 @@ import { ROOT } from '../files/project.ts'
 import { type ModelFile, readModelFile } from '../pack/model-file.ts'
 import { refuseUnsendable } from '../pack/sendable.ts'
 import { withoutZipMaps } from '../pack/zip-maps.ts'
-import { type ModelSource, openSource } from '../source/source.ts'
+import { type ModelSource, openModelSource } from '../source/source.ts'
 import type { Progress } from '../terminal/progress.ts'
 import { referenceSession } from '../verify/reference.ts'
 
@@ -65,7 +65,7 @@ export async function loadModel(
   spec: string,
   { file, insecure = false, signal, progress }: LoadOptions,
 ): Promise<LoadedModel> {
-  const source = await openSource(spec, { cacheDir: CACHE, env: process.env, signal, file, insecure, progress })
+  const source = await openModelSource(spec, { cacheDir: CACHE, env: process.env, signal, file, insecure, progress })
   const { model: read, bytes, bytesRead, external } = await readValid(source)
   const unzipped = await withoutZipMaps(read, signal)
   const model = unzipped?.model ?? read

@@ -6,7 +6,7 @@ import { type Quantized, type QuantizeEnv, quantizePrepared, refuseQuantized } f
 import type { Dtype, LayerResult } from '../../quantize/types.ts'
 import { confidenceNote, createEvaluator, splitSamples } from '../samples/accuracy.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { bytes } from '../terminal/format.ts'
+import { binarySize } from '../terminal/format.ts'
 import { referenceEngine } from './context.ts'
 import type { LoadedModel } from './load.ts'
 import type { QuantizeSettings } from './options.ts'
@@ -66,7 +66,7 @@ export async function mixPrecisions(
     quantized: { ...result, applied: [...prepared.applied, ...result.applied] },
     notes: [
       ...prepared.notes,
-      `precision: mixed (${counts(mixed.plan)}), weights ${bytes(mixed.bytes)}: ${chooser.metric} ${percent(mixed.accuracy)} of ${percent(mixed.baseline)} on ${chooser.count} samples`,
+      `precision: mixed (${counts(mixed.plan)}), weights ${binarySize(mixed.bytes)}: ${chooser.metric} ${percent(mixed.accuracy)} of ${percent(mixed.baseline)} on ${chooser.count} samples`,
       ...(mixed.confirmed
         ? [
             `on ${confirmer.count} samples held back: ${percent(mixed.confirmed.accuracy)} of ${percent(mixed.confirmed.baseline)}`,

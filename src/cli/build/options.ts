@@ -3,10 +3,10 @@ import { MODEL_NAME, TASKS, type TaskName, VERSION_NAME } from '../../catalog/ma
 import { BLOCK_SIZES, type BlockSize } from '../../quantize/blocks.ts'
 import { DTYPES, type Dtype } from '../../quantize/types.ts'
 import { type ImageWishes, PRESETS, saysAnything } from '../describe/wishes.ts'
-import type { Part } from '../samples/items.ts'
+import type { SampleParts } from '../samples/items.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { helpOf, type Options } from '../terminal/options.ts'
-import { flag, integerIn, list, numberIn, oneOf, text, type Values } from '../terminal/values.ts'
+import { flag, integerIn, list, numberIn, type OptionValues, oneOf, text } from '../terminal/values.ts'
 import { refuseContradictions, refuseUnusedSamples } from './contradictions.ts'
 
 /** How a model is to be made small; what is left out is chosen for it. */
@@ -53,7 +53,7 @@ export interface SampleSettings {
   /** Folder or file of samples. */
   readonly samples: string | undefined
   readonly limit: number
-  readonly part: Part | undefined
+  readonly part: SampleParts | undefined
   /** Least cosine between the outputs of the original and of the result. */
   readonly tolerance: number | undefined
 }
@@ -205,7 +205,7 @@ export const SAMPLE_HELP = `What it is measured with:
 ${helpOf(SAMPLE_OPTIONS, BUILD_COLUMN)}`
 
 /** @throws UsageError where a value is not one that the option knows, or options contradict each other */
-export function quantizeSettings(values: Values): QuantizeSettings {
+export function quantizeSettings(values: OptionValues): QuantizeSettings {
   const settings: QuantizeSettings = {
     dtype: oneOf(values, 'dtype', DTYPE_CHOICES) ?? 'auto',
     method: oneOf(values, 'method', METHODS) ?? 'auto',
@@ -225,7 +225,7 @@ export function quantizeSettings(values: Values): QuantizeSettings {
 }
 
 /** @throws UsageError where it is no size of a block */
-function blockSizeOf(values: Values): QuantizeSettings['blockSize'] {
+function blockSizeOf(values: OptionValues): QuantizeSettings['blockSize'] {
   const value = text(values, 'block-size')
   const size = BLOCK_SIZES.find((known) => String(known) === value)
   if (value === undefined || size !== undefined) return size
@@ -233,7 +233,7 @@ function blockSizeOf(values: Values): QuantizeSettings['blockSize'] {
 }
 
 /** @throws UsageError where a name is not allowed */
-export function modelSettings(values: Values): ModelSettings {
+export function modelSettings(values: OptionValues): ModelSettings {
   const name = text(values, 'name')
   const version = text(values, 'model-version')
   if (name !== undefined && !MODEL_NAME.test(name)) {
@@ -265,7 +265,7 @@ export function modelSettings(values: Values): ModelSettings {
 }
 
 /** @throws UsageError where a value is none that the option takes, or pictures are described for raw tensors */
-function imageWishes(values: Values): ImageWishes | undefined {
+function imageWishes(values: OptionValues): ImageWishes | undefined {
   const wishes: ImageWishes = {
     preset: oneOf(values, 'preset', PRESETS),
     size: pictureSize(text(values, 'size')),
@@ -298,7 +298,7 @@ function pictureSize(value: string | undefined): readonly [number, number] | und
 }
 
 /** @throws UsageError where it is no list of numbers */
-function numbers(values: Values, name: string): readonly number[] | undefined {
+function numbers(values: OptionValues, name: string): readonly number[] | undefined {
   const value = text(values, name)
   if (value === undefined) return undefined
   const parts = value.split(',').map((part) => part.trim())
@@ -308,7 +308,7 @@ function numbers(values: Values, name: string): readonly number[] | undefined {
 }
 
 /** @throws UsageError */
-export function sampleSettings(values: Values): SampleSettings {
+export function sampleSettings(values: OptionValues): SampleSettings {
   refuseUnusedSamples(values)
   return {
     samples: text(values, 'samples'),
@@ -319,7 +319,7 @@ export function sampleSettings(values: Values): SampleSettings {
 }
 
 /** @throws UsageError where it is not of the form R/N */
-function partOf(value: string | undefined): Part | undefined {
+function partOf(value: string | undefined): SampleParts | undefined {
   if (value === undefined) return undefined
   const [, remainder, divisor] = /^(\d{1,6})\/(\d{1,6})$/.exec(value)?.map(Number) ?? []
   if (remainder === undefined || divisor === undefined || remainder >= divisor) {

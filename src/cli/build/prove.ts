@@ -19,7 +19,7 @@ export interface ProofSettings {
 }
 
 /** What a proof found, as far as it was asked for. */
-export interface Found {
+export interface ProofResult {
   readonly verification: Verification | null
   readonly measured: Measured | null
   /** Whether it was found before, on the same files, samples and tools. */
@@ -37,7 +37,7 @@ export async function prove(
   { verify, measure, tolerance }: ProofSettings,
   { progress, signal }: BuildContext,
   kept: Kept = keptResults(),
-): Promise<Found> {
+): Promise<ProofResult> {
   if (!verify && !measure) return { verification: null, measured: null, kept: false }
   const task = progress.task(verify ? 'Proving in workerd' : 'Measuring in workerd', undefined, 'steps')
   const parts = {
@@ -49,7 +49,7 @@ export async function prove(
     measure,
     tolerance,
   }
-  const before = await kept.find<Pick<Found, 'verification' | 'measured'>>('proof', parts)
+  const before = await kept.find<Pick<ProofResult, 'verification' | 'measured'>>('proof', parts)
   if (before !== undefined) {
     task.done(`nothing has changed since the last time: ${summary(before)}`)
     return { ...before, kept: true }
@@ -81,7 +81,7 @@ const VERDICTS = {
   none: 'no output is exercised',
 } as const
 
-function summary({ verification, measured }: Pick<Found, 'verification' | 'measured'>): string {
+function summary({ verification, measured }: Pick<ProofResult, 'verification' | 'measured'>): string {
   const parts: string[] = []
   if (verification) parts.push(VERDICTS[verification.verdict])
   if (measured) parts.push(measured.verdict.fit)

@@ -1,4 +1,4 @@
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import { type RandomNode, randomNodes } from '../../onnx/random.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { LoadedModel } from './load.ts'
@@ -8,7 +8,7 @@ const MOST_NAMED = 3
 
 /** `RandomNormalLike "noise", Bernoulli "mask"` */
 function namesOf(nodes: readonly RandomNode[]): string {
-  const named = nodes.slice(0, MOST_NAMED).map(({ node, op }) => `${printable(op)} "${printable(node)}"`)
+  const named = nodes.slice(0, MOST_NAMED).map(({ node, op }) => `${safeName(op)} "${safeName(node)}"`)
   return `${named.join(', ')}${nodes.length > named.length ? ` and ${nodes.length - named.length} more` : ''}`
 }
 

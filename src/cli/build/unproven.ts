@@ -1,6 +1,6 @@
 import { join, relative } from 'node:path'
 import type { Signature } from '../../core/tensors.ts'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import type { Sample } from '../../quantize/types.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { howToGiveSamples } from '../verify/find.ts'
@@ -42,7 +42,7 @@ export function noEvidence(
   const shapes = new Map([...(sample?.inputs ?? [])].map(([name, { shape }]) => [name, shape]))
   return [
     `On ${synthetic ? 'the inputs that Verge made up' : 'these samples'} no output of the model shows whether the result is right.`,
-    ...[...outputs].map(([output, unexercised]) => `Output "${printable(output)}": ${unexercised}.`),
+    ...[...outputs].map(([output, unexercised]) => `Output "${safeName(output)}": ${unexercised}.`),
     'Give real inputs, on which the model finds something: --samples with pictures, texts or requests.',
     ...howToGiveSamples(signature, shapes).split('\n'),
   ]

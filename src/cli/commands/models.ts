@@ -7,7 +7,7 @@ import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed } from '../target/names.ts'
 import { withTarget } from '../target/session.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { bytes, printable, table } from '../terminal/format.ts'
+import { binarySize, printable, table } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
 const OPTIONS = {
@@ -71,7 +71,7 @@ function overview(models: readonly ModelRecord[]): string {
 }
 
 function artifactsOf({ manifest }: VersionRecord): string {
-  return (manifest?.artifacts ?? []).map(({ id, bytes: size }) => `${id} ${bytes(size)}`).join(', ')
+  return (manifest?.artifacts ?? []).map(({ id, bytes: size }) => `${id} ${binarySize(size)}`).join(', ')
 }
 
 function describeModel({ alias, versions }: ModelRecord): string {
@@ -92,19 +92,19 @@ function describeModel({ alias, versions }: ModelRecord): string {
     lines.push(`  task      ${printable(manifest.task ?? 'raw tensors')}`)
     if (manifest.licence !== undefined) lines.push(`  licence   ${printable(manifest.licence)}`)
     if (manifest.source !== undefined) lines.push(`  source    ${printable(manifest.source)}`)
-    lines.push(`  stored    ${bytes(storedBytes(manifest))}`)
+    lines.push(`  stored    ${binarySize(storedBytes(manifest))}`)
     const rows = manifest.artifacts.map((artifact) => [
       `  ${artifact.id}`,
       artifact.dtype,
-      bytes(artifact.bytes),
-      artifact.memoryBytes === undefined ? '' : `${bytes(artifact.memoryBytes)} loaded`,
+      binarySize(artifact.bytes),
+      artifact.memoryBytes === undefined ? '' : `${binarySize(artifact.memoryBytes)} loaded`,
       artifact.places.join(', '),
       artifact.sha256,
     ])
     const aside = (manifest.aside ?? []).map((artifact) => [
       `  ${printable(artifact.id)}`,
       '',
-      artifact.blob === undefined ? '' : bytes(artifact.blob.bytes),
+      artifact.blob === undefined ? '' : binarySize(artifact.blob.bytes),
       '',
       artifact.places.join(', '),
       printable(asideReason(artifact)),
@@ -112,7 +112,7 @@ function describeModel({ alias, versions }: ModelRecord): string {
     const files = Object.entries(manifest.files ?? {}).map(([name, blob]) => [
       `  ${name}`,
       '',
-      bytes(blob.bytes),
+      binarySize(blob.bytes),
       '',
       '',
       blob.sha256,

@@ -13,7 +13,7 @@ import { writeWhole } from '../files/whole-file.ts'
 import { sha256 } from '../pack/bytes.ts'
 import type { PackedModel } from '../pack/packer.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { bytes, printable } from '../terminal/format.ts'
+import { binarySize, printable } from '../terminal/format.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
@@ -103,8 +103,8 @@ function refuseTwins(packed: readonly PackedModel[]): void {
 /** What a packed model is, for a person. */
 function describePacked({ manifest, visibility, notes }: PackedModel): string {
   const lines = manifest.artifacts.map((artifact) => {
-    const held = artifact.memoryBytes === undefined ? '' : `, ${bytes(artifact.memoryBytes)} loaded`
-    return `  ${artifact.id}: ${bytes(artifact.bytes)} for ${artifact.places.join(', ')}${held}`
+    const held = artifact.memoryBytes === undefined ? '' : `, ${binarySize(artifact.memoryBytes)} loaded`
+    return `  ${artifact.id}: ${binarySize(artifact.bytes)} for ${artifact.places.join(', ')}${held}`
   })
   const head = `${manifest.model} ${manifest.version}: ${manifest.task ?? 'raw tensors'}, ${visibility}`
   const digest = `  manifest ${sha256(canonicalBytes(manifest))}`

@@ -19,7 +19,7 @@ import { describeLoaded, samplesFor } from '../build/samples.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { writeWhole } from '../files/whole-file.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { bytes, printable, table } from '../terminal/format.ts'
+import { binarySize, printable, table } from '../terminal/format.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 import { toleranceFor } from '../verify/tolerance.ts'
@@ -153,7 +153,7 @@ function describe({
   )
   const share = ((100 * bytesAfter) / bytesBefore).toFixed(1)
   return [
-    `${printable(source)}: ${bytes(bytesBefore)} > ${bytes(bytesAfter)} (${share} %)`,
+    `${printable(source)}: ${binarySize(bytesBefore)} > ${binarySize(bytesAfter)} (${share} %)`,
     ...notes.map((note) => `  ${printable(note)}`),
     '',
     ...(layers.length === 0
@@ -167,8 +167,8 @@ function describe({
                 node,
                 op,
                 to,
-                bytes(before),
-                bytes(after),
+                binarySize(before),
+                binarySize(after),
                 sqnrDb === null ? '-' : `${sqnrDb.toFixed(1)} dB`,
               ]),
           ]),

@@ -6,7 +6,7 @@ import { withTarget } from '../target/session.ts'
 import { delayOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { agreed } from '../terminal/confirm.ts'
-import { bytes, counted } from '../terminal/format.ts'
+import { binarySize, counted } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
 const OPTIONS = {
@@ -89,7 +89,7 @@ function describePlan(plan: RemovalPlan, place: string, names: Names): string {
     lines.push(
       `  its name, and ${counted(versions.length, 'version')}${versions.length > 0 ? `: ${names(versions)}` : ''}`,
     )
-  const size = bytes(chunks.reduce((sum, chunk) => sum + chunk.bytes, 0))
+  const size = binarySize(chunks.reduce((sum, chunk) => sum + chunk.bytes, 0))
   lines.push(`  ${counted(chunks.length, 'chunk')} of weights (${size}) that nothing else needs`)
   if (shared > 0) lines.push(`  ${counted(shared, 'chunk')} that something else needs stay`)
   if (unreadable.length > 0) lines.push(staying(unreadable, names))
@@ -101,7 +101,7 @@ function describeResult(
   { chunks, bytes: size, unreadable, harmed }: RemovalResult,
   names: Names,
 ): string {
-  const lines = [`Removed ${title(plan)}, and ${counted(chunks, 'chunk')} of weights (${bytes(size)}).`]
+  const lines = [`Removed ${title(plan)}, and ${counted(chunks, 'chunk')} of weights (${binarySize(size)}).`]
   if (unreadable.length > 0) lines.push(staying(unreadable, names))
   if (harmed.length > 0) {
     lines.push(`Pushed meanwhile, and without chunks that they need now: ${names(harmed)}. Push them again.`)

@@ -6,7 +6,7 @@ import { CARRIED_KEY, LEAST_KEY } from '../../config/values.ts'
 import { defineCommand } from '../command.ts'
 import { modelFolders, ROOT } from '../files/project.ts'
 import { type PackedModel, packFolder } from '../pack/packer.ts'
-import { API_KEY, planSetup, type Step } from '../push/setup.ts'
+import { API_KEY, planSetup, type SetupStep } from '../push/setup.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { agreed } from '../terminal/confirm.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
@@ -82,7 +82,7 @@ export const setupCommand = defineCommand({
   },
 })
 
-function describe({ what, done, plan, takesOver }: Step): string {
+function describe({ what, done, plan, takesOver }: SetupStep): string {
   if (done !== undefined) return `    ${what}: ${done}`
   return `  + ${what}: ${plan}${takesOver === undefined ? '' : `\n    ! It takes over ${takesOver}.`}`
 }

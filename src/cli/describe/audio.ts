@@ -2,7 +2,7 @@ import type { AudioSettings } from '../../catalog/settings/audio.ts'
 import type { Signature } from '../../core/tensors.ts'
 import type { Guess, TaskFields } from './guess.ts'
 import { checkKeys, type KeyRules, only } from './keys.ts'
-import { activationFor, labelsFor, type Outcome } from './labels.ts'
+import { activationFor, type LabelOutcome, labelsFor } from './labels.ts'
 import { readSettings, type Settings, sizeOf, stringOf } from './settings.ts'
 
 type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
@@ -50,7 +50,7 @@ export async function guessAudio(
   config: Settings,
   signature: Signature,
   said: Said,
-): Promise<Outcome<Guess> | undefined> {
+): Promise<LabelOutcome<Guess> | undefined> {
   if (said.task === 'voice-activity-detection' || (said.task === undefined && isSilero(signature))) {
     return voiceActivity(signature, said)
   }
@@ -105,7 +105,7 @@ function isSilero({ inputs, outputs }: Signature): boolean {
   return names(inputs) === 'input sr state' && names(outputs) === 'output stateN'
 }
 
-function voiceActivity(signature: Signature, said: Said): Outcome<Guess> {
+function voiceActivity(signature: Signature, said: Said): LabelOutcome<Guess> {
   const audio = said.preprocess?.audio ?? (isSilero(signature) ? SILERO : undefined)
   if (audio?.window === undefined) {
     return { problem: 'nothing says how it hears a sound window by window; its tensors are not those of silero-vad' }

@@ -1,6 +1,6 @@
 import { bytesSettingsSchema } from '../../catalog/settings/bytes.ts'
 import type { Guess, TaskFields } from './guess.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import { numberOf, objectOf, readSettings } from './settings.ts'
 
 type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
@@ -10,7 +10,10 @@ type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
  * model is to be something else.
  * @throws UsageError where the file is not JSON
  */
-export async function guessBytes(files: ReadonlyMap<string, string>, said: Said): Promise<Outcome<Guess> | undefined> {
+export async function guessBytes(
+  files: ReadonlyMap<string, string>,
+  said: Said,
+): Promise<LabelOutcome<Guess> | undefined> {
   if (said.task !== undefined && said.task !== 'bytes-classification') return undefined
   const config = await readSettings(files, 'config.min.json')
   if (config === undefined || numberOf(config.beg_size) === undefined || numberOf(config.end_size) === undefined) {

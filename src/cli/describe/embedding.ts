@@ -2,7 +2,7 @@ import type { TaskName } from '../../catalog/manifest.ts'
 import type { EmbeddingSettings, Pooling } from '../../catalog/settings/embedding.ts'
 import type { Signature } from '../../core/tensors.ts'
 import type { Guess, TaskFields } from './guess.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import { objectOf, readSettings, readText, type Settings, sizeOf, stringOf } from './settings.ts'
 import { textPreprocess, textSettings } from './text.ts'
 import { sentenceFindings } from './text-keys.ts'
@@ -26,7 +26,7 @@ export async function embeddingGuess(
   config: Settings,
   signature: Signature,
   said: Said,
-): Promise<Outcome<Guess> | undefined> {
+): Promise<LabelOutcome<Guess> | undefined> {
   const modules = await modulesOf(files)
   const known = said.task === undefined ? await taskOf(files, config, modules) : { task: said.task, why: 'as asked' }
   if (known === undefined || !(EMBEDDING.includes(known.task) || known.task === 'text-ranking')) return undefined
@@ -101,7 +101,7 @@ async function embeddingOf(
   config: Settings,
   signature: Signature,
   modules: readonly string[] | undefined,
-): Promise<Outcome<Embedding>> {
+): Promise<LabelOutcome<Embedding>> {
   const isStatic = config.model_type === 'model2vec' || (modules?.includes('StaticEmbedding') ?? false)
   // An export of the whole pipeline has done in the graph what the modules say.
   const whole = signature.outputs.some(
@@ -111,7 +111,7 @@ async function embeddingOf(
   if (!whole && unknown !== undefined) {
     return { problem: `its module ${unknown} is not in the graph; export it whole, with an output sentence_embedding` }
   }
-  const pooling: Outcome<Pooling> | undefined = whole ? { value: 'mean' } : await poolingOf(files)
+  const pooling: LabelOutcome<Pooling> | undefined = whole ? { value: 'mean' } : await poolingOf(files)
   if (pooling !== undefined && 'problem' in pooling) return pooling
   const normalize = modules?.includes('Normalize') ?? (isStatic ? config.normalize === true : true)
   const prompts = await promptsOf(files)
@@ -156,7 +156,7 @@ const POOLING_FLAGS: Readonly<Record<string, Pooling>> = {
 }
 const POOLING_NAMES: Readonly<Record<string, Pooling>> = { mean: 'mean', cls: 'cls', lasttoken: 'last', max: 'max' }
 
-async function poolingOf(files: Files): Promise<Outcome<Pooling> | undefined> {
+async function poolingOf(files: Files): Promise<LabelOutcome<Pooling> | undefined> {
   const settings = await readSettings(files, '1_Pooling/config.json')
   if (settings === undefined) return undefined
   const named = [settings.pooling_mode].flat().filter((mode) => mode !== undefined)

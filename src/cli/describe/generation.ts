@@ -5,7 +5,7 @@ import type { Signature } from '../../core/tensors.ts'
 import { causalLayout } from '../../engine/causal.ts'
 import { TextTokenizer } from '../../media/text/tokenizer.ts'
 import type { Guess, TaskFields } from './guess.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import { objectOf, readSettings, readText, type Settings, sizeOf, stringOf } from './settings.ts'
 import { unfitTokenizer } from './text.ts'
 import { generationFindings, tokenizerFindings } from './text-keys.ts'
@@ -28,7 +28,7 @@ export async function guessGeneration(
   config: Settings,
   signature: Signature,
   said: Said,
-): Promise<Outcome<Guess> | undefined> {
+): Promise<LabelOutcome<Guess> | undefined> {
   const architecture = stringOf(
     Array.isArray(config.architectures) ? (config.architectures as unknown[])[0] : undefined,
   )

@@ -7,7 +7,7 @@ import { embeddingGuess } from './embedding.ts'
 import { guessGeneration } from './generation.ts'
 import { type ImageOutcome, imageOutcome, imageSettings } from './image.ts'
 import { type ImageInput, imageInput } from './image-input.ts'
-import { activationFor, labelsFor, type Outcome } from './labels.ts'
+import { activationFor, type LabelOutcome, labelsFor } from './labels.ts'
 import { readSettings, type Settings, stringOf } from './settings.ts'
 import { guessTabular } from './tabular.ts'
 import { textPreprocess, textSettings } from './text.ts'
@@ -62,7 +62,7 @@ export async function guessTask(
   signature: Signature,
   said: Said,
   wishes: ImageWishes = {},
-): Promise<Outcome<Guess>> {
+): Promise<LabelOutcome<Guess>> {
   const config = (await readSettings(files, 'config.json')) ?? {}
   const pictures = saysAnything(wishes)
   const other = pictures ? undefined : await ofOtherInputs(files, config, signature, said)
@@ -107,7 +107,7 @@ async function ofOtherInputs(
   config: Settings,
   signature: Signature,
   said: Said,
-): Promise<Outcome<Guess> | undefined> {
+): Promise<LabelOutcome<Guess> | undefined> {
   return (
     guessTabular(config, signature, said) ??
     (await guessBytes(files, said)) ??
@@ -124,7 +124,7 @@ async function preprocessing(
   files: ReadonlyMap<string, string>,
   signature: Signature,
   { config, processor, timm, said, wishes }: Context,
-): Promise<Outcome<Own>> {
+): Promise<LabelOutcome<Own>> {
   if (OF_TEXTS.includes(task)) {
     const text = await textSettings(files, config, signature, task === 'token-classification')
     if ('problem' in text) return text
@@ -151,12 +151,12 @@ async function preprocessing(
   return { value: { preprocess: { image: image.value.image }, notes: image.value.notes } }
 }
 
-function byProcessor(processor: Settings | undefined, input: ImageInput): Outcome<ImageOutcome> {
+function byProcessor(processor: Settings | undefined, input: ImageInput): LabelOutcome<ImageOutcome> {
   if (processor !== undefined) return imageSettings(processor, input)
   return { problem: 'there is no preprocessor_config.json beside it that says how a picture becomes a tensor' }
 }
 
-function byTimm(timm: Settings, input: ImageInput): Outcome<ImageOutcome> {
+function byTimm(timm: Settings, input: ImageInput): LabelOutcome<ImageOutcome> {
   const read = timmProcessor(timm)
   return 'problem' in read ? read : imageOutcome(read.value.processor, input, read.value.notes)
 }

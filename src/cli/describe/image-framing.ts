@@ -1,7 +1,7 @@
 import type { ImageSettings } from '../../catalog/manifest.ts'
 import { familyOf } from './image-family.ts'
 import type { ImageInput } from './image-input.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import { numberOf, objectOf, type Settings, sizeOf } from './settings.ts'
 
 /** Fit, size, resize and padding: how a picture gets its size. */
@@ -15,7 +15,7 @@ const POOLFORMER_CROP = 0.9
 const LEVIT_SHARE = 256 / 224
 
 /** How a picture gets its size. Where the model's own input has a fixed size, that counts. */
-export function framingOf(processor: Settings, input: ImageInput, notes: string[]): Outcome<Framing> {
+export function framingOf(processor: Settings, input: ImageInput, notes: string[]): LabelOutcome<Framing> {
   const resizes = processor.do_resize !== false && processor.do_resize_and_center_crop !== false
   const asked = resizes ? wished(processor, input, notes) : undefined
   if (asked !== undefined && 'problem' in asked) return asked
@@ -43,7 +43,7 @@ function enlarged(resize: Framing['resize'], height: number, width: number): Pic
 }
 
 /** What the settings say. Undefined where they say nothing of a size. */
-function wished(processor: Settings, input: ImageInput, notes: string[]): Outcome<Framing> | undefined {
+function wished(processor: Settings, input: ImageInput, notes: string[]): LabelOutcome<Framing> | undefined {
   const family = familyOf(processor)
   const square = family?.square ?? typeof processor.crop_size === 'undefined'
   const edge = edgeOf(processor, square)
@@ -127,7 +127,7 @@ function perceiver(size: [number, number], crop: [number, number], notes: string
   return { fit: 'crop', size: [height, width], resize }
 }
 
-function thumbnail(processor: Settings, size: [number, number], notes: string[]): Outcome<Framing> {
+function thumbnail(processor: Settings, size: [number, number], notes: string[]): LabelOutcome<Framing> {
   if (processor.do_thumbnail === false || processor.do_pad === false) {
     return { problem: 'without do_thumbnail and do_pad its pictures have no one size' }
   }
@@ -138,7 +138,12 @@ function thumbnail(processor: Settings, size: [number, number], notes: string[])
 }
 
 /** Pictures that keep their proportions between a shortest and a longest side: no two have one size. */
-function whole(processor: Settings, input: ImageInput, edge: number | undefined, notes: string[]): Outcome<Framing> {
+function whole(
+  processor: Settings,
+  input: ImageInput,
+  edge: number | undefined,
+  notes: string[],
+): LabelOutcome<Framing> {
   const longest = longestOf(processor)
   const [height, width] = [input.height ?? edge, input.width ?? edge]
   if (height === undefined || width === undefined) {

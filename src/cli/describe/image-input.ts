@@ -1,5 +1,5 @@
 import type { Signature } from '../../core/tensors.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 
 /** What a model takes as a picture. */
 export interface ImageInput {
@@ -11,7 +11,7 @@ export interface ImageInput {
 }
 
 /** Reads from a signature how a picture has to lie in memory. */
-export function imageInput({ inputs }: Signature): Outcome<ImageInput> {
+export function imageInput({ inputs }: Signature): LabelOutcome<ImageInput> {
   const [input, other] = inputs
   if (input === undefined || other !== undefined) return { problem: 'it does not have exactly one input' }
   if (input.datatype !== 'FP32' && input.datatype !== 'FP16' && input.datatype !== 'UINT8') {

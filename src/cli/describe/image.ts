@@ -5,7 +5,7 @@ import { framingOf } from './image-framing.ts'
 import type { ImageInput } from './image-input.ts'
 import { IMAGE_KEYS } from './image-keys.ts'
 import { checkKeys } from './keys.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import { numberOf, numbersOf, type Settings } from './settings.ts'
 
 /** Settings, and where they are not quite what the model was trained with. */
@@ -18,13 +18,17 @@ export interface ImageOutcome {
  * How a picture becomes a tensor, by a `preprocessor_config.json` as transformers' image processors write and read it:
  * every key that changes pixels is obeyed, noted or refused. Where the model's own input has a fixed size, that counts.
  */
-export function imageSettings(processor: Settings, input: ImageInput): Outcome<ImageOutcome> {
+export function imageSettings(processor: Settings, input: ImageInput): LabelOutcome<ImageOutcome> {
   const keys = checkKeys('preprocessor_config.json', processor, IMAGE_KEYS)
   return 'problem' in keys ? keys : imageOutcome(processor, input, keys.value)
 }
 
 /** The same for settings that were checked already. @param known notes of that check */
-export function imageOutcome(processor: Settings, input: ImageInput, known: readonly string[]): Outcome<ImageOutcome> {
+export function imageOutcome(
+  processor: Settings,
+  input: ImageInput,
+  known: readonly string[],
+): LabelOutcome<ImageOutcome> {
   const notes = [...known]
   const mode = modeOf(processor, input)
   if ('problem' in mode) return mode
@@ -47,7 +51,7 @@ export function imageOutcome(processor: Settings, input: ImageInput, known: read
   }
 }
 
-function modeOf(processor: Settings, { channels }: ImageInput): Outcome<ImageSettings['mode']> {
+function modeOf(processor: Settings, { channels }: ImageInput): LabelOutcome<ImageSettings['mode']> {
   if (channels === 1) return { value: 'L' }
   const said = processor.do_flip_channel_order ?? processor.do_flip_channels
   // MobileViT's processor does it unless told not to.
@@ -67,7 +71,7 @@ function valuesOrNothing(processor: Settings): Partial<Values> {
 type Values = Pick<ImageSettings, 'rescale' | 'mean' | 'std'>
 
 /** Scale, mean and deviation. */
-function valuesOf(processor: Settings, channels: 1 | 3): Outcome<Values> {
+function valuesOf(processor: Settings, channels: 1 | 3): LabelOutcome<Values> {
   const name = processorName(processor)
   const rescale = processor.do_rescale === false ? 1 : (numberOf(processor.rescale_factor) ?? 1 / 255)
   // EfficientNet takes 1 away after scaling, before mean and deviation.

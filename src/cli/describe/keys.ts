@@ -1,4 +1,4 @@
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import type { Settings } from './settings.ts'
 
 /** What the value of a key means for this model: undefined if the server needs nothing beyond what it does already. */
@@ -20,7 +20,7 @@ const MOST_NAMED = 12
  * @param file its name, for the note
  * @returns notes, or the first problem
  */
-export function checkKeys(file: string, settings: Settings, rules: KeyRules): Outcome<readonly string[]> {
+export function checkKeys(file: string, settings: Settings, rules: KeyRules): LabelOutcome<readonly string[]> {
   const notes: string[] = []
   const unknown: string[] = []
   for (const [key, value] of Object.entries(settings)) {

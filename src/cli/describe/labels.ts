@@ -5,7 +5,7 @@ import { objectOf, type Settings, sizeOf, stringOf } from './settings.ts'
 const MOST_LABELS = 100_000
 
 /** Either something, or why there is nothing. */
-export type Outcome<T> = { readonly value: T } | { readonly problem: string }
+export type LabelOutcome<T> = { readonly value: T } | { readonly problem: string }
 
 export interface Labels {
   readonly labels: string[]
@@ -20,7 +20,7 @@ export function labelsFor(
   given: readonly string[] | undefined,
   config: Settings,
   signature: Signature,
-): Outcome<Labels> {
+): LabelOutcome<Labels> {
   const scores = signature.outputs.filter(({ datatype, shape }) => isFloat(datatype) && shape.length > 0)
   if (scores.length === 0) return { problem: 'it has no output of floating-point numbers that could be scores' }
   const named = given ?? fromConfig(config)

@@ -2,7 +2,7 @@ import type { TaskName } from '../../catalog/manifest.ts'
 import { MOST_COLUMNS, type TabularSettings } from '../../catalog/settings/tabular.ts'
 import type { Signature, TensorSpec } from '../../core/tensors.ts'
 import type { Guess, TaskFields } from './guess.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import { objectOf, type Settings, sizeOf } from './settings.ts'
 
 type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
@@ -14,7 +14,7 @@ const EXAMPLE_ROWS = 3
  * A model for tables, by what skops writes into `config.json` beside scikit-learn's models (`sklearn.task`,
  * `sklearn.columns`, `sklearn.example_input`), or because it was said to be one. Undefined where it is none.
  */
-export function guessTabular(config: Settings, signature: Signature, said: Said): Outcome<Guess> | undefined {
+export function guessTabular(config: Settings, signature: Signature, said: Said): LabelOutcome<Guess> | undefined {
   const sklearn = objectOf(config.sklearn) ?? {}
   const task = said.task ?? sklearn.task
   if (!isTabular(task)) return undefined
@@ -59,7 +59,7 @@ function columnsOf(
   inputs: readonly TensorSpec[],
   names: readonly string[] | undefined,
   notes: string[],
-): Outcome<TabularSettings['columns']> {
+): LabelOutcome<TabularSettings['columns']> {
   const widths = inputs.map(widthOf)
   const odd = inputs.find((_, i) => widths[i] === undefined)
   if (odd !== undefined) return { problem: `its input "${odd.name}" is neither a column nor a matrix` }

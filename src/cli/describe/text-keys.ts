@@ -1,5 +1,5 @@
 import { checkKeys, type Finding, type KeyRule, type KeyRules } from './keys.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import { objectOf, readSettings, type Settings } from './settings.ts'
 
 type Files = ReadonlyMap<string, string>
@@ -117,7 +117,7 @@ function irrelevant(...keys: string[]): KeyRules {
 }
 
 /** What `tokenizer_config.json` holds that the server does otherwise, or not at all. */
-export async function tokenizerFindings(files: Files): Promise<Outcome<readonly string[]>> {
+export async function tokenizerFindings(files: Files): Promise<LabelOutcome<readonly string[]>> {
   const settings = await readSettings(files, 'tokenizer_config.json')
   if (settings === undefined) return { value: [] }
   const tokenizer = (await readSettings(files, 'tokenizer.json')) ?? {}
@@ -154,7 +154,7 @@ const PROMPT_RULES: KeyRules = {
 }
 
 /** What sentence-transformers' files hold that the server does not know. */
-export async function sentenceFindings(files: Files): Promise<Outcome<readonly string[]>> {
+export async function sentenceFindings(files: Files): Promise<LabelOutcome<readonly string[]>> {
   const notes: string[] = []
   for (const [name, rules] of [
     ['sentence_bert_config.json', SENTENCE_RULES],
@@ -201,7 +201,7 @@ const GENERATION_RULES: KeyRules = {
 }
 
 /** What `generation_config.json` holds that the server does not do. */
-export async function generationFindings(files: Files): Promise<Outcome<readonly string[]>> {
+export async function generationFindings(files: Files): Promise<LabelOutcome<readonly string[]>> {
   return checkKeys(
     'generation_config.json',
     (await readSettings(files, 'generation_config.json')) ?? {},

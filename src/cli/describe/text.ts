@@ -3,7 +3,7 @@ import { isVergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Signature } from '../../core/tensors.ts'
 import { TextTokenizer } from '../../media/text/tokenizer.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import { readSettings, type Settings, sizeOf, stringOf } from './settings.ts'
 import { slowTokenizer } from './slow-tokenizer.ts'
 import { tokenizerFindings } from './text-keys.ts'
@@ -36,7 +36,7 @@ export async function textSettings(
   config: Settings,
   signature: Signature,
   writes = false,
-): Promise<Outcome<TextSettings>> {
+): Promise<LabelOutcome<TextSettings>> {
   const problem = unfitInputs(signature) ?? (await unfitTokenizer(files, writes))
   if (problem !== undefined) return { problem }
   const findings = await tokenizerFindings(files)

@@ -1,5 +1,5 @@
 import { checkKeys, type KeyRules } from './keys.ts'
-import type { Outcome } from './labels.ts'
+import type { LabelOutcome } from './labels.ts'
 import { numberOf, numbersOf, objectOf, type Settings, sizeOf, stringOf } from './settings.ts'
 
 /** What timm's evaluation takes where settings leave it out: `timm/data/constants.py`, `resolve_data_config`. */
@@ -44,7 +44,7 @@ export interface TimmProcessor {
  * timm's settings in the words of transformers' image processors, as its own evaluation reads them:
  * `timm/data/transforms_factory.py`, `transforms_imagenet_eval`.
  */
-export function timmProcessor(timm: Settings): Outcome<TimmProcessor> {
+export function timmProcessor(timm: Settings): LabelOutcome<TimmProcessor> {
   const keys = checkKeys("timm's pretrained_cfg", timm, KEYS)
   if ('problem' in keys) return keys
   const notes = [...keys.value]

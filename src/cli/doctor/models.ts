@@ -2,12 +2,12 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Manifest } from '../../catalog/manifest.ts'
 import { PLACEMENT_HEADER, RESULT_CACHE_HEADER } from '../../core/headers.ts'
-import { digits, essenceOf, madeUpProbes, type Probe, probeFor } from '../local/probe.ts'
+import { digits, essenceOf, type ModelProbe, madeUpProbes, probeFor } from '../local/probe.ts'
 import { readDescription } from '../pack/description.ts'
 import { percentile } from '../statistics.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 import { remedyFor } from './remedies.ts'
-import { type Answer, codeOf, fieldOf, gist, type Visitor } from './visitor.ts'
+import { codeOf, fieldOf, gist, type Visitor, type VisitorResponse } from './visitor.ts'
 
 export interface ModelCheckOptions {
   /** Warm requests to each model, one after the other. */
@@ -68,12 +68,12 @@ async function checkModel(visitor: Visitor, model: string, options: ModelCheckOp
 }
 
 /** What is asked must be computed: an answer out of the result cache says nothing of the model. */
-function post(visitor: Visitor, { path, contentType, body }: Probe): Promise<Answer> {
+function post(visitor: Visitor, { path, contentType, body }: ModelProbe): Promise<VisitorResponse> {
   const headers = { 'content-type': contentType, 'cache-control': 'no-store' }
   return visitor.ask(path, { method: 'POST', headers, body, asOperator: true })
 }
 
-function isRejected(answer: Answer): boolean {
+function isRejected(answer: VisitorResponse): boolean {
   return answer.status === 400 && codeOf(answer) === 'run_rejected'
 }
 
@@ -81,7 +81,7 @@ function isRejected(answer: Answer): boolean {
  * A task's request where the model's folder is here, else tensors of zeros after what the model says of itself, of
  * several shapes where its dimensions are open.
  */
-async function probesOf(model: string, metadata: Answer, modelsFolder: string): Promise<Probe[]> {
+async function probesOf(model: string, metadata: VisitorResponse, modelsFolder: string): Promise<ModelProbe[]> {
   const folder = join(modelsFolder, model)
   const task = existsSync(join(folder, 'verge.json')) ? (await readDescription(folder)).task : undefined
   const inputs = fieldOf(metadata.json, 'inputs') as Manifest['inputs'] | undefined
@@ -93,7 +93,7 @@ async function probesOf(model: string, metadata: Answer, modelsFolder: string): 
   return probe === null || probe.body === others[0]?.body ? others : [probe]
 }
 
-function answerCheck(area: string, model: string, answer: Answer): Check {
+function answerCheck(area: string, model: string, answer: VisitorResponse): Check {
   const expected = EXPECTED[model]
   const best = Array.isArray(answer.json) ? (answer.json[0] as unknown) : undefined
   const label = fieldOf(best, 'label')
@@ -108,7 +108,7 @@ function answerCheck(area: string, model: string, answer: Answer): Check {
   )
 }
 
-function placementCheck(area: string, { headers }: Answer): Check {
+function placementCheck(area: string, { headers }: VisitorResponse): Check {
   const placement = headers.get(PLACEMENT_HEADER)
   if (placement?.endsWith(';degraded')) {
     return warn(
@@ -128,8 +128,8 @@ function placementCheck(area: string, { headers }: Answer): Check {
 async function latencyCheck(
   area: string,
   visitor: Visitor,
-  probe: Probe,
-  first: Answer,
+  probe: ModelProbe,
+  first: VisitorResponse,
   options: ModelCheckOptions,
 ): Promise<Check> {
   const times: number[] = []

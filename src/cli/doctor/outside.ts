@@ -5,7 +5,7 @@ import { checkModels, MOST_MODELS, type ModelCheckOptions } from './models.ts'
 import { checkOrigins } from './origins.ts'
 import { checkCors, checkErrors, checkHeaders, checkPrivacy, reasonOf } from './protocol.ts'
 import { remedyFor } from './remedies.ts'
-import { type Answer, fieldOf, gist, Visitor } from './visitor.ts'
+import { fieldOf, gist, Visitor, type VisitorResponse } from './visitor.ts'
 
 export interface OutsideOptions extends ModelCheckOptions {
   /** A page that should be let in; null for none. */
@@ -48,9 +48,9 @@ export async function checkOutside(visitor: Visitor, options: OutsideOptions): P
 /** Whether it is Verge at all; everything else would only repeat that it is not. */
 async function reach(
   visitor: Visitor,
-): Promise<{ readonly check: Check; readonly index: Answer } | { readonly check: Check }> {
+): Promise<{ readonly check: Check; readonly index: VisitorResponse } | { readonly check: Check }> {
   const area = 'address'
-  let index: Answer
+  let index: VisitorResponse
   try {
     index = await visitor.ask('/')
   } catch (error) {
@@ -77,7 +77,7 @@ async function reach(
   return { check: ok(area, `${visitor.origin} is Verge`), index }
 }
 
-function versionCheck({ json }: Answer): Check {
+function versionCheck({ json }: VisitorResponse): Check {
   const version = String(fieldOf(json, 'version'))
   if (version === VERSION) return ok('version', `${version}, as here`)
   return warn(
@@ -162,7 +162,7 @@ function modelsCheck(all: readonly string[], open: readonly string[]): Check {
   return ok('models', `${all.join(', ')}${some}`)
 }
 
-function namesIn({ json }: Answer): string[] {
+function namesIn({ json }: VisitorResponse): string[] {
   const data = fieldOf(json, 'data')
   if (!Array.isArray(data)) return []
   // Names go into addresses: one that is not a model's name came from something else.

@@ -1,7 +1,7 @@
 import { PLACE_HEADER, REQUEST_ID_HEADER } from '../../core/headers.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
-import { type Answer, codeOf, fieldOf, gist, type Visitor } from './visitor.ts'
+import { codeOf, fieldOf, gist, type Visitor, type VisitorResponse } from './visitor.ts'
 
 const ERRORS = 'errors'
 
@@ -9,7 +9,7 @@ interface Refusal {
   readonly what: string
   readonly status: number
   readonly code: string
-  ask(): Promise<Answer>
+  ask(): Promise<VisitorResponse>
 }
 
 /** Origins have limits of their own: what is checked here is the Worker's. */
@@ -82,7 +82,7 @@ async function firstAtEdge(visitor: Visitor, models: readonly string[]): Promise
 /** Whoever refuses a body early may close the connection before the rest of it is sent, and the answer be lost. */
 const ATTEMPTS = 4
 
-async function askAgain(ask: () => Promise<Answer>, attempt = 1): Promise<Answer> {
+async function askAgain(ask: () => Promise<VisitorResponse>, attempt = 1): Promise<VisitorResponse> {
   try {
     return await ask()
   } catch (error) {
@@ -94,7 +94,7 @@ async function askAgain(ask: () => Promise<Answer>, attempt = 1): Promise<Answer
 async function checkRefusal({ what, status, code, ask }: Refusal): Promise<Check> {
   const fix =
     'Something in front of the Worker answers in its place (a cache, a firewall rule), or it is another version.'
-  let answer: Answer
+  let answer: VisitorResponse
   try {
     answer = await askAgain(ask)
   } catch (error) {
@@ -161,7 +161,7 @@ export async function checkCors(visitor: Visitor, origin: string | null): Promis
 }
 
 /** @param answer of the Worker's first page */
-export function checkHeaders(visitor: Visitor, answer: Answer): Check[] {
+export function checkHeaders(visitor: Visitor, answer: VisitorResponse): Check[] {
   const area = 'headers'
   const wanted = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
   const checks = Object.entries(wanted).map(([name, value]) => {

@@ -1,5 +1,5 @@
 import { REQUEST_ID_HEADER } from '../../core/headers.ts'
-import { type Answer, codeOf } from './visitor.ts'
+import { codeOf, type VisitorResponse } from './visitor.ts'
 
 /** What mends a failure of the operator's, by Verge's error code. */
 const BY_CODE: Readonly<Record<string, string>> = {
@@ -43,7 +43,7 @@ const BY_CLOUDFLARE: Readonly<Record<string, string>> = {
 }
 
 /** What to do about an answer that should have been another. */
-export function remedyFor(answer: Answer): string {
+export function remedyFor(answer: VisitorResponse): string {
   const code = codeOf(answer)
   const known = code === undefined ? undefined : BY_CODE[code]
   if (known !== undefined) return known

@@ -17,7 +17,7 @@ export interface Visit {
   readonly signal?: AbortSignal
 }
 
-export interface Answer {
+export interface VisitorResponse {
   readonly status: number
   readonly headers: Headers
   readonly text: string
@@ -59,7 +59,7 @@ export class Visitor {
   async ask(
     path: string,
     { method = 'GET', headers = {}, body, asOperator = false, signal }: Visit = {},
-  ): Promise<Answer> {
+  ): Promise<VisitorResponse> {
     const patience = AbortSignal.timeout(PATIENCE_MS)
     const begun = performance.now()
     const response = await fetch(this.origin + path, {
@@ -82,7 +82,12 @@ export class Visitor {
     }
   }
 
-  post(path: string, contentType: string, body: Uint8Array<ArrayBuffer> | string, asOperator = false): Promise<Answer> {
+  post(
+    path: string,
+    contentType: string,
+    body: Uint8Array<ArrayBuffer> | string,
+    asOperator = false,
+  ): Promise<VisitorResponse> {
     return this.ask(path, { method: 'POST', headers: { 'content-type': contentType }, body, asOperator })
   }
 }
@@ -118,13 +123,13 @@ export function fieldOf(value: unknown, ...path: readonly string[]): unknown {
 }
 
 /** The error code of any of Verge's error shapes; undefined for anything else. */
-export function codeOf({ json }: Pick<Answer, 'json'>): string | undefined {
+export function codeOf({ json }: Pick<VisitorResponse, 'json'>): string | undefined {
   const code = fieldOf(json, 'error', 'code') ?? fieldOf(json, 'code')
   return typeof code === 'string' ? code : undefined
 }
 
 /** What an answer says, in a line. */
-export function gist(answer: Pick<Answer, 'status' | 'json' | 'text'>): string {
+export function gist(answer: Pick<VisitorResponse, 'status' | 'json' | 'text'>): string {
   const message = fieldOf(answer.json, 'error', 'message') ?? fieldOf(answer.json, 'error') ?? answer.text
   const text = (typeof message === 'string' ? message : JSON.stringify(message)).replace(/\s+/g, ' ').trim()
   return `HTTP ${answer.status}${text === '' ? '' : `: ${text.length > 200 ? `${text.slice(0, 197)}...` : text}`}`

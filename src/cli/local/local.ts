@@ -10,7 +10,7 @@ import { isFree } from '../terminal/port.ts'
 import { steps } from '../terminal/steps.ts'
 import { checkLocalConfiguration } from './configuration.ts'
 import { type DevServer, startDevServer } from './dev-server.ts'
-import { type Probe, probeFor } from './probe.ts'
+import { type ModelProbe, probeFor } from './probe.ts'
 import { ask, NoOriginError, untilListening } from './readiness.ts'
 import { noteWorker } from './running-worker.ts'
 
@@ -33,7 +33,7 @@ export interface LocalOptions {
 export interface LiveModel {
   readonly packed: PackedModel
   readonly folder: string
-  readonly probe: Probe
+  readonly probe: ModelProbe
   readonly answer: unknown
 }
 

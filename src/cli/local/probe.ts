@@ -12,7 +12,7 @@ import { type InputMaker, type InputSettings, inputCandidates } from '../verify/
 import { elementsOf } from '../verify/samples.ts'
 
 /** A request that makes a model run, and the same as a line for a shell. */
-export interface Probe {
+export interface ModelProbe {
   readonly path: string
   readonly body: Uint8Array<ArrayBuffer> | string
   readonly contentType: string
@@ -48,7 +48,7 @@ const MOST_CURL = 400
  * the request of the Open Inference Protocol that its folder has (`samples/*.json`), or tensors of zeros. Null where
  * that would be unreasonably large.
  */
-export async function probeFor(manifest: Manifest, folder: string): Promise<Probe | null> {
+export async function probeFor(manifest: Manifest, folder: string): Promise<ModelProbe | null> {
   const path = `/run/${manifest.model}`
   if (manifest.task === 'image-classification') {
     const sample = await firstSample(folder)
@@ -90,7 +90,7 @@ export async function probeFor(manifest: Manifest, folder: string): Promise<Prob
 }
 
 /** @param otherwise a line for a shell where the request is too long for one */
-function tensorProbe({ model }: Manifest, body: string, otherwise: (url: string, path: string) => string): Probe {
+function tensorProbe({ model }: Manifest, body: string, otherwise: (url: string, path: string) => string): ModelProbe {
   const path = `/v2/models/${model}/infer`
   const plain = body.length < MOST_CURL && !body.includes("'")
   return {
@@ -102,7 +102,7 @@ function tensorProbe({ model }: Manifest, body: string, otherwise: (url: string,
 }
 
 /** A chat where the model takes one: by its template, or by that of the server which has its weights. */
-function textProbe({ model, files, artifacts }: Manifest): Probe {
+function textProbe({ model, files, artifacts }: Manifest): ModelProbe {
   const common = { max_tokens: MOST_TOKENS, temperature: 0 }
   const chats = files?.[CHAT_TEMPLATE_FILE] !== undefined || artifacts.length === 0
   return chats
@@ -136,7 +136,7 @@ export function digits(value: number): number {
   return Number(value.toPrecision(DIGITS))
 }
 
-function jsonProbe(path: string, body: string): Probe {
+function jsonProbe(path: string, body: string): ModelProbe {
   const contentType = 'application/json'
   const quoted = body.replaceAll("'", "'\\''")
   return {
@@ -154,10 +154,10 @@ const MOST_TRIES = 8
  * Requests of the Open Inference Protocol with plausible shapes, the most plausible first: floats are 0, whole numbers what
  * their names ask for. Empty where each would be unreasonably large, or an input cannot be sent.
  */
-export function madeUpProbes(manifest: Manifest): Probe[] {
+export function madeUpProbes(manifest: Manifest): ModelProbe[] {
   const { inputs, outputs } = manifest
   if (inputs.some(({ datatype }) => datatype === null)) return []
-  const probes: Probe[] = []
+  const probes: ModelProbe[] = []
   for (const { shapes, make } of makersOf({ inputs, outputs }, manifest)) {
     const [sample] = elementsOf(shapes) > MOST_ELEMENTS ? [] : make({ count: 1, seed: 1, scale: 0 })
     if (sample === undefined) continue

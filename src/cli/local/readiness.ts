@@ -3,7 +3,7 @@ import type { Manifest } from '../../catalog/manifest.ts'
 import { codeOf, gist, parsed } from '../doctor/visitor.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { DevServer } from './dev-server.ts'
-import type { Probe } from './probe.ts'
+import type { ModelProbe } from './probe.ts'
 
 const POLL_MS = 150
 
@@ -50,7 +50,7 @@ export async function untilListening(server: DevServer, patienceMs: number): Pro
  * @returns the answer
  * @throws NoOriginError; UsageError with what the Worker said if it does not answer with success
  */
-export async function ask(server: DevServer, manifest: Manifest, probe: Probe): Promise<unknown> {
+export async function ask(server: DevServer, manifest: Manifest, probe: ModelProbe): Promise<unknown> {
   return orEnded(server, async () => {
     const answer = await fetch(server.url + probe.path, {
       method: 'POST',

@@ -1,6 +1,6 @@
 import { isVergeError } from '../../core/errors.ts'
 import type { RunCost } from '../../engine/engine.ts'
-import { type InferRequest, send } from '../oip-client.ts'
+import { type ClientInferRequest, send } from '../oip-client.ts'
 import { median } from '../statistics.ts'
 import type { StagedWorker } from '../verify/stage.ts'
 import { isTooMuch } from './failures.ts'
@@ -40,15 +40,15 @@ export async function measureCost(
   { outputs, signal }: { readonly outputs: readonly string[]; readonly signal: AbortSignal },
 ): Promise<MeasuredCost> {
   const reference = worker.requestTo(REFERENCE, referenceInputs())
-  const timed = (request: InferRequest): Promise<number> => meanRunMs(worker.url, request, signal)
-  await warmUp(worker.url, reference, signal)
+  const timed = (request: ClientInferRequest): Promise<number> => meanRunMs(worker.url, request, signal)
+  await warmUpWorker(worker.url, reference, signal)
   const points: CostPoint[] = []
   const units: number[] = []
   for (const { elements, inputs } of sizes) {
     const request = worker.request(artifact, inputs, outputs)
     try {
       // A second size runs the kernels that the first has warmed up.
-      await (points.length === 0 ? warmUp(worker.url, request, signal) : repeat(worker.url, request, signal))
+      await (points.length === 0 ? warmUpWorker(worker.url, request, signal) : repeat(worker.url, request, signal))
     } catch (error) {
       // A larger input may need more memory than there is; smaller ones have shown what a run costs.
       if (points.length === 0 || !isVergeError(error) || !isTooMuch(error)) throw error
@@ -76,7 +76,7 @@ const WARM_UP_RUNS = 5
 /** A model that is slow has run long enough after this, however often it did. */
 const LONGEST_WARM_UP_MS = 1500
 
-export async function warmUp(url: string, request: InferRequest, signal: AbortSignal): Promise<void> {
+export async function warmUpWorker(url: string, request: ClientInferRequest, signal: AbortSignal): Promise<void> {
   const begun = performance.now()
   for (let run = 0; ; run++) {
     const passed = performance.now() - begun
@@ -86,11 +86,11 @@ export async function warmUp(url: string, request: InferRequest, signal: AbortSi
   }
 }
 
-async function repeat(url: string, request: InferRequest, signal: AbortSignal): Promise<void> {
+async function repeat(url: string, request: ClientInferRequest, signal: AbortSignal): Promise<void> {
   for (let run = 0; run < WARM_UP_RUNS; run++) await send(url, request, signal)
 }
 
-async function meanRunMs(url: string, request: InferRequest, signal: AbortSignal): Promise<number> {
+async function meanRunMs(url: string, request: ClientInferRequest, signal: AbortSignal): Promise<number> {
   const end = performance.now() + ROUND_MS
   let total = 0
   let runs = 0

@@ -5,7 +5,7 @@ import { send } from '../oip-client.ts'
 import type { PackedModel } from '../pack/packer.ts'
 import { median, percentile } from '../statistics.ts'
 import { type Stage, type StagedWorker, withStage } from '../verify/stage.ts'
-import { type MeasuredCost, measureCost, warmUp } from './cost.ts'
+import { type MeasuredCost, measureCost, warmUpWorker } from './cost.ts'
 import { doesNotRun } from './failures.ts'
 import { packedReference, REFERENCE } from './reference-model.ts'
 import { sizedInputs } from './sizes.ts'
@@ -85,13 +85,13 @@ export async function measureStaged(stage: Stage, options: MeasureOptions): Prom
 }
 
 /** What a Worker that had loaded nothing took for its first answer. */
-export interface Start {
+export interface MeasuredStart {
   readonly coldMs: number
   readonly residentBefore: number
 }
 
 /** Asks a fresh Worker for its first answer. @throws VergeError where it gives none */
-export async function startOf(worker: StagedWorker, options: MeasureOptions): Promise<Start> {
+export async function startOf(worker: StagedWorker, options: MeasureOptions): Promise<MeasuredStart> {
   const [sample] = options.samples
   if (sample === undefined) throw new VergeError('invalid_request', 'There are no samples to measure the model with.')
   const residentBefore = worker.residentBytes()
@@ -105,7 +105,7 @@ export async function startOf(worker: StagedWorker, options: MeasureOptions): Pr
 export async function measureWith(
   worker: StagedWorker,
   artifact: Artifact,
-  start: Start,
+  start: MeasuredStart,
   options: MeasureOptions,
 ): Promise<Measured> {
   const { progress, signal } = options
@@ -148,7 +148,7 @@ async function warmAnswers(
   { runs = RUNS, signal }: MeasureOptions,
 ): Promise<Pick<Measurements, 'warm' | 'roundTripMs' | 'cpuMs' | 'elements'>> {
   const request = worker.request(0, inputs, outputs)
-  await warmUp(worker.url, request, signal)
+  await warmUpWorker(worker.url, request, signal)
   const cpuBefore = worker.cpuMs()
   const times: number[] = []
   const begun = performance.now()

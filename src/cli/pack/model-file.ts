@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { type FileHandle, open, realpath, stat } from 'node:fs/promises'
 import { dirname, join, sep } from 'node:path'
 import { decodeModel, MAX_MODEL_BYTES } from '../../onnx/codec.ts'
-import { OnnxError, printable } from '../../onnx/errors.ts'
+import { OnnxError, safeName } from '../../onnx/errors.ts'
 import { type ReadExternal, resolveExternal } from '../../onnx/external.ts'
 import type { ModelProto } from '../../onnx/schema/onnx_pb.js'
 import { UsageError } from '../terminal/command-line.ts'
@@ -138,5 +138,5 @@ class ExternalFolder {
 }
 
 function fault(location: string, reason: string, cause?: unknown): OnnxError {
-  return new OnnxError('external_data', `External data "${printable(location)}" ${reason}.`, { cause })
+  return new OnnxError('external_data', `External data "${safeName(location)}" ${reason}.`, { cause })
 }

@@ -5,7 +5,7 @@ import { LIMITS } from '../../core/limits.ts'
 import { ChatTemplate } from '../../generate/chat.ts'
 
 /** A file that verge.json names. @throws manifest_invalid */
-export async function readModelFile(folder: string, file: string): Promise<Uint8Array> {
+export async function readPackedModelFile(folder: string, file: string): Promise<Uint8Array> {
   try {
     return new Uint8Array(await readFile(join(folder, file)))
   } catch (error) {
@@ -26,7 +26,7 @@ export async function readTokenizer(
   given: ReadonlyMap<string, Uint8Array>,
   most: number = LIMITS.tokenizerBytes,
 ): Promise<Uint8Array> {
-  const bytes = given.get(file) ?? (await readModelFile(folder, file))
+  const bytes = given.get(file) ?? (await readPackedModelFile(folder, file))
   if (bytes.length > most) {
     throw new VergeError(
       'manifest_invalid',
@@ -47,7 +47,7 @@ export async function readChatTemplate(
   file: string,
   given: ReadonlyMap<string, Uint8Array>,
 ): Promise<Uint8Array> {
-  const bytes = given.get(file) ?? (await readModelFile(folder, file))
+  const bytes = given.get(file) ?? (await readPackedModelFile(folder, file))
   if (bytes.length > LIMITS.chatTemplateBytes) {
     throw new VergeError(
       'manifest_invalid',

@@ -24,7 +24,7 @@ import { sha256, toBlob } from './bytes.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
 import { type BoundedFile, boundedFile } from './loops.ts'
-import { readChatTemplate, readModelFile, readTokenizer } from './packed-files.ts'
+import { readChatTemplate, readPackedModelFile, readTokenizer } from './packed-files.ts'
 import { refuseUnsendable } from './sendable.ts'
 import { fileWithoutZipMaps } from './zip-maps.ts'
 
@@ -69,7 +69,7 @@ export async function pack(
   const artifacts: Artifact[] = []
   const random: string[] = []
   for (const described of description.artifacts) {
-    const raw = given.get(described.file) ?? (await readModelFile(folder, described.file))
+    const raw = given.get(described.file) ?? (await readPackedModelFile(folder, described.file))
     const { bytes, classes: named, note } = await fileWithoutZipMaps(raw, new AbortController().signal)
     classes ??= named
     if (note !== undefined) notes.push(`${described.file}: ${note}`)

@@ -1,5 +1,5 @@
 import { decodeModel, encodeModel } from '../../onnx/codec.ts'
-import { isOnnxError, printable } from '../../onnx/errors.ts'
+import { isOnnxError, safeName } from '../../onnx/errors.ts'
 import { runPasses } from '../../onnx/pass.ts'
 import { dropZipMaps, zipMapClasses } from '../../onnx/passes/drop-zip-maps.ts'
 import type { ModelProto } from '../../onnx/schema/onnx_pb.js'
@@ -34,7 +34,7 @@ const SHOWN = 10
 
 function shown(classes: readonly string[]): string {
   const more = classes.length > SHOWN ? `, and ${classes.length - SHOWN} more` : ''
-  return `${classes.slice(0, SHOWN).map(printable).join(', ')}${more}`
+  return `${classes.slice(0, SHOWN).map(safeName).join(', ')}${more}`
 }
 
 const ZIP_MAP = Buffer.from('ZipMap')

@@ -10,13 +10,13 @@ import type { Store } from '../../weights/store.ts'
 import { sha256 } from '../pack/bytes.ts'
 import type { PackedModel } from '../pack/packer.ts'
 import { type Target, understandable } from '../target/target.ts'
-import { bytes, counted } from '../terminal/format.ts'
+import { binarySize, counted } from '../terminal/format.ts'
 import { type Progress, silentProgress } from '../terminal/progress.ts'
 import { chunksOf, holds, type PackedChunk, putChecked } from './chunks.ts'
 import { leftovers } from './cooling.ts'
 import { readerOf } from './inventory.ts'
 import { inParallel } from './pool.ts'
-import { readRecord } from './references.ts'
+import { readManifestRecord } from './references.ts'
 
 export type PushTarget = Pick<Target, 'truth' | 'copies' | 'writer'>
 
@@ -141,7 +141,7 @@ async function push(
       }
     }
     await inParallel(lacks, concurrency, send, signal)
-    task.done(`${bytes(bytesSent)} in ${counted(sent, 'chunk')}`)
+    task.done(`${binarySize(bytesSent)} in ${counted(sent, 'chunk')}`)
   }
   const release = await target.writer.publishVersion(packed.manifest, { ...wanted, signal })
   steps.push(aliasStep(old, release.alias, dryRun))
@@ -194,9 +194,9 @@ async function isOutdated(
 ): Promise<boolean> {
   const { manifestBytes } = LIMITS
   for (const key of keys) {
-    const wanted = await readRecord(truth, key, manifestBytes, signal)
+    const wanted = await readManifestRecord(truth, key, manifestBytes, signal)
     for (const copy of copies) {
-      const found = await readRecord(copy, key, manifestBytes, signal).catch((error: unknown) => {
+      const found = await readManifestRecord(copy, key, manifestBytes, signal).catch((error: unknown) => {
         if (isVergeError(error, 'store_unavailable')) return null
         throw error
       })
@@ -244,7 +244,7 @@ function chunkStep(
 ): string {
   const meant = store === target.truth ? chunks : chunks.filter(({ hot }) => hot)
   const missing = lacks.filter(({ stores }) => stores.includes(store)).map(({ chunk }) => chunk)
-  const size = (list: readonly PackedChunk[]): string => bytes(list.reduce((sum, chunk) => sum + chunk.bytes, 0))
+  const size = (list: readonly PackedChunk[]): string => binarySize(list.reduce((sum, chunk) => sum + chunk.bytes, 0))
   const name = store.name.toUpperCase()
   if (meant.length === 0) return `${name}: no chunks, because the model is not hot`
   if (missing.length === 0) return `${name}: has ${meant.length} of ${counted(meant.length, 'chunk')} (${size(meant)})`

@@ -22,7 +22,7 @@ export async function allKeys(store: Store, prefix: string, signal?: AbortSignal
 }
 
 /** A stored record of the catalogue; null if there is none, or one longer than any that Verge writes. */
-export async function readRecord(
+export async function readManifestRecord(
   store: Store,
   key: string,
   maxBytes: number,
@@ -68,7 +68,7 @@ export class References {
     for (const key of this.#manifests.keys()) if (!present.has(key)) this.#manifests.delete(key)
     const read = async (key: string): Promise<void> => {
       const [model = '', version = ''] = key.slice(MANIFEST_PREFIX.length).split('/')
-      const bytes = await readRecord(this.#truth, key, LIMITS.manifestBytes, this.#signal)
+      const bytes = await readManifestRecord(this.#truth, key, LIMITS.manifestBytes, this.#signal)
       const named = chunksNamed(bytes, model, version)
       this.#manifests.set(key, named && new Set(named.map(({ sha256 }) => sha256)))
     }

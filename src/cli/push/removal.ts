@@ -10,7 +10,7 @@ import type { Store } from '../../weights/store.ts'
 import { type Progress, silentProgress } from '../terminal/progress.ts'
 import { inParallel } from './pool.ts'
 import type { PushTarget } from './push.ts'
-import { allKeys, chunksNamed, MANIFEST_PREFIX, References, readRecord } from './references.ts'
+import { allKeys, chunksNamed, MANIFEST_PREFIX, References, readManifestRecord } from './references.ts'
 
 /**
  * Removing, in the order that leaves no name without its contents:
@@ -165,7 +165,7 @@ async function retireManifest(
   signal: AbortSignal,
 ): Promise<void> {
   const key = manifestKey(model, version)
-  const bytes = await readRecord(truth, key, LIMITS.manifestBytes, signal)
+  const bytes = await readManifestRecord(truth, key, LIMITS.manifestBytes, signal)
   if (bytes !== null) await truth.put(removedKey(model, version), bytes, { signal })
   for (const store of [...copies, truth]) await store.delete(key, { signal })
 }
@@ -180,7 +180,7 @@ async function chunksGoing(
   const found = new Map<string, ChunkInfo>()
   for (const version of versions) {
     for (const key of [manifestKey(model, version), removedKey(model, version)]) {
-      const bytes = await readRecord(truth, key, LIMITS.manifestBytes, signal)
+      const bytes = await readManifestRecord(truth, key, LIMITS.manifestBytes, signal)
       // what a damaged manifest named cannot be known, and stays
       for (const chunk of chunksNamed(bytes, model, version) ?? []) found.set(chunk.sha256, chunk)
     }

@@ -14,7 +14,7 @@ import type { PackedModel } from '../pack/packer.ts'
 import { remoteStores } from '../target/remote.ts'
 import { writerOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { bytes as formatBytes, printable } from '../terminal/format.ts'
+import { binarySize as formatBytes, printable } from '../terminal/format.ts'
 import { isLive, notLive, publish } from './publish.ts'
 import type { PushResult } from './push.ts'
 
@@ -34,7 +34,7 @@ export interface SetupContext {
 }
 
 /** One thing that an environment needs. */
-export interface Step {
+export interface SetupStep {
   readonly what: string
   /** Nothing has to be done; said instead of doing it. */
   readonly done?: string
@@ -51,7 +51,7 @@ export interface Step {
  * what it would create, so that a second run does only what the first did not reach.
  * @throws UsageError
  */
-export async function planSetup(context: SetupContext): Promise<Step[]> {
+export async function planSetup(context: SetupContext): Promise<SetupStep[]> {
   const { environment } = context
   if (environment.bucket === undefined || environment.namespaceId === undefined) {
     throw new UsageError(
@@ -86,7 +86,7 @@ async function bucketStep(
   bucket: string,
   location: string | undefined,
   store: () => Store,
-): Promise<Step> {
+): Promise<SetupStep> {
   const what = `R2 bucket ${bucket}`
   if (await api.hasBucket(bucket)) {
     const foreign = await foreignKey(store())
@@ -114,7 +114,7 @@ async function namespaceStep(
   const title = `${environment.worker}-kv`
   const present = await api.namespaces()
   let id = configured
-  const step = await (async (): Promise<Step> => {
+  const step = await (async (): Promise<SetupStep> => {
     if (!PLACEHOLDER.test(configured)) {
       if (present.some((other) => other.id === configured))
         return { what: `KV namespace ${configured}`, done: 'is there' }
@@ -154,7 +154,7 @@ async function foreignKey(store: Store): Promise<string | undefined> {
   return keys.find((key) => !PREFIXES.some((prefix) => key.startsWith(prefix)))
 }
 
-async function secretStep(api: CloudflareApi, { environment, apiKey }: SetupContext): Promise<Step> {
+async function secretStep(api: CloudflareApi, { environment, apiKey }: SetupContext): Promise<SetupStep> {
   const { worker } = environment
   const what = `secret ${API_KEY} of ${worker}`
   const present = await api.secrets(worker)
@@ -193,7 +193,7 @@ interface PushPlace {
 }
 
 /** What a model lacks in the account. A bucket that is there is looked into; one that is not lacks everything. */
-async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promise<Step> {
+async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promise<SetupStep> {
   const { manifest, visibility, hot, chunks } = model
   const what = `model ${manifest.model}, version ${manifest.version}`
   const apply = async (): Promise<string> => {

@@ -1,8 +1,8 @@
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import type { LayerResult } from '../../quantize/types.ts'
 
 /** Bytes for people, in units of 1000. */
-export function bytes(count: number): string {
+export function decimalSize(count: number): string {
   if (count < 1000) return `${count} B`
   const unit = count < 999_500 ? ['kB', 1e3] : count < 999_500_000 ? ['MB', 1e6] : ['GB', 1e9]
   const [name, size] = unit as [string, number]
@@ -20,7 +20,7 @@ export function milliseconds(value: number | null): string {
   return `${value < 100 ? value.toFixed(1) : value.toFixed(0)} ms`
 }
 
-export function decibels(value: number | null): string {
+export function decibelsText(value: number | null): string {
   if (value === null || value === Number.POSITIVE_INFINITY) return 'exact'
   return Number.isFinite(value) ? `${value.toFixed(1)} dB` : '-'
 }
@@ -33,13 +33,13 @@ export function significant(value: number | null): string {
 }
 
 /** Near 1 the digits that count are the last. */
-export function cosine(value: number | null): string {
+export function cosineText(value: number | null): string {
   return value === null ? '-' : value.toFixed(6)
 }
 
 /** Where a layer's name is long, its end says more than its beginning. */
 export function shortened(name: string, width: number): string {
-  const text = printable(name)
+  const text = safeName(name)
   return text.length <= width ? text : `…${text.slice(text.length - width + 1)}`
 }
 

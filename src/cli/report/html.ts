@@ -1,9 +1,18 @@
 import { html, raw } from 'hono/html'
 import { LIMITS } from '../../core/limits.ts'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import type { Measured, Measurements } from '../measure/measure.ts'
 import { describeLocated } from '../verify/locate.ts'
-import { bytes, cosine, decibels, milliseconds, percent, significant, tally, worstFirst } from './format.ts'
+import {
+  cosineText,
+  decibelsText,
+  decimalSize,
+  milliseconds,
+  percent,
+  significant,
+  tally,
+  worstFirst,
+} from './format.ts'
 import { type Bar, barChart, lineChart, type Markup } from './plots.ts'
 import { isCompared, type Report, ratios, unexercisedOf } from './report.ts'
 import { STYLE } from './style.ts'
@@ -24,7 +33,7 @@ export function renderHtml(report: Report): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${printable(report.model)} ${printable(report.version)}: report</title>
+<title>${safeName(report.model)} ${safeName(report.version)}: report</title>
 <style>${raw(STYLE)}</style>
 </head>
 <body>
@@ -46,11 +55,11 @@ function heading(report: Report): Markup {
   const { accuracy, artifacts, measured, model, source, verification, version } = report
   const state = verification === null ? html`<span class="soft">not verified</span>` : STATES[verification.verdict]
   const main = artifacts.find(({ places }) => places.includes('edge')) ?? artifacts[0]
-  return html`<h1>${printable(model)} ${printable(version)}</h1>
-<p>${state} <span class="soft">from</span> <code>${printable(source)}</code></p>
+  return html`<h1>${safeName(model)} ${safeName(version)}</h1>
+<p>${state} <span class="soft">from</span> <code>${safeName(source)}</code></p>
 <div class="cards">
-${main ? card(percent(ratios(main, report).bytes), `of the original on disk, both in ${main.format.toUpperCase()} format: ${bytes(main.sizes.bytes)}`) : null}
-${accuracy ? card(percent(accuracy.value, 2), `${printable(accuracy.metric)}; original ${percent(accuracy.baseline, 2)}`) : null}
+${main ? card(percent(ratios(main, report).bytes), `of the original on disk, both in ${main.format.toUpperCase()} format: ${decimalSize(main.sizes.bytes)}`) : null}
+${accuracy ? card(percent(accuracy.value, 2), `${safeName(accuracy.metric)}; original ${percent(accuracy.baseline, 2)}`) : null}
 ${measured?.measurements ? card(milliseconds(measured.measurements.warm.p50), 'an answer, loaded (p50)') : null}
 ${measured ? card(measured.verdict.fit, 'in a Worker') : null}
 </div>`
@@ -61,12 +70,10 @@ function card(figure: string, text: string): Markup {
 }
 
 function choices({ choices, options, passes, tools }: Report): Markup {
-  const asked = Object.entries(options).map(
-    ([name, value]) => html`<code>--${name} ${printable(String(value))}</code> `,
-  )
+  const asked = Object.entries(options).map(([name, value]) => html`<code>--${name} ${safeName(String(value))}</code> `)
   return html`<h2>What was done</h2>
 ${asked.length > 0 ? html`<p>Asked for: ${asked}</p>` : null}
-<ul>${choices.map(({ what, why }) => html`<li><b>${printable(what)}</b>: ${printable(why)}</li>`)}</ul>
+<ul>${choices.map(({ what, why }) => html`<li><b>${safeName(what)}</b>: ${safeName(why)}</li>`)}</ul>
 ${passes.length > 0 ? html`<p>Changes: ${passes.map(({ changes, pass }) => `${pass} ${changes}`).join(', ')}</p>` : null}
 <p class="soft">${Object.entries(tools)
     .map(([name, version]) => `${name} ${version}`)
@@ -87,7 +94,7 @@ function sizes(report: Report): Markup {
       const isOriginal = index < originals.length
       const share = isOriginal ? '' : ` (${percent(ratios(artifact, report)[key])})`
       const label = isOriginal ? `original, ${dtype}, ${format}` : id
-      return { label: `${label}, ${name}`, value: sizes[key], text: `${bytes(sizes[key])}${share}`, series }
+      return { label: `${label}, ${name}`, value: sizes[key], text: `${decimalSize(sizes[key])}${share}`, series }
     }),
   )
   const legend = kinds.map(([name, , series]) => ({ name, series }))
@@ -100,9 +107,9 @@ function agreement({ accuracy, located, verification }: Report): Markup | null {
   const rows = (verification?.artifacts ?? []).flatMap((entry) =>
     entry.outputs.filter(isCompared).map(
       ({ cosine: value, elements, equal, maxAbs, output, relative, sqnrDb, top1 }) => html`<tr>
-<td>${entry.artifact}, ${entry.place === 'edge' ? 'workerd' : 'onnxruntime-node'}</td><td><code>${printable(output)}</code></td>
-<td class="n">${cosine(value)}</td><td class="n">${significant(maxAbs)}</td>
-<td class="n">${relative === null ? '-' : percent(relative, 2)}</td><td class="n">${value === null ? '-' : decibels(sqnrDb)}</td>
+<td>${entry.artifact}, ${entry.place === 'edge' ? 'workerd' : 'onnxruntime-node'}</td><td><code>${safeName(output)}</code></td>
+<td class="n">${cosineText(value)}</td><td class="n">${significant(maxAbs)}</td>
+<td class="n">${relative === null ? '-' : percent(relative, 2)}</td><td class="n">${value === null ? '-' : decibelsText(sqnrDb)}</td>
 <td class="n">${top1 ? percent(top1.same / top1.rows) : equal === null ? '-' : percent(equal / Math.max(1, elements))}</td></tr>`,
     ),
   )
@@ -116,7 +123,7 @@ function agreement({ accuracy, located, verification }: Report): Markup | null {
     ? `Each artifact for the edge was loaded by the Worker's own engine in workerd and compared with onnxruntime-node on the original, over ${verification.samples} ${verification.synthetic ? 'made-up ' : ''}samples.`
     : ''
   return html`<h2>Agreement with the original</h2>
-${accuracy ? html`<p>${printable(accuracy.metric)} on ${accuracy.samples} labelled samples: <b>${percent(accuracy.value, 2)}</b>, original ${percent(accuracy.baseline, 2)}.</p>` : null}
+${accuracy ? html`<p>${safeName(accuracy.metric)} on ${accuracy.samples} labelled samples: <b>${percent(accuracy.value, 2)}</b>, original ${percent(accuracy.baseline, 2)}.</p>` : null}
 ${
   verification
     ? html`<p class="soft">${samples}</p>${failures}${unexercised}
@@ -129,7 +136,7 @@ ${
         title: 'Signal to noise inside the graph',
         unit: 'dB',
         points: located.values.map(({ node, op, sqnrDb, value }) => ({
-          label: `${printable(node || value)} (${op})`,
+          label: `${safeName(node || value)} (${op})`,
           value: sqnrDb,
         })),
       })}`
@@ -144,9 +151,9 @@ function layers({ layers, skipped }: Report): Markup | null {
   const bars = drawn.map(({ node, sqnrDb, to, weight }): Bar => {
     const value = sqnrDb ?? Number.NaN
     return {
-      label: printable(node || weight),
+      label: safeName(node || weight),
       value: Math.max(0, value),
-      text: `${decibels(value)}, ${to}`,
+      text: `${decibelsText(value)}, ${to}`,
       series: value < NOISY_DB ? 4 : 1,
     }
   })
@@ -165,7 +172,7 @@ ${
     ? html`<details><summary>All ${layers.length} layers</summary>
 <div class="scroll"><table><thead><tr><th>node</th><th>op</th><th>weight</th><th>to</th><th class="n">before</th><th class="n">after</th><th class="n">SQNR</th></tr></thead><tbody>${ordered.map(
         ({ bytesAfter, bytesBefore, node, op, sqnrDb, to, weight }) =>
-          html`<tr><td><code>${printable(node)}</code></td><td>${printable(op)}</td><td><code>${printable(weight)}</code></td><td>${to}</td><td class="n">${bytes(bytesBefore)}</td><td class="n">${bytes(bytesAfter)}</td><td class="n">${decibels(sqnrDb)}</td></tr>`,
+          html`<tr><td><code>${safeName(node)}</code></td><td>${safeName(op)}</td><td><code>${safeName(weight)}</code></td><td>${to}</td><td class="n">${decimalSize(bytesBefore)}</td><td class="n">${decimalSize(bytesAfter)}</td><td class="n">${decibelsText(sqnrDb)}</td></tr>`,
       )}</tbody></table></div></details>`
     : null
 }
@@ -174,7 +181,7 @@ ${
     ? html`<details><summary>${skipped.length} left as they are</summary>
 <div class="scroll"><table><thead><tr><th>node</th><th>op</th><th>why</th></tr></thead><tbody>${skipped.map(
         ({ node, op, reason }) =>
-          html`<tr><td><code>${printable(node)}</code></td><td>${printable(op)}</td><td>${printable(reason)}</td></tr>`,
+          html`<tr><td><code>${safeName(node)}</code></td><td>${safeName(op)}</td><td>${safeName(reason)}</td></tr>`,
       )}</tbody></table></div></details>`
     : null
 }`
@@ -199,13 +206,13 @@ function measured({ measured, measuredOriginal }: Report): Markup | null {
     ([name, { heapBytes }, series]): Bar => ({
       label: `${name}, WebAssembly memory`,
       value: heapBytes,
-      text: bytes(heapBytes),
+      text: decimalSize(heapBytes),
       series,
     }),
   )
   return html`<h2>In a Worker</h2>
 <p><b>${verdict.fit}</b>: ${verdict.reason}</p>
-${shown.length > 0 ? [barChart({ title: 'Time of an answer', bars: times }), barChart({ title: 'Memory', bars: memory }), html`<p class="soft">The engine's WebAssembly memory may grow to ${bytes(LIMITS.engineHeapBytes)} of an isolate's 128 MB. It holds the runtime, all loaded models and what a run needs.</p>`] : null}
+${shown.length > 0 ? [barChart({ title: 'Time of an answer', bars: times }), barChart({ title: 'Memory', bars: memory }), html`<p class="soft">The engine's WebAssembly memory may grow to ${decimalSize(LIMITS.engineHeapBytes)} of an isolate's 128 MB. It holds the runtime, all loaded models and what a run needs.</p>`] : null}
 ${
   measurements
     ? html`<p>A run costs ${significant(measurements.cost.cost.base)} units and ${significant(measurements.cost.cost.perElement)} for each element of its input. A unit is the time of a million multiply-adds of a 32-bit matrix product in the same engine: ${measurements.cost.unitMicroseconds} µs here.</p>

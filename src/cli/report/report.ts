@@ -1,5 +1,5 @@
 import type { Accuracy } from '../../catalog/manifest.ts'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import type { LayerResult, SkippedLayer } from '../../quantize/types.ts'
 import type { Measured } from '../measure/measure.ts'
 import type { AssessedOutput } from '../verify/assess-output.ts'
@@ -20,7 +20,7 @@ export interface Report {
   /** What was asked for, by option. */
   readonly options: Readonly<Record<string, string | number | boolean | readonly string[]>>
   /** What was chosen where nothing was asked for, and why. */
-  readonly choices: readonly Choice[]
+  readonly choices: readonly ReportChoice[]
   /** Versions of what made it: `onnxruntime`, `verge`. */
   readonly tools: Readonly<Record<string, string>>
   readonly original: SizedArtifact
@@ -45,7 +45,7 @@ export interface Report {
   readonly notes: readonly string[]
 }
 
-export interface Choice {
+export interface ReportChoice {
   readonly what: string
   readonly why: string
 }
@@ -80,7 +80,7 @@ export function isCompared({ unexercised }: AssessedOutput): boolean {
 export function unexercisedOf({ artifact, outputs, same }: ArtifactVerification): string[] {
   if (same) return [`${artifact}: the original itself, which needs no comparison`]
   return outputs.flatMap(({ output, unexercised }) =>
-    unexercised === null ? [] : [`${artifact}: output "${printable(output)}" is not exercised: ${unexercised}`],
+    unexercised === null ? [] : [`${artifact}: output "${safeName(output)}" is not exercised: ${unexercised}`],
   )
 }
 

@@ -1,9 +1,19 @@
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import type { Measured } from '../measure/measure.ts'
 import { printableLines } from '../terminal/format.ts'
 import { describeLocated } from '../verify/locate.ts'
 import type { ArtifactVerification } from '../verify/verify.ts'
-import { bytes, cosine, decibels, milliseconds, percent, shortened, significant, tally, worstFirst } from './format.ts'
+import {
+  cosineText,
+  decibelsText,
+  decimalSize,
+  milliseconds,
+  percent,
+  shortened,
+  significant,
+  tally,
+  worstFirst,
+} from './format.ts'
 import { isCompared, type Report, ratios, unexercisedOf } from './report.ts'
 
 /** Columns that a line takes at the most. */
@@ -38,13 +48,13 @@ function heading({ measured, model, source, verification, version }: Report): st
   const state = verification === null ? 'not verified' : STATES[verification.verdict]
   const fit = measured === null ? '' : `, ${measured.verdict.fit}`
   return [
-    ...wrapped(`${printable(model)} ${printable(version)}: ${state}${fit}`, ''),
-    ...wrapped(`from ${printable(source)}`, '  '),
+    ...wrapped(`${safeName(model)} ${safeName(version)}: ${state}${fit}`, ''),
+    ...wrapped(`from ${safeName(source)}`, '  '),
   ]
 }
 
 function choices({ choices, options }: Report): string[] {
-  const asked = Object.entries(options).map(([name, value]) => `--${name} ${printable(String(value))}`)
+  const asked = Object.entries(options).map(([name, value]) => `--${name} ${safeName(String(value))}`)
   const lines = [
     ...(asked.length > 0 ? wrapped(`asked for: ${asked.join(' ')}`, '  ') : []),
     ...choices.flatMap(({ what, why }) => wrapped(`${what}: ${why}`, '  ')),
@@ -62,11 +72,11 @@ function sizes(report: Report): string[] {
     const share = (value: number): string => (isOriginal ? '' : percent(value))
     return [
       isOriginal ? `original (${dtype}, ${format})` : `${id} (${format})`,
-      bytes(sizes.bytes),
+      decimalSize(sizes.bytes),
       share(c.bytes),
-      bytes(sizes.gzip),
+      decimalSize(sizes.gzip),
       share(c.gzip),
-      bytes(sizes.brotli),
+      decimalSize(sizes.brotli),
       share(c.brotli),
     ]
   })
@@ -90,8 +100,8 @@ function layers({ layers, passes, skipped }: Report): string[] {
       shortened(node || weight, 44),
       op,
       to,
-      `${bytes(bytesBefore)} > ${bytes(bytesAfter)}`,
-      decibels(sqnrDb),
+      `${decimalSize(bytesBefore)} > ${decimalSize(bytesAfter)}`,
+      decibelsText(sqnrDb),
     ])
     const rest = layers.length - worst.length
     lines.push(
@@ -102,7 +112,7 @@ function layers({ layers, passes, skipped }: Report): string[] {
   for (const [reason, count] of reasons.slice(0, REASONS_SHOWN)) {
     const of = skipped.filter((layer) => layer.reason === reason).map(({ node, op }) => shortened(node || op, 40))
     const names = `${of.slice(0, 3).join(', ')}${of.length > 3 ? ', ...' : ''}`
-    lines.push(...wrapped(`left as they are, ${count}: ${printable(reason)} (${names})`, '  '))
+    lines.push(...wrapped(`left as they are, ${count}: ${safeName(reason)} (${names})`, '  '))
   }
   if (reasons.length > REASONS_SHOWN) lines.push(`  and ${reasons.length - REASONS_SHOWN} more reasons`)
   return lines
@@ -120,7 +130,7 @@ function verification({ located, verification }: Report): string[] {
       .map(({ cosine: value, elements, equal, maxAbs, output, relative, top1 }) => [
         `${entry.artifact}, ${entry.place === 'edge' ? 'workerd' : 'native'}`,
         shortened(output, 24),
-        cosine(value),
+        cosineText(value),
         significant(maxAbs),
         relative === null ? '-' : percent(relative, 2),
         top1
@@ -150,7 +160,7 @@ function accuracy({ accuracy }: Report): string[] {
   const points = (value - baseline) * 100
   return [
     'Accuracy',
-    `  ${printable(metric)}: ${percent(value, 2)}, original ${percent(baseline, 2)} (${points < 0 ? '' : '+'}${points.toFixed(2)} points), ${samples} samples`,
+    `  ${safeName(metric)}: ${percent(value, 2)}, original ${percent(baseline, 2)} (${points < 0 ? '' : '+'}${points.toFixed(2)} points), ${samples} samples`,
   ]
 }
 
@@ -169,7 +179,7 @@ function measured({ measured, measuredOriginal }: Report): string[] {
             milliseconds(measurements.warm.p50),
             milliseconds(measurements.warm.p95),
             milliseconds(measurements.cpuMs),
-            bytes(measurements.heapBytes),
+            decimalSize(measurements.heapBytes),
           ],
         ],
   )

@@ -32,7 +32,7 @@ export function badSamples(where: string, what: string, cause?: unknown): UsageE
 }
 
 /** Which of a source's items are taken: those whose index, counted from 0, leaves `remainder` when divided. */
-export interface Part {
+export interface SampleParts {
   readonly divisor: number
   readonly remainder: number
 }
@@ -52,7 +52,7 @@ export function randomNumbers(seed: number): () => number {
  * At most `limit` items, each as likely as any other, in the order of the source. Holds no more than it returns.
  * (Algorithm R: J. S. Vitter, Random sampling with a reservoir, 1985.)
  */
-export async function choose(items: Items, limit: number, seed: number, part?: Part): Promise<Item[]> {
+export async function choose(items: Items, limit: number, seed: number, part?: SampleParts): Promise<Item[]> {
   const random = randomNumbers(seed)
   const chosen: { readonly index: number; readonly item: Item }[] = []
   let index = 0

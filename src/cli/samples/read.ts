@@ -18,7 +18,7 @@ import { tokenClassification } from '../../tasks/token-classification.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { folderItems } from './folder.ts'
 import { idxImages, isIdx } from './idx.ts'
-import { badSamples, type Content, choose, type Item, type Items, type Part } from './items.ts'
+import { badSamples, type Content, choose, type Item, type Items, type SampleParts } from './items.ts'
 import { jsonLines, plainLines, requests } from './lines.ts'
 import { bytesOf, tensorsFromFiles, tensorsFromRequest } from './tensors.ts'
 
@@ -34,7 +34,7 @@ export interface ReadSamplesOptions {
   readonly limit?: number
   readonly seed?: number
   /** Leaves out all others before the choice: what was held out from training. */
-  readonly part?: Part
+  readonly part?: SampleParts
   readonly signal?: AbortSignal
   readonly progress?: (done: number, total: number) => void
 }

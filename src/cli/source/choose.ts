@@ -1,4 +1,4 @@
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { baseOf } from './paths.ts'
 
@@ -76,15 +76,15 @@ function byName(models: readonly string[], label: string, file: string): string 
   if (match !== undefined && more.length === 0) return match
   if (match !== undefined) {
     throw new UsageError(
-      `${label} holds several files "${printable(wanted)}". Give its path:\n${listed([match, ...more])}`,
+      `${label} holds several files "${safeName(wanted)}". Give its path:\n${listed([match, ...more])}`,
     )
   }
   const there = models.length === 0 ? ' There is no .onnx file at all.' : ` There are:\n${listed(models)}`
-  throw new UsageError(`${label} holds no model "${printable(wanted)}".${there}`)
+  throw new UsageError(`${label} holds no model "${safeName(wanted)}".${there}`)
 }
 
 function listed(models: readonly string[]): string {
-  const lines = models.slice(0, NAMED).map((path) => `  ${printable(path)}`)
+  const lines = models.slice(0, NAMED).map((path) => `  ${safeName(path)}`)
   if (models.length > NAMED) lines.push(`  and ${models.length - NAMED} more`)
   return lines.join('\n')
 }

@@ -6,10 +6,10 @@ import { piecesOf } from './pieces.ts'
  * What a file must hash to: SHA-256 of its bytes, or SHA-1 as git names a blob (`blob <length>`, a zero, the bytes), which
  * is what the hub knows of files that are not in LFS.
  */
-export type Digest = { readonly kind: 'sha256' | 'git-sha1'; readonly hex: string }
+export type FileDigest = { readonly kind: 'sha256' | 'git-sha1'; readonly hex: string }
 
 /** The digest that a hexadecimal name stands for by its length; undefined for anything else. */
-export function digestOfHex(hex: string | undefined): Digest | undefined {
+export function digestOfHex(hex: string | undefined): FileDigest | undefined {
   if (hex === undefined) return undefined
   if (/^[0-9a-f]{64}$/.test(hex)) return { kind: 'sha256', hex }
   if (/^[0-9a-f]{40}$/.test(hex)) return { kind: 'git-sha1', hex }
@@ -17,7 +17,7 @@ export function digestOfHex(hex: string | undefined): Digest | undefined {
 }
 
 /** Hashes a file from the disk, so that what is checked is what will be read. @throws VergeError cancelled */
-export async function hashFile(path: string, kind: Digest['kind'], signal?: AbortSignal): Promise<string> {
+export async function hashFile(path: string, kind: FileDigest['kind'], signal?: AbortSignal): Promise<string> {
   const hash = createHash(kind === 'sha256' ? 'sha256' : 'sha1')
   if (kind === 'git-sha1') hash.update(`blob ${(await stat(path)).size}\0`)
   for await (const piece of piecesOf(path, 0, signal)) hash.update(piece)

@@ -2,10 +2,10 @@ import { createWriteStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
 import { throwIfAborted } from '../../core/errors.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { type Digest, digestOfHex, hashFile } from './digest.ts'
-import { type Answer, addressOf, broken, type Credential, get } from './http.ts'
+import { digestOfHex, type FileDigest, hashFile } from './digest.ts'
+import { addressOf, broken, type Credential, get, type SourceResponse } from './http.ts'
 import { SOURCE_LIMITS } from './limits.ts'
-import { Part } from './part.ts'
+import { PartialFile } from './part.ts'
 import { type Patience, retrying, TransientError } from './retry.ts'
 
 /** Tells a person how far a download is. */
@@ -31,16 +31,16 @@ export interface Download {
   readonly credential?: Credential | undefined
   /** What it has to be, where that is known beforehand. */
   readonly bytes?: number | undefined
-  readonly digest?: Digest | undefined
+  readonly digest?: FileDigest | undefined
   /** Reads what the file has to be from the answer's headers, where it was not known. */
-  readonly expect?: (answer: Answer) => { readonly digest?: Digest } | undefined
+  readonly expect?: (answer: SourceResponse) => { readonly digest?: FileDigest } | undefined
   /** Called with answers of 400 and above, and others that bring no file. @throws the error to report */
-  readonly refuse: (answer: Answer) => Promise<never> | never
+  readonly refuse: (answer: SourceResponse) => Promise<never> | never
 }
 
 export interface Downloaded {
   /** The last answer's headers; undefined where an earlier run had left all there is. */
-  readonly answer: Answer | undefined
+  readonly answer: SourceResponse | undefined
 }
 
 /**
@@ -49,7 +49,7 @@ export interface Downloaded {
  * @throws UsageError, and what `refuse` throws
  */
 export async function download(job: Download, transfer: Transfer): Promise<Downloaded> {
-  const part = await Part.claim(job.target)
+  const part = await PartialFile.claim(job.target)
   const report = reporter(job, transfer)
   const reached = furthest()
   try {
@@ -83,10 +83,10 @@ export async function download(job: Download, transfer: Transfer): Promise<Downl
 
 async function attempt(
   job: Download,
-  part: Part,
+  part: PartialFile,
   transfer: Transfer,
   { report, reached }: Pick<Reception, 'report' | 'reached'>,
-): Promise<{ answer: Answer | undefined; digest: Digest | undefined }> {
+): Promise<{ answer: SourceResponse | undefined; digest: FileDigest | undefined }> {
   // A checksum decides in the end, so bytes of the same checksum go together whatever the servers call them. Without one
   // only a strong ETag says that what is left to come belongs to what is there.
   const known = job.digest && `${job.digest.kind}:${job.digest.hex}`
@@ -133,7 +133,7 @@ async function attempt(
 }
 
 /** Bytes that the whole file has by this answer's headers. */
-function totalOf(answer: Answer, from: number, job: Download): number | undefined {
+function totalOf(answer: SourceResponse, from: number, job: Download): number | undefined {
   if (answer.status === 206) {
     const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.header('content-range') ?? '')
     if (range === null || Number(range[1]) !== from) {
@@ -148,7 +148,7 @@ function totalOf(answer: Answer, from: number, job: Download): number | undefine
 
 interface Reception {
   readonly job: Download
-  readonly part: Part
+  readonly part: PartialFile
   readonly start: number
   readonly wanted: number | undefined
   readonly report: Report
@@ -168,7 +168,10 @@ function furthest(): (bytes: number) => boolean {
   }
 }
 
-async function receive(answer: Answer, { job, part, start, wanted, report, reached }: Reception): Promise<void> {
+async function receive(
+  answer: SourceResponse,
+  { job, part, start, wanted, report, reached }: Reception,
+): Promise<void> {
   const file = createWriteStream(part.path, { flags: start === 0 ? 'w' : 'a' })
   let bytes = start
   let failed: unknown
@@ -255,7 +258,7 @@ function diskError(job: Download, error: unknown): unknown {
 }
 
 /** A checksum that a server states in its headers: `Repr-Digest` (RFC 9530) or the older `Digest` (RFC 3230). */
-export function digestInHeaders(answer: Answer): Digest | undefined {
+export function digestInHeaders(answer: SourceResponse): FileDigest | undefined {
   const base64 =
     /(?:^|[,\s])sha-256=:([A-Za-z0-9+/=]{44}):/.exec(answer.header('repr-digest') ?? '')?.[1] ??
     /(?:^|[,\s])sha-256=([A-Za-z0-9+/=]{44})/i.exec(answer.header('digest') ?? '')?.[1]

@@ -13,7 +13,7 @@ export interface Credential {
   readonly authorization: string
 }
 
-export interface GetOptions {
+export interface SourceGetOptions {
   readonly headers?: Readonly<Record<string, string>>
   readonly credential?: Credential | undefined
   /** Allows plain http to other machines than this one. */
@@ -29,7 +29,7 @@ export interface Hop {
   header(name: string): string | undefined
 }
 
-export interface Answer extends Hop {
+export interface SourceResponse extends Hop {
   /** Every answer up to this one, in order; this one is the last. */
   readonly hops: readonly Hop[]
   /** Has to be read to its end or destroyed. It fails with a `TransientError` where the connection breaks or stalls. */
@@ -42,7 +42,7 @@ export interface Answer extends Hop {
  * @returns an answer with a status below 300, 304, or from 400 to 499 (408 and 429 excepted)
  * @throws TransientError, UsageError
  */
-export async function get(start: URL, options: GetOptions): Promise<Answer> {
+export async function get(start: URL, options: SourceGetOptions): Promise<SourceResponse> {
   const hops: Hop[] = []
   let url = withoutUser(start)
   let credential = options.credential
@@ -84,7 +84,7 @@ export async function get(start: URL, options: GetOptions): Promise<Answer> {
 }
 
 /** A whole answer of at most `maxBytes`. @throws TransientError, UsageError if it is longer */
-export async function bodyOf(answer: Answer, maxBytes: number): Promise<Uint8Array> {
+export async function readWhole(answer: SourceResponse, maxBytes: number): Promise<Uint8Array> {
   const parts: Uint8Array[] = []
   let bytes = 0
   try {
@@ -113,7 +113,11 @@ export function broken(error: unknown, progressed = false): TransientError {
   return new TransientError(reasonOf(error), { cause: error, progressed })
 }
 
-function send(url: URL, headers: Readonly<Record<string, string>>, options: GetOptions): Promise<IncomingMessage> {
+function send(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  options: SourceGetOptions,
+): Promise<IncomingMessage> {
   const idleMs = options.patience.idleMs ?? SOURCE_LIMITS.idleMs
   const silent = new TransientError(`nothing came for ${idleMs / 1000} s`)
   return new Promise((resolve, reject) => {

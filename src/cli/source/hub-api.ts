@@ -1,9 +1,9 @@
 import * as z from 'zod'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { type Digest, digestOfHex } from './digest.ts'
+import { digestOfHex, type FileDigest } from './digest.ts'
 import { type Download, download, type Transfer } from './download.ts'
-import { type Answer, addressOf, bodyOf, get } from './http.ts'
+import { addressOf, get, readWhole, type SourceResponse } from './http.ts'
 import { refusal } from './hub-refusal.ts'
 import type { HubSettings } from './hub-settings.ts'
 import { SOURCE_LIMITS } from './limits.ts'
@@ -15,7 +15,7 @@ import type { HubSpec } from './spec.ts'
 export interface HubFile {
   readonly path: string
   readonly bytes?: number | undefined
-  readonly digest?: Digest | undefined
+  readonly digest?: FileDigest | undefined
 }
 
 /** A repository at one commit. */
@@ -26,7 +26,7 @@ export interface HubInfo {
 }
 
 /** A file of which everything is known that it is checked by. */
-export type KnownFile = HubFile & { readonly bytes: number; readonly digest: Digest }
+export type KnownFile = HubFile & { readonly bytes: number; readonly digest: FileDigest }
 
 const byteCount = z.number().int().nonnegative()
 const infoSchema = z.object({
@@ -61,7 +61,7 @@ export class HubApi {
       async () => {
         const answer = await get(url, { ...this.#transfer, credential: this.#settings.credential })
         if (answer.status !== 200) throw this.#refused(answer, spec)
-        return bodyOf(answer, SOURCE_LIMITS.answerBytes)
+        return readWhole(answer, SOURCE_LIMITS.answerBytes)
       },
       patience,
       signal,
@@ -112,7 +112,7 @@ export class HubApi {
     const job: Download = {
       url: this.#fileUrl(spec, commit, file.path),
       target,
-      label: printable(file.path),
+      label: safeName(file.path),
       maxBytes,
       credential: this.#settings.credential,
       bytes: file.bytes,
@@ -137,7 +137,7 @@ export class HubApi {
     return this.#url(`${repo}/resolve/${commit}/${path.split('/').map(encodeURIComponent).join('/')}`)
   }
 
-  #refused(answer: Answer, spec: HubSpec, file?: string): UsageError {
+  #refused(answer: SourceResponse, spec: HubSpec, file?: string): UsageError {
     answer.body.destroy()
     const { endpoint, credential } = this.#settings
     return refusal(answer, spec, endpoint, credential !== undefined, file)
@@ -162,19 +162,19 @@ export class HubApi {
     )
   }
 
-  #checkCommit(answer: Answer, commit: string): void {
+  #checkCommit(answer: SourceResponse, commit: string): void {
     for (const hop of answer.hops) {
       const stated = hop.header('x-repo-commit')
       if (hop.url.origin !== this.#settings.endpoint.origin || stated === undefined || stated === commit) continue
       answer.body.destroy()
       throw new UsageError(
-        `The hub answers with commit ${printable(stated.slice(0, 40))} where ${commit} was asked for. Run this again.`,
+        `The hub answers with commit ${safeName(stated.slice(0, 40))} where ${commit} was asked for. Run this again.`,
       )
     }
   }
 
   /** What the hub's own answers say of a file; the store that it redirects to names files as it likes. */
-  #stated({ hops }: Answer): { bytes?: number; digest?: Digest } {
+  #stated({ hops }: SourceResponse): { bytes?: number; digest?: FileDigest } {
     const own = hops.filter(({ url }) => url.origin === this.#settings.endpoint.origin)
     const first = (name: string): string | undefined =>
       own.map((hop) => hop.header(name)).find((value) => value !== undefined)

@@ -1,6 +1,6 @@
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import type { Answer } from './http.ts'
+import type { SourceResponse } from './http.ts'
 import type { HubSpec } from './spec.ts'
 
 /**
@@ -8,10 +8,16 @@ import type { HubSpec } from './spec.ts'
  * answers; mirrors send the status alone.
  * @param file that was asked for; undefined for the repository
  */
-export function refusal(answer: Answer, spec: HubSpec, endpoint: URL, hasToken: boolean, file?: string): UsageError {
+export function refusal(
+  answer: SourceResponse,
+  spec: HubSpec,
+  endpoint: URL,
+  hasToken: boolean,
+  file?: string,
+): UsageError {
   const code = answer.header('x-error-code') ?? ''
   const { repo, revision } = spec
-  const what = file === undefined ? `hf:${repo}` : `${printable(file)} of hf:${repo}`
+  const what = file === undefined ? `hf:${repo}` : `${safeName(file)} of hf:${repo}`
   const page = `${endpoint.href}${repo}`
   if (answer.url.origin !== endpoint.origin) {
     // The last of the way is a file store with a signed address; it knows nothing of repositories or tokens.
@@ -25,12 +31,12 @@ export function refusal(answer: Answer, spec: HubSpec, endpoint: URL, hasToken: 
   }
   if (code === 'RevisionNotFound') {
     return new UsageError(
-      `hf:${repo} has no revision "${printable(revision)}". Look at ${page}/commits for what there is.`,
+      `hf:${repo} has no revision "${safeName(revision)}". Look at ${page}/commits for what there is.`,
     )
   }
   if (code === 'EntryNotFound') {
     return new UsageError(
-      `hf:${repo} has no file "${printable(file ?? '')}" at ${printable(revision)}. Look at ${page}/tree/main.`,
+      `hf:${repo} has no file "${safeName(file ?? '')}" at ${safeName(revision)}. Look at ${page}/tree/main.`,
     )
   }
   if (answer.status === 401 || answer.status === 403) {
@@ -43,8 +49,8 @@ export function refusal(answer: Answer, spec: HubSpec, endpoint: URL, hasToken: 
   if (answer.status === 404) {
     return new UsageError(
       file === undefined
-        ? `The hub has no repository "${repo}" with a revision "${printable(revision)}", or hides it. Check the name, and set HF_TOKEN if it is private.`
-        : `hf:${repo} has no file "${printable(file)}" at ${printable(revision)}. Look at ${page}/tree/main.`,
+        ? `The hub has no repository "${repo}" with a revision "${safeName(revision)}", or hides it. Check the name, and set HF_TOKEN if it is private.`
+        : `hf:${repo} has no file "${safeName(file)}" at ${safeName(revision)}. Look at ${page}/tree/main.`,
     )
   }
   return new UsageError(`The hub answers with HTTP ${answer.status} for ${what}. Look at ${page} in a browser.`)

@@ -1,6 +1,6 @@
 import { UsageError } from '../terminal/command-line.ts'
 import type { Credential } from './http.ts'
-import type { SourceOptions } from './types.ts'
+import type { OpenSourceOptions } from './types.ts'
 
 const DEFAULT_ENDPOINT = 'https://huggingface.co'
 
@@ -12,7 +12,7 @@ export interface HubSettings {
 }
 
 /** What the environment says of the hub. The token is bound to the endpoint's origin. @throws UsageError */
-export function readHubSettings(env: SourceOptions['env']): HubSettings {
+export function readHubSettings(env: OpenSourceOptions['env']): HubSettings {
   const text = env.HF_ENDPOINT?.trim() || DEFAULT_ENDPOINT
   const endpoint = URL.canParse(text) ? new URL(text) : undefined
   if (endpoint === undefined || !/^https?:$/.test(endpoint.protocol)) {

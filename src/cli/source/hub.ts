@@ -1,6 +1,6 @@
 import { copyFile, link, mkdir, readFile, rename, rm, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import { draftOf, writeWhole } from '../files/whole-file.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { chooseModel } from './choose.ts'
@@ -10,10 +10,10 @@ import { HubApi, type HubFile, type HubInfo, type KnownFile } from './hub-api.ts
 import type { HubSettings } from './hub-settings.ts'
 import { SOURCE_LIMITS } from './limits.ts'
 import { externalFiles } from './model-file.ts'
-import { checkedData, folderOf, joined } from './paths.ts'
+import { checkedData, folderOf, joinedPath } from './paths.ts'
 import { settingsOf } from './settings.ts'
 import type { HubSpec } from './spec.ts'
-import type { ModelSource, SourceOptions } from './types.ts'
+import type { ModelSource, OpenSourceOptions } from './types.ts'
 
 /**
  * A repository of the Hugging Face hub. Files are kept by their checksum (`blobs/<hex>`) and linked to where they are in
@@ -25,7 +25,7 @@ export async function openHub(
   spec: HubSpec,
   settings: HubSettings,
   transfer: Transfer,
-  options: Pick<SourceOptions, 'cacheDir' | 'file'>,
+  options: Pick<OpenSourceOptions, 'cacheDir' | 'file'>,
 ): Promise<ModelSource> {
   const repository = new Repository(spec, settings, transfer, options.cacheDir)
   const info = await repository.info()
@@ -33,11 +33,11 @@ export async function openHub(
   const paths = info.files.map(({ path }) => path)
   const { path, others } = chooseModel(paths, label, options.file ?? spec.file)
   const modelFile = await repository.fetch(path, SOURCE_LIMITS.modelBytes)
-  for (const location of await externalFiles(modelFile, `${printable(path)} of ${label}`)) {
-    const data = joined(folderOf(path), checkedData(location, label))
+  for (const location of await externalFiles(modelFile, `${safeName(path)} of ${label}`)) {
+    const data = joinedPath(folderOf(path), checkedData(location, label))
     if (!paths.includes(data)) {
       throw new UsageError(
-        `${label}: ${printable(path)} keeps weights in "${printable(data)}", which is not in the repository.`,
+        `${label}: ${safeName(path)} keeps weights in "${safeName(data)}", which is not in the repository.`,
       )
     }
     await repository.fetch(data, SOURCE_LIMITS.modelBytes)
@@ -93,7 +93,7 @@ class Repository {
     }
     if (this.#settings.offline) {
       throw new UsageError(
-        `hf:${repo}@${printable(revision)} has not been fetched before, and HF_HUB_OFFLINE forbids to ask. Unset it.`,
+        `hf:${repo}@${safeName(revision)} has not been fetched before, and HF_HUB_OFFLINE forbids to ask. Unset it.`,
       )
     }
     const info = await this.#api.info(this.#spec)
@@ -120,11 +120,11 @@ class Repository {
   async fetch(path: string, maxBytes: number): Promise<string> {
     const info = this.#info ?? (await this.info())
     const listed = info.files.find((file) => file.path === path)
-    if (listed === undefined) throw new UsageError(`hf:${this.#spec.repo} has no file "${printable(path)}".`)
+    if (listed === undefined) throw new UsageError(`hf:${this.#spec.repo} has no file "${safeName(path)}".`)
     const file = await this.#complete(listed, info)
     if (file.bytes > maxBytes) {
       throw new UsageError(
-        `${printable(path)} of hf:${this.#spec.repo} has ${file.bytes} bytes; at most ${maxBytes} are taken.`,
+        `${safeName(path)} of hf:${this.#spec.repo} has ${file.bytes} bytes; at most ${maxBytes} are taken.`,
       )
     }
     const target = join(this.#folder, 'snapshots', info.commit, ...path.split('/'))
@@ -133,7 +133,7 @@ class Repository {
     if (!(await this.#isRight(blob, file))) {
       if (this.#settings.offline) {
         throw new UsageError(
-          `${printable(path)} of hf:${this.#spec.repo} has not been fetched, and HF_HUB_OFFLINE forbids it.`,
+          `${safeName(path)} of hf:${this.#spec.repo} has not been fetched, and HF_HUB_OFFLINE forbids it.`,
         )
       }
       await this.#api.download(file, this.#spec, info.commit, blob, maxBytes)

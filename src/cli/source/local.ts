@@ -1,23 +1,23 @@
 import { readdir, realpath, stat } from 'node:fs/promises'
 import { basename, dirname, isAbsolute, join, relative, resolve } from 'node:path'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { chooseModel } from './choose.ts'
 import { externalFiles } from './model-file.ts'
 import { folderOf } from './paths.ts'
 import { settingsOf } from './settings.ts'
-import type { ModelSource, SourceOptions } from './types.ts'
+import type { ModelSource, OpenSourceOptions } from './types.ts'
 
 /** Where sentence-transformers writes how it pools. */
 const POOLING = '1_Pooling'
 
 /** A file or a folder on this machine. Nothing is copied. @throws UsageError */
-export async function openLocal(path: string, options: Pick<SourceOptions, 'file'>): Promise<ModelSource> {
+export async function openLocalSource(path: string, options: Pick<OpenSourceOptions, 'file'>): Promise<ModelSource> {
   const full = resolve(path)
   const found = await stat(full).catch(() => undefined)
   if (found === undefined) {
     throw new UsageError(
-      `There is no "${printable(path)}". Give an .onnx file, a folder, an https address, or hf:org/name for a repository on the hub.`,
+      `There is no "${safeName(path)}". Give an .onnx file, a folder, an https address, or hf:org/name for a repository on the hub.`,
     )
   }
   return found.isDirectory() ? openFolder(full, options.file) : openFile(full, options.file)
@@ -34,7 +34,7 @@ async function openFile(path: string, file: string | undefined): Promise<ModelSo
   const model = above ? `onnx/${basename(path)}` : basename(path)
   return {
     kind: 'file',
-    label: printable(basename(path)),
+    label: safeName(basename(path)),
     modelFile: path,
     files: inside(root, settingsOf(model, paths)),
     others: [],
@@ -42,12 +42,12 @@ async function openFile(path: string, file: string | undefined): Promise<ModelSo
 }
 
 async function openFolder(folder: string, file: string | undefined): Promise<ModelSource> {
-  const label = printable(basename(folder) || folder)
+  const label = safeName(basename(folder) || folder)
   const chosenFolder = file === undefined ? '' : folderOf(file.replaceAll('\\', '/'))
   const paths = await filesIn(folder, [...new Set(['', 'onnx', POOLING, chosenFolder])])
   const { path, others } = chooseModel(paths, label, file)
   const modelFile = join(folder, path)
-  await checkExternal(modelFile, `${label}/${printable(path)}`)
+  await checkExternal(modelFile, `${label}/${safeName(path)}`)
   return { kind: 'folder', label, modelFile, files: inside(folder, settingsOf(path, paths)), others }
 }
 
@@ -74,11 +74,11 @@ async function checkExternal(path: string, label: string): Promise<void> {
   for (const location of await externalFiles(path, label)) {
     const real = await realpath(join(folder, location)).catch(() => undefined)
     if (real === undefined) {
-      throw new UsageError(`${label} keeps weights in "${printable(location)}", which is not beside it. Copy it there.`)
+      throw new UsageError(`${label} keeps weights in "${safeName(location)}", which is not beside it. Copy it there.`)
     }
     const way = relative(await realpath(folder), real)
     if (way.startsWith('..') || isAbsolute(way)) {
-      throw new UsageError(`${label} keeps weights in "${printable(location)}", a link that leads out of its folder.`)
+      throw new UsageError(`${label} keeps weights in "${safeName(location)}", a link that leads out of its folder.`)
     }
   }
 }

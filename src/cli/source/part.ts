@@ -9,7 +9,7 @@ export interface PartNote {
 }
 
 /** A file that is still coming: `<target>.part`, and `<target>.part.json` which says what it is a part of. */
-export class Part {
+export class PartialFile {
   readonly path: string
   readonly #target: string
   readonly #lock: string | undefined
@@ -24,11 +24,11 @@ export class Part {
    * Takes hold of a target's part. While another process has it, this one gets a part of its own, which nobody goes on
    * with: two writers in one file would ruin it.
    */
-  static async claim(target: string): Promise<Part> {
+  static async claim(target: string): Promise<PartialFile> {
     await mkdir(dirname(target), { recursive: true })
     const lock = `${target}.part.lock`
-    if (await takeLock(lock)) return new Part(target, `${target}.part`, lock)
-    return new Part(target, `${target}.${process.pid}-${Date.now().toString(36)}.part`, undefined)
+    if (await takeLock(lock)) return new PartialFile(target, `${target}.part`, lock)
+    return new PartialFile(target, `${target}.${process.pid}-${Date.now().toString(36)}.part`, undefined)
   }
 
   /** Bytes there are, if they are a part of what the validator names; else 0, and what there was is gone. */

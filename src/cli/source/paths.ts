@@ -1,4 +1,4 @@
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import { UsageError } from '../terminal/command-line.ts'
 
 /**
@@ -23,7 +23,7 @@ export function baseOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1)
 }
 
-export function joined(folder: string, path: string): string {
+export function joinedPath(folder: string, path: string): string {
   return folder === '' ? path : `${folder}/${path}`
 }
 
@@ -31,6 +31,6 @@ export function joined(folder: string, path: string): string {
 export function checkedData(location: string, label: string): string {
   if (isInside(location)) return location
   throw new UsageError(
-    `${label} keeps weights in "${printable(location)}", a name that is not taken from elsewhere. Save it with another.`,
+    `${label} keeps weights in "${safeName(location)}", a name that is not taken from elsewhere. Save it with another.`,
   )
 }

@@ -1,22 +1,22 @@
 import type { Transfer } from './download.ts'
 import { openHub } from './hub.ts'
 import { readHubSettings } from './hub-settings.ts'
-import { openLocal } from './local.ts'
+import { openLocalSource } from './local.ts'
 import { parseSpec } from './spec.ts'
-import type { ModelSource, SourceOptions } from './types.ts'
+import type { ModelSource, OpenSourceOptions } from './types.ts'
 import { openUrl } from './url.ts'
 
-export type { ModelSource, SourceOptions } from './types.ts'
+export type { ModelSource, OpenSourceOptions } from './types.ts'
 
 /**
  * Brings a model to this machine.
  * @param spec an `.onnx` file, a folder, an https address, or `hf:org/name[@revision]`
  * @throws UsageError saying what is wrong and what to do; VergeError cancelled where the signal is raised
  */
-export async function openSource(spec: string, options: SourceOptions): Promise<ModelSource> {
+export async function openModelSource(spec: string, options: OpenSourceOptions): Promise<ModelSource> {
   const settings = readHubSettings(options.env)
   const parsed = parseSpec(spec, settings.endpoint)
-  if (parsed.kind === 'local') return openLocal(parsed.path, options)
+  if (parsed.kind === 'local') return openLocalSource(parsed.path, options)
   const transfer: Transfer = {
     patience: options.patience ?? {},
     insecure: options.insecure ?? false,

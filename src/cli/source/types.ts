@@ -20,7 +20,7 @@ export interface ModelSource {
   readonly revision?: string
 }
 
-export interface SourceOptions {
+export interface OpenSourceOptions {
   /** Where downloads are kept: `<cacheDir>/hub` and `<cacheDir>/url`. */
   readonly cacheDir: string
   /** HF_ENDPOINT, HF_TOKEN and HF_HUB_OFFLINE are read. */

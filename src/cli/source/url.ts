@@ -1,17 +1,17 @@
 import { createHash } from 'node:crypto'
 import { readFile, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import { writeWhole } from '../files/whole-file.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { type Digest, digestOfHex, hashFile } from './digest.ts'
+import { digestOfHex, type FileDigest, hashFile } from './digest.ts'
 import { digestInHeaders, download, type Transfer } from './download.ts'
-import { type Answer, addressOf, type Credential, get } from './http.ts'
+import { addressOf, type Credential, get, type SourceResponse } from './http.ts'
 import { SOURCE_LIMITS } from './limits.ts'
 import { externalFiles } from './model-file.ts'
 import { baseOf, checkedData } from './paths.ts'
 import { retrying } from './retry.ts'
-import type { ModelSource, SourceOptions } from './types.ts'
+import type { ModelSource, OpenSourceOptions } from './types.ts'
 
 /** What is remembered of a file that was fetched from an address. */
 interface Fetched {
@@ -28,7 +28,7 @@ interface Fetched {
 export async function openUrl(
   url: URL,
   transfer: Transfer,
-  options: Pick<SourceOptions, 'cacheDir' | 'file'>,
+  options: Pick<OpenSourceOptions, 'cacheDir' | 'file'>,
 ): Promise<ModelSource> {
   if (options.file !== undefined)
     throw new UsageError('--file chooses from a folder or a repository; this is an address.')
@@ -53,14 +53,14 @@ export async function openUrl(
     beside.pathname = `${url.pathname.slice(0, url.pathname.lastIndexOf('/'))}/${location.split('/').map(encodeURIComponent).join('/')}`
     beside.hash = ''
     const target = join(folder, ...checkedData(location, label).split('/'))
-    await fetchTo(beside, target, { credential, wanted: undefined, label: printable(location) }, transfer)
+    await fetchTo(beside, target, { credential, wanted: undefined, label: safeName(location) }, transfer)
   }
   return { kind: 'url', label, origin: label, modelFile, files: new Map(), others: [] }
 }
 
 interface Wanted {
   readonly credential: Credential | undefined
-  readonly wanted: Digest | undefined
+  readonly wanted: FileDigest | undefined
   readonly label: string
 }
 
@@ -147,7 +147,7 @@ function noteOf(target: string): string {
   return `${target}.source.json`
 }
 
-function digestInFragment(url: URL): Digest | undefined {
+function digestInFragment(url: URL): FileDigest | undefined {
   if (url.hash === '') return undefined
   const hex = /^#sha256=([0-9a-fA-F]{64})$/.exec(url.hash)?.[1]?.toLowerCase()
   if (hex === undefined)
@@ -173,13 +173,13 @@ function nameOf(url: URL): string {
   return /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}\.onnx$/i.test(last) ? last : 'model.onnx'
 }
 
-function refusePage(answer: Answer, url: URL): void {
+function refusePage(answer: SourceResponse, url: URL): void {
   if (!/^text\/html\b/i.test(answer.header('content-type') ?? '')) return
   answer.body.destroy()
   throw new UsageError(`${addressOf(url)} is a web page, not a model. Give the address of the file itself.`)
 }
 
-function refused(answer: Answer, url: URL, hasCredential: boolean): UsageError {
+function refused(answer: SourceResponse, url: URL, hasCredential: boolean): UsageError {
   const { status } = answer
   if (status === 401 || status === 403) {
     const next = hasCredential

@@ -24,7 +24,7 @@ interface MetadataLister {
  * The R2 and KV that `npm start` and `wrangler dev` read on this machine, whether one of them runs or not.
  * @param persistTo the folder that `wrangler dev --persist-to` names
  */
-export async function openLocal(persistTo: string): Promise<Target> {
+export async function openLocalTarget(persistTo: string): Promise<Target> {
   // wrangler takes a second to import, and not every command needs it.
   const { getPlatformProxy } = await import('wrangler')
   guardWorkerd()

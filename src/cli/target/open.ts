@@ -1,5 +1,5 @@
 import type { HttpOptions } from '../../cloudflare/http.ts'
-import { openLocal } from './local.ts'
+import { openLocalTarget } from './local.ts'
 import { openRemote } from './remote.ts'
 import type { Target } from './target.ts'
 
@@ -21,7 +21,7 @@ export interface OpenOptions {
 
 /** Opens the stores that models are pushed to. Dispose of it. @throws UsageError that says what is missing */
 export async function openTarget(spec: TargetSpec, options: OpenOptions = {}): Promise<Target> {
-  if ('local' in spec) return openLocal(spec.local)
+  if ('local' in spec) return openLocalTarget(spec.local)
   const { env, configPath } = spec
   return openRemote({ ...options, env, configPath, environment: options.environment ?? process.env })
 }

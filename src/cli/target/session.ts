@@ -5,7 +5,7 @@ import { type TargetArguments, targetSpec } from './arguments.ts'
 import { openTarget } from './open.ts'
 import { type Target, understandable } from './target.ts'
 
-export interface Session {
+export interface TargetSession {
   readonly target: Target
   /** Raised by Ctrl-C. */
   readonly signal: AbortSignal
@@ -18,7 +18,7 @@ export interface Session {
  */
 export async function withTarget<T>(
   values: TargetArguments & { readonly json?: boolean | undefined },
-  work: (session: Session) => Promise<T>,
+  work: (session: TargetSession) => Promise<T>,
 ): Promise<T> {
   const spec = targetSpec(values)
   const signal = untilInterrupted()

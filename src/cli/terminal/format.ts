@@ -4,7 +4,7 @@ const KiB = 1024
 const UNITS = ['KiB', 'MiB', 'GiB'] as const
 
 /** Bytes for a person: `812 B`, `15.9 KiB`, `22.65 MiB`. */
-export function bytes(count: number): string {
+export function binarySize(count: number): string {
   if (count < KiB) return `${Math.round(count)} B`
   let value = count / KiB
   let unit = 0

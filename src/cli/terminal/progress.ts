@@ -1,4 +1,4 @@
-import { bytes, duration, printable } from './format.ts'
+import { binarySize, duration, printable } from './format.ts'
 
 /** What a number of `advance` and `set` counts. */
 export type ProgressUnit = 'bytes' | 'steps'
@@ -206,13 +206,13 @@ class BarProgress extends BaseProgress {
 function figures(task: Task, now: number): string {
   const { total, count, unit } = task
   if (total === undefined && count === 0) return ''
-  const amount = (value: number): string => (unit === 'bytes' ? bytes(value) : String(Math.round(value)))
+  const amount = (value: number): string => (unit === 'bytes' ? binarySize(value) : String(Math.round(value)))
   const elapsed = now - task.begun
   const rate = elapsed >= RATE_AFTER_MS && count > 0 ? count / elapsed : undefined
   const parts = [
     total === undefined ? amount(count) : `${Math.floor(share(task) * 100)} %, ${amount(count)} of ${amount(total)}`,
   ]
-  if (rate !== undefined && unit === 'bytes') parts.push(`${bytes(rate * 1000)}/s`)
+  if (rate !== undefined && unit === 'bytes') parts.push(`${binarySize(rate * 1000)}/s`)
   if (rate !== undefined && total !== undefined && count < total) parts.push(`${duration((total - count) / rate)} left`)
   return parts.join(', ')
 }

@@ -1,22 +1,22 @@
 import { UsageError } from './command-line.ts'
 
 /** What `parseArgs` gives. */
-export type Values = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
+export type OptionValues = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
 
 /** @throws UsageError where it is empty: what a shell makes of a variable that is not set */
-export function text(values: Values, name: string): string | undefined {
+export function text(values: OptionValues, name: string): string | undefined {
   const value = values[name]
   if (value === '') throw new UsageError(`--${name} is empty. Give it a value, or leave it out.`)
   return typeof value === 'string' ? value : undefined
 }
 
-export function flag(values: Values, name: string): boolean | undefined {
+export function flag(values: OptionValues, name: string): boolean | undefined {
   const value = values[name]
   return typeof value === 'boolean' ? value : undefined
 }
 
 /** @throws UsageError where one of them is empty */
-export function list(values: Values, name: string): string[] {
+export function list(values: OptionValues, name: string): string[] {
   const value = values[name]
   if (!Array.isArray(value)) return []
   if (value.includes('')) throw new UsageError(`--${name} is empty. Give it a value, or leave it out.`)
@@ -24,14 +24,14 @@ export function list(values: Values, name: string): string[] {
 }
 
 /** @throws UsageError where it is none of these */
-export function oneOf<T extends string>(values: Values, name: string, known: readonly T[]): T | undefined {
+export function oneOf<T extends string>(values: OptionValues, name: string, known: readonly T[]): T | undefined {
   const value = text(values, name)
   if (value === undefined || (known as readonly string[]).includes(value)) return value as T | undefined
   throw new UsageError(`--${name} takes ${known.join(', ')}, not "${value}".`)
 }
 
 /** @throws UsageError where it is not a number within these bounds */
-export function numberIn(values: Values, name: string, least: number, most: number): number | undefined {
+export function numberIn(values: OptionValues, name: string, least: number, most: number): number | undefined {
   const value = text(values, name)
   if (value === undefined) return undefined
   const number = Number(value)
@@ -42,7 +42,7 @@ export function numberIn(values: Values, name: string, least: number, most: numb
 }
 
 /** @throws UsageError where it is not a whole number within these bounds */
-export function integerIn(values: Values, name: string, least: number, most: number): number | undefined {
+export function integerIn(values: OptionValues, name: string, least: number, most: number): number | undefined {
   const number = numberIn(values, name, least, most)
   if (number === undefined || Number.isInteger(number)) return number
   throw new UsageError(`--${name} must be a whole number from ${least} to ${most}; "${values[name]}" is not.`)

@@ -4,6 +4,8 @@ import type { Signature, TensorSpec } from '../../core/tensors.ts'
 import type { Sample } from '../../quantize/types.ts'
 import {
   elementsOf,
+  type InputSizes,
+  type InputValues,
   inputShapes,
   isBatch,
   isCache,
@@ -11,11 +13,9 @@ import {
   isPicture,
   type PictureSize,
   type Shapes,
-  type Sizes,
   samplesOfShapes,
   syntheticSamples,
   TEXT_LENGTH,
-  type Values,
 } from './samples.ts'
 
 /** What Verge knows of the inputs of a model with a task: the part of a manifest, or of a description's `preprocess`. */
@@ -28,7 +28,7 @@ export interface InputFacts {
   readonly settings?: InputSettings | undefined
 }
 
-export interface MakeOptions extends Pick<Values, 'scale' | 'pixels'> {
+export interface MakeOptions extends Pick<InputValues, 'scale' | 'pixels'> {
   readonly count: number
   readonly seed: number
 }
@@ -155,14 +155,14 @@ const SOUND_LADDER = [0.25, 0.5, 1]
 /** Of the largest picture's side. */
 const SHARES = [0.5, 0.75, 1]
 
-interface Named extends Sizes {
+interface Named extends InputSizes {
   readonly name: string
 }
 
-function makerOf(name: string, sizes: Sizes, { signature, bounds, settings = {} }: InputFacts): InputMaker {
+function makerOf(name: string, sizes: InputSizes, { signature, bounds, settings = {} }: InputFacts): InputMaker {
   const shapes = inputShapes(signature, sizes)
   const { rate } = settings.audio?.window ?? {}
-  const values: Values = {
+  const values: InputValues = {
     bounds,
     ...(settings.image && { image: settings.image }),
     ...(settings.audio && rate !== undefined && { constants: new Map([[rate, settings.audio.sampleRate]]) }),

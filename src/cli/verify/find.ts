@@ -2,7 +2,7 @@ import { isVergeError, VergeError } from '../../core/errors.ts'
 import type { Datatype, Signature } from '../../core/tensors.ts'
 import type { Session } from '../../engine/engine.ts'
 import { decodeModel } from '../../onnx/codec.ts'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import type { Sample } from '../../quantize/types.ts'
 import { inputBounds } from './bounds.ts'
 import { type InputMaker, type InputSettings, inputCandidates } from './candidates.ts'
@@ -90,7 +90,7 @@ function describeFailures(signature: Signature, failures: readonly Failure[]): s
   const lines = [`The model ran on none of the ${failures.length} inputs that Verge made up. Tried:`]
   for (const { first, ways } of [...reasons.values()].slice(0, MOST_REASONS)) {
     const more = ways.length > MOST_WAYS ? `, and ${ways.length - MOST_WAYS} more` : ''
-    lines.push(`  ${ways.slice(0, MOST_WAYS).join('; ')}${more}: ${printable(first.slice(0, MOST_LETTERS))}`)
+    lines.push(`  ${ways.slice(0, MOST_WAYS).join('; ')}${more}: ${safeName(first.slice(0, MOST_LETTERS))}`)
   }
   return `${lines.join('\n')}\n${howToGiveSamples(signature, failures[0]?.maker.shapes ?? new Map())}`
 }
@@ -101,7 +101,7 @@ function reasonOf({ cause, message }: VergeError): string {
 }
 
 function shown(shapes: Shapes): string {
-  return [...shapes].map(([name, shape]) => `${printable(name)} [${shape.join(', ')}]`).join(', ')
+  return [...shapes].map(([name, shape]) => `${safeName(name)} [${shape.join(', ')}]`).join(', ')
 }
 
 /** What a made-up element is in JSON. */

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf'
 import { isVergeError } from '../../core/errors.ts'
 import type { Tensor } from '../../core/tensors.ts'
 import { decodeModel, encodeModel } from '../../onnx/codec.ts'
-import { printable } from '../../onnx/errors.ts'
+import { safeName } from '../../onnx/errors.ts'
 import { GraphView } from '../../onnx/graph.ts'
 import { copyModel, sorted } from '../../onnx/pass.ts'
 import { type GraphProto, type ModelProto, ValueInfoProtoSchema } from '../../onnx/schema/onnx_pb.js'
@@ -101,7 +101,7 @@ export async function locateError(options: LocateOptions): Promise<LocatedError>
 
 /** One sentence for a person. */
 export function describeLocated({ first, worst }: LocatedError): string {
-  const name = ({ node, op, value }: ValueError): string => `"${printable(node || value)}" (${op})`
+  const name = ({ node, op, value }: ValueError): string => `"${safeName(node || value)}" (${op})`
   if (worst.length === 0)
     return 'Every value inside the graph agrees; the error comes with the conversion for the edge.'
   const most = worst.map((entry) => `${name(entry)} at ${entry.sqnrDb.toFixed(1)} dB`).join(', ')

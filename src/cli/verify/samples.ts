@@ -10,13 +10,13 @@ import {
   type TensorSpec,
   tensor,
 } from '../../core/tensors.ts'
-import { OnnxError, printable } from '../../onnx/errors.ts'
+import { OnnxError, safeName } from '../../onnx/errors.ts'
 import type { Sample } from '../../quantize/types.ts'
 import type { Pixels } from './pictures.ts'
 import { normal, uniform } from './random.ts'
 
 /** How large the open dimensions of made-up inputs are. */
-export interface Sizes {
+export interface InputSizes {
   /** Size of open dimensions that are neither the batch nor a picture's: the length of a text or a sound. 16 if left out. */
   readonly length?: number
   /** Size of the batch, where it is open; 1 if left out. */
@@ -39,7 +39,7 @@ export interface PictureSize {
 }
 
 /** What the numbers of made-up inputs are. */
-export interface Values {
+export interface InputValues {
   /** How many values an integer input may have, by its name: see `inputBounds`. Others get 0 and 1. */
   readonly bounds?: ReadonlyMap<string, number>
   /** How the model's pictures are scaled: then their pixels are random bytes, treated like those of a real picture. */
@@ -52,7 +52,7 @@ export interface Values {
   readonly pixels?: (sample: number, height: number, width: number) => Pixels
 }
 
-export interface SyntheticOptions extends Sizes, Values {
+export interface SyntheticOptions extends InputSizes, InputValues {
   readonly count: number
   readonly seed: number
 }
@@ -93,7 +93,7 @@ export function syntheticSamples(signature: Signature, options: SyntheticOptions
 export function samplesOfShapes(
   { inputs }: Signature,
   shapes: Shapes,
-  { count, seed, ...values }: Values & Pick<SyntheticOptions, 'count' | 'seed'>,
+  { count, seed, ...values }: InputValues & Pick<SyntheticOptions, 'count' | 'seed'>,
 ): Sample[] {
   const total = elementsOf(shapes)
   if (!(total <= LIMITS.inputElements)) {
@@ -147,7 +147,7 @@ export function isCache({ name, shape }: TensorSpec): boolean {
 }
 
 /** The shape of each input with its open dimensions filled: the same symbol has the same size everywhere. */
-export function inputShapes({ inputs }: Signature, sizes: Sizes): Shapes {
+export function inputShapes({ inputs }: Signature, sizes: InputSizes): Shapes {
   const symbols = new Map<string, number>()
   const decodes = inputs.some(isCache)
   const given = (spec: TensorSpec, axis: number): number | undefined => {
@@ -173,7 +173,7 @@ export function inputShapes({ inputs }: Signature, sizes: Sizes): Shapes {
   return new Map(inputs.map((spec) => [spec.name, shapeOf(spec)]))
 }
 
-function openSize(spec: TensorSpec, axis: number, sizes: Sizes, decodes: boolean): number {
+function openSize(spec: TensorSpec, axis: number, sizes: InputSizes, decodes: boolean): number {
   const { length = TEXT_LENGTH, past = length, picture } = sizes
   const dimension = spec.shape[axis] ?? -1
   if (isBatch(dimension, axis)) return sizes.batch ?? 1
@@ -196,12 +196,12 @@ function madeUp(
   shape: readonly number[],
   next: () => number,
   sample: number,
-  values: Values,
+  values: InputValues,
 ): Tensor {
   const count = elementCount(shape)
   const { datatype, name } = spec
   if (datatype === null) {
-    throw new OnnxError('unsupported', `Input "${printable(name)}" is not a tensor; give samples of your own.`, {
+    throw new OnnxError('unsupported', `Input "${safeName(name)}" is not a tensor; give samples of your own.`, {
       node: name,
     })
   }
@@ -235,7 +235,7 @@ function floats(
   shape: readonly number[],
   next: () => number,
   sample: number,
-  values: Values,
+  values: InputValues,
 ): (index: number) => number {
   const { image, pixels } = values
   if (!isPicture(spec) || !hasChannels(shape)) return () => normal(next)
@@ -261,7 +261,7 @@ function pixelsOf(
   shape: readonly number[],
   next: () => number,
   sample: number,
-  { image, pixels }: Values,
+  { image, pixels }: InputValues,
 ): (index: number) => number {
   if (pixels === undefined || !isPicture(spec) || !hasChannels(shape)) return () => Math.floor(next() * 256)
   const { channelOf, height, pixelOf, width } = layoutOf(shape, image)
@@ -280,7 +280,7 @@ interface Layout {
   pixelOf(index: number): number
 }
 
-function layoutOf([, a = 1, b = 1, c = 1]: readonly number[], image: Values['image']): Layout {
+function layoutOf([, a = 1, b = 1, c = 1]: readonly number[], image: InputValues['image']): Layout {
   const channelsLast = image === undefined ? !CHANNELS.includes(a) : image.layout === 'NHWC'
   return channelsLast
     ? {
@@ -297,7 +297,7 @@ function layoutOf([, a = 1, b = 1, c = 1]: readonly number[], image: Values['ima
       }
 }
 
-function wholeNumber(name: string, shape: readonly number[], next: () => number, values: Values): number {
+function wholeNumber(name: string, shape: readonly number[], next: () => number, values: InputValues): number {
   const constant = values.constants?.get(name)
   if (constant !== undefined) return constant
   if (/mask/i.test(name)) return 1

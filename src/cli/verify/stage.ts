@@ -8,7 +8,7 @@ import { VergeError } from '../../core/errors.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import { bundleWorker } from '../local/bundle.ts'
 import { startWorkerd, type WorkerdProcess } from '../local/workerd.ts'
-import { type InferRequest, inferRequest } from '../oip-client.ts'
+import { type ClientInferRequest, inferRequest } from '../oip-client.ts'
 import type { PackedModel } from '../pack/packer.ts'
 import { localStores } from '../target/local.ts'
 import { withoutItsSignals } from '../terminal/interrupt.ts'
@@ -19,9 +19,9 @@ const STAGED = 'staged'
 /** A running Worker over the staged models. */
 export interface StagedWorker extends WorkerdProcess {
   /** A request to one artifact of the model on trial, by its place among the edge's artifacts. */
-  request(artifact: number, inputs: Tensors, outputs?: readonly string[]): InferRequest
+  request(artifact: number, inputs: Tensors, outputs?: readonly string[]): ClientInferRequest
   /** A request to another staged model. */
-  requestTo(model: string, inputs: Tensors): InferRequest
+  requestTo(model: string, inputs: Tensors): ClientInferRequest
   /** Bytes of the engine's WebAssembly memory, by the Worker's own word. */
   heapBytes(): Promise<number>
 }

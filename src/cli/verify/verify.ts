@@ -3,7 +3,7 @@ import { isVergeError, VergeError } from '../../core/errors.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import type { Session } from '../../engine/engine.ts'
 import { decodeModel } from '../../onnx/codec.ts'
-import { isOnnxError, printable } from '../../onnx/errors.ts'
+import { isOnnxError, safeName } from '../../onnx/errors.ts'
 import { heldTo, precisionOf } from '../../quantize/precision.ts'
 import type { Sample } from '../../quantize/types.ts'
 import { send } from '../oip-client.ts'
@@ -197,7 +197,7 @@ async function judged(
       ranges.get(name),
     )
     outputs.push({ ...agreement, unexercised: assessment.unexercised })
-    failures.push(...assessment.deviations.map((deviation) => `output "${printable(name)}" ${deviation}`))
+    failures.push(...assessment.deviations.map((deviation) => `output "${safeName(name)}" ${deviation}`))
   }
   if (refusal) {
     const where = place === 'edge' ? 'in a Worker' : 'in onnxruntime-node'

@@ -59,7 +59,7 @@ export function batchable(
 }
 
 /** Joins runs along the first dimension; they agree in `Batchable.key`. */
-export function join(runs: readonly Tensors[]): Tensors {
+export function joinInputs(runs: readonly Tensors[]): Tensors {
   const joined = new Map<string, Tensor>()
   for (const name of runs[0]?.keys() ?? []) {
     joined.set(name, joinTensors(runs.map((run) => run.get(name)).filter((value) => value !== undefined)))

@@ -3,7 +3,7 @@ import type { Tensors } from '../../core/tensors.ts'
 import type { RunOptions, Session } from '../engine.ts'
 import { outputsAgree } from './agreement.ts'
 import type { QueuedJob, RunJob } from './job.ts'
-import { join, split } from './merge.ts'
+import { joinInputs, split } from './merge.ts'
 import type { MergeRule } from './merge-rule.ts'
 
 /** Puts runs back to the head of their queue. */
@@ -53,7 +53,7 @@ export class Turns {
     const rows = jobs.map((job) => job.batch?.rows ?? 1)
     let outputs: Tensors
     try {
-      outputs = await this.#session.run(join(jobs.map((job) => job.inputs)), mergedOptions(jobs))
+      outputs = await this.#session.run(joinInputs(jobs.map((job) => job.inputs)), mergedOptions(jobs))
     } catch (error) {
       this.#mergedFailed(jobs, rows, error)
       return

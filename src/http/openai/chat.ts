@@ -8,7 +8,7 @@ import type { AppDeps, AppEnv } from '../app-env.ts'
 import { type NamedByPath, withModelInBody } from '../inference.ts'
 import { requestSchemas } from './request-schemas.ts'
 import { type ResponseFormat, respond } from './respond.ts'
-import { assertWrites, writingRequest } from './sampling.ts'
+import { assertWrites, generationRequest } from './sampling.ts'
 
 /** `POST /v1/chat/completions`: an answer to messages, as OpenAI's clients ask for it. */
 export function createChat(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPath): Promise<Response> {
@@ -16,7 +16,7 @@ export function createChat(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPat
     assertWrites(admitted.model.manifest)
     const request = validate(requestSchemas(deps.limits).chat, body, 'The request')
     const runner = new ModelRunner(deps, admitted, c.get('context'))
-    const writer = await TextGenerator.open(runner.model, writingRequest(request), deps.limits)
+    const writer = await TextGenerator.open(runner.model, generationRequest(request), deps.limits)
     const prompt = await writer.chat(request.messages.map(messageOf), deps.clock.now())
     return respond(deps, c, slot, {
       runner,

@@ -9,7 +9,7 @@ import type { AppDeps, AppEnv } from '../app-env.ts'
 import { type NamedByPath, withModelInBody } from '../inference.ts'
 import { requestSchemas } from './request-schemas.ts'
 import { type ResponseFormat, respond } from './respond.ts'
-import { assertWrites, writingRequest } from './sampling.ts'
+import { assertWrites, generationRequest } from './sampling.ts'
 
 /** `POST /v1/completions`: texts continued, as OpenAI's clients ask for it. */
 export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPath): Promise<Response> {
@@ -17,7 +17,7 @@ export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: Name
     assertWrites(admitted.model.manifest)
     const request = validate(requestSchemas(deps.limits).completion, body, 'The request')
     const runner = new ModelRunner(deps, admitted, c.get('context'))
-    const writer = await TextGenerator.open(runner.model, writingRequest(request), deps.limits)
+    const writer = await TextGenerator.open(runner.model, generationRequest(request), deps.limits)
     return respond(deps, c, slot, {
       runner,
       generator: writer,

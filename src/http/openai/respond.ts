@@ -20,7 +20,7 @@ export interface ResponseFields {
   readonly system_fingerprint?: string
 }
 
-export interface Choice {
+export interface TextChoice {
   readonly index: number
   readonly text: string
   readonly finish: Finish
@@ -29,7 +29,7 @@ export interface Choice {
 /** How a protocol puts texts into JSON. */
 export interface ResponseFormat {
   readonly idPrefix: string
-  whole(fields: ResponseFields, choices: readonly Choice[], usage: GenerationUsage): object
+  whole(fields: ResponseFields, choices: readonly TextChoice[], usage: GenerationUsage): object
   /** Parts that open a text, before its first token. */
   firstChunks(fields: ResponseFields, index: number): readonly object[]
   /** A part of a text, or its end. */

@@ -4,7 +4,7 @@ import type { GenerationRequest } from '../../generate/text-generator.ts'
 import type { ChatRequest, CompletionRequest } from '../../protocols/openai/generation.ts'
 
 /** What OpenAI's fields mean, with its defaults. */
-export function writingRequest(request: ChatRequest | CompletionRequest): GenerationRequest {
+export function generationRequest(request: ChatRequest | CompletionRequest): GenerationRequest {
   const { max_tokens: maxTokens, seed, stop } = request
   const most = 'max_completion_tokens' in request ? request.max_completion_tokens : undefined
   return {

@@ -6,7 +6,7 @@ import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
 import { resolveVersion, shownTo, visibleModel } from '../../inference/access.ts'
 import { STATUS } from '../../protocols/status.ts'
-import { agreed, assertOffered, bearerOf, offeredProtocols } from '../../stream/protocols.ts'
+import { agreedProtocol, assertOffered, bearerOf, offeredProtocols } from '../../stream/protocols.ts'
 import { refusedSocket } from '../../stream/refused-socket.ts'
 import { vadSettings } from '../../stream/vad-stream.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
@@ -46,7 +46,7 @@ export function streamRoutes(deps: AppDeps): Hono<AppEnv> {
       throw new VergeError('upgrade_required', 'This is a WebSocket. Connect to it with ws:// or wss://.')
     }
     const offered = offeredProtocols(c.req.header('sec-websocket-protocol'))
-    const headers = agreed(offered)
+    const headers = agreedProtocol(offered)
     try {
       const webSocket = await opened(deps, c, offered)
       return switching(webSocket, headers)

@@ -15,7 +15,7 @@ export interface SpeechRules {
 }
 
 /** A stretch of speech, from one sample up to another, with the mean probability of its windows. */
-export interface Span {
+export interface SpeechSpan {
   readonly start: number
   readonly end: number
   readonly score: number
@@ -44,7 +44,7 @@ export function addWindow(
   probability: number,
   windowLength: number,
   rules: SpeechRules,
-): { readonly state: SpeechState; readonly closed?: Span } {
+): { readonly state: SpeechState; readonly closed?: SpeechSpan } {
   const at = state.windows * windowLength
   const windows = state.windows + 1
   const { speech } = state
@@ -64,7 +64,7 @@ export function addWindow(
 }
 
 /** The segment that the end of the sound closes, if there is one. */
-export function endSpeech(state: SpeechState, samples: number, rules: SpeechRules): Span | undefined {
+export function endSpeech(state: SpeechState, samples: number, rules: SpeechRules): SpeechSpan | undefined {
   const { speech } = state
   if (speech === undefined || samples - speech.start <= rules.minSpeech) return undefined
   return spanOf(speech.start, samples, speech.tally)
@@ -76,8 +76,8 @@ export function speechSpans(
   windowLength: number,
   samples: number,
   rules: SpeechRules,
-): Span[] {
-  const spans: Span[] = []
+): SpeechSpan[] {
+  const spans: SpeechSpan[] = []
   let state = NO_SPEECH
   for (const probability of probabilities) {
     const step = addWindow(state, probability, windowLength, rules)
@@ -94,12 +94,12 @@ export function speechSpans(
 }
 
 /** Samples by which two neighbours each grow into the silence between them. */
-function padding(before: Span | undefined, after: Span | undefined, pad: number): number {
+function padding(before: SpeechSpan | undefined, after: SpeechSpan | undefined, pad: number): number {
   if (before === undefined || after === undefined) return pad
   const silence = after.start - before.end
   return silence < 2 * pad ? Math.floor(silence / 2) : pad
 }
 
-function spanOf(start: number, end: number, { sum, count }: Tally): Span {
+function spanOf(start: number, end: number, { sum, count }: Tally): SpeechSpan {
   return { start, end, score: sum / count }
 }

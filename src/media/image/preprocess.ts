@@ -20,7 +20,7 @@ export interface Framing {
 
 /** A picture to a model's input, by its manifest's settings. @throws invalid_image, input_too_large */
 export function* preprocessing(image: Raster, settings: ImageSettings, meter: StepMeter): Work<ImageSamples> {
-  return normalize(yield* fitting(image, settings, meter), settings)
+  return normalizeImage(yield* fitting(image, settings, meter), settings)
 }
 
 /** A picture in a model's mode and size, still in samples of 0 to 255. @throws invalid_image, input_too_large */
@@ -90,7 +90,7 @@ function letterbox(width: number, height: number, toWidth: number, toHeight: num
 }
 
 /** Samples of 0 to 255 to what a model takes. */
-export function normalize(image: Raster, settings: ImageSettings): ImageSamples {
+export function normalizeImage(image: Raster, settings: ImageSettings): ImageSamples {
   const { width, height, channels, data } = image
   const { mode, rescale, mean, std, layout } = settings
   const samples = new Float32Array(data.length)

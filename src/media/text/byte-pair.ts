@@ -1,4 +1,4 @@
-import { type Config, isConfig } from './config.ts'
+import { isConfig, type TokenizerConfig } from './config.ts'
 import { PairTable } from './pair-table.ts'
 import { byteTokens, type Piece, type StepCounter, type WordModel } from './piece.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -12,7 +12,7 @@ const KEPT_LENGTH = 64
  * first, and what the vocabulary lacks becomes bytes, the unknown token, or nothing; then the pairs are merged, the
  * merge of the lowest rank first and of equal ranks the leftmost. With a heap, n characters take n log n steps.
  */
-export function bytePair(config: Config, vocabulary: Vocabulary, counter: StepCounter): WordModel {
+export function bytePair(config: TokenizerConfig, vocabulary: Vocabulary, counter: StepCounter): WordModel {
   const merges = mergesOf(config, vocabulary)
   const symbolsOf = symbolsBy(config, vocabulary)
   const whole = config.ignore_merges === true
@@ -39,7 +39,7 @@ interface Merges {
 }
 
 /** @throws Error for a merge of what the vocabulary lacks, as the Rust library does */
-function mergesOf({ merges, continuing_subword_prefix: prefix }: Config, vocabulary: Vocabulary): Merges {
+function mergesOf({ merges, continuing_subword_prefix: prefix }: TokenizerConfig, vocabulary: Vocabulary): Merges {
   if (!Array.isArray(merges)) throw new Error('a BPE model has no list of merges')
   const cut = typeof prefix === 'string' ? prefix.length : 0
   const ranks = new PairTable()
@@ -68,7 +68,7 @@ interface Symbols {
   readonly ends: number[]
 }
 
-function symbolsBy(config: Config, vocabulary: Vocabulary): (word: string) => Symbols {
+function symbolsBy(config: TokenizerConfig, vocabulary: Vocabulary): (word: string) => Symbols {
   const { continuing_subword_prefix: prefix, end_of_word_suffix: suffix, unk_token: unknownToken } = config
   const [inside, ending] = [typeof prefix === 'string' ? prefix : '', typeof suffix === 'string' ? suffix : '']
   const unknown = typeof unknownToken === 'string' ? vocabulary.idOf(unknownToken) : undefined
@@ -216,6 +216,6 @@ class MergeQueue {
 }
 
 /** Whether a `model` without a type is of this kind. */
-export function looksLikeBytePair({ merges, vocab }: Config): boolean {
+export function looksLikeBytePair({ merges, vocab }: TokenizerConfig): boolean {
   return Array.isArray(merges) && isConfig(vocab)
 }

@@ -1,13 +1,13 @@
 import { ReplaceNormalizer } from '@huggingface/tokenizers'
 
 /** A part of a `tokenizer.json`, whose fields are looked at one by one. */
-export type Config = Readonly<Record<string, unknown>>
+export type TokenizerConfig = Readonly<Record<string, unknown>>
 
-export function isConfig(value: unknown): value is Config {
+export function isConfig(value: unknown): value is TokenizerConfig {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-export function configsOf(value: unknown): Config[] {
+export function configsOf(value: unknown): TokenizerConfig[] {
   return Array.isArray(value) ? value.filter(isConfig) : []
 }
 
@@ -21,7 +21,7 @@ export function isTokenId(value: unknown): value is number {
  * tokenizers use, anew as JavaScript's.
  * @throws Error if there is no pattern
  */
-export function patternOf(config: Config): RegExp {
+export function patternOf(config: TokenizerConfig): RegExp {
   const { pattern } = new ReplaceNormalizer({ type: 'Replace', pattern: config.pattern as never, content: '' })
   if (pattern === null) throw new Error(`a ${String(config.type)} step has no pattern`)
   return pattern

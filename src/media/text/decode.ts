@@ -1,5 +1,5 @@
 import { LETTERS } from './bytes.ts'
-import { type Config, configsOf, patternOf } from './config.ts'
+import { configsOf, patternOf, type TokenizerConfig } from './config.ts'
 
 /**
  * What a token stands for in UTF-8. The decoders of a `tokenizer.json`, as Hugging Face's Rust library defines them, but
@@ -13,7 +13,7 @@ export type Decoder = (token: string, first: boolean) => Uint8Array
 type Step = (text: string, first: boolean) => string
 
 /** @throws Error for a kind that is not known */
-export function decoderOf(config: Config | undefined): Decoder {
+export function decoderOf(config: TokenizerConfig | undefined): Decoder {
   if (config === undefined) {
     // The Rust library joins what has no decoder with spaces.
     return (token, first) => utf8.encode(first ? token : ` ${token}`)
@@ -39,7 +39,7 @@ export function decoderOf(config: Config | undefined): Decoder {
  * Some tokens as a text of their own.
  * @throws Error for a decoder of a kind that is not known
  */
-export function joined(tokens: readonly string[], config: Config | undefined): string {
+export function joinedTokens(tokens: readonly string[], config: TokenizerConfig | undefined): string {
   const decoder = decoderOf(config)
   // Characters may be spread over several tokens.
   const utf8Text = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
@@ -56,12 +56,12 @@ function inTurn(steps: readonly Step[]): Step {
   return (text, first) => steps.reduce((changed, step) => step(changed, first), text)
 }
 
-function flattened(config: Config): Config[] {
+function flattened(config: TokenizerConfig): TokenizerConfig[] {
   return config.type === 'Sequence' ? configsOf(config.decoders).flatMap(flattened) : [config]
 }
 
 /** @param fused whether it works on the whole text, and not on each token */
-function stepOf(config: Config, fused: boolean): Step[] {
+function stepOf(config: TokenizerConfig, fused: boolean): Step[] {
   switch (config.type) {
     case 'ByteLevel':
     case 'ByteFallback':
@@ -85,7 +85,7 @@ function stepOf(config: Config, fused: boolean): Step[] {
   }
 }
 
-function metaspace(config: Config): Step {
+function metaspace(config: TokenizerConfig): Step {
   const replacement = typeof config.replacement === 'string' ? config.replacement : '\u2581'
   const scheme = config.prepend_scheme ?? (config.add_prefix_space === false ? 'never' : 'always')
   return (text, first) => {
@@ -94,7 +94,7 @@ function metaspace(config: Config): Step {
   }
 }
 
-function wordPiece(config: Config): Step {
+function wordPiece(config: TokenizerConfig): Step {
   const prefix = typeof config.prefix === 'string' ? config.prefix : '##'
   const cleanup = config.cleanup !== false
   return (text, first) => {
@@ -122,7 +122,7 @@ function cleaned(text: string): string {
   return CLEANUPS.reduce((changed, [from, to]) => changed.replaceAll(from, to), text)
 }
 
-function bytePair(config: Config): Step {
+function bytePair(config: TokenizerConfig): Step {
   const suffix = typeof config.suffix === 'string' && config.suffix !== '' ? config.suffix : '</w>'
   // The step's own memory: a decoder is made for one text, and spaces at its end are left out.
   let spaces = 0
@@ -135,7 +135,7 @@ function bytePair(config: Config): Step {
 }
 
 /** Takes characters from the ends of each token, or, of the whole text, from its beginning. */
-function strip(config: Config, fused: boolean): Step {
+function strip(config: TokenizerConfig, fused: boolean): Step {
   const content = typeof config.content === 'string' ? config.content : ' '
   const [start, stop] = [countOf(config.start), countOf(config.stop)]
   if (fused && stop > 0) throw new Error('a Strip step takes from the end of a text that is not yet there')

@@ -1,4 +1,4 @@
-import { type Config, configsOf, isConfig, isTokenId } from './config.ts'
+import { configsOf, isConfig, isTokenId, type TokenizerConfig } from './config.ts'
 
 /** A place in what a tokenizer makes of texts: special tokens, or all tokens of the first or second text. */
 export type FrameItem =
@@ -6,7 +6,7 @@ export type FrameItem =
   | { readonly kind: 'text'; readonly which: 0 | 1; readonly typeId: number }
 
 /** What a tokenizer's post-processor puts around one text, and around two. */
-export interface Frame {
+export interface TokenFrame {
   readonly single: readonly FrameItem[]
   /** Undefined if the tokenizer has no form for two texts. */
   readonly pair: readonly FrameItem[] | undefined
@@ -16,7 +16,7 @@ export interface Frame {
 
 const first = (typeId = 0): FrameItem => ({ kind: 'text', which: 0, typeId })
 const second = (typeId: number): FrameItem => ({ kind: 'text', which: 1, typeId })
-const BARE: Frame = { single: [first()], pair: [first(), second(1)], trimOffsets: false }
+const BARE: TokenFrame = { single: [first()], pair: [first(), second(1)], trimOffsets: false }
 
 /**
  * The frame of a `tokenizer.json`'s `post_processor`. Type ids are those of the Rust library, which gives RoBERTa's
@@ -24,7 +24,7 @@ const BARE: Frame = { single: [first()], pair: [first(), second(1)], trimOffsets
  * @param idOf a token's id in the vocabulary
  * @throws Error for a kind that is not known, or a special token that the vocabulary lacks
  */
-export function frameOf(config: unknown, idOf: (token: string) => number | undefined): Frame {
+export function frameOf(config: unknown, idOf: (token: string) => number | undefined): TokenFrame {
   if (config === null || config === undefined) return BARE
   if (!isConfig(config)) throw new Error('a post-processor is no object')
   switch (config.type) {
@@ -60,12 +60,12 @@ function special(value: unknown): FrameItem & { kind: 'special' } {
   return { kind: 'special', ids: [id], typeId: 0 }
 }
 
-function typeOf({ type_id: typeId = 0 }: Config): number {
+function typeOf({ type_id: typeId = 0 }: TokenizerConfig): number {
   if (!isTokenId(typeId)) throw new Error('a template has a type_id that is no number')
   return typeId
 }
 
-function template(config: Config, idOf: (token: string) => number | undefined): Frame {
+function template(config: TokenizerConfig, idOf: (token: string) => number | undefined): TokenFrame {
   const tokens = isConfig(config.special_tokens) ? config.special_tokens : {}
   const idsOf = (name: unknown): number[] => {
     const declared = typeof name === 'string' && Object.hasOwn(tokens, name) ? tokens[name] : undefined
@@ -75,7 +75,7 @@ function template(config: Config, idOf: (token: string) => number | undefined): 
     }
     return ids
   }
-  const itemOf = (item: Config): FrameItem => {
+  const itemOf = (item: TokenizerConfig): FrameItem => {
     const { SpecialToken: token, Sequence: sequence } = item
     if (isConfig(token)) return { kind: 'special', ids: idsOf(token.id), typeId: typeOf(token) }
     if (!isConfig(sequence)) throw new Error('a template has a part that is neither a text nor a token')

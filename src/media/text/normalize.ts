@@ -1,7 +1,7 @@
 import { type Aligned, alignedOf, Rewriter, sliceOf } from './aligned.ts'
 import { toBytes } from './bytes.ts'
 import { Charsmap } from './charsmap.ts'
-import { type Config, configsOf, isConfig, patternOf } from './config.ts'
+import { configsOf, isConfig, patternOf, type TokenizerConfig } from './config.ts'
 
 /**
  * The normalizers of a `tokenizer.json`, as Hugging Face's Rust library defines them, with the place in the source kept
@@ -175,7 +175,7 @@ function nmt(character: string): string {
 }
 
 /** In the order of the Rust library: control characters out, spaces around CJK, accents off, lower case. */
-function bertNormalizer(config: Config): Normalizer {
+function bertNormalizer(config: TokenizerConfig): Normalizer {
   const lowercase = config.lowercase === true
   const stripAccents = config.strip_accents ?? lowercase
   const cleanText = config.clean_text === true

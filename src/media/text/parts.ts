@@ -1,6 +1,6 @@
 import { type AddedTokens, addedTokensOf } from './added-tokens.ts'
-import { type Config, configsOf, isConfig, isTokenId } from './config.ts'
-import { type Frame, frameOf } from './frame.ts'
+import { configsOf, isConfig, isTokenId, type TokenizerConfig } from './config.ts'
+import { frameOf, type TokenFrame } from './frame.ts'
 import { type Normalizer, normalizerOf } from './normalize.ts'
 import type { StepCounter, WordModel } from './piece.ts'
 import { type PreTokenizer, preTokenizerOf } from './pre-tokenize.ts'
@@ -14,12 +14,12 @@ export interface Parts {
   readonly normalizer: Normalizer
   readonly preTokenizer: PreTokenizer
   readonly words: WordModel
-  readonly frame: Frame
+  readonly frame: TokenFrame
   readonly padId: number
   readonly unknownId: number | undefined
   readonly continuingPrefix: string
   /** How tokens become text again; undefined where the file does not say. */
-  readonly decoder: Config | undefined
+  readonly decoder: TokenizerConfig | undefined
   /** Added tokens as they are written, by their numbers. */
   readonly addedTexts: ReadonlyMap<number, string>
   /** Numbers of the added tokens that are for the model alone, and no part of a text. */
@@ -52,12 +52,12 @@ export function partsOf(file: unknown, counter: StepCounter): Parts {
   }
 }
 
-function unknownIdOf({ unk_id: id, unk_token: token }: Config, idOf: (token: string) => number | undefined) {
+function unknownIdOf({ unk_id: id, unk_token: token }: TokenizerConfig, idOf: (token: string) => number | undefined) {
   if (isTokenId(id)) return id
   return typeof token === 'string' ? idOf(token) : undefined
 }
 
-function padIdOf(file: Config, idOf: (token: string) => number | undefined): number {
+function padIdOf(file: TokenizerConfig, idOf: (token: string) => number | undefined): number {
   const declared = isConfig(file.padding) ? file.padding.pad_id : undefined
   if (isTokenId(declared)) return declared
   return idOf('[PAD]') ?? idOf('<pad>') ?? 0

@@ -1,6 +1,6 @@
 import { type Aligned, Rewriter, sliceOf } from './aligned.ts'
 import { toBytes } from './bytes.ts'
-import { type Config, configsOf, isConfig, patternOf } from './config.ts'
+import { configsOf, isConfig, patternOf, type TokenizerConfig } from './config.ts'
 
 /**
  * The pre-tokenizers of a `tokenizer.json`, as Hugging Face's Rust library defines them: a normalized text into words,
@@ -50,7 +50,7 @@ const WORD = '\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}\\u200c\\u200d'
 type Behaviour = 'removed' | 'isolated' | 'mergedwithprevious' | 'mergedwithnext' | 'contiguous'
 const BEHAVIOURS: readonly string[] = ['removed', 'isolated', 'mergedwithprevious', 'mergedwithnext', 'contiguous']
 
-function behaviourOf(config: Config, otherwise: Behaviour): Behaviour {
+function behaviourOf(config: TokenizerConfig, otherwise: Behaviour): Behaviour {
   if (config.behavior === undefined) return otherwise
   const name = String(config.behavior).toLowerCase()
   if (!BEHAVIOURS.includes(name)) throw new Error(`Unknown behavior: ${name}`)
@@ -111,13 +111,13 @@ function joined(parts: readonly Part[], behaviour: Behaviour): readonly Part[] {
   return out
 }
 
-function fixedLength(config: Config): PreTokenizer {
+function fixedLength(config: TokenizerConfig): PreTokenizer {
   const length = Number(config.length ?? 5)
   if (!Number.isSafeInteger(length) || length < 1) throw new Error('a FixedLength step has no length')
   return matches(new RegExp(`[\\s\\S]{1,${length}}`, 'gu'))
 }
 
-function metaspace(config: Config): PreTokenizer {
+function metaspace(config: TokenizerConfig): PreTokenizer {
   const replacement = typeof config.replacement === 'string' ? config.replacement : '\u2581'
   // `add_prefix_space` is how files were written before there was `prepend_scheme`.
   const scheme = config.prepend_scheme ?? (config.add_prefix_space === false ? 'never' : 'always')
@@ -158,7 +158,7 @@ function splitBefore(text: Aligned, mark: string): Aligned[] {
 const GPT2 =
   /'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{White_Space}\p{L}\p{N}]+|\p{White_Space}+(?!\P{White_Space})|\p{White_Space}+/gu
 
-function byteLevel(config: Config): PreTokenizer {
+function byteLevel(config: TokenizerConfig): PreTokenizer {
   const prefix = config.add_prefix_space === true
   const words = config.use_regex === false ? (text: Aligned) => [text] : matches(GPT2)
   return (text) => {

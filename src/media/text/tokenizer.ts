@@ -3,9 +3,9 @@ import { decodeUtf8 } from '../../core/json.ts'
 import { finish, type Work } from '../../core/work.ts'
 import type { Literal } from './added-tokens.ts'
 import { type Aligned, alignedOf, sourceOf } from './aligned.ts'
-import type { Config } from './config.ts'
+import type { TokenizerConfig } from './config.ts'
 import { beginning, type CutSide, ending, firstReading, keptTokens } from './cut.ts'
-import { joined } from './decode.ts'
+import { joinedTokens } from './decode.ts'
 import type { FrameItem } from './frame.ts'
 import { type Parts, partsOf } from './parts.ts'
 import type { StepCounter } from './piece.ts'
@@ -34,7 +34,7 @@ export interface Encoding extends EncodedText {
   readonly texts: readonly (-1 | 0 | 1)[]
 }
 
-export interface ReadOptions {
+export interface TokenizeOptions {
   /** No more than so many tokens; left out: all. */
   readonly most?: number
   /** The end of the text that loses tokens where there are more. */
@@ -60,7 +60,7 @@ export class TextTokenizer {
   /** What tokens inside of a word begin with ("##"); empty where none does. */
   readonly continuingPrefix: string
   /** The file's `decoder`, which says how tokens become text again; undefined where it has none. */
-  readonly decoder: Config | undefined
+  readonly decoder: TokenizerConfig | undefined
   /** Added tokens as they are written, by their numbers. */
   readonly addedTexts: ReadonlyMap<number, string>
   /** Numbers of the added tokens that are for the model alone, and no part of a text. */
@@ -123,7 +123,7 @@ export class TextTokenizer {
    * and four times as many for as long as they hold too few.
    * @throws what `spend` throws
    */
-  *read(text: string, options: ReadOptions = {}): Work<TextToken[]> {
+  *read(text: string, options: TokenizeOptions = {}): Work<TextToken[]> {
     const { most = Number.POSITIVE_INFINITY, side = 'right', spend } = options
     for (let length = firstReading(most); length < text.length; length *= 4) {
       const part = side === 'right' ? beginning(text, length) : ending(text, length)
@@ -196,7 +196,7 @@ export class TextTokenizer {
    */
   join(tokens: readonly string[]): string {
     try {
-      return joined(tokens, this.decoder)
+      return joinedTokens(tokens, this.decoder)
     } catch (cause) {
       throw unusable(cause)
     }
@@ -212,7 +212,7 @@ export class TextTokenizer {
     )
   }
 
-  *#tokenize(text: string, { literal, spend }: ReadOptions): Work<TextToken[]> {
+  *#tokenize(text: string, { literal, spend }: TokenizeOptions): Work<TextToken[]> {
     const { added, normalizer, preTokenizer, words, frame } = this.#parts
     const tokens: TextToken[] = []
     let word = 0

@@ -1,4 +1,4 @@
-import type { Config } from './config.ts'
+import type { TokenizerConfig } from './config.ts'
 import { byteTokens, type Piece, type StepCounter, type WordModel } from './piece.ts'
 import { splitsCharacter, Trie } from './trie.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -10,7 +10,7 @@ const UNKNOWN_PENALTY = 10
  * The most likely pieces by their scores (Viterbi). Kudo, "Subword Regularization", 2018. Each place takes as many steps
  * as the longest piece that begins there.
  */
-export function unigram(config: Config, vocabulary: Vocabulary, counter: StepCounter): WordModel {
+export function unigram(config: TokenizerConfig, vocabulary: Vocabulary, counter: StepCounter): WordModel {
   const scores = scoresOf(config)
   const trie = new Trie()
   for (const [text, id] of vocabulary.entries) trie.add(text, id)
@@ -78,7 +78,7 @@ export function unigram(config: Config, vocabulary: Vocabulary, counter: StepCou
   }
 }
 
-function scoresOf({ vocab }: Config): number[] {
+function scoresOf({ vocab }: TokenizerConfig): number[] {
   if (!Array.isArray(vocab)) throw new Error('a Unigram model has no list of pieces')
   return vocab.map((entry: unknown) => {
     const score: unknown = Array.isArray(entry) ? entry[1] : undefined
@@ -87,7 +87,7 @@ function scoresOf({ vocab }: Config): number[] {
   })
 }
 
-function unknownOf({ unk_id: id }: Config, scores: readonly number[]): number | undefined {
+function unknownOf({ unk_id: id }: TokenizerConfig, scores: readonly number[]): number | undefined {
   // A file says null where there is none.
   if (id === undefined || id === null) return undefined
   if (!Number.isInteger(id) || scores[Number(id)] === undefined) throw new Error('unk_id is not in the vocabulary')

@@ -1,4 +1,4 @@
-import { type Config, isConfig, isTokenId } from './config.ts'
+import { isConfig, isTokenId, type TokenizerConfig } from './config.ts'
 
 /** The tokens of a model, by their texts and by their numbers. */
 export class Vocabulary {
@@ -33,7 +33,7 @@ export class Vocabulary {
 }
 
 /** The vocabulary of a `model`: an object of numbers by texts, or, of a Unigram model, a list of [text, score]. */
-export function vocabularyOf({ vocab }: Config): Vocabulary {
+export function vocabularyOf({ vocab }: TokenizerConfig): Vocabulary {
   if (isConfig(vocab)) return new Vocabulary(Object.entries(vocab))
   if (!Array.isArray(vocab)) throw new Error('the model has no vocabulary')
   return new Vocabulary(vocab.map((entry: unknown, id) => [textIn(entry), id]))

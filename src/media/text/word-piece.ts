@@ -1,4 +1,4 @@
-import type { Config } from './config.ts'
+import type { TokenizerConfig } from './config.ts'
 import type { Piece, StepCounter, WordModel } from './piece.ts'
 import { splitsCharacter, Trie } from './trie.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -11,7 +11,7 @@ const MOST_CHARACTERS = 100
  * unknown token as a whole, as is one that is too long. A walk in a trie finds the longest piece in as many steps as it
  * has characters; trying every shorter end would take the square of the word's length.
  */
-export function wordPiece(config: Config, vocabulary: Vocabulary, counter: StepCounter): WordModel {
+export function wordPiece(config: TokenizerConfig, vocabulary: Vocabulary, counter: StepCounter): WordModel {
   const { max_input_chars_per_word: most = MOST_CHARACTERS, continuing_subword_prefix: prefix = '##' } = config
   if (typeof most !== 'number' || typeof prefix !== 'string') {
     throw new Error('a WordPiece model has a limit or a prefix of the wrong type')

@@ -1,5 +1,5 @@
 import { bytePair, looksLikeBytePair } from './byte-pair.ts'
-import type { Config } from './config.ts'
+import type { TokenizerConfig } from './config.ts'
 import type { StepCounter, WordModel } from './piece.ts'
 import { unigram } from './unigram.ts'
 import type { Vocabulary } from './vocabulary.ts'
@@ -10,7 +10,7 @@ import { wordPiece } from './word-piece.ts'
  * with a word's length, and not with its square.
  * @throws Error for a kind that is not known, or a damaged one
  */
-export function wordModelOf(config: Config, vocabulary: Vocabulary, counter: StepCounter): WordModel {
+export function wordModelOf(config: TokenizerConfig, vocabulary: Vocabulary, counter: StepCounter): WordModel {
   const type = config.type ?? inferredType(config)
   switch (type) {
     case 'WordPiece':
@@ -29,7 +29,7 @@ export function wordModelOf(config: Config, vocabulary: Vocabulary, counter: Ste
 }
 
 /** Old files leave the type out. */
-function inferredType(config: Config): string {
+function inferredType(config: TokenizerConfig): string {
   if (Array.isArray(config.vocab)) return 'Unigram'
   if (looksLikeBytePair(config)) return 'BPE'
   return config.continuing_subword_prefix === undefined ? 'WordLevel' : 'WordPiece'

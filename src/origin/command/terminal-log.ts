@@ -1,4 +1,4 @@
-import { bytes, printable } from '../../cli/terminal/format.ts'
+import { binarySize, printable } from '../../cli/terminal/format.ts'
 import type { LogFields, Logger } from '../../core/runtime.ts'
 import type { LogLevel } from '../logger.ts'
 
@@ -29,10 +29,10 @@ const SENTENCES: Readonly<Record<string, (fields: LogFields) => string>> = {
   origin_draining: () => 'Ending: what is in work is finished first',
   origin_stopped: ({ finished }) => (finished ? 'Ended' : 'Ended; what took longest was broken off'),
   cache_disk_full: ({ free }) =>
-    `The disk of the cache is full (${bytes(Number(free))} free): models that are not in it cannot be loaded. Make room, or choose another: --cache DIR`,
+    `The disk of the cache is full (${binarySize(Number(free))} free): models that are not in it cannot be loaded. Make room, or choose another: --cache DIR`,
   cache_disk_small: ({ free, used, budget }) =>
-    `The disk of the cache has less room than --cache-gb allows: ${bytes(Number(free))} free beside ${bytes(Number(used))}, of ${bytes(Number(budget))}`,
-  cache_dropped: ({ bytes: size }) => `Dropped ${bytes(Number(size))} from the cache, which was full`,
+    `The disk of the cache has less room than --cache-gb allows: ${binarySize(Number(free))} free beside ${binarySize(Number(used))}, of ${binarySize(Number(budget))}`,
+  cache_dropped: ({ bytes: size }) => `Dropped ${binarySize(Number(size))} from the cache, which was full`,
   source_away: ({ store }) => `${String(store)} does not answer; the last good copy of the catalogue is used`,
   source_back: ({ store }) => `${String(store)} answers again`,
 }

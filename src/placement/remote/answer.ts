@@ -8,7 +8,7 @@ import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import { openAiFailure } from '../../protocols/openai/error.ts'
 import { EventSplitter, encodeEvent, endsWithDoneEvent } from '../../protocols/sse.ts'
 import { OriginFault } from '../origin.ts'
-import { type Collected, collect, type Pieces, pieces, relay } from './body.ts'
+import { type AnswerReader, answerReader, type Collected, collect, relay } from './body.ts'
 import type { ExchangeTimeouts } from './exchange.ts'
 
 type Bytes = Uint8Array<ArrayBuffer>
@@ -48,10 +48,10 @@ export async function passOn(answer: Response, timeouts: ExchangeTimeouts, optio
     const { endsWithDone } = options
     const rewrite = rewriting?.events
     const guard = { endsWithDone, limits, ...(rewrite !== undefined && { rewrite }) }
-    return new Response(guardEvents(pieces(answer.body, timeouts, false), guard), init)
+    return new Response(guardEvents(answerReader(answer.body, timeouts, false), guard), init)
   }
   const isJsonBody = type === 'application/json' || type === ''
-  const { bytes, complete, rest } = await readBody(answer, timeouts, limits.wholeAnswerBytes)
+  const { bytes, complete, rest } = await readAnswerBody(answer, timeouts, limits.wholeAnswerBytes)
   if (complete && isJsonBody && type !== '' && !isJson(bytes)) throw timeouts.fault('garbage', 'sent invalid JSON')
 
   const head = headers.get(JSON_LENGTH_HEADER)
@@ -76,11 +76,11 @@ export async function passOn(answer: Response, timeouts: ExchangeTimeouts, optio
 }
 
 /** Up to `most` bytes, and where the others come from if there are more. */
-export async function readBody(
+export async function readAnswerBody(
   answer: Response,
   timeouts: ExchangeTimeouts,
   most: number,
-): Promise<Collected & { readonly rest?: Pieces }> {
+): Promise<Collected & { readonly rest?: AnswerReader }> {
   if (answer.body === null) {
     timeouts.done()
     return { bytes: new Uint8Array(0), complete: true }
@@ -91,7 +91,7 @@ export async function readBody(
     timeouts.done()
     return { bytes: checked(bytes, declared, timeouts), complete: true }
   }
-  const rest = pieces(answer.body, timeouts, true)
+  const rest = answerReader(answer.body, timeouts, true)
   // Nothing is kept of a body that is known to be too large to be whole, but for what its head takes.
   const kept = declared !== undefined && declared > most ? Math.min(most, headBytes(answer.headers)) : most
   if (kept === 0) return { bytes: new Uint8Array(0), complete: false, rest }
@@ -117,7 +117,7 @@ function headLength(text: string, held: number, timeouts: ExchangeTimeouts): num
   throw timeouts.fault('garbage', 'sent tensors whose header is not as long as it says')
 }
 
-function changed(from: Pieces, change: (piece: Bytes) => Bytes): Pieces {
+function changed(from: AnswerReader, change: (piece: Bytes) => Bytes): AnswerReader {
   return {
     async next() {
       const piece = await from.next()
@@ -155,7 +155,7 @@ export interface GuardOptions {
  * Passes events on. If they break off, stop coming or end before their end, the stream ends with an error event in
  * OpenAI's shape instead of a cut connection: clients report that as an error, and would take a cut for the end.
  */
-function guardEvents(from: Pieces, { endsWithDone, limits, rewrite }: GuardOptions): ReadableStream<Uint8Array> {
+function guardEvents(from: AnswerReader, { endsWithDone, limits, rewrite }: GuardOptions): ReadableStream<Uint8Array> {
   const splitter = new EventSplitter(limits.eventBytes)
   let tail = ''
   const pass = (controller: ReadableStreamDefaultController<Uint8Array>, events: Uint8Array<ArrayBuffer>): void => {

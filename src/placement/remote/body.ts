@@ -12,7 +12,7 @@ const QUICK_PIECE_BYTES = 256 * 1024
 const QUICK_MS = 100
 
 /** Reads a body piece by piece; undefined at its end. */
-export interface Pieces {
+export interface AnswerReader {
   /** @param memory of an earlier piece that nobody needs any more */
   next(memory?: ArrayBuffer): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** Lets go of the body, and of what sends it. */
@@ -24,7 +24,11 @@ export interface Pieces {
  * reader takes between two.
  * @param large whether to read in large pieces, for bodies that are not read for each little event
  */
-export function pieces(body: ReadableStream<Uint8Array>, timeouts: ExchangeTimeouts, large: boolean): Pieces {
+export function answerReader(
+  body: ReadableStream<Uint8Array>,
+  timeouts: ExchangeTimeouts,
+  large: boolean,
+): AnswerReader {
   const read = readerOf(body, large)
   // Bytes to wait for. One of them, unless the origin is quick: what comes slowly is passed on as it comes, and is no
   // silence that a time limit could take it for.
@@ -92,7 +96,7 @@ export interface Collected {
  * Reads until the end, or until there is more than `most`.
  * @param declared length that the answer declares
  */
-export async function collect(from: Pieces, most: number, declared: number | undefined): Promise<Collected> {
+export async function collect(from: AnswerReader, most: number, declared: number | undefined): Promise<Collected> {
   const content = new GrowingBytes({ first: declared ?? PIECE_BYTES, most })
   for (;;) {
     const piece = await from.next()
@@ -109,7 +113,7 @@ export async function collect(from: Pieces, most: number, declared: number | und
  * @param first what has been read of it already
  * @param length of all of it, where it is known: the answer then declares it
  */
-export function relay(from: Pieces, first: Uint8Array<ArrayBuffer>, length?: number): ReadableStream<Uint8Array> {
+export function relay(from: AnswerReader, first: Uint8Array<ArrayBuffer>, length?: number): ReadableStream<Uint8Array> {
   const { native, readable, writable } = identity(length)
   const writer = writable.getWriter()
   // Told of a reader that leaves while nothing comes.

@@ -4,7 +4,7 @@ import type { Limits } from '../../core/limits.ts'
 import { type Clock, onAbort } from '../../core/runtime.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import { type Origin, OriginFault, type OriginFaultKind, type OriginRequest, type OriginTimeouts } from '../origin.ts'
-import { answerHeaders, passOn, pickHeaders, type Rewriting, readBody } from './answer.ts'
+import { answerHeaders, passOn, pickHeaders, type Rewriting, readAnswerBody } from './answer.ts'
 import { classifyResponse } from './classify-response.ts'
 
 /** What an exchange with an origin may hold, and how long a probe of one may take. */
@@ -88,7 +88,7 @@ async function attempt(
     }
     // Credentials are never sent on to where a redirection leads.
     if (status < 400) throw timeouts.fault('garbage', `answered with status ${status}, a redirection`)
-    const { bytes, complete, rest } = await readBody(answer, timeouts, ERROR_BYTES)
+    const { bytes, complete, rest } = await readAnswerBody(answer, timeouts, ERROR_BYTES)
     if (!complete) rest?.cancel(new Error('No more is read of an error.'))
     const response = classifyResponse({
       origin: origin.name,

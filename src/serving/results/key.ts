@@ -6,7 +6,7 @@ import type { Tensors } from '../../core/tensors.ts'
 const FORM = 1
 
 /** All that a result depends on. */
-export interface Question {
+export interface CachedQuestion {
   /** The engine with its version: another one rounds otherwise. */
   readonly engine: string
   /** SHA-256 of the artifact that runs. */
@@ -23,7 +23,7 @@ export interface Question {
  * The SHA-256 of a question, in hexadecimal. Parameters of a request are in it by what they make of the inputs; those
  * that act on the outputs are applied to a kept result as to a fresh one. The order of the inputs does not matter.
  */
-export async function keyOf(sha256: Sha256Factory, question: Question): Promise<string> {
+export async function keyOf(sha256: Sha256Factory, question: CachedQuestion): Promise<string> {
   const { inputs, outputs, ...rest } = question
   const sorted = [...inputs].sort(([a], [b]) => (a < b ? -1 : 1))
   const digest = sha256()

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { assertData } from '../../../src/cli/accuracy/held-out.ts'
-import { measure } from '../../../src/cli/accuracy/measure.ts'
+import { measureAccuracy } from '../../../src/cli/accuracy/measure.ts'
 import { ROOT } from '../../../src/cli/files/project.ts'
 
 describe('measuring accuracy', () => {
@@ -28,7 +28,7 @@ describe('measuring accuracy', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/run/m`
     const samples = ['a', 'b', 'c', 'd'].map((body) => ({ body, contentType: 'text/plain', label: body }))
     try {
-      const result = await measure(url, samples, { concurrency: 2 })
+      const result = await measureAccuracy(url, samples, { concurrency: 2 })
       expect(result).toMatchObject({ right: 3, count: 4, refusals: 1 })
       expect(result.latencies.length).toBe(3)
     } finally {
@@ -41,7 +41,7 @@ describe('measuring accuracy', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
     try {
       await expect(
-        measure(url, [{ body: 'a', contentType: 'text/plain', label: 'a' }], { concurrency: 1 }),
+        measureAccuracy(url, [{ body: 'a', contentType: 'text/plain', label: 'a' }], { concurrency: 1 }),
       ).rejects.toThrow(/HTTP 500: out of order/)
     } finally {
       server.close()

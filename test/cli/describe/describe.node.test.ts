@@ -5,7 +5,7 @@ import { spdxOf } from '../../../src/cli/describe/licence.ts'
 import { defaultName } from '../../../src/cli/describe/name.ts'
 import { ROOT } from '../../../src/cli/files/project.ts'
 import { readDescription } from '../../../src/cli/pack/description.ts'
-import { type ModelSource, openSource } from '../../../src/cli/source/source.ts'
+import { type ModelSource, openModelSource } from '../../../src/cli/source/source.ts'
 import { UsageError } from '../../../src/cli/terminal/command-line.ts'
 import { type Sources, signature, startSources, TOKENIZER } from '../../fixtures/node/describe.ts'
 
@@ -175,7 +175,7 @@ describe('what a person says', () => {
   })
 
   it.each(['digits', 'reviews'])('in verge.json is all that counts: %s', async (name) => {
-    const source = await openSource(join(ROOT, 'models', name), { cacheDir: sources.folder, env: {} })
+    const source = await openModelSource(join(ROOT, 'models', name), { cacheDir: sources.folder, env: {} })
     const { description } = await describeModel({ source, signature: TEXT })
     expect(description).toEqual(await readDescription(join(ROOT, 'models', name)))
   })

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { describeModel } from '../../../src/cli/describe/describe.ts'
 import { descriptionSchema } from '../../../src/cli/pack/description.ts'
-import { openLocal } from '../../../src/cli/source/local.ts'
+import { openLocalSource } from '../../../src/cli/source/local.ts'
 import type { Signature } from '../../../src/core/tensors.ts'
 import { identityModel } from '../../../synthetic/onnx-models.ts'
 import { type Sources, startSources, TOKENIZER } from '../../fixtures/node/describe.ts'
@@ -112,7 +112,7 @@ describe('a model of sentence-transformers', () => {
     for (const name of ['modules.json', '1_Pooling/config.json', '1_Pooling/other.json', 'onnx/model.onnx']) {
       await writeFile(join(folder, name), name.endsWith('.onnx') ? identityModel('FP32', ['n']) : '{}')
     }
-    const { files } = await openLocal(folder, { file: undefined })
+    const { files } = await openLocalSource(folder, { file: undefined })
     expect([...files.keys()].sort()).toEqual(['1_Pooling/config.json', 'modules.json'])
   })
 })
@@ -179,7 +179,7 @@ describe('a description', () => {
 
 describe.skipIf(!haveRealModels)(`a real model (skipped only where ${SKIP_REASON})`, () => {
   it('is described by the files beside it', async () => {
-    const source = await openLocal(join(REAL_MODELS, 'm2v-bge64-converted'), { file: undefined })
+    const source = await openLocalSource(join(REAL_MODELS, 'm2v-bge64-converted'), { file: undefined })
     const signature = { inputs: tokens, outputs: [floats('sentence_embedding', ['batch', 64])] }
     const { description } = await describeModel({ source, signature })
     expect(description).toMatchObject({

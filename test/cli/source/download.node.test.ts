@@ -4,7 +4,7 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openSource } from '../../../src/cli/source/source.ts'
+import { openModelSource } from '../../../src/cli/source/source.ts'
 import { matmulModel } from '../../../synthetic/onnx-models.ts'
 import { HUB_TOKEN, type HubStandIn, type Reply, repositoryOf, startHub } from '../../fixtures/node/hub-stand-in.ts'
 import { messageOf, type TestSource, testSource } from '../../fixtures/node/source-options.ts'
@@ -26,7 +26,7 @@ afterEach(async () => {
 })
 
 const open = (options: Partial<TestSource['options']> = {}) =>
-  openSource('hf:org/name', { ...source.options, ...options })
+  openModelSource('hf:org/name', { ...source.options, ...options })
 const downloads = (): string[] =>
   hub.seen.filter(({ host }) => host === 'cdn').map(({ headers }) => headers.range ?? 'all')
 

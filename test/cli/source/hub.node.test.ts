@@ -1,7 +1,7 @@
 import { readdir, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { openSource } from '../../../src/cli/source/source.ts'
+import { openModelSource } from '../../../src/cli/source/source.ts'
 import { identityModel, matmulModel } from '../../../synthetic/onnx-models.ts'
 import { HUB_TOKEN, type HubStandIn, repositoryOf, startHub } from '../../fixtures/node/hub-stand-in.ts'
 import { messageOf, type TestSource, testSource, withExternalData } from '../../fixtures/node/source-options.ts'
@@ -38,7 +38,7 @@ afterEach(async () => {
 })
 
 const open = (spec = 'hf:org/name', options: Partial<TestSource['options']> = {}) =>
-  openSource(spec, { ...source.options, ...options })
+  openModelSource(spec, { ...source.options, ...options })
 const withToken = (token = HUB_TOKEN): Partial<TestSource['options']> => ({
   env: { HF_ENDPOINT: hub.endpoint, HF_TOKEN: token },
 })

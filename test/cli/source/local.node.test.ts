@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { chooseModel } from '../../../src/cli/source/choose.ts'
 import { isInside } from '../../../src/cli/source/paths.ts'
-import { openSource } from '../../../src/cli/source/source.ts'
+import { openModelSource } from '../../../src/cli/source/source.ts'
 import { parseSpec } from '../../../src/cli/source/spec.ts'
 import { identityModel, matmulModel } from '../../../synthetic/onnx-models.ts'
 import { messageOf, withExternalData } from '../../fixtures/node/source-options.ts'
@@ -26,7 +26,7 @@ async function put(files: Readonly<Record<string, Buffer | string>>): Promise<vo
 }
 
 const open = (path: string, file?: string) =>
-  openSource(join(root, path), { cacheDir: join(root, 'cache'), env: {}, file })
+  openModelSource(join(root, path), { cacheDir: join(root, 'cache'), env: {}, file })
 const failure = (path: string, file?: string) => messageOf(open(path, file), root)
 
 describe('a file', () => {
@@ -55,7 +55,7 @@ describe('a file', () => {
   ] as const)('is refused: %s', async (_, content, message) => {
     if (content !== undefined) await put({ 'x.onnx': content })
     const path = join(root, 'x.onnx')
-    const error = await messageOf(openSource(path, { cacheDir: root, env: {} }))
+    const error = await messageOf(openModelSource(path, { cacheDir: root, env: {} }))
     expect(error).toMatch(message)
   })
 

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { checkScheme } from '../../../src/cli/source/http.ts'
-import { openSource } from '../../../src/cli/source/source.ts'
+import { openModelSource } from '../../../src/cli/source/source.ts'
 import { identityModel, matmulModel } from '../../../synthetic/onnx-models.ts'
 import { listen, type Reply, ranged, send, stop } from '../../fixtures/node/hub-stand-in.ts'
 import { messageOf, type TestSource, testSource, withExternalData } from '../../fixtures/node/source-options.ts'
@@ -39,7 +39,7 @@ afterEach(async () => {
 })
 
 const open = (url: string, options: Partial<TestSource['options']> = {}) =>
-  openSource(url, { ...source.options, ...options })
+  openModelSource(url, { ...source.options, ...options })
 const failure = (url: string, options: Partial<TestSource['options']> = {}) => messageOf(open(url, options), 'secret')
 
 /** A file as a static server has it: with an ETag, ranges, and the conditional requests that it knows. */

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { ROOT } from '../../../src/cli/files/project.ts'
-import { bytes, duration, printable, table } from '../../../src/cli/terminal/format.ts'
+import { binarySize, duration, printable, table } from '../../../src/cli/terminal/format.ts'
 import { createProgress, type ProgressOptions } from '../../../src/cli/terminal/progress.ts'
 
 const MiB = 1024 * 1024
@@ -132,7 +132,7 @@ describe('progress in a terminal', () => {
 
 describe('text for a terminal', () => {
   it('names bytes and times', () => {
-    expect([0, 1023, 1024, 5.5 * MiB, 3 * 1024 * MiB].map(bytes)).toEqual([
+    expect([0, 1023, 1024, 5.5 * MiB, 3 * 1024 * MiB].map(binarySize)).toEqual([
       '0 B',
       '1023 B',
       '1.0 KiB',

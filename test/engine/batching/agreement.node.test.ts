@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../../src/core/errors.ts'
 import { type Signature, type Tensor, type Tensors, tensor } from '../../../src/core/tensors.ts'
 import { outputsAgree } from '../../../src/engine/batching/agreement.ts'
-import { join, signatureRefusal, split } from '../../../src/engine/batching/merge.ts'
+import { joinInputs, signatureRefusal, split } from '../../../src/engine/batching/merge.ts'
 import { never } from '../../../synthetic/source.ts'
 import { ask, finishAll, prove, setUp } from '../../fixtures/batching.ts'
 import { settle } from '../../fixtures/clock.ts'
@@ -308,7 +308,7 @@ describe('joining and splitting', () => {
           ['none', tensor('FP64', [rows, 0], new Float64Array(0))],
         ]),
     )
-    const joined = join(runs)
+    const joined = joinInputs(runs)
     expect(joined.get('text')).toEqual(tensor('BYTES', [3, 1], ['1.0', '2.0', '2.1']))
     expect(joined.get('wide')).toEqual(tensor('INT64', [3, 2], BigInt64Array.of(10n, 11n, 20n, 21n, 22n, 23n)))
     const parts = split(joined, [1, 2])

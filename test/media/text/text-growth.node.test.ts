@@ -12,7 +12,7 @@ import { Detokenizer } from '../../../src/generate/detokenizer.ts'
 import { StopStrings } from '../../../src/generate/stop.ts'
 import { addedTokensOf } from '../../../src/media/text/added-tokens.ts'
 import { alignedOf } from '../../../src/media/text/aligned.ts'
-import { joined } from '../../../src/media/text/decode.ts'
+import { joinedTokens } from '../../../src/media/text/decode.ts'
 import { normalizerOf } from '../../../src/media/text/normalize.ts'
 import type { StepCounter } from '../../../src/media/text/piece.ts'
 import { preTokenizerOf } from '../../../src/media/text/pre-tokenize.ts'
@@ -238,7 +238,7 @@ describe('decoders', () => {
   ])(
     '$type',
     async (config) => {
-      await expectLinear(String(config?.type), (text) => joined([...text], config))
+      await expectLinear(String(config?.type), (text) => joinedTokens([...text], config))
     },
     60_000,
   )

@@ -5,7 +5,7 @@ import { sha256Factory } from '../../../src/core/sha256.ts'
 import { type Tensor, type Tensors, tensor } from '../../../src/core/tensors.ts'
 import type { CallContext } from '../../../src/inference/call.ts'
 import { entryOf, readEntry, sealEntry } from '../../../src/serving/results/entry.ts'
-import { keyOf, type Question } from '../../../src/serving/results/key.ts'
+import { type CachedQuestion, keyOf } from '../../../src/serving/results/key.ts'
 import { type CachedRun, RunCache } from '../../../src/serving/results/run-cache.ts'
 import { CacheApiStore, type ResultStore } from '../../../src/serving/results/store.ts'
 import type { CacheOutcome, RunResult } from '../../../src/serving/serving.ts'
@@ -274,7 +274,7 @@ describe('an entry', () => {
 })
 
 describe('a key', () => {
-  const question: Question = {
+  const question: CachedQuestion = {
     engine: 'e',
     artifact: 'a',
     manifest: 'm',
@@ -290,7 +290,7 @@ describe('a key', () => {
     const key = await keyOf(sha256, question)
     expect(key).toMatch(/^[0-9a-f]{64}$/)
     expect(await keyOf(sha256, { ...question, inputs: new Map([...question.inputs].reverse()) })).toBe(key)
-    const others: Partial<Question>[] = [
+    const others: Partial<CachedQuestion>[] = [
       { engine: 'f' },
       { scope: 'a' },
       { outputs: [] },
