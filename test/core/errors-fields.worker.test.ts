@@ -9,7 +9,7 @@ describe('the fields of an error', () => {
       name: 'VergeError',
       code: 'store_unavailable',
       message: 'The store did not answer.',
-      stack: expect.stringContaining('error-fields'),
+      stack: expect.stringContaining('errors-fields'),
       cause: { name: 'TypeError', code: 'ECONNREFUSED', message: 'connect', stack: expect.any(String) },
     })
   })
