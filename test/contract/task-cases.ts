@@ -281,7 +281,7 @@ export const TASK_CASES: Readonly<Record<TaskName, TaskCase>> = {
     }),
     files: { 'tokenizer.json': wordsTokenizer() },
     writes: [72, 105, 33],
-    performs: false,
+    performs: true,
     passed: [
       { limits: { stopStrings: 0 }, body: { inputs: 'Hi', parameters: { stop: ['.'] } }, code: 'invalid_request' },
       {
