@@ -150,6 +150,8 @@ export function storeContract(name: string, makeStore: () => Store | Promise<Sto
       expect(await readValue(store, at('empty'), { offset: 7, length: 5 })).toEqual(new Uint8Array(0))
     })
 
+    // Miniflare's R2 prints "[mf:error] AssertionError: false == true" for three ranges without a byte in them: its own
+    // storage answers 416 there, which it does not expect. R2Store takes that for the refusal that R2 gives.
     const ranges: readonly (readonly [string, ByteRange])[] = [
       ['at the start', { offset: 0, length: 10 }],
       ['in the middle', { offset: 70_000, length: 150_001 }],
