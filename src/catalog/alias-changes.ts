@@ -60,7 +60,7 @@ export function isUnchanged(old: Alias | null, next: Alias): boolean {
 export function published(model: string, version: string, digest: string, options: PublishOptions): AliasChange {
   return (old) => {
     if (old === null && !options.live) {
-      throw new VergeError('conflict', `"${version}" is the first version of model "${model}", and has to be live.`)
+      throw new VergeError('conflict', `"${version}" is the first version of model "${model}", so it must be live.`)
     }
     const seeding = options.live === 'seeding'
     const decided = seeding && old !== null && !isSeeded(old)
@@ -157,7 +157,7 @@ export function withoutVersion(model: string, version: string): AliasChange {
 export function existsAlready(model: string, version: string): VergeError {
   return new VergeError(
     'conflict',
-    `Version "${version}" of model "${model}" exists already with other contents, and versions never change. Push ` +
+    `Version "${version}" of model "${model}" already exists with different contents, and versions never change. Push ` +
       'under another version name.',
     { details: { model, version } },
   )

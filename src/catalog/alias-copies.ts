@@ -82,7 +82,7 @@ async function persistently(
 function outOfDate(model: string, copy: Store, cause: unknown): VergeError {
   return new VergeError(
     'store_unavailable',
-    `The alias of model "${model}" has been written, but its copy in ${copy.name} may be out of date. Do the same again ` +
+    `The alias of model "${model}" was written, but its copy in ${copy.name} may be out of date. Run the command again ` +
       'to refresh it.',
     { cause, details: { model, store: copy.name }, retryAfter: 1 },
   )

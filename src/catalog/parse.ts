@@ -23,7 +23,7 @@ export function checkAlias(value: unknown, model: string): Alias {
   const fault =
     alias.model !== model
       ? `names the model "${alias.model}"`
-      : lost && `has version "${lost.version}" live, but not among its versions`
+      : lost && `lists "${lost.version}" as live, but not among its versions`
   if (fault !== undefined) {
     throw new VergeError('alias_invalid', `${what} ${fault}. ${fix}`, { details: { model } })
   }

@@ -102,8 +102,8 @@ export class CatalogReader {
             if (found === digest) return parseManifest(bytes, model, version)
             throw new VergeError(
               'manifest_invalid',
-              `The manifest of model "${model}", version "${version}", is not the one that was published: its digest ` +
-                'is another. Push this version again, or roll back to another.',
+              `The manifest of model "${model}", version "${version}", differs from the published manifest: its digest ` +
+                'does not match. Push this version again, or roll back to another.',
               { details: { model, version, expected: digest, found } },
             )
           })
@@ -111,7 +111,7 @@ export class CatalogReader {
     if (manifest === null) {
       throw new VergeError(
         'manifest_invalid',
-        `The manifest of model "${model}", version "${version}", is in no store. Push this version again, or roll ` +
+        `The manifest of model "${model}", version "${version}", is missing in every store. Push this version again, or roll ` +
           'back to another.',
         { details: { model, version } },
       )

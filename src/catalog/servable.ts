@@ -43,7 +43,7 @@ export async function assertServable(
   if (bytes === null || (await sha256Hex(options.sha256, bytes)) !== digest) {
     throw new VergeError(
       'manifest_invalid',
-      `Version "${version}" of model "${model}" cannot go live: its manifest is not in the bucket, or is another one. ` +
+      `Version "${version}" of model "${model}" cannot go live: its manifest is missing in the bucket, or differs from the published one. ` +
         'Push this version first.',
       { details: { model, version } },
     )
@@ -57,7 +57,7 @@ export async function assertServable(
       if (stored?.bytes === chunk.bytes) continue
       throw new VergeError(
         'weights_unavailable',
-        `Version "${version}" of model "${model}" cannot go live: a chunk of it (sha256 ${chunk.sha256}) is not in the ` +
+        `Version "${version}" of model "${model}" cannot go live: its chunk (sha256 ${chunk.sha256}) is missing in the ` +
           'bucket. Push this version first.',
         { details: { model, version, sha256: chunk.sha256 } },
       )

@@ -132,7 +132,7 @@ export class CatalogWriter {
     if (bytes.length > this.#limits.manifestBytes) {
       throw new VergeError(
         'manifest_invalid',
-        `The manifest of model "${model}" has ${bytes.length} bytes; at most ${this.#limits.manifestBytes} are read. ` +
+        `The manifest of model "${model}" has ${bytes.length} bytes; the limit is ${this.#limits.manifestBytes}. ` +
           'Shorten its labels or descriptions.',
       )
     }
@@ -186,7 +186,7 @@ export class CatalogWriter {
     }
     throw new VergeError(
       'conflict',
-      `Others keep changing model "${model}" at the same time. Nothing was changed; try again.`,
+      `Other commands keep changing model "${model}" at the same time. Nothing was changed. Try again.`,
       { details: { model }, retryAfter: 1 },
     )
   }
@@ -237,9 +237,13 @@ export class CatalogWriter {
     // stores have no conditional deletion, so what is written between this look and the deletion is lost
     const present = await this.#truth.head(aliasKey(model), { signal })
     if ((present?.etag ?? null) !== etag) {
-      throw new VergeError('conflict', `Model "${model}" was changed meanwhile. Look at it again first.`, {
-        details: { model },
-      })
+      throw new VergeError(
+        'conflict',
+        `Model "${model}" was changed by another command. Check its state, then try again.`,
+        {
+          details: { model },
+        },
+      )
     }
     throwIfAborted(signal)
     if (present !== null) await this.#truth.delete(aliasKey(model))
@@ -267,7 +271,7 @@ export class CatalogWriter {
     checkAlias(next, model)
     const live = new Set(next.live.map(({ version }) => version))
     if (live.size < next.live.length) {
-      throw new VergeError('alias_invalid', `A version of model "${model}" is named twice among the live ones.`)
+      throw new VergeError('alias_invalid', `A version of model "${model}" is listed twice among the live versions.`)
     }
     if (canonicalBytes(next).length > this.#limits.aliasBytes) {
       throw new VergeError('alias_invalid', `Model "${model}" has too many versions. Remove some that are not live.`)

@@ -3,43 +3,43 @@ import type { ListedCommand } from './command.ts'
 /** Every command of `verge`, in the order of its help. A command is loaded only when it runs. */
 export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
   push: {
-    about: 'from a model to a live endpoint: makes it small, proves it, stores it, switches it live',
+    about: 'quantizes a model, verifies it, stores it and makes it live',
     load: async () => (await import('./commands/push.ts')).pushCommand,
   },
   dev: {
-    about: 'serves a model of yours on this machine in one step',
+    about: 'serves a model on this machine in one step',
     load: async () => (await import('./commands/dev.ts')).devCommand,
   },
   inspect: {
-    about: 'says what a model is, and what each precision would make of it',
+    about: 'describes a model and its size in each precision',
     load: async () => (await import('./commands/inspect.ts')).inspectCommand,
   },
   quantize: {
-    about: 'writes a smaller form of a model, and says what it lost',
+    about: 'writes a quantized copy of a model, and reports the loss',
     load: async () => (await import('./commands/quantize.ts')).quantizeCommand,
   },
   verify: {
-    about: 'proves in workerd that a model says the same as its original',
+    about: 'verifies in workerd that a model agrees with its original',
     load: async () => (await import('./commands/verify.ts')).verifyCommand,
   },
   pack: {
-    about: 'shows what would be stored, or writes it into a folder',
+    about: 'shows what "push" would store, or writes it into a folder',
     load: async () => (await import('./commands/pack.ts')).packCommand,
   },
   models: {
-    about: 'lists the models that a place has, or the versions of one',
+    about: 'lists the models in a bucket, or the versions of one model',
     load: async () => (await import('./commands/models.ts')).modelsCommand,
   },
   release: {
-    about: 'switches versions live: a release, a canary, a rollback; public or private',
+    about: 'makes versions live (release, canary, rollback); sets public or private',
     load: async () => (await import('./commands/release.ts')).releaseCommand,
   },
   rm: {
-    about: 'removes a model or a version, with its copies',
+    about: 'removes a model or a version',
     load: async () => (await import('./commands/rm.ts')).rmCommand,
   },
   setup: {
-    about: 'creates what an environment needs in your Cloudflare account, and pushes the models',
+    about: 'creates the resources of an environment in your Cloudflare account, and pushes the models',
     load: async () => (await import('./commands/setup.ts')).setupCommand,
   },
   completion: {
@@ -47,7 +47,7 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     load: async () => (await import('./commands/completion.ts')).completionCommand(COMMANDS),
   },
   doctor: {
-    about: 'checks the configuration, and from outside a Worker that runs',
+    about: 'checks the configuration, and a running Worker from outside',
     load: async () => (await import('./commands/doctor.ts')).doctorCommand,
   },
 }

@@ -8,7 +8,7 @@ ${Object.entries(COMMANDS)
   .map(([name, { about }]) => `  ${name.padEnd(10)} ${about}`)
   .join('\n')}
 
-"npx verge <command> --help" says more.`
+"npx verge <command> --help" shows the options of a command.`
 
 const [name = '--help', ...args] = process.argv.slice(2)
 const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined

@@ -37,7 +37,7 @@ export async function seed({ persistTo, models, release = false }: SeedOptions):
     if (!isVergeError(error, 'conflict')) throw error
     throw new VergeError(
       error.code,
-      `${error.message}\nChange "version" in its verge.json, or delete ${persistTo} to begin with empty local storage.`,
+      `${error.message}\nChange "version" in its verge.json, or delete ${persistTo} to start with empty local storage.`,
       { cause: error },
     )
   } finally {
@@ -58,14 +58,14 @@ const OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Writes packed models into the local R2 and KV that "wrangler dev" reads. Repeating it writes nothing. A model that
-was pushed, released or hidden by hand stays as it is: a new version of it is stored, and not made live.
+const HELP = `Packs models and writes them into the local R2 and KV of "wrangler dev". Running it again writes nothing. If you pushed,
+released or hid a model by a command, its new version is stored but not made live.
 
 Usage: npm run seed -- [options] [model folder ...]
 
 ${helpOf(OPTIONS)}
 
-Without folders: every models/<name>/ that has a verge.json.`
+Default: every models/<name>/ with a verge.json.`
 
 /** The command `npm run seed`. */
 export async function seedCommand(): Promise<void> {

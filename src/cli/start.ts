@@ -18,15 +18,15 @@ const OPTIONS = {
     type: 'string',
     value: 'URL',
     help: [
-      'where models go that prefer a larger machine: npm run origin starts one',
+      'origin for models that prefer one; "npm run origin" starts it',
       '(default: http://127.0.0.1:8788; none: nowhere)',
     ],
   },
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Starts Verge on this machine: packs the models in models/, writes them into local R2 and KV, runs the Worker
-in workerd, and waits until each model has answered. Ctrl-C ends everything.
+const HELP = `Starts Verge on this machine: packs the models in models/, writes them into local R2 and KV, runs the Worker in
+workerd, and sends each model a test request. Press Ctrl-C to stop.
 
 Usage: npm start -- [options]
 

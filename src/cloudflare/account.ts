@@ -34,11 +34,12 @@ export function readAccount(env: NodeJS.ProcessEnv): Account {
       `${missing.join(' and ')} must be set in the environment.\n` +
         'Create a token at https://dash.cloudflare.com/profile/api-tokens with these permissions on the account:\n' +
         `${PERMISSIONS.map((permission) => `  ${permission}`).join('\n')}\n` +
-        'The account id is on the overview page of Workers & Pages. docs/deploy.md goes through it step by step.',
+        'The account id is on the overview page of Workers & Pages. See docs/deploy.md for each step.',
     )
   }
   // Both travel in a header or a path.
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new UsageError('CLOUDFLARE_API_TOKEN has a character that no token has.')
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new UsageError('CLOUDFLARE_API_TOKEN contains a character that is not allowed in a token. Copy it again.')
   if (!/^[0-9a-f]{32}$/.test(id)) throw new UsageError('CLOUDFLARE_ACCOUNT_ID must be 32 hexadecimal digits.')
   return {
     id,
@@ -52,7 +53,7 @@ function baseUrl(name: string, text: string): URL {
   const url = URL.canParse(text) ? new URL(text) : undefined
   const local = url !== undefined && isLoopback(url.hostname)
   if (url === undefined || (url.protocol !== 'https:' && !(url.protocol === 'http:' && local))) {
-    throw new UsageError(`${name} must be an https:// address: credentials are sent there.`)
+    throw new UsageError(`${name} must be an https:// address, because credentials are sent to it.`)
   }
   return url
 }

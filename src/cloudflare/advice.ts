@@ -7,10 +7,10 @@ import { PERMISSIONS } from './account.ts'
 
 const ENABLE_R2 =
   'R2 is not enabled in this account. Enable it in the dashboard (dash.cloudflare.com, "R2 Object Storage"), then run this ' +
-  'again. The permissions of the API token are not what is missing.'
-const TOKEN = `Check CLOUDFLARE_API_TOKEN: it is wrong, expired or withdrawn. Create a new one with the permissions ${PERMISSIONS.join(', ')}.`
+  'again. The permissions of the API token are sufficient.'
+const TOKEN = `Check CLOUDFLARE_API_TOKEN: it is wrong, expired or revoked. Create a new one with the permissions ${PERMISSIONS.join(', ')}.`
 const PERMISSION = `The API token needs the permissions ${PERMISSIONS.join(', ')} on this account.`
-const ACCOUNT = 'Check CLOUDFLARE_ACCOUNT_ID: Cloudflare finds no such account for this token.'
+const ACCOUNT = 'Check CLOUDFLARE_ACCOUNT_ID: this token has no access to that account.'
 const SUBDOMAIN =
   'Choose a workers.dev subdomain first: open "Workers & Pages" in the dashboard (dash.cloudflare.com) once.'
 
@@ -24,9 +24,9 @@ const BY_API_CODE: Readonly<Record<number, string>> = {
   // "Authentication error": the token is known, and may not do this
   10000: PERMISSION,
   10005: 'Change bucket_name in wrangler.toml: lower-case letters, digits and "-", 3 to 63 of them.',
-  10009: 'Delete a bucket, or ask Cloudflare for a higher limit.',
+  10009: 'The account has reached its limit of buckets. Delete a bucket, or ask Cloudflare for a higher limit.',
   10013:
-    'The KV namespace that wrangler.toml names is not in this account. Use the account that it is in, or run "verge setup".',
+    'The KV namespace that wrangler.toml names is not in this account. Use the account that has it, or run "verge setup".',
   10042: ENABLE_R2,
   10063: SUBDOMAIN,
   10136: ENABLE_R2,
@@ -44,10 +44,10 @@ export function apiAdvice(status: number, codes: readonly number[]): string {
 /** Where the keys for R2's S3 API are from. */
 export type KeySource = 'keys' | 'token'
 
-const CLOCK = "This machine's clock differs too much from Cloudflare's. Set it, then run this again."
+const CLOCK = "This machine's clock differs too much from Cloudflare's. Set the clock, then run the again."
 const KEY_RULES =
   'An access key id has 32 hexadecimal digits and a secret 64. Create both in the dashboard ("R2 Object Storage", "Manage ' +
-  'API tokens"), or leave both out to use CLOUDFLARE_API_TOKEN.'
+  'API tokens"), or unset both to use CLOUDFLARE_API_TOKEN.'
 
 /**
  * @param code of S3's, in the answer; undefined where it had none, as an answer to HEAD
@@ -56,7 +56,7 @@ const KEY_RULES =
 export function s3Advice(status: number, code: string | undefined, source: KeySource): string {
   const rights =
     source === 'keys'
-      ? 'The keys in R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY may not do this: they need "Object Read & Write" for this bucket.'
+      ? 'The keys in R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY lack a permission: they need "Object Read & Write" for this bucket.'
       : 'The API token needs the permission "Workers R2 Storage: Edit" on this account.'
   switch (code) {
     case 'NoSuchBucket':

@@ -72,7 +72,7 @@ export class CloudflareApi {
     if ('refusal' in verified) {
       if (verified.refusal.codes.length === 0) throw this.#refused('check the API token', verified.refusal)
       throw new UsageError(
-        'Cloudflare does not accept CLOUDFLARE_API_TOKEN for this account: it is wrong, expired or withdrawn. Create a ' +
+        'Cloudflare rejects CLOUDFLARE_API_TOKEN for this account, because it is wrong, expired or revoked. Create a ' +
           `new one with the permissions ${PERMISSIONS.join(', ')}.`,
       )
     }
@@ -112,7 +112,7 @@ export class CloudflareApi {
       if (total === undefined ? listed.length < NAMESPACES_PER_PAGE : found.length >= total) return found
       if (listed.length === 0) break
     }
-    throw new UsageError("Cloudflare's list of KV namespaces does not come to its end. Try again, or update Verge.")
+    throw new UsageError("Cloudflare's list of KV namespaces does not end. Try again, or update Verge.")
   }
 
   /** @returns its id, also where a namespace of this title is there already */
@@ -211,7 +211,7 @@ export class CloudflareApi {
     const parsed = schema.safeParse(result)
     if (parsed.success) return parsed.data
     throw new UsageError(
-      `Cloudflare's API answered in a form that is not understood (${parsed.error.issues[0]?.path.join('.') || 'result'}). ` +
+      `Cloudflare's API answered in an unknown format (${parsed.error.issues[0]?.path.join('.') || 'result'}). ` +
         'Check CLOUDFLARE_API_BASE_URL, or update Verge.',
     )
   }
@@ -241,7 +241,8 @@ export function outcomeOf({ status, bytes }: Pick<WholeAnswer, 'status' | 'bytes
     value = undefined
   }
   const parsed = envelope.safeParse(value)
-  if (!parsed.success) return { refusal: { status, codes: [], messages: "an answer that is not of Cloudflare's API" } }
+  if (!parsed.success)
+    return { refusal: { status, codes: [], messages: "an answer that does not come from Cloudflare's API" } }
   const { success, errors, result, result_info: info } = parsed.data
   if (success && status < 300) return { result, info }
   const messages = errors.map(({ message }) => message).join('; ')

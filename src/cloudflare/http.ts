@@ -206,22 +206,22 @@ function redirected({ origin }: HttpRequest, answer: HttpAnswer): UsageError {
   const to = target !== undefined && URL.canParse(target, origin.href) ? new URL(target, origin).origin : 'elsewhere'
   answer.body.destroy()
   return new UsageError(
-    `${origin.origin} redirects to ${to}. Credentials are not sent there. Check CLOUDFLARE_API_BASE_URL and R2_ENDPOINT.`,
+    `${origin.origin} redirects to ${to}. Credentials are not sent to redirects. Check CLOUDFLARE_API_BASE_URL and R2_ENDPOINT.`,
   )
 }
 
 function gaveUp({ origin, method }: HttpRequest, outcome: HttpHead | Error, attempts: number): UsageError {
   if (outcome instanceof Error) {
     return new UsageError(
-      `${origin.origin} does not answer, or breaks off (${reasonOf(outcome)}; ${attempts} attempts). Check the network, ` +
-        'then run this again: what is done already is not done twice.',
+      `${origin.origin} does not answer, or closes the connection (${reasonOf(outcome)}; ${attempts} attempts). Check the network, ` +
+        'then run the again. Completed steps are not repeated.',
       { cause: outcome },
     )
   }
-  const why = outcome.status === 429 ? 'asks for fewer requests' : 'has a fault of its own'
+  const why = outcome.status === 429 ? 'asks for fewer requests' : 'failed'
   return new UsageError(
-    `${origin.origin} ${why} (HTTP ${outcome.status} to ${method}, ${attempts} attempts). Wait a few minutes and run this ` +
-      'again: what is done already is not done twice.',
+    `${origin.origin} ${why} (HTTP ${outcome.status} to ${method}, ${attempts} attempts). Wait a few minutes and run the command ` +
+      'again. Completed steps are not repeated.',
   )
 }
 

@@ -39,7 +39,7 @@ export class RestKvNamespace implements KvNamespaceLike {
       const again = await this.#api.raw(request)
       if (again.status !== 200 || again.header('content-length') !== length) {
         again.body.destroy()
-        throw new UsageError('A value in KV changed while it was read. Run this again.')
+        throw new UsageError('A value in KV changed while it was read. Run the again.')
       }
       return without(again.body, received)
     })
@@ -78,7 +78,8 @@ export class RestKvNamespace implements KvNamespaceLike {
       info.success &&
       (info.data.count === undefined || info.data.count === keys.data.length) &&
       keys.data.every(({ name }) => name.startsWith(prefix))
-    if (!understood) throw new UsageError('KV gave a list of keys that is not understood. Try again, or update Verge.')
+    if (!understood)
+      throw new UsageError('KV returned a list of keys in an unknown format. Try again, or update Verge.')
     const next = info.data.cursor
     return next === ''
       ? { keys: keys.data, list_complete: true }

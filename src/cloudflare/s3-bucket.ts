@@ -191,8 +191,8 @@ export class S3Bucket implements R2BucketLike {
   #notUnderstood(what: string): UsageError {
     const { bucket, endpoint } = this.#options
     return new UsageError(
-      `${endpoint.origin} answered for bucket "${bucket}" with ${what} that is not understood. Check whether a proxy ` +
-        'answers in its place (R2_ENDPOINT), and try again.',
+      `${endpoint.origin} answered for bucket "${bucket}" with ${what} in an unknown format. Check whether a proxy ` +
+        'answers instead of R2 (R2_ENDPOINT), and try again.',
     )
   }
 

@@ -126,7 +126,7 @@ export function withNamespaceId(toml: string, env: string, id: string): string {
   const changed = line?.replace(/^(\s*id\s*=\s*)(["'])[^"']*\2/, `$1"${id}"`)
   if (at === undefined || found.length > 1 || changed === undefined || (changed === line && !line?.includes(id))) {
     throw new UsageError(
-      `wrangler.toml is not laid out so that the id can be written there. Write it yourself:\n\n` +
+      `Verge cannot write the id into this wrangler.toml. Write it yourself:\n\n` +
         `[[env.${env}.kv_namespaces]]\nbinding = "${KV_BINDING}"\nid = "${id}"\n`,
     )
   }
@@ -144,5 +144,7 @@ export async function saveNamespaceId(configPath: string, env: string, id: strin
   const after = await readEnvironment(configPath, env)
   if (after.namespaceId === id) return
   await writeWhole(configPath, before)
-  throw new UsageError(`wrangler.toml was left as it was: wrangler does not find the id ${id} there. Write it by hand.`)
+  throw new UsageError(
+    `wrangler.toml was not changed, because wrangler did not find the id ${id} in the new version. Write the id yourself.`,
+  )
 }

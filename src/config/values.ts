@@ -60,5 +60,5 @@ export const pageOrigins = names.transform((list, context) =>
 export const key = z
   .string('must be text')
   .min(LEAST_KEY, `must have at least ${LEAST_KEY} characters`)
-  .regex(CARRIED_KEY, 'may contain letters, digits and ._~+/- only: requests cannot carry other characters')
+  .regex(CARRIED_KEY, 'may contain letters, digits and ._~+/- only')
   .optional()

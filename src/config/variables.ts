@@ -177,5 +177,5 @@ function isObject(value: unknown): boolean {
 }
 
 function configurationError(problems: readonly string[]): Error {
-  return new Error(`The Worker's configuration is wrong. ${problems.join('; ')}.`)
+  return new Error(`The Worker's configuration is invalid. ${problems.join('; ')}.`)
 }

@@ -143,13 +143,13 @@ class Progress {
 function tooSlow({ bytesPerSecond, graceMs }: Pace): VergeError {
   return new VergeError(
     'body_too_slow',
-    `The request body came too slowly. After ${graceMs / 1000} s it must come at ${bytesPerSecond} bytes a second or more.`,
+    `The request body arrived too slowly. After ${graceMs / 1000} s, send at least ${bytesPerSecond} bytes per second.`,
     { details: { least_bytes_per_second: bytesPerSecond } },
   )
 }
 
 function endedEarly(cause: unknown): never {
-  throw new VergeError('invalid_request', 'The request body ended before it was complete. Send it again.', { cause })
+  throw new VergeError('invalid_request', 'The request body is incomplete. Send it again.', { cause })
 }
 
 async function collect(
@@ -185,7 +185,10 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<Re
 
 function refuseEncoding(encoding: string | null): void {
   if (encoding === null || encoding.trim() === '' || encoding.trim().toLowerCase() === 'identity') return
-  throw new VergeError('unsupported_encoding', 'Compressed request bodies are not accepted. Send the body as it is.')
+  throw new VergeError(
+    'unsupported_encoding',
+    'Compressed request bodies are not accepted. Send the body uncompressed.',
+  )
 }
 
 function tooLarge(maxBytes: number): VergeError {

@@ -92,7 +92,7 @@ export function isVergeError(error: unknown, code?: ErrorCode): error is VergeEr
 export function abortError(signal: AbortSignal): VergeError {
   const reason: unknown = signal.reason
   if (isVergeError(reason)) return reason
-  return new VergeError('cancelled', 'The caller went away before the answer was ready.', { cause: reason })
+  return new VergeError('cancelled', 'The caller closed the connection before the answer was ready.', { cause: reason })
 }
 
 export function throwIfAborted(signal: AbortSignal | undefined): void {

@@ -40,14 +40,14 @@ function refuseManyParts(bytes: Uint8Array, { jsonContainers, jsonMembers }: Jso
   if (containers > jsonContainers) {
     throw new VergeError(
       'input_too_large',
-      `The JSON holds ${containers} lists and objects; at most ${jsonContainers} are read. Send tensors as flat lists, or in binary.`,
+      `The JSON has ${containers} lists and objects; the limit is ${jsonContainers}. Send tensors as flat lists, or in binary.`,
       { details: { limit_containers: jsonContainers } },
     )
   }
   if (members > jsonMembers) {
     throw new VergeError(
       'input_too_large',
-      `The objects of the JSON have ${members} members; at most ${jsonMembers} are read. Send a table by columns, or in several requests.`,
+      `The objects in the JSON have ${members} members; the limit is ${jsonMembers}. Send a table by columns, or in several requests.`,
       { details: { limit_members: jsonMembers } },
     )
   }

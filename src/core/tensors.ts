@@ -109,7 +109,7 @@ export interface Signature {
 export function unsendableInput(name: string): VergeError {
   return new VergeError(
     'unsupported_datatype',
-    `Input "${name}" is not a tensor of a type that the protocol has, so this model cannot be asked. Its operator has to export it with tensors as inputs.`,
+    `Input "${name}" does not have a tensor type of the protocol, so the model cannot be used. Export the model with tensors as inputs, and push it again.`,
     { details: { input: name } },
   )
 }

@@ -60,7 +60,7 @@ function described(issue: z.core.$ZodIssue, root: unknown): Described {
 function unknownFields(names: readonly string[], known: readonly string[]): string {
   const [name = ''] = names
   const shown = `there is no field "${name.slice(0, MOST_NAME)}"`
-  return known.length === 0 ? shown : `${shown}; there ${known.length === 1 ? 'is' : 'are'} ${known.join(', ')}`
+  return known.length === 0 ? shown : `${shown}; use ${known.join(', ')}`
 }
 const MOST_NAME = 100
 
@@ -68,7 +68,7 @@ function ofOtherKind(root: unknown, path: readonly PropertyKey[], wanted: readon
   const kinds = [...new Set(wanted)]
   const there = kindOf(valueAt(root, path))
   const message =
-    kinds.length === 0 ? `${there} cannot be used here` : `${there} was sent, and ${either(kinds)} is needed`
+    kinds.length === 0 ? `${there} cannot be used here` : `${there} was sent, but ${either(kinds)} is needed`
   return { message, path, kinds }
 }
 
@@ -98,12 +98,12 @@ function shown(value: unknown): string {
 const KINDS: Readonly<Record<string, string>> = {
   array: 'a list',
   boolean: 'true or false',
-  int: 'a whole number',
+  int: 'an integer',
   null: 'null',
   number: 'a number',
   object: 'an object',
   record: 'an object',
-  string: 'a text',
+  string: 'a string',
   tuple: 'a list',
 }
 
@@ -113,7 +113,7 @@ function kindOf(value: unknown): string {
   if (Array.isArray(value)) return value.length === 0 ? 'an empty list' : 'a list'
   switch (typeof value) {
     case 'string':
-      return value === '' ? 'an empty text' : 'a text'
+      return value === '' ? 'an empty string' : 'a string'
     case 'number':
     case 'bigint':
       return 'a number'

@@ -145,7 +145,7 @@ export class WorkLane {
     const at = later < 0 ? this.#waiters.length : later
     const ahead = this.#waiters.slice(0, at).reduce((sum, other) => sum + (this.#isSeen(other) ? other.left : 0), 0)
     if (ahead > mostStepsAhead) {
-      throw new VergeError('overloaded', 'Too many requests are being read here. Try again in a moment.', {
+      throw new VergeError('overloaded', 'This isolate is reading too many requests. Try again in a moment.', {
         retryAfter: Math.min(LONGEST_RETRY_AFTER, Math.ceil(ahead / STEPS_PER_SECOND)),
       })
     }

@@ -73,7 +73,7 @@ function sequenceInput(spec: TensorSpec): TokenInput {
   if (spec.shape.length !== 2 || isFixed(columns)) {
     throw unsupported(`input "${spec.name}" is not of two dimensions, the second of any size`)
   }
-  if (isFixed(rows) && rows !== 1) throw unsupported(`input "${spec.name}" wants ${rows} sequences at once`)
+  if (isFixed(rows) && rows !== 1) throw unsupported(`input "${spec.name}" needs ${rows} sequences at once`)
   return tokenInput(spec)
 }
 
@@ -83,12 +83,12 @@ function cachePair(signature: Signature, { name, datatype, shape }: TensorSpec):
   const [axis] = open
   if (shape.length < 3 || axis === undefined || open.length > 1 || (isFixed(shape[0]) && shape[0] !== 1)) {
     throw unsupported(
-      `input "${name}" has the shape [${shape.join(', ')}], of which heads and their size must be fixed and one dimension, the positions, open`,
+      `input "${name}" has the shape [${shape.join(', ')}], but the number of heads and their size must be fixed, and the dimension of positions must be dynamic`,
     )
   }
   const present = name.replace('past_key_values', 'present')
   if (!signature.outputs.some((output) => output.name === present && output.datatype === datatype)) {
-    throw unsupported(`it has no ${datatype} output "${present}" to go with the input "${name}"`)
+    throw unsupported(`it has no ${datatype} output "${present}" for the input "${name}"`)
   }
   return {
     past: name,

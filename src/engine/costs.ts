@@ -50,7 +50,7 @@ export function runTooLarge({ artifact, elements, roomBytes }: RunFootprint, cau
   const most = measured !== undefined && measured < elements ? measured : Math.floor(elements / 2)
   return new VergeError(
     'run_too_large',
-    `The inputs have ${elements} elements together, and the model needs more memory for so many than there is; about ${most} fit. Send fewer items in one request, or smaller ones.`,
+    `The inputs have ${elements} elements together, which need more memory than there is; about ${most} fit. Send fewer or smaller items in one request.`,
     { cause, details: { elements, limit_elements: most } },
   )
 }

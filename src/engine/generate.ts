@@ -52,7 +52,7 @@ export class CausalDecoder<V> {
       if (value === undefined || positions !== this.#past) {
         throw new VergeError(
           'engine_unsupported',
-          `The model cannot generate text: output "${pair.present}" holds ${positions} positions after ${this.#past} tokens.`,
+          `The model cannot generate text: output "${pair.present}" has ${positions} positions after ${this.#past} tokens.`,
         )
       }
       this.#cache.set(pair.past, value)
@@ -65,12 +65,15 @@ export class CausalDecoder<V> {
 function lastLogits({ datatype, shape, data }: Tensor): Float32Array {
   const width = shape.at(-1) ?? 0
   if (width === 0 || data.length < width) {
-    throw new VergeError('run_rejected', `The model answered logits of the shape [${shape.join(', ')}].`)
+    throw new VergeError('run_rejected', `The model returned logits of the shape [${shape.join(', ')}].`)
   }
   const from = data.length - width
   if (datatype === 'FP32') return data.slice(from)
   if (datatype === 'FP16') return Float32Array.from(halves(data.subarray(from)))
-  throw new VergeError('engine_unsupported', `The model's logits are ${datatype}; FP32 and FP16 can be sampled from.`)
+  throw new VergeError(
+    'engine_unsupported',
+    `The model's logits are ${datatype}; Verge samples from FP32 and FP16 only.`,
+  )
 }
 
 /**
@@ -119,7 +122,7 @@ export async function* generateTokens(
   const decoder = new CausalDecoder<Tensor>(session.signature, {
     toValue: (_, value) => value,
     fromValue: (name, value) => {
-      if (value === undefined) throw new VergeError('internal', `The engine left out the output "${name}".`)
+      if (value === undefined) throw new VergeError('internal', `The engine did not return the output "${name}".`)
       return value
     },
     run: (inputs, outputs, step) => session.run(inputs, { ...step, outputs }),

@@ -99,9 +99,13 @@ export class ChatTemplate {
     for (const [name, value] of Object.entries(variables)) environment.set(name, value)
     const text = this.#run(environment)
     if (text.length <= maxLength) return control.read(text)
-    throw new VergeError('input_too_large', `The messages may have at most ${maxLength} characters. Send fewer.`, {
-      details: { field: 'messages', limit_characters: maxLength },
-    })
+    throw new VergeError(
+      'input_too_large',
+      `The messages may have at most ${maxLength} characters together. Send less text.`,
+      {
+        details: { field: 'messages', limit_characters: maxLength },
+      },
+    )
   }
 
   #run(environment: Environment): string {
@@ -170,7 +174,7 @@ class ArgumentReader {
     if (++this.#values > this.#most) {
       throw new VergeError(
         'input_too_large',
-        `The arguments of the tool calls in a chat may hold ${this.#most} values together. Send shorter ones.`,
+        `The arguments of the tool calls in a chat may have ${this.#most} values together. Send shorter arguments.`,
         { details: { field: 'messages', limit_values: this.#most } },
       )
     }
@@ -189,7 +193,7 @@ class ArgumentReader {
 function refuse(reason: unknown): never {
   throw new VergeError(
     'invalid_request',
-    `The model's chat template refuses these messages: ${String(reason).slice(0, 300)}`,
+    `The model's chat template rejects these messages: ${String(reason).slice(0, 300)}`,
     { details: { field: 'messages' } },
   )
 }
@@ -205,7 +209,7 @@ function range(first: number, second?: number, step = 1): number[] {
 function unusable(cause: unknown): VergeError {
   return new VergeError(
     'manifest_invalid',
-    "The model's chat template cannot be used. Its operator has to push the model again with a working one.",
+    "The model's chat template is invalid. Push the model again with a valid template.",
     { cause },
   )
 }

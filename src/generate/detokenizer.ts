@@ -22,7 +22,7 @@ export class Detokenizer {
     } catch (cause) {
       throw new VergeError(
         'manifest_invalid',
-        "The model's tokenizer.json cannot be used to write: its decoder is of a kind that is not known. Its operator has to push it with another one.",
+        "The model's tokenizer.json has an unsupported decoder, so the model cannot write text. Push the model again with another tokenizer.",
         { cause },
       )
     }

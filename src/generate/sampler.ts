@@ -107,6 +107,6 @@ function pick({ tokens, weights }: WeightedTokens, share: number): number {
 function unusable(): VergeError {
   return new VergeError(
     'model_invalid',
-    'The model answered logits that are no numbers. Its operator has to push it again, perhaps in another precision.',
+    'The model returned logits that are not numbers. Push the model again, for example in another precision.',
   )
 }

@@ -91,7 +91,7 @@ export class TextGenerator {
     if (settings === undefined) {
       throw new VergeError(
         'manifest_invalid',
-        `Model "${model.manifest.model}" does not say how it writes. Its operator has to push it with "preprocess.generation".`,
+        `Model "${model.manifest.model}" has no generation settings. Set "preprocess.generation" in its verge.json and push it again.`,
       )
     }
     const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
@@ -108,7 +108,7 @@ export class TextGenerator {
     if (!Object.hasOwn(manifest.files ?? {}, CHAT_TEMPLATE_FILE)) {
       throw new VergeError(
         'task_mismatch',
-        `Model "${manifest.model}" has no chat template: it continues texts. Send it a "prompt": POST /v1/completions.`,
+        `Model "${manifest.model}" has no chat template, so it only continues texts. Send a "prompt" to POST /v1/completions.`,
         { details: { field: 'model' } },
       )
     }
@@ -152,7 +152,7 @@ export class TextGenerator {
   ids(prompt: readonly number[], field: string): PreparedPrompt {
     const wrong = prompt.findIndex((id) => !this.tokenizer.knows(id))
     if (wrong !== -1) {
-      throw new VergeError('invalid_request', `"${field}[${wrong}]" is no token of this model.`, {
+      throw new VergeError('invalid_request', `"${field}[${wrong}]" is not a token of this model.`, {
         details: { field: `${field}[${wrong}]` },
       })
     }
@@ -207,7 +207,7 @@ export class TextGenerator {
     if (length <= most) return
     throw new VergeError(
       'context_length_exceeded',
-      `This model's context is ${contextLength} tokens, and a prompt may have at most ${most} characters for it. Shorten the prompt.`,
+      `The context length of this model is ${contextLength} tokens, so a prompt may have at most ${most} characters. Shorten the prompt.`,
       { details: { field, limit_tokens: contextLength, limit_characters: most } },
     )
   }
@@ -217,7 +217,7 @@ export class TextGenerator {
     const asked = this.#request.maxNewTokens
     const left = contextLength - ids.length
     if (ids.length === 0) {
-      throw new VergeError('empty_input', `"${field}" holds nothing that the model knows. Send some words.`, {
+      throw new VergeError('empty_input', `"${field}" contains no tokens that the model knows. Send some words.`, {
         details: { field },
       })
     }
@@ -225,7 +225,7 @@ export class TextGenerator {
       const count = left < 0 ? `more than ${contextLength}` : String(ids.length)
       throw new VergeError(
         'context_length_exceeded',
-        `This model's context is ${contextLength} tokens, and ${count} of prompt with ${asked ?? 'an answer of at least 1'} of answer do not fit. Shorten the prompt, or ask for fewer tokens.`,
+        `The context length of this model is ${contextLength} tokens, but the prompt has ${count} and the answer ${asked ?? 'at least 1'}. Shorten the prompt, or request fewer tokens.`,
         { details: { field, limit_tokens: contextLength } },
       )
     }

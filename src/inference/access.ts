@@ -26,7 +26,7 @@ export async function visibleModel({ serving, caller, context }: Access, name: s
     refusedCredential(caller, `there is no public model "${shown}"`) ??
     new VergeError(
       'model_not_found',
-      `There is no model "${shown}" that you may use. GET /v1/models lists those that there are; private models need a credential.`,
+      `There is no model "${shown}" that you may use. GET /v1/models lists the models; private models need a key.`,
     )
   )
 }
@@ -79,8 +79,8 @@ export function refusedCredential(caller: Caller, why: string): VergeError | und
   return new VergeError(
     'unauthorized',
     caller.unaccepted === 'name'
-      ? `The binding names a caller that Verge does not know, and ${why}. The operator of Verge has to add the name to RPC_CALLERS.`
-      : `The credential was not accepted, and ${why}. Send the operator's key, over HTTP as "Authorization: Bearer <key>". GET /v1/models lists the public models, which need no credential.`,
+      ? `The binding names an unknown caller, and ${why}. The operator of Verge must add the name to RPC_CALLERS.`
+      : `The credential is invalid, and ${why}. Send the operator's key, over HTTP as "Authorization: Bearer <key>". GET /v1/models lists the public models, which need no credential.`,
   )
 }
 

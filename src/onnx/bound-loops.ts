@@ -69,7 +69,7 @@ export function boundLoops(original: ModelProto, options: BoundOptions): BoundLo
   if (original.functions.some(({ node }) => node.some(holdsLoop))) {
     throw new OnnxError(
       'unsupported',
-      'The model has a loop in a function of its own. Export it with functions inlined.',
+      'The model has a loop inside an ONNX function. Export it with functions inlined.',
     )
   }
   if (!original.graph?.node.some(holdsLoop)) return { model: original, loops: [] }

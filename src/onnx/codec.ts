@@ -21,7 +21,7 @@ const VIEW_BYTES = 1024
  */
 export function decodeModel(bytes: Uint8Array): ModelProto {
   if (bytes.length > MAX_MODEL_BYTES) {
-    throw new OnnxError('too_large', 'An ONNX file ends at 2 GiB. Store the weights as external data.')
+    throw new OnnxError('too_large', 'The limit of an ONNX file is 2 GiB. Store the weights as external data.')
   }
   const model = decode(ModelProtoSchema, bytes)
   if (model.graph === undefined || model.irVersion === 0n) {
@@ -43,7 +43,7 @@ function decode<Schema extends DescMessage>(schema: Schema, bytes: Uint8Array): 
     return fromBinary(schema, plain)
   } catch (error) {
     // The structure is sound, so it is the text.
-    throw new OnnxError('malformed', 'The model holds a name or a text that is not UTF-8. Export it again.', {
+    throw new OnnxError('malformed', 'The model contains a name or a text that is not UTF-8. Export it again.', {
       cause: error,
     })
   }

@@ -102,11 +102,11 @@ export function checkData(tensor: TensorProto): void {
   if (isExternal(tensor)) return
   if (tensor.rawData !== undefined) {
     const expected = Math.ceil((count * bits) / 8)
-    if (tensor.rawData.length !== expected) throw fault(`declares ${expected} bytes and has ${tensor.rawData.length}`)
+    if (tensor.rawData.length !== expected) throw fault(`declares ${expected} bytes but has ${tensor.rawData.length}`)
     return
   }
   const { wanted, given } = typedCounts(tensor, count, bits)
-  if (given !== wanted) throw fault(`declares ${wanted} elements and has ${given}`)
+  if (given !== wanted) throw fault(`declares ${wanted} elements but has ${given}`)
 }
 
 export function isExternal(tensor: TensorProto): boolean {

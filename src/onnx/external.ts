@@ -41,7 +41,7 @@ export function externalRefOf(tensor: TensorProto): ExternalRef {
 
 /** The way to a file inside the model's folder; names are taken as they are, however odd. */
 function locationOf(tensor: TensorProto, location: string | undefined): string {
-  if (location === undefined || location === '') throw fault(tensor, 'is external and names no file')
+  if (location === undefined || location === '') throw fault(tensor, 'is external but has no file name')
   const parts = location.split('/').filter((part) => part !== '' && part !== '.')
   const bad =
     location.length > MAX_LOCATION ||
@@ -85,7 +85,7 @@ export async function resolveExternal(
   // Checked as declared: a few bytes can name the same gigabyte a thousand times.
   const total = refs.reduce((sum, { length }) => sum + length, 0)
   if (total > maxBytes) {
-    throw new OnnxError('too_large', `The model's external data takes ${total} bytes; at most ${maxBytes} are taken.`)
+    throw new OnnxError('too_large', `The model's external data takes ${total} bytes; the limit is ${maxBytes}.`)
   }
   const ranges = new Map<string, Uint8Array>()
   const data = new Map<TensorProto, Uint8Array>()

@@ -168,7 +168,7 @@ export function refuseNonFinite(model: ModelProto): void {
   )
   throw new OnnxError(
     'bad_weights',
-    `The model has weights that are not numbers. ${sentences.join(' ')}${rest > 0 ? ` So have ${rest} other weights.` : ''} Train or export the model again.`,
+    `The model has weights that are not finite. ${sentences.join(' ')}${rest > 0 ? ` So do ${rest} other weights.` : ''} Train or export the model again.`,
     { node: first.reader.name || first.weight },
   )
 }

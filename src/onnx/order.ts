@@ -18,7 +18,7 @@ export function sorted(nodes: readonly NodeProto[]): NodeProto[] {
       const known = state.get(node)
       if (known === 'done') return
       if (known === 'open') {
-        throw new OnnxError('cycle', `${nodeLabel(node)} waits for its own output. Export the model again.`, {
+        throw new OnnxError('cycle', `${nodeLabel(node)} depends on its own output. Export the model again.`, {
           node: node.name || (node.output[0] ?? ''),
         })
       }

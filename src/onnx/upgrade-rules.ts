@@ -111,7 +111,7 @@ function clip(node: NodeProto, context: UpgradeContext): NodeProto[] {
 
 /** The mask was of the data's type once, and boolean since. */
 function refuseMask(node: NodeProto): undefined {
-  if (node.output.slice(1).some((name) => name !== '')) throw refuse(node, 'gives out its mask')
+  if (node.output.slice(1).some((name) => name !== '')) throw refuse(node, 'outputs its mask')
 }
 
 /** In inference the ratio is not read. */

@@ -31,19 +31,19 @@ export function upgradeOpset(model: ModelProto, target: number): ModelProto {
   if (target > NEWEST_TARGET) {
     throw new OnnxError(
       'unsupported',
-      `Operator set ${target} is asked for; models are raised to ${NEWEST_TARGET} at most.`,
+      `Verge upgrades models to operator set ${NEWEST_TARGET} at most, not to ${target}.`,
     )
   }
   if (from < OLDEST_SOURCE) {
     throw new OnnxError(
       'unsupported',
-      `The model uses operator set ${from}, from before ${OLDEST_SOURCE}. Export it again with a newer one.`,
+      `The model uses operator set ${from}; the oldest supported one is ${OLDEST_SOURCE}. Export it again with a newer one.`,
     )
   }
   if (model.functions.length > 0) {
     throw new OnnxError(
       'unsupported',
-      'A model with functions of its own cannot be raised. Export it with a newer operator set.',
+      'A model with local functions cannot be upgraded. Export it with a newer operator set.',
     )
   }
   const namer = new Namer(model)

@@ -67,7 +67,7 @@ export function checkBody(body: Body, context: BodyContext, outer?: Scope): void
   for (const value of body.outputs) {
     if (scope.defined.has(value)) continue
     if (outer && reads(outer, value)) {
-      throw fault(value, 'is given out by a graph inside the one that it belongs to; put an Identity node between')
+      throw fault(value, 'is an output of a subgraph but belongs to the outer graph; put an Identity node between')
     }
     throw new OnnxError('missing_value', `Output "${safeName(value)}" is given by nothing. Export the model again.`, {
       node: value,

@@ -73,7 +73,7 @@ export class Operators {
     if (version < since) {
       throw fault(
         'unsupported',
-        `needs opset ${since}, and the model imports ${version}. Export it with a newer opset.`,
+        `needs opset ${since}, but the model imports ${version}. Export it with a newer opset.`,
       )
     }
     const removed = operatorRemoved(domain, opType)

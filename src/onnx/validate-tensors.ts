@@ -67,7 +67,7 @@ export function checkAttributes(node: NodeProto, inFunction: boolean): void {
       new OnnxError(code, `${nodeLabel(node)}: attribute "${safeName(name)}" ${reason}. Export the model again.`, {
         node: node.name,
       })
-    if (names.has(name)) throw fault('invalid_graph', 'is given twice')
+    if (names.has(name)) throw fault('invalid_graph', 'occurs twice')
     names.add(name)
     if (AttributeType[type] === undefined) throw fault('unsupported', `is of the unknown type ${type}`)
     if (refAttrName !== '') {

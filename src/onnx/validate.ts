@@ -26,7 +26,7 @@ export function validateModel(model: ModelProto): void {
   if (irVersion > BigInt(MAX_IR_VERSION)) {
     throw new OnnxError(
       'unsupported',
-      `The file is of ONNX's IR version ${irVersion}; ONNX Runtime reads ${MAX_IR_VERSION}. Export it with an older version of onnx.`,
+      `The file has ONNX IR version ${irVersion}; ONNX Runtime reads versions up to ${MAX_IR_VERSION}. Export it with an older version of onnx.`,
     )
   }
   if (graph.output.length === 0) {
@@ -65,7 +65,7 @@ function checkExpansion(main: readonly NodeProto[], functions: ReadonlyMap<strin
   if (sizeOf(callsOf(main, functions)) > MAX_EXPANDED_NODES) {
     throw new OnnxError(
       'too_large',
-      `Its functions written out, the model has more than ${MAX_EXPANDED_NODES} nodes. Export it without functions.`,
+      `With its functions inlined, the model has more than ${MAX_EXPANDED_NODES} nodes. Export it without functions.`,
     )
   }
 }

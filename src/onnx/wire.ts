@@ -95,7 +95,7 @@ export function checkWire(bytes: Uint8Array, root: DescMessage): void {
     cost += field?.cost ?? COST.unknown
     if (wire === DELIMITED) {
       const length = uint32(end)
-      if (length > end - pos) throw malformed('a field that ends after what it is part of', start)
+      if (length > end - pos) throw malformed('a field that ends after its message', start)
       if (field?.message !== undefined) {
         if (open.length === MAX_DEPTH) throw malformed(`more than ${MAX_DEPTH} levels of nesting`, start)
         const inner = planOf(field.message)
@@ -110,14 +110,14 @@ export function checkWire(bytes: Uint8Array, root: DescMessage): void {
       skipVarint(end, start)
     } else if (wire === FIXED32 || wire === FIXED64) {
       pos += wire === FIXED32 ? 4 : 8
-      if (pos > end) throw malformed('a number that is cut off', start)
+      if (pos > end) throw malformed('a truncated number', start)
     } else {
       throw malformed('a field of an unknown kind', start)
     }
     if (cost > MAX_OBJECT_BYTES) {
       throw new OnnxError(
         'too_large',
-        'The model is made of so many small pieces that they do not fit in memory. Export it with its weights as raw data.',
+        'The model has too many small fields for the memory. Export it with its weights as raw data.',
       )
     }
   }
@@ -132,24 +132,24 @@ export function checkWire(bytes: Uint8Array, root: DescMessage): void {
         break
       }
     }
-    throw malformed('a length that is cut off or too long', pos)
+    throw malformed('a length that is truncated or too long', pos)
   }
 
   function skipVarint(end: number, start: number): void {
     for (let count = 0; count < 10 && pos < end; count++) if ((bytes[pos++] as number) < 128) return
-    throw malformed('a number that is cut off or too long', start)
+    throw malformed('a number that is truncated or too long', start)
   }
 
   /** Elements of a packed list of `length` bytes from `pos` on. */
   function elements(wire: number, length: number, start: number): number {
     if (wire !== VARINT) {
       const size = wire === FIXED32 ? 4 : 8
-      if (length % size !== 0) throw malformed('a list that is cut off', start)
+      if (length % size !== 0) throw malformed('a truncated list', start)
       return length / size
     }
     let count = 0
     for (let at = pos; at < pos + length; at++) if ((bytes[at] as number) < 128) count++
-    if (length > 0 && (bytes[pos + length - 1] as number) >= 128) throw malformed('a list that is cut off', start)
+    if (length > 0 && (bytes[pos + length - 1] as number) >= 128) throw malformed('a truncated list', start)
     return count
   }
 }
@@ -157,6 +157,6 @@ export function checkWire(bytes: Uint8Array, root: DescMessage): void {
 function malformed(what: string, at: number): OnnxError {
   return new OnnxError(
     'malformed',
-    `This is not an ONNX file, or it was damaged or cut off: byte ${at} begins ${what}. Download or export it again.`,
+    `This is not an ONNX file, or the file is damaged or truncated: byte ${at} begins ${what}. Download or export it again.`,
   )
 }

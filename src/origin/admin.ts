@@ -43,7 +43,7 @@ async function answer(options: AdminOptions, request: IncomingMessage, response:
       return
     }
     default:
-      return json(response, 404, { error: 'There are /livez, /readyz and /metrics.' })
+      return json(response, 404, { error: 'Use /livez, /readyz or /metrics.' })
   }
 }
 

@@ -141,7 +141,7 @@ export class DiskCache {
       if ((await digestOf(temporary, signal)) !== sha256) {
         throw new VergeError(
           'weights_corrupt',
-          'The weights are not those that the manifest names: every chunk is right, and the whole is not. Push this version again.',
+          'The weights differ from the manifest, although every chunk is correct. Push this version again.',
           { details: { sha256 } },
         )
       }
@@ -211,7 +211,7 @@ async function digestOf(path: string, signal: AbortSignal | undefined): Promise<
 /** The source may use its memory again when this returns, so it cannot be put off. */
 function writeAll(file: number, offset: number, data: Uint8Array, bytes: number): void {
   if (offset < 0 || offset + data.length > bytes) {
-    throw new VergeError('weights_corrupt', 'The weights are longer than the manifest says; push the model again.')
+    throw new VergeError('weights_corrupt', 'The weights are longer than the manifest declares. Push the model again.')
   }
   for (let done = 0; done < data.length; ) {
     done += writeSync(file, data, done, data.length - done, offset + done)
@@ -223,7 +223,7 @@ function diskFailure(cause: unknown): VergeError {
   return new VergeError(
     'weights_unavailable',
     full
-      ? 'The disk of this origin is full. Give it more room, or a smaller cache.'
+      ? 'The disk of this origin is full. Free some space, or set a smaller --cache-gb.'
       : 'The cache could not be written.',
     { cause, retryAfter: 30 },
   )

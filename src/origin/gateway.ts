@@ -80,7 +80,7 @@ function refuse(
 ) {
   const error = isVergeError(thrown)
     ? thrown
-    : new VergeError('internal', 'Something went wrong at the origin. Try again.', { cause: thrown })
+    : new VergeError('internal', 'The origin failed. Try again.', { cause: thrown })
   const requestId = requestIdFrom(request.headers.get(REQUEST_ID_HEADER), randomId)
   const status = STATUS[error.code]
   const fields = { requestId, method: request.method, path, status, code: error.code, ...error.details }
@@ -108,7 +108,7 @@ function count(
 }
 
 function drainingError(): VergeError {
-  return new VergeError('origin_unavailable', 'This origin is shutting down. Ask another.', {
+  return new VergeError('origin_unavailable', 'This origin is shutting down. Use another origin.', {
     retryAfter: RETRY_ELSEWHERE,
     details: { reason: 'draining' },
   })

@@ -152,7 +152,7 @@ function isRecord(key: string): boolean {
 }
 
 function awayError(cause: string | undefined): VergeError {
-  return new VergeError('store_unavailable', 'The catalogue cannot be read at present. Try again in a moment.', {
+  return new VergeError('store_unavailable', 'The catalogue cannot be read. Try again in a moment.', {
     cause,
     retryAfter: PAUSE_MS / 1000,
   })

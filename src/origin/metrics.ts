@@ -34,7 +34,7 @@ export class OriginMetrics {
     collectDefaultMetrics({ register: this.registry })
     this.requests = new Counter({
       name: 'verge_origin_requests_total',
-      help: 'Requests answered, by HTTP status; "closed" for those whose caller left.',
+      help: 'Requests answered, by HTTP status; "closed" if the caller left.',
       labelNames: ['model', 'route', 'status'],
       registers,
     })
@@ -54,7 +54,7 @@ export class OriginMetrics {
     })
     this.batchWaitSeconds = new Histogram({
       name: 'verge_origin_batch_wait_seconds',
-      help: 'How long the first of the requests in each run waited for its turn.',
+      help: 'Time that the first request of each run waited for its slot.',
       labelNames: ['model'],
       buckets: WAIT_SECONDS,
       registers,
@@ -73,7 +73,7 @@ export class OriginMetrics {
     })
     this.loadSeconds = new Histogram({
       name: 'verge_origin_load_seconds',
-      help: 'Time that a load took, fetching included.',
+      help: 'Time of a load, including fetching.',
       labelNames: ['model'],
       buckets: LOAD_SECONDS,
       registers,
@@ -85,7 +85,7 @@ export class OriginMetrics {
     const registers = [this.registry]
     new Gauge({
       name: 'verge_origin_queue_depth',
-      help: 'Runs and tokens that wait for a turn.',
+      help: 'Runs and tokens that wait for a slot.',
       labelNames: ['model'],
       registers,
       collect() {
@@ -96,7 +96,7 @@ export class OriginMetrics {
     gauge('verge_origin_sessions', 'Models in memory.', () => sources.sessions().count)
     gauge(
       'verge_origin_sessions_bytes',
-      'Memory that they take, as estimated or measured.',
+      'Memory of loaded models, estimated or measured.',
       () => sources.sessions().bytes,
     )
     gauge('verge_origin_cache_bytes', 'Artifacts in the cache on disk.', sources.cacheBytes)
@@ -110,7 +110,7 @@ export class OriginMetrics {
       })
     new Gauge({
       name: 'verge_origin_info',
-      help: 'What computes: always 1.',
+      help: 'Execution provider in use: always 1.',
       labelNames: ['engine', 'version', 'provider'],
       registers,
       async collect() {
@@ -123,7 +123,7 @@ export class OriginMetrics {
     })
     new Counter({
       name: 'verge_origin_engine_restarts_total',
-      help: 'How often the process of the engine had to be started again.',
+      help: 'Restarts of the engine process.',
       registers,
       async collect() {
         const state = await health()

@@ -42,16 +42,16 @@ function callerOf(name: string): Caller {
 }
 
 const REASONS = {
-  missing: 'An origin answers to its Worker alone: the request has to be signed with the key that both hold.',
+  missing: 'An origin answers its Workers only. Sign the request with the key that both have.',
   malformed: 'The signature is not of the form that Verge writes (RFC 9421).',
   unsupported_version:
     'The Worker signs requests in a way that this origin does not know: their versions of Verge differ. Deploy the same version of both.',
-  unknown_key: 'The request is signed with a key that this origin does not have.',
-  bad_signature: 'The signature does not belong to this request.',
+  unknown_key: 'The request is signed with an unknown key.',
+  bad_signature: 'The signature does not match the request.',
   clock_skew:
     'The clock of the machine that signed the request and the clock of this origin differ by more than a minute.',
-  replayed: 'This very request was answered before. Sign it anew.',
-  body_mismatch: 'The body is not the one that was signed.',
+  replayed: 'This signature was already used. Sign the request again.',
+  body_mismatch: 'The body differs from the signed body.',
 } as const
 
 function refused(reason: keyof typeof REASONS): VergeError {

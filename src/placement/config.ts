@@ -51,7 +51,7 @@ const authSchema = z.discriminatedUnion(
 const upstreamName = z.string().regex(/^[\x21-\x7e]{1,256}$/)
 
 const modelsSchema = z.union([z.literal('*'), z.array(modelName).min(1), z.record(modelName, upstreamName)], {
-  error: 'must be "*", a list of model names, or an object of our names with the names that the origin has for them',
+  error: 'must be "*", a list of model names, or an object that maps our model names to those of the origin',
 })
 
 /** Longer than any model takes to begin or to end; a longer timer is a slip of the pen. */
@@ -87,18 +87,18 @@ const originSchema = z
       context.addIssue({ code: 'custom', path: [field], message })
     }
     if ((origin.latitude === undefined) !== (origin.longitude === undefined)) {
-      wrong(origin.latitude === undefined ? 'latitude' : 'longitude', 'is missing: give both coordinates or none')
+      wrong(origin.latitude === undefined ? 'latitude' : 'longitude', 'is missing: set both coordinates or neither')
     }
     if (origin.kind !== 'verge' && (origin.models === undefined || origin.models === '*')) {
-      wrong('models', `must name the models: only origins of kind "verge" share the catalogue`)
+      wrong('models', `must list the models: only origins of kind "verge" share the catalogue`)
     }
     if (origin.auth.type === 'hmac' && origin.kind !== 'verge') {
-      wrong('auth', 'of type "hmac" is understood by origins of kind "verge" alone')
+      wrong('auth', 'of type "hmac" works with origins of kind "verge" only')
     }
     const fault = urlFault(origin.url, origin.binding !== undefined)
     if (fault !== undefined) wrong('url', fault)
     else if (origin.auth.type === 'none' && origin.binding === undefined && !isThisMachine(new URL(origin.url))) {
-      wrong('auth', 'is missing: only an origin on loopback or behind a binding may do without')
+      wrong('auth', 'is missing: it is optional only for an origin on loopback or behind a binding')
     }
   })
 
@@ -147,12 +147,12 @@ export function parseOrigins(text: string, limits: OriginLimits): readonly Origi
 const MOST_PROBLEMS = 8
 
 function configurationError(problems: string): Error {
-  return new Error(`The Worker's configuration is wrong. ${problems}.`)
+  return new Error(`The Worker's configuration is invalid. ${problems}.`)
 }
 
 /** The validator quotes keys that it does not know, and a secret may have been put there by mistake. */
 function messageOf(issue: z.core.$ZodIssue): string {
-  return issue.code === 'unrecognized_keys' ? 'has a field that origins do not have' : issue.message
+  return issue.code === 'unrecognized_keys' ? 'has an unknown field' : issue.message
 }
 
 function fieldName(path: readonly PropertyKey[]): string {
@@ -187,10 +187,10 @@ function urlFault(text: string, bound: boolean): string | undefined {
   if (!URL.canParse(text)) return 'must be an address such as https://fra.example.com'
   const url = new URL(text)
   if (url.protocol !== 'https:' && url.protocol !== 'http:') return 'must begin with https://'
-  if (url.username !== '' || url.password !== '') return 'may not hold a credential: use "auth"'
+  if (url.username !== '' || url.password !== '') return 'may not contain a credential: use "auth"'
   if (url.search !== '' || url.hash !== '') return 'may not have a query or a fragment'
   if (url.protocol === 'http:' && !bound && !isThisMachine(url)) {
-    return 'must begin with https://: only loopback, and what a binding reaches, may do without'
+    return 'must begin with https://, except for loopback and origins behind a binding'
   }
   return undefined
 }

@@ -140,7 +140,7 @@ function plan(facts: PlacementFacts): Plan {
 
 function askedForEdge(facts: PlacementFacts): Plan {
   if (best(facts) !== undefined) return edgeAlone(facts, 'asked-for')
-  const message = `Model "${facts.model}" cannot run at the edge${becauseOf(facts.edge)}. Ask for "auto" or "origin".`
+  const message = `Model "${facts.model}" cannot run at the edge${becauseOf(facts.edge)}. Set "auto" or "origin".`
   return refuse('asked-for', { code: 'placement_impossible', message })
 }
 
@@ -148,7 +148,7 @@ function askedForOrigin(facts: PlacementFacts): Plan {
   const steps = originSteps(facts, 'asked-for')
   if (steps.length > 0) return { steps, reason: 'asked-for' }
   if (facts.preference !== 'edge' && able(facts).length > 0) return originsDown(facts)
-  const message = `No origin runs model "${facts.model}" for this kind of request. Ask for "auto" or "edge".`
+  const message = `No origin runs model "${facts.model}" for this kind of request. Set "auto" or "edge".`
   return refuse('asked-for', { code: 'placement_impossible', message })
 }
 
@@ -245,7 +245,7 @@ function originSteps(facts: PlacementFacts, reason: PlacementReason, bodyRead = 
 function originsDown({ model, origins, retryAfter = RETRY_AFTER_SECONDS }: PlacementFacts): Plan {
   const message = origins.some(({ hasModel }) => hasModel)
     ? `No origin that runs model "${model}" can be reached. Try again in a moment.`
-    : `Model "${model}" runs at an origin, and none has it. Its operator has to add one to ORIGINS.`
+    : `Model "${model}" runs only at origins, but no configured origin has it. Its operator must add an origin to ORIGINS.`
   return refuse('origin-down', { code: 'origin_unavailable', message, retryAfter })
 }
 
@@ -254,14 +254,14 @@ function edgeRefuses({ model, edge }: PlacementFacts): Plan {
   const code = refused === undefined || refused.support.ok ? 'engine_unsupported' : refused.support.code
   const message =
     refused === undefined
-      ? `Model "${model}" has no artifact for the edge, and no origin runs it. Push one, or add an origin.`
+      ? `Model "${model}" has no artifact for the edge, and no origin runs it. Push such an artifact, or add an origin.`
       : `Model "${model}" cannot run at the edge${becauseOf(edge)}, and no origin runs it.`
   return refuse('only-place', { code, message })
 }
 
 function becauseOf({ artifacts }: EdgeFacts): string {
   const refused = artifacts.find(({ support }) => !support.ok)
-  if (refused === undefined || refused.support.ok) return ': it has no artifact for that'
+  if (refused === undefined || refused.support.ok) return ': it has no artifact for the edge'
   return `: artifact ${refused.id} ${refused.support.reason}`
 }
 

@@ -237,7 +237,7 @@ function mayTryNext(step: Step, error: VergeError): boolean {
 function nowhereError({ manifest }: ResolvedModel): VergeError {
   return new VergeError(
     'origin_unavailable',
-    `Model "${manifest.model}" writes texts at an origin, and none could be reached. Try again in a moment.`,
+    `Model "${manifest.model}" generates text at an origin, but no origin could be reached. Try again in a moment.`,
     { retryAfter: 5 },
   )
 }

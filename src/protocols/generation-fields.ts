@@ -7,13 +7,13 @@ export const stopString = ({ stopStringLength }: Pick<Limits, 'stopStringLength'
     .string()
     .min(1)
     .max(stopStringLength)
-    .refine((text) => text.isWellFormed(), 'holds half a character')
+    .refine((text) => text.isWellFormed(), 'contains half of a surrogate pair')
 
 /** Any whole number of 64 bits, as OpenAI and vLLM take it: clients draw them, and JSON rounds the larger ones. */
 export const seed = z
   .number()
   .min(-(2 ** 63))
   .max(2 ** 64)
-  .refine(Number.isInteger, 'must be a whole number')
+  .refine(Number.isInteger, 'must be an integer')
   .nullish()
   .meta({ description: 'A whole number. The same seed gives the same answer' })

@@ -1,14 +1,14 @@
 import * as z from 'zod'
 
 const document = z.union([z.string(), z.object({ text: z.string() })])
-const common = { model: z.string(), query: z.string().meta({ description: 'What is looked for' }) }
+const common = { model: z.string(), query: z.string().meta({ description: 'Search query' }) }
 
 /** `POST /rerank` as Cohere and Jina have it. */
 export const rerankRequestSchema = z
   .strictObject({
     ...common,
-    documents: z.array(document).min(1).meta({ description: 'What is put in order: texts, or objects with a `text`' }),
-    top_n: z.number().int().positive().optional().meta({ description: 'How many, best first' }),
+    documents: z.array(document).min(1).meta({ description: 'Documents to rank: texts, or objects with a `text`' }),
+    top_n: z.number().int().positive().optional().meta({ description: 'Maximum number, best first' }),
     return_documents: z.boolean().optional(),
   })
   .meta({ id: 'RerankRequest' })
@@ -18,7 +18,7 @@ export const rerankResponseSchema = z
     model: z.string(),
     results: z.array(
       z.object({
-        index: z.number().int().meta({ description: 'Place among the documents of the request' }),
+        index: z.number().int().meta({ description: 'Position in the documents of the request' }),
         relevance_score: z.number(),
         document: z.object({ text: z.string() }).optional(),
       }),
@@ -35,7 +35,7 @@ export const teiRerankRequestSchema = z
     texts: z.array(z.string()).min(1),
     raw_scores: z.boolean().optional(),
     return_text: z.boolean().optional(),
-    truncate: z.literal(true).optional().meta({ description: 'Texts that are too long are always cut' }),
+    truncate: z.literal(true).optional().meta({ description: 'Ignored: long texts are always truncated' }),
     truncation_direction: z.literal(['right', 'Right']).optional(),
   })
   .meta({ id: 'TextsRerankRequest' })

@@ -43,7 +43,7 @@ export async function calibrate(
 ): Promise<Map<string, Observed>> {
   const { engine, values, method, percentile = DEFAULT_PERCENTILE, signal, progress } = options
   if (!(percentile > 0 && percentile <= 100)) {
-    throw new OnnxError('bad_options', `A percentile lies above 0 and goes up to 100; ${percentile} does not.`)
+    throw new OnnxError('bad_options', `A percentile must be above 0 and at most 100, not ${percentile}.`)
   }
   const view = viewOf(model)
   const collectors = new Map(
@@ -63,7 +63,7 @@ export async function calibrate(
   } finally {
     session.dispose()
   }
-  if (count === 0) throw new OnnxError('bad_samples', 'There are no samples to calibrate with. Give at least one.')
+  if (count === 0) throw new OnnxError('bad_samples', 'Calibration needs at least one sample.')
   return new Map([...collectors].map(([value, collector]) => [value, collector.observed()]))
 }
 

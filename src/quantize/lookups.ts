@@ -25,9 +25,9 @@ export function constantLookup(view: GraphView, node: NodeProto): Lookup | { rea
   const [rows = 0, columns = 1] = dims
   if (dims.length === 0 || dims.length > 2) return { reason: `its table has ${dims.length} dimensions` }
   const axis = intOf(node, 'axis', 0)
-  if (axis !== 0 && axis !== -dims.length) return { reason: `it gathers along axis ${axis} and not along the first` }
+  if (axis !== 0 && axis !== -dims.length) return { reason: `it gathers along axis ${axis} instead of the first` }
   if (rows * columns < LEAST_ELEMENTS) return { reason: `its table has only ${rows * columns} elements` }
-  if (view.constant(node.input[1] ?? '')) return { reason: 'its indices are constants: fold it first' }
+  if (view.constant(node.input[1] ?? '')) return { reason: 'its indices are constants: fold the node first' }
   return { node, table, rows, columns, through }
 }
 

@@ -16,8 +16,8 @@ export function chooseMethod(
   const most = `most weights are ${WHAT[mostOf(survey)]}`
   if (floatsIn(survey, 'convolution') > floatsIn(survey, 'product')) {
     return haveSamples
-      ? { method: 'static', why: `static: ${most}, and there are samples to calibrate convolutions with` }
-      : { method: 'weights', why: `weights alone: ${most}, and there are no samples to calibrate convolutions with` }
+      ? { method: 'static', why: `static: ${most}, and there are samples for calibrating convolutions` }
+      : { method: 'weights', why: `only weights: ${most}, and there are no samples for calibrating convolutions` }
   }
   return { method: 'dynamic', why: `dynamic: activations are quantized as they come; ${most}` }
 }

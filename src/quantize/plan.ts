@@ -83,7 +83,7 @@ const CONFIRM_EVALUATIONS = 6
  */
 export async function planMixedPrecision(options: PrecisionPlanOptions): Promise<MixedPrecision> {
   if (!(options.maxDrop >= 0 && options.maxDrop <= 100)) {
-    throw new OnnxError('bad_options', 'The greatest drop is a number of percentage points, 0 to 100.')
+    throw new OnnxError('bad_options', 'The maximum drop must be a number of percentage points from 0 to 100.')
   }
   return new Planner(options).plan()
 }
@@ -116,7 +116,10 @@ class Planner {
   async plan(): Promise<MixedPrecision> {
     this.#trials.baseline = this.#options.baseline ?? (await this.#trials.score('fp32', this.#top))
     if (!Number.isFinite(this.#trials.baseline)) {
-      throw new OnnxError('disagrees', 'The original model gives no accuracy on these samples. Check the samples.')
+      throw new OnnxError(
+        'disagrees',
+        'The accuracy of the original on these samples is not a number. Check the samples.',
+      )
     }
     let path = [this.#bottom]
     let chosen = 0

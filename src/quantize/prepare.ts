@@ -37,7 +37,7 @@ function upgrade(model: ModelProto): { readonly model: ModelProto; readonly note
   const opset = opsetOf(model, '')
   if (opset === 0 || opset >= OPSET) return { model, notes: [] }
   try {
-    return { model: upgradeOpset(model, OPSET), notes: [`operator set raised from ${opset} to ${OPSET}`] }
+    return { model: upgradeOpset(model, OPSET), notes: [`operator set upgraded from ${opset} to ${OPSET}`] }
   } catch (error) {
     if (!isOnnxError(error, 'unsupported')) throw error
     return { model, notes: [`operator set stays at ${opset}: ${error.message}`] }

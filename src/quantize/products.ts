@@ -30,10 +30,10 @@ export function constantProduct(view: GraphView, node: NodeProto): Found | undef
   const { tensor: weight, through } = matrixOf(view, name) ?? {}
   if (!weight) return elsewhere(view, input, name)
   if (view.constant(input)) return { reason: 'both of its factors are constants: fold them first' }
-  if (weight.dataType !== DataType.FLOAT) return { reason: 'its weight is not of 32-bit floats' }
+  if (weight.dataType !== DataType.FLOAT) return { reason: 'its weight is not FP32' }
   const dims = dimsOf(weight)
   const [rows = 0, columns = 0] = dims
-  if (dims.length !== 2) return { reason: `its weight has ${dims.length} dimensions and not two` }
+  if (dims.length !== 2) return { reason: `its weight has ${dims.length} dimensions instead of two` }
   if (rows * columns < LEAST_ELEMENTS) return { reason: `its weight has only ${rows * columns} elements` }
   const turnedByGemm = node.opType === 'Gemm' && intOf(node, 'transB', 0) !== 0
   const transposed = turnedByGemm !== (through !== undefined)

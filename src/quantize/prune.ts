@@ -32,7 +32,7 @@ const WEIGHTS: Readonly<Record<string, readonly number[]>> = {
  */
 export function prune({ sparsity, select, record, skip }: PruneOptions): Pass {
   if (!(sparsity >= 0 && sparsity < 1)) {
-    throw new OnnxError('bad_options', `A share of ${sparsity} cannot be pruned. Give one from 0 to less than 1.`)
+    throw new OnnxError('bad_options', `The pruned share must be from 0 to less than 1, not ${sparsity}.`)
   }
   return {
     name: 'prune',

@@ -47,7 +47,7 @@ function product(node: NodeProto, view: GraphView): Layer | string {
   const [input = '', weightName = '', biasName = ''] = node.input
   const weight = view.constant(weightName)
   if (weight === undefined) return 'its weight is not a constant'
-  if (weight.dataType !== DataType.FLOAT) return 'its weight is not of 32-bit floats'
+  if (weight.dataType !== DataType.FLOAT) return 'its weight is not FP32'
   if (view.constant(input) !== undefined) return 'its input is a constant'
   const isConv = node.opType === 'Conv'
   if (isConv ? weight.dims.length < 3 : weight.dims.length !== 2)
@@ -59,7 +59,7 @@ function product(node: NodeProto, view: GraphView): Layer | string {
   const axis = isConv || intOf(node, 'transB', 0) === 1 ? 0 : 1
   const channels = Number(weight.dims[axis])
   if (bias && (bias.dataType !== DataType.FLOAT || !fitsChannels(bias, channels))) {
-    return 'its bias is not one float a channel'
+    return 'its bias does not have one float per channel'
   }
   const isGemm = node.opType === 'Gemm'
   return {

@@ -90,14 +90,14 @@ export function weightOnly4(options: WeightOnly4Options = {}): Pass {
 export function checkedBlockSize(blockSize: number = 32): BlockSize {
   const known = BLOCK_SIZES.find((size) => size === blockSize)
   if (known) return known
-  throw new OnnxError('bad_options', `A block has ${BLOCK_SIZES.join(', ')} weights, and not ${blockSize}.`)
+  throw new OnnxError('bad_options', `A block has ${BLOCK_SIZES.join(', ')} weights, not ${blockSize}.`)
 }
 
 function tooShort({ inner }: ConstantProduct, blockSize: number, symmetric: boolean): string | undefined {
   const blocks = Math.ceil(inner / blockSize)
   const bytes = blocks * (blockSize / 2 + 4) + (symmetric ? 0 : Math.ceil(blocks / 2))
   if (bytes <= MOST_SHARE * 4 * inner) return undefined
-  return `its columns of ${inner} are too short for blocks of ${blockSize} to gain by`
+  return `its columns of ${inner} are too short for blocks of ${blockSize}`
 }
 
 interface Names {

@@ -35,7 +35,7 @@ export function taskAnswer(answer: unknown, maxBytes: number): unknown {
 function tooMuch(bytes: number, maxBytes: number): VergeError {
   return new VergeError(
     'unsupported_output',
-    `The answer has ${bytes} bytes, and at most ${maxBytes} go through a binding. Ask for fewer outputs, or send less.`,
+    `The answer has ${bytes} bytes; the limit of a binding is ${maxBytes}. Request fewer outputs, or send less.`,
     { details: { bytes, limit_bytes: maxBytes } },
   )
 }
@@ -46,8 +46,7 @@ function alone<T extends readonly string[] | ArrayBufferView>(data: T): T {
   return (data as unknown as { slice(): T }).slice()
 }
 
-const INTERNAL =
-  'Something went wrong on our side. Try again; if it stays, report the request id to the operator of Verge.'
+const INTERNAL = 'Internal error. Try again. If the error persists, report the request id to the operator of Verge.'
 
 /** A failure as a caller may see it. What is not typed says nothing but `internal`. */
 export function failureOf(thrown: unknown, requestId: string): VergeFailure {

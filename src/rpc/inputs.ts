@@ -87,7 +87,7 @@ export function taskBody(
   if (type === undefined || !task.mediaTypes.includes(type)) {
     throw new VergeError(
       'unsupported_media_type',
-      `Say what the bytes are with the option "contentType": ${task.mediaTypes.join(', ') || 'this task takes none'}.`,
+      `Set the option "contentType" for the bytes: ${task.mediaTypes.join(', ') || 'this task takes none'}.`,
     )
   }
   const charset = charsetOf(contentType)

@@ -44,13 +44,16 @@ export function measureInput(root: unknown, limits: MeasureLimits): number {
     if (around.has(container)) {
       throw new VergeError(
         'invalid_request',
-        'The inputs hold a list or an object that is inside of itself. Send a copy.',
+        'The inputs contain a list or an object that contains itself. Send a copy without the cycle.',
       )
     }
     if (++containers > limits.maxContainers) throw tooMany(limits.maxContainers)
     around.add(container)
     if (around.size > MOST_DEPTH) {
-      throw new VergeError('invalid_request', `Lists and objects may be nested ${MOST_DEPTH} deep. Send flatter ones.`)
+      throw new VergeError(
+        'invalid_request',
+        `Lists and objects may be nested ${MOST_DEPTH} levels deep. Send flatter inputs.`,
+      )
     }
     open.push(new Leave(container))
     for (const member of members) {
@@ -109,7 +112,7 @@ export function tooLarge(maxBytes: number): VergeError {
 function tooMany(most: number): VergeError {
   return new VergeError(
     'input_too_large',
-    `The inputs may have at most ${most} lists and objects. Send flatter ones.`,
+    `The inputs may have at most ${most} lists and objects. Send flatter inputs.`,
     {
       details: { limit_containers: most },
     },

@@ -206,7 +206,7 @@ export class RpcService {
     if (task === undefined) {
       throw new VergeError(
         'task_mismatch',
-        `Model "${model}" has no task that can be run here. Give it tensors: run("${model}", {tensors: {...}}).`,
+        `Model "${model}" has no task. Give it tensors: run("${model}", {tensors: {...}}).`,
       )
     }
     const contentType = options.contentType ?? (read.kind === 'bytes' ? read.contentType : undefined)

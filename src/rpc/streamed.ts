@@ -27,7 +27,7 @@ export async function readUnread(given: Unread, options: UnreadOptions): Promise
   if (given instanceof Response && !given.ok) {
     throw new VergeError(
       'invalid_request',
-      `The response to be read has the status ${given.status}. Pass on one that holds what the model is to look at.`,
+      `The response has the status ${given.status}. Give a successful response with the input of the model.`,
     )
   }
   const { stream, contentType, declared } = partsOf(given)

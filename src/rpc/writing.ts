@@ -35,7 +35,7 @@ export function rpcGenerationRequest(
   if (typeof body !== 'object' || body === null || Array.isArray(body)) {
     throw new VergeError(
       'invalid_request',
-      'The second argument must be an object, as OpenAI has it: {messages: [...]}.',
+      'The second argument must be an object in the format of OpenAI: {messages: [...]}.',
     )
   }
   const query = version === undefined ? '' : `?version=${encodeURIComponent(version)}`

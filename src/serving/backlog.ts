@@ -135,7 +135,7 @@ export class Backlog {
     const share = this.#shares.get(request)
     if (share !== undefined && share.planned < LEAST_COST) this.#shares.delete(request)
     const seconds = Math.ceil(others.cost * UNIT_SECONDS)
-    throw new VergeError('overloaded', 'Too many requests are being worked on here. Try again in a moment.', {
+    throw new VergeError('overloaded', 'This isolate is processing too many requests. Try again in a moment.', {
       retryAfter: Math.min(LONGEST_RETRY_AFTER, Math.max(1, seconds)),
     })
   }

@@ -43,7 +43,7 @@ export class Generating implements AsyncIterableIterator<number> {
   /** To be handed to the session cache as its work. */
   async with(session: Session, use: SessionUse): Promise<void> {
     if (session.generate === undefined) {
-      throw new VergeError('engine_unsupported', `Model "${this.#wanted.model}" cannot write texts with this engine.`)
+      throw new VergeError('engine_unsupported', `Model "${this.#wanted.model}" cannot generate text with this engine.`)
     }
     const tokens =
       session.generatesByRuns === true

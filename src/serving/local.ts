@@ -237,7 +237,7 @@ export class LocalServing implements Serving {
     if (!blob) {
       throw new VergeError(
         'manifest_invalid',
-        `Model "${model.manifest.model}" lacks the file "${name}"; push it again.`,
+        `Model "${model.manifest.model}" lacks the file "${name}". Push it again.`,
         {
           details: { model: model.manifest.model, file: name },
         },
@@ -325,7 +325,7 @@ export class LocalServing implements Serving {
     const or = this.#options.place === 'edge' ? ', or name an origin that runs it in ORIGINS' : ''
     throw new VergeError(
       'engine_unsupported',
-      `Model "${manifest.model}" has no artifact for ${where}; push one${or}.`,
+      `Model "${manifest.model}" has no artifact for ${where}. Push one${or}.`,
       { details: { model: manifest.model } },
     )
   }

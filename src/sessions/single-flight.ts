@@ -67,7 +67,7 @@ export class SingleFlight<T> {
     this.#flights.set(key, flight)
     const heartbeat = (): void => {
       if (this.#flights.get(key) !== flight) {
-        throw new VergeError('session_lost', 'The work was taken over by another request.')
+        throw new VergeError('session_lost', 'Another request took over the work.')
       }
       flight.lastHeartbeat = clock.now()
     }

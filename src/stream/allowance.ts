@@ -54,13 +54,13 @@ export function spend(
   if (message % BYTES_PER_SAMPLE !== 0) {
     throw new StreamRefusal(
       CLOSE.invalid,
-      new VergeError('invalid_request', `A message of ${message} bytes holds half a sample. Send 16-bit PCM.`),
+      new VergeError('invalid_request', `A message of ${message} bytes ends inside a sample. Send 16-bit PCM.`),
     )
   }
   if (received + message > limits.streamSeconds * perSecond) {
     throw new StreamRefusal(
       CLOSE.policy,
-      new VergeError('input_too_large', `A stream may last ${limits.streamSeconds} seconds. Open another.`),
+      new VergeError('input_too_large', `A stream may last ${limits.streamSeconds} seconds. Open a new stream.`),
     )
   }
   // The clock of another isolate, after hibernation, may be behind.
@@ -71,7 +71,7 @@ export function spend(
       CLOSE.policy,
       new VergeError(
         'overloaded',
-        `The sound comes in too fast: at most ${limits.streamSpeed} times as fast as it is spoken, and in messages of 10 ms and more.`,
+        `The audio arrives too fast. Send at most ${limits.streamSpeed} times real time, in messages of at least 10 ms.`,
       ),
     )
   }

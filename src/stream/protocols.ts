@@ -18,7 +18,7 @@ export function offeredProtocols(header: string | undefined): readonly string[] 
 /** @throws invalid_request if ours is not among them: a browser would give up the connection */
 export function assertOffered(offered: readonly string[]): void {
   if (offered.length === 0 || offered.includes(PROTOCOL)) return
-  throw new VergeError('invalid_request', `The header "Sec-WebSocket-Protocol" must offer "${PROTOCOL}", or nothing.`)
+  throw new VergeError('invalid_request', `The header "Sec-WebSocket-Protocol" must offer "${PROTOCOL}", or be absent.`)
 }
 
 /**

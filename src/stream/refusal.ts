@@ -86,7 +86,7 @@ export function streamRefusal(thrown: unknown): StreamRefusal {
   if (thrown instanceof StreamRefusal) return thrown
   const error = isVergeError(thrown)
     ? thrown
-    : new VergeError('internal', 'Something went wrong on our side. Open the stream again.', { cause: thrown })
+    : new VergeError('internal', 'Internal error. Open the stream again.', { cause: thrown })
   return new StreamRefusal(CLOSE[CLOSED_WITH[error.code]], error)
 }
 

@@ -98,7 +98,10 @@ export class StreamSession {
   expire(): void {
     const seconds = this.#deps.limits.streamIdleMs / 1000
     this.#refuse(
-      new StreamRefusal(CLOSE.idle, new VergeError('cancelled', `Nothing came for ${seconds} seconds. Open another.`)),
+      new StreamRefusal(
+        CLOSE.idle,
+        new VergeError('cancelled', `No message arrived for ${seconds} seconds. Open a new stream.`),
+      ),
     )
   }
 
@@ -122,7 +125,7 @@ export class StreamSession {
     if (this.#waiting > mostBytes(sampleRate, limits)) {
       throw new StreamRefusal(
         CLOSE.tryAgain,
-        new VergeError('overloaded', 'The sound comes in faster than it can be heard here. Try again in a moment.'),
+        new VergeError('overloaded', 'The audio arrives faster than it can be processed. Try again in a moment.'),
       )
     }
   }
@@ -217,7 +220,7 @@ function wrongFormat(what: string, { model, sampleRate }: StreamOptions): Stream
     CLOSE.invalid,
     new VergeError(
       'invalid_audio',
-      `The sound ${what}. A stream takes samples alone: whole numbers of 16 bits, little-endian, one channel, ${sampleRate} a second. Convert it, or send a whole WAV file to POST /run/${model}.`,
+      `The audio ${what}. A stream takes raw samples only: 16-bit little-endian integers, one channel, ${sampleRate} per second. Convert it, or send a WAV file to POST /run/${model}.`,
       { details: { field: 'format' } },
     ),
   )

@@ -26,7 +26,7 @@ export function answerMessage(
   waitUntil: CallContext['waitUntil'],
   work: (admitted: AdmittedModel, context: CallContext) => Promise<void>,
 ): Promise<void> {
-  const late = new VergeError('deadline_exceeded', 'The sound was not heard in time. Open the stream again.')
+  const late = new VergeError('deadline_exceeded', 'The audio was not processed in time. Open the stream again.')
   const timeoutMs = deps.limits.requestDeadlineMs
   return withCall(deps, { requestId, timeoutMs, late, waitUntil }, (context) =>
     infer<void>(

@@ -54,7 +54,7 @@ export function vadSettings(
   if ((carried + window.context) * 4 + window.length * BYTES_PER_SAMPLE > stateBytes) {
     throw new VergeError(
       'task_mismatch',
-      `Model "${manifest.model}" remembers more from window to window than a stream can keep. Send it whole sounds.`,
+      `Model "${manifest.model}" has a larger state than a stream can keep. Send whole files.`,
     )
   }
   const rules = speechRules(speech, audio)

@@ -21,7 +21,7 @@ const AUDIO_FILE: FileKind = {
   ifEmpty: 'The request has no audio. Send a WAV file.',
   types: {
     accepted: AUDIO_MEDIA_TYPES,
-    ifOther: 'This model takes a sound. Send audio/wav, or application/json with {"inputs": "<base64>"}.',
+    ifOther: 'This model takes audio. Send audio/wav, or application/json with {"inputs": "<base64>"}.',
   },
 }
 
@@ -76,6 +76,6 @@ export function audioSettings({ audio, model, version }: Manifest): AudioSetting
   if (audio !== undefined) return audio
   throw new VergeError(
     'manifest_invalid',
-    `Model "${model}" version "${version}" does not say how a sound becomes a tensor. Its operator has to add audio settings and push it again.`,
+    `Model "${model}" version "${version}" has no audio settings. Set "preprocess.audio" in its verge.json and push it again.`,
   )
 }

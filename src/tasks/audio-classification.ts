@@ -64,7 +64,7 @@ function soundTensors(samples: Float32Array, manifest: Manifest): Tensors {
     } else {
       throw new VergeError(
         'manifest_invalid',
-        `Model "${manifest.model}" version "${manifest.version}" has an input "${name}" that cannot be what its task needs. Its operator has to push it without a task, or with the right one.`,
+        `Model "${manifest.model}" version "${manifest.version}" has an input "${name}" that its task cannot use. Push the model again without a task, or with the right task.`,
       )
     }
   }

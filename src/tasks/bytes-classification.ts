@@ -16,7 +16,7 @@ const parametersSchema = z
     top_k: z.number().int().positive().optional().meta({ description: 'How many labels, best first' }),
     prediction_mode: z.enum(['high-confidence', 'medium-confidence', 'best-guess']).optional().meta({
       description:
-        "When the best label is not trusted and a general one stands in its place: below its own threshold (the default), below the model's general one, or never",
+        "When a general label replaces the best label: below the label's own threshold (the default), below the model's general threshold, or never",
     }),
   })
   .meta({ id: 'BytesClassificationParameters' })
@@ -108,29 +108,29 @@ function inputTensors(values: Int32Array, manifest: Manifest): Tensors {
     other === undefined &&
     shape?.length === 2 &&
     (typeof last !== 'number' || last < 0 || last === values.length)
-  if (!fits) throw unfit(manifest, `takes no rows of ${values.length} numbers, which is what its settings make`)
+  if (!fits) throw unfit(manifest, `does not take rows of ${values.length} numbers, as its settings require`)
   const { datatype } = spec
   if (datatype === null || datatype === 'BYTES' || datatype === 'BOOL' || datatype === 'FP16') {
-    throw unfit(manifest, `has an input "${spec.name}" that does not take whole numbers`)
+    throw unfit(manifest, `has an input "${spec.name}" that does not take integers`)
   }
   const data = new ARRAY_TYPES[datatype](values.length)
   const big = data instanceof BigInt64Array || data instanceof BigUint64Array
   for (const [i, value] of values.entries()) data[i] = big ? BigInt(value) : value
   // Bytes fit into any type; the padding, which lies beside them, may not.
   if (values.some((value, i) => Number(data[i]) !== value)) {
-    throw unfit(manifest, `has an input "${spec.name}" of ${datatype}, which its padding does not fit into`)
+    throw unfit(manifest, `has an input "${spec.name}" of ${datatype}, which cannot hold its padding value`)
   }
   return new Map([[spec.name, { datatype, shape: [1, values.length], data } as unknown as Tensor]])
 }
 
 function settingsOf(manifest: Manifest): BytesSettings {
   if (manifest.bytes !== undefined) return manifest.bytes
-  throw unfit(manifest, 'does not say how a file becomes numbers ("bytes")')
+  throw unfit(manifest, 'has no "bytes" settings')
 }
 
 function unfit({ model, version }: Manifest, problem: string): VergeError {
   return new VergeError(
     'manifest_invalid',
-    `Model "${model}" version "${version}" ${problem}. Its operator has to correct its settings and push it again.`,
+    `Model "${model}" version "${version}" ${problem}. Correct its settings and push it again.`,
   )
 }

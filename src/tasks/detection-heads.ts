@@ -92,7 +92,7 @@ function scoresOf(
   if (only !== undefined && other === undefined) return only
   throw wrongOutput(
     manifest,
-    `${fitting.length} outputs with numbers for each of its boxes, and nothing that says which are the scores (detection.scoresOutput)`,
+    `${fitting.length} outputs with numbers for each of its boxes, and no setting that names the scores (set detection.scoresOutput)`,
   )
 }
 
@@ -142,7 +142,7 @@ function yoloRows(rows: Rows, manifest: Manifest, { objectness }: DetectionSetti
   const [only = rows] = either
   const labels = manifest.labels?.length
   if (either.length > 1)
-    throw wrongOutput(manifest, `an output of ${rows.count} x ${rows.width} numbers, which may lie either way`)
+    throw wrongOutput(manifest, `an output of ${rows.count} x ${rows.width} numbers, whose orientation is ambiguous`)
   if (labels === undefined) {
     if (only.width > (objectness === true ? 5 : 4)) return [only, objectness ?? false]
   } else {
@@ -152,11 +152,11 @@ function yoloRows(rows: Rows, manifest: Manifest, { objectness }: DetectionSetti
     if (only.width === labels + 5 && objectness === undefined) {
       throw wrongOutput(
         manifest,
-        `an output of ${rows.count} x ${rows.width} numbers, one more for each box than its labels need, which may be an angle: say what it is with detection.objectness, or export boxes without it`,
+        `an output of ${rows.count} x ${rows.width} numbers, one more per box than its labels need, perhaps an angle: set detection.objectness, or export boxes without it`,
       )
     }
   }
-  throw wrongOutput(manifest, `an output of ${rows.count} x ${rows.width} numbers, which does not fit its labels`)
+  throw wrongOutput(manifest, `an output of ${rows.count} x ${rows.width} numbers, which does not match its labels`)
 }
 
 /**
@@ -170,10 +170,7 @@ function selfChosen(rows: Rows, manifest: Manifest, size: Size): 'yes' | 'no' {
   const labels = manifest.labels?.length
   // YOLOv7's: the picture's place in the batch, then the box, the class and the score.
   if (width === CHOSEN + 1 && looksChosen(rows, labels, { box: 1, score: 6, class: 5 }) === true && allZero(rows, 0)) {
-    throw wrongOutput(
-      manifest,
-      'rows of picture, box, class and score, which are not known here: export boxes and scores',
-    )
+    throw wrongOutput(manifest, 'rows of image, box, class and score, which are not supported: export boxes and scores')
   }
   if (width < CHOSEN || count < width) return 'no'
   const looks = looksChosen(rows, labels, { box: 0, score: 4, class: 5 })
@@ -183,13 +180,13 @@ function selfChosen(rows: Rows, manifest: Manifest, size: Size): 'yes' | 'no' {
   if (width > CHOSEN) {
     throw wrongOutput(
       manifest,
-      `rows of box, score, class and ${width - CHOSEN} numbers more, which are not known here: export boxes alone`,
+      `rows of box, score, class and ${width - CHOSEN} more numbers, which are not supported: export only boxes`,
     )
   }
   if (fits && isGrid(count, size)) {
     throw wrongOutput(
       manifest,
-      'an output [1, N, 6] that may be scores of labels, or score and class: say which with detection.head ("end-to-end") or detection.objectness',
+      'an output [1, N, 6] that may be scores of labels, or score and class: set detection.head ("end-to-end") or detection.objectness',
     )
   }
   return 'yes'

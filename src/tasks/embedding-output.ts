@@ -53,6 +53,6 @@ export function rowsOf(outputs: Tensors, name: string, count: number, manifest: 
 export function unfitOutput(manifest: Manifest): VergeError {
   return new VergeError(
     'manifest_invalid',
-    `Model "${manifest.model}" version "${manifest.version}" has no output with vectors for its texts. Its operator has to name one in its embedding settings and push it again.`,
+    `Model "${manifest.model}" version "${manifest.version}" has no output with vectors for its texts. Name the output in its embedding settings and push it again.`,
   )
 }

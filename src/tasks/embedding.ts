@@ -15,20 +15,22 @@ import { emptyText } from './texts.ts'
 /** What a request may say of how its texts become vectors, as sentence-transformers and the Hugging Face API name it. */
 export const embeddingParametersSchema = z
   .strictObject({
-    dimensions: z.number().int().positive().optional().meta({ description: 'Cut vectors to so many dimensions' }),
+    dimensions: z
+      .number()
+      .int()
+      .positive()
+      .optional()
+      .meta({ description: 'Truncate vectors to this many dimensions' }),
     normalize: z
       .boolean()
       .optional()
-      .meta({ description: 'Bring vectors to length 1; by default what the manifest says' }),
-    prompt_name: z
-      .string()
-      .optional()
-      .meta({ description: 'Which of the prompts of the model to put before each text' }),
-    truncate: z.boolean().optional().meta({ description: 'Cut texts that are too long, rather than refuse them' }),
+      .meta({ description: 'Normalize vectors to length 1; by default as set in the manifest' }),
+    prompt_name: z.string().optional().meta({ description: 'Name of the prompt of the model to prepend to each text' }),
+    truncate: z.boolean().optional().meta({ description: 'Truncate long texts instead of refusing them' }),
     truncation_direction: z
       .literal(['right', 'Right', 'left', 'Left'])
       .optional()
-      .meta({ description: "Which end is cut; by default what the model's settings say" }),
+      .meta({ description: 'Which end to truncate; by default as set for the model' }),
   })
   .meta({ id: 'EmbeddingParameters' })
 export type EmbeddingParameters = z.infer<typeof embeddingParametersSchema>
@@ -77,7 +79,7 @@ export async function embed(
   if (pooling === 'none') {
     throw new VergeError(
       'task_mismatch',
-      `Model "${manifest.model}" answers a vector for each token, not for a text. POST /run/${manifest.model} answers them.`,
+      `Model "${manifest.model}" returns a vector per token, not per text. Use POST /run/${manifest.model}.`,
     )
   }
   const { dimensions } = options
@@ -101,9 +103,13 @@ export async function embedTokens(
   const { manifest } = embedder.model
   const { dimensions: trained } = settingsOf(manifest)
   if (options.dimensions !== undefined) {
-    throw new VergeError('invalid_request', '"dimensions" is for one vector a text; this model answers one a token.', {
-      details: { field: 'dimensions', ...(trained && { possible: trained }) },
-    })
+    throw new VergeError(
+      'invalid_request',
+      '"dimensions" needs a model that returns one vector per text. This model returns one per token.',
+      {
+        details: { field: 'dimensions', ...(trained && { possible: trained }) },
+      },
+    )
   }
   const prompt = promptOf(manifest, options.prompt_name)
   return eachText(inputs, prompt, options, embedder, (values, count, width) => {
@@ -127,7 +133,7 @@ function promptOf(manifest: Manifest, name: string | undefined): string {
   const names = Object.keys(prompts)
   throw new VergeError(
     name === undefined ? 'manifest_invalid' : 'invalid_request',
-    `Model "${manifest.model}" has no prompt "${wanted.slice(0, 64)}". ${names.length === 0 ? 'It has none at all.' : `It has: ${names.join(', ')}.`}`,
+    `Model "${manifest.model}" has no prompt "${wanted.slice(0, 64)}". ${names.length === 0 ? 'It has no prompts.' : `It has: ${names.join(', ')}.`}`,
     { details: { field: 'prompt_name', prompts: names } },
   )
 }
@@ -241,7 +247,7 @@ function fromIds(ids: readonly number[], field: string, { maxTokens, tokenizer }
   if (ids.length > maxTokens) throw tooManyTokens(field, maxTokens)
   const wrong = ids.find((id) => !tokenizer.knows(id))
   if (wrong !== undefined) {
-    throw new VergeError('invalid_request', `"${field}" holds ${wrong}, which is no token id of this model.`, {
+    throw new VergeError('invalid_request', `"${field}" contains ${wrong}, which is not a token id of this model.`, {
       details: { field },
     })
   }
@@ -285,7 +291,7 @@ function* knownTokens(reader: TextReader, text: string, most: number, field: str
 }
 
 function tooManyTokens(field: string, most: number): VergeError {
-  return new VergeError('input_too_large', `"${field}" has more than the ${most} tokens that this model takes.`, {
+  return new VergeError('input_too_large', `"${field}" has more than ${most} tokens, the limit of this model.`, {
     details: { field, limit_tokens: most },
   })
 }

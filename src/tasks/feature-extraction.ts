@@ -16,7 +16,7 @@ const requestSchema = z
 
 const vector = z.array(z.number())
 const responseSchema = z.union([vector, z.array(vector), z.array(z.array(vector))]).meta({
-  description: 'A vector for one text, a list of vectors for a list; each a list for each token where not pooled',
+  description: 'A vector for one text, a list of vectors for a list; without pooling each has a vector per token',
 })
 
 /** Vectors of texts, for searching, grouping and comparing. */

@@ -9,11 +9,14 @@ import type { Task } from './task.ts'
 
 const parametersSchema = z
   .strictObject({
-    normalize: z.boolean().optional().meta({ description: 'To length 1; by default what the model’s manifest says' }),
+    normalize: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Normalize to length 1; by default as set in the model’s manifest' }),
     pooling: z
       .enum(['cls', 'mean', 'none'])
       .optional()
-      .meta({ description: 'What makes one vector of several; "none" answers all of them' }),
+      .meta({ description: 'How several vectors become one; "none" returns all of them' }),
   })
   .meta({ id: 'ImageFeatureExtractionParameters' })
 type Parameters = z.infer<typeof parametersSchema>
@@ -50,7 +53,7 @@ function vectorsOf(outputs: Tensors, { output: wanted }: ImageFeaturesSettings, 
   )
   const rank = (wished: number): Floats | undefined => all.find(({ shape }) => shape.length === wished)
   const found = rank(2) ?? rank(3) ?? rank(4)
-  if (found === undefined) throw wrongOutput(manifest, 'no output with a vector for a picture')
+  if (found === undefined) throw wrongOutput(manifest, 'no output with a vector for an image')
   const { shape, data } = found
   if (shape.length === 4) {
     const [, channels = 0, height = 0, width = 0] = shape

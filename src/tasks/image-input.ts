@@ -23,7 +23,7 @@ const IMAGE_FILE: FileKind = {
   noun: 'image',
   one: 'An image',
   ifTooLarge: 'Send a smaller one.',
-  ifEmpty: 'The request has no image. Send a PNG, a JPEG or a WebP.',
+  ifEmpty: 'The request has no image. Send a PNG, JPEG or WebP image.',
   types: {
     accepted: IMAGE_TYPES,
     ifOther:
@@ -53,7 +53,7 @@ export function imageSettingsOf(manifest: Manifest): ImageSettings {
   if (manifest.image !== undefined) return manifest.image
   throw new VergeError(
     'manifest_invalid',
-    `Model "${manifest.model}" version "${manifest.version}" does not say how an image becomes a tensor. Its operator has to add image settings and push it again.`,
+    `Model "${manifest.model}" version "${manifest.version}" has no image settings. Set "preprocess.image" in its verge.json and push it again.`,
   )
 }
 

@@ -28,7 +28,7 @@ const parametersSchema = z
     target_size: z
       .strictObject({ width: side, height: side })
       .optional()
-      .meta({ description: 'The answer is resized to this; by default it has the size of the model’s output' }),
+      .meta({ description: 'Size of the answered image; by default the size of the model’s output' }),
   })
   .meta({ id: 'ImageToImageParameters' })
 
@@ -63,7 +63,7 @@ export function imageToImage(limits: Limits): BoundTask {
       if (imageOutput === undefined) {
         throw new VergeError(
           'manifest_invalid',
-          `Model "${manifest.model}" version "${manifest.version}" does not say how its output becomes a picture. Its operator has to add imageOutput settings and push it again.`,
+          `Model "${manifest.model}" version "${manifest.version}" has no imageOutput settings. Set "postprocess.imageOutput" in its verge.json and push it again.`,
         )
       }
       // In the model's size already, so that the picture itself is not held while the model runs.
@@ -99,13 +99,13 @@ function pictureOf(
   const [first, second, third] = shape.slice(-3)
   const [depth, height, width] = settings.layout === 'NCHW' ? [first, second, third] : [third, first, second]
   if (output === undefined || depth !== channels || height === undefined || width === undefined) {
-    throw wrongOutput(manifest, `no output of ${channels === 1 ? 'one channel' : 'three channels'} that is a picture`)
+    throw wrongOutput(manifest, `no output of ${channels === 1 ? 'one channel' : 'three channels'} that is an image`)
   }
   const pixels = width * height
   if (pixels === 0 || pixels > maxPixels || pixels * channels !== output.data.length) {
     throw wrongOutput(
       manifest,
-      `an output [${shape.join(', ')}], which is not one picture of ${maxPixels} pixels at most`,
+      `an output [${shape.join(', ')}], which is not one image of at most ${maxPixels} pixels`,
     )
   }
   const { rescale, offset, layout } = settings

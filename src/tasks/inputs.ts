@@ -11,12 +11,13 @@ import { wrongInput } from './task.ts'
  */
 export function textTensors(texts: readonly EncodedText[], padId: number, manifest: Manifest): Tensors {
   const length = texts.reduce((longest, { ids }) => Math.max(longest, ids.length), 0)
-  if (length === 0) throw new VergeError('empty_input', 'The text holds nothing that the model knows. Send some words.')
+  if (length === 0)
+    throw new VergeError('empty_input', 'The text contains no tokens that the model knows. Send some words.')
   const masked = manifest.inputs.some(({ name }) => name === 'attention_mask')
   if (!masked && texts.some(({ ids }) => ids.length !== length)) {
     throw new VergeError(
       'invalid_request',
-      'This model cannot take texts of different lengths in one request. Send them one at a time.',
+      'This model does not take texts of different lengths in one request. Send them one at a time.',
     )
   }
   const shape = [texts.length, length]

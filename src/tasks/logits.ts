@@ -66,6 +66,6 @@ function logitsOf(
 function wrongOutputs({ model, version }: Manifest, what: string): VergeError {
   return new VergeError(
     'manifest_invalid',
-    `Model "${model}" version "${version}" has ${what}. Its operator has to correct its labels, or push it with another task.`,
+    `Model "${model}" version "${version}" has ${what}. Correct its labels, or push the model with another task.`,
   )
 }

@@ -20,14 +20,14 @@ import type { BoundTask } from './task.ts'
 
 const parametersSchema = z
   .strictObject({
-    threshold: z.number().min(0).max(1).optional().meta({ description: 'Least score of what is answered' }),
+    threshold: z.number().min(0).max(1).optional().meta({ description: 'Minimum score of an answered box' }),
     iou_threshold: z
       .number()
       .min(0)
       .max(1)
       .optional()
-      .meta({ description: 'Of boxes of one label that overlap more, only the best is answered' }),
-    top_k: z.number().int().positive().optional().meta({ description: 'How many, best first' }),
+      .meta({ description: 'Of boxes of one label with a larger overlap (IoU), only the best is answered' }),
+    top_k: z.number().int().positive().optional().meta({ description: 'Maximum number, best first' }),
   })
   .meta({ id: 'ObjectDetectionParameters' })
 
@@ -62,7 +62,7 @@ export function objectDetection(limits: Limits): BoundTask {
       if (detection === undefined || settings.fit === 'mnist') {
         throw new VergeError(
           'manifest_invalid',
-          `Model "${manifest.model}" version "${manifest.version}" does not say how its outputs become boxes. Its operator has to add detection settings and push it again.`,
+          `Model "${manifest.model}" version "${manifest.version}" has no detection settings. Set "postprocess.detection" in its verge.json and push it again.`,
         )
       }
       const { samples, shape, toPicture } = await readPicture(model, bytes, limits, function* (image, meter) {

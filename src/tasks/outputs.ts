@@ -23,6 +23,6 @@ export function floatOutputs(outputs: Tensors): Floats[] {
 export function wrongOutput(manifest: Manifest, lacking: string): VergeError {
   return new VergeError(
     'manifest_invalid',
-    `Model "${manifest.model}" version "${manifest.version}" has ${lacking}. Its operator has to correct its settings and push it again.`,
+    `Model "${manifest.model}" version "${manifest.version}" has ${lacking}. Correct its settings and push it again.`,
   )
 }

@@ -71,7 +71,7 @@ export function assertDimensions(asked: number, width: number, trained: readonly
   const possible = asked === width || (asked < width && (trained === undefined || trained.includes(asked)))
   if (possible) return
   const sizes = trained === undefined ? `up to ${width}` : [...new Set([...trained, width])].join(', ')
-  throw new VergeError('invalid_request', `"dimensions" is ${asked}; vectors of this model may have ${sizes}.`, {
+  throw new VergeError('invalid_request', `"dimensions" is ${asked}; vectors of this model can have ${sizes}.`, {
     details: { field: 'dimensions', width },
   })
 }

@@ -36,7 +36,7 @@ const parametersSchema = z.strictObject({
   handle_impossible_answer: z
     .boolean()
     .optional()
-    .meta({ description: 'Whether "" may be the answer, for models that learnt to say so' }),
+    .meta({ description: 'Whether "" may be the answer, for models trained for it' }),
   align_to_words: z.boolean().optional().meta({ description: 'Whether answers are whole words; by default true' }),
   offsets: z
     .enum(['code_points', 'utf16'])
@@ -52,7 +52,7 @@ const requestSchema = z
   .strictObject({
     inputs: z
       .union([questionSchema, z.array(questionSchema).min(1)])
-      .meta({ description: 'A question and the text that holds its answer, or a list of them' }),
+      .meta({ description: 'A question and the text that contains its answer, or a list of such pairs' }),
     parameters: parametersSchema.optional(),
   })
   .meta({ id: 'QuestionAnsweringRequest' })

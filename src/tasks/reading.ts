@@ -119,7 +119,7 @@ export class TextReader {
     const { textLengthTogether } = this.#limits
     return new VergeError(
       'input_too_large',
-      `The texts of a request may have ${textLengthTogether} characters together, as far as the model can use them. Send them in several requests, or send shorter texts.`,
+      `The texts of a request may have ${textLengthTogether} characters together, counting only what the model can use. Send several requests, or shorter texts.`,
       { details: { ...(field !== undefined && { field }), limit_characters: textLengthTogether } },
     )
   }

@@ -15,7 +15,7 @@ export const classificationParametersSchema = z
     function_to_apply: z
       .enum(['softmax', 'sigmoid', 'none'])
       .optional()
-      .meta({ description: "What turns the model's output into scores; by default what its manifest says" }),
+      .meta({ description: "Function that turns the model's output into scores; by default as set in its manifest" }),
   })
   .meta({ id: 'ClassificationParameters' })
 export type ClassificationParameters = z.infer<typeof classificationParametersSchema>
@@ -54,7 +54,7 @@ function scoreMatrix(outputs: Tensors, manifest: Manifest): { values: Float64Arr
   }
   throw new VergeError(
     'manifest_invalid',
-    `Model "${manifest.model}" version "${manifest.version}" has no output with one score for each of its labels. Its operator has to correct its labels and push it again.`,
+    `Model "${manifest.model}" version "${manifest.version}" has no output with one score per label. Correct its labels and push it again.`,
   )
 }
 

@@ -8,7 +8,7 @@ import { checkTexts, readTextBody } from './texts.ts'
 const requestSchema = z
   .strictObject({
     inputs: z.strictObject({
-      source_sentence: z.string().meta({ description: 'What the others are compared with' }),
+      source_sentence: z.string().meta({ description: 'Sentence to compare the others with' }),
       sentences: z.array(z.string()).min(1),
     }),
     parameters: embeddingParametersSchema.optional(),
@@ -27,7 +27,7 @@ export function sentenceSimilarity(limits: Limits): BoundTask {
     name: 'sentence-similarity',
     mediaTypes: [],
     request: requestSchema,
-    response: z.array(z.number()).meta({ description: 'A cosine for each sentence, in their order' }),
+    response: z.array(z.number()).meta({ description: 'Cosine similarity for each sentence, in order' }),
     example: {
       inputs: {
         source_sentence: 'The cat sleeps on the sofa.',

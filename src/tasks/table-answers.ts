@@ -16,7 +16,7 @@ export function refuseMaps(manifest: Manifest): void {
   if (wrapped === undefined) return
   throw unfit(
     manifest,
-    `its output "${wrapped.name}" is no tensor; if it is a sequence of maps (ZipMap), push the model again, which takes that off`,
+    `its output "${wrapped.name}" is not a tensor; if it is a sequence of maps (ZipMap), push the model again, which removes the ZipMap`,
   )
 }
 
@@ -47,13 +47,13 @@ export function scoredClasses(
   if (Math.min(most, names.length) * rows > mostTogether) {
     throw new VergeError(
       'input_too_large',
-      `An answer may have at most ${mostTogether} labels, and this one would have ${names.length} for each row. Ask for fewer with "top_k", or send fewer rows.`,
+      `An answer may have at most ${mostTogether} labels, but this one would have ${names.length} per row. Set a smaller "top_k", or send fewer rows.`,
       { details: { limit_labels: mostTogether, field: 'parameters.top_k' } },
     )
   }
   return all.map((scores) => {
     if (scores.length !== names.length) {
-      throw unfit(manifest, `it answers ${scores.length} scores a row, and has ${names.length} labels`)
+      throw unfit(manifest, `it returns ${scores.length} scores per row, but has ${names.length} labels`)
     }
     return Array.from(scores, (score, i) => ({ label: names[i] ?? '', score }))
       .sort((a, b) => b.score - a.score)
@@ -80,7 +80,7 @@ function labelOutput(outputs: Tensors, manifest: Manifest): Tensor | undefined {
 }
 
 function classNames(output: Tensor, manifest: Manifest, rows: number): ClassName[] {
-  if (output.data.length !== rows) throw unfit(manifest, `it answers ${output.data.length} classes for ${rows} rows`)
+  if (output.data.length !== rows) throw unfit(manifest, `it returns ${output.data.length} classes for ${rows} rows`)
   return Array.from<string | number | bigint, ClassName>(output.data, (value) => {
     if (typeof value !== 'bigint') return value
     const number = Number(value)
@@ -93,7 +93,7 @@ function numberedClasses(outputs: Tensors, manifest: Manifest, count: number, ro
   const output = labelOutput(outputs, manifest)
   const predicted = output === undefined ? [] : classNames(output, manifest, rows)
   if (predicted.some((name) => typeof name === 'string' || name < 0 || name >= count)) {
-    throw unfit(manifest, 'nothing says which score is of which class; it needs "labels", in the order of its scores')
+    throw unfit(manifest, 'the classes of its scores are unknown; it needs "labels", in the order of its scores')
   }
   return Array.from({ length: count }, (_, i) => `${i}`)
 }
@@ -118,7 +118,7 @@ function scoreRows(outputs: Tensors, manifest: Manifest, rows: number): Float64A
 function widthOf(values: Float64Array, rows: number, manifest: Manifest): number {
   const width = values.length / rows
   if (Number.isInteger(width) && width > 0) return width
-  throw unfit(manifest, `it answers ${values.length} numbers for ${rows} rows`)
+  throw unfit(manifest, `it returns ${values.length} numbers for ${rows} rows`)
 }
 
 function chosen(
@@ -130,7 +130,7 @@ function chosen(
   if (name === undefined) return [...outputs.values()].find(fits)
   const output = outputs.get(name)
   if (output !== undefined && fits(output)) return output
-  throw unfit(manifest, `its settings name an output "${name}" that it does not have, or not of this type`)
+  throw unfit(manifest, `its settings name an output "${name}" that does not exist or has another type`)
 }
 
 function isFloat({ datatype }: Tensor): boolean {
@@ -149,7 +149,7 @@ function doubles(output: Tensor): Float64Array | undefined {
 function notANumber(row: number): VergeError {
   return new VergeError(
     'run_rejected',
-    `Row ${row + 1}: the model's answer is not a finite number. Look for values far from those that it was trained on.`,
+    `Row ${row + 1}: the model's answer is not a finite number. Check for values far outside the training data.`,
     { details: { row: row + 1 } },
   )
 }
@@ -157,6 +157,6 @@ function notANumber(row: number): VergeError {
 function unfit(manifest: Manifest, problem: string): VergeError {
   return new VergeError(
     'manifest_invalid',
-    `Model "${manifest.model}" version "${manifest.version}" cannot answer for a table: ${problem}. Its operator has to correct it and push it again.`,
+    `Model "${manifest.model}" version "${manifest.version}" cannot answer a table: ${problem}. Correct the model and push it again.`,
   )
 }

@@ -52,10 +52,10 @@ export function filling(datatype: Datatype, shape: readonly number[], maxTextLen
 
 function putText(data: string[], maxLength: number): Put {
   return (index, cell) => {
-    if (typeof cell !== 'string') return `${nameOf(cell)}, where a text is needed`
+    if (typeof cell !== 'string') return `${nameOf(cell)}, but a text is needed`
     if (cell.length > maxLength) return `a text of more than ${maxLength} characters`
     if (!cell.isWellFormed()) return 'a text that is not valid Unicode: half of a surrogate pair is missing'
-    if (cell.includes('\0')) return 'a text with a zero character, which ONNX Runtime would cut off there'
+    if (cell.includes('\0')) return 'a text with a zero character, where ONNX Runtime would truncate it'
     data[index] = cell
     return undefined
   }
@@ -65,7 +65,7 @@ function putBoolean(data: { [index: number]: number | bigint }): Put {
   return (index, cell) => {
     const value = typeof cell === 'string' ? BOOLEANS.get(cell.trim().toLowerCase()) : cell
     if (value !== true && value !== false && value !== 0 && value !== 1) {
-      return `${nameOf(cell)}, where true or false is needed`
+      return `${nameOf(cell)}, but true or false is needed`
     }
     data[index] = value ? 1 : 0
     return undefined
@@ -102,8 +102,8 @@ function integerOf(cell: unknown): bigint | string {
   }
   const value = numberOf(cell)
   if (typeof value === 'string') return value
-  if (!Number.isInteger(value)) return `${value}, where a whole number is needed`
-  if (!Number.isSafeInteger(value)) return 'a number beyond 2^53, where digits are lost; send it as a text of digits'
+  if (!Number.isInteger(value)) return `${value}, but an integer is needed`
+  if (!Number.isSafeInteger(value)) return 'a number beyond 2^53, which loses digits; send it as a text of digits'
   return BigInt(value)
 }
 
@@ -128,13 +128,13 @@ function numberOf(cell: unknown): number | string {
     const text = cell.trim()
     if (text.length <= MOST_DIGITS && DECIMAL.test(text)) return Number(text)
     if (text.length <= MOST_DIGITS && /^[+-]?\d+,\d+$/.test(text)) {
-      return `"${text}", where a number is needed; write it with a decimal point`
+      return `"${text}", but a number is needed; write it with a decimal point`
     }
     if (/^[+-]?(?:nan|n\/a|null|none|inf|infinity)$/i.test(text)) {
-      return `"${text}", where a number is needed; leave a cell without a value empty, or null`
+      return `"${text}", but a number is needed; leave a cell without a value empty, or null`
     }
   }
-  return `${nameOf(cell)}, where a number is needed`
+  return `${nameOf(cell)}, but a number is needed`
 }
 
 function nameOf(cell: unknown): string {
@@ -155,6 +155,6 @@ export function fillFor(
   if (problem === undefined) return { cell: missing, nan }
   throw new VergeError(
     'manifest_invalid',
-    `Model "${model}" says of column "${column.slice(0, 100)}" that an empty cell stands for ${problem}. Its operator has to correct "missing" and push it again.`,
+    `Model "${model}" replaces an empty cell in column "${column.slice(0, 100)}" by ${problem}. Correct "missing" and push it again.`,
   )
 }

@@ -54,7 +54,7 @@ export function tableLayout(manifest: Manifest): TableLayout {
     const fixed = typeof width === 'number' && width >= 0 ? width : undefined
     const wanted = spec.shape.length === 1 ? 1 : (fixed ?? taken.length)
     if (taken.length !== wanted || taken.length === 0) {
-      throw wrongLayout(manifest, `input "${spec.name}" takes ${wanted} columns and has ${taken.length}`)
+      throw wrongLayout(manifest, `input "${spec.name}" needs ${wanted} columns but has ${taken.length}`)
     }
     return {
       name: spec.name,
@@ -77,7 +77,7 @@ export function tableTensors(table: Table, layout: TableLayout, manifest: Manife
     if (input.rows !== undefined && input.rows !== table.rows) {
       throw new VergeError(
         'invalid_request',
-        `This model takes exactly ${input.rows} ${input.rows === 1 ? 'row' : 'rows'} at a time, and there are ${table.rows}.`,
+        `This model takes exactly ${input.rows} ${input.rows === 1 ? 'row' : 'rows'} at a time, but there are ${table.rows}.`,
         { details: { field: 'inputs' } },
       )
     }
@@ -102,7 +102,7 @@ function inputTensor(input: TableInput, table: Table, manifest: Manifest, limits
       }
       const problem =
         empty && fill === undefined
-          ? 'nothing, and the model does not say what an empty cell stands for'
+          ? 'empty, and the model has no value for empty cells'
           : put(index, empty ? fill?.cell : cells[row])
       if (problem !== undefined) throw wrongCell(table, row, column.name, problem)
     }
@@ -139,12 +139,12 @@ export function tableExample(manifest: Manifest, layout: TableLayout): unknown {
 function onlyInput(manifest: Manifest, column: string): string {
   const [input, other] = manifest.inputs
   if (input !== undefined && other === undefined) return input.name
-  throw wrongLayout(manifest, `nothing says which input takes column "${column}"`)
+  throw wrongLayout(manifest, `no input takes column "${column}"`)
 }
 
 function wrongLayout(manifest: Manifest, problem: string): VergeError {
   return new VergeError(
     'manifest_invalid',
-    `The columns of model "${manifest.model}" version "${manifest.version}" do not fit its inputs: ${problem}. Its operator has to correct "tabular.columns" and push it again.`,
+    `The columns of model "${manifest.model}" version "${manifest.version}" do not match its inputs: ${problem}. Correct "tabular.columns" and push it again.`,
   )
 }

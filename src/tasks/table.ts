@@ -102,7 +102,9 @@ function csvText({ bytes, charset }: TaskBody & { kind: 'bytes' }): string {
   try {
     decoder = new TextDecoder(encoding, { fatal: true, ignoreBOM: false })
   } catch (cause) {
-    throw new VergeError('invalid_request', `The charset "${encoding}" is not known. Save the CSV as UTF-8.`, { cause })
+    throw new VergeError('invalid_request', `The charset "${encoding}" is not supported. Save the CSV as UTF-8.`, {
+      cause,
+    })
   }
   try {
     return decoder.decode(bytes)
@@ -121,7 +123,7 @@ function tableOf(inputs: unknown, names: readonly string[], limits: Limits): Tab
     const { data } = inputs
     if (isObject(data)) return fromColumns(data, names, limits)
   }
-  throw wrong('"inputs" has to be {"data": {"column": [...]}} or a list of rows [{"column": ...}].', 'inputs')
+  throw wrong('"inputs" must be {"data": {"column": [...]}} or a list of rows [{"column": ...}].', 'inputs')
 }
 
 function fromColumns(data: Readonly<Record<string, unknown>>, names: readonly string[], limits: Limits): Table {
@@ -131,11 +133,11 @@ function fromColumns(data: Readonly<Record<string, unknown>>, names: readonly st
   for (const name of names) {
     const cells = data[name]
     const field = `inputs.data.${shown(name)}`
-    if (!Array.isArray(cells)) throw wrong(`Column "${shown(name)}" has to be a list with a cell for each row.`, field)
+    if (!Array.isArray(cells)) throw wrong(`Column "${shown(name)}" must be a list with a cell per row.`, field)
     rows ??= cells.length
     if (cells.length !== rows) {
       throw wrong(
-        `Column "${shown(name)}" has ${cells.length} cells, and column "${shown(names[0] ?? '')}" has ${rows}.`,
+        `Column "${shown(name)}" has ${cells.length} cells, but column "${shown(names[0] ?? '')}" has ${rows}.`,
         field,
       )
     }
@@ -149,8 +151,7 @@ function fromRecords(records: readonly unknown[], names: readonly string[], limi
   checkSize(records.length, names.length, limits)
   const columns = new Map(names.map((name) => [name, new Array<unknown>(records.length)] as const))
   for (const [row, record] of records.entries()) {
-    if (!isObject(record))
-      throw wrong(`Row ${row + 1} is not an object with a field for each column.`, `inputs[${row}]`)
+    if (!isObject(record)) throw wrong(`Row ${row + 1} is not an object with a field per column.`, `inputs[${row}]`)
     const keys = Object.keys(record)
     if (keys.length !== names.length || keys.some((key) => !columns.has(key))) {
       checkNames(keys, names, `Row ${row + 1}`)

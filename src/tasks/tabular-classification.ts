@@ -12,8 +12,8 @@ const parametersSchema = z
     return_scores: z
       .boolean()
       .optional()
-      .meta({ description: 'Answer labels with scores for each row, best first, instead of the class alone' }),
-    top_k: z.number().int().positive().optional().meta({ description: 'How many of them; implies return_scores' }),
+      .meta({ description: 'Answer labels with scores for each row, best first, instead of only the class' }),
+    top_k: z.number().int().positive().optional().meta({ description: 'How many labels; implies return_scores' }),
   })
   .meta({ id: 'TabularClassificationParameters' })
 

@@ -83,7 +83,7 @@ function* encodings(inputs: readonly Input[], fieldOf: (i: number) => string, re
     const [first, second] = textsOf(input, field)
     if (first === undefined) continue
     if (second !== undefined && !reader.tokenizer.readsPairs) {
-      throw new VergeError('invalid_request', `This model reads one text, and no pairs. Send "${field}" as a text.`, {
+      throw new VergeError('invalid_request', `This model does not take pairs. Send "${field}" as a text.`, {
         details: { field },
       })
     }

@@ -7,34 +7,34 @@ import { seed, stopString } from '../protocols/generation-fields.ts'
 import type { BoundTask } from './task.ts'
 import { readTextBody } from './texts.ts'
 
-const ignored = z.unknown().optional().meta({ description: 'Taken, and not looked at' })
+const ignored = z.unknown().optional().meta({ description: 'Accepted and ignored' })
 
 const stopStringsOf = (limits: Limits) => z.array(stopString(limits)).max(limits.stopStrings).nullish()
 
 const parametersOf = (limits: Limits) =>
   z.strictObject({
-    max_new_tokens: z.number().int().positive().nullish().meta({ description: 'Most tokens of the answer' }),
+    max_new_tokens: z.number().int().positive().nullish().meta({ description: 'Maximum tokens of the answer' }),
     do_sample: z
       .boolean()
       .nullish()
-      .meta({ description: 'Draw tokens by their likelihood; by default only where a field below says how' }),
+      .meta({ description: 'Sample tokens; by default only if one of the fields below is set' }),
     temperature: z.number().min(0).max(100).nullish(),
     top_k: z.number().int().min(0).nullish(),
     top_p: z.number().min(0).max(1).nullish(),
     min_p: z.number().min(0).max(1).nullish(),
-    typical_p: z.null({ error: 'is not known here; leave it out' }).optional(),
+    typical_p: z.null({ error: 'is not supported; remove it' }).optional(),
     repetition_penalty: z.number().positive().max(10).nullish(),
     frequency_penalty: z.number().min(-2).max(2).nullish(),
     return_full_text: z
       .boolean()
       .nullish()
-      .meta({ description: 'The prompt before its continuation, which is the default' }),
-    stop: stopStringsOf(limits).meta({ description: 'Strings that end the answer, and are not in it' }),
+      .meta({ description: 'Whether the answer includes the prompt (the default)' }),
+    stop: stopStringsOf(limits).meta({ description: 'Strings that end the answer; the answer does not include them' }),
     stop_sequences: stopStringsOf(limits),
     seed,
-    num_return_sequences: z.literal(1, { error: 'one answer is given to a request' }).nullish(),
-    details: z.literal(false, { error: 'details cannot be asked for here; leave it out' }).nullish(),
-    truncate: z.null({ error: 'prompts are not cut; send a shorter one' }).optional(),
+    num_return_sequences: z.literal(1, { error: 'must be 1' }).nullish(),
+    details: z.literal(false, { error: 'is not supported; remove it' }).nullish(),
+    truncate: z.null({ error: 'is not supported; send a shorter prompt' }).optional(),
     watermark: ignored,
     max_time: ignored,
   })
@@ -63,7 +63,7 @@ export function textGeneration(limits: Limits): BoundTask {
     async execute(body, { language }) {
       const { inputs, parameters = {} } = readTextBody(requestSchema, body, limits)
       if (language === undefined) {
-        throw new VergeError('engine_unsupported', 'Texts cannot be written here. Use POST /v1/completions.')
+        throw new VergeError('engine_unsupported', 'This route cannot generate text. Use POST /v1/completions.')
       }
       const writer = await TextGenerator.open(language.model, writingRequest(parameters), limits)
       const prompt = await writer.text(inputs, 'inputs')

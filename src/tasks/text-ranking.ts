@@ -15,14 +15,14 @@ import { checkTexts, emptyText, readTextBody } from './texts.ts'
 const requestSchema = z
   .strictObject({
     inputs: z.strictObject({
-      query: z.string().meta({ description: 'What is looked for' }),
-      texts: z.array(z.string()).min(1).meta({ description: 'What is put in order by how well it answers' }),
+      query: z.string().meta({ description: 'Search query' }),
+      texts: z.array(z.string()).min(1).meta({ description: 'Texts to rank by relevance to the query' }),
     }),
     parameters: z
       .strictObject({
         top_n: z.number().int().positive().optional().meta({ description: 'How many texts, best first' }),
-        raw_scores: z.boolean().optional().meta({ description: "The model's own numbers rather than 0 to 1" }),
-        return_text: z.boolean().optional().meta({ description: 'Each text beside its score' }),
+        raw_scores: z.boolean().optional().meta({ description: "Return the model's raw scores instead of 0 to 1" }),
+        return_text: z.boolean().optional().meta({ description: 'Return each text with its score' }),
       })
       .optional(),
   })
@@ -30,7 +30,7 @@ const requestSchema = z
 
 export const rankingSchema = z
   .array(z.object({ index: z.number().int(), score: z.number(), text: z.string().optional() }))
-  .meta({ id: 'TextRanking', description: 'Best first; `index` is the place among the texts of the request' })
+  .meta({ id: 'TextRanking', description: 'Best first; `index` is the position in the texts of the request' })
 
 export interface Ranked {
   /** Place among the texts. */
@@ -185,6 +185,6 @@ function logitsOf(outputs: Tensors, rows: number, manifest: Manifest): Float32Ar
   }
   throw new VergeError(
     'manifest_invalid',
-    `Model "${manifest.model}" version "${manifest.version}" has no output with one score for each text. Its operator has to push it with another task.`,
+    `Model "${manifest.model}" version "${manifest.version}" has no output with one score per text. Push the model again with another task.`,
   )
 }

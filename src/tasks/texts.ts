@@ -46,7 +46,7 @@ export function checkTexts(
     if (text.length > textLength) {
       throw new VergeError(
         'input_too_large',
-        `"${name}" may have at most ${textLength} characters. Send a part of it.`,
+        `"${name}" may have at most ${textLength} characters. Send a shorter text.`,
         {
           details: { field: name, limit_characters: textLength },
         },
@@ -66,7 +66,7 @@ export function fieldIn(name: string, list: boolean): (place: number) => string 
 }
 
 export function emptyText(field: string): VergeError {
-  return new VergeError('empty_input', `"${field}" holds nothing that the model knows. Send some words.`, {
+  return new VergeError('empty_input', `"${field}" contains no tokens that the model knows. Send some words.`, {
     details: { field },
   })
 }

@@ -17,17 +17,13 @@ const parametersSchema = z.strictObject({
     .enum(AGGREGATION)
     .optional()
     .meta({ description: 'How tokens become entities; by default `simple`, and `none` answers single tokens' }),
-  ignore_labels: z
-    .array(z.string())
-    .max(1_000)
-    .optional()
-    .meta({ description: 'Labels that are left out; by default `O`' }),
+  ignore_labels: z.array(z.string()).max(1_000).optional().meta({ description: 'Labels to leave out; by default `O`' }),
   stride: z
     .number()
     .int()
     .nonnegative()
     .optional()
-    .meta({ description: 'Tokens that windows of a long text share; left out, a long text is cut' }),
+    .meta({ description: 'Tokens that windows of a long text share; without it long texts are truncated' }),
   offsets: z
     .enum(['code_points', 'utf16'])
     .optional()
@@ -119,7 +115,7 @@ function checkStride({ stride, aggregation_strategy: strategy }: Parameters, roo
     throw new VergeError(
       'invalid_request',
       strategy === 'none'
-        ? '"parameters.stride" needs another "aggregation_strategy" than "none".'
+        ? '"parameters.stride" needs an "aggregation_strategy" other than "none".'
         : `"parameters.stride" must be less than ${room}, the tokens of a window.`,
       { details: { field: 'parameters.stride' } },
     )

@@ -19,7 +19,7 @@ export function initialWindowState({ context, state }: WindowSettings): WindowSt
 /** The settings that such a model needs. @throws manifest_invalid */
 export function windowSettings(manifest: Manifest, { window }: AudioSettings): WindowSettings {
   if (window !== undefined) return window
-  throw wrong(manifest, 'does not say how it hears a sound window by window')
+  throw wrong(manifest, 'has no settings for audio windows')
 }
 
 /**
@@ -54,11 +54,12 @@ export async function runWindow(
   const outputs = await run(inputs)
   const [probability, ...more] = floats(outputs, settings.output, manifest)
   if (probability === undefined || more.length > 0 || !(probability >= 0 && probability <= 1)) {
-    throw wrong(manifest, `answers with something in "${settings.output}" that is no probability`)
+    throw wrong(manifest, `returned a value in "${settings.output}" that is not a probability`)
   }
   const next = settings.state.map(({ output, shape }) => {
     const values = floats(outputs, output, manifest)
-    if (values.length !== count(shape)) throw wrong(manifest, `gives a state "${output}" of another size than it takes`)
+    if (values.length !== count(shape))
+      throw wrong(manifest, `returned a state "${output}" of a different size than its input`)
     return values
   })
   return {
@@ -92,6 +93,6 @@ function count(shape: readonly number[]): number {
 function wrong({ model, version }: Manifest, what: string): VergeError {
   return new VergeError(
     'manifest_invalid',
-    `Model "${model}" version "${version}" ${what}. Its operator has to correct its audio settings and push it again.`,
+    `Model "${model}" version "${version}" ${what}. Correct its audio settings and push it again.`,
   )
 }

@@ -20,15 +20,15 @@ const requestSchema = z
     parameters: z.strictObject({
       candidate_labels: z
         .union([z.string(), z.array(z.string()).min(1)])
-        .meta({ description: 'What the text may be about; a list, or one text with commas' }),
+        .meta({ description: 'Candidate labels: a list, or one text with commas' }),
       hypothesis_template: z
         .string()
         .optional()
-        .meta({ description: `A sentence with {} for the label; by default "${DEFAULT_TEMPLATE}"` }),
+        .meta({ description: `Sentence with {} in place of the label; by default "${DEFAULT_TEMPLATE}"` }),
       multi_label: z
         .boolean()
         .optional()
-        .meta({ description: 'Whether several labels may hold: then each has a probability of its own' }),
+        .meta({ description: 'Whether several labels may apply: each then gets its own probability' }),
     }),
   })
   .meta({ id: 'ZeroShotClassificationRequest' })
@@ -169,7 +169,7 @@ function hypothesesOf(labels: readonly string[], template = DEFAULT_TEMPLATE): s
   if (before === undefined || after === undefined || more.length > 0 || template.length > 1_000) {
     throw new VergeError(
       'invalid_request',
-      '"parameters.hypothesis_template" must hold {} once, where the label goes, and have at most 1000 characters.',
+      '"parameters.hypothesis_template" must contain {} exactly once, in place of the label, and have at most 1000 characters.',
       { details: { field: 'parameters.hypothesis_template' } },
     )
   }
@@ -186,7 +186,7 @@ function columnsOf({ model, version, labels = [] }: Manifest): { entailment: num
   if (entailment === -1 || labels.length < 2) {
     throw new VergeError(
       'manifest_invalid',
-      `Model "${model}" version "${version}" has no label "entailment" among its labels. Its operator has to correct them and push it again.`,
+      `Model "${model}" version "${version}" has no label "entailment". Correct its labels and push it again.`,
     )
   }
   const named = find('contra')

@@ -31,8 +31,8 @@ export function checkBlob(blob: BlobInfo, limits: Pick<Limits, 'chunkBytes' | 'a
     if (chunk.bytes > limits.chunkBytes) {
       throw new VergeError(
         'manifest_invalid',
-        `Chunk ${index + 1} of the weights is declared with ${chunk.bytes} bytes; at most ${limits.chunkBytes} are ` +
-          'allowed. Pack this version again.',
+        `Chunk ${index + 1} of the weights is declared with ${chunk.bytes} bytes; the limit is ${limits.chunkBytes}. ` +
+          'Pack this version again.',
       )
     }
     sum += chunk.bytes

@@ -157,7 +157,7 @@ export async function asked<T>(store: string, work: () => Promise<T>, signal: Ab
  */
 export function nextCursor(store: string, next: string | undefined, given: string | undefined): string {
   if (next !== undefined && next !== '' && next !== given) return next
-  throw new VergeError('store_unavailable', `A list of the ${store} store breaks off. Try again in a moment.`, {
+  throw new VergeError('store_unavailable', `A list of the ${store} store is incomplete. Try again in a moment.`, {
     details: { store },
     retryAfter: 1,
   })

@@ -65,7 +65,7 @@ export class BlobLoader {
     if (blob.bytes > maxBytes) {
       throw new VergeError(
         'model_too_large',
-        `A file of this model has ${blob.bytes} bytes; at most ${maxBytes} are read. Make it smaller and push again.`,
+        `A file of this model has ${blob.bytes} bytes; the limit is ${maxBytes}. Make it smaller and push again.`,
       )
     }
     const whole = new Uint8Array(blob.bytes)
@@ -156,7 +156,7 @@ function failure(fault: ChunkFault, located: LocatedChunk, count: number): Verge
     case 'missing':
       return new VergeError(
         'weights_unavailable',
-        `${which} is in no store. Push this version again, or roll back to another.`,
+        `${which} is missing in every store. Push this version again, or roll back to another.`,
         { details },
       )
     case 'unavailable':

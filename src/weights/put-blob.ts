@@ -39,7 +39,7 @@ export async function putBlob(
     if (data.length > options.limits.chunkBytes) {
       throw new VergeError(
         'manifest_invalid',
-        `A chunk has ${data.length} bytes; at most ${options.limits.chunkBytes} are allowed. Split it.`,
+        `A chunk has ${data.length} bytes; the limit is ${options.limits.chunkBytes}. Split it.`,
       )
     }
     const chunk = { sha256: await sha256Hex(options.sha256, data), bytes: data.length }

@@ -241,7 +241,7 @@ function refused(store: string, status: number): VergeError {
   const why =
     status === 401 || status === 403
       ? 'The Worker does not accept the signature. VERGE_ORIGIN_KEY must be the secret that its ORIGINS entry names, and Worker and origin must run the same version of Verge.'
-      : 'The Worker did not answer as one that has models.'
+      : 'The Worker did not answer like Verge.'
   return new VergeError('store_unavailable', why, { details: { store, status }, retryAfter: 5 })
 }
 

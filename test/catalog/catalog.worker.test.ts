@@ -543,13 +543,13 @@ describe('reading a manifest', () => {
     await rewrite(r2, key, (manifest) => ({ ...manifest, labels: ['edited'] }))
     await expect(readerOf().reader.manifest(model, '1', digest)).rejects.toMatchObject({
       code: 'manifest_invalid',
-      message: /not the one that was published.*Push this version again/,
+      message: /differs from the published manifest.*Push this version again/,
     })
     await r2.delete(key)
     await kv.delete(key)
     await expect(readerOf().reader.manifest(model, '1', digest)).rejects.toMatchObject({
       code: 'manifest_invalid',
-      message: /in no store.*Push this version again/,
+      message: /missing in every store.*Push this version again/,
     })
   })
 

@@ -100,7 +100,7 @@ describe('seeding local storage', () => {
     const [again] = await seed({ persistTo, models: [sums] })
     expect(again).toMatchObject({ live: [{ version: '3' }], visibility: 'private', written: 0 })
     expect(describePublished(again as PushResult)).toBe(
-      'sums 1: nothing to write (generation 2); not live: 3 is, as an operator decided. To switch: npx verge release sums 1',
+      'sums 1: nothing to write (generation 2); not live, because the operator released 3. To make it live: npx verge release sums 1',
     )
     const [released] = await seed({ persistTo, models: [sums], release: true })
     expect(released).toMatchObject({ live: [{ version: '1' }], visibility: 'public' })
@@ -111,7 +111,7 @@ describe('seeding local storage', () => {
     const failure = seed({ persistTo: join(folder, 'state'), models: [changed] })
     await expect(failure).rejects.toMatchObject({
       code: 'conflict',
-      message: expect.stringMatching(/exists already[\s\S]*Change "version" in its verge\.json/),
+      message: expect.stringMatching(/already exists[\s\S]*Change "version" in its verge\.json/),
     })
   })
 })

@@ -107,9 +107,9 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 describe('npm start', () => {
   it('serves what it says, and leaves nothing behind after Ctrl-C', { timeout: 120_000 }, async () => {
     started = start('--models', join(folder, 'models'))
-    await started.says('Ctrl-C ends it.')
+    await started.says('Press Ctrl-C to stop.')
     expect(started.output()).toMatch(/Verge is ready at/)
-    expect(started.output()).toMatch(/secret: not asked, because it is private/)
+    expect(started.output()).toMatch(/secret: no test request, because it is private/)
     expect((await leftOvers()).length).toBeGreaterThanOrEqual(2)
     // whoever pushes into this storage asks this Worker
     expect(await workerReading(join(folder, 'state'))).toBe(`http://127.0.0.1:${port}`)
@@ -138,9 +138,9 @@ describe('npm start', () => {
     await pushModel(target, { ...packed, manifest: { ...packed.manifest, version: '7' } }, { live: true })
     await target.dispose()
     started = start('--models', join(folder, 'models'))
-    await started.says('Ctrl-C ends it.')
+    await started.says('Press Ctrl-C to stop.')
     expect(started.output()).toMatch(/sums 1: nothing to write .* not live: 7 is/)
-    expect(started.output()).toContain('sums: not asked, because live is 7')
+    expect(started.output()).toContain('sums: no test request, because version 7 is live')
     const [wrangler] = await leftOvers()
     process.kill(wrangler as number, 'SIGKILL')
     expect(await started.exited).toBe(1)
@@ -151,7 +151,7 @@ describe('npm start', () => {
   it("answers the documents' lines as they say", { timeout: 120_000 }, async () => {
     // A port where no origin of the developer's listens.
     started = start('--origin', `http://127.0.0.1:${await freePort()}`)
-    await started.says('Ctrl-C ends it.')
+    await started.says('Press Ctrl-C to stop.')
     const examplesOf = async (page: string): Promise<[string, string][]> => {
       const text = await readFile(join(ROOT, page), 'utf8')
       const found = text.matchAll(/^(curl [\s\S]*?)\n((?:# .*\n)+)/gm)

@@ -49,7 +49,7 @@ describe('the schema of the configuration', () => {
       for (const inside of [least, most]) expect(messageOf({ [name]: String(inside) }), name).toBe('accepted')
       for (const outside of [least - 1, most + 1, least + 0.5, 'many']) {
         expect(messageOf({ [name]: String(outside) })).toBe(
-          `The Worker's configuration is wrong. ${name}: must be a whole number from ${least} to ${most}.`,
+          `The Worker's configuration is invalid. ${name}: must be a whole number from ${least} to ${most}.`,
         )
       }
     }

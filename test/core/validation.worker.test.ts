@@ -74,31 +74,31 @@ describe('what is wrong with a value', () => {
   it.each([
     [
       { inputs: 5 },
-      'The request, field "inputs": a number was sent, and a text, a list or an object is needed. inputs',
+      'The request, field "inputs": a number was sent, but a string, a list or an object is needed. inputs',
     ],
-    [{}, 'The request, field "inputs": nothing was sent, and a text, a list or an object is needed. inputs'],
-    [{ inputs: ['a', 5] }, 'The request, field "inputs[1]": a number was sent, and a text is needed. inputs[1]'],
-    [{ inputs: { text: null } }, 'The request, field "inputs.text": null was sent, and a text is needed. inputs.text'],
+    [{}, 'The request, field "inputs": nothing was sent, but a string, a list or an object is needed. inputs'],
+    [{ inputs: ['a', 5] }, 'The request, field "inputs[1]": a number was sent, but a string is needed. inputs[1]'],
+    [
+      { inputs: { text: null } },
+      'The request, field "inputs.text": null was sent, but a string is needed. inputs.text',
+    ],
     [
       { inputs: { words: 'a' } },
-      'The request, field "inputs.text": nothing was sent, and a text is needed. inputs.text',
+      'The request, field "inputs.text": nothing was sent, but a string is needed. inputs.text',
     ],
-    [{ inputs: 'a', seed: 'x' }, 'The request, field "seed": a text was sent, and a number or null is needed. seed'],
+    [{ inputs: 'a', seed: 'x' }, 'The request, field "seed": a string was sent, but a number or null is needed. seed'],
     [
       { inputs: 'a', seed: 1.5 },
-      'The request, field "seed": a number was sent, and a whole number or null is needed. seed',
+      'The request, field "seed": a number was sent, but an integer or null is needed. seed',
     ],
     [{ inputs: 'a', n: 2 }, 'The request, field "n": one answer is given. n'],
-    [{ inputs: 'a', mode: 'c' }, 'The request, field "mode": a text was sent, and "a" or "b" is needed. mode'],
+    [{ inputs: 'a', mode: 'c' }, 'The request, field "mode": a string was sent, but "a" or "b" is needed. mode'],
     [
       { inputs: 'a', nested: [1, 'b', true] },
-      'The request, field "nested[2]": true was sent, and a number or a text is needed. nested[2]',
+      'The request, field "nested[2]": true was sent, but a number or a string is needed. nested[2]',
     ],
-    [
-      { inputs: 'a', sed: 1 },
-      'The request: there is no field "sed"; there are inputs, seed, n, mode, nested. undefined',
-    ],
-    ['text', 'The request: a text was sent, and an object is needed. undefined'],
+    [{ inputs: 'a', sed: 1 }, 'The request: there is no field "sed"; use inputs, seed, n, mode, nested. undefined'],
+    ['text', 'The request: a string was sent, but an object is needed. undefined'],
   ])('is said with what was there and what is wanted: %j', (value, message) => {
     expect(told(value)).toBe(message)
   })

@@ -127,7 +127,7 @@ describe('a Worker with a result cache and a limit of cost', () => {
     expect(refused).toMatchObject({ status: 413, cache: null, body: { code: 'cost_too_high', limit_cost: COST_LIMIT } })
     expect((refused.body as { cost: number }).cost).toBeGreaterThan(COST_LIMIT)
     expect((refused.body as { error: string }).error).toMatch(
-      /costs \d+ units, and one request may cost 200.*fewer items/,
+      /costs \d+ units; the limit of a request is 200.*fewer or smaller items/,
     )
     expect((await infer('open', 20, 0.1)).status).toBe(200)
   })

@@ -170,7 +170,7 @@ describe('verge doctor against a Worker that is well', () => {
   it('says that a key is one that no request can carry', async () => {
     const { url } = await healthy()
     const diagnosis = await diagnose(url, { VERGE_API_KEY: 'schlüssel-des-betreibers' })
-    expect(failures(diagnosis)).toEqual(['key: VERGE_API_KEY has a character that no request can carry'])
+    expect(failures(diagnosis)).toEqual(['key: VERGE_API_KEY contains a character that is not allowed in a header'])
   })
 
   it('sees with the key that private models are hidden', async () => {
@@ -179,7 +179,7 @@ describe('verge doctor against a Worker that is well', () => {
     expect(failures(diagnosis)).toEqual([])
     const found = diagnosis.checks.map(({ area, status, finding }) => `${status} ${area}: ${finding}`)
     expect(found).toContain('ok models: digits, reviews; 1 of them private')
-    expect(found).toContain('ok privacy: to a stranger /v2/models/reviews does not exist')
+    expect(found).toContain('ok privacy: without a key /v2/models/reviews does not exist')
     expect(found).toContainEqual(expect.stringMatching(/^ok model reviews: answers "positive"/))
   })
 })
@@ -237,7 +237,7 @@ describe('verge doctor against one that is not', () => {
     const { url } = await start([digits], { ADMITTED_REQUESTS: 'many' })
     const diagnosis = await diagnose(url)
     expect(diagnosis.code).toBe(1)
-    expect(failures(diagnosis)).toEqual([expect.stringMatching(/^address: .*does not answer as Verge does/)])
+    expect(failures(diagnosis)).toEqual([expect.stringMatching(/^address: .*is not Verge/)])
   })
 
   it('nothing listening', async () => {

@@ -109,8 +109,8 @@ async function untilPlaced(place: string): Promise<string> {
 
 describe('npm start, before an origin runs', () => {
   it('says which models wait for one', () => {
-    expect(start.output()).toMatch(/dark: does not answer yet, because no origin is up.*npm run origin/)
-    expect(start.output()).toMatch(/# for larger machines.*: abacus\nnpm run origin\n/)
+    expect(start.output()).toMatch(/dark: does not answer yet, because no origin for it is running.*npm run origin/)
+    expect(start.output()).toMatch(/# prefers an origin.*: abacus\nnpm run origin\n/)
     expect(start.output()).toMatch(/curl \S+\/v1\/chat\/completions .*"abacus".*\n# "27 plus 58 is 85\."/)
   })
 })
@@ -281,7 +281,7 @@ describe('when the origin is killed', () => {
 
   it('a push says that it was not asked, and why', async () => {
     const pushed = await push(join(scratch, 'pushed'), '--model-version', '3')
-    expect(pushed.stdout).toMatch(/is stored\. It was not asked: no origin is up that runs it/)
+    expect(pushed.stdout).toMatch(/is stored\. No test request was sent: no origin for it is running/)
     // Whoever named the Worker wanted to hear it answer.
     expect(pushed.code).toBe(1)
   })
@@ -289,7 +289,7 @@ describe('when the origin is killed', () => {
   it('the doctor says what to do', async () => {
     const { code, stdout } = await doctor()
     expect(stdout).toMatch(/^warn +origins +local is left out/m)
-    expect(stdout).toMatch(/^warn +model abacus +is answered by a lesser artifact/m)
+    expect(stdout).toMatch(/^warn +model abacus +is answered by a smaller artifact/m)
     expect(stdout).toMatch(/^fail +model dark +does not answer: HTTP 503[^\n]*\n +-> It runs on an origin alone/m)
     expect(code).toBe(1)
   })

@@ -131,7 +131,7 @@ describe('verge push', () => {
     expect(stderr).toMatch(/differ too much from the original's\. Nothing was pushed\.\n {2}edge-q4: output "scores" /)
     expect(stderr).toMatch(/--exclude.*--dtype.*--tolerance/)
     expect(stderr).toMatch(/"(words|raised|even)"/)
-    const [, report = ''] = /The whole report: (.*)\n/.exec(stderr) ?? []
+    const [, report = ''] = /Full report: (.*)\n/.exec(stderr) ?? []
     expect(existsSync(join(folder, report))).toBe(true)
     expect(await stored()).toEqual([])
   })
@@ -217,11 +217,11 @@ describe('verge push', () => {
     const refused = await push('odd.onnx', '--name', ODD)
     expect(refused).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/ran on none of the 14 inputs.*--samples requests\.jsonl/s),
+      stderr: expect.stringMatching(/accepted none of the 14 inputs.*--samples requests\.jsonl/s),
     })
     const { live, report } = await pushed('odd.onnx', '--name', ODD, '--no-verify', '--no-measure')
     expect(report).toMatchObject({ verification: null, measured: null })
-    expect(live.answer).toMatch(/^its metadata; it was not run/)
+    expect(live.answer).toMatch(/^its metadata; no input is known/)
   })
 
   it('shows a folder that says nothing of who may see it as it shows any other model on this machine', async () => {
@@ -245,7 +245,7 @@ describe('verge push', () => {
     expect(stdout).toContain(`curl ${server.url}/v2/models/${ENCODER}/versions/9/infer`)
     expect(stdout).toContain('-H "authorization: Bearer $VERGE_API_KEY"')
     expect(stdout).toMatch(
-      new RegExp(`not live: 2 is. To switch:\n\n {2}npx verge release ${ENCODER} 9 --persist-to state\n`),
+      new RegExp(`not live. Live: 2. To make it live:\n\n {2}npx verge release ${ENCODER} 9 --persist-to state\n`),
     )
   })
 
@@ -315,8 +315,8 @@ describe('verge push', () => {
     await writeFile(join(folder, 'silent.onnx'), silent())
     const { code, stderr } = await push('silent.onnx', '--name', SILENT, '--no-measure')
     expect(code).toBe(1)
-    expect(stderr).toMatch(/Nothing was pushed\. On the inputs that Verge made up no output of the model shows/)
-    expect(stderr).toMatch(/Output "y": the original answers nothing but zeros\./)
+    expect(stderr).toMatch(/Nothing was pushed\. On the inputs that Verge generated no output shows/)
+    expect(stderr).toMatch(/Output "y": the original returns only zeros\./)
     expect(stderr).toMatch(/--samples requests\.jsonl/)
     const line = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [2e6, 3e6] }] }
     const other = { inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2], data: [5e6, 1e6] }] }
@@ -329,7 +329,7 @@ describe('verge push', () => {
     const args = ['encoder.onnx', '--name', ENCODER, '--private', '--no-measure', '--no-verify']
     const { code, stdout } = await push(...args)
     expect(code).toBe(1)
-    expect(stdout).toMatch(/is stored\. It was not asked: it is private, and VERGE_API_KEY is not set\./)
+    expect(stdout).toMatch(/is stored\. No test request was sent: it is private, and VERGE_API_KEY is not set\./)
     const nobody = ['--url', `http://127.0.0.1:${await freePort()}`]
     const unheard = await push(...args.filter((arg) => arg !== '--private'), '--public', ...nobody)
     expect(unheard).toMatchObject({ code: 1, stdout: expect.stringMatching(/no Worker listens at http:/) })

@@ -218,7 +218,7 @@ describe('verification in workerd', () => {
     const nan = await verify(-1, 4, Infinity, 0)
     expect(nan.ok).toBe(false)
     expect(nan.artifacts[0]?.outputs[0]).toMatchObject({ notNumbers: 1, elements: 4 })
-    expect(nan.artifacts[0]?.failures[0]).toMatch(/is NaN in the original's own answers, 1 of 4 elements/)
+    expect(nan.artifacts[0]?.failures[0]).toMatch(/is NaN in the outputs of the original, 1 of 4 elements/)
   })
 
   it('runs in onnxruntime-node what is not for the edge', async () => {

@@ -46,7 +46,7 @@ describe('callers', () => {
       const hidden = await compare('secret', make)
       expect(hidden).toEqual(await compare('nosuch', make))
       expect(hidden.status).toBe(404)
-      expect(hidden.body).toContain('private models need a credential')
+      expect(hidden.body).toContain('private models need a key')
     }
     expect((await request('/v2/models/secret', { headers: OPERATOR })).status).toBe(200)
     expect((await post('/v2/models/secret/infer', INFER, OPERATOR)).status).toBe(200)
@@ -290,7 +290,7 @@ describe('failures', () => {
       (await (await post('/v2/models/open/infer', INFER, headers)).json<{ error: string; code: string }>()).error
     expect(await told(OPERATOR)).toBe(reason)
     for (const headers of [{}, { authorization: 'Bearer EMPTY' }]) {
-      expect(await told(headers)).toMatch(/^The model could not be loaded\. Its operator has to push it again/)
+      expect(await told(headers)).toMatch(/^The model could not be loaded\. Its operator must push it again/)
     }
     expect(lines.filter(({ fields }) => fields.message === reason)).toHaveLength(3)
   })

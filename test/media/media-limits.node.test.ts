@@ -90,7 +90,7 @@ describe('the costliest files within the limits', () => {
     [
       'a PNG of many empty blocks',
       () => png({ width: 64, height: 64, depth: 8, colour: 2 }, emptyBlocks('wide', 3 * MiB)),
-      /too many blocks/,
+      /too many compressed blocks/,
       {},
     ],
     ['a lossy WebP of 16 million pixels and 8 MB', () => noisyWebp(4096, 4096, 105), /4096 x 4096 pixels/, {}],

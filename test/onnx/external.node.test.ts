@@ -265,8 +265,8 @@ describe('model files', () => {
 
   it.each([
     ['a file outside', { location: '../secret.bin' }, /not a file inside/],
-    ['a link to a file outside', { location: 'link.bin' }, /link that leads out/],
-    ['a link to a folder outside', { location: 'up/secret.bin' }, /link that leads out/],
+    ['a link to a file outside', { location: 'link.bin' }, /link to a file outside the model's folder/],
+    ['a link to a folder outside', { location: 'up/secret.bin' }, /link to a file outside the model's folder/],
     ['a file that is missing', { location: 'weights.bin' }, /ENOENT/],
     ['a folder', { location: 'deep' }, /not a file/],
     ['a range beyond the end', { location: 'deep/weights.bin', offset: '17' }, /has 24 bytes, .* up to 25/],

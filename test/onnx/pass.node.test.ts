@@ -271,7 +271,7 @@ describe('the runner', () => {
       { what: 'p', remove: [node('Neg', 'x', 'q')] },
       /"broken" \(p\) removes a node that is not there/,
     ],
-    ['makes a circle', { what: 'p', add: [node('Neg', 'd', 'c'), node('Neg', 'c', 'd')] }, /waits for its own output/],
+    ['makes a circle', { what: 'p', add: [node('Neg', 'd', 'c'), node('Neg', 'c', 'd')] }, /depends on its own output/],
     ['takes away what is read', { what: 'p', removeInitializers: ['w'] }, /After pass "broken".*"w"/],
   ])('refuses a pass that %s', async (_, patch, message) => {
     await expect(run(chain(), [pass('broken', patch)])).rejects.toThrow(message)

@@ -241,7 +241,7 @@ describe('placement policy', () => {
   it('tells the caller what to do next', () => {
     const messageOf = (current: Case): string => decide(facts(current)).refusal?.message ?? ''
     expect(messageOf({ preference: 'auto', hint: 'edge', artifacts: 'large', origins: 'up' })).toBe(
-      'Model "m" cannot run at the edge: artifact big is too large. Ask for "auto" or "origin".',
+      'Model "m" cannot run at the edge: artifact big is too large. Set "auto" or "origin".',
     )
     expect(messageOf({ preference: 'origin', hint: 'auto', artifacts: 'none', origins: 'none' })).toContain('ORIGINS')
     expect(messageOf({ preference: 'origin', hint: 'auto', artifacts: 'none', origins: 'down' })).toContain('Try again')

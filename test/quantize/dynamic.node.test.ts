@@ -348,7 +348,7 @@ describe('dynamic int8', () => {
     expect(layers[0]?.sqnrDb).toBeLessThan(50)
     expect(skipped).toEqual([
       { node: 'b', op: 'MatMul', reason: 'its weight has only 96 elements' },
-      { node: 'c', op: 'MatMul', reason: 'its weight has 3 dimensions and not two' },
+      { node: 'c', op: 'MatMul', reason: 'its weight has 3 dimensions instead of two' },
       { node: 'd', op: 'MatMul', reason: 'its weight is also an input of the model, which callers may set' },
       { node: 'f', op: 'MatMul', reason: 'its weight is the first factor' },
     ])
@@ -448,7 +448,7 @@ describe('embeddings in eight bits', () => {
     await change(lookup(table, 64, { axis: { int: 1 } }), [pass])
     await change(lookup(weight('table', 10, 64), 64), [pass])
     expect(skipped.map(({ reason }) => reason)).toEqual([
-      'it gathers along axis 1 and not along the first',
+      'it gathers along axis 1 instead of the first',
       'its table has only 640 elements',
     ])
   })

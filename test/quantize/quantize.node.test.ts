@@ -176,9 +176,9 @@ describe('what is quantized', () => {
     const exclude = { nodes: ['raised', 'lowred', 'head*'], ops: ['Conv'] }
     const { notes } = await quantize(encoder().model, { dtype: 'q8', exclude })
     expect(notes.filter((note) => note.startsWith('exclusions: '))).toEqual([
-      'exclusions: no node is called "lowred"',
-      'exclusions: no node is called "head*"',
-      'exclusions: no node is a "Conv"',
+      'exclusions: no node has the name "lowred"',
+      'exclusions: no node has the name "head*"',
+      'exclusions: no node has the operator "Conv"',
     ])
   })
 
@@ -268,7 +268,7 @@ describe('what is quantized', () => {
     })
     const { layers, skipped } = await quantize(model, { dtype: 'int8', prune: 0.5 })
     expect(layers).toMatchObject([{ node: 'y', to: 'fp32, 50 % zeros' }])
-    expect(skipped).toEqual([{ node: 'y', op: 'MatMul', reason: 'its weight has 3 dimensions and not two' }])
+    expect(skipped).toEqual([{ node: 'y', op: 'MatMul', reason: 'its weight has 3 dimensions instead of two' }])
   })
 })
 

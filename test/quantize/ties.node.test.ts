@@ -187,7 +187,7 @@ describe('a weight whose floats stay', () => {
       expect(result.skipped).toContainEqual({
         node: 'y',
         op: 'MatMul',
-        reason: 'its weight "E" stays in float for an output, so a copy gains nothing',
+        reason: 'its weight "E" stays in float for an output, so a quantized copy would save nothing',
       })
     },
   )

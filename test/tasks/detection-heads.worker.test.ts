@@ -84,7 +84,7 @@ describe('the head of a detector', () => {
 
   it('is refused where its shape says one thing and its numbers another, unless the settings decide', () => {
     const rows = output('output0', 84, 6, CHOSEN)
-    expect(() => found(rows, 2)).toThrow(/may be scores of labels, or score and class: say which with detection.head/)
+    expect(() => found(rows, 2)).toThrow(/may be scores of labels, or score and class: set detection.head/)
     expect(found(rows, 2, { head: 'end-to-end' })).toEqual(BOXES)
     expect(found(rows, 2, { ...YOLO, objectness: false })).toEqual([
       [1, 1, 8 - 20, 8 - 28, 8 + 20, 8 + 28],
@@ -99,25 +99,20 @@ describe('the head of a detector', () => {
 
   it.each([
     // YOLO-OBB: columns of box, scores and angle; poses and masks of chosen boxes; YOLOv7's end to end.
-    [
-      'an angle behind the scores',
-      [1, 20, 84],
-      15,
-      /one more for each box than its labels need, which may be an angle/,
-    ],
-    ['scores for other labels', [1, 300, 9], 80, /300 x 9 numbers, which does not fit its labels/],
+    ['an angle behind the scores', [1, 20, 84], 15, /one more per box than its labels need, perhaps an angle/],
+    ['scores for other labels', [1, 300, 9], 80, /300 x 9 numbers, which does not match its labels/],
     [
       'fractions for a class',
       [1, 300, 6],
       80,
-      /300 x 6 numbers, which does not fit its labels/,
+      /300 x 6 numbers, which does not match its labels/,
       [[1, 1, 2, 2, 0.9, 0.5]],
     ],
-    ['a class that its labels lack', [1, 300, 6], 80, /does not fit its labels/, [[1, 1, 2, 2, 0.9, 80]]],
+    ['a class that its labels lack', [1, 300, 6], 80, /does not match its labels/, [[1, 1, 2, 2, 0.9, 80]]],
     ['points behind chosen boxes', [1, 300, 57], 1, /rows of box, score, class and 51 numbers more/, [CHOSEN[1] ?? []]],
     ['an angle behind chosen boxes', [1, 300, 7], 2, /rows of box, score, class and 1 numbers more/, [CHOSEN[0] ?? []]],
-    ['its picture in front', [1, 30, 7], 2, /rows of picture, box, class and score/, [[0, 8, 8, 40, 56, 1, 0.9]]],
-    ['as many rows as columns', [1, 6, 6], 2, /6 x 6 numbers, which may lie either way/],
+    ['its picture in front', [1, 30, 7], 2, /rows of image, box, class and score/, [[0, 8, 8, 40, 56, 1, 0.9]]],
+    ['as many rows as columns', [1, 6, 6], 2, /6 x 6 numbers, whose orientation is ambiguous/],
   ] as const)(
     'is refused with %s',
     (_, [, count, width], labels, message, rows: readonly (readonly number[])[] = []) => {

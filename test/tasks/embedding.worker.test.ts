@@ -208,7 +208,7 @@ it('names a token id that the model does not have', async () => {
     const response = await post('/v1/embeddings', { model: 'mean', input })
     expect([response.status, await response.json()]).toEqual([
       400,
-      { error: expect.objectContaining({ message: expect.stringContaining('no token id of this model') }) },
+      { error: expect.objectContaining({ message: expect.stringContaining('not a token id of this model') }) },
     ])
   }
 })

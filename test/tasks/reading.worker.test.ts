@@ -91,7 +91,7 @@ describe('pairs for text classification', () => {
   })
 
   it.each([
-    ['/run/single', { text: 'good', text_pair: 'film' }, 'reads one text, and no pairs'],
+    ['/run/single', { text: 'good', text_pair: 'film' }, 'does not take pairs'],
     ['/run/nli', { text: 'good', text_pair: ' ' }, 'inputs.text_pair'],
     ['/run/nli', { text: 'good' }, 'inputs'],
   ])('are refused by %s: %j', async (path, inputs, said) => {

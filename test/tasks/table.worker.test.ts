@@ -273,11 +273,11 @@ describe('a table', () => {
     ['fp64', '1e999', 'out of the range of FP64'],
     ['fp32', 'NaN', 'leave a cell without a value empty'],
     ['fp32', '-Infinity', 'leave a cell without a value empty'],
-    ['fp32', '0x10', 'where a number is needed'],
-    ['fp32', '1,5', 'where a number is needed'],
-    ['fp32', true, 'true, where a number is needed'],
-    ['fp32', [1], 'a list, where a number is needed'],
-    ['fp32', { n: 1 }, 'an object, where a number is needed'],
+    ['fp32', '0x10', 'but a number is needed'],
+    ['fp32', '1,5', 'but a number is needed'],
+    ['fp32', true, 'true, but a number is needed'],
+    ['fp32', [1], 'a list, but a number is needed'],
+    ['fp32', { n: 1 }, 'an object, but a number is needed'],
     ['fp32', null, 'it is nothing'],
     ['fp32', '', 'it is nothing'],
   ])('%s does not take %j', async (name, cell, message) => {
@@ -294,7 +294,7 @@ describe('a table', () => {
   })
 
   it.each([
-    [{ sex: ['a', 7] }, 'sex', 'where a text is needed'],
+    [{ sex: ['a', 7] }, 'sex', 'where a string is needed'],
     [{ sex: ['a', null] }, 'sex', 'it is nothing'],
     [{ sex: ['a', 'x\0y'] }, 'sex', 'zero character'],
     [{ sex: ['a', '\ud800'] }, 'sex', 'surrogate'],
@@ -419,7 +419,7 @@ describe('CSV', () => {
   })
 
   it.each([
-    ['a quote that is never closed', 'a,b\n1,"2\n3,4', 'line 2: a quote is never closed'],
+    ['a quote that is never closed', 'a,b\n1,"2\n3,4', 'line 2: a quote is not closed'],
     ['text after a quoted cell', 'a,b\n"1"x,2', 'line 2: something stands'],
     ['a quote inside a cell', 'a,b\n1"2,3', 'line 2: a quote stands'],
     ['a lone carriage return', 'a,b\r1,2', 'line 1: a carriage return'],
@@ -545,7 +545,7 @@ describe('what is answered', () => {
   it('is nothing where columns and inputs do not fit', async () => {
     const found = await failure(await run('unfit', { data: { a: [1] } }))
     expect(found).toMatchObject({ status: 500, code: 'manifest_invalid' })
-    expect(found.message).toContain('"X" takes 3 columns and has 1')
+    expect(found.message).toContain('"X" needs 3 columns but has 1')
     expect(codeOf(() => checkTable(unfit.manifest))).toBe('manifest_invalid')
     expect(codeOf(() => checkTable(mixed.manifest))).toBe('fine')
     const bad = { ...number('FP32').manifest, tabular: { columns: [{ name: 'n', missing: 'unknown' }] } }

@@ -164,10 +164,7 @@ describe('image classification', () => {
   })
 
   it.each([
-    [
-      '?top_n=1',
-      /no parameter "top_n" in the query of image-classification\. It may have top_k, function_to_apply, version/,
-    ],
+    ['?top_n=1', /image-classification has no query parameter "top_n"\. Use top_k, function_to_apply, version/],
     ['?top_k=two', /"parameters.top_k|top_k/],
     ['?top_k=1&top_k=2', /top_k/],
     ['?__proto__=1', /no parameter "__proto__"/],
@@ -224,7 +221,7 @@ describe('image classification', () => {
   })
 
   it.each([
-    ['a URL', { inputs: 'https://example.com/cat.png' }, 'invalid_request', /No URL is ever fetched/],
+    ['a URL', { inputs: 'https://example.com/cat.png' }, 'invalid_request', /Verge does not fetch URLs/],
     ['what is not base64', { inputs: 'not base64!' }, 'invalid_request', /base64/],
     ['a data: URL without base64', { inputs: 'data:image/png,xyz' }, 'invalid_request', /base64/],
     ['an empty string', { inputs: '' }, 'empty_input', /no image/],

@@ -26,7 +26,7 @@ export const windowSettingsSchema = z
   })
   .refine(({ state }) => carriedElements(state) <= MAX_CARRIED_ELEMENTS, {
     path: ['state'],
-    message: `may hold at most 65536 elements together`,
+    message: `may have at most 65536 elements together`,
   })
 
 /** Where speech begins and ends, unless a request says otherwise. Times in milliseconds, as silero-vad names them. */

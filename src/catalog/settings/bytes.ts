@@ -35,15 +35,15 @@ export const bytesSettingsSchema = z
       })
       .optional(),
   })
-  .refine(({ begin, middle, end }) => begin + middle + end > 0, 'begin, middle and end take no bytes at all')
+  .refine(({ begin, middle, end }) => begin + middle + end > 0, 'begin, middle and end take no bytes')
   .refine(({ begin, end, blockSize }) => begin <= blockSize && end <= blockSize, {
     path: ['blockSize'],
-    message: 'begin and end have to fit into it',
+    message: 'must be at least begin and end together',
   })
   .refine(
     ({ minBytes, threshold, thresholds, fallback }) =>
       fallback !== undefined || (minBytes === undefined && threshold === undefined && thresholds === undefined),
-    { path: ['fallback'], message: 'needed beside minBytes, threshold and thresholds' },
+    { path: ['fallback'], message: 'is required with minBytes, threshold or thresholds' },
   )
 
 export type BytesSettings = z.infer<typeof bytesSettingsSchema>

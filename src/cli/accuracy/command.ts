@@ -15,25 +15,25 @@ const OPTIONS = {
   data: {
     type: 'string',
     value: 'DIR',
-    help: 'folder of the data sets (default: ../shared/datasets); models/*/README.md say where they are from',
+    help: 'folder of the data sets (default: ../shared/datasets); models/*/README.md describe their sources',
   },
   url: {
     type: 'string',
     value: 'URL',
-    help: 'a Worker that is running; without it, one is started with local storage of its own',
+    help: 'URL of a running Worker (default: start one with separate local storage)',
   },
-  model: { type: 'string', value: 'NAME', help: `${HELD_OUT.map(({ model }) => model).join(' or ')} alone` },
-  limit: { type: 'string', value: 'N', help: 'at most N samples of each, evenly spread' },
+  model: { type: 'string', value: 'NAME', help: `only this model: ${HELD_OUT.map(({ model }) => model).join(' or ')}` },
+  limit: { type: 'string', value: 'N', help: 'at most N samples of each model, evenly spread' },
   concurrency: {
     type: 'string',
     value: 'N',
-    help: 'requests at once (default: 1, so that latencies are those of an idle server)',
+    help: 'concurrent requests (default: 1, which measures the latency of an idle server)',
   },
   key: { type: 'string', value: 'KEY', help: 'bearer key for private models (default: VERGE_API_KEY)' },
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Measures the accuracy of the models that come with Verge through their HTTP endpoint, on data that they never saw.
+const HELP = `Measures the accuracy of the bundled models over HTTP, on data that was not used for training.
 
 Usage: npm run accuracy -- [options]
 
@@ -57,7 +57,7 @@ function describe({ model, rule }: HeldOut, { right, count, latencies, refusals 
   return [
     `${model}: ${percent(right / count)} (${right} of ${count}; 95 % interval ${percent(low)} to ${percent(high)})`,
     `  latency p50 ${percentile(latencies, 0.5).toFixed(1)} ms, p95 ${percentile(latencies, 0.95).toFixed(1)} ms`,
-    `  on ${rule}${refusals > 0 ? `; asked again after 429: ${refusals} times` : ''}`,
+    `  on ${rule}${refusals > 0 ? `; retried after 429: ${refusals} times` : ''}`,
   ].join('\n')
 }
 

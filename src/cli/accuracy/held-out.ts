@@ -85,8 +85,8 @@ export function assertData(folder: string, sets: readonly HeldOut[]): void {
     `    for ${model}: ${contents} (models/${model}/README.md, "Data")`,
   ])
   throw new UsageError(
-    `The accuracy is measured on data that does not come with Verge. ${folder} lacks:\n\n${lines.join('\n')}\n\n` +
-      'Put these files into a folder, and name it: npm run accuracy -- --data DIR',
+    `Accuracy is measured on data that is not part of Verge. ${folder} does not contain:\n\n${lines.join('\n')}\n\n` +
+      'Put these files into a folder and pass it: npm run accuracy -- --data DIR',
   )
 }
 
@@ -99,7 +99,7 @@ async function unpacked(folder: string, name: string): Promise<Uint8Array> {
   try {
     packed = await readFile(join(folder, name))
   } catch (error) {
-    throw new UsageError(`${join(folder, name)} cannot be read. Name the folder that has it with --data.`, {
+    throw new UsageError(`${join(folder, name)} cannot be read. Pass the folder that contains it with --data.`, {
       cause: error,
     })
   }

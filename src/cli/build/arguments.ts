@@ -16,13 +16,13 @@ import {
 } from './options.ts'
 
 const PROOF_OPTIONS = {
-  verify: { type: 'boolean', shown: '--no-verify', help: 'do not prove it in workerd' },
+  verify: { type: 'boolean', shown: '--no-verify', help: 'do not verify the model in workerd' },
   measure: {
     type: 'boolean',
     shown: '--no-measure',
     help: 'do not measure latency, memory and cost in workerd',
   },
-  compare: { type: 'boolean', help: 'measure the original in workerd too' },
+  compare: { type: 'boolean', help: 'also measure the original in workerd' },
   original: {
     type: 'boolean',
     shown: '--no-original',

@@ -27,7 +27,7 @@ import { exampleRequest } from './request.ts'
 import { describeLoaded, type SampleNeeds, samplesFor } from './samples.ts'
 
 /** Of a report whose figures are not of this run. */
-export const KEPT_NOTE = 'proof: kept from an earlier run, since no file, sample or tool that it depends on has changed'
+export const KEPT_NOTE = 'proof: reused from an earlier run, because its files, samples and tools are unchanged'
 
 /** Where built models lie, a folder each, until they are built again. */
 export const BUILT = join(ROOT, '.verge/models')

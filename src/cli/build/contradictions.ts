@@ -15,38 +15,40 @@ export function refuseContradictions(values: OptionValues, settings: QuantizeSet
   const floats = dtype === 'fp32' || dtype === 'fp16'
   const four = dtype === 'q4' || dtype === 'q4f16'
   if (method === 'static' && !given('samples')) {
-    throw new UsageError('--method static needs --samples to calibrate with. Without any, use --method weights.')
+    throw new UsageError('--method static needs --samples for calibration. Without samples, use --method weights.')
   }
   if (method !== 'auto' && (floats || four)) {
-    throw new UsageError(`--method is for 8-bit precisions; --dtype ${dtype} has no choice of method.`)
+    throw new UsageError(`--method applies to 8-bit precisions only, not to --dtype ${dtype}. Remove one of them.`)
   }
   if (maxDrop !== undefined && !given('samples')) {
-    throw new UsageError('--max-drop needs --samples to measure the loss on.')
+    throw new UsageError('--max-drop needs --samples to measure the loss of accuracy.')
   }
   if (maxDrop !== undefined && method !== 'auto') {
-    throw new UsageError('--max-drop mixes precisions layer by layer, without --method: leave one of them out.')
+    throw new UsageError(
+      '--max-drop chooses the precision of each layer and cannot be combined with --method. Remove one of them.',
+    )
   }
   if (maxDrop !== undefined && !MIXED.includes(dtype)) {
     throw new UsageError(
-      `--max-drop mixes 4 bits (--dtype auto, q4) or 8 bits (--dtype q8, int8) with 32-bit floats; --dtype ${dtype} cannot be mixed.`,
+      `--max-drop mixes 4 bits (--dtype auto, q4) or 8 bits (--dtype q8, int8) with 32-bit floats. It does not support --dtype ${dtype}.`,
     )
   }
   if (blockSize !== undefined && !four && !(maxDrop !== undefined && dtype === 'auto')) {
-    throw new UsageError(`--block-size is for 4-bit precisions, and --dtype is ${dtype}: add --dtype q4.`)
+    throw new UsageError(`--block-size applies to 4-bit precisions only, and --dtype is ${dtype}. Set --dtype q4.`)
   }
   for (const name of ['per-channel', 'symmetric', 'reduce-range']) {
     if (given(name) && floats)
-      throw new UsageError(`--${name} is for 8 bits and fewer; --dtype ${dtype} has no scales.`)
+      throw new UsageError(`--${name} applies to 8 bits or fewer only. --dtype ${dtype} has no scales.`)
   }
   for (const name of ['calibration', 'percentile']) {
     if (!given(name)) continue
     if (floats || four || method === 'dynamic' || method === 'weights' || maxDrop !== undefined) {
-      throw new UsageError(`--${name} is for --method static, which takes 8 bits and --samples.`)
+      throw new UsageError(`--${name} applies to --method static only, which needs 8 bits and --samples.`)
     }
-    if (!given('samples')) throw new UsageError(`--${name} needs --samples to calibrate with.`)
+    if (!given('samples')) throw new UsageError(`--${name} needs --samples for calibration.`)
   }
   if (percentile !== undefined && calibration !== 'percentile') {
-    throw new UsageError(`--percentile is for --calibration percentile, and not for ${calibration}.`)
+    throw new UsageError(`--percentile applies to --calibration percentile only, not to ${calibration}.`)
   }
 }
 

@@ -105,7 +105,7 @@ export function describeInspection(inspection: Inspection): string {
         ]),
       ]),
       '',
-      `8 bits would be ${inspection.method}.`,
+      `Default 8-bit method: ${inspection.method}.`,
     )
   }
   return printableLines(lines.join('\n'))

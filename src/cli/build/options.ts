@@ -74,43 +74,43 @@ export const QUANTIZE_OPTIONS = {
       '(weights alone; computed in floats)',
     ],
   },
-  'per-channel': { type: 'boolean', help: 'a scale for each output channel; --no-per-channel for one a tensor' },
+  'per-channel': { type: 'boolean', help: 'one scale per output channel; --no-per-channel for one per tensor' },
   symmetric: { type: 'boolean', help: 'zero points at zero; --no-symmetric for the full range' },
-  'reduce-range': { type: 'boolean', help: '7 bits a weight, for processors whose 8-bit products saturate' },
+  'reduce-range': { type: 'boolean', help: '7 bits per weight, for processors whose 8-bit products saturate' },
   'block-size': {
     type: 'string',
     value: 'N',
     choices: BLOCK_SIZES.map(String),
-    help: 'weights that share a scale in 4-bit precision: 16, 32 (default), 64, 128, 256',
+    help: 'weights per scale in 4-bit precision: 16, 32 (default), 64, 128, 256',
   },
   exclude: {
     type: 'string',
     multiple: true,
     value: 'NAME',
-    help: 'leave this node as it is; * stands for anything; may be repeated',
+    help: 'do not quantize this node; * matches anything; may be repeated',
   },
   'exclude-op': {
     type: 'string',
     multiple: true,
     value: 'OP',
-    help: 'leave nodes of this operator; may be repeated',
+    help: 'do not quantize nodes of this operator; may be repeated',
   },
   calibration: {
     type: 'string',
     value: 'C',
     choices: CALIBRATIONS,
-    help: `${CALIBRATIONS.join(', ')}: how ranges are read off the samples (default: percentile)`,
+    help: `${CALIBRATIONS.join(', ')}: how ranges are computed from the samples (default: percentile)`,
   },
   percentile: { type: 'string', value: 'P', help: 'for percentile (default: 99.999)' },
   prune: {
     type: 'string',
     value: 'SHARE',
-    help: 'set this share of each weight to zero, the smallest first: 0 to 0.95',
+    help: 'set this fraction of each weight to zero, smallest values first: 0 to 0.95',
   },
   'max-drop': {
     type: 'string',
     value: 'POINTS',
-    help: 'mix precisions to the smallest model that loses at most so many per cent of accuracy on --samples',
+    help: 'mix precisions: the smallest model whose accuracy on --samples drops by at most N points',
   },
 } as const satisfies Options
 
@@ -120,24 +120,24 @@ export const IMAGE_OPTIONS = {
     value: 'P',
     choices: PRESETS,
     help: [
-      'how pictures become tensors: imagenet, inception (-1 to 1), clip, unit (0 to 1), bytes (0 to 255),',
+      'image preprocessing: imagenet, inception (-1 to 1), clip, unit (0 to 1), bytes (0 to 255),',
       "caffe (blue, green, red; 0 to 255 without ImageNet's mean)",
     ],
   },
-  size: { type: 'string', value: 'N or HxW', help: 'height and width of pictures, where the model takes any' },
-  mean: { type: 'string', value: 'A,B,C', help: 'taken away from a scaled pixel; one number, or one for each channel' },
-  std: { type: 'string', value: 'A,B,C', help: 'what the difference is divided by' },
-  layout: { type: 'string', value: 'L', choices: LAYOUTS, help: "NCHW or NHWC, where the model's input does not tell" },
+  size: { type: 'string', value: 'N or HxW', help: 'image height and width, if the model accepts any size' },
+  mean: { type: 'string', value: 'A,B,C', help: 'subtracted from scaled pixels; one number, or one per channel' },
+  std: { type: 'string', value: 'A,B,C', help: 'divisor of the difference; one number, or one per channel' },
+  layout: { type: 'string', value: 'L', choices: LAYOUTS, help: "NCHW or NHWC, if the shape of the model's input does not tell" },
 } as const satisfies Options
 
 /** Which file of a source, and how it may be fetched. */
 export const SOURCE_OPTIONS = {
-  file: { type: 'string', value: 'PATH', help: 'which .onnx, where there are several' },
+  file: { type: 'string', value: 'PATH', help: 'which .onnx file, if there are several' },
   insecure: { type: 'boolean', help: 'allow plain http:// to other machines' },
 } as const satisfies Options
 
 export const MODEL_OPTIONS = {
-  name: { type: 'string', value: 'NAME', help: 'its name in URLs' },
+  name: { type: 'string', value: 'NAME', help: 'model name in URLs' },
   'model-version': { type: 'string', value: 'V', help: 'default: the next number' },
   task: {
     type: 'string',
@@ -145,24 +145,24 @@ export const MODEL_OPTIONS = {
     choices: [...TASKS, 'none'],
     help: `${TASKS.join(', ')}; none for raw tensors`,
   },
-  labels: { type: 'string', value: 'FILE', help: 'names of the classes, a line each' },
+  labels: { type: 'string', value: 'FILE', help: 'file of class names, one per line' },
   ...IMAGE_OPTIONS,
   licence: { type: 'string', value: 'ID', help: 'such as MIT' },
   public: {
     type: 'boolean',
     shown: '--public, --private',
-    help: 'who may call it (default: as before; else private, or public on this machine)',
+    help: 'who may call the model (default: unchanged; a new model is private, or public in local storage)',
   },
   private: { type: 'boolean' },
   'loop-steps': {
     type: 'string',
     value: 'N',
-    help: 'most steps at the edge of a loop whose end depends on the inputs',
+    help: 'maximum steps at the edge for loops whose length depends on the inputs',
   },
   ...SOURCE_OPTIONS,
   'allow-random': {
     type: 'boolean',
-    help: 'serve a model that draws random numbers, without proof and without caching its answers',
+    help: 'accept a model that draws random numbers; its outputs are neither verified nor cached',
   },
 } as const satisfies Options
 
@@ -171,37 +171,37 @@ export const SAMPLE_OPTIONS = {
     type: 'string',
     value: 'PATH',
     help: [
-      'folder of pictures (sub-folders are labels), .jsonl of texts, IDX files, ONNX test data, or',
-      'requests of the Open Inference Protocol; random inputs are taken where left out',
+      'folder of images (subfolders are labels), .jsonl of texts, IDX files, ONNX test data, or',
+      'Open Inference Protocol requests (default: random inputs)',
     ],
   },
   'samples-limit': {
     type: 'string',
     value: 'N',
-    help: 'at most so many, chosen at random but always alike (default: 200; 2000 for --max-drop)',
+    help: 'at most N, chosen at random with a fixed seed (default: 200; 2000 for --max-drop)',
   },
   'samples-part': {
     type: 'string',
     value: 'R/N',
-    help: 'only those whose index leaves the remainder R when divided by N: what was not trained on',
+    help: 'only samples whose index divided by N leaves the remainder R: those not used for training',
   },
   tolerance: {
     type: 'string',
     value: 'C',
-    help: 'least cosine of original and result (default: by precision)',
+    help: 'minimum cosine similarity to the original (default: depends on the precision)',
   },
 } as const satisfies Options
 
 /** Width of the column of options in the helps of commands that build a model, so that their parts line up. */
 export const BUILD_COLUMN = 21
 
-export const QUANTIZE_HELP = `How it is made smaller (chosen for the model where left out):
+export const QUANTIZE_HELP = `Quantization (default: chosen for the model):
 ${helpOf(QUANTIZE_OPTIONS, BUILD_COLUMN)}`
 
-export const MODEL_HELP = `What it is (read from the files beside the model where left out):
+export const MODEL_HELP = `Description (default: read from the files beside the model):
 ${helpOf(MODEL_OPTIONS, BUILD_COLUMN)}`
 
-export const SAMPLE_HELP = `What it is measured with:
+export const SAMPLE_HELP = `Samples:
 ${helpOf(SAMPLE_OPTIONS, BUILD_COLUMN)}`
 
 /** @throws UsageError where a value is not one that the option knows, or options contradict each other */
@@ -237,17 +237,20 @@ export function modelSettings(values: OptionValues): ModelSettings {
   const name = text(values, 'name')
   const version = text(values, 'model-version')
   if (name !== undefined && !MODEL_NAME.test(name)) {
-    throw new UsageError(`--name takes lower-case letters, digits, ".", "_" and "-", at most 64; "${name}" has others.`)
+    throw new UsageError(
+      `--name takes lower-case letters, digits, ".", "_" and "-", at most 64 characters, not "${name}".`,
+    )
   }
   if (version !== undefined && !VERSION_NAME.test(version)) {
     throw new UsageError(
-      `--model-version takes letters, digits, ".", "_" and "-", at most 32; "${version}" has others.`,
+      `--model-version takes letters, digits, ".", "_" and "-", at most 32 characters, not "${version}".`,
     )
   }
   if (values.public === false || values.private === false) {
-    throw new UsageError('Say --public or --private: neither has a form with "--no-".')
+    throw new UsageError('Use --public or --private. Neither has a form with "--no-".')
   }
-  if (values.public && values.private) throw new UsageError('--public and --private exclude each other.')
+  if (values.public && values.private)
+    throw new UsageError('--public and --private cannot be combined. Remove one of them.')
   const visibility = VISIBILITIES.find((known) => values[known] === true)
   return {
     name,
@@ -278,9 +281,7 @@ function imageWishes(values: OptionValues): ImageWishes | undefined {
   const task = text(values, 'task')
   if (task !== undefined && !/image|object/.test(task)) {
     const given = Object.keys(IMAGE_OPTIONS).find((name) => values[name] !== undefined)
-    throw new UsageError(
-      `--${given} says how pictures become tensors, and --task ${task} takes none. Leave one of them out.`,
-    )
+    throw new UsageError(`--${given} sets image preprocessing, but --task ${task} takes no images. Remove one of them.`)
   }
   return wishes
 }

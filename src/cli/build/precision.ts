@@ -53,7 +53,7 @@ export async function choosePrecision(
 ): Promise<Chosen> {
   if (settings.maxDrop !== undefined) return mixPrecisions(loaded, settings, set, context)
   if (settings.dtype !== 'auto') {
-    if (settings.dtype === 'fp32' && !settings.prune) return asItIs(loaded, 'fp32, as asked')
+    if (settings.dtype === 'fp32' && !settings.prune) return asItIs(loaded, 'fp32, as requested')
     return quantized(loaded, settings.dtype, settings, set, context)
   }
   const found = quantizedOps(loaded.model)
@@ -71,7 +71,7 @@ export async function choosePrecision(
   if (set.samples.length === 0) {
     return asItIs(
       loaded,
-      'fp32: Verge found no input to compare 8 bits with; name a precision (--dtype q8) or give --samples',
+      'fp32: Verge found no input for comparing 8 bits with the original; set --dtype q8, or give --samples',
     )
   }
   return firstThatAgrees(loaded, settings, set, context)
@@ -88,12 +88,12 @@ export async function withoutComparing(
   context: BuildContext,
 ): Promise<Chosen> {
   if (settings.maxDrop !== undefined) {
-    throw new UsageError('--max-drop compares answers, and this model draws random numbers. Choose a --dtype instead.')
+    throw new UsageError('--max-drop compares outputs, but this model draws random numbers. Set --dtype instead.')
   }
   if (settings.dtype !== 'auto' && !(settings.dtype === 'fp32' && !settings.prune)) {
     return quantized(loaded, settings.dtype, settings, set, context)
   }
-  return asItIs(loaded, 'fp32: answers of a model that draws random numbers cannot be compared')
+  return asItIs(loaded, 'fp32: outputs of a model that draws random numbers cannot be compared')
 }
 
 async function firstThatAgrees(
@@ -127,10 +127,10 @@ async function firstThatAgrees(
     } catch (error) {
       // Some runtimes lack the kernels that a form needs.
       if (!isUnsuitable(error) && !isVergeError(error, 'model_invalid')) throw error
-      notes.push(`8 bits (${method}) are not for this model: ${(error as Error).message}`)
+      notes.push(`8 bits (${method}) cannot be used for this model: ${(error as Error).message}`)
     }
   }
-  notes.push('8 bits: no form of them agrees with the original')
+  notes.push('8 bits: no method agrees with the original')
   const chosen = settings.prune ? await quantized(loaded, 'fp32', settings, set, context) : asItIs(loaded, 'fp32')
   return { ...chosen, notes: [...notes, ...chosen.notes] }
 }
@@ -138,7 +138,7 @@ async function firstThatAgrees(
 const AGREEMENT_SAMPLES = 32
 
 function asItIs({ onnx }: LoadedModel, note: string, skipped = 0): Chosen {
-  const more = skipped > 0 ? ` (${skipped} layers were left)` : ''
+  const more = skipped > 0 ? ` (${skipped} layers not quantized)` : ''
   return { dtype: 'fp32', onnx, quantized: undefined, notes: [`precision: ${note}${more}`] }
 }
 
@@ -158,9 +158,9 @@ async function quantized(
     )
     const onnx = encodeModel(result.model)
     const what = `${result.layers.length} layers`
-    task.done(`${what}${result.skipped.length > 0 ? `, ${result.skipped.length} left as they are` : ''}`)
+    task.done(`${what}${result.skipped.length > 0 ? `, ${result.skipped.length} not quantized` : ''}`)
     const real = heldTo(dtype, precisionOf(result.model)) as Dtype
-    const note = real === dtype ? dtype : `${real}: no layer of this model can be ${dtype}`
+    const note = real === dtype ? dtype : `${real}: no layer of this model can be quantized to ${dtype}`
     const { model: _, ...rest } = result
     return { dtype: real, onnx, quantized: rest, notes: [`precision: ${note}`, ...result.notes] }
   } catch (error) {

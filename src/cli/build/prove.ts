@@ -39,7 +39,7 @@ export async function prove(
   kept: Kept = keptResults(),
 ): Promise<ProofResult> {
   if (!verify && !measure) return { verification: null, measured: null, kept: false }
-  const task = progress.task(verify ? 'Proving in workerd' : 'Measuring in workerd', undefined, 'steps')
+  const task = progress.task(verify ? 'Verifying in workerd' : 'Measuring in workerd', undefined, 'steps')
   const parts = {
     original: sha256(original),
     packed: provenPart(packed.manifest),
@@ -51,7 +51,7 @@ export async function prove(
   }
   const before = await kept.find<Pick<ProofResult, 'verification' | 'measured'>>('proof', parts)
   if (before !== undefined) {
-    task.done(`nothing has changed since the last time: ${summary(before)}`)
+    task.done(`unchanged since the last run: ${summary(before)}`)
     return { ...before, kept: true }
   }
   const options: Omit<ProveOptions, 'progress'> = {
@@ -85,7 +85,7 @@ function summary({ verification, measured }: Pick<ProofResult, 'verification' | 
   const parts: string[] = []
   if (verification) parts.push(VERDICTS[verification.verdict])
   if (measured) parts.push(measured.verdict.fit)
-  if (measured?.measurements) parts.push(`${measured.measurements.warm.p50.toFixed(1)} ms a request`)
+  if (measured?.measurements) parts.push(`${measured.measurements.warm.p50.toFixed(1)} ms per request`)
   return parts.join(', ')
 }
 

@@ -22,9 +22,9 @@ export function isRandom({ model }: Pick<LoadedModel, 'model'>, allowed: boolean
   if (nodes.length === 0) return false
   if (allowed) return true
   throw new UsageError(
-    `The model draws random numbers (${namesOf(nodes)}): it answers the same input differently each time, so its answers ` +
-      'cannot be compared with anything.\nDropout in training mode is usually a mistake of the export: call model.eval() first. ' +
-      'To serve the model as it is, without proof and without caching its answers: --allow-random',
+    `The model draws random numbers (${namesOf(nodes)}): its outputs for the same input differ each time, so they ` +
+      'cannot be compared with anything.\nDropout in training mode usually comes from the export: call model.eval() before exporting. ' +
+      'To serve the model without verification and without a result cache: --allow-random',
   )
 }
 
@@ -33,12 +33,12 @@ export function refuseRandom({ model }: Pick<LoadedModel, 'model'>): void {
   const nodes = randomNodes(model)
   if (nodes.length === 0) return
   throw new UsageError(
-    `The model draws random numbers (${namesOf(nodes)}): it answers the same input differently each time, so there is ` +
-      'nothing to compare. "verge push --allow-random" serves it without proof.',
+    `The model draws random numbers (${namesOf(nodes)}): its outputs for the same input differ each time, so there is ` +
+      'nothing to compare. "verge push --allow-random" stores it without verification.',
   )
 }
 
 /** For the report of a model that is served all the same. */
 export function randomNote({ model }: Pick<LoadedModel, 'model'>): string {
-  return `random: it draws random numbers (${namesOf(randomNodes(model))}), so its answers are neither verified nor cached`
+  return `random: the model draws random numbers (${namesOf(randomNodes(model))}), so its outputs are neither verified nor cached`
 }

@@ -78,7 +78,7 @@ export async function readyModel(spec: string, settings: BuildSettings, context:
   const { verification, measured, kept } = await prove(packed, loaded, set, wanted, context)
   const report = await reportOf(loaded, packed, {
     options: settings.asked,
-    choices: [{ what: 'artifacts', why: 'as its verge.json says' }, ...(random ? [choiceOf(randomNote(loaded))] : [])],
+    choices: [{ what: 'artifacts', why: 'from its verge.json' }, ...(random ? [choiceOf(randomNote(loaded))] : [])],
     verification,
     measured,
     notes: kept ? [KEPT_NOTE] : [],

@@ -73,8 +73,8 @@ async function withDraft(error: unknown, { kind, modelFile }: LoadedModel['sourc
   throw new UsageError(
     [
       error.message,
-      `Say how pictures become tensors: --preset ${PRESETS.join(' | ')}, or --size, --mean, --std and --layout.`,
-      `Or correct ${shown}, which has been written for this model, save it as verge.json ${beside}, and push that folder.`,
+      `Set the image preprocessing: --preset ${PRESETS.join(' | ')}, or --size, --mean, --std and --layout.`,
+      `Or edit ${shown}, which Verge wrote for this model, save it as verge.json ${beside}, and push that folder.`,
     ].join('\n'),
     { cause: error },
   )
@@ -86,7 +86,7 @@ async function readLabels(path: string): Promise<string[]> {
   })
   const labels = text.split(/\r?\n/).map((line) => line.trim())
   while (labels.at(-1) === '') labels.pop()
-  if (labels.length === 0) throw new UsageError(`--labels ${path} is empty: it takes one label a line.`)
+  if (labels.length === 0) throw new UsageError(`--labels ${path} is empty. Write one label per line.`)
   return labels
 }
 

@@ -15,7 +15,7 @@ import type { Built } from './build.ts'
 export function refuseUnproven(built: Pick<Built, 'report' | 'reports' | 'packed' | 'sample'>, what: string): void {
   const { verification } = built.report
   if (verification === null || verification.ok) return
-  const whole = `The whole report: ${relative(process.cwd(), join(built.reports, 'report.html'))}`
+  const whole = `Full report: ${relative(process.cwd(), join(built.reports, 'report.html'))}`
   if (verification.verdict === 'none') {
     const { packed, sample } = built
     const lines = noEvidence(packed.manifest, { samples: sample === undefined ? [] : [sample] }, verification)
@@ -25,7 +25,7 @@ export function refuseUnproven(built: Pick<Built, 'report' | 'reports' | 'packed
   const lines = failed.map(({ artifact, failures }) => `  ${artifact}: ${failures.join('; ')}`).join('\n')
   throw new UsageError(
     `The model's outputs differ too much from the original's. Nothing was ${what}.\n${lines}\n` +
-      'Keep the layers where the error begins in floats (--exclude), take a higher precision (--dtype), or allow it (--tolerance).' +
+      'Exclude the layers where the error begins (--exclude), use a higher precision (--dtype), or raise the tolerance (--tolerance).' +
       `\n${whole}`,
   )
 }

@@ -27,8 +27,8 @@ const OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Serves a model of yours on this machine in one step: makes it small, proves it, and runs a Worker that answers for it.
-Ctrl-C ends everything.
+const HELP = `Serves a model on this machine in one step: quantizes it, verifies it, and runs a Worker that serves it.
+Press Ctrl-C to stop.
 
 Usage: npx verge dev MODEL [options]
 
@@ -57,7 +57,7 @@ export const devCommand = defineCommand({
       { ...values, ...(values.public === undefined && values.private === undefined && { public: true }) },
       { existing: (model) => versionsIn(persistTo, model) },
     )
-    if (!(await isFree(port))) throw new UsageError(`Port ${port} is in use. Choose another one: --port ${port + 1}`)
+    if (!(await isFree(port))) throw new UsageError(`Port ${port} is in use. Choose another port: --port ${port + 1}`)
     const signal = untilInterrupted()
     const context = buildContext(signal, false)
     let folder = spec
@@ -68,7 +68,7 @@ export const devCommand = defineCommand({
         )
         if (said !== undefined) {
           throw new UsageError(
-            `The verge.json in ${spec} says what --${said} says: change it there, or leave --${said} out.`,
+            `--${said} conflicts with the verge.json in ${spec}. Change verge.json, or remove --${said}.`,
           )
         }
         folder = resolve(spec)

@@ -20,12 +20,12 @@ const OPTIONS = {
   url: {
     type: 'string',
     value: 'URL',
-    help: 'a Worker that runs: https://verge-production.example.workers.dev, or http://127.0.0.1:8787',
+    help: 'URL of a running Worker: https://verge-production.example.workers.dev, or http://127.0.0.1:8787',
   },
   env: {
     type: 'string',
     value: 'NAME',
-    help: "the environment of wrangler.toml to check (default: the top level, this machine's)",
+    help: 'environment of wrangler.toml to check (default: the top level, for this machine)',
   },
   origin: {
     type: 'string',
@@ -42,9 +42,9 @@ const OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Checks the configuration in wrangler.toml, the account if there are credentials for it, and, from outside, a Worker
-that runs: health, models and their answers, latency, origins, error shapes, limits, CORS, headers, privacy. Says what is
-wrong and how to fix it. Changes nothing. Exit code 0 if nothing is wrong, 1 if something is.
+const HELP = `Checks the configuration in wrangler.toml, the account (with credentials) and a running Worker from outside: health,
+models and their answers, latency, origins, error formats, limits, CORS, headers, privacy. Reports each problem with a
+fix. Changes nothing. Exits with 0 if it finds no problem, else with 1.
 
 Usage: npx verge doctor [options]
 

@@ -11,12 +11,12 @@ const OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Says what a model is: inputs and outputs, operators, weights, what each precision would make of its size, and whether
-it would fit a Worker. Loads it in onnxruntime-node, and changes nothing.
+const HELP = `Describes a model: inputs, outputs, operators, weights, its size in each precision, and whether
+it fits a Worker. Loads the model in onnxruntime-node. Changes nothing.
 
 Usage: npx verge inspect MODEL [options]
 
-MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; docs/sources.md says more.
+MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]. See docs/sources.md.
 
 ${helpOf(OPTIONS)}
 

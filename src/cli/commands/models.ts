@@ -16,7 +16,7 @@ const OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Lists the models that a place has, as its bucket says; or one model with every version of it.
+const HELP = `Lists the models in a bucket, or one model with all its versions.
 
 Usage: npx verge models [NAME] [options]
 
@@ -34,12 +34,13 @@ export const modelsCommand = defineCommand({
   options: OPTIONS,
   async run({ values, positionals }) {
     const [name, ...more] = positionals
-    if (more.length > 0) throw new UsageError('Name one model, or none for all of them.')
+    if (more.length > 0) throw new UsageError('Give one model name, or no name to list all models.')
     if (name !== undefined) modelNamed(name)
     return withTarget(values, async ({ target, signal }) => {
       if (name !== undefined) {
         const record = await readModel(target.truth, name, signal)
-        if (record === null) throw new UsageError(`There is no model "${name}" in ${target.label}.`)
+        if (record === null)
+          throw new UsageError(`There is no model "${name}" in ${target.label}. "npx verge models" lists them.`)
         return values.json ? JSON.stringify(asJson(record), null, 2) : describeModel(record)
       }
       const { models, faults } = await listModels(target.truth, signal)

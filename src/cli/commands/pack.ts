@@ -21,7 +21,7 @@ const PACK_OPTIONS = {
   out: {
     type: 'string',
     value: 'DIR',
-    help: 'write what would be stored into a folder, as keys: blob/sha256/..., manifest/...',
+    help: 'write the packed objects into a folder, by key: blob/sha256/..., manifest/...',
   },
   manifest: { type: 'boolean', help: 'print the manifests' },
 } as const satisfies Options
@@ -34,12 +34,12 @@ const OPTIONS = {
   ...OUTPUT_OPTIONS,
 } as const satisfies Options
 
-const HELP = `Packs models as they would be stored, and shows what that is: artifacts, their sizes and memory, the manifest's digest.
-Stores nothing. A model without a verge.json is made small first, as "verge push" would.
+const HELP = `Packs models as "verge push" would store them, and shows artifacts, their sizes and memory, and the manifest's digest.
+Stores nothing. A model without a verge.json is quantized first, as by "verge push".
 
 Usage: npx verge pack [MODEL ...] [options]
 
-MODEL is a folder with a verge.json, an .onnx file, an https:// address, or hf:org/name[@revision]. Without any: every
+MODEL is a folder with a verge.json, an .onnx file, an https:// address, or hf:org/name[@revision]. Default: every
 models/<name>/ that has a verge.json.
 
 ${helpOf(PACK_OPTIONS, BUILD_COLUMN)}
@@ -61,7 +61,9 @@ export const packCommand = defineCommand({
     const settings = buildSettings(values)
     for (const name of ['name', 'model-version', 'file'] as const) {
       if (values[name] !== undefined && positionals.length !== 1) {
-        throw new UsageError(`--${name} is for one model: give one, as in npx verge pack model.onnx --${name} ...`)
+        throw new UsageError(
+          `--${name} applies to a single model. Give only one: npx verge pack model.onnx --${name} ...`,
+        )
       }
     }
     const context = buildContext(untilInterrupted(), values.json === true)
@@ -96,7 +98,7 @@ function refuseTwins(packed: readonly PackedModel[]): void {
   const same = packed.filter(({ manifest }) => manifest.model === last?.model && manifest.version === last.version)
   if (last === undefined || same.length < 2) return
   throw new UsageError(
-    `Two of these models would be ${last.model} ${last.version}. Pack them one at a time, with --name or --model-version.`,
+    `Two of these models have the name and version ${last.model} ${last.version}. Pack them one at a time, with --name or --model-version.`,
   )
 }
 

@@ -29,18 +29,18 @@ const WHERE_OPTIONS = {
   live: {
     type: 'boolean',
     shown: '--no-live',
-    help: 'store it as a version, and leave live what is live: "verge release" switches',
+    help: 'store a version without making it live; "verge release" does that later',
   },
   url: {
     type: 'string',
     value: 'URL',
-    help: 'a Worker to ask at the end (default for local storage: the one of "npm start" that reads it)',
+    help: 'Worker to send a test request to (default for local storage: the one that "npm start" runs)',
   },
-  'dry-run': { type: 'boolean', help: 'build it, and say what would be stored; store nothing' },
+  'dry-run': { type: 'boolean', help: 'build the model and show what would be stored; store nothing' },
 } as const satisfies Options
 
 const OUTPUT_OPTIONS = {
-  json: { type: 'boolean', help: 'print the report and what was done as JSON' },
+  json: { type: 'boolean', help: 'print the report and the changes as JSON' },
   ...HELP_OPTION,
 } as const satisfies Options
 
@@ -50,13 +50,13 @@ const OPTIONS = {
   ...OUTPUT_OPTIONS,
 } as const satisfies Options
 
-const HELP = `From a model to a live endpoint: makes it small, proves in workerd that it still says the same, reports on it, stores
-it, and switches it live by one write. What is stored already is not sent again; an interrupted push continues.
+const HELP = `From a model to a live endpoint: quantizes the model, verifies in workerd that its outputs still agree, writes a report,
+stores a version and makes it live in one write. Sends only what is missing; run it again after an interruption.
 
 Usage: npx verge push MODEL [options]
 
-MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; a folder whose verge.json says all is
-pushed as it is. docs/sources.md and docs/quantize.md say more.
+MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; a folder with a complete verge.json is
+pushed unchanged. See docs/sources.md and docs/quantize.md.
 
 Where:
 ${helpOf(WHERE_OPTIONS, BUILD_COLUMN)}
@@ -177,16 +177,14 @@ async function statedVisibility(folder: string): Promise<Visibility | undefined>
 function requireLicence({ packed }: Pick<Built, 'packed'>): void {
   const { licence } = packed.manifest
   if (licence !== undefined && licence !== 'unknown') return
-  throw new UsageError(
-    'Before it is public, say under which licence it may be: --licence MIT, for example. Or push it --private.',
-  )
+  throw new UsageError('A public model needs a licence. Give it, for example --licence MIT, or push with --private.')
 }
 
 /** How the model is reached from here on. */
 function whereNext({ kind }: Target, persistTo: string | undefined): string {
-  if (kind === 'remote') return 'Workers follow within a minute.'
+  if (kind === 'remote') return 'Workers serve it within a minute.'
   const option = persistTo === undefined ? '' : ` -- --persist-to ${printable(persistTo)}`
-  return `A Worker that serves it: npm start${option}`
+  return `To serve it: npm start${option}`
 }
 
 /** How to make a version live that is not; nothing where it is. */
@@ -195,7 +193,7 @@ function release({ model, version, live }: PushResult, { env, config, ...values 
   const place = Object.entries({ env, config, 'persist-to': values['persist-to'] })
   const options = place.flatMap(([name, value]) => (value === undefined ? [] : ` --${name} ${shellWord(value)}`))
   return [
-    `It is not live: ${describeLive(live)} is. To switch:`,
+    `It is not live. Live: ${describeLive(live)}. To make it live:`,
     '',
     `  npx verge release ${model} ${version}${printable(options.join(''))}`,
     '',
@@ -220,9 +218,9 @@ function next(
       '',
     )
   } else {
-    const unasked = answer === undefined ? '' : ` It was not asked: ${answer.reason}.`
+    const unasked = answer === undefined ? '' : ` No test request was sent: ${answer.reason}.`
     lines.push(`${model} ${version} is stored.${unasked} ${how}`)
-    if (answer !== undefined) lines.push('To ask it:', '', `  ${printable(answer.curl)}`, '')
+    if (answer !== undefined) lines.push('To call it:', '', `  ${printable(answer.curl)}`, '')
   }
   lines.push(...released)
   lines.push(`Report: ${shown(join(built.reports, 'report.html'))}`)

@@ -30,10 +30,10 @@ const FILE_OPTIONS = {
     short: 'o',
     value: 'FILE',
     shown: '-o, --out FILE',
-    help: 'where to write it (default: beside you, as NAME.DTYPE.onnx)',
+    help: 'output file (default: NAME.DTYPE.onnx in the current folder)',
   },
   ...SOURCE_OPTIONS,
-  'dry-run': { type: 'boolean', help: 'say what it would be; write nothing' },
+  'dry-run': { type: 'boolean', help: 'show the result; write nothing' },
 } as const satisfies Options
 
 const OUTPUT_OPTIONS = { json: { type: 'boolean', help: 'for programs' }, ...HELP_OPTION } as const satisfies Options
@@ -45,8 +45,8 @@ const OPTIONS = {
   ...OUTPUT_OPTIONS,
 } as const satisfies Options
 
-const HELP = `Writes a smaller form of a model, and says what it lost. "verge push" does this too, proves the result in workerd, and
-stores it; this is for the file alone.
+const HELP = `Writes a quantized copy of a model, and reports the loss per layer. "verge push" does the same, verifies the result in
+workerd, and stores it. This command only writes the file.
 
 Usage: npx verge quantize MODEL [options]
 
@@ -94,7 +94,7 @@ export const quantizeCommand = defineCommand({
       })
       const out = resolve(values.out ?? `${description.name}.${chosen.dtype}.onnx`)
       if (out === resolve(loaded.source.modelFile))
-        throw new UsageError('That would overwrite the original: choose another --out.')
+        throw new UsageError('--out would overwrite the original. Choose another file.')
       if (!values['dry-run']) await writeOut(out, chosen.onnx)
       const { layers = [], skipped = [] } = chosen.quantized ?? {}
       const summary = {
@@ -160,7 +160,7 @@ function describe({
       ? []
       : [
           table([
-            ['the layers that lose most', 'op', 'to', 'before', 'after', 'SQNR'],
+            ['layers with the largest loss', 'op', 'to', 'before', 'after', 'SQNR'],
             ...worst
               .slice(0, LAYERS_SHOWN)
               .map(({ node, op, to, bytesBefore: before, bytesAfter: after, sqnrDb }) => [
@@ -177,8 +177,8 @@ function describe({
         ]),
     ...skipped
       .slice(0, LAYERS_SHOWN)
-      .map(({ node, op, reason }) => printable(`left as it is: ${node} (${op}): ${reason}`)),
-    ...(skipped.length > LAYERS_SHOWN ? [`and ${skipped.length - LAYERS_SHOWN} more are left`] : []),
+      .map(({ node, op, reason }) => printable(`not quantized: ${node} (${op}): ${reason}`)),
+    ...(skipped.length > LAYERS_SHOWN ? [`and ${skipped.length - LAYERS_SHOWN} more not quantized`] : []),
     ...unexercised.map((what) => printable(`not compared: ${what}`)),
     ...differences.map((what) => printable(`DIFFERS from the original: ${what}`)),
     out === null ? 'Nothing was written (--dry-run).' : `Written to ${printable(out)}`,
@@ -187,12 +187,12 @@ function describe({
 
 /** What can be known before minutes are spent on what is to be written there. @throws UsageError */
 async function checkOut(out: string, spec: string): Promise<void> {
-  if (out === '') throw new UsageError('--out is empty. Give it the name of a file, or leave it out.')
-  if (resolve(out) === resolve(spec)) throw new UsageError('That would overwrite the original: choose another --out.')
+  if (out === '') throw new UsageError('--out is empty. Give a file name, or remove the option.')
+  if (resolve(out) === resolve(spec)) throw new UsageError('--out would overwrite the original. Choose another file.')
   const found = await stat(out).catch(() => undefined)
-  if (found?.isDirectory()) throw new UsageError(`--out ${out} is a folder. Give it the name of a file in it.`)
+  if (found?.isDirectory()) throw new UsageError(`--out ${out} is a folder. Give the name of a file in it.`)
   const folder = await stat(dirname(resolve(out))).catch(() => undefined)
-  if (!folder?.isDirectory()) throw new UsageError(`--out ${out} is in a folder that is not there. Make it first.`)
+  if (!folder?.isDirectory()) throw new UsageError(`--out ${out} is in a folder that does not exist. Create it first.`)
 }
 
 async function writeOut(path: string, content: Uint8Array): Promise<void> {

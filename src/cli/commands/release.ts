@@ -19,20 +19,24 @@ import { UsageError } from '../terminal/command-line.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
 const OPTIONS = {
-  weight: { type: 'string', value: 'PERCENT', help: 'the version gets so much, and what is live now shares the rest' },
+  weight: {
+    type: 'string',
+    value: 'PERCENT',
+    help: 'share of requests for the version; the live versions share the rest',
+  },
   rollback: {
     type: 'boolean',
-    help: 'back to the version that was live alone before; a second time goes further back',
+    help: 'go back to the previous version that was live alone; repeat to go further back',
   },
-  public: { type: 'boolean', help: 'everybody may run the model' },
-  private: { type: 'boolean', help: "only who has the operator's key may" },
+  public: { type: 'boolean', help: 'anyone may run the model' },
+  private: { type: 'boolean', help: 'only the operator may run the model' },
   ...TARGET_OPTIONS,
-  'dry-run': { type: 'boolean', help: 'say what would change; change nothing' },
+  'dry-run': { type: 'boolean', help: 'show what would change; change nothing' },
   json: { type: 'boolean', help: 'print JSON' },
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Makes versions of a model live, by one write: a release, a canary, a rollback. Or changes who may see it.
+const HELP = `Makes versions of a model live in one write (release, canary, rollback), or changes who may run the model.
 
 Usage: npx verge release NAME VERSION [options]
        npx verge release NAME VERSION=PERCENT VERSION=PERCENT ... [options]
@@ -57,7 +61,7 @@ export const releaseCommand = defineCommand({
   options: OPTIONS,
   async run({ values, positionals }) {
     const [name, ...wanted] = positionals
-    if (name === undefined) throw new UsageError('Say which model: verge release NAME VERSION.')
+    if (name === undefined) throw new UsageError('Specify a model: verge release NAME VERSION.')
     const model = modelNamed(name)
     const change = changeOf(model, wanted, values)
     return withTarget(values, async ({ target, signal }) => {
@@ -85,15 +89,16 @@ interface ReleaseArguments {
 
 /** All that is asked for, as one change: it becomes one write. @throws UsageError */
 function changeOf(model: string, wanted: readonly string[], values: ReleaseArguments): AliasChange {
-  if (values.public && values.private) throw new UsageError('Choose one: --public or --private.')
+  if (values.public && values.private)
+    throw new UsageError('--public and --private cannot be combined. Remove one of them.')
   const visibility: Visibility | undefined = values.public ? 'public' : values.private ? 'private' : undefined
   if (values.rollback && (wanted.length > 0 || values.weight !== undefined)) {
-    throw new UsageError('--rollback names no versions: it goes back to the version that was live alone before.')
+    throw new UsageError('--rollback takes no versions. It goes back to the previous version that was live alone.')
   }
   const live = values.rollback ? rolledBack(model) : liveOf(model, wanted, values.weight)
   if (live !== undefined) return visibility === undefined ? live : (old) => ({ ...live(old), visibility })
   if (visibility !== undefined) return shown(model, visibility)
-  throw new UsageError('Say what to release: a version, --rollback, --public or --private.')
+  throw new UsageError('Specify what to change: a version, --rollback, --public or --private.')
 }
 
 function liveOf(model: string, wanted: readonly string[], weight: string | undefined): AliasChange | undefined {
@@ -101,12 +106,12 @@ function liveOf(model: string, wanted: readonly string[], weight: string | undef
   if (weight === undefined) {
     if (parsed.length === 0) return undefined
     if (parsed.length > 1 && parsed.some((each) => each.weight === undefined)) {
-      throw new UsageError('With several versions each needs a percentage: verge release NAME 1=90 2=10.')
+      throw new UsageError('Several versions need a percentage each: verge release NAME 1=90 2=10.')
     }
     const sum = parsed.reduce((total, each) => total + (each.weight ?? 0), 0)
     if (parsed.some((each) => each.weight !== undefined) && Math.abs(sum - 100) > ROUNDING) {
       throw new UsageError(
-        `${wanted.join(' ')}: the percentages add up to ${Number(sum.toPrecision(6))}, and must add up to 100.`,
+        `${wanted.join(' ')}: the percentages add up to ${Number(sum.toPrecision(6))} instead of 100.`,
       )
     }
     return released(
@@ -117,7 +122,7 @@ function liveOf(model: string, wanted: readonly string[], weight: string | undef
   const [only, ...others] = parsed
   const percent = Number(weight)
   if (only === undefined || others.length > 0 || only.weight !== undefined || !(percent > 0 && percent < 100)) {
-    throw new UsageError('--weight goes with one version, and is more than 0 and less than 100 per cent.')
+    throw new UsageError('--weight needs exactly one version, and a value above 0 and below 100 per cent.')
   }
   return (old) => released(model, canaryOf(old, only.version, percent))(old)
 }
@@ -155,7 +160,7 @@ function report(
     return JSON.stringify({ model, visibility, live, history: historyOf(next), generation, changed, dryRun }, null, 2)
   }
   const state = `live: ${describeLive(live)}; ${visibility}; generation ${generation}`
-  if (!changed) return `${model} is that way already: ${state}.`
+  if (!changed) return `${model} needs no change: ${state}.`
   const was = old === null ? '' : ` (was live: ${describeLive(old.live)}; ${old.visibility})`
   return `${model} ${dryRun ? 'would be' : 'is now'}: ${state}${was}.${dryRun ? ' Nothing was changed (--dry-run).' : ''}`
 }

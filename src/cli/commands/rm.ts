@@ -10,17 +10,17 @@ import { binarySize, counted } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
 const OPTIONS = {
-  yes: { type: 'boolean', help: 'do not ask' },
-  'dry-run': { type: 'boolean', help: 'say what would go; change nothing' },
+  yes: { type: 'boolean', help: 'do not ask for confirmation' },
+  'dry-run': { type: 'boolean', help: 'show what would be removed; change nothing' },
   ...TARGET_OPTIONS,
-  verbose: { type: 'boolean', help: 'name every version, however many there are' },
+  verbose: { type: 'boolean', help: 'list all versions, even if there are many' },
   json: { type: 'boolean', help: 'print JSON; needs --yes or --dry-run' },
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Removes a model, or a version of it that is not live: from the bucket and from the copies in KV. Weights that other
-versions or models need stay. Says what would go and asks first. A removal that was broken off is ended by giving the
-command again.
+const HELP = `Removes a model, or a version that is not live, from the bucket and from KV. Weights that other versions or models use
+are kept. Shows what it would remove and asks for confirmation. To finish an interrupted removal, run the command
+again.
 
 Usage: npx verge rm NAME[@VERSION] [options]
 
@@ -39,7 +39,7 @@ export const rmCommand = defineCommand({
   async run({ values, positionals }) {
     const [what, ...more] = positionals
     if (what === undefined || more.length > 0)
-      throw new UsageError('Say which: verge rm NAME, or verge rm NAME@VERSION.')
+      throw new UsageError('Specify a model or a version: verge rm NAME, or verge rm NAME@VERSION.')
     const [name = '', version, ...rest] = what.split('@')
     if (rest.length > 0) throw new UsageError(`"${what}" is not NAME or NAME@VERSION.`)
     const model = modelNamed(name)
@@ -47,7 +47,7 @@ export const rmCommand = defineCommand({
     const dryRun = values['dry-run'] ?? false
     const names = (all: readonly string[]) => listed(all, values.verbose ? all.length : MOST_NAMED)
     if (values.json && !values.yes && !dryRun)
-      throw new UsageError('--json cannot ask for confirmation: add --yes, or --dry-run.')
+      throw new UsageError('--json cannot ask for confirmation. Add --yes or --dry-run.')
     return withTarget(values, async ({ target, signal, progress }) => {
       const plan = await planRemoval(target, model, version, signal)
       if (dryRun) {
@@ -84,10 +84,10 @@ function title({ model, whole, versions }: RemovalPlan): string {
 
 function describePlan(plan: RemovalPlan, place: string, names: Names): string {
   const { chunks, shared, versions, whole, unreadable } = plan
-  const lines = [`From ${place}, the ${title(plan)} goes:`]
+  const lines = [`To be removed from ${place}: ${title(plan)}`]
   if (whole)
     lines.push(
-      `  its name, and ${counted(versions.length, 'version')}${versions.length > 0 ? `: ${names(versions)}` : ''}`,
+      `  its alias, and ${counted(versions.length, 'version')}${versions.length > 0 ? `: ${names(versions)}` : ''}`,
     )
   const size = binarySize(chunks.reduce((sum, chunk) => sum + chunk.bytes, 0))
   lines.push(`  ${counted(chunks.length, 'chunk')} of weights (${size}) that nothing else needs`)
@@ -104,15 +104,15 @@ function describeResult(
   const lines = [`Removed ${title(plan)}, and ${counted(chunks, 'chunk')} of weights (${binarySize(size)}).`]
   if (unreadable.length > 0) lines.push(staying(unreadable, names))
   if (harmed.length > 0) {
-    lines.push(`Pushed meanwhile, and without chunks that they need now: ${names(harmed)}. Push them again.`)
+    lines.push(`Versions that were pushed during the removal lack chunks now: ${names(harmed)}. Push them again.`)
   }
   return lines.join('\n')
 }
 
 function staying(unreadable: readonly string[], names: Names): string {
   return (
-    `The weights stay, because these manifests cannot be read and may need them: ${names(unreadable)}. Push those ` +
-    'versions again or delete the manifests in the bucket, and then give this command again.'
+    `The weights were kept, because these manifests cannot be read and may use them: ${names(unreadable)}. Push those ` +
+    'versions again or delete the manifests in the bucket, then run this again.'
   )
 }
 

@@ -15,35 +15,35 @@ import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 const LOCATIONS = ['wnam', 'enam', 'weur', 'eeur', 'apac', 'oc']
 
 const OPTIONS = {
-  env: { type: 'string', value: 'NAME', help: 'the environment: staging, production' },
-  'dry-run': { type: 'boolean', help: 'look and say what would be done; change nothing' },
-  yes: { type: 'boolean', help: 'do not ask' },
+  env: { type: 'string', value: 'NAME', help: 'environment: staging, production' },
+  'dry-run': { type: 'boolean', help: 'show what would be done; change nothing' },
+  yes: { type: 'boolean', help: 'do not ask for confirmation' },
   'take-over': {
     type: 'boolean',
-    help: 'with --yes: also take over a Worker or a KV namespace of the same name that Verge has not made',
+    help: 'with --yes: also take over a Worker or KV namespace of the same name that Verge did not create',
   },
   models: { type: 'string', value: 'DIR', help: 'folder of model folders (default: models)' },
-  'no-models': { type: 'boolean', help: 'push no models' },
+  'no-models': { type: 'boolean', help: 'do not push models' },
   location: {
     type: 'string',
     value: 'HINT',
     choices: LOCATIONS,
-    help: `where a new bucket should be: ${LOCATIONS.join(', ')} (default: near you)`,
+    help: `location of a new bucket: ${LOCATIONS.join(', ')} (default: near you)`,
   },
   config: { type: 'string', value: 'FILE', help: 'default: wrangler.toml' },
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Creates what an environment of wrangler.toml needs in your Cloudflare account: the R2 bucket, the KV namespace (whose
-id it writes into wrangler.toml), the operator's key, and the models. Says what it would do and asks first. What is there
-already is left alone, so it can be run again at any time.
+const HELP = `Creates the resources of a wrangler.toml environment in your Cloudflare account: the R2 bucket, the KV namespace (and
+writes its id into wrangler.toml), the operator's key and the models. Shows what it would do and asks for confirmation.
+Existing resources are kept, so you can run it again at any time.
 
 Usage: npx verge setup --env NAME [options]
 
 ${helpOf(OPTIONS)}
 
-Environment: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID; ${API_KEY} if the operator's key is to be set.
-docs/deploy.md says how to get them.`
+Environment: CLOUDFLARE_API_TOKEN and CLOUDFLARE_ACCOUNT_ID; ${API_KEY} to set the operator's key.
+docs/deploy.md explains how to get them.`
 
 export const setupCommand = defineCommand({
   help: HELP,
@@ -51,9 +51,9 @@ export const setupCommand = defineCommand({
   operands: [],
   async run({ values }) {
     const { env, location } = values
-    if (env === undefined) throw new UsageError('Say which environment: --env staging or --env production.')
+    if (env === undefined) throw new UsageError('Specify an environment: --env staging or --env production.')
     if (location !== undefined && !LOCATIONS.includes(location)) {
-      throw new UsageError(`"${location}" is not a location. R2 knows ${LOCATIONS.join(', ')}.`)
+      throw new UsageError(`"${location}" is not an R2 location. Use one of ${LOCATIONS.join(', ')}.`)
     }
     const configPath = values.config === undefined ? join(ROOT, 'wrangler.toml') : resolve(values.config)
     const environment = { ...(await readEnvironment(configPath, env)), env }
@@ -76,7 +76,8 @@ export const setupCommand = defineCommand({
           'or add --take-over.',
       )
     }
-    if (!values.yes && !(await agreed('Do what is marked with +?', untilInterrupted()))) return 'Nothing was changed.'
+    if (!values.yes && !(await agreed('Make the changes marked with +?', untilInterrupted())))
+      return 'Nothing was changed.'
     for (const step of open) console.log(`${step.what}: ${await step.apply?.()}`)
     return next(env)
   },
@@ -101,9 +102,9 @@ function operatorKey(environment: NodeJS.ProcessEnv): string | undefined {
 function next(env: string): string {
   return [
     '',
-    'Everything is there. Next:',
+    'Setup is complete. Next:',
     '',
     `  npx wrangler deploy --env ${env}`,
-    `  npx verge doctor --env ${env} --url https://<the address that it prints>`,
+    `  npx verge doctor --env ${env} --url https://<address that wrangler prints>`,
   ].join('\n')
 }

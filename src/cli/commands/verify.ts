@@ -24,11 +24,11 @@ const VERIFY_OPTIONS = {
     value: 'D',
     choices: DTYPES,
     help: [
-      `what the candidate is called: ${DTYPES.join(', ')}`,
-      '(default: what it is by its graph, which its tolerance goes by in any case)',
+      `precision of the candidate: ${DTYPES.join(', ')}`,
+      '(default: read from its graph, which also sets the tolerance)',
     ],
   },
-  file: { ...SOURCE_OPTIONS.file, help: 'which .onnx of the original, where there are several' },
+  file: { ...SOURCE_OPTIONS.file, help: 'which .onnx file of the original, if there are several' },
   insecure: SOURCE_OPTIONS.insecure,
   measure: { type: 'boolean', help: 'also measure latency, memory and cost in workerd' },
 } as const satisfies Options
@@ -41,14 +41,14 @@ const OPTIONS = {
   ...OUTPUT_OPTIONS,
 } as const satisfies Options
 
-const HELP = `Proves that a model says the same as its original: packs it as it would be stored, loads it with the Worker's own
-engine in workerd, and compares its answers with what onnxruntime-node says of the original. Where they differ too much, it
-says which output, and where in the graph the error begins. Exit code 0 if they agree, 1 if not.
+const HELP = `Verifies that a model agrees with its original: packs it as "verge push" would, loads it with the Worker's engine in
+workerd, and compares its outputs with those of the original in onnxruntime-node. If they differ too much, reports
+which output differs and where in the graph the error begins. Exits with 0 if they agree, else with 1.
 
 Usage: npx verge verify ORIGINAL [CANDIDATE] [options]
 
-ORIGINAL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; CANDIDATE likewise. Without a
-candidate it is the original itself that has to run in a Worker.
+ORIGINAL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]; so is CANDIDATE. Without a
+candidate, the original itself is verified in a Worker.
 
 ${helpOf(VERIFY_OPTIONS, BUILD_COLUMN)}
 
@@ -66,8 +66,9 @@ export const verifyCommand = defineCommand({
   operands: 'files',
   async run({ values, positionals }) {
     const [first, second, ...more] = positionals
-    if (first === undefined) throw new UsageError('Say what to compare: npx verge verify model.onnx model.q8.onnx')
-    if (more.length > 0) throw new UsageError('Give an original and a candidate, and no more.')
+    if (first === undefined)
+      throw new UsageError('Specify an original and a candidate: npx verge verify model.onnx model.q8.onnx')
+    if (more.length > 0) throw new UsageError('Specify only an original and a candidate.')
     const named = values.dtype
     if (named !== undefined && !(DTYPES as readonly string[]).includes(named)) {
       throw new UsageError(`--dtype "${named}" is unknown. It takes ${DTYPES.join(', ')}.`)
@@ -92,7 +93,12 @@ export const verifyCommand = defineCommand({
         choices:
           named === undefined || named === dtype
             ? []
-            : [{ what: 'precision', why: `${dtype} by its graph, and held to that instead of ${named}` }],
+            : [
+                {
+                  what: 'precision',
+                  why: `${dtype} by its graph, so the tolerance of ${dtype} applies instead of that of ${named}`,
+                },
+              ],
         verification,
         measured,
         notes: [

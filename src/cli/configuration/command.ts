@@ -22,7 +22,7 @@ await runScript(HELP, async () => {
   const table = configurationTable()
   if (!values.write) return table
   const page = betweenMarkers(await readFile(PAGE, 'utf8'), CONFIGURATION_MARKERS, table)
-  if (page === undefined) throw new UsageError('docs/configuration.md has lost its markers. Restore the page from git.')
+  if (page === undefined) throw new UsageError('docs/configuration.md lacks its markers. Restore the page from git.')
   await writeWhole(PAGE, page)
   return 'Wrote docs/configuration.md.'
 })

@@ -25,9 +25,9 @@ const USUAL_SIZE = '128 tokens'
 const VERGE = 'verge'
 
 const METHOD =
-  'Times of the benchmark (bench/README.md), seen from outside with one caller on an idle machine: cold is the median from ' +
-  'an isolate without anything to the first answer, warm the median of later ones. A run keeps one core busy from start to ' +
-  'end, so these times stand for CPU time; waiting and the way there and back are in them.'
+  'Times of the benchmark (bench/README.md), measured from outside with one caller on an idle machine: cold is the median from ' +
+  'starting an empty isolate to the first answer, warm the median of later ones. A run keeps one core busy from start to ' +
+  'end, so these times approximate CPU time; they include waiting and the network round trip.'
 
 /** Whether a file is a run of the benchmark, and not figures written for this. */
 export function isBenchResult(value: unknown): boolean {
@@ -39,7 +39,7 @@ export async function readBenchFigures(file: string): Promise<Figures> {
   const parsed = benchResult.safeParse(JSON.parse(await readFile(file, 'utf8')))
   if (!parsed.success) {
     throw new UsageError(
-      `${file} is not a run of the benchmark that is understood. Run it again: npm run bench -- --write`,
+      `${file} is not a result of this version of the benchmark. Run it again: npm run bench -- --write`,
     )
   }
   const models = figuresOf(parsed.data)

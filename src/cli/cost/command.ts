@@ -15,18 +15,18 @@ import { type Figures, readFigures, readJson, readPrices } from './prices.ts'
 import { COST_MARKERS, costTables } from './table.ts'
 
 const OPTIONS = {
-  requests: { type: 'string', default: '1000000', value: 'N', help: 'a month (default: 1000000)' },
+  requests: { type: 'string', default: '1000000', value: 'N', help: 'requests per month (default: 1000000)' },
   'cold-share': {
     type: 'string',
     default: '0.01',
     value: 'N',
-    help: 'share of requests that meet an isolate without the model (default: 0.01)',
+    help: 'share of requests in isolates that have not loaded the model (default: 0.01)',
   },
   figures: {
     type: 'string',
     value: 'FILE',
     help: [
-      'measured times: a run of the benchmark, or a file such as deploy/figures.json',
+      'measured times: a benchmark result, or a file such as deploy/figures.json',
       '(default: bench/results/last.json if there is one, else deploy/figures.json)',
     ],
   },
@@ -39,7 +39,7 @@ const OPTIONS = {
   bytes: {
     type: 'string',
     shown: '--bytes N --cold-cpu-ms N --warm-cpu-ms N',
-    help: ['', 'a model of your own, instead of those in the figures'],
+    help: ['', 'your own model, instead of the measured ones'],
   },
   'cold-cpu-ms': { type: 'string' },
   'warm-cpu-ms': { type: 'string' },
@@ -47,7 +47,7 @@ const OPTIONS = {
   ...HELP_OPTION,
 } as const satisfies Options
 
-const HELP = `Computes what models cost on Cloudflare: operations, bytes and dollars of a cold load and of many requests, by plan.
+const HELP = `Computes the costs of models on Cloudflare by plan: operations, bytes and dollars, for a cold load and per month.
 
 Usage: node scripts/cost.ts [options]
 
@@ -125,7 +125,7 @@ await runScript(HELP, async () => {
   })
   if (!values.write) return tables
   const page = betweenMarkers(await readFile(PAGE, 'utf8'), COST_MARKERS, tables)
-  if (page === undefined) throw new UsageError('docs/cost.md has lost its markers; take the page from git again.')
+  if (page === undefined) throw new UsageError('docs/cost.md lacks its markers. Restore the page from git.')
   await writeWhole(PAGE, page)
   return 'Wrote docs/cost.md.'
 })

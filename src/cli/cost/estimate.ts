@@ -73,21 +73,21 @@ function charge(name: Meter, usage: Usage, { meters }: Prices, included: number)
 export function freeObstacles(model: CostedModel, usage: Usage, prices: Prices): string[] {
   const { cpuMsPerRequest } = prices.plans.free
   const cpu = ([what, ms]: readonly [string, number]): string[] =>
-    ms > cpuMsPerRequest ? [`${what} needs ${round(ms)} ms of CPU, ${cpuMsPerRequest} are allowed`] : []
+    ms > cpuMsPerRequest ? [`${what} needs ${round(ms)} ms of CPU; the limit is ${cpuMsPerRequest}`] : []
   const amounts = METERS.flatMap((name) => {
     const { freePerDay, freePerMonth } = prices.meters[name]
     const used = usage[name] ?? 0
     if (freePerDay !== undefined && used / DAYS > freePerDay) {
-      return [`${name}: ${Math.round(used / DAYS)} a day, ${freePerDay} are allowed`]
+      return [`${name}: ${Math.round(used / DAYS)} a day; the limit is ${freePerDay}`]
     }
     if (freePerMonth !== undefined && used > freePerMonth) {
-      return [`${name}: ${Math.round(used)} a month, ${freePerMonth} are allowed`]
+      return [`${name}: ${Math.round(used)} a month; the limit is ${freePerMonth}`]
     }
     return []
   })
   return [
     ...cpu(['a warm request', model.warmCpuMs]),
-    ...cpu(['the first request of an isolate', model.coldCpuMs]),
+    ...cpu(['the first request in an isolate', model.coldCpuMs]),
     ...amounts,
   ]
 }

@@ -54,7 +54,7 @@ const figuresSchema = z.strictObject({
         artifactBytes: amount.optional(),
         /** Further files that a load reads, such as a tokenizer. */
         otherBytes: amount.optional(),
-        /** CPU of the first request of an isolate, everything included. */
+        /** CPU of the first request in an isolate, everything included. */
         coldCpuMs: amount,
         warmCpuMs: amount,
         note: z.string().optional(),
@@ -89,5 +89,5 @@ async function readChecked<T>(file: string, schema: z.ZodType<T>): Promise<T> {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
   const problems = parsed.error.issues.map(({ path, message }) => `  ${path.join('.') || '(all)'}: ${message}`)
-  throw new UsageError(`${file} is not right:\n${problems.join('\n')}`)
+  throw new UsageError(`${file} is invalid:\n${problems.join('\n')}`)
 }

@@ -23,7 +23,7 @@ export function costTables(
   return [
     '### One cold load',
     '',
-    'The first request of an isolate for a model.',
+    'The first request for a model in an isolate.',
     '',
     table(
       [
@@ -57,7 +57,7 @@ export function costTables(
     '',
     `### ${million} requests a month, hot`,
     '',
-    `${percent(coldShare)} of the requests meet an isolate without the model.`,
+    `${percent(coldShare)} of the requests reach an isolate that has not loaded the model.`,
     '',
     table(
       [
@@ -112,11 +112,11 @@ export function costTables(
       }),
     ),
     '',
-    '### Where the numbers are from',
+    '### Sources of the numbers',
     '',
     `- Prices: ${Object.values(prices.sources).join(', ')}; read ${prices.read}, in \`deploy/prices.json\`.`,
     ...prices.unverified.map((text) => `- ${text}`),
-    `- Bytes and chunks of models in \`models/\`: from packing them. CPU: measured ${figures.measured} on ${figures.machine}. ${figures.method}`,
+    `- Bytes and chunks of models in \`models/\`: from packing them. CPU time: measured ${figures.measured} on ${figures.machine}. ${figures.method}`,
     ...figures.models.flatMap(({ name, note }) => (note === undefined ? [] : [`- ${name}: ${note}`])),
   ].join('\n')
 }

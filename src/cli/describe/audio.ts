@@ -23,7 +23,7 @@ const KEYS: KeyRules = {
   processor_class: 'read',
   sampling_rate: 'read',
   do_normalize: 'read',
-  feature_size: only(1, { problem: 'its feature extractor makes several numbers of each sample (feature_size)' }),
+  feature_size: only(1, { problem: 'its feature extractor computes several values per sample (feature_size)' }),
   padding_side: 'irrelevant',
   padding_value: 'irrelevant',
   padding: 'irrelevant',
@@ -33,10 +33,10 @@ const KEYS: KeyRules = {
   auto_map: 'irrelevant',
   transformers_version: 'irrelevant',
   max_length: () => ({
-    note: 'its max_length is not read: sounds are cut only where the model takes a fixed number of samples',
+    note: 'max_length is ignored: audio is truncated only if the model takes a fixed number of samples',
   }),
   truncation: only(false, {
-    note: 'its truncation is not read: sounds are cut only where the model takes a fixed number of samples',
+    note: 'truncation is ignored: audio is truncated only if the model takes a fixed number of samples',
   }),
 }
 
@@ -61,7 +61,7 @@ export async function guessAudio(
   const audio = said.preprocess?.audio ?? settingsOf(written, signature)
   if (audio === undefined) {
     return {
-      problem: `there is no preprocessor_config.json of a ${EXTRACTOR} beside it that says how a sound becomes a tensor`,
+      problem: `the folder has no preprocessor_config.json of a ${EXTRACTOR}, which describes the audio preprocessing`,
     }
   }
   const keys = checkKeys('preprocessor_config.json', written ?? {}, KEYS)
@@ -73,7 +73,7 @@ export async function guessAudio(
     value: {
       fields: { task: 'audio-classification', labels: labels.value.labels, activation, preprocess: { audio } },
       notes: [
-        `task audio-classification, ${known && said.task === undefined ? `by its architecture ${architecture}` : 'as asked'}`,
+        `task audio-classification, ${known && said.task === undefined ? `by its architecture ${architecture}` : 'as requested'}`,
         `scores by ${activation}`,
         ...labels.value.notes,
         `sounds at ${audio.sampleRate} Hz${audio.normalize ? ', normalized' : ''}`,
@@ -108,13 +108,13 @@ function isSilero({ inputs, outputs }: Signature): boolean {
 function voiceActivity(signature: Signature, said: Said): LabelOutcome<Guess> {
   const audio = said.preprocess?.audio ?? (isSilero(signature) ? SILERO : undefined)
   if (audio?.window === undefined) {
-    return { problem: 'nothing says how it hears a sound window by window; its tensors are not those of silero-vad' }
+    return { problem: 'no file describes its audio windows, and its tensors are not those of silero-vad' }
   }
   return {
     value: {
       fields: { task: 'voice-activity-detection', preprocess: { audio } },
       notes: [
-        `task voice-activity-detection, ${said.task === undefined ? 'by the tensors of silero-vad' : 'as asked'}`,
+        `task voice-activity-detection, ${said.task === undefined ? 'by the tensors of silero-vad' : 'as requested'}`,
       ],
     },
   }

@@ -19,11 +19,11 @@ export async function guessBytes(
   if (config === undefined || numberOf(config.beg_size) === undefined || numberOf(config.end_size) === undefined) {
     if (said.task === undefined) return undefined
     if (said.preprocess?.bytes === undefined) {
-      return { problem: 'there is no config.min.json beside it that says which bytes it takes' }
+      return { problem: 'the folder has no config.min.json, which describes the bytes that the model takes' }
     }
   }
   if (config?.use_inputs_at_offsets === true)
-    return { problem: 'it takes bytes at fixed offsets, which are not cut here' }
+    return { problem: 'it takes bytes at fixed offsets, which Verge does not support' }
   const settings = bytesSettingsSchema.safeParse(
     said.preprocess?.bytes ?? {
       begin: config?.beg_size,
@@ -41,10 +41,10 @@ export async function guessBytes(
   )
   if (!settings.success) {
     const [issue] = settings.error.issues
-    return { problem: `config.min.json beside it is not right: ${issue?.path.join('.')}: ${issue?.message}` }
+    return { problem: `config.min.json is invalid: ${issue?.path.join('.')}: ${issue?.message}` }
   }
   const labels = said.labels ?? textsOf(config?.target_labels_space)
-  if (labels === undefined) return { problem: 'nothing says which labels it has' }
+  if (labels === undefined) return { problem: 'no file names its labels' }
   return {
     value: {
       fields: {
@@ -54,8 +54,8 @@ export async function guessBytes(
         preprocess: { bytes: settings.data },
       },
       notes: [
-        `task bytes-classification, ${said.task === undefined ? 'by config.min.json' : 'as asked'}`,
-        `${labels.length} labels; what it is not sure of is "txt" where it is UTF-8, and else "unknown"`,
+        `task bytes-classification, ${said.task === undefined ? 'by config.min.json' : 'as requested'}`,
+        `${labels.length} labels; below the threshold the label is "txt" for UTF-8 and "unknown" otherwise`,
       ],
     },
   }

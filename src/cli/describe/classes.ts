@@ -25,7 +25,7 @@ export async function withClasses(guess: Guess, modelFile: string): Promise<Gues
     fields: { ...fields, labels },
     notes: [
       ...notes.filter((note) => !note.startsWith('labels:')),
-      `labels: ${labels.length}, by the model's classifier`,
+      `labels: ${labels.length}, from the model's classifier`,
     ],
   }
 }

@@ -49,7 +49,7 @@ export async function describeModel({ name, source, signature, overrides = {} }:
     written === undefined
       ? await taskFields(source, signature, { ...overrides, name: name ?? overrides.name }, notes)
       : { ...withoutNone(overrides), ...wishedOf(written, signature, overrides.image) }
-  if (written !== undefined) notes.push('described by the verge.json beside it')
+  if (written !== undefined) notes.push('described by its verge.json')
   const licence = overrides.licence ?? written?.licence ?? (await licenceOf(source, notes))
   const artifacts = [{ file: basename(source.modelFile), dtype: 'fp32' }]
   const { task: _, image: __, ...said } = defined(overrides)
@@ -77,7 +77,7 @@ async function taskFields(
   notes: string[],
 ): Promise<Partial<TaskFields>> {
   if (overrides.task === 'none') {
-    notes.push('raw tensors, as asked')
+    notes.push('raw tensors, as requested')
     return {}
   }
   const guess = await guessTask(source.files, signature, withoutNone(overrides), overrides.image)
@@ -94,7 +94,7 @@ async function taskFields(
   }
   notes.push(`raw tensors: ${guess.problem}`)
   if (looksLikeClassifier(signature)) {
-    notes.push(`if it classifies pictures: --preset ${PRESETS.join(' | ')}, with --labels FILE`)
+    notes.push(`if it classifies images: --preset ${PRESETS.join(' | ')}, with --labels FILE`)
   }
   return {}
 }
@@ -111,7 +111,7 @@ function looksLikeClassifier(signature: Signature): boolean {
 function wishedOf(written: Settings, signature: Signature, wishes: ImageWishes | undefined): Partial<TaskFields> {
   if (!saysAnything(wishes)) return {}
   const input = imageInput(signature)
-  if ('problem' in input) throw new UsageError(`The model takes no pictures: ${input.problem}.`)
+  if ('problem' in input) throw new UsageError(`The model does not take images: ${input.problem}.`)
   const wished = wishedInput(input.value, wishes)
   const preprocess = objectOf(written.preprocess) ?? {}
   const image = imageSettingsSchema.safeParse(preprocess.image)
@@ -145,10 +145,10 @@ function dropTask(fields: Record<string, unknown>): void {
 async function licenceOf(source: ModelSource, notes: string[]): Promise<string> {
   const found = await findLicence(source)
   if (found !== undefined) {
-    notes.push(`licence ${found.licence}, by ${found.from}`)
+    notes.push(`licence ${found.licence}, from ${found.from}`)
     return found.licence
   }
-  notes.push('licence unknown: find out under which terms it may be published, and say so with --licence')
+  notes.push('licence unknown: look up the terms of the model, and set --licence')
   return 'unknown'
 }
 

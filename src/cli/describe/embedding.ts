@@ -10,7 +10,7 @@ import { sentenceFindings } from './text-keys.ts'
 type Files = ReadonlyMap<string, string>
 
 /** How a note on the length of texts begins. */
-const CUT_NOTE = 'texts are cut to'
+const CUT_NOTE = 'texts are truncated to'
 
 const EMBEDDING: readonly (TaskName | undefined)[] = ['feature-extraction', 'sentence-similarity']
 
@@ -28,7 +28,8 @@ export async function embeddingGuess(
   said: Said,
 ): Promise<LabelOutcome<Guess> | undefined> {
   const modules = await modulesOf(files)
-  const known = said.task === undefined ? await taskOf(files, config, modules) : { task: said.task, why: 'as asked' }
+  const known =
+    said.task === undefined ? await taskOf(files, config, modules) : { task: said.task, why: 'as requested' }
   if (known === undefined || !(EMBEDDING.includes(known.task) || known.task === 'text-ranking')) return undefined
 
   const text = await textSettings(files, config, signature)
@@ -39,7 +40,7 @@ export async function embeddingGuess(
   const least = sizeOf(sentence?.max_seq_length)
   const maxTokens = Math.min(text.value.maxTokens, least ?? Number.POSITIVE_INFINITY)
   const notes = [`task ${known.task}, ${known.why}`]
-  if (maxTokens < text.value.maxTokens) notes.push(`texts are cut to ${maxTokens} tokens, as the model was trained`)
+  if (maxTokens < text.value.maxTokens) notes.push(`texts are truncated to ${maxTokens} tokens, as in training`)
   notes.push(...text.value.notes.filter((note) => maxTokens === text.value.maxTokens || !note.startsWith(CUT_NOTE)))
   notes.push(...findings.value)
   const tokenizer = said.tokenizer ?? text.value.tokenizer
@@ -48,7 +49,7 @@ export async function embeddingGuess(
     return { value: { fields: { task: known.task, tokenizer, preprocess }, notes } }
   }
   const lowercase = sentence?.do_lower_case === true
-  if (lowercase) notes.push('texts become lower case before they are tokenized, as sentence_bert_config.json says')
+  if (lowercase) notes.push('texts are converted to lower case before tokenization, as sentence_bert_config.json says')
   const embedding = await embeddingOf(files, config, signature, modules)
   if ('problem' in embedding) return embedding
   notes.push(...embedding.value.notes)
@@ -109,7 +110,9 @@ async function embeddingOf(
   )
   const unknown = modules?.find((module) => !KNOWN_MODULES.includes(module))
   if (!whole && unknown !== undefined) {
-    return { problem: `its module ${unknown} is not in the graph; export it whole, with an output sentence_embedding` }
+    return {
+      problem: `its module ${unknown} is not in the graph; export the whole model, with an output sentence_embedding`,
+    }
   }
   const pooling: LabelOutcome<Pooling> | undefined = whole ? { value: 'mean' } : await poolingOf(files)
   if (pooling !== undefined && 'problem' in pooling) return pooling
@@ -119,7 +122,7 @@ async function embeddingOf(
   if (withoutPrompt && whole && prompts.prompts !== undefined) {
     return {
       problem:
-        'its pooling leaves out the tokens of prompts, which a graph that pools cannot know of; export it without pooling, with token vectors as its output',
+        'its pooling excludes prompt tokens, which a graph with pooling cannot do; export the model without pooling, with token vectors as its output',
     }
   }
   const settings: EmbeddingSettings = {
@@ -130,16 +133,16 @@ async function embeddingOf(
     ...(isStatic && { dropUnknown: true }),
   }
   const how = whole ? 'vectors are pooled in the graph' : `vectors are pooled by ${settings.pooling}`
-  const why = !whole && pooling === undefined ? ', because nothing says how' : ''
+  const why = !whole && pooling === undefined ? ', because no file sets the pooling' : ''
   const names = Object.keys(prompts.prompts ?? {})
   return {
     value: {
       settings,
       notes: [
-        `${how}${normalize ? ' and brought to length 1' : ''}${why}`,
+        `${how}${normalize ? ' and normalized to length 1' : ''}${why}`,
         ...(names.length === 0 ? [] : [`prompts: ${names.join(', ')}`]),
-        ...(settings.includePrompt === false ? ["a prompt's tokens are left out of the pooling"] : []),
-        ...(isStatic ? ['tokens that stand for the unknown are left out, as model2vec does'] : []),
+        ...(settings.includePrompt === false ? ['prompt tokens are excluded from the pooling'] : []),
+        ...(isStatic ? ['unknown tokens are left out, as in model2vec'] : []),
       ],
     },
   }
@@ -166,7 +169,7 @@ async function poolingOf(files: Files): Promise<LabelOutcome<Pooling> | undefine
   const known = POOLING_NAMES[mode] ?? POOLING_FLAGS[mode]
   if (known !== undefined && others.length === 0) return { value: known }
   return {
-    problem: `its pooling (${modes.join(', ').slice(0, 200) || 'none'}) is not one of mean, cls, last and max; export it whole, with an output sentence_embedding`,
+    problem: `its pooling (${modes.join(', ').slice(0, 200) || 'none'}) is not one of mean, cls, last and max; export the whole model, with an output sentence_embedding`,
   }
 }
 

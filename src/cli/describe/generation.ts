@@ -38,7 +38,7 @@ export async function guessGeneration(
   if (problem !== undefined) return { problem }
   const written = (await readSettings(files, 'tokenizer_config.json')) ?? {}
   const notes = [
-    `task text-generation, ${said.task === undefined ? `by its architecture ${architecture}` : 'as asked'}`,
+    `task text-generation, ${said.task === undefined ? `by its architecture ${architecture}` : 'as requested'}`,
   ]
   for (const findings of [await tokenizerFindings(files), await generationFindings(files)]) {
     if ('problem' in findings) return findings
@@ -46,7 +46,9 @@ export async function guessGeneration(
   }
   const generation = said.preprocess?.generation ?? (await settingsOf(files, config, written, notes))
   const hasTemplate = (await chatTemplateOf(files)) !== undefined
-  notes.push(hasTemplate ? 'answers messages by its chat template' : 'continues texts: there is no chat template')
+  notes.push(
+    hasTemplate ? 'answers chat messages with its chat template' : 'continues texts, because there is no chat template',
+  )
   return {
     value: {
       fields: {
@@ -76,7 +78,7 @@ function unfitSignature(signature: Signature): string | undefined {
     return undefined
   } catch (error) {
     if (!isVergeError(error)) throw error
-    return `it is not a causal language model as transformers exports them (${error.message})`
+    return `it is not a causal language model in the form that transformers exports (${error.message})`
   }
 }
 
@@ -90,8 +92,8 @@ async function settingsOf(
   const contextLength = Math.min(positions ?? sizeOf(written.model_max_length) ?? CONTEXT_LENGTH, 1_048_576)
   notes.push(
     positions === undefined && sizeOf(written.model_max_length) === undefined
-      ? `prompt and answer have ${contextLength} tokens, because nothing says what the model takes`
-      : `prompt and answer have ${contextLength} tokens`,
+      ? `prompt and answer are limited to ${contextLength} tokens together, because no file sets the context length`
+      : `prompt and answer are limited to ${contextLength} tokens together`,
   )
   const path = files.get('tokenizer.json')
   const tokenizer = path === undefined ? undefined : TextTokenizer.parse(new Uint8Array(await readFile(path)))
@@ -103,7 +105,7 @@ async function settingsOf(
   const stopTokens = [generation.eos_token_id ?? config.eos_token_id, idOf(eosToken)]
     .flat()
     .filter((id): id is number => Number.isSafeInteger(id) && Number(id) >= 0)
-  if (stopTokens.length === 0) notes.push('no token ends an answer: it is always as long as it may be')
+  if (stopTokens.length === 0) notes.push('no token ends an answer, so every answer has the maximum length')
   return {
     contextLength,
     stopTokens: [...new Set(stopTokens)].slice(0, 64),

@@ -47,8 +47,8 @@ const UNLABELLED: readonly TaskName[] = ['question-answering', 'image-feature-ex
 
 /** Tasks whose outputs no file beside a model explains: a verge.json has to. */
 const POSTPROCESSED: Readonly<Partial<Record<TaskName, string>>> = {
-  'object-detection': 'nothing says how its outputs become boxes (postprocess.detection)',
-  'image-to-image': 'nothing says how its output becomes a picture (postprocess.imageOutput)',
+  'object-detection': 'no setting describes how its outputs become boxes (postprocess.detection)',
+  'image-to-image': 'no setting describes how its output becomes an image (postprocess.imageOutput)',
 }
 
 /**
@@ -70,7 +70,7 @@ export async function guessTask(
   const processor = await readSettings(files, 'preprocessor_config.json')
   const timm = timmSettings(config, processor)
   const known =
-    said.task === undefined ? taskOf(config, timm !== undefined, pictures) : { task: said.task, why: 'as asked' }
+    said.task === undefined ? taskOf(config, timm !== undefined, pictures) : { task: said.task, why: 'as requested' }
   if (known === undefined) return { problem: whyNone(config, files) }
 
   const lacking = POSTPROCESSED[known.task]
@@ -140,8 +140,8 @@ async function preprocessing(
     const preset = wishes.preset ?? 'unit'
     const notes = [
       wishes.preset === undefined
-        ? 'pictures are stretched and scaled to 0 to 1 (preset unit), because nothing says more of them'
-        : `pictures as preset ${preset} has them${processor === undefined && timm === undefined ? '' : ', not as the files beside the model say'}`,
+        ? 'images are stretched and scaled to 0 to 1 (preset unit), because no file describes the preprocessing'
+        : `image preprocessing of preset ${preset}${processor === undefined && timm === undefined ? '' : ', instead of the files beside the model'}`,
     ]
     return { value: { preprocess: { image: presetSettings(preset, input, wishes) }, notes } }
   }
@@ -153,7 +153,7 @@ async function preprocessing(
 
 function byProcessor(processor: Settings | undefined, input: ImageInput): LabelOutcome<ImageOutcome> {
   if (processor !== undefined) return imageSettings(processor, input)
-  return { problem: 'there is no preprocessor_config.json beside it that says how a picture becomes a tensor' }
+  return { problem: 'the folder has no preprocessor_config.json, which describes the image preprocessing' }
 }
 
 function byTimm(timm: Settings, input: ImageInput): LabelOutcome<ImageOutcome> {
@@ -166,7 +166,7 @@ function taskOf(config: Settings, isTimm: boolean, pictures: boolean): { task: T
   const head = HEADS.find(([pattern]) => architecture !== undefined && pattern.test(architecture))
   if (head !== undefined) return { task: head[1], why: `by its architecture ${architecture}` }
   if (isTimm) return { task: 'image-classification', why: "by timm's settings" }
-  return pictures ? { task: 'image-classification', why: 'by what was said of its pictures' } : undefined
+  return pictures ? { task: 'image-classification', why: 'by the given image preprocessing' } : undefined
 }
 
 function architectureOf(config: Settings): string | undefined {
@@ -177,9 +177,9 @@ function architectureOf(config: Settings): string | undefined {
 }
 
 function whyNone(config: Settings, files: ReadonlyMap<string, string>): string {
-  if (!files.has('config.json')) return 'there is no config.json beside it that says what it is for'
+  if (!files.has('config.json')) return 'the folder has no config.json, which names its task'
   const architecture = architectureOf(config)
   return architecture === undefined
-    ? 'its config.json does not say what it is for'
-    : `its architecture ${architecture} is of no task that is known here`
+    ? 'its config.json does not name a task'
+    : `its architecture ${architecture} belongs to no task that Verge knows`
 }

@@ -21,16 +21,14 @@ export function framingOf(processor: Settings, input: ImageInput, notes: string[
   if (asked !== undefined && 'problem' in asked) return asked
   const framing = asked?.value
   const [height, width] = [input.height ?? framing?.size[0], input.width ?? framing?.size[1]]
-  if (height === undefined || width === undefined) return { problem: 'nothing says what size of picture it takes' }
+  if (height === undefined || width === undefined) return { problem: 'no file sets its image size' }
   if (framing === undefined) {
-    notes.push(
-      `pictures are stretched to ${width} x ${height}, because the settings do not say how they get their size`,
-    )
+    notes.push(`images are stretched to ${width} x ${height}, because the settings do not describe resizing`)
     return { value: { fit: 'stretch', size: [height, width] } }
   }
   if (framing.size[0] === height && framing.size[1] === width) return { value: framing }
   notes.push(
-    `pictures get ${width} x ${height} pixels, which is what the model takes; preprocessor_config.json says ${framing.size[1]} x ${framing.size[0]}`,
+    `images are resized to ${width} x ${height} pixels, as the model requires; preprocessor_config.json says ${framing.size[1]} x ${framing.size[0]}`,
   )
   return { value: { ...framing, size: [height, width], ...enlarged(framing.resize, height, width) } }
 }
@@ -77,7 +75,7 @@ function wished(processor: Settings, input: ImageInput, notes: string[]): LabelO
     default:
   }
   if (processor.do_thumbnail === true && family?.frames !== 'thumbnail') {
-    return { problem: 'it makes thumbnails of pictures (do_thumbnail) in a way that is not known here' }
+    return { problem: 'it makes thumbnails of images (do_thumbnail) in a way that Verge does not know' }
   }
   if (longestOf(processor) !== undefined) return whole(processor, input, edge ?? sizeOf(processor.size), notes)
   if (cuts === true && crop !== undefined) {
@@ -96,13 +94,13 @@ function wished(processor: Settings, input: ImageInput, notes: string[]): LabelO
 function cut(resize: number | [number, number], crop: [number, number] | undefined, notes: string[]): Framing {
   if (crop === undefined) {
     if (typeof resize !== 'number') return { fit: 'stretch', size: resize }
-    notes.push('pictures are cut to a square; the model was trained on whole ones with this shorter side')
+    notes.push('images are cropped to a square; the model was trained on whole images with this shorter side')
     return { fit: 'crop', size: [resize, resize], resize }
   }
   if (typeof resize !== 'number') {
     if (resize[0] === crop[0] && resize[1] === crop[1]) return { fit: 'stretch', size: crop }
     notes.push(
-      `pictures are stretched to ${resize[1]} x ${resize[0]}, of which the centre of ${crop[1]} x ${crop[0]} is taken, as the settings say`,
+      `images are stretched to ${resize[1]} x ${resize[0]} and centre-cropped to ${crop[1]} x ${crop[0]}, as the settings say`,
     )
   }
   return { fit: 'crop', size: crop, resize }
@@ -121,19 +119,19 @@ function perceiver(size: [number, number], crop: [number, number], notes: string
   // The cut is size / crop of the shorter side: where the cut becomes `size`, the whole shorter side becomes `crop`.
   const resize = crop[0]
   if (crop[0] * width !== crop[1] * height) {
-    notes.push('pictures are cut in other proportions than in training, because crop_size and size differ in theirs')
+    notes.push(
+      'images are cropped to another aspect ratio than in training, because crop_size and size have different ratios',
+    )
   }
-  notes.push('pictures are resized and then cut; the model was trained on pictures cut first: edges differ a little')
+  notes.push('images are resized, then cropped; in training they were cropped first, so edges differ slightly')
   return { fit: 'crop', size: [height, width], resize }
 }
 
 function thumbnail(processor: Settings, size: [number, number], notes: string[]): LabelOutcome<Framing> {
   if (processor.do_thumbnail === false || processor.do_pad === false) {
-    return { problem: 'without do_thumbnail and do_pad its pictures have no one size' }
+    return { problem: 'without do_thumbnail and do_pad its images have different sizes' }
   }
-  notes.push(
-    'pictures are fitted in one step; the model was trained on pictures that are resized twice: pixels differ a little',
-  )
+  notes.push('images are resized once; in training they were resized twice, so pixels differ slightly')
   return { value: { fit: 'letterbox', size, pad: 0 } }
 }
 
@@ -148,11 +146,11 @@ function whole(
   const [height, width] = [input.height ?? edge, input.width ?? edge]
   if (height === undefined || width === undefined) {
     return {
-      problem: `it takes whole pictures whose longest side is ${longest}, and the server makes all of one size; say which with --size`,
+      problem: `it takes images with a longest side of ${longest}, but Verge resizes all images to one size; set it with --size`,
     }
   }
   notes.push(
-    `pictures are stretched to ${width} x ${height}; the model was trained on pictures that keep their proportions, up to ${longest} pixels`,
+    `images are stretched to ${width} x ${height}; in training they kept their aspect ratio, up to ${longest} pixels`,
   )
   return { value: { fit: 'stretch', size: [height, width] } }
 }

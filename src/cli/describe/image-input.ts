@@ -15,7 +15,7 @@ export function imageInput({ inputs }: Signature): LabelOutcome<ImageInput> {
   const [input, other] = inputs
   if (input === undefined || other !== undefined) return { problem: 'it does not have exactly one input' }
   if (input.datatype !== 'FP32' && input.datatype !== 'FP16' && input.datatype !== 'UINT8') {
-    return { problem: `its input "${input.name}" is not of numbers that pictures are made of` }
+    return { problem: `its input "${input.name}" has a datatype that images cannot have` }
   }
   if (input.shape.length !== 4) return { problem: `its input "${input.name}" does not have four dimensions` }
   const fixed = (axis: number): number | undefined => {
@@ -25,8 +25,7 @@ export function imageInput({ inputs }: Signature): LabelOutcome<ImageInput> {
   const [first, last] = [fixed(1), fixed(3)]
   if (isChannels(first)) return { value: { layout: 'NCHW', channels: first, height: fixed(2), width: fixed(3) } }
   if (isChannels(last)) return { value: { layout: 'NHWC', channels: last, height: fixed(1), width: fixed(2) } }
-  if (first !== undefined && last !== undefined)
-    return { problem: 'it takes pictures of neither one nor three channels' }
+  if (first !== undefined && last !== undefined) return { problem: 'its images have neither one nor three channels' }
   // Open dimensions are what exporters of PyTorch leave, where channels come first.
   return { value: { layout: 'NCHW', channels: 3, height: fixed(2), width: fixed(3) } }
 }

@@ -11,11 +11,11 @@ const multiple =
     value === 1
       ? undefined
       : {
-          problem: `its ${key} makes pictures of different sizes, and the server makes all of one size; say which with --size`,
+          problem: `its ${key} makes images of different sizes, but Verge resizes all images to one size; set it with --size`,
         }
 
 const flag: KeyRule = (value) =>
-  typeof value === 'boolean' ? undefined : { problem: 'a switch of its settings is neither true nor false' }
+  typeof value === 'boolean' ? undefined : { problem: 'one of its boolean settings is neither true nor false' }
 
 /**
  * Keys of a `preprocessor_config.json` for pictures. `read`: `image.ts` and `image-framing.ts` obey it. A key that is
@@ -25,7 +25,7 @@ export const IMAGE_KEYS: KeyRules = {
   image_processor_type: (_, settings) =>
     familyOf(settings) === undefined && processorName(settings) !== ''
       ? {
-          note: `its processor ${processorName(settings).slice(0, 64)} is not one that Verge knows: its settings are read as ViT's and CLIP's are. Compare an answer with the original's`,
+          note: `its processor ${processorName(settings).slice(0, 64)} is unknown to Verge, which reads its settings like those of ViT and CLIP. Compare an output with the original's`,
         }
       : undefined,
   feature_extractor_type: 'read',
@@ -39,7 +39,7 @@ export const IMAGE_KEYS: KeyRules = {
   crop_pct: (_, settings) => {
     // A processor that is known reads it or, like transformers', does not.
     if (familyOf(settings) !== undefined) return undefined
-    return { note: 'its crop_pct is not read: only the processors of ConvNeXT and PoolFormer have one' }
+    return { note: 'crop_pct is ignored: it applies only to ConvNeXT and PoolFormer' }
   },
   resample: 'read',
   do_rescale: flag,
@@ -54,40 +54,42 @@ export const IMAGE_KEYS: KeyRules = {
   do_pad: (value, settings) => {
     if (value !== true || familyOf(settings)?.frames === 'thumbnail') return undefined
     return settings.pad_size === undefined && settings.size_divisor === undefined
-      ? { note: 'its do_pad fills a batch of pictures up to the largest; the server gives every picture the same size' }
+      ? { note: 'do_pad pads the images of a batch to the largest; Verge resizes every image to the same size' }
       : undefined
   },
   pad_size: (_, settings) =>
     settings.do_pad === true
-      ? { problem: 'it pads pictures at their right and lower edges (pad_size), which the server does not do' }
+      ? { problem: 'it pads images at the right and bottom (pad_size), which Verge does not support' }
       : undefined,
   // Without padding or resizing these do nothing.
   size_divisor: (value, settings) => (settings.do_pad === false ? undefined : multiple('size_divisor')(value)),
   size_divisibility: multiple('size_divisibility'),
   ensure_multiple_of: (value, settings) =>
     settings.keep_aspect_ratio === true ? multiple('ensure_multiple_of')(value) : undefined,
-  keep_aspect_ratio: refused('it keeps the proportions of pictures (keep_aspect_ratio), so that their sizes differ'),
-  do_align_long_axis: refused('it turns pictures that lie across (do_align_long_axis), which the server does not do'),
-  do_crop_margin: refused('it cuts margins off pictures (do_crop_margin), which the server does not do'),
-  do_color_quantize: refused(
-    'it turns pixels into colours of a palette (do_color_quantize), which the server does not do',
+  keep_aspect_ratio: refused('it keeps the aspect ratio of images (keep_aspect_ratio), so their sizes differ'),
+  do_align_long_axis: refused(
+    'it rotates images to align the long axis (do_align_long_axis), which Verge does not support',
   ),
-  do_grayscale: refused('it makes pictures grey with three channels (do_grayscale), which the server does not do'),
-  do_image_splitting: refused('it splits pictures into tiles (do_image_splitting), which the server does not do'),
-  do_affine_transform: refused('it turns and shifts pictures (do_affine_transform), which the server does not do'),
-  apply_ocr: refused('it reads the text in pictures (apply_ocr), which the server does not do'),
+  do_crop_margin: refused('it crops the margins of images (do_crop_margin), which Verge does not support'),
+  do_color_quantize: refused('it maps pixels to a colour palette (do_color_quantize), which Verge does not support'),
+  do_grayscale: refused(
+    'it converts images to greyscale with three channels (do_grayscale), which Verge does not support',
+  ),
+  do_image_splitting: refused('it splits images into tiles (do_image_splitting), which Verge does not support'),
+  do_affine_transform: refused('it rotates and shifts images (do_affine_transform), which Verge does not support'),
+  apply_ocr: refused('it reads the text in images (apply_ocr), which Verge does not support'),
   image_grid_pinpoints: () => ({
-    problem: 'it cuts pictures into tiles (image_grid_pinpoints), which the server does not do',
+    problem: 'it splits images into tiles (image_grid_pinpoints), which Verge does not support',
   }),
-  max_num_patches: () => ({ problem: 'it takes patches of a picture (max_num_patches), not the picture' }),
-  max_patches: () => ({ problem: 'it takes patches of a picture (max_patches), not the picture' }),
+  max_num_patches: () => ({ problem: 'it takes patches instead of whole images (max_num_patches)' }),
+  max_patches: () => ({ problem: 'it takes patches instead of whole images (max_patches)' }),
   min_pixels: () => ({
-    problem: 'it makes pictures of different sizes (min_pixels), and the server makes all of one size',
+    problem: 'it makes images of different sizes (min_pixels), but Verge resizes all images to one size',
   }),
   max_pixels: () => ({
-    problem: 'it makes pictures of different sizes (max_pixels), and the server makes all of one size',
+    problem: 'it makes images of different sizes (max_pixels), but Verge resizes all images to one size',
   }),
-  offset: refused('it shifts pixels by a number of its own (offset), which the server does not do'),
+  offset: refused('it shifts pixel values by an offset (offset), which Verge does not support'),
   // Pictures come as RGB whatever the file holds; labels, tensors' kinds and masks of batches are none of the pixels.
   do_convert_rgb: 'irrelevant',
   do_reduce_labels: 'irrelevant',

@@ -88,7 +88,7 @@ function valuesOf(processor: Settings, channels: 1 | 3): LabelOutcome<Values> {
   const std = perChannel(processor.image_std, channels)
   if (mean === undefined || std === undefined || std.some((value) => value <= 0)) {
     return {
-      problem: `preprocessor_config.json has no mean and deviation for ${channels === 1 ? 'one channel' : 'three channels'}`,
+      problem: `preprocessor_config.json has no mean and standard deviation for ${channels === 1 ? 'one channel' : 'three channels'}`,
     }
   }
   const twice = normalizes && again
@@ -121,7 +121,7 @@ function resampling(processor: Settings, notes: string[]): Resampling | undefine
   const named = typeof resample === 'number' ? RESAMPLING[resample] : RESAMPLING.find((name) => name === resample)
   if (named === undefined) {
     notes.push(
-      `pictures are resized with a bilinear filter where the model was trained with "${String(resample).slice(0, 64)}": scores differ a little`,
+      `images are resized with a bilinear filter, but the model was trained with "${String(resample).slice(0, 64)}", so scores differ slightly`,
     )
   }
   return named === 'bilinear' ? undefined : named

@@ -40,7 +40,7 @@ export function checkKeys(file: string, settings: Settings, rules: KeyRules): La
 function unknownNote(file: string, unknown: readonly string[]): string {
   const named = unknown.slice(0, MOST_NAMED).map((key) => JSON.stringify(key.slice(0, 64)))
   const more = unknown.length > MOST_NAMED ? ` and ${unknown.length - MOST_NAMED} more` : ''
-  return `${file}: Verge does not know ${named.join(', ')}${more}, and ignores ${unknown.length === 1 ? 'it' : 'them'}. Compare an answer with the original's`
+  return `${file}: Verge ignores ${named.join(', ')}${more}, which it does not know. Compare an output with the original's`
 }
 
 /** A rule for a switch that the server has in one position only. */

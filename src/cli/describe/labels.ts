@@ -22,7 +22,7 @@ export function labelsFor(
   signature: Signature,
 ): LabelOutcome<Labels> {
   const scores = signature.outputs.filter(({ datatype, shape }) => isFloat(datatype) && shape.length > 0)
-  if (scores.length === 0) return { problem: 'it has no output of floating-point numbers that could be scores' }
+  if (scores.length === 0) return { problem: 'it has no floating-point output that could be scores' }
   const named = given ?? fromConfig(config)
   const lasts = scores.map(({ shape }) => shape.at(-1))
   if (named !== undefined) {
@@ -30,15 +30,15 @@ export function labelsFor(
     if (lasts.some((last) => last === named.length || typeof last === 'string' || last === -1)) {
       return { value: { labels: [...named], notes: [] } }
     }
-    return { problem: `there are ${named.length} labels, and its output has ${lasts.join(' or ')} scores` }
+    return { problem: `there are ${named.length} labels, but its output has ${lasts.join(' or ')} scores` }
   }
   const first = lasts.find((last) => typeof last === 'number' && last > 0 && last <= MOST_LABELS)
   const count = first ?? sizeOf(config.num_labels) ?? sizeOf(config.num_classes)
-  if (typeof count !== 'number' || count > MOST_LABELS) return { problem: 'nothing says which labels it has' }
+  if (typeof count !== 'number' || count > MOST_LABELS) return { problem: 'no file names its labels' }
   return {
     value: {
       labels: Array.from({ length: count }, (_, i) => `LABEL_${i}`),
-      notes: [`labels: nothing names the ${count} classes, so they are LABEL_0 to LABEL_${count - 1}`],
+      notes: [`labels: no file names the ${count} classes, so they are called LABEL_0 to LABEL_${count - 1}`],
     },
   }
 }

@@ -50,7 +50,7 @@ export interface Licence {
 
 /** A model's licence: as the hub states it, as its card does, or by the beginning of its licence file. */
 export async function findLicence(source: Pick<ModelSource, 'licence' | 'files'>): Promise<Licence | undefined> {
-  if (source.licence !== undefined) return { licence: spdxOf(source.licence), from: "the hub's card" }
+  if (source.licence !== undefined) return { licence: spdxOf(source.licence), from: 'the model card on the hub' }
   const card = inFrontMatter((await readText(source.files, 'README.md')) ?? '')
   if (card !== undefined) return { licence: spdxOf(card), from: 'README.md' }
   for (const name of ['LICENSE', 'LICENSE.txt', 'LICENSE.md']) {

@@ -29,7 +29,7 @@ export function slowTokenizer(
       tokenizer.tokens(text)
       const taken = cpu() - before
       if (taken <= allowed(length)) continue
-      return `a pattern in its tokenizer.json takes ${Math.round(taken / 1000)} ms for ${length} times ${JSON.stringify(probe)}; write it without nested or overlapping repetitions`
+      return `a pattern in its tokenizer.json takes ${Math.round(taken / 1000)} ms for ${length} times ${JSON.stringify(probe)}; rewrite it without nested or overlapping repetitions`
     }
   }
   return undefined

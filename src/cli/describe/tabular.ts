@@ -21,10 +21,10 @@ export function guessTabular(config: Settings, signature: Signature, said: Said)
   const wrapped = signature.outputs.find(({ datatype }) => datatype === null)
   if (wrapped !== undefined) {
     return {
-      problem: `its output "${wrapped.name}" is no tensor, and no ZipMap that could be taken off; convert the model again with options={"zipmap": False}`,
+      problem: `its output "${wrapped.name}" is neither a tensor nor a ZipMap that Verge can remove; convert the model again with options={"zipmap": False}`,
     }
   }
-  const notes = [`task ${task}, ${said.task === undefined ? 'by config.json' : 'as asked'}`]
+  const notes = [`task ${task}, ${said.task === undefined ? 'by config.json' : 'as requested'}`]
   const settings = said.preprocess?.tabular
   const columns = settings === undefined ? columnsOf(signature.inputs, namesOf(sklearn.columns), notes) : undefined
   if (columns !== undefined && 'problem' in columns) return columns
@@ -32,8 +32,8 @@ export function guessTabular(config: Settings, signature: Signature, said: Said)
   if (task === 'tabular-classification' && said.labels === undefined) {
     notes.push(
       signature.outputs.some(({ datatype }) => datatype === 'BYTES')
-        ? 'labels: scores can be asked for once they are said, in the order of the scores'
-        : 'labels: nothing names the classes, so scores are of 0, 1, 2 ...',
+        ? 'labels: to allow scores, list the labels in the order of the scores'
+        : 'labels: no file names the classes, so they are called 0, 1, 2 ...',
     )
   }
   const { labels, activation } = said
@@ -66,21 +66,21 @@ function columnsOf(
   const [input] = inputs
   const [width] = widths
   if (widths.every((count) => count === 1)) {
-    notes.push(`columns: ${inputs.map(({ name }) => name).join(', ')}, as its inputs are called`)
+    notes.push(`columns: ${inputs.map(({ name }) => name).join(', ')}, the names of its inputs`)
     return { value: undefined }
   }
   if (input === undefined || inputs.length > 1) {
-    return { problem: 'nothing says which columns belong to which of its inputs; write "columns" into a verge.json' }
+    return { problem: 'the assignment of columns to its inputs is unknown; set "columns" in a verge.json' }
   }
   const open = width === 'open'
   if (names !== undefined && (open || names.length === width)) {
-    notes.push(`columns: ${names.join(', ')}, by config.json`)
+    notes.push(`columns: ${names.join(', ')}, from config.json`)
     return { value: names.map((name) => ({ name })) }
   }
-  if (open || width === undefined) return { problem: `nothing says how many columns its input "${input.name}" has` }
+  if (open || width === undefined) return { problem: `the number of columns of its input "${input.name}" is unknown` }
   if (width > MOST_COLUMNS) return { problem: `its input "${input.name}" has more than ${MOST_COLUMNS} columns` }
   notes.push(
-    `columns: nothing names the ${width} of them, so they are x0 to x${width - 1}; write better into a verge.json`,
+    `columns: no file names the ${width} columns, so they are called x0 to x${width - 1}; to change the names, use a verge.json`,
   )
   return { value: Array.from({ length: width }, (_, i) => ({ name: `x${i}` })) }
 }

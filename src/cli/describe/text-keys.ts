@@ -5,7 +5,7 @@ import { objectOf, readSettings, type Settings } from './settings.ts'
 type Files = ReadonlyMap<string, string>
 
 const SAVE_ANEW =
-  "save both anew: from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('.').save_pretrained('.')"
+  "save both again: from transformers import AutoTokenizer; AutoTokenizer.from_pretrained('.').save_pretrained('.')"
 
 /**
  * A setting of `tokenizer_config.json` that transformers writes over the one in `tokenizer.json` when it opens both. The
@@ -55,9 +55,7 @@ function tokenizerRules(tokenizer: Settings): KeyRules {
     tokenize_chinese_chars: sameAs(tokenizer, 'tokenize_chinese_chars', 'handle_chinese_chars', bert),
     add_prefix_space: sameAs(tokenizer, 'add_prefix_space', 'add_prefix_space', bytes),
     split_special_tokens: (value) =>
-      value === true
-        ? { note: 'a special token written in a text is taken as one; transformers would split it' }
-        : undefined,
+      value === true ? { note: 'special tokens in a text are read as such; transformers would split them' } : undefined,
     ...irrelevant(
       // The same tokens stand in tokenizer.json.
       'added_tokens_decoder',
@@ -124,7 +122,7 @@ export async function tokenizerFindings(files: Files): Promise<LabelOutcome<read
   const found = checkKeys('tokenizer_config.json', settings, tokenizerRules(tokenizer))
   if ('problem' in found) return found
   const dropout = objectOf(tokenizer.model)?.dropout
-  const note = 'the dropout in tokenizer.json is for training, and has no effect'
+  const note = 'the dropout in tokenizer.json is for training only and has no effect'
   return { value: typeof dropout === 'number' && dropout > 0 ? [...found.value, note] : found.value }
 }
 
@@ -148,7 +146,7 @@ const PROMPT_RULES: KeyRules = {
     value === 'cosine'
       ? undefined
       : {
-          note: `sentences are compared by the cosine of their vectors; the model was trained for ${JSON.stringify(value)}`,
+          note: `Verge compares sentences by cosine similarity; the model was trained for ${JSON.stringify(value)}`,
         },
   ...irrelevant('__version__', 'model_type'),
 }
@@ -170,7 +168,7 @@ export async function sentenceFindings(files: Files): Promise<LabelOutcome<reado
 }
 
 const ASKED: KeyRule = (): Finding => ({
-  note: 'how tokens are drawn is for each request to say: the values in generation_config.json are not used',
+  note: 'each request sets its own sampling parameters: the values in generation_config.json are not used',
 })
 
 const GENERATION_RULES: KeyRules = {

@@ -43,16 +43,16 @@ export async function textSettings(
   if ('problem' in findings) return findings
   const notes = [...findings.value]
   const side = (await readSettings(files, 'tokenizer_config.json'))?.truncation_side === 'left' ? 'left' : undefined
-  if (side !== undefined) notes.push('texts that are too long lose their beginning, as tokenizer_config.json says')
+  if (side !== undefined) notes.push('long texts lose their beginning, as tokenizer_config.json says')
   const limits = await tokenLimits(files, config)
   const least = Math.min(...limits)
   const maxTokens = Math.min(least, LIMITS.textTokens)
-  if (limits.length === 0) notes.push(`texts are cut to ${maxTokens} tokens, because nothing says what the model takes`)
+  if (limits.length === 0) notes.push(`texts are truncated to ${maxTokens} tokens, because no file sets a limit`)
   else if (least > maxTokens) {
     notes.push(
-      `texts are cut to ${maxTokens} tokens; the model takes ${least}, for which an isolate has hardly the memory`,
+      `texts are truncated to ${maxTokens} tokens; the model takes ${least}, but an isolate may lack the memory`,
     )
-  } else notes.push(`texts are cut to ${maxTokens} tokens, which is what the model takes`)
+  } else notes.push(`texts are truncated to ${maxTokens} tokens, the limit of the model`)
   return { value: { tokenizer: 'tokenizer.json', maxTokens, ...(side && { truncationSide: side }), notes } }
 }
 
@@ -69,14 +69,14 @@ function unfitInputs({ inputs }: Signature): string | undefined {
   const odd = inputs.find(
     ({ name, datatype }) => !INPUTS.includes(name) || (datatype !== 'INT64' && datatype !== 'INT32'),
   )
-  if (odd !== undefined) return `its input "${odd.name}" cannot be made of a text`
+  if (odd !== undefined) return `its input "${odd.name}" cannot be computed from a text`
   const ids = inputs.find(({ name }) => name === 'input_ids')
   if (ids === undefined) return 'it has no input "input_ids"'
   const [, length] = ids.shape
-  if (ids.shape.length !== 2) return 'its "input_ids" are not one row of tokens for each text'
+  if (ids.shape.length !== 2) return 'its "input_ids" do not have one row of tokens per text'
   // The server sends as many tokens as a text has.
   return typeof length === 'number' && length >= 0
-    ? `it takes exactly ${length} tokens, and texts have as many as they have; export it with a dynamic sequence axis`
+    ? `it takes exactly ${length} tokens, but the length of texts varies; export it with a dynamic sequence axis`
     : undefined
 }
 
@@ -87,11 +87,11 @@ function unfitInputs({ inputs }: Signature): string | undefined {
 export async function unfitTokenizer(files: ReadonlyMap<string, string>, writes = false): Promise<string | undefined> {
   const path = files.get('tokenizer.json')
   if (path === undefined) {
-    return 'there is no tokenizer.json beside it; make one with transformers: AutoTokenizer.from_pretrained(name).save_pretrained(folder)'
+    return 'the folder has no tokenizer.json; create it with transformers: AutoTokenizer.from_pretrained(name).save_pretrained(folder)'
   }
   const { size } = await stat(path)
   if (size > LIMITS.tokenizerBytes)
-    return `its tokenizer.json has ${size} bytes, and an isolate takes ${LIMITS.tokenizerBytes}`
+    return `its tokenizer.json has ${size} bytes, but the limit is ${LIMITS.tokenizerBytes}`
   try {
     const bytes = new Uint8Array(await readFile(path))
     const tokenizer = TextTokenizer.parse(bytes)
@@ -100,6 +100,6 @@ export async function unfitTokenizer(files: ReadonlyMap<string, string>, writes 
   } catch (error) {
     if (!isVergeError(error)) throw error
     const { cause } = error
-    return `its tokenizer.json is of a kind that is not known here${cause instanceof Error ? ` (${cause.message})` : ''}`
+    return `its tokenizer.json has a kind that Verge does not support${cause instanceof Error ? ` (${cause.message})` : ''}`
   }
 }

@@ -20,7 +20,7 @@ const KEYS: KeyRules = {
   crop_mode: (value) =>
     ['center', 'squash', 'border'].includes(String(value))
       ? undefined
-      : { problem: `timm's crop_mode ${JSON.stringify(value).slice(0, 64)} is not known here` },
+      : { problem: `timm's crop_mode ${JSON.stringify(value).slice(0, 64)} is not supported` },
   interpolation: 'read',
   mean: 'read',
   std: 'read',
@@ -65,10 +65,10 @@ export function timmProcessor(timm: Settings): LabelOutcome<TimmProcessor> {
   }
   if (timm.crop_mode === 'squash') return { value: { processor: { ...common, size: exact }, notes } }
   if (timm.crop_mode === 'border') {
-    return { problem: "timm's crop_mode border fills edges with the mean colour, which the server does not do" }
+    return { problem: "timm's crop_mode border fills edges with the mean colour, which Verge does not support" }
   }
   if (height !== width && share < 1) {
-    notes.push('pictures are resized by their shorter side; timm resizes them until both sides fit: the cut differs')
+    notes.push('images are resized by their shorter side; timm resizes them until both sides fit, so the crop differs')
   }
   return { value: { processor: { ...common, size: { shortest_edge: exact.height } }, notes } }
 }

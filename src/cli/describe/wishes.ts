@@ -60,12 +60,12 @@ export function wishedInput(input: ImageInput, { layout, size }: ImageWishes): I
   const open = input.height === undefined && input.width === undefined
   // Channels that are fixed say which way the tensor lies; where all is open, a person has to.
   if (layout !== undefined && layout !== input.layout && !open) {
-    throw new UsageError(`--layout ${layout} does not fit: the model's input is ${input.layout}.`)
+    throw new UsageError(`--layout ${layout} does not match the model, whose input is ${input.layout}.`)
   }
   const [height, width] = size ?? [input.height, input.width]
   if ((input.height ?? height) !== height || (input.width ?? width) !== width) {
     throw new UsageError(
-      `--size ${height}x${width} does not fit: the model takes ${input.height ?? 'any'} x ${input.width ?? 'any'} (height x width).`,
+      `--size ${height}x${width} does not match the model, which takes ${input.height ?? 'any'} x ${input.width ?? 'any'} (height x width).`,
     )
   }
   return { ...input, layout: layout ?? input.layout, height, width }
@@ -98,7 +98,7 @@ export function wishedSettings(settings: ImageSettings, { mean, std }: ImageWish
     ['std', std],
   ] as const) {
     if (values === undefined || values.length === 1 || values.length === channels) continue
-    throw new UsageError(`--${name} takes one number or ${channels}, one for each channel; there are ${values.length}.`)
+    throw new UsageError(`--${name} takes one number or ${channels}, one per channel, not ${values.length}.`)
   }
   return { ...settings, ...(mean && { mean: [...mean] }), ...(std && { std: [...std] }) }
 }

@@ -35,7 +35,7 @@ export function describeChecks(checks: readonly Check[]): string {
     ...(fix === undefined ? [] : [`${' '.repeat(width + 8)}-> ${fix}`]),
   ])
   const count = (status: Status): number => checks.filter((check) => check.status === status).length
-  const total = `${count('ok')} ok, ${count('warn')} to look at, ${count('fail')} wrong, ${count('skip')} not checked`
+  const total = `${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failed, ${count('skip')} skipped`
   return [...lines, '', total].join('\n')
 }
 

@@ -154,7 +154,7 @@ export async function checkAccount(
     const checks: Check[] = [ok(area, 'the API token is accepted')]
     if (bucket !== undefined) {
       const present = await api.hasBucket(bucket)
-      checks.push(present ? ok(area, `bucket ${bucket} is there`) : fail(area, `there is no bucket ${bucket}`, setup))
+      checks.push(present ? ok(area, `bucket ${bucket} exists`) : fail(area, `there is no bucket ${bucket}`, setup))
       if (present) {
         const store = new R2Store(new S3Bucket({ http, endpoint: readAccount(env).r2, bucket, credentials }))
         checks.push(...(await checkPinned(area, store, pinned)))
@@ -164,7 +164,7 @@ export async function checkAccount(
       const present = (await api.namespaces()).some(({ id }) => id === namespaceId)
       const absent = `the KV namespace ${namespaceId} is not in this account`
       checks.push(
-        present ? ok(area, 'the KV namespace is there') : fail(area, absent, `Check the account id, or ${setup}`),
+        present ? ok(area, 'the KV namespace exists') : fail(area, absent, `Check the account id, or ${setup}`),
       )
     }
     const secrets = await api.secrets(worker)

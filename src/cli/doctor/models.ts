@@ -34,7 +34,7 @@ export async function checkModels(
   const checks: Check[] = []
   for (const model of models.slice(0, MOST_MODELS)) checks.push(...(await checkModel(visitor, model, options)))
   if (models.length > MOST_MODELS) {
-    checks.push(skip('models', `${models.length - MOST_MODELS} more: the first ${MOST_MODELS} are asked`))
+    checks.push(skip('models', `${models.length - MOST_MODELS} more: only the first ${MOST_MODELS} are checked`))
   }
   return checks
 }
@@ -44,7 +44,7 @@ async function checkModel(visitor: Visitor, model: string, options: ModelCheckOp
   const metadata = await visitor.ask(`/v2/models/${model}`, { asOperator: true })
   if (metadata.status !== 200) return [fail(area, `has no metadata: ${gist(metadata)}`, remedyFor(metadata))]
   const [probe, ...others] = await probesOf(model, metadata, options.modelsFolder)
-  if (probe === undefined) return [skip(area, 'is not asked: its input is large, and no sample of it is here')]
+  if (probe === undefined) return [skip(area, 'is not run: its input is large, and this folder has no sample for it')]
   let [asked, first] = [probe, await post(visitor, probe)]
   for (const other of others) {
     if (!isRejected(first)) break
@@ -55,7 +55,7 @@ async function checkModel(visitor: Visitor, model: string, options: ModelCheckOp
     return [
       skip(
         area,
-        `is not asked: it runs on none of ${others.length + 1} inputs that were made up, and no sample of it is here`,
+        `is not run: it accepted none of ${others.length + 1} generated inputs, and this folder has no sample for it`,
       ),
     ]
   }
@@ -113,15 +113,15 @@ function placementCheck(area: string, { headers }: VisitorResponse): Check {
   if (placement?.endsWith(';degraded')) {
     return warn(
       area,
-      `is answered by a lesser artifact, because no origin answers for it: ${placement}`,
+      `is answered by a smaller artifact, because no origin answers for it: ${placement}`,
       'Start the origins (npm run origin on this machine), or see docs/origin/troubleshooting.md.',
     )
   }
   if (placement !== null) return ok(area, `ran at: ${placement}`)
   return warn(
     area,
-    'does not say where it ran',
-    'Something between here and the Worker takes the header verge-placement away.',
+    'does not report where it ran',
+    'A proxy between here and the Worker removes the header verge-placement.',
   )
 }
 
@@ -136,7 +136,7 @@ async function latencyCheck(
   for (let i = 0; i < options.requests; i++) {
     const answer = await post(visitor, probe)
     if (answer.status !== 200) {
-      return fail(area, `answered once, and then no more: ${gist(answer)}`, remedyFor(answer))
+      return fail(area, `answered the first request, but no later one: ${gist(answer)}`, remedyFor(answer))
     }
     if (answer.headers.get(RESULT_CACHE_HEADER) === 'hit') {
       const fix = 'Something in between takes the header cache-control away: its times say nothing of the model.'
@@ -145,7 +145,7 @@ async function latencyCheck(
     times.push(answer.ms)
   }
   const warm = `warm p50 ${percentile(times, 0.5).toFixed(1)} ms, p95 ${percentile(times, 0.95).toFixed(1)} ms (${times.length} requests, each computed)`
-  const found = `first answer after ${first.ms.toFixed(0)} ms, ${warm}, seen from here`
+  const found = `first answer after ${first.ms.toFixed(0)} ms, ${warm}, measured from here`
   if (first.ms <= SLOW_FIRST_MS) return ok(area, found)
   return warn(area, found, 'Mark it hot, so that its weights are in KV near the visitor, or quantize it.')
 }

@@ -18,7 +18,7 @@ type State = 'up' | 'untried' | 'down'
  * @param models visible ones; origins that have none of them are not seen
  */
 export async function checkOrigins(visitor: Visitor, models: readonly string[]): Promise<Check[]> {
-  if (!visitor.hasKey) return [skip(AREA, 'VERGE_API_KEY is not set: how they are is for the operator to see')]
+  if (!visitor.hasKey) return [skip(AREA, 'VERGE_API_KEY is not set: only the operator may see the state of origins')]
   const states = new Map<string, State | undefined>()
   for (const model of models) {
     for (const route of ['task', 'openai']) {
@@ -31,7 +31,8 @@ export async function checkOrigins(visitor: Visitor, models: readonly string[]):
       }
     }
   }
-  if (states.size === 0) return [skip(AREA, 'there are none: the Worker answers for all that fits the edge')]
+  if (states.size === 0)
+    return [skip(AREA, 'no origin is configured: the Worker serves every model that fits the edge')]
   return [...states].map(([name, state]) => stateCheck(name, state))
 }
 

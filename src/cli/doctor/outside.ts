@@ -15,10 +15,11 @@ export interface OutsideOptions extends ModelCheckOptions {
 }
 
 const NETWORK: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'Nothing listens there. Start it (npm start), or check the port.',
-  ENOTFOUND: 'There is no such host. Copy the address that "wrangler deploy" printed.',
+  ECONNREFUSED: 'No program listens at this address. Start Verge (npm start), or check the port.',
+  ENOTFOUND: 'This host does not exist. Copy the address that "wrangler deploy" printed.',
   EAI_AGAIN: 'The name could not be looked up. Check the network.',
-  ECONNRESET: 'Something listens there and hangs up. Is it https:// instead of http://, or another program?',
+  ECONNRESET:
+    'The server closed the connection. Check whether the address needs https:// or belongs to another program.',
 }
 
 /** Everything that can be seen of a Worker from outside, as a stranger and, with a key, as the operator. */
@@ -66,7 +67,7 @@ async function reach(
   if (index.status >= 300 && index.status < 400) {
     const target = index.headers.get('location') ?? ''
     const to = URL.canParse(target, visitor.origin) ? new URL(target, visitor.origin).origin : 'elsewhere'
-    return { check: fail(area, `${visitor.origin} redirects to ${to}`, `Give that address: --url ${to}`) }
+    return { check: fail(area, `${visitor.origin} redirects to ${to}`, `Use that address: --url ${to}`) }
   }
   if (fieldOf(index.json, 'name') !== 'verge') {
     const isVerge = index.headers.get(REQUEST_ID_HEADER) !== null || /configuration is wrong/.test(index.text)
@@ -79,11 +80,11 @@ async function reach(
 
 function versionCheck({ json }: VisitorResponse): Check {
   const version = String(fieldOf(json, 'version'))
-  if (version === VERSION) return ok('version', `${version}, as here`)
+  if (version === VERSION) return ok('version', `${version}, the same as here`)
   return warn(
     'version',
-    `${version} runs there, ${VERSION} is here`,
-    'Deploy, or check out the version that runs: checks are for the one here.',
+    `the Worker runs ${version}, this folder has ${VERSION}`,
+    'Deploy, or check out the version that runs. The checks match the version in this folder.',
   )
 }
 
@@ -124,7 +125,7 @@ async function listModels(visitor: Visitor): Promise<Listed> {
     const proof = await visitor.ask('/explain/no-such-model', { asOperator: true })
     const operator = proof.status === 401 ? proof : await visitor.ask('/v1/models', { asOperator: true })
     if (operator.status === 200) {
-      checks.push(ok('key', "VERGE_API_KEY is the operator's"))
+      checks.push(ok('key', "VERGE_API_KEY is the operator's key"))
       all = namesIn(operator)
     } else {
       const fix =
@@ -134,7 +135,7 @@ async function listModels(visitor: Visitor): Promise<Listed> {
       return { found: [...checks, modelsCheck(open, open)], all: open, hidden: [], accepted: false }
     }
   } else {
-    checks.push(skip('key', 'VERGE_API_KEY is not set: only what strangers may see is checked'))
+    checks.push(skip('key', 'VERGE_API_KEY is not set: only public models are checked'))
   }
   checks.push(modelsCheck(all, open))
   return { found: checks, all, hidden: all.filter((model) => !open.includes(model)), accepted: true }
@@ -146,8 +147,8 @@ function pinnedChecks(pinned: readonly string[], all: readonly string[], complet
     .filter((model) => !all.includes(model))
     .map((model) =>
       complete
-        ? fail('models', `PINNED_MODELS names ${model}, and there is no such model`, 'Push it, or take it out.')
-        : skip('models', `PINNED_MODELS names ${model}, which is private or missing: VERGE_API_KEY would tell`),
+        ? fail('models', `PINNED_MODELS names ${model}, which does not exist`, 'Push the model, or remove its name.')
+        : skip('models', `PINNED_MODELS names ${model}, which is private or missing (set VERGE_API_KEY to find out)`),
     )
 }
 

@@ -64,7 +64,7 @@ export async function checkErrors(visitor: Visitor, models: readonly string[]): 
   const checks: Check[] = []
   for (const refusal of refusals) checks.push(await checkRefusal(refusal))
   if (model === undefined) {
-    checks.push(skip(ERRORS, 'broken JSON and large bodies: there is no model at the edge to send them to'))
+    checks.push(skip(ERRORS, 'invalid JSON and large bodies: no model at the edge can receive them'))
   }
   return checks
 }
@@ -101,7 +101,7 @@ async function checkRefusal({ what, status, code, ask }: Refusal): Promise<Check
     return warn(
       ERRORS,
       `${what}: the connection broke (${reasonOf(error)})`,
-      'Try again; if it stays, look at what is in between.',
+      'Run the doctor again. If the problem remains, check the proxies and rules in front of the Worker.',
     )
   }
   const id = fieldOf(answer.json, 'error', 'request_id') ?? fieldOf(answer.json, 'request_id')
@@ -157,7 +157,7 @@ export async function checkCors(visitor: Visitor, origin: string | null): Promis
       ),
     ]
   }
-  return [ok(area, `a page of ${asked} may call`)]
+  return [ok(area, `pages of ${asked} may call`)]
 }
 
 /** @param answer of the Worker's first page */
@@ -173,20 +173,24 @@ export function checkHeaders(visitor: Visitor, answer: VisitorResponse): Check[]
   })
   if (answer.headers.get(REQUEST_ID_HEADER) === null) {
     checks.push(
-      fail(area, 'x-request-id is missing', 'Without it no answer can be found in the log. Look at what is in front.'),
+      fail(
+        area,
+        'x-request-id is missing',
+        'Without it you cannot find an answer in the log. Check the proxies and rules in front of the Worker.',
+      ),
     )
   }
   if (visitor.origin.startsWith('https:') || /^http:\/\/(localhost|127\.|\[::1\])/.test(visitor.origin)) return checks
   return [
     ...checks,
-    warn(area, 'the address is not https://', 'Everything travels in clear. Give the https:// address.'),
+    warn(area, 'the address is not https://', 'The connection is not encrypted. Use the https:// address.'),
   ]
 }
 
 /** Whether what the operator sees and strangers do not is hidden as if it did not exist. */
 export async function checkPrivacy(visitor: Visitor, hidden: readonly string[]): Promise<Check[]> {
   const area = 'privacy'
-  if (!visitor.hasKey) return [skip(area, 'private models: set VERGE_API_KEY to have it checked that they are hidden')]
+  if (!visitor.hasKey) return [skip(area, 'private models: set VERGE_API_KEY to check that they are hidden')]
   const [model] = hidden
   if (model === undefined) return [skip(area, 'there are no private models')]
   const checks: Check[] = []
@@ -196,11 +200,11 @@ export async function checkPrivacy(visitor: Visitor, hidden: readonly string[]):
     const same = stranger.status === unknown.status && codeOf(stranger) === codeOf(unknown)
     checks.push(
       same && stranger.status === 404
-        ? ok(area, `to a stranger ${path} does not exist`)
+        ? ok(area, `without a key ${path} does not exist`)
         : fail(
             area,
-            `a stranger gets HTTP ${stranger.status} for ${path}`,
-            'Something in front of the Worker adds the key, or caches.',
+            `without a key ${path} answers HTTP ${stranger.status}`,
+            'A rule in front of the Worker adds the key, or caches answers.',
           ),
     )
   }

@@ -5,7 +5,7 @@ import { codeOf, type VisitorResponse } from './visitor.ts'
 const BY_CODE: Readonly<Record<string, string>> = {
   weights_unavailable:
     'A chunk of its weights is missing in R2, or cannot be read. Push the model again ("verge setup", or "npm run seed" on this ' +
-    'machine): only what is missing is written.',
+    'machine): only missing chunks are written.',
   weights_corrupt:
     'A chunk of its weights is damaged in every store. Push the model again: damaged chunks are replaced.',
   manifest_invalid: 'Its manifest is missing or was edited. Push the model again, or roll back to another version.',
@@ -15,31 +15,31 @@ const BY_CODE: Readonly<Record<string, string>> = {
   model_invalid: 'ONNX Runtime does not take the file. "npx verge pack" says why.',
   model_too_large: 'It does not fit an isolate. Quantize it: "npx verge pack" shows what it takes.',
   engine_full:
-    'Other models held the memory of the isolate. Run the doctor again; if it stays, unpin models or use an origin.',
+    'Other models used the memory of the isolate. Run the doctor again. If the problem remains, unpin models or use an origin.',
   engine_unsupported:
-    'None of its artifacts runs at the edge. "npx verge pack" says why; docs/origin/README.md shows how to run it on a larger machine.',
+    'None of its artifacts runs at the edge. "npx verge pack" reports the reason. docs/origin/README.md shows how to run it on a larger machine.',
   overloaded:
-    'The isolate had taken on as much work as callers wait for. Run the doctor again; if it stays, add an origin or look who calls.',
+    'The isolate was full. Run the doctor again. If the problem remains, add an origin or find the callers in the log.',
   deadline_exceeded: 'It took longer than REQUEST_DEADLINE_MS. Run the doctor again: a first load takes longest.',
-  engine_aborted: 'The run aborted the engine. The log has the reason under the request id: npx wrangler tail',
+  engine_aborted: 'The run aborted the engine. Look up the request id in the log: npx wrangler tail',
   origin_unavailable:
-    'It runs on an origin alone, and none answers for it. Start one (npm run origin on this machine), or see ' +
+    'It runs only on origins, and no origin answers for it. Start one (npm run origin on this machine), or see ' +
     'See docs/origin/troubleshooting.md.',
-  origin_failed: 'The answer of an origin was wrong: look up the reason in docs/origin/troubleshooting.md.',
+  origin_failed: 'An origin gave an invalid answer. See docs/origin/troubleshooting.md.',
   placement_impossible:
-    'Nothing that is configured can run it: it has no artifact for the edge, and ORIGINS names no origin that has it.',
-  unauthorized: "VERGE_API_KEY here is not the Worker's. Set the right one.",
+    'It has no artifact for the edge, and ORIGINS names no origin that serves it. Add such an origin, or an artifact for the edge.',
+  unauthorized: 'VERGE_API_KEY is not the key of the Worker. Set the right key.',
 }
 
 /** Cloudflare's own error pages, by their numbers. */
 const BY_CLOUDFLARE: Readonly<Record<string, string>> = {
-  '1015': 'Cloudflare limits how often you may ask. Wait a minute.',
-  '1027': "The free plan's 100,000 requests of today are used up.",
+  '1015': 'Cloudflare limits the rate of requests. Wait a minute and try again.',
+  '1027': "The free plan's 100,000 requests per day are used up. Wait for the next day, or use the paid plan.",
   '1101':
-    'The Worker threw while it started: most often a variable or a secret that is not valid. See npx wrangler tail',
+    'The Worker threw an exception at its start, usually because of an invalid variable or secret. See npx wrangler tail',
   '1102':
-    'The Worker used more CPU time or memory than it may. On the free plan 10 ms is all there is: only small models fit.',
-  '1042': 'A Worker may not call another on the same zone by its address.',
+    'The Worker exceeded its CPU time or memory limit. The free plan allows 10 ms of CPU time, which is enough for small models only.',
+  '1042': 'A Worker cannot call a Worker on the same zone by its address. Use a service binding.',
 }
 
 /** What to do about an answer that should have been another. */
@@ -51,5 +51,5 @@ export function remedyFor(answer: VisitorResponse): string {
   const page = BY_CLOUDFLARE[number?.[1] ?? number?.[2] ?? '']
   if (page !== undefined) return page
   const id = answer.headers.get(REQUEST_ID_HEADER)
-  return `The Worker's log says why: npx wrangler tail${id === null ? '' : `, request id ${id}`}`
+  return `See the Worker's log: npx wrangler tail${id === null ? '' : `, request id ${id}`}`
 }

@@ -37,17 +37,17 @@ export class Visitor {
   constructor(address: string, key: string | undefined) {
     const url = URL.canParse(address) ? new URL(address) : undefined
     if (url === undefined || !/^https?:$/.test(url.protocol)) {
-      throw new UsageError(`"${address}" is not an address. Give one such as https://verge.example.workers.dev`)
+      throw new UsageError(`"${address}" is not an address. Use one such as https://verge.example.workers.dev`)
     }
     if (key !== undefined && url.protocol === 'http:' && !isLoopback(url.hostname)) {
       throw new UsageError(
-        'VERGE_API_KEY is not sent over http://, where anybody on the way reads it. Use https://, or unset it.',
+        'VERGE_API_KEY is not sent over http://, because the connection is not encrypted. Use https://, or unset the key.',
       )
     }
     if (key !== undefined && !CARRIED_KEY.test(key)) {
       throw new UsageError(
-        'VERGE_API_KEY has a character that no request can carry: letters, digits and ._~+/- are possible. Make a new key ' +
-          '(openssl rand -base64 33), and give it to the Worker too.',
+        'VERGE_API_KEY contains a character that is not allowed: use letters, digits and ._~+/- only. Create a new key ' +
+          '(openssl rand -base64 33), and set it in the Worker too.',
       )
     }
     this.origin = url.origin

@@ -69,7 +69,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
   const { port, persistTo, folders, progress } = options
   if (!(await isFree(port))) {
     throw new UsageError(
-      `Port ${port} is in use. End the program that listens there (an earlier "npm start"?), or choose another port:\n\n` +
+      `Port ${port} is in use. Stop the program that uses it (perhaps an earlier "npm start"), or choose another port:\n\n` +
         `  npm start -- --port ${port + 1}\n`,
     )
   }
@@ -100,7 +100,7 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
     await step('Starting the Worker: wrangler bundles it, and workerd runs it', () =>
       untilListening(server, START_PATIENCE_MS),
     )
-    progress('Asking each model once')
+    progress('Sending a test request to each model')
     const models: LiveModel[] = []
     for (const [index, model] of packed.entries()) {
       const folder = folders[index] as string
@@ -108,12 +108,12 @@ export async function startLocal(options: LocalOptions): Promise<Local> {
       const { live, visibility } = published[index] ?? { live: [], visibility: model.visibility }
       const [only, ...others] = live
       if (only?.version !== manifest.version || others.length > 0) {
-        progress(`  ${manifest.model}: not asked, because live is ${describeLive(live)}`)
+        progress(`  ${manifest.model}: no test request, because version ${describeLive(live)} is live`)
         continue
       }
       const probe = await probeFor(manifest, folder)
       if (visibility === 'private' || !probe) {
-        progress(`  ${manifest.model}: not asked, because ${probe ? 'it is private' : 'its input is large'}`)
+        progress(`  ${manifest.model}: no test request, because ${probe ? 'it is private' : 'its input is large'}`)
         continue
       }
       const begun = Date.now()

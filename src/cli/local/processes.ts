@@ -73,7 +73,7 @@ function ps(...args: readonly string[]): string[] {
     return execFileSync('ps', args, { encoding: 'utf8' }).split('\n')
   } catch (cause) {
     throw new UsageError(
-      'workerd cannot be watched here, because the system has neither /proc nor "ps". Leave it out with --no-verify and --no-measure.',
+      'The memory of workerd cannot be measured here, because the system has neither /proc nor "ps". Use --no-verify and --no-measure.',
       { cause },
     )
   }

@@ -25,7 +25,7 @@ export function noOrigin(
   // So a Worker answers that knows of no origin at all.
   const unsupported = code === 'engine_unsupported' && !artifacts.some(({ places }) => places.includes('edge'))
   if (!unsupported && (code === undefined || !FOR_WANT_OF_ORIGINS.has(code))) return undefined
-  return new NoOriginError('no origin is up that runs it; on this machine "npm run origin" starts one')
+  return new NoOriginError('no origin for it is running; "npm run origin" starts one on this machine')
 }
 
 /** Waits until the server answers at all. @throws UsageError if it ends or takes longer than `patienceMs` */

@@ -41,7 +41,7 @@ export async function serve({ signal, ...options }: ServeOptions): Promise<void>
   }
   console.log(banner(local))
   const how = await Promise.race([asked, local.server.ended])
-  if (how !== undefined) throw new UsageError(`wrangler dev ${how} by itself; its last lines are above.`)
+  if (how !== undefined) throw new UsageError(`wrangler dev ${how} unexpectedly. See its last lines above.`)
   console.log('\nStopping')
   await local.server.stop()
 }
@@ -56,17 +56,17 @@ function banner({ server, models }: Local): string {
     lines.push(`# ${shorten(JSON.stringify(essenceOf(answer)))}`, '')
   }
   const raw = rawExample(models)
-  if (raw) lines.push('# raw tensors, by the Open Inference Protocol', raw(server.url), '')
+  if (raw) lines.push('# raw tensors (Open Inference Protocol)', raw(server.url), '')
   const elsewhere = models.map(({ packed }) => packed.manifest).filter(({ placement }) => placement === 'origin')
   if (elsewhere.length > 0) {
     const names = elsewhere.map(({ model }) => model).join(', ')
     lines.push(
-      `# for larger machines, and answered here until one runs (docs/origin/run.md): ${names}`,
+      `# prefers an origin, and runs here until one is started (docs/origin/run.md): ${names}`,
       'npm run origin',
       '',
     )
   }
-  lines.push('# everything else', `curl ${server.url}/openapi.json`, '', 'Ctrl-C ends it.', '')
+  lines.push('# all routes', `curl ${server.url}/openapi.json`, '', 'Press Ctrl-C to stop.', '')
   return lines.join('\n')
 }
 

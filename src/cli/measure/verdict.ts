@@ -37,16 +37,16 @@ export interface Runs {
  */
 export function verdictOf(artifact: Artifact | undefined, runs: Runs | undefined): Verdict {
   if (artifact === undefined)
-    return { fit: 'origin-only', reason: 'It has no artifact that loads at the edge: larger machines alone run it.' }
+    return { fit: 'origin-only', reason: 'It has no artifact that loads at the edge, so only origins can run it.' }
   const session = sessionFootprint(artifact)
   const budget = LIMITS.sessionBudgetBytes
-  const size = `Loaded it holds ${mib(session)} of the ${mib(budget)} that an isolate keeps for models`
+  const size = `Loaded, it uses ${mib(session)} of the ${mib(budget)} that an isolate has for models`
   if (session > budget) return { fit: 'origin-only', reason: `${size}: it does not fit.` }
   if (runs === undefined) return { fit: 'origin-only', reason: `${size}, but it does not run there.` }
   if (runs.cpuMs !== null && runs.cpuMs > PAID_PLAN_CPU_MS) {
     return {
       fit: 'origin-only',
-      reason: `A run takes ${Math.round(runs.cpuMs / 1000)} s of CPU time; a request has 30.`,
+      reason: `A run takes ${Math.round(runs.cpuMs / 1000)} s of CPU time; the limit of a request is 30 s.`,
     }
   }
   const plan =
@@ -54,16 +54,16 @@ export function verdictOf(artifact: Artifact | undefined, runs: Runs | undefined
       ? ` A request takes ${Math.round(runs.cpuMs)} ms of CPU time here, more than the free plan's ${FREE_PLAN_CPU_MS}.`
       : ''
   if (session > budget / 2) {
-    return { fit: 'fits-alone', reason: `${size}: no second model of its size fits beside it.${plan}` }
+    return { fit: 'fits-alone', reason: `${size}. No second model of this size fits beside it.${plan}` }
   }
   // What a run needs beside the weights comes out of the same memory; a run that filled most of it leaves no room.
   if (runs.heapBytes > LIMITS.engineHeapBytes - session) {
     return {
       fit: 'fits-alone',
-      reason: `${size}, but its runs bring the engine's memory to ${mib(runs.heapBytes)} of ${mib(LIMITS.engineHeapBytes)}: no second model of its size fits beside it.${plan}`,
+      reason: `${size}, but its runs raise the engine's memory to ${mib(runs.heapBytes)} of ${mib(LIMITS.engineHeapBytes)}. No second model of this size fits beside it.${plan}`,
     }
   }
-  return { fit: 'fits', reason: `${size}: others fit beside it.${plan}` }
+  return { fit: 'fits', reason: `${size}. Other models fit beside it.${plan}` }
 }
 
 function mib(bytes: number): string {

@@ -34,7 +34,7 @@ export async function toOrtFormat(onnx: Uint8Array): Promise<Conversion> {
     await session.release()
     const bytes = await readFile(file)
     const canonical = canonicalOrt(bytes)
-    if (!canonical) throw new Error('ONNX Runtime wrote an ORT format that this release does not know')
+    if (!canonical) throw new Error('ONNX Runtime wrote an unknown version of the ORT format')
     return { bytes: canonical, runtime: `onnxruntime ${NATIVE_VERSION}` }
   } catch (error) {
     throw new VergeError('model_invalid', `Not convertible to ORT format: ${runtimeReason(error)}`, { cause: error })

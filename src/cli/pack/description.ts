@@ -86,7 +86,7 @@ const imageSettings = imageSettingsSchema.superRefine(({ mode, mean, std }, cont
     ['std', std],
   ] as const) {
     if (values === undefined || values.length === 1 || values.length === (mode === 'L' ? 1 : 3)) continue
-    context.addIssue({ code: 'custom', path: [name], message: 'needs one number, or one for each channel' })
+    context.addIssue({ code: 'custom', path: [name], message: 'needs one number, or one per channel' })
   }
 })
 const embeddingSettings = embeddingSettingsSchema.refine(
@@ -156,13 +156,16 @@ export const descriptionSchema = z
     }
     const elsewhere = description.artifacts.length === 0
     if (elsewhere && description.placement !== 'origin') {
-      refuse('artifacts', 'at least one is needed, unless placement is "origin" and a server there has the weights')
+      refuse(
+        'artifacts',
+        'needs at least one artifact, unless placement is "origin" and a server of the operator has the weights',
+      )
     }
     if (!elsewhere && (description.inputs ?? description.outputs) !== undefined) {
-      refuse(description.inputs ? 'inputs' : 'outputs', 'read from the artifacts; leave it out')
+      refuse(description.inputs ? 'inputs' : 'outputs', 'is read from the artifacts; remove it')
     }
     if (description.chatTemplate !== undefined && description.task !== 'text-generation') {
-      refuse('chatTemplate', 'of use to task "text-generation" alone')
+      refuse('chatTemplate', 'applies to task "text-generation" only')
     }
     if (description.task === 'text-generation' && !elsewhere) {
       if (!description.preprocess?.generation) needs(['preprocess', 'generation'], 'its context length and stop tokens')
@@ -172,22 +175,22 @@ export const descriptionSchema = z
       needs(['labels'], 'the names of its classes, in order')
     }
     if (description.task === 'bytes-classification' && !description.preprocess?.bytes) {
-      needs(['preprocess', 'bytes'], 'how a file becomes a row of numbers')
+      needs(['preprocess', 'bytes'], 'how bytes become the input')
     }
     if (description.task !== undefined && OF_PICTURES.has(description.task) && !description.preprocess?.image) {
-      needs(['preprocess', 'image'], 'how a picture becomes a tensor')
+      needs(['preprocess', 'image'], 'the image preprocessing')
     }
     if (description.task === 'audio-classification' && !description.preprocess?.audio) {
-      needs(['preprocess', 'audio'], 'how a sound becomes a tensor')
+      needs(['preprocess', 'audio'], 'the audio preprocessing')
     }
     if (description.task === 'voice-activity-detection' && !description.preprocess?.audio?.window) {
-      needs(['preprocess', 'audio', 'window'], 'how it hears a sound window by window')
+      needs(['preprocess', 'audio', 'window'], 'the audio windows')
     }
     if (description.task === 'object-detection' && !description.postprocess?.detection) {
       needs(['postprocess', 'detection'], 'how outputs become boxes')
     }
     if (description.task === 'image-to-image' && !description.postprocess?.imageOutput) {
-      needs(['postprocess', 'imageOutput'], 'how the output becomes a picture')
+      needs(['postprocess', 'imageOutput'], 'how the output becomes an image')
     }
     if (description.task !== undefined && OF_TOKENS.has(description.task) && !description.tokenizer) {
       needs(['tokenizer'], 'the name of its tokenizer.json')
@@ -196,10 +199,10 @@ export const descriptionSchema = z
       description.task === 'zero-shot-classification' &&
       !description.labels?.some((label) => label.toLowerCase().startsWith('entail'))
     ) {
-      needs(['labels'], 'one that begins with "entail"')
+      needs(['labels'], 'a label that begins with "entail"')
     }
     if (description.task !== undefined && OF_TEXTS.has(description.task)) {
-      if (!description.preprocess?.text) needs(['preprocess', 'text'], 'how many tokens it takes')
+      if (!description.preprocess?.text) needs(['preprocess', 'text'], 'the maximum number of tokens')
       if (!description.tokenizer) needs(['tokenizer'], 'the name of its tokenizer.json')
     }
   })
@@ -214,7 +217,9 @@ export async function readDescription(folder: string): Promise<Description> {
   try {
     text = await readFile(file, 'utf8')
   } catch (error) {
-    throw new VergeError('manifest_invalid', `${file} cannot be read: a model folder needs one.`, { cause: error })
+    throw new VergeError('manifest_invalid', `${file} cannot be read. A model folder needs this file.`, {
+      cause: error,
+    })
   }
   let value: unknown
   try {
@@ -225,7 +230,7 @@ export async function readDescription(folder: string): Promise<Description> {
   const result = descriptionSchema.safeParse(value)
   if (!result.success) {
     const problems = result.error.issues.map((issue) => `  ${issue.path.join('.') || '(all)'}: ${issue.message}`)
-    throw new VergeError('manifest_invalid', `${file} is not right:\n${problems.join('\n')}`)
+    throw new VergeError('manifest_invalid', `${file} is invalid:\n${problems.join('\n')}`)
   }
   return result.data
 }

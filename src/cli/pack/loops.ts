@@ -37,7 +37,7 @@ function noteOf({ cost, input, steps }: BoundedLoop, stated: boolean): string {
   const bound = `${what} takes at most ${steps} steps at the edge; a run with more fails with 413`
   const most = steps * cost
   if (input === undefined && most > LIMITS.requestCost) {
-    return `${bound}. So many may cost ${Math.round(most)} units, and a request may cost ${LIMITS.requestCost}: every request will be refused. Lower it with --loop-steps, or let an origin run the model`
+    return `${bound}. They may cost ${Math.round(most)} units, above the limit of ${LIMITS.requestCost} for a request, so every request will be refused. Lower the steps with --loop-steps, or let an origin run the model`
   }
-  return stated ? bound : `${bound}. --loop-steps sets another`
+  return stated ? bound : `${bound}. --loop-steps changes the limit`
 }

@@ -52,7 +52,7 @@ async function readWhole(path: string, maxBytes: number): Promise<Uint8Array<Arr
   // Before opening: to open a pipe waits for its other end.
   const { size } = await fileStat(path)
   if (size > maxBytes) {
-    throw new OnnxError('too_large', `${path} takes ${size} bytes; at most ${maxBytes} are taken.`)
+    throw new OnnxError('too_large', `${path} has ${size} bytes; the limit is ${maxBytes}.`)
   }
   const file = await open(path).catch((error: NodeJS.ErrnoException) => {
     throw unreadable(path, error)
@@ -68,7 +68,7 @@ async function fileStat(path: string): Promise<{ readonly size: number }> {
   const found = await stat(path).catch((error: NodeJS.ErrnoException) => {
     throw unreadable(path, error)
   })
-  if (!found.isFile()) throw new UsageError(`${path} is not a file. Name an .onnx file.`)
+  if (!found.isFile()) throw new UsageError(`${path} is not a file. Give an .onnx file.`)
   return found
 }
 
@@ -109,7 +109,7 @@ class ExternalFolder {
     if (offset + length > size) {
       throw fault(
         location,
-        `has ${size} bytes, and the model refers to bytes up to ${offset + length}. Download it again`,
+        `has ${size} bytes, but the model refers to bytes up to ${offset + length}. Download it again`,
       )
     }
     const bytes = await readRange(file, offset, length)
@@ -123,11 +123,11 @@ class ExternalFolder {
 
   async #enter(location: string): Promise<{ readonly file: FileHandle; readonly size: number }> {
     const path = await realpath(join(this.#folder, location)).catch((error: NodeJS.ErrnoException) => {
-      throw fault(location, `cannot be read beside the model (${error.code}). Put it there`, error)
+      throw fault(location, `cannot be read (${error.code}). Put it beside the model`, error)
     })
     const inside = this.#folder.endsWith(sep) ? this.#folder : `${this.#folder}${sep}`
     if (!path.startsWith(inside)) {
-      throw fault(location, "is a link that leads out of the model's folder. Put the file itself there")
+      throw fault(location, "is a link to a file outside the model's folder. Replace the link by the file")
     }
     if (!(await stat(path)).isFile()) throw fault(location, 'is not a file. Export the model again')
     const file = await open(path, constants.O_RDONLY | (constants.O_NOFOLLOW ?? 0))

@@ -51,7 +51,7 @@ export async function readChatTemplate(
   if (bytes.length > LIMITS.chatTemplateBytes) {
     throw new VergeError(
       'manifest_invalid',
-      `${file} is ${bytes.length} bytes; a chat template may take ${LIMITS.chatTemplateBytes}.`,
+      `${file} is ${bytes.length} bytes; the limit for a chat template is ${LIMITS.chatTemplateBytes}.`,
     )
   }
   try {

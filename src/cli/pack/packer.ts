@@ -85,7 +85,7 @@ export async function pack(
   if (artifacts.length === 0 && description.artifacts.length > 0) {
     throw new VergeError(
       'manifest_invalid',
-      `Model "${description.name}" runs nowhere that verge.json allows: ${notes.join('; ')}.`,
+      `Model "${description.name}" cannot run at any place that verge.json allows: ${notes.join('; ')}.`,
     )
   }
   if (!artifacts.some((artifact) => artifact.places.includes('edge'))) {
@@ -163,7 +163,7 @@ async function packArtifact(
     notes.push(...bounded.notes)
   } catch (error) {
     if (!isOnnxError(error)) throw error
-    notes.push(`${file}: not for the edge: ${error.message}`)
+    notes.push(`${file}: cannot run at the edge: ${error.message}`)
     return besides()
   }
   const loops = bounded.loops.length > 0 ? { loops: [...bounded.loops] } : {}
@@ -190,13 +190,13 @@ async function packArtifact(
   }
   try {
     const memory = await measure(infoOf('onnx', bounded.bytes), bounded.bytes, bytes, settings)
-    notes.push(`${file}: the edge runs the plain ONNX file instead, which takes more memory`)
+    notes.push(`${file}: the edge uses the plain ONNX file instead, which needs more memory`)
     if (bounded.bytes === bytes) return [{ ...plain, places: [...places], ...memory, ...atTheEdge, ...store(bytes) }]
     const own = { ...plain, id: `edge-${dtype}`, places: ['edge' as const], ...memory, ...loops, ...atTheEdge }
     return [{ ...own, ...store(bounded.bytes) }, ...besides()]
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
-    notes.push(`${file}: not for the edge: ${error.message}`)
+    notes.push(`${file}: cannot run at the edge: ${error.message}`)
     return besides()
   }
 }
@@ -259,7 +259,7 @@ function assertSameSignature(file: string, first: Signature, other: Signature): 
   if (describe(first) === describe(other)) return
   throw new VergeError(
     'manifest_invalid',
-    `${file} has other inputs or outputs than the first artifact; all artifacts of a version must agree.`,
+    `${file} has different inputs or outputs than the first artifact. All artifacts of a version need the same signature.`,
   )
 }
 

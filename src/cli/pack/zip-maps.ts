@@ -26,7 +26,7 @@ export async function withoutZipMaps(model: ModelProto, signal: AbortSignal): Pr
   return {
     model: changed,
     classes: agree ? first : undefined,
-    note: `ZipMap taken off: scores are a tensor of [rows, ${first.length}]${agree ? `, of the classes ${shown(first)}` : ''}`,
+    note: `ZipMap removed: scores are a tensor of [rows, ${first.length}]${agree ? `, of the classes ${shown(first)}` : ''}`,
   }
 }
 

@@ -89,8 +89,8 @@ export async function putChecked(
   }
   throw new VergeError(
     'weights_corrupt',
-    `A chunk (sha256 ${chunk.sha256}) arrives in ${store.name} otherwise than it was sent, ${ATTEMPTS} times in a row. ` +
-      'Nothing went live. Check what lies between here and the store, a proxy for one, and push again.',
+    `A chunk (sha256 ${chunk.sha256}) arrived damaged in ${store.name} ${ATTEMPTS} times in a row. ` +
+      'Nothing went live. Check the proxies between here and the store, and push again.',
     { details: { store: store.name, sha256: chunk.sha256 } },
   )
 }
@@ -112,7 +112,7 @@ async function readsBack(store: Store, chunk: PackedChunk, signal: AbortSignal):
 function notPacked(model: string, sha256: string): VergeError {
   return new VergeError(
     'manifest_invalid',
-    `What was packed of model "${model}" is not what its manifest says (sha256 ${sha256}). Pack it again.`,
+    `A packed chunk of model "${model}" differs from its manifest (sha256 ${sha256}). Pack the model again.`,
     { details: { model, sha256 } },
   )
 }

@@ -49,7 +49,7 @@ export async function listModels(truth: Store, signal?: AbortSignal): Promise<In
     const { error, limit } = fields
     if (error instanceof Error) faults.push(error.message)
     else if (event === 'list_truncated')
-      faults.push(`There are more than ${String(limit)} models; the rest is left out.`)
+      faults.push(`There are more than ${String(limit)} models; the others are not listed.`)
   }
   const reader = readerOf(truth, { info: report, warn: report, error: report })
   const models: ModelRecord[] = []

@@ -63,13 +63,11 @@ export async function askLive(
   const unasked = (reason: string): NoAnswer => ({ reason, curl: question.curl })
   if (closed && key === undefined) {
     const why =
-      visibility === 'private'
-        ? 'it is private'
-        : `version ${version} is not live, so that the operator alone may run it`
+      visibility === 'private' ? 'it is private' : `version ${version} is not live, so only the operator may run it`
     return unasked(`${why}, and VERGE_API_KEY is not set`)
   }
   if (!(await listens(visitor, signal))) return unasked(`no Worker listens at ${origin}`)
-  const task = progress.task(`Asking ${origin}`, undefined, 'steps')
+  const task = progress.task(`Sending a test request to ${origin}`, undefined, 'steps')
   const answer = await untilKnown(question, signal).catch((error: unknown) => {
     task.done(error instanceof NoOriginError ? 'no origin' : 'it refuses')
     if (error instanceof NoOriginError) return error
@@ -78,7 +76,7 @@ export async function askLive(
   if (answer instanceof NoOriginError) return unasked(answer.message)
   if (answer === null) {
     task.done('it does not know the model')
-    return unasked(`the Worker at ${origin} does not know ${model} ${version}: it reads another place`)
+    return unasked(`the Worker at ${origin} does not know ${model} ${version}, because it reads another bucket`)
   }
   task.done('it answers')
   const text = answer.length > SHOWN ? `${answer.slice(0, SHOWN)}...` : answer

@@ -26,5 +26,5 @@ export function isLive({ live, version }: Pick<PushResult, 'live' | 'version'>):
 export function notLive(result: PushResult, more = ''): string {
   if (isLive(result)) return ''
   const { model, version, live } = result
-  return `not live: ${describeLive(live)} is, as an operator decided. To switch: npx verge release ${model} ${version}${more}`
+  return `not live, because the operator released ${describeLive(live)}. To make it live: npx verge release ${model} ${version}${more}`
 }

@@ -180,8 +180,8 @@ export async function assertNoConflict(
   if (stored !== null && sha256(stored) === digest) return
   throw new VergeError(
     'conflict',
-    `A push of version "${version}" of model "${model}" was begun with other contents, and never went live. Push under ` +
-      `another version name, or remove what it left: verge rm ${model}@${version}`,
+    `A push of version "${version}" of model "${model}" was started with other contents and never went live. Push under ` +
+      `another version name, or remove that push: verge rm ${model}@${version}`,
     { details: { model, version } },
   )
 }
@@ -219,7 +219,7 @@ async function look(
   },
 ): Promise<Lack[]> {
   const { model, concurrency, thorough = false, signal, progress } = options
-  const task = progress.task(`Looking for what is there of ${model}`, chunks.length, 'steps')
+  const task = progress.task(`Looking for stored chunks of ${model}`, chunks.length, 'steps')
   const found: Lack[] = []
   const lookFor = async (chunk: PackedChunk): Promise<void> => {
     const stores: Store[] = []
@@ -231,7 +231,9 @@ async function look(
     task.advance(1)
   }
   await inParallel(chunks, concurrency, lookFor, signal)
-  task.done(found.length === 0 ? 'everything' : `${found.length} of ${counted(chunks.length, 'chunk')} to send`)
+  task.done(
+    found.length === 0 ? 'all chunks are stored' : `${found.length} of ${counted(chunks.length, 'chunk')} to send`,
+  )
   return found
 }
 

@@ -111,7 +111,7 @@ function metadataQuestion({ manifest }: PackedModel, { visitor, alone, closed }:
       })
       if (answer.status === 404) return null
       if (answer.status !== 200) throw refused(origin, gist(answer))
-      return 'its metadata; it was not run, because no input is known that it runs on'
+      return 'its metadata; no input is known that the model accepts, so it was not run'
     },
   }
 }
@@ -121,7 +121,10 @@ function refused(origin: string, what: string): UsageError {
 }
 
 function brokeOff(origin: string, cause: unknown): UsageError {
-  return new UsageError(`The model is stored, but ${origin} broke off when it was asked. Ask it again.`, { cause })
+  return new UsageError(
+    `The model is stored, but ${origin} closed the connection during the test request. Send the request again.`,
+    { cause },
+  )
 }
 
 /** Longer lines are not pasted. */

@@ -94,7 +94,7 @@ export async function planRemoval(
     // what the list leaves out may need the same chunks
     throw new VergeError(
       'store_unavailable',
-      `The bucket has ${key} and does not list it, so it cannot be seen which weights are needed. Nothing was removed. ` +
+      `The bucket has ${key} but does not list it yet, so Verge cannot tell which weights are in use. Nothing was removed. ` +
         'Try again in a moment.',
       { details: { key } },
     )

@@ -90,8 +90,9 @@ async function bucketStep(
   const what = `R2 bucket ${bucket}`
   if (await api.hasBucket(bucket)) {
     const foreign = await foreignKey(store())
-    const aside = foreign === undefined ? '' : `; it has objects that are not Verge's, such as ${printable(foreign)}`
-    return { what, done: `is there${aside}` }
+    const aside =
+      foreign === undefined ? '' : `; it has objects that Verge did not write, such as ${printable(foreign)}`
+    return { what, done: `exists${aside}` }
   }
   const where = location === undefined ? '' : ` near ${location}`
   return {
@@ -117,10 +118,10 @@ async function namespaceStep(
   const step = await (async (): Promise<SetupStep> => {
     if (!PLACEHOLDER.test(configured)) {
       if (present.some((other) => other.id === configured))
-        return { what: `KV namespace ${configured}`, done: 'is there' }
+        return { what: `KV namespace ${configured}`, done: 'exists' }
       throw new UsageError(
         `The KV namespace ${configured}, which [env.${environment.env}] in wrangler.toml names, is not in this account. ` +
-          'Use the account that it is in, or write 32 zeros for the id to have a new one created.',
+          'Use the account that has it, or write 32 zeros for the id to create a new namespace.',
       )
     }
     const known = present.find((other) => other.title === title)
@@ -129,13 +130,13 @@ async function namespaceStep(
     return {
       what: `KV namespace ${title}`,
       ...(foreign !== undefined && {
-        takesOver: `the namespace ${title}, which holds keys that are not Verge's, such as ${printable(foreign)}`,
+        takesOver: `the namespace ${title}, which has keys that Verge did not write, such as ${printable(foreign)}`,
       }),
-      plan: `${known ? 'take the one that is there' : 'create it'}, and write its id into wrangler.toml`,
+      plan: `${known ? 'use the existing one' : 'create it'}, and write its id into wrangler.toml`,
       async apply() {
         id = known?.id ?? (await api.createNamespace(title))
         await saveNamespaceId(configPath, environment.env, id)
-        return `${known ? 'found' : 'created'}; its id ${id} is in wrangler.toml now`
+        return `${known ? 'found' : 'created'}; wrote its id ${id} into wrangler.toml`
       },
     }
   })()
@@ -160,27 +161,27 @@ async function secretStep(api: CloudflareApi, { environment, apiKey }: SetupCont
   const present = await api.secrets(worker)
   const bindings = present === null ? null : await api.bindings(worker)
   const foreign = bindings !== null && !OF_VERGE.some((name) => bindings.includes(name))
-  const namesake = `the Worker ${worker}, which is there already and has none of the bindings ${BUCKET_BINDING} and ${KV_BINDING}`
+  const namesake = `the Worker ${worker}, which exists and has neither of the bindings ${BUCKET_BINDING} and ${KV_BINDING}`
   if (present?.includes(API_KEY)) {
-    const aside = foreign ? `. Take care: a deployment replaces ${namesake}` : ''
+    const aside = foreign ? `. Warning: a deployment replaces ${namesake}` : ''
     return { what, done: `is set; "npx wrangler secret put ${API_KEY} --env ${environment.env}" changes it${aside}` }
   }
   if (apiKey === undefined) {
     return {
       what,
       done:
-        `is not set, and private models will answer to no one. To set it: export ${API_KEY}="$(openssl rand -base64 33)", ` +
-        `keep it where you keep passwords, and run this again${foreign ? `. Take care: a deployment replaces ${namesake}` : ''}`,
+        `is not set, so no caller can use private models. To set it:  export ${API_KEY}="$(openssl rand -base64 33)", ` +
+        `store it like a password, and run this command again${foreign ? `. Warning: a deployment replaces ${namesake}` : ''}`,
     }
   }
   return {
     what,
-    ...(foreign && { takesOver: `${namesake}: it gets this secret now, and the first deployment replaces it` }),
-    plan: present === null ? 'create the Worker, still empty, and set it' : `set it to the value of ${API_KEY} here`,
+    ...(foreign && { takesOver: `${namesake}: setup sets this secret on it, and the first deployment replaces it` }),
+    plan: present === null ? 'create an empty Worker, and set it' : `set it to the value of ${API_KEY} here`,
     async apply() {
       if (present === null) await api.createDraftWorker(worker)
       await api.putSecret(worker, API_KEY, apiKey)
-      return present === null ? 'set, on a Worker that is empty until you deploy' : 'set'
+      return present === null ? 'set, on an empty Worker that the first deployment replaces' : 'set'
     },
   }
 }
@@ -199,7 +200,7 @@ async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promi
   const apply = async (): Promise<string> => {
     const result = await publish(place.writer(true), model)
     const { written, generation } = result
-    if (written === 0) return `everything was there${aside(result, env)}`
+    if (written === 0) return `already stored${aside(result, env)}`
     return `${isLive(result) ? 'live, ' : ''}${written} writes (generation ${generation})${aside(result, env)}`
   }
   if (!place.hasBucket) {
@@ -207,13 +208,13 @@ async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promi
     return { what, plan: `push ${formatBytes(bytes)} to R2${hot ? ' and KV' : ''}, live and ${visibility}`, apply }
   }
   const seen = await publish(place.writer(place.hasNamespace), model, { dryRun: true })
-  const send = seen.sent === 0 ? [] : [`push the ${formatBytes(seen.bytesSent)} that are missing`]
-  const cool = seen.removed === 0 ? [] : ['delete from KV what is no longer hot']
+  const send = seen.sent === 0 ? [] : [`push ${formatBytes(seen.bytesSent)} of missing data`]
+  const cool = seen.removed === 0 ? [] : ['delete from KV the weights that are no longer hot']
   const show = seen.moves ? [isLive(seen) ? `make it live, ${seen.visibility}` : 'add the version'] : []
-  const copy = place.hasNamespace && !seen.outdated ? [] : ['bring the copies in KV up to date']
+  const copy = place.hasNamespace && !seen.outdated ? [] : ['update the copies in KV']
   const work = [...send, ...cool, ...show]
   const plan = work.length > 0 ? work : copy
-  if (plan.length === 0) return { what, done: `is there${aside(seen, env)}` }
+  if (plan.length === 0) return { what, done: `exists${aside(seen, env)}` }
   return { what, plan: `${plan.join('; ')}${aside(seen, env)}`, apply }
 }
 

@@ -120,7 +120,7 @@ function agreement({ accuracy, located, verification }: Report): Markup | null {
     unexercisedOf(entry).map((sentence) => html`<p>${sentence}</p>`),
   )
   const samples = verification
-    ? `Each artifact for the edge was loaded by the Worker's own engine in workerd and compared with onnxruntime-node on the original, over ${verification.samples} ${verification.synthetic ? 'made-up ' : ''}samples.`
+    ? `The Worker's engine loaded each artifact for the edge in workerd. Its outputs were compared with those of the original in onnxruntime-node, over ${verification.samples} ${verification.synthetic ? 'generated ' : ''}samples.`
     : ''
   return html`<h2>Agreement with the original</h2>
 ${accuracy ? html`<p>${safeName(accuracy.metric)} on ${accuracy.samples} labelled samples: <b>${percent(accuracy.value, 2)}</b>, original ${percent(accuracy.baseline, 2)}.</p>` : null}
@@ -178,7 +178,7 @@ ${
 }
 ${
   skipped.length > 0
-    ? html`<details><summary>${skipped.length} left as they are</summary>
+    ? html`<details><summary>${skipped.length} not quantized</summary>
 <div class="scroll"><table><thead><tr><th>node</th><th>op</th><th>why</th></tr></thead><tbody>${skipped.map(
         ({ node, op, reason }) =>
           html`<tr><td><code>${safeName(node)}</code></td><td>${safeName(op)}</td><td>${safeName(reason)}</td></tr>`,
@@ -216,7 +216,7 @@ ${shown.length > 0 ? [barChart({ title: 'Time of an answer', bars: times }), bar
 ${
   measurements
     ? html`<p>A run costs ${significant(measurements.cost.cost.base)} units and ${significant(measurements.cost.cost.perElement)} for each element of its input. A unit is the time of a million multiply-adds of a 32-bit matrix product in the same engine: ${measurements.cost.unitMicroseconds} µs here.</p>
-<p class="soft">Measured with ${measurements.elements} elements on this machine; CPU time of an answer: ${milliseconds(measurements.cpuMs)}; the way there and back, part of every time above: ${milliseconds(measurements.roundTripMs)}.</p>`
+<p class="soft">Measured with ${measurements.elements} elements on this machine; CPU time of an answer: ${milliseconds(measurements.cpuMs)}; network round trip, included in the times above: ${milliseconds(measurements.roundTripMs)}.</p>`
     : null
 }`
 }

@@ -96,7 +96,7 @@ export function lineChart({ points, title, unit }: Line): Markup {
 <figcaption>${title}</figcaption>
 <svg viewBox="0 0 ${WIDTH} ${LINE_HEIGHT}" width="${WIDTH}" height="${LINE_HEIGHT}" role="img" aria-label="${title}">
 ${grid}<path class="line" d="${path.join('')}"/>${dots}
-<text x="${WIDTH - 14}" y="${LINE_HEIGHT - 6}" text-anchor="end">values in the order of the graph; point at one for its name</text>
+<text x="${WIDTH - 14}" y="${LINE_HEIGHT - 6}" text-anchor="end">values in graph order; hover over a point for its name</text>
 </svg>
 </figure>`
 }

@@ -78,7 +78,7 @@ export function isCompared({ unexercised }: AssessedOutput): boolean {
 
 /** What an artifact was not compared in, a sentence each. */
 export function unexercisedOf({ artifact, outputs, same }: ArtifactVerification): string[] {
-  if (same) return [`${artifact}: the original itself, which needs no comparison`]
+  if (same) return [`${artifact}: the original itself, so there is nothing to compare`]
   return outputs.flatMap(({ output, unexercised }) =>
     unexercised === null ? [] : [`${artifact}: output "${safeName(output)}" is not exercised: ${unexercised}`],
   )

@@ -56,7 +56,7 @@ function heading({ measured, model, source, verification, version }: Report): st
 function choices({ choices, options }: Report): string[] {
   const asked = Object.entries(options).map(([name, value]) => `--${name} ${safeName(String(value))}`)
   const lines = [
-    ...(asked.length > 0 ? wrapped(`asked for: ${asked.join(' ')}`, '  ') : []),
+    ...(asked.length > 0 ? wrapped(`options: ${asked.join(' ')}`, '  ') : []),
     ...choices.flatMap(({ what, why }) => wrapped(`${what}: ${why}`, '  ')),
   ]
   return lines.length === 0 ? [] : ['Chosen', ...lines]
@@ -105,7 +105,10 @@ function layers({ layers, passes, skipped }: Report): string[] {
     ])
     const rest = layers.length - worst.length
     lines.push(
-      ...table([`those that lose most${rest > 0 ? ` of ${layers.length}` : ''}`, 'op', 'to', 'bytes', 'SQNR'], rows),
+      ...table(
+        [`layers with the largest loss${rest > 0 ? ` of ${layers.length}` : ''}`, 'op', 'to', 'bytes', 'SQNR'],
+        rows,
+      ),
     )
   }
   const reasons = tally(skipped.map(({ reason }) => reason))
@@ -122,7 +125,7 @@ function verification({ located, verification }: Report): string[] {
   if (verification === null) return []
   const { artifacts, samples, synthetic } = verification
   const lines = [
-    `Agreement with the original, ${samples} ${synthetic ? 'made-up ' : ''}sample${samples === 1 ? '' : 's'}`,
+    `Agreement with the original, ${samples} ${synthetic ? 'generated ' : ''}sample${samples === 1 ? '' : 's'}`,
   ]
   const rows = artifacts.flatMap((entry) =>
     entry.outputs
@@ -188,7 +191,7 @@ function measured({ measured, measuredOriginal }: Report): string[] {
     const { cost, roundTripMs } = measured.measurements
     const { base, perElement } = cost.cost
     lines.push(
-      ...wrapped(`of each answer, ${milliseconds(roundTripMs)} are the way there and back`, '  '),
+      ...wrapped(`of each answer, ${milliseconds(roundTripMs)} are the network round trip`, '  '),
       ...wrapped(
         `a run costs ${significant(base)} units and ${significant(perElement)} for each element of its input (a unit: a million multiply-adds; ${cost.unitMicroseconds} µs here)`,
         '  ',

@@ -60,7 +60,7 @@ const MAX_KEPT_VALUES = 64 * 1024 * 1024
  */
 export async function createEvaluator(options: EvaluatorOptions): Promise<Evaluator> {
   const { engine, original, samples, classes, signal, progress } = options
-  if (samples.length === 0) throw new UsageError('bad samples: there is not a single one.')
+  if (samples.length === 0) throw new UsageError('bad samples: there are no samples.')
   const metric = options.metric ?? metricFor(samples, classes !== undefined)
   const kept = (index: number): boolean => metric === 'cosine' || index < ERROR_SAMPLES
   const reference: { readonly top: number; readonly values?: Float32Array }[] = []
@@ -70,7 +70,9 @@ export async function createEvaluator(options: EvaluatorOptions): Promise<Evalua
     const flat = kept(index) ? flattened(outputs) : undefined
     values += flat?.length ?? 0
     if (values > MAX_KEPT_VALUES) {
-      throw new UsageError(`bad samples: the outputs of ${index + 1} samples are too large to compare. Take fewer.`)
+      throw new UsageError(
+        `bad samples: the outputs of ${index + 1} samples are too large to compare. Use fewer samples.`,
+      )
     }
     reference.push({ top: topClass(outputs, classes), ...(flat && { values: flat }) })
   })
@@ -143,7 +145,8 @@ export function splitSamples(
   samples: readonly Sample[],
   { share = 0.3, seed = 1 }: { readonly share?: number; readonly seed?: number } = {},
 ): { readonly choose: readonly Sample[]; readonly confirm: readonly Sample[] } {
-  if (samples.length < 2) throw new UsageError('bad samples: to hold some back, at least two are needed.')
+  if (samples.length < 2)
+    throw new UsageError('bad samples: at least two samples are needed, because some are held back.')
   const random = randomNumbers(seed)
   const order = samples.map((sample) => ({ sample, at: random() })).sort((left, right) => left.at - right.at)
   const shuffled = order.map(({ sample }) => sample)
@@ -164,7 +167,7 @@ export function confidenceNote(evaluation: Evaluation, maxDrop: number): string 
   const { metric, count } = evaluation
   if (metric === 'cosine') return undefined
   if (maxDrop > 0 && 100 / count > maxDrop) {
-    return `With ${count} samples a single answer is ${(100 / count).toFixed(2)} points, more than the ${maxDrop} allowed: give at least ${Math.ceil(100 / maxDrop)}.`
+    return `With ${count} samples, one answer is ${(100 / count).toFixed(2)} points, more than the ${maxDrop} of --max-drop. Give at least ${Math.ceil(100 / maxDrop)} samples.`
   }
   const [least, most] = dropInterval(evaluation)
   if (most <= maxDrop) return undefined

@@ -59,7 +59,7 @@ export async function* folderItems(folder: string, read: Read, anyFile = false):
   if (found === 0) {
     throw badSamples(
       basename(folder),
-      'the folder has no PNG, JPEG, WAV or .txt files, in sub-folders for classes or flat, and no test_data_set_0.',
+      'the folder has no PNG, JPEG, WAV or .txt files, directly or in subfolders by class, and no test_data_set_0.',
     )
   }
 }

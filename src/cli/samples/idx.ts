@@ -21,7 +21,7 @@ export async function* idxImages(path: string, read: (path: string) => Promise<U
   const beside = path.slice(0, -name.length) + name.replace(IMAGES, 'labels$1idx1')
   const labels = existsSync(beside) ? parseIdx(await read(beside), 1, basename(beside)) : undefined
   if (labels !== undefined && labels.sizes[0] !== count) {
-    throw badSamples(basename(beside), `it has ${labels.sizes[0]} labels for ${count} pictures.`)
+    throw badSamples(basename(beside), `it has ${labels.sizes[0]} labels for ${count} images.`)
   }
   const pixels = width * height
   for (let index = 0; index < count; index++) {
@@ -50,7 +50,7 @@ export function parseIdx(
   const sizes = Array.from({ length: rank }, (_, axis) => view.getUint32(4 + 4 * axis))
   const data = bytes.subarray(4 + 4 * rank)
   if (data.length !== sizes.reduce((product, size) => product * size, 1)) {
-    throw badSamples(name, `its header promises [${sizes.join(', ')}], but ${data.length} bytes follow.`)
+    throw badSamples(name, `its header declares [${sizes.join(', ')}], but ${data.length} bytes follow.`)
   }
   return { sizes, data }
 }

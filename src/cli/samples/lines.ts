@@ -81,7 +81,7 @@ function labelled(value: unknown, where: string): Labelled {
   }
   const content = contentOf(inputs)
   if (content === undefined) {
-    throw badSamples(where, 'it has neither "text", nor "inputs" that are a text or a list of tensors.')
+    throw badSamples(where, 'it has neither "text" nor "inputs" with a text or a list of tensors.')
   }
   return { content, ...(label !== undefined && { label }) }
 }

@@ -57,7 +57,7 @@ const MAX_SAMPLE_BYTES = 512 * 1024 * 1024
 export async function readSamples(spec: string, options: ReadSamplesOptions): Promise<Sample[]> {
   const { manifest, limit = DEFAULT_LIMIT, seed = 1, part, signal, progress } = options
   const chosen = await choose(await itemsOf(spec, manifest.task), limit, seed, part)
-  if (chosen.length === 0) throw badSamples(basename(spec), 'there is not a single sample in it.')
+  if (chosen.length === 0) throw badSamples(basename(spec), 'it contains no samples.')
   const toTensors = tensorsBy(options)
   const samples: Sample[] = []
   let bytes = 0
@@ -66,7 +66,7 @@ export async function readSamples(spec: string, options: ReadSamplesOptions): Pr
     const sample = await sampleOf(item, toTensors, manifest)
     bytes += bytesOf(sample.inputs)
     if (bytes > MAX_SAMPLE_BYTES) {
-      throw badSamples(item.where, `${index + 1} samples take more than ${MAX_SAMPLE_BYTES} bytes. Take fewer.`)
+      throw badSamples(item.where, `${index + 1} samples take more than ${MAX_SAMPLE_BYTES} bytes. Use fewer samples.`)
     }
     samples.push(sample)
     progress?.(index + 1, chosen.length)
@@ -89,7 +89,7 @@ async function itemsOf(spec: string, task: string | undefined): Promise<Items> {
   if (name.endsWith('.txt')) return plainLines(spec)
   throw badSamples(
     basename(spec),
-    'samples come as a folder, .jsonl, .json, .txt or *-images-idx3-* (each may end in .gz).',
+    'samples must be a folder, .jsonl, .json, .txt or *-images-idx3-* (each may end in .gz).',
   )
 }
 
@@ -97,7 +97,7 @@ async function itemsOf(spec: string, task: string | undefined): Promise<Items> {
 async function readWhole(path: string): Promise<Uint8Array> {
   try {
     const { size } = await stat(path)
-    if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes; at most ${MAX_FILE_BYTES} are read`)
+    if (size > MAX_FILE_BYTES) throw new Error(`it has ${size} bytes; the limit is ${MAX_FILE_BYTES}`)
     const packed = await readFile(path)
     const bytes = path.endsWith('.gz') ? await promisify(gunzip)(packed, { maxOutputLength: MAX_FILE_BYTES }) : packed
     // No Buffer: its `slice` shares memory, where that of the rest of the program copies.
@@ -126,7 +126,7 @@ function classOf(label: number | string, { labels }: ModelFacts, where: string):
   if (typeof label === 'string' && named !== -1) return named
   const index = typeof label === 'string' && !/^\d+$/.test(label) ? Number.NaN : Number(label)
   if (Number.isSafeInteger(index) && index >= 0 && index < (labels?.length ?? Number.POSITIVE_INFINITY)) return index
-  const known = labels?.slice(0, 5).join(', ') ?? 'given by their index, because the model names none'
+  const known = labels?.slice(0, 5).join(', ') ?? 'numbers, because the model has no labels'
   throw badSamples(
     where,
     `"${label}" is not one of the model's classes: ${known}${(labels?.length ?? 0) > 5 ? ', ...' : ''}.`,
@@ -139,7 +139,7 @@ function tensorsBy({ manifest, files = new Map() }: ReadSamplesOptions): ToTenso
     manifest: { schema: 1, artifacts: [], ...manifest },
     async file(name, parse) {
       const bytes = files.get(name)
-      if (bytes === undefined) throw new UsageError(`The model's ${name} is needed to read these samples.`)
+      if (bytes === undefined) throw new UsageError(`These samples need the model's ${name}.`)
       if (!parsed.has(name)) parsed.set(name, parse(bytes))
       return parsed.get(name) as ReturnType<typeof parse>
     },
@@ -165,7 +165,7 @@ function tensorsBy({ manifest, files = new Map() }: ReadSamplesOptions): ToTenso
       default:
         throw badSamples(
           where,
-          'the model has no task that makes tensors of it. Give tensors: requests of the Open Inference Protocol as JSON lines, or test_data_set_0.',
+          'the model has no task that converts it to tensors. Give tensors: requests of the Open Inference Protocol as JSON lines, or test_data_set_0.',
         )
     }
   }
@@ -183,7 +183,7 @@ async function firstRunOf(task: BoundTask, body: TaskBody, model: TaskModel): Pr
   } catch (error) {
     if (error !== enough) throw error
   }
-  if (tensors === undefined) throw new VergeError('empty_input', 'There is too little in it: the model is not asked.')
+  if (tensors === undefined) throw new VergeError('empty_input', 'The input is too short for the model.')
   return tensors
 }
 

@@ -38,14 +38,14 @@ export function tensorsFromRequest(inputs: readonly unknown[], specs: readonly T
  */
 export function tensorsFromFiles(files: ReadonlyMap<string, Uint8Array>, specs: readonly TensorSpec[]): Tensors {
   if (files.size > specs.length) {
-    throw new OnnxError('bad_samples', `There are ${files.size} tensors, and the model takes ${specs.length}.`)
+    throw new OnnxError('bad_samples', `There are ${files.size} tensors, but the model takes ${specs.length}.`)
   }
   const tensors = new Map<string, Tensor>()
   for (const [index, [file, bytes]] of [...files].entries()) {
     const { name, value } = tensorFromFile(bytes, file)
     const spec = specs.find((candidate) => candidate.name === name) ?? (specs[index] as TensorSpec)
     if (value.datatype !== spec.datatype) {
-      throw new OnnxError('bad_samples', `${file} is ${value.datatype}, and "${spec.name}" takes ${spec.datatype}.`)
+      throw new OnnxError('bad_samples', `${file} is ${value.datatype}, but "${spec.name}" takes ${spec.datatype}.`)
     }
     tensors.set(spec.name, value)
   }

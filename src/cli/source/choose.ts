@@ -37,11 +37,11 @@ function byConvention(models: readonly string[], label: string): string {
   const [only] = full.length === 1 ? full : models
   if (only === undefined) {
     throw new UsageError(
-      `${label} holds no .onnx file. Export the model to ONNX first, for instance with "optimum-cli export onnx".`,
+      `${label} contains no .onnx file. Export the model to ONNX first, for example with "optimum-cli export onnx".`,
     )
   }
   if (full.length === 1 || models.length === 1) return only
-  throw new UsageError(`${label} holds several models. Choose one with --file:\n${listed(models)}`)
+  throw new UsageError(`${label} contains several models. Choose one with --file:\n${listed(models)}`)
 }
 
 /**

@@ -67,8 +67,8 @@ export async function download(job: Download, transfer: Transfer): Promise<Downl
       await part.clear()
       if (round === 2) {
         throw new UsageError(
-          `${job.label}: what ${addressOf(job.url)} sends has another checksum than it should (${digest.kind} ` +
-            `${digest.hex}), twice. Nothing was kept. The file, or something on the way to it, is damaged.`,
+          `${job.label}: the download from ${addressOf(job.url)} had a wrong checksum twice (expected ${digest.kind} ` +
+            `${digest.hex}). Nothing was kept. The file is damaged, or a proxy changed it.`,
         )
       }
     }
@@ -138,7 +138,7 @@ function totalOf(answer: SourceResponse, from: number, job: Download): number | 
     const range = /^bytes (\d+)-\d+\/(\d+)$/.exec(answer.header('content-range') ?? '')
     if (range === null || Number(range[1]) !== from) {
       answer.body.destroy()
-      throw new UsageError(`${addressOf(job.url)} answers with another range than it was asked for.`)
+      throw new UsageError(`${addressOf(job.url)} answers with a different range than requested.`)
     }
     return Number(range[2])
   }
@@ -242,7 +242,7 @@ function closed(file: ReturnType<typeof createWriteStream>): Promise<void> {
 
 function tooLong(job: Download): UsageError {
   return new UsageError(
-    `${job.label} is longer than it may be or said to be (at most ${job.bytes ?? job.maxBytes} bytes). Nothing was kept.`,
+    `${job.label} is longer than allowed or declared (at most ${job.bytes ?? job.maxBytes} bytes). Nothing was kept.`,
   )
 }
 
@@ -250,7 +250,7 @@ function diskError(job: Download, error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
   return new UsageError(
-    `The disk is full: ${job.label} does not fit. Make room and run this again: the download resumes.`,
+    `The disk is full: ${job.label} does not fit. Free some space and run the again. The download resumes.`,
     {
       cause: error,
     },

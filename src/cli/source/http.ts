@@ -63,7 +63,7 @@ export async function get(start: URL, options: SourceGetOptions): Promise<Source
       const encoding = hop.header('content-encoding')
       if (encoding !== undefined && encoding !== 'identity') {
         body.destroy()
-        throw new UsageError(`${addressOf(url)} compresses its answer though it was asked not to.`)
+        throw new UsageError(`${addressOf(url)} compresses its answer although the request excluded compression.`)
       }
       return { ...hop, hops, body }
     }
@@ -159,7 +159,7 @@ function failure(url: URL, error: Error): Error {
   }
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME|^ERR_SSL|^ERR_TLS/.test(code)) {
     return new UsageError(
-      `The certificate of ${url.origin} is not trusted (${code}). Where a company's own certificates are in use, name them in NODE_EXTRA_CA_CERTS.`,
+      `The certificate of ${url.origin} is not trusted (${code}). If your company uses its own certificates, set NODE_EXTRA_CA_CERTS.`,
       { cause: error },
     )
   }
@@ -170,14 +170,13 @@ function reasonOf(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException
   if (error instanceof TransientError) return message
   if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE') return 'the connection broke'
-  if (code === 'ECONNREFUSED') return 'nothing listens there'
+  if (code === 'ECONNREFUSED') return 'no server listens at this address'
   return code === undefined ? 'the connection failed' : `the connection failed (${code})`
 }
 
 function busy(hop: Hop): TransientError {
   const pauseMs = retryAfterMs(hop.header('retry-after'), Date.now())
-  const why =
-    hop.status === 429 ? 'the server asks for fewer requests' : `the server has a fault of its own (HTTP ${hop.status})`
+  const why = hop.status === 429 ? 'the server asks for fewer requests' : `the server failed (HTTP ${hop.status})`
   return new TransientError(why, pauseMs === undefined ? {} : { pauseMs })
 }
 
@@ -195,7 +194,7 @@ function hopOf(url: URL, answer: IncomingMessage): Hop {
 function redirectTarget(hop: Hop): URL {
   const location = hop.header('location')
   if (location === undefined || !URL.canParse(location, hop.url.href)) {
-    throw new UsageError(`${addressOf(hop.url)} answers with HTTP ${hop.status} and does not say where to go.`)
+    throw new UsageError(`${addressOf(hop.url)} answers with HTTP ${hop.status} without a location.`)
   }
   return withoutUser(new URL(location, hop.url))
 }
@@ -216,10 +215,8 @@ export function checkScheme(url: URL, from: URL | undefined, insecure: boolean):
   }
   if (url.protocol === 'https:') return
   if (from?.protocol === 'https:') {
-    throw new UsageError(`${redirected}What began encrypted is not fetched in the clear.`)
+    throw new UsageError(`${redirected}A redirect from https to http is not followed.`)
   }
   if (insecure || isLoopback(url.hostname)) return
-  throw new UsageError(
-    `${redirected}Plain http from another machine can be changed on its way. Use https, or allow it with --insecure.`,
-  )
+  throw new UsageError(`${redirected}Plain http can be modified in transit. Use https, or allow http with --insecure.`)
 }

@@ -98,7 +98,7 @@ export class HubApi {
         const known = { bytes: bytes ?? stated.bytes, digest: digest ?? stated.digest }
         if (known.bytes === undefined || known.digest === undefined) {
           throw new UsageError(
-            `${addressOf(url)} comes without a checksum or a length, so it cannot be checked. Set HF_ENDPOINT to a server that sends them.`,
+            `${addressOf(url)} has no checksum or length, so the download cannot be verified. Set HF_ENDPOINT to a server that sends them.`,
           )
         }
         return { path, bytes: known.bytes, digest: known.digest }
@@ -151,14 +151,14 @@ export class HubApi {
     } catch (cause) {
       const what = /^\s*</.test(text) ? 'a web page' : 'something that is not JSON'
       throw new UsageError(
-        `${this.#settings.endpoint.origin} answers with ${what} where the hub has its list of files. Check HF_ENDPOINT, and whether a proxy wants you to log in.`,
+        `${this.#settings.endpoint.origin} answers with ${what} instead of a list of files. Check HF_ENDPOINT, and whether a proxy requires a login.`,
         { cause },
       )
     }
     const result = infoSchema.safeParse(value)
     if (result.success) return result.data
     throw new UsageError(
-      `${this.#settings.endpoint.origin} answers otherwise than the hub does (${result.error.issues[0]?.path.join('.')}). Check HF_ENDPOINT.`,
+      `${this.#settings.endpoint.origin} does not answer like the hub (${result.error.issues[0]?.path.join('.')}). Check HF_ENDPOINT.`,
     )
   }
 

@@ -22,7 +22,7 @@ export function refusal(
   if (answer.url.origin !== endpoint.origin) {
     // The last of the way is a file store with a signed address; it knows nothing of repositories or tokens.
     return new UsageError(
-      `${answer.url.host}, where the hub sent us for ${what}, answers with HTTP ${answer.status}. Run this again.`,
+      `${answer.url.host}, to which the hub redirects for ${what}, answers with HTTP ${answer.status}. Run the again.`,
     )
   }
   if (code === 'GatedRepo') {
@@ -42,8 +42,8 @@ export function refusal(
   if (answer.status === 401 || answer.status === 403) {
     return new UsageError(
       hasToken
-        ? `The hub refuses ${what}: HF_TOKEN is not valid, or may not read it. Check the name, the token, and the terms at ${page}.`
-        : `The hub refuses ${what}: there is no such repository, or it is private or gated. Check the name; if it is right, accept the terms at ${page} and set HF_TOKEN.`,
+        ? `The hub refuses ${what}, because HF_TOKEN is invalid or has no access. Check the name, the token, and the terms at ${page}.`
+        : `The hub refuses ${what}. The repository does not exist, or is private or gated. Check the name. If it is right, accept the terms at ${page} and set HF_TOKEN.`,
     )
   }
   if (answer.status === 404) {
@@ -53,5 +53,5 @@ export function refusal(
         : `hf:${repo} has no file "${safeName(file)}" at ${safeName(revision)}. Look at ${page}/tree/main.`,
     )
   }
-  return new UsageError(`The hub answers with HTTP ${answer.status} for ${what}. Look at ${page} in a browser.`)
+  return new UsageError(`The hub answers with HTTP ${answer.status} for ${what}. Open ${page} in a browser.`)
 }

@@ -19,12 +19,12 @@ export function readHubSettings(env: OpenSourceOptions['env']): HubSettings {
     throw new UsageError('HF_ENDPOINT is not an address such as https://huggingface.co.')
   }
   if (endpoint.username !== '' || endpoint.password !== '' || endpoint.search !== '' || endpoint.hash !== '') {
-    throw new UsageError('HF_ENDPOINT must be an address alone. Put a token into HF_TOKEN.')
+    throw new UsageError('HF_ENDPOINT must be an address without credentials. Put the token into HF_TOKEN.')
   }
   if (!endpoint.pathname.endsWith('/')) endpoint.pathname += '/'
   const token = env.HF_TOKEN?.trim()
   if (token !== undefined && !/^[\x21-\x7e]*$/.test(token)) {
-    throw new UsageError('HF_TOKEN holds characters that no token has. Copy it again.')
+    throw new UsageError('HF_TOKEN contains characters that are not allowed in a token. Copy it again.')
   }
   return {
     endpoint,

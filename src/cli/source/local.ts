@@ -24,7 +24,8 @@ export async function openLocalSource(path: string, options: Pick<OpenSourceOpti
 }
 
 async function openFile(path: string, file: string | undefined): Promise<ModelSource> {
-  if (file !== undefined) throw new UsageError('--file chooses from a folder or a repository; this is a file already.')
+  if (file !== undefined)
+    throw new UsageError('--file applies to folders and repositories only. Remove it, because MODEL is a file.')
   const folder = dirname(path)
   await checkExternal(path, basename(path))
   // The folder above counts where Optimum's layout says so; only then is it looked into.
@@ -55,7 +56,7 @@ async function openFolder(folder: string, file: string | undefined): Promise<Mod
 async function filesIn(root: string, folders: readonly string[]): Promise<string[]> {
   const paths: string[] = []
   for (const folder of folders) {
-    if (folder.split('/').includes('..')) throw new UsageError('--file names a file inside the folder.')
+    if (folder.split('/').includes('..')) throw new UsageError('--file must name a file inside the folder.')
     const entries = await readdir(join(root, folder), { withFileTypes: true }).catch(() => [])
     for (const entry of entries) {
       if (entry.isFile() || entry.isSymbolicLink()) paths.push(folder === '' ? entry.name : `${folder}/${entry.name}`)

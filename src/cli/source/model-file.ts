@@ -15,7 +15,9 @@ export async function externalFiles(path: string, label: string): Promise<string
   const { size } = await checkedStat(path, label)
   if (size === 0) throw new UsageError(`${label} is empty. Download or export it again.`)
   if (size > SOURCE_LIMITS.modelBytes) {
-    throw new UsageError(`${label} has ${size} bytes; an ONNX file ends at 2 GiB. Store the weights as external data.`)
+    throw new UsageError(
+      `${label} has ${size} bytes; the limit of an ONNX file is 2 GiB. Store the weights as external data.`,
+    )
   }
   await checkBeginning(path, label)
   if (!(await mentionsLocation(path))) return []
@@ -24,7 +26,7 @@ export async function externalFiles(path: string, label: string): Promise<string
     const locations = [...new Set(refs.map(({ location }) => location))].sort()
     if (locations.length > SOURCE_LIMITS.externalFiles) {
       throw new UsageError(
-        `${label} keeps its weights in ${locations.length} files; at most ${SOURCE_LIMITS.externalFiles} are taken. Save it with one.`,
+        `${label} stores its weights in ${locations.length} files; the limit is ${SOURCE_LIMITS.externalFiles}. Save it with one.`,
       )
     }
     return locations
@@ -48,7 +50,7 @@ async function checkBeginning(path: string, label: string): Promise<void> {
   const { buffer, bytesRead } = await file.read(Buffer.alloc(256), 0, 256, 0).finally(() => file.close())
   const text = buffer.toString('latin1', 0, bytesRead)
   if (text.startsWith('version https://git-lfs.github.com/spec/')) {
-    throw new UsageError(`${label} is a pointer of Git LFS, not the model. Run "git lfs pull" where it lies.`)
+    throw new UsageError(`${label} is a pointer of Git LFS, not the model. Run "git lfs pull" in its repository.`)
   }
   if (/^\s*<(!doctype|html|\?xml)/i.test(text)) {
     throw new UsageError(`${label} is a web page, not a model. Give the address of the file itself.`)

@@ -50,10 +50,10 @@ export async function retrying<T>(
       const backoff = doublingPauseMs(attempt, SOURCE_LIMITS.firstPauseMs, random())
       const pause = error.pauseMs ?? backoff
       if (attempt >= attempts || pause > SOURCE_LIMITS.longestPauseMs) {
-        const asked = error.pauseMs === undefined ? '' : `, asks for a pause of ${Math.ceil(error.pauseMs / 1000)} s`
+        const asked = error.pauseMs === undefined ? '' : `, requested a pause of ${Math.ceil(error.pauseMs / 1000)} s`
         throw new UsageError(
           `${what}: ${error.message} (${attempt} ${attempt === 1 ? 'attempt' : 'attempts'}${asked}). Check the network and ` +
-            'run this again later: what has come already is kept.',
+            'run the command again later. The downloaded part is kept.',
           { cause: error },
         )
       }

@@ -24,7 +24,7 @@ const REPO = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}(\/[A-Za-z0-9_][A-Za-z0-9._-]{0,95
 /** @param endpoint of the hub, whose pages stand for the repositories they show @throws UsageError */
 export function parseSpec(spec: string, endpoint: URL): Spec {
   const text = spec.trim()
-  if (text === '') throw new UsageError('Name a model: an .onnx file, a folder, an https address, or hf:org/name.')
+  if (text === '') throw new UsageError('Specify a model: an .onnx file, a folder, an https address, or hf:org/name.')
   if (/^hf:/i.test(text)) return hubSpec(text.slice(3).replace(/^\/\//, ''))
   if (/^https?:\/\//i.test(text)) return urlSpec(text, endpoint)
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(text)?.[1]
@@ -53,7 +53,7 @@ function checked(repo: string, revision: string, file?: string): HubSpec {
 
 function urlSpec(text: string, endpoint: URL): Spec {
   if (!URL.canParse(text))
-    throw new UsageError('This address cannot be read. Give one such as https://example.com/model.onnx.')
+    throw new UsageError('This address is invalid. Use one such as https://example.com/model.onnx.')
   const url = new URL(text)
   return hubPage(url, endpoint) ?? { kind: 'url', url }
 }

@@ -31,7 +31,7 @@ export async function openUrl(
   options: Pick<OpenSourceOptions, 'cacheDir' | 'file'>,
 ): Promise<ModelSource> {
   if (options.file !== undefined)
-    throw new UsageError('--file chooses from a folder or a repository; this is an address.')
+    throw new UsageError('--file applies to folders and repositories only. Remove it, because MODEL is an address.')
   const wanted = digestInFragment(url)
   const name = nameOf(url)
   // The whole address counts, query included: it may be all that tells two models apart.
@@ -162,7 +162,7 @@ function credentialOf(url: URL): Credential | undefined {
   try {
     pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`
   } catch (cause) {
-    throw new UsageError('The user or password in the address is not encoded as addresses need it.', { cause })
+    throw new UsageError('The user or password in the address is not percent-encoded.', { cause })
   }
   return { origin: url.origin, authorization: `Basic ${Buffer.from(pair).toString('base64')}` }
 }
@@ -183,8 +183,8 @@ function refused(answer: SourceResponse, url: URL, hasCredential: boolean): Usag
   const { status } = answer
   if (status === 401 || status === 403) {
     const next = hasCredential
-      ? 'The user or password in it is refused.'
-      : 'It needs permission, or a signature in it has expired.'
+      ? 'The server refuses the user or password in the address.'
+      : 'The address needs credentials, or its signature has expired.'
     return new UsageError(`${addressOf(url)} answers with HTTP ${status}. ${next}`)
   }
   if (status === 404 || status === 410) return new UsageError(`${addressOf(url)} does not exist (HTTP ${status}).`)

@@ -6,7 +6,7 @@ import { printable } from '../terminal/format.ts'
 export function modelNamed(name: string): string {
   if (MODEL_NAME.test(name)) return name
   throw new UsageError(
-    `"${printable(name)}" cannot be the name of a model: lower-case letters, digits, ".", "_" and "-", at most 64, are.`,
+    `"${printable(name)}" is not a model name. Use lower-case letters, digits, ".", "_" and "-", at most 64 characters.`,
   )
 }
 
@@ -14,6 +14,6 @@ export function modelNamed(name: string): string {
 export function versionNamed(version: string): string {
   if (VERSION_NAME.test(version)) return version
   throw new UsageError(
-    `"${printable(version)}" cannot be the name of a version: letters, digits, ".", "_" and "-", at most 32, are.`,
+    `"${printable(version)}" is not a version name. Use letters, digits, ".", "_" and "-", at most 32 characters.`,
   )
 }

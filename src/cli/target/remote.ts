@@ -71,11 +71,12 @@ function r2Keys(environment: NodeJS.ProcessEnv): S3Credentials | undefined {
   if (accessKeyId === '' && secretAccessKey === '') return undefined
   if (accessKeyId === '' || secretAccessKey === '') {
     throw new UsageError(
-      'R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY belong together: set both, or neither to use CLOUDFLARE_API_TOKEN.',
+      'R2_ACCESS_KEY_ID and R2_SECRET_ACCESS_KEY must both be set. To use CLOUDFLARE_API_TOKEN instead, unset both.',
     )
   }
   // It travels in a header.
-  if (!/^[\x21-\x7e]+$/.test(accessKeyId)) throw new UsageError('R2_ACCESS_KEY_ID has a character that no key has.')
+  if (!/^[\x21-\x7e]+$/.test(accessKeyId))
+    throw new UsageError('R2_ACCESS_KEY_ID contains a character that is not allowed. Copy the key again.')
   return { accessKeyId, secretAccessKey, region: 'auto' }
 }
 
@@ -89,7 +90,7 @@ function withStores(environment: Environment, env: string) {
   }
   if (PLACEHOLDER.test(namespaceId)) {
     throw new UsageError(
-      `[env.${env}] in wrangler.toml has no KV namespace yet. Create what it needs first:\n\n` +
+      `[env.${env}] in wrangler.toml has no KV namespace yet. Create the resources first:\n\n` +
         `  npx verge setup --env ${env}\n`,
     )
   }

@@ -25,8 +25,8 @@ export function writerOf(truth: Store, copies: readonly Store[]): CatalogWriter 
 export function delayOf({ kind }: Pick<Target, 'kind'>): string {
   const seconds = LIMITS.aliasTtlMs / 1000
   return kind === 'local'
-    ? `A Worker that runs here follows within ${seconds} s.`
-    : `Workers follow within about a minute: KV passes changes on within 60 s, and an isolate trusts what it has read for ${seconds} s.`
+    ? `A Worker on this machine serves it within ${seconds} s.`
+    : `Workers serve it within about a minute: KV propagates changes within 60 s, and an isolate keeps what it has read for ${seconds} s.`
 }
 
 /**

@@ -39,7 +39,7 @@ function adviceOn(error: Error, help: string): string {
   const options = [...new Set([...help.matchAll(/(?<![\w-])--[a-z][a-z0-9-]*/g)].map(([option]) => option))]
   const meant = closest(unknown, options)
   const question = meant === undefined ? '' : ` Did you mean ${meant}?`
-  return `There is no option ${unknown}.${question} "--help" lists the options.`
+  return `Unknown option ${unknown}.${question} "--help" lists the options.`
 }
 
 /** What `parseArgs` throws. */

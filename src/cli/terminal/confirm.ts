@@ -9,7 +9,7 @@ import { UsageError } from './command-line.ts'
 export async function agreed(question: string, signal: AbortSignal): Promise<boolean> {
   if (!process.stdin.isTTY) {
     throw new UsageError(
-      'This command asks for confirmation, and there is no terminal. Run it with --yes, or with --dry-run to look only.',
+      'This command asks for confirmation, but there is no terminal. Run it with --yes, or with --dry-run to change nothing.',
     )
   }
   const terminal = createInterface({ input: process.stdin, output: process.stderr })

@@ -16,7 +16,7 @@ export function steps({ clock, progress }: StepsOptions) {
     const begun = clock.now()
     progress(name)
     const tell = (): void => {
-      progress(`  still at it after ${duration(clock.now() - begun)}`)
+      progress(`  still running after ${duration(clock.now() - begun)}`)
       callOff = clock.after(SILENCE_MS, tell)
     }
     let callOff = clock.after(SILENCE_MS, tell)

@@ -65,14 +65,14 @@ export function assessOutput(
 function errorsOf({ cosine, relative }: OutputAgreement, tolerance: Tolerance): string[] {
   const errors: string[] = []
   if (cosine !== null && cosine < tolerance.cosine) {
-    errors.push(`has a cosine of ${cosine.toPrecision(5)}, and at least ${tolerance.cosine} is wanted`)
+    errors.push(`has a cosine similarity of ${cosine.toPrecision(5)}; at least ${tolerance.cosine} is required`)
   }
   if (relative !== null && relative > tolerance.relative) {
-    errors.push(`is off by ${share(relative)} of its size, and at most ${share(tolerance.relative)} is allowed`)
+    errors.push(`has a relative error of ${share(relative)}; at most ${share(tolerance.relative)} is allowed`)
   }
   return errors
 }
 
 function share(value: number): string {
-  return Number.isFinite(value) ? `${Number((value * 100).toPrecision(3))} %` : 'infinitely many times'
+  return Number.isFinite(value) ? `${Number((value * 100).toPrecision(3))} %` : 'infinity'
 }

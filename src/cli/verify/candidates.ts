@@ -135,7 +135,7 @@ export function multiples(facts: InputFacts, shapes: Shapes): InputMaker[] {
         }),
       )
       if (elementsOf(larger) > Math.max(2 * elementsOf(shapes), MOST_MULTIPLIED)) continue
-      makers.set(JSON.stringify([...larger]), makerOf(`${factor} times as long`, { shapes: larger }, facts))
+      makers.set(JSON.stringify([...larger]), makerOf(`${factor} times the length`, { shapes: larger }, facts))
     }
   }
   return [...makers.values()]
@@ -181,7 +181,7 @@ function bySettings(facts: InputFacts): Named[] {
     for (const { input, shape } of window.state) shapes.set(input, shape)
     ways.push({ name: `one window of ${window.length} samples`, shapes })
   } else if (audio?.samples !== undefined) {
-    ways.push({ name: `a sound of ${audio.samples} samples`, length: audio.samples })
+    ways.push({ name: `audio of ${audio.samples} samples`, length: audio.samples })
   } else if (audio !== undefined) ways.push(...SECONDS.map((seconds) => soundOf(facts, seconds)))
   if (bytes !== undefined) ways.push(lengthOf(bytes.begin + bytes.middle + bytes.end))
   if (text !== undefined) {
@@ -207,7 +207,7 @@ function byUsualSizes({ inputs }: Signature): Named[] {
     for (const kind of kinds) {
       for (const length of pictures.length === 0 ? lengths : lengths.slice(0, 3)) {
         ways.push({
-          name: [pictures.length > 0 && `pictures of ${height} x ${width}`, length !== undefined && `length ${length}`]
+          name: [pictures.length > 0 && `images of ${height} x ${width}`, length !== undefined && `length ${length}`]
             .filter((part) => part !== false)
             .join(', '),
           ...(pictures.length > 0 && { picture: { height, width, ...kind } }),
@@ -217,19 +217,19 @@ function byUsualSizes({ inputs }: Signature): Named[] {
     }
   }
   // A decoder at its first step.
-  if (inputs.some(isCache)) ways.splice(1, 0, { name: 'length 16 without a past', length: 16, past: 0 })
+  if (inputs.some(isCache)) ways.splice(1, 0, { name: 'length 16 without a cache', length: 16, past: 0 })
   return ways
 }
 
 function pictureOf({ settings }: InputFacts, height: number, width: number): Named {
   const { layout = 'NCHW', mode } = settings?.image ?? {}
   const picture: PictureSize = { height, width, layout, ...(mode !== undefined && { channels: mode === 'L' ? 1 : 3 }) }
-  return { name: `a picture of ${height} x ${width}`, picture }
+  return { name: `an image of ${height} x ${width}`, picture }
 }
 
 function soundOf({ settings }: InputFacts, seconds: number): Named {
   const rate = settings?.audio?.sampleRate ?? 16_000
-  return { name: `${seconds} s of sound at ${rate} Hz`, length: Math.round(seconds * rate) }
+  return { name: `${seconds} s of audio at ${rate} Hz`, length: Math.round(seconds * rate) }
 }
 
 function lengthOf(length: number): Named {

@@ -86,7 +86,7 @@ const CONSTANT = 1e-3
 /** Why an output that all samples leave as it is shows nothing; null for one that moves. */
 export function stillness({ elements, largest, moved }: Exercise): string | null {
   if (elements === 0) return 'it is empty'
-  if (largest === 0) return 'the original answers nothing but zeros'
-  if (moved !== null && moved <= CONSTANT) return 'the original answers the same to every sample'
+  if (largest === 0) return 'the original returns only zeros'
+  if (moved !== null && moved <= CONSTANT) return 'the original returns the same output for every sample'
   return null
 }

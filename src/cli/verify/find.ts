@@ -87,7 +87,7 @@ function describeFailures(signature: Signature, failures: readonly Failure[]): s
     known.ways.push(maker.name || shown(maker.shapes))
     reasons.set(kind, known)
   }
-  const lines = [`The model ran on none of the ${failures.length} inputs that Verge made up. Tried:`]
+  const lines = [`The model accepted none of the ${failures.length} inputs that Verge generated:`]
   for (const { first, ways } of [...reasons.values()].slice(0, MOST_REASONS)) {
     const more = ways.length > MOST_WAYS ? `, and ${ways.length - MOST_WAYS} more` : ''
     lines.push(`  ${ways.slice(0, MOST_WAYS).join('; ')}${more}: ${safeName(first.slice(0, MOST_LETTERS))}`)
@@ -113,9 +113,9 @@ const ELEMENTS: Readonly<Partial<Record<Datatype, string>>> = { BYTES: "'a'", BO
  */
 export function howToGiveSamples({ inputs }: Signature, shapes: Shapes): string {
   const without =
-    'verge push and verge pack need no input with --no-verify --no-measure: then nothing is proven or measured.'
+    'With --no-verify --no-measure, verge push and verge pack need no input. The model is then neither verified nor measured.'
   if (inputs.some(({ datatype }) => datatype === null || datatype === 'FP16') || elementsOf(shapes) === 0) {
-    return `Give inputs that the model takes: --samples test_data_set_0 (ONNX's test data, a file for each input).\n${without}`
+    return `Give inputs that the model accepts: --samples test_data_set_0 (ONNX's test data, a file for each input).\n${without}`
   }
   const fields = inputs.map(({ name, datatype }) => {
     const shape = JSON.stringify(shapes.get(name) ?? [])
@@ -126,7 +126,7 @@ export function howToGiveSamples({ inputs }: Signature, shapes: Shapes): string 
     'const t = (name, datatype, shape, v) => ({name, datatype, shape, data: Array(shape.reduce((a, b) => a * b, 1)).fill(v)}); ' +
     `console.log(JSON.stringify({inputs: [${fields.join(', ')}]}))`
   return [
-    'Give an input that the model takes. Change the sizes in this line to those of your model, then add --samples requests.jsonl:',
+    'Give an input that the model accepts. Edit the sizes in this line to match your model, run it, then add --samples requests.jsonl:',
     `  node -e '${script.replaceAll("'", "'\\''")}' > requests.jsonl`,
     without,
   ].join('\n')

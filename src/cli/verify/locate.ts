@@ -106,7 +106,7 @@ export function describeLocated({ first, worst }: LocatedError): string {
     return 'Every value inside the graph agrees; the error comes with the conversion for the edge.'
   const most = worst.map((entry) => `${name(entry)} at ${entry.sqnrDb.toFixed(1)} dB`).join(', ')
   const begins = first ? `The error begins at ${name(first)}, at ${first.sqnrDb.toFixed(1)} dB. ` : ''
-  return `${begins}Most is added by ${most}.`
+  return `${begins}The error grows most at ${most}.`
 }
 
 interface SharedValue {

@@ -99,7 +99,7 @@ export function samplesOfShapes(
   if (!(total <= LIMITS.inputElements)) {
     throw new OnnxError(
       'too_large',
-      `One input of the model would have ${total} elements; a request may have ${LIMITS.inputElements}.`,
+      `One input of the model would have ${total} elements; the limit of a request is ${LIMITS.inputElements}.`,
     )
   }
   return Array.from({ length: count }, (_, index) => {

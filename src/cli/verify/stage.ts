@@ -160,6 +160,7 @@ async function store(writer: CatalogWriter, model: string, packed: PackedModel):
 async function heapBytes(url: string, headers: Readonly<Record<string, string>>): Promise<number> {
   const answer = await fetch(`${url}/healthz`, { headers })
   const { heap_bytes } = (await answer.json()) as { heap_bytes?: unknown }
-  if (typeof heap_bytes !== 'number') throw new VergeError('internal', `The Worker's health says nothing of its heap.`)
+  if (typeof heap_bytes !== 'number')
+    throw new VergeError('internal', `The Worker's health endpoint does not report its heap.`)
   return heap_bytes
 }

@@ -220,7 +220,7 @@ async function judged(
     return {
       ...verdict,
       outputs,
-      failures: [...failures, `where the error begins cannot be told: ${error.message}`],
+      failures: [...failures, `where the error begins is unknown: ${error.message}`],
       located: null,
     }
   }

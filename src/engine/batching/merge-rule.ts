@@ -70,7 +70,7 @@ export class MergeRule {
     const half = Math.floor(rows / 2)
     if (half >= this.#maxRows) return
     if (half < 2) {
-      this.turnOff('batches are rejected whose runs are not')
+      this.turnOff('the model rejects batches although it accepts their runs')
       return
     }
     this.#maxRows = half

@@ -26,7 +26,7 @@ export function signatureRefusal({ inputs, outputs }: Signature): string | null 
   const names = new Set<string>()
   for (const { name, datatype, shape } of [...inputs, ...outputs]) {
     const [first] = shape
-    if (datatype === null) return `"${name}" is not a tensor of a type that the protocol has`
+    if (datatype === null) return `"${name}" does not have a tensor type of the protocol`
     if (first === undefined) return `"${name}" has no dimensions, or its rank is unknown`
     if (typeof first === 'string') names.add(first)
     else if (first !== -1) return `the first dimension of "${name}" is fixed`

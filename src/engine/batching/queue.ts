@@ -57,7 +57,7 @@ export class ModelQueue implements Contender {
   assertRoom(): void {
     const { maxQueue } = this.#options
     if (this.#jobs.length < maxQueue) return
-    throw new VergeError('overloaded', 'Too many requests wait for this model here. Try again in a moment.', {
+    throw new VergeError('overloaded', 'Too many requests wait for this model at this origin. Try again in a moment.', {
       retryAfter: RETRY_AFTER_SECONDS,
       details: { waiting: maxQueue },
     })

@@ -122,5 +122,5 @@ export class BatchingSession implements Session {
 }
 
 function lost(): VergeError {
-  return new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
+  return new VergeError('session_lost', 'The model was unloaded while the request waited. Send the request again.')
 }

@@ -60,7 +60,7 @@ export class Turns {
     }
     const parts = split(outputs, rows)
     if (parts === undefined) {
-      this.#rule.turnOff('outputs have not as many rows as the inputs')
+      this.#rule.turnOff('outputs do not have as many rows as the inputs')
       this.#putBack(goAlone(jobs))
     } else if (this.#rule.state === 'proven') {
       jobs.forEach((job, index) => {
@@ -80,7 +80,7 @@ export class Turns {
       if (alone === undefined) complete = false
       else if (!outputsAgree(parts[index] as Tensors, alone)) agree = false
     }
-    if (!agree) this.#rule.turnOff('a run gives something else in a batch than alone')
+    if (!agree) this.#rule.turnOff('a run gives different results in a batch than alone')
     else if (complete) this.#rule.prove()
   }
 
@@ -96,7 +96,11 @@ export class Turns {
     if (fatal) this.#rule.fatal()
     // Whose run it was is not known. `session_lost` is what is asked again with a new session, one by one this time.
     const told = fatal
-      ? new VergeError('session_lost', 'The engine died over several requests at once; ask again.', { cause: error })
+      ? new VergeError(
+          'session_lost',
+          'The engine ended while it ran several requests together. Send the request again.',
+          { cause: error },
+        )
       : error
     for (const job of jobs) job.fail(told)
   }
@@ -113,7 +117,7 @@ function goAlone(jobs: readonly RunJob[]): RunJob[] {
 function mergedOptions(jobs: readonly RunJob[]): RunOptions {
   const everyoneLeft = new AbortController()
   void Promise.allSettled(jobs.map((job) => job.done)).then(() =>
-    everyoneLeft.abort(new VergeError('cancelled', 'All callers went away before the answer was ready.')),
+    everyoneLeft.abort(new VergeError('cancelled', 'All callers closed the connection before the answer was ready.')),
   )
   const outputs = jobs[0]?.options.outputs
   // The loop has turned since the last run if it has brought any of these requests since.

@@ -60,7 +60,10 @@ export class NativeEngine implements Engine {
     const bytes = new Uint8Array(artifact.bytes)
     await source.deliver((offset, data) => {
       if (offset < 0 || offset + data.length > bytes.length) {
-        throw new VergeError('weights_corrupt', 'The weights are longer than the manifest says; push the model again.')
+        throw new VergeError(
+          'weights_corrupt',
+          'The weights are longer than the manifest declares. Push the model again.',
+        )
       }
       bytes.set(data, offset)
     }, context.signal)
@@ -79,7 +82,7 @@ export class NativeEngine implements Engine {
     if (this.#heldBytes + bytes > memoryLimitBytes) {
       throw new VergeError(
         'model_too_large',
-        `The model needs about ${bytes} bytes of memory; ${memoryLimitBytes - this.#heldBytes} are left beside the models that are loaded.`,
+        `The model needs about ${bytes} bytes of memory; ${memoryLimitBytes - this.#heldBytes} are free beside the loaded models.`,
         { details: { bytes_needed: bytes, bytes_available: Math.max(0, memoryLimitBytes - this.#heldBytes) } },
       )
     }
@@ -136,7 +139,7 @@ export class NativeEngine implements Engine {
       if (error instanceof Error && error.message.startsWith(FOREIGN_TYPE)) {
         throw new VergeError(
           'engine_unsupported',
-          'The model has an input or output of a tensor type that onnxruntime-node does not know, such as bfloat16.',
+          'The model has an input or output of a tensor type that onnxruntime-node does not support, such as bfloat16.',
           { cause: error },
         )
       }

@@ -70,7 +70,7 @@ export class NativeSession implements Session {
   async #turn<T>(options: StepOptions, work: (() => Promise<T>) | undefined): Promise<T | undefined> {
     return this.#runQueue.run(options.signal, async () => {
       if (!this.#alive) {
-        throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
+        throw new VergeError('session_lost', 'The model was unloaded while the request waited. Send the request again.')
       }
       options.onTurn?.()
       return work?.()
@@ -84,7 +84,8 @@ export class NativeSession implements Session {
     try {
       return await this.#session.run(feeds, fetches, { logSeverityLevel: LOG_FATAL })
     } catch (error) {
-      if (!this.#alive) throw new VergeError('session_lost', 'The model was unloaded during the run; ask again.')
+      if (!this.#alive)
+        throw new VergeError('session_lost', 'The model was unloaded during the run. Send the request again.')
       throw new VergeError('run_rejected', `The model could not run on these inputs: ${runReason(messageOf(error))}`, {
         cause: error,
       })

@@ -26,7 +26,7 @@ export function nativeSupport(artifact: ArtifactInfo, limits: NativeLimits): Sup
     return {
       ok: false,
       code: 'model_too_large',
-      reason: `is ${artifact.bytes} bytes; the engine takes ${maxArtifactBytes}`,
+      reason: `is ${artifact.bytes} bytes; the limit of the engine is ${maxArtifactBytes}`,
     }
   }
   const needed = sessionFootprint(artifact)
@@ -34,7 +34,7 @@ export function nativeSupport(artifact: ArtifactInfo, limits: NativeLimits): Sup
     return {
       ok: false,
       code: 'model_too_large',
-      reason: `needs about ${needed} bytes of memory; the engine may use ${memoryLimitBytes}`,
+      reason: `needs about ${needed} bytes of memory; the limit of the engine is ${memoryLimitBytes}`,
     }
   }
   return { ok: true }

@@ -35,7 +35,7 @@ export function toOrt(name: string, value: Tensor): OrtTensor {
     if (value.data.some((text) => text.includes('\u0000'))) {
       throw new VergeError(
         'invalid_tensor',
-        `Input "${name}" has a string with a zero byte, which ONNX Runtime would cut off there.`,
+        `Input "${name}" has a string with a zero byte. ONNX Runtime would truncate it.`,
         { details: { input: name } },
       )
     }

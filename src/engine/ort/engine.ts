@@ -60,7 +60,7 @@ export class OrtEngine implements Engine {
       return {
         ok: false,
         code: 'model_too_large',
-        reason: `needs about ${needed} bytes of memory; the engine may use ${this.#options.heapLimitBytes}`,
+        reason: `needs about ${needed} bytes of memory; the limit of the engine is ${this.#options.heapLimitBytes}`,
       }
     }
     return { ok: true }
@@ -114,10 +114,13 @@ export class OrtEngine implements Engine {
 
   #write(artifact: ArtifactInfo, load: PendingLoad, offset: number, data: Uint8Array): void {
     if (load.pointer === 0 || !this.#instance.isCurrent(load.tenancy.generation)) {
-      throw new VergeError('session_lost', 'The load was taken over or its engine was restarted.')
+      throw new VergeError('session_lost', 'Another request took over the load, or the engine restarted.')
     }
     if (offset < 0 || offset + data.length > artifact.bytes) {
-      throw new VergeError('weights_corrupt', 'The weights are longer than the manifest says; push the model again.')
+      throw new VergeError(
+        'weights_corrupt',
+        'The weights are longer than the manifest declares. Push the model again.',
+      )
     }
     load.lastProgress = this.#options.clock.now()
     this.#instance.use(load.tenancy.generation, (module) => module.HEAPU8.set(data, load.pointer + offset))
@@ -126,7 +129,7 @@ export class OrtEngine implements Engine {
   #create(artifact: ArtifactInfo, load: PendingLoad): OrtSession {
     const { tenancy } = load
     return this.#instance.use(tenancy.generation, (module) => {
-      if (load.pointer === 0) throw new VergeError('session_lost', 'The load was taken over.')
+      if (load.pointer === 0) throw new VergeError('session_lost', 'Another request took over the load.')
       const keepsBytes = artifact.format === 'ort'
       const session = createSession(module, artifact, load.pointer)
       load.created = true

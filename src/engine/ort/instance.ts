@@ -115,7 +115,7 @@ export class OrtInstance {
       if (full) throw heapFull(error)
       throw new VergeError(
         'engine_aborted',
-        'The model made the engine abort. The engine has been restarted; the same input may abort it again.',
+        'The model aborted the engine, which was restarted. The same input may abort it again. Change the input.',
         { cause: error },
       )
     }
@@ -162,7 +162,7 @@ export class OrtInstance {
 }
 
 function sessionLost(): VergeError {
-  return new VergeError('session_lost', 'The loaded model was lost when its engine was restarted; ask again.', {
+  return new VergeError('session_lost', 'The model was lost when the engine restarted. Send the request again.', {
     retryAfter: 1,
   })
 }

@@ -24,10 +24,14 @@ export function writeTensor(module: OrtModule, allocations: Allocations, name: s
     LOCATION_CPU,
   )
   if (handle === 0) {
-    throw new VergeError('invalid_tensor', `Input "${name}" is not a tensor that the engine takes. Check its shape.`, {
-      cause: new Error(rawError(module)),
-      details: { input: name },
-    })
+    throw new VergeError(
+      'invalid_tensor',
+      `Input "${name}" is not a tensor that the engine accepts. Check its shape.`,
+      {
+        cause: new Error(rawError(module)),
+        details: { input: name },
+      },
+    )
   }
   allocations.onRelease(() => module._OrtReleaseTensor(handle))
   return handle
@@ -55,7 +59,7 @@ function writeStrings(
   if (encoded.some((bytes) => bytes.includes(0))) {
     throw new VergeError(
       'invalid_tensor',
-      `Input "${name}" has a string with a zero byte, which ONNX Runtime's WebAssembly build would cut off there.`,
+      `Input "${name}" has a string with a zero byte. ONNX Runtime's WebAssembly build would truncate it.`,
       {
         details: { input: name },
       },

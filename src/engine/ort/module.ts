@@ -150,7 +150,7 @@ export async function instantiate(
   }
   const module = await pending
   if (made !== 1 || module.HEAPU8.buffer !== memory.buffer) {
-    throw new Error('onnxruntime-web did not take the memory it was given; this release needs another way in')
+    throw new Error('this release of onnxruntime-web does not accept a given memory')
   }
   return module
 }

@@ -12,7 +12,7 @@ const REASONS: readonly (readonly [RegExp, (...found: readonly string[]) => stri
   [/invalid index found, index = (-?\d+)/, (index) => `index ${index} is out of range`],
   [
     /broadcast an axis by a dimension other than 1\. (\d+) by (\d+)/,
-    (a, b) => `dimensions of ${a} and ${b} do not fit together`,
+    (a, b) => `dimensions of ${a} and ${b} do not match`,
   ],
   [
     /Input shape:\{([\d, -]*)\}, requested shape:\{([\d, -]*)\}/,
@@ -20,29 +20,29 @@ const REASONS: readonly (readonly [RegExp, (...found: readonly string[]) => stri
   ],
   [
     /Invalid rank for input: (.{1,200}?) Got: (\d+) Expected: (\d+)/,
-    (name, got, expected) => `input "${name}" has rank ${got}, and rank ${expected} is expected`,
+    (name, got, expected) => `input "${name}" has rank ${got}, but rank ${expected} is expected`,
   ],
   [
     /invalid dimensions for input: (.{1,200}?) for the following indices index: (\d+) Got: (\d+) Expected: (\d+)/,
-    (name, index, got, expected) => `dimension ${index} of input "${name}" is ${got}, and ${expected} is expected`,
+    (name, index, got, expected) => `dimension ${index} of input "${name}" is ${got}, but ${expected} is expected`,
   ],
   [
     /Actual: \(tensor\((\w+)\)\) ?, expected: \(tensor\((\w+)\)\)/,
-    (got, expected) => `an input has elements of type ${got}, and ${expected} is expected`,
+    (got, expected) => `an input has elements of type ${got}, but ${expected} is expected`,
   ],
   [
     /C: (\d+) kernel channels: (\d+) group: (\d+)/,
-    (got, channels, groups) => `the input has ${got} channels, and ${Number(channels) * Number(groups)} are expected`,
+    (got, channels, groups) => `the input has ${got} channels, but ${Number(channels) * Number(groups)} are expected`,
   ],
   [
     /k argument \[(\d+)\] should not be greater than specified axis dim value \[(\d+)\]/,
-    (k, size) => `${k} elements are asked for, and there are ${size}`,
+    (k, size) => `${k} elements are requested, but there are ${size}`,
   ],
   [/Dimension of input \d+ must be 1 instead of (\d+)/, (got) => `a dimension is ${got} and must be 1`],
   [/[Ii]nteger division by zero/, () => 'a whole number is divided by zero'],
-  [/[Dd]imension mismatch/, () => 'the dimensions of its inputs do not fit together'],
+  [/[Dd]imension mismatch/, () => 'the dimensions of its inputs do not match'],
   [/shape\.Size\(\) must be >= 0/, () => 'a dimension would be negative'],
-  [/Failed to allocate|failed to allocate|bad_alloc/, () => 'it needs more memory than there is'],
+  [/Failed to allocate|failed to allocate|bad_alloc/, () => 'it needs more memory than is available'],
 ]
 
 /** Innermost last: a loop's body fails inside of the loop. */
@@ -60,7 +60,7 @@ export function runReason(message: string): string {
     if (found !== null) return `${say(...found.slice(1))}${named === undefined ? '' : ` (operator ${named})`}.`
   }
   const who = named === undefined ? 'an operator' : `operator ${named}`
-  return `${who} does not take what reaches it. Check the shapes and values of the inputs.`
+  return `${who} rejects its input. Check the shapes and values of the inputs.`
 }
 
 const LONGEST = 2_000

@@ -53,7 +53,7 @@ export class OrtSession implements Session {
     const fetches = selectOutputs(this.signature, options.outputs)
     const work = (): Tensors => {
       if (this.#disposed) {
-        throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
+        throw new VergeError('session_lost', 'The model was unloaded while the request waited. Send the request again.')
       }
       options.onTurn?.()
       try {
@@ -137,7 +137,7 @@ function runRejected(message: string, refusedGrowth: boolean): VergeError {
   if (steps !== undefined) {
     return new VergeError(
       'cost_too_high',
-      `A loop of the model takes more than ${steps} steps with these inputs, which is the most at the edge. Send smaller ones.`,
+      `A loop of the model takes more than ${steps} steps with these inputs, the limit at the edge. Send smaller inputs.`,
       { cause, details: { limit_steps: steps } },
     )
   }

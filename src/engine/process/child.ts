@@ -54,6 +54,6 @@ async function start(options: ChildOptions): Promise<unknown> {
 }
 
 function started(): EngineHost {
-  if (host === undefined) throw new Error('The engine was asked before it was started.')
+  if (host === undefined) throw new Error('The engine got a request before it was started.')
   return host
 }

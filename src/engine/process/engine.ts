@@ -102,7 +102,7 @@ export class ProcessEngine implements Engine {
     const { warnResidentBytes = Number.POSITIVE_INFINITY, maxResidentBytes } = this.#options
     const details = [
       this.#health?.detail,
-      ...[...this.#fatal].map((provider) => `${provider} does not run here: it ends the process`),
+      ...[...this.#fatal].map((provider) => `${provider} does not run here, because it ends the process`),
       residentBytes > warnResidentBytes
         ? `the engine's process holds ${residentBytes} bytes, more than ${warnResidentBytes}`
         : undefined,
@@ -163,7 +163,7 @@ export class ProcessEngine implements Engine {
         child.end('it did not start')
         // A driver that takes the process with it is left out the next time.
         if (trial === null)
-          throw new VergeError('session_lost', 'The engine could not be started; try again.', {
+          throw new VergeError('session_lost', 'The engine could not be started. Try again.', {
             cause: error,
             retryAfter: 5,
           })
@@ -182,7 +182,7 @@ export class ProcessEngine implements Engine {
   #watchMemory(child: EngineChild): void {
     const { maxResidentBytes = Number.POSITIVE_INFINITY } = this.#options
     if (child.residentBytes > maxResidentBytes) {
-      child.end(`it held ${child.residentBytes} bytes of memory, more than ${maxResidentBytes}`)
+      child.end(`it used ${child.residentBytes} bytes of memory, more than ${maxResidentBytes}`)
     }
   }
 }
@@ -201,7 +201,10 @@ async function send(
   const total = artifact.bytes
   await source.deliver((offset, data) => {
     if (offset < 0 || offset + data.length > total) {
-      throw new VergeError('weights_corrupt', 'The weights are longer than the manifest says; push the model again.')
+      throw new VergeError(
+        'weights_corrupt',
+        'The weights are longer than the manifest declares. Push the model again.',
+      )
     }
     if (!child.alive) throw sessionsLost()
     child.tell({ kind: 'bytes', session, total, offset, data })

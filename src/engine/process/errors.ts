@@ -3,7 +3,7 @@ import type { Request } from './protocol.ts'
 
 /** For what waited, and for sessions that went with the process. */
 export function sessionsLost(): VergeError {
-  return new VergeError('session_lost', 'The loaded model was lost when its engine was restarted; ask again.', {
+  return new VergeError('session_lost', 'The model was lost when the engine restarted. Send the request again.', {
     retryAfter: 1,
   })
 }
@@ -12,10 +12,10 @@ export function sessionsLost(): VergeError {
 export function engineAborted(kind: Request['kind'], reason: string): VergeError {
   const message: Readonly<Record<Request['kind'], string>> = {
     start: 'The engine could not be started.',
-    health: 'The engine ended and has been restarted.',
-    open: 'The engine ended while it loaded the model, and has been restarted; the same model may end it again.',
-    run: 'The model made the engine abort. The engine has been restarted; the same input may abort it again.',
-    feed: 'The model made the engine abort. The engine has been restarted; the same input may abort it again.',
+    health: 'The engine ended and was restarted. Send the request again.',
+    open: 'The engine ended while it loaded the model, and was restarted. The same model may end it again.',
+    run: 'The model aborted the engine, which was restarted. The same input may abort it again. Change the input.',
+    feed: 'The model aborted the engine, which was restarted. The same input may abort it again. Change the input.',
   }
   return new VergeError('engine_aborted', message[kind], { cause: reason })
 }

@@ -87,7 +87,8 @@ export class EngineHost {
 
   #session(session: number): NativeSession {
     const found = this.#sessions.get(session)
-    if (found === undefined) throw new VergeError('session_lost', 'The model is not loaded any more; ask again.')
+    if (found === undefined)
+      throw new VergeError('session_lost', 'The model is not loaded any more. Send the request again.')
     return found
   }
 }

@@ -79,7 +79,7 @@ export class ProcessSession implements Session {
   ): Promise<Answers[K]> {
     const begin = (): void => {
       if (this.#disposed) {
-        throw new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.')
+        throw new VergeError('session_lost', 'The model was unloaded while the request waited. Send the request again.')
       }
       onTurn?.()
       this.#executing = true

@@ -14,7 +14,7 @@ export function explainRoutes(deps: AppDeps): Hono<AppEnv> {
     const asked = c.req.query('route') ?? 'task'
     const route = ROUTES.find((candidate) => candidate === asked)
     if (route === undefined) {
-      throw new VergeError('invalid_request', `The parameter "route" may be ${ROUTES.join(', ')}.`, {
+      throw new VergeError('invalid_request', `The parameter "route" must be one of ${ROUTES.join(', ')}.`, {
         details: { field: 'route' },
       })
     }

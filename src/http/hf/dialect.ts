@@ -32,7 +32,7 @@ function taskFor(tasks: Tasks, own: BoundTask, asked: string | undefined, body: 
       return wanted === 'feature-extraction' ? tasks[wanted] : tasks['sentence-similarity']
   }
   if (asked === undefined || asked === own.name) return own
-  throw new VergeError('task_mismatch', `This model is for ${own.name}, not for "${asked.slice(0, 64)}".`, {
+  throw new VergeError('task_mismatch', `The task of this model is ${own.name}, not "${asked.slice(0, 64)}".`, {
     details: { task: own.name },
   })
 }

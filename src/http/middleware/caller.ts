@@ -42,5 +42,5 @@ export function caller(
 
 async function checked(request: Request, signatures: SignatureCheck | undefined): Promise<Caller> {
   if (signatures !== undefined) return signatures(request)
-  throw new VergeError('unauthorized', 'The signature was not accepted: no origins are set up here.')
+  throw new VergeError('unauthorized', 'The signature is invalid, because no origins are configured.')
 }

@@ -26,7 +26,7 @@ export function reportedError(logger: Logger, c: Context<AppEnv>, thrown: unknow
     ? thrown
     : new VergeError(
         'internal',
-        'Something went wrong on our side. Try again; if it stays, report the request id to the operator.',
+        'Internal error. Try again. If the error persists, report the request id to the operator.',
         { cause: thrown },
       )
   log(logger, c, error, STATUS[error.code])

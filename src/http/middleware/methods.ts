@@ -22,7 +22,7 @@ export function refuseOtherMethods(app: Hono<AppEnv>): void {
     const allow = [...known, 'OPTIONS'].sort()
     app.all(path, (c) => {
       if (c.req.method === 'OPTIONS') return c.body(null, 204, { allow: allow.join(', ') })
-      throw new VergeError('method_not_allowed', `${c.req.method} is not possible here. Use ${allow.join(', ')}.`, {
+      throw new VergeError('method_not_allowed', `${c.req.method} is not allowed. Use ${allow.join(', ')}.`, {
         details: { allow },
       })
     })

@@ -21,7 +21,7 @@ export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Res
     if (!embedsTexts(manifest)) {
       throw new VergeError(
         'task_mismatch',
-        `Model "${manifest.model}" does not make vectors of texts. GET /openapi.json says what each model takes.`,
+        `Model "${manifest.model}" does not make embeddings. GET /openapi.json shows the task of each model.`,
         { details: { field: 'model' } },
       )
     }

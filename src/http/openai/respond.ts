@@ -168,7 +168,7 @@ class StreamReader {
       this.#controller.abort(
         new VergeError(
           'deadline_exceeded',
-          `The answer was not complete within ${streamedAnswerMs} ms. Ask for less.`,
+          `The answer was not complete within ${streamedAnswerMs} ms. Request fewer tokens.`,
           {
             details: { timeout_ms: streamedAnswerMs },
           },

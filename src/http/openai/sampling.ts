@@ -28,7 +28,7 @@ export function assertWrites({ model, task }: Pick<Manifest, 'model' | 'task'>):
   if (task === 'text-generation') return
   throw new VergeError(
     'task_mismatch',
-    `Model "${model}" does not write texts. GET /openapi.json says what each model takes.`,
+    `Model "${model}" does not generate text. GET /openapi.json shows the task of each model.`,
     { details: { field: 'model' } },
   )
 }

@@ -66,7 +66,7 @@ export function openApiDocument(
       title: 'Verge',
       version,
       description:
-        'Answers from ONNX models. Every answer carries `x-request-id`, and `verge-model` (`name@version`) where a version answers; an inference also `verge-placement`, `verge-cache` (`hit`, `miss` or `bypass`) and, where a clock could measure it, `server-timing`. `verge-timeout-ms` shortens the wait; `verge-place` (`edge`, `origin`, `auto`) chooses where it is computed.',
+        'Answers from ONNX models. Every answer carries `x-request-id`, and `verge-model` (`name@version`) where a version answers; an inference also `verge-placement`, `verge-cache` (`hit`, `miss` or `bypass`) and, where a clock could measure it, `server-timing`. `verge-timeout-ms` shortens the deadline; `verge-place` (`edge`, `origin`, `auto`) chooses where the request runs.',
     },
     servers: [{ url: '/' }],
     // Public models need no credential, and answer to any.
@@ -85,14 +85,14 @@ function generalPaths(schemas: SchemaSet): Record<string, JsonSchema> {
   const index: Operation = {
     operationId: 'index',
     tags: ['service'],
-    summary: 'What there is',
+    summary: 'Name, version and links',
     responses: { 200: jsonAnswer(schemas.use(indexSchema), 'Links'), default: failure },
   }
   const healthy = schemas.use(healthSchema)
   const health: Operation = {
     operationId: 'health',
     tags: ['service'],
-    summary: 'Whether the engine can work',
+    summary: 'Health of the engine',
     responses: { 200: jsonAnswer(healthy, 'It can'), 503: jsonAnswer(healthy, 'It cannot'), default: failure },
   }
   return { '/': { get: index }, '/healthz': { get: health } }
@@ -148,8 +148,8 @@ function oipPaths(schemas: SchemaSet, names: readonly string[]): Record<string, 
     summary,
     responses: { 200: ok, ...more, default: failure },
   })
-  const ready = jsonAnswer(schemas.use(readySchema), 'Whether the engine can work')
-  const modelReady = jsonAnswer(schemas.use(modelReadySchema), 'Whether the model can answer')
+  const ready = jsonAnswer(schemas.use(readySchema), 'Health of the engine')
+  const modelReady = jsonAnswer(schemas.use(modelReadySchema), 'Readiness of the model')
   const paths: Record<string, JsonSchema> = {
     '/v2': { get: get('oip_server', 'Server metadata', jsonAnswer(schemas.use(serverMetadataSchema), 'Metadata')) },
     '/v2/health/live': { get: get('oip_live', 'Liveness', jsonAnswer(schemas.use(liveSchema), 'It lives')) },
@@ -159,7 +159,7 @@ function oipPaths(schemas: SchemaSet, names: readonly string[]): Record<string, 
     post: {
       ...get(
         'oip_repository_index',
-        'Models that you may use',
+        'Models that the caller may use',
         jsonAnswer(schemas.use(repositoryIndexSchema), 'Versions'),
       ),
       requestBody: { content: jsonContent(schemas.use(repositoryIndexRequestSchema)) },
@@ -201,7 +201,7 @@ function inferOperation(schemas: SchemaSet, operationId: string, failure: JsonSc
     },
     responses: {
       200: {
-        description: 'The outputs, as JSON or, where binary data were asked for, as a JSON header and bytes',
+        description: 'The outputs, as JSON or, if binary data was requested, as a JSON header and bytes',
         headers: { [JSON_LENGTH_HEADER]: length },
         content: {
           ...jsonContent(schemas.use(inferResponseSchema)),
@@ -218,7 +218,7 @@ function openAiPaths(schemas: SchemaSet): Record<string, JsonSchema> {
   const list: Operation = {
     operationId: 'models',
     tags: ['openai'],
-    summary: 'Models that you may use',
+    summary: 'Models that the caller may use',
     responses: { 200: jsonAnswer(schemas.use(openAiModelListSchema), 'Models'), default: failure },
   }
   const one: Operation = {

@@ -13,12 +13,12 @@ export function embeddingPaths(schemas: SchemaSet): Record<string, JsonSchema> {
     post: {
       operationId,
       tags: ['tasks'],
-      summary: 'Texts in order of how well they answer a query',
+      summary: 'Rank texts by relevance to a query',
       requestBody: jsonBody({ anyOf: [schemas.use(rerankRequestSchema), schemas.use(teiRerankRequestSchema)] }),
       responses: {
         200: jsonAnswer(
           { anyOf: [schemas.use(rerankResponseSchema), schemas.use(rankingSchema)] },
-          'For `documents` as Cohere and Jina answer, for `texts` as text-embeddings-inference does',
+          'The format of Cohere and Jina for `documents`, of text-embeddings-inference for `texts`',
         ),
         default: failure,
       },
@@ -29,7 +29,7 @@ export function embeddingPaths(schemas: SchemaSet): Record<string, JsonSchema> {
       post: {
         operationId: 'embeddings',
         tags: ['openai'],
-        summary: 'Vectors of texts',
+        summary: 'Embeddings',
         requestBody: jsonBody(schemas.use(embeddingsRequestSchema)),
         responses: {
           200: jsonAnswer(schemas.use(embeddingsResponseSchema), 'A vector for each input'),
@@ -48,10 +48,10 @@ function huggingFacePaths(schemas: SchemaSet): Record<string, JsonSchema> {
   const operation = (operationId: string): JsonSchema => ({
     operationId,
     tags: ['tasks'],
-    summary: 'As /run/{model}, in the shapes of the Hugging Face inference API',
+    summary: 'Like /run/{model}, in the format of the Hugging Face inference API',
     requestBody: jsonBody({ type: 'object', required: ['inputs'] }),
     responses: {
-      200: jsonAnswer({}, 'As the model answers under /run; for one text to classify, a list of one'),
+      200: jsonAnswer({}, 'The answer of /run; for one text to classify, a list with one element'),
       default: jsonAnswer(schemas.use(oipErrorBodySchema), 'A failure'),
     },
   })

@@ -28,7 +28,7 @@ export function generationPaths(schemas: SchemaSet, limits: Limits): Record<stri
       responses: {
         200: {
           description:
-            'The text; with `stream` its parts as server-sent events, each the `data` of one, and `[DONE]` at last. A failure on the way is an event with an `error`, and the last.',
+            'The text; with `stream`, server-sent events whose `data` is a part, then `[DONE]`. A failure during the answer is a last event with an `error`.',
           content: { ...jsonContent(whole ?? {}), 'text/event-stream': { schema: part ?? {} } },
         },
         default: failure,
@@ -47,15 +47,15 @@ export function generationPaths(schemas: SchemaSet, limits: Limits): Record<stri
         name: 'model',
         in: 'path',
         required: true,
-        description: 'Stands over `model` in the body, which may be left out',
+        description: 'Takes precedence over `model` in the body, which is optional',
         schema: { type: 'string' },
       },
     ],
   }
   return {
-    '/v1/chat/completions': operation('chat', 'An answer to messages', chat),
-    '/v1/completions': operation('completion', 'A text continued', text),
-    '/models/{model}/v1/chat/completions': operation('hf_chat', 'An answer to messages, for one model', chat, named),
-    '/models/{model}/v1/completions': operation('hf_completion', 'A text continued, by one model', text, named),
+    '/v1/chat/completions': operation('chat', 'Chat completion', chat),
+    '/v1/completions': operation('completion', 'Text completion', text),
+    '/models/{model}/v1/chat/completions': operation('hf_chat', 'Chat completion, for one model', chat, named),
+    '/models/{model}/v1/completions': operation('hf_completion', 'Text completion, for one model', text, named),
   }
 }

@@ -9,7 +9,7 @@ const explanationSchema = z
     route: z.string(),
     decision: z.looseObject({ reason: z.string() }).meta({
       description:
-        'Where there are origins also `place`, `steps`, to be tried in this order, `considered`, every artifact and every origin with what spoke for or against it, and a `refusal` where there is no place',
+        'With origins also `place`, `steps` in the order in which they are tried, `considered` (every artifact and origin with the reasons for and against it), and a `refusal` if no place can run the request',
     }),
   })
   .meta({ id: 'Explanation' })
@@ -33,7 +33,7 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
       get: {
         operationId: 'explain',
         tags: ['service'],
-        summary: 'Where a request would be computed now, and why: for the operator',
+        summary: 'Where a request would run now, and why (operator only)',
         parameters: [
           parameter('route', 'query', { ...text, enum: ['task', 'oip', 'openai', 'rerank'], default: 'task' }),
           parameter('version', 'query', text),
@@ -45,7 +45,7 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
       get: {
         operationId: 'store_list',
         tags: ['service'],
-        summary: 'Names of the models: for origins',
+        summary: 'Names of the models (origins only)',
         parameters: [
           { ...parameter('list', 'query', { ...text, const: 'alias/' }), required: true },
           parameter('cursor', 'query', text),
@@ -58,10 +58,10 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
       get: {
         operationId: 'store_get',
         tags: ['service'],
-        summary: 'Catalogue and weights: for origins. The key may hold slashes',
+        summary: 'Catalogue and weights (origins only). The key may contain slashes',
         responses: {
           200: { description: 'The whole', ...bytes },
-          206: { description: 'The range that was asked for', ...bytes },
+          206: { description: 'The requested range', ...bytes },
           default: failure,
         },
       },

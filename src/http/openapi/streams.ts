@@ -19,8 +19,8 @@ function streamOperation(schemas: SchemaSet, model: string, sampleRate: number):
   return {
     operationId: `stream_${model}`,
     tags: ['tasks'],
-    summary: `voice-activity-detection, while it is spoken: ${model}`,
-    description: `A WebSocket. Send PCM of 16 bits, little-endian, one channel, at ${sampleRate} Hz as binary messages, and {"type": "end"} as text after the last. The server's messages are JSON with a "type": ready, probability, segment, end, error. A refusal is an error message and a close code of 4000 and the HTTP status.`,
+    summary: `voice-activity-detection on a stream: ${model}`,
+    description: `A WebSocket. Send 16-bit little-endian PCM with one channel at ${sampleRate} Hz as binary messages, then {"type": "end"} as text. The server's messages are JSON with a "type": ready, probability, segment, end, error. A refusal is an error message and a close code of 4000 and the HTTP status.`,
     parameters: [
       query('version', { type: 'string' }),
       query('probabilities', { type: 'boolean', default: true }),
@@ -28,7 +28,7 @@ function streamOperation(schemas: SchemaSet, model: string, sampleRate: number):
     ],
     responses: {
       101: { description: 'The WebSocket' },
-      default: jsonAnswer(schemas.use(errorBodySchema), 'A failure of a request that is no WebSocket: 426'),
+      default: jsonAnswer(schemas.use(errorBodySchema), 'The request is not a WebSocket upgrade: 426'),
     },
   }
 }

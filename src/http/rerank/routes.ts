@@ -17,7 +17,7 @@ export function rerankRoutes(deps: AppDeps): Hono<AppEnv> {
       if (manifest.task !== 'text-ranking' && !embedsTexts(manifest)) {
         throw new VergeError(
           'task_mismatch',
-          `Model "${manifest.model}" cannot put texts in order: it is neither for text-ranking nor for embeddings.`,
+          `Model "${manifest.model}" cannot rank texts, because its task is neither text-ranking nor embeddings.`,
           { details: { field: 'model' } },
         )
       }

@@ -79,7 +79,7 @@ function granted({ weights }: StoreDeps, c: Context<AppEnv>): Store {
   const caller = c.get('caller')
   if (!authorize(caller, null, 'download')) {
     throw caller.kind === 'anonymous'
-      ? new VergeError('unauthorized', "Weights are given to origins alone. Sign the request with an origin's key.")
+      ? new VergeError('unauthorized', "Only origins may download weights. Sign the request with an origin's key.")
       : new VergeError('forbidden', 'This caller may not download weights.')
   }
   if (weights === undefined) throw nothing()
@@ -106,5 +106,5 @@ function parseRange(header: string | undefined): ByteRange | undefined {
 }
 
 function nothing(): VergeError {
-  return new VergeError('not_found', 'There is nothing under this key.')
+  return new VergeError('not_found', 'This key does not exist.')
 }

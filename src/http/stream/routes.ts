@@ -43,7 +43,7 @@ export function streamRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/:model', async (c) => {
     if (c.req.header('upgrade')?.toLowerCase() !== 'websocket') {
-      throw new VergeError('upgrade_required', 'This is a WebSocket. Connect to it with ws:// or wss://.')
+      throw new VergeError('upgrade_required', 'This route is a WebSocket. Connect with ws:// or wss://.')
     }
     const offered = offeredProtocols(c.req.header('sec-websocket-protocol'))
     const headers = agreedProtocol(offered)
@@ -85,7 +85,7 @@ async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly strin
   if (deps.streams === undefined) {
     throw new VergeError(
       'streams_unavailable',
-      'Streams are not set up here. The operator has to bind STREAMS in wrangler.toml.',
+      'Streams are not configured. The operator must bind STREAMS in wrangler.toml.',
     )
   }
   const { webSocket } = await deps.streams.open({

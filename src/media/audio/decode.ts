@@ -46,12 +46,12 @@ export function* decodingAudio(
 /** Samples of a sound that a model hears at its own rate; none of them is silence that is added. */
 function heardOf(wav: Wav, { sampleRate, samples }: Wanted, limits: AudioLimits): number {
   const { audioSeconds, inputElements } = limits
-  if (wav.frames === 0) throw new VergeError('empty_input', 'The audio holds no samples. Send a sound.')
+  if (wav.frames === 0) throw new VergeError('empty_input', 'The audio has no samples. Send a recording.')
   if (wav.frames > audioSeconds * wav.sampleRate) {
     const seconds = Math.round(wav.frames / wav.sampleRate)
     throw new VergeError(
       'input_too_large',
-      `The audio takes ${seconds} seconds; ${audioSeconds} are the most. Send it in pieces.`,
+      `The audio takes ${seconds} seconds; the limit is ${audioSeconds}. Send it in pieces.`,
       { details: { seconds, limit_seconds: audioSeconds } },
     )
   }
@@ -60,7 +60,7 @@ function heardOf(wav: Wav, { sampleRate, samples }: Wanted, limits: AudioLimits)
   if (Math.max(heard, samples ?? 0) > inputElements) {
     throw new VergeError(
       'input_too_large',
-      `The audio has ${heard} samples at the ${sampleRate} Hz of this model; ${inputElements} are the most. Send it in pieces.`,
+      `The audio has ${heard} samples at the ${sampleRate} Hz of this model; the limit is ${inputElements}. Send it in pieces.`,
       { details: { samples: heard, limit_samples: inputElements } },
     )
   }

@@ -54,8 +54,8 @@ export function* resampling(
   const { sampleRate, frames, channels = 1 } = samples
   const { perSample } = ratio(sampleRate, rate)
   const refusal = tooManySteps(
-    `This sound (${frames} samples of ${channels} channels at ${sampleRate} Hz, for a model of ${rate} Hz)`,
-    `Send a shorter one, or one at ${rate} Hz with one channel`,
+    `This audio (${frames} samples of ${channels} channels at ${sampleRate} Hz, for a model of ${rate} Hz)`,
+    `Send a shorter recording, or one at ${rate} Hz with one channel`,
   )
   const read = Math.min(frames, Math.ceil((length * sampleRate) / rate)) * channels * READ
   meter.require(read + length * perSample, refusal)

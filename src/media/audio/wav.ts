@@ -81,7 +81,7 @@ export function parseWav(bytes: Uint8Array): Wav {
     const start = offset + 8
     const rest = view.byteLength - start
     if (id === 'data') {
-      if (format === undefined) throw invalid('fmt', 'does not come before the samples')
+      if (format === undefined) throw invalid('fmt', 'is missing before the samples')
       return samples(view, format, start, dataLength(view, start, size === LARGE ? largeSize : size, format))
     }
     if (size > rest) throw invalid(id === 'fmt ' ? 'fmt' : 'chunk size', 'reaches past the end of the file')
@@ -95,14 +95,14 @@ export function parseWav(bytes: Uint8Array): Wav {
 }
 
 function readFormat(view: DataView, start: number, size: number): Format {
-  if (size < 16) throw invalid('fmt', `has ${size} bytes, and needs 16`)
+  if (size < 16) throw invalid('fmt', `has ${size} bytes, but needs 16`)
   let code = view.getUint16(start, true)
   const channels = view.getUint16(start + 2, true)
   const sampleRate = view.getUint32(start + 4, true)
   const frameBytes = view.getUint16(start + 12, true)
   const bits = view.getUint16(start + 14, true)
   if (code === EXTENSIBLE) {
-    if (size < 40) throw invalid('fmt', `has ${size} bytes, and WAVE_FORMAT_EXTENSIBLE needs 40`)
+    if (size < 40) throw invalid('fmt', `has ${size} bytes, but WAVE_FORMAT_EXTENSIBLE needs 40`)
     if (GUID_TAIL.some((byte, i) => view.getUint8(start + 26 + i) !== byte)) throw invalid('sub-format', 'is unknown')
     code = view.getUint16(start + 24, true)
   }
@@ -111,16 +111,16 @@ function readFormat(view: DataView, start: number, size: number): Format {
   }
   const encoding = code === PCM ? 'pcm' : 'float'
   if (channels < 1 || channels > MAX_CHANNELS)
-    throw invalid('channels', `is ${channels}; it may be 1 to ${MAX_CHANNELS}`)
+    throw invalid('channels', `is ${channels}; it must be 1 to ${MAX_CHANNELS}`)
   if (sampleRate < MIN_RATE || sampleRate > MAX_RATE) {
-    throw invalid('sample rate', `is ${sampleRate}; it may be ${MIN_RATE} to ${MAX_RATE}`)
+    throw invalid('sample rate', `is ${sampleRate}; it must be ${MIN_RATE} to ${MAX_RATE}`)
   }
   // Samples of 12 or 20 bits lie in the upper bits of 2 or 3 bytes.
   const bytesPerSample = Math.ceil(bits / 8)
   const known = encoding === 'pcm' ? bytesPerSample >= 1 && bytesPerSample <= 4 : bits === 32 || bits === 64
   if (!known) throw invalid('bits per sample', `is ${bits}; PCM has 8 to 32, and float 32 or 64`)
   if (frameBytes !== channels * bytesPerSample) {
-    throw invalid('block align', `is ${frameBytes}, and ${channels} x ${bytesPerSample} bytes make a frame`)
+    throw invalid('block align', `is ${frameBytes}, but a frame has ${channels} x ${bytesPerSample} bytes`)
   }
   return { encoding, channels, sampleRate, bytesPerSample }
 }
@@ -164,7 +164,7 @@ function samples(view: DataView, format: Format, start: number, length: number):
         for (let channel = 0; channel < channels; channel++, at += bytesPerSample) sum += sampleAt(at)
         const mean = sum / channels
         // Beyond single precision's range it would become an infinity, and the model's answer no number.
-        if (!(Math.abs(mean) <= MAX_FLOAT)) throw invalid('data', `holds a sample that is no finite number`)
+        if (!(Math.abs(mean) <= MAX_FLOAT)) throw invalid('data', `has a sample that is not a finite number`)
         into[i] = mean
       }
     },

@@ -90,7 +90,7 @@ function checkRow(row: Line, columns: number, rows: number, { maxRows, maxCells 
   if (row.cells.length !== columns) {
     throw malformed(
       row.line,
-      `there are ${row.cells.length} cells${row.cut ? ' or more' : ''}, and the header has ${columns}`,
+      `there are ${row.cells.length} cells${row.cut ? ' or more' : ''}, but the header has ${columns}`,
     )
   }
   if (rows > maxRows) {
@@ -201,9 +201,10 @@ class CsvLines {
       const character = this.#text[this.#at]
       if (character === separator || character === '\n') break
       if (character === '\r' && this.#text[this.#at + 1] === '\n') break
-      if (character === '\r') throw malformed(this.#line, 'a carriage return stands alone; lines end with CRLF or LF')
+      if (character === '\r')
+        throw malformed(this.#line, 'a carriage return has no line feed; lines end with CRLF or LF')
       if (character === QUOTE) {
-        throw malformed(this.#line, 'a quote stands inside a cell; quote the whole cell and double the quotes in it')
+        throw malformed(this.#line, 'a quote is inside a cell; quote the whole cell and double the quotes in it')
       }
       this.#at += 1
       if (this.#at - start > this.#maxCellLength) throw this.#tooLong()
@@ -217,7 +218,7 @@ class CsvLines {
     let doubled = 0
     for (let from = start; ; from = this.#at + 1) {
       const quote = this.#text.indexOf(QUOTE, from)
-      if (quote === -1) throw malformed(line, 'a quote is never closed')
+      if (quote === -1) throw malformed(line, 'a quote is not closed')
       this.#at = quote + 1
       // Before anything is made of it: a list of its parts takes many times the memory.
       if (quote - start - doubled > this.#maxCellLength) throw this.#tooLong()
@@ -232,7 +233,7 @@ class CsvLines {
     const after = this.#text[this.#at]
     const ends = after === undefined || after === this.#separator || after === '\n'
     if (!ends && !(after === '\r' && this.#text[this.#at + 1] === '\n')) {
-      throw malformed(this.#line, 'something stands between a closing quote and the end of its cell')
+      throw malformed(this.#line, 'there are characters between a closing quote and the end of its cell')
     }
     return cell
   }

@@ -90,11 +90,11 @@ function unknownFormat(bytes: Uint8Array): VergeError {
   const beginning = String.fromCharCode(...bytes.subarray(0, 16))
   const other = OTHERS.find(({ at, mark }) => beginning.startsWith(mark, at))
   if (other === undefined || bytes.length < 16) {
-    return new VergeError('invalid_image', 'This is not a PNG, a JPEG or a WebP. Send one of them.')
+    return new VergeError('invalid_image', 'The file is not a PNG, JPEG or WebP image. Send one of these formats.')
   }
   return new VergeError(
     'unsupported_media_type',
-    `This is a ${other.name} picture. Send it as a PNG, a JPEG or a WebP.`,
+    `${other.name} images are not supported. Send a PNG, JPEG or WebP image.`,
   )
 }
 
@@ -108,7 +108,7 @@ function reductionOf(size: Size, { maxPixels, maxFullPixels = maxPixels }: Decod
   if (Math.max(width, height) > MAX_SIDE) {
     throw new VergeError(
       'input_too_large',
-      `The image has ${width} x ${height} pixels; a side may have ${MAX_SIDE} at most. Send a smaller one.`,
+      `The image has ${width} x ${height} pixels; the limit of a side is ${MAX_SIDE}. Send a smaller image.`,
       { details: { limit_side: MAX_SIDE } },
     )
   }
@@ -122,7 +122,7 @@ const REDUCTIONS: readonly Reduction[] = [1, 2, 4]
 function tooLarge({ width, height }: Size, limit: number, kind = ''): VergeError {
   return new VergeError(
     'input_too_large',
-    `The image has ${width} x ${height} pixels; at most ${limit}${kind} are taken. Send a smaller one.`,
+    `The image has ${width} x ${height} pixels; the limit is ${limit}${kind}. Send a smaller image.`,
     { details: { limit_pixels: limit } },
   )
 }

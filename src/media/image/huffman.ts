@@ -19,11 +19,11 @@ export interface Huffman {
 }
 
 export function corrupt(): VergeError {
-  return new VergeError('invalid_image', 'The image is damaged: its compressed data do not decode. Send it again.')
+  return new VergeError('invalid_image', 'The image is damaged: its compressed data cannot be decoded. Send it again.')
 }
 
 export function truncated(): VergeError {
-  return new VergeError('invalid_image', 'The image is incomplete: its data end too early. Send all of it.')
+  return new VergeError('invalid_image', 'The image is incomplete: its data ends too early. Send the whole file.')
 }
 
 const offsets = new Uint16Array(MAX_BITS + 2)

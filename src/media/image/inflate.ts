@@ -71,8 +71,8 @@ const CODES = 8_000
 const BLOCKS_PER_PIECE = 512
 
 const refusal = tooManySteps(
-  'This PNG, whose compressed data are cut into too many blocks,',
-  'Save it again with an ordinary program',
+  'This PNG, which has too many compressed blocks,',
+  'Save it again with another program',
 )
 
 /**

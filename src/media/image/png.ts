@@ -60,7 +60,7 @@ function broken(what: string): VergeError {
 export function readPngHeader(bytes: Uint8Array): PngHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   // Signature (8), chunk length (4), "IHDR" (4), thirteen bytes of fields.
-  if (bytes.length < 29) throw broken('it ends within its header')
+  if (bytes.length < 29) throw broken('it ends inside its header')
   if (view.getUint32(8) !== 13 || view.getUint32(12) !== 0x49484452) throw broken('it does not begin with its header')
   const width = view.getUint32(16)
   const height = view.getUint32(20)
@@ -87,7 +87,7 @@ const ROW_BYTE = 4
 const PIXEL = 12
 const ROW = 250
 
-const refusal = tooManySteps('This PNG', 'Send a smaller picture')
+const refusal = tooManySteps('This PNG', 'Send a smaller image')
 
 /**
  * @param header of the same bytes, its size checked by the caller
@@ -106,7 +106,7 @@ export function* decodePng(
   const count = rows.reduce((sum, pass) => sum + pass.count, 0)
   meter.require(
     total * ROW_BYTE + width * height * PIXEL + count * ROW + bytes.length * COMPRESSED_BYTE,
-    tooManySteps(`This PNG (${width} x ${height} pixels of ${bitsOf(header)} bits)`, 'Send a smaller picture'),
+    tooManySteps(`This PNG (${width} x ${height} pixels of ${bitsOf(header)} bits)`, 'Send a smaller image'),
   )
   yield meter.piece()
   const chunks = readChunks(bytes, meter)

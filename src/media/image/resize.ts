@@ -94,8 +94,8 @@ export function* resizing(
   const whole = window.width === width && window.height === height
   if (whole && width === image.width && height === image.height) return image
   const refusal = tooManySteps(
-    `Scaling a picture of ${image.width} x ${image.height} pixels for this model`,
-    'Send a smaller picture, or one that is less narrow',
+    `Scaling an image of ${image.width} x ${image.height} pixels for this model`,
+    'Send a smaller image, or one that is less narrow',
   )
   if (resampling === 'nearest') {
     meter.spend(window.width * window.height * image.channels * WRITTEN, refusal)

@@ -103,7 +103,7 @@ export class Rewriter {
     if (needed > MOST_UNITS) {
       throw new VergeError(
         'input_too_large',
-        `The text has more than ${MOST_UNITS} characters once the tokenizer has normalized it. Send a part of it.`,
+        `The text has more than ${MOST_UNITS} characters after the tokenizer has normalized it. Send a shorter text.`,
         { details: { limit_characters: MOST_UNITS } },
       )
     }

@@ -48,12 +48,12 @@ function mergesOf({ merges, continuing_subword_prefix: prefix }: TokenizerConfig
     const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge
     const [left, right, more] = Array.isArray(pair) ? (pair as unknown[]) : []
     if (typeof left !== 'string' || typeof right !== 'string' || more !== undefined) {
-      throw new Error(`merge ${rank} is not of two tokens`)
+      throw new Error(`merge ${rank} does not have two tokens`)
     }
     const [first, second] = [vocabulary.idOf(left), vocabulary.idOf(right)]
     const result = vocabulary.idOf(left + right.slice(cut))
     if (first === undefined || second === undefined || result === undefined) {
-      throw new Error(`merge ${rank} is of tokens that the vocabulary lacks`)
+      throw new Error(`merge ${rank} has tokens that are not in the vocabulary`)
     }
     ranks.set(first, second, rank)
     results[rank] = result

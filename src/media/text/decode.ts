@@ -138,7 +138,7 @@ function bytePair(config: TokenizerConfig): Step {
 function strip(config: TokenizerConfig, fused: boolean): Step {
   const content = typeof config.content === 'string' ? config.content : ' '
   const [start, stop] = [countOf(config.start), countOf(config.stop)]
-  if (fused && stop > 0) throw new Error('a Strip step takes from the end of a text that is not yet there')
+  if (fused && stop > 0) throw new Error('a Strip step removes the end of a text, which streaming does not allow')
   return (text, first) => {
     let from = 0
     let to = text.length

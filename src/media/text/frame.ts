@@ -26,7 +26,7 @@ const BARE: TokenFrame = { single: [first()], pair: [first(), second(1)], trimOf
  */
 export function frameOf(config: unknown, idOf: (token: string) => number | undefined): TokenFrame {
   if (config === null || config === undefined) return BARE
-  if (!isConfig(config)) throw new Error('a post-processor is no object')
+  if (!isConfig(config)) throw new Error('a post-processor is not an object')
   switch (config.type) {
     case 'ByteLevel':
       return { ...BARE, trimOffsets: config.trim_offsets !== false }

@@ -28,7 +28,7 @@ export interface Parts {
 
 /** Reads the parts of a `tokenizer.json`. @throws Error if it is damaged, or of a kind that is not known */
 export function partsOf(file: unknown, counter: StepCounter): Parts {
-  if (!isConfig(file)) throw new Error('tokenizer.json is no object')
+  if (!isConfig(file)) throw new Error('tokenizer.json is not an object')
   const model = isConfig(file.model) ? file.model : {}
   const vocabulary = vocabularyOf(model)
   const normalizer = normalizerOf(file.normalizer)

@@ -29,7 +29,9 @@ export async function localOriginKey(file = KEY_FILE): Promise<string> {
 
 function checked(secret: string, file: string): string {
   if (secret.length >= LEAST_SECRET) return secret
-  throw new UsageError(`${file} holds no key of at least ${LEAST_SECRET} characters. Delete it, and a new one is made.`)
+  throw new UsageError(
+    `${file} has no key of at least ${LEAST_SECRET} characters. Delete the file to create a new key.`,
+  )
 }
 
 function missing(error: NodeJS.ErrnoException): undefined {

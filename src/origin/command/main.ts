@@ -5,14 +5,14 @@ import { OPTIONS_HELP, readOptions } from './options.ts'
 import { type OriginSource, openSource, type SourceOptions } from './source.ts'
 import { terminalLogger } from './terminal-log.ts'
 
-const HELP = `Runs an origin: a server on a larger machine that runs models which do not fit the edge. Workers send it what
-they do not run themselves (ORIGINS; docs/origin/configure.md).
+const HELP = `Runs an origin: a server for models that do not fit the edge. Workers whose ORIGINS names it forward requests
+to it (docs/origin/configure.md).
 
 Usage: npm run origin -- [options]
 
 ${OPTIONS_HELP}
 
-Every option can be set in the environment instead: VERGE_ORIGIN_MAX_BATCH for --max-batch.`
+Environment variables set the same options: VERGE_ORIGIN_MAX_BATCH for --max-batch.`
 
 /** Ctrl-C reaches a whole process group, and whoever started this one may pass it on besides: that is still one signal. */
 const SAME_SIGNAL_MS = 500
@@ -75,16 +75,18 @@ function untilAsked(): Promise<string> {
 
 function understandable(error: NodeJS.ErrnoException): never {
   const { code, syscall } = systemErrorIn(error)
-  if (code === 'EADDRINUSE') throw new UsageError('A port is in use. Choose others by --port and --admin-port.')
+  if (code === 'EADDRINUSE') throw new UsageError('A port is in use. Choose other ports with --port and --admin-port.')
   if ((code === 'EACCES' && syscall === 'listen') || code === 'EADDRNOTAVAIL')
-    throw new UsageError(`This machine does not let it listen there (${code}).`)
+    throw new UsageError(
+      `This machine does not allow listening at this address (${code}). Choose another --host or --port.`,
+    )
   if (code === 'ENOSPC' || code === 'EDQUOT') {
     throw new UsageError(
-      'The disk that --cache is on is full. Make room there, or choose a folder on another: --cache DIR.',
+      'The disk of --cache is full. Free some space, or choose a folder on another disk: --cache DIR.',
     )
   }
   if (code === 'EROFS' || code === 'EPERM' || code === 'EACCES') {
-    throw new UsageError(`The folder of --cache cannot be written to (${code}). Choose another: --cache DIR.`)
+    throw new UsageError(`The folder of --cache cannot be written (${code}). Choose another folder: --cache DIR.`)
   }
   throw error
 }

@@ -37,13 +37,13 @@ const CATALOGUE_OPTIONS = {
     type: 'string',
     value: 'a,b',
     fallback: '',
-    help: 'serve these models alone (default: all of the catalogue)',
+    help: 'serve only these models (default: all of the catalogue)',
   },
   preload: {
     type: 'string',
     value: 'a,b',
     fallback: '',
-    help: 'have these in memory before saying that it is ready',
+    help: 'load these models before reporting ready',
   },
 } as const satisfies OriginOptionTable
 
@@ -67,7 +67,7 @@ const NETWORK_OPTIONS = {
     value: 'FILE',
     fallback: '',
     help: [
-      'keys that requests may be signed with, one a line (default: VERGE_ORIGIN_KEY, separated by commas;',
+      'file of accepted signing keys, one per line (default: VERGE_ORIGIN_KEY, separated by commas;',
       'else .verge/origin.key, which npm start shares)',
     ],
   },
@@ -78,39 +78,39 @@ const RUN_OPTIONS = {
     type: 'string',
     value: 'a,b',
     fallback: 'cuda,webgpu,cpu',
-    help: 'cuda, webgpu, cpu: the first that runs is used (default: cuda,webgpu,cpu)',
+    help: 'execution providers: cuda, webgpu, cpu; uses the first that works (default: cuda,webgpu,cpu)',
   },
-  threads: { type: 'string', value: 'N', fallback: '', help: 'within one operator (default: all cores)' },
+  threads: { type: 'string', value: 'N', fallback: '', help: 'threads per operator (default: all cores)' },
   'memory-gb': {
     type: 'string',
     value: 'N',
     fallback: '',
-    help: "of all loaded models; those used longest ago go (default: 60 % of the machine's)",
+    help: "memory for loaded models; evicts the least recently used (default: 60 % of the machine's memory)",
   },
   'max-batch': {
     type: 'string',
     value: 'N',
     fallback: '32',
-    help: 'rows that are run together at most; 1: none (default: 32)',
+    help: 'maximum rows per batch; 1 disables batching (default: 32)',
   },
   'max-wait-ms': {
     type: 'string',
     value: 'N',
     fallback: '2',
-    help: 'how long a run may wait for others at most (default: 2)',
+    help: 'maximum time that a run waits for a batch (default: 2)',
   },
   'max-queue': {
     type: 'string',
     value: 'N',
     fallback: '128',
-    help: 'runs that may wait for one model; more are refused (default: 128)',
+    help: 'maximum runs that wait for one model; more are refused (default: 128)',
   },
   'max-cost': {
     type: 'string',
     value: 'N',
     fallback: String(ORIGIN_LIMITS.requestCost),
     help: [
-      'units that the runs of one request may cost together; texts are',
+      'maximum cost of the runs of one request, in units; generated texts are',
       `bounded by their model's context instead (default: ${ORIGIN_LIMITS.requestCost})`,
     ],
   },
@@ -127,13 +127,13 @@ const PROCESS_OPTIONS = {
     type: 'string',
     value: 'N',
     fallback: '20',
-    help: 'the most that artifacts may take there (default: 20)',
+    help: 'maximum size of the cache (default: 20)',
   },
   'drain-seconds': {
     type: 'string',
     value: 'N',
     fallback: '30',
-    help: 'after SIGTERM, what is in work may take this long (default: 30)',
+    help: 'time after SIGTERM to finish requests (default: 30)',
   },
   'log-level': {
     type: 'string',
@@ -145,7 +145,7 @@ const PROCESS_OPTIONS = {
     type: 'string',
     value: 'FORMAT',
     fallback: '',
-    help: 'lines for people, or json, an object a line (default: lines on a terminal, else json)',
+    help: 'log format: lines (text) or json, one object per line (default: lines on a terminal, else json)',
   },
 } as const satisfies OriginOptionTable
 
@@ -193,7 +193,8 @@ export async function readOptions(
   const models = list('models', text('models'), MODEL_NAME)
   const preload = list('preload', text('preload'), MODEL_NAME)
   const stranger = preload.find((model) => models.length > 0 && !models.includes(model))
-  if (stranger !== undefined) throw new UsageError(`--preload names "${stranger}", which --models leaves out.`)
+  if (stranger !== undefined)
+    throw new UsageError(`--preload names "${stranger}", but --models does not. Add it to --models.`)
   return {
     from: text('from'),
     ...(models.length > 0 && { models: new Set(models) }),
@@ -232,16 +233,18 @@ async function readKeys(file: string, environment: NodeJS.ProcessEnv): Promise<r
     given !== ''
       ? given
       : await readFile(file, 'utf8').catch((error: unknown) => {
-          throw new UsageError(`The file that --key-file names cannot be read.`, { cause: error })
+          throw new UsageError(`The file of --key-file cannot be read.`, { cause: error })
         })
   const keys = text
     .split(/[,\n]/)
     .map((key) => key.trim())
     .filter((key) => key !== '')
   const source = given === '' ? '--key-file' : 'VERGE_ORIGIN_KEY'
-  if (keys.length === 0) throw new UsageError(`${source} holds no key.`)
+  if (keys.length === 0) throw new UsageError(`${source} has no key. Create one: openssl rand -hex 32`)
   if (keys.some((key) => key.length < LEAST_SECRET)) {
-    throw new UsageError(`Each key in ${source} must have at least ${LEAST_SECRET} characters: openssl rand -hex 32`)
+    throw new UsageError(
+      `Each key in ${source} must have at least ${LEAST_SECRET} characters. Create one: openssl rand -hex 32`,
+    )
   }
   return keys
 }
@@ -252,7 +255,7 @@ function list(name: OptionName, text: string, pattern: RegExp): readonly string[
     .map((each) => each.trim())
     .filter((each) => each !== '')
   const wrong = names.find((each) => !pattern.test(each))
-  if (wrong !== undefined) throw new UsageError(`--${name}: "${wrong}" is not the name of a model.`)
+  if (wrong !== undefined) throw new UsageError(`--${name}: "${wrong}" is not a model name.`)
   return names
 }
 

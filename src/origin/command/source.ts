@@ -54,7 +54,7 @@ async function ofWorker(from: string, secret: string): Promise<WorkerStore> {
     throw new UsageError(`--from: "${from}" is not the address of a Worker, such as https://verge.example.com.`)
   }
   if (url.protocol !== 'https:' && !isLoopback(url.hostname)) {
-    throw new UsageError('--from: a Worker that is not on this machine is asked by https:// alone.')
+    throw new UsageError('--from: a Worker on another machine needs an https:// address.')
   }
   const signer = workerSigner(await importKey(secret), systemClock)
   return new WorkerStore({ url, signer, clock: systemClock, fetch: (address, init) => fetch(address, init) })
@@ -62,9 +62,7 @@ async function ofWorker(from: string, secret: string): Promise<WorkerStore> {
 
 function ofBucket(bucket: string, environment: NodeJS.ProcessEnv): Store {
   if (!/^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$/.test(bucket)) {
-    throw new UsageError(
-      '--from: after s3:// comes the name of an R2 bucket: 3 to 63 lower-case letters, digits and "-".',
-    )
+    throw new UsageError('--from: s3:// needs the name of an R2 bucket: 3 to 63 lower-case letters, digits and "-".')
   }
   const {
     CLOUDFLARE_ACCOUNT_ID: account = '',
@@ -80,14 +78,15 @@ function ofBucket(bucket: string, environment: NodeJS.ProcessEnv): Store {
   ]
   if (missing.length > 0) {
     throw new UsageError(
-      `--from s3://${bucket} needs in the environment: ${missing.join(', ')}.\n` +
+      `--from s3://${bucket} needs these environment variables: ${missing.join(', ')}.\n` +
         'Create an R2 API token with the permission "Object Read only" on this bucket; docs/origin/run.md shows how.',
     )
   }
-  if (!/^[\x21-\x7e]+$/.test(id)) throw new UsageError('R2_ACCESS_KEY_ID has a character that no key has.')
+  if (!/^[\x21-\x7e]+$/.test(id))
+    throw new UsageError('R2_ACCESS_KEY_ID contains a character that is not allowed. Copy the key again.')
   const url = URL.canParse(endpoint) ? new URL(endpoint) : undefined
   if (url === undefined || (url.protocol !== 'https:' && !isLoopback(url.hostname))) {
-    throw new UsageError('R2_ENDPOINT must be an https:// address: credentials are sent there.')
+    throw new UsageError('R2_ENDPOINT must be an https:// address, because credentials are sent to it.')
   }
   const credentials = { accessKeyId: id, secretAccessKey: secret, region: 'auto' }
   return new R2Store(new S3Bucket({ http: new HttpClient({ attempts: ATTEMPTS }), endpoint: url, bucket, credentials }))
@@ -96,7 +95,7 @@ function ofBucket(bucket: string, environment: NodeJS.ProcessEnv): Store {
 /** Packs the models as `npm start` does, into a store of this process alone. */
 async function ofFolder(folder: string, { cacheFolder, progress }: SourceOptions): Promise<OriginSource> {
   if (!existsSync(folder)) {
-    throw new UsageError(`--from: there is no folder ${folder}. Addresses begin with https:// or s3://.`)
+    throw new UsageError(`--from: the folder ${folder} does not exist. Addresses begin with https:// or s3://.`)
   }
   // The packer brings the edge's engine along, which only this source needs.
   const [{ packFolder }, { modelFolders }, { publish }, { writerOf }] = await Promise.all([

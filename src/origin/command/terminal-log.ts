@@ -15,19 +15,19 @@ const ORDER = ['debug', 'info', 'warn', 'error', 'silent'] as const
 const SENTENCES: Readonly<Record<string, (fields: LogFields) => string>> = {
   packed: ({ model }) => String(model),
   provider_refused: ({ provider, reason }) => `${String(provider)} is not used here: ${String(reason)}`,
-  engine_process_ended: ({ reason }) => `The engine's process has ended (${String(reason)})`,
+  engine_process_ended: ({ reason }) => `The engine's process ended (${String(reason)})`,
   origin_listening: ({ host, port, adminPort }) =>
     `Listening on http://${String(host)}:${String(port)} (health and metrics on port ${String(adminPort)}); not ready yet`,
   engine_process_started: ({ provider }) => `Engine started: ${String(provider ?? 'no provider')}`,
   engine: ({ ok, engine, version, provider }) =>
-    ok ? `Engine ${String(engine)} ${String(version)} computes on ${String(provider)}` : 'The engine does not work',
+    ok ? `Engine ${String(engine)} ${String(version)} runs on ${String(provider)}` : 'The engine does not work',
   catalogue_read: ({ models }) => `Read the catalogue: ${String(models)} models`,
-  catalogue_unread: () => 'The catalogue cannot be read; trying again',
-  preloaded: ({ model }) => `${String(model)} is in memory`,
-  origin_ready: () => 'Ready: requests may come. Ctrl-C ends it.',
+  catalogue_unread: () => 'The catalogue cannot be read. Trying again',
+  preloaded: ({ model }) => `Loaded ${String(model)}`,
+  origin_ready: () => 'Ready for requests. Press Ctrl-C to stop.',
   origin_announced: () => 'The Worker knows that this origin is ready',
-  origin_draining: () => 'Ending: what is in work is finished first',
-  origin_stopped: ({ finished }) => (finished ? 'Ended' : 'Ended; what took longest was broken off'),
+  origin_draining: () => 'Shutting down: finishing requests in progress',
+  origin_stopped: ({ finished }) => (finished ? 'Ended' : 'Stopped. Requests that took too long were cancelled'),
   cache_disk_full: ({ free }) =>
     `The disk of the cache is full (${binarySize(Number(free))} free): models that are not in it cannot be loaded. Make room, or choose another: --cache DIR`,
   cache_disk_small: ({ free, used, budget }) =>

@@ -114,7 +114,7 @@ function checked(bytes: Bytes, declared: number, timeouts: ExchangeTimeouts): By
 function headLength(text: string, held: number, timeouts: ExchangeTimeouts): number {
   const length = parseJsonLength(text) ?? 0
   if (length > 0 && length <= held) return length
-  throw timeouts.fault('garbage', 'sent tensors whose header is not as long as it says')
+  throw timeouts.fault('garbage', 'sent a tensor header of a wrong length')
 }
 
 function changed(from: AnswerReader, change: (piece: Bytes) => Bytes): AnswerReader {

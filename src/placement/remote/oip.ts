@@ -144,7 +144,7 @@ async function readAnswer(
 /** A stream on its way through may fail with words of the platform's, and not with the fault that broke it off. */
 function brokeOff(origin: Origin, cause: unknown): never {
   if (cause instanceof OriginFault || isVergeError(cause)) throw cause
-  throw new OriginFault('cut', `Origin "${origin.name}" broke off its answer.`, { origin: origin.name, cause })
+  throw new OriginFault('cut', `Origin "${origin.name}" ended its answer early.`, { origin: origin.name, cause })
 }
 
 const FIRST_BYTES = 64 * 1024

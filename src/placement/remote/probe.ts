@@ -86,7 +86,7 @@ const REASONS: Readonly<Record<OriginFaultKind, string>> = {
   'headers-timeout': 'does not answer',
   'body-timeout': 'does not answer',
   'idle-timeout': 'does not answer',
-  cut: 'breaks off the connection',
+  cut: 'closes the connection',
   'error-status': 'answers with an error',
   overloaded: 'is not ready',
   unable: 'is not ready',

@@ -46,12 +46,12 @@ function authOf(origin: string, auth: OriginAuthConfig, environment: OriginEnvir
 
 function long(secret: string, origin: string, name: string): string {
   if (secret.length >= LEAST_SECRET) return secret
-  throw missing(origin, `${LEAST_SECRET} characters or more in the secret ${name}: openssl rand -hex 32`)
+  throw missing(origin, `${LEAST_SECRET} characters or more in the secret ${name}. Create one: openssl rand -hex 32`)
 }
 
 function carried(secret: string, origin: string, name: string): string {
   if (/^[\x21-\x7e]+$/.test(secret)) return secret
-  throw missing(origin, `visible ASCII characters alone in the secret ${name}: no header carries others.`)
+  throw missing(origin, `only visible ASCII characters in the secret ${name}, because it is sent in a header.`)
 }
 
 function bound(origin: string, binding: string, environment: OriginEnvironment): Fetch {
@@ -61,5 +61,5 @@ function bound(origin: string, binding: string, environment: OriginEnvironment):
 }
 
 function missing(origin: string, what: string): Error {
-  return new Error(`The Worker's configuration is wrong. ORIGINS: origin "${origin}" needs ${what}`)
+  return new Error(`The Worker's configuration is invalid. ORIGINS: origin "${origin}" needs ${what}`)
 }

@@ -10,7 +10,7 @@ export function completionFields(body: Readonly<Record<string, unknown>>): Reado
   if (full === true) {
     throw new VergeError(
       'invalid_request',
-      'The request, field "return_full_text": this path answers the new text alone. Leave it out, or ask /run/{model}.',
+      'The request, field "return_full_text": this route returns only the new text. Remove the field, or use /run/{model}.',
       { details: { field: 'return_full_text' } },
     )
   }

@@ -69,16 +69,13 @@ function stringsFromBinary(name: string, bytes: Uint8Array, count: number, maxBy
     at += length
   }
   if (at !== bytes.length) {
-    throw new VergeError(
-      'invalid_tensor',
-      `Input "${name}": ${bytes.length - at} bytes are left over after its elements.`,
-    )
+    throw new VergeError('invalid_tensor', `Input "${name}": ${bytes.length - at} bytes remain after its elements.`)
   }
   return strings
 }
 
 function truncated(name: string): VergeError {
-  return new VergeError('invalid_tensor', `Input "${name}": its bytes end before its elements do.`)
+  return new VergeError('invalid_tensor', `Input "${name}": its data ends before its last element.`)
 }
 
 /** The bytes of a tensor: for numbers, a view of its own memory. */

@@ -172,14 +172,14 @@ function fillNested(
   if (data.length !== length) {
     throw new VergeError(
       'invalid_tensor',
-      `Input "${name}": the nested data do not follow the shape [${shape.join(', ')}] at depth ${depth}.`,
+      `Input "${name}": the nested data does not match the shape [${shape.join(', ')}] at depth ${depth}.`,
     )
   }
   if (depth === shape.length - 1) return fillFlat(name, data, at, put)
   let written = 0
   for (const inner of data) {
     if (!Array.isArray(inner)) {
-      throw new VergeError('invalid_tensor', `Input "${name}": the nested data are not an array at depth ${depth + 1}.`)
+      throw new VergeError('invalid_tensor', `Input "${name}": the nested data is not an array at depth ${depth + 1}.`)
     }
     written += fillNested(name, inner, shape, depth + 1, at + written, put)
   }

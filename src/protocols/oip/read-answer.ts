@@ -38,7 +38,7 @@ export function readInferAnswer(
 ): Tensors {
   // An element takes one byte at least, in JSON as in binary.
   const limits = { ...most, elements: Math.min(most.elements, body.length) }
-  if (jsonLength !== undefined && jsonLength > body.length) throw wrong('its JSON is shorter than its header says')
+  if (jsonLength !== undefined && jsonLength > body.length) throw wrong('its JSON is shorter than its header declares')
   const head = jsonLength === undefined ? body : body.subarray(0, jsonLength)
   const binary = jsonLength === undefined ? new Uint8Array(0) : body.subarray(jsonLength)
   const entries = outputsOf(head, limits)
@@ -52,14 +52,14 @@ export function readInferAnswer(
   for (const entry of entries) {
     const size = binarySize(entry)
     const bytes = size === undefined ? undefined : binary.subarray(at, at + size)
-    if (size !== undefined && bytes?.length !== size) throw wrong('its binary data end before its tensors do')
+    if (size !== undefined && bytes?.length !== size) throw wrong('its binary data ends before its last tensor')
     at += size ?? 0
     const name = typeof entry.name === 'string' ? entry.name : ''
     if (wanted !== undefined && !wanted.includes(name)) continue
-    if (found.has(name)) throw wrong('an output comes twice')
+    if (found.has(name)) throw wrong('an output occurs twice')
     found.set(name, tensorOf(name, entry, bytes, specs, limits))
   }
-  if (at !== binary.length) throw wrong('binary data are left over after its tensors')
+  if (at !== binary.length) throw wrong('binary data remains after its tensors')
   if (wanted === undefined) return found
   return new Map(wanted.map((name) => [name, found.get(name) ?? missing(name)] as const))
 }
@@ -105,7 +105,7 @@ function tensorOf(
     if (spec === undefined || spec.datatype === null) throw wrong(`output "${name}" is not a tensor of the model`)
     if (datatype !== spec.datatype) throw wrong(`output "${name}" is not ${spec.datatype}`)
     if (!fitsSpec(shape, spec)) {
-      throw wrong(`output "${name}" has the shape [${shape.join(', ')}], which is not the model's`)
+      throw wrong(`output "${name}" has the shape [${shape.join(', ')}], which does not match the model`)
     }
   }
   return bytes === undefined
@@ -132,5 +132,5 @@ function shapeOf(name: string, value: unknown, { elements: most, rank }: AnswerL
 }
 
 function wrong(what: string): VergeError {
-  return new VergeError('origin_failed', `The answer is not what was asked for: ${what}.`)
+  return new VergeError('origin_failed', `The answer does not match the request: ${what}.`)
 }

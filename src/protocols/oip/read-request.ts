@@ -113,7 +113,7 @@ function readTensors(
   if (binary !== undefined && at !== binary.length) {
     throw new VergeError(
       'invalid_request',
-      `${binary.length - at} bytes of binary data are left over after the inputs. Check "${JSON_LENGTH_HEADER}" and each "binary_data_size".`,
+      `${binary.length - at} bytes of binary data remain after the inputs. Check "${JSON_LENGTH_HEADER}" and each "binary_data_size".`,
     )
   }
   return tensors
@@ -130,7 +130,7 @@ function refuseSequences(parameters: InferRequest['parameters']): void {
     if (!SEQUENCE.test(name) || NEUTRAL.has(value)) continue
     throw new VergeError(
       'invalid_request',
-      `The parameter "${name.slice(0, 64)}" is not supported: no state is kept between requests. Leave it out, and send the model's state as tensors.`,
+      `The parameter "${name.slice(0, 64)}" is not supported, because Verge keeps no state between requests. Remove it, and send the model's state as tensors.`,
       { details: { field: `parameters.${name.slice(0, 64)}` } },
     )
   }

@@ -6,7 +6,7 @@ import { errorDetail } from '../error-detail.ts'
 
 const parameterValue = z.union([z.string(), z.number(), z.boolean()])
 
-const PRIORITY = 'requests have no priorities here; leave it out'
+const PRIORITY = 'is not supported; remove it'
 
 /** Parameters are open by the protocol; those named here mean something to Verge. */
 const requestParametersSchema = z
@@ -14,15 +14,15 @@ const requestParametersSchema = z
     binary_data_output: z.boolean().optional().meta({ description: 'All outputs in binary unless one says otherwise' }),
     non_finite: z.enum(['null', 'refuse']).optional().meta({
       description:
-        'What becomes of NaN and infinities in JSON: `null` (also if left out), or the request is refused with `unsupported_output`',
+        'How to write NaN and infinities in JSON: as `null` (the default), or refuse the request with `unsupported_output`',
     }),
     timeout: z.number().int().nonnegative().optional().meta({
-      description: 'Microseconds from when the request has been read to when it is given up; 0: no limit of its own',
+      description: 'Timeout in microseconds after the request was read; 0: no timeout for this request',
     }),
     priority: z
       .literal(0, { error: PRIORITY })
       .optional()
-      .meta({ description: 'Requests have no priorities: 0 alone' }),
+      .meta({ description: 'Priorities are not supported: must be 0' }),
   })
   .catchall(parameterValue)
 
@@ -51,7 +51,7 @@ const tensorData = z.unknown().optional().meta({
   type: 'array',
   items: {},
   description:
-    'Elements in row-major order, flat or nested by dimension. Whole numbers beyond 2^53 are exact where they are written digit by digit.',
+    'Elements in row-major order, flat or nested by dimension. Integers beyond 2^53 are exact if written digit by digit.',
 })
 
 const dimension = z.number().int().nonnegative()
@@ -77,7 +77,7 @@ export const inferRequestSchema = z
     id: z.string().max(256).optional().meta({ description: 'Echoed in the answer' }),
     parameters: requestParametersSchema.optional(),
     inputs: z.array(inputTensorSchema),
-    outputs: z.array(requestedOutputSchema).optional().meta({ description: 'Outputs wanted; all if left out' }),
+    outputs: z.array(requestedOutputSchema).optional().meta({ description: 'Requested outputs; default: all' }),
   })
   .meta({ id: 'InferRequest' })
 export type InferRequest = z.infer<typeof inferRequestSchema>
@@ -108,7 +108,7 @@ export const metadataTensorSchema = z
   .object({
     name: z.string(),
     datatype,
-    shape: z.array(z.number().int()).meta({ description: '-1 for a dimension that varies' }),
+    shape: z.array(z.number().int()).meta({ description: '-1 for a dynamic dimension' }),
   })
   .meta({ id: 'MetadataTensor' })
 export type MetadataTensor = z.infer<typeof metadataTensorSchema>
@@ -133,7 +133,9 @@ export const serverMetadataSchema = z
 export type ServerMetadata = z.infer<typeof serverMetadataSchema>
 
 export const repositoryIndexRequestSchema = z
-  .object({ ready: z.boolean().optional().meta({ description: 'Only models that are ready: here all are' }) })
+  .object({
+    ready: z.boolean().optional().meta({ description: 'Only models that are ready; all models of Verge are' }),
+  })
   .meta({ id: 'RepositoryIndexRequest' })
 
 export const repositoryIndexSchema = z

@@ -42,8 +42,8 @@ function refuseLargeJson(request: Asked, outputs: Tensors, limit: number): void 
   if (elements <= limit) return
   throw new VergeError(
     'unsupported_output',
-    `The outputs have ${elements} elements; at most ${limit} are written in JSON. Ask for binary data ` +
-      '("parameters": {"binary_data_output": true}), or for fewer outputs.',
+    `The outputs have ${elements} elements; the limit in JSON is ${limit}. Request binary data ` +
+      '("parameters": {"binary_data_output": true}), or fewer outputs.',
     { details: { elements, limit_elements: limit } },
   )
 }
@@ -54,8 +54,8 @@ function refuseNonFinite(request: Asked, outputs: Tensors): void {
     if (wantsBinary(request, name) || allFinite(value)) continue
     throw new VergeError(
       'unsupported_output',
-      `Output "${name}" holds NaN or infinities, which JSON does not have. Ask for binary data ("parameters": ` +
-        '{"binary_data_output": true}), or leave "non_finite" out to be answered null in their places.',
+      `Output "${name}" contains NaN or infinities, which JSON does not have. Request binary data ("parameters": ` +
+        '{"binary_data_output": true}), or remove "non_finite" to get null instead.',
       { details: { output: name } },
     )
   }

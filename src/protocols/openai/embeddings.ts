@@ -19,8 +19,8 @@ export const embeddingsRequestSchema = z
     }),
     encoding_format: z.enum(['float', 'base64']).optional(),
     dimensions: z.number().int().positive().optional(),
-    user: z.string().optional().meta({ description: 'Taken, and not looked at' }),
-    prompt_name: z.string().optional().meta({ description: "Which of the model's prompts to put before each text" }),
+    user: z.string().optional().meta({ description: 'Accepted and ignored' }),
+    prompt_name: z.string().optional().meta({ description: 'Name of the prompt of the model to prepend to each text' }),
   })
   .meta({ id: 'EmbeddingsRequest' })
 export type EmbeddingsRequest = z.infer<typeof embeddingsRequestSchema>

@@ -3,13 +3,13 @@ import type { Limits } from '../../core/limits.ts'
 import { seed, stopString } from '../generation-fields.ts'
 
 /** Clients send null for what they leave out. */
-const ignored = z.unknown().optional().meta({ description: 'Taken, and not looked at' })
+const ignored = z.unknown().optional().meta({ description: 'Accepted and ignored' })
 
-/** What is not done here may be sent only as what it is where it is left out. */
-const off = (what: string) =>
-  z.union([z.literal(false), z.null()], { error: `${what} cannot be asked for here; leave it out` }).optional()
-const none = (what: string) =>
-  z.union([z.array(z.unknown()).max(0), z.null()], { error: `${what} cannot be used here; leave it out` }).optional()
+const UNSUPPORTED = { error: 'is not supported; remove it' }
+
+/** An unsupported field may be sent only with the value that it has by default. */
+const off = z.union([z.literal(false), z.null()], UNSUPPORTED).optional()
+const none = z.union([z.array(z.unknown()).max(0), z.null()], UNSUPPORTED).optional()
 
 const tokenId = z
   .number()
@@ -22,28 +22,31 @@ const penalty = z.number().min(-2).max(2).nullish()
 /** What chats and completions have in common. The second group is vLLM's. */
 const common = (limits: GenerationLimits) => ({
   model: z.string(),
-  max_tokens: z.number().int().positive().nullish().meta({ description: 'Most tokens of the answer' }),
-  temperature: z.number().min(0).max(2).nullish().meta({ description: '0: always the likeliest token. By default 1' }),
+  max_tokens: z.number().int().positive().nullish().meta({ description: 'Maximum tokens of the answer' }),
+  temperature: z.number().min(0).max(2).nullish().meta({ description: '0: always the most likely token. Default: 1' }),
   top_p: z.number().min(0).max(1).nullish(),
   frequency_penalty: penalty,
   presence_penalty: penalty,
   stop: z
     .union([stopString(limits), z.array(stopString(limits)).max(limits.stopStrings), z.null()])
     .optional()
-    .meta({ description: 'Strings that end the answer, and are not in it' }),
+    .meta({ description: 'Strings that end the answer; the answer does not include them' }),
   seed,
-  n: z.union([z.literal(1), z.null()], { error: 'one answer is given to a request; send several requests' }).optional(),
+  n: z.union([z.literal(1), z.null()], { error: 'must be 1; send several requests' }).optional(),
   stream: z.boolean().nullish(),
   stream_options: z
     .object({ include_usage: z.boolean().nullish(), include_obfuscation: ignored })
     .nullish()
-    .meta({ description: 'With `include_usage` a last event says how many tokens there were' }),
-  logit_bias: z
-    .union([z.record(z.string(), z.never()), z.null()], { error: 'biases cannot be used here; leave it out' })
-    .optional(),
+    .meta({ description: 'With `include_usage` a last event reports the token counts' }),
+  logit_bias: z.union([z.record(z.string(), z.never()), z.null()], { error: 'is not supported; remove it' }).optional(),
   user: ignored,
 
-  top_k: z.number().int().min(-1).nullish().meta({ description: 'The so many likeliest tokens; 0 or -1: all' }),
+  top_k: z
+    .number()
+    .int()
+    .min(-1)
+    .nullish()
+    .meta({ description: 'Number of most likely tokens to sample from; 0 or -1: all' }),
   min_p: z.number().min(0).max(1).nullish(),
   repetition_penalty: z.number().positive().max(10).nullish(),
 })
@@ -51,14 +54,14 @@ const common = (limits: GenerationLimits) => ({
 type GenerationLimits = Pick<Limits, 'stopStringLength' | 'stopStrings'>
 
 const textPart = z.looseObject({
-  type: z.literal('text', { error: 'only parts of type "text" are taken' }),
+  type: z.literal('text', { error: 'only parts of type "text" are supported' }),
   text: z.string(),
 })
 
 /** A call of a tool in the history of a chat: chat templates write it out. Arguments are JSON as a text. */
 const toolCall = z.looseObject({
   id: z.string().nullish(),
-  type: z.literal('function', { error: 'only calls of type "function" are taken' }).nullish(),
+  type: z.literal('function', { error: 'only calls of type "function" are supported' }).nullish(),
   function: z.looseObject({ name: z.string(), arguments: z.string().nullish() }),
 })
 export type ToolCallRequest = z.infer<typeof toolCall>
@@ -82,11 +85,15 @@ const messageSchema = z
       context.addIssue({
         code: 'custom',
         path: ['content'],
-        message: 'a text is needed; only an assistant\'s message with "tool_calls" may go without',
+        message: 'a text is needed, except in an assistant message with "tool_calls"',
       })
     }
     if ((calls?.length ?? 0) > 0 && role !== 'assistant') {
-      context.addIssue({ code: 'custom', path: ['tool_calls'], message: 'only an assistant calls tools' })
+      context.addIssue({
+        code: 'custom',
+        path: ['tool_calls'],
+        message: 'only an assistant message may have tool calls',
+      })
     }
   })
   .meta({ id: 'ChatMessage' })
@@ -98,21 +105,15 @@ export const chatRequestSchema = (limits: GenerationLimits) =>
       ...common(limits),
       messages: z.array(messageSchema).min(1),
       max_completion_tokens: z.number().int().positive().nullish().meta({ description: 'Goes before max_tokens' }),
-      logprobs: off('probabilities of tokens'),
-      top_logprobs: z
-        .union([z.literal(0), z.null()], { error: 'probabilities of tokens cannot be asked for here' })
-        .optional(),
-      tools: none('tools'),
-      functions: none('functions'),
-      tool_choice: z
-        .union([z.enum(['none', 'auto']), z.null()], { error: 'tools cannot be used here; leave it out' })
-        .optional(),
-      function_call: z
-        .union([z.enum(['none', 'auto']), z.null()], { error: 'functions cannot be used here; leave it out' })
-        .optional(),
-      response_format: z.object({ type: z.literal('text', { error: 'only "text" is written here' }) }).nullish(),
-      modalities: z.array(z.literal('text', { error: 'only "text" is written here' })).nullish(),
-      audio: z.null({ error: 'only text is written here' }).optional(),
+      logprobs: off,
+      top_logprobs: z.union([z.literal(0), z.null()], { error: 'is not supported' }).optional(),
+      tools: none,
+      functions: none,
+      tool_choice: z.union([z.enum(['none', 'auto']), z.null()], { error: 'is not supported; remove it' }).optional(),
+      function_call: z.union([z.enum(['none', 'auto']), z.null()], { error: 'is not supported; remove it' }).optional(),
+      response_format: z.object({ type: z.literal('text', { error: 'only "text" is supported' }) }).nullish(),
+      modalities: z.array(z.literal('text', { error: 'only "text" is supported' })).nullish(),
+      audio: z.null({ error: 'only text is supported' }).optional(),
       metadata: ignored,
       store: ignored,
       parallel_tool_calls: ignored,
@@ -163,7 +164,7 @@ const answer = <Name extends string>(object: Name) => ({
   object: z.literal(object),
   created: z.number().int().meta({ description: 'Seconds since 1970' }),
   model: z.string(),
-  system_fingerprint: z.string().optional().meta({ description: 'Of the weights that wrote it' }),
+  system_fingerprint: z.string().optional().meta({ description: 'Fingerprint of the weights' }),
 })
 
 export const chatAnswerSchema = z

@@ -167,10 +167,10 @@ describe('what cannot be asked for', () => {
 
   it('is no model, or several', () => {
     expect(onlyArgument(['a'], 'which')).toBe('a')
-    expect(() => onlyArgument([], 'which model: npx verge push model.onnx')).toThrow(
+    expect(() => onlyArgument([], 'a model: npx verge push model.onnx')).toThrow(
       new UsageError('Say which model: npx verge push model.onnx.'),
     )
-    expect(() => onlyArgument(['a', 'b c'], 'which')).toThrow(new UsageError('Give one only: "a", "b c".'))
+    expect(() => onlyArgument(['a', 'b c'], 'which')).toThrow(new UsageError('Specify only one: "a", "b c".'))
   })
 })
 

@@ -76,7 +76,7 @@ describe('models', () => {
     })
     expect(JSON.parse(await run(modelsCommand, 'm', '--json')).versions).toHaveLength(2)
     await expect(run(modelsCommand, 'nobody')).rejects.toThrow('There is no model "nobody"')
-    await expect(run(modelsCommand, 'No/body')).rejects.toThrow('cannot be the name of a model')
+    await expect(run(modelsCommand, 'No/body')).rejects.toThrow('is not a model name')
   })
 
   it('says what it cannot read, and ends with a failure', async () => {
@@ -98,7 +98,7 @@ describe('release', () => {
   it('releases, runs a canary, and goes back to what was live alone before', async () => {
     await fill()
     expect(await run(releaseCommand, 'm', '1')).toMatch(/^m is now: live: 1; private; generation 3 \(was live: 2;/)
-    expect(await run(releaseCommand, 'm', '1')).toMatch(/^m is that way already/)
+    expect(await run(releaseCommand, 'm', '1')).toMatch(/^m needs no change/)
     expect(await run(releaseCommand, 'm', '2', '--weight', '10')).toContain('live: 1 (90 %), 2 (10 %)')
     expect(await live()).toEqual([
       { version: '1', weight: 90 },
@@ -187,23 +187,23 @@ describe('release', () => {
   })
 
   it.each([
-    [[], 'Say which model'],
-    [['m'], 'Say what to release'],
-    [['m', '1', '2'], 'each needs a percentage'],
+    [[], 'Specify a model'],
+    [['m'], 'Specify what to change'],
+    [['m', '1', '2'], 'need a percentage each'],
     [['m', '1=0'], 'not VERSION=PERCENT'],
     [['m', '1=x'], 'not VERSION=PERCENT'],
     [['m', '1=90=3'], 'not VERSION=PERCENT'],
-    [['m', '1=90', '2=20'], '1=90 2=20: the percentages add up to 110, and must add up to 100'],
-    [['m', '1=1', '2=3'], 'add up to 4, and must add up to 100'],
+    [['m', '1=90', '2=20'], '1=90 2=20: the percentages add up to 110 instead of 100'],
+    [['m', '1=1', '2=3'], 'add up to 4 instead of 100'],
     [['m', '1=50'], 'add up to 50'],
     [['m', '..='], 'not VERSION=PERCENT'],
-    [['m', '../1'], 'cannot be the name of a version'],
-    [['m', '1', '--weight', '100'], '--weight goes with one version'],
-    [['m', '--weight', '5'], '--weight goes with one version'],
-    [['m', '1', '--rollback'], '--rollback names no versions'],
-    [['m', '--public', '--private'], 'Choose one'],
-    [['m', '1', '--local'], 'Choose one: --local'],
-    [['m', '1', '--persist-to', 'x'], 'Choose one: --local'],
+    [['m', '../1'], 'is not a version name'],
+    [['m', '1', '--weight', '100'], '--weight needs exactly one version'],
+    [['m', '--weight', '5'], '--weight needs exactly one version'],
+    [['m', '1', '--rollback'], '--rollback takes no versions'],
+    [['m', '--public', '--private'], 'cannot be combined'],
+    [['m', '1', '--local'], 'Use either --local'],
+    [['m', '1', '--persist-to', 'x'], 'Use either --local'],
   ])('refuses %j before it opens anything', async (args, message) => {
     await expect(run(releaseCommand, ...args)).rejects.toThrow(message)
   })
@@ -251,9 +251,9 @@ describe('rm', () => {
   })
 
   it.each([
-    [[], 'Say which'],
+    [[], 'Specify a model or a version'],
     [['m@1@2'], 'is not NAME or NAME@VERSION'],
-    [['m@'], 'cannot be the name of a version'],
+    [['m@'], 'is not a version name'],
     [['m', '--json'], 'cannot ask for confirmation'],
   ])('refuses %j', async (args, message) => {
     await expect(run(rmCommand, ...args)).rejects.toThrow(message)

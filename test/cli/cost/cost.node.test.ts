@@ -66,12 +66,12 @@ describe('usage', () => {
     const usage = usageOf(encoder, 1_000_000, 0.01, true)
     expect(freeObstacles(encoder, usage, prices)).toEqual([
       'a warm request needs 80 ms of CPU, 10 are allowed',
-      'the first request of an isolate needs 500 ms of CPU, 10 are allowed',
+      'the first request in an isolate needs 500 ms of CPU, 10 are allowed',
     ])
     const tiny = { ...encoder, warmCpuMs: 2, coldCpuMs: 9 }
     expect(freeObstacles(tiny, usageOf(tiny, 1_000_000, 0.01, true), prices)).toEqual([])
     expect(freeObstacles(tiny, usageOf(tiny, 4_000_000, 0, true), prices)).toEqual([
-      'requests: 133333 a day, 100000 are allowed',
+      'requests: 133333 a day; the limit is 100000',
       'kvReads: 133333 a day, 100000 are allowed',
     ])
   })
@@ -125,7 +125,7 @@ describe('the command', () => {
       expect(output).not.toContain('too-large')
       expect(output).toContain('2 cores of a processor')
       await writeFile(file, JSON.stringify({ schema: 2 }))
-      await expect(run('--figures', file)).rejects.toThrow('not a run of the benchmark that is understood')
+      await expect(run('--figures', file)).rejects.toThrow('not a result of this version of the benchmark')
     } finally {
       await rm(folder, { recursive: true, force: true })
     }

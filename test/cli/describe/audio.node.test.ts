@@ -88,9 +88,9 @@ describe('a model for sounds', () => {
     expect(await outcome(usual)).not.toMatch(/not know|not read/)
     expect(await outcome({ denoise: true })).toMatch(/Verge does not know "denoise"/)
     expect(await outcome({ max_length: 16_000, truncation: true })).toMatch(
-      /max_length is not read[\s\S]*truncation is not read/,
+      /max_length is ignored[\s\S]*truncation is ignored/,
     )
-    expect(await outcome({ feature_size: 80 })).toMatch(/several numbers of each sample \(feature_size\)/)
+    expect(await outcome({ feature_size: 80 })).toMatch(/several values per sample \(feature_size\)/)
   })
 
   it('is not taken for one that reads', async () => {
@@ -108,7 +108,7 @@ describe('a model for sounds', () => {
   })
 
   it('is no voice detector for being called one', async () => {
-    expect(await guess({}, WAVES, { task: 'voice-activity-detection' })).toMatch(/nothing says how it hears/)
+    expect(await guess({}, WAVES, { task: 'voice-activity-detection' })).toMatch(/no file describes its audio windows/)
     expect(described({ task: 'voice-activity-detection', preprocess: { audio: { sampleRate: 16_000 } } })).toBe(false)
   })
 })

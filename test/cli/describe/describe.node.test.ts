@@ -52,7 +52,7 @@ describe('a text classifier', () => {
     expect(notes).toEqual([
       'task text-classification, by its architecture DistilBertForSequenceClassification',
       'scores by softmax',
-      'texts are cut to 256 tokens, which is what the model takes',
+      'texts are truncated to 256 tokens, the limit of the model',
       'licence Apache-2.0, by README.md',
     ])
   })
@@ -88,14 +88,14 @@ describe('a text classifier', () => {
       'labels and scores differ',
       files,
       signature({ input_ids: ['INT64', ['b', 's']] }, 5),
-      /there are 2 labels, and its output has 5 scores/,
+      /there are 2 labels, but its output has 5 scores/,
     ],
     ['the tokenizer is missing', { 'config.json': config }, TEXT, /no tokenizer.json.*save_pretrained/],
     [
       'the tokenizer is of an unknown kind',
       { ...files, 'tokenizer.json': { model: {} } },
       TEXT,
-      /of a kind that is not known here/,
+      /has a kind that Verge does not support/,
     ],
     [
       'the length is fixed',
@@ -110,12 +110,12 @@ describe('a text classifier', () => {
       /"position_ids" cannot be made of a text/,
     ],
     ['tokens are no integers', files, signature({ input_ids: ['FP32', ['b', 's']] }, 2), /"input_ids" cannot be made/],
-    ['there is nothing to read', {}, TEXT, /no config.json beside it/],
+    ['there is nothing to read', {}, TEXT, /the folder has no config.json/],
     [
       'the architecture is another',
       { 'config.json': { architectures: ['BertForMaskedLM'] } },
       TEXT,
-      /BertForMaskedLM is of no task that is known here/,
+      /BertForMaskedLM belongs to no task that Verge knows/,
     ],
   ] as const)('becomes raw tensors where %s', async (_, given, like, message) => {
     const { description, notes } = await sources.describe(given, like)

@@ -58,8 +58,8 @@ describe('a model of sentence-transformers', () => {
     expect(notes).toEqual(
       expect.arrayContaining([
         "task feature-extraction, by sentence-transformers' modules.json",
-        'texts are cut to 256 tokens, as the model was trained',
-        'vectors are pooled by mean and brought to length 1',
+        'texts are truncated to 256 tokens, as in training',
+        'vectors are pooled by mean and normalized to length 1',
       ]),
     )
   })
@@ -125,7 +125,7 @@ describe('other models of texts', () => {
       task: 'sentence-similarity',
       preprocess: { text: { maxTokens: 512 }, embedding: { pooling: 'mean', normalize: true } },
     })
-    expect(notes.join('\n')).toContain('because nothing says how')
+    expect(notes.join('\n')).toContain('because no file sets the pooling')
   })
 
   it('are static where model2vec made them', async () => {

@@ -37,7 +37,7 @@ describe('a model of pictures without settings', () => {
       ...{ mode: 'RGB', size: [224, 224], fit: 'crop', resize: 256, rescale: 1 / 255, layout: 'NCHW' },
       ...{ mean: [0.485, 0.456, 0.406], std: [0.229, 0.224, 0.225] },
     })
-    expect(imagenet.notes).toMatch(/by what was said of its pictures[\s\S]*pictures as preset imagenet has them/)
+    expect(imagenet.notes).toMatch(/by the given image preprocessing[\s\S]*image preprocessing of preset imagenet/)
     expect((await lone(FIXED, ['--preset', 'clip'])).image).toMatchObject({
       size: [64, 96],
       resize: 96,
@@ -96,7 +96,7 @@ describe('a model of pictures without settings', () => {
       size: [224, 224],
       mean: [0.1, 0.2, 0.3],
     })
-    expect((await lone(ANY, ['--preset', 'unit'], vit)).notes).toMatch(/not as the files beside the model say/)
+    expect((await lone(ANY, ['--preset', 'unit'], vit)).notes).toMatch(/instead of the files beside the model/)
     // The size that a processor leaves open.
     const detr = { 'preprocessor_config.json': { ...vit['preprocessor_config.json'], size: { longest_edge: 1333 } } }
     expect((await lone(ANY, ['--size', '640'], detr)).image).toMatchObject({ size: [640, 640], fit: 'stretch' })
@@ -123,14 +123,14 @@ describe('a model of pictures without settings', () => {
       'a layout that it does not have',
       FIXED,
       ['--layout', 'NHWC'],
-      /--layout NHWC does not fit: the model's input is NCHW/,
+      /--layout NHWC does not match the model, whose input is NCHW/,
     ],
     ['two numbers for three channels', ANY, ['--mean', '1,2'], /--mean takes one number or 3.*there are 2/],
     [
       'pictures of a model of texts',
       signature({ ids: ['INT64', ['n', 's']] }, 3),
       ['--preset', 'clip'],
-      /not of numbers that pictures/,
+      /has a datatype that images cannot have/,
     ],
   ] as const)('is refused with %s', async (_, like, args, message) => {
     const refused = lone(like as typeof ANY, args)
@@ -144,14 +144,14 @@ describe('a model of pictures without settings', () => {
     [['--size', '0'], /--size takes/],
     [['--mean', '1,x'], /--mean takes one number or three/],
     [['--std', '0'], /--std takes numbers above 0/],
-    [['--preset', 'clip', '--task', 'none'], /--preset says how pictures become tensors, and --task none takes none/],
-    [['--size', '8', '--task', 'text-classification'], /--size says how pictures/],
+    [['--preset', 'clip', '--task', 'none'], /--preset sets image preprocessing, but --task none takes no images/],
+    [['--size', '8', '--task', 'text-classification'], /--size sets image preprocessing/],
   ])('is refused before anything is read: %j', (args, message) => {
     expect(() => wishesOf(...args)).toThrow(message)
   })
 
   it('says how to make it a classifier, where it looks like one', async () => {
-    expect(await sources.notes({}, ANY)).toMatch(/raw tensors: [\s\S]*if it classifies pictures: --preset imagenet \| /)
+    expect(await sources.notes({}, ANY)).toMatch(/raw tensors: [\s\S]*if it classifies images: --preset imagenet \| /)
     expect(await sources.notes({}, signature({ ids: ['INT64', ['n', 's']] }, 3))).not.toMatch(/preset/)
   })
 

@@ -116,7 +116,7 @@ describe('an image classifier', () => {
     expect(await image(vit, like)).toMatchObject({ size: [256, 192] })
     const files = { 'config.json': config, 'preprocessor_config.json': vit }
     expect(await sources.notes(files, like)).toMatch(
-      /get 192 x 256 pixels, which is what the model takes; .* says 224 x 224/,
+      /resized to 192 x 256 pixels, as the model requires; .* says 224 x 224/,
     )
     expect(await image({ ...vit, size: undefined }, like)).toMatchObject({ fit: 'stretch', size: [256, 192] })
   })
@@ -136,13 +136,13 @@ describe('an image classifier', () => {
   it('says where the server does otherwise than the training did', async () => {
     const notes = (processor: object) =>
       sources.notes({ 'config.json': config, 'preprocessor_config.json': processor }, PICTURE)
-    expect(await notes({ ...vit, resample: 9 })).toMatch(/bilinear filter where the model was trained with "9"/)
+    expect(await notes({ ...vit, resample: 9 })).toMatch(/bilinear filter, but the model was trained with "9"/)
     expect(await notes({ ...vit, do_center_crop: true, crop_size: 200 })).toMatch(
-      /stretched to 224 x 224, of which the centre of 200 x 200 is taken/,
+      /stretched to 224 x 224 and centre-cropped to 200 x 200/,
     )
-    expect(await notes({ ...vit, size: { shortest_edge: 300 } })).toMatch(/cut to a square/)
+    expect(await notes({ ...vit, size: { shortest_edge: 300 } })).toMatch(/cropped to a square/)
     expect(await notes({ ...vit, size: { shortest_edge: 800, longest_edge: 1333 }, do_pad: true })).toMatch(
-      /do_pad fills a batch[\s\S]*stretched to 800 x 800; .* keep their proportions, up to 1333/,
+      /do_pad pads the images of a batch[\s\S]*stretched to 800 x 800; .* kept their aspect ratio, up to 1333/,
     )
     // DETR's older form, and MobileViT's order of channels.
     expect(await notes({ ...vit, feature_extractor_type: undefined, size: 800, max_size: 1333 })).toMatch(/up to 1333/)
@@ -158,7 +158,7 @@ describe('an image classifier', () => {
     expect(await notes({ ...vit, image_processor_type: 'OwnImageProcessor' })).toMatch(
       /its processor Own is not one that/,
     )
-    expect(await notes({ ...vit, image_processor_type: undefined, crop_pct: 0.9 })).toMatch(/crop_pct is not read/)
+    expect(await notes({ ...vit, image_processor_type: undefined, crop_pct: 0.9 })).toMatch(/crop_pct is ignored/)
     expect(await notes({ ...vit, do_convert_rgb: true, do_reduce_labels: false, device: null })).not.toMatch(
       /not know|not read/,
     )
@@ -218,23 +218,28 @@ describe('an image classifier', () => {
       'nothing says in which order the mean is',
       { ...vit, ...imagenet, do_flip_channel_order: true },
       PICTURE,
-      /takes blue, green, red, and nothing says in which order/,
+      /takes blue, green, red, but the order of its mean/,
     ],
     ['pictures keep their proportions', { ...vit, keep_aspect_ratio: true }, PICTURE, /keep_aspect_ratio/],
     ['pictures are padded', { ...vit, do_pad: true, pad_size: { height: 9, width: 9 } }, PICTURE, /pad_size/],
-    ['pictures are turned', { ...vit, do_align_long_axis: true }, PICTURE, /turns pictures that lie across/],
-    ['it takes patches', { ...vit, max_num_patches: 256 }, PICTURE, /patches of a picture/],
+    ['pictures are turned', { ...vit, do_align_long_axis: true }, PICTURE, /rotates images to align the long axis/],
+    ['it takes patches', { ...vit, max_num_patches: 256 }, PICTURE, /patches instead of whole images/],
     [
       'sizes differ',
       { ...vit, size: { shortest_edge: 800, longest_edge: 1333 }, size_divisor: 32 },
       PICTURE,
       /size_divisor/,
     ],
-    ['pictures are whole', { ...vit, size: { longest_edge: 1333 } }, PICTURE, /longest side is 1333.*--size/],
+    ['pictures are whole', { ...vit, size: { longest_edge: 1333 } }, PICTURE, /longest side of 1333.*--size/],
     ['it makes thumbnails', { ...vit, do_thumbnail: true }, PICTURE, /do_thumbnail/],
     ['a switch is a word', { ...vit, do_resize: 'yes' }, PICTURE, /neither true nor false/],
-    ['the mean is missing', { ...vit, image_mean: undefined }, PICTURE, /no mean and deviation for three channels/],
-    ['the size is missing', { ...vit, size: undefined }, PICTURE, /what size of picture/],
+    [
+      'the mean is missing',
+      { ...vit, image_mean: undefined },
+      PICTURE,
+      /no mean and standard deviation for three channels/,
+    ],
+    ['the size is missing', { ...vit, size: undefined }, PICTURE, /no file sets its image size/],
     [
       'it takes two inputs',
       vit,
@@ -246,7 +251,7 @@ describe('an image classifier', () => {
       'it takes integers',
       vit,
       signature({ a: ['INT64', ['n', 3, 8, 8]] }, 3),
-      /not of numbers that pictures are made of/,
+      /has a datatype that images cannot have/,
     ],
     ['it takes rows', vit, signature({ a: ['FP32', ['n', 8]] }, 3), /four dimensions/],
   ] as const)('becomes raw tensors where %s', async (_, processor, like, message) => {

@@ -43,7 +43,7 @@ describe('a table’s model', () => {
       },
     })
     expect(description.labels).toBeUndefined()
-    expect(notes.join('\n')).toMatch(/by config.json[\s\S]*columns: age, fare/)
+    expect(notes.join('\n')).toMatch(/from config.json[\s\S]*columns: age, fare/)
   })
 
   it.each([
@@ -57,7 +57,7 @@ describe('a table’s model', () => {
   ])('has columns x0, x1 where there are %s', async (_, fields) => {
     const { description, notes } = await sources.describe(sklearn(fields), MATRIX)
     expect(description.preprocess).toEqual({ tabular: { columns: [{ name: 'x0' }, { name: 'x1' }] } })
-    expect(notes.join('\n')).toContain('they are x0 to x1')
+    expect(notes.join('\n')).toContain('they are called x0 to x1')
   })
 
   it('has its inputs for columns where each is one', async () => {
@@ -68,7 +68,7 @@ describe('a table’s model', () => {
     })
     expect(description).toMatchObject({ task: 'tabular-classification', labels: ['died', 'survived'] })
     expect(description.preprocess).toBeUndefined()
-    expect(notes.join('\n')).toContain('columns: sex, age, fare, as its inputs are called')
+    expect(notes.join('\n')).toContain('columns: sex, age, fare, the names of its inputs')
   })
 
   it.each([
@@ -95,8 +95,8 @@ describe('a table’s model', () => {
   it.each([
     ['a sequence of maps', like({ X: ['FP32', ['N', 2]] }, { label: ['INT64', ['N']], map: [null, []] }), 'zipmap'],
     ['pictures', like({ X: ['FP32', ['N', 3, 4, 4]] }), 'neither a column nor a matrix'],
-    ['an open width', like({ X: ['FP32', ['N', 'C']] }), 'how many columns'],
-    ['several matrices', like({ X: ['FP32', ['N', 2]], Y: ['FP32', ['N', 1]] }), 'which columns belong'],
+    ['an open width', like({ X: ['FP32', ['N', 'C']] }), 'number of columns'],
+    ['several matrices', like({ X: ['FP32', ['N', 2]], Y: ['FP32', ['N', 1]] }), 'assignment of columns'],
     ['a width beyond reason', like({ X: ['FP32', ['N', 5000]] }), 'more than 4096 columns'],
   ])('is served as raw tensors where it has %s', async (_, signature, reason) => {
     const { description, notes } = await sources.describe(sklearn({}), signature)
@@ -172,7 +172,7 @@ describe('a model of files', () => {
   it.each([
     ['offsets', { ...config, use_inputs_at_offsets: true }, 'fixed offsets'],
     ['a block that is too small', { ...config, block_size: 512 }, 'blockSize'],
-    ['no labels', { ...config, target_labels_space: [] }, 'which labels'],
+    ['no labels', { ...config, target_labels_space: [] }, 'no file names its labels'],
     ['wrong types', { ...config, thresholds: { python: 'high' } }, 'thresholds.python'],
   ])('is served as raw tensors where there are %s', async (_, wrong, reason) => {
     expect(await sources.notes({ 'config.min.json': wrong }, BYTES)).toContain(`raw tensors: `)

@@ -102,7 +102,7 @@ describe("sentence-transformers' settings", () => {
       text: { maxTokens: 32 },
       embedding: { pooling: 'mean', includePrompt: false, lowercase: true },
     })
-    for (const said of ['lower case', 'trained for "dot"', '"new_key"', 'left out of the pooling']) {
+    for (const said of ['lower case', 'trained for "dot"', '"new_key"', 'excluded from the pooling']) {
       expect(notes.join('\n')).toContain(said)
     }
   })
@@ -114,7 +114,7 @@ describe("sentence-transformers' settings", () => {
     })
     const { description, notes } = await sources.describe(files, outputs('sentence_embedding', ['batch', 8]))
     expect(description.task).toBeUndefined()
-    expect(notes.join()).toContain('leaves out the tokens of prompts')
+    expect(notes.join()).toContain('excludes prompt tokens')
   })
 })
 
@@ -130,7 +130,7 @@ it("notes what a language model's generation_config.json holds", async () => {
   }
   const { notes } = await sources.describe(files, signature)
   expect(notes.join('\n')).toContain('generation_config.json: Verge does not know "suppress_tokens"')
-  expect(notes.join('\n')).toContain('how tokens are drawn is for each request to say')
+  expect(notes.join('\n')).toContain('each request sets its own sampling parameters')
 })
 
 it('refuses a decoder that cannot write the words of entities', async () => {

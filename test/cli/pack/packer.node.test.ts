@@ -117,10 +117,12 @@ describe('packing', () => {
     await write(base, model)
     const { manifest, notes } = await packFolder(folder)
     expect(manifest.artifacts.map((artifact) => artifact.places)).toEqual([['origin', 'browser']])
-    expect(notes.join('\n')).toMatch(/not for the edge/)
+    expect(notes.join('\n')).toMatch(/cannot run at the edge/)
     expect(notes.join('\n')).toMatch(/no artifact runs at the edge/)
     await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: ['edge'] }] }, model)
-    await expect(packFolder(folder)).rejects.toThrow(/runs nowhere that verge\.json allows: .*not for the edge/)
+    await expect(packFolder(folder)).rejects.toThrow(
+      /cannot run at any place that verge\.json allows: .*cannot run at the edge/,
+    )
   })
 
   it('gives the same manifest in another process', async () => {
@@ -210,7 +212,7 @@ describe('a model folder that is not right', () => {
     await expect(packFolder(folder)).rejects.toMatchObject({ code: 'model_invalid' })
     await write({ ...base, artifacts: [...base.artifacts, { file: 'other.onnx', dtype: 'int8' }] })
     await writeFile(join(folder, 'other.onnx'), models.loopModel())
-    await expect(packFolder(folder)).rejects.toThrow(/other\.onnx has other inputs or outputs/)
+    await expect(packFolder(folder)).rejects.toThrow(/other\.onnx has different inputs or outputs/)
   })
 
   it('refuses a tokenizer that is no JSON', async () => {

@@ -59,7 +59,7 @@ async function built(bytes: Uint8Array): Promise<unknown> {
 
 describe('an input that no request can hold', () => {
   it.each(INPUTS)('is refused by name and kind when it is pushed: %s', async (_, bytes, name, kind) => {
-    const message = expect.stringContaining(`Input "${name}" is ${kind}, which no request can hold.`) as string
+    const message = expect.stringContaining(`Input "${name}" is ${kind}, which a request cannot contain.`) as string
     await expect(built(bytes)).rejects.toMatchObject({ code: 'unsupported', message })
     await expect(packed(bytes)).rejects.toMatchObject({ code: 'model_invalid', message })
   })
@@ -77,7 +77,7 @@ describe('an output that no answer can hold', () => {
       outputs: [y, { name: 'z', datatype, shape: ['n'] }],
       nodes: [sum, { op: 'Cast', inputs: ['x'], outputs: ['z'], attributes: { to: { int: datatype } } }],
     })
-    const message = expect.stringContaining(`Output "z" is a tensor of ${kind}, which no answer can hold.`) as string
+    const message = expect.stringContaining(`Output "z" is a tensor of ${kind}, which an answer cannot contain.`) as string
     await expect(built(bytes)).rejects.toMatchObject({ message })
     await expect(packed(bytes)).rejects.toMatchObject({ message })
   })
@@ -89,7 +89,9 @@ describe('an output that no answer can hold', () => {
     expect((await packed(both)).manifest.outputs.map(({ datatype }) => datatype)).toEqual([null, 'FP32'])
     const alone = onnxModel({ inputs: [x], outputs: [pieces], nodes: [construct] })
     await expect(packed(alone)).rejects.toMatchObject({
-      message: expect.stringMatching(/no output that an answer can hold: "pieces" is a sequence of tensors of float/),
+      message: expect.stringMatching(
+        /no output that an answer can contain: "pieces" is a sequence of tensors of float/,
+      ),
     })
   })
 })

@@ -84,13 +84,15 @@ it('finds a missing bucket, a missing namespace and keys that are refused before
 
 it('finds a conflict before it proves anything', async () => {
   await stored('one')
-  expect(await refusal(join(folder, 'other'))).toMatch(/Version "1" of model "sums" exists already with other contents/)
+  expect(await refusal(join(folder, 'other'))).toMatch(
+    /Version "1" of model "sums" already exists with different contents/,
+  )
   const lone = join(folder, 'other/model.onnx')
-  expect(await refusal(lone, '--name', 'sums', '--model-version', '1', '--dtype', 'fp32')).toMatch(/exists already/)
+  expect(await refusal(lone, '--name', 'sums', '--model-version', '1', '--dtype', 'fp32')).toMatch(/already exists/)
   expect(await refusal(lone, '--name', 'sums', '--dtype', 'fp32')).toBe('it was proven')
 })
 
 it('finds what a first version and a public one need', async () => {
   expect(await refusal(join(folder, 'one'), '--no-live')).toMatch(/first version of model "sums", and has to be live/)
-  expect(await refusal(join(folder, 'one'), '--public')).toMatch(/under which licence/)
+  expect(await refusal(join(folder, 'one'), '--public')).toMatch(/needs a licence/)
 })

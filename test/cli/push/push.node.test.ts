@@ -423,7 +423,7 @@ describe('the environment to push to', () => {
     await pushModel(target, model(), { live: true })
     expect(cloud.requests.join()).not.toContain('/tokens/verify')
     expect(target.label).toBe(`verge-production (R2 bucket ${BUCKET}, KV namespace ${NAMESPACE})`)
-    await expect(remote(undefined, { R2_ACCESS_KEY_ID: TOKEN_ID })).rejects.toThrow('set both, or neither')
+    await expect(remote(undefined, { R2_ACCESS_KEY_ID: TOKEN_ID })).rejects.toThrow('must both be set')
   })
 
   it('says what is missing', async () => {

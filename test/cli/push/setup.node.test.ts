@@ -121,7 +121,7 @@ describe('setup', () => {
     const toml = await readFile(configPath, 'utf8')
     const said = await applyAll()
     expect(etags()).toEqual(before)
-    expect(said[3]).toBe('is there')
+    expect(said[3]).toBe('exists')
     expect(await readFile(configPath, 'utf8')).toBe(toml)
   })
 
@@ -159,7 +159,7 @@ describe('setup', () => {
       [
         'a version that was pushed',
         (target) => pushModel(target, version('3'), { live: true }),
-        'is there; not live: 3 is, as an operator decided. To switch: npx verge release sums 1 --env production',
+        'exists; not live, because the operator released 3. To make it live: npx verge release sums 1 --env production',
       ],
       [
         'a canary',
@@ -170,9 +170,9 @@ describe('setup', () => {
             { version: '3', weight: 10 },
           ])
         },
-        'is there',
+        'exists',
       ],
-      ['a model made private', (target) => target.writer.setVisibility('sums', 'private'), 'is there'],
+      ['a model made private', (target) => target.writer.setVisibility('sums', 'private'), 'exists'],
     ])('leaves %s as it is', async (_what, work, said) => {
       const decided = await decide(work)
       expect((await modelStep(version('1')))?.done).toBe(said)
@@ -191,7 +191,7 @@ describe('setup', () => {
       expect(stored().bucket).toContain(chunk)
       expect((await modelStep(version('1')))?.done).toMatch(/^is there/)
       values?.delete('alias/sums')
-      expect((await modelStep(version('1')))?.plan).toMatch(/^bring the copies in KV up to date; not live/)
+      expect((await modelStep(version('1')))?.plan).toMatch(/^update the copies in KV; not live/)
       await applyAll()
       expect(values?.has('alias/sums')).toBe(true)
       expect(alias()).toEqual(decided)
@@ -248,13 +248,11 @@ describe('setup', () => {
     cloud.namespaces.set(ACCOUNT, { title: 'verge-production-kv', values: shop })
     cloud.buckets.set(BUCKET, new Map([['photos/1.jpg', { body: Buffer.from('x'), etag: 'e' }]]))
     const [bucket, namespace, secret] = await planSetup(await context())
-    expect(bucket?.done).toContain("objects that are not Verge's, such as photos/1.jpg")
+    expect(bucket?.done).toContain('objects that Verge did not write, such as photos/1.jpg')
     expect(namespace?.takesOver).toMatch(
-      /verge-production-kv, which holds keys that are not Verge's, such as basket\/7/,
+      /verge-production-kv, which has keys that Verge did not write, such as basket\/7/,
     )
-    expect(secret?.takesOver).toMatch(
-      /the Worker verge-production, which is there already.*first deployment replaces it/,
-    )
+    expect(secret?.takesOver).toMatch(/the Worker verge-production, which exists.*first deployment replaces it/)
     const [, , unset] = await planSetup(await context({ apiKey: undefined }))
     expect(unset?.done).toContain('a deployment replaces the Worker verge-production')
     const args = ['setup', '--env', 'production', '--config', configPath, '--no-models', '--yes']
@@ -305,7 +303,7 @@ describe('faults of Cloudflare', () => {
 
   it('gives up in the end, and says so', async () => {
     cloud.fault = ({ path }) => (path.endsWith(`/r2/buckets/${BUCKET}`) ? { status: 503 } : undefined)
-    await expect(planSetup(await context())).rejects.toThrow(/HTTP 503.*5 attempts.*run this again/s)
+    await expect(planSetup(await context())).rejects.toThrow(/HTTP 503.*5 attempts.*run the command again/s)
     expect(pauses).toHaveLength(4)
   })
 
@@ -356,7 +354,7 @@ describe('faults of Cloudflare', () => {
   it('says that a token is wrong without repeating it', async () => {
     const wrong = { ...cloud.env, CLOUDFLARE_API_TOKEN: 'an-expired-token' }
     const failed = planSetup(await context({ account: readAccount(wrong) }))
-    await expect(failed).rejects.toThrow('does not accept CLOUDFLARE_API_TOKEN')
+    await expect(failed).rejects.toThrow('rejects CLOUDFLARE_API_TOKEN')
     await failed.catch((error: Error) => expect(error.message).not.toContain('an-expired-token'))
   })
 
@@ -381,7 +379,7 @@ describe('faults of Cloudflare', () => {
       /needs the perm/,
     ],
     ['a missing permission', refusal(403, 10_000, 'Authentication error'), /needs the permissions/, /wrong, expired/],
-    ['an invalid token', refusal(403, 9109, 'Invalid access token'), /wrong, expired or withdrawn/, /token needs/],
+    ['an invalid token', refusal(403, 9109, 'Invalid access token'), /wrong, expired or revoked/, /token needs/],
     ['another account', refusal(404, 7003, 'Could not route'), /CLOUDFLARE_ACCOUNT_ID/, /permission/],
   ])('says what to do about %s', async (_what, answer, advice, not) => {
     cloud.fault = ({ path }) => (path.includes('/r2/buckets') ? answer : undefined)
@@ -396,7 +394,7 @@ describe('faults of Cloudflare', () => {
     ['SignatureDoesNotMatch', 'head', 'keys', /R2_SECRET_ACCESS_KEY does not belong to R2_ACCESS_KEY_ID/],
     ['SignatureDoesNotMatch', 'get', 'token', /Check CLOUDFLARE_API_TOKEN/],
     ['Unauthorized', 'get', 'keys', /does not know the keys in R2_ACCESS_KEY_ID/],
-    ['AccessDenied', 'get', 'keys', /R2_SECRET_ACCESS_KEY may not do this.*Object Read & Write/],
+    ['AccessDenied', 'get', 'keys', /R2_SECRET_ACCESS_KEY lack a permission.*Object Read & Write/],
     ['AccessDenied', 'get', 'token', /API token needs the permission "Workers R2 Storage: Edit"/],
     ['RequestTimeTooSkewed', 'get', 'keys', /clock differs too much/],
     ['NoSuchBucket', 'get', 'keys', /"verge setup" does/],
@@ -424,14 +422,14 @@ describe('faults of Cloudflare', () => {
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
     const location = `http://127.0.0.1:${(other.address() as AddressInfo).port}/`
     cloud.fault = () => ({ status: 302, headers: { location } })
-    await expect(planSetup(await context())).rejects.toThrow(/redirects to http:\/\/127.*not sent there/)
+    await expect(planSetup(await context())).rejects.toThrow(/redirects to http:\/\/127.*not sent to redirects/)
     other.close()
     expect(seen).toEqual([])
   })
 
   it('understands no answer that is not of the API', async () => {
     cloud.fault = ({ path }) => (path.endsWith('/kv/namespaces') ? { status: 200, body: '<html>' } : undefined)
-    await expect(planSetup(await context())).rejects.toThrow("not of Cloudflare's API")
+    await expect(planSetup(await context())).rejects.toThrow("does not come from Cloudflare's API")
   })
 })
 

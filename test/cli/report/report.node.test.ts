@@ -113,7 +113,7 @@ describe('report as text', () => {
     }
   })
 
-  it('puts the layers that lose most first', () => {
+  it('puts layers with the largest loss first', () => {
     const text = renderText(sampleReport())
     const [worst, next] = text.split('\n').filter((line) => line.includes('/attention/self/'))
     expect(worst).toMatch(/layer\.3.* 17\.5 dB$/)

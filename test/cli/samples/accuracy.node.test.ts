@@ -88,7 +88,7 @@ describe('measuring accuracy', () => {
   it('says how far a drop can be trusted', () => {
     const evaluation = { metric: 'accuracy' as const, score: 0.89, baseline: 0.9 }
     const few = { ...evaluation, count: 100, lost: 1, gained: 0 }
-    expect(confidenceNote(few, 0.3)).toContain('give at least 334')
+    expect(confidenceNote(few, 0.3)).toContain('Give at least 334 samples')
     const some = { ...evaluation, count: 1000, lost: 12, gained: 2 }
     expect(confidenceNote(some, 1)).toMatch(/0\.2. to 1\.\d\d points \(95 %, 1000 samples\)/)
     expect(confidenceNote({ ...evaluation, count: 5000, lost: 5, gained: 5 }, 0.3)).toBeUndefined()

@@ -48,6 +48,8 @@ describe('samples for a model of files', () => {
 
   it('are refused, with their place, where the model would not be asked', async () => {
     await write('python/code.py', 'x')
-    await expect(readSamples(folder, { manifest })).rejects.toThrow(/bad samples: python\/code.py: There is too little/)
+    await expect(readSamples(folder, { manifest })).rejects.toThrow(
+      /bad samples: python\/code.py: The input is too short/,
+    )
   })
 })

@@ -224,7 +224,7 @@ describe('samples that cannot be used', () => {
     ['a name that does not exist', 'a.jsonl', '{"text":"a","label":"meh"}', /"meh" is not one of the model's classes/],
     ['a label of another kind', 'a.jsonl', '{"text":"a","label":[1]}', /"label" is neither/],
     ['an empty text', 'a.jsonl', '{"text":"  "}', /line 1: The text is empty/],
-    ['nothing at all', 'a.jsonl', '\n\n', /a\.jsonl: there is not a single sample/],
+    ['nothing at all', 'a.jsonl', '\n\n', /a\.jsonl: it contains no samples/],
     [
       'gzip that is cut short',
       'a.jsonl.gz',
@@ -233,7 +233,7 @@ describe('samples that cannot be used', () => {
     ],
     ['what is no gzip', 'a.jsonl.gz', '{"text":"a"}', /a\.jsonl\.gz: it cannot be read/],
     ['bytes that are no UTF-8', 'a.jsonl', Uint8Array.of(0x22, 0xff, 0x0a), /a\.jsonl: it cannot be read/],
-    ['an unknown kind of file', 'a.npz', 'PK', /samples come as a folder, \.jsonl/],
+    ['an unknown kind of file', 'a.npz', 'PK', /samples must be a folder, \.jsonl/],
   ]
   it.each(cases)('%s', async (_what, name, content, message) => {
     const spec = await put(name, content)
@@ -312,10 +312,10 @@ describe('samples that cannot be used', () => {
       rawData: new Uint8Array(4),
     })
     await write(0, toBinary(TensorProtoSchema, huge))
-    await expect(readSamples(folder, { manifest: numbers })).rejects.toThrow(/declares 4398046511104 bytes and has 4/)
+    await expect(readSamples(folder, { manifest: numbers })).rejects.toThrow(/declares 4398046511104 bytes but has 4/)
     for (const at of [0, 1, 2]) await write(at, toBinary(TensorProtoSchema, halves))
     await expect(readSamples(folder, { manifest: numbers })).rejects.toThrow(
-      /There are 3 tensors, and the model takes 2/,
+      /There are 3 tensors, but the model takes 2/,
     )
   })
 })

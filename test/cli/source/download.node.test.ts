@@ -107,10 +107,10 @@ describe('a download', () => {
 
   it('is given up after five faults in a row, or where the pause asked for is long', async () => {
     hub.fault = ({ host }) => (host === 'cdn' ? { status: 502 } : undefined)
-    expect(await failure(open())).toMatch(/fault of its own \(HTTP 502\) \(5 attempts\)/)
+    expect(await failure(open())).toMatch(/the server failed \(HTTP 502\) \(5 attempts\)/)
     expect(downloads()).toHaveLength(5)
     hub.fault = () => ({ status: 429, headers: { 'retry-after': '3600' } })
-    expect(await failure(open())).toMatch(/fewer requests \(1 attempt, asks for a pause of 3600 s\)/)
+    expect(await failure(open())).toMatch(/fewer requests \(1 attempt, requested a pause of 3600 s\)/)
   })
 
   it('is given up where each attempt begins anew and comes no further', async () => {
@@ -163,19 +163,19 @@ describe('a download', () => {
     await source.remove()
     hub.seen.length = 0
     hub.fault = ({ host }, usual) => (host === 'cdn' ? { ...usual, body: wrong } : undefined)
-    expect(await failure(open())).toMatch(/another checksum than it should .*twice/)
+    expect(await failure(open())).toMatch(/had a wrong checksum twice/)
     expect(downloads()).toEqual(['all', 'all'])
   })
 
   it('of a small file is checked as git names it', async () => {
     hub.fault = ({ path }, usual) =>
       path.endsWith('config.json') ? { ...usual, body: '{"architectures":["Z"]}' } : undefined
-    expect(await failure(open())).toMatch(/config.json: .*another checksum .*git-sha1/)
+    expect(await failure(open())).toMatch(/config.json: .*wrong checksum .*git-sha1/)
   })
 
   it('never takes more than was announced', async () => {
     storeAnswers((usual) => ({ ...usual, endless: true }))
-    expect(await failure(open())).toMatch(/longer than it may be or said to be/)
+    expect(await failure(open())).toMatch(/longer than allowed or declared/)
     hub.fault = ({ host }, usual) => (host === 'cdn' ? { ...usual, body: Buffer.concat([MODEL, MODEL]) } : undefined)
     expect(await failure(open())).toMatch(/offers \d+ bytes of a file of \d+/)
   })
@@ -185,9 +185,9 @@ describe('a download', () => {
       host === 'cdn' ? { status: 307, headers: { location: `${hub.cdn}/loop?n=${path.length}` } } : undefined
     expect(await failure(open())).toMatch(/redirects more than 5 times/)
     for (const [location, message] of [
-      ['http://store.example.com/x', /Plain http from another machine/],
+      ['http://store.example.com/x', /Plain http can be modified in transit/],
       ['file:///etc/passwd', /Only https and http/],
-      ['', /does not say where to go/],
+      ['', /without a location/],
     ] as const) {
       hub.fault = ({ host }) => (host === 'cdn' ? { status: 302, headers: location ? { location } : {} } : undefined)
       expect(await failure(open())).toMatch(message)

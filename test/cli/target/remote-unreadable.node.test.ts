@@ -86,7 +86,7 @@ describe('a list that cannot be understood is no empty list', () => {
     cloud.fault = ({ method, path }) => (method === 'GET' && concerns(path) ? { status: 200, body } : undefined)
     const store = concerns === isKvList ? target.copies[0] : target.truth
     const message = await said(allKeys(store ?? target.truth, 'manifest/'))
-    expect(message).toMatch(/not understood|not of Cloudflare's API/)
+    expect(message).toMatch(/unknown format|does not come from Cloudflare's API/)
     expect(message).not.toMatch(/\n\s+at /)
     expect(await said(plan())).toBe(message)
   })
@@ -120,15 +120,17 @@ describe('an answer that is not of the store', () => {
     const [kv] = target.copies
     cloud.fault = page200('PUT')
     expect(await said(target.truth.put('alias/x', new Uint8Array(3)))).toContain('without its etag')
-    expect(await said(kv?.put('alias/x', new Uint8Array(3)) ?? Promise.resolve())).toContain("not of Cloudflare's API")
+    expect(await said(kv?.put('alias/x', new Uint8Array(3)) ?? Promise.resolve())).toContain(
+      "does not come from Cloudflare's API",
+    )
     cloud.fault = page200('DELETE')
     expect(await said(target.truth.delete('alias/one'))).toContain('HTTP 200')
-    expect(await said(kv?.delete('alias/one') ?? Promise.resolve())).toContain("not of Cloudflare's API")
+    expect(await said(kv?.delete('alias/one') ?? Promise.resolve())).toContain("does not come from Cloudflare's API")
     cloud.fault = ({ method, path }) =>
       method === 'GET' && !isBucketList(path) ? { status: 404, body: HTML } : undefined
     expect(await said(target.truth.get('alias/one'))).toContain('HTTP 404')
-    expect(await said(kv?.get('alias/one') ?? Promise.resolve())).toContain("not of Cloudflare's API")
-    expect(await said(kv?.head('alias/one') ?? Promise.resolve())).toContain("not of Cloudflare's API")
+    expect(await said(kv?.get('alias/one') ?? Promise.resolve())).toContain("does not come from Cloudflare's API")
+    expect(await said(kv?.head('alias/one') ?? Promise.resolve())).toContain("does not come from Cloudflare's API")
   })
 
   it('tells a missing bucket or namespace from a missing key', async () => {
@@ -187,7 +189,9 @@ describe('an answer that breaks off', () => {
       async () => kv?.list('alias/'),
     ]) {
       cloud.fault = breaking(100, () => true)
-      expect(await said(look())).toMatch(/^UsageError: .* breaks off \(.*5 attempts\).*run this again[^\n]*$/)
+      expect(await said(look())).toMatch(
+        /^UsageError: .* closes the connection \(.*5 attempts\).*run the command again[^\n]*$/,
+      )
     }
   })
 })

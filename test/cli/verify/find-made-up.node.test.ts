@@ -150,7 +150,7 @@ describe('a model that runs on nothing that was made up', () => {
     expect(error).toMatchObject({ code: 'run_rejected' })
     const { message } = error as Error
     expect(message).toMatch(
-      /^The model ran on none of the \d+ inputs that Verge made up\. Tried:\n {2}length 16; length 1;/,
+      /^The model accepted none of the \d+ inputs that Verge generated:\n {2}length 16; length 1;/,
     )
     expect(message).toMatch(
       /length 48000: matmul_helper.*left operand cannot broadcast|length 48000: .*MatMul dimension mismatch/,

@@ -86,7 +86,7 @@ describe('samples that move outputs', () => {
       initializers: { low: scalar(1e6), ten: scalar(10) },
     })
     expect(await still(onnx, await findSamples(onnx, { count: 4, seed: 1, signal }))).toEqual({
-      y: 'the original answers nothing but zeros',
+      y: 'the original returns only zeros',
       z: null,
     })
   })

@@ -174,7 +174,7 @@ describe('what samples show of an output', () => {
         ],
         'fp32',
       ).unexercised,
-    ).toBe('the original answers nothing but zeros')
+    ).toBe('the original returns only zeros')
     const loud: [number[], number[]][] = [
       [
         [1e-7, 3e-7],
@@ -238,7 +238,7 @@ describe('what samples show of an output', () => {
         [1, 2],
       ],
     ]
-    expect(judged(constant, 'q8').unexercised).toBe('the original answers the same to every sample')
+    expect(judged(constant, 'q8').unexercised).toBe('the original returns the same output for every sample')
     expect(
       judged(
         [

@@ -54,7 +54,7 @@ describe('the proof that a batch changes nothing', () => {
     expect(await Promise.all(asked)).toEqual(answers(centred, rowsFrom(1), rowsFrom(20), rowsFrom(300), rowsFrom(4000)))
     expect(bench.fake.order).toEqual(['m:2', 'm:1', 'm:1', 'm:1', 'm:1'])
     expect(bench.log).toEqual([
-      ['batching_off', { key: 'm', reason: 'a run gives something else in a batch than alone' }],
+      ['batching_off', { key: 'm', reason: 'a run gives different results in a batch than alone' }],
     ])
   })
 

@@ -12,7 +12,7 @@ describe('what ONNX Runtime says, in our words', () => {
     ],
     [
       `${RUNNING} Add node. Name:'' Status Message: /onnxruntime_src/onnxruntime/core/providers/cpu/math/element_wise_ops.h:563 void onnxruntime::BroadcastIterator::Init(ptrdiff_t, ptrdiff_t) axis == 1 || axis == largest was false. Attempting to broadcast an axis by a dimension other than 1. 3 by 4\n`,
-      'dimensions of 3 and 4 do not fit together (operator Add).',
+      'dimensions of 3 and 4 do not match (operator Add).',
     ],
     [
       `${RUNNING} Reshape node. Name:'' Status Message: /onnxruntime_src/onnxruntime/core/providers/cpu/tensor/reshape_helper.h:91 onnxruntime::ReshapeHelper::ReshapeHelper(const onnxruntime::TensorShape&, onnxruntime::TensorShapeVector&, bool) input_shape_size == requested_shape_size was false. The input tensor cannot be reshaped to the requested shape. Input shape:{3}, requested shape:{2,2}\n`,
@@ -20,11 +20,11 @@ describe('what ONNX Runtime says, in our words', () => {
     ],
     [
       `${RUNNING} MatMul node. Name:'' Status Message: matmul_helper.h:59 Compute MatMul dimension mismatch`,
-      'the dimensions of its inputs do not fit together (operator MatMul).',
+      'the dimensions of its inputs do not match (operator MatMul).',
     ],
     [
       `${RUNNING} Gemm node. Name:'' Status Message: GEMM: Dimension mismatch, W: {4,2} K: 3 N:2`,
-      'the dimensions of its inputs do not fit together (operator Gemm).',
+      'the dimensions of its inputs do not match (operator Gemm).',
     ],
     [
       'Invalid rank for input: a Got: 1 Expected: 2 Please fix either the inputs/outputs or the model.',
@@ -40,7 +40,7 @@ describe('what ONNX Runtime says, in our words', () => {
     ],
     [
       `${RUNNING} Conv node. Name:'o_nchwc' Status Message: Input channels C is not equal to kernel channels * group. C: 1 kernel channels: 3 group: 1`,
-      'the input has 1 channels, and 3 are expected (operator Conv).',
+      'the input has 1 channels, but 3 are expected (operator Conv).',
     ],
     [
       `${RUNNING} Div node. Name:'' Status Message: element_wise_ops.cc:692 Compute Integer division by zero`,
@@ -52,7 +52,7 @@ describe('what ONNX Runtime says, in our words', () => {
     ],
     [
       `${RUNNING} TopK node. Name:'' Status Message: k argument [9] should not be greater than specified axis dim value [3]`,
-      '9 elements are asked for, and there are 3 (operator TopK).',
+      '9 elements are requested, but there are 3 (operator TopK).',
     ],
     [
       `${RUNNING} ConstantOfShape node. Name:'' Status Message: /onnxruntime_src/onnxruntime/core/framework/op_kernel.cc:83 virtual OrtValue* onnxruntime::OpKernelContext::OutputMLValue(int, const onnxruntime::TensorShape&) [ONNXRuntimeError] : 1 : FAIL : tensor.cc:57 CalculateTensorStorageSize Tensor shape.Size() must be >= 0\n`,
@@ -64,13 +64,13 @@ describe('what ONNX Runtime says, in our words', () => {
     ],
     [
       `${RUNNING} Expand node. Name:'' Status Message: invalid expand shape`,
-      'operator Expand does not take what reaches it. Check the shapes and values of the inputs.',
+      'operator Expand rejects its input. Check the shapes and values of the inputs.',
     ],
     [
       `${RUNNING} FusedConv node. Name:'inner_1' Status Message: virtual common::Status onnxruntime::X::Compute(OpKernelContext *) const [with T = float] nobody has seen this`,
-      'an operator does not take what reaches it. Check the shapes and values of the inputs.',
+      'an operator rejects its input. Check the shapes and values of the inputs.',
     ],
-    ['', 'an operator does not take what reaches it. Check the shapes and values of the inputs.'],
+    ['', 'an operator rejects its input. Check the shapes and values of the inputs.'],
   ])('%s', (message, said) => {
     expect(runReason(message)).toBe(said)
   })

@@ -150,7 +150,7 @@ describe('providers', () => {
       expect(await engine.health()).toMatchObject({
         ok: true,
         provider: 'cpu',
-        detail: 'webgpu does not run here: it ends the process',
+        detail: 'webgpu does not run here, because it ends the process',
         recoveries: 1,
       })
     },

@@ -167,7 +167,7 @@ describe('a process that ends', () => {
     expect(session.alive).toBe(false)
     await expect
       .poll(() => reasons, { timeout: 30_000 })
-      .toEqual([['engine_process_ended', expect.stringMatching(/^it held \d+ bytes of memory, more than 1$/)]])
+      .toEqual([['engine_process_ended', expect.stringMatching(/^it used \d+ bytes of memory, more than 1$/)]])
   })
 
   it('is not started again once closed', async () => {

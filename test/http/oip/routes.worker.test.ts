@@ -192,7 +192,7 @@ describe('inference', () => {
     expect(refused.status).toBe(400)
     expect(await refused.json()).toMatchObject({
       code: 'unsupported_output',
-      error: expect.stringMatching(/"y" holds NaN or infinities.*binary_data_output/),
+      error: expect.stringMatching(/"y" contains NaN or infinities.*binary_data_output/),
       output: 'y',
     })
     const binary = await ask({ non_finite: 'refuse', binary_data_output: true })
@@ -380,8 +380,8 @@ describe('what is refused', () => {
     ['no JSON', '{"inputs": [', 'invalid_json', /JSON/],
     ['JSON that is not UTF-8', Uint8Array.of(0x22, 0xff, 0x22), 'invalid_json', /UTF-8/],
     ['nothing', '', 'empty_input', /no body/],
-    ['an array', [], 'invalid_request', /an empty list was sent, and an object is needed/],
-    ['null', null, 'invalid_request', /null was sent, and an object is needed/],
+    ['an array', [], 'invalid_request', /an empty list was sent, but an object is needed/],
+    ['null', null, 'invalid_request', /null was sent, but an object is needed/],
     ['no inputs', {}, 'invalid_request', /"inputs"/],
     ['an id that is a number', { id: 1, inputs: [A, B] }, 'invalid_request', /"id"/],
     [
@@ -421,7 +421,7 @@ describe('what is refused', () => {
       'invalid_request',
       /"sequence_id" is not supported/,
     ],
-    ['a priority', { inputs: [A, B], parameters: { priority: 2 } }, 'invalid_request', /no priorities/],
+    ['a priority', { inputs: [A, B], parameters: { priority: 2 } }, 'invalid_request', /not supported/],
     ['a timeout below 0', { inputs: [A, B], parameters: { timeout: -1 } }, 'invalid_request', /"parameters\.timeout"/],
     [
       'another word for NaN',
@@ -507,7 +507,7 @@ describe('what is refused', () => {
   const bad: [string, Uint8Array, Record<string, string>, number, RegExp][] = [
     ['a body cut off', whole.body.slice(0, -1), whole.headers, 400, /only 7 are left/],
     ['a header cut off', whole.body.slice(0, 10), whole.headers, 400, /says \d+ bytes, but the body has 10/],
-    ['bytes left over', new Uint8Array([...whole.body, 0]), whole.headers, 400, /1 bytes .* left over/],
+    ['bytes left over', new Uint8Array([...whole.body, 0]), whole.headers, 400, /1 bytes .* remain/],
     ['a length that is too small', whole.body, withLength('5'), 400, /JSON/],
     ['a length that is too great by one', whole.body, withLength(String(whole.body.length - 7)), 400, /JSON/],
     ['a length of 0', whole.body, withLength('0'), 400, /at least 1/],

@@ -74,8 +74,8 @@ describe('options of the origin', () => {
     [['--cache-gb', '-1'], '--cache-gb'],
     [['--providers', 'cuda,tpu'], '"tpu" is not one of cuda, webgpu, cpu'],
     [['--log-level', 'loud'], '--log-level'],
-    [['--models', 'A b'], 'is not the name of a model'],
-    [['--models', 'a', '--preload', 'b'], '--preload names "b", which --models leaves out'],
+    [['--models', 'A b'], 'is not a model name'],
+    [['--models', 'a', '--preload', 'b'], '--preload names "b", but --models does not'],
     [['--key-file', 'x'], 'not both'],
   ])('refuses %j', async (args, message) => {
     await expect(readOptions(args, env)).rejects.toThrow(message)
@@ -89,7 +89,7 @@ describe('options of the origin', () => {
     const short = await readOptions([], { VERGE_ORIGIN_KEY: `${KEY},tooshort` }).catch((error: Error) => error)
     expect(short).toMatchObject({ message: expect.stringContaining('at least 32 characters') })
     expect(String(short)).not.toContain('tooshort')
-    await expect(readOptions([], { VERGE_ORIGIN_KEY: ' , ' })).rejects.toThrow('holds no key')
+    await expect(readOptions([], { VERGE_ORIGIN_KEY: ' , ' })).rejects.toThrow('has no key')
     const missing = await readOptions(['--key-file', join(folder, 'none')], {}).catch((error: Error) => error)
     expect(missing).toMatchObject({ message: expect.stringContaining('cannot be read') })
   })
@@ -115,7 +115,7 @@ describe('the key that this machine shares', () => {
   it('says so when the file holds none', async () => {
     const file = join(folder, 'short.key')
     await writeFile(file, 'short\n')
-    await expect(localOriginKey(file)).rejects.toThrow('holds no key of at least 32 characters')
+    await expect(localOriginKey(file)).rejects.toThrow('has no key of at least 32 characters')
   })
 })
 
@@ -124,7 +124,7 @@ describe('where an origin has its models from', () => {
     openSource({ from, key: KEY, cacheFolder: join(folder, 'cache'), environment, progress() {} })
 
   it.each([
-    ['http://verge.example.com', 'https:// alone'],
+    ['http://verge.example.com', 'needs an https:// address'],
     ['https://user@verge.example.com', 'is not the address of a Worker'],
     ['s3://No_Bucket', 'the name of an R2 bucket'],
     ['s3://models', 'R2_ENDPOINT or CLOUDFLARE_ACCOUNT_ID, R2_ACCESS_KEY_ID, R2_SECRET_ACCESS_KEY'],

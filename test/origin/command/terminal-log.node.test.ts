@@ -20,7 +20,7 @@ describe("an origin's log on a terminal", () => {
       '12:00:00  Listening on http://127.0.0.1:8788 (health and metrics on port 8789); not ready yet',
       '12:00:00  Engine native 1.30.0 computes on cpu',
       '12:00:00  Read the catalogue: 3 models',
-      '12:00:00  Ready: requests may come. Ctrl-C ends it.',
+      '12:00:00  Ready for requests. Press Ctrl-C to stop.',
     ])
   })
 
@@ -30,7 +30,7 @@ describe("an origin's log on a terminal", () => {
     logger.error('catalogue_unread', { error: new Error('No answer.', { cause: new Error('ECONNREFUSED') }) })
     logger.warn('batching_off', { key: 'abc', reason: 'rows\u001b[31m differ', rows: undefined })
     expect(lines).toEqual([
-      '12:00:00  error: The catalogue cannot be read; trying again (No answer. ECONNREFUSED)',
+      '12:00:00  error: The catalogue cannot be read. Trying again (No answer. ECONNREFUSED)',
       '12:00:00  warn: batching off key=abc reason=rows\ufffd[31m differ',
     ])
   })
@@ -61,7 +61,7 @@ describe('steps', () => {
     )
     expect(lines).toEqual(['Starting'])
     await clock.advance(9_000)
-    expect(lines).toEqual(['Starting', '  still at it after 4.0 s', '  still at it after 8.0 s'])
+    expect(lines).toEqual(['Starting', '  still running after 4.0 s', '  still running after 8.0 s'])
     finish()
     expect(await slow).toBe('started')
     await clock.advance(60_000)

@@ -16,11 +16,11 @@ export interface HuffmanTable {
 }
 
 export function damaged(): VergeError {
-  return new VergeError('invalid_image', 'The JPEG is damaged: its compressed data do not decode. Send it again.')
+  return new VergeError('invalid_image', 'The JPEG is damaged: its compressed data cannot be decoded. Send it again.')
 }
 
 export function incomplete(): VergeError {
-  return new VergeError('invalid_image', 'The JPEG is incomplete: its data end too early. Send all of it.')
+  return new VergeError('invalid_image', 'The JPEG is incomplete: its data ends too early. Send the whole file.')
 }
 
 /** Where data goes on behind the restart marker that is next. @throws invalid_image where another marker is next, or nothing */

@@ -25,7 +25,10 @@ export function isFrameHeader(marker: number): boolean {
 }
 
 function unsupported(what: string): VergeError {
-  return new VergeError('invalid_image', `${what} JPEGs are not supported. Save it as a baseline or progressive one.`)
+  return new VergeError(
+    'invalid_image',
+    `${what} JPEGs are not supported. Save the image as a baseline or progressive JPEG.`,
+  )
 }
 
 /** @throws invalid_image */

@@ -34,4 +34,4 @@ export function transformSteps(side: number): number {
 }
 
 /** What is said where the work turns out to be more than was foreseen. */
-export const refusal: Refusal = tooManySteps('This JPEG', 'Send a smaller picture, or save it as a baseline JPEG')
+export const refusal: Refusal = tooManySteps('This JPEG', 'Send a smaller image, or save it as a baseline JPEG')

@@ -43,7 +43,7 @@ export function readStructure(bytes: Uint8Array, maxScans: number, meter: StepMe
     }
   }
   if (frame === undefined) {
-    throw new VergeError('invalid_image', 'The JPEG has no frame header. Send the whole picture.')
+    throw new VergeError('invalid_image', 'The JPEG has no frame header. Send the whole file.')
   }
   if (scans.length === 0) throw incomplete()
   return { bytes, frame, orientation: orientation ?? 1, scans }
@@ -77,7 +77,7 @@ export function checkDecodingSteps(
   }
   const kind = progressive ? `progressive, ${scans.length} scans` : `${specs.length} components`
   const what = `This JPEG (${width} x ${height} pixels, ${kind}, ${bytes.length} bytes)`
-  const advice = progressive ? 'Send a smaller picture, or save it as a baseline JPEG' : 'Send a smaller picture'
+  const advice = progressive ? 'Send a smaller image, or save it as a baseline JPEG' : 'Send a smaller image'
   meter.require(steps, tooManySteps(what, advice))
 }
 

@@ -105,7 +105,7 @@ function priceWebp({ width, height, frame, lossy, picture, alpha }: WebpFile, me
   }
   if (!lossy || alpha !== undefined) steps += pixels * (LOSSLESS_PIXEL + TRANSFORMED_PIXEL)
   const what = `This WebP (${frame.width} x ${frame.height} pixels, ${picture.length} bytes)`
-  meter.require(steps, tooManySteps(what, 'Send a smaller picture'))
+  meter.require(steps, tooManySteps(what, 'Send a smaller image'))
 }
 
 function* lossyRaster(

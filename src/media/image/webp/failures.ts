@@ -1,9 +1,9 @@
 import { VergeError } from '../../../core/errors.ts'
 
 export function damaged(): VergeError {
-  return new VergeError('invalid_image', 'The WebP is damaged: its data do not decode. Send it again.')
+  return new VergeError('invalid_image', 'The WebP is damaged: its data cannot be decoded. Send it again.')
 }
 
 export function incomplete(): VergeError {
-  return new VergeError('invalid_image', 'The WebP is incomplete: its data end too early. Send all of it.')
+  return new VergeError('invalid_image', 'The WebP is incomplete: its data ends too early. Send the whole file.')
 }

@@ -28,7 +28,7 @@ export function readGroups(reader: BitReader, count: number, cacheSize: number):
   if (count > MOST_GROUPS) {
     throw new VergeError(
       'invalid_image',
-      `The WebP is written in more than ${MOST_GROUPS} codes. Save it again with fewer.`,
+      `The WebP uses more than ${MOST_GROUPS} code groups. Save it again with another program.`,
     )
   }
   return Array.from({ length: count }, () => ({

@@ -17,4 +17,4 @@ export const TRANSFORMED_PIXEL = 15
 /** The codes of one group. */
 export const CODE_GROUP = 25_000
 
-export const refusal: Refusal = tooManySteps('This WebP', 'Send a smaller picture')
+export const refusal: Refusal = tooManySteps('This WebP', 'Send a smaller image')

@@ -91,7 +91,7 @@ setInterval(() => {}, 1000)`,
     )
     await started(
       ['--import', pathToFileURL(otherwise).href, join(ROOT, 'scripts/launch.mjs'), ...args],
-      /Ctrl-C ends it/,
+      /Press Ctrl-C to stop/,
     )
     const mine = async () => withText(String(port))
     const processes = await mine()
