@@ -6,7 +6,7 @@ import { importKey, type SignatureRefusal, SignatureVerifier } from './signature
 const MESSAGE = 'The signature was not accepted. It has to be made with a key of ORIGINS.'
 const MESSAGES: Partial<Record<SignatureRefusal, string>> = {
   unsupported_version:
-    'The origin signs requests in a way that this Worker does not know: their versions of Verge differ. Deploy the same version of both.',
+    'This Worker does not know the signature format of the origin, because their versions of Verge differ. Deploy the same version to both.',
 }
 
 /**

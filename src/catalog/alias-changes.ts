@@ -2,21 +2,21 @@ import { VergeError } from '../core/errors.ts'
 import { ALIAS_SCHEMA, type Alias, isSeeded, type Visibility } from './alias.ts'
 import { canonicalJson } from './canonical-json.ts'
 
-/** What a change of an alias decides. The rest follows, such as `history` from what is live. */
+/** The decisions of an alias change. Other fields follow from them, such as `history` from the live versions. */
 export interface AliasFields extends Pick<Alias, 'visibility' | 'versions' | 'live'> {
   readonly created?: Alias['created']
-  /** The alias is still seeding's own. Absent: somebody has decided what is live. */
+  /** Only seeding has changed the alias. Absent: the operator has decided what is live. */
   readonly bySeeding?: boolean
 }
 
-/** Decides from the alias as it is, null if there is none. May be asked again, with a newer one. */
+/** Decides by the current alias, null if there is none. May be called again with a newer alias. */
 export type AliasChange = (old: Alias | null) => AliasFields
 
 export interface PublishOptions {
   /**
-   * Whether the version answers where none is named, alone. The first version of a model has to. `seeding`: yes, and with
-   * this visibility, as long as nobody but seeding has changed the model; else it is added, and what is live and who may
-   * see it stay as they are.
+   * Whether the version becomes the only live one. The first version of a model must. `seeding`: yes, with this
+   * visibility, if only seeding has changed the model; otherwise the version is added, and live versions and visibility
+   * stay unchanged.
    */
   readonly live: boolean | 'seeding'
   /** Left as it is, or private for a new model, if not said. */
@@ -48,7 +48,7 @@ export function nextAlias(model: string, old: Alias | null, change: AliasChange)
 /** Whether a change leaves an alias as it is, so that nothing has to be written. */
 export function isUnchanged(old: Alias | null, next: Alias): boolean {
   if (old === null) return false
-  // an older Verge's record of what was live before says the same as the history made of it
+  // an older Verge's record of earlier live versions is equivalent to the history made from it
   const { previous: _, ...rest } = old
   const history = historyOf(old)
   const comparable = (alias: Alias): string =>
@@ -56,7 +56,7 @@ export function isUnchanged(old: Alias | null, next: Alias): boolean {
   return comparable(next) === comparable({ ...rest, ...(history.length > 0 && { history }) })
 }
 
-/** Adds a version. @throws conflict if it is the first and not to be live */
+/** Adds a version. @throws conflict if it is the first and should not be live */
 export function published(model: string, version: string, digest: string, options: PublishOptions): AliasChange {
   return (old) => {
     if (old === null && !options.live) {

@@ -14,8 +14,8 @@ export interface CopyOptions {
 }
 
 /**
- * Brings the copies of an alias to what the truth holds. Writers race, and copies have no conditional writes; so each
- * writer looks at the truth again after it has written, and whoever wrote last has then written the newest.
+ * Updates the copies of an alias from the source of truth. Writers race, and copies have no conditional writes. Each
+ * writer therefore reads the source again after its write, so that the last writer has written the newest alias.
  * @returns how many writes it took
  * @throws store_unavailable if a copy may have been left out of date
  */

@@ -32,7 +32,7 @@ export const aliasSchema = z.object({
    * writer raises the generation, also an older Verge that does not know this field.
    */
   seeded: z.number().int().positive().optional(),
-  /** What was live before, as an older Verge recorded it. Read for rollbacks, and replaced by `history`. */
+  /** Earlier live versions in the format of an older Verge. Read for rollbacks, and replaced by `history`. */
   previous: liveSchema.optional(),
 })
 

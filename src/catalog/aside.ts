@@ -1,30 +1,30 @@
 import * as z from 'zod'
 import { blobSchema, FORMATS, PLACEMENTS, PLACES, type Place } from './manifest.ts'
 
-/** An artifact that a newer Verge has written: it is left aside, so that what is understood can still be served. */
+/** An artifact in the format of a newer Verge. It is skipped, so that the known artifacts can still be served. */
 export interface AsideArtifact {
   readonly id: string
-  /** What is not understood, for a person: `format "vnn"`. */
+  /** The unknown part, for a person: `format "vnn"`. */
   readonly what: string
   /** Those of its places that are known; empty if none is. */
   readonly places: readonly Place[]
-  /** Its bytes, where they are stored as chunks: they are needed, whoever can use them. */
+  /** Its blob, if it is stored as chunks: the chunks must be kept. */
   readonly blob?: z.infer<typeof blobSchema>
 }
 
-/** What an artifact of any Verge has; the rest of one that is not understood is anybody's guess. */
+/** Fields that artifacts of every Verge version have. */
 const anyArtifact = z.object({ id: z.string().min(1).max(64), format: z.string(), places: z.array(z.string()) })
 const anyManifest = z.object({ artifacts: z.array(anyArtifact), placement: z.string().optional() })
 
 export interface Sorted {
-  /** The manifest's value without what is not understood. */
+  /** The manifest's value without its unknown parts. */
   readonly value: unknown
   readonly aside: readonly AsideArtifact[]
 }
 
 /**
- * Takes out of a stored manifest the artifacts whose `format` or whose every place is unknown, the unknown places of the
- * others, and a `placement` that is unknown, which then is `auto`. What is damaged stays, for the schema to refuse.
+ * Removes from a stored manifest the artifacts with an unknown `format` or only unknown places, the unknown places of
+ * the others, and an unknown `placement`, which becomes `auto`. Damaged parts stay, so that the schema refuses them.
  */
 export function sortedByUnderstanding(value: unknown): Sorted {
   const parsed = anyManifest.safeParse(value)
@@ -52,7 +52,7 @@ export function sortedByUnderstanding(value: unknown): Sorted {
   return { value: { ...rest, artifacts: understood, ...(keeps && { placement }) }, aside }
 }
 
-/** What is wrong with an artifact that was left aside, behind its name, and what to do. */
+/** A phrase after the artifact's name that says why it was skipped, and what to do. */
 export function asideReason({ what }: AsideArtifact): string {
   return `has a ${what}, which this version of Verge does not know (deploy a newer one)`
 }

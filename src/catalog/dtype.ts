@@ -1,4 +1,4 @@
-/** Precisions whose rows do not depend on each other; of one that a newer Verge brings nothing is known. */
+/** Precisions whose rows are independent of each other; not known for precisions of a newer Verge. */
 const ROW_BY_ROW: ReadonlySet<string> = new Set(['fp32', 'fp16', 'q4', 'q4f16', 'bnb4'])
 
 /**

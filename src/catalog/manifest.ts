@@ -14,8 +14,8 @@ import { tabularSettingsSchema } from './settings/tabular.ts'
 /**
  * The manifest of one version of a model: immutable, addressed by the SHA-256 of its JSON bytes.
  *
- * Evolution is additive: a reader ignores fields that it does not know, a writer never changes what a field means, and
- * `schema` rises only when an old reader would answer wrongly.
+ * Evolution is additive: a reader ignores unknown fields, a writer never changes the meaning of a field, and `schema`
+ * rises only when an old reader would answer wrongly.
  */
 export const MANIFEST_SCHEMA = 1
 
@@ -41,8 +41,9 @@ export const tensorSpecSchema = z.object({
 })
 
 /**
- * What a run costs, in units that do not depend on the machine: one is the time that a million multiply-adds of a
- * 32-bit matrix product take in the same engine. `base` is for any run, `perElement` for each element of its inputs.
+ * Cost of a run in units that do not depend on the machine: one unit is the time that the same engine needs for a
+ * million multiply-adds of a 32-bit matrix product. `base` applies to every run, `perElement` to each element of its
+ * inputs.
  */
 export const costSchema = z.object({ base: z.number().nonnegative(), perElement: z.number().nonnegative() })
 
@@ -73,8 +74,8 @@ export const artifactSchema = blobSchema.extend({
   /** Measured bytes of wasm heap that a run takes beside the session: at the edge, for any run and for each input element. */
   activations: z.object({ base: z.number().nonnegative(), perElement: z.number().nonnegative() }).optional(),
   /**
-   * Loops whose end depends on what is sent: the input that is the number of steps, where one is; the most steps, after
-   * which a run fails; and the estimated cost of a step, for any and for each element of the inputs.
+   * Loops whose length depends on the inputs: the input with the number of steps, if there is one; the maximum steps,
+   * after which a run fails; and the estimated cost of a step, constant and per element of the inputs.
    */
   loops: z
     .array(
@@ -94,7 +95,7 @@ export const artifactSchema = blobSchema.extend({
 /** Of a model's input: more of them do not fit into an isolate. */
 const MOST_PIXELS = 4 * 1024 * 1024
 
-/** Of what a picture is resized to before it is cut. */
+/** Size of the image before the crop. */
 const side = z.number().int().positive().max(16_384)
 
 /** How a picture becomes a tensor. Sizes are [height, width] in pixels. */
@@ -204,7 +205,7 @@ export const manifestSchema = fields.refine(
   { path: ['artifacts'], message: 'may be missing only where "placement" is "origin"' },
 )
 
-/** As it is read, once what a newer Verge has written is left aside (`aside.ts`): then no artifact may be left. */
+/** The schema for reading, after the parts of a newer Verge are removed (`aside.ts`), which may leave no artifact. */
 export const understoodSchema = fields
 
 export type Blob = z.infer<typeof blobSchema>

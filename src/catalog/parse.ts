@@ -42,7 +42,7 @@ export function parseManifest(bytes: Uint8Array, model: string, version: string)
   return { ...named(understoodSchema, value, model, version), aside }
 }
 
-/** Checks a manifest that is to be written. @throws manifest_invalid */
+/** Checks a manifest before it is written. @throws manifest_invalid */
 export function checkManifest(value: unknown, model: string, version: string): Manifest {
   return named(manifestSchema, value, model, version)
 }
@@ -90,7 +90,7 @@ function checked<T>(
   what: string,
   fix: string,
 ): T {
-  // before all else, because what a newer schema means to say cannot be judged by this one
+  // first, because this schema cannot judge a manifest of a newer schema
   const field = schemaField.safeParse(value)
   if (field.success && field.data.schema > newest) {
     throw new VergeError(

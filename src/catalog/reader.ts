@@ -36,9 +36,9 @@ interface Kept<T> {
 }
 
 /**
- * Reads the catalogue from layers of stores, nearest first, the truth last. A copy that is invalid is reported and left
- * for the next layer. What was read is kept in the isolate as values, never as promises: in workerd a request must not
- * wait for what another has begun.
+ * Reads the catalogue from layers of stores, nearest first, the source of truth last. An invalid copy is reported, and
+ * the next layer is read. The isolate caches values, never promises, because in workerd a request must not wait for
+ * another request's work.
  */
 export class CatalogReader {
   readonly #layers: readonly Store[]
@@ -86,7 +86,7 @@ export class CatalogReader {
   }
 
   /**
-   * The manifest of a version, whose bytes have to have the digest that the alias names.
+   * The manifest of a version. Its bytes must have the digest in the alias.
    * @throws manifest_invalid, store_unavailable, cancelled, deadline_exceeded
    */
   async manifest(model: string, version: string, digest: string, signal?: AbortSignal): Promise<Manifest> {
@@ -121,7 +121,7 @@ export class CatalogReader {
   }
 
   /**
-   * Every model's alias as the truth has it, by name. One that cannot be read is reported and left out.
+   * Every model's alias in the source of truth, by name. Unreadable aliases are reported and left out.
    * @throws store_unavailable, cancelled, deadline_exceeded
    */
   async list(signal?: AbortSignal): Promise<readonly Alias[]> {
@@ -172,7 +172,7 @@ export class CatalogReader {
     return this.#fromLayers(aliasKey(model), this.#limits.aliasBytes, signal, async (bytes, store) => {
       const alias = parseAlias(bytes, model)
       if (store !== this.#truth && alias.generation < generation) {
-        // KV may fall back behind what it has shown already; a release must not be undone by that
+        // KV may return an older value than before, which must not undo a release
         throw new VergeError('alias_invalid', `The copy of the alias of model "${model}" is out of date.`)
       }
       return alias

@@ -20,15 +20,19 @@ export function blobsOf({ artifacts, aside = [], files = {} }: Manifest): readon
   return [...artifacts, ...aside.flatMap(({ blob }) => blob ?? []), ...Object.values(files)]
 }
 
-/** Checks what a manifest declares of its blobs. An artifact for an origin may be larger than an isolate. @throws manifest_invalid */
+/**
+ * Checks the declared blobs of a manifest. An artifact for an origin may be larger than an isolate.
+ * @throws manifest_invalid
+ */
 export function checkBlobs(manifest: Manifest, limits: Pick<Limits, 'chunkBytes'>): void {
   const roomy = { chunkBytes: limits.chunkBytes, artifactBytes: Number.POSITIVE_INFINITY }
   for (const blob of blobsOf(manifest)) checkBlob(blob, roomy)
 }
 
 /**
- * Checks that the truth holds all that a version needs: the manifest with this digest, and every chunk that it names.
- * @throws manifest_invalid, weights_unavailable, store_unavailable, what the signal says
+ * Checks that the source of truth has everything that a version needs: the manifest with this digest, and every chunk
+ * in it.
+ * @throws manifest_invalid, weights_unavailable, store_unavailable, the signal's reason
  */
 export async function assertServable(
   truth: Store,

@@ -45,7 +45,7 @@ export interface CatalogWriterOptions {
 }
 
 export interface WriteOptions {
-  /** Ends what comes before the alias's own write. That write, and bringing the copies up to date after it, are finished. */
+  /** Cancels the work before the write of the alias. That write and the update of the copies always complete. */
   readonly signal?: AbortSignal | undefined
 }
 
@@ -76,8 +76,8 @@ interface StoredBytes {
 }
 
 /**
- * Writes the catalogue: the truth first, then the copies. Blobs and manifests are only ever added; an alias moves by a
- * conditional write, and only to what the truth holds completely.
+ * Writes the catalogue: the source of truth first, then the copies. Blobs and manifests are only added. An alias
+ * changes by a conditional write, and only to versions that are complete in the source of truth.
  */
 export class CatalogWriter {
   readonly #truth: Store
@@ -96,15 +96,15 @@ export class CatalogWriter {
     this.#limits = options.limits
   }
 
-  /** What it writes to. */
+  /** The stores to write to. */
   get stores(): { readonly truth: Store; readonly copies: readonly Store[] } {
     return { truth: this.#truth, copies: this.#copies }
   }
 
   /**
-   * Stores a blob, chunk by chunk as given (see `splitChunks`); what is there already and good is not written again.
-   * `hot` also copies it near the readers. `verify: false` trusts the size of what is there, and mends nothing.
-   * @throws manifest_invalid if a chunk is too large, store_unavailable, what the signal says
+   * Stores a blob in the given chunks (see `splitChunks`); intact stored chunks are not written again. `hot` also
+   * copies it near the readers. `verify: false` trusts the size of stored chunks, and repairs nothing.
+   * @throws manifest_invalid if a chunk is too large, store_unavailable, the signal's reason
    */
   putBlob(
     chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
@@ -120,9 +120,10 @@ export class CatalogWriter {
   }
 
   /**
-   * Stores a version's manifest, which never changes afterwards. A stored one that is not what its alias says was
-   * damaged, and is written over.
-   * @throws manifest_invalid, conflict if the version exists with other contents, store_unavailable, what the signal says
+   * Stores a version's manifest, which never changes afterwards. A stored manifest that differs from its alias is
+   * damaged, and is overwritten.
+   * @throws manifest_invalid, conflict if the version exists with other contents, store_unavailable, the signal's
+   * reason
    */
   async putManifest(manifest: Manifest, { signal }: WriteOptions = {}): Promise<ManifestPut> {
     const { model, version } = manifest
@@ -158,11 +159,11 @@ export class CatalogWriter {
   }
 
   /**
-   * Moves a model's alias by one conditional write, trying again with the newer alias when another writer was faster;
-   * then brings the copies up to date. `change` may be called repeatedly; what it gives back unchanged is not written.
-   * @throws what `change` throws; alias_invalid; conflict if a version would change its contents, or too many races
-   * were lost; manifest_invalid and weights_unavailable if the truth lacks what a live or new version needs;
-   * store_unavailable, what the signal says
+   * Changes a model's alias by one conditional write, retries with the newer alias if another writer was faster, then
+   * updates the copies. `change` may be called repeatedly; an unchanged result is not written.
+   * @throws errors of `change`; alias_invalid; conflict if a version would change its contents, or too many races were
+   * lost; manifest_invalid and weights_unavailable if a live or new version is incomplete in the source of truth;
+   * store_unavailable, the signal's reason
    */
   async updateAlias(model: string, change: AliasChange, { signal }: WriteOptions = {}): Promise<AliasUpdate> {
     const checked = new Set<string>()
@@ -228,13 +229,13 @@ export class CatalogWriter {
   }
 
   /**
-   * Removes a model's alias, in the truth first and then in the copies, and so the model. Its manifests and weights stay
-   * where they are. A name that is not there is no error: copies that were left behind are removed all the same.
-   * @param etag of the alias that the decision was made on, null if there was none
-   * @throws conflict if the alias has changed since, store_unavailable if a copy may have stayed, what the signal says
+   * Removes a model by removing its alias, in the source of truth first and then in the copies. Manifests and weights
+   * stay. A missing alias is not an error: leftover copies are removed anyway.
+   * @param etag of the alias on which the decision is based, null if there was none
+   * @throws conflict if the alias has changed since, store_unavailable if a copy may remain, the signal's reason
    */
   async dropModel(model: string, etag: string | null, { signal }: WriteOptions = {}): Promise<void> {
-    // stores have no conditional deletion, so what is written between this look and the deletion is lost
+    // stores have no conditional deletion, so a write between this check and the deletion is lost
     const present = await this.#truth.head(aliasKey(model), { signal })
     if ((present?.etag ?? null) !== etag) {
       throw new VergeError(

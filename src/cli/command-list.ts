@@ -43,7 +43,7 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     load: async () => (await import('./commands/setup.ts')).setupCommand,
   },
   completion: {
-    about: 'prints what makes a shell complete commands, options and their values',
+    about: 'prints a completion script for a shell',
     load: async () => (await import('./commands/completion.ts')).completionCommand(COMMANDS),
   },
   doctor: {

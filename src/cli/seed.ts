@@ -17,9 +17,9 @@ export interface SeedOptions {
 }
 
 /**
- * Writes models into the local R2 and KV of `wrangler dev`, in one process. What is there already is not written again,
- * and what somebody has released or hidden stays that way (see `publish`).
- * @throws conflict if a version is there with other contents
+ * Writes models into the local R2 and KV of `wrangler dev`, in one process. Stored objects are not written again, and
+ * releases and visibility set by commands stay unchanged (see `publish`).
+ * @throws conflict if a version exists with other contents
  */
 export async function seed({ persistTo, models, release = false }: SeedOptions): Promise<PushResult[]> {
   const target = await openTarget({ local: persistTo })
@@ -45,7 +45,7 @@ export async function seed({ persistTo, models, release = false }: SeedOptions):
   }
 }
 
-/** One line for each model: what was written, or that nothing had to be. */
+/** One line per model with the result. */
 export function describePublished(result: PushResult): string {
   const { model, version, generation, written } = result
   const what = written === 0 ? 'nothing to write' : `${written} written`

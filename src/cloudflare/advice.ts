@@ -44,7 +44,7 @@ export function apiAdvice(status: number, codes: readonly number[]): string {
 /** Where the keys for R2's S3 API are from. */
 export type KeySource = 'keys' | 'token'
 
-const CLOCK = "This machine's clock differs too much from Cloudflare's. Set the clock, then run the again."
+const CLOCK = "This machine's clock differs too much from Cloudflare's. Set the clock, then run the command again."
 const KEY_RULES =
   'An access key id has 32 hexadecimal digits and a secret 64. Create both in the dashboard ("R2 Object Storage", "Manage ' +
   'API tokens"), or unset both to use CLOUDFLARE_API_TOKEN.'

@@ -214,7 +214,7 @@ function gaveUp({ origin, method }: HttpRequest, outcome: HttpHead | Error, atte
   if (outcome instanceof Error) {
     return new UsageError(
       `${origin.origin} does not answer, or closes the connection (${reasonOf(outcome)}; ${attempts} attempts). Check the network, ` +
-        'then run the again. Completed steps are not repeated.',
+        'then run the command again. Completed steps are not repeated.',
       { cause: outcome },
     )
   }

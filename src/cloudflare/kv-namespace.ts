@@ -39,7 +39,7 @@ export class RestKvNamespace implements KvNamespaceLike {
       const again = await this.#api.raw(request)
       if (again.status !== 200 || again.header('content-length') !== length) {
         again.body.destroy()
-        throw new UsageError('A value in KV changed while it was read. Run the again.')
+        throw new UsageError('A value in KV changed while it was read. Run the command again.')
       }
       return without(again.body, received)
     })

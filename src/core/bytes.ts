@@ -1,4 +1,4 @@
-/** Parts one after the other, in memory of their own. */
+/** Concatenates parts into new memory. */
 export function concatBytes(parts: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((total, part) => total + part.length, 0))
   let at = 0

@@ -9,10 +9,7 @@ export interface GrowingBytesOptions {
   readonly hold?: (bytes: number) => void
 }
 
-/**
- * Bytes that come piece by piece, in one buffer that grows with them: memory is given for what has come, not for what was
- * announced.
- */
+/** Collects bytes piece by piece in one growing buffer: memory follows the received bytes, not the declared length. */
 export class GrowingBytes {
   readonly #most: number
   readonly #padding: number

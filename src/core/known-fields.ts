@@ -1,9 +1,6 @@
 import type * as z from 'zod'
 
-/**
- * The names that an object may have at a place inside of what a schema takes, all alternatives together. Empty where the
- * schema has no names for it.
- */
+/** Names of the fields that a schema allows at a path, over all alternatives. Empty if the schema names none. */
 export function knownFields(schema: z.ZodType, path: readonly PropertyKey[]): readonly string[] {
   const found = new Set<string>()
   collect(schema as unknown as z.core.$ZodTypes, path, found)

@@ -27,17 +27,19 @@ export const LIMITS = {
   engineHeapBytes: 80 * MiB,
   /** Sessions kept loaded. The heap less ONNX Runtime's own ~10 MB and room for activations. */
   sessionBudgetBytes: 56 * MiB,
-  /** Sessions and what the run in progress takes beside them: the heap less ONNX Runtime's own 9 MiB and some holes. */
+  /** Sessions and the run in progress: the heap minus ONNX Runtime's own 9 MiB and some fragmentation. */
   workingBytes: 70 * MiB,
   /** A run that found no room waits so long for sessions in use: each is let go after a run or a token. */
   roomWaitMs: 2_000,
 
   /**
-   * Requests admitted at once, whatever they do: reading, waiting, running, or being answered. Each takes some 20 KiB; what
-   * they hold beside that is bounded by bytes, and what they compute by `backlogCost`.
+   * Requests admitted at once: reading, waiting, running, or being answered. Each takes about 20 KiB; byte limits bound
+   * its data, and `backlogCost` bounds its computation.
    */
   admittedRequests: 256,
-  /** Units that the runs of all requests may cost together: at 75 us a unit 15 s, half of what a caller waits. */
+  /**
+   * Maximum cost of the runs of all requests together, in units: 15 s at 75 us per unit, half of a caller's patience.
+   */
   backlogCost: 200_000,
   /** Bytes of the inputs that wait for their run, as tensors: 40 pictures of 224 x 224 in floats. */
   backlogBytes: 24 * MiB,
@@ -133,13 +135,13 @@ export const LIMITS = {
   stringBytes: 1 * MiB,
 
   /**
-   * Steps (docs/limits.md) that reading one picture, sound or table may take before its run is priced: a second of CPU on
-   * the machine of the benchmark. What the file's headers say is priced before anything is decoded.
+   * Steps (docs/limits.md) for reading one image, audio file or table before the cost of its run is known: a second of
+   * CPU on the machine of the benchmark. Steps are computed from the file's headers before anything is decoded.
    */
   decodeSteps: 1_000_000_000,
-  /** Steps between two turns of the event loop: 20 ms, about ten times what a turn costs. */
+  /** Steps between two yields to the event loop: 20 ms, about ten times the cost of a yield. */
   stepsBetweenPauses: 20_000_000,
-  /** Steps that may have their turn before one request's file or texts are read: 10 s, a third of what a caller waits. */
+  /** Maximum steps ahead of a request's file or texts: 10 s, a third of a caller's patience. */
   readingStepsAhead: 10_000_000_000,
   /** An image as it comes (PNG, JPEG, WebP). */
   imageBytes: 8 * MiB,
@@ -166,7 +168,7 @@ export const LIMITS = {
 
   /** A message of a stream: two seconds of 16 kHz PCM16. */
   streamMessageBytes: 64 * KiB,
-  /** What a stream may send at once when it begins; after a silence twice as much: 640 KB of 16 kHz PCM16. */
+  /** Burst at the start of a stream; after a silence twice as much: 640 KB of 16 kHz PCM16. */
   streamBurstSeconds: 10,
   /** How many times as fast as it is spoken a stream may come in. */
   streamSpeed: 2,
@@ -223,8 +225,8 @@ export const LIMITS = {
   /** A text in UTF-16 units. A token is at least one of them; far longer than the longest film review. */
   textLength: 200_000,
   /**
-   * UTF-16 units of all texts of a request, as far as they are read: what is cut off is not. The slowest tokenizers take
-   * 0.9 s of CPU for so many (docs/limits.md), and `embeddingTokens` have 24 units each then.
+   * UTF-16 units of all texts of a request, counting only the part that is read, not what is truncated. The slowest
+   * tokenizers take 0.9 s of CPU for them (docs/limits.md), which allows 24 units for each of `embeddingTokens`.
    */
   textLengthTogether: 400_000,
 
@@ -235,8 +237,8 @@ export const LIMITS = {
   requestItems: 20 * KiB,
 
   /**
-   * Rows of one table, which are one run that nothing else can interrupt. A forest of 100 trees of depth 6 takes 10 us a
-   * row, so these are 40 ms, and 0.4 s for a thousand trees; what is larger comes in parts.
+   * Rows of one table, which are one run that nothing else can interrupt. A forest of 100 trees of depth 6 takes 10 us
+   * per row, so these rows take 40 ms, and 0.4 s for a thousand trees. Larger tables must be sent in parts.
    */
   tableRows: 4_096,
   /**
@@ -263,7 +265,7 @@ export const LIMITS = {
   /** Wait before the last layer is asked a second time, so that a hiccup can pass. */
   chunkRetryPauseMs: 50,
 
-  /** Answer to another Worker: its message may have 32 MiB, with what the form of it takes. */
+  /** Answer to another Worker: a message may have 32 MiB, including its encoding. */
   rpcAnswerBytes: 30 * MiB,
 
   /** Manifests and aliases are read whole before they are parsed. */
@@ -285,7 +287,7 @@ export const LIMITS = {
   aliasesCached: 256,
   /** Names without a model that an isolate remembers, apart from the rest so that guessed names evict nothing. */
   unknownModelsCached: 1_024,
-  /** Models in one list: each is a read of its own. */
+  /** Models in one list: each needs a separate read. */
   modelsListed: 1_000,
   /** A writer that lost so many races in a row is told, instead of trying for ever. */
   aliasWriteAttempts: 16,
@@ -309,7 +311,7 @@ export const LIMITS = {
   originLeastTryMs: 250,
   /** Longest look at one origin. The cron trigger waits for the slowest. */
   originProbeMs: 5_000,
-  /** What an origin says of its health, in UTF-16 units, as far as it is kept. */
+  /** Kept length of an origin's health report, in UTF-16 units. */
   originDetailLength: 200,
   /** The shared record of origins' health as text: 32 origins of half a kilobyte each, and as much again. */
   healthRecordLength: 32 * KiB,
@@ -317,7 +319,7 @@ export const LIMITS = {
   healthTtlMs: 30_000,
   /** A record older than this says nothing: its writer comes every second minute, and readers keep it a minute. */
   healthStaleMs: 180_000,
-  /** What reading it may add to a request; the read goes on afterwards. */
+  /** Latency that the read may add to a request; the read continues afterwards. */
   healthWaitMs: 50,
   /** A read that takes longer belongs to a request that was killed, and another begins one. */
   healthReadMs: 5_000,

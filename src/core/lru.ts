@@ -1,11 +1,14 @@
-/** Values by key within a budget: the one that was used longest ago goes first. The newest is kept even if it is larger. */
+/**
+ * Values by key within a budget; evicts the least recently used first. The newest is kept even if it exceeds the
+ * budget.
+ */
 export class LruMap<V> {
   readonly #budget: number
   readonly #sizeOf: (value: V) => number
   readonly #entries = new Map<string, V>()
   #total = 0
 
-  /** @param sizeOf what a value takes of the budget; 1 if left out, so that the budget is a number of values */
+  /** @param sizeOf size of a value; default 1, so that the budget is a number of values */
   constructor(budget: number, sizeOf: (value: V) => number = () => 1) {
     this.#budget = budget
     this.#sizeOf = sizeOf

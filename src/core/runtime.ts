@@ -29,7 +29,7 @@ export interface RequestContext {
   readonly requestId: string
   /** Raised when the caller leaves or its deadline passes (`signal.reason` is then a `deadline_exceeded` error). */
   readonly signal: AbortSignal
-  /** When the caller stops waiting, by the clock; absent where nobody has said. */
+  /** When the caller stops waiting, by the clock; absent if there is no deadline. */
   readonly deadline?: number
   /** Keeps work alive past the end of the request that began it. */
   waitUntil(work: Promise<unknown>): void

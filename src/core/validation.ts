@@ -3,7 +3,7 @@ import { type ErrorCode, VergeError } from './errors.ts'
 import { knownFields } from './known-fields.ts'
 
 /**
- * Checks a value against a schema and says in one sentence what is wrong with it, naming the field.
+ * Checks a value against a schema, and describes the first problem in one sentence that names the field.
  * @throws the code given
  */
 export function validate<T>(
@@ -28,7 +28,7 @@ export function validate<T>(
 interface Described {
   readonly message: string
   readonly path: readonly PropertyKey[]
-  /** What is wanted there, where all that is wrong is that something of another kind was sent. */
+  /** Expected kinds, if the only problem is a value of another kind. */
   readonly kinds?: readonly string[]
   /** Names that are there and should not be. */
   readonly unknown?: readonly string[]
@@ -38,9 +38,8 @@ interface Described {
 const NO_WORDS = 'Invalid input'
 
 /**
- * An issue in words: what was sent, and what is wanted. Of a value that may be one of several things the validator says
- * nothing but that it is none of them; here the one that came nearest says what is wrong, and all together where several
- * came as near.
+ * Describes an issue: what was sent, and what is needed. For a union the validator only reports that no alternative
+ * matches. Here the alternative that comes closest describes the problem, or all alternatives that are equally close.
  */
 function described(issue: z.core.$ZodIssue, root: unknown): Described {
   const { message, path } = issue
@@ -144,7 +143,7 @@ function fieldName(path: readonly PropertyKey[]): string {
     .slice(0, 200)
 }
 
-/** A message names what it does not know, which may be as long as a request. */
+/** A message names unknown fields, which may be as long as a request. */
 function clip(message: string): string {
   return message.length > MOST_MESSAGE ? `${message.slice(0, MOST_MESSAGE)}...` : message
 }
@@ -155,9 +154,9 @@ function lowerFirst(message: string): string {
 }
 
 /**
- * Refuses a value of more items and members than a request can need. To be asked before a schema that looks at each: the
- * validator keeps what is wrong with every one of them, so that a few megabytes of wrong items would become a gigabyte.
- * What stands under `data` are a tensor's elements: no schema looks at those, and they are counted by their shape.
+ * Refuses a value with more items and members than a request can need. Call it before a schema that checks each item:
+ * the validator keeps an issue per item, so a few megabytes of invalid items would become a gigabyte. `data` holds the
+ * elements of a tensor, which no schema checks; their number is checked by the shape.
  * @throws input_too_large
  */
 export function refuseManyItems(root: unknown, most: number): void {

@@ -2,9 +2,9 @@ import { throwIfAborted, VergeError } from './errors.ts'
 import type { Clock } from './runtime.ts'
 
 /**
- * A long computation in pieces. It yields the steps of each piece, so that whoever runs it can let the event loop turn in
- * between: a deadline or a caller that left is noticed there and nowhere else. A step is about a nanosecond of the machine
- * of the benchmark (docs/limits.md). Steps are counted because no clock moves while a Worker computes.
+ * A long computation in pieces. It yields the steps of each piece, so that the runner can let the event loop turn in
+ * between, which is the only time when a deadline or a disconnected caller is noticed. A step is about a nanosecond of
+ * the machine of the benchmark (docs/limits.md). Steps are counted because no clock moves while a Worker computes.
  */
 export type Work<T> = Generator<number, T, undefined>
 
@@ -31,12 +31,12 @@ export class StepMeter {
     return this.#spent
   }
 
-  /** The highest cost that was asked for: what the whole work takes, as far as it is known. */
+  /** The highest announced cost: the cost of the whole work, as far as known. */
   get required(): number {
     return this.#required
   }
 
-  /** Refuses work whose cost is known before any of it is done. @throws what `refusal` makes */
+  /** Refuses work by its cost before it starts. @throws the error of `refusal` */
   require(steps: number, refusal: Refusal): void {
     this.#required = Math.max(this.#required, this.#spent + steps)
     if (this.#spent + steps > this.limit) throw refusal(this.#spent + steps, this.limit)
@@ -48,7 +48,7 @@ export class StepMeter {
     if (this.#spent > this.limit) throw refusal(this.#spent, this.limit)
   }
 
-  /** Steps since this was asked last: what a piece of work yields. */
+  /** Steps since the last call: the value that a piece of work yields. */
   piece(): number {
     const steps = this.#spent - this.#reported
     this.#reported = this.#spent
@@ -88,9 +88,8 @@ interface Waiter {
 }
 
 /**
- * Runs one piece of work at a time, and lets the event loop turn between its pieces. One at a time, because work that was
- * begun holds memory: a picture that is being decoded takes up to 28 MiB of the isolate's 128. So what has begun is done
- * to its end.
+ * Runs one work at a time, and lets the event loop turn between its pieces. Only one, because started work holds
+ * memory: decoding an image takes up to 28 MiB of the isolate's 128. Started work therefore runs to its end.
  *
  * What has not begun shares the lane by its cost, as requests share the engine (`engine/run-queue.ts`): a work's rank is
  * the virtual time at its arrival plus its cost, and the lowest is next. Virtual time advances by the steps that are done
@@ -110,8 +109,8 @@ export class WorkLane {
   }
 
   /**
-   * @param cost taken for a turn of the event loop if left out
-   * @throws overloaded, cancelled, deadline_exceeded, and what the work throws
+   * @param cost default: the steps between two yields
+   * @throws overloaded, cancelled, deadline_exceeded, and errors of the work
    */
   async perform<T>(work: Work<T>, signal: AbortSignal, cost?: WorkCost): Promise<T> {
     throwIfAborted(signal)

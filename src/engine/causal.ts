@@ -35,7 +35,7 @@ export interface CausalLayout {
 
 const PAST = /^past_key_values\.(\d+)\.(?:decoder\.)?(key|value)$/
 
-/** @throws engine_unsupported, with what is amiss, if the signature is not that of a causal language model */
+/** @throws engine_unsupported, with the reason, if the signature is not that of a causal language model */
 export function causalLayout(signature: Signature): CausalLayout {
   let ids: TokenInput | undefined
   let mask: TokenInput | undefined
@@ -103,7 +103,7 @@ function isFixed(dimension: number | string | undefined): dimension is number {
   return typeof dimension === 'number' && dimension >= 0
 }
 
-/** What a step is given beside the cache: `tokens`, after `past` positions that are in the cache. */
+/** Inputs of a step beside the cache: `tokens`, after `past` cached positions. */
 export function stepInputs(layout: CausalLayout, tokens: readonly number[], past: number): Tensors {
   const inputs = new Map([[layout.ids.name, integers(layout.ids, [1, tokens.length], tokens)]])
   const put = (input: TokenInput | undefined, values: readonly number[]): void => {

@@ -14,7 +14,7 @@ export interface RunMemory {
   readonly perElement: number
 }
 
-/** A loop whose end depends on what is sent: see `src/onnx/bound-loops.ts`. */
+/** A loop whose length depends on the inputs: see `src/onnx/bound-loops.ts`. */
 export interface LoopCost {
   /** The input that is its number of steps; absent where it is not known before a run. */
   readonly input?: string | undefined
@@ -85,9 +85,10 @@ export interface Engine {
   /** Whether this engine can run the artifact, with a typed reason where it cannot. */
   supports(artifact: ArtifactInfo): Support
   /**
-   * Loads an artifact into a session. Streams: no second copy of the weights is made outside the engine's memory.
-   * A failed load leaves nothing behind. Loading an artifact whose earlier load never finished discards that one.
-   * @throws model_invalid, model_too_large, engine_full where others hold the memory, cancelled, and what the source throws
+   * Loads an artifact into a session. Streams: no second copy of the weights is made outside the engine's memory. A
+   * failed load leaves nothing behind. Loading an artifact whose earlier load never finished discards that one.
+   * @throws model_invalid, model_too_large, engine_full if other sessions use the memory, cancelled, and errors of the
+   * source
    */
   load(artifact: ArtifactInfo, source: ByteSource, context: LoadContext): Promise<Session>
   health(): Promise<EngineHealth>
@@ -137,11 +138,12 @@ export interface Session {
    */
   run(inputs: Tensors, options: RunOptions): Promise<Tensors>
   /**
-   * Continues a prompt with a causal language model whose inputs and outputs are named as Hugging Face exports name them
-   * (`input_ids`, `attention_mask`, `position_ids`, `past_key_values.N.key`; `logits`, `present.N.key`). Other requests'
-   * runs may come between two tokens. Ending the iteration ends the work. Absent where the engine cannot.
+   * Continues a prompt with a causal language model whose inputs and outputs are named as Hugging Face exports name
+   * them (`input_ids`, `attention_mask`, `position_ids`, `past_key_values.N.key`; `logits`, `present.N.key`). Other
+   * requests' runs may come between two tokens. Ending the iteration ends the work. Absent if the engine does not
+   * support it.
    * @param prompt token ids, at least one
-   * @throws engine_unsupported if the model is not of this kind, and what `run` throws
+   * @throws engine_unsupported if the model is not of this kind, and errors of `run`
    */
   generate?(prompt: readonly number[], options: GenerateOptions): AsyncIterable<number>
   /** `generate` keeps nothing in the engine: each of its runs may be made on another session of the same artifact. */

@@ -33,8 +33,8 @@ export class CausalDecoder<V> {
 
   /**
    * Adds tokens to the sequence. One feed at a time.
-   * @returns the logits of the last of them, one for each entry of the vocabulary, in memory of their own
-   * @throws what `Session.run` throws; engine_unsupported if the cache does not grow as it should
+   * @returns a copy of the logits of the last token, one per entry of the vocabulary
+   * @throws errors of `Session.run`; engine_unsupported if the cache does not grow as expected
    */
   async feed(tokens: readonly number[], options: StepOptions): Promise<Float32Array> {
     const { cache, logits } = this.layout
@@ -77,9 +77,9 @@ function lastLogits({ datatype, shape, data }: Tensor): Float32Array {
 }
 
 /**
- * Chooses tokens one after the other, feeding the model the prompt first and then each token that was chosen. A long
- * prompt is fed in parts where the model keeps a cache, each a run of its own, between which others may have a turn; a
- * merged decoder reads its prompt with another branch than what follows, and gets it whole.
+ * Chooses tokens one after the other, feeding the model the prompt first and then each chosen token. If the model has a
+ * cache, a long prompt is fed in parts as separate runs, so that other runs can execute in between. A merged decoder
+ * uses another branch for its prompt, and gets it whole.
  * @param feed adds tokens to the sequence and answers the logits of the last
  */
 export async function* decodeTokens(
@@ -92,7 +92,7 @@ export async function* decodeTokens(
   if (prompt.length === 0) {
     throw new VergeError('empty_input', 'A prompt must have at least one token.')
   }
-  // What is known of the request's arrival holds for its first run alone.
+  // The arrival of the request applies to its first run only.
   let step: StepOptions = { signal, ...(onTurn && { onTurn }), ...(runsBefore !== undefined && { runsBefore }) }
   const inParts = layout.cache.length > 0 && layout.branch === undefined
   const most = inParts ? prefillTokens : prompt.length

@@ -24,7 +24,9 @@ export interface RunQueueOptions {
 export interface QueuedRun {
   /** In the units of `costBetweenYields`; unbounded if left out. */
   readonly cost?: number
-  /** Whose work it is: each request gets its share of the turns. Work without it stands for a request of its own. */
+  /**
+   * The request of the work: each request gets its share of the engine. Work without it counts as a separate request.
+   */
   readonly request?: AbortSignal
   /** `RunCounter.finished` when the request came in; if left out, the loop may not have turned since the last run. */
   readonly runsBefore?: number | undefined
@@ -34,15 +36,15 @@ export interface QueuedRun {
 const UNKNOWN_COST = 1_000
 
 /**
- * Lets one synchronous piece of work through at a time, and sees to it that the event loop turns between two of them, so
- * that new requests are admitted, refused or cancelled while a queue is worked off. A request that came in after the last
- * run needs no wait for that: the loop has turned to bring it.
+ * Runs one synchronous piece of work at a time, and lets the event loop turn between two of them, so that new requests
+ * are admitted, refused or cancelled while a queue is worked off. A request that arrived after the last run does not
+ * wait for this, because the loop has turned to deliver it.
  *
- * Requests share the engine by cost (weighted fair queueing with equal weights): a request's rank is the virtual time at
- * its arrival plus what it has spent since, and the lowest rank has the next turn. Virtual time advances by the cost of a
- * run divided by the number of requests in the queue. So requests of one run each go in order of arrival, and one of many
- * small runs makes several of them in a row once others have had larger ones, instead of waiting for everybody's run
- * before each of its own.
+ * Requests share the engine by cost (weighted fair queueing with equal weights): a request's rank is the virtual time
+ * at its arrival plus the cost of its runs since, and the lowest rank is next. Virtual time advances by the cost of a
+ * run divided by the number of requests in the queue. So requests of one run each go in order of arrival, and one of
+ * many small runs makes several of them in a row once others have had larger ones, instead of waiting for everybody's
+ * run before each of its own.
  *
  * A request that is killed never leaves the queue by itself: a waiter that is first and does not begin is dropped.
  */

@@ -43,9 +43,9 @@ function callerOf(name: string): Caller {
 
 const REASONS = {
   missing: 'An origin answers its Workers only. Sign the request with the key that both have.',
-  malformed: 'The signature is not of the form that Verge writes (RFC 9421).',
+  malformed: 'The signature does not have the format that Verge writes (RFC 9421).',
   unsupported_version:
-    'The Worker signs requests in a way that this origin does not know: their versions of Verge differ. Deploy the same version of both.',
+    'This origin does not know the signature format of the Worker, because their versions of Verge differ. Deploy the same version to both.',
   unknown_key: 'The request is signed with an unknown key.',
   bad_signature: 'The signature does not match the request.',
   clock_skew:

@@ -15,9 +15,9 @@ export const AUDIO_MEDIA_TYPES = [
 ] as const
 
 const AUDIO_FILE: FileKind = {
-  noun: 'sound',
-  one: 'A sound',
-  ifTooLarge: 'Send a shorter one.',
+  noun: 'audio',
+  one: 'An audio file',
+  ifTooLarge: 'Send a shorter recording.',
   ifEmpty: 'The request has no audio. Send a WAV file.',
   types: {
     accepted: AUDIO_MEDIA_TYPES,

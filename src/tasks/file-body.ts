@@ -69,7 +69,7 @@ function fromBytes<Parameters>(
 /** @throws invalid_request, input_too_large */
 function bytesOfInputs(inputs: string, kind: FileKind, maxBytes: number): Uint8Array {
   if (/^\s*https?:/i.test(inputs)) {
-    throw refused(`No URL is ever fetched. Send the ${kind.noun} itself: its bytes, or base64 in "inputs".`)
+    throw refused(`Verge does not fetch URLs. Send the bytes of the ${kind.noun}, or base64 in "inputs".`)
   }
   const base64 = inputs.startsWith('data:') ? dataUrlContent(inputs) : inputs
   // Four characters stand for three bytes; line breaks are allowed for.

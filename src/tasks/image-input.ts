@@ -22,7 +22,7 @@ export const EXAMPLE_PNG =
 const IMAGE_FILE: FileKind = {
   noun: 'image',
   one: 'An image',
-  ifTooLarge: 'Send a smaller one.',
+  ifTooLarge: 'Send a smaller image.',
   ifEmpty: 'The request has no image. Send a PNG, JPEG or WebP image.',
   types: {
     accepted: IMAGE_TYPES,

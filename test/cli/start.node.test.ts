@@ -139,7 +139,7 @@ describe('npm start', () => {
     await target.dispose()
     started = start('--models', join(folder, 'models'))
     await started.says('Press Ctrl-C to stop.')
-    expect(started.output()).toMatch(/sums 1: nothing to write .* not live: 7 is/)
+    expect(started.output()).toMatch(/sums 1: nothing to write .* not live, because the operator released 7/)
     expect(started.output()).toContain('sums: no test request, because version 7 is live')
     const [wrangler] = await leftOvers()
     process.kill(wrangler as number, 'SIGKILL')

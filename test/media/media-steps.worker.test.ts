@@ -289,7 +289,7 @@ describe('what is priced before anything is decoded', () => {
     const jpeg = scannedJpeg({ width: 640, height: 640, factors: [0x11, 0x11, 0x11], scans: scans(40, 'ac again') })
     const { message, details, meter } = refused(jpeg, 30_000_000)
     expect(message).toMatch(
-      /^This JPEG \(640 x 640 pixels, progressive, 43 scans, \d+ bytes\) takes \d+ million steps to read; at most 30 million are allowed\. Send a smaller image, or save it as a baseline JPEG\.$/,
+      /^This JPEG \(640 x 640 pixels, progressive, 43 scans, \d+ bytes\) takes \d+ million steps to read; the limit is 30 million\. Send a smaller image, or save it as a baseline JPEG\.$/,
     )
     expect(details).toMatchObject({ limit_steps: 30_000_000 })
     // Only the segments were walked through.

@@ -187,6 +187,6 @@ describe('weights that are not numbers', () => {
       outputs: ['y4'],
       initializers: names.map((name) => floatTensor(name, NAN)),
     })
-    expect(() => refuseNonFinite(model)).toThrow(/"a".*"b".*"c".* So have 2 other weights\./)
+    expect(() => refuseNonFinite(model)).toThrow(/"a".*"b".*"c".* So do 2 other weights\./)
   })
 })

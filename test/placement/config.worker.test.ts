@@ -89,7 +89,7 @@ describe('ORIGINS', () => {
     ['a credential in the address', 'ORIGINS[0].url', [{ ...fra, url: 'https://me:hunter2@fra.example.com' }]],
     ['a query', 'ORIGINS[0].url', [{ ...fra, url: 'https://fra.example.com/?key=hunter2' }]],
     ['the second origin', 'ORIGINS[1].url', [fra, { ...fra, name: 'ams', url: 'x' }]],
-    ['a name twice', 'ORIGINS[1].name: is there twice', [fra, fra]],
+    ['a name twice', 'ORIGINS[1].name: is listed twice', [fra, fra]],
     ['a bad name', 'ORIGINS[0].name', [{ ...fra, name: 'Frankfurt am Main' }]],
     ['no credential', 'ORIGINS[0].auth', [{ name: 'fra', url: fra.url }]],
     ['an unknown credential', 'ORIGINS[0].auth', [{ ...fra, auth: { type: 'basic', password: 'hunter2' } }]],

@@ -247,9 +247,7 @@ describe('products with weights in four bits', () => {
     }
     await change(product(floats([8, 400], normals('w', 3200, 1))), [weightOnly4(options)])
     const { model } = await change(product(floats([64, 50], normals('w', 3200, 1))), [weightOnly4(options)])
-    expect(skipped).toEqual([
-      { node: 'y', op: 'MatMul', reason: 'its columns of 8 are too short for blocks of 32' },
-    ])
+    expect(skipped).toEqual([{ node: 'y', op: 'MatMul', reason: 'its columns of 8 are too short for blocks of 32' }])
     const bytes = [...initializersOf(model).values()].reduce((sum, tensor) => sum + rawBytesOf(tensor).length, 0)
     expect(layers).toMatchObject([{ to: 'int4', elements: 3200, bytesBefore: 12_800, bytesAfter: bytes }])
     expect(bytes).toBe((3200 * 5) / 8)

@@ -109,8 +109,8 @@ describe('the head of a detector', () => {
       [[1, 1, 2, 2, 0.9, 0.5]],
     ],
     ['a class that its labels lack', [1, 300, 6], 80, /does not match its labels/, [[1, 1, 2, 2, 0.9, 80]]],
-    ['points behind chosen boxes', [1, 300, 57], 1, /rows of box, score, class and 51 numbers more/, [CHOSEN[1] ?? []]],
-    ['an angle behind chosen boxes', [1, 300, 7], 2, /rows of box, score, class and 1 numbers more/, [CHOSEN[0] ?? []]],
+    ['points behind chosen boxes', [1, 300, 57], 1, /rows of box, score, class and 51 more numbers/, [CHOSEN[1] ?? []]],
+    ['an angle behind chosen boxes', [1, 300, 7], 2, /rows of box, score, class and 1 more numbers/, [CHOSEN[0] ?? []]],
     ['its picture in front', [1, 30, 7], 2, /rows of image, box, class and score/, [[0, 8, 8, 40, 56, 1, 0.9]]],
     ['as many rows as columns', [1, 6, 6], 2, /6 x 6 numbers, whose orientation is ambiguous/],
   ] as const)(

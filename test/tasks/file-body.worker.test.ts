@@ -8,7 +8,7 @@ const KIND: FileKind = {
   noun: 'drawing',
   one: 'A drawing',
   types: { accepted: ['image/x-drawing'], ifOther: 'Send image/x-drawing.' },
-  ifTooLarge: 'Send a smaller one.',
+  ifTooLarge: 'Send a smaller image.',
   ifEmpty: 'There is no drawing.',
 }
 const parametersSchema = z.strictObject({ top_k: z.number().default(3) })

@@ -34,7 +34,7 @@ export const speechSettingsSchema = z
   .object({
     /** A window with at least this probability is speech. */
     threshold: z.number().min(0).max(1).default(0.5),
-    /** Speech goes on until a window is below this; by default 0.15 below `threshold`. */
+    /** Speech continues until a window is below this; default: 0.15 below `threshold`. */
     neg_threshold: z.number().min(0).max(1).optional(),
     min_speech_duration_ms: z.number().nonnegative().max(60_000).default(250),
     min_silence_duration_ms: z.number().nonnegative().max(60_000).default(100),

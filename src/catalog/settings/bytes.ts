@@ -3,10 +3,10 @@ import * as z from 'zod'
 const count = z.number().int().nonnegative().max(65_536)
 const share = z.number().min(0).max(1)
 
-/** How a file becomes a row of integers, and when the answer is not to be trusted. */
+/** How a file becomes a row of integers, and when the best label is rejected. */
 export const bytesSettingsSchema = z
   .object({
-    /** Bytes taken from the beginning, the middle and the end, in this order; what is missing is filled with `padding`. */
+    /** Bytes from the beginning, the middle and the end, in this order; missing bytes are `padding`. */
     begin: count,
     middle: count.default(0),
     end: count,

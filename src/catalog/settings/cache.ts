@@ -4,8 +4,8 @@ import * as z from 'zod'
 const MOST_SECONDS = 30 * 86_400
 
 /**
- * Whether and how long answers of a model are kept in the result cache. False: never, for a model that does not answer
- * the same twice, or whose inputs must leave no trace. Absent: as long as the Worker says, where a run is worth it.
+ * Whether and how long the result cache keeps answers of a model. False: never, for models with random answers or
+ * confidential inputs. Absent: the Worker's default, if a run costs enough.
  */
 export const cacheSettingsSchema = z.union([
   z.literal(false),

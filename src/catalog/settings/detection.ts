@@ -13,15 +13,15 @@ export const detectionSettingsSchema = z.object({
   /** Names of the outputs, where their shapes do not tell: of `ssd` both, of the others the scores' name alone. */
   scoresOutput: outputName.optional(),
   boxesOutput: outputName.optional(),
-  /** What a box's four numbers are: two corners, x or y first, or the centre and the size. */
+  /** Meaning of a box's four numbers: two corners, x or y first, or the centre and the size. */
   boxes: z.enum(['xyxy', 'yxyx', 'cxcywh']).default('xyxy'),
   /** Pixels of the model's input, or shares of its width and height. */
   units: z.enum(['pixels', 'relative']).default('pixels'),
-  /** Whether a `yolo` row has a fifth number that multiplies its scores; by default what the count of labels says. */
+  /** Whether a `yolo` row has a fifth number that multiplies its scores; default: by the number of labels. */
   objectness: z.boolean().optional(),
-  /** The class that stands for nothing at all. */
+  /** The class that means "no object". */
   background: z.number().int().nonnegative().max(65_535).optional(),
-  /** Least score of what is answered, unless the request says otherwise. */
+  /** Minimum score of answered boxes, unless the request sets it. */
   threshold: z.number().min(0).max(1).default(0.5),
   /**
    * Of two boxes of one class that overlap more than this, the better is answered. 1 keeps both. Not of use to boxes that

@@ -17,7 +17,7 @@ export const embeddingSettingsSchema = z.object({
   output: z.string().min(1).optional(),
   /** Sizes that the model was trained to be cut to (Matryoshka). Left out: any up to its own. */
   dimensions: z.array(z.number().int().positive()).min(1).optional(),
-  /** Texts put before what is embedded, by name: `{"query": "query: ", "passage": "passage: "}`. */
+  /** Texts to prepend to the input, by name: `{"query": "query: ", "passage": "passage: "}`. */
   prompts: z.record(z.string(), z.string().max(2_000)).optional(),
   /** The prompt used where a request names none. */
   defaultPrompt: z.string().optional(),
@@ -25,7 +25,7 @@ export const embeddingSettingsSchema = z.object({
   includePrompt: z.boolean().optional(),
   /** Makes texts lower case before they are tokenized, as sentence-transformers' `do_lower_case`. */
   lowercase: z.boolean().optional(),
-  /** Leaves out tokens that stand for the unknown, as model2vec's static embeddings need it. */
+  /** Leaves out unknown tokens, as model2vec's static embeddings require. */
   dropUnknown: z.boolean().optional(),
 })
 

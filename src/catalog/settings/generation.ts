@@ -6,11 +6,11 @@ export const generationSettingsSchema = z.object({
   contextLength: z.number().int().positive().max(1_048_576),
   /** Ids of tokens that end an answer. */
   stopTokens: z.array(z.number().int().nonnegative()).max(64),
-  /** New tokens where a request does not say; by default 256, or what the context leaves. */
+  /** New tokens if the request sets no maximum; default 256, or less if the context is shorter. */
   defaultMaxTokens: z.number().int().positive().optional(),
   /** What the chat template calls `bos_token`; by default what the tokenizer puts in front of a text. */
   bosToken: z.string().max(256).optional(),
-  /** What it calls `eos_token`; by default the first of `stopTokens`. */
+  /** Its `eos_token`; default: the first of `stopTokens`. */
   eosToken: z.string().max(256).optional(),
 })
 

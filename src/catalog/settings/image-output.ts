@@ -14,7 +14,7 @@ export const imageOutputSettingsSchema = z.object({
   offset: z.number().default(0),
 })
 
-/** Which vector stands for a picture. */
+/** Which vector represents an image. */
 export const imageFeaturesSettingsSchema = z.object({
   /** By default the first output with one vector for a picture, else the first with several. */
   output: outputName.optional(),

@@ -6,13 +6,13 @@ export const MOST_COLUMNS = 4096
 const columnSchema = z.object({
   name: z.string().min(1).max(256),
   /**
-   * The input that takes it; left out: the one that bears its name, else the only one. Columns of one input lie beside
-   * each other in its rows, in the order that they have here.
+   * The input that takes the column; default: the input of the same name, else the only one. Columns of one input form
+   * its rows in the order given here.
    */
   input: z.string().optional(),
   /**
-   * What an empty cell stands for; left out: such a cell is refused. In a column of numbers a number, or `nan` for a
-   * model that puts something in its place itself; in one of texts a text.
+   * Replacement for an empty cell; default: the cell is refused. A number in a column of numbers, or `nan` for a model
+   * that imputes; a text in a column of texts.
    */
   missing: z.union([z.number(), z.string()]).optional(),
 })

@@ -19,7 +19,7 @@ export interface HeldOut {
   readonly model: string
   /** Which part of the data is held out, in words. */
   readonly rule: string
-  /** Files that it is read from, and what they are. */
+  /** Files to read, with a description of each. */
   readonly files: readonly string[]
   readonly contents: string
   read(folder: string): Promise<HeldOutSample[]>

@@ -26,7 +26,7 @@ import { reportOf } from './report.ts'
 import { exampleRequest } from './request.ts'
 import { describeLoaded, type SampleNeeds, samplesFor } from './samples.ts'
 
-/** Of a report whose figures are not of this run. */
+/** Marks a report that reuses the figures of an earlier run. */
 export const KEPT_NOTE = 'proof: reused from an earlier run, because its files, samples and tools are unchanged'
 
 /** Where built models lie, a folder each, until they are built again. */
@@ -44,15 +44,15 @@ export interface BuildSettings {
   readonly compare: boolean
   /** Keep the original beside it, for an origin. */
   readonly keepOriginal: boolean
-  /** What was asked for by option, for the report. */
+  /** Options that the person gave, for the report. */
   readonly asked: Report['options']
   /** Folder to write; `.verge/models/<name>` if left out. */
   readonly folder: string | undefined
-  /** Versions of a model that are there already, where it is to be pushed. */
+  /** Versions of the model at the target. */
   readonly existing: (model: string) => Promise<Existing>
   /**
-   * Finds out, before anything is proven, that what was packed could not be pushed. A version that was built may still
-   * learn what a run costs; `same` is the one that is stored with these contents.
+   * Checks before the proof that the packed model can be pushed. The cost of a run may still be added to a built
+   * version; `same` is the stored version with these contents.
    */
   readonly beforeProof?: (packed: PackedModel, same: Manifest | undefined) => Promise<void>
 }
@@ -63,13 +63,13 @@ export interface Built {
   readonly reports: string
   readonly packed: PackedModel
   readonly report: Report
-  /** One that the model runs on; undefined where neither proof nor measurement was asked for, and none was found. */
+  /** A sample that the model accepts; undefined if neither proof nor measurement is needed and no sample was found. */
   readonly sample: Sample | undefined
 }
 
 /**
- * From a model as it came to a folder that can be pushed: read, described, made small, packed, proven in a Worker, and
- * reported on. Nothing of it is in its place before all of it is there; a verification that fails is in the report.
+ * Builds a folder that can be pushed: reads, describes, quantizes, packs and verifies the model, and writes a report.
+ * The result appears only when it is complete. The report contains a failed verification.
  * @throws UsageError, OnnxError, VergeError
  */
 export async function buildModel(spec: string, settings: BuildSettings, context: BuildContext): Promise<Built> {
@@ -101,7 +101,7 @@ export async function buildModel(spec: string, settings: BuildSettings, context:
   const { verification, measured, kept } = await prove(packed, loaded, set, wanted, context)
   const cost = same === undefined ? measured?.measurements?.cost.cost : costOf(same)
   if (cost !== undefined || same !== undefined) {
-    // What a run costs is a measured figure: it belongs to the description, so that packing stays the same everywhere.
+    // The cost of a run is measured. It is stored in the description, so that packing is reproducible on every machine.
     draft = withCost(same === undefined ? draft : withVersion(draft, same.version), cost)
     packed = packedAgain(packed, draft)
   }
@@ -127,11 +127,11 @@ export async function buildModel(spec: string, settings: BuildSettings, context:
 
 /** Begins to bundle the Worker that a proof will need, while the model is read and quantized. */
 export function readyWorker({ compare, measure, verify }: BuildSettings): void {
-  // The proof waits for the same bundle, and says why there is none.
+  // The proof waits for the same bundle and reports its failure.
   if (verify || measure || compare) bundleWorker().catch(() => undefined)
 }
 
-/** Whoever asks for neither proof nor measurement needs no sample. */
+/** Without proof and measurement no sample is needed. */
 export function needsOf({ samples, verify, measure, compare }: BuildSettings): SampleNeeds {
   return { ...samples, optional: !verify && !measure && !compare }
 }
@@ -167,7 +167,7 @@ function folderOf(
   }
 }
 
-/** The template in a file of its own, which tokenizer_config.json may hold it in. */
+/** Writes the template to a separate file if only tokenizer_config.json has it. */
 async function withChatTemplate({ description, files }: ModelFolder, { source }: LoadedModel): Promise<ModelFolder> {
   const name = description.chatTemplate
   const template = name === undefined ? undefined : await chatTemplateOf(source.files)
@@ -175,7 +175,7 @@ async function withChatTemplate({ description, files }: ModelFolder, { source }:
   return { description, files: new Map([...files, [name, template]]) }
 }
 
-/** Whoever serves the folder asks it this first: not every model runs on zeros, or on inputs of any size. */
+/** The first request after the folder is served. Some models reject zeros, or inputs of some sizes. */
 function withExample({ description, files }: ModelFolder, sample: Sample | undefined): ModelFolder {
   const request = description.task === undefined && sample ? exampleRequest(sample.inputs) : undefined
   return { description, files: request === undefined ? files : new Map([...files, ['samples/request.json', request]]) }
@@ -189,7 +189,7 @@ function withCost({ description, files }: ModelFolder, cost: Cost | undefined): 
   return { description: { ...description, artifacts: [{ ...first, cost }, ...others] }, files }
 }
 
-/** What packing gives for a folder that says another version, or what a run costs: no weight is converted again. */
+/** Packs the folder again after a change of its version or cost, without converting weights again. */
 function packedAgain(packed: PackedModel, { description }: ModelFolder): PackedModel {
   const cost = description.artifacts[0]?.cost
   const [first] = packed.manifest.artifacts
@@ -207,8 +207,9 @@ function withVersion({ description, files }: ModelFolder, version: string): Mode
 }
 
 /**
- * A version with the same contents, but for its name and for what a machine measured: it need not be pushed again.
- * @param version the one that was asked for; any if left out
+ * A version with the same contents, except for its name and machine-dependent measurements. It need not be pushed
+ * again.
+ * @param version the requested version; any version if omitted
  */
 function sameVersion(
   existing: readonly Manifest[],

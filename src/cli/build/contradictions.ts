@@ -6,8 +6,8 @@ import type { QuantizeSettings } from './options.ts'
 const MIXED: readonly string[] = ['auto', 'q8', 'int8', 'q4']
 
 /**
- * Options that would do nothing in this company are refused: whoever gives one expects it to do something.
- * @throws UsageError naming the option, and what goes with it
+ * Refuses options that have no effect together with the others, because a person expects an effect.
+ * @throws UsageError that names the option and the options that it needs
  */
 export function refuseContradictions(values: OptionValues, settings: QuantizeSettings): void {
   const { blockSize, calibration, dtype, maxDrop, method, percentile } = settings

@@ -21,7 +21,7 @@ function bytesOf({ data }: Tensor): Uint8Array | string {
   return new Uint8Array(buffer, byteOffset, byteLength)
 }
 
-/** What of a packed model a proof depends on: all but its name, its version and what was measured of it. */
+/** The part of a packed model that a proof depends on: everything except its name, version and measurements. */
 export function provenPart({ model: _, version: __, artifacts, ...rest }: Manifest): object {
   return { ...rest, artifacts: artifacts.map(({ cost: _, accuracy: __, ...artifact }) => artifact) }
 }

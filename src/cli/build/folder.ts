@@ -4,13 +4,13 @@ import type { Description } from '../pack/description.ts'
 
 export interface ModelFolder {
   readonly description: Description
-  /** Files by their paths below the folder: what they hold, or where they lie. */
+  /** Files by their paths below the folder: their contents, or the path of the source. */
   readonly files: ReadonlyMap<string, Uint8Array | string | { readonly path: string }>
 }
 
 /**
- * Writes a model folder (`verge.json` and the files that it names) in the place of the one that is there. It is whole
- * from the first moment: it is written beside it, and renamed.
+ * Replaces a model folder (`verge.json` and the files that it names) atomically: writes a new folder beside it, and
+ * renames it.
  */
 export async function writeModelFolder(folder: string, { description, files }: ModelFolder): Promise<void> {
   await mkdir(dirname(folder), { recursive: true })

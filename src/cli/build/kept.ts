@@ -9,12 +9,12 @@ import { writeWhole } from '../files/whole-file.ts'
 
 /** Results that took long and depend on nothing but files: proofs, measurements, quantized models. */
 const FOLDER = join(ROOT, '.verge/kept')
-/** What they may take together: models are among them. The least recently used go first. */
+/** Maximum total size, including models. The least recently used entries are deleted first. */
 const MOST = { bytes: 2 * 1024 ** 3, entries: 500 }
 
-/** A place for results on this machine, by what they depend on. */
+/** A local cache of results. The key is the digest of their inputs. */
 export interface Kept {
-  /** @returns undefined where nothing is kept, or what is kept cannot be read */
+  /** @returns undefined if there is no entry, or it cannot be read */
   find<T>(kind: string, parts: object): Promise<T | undefined>
   put(kind: string, parts: object, result: unknown): Promise<void>
 }

@@ -29,7 +29,7 @@ export interface LoadedModel {
   readonly signature: Signature
   /** Of the scores, where the model named them in a `ZipMap`, which was taken off. */
   readonly classes: readonly string[] | undefined
-  /** What a person should know of what was changed. */
+  /** Notes for the person about the changes. */
   readonly notes: readonly string[]
 }
 

@@ -9,7 +9,7 @@ import { helpOf, type Options } from '../terminal/options.ts'
 import { flag, integerIn, list, numberIn, type OptionValues, oneOf, text } from '../terminal/values.ts'
 import { refuseContradictions, refuseUnusedSamples } from './contradictions.ts'
 
-/** How a model is to be made small; what is left out is chosen for it. */
+/** Quantization settings. Missing settings are chosen for the model. */
 export interface QuantizeSettings {
   readonly dtype: Dtype | 'auto'
   readonly method: 'auto' | 'dynamic' | 'static' | 'weights'
@@ -27,7 +27,7 @@ export interface QuantizeSettings {
   readonly maxDrop: number | undefined
 }
 
-/** What a model is called and how it is presented; what is left out is read from the files beside it. */
+/** Name and description of a model. Missing fields are read from the files beside it. */
 export interface ModelSettings {
   readonly name: string | undefined
   readonly version: string | undefined
@@ -38,7 +38,7 @@ export interface ModelSettings {
   readonly image: ImageWishes | undefined
   readonly licence: string | undefined
   readonly visibility: Visibility | undefined
-  /** Most steps at the edge of a loop whose end depends on what is sent. */
+  /** Maximum steps at the edge of a loop whose length depends on the inputs. */
   readonly loopSteps: number | undefined
   /** Which file, where a source has several. */
   readonly file: string | undefined
@@ -127,7 +127,12 @@ export const IMAGE_OPTIONS = {
   size: { type: 'string', value: 'N or HxW', help: 'image height and width, if the model accepts any size' },
   mean: { type: 'string', value: 'A,B,C', help: 'subtracted from scaled pixels; one number, or one per channel' },
   std: { type: 'string', value: 'A,B,C', help: 'divisor of the difference; one number, or one per channel' },
-  layout: { type: 'string', value: 'L', choices: LAYOUTS, help: "NCHW or NHWC, if the shape of the model's input does not tell" },
+  layout: {
+    type: 'string',
+    value: 'L',
+    choices: LAYOUTS,
+    help: "NCHW or NHWC, if the shape of the model's input does not tell",
+  },
 } as const satisfies Options
 
 /** Which file of a source, and how it may be fetched. */

@@ -14,10 +14,10 @@ import { mixPrecisions } from './mix.ts'
 import type { QuantizeSettings } from './options.ts'
 import { quantizeOptions } from './quantize-options.ts'
 
-/** Samples, and what is known of them. */
+/** Samples with their properties. */
 export interface SampleSet {
   readonly samples: readonly Sample[]
-  /** Made up, because there were none. */
+  /** True for generated samples, because the person gave none. */
   readonly synthetic: boolean
   /** How many classes the model has; undefined where it does not classify. */
   readonly classes: number | undefined
@@ -29,7 +29,7 @@ export interface Chosen {
   readonly onnx: Uint8Array
   /** Undefined where the model is taken as it is. */
   readonly quantized: Omit<Quantized, 'model'> | undefined
-  /** What was chosen and why. */
+  /** The choices and their reasons. */
   readonly notes: readonly string[]
 }
 

@@ -27,8 +27,8 @@ export interface ProofResult {
 }
 
 /**
- * Verifies and measures a packed model in workerd, as far as asked. A proof depends on nothing but files: one that
- * succeeded is kept on this machine, and taken again as long as none of them changes.
+ * Verifies and measures a packed model in workerd, as far as requested. A proof depends only on files. A successful
+ * proof is cached on this machine, and reused while none of these files changes.
  */
 export async function prove(
   packed: PackedModel,
@@ -89,7 +89,7 @@ function summary({ verification, measured }: Pick<ProofResult, 'verification' | 
   return parts.join(', ')
 }
 
-/** What the original would take in a Worker; null where it does not run in one. */
+/** Measurements of the original in a Worker; null if it does not run there. */
 export async function measureOriginal(
   { source, onnx }: LoadedModel,
   { samples }: SampleSet,

@@ -1,7 +1,7 @@
 import type { QuantizeOptions } from '../../quantize/quantize.ts'
 import type { QuantizeSettings } from './options.ts'
 
-/** The settings of a command as the quantizer takes them, but for what is chosen for each form. */
+/** The settings of a command in the quantizer's form, without those that are chosen per candidate. */
 export function quantizeOptions(settings: QuantizeSettings): Omit<QuantizeOptions, 'dtype' | 'method' | 'samples'> {
   return {
     perChannel: settings.perChannel,

@@ -13,9 +13,9 @@ function namesOf(nodes: readonly RandomNode[]): string {
 }
 
 /**
- * Whether a model draws random numbers, and is to be served all the same.
- * @param allowed whether somebody asked for it
- * @throws UsageError where nobody did
+ * Checks whether a model draws random numbers and is allowed to.
+ * @param allowed whether the person set --allow-random
+ * @throws UsageError if it is not allowed
  */
 export function isRandom({ model }: Pick<LoadedModel, 'model'>, allowed: boolean): boolean {
   const nodes = randomNodes(model)

@@ -20,7 +20,7 @@ import { samplesFor } from './samples.ts'
 /** Where reports on folders that were not built here lie, a folder each. */
 export const REPORTS = join(ROOT, '.verge/reports')
 
-/** Options with which a folder that is ready is built anew instead. */
+/** Options that cause a complete folder to be built again. */
 const REBUILDING = [...Object.keys({ ...QUANTIZE_OPTIONS, ...IMAGE_OPTIONS }), 'task', 'labels', 'file']
 
 /**
@@ -38,7 +38,7 @@ export async function isElsewhere(folder: string): Promise<boolean> {
   return (await readDescription(folder)).artifacts.length === 0
 }
 
-/** Packs a model folder as it is, but for what a person says otherwise of it. @throws manifest_invalid, model_invalid */
+/** Packs a model folder with the changes from options. @throws manifest_invalid, model_invalid */
 export async function packReady(
   folder: string,
   { name, version, licence, loopSteps, visibility }: BuildSettings['model'],

@@ -8,7 +8,7 @@ const DIGITS = 5
 
 /**
  * A request of the Open Inference Protocol in JSON, as an example of what a model takes.
- * @returns undefined where JSON is not for it: too many elements, half floats, whole numbers beyond 2^53
+ * @returns undefined if JSON cannot represent it: too many elements, half floats, integers beyond 2^53
  */
 export function exampleRequest(tensors: Tensors): string | undefined {
   if ([...tensors.values()].reduce((sum, { data }) => sum + data.length, 0) > MOST_ELEMENTS) return undefined

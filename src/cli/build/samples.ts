@@ -18,10 +18,10 @@ import type { LoadedModel } from './load.ts'
 import type { ModelSettings, SampleSettings } from './options.ts'
 import type { SampleSet } from './precision.ts'
 
-/** Made-up samples, where there are none. */
+/** Generated samples, if the person gave none. */
 const SYNTHETIC = 8
 
-/** What a model is, by what lies beside it and what a person says. @throws UsageError */
+/** Describes a model from the files beside it and from options. @throws UsageError */
 export async function describeLoaded(
   { source, signature, classes, notes }: LoadedModel,
   model?: ModelSettings,

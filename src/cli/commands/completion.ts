@@ -3,7 +3,7 @@ import { UsageError } from '../terminal/command-line.ts'
 import { type CompletedCommand, completionScript, isShell, SHELLS } from '../terminal/completion.ts'
 import { HELP_OPTION, helpOf } from '../terminal/options.ts'
 
-const HELP = `Prints a script that makes a shell complete the commands, options and values of "verge" and "npx verge".
+const HELP = `Prints a completion script for a shell: commands, options and values of "verge" and "npx verge".
 
 Usage: npx verge completion SHELL
 
@@ -24,7 +24,7 @@ export function completionCommand(listed: Readonly<Record<string, ListedCommand>
     operands: SHELLS,
     async run({ positionals }) {
       const [shell = '', ...more] = positionals
-      if (!isShell(shell) || more.length > 0) throw new UsageError(`Name one shell: ${SHELLS.join(', ')}.`)
+      if (!isShell(shell) || more.length > 0) throw new UsageError(`Specify one shell: ${SHELLS.join(', ')}.`)
       const commands: CompletedCommand[] = []
       for (const [name, { about, load }] of Object.entries(listed)) {
         const { options, operands } = name === 'completion' ? command : await load()

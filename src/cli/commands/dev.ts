@@ -52,7 +52,7 @@ export const devCommand = defineCommand({
     const spec = onlyArgument(positionals, 'which model: npx verge dev model.onnx')
     const port = parsePort(values.port)
     const persistTo = values['persist-to'] === undefined ? STATE : resolve(values['persist-to'])
-    // Nobody but this machine can call, so nothing has to be hidden from callers.
+    // Only this machine can call, so models need not be private.
     const settings = buildSettings(
       { ...values, ...(values.public === undefined && values.private === undefined && { public: true }) },
       { existing: (model) => versionsIn(persistTo, model) },

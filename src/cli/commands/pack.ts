@@ -102,7 +102,7 @@ function refuseTwins(packed: readonly PackedModel[]): void {
   )
 }
 
-/** What a packed model is, for a person. */
+/** Describes a packed model for a person. */
 function describePacked({ manifest, visibility, notes }: PackedModel): string {
   const lines = manifest.artifacts.map((artifact) => {
     const held = artifact.memoryBytes === undefined ? '' : `, ${binarySize(artifact.memoryBytes)} loaded`
@@ -114,7 +114,7 @@ function describePacked({ manifest, visibility, notes }: PackedModel): string {
 }
 
 async function writeStored(folder: string, { manifest, chunks }: PackedModel): Promise<void> {
-  // Whole or not at all: a name with a digest in it is a promise of what is behind it.
+  // Written atomically, because a name with a digest promises its contents.
   const write = (key: string, content: Uint8Array): Promise<void> => writeWhole(join(folder, key), content)
   for (const [digest, chunk] of chunks) await write(blobKey(digest), chunk)
   await write(manifestKey(manifest.model, manifest.version), canonicalBytes(manifest))

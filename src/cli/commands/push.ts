@@ -82,7 +82,7 @@ export const pushCommand = defineCommand({
   async run({ values, positionals }) {
     const spec = onlyArgument(positionals, 'which model: npx verge push model.onnx --name mine')
     const dryRun = values['dry-run'] === true
-    // An address that is none is a slip of the pen, which nobody wants to hear of when all is built.
+    // Checks the address first, so that a typo does not fail the command after the build.
     const url = values.url ?? (values.env === undefined ? await localWorker(values['persist-to']) : undefined)
     const key = process.env.VERGE_API_KEY || undefined
     if (url !== undefined) new Visitor(url, key)
@@ -92,7 +92,8 @@ export const pushCommand = defineCommand({
       await assertReachable(target, signal)
       const ready = await isReady(spec, asked)
       const live = values.live !== false
-      // On this machine nobody else calls; elsewhere a model is private until somebody, or its verge.json, says otherwise.
+      // Local storage is not reachable from outside. Elsewhere a model is private unless an option or its verge.json
+      // makes it public.
       const local = target.kind === 'local'
       const stated = asked.model.visibility ?? (ready ? await statedVisibility(spec) : undefined)
       const visibilityOf = (known: unknown) =>
@@ -101,7 +102,7 @@ export const pushCommand = defineCommand({
         ...asked,
         existing: (model) => existingOf(target.truth, model, signal),
         async beforeProof(packed, same) {
-          // what is there already with these contents is taken as it is
+          // a stored version with the same contents is reused
           if (same !== undefined) return
           const known = await assertPushable(target.truth, packed, { live, final: ready }, signal)
           const becomes = visibilityOf(known) ?? known?.visibility ?? packed.visibility
@@ -145,7 +146,7 @@ export const pushCommand = defineCommand({
       })
       const asking = { visibility: result.visibility, live: result.live, key, signal, progress }
       const answer = dryRun || url === undefined ? undefined : await askLive(url, built, asking)
-      // Whoever names a Worker wants to hear it answer.
+      // With --url the person expects a test request.
       if (values.url !== undefined && answer && 'reason' in answer) process.exitCode = 1
       if (values.json) {
         const report: unknown = JSON.parse(renderJson(built.report))
@@ -168,12 +169,12 @@ async function localWorker(persistTo: string | undefined): Promise<string | unde
   return noted ?? (persistTo === undefined ? LOCAL_URL : undefined)
 }
 
-/** What a folder's verge.json says; undefined where it says nothing. */
+/** The visibility in a folder's verge.json; undefined if it is not set. */
 async function statedVisibility(folder: string): Promise<Visibility | undefined> {
   return (await readDescription(resolve(folder))).visibility
 }
 
-/** @throws UsageError where a model would be published on terms that nobody knows */
+/** @throws UsageError if a public model has no known licence */
 function requireLicence({ packed }: Pick<Built, 'packed'>): void {
   const { licence } = packed.manifest
   if (licence !== undefined && licence !== 'unknown') return

@@ -185,7 +185,7 @@ function describe({
   ].join('\n')
 }
 
-/** What can be known before minutes are spent on what is to be written there. @throws UsageError */
+/** Checks the output path before the work starts, which takes minutes. @throws UsageError */
 async function checkOut(out: string, spec: string): Promise<void> {
   if (out === '') throw new UsageError('--out is empty. Give a file name, or remove the option.')
   if (resolve(out) === resolve(spec)) throw new UsageError('--out would overwrite the original. Choose another file.')

@@ -66,7 +66,7 @@ export const releaseCommand = defineCommand({
     const change = changeOf(model, wanted, values)
     return withTarget(values, async ({ target, signal }) => {
       const old = await readerOf(target.truth).alias(model, signal)
-      // also where it is not to be done: what cannot be is refused here already
+      // also for --dry-run, so that an impossible change is refused there too
       const planned = nextAlias(model, old, change)
       const dryRun = values['dry-run'] ?? false
       if (dryRun) {
@@ -127,7 +127,7 @@ function liveOf(model: string, wanted: readonly string[], weight: string | undef
   return (old) => released(model, canaryOf(old, only.version, percent))(old)
 }
 
-/** What is live keeps its proportions, and makes room for a version. */
+/** Adds a version to the live ones, which keep their proportions. */
 export function canaryOf(old: Alias | null, version: string, percent: number): Alias['live'] {
   const rest = (old?.live ?? []).filter((each) => each.version !== version)
   const total = rest.reduce((sum, { weight }) => sum + weight, 0)

@@ -112,7 +112,7 @@ function describeResult(
 function staying(unreadable: readonly string[], names: Names): string {
   return (
     `The weights were kept, because these manifests cannot be read and may use them: ${names(unreadable)}. Push those ` +
-    'versions again or delete the manifests in the bucket, then run this again.'
+    'versions again or delete the manifests in the bucket, then run this command again.'
   )
 }
 

@@ -91,7 +91,7 @@ function describe({ what, done, plan, takesOver }: SetupStep): string {
 function operatorKey(environment: NodeJS.ProcessEnv): string | undefined {
   const key = environment[API_KEY]
   if (key === undefined || key === '') return undefined
-  // as the Worker checks it: a key that it would refuse helps nobody
+  // the same check as in the Worker, which would refuse an invalid key
   if (key.length >= LEAST_KEY && CARRIED_KEY.test(key)) return key
   throw new UsageError(
     `${API_KEY} cannot be used: it needs at least ${LEAST_KEY} characters, letters, digits and ._~+/- only. Create one: ` +

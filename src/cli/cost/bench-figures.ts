@@ -8,7 +8,7 @@ import type { Figures } from './prices.ts'
 
 const summary = z.object({ p50: z.number().nonnegative() })
 
-/** What is used of a run of the benchmark (`bench/lib/result.ts`); it may hold more. */
+/** The used fields of a benchmark result (`bench/lib/result.ts`), which has more. */
 const benchResult = z.object({
   schema: z.literal(1),
   date: z.string(),

@@ -1,6 +1,6 @@
 import { METERS, type Meter, type Prices } from './prices.ts'
 
-/** What an account uses in a month. */
+/** Usage of an account in a month. */
 export type Usage = Readonly<Partial<Record<Meter, number>>>
 
 /** A model as it is stored and as it was measured. */
@@ -26,8 +26,8 @@ const MILLION = 1_000_000
 const DAYS = 30
 
 /**
- * What an isolate reads to answer its first request for a model: the alias, the manifest and every chunk, from KV. A
- * model that is not hot has its chunks in R2 alone, and KV is asked for them first: misses are billed as reads.
+ * Reads of an isolate for its first request to a model: the alias, the manifest and every chunk, from KV. The chunks of
+ * a model that is not hot are only in R2, but Verge asks KV first, and KV bills misses as reads.
  */
 export function coldLoad(model: CostedModel, hot: boolean): ColdLoad {
   const chunks = model.chunks + model.otherChunks
@@ -35,9 +35,9 @@ export function coldLoad(model: CostedModel, hot: boolean): ColdLoad {
 }
 
 /**
- * What so many requests use. An isolate reads a model's alias again when its copy is ten seconds old; every request is
- * counted as one that does, which is the most that it can be.
- * @param coldShare share of requests that meet an isolate without the model, 0 to 1
+ * Usage of a number of requests. An isolate reads a model's alias again when its copy is ten seconds old. Every request
+ * counts as one that does, which is the upper bound.
+ * @param coldShare share of requests in isolates that have not loaded the model, 0 to 1
  */
 export function usageOf(model: CostedModel, requests: number, coldShare: number, hot: boolean): Usage {
   const cold = requests * coldShare
@@ -58,7 +58,7 @@ export function paidBill(usage: Usage, prices: Prices): number {
   )
 }
 
-/** Dollars that it adds to a bill whose included amounts are used up already. */
+/** Dollars on a bill whose included amounts are already used up. */
 export function marginalBill(usage: Usage, prices: Prices): number {
   return METERS.reduce((sum, name) => sum + ((usage[name] ?? 0) / MILLION) * prices.meters[name].usdPerMillion, 0)
 }

@@ -9,7 +9,7 @@ const meter = z.strictObject({
   usdPerMillion: amount,
   /** A month, on the paid plan. */
   paidIncluded: amount,
-  /** What the free plan allows; operations beyond it fail. */
+  /** Limits of the free plan; operations beyond them fail. */
   freePerDay: amount.optional(),
   freePerMonth: amount.optional(),
   /** Billed by whole millions. */
@@ -49,7 +49,7 @@ const figuresSchema = z.strictObject({
     .array(
       z.strictObject({
         name: z.string(),
-        /** In `models/`: what is stored is then taken from packing it. */
+        /** In `models/`: the stored size is then computed by packing the model. */
         folder: z.string().optional(),
         artifactBytes: amount.optional(),
         /** Further files that a load reads, such as a tokenizer. */

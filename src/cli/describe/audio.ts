@@ -41,9 +41,9 @@ const KEYS: KeyRules = {
 }
 
 /**
- * A model for sounds: one of transformers' classifiers of samples, or silero-vad by the names of its tensors. Undefined
- * where it is neither, or is to be something else.
- * @throws UsageError where a file beside it is not JSON
+ * Recognises an audio model: a transformers classifier of raw samples, or silero-vad by its tensor names. Undefined for
+ * other models, or if another task is set.
+ * @throws UsageError if a file beside it is not JSON
  */
 export async function guessAudio(
   files: ReadonlyMap<string, string>,

@@ -6,8 +6,8 @@ import { numberOf, objectOf, readSettings } from './settings.ts'
 type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
 
 /**
- * A model that tells files apart by their bytes, by google/magika's `config.min.json`. Undefined where there is none, or the
- * model is to be something else.
+ * Recognises a model that classifies files by their bytes, by google/magika's `config.min.json`. Undefined if this file
+ * is missing or another task is set.
  * @throws UsageError where the file is not JSON
  */
 export async function guessBytes(

@@ -13,8 +13,8 @@ const TEXTS = 'classlabels_strings'
 const NUMBERS = ['classlabels_ints', 'classlabels_int64s']
 
 /**
- * A guess with the names of a table's classes, where nobody has said them and the model's own classifier does: without
- * them scores of named classes could not be answered.
+ * Adds the class names from the model's own classifier to a guess without labels. Without them, scores could not be
+ * answered by class.
  */
 export async function withClasses(guess: Guess, modelFile: string): Promise<Guess> {
   const { fields, notes } = guess
@@ -37,7 +37,7 @@ async function classesIn(modelFile: string): Promise<string[] | undefined> {
     if ((await stat(modelFile)).size > MOST_BYTES) return undefined
     nodes = decodeModel(new Uint8Array(await readFile(modelFile))).graph?.node ?? []
   } catch (error) {
-    // Who packs it says what is wrong with it.
+    // The packer reports its faults.
     if (isOnnxError(error) || (error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
     throw error
   }

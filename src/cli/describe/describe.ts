@@ -23,7 +23,7 @@ export type Overrides = { readonly [K in keyof Omit<Description, 'task'>]?: Desc
 }
 
 export interface DescribeOptions {
-  /** Left out: what a `verge.json` beside the model says, else `defaultName`. */
+  /** Default: the name in a `verge.json` beside the model, else `defaultName`. */
   readonly name?: string | undefined
   readonly source: ModelSource
   /** Of the model: inputs and outputs, as an engine reads them. */
@@ -33,14 +33,15 @@ export interface DescribeOptions {
 
 export interface Described {
   readonly description: Description
-  /** What was chosen and why, and what a person should look at. */
+  /** The choices with their reasons, and points that a person should check. */
   readonly notes: readonly string[]
 }
 
 /**
- * Describes a model as a `verge.json` does: by the one beside it, which then says all about its task, or by what
- * transformers and timm write beside their models. What is not certain becomes raw tensors, with a note of the reason.
- * @throws UsageError where what a person asked for does not fit the model, or a file beside it cannot be read
+ * Describes a model in the form of `verge.json`: from the `verge.json` beside it, which must then be complete, or from
+ * the files that transformers and timm write. If the task is uncertain, the model is served as raw tensors, and a note
+ * has the reason.
+ * @throws UsageError if the options do not match the model, or a file beside it cannot be read
  */
 export async function describeModel({ name, source, signature, overrides = {} }: DescribeOptions): Promise<Described> {
   const notes: string[] = []
@@ -107,7 +108,7 @@ function looksLikeClassifier(signature: Signature): boolean {
   return coloured && signature.outputs.length === 1 && shape.length === 2 && 'value' in imageInput(signature)
 }
 
-/** What a person says of pictures otherwise than the verge.json beside the model. */
+/** Image options that override the verge.json beside the model. */
 function wishedOf(written: Settings, signature: Signature, wishes: ImageWishes | undefined): Partial<TaskFields> {
   if (!saysAnything(wishes)) return {}
   const input = imageInput(signature)

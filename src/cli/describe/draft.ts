@@ -7,7 +7,7 @@ import { imageInput } from './image-input.ts'
 import { defaultName } from './name.ts'
 import { type ImageWishes, presetSettings } from './wishes.ts'
 
-/** Tasks whose settings can be drafted from a signature: those of pictures. */
+/** Tasks whose settings can be drafted from a signature: image tasks. */
 const OF_PICTURES: readonly (TaskName | undefined)[] = [
   'image-classification',
   'object-detection',
@@ -26,8 +26,8 @@ export class DraftError extends UsageError {
 }
 
 /**
- * A `verge.json` for a model of pictures, as complete as its signature allows: what a person has to correct is how
- * pictures are prepared, and the names of labels. Undefined for other tasks, and where the model takes no pictures.
+ * A draft of `verge.json` for an image model, as complete as its signature allows. A person must correct the
+ * preprocessing and the labels. Undefined for other tasks, and for models that do not take images.
  */
 export function draftOf(
   task: TaskName,

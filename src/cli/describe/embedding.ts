@@ -14,7 +14,7 @@ const CUT_NOTE = 'texts are truncated to'
 
 const EMBEDDING: readonly (TaskName | undefined)[] = ['feature-extraction', 'sentence-similarity']
 
-/** What a person has said already. */
+/** The options of the person. */
 type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
 
 /**
@@ -104,7 +104,7 @@ async function embeddingOf(
   modules: readonly string[] | undefined,
 ): Promise<LabelOutcome<Embedding>> {
   const isStatic = config.model_type === 'model2vec' || (modules?.includes('StaticEmbedding') ?? false)
-  // An export of the whole pipeline has done in the graph what the modules say.
+  // An export of the whole pipeline contains the modules in its graph.
   const whole = signature.outputs.some(
     ({ name, shape }) => shape.length === 2 && (name === 'sentence_embedding' || isStatic),
   )
@@ -150,7 +150,7 @@ async function embeddingOf(
 
 const KNOWN_MODULES: readonly string[] = ['Transformer', 'StaticEmbedding', 'Pooling', 'Normalize']
 
-/** Flags of sentence-transformers' pooling, and what the newer `pooling_mode` calls them. */
+/** Flags of sentence-transformers' pooling, and their names in the newer `pooling_mode`. */
 const POOLING_FLAGS: Readonly<Record<string, Pooling>> = {
   pooling_mode_mean_tokens: 'mean',
   pooling_mode_cls_token: 'cls',

@@ -16,12 +16,12 @@ type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
 /** Architectures that continue texts, by the ends of their names. */
 const CAUSAL = /ForCausalLM$|LMHeadModel$/
 
-/** Tokens of prompt and answer where nothing says what the model was trained for. */
+/** Default context length, in tokens. */
 const CONTEXT_LENGTH = 2_048
 
 /**
- * A causal language model, by the names that transformers gives such models, or because it was said to be one. Undefined
- * where it is none.
+ * Recognises a causal language model by the architecture names of transformers, or by the given task. Undefined for
+ * other models.
  */
 export async function guessGeneration(
   files: Files,
@@ -67,7 +67,7 @@ export async function chatTemplateOf(files: Files): Promise<string | undefined> 
   const own = await readText(files, CHAT_TEMPLATE_FILE)
   if (own !== undefined) return own
   const { chat_template: template } = (await readSettings(files, 'tokenizer_config.json')) ?? {}
-  // Some models have several; the one that is asked where nothing is said is called "default".
+  // Some models have several templates; the default one has the name "default".
   const several = Array.isArray(template) ? template.map(objectOf) : []
   return stringOf(template) ?? stringOf(several.find((each) => each?.name === 'default')?.template)
 }

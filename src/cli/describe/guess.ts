@@ -42,20 +42,20 @@ const OF_TEXTS: readonly TaskName[] = [
   'zero-shot-classification',
 ]
 
-/** Tasks whose answers are none of classes. */
+/** Tasks whose answers have no classes. */
 const UNLABELLED: readonly TaskName[] = ['question-answering', 'image-feature-extraction']
 
-/** Tasks whose outputs no file beside a model explains: a verge.json has to. */
+/** Tasks whose outputs are described only by a verge.json. */
 const POSTPROCESSED: Readonly<Partial<Record<TaskName, string>>> = {
   'object-detection': 'no setting describes how its outputs become boxes (postprocess.detection)',
   'image-to-image': 'no setting describes how its output becomes an image (postprocess.imageOutput)',
 }
 
 /**
- * What a model is for, by the files beside it; `said` is what a person has said already. A problem is the reason why it is
- * served as raw tensors.
- * @param wishes what a person says of how pictures become tensors
- * @throws UsageError where that contradicts the model
+ * Guesses the task of a model from the files beside it; `said` has the person's options. A problem is the reason why
+ * the model is served as raw tensors.
+ * @param wishes the person's options for image preprocessing
+ * @throws UsageError if they contradict the model
  */
 export async function guessTask(
   files: ReadonlyMap<string, string>,

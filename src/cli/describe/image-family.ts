@@ -7,7 +7,7 @@ export interface ImageFamily {
   readonly square: boolean
   /** The filter where none is named. */
   readonly resample: Resampling
-  /** What the processor does with `size` and `crop_size`, where that is its own. */
+  /** How the processor interprets `size` and `crop_size`, if it differs from the usual way. */
   readonly frames?: 'convnext' | 'levit' | 'perceiver' | 'poolformer' | 'thumbnail'
 }
 

@@ -1,7 +1,7 @@
 import type { Signature } from '../../core/tensors.ts'
 import type { LabelOutcome } from './labels.ts'
 
-/** What a model takes as a picture. */
+/** The image input of a model. */
 export interface ImageInput {
   readonly layout: 'NCHW' | 'NHWC'
   readonly channels: 1 | 3

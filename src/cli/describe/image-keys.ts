@@ -90,7 +90,7 @@ export const IMAGE_KEYS: KeyRules = {
     problem: 'it makes images of different sizes (max_pixels), but Verge resizes all images to one size',
   }),
   offset: refused('it shifts pixel values by an offset (offset), which Verge does not support'),
-  // Pictures come as RGB whatever the file holds; labels, tensors' kinds and masks of batches are none of the pixels.
+  // Images are always decoded as RGB. Keys for labels, tensor types and batch masks do not change pixels.
   do_convert_rgb: 'irrelevant',
   do_reduce_labels: 'irrelevant',
   reduce_labels: 'irrelevant',

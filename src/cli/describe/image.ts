@@ -8,7 +8,7 @@ import { checkKeys } from './keys.ts'
 import type { LabelOutcome } from './labels.ts'
 import { numberOf, numbersOf, type Settings } from './settings.ts'
 
-/** Settings, and where they are not quite what the model was trained with. */
+/** Settings, with notes about differences from the training. */
 export interface ImageOutcome {
   readonly image: ImageSettings
   readonly notes: readonly string[]
@@ -111,7 +111,7 @@ function fill(value: number, channels: number): number[] {
   return Array.from({ length: channels }, () => value)
 }
 
-/** Pillow's numbers of its filters, or timm's names; left out, the processor's own. Undefined for what is done anyway. */
+/** Pillow's filter numbers, or timm's names; default: the processor's own. Undefined for the default filter. */
 function resampling(processor: Settings, notes: string[]): Resampling | undefined {
   const { resample } = processor
   if (resample === undefined || resample === null) {

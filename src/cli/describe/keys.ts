@@ -1,12 +1,12 @@
 import type { LabelOutcome } from './labels.ts'
 import type { Settings } from './settings.ts'
 
-/** What the value of a key means for this model: undefined if the server needs nothing beyond what it does already. */
+/** The effect of a key's value on this model: undefined if it changes nothing. */
 export type Finding = { readonly note: string } | { readonly problem: string } | undefined
 
 /**
- * What is known of a key. `read`: other code reads the value and obeys it. `irrelevant`: no value changes what the model
- * is given. A function decides by the value, for keys of which only some values are supported.
+ * The rule of a key. `read`: other code applies the value. `irrelevant`: no value changes the model's inputs. A
+ * function decides by the value, for keys of which only some values are supported.
  */
 export type KeyRule = 'read' | 'irrelevant' | ((value: unknown, settings: Settings) => Finding)
 export type KeyRules = Readonly<Record<string, KeyRule>>
@@ -15,8 +15,8 @@ export type KeyRules = Readonly<Record<string, KeyRule>>
 const MOST_NAMED = 12
 
 /**
- * Checks every key of a settings file, so that no key that could change pixels, samples or tokens is passed over in
- * silence: a key without a rule becomes part of one note. Null stands for "not set" in these files, and is skipped.
+ * Checks every key of a settings file, so that no key that could change pixels, samples or tokens is silently ignored:
+ * one note lists all keys without a rule. In these files null means "not set", and is skipped.
  * @param file its name, for the note
  * @returns notes, or the first problem
  */

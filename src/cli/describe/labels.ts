@@ -50,7 +50,7 @@ function fromConfig(config: Settings): string[] | undefined {
     const labels = Array.from({ length: Math.min(count, MOST_LABELS) }, (_, i) => stringOf(byId[String(i)]))
     if (count > 0 && labels.length === count && labels.every((label) => label !== undefined)) return labels
   }
-  // timm's names, with what they stand for where it says so.
+  // timm's names, with their descriptions if present.
   const names = config.label_names
   if (!Array.isArray(names) || names.length === 0 || names.length > MOST_LABELS) return undefined
   const meanings = objectOf(config.label_descriptions) ?? {}

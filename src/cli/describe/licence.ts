@@ -1,7 +1,7 @@
 import type { ModelSource } from '../source/source.ts'
 import { readText } from './settings.ts'
 
-/** What the hub calls licences, and SPDX does. */
+/** Licence names of the hub, and their SPDX names. */
 const SPDX: Readonly<Record<string, string>> = {
   'apache-2.0': 'Apache-2.0',
   mit: 'MIT',

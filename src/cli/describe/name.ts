@@ -4,7 +4,9 @@ import type { ModelSource } from '../source/source.ts'
 /** Names that say nothing of the model, and so give way to the folder's. */
 const PLAIN = /^(model|network|net|onnx)([_-](quantized|fp16|fp32|int8|uint8|q4|q4f16|bnb4))?$/
 
-/** A model's name where nobody gave one: the repository's, the file's, or the folder's where the file has a plain one. */
+/**
+ * The default name of a model: that of the repository, of the file, or of the folder if the file has a generic name.
+ */
 export function defaultName({ kind, label, modelFile }: Pick<ModelSource, 'kind' | 'label' | 'modelFile'>): string {
   if (kind === 'hub') return cleanName(label.replace(/^hf:/, '').replace(/@.*$/, '').split('/').at(-1) ?? '')
   if (kind === 'folder') return cleanName(label)
@@ -25,7 +27,7 @@ function pathOf(address: string): string[] {
   })
 }
 
-/** What a model may be called in addresses and keys, as near to a text as that allows. */
+/** Converts a text to a valid model name. */
 function cleanName(text: string): string {
   const plain = text
     .normalize('NFKD')

@@ -4,10 +4,10 @@ import { UsageError } from '../terminal/command-line.ts'
 /** Larger settings are not settings. A `config.json` with 20,000 labels takes under 2 MiB. */
 const MOST_BYTES = 8 * 1024 * 1024
 
-/** An object out of somebody else's JSON: anything may be missing, or of another type. */
+/** An object from a foreign JSON file: fields may be missing or have other types. */
 export type Settings = Readonly<Record<string, unknown>>
 
-/** Reads a JSON file that holds an object; undefined where there is none. @throws UsageError naming the file */
+/** Reads a JSON object from a file; undefined if the file does not exist. @throws UsageError that names the file */
 export async function readSettings(files: ReadonlyMap<string, string>, name: string): Promise<Settings | undefined> {
   const text = await readText(files, name)
   if (text === undefined) return undefined
@@ -25,7 +25,7 @@ export async function readSettings(files: ReadonlyMap<string, string>, name: str
   return settings
 }
 
-/** Reads a text file; undefined where there is none. @throws UsageError where it is too long */
+/** Reads a text file; undefined if it does not exist. @throws UsageError if it is too long */
 export async function readText(files: ReadonlyMap<string, string>, name: string): Promise<string | undefined> {
   const path = files.get(name)
   if (path === undefined) return undefined

@@ -6,13 +6,13 @@ const PROBES = [' ', '\n', 'a', 'A', '1', '.', '\u0301']
 /** Lengths of the runs, in small steps: what doubles with every character is seen before it takes minutes. */
 const LENGTHS = [16, 18, 20, 22, 24, 26, 28, 128, 256, 512, 1_024, 2_048, 4_096, 8_192, 16_384]
 
-/** Microseconds of CPU: ten for a character, five times what the slowest known tokenizer takes, and some to begin with. */
+/** Microseconds of CPU: ten per character, five times the slowest known tokenizer, plus a constant. */
 const allowed = (length: number): number => 50_000 + 10 * length
 
 /**
- * Why a tokenizer's patterns are too slow to be served: a caller could send what they backtrack over. In a Worker nothing
- * ends a regular expression.
- * @param cpu microseconds that this process has computed so far
+ * The reason why a tokenizer's patterns are too slow: a caller could send text on which they backtrack, and a Worker
+ * cannot interrupt a regular expression.
+ * @param cpu CPU time of this process so far, in microseconds
  */
 export function slowTokenizer(
   file: string,

@@ -11,8 +11,8 @@ type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
 const EXAMPLE_ROWS = 3
 
 /**
- * A model for tables, by what skops writes into `config.json` beside scikit-learn's models (`sklearn.task`,
- * `sklearn.columns`, `sklearn.example_input`), or because it was said to be one. Undefined where it is none.
+ * Recognises a model for tables by the fields that skops writes into `config.json` beside scikit-learn's models
+ * (`sklearn.task`, `sklearn.columns`, `sklearn.example_input`), or by the given task. Undefined for other models.
  */
 export function guessTabular(config: Settings, signature: Signature, said: Said): LabelOutcome<Guess> | undefined {
   const sklearn = objectOf(config.sklearn) ?? {}

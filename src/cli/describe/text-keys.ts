@@ -79,7 +79,7 @@ function tokenizerRules(tokenizer: Settings): KeyRules {
       'clean_up_tokenization_spaces',
       'spaces_between_special_tokens',
       'errors',
-      // What the tokenizer was made from, and how.
+      // Keys about the creation of the tokenizer.
       'tokenizer_class',
       'processor_class',
       'tokenizer_file',
@@ -188,7 +188,7 @@ const GENERATION_RULES: KeyRules = {
     'output_scores',
     'max_length',
     'max_new_tokens',
-    // With the temperature, one note is enough; drawing is what a request asks for.
+    // One note covers all sampling keys; requests set sampling.
     'do_sample',
     'top_k',
     'top_p',

@@ -6,7 +6,7 @@ import type { ImageInput } from './image-input.ts'
 export const PRESETS = ['imagenet', 'inception', 'clip', 'unit', 'bytes', 'caffe'] as const
 export type Preset = (typeof PRESETS)[number]
 
-/** What a person says of how pictures become tensors. */
+/** The person's options for image preprocessing. */
 export interface ImageWishes {
   readonly preset?: Preset | undefined
   /** [height, width] */
@@ -55,7 +55,7 @@ export function saysAnything(wishes: ImageWishes | undefined): wishes is ImageWi
   return wishes !== undefined && Object.values(wishes).some((value) => value !== undefined)
 }
 
-/** A model's input with what a person says of it. @throws UsageError where the two contradict each other */
+/** A model's input, completed by options. @throws UsageError if the two contradict each other */
 export function wishedInput(input: ImageInput, { layout, size }: ImageWishes): ImageInput {
   const open = input.height === undefined && input.width === undefined
   // Channels that are fixed say which way the tensor lies; where all is open, a person has to.
@@ -90,7 +90,7 @@ export function presetSettings(preset: Preset, input: ImageInput, wishes: ImageW
   return wishedSettings(settings, wishes)
 }
 
-/** Settings with what a person says otherwise. @throws UsageError where there are too many numbers */
+/** Settings, overridden by options. @throws UsageError if an option has too many numbers */
 export function wishedSettings(settings: ImageSettings, { mean, std }: ImageWishes): ImageSettings {
   const channels = settings.mode === 'L' ? 1 : 3
   for (const [name, values] of [

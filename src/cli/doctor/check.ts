@@ -5,7 +5,7 @@ export type Status = 'ok' | 'warn' | 'fail' | 'skip'
 export interface Check {
   readonly area: string
   readonly status: Status
-  /** What was found; never a key. */
+  /** The finding. Never contains a key. */
   readonly finding: string
   /** What to do, where something is to be done. */
   readonly fix?: string

@@ -25,7 +25,7 @@ export const MOST_MODELS = 8
 /** What Verge loads is small; a first answer later than this is felt by a visitor. */
 const SLOW_FIRST_MS = 10_000
 
-/** Each visible model: what it says of itself, a real answer, and how long the first and the warm ones take. */
+/** Checks each visible model: its metadata, an answer, and the latency of the first and of warm answers. */
 export async function checkModels(
   visitor: Visitor,
   models: readonly string[],
@@ -50,7 +50,7 @@ async function checkModel(visitor: Visitor, model: string, options: ModelCheckOp
     if (!isRejected(first)) break
     ;[asked, first] = [other, await post(visitor, other)]
   }
-  // A model may take what can hardly be made up. It was found and run: what is lacking is a sample.
+  // Some models need inputs that cannot be generated. The model exists and runs; only a sample is missing.
   if (others.length > 0 && isRejected(first)) {
     return [
       skip(
@@ -78,8 +78,8 @@ function isRejected(answer: VisitorResponse): boolean {
 }
 
 /**
- * A task's request where the model's folder is here, else tensors of zeros after what the model says of itself, of
- * several shapes where its dimensions are open.
+ * A request for the task if the model's folder is present, else tensors of zeros by the model's metadata, in several
+ * shapes for dynamic dimensions.
  */
 async function probesOf(model: string, metadata: VisitorResponse, modelsFolder: string): Promise<ModelProbe[]> {
   const folder = join(modelsFolder, model)
@@ -89,7 +89,7 @@ async function probesOf(model: string, metadata: VisitorResponse, modelsFolder: 
   const manifest = { schema: 1, model, version: '1', inputs, outputs: [], artifacts: [], ...(task && { task }) }
   const probe = await probeFor(manifest, folder)
   const others = madeUpProbes(manifest)
-  // The first of those that are made up stands for a model without a task or a sample.
+  // For a model without a task or a sample, the first generated request is used.
   return probe === null || probe.body === others[0]?.body ? others : [probe]
 }
 

@@ -3,7 +3,7 @@ import { fieldOf, type Visitor } from './visitor.ts'
 
 const AREA = 'origins'
 
-/** What the Worker says of an origin that it could ask or could not; its other reasons are about the model. */
+/** Reasons of the Worker about an origin; its other reasons are about the model. */
 const STATES: Readonly<Record<string, State>> = {
   up: 'up',
   'half-open': 'up',
@@ -14,8 +14,8 @@ const STATES: Readonly<Record<string, State>> = {
 type State = 'up' | 'untried' | 'down'
 
 /**
- * How each origin is, by the word of the isolate that answers: what it found when it was last asked for a model.
- * @param models visible ones; origins that have none of them are not seen
+ * The state of each origin as the answering isolate last saw it.
+ * @param models visible models; origins that serve none of them are not reported
  */
 export async function checkOrigins(visitor: Visitor, models: readonly string[]): Promise<Check[]> {
   if (!visitor.hasKey) return [skip(AREA, 'VERGE_API_KEY is not set: only the operator may see the state of origins')]

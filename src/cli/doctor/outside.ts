@@ -166,7 +166,7 @@ function modelsCheck(all: readonly string[], open: readonly string[]): Check {
 function namesIn({ json }: VisitorResponse): string[] {
   const data = fieldOf(json, 'data')
   if (!Array.isArray(data)) return []
-  // Names go into addresses: one that is not a model's name came from something else.
+  // Names are inserted into addresses, so anything but a valid model name is ignored.
   return data
     .map((entry: unknown) => String(fieldOf(entry, 'id')))
     .filter((id) => /^[a-z0-9][a-z0-9._-]{0,63}$/.test(id))

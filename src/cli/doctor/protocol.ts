@@ -12,11 +12,11 @@ interface Refusal {
   ask(): Promise<VisitorResponse>
 }
 
-/** Origins have limits of their own: what is checked here is the Worker's. */
+/** Checks the Worker's limits only, because origins have their own. */
 const AT_EDGE = { 'content-type': 'application/json', [PLACE_HEADER]: 'edge' }
 const BROKEN = '{"inputs": ['
 
-/** Whether what is wrong is refused as documented. @param models visible ones */
+/** Checks that invalid requests are refused as documented. @param models visible models */
 export async function checkErrors(visitor: Visitor, models: readonly string[]): Promise<Check[]> {
   const json = 'application/json'
   const model = await firstAtEdge(visitor, models)
@@ -79,7 +79,9 @@ async function firstAtEdge(visitor: Visitor, models: readonly string[]): Promise
   return undefined
 }
 
-/** Whoever refuses a body early may close the connection before the rest of it is sent, and the answer be lost. */
+/**
+ * A server that refuses a body early may close the connection before the client has sent it, and the answer is lost.
+ */
 const ATTEMPTS = 4
 
 async function askAgain(ask: () => Promise<VisitorResponse>, attempt = 1): Promise<VisitorResponse> {
@@ -187,7 +189,7 @@ export function checkHeaders(visitor: Visitor, answer: VisitorResponse): Check[]
   ]
 }
 
-/** Whether what the operator sees and strangers do not is hidden as if it did not exist. */
+/** Checks that private models look like models that do not exist to callers without a key. */
 export async function checkPrivacy(visitor: Visitor, hidden: readonly string[]): Promise<Check[]> {
   const area = 'privacy'
   if (!visitor.hasKey) return [skip(area, 'private models: set VERGE_API_KEY to check that they are hidden')]

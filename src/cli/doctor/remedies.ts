@@ -1,7 +1,7 @@
 import { REQUEST_ID_HEADER } from '../../core/headers.ts'
 import { codeOf, type VisitorResponse } from './visitor.ts'
 
-/** What mends a failure of the operator's, by Verge's error code. */
+/** Fixes for the operator, by Verge's error code. */
 const BY_CODE: Readonly<Record<string, string>> = {
   weights_unavailable:
     'A chunk of its weights is missing in R2, or cannot be read. Push the model again ("verge setup", or "npm run seed" on this ' +

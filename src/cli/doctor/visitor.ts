@@ -33,7 +33,7 @@ export class Visitor {
   readonly hasKey: boolean
   readonly #key: string | undefined
 
-  /** @throws UsageError if the address is none, or the key would travel in clear */
+  /** @throws UsageError if the address is invalid, or the key would be sent unencrypted */
   constructor(address: string, key: string | undefined) {
     const url = URL.canParse(address) ? new URL(address) : undefined
     if (url === undefined || !/^https?:$/.test(url.protocol)) {

@@ -4,7 +4,7 @@ export interface Markers {
   readonly end: string
 }
 
-/** @param command that writes what is between the lines */
+/** @param command that writes the text between the markers */
 export function markersOf(name: string, command: string): Markers {
   return { begin: `<!-- ${name}: begin (${command}) -->`, end: `<!-- ${name}: end -->` }
 }

@@ -3,15 +3,15 @@ import { dirname } from 'node:path'
 
 let drafts = 0
 
-/** A name beside a file's own that nobody else takes, in this process or another. */
+/** A temporary name beside the file that is unique across processes. */
 export function draftOf(path: string): string {
   drafts++
   return `${path}.${process.pid}-${drafts}.new`
 }
 
 /**
- * Writes a file under another name first, so that none is ever found half written under this one, by whoever watches it
- * or after a crash. Its folder is made where it is missing; a link stays one, and a file keeps its mode if none is given.
+ * Writes a file atomically: under a temporary name first, so that neither a watcher nor a crash leaves a partial file
+ * under its name. Creates missing folders, keeps symbolic links, and keeps the file's mode unless one is given.
  */
 export async function writeWhole(
   path: string,

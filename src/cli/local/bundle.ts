@@ -6,13 +6,13 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ROOT } from '../files/project.ts'
 
-/** Bundles by the digest of what they were made from. */
+/** Bundles by the digest of their sources. */
 const BUNDLES = join(ROOT, '.verge/bundles')
 
 /** Rooms of `src/` that never enter the Worker's bundle. */
 const TOOLS = ['cli/', 'cloudflare/', 'engine/native/', 'engine/process/', 'origin/', 'onnx/', 'quantize/']
 
-/** A bundle that nobody has asked for in this time may go; one in use by another process is younger. */
+/** A bundle that was not used for this time may be deleted; a bundle in use by another process is younger. */
 const KEPT_MS = 24 * 60 * 60 * 1000
 
 let bundling: Promise<string> | undefined
@@ -59,7 +59,7 @@ async function bundle(): Promise<string> {
   return directory
 }
 
-/** What a bundle is made from: the Worker's sources, its configuration, and the versions of its packages. */
+/** The inputs of a bundle: the Worker's sources, its configuration, and the versions of its packages. */
 async function digestOfSources(): Promise<string> {
   const source = join(ROOT, 'src')
   const names = (await readdir(source, { recursive: true }))

@@ -30,14 +30,14 @@ async function localVariables(
   )
 }
 
-/** The same as plain values, for whoever checks them. */
+/** The same as plain values, for checks. */
 export async function localValues(configPath: string): Promise<Readonly<Record<string, unknown>>> {
   return plain(await localVariables(configPath, undefined))
 }
 
 /**
- * Parses the configuration as the Worker does when it starts, so that what is wrong is said in a line and before any work:
- * a Worker whose configuration is wrong answers nothing but a page of HTML.
+ * Parses the configuration like the Worker at its start, so that an error is reported in one line before any work. A
+ * Worker with an invalid configuration answers only an HTML page.
  * @throws UsageError that names the variable, and never its value
  */
 export async function checkLocalConfiguration(

@@ -18,11 +18,11 @@ const fileOf = (port: number): string => join(ROOT, `.verge/origin-${port}.env`)
 const OWN_VARIABLES = join(ROOT, '.dev.vars')
 
 /**
- * Variables that make the Worker on this machine ask an origin on this machine. What `.dev.vars` says stands over them.
+ * Variables that connect the local Worker to a local origin. `.dev.vars` overrides them.
  * @param port of the Worker
  * @param url `none`: no origin
  * @returns files for wrangler, as long as this process lives
- * @throws UsageError if the address is none
+ * @throws UsageError if the address is invalid
  */
 export async function originEnvironment(port: number, url: string = LOCAL_ORIGIN): Promise<readonly string[]> {
   const own = existsSync(OWN_VARIABLES) ? [OWN_VARIABLES] : []

@@ -31,7 +31,7 @@ const QUESTIONS: Readonly<Partial<Record<string, unknown>>> = {
   'zero-shot-classification': { inputs: TEXT, parameters: { candidate_labels: ['praise', 'blame'] } },
 }
 
-/** What a language model is asked; any model answers something, and models/abacus the sum. */
+/** The prompt for language models. Any model answers something; models/abacus answers the sum. */
 const SUM = 'What is 27 plus 58?'
 
 /** Of an answer: enough to see that it writes, and soon over. */
@@ -114,8 +114,8 @@ function textProbe({ model, files, artifacts }: Manifest): ModelProbe {
 }
 
 /**
- * What is worth showing of an answer to a probe: the text that a language model wrote; else all of it, with the digits of
- * its fractions that mean something.
+ * The part of an answer that the terminal shows: the text of a language model; otherwise the whole answer with rounded
+ * fractions.
  */
 export function essenceOf(answer: unknown): unknown {
   const written = fieldOf(answer, 'choices', '0')

@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { basename } from 'node:path'
 import { UsageError } from '../terminal/command-line.ts'
 
-/** What the system says of processes: by /proc where there is one, else by `ps`. */
+/** Process information from the system: from /proc if it exists, else from `ps`. */
 export interface ProcessTable {
   /** Processes of a name that this process started. */
   children(name: string): number[]

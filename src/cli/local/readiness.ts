@@ -10,13 +10,13 @@ const POLL_MS = 150
 /** A model that runs on larger machines alone was asked, and none is there: no failure of the model's. */
 export class NoOriginError extends UsageError {}
 
-/** What a Worker answers, by Verge's error codes, where a model cannot be had for want of an origin. */
+/** Verge's error codes for a model that is unavailable because no origin runs. */
 const FOR_WANT_OF_ORIGINS: ReadonlySet<string> = new Set(['origin_unavailable', 'placement_impossible'])
 
 /**
  * @param code of Verge's, if there is one
  * @param manifest of the model that was asked
- * @returns the error to throw; undefined where an origin is not what is missing
+ * @returns the error to throw; undefined if the failure has another cause
  */
 export function noOrigin(
   code: string | undefined,

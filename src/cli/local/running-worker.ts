@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import * as z from 'zod'
 import { writeWhole } from '../files/whole-file.ts'
 
-/** Beside what wrangler keeps there, which has folders of its own. */
+/** Beside wrangler's own folders. */
 const fileIn = (persistTo: string): string => join(persistTo, 'verge-worker.json')
 
 const schema = z.object({ url: z.string(), pid: z.number().int().positive() })

@@ -5,10 +5,10 @@ import { ROOT } from '../files/project.ts'
 import { guardWorkerd } from './guard/guard.ts'
 import { processTable } from './processes.ts'
 
-/** What the Worker is called among those of its process. */
+/** Name of the Worker in its process. */
 export const WORKER_NAME = 'verge'
 
-/** A Worker in a workerd process of its own, seen from outside. */
+/** A Worker in a separate workerd process, seen from outside. */
 export interface WorkerdProcess {
   readonly url: string
   readonly miniflare: Miniflare
@@ -23,7 +23,7 @@ export interface WorkerdOptions {
   readonly vars?: Readonly<Record<string, string>>
   /** Folder of local R2 and KV; empty ones, gone at the end, if left out. */
   readonly storage?: string
-  /** Opens V8's inspector on a port of its own. */
+  /** Opens V8's inspector on a separate port. */
   readonly inspected?: boolean
   /** Reaches the Worker without Miniflare's own before it, which takes a millisecond of each request and has no like. */
   readonly direct?: boolean

@@ -11,7 +11,7 @@ import type { SizedInputs } from './sizes.ts'
 export interface MeasuredCost {
   readonly cost: RunCost
   readonly points: readonly CostPoint[]
-  /** What a unit took on this machine, in microseconds: the median of all rounds. */
+  /** Time of a unit on this machine, in microseconds: the median of all rounds. */
   readonly unitMicroseconds: number
 }
 

@@ -30,15 +30,15 @@ export interface Measurements {
   readonly coldMs: number
   /** Answers of a loaded model as a caller on the same machine sees them. */
   readonly warm: { readonly p50: number; readonly p95: number; readonly runs: number }
-  /** What an answer without a model takes, which is part of each of the above. Median. */
+  /** Median time of an answer without a model, included in each of the above. */
   readonly roundTripMs: number
   /** CPU time of the Worker's process for one answer; null where it is too short for the kernel's clock. */
   readonly cpuMs: number | null
   /** Elements of the inputs that it was measured with. */
   readonly elements: number
   /**
-   * Resident memory of the local workerd process, before the model was loaded and after the runs. It holds compiled code
-   * and the local stores too: it is not what an isolate's limit of 128 MB is compared with.
+   * Resident memory of the local workerd process, before the model was loaded and after the runs. It includes compiled
+   * code and the local stores, so it cannot be compared with an isolate's limit of 128 MB.
    */
   readonly residentBefore: number
   readonly residentAfter: number
@@ -59,8 +59,8 @@ const LONGEST_MS = 5000
 const LEAST_RUNS = 8
 
 /**
- * Measures what a packed model takes in a Worker: in a real workerd process, from outside, with its first artifact for
- * the edge. Times hold for this machine; `cost` holds elsewhere too.
+ * Measures a packed model in a Worker, in a real workerd process from outside, with its first artifact for the edge.
+ * Times apply to this machine; `cost` applies to other machines too.
  */
 export async function measureInWorkerd(options: MeasureOptions): Promise<Measured> {
   const { packed, signal } = options
@@ -127,7 +127,7 @@ export async function measureWith(
   }
 }
 
-/** What is measured of a model that does not run in an isolate. @throws what is no failure of the model's */
+/** Measurements of a model that does not run in an isolate. @throws failures that the model did not cause */
 function notRunning(artifact: Artifact, error: unknown): Measured {
   if (!isVergeError(error) || !doesNotRun(error)) throw error
   const { reason } = verdictOf(artifact, undefined)

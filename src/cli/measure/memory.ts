@@ -20,7 +20,7 @@ import {
 import { tensorOutputs } from '../verify/reference.ts'
 import { fitCost } from './fit.ts'
 
-/** What an artifact takes of the memory of the Worker's engine, in bytes. */
+/** Memory of an artifact in the Worker's engine, in bytes. */
 export interface ArtifactMemory {
   /** Held by a loaded session. Rounded up to 64 KiB. */
   readonly memoryBytes: number
@@ -35,9 +35,9 @@ const ROUNDING = 64 * 1024
  * Measures an artifact in the Worker's engine. The same artifact gives the same figures on every machine and in any
  * order: each measurement begins with the same bytes in the engine's memory. One engine serves the whole process,
  * because each WebAssembly instance keeps 20 to 36 MB until the process ends.
- * @param onnx the model that the artifact was made from, for inputs of several sizes
- * @param settings what is known of its inputs
- * @throws model_invalid, model_too_large where the artifact does not run at the edge
+ * @param onnx the source model of the artifact, for inputs of several sizes
+ * @param settings known properties of its inputs
+ * @throws model_invalid, model_too_large if the artifact does not run at the edge
  */
 export function measureMemory(
   artifact: ArtifactInfo,
@@ -187,7 +187,7 @@ class Runs {
       } catch (error) {
         if (OTHER_SIZES_MAY_DO.some((code) => isVergeError(error, code)) || isOnnxError(error)) continue
         if (!isVergeError(error)) throw error
-        // Out of memory, or aborted: the sizes before it have shown what a run takes.
+        // Out of memory, or aborted: the smaller sizes have already given the memory of a run.
         pristine = undefined
         break
       }
@@ -225,7 +225,7 @@ const PAINT = 0xa5
 /** Smaller holes are not painted: what goes into them was free before, and is within the rounding. */
 const SMALLEST_BLOCK = ROUNDING
 
-/** Bytes of free memory that `work` wrote to, in whole pages: what it took at its peak, holes between its pieces included. */
+/** Bytes of free memory that `work` wrote to, in whole pages: its peak use, including gaps between its pieces. */
 async function touchedBy(engine: OrtEngine, work: () => Promise<unknown>): Promise<number> {
   const { instance } = engine
   const pages = instance.use(instance.generation, paintFreeMemory)

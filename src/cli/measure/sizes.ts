@@ -15,10 +15,10 @@ export interface SizedInputs {
 }
 
 /**
- * Inputs of several sizes for a model with open dimensions, of one for a model without: made up where the model runs on
- * what is made up, else as the samples have them. Smallest first.
+ * Inputs of several sizes for a model with dynamic dimensions, of one size otherwise. Generated if the model accepts
+ * generated inputs, else from the samples. Smallest first.
  * @param onnx any plain form of the model
- * @param settings what Verge knows of its inputs
+ * @param settings known properties of its inputs
  */
 export async function sizedInputs(
   onnx: Uint8Array,

@@ -32,8 +32,8 @@ export interface Runs {
 
 /**
  * A verdict against the isolate's limits.
- * @param artifact the model's artifact for the edge; undefined where it has none
- * @param runs what was measured of it; undefined where it does not run
+ * @param artifact the model's artifact for the edge; undefined if it has none
+ * @param runs its measurements; undefined if it does not run
  */
 export function verdictOf(artifact: Artifact | undefined, runs: Runs | undefined): Verdict {
   if (artifact === undefined)
@@ -56,7 +56,7 @@ export function verdictOf(artifact: Artifact | undefined, runs: Runs | undefined
   if (session > budget / 2) {
     return { fit: 'fits-alone', reason: `${size}. No second model of this size fits beside it.${plan}` }
   }
-  // What a run needs beside the weights comes out of the same memory; a run that filled most of it leaves no room.
+  // A run uses the same memory as the weights, so a run that fills most of it leaves no room.
   if (runs.heapBytes > LIMITS.engineHeapBytes - session) {
     return {
       fit: 'fits-alone',

@@ -14,7 +14,7 @@ export interface Conversion {
 }
 
 /**
- * Converts an ONNX model to ORT format, whose weights an engine can use where they lie, without parsing or copying them.
+ * Converts an ONNX model to ORT format, whose weights an engine uses in place, without parsing or copying.
  *
  * Optimized as far as `extended` goes: fusions that hold on every processor. `all` would add layouts for the processor
  * that happens to convert, which a Worker's WebAssembly does not have.

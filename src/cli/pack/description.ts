@@ -29,8 +29,8 @@ import { VergeError } from '../../core/errors.ts'
 const fileName = z.string().regex(/^[^/\\]+$/, 'the name of a file in the same folder')
 
 /**
- * One file of a model, and what was measured of it: a person's or a tool's word, because what is measured anew each
- * time would differ from machine to machine, and a version's manifest may not.
+ * One file of a model with its measurements. A person or a tool writes them here, because a new measurement would
+ * differ between machines, and a version's manifest must not.
  */
 const artifactDescriptionSchema = z.strictObject({
   file: fileName,
@@ -63,7 +63,7 @@ const OF_TOKENS: ReadonlySet<TaskName> = new Set<TaskName>([
   'text-ranking',
 ])
 
-/** Tasks that take texts, and are cut to what the model was trained for. */
+/** Tasks that take texts, which are truncated to the model's length. */
 const OF_TEXTS: ReadonlySet<TaskName> = new Set<TaskName>([
   'text-classification',
   'token-classification',
@@ -94,7 +94,7 @@ const embeddingSettings = embeddingSettingsSchema.refine(
   { path: ['defaultPrompt'], message: 'is not one of the prompts' },
 )
 
-/** `models/<name>/verge.json`: what a person says of a model; everything else is read from its files. */
+/** `models/<name>/verge.json`: the description of a model by a person; everything else is read from its files. */
 export const descriptionSchema = z
   .strictObject({
     $schema: z.string().optional(),
@@ -105,7 +105,7 @@ export const descriptionSchema = z
     description: z.string().optional(),
     /** Left out: private, but for a push on this machine. */
     visibility: z.enum(VISIBILITIES).optional(),
-    /** Whether what the edge needs is copied to KV, near the readers; false for models that are seldom asked. */
+    /** Whether the edge's weights are copied to KV, near the callers; false for models with few requests. */
     hot: z.boolean().default(true),
     licence: z.string().min(1),
     source: z.string().optional(),
@@ -137,9 +137,12 @@ export const descriptionSchema = z
     placement: z.enum(PLACEMENTS).optional(),
     /** Whether an origin may run several requests as one batch. Left out: it finds out. */
     batching: z.boolean().optional(),
-    /** Most steps at the edge of a loop whose end depends on what is sent. Left out: as many as one request may cost. */
+    /**
+     * Maximum steps at the edge of a loop whose length depends on the inputs. Default: as many as the cost limit of a
+     * request allows.
+     */
     loopSteps: z.number().int().positive().max(1_000_000_000).optional(),
-    /** Of a model without artifacts, whose files cannot say. */
+    /** For a model without artifacts, because there are no files to read it from. */
     inputs: z.array(tensorSpecSchema).optional(),
     outputs: z.array(tensorSpecSchema).optional(),
     /** Left out: as the Worker keeps results. False: never. */

@@ -4,7 +4,7 @@ import { decodeModel, encodeModel } from '../../onnx/codec.ts'
 
 /** A model file for the edge, where nothing can interrupt a run. */
 export interface BoundedFile {
-  /** The bytes given where no loop's end depends on what is sent. */
+  /** Returns the same bytes if no loop depends on the inputs. */
   readonly bytes: Uint8Array
   readonly loops: readonly BoundedLoop[]
   readonly notes: readonly string[]

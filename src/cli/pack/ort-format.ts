@@ -1,9 +1,9 @@
 /**
  * Makes ORT-format models byte for byte reproducible.
  *
- * ONNX Runtime writes one part of them, the table of kernels' type names, in the order of a hash map whose seed differs
- * from process to process; so the same model gets another digest each time it is converted. `canonicalOrt` writes that
- * table again, sorted, and leaves the model itself as it is. The layout is ONNX Runtime's `ort.fbs`, version 6:
+ * ONNX Runtime writes one part of them, the table of kernel type names, in the order of a hash map with a different
+ * seed in each process, so each conversion of the same model has another digest. `canonicalOrt` sorts that table and
+ * leaves the model unchanged. The layout is ONNX Runtime's `ort.fbs`, version 6:
  *
  *     InferenceSession        { 0 ort_version, 1 model, 2 (deprecated), 3 kernel_type_str_resolver }
  *     KernelTypeStrResolver   { 0 op_kernel_type_str_args: [OpIdKernelTypeStrArgsEntry] }

@@ -34,7 +34,7 @@ export interface PackedModel {
   readonly visibility: Visibility
   readonly hot: boolean
   readonly chunks: ReadonlyMap<string, Uint8Array>
-  /** What a person should know: an artifact that could not be converted, or does not fit the edge. */
+  /** Notes for the person: an artifact that could not be converted, or does not fit the edge. */
   readonly notes: readonly string[]
 }
 
@@ -217,7 +217,7 @@ function isRandomModel(file: string, bytes: Uint8Array): boolean {
   }
 }
 
-/** What does not answer the same twice is not kept. @throws manifest_invalid where it is to be kept all the same */
+/** Models with random outputs are not cached. @throws manifest_invalid if their cache is enabled */
 function cacheOf({ cache }: Description, random: readonly string[], notes: string[]): Description['cache'] {
   if (random.length === 0 || cache === false) return cache
   if (cache !== undefined) {

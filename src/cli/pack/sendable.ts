@@ -20,9 +20,9 @@ const SENDABLE: ReadonlySet<number> = new Set([
 ])
 
 /**
- * Refuses a model that nobody could ask: one with an input that no request can hold, or with an output of a tensor type
- * that ends or confuses its runtime. Sequences and maps among the outputs are left out of answers, and so are no fault
- * while there is another output.
+ * Refuses a model that cannot be called: with an input that a request cannot contain, or with an output type that
+ * crashes or confuses its runtime. Answers leave out sequences and maps, so they are allowed if there is another
+ * output.
  * @throws OnnxError unsupported, with the name and the kind
  */
 export function refuseUnsendable({ graph }: ModelProto): void {
@@ -52,7 +52,7 @@ export function refuseUnsendable({ graph }: ModelProto): void {
   }
 }
 
-/** What a value is, where it is no tensor that can be sent; undefined where it can, or its type is not declared. */
+/** The kind of a value that is not a sendable tensor; undefined for sendable tensors and undeclared types. */
 function unsendableKind({ type }: ValueInfoProto): string | undefined {
   const value = type?.value
   switch (value?.case) {

@@ -51,7 +51,7 @@ export async function fileWithoutZipMaps(
     const { model, classes, note } = changed
     return { bytes: encodeModel(model), note, ...(classes && { classes }) }
   } catch (error) {
-    // Whoever loads it says what is wrong with it.
+    // The loader reports its faults.
     if (!isOnnxError(error)) throw error
     return { bytes }
   }

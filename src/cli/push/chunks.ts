@@ -25,8 +25,8 @@ const ATTEMPTS = 3
 const READ_STALL_MS = 30_000
 
 /**
- * What a packed model consists of. Every digest is computed anew, since what is stored under a wrong one could never be
- * mended by pushing again.
+ * The parts of a packed model. Every digest is recomputed, because pushing again could never fix an object under a
+ * wrong digest.
  * @throws manifest_invalid
  */
 export function chunksOf({ manifest, chunks, hot }: PackedModel): PackedChunk[] {
@@ -55,9 +55,10 @@ export function chunksOf({ manifest, chunks, hot }: PackedModel): PackedChunk[] 
 }
 
 /**
- * Whether a store has a chunk, and a good one. An etag that is the chunk's MD5 says that what is stored is what was sent;
- * with any other, such as that of an upload in parts, the value is read and its SHA-256 decides. A copy has no etag, and
- * is believed by its size unless `thorough`: its readers check every chunk, and turn to the truth where it is spoiled.
+ * Whether a store has an intact copy of a chunk. If the etag is the chunk's MD5, the stored value is correct. With any
+ * other etag, such as that of a multipart upload, the value is read and its SHA-256 decides. A copy has no etag, and
+ * only its size is checked unless `thorough`: its readers verify every chunk, and read the source of truth if it is
+ * damaged.
  * @throws store_unavailable, what the signal says
  */
 export async function holds(
@@ -73,9 +74,9 @@ export async function holds(
 }
 
 /**
- * Writes a chunk and makes sure of it: by the MD5 that the truth has computed over what it got, else by reading it back.
- * A copy is not read back, because KV may say for a minute that a key is not there which it has just been given.
- * @throws weights_corrupt if it keeps arriving otherwise than it was sent, store_unavailable, what the signal says
+ * Writes a chunk and verifies it: by the MD5 that the source of truth computed, else by reading it back. A copy is not
+ * read back, because KV may report a new key as missing for a minute.
+ * @throws weights_corrupt if it arrives damaged repeatedly, store_unavailable, the signal's reason
  */
 export async function putChecked(
   store: Store,

@@ -12,10 +12,10 @@ export interface Leftover {
 }
 
 /**
- * What earlier, hot pushes have left in the copies of a version that is no longer hot. What another model needs stays,
- * and what a version does that goes on answering beside this one: whether they are hot is recorded nowhere, and a copy
- * too many costs less than a missing one.
- * @param live what answers once the version is pushed
+ * Chunks that earlier hot pushes left in the copies of a version that is no longer hot. Chunks of other models stay,
+ * and so do chunks of versions that remain live: it is not recorded whether they are hot, and an extra copy costs less
+ * than a missing one.
+ * @param live the live versions after the push
  * @throws store_unavailable
  */
 export async function leftovers(

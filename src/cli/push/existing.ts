@@ -3,7 +3,7 @@ import type { Store } from '../../weights/store.ts'
 import { readModel } from './inventory.ts'
 import { allKeys } from './references.ts'
 
-/** What a place has of a model. */
+/** The stored state of a model. */
 export interface Existing {
   /** Of the versions that can be asked for, as far as they can be read. */
   readonly manifests: readonly Manifest[]

@@ -37,7 +37,7 @@ export function readerOf(truth: Store, logger: Logger = silentLogger): CatalogRe
     sha256: nodeSha256,
     clock: systemClock,
     logger,
-    // each thing is read once, or has to be read anew
+    // each object is read once, or must be read again
     limits: { ...LIMITS, aliasTtlMs: 0 },
   })
 }

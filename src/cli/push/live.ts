@@ -9,7 +9,7 @@ import { printable } from '../terminal/format.ts'
 import type { Progress } from '../terminal/progress.ts'
 import { type Question, questionFor } from './question.ts'
 
-/** What a Worker that runs said of a model that was just pushed. */
+/** The answer of a running Worker for a model that was just pushed. */
 export interface LiveAnswer {
   readonly url: string
   /** The same request as a line for a shell. */
@@ -44,10 +44,9 @@ const HEALTH_MS = 5_000
 const SHOWN = 160
 
 /**
- * Asks a running Worker for the version that was pushed, until it has seen it.
+ * Sends test requests to a running Worker until it has read the pushed version.
  * @param address of the Worker
- * @throws UsageError with what the Worker says where it does not answer well, and where the key would travel in clear;
- * cancelled
+ * @throws UsageError with the Worker's message if the request fails, or if the key would be sent unencrypted; cancelled
  */
 export async function askLive(
   address: string,

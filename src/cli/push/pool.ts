@@ -1,9 +1,9 @@
 import { throwIfAborted } from '../../core/errors.ts'
 
 /**
- * Works on items, at most `limit` at once. After a failure, or when the signal fires, no further item is begun; those
- * that are under way are waited for, so that nothing goes on behind the caller's back.
- * @throws what the first item to fail threw, or what the signal says
+ * Works on items, at most `limit` at once. After a failure, or when the signal fires, it starts no further item and
+ * waits for those in progress, so that no work continues after it returns.
+ * @throws the error of the first failed item, or the signal's reason
  */
 export async function inParallel<T>(
   items: readonly T[],

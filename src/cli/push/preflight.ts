@@ -8,8 +8,8 @@ import { readerOf } from './inventory.ts'
 import { assertNoConflict, type PushTarget } from './push.ts'
 
 /**
- * Asks each store for a key, so that a bucket or a namespace that does not exist, and credentials that do not open them,
- * show before a model is read. @throws store_unavailable with what was said
+ * Reads a key from each store, to detect a missing bucket or namespace and wrong credentials before the model is read.
+ * @throws store_unavailable with the store's message
  */
 export async function assertReachable({ truth, copies }: PushTarget, signal: AbortSignal): Promise<void> {
   for (const store of [truth, ...copies]) {
@@ -24,8 +24,8 @@ export interface Intention {
 }
 
 /**
- * Finds out that a push of what was packed would be refused: before it is proven, which takes longer than everything
- * else. @returns the model's alias
+ * Checks that a push of the packed model would be accepted, before the proof, which takes longer than everything else.
+ * @returns the model's alias
  * @throws conflict, store_unavailable
  */
 export async function assertPushable(

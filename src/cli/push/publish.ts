@@ -3,9 +3,9 @@ import type { PackedModel } from '../pack/packer.ts'
 import { describeLive, type PushOptions, type PushResult, pushModel } from './push.ts'
 
 /**
- * Makes sure that a writer's stores hold a packed model, and releases nothing that somebody has decided otherwise: the
- * version goes live, and the model's visibility is its folder's, only while seeding alone has changed the model. After a
- * push, a release or a change of visibility by hand the version is stored beside what is live.
+ * Ensures that a writer's stores have a packed model, without overriding a decision of the operator: the version goes
+ * live, with the visibility of its folder, only if nothing but seeding has changed the model. After a push, a release
+ * or a change of visibility by a command, the version is stored but does not go live.
  * @throws conflict if the version exists with other contents, store_unavailable
  */
 export async function publish(

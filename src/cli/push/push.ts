@@ -32,7 +32,7 @@ export interface PushOptions {
   readonly signal?: AbortSignal
   /** Looks and says what would be done. Writes nothing. */
   readonly dryRun?: boolean
-  /** Reads what is there already, copies too, and compares it by its digest, instead of trusting etags and sizes. */
+  /** Reads all stored objects, including copies, and compares their digests instead of trusting etags and sizes. */
   readonly thorough?: boolean
 }
 
@@ -59,7 +59,7 @@ export interface PushResult {
   /** Whether a copy of the manifest or of the alias is missing or old. Looked for in a dry run alone. */
   readonly outdated: boolean
   readonly dryRun: boolean
-  /** What was done, or would be, a line each. */
+  /** The changes, done or planned, one line each. */
   readonly steps: readonly string[]
 }
 
@@ -72,12 +72,12 @@ interface Lack {
 const CONCURRENCY = 4
 
 /**
- * Stores a packed model, and makes its version live if asked. What is there is looked for first, so that a push that was
- * broken off goes on where it ended, and a second one sends nothing. Chunks first, each checked on arrival; then the
- * manifest; then, when the truth is seen to hold every chunk, the alias by one conditional write. Whatever ends a push
- * before that leaves the alias as it was.
+ * Stores a packed model, and makes its version live if requested. It first looks for stored chunks, so that an
+ * interrupted push continues and a repeated push sends nothing. The order is: chunks, each verified on arrival; the
+ * manifest; and, after a check that the source of truth has every chunk, the alias by one conditional write. A push
+ * that ends earlier leaves the alias unchanged.
  * @throws conflict if the version exists with other contents, manifest_invalid, weights_corrupt, store_unavailable,
- * UsageError with what a remote store said, cancelled
+ * UsageError with the message of a remote store, cancelled
  */
 export async function pushModel(target: PushTarget, packed: PackedModel, options: PushOptions): Promise<PushResult> {
   const signal = options.signal ?? new AbortController().signal
@@ -145,7 +145,7 @@ async function push(
   }
   const release = await target.writer.publishVersion(packed.manifest, { ...wanted, signal })
   steps.push(aliasStep(old, release.alias, dryRun))
-  // the alias has moved: what is left to do is done, also where whoever pushes is interrupted
+  // the alias has changed, so the remaining steps run even after an interruption
   await inParallel(cold, concurrency, ({ store, key }) => store.delete(key), new AbortController().signal)
   return {
     ...base,
@@ -159,7 +159,7 @@ async function push(
   }
 }
 
-/** Finds out before anything is sent what the writer would refuse at the end. @throws conflict */
+/** Checks before sending whether the writer would refuse the push at the end. @throws conflict */
 export async function assertNoConflict(
   truth: Store,
   { manifest }: PackedModel,
@@ -170,7 +170,7 @@ export async function assertNoConflict(
   const { model, version } = manifest
   const known = alias !== null && Object.hasOwn(alias.versions, version) ? alias.versions[version] : undefined
   if (known !== undefined) {
-    // where the stored manifest is another, it was damaged, and the writer mends it
+    // a different stored manifest is damaged, and the writer replaces it
     if (known === digest) return
     throw existsAlready(model, version)
   }

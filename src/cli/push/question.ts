@@ -17,8 +17,8 @@ export interface Question {
   /** A line for a shell. */
   readonly curl: string
   /**
-   * @returns what the Worker says; null where it does not know the version
-   * @throws NoOriginError; UsageError where it refuses
+   * @returns the Worker's answer; null if it does not know the version
+   * @throws NoOriginError; UsageError if the Worker refuses
    */
   ask(signal: AbortSignal): Promise<string | null>
 }
@@ -131,8 +131,8 @@ function brokeOff(origin: string, cause: unknown): UsageError {
 const MOST_LINE = 600
 
 /**
- * A line that runs the model on tensors. What is too long for a line is written into a file beside the report: in JSON,
- * or as binary tensors where JSON is not for them.
+ * A command line that runs the model on tensors. A body that is too long for a line is written into a file beside the
+ * report: as JSON, or as binary tensors if JSON cannot represent it.
  */
 async function inferLine(
   { packed, reports }: Asked,

@@ -13,20 +13,21 @@ import type { PushTarget } from './push.ts'
 import { allKeys, chunksNamed, MANIFEST_PREFIX, References, readManifestRecord } from './references.ts'
 
 /**
- * Removing, in the order that leaves no name without its contents:
+ * Removal, in an order in which no name ever refers to missing contents:
  *
- * 1. the alias, or the version from it: in the truth first, then in the copies, as every change of it goes. From then on
- *    nothing new is answered, except by Workers whose caches still hold the alias (up to a minute and a half);
- * 2. each manifest moves to `removed/<model>/<version>`, and with it the list of what is to go: a removal that is broken
- *    off goes on from there when it is run again;
+ * 1. the alias, or the version in it: in the source of truth first, then in the copies. From then on no new request is
+ *    answered, except by Workers whose caches still have the alias (up to a minute and a half);
+ * 2. each manifest moves to `removed/<model>/<version>`, and with it the list of chunks to delete: an interrupted
+ *    removal continues from there when it is run again;
  * 3. chunks that no manifest in the bucket names, in the copies first and then in the truth;
- * 4. what was noted in step 2.
+ * 4. the records of step 2.
  *
- * Somebody may push the same chunks meanwhile, and have seen them before they went. Such a push writes its manifest, and
- * then looks for every chunk again before its alias moves: if the manifest was there before a chunk went, the chunk
- * stays, because the manifests are read again before every few deletions; if it came later, the push finds the chunk
- * gone, is refused, and sends it when it is run again. What is left is a push whose manifest and whose look fall between
- * one such reading and the deletions after it, a second at most. A last look finds that, and says whom to push again.
+ * Another command may push the same chunks meanwhile, after it saw them in the bucket. Such a push writes its manifest,
+ * then checks every chunk again before it changes its alias. If its manifest was stored before a chunk is deleted, the
+ * chunk stays, because the removal reads the manifests again before every few deletions. If the manifest came later,
+ * the push finds the chunk missing, fails, and sends it when it is run again. One case remains: a push whose manifest
+ * and check both fall between such a reading and the deletions after it, a second at most. A final check detects it and
+ * names the versions to push again.
  */
 
 export interface RemovalPlan {
@@ -35,7 +36,7 @@ export interface RemovalPlan {
   readonly whole: boolean
   /** Versions that go. */
   readonly versions: readonly string[]
-  /** Null if there is none, or none that can be read. */
+  /** Null if it is missing or cannot be read. */
   readonly alias: Alias | null
   /** Of the alias that the plan was made on. */
   readonly etag: string | null
@@ -50,7 +51,7 @@ export interface RemovalPlan {
 export interface RemovalResult {
   readonly chunks: number
   readonly bytes: number
-  /** Manifests that cannot be read and for whose sake the chunks stayed. */
+  /** Unreadable manifests, because of which chunks were kept. */
   readonly unreadable: readonly string[]
   /** Versions, as `model/version`, that were pushed meanwhile and lack chunks now: to be pushed again. */
   readonly harmed: readonly string[]
@@ -91,7 +92,7 @@ export async function planRemoval(
   for (const each of versions) {
     const key = manifestKey(model, each)
     if (references.lists(key) || (await target.truth.head(key, { signal })) === null) continue
-    // what the list leaves out may need the same chunks
+    // manifests that the list leaves out may use the same chunks
     throw new VergeError(
       'store_unavailable',
       `The bucket has ${key} but does not list it yet, so Verge cannot tell which weights are in use. Nothing was removed. ` +
@@ -107,8 +108,8 @@ export async function planRemoval(
 }
 
 /**
- * Does what was planned. May be run again after it was broken off.
- * @throws conflict if the model was changed since, store_unavailable, what the signal says
+ * Executes the plan. It can be run again after an interruption.
+ * @throws conflict if the model was changed since, store_unavailable, the signal's reason
  */
 export async function remove(
   target: PushTarget,
@@ -170,7 +171,7 @@ async function retireManifest(
   for (const store of [...copies, truth]) await store.delete(key, { signal })
 }
 
-/** Chunks of versions that go or, by what a removal that was broken off has noted, went; each once. */
+/** Chunks of the removed versions, including those recorded by an interrupted removal; each once. */
 async function chunksGoing(
   truth: Store,
   model: string,

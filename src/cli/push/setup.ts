@@ -27,7 +27,7 @@ export interface SetupContext {
   readonly configPath: string
   readonly environment: Environment & { readonly env: string }
   readonly models: readonly PackedModel[]
-  /** The operator's key, if one is to be set. */
+  /** The operator's key, if it should be set. */
   readonly apiKey: string | undefined
   /** R2's location hint for a new bucket. */
   readonly location: string | undefined
@@ -40,15 +40,17 @@ export interface SetupStep {
   readonly done?: string
   /** What would be done: a line to agree to. */
   readonly plan?: string
-  /** What it would take over that Verge has not made, as far as can be seen: a line to agree to by itself. */
+  /**
+   * A resource that Verge did not create and that this step would take over. The person must agree to it separately.
+   */
   readonly takesOver?: string
-  /** Does it, and says what was done. */
+  /** Executes the step, and describes the result. */
   apply?(): Promise<string>
 }
 
 /**
- * Looks at the account, changing nothing, and says what is missing. Steps have to be applied in order; each looks for
- * what it would create, so that a second run does only what the first did not reach.
+ * Reads the account without changing it, and lists missing resources. Steps must be applied in order. Each checks for
+ * its resource first, so that a second run executes only the remaining steps.
  * @throws UsageError
  */
 export async function planSetup(context: SetupContext): Promise<SetupStep[]> {
@@ -143,7 +145,7 @@ async function namespaceStep(
   return { step, id: () => id }
 }
 
-/** One of these a Worker of Verge's has, also one that is not deployed yet. */
+/** A Worker of Verge has at least one of these, even before its first deployment. */
 const OF_VERGE = [BUCKET_BINDING, KV_BINDING, DRAFT_BINDING]
 
 /** What every key that Verge writes begins with. */

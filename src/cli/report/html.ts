@@ -201,7 +201,7 @@ function measured({ measured, measuredOriginal }: Report): Markup | null {
     { label: `${name}, loaded, p50`, value: warm.p50, text: milliseconds(warm.p50), series },
     { label: `${name}, loaded, p95`, value: warm.p95, text: milliseconds(warm.p95), series },
   ])
-  // What the process grew by is left out: it holds compiled code and local storage too, and is no share of an isolate.
+  // The growth of the process is left out, because it includes compiled code and local storage.
   const memory = shown.map(
     ([name, { heapBytes }, series]): Bar => ({
       label: `${name}, WebAssembly memory`,

@@ -19,7 +19,7 @@ export interface Chart {
   readonly bars: readonly Bar[]
   /** Series by name, where there is more than one. */
   readonly legend?: readonly { readonly name: string; readonly series: Bar['series'] }[]
-  /** Length that the whole width stands for; the longest bar's if left out. */
+  /** Value of the full width; default: the longest bar. */
   readonly full?: number
 }
 

@@ -10,14 +10,14 @@ import type { Sizes } from './sizes.ts'
 /** Rises when a reader of older reports would misread a newer one; fields are only ever added otherwise. */
 export const REPORT_SCHEMA = 1
 
-/** Everything that is known of a model that was made smaller: what was done, what it cost and what it brought. */
+/** The report about a built model: changes, their cost in accuracy, and the gain. */
 export interface Report {
   readonly schema: typeof REPORT_SCHEMA
   readonly model: string
   readonly version: string
   /** Where the model came from, as it may be printed: without credentials. */
   readonly source: string
-  /** What was asked for, by option. */
+  /** Options that the person set. */
   readonly options: Readonly<Record<string, string | number | boolean | readonly string[]>>
   /** What was chosen where nothing was asked for, and why. */
   readonly choices: readonly ReportChoice[]
@@ -76,7 +76,7 @@ export function isCompared({ unexercised }: AssessedOutput): boolean {
   return unexercised === null
 }
 
-/** What an artifact was not compared in, a sentence each. */
+/** Outputs that could not be compared, one sentence each. */
 export function unexercisedOf({ artifact, outputs, same }: ArtifactVerification): string[] {
   if (same) return [`${artifact}: the original itself, so there is nothing to compare`]
   return outputs.flatMap(({ output, unexercised }) =>

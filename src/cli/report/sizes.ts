@@ -8,7 +8,7 @@ export interface Sizes {
   readonly brotli: number
 }
 
-/** What servers use for what they compress once; higher levels take minutes for a large model and win a percent. */
+/** The usual level for static files; higher levels take minutes for a large model and gain one percent. */
 const GZIP_LEVEL = 6
 const BROTLI_QUALITY = 5
 

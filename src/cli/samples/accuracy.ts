@@ -6,10 +6,12 @@ import { UsageError } from '../terminal/command-line.ts'
 import { flattened, likeness, relativeNoise, topClass } from './answers.ts'
 import { randomNumbers } from './items.ts'
 
-/** What a score counts: right answers, answers of the same class as the original's, or the mean cosine to them. */
+/**
+ * The metric: correct answers, answers with the class of the original's answer, or the mean cosine similarity to them.
+ */
 export type Metric = 'accuracy' | 'agreement' | 'cosine'
 
-/** What the samples and the model allow. Samples of which only some are labelled count as unlabelled. */
+/** The metric that samples and model allow. Partly labelled samples count as unlabelled. */
 function metricFor(samples: readonly Sample[], classifies: boolean): Metric {
   if (samples.length > 0 && samples.every(({ label }) => label !== undefined)) return 'accuracy'
   return classifies ? 'agreement' : 'cosine'

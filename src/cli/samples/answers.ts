@@ -18,7 +18,7 @@ export function flattened(outputs: Tensors): Float32Array {
 /**
  * The class with the greatest score in the first row of a model's answer; the first of equals.
  * @param classes how many there are: the output read is the first floating-point one whose last dimension is that, else
- * the first floating-point one. -1 where there is none
+ * the first floating-point one. -1 if there is none
  */
 export function topClass(outputs: Tensors, classes?: number): number {
   for (const output of outputs.values()) {

@@ -28,9 +28,9 @@ async function sortedEntries(folder: string): Promise<{ readonly files: string[]
 }
 
 /**
- * A folder's samples: ONNX's `test_data_set_N` folders, else pictures or texts; in sub-folders, whose names are the
- * classes, or flat, without labels.
- * @param anyFile takes files of all types, for a model that tells them apart
+ * Samples of a folder: ONNX's `test_data_set_N` folders, else images or texts; in subfolders named by class, or flat
+ * without labels.
+ * @param anyFile accepts files of all types, for a model that classifies files
  */
 export async function* folderItems(folder: string, read: Read, anyFile = false): Items {
   const { files, folders } = await sortedEntries(folder)

@@ -1,10 +1,10 @@
 import { UsageError } from '../terminal/command-line.ts'
 
-/** What a sample holds before it is turned into the model's tensors. */
+/** A sample before its conversion to tensors. */
 export type Content =
   /** A picture or a text, as a file of a media type. */
   | { readonly kind: 'bytes'; readonly mediaType: string; readonly bytes: Uint8Array }
-  /** What a task takes as its JSON body's `inputs`. */
+  /** The value of `inputs` in a task's JSON body. */
   | { readonly kind: 'inputs'; readonly inputs: string }
   /** The `inputs` of an Open Inference Protocol request. */
   | { readonly kind: 'request'; readonly inputs: readonly unknown[] }
@@ -26,7 +26,7 @@ export interface Item {
 
 export type Items = AsyncIterable<Item>
 
-/** @throws what is to be mended, with where it is */
+/** @throws a UsageError with the problem and its place */
 export function badSamples(where: string, what: string, cause?: unknown): UsageError {
   return new UsageError(`bad samples: ${where}: ${what}`, cause === undefined ? undefined : { cause })
 }

@@ -22,7 +22,7 @@ import { badSamples, type Content, choose, type Item, type Items, type SamplePar
 import { jsonLines, plainLines, requests } from './lines.ts'
 import { bytesOf, tensorsFromFiles, tensorsFromRequest } from './tensors.ts'
 
-/** What is known of a model before it is packed: what its task needs, and its inputs. */
+/** Facts about a model before packing: the settings of its task, and its inputs. */
 export type ModelFacts = Pick<Manifest, 'model' | 'version' | 'inputs' | 'outputs'> &
   Partial<Pick<Manifest, 'task' | 'labels' | 'activation' | 'image' | 'text' | 'embedding' | 'audio' | 'bytes'>>
 

@@ -5,10 +5,10 @@ import { baseOf } from './paths.ts'
 /** Parts of names that say in which precision or by which method a file holds its model. */
 const PRECISION =
   /^(quant(ized)?|[qiuf]\d+\w*|[qu]?u?int\d+|(mx)?fp\d+\w*|b?float\d+|bf\d+|[na]f\d+|bnb\d+|w\d+a\d+|e\dm\d\w*|o[1-4]|half|awq|gptq|hqq|dynamic|static|optimized)$/i
-/** Letters and digits, as in the names of precisions that are not invented yet; versions are none. */
+/** Letters and digits, as in the names of future precisions; versions do not match. */
 const CODE = /^(?!v\d)[a-z]{1,4}\d\w{0,5}$/i
 
-/** Longer lists help nobody. */
+/** Longer lists are not useful. */
 const NAMED = 20
 
 export interface Choice {
@@ -18,11 +18,11 @@ export interface Choice {
 }
 
 /**
- * Which of several ONNX files is the model: the one that was asked for; `model.onnx` at the top or in `onnx/`, where
- * Optimum and transformers.js put full precision; the only one; the only one that is surely in full precision.
+ * Chooses the model among several ONNX files: the requested one; `model.onnx` at the top or in `onnx/`, where Optimum
+ * and transformers.js put full precision; the only file; the only file in full precision.
  * @param paths with forward slashes, relative to the source
  * @param label of the source, for messages
- * @throws UsageError where that leaves none or several, naming them
+ * @throws UsageError if no file or several files remain, with their names
  */
 export function chooseModel(paths: readonly string[], label: string, file?: string): Choice {
   const models = paths.filter((path) => path.toLowerCase().endsWith('.onnx')).sort()
@@ -45,9 +45,9 @@ function byConvention(models: readonly string[], label: string): string {
 }
 
 /**
- * Models in full precision, as far as names tell: those without a suffix that says otherwise. Suffixes keep being
- * invented, so what only looks like one counts, and so does any suffix beside one that is known:
- * `model_new.onnx` beside `model_q4.onnx` is another form of `model`.
+ * Models in full precision, by their names: those without the suffix of another precision. New suffixes appear, so
+ * anything that looks like one counts, and so does any suffix beside a known one: `model_new.onnx` beside
+ * `model_q4.onnx` is another form of `model`.
  */
 function fullPrecision(models: readonly string[]): string[] {
   const partsOf = (path: string): string[] => path.slice(0, -'.onnx'.length).split(/[_.-](?=[^/]*$)/)

@@ -3,8 +3,8 @@ import { stat } from 'node:fs/promises'
 import { piecesOf } from './pieces.ts'
 
 /**
- * What a file must hash to: SHA-256 of its bytes, or SHA-1 as git names a blob (`blob <length>`, a zero, the bytes), which
- * is what the hub knows of files that are not in LFS.
+ * The expected digest of a file: SHA-256 of its bytes, or git's SHA-1 of a blob (`blob <length>`, a zero, the bytes),
+ * which the hub lists for files outside LFS.
  */
 export type FileDigest = { readonly kind: 'sha256' | 'git-sha1'; readonly hex: string }
 

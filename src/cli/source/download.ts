@@ -29,7 +29,7 @@ export interface Download {
   readonly label: string
   readonly maxBytes: number
   readonly credential?: Credential | undefined
-  /** What it has to be, where that is known beforehand. */
+  /** Expected digest and size, if known before the download. */
   readonly bytes?: number | undefined
   readonly digest?: FileDigest | undefined
   /** Reads what the file has to be from the answer's headers, where it was not known. */
@@ -44,9 +44,9 @@ export interface Downloaded {
 }
 
 /**
- * Downloads a file to its place: in pieces where the connection breaks, going on with what an earlier run has left,
- * bounded, and checked against its checksum where one is known. A file that comes out wrong is fetched once more.
- * @throws UsageError, and what `refuse` throws
+ * Downloads a file: resumes after a broken connection or an earlier run, bounds the size, and verifies the checksum if
+ * one is known. A file with a wrong checksum is fetched once more.
+ * @throws UsageError, and errors of `refuse`
  */
 export async function download(job: Download, transfer: Transfer): Promise<Downloaded> {
   const part = await PartialFile.claim(job.target)
@@ -156,8 +156,8 @@ interface Reception {
 }
 
 /**
- * Whether an attempt brought much that none before it had. Where a server cannot go on from the middle each begins
- * anew, and however much it brings, it need not come any further than the last.
+ * Whether an attempt made progress beyond all earlier ones. If a server does not support ranges, each attempt starts
+ * from the beginning and may get no further than the last.
  */
 function furthest(): (bytes: number) => boolean {
   let most = 0
@@ -250,7 +250,7 @@ function diskError(job: Download, error: unknown): unknown {
   const { code } = error as NodeJS.ErrnoException
   if (code !== 'ENOSPC' && code !== 'EDQUOT') return error
   return new UsageError(
-    `The disk is full: ${job.label} does not fit. Free some space and run the again. The download resumes.`,
+    `The disk is full: ${job.label} does not fit. Free some space and run the command again. The download resumes.`,
     {
       cause: error,
     },

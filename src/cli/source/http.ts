@@ -6,7 +6,7 @@ import { UsageError } from '../terminal/command-line.ts'
 import { SOURCE_LIMITS } from './limits.ts'
 import { type Patience, TransientError } from './retry.ts'
 
-/** What is sent as `Authorization`, and to whom alone. */
+/** The `Authorization` header, and the only origin that it is sent to. */
 export interface Credential {
   /** Scheme, host and port, as `URL.origin`. */
   readonly origin: string
@@ -37,8 +37,8 @@ export interface SourceResponse extends Hop {
 }
 
 /**
- * Asks for a resource, following redirects by hand. Credentials go to their own origin, and not even there once a redirect
- * has led elsewhere; nothing that began encrypted goes on in the clear.
+ * Fetches a resource and follows redirects itself. Credentials are sent to their own origin only, and not after a
+ * redirect to another origin. It never follows a redirect from https to http.
  * @returns an answer with a status below 300, 304, or from 400 to 499 (408 and 429 excepted)
  * @throws TransientError, UsageError
  */
@@ -50,7 +50,7 @@ export async function get(start: URL, options: SourceGetOptions): Promise<Source
   for (;;) {
     if (credential !== undefined && credential.origin !== url.origin) credential = undefined
     const headers = {
-      // Ranges, lengths and checksums are of what is stored, not of a compressed form of it.
+      // Ranges, lengths and checksums apply to the stored file, not to a compressed form.
       'accept-encoding': 'identity',
       'user-agent': 'verge',
       ...options.headers,
@@ -126,7 +126,7 @@ function send(
       { headers, ...(options.signal && { signal: options.signal }) },
       (answer) => {
         clearTimeout(unanswered)
-        // Whoever reads the body gets its error; until then it must not end the process.
+        // The reader of the body gets its error; until then the error must not end the process.
         answer.on('error', () => undefined)
         watchBody(answer, idleMs, silent)
         resolve(answer)

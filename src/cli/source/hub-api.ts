@@ -52,7 +52,7 @@ export class HubApi {
     this.#transfer = transfer
   }
 
-  /** What a repository holds at a revision. Files whose names lead elsewhere are left out. @throws UsageError */
+  /** The files of a repository at a revision, without those whose names lead outside. @throws UsageError */
   async info(spec: HubSpec): Promise<HubInfo> {
     const url = this.#url(`api/models/${spec.repo}/revision/${encodeURIComponent(spec.revision)}?blobs=true`)
     const { patience, signal } = this.#transfer
@@ -80,7 +80,7 @@ export class HubApi {
     }
   }
 
-  /** Completes what the list did not say, as on mirrors, from the headers that the file itself comes with. */
+  /** Completes missing digests and sizes, as on mirrors, from the headers of the file. */
   async complete(file: HubFile, spec: HubSpec, commit: string): Promise<KnownFile> {
     const { path, bytes, digest } = file
     if (bytes !== undefined && digest !== undefined) return { path, bytes, digest }
@@ -190,7 +190,7 @@ export class HubApi {
   }
 }
 
-/** A licence as a model card states it: one name, or the first of several, or a name of its own for "other". */
+/** The licence in a model card: one name, the first of several, or a custom name for "other". */
 function licenceOf(license: unknown, name: unknown): string | undefined {
   const first: unknown = Array.isArray(license) ? license[0] : license
   if (first === 'other' && typeof name === 'string' && name !== '') return name.slice(0, 100)

@@ -4,9 +4,9 @@ import type { SourceResponse } from './http.ts'
 import type { HubSpec } from './spec.ts'
 
 /**
- * Why the hub does not give what was asked for, and what to do. The reason is in `X-Error-Code` where the hub itself
- * answers; mirrors send the status alone.
- * @param file that was asked for; undefined for the repository
+ * The reason why the hub refuses a request, and what to do. The hub sends the reason in `X-Error-Code`; mirrors send
+ * only the status.
+ * @param file the requested file; undefined for the repository
  */
 export function refusal(
   answer: SourceResponse,
@@ -22,7 +22,7 @@ export function refusal(
   if (answer.url.origin !== endpoint.origin) {
     // The last of the way is a file store with a signed address; it knows nothing of repositories or tokens.
     return new UsageError(
-      `${answer.url.host}, to which the hub redirects for ${what}, answers with HTTP ${answer.status}. Run the again.`,
+      `${answer.url.host}, to which the hub redirects for ${what}, answers with HTTP ${answer.status}. Run the command again.`,
     )
   }
   if (code === 'GatedRepo') {

@@ -76,7 +76,7 @@ class Repository {
     this.#folder = join(cacheDir, 'hub', hub, spec.repo.replace('/', '--'))
   }
 
-  /** What the repository holds: remembered for a commit, asked for a branch or a tag. */
+  /** The files of the repository: cached for a commit, fetched for a branch or a tag. */
   async info(): Promise<HubInfo> {
     this.#info = await this.#findInfo()
     return this.#info

@@ -1,6 +1,6 @@
 const MiB = 1024 * 1024
 
-/** What a source may send, and how long it is waited for; each with its reason. */
+/** Limits and timeouts for sources, each with its reason. */
 export const SOURCE_LIMITS = {
   /** A model, and each file of its external data: the engine takes a model in one piece, which ends at 2 GiB. */
   modelBytes: 2048 * MiB - 1,

@@ -2,7 +2,7 @@ import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/prom
 import { dirname } from 'node:path'
 import { writeWhole } from '../files/whole-file.ts'
 
-/** What is written down beside a part, so that it can be gone on with. */
+/** Metadata beside a part, for resuming it. */
 export interface PartNote {
   /** Says without doubt which bytes these are: a strong ETag, or a checksum. */
   readonly validator: string
@@ -21,8 +21,8 @@ export class PartialFile {
   }
 
   /**
-   * Takes hold of a target's part. While another process has it, this one gets a part of its own, which nobody goes on
-   * with: two writers in one file would ruin it.
+   * Locks a target's part. While another process has the lock, this process gets a separate part that is never resumed:
+   * two writers would damage the file.
    */
   static async claim(target: string): Promise<PartialFile> {
     await mkdir(dirname(target), { recursive: true })
@@ -31,7 +31,7 @@ export class PartialFile {
     return new PartialFile(target, `${target}.${process.pid}-${Date.now().toString(36)}.part`, undefined)
   }
 
-  /** Bytes there are, if they are a part of what the validator names; else 0, and what there was is gone. */
+  /** Number of stored bytes if they belong to the same validator; else 0, and the bytes are deleted. */
   async resume(validator: string | undefined): Promise<number> {
     if (validator !== undefined && (await this.note())?.validator === validator) {
       return (await stat(this.path).catch(() => undefined))?.size ?? 0
@@ -59,7 +59,7 @@ export class PartialFile {
     await rm(`${this.path}.json`, { force: true })
   }
 
-  /** Puts the finished file in its place in one step. */
+  /** Moves the finished file to its name atomically. */
   async finish(): Promise<void> {
     const file = await open(this.path, 'r+')
     await file.sync().finally(() => file.close())
@@ -67,14 +67,14 @@ export class PartialFile {
     await rm(`${this.path}.json`, { force: true })
   }
 
-  /** Lets go. What has come stays for the next time, unless nobody can go on with it. */
+  /** Releases the lock. The received bytes stay for the next run, unless they cannot be resumed. */
   async release(): Promise<void> {
     if (this.#lock === undefined) await this.clear()
     else await rm(this.#lock, { force: true })
   }
 }
 
-/** A lock that names nobody is one that is just being written, unless it is as old as this. */
+/** A lock without an owner is being written, unless it is as old as this. */
 const UNSIGNED_MS = 60_000
 
 async function takeLock(lock: string): Promise<boolean> {

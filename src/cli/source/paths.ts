@@ -2,8 +2,8 @@ import { safeName } from '../../onnx/errors.ts'
 import { UsageError } from '../terminal/command-line.ts'
 
 /**
- * Whether a path that somebody else wrote stays below the folder it is relative to, on every system: forward slashes,
- * no part that is empty, `.` or `..`, no drive, no control character.
+ * Whether an untrusted path stays below its folder on every system: forward slashes, no part that is empty, `.` or
+ * `..`, no drive, no control character.
  */
 export function isInside(path: string): boolean {
   if (path.length === 0 || path.length > 512) return false
@@ -27,7 +27,7 @@ export function joinedPath(folder: string, path: string): string {
   return folder === '' ? path : `${folder}/${path}`
 }
 
-/** A path of external data that is to be written here. @throws UsageError where no system could be trusted with it */
+/** A path of external data to write. @throws UsageError if it is unsafe on some system */
 export function checkedData(location: string, label: string): string {
   if (isInside(location)) return location
   throw new UsageError(

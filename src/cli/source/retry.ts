@@ -29,9 +29,10 @@ export class TransientError extends Error {
 }
 
 /**
- * Does something over the network, again after a `TransientError`, with doubling pauses or those that the server asks for.
- * @param what it is, for the message: "https://example.com"
- * @throws UsageError when it has failed too often, or the pause asked for is too long; whatever else `work` throws
+ * Runs network work, and retries after a `TransientError` with doubling pauses, or with the pause that the server
+ * requests.
+ * @param what names the work in messages: "https://example.com"
+ * @throws UsageError after too many failures, or if the requested pause is too long; other errors of `work`
  */
 export async function retrying<T>(
   what: string,

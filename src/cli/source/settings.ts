@@ -1,6 +1,6 @@
 import { baseOf, folderOf } from './paths.ts'
 
-/** Files beside a model, or in a folder beside it, that say what it is for. */
+/** Files beside a model, or in a folder beside it, that describe it. */
 const SETTINGS = new Set([
   'verge.json',
   'config.json',

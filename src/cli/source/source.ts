@@ -9,9 +9,9 @@ import { openUrl } from './url.ts'
 export type { ModelSource, OpenSourceOptions } from './types.ts'
 
 /**
- * Brings a model to this machine.
+ * Fetches a model to this machine.
  * @param spec an `.onnx` file, a folder, an https address, or `hf:org/name[@revision]`
- * @throws UsageError saying what is wrong and what to do; VergeError cancelled where the signal is raised
+ * @throws UsageError with the problem and the fix; VergeError cancelled if the signal aborts
  */
 export async function openModelSource(spec: string, options: OpenSourceOptions): Promise<ModelSource> {
   const settings = readHubSettings(options.env)

@@ -13,7 +13,7 @@ export interface HubSpec {
   readonly file?: string
 }
 
-/** What a person named as the source of a model. */
+/** The source of a model, as the person wrote it. */
 export type Spec =
   | HubSpec
   | { readonly kind: 'url'; readonly url: URL }
@@ -21,7 +21,7 @@ export type Spec =
 
 const REPO = /^[A-Za-z0-9][A-Za-z0-9._-]{0,95}(\/[A-Za-z0-9_][A-Za-z0-9._-]{0,95})?$/
 
-/** @param endpoint of the hub, whose pages stand for the repositories they show @throws UsageError */
+/** @param endpoint of the hub; addresses of its pages mean their repositories @throws UsageError */
 export function parseSpec(spec: string, endpoint: URL): Spec {
   const text = spec.trim()
   if (text === '') throw new UsageError('Specify a model: an .onnx file, a folder, an https address, or hf:org/name.')

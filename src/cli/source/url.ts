@@ -13,7 +13,7 @@ import { baseOf, checkedData } from './paths.ts'
 import { retrying } from './retry.ts'
 import type { ModelSource, OpenSourceOptions } from './types.ts'
 
-/** What is remembered of a file that was fetched from an address. */
+/** Metadata of a file that was fetched from an address. */
 interface Fetched {
   readonly etag?: string | undefined
   readonly modified?: string | undefined
@@ -21,8 +21,8 @@ interface Fetched {
 }
 
 /**
- * A model at an address. `#sha256=<hex>` at its end says what it must hash to. Without that, a copy from an earlier run is
- * used only after the server has said that it is still the same.
+ * A model at an address. `#sha256=<hex>` is its expected digest. Without it, a copy from an earlier run is used only
+ * after the server has confirmed that it is current.
  * @throws UsageError
  */
 export async function openUrl(
@@ -105,7 +105,7 @@ async function fetchTo(
   await writeWhole(noteOf(target), JSON.stringify(fetched), { mode: 0o600 })
 }
 
-/** What was fetched before, if it is still whole. */
+/** The cached file, if it is still intact. */
 async function readFetched(target: string, transfer: Transfer): Promise<Fetched | undefined> {
   try {
     const fetched = JSON.parse(await readFile(noteOf(target), 'utf8')) as Fetched
@@ -116,7 +116,7 @@ async function readFetched(target: string, transfer: Transfer): Promise<Fetched 
   }
 }
 
-/** Whether the server still has what was fetched. */
+/** Whether the server still has the same file. */
 async function isCurrent(
   url: URL,
   known: Fetched,

@@ -7,8 +7,8 @@ import type { Store } from '../../weights/store.ts'
 export type NotedSize = (key: string) => Promise<{ readonly bytes: number | undefined } | null>
 
 /**
- * A KV store that tells a value's size by what was noted with it. KV's own way is to begin reading the value: from
- * outside that is a download of up to 8 MiB, broken off.
+ * A KV store that reads a value's size from its metadata. Without it, KV must start to read the value, which is a
+ * cancelled download of up to 8 MiB from outside.
  */
 export function withNotedSizes(kv: KvStore, noted: NotedSize): Store {
   return {

@@ -12,14 +12,17 @@ export type TargetSpec =
     }
 
 export interface OpenOptions {
-  /** Breaks off what is on its way to a remote target's stores. */
+  /** Cancels requests to a remote target's stores. */
   readonly signal?: AbortSignal
   /** Holds the credentials of a remote target; this process's environment if left out. */
   readonly environment?: NodeJS.ProcessEnv
   readonly http?: HttpOptions
 }
 
-/** Opens the stores that models are pushed to. Dispose of it. @throws UsageError that says what is missing */
+/**
+ * Opens the stores that models are pushed to. The caller must dispose of it.
+ * @throws UsageError that names missing settings
+ */
 export async function openTarget(spec: TargetSpec, options: OpenOptions = {}): Promise<Target> {
   if ('local' in spec) return openLocalTarget(spec.local)
   const { env, configPath } = spec

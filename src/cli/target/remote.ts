@@ -18,7 +18,7 @@ export interface RemoteOptions {
   readonly configPath: string
   /** Holds the credentials. */
   readonly environment: NodeJS.ProcessEnv
-  /** Breaks off what is on its way to the stores, but not what the writer has begun. */
+  /** Cancels requests to the stores, except for writes that the writer has started. */
   readonly signal?: AbortSignal
   readonly http?: HttpOptions
 }

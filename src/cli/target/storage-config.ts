@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { ROOT } from '../files/project.ts'
 
 /**
- * Writes what `wrangler.toml` says of R2 and KV into a configuration of its own: getPlatformProxy cannot make the Worker's
- * Durable Objects, warns about each of them, and would mistake their absence for an error some day.
+ * Writes the R2 and KV bindings of `wrangler.toml` into a separate configuration: getPlatformProxy cannot create the
+ * Worker's Durable Objects, warns about each of them, and might treat them as errors in a later release.
  * @returns its path
  */
 export async function storageConfig(): Promise<string> {

@@ -12,7 +12,7 @@ export interface Target {
   readonly label: string
   readonly truth: Store
   readonly copies: readonly Store[]
-  /** Writes manifests and aliases. What it has begun it ends, also when whoever pushes is interrupted. */
+  /** Writes manifests and aliases. It completes a started write even if the command is interrupted. */
   readonly writer: CatalogWriter
   dispose(): Promise<void>
 }
@@ -30,8 +30,8 @@ export function delayOf({ kind }: Pick<Target, 'kind'>): string {
 }
 
 /**
- * A store says only that it did not answer; whoever pushes wants to know what was said. What stands above the store's own
- * failure, such as that an alias has been written but not its copy, is kept.
+ * A store error says only that the store did not answer. This adds the store's message for the person, and keeps outer
+ * errors, for example that an alias was written but not its copy.
  */
 export function understandable(error: unknown): unknown {
   if (!isVergeError(error, 'store_unavailable')) return error

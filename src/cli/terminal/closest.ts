@@ -10,7 +10,7 @@ export function closest(given: string, known: readonly string[]): string | undef
   return best?.name
 }
 
-/** Longer names are nobody's slip of the pen. */
+/** Longer names are not typos. */
 const MOST_LETTERS = 64
 
 /** Letters to add, to leave out, to change or to swap with their neighbour. (Optimal string alignment.) */

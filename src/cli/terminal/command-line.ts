@@ -24,7 +24,7 @@ export async function runScript(help: string, work: () => Promise<string | undef
       // Messages hold names of a model's author, a hub's or a server's.
       console.error(printableLines(error.message))
       process.exitCode = 1
-      // All is in order by now; what a workerd that had the same Ctrl-C leaves open would wait for ever.
+      // The work is complete here. Handles that an interrupted workerd left open would keep the process running.
       if (isVergeError(error, 'cancelled')) process.exit()
     } else {
       throw error
@@ -32,7 +32,7 @@ export async function runScript(help: string, work: () => Promise<string | undef
   }
 }
 
-/** What is wrong with the arguments, in a line or two: the whole help would push it out of sight. */
+/** The error in the arguments, in a line or two. The full help would scroll it out of view. */
 function adviceOn(error: Error, help: string): string {
   const unknown = /^Unknown option '(-[^']*)'/.exec(error.message)?.[1]
   if (unknown === undefined) return `${error.message}\n"--help" lists the options.`

@@ -3,8 +3,8 @@ import { throwIfAborted } from '../../core/errors.ts'
 import { UsageError } from './command-line.ts'
 
 /**
- * Asks a person; anything but "y" or "yes" is a no.
- * @throws UsageError if nobody is there to answer, cancelled
+ * Asks for confirmation; any answer except "y" or "yes" declines.
+ * @throws UsageError if there is no terminal, cancelled
  */
 export async function agreed(question: string, signal: AbortSignal): Promise<boolean> {
   if (!process.stdin.isTTY) {

@@ -1,4 +1,4 @@
-/** Text for a terminal. Everything here may hold names that somebody else chose, so control characters are replaced. */
+/** Text for a terminal. It may contain untrusted names, so control characters are replaced. */
 
 const KiB = 1024
 const UNITS = ['KiB', 'MiB', 'GiB'] as const

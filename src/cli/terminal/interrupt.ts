@@ -1,6 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 
-/** What a shell expects of a process that a signal has ended: 128 and the signal's number. */
+/** Exit codes that shells expect after a signal: 128 plus the signal's number. */
 const EXIT_CODES = { SIGINT: 130, SIGTERM: 143 } as const
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
@@ -20,8 +20,8 @@ export function untilInterrupted(): AbortSignal {
 }
 
 /**
- * Starts something that ends the process by itself when a signal comes, as Miniflare does, and takes that from it: work
- * that stops in good order could not. Where nobody listens here it keeps its ways.
+ * Starts a library that ends the process on a signal, as Miniflare does, and removes its signal handlers, because they
+ * would prevent a clean stop. If no handler is registered here, the library's handlers stay.
  */
 export async function withoutItsSignals<T>(start: () => Promise<T>): Promise<T> {
   if (interrupted === undefined) return start()

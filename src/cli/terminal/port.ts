@@ -31,7 +31,7 @@ async function tryListen(port: number): Promise<number | null> {
 /** Where Verge listens on this machine unless told otherwise. */
 const DEFAULT_PORT = 8787
 
-/** A port that a person gave, `PORT`, or the default. @throws UsageError where it is none */
+/** The port from the option, `PORT`, or the default. @throws UsageError if it is not a port */
 export function parsePort(text = process.env.PORT): number {
   if (text === undefined || text === '') return DEFAULT_PORT
   const port = Number(text)

@@ -1,6 +1,6 @@
 import { binarySize, duration, printable } from './format.ts'
 
-/** What a number of `advance` and `set` counts. */
+/** The unit of `advance` and `set`. */
 export type ProgressUnit = 'bytes' | 'steps'
 
 export interface ProgressTask {
@@ -16,7 +16,7 @@ export interface ProgressTask {
 
 /** Says how far long work has come. */
 export interface Progress {
-  /** @param total how much there is to do; a task without it shows only that it goes on */
+  /** @param total amount of work; without it the task shows only that it is running */
   task(label: string, total?: number, unit?: ProgressUnit): ProgressTask
   /** A line that stays, apart from any task. */
   note(text: string): void
@@ -176,7 +176,7 @@ class BarProgress extends BaseProgress {
     this.#draw()
   }
 
-  /** The task that began last: it is the one that the others wait for. */
+  /** The task that started last, which the others wait for. */
   #draw(): void {
     const task = [...this.tasks].at(-1)
     if (task === undefined) {
@@ -184,7 +184,7 @@ class BarProgress extends BaseProgress {
       process.off('exit', this.#erase)
       return
     }
-    // Where the process ends without `close`, by a second Ctrl-C, the prompt gets a line of its own.
+    // If a second Ctrl-C ends the process without `close`, the prompt still starts on a new line.
     if (!this.#shown) process.off('exit', this.#erase).on('exit', this.#erase)
     const now = this.now()
     const bar = task.total === undefined ? '' : this.#bar(share(task))

@@ -10,7 +10,7 @@ export interface StepsOptions {
 /** Without a sign of life for longer, a command seems to hang. */
 const SILENCE_MS = 4_000
 
-/** Runs one step after the other, each with a name, so that whoever waits knows for what. */
+/** Runs named steps one after the other, and prints the name of each. */
 export function steps({ clock, progress }: StepsOptions) {
   return async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     const begun = clock.now()

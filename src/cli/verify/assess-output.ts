@@ -19,9 +19,9 @@ export interface AssessedOutput extends OutputAgreement {
 const NEGLIGIBLE = 1e-6
 
 /**
- * Judges how an output agrees by what the samples could show. One that is negligible on both sides is neither right nor
- * wrong: scores of a detector that sees nothing are noise of rounding. One that never moves can agree by chance. Both
- * are no failures, and no evidence either.
+ * Judges the agreement of an output as far as the samples can show it. An output that is negligible on both sides is
+ * neither right nor wrong: the scores of a detector that finds nothing are rounding noise. A constant output can agree
+ * by chance. Both are neither failures nor evidence.
  * @param range of the output's elements, 1 for probabilities; undefined where the graph does not say it
  */
 export function assessOutput(

@@ -35,7 +35,7 @@ export interface MakeOptions extends Pick<InputValues, 'scale' | 'pixels'> {
 
 /** One way of making up inputs for a model. */
 export interface InputMaker {
-  /** What is tried, for people: `a picture of 32 x 128`. */
+  /** Description of the attempt: `an image of 32 x 128`. */
   readonly name: string
   readonly shapes: Shapes
   /** Inputs of these shapes, the same for the same options. @throws OnnxError unsupported where an input is no tensor */
@@ -79,7 +79,7 @@ const PICTURES: readonly (readonly [number, number])[] = [
 /**
  * Ways of making up inputs for a model, the most plausible first: by what Verge knows of its task, then by sizes that
  * models commonly take. No two have the same shapes, and each is within what one request may hold.
- * @throws OnnxError unsupported where an input is not a tensor, too_large where every way is too large for a request
+ * @throws OnnxError unsupported if an input is not a tensor, too_large where every way is too large for a request
  */
 export function inputCandidates(facts: InputFacts): InputMaker[] {
   const makers = new Map<string, InputMaker>()
@@ -89,7 +89,7 @@ export function inputCandidates(facts: InputFacts): InputMaker[] {
     if (elementsOf(maker.shapes) <= LIMITS.inputElements && !makers.has(key)) makers.set(key, maker)
     if (makers.size === MOST_CANDIDATES) break
   }
-  // Says what is wrong with the usual inputs, where there is nothing else.
+  // Without other inputs, the error of the usual inputs is reported.
   if (makers.size === 0) syntheticSamples(facts.signature, { count: 1, seed: 1 })
   return [...makers.values()]
 }

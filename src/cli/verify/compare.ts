@@ -24,7 +24,7 @@ export interface OutputAgreement {
   readonly top1: { readonly same: number; readonly rows: number } | null
   /** Elements of an exact output that are equal. */
   readonly equal: number | null
-  /** Samples whose shape or type was another; nothing else of them is counted. */
+  /** Samples with a different shape or type; they are not compared further. */
   readonly misshapen: number
 }
 

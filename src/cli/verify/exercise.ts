@@ -83,7 +83,7 @@ export class ExerciseWatch {
  */
 const CONSTANT = 1e-3
 
-/** Why an output that all samples leave as it is shows nothing; null for one that moves. */
+/** Why the samples do not exercise an output; null if its values change. */
 export function stillness({ elements, largest, moved }: Exercise): string | null {
   if (elements === 0) return 'it is empty'
   if (largest === 0) return 'the original returns only zeros'

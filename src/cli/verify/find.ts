@@ -22,8 +22,8 @@ export interface FindOptions {
 }
 
 /**
- * Made-up samples that the model really runs on, and that move its outputs, as far as any of the usual ones do.
- * @throws VergeError run_rejected that says what was tried, what failed and how to give samples
+ * Generated samples that the model accepts and that change its outputs, if any of the usual inputs does.
+ * @throws VergeError run_rejected with the attempts, their errors and how to give samples
  */
 export async function findSamples(onnx: Uint8Array, options: FindOptions): Promise<Sample[]> {
   const model = decodeModel(onnx)
@@ -104,7 +104,7 @@ function shown(shapes: Shapes): string {
   return [...shapes].map(([name, shape]) => `${safeName(name)} [${shape.join(', ')}]`).join(', ')
 }
 
-/** What a made-up element is in JSON. */
+/** A generated element in JSON. */
 const ELEMENTS: Readonly<Partial<Record<Datatype, string>>> = { BYTES: "'a'", BOOL: 'true' }
 
 /**

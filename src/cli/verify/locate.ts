@@ -17,7 +17,7 @@ export interface ValueError {
   readonly op: string
   /** Signal to noise against the original in decibels; infinite where nothing differs. */
   readonly sqnrDb: number
-  /** Noise power added by this node, as a share of its signal: what it has more than the worst of its inputs. */
+  /** Noise power added by this node, as a share of its signal: the excess over the worst of its inputs. */
   readonly added: number
 }
 

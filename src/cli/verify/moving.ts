@@ -24,9 +24,9 @@ const SCALES = [255, 16]
 const FLOOR = toleranceFor('q8').floor
 
 /**
- * The first samples on which every output moves, of those as made first; of the same in other scales; of pages of
- * handwriting, for pictures; of other sizes; and of real inputs. Where no attempt moves all outputs, the one that moves
- * most: a proof says which it could not exercise.
+ * The first samples that change every output. It tries in this order: the usual samples, the same in other scales,
+ * pages of handwriting for images, other sizes, and real inputs. If no attempt changes all outputs, the best attempt is
+ * used, and the proof names the outputs that it could not exercise.
  * @param makers ways of making inputs, of which the session runs the first
  */
 export async function movingSamples(

@@ -19,7 +19,7 @@ const FILES = [
 /** Pixels of the pictures that ship, and more. */
 const LARGEST = 1024 * 1024
 
-/** Sides of digits in pixels, below which nobody can read them. */
+/** Minimum size of readable digits, in pixels. */
 const SMALLEST = 16
 
 let sources: readonly Raster[] | undefined

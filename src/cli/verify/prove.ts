@@ -10,13 +10,14 @@ export interface ProveOptions extends Omit<VerifyOptions, 'progress'>, Omit<Meas
 
 export interface Proof {
   readonly verification: Verification
-  /** Null where the verification failed: what is wrong need not be fast. */
+  /** Null if the verification failed, because a wrong model is not measured. */
   readonly measured: Measured | null
 }
 
 /**
- * Verifies a packed model in workerd and, if it is right, measures it there: `verifyInWorkerd` and `measureInWorkerd` in
- * one. One Worker does both, unless several artifacts are for the edge: its memory has to hold what is measured alone.
+ * Verifies a packed model in workerd and, if it is right, measures it there: `verifyInWorkerd` and `measureInWorkerd`
+ * in one. One Worker does both, unless several artifacts are for the edge: the measured artifact must be alone in
+ * memory.
  */
 export function proveInWorkerd(options: ProveOptions): Promise<Proof> {
   const beside = [{ name: REFERENCE, packed: packedReference() }]

@@ -40,8 +40,8 @@ const KEEPERS: Readonly<Record<string, 'first' | 'all'>> = {
 const DEEPEST = 32
 
 /**
- * Outputs whose elements are probabilities by the graph, whatever the weights are: their range is 1, which says how much
- * is nothing in them. Others are left out.
+ * Outputs whose elements are probabilities by the graph, for any weights. Their range is 1, which determines the
+ * negligible values. Other outputs are left out.
  */
 export function outputRanges(model: ModelProto): ReadonlyMap<string, number> {
   const [view] = graphsOf(model)

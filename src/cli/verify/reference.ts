@@ -5,8 +5,8 @@ import { NativeEngine } from '../../engine/native/engine.ts'
 import { memorySource, sha256 } from '../pack/bytes.ts'
 
 /**
- * A session of onnxruntime-node that runs a graph node by node as it is written, on one thread: what the model says,
- * without any runtime's rewriting of it.
+ * A session of onnxruntime-node that runs the graph node by node as written, on one thread and without optimizations:
+ * the reference result.
  * @throws model_invalid
  */
 export function referenceSession(onnx: Uint8Array, signal: AbortSignal): Promise<Session> {

@@ -21,7 +21,7 @@ export interface InputSizes {
   readonly length?: number
   /** Size of the batch, where it is open; 1 if left out. */
   readonly batch?: number
-  /** Of pictures whose size is open: 64 x 64, with the channels first, if left out. */
+  /** Image size for dynamic dimensions. Default: 64 x 64 with channels first. */
   readonly picture?: PictureSize
   /** Positions that a decoder has seen before: the length of its caches. As `length` if left out. */
   readonly past?: number
@@ -34,7 +34,7 @@ export interface PictureSize {
   readonly width: number
   /** Where that is open; 3 if left out. */
   readonly channels?: number
-  /** Which way a picture lies whose channels are open; NCHW if left out. */
+  /** Layout of images with a dynamic channel dimension. Default: NCHW. */
   readonly layout?: 'NCHW' | 'NHWC'
 }
 
@@ -62,7 +62,7 @@ export type Shapes = ReadonlyMap<string, readonly number[]>
 
 /** Tokens of a text, where nothing says how many it takes. */
 export const TEXT_LENGTH = 16
-/** Height and width of pictures whose size is open. */
+/** Height and width of images with dynamic dimensions. */
 const PICTURE_SIDE = 64
 const CHANNELS = [1, 3, 4]
 /** Sampling rate that models of speech take. */
@@ -75,12 +75,12 @@ const CACHE = /past_key|past_value|key_values|(^|[._])(past|cache)/i
 const STATE = /(^|[._])(state|hidden|cell)([._]?(in|n|\d+))?$|^[hc]_?[0-9n]?$/i
 
 /**
- * Made-up inputs for a model without samples, the same for the same seed. Enough to see whether two forms of a model
- * compute the same, and what a run takes; they say nothing about how well a model does its task.
+ * Generated inputs for a model without samples, the same for the same seed. They suffice to compare two forms of a
+ * model and to measure a run, but not to measure accuracy.
  *
- * Inputs named as encoders name them get what encoders take: ids within the vocabulary, a mask of ones, a single segment.
- * Pictures are in [0, 1), other floats normal with variance 1.
- * @throws OnnxError unsupported where an input is not a tensor, too_large
+ * Inputs with the names of encoder inputs get valid values: ids within the vocabulary, a mask of ones, a single
+ * segment. Images are in [0, 1), other floats are normal with variance 1.
+ * @throws OnnxError unsupported if an input is not a tensor, too_large
  */
 export function syntheticSamples(signature: Signature, options: SyntheticOptions): Sample[] {
   return samplesOfShapes(signature, inputShapes(signature, options), options)

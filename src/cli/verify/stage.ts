@@ -26,7 +26,7 @@ export interface StagedWorker extends WorkerdProcess {
   heapBytes(): Promise<number>
 }
 
-/** A packed model in a bucket of its own that goes when the trial ends, and Workers that serve it. */
+/** A packed model in a temporary bucket, and Workers that serve it. */
 export interface Stage {
   /** Artifacts meant for the edge, in the manifest's order. */
   readonly artifacts: readonly Artifact[]
@@ -42,9 +42,9 @@ export interface StageOptions {
 
 /**
  * Stores a packed model in temporary R2 and KV and lets Workers in real workerd processes serve it: each artifact for
- * the edge as a version of its own, so that none stands in for another. Everything is gone when `work` ends. Where there
- * is no such artifact, nothing is stored and there is no Worker to be had.
- * @throws what `work` throws, manifest_invalid, store_unavailable, and the signal's reason
+ * the edge as a separate version, so that no artifact replaces another. Everything is deleted when `work` ends. Without
+ * such an artifact nothing is stored, and there is no Worker.
+ * @throws errors of `work`, manifest_invalid, store_unavailable, and the signal's reason
  */
 export async function withStage<T>(
   packed: PackedModel,
@@ -99,7 +99,7 @@ export async function withStage<T>(
       },
     })
   } catch (error) {
-    // A Worker that was stopped answers with failures of its own; the reason is what counts.
+    // A stopped Worker answers with its own failures; the signal's reason is the cause.
     signal.throwIfAborted()
     throw error
   } finally {

@@ -4,22 +4,22 @@ export interface Tolerance {
   readonly cosine: number
   /** Most root-mean-square error of an output, as a share of the original's root mean square. */
   readonly relative: number
-  /** Least share of samples whose best class is the original's, and of elements of exact outputs that are equal. */
+  /** Minimum share of samples with the original's best class, and of equal elements in exact outputs. */
   readonly agreement: number
   /** Share of an output's range below which nothing in it can be told from zero. */
   readonly floor: number
 }
 
 /**
- * By precision. The relative error and the cosine say the same of noise that is at right angles to the signal: a
- * relative error of r has a cosine of 1 / sqrt(1 + r^2). The error also sees an output that is right but for its scale.
+ * By precision. For noise orthogonal to the signal, relative error and cosine are equivalent: a relative error of r has
+ * a cosine of 1 / sqrt(1 + r^2). The error also detects an output with a wrong scale.
  *
- * fp32 differs by the order of additions alone: single-precision rounding (6e-8) over the depth of a network stays two
- * orders below this. fp16 rounds to 5e-4 at each node. What is wrong with a graph costs far more than what rounding to
- * 8 bits (noise at 1 % of a well-spread weight's signal) or to 4 bits (10 %) does, so these tolerances catch mistakes
- * and hopeless models; whether a precision is good enough for its task, accuracy on labelled samples decides.
+ * fp32 differs only in the order of additions: single-precision rounding (6e-8) over the depth of a network stays two
+ * orders below this. fp16 rounds to 5e-4 at each node. An error in a graph costs far more than rounding to 8 bits
+ * (noise at 1 % of a well-spread weight's signal) or to 4 bits (10 %), so these tolerances detect errors and unusable
+ * models. Accuracy on labelled samples decides whether a precision is good enough for a task.
  *
- * The floor: rounding in the layers before it moves a score of nothing by two or three steps of 8 bits (1/255), and by
+ * The floor: rounding in the earlier layers changes a score of zero by two or three steps of 8 bits (1/255), and by
  * twice as many in 4 bits.
  */
 const TOLERANCES: Readonly<Record<string, Tolerance>> = {

@@ -97,7 +97,7 @@ export async function verifyWith(
     for (const artifact of packed.manifest.artifacts) {
       if (artifact.places.includes('edge')) continue
       const trial = new Trial(artifact, 'native', -1, outputs)
-      // What the original says of itself needs no proof.
+      // The original is not compared with itself.
       trial.same = artifact.sha256 === sha256(original)
       if (!trial.same) trial.session = await referenceSession(bytesOf(packed, artifact), signal)
       trials.push(trial)

@@ -41,7 +41,7 @@ function tensorsAgree(found: Tensor, expected: Tensor): boolean {
 
 function near(found: number, expected: number, tolerance: number): boolean {
   if (Object.is(found, expected)) return true
-  // What an infinity allows for would be infinite too.
+  // The tolerance of an infinity would be infinite too.
   return Number.isFinite(expected) && Math.abs(found - expected) <= tolerance + tolerance * Math.abs(expected)
 }
 

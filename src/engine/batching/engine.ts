@@ -9,15 +9,15 @@ import type { BatchingOptions, BatchingStats, ModelLoad } from './types.ts'
 export type BatchingEngineOptions = Omit<BatchingOptions, 'concurrency'> & Partial<BatchingOptions>
 
 /**
- * Puts a queue before every session of another engine, deals out turns to the models one by one, and merges runs of one
- * model into batches.
+ * Adds a queue to every session of another engine, gives turns to the models in rotation, and merges runs of one model
+ * into batches.
  *
- * A model's runs are merged if the first dimension of all inputs and outputs is open (`signatureRefusal`), the artifact
- * does not say otherwise (`ArtifactInfo.batchable`), and its first batch, of two different runs, gave what they give
- * alone. Merged are runs that agree in everything but the first dimension and the values. The length of a turn is the
- * engine's; turns are not weighted.
+ * A model's runs are merged if the first dimension of all inputs and outputs is dynamic (`signatureRefusal`), the
+ * artifact allows it (`ArtifactInfo.batchable`), and its first batch, of two different runs, gave the results of single
+ * runs. Merged runs may differ only in the first dimension and the values. The engine determines the length of a turn;
+ * turns are not weighted.
  *
- * For servers: one caller's turn settles others' promises, which a Worker does not allow between requests.
+ * For servers only: one caller's turn settles promises of others, which Workers do not allow between requests.
  */
 export class BatchingEngine implements Engine {
   readonly name: string

@@ -1,8 +1,8 @@
-/** Someone whose work is done turn by turn. */
+/** A participant whose work is done in turns. */
 export interface Contender {
   /**
-   * Takes the work of one turn off its queue; undefined if nothing is to be done now. Whoever puts a turn off wakes the
-   * share again later. The work never rejects.
+   * Takes the work of one turn from its queue; undefined if there is no work now. A participant that postpones a turn
+   * must wake the share later. The work never rejects.
    */
   next(): (() => Promise<void>) | undefined
 }

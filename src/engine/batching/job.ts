@@ -40,7 +40,7 @@ abstract class Job<T> {
   }
 }
 
-/** Runs that were rejected together and now go one by one, to find out whose fault it was. */
+/** Runs that were rejected as a batch and now run one by one, to find the faulty one. */
 export interface Retrial {
   readonly rows: number
   left: number

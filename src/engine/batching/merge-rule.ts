@@ -5,8 +5,8 @@ import type { BatchState } from './types.ts'
 const FIRST_SUSPENSION = 64
 
 /**
- * Artifacts whose runs go alone for a while, because the engine died over a batch of theirs: one run of it may be the
- * cause, and would take its neighbours along again when their callers repeat them. Outlives sessions, which died too.
+ * Artifacts whose runs are not batched for a while, because the engine crashed on a batch: one run may be the cause,
+ * and would crash the others again when their callers repeat them. Outlives sessions, which are lost in the crash.
  */
 export class Suspensions {
   readonly #suspended = new Map<string, { left: number; next: number }>()
@@ -27,7 +27,7 @@ export class Suspensions {
   }
 }
 
-/** What is known of a session's batches: whether there may be any, and how large. */
+/** State of a session's batching: whether it is allowed, and the maximum size. */
 export class MergeRule {
   /** SHA-256 of the artifact. */
   readonly key: string
@@ -36,7 +36,7 @@ export class MergeRule {
   #state: BatchState = 'unproven'
   #maxRows: number
 
-  /** @param maxRows most rows of a batch; 1: there are none */
+  /** @param maxRows maximum rows of a batch; 1 disables batching */
   constructor(key: string, maxRows: number, suspensions: Suspensions, logger: Logger) {
     this.key = key
     this.#maxRows = maxRows
@@ -65,7 +65,7 @@ export class MergeRule {
     this.#logger.warn('batching_off', { key: this.key, reason })
   }
 
-  /** A batch of so many rows was rejected whose runs, one by one, were not. */
+  /** Records a rejected batch of this many rows whose runs succeed one by one. */
   tooLarge(rows: number): void {
     const half = Math.floor(rows / 2)
     if (half >= this.#maxRows) return

@@ -7,17 +7,20 @@ import type { BatchingOptions } from './types.ts'
 
 /** Seconds after which a full queue has usually moved on. */
 const RETRY_AFTER_SECONDS = 1
-/** Runs looked at for one that differs from the first, to prove a batch by; each may be megabytes. */
+/**
+ * Maximum runs to compare when looking for one that differs from the first, for the proof of a batch; each may have
+ * megabytes.
+ */
 const MOST_COMPARED = 8
 
 /**
- * What waits for one session, in order of arrival. A turn takes what is first and, where that is a run, all others that
- * can be merged with it.
+ * The queue of one session, in order of arrival. A turn takes the first entry and, if it is a run, all runs that can be
+ * merged with it.
  *
- * When a turn begins: at once, if the engine is free; runs that come while it is at work gather meanwhile, and that is
- * what makes batches. Only after a turn that was shared it waits for company, `maxWaitMs` at most: those who were just
- * answered are likely to ask again, and until as many are there as in that turn, one that went ahead alone would cost
- * the others a whole run. So a caller who is alone never waits.
+ * A turn begins at once if the engine is free. Runs that arrive while the engine is busy form the next batch. Only
+ * after a shared turn it waits for more runs, `maxWaitMs` at most: callers that were just answered are likely to send
+ * again, and a run that starts before as many have arrived as in that turn would delay the others by a whole run. A
+ * single caller therefore never waits.
  */
 export class ModelQueue implements Contender {
   readonly #share: FairShare
@@ -118,12 +121,12 @@ export class ModelQueue implements Contender {
         waitMs: Math.max(0, clock.now() - Math.min(...jobs.map((job) => job.since))),
       })
     } catch (error) {
-      // Whoever only looks on keeps nobody from an answer.
+      // An observer must not delay an answer.
       logger.error('batch_report_failed', { key: this.#rule.key, error: String(error) })
     }
   }
 
-  /** What is first, with those that it can be merged with; nothing if nothing waits. */
+  /** The first entry with the runs that it can be merged with; empty if the queue is empty. */
   #choose(): QueuedJob[] {
     const [head] = this.#jobs
     if (head === undefined) return []

@@ -11,7 +11,7 @@ import type { BatchingOptions, ModelLoad } from './types.ts'
 
 type Generate = NonNullable<Session['generate']>
 
-/** A session whose runs wait in a queue of its own, and are merged where that is known to change nothing. */
+/** A session with its own queue, whose runs are merged if merging is proven not to change results. */
 export class BatchingSession implements Session {
   readonly generate?: Generate
   readonly #session: Session
@@ -35,7 +35,7 @@ export class BatchingSession implements Session {
     const turns = new Turns(session, rule, (jobs) => this.#putBack(jobs))
     this.#queue = new ModelQueue(share, rule, options, async (jobs) => {
       await turns.take(jobs)
-      // Lost with its engine: whoever waits is told now, to ask again with a new session.
+      // Lost with its engine: waiting runs fail now, so that their requests retry with a new session.
       if (!session.alive) this.dispose()
     })
     const generate = session.generate?.bind(session)
@@ -63,7 +63,7 @@ export class BatchingSession implements Session {
     return this.#rule.key
   }
 
-  /** @throws overloaded if the queue is full, and what the session beneath throws */
+  /** @throws overloaded if the queue is full, and errors of the underlying session */
   async run(inputs: Tensors, options: RunOptions): Promise<Tensors> {
     this.#assertOpen(options.signal)
     this.#queue.assertRoom()
@@ -81,7 +81,7 @@ export class BatchingSession implements Session {
     this.#onDispose(this)
   }
 
-  /** Each token is a turn of its own, so that other models' runs, and this one's, come between two of them. */
+  /** Each token is a separate turn, so that other runs can execute between two tokens. */
   async *#generate(generate: Generate, prompt: readonly number[], options: GenerateOptions): AsyncGenerator<number> {
     this.#assertOpen(options.signal)
     this.#queue.assertRoom()
@@ -105,7 +105,7 @@ export class BatchingSession implements Session {
         yield value
       }
     } finally {
-      // Not awaited: where a token is being computed, the end of the iteration comes after it, and nobody waits for that.
+      // Not awaited: the iteration ends after the token in progress, and no caller waits for it.
       if (!ended) tokens.return?.().catch(() => {})
     }
   }

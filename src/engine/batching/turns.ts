@@ -9,7 +9,7 @@ import type { MergeRule } from './merge-rule.ts'
 /** Puts runs back to the head of their queue. */
 type PutBack = (jobs: readonly RunJob[]) => void
 
-/** What is done in one turn of a model: one run, several merged into one, or one token. Settles its jobs; never rejects. */
+/** The work of one turn of a model: one run, several merged runs, or one token. Settles its jobs; never rejects. */
 export class Turns {
   readonly #session: Session
   readonly #rule: MergeRule
@@ -71,7 +71,7 @@ export class Turns {
     }
   }
 
-  /** The first batch of a session: each of its runs is made alone too, and that is what is answered. */
+  /** The first batch of a session: each of its runs is executed alone too, and the single results are the answers. */
   async #prove(jobs: readonly RunJob[], parts: readonly Tensors[]): Promise<void> {
     let complete = true
     let agree = true
@@ -94,7 +94,7 @@ export class Turns {
     }
     const fatal = isVergeError(error, 'engine_aborted')
     if (fatal) this.#rule.fatal()
-    // Whose run it was is not known. `session_lost` is what is asked again with a new session, one by one this time.
+    // The faulty run is unknown. After `session_lost`, requests retry with a new session, one by one.
     const told = fatal
       ? new VergeError(
           'session_lost',
@@ -106,7 +106,7 @@ export class Turns {
   }
 }
 
-/** Those whose callers are still there, to be run one by one. */
+/** Jobs with connected callers, to be run one by one. */
 function goAlone(jobs: readonly RunJob[]): RunJob[] {
   const left = jobs.filter((job) => !job.settled)
   for (const job of left) job.batch = undefined

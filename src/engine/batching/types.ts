@@ -11,7 +11,7 @@ export interface BatchReport {
   readonly rows: number
   /** Requests' runs merged in it. */
   readonly runs: number
-  /** How long the one that came first waited. */
+  /** Waiting time of the first job. */
   readonly waitMs: number
 }
 

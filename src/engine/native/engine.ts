@@ -119,7 +119,7 @@ export class NativeEngine implements Engine {
     return this.#choice
   }
 
-  /** On the chosen provider; on the processor where the model asks for what a GPU has not. */
+  /** On the chosen provider; on the CPU if the model needs something that the GPU lacks. */
   async #create(artifact: ArtifactInfo, weights: Uint8Array | string): Promise<InferenceSession> {
     const { provider } = await this.#chosen()
     if (provider !== 'cpu') {
@@ -180,7 +180,7 @@ export class NativeEngine implements Engine {
   }
 }
 
-/** Node's loop turns without waiting for a timer, whose least wait is a millisecond: as much as a small model's run. */
+/** Yields without a timer, whose minimum of a millisecond is as long as a small model's run. */
 function turning(clock: Clock): Clock {
   return {
     now: () => clock.now(),

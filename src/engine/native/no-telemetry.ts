@@ -1,5 +1,5 @@
 /**
- * ONNX Runtime's builds since 1.30 send usage figures to their maker unless the environment says otherwise when the
- * library is loaded. Nobody who runs a model here has asked for that.
+ * ONNX Runtime's builds since 1.30 send telemetry to their vendor unless an environment variable disables it when the
+ * library is loaded. Verge disables it, because the person did not opt in.
  */
 process.env.ORT_DISABLE_TELEMETRY ??= '1'

@@ -16,9 +16,9 @@ export const TRIAL_MODEL =
   'CAgSC3ZlcmdlIHRlc3RzOmMKEwoBeAoBdxIBeSIGTWF0TXVsOgASBWdyYXBoKhsIAggCEAFCAXdKEAAAgD8AAABAAABAQAAAgEBaEwoBeBIOCgwIARIICgIIAQoCCAJiEwoBeRIOCgwIARIICgIIAQoCCAJCBAoAEBE='
 
 /**
- * The first provider, in order of preference, that computes a small product rightly; the processor if none does. That
- * a provider is built in says little: it may lack its libraries or its device.
- * @param onTrial is told what is tried next, and null at the end: a driver may end the process
+ * The first provider, in order of preference, that computes a small product correctly; the CPU if none does. A built-in
+ * provider may still lack its libraries or its device.
+ * @param onTrial gets the next provider before its trial, and null at the end, because a driver may end the process
  */
 export async function chooseProvider(
   preferred: readonly Provider[],

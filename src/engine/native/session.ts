@@ -42,7 +42,7 @@ export class NativeSession implements Session {
     return new Map(fetches.map((name) => [name, fromOrt(name, values?.[name] as OrtTensor | undefined)]))
   }
 
-  /** A sequence whose cache stays in the runtime's own values. @throws engine_unsupported */
+  /** A sequence whose cache stays in values of the runtime. @throws engine_unsupported */
   decoder(): CausalDecoder<OrtTensor> {
     return new CausalDecoder<OrtTensor>(this.signature, {
       toValue: toOrt,
@@ -62,7 +62,7 @@ export class NativeSession implements Session {
   dispose(): void {
     if (!this.#alive) return
     this.#alive = false
-    // Nobody waits for the release, and a session that cannot be released is collected with its object.
+    // The release is not awaited. A session that cannot be released is collected with its object.
     this.#session.release().catch(() => {})
     this.#onDispose()
   }

@@ -157,7 +157,7 @@ export class OrtEngine implements Engine {
     })
   }
 
-  /** Frees what a load allocated, unless its session has taken it over or its instance is gone. */
+  /** Frees the allocations of a load, unless its session owns them or its instance is gone. */
   #dropLoad(sha256: string, load: PendingLoad): void {
     if (this.#pending.get(sha256) === load) this.#pending.delete(sha256)
     if (!load.ended) load.tenancy.loads--
@@ -166,12 +166,12 @@ export class OrtEngine implements Engine {
     load.pointer = 0
     if (pointer !== 0 && this.#instance.isCurrent(tenancy.generation)) {
       this.#instance.use(tenancy.generation, (module) => module._free(pointer))
-      // What a session of a plain ONNX file was parsed from is freed in every instance alike.
+      // The source bytes of a plain ONNX file are freed in every instance.
       if (!load.created) tenancy.departed = true
     }
   }
 
-  /** Loads whose request was killed never reach their own clean-up. */
+  /** Cleans up after loads whose request was killed. */
   #dropAbandoned(sha256: string): void {
     const now = this.#options.clock.now()
     for (const [key, load] of this.#pending) {

@@ -3,7 +3,7 @@ import type { Clock, Logger } from '../../core/runtime.ts'
 import { heapFull } from './marshal.ts'
 import { createMemory, instantiate, LOG_FATAL, type ModuleFactory, type OrtModule } from './module.ts'
 
-/** Many times what it takes to make an instance. */
+/** Many times the duration of an instantiation. */
 const START_LEASE_MS = 1000
 
 export interface OrtBinary {
@@ -40,7 +40,7 @@ export class OrtInstance {
     this.#logger = logger
   }
 
-  /** Rises with every new instance; what was made in an earlier generation no longer exists. */
+  /** Increases with every new instance; objects of an earlier generation no longer exist. */
   get generation(): number {
     return this.#generation
   }
@@ -59,12 +59,12 @@ export class OrtInstance {
     return this.#module !== undefined && generation === this.#generation
   }
 
-  /** Makes the instance ready; those who ask while it is being made wait for the one that makes it. */
+  /** Makes the instance ready. Concurrent callers wait for the one that creates it. */
   async ready(): Promise<void> {
     this.#detectKilledOwner()
     if (this.#module) return
     if (this.#starting) {
-      // It takes microtasks only, unless its request was killed in the middle; then whoever waited takes over.
+      // This takes microtasks only, unless its request was killed; then a waiting caller takes over.
       await Promise.race([this.#starting, this.#clock.sleep(START_LEASE_MS)])
       this.#starting = undefined
       return this.ready()
@@ -153,8 +153,8 @@ export class OrtInstance {
   }
 
   /**
-   * Work inside the module is synchronous, so while it goes on nothing else runs. If anything runs and the mark is
-   * set, the request that set it was killed in there.
+   * Work inside the module is synchronous, so no other code runs meanwhile. If other code runs while the flag is set,
+   * the request that set it was killed inside the module.
    */
   #detectKilledOwner(): void {
     if (this.#inside) this.discard('killed')

@@ -1,9 +1,9 @@
 /**
- * Why ONNX Runtime could not run a model, in words for whoever sent the inputs. Its own messages hold C++ signatures, source
- * files and names of nodes that only it knows; they belong in the log.
+ * The reason why ONNX Runtime could not run a model, for the sender of the inputs. Its own messages contain C++
+ * signatures, source files and internal node names; they belong in the log.
  */
 
-/** A message of ONNX Runtime's, with its white space made single, and what is said instead. */
+/** A message of ONNX Runtime, with normalized white space, and its replacement. */
 const REASONS: readonly (readonly [RegExp, (...found: readonly string[]) => string])[] = [
   [
     /idx=(-?\d+) must be within the inclusive range \[(-?\d+), ?(-?\d+)\]/,

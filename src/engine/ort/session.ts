@@ -15,10 +15,10 @@ import type { Tenancy } from './tenancy.ts'
 export interface OrtHandles {
   readonly session: number
   readonly names: NativeSignature
-  /** Weights that the session reads in place and that must outlive it; 0 if it holds copies of its own. */
+  /** Address of weights that the session reads in place and that must outlive it; 0 if it has its own copies. */
   readonly weights: number
   readonly tenancy: Tenancy
-  /** What a run is priced by. */
+  /** Inputs of the cost of a run. */
   readonly artifact: ArtifactInfo
   readonly heapLimitBytes: number
 }
@@ -129,7 +129,7 @@ export class OrtSession implements Session {
   }
 }
 
-/** An allocation that failed inside a kernel comes back under many messages, or as one about what it was needed for. */
+/** A failed allocation inside a kernel has many messages, some of which name only its purpose. */
 function runRejected(message: string, refusedGrowth: boolean): VergeError {
   const cause = new Error(message)
   if (refusedGrowth || isOutOfMemory(message)) return heapFull(cause)

@@ -3,8 +3,8 @@ import { type RunFootprint, runTooLarge } from '../costs.ts'
 import { heapFull } from './marshal.ts'
 
 /**
- * What the heap of one instance holds. It decides whether a model that finds no room can never have it, or may have it
- * once others are unloaded or the heap is rebuilt without the holes that they left.
+ * Contents of one instance's heap. Determines whether a model that finds no room can never fit, or fits after others
+ * are unloaded or the fragmented heap is rebuilt.
  */
 export class Tenancy {
   readonly generation: number

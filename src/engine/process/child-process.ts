@@ -39,7 +39,7 @@ interface Pending {
 
 const MAIN = new URL('./child.ts', import.meta.url)
 
-/** What a dying process may still say: the runtime's last lines, for the log. */
+/** The last lines of a dying process, for the log. */
 const KEPT_STDERR = 2048
 
 /** Variables that look like credentials: the process that runs models needs none. `NODE_OPTIONS` are the server's own. */
@@ -116,10 +116,10 @@ export class EngineChild {
   }
 
   /**
-   * Asks for work, when its turn has come among that of all lines.
+   * Sends work to the process when its turn in the shared queue has come.
    * @throws engine_aborted if it ended the process, session_lost if the process ended while it waited, cancelled,
-   * deadline_exceeded, and what the engine throws
-   * @param onDone called when the work that `onTurn` announced is over, before anyone else's begins
+   * deadline_exceeded, and errors of the engine
+   * @param onDone called after the work that `onTurn` announced, before other work begins
    */
   async work<K extends Request['kind']>(
     line: unknown,
@@ -230,7 +230,7 @@ export class EngineChild {
     const fields: LogFields = {
       reason: death.reason,
       during: [...this.#pending.values()].map(({ kind }) => kind),
-      // What it printed in its life explains a death, and is of no interest after an end that was asked for.
+      // The output of the process explains a crash, and is dropped after a requested end.
       ...(this.#level === 'error' && { stderr: this.#stderr.trim() }),
     }
     this.#options.logger[this.#level]('engine_process_ended', fields)
@@ -240,7 +240,7 @@ export class EngineChild {
     this.#end()
   }
 
-  /** The parent may end when nobody waits for an answer or for the end, and takes the process with it. */
+  /** The parent may exit while no answer or end is awaited; the process ends with it. */
   #holdParent(): void {
     const { channel, stderr } = this.#process
     const pipe = stderr as { ref?(): void; unref?(): void } | null

@@ -9,7 +9,7 @@ import { sendError } from './protocol.ts'
 let host: EngineHost | undefined
 
 function send(message: FromChild): void {
-  // The channel may be gone because the parent is; then there is nobody to tell.
+  // If the parent is gone, the channel is gone too, and there is no receiver.
   process.send?.(message, undefined, undefined, () => {})
 }
 
@@ -26,7 +26,7 @@ process.on('message', (message: ToChild) => {
 
 process.on('disconnect', () => process.exit())
 
-// A terminal sends these to all its processes, and what is at work is to be finished while the parent drains.
+// A terminal sends these signals to all its processes, but work in progress must finish while the parent drains.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 
 // While a model runs, this thread hears nothing of its parent's end; another must look out for it.

@@ -25,9 +25,9 @@ export interface ProcessEngineOptions extends ChildOptions {
 }
 
 /**
- * `NativeEngine` in a process of its own, started when it is first needed and again after it has died: some models end
- * the process that runs them (an integer division that overflows, memory that runs out), and some never end a run.
- * One piece of work is done at a time, because ONNX Runtime for Node blocks its thread; sessions take turns.
+ * `NativeEngine` in a separate process, started on first use and again after a crash: some models end the process that
+ * runs them (integer division overflow, out of memory), and some runs never end. The process does one piece of work at
+ * a time, because ONNX Runtime for Node blocks its thread; sessions take turns.
  */
 export class ProcessEngine implements Engine {
   readonly name = 'native'
@@ -75,7 +75,7 @@ export class ProcessEngine implements Engine {
   async health(): Promise<EngineHealth> {
     try {
       const child = await this.#ready(new AbortController().signal)
-      // One that is at work cannot answer; the limit on its work sees to it that it ends.
+      // A busy process cannot answer; the time limit of its work ends it.
       if (child.idle) this.#health = await child.health()
       return this.#report(child.residentBytes)
     } catch (error) {
@@ -119,7 +119,7 @@ export class ProcessEngine implements Engine {
     }
   }
 
-  /** The process, started where there is none; those who ask while it starts wait for it, each as long as its signal. */
+  /** The process, started if it does not run. Concurrent callers wait for the start, each until its own signal. */
   async #ready(signal: AbortSignal): Promise<EngineChild> {
     if (this.#closed) throw new VergeError('session_lost', 'The engine has been closed.')
     if (this.#child?.alive) return this.#child
@@ -132,7 +132,7 @@ export class ProcessEngine implements Engine {
   async #start(): Promise<EngineChild> {
     const { clock, logger, workLimitMs, startLimitMs, providers = ['cpu'] } = this.#options
     for (;;) {
-      // One that is being ended may still hold its memory, and the GPU's.
+      // A process that is ending may still use its memory and the GPU's.
       if (this.#child !== undefined) await Promise.race([this.#child.ended, clock.sleep(ENDING_MS)])
       await this.#restarts.pause()
       if (this.#closed) throw sessionsLost()
@@ -188,8 +188,8 @@ export class ProcessEngine implements Engine {
 }
 
 /**
- * Passes weights on as they come; what is delivered twice is sent twice. What the child has not read yet is held here, so
- * large artifacts had better be files.
+ * Forwards weights as they arrive; bytes that are delivered twice are sent twice. Unread bytes stay in this process, so
+ * large artifacts should be files.
  */
 async function send(
   child: EngineChild,

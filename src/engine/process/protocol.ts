@@ -6,8 +6,8 @@ import type { NativeEngineOptions } from '../native/engine.ts'
 import type { Provider } from '../native/support.ts'
 
 /**
- * What a `ProcessEngine` and its child say to each other, over Node's own channel with structured clones: Maps and typed
- * arrays pass as they are, copied once on each side. The child answers requests in the order they come.
+ * Messages between a `ProcessEngine` and its child, over Node's channel with structured clones: Maps and typed arrays
+ * are copied once on each side. The child answers requests in order of arrival.
  */
 
 /** How the child's engine is made: what of its options can be sent. */
@@ -38,7 +38,7 @@ export type Notice =
       readonly data: Uint8Array
     }
   | { readonly kind: 'end'; readonly sequence: number }
-  /** Ends a session, or drops the bytes of one that was not opened. */
+  /** Ends a session, or drops the bytes of a session that was not opened. */
   | { readonly kind: 'close'; readonly session: number }
 
 export type ToChild = (Request & { readonly id: number }) | Notice

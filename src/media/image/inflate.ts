@@ -70,10 +70,7 @@ const CODES = 8_000
 /** Blocks may hold nothing, and so come to no end of a piece of output. */
 const BLOCKS_PER_PIECE = 512
 
-const refusal = tooManySteps(
-  'This PNG, which has too many compressed blocks,',
-  'Save it again with another program',
-)
+const refusal = tooManySteps('This PNG, which has too many compressed blocks,', 'Save it again with another program')
 
 /**
  * Inflates a zlib stream. Its checksum is not looked at.

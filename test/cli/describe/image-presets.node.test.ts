@@ -117,7 +117,7 @@ describe('a model of pictures without settings', () => {
       'a size that the model does not take',
       FIXED,
       ['--size', '64'],
-      /--size 64x64 does not fit: the model takes 64 x 96/,
+      /--size 64x64 does not match the model, which takes 64 x 96/,
     ],
     [
       'a layout that it does not have',

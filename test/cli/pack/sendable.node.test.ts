@@ -77,7 +77,9 @@ describe('an output that no answer can hold', () => {
       outputs: [y, { name: 'z', datatype, shape: ['n'] }],
       nodes: [sum, { op: 'Cast', inputs: ['x'], outputs: ['z'], attributes: { to: { int: datatype } } }],
     })
-    const message = expect.stringContaining(`Output "z" is a tensor of ${kind}, which an answer cannot contain.`) as string
+    const message = expect.stringContaining(
+      `Output "z" is a tensor of ${kind}, which an answer cannot contain.`,
+    ) as string
     await expect(built(bytes)).rejects.toMatchObject({ message })
     await expect(packed(bytes)).rejects.toMatchObject({ message })
   })

@@ -124,7 +124,7 @@ describe('report as text', () => {
     const report = sampleReport()
     const [artifact] = report.verification?.artifacts ?? []
     if (!artifact || !report.verification) throw new Error('the sample has a verification')
-    const failed = { ...artifact, failures: ['output "logits" has a cosine of 0.5'] }
+    const failed = { ...artifact, failures: ['output "logits" has a cosine similarity of 0.5'] }
     const text = renderText({
       ...report,
       verification: { ...report.verification, ok: false, verdict: 'differs', artifacts: [failed] },

@@ -12,15 +12,15 @@ const WATCH = join(HERE, 'watch.sh')
 let folder: string | undefined
 
 /**
- * From now on no workerd outlives this process, however it ends: what is killed by SIGKILL cannot end its children, and
- * workerd does not notice that it has nobody any more. A shell, a megabyte of it, holds the other end of a pipe and ends
- * them when the pipe closes. Miniflare and wrangler start workerd by way of a script that notes its process number first,
- * so that there is no moment in which one is unknown. Does nothing where there is no shell.
+ * Ensures that no workerd outlives this process. A process killed by SIGKILL cannot end its children, and workerd does
+ * not notice that its parent is gone. A shell, which takes a megabyte, holds the other end of a pipe and ends the
+ * children when the pipe closes. Miniflare and wrangler start workerd through a script that records its process id
+ * first, so that every workerd is known at all times. Does nothing on systems without a shell.
  */
 export function guardWorkerd(): void {
   if (folder !== undefined || process.platform === 'win32' || !isExecutable(WORKERD)) return
   folder = mkdtempSync(join(tmpdir(), 'verge-guard-'))
-  // a group of its own: Ctrl-C is not for it
+  // a separate process group, which Ctrl-C does not reach
   const guard = spawn('/bin/sh', [WATCH, folder], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] })
   guard.on('error', () => {})
   guard.unref()
