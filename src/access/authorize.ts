@@ -12,12 +12,12 @@ export type Caller =
   | { readonly kind: 'service'; readonly name: string }
   /** An origin of the operator's, which needs weights and catalogue. */
   | { readonly kind: 'origin'; readonly name: string }
-  /** The Worker, for somebody whom it has let in; `name` is that caller's. */
+  /** The Worker, for a caller that it has authorized; `name` is that caller's. */
   | { readonly kind: 'relayed'; readonly name: string }
 
 /**
- * `infer` is running a live version of a model and reading its metadata, `unreleased` the same for versions that are not
- * live; `download` of weights is a grant of its own.
+ * `infer`: run a live version of a model and read its metadata. `unreleased`: the same for versions that are not live.
+ * `download`: read weights, a separate permission.
  */
 export type Action = 'infer' | 'unreleased' | 'download' | 'explain' | 'metrics' | 'admin'
 
@@ -28,9 +28,9 @@ export interface Resource {
 }
 
 /**
- * The one decision that stands before every route, list, socket and call. Closed by default: an operator may do
- * everything; a Worker that the operator let in may run the live versions of every model; what the Worker passes on to an
- * origin was decided by the Worker, the version included; an origin may read what it serves; anyone may run the live
+ * The single access decision for every route, list, socket and call. Closed by default: an operator may do everything;
+ * a Worker admitted by the operator may run the live versions of every model; for forwarded requests the Worker has
+ * already decided, including the version; an origin may read the models that it serves; anyone may run the live
  * versions of a public model. Everything else is refused.
  */
 export function authorize(caller: Caller, model: Resource | null, action: Action): boolean {

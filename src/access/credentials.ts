@@ -11,9 +11,9 @@ async function isOperatorKey(token: string, keyDigest: Uint8Array | undefined): 
 }
 
 /**
- * Who sends a key. One that is not known makes its sender anonymous and is remembered as such: clients of other services
- * insist on sending a key, also where none is needed, and what is closed to the anonymous stays closed to them.
- * @param token undefined where a credential was sent that holds no key
+ * The caller of a key. An unknown key makes its caller anonymous, and the caller records that. Clients of other
+ * services always send a key, even if none is needed. Anonymous callers have no access to private models.
+ * @param token undefined if the credential contains no key
  */
 export async function callerByKey(token: string | undefined, keyDigest: Uint8Array | undefined): Promise<Caller> {
   // Digested also where there is no key, so that both cases take the same time.

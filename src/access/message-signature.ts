@@ -54,8 +54,8 @@ export function signatureFields(
 }
 
 /**
- * The signatures of a message whose `tag` begins with `prefix`. Others are left aside: proxies and clients may sign for
- * purposes of their own.
+ * The signatures of a message whose `tag` begins with `prefix`. Other signatures are ignored: proxies and clients may
+ * sign for their own purposes.
  * @returns undefined if the fields cannot be read, or if such a signature has components with parameters
  */
 export function taggedSignatures(headers: Pick<Headers, 'get'>, prefix: string): MessageSignature[] | undefined {

@@ -4,15 +4,15 @@ const BUCKET_MS = 1_000
  * Remembers which nonces have been used, within bounded memory, and never forgets one whose timestamp would still be
  * accepted.
  *
- * Nonces lie in buckets by the second of their timestamp. A bucket goes when all its timestamps are too old to be
- * accepted. When there are too many nonces, the oldest bucket goes early, and from then on no timestamp of it or before
- * it is accepted: under a great load the window becomes shorter, and a replay is refused all the same.
+ * Nonces are stored in buckets by the second of their timestamp. A bucket is deleted when all its timestamps are too
+ * old. If there are too many nonces, the oldest bucket is deleted early, and timestamps up to it are no longer
+ * accepted: under high load the window becomes shorter, but replays are still refused.
  */
 export class NonceMemory {
   readonly #most: number
   readonly #buckets = new Map<number, Set<string>>()
   #held = 0
-  /** Timestamps below this are refused: what was remembered of them is gone. */
+  /** Timestamps below this are refused, because their nonces are no longer stored. */
   #floor = Number.NEGATIVE_INFINITY
 
   /** @param most nonces held at once */
@@ -20,7 +20,7 @@ export class NonceMemory {
     this.#most = most
   }
 
-  /** Whether a timestamp is older than what is remembered. */
+  /** Whether a timestamp is older than the stored nonces. */
   tooOld(timestamp: number): boolean {
     return timestamp < this.#floor
   }

@@ -10,8 +10,9 @@ const MESSAGES: Partial<Record<SignatureRefusal, string>> = {
 }
 
 /**
- * Checks requests that an origin sends to its Worker, for the catalogue and for weights. Nonces are remembered by each
- * isolate alone, so within a minute a request can be replayed to another one: it reads what its sender may read, no more.
+ * Checks requests that an origin sends to its Worker, for the catalogue and for weights. Each isolate stores its own
+ * nonces, so within a minute a request can be replayed to another isolate. The replay reads only what its sender may
+ * read.
  * @param secrets that origins sign with
  * @returns who signed a request; throws `unauthorized`, whose details say why
  */

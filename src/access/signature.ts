@@ -17,7 +17,7 @@ import { NonceMemory } from './nonces.ts'
 
 /**
  * Requests between Verge's own servers, signed with a secret that both hold: HTTP Message Signatures (RFC 9421) with
- * hmac-sha256. A request without a valid signature is refused, and so is one that was seen before.
+ * hmac-sha256. Requests without a valid signature, and replayed requests, are refused.
  *
  *     content-digest: sha-256=:<base64>:
  *     signature-input: verge=("@method" "@path" "@query" "content-digest" "verge-caller" "x-request-id")
@@ -40,7 +40,7 @@ const CALLER_HEADER = 'verge-caller'
 export const TIME_HEADER = 'verge-time'
 
 const REQUIRED = ['@method', '@path', '@query'] as const
-/** Covered exactly where the request has them: nobody may add one, and nobody may take one away. */
+/** Covered exactly if the request has them, so that they can be neither added nor removed. */
 const WHERE_PRESENT = [CALLER_HEADER, REQUEST_ID_HEADER] as const
 const KNOWN: ReadonlySet<string> = new Set([...REQUIRED, DIGEST_FIELD, ...WHERE_PRESENT])
 const PARAMETERS: ReadonlySet<string> = new Set(['created', 'nonce', 'keyid', 'alg', 'tag'])
@@ -79,11 +79,11 @@ export interface SignedParts {
   readonly method: string
   /** With its query, as it is sent: `/run/digits?version=2`. */
   readonly path: string
-  /** On whose behalf; empty for nobody known. */
+  /** The caller on whose behalf the request is sent; empty for anonymous callers. */
   readonly caller: string
   /** As it is sent in `x-request-id`; empty if that is left out. */
   readonly requestId: string
-  /** Bytes up to `DIGESTED_BYTES` are signed with their digest; what is larger or streamed is not. */
+  /** Bodies up to `DIGESTED_BYTES` are signed with their digest; larger or streamed bodies are not. */
   readonly body: Uint8Array<ArrayBuffer> | 'stream' | null
 }
 
@@ -157,8 +157,8 @@ export interface VerifierOptions {
 }
 
 /**
- * Verifies signatures and remembers nonces. A process has one for all its requests; processes that share a secret do not
- * share what they remember, so a request can be replayed to another process within the window.
+ * Verifies signatures and remembers nonces. A process has one verifier for all requests. Processes with the same secret
+ * do not share nonces, so a request can be replayed to another process within the window.
  */
 export class SignatureVerifier {
   readonly #keys: readonly SigningKey[]
@@ -175,8 +175,9 @@ export class SignatureVerifier {
   }
 
   /**
-   * The nonce counts as used only if all else is right, so that nobody without the secret can use up anybody's.
-   * @param request.path with its query, as it came
+   * The nonce counts as used only if everything else is valid, so that a caller without the secret cannot use up
+   * nonces.
+   * @param request.path with its query, as received
    */
   async verify(request: {
     readonly method: string
@@ -210,7 +211,7 @@ export class SignatureVerifier {
     return { ok: true, caller: name, digest }
   }
 
-  /** Whether a body is the one that was signed; true of every body where that was left `unsigned`. */
+  /** Whether a body is the signed one; true for every body if the digest is `unsigned`. */
   async matches(digest: Digest, body: Uint8Array<ArrayBuffer>): Promise<boolean> {
     // Public either way: the digest came with the request, so comparing it tells nothing.
     return digest === UNSIGNED || toHex(digest) === toHex(new Uint8Array(await sha256(body)))
@@ -247,7 +248,10 @@ function digestIn({ components }: MessageSignature, headers: Pick<Headers, 'get'
   return components.includes(DIGEST_FIELD) ? sha256OfContentDigest(headers.get(DIGEST_FIELD) ?? '') : UNSIGNED
 }
 
-/** What must have been signed; undefined if the request lacks a covered header, or has one that must be covered. */
+/**
+ * The text that must be signed; undefined if the request lacks a covered header, or has an uncovered header that must
+ * be covered.
+ */
 function baseOf(
   { components, parameters }: MessageSignature,
   request: { readonly method: string; readonly path: string; readonly headers: Pick<Headers, 'get'> },
@@ -291,7 +295,7 @@ function encodeCaller(name: string): string {
   return encoded
 }
 
-/** Undefined for what the signer would not have written. */
+/** Undefined for values that the signer never writes. */
 function decodeCaller(text: string): string | undefined {
   if (text.length > MOST_CALLER || !/^[\x21-\x7e]*$/.test(text)) return undefined
   try {

@@ -12,7 +12,7 @@ export interface Account {
 
 const API = 'https://api.cloudflare.com/client/v4'
 
-/** What a token for `verge setup` has to be allowed. */
+/** Permissions of a token for `verge setup`. */
 export const PERMISSIONS = ['Workers Scripts: Edit', 'Workers KV Storage: Edit', 'Workers R2 Storage: Edit']
 
 /** Whether the environment names an account at all. */
@@ -23,7 +23,7 @@ export function hasAccount(env: NodeJS.ProcessEnv): boolean {
 /**
  * Reads the account from the environment, by the names that wrangler uses. `CLOUDFLARE_API_BASE_URL` and `R2_ENDPOINT`
  * (a jurisdiction's endpoint, such as the European Union's) may be set as well.
- * @throws UsageError that says what is missing
+ * @throws UsageError that names missing settings
  */
 export function readAccount(env: NodeJS.ProcessEnv): Account {
   const token = env.CLOUDFLARE_API_TOKEN ?? ''

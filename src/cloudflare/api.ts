@@ -108,7 +108,7 @@ export class CloudflareApi {
       const listed = this.#parse(z.array(namespace), answer.result)
       found.push(...listed)
       const total = pageInfo.safeParse(answer.info).data?.total_count
-      // a page may be shorter than it was asked to be; one that is empty while more were promised is not an end
+      // a page may be shorter than requested; an empty page before the announced total is not the end
       if (total === undefined ? listed.length < NAMESPACES_PER_PAGE : found.length >= total) return found
       if (listed.length === 0) break
     }
@@ -141,8 +141,8 @@ export class CloudflareApi {
   }
 
   /**
-   * What a Worker is bound to, by the bindings' names; null if there is no such Worker.
-   * (developers.cloudflare.com/api, "Get Script Settings")
+   * Names of a Worker's bindings; null if the Worker does not exist. (developers.cloudflare.com/api, "Get Script
+   * Settings")
    */
   async bindings(worker: string): Promise<readonly string[] | null> {
     const answer = await this.#call({ method: 'GET', path: `${workerPath(worker)}/settings` })

@@ -15,7 +15,7 @@ export interface HttpRequest {
   readonly origin: URL
   /** Path and query exactly as they are to be sent: `URL` would fold `a/../b`, which is a legal key. */
   readonly path: string
-  /** Made anew for every attempt, because a signature holds the time. */
+  /** Created for every attempt, because a signature contains the time. */
   readonly headers: () => HeaderValues | Promise<HeaderValues>
   readonly body?: Uint8Array
 }
@@ -75,9 +75,9 @@ export class HttpClient {
   }
 
   /**
-   * The head of an answer, and its body as a stream, which may break off (see `resumed`).
+   * The head of an answer, and its body as a stream, which may fail (see `resumed`).
    * @returns an answer with a status below 300 or from 400 to 499, 429 excepted
-   * @throws UsageError; what the signal says
+   * @throws UsageError; the signal's reason
    */
   send(request: HttpRequest): Promise<HttpAnswer> {
     return this.#retried(request, async (answer) => answer)
@@ -184,7 +184,7 @@ export class HttpClient {
   }
 }
 
-/** Whether an answer is for whoever asked: neither a redirect nor worth another attempt. */
+/** Whether an answer is final: neither a redirect nor worth a retry. */
 function isFinal({ status }: HttpHead): boolean {
   return status < 300 || (status >= 400 && status < 500 && status !== 429)
 }

@@ -5,7 +5,7 @@ import { type ApiOutcome, type CloudflareApi, encodeForm, hasCode, outcomeOf } f
 import { bodyBytes } from './http.ts'
 
 const names = z.array(z.object({ name: z.string() }))
-/** Where there is no more, the cursor is empty. An answer without one says nothing about what is left. */
+/** On the last page the cursor is empty. An answer without a cursor does not tell whether more keys follow. */
 const pageInfo = z.object({ cursor: z.string(), count: z.number().int().optional() })
 const noted = z.object({ bytes: z.number().int().nonnegative() })
 
@@ -32,7 +32,7 @@ export class RestKvNamespace implements KvNamespaceLike {
       if (isMissing(outcome)) return { value: null, metadata: null }
       throw this.#refused('read from KV', outcome)
     }
-    // The metadata would be a request of its own; the one thing that is kept there is in the answer's header.
+    // Reading the metadata would be a separate request; its only used field is also in the answer's header.
     const length = answer.header('content-length')
     const metadata = length === undefined ? null : { bytes: Number(length) }
     const value = this.#api.resumed(request, answer, async (received) => {

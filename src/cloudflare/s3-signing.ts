@@ -6,7 +6,7 @@ export interface S3Credentials {
   readonly secretAccessKey: string
   /** R2 knows one region: `auto`. */
   readonly region: string
-  /** Where they are from, for whoever has to change them: keys of their own if left out. */
+  /** Source of the keys, for error messages. Default: separate R2 keys. */
   readonly source?: KeySource
 }
 

@@ -7,8 +7,8 @@ const MAX_DEPTH = 8
 /**
  * Reads the answer to ListObjectsV2 with `encoding-type=url`. The caller bounds the length of `xml`.
  * @param limit the number of keys that was asked for
- * @returns null unless the answer says for certain which keys exist and whether more follow: a caller may delete what a
- * list leaves out
+ * @returns null unless the answer states for certain which keys exist and whether more follow, because a caller may
+ * delete objects that a list leaves out
  */
 export function parseList(xml: string, prefix: string, limit: number): R2ObjectsLike | null {
   const list = new Fields()

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { writeWhole } from '../cli/files/whole-file.ts'
 import { UsageError } from '../cli/terminal/command-line.ts'
 
-/** What is used of an environment in wrangler.toml, as wrangler itself reads it. */
+/** The used fields of an environment in wrangler.toml, as wrangler reads it. */
 export interface Environment {
   /** Undefined at the top level: this machine. */
   readonly env: string | undefined
@@ -22,7 +22,7 @@ export interface Environment {
   readonly compatibilityFlags: readonly string[]
   readonly cpuMs: number | undefined
   readonly observability: boolean
-  /** Share of requests whose logs are kept, 0 to 1. */
+  /** Share of requests with stored logs, 0 to 1. */
   readonly sampling: number
 }
 
@@ -35,7 +35,7 @@ export const PLACEHOLDER = /^0{32}$/
 const ENV_NAME = /^[a-z][a-z0-9-]{0,31}$/
 
 /**
- * Reads an environment through wrangler, so that what is checked is what is deployed.
+ * Reads an environment through wrangler, so that checks see the deployed configuration.
  * @throws UsageError if the file is wrong or has no such environment
  */
 export async function readEnvironment(configPath: string, env: string | undefined): Promise<Environment> {
@@ -78,7 +78,7 @@ export async function readEnvironment(configPath: string, env: string | undefine
   }
 }
 
-/** Most tables of bindings are lists whose entries name one each. */
+/** Most tables of bindings are lists with one binding per entry. */
 function bindingsOf(config: object): string[] {
   return Object.values(config).flatMap((table: unknown) =>
     Array.isArray(table)

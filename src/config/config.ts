@@ -4,7 +4,7 @@ import { MiB, parseVariables } from './variables.ts'
 
 export interface Config {
   readonly corsOrigins: readonly string[]
-  /** SHA-256 of the operator's key; absent where none is set, and then nobody is the operator. */
+  /** SHA-256 of the operator's key; absent if no key is set, and then no caller is the operator. */
   readonly apiKeyDigest: Uint8Array | undefined
   readonly pinnedModels: ReadonlySet<string>
   /** Names that a service binding's `props.caller` may have, and that may then run private models. */

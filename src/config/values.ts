@@ -1,15 +1,15 @@
 import * as z from 'zod'
 
-/** `null` is what a browser sends for pages without an origin, such as sandboxed ones. */
+/** Browsers send `null` for pages without an origin, such as sandboxed pages. */
 const PAGE_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+\/?$/i
 
-/** RFC 6750: what a request can carry as a bearer token. */
+/** RFC 6750: characters of a bearer token. */
 export const CARRIED_KEY = /^[A-Za-z0-9._~+/-]+=*$/
 
 /** Fewer characters can be guessed. */
 export const LEAST_KEY = 16
 
-/** An empty variable is treated as one that is not set, so that an empty number is the default and not 0. */
+/** An empty variable counts as unset, so that an empty number is the default instead of 0. */
 function unlessEmpty<Value>(fallback: Value, schema: z.ZodType<Value>): z.ZodType<Value> {
   return z.preprocess((value) => (value === '' || value === undefined ? fallback : value), schema)
 }

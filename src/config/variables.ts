@@ -8,9 +8,9 @@ export interface Variable<Value = unknown> {
   readonly kind: 'variable' | 'secret'
   /** As docs/configuration.md shows it, in Markdown. */
   readonly default: string
-  /** One line of Markdown for docs/configuration.md: what it does, and which values are accepted. */
+  /** One line of Markdown for docs/configuration.md: the effect, and the accepted values. */
   readonly description: string
-  /** Parses the text. Its messages follow "NAME: " and say what is accepted. */
+  /** Parses the text. Its messages follow "NAME: " and state the accepted values. */
   readonly schema: z.ZodType<Value>
 }
 
@@ -151,7 +151,7 @@ export type BindingName = keyof typeof BINDINGS
 
 /**
  * Parses all variables of an environment.
- * @throws an error that names each wrong variable, says what it accepts, and never shows a value
+ * @throws an error that names each invalid variable and its accepted values, and never shows a value
  */
 export function parseVariables(env: Readonly<Record<string, unknown>>): Values {
   const shape = Object.fromEntries(Object.entries(VARIABLES).map(([name, { schema }]) => [name, schema]))

@@ -5,17 +5,17 @@ import type { OriginMetrics } from './metrics.ts'
 
 export interface AdminOptions {
   readonly health: () => Promise<EngineHealth>
-  /** What is missing before requests may come; nothing: ready. */
+  /** Missing conditions for readiness; empty: ready. */
   readonly missing: () => readonly string[]
   readonly metrics: OriginMetrics
   readonly clock: Clock
   readonly logger: Logger
 }
 
-/** An engine that says nothing for this long is taken for dead; one that starts again takes a second or two. */
+/** An engine that does not respond for this long counts as dead; a restart takes a second or two. */
 const HEALTH_MS = 5_000
 
-/** For the cluster, on a port of its own and without a key: whether it lives, whether it is ready, and its metrics. */
+/** For the cluster, on a separate port and without a key: liveness, readiness and metrics. */
 export function adminServer(options: AdminOptions): Server {
   return createServer((request, response) => {
     request.resume()

@@ -45,11 +45,11 @@ export interface OriginState {
 
 /** A run or a load's last step that takes longer is one without end. */
 const WORK_LIMIT_MS = 240_000
-/** CUDA takes seconds to start, and a provider whose driver hangs is given up. */
+/** CUDA takes seconds to start. A provider with a hanging driver is abandoned. */
 const START_LIMIT_MS = 120_000
 /** Inputs of a merged run: 128 MiB of floats, six times 32 pictures of 224 x 224. */
 const BATCH_ELEMENTS = 32 * 1024 * 1024
-/** Beside the models, for the runtime, its arenas and what a run allocates. */
+/** In addition to the models: for the runtime, its arenas and the allocations of a run. */
 const RESIDENT_FACTOR = 2
 
 /** The same application as at the edge, over the native engine with batches, a cache on disk, and gigabytes. */
@@ -174,7 +174,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
   }
 }
 
-/** Two versions of a model are one line to whoever scales by it. */
+/** Two versions of a model share one metric for autoscaling. */
 function queuedByModel(batching: BatchingEngine, notes: ModelNotes): ReadonlyMap<string, number> {
   const queued = new Map<string, number>()
   for (const [sha256, load] of batching.stats().perModel) {

@@ -59,7 +59,7 @@ export class DiskCache {
     this.#clock = clock
   }
 
-  /** Opens a folder, making it where there is none, and clears away what processes that died have left. */
+  /** Opens a folder, creates it if it does not exist, and removes files of dead processes. */
   static async open(options: DiskCacheOptions): Promise<DiskCache> {
     const cache = new DiskCache(options)
     await mkdir(cache.#files, { recursive: true })
@@ -76,8 +76,8 @@ export class DiskCache {
   }
 
   /**
-   * A file with these bytes, from disk where it is there and whole, else from the source.
-   * @throws weights_corrupt, weights_unavailable, what the source throws, cancelled
+   * A file with these bytes, from disk if it is intact there, else from the source.
+   * @throws weights_corrupt, weights_unavailable, errors of the source, cancelled
    */
   async hold(identity: FileIdentity, source: Pick<ByteSource, 'deliver'>, signal?: AbortSignal): Promise<LeasedFile> {
     const { sha256 } = identity
@@ -154,7 +154,10 @@ export class DiskCache {
     }
   }
 
-  /** An origin serves what it has, also on a full disk; whoever runs it is to know before the first model that has no room. */
+  /**
+   * An origin serves its cached models even on a full disk; the operator must know before the first model that does not
+   * fit.
+   */
   async #sayWhatIsFree(freeBytes: (folder: string) => Promise<number>): Promise<void> {
     const free = await freeBytes(this.#files)
     const fields = { free, used: this.#bytes, budget: this.#budgetBytes }
@@ -162,7 +165,7 @@ export class DiskCache {
     else if (this.#bytes + free < this.#budgetBytes) this.#logger.warn('cache_disk_small', fields)
   }
 
-  /** Removes what was used longest ago, and is not in use here, until `bytes` more are within the budget. */
+  /** Removes the least recently used files that are not in use, until `bytes` more fit the budget. */
   async #makeRoom(bytes: number): Promise<void> {
     const files: { readonly name: string; readonly size: number; readonly used: number }[] = []
     for (const name of await readdir(this.#files)) {

@@ -22,8 +22,8 @@ const LINKS_MS = 7 * 24 * 60 * 60 * 1000
 const LINKS = 'links'
 
 /**
- * What this process uses of a folder of files, as hard links of its own: so another process that makes room there takes
- * nothing away from it.
+ * The files of a folder that this process uses, as its own hard links: another process that deletes files there does
+ * not remove them.
  */
 export class FileLeases {
   readonly #files: string
@@ -86,7 +86,7 @@ export class FileLeases {
       (error: NodeJS.ErrnoException) => error.code,
     )
     if (outcome === 'ENOENT') return null
-    // Another request of this process was faster; what it holds is held for both.
+    // Another request of this process was faster; its link serves both.
     if (outcome === 'EEXIST') {
       const other = this.#leases.get(name)
       return other === undefined ? null : this.#use(name, other)

@@ -24,7 +24,7 @@ export interface FolderStoreOptions {
   readonly pageSize?: number
 }
 
-/** What file systems take as one name, less what a temporary name adds. */
+/** Maximum length of a file name, minus the suffix of a temporary name. */
 const MOST_NAME = 230
 /** No key is written with it: `encodeURIComponent` leaves no `~` behind here. */
 const TEMPORARY = '~'
@@ -192,7 +192,7 @@ function decodeName(name: string): string | undefined {
   }
 }
 
-/** A write makes a new file, with an inode and times of its own. */
+/** A write creates a new file, with a new inode and times. */
 function infoOf(found: { readonly size: bigint; readonly ino: bigint; readonly mtimeNs: bigint }): StoredInfo {
   const etag = createHash('sha256').update(`${found.ino} ${found.mtimeNs} ${found.size}`).digest('hex').slice(0, 32)
   return { bytes: Number(found.size), etag }

@@ -30,10 +30,10 @@ export interface GatewayOptions {
   readonly health: (given: SignedRequest, connection: Connection) => Promise<Response> | Response
 }
 
-/** Whoever balances load between origins asks these without a key. */
+/** Load balancers call these without a key. */
 const OPEN = new Set(['/healthz', '/v2/health/live', '/v2/health/ready'])
 const ANONYMOUS: Caller = { kind: 'anonymous' }
-/** Seconds: by then whoever balances load has taken this origin out. */
+/** Seconds until a load balancer has removed this origin. */
 const RETRY_ELSEWHERE = 1
 
 /** What stands before the routes: counts requests, refuses those that nobody has signed and those that come too late. */

@@ -19,7 +19,7 @@ export class InFlight {
     return this.#count
   }
 
-  /** @returns what is to be called once when the request's answer has been sent or its caller has left */
+  /** @returns a function to call once when the answer was sent or the caller has left */
   begin(): () => void {
     this.#count++
     let ended = false
@@ -32,8 +32,8 @@ export class InFlight {
   }
 
   /**
-   * Takes no more, and waits for what is in work.
-   * @returns whether all of it was done within the time
+   * Refuses new requests, and waits for those in progress.
+   * @returns whether all finished in time
    */
   drain(withinMs: number): Promise<boolean> {
     this.#draining = true

@@ -27,16 +27,16 @@ const PAUSE_MS = 5_000
 const OF_COPIES = 'copies:'
 
 /**
- * The catalogue of a source, with the last good copy of each record kept nearby: when the source cannot be reached, the
- * copies answer, so that an origin goes on, and starts again, without its source. Weights are passed through. Takes no
- * writes.
+ * The catalogue of a source, with a local copy of the last good version of each record. If the source is unreachable,
+ * the copies answer, so that an origin continues to run, and can start, without its source. Weights are passed through.
+ * Read-only.
  */
 export class LastGoodStore implements Store {
   readonly name: string
   readonly #source: Store
   readonly #copies: Store
   readonly #options: LastGoodStoreOptions
-  /** What was last written for a key; saves a write every time that the same is read again. */
+  /** The last written value of a key; avoids writing the same value again. */
   readonly #written = new Map<string, Uint8Array>()
   #pausedUntil = Number.NEGATIVE_INFINITY
   #away = false
@@ -100,7 +100,7 @@ export class LastGoodStore implements Store {
     throw new VergeError('manifest_invalid', 'A record of the catalogue is too large. Push the model again.')
   }
 
-  /** What the source says, or why it says nothing; other failures, and the caller's leaving, are thrown. */
+  /** The source's answer, or the reason why it did not answer; other failures and a cancelled caller are thrown. */
   async #ask<T>(
     signal: AbortSignal | undefined,
     work: (signal: AbortSignal) => Promise<T>,

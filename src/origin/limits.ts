@@ -9,11 +9,11 @@ const MiB = 1024 * 1024
 export const ORIGIN_LIMITS: Limits = {
   ...LIMITS,
 
-  /** Requests in work and waiting. This is what a queue of 128 runs needs, twice. */
+  /** Requests in progress and waiting: twice what a queue of 128 runs needs. */
   admittedRequests: 256,
   /** Longest time for a place: a text that is being written keeps its own for as long as `requestDeadlineMs`. */
   ticketLeaseMs: 600_000,
-  /** The Worker says by `verge-timeout-ms` what is left of a request; this is for a Worker that says nothing. */
+  /** The Worker sends the remaining time of a request in `verge-timeout-ms`; this is the default without the header. */
   requestDeadlineMs: 300_000,
   /** A run waits in the queue of its batch, and a model may take seconds. */
   turnLeaseMs: 60_000,

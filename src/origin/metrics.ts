@@ -2,7 +2,7 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 import type { Logger } from '../core/runtime.ts'
 import type { EngineHealth } from '../engine/engine.ts'
 
-/** What is looked up when Prometheus asks. */
+/** Values that are read when Prometheus scrapes. */
 export interface MetricSources {
   /** Runs and tokens waiting, by model. */
   readonly queued: () => ReadonlyMap<string, number>
@@ -18,7 +18,7 @@ const BATCH_ROWS = [1, 2, 4, 8, 16, 32, 64, 128]
 const WAIT_SECONDS = [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5, 1, 5]
 const LOAD_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300]
 
-/** What an origin counts, for Prometheus. Labels hold names of the catalogue and of routes alone, so they are few. */
+/** Metrics of an origin for Prometheus. Labels contain only names of the catalogue and of routes, so there are few. */
 export class OriginMetrics {
   readonly registry = new Registry()
   readonly requests: Counter<'model' | 'route' | 'status'>
@@ -102,7 +102,7 @@ export class OriginMetrics {
     gauge('verge_origin_cache_bytes', 'Artifacts in the cache on disk.', sources.cacheBytes)
     gauge('verge_origin_draining', '1 while the origin is shutting down.', () => Number(sources.draining()))
 
-    // An engine that says nothing leaves what it said last.
+    // If the engine does not respond, the last values stay.
     const health = () =>
       sources.health().catch((error: unknown) => {
         logger.warn('engine_health_unknown', { error })

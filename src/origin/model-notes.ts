@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { ResolvedModel, ServingObserver } from '../serving/serving.ts'
 
-/** What is learnt of a request while it is worked on. */
+/** Facts about a request that are collected while it runs. */
 export interface RequestNotes {
   /** A name of the catalogue. */
   model?: string

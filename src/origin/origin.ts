@@ -23,11 +23,14 @@ export interface RunningOrigin {
   readonly ready: Promise<void>
   /** Takes no more requests and waits for those in work. @returns whether all were answered in time */
   drain(): Promise<boolean>
-  /** Breaks off what is left, and ends. */
+  /** Cancels remaining requests, and ends. */
   close(): Promise<void>
 }
 
-/** Cloudflare keeps idle connections for longer than Node's five seconds; one that we close first costs a retry. */
+/**
+ * Cloudflare keeps idle connections longer than Node's five seconds; a connection that the origin closes first costs a
+ * retry.
+ */
 const KEEP_ALIVE_MS = 75_000
 /** A Worker's isolates each keep a few; far fewer than file descriptors. */
 const CONNECTIONS = 4_096

@@ -1,6 +1,6 @@
 import { VergeError } from '../core/errors.ts'
 
-/** What a store that takes no writes answers them with. */
+/** The error of a read-only store for writes. */
 export function readOnly(): VergeError {
   return new VergeError('store_unavailable', 'An origin does not write models. Use "verge push".')
 }

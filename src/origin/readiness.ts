@@ -25,7 +25,7 @@ export class OriginReadiness {
     this.#cold = new Set(options.preload)
   }
 
-  /** What is missing, for an operator; nothing: it is ready. */
+  /** Missing conditions, for an operator; empty: ready. */
   get missing(): readonly string[] {
     return [...(this.#catalogue ? [] : ['catalogue']), ...Array.from(this.#cold, (model) => `model ${model}`)]
   }

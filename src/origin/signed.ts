@@ -4,13 +4,13 @@ import { readBody } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
 
-/** A request whose signature is right: of whom, and with a body that is the one signed. */
+/** A request with a valid signature: its caller, and the verified body. */
 export interface SignedRequest {
   readonly request: Request
   readonly caller: Caller
 }
 
-/** Lets in what a Worker has signed, and nothing else. */
+/** Admits only requests that a Worker has signed. */
 export class SignedRequests {
   readonly #verifier: SignatureVerifier
 
@@ -19,15 +19,15 @@ export class SignedRequests {
   }
 
   /**
-   * @param path with its query, as it came over the wire
-   * @throws unauthorized, whose details say why; body_too_large
+   * @param path with its query, as received
+   * @throws unauthorized, with the reason in its details; body_too_large
    */
   async admit(request: Request, path: string): Promise<SignedRequest> {
     const verdict = await this.#verifier.verify({ method: request.method, path, headers: request.headers })
     if (!verdict.ok) throw refused(verdict.reason)
     const caller = callerOf(verdict.caller)
     if (verdict.digest === UNSIGNED) return { request, caller }
-    // Held before anything looks into it: a mebibyte at most, from somebody who has the key.
+    // The body is held before it is checked: a mebibyte at most, from a sender with a key.
     const body = await readBody(request, { maxBytes: DIGESTED_BYTES, signal: request.signal })
     if (!(await this.#verifier.matches(verdict.digest, body))) throw refused('body_mismatch')
     if (request.body === null) return { request, caller }
@@ -36,7 +36,7 @@ export class SignedRequests {
   }
 }
 
-/** Whoever the Worker lets through may run the version that the Worker chose; an operator's rights are an operator's. */
+/** A caller that the Worker has authorized may run the version that the Worker chose; the operator keeps all rights. */
 function callerOf(name: string): Caller {
   return name === 'operator' ? { kind: 'operator' } : { kind: 'relayed', name }
 }

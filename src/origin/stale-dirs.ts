@@ -3,8 +3,8 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 
 /**
- * Folders that belong to a process are named `<kind>-<host>-<pid>-<random>`, so that what a killed process has left can be
- * told from what others use, on this machine or on another that shares the disk.
+ * Folders of a process are named `<kind>-<host>-<pid>-<random>`, so that leftovers of a killed process can be
+ * distinguished from folders in use, on this machine or on another that shares the disk.
  */
 const OWNED = /^([a-z]+)-(.*)-(\d+)-([0-9a-f]+)$/
 
@@ -14,7 +14,7 @@ export function ownedDirName(kind: string, random: string): string {
   return name
 }
 
-/** A container that starts again has the host and the number of the one that died. */
+/** A restarted container has the host name and the process id of the dead one. */
 const named = new Set<string>()
 
 export function isOfThisMachine(name: string): boolean {

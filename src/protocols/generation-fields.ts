@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
 
-/** A string that ends a text. Half a character would cut the one that it is found in. */
+/** A string that ends a text. Half a surrogate pair would cut the character in which it is found. */
 export const stopString = ({ stopStringLength }: Pick<Limits, 'stopStringLength'>) =>
   z
     .string()

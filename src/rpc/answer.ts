@@ -23,7 +23,7 @@ export function tensorsAnswer({ model, version }: Manifest, outputs: Tensors, ma
   }
 }
 
-/** What a task answered: JSON as it is, a picture with its media type. @throws unsupported_output */
+/** A task's answer: JSON unchanged, an image with its media type. @throws unsupported_output */
 export function taskAnswer(answer: unknown, maxBytes: number): unknown {
   if (!(answer instanceof RawAnswer)) return answer
   const { mediaType, bytes } = answer
@@ -40,7 +40,7 @@ function tooMuch(bytes: number, maxBytes: number): VergeError {
   )
 }
 
-/** A view is cloned with the whole of what it views: others' memory would go with it. */
+/** A view is cloned with its whole buffer, which may contain the data of others. */
 function alone<T extends readonly string[] | ArrayBufferView>(data: T): T {
   if (!ArrayBuffer.isView(data) || data.byteLength === data.buffer.byteLength) return data
   return (data as unknown as { slice(): T }).slice()
@@ -48,7 +48,7 @@ function alone<T extends readonly string[] | ArrayBufferView>(data: T): T {
 
 const INTERNAL = 'Internal error. Try again. If the error persists, report the request id to the operator of Verge.'
 
-/** A failure as a caller may see it. What is not typed says nothing but `internal`. */
+/** A failure as a caller may see it. Untyped errors become `internal`. */
 export function failureOf(thrown: unknown, requestId: string): VergeFailure {
   const error = isVergeError(thrown) ? thrown : new VergeError('internal', INTERNAL, { cause: thrown })
   const { code, message, retryAfter, details } = shownTo(undefined, error)
@@ -62,7 +62,7 @@ export function failureOf(thrown: unknown, requestId: string): VergeFailure {
   }
 }
 
-/** What `run` throws: the failure as an error, whose fields cross the binding and whose stack says nothing. */
+/** The error that `run` throws. Its fields cross the binding, and its stack is empty. */
 export class RpcError extends Error implements VergeFailure {
   override readonly name = 'VergeError'
   readonly code: string

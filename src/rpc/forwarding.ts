@@ -46,7 +46,7 @@ export class ForwardedRpcCall implements Forwarding<unknown> {
   }
 }
 
-/** What an origin found wrong with a request, in its own words: it is of our own kind, or it would not have been asked. */
+/** An origin's error message about a request. Only origins of kind "verge" get these requests. */
 function failure(answer: unknown, status: number): VergeError {
   const { code, message } = failureFields(answer) ?? {}
   if (typeof code === 'string' && Object.hasOwn(STATUS, code) && typeof message === 'string') {

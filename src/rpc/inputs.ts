@@ -12,13 +12,13 @@ import type { BoundTask, TaskBody } from '../tasks/task.ts'
 import { measureInput, tooLarge } from './measure.ts'
 import { isUnread, readUnread, type Unread, type UnreadOptions } from './streamed.ts'
 
-/** What crossed the binding, by what it is. */
+/** A value that crossed the binding, by kind. */
 export type RpcInputs =
   | { readonly kind: 'unread'; readonly unread: Unread }
   | {
       readonly kind: 'bytes'
       readonly bytes: Uint8Array<ArrayBuffer>
-      /** As what was read says of itself. */
+      /** The media type that the source declares. */
       readonly contentType?: string | undefined
     }
   | { readonly kind: 'json'; readonly value: unknown; readonly size: number }
@@ -48,7 +48,7 @@ export function sortInputs(inputs: VergeInputs, limits: InputLimits): RpcInputs 
   return { kind: 'json', value: inputs, size: measureInput(inputs, { maxBytes, maxContainers, views: false }) }
 }
 
-/** Says nothing of what the bytes are: stores answer it of everything. */
+/** The default type of stores, which does not describe the bytes. */
 const ANY_BYTES = 'application/octet-stream'
 
 /** @throws what `readUnread` throws */
@@ -68,13 +68,13 @@ function bytesOf(inputs: unknown): Uint8Array<ArrayBuffer> | undefined {
   return undefined
 }
 
-/** Whether the inputs are tensors by name, and not what a person sends in. */
+/** Whether the inputs are named tensors instead of a task's input. */
 export function areTensors(inputs: unknown): boolean {
   if (isUnread(inputs) || bytesOf(inputs) !== undefined) return false
   return typeof inputs === 'object' && inputs !== null && 'tensors' in inputs && inputs.tensors !== undefined
 }
 
-/** What a task gets, as if it had come over HTTP. @throws unsupported_media_type */
+/** The body for a task, as if it came over HTTP. @throws unsupported_media_type */
 export function taskBody(
   inputs: Extract<RpcInputs, { kind: 'bytes' | 'json' }>,
   task: BoundTask,

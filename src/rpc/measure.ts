@@ -12,7 +12,7 @@ export interface MeasureLimits {
 const BYTES_PER_VALUE = 8
 const BYTES_PER_CHARACTER = 2
 
-/** Lists in lists: deeper ones overflow the stack of whoever reads them by recursion, as validators do. */
+/** Maximum nesting: deeper lists overflow the stack of recursive code such as validators. */
 const MOST_DEPTH = 64
 
 /** Marks where the walk leaves a list or an object again. */
@@ -25,10 +25,9 @@ class Leave {
 }
 
 /**
- * About how many bytes a value takes, before anything is made of it. A structured clone may hold what JSON cannot: lists
- * and objects that hold themselves are refused where the walk comes back to them, and what is shared counts as often as
- * it is read.
- * @throws invalid_request for cycles, depth and what JSON lacks; body_too_large, input_too_large
+ * Approximate size of a value in bytes, before it is processed. A structured clone may contain what JSON cannot: cycles
+ * are refused, and shared values count each time they are read.
+ * @throws invalid_request for cycles, depth and values that JSON lacks; body_too_large, input_too_large
  */
 export function measureInput(root: unknown, limits: MeasureLimits): number {
   const open: unknown[] = [root]

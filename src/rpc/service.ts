@@ -28,9 +28,9 @@ export interface RpcDeps extends AppDeps {
   readonly ask: Ask
 }
 
-/** What the platform knows of a call. */
+/** The platform's context of a call. */
 export interface RpcCall {
-  /** The binding's `props`: written by whoever deployed the caller, and not by the caller itself. */
+  /** The binding's `props`: set at the caller's deployment; the caller's code cannot change them. */
   readonly props: unknown
   waitUntil(work: Promise<unknown>): void
 }
@@ -128,8 +128,8 @@ export class RpcService {
   }
 
   /**
-   * Closed by default: a binding without trusted `props` and a call without a token may run public models, and so may one
-   * whose token or name is not known; private models are refused to it with `unauthorized`.
+   * Closed by default: calls without a token and without trusted `props`, and calls with an unknown token or name, may
+   * run public models; private models are refused with `unauthorized`.
    */
   async #callerOf(props: unknown, token: string | undefined): Promise<Caller> {
     if (token !== undefined) return callerByKey(token, this.#deps.config.apiKeyDigest)
@@ -248,7 +248,7 @@ function assertName(model: unknown): void {
   if (typeof model !== 'string') throw new VergeError('invalid_request', 'The first argument must be a model name.')
 }
 
-/** Of what a caller sent as a model, only what can be a name is logged. */
+/** Only valid model names are logged. */
 function nameOf(model: unknown): string {
   return typeof model === 'string' && MODEL_NAME.test(model) ? model : '?'
 }

@@ -7,7 +7,7 @@ import { STATUS } from '../protocols/status.ts'
 import { measureInput } from './measure.ts'
 import type { RpcCall } from './service.ts'
 
-/** Asks the HTTP side for somebody who is known. */
+/** Calls the HTTP routes for a known caller. */
 export type Ask = (request: Request, caller: Caller, call: RpcCall) => Promise<Response>
 
 export type WritingPath = '/v1/chat/completions' | '/v1/completions'
@@ -51,7 +51,7 @@ export function rpcGenerationRequest(
   })
 }
 
-/** What the HTTP side has refused, and logged. */
+/** An error that the HTTP routes returned and logged. */
 export class AnsweredError extends VergeError {
   constructor(code: ErrorCode, message: string, options: VergeErrorOptions) {
     super(code, message, options)

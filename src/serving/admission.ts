@@ -160,7 +160,7 @@ export class BoundedAdmission implements Admission {
     return true
   }
 
-  /** Requests whose bodies come slowly, the slowest first. */
+  /** Requests with slow bodies, slowest first. */
   #slowReaders(but: Holder | undefined): Holder[] {
     const now = this.#options.clock.now()
     const slow: { readonly holder: Holder; readonly rate: number }[] = []

@@ -23,7 +23,7 @@ interface Share {
   expires: number
 }
 
-/** Of a unit, on the machine of the benchmark: says how long an isolate takes to work off what it has taken on. */
+/** Time of a unit on the machine of the benchmark: estimates how long the backlog takes. */
 const UNIT_SECONDS = 75e-6
 const LONGEST_RETRY_AFTER = 10
 /** Less is nothing: what sums of fractions leave when their parts are subtracted again. */
@@ -32,9 +32,9 @@ const LEAST_COST = 1e-6
 const FORGOTTEN_MS = 600_000
 
 /**
- * The work that an isolate has taken on and not done yet, by what it costs and by the bytes that it holds. A queue that
- * would take longer than callers wait is of no use to them: what does not fit is refused at once. A hundred small runs
- * fit where a few large ones fill it. One request alone always fits.
+ * Accepted work of an isolate that has not finished, by cost and by bytes. A queue that takes longer than callers wait
+ * is useless, so work that does not fit is refused at once. A hundred small runs fit, while a few large ones fill it. A
+ * single request always fits.
  */
 export class Backlog {
   readonly #options: BacklogOptions
@@ -45,7 +45,7 @@ export class Backlog {
     this.#options = options
   }
 
-  /** What is left to do, in units. */
+  /** Remaining work, in units. */
   get cost(): number {
     return this.#othersOf(undefined).cost
   }
@@ -71,7 +71,7 @@ export class Backlog {
     if (share.planned < LEAST_COST) this.#shares.delete(request)
   }
 
-  /** Drops what is left of a request's plan. */
+  /** Removes the rest of a request's plan. */
   close(request: AbortSignal): void {
     const share = this.#shares.get(request)
     if (share !== undefined) this.spend(request, share.planned)

@@ -19,8 +19,8 @@ export interface GenerationJob {
 }
 
 /**
- * Tokens of a session that is held for as long as they are read: whoever reads them to the end, stops early or never
- * begins lets it go by `return`, as `for await` does; the lease of a reader that was killed runs out.
+ * Tokens of a session that stays in use while they are read. A reader that finishes, stops early or never begins
+ * releases it by `return`, as `for await` does; the lease of a killed reader expires.
  */
 export class Generating implements AsyncIterableIterator<number> {
   readonly #wanted: GenerationJob
@@ -55,7 +55,7 @@ export class Generating implements AsyncIterableIterator<number> {
     await this.#ended.promise
   }
 
-  /** Each step by itself, so that one that finds no room in the engine is made again once there is some. */
+  /** Each step runs separately, so that a step without room in the engine can be repeated. */
   #byRuns({ signature }: Session, use: SessionUse): AsyncIterator<number> {
     return generateTokens(
       {

@@ -34,12 +34,15 @@ import type {
 
 /** Where an engine gets weights from: a loader over stores, or a cache on disk before one. */
 export interface BlobSource {
-  /** @throws manifest_invalid, model_too_large if what the blob declares cannot be */
+  /** @throws manifest_invalid, model_too_large if the blob's declaration is invalid */
   source(blob: BlobInfo, signal: AbortSignal): ByteSource | Promise<ByteSource>
 }
 
 export interface LocalServingOptions {
-  /** Where this is: artifacts for other places are not run at the edge, and only where there is none better at an origin. */
+  /**
+   * The place of this process. The edge does not run artifacts for other places; an origin runs them only if it has no
+   * better one.
+   */
   readonly place: Exclude<Place, 'browser'>
   readonly catalog: CatalogReader
   readonly blobs: BlobSource
@@ -151,7 +154,7 @@ export class LocalServing implements Serving {
     this.#assertFit(artifact, [inputs])
     if (context.ledger !== undefined) context.ledger.cost += cost
     const { backlog, results } = this.#options
-    // What is answered from the cache needs no share of the engine.
+    // Answers from the cache need no share of the engine.
     const result = await results.through({ model, artifact, inputs, outputs, cost }, context, () => {
       const run = () => this.#run(model, artifact, inputs, outputs, context)
       return backlog === undefined ? run() : backlog.run(context.signal, cost, bytesOf(inputs), run)
@@ -267,7 +270,7 @@ export class LocalServing implements Serving {
     return artifactsFor(manifest, place).map((artifact) => ({ artifact, support: engine.supports(artifact) }))
   }
 
-  /** What a manifest has for this place that cannot run here, and why: what a newer Verge has written comes last. */
+  /** Artifacts of a manifest that cannot run here, and the reasons; those of a newer Verge come last. */
   refused(manifest: Manifest): readonly Refused[] {
     const here = this.candidates(manifest).flatMap(({ artifact: { id }, support }) =>
       support.ok ? [] : [{ id, support }],

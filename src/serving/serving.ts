@@ -48,7 +48,7 @@ export interface ResolvedModel {
 export interface RunResult {
   /** Exactly the outputs asked for, in the order asked for; all that are tensors, in the model's order, if none were named. */
   readonly outputs: Tensors
-  /** Undefined where a server of the operator's ran weights of its own. */
+  /** Undefined if the operator's own server ran its weights. */
   readonly artifact: Artifact | undefined
   /** Whether the weights were already in memory; `cached`: the model was not run, the result cache had the outputs. */
   readonly start: 'warm' | 'cold' | 'cached'
@@ -128,5 +128,5 @@ export interface ServingObserver {
   token(model: string): void
 }
 
-/** What is asked of a place where models run. Most callers need one of its three parts. */
+/** The interface of a place where models run. Most callers need one of its three parts. */
 export interface Serving extends Models, Runner, Readiness {}

@@ -23,11 +23,11 @@ export interface SingleFlightOptions {
 }
 
 /**
- * Work that several requests want at once is done once (single flight).
+ * Work that several requests need at once is done once (single flight).
  *
- * In Workers a request that is killed never settles its promises, and a promise made in one request's context must not
- * be what another waits on. So a flight has an owner that shows signs of life, the others poll on their own timers, and
- * when the signs stop one of them takes over. The owner's work goes on when its own caller leaves (`waitUntil`).
+ * In Workers a killed request never settles its promises, and a request must not wait on a promise of another request's
+ * context. A flight therefore has an owner that renews a sign of life. The others poll on their own timers, and one of
+ * them takes over when the signs stop. The owner's work continues when its own caller leaves (`waitUntil`).
  */
 export class SingleFlight<T> {
   readonly #flights = new Map<string, Shared<T>>()

@@ -2,7 +2,7 @@ import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { CLOSE, StreamRefusal } from './refusal.ts'
 
-/** What a stream may still send: a token bucket in bytes. Plain data. */
+/** The remaining allowance of a stream: a token bucket in bytes. Plain data. */
 export interface Allowance {
   readonly bytes: number
   /** When it was counted, by the isolate's clock. */
@@ -13,14 +13,14 @@ export interface Allowance {
 
 type Bounds = Pick<Limits, 'streamMessageBytes' | 'streamBurstSeconds' | 'streamSpeed' | 'streamSeconds'>
 
-/** A message counts as at least this many bytes, so that nobody sends samples one by one: ten milliseconds of 16 kHz. */
+/** A message counts as at least this many bytes, which prevents single-sample messages: ten milliseconds of 16 kHz. */
 const LEAST_BYTES = 320
 
 const BYTES_PER_SAMPLE = 2
 
 /**
- * How many bursts may be saved up. Messages are counted when they are delivered, and while a model is loaded they are not:
- * what was sent in good time then comes all at once.
+ * Number of bursts that can accumulate. Messages count on delivery, and none is delivered while a model loads: messages
+ * that were sent on time then arrive together.
  */
 const SAVED_BURSTS = 2
 
@@ -34,8 +34,8 @@ export function fullAllowance(sampleRate: number, { streamBurstSeconds }: Bounds
 }
 
 /**
- * Takes a message out of what a stream may send.
- * @throws StreamRefusal where it is no whole number of samples, or more than may be sent at once, now or at all
+ * Takes a message from a stream's allowance.
+ * @throws StreamRefusal if the message ends inside a sample, or exceeds the burst, the current allowance or the total
  */
 export function spend(
   { bytes, at, received }: Allowance,

@@ -6,7 +6,7 @@ import type { StreamHost, StreamOptions } from './stream-options.ts'
 /** Carries the opening from the Worker to the object. The object can be reached through the Worker's binding alone. */
 const OPTIONS_HEADER = 'verge-opening'
 
-/** Streams in Durable Objects, each in one of its own, near the client. */
+/** Streams in Durable Objects, one object per stream, near the client. */
 export class DurableStreams implements StreamHost {
   readonly #namespace: DurableObjectNamespace
 
@@ -23,8 +23,8 @@ export class DurableStreams implements StreamHost {
 }
 
 /**
- * The object behind one stream. It hibernates between messages: the platform keeps the socket and what is attached to it,
- * and makes a new object when the next message comes. An alarm closes a socket whose client has gone quiet.
+ * The object of one stream. It hibernates between messages: the platform keeps the socket and its attachment, and
+ * creates a new object for the next message. An alarm closes the socket of a silent client.
  */
 export class StreamObject extends DurableObject {
   #deps: StreamDeps | undefined

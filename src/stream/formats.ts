@@ -1,6 +1,6 @@
 /**
- * What is sent instead of 16-bit PCM by mistake, and would be heard as noise without a word: files with a header, which
- * `MediaRecorder` makes, and 32-bit floats, which the Web Audio API gives.
+ * Formats that clients send by mistake instead of 16-bit PCM, and that would be processed as noise: files with a
+ * header, as `MediaRecorder` creates them, and 32-bit floats of the Web Audio API.
  */
 
 /** Text at a place in the first bytes, and what begins so. */

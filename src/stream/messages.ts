@@ -1,6 +1,6 @@
 import type { StreamErrorMessage } from './refusal.ts'
 
-/** What a server sends in a stream, each a JSON text message. Times are in seconds from the first sample. */
+/** Messages of the server in a stream, each a JSON text message. Times are in seconds from the first sample. */
 export type StreamMessage =
   | {
       readonly type: 'ready'

@@ -22,8 +22,8 @@ export function assertOffered(offered: readonly string[]): void {
 }
 
 /**
- * The header of an answer that opens a socket: of what was offered, what is spoken. Where that is not ours, any other name
- * that is no key, so that a browser keeps the connection long enough to hear the refusal.
+ * The header of an answer that opens a socket: the selected protocol. If ours was not offered, it selects any offered
+ * name that is not a key, so that a browser keeps the connection long enough to receive the refusal.
  */
 export function agreedProtocol(offered: readonly string[]): Record<string, string> {
   const name = offered.includes(PROTOCOL) ? PROTOCOL : offered.find((each) => !each.startsWith(BEARER))

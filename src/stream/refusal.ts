@@ -68,7 +68,7 @@ const CLOSED_WITH = {
   internal: 'failed',
 } satisfies Readonly<Record<ErrorCode, keyof typeof CLOSE>>
 
-/** Why a stream ends before its time: what the client is told, and the code that its socket is closed with. */
+/** Why a stream ends early: the message to the client, and the close code. */
 export class StreamRefusal extends Error {
   override readonly name = 'StreamRefusal'
   readonly closeCode: number

@@ -12,9 +12,9 @@ export interface RefusedSocket {
 }
 
 /**
- * What a client hears whose stream is refused. A browser tells its page nothing of an HTTP answer to a WebSocket but that
- * there was no connection (1006), so the refusal is said inside of one.
- * @param status that HTTP answers this failure with
+ * The answer to a refused stream. If a WebSocket request gets an HTTP error, a browser shows its page only the close
+ * code 1006, so the refusal is sent inside an opened socket.
+ * @param status HTTP status of this failure
  */
 export function refusedSocket(error: Error, status: number, requestId: string): RefusedSocket {
   const refusal = streamRefusal(error)

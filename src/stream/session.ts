@@ -17,7 +17,7 @@ import {
   vadSettings,
 } from './vad-stream.ts'
 
-/** The server's end of a WebSocket, with what the platform keeps for it while nobody is awake. */
+/** The server's end of a WebSocket, with the attachment that the platform keeps during hibernation. */
 export interface StreamSocket {
   send(text: string): void
   close(code: number, reason: string): void
@@ -36,8 +36,8 @@ interface StreamState {
 }
 
 /**
- * One client's stream. Messages are heard one after the other; after each, all that must not be lost is attached to the
- * socket, so that the object may be evicted between two messages and another go on in its place.
+ * One client's stream. Messages are processed one after the other. After each, the state is attached to the socket, so
+ * that the object can be evicted between two messages and another object can continue.
  */
 export class StreamSession {
   readonly #socket: StreamSocket
@@ -65,7 +65,7 @@ export class StreamSession {
     return session
   }
 
-  /** Goes on with a stream that another object began. Undefined if its socket has none. */
+  /** Continues a stream of an earlier object. Undefined if the socket has no state. */
   static awake(socket: StreamSocket, deps: StreamDeps): StreamSession | undefined {
     const state = socket.deserializeAttachment() as StreamState | null | undefined
     return state ? new StreamSession(socket, deps, state) : undefined
@@ -94,7 +94,7 @@ export class StreamSession {
     this.#closed = true
   }
 
-  /** Ends a stream whose client has gone quiet. */
+  /** Ends the stream of a silent client. */
   expire(): void {
     const seconds = this.#deps.limits.streamIdleMs / 1000
     this.#refuse(

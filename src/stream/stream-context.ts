@@ -5,7 +5,7 @@ import { type CallContext, withCall } from '../inference/call.ts'
 import { type AdmittedModel, type InferenceDeps, infer, type Slot } from '../inference/infer.ts'
 import type { StreamOptions } from './stream-options.ts'
 
-/** What a stream needs of the isolate that it wakes up in. */
+/** Dependencies of a stream in the isolate where it wakes up. */
 export interface StreamDeps extends InferenceDeps {
   readonly clock: Clock
   readonly limits: Limits

@@ -74,9 +74,9 @@ export function initialVadState({ window }: VadSettings): VadState {
 }
 
 /**
- * Hears PCM samples of 16 bits, little-endian: runs the model on each window that is full and keeps the rest.
- * @param emit called after each window with what there is to say
- * @returns what is remembered then
+ * Processes 16-bit little-endian PCM samples: runs the model on each complete window and keeps the rest.
+ * @param emit called after each window with its messages
+ * @returns the new state
  */
 export async function processSamples(
   settings: VadSettings,

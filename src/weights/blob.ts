@@ -10,7 +10,7 @@ export interface ChunkInfo {
 
 /** Bytes stored as content-addressed chunks, in order. */
 export interface BlobInfo {
-  /** Of the whole. Its truth rests on the manifest's: what is verified on reading is every chunk. */
+  /** Digest of the whole blob. Readers verify every chunk instead, and trust the manifest for the whole. */
   readonly sha256: string
   readonly bytes: number
   readonly chunks: readonly ChunkInfo[]
@@ -22,7 +22,7 @@ export function blobKey(sha256: string): string {
 }
 
 /**
- * Checks what a blob declares, before any of it is allocated or fetched.
+ * Checks the declaration of a blob before any allocation or fetch.
  * @throws manifest_invalid, model_too_large
  */
 export function checkBlob(blob: BlobInfo, limits: Pick<Limits, 'chunkBytes' | 'artifactBytes'>): void {

@@ -7,7 +7,7 @@ import { onAbort, untilAborted } from '../core/runtime.ts'
 export interface ByteReader {
   /** Null at the end. */
   next(): Promise<Uint8Array | null>
-  /** Gives up. Returns at once: a source that hangs must not hold up whoever is leaving it. */
+  /** Cancels the read. Returns at once, because a hanging source must not delay its reader. */
   cancel(reason: unknown): void
 }
 
@@ -115,7 +115,7 @@ export function bodyOf(source: ByteReader, options: ChunkStreamOptions): Readabl
           skip = Math.max(0, skip - piece.length)
           if (wanted.length === 0) continue
           left -= wanted.length
-          // not `slice`: a piece may be a Node Buffer, whose `slice` shares a pool that no stream may take over
+          // not `slice`: a piece may be a Node Buffer, whose `slice` shares a pool that a stream must not transfer
           controller.enqueue(new Uint8Array(wanted))
           return
         }
@@ -141,7 +141,7 @@ export function unavailable(store: string, cause: unknown): VergeError {
   })
 }
 
-/** What a store's service answers, no later than the signal allows. @throws store_unavailable, what the signal says */
+/** Waits for a store's service until the signal aborts. @throws store_unavailable, the signal's reason */
 export async function asked<T>(store: string, work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   try {
     return await untilAborted(work(), signal)
@@ -152,8 +152,9 @@ export async function asked<T>(store: string, work: () => Promise<T>, signal: Ab
 }
 
 /**
- * Where a list that says that it is not complete goes on. One that does not say where, or that begins again, cannot be
- * taken for the end: what it leaves out would count as missing. @throws store_unavailable
+ * The cursor of an incomplete list. A list without a cursor, or with a repeated one, must not count as complete: its
+ * remaining objects would count as missing.
+ * @throws store_unavailable
  */
 export function nextCursor(store: string, next: string | undefined, given: string | undefined): string {
   if (next !== undefined && next !== '' && next !== given) return next

@@ -30,10 +30,10 @@ class WriteFailure {
 }
 
 /**
- * Streams one chunk from one store to `write`, at offsets within the chunk, and verifies it meanwhile. Never writes
- * past the chunk's declared end, nor after the signal has fired.
- * @returns why the copy is no good, or null if it was delivered whole and its digest is right
- * @throws what the signal says, what `write` throws, and any failure of the store that is not `store_unavailable`
+ * Streams one chunk from one store to `write`, at offsets within the chunk, and verifies it. Never writes past the
+ * chunk's declared end, nor after the signal has aborted.
+ * @returns the fault of the copy, or null if it was delivered completely with the right digest
+ * @throws the signal's reason, errors of `write`, and failures of the store other than `store_unavailable`
  */
 export async function readChunk(
   store: Store,

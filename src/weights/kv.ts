@@ -13,7 +13,7 @@ import type {
   StoreOptions,
 } from './store.ts'
 
-/** What is used of a KV namespace, so that a Worker's binding and wrangler's `getPlatformProxy()` both fit. */
+/** The used part of a KV namespace, which a Worker's binding and wrangler's `getPlatformProxy()` both have. */
 export interface KvNamespaceLike {
   getWithMetadata(
     key: string,
@@ -45,9 +45,9 @@ interface Opened {
 }
 
 /**
- * A store in a KV namespace: copies near the reader. Eventually consistent: a read may bring an older value, or none,
- * for about a minute after a write, so nothing may be decided by what it holds. No conditional writes, at most one write
- * a second for each key, values of at most 25 MiB.
+ * A store in a KV namespace: copies near the reader. Eventually consistent: for about a minute after a write, a read
+ * may return an older value or nothing, so no decision may depend on it. No conditional writes, at most one write per
+ * second and key, values of at most 25 MiB.
  */
 export class KvStore implements Store {
   readonly name: string
@@ -136,7 +136,7 @@ export class KvStore implements Store {
     const found = await this.#open(key)
     if (found === null) return null
     if (found.bytes !== undefined) return { body: found.body, bytes: found.bytes }
-    // written by another tool: counted in a read of its own, because holding 25 MiB to count them could end the isolate
+    // written by another tool: counted in a separate read, because holding 25 MiB could end the isolate
     const bytes = await this.#count(found.body, signal)
     const again = await this.#open(key)
     return again === null ? null : { body: again.body, bytes }

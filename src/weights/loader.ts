@@ -6,7 +6,7 @@ import { type BlobInfo, type ChunkInfo, checkBlob } from './blob.ts'
 import { type ChunkFault, readChunk } from './chunk.ts'
 import type { Store } from './store.ts'
 
-/** A layer's copy of a chunk that could not be used, for whoever counts and mends them. */
+/** An unusable copy of a chunk in a store, for logs and repairs. */
 export interface ChunkReport {
   readonly store: string
   readonly chunk: ChunkInfo
@@ -48,8 +48,8 @@ export class BlobLoader {
 
   /**
    * A blob's bytes for an engine to load. `deliver` rejects with `weights_unavailable` or `weights_corrupt`, naming the
-   * chunk, once no layer has a good copy; by then every other fetch has been given up.
-   * @throws manifest_invalid, model_too_large if what the blob declares cannot be
+   * chunk, if no store has an intact copy; all other fetches are cancelled before.
+   * @throws manifest_invalid, model_too_large if the blob's declaration is invalid
    */
   source(blob: BlobInfo): ByteSource {
     checkBlob(blob, this.#limits)
@@ -93,7 +93,7 @@ export class BlobLoader {
     }
     try {
       const lanes = Array.from({ length: Math.min(this.#limits.parallelFetches, waiting.length) }, fetchInTurn)
-      // every lane has to have stopped writing before the caller may free what they write to
+      // every lane must have stopped writing before the caller may free the memory
       const outcomes = await Promise.allSettled(lanes)
       if (outcomes.some((outcome) => outcome.status === 'rejected')) throw all.signal.reason
     } finally {

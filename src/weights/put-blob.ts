@@ -10,7 +10,7 @@ export interface PutBlobOptions {
   readonly sha256: Sha256Factory
   readonly clock: Clock
   readonly limits: Pick<Limits, 'chunkBytes' | 'chunkStallMs'>
-  /** Read back and check what a store has already, instead of trusting its size. */
+  /** Read back and verify stored chunks, instead of trusting their size. */
   readonly verify: boolean
   readonly signal?: AbortSignal | undefined
 }
@@ -22,8 +22,8 @@ export interface PutBlobResult {
 }
 
 /**
- * Stores chunks under their digests, in every store given, one after the other; a store that has a good one already is
- * not written to, and a damaged one is written over.
+ * Stores chunks under their digests in every given store, one after the other. Intact stored chunks are not written
+ * again, and damaged ones are overwritten.
  * @throws manifest_invalid if a chunk is too large, store_unavailable, what the signal says
  */
 export async function putBlob(

@@ -14,7 +14,7 @@ import type {
   StoreOptions,
 } from './store.ts'
 
-/** What is used of an R2 bucket, so that a Worker's binding and wrangler's `getPlatformProxy()` both fit. */
+/** The used part of an R2 bucket, which a Worker's binding and wrangler's `getPlatformProxy()` both have. */
 export interface R2BucketLike {
   head(key: string): Promise<R2ObjectLike | null>
   get(key: string, options?: { range?: { offset: number; length?: number } }): Promise<R2ObjectBodyLike | null>

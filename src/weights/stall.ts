@@ -14,8 +14,8 @@ export interface StallGuard {
 const LOOKS = 4
 
 /**
- * Ends a wait that brings nothing for `stallMs`. The time is counted in several timers, because one inference can block
- * the event loop for longer than that: a single late timer would then blame a store whose bytes are there already.
+ * Ends a wait without data for `stallMs`. Several timers count the time, because an inference can block the event loop
+ * for longer: a single late timer would then blame a store whose bytes have already arrived.
  */
 export function guardAgainstStall(outer: AbortSignal, clock: Clock, stallMs: number): StallGuard {
   const controller = new AbortController()

@@ -1,4 +1,4 @@
-/** What a store says of a key without reading its value. */
+/** Metadata of a key, without its value. */
 export interface StoredInfo {
   /** Of the whole value, whatever range was asked for. */
   readonly bytes: number
@@ -22,8 +22,8 @@ export interface ByteRange {
 
 export interface StoreOptions {
   /**
-   * Ends the wait with its reason. A signal that has fired already rejects the call before the store is asked. A write or
-   * a deletion whose signal fires midway may still be made afterwards, whole; until it is, its bytes must not change.
+   * Ends the wait with its reason. An aborted signal rejects the call before the store is called. A write or a deletion
+   * that is aborted midway may still complete later; until then its bytes must not change.
    */
   readonly signal?: AbortSignal | undefined
 }

@@ -18,7 +18,7 @@ export interface WorkerSigner {
   headers(method: string, path: string): Promise<Readonly<Record<string, string>>>
   /**
    * @param workerTimeMs the Worker's clock, in milliseconds since 1970
-   * @returns whether this changes what is signed, so that asking again may help
+   * @returns whether this changes the signature, so that a retry may help
    */
   correct(workerTimeMs: number): boolean
 }
@@ -46,10 +46,7 @@ const REFUSAL_BYTES = 16 * 1024
 /** A page of 1,000 keys of at most 70 bytes. */
 const LIST_BYTES = 256 * 1024
 
-/**
- * What a Worker has in R2, read through its route `/store`: for an origin without credentials of its own for R2. Takes
- * no writes.
- */
+/** The objects of a Worker's R2, read through its route `/store`, for an origin without R2 credentials. Read-only. */
 export class WorkerStore implements Store {
   readonly name: string
   readonly #options: WorkerStoreOptions

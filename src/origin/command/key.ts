@@ -19,7 +19,7 @@ export async function localOriginKey(file = KEY_FILE): Promise<string> {
   const written = `${file}.${randomBytes(6).toString('hex')}`
   await writeFile(written, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600, flag: 'wx' })
   try {
-    // Of two processes that start together one alone makes the key: a link does not replace what is there.
+    // If two processes start together, only one creates the key: a link does not replace an existing file.
     await link(written, file).catch(exists)
   } finally {
     await rm(written, { force: true })

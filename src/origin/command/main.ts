@@ -14,7 +14,7 @@ ${OPTIONS_HELP}
 
 Environment variables set the same options: VERGE_ORIGIN_MAX_BATCH for --max-batch.`
 
-/** Ctrl-C reaches a whole process group, and whoever started this one may pass it on besides: that is still one signal. */
+/** Ctrl-C reaches a whole process group, and the parent may forward it too. Both count as one signal. */
 const SAME_SIGNAL_MS = 500
 
 await runScript(HELP, async () => {
@@ -51,7 +51,7 @@ await runScript(HELP, async () => {
   } finally {
     await source.dispose()
   }
-  // What is left, such as a connection to a store, must not hold up the end.
+  // Open handles, such as a connection to a store, must not delay the exit.
   process.exit(0)
 })
 

@@ -183,7 +183,7 @@ export async function readOptions(
 ): Promise<OriginOptions | undefined> {
   const { values } = parseArgs({ args: [...args], options: { ...OPTIONS, ...HELP_OPTION } })
   if (values.help) return undefined
-  // An empty variable is one that a template left open.
+  // An empty variable counts as unset, as templates leave it.
   const text = (name: OptionName): string => values[name] ?? (environment[variableOf(name)] || OPTIONS[name].fallback)
   const number = (name: OptionName, least: number, most: number, whole = true): number => {
     const value = Number(text(name))
@@ -224,7 +224,7 @@ export function variableOf(name: OptionName): string {
   return `VERGE_ORIGIN_${name.toUpperCase().replaceAll('-', '_')}`
 }
 
-/** The keys that requests may be signed with; the first signs what is asked of the Worker. Never printed. */
+/** The accepted signing keys; the first signs requests to the Worker. Never printed. */
 async function readKeys(file: string, environment: NodeJS.ProcessEnv): Promise<readonly string[]> {
   const given = environment.VERGE_ORIGIN_KEY ?? ''
   if (given !== '' && file !== '') throw new UsageError('Set either VERGE_ORIGIN_KEY or --key-file, not both.')
@@ -271,6 +271,6 @@ function oneOf<T extends string>(name: OptionName, text: string, allowed: readon
 }
 
 function defaultMemory(): number {
-  // A container's limit; beyond the machine's own memory where there is none.
+  // A container's memory limit; above the machine's memory if there is no limit.
   return Math.floor(Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY) * MEMORY_SHARE)
 }

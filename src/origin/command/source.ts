@@ -29,7 +29,7 @@ export interface SourceOptions {
 
 export interface OriginSource {
   readonly store: Store
-  /** Tells whoever sends requests that they may come; absent where the source is not that. */
+  /** Tells the Worker that this origin is ready; absent for other sources. */
   announce?(): Promise<void>
   dispose(): Promise<void>
 }
@@ -37,7 +37,7 @@ export interface OriginSource {
 /** A request waits for these; the catalogue's last good copy answers instead. */
 const ATTEMPTS = 2
 
-/** Opens what `--from` names. @throws UsageError that says what is missing */
+/** Opens what `--from` names. @throws UsageError that names missing settings */
 export async function openSource(options: SourceOptions): Promise<OriginSource> {
   const { from } = options
   if (/^https?:\/\//i.test(from)) {
@@ -69,7 +69,7 @@ function ofBucket(bucket: string, environment: NodeJS.ProcessEnv): Store {
     R2_ACCESS_KEY_ID: id = '',
     R2_SECRET_ACCESS_KEY: secret = '',
   } = environment
-  // An empty variable is one that a template left open.
+  // An empty variable counts as unset, as templates leave it.
   const endpoint = environment.R2_ENDPOINT || (account && `https://${account}.r2.cloudflarestorage.com`)
   const missing = [
     ...(endpoint === '' ? ['R2_ENDPOINT or CLOUDFLARE_ACCOUNT_ID'] : []),

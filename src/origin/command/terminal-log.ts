@@ -11,7 +11,7 @@ export interface TerminalLogOptions {
 
 const ORDER = ['debug', 'info', 'warn', 'error', 'silent'] as const
 
-/** What the events of a start and an end mean, for whoever watches; others are shown by their names. */
+/** Texts for the events of start and shutdown; other events are shown by name. */
 const SENTENCES: Readonly<Record<string, (fields: LogFields) => string>> = {
   packed: ({ model }) => String(model),
   provider_refused: ({ provider, reason }) => `${String(provider)} is not used here: ${String(reason)}`,

@@ -21,7 +21,7 @@ const HEAD_AT = DIGEST_BYTES + 4
 const ALIGNMENT = 8
 
 const headSchema = z.object({
-  /** Of the question: an entry under a wrong key is none. */
+  /** The key of the entry: an entry with another key is ignored. */
   key: z.string(),
   outputs: z.array(
     z.object({

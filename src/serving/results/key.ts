@@ -13,15 +13,15 @@ export interface CachedQuestion {
   readonly artifact: string
   /** SHA-256 of the manifest: the model's settings. */
   readonly manifest: string
-  /** Whose answers these are; empty for a public model, whose answers are everybody's. */
+  /** The caller that may get these answers; empty for a public model, whose answers are shared. */
   readonly scope: string
   readonly inputs: Tensors
   readonly outputs: readonly string[] | undefined
 }
 
 /**
- * The SHA-256 of a question, in hexadecimal. Parameters of a request are in it by what they make of the inputs; those
- * that act on the outputs are applied to a kept result as to a fresh one. The order of the inputs does not matter.
+ * SHA-256 of a cache key, in hexadecimal. Parameters that change the inputs are part of it through the inputs;
+ * parameters that act on outputs are applied to cached results too. The order of the inputs does not matter.
  */
 export async function keyOf(sha256: Sha256Factory, question: CachedQuestion): Promise<string> {
   const { inputs, outputs, ...rest } = question

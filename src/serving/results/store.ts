@@ -1,5 +1,5 @@
 /**
- * Where results of runs are kept. What is in it may be gone at any time, and may be damaged: whoever reads checks it.
+ * Storage for results of runs. Entries may disappear at any time or be damaged; the reader checks them.
  * Implementations: the Cache API of a data centre, and a Map in tests.
  */
 export interface ResultStore {
@@ -8,15 +8,15 @@ export interface ResultStore {
   put(key: string, bytes: Uint8Array<ArrayBuffer>, ttlSeconds: number): Promise<void>
 }
 
-/** What is used of the platform's `Cache`. */
+/** The used part of the platform's `Cache`. */
 export interface CacheLike {
   match(url: string): Promise<Response | undefined>
   put(url: string, response: Response): Promise<void>
 }
 
 /**
- * A host that nobody can own, and no request from outside can name: under a host of the Worker's own, an entry could be
- * asked for by its URL on paths that are not routed to the Worker.
+ * A host that cannot be registered or requested from outside. Under the Worker's own host, entries could be requested
+ * by URL on paths that are not routed to the Worker.
  */
 const ORIGIN = 'https://results.verge.invalid'
 
