@@ -144,7 +144,7 @@ describe('npm start', () => {
     const [wrangler] = await leftOvers()
     process.kill(wrangler as number, 'SIGKILL')
     expect(await started.exited).toBe(1)
-    expect(started.output()).toMatch(/wrangler dev .* by itself/)
+    expect(started.output()).toMatch(/wrangler dev .* unexpectedly/)
     expect(await untilNoneLeft()).toEqual([])
   })
 
@@ -203,9 +203,7 @@ describe('npm start', () => {
       return checkLocalConfiguration(join(ROOT, 'wrangler.toml'), [file])
     }
     const lineOf = (variables: string) => checked(variables)().then(String, (error: Error) => error.message)
-    expect(await lineOf("SESSION_BUDGET_MB='900'")).toMatch(
-      /^The Worker's.*SESSION_BUDGET_MB: [^\n]*\(In .dev.vars.\)$/,
-    )
+    expect(await lineOf("SESSION_BUDGET_MB='900'")).toMatch(/^The Worker.*SESSION_BUDGET_MB: [^\n]*\(In .dev.vars.\)$/)
     expect(await lineOf("VERGE_API_KEY='short-secret'")).toMatch(/VERGE_API_KEY: must have at least 16 characters/)
     expect(await lineOf("VERGE_API_KEY='short-secret'")).not.toContain('short-secret')
     const origin = { name: 'fra', url: 'https://fra.example.com', auth: { type: 'hmac', key: 'ORIGIN_KEY' } }

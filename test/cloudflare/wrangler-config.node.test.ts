@@ -97,7 +97,7 @@ describe('writing the id of a KV namespace', () => {
     // a table in a multi-line string: it looks like one, line by line, and is none
     const toml = `[env.production.vars]\nX = """\n[[env.production.kv_namespaces]]\nbinding = "KV"\nid = "0"\n"""\n`
     await writeFile(file, toml)
-    await expect(saveNamespaceId(file, 'production', ID)).rejects.toThrow('by hand')
+    await expect(saveNamespaceId(file, 'production', ID)).rejects.toThrow('yourself')
     expect(await readFile(file, 'utf8')).toBe(toml)
   })
 })

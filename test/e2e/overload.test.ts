@@ -73,7 +73,7 @@ describe('a Worker with many callers', () => {
       if (status === 200) continue
       expect(status).toBe(429)
       expect(Number(retryAfter)).toBeGreaterThan(0)
-      expect(body).toMatchObject({ error: expect.stringContaining('Too many requests'), code: 'overloaded' })
+      expect(body).toMatchObject({ error: expect.stringContaining('too many requests'), code: 'overloaded' })
     }
     expect(await statusOf(infer('heavy', SLOW))).toBe(200)
   })

@@ -104,7 +104,7 @@ describe('the costliest files within the limits', () => {
     const { outcome, steps, ...refused } = picture(make(), settings)
     expect(outcome).toBe('input_too_large')
     expect(refused.message).toMatch(message)
-    expect(refused.message).toMatch(/at most 1000 million/)
+    expect(refused.message).toMatch(/the limit is 1000 million/)
     expect(steps).toBeLessThanOrEqual(LIMITS.decodeSteps)
   })
 

@@ -204,7 +204,7 @@ describe('a stream', () => {
       type: 'error',
       error: {
         code: 'invalid_audio',
-        message: expect.stringMatching(/begins as a WAV file does.*16 bits.*16000 a second.*\/run\/listener/),
+        message: expect.stringMatching(/looks like a WAV file.*16-bit.*16000 per second.*\/run\/listener/),
         field: 'format',
         request_id: 'id-1',
       },

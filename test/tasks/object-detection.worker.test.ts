@@ -248,7 +248,7 @@ describe('object detection', () => {
 
   it.each([
     ['broken', {}, 500, 'manifest_invalid', /9 x 9 numbers/],
-    ['unsettled', {}, 500, 'manifest_invalid', /how its outputs become boxes/],
+    ['unsettled', {}, 500, 'manifest_invalid', /has no detection settings/],
     ['ssd', { threshold: 2 }, 400, 'invalid_request', /parameters\.threshold/],
     ['ssd', { labels: ['cat'] }, 400, 'invalid_request', /labels/],
   ])('says what is wrong: %s with %j', async (name, parameters, status, code, message) => {

@@ -215,7 +215,7 @@ describe('a table', () => {
     expect((await failure(await csv('fp32', 'n\n"1,5"'))).message).toContain('with a decimal point')
     const unknown = await failure(await csv('fp32', 'n\n1', 'text/csv; charset=klingon'))
     expect(unknown).toMatchObject({ status: 400, code: 'invalid_request' })
-    expect(unknown.message).toContain('"klingon" is not known')
+    expect(unknown.message).toContain('"klingon" is not supported')
     expect((await failure(await csv('fp32', latin('\xe9'), 'text/csv'))).message).toContain('charset=windows-1252')
   })
 
@@ -265,7 +265,7 @@ describe('a table', () => {
   it.each([
     ['int64', '9223372036854775808', 'out of the range of INT64'],
     ['int64', 2 ** 53, 'beyond 2^53'],
-    ['int64', 1.5, 'whole number'],
+    ['int64', 1.5, 'integer'],
     ['int8', 128, 'out of the range of INT8'],
     ['uint64', -1, 'out of the range of UINT64'],
     ['fp16', 70000, 'out of the range of FP16'],
@@ -278,8 +278,8 @@ describe('a table', () => {
     ['fp32', true, 'true, but a number is needed'],
     ['fp32', [1], 'a list, but a number is needed'],
     ['fp32', { n: 1 }, 'an object, but a number is needed'],
-    ['fp32', null, 'it is nothing'],
-    ['fp32', '', 'it is nothing'],
+    ['fp32', null, 'it is empty'],
+    ['fp32', '', 'it is empty'],
   ])('%s does not take %j', async (name, cell, message) => {
     const found = await failure(await run(name, { data: { n: [1, cell] } }))
     expect(found).toMatchObject({
@@ -294,8 +294,8 @@ describe('a table', () => {
   })
 
   it.each([
-    [{ sex: ['a', 7] }, 'sex', 'where a string is needed'],
-    [{ sex: ['a', null] }, 'sex', 'it is nothing'],
+    [{ sex: ['a', 7] }, 'sex', 'but a text is needed'],
+    [{ sex: ['a', null] }, 'sex', 'it is empty'],
     [{ sex: ['a', 'x\0y'] }, 'sex', 'zero character'],
     [{ sex: ['a', '\ud800'] }, 'sex', 'surrogate'],
     [{ sex: ['a', 'x'.repeat(LIMITS.stringBytes + 1)] }, 'sex', 'a text of more than'],
@@ -308,10 +308,10 @@ describe('a table', () => {
   })
 
   it.each([
-    ['no inputs', { parameters: {} }, 'has to be'],
-    ['a text', { inputs: 'age' }, 'has to be'],
-    ['other fields', { inputs: { data: {}, rows: [] } }, 'has to be'],
-    ['data that is a list', { inputs: { data: [] } }, 'has to be'],
+    ['no inputs', { parameters: {} }, 'must be'],
+    ['a text', { inputs: 'age' }, 'must be'],
+    ['other fields', { inputs: { data: {}, rows: [] } }, 'must be'],
+    ['data that is a list', { inputs: { data: [] } }, 'must be'],
     ['no columns', { inputs: { data: {} } }, 'no column "age"'],
     ['a missing column', { inputs: { data: { ...table, paid: undefined } } }, 'no column "paid"'],
     ['an unknown column', { inputs: { data: { ...table, name: ['a', 'b'] } } }, 'a column "name"'],
@@ -420,8 +420,8 @@ describe('CSV', () => {
 
   it.each([
     ['a quote that is never closed', 'a,b\n1,"2\n3,4', 'line 2: a quote is not closed'],
-    ['text after a quoted cell', 'a,b\n"1"x,2', 'line 2: something stands'],
-    ['a quote inside a cell', 'a,b\n1"2,3', 'line 2: a quote stands'],
+    ['text after a quoted cell', 'a,b\n"1"x,2', 'line 2: there are characters'],
+    ['a quote inside a cell', 'a,b\n1"2,3', 'line 2: a quote is inside'],
     ['a lone carriage return', 'a,b\r1,2', 'line 1: a carriage return'],
     ['too few cells', 'a,b\n1,2\n3', 'line 3: there are 1 cells'],
     ['too many cells', 'a,b\n1,2,3,4,5,6', 'line 2: there are 3 cells or more'],

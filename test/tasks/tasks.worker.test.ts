@@ -167,7 +167,7 @@ describe('image classification', () => {
     ['?top_n=1', /image-classification has no query parameter "top_n"\. Use top_k, function_to_apply, version/],
     ['?top_k=two', /"parameters.top_k|top_k/],
     ['?top_k=1&top_k=2', /top_k/],
-    ['?__proto__=1', /no parameter "__proto__"/],
+    ['?__proto__=1', /no query parameter "__proto__"/],
   ])('refuses the query %s, with what there is', async (query, message) => {
     const response = await post(`/run/eye${query}`, white, { 'content-type': 'image/png' })
     expect(response.status).toBe(400)

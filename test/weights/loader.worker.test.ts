@@ -407,10 +407,13 @@ describe('BlobLoader', () => {
       limits: { ...LIMITS, chunkBytes: chunkBytes - 1 },
     })
     expect(() => loader.source({ ...blob, bytes: blob.bytes + 1 })).toThrow(/add up to 300000/)
-    expect(() => small.source(blob)).toThrow(/at most 149999/)
+    expect(() => small.source(blob)).toThrow(/the limit is 149999/)
     const many = { ...blob, chunks: Array.from({ length: 600 }, () => blob.chunks[0] ?? { sha256: '', bytes: 0 }) }
-    expect(() => loader.source({ ...many, bytes: 600 * chunkBytes })).toThrow(/at most 75497472 fit/)
-    await expect(loader.bytes(blob, 1000)).rejects.toMatchObject({ code: 'model_too_large', message: /at most 1000/ })
+    expect(() => loader.source({ ...many, bytes: 600 * chunkBytes })).toThrow(/the limit is 75497472/)
+    await expect(loader.bytes(blob, 1000)).rejects.toMatchObject({
+      code: 'model_too_large',
+      message: /the limit is 1000/,
+    })
     expect(watched.gets).toBe(0)
   })
 

@@ -65,14 +65,14 @@ describe('usage', () => {
   it('is held against what the free plan allows', () => {
     const usage = usageOf(encoder, 1_000_000, 0.01, true)
     expect(freeObstacles(encoder, usage, prices)).toEqual([
-      'a warm request needs 80 ms of CPU, 10 are allowed',
-      'the first request in an isolate needs 500 ms of CPU, 10 are allowed',
+      'a warm request needs 80 ms of CPU; the limit is 10',
+      'the first request in an isolate needs 500 ms of CPU; the limit is 10',
     ])
     const tiny = { ...encoder, warmCpuMs: 2, coldCpuMs: 9 }
     expect(freeObstacles(tiny, usageOf(tiny, 1_000_000, 0.01, true), prices)).toEqual([])
     expect(freeObstacles(tiny, usageOf(tiny, 4_000_000, 0, true), prices)).toEqual([
       'requests: 133333 a day; the limit is 100000',
-      'kvReads: 133333 a day, 100000 are allowed',
+      'kvReads: 133333 a day; the limit is 100000',
     ])
   })
 })

@@ -130,7 +130,7 @@ describe('a text classifier', () => {
     for (const id2label of [undefined, { 0: 'a', 2: 'c' }, { 0: 'a', 1: 3 }, {}]) {
       const { description, notes } = await sources.describe({ ...files, 'config.json': { ...config, id2label } }, TEXT)
       expect(description.labels).toEqual(['LABEL_0', 'LABEL_1'])
-      expect(notes.join('\n')).toMatch(/nothing names the 2 classes/)
+      expect(notes.join('\n')).toMatch(/no file names the 2 classes/)
     }
   })
 })

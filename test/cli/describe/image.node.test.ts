@@ -153,14 +153,14 @@ describe('an image classifier', () => {
     const notes = (processor: object) =>
       sources.notes({ 'config.json': config, 'preprocessor_config.json': processor }, PICTURE)
     expect(await notes({ ...vit, sharpen: 2, do_solarise: true })).toMatch(
-      /preprocessor_config\.json: Verge does not know "sharpen", "do_solarise", and ignores them/,
+      /preprocessor_config\.json: Verge ignores "sharpen", "do_solarise", which it does not know/,
     )
     expect(await notes({ ...vit, image_processor_type: 'OwnImageProcessor' })).toMatch(
-      /its processor Own is not one that/,
+      /its processor Own is unknown to Verge/,
     )
     expect(await notes({ ...vit, image_processor_type: undefined, crop_pct: 0.9 })).toMatch(/crop_pct is ignored/)
     expect(await notes({ ...vit, do_convert_rgb: true, do_reduce_labels: false, device: null })).not.toMatch(
-      /not know|not read/,
+      /Verge ignores|is ignored/,
     )
   })
 
@@ -209,7 +209,7 @@ describe('an image classifier', () => {
       sources.notes({ 'config.json': { ...timm, pretrained_cfg: { ...timm.pretrained_cfg, ...cfg } } }, PICTURE)
     expect(await notes2({ crop_mode: 'border' })).toMatch(/raw tensors: .*crop_mode border fills edges/)
     expect(await notes2({ crop_mode: 'spiral' })).toMatch(/raw tensors: .*crop_mode "spiral" is not known/)
-    expect(await notes2({ sharpen: 1 })).toMatch(/timm's pretrained_cfg: Verge does not know "sharpen"/)
+    expect(await notes2({ sharpen: 1 })).toMatch(/timm's pretrained_cfg: Verge ignores "sharpen"/)
   })
 
   it.each([

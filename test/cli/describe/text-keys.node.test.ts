@@ -129,7 +129,7 @@ it("notes what a language model's generation_config.json holds", async () => {
     outputs: outputs('logits', ['batch', 'length', 90]).outputs,
   }
   const { notes } = await sources.describe(files, signature)
-  expect(notes.join('\n')).toContain('generation_config.json: Verge does not know "suppress_tokens"')
+  expect(notes.join('\n')).toContain('generation_config.json: Verge ignores "suppress_tokens"')
   expect(notes.join('\n')).toContain('each request sets its own sampling parameters')
 })
 

@@ -107,7 +107,7 @@ describe('report as text', () => {
       /top-1: 91\.20 %, original 91\.40 % \(-0\.20 points\), 500 samples/,
       /edge-int8, workerd/,
       /2\.41 units/,
-      /left as they are, 1: too small to gain anything/,
+      /not quantized, 1: too small to gain anything/,
     ]) {
       expect(text).toMatch(part)
     }

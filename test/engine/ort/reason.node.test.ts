@@ -28,7 +28,7 @@ describe('what ONNX Runtime says, in our words', () => {
     ],
     [
       'Invalid rank for input: a Got: 1 Expected: 2 Please fix either the inputs/outputs or the model.',
-      'input "a" has rank 1, and rank 2 is expected.',
+      'input "a" has rank 1, but rank 2 is expected.',
     ],
     [
       'Got invalid dimensions for input: a for the following indices\n index: 1 Got: 3 Expected: 4\n Please fix either the inputs/outputs or the model.',

@@ -77,7 +77,7 @@ describe('a model with an input that no request can hold', () => {
     expect(response.status).toBe(400)
     const body: { error?: unknown; message?: unknown } = await response.json()
     expect(body).toMatchObject({ code: 'unsupported_datatype' })
-    expect(JSON.stringify(body)).toMatch(/\\"seq\\" is not a tensor/)
+    expect(JSON.stringify(body)).toMatch(/\\"seq\\" does not have a tensor type/)
     expect(JSON.stringify(body)).not.toMatch(/missing/)
   })
 })
@@ -494,7 +494,10 @@ describe('what is refused', () => {
     for (const inputs of [[x, seq], [x], []]) {
       const input = await post('/v2/models/odd/infer', { inputs })
       const { code, error } = await input.json<{ code: string; error: string }>()
-      expect([code, error]).toEqual(['unsupported_datatype', expect.stringContaining('Input "seq" is not a tensor')])
+      expect([code, error]).toEqual([
+        'unsupported_datatype',
+        expect.stringContaining('Input "seq" does not have a tensor type'),
+      ])
     }
     const output = await post('/v2/models/odd-out/infer', { inputs: [x], outputs: [{ name: 'map' }] })
     expect(await output.json()).toMatchObject({ code: 'unsupported_output' })

@@ -128,7 +128,7 @@ describe('where an origin has its models from', () => {
     ['https://user@verge.example.com', 'is not the address of a Worker'],
     ['s3://No_Bucket', 'the name of an R2 bucket'],
     ['s3://models', 'R2_ENDPOINT or CLOUDFLARE_ACCOUNT_ID, R2_ACCESS_KEY_ID, R2_SECRET_ACCESS_KEY'],
-    ['no-such-folder', 'there is no folder'],
+    ['no-such-folder', 'does not exist'],
   ])('refuses %s', async (from, message) => {
     await expect(open(from)).rejects.toThrow(message)
   })
