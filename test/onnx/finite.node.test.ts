@@ -71,7 +71,7 @@ describe('weights that are not numbers', () => {
 
   it('are named, with the node, the element and how many there are', () => {
     expect(() => refuseNonFinite(reading('MatMul', [1, 2, NAN, 4, -Infinity]))).toThrow(
-      'The model has weights that are not numbers. The MatMul node that gives "y" reads "w", which has NaN at element 2 ' +
+      'The model has weights that are not finite. The MatMul node that produces "y" reads "w", which has NaN at element 2 ' +
         '(2 of 5 elements are not finite). Train or export the model again.',
     )
   })
@@ -107,7 +107,7 @@ describe('weights that are not numbers', () => {
       { op: 'Cast', inputs: ['t'], outputs: ['c'], attributes: { to: { int: 1 } } },
       { op: 'MatMul', inputs: ['x', 'c'], outputs: ['y'] },
     ]
-    expect(() => refuseNonFinite(withNodes(nodes, [NAN]))).toThrow(/MatMul node that gives "y" reads "w"/)
+    expect(() => refuseNonFinite(withNodes(nodes, [NAN]))).toThrow(/MatMul node that produces "y" reads "w"/)
     expect(() => refuseNonFinite(withNodes([{ op: 'Abs', inputs: ['x'], outputs: ['y'] }], [NAN]))).not.toThrow()
   })
 

@@ -242,7 +242,7 @@ describe('what no pass has a form for', () => {
       {},
       /FusedMatMul is an operator that ONNX Runtime's optimizer wrote.*before the optimization/,
     ],
-    ['FusedGemm', 'com.microsoft', { activation: { string: 'Relu' } }, /FusedGemm is an operator of ONNX Runtime/],
+    ['FusedGemm', 'com.microsoft', { activation: { string: 'Relu' } }, /FusedGemm is an operator that ONNX Runtime/],
   ] as const)('%s is listed with its reason', async (op, domain, attributes, reason) => {
     for (const dtype of ['q8', 'q4'] as const) {
       const result = await quantize(weighted(op, domain, attributes).model, { dtype })

@@ -168,7 +168,7 @@ describe('what cannot be asked for', () => {
   it('is no model, or several', () => {
     expect(onlyArgument(['a'], 'which')).toBe('a')
     expect(() => onlyArgument([], 'a model: npx verge push model.onnx')).toThrow(
-      new UsageError('Say which model: npx verge push model.onnx.'),
+      new UsageError('Specify a model: npx verge push model.onnx.'),
     )
     expect(() => onlyArgument(['a', 'b c'], 'which')).toThrow(new UsageError('Specify only one: "a", "b c".'))
   })

@@ -136,7 +136,7 @@ describe('the command', () => {
     try {
       const file = join(folder, 'prices.json')
       await writeFile(file, JSON.stringify({ ...prices, read: 'yesterday' }))
-      await expect(readPrices(file)).rejects.toThrow(/prices.json is not right:\n {2}read: /)
+      await expect(readPrices(file)).rejects.toThrow(/prices.json is invalid:\n {2}read: /)
     } finally {
       await rm(folder, { recursive: true, force: true })
     }

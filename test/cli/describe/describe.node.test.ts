@@ -53,7 +53,7 @@ describe('a text classifier', () => {
       'task text-classification, by its architecture DistilBertForSequenceClassification',
       'scores by softmax',
       'texts are truncated to 256 tokens, the limit of the model',
-      'licence Apache-2.0, by README.md',
+      'licence Apache-2.0, from README.md',
     ])
   })
 
@@ -107,9 +107,14 @@ describe('a text classifier', () => {
       'an input is not of text',
       files,
       signature({ input_ids: ['INT64', ['b', 's']], position_ids: ['INT64', ['b', 's']] }, 2),
-      /"position_ids" cannot be made of a text/,
+      /"position_ids" cannot be computed from a text/,
     ],
-    ['tokens are no integers', files, signature({ input_ids: ['FP32', ['b', 's']] }, 2), /"input_ids" cannot be made/],
+    [
+      'tokens are no integers',
+      files,
+      signature({ input_ids: ['FP32', ['b', 's']] }, 2),
+      /"input_ids" cannot be computed/,
+    ],
     ['there is nothing to read', {}, TEXT, /the folder has no config.json/],
     [
       'the architecture is another',

@@ -125,7 +125,7 @@ describe('a model of pictures without settings', () => {
       ['--layout', 'NHWC'],
       /--layout NHWC does not match the model, whose input is NCHW/,
     ],
-    ['two numbers for three channels', ANY, ['--mean', '1,2'], /--mean takes one number or 3.*there are 2/],
+    ['two numbers for three channels', ANY, ['--mean', '1,2'], /--mean takes one number or 3.*not 2/],
     [
       'pictures of a model of texts',
       signature({ ids: ['INT64', ['n', 's']] }, 3),

@@ -208,7 +208,7 @@ describe('an image classifier', () => {
     const notes2 = (cfg: object) =>
       sources.notes({ 'config.json': { ...timm, pretrained_cfg: { ...timm.pretrained_cfg, ...cfg } } }, PICTURE)
     expect(await notes2({ crop_mode: 'border' })).toMatch(/raw tensors: .*crop_mode border fills edges/)
-    expect(await notes2({ crop_mode: 'spiral' })).toMatch(/raw tensors: .*crop_mode "spiral" is not known/)
+    expect(await notes2({ crop_mode: 'spiral' })).toMatch(/raw tensors: .*crop_mode "spiral" is not supported/)
     expect(await notes2({ sharpen: 1 })).toMatch(/timm's pretrained_cfg: Verge ignores "sharpen"/)
   })
 

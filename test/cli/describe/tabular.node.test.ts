@@ -43,7 +43,7 @@ describe('a table’s model', () => {
       },
     })
     expect(description.labels).toBeUndefined()
-    expect(notes.join('\n')).toMatch(/from config.json[\s\S]*columns: age, fare/)
+    expect(notes.join('\n')).toMatch(/by config.json[\s\S]*columns: age, fare/)
   })
 
   it.each([

@@ -326,7 +326,7 @@ describe('faults on the way', () => {
     cloud.fault = ({ method, path }) =>
       method === 'PUT' && decodeURIComponent(path).endsWith('values/alias/m') ? { status: 500 } : undefined
     await expect(pushModel(target, model(), { live: true })).rejects.toThrow(
-      /has been written, but its copy in kv may be out of date.*\n.*HTTP 500/,
+      /was written, but its copy in kv may be out of date.*\n.*HTTP 500/,
     )
     cloud.fault = () => undefined
     expect(await push()).toMatchObject({ sent: 0, written: 1, generation: 1 })

@@ -130,7 +130,7 @@ describe('report as text', () => {
       verification: { ...report.verification, ok: false, verdict: 'differs', artifacts: [failed] },
     })
     expect(text).toMatch(/VERIFICATION FAILED/)
-    expect(text).toMatch(/FAILED edge-int8: output "logits" has a cosine of 0\.5/)
+    expect(text).toMatch(/FAILED edge-int8: output "logits" has a cosine similarity of 0\.5/)
     expect(text).toMatch(/The error begins at "encoder\.layer\.3"/)
   })
 

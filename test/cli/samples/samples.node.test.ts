@@ -213,7 +213,7 @@ describe('reading samples', () => {
 describe('samples that cannot be used', () => {
   const cases: readonly (readonly [string, string, string | Uint8Array, RegExp])[] = [
     ['a line that is not JSON', 'a.jsonl', '{"text":"a"}\n{oops', /^bad samples: a\.jsonl line 2: it is not JSON/],
-    ['a line without text', 'a.jsonl', '{"label":1}', /line 1: it has neither "text", nor "inputs"/],
+    ['a line without text', 'a.jsonl', '{"label":1}', /line 1: it has neither "text" nor "inputs"/],
     ['a line that is no object', 'a.jsonl', '[1]', /line 1: it is not an object/],
     [
       'a class that does not exist',
@@ -256,7 +256,7 @@ describe('samples that cannot be used', () => {
 
   it('a picture that is none, with its name', async () => {
     await put('one/broken.png', 'PNG')
-    await expect(readSamples(folder, { manifest: pictures })).rejects.toThrow(/one\/broken\.png: This is not a PNG/)
+    await expect(readSamples(folder, { manifest: pictures })).rejects.toThrow(/one\/broken\.png: The file is not a PNG/)
   })
 
   it('a picture for a model of texts, and for a model without a task', async () => {
@@ -267,19 +267,19 @@ describe('samples that cannot be used', () => {
 
   it('text without the tokenizer', async () => {
     const spec = await put('a.jsonl', '{"text":"a"}')
-    await expect(readSamples(spec, { manifest: texts })).rejects.toThrow(/tokenizer\.json is needed/)
+    await expect(readSamples(spec, { manifest: texts })).rejects.toThrow(/need the model.s tokenizer\.json/)
   })
 
   it('IDX files that are cut short, and labels of another number', async () => {
     const header = Uint8Array.of(0, 0, 8, 3, 0, 0, 0, 9, 0, 0, 0, 4, 0, 0, 0, 4)
     const spec = await put('t-images-idx3-ubyte', header)
-    await expect(readSamples(spec, { manifest: pictures })).rejects.toThrow(/promises \[9, 4, 4\], but 0 bytes follow/)
+    await expect(readSamples(spec, { manifest: pictures })).rejects.toThrow(/declares \[9, 4, 4\], but 0 bytes follow/)
     await put(
       't-images-idx3-ubyte',
       Uint8Array.of(...header.subarray(0, 7), 1, ...header.subarray(8), ...new Uint8Array(16)),
     )
     await put('t-labels-idx1-ubyte', Uint8Array.of(0, 0, 8, 1, 0, 0, 0, 2, 0, 0))
-    await expect(readSamples(spec, { manifest: pictures })).rejects.toThrow(/2 labels for 1 pictures/)
+    await expect(readSamples(spec, { manifest: pictures })).rejects.toThrow(/2 labels for 1 images/)
   })
 
   it('tensors of another shape or type than the model takes', async () => {
@@ -304,7 +304,7 @@ describe('samples that cannot be used', () => {
     await expect(readSamples(folder, { manifest: numbers })).rejects.toThrow(/test_data_set_0: This is not an ONNX/)
     const halves = makeTensor('x', DataType.DOUBLE, [1], Float64Array.of(1))
     await write(0, toBinary(TensorProtoSchema, halves))
-    await expect(readSamples(folder, { manifest: numbers })).rejects.toThrow(/input_0\.pb is FP64, and "x" takes FP32/)
+    await expect(readSamples(folder, { manifest: numbers })).rejects.toThrow(/input_0\.pb is FP64, but "x" takes FP32/)
     const huge = create(TensorProtoSchema, {
       name: 'x',
       dataType: DataType.FLOAT,

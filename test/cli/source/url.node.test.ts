@@ -192,8 +192,8 @@ it.each([
 it('refuses what is not safe to fetch', async () => {
   expect(await failure('http://example.com/model.onnx')).toMatch(/Plain http can be modified in transit.*--insecure/)
   expect(await failure('http://127.0.0.1.example.com/model.onnx')).toMatch(/Plain http/)
-  expect(await failure('ftp://example.com/model.onnx')).toMatch(/"ftp:" addresses are not known/)
-  expect(await failure('https://')).toMatch(/cannot be read/)
+  expect(await failure('ftp://example.com/model.onnx')).toMatch(/"ftp:" addresses are not supported/)
+  expect(await failure('https://')).toMatch(/address is invalid/)
   expect(await failure(`${origins[0]}/m.onnx`, { file: 'a.onnx' })).toMatch(/--file/)
 })
 

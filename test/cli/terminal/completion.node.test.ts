@@ -115,7 +115,7 @@ describe('verge completion', () => {
   it('names the shells that it knows', async () => {
     for (const args of [[], ['csh'], ['bash', 'zsh']]) {
       await expect(completionCommand(COMMANDS).run(args)).rejects.toThrow(
-        new UsageError('Name one shell: bash, zsh, fish.'),
+        new UsageError('Specify one shell: bash, zsh, fish.'),
       )
     }
   })
