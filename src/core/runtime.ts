@@ -24,7 +24,7 @@ export interface Coordinates {
   readonly longitude: number
 }
 
-/** What a request passes down to everything that works for it. */
+/** Context of a request for all code that works for it. */
 export interface RequestContext {
   readonly requestId: string
   /** Raised when the caller leaves or its deadline passes (`signal.reason` is then a `deadline_exceeded` error). */

@@ -189,8 +189,9 @@ export function selectInputs(signature: Signature, inputs: Tensors): readonly { 
 }
 
 /**
- * The outputs wanted, in the order asked for; all that are tensors if none are named, as the model's metadata lists them.
- * @throws unknown_output; unsupported_output for one that is no tensor, or where none is
+ * The requested outputs in the requested order; without names all outputs that are tensors, in the order of the
+ * metadata.
+ * @throws unknown_output; unsupported_output for an output that is not a tensor, or if no output is
  */
 export function selectOutputs(signature: Signature, wanted: readonly string[] | undefined): readonly TensorSpec[] {
   const specs = signature.outputs
@@ -216,7 +217,7 @@ export function selectOutputs(signature: Signature, wanted: readonly string[] | 
 export function notATensor(name: string): VergeError {
   return new VergeError(
     'unsupported_output',
-    `Output "${name}" is not a tensor of a type that the protocol has. Ask for other outputs by name.`,
+    `Output "${name}" does not have a tensor type of the protocol. Request other outputs by name.`,
     { details: { output: name } },
   )
 }

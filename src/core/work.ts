@@ -204,7 +204,7 @@ export function tooManySteps(what: string, advice: string): Refusal {
   return (steps, limit) =>
     new VergeError(
       'input_too_large',
-      `${what} takes ${millions(steps)} million steps to read; at most ${millions(limit)} million are allowed. ${advice}.`,
+      `${what} takes ${millions(steps)} million steps to read; the limit is ${millions(limit)} million. ${advice}.`,
       { details: { steps: Math.ceil(steps), limit_steps: limit } },
     )
 }

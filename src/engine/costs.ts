@@ -70,15 +70,15 @@ function elementsThatFit(artifact: ArtifactInfo, roomBytes: number): number | un
 }
 
 /**
- * Where no cost was measured, a run is taken to be this many times as cheap as the bytes of the weights times the
- * elements of the input say. That product counts each weight four times over in 32-bit floats, and for most networks
- * takes each weight to meet each element, which it does not.
+ * Without a measurement, the cost of a run is the bytes of the weights times the elements of the input, divided by
+ * this. The product counts each 32-bit weight four times, and assumes that each weight meets each element, which is not
+ * so for most networks.
  */
 const ESTIMATE_PER_UNIT = 10_000_000
 
 /**
- * What a run costs before it is made, in units of a million multiply-adds: measured where the manifest says so, else
- * estimated. Clocks stand still while a model runs in production, so nothing is learnt from the run itself.
+ * Cost of a run before it starts, in units of a million multiply-adds: from the manifest if measured, else estimated.
+ * In production clocks stand still while a model runs, so a run cannot measure itself.
  * @param elements of all inputs together
  */
 export function runCost(artifact: Pick<ArtifactInfo, 'bytes' | 'cost'>, elements: number): number {
@@ -93,7 +93,7 @@ export interface CostInput {
 }
 
 /**
- * What a run's loops cost beside it, in the same units: by the number of steps that is sent, else by the most there may be.
+ * Cost of a run's loops, in the same units: by the number of steps in the input, else by the maximum.
  * @param elements of all inputs together
  */
 export function loopCost(

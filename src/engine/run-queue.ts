@@ -20,7 +20,7 @@ export interface RunQueueOptions {
   readonly runs?: RunCounter
 }
 
-/** What is known of work before it runs, because no clock tells afterwards. */
+/** Facts about work before it runs, because no clock can measure it. */
 export interface QueuedRun {
   /** In the units of `costBetweenYields`; unbounded if left out. */
   readonly cost?: number

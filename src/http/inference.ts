@@ -206,7 +206,7 @@ export async function withModelInBody(
   if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
     throw new VergeError(
       'unsupported_media_type',
-      `The body was sent as "${type.slice(0, 100)}". Only JSON is taken here: say so with "Content-Type: application/json".`,
+      `The body was sent as "${type.slice(0, 100)}". Send JSON with "Content-Type: application/json".`,
     )
   }
   let sent = new Uint8Array()

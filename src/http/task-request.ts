@@ -36,7 +36,7 @@ export async function runTask(
   if (own === undefined) {
     throw new VergeError(
       'task_mismatch',
-      `Model "${manifest.model}" has no task that can be run here. Send it tensors: POST /v2/models/${manifest.model}/infer.`,
+      `Model "${manifest.model}" has no task for this route. Send tensors: POST /v2/models/${manifest.model}/infer.`,
     )
   }
   const declared = mediaTypeOf(c.req.header('content-type'))
@@ -44,7 +44,7 @@ export async function runTask(
   if (!accepted.includes(declared)) {
     throw new VergeError(
       'unsupported_media_type',
-      `The body was sent as "${declared.slice(0, 100)}". ${own.name} takes ${['application/json', 'multipart/form-data', ...own.mediaTypes].join(', ')}: say which in "Content-Type".`,
+      `The body was sent as "${declared.slice(0, 100)}". ${own.name} takes ${['application/json', 'multipart/form-data', ...own.mediaTypes].join(', ')}. Set "Content-Type".`,
     )
   }
   const bytes = await readBody(c.req.raw, {
@@ -128,11 +128,9 @@ function withQuery(
 function unknownParameter(name: string, known: readonly string[], task: string): VergeError {
   const shown = name.slice(0, 64)
   const all = [...known, VERSION].join(', ')
-  return new VergeError(
-    'invalid_request',
-    `There is no parameter "${shown}" in the query of ${task}. It may have ${all}.`,
-    { details: { field: shown } },
-  )
+  return new VergeError('invalid_request', `${task} has no query parameter "${shown}". Use ${all}.`, {
+    details: { field: shown },
+  })
 }
 
 function parametersIn(body: TaskBody): Readonly<Record<string, unknown>> | undefined {
@@ -168,7 +166,7 @@ export async function readMultipart(
     if (name !== 'file' && name !== 'inputs' && name !== 'parameters') {
       throw new VergeError(
         'invalid_request',
-        `The form has an unknown field "${name.slice(0, 100)}". It may have "file" or "inputs", and "parameters".`,
+        `The form has an unknown field "${name.slice(0, 100)}". Use "file" or "inputs", and "parameters".`,
       )
     }
   }
@@ -206,7 +204,7 @@ async function parseForm(bytes: Uint8Array<ArrayBuffer>, contentType: string): P
   if (hasMoreLines(bytes, line, MOST_PARTS + 1)) {
     throw new VergeError(
       'invalid_request',
-      `The form has more than ${MOST_PARTS} parts. It may have "file" or "inputs", and "parameters".`,
+      `The form has more than ${MOST_PARTS} parts. Use "file" or "inputs", and "parameters".`,
     )
   }
   try {

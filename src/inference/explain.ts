@@ -28,8 +28,8 @@ export async function explainPlacement(
   const { caller, context } = access
   if (!authorize(caller, { name: alias.model, visibility: alias.visibility }, 'explain')) {
     throw (
-      refusedCredential(caller, 'how a request is placed is shown to the operator alone') ??
-      new VergeError('forbidden', "How a request is placed is for the operator to see. Send the operator's key.")
+      refusedCredential(caller, 'only the operator may see how a request is placed') ??
+      new VergeError('forbidden', "Only the operator may see how a request is placed. Send the operator's key.")
     )
   }
   const model = await resolveVersion(access, alias, version)

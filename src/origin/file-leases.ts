@@ -108,7 +108,7 @@ export class FileLeases {
         lease.users--
         if (lease.users > 0 || this.#leases.get(name) !== lease) return
         this.#leases.delete(name)
-        // At once: a link that is made again meanwhile must not be the one that is taken away.
+        // Synchronous, so that a link that is created again meanwhile is not removed.
         if (lease.path !== join(this.#files, name)) rmSync(lease.path, { force: true })
       },
     }

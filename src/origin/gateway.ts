@@ -36,14 +36,14 @@ const ANONYMOUS: Caller = { kind: 'anonymous' }
 /** Seconds until a load balancer has removed this origin. */
 const RETRY_ELSEWHERE = 1
 
-/** What stands before the routes: counts requests, refuses those that nobody has signed and those that come too late. */
+/** The gateway before the routes: counts requests, and refuses unsigned requests and requests during a shutdown. */
 export function gateway(options: GatewayOptions): (request: Request, connection: Connection) => Promise<Response> {
   const { inFlight } = options
   return (request, connection) => {
     const path = new URL(request.url).pathname
     const isOpen = OPEN.has(path) && (request.method === 'GET' || request.method === 'HEAD')
     const notes: RequestNotes = {}
-    // What is refused because of the drain is nothing to wait for: with enough of it the drain would never end.
+    // Requests refused during the drain do not count as work: otherwise the drain might never end.
     const done = isOpen || inFlight.draining ? () => {} : inFlight.begin()
     const begun = options.clock.now()
     connection.outgoing.once('close', () => {

@@ -125,7 +125,7 @@ async function prepare(
   logger.info('origin_ready')
 }
 
-/** Whether it works; to whoever has a key also what computes here and how much waits. Nothing of models. */
+/** Health; with a key also the execution provider and the queue. Nothing about models. */
 async function healthz({ batching, serving }: OriginParts, inFlight: InFlight, { kind }: Caller): Promise<Response> {
   const { ok, engine, version, provider } = await serving.health()
   const { queued, running } = batching.stats()

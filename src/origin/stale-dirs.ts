@@ -21,7 +21,7 @@ export function isOfThisMachine(name: string): boolean {
   return OWNED.exec(name)?.[2] === hostname()
 }
 
-/** Removes the folders of one kind whose process was on this machine and is gone. */
+/** Removes the folders of one kind that belong to a dead process of this machine. */
 export async function removeStaleDirs(folder: string, kind: string): Promise<void> {
   for (const name of await readdir(folder)) {
     const [, ofKind, host, pid] = OWNED.exec(name) ?? []

@@ -141,9 +141,9 @@ export class OriginFault extends Error {
 
 /** What to say where an origin answered and what it said cannot be used: asking again soon will not change that. */
 const UNUSABLE: Readonly<Partial<Record<OriginFaultKind, string>>> = {
-  garbage: 'The origin gave an answer that cannot be used. Try again; if it stays so, its operator has to look.',
-  unable: 'The origin cannot run this model for this request. Its operator has to look.',
-  'engine-crash': 'This request ended the engine of the origin that ran it. Do not repeat it; send other inputs.',
+  garbage: 'The origin returned an invalid answer. Try again. If the error persists, its operator must check the log.',
+  unable: 'The origin cannot run this model for this request. Its operator must check the log.',
+  'engine-crash': 'This request ended the engine of the origin. Do not repeat it. Send other inputs.',
 }
 
 /**
@@ -165,7 +165,7 @@ export function noOriginError(faults: readonly OriginFault[], waitMs: number): V
       retryAfter: seconds(Math.min(...waits)),
     })
   }
-  return new VergeError('origin_unavailable', 'No origin could answer. Try again in a moment.', {
+  return new VergeError('origin_unavailable', 'No origin answered. Try again in a moment.', {
     details,
     cause: last,
     retryAfter: seconds(waitMs),

@@ -73,7 +73,7 @@ export function cosine(reference: Numbers, actual: Numbers): number {
   return new Agreement().add(reference, actual).cosine
 }
 
-/** Index of the largest element, the first of equals; NaN is never the largest. -1 where there is none. */
+/** Index of the largest element, the first of equals; NaN is never the largest. -1 if there is none. */
 export function argmax(values: Numbers, start = 0, end = values.length): number {
   let best = -1
   for (let index = start; index < end; index++) {

@@ -81,7 +81,7 @@ export class BoundedAdmission implements Admission {
   enter(_requestId: string, leaseMs: number = this.#options.leaseMs): Ticket {
     const { slots, clock } = this.#options
     if (!this.#makeRoom((holders) => holders.size < slots)) {
-      throw new VergeError('overloaded', 'Too many requests are being worked on here. Try again in a moment.', {
+      throw new VergeError('overloaded', 'This isolate is processing too many requests. Try again in a moment.', {
         retryAfter: RETRY_AFTER_SECONDS,
         details: { admitted: slots },
       })
@@ -109,7 +109,7 @@ export class BoundedAdmission implements Admission {
       hold: (bytes) => {
         refuseDisplaced(holder)
         if (!this.#makeRoom((holders) => this.#hasRoom(holder, bytes, holders), holder)) {
-          throw new VergeError('overloaded', 'Other large requests are being read here. Try again in a moment.', {
+          throw new VergeError('overloaded', 'This isolate is reading other large requests. Try again in a moment.', {
             retryAfter: RETRY_AFTER_SECONDS,
           })
         }

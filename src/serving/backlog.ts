@@ -8,7 +8,10 @@ export interface BacklogOptions {
   readonly bytes: number
   /** A request that gives no sign of life for this long is not counted: it was killed, or its reader is slow. */
   readonly idleMs: number
-  /** A request whose run waits gives a sign of life this often, by a timer of its own, which ends with it. */
+  /**
+   * A request with a waiting run renews its sign of life at this interval, by its own timer, which ends with the
+   * request.
+   */
   readonly renewMs: number
   readonly clock: Clock
 }

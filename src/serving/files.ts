@@ -4,7 +4,7 @@ import { SingleFlight, type SingleFlightOptions } from '../sessions/single-fligh
 import type { RunContext } from './serving.ts'
 
 export interface FileCacheOptions extends SingleFlightOptions {
-  /** Stored bytes of all files kept; what is made of them may take several times as much. */
+  /** Stored size of all cached files; parsed forms may take several times as much. */
   readonly budgetBytes: number
   read(blob: Blob, signal: AbortSignal): Promise<Uint8Array>
 }

@@ -135,7 +135,7 @@ export function countedTokens(tokens: AsyncIterableIterator<number>, count: () =
   }
 }
 
-/** The prompt is one run, and each token of the answer one of its own, with what every run costs. */
+/** The prompt is one run, and each token of the answer is another, each with the constant cost of a run. */
 export function runsOf({ inputs }: Manifest, prompt: number, answer: number): InputShapes[] {
   const [ids] = inputs
   if (ids === undefined) return []

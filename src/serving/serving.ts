@@ -8,10 +8,10 @@ import type { EngineHealth, GenerateOptions } from '../engine/engine.ts'
 /** Whether a request's runs were answered from the result cache; `bypass`: it was not asked. */
 export type CacheOutcome = 'hit' | 'miss' | 'bypass'
 
-/** What a caller allows the result cache: to answer and to keep, to keep alone, or nothing. */
+/** Use of the result cache that a caller allows: read and write, write only, or none. */
 export type CacheMode = 'use' | 'refresh' | 'off'
 
-/** What is known so far of how a request is answered: written by what answers it, read by headers and logs. */
+/** How a request is answered, as far as known: written by the code that answers, read by headers and logs. */
 export interface RunLedger {
   /** Price of all of them, in a manifest's units. */
   cost: number
@@ -30,8 +30,8 @@ export interface RunContext extends RequestContext {
    */
   readonly runsBefore: number
   /**
-   * What the result cache may do for this request; absent: nothing. `scope` names the caller, for whom alone results of
-   * private models are kept.
+   * Use of the result cache by this request; absent: none. `scope` names the caller: results of private models are
+   * cached per caller.
    */
   readonly cache?: { readonly mode: CacheMode; readonly scope: string }
   readonly ledger?: RunLedger

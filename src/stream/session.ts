@@ -135,9 +135,9 @@ export class StreamSession {
     const { allowance, areSamples, options } = this.#state
     if (areSamples) return
     const file = allowance.received === 0 ? fileLike(bytes) : undefined
-    if (file !== undefined) throw wrongFormat(`begins as ${file} does`, options)
+    if (file !== undefined) throw wrongFormat(`looks like ${file}`, options)
     const floats = areFloats(bytes)
-    if (floats) throw wrongFormat('is in 32-bit floats', options)
+    if (floats) throw wrongFormat('has 32-bit floats', options)
     if (floats === false) this.#keep({ areSamples: true })
   }
 

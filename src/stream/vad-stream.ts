@@ -15,7 +15,7 @@ import { type SpeechParameters, speechRules } from '../tasks/speech-parameters.t
 import { initialWindowState, runWindow, type WindowState } from '../tasks/windows.ts'
 import type { StreamMessage } from './messages.ts'
 
-/** What a stream remembers of the sound so far. Plain data. */
+/** State of a stream's audio. Plain data. */
 export interface VadState {
   readonly carried: WindowState
   readonly speech: SpeechState

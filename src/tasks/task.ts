@@ -32,9 +32,9 @@ export interface TaskModel {
    */
   readonly checkCost?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
   /**
-   * Does long work in pieces, one request's at a time, and lets the event loop turn between them. Absent where nobody else
-   * waits: then it is done at once. Its cost says how soon it has its turn.
-   * @throws overloaded, cancelled, deadline_exceeded, and what the work throws
+   * Does long work in pieces, one request's at a time, and lets the event loop turn between them. Absent where nobody
+   * else waits: then it is done at once. Its cost says how soon it has its turn.
+   * @throws overloaded, cancelled, deadline_exceeded, and errors of the work
    */
   readonly perform?: <T>(work: Work<T>, cost?: WorkCost) => Promise<T>
   /** For a task that writes texts token by token. Absent where that cannot be done. */
@@ -134,10 +134,10 @@ export function taskOf(tasks: Tasks, name: string | undefined): BoundTask | unde
 
 /** An input of a model that its task cannot fill, or undefined for one that is missing. */
 export function wrongInput(manifest: Manifest, spec: TensorSpec | undefined): VergeError {
-  const what = spec === undefined ? 'lacks an input that' : `has an input "${spec.name}" that cannot be what`
+  const what = spec === undefined ? 'lacks an input that' : `has an input "${spec.name}" that does not match what`
   return new VergeError(
     'manifest_invalid',
-    `Model "${manifest.model}" version "${manifest.version}" ${what} its task needs. Its operator has to push it without a task, or with the right one.`,
+    `Model "${manifest.model}" version "${manifest.version}" ${what} its task needs. Push the model again without a task, or with the right task.`,
   )
 }
 

@@ -24,7 +24,7 @@ export interface PutBlobResult {
 /**
  * Stores chunks under their digests in every given store, one after the other. Intact stored chunks are not written
  * again, and damaged ones are overwritten.
- * @throws manifest_invalid if a chunk is too large, store_unavailable, what the signal says
+ * @throws manifest_invalid if a chunk is too large, store_unavailable, the signal's reason
  */
 export async function putBlob(
   stores: readonly Store[],

@@ -32,7 +32,7 @@ export interface RemoteStores {
 
 /**
  * An environment's R2 bucket, by its S3 API, and KV namespace, by Cloudflare's REST API.
- * @throws UsageError that says what is missing
+ * @throws UsageError that names missing settings
  */
 export async function openRemote(options: RemoteOptions): Promise<Target> {
   const { configPath, env, environment, signal } = options

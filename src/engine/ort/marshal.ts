@@ -192,7 +192,7 @@ export class Allocations {
 
 /** The heap has no room for one call or one model. `Tenancy` decides whether another try can succeed. */
 export function heapFull(cause?: unknown): VergeError {
-  return new VergeError('engine_full', 'The engine has no memory free for this at present. Try again in a moment.', {
+  return new VergeError('engine_full', 'The engine has no free memory for this request. Try again in a moment.', {
     cause,
     retryAfter: 1,
   })

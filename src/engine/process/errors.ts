@@ -8,7 +8,7 @@ export function sessionsLost(): VergeError {
   })
 }
 
-/** For what was being done when the process ended. @param reason for logs */
+/** Error for work in progress when the process ended. @param reason for logs */
 export function engineAborted(kind: Request['kind'], reason: string): VergeError {
   const message: Readonly<Record<Request['kind'], string>> = {
     start: 'The engine could not be started.',

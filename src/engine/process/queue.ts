@@ -19,7 +19,7 @@ export class WorkQueue {
     return !this.#busy && this.#lines.size === 0
   }
 
-  /** @throws cancelled, deadline_exceeded, what the queue was closed with, and what `work` throws */
+  /** @throws cancelled, deadline_exceeded, the reason of closing, and errors of `work` */
   async run<T>(line: unknown, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     throwIfAborted(signal)
     if (this.#closed !== undefined) throw this.#closed

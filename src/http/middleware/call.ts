@@ -75,7 +75,7 @@ export function placementHints(
     const given = c.req.header(PLACE_HEADER)
     const hint = HINTS.find((candidate) => candidate === (given ?? 'auto'))
     if (hint === undefined) {
-      throw new VergeError('invalid_request', `The header "${PLACE_HEADER}" may be ${HINTS.join(', ')}.`, {
+      throw new VergeError('invalid_request', `The header "${PLACE_HEADER}" must be one of ${HINTS.join(', ')}.`, {
         details: { field: PLACE_HEADER },
       })
     }

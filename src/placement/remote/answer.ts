@@ -172,8 +172,7 @@ function guardEvents(from: AnswerReader, { endsWithDone, limits, rewrite }: Guar
               const rest = splitter.rest()
               // A last event without its blank line: clients drop it, unless it is the end that they look for.
               if (rest.length > 0 && endsWithDoneEvent(tailOf('', rest))) pass(controller, withBlankLine(rest))
-              if (endsWithDone && !endsWithDoneEvent(tail))
-                controller.enqueue(errorEvent('The answer ended before its end.'))
+              if (endsWithDone && !endsWithDoneEvent(tail)) controller.enqueue(errorEvent('The answer is incomplete.'))
               controller.close()
               return
             }
@@ -186,7 +185,8 @@ function guardEvents(from: AnswerReader, { endsWithDone, limits, rewrite }: Guar
           from.cancel(error)
           if (!(error instanceof OriginFault) && !isVergeError(error, 'deadline_exceeded')) throw error
           // What comes after the end is no failure of the answer's.
-          if (!endsWithDoneEvent(tail)) controller.enqueue(errorEvent('The answer broke off. Send the request again.'))
+          if (!endsWithDoneEvent(tail))
+            controller.enqueue(errorEvent('The answer is incomplete. Send the request again.'))
           controller.close()
         }
       },

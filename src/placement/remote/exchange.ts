@@ -173,7 +173,7 @@ export class ExchangeTimeouts {
     const stopTotal = clock.after(timeouts.totalMs, () => {
       // An answer that has counted as good takes as long as its reader does: that says nothing of the origin.
       this.onFault = undefined
-      this.end(this.fault('idle-timeout', `was not done within ${timeouts.totalMs} ms`))
+      this.end(this.fault('idle-timeout', `did not finish within ${timeouts.totalMs} ms`))
     })
     let release = (): void => {}
     this.#releaseCaller = () => {
@@ -273,7 +273,7 @@ export class ExchangeTimeouts {
   #broken(error: unknown): OriginFault {
     const code = error instanceof Error && error.cause instanceof Error ? codeOf(error.cause) : undefined
     if (code !== undefined && NO_CONNECTION.has(code)) return this.fault('refused', 'could not be reached', error)
-    return this.fault('cut', 'broke off the connection, or could not be reached', error)
+    return this.fault('cut', 'closed the connection, or could not be reached', error)
   }
 }
 

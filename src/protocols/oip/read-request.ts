@@ -203,7 +203,7 @@ export function refuseLongTexts(
   if (long === undefined) return
   throw new VergeError(
     'input_too_large',
-    `Input "${long.name}" has texts of ${long.shape[1]} tokens; this model takes ${most}. Send shorter ones.`,
+    `Input "${long.name}" has texts of ${long.shape[1]} tokens; the limit of this model is ${most}. Send shorter texts.`,
     { details: { input: long.name, limit_tokens: most } },
   )
 }
@@ -228,10 +228,10 @@ export function checkOutputs(
     if (spec.datatype === null) {
       throw new VergeError(
         'unsupported_output',
-        `Output "${name}" is not a tensor of a type that the protocol has, so it cannot be asked for.`,
+        `Output "${name}" does not have a tensor type of the protocol, so it cannot be requested.`,
       )
     }
-    if (seen.has(name)) throw new VergeError('invalid_request', `Output "${name}" is asked for twice.`)
+    if (seen.has(name)) throw new VergeError('invalid_request', `Output "${name}" is requested twice.`)
     seen.add(name)
     refuseParameters(parameters, `Output "${name}"`)
   }
@@ -248,7 +248,7 @@ function refuseParameters(parameters: Readonly<Record<string, unknown>> | undefi
   if (parameters === undefined) return
   const name = UNSUPPORTED_PARAMETERS.find((candidate) => candidate in parameters)
   if (name !== undefined) {
-    throw new VergeError('invalid_request', `${what}: the parameter "${name}" is not supported. Leave it out.`)
+    throw new VergeError('invalid_request', `${what}: the parameter "${name}" is not supported. Remove it.`)
   }
 }
 

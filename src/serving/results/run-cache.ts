@@ -121,7 +121,7 @@ export class RunCache {
   }
 }
 
-/** Whose results these are: everybody's for a public model, the caller's own for a private one. */
+/** Scope of the results: shared for a public model, per caller for a private one. */
 function scopeOf({ alias }: ResolvedModel, { cache }: RunContext): string | undefined {
   if (alias.visibility === 'public') return ''
   return cache?.scope === undefined || cache.scope === '' ? undefined : cache.scope

@@ -8,7 +8,7 @@ const MAX_BITS = 16
 /** A canonical code. `fast` holds `length << 8 | symbol` by the next FAST_BITS bits; 0 means a longer code, or none. */
 export interface HuffmanTable {
   readonly fast: Uint16Array
-  /** Greatest code of each length, -1 where there is none. */
+  /** Greatest code of each length, -1 if there is none. */
   readonly greatest: Int32Array
   /** What to add to a code of each length for its symbol's index. */
   readonly offset: Int32Array
