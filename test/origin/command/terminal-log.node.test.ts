@@ -18,7 +18,7 @@ describe("an origin's log on a terminal", () => {
     logger.info('origin_ready')
     expect(lines).toEqual([
       '12:00:00  Listening on http://127.0.0.1:8788 (health and metrics on port 8789); not ready yet',
-      '12:00:00  Engine native 1.30.0 computes on cpu',
+      '12:00:00  Engine native 1.30.0 runs on cpu',
       '12:00:00  Read the catalogue: 3 models',
       '12:00:00  Ready for requests. Press Ctrl-C to stop.',
     ])
