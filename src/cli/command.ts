@@ -54,10 +54,11 @@ export function parseCommand<const T extends Options>(
   return parseArgs({ args: [...args], options, allowPositionals: operands, allowNegative: true })
 }
 
-/** The one positional argument of a command. @throws UsageError where there are none or several */
+/** The single positional argument of a command. @throws UsageError if there is not exactly one */
 export function onlyArgument(positionals: readonly string[], what: string): string {
   const [first, ...others] = positionals
-  if (first === undefined) throw new UsageError(`Say ${what}.`)
-  if (others.length > 0) throw new UsageError(`Give one only: ${positionals.map((value) => `"${value}"`).join(', ')}.`)
+  if (first === undefined) throw new UsageError(`Specify ${what}.`)
+  if (others.length > 0)
+    throw new UsageError(`Specify only one: ${positionals.map((value) => `"${value}"`).join(', ')}.`)
   return first
 }

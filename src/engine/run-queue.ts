@@ -32,7 +32,7 @@ export interface QueuedRun {
   readonly runsBefore?: number | undefined
 }
 
-/** Work whose cost is not known counts for the share of its request as this: loading a model, as a rule. */
+/** Assumed cost of work without a known cost, usually loading a model. */
 const UNKNOWN_COST = 1_000
 
 /**

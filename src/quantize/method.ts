@@ -19,7 +19,7 @@ export function chooseMethod(
       ? { method: 'static', why: `static: ${most}, and there are samples for calibrating convolutions` }
       : { method: 'weights', why: `only weights: ${most}, and there are no samples for calibrating convolutions` }
   }
-  return { method: 'dynamic', why: `dynamic: activations are quantized as they come; ${most}` }
+  return { method: 'dynamic', why: `dynamic: activations are quantized at run time; ${most}` }
 }
 
 const WHAT: Readonly<Record<WeightKind, string>> = {

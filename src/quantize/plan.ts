@@ -201,7 +201,7 @@ class Planner {
     if (await this.#trials.fits('fp32', this.#top)) return this.#top
     throw new OnnxError(
       'disagrees',
-      'Even without a quantized layer the model is further from the original than the budget allows. Allow a greater drop, or give more samples.',
+      'Even without a quantized layer the accuracy drops by more than allowed. Allow a larger drop, or give more samples.',
     )
   }
 

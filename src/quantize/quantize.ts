@@ -169,7 +169,7 @@ export function refuseQuantized(model: ModelProto, dtype: Dtype): void {
   if (dtype === 'fp32' || found.length === 0) return
   throw new OnnxError(
     'already_quantized',
-    `The model is quantized already (${found.slice(0, 3).join(', ')}). Push it as it is with --dtype fp32, or start from the original in 32-bit floats.`,
+    `The model is already quantized (${found.slice(0, 3).join(', ')}). Push it unchanged with --dtype fp32, or start from the 32-bit original.`,
   )
 }
 
@@ -184,7 +184,7 @@ function methodFor(model: ModelProto, options: QuantizeOptions, notes: string[])
   if (method === 'static' && samples.length === 0) {
     throw new OnnxError(
       'bad_options',
-      'Static quantization needs samples to calibrate with. Give some, or take another method.',
+      'Static quantization needs samples for calibration. Give samples, or use another method.',
     )
   }
   if (method !== 'auto') return method

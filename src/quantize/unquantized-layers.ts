@@ -59,7 +59,7 @@ function reasonFor(node: NodeProto, { tensor, through }: Matrix): string {
   if (isStandard(node)) return `${node.opType} is not quantized in this form`
   const op = safeName(node.opType)
   if (node.domain === 'com.microsoft') {
-    return `${op} is an operator of ONNX Runtime's own, written by its optimizer: quantize the model as it was before that`
+    return `${op} is an operator that ONNX Runtime's optimizer wrote: quantize the model as it was before the optimization`
   }
   return `${op} is an operator of the domain "${safeName(node.domain)}", which is not quantized`
 }

@@ -65,7 +65,7 @@ export function requireOpset(view: GraphView, version: number): void {
   if (opset >= version) return
   throw new OnnxError(
     'unsupported',
-    `The model is of operator set ${opset}, and quantizing it this way needs ${version}. Convert it to a newer one first.`,
+    `The model uses operator set ${opset}, but this quantization needs ${version}. Convert the model first.`,
   )
 }
 

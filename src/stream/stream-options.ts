@@ -1,7 +1,7 @@
 import type { Caller } from '../access/authorize.ts'
 import type { SpeechParameters } from '../tasks/speech-parameters.ts'
 
-/** What a stream is about, settled and authorized before it is opened. Plain data: it survives hibernation. */
+/** Settings of a stream, authorized before it opens. Plain data: it survives hibernation. */
 export interface StreamOptions {
   readonly model: string
   readonly version: string

@@ -47,7 +47,7 @@ export function vadSettings(
 ): VadSettings {
   const { audio } = manifest
   if (manifest.task !== 'voice-activity-detection' || audio?.window === undefined || audio.normalize) {
-    throw new VergeError('task_mismatch', `Model "${manifest.model}" cannot hear a stream; it is not made for one.`)
+    throw new VergeError('task_mismatch', `Model "${manifest.model}" does not support streams.`)
   }
   const { window } = audio
   const carried = window.state.reduce((sum, { shape }) => sum + shape.reduce((all, each) => all * each, 1), 0)

@@ -46,8 +46,8 @@ export function checkBlob(blob: BlobInfo, limits: Pick<Limits, 'chunkBytes' | 'a
   if (blob.bytes > limits.artifactBytes) {
     throw new VergeError(
       'model_too_large',
-      `The weights have ${blob.bytes} bytes; at most ${limits.artifactBytes} fit here. Use a smaller or more strongly ` +
-        'quantized artifact.',
+      `The weights have ${blob.bytes} bytes; the limit is ${limits.artifactBytes}. Use a smaller model, or a lower ` +
+        'precision.',
     )
   }
 }

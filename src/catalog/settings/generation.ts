@@ -8,7 +8,7 @@ export const generationSettingsSchema = z.object({
   stopTokens: z.array(z.number().int().nonnegative()).max(64),
   /** New tokens if the request sets no maximum; default 256, or less if the context is shorter. */
   defaultMaxTokens: z.number().int().positive().optional(),
-  /** What the chat template calls `bos_token`; by default what the tokenizer puts in front of a text. */
+  /** `bos_token` of the chat template; default: the token that the tokenizer prepends to a text. */
   bosToken: z.string().max(256).optional(),
   /** Its `eos_token`; default: the first of `stopTokens`. */
   eosToken: z.string().max(256).optional(),

@@ -26,7 +26,7 @@ const PROOF_OPTIONS = {
   original: {
     type: 'boolean',
     shown: '--no-original',
-    help: 'do not keep the 32-bit floats for an origin beside what was quantized',
+    help: 'do not store the 32-bit original for origins beside the quantized artifact',
   },
 } as const satisfies Options
 

@@ -91,7 +91,7 @@ export function describeInspection(inspection: Inspection): string {
     ]),
   ]
   if (quantized.length > 0) {
-    lines.push('', `Quantized already: ${quantized.slice(0, 5).join(', ')}. It is pushed as it is.`)
+    lines.push('', `Already quantized: ${quantized.slice(0, 5).join(', ')}. "verge push" stores the weights unchanged.`)
   } else {
     lines.push(
       '',

@@ -36,8 +36,7 @@ export async function mixPrecisions(
       quantizePrepared(prepared.model, { ...options, dtype, method: dtype === 'q4' ? 'auto' : 'dynamic' }, env),
     settings.dtype,
   )
-  if (layers.length === 0)
-    throw new UsageError('Nothing in the model can be quantized: --max-drop has nothing to choose.')
+  if (layers.length === 0) throw new UsageError('The model has no layer that can be quantized. Remove --max-drop.')
 
   const { choose, confirm } = splitSamples(samples)
   const common = { engine: env.engine, original: loaded.onnx, signal, ...(classes !== undefined && { classes }) }

@@ -70,8 +70,8 @@ export const QUANTIZE_OPTIONS = {
     value: 'M',
     choices: METHODS,
     help: [
-      'auto; dynamic (activations quantized as they come), static (calibrated with --samples), weights',
-      '(weights alone; computed in floats)',
+      'auto; dynamic (activations quantized at run time), static (calibrated with --samples), weights',
+      '(quantizes only weights; computes in floats)',
     ],
   },
   'per-channel': { type: 'boolean', help: 'one scale per output channel; --no-per-channel for one per tensor' },

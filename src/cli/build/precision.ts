@@ -60,13 +60,16 @@ export async function choosePrecision(
   if (found.length > 0) {
     const real = precisionOf(loaded.model)
     const dtype = real === 'q8' ? 'int8' : real
-    return { ...asItIs(loaded, `as it is: it is quantized already (${found.slice(0, 3).join(', ')})`), dtype }
+    return { ...asItIs(loaded, `unchanged: the model is already quantized (${found.slice(0, 3).join(', ')})`), dtype }
   }
   const floats = summarizeModel(loaded.model)
     .weights.filter(({ kind }) => kind !== 'other')
     .reduce((sum, group) => sum + group.floats, 0)
   if (floats < LEAST_FLOATS && !settings.prune) {
-    return asItIs(loaded, `fp32: with ${floats} weights that could be quantized there is little to gain`)
+    return asItIs(
+      loaded,
+      `fp32: the model has only ${floats} weights that can be quantized, so quantization would save little`,
+    )
   }
   if (set.samples.length === 0) {
     return asItIs(
@@ -108,7 +111,7 @@ async function firstThatAgrees(
     try {
       const candidate = await quantized(loaded, 'q8', { ...settings, method }, set, context)
       if (candidate.quantized?.layers.length === 0) {
-        return asItIs(loaded, 'fp32: nothing in it can be quantized', candidate.quantized.skipped.length)
+        return asItIs(loaded, 'fp32: the model has no layer that can be quantized', candidate.quantized.skipped.length)
       }
       const { shown, differences } = await agreementOf({
         original: loaded.onnx,

@@ -49,7 +49,7 @@ export const devCommand = defineCommand({
   options: OPTIONS,
   operands: 'files',
   async run({ values, positionals }) {
-    const spec = onlyArgument(positionals, 'which model: npx verge dev model.onnx')
+    const spec = onlyArgument(positionals, 'a model: npx verge dev model.onnx')
     const port = parsePort(values.port)
     const persistTo = values['persist-to'] === undefined ? STATE : resolve(values['persist-to'])
     // Only this machine can call, so models need not be private.

@@ -80,7 +80,7 @@ export const pushCommand = defineCommand({
   options: OPTIONS,
   operands: 'files',
   async run({ values, positionals }) {
-    const spec = onlyArgument(positionals, 'which model: npx verge push model.onnx --name mine')
+    const spec = onlyArgument(positionals, 'a model: npx verge push model.onnx --name mine')
     const dryRun = values['dry-run'] === true
     // Checks the address first, so that a typo does not fail the command after the build.
     const url = values.url ?? (values.env === undefined ? await localWorker(values['persist-to']) : undefined)

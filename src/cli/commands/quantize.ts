@@ -72,7 +72,7 @@ export const quantizeCommand = defineCommand({
   options: OPTIONS,
   operands: 'files',
   async run({ values, positionals }) {
-    const spec = onlyArgument(positionals, 'which model: npx verge quantize model.onnx')
+    const spec = onlyArgument(positionals, 'a model: npx verge quantize model.onnx')
     const settings = quantizeSettings(values)
     const wanted = sampleSettings(values)
     if (values.out !== undefined) await checkOut(values.out, spec)

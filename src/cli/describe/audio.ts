@@ -76,7 +76,7 @@ export async function guessAudio(
         `task audio-classification, ${known && said.task === undefined ? `by its architecture ${architecture}` : 'as requested'}`,
         `scores by ${activation}`,
         ...labels.value.notes,
-        `sounds at ${audio.sampleRate} Hz${audio.normalize ? ', normalized' : ''}`,
+        `audio at ${audio.sampleRate} Hz${audio.normalize ? ', normalized' : ''}`,
         ...keys.value,
       ],
     },

@@ -62,7 +62,7 @@ export async function guessGeneration(
   }
 }
 
-/** The template beside a model: a file of its own, or a field of its tokenizer's settings. */
+/** The template beside a model: a separate file, or a field of the tokenizer's settings. */
 export async function chatTemplateOf(files: Files): Promise<string | undefined> {
   const own = await readText(files, CHAT_TEMPLATE_FILE)
   if (own !== undefined) return own

@@ -59,7 +59,7 @@ function modeOf(processor: Settings, { channels }: ImageInput): LabelOutcome<Ima
   const normalized = 'mean' in valuesOrNothing(processor)
   const same = [processor.image_mean, processor.image_std].every((value) => perChannel(value, 1) !== undefined)
   return normalized && !same
-    ? { problem: 'it takes blue, green, red, and nothing says in which order its mean and deviation are' }
+    ? { problem: 'it takes blue, green, red, but the order of its mean and standard deviation is unknown' }
     : { value: 'BGR' }
 }
 

@@ -147,5 +147,5 @@ async function latencyCheck(
   const warm = `warm p50 ${percentile(times, 0.5).toFixed(1)} ms, p95 ${percentile(times, 0.95).toFixed(1)} ms (${times.length} requests, each computed)`
   const found = `first answer after ${first.ms.toFixed(0)} ms, ${warm}, measured from here`
   if (first.ms <= SLOW_FIRST_MS) return ok(area, found)
-  return warn(area, found, 'Mark it hot, so that its weights are in KV near the visitor, or quantize it.')
+  return warn(area, found, 'Mark the model hot, so that KV serves its weights near the caller, or quantize it.')
 }

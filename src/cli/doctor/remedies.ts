@@ -11,9 +11,9 @@ const BY_CODE: Readonly<Record<string, string>> = {
   manifest_invalid: 'Its manifest is missing or was edited. Push the model again, or roll back to another version.',
   alias_invalid: 'Its alias was edited, or written by a newer Verge. Push the model again, or deploy the newer Worker.',
   store_unavailable:
-    'R2 or KV did not answer. Check that the bindings in wrangler.toml name what is in the account; look at status.cloudflare.com.',
-  model_invalid: 'ONNX Runtime does not take the file. "npx verge pack" says why.',
-  model_too_large: 'It does not fit an isolate. Quantize it: "npx verge pack" shows what it takes.',
+    'R2 or KV did not answer. Check that the resources named in wrangler.toml exist in the account, and see www.cloudflarestatus.com.',
+  model_invalid: 'ONNX Runtime rejects the file. "npx verge pack" reports the reason.',
+  model_too_large: 'It does not fit an isolate. Quantize it. "npx verge pack" shows its memory.',
   engine_full:
     'Other models used the memory of the isolate. Run the doctor again. If the problem remains, unpin models or use an origin.',
   engine_unsupported:

@@ -16,9 +16,9 @@ export interface Conversion {
 /**
  * Converts an ONNX model to ORT format, whose weights an engine uses in place, without parsing or copying.
  *
- * Optimized as far as `extended` goes: fusions that hold on every processor. `all` would add layouts for the processor
- * that happens to convert, which a Worker's WebAssembly does not have.
- * @throws model_invalid where ONNX Runtime cannot convert it
+ * Optimizes up to level `extended`: fusions that are valid on every processor. `all` would add layouts for the
+ * processor that runs the conversion, which a Worker's WebAssembly does not have.
+ * @throws model_invalid if ONNX Runtime cannot convert it
  */
 export async function toOrtFormat(onnx: Uint8Array): Promise<Conversion> {
   const folder = await mkdtemp(join(tmpdir(), 'verge-'))

@@ -30,7 +30,7 @@ export async function readTokenizer(
   if (bytes.length > most) {
     throw new VergeError(
       'manifest_invalid',
-      `${file} is ${bytes.length} bytes; a tokenizer may take ${most}${most < LIMITS.originTokenizerBytes ? ` at the edge, and ${LIMITS.originTokenizerBytes} where "placement" is "origin"` : ''}.`,
+      `${file} is ${bytes.length} bytes; the limit for a tokenizer is ${most}${most < LIMITS.originTokenizerBytes ? ` at the edge, and ${LIMITS.originTokenizerBytes} with "placement": "origin"` : ''}.`,
     )
   }
   try {

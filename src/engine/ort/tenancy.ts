@@ -33,7 +33,7 @@ export class Tenancy {
     if (this.sessions === 0 && this.loads <= 1 && !this.departed) {
       return new VergeError(
         'model_too_large',
-        'The model does not fit into the memory of an isolate, even alone. Use a smaller or more strongly quantized model.',
+        'The model does not fit into the memory of an isolate, even alone. Use a smaller model, or a lower precision.',
         { cause, details: { bytes_needed: bytes } },
       )
     }

@@ -13,7 +13,7 @@ export type Normalizer = (text: Aligned) => Aligned
 /** @throws Error for a kind that is not known */
 export function normalizerOf(config: unknown): Normalizer {
   if (config === null || config === undefined) return (text) => text
-  if (!isConfig(config)) throw new Error('a normalizer is no object')
+  if (!isConfig(config)) throw new Error('a normalizer is not an object')
   switch (config.type) {
     case 'Sequence': {
       const steps = configsOf(config.normalizers).map(normalizerOf)

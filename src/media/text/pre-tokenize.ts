@@ -11,7 +11,7 @@ export type PreTokenizer = (text: Aligned) => Aligned[]
 /** @throws Error for a kind that is not known */
 export function preTokenizerOf(config: unknown): PreTokenizer {
   if (config === null || config === undefined) return (text) => [text]
-  if (!isConfig(config)) throw new Error('a pre-tokenizer is no object')
+  if (!isConfig(config)) throw new Error('a pre-tokenizer is not an object')
   switch (config.type) {
     case 'Sequence': {
       const steps = configsOf(config.pretokenizers).map(preTokenizerOf)

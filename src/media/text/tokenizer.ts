@@ -208,7 +208,7 @@ export class TextTokenizer {
     if (items !== undefined) return items
     throw new VergeError(
       'manifest_invalid',
-      "The model's tokenizer.json has no form for two texts. Its operator has to push it with another task, or another tokenizer.",
+      "The model's tokenizer.json does not support pairs of texts. Push the model again with another task or tokenizer.",
     )
   }
 

@@ -141,10 +141,10 @@ export const completionRequestSchema = (limits: GenerationLimits) =>
           z.array(z.array(tokenId).min(1)).min(1),
         ])
         .meta({ description: "A text to continue, a list of texts, or token ids of the model's own tokenizer" }),
-      logprobs: z.null({ error: 'probabilities of tokens cannot be asked for here; leave it out' }).optional(),
-      echo: off('the prompt in the answer'),
-      suffix: z.union([z.literal(''), z.null()], { error: 'a suffix cannot be given here; leave it out' }).optional(),
-      best_of: z.union([z.literal(1), z.null()], { error: 'one answer is given to a prompt; leave it out' }).optional(),
+      logprobs: z.null({ error: 'is not supported; remove it' }).optional(),
+      echo: off,
+      suffix: z.union([z.literal(''), z.null()], { error: 'is not supported; remove it' }).optional(),
+      best_of: z.union([z.literal(1), z.null()], { error: 'must be 1; remove it' }).optional(),
     })
     .meta({ id: 'CompletionRequest' })
 export type CompletionRequest = z.infer<ReturnType<typeof completionRequestSchema>>

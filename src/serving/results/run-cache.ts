@@ -31,8 +31,8 @@ export interface CachedRun {
 }
 
 /**
- * Answers a run that was made before from what is kept of it. Asked after authorization, and before anything is loaded
- * or waited for. Nothing about it can fail a request: what cannot be read is run, what cannot be kept is not.
+ * Answers a repeated run from the cache. Called after authorization, before any load or wait. It never fails a request:
+ * an unreadable entry causes a run, and a result that cannot be stored is not cached.
  */
 export class RunCache {
   readonly #options: RunCacheOptions
