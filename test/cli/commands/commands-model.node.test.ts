@@ -103,7 +103,7 @@ describe('quantize', () => {
     const again = await run('quantize', 'small.onnx', '--dtype', 'q8', '-o', 'small.onnx')
     expect(again).toMatchObject({ code: 1, stderr: expect.stringMatching(/overwrite the original/) })
     const other = await run('quantize', 'small.onnx', '--dtype', 'q8', '-o', 'other.onnx')
-    expect(other).toMatchObject({ code: 1, stderr: expect.stringMatching(/quantized already \(.*MatMulInteger/) })
+    expect(other).toMatchObject({ code: 1, stderr: expect.stringMatching(/already quantized \(.*MatMulInteger/) })
     await rm(join(folder, 'small.onnx'))
     expect(await written()).toEqual([])
   })
