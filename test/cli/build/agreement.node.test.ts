@@ -99,14 +99,14 @@ describe('the choice of a precision', () => {
     const { dtype, notes } = await chosen(onnx, { dtype: 'q4' })
     expect({ dtype, note: notes[0] }).toEqual({
       dtype: 'q8',
-      note: 'precision: q8: no layer of this model can be q4',
+      note: 'precision: q8: no layer of this model can be quantized to q4',
     })
   })
 
   it('is floats where nothing shows whether 8 bits are right', async () => {
     const { dtype, notes } = await chosen(detector({ boxes: false }))
     expect(dtype).toBe('fp32')
-    expect(notes.join('\n')).toMatch(/not taken: the samples exercise no output/)
+    expect(notes.join('\n')).toMatch(/was rejected: the samples exercise no output/)
   })
 })
 
