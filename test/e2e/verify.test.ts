@@ -131,7 +131,7 @@ describe('verification in workerd', () => {
     expect(verification.ok).toBe(false)
     expect(verification.artifacts.map(({ artifact }) => artifact)).toEqual(['edge-int8', 'onnx-int8'])
     for (const { failures, located } of verification.artifacts) {
-      expect(failures.join('\n')).toMatch(/output "scores" has a cosine of 0\.\d+/)
+      expect(failures.join('\n')).toMatch(/output "scores" has a cosine similarity of 0\.\d+/)
       expect(failures.join('\n')).toMatch(/The error begins at "scores" \(MatMul\)/)
       expect(located?.first).toMatchObject({ value: 'scores' })
     }
