@@ -18,7 +18,7 @@ export const PLATFORM = {
   /** Seconds a data centre may keep a KV value: a day for what never changes, the platform's least for what does. */
   kvImmutableTtlSeconds: 86_400,
   kvMutableTtlSeconds: 30,
-  /** What is read from a store at once: workerd's own default of 4 KiB costs ten times the time for a chunk. */
+  /** Size of one read from a store: with workerd's default of 4 KiB a chunk takes ten times as long. */
   readPieceBytes: 64 * KiB,
 } as const
 
