@@ -117,7 +117,7 @@ type CostedArtifact = Pick<ArtifactInfo, 'bytes' | 'cost' | 'loops'>
 /** The inputs of a run, as far as its cost depends on them. */
 export type InputShapes = ReadonlyMap<string, CostInput>
 
-/** What a weight takes in 32-bit floats. Smaller ones are thereby counted as fewer: they cost less each. */
+/** Bytes of a 32-bit weight. Smaller types therefore count as fewer weights, because each costs less. */
 const WEIGHT_BYTES = 4
 const MULTIPLY_ADDS_PER_UNIT = 1_000_000
 /** Convolutions hold most of their weights where 16 x 16 pixels have become one place. */
@@ -127,7 +127,7 @@ const PICTURE_RANK = 4
 const SAMPLES_PER_POSITION = 320
 
 /**
- * What a run will cost, in the units of a manifest: as measured, else as estimated.
+ * Cost of a run in units: measured, else estimated.
  *
  * The estimate is meant for refusing, so it errs to the low side, unlike the run queue's: each weight is used once for
  * each place of the input, and places are what the signature leaves open (items of a batch, tokens of a text), because
@@ -177,14 +177,14 @@ export interface CostBudget {
   readonly model: string
   readonly artifact: CostedArtifact
   readonly inputs: readonly TensorSpec[]
-  /** What the request's earlier runs have come to. */
+  /** Cost of the request's earlier runs. */
   readonly spent: number
   readonly limit: number
 }
 
 /**
- * Refuses runs that together are over the cost limit, before anything is loaded or run for them.
- * @returns what they cost
+ * Refuses runs that together exceed the cost limit, before any load or run.
+ * @returns their cost
  * @throws cost_too_high
  */
 export function assertWithinCostLimit(runs: readonly InputShapes[], budget: CostBudget): number {
@@ -195,7 +195,7 @@ export function assertWithinCostLimit(runs: readonly InputShapes[], budget: Cost
   const most = mostElements(artifact, limit - spent, runs.length)
   throw new VergeError(
     'cost_too_high',
-    `This request to model "${model}" costs ${rounded(spent + cost)} units, and one request may cost ${rounded(limit)} (a unit is the time of a million multiply-adds). ${loopAdvice(artifact, runs) ?? advice(elements, most)}`,
+    `This request to model "${model}" costs ${rounded(spent + cost)} units; the limit of a request is ${rounded(limit)} (a unit is the time of a million multiply-adds). ${loopAdvice(artifact, runs) ?? advice(elements, most)}`,
     {
       details: {
         cost: rounded(spent + cost),
@@ -214,8 +214,8 @@ function mostElements({ cost }: CostedArtifact, left: number, runs: number): num
 }
 
 function advice(elements: number, most: number | undefined): string {
-  const counted = most === undefined ? '' : `: these are ${elements} input elements, and ${most} are within it`
-  return `Send fewer items in one request, or smaller ones${counted}.`
+  const counted = most === undefined ? '' : `: it has ${elements} input elements, and the limit allows ${most}`
+  return `Send fewer or smaller items in one request${counted}.`
 }
 
 /** Says so where loops take most of the cost. */
@@ -229,8 +229,8 @@ function loopAdvice(artifact: CostedArtifact, runs: readonly InputShapes[]): str
   if (costliest === undefined || costliest.cost < others) return undefined
   const { input, steps } = costliest.loop
   return input === undefined
-    ? `A loop of the model may take ${steps} steps with these inputs. Send smaller ones, or ask the operator for a lower bound (--loop-steps).`
-    : `Input "${input}" is the number of steps of a loop. Send a smaller one.`
+    ? `A loop of the model may take ${steps} steps with these inputs. Send smaller inputs, or ask the operator for a lower bound (--loop-steps).`
+    : `Input "${input}" is the number of steps of a loop. Send a smaller number.`
 }
 
 function rounded(units: number): number {

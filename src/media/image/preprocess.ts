@@ -150,7 +150,7 @@ interface Stroke {
 /** Steps of a pixel that is looked over, of one that is cut out, and of one that is turned into ink. */
 const PIXEL = 10
 
-const refusal = tooManySteps('Looking for the drawing in this picture', 'Send a smaller picture')
+const refusal = tooManySteps('Finding the drawing in this image', 'Send a smaller image')
 
 /**
  * @param width @param height of the result
