@@ -117,7 +117,7 @@ const originsSchema = ({ originModels, origins: mostOrigins }: OriginLimits) =>
         if (typeof models === 'object' && Object.keys(models).length > originModels) {
           wrong('models', `may name at most ${originModels} models`)
         }
-        if (seen.has(name)) wrong('name', 'is there twice')
+        if (seen.has(name)) wrong('name', 'is listed twice')
         seen.add(name)
       }
     })

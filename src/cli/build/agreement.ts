@@ -20,7 +20,7 @@ export interface AgreementOptions {
 
 /** How a candidate agrees with its original. */
 export interface CandidateAgreement {
-  /** What is beyond tolerance, a sentence each. */
+  /** Differences beyond the tolerance, one sentence each. */
   readonly differences: readonly string[]
   /** Outputs of which the samples show nothing, and why, a sentence each. */
   readonly unexercised: readonly string[]

@@ -4,7 +4,7 @@ import type { Engine } from '../../engine/engine.ts'
 import { NativeEngine } from '../../engine/native/engine.ts'
 import { createProgress, type Progress } from '../terminal/progress.ts'
 
-/** What a command that works on models needs: progress on the standard error, and a signal that Ctrl-C raises. */
+/** Context of a command that builds models: progress on standard error, and a signal that Ctrl-C aborts. */
 export interface BuildContext {
   readonly progress: Progress
   readonly signal: AbortSignal

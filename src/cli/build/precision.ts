@@ -121,11 +121,11 @@ async function firstThatAgrees(
         classes: set.classes !== undefined && !set.synthetic,
         signal: context.signal,
       })
-      // Whoever asked for no proof may have no samples.
+      // Without a proof there may be no samples.
       if (differences.length === 0 && (shown || set.samples.length === 0))
         return { ...candidate, notes: [...notes, ...candidate.notes] }
-      const why = differences[0] ?? 'the samples leave every output as it is, which shows nothing'
-      notes.push(`8 bits (${candidate.quantized?.method ?? method}) are not taken: ${why}`)
+      const why = differences[0] ?? 'the samples exercise no output'
+      notes.push(`8 bits (${candidate.quantized?.method ?? method}) was rejected: ${why}`)
       if (candidate.quantized?.method === 'weights') break
     } catch (error) {
       // Some runtimes lack the kernels that a form needs.

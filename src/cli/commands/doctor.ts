@@ -68,8 +68,8 @@ export const doctorCommand = defineCommand({
 
     const checks: Check[] = []
     if (key !== undefined && !usable) {
-      const fix = `Make a new key (openssl rand -base64 33), and give it to the Worker: npx wrangler secret put ${API_KEY}`
-      checks.push(fail('key', `${API_KEY} has a character that no request can carry`, fix))
+      const fix = `Create a new key (openssl rand -base64 33), and set it in the Worker: npx wrangler secret put ${API_KEY}`
+      checks.push(fail('key', `${API_KEY} contains a character that is not allowed in a header`, fix))
     }
     const environment = await readChecked(configPath, values.env, checks)
     if (environment !== undefined) {

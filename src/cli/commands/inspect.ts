@@ -29,7 +29,7 @@ export const inspectCommand = defineCommand({
   options: OPTIONS,
   operands: 'files',
   async run({ values, positionals }) {
-    const spec = onlyArgument(positionals, 'which model: npx verge inspect model.onnx')
+    const spec = onlyArgument(positionals, 'a model: npx verge inspect model.onnx')
     const { progress, signal } = buildContext(untilInterrupted(), values.json === true)
     try {
       const inspection = await inspectModel(spec, {

@@ -7,7 +7,7 @@ export interface Check {
   readonly status: Status
   /** The finding. Never contains a key. */
   readonly finding: string
-  /** What to do, where something is to be done. */
+  /** The fix, if one is needed. */
   readonly fix?: string
 }
 

@@ -139,8 +139,9 @@ async function latencyCheck(
       return fail(area, `answered the first request, but no later one: ${gist(answer)}`, remedyFor(answer))
     }
     if (answer.headers.get(RESULT_CACHE_HEADER) === 'hit') {
-      const fix = 'Something in between takes the header cache-control away: its times say nothing of the model.'
-      return warn(area, 'is answered out of the result cache, although that was not allowed', fix)
+      const fix =
+        'A proxy between here and the Worker removes the header cache-control, so the times do not measure the model.'
+      return warn(area, 'is answered from the result cache, although the request disabled it', fix)
     }
     times.push(answer.ms)
   }

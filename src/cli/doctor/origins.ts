@@ -37,9 +37,9 @@ export async function checkOrigins(visitor: Visitor, models: readonly string[]):
 }
 
 function stateCheck(name: string, state: State | undefined): Check {
-  if (state === 'up') return ok(AREA, `${name} is asked`)
-  if (state === 'untried') return skip(AREA, `${name} has not been asked yet by the isolate that answers`)
-  if (state === undefined) return skip(AREA, `${name} is asked for none of these models`)
-  const fix = 'Check whether it runs, and see docs/origin/troubleshooting.md.'
-  return warn(AREA, `${name} is left out, because it failed when it was last asked`, fix)
+  if (state === 'up') return ok(AREA, `${name} receives requests`)
+  if (state === 'untried') return skip(AREA, `${name} has not received a request yet from the isolate that answered`)
+  if (state === undefined) return skip(AREA, `${name} serves none of these models`)
+  const fix = 'Check that it runs, and see docs/origin/troubleshooting.md.'
+  return warn(AREA, `${name} is excluded, because its last request failed`, fix)
 }

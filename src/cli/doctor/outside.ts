@@ -40,7 +40,7 @@ export async function checkOutside(visitor: Visitor, options: OutsideOptions): P
     checks.push(...(await checkCors(caller, options.corsOrigin)))
     checks.push(...(await checkPrivacy(caller, hidden)))
   } catch (error) {
-    const fix = 'It answered before. Look whether it ended, or at its log: npx wrangler tail'
+    const fix = 'It answered before. Check whether it still runs, and read its log: npx wrangler tail'
     checks.push(fail('address', `${visitor.origin} no longer answers (${reasonOf(error)})`, fix))
   }
   return checks
@@ -72,8 +72,8 @@ async function reach(
   if (fieldOf(index.json, 'name') !== 'verge') {
     const isVerge = index.headers.get(REQUEST_ID_HEADER) !== null || /configuration is wrong/.test(index.text)
     const fix =
-      index.status >= 500 || isVerge ? remedyFor(index) : 'Another program or site answers there. Check the address.'
-    return { check: fail(area, `${visitor.origin} does not answer as Verge does: ${gist(index)}`, fix) }
+      index.status >= 500 || isVerge ? remedyFor(index) : 'Another program or site answers at this address. Check it.'
+    return { check: fail(area, `${visitor.origin} is not Verge: ${gist(index)}`, fix) }
   }
   return { check: ok(area, `${visitor.origin} is Verge`), index }
 }
@@ -129,7 +129,7 @@ async function listModels(visitor: Visitor): Promise<Listed> {
       all = namesIn(operator)
     } else {
       const fix =
-        "Set VERGE_API_KEY here to the Worker's, or give the Worker a new one: npx wrangler secret put VERGE_API_KEY " +
+        'Set VERGE_API_KEY here to the key of the Worker, or set a new key in the Worker: npx wrangler secret put VERGE_API_KEY ' +
         '--env NAME (.dev.vars on this machine).'
       checks.push(fail('key', `VERGE_API_KEY is not accepted: ${gist(operator)}`, fix))
       return { found: [...checks, modelsCheck(open, open)], all: open, hidden: [], accepted: false }
@@ -157,7 +157,7 @@ function modelsCheck(all: readonly string[], open: readonly string[]): Check {
     const fix =
       'Push some: npx verge setup --env NAME (npm run seed on this machine). If all are private, set VERGE_API_KEY. ' +
       'If they were pushed, the Worker reads another bucket: compare wrangler.toml.'
-    return fail('models', 'there is no model to see', fix)
+    return fail('models', 'no model is visible', fix)
   }
   const some = open.length === all.length ? '' : `; ${all.length - open.length} of them private`
   return ok('models', `${all.join(', ')}${some}`)

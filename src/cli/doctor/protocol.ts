@@ -111,7 +111,7 @@ async function checkRefusal({ what, status, code, ask }: Refusal): Promise<Check
     return fail(ERRORS, `${what} is answered with ${gist(answer)}, not ${status} ${code}`, fix)
   }
   if (typeof id !== 'string' || id !== answer.headers.get(REQUEST_ID_HEADER)) {
-    return fail(ERRORS, `${what}: the answer has no request id to find it by in the log`, fix)
+    return fail(ERRORS, `${what}: the answer has no request id`, fix)
   }
   return ok(ERRORS, `${what}: ${status} ${code}`)
 }
@@ -150,13 +150,9 @@ export async function checkCors(visitor: Visitor, origin: string | null): Promis
     (name) => !lists('access-control-allow-headers').includes(name),
   )
   if (!lists('access-control-allow-methods').includes('post') || missing.length > 0) {
-    const fix = 'Something in front of the Worker answers preflights. Let OPTIONS through.'
+    const fix = 'A rule in front of the Worker answers preflight requests. Let OPTIONS pass.'
     return [
-      fail(
-        area,
-        `a page of ${asked} may call, but not with POST or with ${missing.join(', ') || 'these headers'}`,
-        fix,
-      ),
+      fail(area, `pages of ${asked} may call, but not with POST or with ${missing.join(', ') || 'these headers'}`, fix),
     ]
   }
   return [ok(area, `pages of ${asked} may call`)]
@@ -170,7 +166,7 @@ export function checkHeaders(visitor: Visitor, answer: VisitorResponse): Check[]
     const found = answer.headers.get(name)
     if (found?.includes(value)) return ok(area, `${name}: ${value}`)
     const fix =
-      'A rule in front of the Worker changes headers, or it is another version. Answers must not be cached or guessed at.'
+      'A rule in front of the Worker changes headers, or the Worker is another version. This header keeps answers from being cached or sniffed.'
     return fail(area, `${name} is ${found ?? 'missing'}, not ${value}`, fix)
   })
   if (answer.headers.get(REQUEST_ID_HEADER) === null) {

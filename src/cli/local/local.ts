@@ -61,8 +61,8 @@ class RecentLines {
 }
 
 /**
- * Packs models, seeds local storage, starts `wrangler dev`, and waits until each public model has really answered, but
- * for those that an origin alone could answer for.
+ * Packs models, seeds local storage, starts `wrangler dev`, and waits until each public model has answered a request,
+ * except for models that only an origin can run.
  * @throws UsageError for what a person can fix, VergeError for models that are not right; nothing is left running
  */
 export async function startLocal(options: LocalOptions): Promise<Local> {

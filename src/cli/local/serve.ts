@@ -24,8 +24,8 @@ export function untilAsked(): AbortSignal {
 }
 
 /**
- * Serves models on this machine until it is told to end: packs, seeds, starts, waits until each has answered, and prints
- * what to paste.
+ * Serves models on this machine until it is stopped: packs, seeds, starts, waits until each model has answered, and
+ * prints commands to paste.
  * @throws UsageError for what a person can fix
  */
 export async function serve({ signal, ...options }: ServeOptions): Promise<void> {

@@ -71,7 +71,7 @@ export function ratios({ format, sizes }: SizedArtifact, { original: onnx, origi
   }
 }
 
-/** Whether an output's figures say anything: of one that no sample exercises, none is shown. */
+/** Whether an output's figures are meaningful. Figures of an output that no sample exercises are not shown. */
 export function isCompared({ unexercised }: AssessedOutput): boolean {
   return unexercised === null
 }

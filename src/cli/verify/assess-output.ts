@@ -3,9 +3,9 @@ import type { OutputAgreement } from './compare.ts'
 import { type Exercise, stillness } from './exercise.ts'
 import type { Tolerance } from './tolerance.ts'
 
-/** What is to be said of one output of an artifact. */
+/** The judgement of one output of an artifact. */
 export interface OutputAssessment {
-  /** What is beyond tolerance, in words that follow the output's name; empty if nothing is. */
+  /** Differences beyond the tolerance, as phrases that follow the output's name; empty if there are none. */
   readonly deviations: readonly string[]
   /** Why the samples show nothing of it; null where they do, and where it differs. */
   readonly unexercised: string | null
@@ -32,17 +32,15 @@ export function assessOutput(
 ): OutputAssessment {
   const { elements, equal, kind, misshapen, notNumbers, top1 } = agreement
   const deviations: string[] = []
-  if (misshapen > 0) deviations.push(`has another shape or type for ${misshapen} samples`)
+  if (misshapen > 0) deviations.push(`has a different shape or type for ${misshapen} samples`)
   if (exercise.nans > 0) {
-    deviations.push(`is NaN in the original's own answers, ${exercise.nans} of ${exercise.elements} elements`)
+    deviations.push(`is NaN in the outputs of the original, ${exercise.nans} of ${exercise.elements} elements`)
   } else if (notNumbers > 0) {
-    deviations.push(`has ${notNumbers} elements that are NaN, or infinite on one side only`)
+    deviations.push(`has ${notNumbers} elements that are NaN or infinite in only one of the two`)
   }
   if (kind === 'exact') {
     if (equal !== null && equal < tolerance.agreement * elements) {
-      deviations.push(
-        `has ${equal} of ${elements} elements as they should be, and ${share(tolerance.agreement)} are wanted`,
-      )
+      deviations.push(`has ${equal} of ${elements} elements correct; ${share(tolerance.agreement)} are required`)
     }
   } else {
     const errors = errorsOf(agreement, tolerance)
@@ -55,7 +53,7 @@ export function assessOutput(
     // A few samples may be unlucky: only what cannot be chance counts.
     if (top1 && wilsonInterval(top1.same, top1.rows)[1] < tolerance.agreement) {
       deviations.push(
-        `has the same best class for ${top1.same} of ${top1.rows}, and ${share(tolerance.agreement)} is wanted`,
+        `has the same best class for ${top1.same} of ${top1.rows}; ${share(tolerance.agreement)} is required`,
       )
     }
   }

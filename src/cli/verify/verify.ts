@@ -41,7 +41,7 @@ export interface ArtifactVerification {
   /** It is the original, byte for byte: there is nothing to compare, and `outputs` is empty. */
   readonly same: boolean
   readonly outputs: readonly AssessedOutput[]
-  /** What is wrong, a sentence each; empty if nothing is. */
+  /** Failures, one sentence each; empty if there are none. */
   readonly failures: readonly string[]
   /** Where in the graph the error begins, where there is one. */
   readonly located: LocatedError | null

@@ -210,7 +210,7 @@ function locate(grey: Raster, thumbnail: Raster, stroke: Stroke, exact: boolean)
 }
 
 function blankImage(): VergeError {
-  return new VergeError('invalid_image', 'The image is blank: there is no ink to read. Send a picture with a drawing.')
+  return new VergeError('invalid_image', 'The image is blank. Send an image with a drawing.')
 }
 
 /** The ground is the border's median; the ink is on the side of it on which the picture differs more. */
