@@ -65,12 +65,12 @@ describe('comparison of outputs', () => {
     expect(deviations(both, toleranceFor('fp32'))).toEqual([])
     const one = compared([[fp32(1, 2, Infinity, 4), fp32(1, Number.NaN, -Infinity, 4)]])
     expect(one.notNumbers).toBe(2)
-    expect(deviations(one, toleranceFor('q4'))).toEqual([expect.stringMatching(/2 elements that are NaN, or infinite/)])
+    expect(deviations(one, toleranceFor('q4'))).toEqual([expect.stringMatching(/2 elements that are NaN or infinite/)])
     const nans = compared([[fp32(1, Number.NaN), fp32(1, Number.NaN)]])
     expect(nans.notNumbers).toBe(1)
     const exercise = { ...EXERCISED, nans: 1, elements: 2 }
     expect(assessOutput(nans, exercise, toleranceFor('q4'), undefined).deviations).toEqual([
-      "is NaN in the original's own answers, 1 of 2 elements",
+      'is NaN in the outputs of the original, 1 of 2 elements',
     ])
   })
 
@@ -109,7 +109,7 @@ describe('comparison of outputs', () => {
       [reference, undefined],
     ]
     expect(deviations(compared(pairs), toleranceFor('q4'))).toEqual([
-      expect.stringMatching(/another shape or type for 3/),
+      expect.stringMatching(/a different shape or type for 3/),
     ])
   })
 
