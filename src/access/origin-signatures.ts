@@ -3,7 +3,7 @@ import type { Clock } from '../core/runtime.ts'
 import type { Caller } from './authorize.ts'
 import { importKey, type SignatureRefusal, SignatureVerifier } from './signature.ts'
 
-const MESSAGE = 'The signature was not accepted. It has to be made with a key of ORIGINS.'
+const MESSAGE = 'The signature is invalid. Sign the request with a key of ORIGINS.'
 const MESSAGES: Partial<Record<SignatureRefusal, string>> = {
   unsupported_version:
     'This Worker does not know the signature format of the origin, because their versions of Verge differ. Deploy the same version to both.',

@@ -8,7 +8,7 @@ import { readInferAnswer } from '../protocols/oip/read-answer.ts'
 import { inferPath, writeInferRequest } from '../protocols/oip/write-request.ts'
 
 export interface ClientInferOptions {
-  /** Outputs wanted; all if left out. */
+  /** Requested outputs; default: all. */
   readonly outputs?: readonly string[]
   readonly version?: string
   readonly headers?: Readonly<Record<string, string>>

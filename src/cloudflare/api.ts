@@ -26,7 +26,7 @@ const named = z.object({ name: z.string() })
 
 export type KvNamespaceInfo = z.infer<typeof namespace>
 
-/** What a request may be answered with, beside success. */
+/** Accepted errors of a request. */
 export interface ApiRefusal {
   readonly status: number
   readonly codes: readonly number[]
@@ -193,7 +193,10 @@ export class CloudflareApi {
     return this.#http.resumed(this.request(request), first, reopen)
   }
 
-  /** What is said and done; the API's own errors are returned, for whoever understands their codes. @throws UsageError */
+  /**
+   * Sends a request; errors of the API are returned, so that the caller can interpret their codes.
+   * @throws UsageError
+   */
   call(request: ApiRequest): Promise<ApiOutcome> {
     return this.#call(request)
   }
@@ -217,7 +220,7 @@ export class CloudflareApi {
   }
 
   #refused(what: string, { status, codes, messages }: ApiRefusal): UsageError {
-    // An API that repeats what it was sent must not make us print it.
+    // The API may echo the request, which must not be printed.
     const said = messages.replaceAll(this.#account.token, '[token]')
     const detail = `HTTP ${status}${codes.length > 0 ? `, code ${codes.join(', ')}` : ''}${said === '' ? '' : `: ${said}`}`
     const advice = apiAdvice(status, codes)
@@ -232,7 +235,7 @@ export async function encodeForm(form: FormData): Promise<{ readonly body: Uint8
   return { body: new Uint8Array(await encoded.arrayBuffer()), contentType }
 }
 
-/** What an answer of the API says. One that is not of the API is a refusal without codes, whatever its status. */
+/** Parses an answer of the API. Any other answer is a refusal without codes, whatever its status. */
 export function outcomeOf({ status, bytes }: Pick<WholeAnswer, 'status' | 'bytes'>): ApiOutcome {
   let value: unknown
   try {

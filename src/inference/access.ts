@@ -104,7 +104,7 @@ export function shownTo(caller: Caller | undefined, error: VergeError): VergeErr
   if (error.code !== 'model_invalid' || caller?.kind === 'operator') return error
   return new VergeError(
     'model_invalid',
-    'The model could not be loaded. Its operator has to push it again; the log says why under the id of this request.',
+    'The model could not be loaded. Its operator must push it again; the log has the reason under this request id.',
     { cause: error },
   )
 }

@@ -94,9 +94,13 @@ export function checkData(tensor: TensorProto): void {
   }
   const count = countOf(tensor)
   if (tensor.segment !== undefined) {
-    throw new OnnxError('unsupported', `Tensor "${safeName(tensor.name)}" is stored in segments; export it whole.`, {
-      node: tensor.name,
-    })
+    throw new OnnxError(
+      'unsupported',
+      `Tensor "${safeName(tensor.name)}" is stored in segments. Export the model without segments.`,
+      {
+        node: tensor.name,
+      },
+    )
   }
   if (strings && (tensor.rawData !== undefined || isExternal(tensor))) throw fault('has strings as raw data')
   if (isExternal(tensor)) return
@@ -143,11 +147,9 @@ function typedCounts(tensor: TensorProto, count: number, bits: number): { wanted
  */
 export function rawBytesOf(tensor: TensorProto): Uint8Array {
   if (isExternal(tensor)) {
-    throw new OnnxError(
-      'external_data',
-      `The data of "${safeName(tensor.name)}" lies outside the file; read it first.`,
-      { node: tensor.name },
-    )
+    throw new OnnxError('external_data', `The data of "${safeName(tensor.name)}" is outside the file; read it first.`, {
+      node: tensor.name,
+    })
   }
   elementBits(tensor.dataType)
   checkData(tensor)
@@ -200,7 +202,7 @@ export function floatsOf(tensor: TensorProto): Float32Array {
       return new Float32Array(words.buffer)
     }
     default:
-      throw new OnnxError('unsupported', `Tensor "${safeName(tensor.name)}" is not of floating-point numbers.`, {
+      throw new OnnxError('unsupported', `Tensor "${safeName(tensor.name)}" does not have a floating-point type.`, {
         node: tensor.name,
       })
   }
@@ -220,7 +222,7 @@ export function integersOf(tensor: TensorProto): number[] {
     case DataType.BOOL:
       return Array.from(new Uint8Array(buffer, byteOffset, byteLength))
     default:
-      throw new OnnxError('unsupported', `Tensor "${safeName(tensor.name)}" is not of whole numbers.`, {
+      throw new OnnxError('unsupported', `Tensor "${safeName(tensor.name)}" does not have an integer type.`, {
         node: tensor.name,
       })
   }

@@ -57,7 +57,7 @@ export function checkBody(body: Body, context: BodyContext, outer?: Scope): void
       if (value !== '' && !reads(scope, value)) {
         throw new OnnxError(
           'missing_value',
-          `${nodeLabel(node)} reads "${safeName(value)}", which nothing gives: no input, initializer or node. Export the model again.`,
+          `${nodeLabel(node)} reads "${safeName(value)}", which no input, initializer or node provides. Export the model again.`,
           { node: node.name || value },
         )
       }
@@ -69,9 +69,13 @@ export function checkBody(body: Body, context: BodyContext, outer?: Scope): void
     if (outer && reads(outer, value)) {
       throw fault(value, 'is an output of a subgraph but belongs to the outer graph; put an Identity node between')
     }
-    throw new OnnxError('missing_value', `Output "${safeName(value)}" is given by nothing. Export the model again.`, {
-      node: value,
-    })
+    throw new OnnxError(
+      'missing_value',
+      `Output "${safeName(value)}" is not produced by any node. Export the model again.`,
+      {
+        node: value,
+      },
+    )
   }
   if (scope.disordered) sorted(body.node)
 }

@@ -14,7 +14,7 @@ export interface ReadinessOptions {
 const FIRST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 15_000
 
-/** What is still missing before requests may come: the catalogue, read once, and the models to be warmed up. */
+/** Missing conditions for readiness: the catalogue, read once, and the models to preload. */
 export class OriginReadiness {
   readonly #options: ReadinessOptions
   #catalogue = false

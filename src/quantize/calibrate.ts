@@ -184,8 +184,8 @@ class Collector {
     if (finite !== 0) {
       throw new OnnxError(
         'bad_samples',
-        `Sample ${sample + 1} leads to NaN or infinity in value "${safeName(this.#value)}". Check that samples are ` +
-          'prepared as the model expects, and that its weights are sound.',
+        `Sample ${sample + 1} leads to NaN or infinity in value "${safeName(this.#value)}". Check that the samples are ` +
+          'prepared as the model expects, and that its weights are finite.',
         { node: this.#value },
       )
     }

@@ -24,10 +24,10 @@ export function unmatched(model: ModelProto, { nodes, ops }: Exclusion): string[
   return [
     ...nodes
       .filter((name) => matchesNone({ nodes: [name], ops: [] }))
-      .map((name) => `exclusions: no node is called "${safeName(name)}"`),
+      .map((name) => `exclusions: no node has the name "${safeName(name)}"`),
     ...ops
       .filter((op) => matchesNone({ nodes: [], ops: [op] }))
-      .map((op) => `exclusions: no node is a "${safeName(op)}"`),
+      .map((op) => `exclusions: no node has the operator "${safeName(op)}"`),
   ]
 }
 

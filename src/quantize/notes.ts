@@ -20,7 +20,11 @@ export function besideFloats(model: ModelProto, layers: readonly LayerResult[]):
     const reader = readers.get(weight)
     if (reader === undefined) return []
     return [
-      { node, op, reason: `its weight "${safeName(weight)}" stays in float for ${reader}, so a copy gains nothing` },
+      {
+        node,
+        op,
+        reason: `its weight "${safeName(weight)}" stays in float for ${reader}, so a quantized copy would save nothing`,
+      },
     ]
   })
 }

@@ -76,7 +76,7 @@ function refusal(view: GraphView, weight: string, select: QuantizePassOptions['s
   // A graph changes its own constants only.
   if (!view.ownsConstant(weight)) return 'its weight belongs to the graph around it'
   const other = view.uses(weight).find(({ node }) => select?.(node, view) === false)
-  return other && `its weight is read by "${safeName(other.node.name)}" as well, which is to stay as it is`
+  return other && `its weight is read by "${safeName(other.node.name)}" as well, which is excluded`
 }
 
 interface Pruned {

@@ -56,7 +56,7 @@ function isLarge(tensor: TensorProto): boolean {
 
 function reasonFor(node: NodeProto, { tensor, through }: Matrix): string {
   if (through) return `its weight "${safeName(tensor.name)}" is read through ${through.opType}`
-  if (isStandard(node)) return `${node.opType} is not quantized in this form`
+  if (isStandard(node)) return `${node.opType} is not quantized by this method`
   const op = safeName(node.opType)
   if (node.domain === 'com.microsoft') {
     return `${op} is an operator that ONNX Runtime's optimizer wrote: quantize the model as it was before the optimization`

@@ -264,7 +264,7 @@ export class LocalServing implements Serving {
     return (accepts?.() ?? true) ? health : { ...health, ok: false }
   }
 
-  /** What a manifest has for this place, best first, and whether the engine can run it. Loads nothing. */
+  /** Artifacts of a manifest for this place, best first, and whether the engine supports them. Loads nothing. */
   candidates(manifest: Manifest): readonly ArtifactCandidate[] {
     const { engine, place } = this.#options
     return artifactsFor(manifest, place).map((artifact) => ({ artifact, support: engine.supports(artifact) }))

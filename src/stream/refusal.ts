@@ -81,7 +81,7 @@ export class StreamRefusal extends Error {
   }
 }
 
-/** The refusal that a failure amounts to; what is not a typed error says nothing but `internal`. */
+/** The refusal for a failure; untyped errors become `internal`. */
 export function streamRefusal(thrown: unknown): StreamRefusal {
   if (thrown instanceof StreamRefusal) return thrown
   const error = isVergeError(thrown)

@@ -76,7 +76,7 @@ export class KvStore implements Store {
     throwIfAborted(signal)
     const found = await untilAborted(this.#openSized(key, signal), signal, leave)
     if (found === null) return null
-    // KV reads whole values only: what is before the range is read and dropped, what is after it is never read
+    // KV reads whole values only: bytes before the range are read and dropped, bytes after it are not read
     const body = bodyOf(byteReader(found.body), {
       store: this.name,
       signal,

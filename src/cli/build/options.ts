@@ -209,7 +209,7 @@ ${helpOf(MODEL_OPTIONS, BUILD_COLUMN)}`
 export const SAMPLE_HELP = `Samples:
 ${helpOf(SAMPLE_OPTIONS, BUILD_COLUMN)}`
 
-/** @throws UsageError where a value is not one that the option knows, or options contradict each other */
+/** @throws UsageError if an option does not accept the value, or options contradict each other */
 export function quantizeSettings(values: OptionValues): QuantizeSettings {
   const settings: QuantizeSettings = {
     dtype: oneOf(values, 'dtype', DTYPE_CHOICES) ?? 'auto',
@@ -272,7 +272,7 @@ export function modelSettings(values: OptionValues): ModelSettings {
   }
 }
 
-/** @throws UsageError where a value is none that the option takes, or pictures are described for raw tensors */
+/** @throws UsageError if an option does not accept the value, or image preprocessing is set for raw tensors */
 function imageWishes(values: OptionValues): ImageWishes | undefined {
   const wishes: ImageWishes = {
     preset: oneOf(values, 'preset', PRESETS),

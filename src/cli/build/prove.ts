@@ -18,7 +18,7 @@ export interface ProofSettings {
   readonly tolerance: number | undefined
 }
 
-/** What a proof found, as far as it was asked for. */
+/** Results of the proof, as far as it was requested. */
 export interface ProofResult {
   readonly verification: Verification | null
   readonly measured: Measured | null

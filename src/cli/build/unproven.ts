@@ -41,9 +41,9 @@ export function noEvidence(
   )
   const shapes = new Map([...(sample?.inputs ?? [])].map(([name, { shape }]) => [name, shape]))
   return [
-    `On ${synthetic ? 'the inputs that Verge made up' : 'these samples'} no output of the model shows whether the result is right.`,
+    `On ${synthetic ? 'the inputs that Verge generated' : 'these samples'} no output shows whether the model is correct.`,
     ...[...outputs].map(([output, unexercised]) => `Output "${safeName(output)}": ${unexercised}.`),
-    'Give real inputs, on which the model finds something: --samples with pictures, texts or requests.',
+    'Give inputs that produce a meaningful result: --samples with images, texts or requests.',
     ...howToGiveSamples(signature, shapes).split('\n'),
   ]
 }

@@ -30,7 +30,7 @@ const OPTIONS = {
   origin: {
     type: 'string',
     value: 'URL',
-    help: 'a page that should be able to call (default: the first of CORS_ALLOW)',
+    help: 'page origin that must be able to call (default: the first in CORS_ALLOW)',
   },
   requests: {
     type: 'string',

@@ -90,8 +90,8 @@ function describePlan(plan: RemovalPlan, place: string, names: Names): string {
       `  its alias, and ${counted(versions.length, 'version')}${versions.length > 0 ? `: ${names(versions)}` : ''}`,
     )
   const size = binarySize(chunks.reduce((sum, chunk) => sum + chunk.bytes, 0))
-  lines.push(`  ${counted(chunks.length, 'chunk')} of weights (${size}) that nothing else needs`)
-  if (shared > 0) lines.push(`  ${counted(shared, 'chunk')} that something else needs stay`)
+  lines.push(`  ${counted(chunks.length, 'chunk')} of weights (${size}) that nothing else uses`)
+  if (shared > 0) lines.push(`  ${counted(shared, 'chunk')} that other models or versions use are kept`)
   if (unreadable.length > 0) lines.push(staying(unreadable, names))
   return lines.join('\n')
 }

@@ -40,7 +40,7 @@ function enlarged(resize: Framing['resize'], height: number, width: number): Pic
   return { resize: [Math.max(resize[0], height), Math.max(resize[1], width)] }
 }
 
-/** What the settings say. Undefined where they say nothing of a size. */
+/** The framing from the settings. Undefined if they have no size. */
 function wished(processor: Settings, input: ImageInput, notes: string[]): LabelOutcome<Framing> | undefined {
   const family = familyOf(processor)
   const square = family?.square ?? typeof processor.crop_size === 'undefined'

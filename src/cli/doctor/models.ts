@@ -67,7 +67,7 @@ async function checkModel(visitor: Visitor, model: string, options: ModelCheckOp
   ]
 }
 
-/** What is asked must be computed: an answer out of the result cache says nothing of the model. */
+/** Requests bypass the result cache, because a cached answer does not test the model. */
 function post(visitor: Visitor, { path, contentType, body }: ModelProbe): Promise<VisitorResponse> {
   const headers = { 'content-type': contentType, 'cache-control': 'no-store' }
   return visitor.ask(path, { method: 'POST', headers, body, asOperator: true })

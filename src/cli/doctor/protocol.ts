@@ -94,8 +94,7 @@ async function askAgain(ask: () => Promise<VisitorResponse>, attempt = 1): Promi
 }
 
 async function checkRefusal({ what, status, code, ask }: Refusal): Promise<Check> {
-  const fix =
-    'Something in front of the Worker answers in its place (a cache, a firewall rule), or it is another version.'
+  const fix = 'A cache or firewall rule in front of the Worker answers, or the Worker is another version.'
   let answer: VisitorResponse
   try {
     answer = await askAgain(ask)
@@ -141,8 +140,8 @@ export async function checkCors(visitor: Visitor, origin: string | null): Promis
     ]
   }
   if (!letIn) {
-    const fix = `Add it to CORS_ALLOW in wrangler.toml and deploy, or name the page that should: --origin https://...`
-    return [fail(area, `a page of ${asked} may not call: its browser will say "blocked by CORS policy"`, fix)]
+    const fix = `Add it to CORS_ALLOW in wrangler.toml and deploy, or check another page: --origin https://...`
+    return [fail(area, `pages of ${asked} may not call: the browser reports "blocked by CORS policy"`, fix)]
   }
   const lists = (name: string): string[] =>
     (answer.headers.get(name) ?? '').split(',').map((item) => item.trim().toLowerCase())

@@ -128,7 +128,7 @@ export function codeOf({ json }: Pick<VisitorResponse, 'json'>): string | undefi
   return typeof code === 'string' ? code : undefined
 }
 
-/** What an answer says, in a line. */
+/** An answer in one line. */
 export function gist(answer: Pick<VisitorResponse, 'status' | 'json' | 'text'>): string {
   const message = fieldOf(answer.json, 'error', 'message') ?? fieldOf(answer.json, 'error') ?? answer.text
   const text = (typeof message === 'string' ? message : JSON.stringify(message)).replace(/\s+/g, ' ').trim()

@@ -60,7 +60,7 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     r2Buckets: ['BUCKET'],
     kvNamespaces: ['KV'],
     ...(hasStreams(directory) && { durableObjects: { STREAMS: { className: STREAM_CLASS, useSQLite: true } } }),
-    // What is measured or tested is runs, and not what was kept of an earlier one, unless somebody asks for that.
+    // Measurements and tests need real runs, so the result cache is off by default.
     bindings: { CORS_ALLOW: '*', RESULT_CACHE_TTL_SECONDS: '0', LOG_SAMPLE_RATE: '0', ...options.vars },
     ...(options.direct && { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] }),
   }

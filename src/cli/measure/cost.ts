@@ -50,7 +50,7 @@ export async function measureCost(
       // A second size runs the kernels that the first has warmed up.
       await (points.length === 0 ? warmUpWorker(worker.url, request, signal) : repeat(worker.url, request, signal))
     } catch (error) {
-      // A larger input may need more memory than there is; smaller ones have shown what a run costs.
+      // A larger input may need more memory than there is. The smaller ones have already given the cost.
       if (points.length === 0 || !isVergeError(error) || !isTooMuch(error)) throw error
       break
     }

@@ -84,7 +84,7 @@ export async function measureStaged(stage: Stage, options: MeasureOptions): Prom
   })
 }
 
-/** What a Worker that had loaded nothing took for its first answer. */
+/** Time of the first answer of a Worker that had loaded nothing. */
 export interface MeasuredStart {
   readonly coldMs: number
   readonly residentBefore: number

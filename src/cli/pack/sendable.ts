@@ -32,7 +32,7 @@ export function refuseUnsendable({ graph }: ModelProto): void {
     if (kind === undefined) continue
     throw new OnnxError(
       'unsupported',
-      `Input "${safeName(input.name)}" is ${kind}, which no request can hold. Export the model with tensors of numbers, booleans or texts as its inputs.`,
+      `Input "${safeName(input.name)}" is ${kind}, which a request cannot contain. Export the model with tensors of numbers, booleans or texts as its inputs.`,
     )
   }
   const outputs = graph?.output ?? []
@@ -40,14 +40,14 @@ export function refuseUnsendable({ graph }: ModelProto): void {
   if (foreign !== undefined) {
     throw new OnnxError(
       'unsupported',
-      `Output "${safeName(foreign.name)}" is ${unsendableKind(foreign)}, which no answer can hold. Cast it to a 32-bit float or leave it out when the model is exported.`,
+      `Output "${safeName(foreign.name)}" is ${unsendableKind(foreign)}, which an answer cannot contain. Export the model without it, or cast it to a 32-bit float.`,
     )
   }
   const [first] = outputs
   if (first !== undefined && outputs.every((output) => unsendableKind(output) !== undefined)) {
     throw new OnnxError(
       'unsupported',
-      `The model has no output that an answer can hold: "${safeName(first.name)}" is ${unsendableKind(first)}. Export it with a tensor as an output.`,
+      `The model has no output that an answer can contain: "${safeName(first.name)}" is ${unsendableKind(first)}. Export it with a tensor as an output.`,
     )
   }
 }

@@ -21,7 +21,7 @@ export async function allKeys(store: Store, prefix: string, signal?: AbortSignal
   return keys
 }
 
-/** A stored record of the catalogue; null if there is none, or one longer than any that Verge writes. */
+/** A stored record of the catalogue; null if it is missing, or longer than any that Verge writes. */
 export async function readManifestRecord(
   store: Store,
   key: string,

@@ -182,7 +182,7 @@ async function chunksGoing(
   for (const version of versions) {
     for (const key of [manifestKey(model, version), removedKey(model, version)]) {
       const bytes = await readManifestRecord(truth, key, LIMITS.manifestBytes, signal)
-      // what a damaged manifest named cannot be known, and stays
+      // the chunks of a damaged manifest are unknown, and stay
       for (const chunk of chunksNamed(bytes, model, version) ?? []) found.set(chunk.sha256, chunk)
     }
   }

@@ -195,7 +195,7 @@ interface PushPlace {
   writer(withCopies: boolean): CatalogWriter
 }
 
-/** What a model lacks in the account. A bucket that is there is looked into; one that is not lacks everything. */
+/** The missing parts of a model in the account. A bucket that does not exist yet lacks everything. */
 async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promise<SetupStep> {
   const { manifest, visibility, hot, chunks } = model
   const what = `model ${manifest.model}, version ${manifest.version}`

@@ -60,7 +60,7 @@ function heading(report: Report): Markup {
 <div class="cards">
 ${main ? card(percent(ratios(main, report).bytes), `of the original on disk, both in ${main.format.toUpperCase()} format: ${decimalSize(main.sizes.bytes)}`) : null}
 ${accuracy ? card(percent(accuracy.value, 2), `${safeName(accuracy.metric)}; original ${percent(accuracy.baseline, 2)}`) : null}
-${measured?.measurements ? card(milliseconds(measured.measurements.warm.p50), 'an answer, loaded (p50)') : null}
+${measured?.measurements ? card(milliseconds(measured.measurements.warm.p50), 'per answer, loaded (p50)') : null}
 ${measured ? card(measured.verdict.fit, 'in a Worker') : null}
 </div>`
 }
@@ -72,7 +72,7 @@ function card(figure: string, text: string): Markup {
 function choices({ choices, options, passes, tools }: Report): Markup {
   const asked = Object.entries(options).map(([name, value]) => html`<code>--${name} ${safeName(String(value))}</code> `)
   return html`<h2>What was done</h2>
-${asked.length > 0 ? html`<p>Asked for: ${asked}</p>` : null}
+${asked.length > 0 ? html`<p>Options: ${asked}</p>` : null}
 <ul>${choices.map(({ what, why }) => html`<li><b>${safeName(what)}</b>: ${safeName(why)}</li>`)}</ul>
 ${passes.length > 0 ? html`<p>Changes: ${passes.map(({ changes, pass }) => `${pass} ${changes}`).join(', ')}</p>` : null}
 <p class="soft">${Object.entries(tools)
@@ -212,7 +212,7 @@ function measured({ measured, measuredOriginal }: Report): Markup | null {
   )
   return html`<h2>In a Worker</h2>
 <p><b>${verdict.fit}</b>: ${verdict.reason}</p>
-${shown.length > 0 ? [barChart({ title: 'Time of an answer', bars: times }), barChart({ title: 'Memory', bars: memory }), html`<p class="soft">The engine's WebAssembly memory may grow to ${decimalSize(LIMITS.engineHeapBytes)} of an isolate's 128 MB. It holds the runtime, all loaded models and what a run needs.</p>`] : null}
+${shown.length > 0 ? [barChart({ title: 'Time of an answer', bars: times }), barChart({ title: 'Memory', bars: memory }), html`<p class="soft">The engine's WebAssembly memory may grow to ${decimalSize(LIMITS.engineHeapBytes)} of an isolate's 128 MB. It contains the runtime, all loaded models and the memory of a run.</p>`] : null}
 ${
   measurements
     ? html`<p>A run costs ${significant(measurements.cost.cost.base)} units and ${significant(measurements.cost.cost.perElement)} for each element of its input. A unit is the time of a million multiply-adds of a 32-bit matrix product in the same engine: ${measurements.cost.unitMicroseconds} µs here.</p>

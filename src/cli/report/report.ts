@@ -19,7 +19,7 @@ export interface Report {
   readonly source: string
   /** Options that the person set. */
   readonly options: Readonly<Record<string, string | number | boolean | readonly string[]>>
-  /** What was chosen where nothing was asked for, and why. */
+  /** Automatic choices and their reasons. */
   readonly choices: readonly ReportChoice[]
   /** Versions of what made it: `onnxruntime`, `verge`. */
   readonly tools: Readonly<Record<string, string>>

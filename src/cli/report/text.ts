@@ -115,7 +115,7 @@ function layers({ layers, passes, skipped }: Report): string[] {
   for (const [reason, count] of reasons.slice(0, REASONS_SHOWN)) {
     const of = skipped.filter((layer) => layer.reason === reason).map(({ node, op }) => shortened(node || op, 40))
     const names = `${of.slice(0, 3).join(', ')}${of.length > 3 ? ', ...' : ''}`
-    lines.push(...wrapped(`left as they are, ${count}: ${safeName(reason)} (${names})`, '  '))
+    lines.push(...wrapped(`not quantized, ${count}: ${safeName(reason)} (${names})`, '  '))
   }
   if (reasons.length > REASONS_SHOWN) lines.push(`  and ${reasons.length - REASONS_SHOWN} more reasons`)
   return lines

@@ -33,7 +33,7 @@ export interface ReadSamplesOptions {
   /** Samples at most; chosen at random where there are more. */
   readonly limit?: number
   readonly seed?: number
-  /** Leaves out all others before the choice: what was held out from training. */
+  /** Restricts the choice to one part of the samples, such as those held out from training. */
   readonly part?: SampleParts
   readonly signal?: AbortSignal
   readonly progress?: (done: number, total: number) => void

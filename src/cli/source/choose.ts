@@ -79,7 +79,7 @@ function byName(models: readonly string[], label: string, file: string): string 
       `${label} holds several files "${safeName(wanted)}". Give its path:\n${listed([match, ...more])}`,
     )
   }
-  const there = models.length === 0 ? ' There is no .onnx file at all.' : ` There are:\n${listed(models)}`
+  const there = models.length === 0 ? ' It contains no .onnx file.' : ` There are:\n${listed(models)}`
   throw new UsageError(`${label} holds no model "${safeName(wanted)}".${there}`)
 }
 

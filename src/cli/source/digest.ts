@@ -8,7 +8,7 @@ import { piecesOf } from './pieces.ts'
  */
 export type FileDigest = { readonly kind: 'sha256' | 'git-sha1'; readonly hex: string }
 
-/** The digest that a hexadecimal name stands for by its length; undefined for anything else. */
+/** Parses a hexadecimal digest, whose kind follows from its length; undefined for anything else. */
 export function digestOfHex(hex: string | undefined): FileDigest | undefined {
   if (hex === undefined) return undefined
   if (/^[0-9a-f]{64}$/.test(hex)) return { kind: 'sha256', hex }
@@ -16,7 +16,7 @@ export function digestOfHex(hex: string | undefined): FileDigest | undefined {
   return undefined
 }
 
-/** Hashes a file from the disk, so that what is checked is what will be read. @throws VergeError cancelled */
+/** Hashes a file from the disk, because this is what later code reads. @throws VergeError cancelled */
 export async function hashFile(path: string, kind: FileDigest['kind'], signal?: AbortSignal): Promise<string> {
   const hash = createHash(kind === 'sha256' ? 'sha256' : 'sha1')
   if (kind === 'git-sha1') hash.update(`blob ${(await stat(path)).size}\0`)

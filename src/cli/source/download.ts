@@ -32,7 +32,7 @@ export interface Download {
   /** Expected digest and size, if known before the download. */
   readonly bytes?: number | undefined
   readonly digest?: FileDigest | undefined
-  /** Reads what the file has to be from the answer's headers, where it was not known. */
+  /** Reads the expected digest and size from the answer's headers, if they are not known. */
   readonly expect?: (answer: SourceResponse) => { readonly digest?: FileDigest } | undefined
   /** Called with answers of 400 and above, and others that bring no file. @throws the error to report */
   readonly refuse: (answer: SourceResponse) => Promise<never> | never
@@ -87,8 +87,8 @@ async function attempt(
   transfer: Transfer,
   { report, reached }: Pick<Reception, 'report' | 'reached'>,
 ): Promise<{ answer: SourceResponse | undefined; digest: FileDigest | undefined }> {
-  // A checksum decides in the end, so bytes of the same checksum go together whatever the servers call them. Without one
-  // only a strong ETag says that what is left to come belongs to what is there.
+  // A checksum decides in the end, so bytes of the same checksum go together whatever the servers call them. Without
+  // one only a strong ETag proves that the rest belongs to the stored part.
   const known = job.digest && `${job.digest.kind}:${job.digest.hex}`
   const validator = known ?? (await part.note())?.validator
   const have = await part.resume(validator)

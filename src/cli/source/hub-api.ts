@@ -173,7 +173,7 @@ export class HubApi {
     }
   }
 
-  /** What the hub's own answers say of a file; the store that it redirects to names files as it likes. */
+  /** Digest and size in the hub's own answer. The store behind a redirect uses other names. */
   #stated({ hops }: SourceResponse): { bytes?: number; digest?: FileDigest } {
     const own = hops.filter(({ url }) => url.origin === this.#settings.endpoint.origin)
     const first = (name: string): string | undefined =>

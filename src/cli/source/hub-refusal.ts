@@ -30,13 +30,11 @@ export function refusal(
     return new UsageError(`${what} is gated: accept its terms at ${page}, and set HF_TOKEN to your token. (${token}.)`)
   }
   if (code === 'RevisionNotFound') {
-    return new UsageError(
-      `hf:${repo} has no revision "${safeName(revision)}". Look at ${page}/commits for what there is.`,
-    )
+    return new UsageError(`hf:${repo} has no revision "${safeName(revision)}". See ${page}/commits for the revisions.`)
   }
   if (code === 'EntryNotFound') {
     return new UsageError(
-      `hf:${repo} has no file "${safeName(file ?? '')}" at ${safeName(revision)}. Look at ${page}/tree/main.`,
+      `hf:${repo} has no file "${safeName(file ?? '')}" at ${safeName(revision)}. See ${page}/tree/main for the files.`,
     )
   }
   if (answer.status === 401 || answer.status === 403) {
@@ -50,7 +48,7 @@ export function refusal(
     return new UsageError(
       file === undefined
         ? `The hub has no repository "${repo}" with a revision "${safeName(revision)}", or hides it. Check the name, and set HF_TOKEN if it is private.`
-        : `hf:${repo} has no file "${safeName(file)}" at ${safeName(revision)}. Look at ${page}/tree/main.`,
+        : `hf:${repo} has no file "${safeName(file)}" at ${safeName(revision)}. See ${page}/tree/main for the files.`,
     )
   }
   return new UsageError(`The hub answers with HTTP ${answer.status} for ${what}. Open ${page} in a browser.`)

@@ -11,7 +11,7 @@ export interface HubSettings {
   readonly offline: boolean
 }
 
-/** What the environment says of the hub. The token is bound to the endpoint's origin. @throws UsageError */
+/** Hub settings from the environment. The token is bound to the endpoint's origin. @throws UsageError */
 export function readHubSettings(env: OpenSourceOptions['env']): HubSettings {
   const text = env.HF_ENDPOINT?.trim() || DEFAULT_ENDPOINT
   const endpoint = URL.canParse(text) ? new URL(text) : undefined

@@ -93,7 +93,7 @@ class Repository {
     }
     if (this.#settings.offline) {
       throw new UsageError(
-        `hf:${repo}@${safeName(revision)} has not been fetched before, and HF_HUB_OFFLINE forbids to ask. Unset it.`,
+        `hf:${repo}@${safeName(revision)} is not in the cache, and HF_HUB_OFFLINE is set. Unset it to fetch the model.`,
       )
     }
     const info = await this.#api.info(this.#spec)
@@ -124,7 +124,7 @@ class Repository {
     const file = await this.#complete(listed, info)
     if (file.bytes > maxBytes) {
       throw new UsageError(
-        `${safeName(path)} of hf:${this.#spec.repo} has ${file.bytes} bytes; at most ${maxBytes} are taken.`,
+        `${safeName(path)} of hf:${this.#spec.repo} has ${file.bytes} bytes; the limit is ${maxBytes}.`,
       )
     }
     const target = join(this.#folder, 'snapshots', info.commit, ...path.split('/'))
@@ -133,7 +133,7 @@ class Repository {
     if (!(await this.#isRight(blob, file))) {
       if (this.#settings.offline) {
         throw new UsageError(
-          `${safeName(path)} of hf:${this.#spec.repo} has not been fetched, and HF_HUB_OFFLINE forbids it.`,
+          `${safeName(path)} of hf:${this.#spec.repo} is not in the cache, and HF_HUB_OFFLINE is set. Unset it to fetch the file.`,
         )
       }
       await this.#api.download(file, this.#spec, info.commit, blob, maxBytes)

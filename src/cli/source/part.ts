@@ -8,7 +8,7 @@ export interface PartNote {
   readonly validator: string
 }
 
-/** A file that is still coming: `<target>.part`, and `<target>.part.json` which says what it is a part of. */
+/** An incomplete file: `<target>.part`, and `<target>.part.json` with its source. */
 export class PartialFile {
   readonly path: string
   readonly #target: string

@@ -30,7 +30,7 @@ export function parseSpec(spec: string, endpoint: URL): Spec {
   const scheme = /^([a-z][a-z0-9+.-]+):\/\//i.exec(text)?.[1]
   if (scheme !== undefined) {
     throw new UsageError(
-      `"${safeName(scheme)}:" addresses are not known here. Give a path, an https address, or hf:org/name.`,
+      `"${safeName(scheme)}:" addresses are not supported. Give a path, an https address, or hf:org/name.`,
     )
   }
   return { kind: 'local', path: text }
@@ -43,10 +43,10 @@ function hubSpec(text: string): HubSpec {
 
 function checked(repo: string, revision: string, file?: string): HubSpec {
   if (!REPO.test(repo) || /\.\.|--|\.git$/.test(repo)) {
-    throw new UsageError(`"${safeName(repo)}" is no name of a repository. Write hf:org/name, or hf:org/name@revision.`)
+    throw new UsageError(`"${safeName(repo)}" is not a repository name. Write hf:org/name, or hf:org/name@revision.`)
   }
   if (!isInside(revision) || !/^[\w./+-]+$/.test(revision)) {
-    throw new UsageError(`"${safeName(revision)}" is no revision. Give a branch, a tag or a commit after "@".`)
+    throw new UsageError(`"${safeName(revision)}" is not a revision. Give a branch, a tag or a commit after "@".`)
   }
   return { kind: 'hub', repo, revision, ...(file !== undefined && { file }) }
 }

@@ -3,7 +3,7 @@ import { UsageError } from './command-line.ts'
 /** What `parseArgs` gives. */
 export type OptionValues = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>
 
-/** @throws UsageError where it is empty: what a shell makes of a variable that is not set */
+/** @throws UsageError if it is empty, as a shell expands an unset variable */
 export function text(values: OptionValues, name: string): string | undefined {
   const value = values[name]
   if (value === '') throw new UsageError(`--${name} is empty. Give it a value, or leave it out.`)

@@ -102,8 +102,7 @@ export async function locateError(options: LocateOptions): Promise<LocatedError>
 /** One sentence for a person. */
 export function describeLocated({ first, worst }: LocatedError): string {
   const name = ({ node, op, value }: ValueError): string => `"${safeName(node || value)}" (${op})`
-  if (worst.length === 0)
-    return 'Every value inside the graph agrees; the error comes with the conversion for the edge.'
+  if (worst.length === 0) return 'Every value inside the graph agrees; the conversion for the edge causes the error.'
   const most = worst.map((entry) => `${name(entry)} at ${entry.sqnrDb.toFixed(1)} dB`).join(', ')
   const begins = first ? `The error begins at ${name(first)}, at ${first.sqnrDb.toFixed(1)} dB. ` : ''
   return `${begins}The error grows most at ${most}.`

@@ -38,7 +38,7 @@ export interface PictureSize {
   readonly layout?: 'NCHW' | 'NHWC'
 }
 
-/** What the numbers of made-up inputs are. */
+/** The distribution of generated inputs. */
 export interface InputValues {
   /** How many values an integer input may have, by its name: see `inputBounds`. Others get 0 and 1. */
   readonly bounds?: ReadonlyMap<string, number>
@@ -201,7 +201,7 @@ function madeUp(
   const count = elementCount(shape)
   const { datatype, name } = spec
   if (datatype === null) {
-    throw new OnnxError('unsupported', `Input "${safeName(name)}" is not a tensor; give samples of your own.`, {
+    throw new OnnxError('unsupported', `Input "${safeName(name)}" is not a tensor. Give your own samples.`, {
       node: name,
     })
   }

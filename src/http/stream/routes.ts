@@ -73,7 +73,7 @@ async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly strin
   if (!allowedOrigin(c.req.header('origin'), c.req.url, deps.config.corsOrigins)) {
     throw new VergeError(
       'forbidden',
-      'Pages of this origin may not open streams here. The operator of Verge has to add it to CORS_ALLOW.',
+      'Pages of this origin may not open streams. The operator of Verge must add the origin to CORS_ALLOW.',
     )
   }
   assertOffered(offered)

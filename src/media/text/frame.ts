@@ -61,7 +61,7 @@ function special(value: unknown): FrameItem & { kind: 'special' } {
 }
 
 function typeOf({ type_id: typeId = 0 }: TokenizerConfig): number {
-  if (!isTokenId(typeId)) throw new Error('a template has a type_id that is no number')
+  if (!isTokenId(typeId)) throw new Error('a template has a type_id that is not a number')
   return typeId
 }
 

@@ -29,7 +29,7 @@ const SENTENCES: Readonly<Record<string, (fields: LogFields) => string>> = {
   origin_draining: () => 'Shutting down: finishing requests in progress',
   origin_stopped: ({ finished }) => (finished ? 'Ended' : 'Stopped. Requests that took too long were cancelled'),
   cache_disk_full: ({ free }) =>
-    `The disk of the cache is full (${binarySize(Number(free))} free): models that are not in it cannot be loaded. Make room, or choose another: --cache DIR`,
+    `The disk of the cache is full (${binarySize(Number(free))} free): models outside the cache cannot be loaded. Free some space, or choose another folder: --cache DIR`,
   cache_disk_small: ({ free, used, budget }) =>
     `The disk of the cache has less room than --cache-gb allows: ${binarySize(Number(free))} free beside ${binarySize(Number(used))}, of ${binarySize(Number(budget))}`,
   cache_dropped: ({ bytes: size }) => `Dropped ${binarySize(Number(size))} from the cache, which was full`,

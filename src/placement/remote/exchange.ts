@@ -87,7 +87,7 @@ async function attempt(
       return passed
     }
     // Credentials are never sent on to where a redirection leads.
-    if (status < 400) throw timeouts.fault('garbage', `answered with status ${status}, a redirection`)
+    if (status < 400) throw timeouts.fault('garbage', `answered with a redirect (status ${status})`)
     const { bytes, complete, rest } = await readAnswerBody(answer, timeouts, ERROR_BYTES)
     if (!complete) rest?.cancel(new Error('No more is read of an error.'))
     const response = classifyResponse({
