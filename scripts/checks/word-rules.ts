@@ -56,6 +56,35 @@ export function wordsInMessages(path: string, source: string): FoundWord[] {
   return wordsIn(messages)
 }
 
+/** Names that the glossary's words replaced, in any case and within longer names, and what to write in their place. */
+const RETIRED: readonly AvoidedWord[] = [
+  { pattern: /turnstile/i, instead: 'run queue' },
+  { pattern: /hearing|heard/i, instead: 'voice activity' },
+  { pattern: /workbench/i, instead: 'build context' },
+  { pattern: /stray/i, instead: 'differ' },
+  { pattern: /^mend|mend$/, instead: 'fix' },
+  { pattern: /^dear|dear$|afford/i, instead: 'cost, over the cost limit' },
+  { pattern: /(?:quant|token|normal)is(?:e|ed|er|es|ing|ation)/i, instead: 'quantize, tokenize, normalize' },
+  { pattern: /unauthoris/i, instead: 'unauthorized' },
+]
+
+/** Retired words in the names that a module declares or uses. @param path of the module: its own name counts too */
+export function wordsInNames(path: string, source: string): FoundWord[] {
+  const found: FoundWord[] = []
+  const seen = new Set<string>()
+  const note = (name: string, start: number): void => {
+    const retired = seen.has(name) ? undefined : RETIRED.find(({ pattern }) => pattern.test(name))
+    seen.add(name)
+    if (retired) found.push({ line: source.slice(0, start).split('\n').length, word: name, instead: retired.instead })
+  }
+  note(path.slice(path.lastIndexOf('/') + 1).replace(/\..*$/, ''), 0)
+  new Visitor({
+    Identifier: ({ name, start }) => note(name, start),
+    PrivateIdentifier: ({ name, start }) => note(name, start),
+  }).visit(parseSync(path, source).program)
+  return found
+}
+
 function wordsIn(text: string): FoundWord[] {
   const found = AVOIDED.flatMap(({ pattern, instead }) =>
     [...text.matchAll(pattern)].map((match) => ({

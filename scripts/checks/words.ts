@@ -1,7 +1,7 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { ROOT } from '../../src/cli/files/project.ts'
-import { type FoundWord, wordsInDocument, wordsInMessages } from './word-rules.ts'
+import { type FoundWord, wordsInDocument, wordsInMessages, wordsInNames } from './word-rules.ts'
 
 const MODULES = ['src', 'scripts', 'bench', 'synthetic']
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md']
@@ -28,13 +28,14 @@ for (const path of [...DOCUMENTS, ...documents.sort()]) await check(path, wordsI
 for (const folder of MODULES) {
   for (const path of (await filesIn(folder, '.ts')).sort()) {
     // The list itself.
-    if (path !== 'scripts/checks/word-rules.ts') await check(path, (source) => wordsInMessages(path, source))
+    if (path === 'scripts/checks/word-rules.ts') continue
+    await check(path, (source) => [...wordsInMessages(path, source), ...wordsInNames(path, source)])
   }
 }
 
 if (wrong.length > 0) {
   console.error(
-    `Words that messages and documents avoid (scripts/checks/word-rules.ts has the list):\n${wrong.join('\n')}`,
+    `Words that names, messages and documents avoid (scripts/checks/word-rules.ts has the list):\n${wrong.join('\n')}`,
   )
   process.exitCode = 1
 } else console.log(`Checked the words of ${checked} documents and modules.`)

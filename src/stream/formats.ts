@@ -59,20 +59,20 @@ const EACH_SIGN = 1 / 16
 export function areFloats(bytes: Uint8Array): boolean | undefined {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const exponents = new Set<number>()
-  let heard = 0
+  let loudSamples = 0
   let fits = 0
   let negative = 0
   for (let at = 0; at + 4 <= Math.min(bytes.length, MOST * 4); at += 4) {
     const word = view.getUint32(at, true)
     if (word << 1 === 0) continue
-    heard++
+    loudSamples++
     const exponent = (word >>> 23) & 0xff
     if (exponent < QUIETEST || exponent > LOUDEST) continue
     fits++
     exponents.add(exponent)
     if (word >>> 31 === 1) negative++
   }
-  if (heard < LEAST) return undefined
-  const bothSigns = Math.min(negative, fits - negative) >= heard * EACH_SIGN
-  return fits >= heard * NEARLY_ALL && exponents.size >= EXPONENTS && bothSigns
+  if (loudSamples < LEAST) return undefined
+  const bothSigns = Math.min(negative, fits - negative) >= loudSamples * EACH_SIGN
+  return fits >= loudSamples * NEARLY_ALL && exponents.size >= EXPONENTS && bothSigns
 }

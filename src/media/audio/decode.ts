@@ -18,8 +18,8 @@ type Wanted = Pick<AudioSettings, 'sampleRate' | 'samples' | 'normalize'>
  * @throws invalid_audio, empty_input, input_too_large
  */
 export function audioLength(bytes: Uint8Array, settings: Wanted, limits: AudioLimits): number {
-  const heard = heardOf(parseWav(bytes), settings, limits)
-  return settings.samples ?? heard
+  const length = usedLength(parseWav(bytes), settings, limits)
+  return settings.samples ?? length
 }
 
 /**
@@ -34,17 +34,17 @@ export function* decodingAudio(
 ): Work<Float32Array> {
   const { sampleRate, samples, normalize } = settings
   const wav = parseWav(bytes)
-  const heard = heardOf(wav, settings, limits)
-  const result = yield* resampling(wav, sampleRate, meter, heard)
+  const length = usedLength(wav, settings, limits)
+  const result = yield* resampling(wav, sampleRate, meter, length)
   if (normalize) standardize(result)
-  if (samples === undefined || samples === heard) return result
+  if (samples === undefined || samples === length) return result
   const padded = new Float32Array(samples)
   padded.set(result)
   return padded
 }
 
 /** Samples of a sound that a model hears at its own rate; none of them is silence that is added. */
-function heardOf(wav: Wav, { sampleRate, samples }: Wanted, limits: AudioLimits): number {
+function usedLength(wav: Wav, { sampleRate, samples }: Wanted, limits: AudioLimits): number {
   const { audioSeconds, inputElements } = limits
   if (wav.frames === 0) throw new VergeError('empty_input', 'The audio has no samples. Send a recording.')
   if (wav.frames > audioSeconds * wav.sampleRate) {
@@ -56,15 +56,15 @@ function heardOf(wav: Wav, { sampleRate, samples }: Wanted, limits: AudioLimits)
     )
   }
   const whole = resampledLength(wav.frames, wav.sampleRate, sampleRate)
-  const heard = Math.min(whole, samples ?? whole)
-  if (Math.max(heard, samples ?? 0) > inputElements) {
+  const length = Math.min(whole, samples ?? whole)
+  if (Math.max(length, samples ?? 0) > inputElements) {
     throw new VergeError(
       'input_too_large',
-      `The audio has ${heard} samples at the ${sampleRate} Hz of this model; the limit is ${inputElements}. Send it in pieces.`,
-      { details: { samples: heard, limit_samples: inputElements } },
+      `The audio has ${length} samples at the ${sampleRate} Hz of this model; the limit is ${inputElements}. Send it in pieces.`,
+      { details: { samples: length, limit_samples: inputElements } },
     )
   }
-  return heard
+  return length
 }
 
 /** What transformers adds to the variance, so that silence stays finite. */

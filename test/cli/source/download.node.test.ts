@@ -75,8 +75,8 @@ describe('a download', () => {
     storeAnswers((usual) => ({ ...usual, stallAfter: 1 << 20 }))
     const module = pathToFileURL(join(import.meta.dirname, '../../../src/cli/source/source.ts')).href
     const { cacheDir, env } = source.options
-    const script = `import { openSource } from ${JSON.stringify(module)}
-      await openSource('hf:org/name', ${JSON.stringify({ cacheDir, env })})`
+    const script = `import { openModelSource } from ${JSON.stringify(module)}
+      await openModelSource('hf:org/name', ${JSON.stringify({ cacheDir, env })})`
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: 'inherit' })
     const exited = once(child, 'exit')
     const sizes = async (): Promise<number[]> => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { wordsInDocument, wordsInMessages } from '../../../scripts/checks/word-rules.ts'
+import { wordsInDocument, wordsInMessages, wordsInNames } from '../../../scripts/checks/word-rules.ts'
 
 const words = (found: readonly { line: number; word: string }[]) => found.map(({ line, word }) => `${line} ${word}`)
 
@@ -26,5 +26,16 @@ const c = "it's dear to all"`
   it('are not looked for in comments, names and paths', () => {
     const source = "// Nobody asks.\nimport { mend } from './stray.ts'\nexport const nobody = mend('too-dear')"
     expect(wordsInMessages('src/a.ts', source)).toEqual([])
+  })
+
+  it('are found in the names of a module and of its file, once each, and not in its texts', () => {
+    const source = "// A turnstile.\nconst quantisedBytes = 'stray'\nclass Turnstile {\n  #unmend = quantisedBytes\n}"
+    expect(words(wordsInNames('src/even-stray.ts', source))).toEqual([
+      '1 even-stray',
+      '2 quantisedBytes',
+      '3 Turnstile',
+      '4 unmend',
+    ])
+    expect(wordsInNames('src/a.ts', 'const amendment = quantize(strided)')).toEqual([])
   })
 })
