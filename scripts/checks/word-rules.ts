@@ -18,6 +18,9 @@ const AVOIDED: readonly AvoidedWord[] = [
   { pattern: /\b(?:go|goes|went|going)\s+on\b/gi, instead: 'continue, forward' },
   { pattern: /\bhearing\b/gi, instead: 'voice activity' },
   { pattern: /\b(?:thereof|whereupon|herewith|forthwith)\b/gi, instead: 'a sentence of its own' },
+  { pattern: /\banew\b/gi, instead: 'again' },
+  { pattern: /\b[Ii]ts operator has to\b/g, instead: 'say what to do: Push the model again ...' },
+  { pattern: /\bno URL is ever\b/gi, instead: 'Verge does not fetch URLs' },
 ]
 
 /** An avoided word where it stands. */

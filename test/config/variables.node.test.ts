@@ -71,7 +71,7 @@ describe('the schema of the configuration', () => {
 
   it('says how a variable is called now, and reads nothing of its former name', () => {
     expect(messageOf({ CORS_ORIGINS: '*', LOG_SAMPLE_RATE: '2' })).toBe(
-      "The Worker's configuration is wrong. LOG_SAMPLE_RATE: must be a number from 0 to 1; CORS_ORIGINS: is now called CORS_ALLOW; rename it.",
+      "The Worker's configuration is invalid. LOG_SAMPLE_RATE: must be a number from 0 to 1; CORS_ORIGINS: is now called CORS_ALLOW; rename it.",
     )
     expect(messageOf({ CORS_ALLOW: '*' })).toBe('accepted')
   })

@@ -115,7 +115,7 @@ describe('ORIGINS', () => {
 
   it('says nothing of a text that is not JSON', () => {
     expect(messageOf(() => parseOrigins('[{"key": hunter2}]', LIMITS))).toBe(
-      "The Worker's configuration is wrong. ORIGINS: is not JSON.",
+      "The Worker's configuration is invalid. ORIGINS: is not JSON.",
     )
     expect(messageOf(() => parseOrigins('{"fra": {}}', LIMITS))).toContain('ORIGINS: must be a list of origins')
   })

@@ -70,7 +70,7 @@ async function reach(
     return { check: fail(area, `${visitor.origin} redirects to ${to}`, `Use that address: --url ${to}`) }
   }
   if (fieldOf(index.json, 'name') !== 'verge') {
-    const isVerge = index.headers.get(REQUEST_ID_HEADER) !== null || /configuration is wrong/.test(index.text)
+    const isVerge = index.headers.get(REQUEST_ID_HEADER) !== null || /configuration is invalid/.test(index.text)
     const fix =
       index.status >= 500 || isVerge ? remedyFor(index) : 'Another program or site answers at this address. Check it.'
     return { check: fail(area, `${visitor.origin} is not Verge: ${gist(index)}`, fix) }
