@@ -221,3 +221,13 @@ export function notATensor(name: string): VergeError {
     { details: { output: name } },
   )
 }
+
+/** Bytes of memory that tensors' elements take; of texts, those of their UTF-16 units. */
+export function bytesHeld(tensors: Tensors): number {
+  let bytes = 0
+  for (const { datatype, data } of tensors.values()) {
+    if (datatype === 'BYTES') for (const text of data) bytes += 2 * text.length
+    else bytes += data.byteLength
+  }
+  return bytes
+}

@@ -1,18 +1,14 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import type { VergeFailure, VergeFile, VergeTensors } from '../client/rpc-types.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
-import type { Tensors } from '../core/tensors.ts'
+import { bytesHeld, type Tensors } from '../core/tensors.ts'
 import { shownTo } from '../inference/access.ts'
 import { STATUS } from '../protocols/status.ts'
 import { RawAnswer } from '../tasks/task.ts'
 
 /** Tensors as they cross the binding. @throws unsupported_output if they are more than a message may hold */
 export function tensorsAnswer({ model, version }: Manifest, outputs: Tensors, maxBytes: number): VergeTensors {
-  let bytes = 0
-  for (const { datatype, data } of outputs.values()) {
-    if (datatype === 'BYTES') for (const text of data) bytes += 2 * text.length
-    else bytes += data.byteLength
-  }
+  const bytes = bytesHeld(outputs)
   if (bytes > maxBytes) throw tooMuch(bytes, maxBytes)
   return {
     model,

@@ -1,4 +1,5 @@
-import type { Blob } from '../catalog/manifest.ts'
+import type { Blob, Manifest } from '../catalog/manifest.ts'
+import { VergeError } from '../core/errors.ts'
 import { LruMap } from '../core/lru.ts'
 import { SingleFlight, type SingleFlightOptions } from '../sessions/single-flight.ts'
 import type { RunContext } from './serving.ts'
@@ -26,9 +27,24 @@ export class FileCache {
     this.#reads = new SingleFlight(options)
   }
 
-  /** `kind` names what `parse` makes of the bytes, so that two readers of one file do not get each other's. */
-  async get<T>(blob: Blob, kind: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T> {
-    const key = `${blob.sha256}/${kind}`
+  /**
+   * A file of a model, parsed. The key has its name too: it says what `parse` makes of the bytes, so that two readers of
+   * the same bytes do not get each other's.
+   * @throws manifest_invalid where the manifest has no file of the name
+   */
+  async get<T>(
+    { files = {}, model }: Pick<Manifest, 'files' | 'model'>,
+    name: string,
+    parse: (bytes: Uint8Array) => T,
+    context: RunContext,
+  ): Promise<T> {
+    const blob = Object.hasOwn(files, name) ? files[name] : undefined
+    if (blob === undefined) {
+      throw new VergeError('manifest_invalid', `Model "${model}" lacks the file "${name}". Push it again.`, {
+        details: { model, file: name },
+      })
+    }
+    const key = `${blob.sha256}/${name}`
     let file = this.#files.get(key)
     if (!file) {
       file = await this.#reads.run(

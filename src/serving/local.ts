@@ -5,7 +5,7 @@ import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import { type CatalogReader, chooseLive } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
-import type { Tensors } from '../core/tensors.ts'
+import { bytesHeld, type Tensors } from '../core/tensors.ts'
 import {
   assertWithinCostLimit,
   costOf,
@@ -153,27 +153,16 @@ export class LocalServing implements Serving {
     const cost = this.#costOf(model, artifact, [inputs], context)
     this.#assertFit(artifact, [inputs])
     if (context.ledger !== undefined) context.ledger.cost += cost
-    const { backlog, results } = this.#options
+    const { backlog, place, results, sessions } = this.#options
+    const request = { ...this.#session(model, artifact), runBytes: runFootprint(artifact, elementsOf(inputs)) }
     // Answers from the cache need no share of the engine.
-    const result = await results.through({ model, artifact, inputs, outputs, cost }, context, () => {
-      const run = () => this.#run(model, artifact, inputs, outputs, context)
-      return backlog === undefined ? run() : backlog.run(context.signal, cost, bytesOf(inputs), run)
+    const result = await results.through({ model, artifact, inputs, outputs, cost }, context, async () => {
+      const run = () => sessions.run(request, context, inputs, outputs)
+      const made = await (backlog === undefined ? run() : backlog.run(context.signal, cost, bytesHeld(inputs), run))
+      return { ...made, artifact, place }
     })
     if (result.start === 'cached') backlog?.spend(context.signal, cost)
     return result
-  }
-
-  async #run(
-    model: ResolvedModel,
-    artifact: Artifact,
-    inputs: Tensors,
-    outputs: readonly string[] | undefined,
-    context: RunContext,
-  ): Promise<RunResult> {
-    const { place, sessions } = this.#options
-    const request = { ...this.#session(model, artifact), runBytes: runFootprint(artifact, elementsOf(inputs)) }
-    const { outputs: result, start, timings } = await sessions.run(request, context, inputs, outputs)
-    return { outputs: result, artifact, place, start, timings }
   }
 
   async generate(
@@ -234,19 +223,8 @@ export class LocalServing implements Serving {
     }
   }
 
-  async file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T> {
-    const files = model.manifest.files ?? {}
-    const blob = Object.hasOwn(files, name) ? files[name] : undefined
-    if (!blob) {
-      throw new VergeError(
-        'manifest_invalid',
-        `Model "${model.manifest.model}" lacks the file "${name}". Push it again.`,
-        {
-          details: { model: model.manifest.model, file: name },
-        },
-      )
-    }
-    return this.#options.files.get(blob, name, parse, context)
+  file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T> {
+    return this.#options.files.get(model.manifest, name, parse, context)
   }
 
   async ready(model: ResolvedModel): Promise<boolean> {
@@ -332,15 +310,6 @@ export class LocalServing implements Serving {
       { details: { model: manifest.model } },
     )
   }
-}
-
-function bytesOf(inputs: Tensors): number {
-  let bytes = 0
-  for (const { datatype, data } of inputs.values()) {
-    if (datatype === 'BYTES') for (const text of data) bytes += 2 * text.length
-    else bytes += data.byteLength
-  }
-  return bytes
 }
 
 /** Artifacts for a place, best first. An origin's engine runs those for other places too. */

@@ -5,7 +5,7 @@ import { gunzip } from 'node:zlib'
 import type { Manifest } from '../../catalog/manifest.ts'
 import { isVergeError, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
-import type { Tensors } from '../../core/tensors.ts'
+import { bytesHeld, type Tensors } from '../../core/tensors.ts'
 import { isOnnxError } from '../../onnx/errors.ts'
 import type { Sample } from '../../quantize/types.ts'
 import { audioClassification } from '../../tasks/audio-classification.ts'
@@ -20,7 +20,7 @@ import { folderItems } from './folder.ts'
 import { idxImages, isIdx } from './idx.ts'
 import { badSamples, type Content, choose, type Item, type Items, type SampleParts } from './items.ts'
 import { jsonLines, plainLines, requests } from './lines.ts'
-import { bytesOf, tensorsFromFiles, tensorsFromRequest } from './tensors.ts'
+import { tensorsFromFiles, tensorsFromRequest } from './tensors.ts'
 
 /** Facts about a model before packing: the settings of its task, and its inputs. */
 export type ModelFacts = Pick<Manifest, 'model' | 'version' | 'inputs' | 'outputs'> &
@@ -64,7 +64,7 @@ export async function readSamples(spec: string, options: ReadSamplesOptions): Pr
   for (const [index, item] of chosen.entries()) {
     signal?.throwIfAborted()
     const sample = await sampleOf(item, toTensors, manifest)
-    bytes += bytesOf(sample.inputs)
+    bytes += bytesHeld(sample.inputs)
     if (bytes > MAX_SAMPLE_BYTES) {
       throw badSamples(item.where, `${index + 1} samples take more than ${MAX_SAMPLE_BYTES} bytes. Use fewer samples.`)
     }

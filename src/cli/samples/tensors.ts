@@ -68,13 +68,3 @@ export function tensorFromFile(bytes: Uint8Array, file: string): { readonly name
   const data = new ARRAY_TYPES[datatype](raw.buffer, 0, elementCount(shape))
   return { name: proto.name, value: { datatype, shape, data } as unknown as Tensor }
 }
-
-/** Bytes that tensors hold in memory. */
-export function bytesOf(tensors: Tensors): number {
-  let bytes = 0
-  for (const { datatype, data } of tensors.values()) {
-    if (datatype === 'BYTES') for (const text of data) bytes += 2 * text.length
-    else bytes += data.length * ELEMENT_BYTES[datatype]
-  }
-  return bytes
-}
