@@ -2,7 +2,6 @@ import * as z from 'zod'
 import type { Limits } from '../../core/limits.ts'
 import {
   ARRAY_TYPES,
-  ELEMENT_BYTES,
   elementCount,
   type Tensor,
   type TensorSpec,
