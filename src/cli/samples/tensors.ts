@@ -1,13 +1,6 @@
 import * as z from 'zod'
 import type { Limits } from '../../core/limits.ts'
-import {
-  ARRAY_TYPES,
-  elementCount,
-  type Tensor,
-  type TensorSpec,
-  type Tensors,
-  tensor,
-} from '../../core/tensors.ts'
+import { ARRAY_TYPES, elementCount, type Tensor, type TensorSpec, type Tensors, tensor } from '../../core/tensors.ts'
 import { validate } from '../../core/validation.ts'
 import { datatypeOf } from '../../engine/ort/marshal.ts'
 import { decodeTensor } from '../../onnx/codec.ts'
