@@ -51,7 +51,9 @@ export function parseCommand<const T extends Options>(
   options: T,
   { operands = true }: { readonly operands?: boolean } = {},
 ) {
-  return parseArgs({ args: [...args], options, allowPositionals: operands, allowNegative: true })
+  // Node would read an option that is itself called "no-models" as the negation of "models".
+  const allowNegative = !Object.keys(options).some((name) => name.startsWith('no-'))
+  return parseArgs({ args: [...args], options, allowPositionals: operands, allowNegative })
 }
 
 /** The single positional argument of a command. @throws UsageError if there is not exactly one */
