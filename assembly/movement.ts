@@ -1,0 +1,162 @@
+// Moving elements: strided copies (transpose, slice, concat, expand, pad), gather.
+
+/** Copies a box of six axes, the outermost first. `size` is 4 or 1; strides are in elements and may be negative or 0. */
+export function copy(
+  x: usize, out: usize, size: i32,
+  d0: i32, d1: i32, d2: i32, d3: i32, d4: i32, d5: i32,
+  s0: i32, s1: i32, s2: i32, s3: i32, s4: i32, s5: i32,
+  t0: i32, t1: i32, t2: i32, t3: i32, t4: i32, t5: i32,
+): void {
+  for (let i0 = 0; i0 < d0; i0++) {
+    for (let i1 = 0; i1 < d1; i1++) {
+      for (let i2 = 0; i2 < d2; i2++) {
+        for (let i3 = 0; i3 < d3; i3++) {
+          const from = x + (i0 * s0 + i1 * s1 + i2 * s2 + i3 * s3) * size;
+          const to = out + (i0 * t0 + i1 * t1 + i2 * t2 + i3 * t3) * size;
+          copyPlane(from, to, size, d4, d5, s4, s5, t4, t5);
+        }
+      }
+    }
+  }
+}
+
+export function copyPlane(x: usize, out: usize, size: i32, d4: i32, d5: i32, s4: i32, s5: i32, t4: i32, t5: i32): void {
+  if (s5 == 1 && t5 == 1) {
+    for (let i = 0; i < d4; i++, x += s4 * size, out += t4 * size) memory.copy(out, x, <usize>(d5 * size));
+  } else if (size == 4 && s4 == 1 && t5 == 1) {
+    // A transpose: four by four.
+    let i = 0;
+    const row = <usize>(s5 << 2), to = <usize>(t4 << 2);
+    for (; i + 4 <= d4; i += 4) {
+      let p = x + (<usize>i << 2), q = out + <usize>i * to, j = 0;
+      for (; j + 4 <= d5; j += 4, q += 16) {
+        const r0 = v128.load(p), r1 = v128.load(p + row), r2 = v128.load(p + row * 2), r3 = v128.load(p + row * 3);
+        p += row * 4;
+        const u0 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5), u1 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
+        const u2 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7), u3 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
+        v128.store(q, v128.shuffle<i64>(u0, u1, 0, 2));
+        v128.store(q + to, v128.shuffle<i64>(u0, u1, 1, 3));
+        v128.store(q + to * 2, v128.shuffle<i64>(u2, u3, 0, 2));
+        v128.store(q + to * 3, v128.shuffle<i64>(u2, u3, 1, 3));
+      }
+      for (; j < d5; j++, p += row, q += 4) {
+        for (let l = 0; l < 4; l++) store<i32>(q + <usize>l * to, load<i32>(p + (<usize>l << 2)));
+      }
+    }
+    for (; i < d4; i++) {
+      for (let j = 0; j < d5; j++) store<i32>(out + <usize>i * to + (<usize>j << 2), load<i32>(x + (<usize>i << 2) + <usize>j * row));
+    }
+  } else {
+    for (let i = 0; i < d4; i++) {
+      let p = x + i * s4 * size, q = out + i * t4 * size;
+      for (let j = 0; j < d5; j++, p += s5 * size, q += t5 * size) {
+        if (size == 4) store<i32>(q, load<i32>(p));
+        else store<u8>(q, load<u8>(p));
+      }
+    }
+  }
+}
+
+export function fill32(out: usize, n: i32, bits: i32): void {
+  const v = i32x4.splat(bits);
+  let i = 0;
+  for (; i + 4 <= n; i += 4, out += 16) v128.store(out, v);
+  for (; i < n; i++, out += 4) store<i32>(out, bits);
+}
+
+export function fill8(out: usize, n: i32, value: i32): void {
+  memory.fill(out, <u8>value, n);
+}
+
+export function iota(out: usize, n: i32, start: i32, step: i32): void {
+  for (let i = 0; i < n; i++, out += 4, start += step) store<i32>(out, start);
+}
+
+/**
+ * Takes slices of `bytes` from the middle axis (of `axis` slices) of O blocks, by n ids; negative ids count from the end.
+ * @returns -1, or the place of the first id that is out of range; nothing is read for it
+ */
+export function gather(x: usize, ids: usize, out: usize, O: i32, axis: i32, n: i32, bytes: i32): i32 {
+  for (let i = 0; i < n; i++) {
+    const id = load<i32>(ids + (<usize>i << 2));
+    if (id < -axis || id >= axis) return i;
+  }
+  for (let o = 0; o < O; o++) {
+    for (let i = 0; i < n; i++, out += bytes) {
+      let id = load<i32>(ids + (<usize>i << 2));
+      if (id < 0) id += axis;
+      const from = x + <usize>id * <usize>bytes;
+      if (bytes == 4) store<i32>(out, load<i32>(from));
+      else memory.copy(out, from, bytes);
+    }
+    x += <usize>axis * <usize>bytes;
+  }
+  return -1;
+}
+
+/** Elements along the middle axis of [O, A, I] by ids of out's shape [O, n, I]. @returns as `gather` */
+export function gatherElements(x: usize, ids: usize, out: usize, O: i32, A: i32, n: i32, I: i32, size: i32): i32 {
+  const all = O * n * I;
+  for (let i = 0; i < all; i++) {
+    const id = load<i32>(ids + (<usize>i << 2));
+    if (id < -A || id >= A) return i;
+  }
+  for (let o = 0; o < O; o++) {
+    for (let j = 0; j < n; j++) {
+      for (let i = 0; i < I; i++, ids += 4, out += size) {
+        let id = load<i32>(ids);
+        if (id < 0) id += A;
+        const from = x + <usize>(((o * A + id) * I + i) * size);
+        if (size == 4) store<i32>(out, load<i32>(from));
+        else store<u8>(out, load<u8>(from));
+      }
+    }
+  }
+  return -1;
+}
+
+/** Rows of a table of half floats, or of bytes with a scale a row, widened. @returns as `gather` */
+export function gatherRows(table: usize, scales: usize, ids: usize, out: usize, rows: i32, n: i32, D: i32, byRow: i32): i32 {
+  for (let i = 0; i < n; i++) {
+    const id = load<i32>(ids + (<usize>i << 2));
+    if (id < -rows || id >= rows) return i;
+  }
+  for (let i = 0; i < n; i++) {
+    let id = load<i32>(ids + (<usize>i << 2));
+    if (id < 0) id += rows;
+    if (scales != 0) {
+      let p = table + <usize>id * <usize>D;
+      if (byRow) {
+        const scale = load<f32>(scales + (<usize>id << 2));
+        for (let d = 0; d < D; d++, p++, out += 4) store<f32>(out, <f32>load<i8>(p) * scale);
+      } else {
+        for (let d = 0, s = scales; d < D; d++, p++, s += 4, out += 4) store<f32>(out, <f32>load<i8>(p) * load<f32>(s));
+      }
+    } else {
+      let p = table + <usize>id * (<usize>D << 1);
+      for (let d = 0; d < D; d++, p += 2, out += 4) store<f32>(out, half(load<u16>(p)));
+    }
+  }
+  return -1;
+}
+
+function half(h: u32): f32 {
+  const rest = (h & 0x7fff) << 13;
+  let bits = reinterpret<u32>(reinterpret<f32>(rest) * reinterpret<f32>(0x77800000));
+  if (rest >= 0x0f800000) bits |= 0x7f800000;
+  return reinterpret<f32>(bits | ((h & 0x8000) << 16));
+}
+
+/** i32 running sums along the middle axis of [O, R, I]. */
+export function cumulativeI32(x: usize, out: usize, O: i32, R: i32, I: i32): void {
+  for (let o = 0; o < O; o++) {
+    for (let i = 0; i < I; i++) {
+      let sum = 0;
+      for (let r = 0; r < R; r++) {
+        const at = <usize>((o * R + r) * I + i) << 2;
+        sum += load<i32>(x + at);
+        store<i32>(out + at, sum);
+      }
+    }
+  }
+}
