@@ -1,4 +1,4 @@
-import { throwIfAborted } from '../core/errors.ts'
+import { throwIfAborted, VergeError } from '../core/errors.ts'
 import type { Clock, RunCounter } from '../core/runtime.ts'
 import { wokenOrLate } from '../core/work.ts'
 
@@ -8,6 +8,8 @@ interface Waiter {
   readonly rank: number
   /** When this place came first in the queue; its owner has `leaseMs` from then to begin. */
   firstSince: number | undefined
+  /** Its work has begun and pauses: nobody is put in front of it. */
+  running: boolean
 }
 
 export interface RunQueueOptions {
@@ -73,6 +75,42 @@ export class RunQueue {
 
   /** Runs `work` when its turn has come. @throws cancelled, deadline_exceeded, and what `work` throws */
   async run<T>(signal: AbortSignal, work: () => T, queued: QueuedRun = {}): Promise<T> {
+    return this.#take(signal, queued, () => work())
+  }
+
+  /**
+   * As `run`, for work that lets the event loop turn while it goes on, and keeps its turn: others wait until it is done. Work
+   * that was killed in a pause loses its turn after `leaseMs`, as does one that comes back from a pause later than that.
+   * @throws what `run` throws; `pause` throws cancelled, deadline_exceeded, and session_lost where the turn was lost
+   */
+  async runWithPauses<T>(
+    signal: AbortSignal,
+    work: (pause: () => Promise<void>) => Promise<T>,
+    queued: QueuedRun = {},
+  ): Promise<T> {
+    return this.#take(signal, queued, async (waiter) => {
+      waiter.running = true
+      try {
+        return await work(() => this.#pause(waiter, signal))
+      } finally {
+        waiter.running = false
+      }
+    })
+  }
+
+  async #pause(waiter: Waiter, signal: AbortSignal): Promise<void> {
+    waiter.firstSince = this.#clock.now()
+    await this.#clock.sleep(0, signal)
+    if (this.#queue[0] !== waiter) {
+      throw new VergeError('session_lost', 'The run took too long between two steps and lost its turn; ask again.', {
+        retryAfter: 1,
+      })
+    }
+    waiter.firstSince = this.#clock.now()
+    this.#spent = 0
+  }
+
+  async #take<T>(signal: AbortSignal, queued: QueuedRun, work: (waiter: Waiter) => T | Promise<T>): Promise<T> {
     const { cost = Number.POSITIVE_INFINITY, request, runsBefore = -1 } = queued
     throwIfAborted(signal)
     let waiter = this.#join(request)
@@ -88,7 +126,7 @@ export class RunQueue {
             await this.#clock.sleep(0, signal)
             this.#spent = 0
           }
-          if (this.#queue[0] === waiter) return this.#run(work, cost, request)
+          if (this.#queue[0] === waiter) return await this.#run(() => work(waiter), cost, request)
         } else {
           await wokenOrLate(waiter, this.#clock, signal)
         }
@@ -98,13 +136,13 @@ export class RunQueue {
     }
   }
 
-  #run<T>(work: () => T, cost: number, request: AbortSignal | undefined): T {
+  async #run<T>(work: () => T | Promise<T>, cost: number, request: AbortSignal | undefined): Promise<T> {
     this.#spent += cost
     const share = Number.isFinite(cost) ? cost : UNKNOWN_COST
     if (request !== undefined) this.#ranks.set(request, this.#rankOf(request) + share)
     this.#virtualTime += share / this.#queue.length
     try {
-      return work()
+      return await work()
     } finally {
       this.#runs.finished++
     }
@@ -119,8 +157,8 @@ export class RunQueue {
   }
 
   #join(request: AbortSignal | undefined): Waiter {
-    const waiter: Waiter = { wake: () => {}, rank: this.#rankOf(request), firstSince: undefined }
-    const before = this.#queue.findIndex(({ rank }) => rank > waiter.rank)
+    const waiter: Waiter = { wake: () => {}, rank: this.#rankOf(request), firstSince: undefined, running: false }
+    const before = this.#queue.findIndex(({ rank, running }) => !running && rank > waiter.rank)
     const [first] = this.#queue
     this.#queue.splice(before < 0 ? this.#queue.length : before, 0, waiter)
     // Who was first begins to wait again: its lease is for the time that it is first.

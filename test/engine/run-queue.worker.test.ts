@@ -43,6 +43,62 @@ describe('a run queue', () => {
     expect(await Promise.all(outcomes)).toEqual(['cancelled', 'cancelled', 2])
   })
 
+  it('keeps the turn of work that pauses, whatever its rank, and lets the event loop turn', async () => {
+    const clock = new ManualClock()
+    const queue = new RunQueue({ clock, leaseMs: 1000 })
+    const order: string[] = []
+    const dear = testContext().signal
+    // This request has had more than its share: any other that comes goes before what it asks for next.
+    const spent = queue.run(dear, () => 'spent', { cost: 1_000, request: dear })
+    const beside = queue.run(testContext().signal, () => 'beside', { cost: 1 })
+    await clock.advance(300)
+    await Promise.all([spent, beside])
+    const other = testContext().signal
+    let next: Promise<number> | undefined
+    const long = queue.runWithPauses(
+      dear,
+      async (pause) => {
+        for (const part of ['a', 'b', 'c']) {
+          order.push(part)
+          next ??= queue.run(other, () => order.push('next'), { cost: 1, request: other })
+          await pause()
+        }
+        return 'long'
+      },
+      { cost: 10, request: dear },
+    )
+    await clock.advance(300)
+    expect(await long).toBe('long')
+    await next
+    expect(order).toEqual(['a', 'b', 'c', 'next'])
+    expect(queue.waiting).toBe(0)
+  })
+
+  it('gives the turn of work that was killed in a pause to the next, and tells work that comes back too late', async () => {
+    const clock = new ManualClock()
+    let held: (() => void) | undefined
+    const sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
+      held === undefined ? clock.sleep(ms, signal) : new Promise((resolve) => (held = resolve))
+    const queue = new RunQueue({
+      clock: { ...clock, now: () => clock.now(), sleep, after: clock.after.bind(clock) },
+      leaseMs: 1000,
+    })
+    const late = queue.runWithPauses(testContext().signal, async (pause) => {
+      held = () => {}
+      await pause()
+    })
+    const outcome = late.catch((error) => error.code)
+    await clock.advance(10)
+    const resume = held as unknown as () => void
+    held = undefined
+    const next = queue.run(testContext().signal, () => 'next')
+    await clock.advance(2_000)
+    expect(await next).toBe('next')
+    resume()
+    expect(await outcome).toBe('session_lost')
+    expect(queue.waiting).toBe(0)
+  })
+
   it('passes over a request that was killed while it waited for its turn', async () => {
     const clock = new ManualClock()
     // The killed request's timers never fire; everyone else's do.

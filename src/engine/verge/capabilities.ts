@@ -1,0 +1,17 @@
+/** `i32x4.relaxed_dot_i8x16_i7x16_add_s` of three zeros, in the smallest module that holds it. */
+const PROBE = Uint8Array.of(
+  ...[0x00, 0x61, 0x73, 0x6d, 0x01, 0x00, 0x00, 0x00],
+  // One type: nothing in, a vector out; one function of it.
+  ...[0x01, 0x05, 0x01, 0x60, 0x00, 0x01, 0x7b, 0x03, 0x02, 0x01, 0x00],
+  // Its code: the same zero three times, then the dot.
+  ...[0x0a, 0x13, 0x01, 0x11, 0x00],
+  ...[0x41, 0x00, 0xfd, 0x11, 0x41, 0x00, 0xfd, 0x11, 0x41, 0x00, 0xfd, 0x11],
+  ...[0xfd, 0x93, 0x02, 0x0b],
+)
+
+/** Whether the runtime has relaxed SIMD. */
+export function hasRelaxedSimd(): boolean {
+  // Cloudflare's types leave it out.
+  const { validate } = WebAssembly as unknown as { readonly validate: (bytes: Uint8Array) => boolean }
+  return validate(PROBE)
+}

@@ -1,0 +1,15 @@
+import { CONVOLUTIONS } from './convolution.ts'
+import { ELEMENTWISE } from './elementwise.ts'
+import { MOVEMENT } from './movement.ts'
+import { NORMS } from './norm.ts'
+import type { Operator } from './operator.ts'
+import { PRODUCTS } from './product.ts'
+
+/** Every operator of a plan, in the order of the documents' table. */
+export const OPERATORS: readonly Operator[] = [...PRODUCTS, ...CONVOLUTIONS, ...NORMS, ...ELEMENTWISE, ...MOVEMENT]
+
+const BY_NAME: ReadonlyMap<string, Operator> = new Map(OPERATORS.map((operator) => [operator.name, operator]))
+
+export function operatorNamed(name: string): Operator | undefined {
+  return BY_NAME.get(name)
+}

@@ -1,0 +1,176 @@
+import { isVergeError, VergeError } from '../../core/errors.ts'
+import type { Signature, Tensor, Tensors } from '../../core/tensors.ts'
+import { selectInputs, selectOutputs } from '../../core/tensors.ts'
+import { runCost, runTooLarge } from '../costs.ts'
+import type { ArtifactInfo, RunOptions, Session } from '../engine.ts'
+import type { RunQueue } from '../run-queue.ts'
+import { UNIT_WORK } from './cost.ts'
+import type { Block } from './memory.ts'
+import type { Frame } from './ops/operator.ts'
+import type { Plan } from './plan.ts'
+import { bindPlan, type Program, type ProgramStep } from './program.ts'
+import type { Runtime } from './runtime.ts'
+import { bindSymbols, readTensor, signatureOf, writeTensor } from './tensors.ts'
+
+/** Sizes of inputs whose programs are kept: those of the next requests are most often the same. */
+const KEPT_PROGRAMS = 8
+
+export interface SessionParts {
+  readonly artifact: ArtifactInfo
+  readonly plan: Plan
+  readonly block: Block
+  /** Where the weight image begins. */
+  readonly image: number
+  /** Multiply-adds after which a run lets the event loop turn. */
+  readonly workBetweenYields: number
+  /** Whether other models are loaded, or being loaded. */
+  readonly hasNeighbours: () => boolean
+  /** Told of every step: for profiles. */
+  readonly onStep?: ((step: ProgramStep, run: () => void) => void) | undefined
+}
+
+/** A plan and its image in the engine's memory. */
+export class VergeSession implements Session {
+  readonly signature: Signature
+  readonly bytes: number
+  readonly #runtime: Runtime
+  readonly #runQueue: RunQueue
+  readonly #parts: SessionParts
+  readonly #generation: number
+  readonly #onDispose: () => void
+  readonly #programs = new Map<string, Program>()
+  #running = false
+  #disposed = false
+
+  constructor(runtime: Runtime, runQueue: RunQueue, parts: SessionParts, onDispose: () => void) {
+    this.signature = signatureOf(parts.plan)
+    this.bytes = parts.block.bytes
+    this.#runtime = runtime
+    this.#runQueue = runQueue
+    this.#parts = parts
+    this.#generation = runtime.generation
+    this.#onDispose = onDispose
+  }
+
+  get alive(): boolean {
+    return !this.#disposed && this.#generation === this.#runtime.generation
+  }
+
+  async run(inputs: Tensors, options: RunOptions): Promise<Tensors> {
+    const values = selectInputs(this.signature, inputs).map(({ value }) => value)
+    const wanted = selectOutputs(this.signature, options.outputs).map((spec) => this.signature.outputs.indexOf(spec))
+    const { artifact } = this.#parts
+    const program = this.#programFor(values)
+    const elements = values.reduce((sum, { data }) => sum + data.length, 0)
+    const work = program.steps.reduce((sum, { cost }) => sum + cost, 0)
+    const cost = artifact.cost === undefined ? work / UNIT_WORK : runCost(artifact, elements)
+    return this.#runQueue.runWithPauses(
+      options.signal,
+      async (pause) => {
+        if (!this.alive) throw lost()
+        options.onTurn?.()
+        return await this.#run(program, { values, wanted, elements, pause })
+      },
+      { cost, runsBefore: options.runsBefore, request: options.signal },
+    )
+  }
+
+  dispose(): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    if (!this.#running) this.#release()
+  }
+
+  #release(): void {
+    this.#runtime.memory.free(this.#parts.block)
+    this.#onDispose()
+  }
+
+  /** @throws invalid_tensor, run_rejected */
+  #programFor(values: readonly Tensor[]): Program {
+    const { plan } = this.#parts
+    const symbols = bindSymbols(plan, values)
+    const key = symbols.join(' ')
+    const kept = this.#programs.get(key)
+    const program = kept ?? bindPlan(plan, symbols)
+    this.#programs.delete(key)
+    this.#programs.set(key, program)
+    if (this.#programs.size > KEPT_PROGRAMS) {
+      for (const oldest of this.#programs.keys()) {
+        this.#programs.delete(oldest)
+        break
+      }
+    }
+    return program
+  }
+
+  async #run(program: Program, run: RunParts): Promise<Tensors> {
+    const arena = this.#openArena(program, run.elements)
+    this.#running = true
+    try {
+      return await this.#steps(program, arena, run)
+    } finally {
+      this.#runtime.closeArena(arena)
+    }
+  }
+
+  /** A run has ended, or was found to have been killed. */
+  #ended(): void {
+    this.#running = false
+    if (this.#disposed) this.#release()
+  }
+
+  async #steps(program: Program, arena: Block, { values, wanted, pause }: RunParts): Promise<Tensors> {
+    const { plan, image, workBetweenYields, onStep } = this.#parts
+    const { memory } = this.#runtime.memory
+    const frame: Frame = { arena: arena.address, image }
+    plan.inputs.forEach(({ name }, index) => {
+      const place = program.inputs[index]
+      if (place) writeTensor(memory.buffer, place.at(frame), name, values[index] as Tensor)
+    })
+    let spent = 0
+    for (const step of program.steps) {
+      if (spent > 0 && spent + step.cost > workBetweenYields) {
+        await pause()
+        if (!this.#runtime.resumes(arena) || this.#generation !== this.#runtime.generation) throw lost()
+        spent = 0
+      }
+      spent += step.cost
+      const execute = (): void => this.#runtime.use((kernels) => step.run(kernels, frame))
+      if (onStep === undefined) execute()
+      else onStep(step, execute)
+    }
+    return new Map(
+      wanted.map((index) => {
+        const { name, datatype } = this.signature.outputs[index] as Signature['outputs'][number]
+        const place = program.outputs[index] as Program['outputs'][number]
+        return [name, readTensor(memory.buffer, place.at(frame), datatype ?? 'FP32', place.shape, place.count)]
+      }),
+    )
+  }
+
+  /** @throws run_too_large if the model is alone, engine_full if others hold the memory */
+  #openArena({ arenaBytes }: Program, elements: number): Block {
+    const { artifact, hasNeighbours } = this.#parts
+    try {
+      return this.#runtime.openArena(arenaBytes, () => this.#ended())
+    } catch (error) {
+      if (!isVergeError(error, 'engine_full') || hasNeighbours()) throw error
+      throw runTooLarge({ artifact, elements, roomBytes: this.#runtime.memory.room }, error)
+    }
+  }
+}
+
+interface RunParts {
+  readonly values: readonly Tensor[]
+  /** Places of the outputs asked for. */
+  readonly wanted: readonly number[]
+  readonly elements: number
+  readonly pause: () => Promise<void>
+}
+
+function lost(): VergeError {
+  return new VergeError('session_lost', 'The model was unloaded while the request waited; ask again.', {
+    retryAfter: 1,
+  })
+}

@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { silentLogger, systemClock } from '../../../src/core/runtime.ts'
+import { tensor } from '../../../src/core/tensors.ts'
+import { workerKernels } from '../../../src/engine/verge/binary.ts'
+import { hasRelaxedSimd } from '../../../src/engine/verge/capabilities.ts'
+import { VergeEngine } from '../../../src/engine/verge/engine.ts'
+import plain from '../../../src/engine/verge/kernels/plain.wasm'
+import relaxed from '../../../src/engine/verge/kernels/relaxed.wasm'
+import { artifactOf, never, sourceOf } from '../../../synthetic/source.ts'
+import { encoderPlan, SMALL_ENCODER, tokenIds } from '../../../synthetic/verge-encoder.ts'
+import { engineContract } from '../../contract/engine.ts'
+import { VERGE_SUBJECTS } from '../../fixtures/verge-subjects.ts'
+
+const MiB = 1024 * 1024
+
+function makeEngine(kernels: WebAssembly.Module): VergeEngine {
+  return new VergeEngine({
+    kernels,
+    heapLimitBytes: 32 * MiB,
+    turnLeaseMs: 1000,
+    costBetweenYields: 1,
+    workBetweenYields: 1_000_000,
+    runs: { finished: 0 },
+    loadStaleMs: 5000,
+    clock: systemClock,
+    logger: silentLogger,
+  })
+}
+
+const engines = { relaxed: makeEngine(relaxed), plain: makeEngine(plain) }
+
+engineContract('verge in workerd', () => engines.relaxed, { subjects: VERGE_SUBJECTS })
+engineContract('verge in workerd without relaxed SIMD', () => engines.plain, { subjects: VERGE_SUBJECTS })
+
+describe('verge engine in workerd', () => {
+  it('takes the build with relaxed SIMD, because the runtime has it', () => {
+    expect(hasRelaxedSimd()).toBe(true)
+    expect(workerKernels()).toBe(relaxed)
+  })
+
+  it('gives the same bits in both builds, with yields between the steps', async () => {
+    const bytes = encoderPlan(SMALL_ENCODER).artifact()
+    const inputs = new Map([
+      ['input_ids', tensor('INT64', [2, 30], BigInt64Array.from(tokenIds(60, SMALL_ENCODER.words, 3)))],
+      [
+        'attention_mask',
+        tensor(
+          'INT64',
+          [2, 30],
+          BigInt64Array.from({ length: 60 }, (_, at) => (at < 50 ? 1n : 0n)),
+        ),
+      ],
+    ])
+    const answers = []
+    for (const engine of Object.values(engines)) {
+      const session = await engine.load(await artifactOf(bytes, 'verge'), sourceOf(bytes), { signal: never() })
+      answers.push(await session.run(inputs, { signal: never() }))
+      session.dispose()
+    }
+    expect(answers[0]).toEqual(answers[1])
+    expect(answers[0]?.get('sentence')?.shape).toEqual([2, SMALL_ENCODER.width])
+  })
+})
