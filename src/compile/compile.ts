@@ -1,0 +1,96 @@
+import { PLAN_FORMAT, type Plan } from '../engine/verge/plan.ts'
+import { inferTypes } from '../onnx/infer/infer.ts'
+import { UNKNOWN } from '../onnx/infer/types.ts'
+import { type AppliedPatch, type Pass, runPasses } from '../onnx/pass.ts'
+import { dropDead } from '../onnx/passes/drop-dead.ts'
+import type { ModelProto } from '../onnx/schema/onnx_pb.js'
+import { isDeclined } from './declined.ts'
+import { aligned, type Image } from './image.ts'
+import { lower } from './lower/lower.ts'
+import { dropActivationQuantization } from './passes/drop-activation-quantization.ts'
+import { dropExpands } from './passes/drop-expands.ts'
+import { fuseActivation } from './passes/fuse-activation.ts'
+import { fuseAttention, type TypeOf } from './passes/fuse-attention.ts'
+import { fuseGelu } from './passes/fuse-gelu.ts'
+import { fuseLayerNorm } from './passes/fuse-layer-norm.ts'
+import { fuseQkv } from './passes/fuse-qkv.ts'
+import { fuseSkipNorm } from './passes/fuse-skip-norm.ts'
+import { liftIntegerProducts } from './passes/lift-integer-products.ts'
+import { liftLookups } from './passes/lift-lookups.ts'
+import { makeLinear } from './passes/make-linear.ts'
+
+export interface CompileOptions {
+  /** Largest size of a dimension that callers choose, by its name in the model; 65,536 unless said otherwise. */
+  readonly most?: (name: string) => number
+  readonly signal: AbortSignal
+}
+
+export type Compiled =
+  | { readonly ok: true; readonly bytes: Uint8Array; readonly plan: Plan; readonly applied: readonly AppliedPatch[] }
+  | { readonly ok: false; readonly operator: string; readonly node: string; readonly reason: string }
+
+const MOST = 65_536
+
+/** What is fused before a graph is lowered, in this order. */
+const passesFor = (types: TypeOf): Pass[] => [
+  liftIntegerProducts,
+  liftLookups,
+  dropActivationQuantization,
+  dropDead,
+  dropExpands,
+  dropDead,
+  fuseLayerNorm,
+  fuseGelu,
+  fuseAttention(types),
+  dropDead,
+  makeLinear,
+  fuseQkv,
+  fuseSkipNorm(types),
+  fuseActivation,
+  dropDead,
+]
+
+/**
+ * Compiles a model for Verge's own engine: an artifact of plan and weight image, or the operator because of which it
+ * cannot. Weights keep the precision that the model has them in: eight bits, half floats or floats. The model must be
+ * prepared as for quantizing (`prepareModel`); it stays as it is.
+ */
+export async function compileModel(
+  model: ModelProto,
+  { most = () => MOST, signal }: CompileOptions,
+): Promise<Compiled> {
+  const { model: fused, applied } = await runPasses(model, passesFor(typesOf(model)), { signal })
+  try {
+    const { plan, image } = lower(fused, { most })
+    return { ok: true, bytes: fileOf(plan, image), plan, applied }
+  } catch (error) {
+    if (!isDeclined(error)) throw error
+    return { ok: false, operator: error.operator, node: error.node, reason: error.message }
+  }
+}
+
+/** Types of a graph's values by name: passes give what they fuse the name that it had, and types of their own nodes are not inferred. */
+function typesOf(model: ModelProto): TypeOf {
+  const types = inferTypes(model)
+  return (value) => (model.graph ? types.of(model.graph, value) : UNKNOWN)
+}
+
+/** `VERGEIMG`. */
+const MAGIC = [0x56, 0x45, 0x52, 0x47, 0x45, 0x49, 0x4d, 0x47]
+const HEADER_BYTES = 32
+
+/** Header, plan and image, as they will lie in memory. */
+function fileOf(plan: Plan, image: Image): Uint8Array {
+  const json = new TextEncoder().encode(JSON.stringify(plan))
+  const start = aligned(HEADER_BYTES + json.length)
+  const bytes = new Uint8Array(start + image.bytes)
+  bytes.set(MAGIC)
+  const header = new DataView(bytes.buffer)
+  header.setUint32(8, PLAN_FORMAT, true)
+  header.setUint32(12, json.length, true)
+  header.setUint32(16, start, true)
+  header.setUint32(20, image.bytes, true)
+  bytes.set(json, HEADER_BYTES)
+  image.writeTo(bytes.subarray(start))
+  return bytes
+}

@@ -1,0 +1,243 @@
+import type {
+  Attribute,
+  Operand,
+  Plan,
+  PlanBuffer,
+  PlanStep,
+  PlanSymbol,
+  PlanTensor,
+  ValueType,
+} from '../../engine/verge/plan.ts'
+import { DataType, dimsOf, floatsOf, integersOf } from '../../onnx/data.ts'
+import { intOf } from '../../onnx/make.ts'
+import type { NodeProto, TensorProto } from '../../onnx/schema/onnx_pb.js'
+import { Declined } from '../declined.ts'
+import { Image } from '../image.ts'
+import { equal, numberOf, product, type Size, size, toDim } from '../size.ts'
+import { type Constant, type InBuffer, type Lowered, type Quantized, valueType } from './values.ts'
+
+export interface StepFields {
+  readonly op: string
+  readonly in: readonly Operand[]
+  readonly type: DataType
+  readonly shape: readonly Size[]
+  readonly with?: Readonly<Record<string, Attribute>>
+}
+
+/** Collects a plan while the nodes of a graph are lowered one after the other. */
+export class Builder {
+  readonly image = new Image()
+  readonly symbols: PlanSymbol[] = []
+  readonly buffers: PlanBuffer[] = []
+  readonly steps: PlanStep[] = []
+  readonly #values = new Map<string, Lowered>()
+  #node: NodeProto | undefined
+
+  /** The node that is being lowered: what a refusal names. */
+  enter(node: NodeProto): void {
+    this.#node = node
+  }
+
+  decline(reason: string): Declined {
+    return new Declined(this.#node ?? { opType: 'graph', name: '' }, reason)
+  }
+
+  set(name: string, value: Lowered): void {
+    this.#values.set(name, value)
+  }
+
+  /** @throws Declined for a value that nothing gave */
+  value(name: string | undefined): Lowered {
+    const value = name === undefined ? undefined : this.#values.get(name)
+    if (value === undefined) throw this.decline(`it reads "${name ?? ''}", which is no tensor that was computed before`)
+    return value
+  }
+
+  optional(name: string | undefined): Lowered | undefined {
+    return name === undefined || name === '' ? undefined : this.value(name)
+  }
+
+  buffer(dtype: ValueType, shape: readonly Size[]): number {
+    this.buffers.push({ dtype, shape: shape.map(toDim) })
+    return this.buffers.length - 1
+  }
+
+  /** Adds a step and the buffer that it writes. */
+  step({ op, in: operands, type, shape, with: attributes }: StepFields): InBuffer {
+    const dtype = valueType(type)
+    if (dtype === undefined) throw this.decline(`it gives tensors of type ${DataType[type] ?? type}`)
+    const buffer = this.buffer(dtype, shape)
+    const from = this.#node?.name
+    this.steps.push({
+      op,
+      in: operands,
+      out: [buffer],
+      ...(attributes && { with: attributes }),
+      ...(from !== undefined && from !== '' && { from }),
+    })
+    return { kind: 'buffer', buffer, type, shape }
+  }
+
+  /** A value as a step reads it: constants get their place in the image. */
+  operand(value: Lowered): Operand {
+    switch (value.kind) {
+      case 'buffer':
+        return { buffer: value.buffer, shape: value.shape.map(toDim) }
+      case 'constant':
+        return { constant: this.#place(value) }
+      case 'quantized':
+        return { constant: this.floats(this.floatsOf(value), value.shape) }
+      case 'sizes': {
+        const numbers = value.values.map(numberOf)
+        if (numbers.some((number) => number === undefined)) {
+          throw this.decline('it computes with sizes of its inputs as if they were data')
+        }
+        return { constant: this.integers(numbers as number[], value.shape) }
+      }
+    }
+  }
+
+  floats(values: Float32Array, shape: readonly Size[]): number {
+    return this.image.add('f32', 'rows', this.#numbers(shape), values)
+  }
+
+  integers(values: readonly number[], shape: readonly Size[]): number {
+    if (values.some((value) => value < -(2 ** 31) || value >= 2 ** 31)) {
+      // Masks and ends of ranges are written as the largest numbers there are.
+      values = values.map((value) => Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, value)))
+    }
+    return this.image.add('i32', 'rows', this.#numbers(shape), Int32Array.from(values))
+  }
+
+  #place({ tensor, type, shape }: Constant): number {
+    switch (valueType(type)) {
+      case 'f32':
+        return this.floats(floatsOf(tensor), shape)
+      case 'i32':
+        return this.integers(integersOf(tensor), shape)
+      case 'u8':
+        return this.image.add('u8', 'rows', this.#numbers(shape), Uint8Array.from(integersOf(tensor)))
+      case undefined:
+        throw this.decline(`it reads a constant of type ${DataType[type] ?? type}`)
+    }
+  }
+
+  /** A constant's elements as floats, row-major. */
+  floatsOf(value: Constant | Quantized): Float32Array {
+    return value.kind === 'constant' ? floatsOf(value.tensor) : dequantized(value)
+  }
+
+  #numbers(shape: readonly Size[]): number[] {
+    return shape.map((dim) => {
+      const number = numberOf(dim)
+      if (number === undefined) throw this.decline('a constant has a shape that is not known')
+      return number
+    })
+  }
+
+  /** Whole numbers that are known before a run, as sizes. Undefined where they are data. */
+  sizes(value: Lowered | undefined): readonly Size[] | undefined {
+    if (value?.kind === 'sizes') return value.values
+    if (value?.kind !== 'constant' || valueType(value.type) !== 'i32') return undefined
+    return integersOf(value.tensor).map(size)
+  }
+
+  /** As `sizes`, where all are numbers. */
+  known(value: Lowered | undefined): readonly number[] | undefined {
+    const numbers = this.sizes(value)?.map(numberOf)
+    return numbers?.some((number) => number === undefined) ? undefined : (numbers as number[] | undefined)
+  }
+
+  /** The same elements with another shape, without a step. */
+  reshaped(value: Lowered, shape: readonly Size[]): Lowered {
+    if (!equal(product(value.shape), product(shape))) {
+      throw this.decline('it reshapes a tensor in a way that cannot be shown to keep its elements')
+    }
+    return value.kind === 'quantized' ? { ...asConstant(value, this.floatsOf(value)), shape } : { ...value, shape }
+  }
+
+  /**
+   * The plan of the steps that outputs need, and the image of the constants that these read. Shapes are read of values
+   * that nothing else reads, so steps are left over.
+   */
+  finish(parts: Pick<Plan, 'inputs' | 'outputs'>): { readonly plan: Plan; readonly image: Image } {
+    const needed = new Set(parts.outputs.map(({ buffer }) => buffer))
+    const steps = this.steps.toReversed().filter(({ in: operands, out }) => {
+      if (!out.some((buffer) => needed.has(buffer))) return false
+      for (const operand of operands) if (operand !== null && 'buffer' in operand) needed.add(operand.buffer)
+      return true
+    })
+    const image = new Image()
+    const buffers = renumbered([
+      ...parts.inputs.map(({ buffer }) => buffer),
+      ...steps.toReversed().flatMap(({ out }) => out),
+    ])
+    const constants = new Map<number, number>()
+    const moved = (operand: Operand): Operand => {
+      if (operand === null) return null
+      if ('buffer' in operand) return { ...operand, buffer: buffers.get(operand.buffer) ?? -1 }
+      const known = constants.get(operand.constant) ?? image.take(this.image, operand.constant)
+      constants.set(operand.constant, known)
+      return { constant: known }
+    }
+    const tensors = (list: readonly PlanTensor[]): PlanTensor[] =>
+      list.map((item) => ({ ...item, buffer: buffers.get(item.buffer) ?? -1 }))
+    const plan: Plan = {
+      format: 1,
+      symbols: this.symbols,
+      inputs: tensors(parts.inputs),
+      outputs: tensors(parts.outputs),
+      buffers: [...buffers.keys()].map((buffer) => this.buffers[buffer] as PlanBuffer),
+      constants: image.constants,
+      steps: steps.toReversed().map((step) => ({
+        ...step,
+        in: step.in.map(moved),
+        out: step.out.map((buffer) => buffers.get(buffer) ?? -1),
+      })),
+    }
+    return { plan, image }
+  }
+}
+
+/** New numbers for what is left, in order. */
+function renumbered(old: readonly number[]): Map<number, number> {
+  const numbers = new Map<number, number>()
+  for (const index of old) if (!numbers.has(index)) numbers.set(index, numbers.size)
+  return numbers
+}
+
+function asConstant({ tensor, shape }: Quantized, values: Float32Array): Constant {
+  const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength) as Uint8Array<ArrayBuffer>
+  return {
+    kind: 'constant',
+    type: DataType.FLOAT,
+    shape,
+    tensor: { ...tensor, dataType: DataType.FLOAT, rawData, int32Data: [] },
+  }
+}
+
+function dequantized({ tensor, scale, zero, axis }: Quantized): Float32Array {
+  const values = integersOf(tensor)
+  const scales = floatsOf(scale)
+  const zeros = zero ? integersOf(zero) : []
+  const dims = dimsOf(tensor)
+  const inner = dims.slice(axis + 1).reduce((count, dim) => count * dim, 1)
+  const count = dims[axis] ?? 1
+  return Float32Array.from(values, (value, index) => {
+    const channel = scales.length === 1 ? 0 : Math.floor(index / inner) % count
+    return (value - (zeros[zeros.length === 1 ? 0 : channel] ?? 0)) * (scales[channel] ?? 1)
+  })
+}
+
+/** An axis that may count from the end. */
+export function axisOf(axis: number, rank: number): number {
+  return axis < 0 ? axis + rank : axis
+}
+
+export function axisAttribute(node: NodeProto, otherwise: number, rank: number): number {
+  return axisOf(intOf(node, 'axis', otherwise), rank)
+}
+
+export function constantOf(tensor: TensorProto): Constant {
+  return { kind: 'constant', tensor, type: tensor.dataType, shape: dimsOf(tensor).map(size) }
+}

@@ -1,0 +1,248 @@
+import type { Operand } from '../../engine/verge/plan.ts'
+import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
+import { floatOf, intOf, stringOf } from '../../onnx/make.ts'
+import { equal, minus, numberOf, ONE, over, plus, type Size, size, times, ZERO } from '../size.ts'
+import { broadcast } from './broadcast.ts'
+import type { Rule, RuleContext, Rules } from './rule.ts'
+import type { Lowered } from './values.ts'
+import { valueType } from './values.ts'
+
+/** What operators of one input are called in a plan; those with numbers of their own follow. */
+const UNARY: Readonly<Record<string, string>> = {
+  Relu: 'relu',
+  Erf: 'erf',
+  Tanh: 'tanh',
+  Sigmoid: 'sigmoid',
+  Exp: 'exp',
+  Log: 'log',
+  Sqrt: 'sqrt',
+  Neg: 'neg',
+  Abs: 'abs',
+  Reciprocal: 'reciprocal',
+  Floor: 'floor',
+  Ceil: 'ceil',
+  Round: 'round',
+  HardSwish: 'hard-swish',
+  Softplus: 'softplus',
+  Sign: 'sign',
+  Sin: 'sin',
+  Cos: 'cos',
+  Mish: 'mish',
+}
+
+const BINARY: Readonly<Record<string, string>> = {
+  Add: 'add',
+  Sub: 'sub',
+  Mul: 'mul',
+  Div: 'div',
+  Pow: 'pow',
+}
+
+const COMPARISONS: Readonly<Record<string, string>> = {
+  Equal: 'equal',
+  Less: 'less',
+  LessOrEqual: 'less-equal',
+  Greater: 'greater',
+  GreaterOrEqual: 'greater-equal',
+}
+
+export const ELEMENTWISE: Rules = {
+  ...Object.fromEntries(Object.entries(UNARY).map(([name, kind]) => [name, unary(kind)])),
+  ...Object.fromEntries(Object.entries(BINARY).map(([name, kind]) => [name, (context) => [binary(context, kind)]])),
+  ...Object.fromEntries(
+    Object.entries(COMPARISONS).map(([name, kind]) => [
+      name,
+      (context: RuleContext) => [binary(context, kind, DataType.BOOL)],
+    ]),
+  ),
+  And: (context) => [binary(context, 'and', DataType.BOOL)],
+  Or: (context) => [binary(context, 'or', DataType.BOOL)],
+  Not: unary('not'),
+  Xor: (context) => [binary(context, 'xor', DataType.BOOL)],
+  Min: (context) => [folded(context, 'min')],
+  Max: (context) => [folded(context, 'max')],
+  Sum: (context) => [folded(context, 'add')],
+  Mod: (context) => {
+    const value = context.at(0)
+    if (valueType(value.type) !== 'i32' && intOf(context.node, 'fmod', 0) === 0) {
+      throw context.build.decline('it takes the rest of floats by the sign of the divisor')
+    }
+    return [binary(context, intOf(context.node, 'fmod', 0) === 0 ? 'mod' : 'fmod')]
+  },
+  Gelu: ({ node, at, build }) => {
+    const kind = stringOf(node, 'approximate', 'none') === 'tanh' ? 'gelu-tanh' : 'gelu'
+    return [pointwise(build, at(0), { kind })]
+  },
+  LeakyRelu: ({ node, at, build }) => [
+    pointwise(build, at(0), { kind: 'leaky-relu', alpha: floatOf(node, 'alpha', 0.01) }),
+  ],
+  Elu: ({ node, at, build }) => [pointwise(build, at(0), { kind: 'elu', alpha: floatOf(node, 'alpha', 1) })],
+  HardSigmoid: ({ node, at, build }) => [
+    pointwise(build, at(0), {
+      kind: 'hard-sigmoid',
+      alpha: floatOf(node, 'alpha', 0.2),
+      beta: floatOf(node, 'beta', 0.5),
+    }),
+  ],
+  Clip: (context) => [clipped(context)],
+  Cast: ({ node, at, build }) => {
+    const value = at(0)
+    const to = intOf(node, 'to', 0) as DataType
+    const [from, into] = [valueType(value.type), valueType(to)]
+    if (into === undefined || from === undefined) throw build.decline(`it casts to type ${DataType[to] ?? to}`)
+    if (value.kind === 'sizes' && into === 'i32') return [{ ...value, type: to }]
+    if (from === into && value.kind === 'buffer') return [{ ...value, type: to }]
+    return [build.step({ op: 'cast', in: [build.operand(value)], type: to, shape: value.shape })]
+  },
+  Where: ({ at, build }) => {
+    const [condition, yes, no] = [at(0), at(1), at(2)]
+    const shape = broadcast(build, condition.shape, yes.shape, no.shape)
+    const known = chosen(build, condition, yes, no)
+    if (known !== undefined) return [{ kind: 'sizes', values: known, type: yes.type, shape }]
+    if (valueType(condition.type) !== 'u8' || valueType(yes.type) !== valueType(no.type))
+      throw build.decline('its inputs are of different types')
+    return [
+      build.step({ op: 'where', in: [condition, yes, no].map((value) => build.operand(value)), type: yes.type, shape }),
+    ]
+  },
+  PRelu: ({ at, build }) => {
+    const [value, slope] = [at(0), at(1)]
+    return [
+      build.step({
+        op: 'binary',
+        in: [build.operand(value), build.operand(slope)],
+        type: value.type,
+        shape: broadcast(build, value.shape, slope.shape),
+        with: { kind: 'prelu' },
+      }),
+    ]
+  },
+}
+
+/** Sizes that are chosen by what is known of other sizes: exporters look for -1 in shapes. */
+function chosen(build: RuleContext['build'], condition: Lowered, yes: Lowered, no: Lowered): Size[] | undefined {
+  if (![condition, yes, no].some(({ kind }) => kind === 'sizes')) return undefined
+  const [left, right] = [build.sizes(yes), build.sizes(no)]
+  const flags = flagsOf(condition)
+  if (left === undefined || right === undefined || flags === undefined) return undefined
+  const count = Math.max(flags.length, left.length, right.length)
+  return Array.from({ length: count }, (_, index) => {
+    const at = (values: readonly Size[]): Size => values[values.length === 1 ? 0 : index] ?? ZERO
+    return numberOf(at(flags)) === 0 ? at(right) : at(left)
+  })
+}
+
+function flagsOf(condition: Lowered): readonly Size[] | undefined {
+  if (condition.kind === 'sizes') return condition.values
+  if (condition.kind !== 'constant' || valueType(condition.type) !== 'u8') return undefined
+  return integersOf(condition.tensor).map(size)
+}
+
+function unary(kind: string): Rule {
+  return ({ at, build }) => [pointwise(build, at(0), { kind })]
+}
+
+function pointwise(
+  build: RuleContext['build'],
+  value: Lowered,
+  attributes: { kind: string } & Record<string, number | string>,
+): Lowered {
+  const type = valueType(value.type)
+  const integers = ['neg', 'abs', 'sign'].includes(attributes.kind)
+  if (type === undefined || (attributes.kind === 'not') !== (type === 'u8') || (type === 'i32' && !integers)) {
+    throw build.decline(`it is not computed on type ${DataType[value.type] ?? value.type}`)
+  }
+  return build.step({ op: 'unary', in: [build.operand(value)], type: value.type, shape: value.shape, with: attributes })
+}
+
+function binary({ build, at }: RuleContext, kind: string, result?: DataType): Lowered {
+  return combined(build, at(0), at(1), kind, result ?? at(0).type)
+}
+
+function combined(build: RuleContext['build'], left: Lowered, right: Lowered, kind: string, result: DataType): Lowered {
+  const known = onSizes(build, left, right, kind, result)
+  if (known !== undefined) return known
+  if (valueType(left.type) !== valueType(right.type)) throw build.decline('its inputs are of different types')
+  const logical = ['and', 'or', 'xor'].includes(kind)
+  if (logical !== (valueType(left.type) === 'u8') && kind !== 'equal') {
+    throw build.decline(`it is not computed on type ${DataType[left.type] ?? left.type}`)
+  }
+  return build.step({
+    op: 'binary',
+    in: [build.operand(left), build.operand(right)],
+    type: result,
+    shape: broadcast(build, left.shape, right.shape),
+    with: { kind },
+  })
+}
+
+/** Arithmetic with sizes, as far as it stays a size. */
+function onSizes(
+  build: RuleContext['build'],
+  left: Lowered,
+  right: Lowered,
+  kind: string,
+  type: DataType,
+): Lowered | undefined {
+  if (left.kind !== 'sizes' && right.kind !== 'sizes') return undefined
+  const [a, b] = [build.sizes(left), build.sizes(right)]
+  if (a === undefined || b === undefined) return undefined
+  const shape = broadcast(build, left.shape, right.shape)
+  const count = Math.max(a.length, b.length)
+  const values = Array.from({ length: count }, (_, index): Size | undefined => {
+    const [x, y] = [a[a.length === 1 ? 0 : index] as Size, b[b.length === 1 ? 0 : index] as Size]
+    switch (kind) {
+      case 'add':
+        return plus(x, y)
+      case 'sub':
+        return minus(x, y)
+      case 'mul':
+        return times(x, y)
+      case 'div':
+        return over(x, y)
+      case 'equal':
+        return sameSize(x, y)
+      default:
+        return undefined
+    }
+  })
+  if (values.some((value) => value === undefined)) return undefined
+  return { kind: 'sizes', values: values as Size[], type, shape }
+}
+
+/** Whether two sizes are the same, as 1 or 0, where that is known: sizes are never negative. */
+function sameSize(left: Size, right: Size): Size | undefined {
+  const [a, b] = [numberOf(left), numberOf(right)]
+  if (equal(left, right)) return ONE
+  if (a !== undefined && b !== undefined) return ZERO
+  return (a ?? b ?? 0) < 0 ? ZERO : undefined
+}
+
+function folded({ node, build, at }: RuleContext, kind: string): Lowered {
+  return node.input.map((_, index) => at(index)).reduce((left, right) => combined(build, left, right, kind, left.type))
+}
+
+function clipped({ node, at, maybe, build }: RuleContext): Lowered {
+  const value = at(0)
+  const end = (name: string, index: number, otherwise: number): number => {
+    const given = maybe(index)
+    if (given === undefined) return floatOf(node, name, otherwise)
+    const known = build.known(given)?.[0]
+    if (known !== undefined) return known
+    if (given.kind === 'constant' && valueType(given.type) === 'f32') return floatsOf(given.tensor)[0] ?? otherwise
+    throw build.decline('its ends are data')
+  }
+  const type = valueType(value.type)
+  if (type !== 'f32' && type !== 'i32')
+    throw build.decline(`it is not computed on type ${DataType[value.type] ?? value.type}`)
+  const most = type === 'i32' ? 2 ** 31 - 1 : 3.4028234663852886e38
+  const [min, max] = [end('min', 1, -most), end('max', 2, most)].map((bound) => Math.max(-most, Math.min(most, bound)))
+  const operand: Operand = build.operand(value)
+  return build.step({
+    op: 'unary',
+    in: [operand],
+    type: value.type,
+    shape: value.shape,
+    with: { kind: 'clip', min: min ?? 0, max: max ?? 0 },
+  })
+}

@@ -1,0 +1,215 @@
+import type { Attribute, Operand } from '../../engine/verge/plan.ts'
+import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
+import { floatOf, intOf } from '../../onnx/make.ts'
+import { fusedActivation, isTransposed } from '../passes/fuse-activation.ts'
+import { equal, numberOf, ONE, size } from '../size.ts'
+import {
+  besideColumns,
+  columnSums,
+  type Int8Columns,
+  packFloats,
+  packInt8,
+  quantizeColumns,
+  transposed,
+} from '../weights.ts'
+import { broadcast } from './broadcast.ts'
+import type { Builder } from './builder.ts'
+import type { RuleContext, Rules } from './rule.ts'
+import type { Constant, Lowered, Quantized } from './values.ts'
+import { valueType } from './values.ts'
+
+/** The compiler's own nodes. */
+export const FUSED_PRODUCTS: Rules = {
+  Linear: (context) => [linear(context)],
+  Attention: (context) => [attention(context)],
+}
+
+export const MATRIX: Rules = {
+  MatMul: (context) => [multiplied(context)],
+  Gemm: ({ build }) => {
+    throw build.decline('its second input is no constant, or its factors are not 1')
+  },
+}
+
+function multiplied({ at, build }: RuleContext): Lowered {
+  const [left, right] = [at(0), at(1)]
+  const [rows, columns] = [left.shape.length, right.shape.length]
+  if (rows < 2 || columns < 2 || valueType(left.type) !== 'f32')
+    throw build.decline('it multiplies no matrices of floats')
+  if (!equal(left.shape[rows - 1] ?? ONE, right.shape[columns - 2] ?? ONE)) {
+    throw build.decline('it cannot be shown that its matrices fit together')
+  }
+  const batch = broadcast(build, left.shape.slice(0, -2), right.shape.slice(0, -2))
+  const shape = [...batch, left.shape[rows - 2] ?? ONE, right.shape[columns - 1] ?? ONE]
+  return build.step({ op: 'matmul', in: [build.operand(left), build.operand(right)], type: left.type, shape })
+}
+
+/** A weight [inner, outer] of a product; `transposed` where it is stored as [outer, inner]. */
+export interface Matrix {
+  readonly inner: number
+  readonly outer: number
+  readonly source: Constant | Quantized
+  readonly transposed: boolean
+}
+
+/** One product, or several with the same left side and their results side by side: x, then weight and bias in turn. */
+function linear({ node, at, maybe, build }: RuleContext): Lowered {
+  const value = at(0)
+  const count = (node.input.length - 1) / 2
+  const matrices = Array.from({ length: count }, (_, index) => matrixOf(build, at(1 + 2 * index), isTransposed(node)))
+  const biases = Array.from({ length: count }, (_, index) => maybe(2 + 2 * index))
+  const inner = matrices[0]?.inner ?? 0
+  const last = value.shape.at(-1)
+  if (
+    valueType(value.type) !== 'f32' ||
+    last === undefined ||
+    numberOf(last) !== inner ||
+    matrices.some((m) => m.inner !== inner)
+  ) {
+    throw build.decline('it cannot be shown that its input fits its weight')
+  }
+  const outer = matrices.reduce((sum, matrix) => sum + matrix.outer, 0)
+  const bias = biases.every((item) => item === undefined) ? null : { constant: joinedBias(build, matrices, biases) }
+  const shape = [...value.shape.slice(0, -1), size(outer)]
+  const attributes = fusedActivation(node) as Record<string, Attribute>
+  const into = { type: value.type, shape, with: attributes }
+  if (matrices.every(({ source }) => source.kind === 'quantized')) {
+    return build.step({
+      op: 'linear-int8',
+      in: [build.operand(value), ...int8Weight(build, besideColumns(matrices.map((m) => int8Columns(build, m)))), bias],
+      ...into,
+    })
+  }
+  const weights = matrices.map((matrix) => packedFloats(build, matrix))
+  // Strips of eight columns: weights whose columns fill their strips lie one after the other.
+  if (matrices.slice(0, -1).some((matrix) => matrix.outer % 8 !== 0))
+    throw build.decline('its weights do not lie side by side')
+  const packed = new Float32Array(weights.reduce((sum, { length }) => sum + length, 0))
+  let start = 0
+  for (const weight of weights) {
+    packed.set(weight, start)
+    start += weight.length
+  }
+  const half = matrices.every(({ source }) => isHalf(source))
+  const weight = floatWeight(build, packed, [inner, outer], half)
+  return build.step({ op: 'linear-f32', in: [build.operand(value), weight, bias], ...into })
+}
+
+export function isHalf({ kind, tensor }: Constant | Quantized): boolean {
+  return kind === 'constant' && tensor.dataType === DataType.FLOAT16
+}
+
+/** Weights of a product in half floats where the model has them so. */
+export function floatWeight(build: Builder, packed: Float32Array, shape: readonly number[], half: boolean): Operand {
+  if (!half) return { constant: build.image.add('f32', 'columns-f32', shape, packed) }
+  return { constant: build.image.add('f16', 'columns-f16', shape, Float16Array.from(packed)) }
+}
+
+export function int8Weight(build: Builder, weight: Int8Columns): Operand[] {
+  const { inner, outer, scales } = weight
+  return [
+    { constant: build.image.add('i8', 'columns-int8', [inner, outer], packInt8(weight)) },
+    { constant: build.image.add('f32', 'rows', [outer], scales) },
+    { constant: build.image.add('i32', 'rows', [outer], columnSums(weight)) },
+  ]
+}
+
+function joinedBias(build: Builder, matrices: readonly Matrix[], biases: readonly (Lowered | undefined)[]): number {
+  const values = new Float32Array(matrices.reduce((sum, { outer }) => sum + outer, 0))
+  let start = 0
+  for (const [index, { outer }] of matrices.entries()) {
+    const bias = biases[index]
+    if (bias !== undefined) {
+      if (bias.kind !== 'constant' && bias.kind !== 'quantized') throw build.decline('its bias is no constant')
+      const floats = build.floatsOf(bias)
+      if (floats.length !== outer) throw build.decline('its bias is not of one number for each column')
+      values.set(floats, start)
+    }
+    start += outer
+  }
+  return build.floats(values, [size(values.length)])
+}
+
+function matrixOf(build: Builder, weight: Lowered, isTransposed: boolean): Matrix {
+  const [rows, columns] = weight.shape.map(numberOf)
+  if ((weight.kind !== 'constant' && weight.kind !== 'quantized') || rows === undefined || columns === undefined) {
+    throw build.decline('its weight is no constant matrix')
+  }
+  return {
+    source: weight,
+    transposed: isTransposed,
+    inner: isTransposed ? columns : rows,
+    outer: isTransposed ? rows : columns,
+  }
+}
+
+function floatsIn(build: Builder, { source, inner, outer, transposed: turned }: Matrix): Float32Array {
+  const values = build.floatsOf(source)
+  return turned ? transposed(values, outer, inner) : values
+}
+
+function packedFloats(build: Builder, matrix: Matrix): Float32Array {
+  return packFloats(floatsIn(build, matrix), matrix.inner, matrix.outer)
+}
+
+/** Eight bits that a file brings are taken as they are where they fit; others are made from the floats. */
+export function int8Columns(build: Builder, matrix: Matrix): Int8Columns {
+  const { source, inner, outer } = matrix
+  return (
+    (source.kind === 'quantized' ? stored(matrix, source) : undefined) ??
+    quantizeColumns(floatsIn(build, matrix), inner, outer)
+  )
+}
+
+function stored(matrix: Matrix, { tensor, scale, zero, axis }: Quantized): Int8Columns | undefined {
+  const { inner, outer, transposed: turned } = matrix
+  if (tensor.dataType !== DataType.INT8 && tensor.dataType !== DataType.UINT8) return undefined
+  const scales = floatsOf(scale)
+  const zeros = zero ? integersOf(zero) : []
+  const columnAxis = turned ? 0 : 1
+  if (scales.length !== 1 && (axis !== columnAxis || scales.length !== outer)) return undefined
+  const raw = integersOf(tensor)
+  const values = new Int8Array(raw.length)
+  for (const [index, value] of raw.entries()) {
+    const column = turned ? Math.floor(index / inner) : index % outer
+    const centred = value - (zeros[zeros.length === 1 ? 0 : column] ?? 0)
+    if (centred < -128 || centred > 127) return undefined
+    values[index] = centred
+  }
+  const rows = turned ? transposed(values, outer, inner) : values
+  return {
+    inner,
+    outer,
+    values: rows,
+    scales: Float32Array.from({ length: outer }, (_, index) => scales[scales.length === 1 ? 0 : index] ?? 1),
+  }
+}
+
+/** The attention of a whole layer: queries, keys and values side by side in one tensor, or in three. */
+function attention({ node, at, maybe, build }: RuleContext): Lowered {
+  const [query, key, value] = [at(0), at(1), at(2)]
+  const mask = maybe(3)
+  const heads = intOf(node, 'heads', 0)
+  const fused = node.input[0] === node.input[1] && node.input[1] === node.input[2]
+  const width = numberOf(query.shape.at(-1) ?? ONE)
+  const wide = width === undefined ? undefined : width / (fused ? 3 : 1)
+  if (query.shape.length !== 3 || wide === undefined || wide % heads !== 0)
+    throw build.decline('the width of its heads is not known')
+  if (mask !== undefined && valueType(mask.type) !== 'f32')
+    throw build.decline('what is added to its scores is not of floats')
+  const [batch, length] = [query.shape[0] ?? ONE, query.shape[1] ?? ONE]
+  const keys = key.shape[1] ?? ONE
+  if (mask !== undefined) broadcast(build, mask.shape, [batch, size(heads), length, keys])
+  return build.step({
+    op: 'attention',
+    in: [query, key, value, mask].map((item) => (item === undefined ? null : build.operand(item))),
+    type: query.type,
+    shape: [batch, length, size(wide)],
+    with: {
+      heads,
+      headSize: wide / heads,
+      scale: floatOf(node, 'scale', 1),
+      offsets: fused ? [0, wide, 2 * wide] : [0, 0, 0],
+    },
+  })
+}

@@ -1,0 +1,136 @@
+import { DataType } from '../../onnx/data.ts'
+import { attributeOf, floatOf, intOf, intsOf } from '../../onnx/make.ts'
+import { equal, ONE } from '../size.ts'
+import { broadcast } from './broadcast.ts'
+import { axisAttribute, axisOf } from './builder.ts'
+import type { RuleContext, Rules } from './rule.ts'
+import type { Lowered } from './values.ts'
+import { valueType } from './values.ts'
+
+/** The compiler's own node: a sum of two tensors and its layer normalization. */
+export const FUSED_NORM: Rules = { SkipNorm: (context) => [layerNorm(context, 1)] }
+
+/** Operators that look along axes: norms, softmax, sums. */
+export const NORM: Rules = {
+  LayerNormalization: (context) => [layerNorm(context, 0)],
+  RMSNormalization: ({ node, at, build }) => {
+    const value = at(0)
+    if (axisAttribute(node, -1, value.shape.length) !== value.shape.length - 1)
+      throw build.decline('it normalizes more than the last axis')
+    return [
+      build.step({
+        op: 'rms-norm',
+        in: [build.operand(value), null, build.operand(at(1))],
+        type: value.type,
+        shape: value.shape,
+        with: { epsilon: floatOf(node, 'epsilon', 1e-5) },
+      }),
+    ]
+  },
+  Softmax: (context) => [softmax(context, 'softmax')],
+  LogSoftmax: (context) => [softmax(context, 'log-softmax')],
+  ArgMax: (context) => [argument(context, 'max')],
+  ArgMin: (context) => [argument(context, 'min')],
+  ReduceL1: reduced('l1'),
+  CumSum: ({ node, at, build }) => {
+    const value = at(0)
+    const axis = build.known(at(1))?.[0]
+    if (axis === undefined || valueType(value.type) !== 'i32')
+      throw build.decline('its axis is data, or it adds no whole numbers')
+    if (intOf(node, 'reverse', 0) !== 0 || intOf(node, 'exclusive', 0) !== 0)
+      throw build.decline('it goes backwards, or leaves out its end')
+    return [
+      build.step({
+        op: 'cumulative-sum',
+        in: [build.operand(value)],
+        type: value.type,
+        shape: value.shape,
+        with: { axis: axisOf(axis, value.shape.length) },
+      }),
+    ]
+  },
+  ReduceSum: reduced('sum'),
+  ReduceMean: reduced('mean'),
+  ReduceMax: reduced('max'),
+  ReduceMin: reduced('min'),
+  ReduceProd: reduced('prod'),
+  ReduceL2: reduced('l2'),
+  ReduceSumSquare: reduced('sum-square'),
+}
+
+/** @param skips tensors that are added to the input first */
+function layerNorm({ node, at, maybe, build }: RuleContext, skips: 0 | 1): Lowered {
+  const value = at(0)
+  const rank = value.shape.length
+  if (axisAttribute(node, -1, rank) !== rank - 1) throw build.decline('it normalizes more than the last axis')
+  if (node.output.slice(1).some((name) => name !== '')) throw build.decline('it gives means and deviations too')
+  const other = skips === 1 ? at(1) : undefined
+  const fits = other?.shape.length === rank && other.shape.every((dim, axis) => equal(dim, value.shape[axis] ?? ONE))
+  const input = other === undefined || fits ? value : added(build, value, other)
+  const [scale, bias] = [maybe(1 + skips), maybe(2 + skips)]
+  return build.step({
+    op: 'layer-norm',
+    in: [input, fits ? other : undefined, scale, bias].map((item) => (item === undefined ? null : build.operand(item))),
+    type: input.type,
+    shape: input.shape,
+    with: { epsilon: attributeOf(node, 'epsilon') ? floatOf(node, 'epsilon', 0) : 1e-5 },
+  })
+}
+
+function added(build: RuleContext['build'], left: Lowered, right: Lowered): Lowered {
+  return build.step({
+    op: 'binary',
+    in: [build.operand(left), build.operand(right)],
+    type: left.type,
+    shape: broadcast(build, left.shape, right.shape),
+    with: { kind: 'add' },
+  })
+}
+
+function softmax({ node, opset, at, build }: RuleContext, op: 'softmax' | 'log-softmax'): Lowered {
+  const value = at(0)
+  const rank = value.shape.length
+  const axis = axisAttribute(node, opset < 13 ? 1 : -1, rank)
+  if (axis !== rank - 1) throw build.decline('it goes along another axis than the last')
+  return build.step({ op, in: [build.operand(value)], type: value.type, shape: value.shape })
+}
+
+/** Places are INT64 in ONNX. */
+function argument({ node, at, build }: RuleContext, kind: 'max' | 'min'): Lowered {
+  const value = at(0)
+  const axis = axisAttribute(node, 0, value.shape.length)
+  if (valueType(value.type) !== 'f32' || intOf(node, 'select_last_index', 0) !== 0) {
+    throw build.decline('it looks at no floats, or for the last of equal ones')
+  }
+  const kept = value.shape.map((dim, place) => (place === axis ? ONE : dim))
+  const shape = intOf(node, 'keepdims', 1) === 1 ? kept : kept.filter((_, place) => place !== axis)
+  return build.step({ op: 'argument', in: [build.operand(value)], type: DataType.INT64, shape, with: { kind, axis } })
+}
+
+function reduced(kind: string): (context: RuleContext) => Lowered[] {
+  return ({ node, at, maybe, build }) => {
+    const value = at(0)
+    const rank = value.shape.length
+    const given = maybe(1)
+    const listed = intsOf(node, 'axes') ?? build.known(given)
+    if (given !== undefined && listed === undefined) throw build.decline('its axes are data')
+    const none = listed === undefined || listed.length === 0
+    if (none && intOf(node, 'noop_with_empty_axes', 0) !== 0) return [value]
+    const axes = none ? value.shape.map((_, axis) => axis) : (listed ?? []).map((axis) => axisOf(axis, rank))
+    const type = valueType(value.type)
+    if (type === undefined || type === 'u8' || (type === 'i32' && !['sum', 'max', 'min', 'prod'].includes(kind))) {
+      throw build.decline('it reduces a type that is not supported')
+    }
+    const kept = value.shape.map((dim, axis) => (axes.includes(axis) ? ONE : dim))
+    const shape = intOf(node, 'keepdims', 1) === 1 ? kept : kept.filter((_, axis) => !axes.includes(axis))
+    return [
+      build.step({
+        op: 'reduce',
+        in: [build.operand(value)],
+        type: value.type,
+        shape,
+        with: { kind, axes: [...axes].sort((a, b) => a - b) },
+      }),
+    ]
+  }
+}

@@ -1,0 +1,57 @@
+import type { ValueType } from '../../engine/verge/plan.ts'
+import { DataType } from '../../onnx/data.ts'
+import type { TensorProto } from '../../onnx/schema/onnx_pb.js'
+import type { Size } from '../size.ts'
+
+/** What is known of a value of the graph while it is lowered. */
+export type Lowered = InBuffer | Constant | Quantized | Sizes
+
+/** Computed in a run. */
+export interface InBuffer {
+  readonly kind: 'buffer'
+  readonly buffer: number
+  readonly type: DataType
+  readonly shape: readonly Size[]
+}
+
+export interface Constant {
+  readonly kind: 'constant'
+  readonly tensor: TensorProto
+  readonly type: DataType
+  readonly shape: readonly Size[]
+}
+
+/** What `DequantizeLinear` makes of constants. */
+export interface Quantized {
+  readonly kind: 'quantized'
+  readonly tensor: TensorProto
+  readonly scale: TensorProto
+  readonly zero: TensorProto | undefined
+  readonly axis: number
+  readonly type: DataType
+  readonly shape: readonly Size[]
+}
+
+/** Whole numbers that follow from the inputs' shapes: what `Shape` gives and what is computed from it. */
+export interface Sizes {
+  readonly kind: 'sizes'
+  readonly values: readonly Size[]
+  readonly type: DataType
+  readonly shape: readonly Size[]
+}
+
+export function valueType(type: DataType): ValueType | undefined {
+  switch (type) {
+    case DataType.FLOAT:
+    case DataType.FLOAT16:
+    case DataType.DOUBLE:
+      return 'f32'
+    case DataType.INT64:
+    case DataType.INT32:
+      return 'i32'
+    case DataType.BOOL:
+      return 'u8'
+    default:
+      return undefined
+  }
+}

@@ -1,0 +1,91 @@
+import type { GraphView } from '../../onnx/graph.ts'
+import { floatOf, intOf, makeAttribute, stringOf } from '../../onnx/make.ts'
+import type { Pass } from '../../onnx/pass.ts'
+import type { AttributeProto, NodeProto } from '../../onnx/schema/onnx_pb.js'
+import { isFused, isOp, scalarOf, soleReader, Taken } from '../pattern.ts'
+
+/** An activation that alone reads a product or a convolution becomes a part of it: attributes `activation`, `min`, `max`. */
+export const fuseActivation: Pass = {
+  name: 'fuse-activation',
+  repeat: true,
+  *propose(view) {
+    const taken = new Taken()
+    for (const node of view.graph.node) {
+      if (!isFused(node, 'Linear') && !isOp(node, 'Conv')) continue
+      const reader = soleReader(view, node.output[0])
+      const activation = reader && activationOf(view, reader)
+      if (reader === undefined || activation === undefined) continue
+      const merged = mergedActivation(node, activation)
+      if (merged === undefined || !taken.take(node, reader)) continue
+      yield {
+        what: `fuse ${reader.name} into ${node.name}`,
+        remove: [node, reader],
+        add: [{ ...node, output: [...reader.output], attribute: [...without(node), ...merged] }],
+      }
+    }
+  },
+}
+
+interface Activation {
+  readonly kind: string
+  readonly min?: number
+  readonly max?: number
+}
+
+const INFINITY = 3.4028234663852886e38
+
+function activationOf(view: GraphView, node: NodeProto): Activation | undefined {
+  if (isFused(node, 'Gelu') || isOp(node, 'Gelu')) {
+    return { kind: stringOf(node, 'approximate', 'none') === 'tanh' ? 'gelu-tanh' : 'gelu' }
+  }
+  if (isOp(node, 'Relu')) return { kind: 'clip', min: 0, max: INFINITY }
+  if (isOp(node, 'Tanh')) return { kind: 'tanh' }
+  if (isOp(node, 'Sigmoid')) return { kind: 'sigmoid' }
+  if (isOp(node, 'HardSwish')) return { kind: 'hard-swish' }
+  if (isOp(node, 'Clip')) {
+    const [, least = '', most = ''] = node.input
+    const old = node.attribute.some(({ name }) => name === 'min' || name === 'max')
+    const min = least === '' ? floatOf(node, 'min', -INFINITY) : scalarOf(view, least)
+    const max = most === '' ? floatOf(node, 'max', INFINITY) : scalarOf(view, most)
+    if (min === undefined || max === undefined || (old && (least !== '' || most !== ''))) return undefined
+    return { kind: 'clip', min, max }
+  }
+  return undefined
+}
+
+const NAMES = ['activation', 'min', 'max']
+
+function without(node: NodeProto): AttributeProto[] {
+  return node.attribute.filter(({ name }) => !NAMES.includes(name))
+}
+
+/** One range after another is one range; nothing else follows an activation. */
+function mergedActivation(node: NodeProto, { kind, min, max }: Activation): AttributeProto[] | undefined {
+  const own = stringOf(node, 'activation', 'none')
+  if (kind !== 'clip') return own === 'none' ? [makeAttribute('activation', { string: kind })] : undefined
+  if (own !== 'none' && own !== 'clip') return undefined
+  const low = own === 'clip' ? floatOf(node, 'min', 0) : -INFINITY
+  const high = own === 'clip' ? floatOf(node, 'max', 0) : INFINITY
+  const clamp = (value: number): number => Math.min(max ?? INFINITY, Math.max(min ?? -INFINITY, value))
+  return [
+    makeAttribute('activation', { string: 'clip' }),
+    makeAttribute('min', { float: clamp(low) }),
+    makeAttribute('max', { float: clamp(high) }),
+  ]
+}
+
+/** What a fused node does with its result: `clip` with its ends for a Relu or a range. */
+export function fusedActivation(node: NodeProto): {
+  readonly activation: string
+  readonly min?: number
+  readonly max?: number
+} {
+  const activation = stringOf(node, 'activation', 'none')
+  if (activation !== 'clip') return { activation }
+  return { activation, min: floatOf(node, 'min', 0), max: floatOf(node, 'max', 0) }
+}
+
+/** Whether a product's weight is stored as rows. */
+export function isTransposed(node: NodeProto): boolean {
+  return intOf(node, 'transposed', 0) !== 0
+}

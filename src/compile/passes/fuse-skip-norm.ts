@@ -1,0 +1,41 @@
+import { DataType, dimsOf } from '../../onnx/data.ts'
+import { intOf, makeNode } from '../../onnx/make.ts'
+import type { Pass } from '../../onnx/pass.ts'
+import { DOMAIN, isOp, soleProducer, Taken } from '../pattern.ts'
+import type { TypeOf } from './fuse-attention.ts'
+
+/**
+ * A sum of two activations and the layer normalization that alone reads it, as `verge.SkipNorm`. Whether they are of one
+ * shape is seen when the graph is lowered.
+ */
+export const fuseSkipNorm = (types: TypeOf): Pass => ({
+  name: 'fuse-skip-norm',
+  *propose(view) {
+    const taken = new Taken()
+    for (const norm of view.graph.node) {
+      if (!isOp(norm, 'LayerNormalization') || norm.output.slice(1).some((value) => value !== '')) continue
+      const [value = '', scale = '', bias = ''] = norm.input
+      const add = soleProducer(view, value)
+      if (!isOp(add, 'Add') || ![scale, bias].every((name) => name === '' || view.constant(name))) continue
+      const [left = '', right = ''] = add.input
+      const [a, b] = [left, right].map((name) => types(name))
+      if (a?.shape === undefined || a.elementType !== DataType.FLOAT || a.shape.length !== b?.shape?.length) continue
+      if (intOf(norm, 'axis', -1) !== -1 && intOf(norm, 'axis', -1) !== a.shape.length - 1) continue
+      const width = view.constant(scale)
+      if (width === undefined || dimsOf(width).length !== 1 || !taken.take(add, norm)) continue
+      yield {
+        what: `fuse ${add.name} into ${norm.name}`,
+        remove: [add, norm],
+        add: [
+          makeNode({
+            op: 'SkipNorm',
+            domain: DOMAIN,
+            inputs: [left, right, scale, bias],
+            outputs: [norm.output[0] ?? ''],
+            name: norm.name,
+          }),
+        ].map((node) => ({ ...node, attribute: norm.attribute })),
+      }
+    }
+  },
+})
