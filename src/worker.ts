@@ -19,11 +19,16 @@ import type {
 import { type Config, parseConfig } from './config/config.ts'
 import { checkBindings } from './config/variables.ts'
 import type { Limits } from './core/limits.ts'
-import { consoleLogger, systemClock } from './core/runtime.ts'
+import { consoleLogger, type RunCounter, systemClock } from './core/runtime.ts'
 import { sha256Factory } from './core/sha256.ts'
 import { WorkLane } from './core/work.ts'
+import type { Engine } from './engine/engine.ts'
+import { EngineSet } from './engine/engine-set.ts'
+import { HeapBudget } from './engine/heap-budget.ts'
 import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
 import { OrtEngine } from './engine/ort/engine.ts'
+import { workerKernels } from './engine/verge/binary.ts'
+import { VERGE_ENGINE_VERSION, VergeEngine } from './engine/verge/engine.ts'
 import { type CfLike, coordinatesOf } from './placement/geo.ts'
 import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
@@ -170,6 +175,25 @@ async function assembled(env: Env): Promise<Verge> {
   return verge
 }
 
+/** Verge's own engine, and ONNX Runtime for what it does not run, on one budget of memory. */
+function enginesOf({ engines, limits }: Config, shared: { readonly runs: RunCounter }): Engine {
+  const options = {
+    ...shared,
+    clock: systemClock,
+    logger: consoleLogger,
+    heapLimitBytes: limits.engineHeapBytes,
+    heapBudget: new HeapBudget(limits.engineHeapBytes),
+    turnLeaseMs: limits.turnLeaseMs,
+    costBetweenYields: limits.costBetweenYields,
+    loadStaleMs: limits.loadStaleMs,
+  }
+  const make = {
+    verge: () => new VergeEngine({ ...options, kernels: workerKernels(), workBetweenYields: limits.workBetweenYields }),
+    onnxruntime: () => new OrtEngine({ ...options, binary: workerBinary, version: ORT_VERSION }),
+  }
+  return new EngineSet(engines.map((name) => make[name]()))
+}
+
 function assemble(env: Env, config: Config): Verge {
   const { limits } = config
   const shared = {
@@ -199,15 +223,7 @@ function assemble(env: Env, config: Config): Verge {
       budgetBytes: limits.parsedFilesBytes,
       read: (blob, signal) => blobs.bytes(blob, limits.tokenizerBytes, signal),
     }),
-    engine: new OrtEngine({
-      ...shared,
-      binary: workerBinary,
-      version: ORT_VERSION,
-      heapLimitBytes: limits.engineHeapBytes,
-      turnLeaseMs: limits.turnLeaseMs,
-      costBetweenYields: limits.costBetweenYields,
-      loadStaleMs: limits.loadStaleMs,
-    }),
+    engine: enginesOf(config, shared),
     sessions: new SessionCache({
       ...shared,
       budgetBytes: limits.sessionBudgetBytes,
@@ -222,7 +238,7 @@ function assemble(env: Env, config: Config): Verge {
       ...shared,
       // Absent where the platform has none.
       store: typeof caches === 'undefined' ? undefined : new CacheApiStore(caches.default),
-      engine: `onnxruntime-web ${ORT_VERSION}`,
+      engine: `verge ${VERGE_ENGINE_VERSION}, onnxruntime-web ${ORT_VERSION}`,
     }),
     costLimit: limits.requestCost,
     prefillTokens: limits.prefillTokens,

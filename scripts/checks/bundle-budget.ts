@@ -1,9 +1,9 @@
 import * as z from 'zod'
 
 /** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts. */
-export const TOTAL_BYTES = 1_400_000
+export const TOTAL_BYTES = 1_470_000
 /** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
-export const TOTAL_GZIP_BYTES = 345_000
+export const TOTAL_GZIP_BYTES = 370_000
 
 /**
  * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
@@ -14,7 +14,8 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/tasks': 155_000,
   'src/http': 84_000,
   'src/placement': 98_000,
-  'src/engine': 52_000,
+  // Of it 95 KB are Verge's own engine: operators with their checks.
+  'src/engine': 150_000,
   'src/core': 55_000,
   'src/serving': 36_000,
   'src/catalog': 36_000,

@@ -27,6 +27,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'weights',
       'engine',
       'engine/ort',
+      'engine/verge',
       'sessions',
       'serving',
       'stream',
@@ -92,6 +93,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   weights: { rooms: ['engine', 'core'], packages: [] },
   engine: { rooms: ['core'], packages: [] },
   'engine/ort': { rooms: ['engine', 'core'], packages: ['onnxruntime-web'] },
+  // Verge's own: plans and weight images on kernels that are written in assembly/.
+  'engine/verge': { rooms: ['engine', 'core'], packages: [] },
   // Node alone. It shares the wording of ONNX Runtime's messages with the WebAssembly engine.
   'engine/native': { rooms: ['engine', 'engine/ort', 'core'], packages: ['onnxruntime-node', 'node:module'] },
   // Over any engine: it knows none of them.
@@ -179,6 +182,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'engine',
       'engine/native',
       'engine/ort',
+      'engine/verge',
+      'compile',
       'weights',
       'catalog',
       'core',
@@ -189,6 +194,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'cli/terminal': { rooms: ['cli/files', 'onnx', 'core'], packages: ['node:*'] },
   'cli/files': { rooms: ['cli/terminal', 'core'], packages: ['node:*'] },
   quantize: { rooms: ['onnx', 'onnx/schema', 'engine', 'core'], packages: ['@bufbuild/protobuf'] },
+  // From ONNX graphs to plans of Verge's own engine; never in a bundle.
+  compile: { rooms: ['engine/verge', 'onnx', 'onnx/schema', 'core'], packages: [] },
   onnx: { rooms: ['onnx/schema', 'core'], packages: ['@bufbuild/protobuf'] },
   'onnx/schema': { rooms: [], packages: ['@bufbuild/protobuf'] },
   core: { rooms: [], packages: ['zod'] },
@@ -204,7 +211,7 @@ const IN_NODE = 'test/**/*.node.test.ts'
 /** The rooms beside `src/`, by their path in the repository. `src/*` is any room of `src/`. */
 const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
-  scripts: { rooms: ['src/*'], packages: ['node:*', 'oxc-parser', 'vitest', 'zod'] },
+  scripts: { rooms: ['src/*'], packages: ['node:*', 'assemblyscript', 'oxc-parser', 'vitest', 'zod'] },
   // Each names types of other runtimes, to find out that they are unknown.
   'scripts/checks/runtimes': { rooms: [], packages: ['*'] },
   // Models, pictures and sounds written by code: tests and benches share them.

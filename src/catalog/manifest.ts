@@ -55,7 +55,8 @@ export const accuracySchema = z.object({
   samples: z.number().int().positive(),
 })
 
-export const FORMATS = ['onnx', 'ort'] as const
+/** `verge` is what src/compile writes for Verge's own engine. */
+export const FORMATS = ['onnx', 'ort', 'verge'] as const
 export const PLACES = ['edge', 'origin', 'browser'] as const
 export const PLACEMENTS = ['auto', 'edge', 'origin'] as const
 

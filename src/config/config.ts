@@ -1,11 +1,14 @@
 import { LIMITS, type Limits } from '../core/limits.ts'
 import { type OriginConfig, parseOrigins } from '../placement/config.ts'
+import type { EngineName } from './values.ts'
 import { MiB, parseVariables } from './variables.ts'
 
 export interface Config {
   readonly corsOrigins: readonly string[]
   /** SHA-256 of the operator's key; absent if no key is set, and then no caller is the operator. */
   readonly apiKeyDigest: Uint8Array | undefined
+  /** At the edge. */
+  readonly engines: readonly EngineName[]
   readonly pinnedModels: ReadonlySet<string>
   /** Names that a service binding's `props.caller` may have, and that may then run private models. */
   readonly rpcCallers: ReadonlySet<string>
@@ -26,6 +29,7 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
       key === undefined
         ? undefined
         : new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))),
+    engines: values.ENGINES,
     pinnedModels: new Set(values.PINNED_MODELS),
     logSampleRate: values.LOG_SAMPLE_RATE,
     rpcCallers: new Set(values.RPC_CALLERS),

@@ -42,6 +42,18 @@ export const listedNames = names.refine((list) => !list.some((name) => name.incl
   message: 'must name each caller; "*" is not accepted',
 })
 
+export const ENGINES = ['verge', 'onnxruntime'] as const
+export type EngineName = (typeof ENGINES)[number]
+
+/** Engines, each at most once; all of them where none is named. */
+export const engineNames = names.transform((list, context): EngineName[] => {
+  const known = list.flatMap((name) => ENGINES.filter((engine) => engine === name))
+  if (known.length === list.length && new Set(known).size === known.length)
+    return known.length > 0 ? known : [...ENGINES]
+  context.addIssue(`must be engines separated by commas, each once: ${ENGINES.join(', ')}`)
+  return z.NEVER
+})
+
 /** Origins as browsers send them. An origin that is written otherwise never matches, and no error would show it. */
 export const pageOrigins = names.transform((list, context) =>
   list.map((origin, index) => {

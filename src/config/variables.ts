@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { LIMITS } from '../core/limits.ts'
-import { key, LEAST_KEY, listedNames, names, pageOrigins, share, text, wholeNumber } from './values.ts'
+import { engineNames, key, LEAST_KEY, listedNames, names, pageOrigins, share, text, wholeNumber } from './values.ts'
 
 /** A setting of the Worker that arrives as text in its environment. */
 export interface Variable<Value = unknown> {
@@ -63,6 +63,13 @@ export const VARIABLES = {
     default: 'none',
     description: 'Models that are not evicted to make room for others, separated by commas',
     schema: names,
+  },
+  ENGINES: {
+    kind: 'variable',
+    default: '`verge,onnxruntime`',
+    description:
+      "Engines at the edge, separated by commas. `onnxruntime` alone turns Verge's own engine off: models answer as before, more slowly",
+    schema: engineNames,
   },
   ADMITTED_REQUESTS: number(
     1,

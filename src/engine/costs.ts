@@ -7,10 +7,12 @@ const MiB = 1024 * 1024
 /**
  * Bytes of engine memory that a loaded session of an artifact holds: measured where the manifest says so, else
  * estimated. ORT-format weights are used where they lie, plus graph structures; a plain ONNX file is parsed into
- * copies (measured at 79.6 MB for a 22.6 MB encoder, of which about 10 MB is the runtime's own).
+ * copies (measured at 79.6 MB for a 22.6 MB encoder, of which about 10 MB is the runtime's own). What Verge's own engine
+ * runs lies in memory as it is stored.
  */
 export function sessionFootprint(artifact: ArtifactInfo): number {
   if (artifact.memoryBytes !== undefined) return artifact.memoryBytes
+  if (artifact.format === 'verge') return artifact.bytes
   return Math.ceil(artifact.format === 'ort' ? artifact.bytes * 1.25 + MiB : artifact.bytes * 3 + MiB)
 }
 

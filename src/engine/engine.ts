@@ -29,7 +29,7 @@ export interface LoopCost {
 export interface ArtifactInfo {
   /** SHA-256 of the whole artifact, lower-case hexadecimal: its identity. */
   readonly sha256: string
-  readonly format: 'onnx' | 'ort'
+  readonly format: 'onnx' | 'ort' | 'verge'
   /** Bytes of the artifact as stored. */
   readonly bytes: number
   /** Measured bytes that a loaded session holds; estimated from `bytes` where it was not measured. */

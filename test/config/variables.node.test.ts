@@ -32,7 +32,9 @@ describe('the schema of the configuration', () => {
     const numbers = entries.filter(([name]) => typeof values[name] === 'number')
     expect(numbers.length).toBeGreaterThan(4)
     for (const [name, variable] of numbers) expect(Number.parseFloat(variable.default), name).toBe(values[name])
-    for (const [name, variable] of entries.filter(([name]) => typeof values[name] !== 'number')) {
+    expect(values.ENGINES).toEqual(['verge', 'onnxruntime'])
+    const others = entries.filter(([name]) => typeof values[name] !== 'number' && name !== 'ENGINES')
+    for (const [name, variable] of others) {
       const set = values[name] ?? []
       expect(set, name).toHaveLength(0)
       expect(variable.default, name).toMatch(/none/)

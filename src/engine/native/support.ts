@@ -21,6 +21,9 @@ export interface NativeLimits {
 
 /** Whether the native engine takes an artifact, without loading the runtime. */
 export function nativeSupport(artifact: ArtifactInfo, limits: NativeLimits): Support {
+  if (artifact.format === 'verge') {
+    return { ok: false, code: 'engine_unsupported', reason: "is compiled for Verge's own engine" }
+  }
   const { maxArtifactBytes, memoryLimitBytes = Number.POSITIVE_INFINITY } = limits
   if (artifact.bytes > maxArtifactBytes) {
     return {

@@ -2,6 +2,7 @@ import { isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
 import type { Clock, Logger, RunCounter } from '../../core/runtime.ts'
 import { sessionFootprint } from '../costs.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
+import type { HeapBudget } from '../heap-budget.ts'
 import { RunQueue } from '../run-queue.ts'
 import { type OrtBinary, OrtInstance } from './instance.ts'
 import { Allocations, heapFull, isOutOfMemory, lastError } from './marshal.ts'
@@ -15,6 +16,8 @@ export interface OrtEngineOptions {
   /** Version of onnxruntime-web, for health and for refusing artifacts made by a newer runtime. */
   readonly version: string
   readonly heapLimitBytes: number
+  /** What the engine's memory has to share with others, where there are any. */
+  readonly heapBudget?: HeapBudget
   readonly turnLeaseMs: number
   /** Runs up to this cost together need no yield between them: in units of `runCost`. */
   readonly costBetweenYields: number
@@ -50,11 +53,24 @@ export class OrtEngine implements Engine {
 
   constructor(options: OrtEngineOptions) {
     this.#options = options
-    this.#instance = new OrtInstance(options.binary, options.heapLimitBytes, options.clock, options.logger)
+    this.#instance = new OrtInstance(
+      options.binary,
+      options.heapLimitBytes,
+      options.clock,
+      options.logger,
+      (bytes) => options.heapBudget?.grow(this.name, bytes) ?? true,
+    )
     this.#runQueue = new RunQueue({ ...options, leaseMs: options.turnLeaseMs })
   }
 
   supports(artifact: ArtifactInfo): Support {
+    if (artifact.format === 'verge') {
+      return {
+        ok: false,
+        code: 'engine_unsupported',
+        reason: "is compiled for Verge's own engine",
+      }
+    }
     const needed = sessionFootprint(artifact)
     if (needed > this.#options.heapLimitBytes) {
       return {

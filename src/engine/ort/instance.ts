@@ -1,7 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
 import type { Clock, Logger } from '../../core/runtime.ts'
 import { heapFull } from './marshal.ts'
-import { createMemory, instantiate, LOG_FATAL, type ModuleFactory, type OrtModule } from './module.ts'
+import { createMemory, INITIAL_BYTES, instantiate, LOG_FATAL, type ModuleFactory, type OrtModule } from './module.ts'
 
 /** Many times the duration of an instantiation. */
 const START_LEASE_MS = 1000
@@ -22,6 +22,7 @@ export class OrtInstance {
   readonly #binary: OrtBinary
   readonly #clock: Clock
   readonly #logger: Logger
+  readonly #mayGrow: (bytes: number) => boolean
   readonly heapLimitBytes: number
   #memory: WebAssembly.Memory | undefined
   #module: OrtModule | undefined
@@ -33,11 +34,19 @@ export class OrtInstance {
   #refusedGrowth = false
   #starting: Promise<void> | undefined
 
-  constructor(binary: OrtBinary, heapLimitBytes: number, clock: Clock, logger: Logger) {
+  /** @param mayGrow asked before the memory grows to so many bytes */
+  constructor(
+    binary: OrtBinary,
+    heapLimitBytes: number,
+    clock: Clock,
+    logger: Logger,
+    mayGrow: (bytes: number) => boolean = () => true,
+  ) {
     this.#binary = binary
     this.#clock = clock
     this.heapLimitBytes = heapLimitBytes
     this.#logger = logger
+    this.#mayGrow = mayGrow
   }
 
   /** Increases with every new instance; objects of an earlier generation no longer exist. */
@@ -79,9 +88,14 @@ export class OrtInstance {
   }
 
   async #start(): Promise<void> {
-    this.#memory ??= createMemory(this.heapLimitBytes, (grown) => {
-      this.#refusedGrowth = !grown
-    })
+    if (this.#memory === undefined && !this.#mayGrow(INITIAL_BYTES)) throw heapFull()
+    this.#memory ??= createMemory(
+      this.heapLimitBytes,
+      (grown) => {
+        this.#refusedGrowth = !grown
+      },
+      this.#mayGrow,
+    )
     const module = await instantiate(this.#binary.factory, this.#binary.wasm, this.#memory)
     this.#generation++
     this.#module = module

@@ -81,18 +81,26 @@ export const LOG_FATAL = 4
 /** Pages that the module's memory import asks for at the least: 16 MiB. */
 const INITIAL_PAGES = 256
 const PAGE_BYTES = 65_536
+/** What a memory has from the start. */
+export const INITIAL_BYTES = INITIAL_PAGES * PAGE_BYTES
 
 /**
  * The one linear memory an isolate gives the engine. `maxBytes` is a hard maximum that the runtime itself enforces.
  * @param onGrow told of every attempt to grow, and whether it succeeded: where ONNX Runtime does not survive a failed
  * allocation, nothing else says that memory was the reason
+ * @param mayGrow asked before each, with the size it would have: other memories may share what there is
  */
-export function createMemory(maxBytes: number, onGrow: (grown: boolean) => void = () => {}): WebAssembly.Memory {
+export function createMemory(
+  maxBytes: number,
+  onGrow: (grown: boolean) => void = () => {},
+  mayGrow: (bytes: number) => boolean = () => true,
+): WebAssembly.Memory {
   const maximum = Math.max(INITIAL_PAGES, Math.floor(maxBytes / PAGE_BYTES))
   const memory = new WebAssembly.Memory({ initial: INITIAL_PAGES, maximum, shared: true })
   const grow = memory.grow.bind(memory)
   memory.grow = (pages) => {
     try {
+      if (!mayGrow(memory.buffer.byteLength + pages * PAGE_BYTES)) throw new RangeError('other memories have the rest')
       const before = grow(pages)
       onGrow(true)
       return before

@@ -32,7 +32,7 @@ describe('the programs of TypeScript', () => {
 
   it('check all of src under both runtimes, but for what belongs to one of them', async () => {
     const modules = (await filesIn('src')).filter((path) => !path.endsWith('.d.ts'))
-    const ofNode = /^src\/(cli|cloudflare|engine\/native|engine\/process|onnx|origin|quantize)\//
+    const ofNode = /^src\/(cli|cloudflare|compile|engine\/native|engine\/process|onnx|origin|quantize)\//
     expect(modules.filter((path) => !workers.has(path) && !ofNode.test(path))).toEqual([])
     expect(modules.filter((path) => !node.has(path)).sort()).toEqual([
       'src/stream/durable.ts',
