@@ -22,6 +22,10 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     about: 'verifies in workerd that a model agrees with its original',
     load: async () => (await import('./commands/verify.ts')).verifyCommand,
   },
+  profile: {
+    about: "shows the time of each operator of a model on Verge's own engine",
+    load: async () => (await import('./commands/profile.ts')).profileCommand,
+  },
   pack: {
     about: 'shows what "push" would store, or writes it into a folder',
     load: async () => (await import('./commands/pack.ts')).packCommand,

@@ -192,12 +192,10 @@ function withCost({ description, files }: ModelFolder, cost: Cost | undefined): 
 /** Packs the folder again after a change of its version or cost, without converting weights again. */
 function packedAgain(packed: PackedModel, { description }: ModelFolder): PackedModel {
   const cost = description.artifacts[0]?.cost
-  const [first] = packed.manifest.artifacts
+  // It was measured on the form of the first file that the edge prefers.
+  const measured = packed.manifest.artifacts.find(({ places }) => places.includes('edge'))
   const artifacts = packed.manifest.artifacts.map((artifact) =>
-    // The edge's forms of the first file; what runs elsewhere has no cost.
-    cost !== undefined && artifact.places.includes('edge') && artifact.dtype === first?.dtype
-      ? { ...artifact, cost }
-      : artifact,
+    cost !== undefined && artifact === measured ? { ...artifact, cost } : artifact,
   )
   return { ...packed, manifest: { ...packed.manifest, version: description.version, artifacts } }
 }

@@ -13,6 +13,7 @@ import { isVergeError, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Signature } from '../../core/tensors.ts'
 import type { ArtifactInfo } from '../../engine/engine.ts'
+import { VERGE_ENGINE_VERSION } from '../../engine/verge/engine.ts'
 import { decodeModel } from '../../onnx/codec.ts'
 import { isOnnxError } from '../../onnx/errors.ts'
 import { refuseNonFinite } from '../../onnx/finite.ts'
@@ -21,6 +22,7 @@ import { checkTable } from '../../tasks/table-layout.ts'
 import { type MeasureMemory, measureMemory } from '../measure/memory.ts'
 import { referenceSession } from '../verify/reference.ts'
 import { sha256, toBlob } from './bytes.ts'
+import { compileFile } from './compiled.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
 import { type BoundedFile, boundedFile } from './loops.ts'
@@ -142,48 +144,95 @@ interface Packing {
   readonly measure: MeasureMemory
 }
 
-/** The edge's form of a model file in ORT format, and the file itself for the origin and the browser. */
+/** The edge's forms of a model file, Verge's own engine's first, and the file itself for the origin and the browser. */
 async function packArtifact(
-  { file, dtype, places: allowed, cost, accuracy }: ArtifactDescription,
+  described: ArtifactDescription,
   bytes: Uint8Array,
-  { preprocess: settings, loopSteps }: Description,
-  { store, notes, measure }: Packing,
+  description: Description,
+  packing: Packing,
 ): Promise<Artifact[]> {
+  const { file, dtype, places: allowed, accuracy } = described
+  const { store, notes } = packing
   const places: readonly Place[] = allowed ?? PLACES
-  const measured = { ...(accuracy && { accuracy }) }
-  const atTheEdge = { ...(cost && { cost }), ...measured }
   const elsewhere = places.filter((place) => place !== 'edge')
-  const plain = { id: `onnx-${dtype}`, format: 'onnx' as const, dtype }
+  const plain = { id: `onnx-${dtype}`, format: 'onnx' as const, dtype, ...(accuracy && { accuracy }) }
   const besides = (): Artifact[] =>
-    elsewhere.length === 0 ? [] : [{ ...plain, places: [...elsewhere], ...measured, ...store(bytes) }]
+    elsewhere.length === 0 ? [] : [{ ...plain, places: [...elsewhere], ...store(bytes) }]
   if (!places.includes('edge')) return besides()
+  const compiled = await compiledArtifact(described, bytes, packing)
   let bounded: BoundedFile
   try {
-    bounded = boundedFile(bytes, file, loopSteps)
+    bounded = boundedFile(bytes, file, description.loopSteps)
     notes.push(...bounded.notes)
   } catch (error) {
     if (!isOnnxError(error)) throw error
     notes.push(`${file}: cannot run at the edge: ${error.message}`)
     return besides()
   }
-  const loops = bounded.loops.length > 0 ? { loops: [...bounded.loops] } : {}
+  // What a run costs was measured on the form that the edge prefers; of the other it is estimated.
+  const rest = compiled.length > 0 ? { ...described, cost: undefined } : described
+  const fitted = await runtimeArtifact(rest, { bytes, bounded, settings: description.preprocess }, packing)
+  if (fitted === undefined) return [...compiled, ...besides()]
+  // The plain file serves everywhere where it serves the edge.
+  const whole = fitted.format === 'onnx' && fitted.sha256 === sha256(bytes)
+  return [...compiled, ...(whole ? [{ ...fitted, id: plain.id, places: [...places] }] : [fitted, ...besides()])]
+}
+
+/** What Verge's own engine runs, where it can. What a run costs was measured on it, or follows from the plan. */
+async function compiledArtifact(
+  { file, dtype, cost, accuracy }: ArtifactDescription,
+  bytes: Uint8Array,
+  { store, notes }: Packing,
+): Promise<Artifact[]> {
+  const compilation = await compileFile(bytes)
+  if (!compilation.ok) {
+    notes.push(`${file}: ${compilation.note}`)
+    return []
+  }
+  const { bytes: compiled, cost: counted, ...memory } = compilation.model
+  if (memory.memoryBytes > LIMITS.sessionBudgetBytes) {
+    notes.push(`${file}: too large for Verge's own engine: its weights take ${memory.memoryBytes} bytes of memory`)
+    return []
+  }
+  return [
+    {
+      id: `verge-${dtype}`,
+      format: 'verge',
+      dtype,
+      places: ['edge'],
+      runtime: `verge ${VERGE_ENGINE_VERSION}`,
+      ...memory,
+      ...((cost ?? counted) && { cost: cost ?? counted }),
+      ...(accuracy && { accuracy }),
+      ...store(compiled),
+    },
+  ]
+}
+
+interface RuntimeFile {
+  readonly bytes: Uint8Array
+  readonly bounded: BoundedFile
+  readonly settings: Description['preprocess']
+}
+
+/** What ONNX Runtime runs at the edge: ORT format, or the plain file. Undefined where it runs neither. */
+async function runtimeArtifact(
+  { file, dtype, cost, accuracy }: ArtifactDescription,
+  { bytes, bounded, settings }: RuntimeFile,
+  { store, notes, measure }: Packing,
+): Promise<Artifact | undefined> {
+  const common = {
+    id: `edge-${dtype}`,
+    dtype,
+    places: ['edge' as const],
+    ...(bounded.loops.length > 0 && { loops: [...bounded.loops] }),
+    ...(cost && { cost }),
+    ...(accuracy && { accuracy }),
+  }
   try {
     const converted = await toOrtFormat(bounded.bytes)
     const memory = await measure(infoOf('ort', converted.bytes), converted.bytes, bytes, settings)
-    return [
-      {
-        id: `edge-${dtype}`,
-        format: 'ort',
-        dtype,
-        places: ['edge'],
-        runtime: converted.runtime,
-        ...memory,
-        ...loops,
-        ...atTheEdge,
-        ...store(converted.bytes),
-      },
-      ...besides(),
-    ]
+    return { ...common, format: 'ort', runtime: converted.runtime, ...memory, ...store(converted.bytes) }
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
     notes.push(`${file}: ${error.message}`)
@@ -191,13 +240,11 @@ async function packArtifact(
   try {
     const memory = await measure(infoOf('onnx', bounded.bytes), bounded.bytes, bytes, settings)
     notes.push(`${file}: the edge uses the plain ONNX file instead, which needs more memory`)
-    if (bounded.bytes === bytes) return [{ ...plain, places: [...places], ...memory, ...atTheEdge, ...store(bytes) }]
-    const own = { ...plain, id: `edge-${dtype}`, places: ['edge' as const], ...memory, ...loops, ...atTheEdge }
-    return [{ ...own, ...store(bounded.bytes) }, ...besides()]
+    return { ...common, format: 'onnx', ...memory, ...store(bounded.bytes) }
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
     notes.push(`${file}: cannot run at the edge: ${error.message}`)
-    return besides()
+    return undefined
   }
 }
 

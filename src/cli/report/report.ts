@@ -1,4 +1,4 @@
-import type { Accuracy } from '../../catalog/manifest.ts'
+import type { Accuracy, Artifact } from '../../catalog/manifest.ts'
 import { safeName } from '../../onnx/errors.ts'
 import type { LayerResult, SkippedLayer } from '../../quantize/types.ts'
 import type { Measured } from '../measure/measure.ts'
@@ -53,7 +53,7 @@ export interface ReportChoice {
 export interface SizedArtifact {
   readonly id: string
   readonly dtype: string
-  readonly format: 'onnx' | 'ort'
+  readonly format: Artifact['format']
   readonly places: readonly string[]
   readonly sizes: Sizes
 }

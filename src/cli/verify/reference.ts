@@ -10,14 +10,19 @@ import { memorySource, sha256 } from '../pack/bytes.ts'
  * @throws model_invalid
  */
 export function referenceSession(onnx: Uint8Array, signal: AbortSignal): Promise<Session> {
-  const engine = new NativeEngine({
+  const artifact = { sha256: sha256(onnx), format: 'onnx', bytes: onnx.length } as const
+  return plainEngine().load(artifact, memorySource(onnx), { signal })
+}
+
+/** onnxruntime-node without optimizations, on one thread. */
+export function plainEngine(): NativeEngine {
+  return new NativeEngine({
     clock: systemClock,
     threads: 1,
     maxArtifactBytes: LIMITS.nativeArtifactBytes,
     turnLeaseMs: LIMITS.turnLeaseMs,
     optimization: 'disabled',
   })
-  return engine.load({ sha256: sha256(onnx), format: 'onnx', bytes: onnx.length }, memorySource(onnx), { signal })
 }
 
 /** Outputs that are tensors of a type that the protocol has, and so can be asked for. */

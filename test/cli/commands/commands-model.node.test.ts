@@ -9,6 +9,7 @@ import { parseCommand } from '../../../src/cli/command.ts'
 import { devCommand } from '../../../src/cli/commands/dev.ts'
 import { inspectCommand } from '../../../src/cli/commands/inspect.ts'
 import { packCommand } from '../../../src/cli/commands/pack.ts'
+import { profileCommand } from '../../../src/cli/commands/profile.ts'
 import { pushCommand } from '../../../src/cli/commands/push.ts'
 import { quantizeCommand } from '../../../src/cli/commands/quantize.ts'
 import { verifyCommand } from '../../../src/cli/commands/verify.ts'
@@ -160,6 +161,7 @@ describe('quantize', () => {
 
 const COMMANDS = {
   inspect: inspectCommand,
+  profile: profileCommand,
   quantize: quantizeCommand,
   verify: verifyCommand,
   pack: packCommand,
@@ -175,6 +177,8 @@ describe('arguments', () => {
   })
 
   it.each([
+    ['profile', /Specify a model: npx verge profile/],
+    ['profile none.onnx --runs 0', /--runs takes a whole number from 1 to 1000, not "0"/],
     ['inspect', /Specify a model: npx verge inspect/],
     ['quantize', /Specify a model: npx verge quantize/],
     ['verify', /Specify an original and a candidate: npx verge verify/],

@@ -35,12 +35,14 @@ async function write(description: unknown, model: Uint8Array = models.arithmetic
 }
 
 describe('packing', () => {
-  it('makes an ORT-format artifact for the edge and keeps the ONNX file for elsewhere', async () => {
+  it('makes artifacts for both engines of the edge and keeps the ONNX file for elsewhere', async () => {
     await write(base, models.matmulModel(400_000))
     const packed = await packFolder(folder)
     expect(packed.notes).toEqual([])
     expect(packed.visibility).toBe('private')
-    const [edge, plain] = packed.manifest.artifacts
+    const [own, edge, plain] = packed.manifest.artifacts
+    expect(own).toMatchObject({ id: 'verge-fp32', format: 'verge', places: ['edge'], runtime: 'verge 1.0.0' })
+    expect(own?.memoryBytes).toBe(own?.bytes)
     expect(edge).toMatchObject({ id: 'edge-fp32', format: 'ort', places: ['edge'], runtime: 'onnxruntime 1.30.0' })
     expect(plain).toMatchObject({ id: 'onnx-fp32', format: 'onnx', places: ['origin', 'browser'] })
     expect(edge?.memoryBytes).toBeGreaterThan(400_000)
@@ -58,7 +60,7 @@ describe('packing', () => {
     const { manifest, notes } = await packFolder(folder)
     expect(notes).toEqual([])
     expect(manifest.inputs).toEqual([{ name: 'x', datatype: 'FP16', shape: ['n', 2] }])
-    expect(manifest.artifacts.map(({ id }) => id)).toEqual(['edge-fp32', 'onnx-fp32'])
+    expect(manifest.artifacts.map(({ id }) => id)).toEqual(['verge-fp32', 'edge-fp32', 'onnx-fp32'])
     // 1.5 x 2 in halves, as the matrix [[2, 0], [0, 2]] makes of it.
     const session = await referenceSession(models.idleCastModel(), signal)
     const x = tensor('FP16', [1, 2], Uint16Array.of(0x3e00, 0xbe00))
@@ -70,7 +72,8 @@ describe('packing', () => {
     const columns = 2048
     await write(base, models.matmulModel(columns * models.MATMUL_INNER * 4))
     const { manifest } = await packFolder(folder)
-    const { base: least = 0, perElement = 0 } = manifest.artifacts[0]?.activations ?? {}
+    const { base: least = 0, perElement = 0 } =
+      manifest.artifacts.find(({ format }) => format === 'ort')?.activations ?? {}
     // Each row of 64 elements becomes one of 2048 floats.
     const exact = (columns * 4) / models.MATMUL_INNER
     expect(perElement).toBeGreaterThan(exact)
@@ -90,7 +93,7 @@ describe('packing', () => {
     try {
       const pack = async (model: Uint8Array) => {
         await write(base, model)
-        return (await packFolder(folder)).manifest.artifacts[0]
+        return (await packFolder(folder)).manifest.artifacts.find(({ format }) => format === 'ort')
       }
       const first = await pack(models.matmulModel(300_000, 1))
       const before = instances
@@ -109,7 +112,7 @@ describe('packing', () => {
     await write(base, models.lookupModel(20_000_000))
     const { manifest } = await packFolder(folder)
     checkBlobs(manifest, LIMITS)
-    expect(manifest.artifacts.map((artifact) => artifact.chunks.length)).toEqual([3, 3])
+    expect(manifest.artifacts.map((artifact) => artifact.chunks.length)).toEqual([3, 3, 3])
   })
 
   it('keeps models that do not fit away from the edge, and says so', async () => {
@@ -141,10 +144,12 @@ describe('a model folder that is not right', () => {
     const cost = { base: 1.5, perElement: 0.02 }
     const accuracy = { metric: 'top-1', value: 0.98, baseline: 0.985, samples: 1000 }
     await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', cost, accuracy }] })
-    const [edge, plain] = (await packFolder(folder)).manifest.artifacts
-    expect(edge).toMatchObject({ cost, accuracy, places: ['edge'] })
+    const [own, edge, plain] = (await packFolder(folder)).manifest.artifacts
+    // The cost was measured on the form that the edge prefers.
+    expect(own).toMatchObject({ format: 'verge', cost, accuracy, places: ['edge'] })
+    expect(edge).toMatchObject({ format: 'ort', accuracy, places: ['edge'] })
     expect(plain).toMatchObject({ accuracy, places: ['origin', 'browser'] })
-    expect(plain).not.toHaveProperty('cost')
+    for (const other of [edge, plain]) expect(other).not.toHaveProperty('cost')
     for (const wrong of [{ base: -1, perElement: 0 }, { base: 1 }, { base: 1, perElement: '1' }]) {
       await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', cost: wrong }] })
       await expect(packFolder(folder)).rejects.toThrow(/artifacts\.0\.cost/)
@@ -169,9 +174,13 @@ describe('a model folder that is not right', () => {
       await write({ ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: named }] })
       return (await packFolder(folder)).manifest.artifacts.map(({ format, places }) => [format, places])
     }
-    expect(await places(['edge'])).toEqual([['ort', ['edge']]])
+    expect(await places(['edge'])).toEqual([
+      ['verge', ['edge']],
+      ['ort', ['edge']],
+    ])
     expect(await places(['browser'])).toEqual([['onnx', ['browser']]])
     expect(await places(['edge', 'origin'])).toEqual([
+      ['verge', ['edge']],
       ['ort', ['edge']],
       ['onnx', ['origin']],
     ])
@@ -247,13 +256,18 @@ describe('ORT format', () => {
   })
 })
 
+/** Real models that Verge's own engine runs. */
+const OWN_ENGINE = new Set(['mnist-8', 'ultraface', 'super-resolution', 'm2v'])
+
 describe.skipIf(!haveRealModels)(`real models${haveRealModels ? '' : `: skipped, ${SKIP_REASON}`}`, () => {
-  it('all pack for the edge in ORT format, alike each time', async () => {
+  it('all pack for the edge, alike each time', async () => {
     const packed = await packRealModels()
     expect(packed.map(({ manifest }) => manifest.model)).toEqual(realModels.map(({ description }) => description.name))
     for (const { manifest, notes } of packed) {
-      expect({ model: manifest.model, notes }).toEqual({ model: manifest.model, notes: [] })
-      expect(manifest.artifacts[0]).toMatchObject({ format: 'ort', places: ['edge'] })
+      const others = notes.filter((note) => !note.includes(': runs on ONNX Runtime: '))
+      expect({ model: manifest.model, notes: others }).toEqual({ model: manifest.model, notes: [] })
+      const formats = manifest.artifacts.filter(({ places }) => places.includes('edge')).map(({ format }) => format)
+      expect(formats).toEqual(OWN_ENGINE.has(manifest.model) ? ['verge', 'ort'] : ['ort'])
     }
     const again = await packRealModels()
     expect(again.map(({ manifest }) => manifest)).toEqual(packed.map(({ manifest }) => manifest))

@@ -1,0 +1,99 @@
+import { compileModel } from '../../compile/compile.ts'
+import { isVergeError } from '../../core/errors.ts'
+import type { RunCost, RunMemory } from '../../engine/engine.ts'
+import { readHeader, readPlanJson } from '../../engine/verge/artifact.ts'
+import { checkPlan } from '../../engine/verge/check.ts'
+import { UNIT_WORK } from '../../engine/verge/cost.ts'
+import type { Plan } from '../../engine/verge/plan.ts'
+import { bindPlan } from '../../engine/verge/program.ts'
+import { decodeModel } from '../../onnx/codec.ts'
+import { isOnnxError } from '../../onnx/errors.ts'
+import { prepareModel } from '../../quantize/prepare.ts'
+import { fitCost } from '../measure/fit.ts'
+import { plainEngine } from '../verify/reference.ts'
+
+export interface CompiledModel {
+  readonly bytes: Uint8Array
+  /** Held by a loaded session: the artifact as it is stored. */
+  readonly memoryBytes: number
+  /** Of the arena, by elements of the inputs. Absent where the plan runs at none of the sizes that were tried. */
+  readonly activations?: RunMemory
+  /** By the plan's own count of its work: no clock is asked, so the same model has the same cost on every machine. */
+  readonly cost?: RunCost
+}
+
+export type Compilation =
+  | { readonly ok: true; readonly model: CompiledModel }
+  /** Why the model stays with ONNX Runtime, behind the file's name. */
+  | { readonly ok: false; readonly note: string }
+
+/** Compiles an ONNX file for Verge's own engine, in the precision that it has. */
+export async function compileFile(bytes: Uint8Array): Promise<Compilation> {
+  const { signal } = new AbortController()
+  try {
+    const { model } = await prepareModel(decodeModel(bytes), { engine: plainEngine(), signal })
+    const result = await compileModel(model, { signal })
+    if (!result.ok) {
+      const node = result.node === '' ? '' : ` "${result.node}"`
+      return { ok: false, note: `runs on ONNX Runtime: ${result.operator}${node}: ${result.reason}` }
+    }
+    refuseUnreadable(result.bytes)
+    return { ok: true, model: { bytes: result.bytes, memoryBytes: result.bytes.length, ...measured(result.plan) } }
+  } catch (error) {
+    if (!isOnnxError(error) && !isVergeError(error, 'model_invalid')) throw error
+    return { ok: false, note: `runs on ONNX Runtime: ${error.message}` }
+  }
+}
+
+/** What the engine would refuse is not packed: it checks the same when it loads. @throws model_invalid */
+function refuseUnreadable(bytes: Uint8Array): void {
+  const header = readHeader(bytes)
+  checkPlan(readPlanJson(bytes, header), header.imageBytes)
+}
+
+/** Sizes that a first symbol has, which exporters use for the batch, and that the others have. */
+const BATCHES = [1, 4, 16]
+const LENGTHS = [16, 128, 512]
+
+interface Point {
+  readonly elements: number
+  readonly bytes: number
+  readonly units: number
+}
+
+function measured(plan: Plan): Pick<CompiledModel, 'activations' | 'cost'> {
+  const points = sizesOf(plan).flatMap((sizes) => pointAt(plan, sizes) ?? [])
+  if (points.length === 0) return {}
+  const memory = fitCost(points.map(({ elements, bytes }) => ({ elements, units: bytes })))
+  // No point lies above the line.
+  const base = Math.max(...points.map(({ elements, bytes }) => bytes - memory.perElement * elements))
+  return {
+    activations: { base: Math.max(0, Math.ceil(base)), perElement: memory.perElement },
+    cost: fitCost(points),
+  }
+}
+
+function sizesOf({ symbols }: Plan): number[][] {
+  const [first, ...others] = symbols
+  if (first === undefined) return [[]]
+  const batches = others.length > 0 ? BATCHES : [...BATCHES, ...LENGTHS.slice(1)]
+  return batches.flatMap((batch) =>
+    (others.length > 0 ? LENGTHS : [0]).map((length) => symbols.map((_, index) => (index === 0 ? batch : length))),
+  )
+}
+
+/** Undefined where the plan does not run at these sizes. */
+function pointAt(plan: Plan, sizes: readonly number[]): Point | undefined {
+  try {
+    const { arenaBytes, inputs, steps } = bindPlan(plan, sizes)
+    const work = steps.reduce((sum, { cost }) => sum + cost, 0)
+    return {
+      elements: inputs.reduce((sum, { count }) => sum + count, 0),
+      bytes: arenaBytes,
+      units: work / UNIT_WORK,
+    }
+  } catch (error) {
+    if (isVergeError(error, 'run_rejected')) return undefined
+    throw error
+  }
+}
