@@ -11,6 +11,7 @@ const ENTRIES = {
   inside: ['bench/workers/inside.ts', '--config', 'bench/workers/wrangler.toml'],
   plain: ['bench/workers/plain.ts', '--config', 'bench/workers/wrangler.toml'],
   pass: ['bench/workers/pass.ts', '--config', 'bench/workers/wrangler.toml'],
+  engine: ['bench/workers/engine.ts', '--config', 'bench/workers/wrangler.toml'],
   echo: ['bench/workers/echo.ts', '--config', 'bench/workers/wrangler.toml'],
 } as const
 

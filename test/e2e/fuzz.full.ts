@@ -13,6 +13,7 @@ import { preprocessing } from '../../src/media/image/preprocess.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { readInferRequest } from '../../src/protocols/oip/read-request.ts'
 import { wav } from '../../synthetic/wav.ts'
+import { damageArtifacts } from '../fixtures/node/verge-damage.ts'
 
 /**
  * Whatever parses a stranger's bytes answers with a value or a typed error, in bounded time, on any bytes. `FUZZ_ROUNDS`
@@ -125,6 +126,12 @@ describe(`fuzz, ${ROUNDS} rounds each`, () => {
     const { refused } = fuzz(samples, picture)
     expect(refused).toBeGreaterThan(ROUNDS / 20)
     expect(refused).toBeLessThan(ROUNDS)
+  })
+
+  it('plans and images of the engine of its own', async () => {
+    // A round loads, checks and runs a model: it takes as long as thirty of the others.
+    const { refused, rejected, ran } = await damageArtifacts(Math.max(1_000, Math.round(ROUNDS / 10)), SEED)
+    expect(Math.min(refused, rejected, ran)).toBeGreaterThan(ROUNDS / 1_000)
   })
 
   it('WAV, RF64 and unfinished', () => {

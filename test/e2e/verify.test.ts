@@ -129,7 +129,7 @@ describe('verification in workerd', () => {
     )
     const verification = await verifyInWorkerd({ packed: shifted, original, samples, signal })
     expect(verification.ok).toBe(false)
-    expect(verification.artifacts.map(({ artifact }) => artifact)).toEqual(['edge-int8', 'onnx-int8'])
+    expect(verification.artifacts.map(({ artifact }) => artifact)).toEqual(['verge-int8', 'edge-int8', 'onnx-int8'])
     for (const { failures, located } of verification.artifacts) {
       expect(failures.join('\n')).toMatch(/output "scores" has a cosine similarity of 0\.\d+/)
       expect(failures.join('\n')).toMatch(/The error begins at "scores" \(MatMul\)/)
@@ -149,7 +149,7 @@ describe('verification in workerd', () => {
       verifyInWorkerd({ packed: await packed(model, {}, dtype), original, samples, signal })
     const floats = await verify(near, 'q4')
     expect(floats).toMatchObject({ ok: false, verdict: 'differs' })
-    expect(floats.artifacts.map(({ dtype }) => dtype)).toEqual(['fp32', 'fp32'])
+    expect(floats.artifacts.map(({ dtype }) => dtype)).toEqual(['fp32', 'fp32', 'fp32'])
     const env = { engine: referenceEngine(), signal }
     const { model } = await quantizeModel(decodeModel(original), { dtype: 'q8', method: 'weights', samples: [] }, env)
     const bytes = await verify(encodeModel(model), 'q4')
