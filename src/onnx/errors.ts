@@ -68,5 +68,5 @@ export function nodeLabel({
   readonly output: readonly string[]
 }): string {
   if (name !== '') return `Node "${safeName(name)}" (${safeName(opType)})`
-  return `The ${safeName(opType)} node that gives "${safeName(output.find((value) => value !== '') ?? '')}"`
+  return `The ${safeName(opType)} node that produces "${safeName(output.find((value) => value !== '') ?? '')}"`
 }

@@ -233,9 +233,7 @@ describe('npm start', () => {
     started = start('--prot', '1')
     expect(await started.exited).toBe(2)
     expect(started.output().trim().split('\n')).toHaveLength(1)
-    expect(started.output()).toMatch(
-      /^There is no option --prot\. Did you mean --port\? "--help" lists the options\.$/m,
-    )
+    expect(started.output()).toMatch(/^Unknown option --prot\. Did you mean --port\? "--help" lists the options\.$/m)
   })
 })
 

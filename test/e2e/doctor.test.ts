@@ -189,7 +189,7 @@ describe('verge doctor against one that is not', () => {
     const { url } = await start([])
     const diagnosis = await diagnose(url)
     expect(diagnosis.code).toBe(1)
-    expect(failures(diagnosis)).toEqual(['models: there is no model to see'])
+    expect(failures(diagnosis)).toEqual(['models: no model is visible'])
     expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('verge setup')
   })
 
@@ -217,7 +217,7 @@ describe('verge doctor against one that is not', () => {
   it('CORS off', async () => {
     const { url } = await start([digits], { CORS_ALLOW: '' })
     const diagnosis = await diagnose(url)
-    expect(failures(diagnosis)).toEqual([expect.stringMatching(/^CORS: a page of https:\/\/example.com may not call/)])
+    expect(failures(diagnosis)).toEqual([expect.stringMatching(/^CORS: pages of https:\/\/example.com may not call/)])
     expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('CORS_ALLOW')
   })
 
@@ -249,7 +249,7 @@ describe('verge doctor against one that is not', () => {
   it('a server that is not Verge', async () => {
     const url = await serve((_request, response) => response.end('<h1>Welcome</h1>'))
     const diagnosis = await diagnose(url)
-    expect(failures(diagnosis)).toEqual([expect.stringContaining('does not answer as Verge does: HTTP 200')])
+    expect(failures(diagnosis)).toEqual([expect.stringContaining('is not Verge: HTTP 200')])
     expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('Another program')
   })
 
@@ -292,7 +292,7 @@ describe('verge doctor against one that is not', () => {
     expect(found).toContain('headers: cache-control is max-age=600')
     expect(found).toContain('headers: x-content-type-options is missing')
     expect(found).toContain('errors: an unknown path: the answer has no request id')
-    expect(found).toContain('CORS: a page of https://example.com may not call')
+    expect(found).toContain('CORS: pages of https://example.com may not call')
   })
 
   it('a key that would travel in clear is not sent', async () => {

@@ -143,7 +143,7 @@ describe('what a causal model must have', () => {
     ['nothing unknown', [ids, { ...ids, name: 'encoder_hidden_states' }], [logits], 'an input "encoder_hidden_states"'],
     ['ids of whole numbers', [{ ...ids, datatype: 'FP32' }], [logits], 'neither INT64 nor INT32'],
     ['a sequence of any length', [{ ...ids, shape: ['batch', 128] }], [logits], 'the second of any size'],
-    ['room for one sequence', [{ ...ids, shape: [4, 'n'] }], [logits], 'wants 4 sequences'],
+    ['room for one sequence', [{ ...ids, shape: [4, 'n'] }], [logits], 'needs 4 sequences'],
     ['an output for each cache', [ids, open], [logits], 'no FP32 output "present.0.key"'],
     ['caches of floats', [ids, past(['batch', 2, 'past', 3], 'INT8')], [logits, present], 'neither FP32 nor FP16'],
     ['fixed heads', [ids, past(['batch', 'heads', 'past', 3])], [logits, present], 'must be fixed'],

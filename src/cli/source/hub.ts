@@ -37,7 +37,7 @@ export async function openHub(
     const data = joinedPath(folderOf(path), checkedData(location, label))
     if (!paths.includes(data)) {
       throw new UsageError(
-        `${label}: ${safeName(path)} keeps weights in "${safeName(data)}", which is not in the repository.`,
+        `${label}: ${safeName(path)} stores weights in "${safeName(data)}", which is not in the repository.`,
       )
     }
     await repository.fetch(data, SOURCE_LIMITS.modelBytes)

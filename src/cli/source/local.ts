@@ -75,11 +75,13 @@ async function checkExternal(path: string, label: string): Promise<void> {
   for (const location of await externalFiles(path, label)) {
     const real = await realpath(join(folder, location)).catch(() => undefined)
     if (real === undefined) {
-      throw new UsageError(`${label} keeps weights in "${safeName(location)}", which is not beside it. Copy it there.`)
+      throw new UsageError(`${label} stores weights in "${safeName(location)}", which is missing. Copy it there.`)
     }
     const way = relative(await realpath(folder), real)
     if (way.startsWith('..') || isAbsolute(way)) {
-      throw new UsageError(`${label} keeps weights in "${safeName(location)}", a link that leads out of its folder.`)
+      throw new UsageError(
+        `${label} stores weights in "${safeName(location)}", a link to a file outside its folder. Copy the file there.`,
+      )
     }
   }
 }

@@ -31,6 +31,6 @@ export function joinedPath(folder: string, path: string): string {
 export function checkedData(location: string, label: string): string {
   if (isInside(location)) return location
   throw new UsageError(
-    `${label} keeps weights in "${safeName(location)}", a name that is not taken from elsewhere. Save it with another.`,
+    `${label} stores weights in "${safeName(location)}", which is not a file inside the model's folder. Save it with another name.`,
   )
 }

@@ -153,10 +153,10 @@ describe.skipIf(!haveRealModels)(`a real detector (skipped only where ${SKIP_REA
     const zeroed = await compare(encodeModel(original), extended(original, times))
     expect(zeroed.shown).toBe(false)
     expect(zeroed.differences).toEqual([
-      expect.stringMatching(/output "scores" has a cosine of 0/),
-      expect.stringMatching(/output "scores" is off by 100 %/),
-      expect.stringMatching(/output "boxes" has a cosine of 0/),
-      expect.stringMatching(/output "boxes" is off by 100 %/),
+      expect.stringMatching(/output "scores" has a cosine similarity of 0/),
+      expect.stringMatching(/output "scores" has a relative error of 100 %/),
+      expect.stringMatching(/output "boxes" has a cosine similarity of 0/),
+      expect.stringMatching(/output "boxes" has a relative error of 100 %/),
     ])
     const itself = await compare(encodeModel(original), encodeModel(original))
     expect(itself).toEqual({ shown: true, differences: [], unexercised: [] })

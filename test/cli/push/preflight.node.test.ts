@@ -93,6 +93,6 @@ it('finds a conflict before it proves anything', async () => {
 })
 
 it('finds what a first version and a public one need', async () => {
-  expect(await refusal(join(folder, 'one'), '--no-live')).toMatch(/first version of model "sums", and has to be live/)
+  expect(await refusal(join(folder, 'one'), '--no-live')).toMatch(/first version of model "sums", so it must be live/)
   expect(await refusal(join(folder, 'one'), '--public')).toMatch(/needs a licence/)
 })

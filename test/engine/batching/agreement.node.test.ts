@@ -247,7 +247,12 @@ describe('signatures that may be merged', () => {
     ['fixed', [value('a', 1, 3)], [value('y', 'batch')], /"a" is fixed/],
     ['named differently', [value('a', 'batch')], [value('y', 'rows')], /batch, rows/],
     ['a scalar', [value('a', 'batch'), value('limit')], [value('y', 'batch')], /"limit" has no dimensions/],
-    ['no tensor', [value('a', 'batch')], [{ name: 'map', datatype: null, shape: [] }], /"map" is not a tensor/],
+    [
+      'no tensor',
+      [value('a', 'batch')],
+      [{ name: 'map', datatype: null, shape: [] }],
+      /"map" does not have a tensor type/,
+    ],
     ['nothing', [], [value('y', -1)], /no inputs/],
   ] as const)('first dimensions: %s', (_, inputs, outputs, refusal) => {
     const found = signatureRefusal({ inputs, outputs })

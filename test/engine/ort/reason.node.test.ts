@@ -32,11 +32,11 @@ describe('what ONNX Runtime says, in our words', () => {
     ],
     [
       'Got invalid dimensions for input: a for the following indices\n index: 1 Got: 3 Expected: 4\n Please fix either the inputs/outputs or the model.',
-      'dimension 1 of input "a" is 3, and 4 is expected.',
+      'dimension 1 of input "a" is 3, but 4 is expected.',
     ],
     [
       'Unexpected input data type. Actual: (tensor(int64)) , expected: (tensor(float))',
-      'an input has elements of type int64, and float is expected.',
+      'an input has elements of type int64, but float is expected.',
     ],
     [
       `${RUNNING} Conv node. Name:'o_nchwc' Status Message: Input channels C is not equal to kernel channels * group. C: 1 kernel channels: 3 group: 1`,
