@@ -10,7 +10,7 @@ import { ROOT } from '../files/project.ts'
 const BUNDLES = join(ROOT, '.verge/bundles')
 
 /** Rooms of `src/` that never enter the Worker's bundle. */
-const TOOLS = ['cli/', 'cloudflare/', 'engine/native/', 'engine/process/', 'origin/', 'onnx/', 'quantize/']
+const TOOLS = ['cli/', 'cloudflare/', 'compile/', 'engine/native/', 'engine/process/', 'origin/', 'onnx/', 'quantize/']
 
 /** A bundle that was not used for this time may be deleted; a bundle in use by another process is younger. */
 const KEPT_MS = 24 * 60 * 60 * 1000
@@ -59,12 +59,12 @@ async function bundle(): Promise<string> {
   return directory
 }
 
-/** The inputs of a bundle: the Worker's sources, its configuration, and the versions of its packages. */
+/** The inputs of a bundle: the Worker's sources and kernels, its configuration, and the versions of its packages. */
 async function digestOfSources(): Promise<string> {
   const source = join(ROOT, 'src')
   const names = (await readdir(source, { recursive: true }))
     .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => name.endsWith('.ts') && !TOOLS.some((room) => name.startsWith(room)))
+    .filter((name) => /\.(ts|wasm)$/.test(name) && !TOOLS.some((room) => name.startsWith(room)))
     .sort()
   const hash = createHash('sha256')
   for (const file of [...names.map((name) => `src/${name}`), 'wrangler.toml', 'package.json', 'package-lock.json']) {
