@@ -1,4 +1,5 @@
 import { LIMITS } from '../../src/core/limits.ts'
+import { engineFigures } from './engine-figures.ts'
 import type { BenchResult } from './result.ts'
 
 /** A figure that Verge sets itself, and what this run says. */
@@ -7,6 +8,8 @@ export interface Figure {
   readonly target: string
   readonly value: string
   readonly reached: boolean
+  /** Of a figure that has an aim beyond its target. */
+  readonly aimReached?: boolean
 }
 
 export const FIGURE_MODEL = 'encoder-int8'
@@ -20,14 +23,14 @@ const MB = 1e6
 /** Those figures whose parts were measured in this run. */
 export function figures(result: BenchResult): Figure[] {
   const found: Figure[] = []
-  const cold = result.cold?.find(({ model, way }) => model === FIGURE_MODEL && way === 'verge')
-  const edgeBytes = result.fit?.find(({ model }) => model === FIGURE_MODEL)?.edgeBytes
-  if (cold && edgeBytes) {
-    const ratio = cold.heapBytes / edgeBytes
+  const cold = result.cold?.find(({ model, way }) => model === FIGURE_MODEL && way === 'onnxruntime')
+  const runtimeBytes = result.fit?.find(({ model }) => model === FIGURE_MODEL)?.runtimeBytes
+  if (cold && runtimeBytes) {
+    const ratio = cold.heapBytes / runtimeBytes
     found.push({
-      name: `wasm heap after loading ${FIGURE_MODEL}, by its artifact`,
+      name: `wasm heap after loading ${FIGURE_MODEL} on ONNX Runtime, by its artifact`,
       target: `at most ${MOST_HEAP}x`,
-      value: `${ratio.toFixed(2)}x (${(cold.heapBytes / MB).toFixed(1)} of ${(edgeBytes / MB).toFixed(1)} MB)`,
+      value: `${ratio.toFixed(2)}x (${(cold.heapBytes / MB).toFixed(1)} of ${(runtimeBytes / MB).toFixed(1)} MB)`,
       reached: ratio <= MOST_HEAP,
     })
   }
@@ -56,5 +59,5 @@ export function figures(result: BenchResult): Figure[] {
       reached: result.wire.speedup >= LEAST_SPEEDUP,
     })
   }
-  return found
+  return [...engineFigures(result), ...found]
 }

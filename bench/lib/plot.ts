@@ -1,5 +1,6 @@
-import { ENGINE_NAMES, WAYS } from './report.ts'
+import { ENGINE_NAMES } from './report.ts'
 import type { BenchResult } from './result.ts'
+import { WAY_NAMES, WAYS } from './ways.ts'
 
 interface Bar {
   readonly label: string
@@ -67,7 +68,7 @@ function coldChart(rows: BenchResult['cold']): Chart | undefined {
     legend: names.map((name, index) => ({ name, colour: colour(index) })),
     unit: 'ms',
     bars: rows.map((row) => ({
-      label: `${row.model}: ${WAYS[row.way]}`,
+      label: `${row.model}: ${WAY_NAMES[row.way]}`,
       parts: parts.map((part, index) => ({ value: row[part].p50, colour: colour(index) })),
     })),
   }
@@ -77,11 +78,11 @@ function memoryChart(rows: BenchResult['cold']): Chart | undefined {
   if (!rows) return undefined
   return {
     title: 'WebAssembly memory after the first answer',
-    legend: Object.values(WAYS).map((name, index) => ({ name, colour: colour(index) })),
+    legend: WAYS.map((way, index) => ({ name: WAY_NAMES[way], colour: colour(index) })),
     unit: 'MB',
     bars: rows.map(({ heapBytes, model, way }) => ({
-      label: `${model}: ${WAYS[way]}`,
-      parts: [{ value: heapBytes / 1e6, colour: colour(way === 'verge' ? 0 : 1) }],
+      label: `${model}: ${WAY_NAMES[way]}`,
+      parts: [{ value: heapBytes / 1e6, colour: colour(WAYS.indexOf(way)) }],
     })),
   }
 }

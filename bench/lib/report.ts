@@ -1,9 +1,11 @@
 import { ENGINES, type EngineName } from '../measures/warm.ts'
 import type { Figure } from './figures.ts'
 import { figures } from './figures.ts'
+import { verdict } from './format.ts'
 import type { BenchResult } from './result.ts'
 import type { Summary } from './stats.ts'
 import type { Table } from './table.ts'
+import { WAY_NAMES } from './ways.ts'
 
 const MB = 1e6
 const NONE = '–'
@@ -16,6 +18,7 @@ export function tables(result: BenchResult): Table[] {
     result.cold && coldTable(result.cold),
     result.cold && memoryTable(result.cold),
     result.warm && warmTable(result.warm),
+    result.warm && insideTable(result.warm),
     result.throughput && throughputTable(result.throughput),
     result.router && routerTable(result.router),
     result.wire && wireTable(result.wire),
@@ -36,20 +39,25 @@ function figureTable(found: readonly Figure[]): Table {
   return {
     title: 'Figures to reach',
     head: ['figure', 'target', 'this run', ''],
-    rows: found.map(({ name, target, value, reached }) => [name, target, value, reached ? 'reached' : 'missed']),
+    rows: found.map((figure) => [figure.name, figure.target, figure.value, verdictOf(figure)]),
   }
+}
+
+function verdictOf({ aimReached, reached }: Figure): string {
+  return aimReached === undefined ? verdict(reached) : `${verdict(reached)}; aim ${verdict(aimReached)}`
 }
 
 function fitTable(rows: NonNullable<BenchResult['fit']>): Table {
   return {
     title: 'Sizes in MB, and what fits an isolate',
-    head: ['model', '.onnx', 'edge artifact', 'session holds', 'at the edge'],
-    rows: rows.map(({ edgeBytes, memoryBytes, model, onnxBytes }) => [
+    head: ['model', '.onnx', 'edge artifact', 'session holds', 'for ONNX Runtime', 'session holds', 'at the edge'],
+    rows: rows.map(({ edgeBytes, engine, memoryBytes, model, onnxBytes, runtimeBytes, runtimeMemoryBytes }) => [
       model,
       megabytes(onnxBytes),
-      edgeBytes === null ? NONE : megabytes(edgeBytes),
-      memoryBytes === null ? NONE : megabytes(memoryBytes),
-      edgeBytes === null ? 'does not fit' : 'fits',
+      ...[edgeBytes, memoryBytes, runtimeBytes, runtimeMemoryBytes].map((bytes) =>
+        bytes === null ? NONE : megabytes(bytes),
+      ),
+      engine === null ? 'does not fit' : engine === 'verge' ? "fits: Verge's engine" : 'fits: ONNX Runtime',
     ]),
   }
 }
@@ -68,10 +76,12 @@ function coldTable(rows: NonNullable<BenchResult['cold']>): Table {
       'fetch + session',
       'first run',
       'total without process',
+      'CPU: isolate',
+      'CPU: first answer',
     ],
     rows: rows.map((row) => [
       row.model,
-      WAYS[row.way],
+      WAY_NAMES[row.way],
       spread(row.process),
       spread(row.isolate),
       spread(row.engine),
@@ -80,17 +90,19 @@ function coldTable(rows: NonNullable<BenchResult['cold']>): Table {
       spread(row.fetchAndSession),
       spread(row.firstRun),
       spread(row.total),
+      spread(row.isolateCpu),
+      spread(row.answerCpu),
     ]),
   }
 }
 
 function memoryTable(rows: NonNullable<BenchResult['cold']>): Table {
   return {
-    title: "Memory in MB after the first answer: the engine's WebAssembly memory, and the whole process",
+    title: "Memory in MB after the first answer: the engines' WebAssembly memory, and the whole process",
     head: ['model', 'way', 'wasm, empty', 'wasm, loaded', 'resident', 'bytes fetched'],
     rows: rows.map(({ bytesFetched, emptyHeapBytes, heapBytes, model, residentBytes, way }) => [
       model,
-      WAYS[way],
+      WAY_NAMES[way],
       megabytes(emptyHeapBytes),
       megabytes(heapBytes),
       megabytes(residentBytes),
@@ -99,9 +111,8 @@ function memoryTable(rows: NonNullable<BenchResult['cold']>): Table {
   }
 }
 
-export const WAYS = { verge: 'Verge', plain: 'plain .onnx in workerd' } as const
 export const ENGINE_NAMES: Readonly<Record<EngineName, string>> = {
-  ...WAYS,
+  ...WAY_NAMES,
   web: 'onnxruntime-web, Node',
   native: 'onnxruntime-node',
 }
@@ -122,13 +133,29 @@ function warmTable(rows: NonNullable<BenchResult['warm']>): Table {
   }
 }
 
+function insideTable(rows: NonNullable<BenchResult['warm']>): Table {
+  const measured = rows.filter(({ insideMs }) => insideMs !== null)
+  return {
+    title: "Runs inside the isolate, without HTTP: means in ms; the engines' WebAssembly memory after them in MB",
+    head: ['model', 'input', 'way', 'run', 'memory'],
+    rows: measured.map(({ engine, heapBytes, insideMs, model, size }) => [
+      model,
+      size,
+      ENGINE_NAMES[engine],
+      insideMs === null ? NONE : milliseconds(insideMs),
+      heapBytes === null ? NONE : megabytes(heapBytes),
+    ]),
+  }
+}
+
 function throughputTable(rows: NonNullable<BenchResult['throughput']>): Table {
   return {
     title: 'Throughput of one isolate, and latency of the answers in ms',
-    head: ['model', 'request', 'callers', 'answers/s', 'p50', 'p95', 'p99', 'refused (429)', 'failed'],
-    rows: rows.map(({ callers, load, model, request }) => [
+    head: ['model', 'request', 'way', 'callers', 'answers/s', 'p50', 'p95', 'p99', 'refused (429)', 'failed'],
+    rows: rows.map(({ callers, load, model, request, way }) => [
       model,
       request,
+      WAY_NAMES[way],
       String(callers),
       load.perSecond.toFixed(load.perSecond < 10 ? 1 : 0),
       milliseconds(load.p50),

@@ -12,8 +12,13 @@ export interface FitRow {
   readonly onnxBytes: number
   /** Of the artifact that the edge loads; null where none fits. */
   readonly edgeBytes: number | null
+  /** What runs that artifact. */
+  readonly engine: 'verge' | 'onnxruntime' | null
   /** What the packer measured a session of it to hold. */
   readonly memoryBytes: number | null
+  /** The same of the artifact that ONNX Runtime loads at the edge. */
+  readonly runtimeBytes: number | null
+  readonly runtimeMemoryBytes: number | null
   readonly notes: readonly string[]
 }
 

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { serverTiming } from '../../src/cli/oip-client.ts'
 import { type Answer, Connection, requestBytes } from './connection.ts'
+import type { Way } from './ways.ts'
 import { OPERATOR_KEY, type WorkerProcess } from './worker-process.ts'
 
 const health = z.object({ heap_bytes: z.number() })
@@ -12,8 +13,8 @@ export async function ask(connection: Connection, request: Buffer): Promise<Answ
   return answer
 }
 
-/** Bytes of the engine's WebAssembly memory, by the Worker's own word. */
-export async function wasmHeapBytes(connection: Connection, way: 'verge' | 'plain'): Promise<number> {
+/** Bytes of WebAssembly memory of the engines that have started, by the Worker's own word. */
+export async function wasmHeapBytes(connection: Connection, way: Way): Promise<number> {
   const request =
     way === 'plain'
       ? requestBytes({ path: '/heap' })

@@ -2,6 +2,7 @@ import { bundle, type WorkerName } from '../lib/bundle.ts'
 import { FIGURE_MODEL } from '../lib/figures.ts'
 import type { BenchResult, FitRow } from '../lib/result.ts'
 import { fillStorage } from '../lib/storage.ts'
+import { edgeArtifact, waysOf } from '../lib/ways.ts'
 import { identitySubject, madeSubject, ownSubject, picture, type Subject } from '../models/subjects.ts'
 import { measureCold } from './cold.ts'
 import { type Bench, type Effort, FULL, subject } from './context.ts'
@@ -69,26 +70,26 @@ async function measureAllWarm(bench: Bench, models: readonly Subject[]): Promise
   const rows: WarmRow[] = []
   for (const model of models) {
     // What does not fit an isolate is measured where it does run: natively, as at an origin, and as in a browser.
-    rows.push(...(await (atTheEdge(model) ? measureWarm(bench, model) : measureWarm(bench, model, ['web', 'native']))))
+    rows.push(...(await measureWarm(bench, model, [...waysOf(model.packed), 'web', 'native'])))
   }
   return rows
 }
 
-function edgeArtifact({ packed }: Subject) {
-  return packed.manifest.artifacts.find(({ places }) => places.includes('edge'))
-}
-
-function atTheEdge(model: Subject): boolean {
-  return edgeArtifact(model) !== undefined
+function atTheEdge({ packed }: Subject): boolean {
+  return waysOf(packed).length > 0
 }
 
 function fit(model: Subject): FitRow {
-  const artifact = edgeArtifact(model)
+  const artifact = edgeArtifact(model.packed, 'verge')
+  const other = edgeArtifact(model.packed, 'onnxruntime')
   return {
     model: model.name,
     onnxBytes: model.onnx.length,
     edgeBytes: artifact?.bytes ?? null,
+    engine: artifact === undefined ? null : artifact.format === 'verge' ? 'verge' : 'onnxruntime',
     memoryBytes: artifact?.memoryBytes ?? null,
+    runtimeBytes: other?.bytes ?? null,
+    runtimeMemoryBytes: other?.memoryBytes ?? null,
     notes: model.packed.notes,
   }
 }

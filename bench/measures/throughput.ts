@@ -5,13 +5,18 @@ import { median } from '../../src/cli/statistics.ts'
 import { requestBytes } from '../lib/connection.ts'
 import { type LoadResult, load } from '../lib/load.ts'
 import { binaryRequest } from '../lib/oip.ts'
+import { varsOf } from '../lib/ways.ts'
 import { ask, connected } from '../lib/worker-client.ts'
-import { startWorker } from '../lib/worker-process.ts'
+import { startWorker, type WorkerProcess } from '../lib/worker-process.ts'
 import { tokens } from '../models/subjects.ts'
 import type { Bench } from './context.ts'
 
+type ThroughputWay = 'verge' | 'onnxruntime'
+const THROUGHPUT_WAYS: readonly ThroughputWay[] = ['verge', 'onnxruntime']
+
 export interface ThroughputRow {
   readonly model: string
+  readonly way: ThroughputWay
   readonly request: string
   readonly callers: number
   readonly load: LoadResult
@@ -53,36 +58,44 @@ export async function measureThroughput(bench: Bench): Promise<ThroughputRow[]> 
     },
   ]
   const cases = all.filter(({ model }) => bench.subjects.some(({ name }) => name === model))
-  const worker = await startWorker(bench.bundles.verge)
+  const workers = new Map<ThroughputWay, WorkerProcess>()
   try {
+    for (const way of THROUGHPUT_WAYS) workers.set(way, await startWorker(bench.bundles.verge, { vars: varsOf(way) }))
     const results = new Map<string, LoadResult[]>()
-    for (const { request } of cases) await warmUp(worker, request)
+    for (const { request } of cases) {
+      for (const worker of workers.values()) await warmUp(worker, request)
+    }
     for (let round = 0; round < loadRounds; round++) {
       for (const count of callers) {
         bench.progress(`throughput with ${count} callers, round ${round + 1} of ${loadRounds}`)
         for (const { model, request } of cases) {
-          const key = `${model} ${count}`
-          const result = await load({ worker, request, callers: count, seconds: loadSeconds })
-          results.set(key, [...(results.get(key) ?? []), result])
+          for (const [way, worker] of workers) {
+            const key = `${model} ${way} ${count}`
+            const result = await load({ worker, request, callers: count, seconds: loadSeconds })
+            results.set(key, [...(results.get(key) ?? []), result])
+          }
         }
       }
     }
     return cases.flatMap(({ model, what }) =>
-      callers.map((count) => ({
-        model,
-        request: what,
-        callers: count,
-        load: middle(results.get(`${model} ${count}`) ?? []),
-      })),
+      THROUGHPUT_WAYS.flatMap((way) =>
+        callers.map((count) => ({
+          model,
+          way,
+          request: what,
+          callers: count,
+          load: middle(results.get(`${model} ${way} ${count}`) ?? []),
+        })),
+      ),
     )
   } finally {
-    await worker.stop()
+    for (const worker of workers.values()) await worker.stop()
   }
 }
 
 const WARM_UP_RUNS = 40
 
-async function warmUp(worker: Parameters<typeof connected>[0], request: Buffer): Promise<void> {
+async function warmUp(worker: WorkerProcess, request: Buffer): Promise<void> {
   await connected(worker, async (connection) => {
     for (let run = 0; run < WARM_UP_RUNS; run++) await ask(connection, request)
   })

@@ -1,14 +1,16 @@
 import { performance } from 'node:perf_hooks'
+import { median } from '../../src/cli/statistics.ts'
 import { nativeRunner, type Runner, webRunner } from '../lib/baselines.ts'
 import { Connection } from '../lib/connection.ts'
 import { binaryRequest, type Input, plainRequest } from '../lib/oip.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
-import { ask } from '../lib/worker-client.ts'
+import { varsOf, WAYS, type Way } from '../lib/ways.ts'
+import { ask, timingsOf, wasmHeapBytes } from '../lib/worker-client.ts'
 import { startWorker } from '../lib/worker-process.ts'
 import type { Subject } from '../models/subjects.ts'
 import type { Bench } from './context.ts'
 
-export const ENGINES = ['verge', 'plain', 'web', 'native'] as const
+export const ENGINES = [...WAYS, 'web', 'native'] as const
 export type EngineName = (typeof ENGINES)[number]
 
 /** Time of one answer by a model that is loaded, in milliseconds. Workers are asked over HTTP, the rest is called. */
@@ -17,35 +19,52 @@ export interface WarmRow {
   readonly size: string
   readonly engine: EngineName
   readonly time: Summary
+  /** Milliseconds of the run inside the isolate, without HTTP; null outside Workers. */
+  readonly insideMs: number | null
+  /** Of the WebAssembly memory after these runs; null outside Workers. */
+  readonly heapBytes: number | null
 }
 
 /** V8 compiles WebAssembly once more, and better, after a while; until then runs are several times slower. */
 const WARM_UP_MS = 1_500
 const WARM_UP_RUNS = 5
 
+/** A runner in a Worker, which can look inside. */
+interface WarmRunner extends Runner {
+  /** Of all runs so far, together. */
+  insideMs?(): number
+  heapBytes?(): Promise<number>
+}
+
 /** Engines take turns, so that a disturbance of the machine hits all of them. */
-export async function measureWarm(
-  bench: Bench,
-  model: Subject,
-  engines: readonly EngineName[] = ENGINES,
-): Promise<WarmRow[]> {
+export async function measureWarm(bench: Bench, model: Subject, engines: readonly EngineName[]): Promise<WarmRow[]> {
   const { effort, progress } = bench
   progress(`warm latency of ${model.name}`)
-  const sizes = effort.everySize ? model.sizes : model.sizes.slice(-1)
-  const runners = new Map<EngineName, Runner>()
+  // The smallest, which cold starts are measured with.
+  const sizes = effort.everySize ? model.sizes : model.sizes.slice(0, 1)
+  const runners = new Map<EngineName, WarmRunner>()
   try {
     for (const engine of engines) runners.set(engine, await start(bench, engine, model))
     const rows: WarmRow[] = []
     for (const { label, inputs } of sizes) {
       for (const runner of runners.values()) await warmUp(runner, inputs)
-      const times = new Map(engines.map((engine) => [engine, [] as number[]]))
+      const rounds = new Map(engines.map((engine) => [engine, [] as Round[]]))
       for (let round = 0; round < effort.warmRounds; round++) {
         for (const [engine, runner] of runners) {
-          times.get(engine)?.push(...(await sample(runner, inputs, effort.warmSamples)))
+          rounds.get(engine)?.push(await sample(runner, inputs, effort.warmSamples))
         }
       }
-      for (const [engine, values] of times) {
-        rows.push({ model: model.name, size: label, engine, time: summarise(values) })
+      for (const [engine, runner] of runners) {
+        const found = rounds.get(engine) ?? []
+        const inside = found.flatMap(({ inside }) => inside ?? [])
+        rows.push({
+          model: model.name,
+          size: label,
+          engine,
+          time: summarise(found.flatMap(({ times }) => times)),
+          insideMs: inside.length === 0 ? null : median(inside),
+          heapBytes: (await runner.heapBytes?.()) ?? null,
+        })
       }
     }
     return rows
@@ -57,14 +76,22 @@ export async function measureWarm(
 /** So long at the least in each round: many runs of a small model, so that its median is not that of a disturbance. */
 const ROUND_MS = 200
 
-async function sample(runner: Runner, inputs: readonly Input[], atLeast: number): Promise<number[]> {
+interface Round {
+  readonly times: readonly number[]
+  /** Of the runs inside the isolate on average: its clock has whole milliseconds, which single runs do not. */
+  readonly inside: number | undefined
+}
+
+async function sample(runner: WarmRunner, inputs: readonly Input[], atLeast: number): Promise<Round> {
   const times: number[] = []
+  const insideBefore = runner.insideMs?.() ?? 0
   const end = performance.now() + ROUND_MS
   for (let begun = performance.now(); times.length < atLeast || begun < end; begun = performance.now()) {
     await runner.run(inputs)
     times.push(performance.now() - begun)
   }
-  return times
+  const inside = runner.insideMs && (runner.insideMs() - insideBefore) / times.length
+  return { times, inside }
 }
 
 async function warmUp(runner: Runner, inputs: readonly Input[]): Promise<void> {
@@ -72,12 +99,13 @@ async function warmUp(runner: Runner, inputs: readonly Input[]): Promise<void> {
   for (let run = 0; run < WARM_UP_RUNS || performance.now() < end; run++) await runner.run(inputs)
 }
 
-function start(bench: Bench, engine: EngineName, { name, onnx }: Subject): Promise<Runner> {
+function start(bench: Bench, engine: EngineName, { name, onnx }: Subject): Promise<WarmRunner> {
   switch (engine) {
     case 'verge':
-      return workerRunner(bench.bundles.verge, (inputs) => binaryRequest(name, inputs))
+    case 'onnxruntime':
+      return workerRunner(bench.bundles.verge, engine, (inputs) => binaryRequest(name, inputs))
     case 'plain':
-      return workerRunner(bench.bundles.plain, (inputs) => plainRequest(name, inputs))
+      return workerRunner(bench.bundles.plain, engine, (inputs) => plainRequest(name, inputs))
     case 'web':
       return webRunner(onnx)
     case 'native':
@@ -85,17 +113,25 @@ function start(bench: Bench, engine: EngineName, { name, onnx }: Subject): Promi
   }
 }
 
-async function workerRunner(directory: string, toRequest: (inputs: readonly Input[]) => Buffer): Promise<Runner> {
-  const worker = await startWorker(directory)
+async function workerRunner(
+  directory: string,
+  way: Way,
+  toRequest: (inputs: readonly Input[]) => Buffer,
+): Promise<WarmRunner> {
+  const worker = await startWorker(directory, { vars: varsOf(way) })
   const connection = await Connection.open(worker.url)
   // What a client does to make a request is not part of the answer's time.
   const requests = new Map<readonly Input[], Buffer>()
+  let insideMs = 0
   return {
     async run(inputs) {
       const request = requests.get(inputs) ?? toRequest(inputs)
       requests.set(inputs, request)
-      await ask(connection, request)
+      // A part that measured nothing is absent.
+      insideMs += timingsOf(await ask(connection, request)).run ?? 0
     },
+    insideMs: () => insideMs,
+    heapBytes: () => wasmHeapBytes(connection, way),
     async stop() {
       connection.close()
       await worker.stop()

@@ -58,7 +58,7 @@ type OneRunModelName = Exclude<MadeModelName, 'decoder-fp32'>
 
 const SIZES: Readonly<Record<OneRunModelName, Subject['sizes']>> = {
   'encoder-fp32': texts([16, 128]),
-  'encoder-int8': texts([16, 64, 128, 256]),
+  'encoder-int8': texts([16, 128, 512]),
   'bert-base-int8': texts([128]),
   'cnn-fp32': [{ label: '224 x 224', inputs: [picture('image', [1, 3, 224, 224])] }],
 }

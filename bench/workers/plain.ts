@@ -52,8 +52,14 @@ async function load(module: OrtModule, env: PlainEnv, model: string): Promise<Lo
   return { session, names: readSignature(module, session) }
 }
 
-/** @returns all outputs' bytes, one after the other */
-function run(module: OrtModule, { session, names }: Loaded, headers: readonly TensorHeader[], body: ArrayBuffer): Blob {
+/** @returns all outputs' bytes, one after the other, and the milliseconds of the run with its tensors in and out */
+function run(
+  module: OrtModule,
+  { session, names }: Loaded,
+  headers: readonly TensorHeader[],
+  body: ArrayBuffer,
+): { readonly outputs: Blob; readonly milliseconds: number } {
+  const begun = performance.now()
   const allocations = new Allocations(module)
   try {
     const width = module.PTR_SIZE
@@ -84,7 +90,8 @@ function run(module: OrtModule, { session, names }: Loaded, headers: readonly Te
     }
     const values = names.outputNames.map((_, slot) => module.getValue(outputs + slot * width, '*'))
     for (const value of values) allocations.onRelease(() => module._OrtReleaseTensor(value))
-    return new Blob(values.map((value) => readTensor(module, '', value).data as Float32Array<ArrayBuffer>))
+    const data = values.map((value) => readTensor(module, '', value).data as Float32Array<ArrayBuffer>)
+    return { outputs: new Blob(data), milliseconds: performance.now() - begun }
   } finally {
     allocations.release()
   }
@@ -103,6 +110,7 @@ export default {
     sessions.set(model, loaded)
     if (pathname === '/load') return new Response('ok')
     const headers = JSON.parse(request.headers.get('x-tensors') ?? '[]') as TensorHeader[]
-    return new Response(run(module, loaded, headers, await request.arrayBuffer()))
+    const { outputs: answer, milliseconds } = run(module, loaded, headers, await request.arrayBuffer())
+    return new Response(answer, { headers: { 'server-timing': `run;dur=${milliseconds}` } })
   },
 }

@@ -10,6 +10,9 @@ import { tables } from '../../bench/lib/report.ts'
 import type { BenchResult } from '../../bench/lib/result.ts'
 import { summarise } from '../../bench/lib/stats.ts'
 import { markdown, plainText } from '../../bench/lib/table.ts'
+import type { Way } from '../../bench/lib/ways.ts'
+import type { ColdRow } from '../../bench/measures/cold.ts'
+import type { EngineName, WarmRow } from '../../bench/measures/warm.ts'
 import { type EncoderShape, encoderModel } from '../../bench/models/encoder.ts'
 import { normals } from '../../bench/models/random.ts'
 import { sha256 } from '../../src/cli/pack/bytes.ts'
@@ -156,6 +159,32 @@ describe("the benchmark's report", () => {
     cpuMsEach: 1,
     clientBusy: 0.1,
   }
+  const cold = (model: string, way: Way, answerMs: number): ColdRow => ({
+    model,
+    way,
+    process: time,
+    isolate: time,
+    engine: time,
+    fetch: time,
+    session: time,
+    fetchAndSession: time,
+    firstRun: time,
+    total: time,
+    isolateCpu: time,
+    answerCpu: { ...time, p50: answerMs },
+    bytesFetched: 20e6,
+    heapBytes: 36.2e6,
+    emptyHeapBytes: 16e6,
+    residentBytes: 200e6,
+  })
+  const warm = (model: string, size: string, engine: EngineName, p50: number): WarmRow => ({
+    model,
+    size,
+    engine,
+    time: { ...time, p50 },
+    insideMs: engine === 'native' ? null : p50,
+    heapBytes: engine === 'native' ? null : 27e6,
+  })
   const result: BenchResult = {
     schema: 1,
     date: '2026-01-02',
@@ -164,43 +193,76 @@ describe("the benchmark's report", () => {
     machine: { cpu: 'A < B', cores: 2, memoryGiB: 8, instructions: [], node: '24', workerd: '1', onnxruntime: '1' },
     bundle: { scripts: 1e6, wasm: 14e6 },
     fit: [
-      { model: 'encoder-int8', onnxBytes: 22e6, edgeBytes: 20e6, memoryBytes: 21e6, notes: [] },
-      { model: 'large', onnxBytes: 110e6, edgeBytes: null, memoryBytes: null, notes: [] },
-    ],
-    cold: [
       {
         model: 'encoder-int8',
-        way: 'verge',
-        process: time,
-        isolate: time,
-        engine: time,
-        fetch: time,
-        session: time,
-        fetchAndSession: time,
-        firstRun: time,
-        total: time,
-        bytesFetched: 20e6,
-        heapBytes: 36.2e6,
-        emptyHeapBytes: 16e6,
-        residentBytes: 200e6,
+        onnxBytes: 22e6,
+        edgeBytes: 24e6,
+        engine: 'verge',
+        memoryBytes: 24e6,
+        runtimeBytes: 20e6,
+        runtimeMemoryBytes: 21e6,
+        notes: [],
+      },
+      {
+        model: 'large',
+        onnxBytes: 110e6,
+        edgeBytes: null,
+        engine: null,
+        memoryBytes: null,
+        runtimeBytes: null,
+        runtimeMemoryBytes: null,
+        notes: [],
       },
     ],
-    warm: [{ model: 'a<b', size: '8 tokens', engine: 'verge', time }],
+    cold: [cold('encoder-int8', 'onnxruntime', 9), cold('encoder-int8', 'verge', 9), cold('digits', 'verge', 9.5)],
+    warm: [
+      warm('a<b', '8 tokens', 'native', 10),
+      warm('encoder-int8', '16 tokens', 'verge', 3),
+      warm('encoder-int8', '16 tokens', 'plain', 10),
+      warm('encoder-int8', '128 tokens', 'verge', 21),
+      warm('encoder-int8', '128 tokens', 'onnxruntime', 50),
+      warm('encoder-int8', '128 tokens', 'plain', 60),
+      warm('cnn-fp32', '224 x 224', 'verge', 20),
+    ],
     router: { connections: 32, bodyBytes: 1024, echo: load, identity: load, ratio: 0.5, rounds: [0.5] },
   }
 
   it('judges each figure that was measured by its own bound, and no other', () => {
     expect(figures(result).map(({ reached, value }) => [value.split(' ')[0], reached])).toEqual([
+      ['0.30x', true],
+      ['0.42x', true],
+      // 20 of 3 ms: session and first run, by a warm answer.
+      ['6.67x', false],
+      ['1.13x', true],
+      ['9.5', true],
       ['1.81x', false],
       ['0.50x', true],
     ])
   })
 
+  it("holds Verge's own engine to a gate and an aim, the gate lower where the processor has 8-bit dots", () => {
+    const on = (instructions: string[]) => figures({ ...result, machine: { ...result.machine, instructions } })
+    const judged = (found: ReturnType<typeof figures>) => found.map(({ reached, aimReached }) => [reached, aimReached])
+    expect(judged(on([]))).toEqual([
+      [true, false],
+      [true, false],
+      [false, false],
+      [true, true],
+      [true, false],
+      [false, undefined],
+      [true, undefined],
+    ])
+    // 21 of 50 ms, the better one.
+    expect(judged(on(['avx_vnni']))[1]).toEqual([false, false])
+  })
+
   it('is readable in a terminal and in Markdown', () => {
     const all = tables(result)
     const text = all.map(plainText).join('\n')
-    expect(text).toMatch(/large\s+110\.0\s+–\s+–\s+does not fit/)
+    expect(text).toMatch(/large\s+110\.0\s+–\s+–\s+–\s+–\s+does not fit/)
     expect(text).toMatch(/wasm heap after loading .* missed/)
+    expect(text).toMatch(/linear memory.* reached; aim reached/)
+    expect(text).toMatch(/encoder-int8\s+128 tokens\s+Verge on ONNX Runtime\s+50\.0\s+27\.0/)
     const [figure] = all
     expect(figure && markdown(figure)).toContain('| --- |')
   })

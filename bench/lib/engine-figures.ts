@@ -1,0 +1,122 @@
+import type { EngineName } from '../measures/warm.ts'
+import type { Figure } from './figures.ts'
+import type { BenchResult } from './result.ts'
+
+/** A bound that counts, and one to strive for. */
+interface Bounds {
+  readonly gate: number
+  readonly aim: number
+}
+
+const ENCODER = 'encoder-int8'
+const NETWORK = 'cnn-fp32'
+/** Of a run, by that of the better way on ONNX Runtime in a Worker. */
+const RUNS = [
+  { model: ENCODER, size: '16 tokens', gate: 0.45, aim: 0.28 },
+  { model: ENCODER, size: '128 tokens', gate: 0.5, aim: 0.3 },
+  { model: ENCODER, size: '512 tokens', gate: 0.5, aim: 0.28 },
+  { model: NETWORK, size: '224 x 224', gate: 0.6, aim: 0.42 },
+] as const
+/** Where the processor has an instruction for 8-bit dots, which ONNX Runtime's WebAssembly makes no use of. */
+const FAST_DOTS = { instruction: 'avx_vnni', model: ENCODER, size: '128 tokens', gate: 0.4 } as const
+const FIRST_ANSWER = { size: '16 tokens', gate: 4, aim: 2 } as const
+const MEMORY = { size: '128 tokens', gate: 1.25, aim: 1.15 } as const
+const COLD_CPU = { models: ['digits', 'reviews'], gate: 10, aim: 5 } as const
+
+const MB = 1e6
+
+/** Figures of Verge's own engine, those whose parts were measured in this run. */
+export function engineFigures(result: BenchResult): Figure[] {
+  return [...runFigures(result), ...firstAnswer(result), ...memory(result), ...coldCpu(result)]
+}
+
+function runFigures(result: BenchResult): Figure[] {
+  return RUNS.flatMap(({ aim, gate, model, size }) => {
+    const own = inside(result, model, size, 'verge')
+    const others = (['onnxruntime', 'plain'] as const).flatMap((engine) => inside(result, model, size, engine) ?? [])
+    if (own === undefined || others.length === 0) return []
+    const best = Math.min(...others)
+    const fast =
+      model === FAST_DOTS.model &&
+      size === FAST_DOTS.size &&
+      result.machine.instructions.includes(FAST_DOTS.instruction)
+    return [
+      ratio(
+        `${model}, ${size}: run inside the isolate, by the better one of ONNX Runtime in workerd`,
+        { gate: fast ? FAST_DOTS.gate : gate, aim },
+        own / best,
+        `${own.toFixed(2)} of ${best.toFixed(2)} ms`,
+      ),
+    ]
+  })
+}
+
+function warm({ warm }: BenchResult, model: string, size: string, engine: EngineName) {
+  return warm?.find((row) => row.model === model && row.size === size && row.engine === engine)
+}
+
+function inside(result: BenchResult, model: string, size: string, engine: EngineName): number | undefined {
+  return warm(result, model, size, engine)?.insideMs ?? undefined
+}
+
+function firstAnswer(result: BenchResult): Figure[] {
+  const cold = ownCold(result, ENCODER)
+  const later = warm(result, ENCODER, FIRST_ANSWER.size, 'verge')?.time.p50
+  if (!cold?.session || later === undefined) return []
+  const first = cold.session.p50 + cold.firstRun.p50
+  return [
+    ratio(
+      `${ENCODER}, ${FIRST_ANSWER.size}: first answer once its bytes are there, by a warm one; over HTTP`,
+      FIRST_ANSWER,
+      first / later,
+      `${first.toFixed(1)} of ${later.toFixed(2)} ms`,
+    ),
+  ]
+}
+
+function memory(result: BenchResult): Figure[] {
+  const heapBytes = warm(result, ENCODER, MEMORY.size, 'verge')?.heapBytes
+  const weights = result.fit?.find(({ model }) => model === ENCODER)?.edgeBytes
+  if (heapBytes == null || weights == null) return []
+  return [
+    ratio(
+      `${ENCODER}, ${MEMORY.size}: linear memory, by its artifact`,
+      MEMORY,
+      heapBytes / weights,
+      `${(heapBytes / MB).toFixed(1)} of ${(weights / MB).toFixed(1)} MB`,
+    ),
+  ]
+}
+
+function coldCpu(result: BenchResult): Figure[] {
+  return COLD_CPU.models.flatMap((model) => {
+    const cold = ownCold(result, model)
+    if (!cold) return []
+    const [answer, isolate] = [cold.answerCpu.p50, cold.isolateCpu.p50]
+    return [
+      {
+        name: `${model}: CPU time of the process for the first answer of a fresh isolate`,
+        target: `at most ${COLD_CPU.gate} ms; aim ${COLD_CPU.aim} ms`,
+        value: `${answer.toFixed(1)} ms (beside it script and modules: ${isolate.toFixed(1)} ms)`,
+        ...judge(COLD_CPU, answer),
+      },
+    ]
+  })
+}
+
+function ownCold({ cold }: BenchResult, model: string) {
+  return cold?.find((row) => row.model === model && row.way === 'verge')
+}
+
+function ratio(name: string, bounds: Bounds, value: number, parts: string): Figure {
+  return {
+    name,
+    target: `at most ${bounds.gate}x; aim ${bounds.aim}x`,
+    value: `${value.toFixed(2)}x (${parts})`,
+    ...judge(bounds, value),
+  }
+}
+
+function judge({ gate, aim }: Bounds, value: number): Pick<Figure, 'reached' | 'aimReached'> {
+  return { reached: value <= gate, aimReached: value <= aim }
+}
