@@ -79,6 +79,8 @@ export interface ArtifactCandidate {
 /** Serves models from here, an isolate or an origin: catalogue, weights, sessions and engine put together. */
 export class LocalServing implements Serving {
   readonly #options: LocalServingOptions
+  /** Of manifests in use: what an engine supports does not change. */
+  readonly #candidates = new WeakMap<Manifest, readonly ArtifactCandidate[]>()
 
   constructor(options: LocalServingOptions) {
     this.#options = options
@@ -244,8 +246,12 @@ export class LocalServing implements Serving {
 
   /** Artifacts of a manifest for this place, best first, and whether the engine supports them. Loads nothing. */
   candidates(manifest: Manifest): readonly ArtifactCandidate[] {
+    const known = this.#candidates.get(manifest)
+    if (known !== undefined) return known
     const { engine, place } = this.#options
-    return artifactsFor(manifest, place).map((artifact) => ({ artifact, support: engine.supports(artifact) }))
+    const all = artifactsFor(manifest, place).map((artifact) => ({ artifact, support: engine.supports(artifact) }))
+    this.#candidates.set(manifest, all)
+    return all
   }
 
   /** Artifacts of a manifest that cannot run here, and the reasons; those of a newer Verge come last. */

@@ -1,5 +1,5 @@
 import { DATATYPES, type Datatype } from '../../core/tensors.ts'
-import { countOf, isDim } from './dims.ts'
+import { countOf, isBare, isDim } from './dims.ts'
 import { invalid } from './invalid.ts'
 import { operatorNamed } from './ops/index.ts'
 import { type AttributeRule, type OperandRule, type Operator, roundUp, SIZE } from './ops/operator.ts'
@@ -272,10 +272,6 @@ function checkSymbols({ symbols, inputs }: Plan): void {
   const bound = new Set(inputs.flatMap(({ shape }) => shape.map((dim) => (isBare(dim) ? dim[1] : -1))))
   const free = symbols.find((_, place) => !bound.has(place))
   if (free !== undefined) throw invalid(`no input has an axis that says how large "${free.name}" is`)
-}
-
-export function isBare(dim: Dim): dim is readonly ['s', number] {
-  return typeof dim !== 'number' && dim[0] === 's'
 }
 
 /** Each buffer is written once, before it is read. */

@@ -21,6 +21,11 @@ export function isDim(value: unknown, symbols: number, depth = 0): value is Dim 
   return isDim(left, symbols, depth + 1) && isDim(right, symbols, depth + 1)
 }
 
+/** Whether it is a symbol by itself. */
+export function isBare(dim: Dim): dim is readonly ['s', number] {
+  return typeof dim !== 'number' && dim[0] === 's'
+}
+
 /** An expression's value; not an integer where it leaves what doubles count exactly. */
 export function evaluate(dim: Dim, symbols: readonly number[]): number {
   if (typeof dim === 'number') return dim

@@ -89,10 +89,8 @@ export class VergeSession implements Session {
   /** @throws invalid_tensor, run_rejected */
   #programFor(values: readonly Tensor[]): Program {
     const { plan } = this.#parts
-    const symbols = bindSymbols(plan, values)
-    const key = symbols.join(' ')
-    const kept = this.#programs.get(key)
-    const program = kept ?? bindPlan(plan, symbols)
+    const key = values.map(({ datatype, shape }) => `${datatype} ${shape}`).join(';')
+    const program = this.#programs.get(key) ?? bindPlan(plan, bindSymbols(plan, values))
     this.#programs.delete(key)
     this.#programs.set(key, program)
     if (this.#programs.size > KEPT_PROGRAMS) {

@@ -1,7 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import { type Datatype, type Signature, type Tensor, type TensorSpec, tensor } from '../../core/tensors.ts'
-import { isBare } from './check.ts'
-import { evaluate } from './dims.ts'
+import { evaluate, isBare } from './dims.ts'
 import type { Dim, Plan, PlanTensor } from './plan.ts'
 
 /** What a plan's callers see of it. */
