@@ -1,6 +1,5 @@
 import { abortError, VergeError } from './errors.ts'
 import { GrowingBytes } from './growing-bytes.ts'
-import { declaredLength } from './headers.ts'
 import type { Limits } from './limits.ts'
 import { type Clock, onAbort, untilAborted, untilLate } from './runtime.ts'
 
@@ -195,4 +194,36 @@ function tooLarge(maxBytes: number): VergeError {
   return new VergeError('body_too_large', `The request body may have at most ${maxBytes} bytes.`, {
     details: { limit_bytes: maxBytes },
   })
+}
+
+/** A Content-Length header's bytes; undefined where it is missing or is no number. */
+export function declaredLength(header: string | null | undefined): number | undefined {
+  return header !== undefined && header !== null && /^\d{1,15}$/.test(header) ? Number(header) : undefined
+}
+
+/** Names that browsers, systems and older programs give to media types, by the names that are registered. */
+const ALIASES: ReadonlyMap<string, string> = new Map([
+  ['image/jpg', 'image/jpeg'],
+  ['image/pjpeg', 'image/jpeg'],
+  ['image/x-png', 'image/png'],
+  ['audio/x-wav', 'audio/wav'],
+  ['audio/x-pn-wav', 'audio/wav'],
+  ['audio/wave', 'audio/wav'],
+  ['audio/vnd.wave', 'audio/wav'],
+  ['application/csv', 'text/csv'],
+  ['application/x-csv', 'text/csv'],
+  ['text/x-csv', 'text/csv'],
+  ['text/comma-separated-values', 'text/csv'],
+  ['text/tsv', 'text/tab-separated-values'],
+])
+
+/** A Content-Type header's media type, lower case, by its registered name; empty if there is none. */
+export function mediaTypeOf(header: string | null | undefined): string {
+  const type = (header ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
+  return ALIASES.get(type) ?? type
+}
+
+/** A Content-Type header's charset, as it is written. */
+export function charsetOf(header: string | null | undefined): string | undefined {
+  return /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(header ?? '')?.[1]
 }

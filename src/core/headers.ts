@@ -13,11 +13,6 @@ export const RESULT_CACHE_HEADER = 'verge-cache'
 /** Of answers: the version that answered, `name@version`. On errors too, once the version is known. */
 export const MODEL_HEADER = 'verge-model'
 
-/** A Content-Length header's bytes; undefined where it is missing or is no number. */
-export function declaredLength(header: string | null | undefined): number | undefined {
-  return header !== undefined && header !== null && /^\d{1,15}$/.test(header) ? Number(header) : undefined
-}
-
 /** A Retry-After header's milliseconds: it has seconds or a date (RFC 9110). Undefined where it is missing or neither. */
 export function retryAfterMs(header: string | null | undefined, now: number): number | undefined {
   const value = header?.trim()
@@ -30,39 +25,4 @@ export function retryAfterMs(header: string | null | undefined, now: number): nu
 /** A Retry-After header of whole seconds, at least one. */
 export function retryAfterHeader(seconds: number): string {
   return String(Math.max(1, Math.ceil(seconds)))
-}
-
-/** Names that browsers, systems and older programs give to media types, by the names that are registered. */
-const ALIASES: ReadonlyMap<string, string> = new Map([
-  ['image/jpg', 'image/jpeg'],
-  ['image/pjpeg', 'image/jpeg'],
-  ['image/x-png', 'image/png'],
-  ['audio/x-wav', 'audio/wav'],
-  ['audio/x-pn-wav', 'audio/wav'],
-  ['audio/wave', 'audio/wav'],
-  ['audio/vnd.wave', 'audio/wav'],
-  ['application/csv', 'text/csv'],
-  ['application/x-csv', 'text/csv'],
-  ['text/x-csv', 'text/csv'],
-  ['text/comma-separated-values', 'text/csv'],
-  ['text/tsv', 'text/tab-separated-values'],
-])
-
-/** A Content-Type header's media type, lower case, by its registered name; empty if there is none. */
-export function mediaTypeOf(header: string | null | undefined): string {
-  const type = (header ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
-  return ALIASES.get(type) ?? type
-}
-
-/** A Content-Type header's charset, as it is written. */
-export function charsetOf(header: string | null | undefined): string | undefined {
-  return /;\s*charset\s*=\s*"?([^\s";]{1,64})/i.exec(header ?? '')?.[1]
-}
-
-/** Request ids that may be echoed into headers and logs without escaping. */
-export const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
-
-/** The caller's own id where it may be echoed, otherwise a new one. */
-export function requestIdFrom(given: string | null | undefined, randomId: () => string): string {
-  return given !== undefined && given !== null && REQUEST_ID.test(given) ? given : randomId()
 }

@@ -1,7 +1,6 @@
 import type { Context } from 'hono'
-import { paceOf, readBody } from '../core/body.ts'
+import { charsetOf, mediaTypeOf, paceOf, readBody } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
-import { charsetOf, mediaTypeOf } from '../core/headers.ts'
 import { parseJson } from '../core/json.ts'
 import { knownFields } from '../core/known-fields.ts'
 import type { Limits } from '../core/limits.ts'

@@ -1,5 +1,6 @@
 import type { MiddlewareHandler } from 'hono'
-import { REQUEST_ID_HEADER, requestIdFrom } from '../../core/headers.ts'
+import { REQUEST_ID_HEADER } from '../../core/headers.ts'
+import { requestIdFrom } from '../../core/runtime.ts'
 import type { AppEnv } from '../app-env.ts'
 
 /** Gives every request an id, the caller's own where it is sane, and answers with it. */

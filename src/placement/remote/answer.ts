@@ -1,6 +1,7 @@
+import { declaredLength, mediaTypeOf } from '../../core/body.ts'
 import { concatBytes } from '../../core/bytes.ts'
 import { isVergeError } from '../../core/errors.ts'
-import { declaredLength, mediaTypeOf, PLACEMENT_HEADER } from '../../core/headers.ts'
+import { PLACEMENT_HEADER } from '../../core/headers.ts'
 import { decodeUtf8 } from '../../core/json.ts'
 import type { Limits } from '../../core/limits.ts'
 import { parseJsonLength } from '../../protocols/oip/binary.ts'

@@ -1,6 +1,7 @@
 import { TIME_HEADER } from '../../access/signature.ts'
+import { mediaTypeOf } from '../../core/body.ts'
 import type { ErrorCode } from '../../core/errors.ts'
-import { mediaTypeOf, retryAfterMs } from '../../core/headers.ts'
+import { retryAfterMs } from '../../core/headers.ts'
 import { decodeUtf8 } from '../../core/json.ts'
 import { type ErrorFields, failureFields } from '../../protocols/failure-fields.ts'
 import { OriginFault, type OriginFaultKind, type OriginKind } from '../origin.ts'

@@ -1,5 +1,6 @@
+import { mediaTypeOf } from '../../core/body.ts'
 import { abortError, throwIfAborted } from '../../core/errors.ts'
-import { mediaTypeOf, REQUEST_ID_HEADER, TIMEOUT_HEADER } from '../../core/headers.ts'
+import { REQUEST_ID_HEADER, TIMEOUT_HEADER } from '../../core/headers.ts'
 import type { Limits } from '../../core/limits.ts'
 import { type Clock, onAbort } from '../../core/runtime.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { requestIdFrom } from '../../src/core/headers.ts'
+import { requestIdFrom } from '../../src/core/runtime.ts'
 
 describe('a request id', () => {
   it("is the caller's own where it can be echoed without escaping, otherwise a new one", () => {

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest'
 import type { Coordinates } from '../../src/core/runtime.ts'
-import { coordinatesOf } from '../../src/placement/geo.ts'
 import { byDistance, distanceKm, type OriginLocation } from '../../src/placement/origin-pool.ts'
 
 const at = (latitude: number, longitude: number): Coordinates => ({ latitude, longitude })
@@ -41,43 +40,6 @@ describe('distance', () => {
     expect(distanceKm(at(0, 179.5), at(0, -179.5))).toBeCloseTo(111.195, 2)
     expect(distanceKm(SYDNEY, SYDNEY)).toBe(0)
     expect(distanceKm(at(30, 10), at(-30, -170))).toBeCloseTo(Math.PI * 6371.0088, 3)
-  })
-})
-
-describe('where a caller is', () => {
-  it.each<[string, unknown, Coordinates | undefined]>([
-    ['coordinates as text', { latitude: '37.78', longitude: '-122.39' }, at(37.78, -122.39)],
-    ['coordinates as numbers', { latitude: 1, longitude: 2 }, at(1, 2)],
-    ['coordinates before the continent', { latitude: '1', longitude: '2', continent: 'EU' }, at(1, 2)],
-    ['nothing', undefined, undefined],
-    ['null', null, undefined],
-    ['an empty object', {}, undefined],
-    ['empty text', { latitude: '', longitude: ' ' }, undefined],
-    ['no number', { latitude: 'north', longitude: '2' }, undefined],
-    ['off the globe', { latitude: '91', longitude: '2' }, undefined],
-    ['one of two', { latitude: '1' }, undefined],
-    ['an unknown continent', { continent: 'constructor' }, undefined],
-  ])('%s', (_, cf, expected) => {
-    expect(coordinatesOf(cf as Parameters<typeof coordinatesOf>[0])).toEqual(expected)
-  })
-
-  it('is nearer to its own continent than to any other', () => {
-    const cities: Readonly<Record<string, Coordinates>> = {
-      AF: at(-1.29, 36.82),
-      AS: at(19.08, 72.88),
-      EU: FRANKFURT,
-      NA: NEW_YORK,
-      OC: SYDNEY,
-      SA: SANTIAGO,
-    }
-    for (const [continent, city] of Object.entries(cities)) {
-      const distances = Object.keys(cities).map((other) => {
-        const centre = coordinatesOf({ latitude: 'unknown', continent: other })
-        return [other, centre === undefined ? Number.NaN : distanceKm(centre, city)] as const
-      })
-      distances.sort(([, a], [, b]) => a - b)
-      expect(distances[0]?.[0]).toBe(continent)
-    }
   })
 })
 
