@@ -42,7 +42,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     c.res.headers.set('x-content-type-options', 'nosniff')
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
-  app.use(placementHints(deps.coordinatesOf ?? (() => undefined)))
+  app.use(placementHints())
   app.use(caller(config.apiKeyDigest, deps.signatures, deps.knownCaller))
   app.use(resultCache())
   app.use(answered(logger, deps.requestLog))

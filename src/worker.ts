@@ -29,7 +29,6 @@ import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
 import { OrtEngine } from './engine/ort/engine.ts'
 import { workerKernels } from './engine/verge/binary.ts'
 import { VERGE_ENGINE_VERSION, VergeEngine } from './engine/verge/engine.ts'
-import { type CfLike, coordinatesOf } from './http/middleware/call.ts'
 import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
 import type { Origin, OriginFault } from './placement/origin.ts'
@@ -264,7 +263,6 @@ function assemble(env: Env, config: Config): Verge {
   const deps: AppDeps = {
     ...shared,
     serving: local,
-    coordinatesOf: ({ cf }: Request) => coordinatesOf(cf as CfLike | undefined),
     ...(remote && { placement: remote.placement, signatures: remote.signatures, weights: truth }),
     admission: renewing(admission, limits.requestDeadlineMs, shared),
     config: {

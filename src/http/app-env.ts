@@ -1,6 +1,6 @@
 import type { Caller } from '../access/authorize.ts'
 import type { Limits } from '../core/limits.ts'
-import type { Clock, Coordinates, Logger, RunCounter } from '../core/runtime.ts'
+import type { Clock, Logger, RunCounter } from '../core/runtime.ts'
 import type { WorkLane } from '../core/work.ts'
 import type { CallContext } from '../inference/call.ts'
 import type { Placement } from '../placement/placement.ts'
@@ -38,8 +38,6 @@ export interface AppDeps {
   readonly lane: WorkLane
   /** A fresh identifier of letters, digits and "-". */
   readonly randomId: () => string
-  /** Where a request comes from. Absent where the platform does not know. */
-  readonly coordinatesOf?: (request: Request) => Coordinates | undefined
   /** Checks requests that are signed with a key of Verge's own servers. Absent: every signature is refused. */
   readonly signatures?: SignatureCheck
   /** Who calls, where requests come by a binding and not from outside. Absent for everything that anyone can reach. */

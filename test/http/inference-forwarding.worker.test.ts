@@ -213,7 +213,7 @@ describe('a request that an origin is to answer', () => {
 
   it('tells the placement where its caller is and wants to be', async () => {
     const near = { latitude: 1, longitude: 2 }
-    const { placement, post } = setUp({ near: () => near })
+    const { placement, post } = setUp({ cf: near })
     await post(INFER, BODY, { 'verge-place': 'origin' })
     await post(INFER, BODY)
     expect(placement.asked.map(({ context }) => context.placement)).toMatchObject([
@@ -425,7 +425,7 @@ describe('a request whose body names its model', () => {
 
 describe('GET /explain', () => {
   it('is for the operator', async () => {
-    const { request } = setUp({ near: () => ({ latitude: 3, longitude: 4 }) })
+    const { request } = setUp({ cf: { latitude: 3, longitude: 4 } })
     const refused = await request('/explain/numbers')
     expect([refused.status, await codeOfAnswer(refused)]).toEqual([403, 'forbidden'])
     const answer = await request('/explain/secret?route=openai&version=1', {

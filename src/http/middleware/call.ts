@@ -65,12 +65,10 @@ function keepAlive(c: Context<AppEnv>, work: Promise<unknown>): void {
 const HINTS: readonly PlaceHint[] = ['edge', 'origin', 'auto']
 
 /**
- * Opens a request to placement: notes where its caller is, and where it wants to be computed.
- * @param coordinatesOf where a request comes from, as far as the platform knows
+ * Opens a request to placement: notes where its caller is, as far as the platform knows, and where it wants to be
+ * computed.
  */
-export function placementHints(
-  coordinatesOf: (request: Request) => Coordinates | undefined,
-): MiddlewareHandler<AppEnv> {
+export function placementHints(): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const given = c.req.header(PLACE_HEADER)
     const hint = HINTS.find((candidate) => candidate === (given ?? 'auto'))
@@ -79,14 +77,14 @@ export function placementHints(
         details: { field: PLACE_HEADER },
       })
     }
-    const at = coordinatesOf(c.req.raw)
+    const at = coordinatesOf((c.req.raw as { readonly cf?: CfLike }).cf)
     c.set('context', { ...c.get('context'), placement: { hint, ...(at && { callerAt: at }) } })
     await next()
   }
 }
 
 /** What is used of `request.cf`; absent outside the platform and for calls between Workers. */
-export interface CfLike {
+interface CfLike {
   readonly latitude?: unknown
   readonly longitude?: unknown
   readonly continent?: unknown
