@@ -223,7 +223,7 @@ describe('with an origin', () => {
 
   it('the doctor finds nothing wrong', async () => {
     const { code, stdout } = await doctor()
-    expect(stdout).toMatch(/^ok +origins +local is asked$/m)
+    expect(stdout).toMatch(/^ok +origins +local receives requests$/m)
     expect(stdout).toMatch(/ok +model dark +ran at: origin;origin="local"/)
     expect(stdout).not.toMatch(/^(fail|warn)/m)
     expect(code).toBe(0)
@@ -288,9 +288,9 @@ describe('when the origin is killed', () => {
 
   it('the doctor says what to do', async () => {
     const { code, stdout } = await doctor()
-    expect(stdout).toMatch(/^warn +origins +local is left out/m)
+    expect(stdout).toMatch(/^warn +origins +local is excluded/m)
     expect(stdout).toMatch(/^warn +model abacus +is answered by a smaller artifact/m)
-    expect(stdout).toMatch(/^fail +model dark +does not answer: HTTP 503[^\n]*\n +-> It runs on an origin alone/m)
+    expect(stdout).toMatch(/^fail +model dark +does not answer: HTTP 503[^\n]*\n +-> It runs only on origins/m)
     expect(code).toBe(1)
   })
 

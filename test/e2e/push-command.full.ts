@@ -118,7 +118,7 @@ describe('verge push', () => {
   it('says what it would store, and stores nothing', async () => {
     const { code, stdout } = await push('encoder.onnx', '--name', ENCODER, '--no-measure', '--dry-run')
     expect(code).toBe(0)
-    expect(stdout).toMatch(/R2: would get 3 of 3 chunks/)
+    expect(stdout).toMatch(/R2: would get 4 of 4 chunks/)
     expect(stdout).toMatch(/alias: would move to generation 1, public; live: 1/)
     expect(stdout).toMatch(/Nothing was stored \(--dry-run\)\.\n$/)
     expect(await stored()).toEqual([])
@@ -275,7 +275,7 @@ describe('verge push', () => {
     const { code, stderr } = await push('nan.onnx', '--name', NOISE, ...args)
     expect({ code, stderr }).toEqual({
       code: 1,
-      stderr: expect.stringMatching(/gives "y" reads "w", which has NaN at element 1/),
+      stderr: expect.stringMatching(/produces "y" reads "w", which has NaN at element 1/),
     })
     const described = { name: NOISE, version: '1', licence: 'MIT', artifacts: [{ file: 'model.onnx', dtype: 'fp32' }] }
     const ready = join(folder, 'ready-nan')

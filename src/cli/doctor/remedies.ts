@@ -23,8 +23,8 @@ const BY_CODE: Readonly<Record<string, string>> = {
   deadline_exceeded: 'It took longer than REQUEST_DEADLINE_MS. Run the doctor again: a first load takes longest.',
   engine_aborted: 'The run aborted the engine. Look up the request id in the log: npx wrangler tail',
   origin_unavailable:
-    'It runs only on origins, and no origin answers for it. Start one (npm run origin on this machine), or see ' +
-    'See docs/origin/troubleshooting.md.',
+    'It runs only on origins, and no origin answers for it. Start one (npm run origin on this machine), or ' +
+    'see docs/origin/troubleshooting.md.',
   origin_failed: 'An origin gave an invalid answer. See docs/origin/troubleshooting.md.',
   placement_impossible:
     'It has no artifact for the edge, and ORIGINS names no origin that serves it. Add such an origin, or an artifact for the edge.',
