@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { canonicalJson } from '../../catalog/canonical-json.ts'
 import type { Manifest } from '../../catalog/manifest.ts'
 import type { Sample } from '../../quantize/types.ts'
 import { nextVersion } from '../describe/describe.ts'
@@ -24,6 +23,7 @@ import { measureOriginal, prove } from './prove.ts'
 import { isRandom, randomNote } from './random.ts'
 import { reportOf } from './report.ts'
 import { exampleRequest } from './request.ts'
+import { sameVersion, withoutOwnEngine } from './same-version.ts'
 import { describeLoaded, type SampleNeeds, samplesFor } from './samples.ts'
 
 /** Marks a report that reuses the figures of an earlier run. */
@@ -95,10 +95,20 @@ export async function buildModel(spec: string, settings: BuildSettings, context:
   const packing = progress.task('Packing', undefined, 'steps')
   let packed = await packFolder(folder, keptMemory())
   packing.done(`${packed.manifest.artifacts.length} artifacts`)
-  const same = sameVersion(existing.manifests, packed.manifest, settings.model.version)
-  await settings.beforeProof?.(packed, same)
+  const sameAs = (manifest: Manifest) => sameVersion(existing.manifests, manifest, settings.model.version)
+  // The proof may turn out that it is stored without Verge's own engine.
+  const before = sameAs(packed.manifest) ?? sameAs(withoutOwnEngine(packed.manifest))
+  await settings.beforeProof?.(packed, before)
   const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
-  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, context)
+  const onRuntime = async (): Promise<PackedModel> => {
+    await writeModelFolder(folder, withoutEngine(draft))
+    return packFolder(folder, keptMemory())
+  }
+  const proof = await prove(packed, loaded, set, wanted, context, onRuntime)
+  const { verification, measured, kept } = proof
+  packed = proof.packed
+  if (proof.declined) draft = withoutEngine(draft)
+  const same = sameAs(packed.manifest)
   const cost = same === undefined ? measured?.measurements?.cost.cost : costOf(same)
   if (cost !== undefined || same !== undefined) {
     // The cost of a run is measured. It is stored in the description, so that packing is reproducible on every machine.
@@ -200,25 +210,13 @@ function packedAgain(packed: PackedModel, { description }: ModelFolder): PackedM
   return { ...packed, manifest: { ...packed.manifest, version: description.version, artifacts } }
 }
 
-function withVersion({ description, files }: ModelFolder, version: string): ModelFolder {
-  return { description: { ...description, version }, files }
+/** Of a model that Verge's own engine does not answer rightly. */
+function withoutEngine({ description, files }: ModelFolder): ModelFolder {
+  return { description: { ...description, engines: ['onnxruntime'] }, files }
 }
 
-/**
- * A version with the same contents, except for its name and machine-dependent measurements. It need not be pushed
- * again.
- * @param version the requested version; any version if omitted
- */
-function sameVersion(
-  existing: readonly Manifest[],
-  manifest: Manifest,
-  version: string | undefined,
-): Manifest | undefined {
-  const contents = ({ version: _, artifacts, ...rest }: Manifest): string =>
-    canonicalJson({ ...rest, artifacts: artifacts.map(({ cost: _, ...artifact }) => artifact) })
-  const wanted = contents(manifest)
-  const candidates = existing.filter((other) => version === undefined || other.version === version)
-  return candidates.find((other) => contents(other) === wanted)
+function withVersion({ description, files }: ModelFolder, version: string): ModelFolder {
+  return { description: { ...description, version }, files }
 }
 
 function costOf({ artifacts }: Manifest): Cost | undefined {

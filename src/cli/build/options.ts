@@ -1,5 +1,6 @@
 import { VISIBILITIES, type Visibility } from '../../catalog/alias.ts'
 import { MODEL_NAME, TASKS, type TaskName, VERSION_NAME } from '../../catalog/manifest.ts'
+import { ENGINES, type EngineName } from '../../config/values.ts'
 import { BLOCK_SIZES, type BlockSize } from '../../quantize/blocks.ts'
 import { DTYPES, type Dtype } from '../../quantize/types.ts'
 import { type ImageWishes, PRESETS, saysAnything } from '../describe/wishes.ts'
@@ -40,6 +41,8 @@ export interface ModelSettings {
   readonly visibility: Visibility | undefined
   /** Maximum steps at the edge of a loop whose length depends on the inputs. */
   readonly loopSteps: number | undefined
+  /** Engines that artifacts for the edge are made for. */
+  readonly engines: EngineName[] | undefined
   /** Which file, where a source has several. */
   readonly file: string | undefined
   /** Plain http to other machines than this one. */
@@ -164,6 +167,11 @@ export const MODEL_OPTIONS = {
     value: 'N',
     help: 'maximum steps at the edge for loops whose length depends on the inputs',
   },
+  engines: {
+    type: 'string',
+    value: 'LIST',
+    help: `engines at the edge to pack for, separated by commas: ${ENGINES.join(', ')} (default: both)`,
+  },
   ...SOURCE_OPTIONS,
   'allow-random': {
     type: 'boolean',
@@ -208,6 +216,16 @@ ${helpOf(MODEL_OPTIONS, BUILD_COLUMN)}`
 
 export const SAMPLE_HELP = `Samples:
 ${helpOf(SAMPLE_OPTIONS, BUILD_COLUMN)}`
+
+/** @throws UsageError where it is no list of engines */
+export function engineList(values: OptionValues): EngineName[] | undefined {
+  const value = text(values, 'engines')
+  if (value === undefined) return undefined
+  const parts = value.split(',').map((part) => part.trim())
+  const known = ENGINES.filter((engine) => parts.includes(engine))
+  if (known.length === parts.length) return known
+  throw new UsageError(`--engines takes ${ENGINES.join(', ')}, or both separated by a comma; "${value}" is neither.`)
+}
 
 /** @throws UsageError if an option does not accept the value, or options contradict each other */
 export function quantizeSettings(values: OptionValues): QuantizeSettings {
@@ -265,6 +283,7 @@ export function modelSettings(values: OptionValues): ModelSettings {
     image: imageWishes(values),
     licence: text(values, 'licence'),
     loopSteps: integerIn(values, 'loop-steps', 1, 1_000_000_000),
+    engines: engineList(values),
     visibility,
     file: text(values, 'file'),
     insecure: flag(values, 'insecure') ?? false,

@@ -6,6 +6,7 @@ import { type PackedModel, pack } from '../pack/packer.ts'
 import { type ProveOptions, proveInWorkerd } from '../verify/prove.ts'
 import { type Verification, verifyInWorkerd } from '../verify/verify.ts'
 import type { BuildContext } from './context.ts'
+import { type Declined, declinedBy, declinedNote, isLasting } from './declined.ts'
 import { provenPart, samplesDigest } from './evidence.ts'
 import { type Kept, keptResults } from './kept.ts'
 import type { LoadedModel } from './load.ts'
@@ -24,21 +25,31 @@ export interface ProofResult {
   readonly measured: Measured | null
   /** Whether it was found before, on the same files, samples and tools. */
   readonly kept: boolean
+  /** What was proved: the packed model, or where Verge's own engine differs, the same without its artifacts. */
+  readonly packed: PackedModel
+  /** Whether artifacts of Verge's own engine were left out. */
+  readonly declined: boolean
 }
 
 /**
  * Verifies and measures a packed model in workerd, as far as requested. A proof depends only on files. A successful
- * proof is cached on this machine, and reused while none of these files changes.
+ * proof is cached on this machine, and reused while none of these files changes. Where Verge's own engine differs from the
+ * original and ONNX Runtime does not, the model is packed and proved without it.
+ * @param onRuntime packs the same model for ONNX Runtime alone
  */
 export async function prove(
   packed: PackedModel,
-  { onnx: original }: LoadedModel,
-  { samples, synthetic }: SampleSet,
+  loaded: LoadedModel,
+  set: SampleSet,
   { verify, measure, tolerance }: ProofSettings,
-  { progress, signal }: BuildContext,
+  context: BuildContext,
+  onRuntime: () => Promise<PackedModel>,
   kept: Kept = keptResults(),
 ): Promise<ProofResult> {
-  if (!verify && !measure) return { verification: null, measured: null, kept: false }
+  if (!verify && !measure) return { verification: null, measured: null, kept: false, packed, declined: false }
+  const { progress, signal } = context
+  const { onnx: original } = loaded
+  const { samples, synthetic } = set
   const task = progress.task(verify ? 'Verifying in workerd' : 'Measuring in workerd', undefined, 'steps')
   const parts = {
     original: sha256(original),
@@ -52,7 +63,18 @@ export async function prove(
   const before = await kept.find<Pick<ProofResult, 'verification' | 'measured'>>('proof', parts)
   if (before !== undefined) {
     task.done(`unchanged since the last run: ${summary(before)}`)
-    return { ...before, kept: true }
+    return { ...before, kept: true, packed, declined: false }
+  }
+  const withoutOwn = async (declined: readonly Declined[]): Promise<ProofResult> => {
+    const other = await onRuntime()
+    const noted = { ...other, notes: [...other.notes, ...declined.map(declinedNote)] }
+    const settings = { verify, measure, tolerance }
+    return { ...(await prove(noted, loaded, set, settings, context, onRuntime, kept)), declined: true }
+  }
+  const known = await kept.find<readonly Declined[]>('declined', parts)
+  if (known !== undefined) {
+    task.done("unchanged since the last run: Verge's own engine differs from the original")
+    return withoutOwn(known)
   }
   const options: Omit<ProveOptions, 'progress'> = {
     packed,
@@ -68,11 +90,16 @@ export async function prove(
       ? await proveInWorkerd(options)
       : { verification: null, measured: await measureInWorkerd(options) }
   task.done(summary(proof))
+  const declined = proof.verification ? declinedBy(proof.verification, packed) : []
+  if (declined.length > 0) {
+    if (isLasting(declined)) await kept.put('declined', parts, declined)
+    return withoutOwn(declined)
+  }
   // What went wrong may have gone wrong by chance, on a busy machine.
   const atTheEdge = packed.manifest.artifacts.some(({ places }) => places.includes('edge'))
   const whole = (!verify || proof.verification?.ok) && (!measure || !atTheEdge || proof.measured?.measurements)
   if (whole) await kept.put('proof', parts, proof)
-  return { ...proof, kept: false }
+  return { ...proof, kept: false, packed, declined: false }
 }
 
 const VERDICTS = {

@@ -15,6 +15,7 @@ import { IMAGE_OPTIONS, QUANTIZE_OPTIONS } from './options.ts'
 import { prove } from './prove.ts'
 import { isRandom, randomNote } from './random.ts'
 import { reportOf } from './report.ts'
+import { sameVersion, withoutOwnEngine } from './same-version.ts'
 import { samplesFor } from './samples.ts'
 
 /** Where reports on folders that were not built here lie, a folder each. */
@@ -41,7 +42,7 @@ export async function isElsewhere(folder: string): Promise<boolean> {
 /** Packs a model folder with the changes from options. @throws manifest_invalid, model_invalid */
 export async function packReady(
   folder: string,
-  { name, version, licence, loopSteps, visibility }: BuildSettings['model'],
+  { name, version, licence, loopSteps, engines, visibility }: BuildSettings['model'],
 ): Promise<PackedModel> {
   const description = await readDescription(folder)
   return pack(
@@ -51,6 +52,7 @@ export async function packReady(
       ...(version !== undefined && { version }),
       ...(licence !== undefined && { licence }),
       ...(loopSteps !== undefined && { loopSteps }),
+      ...(engines !== undefined && { engines }),
       ...(visibility !== undefined && { visibility }),
     },
     folder,
@@ -68,14 +70,18 @@ export async function readyModel(spec: string, settings: BuildSettings, context:
   const loaded = await loadModel(join(folder, original?.file ?? ''), context)
   // A description that forbids caching says that the model does not answer the same twice.
   const random = isRandom(loaded, settings.model.allowRandom || description.cache === false)
-  const packed = await packReady(folder, settings.model)
-  await settings.beforeProof?.(packed, undefined)
+  const before = await packReady(folder, settings.model)
+  // The proof may turn out that it is stored without Verge's own engine.
+  const { model, version } = before.manifest
+  const { manifests } = await settings.existing(model)
+  await settings.beforeProof?.(before, sameVersion(manifests, withoutOwnEngine(before.manifest), version))
   const tokenizer = description.tokenizer
   const files = new Map(tokenizer === undefined ? [] : [[tokenizer, join(folder, tokenizer)]])
   const source = { ...loaded.source, files }
   const set = await samplesFor({ ...loaded, source }, description, needsOf(settings), context)
   const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
-  const { verification, measured, kept } = await prove(packed, loaded, set, wanted, context)
+  const onRuntime = () => packReady(folder, { ...settings.model, engines: ['onnxruntime'] })
+  const { packed, verification, measured, kept } = await prove(before, loaded, set, wanted, context, onRuntime)
   const report = await reportOf(loaded, packed, {
     options: settings.asked,
     choices: [{ what: 'artifacts', why: 'from its verge.json' }, ...(random ? [choiceOf(randomNote(loaded))] : [])],

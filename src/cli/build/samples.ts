@@ -52,6 +52,7 @@ async function overridesOf(model: ModelSettings): Promise<Overrides> {
     ...(model.task !== undefined && { task: model.task }),
     ...(model.licence !== undefined && { licence: model.licence }),
     ...(model.loopSteps !== undefined && { loopSteps: model.loopSteps }),
+    ...(model.engines !== undefined && { engines: model.engines }),
     ...(model.visibility !== undefined && { visibility: model.visibility }),
     ...(labels !== undefined && { labels }),
     ...(model.image !== undefined && { image: model.image }),

@@ -63,7 +63,7 @@ export const devCommand = defineCommand({
     let folder = spec
     try {
       if (await isReady(spec, settings)) {
-        const said = ['name', 'model-version', 'licence', 'loop-steps', 'public', 'private'].find(
+        const said = ['name', 'model-version', 'licence', 'loop-steps', 'engines', 'public', 'private'].find(
           (name) => values[name as 'name'],
         )
         if (said !== undefined) {

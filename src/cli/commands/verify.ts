@@ -4,13 +4,22 @@ import { DTYPES } from '../../quantize/types.ts'
 import { KEPT_NOTE } from '../build/build.ts'
 import { buildContext } from '../build/context.ts'
 import { type LoadedModel, loadModel } from '../build/load.ts'
-import { BUILD_COLUMN, SAMPLE_HELP, SAMPLE_OPTIONS, SOURCE_OPTIONS, sampleSettings } from '../build/options.ts'
+import {
+  BUILD_COLUMN,
+  engineList,
+  MODEL_OPTIONS,
+  SAMPLE_HELP,
+  SAMPLE_OPTIONS,
+  SOURCE_OPTIONS,
+  sampleSettings,
+} from '../build/options.ts'
 import { prove } from '../build/prove.ts'
 import { refuseRandom } from '../build/random.ts'
 import { reportOf } from '../build/report.ts'
 import { describeLoaded, samplesFor } from '../build/samples.ts'
 import { noEvidence } from '../build/unproven.ts'
 import { defineCommand } from '../command.ts'
+import type { Description } from '../pack/description.ts'
 import { pack } from '../pack/packer.ts'
 import { renderJson } from '../report/report.ts'
 import { renderText } from '../report/text.ts'
@@ -30,6 +39,7 @@ const VERIFY_OPTIONS = {
   },
   file: { ...SOURCE_OPTIONS.file, help: 'which .onnx file of the original, if there are several' },
   insecure: SOURCE_OPTIONS.insecure,
+  engines: MODEL_OPTIONS.engines,
   measure: { type: 'boolean', help: 'also measure latency, memory and cost in workerd' },
 } as const satisfies Options
 
@@ -84,9 +94,16 @@ export const verifyCommand = defineCommand({
       const dtype = named === undefined ? real : heldTo(named, real)
       const { description } = await describeLoaded(original)
       const set = await samplesFor(original, description, wanted, context)
-      const packed = await packCandidate(candidate, description.name, dtype)
+      const packFor = (engines: Description['engines']) => packCandidate(candidate, description.name, dtype, engines)
       const settings = { verify: true, measure: values.measure === true, tolerance: wanted.tolerance }
-      const { verification, measured, kept } = await prove(packed, original, set, settings, context)
+      const { packed, verification, measured, kept } = await prove(
+        await packFor(engineList(values)),
+        original,
+        set,
+        settings,
+        context,
+        () => packFor(['onnxruntime']),
+      )
       if (verification?.ok !== true) process.exitCode = 1
       const report = await reportOf(original, packed, {
         options: {},
@@ -113,10 +130,18 @@ export const verifyCommand = defineCommand({
   },
 })
 
-function packCandidate({ source, onnx }: LoadedModel, name: string, dtype: string) {
+function packCandidate({ source, onnx }: LoadedModel, name: string, dtype: string, engines: Description['engines']) {
   const file = basename(source.modelFile)
   return pack(
-    { name, version: '1', visibility: 'private', hot: true, licence: 'unknown', artifacts: [{ file, dtype }] },
+    {
+      name,
+      version: '1',
+      visibility: 'private',
+      hot: true,
+      licence: 'unknown',
+      ...(engines && { engines }),
+      artifacts: [{ file, dtype }],
+    },
     resolve(source.modelFile, '..'),
     new Map([[file, onnx]]),
   )

@@ -18,6 +18,8 @@ export interface CompiledModel {
   readonly memoryBytes: number
   /** Of the arena, by elements of the inputs. Absent where the plan runs at none of the sizes that were tried. */
   readonly activations?: RunMemory
+  /** Of the smallest run that was tried, in bytes; absent as `activations`. */
+  readonly leastRunBytes?: number
   /** By the plan's own count of its work: no clock is asked, so the same model has the same cost on every machine. */
   readonly cost?: RunCost
 }
@@ -61,7 +63,7 @@ interface Point {
   readonly units: number
 }
 
-function measured(plan: Plan): Pick<CompiledModel, 'activations' | 'cost'> {
+function measured(plan: Plan): Pick<CompiledModel, 'activations' | 'cost' | 'leastRunBytes'> {
   const points = sizesOf(plan).flatMap((sizes) => pointAt(plan, sizes) ?? [])
   if (points.length === 0) return {}
   const memory = fitCost(points.map(({ elements, bytes }) => ({ elements, units: bytes })))
@@ -69,6 +71,7 @@ function measured(plan: Plan): Pick<CompiledModel, 'activations' | 'cost'> {
   const base = Math.max(...points.map(({ elements, bytes }) => bytes - memory.perElement * elements))
   return {
     activations: { base: Math.max(0, Math.ceil(base)), perElement: memory.perElement },
+    leastRunBytes: Math.min(...points.map(({ bytes }) => bytes)),
     cost: fitCost(points),
   }
 }

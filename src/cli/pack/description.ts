@@ -23,6 +23,7 @@ import { embeddingSettingsSchema } from '../../catalog/settings/embedding.ts'
 import { generationSettingsSchema } from '../../catalog/settings/generation.ts'
 import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from '../../catalog/settings/image-output.ts'
 import { tabularSettingsSchema } from '../../catalog/settings/tabular.ts'
+import { ENGINES } from '../../config/values.ts'
 import { VergeError } from '../../core/errors.ts'
 
 /** A file beside `verge.json`: no folders, so that a description reaches nothing outside its own. */
@@ -135,6 +136,8 @@ export const descriptionSchema = z
     chatTemplate: fileName.optional(),
     /** Left out: at the edge where it fits, else at an origin. */
     placement: z.enum(PLACEMENTS).optional(),
+    /** Engines that artifacts for the edge are made for, in any order. Left out: all that run the model. */
+    engines: z.array(z.enum(ENGINES)).min(1).optional(),
     /** Whether an origin may run several requests as one batch. Left out: it finds out. */
     batching: z.boolean().optional(),
     /**

@@ -9,11 +9,12 @@ import {
   type Place,
 } from '../../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE } from '../../catalog/settings/generation.ts'
+import { ENGINES } from '../../config/values.ts'
 import { isVergeError, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Signature } from '../../core/tensors.ts'
 import type { ArtifactInfo } from '../../engine/engine.ts'
-import { VERGE_ENGINE_VERSION } from '../../engine/verge/engine.ts'
+import { VERGE_ENGINE_VERSION } from '../../engine/verge/version.ts'
 import { decodeModel } from '../../onnx/codec.ts'
 import { isOnnxError } from '../../onnx/errors.ts'
 import { refuseNonFinite } from '../../onnx/finite.ts'
@@ -159,7 +160,9 @@ async function packArtifact(
   const besides = (): Artifact[] =>
     elsewhere.length === 0 ? [] : [{ ...plain, places: [...elsewhere], ...store(bytes) }]
   if (!places.includes('edge')) return besides()
-  const compiled = await compiledArtifact(described, bytes, packing)
+  const engines = description.engines ?? ENGINES
+  const compiled = engines.includes('verge') ? await compiledArtifact(described, bytes, packing) : []
+  if (!engines.includes('onnxruntime')) return [...compiled, ...besides()]
   let bounded: BoundedFile
   try {
     bounded = boundedFile(bytes, file, description.loopSteps)
@@ -189,10 +192,16 @@ async function compiledArtifact(
     notes.push(`${file}: ${compilation.note}`)
     return []
   }
-  const { bytes: compiled, cost: counted, ...memory } = compilation.model
-  if (memory.memoryBytes > LIMITS.sessionBudgetBytes) {
-    notes.push(`${file}: too large for Verge's own engine: its weights take ${memory.memoryBytes} bytes of memory`)
+  const { bytes: compiled, cost: counted, leastRunBytes = 0, ...memory } = compilation.model
+  const tooLarge = (what: string, most: number): Artifact[] => {
+    notes.push(`${file}: too large for Verge's own engine: ${what} bytes of memory, and an isolate has ${most}`)
     return []
+  }
+  const { memoryBytes } = memory
+  if (memoryBytes > LIMITS.sessionBudgetBytes)
+    return tooLarge(`its weights take ${memoryBytes}`, LIMITS.sessionBudgetBytes)
+  if (memoryBytes + leastRunBytes > LIMITS.workingBytes) {
+    return tooLarge(`its weights and its smallest run take ${memoryBytes + leastRunBytes}`, LIMITS.workingBytes)
   }
   return [
     {

@@ -31,6 +31,9 @@ export interface VerifyOptions {
   readonly progress?: (done: number, total: number) => void
 }
 
+/** How the failure of an artifact begins that gives no answers. */
+export const DOES_NOT_RUN = 'does not run'
+
 export interface ArtifactVerification {
   readonly artifact: string
   /** The precision that it is held to: what its graph says that it is, or its description where there is no graph. */
@@ -201,7 +204,7 @@ async function judged(
   }
   if (refusal) {
     const where = place === 'edge' ? 'in a Worker' : 'in onnxruntime-node'
-    return { ...verdict, outputs, failures: [`does not run ${where}: ${refusal.message}`], located: null }
+    return { ...verdict, outputs, failures: [`${DOES_NOT_RUN} ${where}: ${refusal.message}`], located: null }
   }
   if (failures.length === 0) return { ...verdict, outputs, failures, located: null }
   if (plain === undefined) return { ...verdict, outputs, failures, located: null }

@@ -11,9 +11,7 @@ import type { Block } from './memory.ts'
 import type { ProgramStep } from './program.ts'
 import { Runtime } from './runtime.ts'
 import { VergeSession } from './session.ts'
-
-/** Of the engine: of its operators, and of the numbers that they give. */
-export const VERGE_ENGINE_VERSION = '1.0.0'
+import { newerVersion, VERGE_ENGINE_VERSION } from './version.ts'
 
 export interface VergeEngineOptions {
   /** A build of the kernels. */
@@ -71,6 +69,14 @@ export class VergeEngine implements Engine {
         ok: false,
         code: 'engine_unsupported',
         reason: `has format ${artifact.format}, and this engine runs its own`,
+      }
+    }
+    const newer = newerVersion(artifact.runtime)
+    if (newer !== undefined) {
+      return {
+        ok: false,
+        code: 'engine_unsupported',
+        reason: `needs version ${newer} of Verge's engine, and this is ${VERGE_ENGINE_VERSION} (deploy a newer Verge)`,
       }
     }
     const needed = Math.max(artifact.bytes, sessionFootprint(artifact)) + KERNEL_BYTES

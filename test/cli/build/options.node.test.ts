@@ -70,6 +70,15 @@ describe('what is asked for', () => {
     })
   })
 
+  it('names engines once each, in the order that they are packed in', () => {
+    const engines = (value: string) => settingsFor('--engines', value).model.engines
+    expect(engines('onnxruntime')).toEqual(['onnxruntime'])
+    expect(engines('onnxruntime, verge')).toEqual(['verge', 'onnxruntime'])
+    for (const value of ['ort', 'verge,verge', 'verge,', ','])
+      expect(() => engines(value)).toThrow(/--engines takes verge/)
+    expect(settingsFor('--engines', 'verge').asked).toEqual({ engines: 'verge' })
+  })
+
   it('may be turned off', () => {
     const off = settingsFor('--no-verify', '--no-measure', '--no-original', '--no-per-channel', '--no-symmetric')
     expect(off).toMatchObject({ verify: false, measure: false, keepOriginal: false })

@@ -15,7 +15,7 @@ import { pack, packFolder } from '../../../src/cli/pack/packer.ts'
 import { referenceSession } from '../../../src/cli/verify/reference.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
-import { seededFloats } from '../../../synthetic/onnx.ts'
+import { onnxModel, seededFloats } from '../../../synthetic/onnx.ts'
 import * as models from '../../../synthetic/onnx-models.ts'
 import { loadNative } from '../../fixtures/node/native.ts'
 import { haveRealModels, packRealModels, realModels, SKIP_REASON } from '../../fixtures/node/real-models.ts'
@@ -52,6 +52,43 @@ describe('packing', () => {
       const bytes = Buffer.concat(artifact.chunks.map((chunk) => packed.chunks.get(chunk.sha256) ?? new Uint8Array(0)))
       expect(sha256(bytes)).toBe(artifact.sha256)
     }
+  })
+
+  it('makes artifacts for the engines that verge.json names alone', async () => {
+    const idsFor = async (engines: string[]): Promise<string[]> => {
+      await write({ ...base, engines }, models.matmulModel(40_000))
+      return (await packFolder(folder)).manifest.artifacts.map(({ id }) => id)
+    }
+    expect(await idsFor(['onnxruntime'])).toEqual(['edge-fp32', 'onnx-fp32'])
+    expect(await idsFor(['verge'])).toEqual(['verge-fp32', 'onnx-fp32'])
+    expect(await idsFor(['onnxruntime', 'verge'])).toEqual(['verge-fp32', 'edge-fp32', 'onnx-fp32'])
+    await expect(idsFor(['other'])).rejects.toThrow(/engines/)
+    await expect(idsFor([])).rejects.toThrow(/engines/)
+  })
+
+  it("leaves a model whose smallest run does not fit beside its weights to ONNX Runtime's own limits", async () => {
+    const sized = (elements: number) =>
+      onnxModel({
+        inputs: [{ name: 'x', datatype: 'FP32', shape: [elements] }],
+        outputs: [{ name: 'y', datatype: 'FP32', shape: [elements] }],
+        nodes: [{ op: 'Mul', inputs: ['x', 'w'], outputs: ['y'] }],
+        initializers: { w: tensor('FP32', [elements], new Float32Array(elements).fill(2)) },
+      })
+    const noMemory = async () => ({ memoryBytes: 65_536 })
+    const packOf = async (elements: number) => {
+      await write(base, sized(elements))
+      return packFolder(folder, noMemory)
+    }
+    const fits = await packOf(1_000_000)
+    expect(fits.manifest.artifacts.map(({ id }) => id)).toContain('verge-fp32')
+    // 28 MB of weights, and as much for the input and for the result.
+    const large = await packOf(7_000_000)
+    expect(large.manifest.artifacts.map(({ id }) => id)).not.toContain('verge-fp32')
+    expect(large.notes).toContainEqual(
+      expect.stringMatching(
+        /^model\.onnx: too large for Verge's own engine: its weights and its smallest run take 8\d{7} bytes of memory, and an isolate has \d+$/,
+      ),
+    )
   })
 
   it('takes a model in halves that ONNX Runtime refuses as it is written and runs optimized', async () => {

@@ -1,0 +1,259 @@
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { canonicalBytes } from '../../src/catalog/canonical-json.ts'
+import type { Artifact } from '../../src/catalog/manifest.ts'
+import type { CatalogWriter } from '../../src/catalog/writer.ts'
+import { buildContext } from '../../src/cli/build/context.ts'
+import { keptResults } from '../../src/cli/build/kept.ts'
+import { loadModel } from '../../src/cli/build/load.ts'
+import { prove } from '../../src/cli/build/prove.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { sha256, toBlob } from '../../src/cli/pack/bytes.ts'
+import { compileFile } from '../../src/cli/pack/compiled.ts'
+import { descriptionSchema } from '../../src/cli/pack/description.ts'
+import { type PackedModel, pack, packFolder } from '../../src/cli/pack/packer.ts'
+import { publish } from '../../src/cli/push/publish.ts'
+import { findSamples } from '../../src/cli/verify/find.ts'
+import { MATMUL_INNER, matmulModel } from '../../synthetic/onnx-models.ts'
+import { never } from '../../synthetic/source.ts'
+import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
+import { writerFor } from '../fixtures/node/publish.ts'
+
+const TEXTS = ['A wonderful film, I loved every minute.', 'Dull, slow and far too long. I want my money back.']
+const PICTURES = ['two', 'five', 'seven']
+
+interface Answer {
+  readonly status: number
+  readonly placement: string
+  readonly body: unknown
+}
+
+async function ask(worker: LiveWorker, path: string, body: unknown): Promise<Answer> {
+  const raw = body instanceof Uint8Array
+  const response = await fetch(`${worker.url}${path}`, {
+    method: 'POST',
+    body: raw ? new Uint8Array(body) : JSON.stringify(body),
+    headers: { 'content-type': raw ? 'image/png' : 'application/json' },
+  })
+  return {
+    status: response.status,
+    placement: response.headers.get('verge-placement') ?? '',
+    body: await response.json(),
+  }
+}
+
+/** Every number of an answer, and all else of it, apart. */
+function parts(body: unknown): { numbers: number[]; rest: string } {
+  const numbers: number[] = []
+  const rest = JSON.stringify(body, (_, value) => {
+    if (typeof value !== 'number') return value
+    numbers.push(value)
+    return 0
+  })
+  return { numbers, rest }
+}
+
+describe('the same requests with either engine', () => {
+  let both: LiveWorker
+  let runtime: LiveWorker
+  const models = new Map<string, PackedModel>()
+
+  beforeAll(async () => {
+    for (const name of ['digits', 'reviews']) models.set(name, await packFolder(join(ROOT, 'models', name)))
+    both = await startLiveWorker()
+    runtime = await startLiveWorker({ ENGINES: 'onnxruntime' })
+    for (const worker of [both, runtime]) {
+      const writer = await writerFor(worker)
+      for (const packed of models.values()) await publish(writer, packed)
+    }
+  })
+  afterAll(async () => {
+    await both?.dispose()
+    await runtime?.dispose()
+  })
+
+  async function agree(path: string, body: unknown, tolerance: number): Promise<void> {
+    const own = await ask(both, path, body)
+    const other = await ask(runtime, path, body)
+    expect([own.status, other.status], JSON.stringify([own.body, other.body])).toEqual([200, 200])
+    expect(own.placement).toContain('verge-q8')
+    expect(other.placement).toContain('edge-q8')
+    const [left, right] = [parts(own.body), parts(other.body)]
+    expect(left.rest).toBe(right.rest)
+    expect(left.numbers.length).toBeGreaterThan(0)
+    expect(left.numbers.length).toBe(right.numbers.length)
+    for (const [index, value] of left.numbers.entries()) {
+      expect(Math.abs(value - (right.numbers[index] ?? Number.NaN))).toBeLessThan(tolerance)
+    }
+  }
+
+  it.each(PICTURES)('name the same digit on the picture of a %s', async (name) => {
+    await agree('/run/digits', await readFile(join(ROOT, 'models/digits/samples', `${name}.png`)), 0.05)
+  })
+
+  it('judge the same of reviews', async () => {
+    for (const inputs of TEXTS) await agree('/run/reviews', { inputs }, 0.05)
+  })
+
+  it.each(['digits', 'reviews'])('answer tensors of %s alike', async (name) => {
+    const inputs = (models.get(name)?.manifest.inputs ?? []).map(({ name: input, datatype, shape }) => {
+      const sizes = shape.map((size, axis) => (typeof size === 'number' && size > 0 ? size : axis === 0 ? 1 : 12))
+      const count = sizes.reduce((product, size) => product * size, 1)
+      const data = Array.from({ length: count }, (_, index) => (datatype === 'FP32' ? ((index * 37) % 100) / 100 : 1))
+      return { name: input, datatype, shape: sizes, data }
+    })
+    await agree(`/v2/models/${name}/infer`, { inputs }, 0.5)
+  })
+})
+
+const DESCRIPTION = descriptionSchema.parse({
+  name: 'mean',
+  version: '1',
+  visibility: 'public',
+  licence: 'MIT',
+  artifacts: [{ file: 'model.onnx', dtype: 'fp32', places: ['edge'] }],
+})
+
+const meanOf = (model: Uint8Array, engines?: ['onnxruntime']): Promise<PackedModel> =>
+  pack({ ...DESCRIPTION, ...(engines && { engines }) }, '.', new Map([['model.onnx', model]]))
+
+describe('an artifact that this Worker cannot run', () => {
+  let worker: LiveWorker
+  let writer: CatalogWriter
+  let packed: PackedModel
+
+  beforeAll(async () => {
+    packed = await meanOf(matmulModel(100_000))
+    worker = await startLiveWorker()
+    writer = await writerFor(worker)
+    await publish(writer, packed)
+  })
+  afterAll(() => worker?.dispose())
+
+  /** The model under another name, its artifact for Verge's own engine changed. */
+  async function publishChanged(model: string, change: (own: Artifact) => object, only = false): Promise<void> {
+    const artifacts = packed.manifest.artifacts
+      .filter(({ format }) => !only || format === 'verge')
+      .map((artifact) => (artifact.format === 'verge' ? change(artifact) : artifact))
+    // As another Verge would write it: this one's writer refuses a format that it does not know.
+    const bytes = canonicalBytes({ ...packed.manifest, model, artifacts })
+    const alias = {
+      schema: 1,
+      model,
+      generation: 1,
+      visibility: 'public',
+      versions: { '1': sha256(bytes) },
+      live: [{ version: '1', weight: 1 }],
+    }
+    await writer.stores.truth.put(`manifest/${model}/1`, bytes)
+    await writer.stores.truth.put(`alias/${model}`, canonicalBytes(alias))
+  }
+
+  const mean = (model: string): Promise<Answer> =>
+    ask(worker, `/v2/models/${model}/infer`, {
+      inputs: [
+        {
+          name: 'x',
+          datatype: 'FP32',
+          shape: [1, MATMUL_INNER],
+          data: Array.from({ length: MATMUL_INNER }, (_, index) => index / 10),
+        },
+      ],
+    })
+
+  it.each([
+    ['in a format of a newer Verge', 'format', (own: Artifact) => ({ ...own, format: 'verge2' })],
+    ['for a newer version of the engine', 'version', (own: Artifact) => ({ ...own, runtime: 'verge 9.0.0' })],
+  ])('%s leaves the model to ONNX Runtime', async (_, name, change) => {
+    const own = await mean('mean')
+    expect(own).toMatchObject({ status: 200, placement: expect.stringContaining('verge-fp32') })
+    await publishChanged(name, change)
+    const other = await mean(name)
+    expect(other).toMatchObject({ status: 200, placement: expect.stringContaining('edge-fp32') })
+    const [left, right] = [parts(own.body), parts(other.body)]
+    expect(right.numbers.length).toBe(left.numbers.length)
+    for (const [index, value] of left.numbers.entries()) expect(right.numbers[index]).toBeCloseTo(value, 3)
+  })
+
+  it('for a newer version alone is refused with what to do', async () => {
+    await publishChanged('only', (own) => ({ ...own, runtime: 'verge 9.0.0' }), true)
+    const { status, body } = await mean('only')
+    expect(status).toBeGreaterThanOrEqual(400)
+    expect(body).toMatchObject({ code: 'engine_unsupported' })
+    expect(JSON.stringify(body)).toContain("needs version 9.0.0 of Verge's engine")
+  })
+
+  it('because it is damaged is answered with a typed error, and the isolate goes on', async () => {
+    const own = packed.manifest.artifacts.find(({ format }) => format === 'verge')
+    const whole = Buffer.concat(
+      (own?.chunks ?? []).map((chunk) => packed.chunks.get(chunk.sha256) ?? new Uint8Array(0)),
+    )
+    const damaged: readonly (readonly [string, Uint8Array])[] = [
+      ['head', Uint8Array.from(whole, (byte, index) => (index === 3 ? byte ^ 0xff : byte))],
+      ['plan', Uint8Array.from(whole, (byte, index) => (index === 40 ? 0 : byte))],
+      ['cut', whole.subarray(0, whole.length - 4096)],
+    ]
+    for (const [name, bytes] of damaged) {
+      const { blob, pieces } = toBlob(bytes, 1 << 20)
+      await writer.putBlob([...pieces.values()], { hot: false })
+      await publishChanged(name, (artifact) => ({ ...artifact, ...blob }))
+      const { status, body } = await mean(name)
+      expect(status, name).toBeGreaterThanOrEqual(400)
+      expect(body, name).toMatchObject({ code: 'model_invalid' })
+      expect(await mean('mean'), name).toMatchObject({ status: 200 })
+    }
+  })
+})
+
+describe("the proof of a model that Verge's own engine answers wrongly", () => {
+  const original = matmulModel(100_000)
+  let folder: string
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'verge-engines-'))
+    await writeFile(join(folder, 'model.onnx'), original)
+  })
+  afterAll(() => rm(folder, { recursive: true, force: true }))
+
+  /** The artifact of Verge's own engine made from other weights. */
+  async function wrong(packed: PackedModel): Promise<PackedModel> {
+    const compilation = await compileFile(matmulModel(100_000, 77))
+    if (!compilation.ok) throw new Error(compilation.note)
+    const { blob, pieces } = toBlob(compilation.model.bytes, 1 << 20)
+    const artifacts = packed.manifest.artifacts.map((artifact) =>
+      artifact.format === 'verge' ? { ...artifact, ...blob } : artifact,
+    )
+    return { ...packed, manifest: { ...packed.manifest, artifacts }, chunks: new Map([...packed.chunks, ...pieces]) }
+  }
+
+  it('leaves it out, says why, and finds the same again', async () => {
+    const context = buildContext(never(), true)
+    const loaded = await loadModel(join(folder, 'model.onnx'), context)
+    const set = {
+      samples: await findSamples(original, { count: 2, seed: 1, signal: never() }),
+      synthetic: true,
+      classes: undefined,
+    }
+    const settings = { verify: true, measure: false, tolerance: undefined }
+    const kept = keptResults(join(folder, 'kept'), async () => 'tools')
+    const runtime = await meanOf(original, ['onnxruntime'])
+    const packed = await wrong(await meanOf(original))
+    const first = await prove(packed, loaded, set, settings, context, async () => runtime, kept)
+    expect(first).toMatchObject({ declined: true, kept: false, verification: { ok: true } })
+    expect(first.packed.manifest).toEqual(runtime.manifest)
+    expect(first.packed.chunks).toEqual(runtime.chunks)
+    expect(first.packed.notes.at(-1)).toMatch(
+      /^verge-fp32: not served by Verge's own engine: output "mean" .*; the model runs on ONNX Runtime$/,
+    )
+    const again = await prove(packed, loaded, set, settings, context, async () => runtime, kept)
+    expect(again).toMatchObject({ declined: true, kept: true })
+    expect({ ...again, kept: false }).toEqual(first)
+
+    // Where ONNX Runtime differs as well, the model is wrong.
+    const other = await wrong(await meanOf(matmulModel(100_000, 5)))
+    const both = await prove(other, loaded, set, settings, context, async () => runtime, kept)
+    expect(both).toMatchObject({ declined: false, packed: other, verification: { ok: false, verdict: 'differs' } })
+  })
+})
