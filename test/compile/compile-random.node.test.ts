@@ -8,5 +8,5 @@ it('compiles random graphs to answers as ONNX Runtime gives them, and declines f
   expect(wrong).toEqual([])
   const refused = [...declined.values()].reduce((sum, count) => sum + count, 0)
   expect(claimed + refused).toBe(GRAPHS)
-  expect(claimed, [...declined.keys()].join('\n')).toBeGreaterThanOrEqual(0.8 * GRAPHS)
+  expect(claimed, [...declined.keys()].join('\n')).toBeGreaterThanOrEqual(0.9 * GRAPHS)
 })

@@ -11,5 +11,5 @@ it(`answers ${GRAPHS} random graphs as ONNX Runtime does, and declines few`, asy
   console.info(`the engine claims ${claimed} of ${GRAPHS} random graphs\n${reasons.join('\n')}`)
   expect(wrong).toEqual([])
   expect(claimed + [...declined.values()].reduce((sum, count) => sum + count, 0)).toBe(GRAPHS)
-  expect(claimed).toBeGreaterThanOrEqual(0.8 * GRAPHS)
+  expect(claimed).toBeGreaterThanOrEqual(0.9 * GRAPHS)
 })

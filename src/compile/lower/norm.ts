@@ -91,8 +91,19 @@ function softmax({ node, opset, at, build }: RuleContext, op: 'softmax' | 'log-s
   const value = at(0)
   const rank = value.shape.length
   const axis = axisAttribute(node, opset < 13 ? 1 : -1, rank)
-  if (axis !== rank - 1) throw build.decline('it goes along another axis than the last')
-  return build.step({ op, in: [build.operand(value)], type: value.type, shape: value.shape })
+  if (axis === rank - 1) return build.step({ op, in: [build.operand(value)], type: value.type, shape: value.shape })
+  // Until then, all axes from the one that is named on were one.
+  if (opset < 13) throw build.decline('it goes along more than the last axis')
+  const turned = swapped(build, value, axis)
+  return swapped(build, build.step({ op, in: [build.operand(turned)], type: value.type, shape: turned.shape }), axis)
+}
+
+/** The value with this axis and the last one in each other's place. */
+function swapped(build: RuleContext['build'], value: Lowered, axis: number): Lowered {
+  const last = value.shape.length - 1
+  const perm = value.shape.map((_, place) => (place === axis ? last : place === last ? axis : place))
+  const shape = perm.map((place) => value.shape[place] ?? ONE)
+  return build.step({ op: 'transpose', in: [build.operand(value)], type: value.type, shape, with: { perm } })
 }
 
 /** Places are INT64 in ONNX. */
