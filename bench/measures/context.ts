@@ -17,7 +17,7 @@ export interface Effort {
 export const FULL: Effort = {
   coldRounds: 5,
   warmRounds: 5,
-  warmSamples: 8,
+  warmSamples: 6,
   everySize: true,
   callers: [1, 4, 16],
   loadRounds: 2,
