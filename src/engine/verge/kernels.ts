@@ -106,6 +106,12 @@ export interface Kernels {
   probeInt8(count: N): N
 }
 
+/** A call of a kernel, with the addresses that its operands have in one place of the arena. */
+export interface KernelCall {
+  readonly kernel: Exclude<keyof Kernels, 'memory'>
+  readonly args: readonly N[]
+}
+
 /** The first page holds the kernels' own tables. */
 export const KERNEL_BYTES = 65_536
 

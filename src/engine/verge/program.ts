@@ -1,7 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
 import { planArena } from './arena.ts'
 import { countOf, evaluate } from './dims.ts'
-import type { Kernels } from './kernels.ts'
+import type { KernelCall, Kernels } from './kernels.ts'
 import { operatorNamed } from './ops/index.ts'
 import { type Binding, type Bound, type Frame, type LookUp, type Operator, SIZE, type View } from './ops/operator.ts'
 import type { Dim, Operand, Plan, PlanBuffer, PlanStep } from './plan.ts'
@@ -10,7 +10,8 @@ import type { Dim, Operand, Plan, PlanBuffer, PlanStep } from './plan.ts'
 export interface Place {
   readonly shape: readonly number[]
   readonly count: number
-  at(frame: Frame): number
+  /** In the arena. */
+  readonly offset: number
 }
 
 /** A plan for inputs of certain sizes: every step checked and ready, every byte of its memory known. */
@@ -25,8 +26,10 @@ export interface ProgramStep {
   readonly name: string
   readonly from: string | undefined
   readonly cost: number
-  /** @throws run_rejected for ids that are out of range */
-  run(kernels: Kernels, frame: Frame): void
+  /** The kernels that it calls, in order, with memory at these addresses. They depend on no data. */
+  record(frame: Frame): readonly KernelCall[]
+  /** What its last call says, where that looks something up: the place of an id that is out of range, or -1. */
+  readonly lookUp?: { refusal(kernels: Kernels, frame: Frame, place: number): VergeError }
 }
 
 /** A buffer with its size, and its offset in the arena once that is planned. */
@@ -53,7 +56,7 @@ export function bindPlan(plan: Plan, symbols: readonly number[]): Program {
     const sizes = shapeOf(shape, symbols)
     const slot = slots[buffer] as Slot
     if (countOf(sizes) !== slot.count) throw rejected('an input or output has another size than its buffer')
-    return { shape: sizes, count: slot.count, at: (frame) => frame.arena + slot.offset }
+    return { shape: sizes, count: slot.count, offset: slot.offset }
   }
   return {
     arenaBytes,
@@ -79,18 +82,35 @@ function bindStep(plan: Plan, step: PlanStep, slots: readonly Slot[], symbols: r
   const outputs = step.out.map((buffer) => viewOf(plan, { buffer }, slots, symbols, fail))
   const bound = operator.bind(bindingOf(operator, step, { inputs, outputs, symbols, fail }))
   const scratch = { offset: 0 }
+  const { lookUp } = bound
   const ready = (): ProgramStep => ({
     name: step.op,
     from: step.from,
     cost: bound.cost,
-    run(kernels, frame) {
+    record(frame) {
+      const calls: KernelCall[] = []
+      const kernels = recorder(calls)
       bound.run?.(kernels, frame, frame.arena + scratch.offset)
-      const { lookUp } = bound
-      const bad = lookUp?.run(kernels, frame) ?? -1
-      if (lookUp && bad >= 0) throw fail(outOfRange(kernels, frame, lookUp, bad))
+      lookUp?.run(kernels, frame)
+      return calls
     },
+    ...(lookUp && {
+      lookUp: { refusal: (kernels, frame, place) => fail(outOfRange(kernels, frame, lookUp, place)) },
+    }),
   })
   return { step, operator, bound, scratch, ready }
+}
+
+/** Kernels that note their calls, and do nothing. */
+function recorder(calls: KernelCall[]): Kernels {
+  return new Proxy({} as Kernels, {
+    get:
+      (_, kernel) =>
+      (...args: number[]) => {
+        calls.push({ kernel: kernel as KernelCall['kernel'], args })
+        return -1
+      },
+  })
 }
 
 function outOfRange({ memory }: Kernels, frame: Frame, { ids, size }: LookUp, place: number): string {

@@ -5,15 +5,17 @@ import { runCost, runTooLarge } from '../costs.ts'
 import type { ArtifactInfo, RunOptions, Session } from '../engine.ts'
 import type { RunQueue } from '../run-queue.ts'
 import { UNIT_WORK } from './cost.ts'
-import type { Block } from './memory.ts'
+import type { KernelCall, Kernels } from './kernels.ts'
 import type { Frame } from './ops/operator.ts'
 import type { Plan } from './plan.ts'
 import { bindPlan, type Program, type ProgramStep } from './program.ts'
-import type { Runtime } from './runtime.ts'
+import type { Block, Runtime } from './runtime.ts'
 import { bindSymbols, readTensor, signatureOf, writeTensor } from './tensors.ts'
 
 /** Sizes of inputs whose programs are kept: those of the next requests are most often the same. */
 const KEPT_PROGRAMS = 8
+/** Of a program: about a quarter of a megabyte. Those of the steps after them are recorded anew in each run. */
+const KEPT_CALLS = 2_048
 
 export interface SessionParts {
   readonly artifact: ArtifactInfo
@@ -38,7 +40,7 @@ export class VergeSession implements Session {
   readonly #parts: SessionParts
   readonly #generation: number
   readonly #onDispose: () => void
-  readonly #programs = new Map<string, Program>()
+  readonly #programs = new Map<string, Recorded>()
   #running = false
   #disposed = false
 
@@ -60,7 +62,8 @@ export class VergeSession implements Session {
     const values = selectInputs(this.signature, inputs).map(({ value }) => value)
     const wanted = selectOutputs(this.signature, options.outputs).map((spec) => this.signature.outputs.indexOf(spec))
     const { artifact } = this.#parts
-    const program = this.#programFor(values)
+    const recorded = this.#programFor(values)
+    const { program } = recorded
     const elements = values.reduce((sum, { data }) => sum + data.length, 0)
     const work = program.steps.reduce((sum, { cost }) => sum + cost, 0)
     const cost = artifact.cost === undefined ? work / UNIT_WORK : runCost(artifact, elements)
@@ -69,7 +72,7 @@ export class VergeSession implements Session {
       async (pause) => {
         if (!this.alive) throw lost()
         options.onTurn?.()
-        return await this.#run(program, { values, wanted, elements, pause })
+        return await this.#run(recorded, { values, wanted, elements, pause })
       },
       { cost, runsBefore: options.runsBefore, request: options.signal },
     )
@@ -87,10 +90,10 @@ export class VergeSession implements Session {
   }
 
   /** @throws invalid_tensor, run_rejected */
-  #programFor(values: readonly Tensor[]): Program {
+  #programFor(values: readonly Tensor[]): Recorded {
     const { plan } = this.#parts
     const key = values.map(({ datatype, shape }) => `${datatype} ${shape}`).join(';')
-    const program = this.#programs.get(key) ?? bindPlan(plan, bindSymbols(plan, values))
+    const program = this.#programs.get(key) ?? new Recorded(bindPlan(plan, bindSymbols(plan, values)))
     this.#programs.delete(key)
     this.#programs.set(key, program)
     if (this.#programs.size > KEPT_PROGRAMS) {
@@ -102,11 +105,11 @@ export class VergeSession implements Session {
     return program
   }
 
-  async #run(program: Program, run: RunParts): Promise<Tensors> {
-    const arena = this.#openArena(program, run.elements)
+  async #run(recorded: Recorded, run: RunParts): Promise<Tensors> {
+    const arena = this.#openArena(recorded.program, run.elements)
     this.#running = true
     try {
-      return await this.#steps(program, arena, run)
+      return await this.#steps(recorded, arena, run)
     } finally {
       this.#runtime.closeArena(arena)
     }
@@ -118,23 +121,25 @@ export class VergeSession implements Session {
     if (this.#disposed) this.#release()
   }
 
-  async #steps(program: Program, arena: Block, { values, wanted, pause }: RunParts): Promise<Tensors> {
+  async #steps(recorded: Recorded, arena: Block, { values, wanted, pause }: RunParts): Promise<Tensors> {
     const { plan, image, workBetweenYields, onStep } = this.#parts
+    const { program } = recorded
     const { memory } = this.#runtime.memory
     const frame: Frame = { arena: arena.address, image }
     plan.inputs.forEach(({ name }, index) => {
       const place = program.inputs[index]
-      if (place) writeTensor(memory.buffer, place.at(frame), name, values[index] as Tensor)
+      if (place) writeTensor(memory.buffer, frame.arena + place.offset, name, values[index] as Tensor)
     })
     let spent = 0
-    for (const step of program.steps) {
+    for (const [index, step] of program.steps.entries()) {
       if (spent > 0 && spent + step.cost > workBetweenYields) {
         await pause()
         if (!this.#runtime.resumes(arena) || this.#generation !== this.#runtime.generation) throw lost()
         spent = 0
       }
       spent += step.cost
-      const execute = (): void => this.#runtime.use((kernels) => step.run(kernels, frame))
+      const execute = (): void =>
+        this.#runtime.use((kernels) => call(kernels, step, recorded.calls(index, frame), frame))
       if (onStep === undefined) execute()
       else onStep(step, execute)
     }
@@ -142,7 +147,10 @@ export class VergeSession implements Session {
       wanted.map((index) => {
         const { name, datatype } = this.signature.outputs[index] as Signature['outputs'][number]
         const place = program.outputs[index] as Program['outputs'][number]
-        return [name, readTensor(memory.buffer, place.at(frame), datatype ?? 'FP32', place.shape, place.count)]
+        return [
+          name,
+          readTensor(memory.buffer, frame.arena + place.offset, datatype ?? 'FP32', place.shape, place.count),
+        ]
       }),
     )
   }
@@ -157,6 +165,44 @@ export class VergeSession implements Session {
       throw runTooLarge({ artifact, elements, roomBytes: this.#runtime.memory.room }, error)
     }
   }
+}
+
+/** A program, and the calls of its kernels, as far as they are kept, for where the arena lay last. */
+class Recorded {
+  readonly program: Program
+  #arena: number | undefined
+  #calls: (readonly KernelCall[])[] = []
+  #kept = 0
+
+  constructor(program: Program) {
+    this.program = program
+  }
+
+  calls(step: number, frame: Frame): readonly KernelCall[] {
+    if (this.#arena !== frame.arena) {
+      this.#arena = frame.arena
+      this.#calls = []
+      this.#kept = 0
+    }
+    const known = this.#calls[step]
+    if (known !== undefined) return known
+    const calls = this.program.steps[step]?.record(frame) ?? []
+    if (this.#kept + calls.length <= KEPT_CALLS) {
+      this.#kept += calls.length
+      this.#calls[step] = calls
+    }
+    return calls
+  }
+}
+
+/** @throws run_rejected for ids that are out of range */
+function call(kernels: Kernels, { lookUp }: ProgramStep, calls: readonly KernelCall[], frame: Frame): void {
+  let result: number | undefined
+  for (const { kernel, args } of calls) {
+    // Each was recorded with the operands that its kernel takes.
+    result = (kernels[kernel] as (...operands: readonly number[]) => number | undefined)(...args)
+  }
+  if (lookUp !== undefined && result !== undefined && result >= 0) throw lookUp.refusal(kernels, frame, result)
 }
 
 interface RunParts {

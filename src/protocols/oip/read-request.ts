@@ -66,7 +66,10 @@ export function readInferRequest(
   checkInputs(envelope.inputs, model.inputs, limits)
   refuseLongTexts(envelope.inputs, model)
   const outputs = checkOutputs(envelope.outputs, model.outputs, limits)
-  restoreLongIntegers(envelope.inputs, () => decodeUtf8(head) ?? '', inputsIn)
+  // What lies behind the JSON is exact as it is.
+  if (envelope.inputs.some(({ data }) => data !== undefined)) {
+    restoreLongIntegers(envelope.inputs, () => decodeUtf8(head) ?? '', inputsIn)
+  }
   const binary = jsonLength === undefined ? undefined : body.subarray(jsonLength)
   return { envelope, inputs: readTensors(envelope.inputs, binary, limits), outputs }
 }

@@ -129,6 +129,33 @@ describe('memory', () => {
   })
 })
 
+describe('warm runs', () => {
+  it('find their operands where the memory of this run lies, which other models move', async () => {
+    const engine = vergeEngine()
+    const session = await loadVerge(engine, encoder)
+    const first = await runSession(session, encoderInputs())
+    // Its image takes the place that the run had.
+    const other = await loadVerge(engine, encoder)
+    expect(await runSession(session, encoderInputs())).toEqual(first)
+    expect(await runSession(other, encoderInputs())).toEqual(first)
+    other.dispose()
+    expect(await runSession(session, encoderInputs())).toEqual(first)
+  })
+
+  it('give the same where a program has more calls than are kept', async () => {
+    const writer = new PlanWriter()
+    const n = writer.symbol('n', 8)
+    let x = writer.input('x', 'FP32', [n])
+    for (let step = 0; step < 3001; step++) x = writer.step('unary', [x], 'f32', [n], { kind: 'neg' })
+    writer.output('y', 'FP32', [n], x)
+    const session = await loadVerge(vergeEngine(), writer.artifact())
+    for (const value of [1, 2, 3]) {
+      const outputs = await runSession(session, { x: tensor('FP32', [2], Float32Array.of(value, -value)) })
+      expect(outputs.get('y')?.data).toEqual(Float32Array.of(-value, value))
+    }
+  })
+})
+
 describe('long runs', () => {
   /** A clock whose sleeps are counted, and can be held. */
   function steppedClock() {
