@@ -55,6 +55,24 @@ export const accuracySchema = z.object({
   samples: z.number().int().positive(),
 })
 
+/** What an artifact answers to a fixed input, for whoever wants to see that another machine computes the same bits. */
+export const answerSchema = z.object({
+  /**
+   * Their elements follow from their place i in row-major order. Floats: (i * 7919 mod 1000) / 1000. Whole numbers:
+   * (i * 7919 + 1) mod `below`, or 1 where `below` is left out. BOOL: 1.
+   */
+  inputs: z.array(
+    z.object({
+      name: z.string(),
+      datatype: z.enum(DATATYPES).exclude(['BYTES']),
+      shape: z.array(byteCount),
+      below: z.number().int().positive().optional(),
+    }),
+  ),
+  /** Of the bytes of all outputs, in the order of the model's metadata, little-endian. */
+  sha256: sha256Hex,
+})
+
 /** `verge` is what src/compile writes for Verge's own engine. */
 export const FORMATS = ['onnx', 'ort', 'verge'] as const
 export const PLACES = ['edge', 'origin', 'browser'] as const
@@ -90,6 +108,8 @@ export const artifactSchema = blobSchema.extend({
     .optional(),
   /** Measured cost of a run at the edge. */
   cost: costSchema.optional(),
+  /** Only of format `verge`, whose answers have the same bits everywhere. */
+  answer: answerSchema.optional(),
   accuracy: accuracySchema.optional(),
 })
 
@@ -211,6 +231,7 @@ export const understoodSchema = fields
 
 export type Blob = z.infer<typeof blobSchema>
 export type Artifact = z.infer<typeof artifactSchema>
+export type FixedAnswer = z.infer<typeof answerSchema>
 export type Accuracy = z.infer<typeof accuracySchema>
 export type Place = (typeof PLACES)[number]
 export type PlacementPreference = (typeof PLACEMENTS)[number]

@@ -59,7 +59,7 @@ export async function send(url: string, request: ClientInferRequest, signal?: Ab
 }
 
 /** The server belongs to the operator, so only the size of its answer is bounded. */
-function readOutputs(bytes: Uint8Array<ArrayBuffer>, header: string | null): Tensors {
+export function readOutputs(bytes: Uint8Array<ArrayBuffer>, header: string | null): Tensors {
   const limits = { tensors: LIMITS.tensorsPerRequest, rank: LIMITS.tensorRank, elements: bytes.length }
   return readInferAnswer(bytes, header === null ? undefined : (parseJsonLength(header) ?? 0), { limits })
 }

@@ -126,8 +126,10 @@ describe('verge doctor against a Worker that is well', () => {
       /^models: digits, reviews$/,
       /^model digits: answers "5"/,
       /^model digits: ran at: edge/,
+      /^model digits: verge-\w+ answers a fixed input with the same bits as where it was packed$/,
       /^model digits: first answer after \d+ ms, warm p50 [\d.]+ ms, p95 [\d.]+ ms \(3 requests, each computed\)/,
       /^model reviews: answers "positive"/,
+      /^model reviews: verge-\w+ answers a fixed input with the same bits as where it was packed$/,
       /^errors: .*404 not_found/,
       /^errors: .*404 model_not_found/,
       /^errors: .*405/,
@@ -233,6 +235,30 @@ describe('verge doctor against one that is not', () => {
     expect(failures(await diagnose(url))).toEqual([expect.stringMatching(/^model digits: answers .*not "5"$/)])
   })
 
+  it('an engine that computes other numbers than the manifest has', async () => {
+    const artifacts = digits.manifest.artifacts.map((artifact) =>
+      artifact.answer === undefined
+        ? artifact
+        : { ...artifact, answer: { ...artifact.answer, sha256: '0123456789abcdef'.repeat(4) } },
+    )
+    const { url } = await start([{ ...digits, manifest: { ...digits.manifest, artifacts } }])
+    const diagnosis = await diagnose(url)
+    expect(diagnosis.code).toBe(1)
+    expect(failures(diagnosis)).toEqual([
+      expect.stringMatching(/^model digits: verge-\w+ answers a fixed input with other bits .*, not 0123456789ab$/),
+    ])
+    expect(diagnosis.checks.find(({ status }) => status === 'fail')?.fix).toContain('Deploy the Worker again')
+  })
+
+  it('no engine of its own, whose answers are then not compared', async () => {
+    const { url } = await start([digits], { ENGINES: 'onnxruntime' })
+    const diagnosis = await diagnose(url)
+    expect(failures(diagnosis)).toEqual([])
+    expect(diagnosis.checks).toContainEqual(
+      expect.objectContaining({ area: 'model digits', status: 'skip', finding: expect.stringContaining('bit by bit') }),
+    )
+  })
+
   it('a configuration that the Worker refuses', async () => {
     const { url } = await start([digits], { ADMITTED_REQUESTS: 'many' })
     const diagnosis = await diagnose(url)
@@ -291,6 +317,7 @@ describe('verge doctor against one that is not', () => {
     const found = failures(await diagnose(url)).join('\n')
     expect(found).toContain('headers: cache-control is max-age=600')
     expect(found).toContain('headers: x-content-type-options is missing')
+    expect(found).toContain('model digits: does not answer the fixed input of its manifest: HTTP 400')
     expect(found).toContain('errors: an unknown path: the answer has no request id')
     expect(found).toContain('CORS: pages of https://example.com may not call')
   })

@@ -5,6 +5,7 @@ import { PLACEMENT_HEADER, RESULT_CACHE_HEADER } from '../../core/headers.ts'
 import { digits, essenceOf, type ModelProbe, madeUpProbes, probeFor } from '../local/probe.ts'
 import { readDescription } from '../pack/description.ts'
 import { percentile } from '../statistics.ts'
+import { answerBitsCheck } from './answers.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
 import { remedyFor } from './remedies.ts'
 import { codeOf, fieldOf, gist, type Visitor, type VisitorResponse } from './visitor.ts'
@@ -63,6 +64,7 @@ async function checkModel(visitor: Visitor, model: string, options: ModelCheckOp
   return [
     answerCheck(area, model, first),
     placementCheck(area, first),
+    await answerBitsCheck(area, visitor, model, metadata),
     await latencyCheck(area, visitor, asked, first, options),
   ]
 }

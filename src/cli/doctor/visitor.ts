@@ -4,7 +4,7 @@ import { UsageError } from '../terminal/command-line.ts'
 
 /** Longest wait for an answer: a cold start of the largest model on a bad day. */
 const PATIENCE_MS = 60_000
-/** Of an answer, which is JSON of a few KB; whatever sends more is not Verge. */
+/** Of an answer, which is JSON of a few KB, or a few tensors; whatever sends more is not Verge. */
 const ANSWER_BYTES = 4 * 1024 * 1024
 
 export interface Visit {
@@ -20,6 +20,7 @@ export interface Visit {
 export interface VisitorResponse {
   readonly status: number
   readonly headers: Headers
+  readonly bytes: Uint8Array<ArrayBuffer>
   readonly text: string
   /** Undefined if it is not JSON. */
   readonly json: unknown
@@ -72,10 +73,12 @@ export class Visitor {
       redirect: 'manual',
       signal: signal === undefined ? patience : AbortSignal.any([signal, patience]),
     })
-    const text = await readText(response)
+    const bytes = await readBytes(response)
+    const text = new TextDecoder().decode(bytes)
     return {
       status: response.status,
       headers: response.headers,
+      bytes,
       text,
       json: parsed(text),
       ms: performance.now() - begun,
@@ -92,16 +95,15 @@ export class Visitor {
   }
 }
 
-async function readText(response: Response): Promise<string> {
-  const decoder = new TextDecoder()
-  let text = ''
+async function readBytes(response: Response): Promise<Uint8Array<ArrayBuffer>> {
+  const pieces: Uint8Array[] = []
   let bytes = 0
   for await (const piece of response.body ?? []) {
     bytes += piece.length
     if (bytes > ANSWER_BYTES) throw new Error(`an answer of more than ${ANSWER_BYTES} bytes`)
-    text += decoder.decode(piece, { stream: true })
+    pieces.push(piece)
   }
-  return text
+  return new Uint8Array(Buffer.concat(pieces))
 }
 
 /** Undefined if it is not JSON. */

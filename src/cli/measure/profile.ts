@@ -1,10 +1,5 @@
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
-import { silentLogger, systemClock } from '../../core/runtime.ts'
 import type { Tensors } from '../../core/tensors.ts'
-import { hasRelaxedSimd } from '../../engine/verge/capabilities.ts'
-import { VergeEngine } from '../../engine/verge/engine.ts'
-import { ROOT } from '../files/project.ts'
+import { loadArtifact, vergeHere } from '../engine/verge-here.ts'
 
 /** One step of a plan: its shortest time of all runs, and the work that the engine counts for it. */
 export interface ProfiledStep {
@@ -27,8 +22,6 @@ export interface ProfileOptions {
 /** V8 compiles a kernel again, and better, after some calls: these do not count. */
 const WARM_RUNS = 5
 
-const MEMORY_BYTES = 1024 * 1024 * 1024
-
 /** Runs an artifact of Verge's own engine in this process, and takes the time of each step. */
 export async function profileArtifact(
   artifact: Uint8Array,
@@ -37,15 +30,7 @@ export async function profileArtifact(
   let at = 0
   let counts = false
   const steps: ProfiledStep[] = []
-  const engine = new VergeEngine({
-    kernels: await kernels(),
-    heapLimitBytes: MEMORY_BYTES,
-    ...{ turnLeaseMs: 60_000, loadStaleMs: 60_000, costBetweenYields: Number.POSITIVE_INFINITY },
-    // A yield between two steps would be in neither's time, and cool the caches.
-    workBetweenYields: Number.POSITIVE_INFINITY,
-    runs: { finished: 0 },
-    clock: systemClock,
-    logger: silentLogger,
+  const engine = await vergeHere({
     onStep({ name, from = '', cost }, run) {
       const begun = now()
       run()
@@ -53,20 +38,13 @@ export async function profileArtifact(
       if (counts) steps[at++] = { op: name, node: from, milliseconds, work: cost }
     },
   })
-  const info = { sha256: '', format: 'verge' as const, bytes: artifact.length }
-  const deliver = async (write: (offset: number, data: Uint8Array) => void): Promise<void> => write(0, artifact)
-  const session = await engine.load(info, { bytes: artifact.length, deliver }, { signal })
+  const session = await loadArtifact(engine, artifact, signal)
   for (let run = -WARM_RUNS; run < runs; run++) {
     at = 0
     counts = run >= 0
     await session.run(inputs, { signal })
   }
   return steps
-}
-
-async function kernels(): Promise<WebAssembly.Module> {
-  const build = hasRelaxedSimd() ? 'relaxed' : 'plain'
-  return new WebAssembly.Module(await readFile(join(ROOT, `src/engine/verge/kernels/${build}.wasm`)))
 }
 
 /** Steps of one operator taken together, the dearest first. */

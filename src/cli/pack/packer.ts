@@ -22,6 +22,7 @@ import { randomNodes } from '../../onnx/random.ts'
 import { checkTable } from '../../tasks/table-layout.ts'
 import { type MeasureMemory, measureMemory } from '../measure/memory.ts'
 import { referenceSession } from '../verify/reference.ts'
+import { answerOf } from './answer.ts'
 import { sha256, toBlob } from './bytes.ts'
 import { compileFile } from './compiled.ts'
 import { toOrtFormat } from './convert.ts'
@@ -203,6 +204,7 @@ async function compiledArtifact(
   if (memoryBytes + leastRunBytes > LIMITS.workingBytes) {
     return tooLarge(`its weights and its smallest run take ${memoryBytes + leastRunBytes}`, LIMITS.workingBytes)
   }
+  const answer = await answerOf(bytes, compiled, { signal: new AbortController().signal })
   return [
     {
       id: `verge-${dtype}`,
@@ -212,6 +214,7 @@ async function compiledArtifact(
       runtime: `verge ${VERGE_ENGINE_VERSION}`,
       ...memory,
       ...((cost ?? counted) && { cost: cost ?? counted }),
+      ...(answer && { answer }),
       ...(accuracy && { accuracy }),
       ...store(compiled),
     },

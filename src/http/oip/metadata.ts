@@ -7,12 +7,16 @@ const PLATFORM = 'onnxruntime_onnx'
 
 /** @param versions those that the caller may ask for */
 export function modelMetadata({ manifest }: ResolvedModel, versions: readonly string[]): ModelMetadata {
+  const answers = manifest.artifacts.flatMap(({ id, answer }) =>
+    answer === undefined ? [] : [{ artifact: id, ...answer }],
+  )
   return {
     name: manifest.model,
     versions: [...versions],
     platform: PLATFORM,
     inputs: manifest.inputs.flatMap(metadataTensor),
     outputs: manifest.outputs.flatMap(metadataTensor),
+    ...(answers.length > 0 && { answers }),
   }
 }
 

@@ -113,6 +113,23 @@ export const metadataTensorSchema = z
   .meta({ id: 'MetadataTensor' })
 export type MetadataTensor = z.infer<typeof metadataTensorSchema>
 
+/** What an artifact answers to a fixed input, as the manifest has it. */
+export const artifactAnswerSchema = z
+  .object({
+    artifact: z.string().meta({ description: 'Its id, as in the header verge-placement' }),
+    inputs: z.array(
+      z.object({
+        name: z.string(),
+        datatype: datatype.exclude(['BYTES']),
+        shape: z.array(z.number().int().nonnegative()),
+        below: z.number().int().positive().optional(),
+      }),
+    ),
+    sha256: z.string().meta({ description: 'Of the bytes of all outputs, in their order' }),
+  })
+  .meta({ id: 'ArtifactAnswer' })
+export type ArtifactAnswer = z.infer<typeof artifactAnswerSchema>
+
 export const modelMetadataSchema = z
   .object({
     name: z.string(),
@@ -120,6 +137,9 @@ export const modelMetadataSchema = z
     platform: z.string(),
     inputs: z.array(metadataTensorSchema),
     outputs: z.array(metadataTensorSchema),
+    answers: z.array(artifactAnswerSchema).optional().meta({
+      description: "Verge's own: what artifacts answer to a fixed input, bit by bit, as `verge doctor` checks it",
+    }),
   })
   .meta({ id: 'ModelMetadata' })
 export type ModelMetadata = z.infer<typeof modelMetadataSchema>

@@ -27,6 +27,21 @@ const oddOut = testModel('odd-out', 'public', {
   inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
   outputs: [{ name: 'map', datatype: null, shape: [] }],
 })
+const answer = { inputs: [{ name: 'x', datatype: 'FP32' as const, shape: [1] }], sha256: 'a'.repeat(64) }
+const answered = testModel('answered', 'public', {
+  inputs: [{ name: 'x', datatype: 'FP32', shape: [-1] }],
+  outputs: [],
+})
+const withAnswer = {
+  ...answered,
+  manifest: {
+    ...answered.manifest,
+    artifacts: answered.manifest.artifacts.flatMap((artifact) => [
+      { ...artifact, id: 'verge-fp32', answer },
+      { ...artifact, id: 'edge-fp32' },
+    ]),
+  },
+}
 /** A model of one input and output of each type, any shape. */
 const anything = ALL_DATATYPES.map((datatype) =>
   testModel(`any-${datatype.toLowerCase()}`, 'public', {
@@ -34,7 +49,7 @@ const anything = ALL_DATATYPES.map((datatype) =>
     outputs: [{ name: 'y', datatype, shape: [] }],
   }),
 )
-const { request, post, serving } = testApp({ models: [pair, odd, oddOut, ...anything] })
+const { request, post, serving } = testApp({ models: [pair, odd, oddOut, withAnswer, ...anything] })
 
 const A = { name: 'a', shape: [1, 3], datatype: 'FP32', data: [1, 2, 3] }
 const B = { name: '__proto__', shape: [1], datatype: 'INT64', data: [5] }
@@ -126,6 +141,9 @@ describe('metadata', () => {
       })
     }
     expect(await (await request('/v2/models/odd')).json()).toMatchObject({ inputs: [{ name: 'x' }], outputs: [] })
+    expect(await (await request('/v2/models/answered')).json()).toMatchObject({
+      answers: [{ artifact: 'verge-fp32', ...answer }],
+    })
     expect(await (await request('/v2/models/pair/versions/2/ready')).json()).toEqual({ name: 'pair', ready: true })
   })
 

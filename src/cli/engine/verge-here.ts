@@ -1,0 +1,41 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { silentLogger, systemClock } from '../../core/runtime.ts'
+import type { Session } from '../../engine/engine.ts'
+import { hasRelaxedSimd } from '../../engine/verge/capabilities.ts'
+import { VergeEngine, type VergeEngineOptions } from '../../engine/verge/engine.ts'
+import { ROOT } from '../files/project.ts'
+import { memorySource } from '../pack/bytes.ts'
+
+/** This machine has more memory than an isolate. */
+const MEMORY_BYTES = 1024 * 1024 * 1024
+
+/** Verge's own engine in this process. */
+export async function vergeHere(options: Pick<VergeEngineOptions, 'onStep'> = {}): Promise<VergeEngine> {
+  return new VergeEngine({
+    kernels: await kernels(),
+    heapLimitBytes: MEMORY_BYTES,
+    ...{ turnLeaseMs: 60_000, loadStaleMs: 60_000, costBetweenYields: Number.POSITIVE_INFINITY },
+    // A yield between two steps would be in neither's time, and cool the caches.
+    workBetweenYields: Number.POSITIVE_INFINITY,
+    runs: { finished: 0 },
+    clock: systemClock,
+    logger: silentLogger,
+    ...options,
+  })
+}
+
+/** Loads of one name take each other over, and the same model may be packed twice at a time. */
+let loads = 0
+
+/** Loads an artifact that is in memory. @throws what the engine's `load` throws */
+export function loadArtifact(engine: VergeEngine, artifact: Uint8Array, signal: AbortSignal): Promise<Session> {
+  const info = { sha256: `${++loads}`, format: 'verge' as const, bytes: artifact.length }
+  return engine.load(info, memorySource(artifact), { signal })
+}
+
+/** The build that a Worker would take on this machine. */
+async function kernels(): Promise<WebAssembly.Module> {
+  const build = hasRelaxedSimd() ? 'relaxed' : 'plain'
+  return new WebAssembly.Module(await readFile(join(ROOT, `src/engine/verge/kernels/${build}.wasm`)))
+}
