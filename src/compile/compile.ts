@@ -18,6 +18,7 @@ import { fuseSkipNorm } from './passes/fuse-skip-norm.ts'
 import { liftIntegerProducts } from './passes/lift-integer-products.ts'
 import { liftLookups } from './passes/lift-lookups.ts'
 import { makeLinear } from './passes/make-linear.ts'
+import { reduceProducts } from './passes/reduce-products.ts'
 
 export interface CompileOptions {
   /** Largest size of a dimension that callers choose, by its name in the model; 65,536 unless said otherwise. */
@@ -33,6 +34,7 @@ const MOST = 65_536
 
 /** What is fused before a graph is lowered, in this order. */
 const passesFor = (types: TypeOf): Pass[] => [
+  reduceProducts,
   liftIntegerProducts,
   liftLookups,
   dropActivationQuantization,

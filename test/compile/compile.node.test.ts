@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { compileModel } from '../../src/compile/compile.ts'
-import type { Tensor, Tensors } from '../../src/core/tensors.ts'
+import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
 import type { ModelProto } from '../../src/onnx/schema/onnx_pb.js'
 import { prepareModel } from '../../src/quantize/prepare.ts'
@@ -62,4 +62,22 @@ describe.each(Object.keys(MODELS))('%s', (name) => {
     session.dispose()
     reference.dispose()
   })
+})
+
+it('keeps the hashes of reviews in 32 bits, whatever the ids', async () => {
+  const make = shipped('reviews/model.q8.onnx')
+  const { bytes } = await compiled(make())
+  const reference = await loadModel(make(), 'all')
+  const session = await loadVerge(vergeEngine(), bytes)
+  for (const first of [2_000, 3_000, 20_000]) {
+    const ids = BigInt64Array.from({ length: 24 }, (_, index) => BigInt(first + index * 61))
+    const inputs: Tensors = new Map([
+      ['input_ids', tensor('INT64', [1, 24], ids)],
+      ['attention_mask', tensor('INT64', [1, 24], new BigInt64Array(24).fill(1n))],
+    ])
+    const expected = await reference.run(inputs, { signal })
+    expect(difference(expected, await session.run(inputs, { signal }))).toBeLessThan(0.01)
+  }
+  session.dispose()
+  reference.dispose()
 })

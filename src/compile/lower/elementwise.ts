@@ -33,7 +33,6 @@ const UNARY: Readonly<Record<string, string>> = {
 const BINARY: Readonly<Record<string, string>> = {
   Add: 'add',
   Sub: 'sub',
-  Mul: 'mul',
   Div: 'div',
   Pow: 'pow',
 }
@@ -55,6 +54,7 @@ export const ELEMENTWISE: Rules = {
       (context: RuleContext) => [binary(context, kind, DataType.BOOL)],
     ]),
   ),
+  Mul: (context) => [multiplied(context)],
   And: (context) => [binary(context, 'and', DataType.BOOL)],
   Or: (context) => [binary(context, 'or', DataType.BOOL)],
   Not: unary('not'),
@@ -153,6 +153,23 @@ function pointwise(
     throw build.decline(`it is not computed on type ${DataType[value.type] ?? value.type}`)
   }
   return build.step({ op: 'unary', in: [build.operand(value)], type: value.type, shape: value.shape, with: attributes })
+}
+
+/** The compiler's own node: a product of whole numbers that is known to stay within 32 bits. */
+export const FUSED_ELEMENTWISE: Rules = { Product: (context) => [binary(context, 'mul')] }
+
+/** Larger constants are those of hashes: their products leave 32 bits, which INT64 has in the engine. */
+const MOST_FACTOR = 1024
+
+function multiplied(context: RuleContext): Lowered {
+  const { build, at } = context
+  const values = [at(0), at(1)]
+  const large = values.some(
+    (value) => value.kind === 'constant' && build.known(value)?.some((n) => Math.abs(n) > MOST_FACTOR),
+  )
+  if (large && values.some(({ kind }) => kind === 'buffer'))
+    throw build.decline('its product may need more than 32 bits')
+  return binary(context, 'mul')
 }
 
 function binary({ build, at }: RuleContext, kind: string, result?: DataType): Lowered {

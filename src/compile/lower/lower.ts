@@ -8,7 +8,7 @@ import type { Image } from '../image.ts'
 import { DOMAIN } from '../pattern.ts'
 import { type Size, size, symbol, toDim } from '../size.ts'
 import { Builder, constantOf } from './builder.ts'
-import { ELEMENTWISE } from './elementwise.ts'
+import { ELEMENTWISE, FUSED_ELEMENTWISE } from './elementwise.ts'
 import { FUSED_PRODUCTS, MATRIX } from './matrix.ts'
 import { FUSED_NORM, NORM } from './norm.ts'
 import type { Rule, Rules } from './rule.ts'
@@ -49,7 +49,7 @@ const CONSTANTS: Rules = {
 
 const RULES: Rules = { ...SHAPING, ...ELEMENTWISE, ...MATRIX, ...NORM, ...WINDOW, ...CONSTANTS }
 /** Of nodes that the compiler's passes make. */
-const FUSED: Rules = { Gelu: ELEMENTWISE.Gelu as Rule, ...FUSED_PRODUCTS, ...FUSED_NORM }
+const FUSED: Rules = { Gelu: ELEMENTWISE.Gelu as Rule, ...FUSED_PRODUCTS, ...FUSED_NORM, ...FUSED_ELEMENTWISE }
 
 /**
  * Turns a model into steps with a place in memory for each result, in one walk over its nodes. Shapes stay expressions

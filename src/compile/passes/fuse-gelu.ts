@@ -75,21 +75,40 @@ function half(
 }
 
 function exact(view: GraphView, node: NodeProto): Match | undefined {
+  return matched(view, node, 'Erf', 'none', (argument, input) => {
+    const scaled = soleProducer(view, argument)
+    return scaled !== undefined && isScaled(view, scaled, input, Math.SQRT1_2) ? [scaled] : undefined
+  })
+}
+
+function tanh(view: GraphView, node: NodeProto): Match | undefined {
+  return matched(view, node, 'Tanh', 'tanh', (argument, input) => cubic(view, argument, input))
+}
+
+/**
+ * 0.5 * x * (1 + f(...)).
+ * @param inner the nodes of what the function is taken of, where that is made of x as it should be
+ */
+function matched(
+  view: GraphView,
+  node: NodeProto,
+  op: 'Erf' | 'Tanh',
+  approximate: Match['approximate'],
+  inner: (argument: string | undefined, input: string) => readonly NodeProto[] | undefined,
+): Match | undefined {
   const product = half(view, node)
-  if (product === undefined) return undefined
-  const [first = '', second = ''] = product.values
+  const [first = '', second = ''] = product?.values ?? []
   for (const [input, factor] of [
     [first, second],
     [second, first],
   ] as const) {
     const add = soleProducer(view, factor)
-    if (!isOp(add, 'Add')) continue
+    if (product === undefined || !isOp(add, 'Add')) continue
     for (const [value, one] of bothWays(add)) {
-      const erf = soleProducer(view, value)
-      if (!near(scalarOf(view, one), 1) || !isOp(erf, 'Erf')) continue
-      const scaled = soleProducer(view, erf.input[0])
-      if (scaled === undefined || !isScaled(view, scaled, input, Math.SQRT1_2)) continue
-      return { input, nodes: [...product.nodes, add, erf, scaled], approximate: 'none' }
+      const applied = soleProducer(view, value)
+      if (!near(scalarOf(view, one), 1) || !isOp(applied, op)) continue
+      const nodes = inner(applied.input[0], input)
+      if (nodes) return { input, nodes: [...product.nodes, add, applied, ...nodes], approximate }
     }
   }
   return undefined
@@ -100,26 +119,6 @@ function isScaled(view: GraphView, node: NodeProto, value: string, by: number): 
   if (isOp(node, 'Div')) return node.input[0] === value && near(scalarOf(view, node.input[1]), 1 / by)
   if (!isOp(node, 'Mul')) return false
   return [...bothWays(node)].some(([left, right]) => left === value && near(scalarOf(view, right), by))
-}
-
-function tanh(view: GraphView, node: NodeProto): Match | undefined {
-  const product = half(view, node)
-  if (product === undefined) return undefined
-  const [first = '', second = ''] = product.values
-  for (const [input, factor] of [
-    [first, second],
-    [second, first],
-  ] as const) {
-    const add = soleProducer(view, factor)
-    if (!isOp(add, 'Add')) continue
-    for (const [value, one] of bothWays(add)) {
-      const inner = soleProducer(view, value)
-      if (!near(scalarOf(view, one), 1) || !isOp(inner, 'Tanh')) continue
-      const nodes = cubic(view, inner.input[0], input)
-      if (nodes) return { input, nodes: [...product.nodes, add, inner, ...nodes], approximate: 'tanh' }
-    }
-  }
-  return undefined
 }
 
 /** The nodes of sqrt(2 / pi) * (x + 0.044715 * x^3). */
