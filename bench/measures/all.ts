@@ -44,7 +44,7 @@ function makers(effort: Effort, parts: ReadonlySet<Part>): (() => Promise<Subjec
       ? [() => ownSubject('digits'), () => ownSubject('reviews'), () => madeSubject('encoder-int8')]
       : []),
     ...(effort === FULL && (parts.has('cold') || parts.has('warm'))
-      ? [() => madeSubject('cnn-fp32'), () => madeSubject('encoder-fp32'), () => madeSubject('bert-base-int8')]
+      ? (['cnn-fp32', 'cnn-int8', 'encoder-fp32', 'bert-base-int8'] as const).map((name) => () => madeSubject(name))
       : []),
     ...(parts.has('router') ? [() => identitySubject(ROUTER_MODEL, ROUTER_INPUT)] : []),
     ...(parts.has('wire') ? [() => identitySubject(WIRE_MODEL, picture('input', [1, 3, 224, 224]))] : []),

@@ -1,4 +1,5 @@
 import { tensor } from '../../src/core/tensors.ts'
+import type { Precision } from './encoder.ts'
 import { Graph } from './graph.ts'
 import { normals } from './random.ts'
 
@@ -20,10 +21,21 @@ const BLOCKS = [
 ] as const
 const STEM = 32
 const CLASSES = 1000
+/** Smaller weights stay floats. */
+const LEAST_QUANTIZED = 1024
 
-/** A network of MobileNet v1's shape with made-up weights: FP32 `image` [1, 3, 224, 224] -> FP32 `logits` [1, 1000]. */
-export function cnnModel(): Uint8Array<ArrayBuffer> {
+/**
+ * A network of MobileNet v1's shape with made-up weights: FP32 `image` [1, 3, 224, 224] -> FP32 `logits` [1, 1000].
+ *
+ * `int8` is what `verge quantize` writes where it has no samples: weights in eight bits with a scale for each channel,
+ * those of fewer than 1,024 elements left out, and activations in float.
+ */
+export function cnnModel(precision: Precision): Uint8Array<ArrayBuffer> {
   const graph = new Graph()
+  const weightOf = (name: string, shape: readonly number[], values: Float32Array, axis: number): string =>
+    precision === 'fp32' || values.length < LEAST_QUANTIZED
+      ? graph.weight(name, tensor('FP32', [...shape], values))
+      : eightBits(graph, name, { axis, shape, values })
   const zero = graph.scalar('zero', 0)
   const six = graph.scalar('six', 6)
   const convolve = (
@@ -37,7 +49,7 @@ export function cnnModel(): Uint8Array<ArrayBuffer> {
     const fan = inner * kernel * kernel
     // He's initialization keeps the values' size from layer to layer under rectifiers.
     const values = normals(name, to * fan, Math.sqrt(2 / fan))
-    const weight = graph.weight(name, tensor('FP32', [to, inner, kernel, kernel], values))
+    const weight = weightOf(name, [to, inner, kernel, kernel], values, 0)
     const bias = graph.weight(`${name}.bias`, tensor('FP32', [to], normals(`${name}.bias`, to, 0.1)))
     const pad = kernel === 3 ? 1 : 0
     const sums = graph.node('Conv', [input, weight, bias], {
@@ -56,11 +68,39 @@ export function cnnModel(): Uint8Array<ArrayBuffer> {
     channels = to
   }
   const flat = graph.node('Flatten', [graph.node('GlobalAveragePool', [value])])
-  const head = graph.weight('head', tensor('FP32', [channels, CLASSES], normals('head', channels * CLASSES, 0.03)))
+  const head = weightOf('head', [channels, CLASSES], normals('head', channels * CLASSES, 0.03), 1)
   const bias = graph.weight('head.bias', tensor('FP32', [CLASSES], normals('head.bias', CLASSES, 0.1)))
   return graph.model(
     [{ name: 'image', datatype: 'FP32', shape: [1, 3, 224, 224] }],
     { name: 'logits', datatype: 'FP32', shape: [1, CLASSES] },
     graph.node('Gemm', [flat, head, bias]),
+  )
+}
+
+interface Weight {
+  readonly shape: readonly number[]
+  /** That its channels lie along. */
+  readonly axis: number
+  readonly values: Float32Array
+}
+
+/** A weight in eight bits, symmetric, by channel, and the node that makes floats of it. */
+function eightBits(graph: Graph, name: string, { axis, shape, values }: Weight): string {
+  const channels = shape[axis] ?? 1
+  const inner = shape.slice(axis + 1).reduce((product, size) => product * size, 1)
+  const channelOf = (index: number): number => Math.floor(index / inner) % channels
+  const scales = new Float32Array(channels)
+  for (const [index, value] of values.entries()) {
+    scales[channelOf(index)] = Math.max(scales[channelOf(index)] ?? 0, Math.abs(value) / 127)
+  }
+  const stored = Int8Array.from(values, (value, index) => Math.round(value / (scales[channelOf(index)] ?? 1)))
+  return graph.node(
+    'DequantizeLinear',
+    [
+      graph.weight(name, tensor('INT8', [...shape], stored)),
+      graph.weight(`${name}.scale`, tensor('FP32', [channels], scales)),
+      graph.weight(`${name}.zero`, tensor('INT8', [channels], new Int8Array(channels))),
+    ],
+    { axis: { int: axis } },
   )
 }

@@ -26,8 +26,12 @@ export const MADE_MODELS = {
     sha256: '55a2579787244bfd41044c122944bec3b0ebb066639c2135ef42d0dfacefc5d0',
   },
   'cnn-fp32': {
-    make: cnnModel,
+    make: () => cnnModel('fp32'),
     sha256: '8267d3865cf480bc67d8ef5b8433bfc71911767a33909418854d2b912f9ecde5',
+  },
+  'cnn-int8': {
+    make: () => cnnModel('int8'),
+    sha256: '1689de26a2d64483b78c6222309a503a698c51e44f89271a46aacc2bd48c36f0',
   },
   'decoder-fp32': {
     make: () => decoderModel(GPT2),

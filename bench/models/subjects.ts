@@ -61,6 +61,7 @@ const SIZES: Readonly<Record<OneRunModelName, Subject['sizes']>> = {
   'encoder-int8': texts([16, 128, 512]),
   'bert-base-int8': texts([128]),
   'cnn-fp32': [{ label: '224 x 224', inputs: [picture('image', [1, 3, 224, 224])] }],
+  'cnn-int8': [{ label: '224 x 224', inputs: [picture('image', [1, 3, 224, 224])] }],
 }
 
 /** A model that is made here. */
