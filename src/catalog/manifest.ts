@@ -108,7 +108,12 @@ export const artifactSchema = blobSchema.extend({
     .optional(),
   /** Measured cost of a run at the edge. */
   cost: costSchema.optional(),
-  /** Only of format `verge`, whose answers have the same bits everywhere. */
+  /**
+   * Only of format `verge`. `processor`: float products round as the processor does, and the last bits of an answer are not
+   * the same everywhere. Left out: they are.
+   */
+  rounding: z.enum(['processor']).optional(),
+  /** Only of format `verge`, where the answers have the same bits everywhere. */
   answer: answerSchema.optional(),
   accuracy: accuracySchema.optional(),
 })

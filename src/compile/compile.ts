@@ -5,6 +5,7 @@ import { type AppliedPatch, type Pass, runPasses } from '../onnx/pass.ts'
 import { dropDead } from '../onnx/passes/drop-dead.ts'
 import type { ModelProto } from '../onnx/schema/onnx_pb.js'
 import { isDeclined } from './declined.ts'
+import { fastConvolutions } from './fast-rounding.ts'
 import { aligned, type Image } from './image.ts'
 import { lower } from './lower/lower.ts'
 import { dropActivationQuantization } from './passes/drop-activation-quantization.ts'
@@ -23,6 +24,8 @@ import { reduceProducts } from './passes/reduce-products.ts'
 export interface CompileOptions {
   /** Largest size of a dimension that callers choose, by its name in the model; 65,536 unless said otherwise. */
   readonly most?: (name: string) => number
+  /** Whether products of a convolutional model in floats may round as the processor does; no unless said otherwise. */
+  readonly fast?: boolean
   readonly signal: AbortSignal
 }
 
@@ -59,11 +62,12 @@ const passesFor = (types: TypeOf): Pass[] => [
  */
 export async function compileModel(
   model: ModelProto,
-  { most = () => MOST, signal }: CompileOptions,
+  { fast = false, most = () => MOST, signal }: CompileOptions,
 ): Promise<Compiled> {
   const { model: fused, applied } = await runPasses(model, passesFor(typesOf(model)), { signal })
   try {
-    const { plan, image } = lower(fused, { most })
+    const { plan: exact, image } = lower(fused, { most })
+    const plan = fast ? fastConvolutions(exact) : exact
     return { ok: true, bytes: fileOf(plan, image), plan, applied }
   } catch (error) {
     if (!isDeclined(error)) throw error

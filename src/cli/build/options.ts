@@ -43,6 +43,8 @@ export interface ModelSettings {
   readonly loopSteps: number | undefined
   /** Engines that artifacts for the edge are made for. */
   readonly engines: EngineName[] | undefined
+  /** Bits that do not depend on the processor, of convolutional models in floats too. */
+  readonly sameBits: boolean | undefined
   /** Which file, where a source has several. */
   readonly file: string | undefined
   /** Plain http to other machines than this one. */
@@ -172,6 +174,10 @@ export const MODEL_OPTIONS = {
     value: 'LIST',
     help: `engines at the edge to pack for, separated by commas: ${ENGINES.join(', ')} (default: both)`,
   },
+  'same-bits': {
+    type: 'boolean',
+    help: 'the same bits on every processor, of float convolutions too, which are slower then',
+  },
   ...SOURCE_OPTIONS,
   'allow-random': {
     type: 'boolean',
@@ -284,6 +290,7 @@ export function modelSettings(values: OptionValues): ModelSettings {
     licence: text(values, 'licence'),
     loopSteps: integerIn(values, 'loop-steps', 1, 1_000_000_000),
     engines: engineList(values),
+    sameBits: flag(values, 'same-bits'),
     visibility,
     file: text(values, 'file'),
     insecure: flag(values, 'insecure') ?? false,

@@ -42,7 +42,7 @@ export async function isElsewhere(folder: string): Promise<boolean> {
 /** Packs a model folder with the changes from options. @throws manifest_invalid, model_invalid */
 export async function packReady(
   folder: string,
-  { name, version, licence, loopSteps, engines, visibility }: BuildSettings['model'],
+  { name, version, licence, loopSteps, engines, sameBits, visibility }: BuildSettings['model'],
 ): Promise<PackedModel> {
   const description = await readDescription(folder)
   return pack(
@@ -53,6 +53,7 @@ export async function packReady(
       ...(licence !== undefined && { licence }),
       ...(loopSteps !== undefined && { loopSteps }),
       ...(engines !== undefined && { engines }),
+      ...(sameBits !== undefined && { sameBits }),
       ...(visibility !== undefined && { visibility }),
     },
     folder,

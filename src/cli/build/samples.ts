@@ -53,6 +53,7 @@ async function overridesOf(model: ModelSettings): Promise<Overrides> {
     ...(model.licence !== undefined && { licence: model.licence }),
     ...(model.loopSteps !== undefined && { loopSteps: model.loopSteps }),
     ...(model.engines !== undefined && { engines: model.engines }),
+    ...(model.sameBits !== undefined && { sameBits: model.sameBits }),
     ...(model.visibility !== undefined && { visibility: model.visibility }),
     ...(labels !== undefined && { labels }),
     ...(model.image !== undefined && { image: model.image }),

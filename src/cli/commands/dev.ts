@@ -63,9 +63,16 @@ export const devCommand = defineCommand({
     let folder = spec
     try {
       if (await isReady(spec, settings)) {
-        const said = ['name', 'model-version', 'licence', 'loop-steps', 'engines', 'public', 'private'].find(
-          (name) => values[name as 'name'],
-        )
+        const said = [
+          'name',
+          'model-version',
+          'licence',
+          'loop-steps',
+          'engines',
+          'same-bits',
+          'public',
+          'private',
+        ].find((name) => values[name as 'name'])
         if (said !== undefined) {
           throw new UsageError(
             `--${said} conflicts with the verge.json in ${spec}. Change verge.json, or remove --${said}.`,

@@ -40,6 +40,7 @@ const VERIFY_OPTIONS = {
   file: { ...SOURCE_OPTIONS.file, help: 'which .onnx file of the original, if there are several' },
   insecure: SOURCE_OPTIONS.insecure,
   engines: MODEL_OPTIONS.engines,
+  'same-bits': MODEL_OPTIONS['same-bits'],
   measure: { type: 'boolean', help: 'also measure latency, memory and cost in workerd' },
 } as const satisfies Options
 
@@ -94,7 +95,13 @@ export const verifyCommand = defineCommand({
       const dtype = named === undefined ? real : heldTo(named, real)
       const { description } = await describeLoaded(original)
       const set = await samplesFor(original, description, wanted, context)
-      const packFor = (engines: Description['engines']) => packCandidate(candidate, description.name, dtype, engines)
+      const packFor = (engines: Description['engines']) =>
+        packCandidate(candidate, {
+          name: description.name,
+          ...(engines && { engines }),
+          ...(values['same-bits'] === true && { sameBits: true }),
+          artifacts: [{ file: basename(candidate.source.modelFile), dtype }],
+        })
       const settings = { verify: true, measure: values.measure === true, tolerance: wanted.tolerance }
       const { packed, verification, measured, kept } = await prove(
         await packFor(engineList(values)),
@@ -130,17 +137,18 @@ export const verifyCommand = defineCommand({
   },
 })
 
-function packCandidate({ source, onnx }: LoadedModel, name: string, dtype: string, engines: Description['engines']) {
+function packCandidate(
+  { source, onnx }: LoadedModel,
+  described: Pick<Description, 'name' | 'engines' | 'sameBits' | 'artifacts'>,
+) {
   const file = basename(source.modelFile)
   return pack(
     {
-      name,
       version: '1',
       visibility: 'private',
       hot: true,
       licence: 'unknown',
-      ...(engines && { engines }),
-      artifacts: [{ file, dtype }],
+      ...described,
     },
     resolve(source.modelFile, '..'),
     new Map([[file, onnx]]),

@@ -16,6 +16,10 @@ const MOST_ANSWERS = 4
 const BETWEEN =
   'Check what lies between here and the Worker: it may change bodies, or remove the header inference-header-content-length.'
 
+const NO_ANSWER =
+  'is not compared bit by bit: its manifest has no answer to a fixed input, as where ONNX Runtime runs a model or float ' +
+  'convolutions round as the processor does'
+
 /**
  * Checks that the engine where the model runs computes the bits that the packer got: asks the fixed input of each artifact
  * until one of them answers its own.
@@ -28,7 +32,7 @@ export async function answerBitsCheck(
   metadata: VisitorResponse,
 ): Promise<Check> {
   const answers = answersIn(metadata)
-  if (answers.length === 0) return skip(area, 'is not compared bit by bit: its manifest has no answer to a fixed input')
+  if (answers.length === 0) return skip(area, NO_ANSWER)
   // With a canary the version may be another one each time.
   const version = metadata.headers.get(MODEL_HEADER)?.split('@')[1]
   for (const answer of answers) {

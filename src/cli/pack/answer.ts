@@ -1,9 +1,11 @@
 import type { FixedAnswer } from '../../catalog/manifest.ts'
+import { roundsFreely } from '../../compile/fast-rounding.ts'
 import { isVergeError } from '../../core/errors.ts'
 import { bytesHeld, floatElements, type Signature, type Tensors } from '../../core/tensors.ts'
 import type { Session } from '../../engine/engine.ts'
 import { readHeader, readPlanJson } from '../../engine/verge/artifact.ts'
 import { checkPlan } from '../../engine/verge/check.ts'
+import type { Plan } from '../../engine/verge/plan.ts'
 import { decodeModel } from '../../onnx/codec.ts'
 import { answerDigest, type FixedInput, fixedInputs } from '../answer/fixed-answer.ts'
 import { loadArtifact, vergeHere } from '../engine/verge-here.ts'
@@ -33,7 +35,7 @@ export async function answerOf(
   artifact: Uint8Array,
   { signal }: { readonly signal: AbortSignal },
 ): Promise<FixedAnswer | undefined> {
-  if (roundsFreely(artifact)) return undefined
+  if (roundsFreely(planOf(artifact))) return undefined
   engine ??= vergeHere()
   const session = await loadArtifact(await engine, artifact, signal)
   try {
@@ -86,11 +88,9 @@ function inputsFor(
   return inputs
 }
 
-/** Whether a step lets the processor choose how it rounds. */
-function roundsFreely(artifact: Uint8Array): boolean {
+function planOf(artifact: Uint8Array): Plan {
   const header = readHeader(artifact)
-  const { steps } = checkPlan(readPlanJson(artifact, header), header.imageBytes)
-  return steps.some((step) => step.with?.fast === 1)
+  return checkPlan(readPlanJson(artifact, header), header.imageBytes)
 }
 
 /** WebAssembly leaves the bits of NaN to the processor. */

@@ -1,4 +1,5 @@
 import { compileModel } from '../../compile/compile.ts'
+import { roundsFreely } from '../../compile/fast-rounding.ts'
 import { isVergeError } from '../../core/errors.ts'
 import type { RunCost, RunMemory } from '../../engine/engine.ts'
 import { readHeader, readPlanJson } from '../../engine/verge/artifact.ts'
@@ -22,6 +23,8 @@ export interface CompiledModel {
   readonly leastRunBytes?: number
   /** By the plan's own count of its work: no clock is asked, so the same model has the same cost on every machine. */
   readonly cost?: RunCost
+  /** Whether its float products round as the processor does, so that the last bits of an answer are not the same everywhere. */
+  readonly roundsFreely: boolean
 }
 
 export type Compilation =
@@ -29,18 +32,35 @@ export type Compilation =
   /** Why the model stays with ONNX Runtime, behind the file's name. */
   | { readonly ok: false; readonly note: string }
 
+export interface CompileFileOptions {
+  /** Whether answers are to have the same bits on every processor, at the price of the speed of float convolutions. */
+  readonly sameBits?: boolean | undefined
+}
+
 /** Compiles an ONNX file for Verge's own engine, in the precision that it has. */
-export async function compileFile(bytes: Uint8Array): Promise<Compilation> {
+export async function compileFile(
+  bytes: Uint8Array,
+  { sameBits = false }: CompileFileOptions = {},
+): Promise<Compilation> {
   const { signal } = new AbortController()
   try {
     const { model } = await prepareModel(decodeModel(bytes), { engine: plainEngine(), signal })
-    const result = await compileModel(model, { signal })
+    const result = await compileModel(model, { fast: !sameBits, signal })
     if (!result.ok) {
       const node = result.node === '' ? '' : ` "${result.node}"`
       return { ok: false, note: `runs on ONNX Runtime: ${result.operator}${node}: ${result.reason}` }
     }
     refuseUnreadable(result.bytes)
-    return { ok: true, model: { bytes: result.bytes, memoryBytes: result.bytes.length, ...measured(result.plan) } }
+    const { plan } = result
+    return {
+      ok: true,
+      model: {
+        bytes: result.bytes,
+        memoryBytes: result.bytes.length,
+        roundsFreely: roundsFreely(plan),
+        ...measured(plan),
+      },
+    }
   } catch (error) {
     if (!isOnnxError(error) && !isVergeError(error, 'model_invalid')) throw error
     return { ok: false, note: `runs on ONNX Runtime: ${error.message}` }

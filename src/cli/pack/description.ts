@@ -138,6 +138,11 @@ export const descriptionSchema = z
     placement: z.enum(PLACEMENTS).optional(),
     /** Engines that artifacts for the edge are made for, in any order. Left out: all that run the model. */
     engines: z.array(z.enum(ENGINES)).min(1).optional(),
+    /**
+     * Whether answers of Verge's own engine have the same bits on every processor in any case. Left out: where that costs no
+     * time, which is everywhere but in convolutional models in floats.
+     */
+    sameBits: z.boolean().optional(),
     /** Whether an origin may run several requests as one batch. Left out: it finds out. */
     batching: z.boolean().optional(),
     /**

@@ -14,7 +14,6 @@ import { isVergeError, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Signature } from '../../core/tensors.ts'
 import type { ArtifactInfo } from '../../engine/engine.ts'
-import { VERGE_ENGINE_VERSION } from '../../engine/verge/version.ts'
 import { decodeModel } from '../../onnx/codec.ts'
 import { isOnnxError } from '../../onnx/errors.ts'
 import { refuseNonFinite } from '../../onnx/finite.ts'
@@ -22,9 +21,8 @@ import { randomNodes } from '../../onnx/random.ts'
 import { checkTable } from '../../tasks/table-layout.ts'
 import { type MeasureMemory, measureMemory } from '../measure/memory.ts'
 import { referenceSession } from '../verify/reference.ts'
-import { answerOf } from './answer.ts'
 import { sha256, toBlob } from './bytes.ts'
-import { compileFile } from './compiled.ts'
+import { compiledArtifact } from './compiled-artifact.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
 import { type BoundedFile, boundedFile } from './loops.ts'
@@ -162,7 +160,7 @@ async function packArtifact(
     elsewhere.length === 0 ? [] : [{ ...plain, places: [...elsewhere], ...store(bytes) }]
   if (!places.includes('edge')) return besides()
   const engines = description.engines ?? ENGINES
-  const compiled = engines.includes('verge') ? await compiledArtifact(described, bytes, packing) : []
+  const compiled = engines.includes('verge') ? await compiledArtifact(described, bytes, description, packing) : []
   if (!engines.includes('onnxruntime')) return [...compiled, ...besides()]
   let bounded: BoundedFile
   try {
@@ -180,45 +178,6 @@ async function packArtifact(
   // The plain file serves everywhere where it serves the edge.
   const whole = fitted.format === 'onnx' && fitted.sha256 === sha256(bytes)
   return [...compiled, ...(whole ? [{ ...fitted, id: plain.id, places: [...places] }] : [fitted, ...besides()])]
-}
-
-/** What Verge's own engine runs, where it can. What a run costs was measured on it, or follows from the plan. */
-async function compiledArtifact(
-  { file, dtype, cost, accuracy }: ArtifactDescription,
-  bytes: Uint8Array,
-  { store, notes }: Packing,
-): Promise<Artifact[]> {
-  const compilation = await compileFile(bytes)
-  if (!compilation.ok) {
-    notes.push(`${file}: ${compilation.note}`)
-    return []
-  }
-  const { bytes: compiled, cost: counted, leastRunBytes = 0, ...memory } = compilation.model
-  const tooLarge = (what: string, most: number): Artifact[] => {
-    notes.push(`${file}: too large for Verge's own engine: ${what} bytes of memory, and an isolate has ${most}`)
-    return []
-  }
-  const { memoryBytes } = memory
-  if (memoryBytes > LIMITS.sessionBudgetBytes)
-    return tooLarge(`its weights take ${memoryBytes}`, LIMITS.sessionBudgetBytes)
-  if (memoryBytes + leastRunBytes > LIMITS.workingBytes) {
-    return tooLarge(`its weights and its smallest run take ${memoryBytes + leastRunBytes}`, LIMITS.workingBytes)
-  }
-  const answer = await answerOf(bytes, compiled, { signal: new AbortController().signal })
-  return [
-    {
-      id: `verge-${dtype}`,
-      format: 'verge',
-      dtype,
-      places: ['edge'],
-      runtime: `verge ${VERGE_ENGINE_VERSION}`,
-      ...memory,
-      ...((cost ?? counted) && { cost: cost ?? counted }),
-      ...(answer && { answer }),
-      ...(accuracy && { accuracy }),
-      ...store(compiled),
-    },
-  ]
 }
 
 interface RuntimeFile {

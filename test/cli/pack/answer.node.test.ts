@@ -5,7 +5,8 @@ import { answerDigest, fixedInputs } from '../../../src/cli/answer/fixed-answer.
 import { ROOT } from '../../../src/cli/files/project.ts'
 import { answerOf } from '../../../src/cli/pack/answer.ts'
 import { compileFile } from '../../../src/cli/pack/compiled.ts'
-import { packFolder } from '../../../src/cli/pack/packer.ts'
+import { descriptionSchema } from '../../../src/cli/pack/description.ts'
+import { pack, packFolder } from '../../../src/cli/pack/packer.ts'
 import { tensor } from '../../../src/core/tensors.ts'
 import { onnxModel, seededFloats } from '../../../synthetic/onnx.ts'
 import * as models from '../../../synthetic/onnx-models.ts'
@@ -16,7 +17,7 @@ import { loadVerge, vergeEngine } from '../../fixtures/node/verge-engine.ts'
 const BUILDS = ['relaxed', 'plain'] as const
 
 async function compiled(onnx: Uint8Array): Promise<Uint8Array> {
-  const result = await compileFile(onnx)
+  const result = await compileFile(onnx, { sameBits: true })
   if (!result.ok) throw new Error(result.note)
   return result.model.bytes
 }
@@ -84,11 +85,45 @@ describe('the answer in a manifest', () => {
     }
   })
 
+  it('is left out of convolutional models in floats, which say so, unless they are to have the same bits everywhere', async () => {
+    const packed = (sameBits?: boolean) =>
+      pack(
+        descriptionSchema.parse({
+          name: 'c',
+          version: '1',
+          licence: 'MIT',
+          artifacts: [{ file: 'm', dtype: 'fp32' }],
+          sameBits,
+        }),
+        '',
+        new Map([['m', convolution()]]),
+      )
+    const [fast, same] = [await packed(), await packed(true)]
+    const own = ({ manifest }: typeof fast) => manifest.artifacts.find(({ format }) => format === 'verge')
+    expect([own(fast)?.rounding, own(fast)?.answer]).toEqual(['processor', undefined])
+    expect(fast.notes.join()).toContain('m: its products round as the processor does')
+    expect([own(same)?.rounding, own(same)?.answer?.inputs]).toEqual([
+      undefined,
+      [{ name: 'x', datatype: 'FP32', shape: [1, 2, 6, 6] }],
+    ])
+    expect(same.notes.join()).not.toContain('round')
+  })
+
   it('is left out where the input would be too large to ask for', async () => {
     const large = models.identityModel('FP32', [1, 3, 400, 400])
     expect(await answerOf(large, await compiled(large), { signal: never() })).toBeUndefined()
   })
 })
+
+function convolution(): Uint8Array {
+  const weight = tensor('FP32', [8, 2, 3, 3], seededFloats(8 * 2 * 9, 3))
+  return onnxModel({
+    inputs: [{ name: 'x', datatype: 'FP32', shape: [1, 2, 6, 6] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: [1, 8, 4, 4] }],
+    nodes: [{ op: 'Conv', inputs: ['x', 'w'], outputs: ['y'] }],
+    initializers: { w: weight },
+  })
+}
 
 type Node = { readonly op: string; readonly inputs: string[]; readonly outputs: string[] }
 
