@@ -14,7 +14,17 @@ import type { NodeProto, TensorProto } from '../../onnx/schema/onnx_pb.js'
 import { Declined } from '../declined.ts'
 import { Image } from '../image.ts'
 import { equal, numberOf, product, type Size, size, toDim } from '../size.ts'
-import { type Constant, type InBuffer, type Lowered, type Quantized, valueType } from './values.ts'
+import { writtenOut } from './lazy.ts'
+import {
+  type Constant,
+  type InBuffer,
+  isLazy,
+  type Lazy,
+  type Lowered,
+  type Quantized,
+  type Value,
+  valueType,
+} from './values.ts'
 
 export interface StepFields {
   readonly op: string
@@ -30,7 +40,8 @@ export class Builder {
   readonly symbols: PlanSymbol[] = []
   readonly buffers: PlanBuffer[] = []
   readonly steps: PlanStep[] = []
-  readonly #values = new Map<string, Lowered>()
+  readonly #values = new Map<string, Value>()
+  readonly #written = new Map<Lazy, Lowered>()
   #node: NodeProto | undefined
 
   /** The node that is being lowered: what a refusal names. */
@@ -42,15 +53,28 @@ export class Builder {
     return new Declined(this.#node ?? { opType: 'graph', name: '' }, reason)
   }
 
-  set(name: string, value: Lowered): void {
+  set(name: string, value: Value): void {
     this.#values.set(name, value)
   }
 
   /** @throws Declined for a value that nothing gave */
-  value(name: string | undefined): Lowered {
+  lazy(name: string | undefined): Value {
     const value = name === undefined ? undefined : this.#values.get(name)
     if (value === undefined) throw this.decline(`it reads "${name ?? ''}", which is no tensor that was computed before`)
     return value
+  }
+
+  /** As `lazy`, with all elements at a place. @throws Declined for a value that nothing gave */
+  value(name: string | undefined): Lowered {
+    return this.plain(this.lazy(name))
+  }
+
+  /** Written out once, whatever reads it; steps that nothing reads are left out in the end. */
+  plain(value: Value): Lowered {
+    if (!isLazy(value)) return value
+    const known = this.#written.get(value) ?? writtenOut(this, value)
+    this.#written.set(value, known)
+    return known
   }
 
   optional(name: string | undefined): Lowered | undefined {
@@ -90,7 +114,8 @@ export class Builder {
       case 'sizes': {
         const numbers = value.values.map(numberOf)
         if (numbers.some((number) => number === undefined)) {
-          throw this.decline('it computes with sizes of its inputs as if they were data')
+          const values = value.values.map(toDim)
+          return this.operand(this.step({ op: 'dims', in: [], type: value.type, shape: value.shape, with: { values } }))
         }
         return { constant: this.integers(numbers as number[], value.shape) }
       }
@@ -136,14 +161,14 @@ export class Builder {
   }
 
   /** Whole numbers that are known before a run, as sizes. Undefined where they are data. */
-  sizes(value: Lowered | undefined): readonly Size[] | undefined {
+  sizes(value: Value | undefined): readonly Size[] | undefined {
     if (value?.kind === 'sizes') return value.values
     if (value?.kind !== 'constant' || valueType(value.type) !== 'i32') return undefined
     return integersOf(value.tensor).map(size)
   }
 
   /** As `sizes`, where all are numbers. */
-  known(value: Lowered | undefined): readonly number[] | undefined {
+  known(value: Value | undefined): readonly number[] | undefined {
     const numbers = this.sizes(value)?.map(numberOf)
     return numbers?.some((number) => number === undefined) ? undefined : (numbers as number[] | undefined)
   }

@@ -3,8 +3,10 @@ import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
 import { floatOf, intOf, stringOf } from '../../onnx/make.ts'
 import { equal, minus, numberOf, ONE, over, plus, type Size, size, times, ZERO } from '../size.ts'
 import { broadcast } from './broadcast.ts'
+import { elementwise, narrow, repeated } from './lazy.ts'
+import { alwaysTrue, onRamps } from './ramp.ts'
 import type { Rule, RuleContext, Rules } from './rule.ts'
-import type { Lowered } from './values.ts'
+import type { Lowered, Value } from './values.ts'
 import { valueType } from './values.ts'
 
 /** What operators of one input are called in a plan; those with numbers of their own follow. */
@@ -85,24 +87,31 @@ export const ELEMENTWISE: Rules = {
     }),
   ],
   Clip: (context) => [clipped(context)],
-  Cast: ({ node, at, build }) => {
-    const value = at(0)
+  Cast: ({ node, lazy, build }) => {
+    const whole = lazy(0)
+    const value = whole.kind === 'ramp' ? whole : narrow(build, whole)
     const to = intOf(node, 'to', 0) as DataType
     const [from, into] = [valueType(value.type), valueType(to)]
     if (into === undefined || from === undefined) throw build.decline(`it casts to type ${DataType[to] ?? to}`)
-    if (value.kind === 'sizes' && into === 'i32') return [{ ...value, type: to }]
-    if (from === into && value.kind === 'buffer') return [{ ...value, type: to }]
-    return [build.step({ op: 'cast', in: [build.operand(value)], type: to, shape: value.shape })]
+    if ((value.kind === 'sizes' || value.kind === 'ramp') && into === 'i32') return [{ ...value, type: to }]
+    const plain = build.plain(value)
+    if (from === into && plain.kind === 'buffer') return [repeated(build, { ...plain, type: to }, whole.shape)]
+    const cast = build.step({ op: 'cast', in: [build.operand(plain)], type: to, shape: plain.shape })
+    return [repeated(build, cast, whole.shape)]
   },
-  Where: ({ at, build }) => {
-    const [condition, yes, no] = [at(0), at(1), at(2)]
-    const shape = broadcast(build, condition.shape, yes.shape, no.shape)
+  Where: ({ lazy, build }) => {
+    const [condition, yes, no] = [lazy(0), lazy(1), lazy(2)]
     const known = chosen(build, condition, yes, no)
-    if (known !== undefined) return [{ kind: 'sizes', values: known, type: yes.type, shape }]
+    if (known !== undefined) {
+      const shape = broadcast(build, condition.shape, yes.shape, no.shape)
+      return [{ kind: 'sizes', values: known, type: yes.type, shape }]
+    }
     if (valueType(condition.type) !== 'u8' || valueType(yes.type) !== valueType(no.type))
       throw build.decline('its inputs are of different types')
     return [
-      build.step({ op: 'where', in: [condition, yes, no].map((value) => build.operand(value)), type: yes.type, shape }),
+      elementwise(build, [condition, yes, no], (operands, shape) =>
+        build.step({ op: 'where', in: operands.map((value) => build.operand(value)), type: yes.type, shape }),
+      ),
     ]
   },
   PRelu: ({ at, build }) => {
@@ -120,7 +129,7 @@ export const ELEMENTWISE: Rules = {
 }
 
 /** Sizes that are chosen by what is known of other sizes: exporters look for -1 in shapes. */
-function chosen(build: RuleContext['build'], condition: Lowered, yes: Lowered, no: Lowered): Size[] | undefined {
+function chosen(build: RuleContext['build'], condition: Value, yes: Value, no: Value): Size[] | undefined {
   if (![condition, yes, no].some(({ kind }) => kind === 'sizes')) return undefined
   const [left, right] = [build.sizes(yes), build.sizes(no)]
   const flags = flagsOf(condition)
@@ -132,14 +141,17 @@ function chosen(build: RuleContext['build'], condition: Lowered, yes: Lowered, n
   })
 }
 
-function flagsOf(condition: Lowered): readonly Size[] | undefined {
+function flagsOf(condition: Value): readonly Size[] | undefined {
   if (condition.kind === 'sizes') return condition.values
   if (condition.kind !== 'constant' || valueType(condition.type) !== 'u8') return undefined
   return integersOf(condition.tensor).map(size)
 }
 
 function unary(kind: string): Rule {
-  return ({ at, build }) => [pointwise(build, at(0), { kind })]
+  return ({ lazy, build }) => {
+    const value = lazy(0)
+    return [repeated(build, pointwise(build, narrow(build, value), { kind }), value.shape)]
+  }
 }
 
 function pointwise(
@@ -161,9 +173,9 @@ export const FUSED_ELEMENTWISE: Rules = { Product: (context) => [binary(context,
 /** Larger constants are those of hashes: their products leave 32 bits, which INT64 has in the engine. */
 const MOST_FACTOR = 1024
 
-function multiplied(context: RuleContext): Lowered {
-  const { build, at } = context
-  const values = [at(0), at(1)]
+function multiplied(context: RuleContext): Value {
+  const { build, lazy } = context
+  const values = [lazy(0), lazy(1)]
   const large = values.some(
     (value) => value.kind === 'constant' && build.known(value)?.some((n) => Math.abs(n) > MOST_FACTOR),
   )
@@ -172,35 +184,54 @@ function multiplied(context: RuleContext): Lowered {
   return binary(context, 'mul')
 }
 
-function binary({ build, at }: RuleContext, kind: string, result?: DataType): Lowered {
-  return combined(build, at(0), at(1), kind, result ?? at(0).type)
+function binary({ build, lazy }: RuleContext, kind: string, result?: DataType): Value {
+  return combined(build, lazy(0), lazy(1), kind, result ?? lazy(0).type)
 }
 
-function combined(build: RuleContext['build'], left: Lowered, right: Lowered, kind: string, result: DataType): Lowered {
-  const known = onSizes(build, left, right, kind, result)
+function combined(build: RuleContext['build'], left: Value, right: Value, kind: string, result: DataType): Value {
+  const known =
+    onSizes(build, left, right, kind, result) ??
+    onRamps(build, left, right, kind) ??
+    alwaysTrue(build, left, right, kind) ??
+    (kind === 'and' ? beside(build, left, right) : undefined)
   if (known !== undefined) return known
   if (valueType(left.type) !== valueType(right.type)) throw build.decline('its inputs are of different types')
   const logical = ['and', 'or', 'xor'].includes(kind)
   if (logical !== (valueType(left.type) === 'u8') && kind !== 'equal') {
     throw build.decline(`it is not computed on type ${DataType[left.type] ?? left.type}`)
   }
-  return build.step({
-    op: 'binary',
-    in: [build.operand(left), build.operand(right)],
-    type: result,
-    shape: broadcast(build, left.shape, right.shape),
-    with: { kind },
-  })
+  return elementwise(build, [left, right], (operands, shape) =>
+    build.step({
+      op: 'binary',
+      in: operands.map((value) => build.operand(value)),
+      type: result,
+      shape,
+      with: { kind },
+    }),
+  )
+}
+
+/** What is true where a value is, if the other one is true everywhere. */
+function beside(build: RuleContext['build'], left: Value, right: Value): Value | undefined {
+  for (const [sure, other] of [
+    [left, right],
+    [right, left],
+  ] as const) {
+    const flags = sure.kind === 'repeated' || sure.kind === 'constant' ? flagsOf(narrow(build, sure)) : undefined
+    if (flags === undefined || other.kind === 'ramp' || flags.some((flag) => numberOf(flag) !== 1)) continue
+    return repeated(build, narrow(build, other), broadcast(build, left.shape, right.shape))
+  }
+  return undefined
 }
 
 /** Arithmetic with sizes, as far as it stays a size. */
 function onSizes(
   build: RuleContext['build'],
-  left: Lowered,
-  right: Lowered,
+  left: Value,
+  right: Value,
   kind: string,
   type: DataType,
-): Lowered | undefined {
+): Value | undefined {
   if (left.kind !== 'sizes' && right.kind !== 'sizes') return undefined
   const [a, b] = [build.sizes(left), build.sizes(right)]
   if (a === undefined || b === undefined) return undefined
@@ -235,8 +266,10 @@ function sameSize(left: Size, right: Size): Size | undefined {
   return (a ?? b ?? 0) < 0 ? ZERO : undefined
 }
 
-function folded({ node, build, at }: RuleContext, kind: string): Lowered {
-  return node.input.map((_, index) => at(index)).reduce((left, right) => combined(build, left, right, kind, left.type))
+function folded({ node, build, lazy }: RuleContext, kind: string): Value {
+  return node.input
+    .map((_, index) => lazy(index))
+    .reduce((left, right) => combined(build, left, right, kind, left.type))
 }
 
 function clipped({ node, at, maybe, build }: RuleContext): Lowered {

@@ -9,6 +9,7 @@ import { DOMAIN } from '../pattern.ts'
 import { type Size, size, symbol, toDim } from '../size.ts'
 import { Builder, constantOf } from './builder.ts'
 import { ELEMENTWISE, FUSED_ELEMENTWISE } from './elementwise.ts'
+import { INDEXING } from './indexing.ts'
 import { FUSED_PRODUCTS, MATRIX } from './matrix.ts'
 import { FUSED_NORM, NORM } from './norm.ts'
 import type { Rule, Rules } from './rule.ts'
@@ -47,7 +48,7 @@ const CONSTANTS: Rules = {
   },
 }
 
-const RULES: Rules = { ...SHAPING, ...ELEMENTWISE, ...MATRIX, ...NORM, ...WINDOW, ...CONSTANTS }
+const RULES: Rules = { ...SHAPING, ...INDEXING, ...ELEMENTWISE, ...MATRIX, ...NORM, ...WINDOW, ...CONSTANTS }
 /** Of nodes that the compiler's passes make. */
 const FUSED: Rules = { Gelu: ELEMENTWISE.Gelu as Rule, ...FUSED_PRODUCTS, ...FUSED_NORM, ...FUSED_ELEMENTWISE }
 
@@ -72,6 +73,7 @@ export function lower(model: ModelProto, { most }: LowerOptions): LoweredModel {
       opset: opsetOf(model, node.domain),
       build,
       at: (index) => build.value(node.input[index]),
+      lazy: (index) => build.lazy(node.input[index]),
       maybe: (index) => build.optional(node.input[index]),
     })
     for (const [index, name] of node.output.entries()) {

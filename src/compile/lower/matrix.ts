@@ -14,6 +14,7 @@ import {
 } from '../weights.ts'
 import { broadcast } from './broadcast.ts'
 import type { Builder } from './builder.ts'
+import { narrow } from './lazy.ts'
 import type { RuleContext, Rules } from './rule.ts'
 import type { Constant, Lowered, Quantized } from './values.ts'
 import { valueType } from './values.ts'
@@ -186,9 +187,9 @@ function stored(matrix: Matrix, { tensor, scale, zero, axis }: Quantized): Int8C
 }
 
 /** The attention of a whole layer: queries, keys and values side by side in one tensor, or in three. */
-function attention({ node, at, maybe, build }: RuleContext): Lowered {
+function attention({ node, at, lazy, build }: RuleContext): Lowered {
   const [query, key, value] = [at(0), at(1), at(2)]
-  const mask = maybe(3)
+  const mask = (node.input[3] ?? '') === '' ? undefined : narrow(build, lazy(3))
   const heads = intOf(node, 'heads', 0)
   const fused = node.input[0] === node.input[1] && node.input[1] === node.input[2]
   const width = numberOf(query.shape.at(-1) ?? ONE)

@@ -3,8 +3,9 @@ import { attributeOf, floatOf, intOf, intsOf } from '../../onnx/make.ts'
 import { equal, ONE } from '../size.ts'
 import { broadcast } from './broadcast.ts'
 import { axisAttribute, axisOf } from './builder.ts'
+import { narrow, repeated } from './lazy.ts'
 import type { RuleContext, Rules } from './rule.ts'
-import type { Lowered } from './values.ts'
+import type { Lowered, Value } from './values.ts'
 import { valueType } from './values.ts'
 
 /** The compiler's own node: a sum of two tensors and its layer normalization. */
@@ -59,22 +60,27 @@ export const NORM: Rules = {
 }
 
 /** @param skips tensors that are added to the input first */
-function layerNorm({ node, at, maybe, build }: RuleContext, skips: 0 | 1): Lowered {
-  const value = at(0)
-  const rank = value.shape.length
+function layerNorm({ node, at, lazy, maybe, build }: RuleContext, skips: 0 | 1): Value {
+  const [whole, skipped] = [lazy(0), skips === 1 ? lazy(1) : undefined]
+  const shape = skipped === undefined ? whole.shape : broadcast(build, whole.shape, skipped.shape)
+  const rank = whole.shape.length
   if (axisAttribute(node, -1, rank) !== rank - 1) throw build.decline('it normalizes more than the last axis')
   if (node.output.slice(1).some((name) => name !== '')) throw build.decline('it gives means and deviations too')
-  const other = skips === 1 ? at(1) : undefined
+  // What is repeated along the axis that is normalized has to be written out.
+  const narrowed = [whole, ...(skipped ? [skipped] : [])].map((value) => narrow(build, value))
+  const isWide = narrowed.some((value) => equal(value.shape.at(-1) ?? ONE, shape.at(-1) ?? ONE))
+  const [value = at(0), other] = isWide ? narrowed : [at(0), ...(skipped ? [at(1)] : [])]
   const fits = other?.shape.length === rank && other.shape.every((dim, axis) => equal(dim, value.shape[axis] ?? ONE))
   const input = other === undefined || fits ? value : added(build, value, other)
   const [scale, bias] = [maybe(1 + skips), maybe(2 + skips)]
-  return build.step({
+  const result = build.step({
     op: 'layer-norm',
     in: [input, fits ? other : undefined, scale, bias].map((item) => (item === undefined ? null : build.operand(item))),
     type: input.type,
     shape: input.shape,
     with: { epsilon: attributeOf(node, 'epsilon') ? floatOf(node, 'epsilon', 0) : 1e-5 },
   })
+  return repeated(build, result, shape)
 }
 
 function added(build: RuleContext['build'], left: Lowered, right: Lowered): Lowered {

@@ -1,72 +1,74 @@
-import type { Operand } from '../../engine/verge/plan.ts'
-import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
+import { DataType, floatsOf, integersOf, makeTensor } from '../../onnx/data.ts'
 import { attributeOf, intOf, intsOf } from '../../onnx/make.ts'
+import type { NodeProto } from '../../onnx/schema/onnx_pb.js'
 import { equal, minus, numberOf, ONE, over, plus, product, type Size, size, times, toDim, ZERO } from '../size.ts'
-import { quantizeRows } from '../weights.ts'
 import { broadcast } from './broadcast.ts'
-import { axisAttribute, axisOf } from './builder.ts'
+import { axisAttribute, axisOf, constantOf } from './builder.ts'
+import { narrow, reaxed, repeated } from './lazy.ts'
+import { asRamp, stretched } from './ramp.ts'
 import type { RuleContext, Rules } from './rule.ts'
-import type { Lowered, Quantized, Sizes } from './values.ts'
+import type { Lowered, Places, Sizes, Value } from './values.ts'
 import { valueType } from './values.ts'
 
 /** Operators that move elements, or only name them in another way. */
 export const SHAPING: Rules = {
-  Identity: ({ at }) => [at(0)],
+  Identity: ({ lazy }) => [lazy(0)],
   Dropout: ({ node, at, maybe, build }) => {
     const training = maybe(2)
     const off = training === undefined || (training.kind === 'constant' && integersOf(training.tensor)[0] === 0)
     if (!off || node.output.slice(1).some((name) => name !== '')) throw build.decline('it drops elements at random')
     return [at(0)]
   },
-  Shape: ({ node, at }) => {
-    const { shape } = at(0)
+  Shape: ({ node, lazy }) => {
+    const { shape } = lazy(0)
     const end = intOf(node, 'end', shape.length)
     return [sizesOf(shape.slice(intOf(node, 'start', 0), end))]
   },
-  Size: ({ at }) => [{ kind: 'sizes', values: [product(at(0).shape)], type: DataType.INT64, shape: [] }],
-  Reshape: (context) => [context.build.reshaped(context.at(0), reshapedTo(context))],
+  Size: ({ lazy }) => [{ kind: 'sizes', values: [product(lazy(0).shape)], type: DataType.INT64, shape: [] }],
+  Reshape: (context) => [viewed(context, reshapedTo(context))],
   Flatten: ({ node, at, build }) => {
     const value = at(0)
     const axis = axisAttribute(node, 1, value.shape.length)
     return [build.reshaped(value, [product(value.shape.slice(0, axis)), product(value.shape.slice(axis))])]
   },
-  Squeeze: ({ node, at, maybe, build }) => {
-    const value = at(0)
+  Squeeze: (context) => {
+    const { node, lazy, maybe, build } = context
+    const value = lazy(0)
     const given = intsOf(node, 'axes') ?? build.known(maybe(1))
     if (given === undefined && maybe(1) !== undefined) throw build.decline('its axes are data')
     const axes = given?.map((axis) => axisOf(axis, value.shape.length))
     return [
-      build.reshaped(
-        value,
+      viewed(
+        context,
         value.shape.filter((dim, axis) => !(axes ? axes.includes(axis) : numberOf(dim) === 1)),
       ),
     ]
   },
-  Unsqueeze: ({ node, at, maybe, build }) => {
-    const value = at(0)
+  Unsqueeze: (context) => {
+    const { node, lazy, maybe, build } = context
+    const value = lazy(0)
     const axes = intsOf(node, 'axes') ?? build.known(maybe(1))
     if (axes === undefined) throw build.decline('its axes are not constant')
     const rank = value.shape.length + axes.length
     const added = new Set(axes.map((axis) => axisOf(axis, rank)))
     const rest = value.shape[Symbol.iterator]()
     return [
-      build.reshaped(
-        value,
+      viewed(
+        context,
         Array.from({ length: rank }, (_, axis) => (added.has(axis) ? ONE : (rest.next().value ?? ONE))),
       ),
     ]
   },
-  Transpose: ({ node, at, build }) => {
-    const value = at(0)
+  Transpose: ({ node, lazy, build }) => {
+    const value = lazy(0)
     const perm = intsOf(node, 'perm') ?? value.shape.map((_, axis) => value.shape.length - 1 - axis)
     const shape = perm.map((axis) => value.shape[axis] ?? ONE)
-    // Nothing moves where only axes of one element change places.
-    const order = perm.filter((axis) => numberOf(value.shape[axis] ?? ONE) !== 1)
-    if (order.every((axis, place) => place === 0 || axis > (order[place - 1] ?? 0)))
-      return [build.reshaped(value, shape)]
-    return [build.step({ op: 'transpose', in: [build.operand(value)], type: value.type, shape, with: { perm } })]
+    if (value.kind === 'ramp') return [{ ...value, steps: perm.map((axis) => value.steps[axis] ?? ZERO), shape }]
+    return [repeated(build, turned(build, narrow(build, value), perm), shape)]
   },
-  Concat: ({ node, build, at }) => {
+  Concat: ({ node, build, at, lazy }) => {
+    const places = placesOf(build, node, lazy)
+    if (places !== undefined) return [places]
     const values = node.input.map((_, index) => at(index))
     const [first] = values
     if (first === undefined) throw build.decline('it has no inputs')
@@ -95,12 +97,12 @@ export const SHAPING: Rules = {
   },
   Slice: (context) => [sliced(context)],
   Split: (context) => splits(context),
-  Gather: (context) => [gathered(context)],
-  Expand: ({ at, build }) => {
-    const value = at(0)
+  Expand: ({ at, lazy, build }) => {
+    const value = lazy(0)
     const target = build.sizes(at(1))
     if (target === undefined) throw build.decline('its shape is data')
-    return [expanded(build, value, broadcast(build, value.shape, target))]
+    const shape = broadcast(build, value.shape, target)
+    return [value.kind === 'ramp' ? stretched(value, shape) : repeated(build, narrow(build, value), shape)]
   },
   ConstantOfShape: ({ node, at, build }) => {
     const shape = build.sizes(at(0))
@@ -113,16 +115,11 @@ export const SHAPING: Rules = {
       if (count !== undefined && shape.length <= 1 && count <= 64) {
         return [{ kind: 'sizes', values: new Array<Size>(count).fill(value), type, shape }]
       }
-      const one: Sizes = { kind: 'sizes', values: [value], type, shape: shape.map(() => ONE) }
-      return [expanded(build, one, shape)]
+      return [{ kind: 'ramp', start: value, steps: shape.map(() => ZERO), type, shape }]
     }
-    if (valueType(type) !== 'f32')
-      throw build.decline('it makes a tensor that is neither of floats nor of whole numbers')
-    const constant = build.floats(
-      Float32Array.of(tensor ? (floatsOf(tensor)[0] ?? 0) : 0),
-      shape.map(() => ONE),
-    )
-    return [build.step({ op: 'expand', in: [{ constant }], type, shape })]
+    if (valueType(type) === undefined) throw build.decline(`it makes a tensor of type ${DataType[type] ?? type}`)
+    const one = constantOf(tensor ?? makeTensor('', type, [], Float32Array.of(0)))
+    return [repeated(build, build.reshaped(one, []), shape)]
   },
   Range: ({ at, build }) => {
     const [start, limit, delta] = [0, 1, 2].map((index) => build.sizes(at(index))?.[0])
@@ -134,32 +131,17 @@ export const SHAPING: Rules = {
     if (numbers !== undefined && numbers <= 64) {
       return [sizesOf(Array.from({ length: numbers }, (_, index) => plus(start, size(index))))]
     }
-    return [build.step({ op: 'range', in: [], type: DataType.INT64, shape: [count], with: { start: [toDim(start)] } })]
+    return [{ kind: 'ramp', start, steps: [ONE], type: DataType.INT64, shape: [count] }]
   },
   Pad: (context) => [padded(context)],
-  GatherElements: ({ node, at, build }) => {
-    const [value, indices] = [at(0), at(1)]
-    const axis = axisAttribute(node, 0, value.shape.length)
-    const fits = indices.shape.every((dim, place) => place === axis || equal(dim, value.shape[place] ?? ZERO))
-    if (!fits) throw build.decline('its indices have another shape than its input')
-    return [
-      build.step({
-        op: 'gather-elements',
-        in: [build.operand(value), build.operand(indices)],
-        type: value.type,
-        shape: indices.shape,
-        with: { axis },
-      }),
-    ]
-  },
 }
 
 function sizesOf(values: readonly Size[], type: DataType = DataType.INT64): Sizes {
   return { kind: 'sizes', values, type, shape: [size(values.length)] }
 }
 
-function reshapedTo({ node, at, maybe, build }: RuleContext): Size[] {
-  const value = at(0)
+function reshapedTo({ node, lazy, maybe, build }: RuleContext): Size[] {
+  const value = lazy(0)
   const target = build.sizes(maybe(1)) ?? intsOf(node, 'shape')?.map(size)
   if (target === undefined) throw build.decline('its shape is data')
   const keep = intOf(node, 'allowzero', 0) === 0
@@ -244,7 +226,7 @@ function placed(position: Size, dim: Size): Size | undefined {
   return number <= 1 ? position : undefined
 }
 
-function cut(build: RuleContext['build'], value: Lowered, cuts: readonly Cut[]): Lowered {
+export function cut(build: RuleContext['build'], value: Lowered, cuts: readonly Cut[]): Lowered {
   const shape = [...value.shape]
   const starts: Size[] = shape.map(() => ZERO)
   const steps = shape.map(() => 1)
@@ -283,100 +265,35 @@ function splits({ node, at, maybe, build }: RuleContext): Lowered[] {
   })
 }
 
-function gathered({ node, at, build }: RuleContext): Lowered {
-  const value = at(0)
-  const indices = at(1)
-  const axis = axisAttribute(node, 0, value.shape.length)
-  const list = build.sizes(value)
-  const chosen = build.known(indices)
-  if (list !== undefined && chosen !== undefined && value.shape.length === 1) {
-    const values = chosen.map((index) => list[axisOf(index, list.length)])
-    if (values.some((item) => item === undefined)) throw build.decline('it reads an element that does not exist')
-    return { kind: 'sizes', values: values as Size[], type: value.type, shape: indices.shape }
-  }
-  const shape = [...value.shape.slice(0, axis), ...indices.shape, ...value.shape.slice(axis + 1)]
-  // One known index is a cut, which copies less often than it is no copy at all.
-  const [only, ...others] = chosen ?? []
-  if (only !== undefined && others.length === 0) {
-    const dim = value.shape[axis] ?? ONE
-    const start = only < 0 ? plus(dim, size(only)) : size(only)
-    return build.reshaped(cut(build, value, [{ axis, start, length: ONE, step: 1 }]), shape)
-  }
-  const table = axis === 0 ? tableOf(build, value) : undefined
-  if (table !== undefined) {
-    return build.step({
-      op: 'gather-rows',
-      in: [table.table, build.operand(indices), table.scales],
-      type: value.type,
-      shape,
-      with: { scaled: table.scaled },
-    })
-  }
-  return build.step({
-    op: 'gather',
-    in: [build.operand(value), build.operand(indices)],
-    type: value.type,
-    shape,
-    with: { axis },
-  })
+/** The same elements by another shape: those of lazy values stay without a place where only axes of one element change. */
+function viewed({ lazy, build }: RuleContext, shape: readonly Size[]): Value {
+  const value = lazy(0)
+  return reaxed(build, value, shape) ?? build.reshaped(build.plain(value), shape)
 }
 
-interface Table {
-  readonly table: Operand
-  readonly scales: Operand
-  readonly scaled: 'rows' | 'columns'
+function turned(build: RuleContext['build'], value: Lowered, perm: readonly number[]): Lowered {
+  const shape = perm.map((axis) => value.shape[axis] ?? ONE)
+  // Nothing moves where only axes of one element change places.
+  const order = perm.filter((axis) => numberOf(value.shape[axis] ?? ONE) !== 1)
+  if (order.every((axis, place) => place === 0 || axis > (order[place - 1] ?? 0))) return build.reshaped(value, shape)
+  return build.step({ op: 'transpose', in: [build.operand(value)], type: value.type, shape, with: { perm } })
 }
 
-/** A constant table whose rows are read one by one, in the precision that it is stored in. */
-function tableOf(build: RuleContext['build'], value: Lowered): Table | undefined {
-  const [rows, width] = value.shape.map(numberOf)
-  if ((value.kind !== 'constant' && value.kind !== 'quantized') || valueType(value.type) !== 'f32') return undefined
-  if (value.shape.length !== 2 || rows === undefined || width === undefined) return undefined
-  if (value.kind === 'constant') {
-    const half = value.type === DataType.FLOAT16
-    const floats = build.floatsOf(value)
-    const data = half ? Float16Array.from(floats) : floats
-    const table = { constant: build.image.add(half ? 'f16' : 'f32', 'rows', [rows, width], data) }
-    return { table, scales: null, scaled: 'rows' }
-  }
-  const { values, scales, scaled } = storedTable(value, rows, width) ?? {
-    ...quantizeRows(build.floatsOf(value), rows, width),
-    scaled: 'rows',
-  }
+/** Indices of several axes that are put side by side. */
+function placesOf(build: RuleContext['build'], node: NodeProto, lazy: RuleContext['lazy']): Places | undefined {
+  const values = node.input.map((_, index) => lazy(index))
+  const [first] = values
+  const last = (first?.shape.length ?? 0) - 1
+  if (first === undefined || last < 1 || axisAttribute(node, 0, last + 1) !== last) return undefined
+  if (!values.some(({ kind }) => kind === 'ramp')) return undefined
+  const parts = values.flatMap((value) => asRamp(build, value) ?? [])
+  if (parts.length < values.length || parts.some(({ shape }) => numberOf(shape[last] ?? ZERO) !== 1)) return undefined
   return {
-    table: { constant: build.image.add('i8', 'rows', [rows, width], values) },
-    scales: { constant: build.image.add('f32', 'rows', [scales.length], scales) },
-    scaled,
+    kind: 'places',
+    parts: parts.map((part) => ({ ...part, steps: part.steps.slice(0, last), shape: part.shape.slice(0, last) })),
+    type: first.type,
+    shape: [...first.shape.slice(0, last), size(parts.length)],
   }
-}
-
-/** Eight bits as they are stored, where no zero point takes them out of their range. */
-function storedTable(
-  { tensor, scale, zero, axis }: Quantized,
-  rows: number,
-  width: number,
-): { values: Int8Array; scales: Float32Array; scaled: 'rows' | 'columns' } | undefined {
-  if (tensor.dataType !== DataType.INT8 && tensor.dataType !== DataType.UINT8) return undefined
-  const scales = floatsOf(scale)
-  const zeros = zero ? integersOf(zero) : []
-  const scaled = axis === 0 && scales.length > 1 ? 'rows' : 'columns'
-  const count = scaled === 'rows' ? rows : width
-  if (scales.length !== 1 && scales.length !== count) return undefined
-  const values = new Int8Array(rows * width)
-  for (const [index, value] of integersOf(tensor).entries()) {
-    const channel = scaled === 'rows' ? Math.floor(index / width) : index % width
-    const centred = value - (zeros[zeros.length === 1 ? 0 : channel] ?? 0)
-    if (centred < -128 || centred > 127) return undefined
-    values[index] = centred
-  }
-  const all = Float32Array.from({ length: count }, (_, index) => scales[scales.length === 1 ? 0 : index] ?? 1)
-  return { values, scales: all, scaled }
-}
-
-function expanded(build: RuleContext['build'], value: Lowered, shape: readonly Size[]): Lowered {
-  const before = [...new Array<Size>(Math.max(0, shape.length - value.shape.length)).fill(ONE), ...value.shape]
-  if (shape.every((dim, axis) => equal(dim, before[axis] ?? ONE))) return build.reshaped(value, shape)
-  return build.step({ op: 'expand', in: [build.operand(value)], type: value.type, shape })
 }
 
 function padded({ node, at, maybe, build }: RuleContext): Lowered {

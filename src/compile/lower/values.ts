@@ -6,6 +6,11 @@ import type { Size } from '../size.ts'
 /** What is known of a value of the graph while it is lowered. */
 export type Lowered = InBuffer | Constant | Quantized | Sizes
 
+/** A value whose elements have no place yet: they get one where a step reads them all. */
+export type Lazy = Repeated | Ramp | Places
+
+export type Value = Lowered | Lazy
+
 /** Computed in a run. */
 export interface InBuffer {
   readonly kind: 'buffer'
@@ -38,6 +43,36 @@ export interface Sizes {
   readonly values: readonly Size[]
   readonly type: DataType
   readonly shape: readonly Size[]
+}
+
+/** Another value, repeated along axes where it has one element, as broadcasting does it. */
+export interface Repeated {
+  readonly kind: 'repeated'
+  readonly of: InBuffer | Constant
+  readonly type: DataType
+  readonly shape: readonly Size[]
+}
+
+/** Whole numbers that grow evenly along each axis from `start` on, by `steps`: what indices are made of. */
+export interface Ramp {
+  readonly kind: 'ramp'
+  readonly start: Size
+  readonly steps: readonly Size[]
+  readonly type: DataType
+  readonly shape: readonly Size[]
+}
+
+/** Indices of several axes side by side along the last axis, as `GatherND` takes them. */
+export interface Places {
+  readonly kind: 'places'
+  /** Of the shape without the last axis. */
+  readonly parts: readonly Ramp[]
+  readonly type: DataType
+  readonly shape: readonly Size[]
+}
+
+export function isLazy(value: Value): value is Lazy {
+  return value.kind === 'repeated' || value.kind === 'ramp' || value.kind === 'places'
 }
 
 export function valueType(type: DataType): ValueType | undefined {

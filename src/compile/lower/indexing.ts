@@ -1,0 +1,159 @@
+import type { Operand } from '../../engine/verge/plan.ts'
+import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
+import { intOf } from '../../onnx/make.ts'
+import { equal, numberOf, ONE, plus, type Size, size, times, ZERO } from '../size.ts'
+import { quantizeRows } from '../weights.ts'
+import { axisAttribute, axisOf } from './builder.ts'
+import { narrow, repeated } from './lazy.ts'
+import { asRamp, flattened, readThrough } from './ramp.ts'
+import type { RuleContext, Rules } from './rule.ts'
+import { cut } from './shaping.ts'
+import type { Lowered, Quantized, Ramp, Value } from './values.ts'
+import { valueType } from './values.ts'
+
+/** Operators that read elements by indices. */
+export const INDEXING: Rules = {
+  Gather: (context) => [gathered(context)],
+  GatherND: (context) => [gatheredNd(context)],
+  GatherElements: ({ node, at, build }) => {
+    const [value, indices] = [at(0), at(1)]
+    const axis = axisAttribute(node, 0, value.shape.length)
+    const fits = indices.shape.every((dim, place) => place === axis || equal(dim, value.shape[place] ?? ZERO))
+    if (!fits) throw build.decline('its indices have another shape than its input')
+    return [
+      build.step({
+        op: 'gather-elements',
+        in: [build.operand(value), build.operand(indices)],
+        type: value.type,
+        shape: indices.shape,
+        with: { axis },
+      }),
+    ]
+  },
+}
+
+function gathered({ node, at, lazy, build }: RuleContext): Value {
+  const value = at(0)
+  const index = lazy(1)
+  const axis = axisAttribute(node, 0, value.shape.length)
+  const ramp = axis === 0 && index.kind === 'ramp' ? readThrough(build, value, index, 1) : undefined
+  if (ramp !== undefined) return ramp
+  const indices = narrow(build, index)
+  const list = build.sizes(value)
+  const chosen = build.known(indices)
+  if (list !== undefined && chosen !== undefined && value.shape.length === 1) {
+    const values = chosen.map((place) => list[axisOf(place, list.length)])
+    if (values.some((item) => item === undefined)) throw build.decline('it reads an element that does not exist')
+    return { kind: 'sizes', values: values as Size[], type: value.type, shape: indices.shape }
+  }
+  const shapeFor = (shape: readonly Size[]): Size[] => [
+    ...value.shape.slice(0, axis),
+    ...shape,
+    ...value.shape.slice(axis + 1),
+  ]
+  const shape = shapeFor(indices.shape)
+  // One known index is a cut, which copies less often than it is no copy at all.
+  const [only, ...others] = chosen ?? []
+  if (only !== undefined && others.length === 0) {
+    const dim = value.shape[axis] ?? ONE
+    const start = only < 0 ? plus(dim, size(only)) : size(only)
+    const part = build.reshaped(cut(build, value, [{ axis, start, length: ONE, step: 1 }]), shape)
+    return repeated(build, part, shapeFor(index.shape))
+  }
+  const table = axis === 0 ? tableOf(build, value) : undefined
+  const rows =
+    table === undefined
+      ? build.step({
+          op: 'gather',
+          in: [build.operand(value), build.operand(indices)],
+          type: value.type,
+          shape,
+          with: { axis },
+        })
+      : build.step({
+          op: 'gather-rows',
+          in: [table.table, build.operand(indices), table.scales],
+          type: value.type,
+          shape,
+          with: { scaled: table.scaled },
+        })
+  return repeated(build, rows, shapeFor(index.shape))
+}
+
+function gatheredNd({ node, at, lazy, build }: RuleContext): Value {
+  const value = at(0)
+  const index = lazy(1)
+  const parts = index.kind === 'places' ? index.parts : columnsOf(build, index)
+  if (parts === undefined || intOf(node, 'batch_dims', 0) !== 0)
+    throw build.decline('its indices are data, or begin behind axes of their own')
+  const ramp = flattened(parts, value.shape)
+  const read = ramp && readThrough(build, value, ramp, parts.length)
+  if (read === undefined) throw build.decline('its indices do not count through whole axes')
+  return read
+}
+
+/** Indices that are constants, as those of each axis. */
+function columnsOf(build: RuleContext['build'], index: Value): Ramp[] | undefined {
+  const ramp = asRamp(build, index)
+  const last = index.shape.length - 1
+  const count = numberOf(index.shape[last] ?? ZERO)
+  if (ramp === undefined || count === undefined) return undefined
+  return Array.from({ length: count }, (_, column) => ({
+    ...ramp,
+    start: plus(ramp.start, times(ramp.steps[last] ?? ZERO, size(column))),
+    steps: ramp.steps.slice(0, last),
+    shape: ramp.shape.slice(0, last),
+  }))
+}
+
+interface Table {
+  readonly table: Operand
+  readonly scales: Operand
+  readonly scaled: 'rows' | 'columns'
+}
+
+/** A constant table whose rows are read one by one, in the precision that it is stored in. */
+function tableOf(build: RuleContext['build'], value: Lowered): Table | undefined {
+  const [rows, width] = value.shape.map(numberOf)
+  if ((value.kind !== 'constant' && value.kind !== 'quantized') || valueType(value.type) !== 'f32') return undefined
+  if (value.shape.length !== 2 || rows === undefined || width === undefined) return undefined
+  if (value.kind === 'constant') {
+    const half = value.type === DataType.FLOAT16
+    const floats = build.floatsOf(value)
+    const data = half ? Float16Array.from(floats) : floats
+    const table = { constant: build.image.add(half ? 'f16' : 'f32', 'rows', [rows, width], data) }
+    return { table, scales: null, scaled: 'rows' }
+  }
+  const { values, scales, scaled } = storedTable(value, rows, width) ?? {
+    ...quantizeRows(build.floatsOf(value), rows, width),
+    scaled: 'rows',
+  }
+  return {
+    table: { constant: build.image.add('i8', 'rows', [rows, width], values) },
+    scales: { constant: build.image.add('f32', 'rows', [scales.length], scales) },
+    scaled,
+  }
+}
+
+/** Eight bits as they are stored, where no zero point takes them out of their range. */
+function storedTable(
+  { tensor, scale, zero, axis }: Quantized,
+  rows: number,
+  width: number,
+): { values: Int8Array; scales: Float32Array; scaled: 'rows' | 'columns' } | undefined {
+  if (tensor.dataType !== DataType.INT8 && tensor.dataType !== DataType.UINT8) return undefined
+  const scales = floatsOf(scale)
+  const zeros = zero ? integersOf(zero) : []
+  const scaled = axis === 0 && scales.length > 1 ? 'rows' : 'columns'
+  const count = scaled === 'rows' ? rows : width
+  if (scales.length !== 1 && scales.length !== count) return undefined
+  const values = new Int8Array(rows * width)
+  for (const [index, value] of integersOf(tensor).entries()) {
+    const channel = scaled === 'rows' ? Math.floor(index / width) : index % width
+    const centred = value - (zeros[zeros.length === 1 ? 0 : channel] ?? 0)
+    if (centred < -128 || centred > 127) return undefined
+    values[index] = centred
+  }
+  const all = Float32Array.from({ length: count }, (_, index) => scales[scales.length === 1 ? 0 : index] ?? 1)
+  return { values, scales: all, scaled }
+}
