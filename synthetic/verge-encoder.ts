@@ -71,7 +71,13 @@ export function encoderPlan(shape: EncoderShape): PlanWriter {
       scale: Math.sqrt(heads / width),
       offsets: [0, width, 2 * width],
     }
-    const mixed = writer.step('attention', [qkv, qkv, qkv, null, mask], 'f32', [b, s, width], attributes)
+    const mixed = writer.step(
+      floats ? 'attention' : 'attention-int8',
+      [qkv, qkv, qkv, null, mask],
+      'f32',
+      [b, s, width],
+      attributes,
+    )
     x = norm(linear(mixed, width, width, 'none'), x)
     x = norm(linear(linear(x, width, inner, 'gelu'), inner, width, 'none'), x)
   }

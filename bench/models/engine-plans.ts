@@ -46,7 +46,7 @@ export function enginePart(part: EnginePart): PlanWriter {
     if (part === 'products') {
       linear(y, width, 3 * width)
       y = linear(linear(linear(y, width, width), width, inner), inner, width)
-    } else if (part === 'attention') y = step([x, x, x], 'attention', width, shares)
+    } else if (part === 'attention') y = step([x, x, x], 'attention-int8', width, shares)
     else if (part === 'gelu') y = step([y], 'unary', inner, { kind: 'gelu' })
     else y = step([step([y, x], 'layer-norm', width, {}), x], 'layer-norm', width, {})
   }

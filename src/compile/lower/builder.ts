@@ -102,6 +102,11 @@ export class Builder {
     return { kind: 'buffer', buffer, type, shape }
   }
 
+  /** The operator of the step that gives a value; undefined for inputs and constants. */
+  operatorOf(value: Lowered): string | undefined {
+    return value.kind === 'buffer' ? this.steps.find(({ out }) => out.includes(value.buffer))?.op : undefined
+  }
+
   /** A value as a step reads it: constants get their place in the image. */
   operand(value: Lowered): Operand {
     switch (value.kind) {

@@ -186,7 +186,10 @@ function stored(matrix: Matrix, { tensor, scale, zero, axis }: Quantized): Int8C
   }
 }
 
-/** The attention of a whole layer: queries, keys and values side by side in one tensor, or in three. */
+/**
+ * The attention of a whole layer: queries, keys and values side by side in one tensor, or in three. Where all of them come from
+ * products of 8 bits, which leave larger errors, attention is computed in whole numbers too.
+ */
 function attention({ node, at, lazy, build }: RuleContext): Lowered {
   const [query, key, value] = [at(0), at(1), at(2)]
   const mask = (node.input[3] ?? '') === '' ? undefined : narrow(build, lazy(3))
@@ -202,7 +205,7 @@ function attention({ node, at, lazy, build }: RuleContext): Lowered {
   const keys = key.shape[1] ?? ONE
   if (mask !== undefined) broadcast(build, mask.shape, [batch, size(heads), length, keys])
   return build.step({
-    op: 'attention',
+    op: [query, key, value].every((item) => build.operatorOf(item) === 'linear-int8') ? 'attention-int8' : 'attention',
     in: [query, key, value, mask].map((item) => (item === undefined ? null : build.operand(item))),
     type: query.type,
     shape: [batch, length, size(wide)],

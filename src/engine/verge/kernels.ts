@@ -1,6 +1,27 @@
 /** An address or a number of bytes or elements. */
 type N = number
 
+/** Of one head. */
+type AttentionArguments = [
+  q: N,
+  k: N,
+  v: N,
+  out: N,
+  qStride: N,
+  kStride: N,
+  vStride: N,
+  outStride: N,
+  queries: N,
+  keys: N,
+  channels: N,
+  scale: N,
+  mask: N,
+  maskRow: N,
+  maskKey: N,
+  keep: N,
+  scratch: N,
+]
+
 /** What `assembly/index.ts` exports. Kernels check nothing: whoever calls them has checked every size. */
 export interface Kernels {
   readonly memory: WebAssembly.Memory
@@ -47,27 +68,9 @@ export interface Kernels {
     ]
   ): void
   attentionScratch(keys: N, channels: N): N
-  attentionHead(
-    ...args: [
-      q: N,
-      k: N,
-      v: N,
-      out: N,
-      qStride: N,
-      kStride: N,
-      vStride: N,
-      outStride: N,
-      queries: N,
-      keys: N,
-      channels: N,
-      scale: N,
-      mask: N,
-      maskRow: N,
-      maskKey: N,
-      keep: N,
-      scratch: N,
-    ]
-  ): void
+  attentionHead(...args: AttentionArguments): void
+  attentionInt8Scratch(keys: N, channels: N): N
+  attentionInt8(...args: AttentionArguments): void
   normRows(x: N, skip: N, gamma: N, beta: N, out: N, sum: N, rows: N, depth: N, epsilon: N, centred: N): void
   softmaxRows(x: N, out: N, rows: N, depth: N, logarithm: N): void
   reduceF32(kind: N, x: N, out: N, outer: N, axis: N, inner: N): void

@@ -74,6 +74,11 @@ describe('damaged artifacts', () => {
 
   const sound = [
     { name: 'encoder', plan: encoderPlan({ ...SMALL_ENCODER, layers: 1 }).plan(), symbols: [2, 5] },
+    {
+      name: 'encoder in floats',
+      plan: encoderPlan({ ...SMALL_ENCODER, layers: 1, floats: true }).plan(),
+      symbols: [2, 5],
+    },
     { name: 'vision', plan, symbols: [3] },
   ]
 
@@ -118,9 +123,11 @@ describe('damaged artifacts', () => {
     ['argument', 'axis', 0],
     ['cumulative-sum', 'axis', 2],
     ['attention', 'heads', 3],
-    ['attention', 'headSize', 0],
     ['attention', 'offsets', [0, 48, 97]],
-    ['attention', 'offsets', [-1, 48, 96]],
+    ['attention-int8', 'heads', 3],
+    ['attention-int8', 'headSize', 0],
+    ['attention-int8', 'offsets', [0, 48, 97]],
+    ['attention-int8', 'offsets', [-1, 48, 96]],
     ['conv-f32', 'kernel', [2, 3]],
     ['conv-f32', 'kernel', [9, 9]],
     ['conv-int8', 'strides', [0, 1]],

@@ -1,3 +1,4 @@
+import { ATTENTIONS } from './attention.ts'
 import { CONVOLUTIONS } from './convolution.ts'
 import { ELEMENTWISE } from './elementwise.ts'
 import { MOVEMENT } from './movement.ts'
@@ -6,7 +7,14 @@ import type { Operator } from './operator.ts'
 import { PRODUCTS } from './product.ts'
 
 /** Every operator of a plan, in the order of the documents' table. */
-export const OPERATORS: readonly Operator[] = [...PRODUCTS, ...CONVOLUTIONS, ...NORMS, ...ELEMENTWISE, ...MOVEMENT]
+export const OPERATORS: readonly Operator[] = [
+  ...PRODUCTS,
+  ...ATTENTIONS,
+  ...CONVOLUTIONS,
+  ...NORMS,
+  ...ELEMENTWISE,
+  ...MOVEMENT,
+]
 
 const BY_NAME: ReadonlyMap<string, Operator> = new Map(OPERATORS.map((operator) => [operator.name, operator]))
 
