@@ -5,5 +5,7 @@ export { attendInt8, attentionInt8, attentionInt8Scratch, exponentsInt8, maskInt
 export { argument, normRow, normRows, reduceF32, reduceI32, softmaxRow, softmaxRows } from "./norm";
 export { binary, cast, gelu, geluTanh, notU8, rowF32, rowI32, rowU8, select, selectRow, silu, tanh, unaryF32, unaryI32 } from "./elementwise";
 export { copy, copyPlane, cumulativeI32, fill32, fill8, gather, gatherElements, gatherRows, iota } from "./movement";
-export { addClamped, depthwise, depthwise3, depthwise3by2, depthwiseAny, layPlane, packPatches, pool, poolRow, quantizeStrips, resize, stripAnywhere } from "./convolution";
+export { addClamped, packPatches, quantizeStrips, stripAnywhere } from "./convolution";
+export { depthwise, depthwise3, depthwise3by2, depthwiseAny, layPlane } from "./depthwise";
+export { pool, poolRow, resize } from "./picture";
 export { probeInt8 } from "./probe";

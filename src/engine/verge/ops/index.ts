@@ -4,6 +4,7 @@ import { ELEMENTWISE } from './elementwise.ts'
 import { MOVEMENT } from './movement.ts'
 import { NORMS } from './norm.ts'
 import type { Operator } from './operator.ts'
+import { PICTURES } from './picture.ts'
 import { PRODUCTS } from './product.ts'
 
 /** Every operator of a plan, in the order of the documents' table. */
@@ -11,6 +12,7 @@ export const OPERATORS: readonly Operator[] = [
   ...PRODUCTS,
   ...ATTENTIONS,
   ...CONVOLUTIONS,
+  ...PICTURES,
   ...NORMS,
   ...ELEMENTWISE,
   ...MOVEMENT,
