@@ -13,7 +13,7 @@ import { memoryBindings } from './memory-bindings.ts'
 /** What one warm request ran through. */
 export interface RequestPath {
   readonly name: string
-  /** Files of `src/` with a named function that ran, but for the entry and `app.ts`. */
+  /** Files of `src/` with a named function that ran, but for the entry, `assemble.ts` and `app.ts`. */
   readonly files: readonly string[]
   /** Named functions of these files. */
   readonly functions: number
@@ -35,7 +35,7 @@ interface Worker {
 }
 
 const SECRET = 'the key of the origin of this measurement is long enough'
-const ENTRIES = new Set(['src/worker.ts', 'src/app.ts'])
+const ENTRIES = new Set(['src/worker.ts', 'src/assemble.ts', 'src/app.ts'])
 
 /** Loads the Worker into this process, once, and measures each of the requests. */
 export async function measurePaths(): Promise<readonly RequestPath[]> {

@@ -1,9 +1,9 @@
 import * as z from 'zod'
 
 /** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts. */
-export const TOTAL_BYTES = 1_470_000
+export const TOTAL_BYTES = 1_485_000
 /** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
-export const TOTAL_GZIP_BYTES = 370_000
+export const TOTAL_GZIP_BYTES = 376_000
 
 /**
  * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
@@ -27,7 +27,10 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/weights': 25_000,
   'src/sessions': 16_000,
   'src/access': 16_000,
-  'src/worker.ts': 11_000,
+  'src/assemble.ts': 9_000,
+  'src/worker.ts': 5_000,
+  // Spares the first request more than it costs the start-up.
+  'src/rehearsal': 12_000,
   'src/config': 9_000,
   'src/app.ts': 4_000,
   'src/version.ts': 1_000,

@@ -15,9 +15,13 @@ export interface Room {
 /** The rooms of `src/`, by their path inside it. */
 const ROOMS: Readonly<Record<string, Room>> = {
   'worker.ts': {
+    rooms: ['assemble.ts', 'rehearsal', 'client', 'rpc', 'config', 'core', 'stream', 'placement', 'placement/remote'],
+    packages: ['cloudflare:workers'],
+  },
+  // A Worker put together of what is bound, what is configured and what the platform has.
+  'assemble.ts': {
     rooms: [
       'app.ts',
-      'client',
       'rpc',
       'config',
       'version.ts',
@@ -31,12 +35,13 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'sessions',
       'serving',
       'stream',
-      'media',
       'placement',
       'placement/remote',
     ],
-    packages: ['cloudflare:workers'],
+    packages: [],
   },
+  // A made-up request to a made-up model, while an isolate starts.
+  rehearsal: { rooms: ['assemble.ts', 'protocols', 'engine/verge', 'catalog', 'core'], packages: [] },
   'app.ts': {
     rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config', 'version.ts'],
     packages: ['hono'],

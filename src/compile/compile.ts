@@ -1,4 +1,5 @@
-import { PLAN_FORMAT, type Plan } from '../engine/verge/plan.ts'
+import { writeArtifact } from '../engine/verge/artifact.ts'
+import type { Plan } from '../engine/verge/plan.ts'
 import { inferTypes } from '../onnx/infer/infer.ts'
 import { UNKNOWN } from '../onnx/infer/types.ts'
 import { type AppliedPatch, type Pass, runPasses } from '../onnx/pass.ts'
@@ -6,7 +7,7 @@ import { dropDead } from '../onnx/passes/drop-dead.ts'
 import type { ModelProto } from '../onnx/schema/onnx_pb.js'
 import { isDeclined } from './declined.ts'
 import { fastConvolutions } from './fast-rounding.ts'
-import { aligned, type Image } from './image.ts'
+import type { Image } from './image.ts'
 import { lower } from './lower/lower.ts'
 import { dropActivationQuantization } from './passes/drop-activation-quantization.ts'
 import { dropExpands } from './passes/drop-expands.ts'
@@ -81,22 +82,9 @@ function typesOf(model: ModelProto): TypeOf {
   return (value) => (model.graph ? types.of(model.graph, value) : UNKNOWN)
 }
 
-/** `VERGEIMG`. */
-const MAGIC = [0x56, 0x45, 0x52, 0x47, 0x45, 0x49, 0x4d, 0x47]
-const HEADER_BYTES = 32
-
 /** Header, plan and image, as they will lie in memory. */
 function fileOf(plan: Plan, image: Image): Uint8Array {
-  const json = new TextEncoder().encode(JSON.stringify(plan))
-  const start = aligned(HEADER_BYTES + json.length)
-  const bytes = new Uint8Array(start + image.bytes)
-  bytes.set(MAGIC)
-  const header = new DataView(bytes.buffer)
-  header.setUint32(8, PLAN_FORMAT, true)
-  header.setUint32(12, json.length, true)
-  header.setUint32(16, start, true)
-  header.setUint32(20, image.bytes, true)
-  bytes.set(json, HEADER_BYTES)
-  image.writeTo(bytes.subarray(start))
+  const { bytes, image: target } = writeArtifact(plan, image.bytes)
+  image.writeTo(target)
   return bytes
 }

@@ -1,4 +1,5 @@
 import { invalid } from './invalid.ts'
+import { PLAN_FORMAT, type Plan } from './plan.ts'
 
 /**
  * An artifact of Verge's own engine, little-endian, as it is stored and as it lies in memory from a 64-byte boundary on:
@@ -12,7 +13,6 @@ import { invalid } from './invalid.ts'
  *     32           the plan, JSON in UTF-8; zeros up to the image
  */
 const MAGIC = 'VERGEIMG'
-const FORMAT = 1
 const HEADER_BYTES = 32
 const ALIGNMENT = 64
 /** A plan of 4,000 steps has about one megabyte. */
@@ -32,7 +32,7 @@ export function readHeader(bytes: Uint8Array): Header {
     if (bytes[index] !== MAGIC.charCodeAt(index)) throw invalid('it does not begin as an artifact of this engine does')
   }
   const format = view.getUint32(8, true)
-  if (format !== FORMAT) throw invalid(`it has format ${format}, and this engine reads format ${FORMAT}`)
+  if (format !== PLAN_FORMAT) throw invalid(`it has format ${format}, and this engine reads format ${PLAN_FORMAT}`)
   const planBytes = view.getUint32(12, true)
   const imageOffset = view.getUint32(16, true)
   const imageBytes = view.getUint32(20, true)
@@ -58,4 +58,19 @@ export function readPlanJson(bytes: Uint8Array, { planBytes }: Header): unknown 
   } catch {
     throw invalid('its plan is not JSON')
   }
+}
+
+/** An artifact with room for its image, whose bytes are 0. */
+export function writeArtifact(plan: Plan, imageBytes: number): { bytes: Uint8Array<ArrayBuffer>; image: Uint8Array } {
+  const json = new TextEncoder().encode(JSON.stringify(plan))
+  const imageOffset = Math.ceil((HEADER_BYTES + json.length) / ALIGNMENT) * ALIGNMENT
+  const bytes = new Uint8Array(imageOffset + imageBytes)
+  bytes.set(new TextEncoder().encode(MAGIC))
+  const header = new DataView(bytes.buffer)
+  header.setUint32(8, PLAN_FORMAT, true)
+  header.setUint32(12, json.length, true)
+  header.setUint32(16, imageOffset, true)
+  header.setUint32(20, imageBytes, true)
+  bytes.set(json, HEADER_BYTES)
+  return { bytes, image: bytes.subarray(imageOffset) }
 }

@@ -35,6 +35,8 @@ describe('the programs of TypeScript', () => {
     const ofNode = /^src\/(cli|cloudflare|compile|engine\/native|engine\/process|onnx|origin|quantize)\//
     expect(modules.filter((path) => !workers.has(path) && !ofNode.test(path))).toEqual([])
     expect(modules.filter((path) => !node.has(path)).sort()).toEqual([
+      'src/assemble.ts',
+      'src/rehearsal/rehearse.ts',
       'src/stream/durable.ts',
       'src/stream/refusing.ts',
       'src/worker.ts',

@@ -1,0 +1,260 @@
+import type { Caller } from './access/authorize.ts'
+import { originSignatures } from './access/origin-signatures.ts'
+import { type AppDeps, createApp } from './app.ts'
+import { CatalogReader } from './catalog/reader.ts'
+import type { Config } from './config/config.ts'
+import type { Limits } from './core/limits.ts'
+import type { Clock, Logger, RunCounter } from './core/runtime.ts'
+import { sha256Factory } from './core/sha256.ts'
+import { WorkLane } from './core/work.ts'
+import type { Engine } from './engine/engine.ts'
+import { EngineSet } from './engine/engine-set.ts'
+import { HeapBudget } from './engine/heap-budget.ts'
+import { ORT_VERSION, workerBinary } from './engine/ort/binary.ts'
+import { OrtEngine } from './engine/ort/engine.ts'
+import { workerKernels } from './engine/verge/binary.ts'
+import { VergeEngine } from './engine/verge/engine.ts'
+import { VERGE_ENGINE_VERSION } from './engine/verge/version.ts'
+import { HealthView } from './placement/health.ts'
+import { KvHealthStore } from './placement/health-store.ts'
+import type { Origin, OriginFault } from './placement/origin.ts'
+import { OriginPool } from './placement/origin-pool.ts'
+import { PlacementPlanner } from './placement/planner.ts'
+import { resolveOrigins } from './placement/remote/resolve.ts'
+import { runRemotely, sendOn } from './placement/remote/send.ts'
+import { OriginPlacement } from './placement/route.ts'
+import { RpcService } from './rpc/service.ts'
+import { type Admission, BoundedAdmission, RenewingAdmission } from './serving/admission.ts'
+import { Backlog } from './serving/backlog.ts'
+import { FileCache } from './serving/files.ts'
+import { LocalServing } from './serving/local.ts'
+import { RunCache } from './serving/results/run-cache.ts'
+import { CacheApiStore } from './serving/results/store.ts'
+import { SessionCache } from './sessions/cache.ts'
+import { DurableStreams } from './stream/durable.ts'
+import { openRefused } from './stream/refusing.ts'
+import type { StreamDeps } from './stream/stream-context.ts'
+import { VERSION } from './version.ts'
+import { KvStore } from './weights/kv.ts'
+import { BlobLoader } from './weights/loader.ts'
+import { R2Store } from './weights/r2.ts'
+
+export interface Env {
+  /** The truth: manifests, aliases and weights. */
+  readonly BUCKET: R2Bucket
+  /** Copies near the reader. */
+  readonly KV: KVNamespace
+  /** Where streams live. Optional: without it there are none. */
+  readonly STREAMS?: DurableObjectNamespace
+  /** Variables and secrets, parsed by `config/` and documented in docs/configuration.md. */
+  readonly [variable: string]: unknown
+}
+
+/** A Worker put together. */
+export interface Verge {
+  readonly limits: Limits
+  readonly app: ReturnType<typeof createApp>
+  readonly rpc: RpcService
+  readonly streams: StreamDeps
+  readonly origins: readonly Origin[]
+}
+
+/** What is neither bound nor configured. */
+export interface Platform {
+  readonly clock: Clock
+  readonly logger: Logger
+  /** Uniform in [0, 1). */
+  readonly random: () => number
+  readonly randomId: () => string
+}
+
+/** Verge's own engine, and ONNX Runtime for what it does not run, on one budget of memory. */
+function enginesOf({ engines, limits }: Config, shared: Platform & { readonly runs: RunCounter }): Engine {
+  const options = {
+    ...shared,
+    heapLimitBytes: limits.engineHeapBytes,
+    heapBudget: new HeapBudget(limits.engineHeapBytes),
+    turnLeaseMs: limits.turnLeaseMs,
+    costBetweenYields: limits.costBetweenYields,
+    loadStaleMs: limits.loadStaleMs,
+  }
+  const make = {
+    verge: () => new VergeEngine({ ...options, kernels: workerKernels(), workBetweenYields: limits.workBetweenYields }),
+    onnxruntime: () => new OrtEngine({ ...options, binary: workerBinary, version: ORT_VERSION }),
+  }
+  return new EngineSet(engines.map((name) => make[name]()))
+}
+
+export function assemble(env: Env, config: Config, platform: Platform): Verge {
+  const { limits } = config
+  const { clock } = platform
+  const shared = {
+    ...platform,
+    limits,
+    sha256: sha256Factory(),
+    runs: { finished: 0 },
+    lane: new WorkLane({
+      clock,
+      stepsBetweenPauses: limits.stepsBetweenPauses,
+      leaseMs: limits.turnLeaseMs,
+      mostStepsAhead: limits.readingStepsAhead,
+    }),
+  }
+  const truth = new R2Store(env.BUCKET)
+  const layers = [new KvStore(env.KV), truth]
+  const blobs = new BlobLoader(layers, shared)
+  const polling = { clock, staleMs: limits.loadStaleMs, pollMs: limits.loadPollMs }
+  const local = new LocalServing({
+    ...shared,
+    place: 'edge',
+    catalog: new CatalogReader(layers, shared),
+    blobs,
+    files: new FileCache({
+      ...polling,
+      budgetBytes: limits.parsedFilesBytes,
+      read: (blob, signal) => blobs.bytes(blob, limits.tokenizerBytes, signal),
+    }),
+    engine: enginesOf(config, shared),
+    sessions: new SessionCache({
+      ...shared,
+      budgetBytes: limits.sessionBudgetBytes,
+      loadStaleMs: limits.loadStaleMs,
+      loadPollMs: limits.loadPollMs,
+      loadDeadlineMs: limits.loadDeadlineMs,
+      holdLeaseMs: limits.ticketLeaseMs,
+      workingBytes: limits.workingBytes,
+      roomWaitMs: limits.roomWaitMs,
+    }),
+    results: new RunCache({
+      ...shared,
+      // Absent where the platform has none.
+      store: typeof caches === 'undefined' ? undefined : new CacheApiStore(caches.default),
+      engine: `verge ${VERGE_ENGINE_VERSION}, onnxruntime-web ${ORT_VERSION}`,
+    }),
+    costLimit: limits.requestCost,
+    prefillTokens: limits.prefillTokens,
+    backlog: new Backlog({
+      cost: limits.backlogCost,
+      bytes: limits.backlogBytes,
+      idleMs: limits.backlogIdleMs,
+      renewMs: limits.backlogIdleMs / 5,
+      clock,
+    }),
+    roomBytes: limits.workingBytes,
+    pinned: config.pinnedModels,
+    random: platform.random,
+  })
+  const remote = originPlacement(local, env, config, shared)
+  const admission = new BoundedAdmission({
+    slots: limits.admittedRequests,
+    bodyBytes: limits.bodyBytesTogether,
+    largeBodyBytes: limits.largeBodyBytesTogether,
+    leaseMs: limits.ticketLeaseMs,
+    clock,
+  })
+  const deps: AppDeps = {
+    ...shared,
+    serving: local,
+    ...(remote && { placement: remote.placement, signatures: remote.signatures, weights: truth }),
+    admission: renewing(admission, limits.requestDeadlineMs, shared),
+    config: {
+      version: VERSION,
+      corsOrigins: config.corsOrigins,
+      ...(config.apiKeyDigest && { apiKeyDigest: config.apiKeyDigest }),
+      deadlineMs: limits.requestDeadlineMs,
+    },
+    requestLog: { sampleRate: config.logSampleRate, random: platform.random },
+    refuseSocket: openRefused,
+    ...(env.STREAMS && { streams: new DurableStreams(env.STREAMS) }),
+  }
+  return {
+    app: createApp(deps),
+    rpc: rpcService({ ...deps, admission: renewing(admission, limits.streamedAnswerMs, shared) }, config),
+    streams: deps,
+    origins: remote?.origins ?? [],
+    limits,
+  }
+}
+
+/** Slots that are free again soon after their request was killed. */
+function renewing(
+  admission: Admission,
+  mostMs: number,
+  { clock, limits }: Pick<Shared, 'clock' | 'limits'>,
+): Admission {
+  return new RenewingAdmission({ admission, clock, leaseMs: limits.callLeaseMs, renewMs: limits.callBeatMs, mostMs })
+}
+
+/** The calls of other Workers: over an HTTP side of their own, which knows its callers and has no way in from outside. */
+function rpcService(shared: AppDeps, { rpcCallers }: Config): RpcService {
+  const deps: AppDeps = {
+    ...shared,
+    knownCaller: (bindings) => (bindings as { readonly caller: Caller }).caller,
+  }
+  let app: ReturnType<typeof createApp> | undefined
+  return new RpcService({
+    ...deps,
+    callers: rpcCallers,
+    ask: async (request, caller, { waitUntil }) => {
+      app ??= createApp(deps)
+      const context = { waitUntil, passThroughOnException() {}, props: undefined }
+      return app.fetch(request, { caller }, context)
+    },
+  })
+}
+
+type Shared = Platform & Pick<AppDeps, 'limits' | 'runs' | 'lane'>
+
+/** The isolate and the origins together; undefined where there are no origins. */
+function originPlacement(edge: LocalServing, env: Env, { origins: configs, limits }: Config, shared: Shared) {
+  if (configs.length === 0) return undefined
+  const { clock, logger, random, randomId } = shared
+  const origins = resolveOrigins(configs, {
+    secret: (name) => (typeof env[name] === 'string' ? env[name] : undefined),
+    binding: (name) => {
+      const binding = env[name]
+      return isFetcher(binding) ? (request) => binding.fetch(request) : undefined
+    },
+    fetch: (request) => fetch(request),
+    clock,
+    randomId,
+  })
+  const health = new HealthView(new KvHealthStore(env.KV, limits), shared)
+  const originPool = new OriginPool(origins, { clock, limits, logger, health, random })
+  const binaryOrigins = new Map<string, boolean>()
+  const onLateFault = (origin: Origin, fault: OriginFault): void => originPool.recordStreamFailure(origin, fault)
+  const planner = new PlacementPlanner({
+    edge,
+    originPool,
+    health,
+    clock,
+    failedLoadMs: limits.failedLoadMs,
+  })
+  const placement = new OriginPlacement({
+    edge,
+    planner,
+    originPool,
+    clock,
+    logger,
+    runRemotely: (origin, model, inputs, outputs, context) =>
+      runRemotely(origin, model, inputs, outputs, context, { clock, limits, binaryOrigins }),
+    admission: renewing(
+      new BoundedAdmission({
+        slots: limits.forwardedRequests,
+        bodyBytes: limits.forwardedBodyBytes,
+        leaseMs: limits.ticketLeaseMs,
+        clock,
+      }),
+      limits.requestDeadlineMs,
+      shared,
+    ),
+    forward: (origin, model, request, context) =>
+      sendOn(origin, model, request, context, { clock, limits, onLateFault }),
+  })
+  const secrets = configs.flatMap(({ auth }) => (auth.type === 'hmac' ? [String(env[auth.key])] : []))
+  return { placement, origins, signatures: originSignatures([...new Set(secrets)], clock) }
+}
+
+function isFetcher(value: unknown): value is Fetcher {
+  return typeof value === 'object' && value !== null && 'fetch' in value && typeof value.fetch === 'function'
+}
