@@ -10,7 +10,7 @@ import { describeRun, tables } from './lib/report.ts'
 import type { BenchResult } from './lib/result.ts'
 import { markdown, plainText } from './lib/table.ts'
 import { bundleBytes, killAllWorkers, stopAllWorkers } from './lib/worker-process.ts'
-import { measureAll, PARTS, type Part, prepare } from './measures/all.ts'
+import { MODELS, measureAll, PARTS, prepare } from './measures/all.ts'
 import { FULL, QUICK } from './measures/context.ts'
 import { CACHE } from './models/index.ts'
 
@@ -20,6 +20,7 @@ const OPTIONS = {
     help: 'fewer repetitions and models, about 75 seconds; the ratios hold, the times less',
   },
   only: { type: 'string', value: 'PART', multiple: true, help: `one part: ${PARTS.join(', ')}; may be repeated` },
+  model: { type: 'string', value: 'MODEL', multiple: true, help: `one model: ${MODELS.join(', ')}; may be repeated` },
   write: {
     type: 'boolean',
     help: 'keep the run: bench/results/last.json and last.svg, and the tables in bench/README.md',
@@ -33,7 +34,7 @@ Usage: npm run bench -- [options]
 
 ${helpOf(OPTIONS)}
 
-A whole run takes about eight minutes and wants a machine that does nothing else. It never fails for being slow. Without
+A whole run takes about nine minutes and wants a machine that does nothing else. It never fails for being slow. Without
 --write the results lie in .verge/bench.`
 
 const FOLDER = import.meta.dirname
@@ -41,9 +42,10 @@ const FOLDER = import.meta.dirname
 await runScript(HELP, async () => {
   const { values } = parseCommand(process.argv.slice(2), OPTIONS, { operands: false })
   if (values.help) return HELP
-  const parts = chosenParts(values.only)
-  if (values.write && (values.quick || values.only)) {
-    throw new UsageError('--write keeps whole runs alone: leave out --quick and --only.')
+  const parts = new Set(chosenFrom(PARTS, 'part', values.only))
+  const models = values.model && new Set(chosenFrom(MODELS, 'model', values.model))
+  if (values.write && (values.quick || values.only || values.model)) {
+    throw new UsageError('--write keeps whole runs alone: leave out --quick, --only and --model.')
   }
   if (process.platform !== 'linux') throw new UsageError('The benchmark reads sizes and times from /proc: Linux only.')
   endCleanly()
@@ -52,7 +54,7 @@ await runScript(HELP, async () => {
     console.error(`[${((performance.now() - begun) / 1000).toFixed(0).padStart(4)} s] ${line}`)
   }
   const effort = values.quick ? QUICK : FULL
-  const bench = await prepare(effort, parts, progress)
+  const bench = await prepare({ effort, parts, models }, progress)
   const measurements = await measureAll(bench, parts)
   const result: BenchResult = {
     schema: 1,
@@ -72,14 +74,12 @@ await runScript(HELP, async () => {
   return [describeRun(result), ...tables(result).map(plainText)].join('\n\n')
 })
 
-function chosenParts(only: readonly string[] | undefined): ReadonlySet<Part> {
-  const chosen = new Set<Part>()
-  for (const name of only ?? PARTS) {
-    const part = PARTS.find((candidate) => candidate === name)
-    if (!part) throw new UsageError(`There is no part "${name}". There are: ${PARTS.join(', ')}.`)
-    chosen.add(part)
-  }
-  return chosen
+function chosenFrom<T extends string>(all: readonly T[], kind: string, only: readonly string[] = all): T[] {
+  return only.map((name) => {
+    const found = all.find((candidate) => candidate === name)
+    if (!found) throw new UsageError(`There is no ${kind} "${name}". There are: ${all.join(', ')}.`)
+    return found
+  })
 }
 
 async function keep(result: BenchResult, folder: string): Promise<void> {

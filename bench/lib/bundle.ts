@@ -10,6 +10,7 @@ const ENTRIES = {
   timed: ['bench/workers/timed.ts', '--config', 'bench/workers/wrangler.toml'],
   inside: ['bench/workers/inside.ts', '--config', 'bench/workers/wrangler.toml'],
   plain: ['bench/workers/plain.ts', '--config', 'bench/workers/wrangler.toml'],
+  uncapped: ['bench/workers/uncapped.ts', '--config', 'bench/workers/wrangler.toml'],
   pass: ['bench/workers/pass.ts', '--config', 'bench/workers/wrangler.toml'],
   engine: ['bench/workers/engine.ts', '--config', 'bench/workers/wrangler.toml'],
   echo: ['bench/workers/echo.ts', '--config', 'bench/workers/wrangler.toml'],

@@ -27,41 +27,60 @@ export function requestBytes({ method = 'GET', path, headers = {}, body }: Reque
   return Buffer.concat([Buffer.from(`${lines.join('\r\n')}\r\n\r\n`), content])
 }
 
+/** workerd closes a connection on which nothing was asked for five seconds. */
+const KEPT_IDLE_MS = 2_500
+
 /**
  * One kept-alive HTTP connection, written to its socket directly: Node's own client takes more CPU time for a request
  * than a Worker does for an echo, and on two cores a benchmark with it would measure the client.
  */
 export class Connection {
-  readonly #socket: Socket
+  #socket: Socket
+  readonly #url: string
+  #usedAt = performance.now()
   #parts: Buffer[] = []
   #answered: { resolve: (answer: Answer) => void; reject: (error: Error) => void } | undefined
 
-  private constructor(socket: Socket) {
+  private constructor(url: string, socket: Socket) {
+    this.#url = url
     this.#socket = socket
+    this.#listen(socket)
+  }
+
+  #listen(socket: Socket): void {
     socket.on('data', (data: Buffer) => {
       this.#parts.push(data)
       this.#settle()
     })
-    socket.on('error', (error) => this.#fail(error))
-    socket.on('close', () => this.#fail(new Error('the server closed the connection')))
+    // A socket that was replaced because it was idle has nothing to say any more.
+    const fail = (error: Error): void => {
+      if (socket === this.#socket) this.#fail(error)
+    }
+    socket.on('error', fail)
+    socket.on('close', () => fail(new Error('the server closed the connection')))
   }
 
   /** @param url of a server on this machine */
   static async open(url: string): Promise<Connection> {
-    const { hostname, port } = new URL(url)
-    if (hostname !== '127.0.0.1') throw new Error('load goes to this machine alone')
-    const socket = connect({ host: hostname, port: Number(port), noDelay: true })
-    await once(socket, 'connect')
-    return new Connection(socket)
+    return new Connection(url, await connected(url))
   }
 
   /** Sends a request and waits for its answer; one at a time. */
-  exchange(request: Buffer): Promise<Answer> {
+  async exchange(request: Buffer): Promise<Answer> {
     if (this.#answered) throw new Error('an answer is still awaited')
+    // A large model's turn in another runtime may take longer than workerd keeps a connection.
+    if (performance.now() - this.#usedAt > KEPT_IDLE_MS) await this.#reopen()
     return new Promise((resolve, reject) => {
       this.#answered = { resolve, reject }
       this.#socket.write(request)
     })
+  }
+
+  async #reopen(): Promise<void> {
+    const idle = this.#socket
+    this.#socket = await connected(this.#url)
+    this.#listen(this.#socket)
+    idle.destroy()
   }
 
   close(): void {
@@ -77,10 +96,19 @@ export class Connection {
     const answer = parseAnswer(this.#parts)
     if (answer === null) return
     this.#parts = []
+    this.#usedAt = performance.now()
     const waiting = this.#answered
     this.#answered = undefined
     waiting?.resolve(answer)
   }
+}
+
+async function connected(url: string): Promise<Socket> {
+  const { hostname, port } = new URL(url)
+  if (hostname !== '127.0.0.1') throw new Error('load goes to this machine alone')
+  const socket = connect({ host: hostname, port: Number(port), noDelay: true })
+  await once(socket, 'connect')
+  return socket
 }
 
 const HEAD_END = '\r\n\r\n'

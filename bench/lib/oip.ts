@@ -38,7 +38,8 @@ export function jsonRequest(model: string, inputs: readonly Input[]): Buffer {
   })
 }
 
-function tensorsOf(inputs: readonly Input[]): Tensors {
+/** As engines take them. */
+export function tensorsOf(inputs: readonly Input[]): Tensors {
   return new Map(inputs.map(({ name, ...tensor }) => [name, tensor as Tensor]))
 }
 

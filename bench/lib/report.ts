@@ -1,4 +1,5 @@
 import { ENGINES, type EngineName } from '../measures/warm.ts'
+import { heldBytes } from './engine-figures.ts'
 import type { Figure } from './figures.ts'
 import { figures } from './figures.ts'
 import { verdict } from './format.ts'
@@ -19,6 +20,7 @@ export function tables(result: BenchResult): Table[] {
     result.cold && memoryTable(result.cold),
     result.warm && warmTable(result.warm),
     result.warm && insideTable(result.warm),
+    result.largest && largestTable(result.largest),
     result.throughput && throughputTable(result.throughput),
     result.router && routerTable(result.router),
     result.wire && wireTable(result.wire),
@@ -26,12 +28,13 @@ export function tables(result: BenchResult): Table[] {
 }
 
 /** One sentence on what the run was made with. */
-export function describeRun({ bundle, date, effort, machine, seconds }: BenchResult): string {
+export function describeRun({ bundle, date, effort, leftOut = [], machine, seconds }: BenchResult): string {
   const { cores, cpu, instructions, memoryGiB, node, onnxruntime, workerd } = machine
   return (
     `${date}, ${effort} run of ${Math.round(seconds)} s: ${cores} cores of ${cpu} (${instructions.join(', ')}), ${memoryGiB} GiB; ` +
     `Node ${node}, workerd ${workerd}, ONNX Runtime ${onnxruntime}. ` +
-    `The Worker's bundle: ${megabytes(bundle.scripts)} MB of scripts, ${megabytes(bundle.wasm)} MB of WebAssembly.`
+    `The Worker's bundle: ${megabytes(bundle.scripts)} MB of scripts, ${megabytes(bundle.wasm)} MB of WebAssembly.` +
+    leftOut.map((what) => ` LEFT OUT: ${what}.`).join('')
   )
 }
 
@@ -113,7 +116,10 @@ function memoryTable(rows: NonNullable<BenchResult['cold']>): Table {
 
 export const ENGINE_NAMES: Readonly<Record<EngineName, string>> = {
   ...WAY_NAMES,
+  uncapped: "Verge's engine, Worker without a cap",
+  own: "Verge's engine, Node",
   web: 'onnxruntime-web, Node',
+  tfjs: 'TensorFlow.js wasm, Node',
   native: 'onnxruntime-node',
 }
 
@@ -144,6 +150,21 @@ function insideTable(rows: NonNullable<BenchResult['warm']>): Table {
       ENGINE_NAMES[engine],
       insideMs === null ? NONE : milliseconds(insideMs),
       heapBytes === null ? NONE : megabytes(heapBytes),
+    ]),
+  }
+}
+
+function largestTable(rows: NonNullable<BenchResult['largest']>): Table {
+  return {
+    title: 'An isolate that serves one large encoder, in MB; it may have 128',
+    head: ['model', 'weights', 'linear memory', 'JavaScript', 'together', 'resident, more than before'],
+    rows: rows.map((row) => [
+      row.model,
+      megabytes(row.weightsBytes),
+      row.linearBytes.map(megabytes).join(', '),
+      megabytes(row.heapBytes),
+      megabytes(heldBytes(row)),
+      megabytes(row.residentBytes),
     ]),
   }
 }

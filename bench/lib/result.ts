@@ -1,4 +1,5 @@
 import type { ColdRow } from '../measures/cold.ts'
+import type { LargestRow } from '../measures/largest.ts'
 import type { LoadingMemory } from '../measures/loading.ts'
 import type { RouterResult } from '../measures/router.ts'
 import type { ThroughputRow } from '../measures/throughput.ts'
@@ -30,11 +31,14 @@ export interface BenchResult {
   readonly effort: 'full' | 'quick'
   readonly seconds: number
   readonly machine: Machine
+  /** Rows that this machine could not make, and why. */
+  readonly leftOut?: readonly string[]
   readonly bundle: { readonly scripts: number; readonly wasm: number }
   readonly fit?: readonly FitRow[]
   readonly cold?: readonly ColdRow[]
   readonly loading?: LoadingMemory
   readonly warm?: readonly WarmRow[]
+  readonly largest?: readonly LargestRow[]
   readonly throughput?: readonly ThroughputRow[]
   readonly router?: RouterResult
   readonly wire?: WireResult

@@ -8,11 +8,14 @@ export interface Stored {
   readonly name: string
   /** For ways that load the plain file. */
   readonly onnx?: Uint8Array
+  /** For the Worker without a cap. */
+  readonly compiled?: Uint8Array
   readonly packed: PackedModel
 }
 
 /**
- * Fills the local R2 and KV of this run, from nothing: every model as Verge stores it, and its plain file beside.
+ * Fills the local R2 and KV of this run, from nothing: every model as Verge stores it, or compiled where it does not fit an
+ * isolate, and its plain file beside.
  * @param directory bundle of any Worker, whose bindings are used
  */
 export async function fillStorage(directory: string, models: readonly Stored[]): Promise<void> {
@@ -22,8 +25,9 @@ export async function fillStorage(directory: string, models: readonly Stored[]):
     const bucket = await worker.miniflare.getR2Bucket('BUCKET')
     const namespace = await worker.miniflare.getKVNamespace('KV')
     const { writer } = localStores({ BUCKET: bucket as never, KV: namespace as never })
-    for (const { name, onnx, packed } of models) {
-      await publish(writer, packed)
+    for (const { name, onnx, compiled, packed } of models) {
+      if (compiled === undefined) await publish(writer, packed)
+      else await bucket.put(`compiled/${name}`, compiled)
       if (onnx !== undefined) await bucket.put(`plain/${name}`, onnx)
     }
   } finally {

@@ -1,7 +1,6 @@
 import * as z from 'zod'
 import { serverTiming } from '../../src/cli/oip-client.ts'
 import { type Answer, Connection, requestBytes } from './connection.ts'
-import type { Way } from './ways.ts'
 import { OPERATOR_KEY, type WorkerProcess } from './worker-process.ts'
 
 const health = z.object({ heap_bytes: z.number() })
@@ -13,10 +12,13 @@ export async function ask(connection: Connection, request: Buffer): Promise<Answ
   return answer
 }
 
-/** Bytes of WebAssembly memory of the engines that have started, by the Worker's own word. */
-export async function wasmHeapBytes(connection: Connection, way: Way): Promise<number> {
+/**
+ * Bytes of WebAssembly memory of the engines that have started, by the Worker's own word.
+ * @param way of running a model in a Worker, Verge's own ones among them
+ */
+export async function wasmHeapBytes(connection: Connection, way: string): Promise<number> {
   const request =
-    way === 'plain'
+    way === 'plain' || way === 'uncapped'
       ? requestBytes({ path: '/heap' })
       : requestBytes({ path: '/healthz', headers: { authorization: `Bearer ${OPERATOR_KEY}` } })
   return health.parse(JSON.parse((await ask(connection, request)).body.toString())).heap_bytes

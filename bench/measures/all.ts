@@ -2,64 +2,126 @@ import { bundle, type WorkerName } from '../lib/bundle.ts'
 import { FIGURE_MODEL } from '../lib/figures.ts'
 import type { BenchResult, FitRow } from '../lib/result.ts'
 import { fillStorage } from '../lib/storage.ts'
+import { hasTfjs, INSTALL_TFJS } from '../lib/tfjs.ts'
 import { edgeArtifact, waysOf } from '../lib/ways.ts'
-import { identitySubject, madeSubject, ownSubject, picture, type Subject } from '../models/subjects.ts'
+import {
+  identitySubject,
+  madeSubject,
+  type OneRunModelName,
+  ownSubject,
+  picture,
+  type Subject,
+} from '../models/subjects.ts'
 import { measureCold } from './cold.ts'
 import { type Bench, type Effort, FULL, subject } from './context.ts'
+import { measureLargest } from './largest.ts'
 import { measureLoading } from './loading.ts'
 import { measureRouter, ROUTER_INPUT, ROUTER_MODEL } from './router.ts'
 import { measureThroughput } from './throughput.ts'
-import { measureWarm, type WarmRow } from './warm.ts'
+import { type EngineName, measureWarm, type WarmRow } from './warm.ts'
 import { measureWire, WIRE_MODEL } from './wire.ts'
 
 /** Parts of a run, by the names that `--only` takes. */
-export const PARTS = ['cold', 'loading', 'warm', 'throughput', 'router', 'wire'] as const
+export const PARTS = ['cold', 'loading', 'warm', 'largest', 'throughput', 'router', 'wire'] as const
 export type Part = (typeof PARTS)[number]
 
-export type Measurements = Pick<BenchResult, 'fit' | Part>
+export type Measurements = Pick<BenchResult, 'fit' | 'leftOut' | Part>
+
+interface Measured {
+  readonly name: string
+  /** Parts that measure it. */
+  readonly parts: readonly Part[]
+  /** Left out of quick runs. */
+  readonly slow?: true
+  readonly make: () => Promise<Subject>
+}
+
+const made = (name: OneRunModelName, parts: readonly Part[], slow?: true): Measured => ({
+  name,
+  parts,
+  ...(slow && { slow }),
+  make: () => madeSubject(name),
+})
+const SERVED = ['cold', 'loading', 'warm', 'throughput'] as const
+
+const MEASURED: readonly Measured[] = [
+  { name: 'digits', parts: SERVED, make: () => ownSubject('digits') },
+  { name: 'reviews', parts: SERVED, make: () => ownSubject('reviews') },
+  made('encoder-int8', SERVED),
+  made('cnn-fp32', ['cold', 'warm'], true),
+  made('cnn-int8', ['cold', 'warm'], true),
+  // Cold starts of these would say nothing that those of others of their sizes do not.
+  made('vit-fp32', ['warm'], true),
+  made('vit-int8', ['warm'], true),
+  made('encoder-fp32', ['warm'], true),
+  made('bert-base-int8', ['warm'], true),
+  // About as large as an isolate can hold.
+  made('encoder-medium-int8', ['largest'], true),
+  made('distilbert-int8', ['largest'], true),
+  { name: ROUTER_MODEL, parts: ['router'], make: () => identitySubject(ROUTER_MODEL, ROUTER_INPUT) },
+  {
+    name: WIRE_MODEL,
+    parts: ['wire'],
+    make: () => identitySubject(WIRE_MODEL, picture('input', [1, 3, 224, 224])),
+  },
+]
+
+/** What TensorFlow.js is told how to run. */
+const TFJS_MODEL = 'cnn-fp32'
+
+/** What a run measures. */
+export interface Chosen {
+  readonly effort: Effort
+  readonly parts: ReadonlySet<Part>
+  /** Names; all of them if left out. */
+  readonly models?: ReadonlySet<string> | undefined
+}
+
+/** Models that can be chosen. */
+export const MODELS: readonly string[] = MEASURED.map(({ name }) => name)
 
 /** Bundles, packs and stores what the parts need. */
-export async function prepare(effort: Effort, parts: ReadonlySet<Part>, progress: Bench['progress']): Promise<Bench> {
+export async function prepare({ effort, models, parts }: Chosen, progress: Bench['progress']): Promise<Bench> {
   const folders: Partial<Record<WorkerName, string>> = {}
-  for (const name of ['verge', 'timed', 'plain', 'echo'] as const) {
+  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'echo'] as const) {
     progress(`bundling ${name}`)
     folders[name] = await bundle(name)
   }
   const bundles = folders as Record<WorkerName, string>
   const subjects: Subject[] = []
-  for (const make of makers(effort, parts)) {
-    const made = await make()
-    progress(`packed ${made.name}`)
-    subjects.push(made)
+  for (const { name, make } of chosen({ effort, models, parts })) {
+    subjects.push(await make())
+    progress(`packed ${name}`)
   }
   progress('filling local R2 and KV')
-  await fillStorage(bundles.echo, subjects.filter(atTheEdge))
+  await fillStorage(bundles.echo, subjects)
   return { effort, bundles, subjects, progress }
 }
 
-function makers(effort: Effort, parts: ReadonlySet<Part>): (() => Promise<Subject>)[] {
-  const models = ['cold', 'loading', 'warm', 'throughput'] as const
-  return [
-    ...(models.some((part) => parts.has(part))
-      ? [() => ownSubject('digits'), () => ownSubject('reviews'), () => madeSubject('encoder-int8')]
-      : []),
-    ...(effort === FULL && (parts.has('cold') || parts.has('warm'))
-      ? (['cnn-fp32', 'cnn-int8', 'encoder-fp32', 'bert-base-int8'] as const).map((name) => () => madeSubject(name))
-      : []),
-    ...(parts.has('router') ? [() => identitySubject(ROUTER_MODEL, ROUTER_INPUT)] : []),
-    ...(parts.has('wire') ? [() => identitySubject(WIRE_MODEL, picture('input', [1, 3, 224, 224]))] : []),
-  ]
+function chosen({ effort, models, parts }: Chosen): readonly Measured[] {
+  return MEASURED.filter(
+    (model) =>
+      model.parts.some((part) => parts.has(part)) &&
+      (effort === FULL || model.slow === undefined) &&
+      (models === undefined || models.has(model.name)),
+  )
 }
 
 /** Measures the parts, one after the other: nothing else runs meanwhile. */
 export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promise<Measurements> {
   const models = bench.subjects.filter(({ name }) => name !== ROUTER_MODEL && name !== WIRE_MODEL)
-  const fitting = models.filter(atTheEdge)
+  const of = (part: Part): readonly Subject[] =>
+    models.filter(({ name }) => MEASURED.some((model) => model.name === name && model.parts.includes(part)))
+  const withoutTfjs = parts.has('warm') && bench.effort === FULL && !hasTfjs()
+  if (withoutTfjs) bench.progress(WITHOUT_TFJS)
   return {
     ...(models.length > 0 && { fit: models.map(fit) }),
-    ...(parts.has('cold') && { cold: await measureCold(bench, fitting) }),
-    ...(parts.has('loading') && { loading: await measureLoading(bench, subject(bench, FIGURE_MODEL)) }),
-    ...(parts.has('warm') && { warm: await measureAllWarm(bench, models) }),
+    ...(withoutTfjs && { leftOut: [WITHOUT_TFJS] }),
+    ...(parts.has('cold') && { cold: await measureCold(bench, of('cold')) }),
+    ...(of('loading').some(({ name }) => name === FIGURE_MODEL) &&
+      parts.has('loading') && { loading: await measureLoading(bench, subject(bench, FIGURE_MODEL)) }),
+    ...(parts.has('warm') && { warm: await measureAllWarm(bench, of('warm')) }),
+    ...(of('largest').length > 0 && parts.has('largest') && { largest: await measureLargest(bench, of('largest')) }),
     ...(parts.has('throughput') && { throughput: await measureThroughput(bench) }),
     ...(parts.has('router') && { router: await measureRouter(bench) }),
     ...(parts.has('wire') && { wire: await measureWire(bench) }),
@@ -69,14 +131,21 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
 async function measureAllWarm(bench: Bench, models: readonly Subject[]): Promise<WarmRow[]> {
   const rows: WarmRow[] = []
   for (const model of models) {
-    // What does not fit an isolate is measured where it does run: natively, as at an origin, and as in a browser.
-    rows.push(...(await measureWarm(bench, model, [...waysOf(model.packed), 'web', 'native'])))
+    rows.push(...(await measureWarm(bench, model, enginesFor(bench.effort, model))))
   }
   return rows
 }
 
-function atTheEdge({ packed }: Subject): boolean {
-  return waysOf(packed).length > 0
+const WITHOUT_TFJS = `TensorFlow.js, which is not installed (${INSTALL_TFJS})`
+
+function enginesFor(effort: Effort, model: Subject): EngineName[] {
+  // What does not fit an isolate is measured where it does run: in Workers that know no limit, as in a browser, and natively,
+  // as at an origin.
+  const ways = waysOf(model.packed)
+  const workers = ways.length > 0 ? ways : (['uncapped', 'plain'] as const)
+  if (effort !== FULL) return [...workers, 'web', 'native']
+  const tfjs = model.name === TFJS_MODEL && hasTfjs() ? (['tfjs'] as const) : []
+  return [...workers, 'own', 'web', ...tfjs, 'native']
 }
 
 function fit(model: Subject): FitRow {

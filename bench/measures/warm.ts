@@ -1,16 +1,21 @@
 import { performance } from 'node:perf_hooks'
 import { median } from '../../src/cli/statistics.ts'
-import { nativeRunner, type Runner, webRunner } from '../lib/baselines.ts'
+import { nativeOutput, nativeRunner, ownRunner, type Runner, webRunner } from '../lib/baselines.ts'
 import { Connection } from '../lib/connection.ts'
 import { binaryRequest, type Input, plainRequest } from '../lib/oip.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
-import { varsOf, WAYS, type Way } from '../lib/ways.ts'
+import { tfjsRunner } from '../lib/tfjs.ts'
+import { varsOf, WAYS } from '../lib/ways.ts'
 import { ask, timingsOf, wasmHeapBytes } from '../lib/worker-client.ts'
 import { startWorker } from '../lib/worker-process.ts'
-import type { Subject } from '../models/subjects.ts'
+import { compiledOf, type Subject } from '../models/subjects.ts'
 import type { Bench } from './context.ts'
 
-export const ENGINES = [...WAYS, 'web', 'native'] as const
+/**
+ * `uncapped` is Verge's own engine in a Worker that knows no limit on memory, for what does not fit an isolate; `own` is the
+ * same engine in Node.
+ */
+export const ENGINES = [...WAYS, 'uncapped', 'own', 'web', 'tfjs', 'native'] as const
 export type EngineName = (typeof ENGINES)[number]
 
 /** Time of one answer by a model that is loaded, in milliseconds. Workers are asked over HTTP, the rest is called. */
@@ -99,26 +104,49 @@ async function warmUp(runner: Runner, inputs: readonly Input[]): Promise<void> {
   for (let run = 0; run < WARM_UP_RUNS || performance.now() < end; run++) await runner.run(inputs)
 }
 
-function start(bench: Bench, engine: EngineName, { name, onnx }: Subject): Promise<WarmRunner> {
+function start({ bundles }: Bench, engine: EngineName, model: Subject): Promise<WarmRunner> {
+  const { name, onnx } = model
   switch (engine) {
     case 'verge':
     case 'onnxruntime':
-      return workerRunner(bench.bundles.verge, engine, (inputs) => binaryRequest(name, inputs))
+      return workerRunner(bundles.verge, engine, varsOf(engine), (inputs) => binaryRequest(name, inputs))
     case 'plain':
-      return workerRunner(bench.bundles.plain, engine, (inputs) => plainRequest(name, inputs))
+    case 'uncapped':
+      return workerRunner(bundles[engine], engine, {}, (inputs) => plainRequest(name, inputs))
+    case 'own':
+      return ownRunner(compiledOf(model))
     case 'web':
       return webRunner(onnx)
+    case 'tfjs':
+      return comparedTfjs(model)
     case 'native':
       return nativeRunner(onnx)
   }
 }
 
+/** Largest difference from the answer of onnxruntime-node, by the largest number in it. */
+const TFJS_TOLERANCE = 1e-4
+
+/** @throws Error where it does not run the same network as the others */
+async function comparedTfjs({ name, onnx, sizes }: Subject): Promise<WarmRunner> {
+  const runner = await tfjsRunner(onnx)
+  const inputs = sizes[0]?.inputs ?? []
+  const [answer, reference] = [await runner.outputOf(inputs), await nativeOutput(onnx, inputs)]
+  const largest = reference.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  const apart = reference.reduce((most, value, index) => Math.max(most, Math.abs(value - (answer[index] ?? NaN))), 0)
+  if (answer.length !== reference.length || !(apart <= TFJS_TOLERANCE * largest)) {
+    throw new Error(`TensorFlow.js answers ${name} otherwise than onnxruntime-node: ${apart} apart, of ${largest}`)
+  }
+  return runner
+}
+
 async function workerRunner(
   directory: string,
-  way: Way,
+  engine: EngineName,
+  vars: Readonly<Record<string, string>>,
   toRequest: (inputs: readonly Input[]) => Buffer,
 ): Promise<WarmRunner> {
-  const worker = await startWorker(directory, { vars: varsOf(way) })
+  const worker = await startWorker(directory, { vars })
   const connection = await Connection.open(worker.url)
   // What a client does to make a request is not part of the answer's time.
   const requests = new Map<readonly Input[], Buffer>()
@@ -131,7 +159,7 @@ async function workerRunner(
       insideMs += timingsOf(await ask(connection, request)).run ?? 0
     },
     insideMs: () => insideMs,
-    heapBytes: () => wasmHeapBytes(connection, way),
+    heapBytes: () => wasmHeapBytes(connection, engine),
     async stop() {
       connection.close()
       await worker.stop()

@@ -1,6 +1,6 @@
 import { tensor } from '../../src/core/tensors.ts'
-import type { Precision } from './encoder.ts'
 import { Graph } from './graph.ts'
+import type { Precision } from './products.ts'
 import { normals } from './random.ts'
 
 /** MobileNet v1's blocks: output channels and stride of each depthwise separable convolution. */

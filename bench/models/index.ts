@@ -4,7 +4,8 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { sha256 } from '../../src/cli/pack/bytes.ts'
 import { cnnModel } from './cnn.ts'
 import { decoderModel, GPT2 } from './decoder.ts'
-import { BERT_BASE, encoderModel, MINILM } from './encoder.ts'
+import { BERT_BASE, DISTILBERT, encoderModel, MEDIUM, MINILM } from './encoder.ts'
+import { vitModel } from './vit.ts'
 
 interface MadeModel {
   readonly make: () => Uint8Array<ArrayBuffer>
@@ -24,6 +25,22 @@ export const MADE_MODELS = {
   'bert-base-int8': {
     make: () => encoderModel(BERT_BASE, 'int8'),
     sha256: '55a2579787244bfd41044c122944bec3b0ebb066639c2135ef42d0dfacefc5d0',
+  },
+  'encoder-medium-int8': {
+    make: () => encoderModel(MEDIUM, 'int8'),
+    sha256: 'bb36ce5f240709ec9a514f490a78d9c1ab4230cafba3dfe7eb7310a9a2d6304d',
+  },
+  'distilbert-int8': {
+    make: () => encoderModel(DISTILBERT, 'int8'),
+    sha256: '63a590be8e38a9415e6a9fd7e491ac6f89dabc4d4a1927b4acec3f71a9802377',
+  },
+  'vit-fp32': {
+    make: () => vitModel('fp32'),
+    sha256: 'efdf4c73cf1736cf634f55b471a9485a1f2802a8802b935b9587bf3010881ff3',
+  },
+  'vit-int8': {
+    make: () => vitModel('int8'),
+    sha256: 'c97f242a40b93c49454e506683a635c8db4ebf97f9d3f432eca68e5a2093f355',
   },
   'cnn-fp32': {
     make: () => cnnModel('fp32'),

@@ -1,10 +1,12 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { compileFile } from '../../src/cli/pack/compiled.ts'
 import { type Description, descriptionSchema, readDescription } from '../../src/cli/pack/description.ts'
 import { type PackedModel, pack } from '../../src/cli/pack/packer.ts'
 import { identityModel } from '../../synthetic/onnx-models.ts'
 import type { Input } from '../lib/oip.ts'
+import { edgeArtifact, waysOf } from '../lib/ways.ts'
 import { CACHE, type MadeModelName, madeModel } from './index.ts'
 import { normals } from './random.ts'
 
@@ -14,6 +16,8 @@ export interface Subject {
   /** The `.onnx` file's bytes: what baselines load. */
   readonly onnx: Uint8Array
   readonly packed: PackedModel
+  /** What Verge's own engine runs, of a model that the packer has no artifact of for the edge. */
+  readonly compiled?: Uint8Array
   /** Inputs by size, smallest first. */
   readonly sizes: readonly { readonly label: string; readonly inputs: readonly Input[] }[]
 }
@@ -54,12 +58,16 @@ export async function ownSubject(name: 'digits' | 'reviews'): Promise<Subject> {
 }
 
 /** Those that are run once a request. */
-type OneRunModelName = Exclude<MadeModelName, 'decoder-fp32'>
+export type OneRunModelName = Exclude<MadeModelName, 'decoder-fp32'>
 
 const SIZES: Readonly<Record<OneRunModelName, Subject['sizes']>> = {
   'encoder-fp32': texts([16, 128]),
   'encoder-int8': texts([16, 128, 512]),
+  'encoder-medium-int8': texts([16, 128, 512]),
+  'distilbert-int8': texts([16, 128, 512]),
   'bert-base-int8': texts([128]),
+  'vit-fp32': [{ label: '224 x 224', inputs: [picture('pixel_values', [1, 3, 224, 224])] }],
+  'vit-int8': [{ label: '224 x 224', inputs: [picture('pixel_values', [1, 3, 224, 224])] }],
   'cnn-fp32': [{ label: '224 x 224', inputs: [picture('image', [1, 3, 224, 224])] }],
   'cnn-int8': [{ label: '224 x 224', inputs: [picture('image', [1, 3, 224, 224])] }],
 }
@@ -68,7 +76,19 @@ const SIZES: Readonly<Record<OneRunModelName, Subject['sizes']>> = {
 export async function madeSubject(name: OneRunModelName): Promise<Subject> {
   const { bytes } = await madeModel(name)
   const packed = await pack(described(name, name.endsWith('int8') ? 'int8' : 'fp32'), join(CACHE, 'models', name))
-  return { name, onnx: bytes, packed, sizes: SIZES[name] }
+  const made = { name, onnx: bytes, packed, sizes: SIZES[name] }
+  if (waysOf(packed).length > 0) return made
+  const compilation = await compileFile(bytes)
+  if (!compilation.ok) throw new Error(`Verge's own engine does not run ${name}: it ${compilation.note}`)
+  return { ...made, compiled: compilation.model.bytes }
+}
+
+/** The artifact of a model for Verge's own engine. */
+export function compiledOf({ compiled, name, packed }: Subject): Uint8Array {
+  if (compiled !== undefined) return compiled
+  const artifact = edgeArtifact(packed, 'verge')
+  if (artifact?.format !== 'verge') throw new Error(`${name} has no artifact for Verge's own engine`)
+  return Buffer.concat(artifact.chunks.map(({ sha256 }) => packed.chunks.get(sha256) ?? Buffer.alloc(0)))
 }
 
 /** A model that answers what it is asked: all that is measured with it is what surrounds a model. */

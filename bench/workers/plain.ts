@@ -4,11 +4,12 @@
  * which itself cannot be used because Workers may not compile WebAssembly from bytes.
  */
 
-import { ARRAY_TYPES, type Datatype, tensor } from '../../src/core/tensors.ts'
+import type { Tensors } from '../../src/core/tensors.ts'
 import { workerBinary } from '../../src/engine/ort/binary.ts'
 import { Allocations, lastError, readTensor, writeTensor } from '../../src/engine/ort/marshal.ts'
 import { createMemory, instantiate, LOG_FATAL, type OrtModule } from '../../src/engine/ort/module.ts'
 import { type NativeSignature, readSignature } from '../../src/engine/ort/signature.ts'
+import { tensorsIn } from './tensors-in.ts'
 
 interface PlainEnv {
   readonly BUCKET: { get(key: string): Promise<{ arrayBuffer(): Promise<ArrayBuffer> } | null> }
@@ -17,12 +18,6 @@ interface PlainEnv {
 interface Loaded {
   readonly session: number
   readonly names: NativeSignature
-}
-
-interface TensorHeader {
-  readonly name: string
-  readonly datatype: Exclude<Datatype, 'BYTES'>
-  readonly shape: readonly number[]
 }
 
 /** What onnxruntime-web's own module asks for: it may grow to all that 32 bits can address. */
@@ -56,27 +51,20 @@ async function load(module: OrtModule, env: PlainEnv, model: string): Promise<Lo
 function run(
   module: OrtModule,
   { session, names }: Loaded,
-  headers: readonly TensorHeader[],
-  body: ArrayBuffer,
+  tensors: Tensors,
 ): { readonly outputs: Blob; readonly milliseconds: number } {
   const begun = performance.now()
   const allocations = new Allocations(module)
   try {
     const width = module.PTR_SIZE
-    const [inputs, inputNames] = [
-      allocations.malloc(headers.length * width),
-      allocations.malloc(headers.length * width),
-    ]
-    let at = 0
-    headers.forEach(({ name, datatype, shape }, slot) => {
-      const count = shape.reduce((product, dimension) => product * dimension, 1)
-      const data = new ARRAY_TYPES[datatype](body, at, count)
-      at += data.byteLength
+    const [inputs, inputNames] = [allocations.malloc(tensors.size * width), allocations.malloc(tensors.size * width)]
+    let slot = 0
+    for (const [name, tensor] of tensors) {
       const index = names.signature.inputs.findIndex((spec) => spec.name === name)
       module.setValue(inputNames + slot * width, names.inputNames[index] ?? 0, '*')
-      const value = writeTensor(module, allocations, name, tensor(datatype, shape, data as never))
-      module.setValue(inputs + slot * width, value, '*')
-    })
+      module.setValue(inputs + slot * width, writeTensor(module, allocations, name, tensor), '*')
+      slot++
+    }
     const count = names.outputNames.length
     const [outputs, outputNames] = [allocations.malloc(count * width), allocations.malloc(count * width)]
     names.outputNames.forEach((name, slot) => {
@@ -85,7 +73,7 @@ function run(
     })
     const options = module._OrtCreateRunOptions(LOG_FATAL, 0, false, 0)
     allocations.onRelease(() => module._OrtReleaseRunOptions(options))
-    if (module._OrtRun(session, inputNames, inputs, headers.length, outputNames, count, outputs, options) !== 0) {
+    if (module._OrtRun(session, inputNames, inputs, tensors.size, outputNames, count, outputs, options) !== 0) {
       throw new Error(lastError(module))
     }
     const values = names.outputNames.map((_, slot) => module.getValue(outputs + slot * width, '*'))
@@ -109,8 +97,7 @@ export default {
     const loaded = sessions.get(model) ?? (await load(module, env, model))
     sessions.set(model, loaded)
     if (pathname === '/load') return new Response('ok')
-    const headers = JSON.parse(request.headers.get('x-tensors') ?? '[]') as TensorHeader[]
-    const { outputs: answer, milliseconds } = run(module, loaded, headers, await request.arrayBuffer())
+    const { outputs: answer, milliseconds } = run(module, loaded, await tensorsIn(request))
     return new Response(answer, { headers: { 'server-timing': `run;dur=${milliseconds}` } })
   },
 }

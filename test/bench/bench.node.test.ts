@@ -6,7 +6,7 @@ import { Connection, parseAnswer, requestBytes } from '../../bench/lib/connectio
 import { figures } from '../../bench/lib/figures.ts'
 import { plot } from '../../bench/lib/plot.ts'
 import { withLastRun } from '../../bench/lib/readme.ts'
-import { tables } from '../../bench/lib/report.ts'
+import { describeRun, tables } from '../../bench/lib/report.ts'
 import type { BenchResult } from '../../bench/lib/result.ts'
 import { summarise } from '../../bench/lib/stats.ts'
 import { markdown, plainText } from '../../bench/lib/table.ts'
@@ -16,6 +16,7 @@ import type { EngineName, WarmRow } from '../../bench/measures/warm.ts'
 import { cnnModel } from '../../bench/models/cnn.ts'
 import { type EncoderShape, encoderModel } from '../../bench/models/encoder.ts'
 import { normals } from '../../bench/models/random.ts'
+import { vitModel } from '../../bench/models/vit.ts'
 import { sha256 } from '../../src/cli/pack/bytes.ts'
 import { median } from '../../src/cli/statistics.ts'
 
@@ -68,6 +69,22 @@ describe("the benchmark's HTTP client", () => {
     const connection = await Connection.open(url)
     await expect(connection.exchange(requestBytes({ path: '/close' }))).rejects.toThrow(/closed|ECONNRESET/)
     connection.close()
+  })
+
+  it('asks again on a connection that the server has closed because it was idle', async () => {
+    const kept = server.keepAliveTimeout
+    server.keepAliveTimeout = 100
+    const connection = await Connection.open(url)
+    try {
+      for (const body of ['one', 'two']) {
+        const answer = await connection.exchange(requestBytes({ method: 'POST', path: '/', body }))
+        expect(answer.body.toString()).toBe(body)
+        if (body === 'one') await new Promise((resolve) => setTimeout(resolve, 3000))
+      }
+    } finally {
+      connection.close()
+      server.keepAliveTimeout = kept
+    }
   })
 
   it('sends load to this machine alone', async () => {
@@ -146,6 +163,25 @@ describe("the benchmark's models", () => {
     expect(quiet(masked, 0)).not.toEqual(quiet(reference, 0))
   })
 
+  it('are a vision transformer that answers in int8 nearly what it answers in fp32, other things to other pictures', async () => {
+    const models = { fp32: vitModel('fp32'), int8: vitModel('int8') }
+    expect(models.int8.length).toBeLessThan(models.fp32.length / 3.5)
+    const logits = async (model: Uint8Array, name: string, batch: number): Promise<Float32Array> => {
+      const session = await InferenceSession.create(model, { intraOpNumThreads: 1, logSeverityLevel: 4 })
+      const pixels = normals(name, batch * 3 * 224 * 224, 1)
+      const { logits } = await session.run({ pixel_values: new Tensor('float32', pixels, [batch, 3, 224, 224]) })
+      await session.release()
+      expect(logits?.dims).toEqual([batch, 1000])
+      return logits?.data as Float32Array
+    }
+    const reference = await logits(models.fp32, 'one picture', 1)
+    expect(cosine(await logits(models.int8, 'one picture', 1), reference)).toBeGreaterThan(0.995)
+    expect(cosine(await logits(models.fp32, 'another picture', 1), reference)).toBeLessThan(0.999)
+    // The first of two pictures is the one.
+    const both = await logits(models.fp32, 'one picture', 2)
+    expect(cosine(both.slice(0, 1000), reference)).toBeGreaterThan(0.999999)
+  })
+
   it('are a network that answers in int8 nearly what it answers in fp32, other things to other pictures', async () => {
     const models = { fp32: cnnModel('fp32'), int8: cnnModel('int8') }
     expect(models.int8.length).toBeLessThan(models.fp32.length / 3.5)
@@ -198,8 +234,8 @@ describe("the benchmark's report", () => {
     size,
     engine,
     time: { ...time, p50 },
-    insideMs: engine === 'native' ? null : p50,
-    heapBytes: engine === 'native' ? null : 27e6,
+    insideMs: engine === 'native' || engine === 'own' ? null : p50,
+    heapBytes: engine === 'native' || engine === 'own' ? null : 27e6,
   })
   const result: BenchResult = {
     schema: 1,
@@ -238,6 +274,8 @@ describe("the benchmark's report", () => {
       warm('encoder-int8', '128 tokens', 'verge', 21),
       warm('encoder-int8', '128 tokens', 'onnxruntime', 50),
       warm('encoder-int8', '128 tokens', 'plain', 60),
+      warm('large', '128 tokens', 'uncapped', 150),
+      warm('large', '128 tokens', 'own', 120),
       warm('cnn-fp32', '224 x 224', 'verge', 20),
       warm('cnn-int8', '224 x 224', 'verge', 8),
       warm('cnn-int8', '224 x 224', 'plain', 9),
@@ -287,6 +325,9 @@ describe("the benchmark's report", () => {
     expect(text).toMatch(/wasm heap after loading .* missed/)
     expect(text).toMatch(/linear memory.* reached; aim reached/)
     expect(text).toMatch(/encoder-int8\s+128 tokens\s+Verge on ONNX Runtime\s+50\.0\s+27\.0/)
+    expect(text).toMatch(/large\s+128 tokens\s+Verge's engine, Worker without a cap\s+150\s+27\.0/)
+    expect(describeRun(result)).not.toContain('LEFT OUT')
+    expect(describeRun({ ...result, leftOut: ['an engine (how)'] })).toContain('LEFT OUT: an engine (how).')
     const [figure] = all
     expect(figure && markdown(figure)).toContain('| --- |')
   })
