@@ -122,7 +122,6 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
       loadPollMs: limits.loadPollMs,
       loadDeadlineMs: limits.loadDeadlineMs,
       holdLeaseMs: limits.ticketLeaseMs,
-      workingBytes: limits.workingBytes,
       roomWaitMs: limits.roomWaitMs,
     }),
     results: new RunCache({
@@ -140,7 +139,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
       renewMs: limits.backlogIdleMs / 5,
       clock,
     }),
-    roomBytes: limits.workingBytes,
+    roomBytes: ({ format }) => (format === 'verge' ? limits.ownWorkingBytes : limits.workingBytes),
     pinned: config.pinnedModels,
     random: platform.random,
   })

@@ -58,8 +58,8 @@ export interface LocalServingOptions {
   readonly prefillTokens: number
   /** Bounds the work taken on; absent where the engine bounds its own queue. */
   readonly backlog?: Backlog
-  /** Bytes of engine memory for a session and its run, with nothing else loaded; unbounded if left out. */
-  readonly roomBytes?: number
+  /** Bytes of engine memory for a session of an artifact and its run, with nothing else loaded; unbounded if left out. */
+  readonly roomBytes?: (artifact: ArtifactInfo) => number
   /** Models whose sessions are never evicted. */
   readonly pinned: ReadonlySet<string>
   readonly clock: Clock
@@ -121,7 +121,7 @@ export class LocalServing implements Serving {
 
   /** @throws run_too_large where it was measured that a run needs more memory than there is */
   #assertFit(artifact: Artifact, runs: readonly InputShapes[]): void {
-    const { roomBytes } = this.#options
+    const roomBytes = this.#options.roomBytes?.(artifact)
     if (roomBytes === undefined) return
     for (const run of runs) {
       const refusal = refusedRun({ artifact, elements: elementsOf(run), roomBytes })
@@ -208,10 +208,11 @@ export class LocalServing implements Serving {
   }
 
   #session({ manifest }: ResolvedModel, artifact: Artifact): SessionRequest {
-    const { blobs, engine, pinned } = this.#options
+    const { blobs, engine, pinned, roomBytes } = this.#options
     return {
       key: artifact.sha256,
       bytes: sessionFootprint(artifact),
+      ...(roomBytes && { roomBytes: roomBytes(artifact) }),
       pinned: pinned.has(manifest.model),
       load: async ({ signal, onProgress }): Promise<Session> => {
         const source = await blobs.source(artifact, signal)

@@ -6,8 +6,6 @@ import { type Claim, type Entry, type Reservation, Room, type RoomOptions } from
 import { type Flight, SingleFlight } from './single-flight.ts'
 
 export interface SessionCacheOptions extends RoomOptions {
-  /** Of all sessions, and what one run takes beside them; unbounded if left out. */
-  readonly workingBytes?: number
   readonly logger: Logger
   /** A load that takes longer is given up. */
   readonly loadDeadlineMs: number
@@ -22,6 +20,8 @@ export interface SessionRequest {
   readonly bytes: number
   /** What its runs take beside the session. */
   readonly runBytes?: number
+  /** Of all sessions and one of its runs; unbounded if left out. */
+  readonly roomBytes?: number
   /** A pinned session is not evicted, except where the heap has to be rebuilt because of its holes. */
   readonly pinned: boolean
   load(context: { readonly signal: AbortSignal; onProgress(): void }): Promise<Session>
@@ -204,8 +204,8 @@ export class SessionCache {
     const { entry } = hold
     this.#renew(hold)
     entry.lastUsed = ++this.#uses
-    const { workingBytes = Number.POSITIVE_INFINITY } = this.#options
-    const missing = this.#takenBytes() + (request.runBytes ?? 0) - workingBytes
+    const { runBytes = 0, roomBytes = Number.POSITIVE_INFINITY } = request
+    const missing = this.#takenBytes() + runBytes - roomBytes
     if (missing > 0) this.#room.evictIdle(request.key, missing)
     return entry
   }

@@ -26,7 +26,7 @@ const ORDERED: readonly (readonly Name[])[] = [
   ['originLeastTryMs', 'originProbeMs', 'requestDeadlineMs'],
   ['tokenizerBytes', 'parsedFilesBytes'],
   ['artifactBytes', 'nativeArtifactBytes'],
-  ['sessionBudgetBytes', 'workingBytes', 'engineHeapBytes'],
+  ['sessionBudgetBytes', 'workingBytes', 'ownWorkingBytes', 'engineHeapBytes'],
   ['streamStateBytes', 'streamMessageBytes'],
   ['tokensPerRun', 'embeddingTokens'],
 ]

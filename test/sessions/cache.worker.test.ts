@@ -21,11 +21,10 @@ class BareSession implements Session {
   }
 }
 
-function setup(budgetBytes = 100, workingBytes = Number.POSITIVE_INFINITY) {
+function setup(budgetBytes = 100, roomBytes?: number) {
   const clock = new ManualClock()
   const cache = new SessionCache({
     budgetBytes,
-    workingBytes,
     clock,
     logger: silentLogger,
     loadStaleMs: 5000,
@@ -39,6 +38,7 @@ function setup(budgetBytes = 100, workingBytes = Number.POSITIVE_INFINITY) {
   const request = (key: string, bytes: number, pinned = false): SessionRequest => ({
     key,
     bytes,
+    ...(roomBytes !== undefined && { roomBytes }),
     pinned,
     async load() {
       loads.push(key)

@@ -30,8 +30,8 @@ export async function compiledArtifact(
   const { memoryBytes } = memory
   if (memoryBytes > LIMITS.sessionBudgetBytes)
     return tooLarge(`its weights take ${memoryBytes}`, LIMITS.sessionBudgetBytes)
-  if (memoryBytes + leastRunBytes > LIMITS.workingBytes) {
-    return tooLarge(`its weights and its smallest run take ${memoryBytes + leastRunBytes}`, LIMITS.workingBytes)
+  if (memoryBytes + leastRunBytes > LIMITS.ownWorkingBytes) {
+    return tooLarge(`its weights and its smallest run take ${memoryBytes + leastRunBytes}`, LIMITS.ownWorkingBytes)
   }
   if (roundsFreely) {
     notes.push(

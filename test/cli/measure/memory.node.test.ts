@@ -23,7 +23,6 @@ async function isolate() {
   const logger = { ...silentLogger, warn: (event: string) => void events.push(event) }
   const sessions = new SessionCache({
     budgetBytes: LIMITS.sessionBudgetBytes,
-    workingBytes: LIMITS.workingBytes,
     clock: systemClock,
     logger,
     loadStaleMs: 5000,
@@ -35,6 +34,7 @@ async function isolate() {
   const requestOf = (artifact: ArtifactInfo, bytes: Uint8Array): SessionRequest => ({
     key: artifact.sha256,
     bytes: sessionFootprint(artifact),
+    roomBytes: LIMITS.workingBytes,
     pinned: false,
     load: ({ signal }) => engine.load(artifact, sourceOf(bytes), { signal }),
   })
