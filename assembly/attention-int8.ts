@@ -442,7 +442,10 @@ export function attentionInt8(
     v128.store(state, f32x4.mul(v128.load(state), unit)); v128.store(state, f32x4.mul(v128.load(state, 16), unit), 16);
     attendInt8(strip, keys, keyScales, starts, values, valueScales, scores, weights, acc, state, T, D, rows, mask + <usize>s * maskRow, maskRow, maskKey, keep, mask != 0);
     const row = out + <usize>s * outStride;
-    const sum0 = f32x4.div(f32x4.splat(good), v128.load(state, 64)), sum1 = f32x4.div(f32x4.splat(good), v128.load(state, 80));
+    // A row that sees no key at all is 0, as PyTorch has it.
+    let sum0 = v128.load(state, 64), sum1 = v128.load(state, 80);
+    sum0 = v128.andnot(f32x4.div(f32x4.splat(good), sum0), f32x4.eq(sum0, f32x4.splat(0)));
+    sum1 = v128.andnot(f32x4.div(f32x4.splat(good), sum1), f32x4.eq(sum1, f32x4.splat(0)));
     storeRows(acc, D, sum0, min(4, rows), row, outStride);
     if (rows > 4) storeRows(acc + 16, D, sum1, rows - 4, row + (outStride << 2), outStride);
   }

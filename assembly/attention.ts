@@ -185,7 +185,8 @@ export function attendStrip(
     weightStrip(scores, values + (<usize>t << 5), acc, count, T, D, factor);
     most = higher;
   }
-  v128.store(tile, f32x4.div(f32x4.splat(1), sum));
+  // A row that sees no key at all is 0, as PyTorch has it.
+  v128.store(tile, v128.andnot(f32x4.div(f32x4.splat(1), sum), f32x4.eq(sum, f32x4.splat(0))));
   for (let r = 0; r < rows; r++, out += outStride) {
     const inverse = v128.load32_splat(tile + (<usize>r << 2));
     let from = acc + (<usize>r << 5), to = out, d = 0;

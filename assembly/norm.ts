@@ -226,3 +226,22 @@ export function argument(x: usize, out: usize, O: i32, R: i32, I: i32, least: bo
     x += <usize>R * (<usize>I << 2);
   }
 }
+
+/** The same of whole numbers. */
+export function argumentI32(x: usize, out: usize, O: i32, R: i32, I: i32, least: bool): void {
+  for (let o = 0; o < O; o++) {
+    for (let i = 0; i < I; i++) {
+      let best = load<i32>(x + (<usize>i << 2)), at = 0;
+      for (let r = 1; r < R; r++) {
+        const v = load<i32>(x + (<usize>(r * I + i) << 2));
+        if (least ? v < best : v > best) {
+          best = v;
+          at = r;
+        }
+      }
+      store<i32>(out, at);
+      out += 4;
+    }
+    x += <usize>R * (<usize>I << 2);
+  }
+}

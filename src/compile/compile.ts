@@ -11,12 +11,14 @@ import type { Image } from './image.ts'
 import { lower } from './lower/lower.ts'
 import { dropActivationQuantization } from './passes/drop-activation-quantization.ts'
 import { dropExpands } from './passes/drop-expands.ts'
+import { foldPads } from './passes/fold-pads.ts'
 import { fuseActivation } from './passes/fuse-activation.ts'
-import { fuseAttention, type TypeOf } from './passes/fuse-attention.ts'
+import { fuseAttention } from './passes/fuse-attention.ts'
 import { fuseGelu } from './passes/fuse-gelu.ts'
 import { fuseLayerNorm } from './passes/fuse-layer-norm.ts'
 import { fuseQkv } from './passes/fuse-qkv.ts'
 import { fuseSkipNorm } from './passes/fuse-skip-norm.ts'
+import type { TypeOf } from './passes/heads.ts'
 import { liftIntegerProducts } from './passes/lift-integer-products.ts'
 import { liftLookups } from './passes/lift-lookups.ts'
 import { makeLinear } from './passes/make-linear.ts'
@@ -44,6 +46,7 @@ const passesFor = (types: TypeOf): Pass[] => [
   dropActivationQuantization,
   dropDead,
   dropExpands,
+  foldPads,
   dropDead,
   fuseLayerNorm,
   fuseGelu,

@@ -42,6 +42,7 @@ export class Builder {
   readonly steps: PlanStep[] = []
   readonly #values = new Map<string, Value>()
   readonly #written = new Map<Lazy, Lowered>()
+  readonly #computed = new Map<string, readonly [InBuffer, InBuffer]>()
   #node: NodeProto | undefined
 
   /** The node that is being lowered: what a refusal names. */
@@ -87,24 +88,39 @@ export class Builder {
   }
 
   /** Adds a step and the buffer that it writes. */
-  step({ op, in: operands, type, shape, with: attributes }: StepFields): InBuffer {
+  step(fields: StepFields): InBuffer {
+    return this.twofold(fields, 1)[0]
+  }
+
+  /** Adds a step and the buffers that it writes: one, or two of one shape. What was computed before is not computed again. */
+  twofold(
+    { op, in: operands, type, shape, with: attributes }: StepFields,
+    count: 1 | 2 = 2,
+  ): readonly [InBuffer, InBuffer] {
     const dtype = valueType(type)
     if (dtype === undefined) throw this.decline(`it gives tensors of type ${DataType[type] ?? type}`)
-    const buffer = this.buffer(dtype, shape)
+    const dims = shape.map(toDim)
+    const key = JSON.stringify([op, operands, type, dims, attributes, count])
+    const known = this.#computed.get(key)
+    if (known !== undefined) return known
+    const out = Array.from({ length: count }, () => this.buffer(dtype, shape))
     const from = this.#node?.name
     this.steps.push({
       op,
       in: operands,
-      out: [buffer],
+      out,
       ...(attributes && { with: attributes }),
       ...(from !== undefined && from !== '' && { from }),
     })
-    return { kind: 'buffer', buffer, type, shape }
+    const [first, second = first] = out.map((buffer): InBuffer => ({ kind: 'buffer', buffer, type, shape }))
+    if (first === undefined || second === undefined) throw new RangeError('a step writes nothing')
+    this.#computed.set(key, [first, second])
+    return [first, second]
   }
 
-  /** The operator of the step that gives a value; undefined for inputs and constants. */
-  operatorOf(value: Lowered): string | undefined {
-    return value.kind === 'buffer' ? this.steps.find(({ out }) => out.includes(value.buffer))?.op : undefined
+  /** The step that gives a buffer; undefined for inputs. */
+  stepOf(buffer: number): PlanStep | undefined {
+    return this.steps.find(({ out }) => out.includes(buffer))
   }
 
   /** A value as a step reads it: constants get their place in the image. */

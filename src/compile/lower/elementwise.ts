@@ -1,6 +1,7 @@
 import type { Operand } from '../../engine/verge/plan.ts'
 import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
-import { floatOf, intOf, stringOf } from '../../onnx/make.ts'
+import { floatOf, intOf } from '../../onnx/make.ts'
+import { geluKind } from '../passes/fuse-activation.ts'
 import { equal, minus, numberOf, ONE, over, plus, type Size, size, times, ZERO } from '../size.ts'
 import { broadcast } from './broadcast.ts'
 import { elementwise, narrow, repeated } from './lazy.ts'
@@ -71,9 +72,12 @@ export const ELEMENTWISE: Rules = {
     }
     return [binary(context, intOf(context.node, 'fmod', 0) === 0 ? 'mod' : 'fmod')]
   },
-  Gelu: ({ node, at, build }) => {
-    const kind = stringOf(node, 'approximate', 'none') === 'tanh' ? 'gelu-tanh' : 'gelu'
-    return [pointwise(build, at(0), { kind })]
+  Gelu: ({ node, at, build }) => [pointwise(build, at(0), { kind: geluKind(node) })],
+  // What is no number does not equal itself.
+  IsNaN: (context) => {
+    const { lazy, build } = context
+    const same = combined(build, lazy(0), lazy(0), 'equal', DataType.BOOL)
+    return [repeated(build, pointwise(build, narrow(build, same), { kind: 'not' }), same.shape)]
   },
   LeakyRelu: ({ node, at, build }) => [
     pointwise(build, at(0), { kind: 'leaky-relu', alpha: floatOf(node, 'alpha', 0.01) }),
@@ -108,6 +112,10 @@ export const ELEMENTWISE: Rules = {
     }
     if (valueType(condition.type) !== 'u8' || valueType(yes.type) !== valueType(no.type))
       throw build.decline('its inputs are of different types')
+    if (isTrue(build, condition)) {
+      const shape = broadcast(build, condition.shape, yes.shape, no.shape)
+      return [repeated(build, narrow(build, yes), shape)]
+    }
     return [
       elementwise(build, [condition, yes, no], (operands, shape) =>
         build.step({ op: 'where', in: operands.map((value) => build.operand(value)), type: yes.type, shape }),
@@ -217,11 +225,15 @@ function beside(build: RuleContext['build'], left: Value, right: Value): Value |
     [left, right],
     [right, left],
   ] as const) {
-    const flags = sure.kind === 'repeated' || sure.kind === 'constant' ? flagsOf(narrow(build, sure)) : undefined
-    if (flags === undefined || other.kind === 'ramp' || flags.some((flag) => numberOf(flag) !== 1)) continue
-    return repeated(build, narrow(build, other), broadcast(build, left.shape, right.shape))
+    if (isTrue(build, sure)) return repeated(build, narrow(build, other), broadcast(build, left.shape, right.shape))
   }
   return undefined
+}
+
+/** Whether all elements are known to be true. */
+function isTrue(build: RuleContext['build'], value: Value): boolean {
+  if (value.kind !== 'repeated' && value.kind !== 'constant') return false
+  return flagsOf(narrow(build, value))?.every((flag) => numberOf(flag) === 1) ?? false
 }
 
 /** Arithmetic with sizes, as far as it stays a size. */

@@ -1,7 +1,7 @@
 import type { Operand } from '../../engine/verge/plan.ts'
 import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
 import { intOf } from '../../onnx/make.ts'
-import { equal, numberOf, ONE, plus, type Size, size, times, ZERO } from '../size.ts'
+import { equal, numberOf, ONE, plus, product, type Size, size, times, ZERO } from '../size.ts'
 import { quantizeRows } from '../weights.ts'
 import { axisAttribute, axisOf } from './builder.ts'
 import { narrow, repeated } from './lazy.ts'
@@ -86,10 +86,37 @@ function gatheredNd({ node, at, lazy, build }: RuleContext): Value {
   const parts = index.kind === 'places' ? index.parts : columnsOf(build, index)
   if (parts === undefined || intOf(node, 'batch_dims', 0) !== 0)
     throw build.decline('its indices are data, or begin behind axes of their own')
-  const ramp = flattened(parts, value.shape)
+  const ramps = parts.flatMap((part) => (part.kind === 'ramp' ? [part] : []))
+  const last = parts.at(-1)
+  if (last !== undefined && last.kind !== 'ramp' && ramps.length === parts.length - 1)
+    return oneOfEach(build, value, ramps, last)
+  const ramp = ramps.length === parts.length ? flattened(ramps, value.shape) : undefined
   const read = ramp && readThrough(build, value, ramp, parts.length)
   if (read === undefined) throw build.decline('its indices do not count through whole axes')
   return read
+}
+
+/** One row of each item of a batch, as CLIP takes the end of each text. */
+function oneOfEach(build: RuleContext['build'], value: Lowered, ramps: readonly Ramp[], last: Lowered): Value {
+  const axis = ramps.length
+  const counting = flattened(ramps, value.shape)
+  const whole = build.reshaped(value, [product(value.shape.slice(0, axis)), ...value.shape.slice(axis)])
+  const rest = value.shape.slice(axis + 1)
+  const isEach = counting?.shape.length === 1 && numberOf(counting.steps[0] ?? ZERO) === 1
+  if (!isEach || numberOf(counting.start) !== 0 || !equal(whole.shape[0] ?? ZERO, counting.shape[0] ?? ONE))
+    throw build.decline('its indices do not count through whole axes')
+  const [count = ONE] = whole.shape
+  const rows = build.reshaped(last, [count, ONE, ...rest.map(() => ONE)])
+  const shape = [count, ONE, ...rest]
+  const ids = build.plain(repeated(build, rows, shape))
+  const picked = build.step({
+    op: 'gather-elements',
+    in: [build.operand(whole), build.operand(ids)],
+    type: value.type,
+    shape,
+    with: { axis: 1 },
+  })
+  return build.reshaped(picked, [count, ...rest])
 }
 
 /** Indices that are constants, as those of each axis. */

@@ -85,7 +85,12 @@ function combined(build: Builder, left: Lowered, right: Lowered, kind: 'add' | '
 
 function writtenPlaces(build: Builder, { parts, type, shape }: Places): Lowered {
   const axis = shape.length - 1
-  const columns = parts.map((part) => build.reshaped(build.plain(part), [...part.shape, ONE]))
+  const columns = parts.map((part) =>
+    build.reshaped(build.plain(repeated(build, build.plain(part), shape.slice(0, axis))), [
+      ...shape.slice(0, axis),
+      ONE,
+    ]),
+  )
   return build.step({ op: 'concat', in: columns.map((column) => build.operand(column)), type, shape, with: { axis } })
 }
 

@@ -1,6 +1,6 @@
 import type { Attribute, Operand } from '../../engine/verge/plan.ts'
 import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
-import { floatOf, intOf } from '../../onnx/make.ts'
+import { floatOf, intOf, intsOf } from '../../onnx/make.ts'
 import { fusedActivation, isTransposed } from '../passes/fuse-activation.ts'
 import { equal, numberOf, ONE, size } from '../size.ts'
 import {
@@ -23,6 +23,7 @@ import { valueType } from './values.ts'
 export const FUSED_PRODUCTS: Rules = {
   Linear: (context) => [linear(context)],
   Attention: (context) => [attention(context)],
+  Rotary: (context) => [rotary(context)],
 }
 
 export const MATRIX: Rules = {
@@ -192,28 +193,57 @@ function stored(matrix: Matrix, { tensor, scale, zero, axis }: Quantized): Int8C
  */
 function attention({ node, at, lazy, build }: RuleContext): Lowered {
   const [query, key, value] = [at(0), at(1), at(2)]
-  const mask = (node.input[3] ?? '') === '' ? undefined : narrow(build, lazy(3))
-  const heads = intOf(node, 'heads', 0)
-  const fused = node.input[0] === node.input[1] && node.input[1] === node.input[2]
-  const width = numberOf(query.shape.at(-1) ?? ONE)
-  const wide = width === undefined ? undefined : width / (fused ? 3 : 1)
-  if (query.shape.length !== 3 || wide === undefined || wide % heads !== 0)
-    throw build.decline('the width of its heads is not known')
+  const added = (node.input[3] ?? '') === '' ? undefined : narrow(build, lazy(3))
+  // Exports of models for pictures hide nothing, and say so for each query.
+  const mask = added?.kind === 'constant' && build.floatsOf(added).every((value) => value === 0) ? undefined : added
+  const [heads, headSize] = [intOf(node, 'heads', 0), intOf(node, 'size', 0)]
+  const wide = heads * headSize
+  const offsets = intsOf(node, 'offsets') ?? [0, 0, 0]
+  const fits = [query, key, value].every(
+    ({ shape }, place) => shape.length === 3 && (numberOf(shape[2] ?? ONE) ?? 0) >= (offsets[place] ?? 0) + wide,
+  )
+  if (!fits) throw build.decline('the width of its heads is not known')
   if (mask !== undefined && valueType(mask.type) !== 'f32')
     throw build.decline('what is added to its scores is not of floats')
   const [batch, length] = [query.shape[0] ?? ONE, query.shape[1] ?? ONE]
   const keys = key.shape[1] ?? ONE
   if (mask !== undefined) broadcast(build, mask.shape, [batch, size(heads), length, keys])
   return build.step({
-    op: [query, key, value].every((item) => build.operatorOf(item) === 'linear-int8') ? 'attention-int8' : 'attention',
+    op: [query, key, value].every((item) => isOfInt8(build, item)) ? 'attention-int8' : 'attention',
     in: [query, key, value, mask].map((item) => (item === undefined ? null : build.operand(item))),
     type: query.type,
     shape: [batch, length, size(wide)],
-    with: {
-      heads,
-      headSize: wide / heads,
-      scale: floatOf(node, 'scale', 1),
-      offsets: fused ? [0, wide, 2 * wide] : [0, 0, 0],
-    },
+    with: { heads, headSize, scale: floatOf(node, 'scale', 1), offsets },
+  })
+}
+
+/** Whether a product of 8 bits gives a value, turned by positions or not. */
+function isOfInt8(build: Builder, value: Lowered): boolean {
+  const step = value.kind === 'buffer' ? build.stepOf(value.buffer) : undefined
+  const [first] = step?.in ?? []
+  const source = step?.op === 'rotary' && first && 'buffer' in first ? build.stepOf(first.buffer) : step
+  return source?.op === 'linear-int8'
+}
+
+/** The channels of heads, turned by angles [batch, sequence, channels], which may have an axis for the heads. */
+function rotary({ node, at, lazy, build }: RuleContext): Lowered {
+  const value = at(0)
+  const [heads, headSize] = [intOf(node, 'heads', 0), intOf(node, 'size', 0)]
+  const [batch, length] = [value.shape[0] ?? ONE, value.shape[1] ?? ONE]
+  const angles = [1, 2].map((index) => {
+    const angle = narrow(build, lazy(index))
+    const shape =
+      angle.shape.length === 4 && numberOf(angle.shape[1] ?? ONE) === 1 ? angle.shape.toSpliced(1, 1) : angle.shape
+    const isKnown = shape.length === 3 && [headSize, headSize / 2].includes(numberOf(shape[2] ?? ONE) ?? 0)
+    if (!isKnown) throw build.decline('its angles are not of positions')
+    broadcast(build, shape.slice(0, 2), [batch, length])
+    return build.reshaped(angle, shape)
+  })
+  return build.step({
+    op: 'rotary',
+    in: [value, ...angles].map((item) => build.operand(item)),
+    type: value.type,
+    shape: [batch, length, size(heads * headSize)],
+    with: { heads, headSize, offset: intOf(node, 'offset', 0) },
   })
 }

@@ -1,6 +1,6 @@
 import { DataType } from '../../onnx/data.ts'
 import { attributeOf, floatOf, intOf, intsOf } from '../../onnx/make.ts'
-import { equal, ONE } from '../size.ts'
+import { equal, ONE, type Size, size } from '../size.ts'
 import { broadcast } from './broadcast.ts'
 import { axisAttribute, axisOf } from './builder.ts'
 import { narrow, repeated } from './lazy.ts'
@@ -8,12 +8,12 @@ import type { RuleContext, Rules } from './rule.ts'
 import type { Lowered, Value } from './values.ts'
 import { valueType } from './values.ts'
 
-/** The compiler's own node: a sum of two tensors and its layer normalization. */
-export const FUSED_NORM: Rules = { SkipNorm: (context) => [layerNorm(context, 1)] }
+/** The compiler's own node: the layer normalization of a sum of two tensors, and the sum where something else reads it. */
+export const FUSED_NORM: Rules = { SkipNorm: (context) => layerNorm(context, 1) }
 
 /** Operators that look along axes: norms, softmax, sums. */
 export const NORM: Rules = {
-  LayerNormalization: (context) => [layerNorm(context, 0)],
+  LayerNormalization: (context) => layerNorm(context, 0),
   RMSNormalization: ({ node, at, build }) => {
     const value = at(0)
     if (axisAttribute(node, -1, value.shape.length) !== value.shape.length - 1)
@@ -28,6 +28,7 @@ export const NORM: Rules = {
       }),
     ]
   },
+  BatchNormalization: (context) => [batchNorm(context)],
   Softmax: (context) => [softmax(context, 'softmax')],
   LogSoftmax: (context) => [softmax(context, 'log-softmax')],
   ArgMax: (context) => [argument(context, 'max')],
@@ -60,12 +61,13 @@ export const NORM: Rules = {
 }
 
 /** @param skips tensors that are added to the input first */
-function layerNorm({ node, at, lazy, maybe, build }: RuleContext, skips: 0 | 1): Value {
+function layerNorm({ node, at, lazy, maybe, build }: RuleContext, skips: 0 | 1): Value[] {
   const [whole, skipped] = [lazy(0), skips === 1 ? lazy(1) : undefined]
   const shape = skipped === undefined ? whole.shape : broadcast(build, whole.shape, skipped.shape)
   const rank = whole.shape.length
   if (axisAttribute(node, -1, rank) !== rank - 1) throw build.decline('it normalizes more than the last axis')
-  if (node.output.slice(1).some((name) => name !== '')) throw build.decline('it gives means and deviations too')
+  if (skips === 0 && node.output.slice(1).some((name) => name !== ''))
+    throw build.decline('it gives means and deviations too')
   // What is repeated along the axis that is normalized has to be written out.
   const narrowed = [whole, ...(skipped ? [skipped] : [])].map((value) => narrow(build, value))
   const isWide = narrowed.some((value) => equal(value.shape.at(-1) ?? ONE, shape.at(-1) ?? ONE))
@@ -73,14 +75,43 @@ function layerNorm({ node, at, lazy, maybe, build }: RuleContext, skips: 0 | 1):
   const fits = other?.shape.length === rank && other.shape.every((dim, axis) => equal(dim, value.shape[axis] ?? ONE))
   const input = other === undefined || fits ? value : added(build, value, other)
   const [scale, bias] = [maybe(1 + skips), maybe(2 + skips)]
-  const result = build.step({
+  const fields = {
     op: 'layer-norm',
     in: [input, fits ? other : undefined, scale, bias].map((item) => (item === undefined ? null : build.operand(item))),
     type: input.type,
     shape: input.shape,
     with: { epsilon: attributeOf(node, 'epsilon') ? floatOf(node, 'epsilon', 0) : 1e-5 },
-  })
-  return repeated(build, result, shape)
+  }
+  const [result, sum] = fits && node.output.length > 1 ? build.twofold(fields) : [build.step(fields), input]
+  return [result, sum].map((item) => repeated(build, item, shape))
+}
+
+/** One that no convolution precedes: a factor and a summand for each channel. */
+function batchNorm({ node, at, build }: RuleContext): Lowered {
+  const value = at(0)
+  const parts = [1, 2, 3, 4].map((index) => at(index))
+  if (node.output.slice(1).some((name) => name !== '') || intOf(node, 'training_mode', 0) !== 0)
+    throw build.decline('it learns while it runs')
+  const [scale, shift, mean, variance] = parts.map((part) =>
+    part.kind === 'constant' ? build.floatsOf(part) : undefined,
+  )
+  if (scale === undefined || shift === undefined || mean === undefined || variance === undefined)
+    throw build.decline('its statistics are data')
+  const epsilon = floatOf(node, 'epsilon', 1e-5)
+  const factors = scale.map((factor, channel) => factor / Math.sqrt((variance[channel] ?? 0) + epsilon))
+  const summands = shift.map((summand, channel) => summand - (mean[channel] ?? 0) * (factors[channel] ?? 0))
+  const shape = [size(factors.length), ...value.shape.slice(2).map(() => ONE)]
+  return [['mul', factors] as const, ['add', summands] as const].reduce<Lowered>(
+    (result, [kind, numbers]) =>
+      build.step({
+        op: 'binary',
+        in: [build.operand(result), { constant: build.floats(numbers, shape) }],
+        type: value.type,
+        shape: value.shape,
+        with: { kind },
+      }),
+    value,
+  )
 }
 
 function added(build: RuleContext['build'], left: Lowered, right: Lowered): Lowered {
@@ -116,38 +147,44 @@ function swapped(build: RuleContext['build'], value: Lowered, axis: number): Low
 function argument({ node, at, build }: RuleContext, kind: 'max' | 'min'): Lowered {
   const value = at(0)
   const axis = axisAttribute(node, 0, value.shape.length)
-  if (valueType(value.type) !== 'f32' || intOf(node, 'select_last_index', 0) !== 0) {
-    throw build.decline('it looks at no floats, or for the last of equal ones')
+  const type = valueType(value.type)
+  if ((type !== 'f32' && type !== 'i32') || intOf(node, 'select_last_index', 0) !== 0) {
+    throw build.decline('it looks at no numbers, or for the last of equal ones')
   }
   const kept = value.shape.map((dim, place) => (place === axis ? ONE : dim))
   const shape = intOf(node, 'keepdims', 1) === 1 ? kept : kept.filter((_, place) => place !== axis)
   return build.step({ op: 'argument', in: [build.operand(value)], type: DataType.INT64, shape, with: { kind, axis } })
 }
 
-function reduced(kind: string): (context: RuleContext) => Lowered[] {
-  return ({ node, at, maybe, build }) => {
-    const value = at(0)
-    const rank = value.shape.length
+function reduced(kind: string): (context: RuleContext) => Value[] {
+  return ({ node, lazy, maybe, build }) => {
+    const whole = lazy(0)
+    const rank = whole.shape.length
     const given = maybe(1)
     const listed = intsOf(node, 'axes') ?? build.known(given)
     if (given !== undefined && listed === undefined) throw build.decline('its axes are data')
     const none = listed === undefined || listed.length === 0
-    if (none && intOf(node, 'noop_with_empty_axes', 0) !== 0) return [value]
-    const axes = none ? value.shape.map((_, axis) => axis) : (listed ?? []).map((axis) => axisOf(axis, rank))
+    if (none && intOf(node, 'noop_with_empty_axes', 0) !== 0) return [whole]
+    const axes = none ? whole.shape.map((_, axis) => axis) : (listed ?? []).map((axis) => axisOf(axis, rank))
+    // Each different sum of what is repeated along other axes is computed once.
+    const own = narrow(build, whole)
+    const isOther = axes.every((axis) => equal(own.shape[axis] ?? ONE, whole.shape[axis] ?? ONE))
+    const value = isOther ? own : build.plain(whole)
     const type = valueType(value.type)
     if (type === undefined || type === 'u8' || (type === 'i32' && !['sum', 'max', 'min', 'prod'].includes(kind))) {
       throw build.decline('it reduces a type that is not supported')
     }
-    const kept = value.shape.map((dim, axis) => (axes.includes(axis) ? ONE : dim))
-    const shape = intOf(node, 'keepdims', 1) === 1 ? kept : kept.filter((_, axis) => !axes.includes(axis))
-    return [
-      build.step({
-        op: 'reduce',
-        in: [build.operand(value)],
-        type: value.type,
-        shape,
-        with: { kind, axes: [...axes].sort((a, b) => a - b) },
-      }),
-    ]
+    const left = (shape: readonly Size[]): Size[] => {
+      const kept = shape.map((dim, axis) => (axes.includes(axis) ? ONE : dim))
+      return intOf(node, 'keepdims', 1) === 1 ? kept : kept.filter((_, axis) => !axes.includes(axis))
+    }
+    const result = build.step({
+      op: 'reduce',
+      in: [build.operand(value)],
+      type: value.type,
+      shape: left(value.shape),
+      with: { kind, axes: [...axes].sort((a, b) => a - b) },
+    })
+    return [repeated(build, result, left(whole.shape))]
   }
 }

@@ -104,6 +104,7 @@ export const SHAPING: Rules = {
     const shape = broadcast(build, value.shape, target)
     return [value.kind === 'ramp' ? stretched(value, shape) : repeated(build, narrow(build, value), shape)]
   },
+  Tile: (context) => [tiled(context)],
   ConstantOfShape: ({ node, at, build }) => {
     const shape = build.sizes(at(0))
     if (shape === undefined) throw build.decline('its shape is data')
@@ -265,6 +266,24 @@ function splits({ node, at, maybe, build }: RuleContext): Lowered[] {
   })
 }
 
+/** Each axis that is repeated gets an axis before it, along which the value is repeated. */
+function tiled({ lazy, at, build }: RuleContext): Value {
+  const whole = lazy(0)
+  const repeats = build.sizes(at(1))
+  if (repeats?.length !== whole.shape.length) throw build.decline('how often it repeats is data')
+  const shape = whole.shape.map((dim, axis) => times(dim, repeats[axis] ?? ONE))
+  // Along an axis of one element, repeating is broadcasting.
+  if (repeats.every((count, axis) => numberOf(count) === 1 || numberOf(whole.shape[axis] ?? ZERO) === 1))
+    return repeated(build, narrow(build, whole), shape)
+  const value = build.plain(whole)
+  const apart = build.reshaped(
+    value,
+    value.shape.flatMap((dim) => [ONE, dim]),
+  )
+  const wide = value.shape.flatMap((dim, axis) => [repeats[axis] ?? ONE, dim])
+  return build.reshaped(build.plain(repeated(build, apart, wide)), shape)
+}
+
 /** The same elements by another shape: those of lazy values stay without a place where only axes of one element change. */
 function viewed({ lazy, build }: RuleContext, shape: readonly Size[]): Value {
   const value = lazy(0)
@@ -286,13 +305,17 @@ function placesOf(build: RuleContext['build'], node: NodeProto, lazy: RuleContex
   const last = (first?.shape.length ?? 0) - 1
   if (first === undefined || last < 1 || axisAttribute(node, 0, last + 1) !== last) return undefined
   if (!values.some(({ kind }) => kind === 'ramp')) return undefined
-  const parts = values.flatMap((value) => asRamp(build, value) ?? [])
-  if (parts.length < values.length || parts.some(({ shape }) => numberOf(shape[last] ?? ZERO) !== 1)) return undefined
+  if (values.some(({ shape }) => numberOf(shape[last] ?? ZERO) !== 1)) return undefined
+  const shape = first.shape.slice(0, last)
   return {
     kind: 'places',
-    parts: parts.map((part) => ({ ...part, steps: part.steps.slice(0, last), shape: part.shape.slice(0, last) })),
+    parts: values.map((value) => {
+      const ramp = asRamp(build, value)
+      if (ramp === undefined) return build.reshaped(build.plain(value), shape)
+      return { ...ramp, steps: ramp.steps.slice(0, last), shape }
+    }),
     type: first.type,
-    shape: [...first.shape.slice(0, last), size(parts.length)],
+    shape: [...shape, size(values.length)],
   }
 }
 

@@ -66,7 +66,7 @@ export interface Ramp {
 export interface Places {
   readonly kind: 'places'
   /** Of the shape without the last axis. */
-  readonly parts: readonly Ramp[]
+  readonly parts: readonly (Ramp | Lowered)[]
   readonly type: DataType
   readonly shape: readonly Size[]
 }

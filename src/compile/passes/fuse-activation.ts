@@ -36,7 +36,8 @@ const INFINITY = 3.4028234663852886e38
 
 function activationOf(view: GraphView, node: NodeProto): Activation | undefined {
   if (isFused(node, 'Gelu') || isOp(node, 'Gelu')) {
-    return { kind: stringOf(node, 'approximate', 'none') === 'tanh' ? 'gelu-tanh' : 'gelu' }
+    const kind = geluKind(node)
+    return kind === 'quick-gelu' ? undefined : { kind }
   }
   if (isOp(node, 'Relu')) return { kind: 'clip', min: 0, max: INFINITY }
   if (isOp(node, 'Tanh')) return { kind: 'tanh' }
@@ -51,6 +52,16 @@ function activationOf(view: GraphView, node: NodeProto): Activation | undefined 
     return { kind: 'clip', min, max }
   }
   return undefined
+}
+
+/** What a GELU, or the compiler's own node for curves like it, is called in a plan. */
+export function geluKind(node: NodeProto): string {
+  const names = new Map([
+    ['tanh', 'gelu-tanh'],
+    ['quick', 'quick-gelu'],
+    ['silu', 'silu'],
+  ])
+  return names.get(stringOf(node, 'approximate', 'none')) ?? 'gelu'
 }
 
 const NAMES = ['activation', 'min', 'max']

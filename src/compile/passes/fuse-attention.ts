@@ -1,13 +1,10 @@
 import { DataType, makeTensor } from '../../onnx/data.ts'
 import type { GraphView } from '../../onnx/graph.ts'
-import type { ValueType } from '../../onnx/infer/types.ts'
-import { intOf, intsOf, makeNode } from '../../onnx/make.ts'
+import { floatOf, intOf, intsOf, makeNode } from '../../onnx/make.ts'
 import type { Pass } from '../../onnx/pass.ts'
 import type { NodeProto } from '../../onnx/schema/onnx_pb.js'
 import { bothWays, DOMAIN, isOp, type Matched, scalarOf, Taken } from '../pattern.ts'
-
-/** What is known of a value of the model's own graph, by its name. */
-export type TypeOf = (value: string) => ValueType
+import { type Heads, headsOf, scaledInput, type TypeOf } from './heads.ts'
 
 /**
  * Attention as PyTorch's exports of encoders spell it, from the heads' split to their join, as `verge.Attention`: inputs
@@ -21,34 +18,49 @@ export const fuseAttention = (types: TypeOf): Pass => ({
   name: 'fuse-attention',
   *propose(view, { namer }) {
     const taken = new Taken()
-    for (const softmax of view.graph.node) {
-      const match = isOp(softmax, 'Softmax') ? matched(view, types, softmax) : undefined
+    for (const node of view.graph.node) {
+      const match = isOp(node, 'Softmax')
+        ? matched(view, types, node)
+        : isOp(node, 'Attention')
+          ? attentionOperator(view, types, node)
+          : undefined
       if (match === undefined || !taken.take(match.join)) continue
-      const fresh = (base: string): string => namer.fresh(`${softmax.name}_${base}`)
-      const [joined, split, zero] = [fresh('joined'), fresh('split'), fresh('zero')]
-      const hiding = match.masks.map((mask) => added(mask, zero, fresh('mask')))
+      const fresh = (base: string): string => namer.fresh(`${node.name}_${base}`)
+      const [joined, split, zero, low] = [fresh('joined'), fresh('split'), fresh('zero'), fresh('low')]
+      const hiding = [
+        ...match.masks.map(({ input: [hidden = '', lowest = ''] }) => where([hidden, lowest, zero], fresh('mask'))),
+        ...match.shown.map((shown) => where([shown, zero, low], fresh('mask'))),
+      ]
       const terms = [...match.added, ...hiding.flatMap(({ output }) => output)]
       const sums = summed(terms, fresh)
       const [mask = terms[0] ?? ''] = sums.at(-1)?.output ?? []
+      const turned = match.heads.map((heads, place) => rotated(heads, fresh(`turned_${place}`)))
       yield {
-        what: `fuse the attention around ${softmax.name}`,
+        what: `fuse the attention around ${node.name}`,
         remove: [match.join],
         add: [
           ...hiding,
           ...sums,
+          ...turned.flatMap((item) => item ?? []),
           makeNode({
             op: 'Attention',
             domain: DOMAIN,
-            inputs: [...match.heads, mask],
+            inputs: [...match.heads.map(({ source }, place) => turned[place]?.output[0] ?? source), mask],
             outputs: [joined],
             name: fresh('attention'),
-            attributes: { heads: { int: match.count }, scale: { float: match.scale } },
+            attributes: {
+              heads: { int: match.count },
+              size: { int: match.size },
+              scale: { float: match.scale },
+              offsets: { ints: match.heads.map(({ offset }, place) => (turned[place] ? 0 : offset)) },
+            },
           }),
           makeNode({ op: 'Reshape', inputs: [joined, split], outputs: [...match.join.output], name: match.join.name }),
         ],
         initializers: [
           makeTensor(split, DataType.INT64, [4], BigInt64Array.of(0n, 0n, BigInt(match.count), -1n)),
           ...(hiding.length > 0 ? [makeTensor(zero, DataType.FLOAT, [], Float32Array.of(0))] : []),
+          ...(match.shown.length > 0 ? [makeTensor(low, DataType.FLOAT, [], Float32Array.of(LOWEST))] : []),
         ],
       }
     }
@@ -56,21 +68,39 @@ export const fuseAttention = (types: TypeOf): Pass => ({
 })
 
 interface Match {
-  /** Queries, keys and values before they are split into heads. */
-  readonly heads: readonly string[]
+  /** Queries, keys and values. */
+  readonly heads: readonly Heads[]
   readonly count: number
+  readonly size: number
   readonly scale: number
   /** Values that are added to the scores. */
   readonly added: readonly string[]
   /** `Where` nodes that hide scores. */
   readonly masks: readonly NodeProto[]
+  /** Truth values that hide scores where they are false. */
+  readonly shown: readonly string[]
   /** The transposition that puts the heads side by side again. */
   readonly join: NodeProto
 }
 
-/** What is added to scores where a `Where` hides some of them: its low number there, zero elsewhere. */
-function added({ input: [condition = '', low = ''] }: NodeProto, zero: string, name: string): NodeProto {
-  return makeNode({ op: 'Where', inputs: [condition, low, zero], outputs: [name], name })
+const LOWEST = -3.4028234663852886e38
+
+/** What is added to scores: a low number where they are hidden, zero elsewhere. */
+function where(inputs: readonly string[], name: string): NodeProto {
+  return makeNode({ op: 'Where', inputs, outputs: [name], name })
+}
+
+/** The channels of heads, turned by their positions. */
+function rotated({ source, offset, count, size, rotation }: Heads, name: string): NodeProto | undefined {
+  if (rotation === undefined) return undefined
+  return makeNode({
+    op: 'Rotary',
+    domain: DOMAIN,
+    inputs: [source, rotation.cos, rotation.sin],
+    outputs: [name],
+    name,
+    attributes: { heads: { int: count }, size: { int: size }, offset: { int: offset } },
+  })
 }
 
 function summed(values: readonly string[], fresh: (base: string) => string): NodeProto[] {
@@ -85,24 +115,63 @@ function summed(values: readonly string[], fresh: (base: string) => string): Nod
 
 function matched(view: GraphView, types: TypeOf, softmax: NodeProto): Match | undefined {
   const axis = intOf(softmax, 'axis', -1)
-  const weighted = reader(view, softmax.output[0], 'MatMul')
-  if ((axis !== -1 && axis !== 3) || weighted === undefined || weighted.input[0] !== softmax.output[0]) return undefined
+  const weights = withoutGuard(view, softmax)
+  const weighted = reader(view, weights, 'MatMul')
+  if ((axis !== -1 && axis !== 3) || weighted === undefined || weighted.input[0] !== weights) return undefined
   const join = reader(view, weighted.output[0], 'Transpose')
   const scores = scoresOf(view, types, softmax.input[0])
   const value = headsOf(view, types, weighted.input[1], [0, 2, 1, 3])
   if (scores === undefined || value === undefined || join === undefined) return undefined
   if (!isPermutation(join, [0, 2, 1, 3])) return undefined
   const { query, key } = scores
-  const alike = [query, key].every(({ count, size }) => count === value.count && size === value.size)
-  if (!alike) return undefined
+  const heads = [query, key, value]
+  const scale = scores.scale * query.scale * key.scale
+  return alike(heads) && value.scale === 1 && value.rotation === undefined
+    ? { heads, count: value.count, size: value.size, scale, added: scores.added, masks: scores.masks, shown: [], join }
+    : undefined
+}
+
+function alike(heads: readonly Heads[]): boolean {
+  const [first] = heads
+  return heads.every(({ count, size }) => count === first?.count && size === first.size)
+}
+
+/** The operator of operator set 23, as PyTorch's newer exporter writes it: of heads that were split before. */
+function attentionOperator(view: GraphView, types: TypeOf, node: NodeProto): Match | undefined {
+  const [, , , mask = '', ...past] = node.input
+  const join = reader(view, node.output[0], 'Transpose')
+  const heads = node.input.slice(0, 3).flatMap((value) => headsOf(view, types, value, [0, 2, 1, 3]) ?? [])
+  const [query, key, value] = heads
+  if (query === undefined || key === undefined || value === undefined || join === undefined) return undefined
+  if (past.some((name) => name !== '') || node.output.slice(1).some((name) => name !== '')) return undefined
+  if (intOf(node, 'is_causal', 0) !== 0 || floatOf(node, 'softcap', 0) !== 0) return undefined
+  if (!isPermutation(join, [0, 2, 1, 3]) || !alike(heads) || value.scale !== 1 || value.rotation) return undefined
+  const isTruth = types(mask).elementType === DataType.BOOL
   return {
-    heads: [query.source, key.source, value.source],
+    heads,
     count: value.count,
-    scale: scores.scale * query.scale * key.scale,
-    added: scores.added,
-    masks: scores.masks,
+    size: value.size,
+    scale: floatOf(node, 'scale', 1 / Math.sqrt(value.size)) * query.scale * key.scale,
+    added: mask === '' || isTruth ? [] : [mask],
+    masks: [],
+    shown: mask !== '' && isTruth ? [mask] : [],
     join,
   }
+}
+
+/**
+ * What gives the weights: the softmax, or what puts zeros in the place of numbers that are none, as PyTorch guards rows
+ * whose scores are all hidden. The engine gives such rows zeros, too.
+ */
+function withoutGuard(view: GraphView, softmax: NodeProto): string | undefined {
+  const [weights = ''] = softmax.output
+  const readers = view.uses(weights).flatMap(({ node }) => (isOp(node, 'Shape') ? [] : [node]))
+  const test = readers.find((node) => isOp(node, 'IsNaN'))
+  const where = readers.find((node) => isOp(node, 'Where'))
+  if (test === undefined || where === undefined || readers.length !== 2) return weights
+  const [condition, zero, otherwise] = where.input
+  const isGuard = condition === test.output[0] && scalarOf(view, zero) === 0 && otherwise === weights
+  return isGuard && view.uses(test.output[0] ?? '').length === 1 ? where.output[0] : weights
 }
 
 /** The only node of a kind that reads a value, whatever else asks for its shape. */
@@ -177,63 +246,4 @@ function leadsToProduct(view: GraphView, start: string | undefined): boolean {
     value = node.input[isOp(node, 'Where') ? 2 : 0] ?? ''
   }
   return false
-}
-
-/** A product with one number, or a quotient by it. */
-function scaledInput(view: GraphView, node: NodeProto): { readonly input: string; readonly by: number } | undefined {
-  if (isOp(node, 'Div')) {
-    const by = scalarOf(view, node.input[1])
-    return by === undefined || by === 0 ? undefined : { input: node.input[0] ?? '', by: 1 / by }
-  }
-  for (const [input, factor] of bothWays(node)) {
-    const by = scalarOf(view, factor)
-    if (by !== undefined) return { input, by }
-  }
-  return undefined
-}
-
-interface Heads {
-  readonly source: string
-  readonly count: number
-  readonly size: number
-  readonly scale: number
-}
-
-/** Steps between a layer's product and the attention's: a view, one or two transpositions, a scale. */
-const MOST_STEPS = 5
-
-/** A value [batch, sequence, heads * size] that is reshaped to heads and transposed as wanted, scaled on the way. */
-function headsOf(
-  view: GraphView,
-  types: TypeOf,
-  start: string | undefined,
-  wanted: readonly number[],
-): Heads | undefined {
-  let perm: readonly number[] = [0, 1, 2, 3]
-  let scale = 1
-  let value = start ?? ''
-  for (let steps = 0; steps < MOST_STEPS; steps++) {
-    const node = view.producer(value)
-    if (isOp(node, 'Transpose')) {
-      const own = intsOf(node, 'perm')
-      if (own?.length !== 4) return undefined
-      perm = perm.map((axis) => own[axis] ?? -1)
-      value = node.input[0] ?? ''
-    } else if (isOp(node, 'Div', 'Mul')) {
-      const scaled = scaledInput(view, node)
-      if (scaled === undefined) return undefined
-      scale *= scaled.by
-      value = scaled.input
-    } else if (isOp(node, 'Reshape')) {
-      const source = node.input[0] ?? ''
-      const shape = types(value).shape
-      const flat = types(source).shape
-      const [count, size] = shape?.slice(2) ?? []
-      if (perm.some((axis, place) => axis !== wanted[place]) || shape?.length !== 4 || flat?.length !== 3)
-        return undefined
-      if (typeof count !== 'number' || typeof size !== 'number' || flat[2] !== count * size) return undefined
-      return { source, count, size, scale }
-    } else return undefined
-  }
-  return undefined
 }

@@ -5,11 +5,11 @@ import type { NodeProto } from '../../onnx/schema/onnx_pb.js'
 import { bothWays, DOMAIN, isOp, near, scalarOf, soleProducer, Taken } from '../pattern.ts'
 
 /**
- * The spellings of GELU that PyTorch exports, as one node.
+ * The spellings of GELU that PyTorch exports, as one node, and of SiLU, which is the same shape of curve.
  *
  * Exact: x * 0.5 * (1 + erf(x / sqrt 2)), whatever the order of the products. By tanh:
  * 0.5 * x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 * x^3))). Hendrycks and Gimpel, "Gaussian Error Linear Units",
- * https://arxiv.org/abs/1606.08415.
+ * https://arxiv.org/abs/1606.08415. CLIP's: x * sigmoid(1.702 * x); SiLU: x * sigmoid(x).
  */
 export const fuseGelu: Pass = {
   name: 'fuse-gelu',
@@ -17,7 +17,7 @@ export const fuseGelu: Pass = {
   *propose(view) {
     const taken = new Taken()
     for (const node of view.graph.node) {
-      const match = exact(view, node) ?? tanh(view, node)
+      const match = exact(view, node) ?? tanh(view, node) ?? quick(view, node)
       if (match === undefined || !taken.take(...match.nodes)) continue
       const [last] = match.nodes
       yield {
@@ -42,7 +42,7 @@ interface Match {
   readonly input: string
   /** Last one first. */
   readonly nodes: readonly NodeProto[]
-  readonly approximate: 'none' | 'tanh'
+  readonly approximate: 'none' | 'tanh' | 'quick' | 'silu'
 }
 
 /** A product of factors, flattened: what is multiplied, and the products in between that nobody else reads. */
@@ -110,6 +110,20 @@ function matched(
       const nodes = inner(applied.input[0], input)
       if (nodes) return { input, nodes: [...product.nodes, add, applied, ...nodes], approximate }
     }
+  }
+  return undefined
+}
+
+/** x * sigmoid(x), or of 1.702 * x. */
+function quick(view: GraphView, node: NodeProto): Match | undefined {
+  if (!isOp(node, 'Mul')) return undefined
+  for (const [input, factor] of bothWays(node)) {
+    const sigmoid = soleProducer(view, factor)
+    if (!isOp(sigmoid, 'Sigmoid')) continue
+    if (sigmoid.input[0] === input) return { input, nodes: [node, sigmoid], approximate: 'silu' }
+    const scaled = soleProducer(view, sigmoid.input[0])
+    if (scaled !== undefined && isScaled(view, scaled, input, 1.702))
+      return { input, nodes: [node, sigmoid, scaled], approximate: 'quick' }
   }
   return undefined
 }

@@ -1,12 +1,14 @@
 import { DataType, dimsOf } from '../../onnx/data.ts'
+import type { GraphView } from '../../onnx/graph.ts'
 import { intOf, makeNode } from '../../onnx/make.ts'
 import type { Pass } from '../../onnx/pass.ts'
-import { DOMAIN, isOp, soleProducer, Taken } from '../pattern.ts'
-import type { TypeOf } from './fuse-attention.ts'
+import { DOMAIN, isOp, Taken } from '../pattern.ts'
+import type { TypeOf } from './heads.ts'
 
 /**
- * A sum of two activations and the layer normalization that alone reads it, as `verge.SkipNorm`. Whether they are of one
- * shape is seen when the graph is lowered.
+ * A sum of two activations and its layer normalization, as `verge.SkipNorm`, whose second result is the sum where
+ * something else reads it: what comes before a layer's norm is added to what comes after. Whether the two are of one shape
+ * is seen when the graph is lowered.
  */
 export const fuseSkipNorm = (types: TypeOf): Pass => ({
   name: 'fuse-skip-norm',
@@ -15,7 +17,7 @@ export const fuseSkipNorm = (types: TypeOf): Pass => ({
     for (const norm of view.graph.node) {
       if (!isOp(norm, 'LayerNormalization') || norm.output.slice(1).some((value) => value !== '')) continue
       const [value = '', scale = '', bias = ''] = norm.input
-      const add = soleProducer(view, value)
+      const add = view.producer(value)
       if (!isOp(add, 'Add') || ![scale, bias].every((name) => name === '' || view.constant(name))) continue
       const [left = '', right = ''] = add.input
       const [a, b] = [left, right].map((name) => types(name))
@@ -31,7 +33,7 @@ export const fuseSkipNorm = (types: TypeOf): Pass => ({
             op: 'SkipNorm',
             domain: DOMAIN,
             inputs: [left, right, scale, bias],
-            outputs: [norm.output[0] ?? ''],
+            outputs: [norm.output[0] ?? '', ...(isReadBeside(view, value) ? [value] : [])],
             name: norm.name,
           }),
         ].map((node) => ({ ...node, attribute: norm.attribute })),
@@ -39,3 +41,8 @@ export const fuseSkipNorm = (types: TypeOf): Pass => ({
     }
   },
 })
+
+/** Whether something reads a value beside one node. */
+function isReadBeside(view: GraphView, value: string): boolean {
+  return view.isOutput(value) || view.uses(value).length > 1
+}

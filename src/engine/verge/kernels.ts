@@ -76,6 +76,10 @@ export interface Kernels {
   reduceF32(kind: N, x: N, out: N, outer: N, axis: N, inner: N): void
   reduceI32(kind: N, x: N, out: N, outer: N, axis: N, inner: N): void
   argument(x: N, out: N, outer: N, axis: N, inner: N, least: N): void
+  argumentI32(x: N, out: N, outer: N, axis: N, inner: N, least: N): void
+  rotateRows(
+    ...args: [x: N, cos: N, sin: N, out: N, rows: N, heads: N, channels: N, xStride: N, angleStride: N, second: N]
+  ): void
   unaryF32(kind: N, x: N, out: N, count: N, a: N, b: N): void
   unaryI32(kind: N, x: N, out: N, count: N, a: N, b: N): void
   notU8(x: N, out: N, count: N): void

@@ -48,6 +48,13 @@ const slice: Rule = (context) => {
     const end = Array.isArray(ends) ? ends[index] : undefined
     const step = steps === undefined ? 1 : Array.isArray(steps) ? steps[index] : undefined
     if (start === 0 && step === 1 && end !== undefined && end >= 2 ** 31 - 1) continue
+    const named = ends === 'unknown' ? at(context, 2).values?.[index] : undefined
+    // A table of positions that is cut to the length of a text, which is no longer than the table.
+    if (start === 0 && step === 1 && typeof dim === 'number' && typeof named === 'string') {
+      result[axis] = named
+      picked = undefined
+      continue
+    }
     if (typeof dim !== 'number' || start === undefined || end === undefined || !step) {
       result[axis] = null
       picked = undefined

@@ -6,11 +6,13 @@ import { NORMS } from './norm.ts'
 import type { Operator } from './operator.ts'
 import { PICTURES } from './picture.ts'
 import { PRODUCTS } from './product.ts'
+import { ROTARY } from './rotary.ts'
 
 /** Every operator of a plan, in the order of the documents' table. */
 export const OPERATORS: readonly Operator[] = [
   ...PRODUCTS,
   ...ATTENTIONS,
+  ROTARY,
   ...CONVOLUTIONS,
   ...PICTURES,
   ...NORMS,

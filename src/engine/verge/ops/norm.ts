@@ -124,7 +124,7 @@ const reduce: Operator = {
 const argument: Operator = {
   name: 'argument',
   what: 'place of the greatest element (`kind`: max) or of the smallest (min) of `axis`, the first of equal ones',
-  inputs: [{ name: 'x', types: FLOATS }],
+  inputs: [{ name: 'x', types: ['f32', 'i32'] }],
   outputs: [{ types: INTEGERS }],
   attributes: { kind: { type: 'choice', of: ['max', 'min'] }, axis: { type: 'number' } },
   bind(step: Binding): Bound {
@@ -134,7 +134,10 @@ const argument: Operator = {
     const least = step.choice('kind') === 'min' ? 1 : 0
     return {
       cost: x.count * PER_ELEMENT,
-      run: (kernels, frame) => kernels.argument(x.at(frame), out.at(frame), outer, axis, inner, least),
+      run(kernels, frame) {
+        const kernel = x.dtype === 'f32' ? 'argument' : 'argumentI32'
+        kernels[kernel](x.at(frame), out.at(frame), outer, axis, inner, least)
+      },
     }
   },
 }
