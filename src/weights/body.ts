@@ -115,8 +115,7 @@ export function bodyOf(source: ByteReader, options: ChunkStreamOptions): Readabl
           skip = Math.max(0, skip - piece.length)
           if (wanted.length === 0) continue
           left -= wanted.length
-          // not `slice`: a piece may be a Node Buffer, whose `slice` shares a pool that a stream must not transfer
-          controller.enqueue(new Uint8Array(wanted))
+          handOut(controller, wanted)
           return
         }
       } catch (cause) {
@@ -130,6 +129,22 @@ export function bodyOf(source: ByteReader, options: ChunkStreamOptions): Readabl
       source.cancel(reason)
     },
   })
+}
+
+/**
+ * Copies a piece into the buffer that the reader brought, where it is large enough: a buffer of its own for each piece would
+ * be as much garbage as a model has weights, in an isolate that has hardly more memory than that.
+ */
+function handOut(controller: ReadableByteStreamController, piece: Uint8Array): void {
+  const asked = controller.byobRequest
+  const { view } = asked ?? {}
+  if (view && asked && view.byteLength >= piece.length) {
+    new Uint8Array(view.buffer, view.byteOffset, piece.length).set(piece)
+    asked.respond(piece.length)
+    return
+  }
+  // not `slice`: a piece may be a Node Buffer, whose `slice` shares a pool that a stream must not transfer
+  controller.enqueue(new Uint8Array(piece))
 }
 
 /** A store that failed without saying more. */
