@@ -1,5 +1,6 @@
 // Element by element: unary functions, binary operators with broadcast, where, cast.
 
+import { gelu } from "./gelu";
 import { erf4, exp4, sigmoid4, tanh4 } from "./math";
 
 export const enum Unary {
@@ -29,7 +30,6 @@ function softplus4(x: v128): v128 {
 function apply(kind: i32, x: v128, a: v128, b: v128): v128 {
   const zero = f32x4.splat(0), one = f32x4.splat(1);
   if (kind == Unary.relu) return f32x4.pmax(x, zero);
-  if (kind == Unary.gelu) return f32x4.mul(f32x4.mul(x, f32x4.splat(0.5)), f32x4.add(one, erf4(f32x4.mul(x, f32x4.splat(0.70710678)))));
   if (kind == Unary.geluTanh) {
     const inner = f32x4.mul(f32x4.splat(0.79788456), f32x4.add(x, f32x4.mul(f32x4.splat(0.044715), f32x4.mul(x, f32x4.mul(x, x)))));
     return f32x4.mul(f32x4.mul(x, f32x4.splat(0.5)), f32x4.add(one, tanh4(inner)));
@@ -71,7 +71,6 @@ function each(kind: i32, x: usize, out: usize, n: i32, a: f32, b: f32): void {
 }
 
 // Functions of their own, so that each is compiled when it is used.
-export function gelu(x: usize, out: usize, n: i32): void { each(Unary.gelu, x, out, n, 0, 0); }
 export function geluTanh(x: usize, out: usize, n: i32): void { each(Unary.geluTanh, x, out, n, 0, 0); }
 export function tanh(x: usize, out: usize, n: i32): void { each(Unary.tanh, x, out, n, 0, 0); }
 export function silu(x: usize, out: usize, n: i32): void { each(Unary.silu, x, out, n, 0, 0); }

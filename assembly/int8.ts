@@ -2,6 +2,7 @@
 // Integer sums are exact, so both builds give the same bits. Weights lie as [N/8][K/4][8][4], activations as [M/4][K/4][4][4]:
 // a step loads 8 columns by 4 k and 4 rows by 4 k, and does 8 dots on 8 accumulators, which is what 16 registers hold.
 
+import { geluRows } from "./gelu";
 import { MAGIC, max4, min4 } from "./math";
 
 // @ts-ignore: decorator
@@ -299,10 +300,11 @@ export function eight(from: usize, n: i32, N: i32, to: usize): void {
  * M quantized rows times weights of N columns.
  * @param bias 0 where there is none
  * @param tile 256 bytes for edges
+ * @param gelu applied to each panel while it is in the first-level cache; with rows that lie apart alone
  */
 export function productInt8(
   a: usize, rows: usize, b: usize, scales: usize, sums: usize, bias: usize, out: usize,
-  M: i32, N: i32, K: i32, rowStride: usize, columnStride: usize, tile: usize, lo: f32, hi: f32,
+  M: i32, N: i32, K: i32, rowStride: usize, columnStride: usize, tile: usize, lo: f32, hi: f32, gelu: bool,
 ): void {
   const k4 = (K + 3) >> 2;
   for (let n = 0; n < N; n += 8) {
@@ -315,7 +317,9 @@ export function productInt8(
     if (n + 8 > N || bias == 0) {
       eight(bias, n, N, tile + 192); g = tile + 192;
     }
-    panelInt8(a, rows, b, s, t, g, out + <usize>n * columnStride, M, N - n, k4, rowStride, columnStride, tile, lo, hi);
+    const to = out + <usize>n * columnStride;
+    panelInt8(a, rows, b, s, t, g, to, M, N - n, k4, rowStride, columnStride, tile, lo, hi);
+    if (gelu) geluRows(to, M, N - n, rowStride);
     b += <usize>k4 << 5;
   }
 }

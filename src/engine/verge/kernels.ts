@@ -44,6 +44,7 @@ export interface Kernels {
       tile: N,
       least: N,
       most: N,
+      gelu: N,
     ]
   ): void
   packRows(x: N, rows: N, depth: N, stride: N, packed: N, factor: N): void

@@ -235,6 +235,7 @@ const convInt8: Operator = {
               scratch + tile,
               least,
               most,
+              0,
             )
           },
           (picture) => finish(kernels, conv, outputAt(conv, out, frame, picture, 0), residualAt(conv, frame, picture)),

@@ -1,6 +1,7 @@
 import { ACTIVATION, activate, activationOf } from './activation.ts'
 import { type Binding, type Bound, FLOATS, INTEGERS, type Operator, PER_FLOAT, roundUp, type View } from './operator.ts'
 import { broadcastShape, broadcastStrides, stridesOf } from './strides.ts'
+import { UNARY_CODE } from './unary-kinds.ts'
 
 /** For tiles at an edge, and data of columns that do not fill a panel. */
 export const TILE_BYTES = 256
@@ -57,6 +58,8 @@ const linearInt8: Operator = {
     const sums = columnData(step, 3, columns)
     const bias = optionalColumns(step, 4, columns)
     const activation = activationOf(step)
+    // The kernel applies this one itself, while a result is near.
+    const gelu = activation.code === UNARY_CODE.gelu ? 1 : 0
     const packedDepth = roundUp(depth, 4)
     const block = blockRows(packedDepth, rows)
     const ranges = block * packedDepth
@@ -85,8 +88,9 @@ const linearInt8: Operator = {
             scratch + tile,
             activation.least,
             activation.most,
+            gelu,
           )
-          activate(kernels, activation, target, count * columns)
+          if (gelu === 0) activate(kernels, activation, target, count * columns)
         }
       },
     }
