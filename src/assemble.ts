@@ -15,6 +15,7 @@ import { OrtEngine } from './engine/ort/engine.ts'
 import { workerKernels } from './engine/verge/binary.ts'
 import { VergeEngine } from './engine/verge/engine.ts'
 import { VERGE_ENGINE_VERSION } from './engine/verge/version.ts'
+import { TOKENIZER_IMAGE } from './media/text/compiled/format.ts'
 import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
 import type { Origin, OriginFault } from './placement/origin.ts'
@@ -112,7 +113,10 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     files: new FileCache({
       ...polling,
       budgetBytes: limits.parsedFilesBytes,
-      read: (blob, signal) => blobs.bytes(blob, limits.tokenizerBytes, signal),
+      read: (blob, name, signal) => {
+        const most = name === TOKENIZER_IMAGE ? limits.tokenizerImageBytes : limits.tokenizerBytes
+        return blobs.bytes(blob, most, signal)
+      },
     }),
     engine: enginesOf(config, shared),
     sessions: new SessionCache({

@@ -1,16 +1,17 @@
 import * as z from 'zod'
 
 /** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts. */
-export const TOTAL_BYTES = 1_485_000
+export const TOTAL_BYTES = 1_525_000
 /** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
-export const TOTAL_GZIP_BYTES = 376_000
+export const TOTAL_GZIP_BYTES = 386_000
 
 /**
  * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
  * that the room had, and room for a few hundred lines. Raise one in the commit that needs it, and say why there.
  */
 export const BUDGETS: Readonly<Record<string, number>> = {
-  'src/media': 255_000,
+  // Of it 20 KB compile tokenizers, of models that were stored without their compiled form.
+  'src/media': 290_000,
   'src/tasks': 155_000,
   'src/http': 84_000,
   'src/placement': 98_000,

@@ -35,6 +35,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'sessions',
       'serving',
       'stream',
+      'media',
       'placement',
       'placement/remote',
     ],

@@ -286,14 +286,16 @@ export const LIMITS = {
   /** Manifests and aliases are read whole before they are parsed. */
   manifestBytes: 256 * KiB,
   aliasBytes: 64 * KiB,
-  /** A tokenizer is read whole and parsed into a trie several times its size. */
+  /** A `tokenizer.json` that an isolate compiles, of a model that was stored without its compiled form. */
   tokenizerBytes: 8 * MiB,
-  /** The same on an origin: tokenizers of large vocabularies have 10 to 35 MB. */
+  /** The same on an origin, and where a model is packed: tokenizers of large vocabularies have 10 to 35 MB. */
   originTokenizerBytes: 64 * MiB,
+  /** A compiled tokenizer, which stays as it is read: 262,144 tokens with 514,906 merges take 15 MiB. */
+  tokenizerImageBytes: 16 * MiB,
   /** A chat template is read whole and parsed; the longest published ones take 30 KiB. */
   chatTemplateBytes: 256 * KiB,
-  /** Stored bytes of parsed model files (tokenizers) that an isolate keeps. */
-  parsedFilesBytes: 8 * MiB,
+  /** Stored bytes of model files that an isolate keeps: compiled tokenizers, of two large vocabularies or many small ones. */
+  parsedFilesBytes: 16 * MiB,
   /** How long an isolate trusts an alias it has read: the delay of a release or a rollback. */
   aliasTtlMs: 10_000,
   /** Manifests an isolate keeps parsed. */

@@ -3,7 +3,8 @@ import { CHAT_TEMPLATE_FILE, type GenerationSettings } from '../catalog/settings
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { finish, type Work, type WorkCost } from '../core/work.ts'
-import { STEPS_PER_UNIT, TextTokenizer } from '../media/text/tokenizer.ts'
+import { openTokenizer } from '../media/text/model-tokenizer.ts'
+import { STEPS_PER_UNIT, type TextTokenizer } from '../media/text/tokenizer.ts'
 import { ChatTemplate, lengthOf, type Message } from './chat.ts'
 import { ControlText } from './control-text.ts'
 import { generationEvents } from './generation-events.ts'
@@ -94,8 +95,7 @@ export class TextGenerator {
         `Model "${model.manifest.model}" has no generation settings. Set "preprocess.generation" in its verge.json and push it again.`,
       )
     }
-    const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-    return new TextGenerator(model, request, settings, tokenizer, limits)
+    return new TextGenerator(model, request, settings, await openTokenizer(model), limits)
   }
 
   /**

@@ -117,7 +117,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
       staleMs: limits.loadStaleMs,
       pollMs: limits.loadPollMs,
       budgetBytes: limits.parsedFilesBytes,
-      read: async (blob, signal) => {
+      read: async (blob, _name, signal) => {
         if (blob.bytes > limits.tokenizerBytes) return blobs.bytes(blob, limits.tokenizerBytes, signal)
         return cache.read(blob, blobs.source(blob), signal)
       },

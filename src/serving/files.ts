@@ -7,7 +7,8 @@ import type { RunContext } from './serving.ts'
 export interface FileCacheOptions extends SingleFlightOptions {
   /** Stored size of all cached files; parsed forms may take several times as much. */
   readonly budgetBytes: number
-  read(blob: Blob, signal: AbortSignal): Promise<Uint8Array>
+  /** @param name of the file in the manifest, which says how large it may be */
+  read(blob: Blob, name: string, signal: AbortSignal): Promise<Uint8Array>
 }
 
 interface ParsedFile {
@@ -51,7 +52,7 @@ export class FileCache {
         key,
         async (flight) => {
           // The read serves everyone who waits, so it does not end when the first of them leaves.
-          const bytes = await this.#options.read(blob, new AbortController().signal)
+          const bytes = await this.#options.read(blob, name, new AbortController().signal)
           flight.heartbeat()
           return { bytes: blob.bytes, value: parse(bytes) }
         },

@@ -4,7 +4,8 @@ import type { Limits } from '../core/limits.ts'
 import { finish, type Work } from '../core/work.ts'
 import type { CutSide } from '../media/text/cut.ts'
 import { firstReading } from '../media/text/cut.ts'
-import { type Encoding, STEPS_PER_UNIT, type TextToken, TextTokenizer } from '../media/text/tokenizer.ts'
+import { openTokenizer } from '../media/text/model-tokenizer.ts'
+import { type Encoding, STEPS_PER_UNIT, type TextToken, type TextTokenizer } from '../media/text/tokenizer.ts'
 import { cutPair } from '../media/text/truncate.ts'
 import { performed, type TaskModel } from './task.ts'
 
@@ -40,8 +41,7 @@ export class TextReader {
 
   /** @throws manifest_invalid, weights_unavailable */
   static async open(model: TaskModel, limits: Limits): Promise<TextReader> {
-    const tokenizer = await model.file('tokenizer.json', (bytes) => TextTokenizer.parse(bytes))
-    return new TextReader(tokenizer, model, limits)
+    return new TextReader(await openTokenizer(model), model, limits)
   }
 
   /**

@@ -25,6 +25,7 @@ const ORDERED: readonly (readonly Name[])[] = [
   ['healthWaitMs', 'healthReadMs', 'healthTtlMs', 'healthStaleMs'],
   ['originLeastTryMs', 'originProbeMs', 'requestDeadlineMs'],
   ['tokenizerBytes', 'parsedFilesBytes'],
+  ['tokenizerImageBytes', 'parsedFilesBytes'],
   ['artifactBytes', 'nativeArtifactBytes'],
   ['sessionBudgetBytes', 'workingBytes', 'ownWorkingBytes', 'engineHeapBytes'],
   ['streamStateBytes', 'streamMessageBytes'],

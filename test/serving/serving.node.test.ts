@@ -104,7 +104,11 @@ async function localServing(own: Partial<LocalServingOptions> = {}): Promise<Loc
     place: 'edge',
     catalog: new CatalogReader([store], shared),
     blobs,
-    files: new FileCache({ ...polling, budgetBytes: 1_000, read: (blob, signal) => blobs.bytes(blob, 1_000, signal) }),
+    files: new FileCache({
+      ...polling,
+      budgetBytes: 1_000,
+      read: (blob, _, signal) => blobs.bytes(blob, 1_000, signal),
+    }),
     engine: new ContractEngine(),
     sessions: new SessionCache({
       ...shared,

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { LIMITS } from '../../core/limits.ts'
+import { isCompiled, TOKENIZER_FILE } from '../../media/text/model-tokenizer.ts'
 import { betweenMarkers } from '../files/markers.ts'
 import { ROOT } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
@@ -76,7 +77,10 @@ async function costed(measured: Measured): Promise<CostedModel> {
   const { manifest } = await packFolder(join(ROOT, 'models', folder))
   const edge = manifest.artifacts.find(({ places }) => places.includes('edge'))
   if (edge === undefined) throw new UsageError(`Model "${name}" has no artifact for the edge.`)
-  const others = Object.values(manifest.files ?? {})
+  // A load reads the compiled tokenizer, and not the file that it was made of.
+  const others = Object.entries(manifest.files ?? {}).flatMap(([name, blob]) =>
+    name === TOKENIZER_FILE && isCompiled(manifest) ? [] : [blob],
+  )
   return {
     ...cpu,
     artifactBytes: edge.bytes,

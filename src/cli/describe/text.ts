@@ -2,7 +2,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { isVergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Signature } from '../../core/tensors.ts'
-import { TextTokenizer } from '../../media/text/tokenizer.ts'
+import { compiledTokenizer, TextTokenizer } from '../../media/text/tokenizer.ts'
 import type { LabelOutcome } from './labels.ts'
 import { readSettings, type Settings, sizeOf, stringOf } from './settings.ts'
 import { slowTokenizer } from './slow-tokenizer.ts'
@@ -90,11 +90,14 @@ export async function unfitTokenizer(files: ReadonlyMap<string, string>, writes 
     return 'the folder has no tokenizer.json; create it with transformers: AutoTokenizer.from_pretrained(name).save_pretrained(folder)'
   }
   const { size } = await stat(path)
-  if (size > LIMITS.tokenizerBytes)
-    return `its tokenizer.json has ${size} bytes, but the limit is ${LIMITS.tokenizerBytes}`
+  if (size > LIMITS.originTokenizerBytes)
+    return `its tokenizer.json has ${size} bytes, but the limit is ${LIMITS.originTokenizerBytes}`
   try {
     const bytes = new Uint8Array(await readFile(path))
-    const tokenizer = TextTokenizer.parse(bytes)
+    const image = compiledTokenizer(bytes)
+    if (image.length > LIMITS.tokenizerImageBytes)
+      return `its tokenizer.json takes ${image.length} bytes when it is compiled, but the limit is ${LIMITS.tokenizerImageBytes}`
+    const tokenizer = TextTokenizer.open(image)
     if (writes) tokenizer.join([])
     return slowTokenizer(new TextDecoder().decode(bytes), tokenizer)
   } catch (error) {

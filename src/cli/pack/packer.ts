@@ -14,6 +14,8 @@ import { isVergeError, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import type { Signature } from '../../core/tensors.ts'
 import type { ArtifactInfo } from '../../engine/engine.ts'
+import { TOKENIZER_IMAGE } from '../../media/text/compiled/format.ts'
+import { TOKENIZER_FILE } from '../../media/text/model-tokenizer.ts'
 import { decodeModel } from '../../onnx/codec.ts'
 import { isOnnxError } from '../../onnx/errors.ts'
 import { refuseNonFinite } from '../../onnx/finite.ts'
@@ -95,11 +97,11 @@ export async function pack(
   }
 
   const { preprocess, postprocess, tokenizer, chatTemplate } = description
-  const tokenizerBytes = description.placement === 'origin' ? LIMITS.originTokenizerBytes : LIMITS.tokenizerBytes
+  const packed =
+    tokenizer === undefined ? undefined : await readTokenizer(folder, tokenizer, given, description.placement)
   const files: Record<string, Blob> = {
-    ...(tokenizer !== undefined && {
-      'tokenizer.json': store(await readTokenizer(folder, tokenizer, given, tokenizerBytes)),
-    }),
+    ...(packed && { [TOKENIZER_FILE]: store(packed.bytes) }),
+    ...(packed?.image && { [TOKENIZER_IMAGE]: store(packed.image) }),
     ...(chatTemplate !== undefined && {
       [CHAT_TEMPLATE_FILE]: store(await readChatTemplate(folder, chatTemplate, given)),
     }),

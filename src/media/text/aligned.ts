@@ -2,43 +2,65 @@ import { VergeError } from '../../core/errors.ts'
 
 /**
  * A text while a tokenizer changes it: for every UTF-16 unit of `text`, the part [start, end) of the source that it came
- * from, in UTF-16 units of the source. What was put in without a source has an empty part.
+ * from, in UTF-16 units of the source. What was put in without a source has an empty part. Unit i has its part at
+ * `from + i` of both lists, which slices of a text share.
  */
 export interface Aligned {
   readonly text: string
   readonly starts: Uint32Array
   readonly ends: Uint32Array
+  readonly from: number
 }
+
+/** Texts up to this length share the lists of a text that nobody has changed. */
+const SHARED_UNITS = 16_384
+const SHARED = { starts: new Uint32Array(0), ends: new Uint32Array(0) }
 
 /** A text that nobody has changed yet: every unit comes from itself. */
 export function alignedOf(text: string): Aligned {
-  const starts = new Uint32Array(text.length)
-  const ends = new Uint32Array(text.length)
-  for (let i = 0; i < text.length; i++) {
+  if (text.length > SHARED_UNITS) return { text, ...unchanged(text.length), from: 0 }
+  if (SHARED.starts.length < text.length) Object.assign(SHARED, unchanged(Math.min(SHARED_UNITS, 2 * text.length)))
+  return { text, ...SHARED, from: 0 }
+}
+
+function unchanged(length: number): { readonly starts: Uint32Array; readonly ends: Uint32Array } {
+  const starts = new Uint32Array(length)
+  const ends = new Uint32Array(length)
+  for (let i = 0; i < length; i++) {
     starts[i] = i
     ends[i] = i + 1
   }
-  return { text, starts, ends }
+  return { starts, ends }
 }
 
-export function sliceOf({ text, starts, ends }: Aligned, from: number, to: number): Aligned {
-  return { text: text.slice(from, to), starts: starts.subarray(from, to), ends: ends.subarray(from, to) }
+export function sliceOf({ ends, from: offset, starts, text }: Aligned, from: number, to: number): Aligned {
+  return { text: text.slice(from, to), starts, ends, from: offset + from }
 }
 
 /** The part of the source that [from, to) of a changed text came from; empty at the nearest place if from nothing. */
-export function sourceOf({ starts, ends }: Aligned, from: number, to: number): readonly [number, number] {
+export function sourceOf(
+  { ends, from: offset, starts, text }: Aligned,
+  from: number,
+  to: number,
+): readonly [number, number] {
   let start = Number.POSITIVE_INFINITY
   let end = 0
-  for (let i = from; i < to; i++) {
+  for (let i = offset + from; i < offset + to; i++) {
     const first = starts[i] ?? 0
     const last = ends[i] ?? 0
     if (first === last) continue
-    start = Math.min(start, first)
-    end = Math.max(end, last)
+    if (first < start) start = first
+    if (last > end) end = last
   }
   if (start <= end) return [start, end]
-  const nearest = starts[from] ?? ends[from - 1] ?? 0
+  const nearest = nearestTo({ ends, from: offset, starts, text }, from)
   return [nearest, nearest]
+}
+
+/** The place of the source where something stands that has no part of it. */
+function nearestTo({ ends, from, starts, text }: Aligned, at: number): number {
+  if (at < text.length) return starts[from + at] ?? 0
+  return at > 0 ? (ends[from + at - 1] ?? 0) : 0
 }
 
 /** UTF-16 units of a changed text: each takes ten bytes, and some steps hold two such texts. */
@@ -58,14 +80,16 @@ export class Rewriter {
     this.#ends = new Uint32Array(source.text.length + 16)
   }
 
-  /** [from, to) of the source as it is. */
-  keep(from: number, to: number): void {
+  /** [from, to) of the source as it is, or written as another text of the same length. */
+  keep(from: number, to: number, text = this.#source.text.slice(from, to)): void {
     if (from >= to) return
     this.#reserve(to - from)
-    this.#parts.push(this.#source.text.slice(from, to))
-    this.#starts.set(this.#source.starts.subarray(from, to), this.#length)
-    this.#ends.set(this.#source.ends.subarray(from, to), this.#length)
-    this.#length += to - from
+    this.#parts.push(text)
+    const { ends, from: offset, starts } = this.#source
+    for (let i = from; i < to; i++) {
+      this.#starts[this.#length] = starts[offset + i] ?? 0
+      this.#ends[this.#length++] = ends[offset + i] ?? 0
+    }
   }
 
   /** `text` in place of [from, to): each of its units then stands for all of what it replaces. */
@@ -76,17 +100,12 @@ export class Rewriter {
 
   /** `text` where there was nothing, before unit `at`. */
   insert(text: string, at: number): void {
-    const { starts, ends } = this.#source
-    const place = starts[at] ?? ends[at - 1] ?? 0
+    const place = nearestTo(this.#source, at)
     this.#put(text, place, place)
   }
 
   finish(): Aligned {
-    return {
-      text: this.#parts.join(''),
-      starts: this.#starts.subarray(0, this.#length),
-      ends: this.#ends.subarray(0, this.#length),
-    }
+    return { text: this.#parts.join(''), starts: this.#starts, ends: this.#ends, from: 0 }
   }
 
   #put(text: string, start: number, end: number): void {

@@ -27,5 +27,5 @@ export function toBytes(word: Aligned): Aligned {
     ends.fill(end, from, letters.length)
     at += width
   }
-  return { text: letters, starts: starts.subarray(0, letters.length), ends: ends.subarray(0, letters.length) }
+  return { text: letters, starts, ends, from: 0 }
 }

@@ -1,5 +1,7 @@
-import { bytesFromBase64 } from '../base64.ts'
 import { type Aligned, Rewriter } from './aligned.ts'
+
+/** Parts of texts whose replacements are kept: the characters of a language, and no more than fit a page. */
+const KEPT_PARTS = 2_048
 
 /**
  * SentencePiece's precompiled normalization rules: a double-array trie (darts-clone) from UTF-8 to places in a blob of
@@ -9,29 +11,30 @@ import { type Aligned, Rewriter } from './aligned.ts'
 export class Charsmap {
   readonly #trie: Uint32Array
   readonly #replacements: Uint8Array
-  readonly #graphemes = new Intl.Segmenter('und', { granularity: 'grapheme' })
+  readonly #known = new Map<string, string | undefined>()
+  /** Made when a text first needs it, which takes longer than to read the text. */
+  #graphemes: Intl.Segmenter | undefined
 
   private constructor(trie: Uint32Array, replacements: Uint8Array) {
     this.#trie = trie
     this.#replacements = replacements
   }
 
-  /** @throws Error if it is no such map */
-  static parse(base64: string): Charsmap {
-    const bytes = bytesFromBase64(base64)
-    if (bytes === undefined || bytes.length < 8) throw new Error('precompiled_charsmap is not base64')
-    const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-    const size = view.getUint32(0, true)
+  /** @param bytes at a multiple of four, so that the trie is used where it lies. @throws Error if it is no such map */
+  static open(bytes: Uint8Array): Charsmap {
+    if (bytes.length < 8) throw new Error('precompiled_charsmap is damaged')
+    const size = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength).getUint32(0, true)
     if (size % 4 !== 0 || size > bytes.length - 4) throw new Error('precompiled_charsmap is damaged')
-    const trie = Uint32Array.from({ length: size / 4 }, (_, i) => view.getUint32(4 + 4 * i, true))
-    return new Charsmap(trie, bytes.slice(4 + size))
+    const trie = new Uint32Array(bytes.buffer, bytes.byteOffset + 4, size / 4)
+    return new Charsmap(trie, bytes.subarray(4 + size))
   }
 
   apply(text: Aligned): Aligned {
+    const whole = text.text
     const out = new Rewriter(text)
     let kept = 0
     const change = (part: string, at: number): boolean => {
-      const replacement = this.#replacementOf(utf8.encode(part))
+      const replacement = this.#replacementOf(part)
       if (replacement === undefined) return false
       if (replacement !== part) {
         out.keep(kept, at)
@@ -40,20 +43,40 @@ export class Charsmap {
       }
       return true
     }
-    for (const { segment, index } of this.#graphemes.segment(text.text)) {
-      if (utf8.encode(segment).length < 6 && change(segment, index)) continue
-      let at = index
-      for (const character of segment) {
-        change(character, at)
-        at += character.length
-      }
+    for (let at = 0; at < whole.length; ) {
+      if (!isBetween(whole, at + 1)) {
+        const end = runEnd(whole, at)
+        for (const { segment, index } of this.#segmentsOf(whole.slice(at, end))) {
+          if (segment.length < 6 && utf8.encode(segment).length < 6 && change(segment, at + index)) continue
+          let place = at + index
+          for (const character of segment) {
+            change(character, place)
+            place += character.length
+          }
+        }
+        at = end
+      } else change(whole.charAt(at), at++)
     }
     if (kept === 0) return text
-    out.keep(kept, text.text.length)
+    out.keep(kept, whole.length)
     return out.finish()
   }
 
-  #replacementOf(key: Uint8Array): string | undefined {
+  #segmentsOf(part: string): Iterable<{ readonly segment: string; readonly index: number }> {
+    this.#graphemes ??= new Intl.Segmenter('und', { granularity: 'grapheme' })
+    return this.#graphemes.segment(part)
+  }
+
+  #replacementOf(part: string): string | undefined {
+    const known = this.#known.get(part)
+    if (known !== undefined || this.#known.has(part)) return known
+    const replacement = this.#search(utf8.encode(part))
+    if (this.#known.size >= KEPT_PARTS) this.#known.clear()
+    this.#known.set(part, replacement)
+    return replacement
+  }
+
+  #search(key: Uint8Array): string | undefined {
     let node = offsetOf(this.#trie[0] ?? 0)
     for (const byte of key) {
       if (byte === 0) return undefined
@@ -79,4 +102,18 @@ const utf8 = new TextEncoder()
 
 function offsetOf(unit: number): number {
   return (unit >>> 10) << ((unit & 0x200) >>> 6)
+}
+
+/** Whether a place lies between graphemes whatever else there is: between two of ASCII, but for a line's end in two. */
+function isBetween(text: string, at: number): boolean {
+  if (at >= text.length) return text.charCodeAt(at - 1) < 0x80
+  const [before, after] = [text.charCodeAt(at - 1), text.charCodeAt(at)]
+  return before < 0x80 && after < 0x80 && !(before === 0x0d && after === 0x0a)
+}
+
+/** The first such place after another one, or the end. */
+function runEnd(text: string, from: number): number {
+  let end = from + 1
+  while (end < text.length && !isBetween(text, end)) end++
+  return end
 }

@@ -1,5 +1,3 @@
-import { ReplaceNormalizer } from '@huggingface/tokenizers'
-
 /** A part of a `tokenizer.json`, whose fields are looked at one by one. */
 export type TokenizerConfig = Readonly<Record<string, unknown>>
 
@@ -17,12 +15,11 @@ export function isTokenId(value: unknown): value is number {
 }
 
 /**
- * The regular expression of a `{Regex}` or `{String}` pattern. The library writes Oniguruma's syntax, which
- * tokenizers use, anew as JavaScript's.
- * @throws Error if there is no pattern
+ * The regular expression of a compiled step.
+ * @throws Error if it has none
  */
-export function patternOf(config: TokenizerConfig): RegExp {
-  const { pattern } = new ReplaceNormalizer({ type: 'Replace', pattern: config.pattern as never, content: '' })
-  if (pattern === null) throw new Error(`a ${String(config.type)} step has no pattern`)
-  return pattern
+export function patternOf({ pattern, type }: TokenizerConfig): RegExp {
+  const { flags, source } = isConfig(pattern) ? pattern : {}
+  if (typeof source !== 'string' || typeof flags !== 'string') throw new Error(`a ${String(type)} step has no pattern`)
+  return new RegExp(source, flags)
 }

@@ -10,21 +10,27 @@ import { configsOf, isConfig, patternOf, type TokenizerConfig } from './config.t
  */
 export type Normalizer = (text: Aligned) => Aligned
 
-/** @throws Error for a kind that is not known */
-export function normalizerOf(config: unknown): Normalizer {
+/**
+ * @param charsmaps the map of each `Precompiled` step, by its number
+ * @throws Error for a kind that is not known
+ */
+export function normalizerOf(config: unknown, charsmaps: readonly Uint8Array[]): Normalizer {
   if (config === null || config === undefined) return (text) => text
   if (!isConfig(config)) throw new Error('a normalizer is not an object')
   switch (config.type) {
     case 'Sequence': {
-      const steps = configsOf(config.normalizers).map(normalizerOf)
+      const steps = configsOf(config.normalizers).map((part) => normalizerOf(part, charsmaps))
       return (text) => steps.reduce((changed, step) => step(changed), text)
     }
     case 'BertNormalizer':
       return bertNormalizer(config)
     case 'Lowercase':
-      return eachCharacter((character) => character.toLowerCase())
+      return lowercase
     case 'StripAccents':
-      return eachCharacter((character) => (/\p{M}/u.test(character) ? '' : character))
+      return unlessAscii(
+        eachCharacter((character) => (/\p{M}/u.test(character) ? '' : character)),
+        unchanged,
+      )
     case 'NFC':
     case 'NFD':
     case 'NFKC':
@@ -35,8 +41,11 @@ export function normalizerOf(config: unknown): Normalizer {
     case 'ByteLevel':
       return toBytes
     case 'Precompiled': {
-      if (typeof config.precompiled_charsmap !== 'string') return (text) => text
-      const charsmap = Charsmap.parse(config.precompiled_charsmap)
+      const { charsmap: number } = config
+      if (number === undefined) return (text) => text
+      const bytes = typeof number === 'number' ? charsmaps[number] : undefined
+      if (bytes === undefined) throw new Error('a Precompiled step has no map')
+      const charsmap = Charsmap.open(bytes)
       return (text) => charsmap.apply(text)
     }
     case 'Replace': {
@@ -61,27 +70,60 @@ export function normalizerOf(config: unknown): Normalizer {
   }
 }
 
+/** What most texts are made of: no normal form changes it, and its small letters are as long as its capital ones. */
+const ASCII = /^[\0-\x7f]*$/
+
+/** Characters whose replacements are kept: those of two bytes in UTF-8. */
+const KEPT_CHARACTERS = 0x800
+
 /** Replaces every character (code point) by what `change` makes of it. */
 function eachCharacter(change: (character: string) => string): Normalizer {
+  const known: (string | undefined)[] = new Array(KEPT_CHARACTERS)
+  const changeOf = (character: string, code: number): string => {
+    if (code >= KEPT_CHARACTERS) return change(character)
+    known[code] ??= change(character)
+    return known[code]
+  }
   return (text) => {
-    const out = new Rewriter(text)
-    let at = 0
-    let kept = 0
-    for (const character of text.text) {
-      const end = at + character.length
-      const changed = change(character)
+    const whole = text.text
+    let out: Rewriter | undefined
+    // What is written otherwise in the same length stays in its place.
+    let [kept, written, unwritten] = [0, '', 0]
+    for (let at = 0; at < whole.length; ) {
+      const code = whole.codePointAt(at) ?? 0
+      const end = at + (code > 0xffff ? 2 : 1)
+      const character = whole.slice(at, end)
+      const changed = changeOf(character, code)
       if (changed !== character) {
-        out.keep(kept, at)
-        out.replace(changed, at, end)
-        kept = end
+        out ??= new Rewriter(text)
+        if (changed.length === character.length) written += whole.slice(unwritten, at) + changed
+        else {
+          out.keep(kept, at, written + whole.slice(unwritten, at))
+          out.replace(changed, at, end)
+          written = ''
+          kept = end
+        }
+        unwritten = end
       }
       at = end
     }
-    if (kept === 0) return text
-    out.keep(kept, at)
+    if (out === undefined) return text
+    out.keep(kept, whole.length, written + whole.slice(unwritten))
     return out.finish()
   }
 }
+
+/** A step that changes ASCII otherwise, which takes a fraction of the time. */
+function unlessAscii(step: Normalizer, ofAscii: Normalizer): Normalizer {
+  return (text) => (ASCII.test(text.text) ? ofAscii(text) : step(text))
+}
+
+const unchanged: Normalizer = (text) => text
+
+const lowercase = unlessAscii(
+  eachCharacter((character) => character.toLowerCase()),
+  (text) => ({ ...text, text: text.text.toLowerCase() }),
+)
 
 /**
  * What can be joined with, or ordered before, the character in front of it: marks, the vowels and last consonants of
@@ -108,7 +150,7 @@ const GROUP = new RegExp(
  * longer.
  */
 function normalForm(form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): Normalizer {
-  return (text) => {
+  return unlessAscii((text) => {
     const out = new Rewriter(text)
     let kept = 0
     for (const { 0: group, index } of text.text.matchAll(GROUP)) {
@@ -121,7 +163,7 @@ function normalForm(form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): Normalizer {
     if (kept === 0) return text
     out.keep(kept, text.text.length)
     return out.finish()
-  }
+  }, unchanged)
 }
 
 /** Each character keeps its own place where none was joined with another, or put behind it; else all have the group's. */
@@ -176,22 +218,23 @@ function nmt(character: string): string {
 
 /** In the order of the Rust library: control characters out, spaces around CJK, accents off, lower case. */
 function bertNormalizer(config: TokenizerConfig): Normalizer {
-  const lowercase = config.lowercase === true
-  const stripAccents = config.strip_accents ?? lowercase
-  const cleanText = config.clean_text === true
-  const spaceChinese = config.handle_chinese_chars === true
+  const lowers = config.lowercase === true
+  const stripAccents = config.strip_accents ?? lowers
   const steps: Normalizer[] = []
-  if (cleanText) steps.push(eachCharacter(clean))
-  if (spaceChinese) steps.push(spaceOutChinese)
+  if (config.clean_text === true) steps.push(cleaning)
+  if (config.handle_chinese_chars === true) steps.push(unlessAscii(spaceOutChinese, unchanged))
   if (stripAccents) {
-    steps.push(
-      normalForm('NFD'),
-      eachCharacter((character) => (/\p{Mn}/u.test(character) ? '' : character)),
-    )
+    const withoutMarks = eachCharacter((character) => (/\p{Mn}/u.test(character) ? '' : character))
+    steps.push(normalForm('NFD'), unlessAscii(withoutMarks, unchanged))
   }
-  if (lowercase) steps.push(eachCharacter((character) => character.toLowerCase()))
+  if (lowers) steps.push(lowercase)
   return (text) => steps.reduce((changed, step) => step(changed), text)
 }
+
+/** ASCII that may be dropped, or become a space. */
+const CONTROLS = /\p{Cc}/u
+const cleaningAll = eachCharacter(clean)
+const cleaning = unlessAscii(cleaningAll, (text) => (CONTROLS.test(text.text) ? cleaningAll(text) : text))
 
 function clean(character: string): string {
   if (character >= '!' && character <= '~') return character

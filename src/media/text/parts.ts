@@ -1,64 +1,75 @@
 import { type AddedTokens, addedTokensOf } from './added-tokens.ts'
-import { configsOf, isConfig, isTokenId, type TokenizerConfig } from './config.ts'
-import { frameOf, type TokenFrame } from './frame.ts'
+import { ADDED, AddedTable } from './compiled/added-table.ts'
+import { ADDED_SECTIONS, SECTION, TokenizerImage } from './compiled/format.ts'
+import type { Pieces } from './compiled/pieces.ts'
+import { type Program, readProgram } from './compiled/program.ts'
 import { type Normalizer, normalizerOf } from './normalize.ts'
 import type { StepCounter, WordModel } from './piece.ts'
 import { type PreTokenizer, preTokenizerOf } from './pre-tokenize.ts'
-import { type Vocabulary, vocabularyOf } from './vocabulary.ts'
-import { wordModelOf } from './words.ts'
+import { wordsOf } from './words.ts'
 
-/** What a `tokenizer.json` is made of. */
+/** What a tokenizer is made of. */
 export interface Parts {
-  readonly vocabulary: Vocabulary
+  readonly program: Program
+  readonly pieces: Pieces
   readonly added: AddedTokens
+  /** Added tokens as they are written. */
+  readonly written: WrittenTokens
   readonly normalizer: Normalizer
   readonly preTokenizer: PreTokenizer
   readonly words: WordModel
-  readonly frame: TokenFrame
-  readonly padId: number
-  readonly unknownId: number | undefined
-  readonly continuingPrefix: string
-  /** How tokens become text again; undefined where the file does not say. */
-  readonly decoder: TokenizerConfig | undefined
-  /** Added tokens as they are written, by their numbers. */
-  readonly addedTexts: ReadonlyMap<number, string>
-  /** Numbers of the added tokens that are for the model alone, and no part of a text. */
+}
+
+export interface WrittenTokens {
+  /** Their texts by their numbers. */
+  readonly texts: ReadonlyMap<number, string>
+  /** The numbers of those that are for the model alone, and no part of a text. */
   readonly special: ReadonlySet<number>
 }
 
-/** Reads the parts of a `tokenizer.json`. @throws Error if it is damaged, or of a kind that is not known */
-export function partsOf(file: unknown, counter: StepCounter): Parts {
-  if (!isConfig(file)) throw new Error('tokenizer.json is not an object')
-  const model = isConfig(file.model) ? file.model : {}
-  const vocabulary = vocabularyOf(model)
-  const normalizer = normalizerOf(file.normalizer)
-  const declared = configsOf(file.added_tokens)
-  const added = addedTokensOf(declared, normalizer)
-  const addedIds = new Map(declared.map(({ content, id }) => [String(content), Number(id)]))
-  const idOf = (token: string): number | undefined => addedIds.get(token) ?? vocabulary.idOf(token)
+/** Opens the parts of a compiled tokenizer. @throws Error if it is damaged, or of a kind that is not known */
+export function partsOf(bytes: Uint8Array, counter: StepCounter): Parts {
+  const image = new TokenizerImage(bytes)
+  const program = readProgram(image.bytes(SECTION.program))
+  const words = wordsOf(image, program.model, counter)
   return {
-    vocabulary,
-    normalizer,
-    added,
-    preTokenizer: preTokenizerOf(file.pre_tokenizer),
-    words: wordModelOf(model, vocabulary, counter),
-    frame: frameOf(file.post_processor, idOf),
-    padId: padIdOf(file, idOf),
-    unknownId: unknownIdOf(model, idOf),
-    continuingPrefix: typeof model.continuing_subword_prefix === 'string' ? model.continuing_subword_prefix : '',
-    decoder: isConfig(file.decoder) ? file.decoder : undefined,
-    addedTexts: new Map(declared.map(({ id, content }) => [Number(id), String(content)])),
-    special: new Set(declared.flatMap(({ id, special }) => (special === true ? [Number(id)] : []))),
+    program,
+    pieces: words.pieces,
+    words: words.model,
+    added: addedTokensOf(image),
+    written: new LazyTokens(new AddedTable(image, ADDED_SECTIONS.written)),
+    normalizer: normalizerOf(program.normalizer, image.all(SECTION.charsmap)),
+    preTokenizer: preTokenizerOf(program.preTokenizer),
   }
 }
 
-function unknownIdOf({ unk_id: id, unk_token: token }: TokenizerConfig, idOf: (token: string) => number | undefined) {
-  if (isTokenId(id)) return id
-  return typeof token === 'string' ? idOf(token) : undefined
-}
+/** Reads what encoding has no need of when it is first asked for: some files have thousands of added tokens. */
+class LazyTokens implements WrittenTokens {
+  readonly #table: AddedTable
+  #texts: ReadonlyMap<number, string> | undefined
+  #special: ReadonlySet<number> | undefined
 
-function padIdOf(file: TokenizerConfig, idOf: (token: string) => number | undefined): number {
-  const declared = isConfig(file.padding) ? file.padding.pad_id : undefined
-  if (isTokenId(declared)) return declared
-  return idOf('[PAD]') ?? idOf('<pad>') ?? 0
+  constructor(table: AddedTable) {
+    this.#table = table
+  }
+
+  get texts(): ReadonlyMap<number, string> {
+    this.#texts ??= new Map(
+      this.#places().map((place) => [this.#table.idAt(place), this.#table.texts.textOf(place) ?? '']),
+    )
+    return this.#texts
+  }
+
+  get special(): ReadonlySet<number> {
+    this.#special ??= new Set(
+      this.#places()
+        .filter((place) => this.#table.is(place, ADDED.special))
+        .map((place) => this.#table.idAt(place)),
+    )
+    return this.#special
+  }
+
+  #places(): number[] {
+    return Array.from({ length: this.#table.texts.count }, (_, place) => place)
+  }
 }

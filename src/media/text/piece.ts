@@ -1,3 +1,5 @@
+import type { Pieces } from './compiled/pieces.ts'
+
 /** A token within a word. */
 export interface Piece {
   /** Undefined where the vocabulary has no token for what it does not know. */
@@ -17,13 +19,20 @@ export interface StepCounter {
 
 const utf8 = new TextEncoder()
 
-/** Ids of the tokens that write a text byte by byte ("<0x0A>"); undefined if one of them is missing. */
-export function byteTokens(text: string, idOf: (token: string) => number | undefined): number[] | undefined {
-  const ids: number[] = []
-  for (const byte of utf8.encode(text)) {
-    const id = idOf(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
-    if (id === undefined) return undefined
-    ids.push(id)
+/** Finds the tokens that write a text byte by byte ("<0x0A>"); undefined if one of them is missing. */
+export function byteWriter(pieces: Pieces): (text: string) => readonly number[] | undefined {
+  const ids: (number | undefined)[] = []
+  const idOf = (byte: number): number | undefined => {
+    if (!(byte in ids)) ids[byte] = pieces.idOf(`<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`)
+    return ids[byte]
   }
-  return ids
+  return (text) => {
+    const written: number[] = []
+    for (const byte of utf8.encode(text)) {
+      const id = idOf(byte)
+      if (id === undefined) return undefined
+      written.push(id)
+    }
+    return written
+  }
 }

@@ -1,5 +1,6 @@
 import { type Aligned, Rewriter, sliceOf } from './aligned.ts'
 import { toBytes } from './bytes.ts'
+import { GROUP, grouped } from './character-groups.ts'
 import { configsOf, isConfig, patternOf, type TokenizerConfig } from './config.ts'
 
 /**
@@ -18,11 +19,15 @@ export function preTokenizerOf(config: unknown): PreTokenizer {
       return (text) => steps.reduce((pieces, step) => pieces.flatMap(step), [text])
     }
     case 'BertPreTokenizer':
-      return matches(new RegExp(`[^\\p{White_Space}${PUNCTUATION}]+|[${PUNCTUATION}]`, 'gu'))
+      return grouped((character) =>
+        SPACE.test(character) ? GROUP.none : SIGN.test(character) ? GROUP.alone : GROUP.first,
+      )
     case 'Whitespace':
-      return matches(new RegExp(`[${WORD}]+|[^${WORD}\\p{White_Space}]+`, 'gu'))
+      return grouped((character) =>
+        LETTER.test(character) ? GROUP.first : SPACE.test(character) ? GROUP.none : GROUP.second,
+      )
     case 'WhitespaceSplit':
-      return matches(/\P{White_Space}+/gu)
+      return grouped((character) => (SPACE.test(character) ? GROUP.none : GROUP.first))
     case 'Digits':
       return config.individual_digits === true ? split(/\p{N}/gu, 'isolated') : split(/\p{N}+/gu, 'isolated')
     case 'Punctuation':
@@ -62,6 +67,10 @@ function codePoint(delimiter: unknown): number {
   if (code === undefined) throw new Error('a CharDelimiterSplit step has no delimiter')
   return code
 }
+
+const SPACE = /\p{White_Space}/u
+const SIGN = new RegExp(`[${PUNCTUATION}]`, 'u')
+const LETTER = new RegExp(`[${WORD}]`, 'u')
 
 /** Only what matches. */
 function matches(pattern: RegExp): PreTokenizer {
@@ -125,7 +134,7 @@ function metaspace(config: TokenizerConfig): PreTokenizer {
   const begins = (text: string): boolean => text.startsWith(' ') || text.startsWith(replacement)
   return (text) => {
     const out = new Rewriter(text)
-    const atStart = (text.starts[0] ?? 0) === 0
+    const atStart = (text.starts[text.from] ?? 0) === 0
     if (text.text === '') return []
     if ((scheme === 'always' || (scheme === 'first' && atStart)) && !begins(text.text)) {
       out.insert(replacement, 0)

@@ -3,6 +3,7 @@ import { decodeUtf8 } from '../../core/json.ts'
 import { finish, type Work } from '../../core/work.ts'
 import type { Literal } from './added-tokens.ts'
 import { type Aligned, alignedOf, sourceOf } from './aligned.ts'
+import { compileTokenizer } from './compiled/compile.ts'
 import type { TokenizerConfig } from './config.ts'
 import { beginning, type CutSide, ending, firstReading, keptTokens } from './cut.ts'
 import { joinedTokens } from './decode.ts'
@@ -53,39 +54,61 @@ export interface TokenizeOptions {
  */
 export class TextTokenizer {
   readonly #parts: Parts
-  /** Stands for "no token" where a batch is padded. */
-  readonly padId: number
-  /** Stands for what the vocabulary does not know, where it has a token for it. */
-  readonly unknownId: number | undefined
-  /** What tokens inside of a word begin with ("##"); empty where none does. */
-  readonly continuingPrefix: string
-  /** The file's `decoder`, which says how tokens become text again; undefined where it has none. */
-  readonly decoder: TokenizerConfig | undefined
-  /** Added tokens as they are written, by their numbers. */
-  readonly addedTexts: ReadonlyMap<number, string>
-  /** Numbers of the added tokens that are for the model alone, and no part of a text. */
-  readonly special: ReadonlySet<number>
 
   private constructor(parts: Parts) {
     this.#parts = parts
-    this.padId = parts.padId
-    this.unknownId = parts.unknownId
-    this.continuingPrefix = parts.continuingPrefix
-    this.decoder = parts.decoder
-    this.addedTexts = parts.addedTexts
-    this.special = parts.special
   }
 
   /**
+   * A compiled tokenizer, which is used where it lies.
    * @param counter counts the steps of the model's inner loops
-   * @throws manifest_invalid if the bytes are not a tokenizer that is known
+   * @throws manifest_invalid if the bytes are no such tokenizer
    */
-  static parse(bytes: Uint8Array, counter: StepCounter = { steps: 0 }): TextTokenizer {
+  static open(image: Uint8Array, counter: StepCounter = { steps: 0 }): TextTokenizer {
     try {
-      return new TextTokenizer(partsOf(JSON.parse(decodeUtf8(bytes) ?? ''), counter))
+      return new TextTokenizer(partsOf(image, counter))
     } catch (cause) {
       throw unusable(cause)
     }
+  }
+
+  /**
+   * A `tokenizer.json`, compiled first.
+   * @param counter counts the steps of the model's inner loops
+   * @throws manifest_invalid if the bytes are not a tokenizer that is known
+   */
+  static parse(bytes: Uint8Array, counter?: StepCounter): TextTokenizer {
+    return TextTokenizer.open(compiledTokenizer(bytes), counter)
+  }
+
+  /** Stands for "no token" where a batch is padded. */
+  get padId(): number {
+    return this.#parts.program.padId
+  }
+
+  /** Stands for what the vocabulary does not know, where it has a token for it. */
+  get unknownId(): number | undefined {
+    return this.#parts.program.unknownId
+  }
+
+  /** What tokens inside of a word begin with ("##"); empty where none does. */
+  get continuingPrefix(): string {
+    return this.#parts.program.continuingPrefix
+  }
+
+  /** The file's `decoder`, which says how tokens become text again; undefined where it has none. */
+  get decoder(): TokenizerConfig | undefined {
+    return this.#parts.program.decoder
+  }
+
+  /** Added tokens as they are written, by their numbers. */
+  get addedTexts(): ReadonlyMap<number, string> {
+    return this.#parts.written.texts
+  }
+
+  /** Numbers of the added tokens that are for the model alone, and no part of a text. */
+  get special(): ReadonlySet<number> {
+    return this.#parts.written.special
   }
 
   /**
@@ -145,12 +168,12 @@ export class TextTokenizer {
 
   /** Whether it has a form for two texts. */
   get readsPairs(): boolean {
-    return this.#parts.frame.pair !== undefined
+    return this.#parts.program.frame.pair !== undefined
   }
 
   /** The special token that stands before every text; undefined where there is none. */
   get firstToken(): string | undefined {
-    const [item] = this.#parts.frame.single
+    const [item] = this.#parts.program.frame.single
     return item?.kind === 'special' && item.ids[0] !== undefined ? this.tokenText(item.ids[0]) : undefined
   }
 
@@ -182,12 +205,12 @@ export class TextTokenizer {
 
   /** Whether a number is a token's. */
   knows(id: number): boolean {
-    return this.addedTexts.has(id) || this.#parts.vocabulary.textOf(id) !== undefined
+    return this.#parts.pieces.has(id) || this.addedTexts.has(id)
   }
 
   /** A token as the vocabulary writes it; empty for a number that is no token's. */
   tokenText(id: number): string {
-    return this.addedTexts.get(id) ?? this.#parts.vocabulary.textOf(id) ?? ''
+    return this.addedTexts.get(id) ?? this.#parts.pieces.textOf(id) ?? ''
   }
 
   /**
@@ -203,7 +226,7 @@ export class TextTokenizer {
   }
 
   #items(pair: boolean): readonly FrameItem[] {
-    const { frame } = this.#parts
+    const { frame } = this.#parts.program
     const items = pair ? frame.pair : frame.single
     if (items !== undefined) return items
     throw new VergeError(
@@ -213,13 +236,13 @@ export class TextTokenizer {
   }
 
   *#tokenize(text: string, { literal, spend }: TokenizeOptions): Work<TextToken[]> {
-    const { added, normalizer, preTokenizer, words, frame } = this.#parts
+    const { added, normalizer, preTokenizer, program, words } = this.#parts
     const tokens: TextToken[] = []
     let word = 0
     let unpaid = 0
     const placeOf = (piece: Aligned, from: number, to: number): readonly [number, number] => {
       const [start, end] = sourceOf(piece, from, to)
-      return frame.trimOffsets ? trimmed(text, start, end) : [start, end]
+      return program.frame.trimOffsets ? trimmed(text, start, end) : [start, end]
     }
     const add = (id: number, [start, end]: readonly [number, number]): void => {
       tokens.push({ id, start, end, word })
@@ -266,6 +289,15 @@ const UNITS_BETWEEN_YIELDS = 4_096
 
 function moved({ id, start, end, word }: TextToken, by: number): TextToken {
   return { id, start: start + by, end: end + by, word }
+}
+
+/** A `tokenizer.json` in the form that is used. @throws manifest_invalid if it is not a tokenizer that is known */
+export function compiledTokenizer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  try {
+    return compileTokenizer(JSON.parse(decodeUtf8(bytes) ?? ''))
+  } catch (cause) {
+    throw unusable(cause)
+  }
 }
 
 function unusable(cause: unknown): VergeError {

@@ -1,95 +1,142 @@
-import type { TokenizerConfig } from './config.ts'
-import { byteTokens, type Piece, type StepCounter, type WordModel } from './piece.ts'
-import { splitsCharacter, Trie } from './trie.ts'
-import type { Vocabulary } from './vocabulary.ts'
+import { type ByteTrie, childOf, isLeaf, LONGEST_TEXT, tailLength, valueAt } from './compiled/byte-trie.ts'
+import type { Pieces } from './compiled/pieces.ts'
+import type { ModelProgram } from './compiled/program.ts'
+import { byteWriter, type Piece, type StepCounter, type WordModel } from './piece.ts'
+import { Utf8Text } from './utf8-text.ts'
 
-/** What is not known costs so much more than the rarest piece, as SentencePiece has it. */
-const UNKNOWN_PENALTY = 10
+/** What the model knows of its pieces. */
+export interface ScoredPieces {
+  readonly pieces: Pieces
+  readonly trie: ByteTrie
+  /** By the pieces' numbers. */
+  readonly scores: Float32Array | Float64Array
+}
 
 /**
  * The most likely pieces by their scores (Viterbi). Kudo, "Subword Regularization", 2018. Each place takes as many steps
  * as the longest piece that begins there.
  */
-export function unigram(config: TokenizerConfig, vocabulary: Vocabulary, counter: StepCounter): WordModel {
-  const scores = scoresOf(config)
-  const trie = new Trie()
-  for (const [text, id] of vocabulary.entries) trie.add(text, id)
-  const idOf = (text: string): number | undefined => vocabulary.idOf(text)
-  const unknown = unknownOf(config, scores)
-  const unknownScore =
-    scores.reduce((least, score) => Math.min(least, score), Number.POSITIVE_INFINITY) - UNKNOWN_PENALTY
-  const writesBytes = config.byte_fallback === true
+export function unigram(
+  { unknown, unknownScore, writesBytes }: ModelProgram & { type: 'Unigram' },
+  { pieces, scores, trie }: ScoredPieces,
+  counter: StepCounter,
+): WordModel {
+  const text = new Utf8Text()
+  const lattice = new Lattice()
+  const bytesOf = byteWriter(pieces)
   return (word) => {
-    const best = new Float64Array(word.length + 1).fill(Number.NEGATIVE_INFINITY)
-    const from = new Int32Array(word.length + 1)
-    const token = new Int32Array(word.length + 1).fill(-1)
-    best[0] = 0
-    for (let start = 0; start < word.length; ) {
-      const width = splitsCharacter(word, start + 1) ? 2 : 1
-      const soFar = best[start] ?? 0
-      let single = false
-      for (let at = start, node = Trie.ROOT; at < word.length; ) {
-        counter.steps++
-        node = trie.step(node, word.charCodeAt(at++))
-        if (node === -1) break
-        const id = trie.valueAt(node)
-        if (id === -1 || splitsCharacter(word, at)) continue
-        const score = soFar + (scores[id] ?? 0)
-        if (score > (best[at] ?? 0)) {
-          best[at] = score
-          from[at] = start
-          token[at] = id
-        }
-        if (at === start + width) single = true
-      }
-      if (!single && soFar + unknownScore > (best[start + width] ?? 0)) {
-        best[start + width] = soFar + unknownScore
-        from[start + width] = start
-        token[start + width] = -1
-      }
-      start += width
-    }
-    const cuts: number[] = []
-    for (let end = word.length; end > 0; end = from[end] ?? 0) cuts.push(end)
-    const pieces: Piece[] = []
+    text.read(word)
+    const { length, places } = text
+    counter.steps += lattice.search(text, trie, scores, unknownScore)
+    const found: Piece[] = []
     // What is unknown side by side is one token, or written in bytes.
     let unknownFrom = -1
-    const flush = (to: number): void => {
+    const flush = (end: number): void => {
       if (unknownFrom === -1) return
-      const [start, end] = [unknownFrom, to]
+      const start = unknownFrom
       unknownFrom = -1
-      const text = word.slice(start, end)
-      const whole = idOf(text)
-      const bytes = whole === undefined && writesBytes ? byteTokens(text, idOf) : undefined
-      if (bytes === undefined) pieces.push({ id: whole ?? unknown, start, end })
-      else for (const id of bytes) pieces.push({ id, start, end })
+      const part = word.slice(start, end)
+      const whole = pieces.idOf(part)
+      const bytes = whole === undefined && writesBytes ? bytesOf(part) : undefined
+      if (bytes === undefined) found.push({ id: whole ?? unknown, start, end })
+      else for (const id of bytes) found.push({ id, start, end })
     }
-    for (const end of cuts.reverse()) {
-      const [id, start] = [token[end] ?? -1, from[end] ?? 0]
+    for (const [id, from, to] of lattice.path(length)) {
+      const start = places[from] ?? 0
       if (id === -1 || id === unknown) {
         if (unknownFrom === -1) unknownFrom = start
         continue
       }
       flush(start)
-      pieces.push({ id, start, end })
+      found.push({ id, start, end: places[to] ?? 0 })
     }
     flush(word.length)
-    return pieces
+    return found
   }
 }
 
-function scoresOf({ vocab }: TokenizerConfig): number[] {
-  if (!Array.isArray(vocab)) throw new Error('a Unigram model has no list of pieces')
-  return vocab.map((entry: unknown) => {
-    const score: unknown = Array.isArray(entry) ? entry[1] : undefined
-    if (typeof score !== 'number') throw new Error('a Unigram model has a piece without a score')
-    return score
-  })
+/** Places of a word up to here keep their memory for the next one. */
+const KEPT_PLACES = 8_192
+
+/** The best way to each place of a word, in bytes: its score, and the last piece on it. */
+class Lattice {
+  #scores = new Float64Array(0)
+  #from = new Int32Array(0)
+  #piece = new Int32Array(0)
+
+  /** @returns steps that were taken */
+  search(
+    { bytes, length }: Utf8Text,
+    { texts, units }: ByteTrie,
+    scores: Float32Array | Float64Array,
+    unknownScore: number,
+  ): number {
+    this.#reserve(length + 1)
+    const [best, from, piece] = [this.#scores, this.#from, this.#piece]
+    best.fill(Number.NEGATIVE_INFINITY, 1, length + 1)
+    best[0] = 0
+    let steps = 0
+    for (let start = 0, next = 0; start < length; start = next) {
+      const soFar = best[start] ?? 0
+      const most = Math.min(length, start + LONGEST_TEXT)
+      next = start + widthOf(bytes[start] ?? 0)
+      let single = false
+      for (let at = start, unit = 0; at < most; ) {
+        unit = childOf(units, unit, bytes[at++] ?? 0)
+        steps++
+        if (unit === -1) break
+        const id = valueAt(units, unit)
+        if (id === -1) continue
+        const leaf = isLeaf(units, unit)
+        if (leaf) {
+          const left = texts.startOf(id + 1) - texts.startOf(id) - (at - start)
+          const same = tailLength(texts, id, at - start, bytes, at, most)
+          steps += same
+          if (same !== left) break
+          at += left
+        }
+        const score = soFar + (scores[id] ?? 0)
+        if (score > (best[at] ?? 0)) {
+          best[at] = score
+          from[at] = start
+          piece[at] = id
+        }
+        if (at === next) single = true
+        if (leaf) break
+      }
+      if (!single && soFar + unknownScore > (best[next] ?? 0)) {
+        best[next] = soFar + unknownScore
+        from[next] = start
+        piece[next] = -1
+      }
+    }
+    return steps
+  }
+
+  /** The pieces of the best way to a place, each with its number, or -1 where none is known, its beginning and its end. */
+  path(length: number): (readonly [number, number, number])[] {
+    const pieces: (readonly [number, number, number])[] = []
+    for (let end = length; end > 0; ) {
+      // Scores that are no numbers leave what was there before.
+      const start = Math.min(this.#from[end] ?? 0, end - 1)
+      pieces.push([this.#piece[end] ?? -1, start, end])
+      end = start
+    }
+    return pieces.reverse()
+  }
+
+  #reserve(places: number): void {
+    const size = this.#from.length
+    if (places <= size && size <= KEPT_PLACES) return
+    const wanted = Math.max(places, 64)
+    this.#scores = new Float64Array(wanted)
+    this.#from = new Int32Array(wanted)
+    this.#piece = new Int32Array(wanted)
+  }
 }
 
-function unknownOf({ unk_id: id }: TokenizerConfig, scores: readonly number[]): number | undefined {
-  // A file says null where there is none.
-  if (id === undefined || id === null) return undefined
-  if (!Number.isInteger(id) || scores[Number(id)] === undefined) throw new Error('unk_id is not in the vocabulary')
-  return Number(id)
+/** Bytes of a character that begins with one. */
+function widthOf(byte: number): number {
+  if (byte < 0xc0) return 1
+  return byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4
 }

@@ -1,36 +1,71 @@
-import { bytePair, looksLikeBytePair } from './byte-pair.ts'
-import type { TokenizerConfig } from './config.ts'
-import type { StepCounter, WordModel } from './piece.ts'
+import { bytePair } from './byte-pair.ts'
+import { ByteTrie } from './compiled/byte-trie.ts'
+import { SECTION, type TokenizerImage } from './compiled/format.ts'
+import { MergeTable } from './compiled/merge-table.ts'
+import { Pieces } from './compiled/pieces.ts'
+import type { ModelProgram } from './compiled/program.ts'
+import { TextHash } from './compiled/text-hash.ts'
+import { TextTable } from './compiled/texts.ts'
+import type { Piece, StepCounter, WordModel } from './piece.ts'
 import { unigram } from './unigram.ts'
-import type { Vocabulary } from './vocabulary.ts'
 import { wordPiece } from './word-piece.ts'
 
+export interface Words {
+  readonly pieces: Pieces
+  readonly model: WordModel
+}
+
 /**
- * The model of a `tokenizer.json`, as Hugging Face's Rust library defines it. Each takes a number of steps that grows
- * with a word's length, and not with its square.
- * @throws Error for a kind that is not known, or a damaged one
+ * The model of a tokenizer, as Hugging Face's Rust library defines it, on the sections of an image. Each takes a number of
+ * steps that grows with a word's length, and not with its square.
+ * @throws Error where a section is missing or damaged
  */
-export function wordModelOf(config: TokenizerConfig, vocabulary: Vocabulary, counter: StepCounter): WordModel {
-  const type = config.type ?? inferredType(config)
-  switch (type) {
-    case 'WordPiece':
-      return wordPiece(config, vocabulary, counter)
-    case 'BPE':
-      return bytePair(config, vocabulary, counter)
-    case 'Unigram':
-      return unigram(config, vocabulary, counter)
-    case 'WordLevel': {
-      const unknown = typeof config.unk_token === 'string' ? vocabulary.idOf(config.unk_token) : undefined
-      return (word) => [{ id: vocabulary.idOf(word) ?? unknown, start: 0, end: word.length }]
+export function wordsOf(image: TokenizerImage, program: ModelProgram, counter: StepCounter): Words {
+  const texts = new TextTable(image.bytes(SECTION.pieceBytes), image.int32(SECTION.pieceOffsets))
+  switch (program.type) {
+    case 'WordPiece': {
+      const trie = new ByteTrie(image.int32(SECTION.pieceTrie, 2), texts)
+      return { pieces: new Pieces(texts, trie), model: remembering(wordPiece(program, trie, counter)) }
     }
-    default:
-      throw new Error(`Unknown model type: ${String(type)}`)
+    case 'Unigram': {
+      const trie = new ByteTrie(image.int32(SECTION.pieceTrie, 2), texts)
+      const pieces = new Pieces(texts, trie)
+      const scored = { pieces, trie, scores: image.scores() }
+      return { pieces, model: remembering(unigram(program, scored, counter)) }
+    }
+    case 'BPE': {
+      const pieces = hashed(image, texts)
+      const merges = new MergeTable(image.int32(SECTION.merges, 3), image.int32(SECTION.mergeSlots))
+      return { pieces, model: remembering(bytePair(program, { pieces, merges }, counter)) }
+    }
+    case 'WordLevel': {
+      const pieces = hashed(image, texts)
+      return { pieces, model: (word) => [{ id: pieces.idOf(word) ?? program.unknown, start: 0, end: word.length }] }
+    }
   }
 }
 
-/** Old files leave the type out. */
-function inferredType(config: TokenizerConfig): string {
-  if (Array.isArray(config.vocab)) return 'Unigram'
-  if (looksLikeBytePair(config)) return 'BPE'
-  return config.continuing_subword_prefix === undefined ? 'WordLevel' : 'WordPiece'
+function hashed(image: TokenizerImage, texts: TextTable): Pieces {
+  return new Pieces(texts, new TextHash(image.int32(SECTION.pieceSlots), texts))
+}
+
+/**
+ * Words that are kept with their pieces, and the length of the longest: what a page of text repeats. V8 copies so short a
+ * part of a text; a longer one would keep all of the text.
+ */
+const KEPT_WORDS = 4_096
+const KEPT_LENGTH = 12
+
+function remembering(model: WordModel): WordModel {
+  const kept = new Map<string, readonly Piece[]>()
+  return (word) => {
+    const known = kept.get(word)
+    if (known !== undefined) return known
+    const pieces = model(word)
+    if (word.length <= KEPT_LENGTH) {
+      if (kept.size >= KEPT_WORDS) kept.clear()
+      kept.set(word, pieces)
+    }
+    return pieces
+  }
 }

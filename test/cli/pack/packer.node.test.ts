@@ -15,6 +15,7 @@ import { pack, packFolder } from '../../../src/cli/pack/packer.ts'
 import { referenceSession } from '../../../src/cli/verify/reference.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
+import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
 import { onnxModel, seededFloats } from '../../../synthetic/onnx.ts'
 import * as models from '../../../synthetic/onnx-models.ts'
 import { loadNative } from '../../fixtures/node/native.ts'
@@ -196,14 +197,27 @@ describe('a model folder that is not right', () => {
   it('takes a file as it is given, without one on disk', async () => {
     const onnx = models.arithmeticModel()
     await write({ ...base, tokenizer: 'tokenizer.json' })
-    await writeFile(join(folder, 'tokenizer.json'), '{}')
+    const tokenizer = JSON.stringify({ model: { type: 'WordLevel', vocab: { a: 0, b: 1 } } })
+    await writeFile(join(folder, 'tokenizer.json'), tokenizer)
     const onDisk = await packFolder(folder)
     const description = await readDescription(folder)
     const given = new Map([
       ['model.onnx', onnx],
-      ['tokenizer.json', new TextEncoder().encode('{}')],
+      ['tokenizer.json', new TextEncoder().encode(tokenizer)],
     ])
     expect(await pack(description, join(folder, 'missing'), given)).toEqual(onDisk)
+  })
+
+  it('stores a tokenizer as it is written, and compiled', async () => {
+    await write({ ...base, tokenizer: 'own.json' })
+    const written = new TextEncoder().encode(JSON.stringify({ model: { type: 'WordLevel', vocab: { a: 0, b: 1 } } }))
+    await writeFile(join(folder, 'own.json'), written)
+    const { chunks, manifest } = await packFolder(folder)
+    const bytesOf = (name: string) => chunks.get(manifest.files?.[name]?.chunks[0]?.sha256 ?? '')
+    expect(Object.keys(manifest.files ?? {})).toEqual(['tokenizer.json', 'tokenizer-1.bin'])
+    expect(bytesOf('tokenizer.json')).toEqual(written)
+    const tokenizer = TextTokenizer.open(bytesOf('tokenizer-1.bin') ?? new Uint8Array())
+    expect(tokenizer.tokens('b').map(({ id }) => id)).toEqual([1])
   })
 
   it('keeps an artifact to the places that are named', async () => {
@@ -264,7 +278,7 @@ describe('a model folder that is not right', () => {
   it('refuses a tokenizer that is no JSON', async () => {
     await write({ ...base, tokenizer: 'tokenizer.json' })
     await writeFile(join(folder, 'tokenizer.json'), 'not json')
-    await expect(packFolder(folder)).rejects.toThrow(/tokenizer\.json is not JSON/)
+    await expect(packFolder(folder)).rejects.toThrow(/tokenizer\.json is not a tokenizer .* not valid JSON/)
   })
 })
 

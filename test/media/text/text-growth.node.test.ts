@@ -12,6 +12,9 @@ import { Detokenizer } from '../../../src/generate/detokenizer.ts'
 import { StopStrings } from '../../../src/generate/stop.ts'
 import { addedTokensOf } from '../../../src/media/text/added-tokens.ts'
 import { alignedOf } from '../../../src/media/text/aligned.ts'
+import { compileTokenizer } from '../../../src/media/text/compiled/compile.ts'
+import { compileStep } from '../../../src/media/text/compiled/compile-step.ts'
+import { TokenizerImage } from '../../../src/media/text/compiled/format.ts'
 import { joinedTokens } from '../../../src/media/text/decode.ts'
 import { normalizerOf } from '../../../src/media/text/normalize.ts'
 import type { StepCounter } from '../../../src/media/text/piece.ts'
@@ -134,7 +137,8 @@ describe('normalizers', () => {
   ])(
     '$type',
     async (config) => {
-      const normalizer = normalizerOf(config)
+      const charsmaps: Uint8Array[] = []
+      const normalizer = normalizerOf(compileStep(config, charsmaps), charsmaps)
       await expectLinear(config.type, (text) => normalizer(alignedOf(text)))
     },
     60_000,
@@ -170,7 +174,7 @@ describe('pre-tokenizers', () => {
   ])(
     '$type',
     async (config) => {
-      const preTokenizer = preTokenizerOf(config)
+      const preTokenizer = preTokenizerOf(compileStep(config, []))
       await expectLinear(config.type, (text) => preTokenizer(alignedOf(text)))
     },
     60_000,
@@ -238,7 +242,7 @@ describe('decoders', () => {
   ])(
     '$type',
     async (config) => {
-      await expectLinear(String(config?.type), (text) => joinedTokens([...text], config))
+      await expectLinear(String(config?.type), (text) => joinedTokens([...text], config && compileStep(config, [])))
     },
     60_000,
   )
@@ -265,7 +269,8 @@ describe('chats', () => {
   }))
 
   it('find added tokens and control tokens, however many there are', async () => {
-    const { before } = addedTokensOf(added, (text) => text)
+    const model = { type: 'WordLevel', vocab: { a: 0 } }
+    const { before } = addedTokensOf(new TokenizerImage(compileTokenizer({ model, added_tokens: added })))
     const control = new ControlText({
       addedTexts: new Map(added.map(({ content, id }) => [id, content])),
       special: new Set(added.map(({ id }) => id)),

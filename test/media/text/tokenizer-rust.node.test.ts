@@ -49,7 +49,7 @@ describe('normal forms', () => {
       const run = (): string => Array.from({ length: (i * 7) % 14 }, () => random(marks)).join('')
       const text = `${random(bases)}${run()}${random(bases)}${random(bases)}${run()}`
       for (const form of FORMS) {
-        expect(normalized(normalizerOf({ type: form }), text), `${form} of ${JSON.stringify(text)}`).toBe(
+        expect(normalized(normalizerOf({ type: form }, []), text), `${form} of ${JSON.stringify(text)}`).toBe(
           text.normalize(form),
         )
       }
