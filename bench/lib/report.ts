@@ -17,6 +17,7 @@ export function tables(result: BenchResult): Table[] {
     figureTable(figures(result)),
     result.fit && fitTable(result.fit),
     result.cold && coldTable(result.cold),
+    result.firstRequests && firstRequestTable(result.firstRequests),
     result.cold && memoryTable(result.cold),
     result.warm && warmTable(result.warm),
     result.warm && insideTable(result.warm),
@@ -96,6 +97,20 @@ function coldTable(rows: NonNullable<BenchResult['cold']>): Table {
       spread(row.isolateCpu),
       spread(row.answerCpu),
     ]),
+  }
+}
+
+function firstRequestTable({ models, startUp }: NonNullable<BenchResult['firstRequests']>): Table {
+  return {
+    title: 'CPU time in ms of a workerd without Miniflare and stores: median (median absolute deviation)',
+    head: ['what', "isolate's thread", "V8's other threads", 'reading the same from KV alone', 'a later request'],
+    rows: [
+      ['start-up: script and modules', spread(startUp.isolate), spread(startUp.helpers), NONE, NONE],
+      ...models.map(({ helpers, isolate, later, model, reads }) => [
+        `first request: ${model}`,
+        ...[isolate, helpers, reads, later].map(spread),
+      ]),
+    ],
   }
 }
 

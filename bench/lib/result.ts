@@ -1,4 +1,5 @@
 import type { ColdRow } from '../measures/cold.ts'
+import type { FirstRequests } from '../measures/first-request.ts'
 import type { LargestRow } from '../measures/largest.ts'
 import type { LoadingMemory } from '../measures/loading.ts'
 import type { RouterResult } from '../measures/router.ts'
@@ -36,6 +37,7 @@ export interface BenchResult {
   readonly bundle: { readonly scripts: number; readonly wasm: number }
   readonly fit?: readonly FitRow[]
   readonly cold?: readonly ColdRow[]
+  readonly firstRequests?: FirstRequests
   readonly loading?: LoadingMemory
   readonly warm?: readonly WarmRow[]
   readonly largest?: readonly LargestRow[]

@@ -14,6 +14,7 @@ import {
 } from '../models/subjects.ts'
 import { measureCold } from './cold.ts'
 import { type Bench, type Effort, FULL, subject } from './context.ts'
+import { measureFirstRequests } from './first-request.ts'
 import { measureLargest } from './largest.ts'
 import { measureLoading } from './loading.ts'
 import { measureRouter, ROUTER_INPUT, ROUTER_MODEL } from './router.ts'
@@ -25,7 +26,7 @@ import { measureWire, WIRE_MODEL } from './wire.ts'
 export const PARTS = ['cold', 'loading', 'warm', 'largest', 'throughput', 'router', 'wire'] as const
 export type Part = (typeof PARTS)[number]
 
-export type Measurements = Pick<BenchResult, 'fit' | 'leftOut' | Part>
+export type Measurements = Pick<BenchResult, 'fit' | 'leftOut' | 'firstRequests' | Part>
 
 interface Measured {
   readonly name: string
@@ -83,7 +84,7 @@ export const MODELS: readonly string[] = MEASURED.map(({ name }) => name)
 /** Bundles, packs and stores what the parts need. */
 export async function prepare({ effort, models, parts }: Chosen, progress: Bench['progress']): Promise<Bench> {
   const folders: Partial<Record<WorkerName, string>> = {}
-  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'echo'] as const) {
+  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'reads', 'echo'] as const) {
     progress(`bundling ${name}`)
     folders[name] = await bundle(name)
   }
@@ -117,7 +118,10 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
   return {
     ...(models.length > 0 && { fit: models.map(fit) }),
     ...(withoutTfjs && { leftOut: [WITHOUT_TFJS] }),
-    ...(parts.has('cold') && { cold: await measureCold(bench, of('cold')) }),
+    ...(parts.has('cold') && {
+      cold: await measureCold(bench, of('cold')),
+      firstRequests: await measureFirstRequests(bench, of('cold')),
+    }),
     ...(of('loading').some(({ name }) => name === FIGURE_MODEL) &&
       parts.has('loading') && { loading: await measureLoading(bench, subject(bench, FIGURE_MODEL)) }),
     ...(parts.has('warm') && { warm: await measureAllWarm(bench, of('warm')) }),

@@ -118,7 +118,8 @@ export function bundleBytes(directory: string): { readonly scripts: number; read
   return { scripts: total('ESModule'), wasm: total('CompiledWasm') }
 }
 
-function modulesIn(directory: string) {
+/** A bundle's modules, the Worker itself first. */
+export function modulesIn(directory: string) {
   const types = { js: 'ESModule', wasm: 'CompiledWasm' } as const
   return (
     readdirSync(directory)
@@ -139,7 +140,8 @@ function hasStreams(directory: string): boolean {
   return modulesIn(directory).some(({ path, type }) => type === 'ESModule' && exported.test(readFileSync(path, 'utf8')))
 }
 
-function compatibilityDate(): string {
+/** Of wrangler.toml. */
+export function compatibilityDate(): string {
   const date = /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(ROOT, 'wrangler.toml'), 'utf8'))?.[1]
   if (date === undefined) throw new Error('wrangler.toml has no compatibility_date')
   return date

@@ -124,6 +124,12 @@ describe('the command', () => {
       expect(output).toContain('$6.08')
       expect(output).not.toContain('too-large')
       expect(output).toContain('2 cores of a processor')
+      // A request is billed for its CPU time, where that was measured, and not for the start-up.
+      const row = { model: 'encoder', isolate: time(70), helpers: time(9) }
+      await writeFile(file, JSON.stringify({ ...result, firstRequests: { models: [row] } }))
+      const measured = await run('--figures', file)
+      expect(measured).toContain('| encoder, 128 tokens | 22.6 MB | 5 | 0 | 5 | 3 | 70 |')
+      expect(measured).toContain("CPU time of the isolate's thread")
       await writeFile(file, JSON.stringify({ schema: 2 }))
       await expect(run('--figures', file)).rejects.toThrow('not a result of this version of the benchmark')
     } finally {
