@@ -11,6 +11,7 @@ import type { Image } from './image.ts'
 import { lower } from './lower/lower.ts'
 import { dropActivationQuantization } from './passes/drop-activation-quantization.ts'
 import { dropExpands } from './passes/drop-expands.ts'
+import { expandContrib } from './passes/expand-contrib.ts'
 import { foldPads } from './passes/fold-pads.ts'
 import { fuseActivation } from './passes/fuse-activation.ts'
 import { fuseAttention } from './passes/fuse-attention.ts'
@@ -19,6 +20,7 @@ import { fuseLayerNorm } from './passes/fuse-layer-norm.ts'
 import { fuseQkv } from './passes/fuse-qkv.ts'
 import { fuseSkipNorm } from './passes/fuse-skip-norm.ts'
 import type { TypeOf } from './passes/heads.ts'
+import { liftDequantization } from './passes/lift-dequantization.ts'
 import { liftIntegerProducts } from './passes/lift-integer-products.ts'
 import { liftLookups } from './passes/lift-lookups.ts'
 import { makeLinear } from './passes/make-linear.ts'
@@ -40,8 +42,10 @@ const MOST = 65_536
 
 /** What is fused before a graph is lowered, in this order. */
 const passesFor = (types: TypeOf): Pass[] => [
+  expandContrib(types),
   reduceProducts,
   liftIntegerProducts,
+  liftDequantization,
   liftLookups,
   dropActivationQuantization,
   dropDead,

@@ -113,5 +113,6 @@ function withAffine(
 
 function isRow(view: GraphView, value: string): boolean {
   const tensor = view.constant(value)
-  return tensor !== undefined && tensor.dataType === DataType.FLOAT && dimsOf(tensor).length === 1
+  const isFloat = tensor?.dataType === DataType.FLOAT || tensor?.dataType === DataType.FLOAT16
+  return tensor !== undefined && isFloat && dimsOf(tensor).length === 1
 }

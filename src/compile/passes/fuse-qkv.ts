@@ -1,8 +1,9 @@
+import { DataType, makeTensor } from '../../onnx/data.ts'
 import type { GraphView } from '../../onnx/graph.ts'
 import { type AttributeValue, intOf, intsOf, makeAttribute, makeNode } from '../../onnx/make.ts'
 import type { Pass } from '../../onnx/pass.ts'
 import type { AttributeProto, NodeProto } from '../../onnx/schema/onnx_pb.js'
-import { DOMAIN, isFused, soleProducer, Taken } from '../pattern.ts'
+import { DOMAIN, isFused, Taken } from '../pattern.ts'
 
 /**
  * The three products that give an attention its queries, keys and values from one input, as one: `verge.Linear` with
@@ -20,6 +21,18 @@ export const fuseQkv: Pass = {
       if (parts === undefined || first === undefined || !taken.take(attention, ...linears, ...rotations)) continue
       const joined = namer.fresh(`${first.output[0]}_qkv`)
       const width = intOf(attention, 'heads', 0) * intOf(attention, 'size', 0)
+      // Exports read shapes of one that they have at hand; steps that nothing needs are left out later.
+      const read = parts.flatMap(({ linear, rotation }, place) =>
+        view.uses(linear.output[0] ?? '').some(({ node }) => node !== attention && node !== rotation)
+          ? [{ linear, place }]
+          : [],
+      )
+      const names = ['axis', ...(read.length > 0 ? [0, 1, 2, 3] : [])].map((end) => namer.fresh(`${joined}_${end}`))
+      const bounds = (place: number): readonly string[] => [
+        names[place + 1] ?? '',
+        names[place + 2] ?? '',
+        names[0] ?? '',
+      ]
       yield {
         what: `fuse the products of ${attention.name}`,
         remove: [attention, ...linears, ...rotations],
@@ -32,6 +45,7 @@ export const fuseQkv: Pass = {
             name: first.name,
             attributes: { transposed: { int: intOf(first, 'transposed', 0) } },
           }),
+          ...read.map(({ linear, place }) => cut(joined, linear, bounds(place))),
           ...parts.flatMap(({ rotation }, place) =>
             rotation === undefined
               ? []
@@ -51,9 +65,17 @@ export const fuseQkv: Pass = {
             }),
           },
         ],
+        initializers: (read.length > 0 ? names : []).map((name, index) =>
+          makeTensor(name, DataType.INT64, [1], BigInt64Array.of(BigInt(index === 0 ? -1 : (index - 1) * width))),
+        ),
       }
     }
   },
+}
+
+/** What one product alone gave. */
+function cut(joined: string, linear: NodeProto, bounds: readonly string[]): NodeProto {
+  return makeNode({ op: 'Slice', inputs: [joined, ...bounds], outputs: [...linear.output], name: linear.name })
 }
 
 function withAttribute(node: NodeProto, name: string, value: AttributeValue): AttributeProto[] {
@@ -69,13 +91,15 @@ interface Part {
 function threeParts(view: GraphView, attention: NodeProto): Part[] | undefined {
   if ((intsOf(attention, 'offsets') ?? []).some((offset) => offset !== 0)) return undefined
   const parts = attention.input.slice(0, 3).flatMap((value): Part[] => {
-    const node = soleProducer(view, value)
+    const node = view.producer(value)
     const rotation = isFused(node, 'Rotary') && intOf(node, 'offset', 0) === 0 ? node : undefined
-    const linear = rotation === undefined ? node : soleProducer(view, rotation.input[0])
-    return isFused(linear, 'Linear') && linear.input.length === 3 ? [{ linear, rotation }] : []
+    const linear = rotation === undefined ? node : view.producer(rotation.input[0] ?? '')
+    const isOwn = rotation === undefined || view.uses(value).length === 1
+    const isHidden = !view.isOutput(value) && !view.isOutput(linear?.output[0] ?? '')
+    return isOwn && isHidden && isFused(linear, 'Linear') && linear.input.length === 3 ? [{ linear, rotation }] : []
   })
   const [first] = parts
-  if (first === undefined || parts.length !== 3) return undefined
+  if (first === undefined || new Set(parts.map(({ linear }) => linear)).size !== 3) return undefined
   const alike = parts.every(
     ({ linear }) =>
       linear.input[0] === first.linear.input[0] &&

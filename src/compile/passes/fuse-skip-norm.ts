@@ -21,7 +21,8 @@ export const fuseSkipNorm = (types: TypeOf): Pass => ({
       if (!isOp(add, 'Add') || ![scale, bias].every((name) => name === '' || view.constant(name))) continue
       const [left = '', right = ''] = add.input
       const [a, b] = [left, right].map((name) => types(name))
-      if (a?.shape === undefined || a.elementType !== DataType.FLOAT || a.shape.length !== b?.shape?.length) continue
+      const isFloat = a?.elementType === DataType.FLOAT || a?.elementType === DataType.FLOAT16
+      if (a?.shape === undefined || !isFloat || a.shape.length !== b?.shape?.length) continue
       if (intOf(norm, 'axis', -1) !== -1 && intOf(norm, 'axis', -1) !== a.shape.length - 1) continue
       const width = view.constant(scale)
       if (width === undefined || dimsOf(width).length !== 1 || !taken.take(add, norm)) continue

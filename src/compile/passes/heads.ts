@@ -24,6 +24,8 @@ export interface Heads {
 /** Steps between a layer's product and the attention's: views, transpositions, a scale, a rotation. */
 const MOST_STEPS = 8
 const SPLIT = [0, 2, 1, 3]
+/** The axis of queries, keys and values where they are packed. */
+const PARTS = 2
 
 /** A value [batch, sequence, heads * size] that is reshaped to heads and transposed as wanted, scaled on the way. */
 export function headsOf(
@@ -88,17 +90,19 @@ function splitOf(view: GraphView, types: TypeOf, value: string): Split | undefin
     if (flat[2] !== count * size) return undefined
     return { ...partOf(view, types, source, count * size), count, size, isTurned: false }
   }
-  // [batch, sequence, 3, heads, size], of which one part is taken: as it is, or turned with the parts in front.
+  // [batch, sequence, 3, heads, size], its axes in whatever order, of which one part is taken.
   const part = takenPart(view, node)
   const turned = view.producer(part?.source ?? '')
-  const isTurned = isOp(turned, 'Transpose') && intsOf(turned, 'perm')?.join() === '2,0,3,1,4'
-  const packed = isTurned ? view.producer(turned.input[0] ?? '') : turned
-  if (part === undefined || !isOp(packed, 'Reshape')) return undefined
+  const perm = isOp(turned, 'Transpose') ? intsOf(turned, 'perm') : [0, 1, 2, 3, 4]
+  const packed = isOp(turned, 'Transpose') ? view.producer(turned.input[0] ?? '') : turned
+  if (part === undefined || perm?.[part.axis] !== PARTS || !isOp(packed, 'Reshape')) return undefined
   const [shape, flat] = [types(packed.output[0] ?? '').shape, types(packed.input[0] ?? '').shape]
   const [parts, count, size] = shape?.slice(2) ?? []
   if (shape?.length !== 5 || flat?.length !== 3 || parts !== 3) return undefined
   if (typeof count !== 'number' || typeof size !== 'number' || flat[2] !== 3 * count * size) return undefined
-  if (part.axis !== (isTurned ? 0 : 2)) return undefined
+  const left = perm.filter((axis) => axis !== PARTS).map((axis) => (axis > PARTS ? axis - 1 : axis))
+  const isTurned = left.join() === SPLIT.join()
+  if (!isTurned && left.join() !== '0,1,2,3') return undefined
   return { source: packed.input[0] ?? '', offset: part.index * count * size, count, size, isTurned }
 }
 
