@@ -1,5 +1,6 @@
 // Element by element: unary functions, binary operators with broadcast, where, cast.
 
+import { BEYOND, HOLDS, NO_QUOTIENT } from "./checks";
 import { gelu } from "./gelu";
 import { erf4, exp4, sigmoid4, tanh4 } from "./math";
 
@@ -113,9 +114,13 @@ export function unaryF32(kind: i32, x: usize, out: usize, n: i32, a: f32, b: f32
   }
 }
 
-export function unaryI32(kind: i32, x: usize, out: usize, n: i32, a: i32, b: i32): void {
+/** @returns `HOLDS`, or `BEYOND` where the lowest number is turned around, which gives itself */
+export function unaryI32(kind: i32, x: usize, out: usize, n: i32, a: i32, b: i32): i32 {
+  const turns = kind == Unary.neg || kind == Unary.abs;
+  let result = HOLDS;
   for (let i = 0; i < n; i++, x += 4, out += 4) {
     const v = load<i32>(x);
+    if (turns && v == i32.MIN_VALUE) result = BEYOND;
     let y = v;
     if (kind == Unary.neg) y = -v;
     else if (kind == Unary.abs) y = v < 0 ? -v : v;
@@ -124,6 +129,7 @@ export function unaryI32(kind: i32, x: usize, out: usize, n: i32, a: i32, b: i32
     else if (kind == Unary.clip) y = min(max(v, a), b);
     store<i32>(out, y);
   }
+  return result;
 }
 
 export function notU8(x: usize, out: usize, n: i32): void {
@@ -214,6 +220,31 @@ export function rowI32(kind: i32, a: usize, b: usize, out: usize, n: i32, aStep:
   }
 }
 
+/** As `rowI32`, of arithmetic whose results may need more than 32 bits or divide by 0. @returns see `BEYOND` */
+function rowChecked(kind: i32, a: usize, b: usize, out: usize, n: i32, aStep: i32, bStep: i32): i32 {
+  let result = HOLDS;
+  for (let i = 0; i < n; i++, a += <usize>aStep << 2, b += <usize>bStep << 2, out += 4) {
+    const x = <i64>load<i32>(a), y = <i64>load<i32>(b);
+    let z: i64 = 0;
+    if (kind == Binary.add) z = x + y;
+    else if (kind == Binary.sub) z = x - y;
+    else if (kind == Binary.mul) z = x * y;
+    else if (kind == Binary.pow) {
+      const power = Math.pow(<f64>x, <f64>y);
+      if (!(power > -2147483649.0 && power < 2147483648.0)) result = BEYOND;
+      z = <i64><i32>power;
+    } else if (y == 0) return NO_QUOTIENT;
+    else if (kind == Binary.div) z = x / y;
+    else {
+      z = x % y;
+      if (kind == Binary.mod && z != 0 && (z < 0) != (y < 0)) z += y;
+    }
+    if (<i64><i32>z != z) result = BEYOND;
+    store<i32>(out, <i32>z);
+  }
+  return result;
+}
+
 export function rowU8(kind: i32, a: usize, b: usize, out: usize, n: i32, aStep: i32, bStep: i32): void {
   for (let i = 0; i < n; i++, a += aStep, b += bStep) {
     const x = load<u8>(a), y = load<u8>(b);
@@ -222,16 +253,17 @@ export function rowU8(kind: i32, a: usize, b: usize, out: usize, n: i32, aStep: 
 }
 
 /**
- * Broadcast over five outer axes and a row. Strides are in elements; `type` is the operands' (0 f32, 1 i32, 2 u8), `size` the
- * bytes of a result.
+ * Broadcast over five outer axes and a row. Strides are in elements; `type` is the operands' (0 f32, 1 i32, 2 u8, 3 i32 whose
+ * arithmetic is checked), `size` the bytes of a result. @returns see `BEYOND`; `HOLDS` where nothing is checked
  */
 export function binary(
   kind: i32, type: i32, size: i32, a: usize, b: usize, out: usize,
   d0: i32, d1: i32, d2: i32, d3: i32, d4: i32, n: i32,
   a0: i32, a1: i32, a2: i32, a3: i32, a4: i32, a5: i32,
   b0: i32, b1: i32, b2: i32, b3: i32, b4: i32, b5: i32,
-): void {
+): i32 {
   const shift = type == 2 ? 0 : 2;
+  let result = HOLDS;
   for (let i0 = 0; i0 < d0; i0++) {
     for (let i1 = 0; i1 < d1; i1++) {
       for (let i2 = 0; i2 < d2; i2++) {
@@ -241,13 +273,19 @@ export function binary(
             const y = b + (<usize>(i0 * b0 + i1 * b1 + i2 * b2 + i3 * b3 + i4 * b4) << shift);
             if (type == 0) rowF32(kind, x, y, out, n, a5, b5);
             else if (type == 1) rowI32(kind, x, y, out, n, a5, b5);
-            else rowU8(kind, x, y, out, n, a5, b5);
+            else if (type == 2) rowU8(kind, x, y, out, n, a5, b5);
+            else {
+              const row = rowChecked(kind, x, y, out, n, a5, b5);
+              if (row == NO_QUOTIENT) return NO_QUOTIENT;
+              if (row != HOLDS) result = row;
+            }
             out += <usize>n * <usize>size;
           }
         }
       }
     }
   }
+  return result;
 }
 
 /** condition ? a : b over six axes, elements of 4 or 1 bytes. The result is contiguous; strides are in elements. */
@@ -283,12 +321,21 @@ export function selectRow(c: usize, a: usize, b: usize, out: usize, n: i32, cSte
   }
 }
 
-/** From and to: 0 f32, 1 i32, 2 u8 as a truth value. Floats outside of i32 become its ends, NaN 0. */
-export function cast(from: i32, to: i32, x: usize, out: usize, n: i32): void {
+/**
+ * From and to: 0 f32, 1 i32, 2 u8 as a truth value. Floats outside of i32 become its ends, NaN 0. @returns `HOLDS`, or `BEYOND`
+ * where one is that 64 bits would hold: what is made of others is left open by ONNX, and attention with relative positions
+ * casts the logarithm of 0
+ */
+export function cast(from: i32, to: i32, x: usize, out: usize, n: i32): i32 {
+  let result = HOLDS;
   for (let i = 0; i < n; i++) {
     if (from == 0) {
       const v = load<f32>(x + (<usize>i << 2));
-      if (to == 1) store<i32>(out + (<usize>i << 2), <i32>v);
+      if (to == 1) {
+        const size = abs(v);
+        if (size >= 2147483648.0 && size < 9223372036854775808.0 && v != -2147483648.0) result = BEYOND;
+        store<i32>(out + (<usize>i << 2), <i32>v);
+      }
       else store<u8>(out + i, <u8>(v != 0));
     } else if (from == 1) {
       const v = load<i32>(x + (<usize>i << 2));
@@ -300,4 +347,5 @@ export function cast(from: i32, to: i32, x: usize, out: usize, n: i32): void {
       else store<i32>(out + (<usize>i << 2), v);
     }
   }
+  return result;
 }

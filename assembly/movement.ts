@@ -1,5 +1,7 @@
 // Moving elements: strided copies (transpose, slice, concat, expand, pad), gather.
 
+import { BEYOND, HOLDS } from "./checks";
+
 /** Copies a box of six axes, the outermost first. `size` is 4 or 1; strides are in elements and may be negative or 0. */
 export function copy(
   x: usize, out: usize, size: i32,
@@ -147,16 +149,19 @@ function half(h: u32): f32 {
   return reinterpret<f32>(bits | ((h & 0x8000) << 16));
 }
 
-/** i32 running sums along the middle axis of [O, R, I]. */
-export function cumulativeI32(x: usize, out: usize, O: i32, R: i32, I: i32): void {
+/** i32 running sums along the middle axis of [O, R, I], which wrap around. @returns `HOLDS`, or `BEYOND` where one did */
+export function cumulativeI32(x: usize, out: usize, O: i32, R: i32, I: i32): i32 {
+  let result = HOLDS;
   for (let o = 0; o < O; o++) {
     for (let i = 0; i < I; i++) {
-      let sum = 0;
+      let sum: i64 = 0;
       for (let r = 0; r < R; r++) {
         const at = <usize>((o * R + r) * I + i) << 2;
-        sum += load<i32>(x + at);
-        store<i32>(out + at, sum);
+        sum += <i64>load<i32>(x + at);
+        if (<i64><i32>sum != sum) result = BEYOND;
+        store<i32>(out + at, <i32>sum);
       }
     }
   }
+  return result;
 }

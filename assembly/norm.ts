@@ -1,6 +1,7 @@
 // Layer norm, RMS norm, softmax and reductions. An element's lane is its index modulo 4, the last ones included, so that a row
 // that is longer by masked elements has the same sums.
 
+import { BEYOND, HOLDS } from "./checks";
 import { exp4, max4, min4, sum4 } from "./math";
 
 /** 1 to 4 floats, the other lanes filled. */
@@ -251,23 +252,32 @@ export function reduceF32(kind: i32, x: usize, out: usize, O: i32, R: i32, I: i3
   }
 }
 
-/** The same of integers: sum, max, min, prod; sums wrap around. */
-export function reduceI32(kind: i32, x: usize, out: usize, O: i32, R: i32, I: i32): void {
+/**
+ * The same of integers: sum, max, min, prod; sums and products wrap around. @returns `HOLDS`, or `BEYOND` where one did, or
+ * where there is nothing to take the greatest or smallest of
+ */
+export function reduceI32(kind: i32, x: usize, out: usize, O: i32, R: i32, I: i32): i32 {
+  let result = R == 0 && O > 0 && I > 0 && (kind == Reduce.max || kind == Reduce.min) ? BEYOND : HOLDS;
   for (let o = 0; o < O; o++) {
     for (let i = 0; i < I; i++) {
-      let acc = kind == Reduce.max ? i32.MIN_VALUE : kind == Reduce.min ? i32.MAX_VALUE : kind == Reduce.prod ? 1 : 0;
+      let acc: i64 = kind == Reduce.max ? i32.MIN_VALUE : kind == Reduce.min ? i32.MAX_VALUE : kind == Reduce.prod ? 1 : 0;
       for (let r = 0; r < R; r++) {
-        const v = load<i32>(x + (<usize>(r * I + i) << 2));
+        const v = <i64>load<i32>(x + (<usize>(r * I + i) << 2));
         if (kind == Reduce.max) acc = max(acc, v);
         else if (kind == Reduce.min) acc = min(acc, v);
-        else if (kind == Reduce.prod) acc *= v;
-        else acc += v;
+        else if (kind == Reduce.prod) {
+          acc *= v;
+          if (<i64><i32>acc != acc) result = BEYOND;
+          acc = <i64><i32>acc;
+        } else acc += v;
       }
-      store<i32>(out, acc);
+      if (<i64><i32>acc != acc) result = BEYOND;
+      store<i32>(out, <i32>acc);
       out += 4;
     }
     x += <usize>R * (<usize>I << 2);
   }
+  return result;
 }
 
 /** Index of the greatest element, the first of equal ones, of the middle axis; `least`: of the smallest. */

@@ -15,8 +15,8 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/tasks': 155_000,
   'src/http': 84_000,
   'src/placement': 98_000,
-  // Of it 95 KB are Verge's own engine: operators with their checks.
-  'src/engine': 155_000,
+  // Of it 101 KB are Verge's own engine: operators with their checks, of whole numbers too.
+  'src/engine': 160_000,
   'src/core': 55_000,
   'src/serving': 36_000,
   'src/catalog': 36_000,

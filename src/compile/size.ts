@@ -38,6 +38,11 @@ export function numberOf({ terms }: Size): number | undefined {
   return others.length === 0 && first.atoms.length === 0 ? first.factor : undefined
 }
 
+/** Whether its factors are numbers that doubles count exactly. */
+export function isExact({ terms }: Size): boolean {
+  return terms.every(({ factor }) => Number.isSafeInteger(factor))
+}
+
 export function equal(left: Size, right: Size): boolean {
   return left.key === right.key
 }

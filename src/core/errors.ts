@@ -24,6 +24,7 @@ export type ErrorCode =
   | 'input_too_large'
   | 'cost_too_high'
   | 'run_too_large'
+  | 'integer_too_large'
   // as OpenAI calls it, because its clients look for it
   | 'context_length_exceeded'
   | 'run_rejected'

@@ -6,7 +6,7 @@ type Blame =
   | 'request'
   /** The edge could not load the model: an origin may have it. */
   | 'edge-load'
-  /** The edge has the model, and this run is too large for it. */
+  /** The edge has the model, and this run, or a number in it, is too large for it. */
   | 'edge-run'
   /** The origins. */
   | 'origin'
@@ -34,6 +34,7 @@ const BLAME = {
   input_too_large: 'request',
   cost_too_high: 'edge-run',
   run_too_large: 'edge-run',
+  integer_too_large: 'edge-run',
   context_length_exceeded: 'request',
   run_rejected: 'request',
   unauthorized: 'request',

@@ -22,6 +22,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   input_too_large: 413,
   cost_too_high: 413,
   run_too_large: 413,
+  integer_too_large: 400,
   context_length_exceeded: 400,
   run_rejected: 400,
 

@@ -38,6 +38,7 @@ const CLOSED_WITH = {
   input_too_large: 'failed',
   cost_too_high: 'failed',
   run_too_large: 'failed',
+  integer_too_large: 'failed',
   context_length_exceeded: 'failed',
   run_rejected: 'failed',
   unauthorized: 'failed',

@@ -25,6 +25,7 @@ const SAYS = {
   input_too_large: 'size',
   cost_too_high: 'other',
   run_too_large: 'size',
+  integer_too_large: 'other',
   context_length_exceeded: 'other',
   run_rejected: 'size',
   unauthorized: 'other',

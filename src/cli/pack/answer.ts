@@ -67,7 +67,7 @@ async function outputsOf(
 }
 
 /** The model takes other inputs, or more memory than there is. */
-const REFUSALS = ['run_rejected', 'invalid_tensor', 'engine_full', 'run_too_large'] as const
+const REFUSALS = ['run_rejected', 'invalid_tensor', 'integer_too_large', 'engine_full', 'run_too_large'] as const
 
 /** @param guessed how many values ids have whose table is not found; 1 alone if left out */
 function inputsFor(

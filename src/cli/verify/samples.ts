@@ -213,8 +213,9 @@ function madeUp(
     )
   }
   const data: NumericArray = new ARRAY_TYPES[datatype](count)
+  const whole = wholeNumbers(name, shape, next, values)
   if (data instanceof BigInt64Array || data instanceof BigUint64Array) {
-    for (let i = 0; i < count; i++) data[i] = BigInt(wholeNumber(name, shape, next, values))
+    for (let i = 0; i < count; i++) data[i] = BigInt(whole(i))
   } else if (datatype === 'FP32' || datatype === 'FP64' || datatype === 'FP16') {
     const float = floats(spec, shape, next, sample, values)
     const { scale = 1 } = values
@@ -224,7 +225,7 @@ function madeUp(
     const pixel = pixelsOf(spec, shape, next, sample, values)
     for (let i = 0; i < count; i++) data[i] = pixel(i)
   } else {
-    for (let i = 0; i < count; i++) data[i] = wholeNumber(name, shape, next, values)
+    for (let i = 0; i < count; i++) data[i] = whole(i)
   }
   return { datatype, shape, data } as Tensor
 }
@@ -297,13 +298,24 @@ function layoutOf([, a = 1, b = 1, c = 1]: readonly number[], image: InputValues
       }
 }
 
-function wholeNumber(name: string, shape: readonly number[], next: () => number, values: InputValues): number {
+/** What each element of an input of whole numbers is; the largest that it may have is among them. */
+function wholeNumbers(
+  name: string,
+  shape: readonly number[],
+  next: () => number,
+  values: InputValues,
+): (index: number) => number {
   const constant = values.constants?.get(name)
-  if (constant !== undefined) return constant
-  if (/mask/i.test(name)) return 1
-  if (/token_type|segment/i.test(name)) return 0
-  if (isRate(name, shape)) return SAMPLING_RATE
-  return Math.floor(next() * (values.bounds?.get(name) ?? 2))
+  if (constant !== undefined) return () => constant
+  if (/mask/i.test(name)) return () => 1
+  if (/token_type|segment/i.test(name)) return () => 0
+  if (isRate(name, shape)) return () => SAMPLING_RATE
+  const below = values.bounds?.get(name)
+  const last = elementCount(shape) - 1
+  return (index) => {
+    const number = Math.floor(next() * (below ?? 2))
+    return below !== undefined && index === last && last > 0 ? below - 1 : number
+  }
 }
 
 function isRate(name: string, shape: readonly number[]): boolean {

@@ -13,8 +13,10 @@ import { intOf } from '../../onnx/make.ts'
 import type { NodeProto, TensorProto } from '../../onnx/schema/onnx_pb.js'
 import { Declined } from '../declined.ts'
 import { Image } from '../image.ts'
+import { HELD, isHeld, type Range, rangeOf } from '../range.ts'
 import { equal, numberOf, product, type Size, size, toDim } from '../size.ts'
 import { writtenOut } from './lazy.ts'
+import { Ranges, type WholeResult } from './ranges.ts'
 import {
   type Constant,
   type InBuffer,
@@ -26,7 +28,7 @@ import {
   valueType,
 } from './values.ts'
 
-export interface StepFields {
+export interface StepFields extends WholeResult {
   readonly op: string
   readonly in: readonly Operand[]
   readonly type: DataType
@@ -40,6 +42,8 @@ export class Builder {
   readonly symbols: PlanSymbol[] = []
   readonly buffers: PlanBuffer[] = []
   readonly steps: PlanStep[] = []
+  /** What is known of whole numbers. */
+  readonly ranges = new Ranges(this.symbols)
   readonly #values = new Map<string, Value>()
   readonly #written = new Map<Lazy, Lowered>()
   readonly #computed = new Map<string, readonly [InBuffer, InBuffer]>()
@@ -82,8 +86,9 @@ export class Builder {
     return name === undefined || name === '' ? undefined : this.value(name)
   }
 
-  buffer(dtype: ValueType, shape: readonly Size[]): number {
+  buffer(dtype: ValueType, shape: readonly Size[], range: Range = HELD): number {
     this.buffers.push({ dtype, shape: shape.map(toDim) })
+    this.ranges.addBuffer(dtype, shape, range)
     return this.buffers.length - 1
   }
 
@@ -94,16 +99,18 @@ export class Builder {
 
   /** Adds a step and the buffers that it writes: one, or two of one shape. What was computed before is not computed again. */
   twofold(
-    { op, in: operands, type, shape, with: attributes }: StepFields,
+    { op, in: operands, type, shape, with: given, ...whole }: StepFields,
     count: 1 | 2 = 2,
   ): readonly [InBuffer, InBuffer] {
     const dtype = valueType(type)
     if (dtype === undefined) throw this.decline(`it gives tensors of type ${DataType[type] ?? type}`)
+    const { range, isChecked } = this.ranges.ofStep({ op, in: operands, type }, whole)
+    const attributes = isChecked ? { ...given, checked: 1 } : given
     const dims = shape.map(toDim)
     const key = JSON.stringify([op, operands, type, dims, attributes, count])
     const known = this.#computed.get(key)
     if (known !== undefined) return known
-    const out = Array.from({ length: count }, () => this.buffer(dtype, shape))
+    const out = Array.from({ length: count }, () => this.buffer(dtype, shape, range))
     const from = this.#node?.name
     this.steps.push({
       op,
@@ -148,11 +155,11 @@ export class Builder {
   }
 
   integers(values: readonly number[], shape: readonly Size[]): number {
-    if (values.some((value) => value < -(2 ** 31) || value >= 2 ** 31)) {
-      // Masks and ends of ranges are written as the largest numbers there are.
-      values = values.map((value) => Math.max(-(2 ** 31), Math.min(2 ** 31 - 1, value)))
-    }
-    return this.image.add('i32', 'rows', this.#numbers(shape), Int32Array.from(values))
+    const range = rangeOf(values)
+    if (!isHeld(range)) throw this.decline('it computes with a whole number beyond 32 bits')
+    const constant = this.image.add('i32', 'rows', this.#numbers(shape), Int32Array.from(values))
+    this.ranges.addConstant(constant, range)
+    return constant
   }
 
   #place({ tensor, type, shape }: Constant): number {

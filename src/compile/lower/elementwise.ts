@@ -1,8 +1,9 @@
-import type { Operand } from '../../engine/verge/plan.ts'
 import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
 import { floatOf, intOf } from '../../onnx/make.ts'
 import { geluKind } from '../passes/fuse-activation.ts'
-import { equal, minus, numberOf, ONE, over, plus, type Size, size, times, ZERO } from '../size.ts'
+import { alone, HELD, hasZero, type Range, within } from '../range.ts'
+import { equal, isExact, minus, numberOf, ONE, over, plus, product, type Size, size, times, ZERO } from '../size.ts'
+import { binaryStep } from './arithmetic.ts'
 import { broadcast } from './broadcast.ts'
 import { elementwise, narrow, repeated } from './lazy.ts'
 import { alwaysTrue, onRamps } from './ramp.ts'
@@ -36,6 +37,7 @@ const UNARY: Readonly<Record<string, string>> = {
 const BINARY: Readonly<Record<string, string>> = {
   Add: 'add',
   Sub: 'sub',
+  Mul: 'mul',
   Div: 'div',
   Pow: 'pow',
 }
@@ -57,7 +59,6 @@ export const ELEMENTWISE: Rules = {
       (context: RuleContext) => [binary(context, kind, DataType.BOOL)],
     ]),
   ),
-  Mul: (context) => [multiplied(context)],
   And: (context) => [binary(context, 'and', DataType.BOOL)],
   Or: (context) => [binary(context, 'or', DataType.BOOL)],
   Not: unary('not'),
@@ -76,7 +77,7 @@ export const ELEMENTWISE: Rules = {
   // What is no number does not equal itself.
   IsNaN: (context) => {
     const { lazy, build } = context
-    const same = combined(build, lazy(0), lazy(0), 'equal', DataType.BOOL)
+    const same = joined(build, lazy(0), lazy(0), 'equal', DataType.BOOL)
     return [repeated(build, pointwise(build, narrow(build, same), { kind: 'not' }), same.shape)]
   },
   LeakyRelu: ({ node, at, build }) => [
@@ -100,7 +101,14 @@ export const ELEMENTWISE: Rules = {
     if ((value.kind === 'sizes' || value.kind === 'ramp') && into === 'i32') return [{ ...value, type: to }]
     const plain = build.plain(value)
     if (from === into && plain.kind === 'buffer') return [repeated(build, { ...plain, type: to }, whole.shape)]
-    const cast = build.step({ op: 'cast', in: [build.operand(plain)], type: to, shape: plain.shape })
+    const cast = build.step({
+      op: 'cast',
+      in: [build.operand(plain)],
+      type: to,
+      shape: plain.shape,
+      range: build.ranges.of(plain),
+      wraps: true,
+    })
     return [repeated(build, cast, whole.shape)]
   },
   Where: ({ lazy, build }) => {
@@ -172,31 +180,25 @@ function pointwise(
   if (type === undefined || (attributes.kind === 'not') !== (type === 'u8') || (type === 'i32' && !integers)) {
     throw build.decline(`it is not computed on type ${DataType[value.type] ?? value.type}`)
   }
-  return build.step({ op: 'unary', in: [build.operand(value)], type: value.type, shape: value.shape, with: attributes })
+  return build.step({
+    op: 'unary',
+    in: [build.operand(value)],
+    type: value.type,
+    shape: value.shape,
+    with: attributes,
+    range: alone(attributes.kind, build.ranges.of(value)),
+    wraps: true,
+  })
 }
 
 /** The compiler's own node: a product of whole numbers that is known to stay within 32 bits. */
 export const FUSED_ELEMENTWISE: Rules = { Product: (context) => [binary(context, 'mul')] }
 
-/** Larger constants are those of hashes: their products leave 32 bits, which INT64 has in the engine. */
-const MOST_FACTOR = 1024
-
-function multiplied(context: RuleContext): Value {
-  const { build, lazy } = context
-  const values = [lazy(0), lazy(1)]
-  const large = values.some(
-    (value) => value.kind === 'constant' && build.known(value)?.some((n) => Math.abs(n) > MOST_FACTOR),
-  )
-  if (large && values.some(({ kind }) => kind === 'buffer'))
-    throw build.decline('its product may need more than 32 bits')
-  return binary(context, 'mul')
-}
-
 function binary({ build, lazy }: RuleContext, kind: string, result?: DataType): Value {
-  return combined(build, lazy(0), lazy(1), kind, result ?? lazy(0).type)
+  return joined(build, lazy(0), lazy(1), kind, result ?? lazy(0).type)
 }
 
-function combined(build: RuleContext['build'], left: Value, right: Value, kind: string, result: DataType): Value {
+function joined(build: RuleContext['build'], left: Value, right: Value, kind: string, result: DataType): Value {
   const known =
     onSizes(build, left, right, kind, result) ??
     onRamps(build, left, right, kind) ??
@@ -208,15 +210,7 @@ function combined(build: RuleContext['build'], left: Value, right: Value, kind: 
   if (logical !== (valueType(left.type) === 'u8') && kind !== 'equal') {
     throw build.decline(`it is not computed on type ${DataType[left.type] ?? left.type}`)
   }
-  return elementwise(build, [left, right], (operands, shape) =>
-    build.step({
-      op: 'binary',
-      in: operands.map((value) => build.operand(value)),
-      type: result,
-      shape,
-      with: { kind },
-    }),
-  )
+  return elementwise(build, [left, right], ([a, b]) => binaryStep(build, a, b, { kind, type: result }))
 }
 
 /** What is true where a value is, if the other one is true everywhere. */
@@ -249,6 +243,7 @@ function onSizes(
   if (a === undefined || b === undefined) return undefined
   const shape = broadcast(build, left.shape, right.shape)
   const count = Math.max(a.length, b.length)
+  if (numberOf(product(shape)) !== count) return undefined
   const values = Array.from({ length: count }, (_, index): Size | undefined => {
     const [x, y] = [a[a.length === 1 ? 0 : index] as Size, b[b.length === 1 ? 0 : index] as Size]
     switch (kind) {
@@ -259,30 +254,29 @@ function onSizes(
       case 'mul':
         return times(x, y)
       case 'div':
-        return over(x, y)
+        // Quotients of sizes are rounded down, and those of ONNX cut off.
+        return build.ranges.ofSize(x).least >= 0 ? over(x, y) : undefined
       case 'equal':
-        return sameSize(x, y)
+        return sameSize(build, x, y)
       default:
         return undefined
     }
   })
-  if (values.some((value) => value === undefined)) return undefined
+  if (values.some((value) => value === undefined || !isExact(value))) return undefined
   return { kind: 'sizes', values: values as Size[], type, shape }
 }
 
-/** Whether two sizes are the same, as 1 or 0, where that is known: sizes are never negative. */
-function sameSize(left: Size, right: Size): Size | undefined {
-  const [a, b] = [numberOf(left), numberOf(right)]
+/** Whether two sizes are the same, as 1 or 0, where that is known. */
+function sameSize(build: RuleContext['build'], left: Size, right: Size): Size | undefined {
   if (equal(left, right)) return ONE
-  if (a !== undefined && b !== undefined) return ZERO
-  return (a ?? b ?? 0) < 0 ? ZERO : undefined
+  return hasZero(build.ranges.ofSize(minus(left, right))) ? undefined : ZERO
 }
 
 function folded({ node, build, lazy }: RuleContext, kind: string): Value {
-  return node.input
-    .map((_, index) => lazy(index))
-    .reduce((left, right) => combined(build, left, right, kind, left.type))
+  return node.input.map((_, index) => lazy(index)).reduce((left, right) => joined(build, left, right, kind, left.type))
 }
+
+const FLOATS: Range = { least: -3.4028234663852886e38, most: 3.4028234663852886e38 }
 
 function clipped({ node, at, maybe, build }: RuleContext): Lowered {
   const value = at(0)
@@ -297,14 +291,16 @@ function clipped({ node, at, maybe, build }: RuleContext): Lowered {
   const type = valueType(value.type)
   if (type !== 'f32' && type !== 'i32')
     throw build.decline(`it is not computed on type ${DataType[value.type] ?? value.type}`)
-  const most = type === 'i32' ? 2 ** 31 - 1 : 3.4028234663852886e38
-  const [min, max] = [end('min', 1, -most), end('max', 2, most)].map((bound) => Math.max(-most, Math.min(most, bound)))
-  const operand: Operand = build.operand(value)
+  const { least, most } = type === 'i32' ? HELD : FLOATS
+  const [low, high] = [end('min', 1, least), end('max', 2, most)]
+  if (type === 'i32' && (low > most || high < least)) throw build.decline('its ends are beyond 32 bits')
+  const [min, max] = [Math.max(least, Math.min(most, low)), Math.max(least, Math.min(most, high))]
   return build.step({
     op: 'unary',
-    in: [operand],
+    in: [build.operand(value)],
     type: value.type,
     shape: value.shape,
-    with: { kind: 'clip', min: min ?? 0, max: max ?? 0 },
+    with: { kind: 'clip', min, max },
+    range: within(build.ranges.of(value), min, max),
   })
 }

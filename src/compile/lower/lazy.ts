@@ -1,4 +1,5 @@
 import { equal, numberOf, ONE, type Size, toDim, ZERO } from '../size.ts'
+import { binaryStep } from './arithmetic.ts'
 import { broadcast } from './broadcast.ts'
 import type { Builder } from './builder.ts'
 import type { Constant, InBuffer, Lazy, Lowered, Places, Ramp, Value } from './values.ts'
@@ -40,13 +41,13 @@ function placed(build: Builder, value: Lowered): InBuffer | Constant {
  * A result that is computed element by element, of values of which some are repeated: each different element is computed
  * once.
  */
-export function elementwise(
+export function elementwise<Values extends readonly Value[]>(
   build: Builder,
-  values: readonly Value[],
-  compute: (operands: readonly Lowered[], shape: readonly Size[]) => Lowered,
+  values: readonly [...Values],
+  compute: (operands: { readonly [Place in keyof Values]: Lowered }, shape: readonly Size[]) => Lowered,
 ): Value {
   const full = broadcast(build, ...values.map(({ shape }) => shape))
-  const operands = values.map((value) => narrow(build, value))
+  const operands = values.map((value) => narrow(build, value)) as { readonly [Place in keyof Values]: Lowered }
   return repeated(build, compute(operands, broadcast(build, ...operands.map(({ shape }) => shape))), full)
 }
 
@@ -67,20 +68,10 @@ function writtenRamp(build: Builder, { start, steps, type, shape }: Ramp): Lower
       with: { start: [toDim(first ? start : ZERO)], step: numberOf(step) ?? 1 },
     })
     const along = build.reshaped(range, ones.with(axis, length))
-    const scaled = numberOf(step) === undefined ? combined(build, along, known(step), 'mul') : along
-    sum = first ? scaled : combined(build, sum ?? known(start), scaled, 'add')
+    const scaled = numberOf(step) === undefined ? binaryStep(build, along, known(step), { kind: 'mul', type }) : along
+    sum = first ? scaled : binaryStep(build, sum ?? known(start), scaled, { kind: 'add', type })
   }
   return build.plain(repeated(build, sum ?? known(start), shape))
-}
-
-function combined(build: Builder, left: Lowered, right: Lowered, kind: 'add' | 'mul'): Lowered {
-  return build.step({
-    op: 'binary',
-    in: [build.operand(left), build.operand(right)],
-    type: left.type,
-    shape: broadcast(build, left.shape, right.shape),
-    with: { kind },
-  })
 }
 
 function writtenPlaces(build: Builder, { parts, type, shape }: Places): Lowered {

@@ -1,9 +1,11 @@
 import { DataType } from '../../onnx/data.ts'
 import { attributeOf, floatOf, intOf, intsOf } from '../../onnx/make.ts'
-import { equal, ONE, type Size, size } from '../size.ts'
+import { held, products, type Range, sums } from '../range.ts'
+import { equal, ONE, product, type Size, size } from '../size.ts'
 import { broadcast } from './broadcast.ts'
 import { axisAttribute, axisOf } from './builder.ts'
 import { narrow, repeated } from './lazy.ts'
+import type { WholeResult } from './ranges.ts'
 import type { RuleContext, Rules } from './rule.ts'
 import type { Lowered, Value } from './values.ts'
 import { valueType } from './values.ts'
@@ -48,6 +50,8 @@ export const NORM: Rules = {
         type: value.type,
         shape: value.shape,
         with: { axis: axisOf(axis, value.shape.length) },
+        range: running(build, value, axisOf(axis, value.shape.length)),
+        wraps: true,
       }),
     ]
   },
@@ -153,7 +157,14 @@ function argument({ node, at, build }: RuleContext, kind: 'max' | 'min'): Lowere
   }
   const kept = value.shape.map((dim, place) => (place === axis ? ONE : dim))
   const shape = intOf(node, 'keepdims', 1) === 1 ? kept : kept.filter((_, place) => place !== axis)
-  return build.step({ op: 'argument', in: [build.operand(value)], type: DataType.INT64, shape, with: { kind, axis } })
+  return build.step({
+    op: 'argument',
+    in: [build.operand(value)],
+    type: DataType.INT64,
+    shape,
+    with: { kind, axis },
+    range: held({ least: 0, most: build.ranges.ofSize(value.shape[axis] ?? ONE).most }),
+  })
 }
 
 function reduced(kind: string): (context: RuleContext) => Value[] {
@@ -184,7 +195,23 @@ function reduced(kind: string): (context: RuleContext) => Value[] {
       type: value.type,
       shape: left(value.shape),
       with: { kind, axes: [...axes].sort((a, b) => a - b) },
+      ...reducedRange(build, value, kind, axes),
     })
     return [repeated(build, result, left(whole.shape))]
   }
+}
+
+/** Sums of one element and more. */
+function running(build: RuleContext['build'], value: Lowered, axis: number): Range {
+  const { most } = build.ranges.ofSize(value.shape[axis] ?? ONE)
+  return sums(build.ranges.of(value), { least: 1, most: Math.max(1, most) })
+}
+
+function reducedRange(build: RuleContext['build'], value: Lowered, kind: string, axes: readonly number[]): WholeResult {
+  const each = build.ranges.of(value)
+  const count = build.ranges.ofSize(product(axes.map((axis) => value.shape[axis] ?? ONE)))
+  if (kind === 'sum') return { range: sums(each, count) }
+  if (kind === 'prod') return { range: products(each, count) }
+  // Of nothing, the greatest of INT64 is a number beyond 32 bits.
+  return { range: each, checked: value.type === DataType.INT64 && count.least < 1 }
 }

@@ -1,5 +1,5 @@
 import { DataType, makeTensor } from '../../onnx/data.ts'
-import { equal, minus, numberOf, ONE, plus, product, type Size, size, times, ZERO } from '../size.ts'
+import { equal, isExact, minus, numberOf, ONE, plus, product, type Size, size, times, ZERO } from '../size.ts'
 import { broadcast } from './broadcast.ts'
 import { type Builder, constantOf } from './builder.ts'
 import { repeated } from './lazy.ts'
@@ -33,6 +33,11 @@ export function onRamps(build: Builder, left: Value, right: Value, kind: string)
   if (a === undefined || b === undefined || valueType(a.type) !== 'i32') return undefined
   const shape = broadcast(build, a.shape, b.shape)
   const [x, y] = [stretched(a, shape), stretched(b, shape)]
+  const result = onStretched(x, y, kind)
+  return result !== undefined && [result.start, ...result.steps].every(isExact) ? result : undefined
+}
+
+function onStretched(x: Ramp, y: Ramp, kind: string): Ramp | undefined {
   if (kind === 'add') return joined(x, y, plus)
   if (kind === 'sub') return joined(x, y, minus)
   if (kind !== 'mul') return undefined

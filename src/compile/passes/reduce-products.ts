@@ -3,7 +3,7 @@ import type { GraphView } from '../../onnx/graph.ts'
 import { intOf, makeNode } from '../../onnx/make.ts'
 import type { Pass } from '../../onnx/pass.ts'
 import type { NodeProto } from '../../onnx/schema/onnx_pb.js'
-import { bothWays, DOMAIN, integersAt, isOp, soleProducer, Taken } from '../pattern.ts'
+import { bothWays, DOMAIN, isOp, scalarOf, soleProducer, Taken } from '../pattern.ts'
 
 /** Above this a product of rests needs more than 32 bits even in two parts. */
 const MOST = 2 ** 20
@@ -20,9 +20,12 @@ export const reduceProducts: Pass = {
     const taken = new Taken()
     for (const mod of view.graph.node) {
       if (!isOp(mod, 'Mod') || intOf(mod, 'fmod', 0) !== 0) continue
-      const [by, ...more] = integersAt(view, mod.input[1]) ?? []
-      if (by === undefined || more.length > 0 || by < 2 || by > MOST) continue
-      for (const { node, value, factor } of productsIn(view, mod.input[0])) {
+      const by = longAt(view, mod.input[1])
+      if (by === undefined || by < 2 || by > MOST) continue
+      const products = productsIn(view, mod.input[0])
+      // Where a sum of them may leave 64 bits, ONNX takes the rest of what wraps around.
+      if (products.reduce((sum, { factor }) => sum + Math.abs(factor), 0) >= LIMIT) continue
+      for (const { node, value, factor } of products) {
         if (!taken.take(node)) continue
         const fresh = (part: string): string => namer.fresh(`${node.name}_${part}`)
         yield {
@@ -47,10 +50,16 @@ function productsIn(view: GraphView, start: string | undefined): Product[] {
   if (isOp(node, 'Add')) return node.input.flatMap((value) => productsIn(view, value))
   if (!isOp(node, 'Mul')) return []
   for (const [value, constant] of bothWays(node)) {
-    const [factor, ...more] = integersAt(view, constant) ?? []
-    if (factor !== undefined && more.length === 0 && Number.isSafeInteger(factor)) return [{ node, value, factor }]
+    const factor = longAt(view, constant)
+    if (factor !== undefined && Number.isSafeInteger(factor)) return [{ node, value, factor }]
   }
   return []
+}
+
+/** A constant of INT64: products of INT32 wrap around before the rest is taken. */
+function longAt(view: GraphView, value: string | undefined): number | undefined {
+  const tensor = value === undefined ? undefined : view.constant(value)
+  return tensor?.dataType === DataType.INT64 ? scalarOf(view, value) : undefined
 }
 
 interface Target {

@@ -75,18 +75,18 @@ export interface Kernels {
   normRows(x: N, skip: N, gamma: N, beta: N, out: N, sum: N, rows: N, depth: N, epsilon: N, centred: N): void
   softmaxRows(x: N, out: N, rows: N, depth: N, logarithm: N): void
   reduceF32(kind: N, x: N, out: N, outer: N, axis: N, inner: N): void
-  reduceI32(kind: N, x: N, out: N, outer: N, axis: N, inner: N): void
+  reduceI32(kind: N, x: N, out: N, outer: N, axis: N, inner: N): N
   argument(x: N, out: N, outer: N, axis: N, inner: N, least: N): void
   argumentI32(x: N, out: N, outer: N, axis: N, inner: N, least: N): void
   rotateRows(
     ...args: [x: N, cos: N, sin: N, out: N, rows: N, heads: N, channels: N, xStride: N, angleStride: N, second: N]
   ): void
   unaryF32(kind: N, x: N, out: N, count: N, a: N, b: N): void
-  unaryI32(kind: N, x: N, out: N, count: N, a: N, b: N): void
+  unaryI32(kind: N, x: N, out: N, count: N, a: N, b: N): N
   notU8(x: N, out: N, count: N): void
-  binary(kind: N, type: N, size: N, a: N, b: N, out: N, ...axes: readonly N[]): void
+  binary(kind: N, type: N, size: N, a: N, b: N, out: N, ...axes: readonly N[]): N
   select(size: N, condition: N, a: N, b: N, out: N, ...axes: readonly N[]): void
-  cast(from: N, to: N, x: N, out: N, count: N): void
+  cast(from: N, to: N, x: N, out: N, count: N): N
   copy(x: N, out: N, size: N, ...axes: readonly N[]): void
   fill32(out: N, count: N, bits: N): void
   fill8(out: N, count: N, value: N): void
@@ -94,7 +94,7 @@ export interface Kernels {
   gather(x: N, ids: N, out: N, outer: N, axis: N, count: N, bytes: N): N
   gatherElements(x: N, ids: N, out: N, outer: N, axis: N, count: N, inner: N, size: N): N
   gatherRows(table: N, scales: N, ids: N, out: N, rows: N, count: N, width: N, byRow: N): N
-  cumulativeI32(x: N, out: N, outer: N, axis: N, inner: N): void
+  cumulativeI32(x: N, out: N, outer: N, axis: N, inner: N): N
   packPatches(
     x: N,
     packed: N,

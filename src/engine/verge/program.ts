@@ -3,7 +3,7 @@ import { planArena } from './arena.ts'
 import { countOf, evaluate } from './dims.ts'
 import type { KernelCall, Kernels } from './kernels.ts'
 import { operatorNamed } from './ops/index.ts'
-import { type Binding, type Bound, type Frame, type LookUp, type Operator, SIZE, type View } from './ops/operator.ts'
+import { type Binding, type Bound, type Frame, type Operator, SIZE, type View } from './ops/operator.ts'
 import type { Dim, Operand, Plan, PlanBuffer, PlanStep } from './plan.ts'
 
 /** A tensor of a run: where it lies, and how large it is. */
@@ -28,8 +28,8 @@ export interface ProgramStep {
   readonly cost: number
   /** The kernels that it calls, in order, with memory at these addresses. They depend on no data. */
   record(frame: Frame): readonly KernelCall[]
-  /** What its last call says, where that looks something up: the place of an id that is out of range, or -1. */
-  readonly lookUp?: { refusal(kernels: Kernels, frame: Frame, place: number): VergeError }
+  /** What its last call means where that says something else than -1, of steps that may refuse their data. */
+  refusal?(said: number, kernels: Kernels, frame: Frame): VergeError
 }
 
 /** A buffer with its size, and its offset in the arena once that is planned. */
@@ -82,7 +82,7 @@ function bindStep(plan: Plan, step: PlanStep, slots: readonly Slot[], symbols: r
   const outputs = step.out.map((buffer) => viewOf(plan, { buffer }, slots, symbols, fail))
   const bound = operator.bind(bindingOf(operator, step, { inputs, outputs, symbols, fail }))
   const scratch = { offset: 0 }
-  const { lookUp } = bound
+  const { guarded } = bound
   const ready = (): ProgramStep => ({
     name: step.op,
     from: step.from,
@@ -91,11 +91,14 @@ function bindStep(plan: Plan, step: PlanStep, slots: readonly Slot[], symbols: r
       const calls: KernelCall[] = []
       const kernels = recorder(calls)
       bound.run?.(kernels, frame, frame.arena + scratch.offset)
-      lookUp?.run(kernels, frame)
+      guarded?.run(kernels, frame)
       return calls
     },
-    ...(lookUp && {
-      lookUp: { refusal: (kernels, frame, place) => fail(outOfRange(kernels, frame, lookUp, place)) },
+    ...(guarded && {
+      refusal(said, kernels, frame) {
+        const { code, reason } = guarded.refusal(said, kernels, frame)
+        return code === 'run_rejected' ? fail(reason) : tooLarge(`${reason} (operator ${nameOf(step)})`)
+      },
     }),
   })
   return { step, operator, bound, scratch, ready }
@@ -111,11 +114,6 @@ function recorder(calls: KernelCall[]): Kernels {
         return -1
       },
   })
-}
-
-function outOfRange({ memory }: Kernels, frame: Frame, { ids, size }: LookUp, place: number): string {
-  const [id] = new Int32Array(memory.buffer, ids.at(frame) + place * 4, 1)
-  return size === 0 ? `there is nothing to look up` : `index ${id} is out of range, which is ${-size} to ${size - 1}`
 }
 
 function nameOf({ op, from }: PlanStep): string {
@@ -223,4 +221,12 @@ function shapeOf(dims: readonly Dim[], symbols: readonly number[]): number[] {
 
 function rejected(reason: string): VergeError {
   return new VergeError('run_rejected', `The model could not run on these inputs: ${reason}`)
+}
+
+function tooLarge(reason: string): VergeError {
+  const { message } = rejected(reason)
+  return new VergeError(
+    'integer_too_large',
+    `${message}. Send smaller numbers, or serve the model with --engines onnxruntime.`,
+  )
 }

@@ -195,14 +195,14 @@ class Recorded {
   }
 }
 
-/** @throws run_rejected for ids that are out of range */
-function call(kernels: Kernels, { lookUp }: ProgramStep, calls: readonly KernelCall[], frame: Frame): void {
+/** @throws run_rejected, integer_too_large for data that the step refuses */
+function call(kernels: Kernels, step: ProgramStep, calls: readonly KernelCall[], frame: Frame): void {
   let result: number | undefined
   for (const { kernel, args } of calls) {
     // Each was recorded with the operands that its kernel takes.
     result = (kernels[kernel] as (...operands: readonly number[]) => number | undefined)(...args)
   }
-  if (lookUp !== undefined && result !== undefined && result >= 0) throw lookUp.refusal(kernels, frame, result)
+  if (step.refusal !== undefined && result !== undefined && result >= 0) throw step.refusal(result, kernels, frame)
 }
 
 interface RunParts {

@@ -1,4 +1,4 @@
-import { VergeError } from '../../core/errors.ts'
+import { type ErrorCode, VergeError } from '../../core/errors.ts'
 import { type Datatype, type Signature, type Tensor, type TensorSpec, tensor } from '../../core/tensors.ts'
 import { evaluate, isBare } from './dims.ts'
 import type { Dim, Plan, PlanTensor } from './plan.ts'
@@ -54,7 +54,7 @@ function checkSize(name: string, axis: number, dim: Dim, sizes: readonly number[
   throw refused(name, `has ${shape[axis]} elements along axis ${axis}, and the model takes ${expected}`)
 }
 
-/** Writes a tensor as the plan's types hold it. @throws invalid_tensor for a whole number beyond 32 bits */
+/** Writes a tensor as the plan's types hold it. @throws integer_too_large for a whole number beyond 32 bits */
 export function writeTensor(memory: ArrayBufferLike, address: number, name: string, value: Tensor): void {
   const { data } = value
   switch (value.datatype) {
@@ -92,7 +92,11 @@ function writeLong(target: Int32Array, name: string, data: BigInt64Array): void 
   for (let index = 0; index < target.length; index++) {
     const low = words[index * 2] ?? 0
     if (words[index * 2 + 1] !== low >> 31) {
-      throw refused(name, `has the number ${data[index]}, and this model takes whole numbers of 32 bits`)
+      throw refused(
+        name,
+        `has the number ${data[index]}, and Verge's own engine, which runs this model, takes whole numbers of 32 bits`,
+        'integer_too_large',
+      )
     }
     target[index] = low
   }
@@ -130,6 +134,6 @@ export function readTensor(
   }
 }
 
-function refused(input: string, reason: string): VergeError {
-  return new VergeError('invalid_tensor', `Input "${input}" ${reason}.`, { details: { input } })
+function refused(input: string, reason: string, code: ErrorCode = 'invalid_tensor'): VergeError {
+  return new VergeError(code, `Input "${input}" ${reason}.`, { details: { input } })
 }

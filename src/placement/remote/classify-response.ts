@@ -57,6 +57,7 @@ const BY_CODE = {
   input_too_large: 'status',
   cost_too_high: 'status',
   run_too_large: 'status',
+  integer_too_large: 'status',
   context_length_exceeded: 'status',
   run_rejected: 'status',
   unauthorized: 'status',

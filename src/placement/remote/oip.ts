@@ -171,6 +171,7 @@ const ABOUT_TENSORS = {
   input_too_large: true,
   cost_too_high: true,
   run_too_large: true,
+  integer_too_large: true,
   context_length_exceeded: false,
   run_rejected: true,
   unauthorized: false,

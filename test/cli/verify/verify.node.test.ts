@@ -396,6 +396,48 @@ describe('made-up samples', () => {
     expect(inputBounds(decodeModel(arithmeticModel()))).toEqual(new Map())
   })
 
+  it('find the vocabulary behind a mask, and take any number of what is only hashed', () => {
+    const ids = (name: string) => ({ name, datatype: 'INT64' as const, shape: ['n'] })
+    const initializers = {
+      table: tensor('FP32', [9, 2], seededFloats(18, 1)),
+      factor: tensor('INT64', [], BigInt64Array.of(31n)),
+      by: tensor('INT64', [], BigInt64Array.of(9n)),
+    }
+    const masked = onnxModel({
+      inputs: [ids('words'), ids('attention_mask'), ids('characters')],
+      outputs: [
+        { name: 'y', datatype: 'FP32' },
+        { name: 'z', datatype: 'FP32' },
+      ],
+      nodes: [
+        { op: 'Mul', inputs: ['words', 'attention_mask'], outputs: ['kept'] },
+        { op: 'Gather', inputs: ['table', 'kept'], outputs: ['y'] },
+        { op: 'Mul', inputs: ['characters', 'factor'], outputs: ['product'] },
+        { op: 'Mod', inputs: ['product', 'by'], outputs: ['rest'] },
+        { op: 'Gather', inputs: ['table', 'rest'], outputs: ['z'] },
+      ],
+      initializers,
+    })
+    expect(inputBounds(decodeModel(masked))).toEqual(
+      new Map([
+        ['words', 9],
+        ['characters', 0x110000],
+      ]),
+    )
+  })
+
+  it('have the last id of a table among them', () => {
+    const signature = { inputs: [spec('ids', 'INT64', [2, 5])], outputs: [] }
+    const samples = syntheticSamples(signature, { count: 3, seed: 7, bounds: new Map([['ids', 1000]]) })
+    for (const { inputs } of samples) {
+      const { data } = inputs.get('ids') as Tensor
+      const values = Array.from(data as BigInt64Array, Number)
+      expect(values.at(-1)).toBe(999)
+      expect(values.every((value) => value >= 0 && value < 1000)).toBe(true)
+      expect(new Set(values).size).toBeGreaterThan(5)
+    }
+  })
+
   it('are of a size that the model runs on', async () => {
     const [sample] = await findSamples(windowModel(), { count: 1, seed: 1, signal })
     expect(sample?.inputs.get('x')?.shape).toEqual([1, 32])

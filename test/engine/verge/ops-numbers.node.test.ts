@@ -176,7 +176,9 @@ describe('an encoder in 8 bits', () => {
         message: expect.stringContaining(`index ${id} is out of range, which is -50 to 49 (operator gather-rows)`),
       })
     }
-    await expect(runSession(session, inputs([[2147483648n]], 1))).rejects.toMatchObject({ code: 'invalid_tensor' })
+    await expect(runSession(session, inputs([[2147483648n]], 1))).rejects.toMatchObject({
+      code: 'integer_too_large',
+    })
     const mask = tensor('INT64', [5, 22], new BigInt64Array(110))
     await expect(runSession(session, { ...inputs(texts, 23), attention_mask: mask })).rejects.toMatchObject({
       code: 'invalid_tensor',

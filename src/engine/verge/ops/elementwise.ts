@@ -1,3 +1,4 @@
+import { CHECKED, checking, isChecked } from './guard.ts'
 import {
   ANY,
   type Binding,
@@ -33,7 +34,7 @@ const SLOW: readonly string[] = [
 
 const unary: Operator = {
   name: 'unary',
-  what: `\`kind\` of each element: ${UNARY_KINDS.join(', ')}; ${OF_INTEGERS.join(', ')} of i32 too; not of u8`,
+  what: `\`kind\` of each element: ${UNARY_KINDS.join(', ')}; ${OF_INTEGERS.join(', ')} of i32 too; not of u8. \`checked\`: 1 refuses what i32 does not hold`,
   inputs: [{ name: 'x', types: ANY }],
   outputs: [{ types: ANY }],
   attributes: {
@@ -42,6 +43,7 @@ const unary: Operator = {
     beta: { type: 'number', otherwise: 0.5 },
     min: { type: 'number', otherwise: -LARGEST },
     max: { type: 'number', otherwise: LARGEST },
+    ...CHECKED,
   },
   inPlace: [0],
   bind(step: Binding): Bound {
@@ -55,14 +57,13 @@ const unary: Operator = {
     if (kind === 'not') return { cost, run: (kernels, frame) => kernels.notU8(x.at(frame), out.at(frame), count) }
     const code = UNARY_CODE[kind as UnaryKind]
     const [a, b] = kind === 'clip' ? ends(step, x) : [alphaOf(step, kind), step.number('beta')]
-    const { dtype } = x
-    return {
-      cost,
-      run(kernels, frame) {
-        if (dtype === 'i32') kernels.unaryI32(code, x.at(frame), out.at(frame), count, a, b)
-        else kernels.unaryF32(code, x.at(frame), out.at(frame), count, a, b)
-      },
+    if (x.dtype === 'i32') {
+      return {
+        cost,
+        ...checking(step, (kernels, frame) => kernels.unaryI32(code, x.at(frame), out.at(frame), count, a, b)),
+      }
     }
+    return { cost, run: (kernels, frame) => kernels.unaryF32(code, x.at(frame), out.at(frame), count, a, b) }
   },
 }
 
@@ -77,6 +78,11 @@ function alphaOf(step: Binding, kind: string): number {
   if (!Number.isNaN(alpha)) return alpha
   return kind === 'leaky-relu' ? 0.01 : kind === 'hard-sigmoid' ? 0.2 : 1
 }
+
+/** Whole numbers whose arithmetic is checked, as the kernels number them beside types. */
+const CHECKED_TYPE = 3
+/** What may be checked: the results of others are always right. */
+const ARITHMETIC: readonly string[] = ['add', 'sub', 'mul', 'div', 'pow', 'mod', 'fmod']
 
 /** In the order of `Binary` in `assembly/elementwise.ts`. */
 const BINARY_KINDS = [
@@ -104,13 +110,13 @@ const LOGICAL: readonly string[] = ['and', 'or', 'xor', 'equal']
 
 const binary: Operator = {
   name: 'binary',
-  what: `\`kind\` of two tensors that broadcast: ${BINARY_KINDS.join(', ')} (and, or, xor of u8; comparisons give u8; prelu of f32)`,
+  what: `\`kind\` of two tensors that broadcast: ${BINARY_KINDS.join(', ')} (and, or, xor of u8; comparisons give u8; prelu of f32). \`checked\`: 1 refuses results that i32 does not hold, and division by 0; without it they wrap around`,
   inputs: [
     { name: 'a', types: ANY },
     { name: 'b', types: ANY },
   ],
   outputs: [{ types: ANY }],
-  attributes: { kind: { type: 'choice', of: BINARY_KINDS } },
+  attributes: { kind: { type: 'choice', of: BINARY_KINDS }, ...CHECKED },
   inPlace: [0, 1],
   bind(step: Binding): Bound {
     const [a, b, out] = [step.input(0), step.input(1), step.output()]
@@ -128,11 +134,15 @@ const binary: Operator = {
     const axes = left && right && walk(shape, [left, right])
     step.need(axes !== undefined, 'it broadcasts along too many axes')
     const code = BINARY_KINDS.indexOf(kind as (typeof BINARY_KINDS)[number])
-    const type = TYPE_CODE[a.dtype] ?? 0
+    const checked = isChecked(step)
+    step.need(!checked || (a.dtype === 'i32' && ARITHMETIC.includes(kind)), 'it has nothing to check')
+    const type = checked ? CHECKED_TYPE : (TYPE_CODE[a.dtype] ?? 0)
     const size = SIZE[out.dtype]
     return {
       cost: out.count * (kind === 'pow' || kind.endsWith('mod') ? 40 : PER_ELEMENT),
-      run: (kernels, frame) => kernels.binary(code, type, size, a.at(frame), b.at(frame), out.at(frame), ...axes),
+      ...checking(step, (kernels, frame) =>
+        kernels.binary(code, type, size, a.at(frame), b.at(frame), out.at(frame), ...axes),
+      ),
     }
   },
 }
@@ -166,9 +176,10 @@ const where: Operator = {
 
 const cast: Operator = {
   name: 'cast',
-  what: 'f32, i32 or u8 to another of them; floats are cut off, and limited to what i32 holds; to u8: whether it is not 0',
+  what: 'f32, i32 or u8 to another of them; floats are cut off, and limited to what i32 holds; to u8: whether it is not 0. `checked`: 1 refuses floats that only 64 bits hold',
   inputs: [{ name: 'x', types: ANY }],
   outputs: [{ types: ANY }],
+  attributes: CHECKED,
   bind(step: Binding): Bound {
     const [x, out] = [step.input(0), step.output()]
     step.need(x.count === out.count, 'its result has another shape')
@@ -176,13 +187,9 @@ const cast: Operator = {
     const [from, to] = [TYPE_CODE[x.dtype] ?? 0, TYPE_CODE[out.dtype] ?? 0]
     const axes = walk([count], [[1], [1]]) ?? []
     const size = SIZE[x.dtype]
-    return {
-      cost: count * PER_ELEMENT,
-      run(kernels, frame) {
-        if (from === to) kernels.copy(x.at(frame), out.at(frame), size, ...axes)
-        else kernels.cast(from, to, x.at(frame), out.at(frame), count)
-      },
-    }
+    const cost = count * PER_ELEMENT
+    if (from === to) return { cost, run: (kernels, frame) => kernels.copy(x.at(frame), out.at(frame), size, ...axes) }
+    return { cost, ...checking(step, (kernels, frame) => kernels.cast(from, to, x.at(frame), out.at(frame), count)) }
   },
 }
 

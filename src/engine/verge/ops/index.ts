@@ -1,6 +1,8 @@
 import { ATTENTIONS } from './attention.ts'
 import { CONVOLUTIONS } from './convolution.ts'
 import { ELEMENTWISE } from './elementwise.ts'
+import { GATHER } from './gather.ts'
+import { MAKING } from './making.ts'
 import { MOVEMENT } from './movement.ts'
 import { NORMS } from './norm.ts'
 import type { Operator } from './operator.ts'
@@ -18,6 +20,8 @@ export const OPERATORS: readonly Operator[] = [
   ...NORMS,
   ...ELEMENTWISE,
   ...MOVEMENT,
+  ...MAKING,
+  ...GATHER,
 ]
 
 const BY_NAME: ReadonlyMap<string, Operator> = new Map(OPERATORS.map((operator) => [operator.name, operator]))

@@ -1,3 +1,4 @@
+import { CHECKED, checking } from './guard.ts'
 import { type Binding, type Bound, FLOATS, INTEGERS, type Operator, PER_ELEMENT } from './operator.ts'
 
 function norm(name: string, centred: 0 | 1): Operator {
@@ -97,10 +98,10 @@ function middle(step: Binding, shape: readonly number[], axes: readonly number[]
 
 const reduce: Operator = {
   name: 'reduce',
-  what: `\`kind\` over \`axes\`, which lie side by side: ${REDUCE_KINDS.join(', ')}; ${OF_INTEGERS.join(', ')} of i32 too`,
+  what: `\`kind\` over \`axes\`, which lie side by side: ${REDUCE_KINDS.join(', ')}; ${OF_INTEGERS.join(', ')} of i32 too. \`checked\`: 1 refuses results that i32 does not hold`,
   inputs: [{ name: 'x', types: ['f32', 'i32'] }],
   outputs: [{ types: ['f32', 'i32'] }],
-  attributes: { kind: { type: 'choice', of: REDUCE_KINDS }, axes: { type: 'numbers' } },
+  attributes: { kind: { type: 'choice', of: REDUCE_KINDS }, axes: { type: 'numbers' }, ...CHECKED },
   bind(step: Binding): Bound {
     const [x, out] = [step.input(0), step.output()]
     const kind = step.choice('kind')
@@ -111,12 +112,16 @@ const reduce: Operator = {
     const [outer, axis, inner] = middle(step, x.shape, step.numbers('axes'))
     step.need(out.count === outer * inner, 'its result has another shape')
     const code = REDUCE_KINDS.indexOf(kind as (typeof REDUCE_KINDS)[number])
+    const cost = x.count * PER_ELEMENT
+    if (x.dtype === 'f32') {
+      return {
+        cost,
+        run: (kernels, frame) => kernels.reduceF32(code, x.at(frame), out.at(frame), outer, axis, inner),
+      }
+    }
     return {
-      cost: x.count * PER_ELEMENT,
-      run(kernels, frame) {
-        if (x.dtype === 'f32') kernels.reduceF32(code, x.at(frame), out.at(frame), outer, axis, inner)
-        else kernels.reduceI32(code, x.at(frame), out.at(frame), outer, axis, inner)
-      },
+      cost,
+      ...checking(step, (kernels, frame) => kernels.reduceI32(code, x.at(frame), out.at(frame), outer, axis, inner)),
     }
   },
 }
@@ -144,10 +149,10 @@ const argument: Operator = {
 
 const cumulative: Operator = {
   name: 'cumulative-sum',
-  what: 'running sums of i32 along `axis`',
+  what: 'running sums of i32 along `axis`. `checked`: 1 refuses sums that i32 does not hold',
   inputs: [{ name: 'x', types: INTEGERS }],
   outputs: [{ types: INTEGERS }],
-  attributes: { axis: { type: 'number' } },
+  attributes: { axis: { type: 'number' }, ...CHECKED },
   bind(step: Binding): Bound {
     const [x, out] = [step.input(0), step.output()]
     const axis = step.number('axis')
@@ -157,7 +162,9 @@ const cumulative: Operator = {
     const [outer, inner] = [product(0, axis), product(axis + 1)]
     return {
       cost: x.count * PER_ELEMENT,
-      run: (kernels, frame) => kernels.cumulativeI32(x.at(frame), out.at(frame), outer, x.shape[axis] ?? 0, inner),
+      ...checking(step, (kernels, frame) =>
+        kernels.cumulativeI32(x.at(frame), out.at(frame), outer, x.shape[axis] ?? 0, inner),
+      ),
     }
   },
 }

@@ -1,5 +1,6 @@
 import type { Kernels } from '../kernels.ts'
 import type { ConstantType, Layout } from '../plan.ts'
+import type { Guarded } from './guard.ts'
 
 /** Addresses of one run: what an operand's place is relative to. */
 export interface Frame {
@@ -40,16 +41,8 @@ export interface Bound {
   /** Bytes that it needs while it runs. */
   readonly scratch?: number
   run?(kernels: Kernels, frame: Frame, scratch: number): void
-  /** In the place of `run`, by what looks things up. */
-  readonly lookUp?: LookUp
-}
-
-export interface LookUp {
-  readonly ids: View
-  /** How many things there are; negative ids count from the end. */
-  readonly size: number
-  /** @returns -1, or the place of the first id that is out of range */
-  run(kernels: Kernels, frame: Frame): number
+  /** In the place of `run`, by what may refuse its data. */
+  readonly guarded?: Guarded
 }
 
 /** What an operator's `bind` sees of a step: operands with their shapes, attributes with their values. */
