@@ -3,7 +3,9 @@
 // 11 bits with a scale for each key, which is a factor of the weight. So no number depends on another position's, sums of products
 // are exact, and floats meet in a fixed order. Eight queries are the lanes of all vectors; blocks begin at the first shown key.
 
-import { MAGIC, max4, power4 } from "./math";
+import { HIDES, countShown, firstShown, maskInt8 } from "./attention-masks";
+import { LEAST, packKeys, packValues, quantizeFour, storeRows, topOfRows } from "./attention-rows";
+import { LOG2E, MAGIC, constant, power4 } from "./math";
 
 /** Keys whose scores are held at a time. A sum of so many products of a weight and a value stays below 2^31. */
 // @ts-ignore: decorator
@@ -15,143 +17,11 @@ const QUERIES: i32 = 8;
 // @ts-ignore: decorator
 @inline
 const MOST_WEIGHT: f32 = 16383;
-// @ts-ignore: decorator
-@inline
-const MOST_VALUE: f32 = 1023;
-// @ts-ignore: decorator
-@inline
-const LOG2E: f32 = 1.44269504;
-/** Rows below it are zeros: a quotient by less would not be finite. */
-// @ts-ignore: decorator
-@inline
-const LEAST: f32 = 1e-30;
 
 /** Bytes of scratch for one head of T keys and D channels. */
 export function attentionInt8Scratch(T: i32, D: i32): i32 {
   const t = (T + 3) & ~3, d = (D + 3) & ~3;
   return 3 * t * d + 12 * t + 40 * d + KEYS * QUERIES * 6 + 160;
-}
-
-// @ts-ignore: decorator
-@inline
-function nearest4(x: v128, inverse: v128): v128 {
-  return i32x4.sub(f32x4.add(f32x4.mul(x, inverse), f32x4.splat(MAGIC)), i32x4.splat(0x4b400000));
-}
-
-/** The greatest absolute value of D floats; NaN where one of them is no finite number. */
-function topOfRow(x: usize, D: i32): f32 {
-  let top = f32x4.splat(0), bad = f32x4.splat(0);
-  const end = x + (<usize>(D & ~3) << 2);
-  for (; x < end; x += 16) {
-    const v = v128.load(x);
-    top = f32x4.pmax(top, f32x4.abs(v));
-    bad = v128.or(bad, f32x4.ne(v, v));
-  }
-  let most = max4(top), nan = v128.any_true(bad);
-  for (let k = D & ~3; k < D; k++, x += 4) {
-    const v = abs(load<f32>(x));
-    if (v > most) most = v;
-    if (v != v) nan = true;
-  }
-  return nan || most == Infinity ? f32.NaN : most;
-}
-
-// @ts-ignore: decorator
-@inline
-function inverseOf(top: f32, limit: f32): f32 {
-  return top > LEAST ? limit / top : 0;
-}
-
-// @ts-ignore: decorator
-@inline
-function bytes16(x: usize, inverse: v128, centre: v128): v128 {
-  const a = nearest4(v128.load(x), inverse), b = nearest4(v128.load(x, 16), inverse);
-  const c = nearest4(v128.load(x, 32), inverse), d = nearest4(v128.load(x, 48), inverse);
-  return i8x16.add_sat_s(i8x16.narrow_i16x8_s(i16x8.narrow_i32x4_s(a, b), i16x8.narrow_i32x4_s(c, d)), centre);
-}
-
-// @ts-ignore: decorator
-@inline
-function byteOf(x: usize, inverse: v128, centre: i32, least: i32): i32 {
-  return max(least, min(127, i32x4.extract_lane(nearest4(v128.load32_splat(x), inverse), 0) + centre));
-}
-
-/**
- * Quantizes four rows of D floats, `stride` bytes apart, to [D/4][4 rows][4], groups `step` bytes apart. A row that is not there
- * is the last one again. Queries are 7 bits around 64, keys are 8 bits around 0.
- * @param tops the greatest absolute values of the rows
- */
-function quantizeFour(x: usize, rows: i32, stride: usize, D: i32, limit: f32, centre: i32, to: usize, step: usize, tops: usize): void {
-  let x0 = x, x1 = rows > 1 ? x0 + stride : x0, x2 = rows > 2 ? x1 + stride : x1, x3 = rows > 3 ? x2 + stride : x2;
-  const t0 = topOfRow(x0, D), t1 = topOfRow(x1, D), t2 = topOfRow(x2, D), t3 = topOfRow(x3, D);
-  store<f32>(tops, t0); store<f32>(tops, t1, 4); store<f32>(tops, t2, 8); store<f32>(tops, t3, 12);
-  const i0 = f32x4.splat(inverseOf(t0, limit)), i1 = f32x4.splat(inverseOf(t1, limit));
-  const i2 = f32x4.splat(inverseOf(t2, limit)), i3 = f32x4.splat(inverseOf(t3, limit));
-  const middle = i8x16.splat(<i8>centre), least = i8x16.splat(<i8>(centre - 64 << 1));
-  let k = 0;
-  for (; k + 16 <= D; k += 16) {
-    const r0 = i8x16.max_s(bytes16(x0, i0, middle), least), r1 = i8x16.max_s(bytes16(x1, i1, middle), least);
-    const r2 = i8x16.max_s(bytes16(x2, i2, middle), least), r3 = i8x16.max_s(bytes16(x3, i3, middle), least);
-    const a = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5), b = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
-    const c = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7), d = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
-    v128.store(to, v128.shuffle<i64>(a, b, 0, 2)); to += step;
-    v128.store(to, v128.shuffle<i64>(a, b, 1, 3)); to += step;
-    v128.store(to, v128.shuffle<i64>(c, d, 0, 2)); to += step;
-    v128.store(to, v128.shuffle<i64>(c, d, 1, 3)); to += step;
-    x0 += 64; x1 += 64; x2 += 64; x3 += 64;
-  }
-  for (; k < D; k += 4, to += step) {
-    v128.store(to, i32x4.splat(0));
-    const left = min(4, D - k), low = centre - 64 << 1;
-    for (let j = 0; j < left; j++, x0 += 4, x1 += 4, x2 += 4, x3 += 4) {
-      store<i8>(to + j, <i8>byteOf(x0, i0, centre, low));
-      store<i8>(to + 4 + j, <i8>byteOf(x1, i1, centre, low));
-      store<i8>(to + 8 + j, <i8>byteOf(x2, i2, centre, low));
-      store<i8>(to + 12 + j, <i8>byteOf(x3, i3, centre, low));
-    }
-  }
-}
-
-/** Keys to [T/4][D/4][4][4], with a scale for each, and what makes up for the middle of the queries. */
-function packKeys(k: usize, T: i32, D: i32, stride: usize, keys: usize, scales: usize, starts: usize): void {
-  const d4 = (D + 3) & ~3;
-  for (let t = 0; t < T; t += 4, k += stride << 2, scales += 16, starts += 16) {
-    quantizeFour(k, min(4, T - t), stride, D, 127, 0, keys, 16, scales);
-    v128.store(scales, f32x4.mul(v128.load(scales), f32x4.splat(1.0 / 127.0)));
-    let sum = i32x4.splat(0);
-    for (const end = keys + (<usize>d4 << 2); keys < end; keys += 16) {
-      sum = i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(i16x8.extadd_pairwise_i8x16_s(v128.load(keys))));
-    }
-    v128.store(starts, i32x4.shl(i32x4.neg(sum), 6));
-  }
-}
-
-/** Values to [D/4][T/2][4][2] of 16 bits, with a scale for each key. Gives 1, or NaN where a value is no finite number. */
-function packValues(v: usize, T: i32, D: i32, stride: usize, values: usize, scales: usize): f32 {
-  const column = <usize>((T + 3) & ~3) << 3;
-  const whole = D & ~3;
-  let good: f32 = 1;
-  for (let t = 0; t < T; t += 2, scales += 8, values += 16) {
-    let x = v, y = t + 1 < T ? v + stride : v;
-    v += stride << 1;
-    const top = topOfRow(x, D), below = topOfRow(y, D);
-    store<f32>(scales, top / MOST_VALUE); store<f32>(scales, below / MOST_VALUE, 4);
-    if (!(top + below < Infinity)) good = f32.NaN;
-    const i = f32x4.splat(inverseOf(top, MOST_VALUE)), j = f32x4.splat(t + 1 < T ? inverseOf(below, MOST_VALUE) : 0);
-    let to = values;
-    for (let d = 0; d < whole; d += 4, x += 16, y += 16, to += column) {
-      const a = nearest4(v128.load(x), i), b = nearest4(v128.load(y), j);
-      v128.store(to, v128.or(v128.and(a, i32x4.splat(0xffff)), i32x4.shl(b, 16)));
-    }
-    if (whole < D) {
-      v128.store(to, i32x4.splat(0));
-      for (let d = whole; d < D; d++, x += 4, y += 4, to += 4) {
-        store<i16>(to, <i16>i32x4.extract_lane(nearest4(v128.load32_splat(x), i), 0));
-        store<i16>(to, <i16>i32x4.extract_lane(nearest4(v128.load32_splat(y), j), 0), 2);
-      }
-    }
-  }
-  return good;
 }
 
 // @ts-ignore: decorator
@@ -236,50 +106,6 @@ export function scoreInt8(q: usize, k: usize, scores: usize, count: i32, D: i32,
   v128.store(most, most0); v128.store(most, most1, 16);
 }
 
-// @ts-ignore: decorator
-@inline
-function lanes(m: usize, row: usize): v128 {
-  return v128.load_lane<f32>(m + row * 3, v128.load_lane<f32>(m + row * 2, v128.load_lane<f32>(m + row, v128.load32_zero(m), 1), 2), 3);
-}
-
-// @ts-ignore: decorator
-@inline
-function low4(m: v128): v128 {
-  // In powers of 2 the lowest float would be -inf, which hides a key for good.
-  const low = f32x4.pmax(f32x4.mul(m, f32x4.splat(LOG2E)), f32x4.splat(-f32.MAX_VALUE));
-  return v128.bitselect(m, low, f32x4.eq(m, f32x4.splat(-Infinity)));
-}
-
-/** Adds the masks to scores [count][8], and keeps the greatest at `most`. `row` is 0 where all queries have the same mask. */
-export function maskInt8(scores: usize, count: i32, mask: usize, row: usize, step: usize, rows: i32, keep: usize, most: usize): void {
-  let most0 = v128.load(most), most1 = v128.load(most, 16);
-  for (let t = 0; t < count; t++, scores += 32) {
-    let s0 = v128.load(scores), s1 = v128.load(scores, 16);
-    if (mask != 0) {
-      let m0: v128, m1: v128;
-      if (row == 0) { m0 = v128.load32_splat(mask); m1 = m0; }
-      else if (rows == QUERIES) { m0 = lanes(mask, row); m1 = lanes(mask + (row << 2), row); }
-      else {
-        m0 = f32x4.splat(0); m1 = m0;
-        const room = scores;
-        for (let r = 0; r < QUERIES; r++) store<f32>(room + (<usize>r << 2), load<f32>(mask + <usize>min(r, rows - 1) * row));
-        m0 = v128.load(room); m1 = v128.load(room, 16);
-      }
-      s0 = f32x4.add(s0, low4(m0)); s1 = f32x4.add(s1, low4(m1));
-      mask += step;
-    }
-    if (keep != 0) {
-      if (load<i32>(keep) == 0) {
-        s0 = f32x4.add(s0, f32x4.splat(-f32.MAX_VALUE)); s1 = f32x4.add(s1, f32x4.splat(-f32.MAX_VALUE));
-      }
-      keep += 4;
-    }
-    v128.store(scores, s0); v128.store(scores, s1, 16);
-    most0 = f32x4.pmax(most0, s0); most1 = f32x4.pmax(most1, s1);
-  }
-  v128.store(most, most0); v128.store(most, most1, 16);
-}
-
 /**
  * Of 2^f in -0.5..0.5: the polynomial of degree 3 that is 1 at 0 and has the least relative error among those, 1.1e-4. Then the
  * magic number, and what is 0. They are loaded before a loop: V8 makes a constant of a vector anew in each round.
@@ -291,8 +117,8 @@ const POWER: usize = memory.data<f32>([0.05500895157456398, 0.2422110140323639, 
  * greatest at `tops`.
  */
 export function exponentsInt8(scores: usize, count: i32, most: usize, valueScales: usize, sums: usize, tops: usize): void {
-  const cube = v128.load32_splat(POWER), square = v128.load32_splat(POWER, 4), slope = v128.load32_splat(POWER, 8);
-  const one = v128.load32_splat(POWER, 12), magic = v128.load32_splat(POWER, 16), least = v128.load32_splat(POWER, 20);
+  const cube = constant(POWER, 0), square = constant(POWER, 1), slope = constant(POWER, 2);
+  const one = constant(POWER, 3), magic = constant(POWER, 4), least = constant(POWER, 5);
   const most0 = v128.load(most), most1 = v128.load(most, 16);
   let sum0 = v128.load(sums), sum1 = v128.load(sums, 16), top0 = f32x4.splat(0), top1 = top0;
   for (const end = scores + (<usize>count << 5); scores < end; scores += 32, valueScales += 4) {
@@ -359,60 +185,6 @@ export function weightInt8(p: usize, v: usize, acc: usize, count: i32, column: u
   }
 }
 
-/** Four queries' lanes of `acc` [D][8], each times its factor, as rows of D floats. */
-function storeRows(acc: usize, D: i32, factor: v128, rows: i32, out: usize, stride: usize): void {
-  let d = 0;
-  for (; d + 4 <= D; d += 4, acc += 128, out += 16) {
-    const a = f32x4.mul(v128.load(acc), factor), b = f32x4.mul(v128.load(acc, 32), factor);
-    const c = f32x4.mul(v128.load(acc, 64), factor), e = f32x4.mul(v128.load(acc, 96), factor);
-    const t0 = v128.shuffle<i32>(a, b, 0, 4, 1, 5), t1 = v128.shuffle<i32>(c, e, 0, 4, 1, 5);
-    v128.store(out, v128.shuffle<i64>(t0, t1, 0, 2));
-    if (rows > 1) v128.store(out + stride, v128.shuffle<i64>(t0, t1, 1, 3));
-    if (rows > 2) {
-      const t2 = v128.shuffle<i32>(a, b, 2, 6, 3, 7), t3 = v128.shuffle<i32>(c, e, 2, 6, 3, 7);
-      v128.store(out + stride * 2, v128.shuffle<i64>(t2, t3, 0, 2));
-      if (rows > 3) v128.store(out + stride * 3, v128.shuffle<i64>(t2, t3, 1, 3));
-    }
-  }
-  for (; d < D; d++, acc += 32, out += 4) {
-    const a = f32x4.mul(v128.load(acc), factor);
-    store<f32>(out, f32x4.extract_lane(a, 0));
-    if (rows > 1) store<f32>(out + stride, f32x4.extract_lane(a, 1));
-    if (rows > 2) store<f32>(out + stride * 2, f32x4.extract_lane(a, 2));
-    if (rows > 3) store<f32>(out + stride * 3, f32x4.extract_lane(a, 3));
-  }
-}
-
-// @ts-ignore: decorator
-@inline
-function isHidden(mask: usize, keep: usize, t: i32): bool {
-  const at = <usize>t << 2;
-  return (keep != 0 && load<i32>(keep + at) == 0) || (mask != 0 && load<f32>(mask + at) <= -1e30);
-}
-
-// @ts-ignore: decorator
-@inline
-function isShown(mask: usize, keep: usize, t: i32): bool {
-  const at = <usize>t << 2;
-  return (keep == 0 || load<i32>(keep + at) != 0) && (mask == 0 || load<f32>(mask + at) == 0);
-}
-
-/** Where the shown keys begin. */
-function firstShown(mask: usize, keep: usize, T: i32): i32 {
-  let t = 0;
-  while (t < T && isHidden(mask, keep, t)) t++;
-  return t;
-}
-
-/** How many keys are shown from `first` on, where all others are hidden; 0 where some lie elsewhere, or a mask does more than hide. */
-function countShown(mask: usize, keep: usize, first: i32, T: i32): i32 {
-  let t = first;
-  while (t < T && isShown(mask, keep, t)) t++;
-  const end = t;
-  while (t < T && isHidden(mask, keep, t)) t++;
-  return t < T ? 0 : end - first;
-}
-
 /** One head, with the same parameters as `attentionHead`. */
 export function attentionInt8(
   q: usize, k: usize, v: usize, out: usize, qStride: usize, kStride: usize, vStride: usize, outStride: usize,
@@ -420,7 +192,13 @@ export function attentionInt8(
 ): void {
   // Hidden keys before and behind all shown ones are as good as not there: the same bits for less work.
   if ((keep != 0 || mask != 0) && (mask == 0 || (maskRow == 0 && maskKey == 4))) {
-    const first = firstShown(mask, keep, T), count = countShown(mask, keep, first, T);
+    const first = firstShown(mask, keep, T);
+    let count = countShown(mask, keep, first, T, HIDES);
+    if (count == 0 && mask != 0 && countShown(mask, keep, 0, T, -90) > 0) {
+      // A mask of -10000 hides as well where no score is so high that a weight would not be exactly 0 in floats.
+      const most = topOfRows(q, S, D, qStride) * topOfRows(k, T, D, kStride) * <f32>D * abs(scale);
+      count = countShown(mask, keep, 0, T, <f32>-2.01 * most - 90);
+    }
     if (count > 0) {
       k += <usize>first * kStride; v += <usize>first * vStride;
       T = count; mask = 0; keep = 0;

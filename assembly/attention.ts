@@ -2,7 +2,7 @@
 // begin at key 0 and lanes are queries, so that a row's sums have the same order whatever stands beside or behind it; a masked
 // key adds an exact 0. Scores are kept as exponents of 2: the queries are scaled by log2(e) beside what the model says.
 
-import { power4 } from "./math";
+import { LOG2E, power4 } from "./math";
 import { packColumns, packColumnsTransposed, packRows } from "./f32";
 
 /** Keys whose scores are held at a time. */
@@ -15,10 +15,6 @@ export function attentionScratch(T: i32, D: i32): i32 {
   const t = (T + 7) & ~7, d = (D + 7) & ~7;
   return (t * D + d * T + D * 4 + KEYS * 4 + d * 4 + 64) * 4;
 }
-
-// @ts-ignore: decorator
-@inline
-const LOG2E: f32 = 1.44269504;
 
 /** Scores of four queries with `keys` keys, as [keys][4]. Gives the greatest of each row, and of `most`. */
 export function scoreStrip(q: usize, k: usize, scores: usize, keys: i32, D: i32, most: v128): v128 {

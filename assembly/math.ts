@@ -11,6 +11,9 @@ export function constant(table: usize, index: i32): v128 { return v128.load32_sp
 /** 1.5 * 2^23: added to a float below 2^22, it leaves the nearest integer (ties to even) in the low bits. */
 export const MAGIC: f32 = 12582912.0;
 
+/** The logarithm to base 2 of e. */
+export const LOG2E: f32 = 1.44269504;
+
 const EXP: usize = memory.data<f32>([89.0, 1.44269504, 12582912, 0.693359375, 2.12194440e-4, 1.9875691500e-4, 1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1.0, -86.9]);
 
 /** e^x within 2 units in the last place. Below -86.9 it is exactly 0, so that masked keys leave a sum as it is. */

@@ -213,6 +213,16 @@ describe('attention in whole numbers', () => {
       }
     })
 
+    it('does not take a mask for more than it is where scores make up for it', async () => {
+      // The last key has a score of 160, the others of -60: under a mask of -95 it still outweighs them.
+      const ones = (count: number, value: number) => new Float32Array(count).fill(value)
+      const k = Float32Array.from([...ones(139 * 64, -2.5), ...ones(64, 20 / 3)])
+      const mask = { shape: [1, 1, 1, 140], values: row(0, 139, -95) }
+      const actual = await attend({ ...given, q: ones(13 * 64, 2.5), k, mask })
+      const last = Array.from({ length: 13 }, () => [...given.v.slice(139 * 64)]).flat()
+      expect(relative(actual, Float64Array.from(last))).toBeLessThan(1e-3)
+    })
+
     it('adds a mask of any shape, and hides keys among others', async () => {
       const values = normals(2 * 13 * 140, 8)
       const both = { shape: [1, 2, 13, 140], values: repeated(values) }
