@@ -10,15 +10,65 @@ export function depthwise(
   kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32, dh: i32, dw: i32, lo: f32, hi: f32, plane: usize, PH: i32, PW: i32,
 ): void {
   const size = <usize>(H * W) << 2, result = <usize>(OH * OW) << 2, filter = <usize>(kh * kw) << 2;
-  const three = kh == 3 && kw == 3 && dh == 1 && dw == 1;
   memory.fill(plane, 0, <usize>(PH * PW) << 2);
   for (let c = 0; c < C; c++, x += size, weight += filter, out += result) {
     const b: f32 = bias != 0 ? load<f32>(bias + (<usize>c << 2)) : 0;
     layPlane(x, plane + (<usize>(top * PW + left) << 2), min(H, PH - top), W, min(W, PW - left), PW);
-    if (three && sw == 1) depthwise3(plane, weight, b, out, OH, OW, <usize>(PW * sh) << 2, <usize>PW << 2, lo, hi);
-    else if (three && sw == 2) depthwise3by2(plane, weight, b, out, OH, OW, <usize>(PW * sh) << 2, <usize>PW << 2, lo, hi);
-    else depthwiseAny(plane, weight, b, out, OH, OW, kh, kw, <usize>(PW * sh) << 2, <usize>(PW * dh) << 2, <usize>sw << 2, <usize>dw << 2, lo, hi);
+    depthwisePlane(plane, weight, b, out, OH, OW, kh, kw, sh, sw, dh, dw, lo, hi, PW);
   }
+}
+
+export function depthwisePlane(
+  plane: usize, weight: usize, bias: f32, out: usize, OH: i32, OW: i32,
+  kh: i32, kw: i32, sh: i32, sw: i32, dh: i32, dw: i32, lo: f32, hi: f32, PW: i32,
+): void {
+  const three = kh == 3 && kw == 3 && dh == 1 && dw == 1, down = <usize>(PW * sh) << 2;
+  if (three && sw == 1) depthwise3(plane, weight, bias, out, OH, OW, down, <usize>PW << 2, lo, hi);
+  else if (three && sw == 2) depthwise3by2(plane, weight, bias, out, OH, OW, down, <usize>PW << 2, lo, hi);
+  else depthwiseAny(plane, weight, bias, out, OH, OW, kh, kw, down, <usize>(PW * dh) << 2, <usize>sw << 2, <usize>dw << 2, lo, hi);
+}
+
+/**
+ * The same of floats on a grid of eight bits, with filters of whole numbers: sums are whole and exact, and results are rounded
+ * to multiples of `step` in the steps that ONNX Runtime takes.
+ * @param scales of the filters
+ */
+export function depthwiseGrid(
+  x: usize, weight: usize, bias: usize, out: usize, C: i32, H: i32, W: i32, OH: i32, OW: i32,
+  kh: i32, kw: i32, sh: i32, sw: i32, top: i32, left: i32, dh: i32, dw: i32, lo: f32, hi: f32, plane: usize, PH: i32, PW: i32,
+  scales: usize, grid: f32, step: f32,
+): void {
+  const size = <usize>(H * W) << 2, count = OH * OW, filter = <usize>(kh * kw) << 2;
+  const low = nearest<f32>(lo / step), high = nearest<f32>(hi / step);
+  memory.fill(plane, 0, <usize>(PH * PW) << 2);
+  for (let c = 0; c < C; c++, x += size, weight += filter, out += <usize>count << 2) {
+    const scale = load<f32>(scales + (<usize>c << 2)) * grid;
+    const b: f32 = bias != 0 ? nearest<f32>(load<f32>(bias + (<usize>c << 2)) / scale) : 0;
+    layPlane(x, plane + (<usize>(top * PW + left) << 2), min(H, PH - top), W, min(W, PW - left), PW);
+    wholePlane(plane, PH * PW, <f32>1 / grid);
+    depthwisePlane(plane, weight, b, out, OH, OW, kh, kw, sh, sw, dh, dw, -Infinity, Infinity, PW);
+    roundSums(out, count, scale / step, low, high, step);
+  }
+}
+
+export function wholePlane(plane: usize, n: i32, inverse: f32): void {
+  const factor = f32x4.splat(inverse);
+  let i = 0;
+  for (; i + 4 <= n; i += 4, plane += 16) v128.store(plane, f32x4.nearest(f32x4.mul(v128.load(plane), factor)));
+  for (; i < n; i++, plane += 4) store<f32>(plane, nearest<f32>(load<f32>(plane) * inverse));
+}
+
+export function roundSums(x: usize, n: i32, scale: f32, lo: f32, hi: f32, step: f32): void {
+  const s = f32x4.splat(scale), low = f32x4.splat(lo), high = f32x4.splat(hi), t = f32x4.splat(step);
+  let i = 0;
+  for (; i + 4 <= n; i += 4, x += 16) v128.store(x, roundSum(v128.load(x), s, low, high, t));
+  for (; i < n; i++, x += 4) v128.store_lane<f32>(x, roundSum(v128.load32_splat(x), s, low, high, t), 0);
+}
+
+// @ts-ignore: decorator
+@inline
+function roundSum(sums: v128, scale: v128, lo: v128, hi: v128, step: v128): v128 {
+  return f32x4.mul(f32x4.pmin(f32x4.pmax(f32x4.nearest(f32x4.mul(sums, scale)), lo), hi), step);
 }
 
 export function layPlane(x: usize, to: usize, rows: i32, W: i32, columns: i32, PW: i32): void {

@@ -8,7 +8,8 @@ export { binary, cast, geluTanh, notU8, rowF32, rowI32, rowU8, select, selectRow
 export { gelu, geluRows } from "./gelu";
 export { copy, copyPlane, cumulativeI32, fill32, fill8, gather, gatherElements, gatherRows, iota } from "./movement";
 export { addClamped, packPatches, quantizeStrips, stripAnywhere } from "./convolution";
-export { depthwise, depthwise3, depthwise3by2, depthwiseAny, layPlane } from "./depthwise";
+export { depthwise, depthwise3, depthwise3by2, depthwiseAny, depthwiseGrid, depthwisePlane, layPlane, roundSums, wholePlane } from "./depthwise";
 export { pool, poolRow, resize } from "./picture";
+export { gridStrips, panelGrid, productGrid, roundTo } from "./grid";
 export { rotateRows } from "./rotary";
 export { probeInt8 } from "./probe";

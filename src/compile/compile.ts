@@ -9,9 +9,9 @@ import { isDeclined } from './declined.ts'
 import { fastConvolutions } from './fast-rounding.ts'
 import type { Image } from './image.ts'
 import { lower } from './lower/lower.ts'
-import { dropActivationQuantization } from './passes/drop-activation-quantization.ts'
 import { dropExpands } from './passes/drop-expands.ts'
 import { expandContrib } from './passes/expand-contrib.ts'
+import { floatActivations } from './passes/float-activations.ts'
 import { foldPads } from './passes/fold-pads.ts'
 import { fuseActivation } from './passes/fuse-activation.ts'
 import { fuseAttention } from './passes/fuse-attention.ts'
@@ -23,6 +23,7 @@ import type { TypeOf } from './passes/heads.ts'
 import { liftDequantization } from './passes/lift-dequantization.ts'
 import { liftIntegerProducts } from './passes/lift-integer-products.ts'
 import { liftLookups } from './passes/lift-lookups.ts'
+import { liftQuantizedOperators } from './passes/lift-quantized-operators.ts'
 import { makeLinear } from './passes/make-linear.ts'
 import { reduceProducts } from './passes/reduce-products.ts'
 
@@ -44,10 +45,11 @@ const MOST = 65_536
 const passesFor = (types: TypeOf): Pass[] => [
   expandContrib(types),
   reduceProducts,
+  liftQuantizedOperators,
   liftIntegerProducts,
   liftDequantization,
   liftLookups,
-  dropActivationQuantization,
+  floatActivations,
   dropDead,
   dropExpands,
   foldPads,

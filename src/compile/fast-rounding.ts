@@ -3,7 +3,7 @@ import type { Plan, PlanStep } from '../engine/verge/plan.ts'
 /** Steps that may leave the rounding of their sums to the processor. */
 const PRODUCTS: readonly string[] = ['conv-f32', 'linear-f32']
 /** Models with these are no convolutional ones, or promise the same bits everywhere. */
-const OTHERS: readonly string[] = ['attention', 'attention-int8', 'matmul', 'conv-int8', 'linear-int8']
+const OTHERS: readonly string[] = ['attention', 'attention-int8', 'matmul', 'conv-int8', 'linear-int8', 'linear-grid']
 
 /**
  * The plan of a convolutional model in floats with products that round as the processor does (relaxed madd), which is up to 1.5

@@ -1,6 +1,6 @@
 import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
 import { floatOf, intOf } from '../../onnx/make.ts'
-import { geluKind } from '../passes/fuse-activation.ts'
+import { geluKind, gridOf } from '../passes/fuse-activation.ts'
 import { alone, HELD, hasZero, type Range, within } from '../range.ts'
 import { equal, isExact, minus, numberOf, ONE, over, plus, product, type Size, size, times, ZERO } from '../size.ts'
 import { binaryStep } from './arithmetic.ts'
@@ -192,7 +192,22 @@ function pointwise(
 }
 
 /** The compiler's own node: a product of whole numbers that is known to stay within 32 bits. */
-export const FUSED_ELEMENTWISE: Rules = { Product: (context) => [binary(context, 'mul')] }
+export const FUSED_ELEMENTWISE: Rules = {
+  Product: (context) => [binary(context, 'mul')],
+  Grid: ({ node, at, build }) => {
+    const value = at(0)
+    if (valueType(value.type) !== 'f32') throw build.decline('it quantizes no floats')
+    const [step, min, max] = ['step', 'min', 'max'].map((name) => floatOf(node, name, 0))
+    const result = build.step({
+      op: 'grid',
+      in: [build.operand(value)],
+      type: value.type,
+      shape: value.shape,
+      with: { step: step ?? 0, min: min ?? 0, max: max ?? 0 },
+    })
+    return [{ ...result, ...gridOf(node) }]
+  },
+}
 
 function binary({ build, lazy }: RuleContext, kind: string, result?: DataType): Value {
   return joined(build, lazy(0), lazy(1), kind, result ?? lazy(0).type)

@@ -1,7 +1,7 @@
 import type { Attribute, Operand } from '../../engine/verge/plan.ts'
 import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
 import { floatOf, intOf, intsOf } from '../../onnx/make.ts'
-import { fusedActivation, isTransposed } from '../passes/fuse-activation.ts'
+import { fusedActivation, gridOf, isTransposed } from '../passes/fuse-activation.ts'
 import { equal, numberOf, ONE, size } from '../size.ts'
 import {
   besideColumns,
@@ -16,12 +16,12 @@ import { broadcast } from './broadcast.ts'
 import type { Builder } from './builder.ts'
 import { narrow } from './lazy.ts'
 import type { RuleContext, Rules } from './rule.ts'
-import type { Constant, Lowered, Quantized } from './values.ts'
+import type { Constant, InBuffer, Lowered, Quantized } from './values.ts'
 import { valueType } from './values.ts'
 
 /** The compiler's own nodes. */
 export const FUSED_PRODUCTS: Rules = {
-  Linear: (context) => [linear(context)],
+  Linear: (context) => [{ ...linear(context), ...gridOf(context.node) }],
   Attention: (context) => [attention(context)],
   Rotary: (context) => [rotary(context)],
 }
@@ -55,7 +55,7 @@ export interface Matrix {
 }
 
 /** One product, or several with the same left side and their results side by side: x, then weight and bias in turn. */
-function linear({ node, at, maybe, build }: RuleContext): Lowered {
+function linear({ node, at, maybe, build }: RuleContext): InBuffer {
   const value = at(0)
   const count = (node.input.length - 1) / 2
   const matrices = Array.from({ length: count }, (_, index) => matrixOf(build, at(1 + 2 * index), isTransposed(node)))
@@ -76,10 +76,12 @@ function linear({ node, at, maybe, build }: RuleContext): Lowered {
   const attributes = fusedActivation(node) as Record<string, Attribute>
   const into = { type: value.type, shape, with: attributes }
   if (matrices.every(({ source }) => source.kind === 'quantized')) {
+    const grid = value.kind === 'buffer' ? value.grid : undefined
     return build.step({
-      op: 'linear-int8',
+      op: grid === undefined ? 'linear-int8' : 'linear-grid',
       in: [build.operand(value), ...int8Weight(build, besideColumns(matrices.map((m) => int8Columns(build, m)))), bias],
       ...into,
+      with: { ...attributes, ...(grid && { grid: grid.step, zero: grid.zero }) },
     })
   }
   const weights = matrices.map((matrix) => packedFloats(build, matrix))
@@ -246,4 +248,15 @@ function rotary({ node, at, lazy, build }: RuleContext): Lowered {
     shape: [batch, length, size(heads * headSize)],
     with: { heads, headSize, offset: intOf(node, 'offset', 0) },
   })
+}
+
+/** The whole numbers of an eight-bit weight [channels, ...], with their scales by channel, where it has such. */
+export function storedRows(
+  weight: Quantized,
+  channels: number,
+): { readonly values: Float32Array; readonly scales: Float32Array } | undefined {
+  const inner = integersOf(weight.tensor).length / channels
+  const columns = stored({ source: weight, transposed: true, inner, outer: channels }, weight)
+  if (columns === undefined) return undefined
+  return { values: Float32Array.from(transposed(columns.values, inner, channels)), scales: columns.scales }
 }

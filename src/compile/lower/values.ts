@@ -15,6 +15,8 @@ export type Value = Lowered | Lazy
 export interface InBuffer {
   readonly kind: 'buffer'
   readonly buffer: number
+  /** Where its elements are known to be whole numbers 0..255 less `zero`, times `step`. */
+  readonly grid?: { readonly step: number; readonly zero: number }
   readonly type: DataType
   readonly shape: readonly Size[]
 }

@@ -1,11 +1,11 @@
 import type { Attribute, Operand } from '../../engine/verge/plan.ts'
 import { attributeOf, intOf, intsOf, stringOf } from '../../onnx/make.ts'
 import type { NodeProto } from '../../onnx/schema/onnx_pb.js'
-import { fusedActivation } from '../passes/fuse-activation.ts'
+import { fusedActivation, gridOf } from '../passes/fuse-activation.ts'
 import { numberOf, ONE, over, plus, type Size, size } from '../size.ts'
 import { packFloats, transposed } from '../weights.ts'
-import type { Builder } from './builder.ts'
-import { floatWeight, int8Columns, int8Weight, isHalf } from './matrix.ts'
+import type { Builder, StepFields } from './builder.ts'
+import { floatWeight, int8Columns, int8Weight, isHalf, storedRows } from './matrix.ts'
 import type { RuleContext, Rules } from './rule.ts'
 import type { Lowered } from './values.ts'
 import { valueType } from './values.ts'
@@ -105,6 +105,10 @@ function shaped(build: Builder, { flat }: Window, value: Lowered): Lowered {
 }
 
 function convolution(context: RuleContext): Lowered {
+  return { ...convolved(context), ...gridOf(context.node) } as Lowered
+}
+
+function convolved(context: RuleContext): Lowered {
   const { node, at, maybe, build } = context
   const weight = at(1)
   const dims = weight.shape.map((dim) => numberOf(dim) ?? 0)
@@ -119,15 +123,28 @@ function convolution(context: RuleContext): Lowered {
   if (bias !== undefined && bias.kind !== 'constant' && bias.kind !== 'quantized')
     throw build.decline('its bias is no constant')
   const added: Operand = bias === undefined ? null : { constant: build.floats(build.floatsOf(bias), [size(outer)]) }
-  const into = {
+  const into: Pick<StepFields, 'type' | 'shape'> & { readonly with: Readonly<Record<string, Attribute>> } = {
     type: window.input.type,
     shape: [window.input.shape[0] ?? ONE, size(outer), ...window.output],
     with: { ...attributes(window), groups, ...(fusedActivation(node) as Record<string, Attribute>) },
   }
   const source = build.operand(window.input)
   if (perGroup === 1 && outer === groups) {
-    const rows = { constant: build.floats(values, [size(outer), ONE, ...window.kernel.map(size)]) }
-    return shaped(build, window, build.step({ op: 'conv-depthwise', in: [source, rows, added], ...into }))
+    const shape = [size(outer), ONE, ...window.kernel.map(size)]
+    const grid = window.input.kind === 'buffer' && into.with.step !== undefined ? window.input.grid : undefined
+    const whole = grid && weight.kind === 'quantized' ? storedRows(weight, outer) : undefined
+    const rows = { constant: build.floats(whole?.values ?? values, shape) }
+    const scales = whole ? [{ constant: build.floats(whole.scales, [size(outer)]) }] : []
+    return shaped(
+      build,
+      window,
+      build.step({
+        op: 'conv-depthwise',
+        in: [source, rows, added, ...scales],
+        ...into,
+        with: { ...into.with, ...(whole && grid && { grid: grid.step, zero: grid.zero }) },
+      }),
+    )
   }
   const inner = perGroup * window.kernel[0] * window.kernel[1]
   const own = outer / groups
@@ -137,6 +154,7 @@ function convolution(context: RuleContext): Lowered {
   if (groups > 1 && own % 8 !== 0) throw build.decline('its groups do not fill the strips of eight columns')
   if (weight.kind === 'quantized' && groups === 1) {
     const weights = int8Columns(build, { source: weight, transposed: true, inner, outer })
+    const grid = window.input.kind === 'buffer' ? window.input.grid : undefined
     return shaped(
       build,
       window,
@@ -144,6 +162,7 @@ function convolution(context: RuleContext): Lowered {
         op: 'conv-int8',
         in: [source, ...int8Weight(build, weights), added],
         ...into,
+        with: { ...into.with, ...(grid && { grid: grid.step, zero: grid.zero }) },
       }),
     )
   }
@@ -171,7 +190,9 @@ function pool(context: RuleContext, kind: 'max' | 'average'): Lowered {
     shape: [input.shape[0] ?? ONE, input.shape[1] ?? ONE, ...output],
     with: { kind, ...attributes(window), countPad: intOf(node, 'count_include_pad', 0) },
   })
-  return shaped(build, window, result)
+  // The greatest of numbers on a grid is one of them.
+  const kept = kind === 'max' && input.kind === 'buffer' && input.grid ? { ...result, grid: input.grid } : result
+  return shaped(build, window, kept)
 }
 
 function globalPool({ at, build }: RuleContext, kind: 'max' | 'average'): Lowered {

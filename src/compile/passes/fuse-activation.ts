@@ -4,7 +4,8 @@ import type { Pass } from '../../onnx/pass.ts'
 import type { AttributeProto, NodeProto } from '../../onnx/schema/onnx_pb.js'
 import { isFused, isOp, scalarOf, soleReader, Taken } from '../pattern.ts'
 
-/** An activation that alone reads a product or a convolution becomes a part of it: attributes `activation`, `min`, `max`. */
+/** An activation that alone reads a product or a convolution becomes a part of it: attributes `activation`, `min`, `max`, and
+ * `step` and `zero` of the grid that its result is rounded to. */
 export const fuseActivation: Pass = {
   name: 'fuse-activation',
   repeat: true,
@@ -28,6 +29,8 @@ export const fuseActivation: Pass = {
 
 interface Activation {
   readonly kind: string
+  /** The grid that follows, as `Grid` has it. */
+  readonly grid?: readonly AttributeProto[]
   readonly min?: number
   readonly max?: number
 }
@@ -38,6 +41,10 @@ function activationOf(view: GraphView, node: NodeProto): Activation | undefined 
   if (isFused(node, 'Gelu') || isOp(node, 'Gelu')) {
     const kind = geluKind(node)
     return kind === 'quick-gelu' ? undefined : { kind }
+  }
+  if (isFused(node, 'Grid')) {
+    const grid = node.attribute.filter(({ name }) => name === 'step' || name === 'zero')
+    return { kind: 'clip', min: floatOf(node, 'min', 0), max: floatOf(node, 'max', 0), grid }
   }
   if (isOp(node, 'Relu')) return { kind: 'clip', min: 0, max: INFINITY }
   if (isOp(node, 'Tanh')) return { kind: 'tanh' }
@@ -64,14 +71,16 @@ export function geluKind(node: NodeProto): string {
   return names.get(stringOf(node, 'approximate', 'none')) ?? 'gelu'
 }
 
-const NAMES = ['activation', 'min', 'max']
+const NAMES = ['activation', 'min', 'max', 'step', 'zero']
 
 function without(node: NodeProto): AttributeProto[] {
   return node.attribute.filter(({ name }) => !NAMES.includes(name))
 }
 
 /** One range after another is one range; nothing else follows an activation. */
-function mergedActivation(node: NodeProto, { kind, min, max }: Activation): AttributeProto[] | undefined {
+function mergedActivation(node: NodeProto, { grid = [], kind, min, max }: Activation): AttributeProto[] | undefined {
+  // What is rounded already would have to be rounded again.
+  if (floatOf(node, 'step', 0) !== 0) return undefined
   const own = stringOf(node, 'activation', 'none')
   if (kind !== 'clip') return own === 'none' ? [makeAttribute('activation', { string: kind })] : undefined
   if (own !== 'none' && own !== 'clip') return undefined
@@ -82,6 +91,7 @@ function mergedActivation(node: NodeProto, { kind, min, max }: Activation): Attr
     makeAttribute('activation', { string: 'clip' }),
     makeAttribute('min', { float: clamp(low) }),
     makeAttribute('max', { float: clamp(high) }),
+    ...grid,
   ]
 }
 
@@ -90,10 +100,18 @@ export function fusedActivation(node: NodeProto): {
   readonly activation: string
   readonly min?: number
   readonly max?: number
+  readonly step?: number
 } {
   const activation = stringOf(node, 'activation', 'none')
   if (activation !== 'clip') return { activation }
-  return { activation, min: floatOf(node, 'min', 0), max: floatOf(node, 'max', 0) }
+  const step = floatOf(node, 'step', 0)
+  return { activation, min: floatOf(node, 'min', 0), max: floatOf(node, 'max', 0), ...(step !== 0 && { step }) }
+}
+
+/** The grid that the result of a node lies on, where it is rounded to one. */
+export function gridOf(node: NodeProto): { readonly grid?: { readonly step: number; readonly zero: number } } {
+  const step = floatOf(node, 'step', 0)
+  return step === 0 ? {} : { grid: { step, zero: intOf(node, 'zero', 0) } }
 }
 
 /** Whether a product's weight is stored as rows. */

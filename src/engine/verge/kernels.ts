@@ -107,7 +107,31 @@ export interface Kernels {
     ...window: readonly N[]
   ): void
   quantizeStrips(strips: N, count: N, depth: N, packed: N, ranges: N): void
+  gridStrips(strips: N, count: N, depth: N, packed: N, scale: N, zero: N): void
+  productGrid(
+    ...args: [
+      packed: N,
+      scale: N,
+      zero: N,
+      weight: N,
+      scales: N,
+      sums: N,
+      bias: N,
+      out: N,
+      rows: N,
+      columns: N,
+      depth: N,
+      rowStride: N,
+      columnStride: N,
+      tile: N,
+      least: N,
+      most: N,
+      step: N,
+    ]
+  ): void
+  roundTo(x: N, out: N, count: N, step: N, least: N, most: N): void
   depthwise(x: N, weight: N, bias: N, out: N, ...sizes: readonly N[]): void
+  depthwiseGrid(x: N, weight: N, bias: N, out: N, ...sizes: readonly N[]): void
   addClamped(x: N, residual: N, out: N, count: N, least: N, most: N): void
   pool(mode: N, x: N, out: N, planes: N, ...sizes: readonly N[]): void
   resize(linear: N, mode: N, rounding: N, x: N, out: N, planes: N, ...sizes: readonly N[]): void

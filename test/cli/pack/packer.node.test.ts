@@ -308,7 +308,7 @@ describe('ORT format', () => {
 })
 
 /** Real models that Verge's own engine runs. */
-const OWN_ENGINE = new Set(['mnist-8', 'ultraface', 'super-resolution', 'm2v'])
+const OWN_ENGINE = new Set(['mnist-8', 'ultraface', 'super-resolution', 'm2v', 'mobilenetv2-12-int8'])
 
 describe.skipIf(!haveRealModels)(`real models${haveRealModels ? '' : `: skipped, ${SKIP_REASON}`}`, () => {
   it('all pack for the edge, alike each time', async () => {

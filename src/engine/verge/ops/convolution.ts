@@ -1,6 +1,7 @@
 import type { Kernels } from '../kernels.ts'
 import { type Activation, activate, activationOf } from './activation.ts'
 import { depthwise } from './depthwise.ts'
+import { GRID, gridOf, rounding } from './grid.ts'
 import {
   type Binding,
   type Bound,
@@ -185,7 +186,7 @@ function residualAt({ residual, filters, places }: Convolution, frame: Frame, pi
 
 const convInt8: Operator = {
   name: 'conv-int8',
-  what: 'the same with 8-bit weights; the patch of each place is quantized to 7 bits on its own',
+  what: 'the same with 8-bit weights; the patch of each place is quantized to 7 bits on its own, or holds multiples of `grid` whose 8 bits, with `zero`, are multiplied exactly',
   inputs: [
     { name: 'x', types: FLOATS },
     { name: 'weight', types: ['i8'], layouts: ['columns-int8'], constant: true },
@@ -195,9 +196,10 @@ const convInt8: Operator = {
     { name: 'residual', types: FLOATS, optional: true },
   ],
   outputs: [{ types: FLOATS }],
-  attributes: CONVOLUTION,
+  attributes: { ...CONVOLUTION, ...GRID },
   bind(step: Binding): Bound {
     const [x, weight, out] = [step.input(0), step.input(1), step.output()]
+    const { grid, zero } = gridOf(step)
     const conv = convolutionOf(step, weight, 5)
     const { depth, own, places, batch, filters } = conv
     const scales = columnData(step, 2, filters)
@@ -206,11 +208,15 @@ const convInt8: Operator = {
     const packedDepth = roundUp(depth, 4)
     const size = blockRows(depth * 4, places)
     const packed = size * depth * 4
-    const ranges = packed + size * packedDepth
+    const ranges = packed + size * packedDepth * (grid === 0 ? 1 : 2)
     const tile = ranges + size * 16
     const [least, most] = ends(conv)
+    const behind = rounding(conv.activation, grid === 0 || conv.residual !== undefined)
+    const rest: Convolution = { ...conv, activation: behind.rest }
     return {
-      cost: batch * places * filters * depth + batch * places * (depth * 8 + filters * conv.activation.cost),
+      cost:
+        batch * places * filters * depth * (grid === 0 ? 1 : 2) +
+        batch * places * (depth * 8 + filters * conv.activation.cost),
       scratch: tile + TILE_BYTES,
       run(kernels, frame, scratch) {
         walkPictures(
@@ -218,10 +224,7 @@ const convInt8: Operator = {
           size,
           (picture, group, first, count) => {
             pack(kernels, conv, inputAt(conv, x, frame, picture, group), scratch, first, count)
-            kernels.quantizeStrips(scratch, count, depth, scratch + packed, scratch + ranges)
-            kernels.productInt8(
-              scratch + packed,
-              scratch + ranges,
+            const product = [
               weight.at(frame) + group * own * packedDepth,
               scales.at(frame) + group * own * 4,
               sums.at(frame) + group * own * 4,
@@ -235,10 +238,16 @@ const convInt8: Operator = {
               scratch + tile,
               least,
               most,
-              0,
-            )
+            ] as const
+            if (grid === 0) {
+              kernels.quantizeStrips(scratch, count, depth, scratch + packed, scratch + ranges)
+              kernels.productInt8(scratch + packed, scratch + ranges, ...product)
+            } else {
+              kernels.gridStrips(scratch, count, depth, scratch + packed, grid, zero)
+              kernels.productGrid(scratch + packed, grid, zero, ...product, behind.step)
+            }
           },
-          (picture) => finish(kernels, conv, outputAt(conv, out, frame, picture, 0), residualAt(conv, frame, picture)),
+          (picture) => finish(kernels, rest, outputAt(conv, out, frame, picture, 0), residualAt(conv, frame, picture)),
         )
       },
     }

@@ -2,6 +2,7 @@ import { ATTENTIONS } from './attention.ts'
 import { CONVOLUTIONS } from './convolution.ts'
 import { ELEMENTWISE } from './elementwise.ts'
 import { GATHER } from './gather.ts'
+import { GRIDS } from './grid.ts'
 import { MAKING } from './making.ts'
 import { MOVEMENT } from './movement.ts'
 import { NORMS } from './norm.ts'
@@ -19,6 +20,7 @@ export const OPERATORS: readonly Operator[] = [
   ...PICTURES,
   ...NORMS,
   ...ELEMENTWISE,
+  ...GRIDS,
   ...MOVEMENT,
   ...MAKING,
   ...GATHER,

@@ -19,7 +19,7 @@ export function blockRows(rowBytes: number, rows: number): number {
 export const MOST_DEPTH = 65_536
 
 /** Rows, depth and columns of x [..., K] times [K, N]. */
-function sizes(step: Binding, x: View, weight: View): { rows: number; depth: number; columns: number } {
+export function productSizes(step: Binding, x: View, weight: View): { rows: number; depth: number; columns: number } {
   const [depth = 0, columns = 0] = weight.shape
   step.need(weight.shape.length === 2 && depth > 0 && depth <= MOST_DEPTH, 'its weight is not a matrix')
   step.need(x.shape.at(-1) === depth, `its input has ${x.shape.at(-1) ?? 'no'} channels, and its weight takes ${depth}`)
@@ -53,7 +53,7 @@ const linearInt8: Operator = {
   attributes: ACTIVATION,
   bind(step: Binding): Bound {
     const [x, weight, out] = [step.input(0), step.input(1), step.output()]
-    const { rows, depth, columns } = sizes(step, x, weight)
+    const { rows, depth, columns } = productSizes(step, x, weight)
     const scales = columnData(step, 2, columns)
     const sums = columnData(step, 3, columns)
     const bias = optionalColumns(step, 4, columns)
@@ -109,7 +109,7 @@ const linearF32: Operator = {
   attributes: { ...ACTIVATION, fast: { type: 'number', otherwise: 0 } },
   bind(step: Binding): Bound {
     const [x, weight, out] = [step.input(0), step.input(1), step.output()]
-    const { rows, depth, columns } = sizes(step, x, weight)
+    const { rows, depth, columns } = productSizes(step, x, weight)
     const bias = optionalColumns(step, 2, columns)
     const activation = activationOf(step)
     const half = weight.layout === 'columns-f16' ? 1 : 0
