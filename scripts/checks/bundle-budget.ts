@@ -3,7 +3,7 @@ import * as z from 'zod'
 /** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts. */
 export const TOTAL_BYTES = 1_525_000
 /** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
-export const TOTAL_GZIP_BYTES = 386_000
+export const TOTAL_GZIP_BYTES = 388_000
 
 /**
  * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
@@ -15,8 +15,8 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/tasks': 155_000,
   'src/http': 84_000,
   'src/placement': 98_000,
-  // Of it 101 KB are Verge's own engine: operators with their checks, of whole numbers too.
-  'src/engine': 160_000,
+  // Of it 108 KB are Verge's own engine: operators with their checks, of whole numbers too.
+  'src/engine': 168_000,
   'src/core': 55_000,
   'src/serving': 36_000,
   'src/catalog': 36_000,

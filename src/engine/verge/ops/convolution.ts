@@ -241,7 +241,7 @@ const convInt8: Operator = {
             ] as const
             if (grid === 0) {
               kernels.quantizeStrips(scratch, count, depth, scratch + packed, scratch + ranges)
-              kernels.productInt8(scratch + packed, scratch + ranges, ...product)
+              kernels.productInt8(scratch + packed, scratch + ranges, ...product, 0)
             } else {
               kernels.gridStrips(scratch, count, depth, scratch + packed, grid, zero)
               kernels.productGrid(scratch + packed, grid, zero, ...product, behind.step)
