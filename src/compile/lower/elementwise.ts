@@ -293,8 +293,9 @@ function folded({ node, build, lazy }: RuleContext, kind: string): Value {
 
 const FLOATS: Range = { least: -3.4028234663852886e38, most: 3.4028234663852886e38 }
 
-function clipped({ node, at, maybe, build }: RuleContext): Lowered {
-  const value = at(0)
+function clipped({ node, lazy, maybe, build }: RuleContext): Value {
+  const whole = lazy(0)
+  const value = narrow(build, whole)
   const end = (name: string, index: number, otherwise: number): number => {
     const given = maybe(index)
     if (given === undefined) return floatOf(node, name, otherwise)
@@ -310,7 +311,7 @@ function clipped({ node, at, maybe, build }: RuleContext): Lowered {
   const [low, high] = [end('min', 1, least), end('max', 2, most)]
   if (type === 'i32' && (low > most || high < least)) throw build.decline('its ends are beyond 32 bits')
   const [min, max] = [Math.max(least, Math.min(most, low)), Math.max(least, Math.min(most, high))]
-  return build.step({
+  const result = build.step({
     op: 'unary',
     in: [build.operand(value)],
     type: value.type,
@@ -318,4 +319,5 @@ function clipped({ node, at, maybe, build }: RuleContext): Lowered {
     with: { kind: 'clip', min, max },
     range: within(build.ranges.of(value), min, max),
   })
+  return repeated(build, result, whole.shape)
 }
