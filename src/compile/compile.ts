@@ -16,6 +16,7 @@ import { foldPads } from './passes/fold-pads.ts'
 import { fuseActivation } from './passes/fuse-activation.ts'
 import { fuseAttention } from './passes/fuse-attention.ts'
 import { fuseGelu } from './passes/fuse-gelu.ts'
+import { fuseHardSwish } from './passes/fuse-hard-swish.ts'
 import { fuseLayerNorm } from './passes/fuse-layer-norm.ts'
 import { fuseQkv } from './passes/fuse-qkv.ts'
 import { fuseSkipNorm } from './passes/fuse-skip-norm.ts'
@@ -56,6 +57,7 @@ const passesFor = (types: TypeOf): Pass[] => [
   dropDead,
   fuseLayerNorm,
   fuseGelu,
+  fuseHardSwish,
   fuseAttention(types),
   dropDead,
   makeLinear,

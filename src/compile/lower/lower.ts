@@ -8,10 +8,13 @@ import type { Image } from '../image.ts'
 import { DOMAIN } from '../pattern.ts'
 import { type Size, size, symbol, toDim } from '../size.ts'
 import { Builder, constantOf } from './builder.ts'
+import { CONVOLUTION } from './convolution.ts'
 import { ELEMENTWISE, FUSED_ELEMENTWISE } from './elementwise.ts'
 import { INDEXING } from './indexing.ts'
 import { FUSED_PRODUCTS, MATRIX } from './matrix.ts'
 import { FUSED_NORM, NORM } from './norm.ts'
+import { PADDING } from './padding.ts'
+import { PICTURE } from './picture.ts'
 import type { Rule, Rules } from './rule.ts'
 import { SHAPING } from './shaping.ts'
 import { type Lowered, valueType } from './values.ts'
@@ -48,7 +51,18 @@ const CONSTANTS: Rules = {
   },
 }
 
-const RULES: Rules = { ...SHAPING, ...INDEXING, ...ELEMENTWISE, ...MATRIX, ...NORM, ...WINDOW, ...CONSTANTS }
+const RULES: Rules = {
+  ...SHAPING,
+  ...INDEXING,
+  ...ELEMENTWISE,
+  ...MATRIX,
+  ...NORM,
+  ...WINDOW,
+  ...CONVOLUTION,
+  ...PICTURE,
+  ...PADDING,
+  ...CONSTANTS,
+}
 /** Of nodes that the compiler's passes make. */
 const FUSED: Rules = { Gelu: ELEMENTWISE.Gelu as Rule, ...FUSED_PRODUCTS, ...FUSED_NORM, ...FUSED_ELEMENTWISE }
 

@@ -12,6 +12,7 @@ import {
   quantizeColumns,
   transposed,
 } from '../weights.ts'
+import { binaryStep } from './arithmetic.ts'
 import { broadcast } from './broadcast.ts'
 import type { Builder } from './builder.ts'
 import { narrow } from './lazy.ts'
@@ -28,9 +29,39 @@ export const FUSED_PRODUCTS: Rules = {
 
 export const MATRIX: Rules = {
   MatMul: (context) => [multiplied(context)],
-  Gemm: ({ build }) => {
-    throw build.decline('its second input is no constant, or its factors are not 1')
-  },
+  Gemm: (context) => [gemm(context)],
+}
+
+/** One whose second input is no constant, or whose factors are not 1. */
+function gemm({ node, at, maybe, build }: RuleContext): Lowered {
+  const [left, right, added] = [at(0), at(1), maybe(2)]
+  if (left.shape.length !== 2 || right.shape.length !== 2 || valueType(left.type) !== 'f32')
+    throw build.decline('it multiplies no matrices of floats')
+  const [isTurned, isTransposedRight] = [intOf(node, 'transA', 0) !== 0, intOf(node, 'transB', 0) !== 0]
+  const rows = isTurned ? turnedMatrix(build, left) : left
+  const [inner = ONE, outer = ONE] = isTransposedRight ? right.shape.toReversed() : right.shape
+  if (!equal(rows.shape[1] ?? ONE, inner)) throw build.decline('it cannot be shown that its matrices fit together')
+  const product = build.step({
+    op: 'matmul',
+    in: [build.operand(rows), build.operand(right)],
+    type: left.type,
+    shape: [rows.shape[0] ?? ONE, outer],
+    with: { transposeB: isTransposedRight ? 1 : 0, alpha: floatOf(node, 'alpha', 1) },
+  })
+  const beta = floatOf(node, 'beta', 1)
+  if (added === undefined || beta === 0) return product
+  return binaryStep(build, product, times(build, added, beta), { kind: 'add', type: left.type })
+}
+
+function turnedMatrix(build: Builder, value: Lowered): Lowered {
+  const shape = value.shape.toReversed()
+  return build.step({ op: 'transpose', in: [build.operand(value)], type: value.type, shape, with: { perm: [1, 0] } })
+}
+
+function times(build: Builder, value: Lowered, factor: number): Lowered {
+  if (factor === 1) return value
+  const by = build.step({ op: 'fill', in: [], type: value.type, shape: [ONE], with: { value: factor } })
+  return binaryStep(build, value, by, { kind: 'mul', type: value.type })
 }
 
 function multiplied({ at, build }: RuleContext): Lowered {

@@ -1,4 +1,4 @@
-import { DataType, floatsOf, integersOf, makeTensor } from '../../onnx/data.ts'
+import { DataType, integersOf, makeTensor } from '../../onnx/data.ts'
 import { attributeOf, intOf, intsOf } from '../../onnx/make.ts'
 import type { NodeProto } from '../../onnx/schema/onnx_pb.js'
 import { equal, minus, numberOf, ONE, over, plus, product, type Size, size, times, toDim, ZERO } from '../size.ts'
@@ -134,7 +134,6 @@ export const SHAPING: Rules = {
     }
     return [{ kind: 'ramp', start, steps: [ONE], type: DataType.INT64, shape: [count] }]
   },
-  Pad: (context) => [padded(context)],
 }
 
 function sizesOf(values: readonly Size[], type: DataType = DataType.INT64): Sizes {
@@ -317,27 +316,4 @@ function placesOf(build: RuleContext['build'], node: NodeProto, lazy: RuleContex
     type: first.type,
     shape: [...shape, size(values.length)],
   }
-}
-
-function padded({ node, at, maybe, build }: RuleContext): Lowered {
-  const value = at(0)
-  const mode = attributeOf(node, 'mode')
-  if (mode !== undefined && new TextDecoder().decode(mode.s) !== 'constant')
-    throw build.decline('it pads by reflection or by the edge')
-  const pads = intsOf(node, 'pads') ?? build.known(maybe(1))
-  const rank = value.shape.length
-  const given = maybe(2)
-  const axes = build.known(maybe(3))?.map((axis) => axisOf(axis, rank)) ?? value.shape.map((_, axis) => axis)
-  if (pads === undefined || valueType(value.type) !== 'f32')
-    throw build.decline('its widths are data, or it pads no floats')
-  if (given !== undefined && given.kind !== 'constant') throw build.decline('its value is data')
-  const fill = given === undefined ? (attributeOf(node, 'value')?.f ?? 0) : (floatsOf(given.tensor)[0] ?? 0)
-  const begins = value.shape.map(() => 0)
-  const shape = [...value.shape]
-  for (const [index, axis] of axes.entries()) {
-    begins[axis] = pads[index] ?? 0
-    shape[axis] = plus(shape[axis] ?? ZERO, size((pads[index] ?? 0) + (pads[index + axes.length] ?? 0)))
-  }
-  if (pads.some((width) => width < 0)) throw build.decline('it cuts by negative widths')
-  return build.step({ op: 'pad', in: [build.operand(value)], type: value.type, shape, with: { begins, value: fill } })
 }

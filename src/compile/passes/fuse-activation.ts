@@ -50,15 +50,19 @@ function activationOf(view: GraphView, node: NodeProto): Activation | undefined 
   if (isOp(node, 'Tanh')) return { kind: 'tanh' }
   if (isOp(node, 'Sigmoid')) return { kind: 'sigmoid' }
   if (isOp(node, 'HardSwish')) return { kind: 'hard-swish' }
-  if (isOp(node, 'Clip')) {
-    const [, least = '', most = ''] = node.input
-    const old = node.attribute.some(({ name }) => name === 'min' || name === 'max')
-    const min = least === '' ? floatOf(node, 'min', -INFINITY) : scalarOf(view, least)
-    const max = most === '' ? floatOf(node, 'max', INFINITY) : scalarOf(view, most)
-    if (min === undefined || max === undefined || (old && (least !== '' || most !== ''))) return undefined
-    return { kind: 'clip', min, max }
-  }
-  return undefined
+  const ends = clipOf(view, node)
+  return ends && { kind: 'clip', ...ends }
+}
+
+/** The ends of a Clip whose ends are constants. */
+export function clipOf(view: GraphView, node: NodeProto): { readonly min: number; readonly max: number } | undefined {
+  if (!isOp(node, 'Clip')) return undefined
+  const [, least = '', most = ''] = node.input
+  const old = node.attribute.some(({ name }) => name === 'min' || name === 'max')
+  const min = least === '' ? floatOf(node, 'min', -INFINITY) : scalarOf(view, least)
+  const max = most === '' ? floatOf(node, 'max', INFINITY) : scalarOf(view, most)
+  if (min === undefined || max === undefined || (old && (least !== '' || most !== ''))) return undefined
+  return { min, max }
 }
 
 /** What a GELU, or the compiler's own node for curves like it, is called in a plan. */

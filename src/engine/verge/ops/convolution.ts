@@ -32,18 +32,21 @@ interface Convolution extends Window {
 function convolutionOf(step: Binding, weight: View, residualAt: number): Convolution {
   const window = windowOf(step, false)
   const groups = step.number('groups')
-  const [depth = 0, filters = 0] = weight.shape
+  const [depth = 0, columns = 0] = weight.shape
+  const filters = step.output().shape[1] ?? 0
   step.need(Number.isInteger(groups) && groups > 0, 'it has no groups')
   const perGroup = window.channels / groups
   const own = filters / groups
   step.need(Number.isInteger(perGroup) && Number.isInteger(own), 'its channels do not divide into its groups')
-  step.need(groups === 1 || own % 8 === 0, 'its groups do not fill panels of eight filters')
+  step.need(
+    columns === (groups === 1 ? filters : roundUp(own, 8) * groups),
+    'its weight has other filters than its result',
+  )
   step.need(
     depth > 0 && depth <= MOST_DEPTH && depth === perGroup * window.kernel[0] * window.kernel[1],
     'its weight does not fit its input',
   )
   const out = step.output()
-  step.need(out.shape[1] === filters, 'its result has another shape')
   const residual = step.inputs[residualAt]
   step.need(residual === undefined || sameShape(residual.shape, out.shape), 'what it adds has another shape')
   const places = window.outHeight * window.outWidth
@@ -144,7 +147,7 @@ const convF32: Operator = {
     const fast = step.number('fast') === 0 ? 0 : 1
     const size = blockRows(depth * 4, places)
     const tile = size * depth * 4
-    const groupBytes = own * depth * (half === 1 ? 2 : 4)
+    const groupBytes = roundUp(own, 8) * depth * (half === 1 ? 2 : 4)
     const [least, most] = ends(conv)
     return {
       cost:
@@ -225,7 +228,7 @@ const convInt8: Operator = {
           (picture, group, first, count) => {
             pack(kernels, conv, inputAt(conv, x, frame, picture, group), scratch, first, count)
             const product = [
-              weight.at(frame) + group * own * packedDepth,
+              weight.at(frame) + group * roundUp(own, 8) * packedDepth,
               scales.at(frame) + group * own * 4,
               sums.at(frame) + group * own * 4,
               bias === undefined ? 0 : bias.at(frame) + group * own * 4,
