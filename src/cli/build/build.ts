@@ -5,7 +5,7 @@ import { nextVersion } from '../describe/describe.ts'
 import { chatTemplateOf } from '../describe/generation.ts'
 import { ROOT } from '../files/project.ts'
 import { bundleWorker } from '../local/bundle.ts'
-import type { ArtifactDescription, Description } from '../pack/description.ts'
+import { type ArtifactDescription, type Description, withoutOwnEngine } from '../pack/description.ts'
 import { type PackedModel, packFolder } from '../pack/packer.ts'
 import { refuseUnsendable } from '../pack/sendable.ts'
 import type { Existing } from '../push/existing.ts'
@@ -23,7 +23,7 @@ import { measureOriginal, prove } from './prove.ts'
 import { isRandom, randomNote } from './random.ts'
 import { reportOf } from './report.ts'
 import { exampleRequest } from './request.ts'
-import { sameVersion, withoutOwnEngine } from './same-version.ts'
+import { sameBeforeProof, sameVersion } from './same-version.ts'
 import { describeLoaded, type SampleNeeds, samplesFor } from './samples.ts'
 
 /** Marks a report that reuses the figures of an earlier run. */
@@ -96,18 +96,17 @@ export async function buildModel(spec: string, settings: BuildSettings, context:
   let packed = await packFolder(folder, keptMemory())
   packing.done(`${packed.manifest.artifacts.length} artifacts`)
   const sameAs = (manifest: Manifest) => sameVersion(existing.manifests, manifest, settings.model.version)
-  // The proof may turn out that it is stored without Verge's own engine.
-  const before = sameAs(packed.manifest) ?? sameAs(withoutOwnEngine(packed.manifest))
+  const before = sameBeforeProof(existing.manifests, packed.manifest, settings.model.version)
   await settings.beforeProof?.(packed, before)
   const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
-  const onRuntime = async (): Promise<PackedModel> => {
-    await writeModelFolder(folder, withoutEngine(draft))
+  const packWithout = async (dtypes: readonly string[]): Promise<PackedModel> => {
+    await writeModelFolder(folder, withoutEngine(draft, dtypes))
     return packFolder(folder, keptMemory())
   }
-  const proof = await prove(packed, loaded, set, wanted, context, onRuntime)
+  const proof = await prove(packed, loaded, set, wanted, context, packWithout)
   const { verification, measured, kept } = proof
   packed = proof.packed
-  if (proof.declined) draft = withoutEngine(draft)
+  draft = withoutEngine(draft, proof.declined)
   const same = sameAs(packed.manifest)
   const cost = same === undefined ? measured?.measurements?.cost.cost : costOf(same)
   if (cost !== undefined || same !== undefined) {
@@ -210,9 +209,9 @@ function packedAgain(packed: PackedModel, { description }: ModelFolder): PackedM
   return { ...packed, manifest: { ...packed.manifest, version: description.version, artifacts } }
 }
 
-/** Of a model that Verge's own engine does not answer rightly. */
-function withoutEngine({ description, files }: ModelFolder): ModelFolder {
-  return { description: { ...description, engines: ['onnxruntime'] }, files }
+/** Of a model that Verge's own engine does not answer rightly in these precisions. */
+function withoutEngine({ description, files }: ModelFolder, dtypes: readonly string[]): ModelFolder {
+  return { description: withoutOwnEngine(description, dtypes), files }
 }
 
 function withVersion({ description, files }: ModelFolder, version: string): ModelFolder {

@@ -25,28 +25,59 @@ export interface ProofResult {
   readonly measured: Measured | null
   /** Whether it was found before, on the same files, samples and tools. */
   readonly kept: boolean
-  /** What was proved: the packed model, or where Verge's own engine differs, the same without its artifacts. */
+  /** What was proved: the packed model, or the same without those artifacts of Verge's own engine that differ. */
   readonly packed: PackedModel
-  /** Whether artifacts of Verge's own engine were left out. */
-  readonly declined: boolean
+  /** Precisions in which an artifact of Verge's own engine was left out. */
+  readonly declined: readonly string[]
 }
+
+/** Packs the same model, in these precisions without Verge's own engine. */
+export type PackWithout = (dtypes: readonly string[]) => Promise<PackedModel>
 
 /**
  * Verifies and measures a packed model in workerd, as far as requested. A proof depends only on files. A successful
  * proof is cached on this machine, and reused while none of these files changes. Where Verge's own engine differs from the
- * original and ONNX Runtime does not, the model is packed and proved without it.
- * @param onRuntime packs the same model for ONNX Runtime alone
+ * original and ONNX Runtime in the same precision does not, the model is packed and proved without that artifact.
  */
 export async function prove(
   packed: PackedModel,
   loaded: LoadedModel,
   set: SampleSet,
-  { verify, measure, tolerance }: ProofSettings,
+  settings: ProofSettings,
   context: BuildContext,
-  onRuntime: () => Promise<PackedModel>,
+  packWithout: PackWithout,
   kept: Kept = keptResults(),
 ): Promise<ProofResult> {
-  if (!verify && !measure) return { verification: null, measured: null, kept: false, packed, declined: false }
+  const declined: string[] = []
+  const noted: Declined[] = []
+  for (let trial = packed; ; ) {
+    const { wrong, ...proof } = await proveOnce(trial, loaded, set, settings, context, kept)
+    if (wrong.length === 0) return { ...proof, packed: trial, declined }
+    noted.push(...wrong)
+    declined.push(...wrong.map(({ artifact }) => dtypeOf(trial, artifact)))
+    const other = await packWithout(declined)
+    trial = { ...other, notes: [...other.notes, ...noted.map(declinedNote)] }
+  }
+}
+
+function dtypeOf({ manifest }: PackedModel, artifact: string): string {
+  return manifest.artifacts.find(({ id }) => id === artifact)?.dtype ?? ''
+}
+
+interface Trial extends Pick<ProofResult, 'verification' | 'measured' | 'kept'> {
+  /** What has to be left out. */
+  readonly wrong: readonly Declined[]
+}
+
+async function proveOnce(
+  packed: PackedModel,
+  loaded: LoadedModel,
+  set: SampleSet,
+  { verify, measure, tolerance }: ProofSettings,
+  context: BuildContext,
+  kept: Kept,
+): Promise<Trial> {
+  if (!verify && !measure) return { verification: null, measured: null, kept: false, wrong: [] }
   const { progress, signal } = context
   const { onnx: original } = loaded
   const { samples, synthetic } = set
@@ -63,18 +94,12 @@ export async function prove(
   const before = await kept.find<Pick<ProofResult, 'verification' | 'measured'>>('proof', parts)
   if (before !== undefined) {
     task.done(`unchanged since the last run: ${summary(before)}`)
-    return { ...before, kept: true, packed, declined: false }
-  }
-  const withoutOwn = async (declined: readonly Declined[]): Promise<ProofResult> => {
-    const other = await onRuntime()
-    const noted = { ...other, notes: [...other.notes, ...declined.map(declinedNote)] }
-    const settings = { verify, measure, tolerance }
-    return { ...(await prove(noted, loaded, set, settings, context, onRuntime, kept)), declined: true }
+    return { ...before, kept: true, wrong: [] }
   }
   const known = await kept.find<readonly Declined[]>('declined', parts)
   if (known !== undefined) {
     task.done("unchanged since the last run: Verge's own engine differs from the original")
-    return withoutOwn(known)
+    return { verification: null, measured: null, kept: true, wrong: known }
   }
   const options: Omit<ProveOptions, 'progress'> = {
     packed,
@@ -93,13 +118,13 @@ export async function prove(
   const declined = proof.verification ? declinedBy(proof.verification, packed) : []
   if (declined.length > 0) {
     if (isLasting(declined)) await kept.put('declined', parts, declined)
-    return withoutOwn(declined)
+    return { ...proof, kept: false, wrong: declined }
   }
   // What went wrong may have gone wrong by chance, on a busy machine.
   const atTheEdge = packed.manifest.artifacts.some(({ places }) => places.includes('edge'))
   const whole = (!verify || proof.verification?.ok) && (!measure || !atTheEdge || proof.measured?.measurements)
   if (whole) await kept.put('proof', parts, proof)
-  return { ...proof, kept: false, packed, declined: false }
+  return { ...proof, kept: false, wrong: [] }
 }
 
 const VERDICTS = {

@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { ROOT } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
-import { readDescription } from '../pack/description.ts'
+import { readDescription, withEngines, withoutOwnEngine } from '../pack/description.ts'
 import { type PackedModel, pack } from '../pack/packer.ts'
 import { renderHtml } from '../report/html.ts'
 import { renderJson } from '../report/report.ts'
@@ -15,7 +15,7 @@ import { IMAGE_OPTIONS, QUANTIZE_OPTIONS } from './options.ts'
 import { prove } from './prove.ts'
 import { isRandom, randomNote } from './random.ts'
 import { reportOf } from './report.ts'
-import { sameVersion, withoutOwnEngine } from './same-version.ts'
+import { sameBeforeProof } from './same-version.ts'
 import { samplesFor } from './samples.ts'
 
 /** Where reports on folders that were not built here lie, a folder each. */
@@ -39,20 +39,25 @@ export async function isElsewhere(folder: string): Promise<boolean> {
   return (await readDescription(folder)).artifacts.length === 0
 }
 
-/** Packs a model folder with the changes from options. @throws manifest_invalid, model_invalid */
+/**
+ * Packs a model folder with the changes from options.
+ * @param without precisions in which it is packed without Verge's own engine
+ * @throws manifest_invalid, model_invalid
+ */
 export async function packReady(
   folder: string,
   { name, version, licence, loopSteps, engines, sameBits, visibility }: BuildSettings['model'],
+  without: readonly string[] = [],
 ): Promise<PackedModel> {
-  const description = await readDescription(folder)
+  const written = await readDescription(folder)
+  const description = engines === undefined ? written : withEngines(written, engines)
   return pack(
     {
-      ...description,
+      ...withoutOwnEngine(description, without),
       ...(name !== undefined && { name }),
       ...(version !== undefined && { version }),
       ...(licence !== undefined && { licence }),
       ...(loopSteps !== undefined && { loopSteps }),
-      ...(engines !== undefined && { engines }),
       ...(sameBits !== undefined && { sameBits }),
       ...(visibility !== undefined && { visibility }),
     },
@@ -72,17 +77,16 @@ export async function readyModel(spec: string, settings: BuildSettings, context:
   // A description that forbids caching says that the model does not answer the same twice.
   const random = isRandom(loaded, settings.model.allowRandom || description.cache === false)
   const before = await packReady(folder, settings.model)
-  // The proof may turn out that it is stored without Verge's own engine.
   const { model, version } = before.manifest
   const { manifests } = await settings.existing(model)
-  await settings.beforeProof?.(before, sameVersion(manifests, withoutOwnEngine(before.manifest), version))
+  await settings.beforeProof?.(before, sameBeforeProof(manifests, before.manifest, version))
   const tokenizer = description.tokenizer
   const files = new Map(tokenizer === undefined ? [] : [[tokenizer, join(folder, tokenizer)]])
   const source = { ...loaded.source, files }
   const set = await samplesFor({ ...loaded, source }, description, needsOf(settings), context)
   const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
-  const onRuntime = () => packReady(folder, { ...settings.model, engines: ['onnxruntime'] })
-  const { packed, verification, measured, kept } = await prove(before, loaded, set, wanted, context, onRuntime)
+  const without = (dtypes: readonly string[]) => packReady(folder, settings.model, dtypes)
+  const { packed, verification, measured, kept } = await prove(before, loaded, set, wanted, context, without)
   const report = await reportOf(loaded, packed, {
     options: settings.asked,
     choices: [{ what: 'artifacts', why: 'from its verge.json' }, ...(random ? [choiceOf(randomNote(loaded))] : [])],

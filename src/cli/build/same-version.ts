@@ -18,7 +18,20 @@ export function sameVersion(
   return candidates.find((other) => contents(other) === wanted)
 }
 
-/** What is stored of a model that Verge's own engine turns out not to answer rightly. */
-export function withoutOwnEngine(manifest: Manifest): Manifest {
-  return { ...manifest, artifacts: manifest.artifacts.filter(({ format }) => format !== 'verge') }
+/** As `sameVersion`, or a version that lacks what Verge's own engine turned out not to answer rightly. */
+export function sameBeforeProof(
+  existing: readonly Manifest[],
+  manifest: Manifest,
+  version: string | undefined,
+): Manifest | undefined {
+  const asIn = (other: Manifest): Manifest => ({
+    ...manifest,
+    artifacts: manifest.artifacts.filter(
+      ({ format, id }) => format !== 'verge' || other.artifacts.some((artifact) => artifact.id === id),
+    ),
+  })
+  return (
+    sameVersion(existing, manifest, version) ??
+    existing.find((other) => sameVersion([other], asIn(other), version) !== undefined)
+  )
 }

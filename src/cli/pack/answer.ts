@@ -1,96 +1,16 @@
 import type { FixedAnswer } from '../../catalog/manifest.ts'
-import { roundsFreely } from '../../compile/fast-rounding.ts'
-import { isVergeError } from '../../core/errors.ts'
-import { bytesHeld, floatElements, type Signature, type Tensors } from '../../core/tensors.ts'
-import type { Session } from '../../engine/engine.ts'
-import { readHeader, readPlanJson } from '../../engine/verge/artifact.ts'
-import { checkPlan } from '../../engine/verge/check.ts'
-import type { Plan } from '../../engine/verge/plan.ts'
-import { decodeModel } from '../../onnx/codec.ts'
-import { answerDigest, type FixedInput, fixedInputs } from '../answer/fixed-answer.ts'
-import { loadArtifact, vergeHere } from '../engine/verge-here.ts'
-import { inputBounds } from '../verify/bounds.ts'
-import { elementsOf, inputShapes, isPicture } from '../verify/samples.ts'
+import { bytesHeld, floatElements, type Tensors } from '../../core/tensors.ts'
+import { answerDigest } from '../answer/fixed-answer.ts'
+import type { FixedRun } from './fixed-run.ts'
 
-/** Tokens of a text: enough for every operator of a model to do its part. */
-const LENGTH = 8
-/** More is not asked of a Worker for a check; a picture of 3 x 256 x 256 is below it. */
-const MOST_ELEMENTS = 256 * 1024
 const MOST_OUTPUT_BYTES = 2 * 1024 * 1024
-/** Ids that a table may be expected to have, where the graph does not lead from the input to a table. */
-const GUESSED_IDS = 100
-/** Values of a pixel. */
-const SHADES = 256
-
-/** One for all models of a process: a wasm memory that has grown is not given back. */
-let engine: ReturnType<typeof vergeHere> | undefined
 
 /**
- * What a compiled artifact answers to a fixed input. Undefined where no input can be made up that the model runs on, or
- * where its answer need not have the same bits everywhere.
- * @param onnx the file that the artifact was compiled from
+ * What a manifest says of a run on fixed inputs, so that it can be repeated elsewhere. Undefined where the outputs are too
+ * large to ask for, or need not have the same bits everywhere.
  */
-export async function answerOf(
-  onnx: Uint8Array,
-  artifact: Uint8Array,
-  { signal }: { readonly signal: AbortSignal },
-): Promise<FixedAnswer | undefined> {
-  if (roundsFreely(planOf(artifact))) return undefined
-  engine ??= vergeHere()
-  const session = await loadArtifact(await engine, artifact, signal)
-  try {
-    const bounds = inputBounds(decodeModel(onnx))
-    for (const below of [GUESSED_IDS, undefined]) {
-      const inputs = inputsFor(session.signature, bounds, below)
-      if (inputs === undefined) return undefined
-      const outputs = await outputsOf(session, inputs, signal)
-      if (outputs !== undefined) return isComparable(outputs) ? { inputs, sha256: answerDigest(outputs) } : undefined
-    }
-    return undefined
-  } finally {
-    session.dispose()
-  }
-}
-
-/** Undefined where the model does not run on the inputs. */
-async function outputsOf(
-  session: Session,
-  inputs: readonly FixedInput[],
-  signal: AbortSignal,
-): Promise<Tensors | undefined> {
-  try {
-    return await session.run(fixedInputs(inputs), { signal })
-  } catch (error) {
-    if (REFUSALS.some((code) => isVergeError(error, code))) return undefined
-    throw error
-  }
-}
-
-/** The model takes other inputs, or more memory than there is. */
-const REFUSALS = ['run_rejected', 'invalid_tensor', 'integer_too_large', 'engine_full', 'run_too_large'] as const
-
-/** @param guessed how many values ids have whose table is not found; 1 alone if left out */
-function inputsFor(
-  signature: Signature,
-  bounds: ReadonlyMap<string, number>,
-  guessed: number | undefined,
-): FixedInput[] | undefined {
-  const shapes = inputShapes(signature, { batch: 1, length: LENGTH })
-  if (elementsOf(shapes) > MOST_ELEMENTS) return undefined
-  const inputs: FixedInput[] = []
-  for (const spec of signature.inputs) {
-    const { name, datatype } = spec
-    if (datatype === null || datatype === 'BYTES') return undefined
-    const isPixel = datatype === 'UINT8' && isPicture(spec)
-    const below = bounds.get(name) ?? (isPixel ? SHADES : /ids/i.test(name) ? guessed : undefined)
-    inputs.push({ name, datatype, shape: [...(shapes.get(name) ?? [])], ...(below !== undefined && { below }) })
-  }
-  return inputs
-}
-
-function planOf(artifact: Uint8Array): Plan {
-  const header = readHeader(artifact)
-  return checkPlan(readPlanJson(artifact, header), header.imageBytes)
+export function answerOf({ inputs, outputs, roundsFreely }: FixedRun): FixedAnswer | undefined {
+  return !roundsFreely && isComparable(outputs) ? { inputs: [...inputs], sha256: answerDigest(outputs) } : undefined
 }
 
 /** WebAssembly leaves the bits of NaN to the processor. */

@@ -4,6 +4,8 @@ import { VERGE_ENGINE_VERSION } from '../../engine/verge/version.ts'
 import { answerOf } from './answer.ts'
 import { compileFile } from './compiled.ts'
 import type { ArtifactDescription, Description } from './description.ts'
+import { fixedRun } from './fixed-run.ts'
+import { differenceOf } from './same-answer.ts'
 
 interface Packing {
   store(bytes: Uint8Array): Blob
@@ -33,12 +35,19 @@ export async function compiledArtifact(
   if (memoryBytes + leastRunBytes > LIMITS.ownWorkingBytes) {
     return tooLarge(`its weights and its smallest run take ${memoryBytes + leastRunBytes}`, LIMITS.ownWorkingBytes)
   }
+  const { signal } = new AbortController()
+  const run = await fixedRun(bytes, compiled, signal)
+  const difference = run && (await differenceOf(run, bytes, { dtype, signal }))
+  if (difference !== undefined) {
+    notes.push(`${file}: runs on ONNX Runtime: Verge's own engine answers otherwise: ${difference}`)
+    return []
+  }
   if (roundsFreely) {
     notes.push(
       `${file}: its products round as the processor does: answers differ in their last bits (--same-bits is slower)`,
     )
   }
-  const answer = await answerOf(bytes, compiled, { signal: new AbortController().signal })
+  const answer = run && answerOf(run)
   return [
     {
       id: `verge-${dtype}`,

@@ -38,6 +38,8 @@ const artifactDescriptionSchema = z.strictObject({
   dtype: z.string().min(1),
   /** Left out: wherever it runs. */
   places: z.array(z.enum(PLACES)).min(1).optional(),
+  /** Engines that it is packed for at the edge. Left out: those of the model. */
+  engines: z.array(z.enum(ENGINES)).min(1).optional(),
   /** Of a run at the edge. */
   cost: costSchema.optional(),
   accuracy: accuracySchema.optional(),
@@ -220,6 +222,19 @@ export const descriptionSchema = z
 
 export type Description = z.infer<typeof descriptionSchema>
 export type ArtifactDescription = Description['artifacts'][number]
+
+/** The same model, in these precisions packed without Verge's own engine. */
+export function withoutOwnEngine(description: Description, dtypes: readonly string[]): Description {
+  const artifacts = description.artifacts.map((artifact) =>
+    dtypes.includes(artifact.dtype) ? { ...artifact, engines: ['onnxruntime' as const] } : artifact,
+  )
+  return { ...description, artifacts }
+}
+
+/** The same model for these engines, whatever its files say. */
+export function withEngines(description: Description, engines: Description['engines']): Description {
+  return { ...description, engines, artifacts: description.artifacts.map(({ engines: _, ...artifact }) => artifact) }
+}
 
 /** Reads and checks a model folder's `verge.json`. @throws manifest_invalid, naming each field that is wrong */
 export async function readDescription(folder: string): Promise<Description> {

@@ -161,7 +161,7 @@ async function packArtifact(
   const besides = (): Artifact[] =>
     elsewhere.length === 0 ? [] : [{ ...plain, places: [...elsewhere], ...store(bytes) }]
   if (!places.includes('edge')) return besides()
-  const engines = description.engines ?? ENGINES
+  const engines = described.engines ?? description.engines ?? ENGINES
   const compiled = engines.includes('verge') ? await compiledArtifact(described, bytes, description, packing) : []
   if (!engines.includes('onnxruntime')) return [...compiled, ...besides()]
   let bounded: BoundedFile

@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { answerDigest, fixedInputs } from '../../../src/cli/answer/fixed-answer.ts'
 import { ROOT } from '../../../src/cli/files/project.ts'
-import { answerOf } from '../../../src/cli/pack/answer.ts'
+import { answerOf as answerOfRun } from '../../../src/cli/pack/answer.ts'
 import { compileFile } from '../../../src/cli/pack/compiled.ts'
 import { descriptionSchema } from '../../../src/cli/pack/description.ts'
+import { fixedRun } from '../../../src/cli/pack/fixed-run.ts'
 import { pack, packFolder } from '../../../src/cli/pack/packer.ts'
 import { tensor } from '../../../src/core/tensors.ts'
 import { onnxModel, seededFloats } from '../../../synthetic/onnx.ts'
@@ -15,6 +16,11 @@ import { PlanWriter } from '../../../synthetic/verge-plans.ts'
 import { loadVerge, vergeEngine } from '../../fixtures/node/verge-engine.ts'
 
 const BUILDS = ['relaxed', 'plain'] as const
+
+async function answerOf(onnx: Uint8Array, artifact: Uint8Array) {
+  const run = await fixedRun(onnx, artifact, never())
+  return run && answerOfRun(run)
+}
 
 async function compiled(onnx: Uint8Array): Promise<Uint8Array> {
   const result = await compileFile(onnx, { sameBits: true })
@@ -46,7 +52,7 @@ describe('the answer in a manifest', () => {
 
   it('has varied ids also where they are masked before they are looked up', async () => {
     const onnx = await readFile(join(ROOT, 'models/reviews/model.onnx'))
-    const answer = await answerOf(onnx, await compiled(onnx), { signal: never() })
+    const answer = await answerOf(onnx, await compiled(onnx))
     expect(answer?.inputs).toEqual([
       { name: 'input_ids', datatype: 'INT64', shape: [1, 8], below: 21_542 },
       { name: 'attention_mask', datatype: 'INT64', shape: [1, 8] },
@@ -55,9 +61,9 @@ describe('the answer in a manifest', () => {
 
   it('has ids within the table that they are looked up in, or ones where no other id is known to fit', async () => {
     const found = lookedUp((node) => [node('Gather', ['table', 'ids'], 'y')])
-    expect(await answerOf(found, await compiled(found), { signal: never() })).toMatchObject({ inputs: [{ below: 7 }] })
+    expect(await answerOf(found, await compiled(found))).toMatchObject({ inputs: [{ below: 7 }] })
     const lost = lookedUp((node) => [node('Mul', ['ids', 'ids'], 'squares'), node('Gather', ['table', 'squares'], 'y')])
-    const answer = await answerOf(lost, await compiled(lost), { signal: never() })
+    const answer = await answerOf(lost, await compiled(lost))
     expect(answer?.inputs).toEqual([{ name: 'ids', datatype: 'INT64', shape: [1, 8] }])
   })
 
@@ -70,8 +76,8 @@ describe('the answer in a manifest', () => {
         nodes: [{ op, inputs: ['a', 'b'], outputs: ['y'] }],
       })
     const [nan, sum] = [divided('Div'), divided('Add')]
-    expect(await answerOf(nan, await compiled(nan), { signal: never() })).toBeUndefined()
-    expect(await answerOf(sum, await compiled(sum), { signal: never() })).toBeDefined()
+    expect(await answerOf(nan, await compiled(nan))).toBeUndefined()
+    expect(await answerOf(sum, await compiled(sum))).toBeDefined()
   })
 
   it('is left out where a step lets the processor choose how it rounds', async () => {
@@ -80,7 +86,7 @@ describe('the answer in a manifest', () => {
       const x = writer.input('x', 'FP32', [1, 4])
       const y = writer.step('matmul', [x, writer.input('w', 'FP32', [4, 2])], 'f32', [1, 2], { fast })
       writer.output('y', 'FP32', [1, 2], y)
-      const answer = await answerOf(models.arithmeticModel(), writer.artifact(), { signal: never() })
+      const answer = await answerOf(models.arithmeticModel(), writer.artifact())
       expect(answer === undefined).toBe(fast === 1)
     }
   })
@@ -111,7 +117,7 @@ describe('the answer in a manifest', () => {
 
   it('is left out where the input would be too large to ask for', async () => {
     const large = models.identityModel('FP32', [1, 3, 400, 400])
-    expect(await answerOf(large, await compiled(large), { signal: never() })).toBeUndefined()
+    expect(await answerOf(large, await compiled(large))).toBeUndefined()
   })
 })
 

@@ -63,6 +63,11 @@ describe('packing', () => {
     expect(await idsFor(['onnxruntime'])).toEqual(['edge-fp32', 'onnx-fp32'])
     expect(await idsFor(['verge'])).toEqual(['verge-fp32', 'onnx-fp32'])
     expect(await idsFor(['onnxruntime', 'verge'])).toEqual(['verge-fp32', 'edge-fp32', 'onnx-fp32'])
+    await write(
+      { ...base, artifacts: [{ file: 'model.onnx', dtype: 'fp32', engines: ['onnxruntime'] }] },
+      models.matmulModel(40_000),
+    )
+    expect((await packFolder(folder)).manifest.artifacts.map(({ id }) => id)).toEqual(['edge-fp32', 'onnx-fp32'])
     await expect(idsFor(['other'])).rejects.toThrow(/engines/)
     await expect(idsFor([])).rejects.toThrow(/engines/)
   })
