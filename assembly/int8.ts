@@ -168,11 +168,14 @@ function splat3(x: v128): v128 { return v128.shuffle<i32>(x, x, 3, 3, 3, 3); }
 
 // @ts-ignore: decorator
 @inline
-function finish(sums: v128, zero: v128, total: v128, scale: v128, column: v128, bias: v128, lo: v128, hi: v128): v128 {
+function finish(sums: v128, zero: v128, total: v128, scale: v128, column: v128, bias: v128): v128 {
   const exact = i32x4.sub(sums, i32x4.mul(zero, total));
-  const y = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(exact), f32x4.mul(scale, column)), bias);
-  return f32x4.pmin(f32x4.pmax(y, lo), hi);
+  return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(exact), f32x4.mul(scale, column)), bias);
 }
+
+// @ts-ignore: decorator
+@inline
+function clamp(y: v128, lo: v128, hi: v128): v128 { return f32x4.pmin(f32x4.pmax(y, lo), hi); }
 
 /**
  * Where a tile of 4 rows by 8 columns goes: rows `rowStride` apart, columns side by side; or, transposed, columns
@@ -227,6 +230,7 @@ export function panelInt8(
   M: i32, columns: i32, k4: i32, rowStride: usize, columnStride: usize, tile: usize, lo: f32, hi: f32,
 ): void {
   const zero = i32x4.splat(0);
+  const limited = lo > -Infinity || hi < Infinity;
   for (let m = 0; m < M; m += 4) {
     let y00 = zero, y01 = zero, y10 = zero, y11 = zero, y20 = zero, y21 = zero, y30 = zero, y31 = zero;
     if (ASC_FEATURE_RELAXED_SIMD) {
@@ -234,12 +238,16 @@ export function panelInt8(
       let p = b;
       for (let k = 0; k < k4; k++) {
         const b0 = v128.load(p), b1 = v128.load(p, 16), x = v128.load(a);
+        // Two of four by a load each: shuffles stand in the way of the dots. One after the other, so that no sum leaves its register.
+        let r = splat0(x);
+        c00 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, r, c00); c01 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, r, c01);
+        r = splat1(x);
+        c10 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, r, c10); c11 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, r, c11);
+        r = v128.load32_splat(a, 8);
+        c20 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, r, c20); c21 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, r, c21);
+        r = v128.load32_splat(a, 12);
+        c30 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, r, c30); c31 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, r, c31);
         p += 32; a += 16;
-        const x0 = splat0(x), x1 = splat1(x), x2 = splat2(x), x3 = splat3(x);
-        c00 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, x0, c00); c01 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, x0, c01);
-        c10 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, x1, c10); c11 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, x1, c11);
-        c20 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, x2, c20); c21 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, x2, c21);
-        c30 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, x3, c30); c31 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, x3, c31);
       }
       y00 = c00; y01 = c01; y10 = c10; y11 = c11; y20 = c20; y21 = c21; y30 = c30; y31 = c31;
     } else {
@@ -268,15 +276,20 @@ export function panelInt8(
       a += <usize>k4 << 4;
     }
     const s0 = v128.load(scales), s1 = v128.load(scales, 16), t0 = v128.load(sums), t1 = v128.load(sums, 16);
-    const g0 = v128.load(bias), g1 = v128.load(bias, 16), low = f32x4.splat(lo), high = f32x4.splat(hi);
+    const g0 = v128.load(bias), g1 = v128.load(bias, 16);
     let scale = v128.load32_splat(rows), point = v128.load32_splat(rows, 4);
-    y00 = finish(y00, point, t0, scale, s0, g0, low, high); y01 = finish(y01, point, t1, scale, s1, g1, low, high);
+    y00 = finish(y00, point, t0, scale, s0, g0); y01 = finish(y01, point, t1, scale, s1, g1);
     scale = v128.load32_splat(rows, 16); point = v128.load32_splat(rows, 20);
-    y10 = finish(y10, point, t0, scale, s0, g0, low, high); y11 = finish(y11, point, t1, scale, s1, g1, low, high);
+    y10 = finish(y10, point, t0, scale, s0, g0); y11 = finish(y11, point, t1, scale, s1, g1);
     scale = v128.load32_splat(rows, 32); point = v128.load32_splat(rows, 36);
-    y20 = finish(y20, point, t0, scale, s0, g0, low, high); y21 = finish(y21, point, t1, scale, s1, g1, low, high);
+    y20 = finish(y20, point, t0, scale, s0, g0); y21 = finish(y21, point, t1, scale, s1, g1);
     scale = v128.load32_splat(rows, 48); point = v128.load32_splat(rows, 52);
-    y30 = finish(y30, point, t0, scale, s0, g0, low, high); y31 = finish(y31, point, t1, scale, s1, g1, low, high);
+    y30 = finish(y30, point, t0, scale, s0, g0); y31 = finish(y31, point, t1, scale, s1, g1);
+    if (limited) {
+      const low = f32x4.splat(lo), high = f32x4.splat(hi);
+      y00 = clamp(y00, low, high); y01 = clamp(y01, low, high); y10 = clamp(y10, low, high); y11 = clamp(y11, low, high);
+      y20 = clamp(y20, low, high); y21 = clamp(y21, low, high); y30 = clamp(y30, low, high); y31 = clamp(y31, low, high);
+    }
     rows += 64;
     storeTile(y00, y01, y10, y11, y20, y21, y30, y31, out, rowStride, columnStride, M - m, columns, tile);
     out += rowStride << 2;
