@@ -1,5 +1,6 @@
 import { VergeError } from '../core/errors.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Session, Support } from './engine.ts'
+import { isHeldByOthers } from './heap-budget.ts'
 
 /**
  * Several engines as one: an artifact goes to the first that supports it. An engine that no artifact has gone to is not
@@ -28,15 +29,22 @@ export class EngineSet implements Engine {
     return refusals.find(({ code }) => code !== 'engine_unsupported') ?? first ?? NO_ENGINE
   }
 
-  load(artifact: ArtifactInfo, source: ByteSource, context: LoadContext): Promise<Session> {
+  async load(artifact: ArtifactInfo, source: ByteSource, context: LoadContext): Promise<Session> {
     const engine = this.#engines.find((each) => each.supports(artifact).ok)
     if (engine === undefined) {
       const support = this.supports(artifact)
       const { code, reason } = support.ok ? NO_ENGINE : support
-      return Promise.reject(new VergeError(code, `The model ${reason}.`))
+      throw new VergeError(code, `The model ${reason}.`)
     }
-    this.#started.add(engine)
-    return engine.load(artifact, source, context)
+    try {
+      const session = await engine.load(artifact, source, context)
+      this.#started.add(engine)
+      return session
+    } catch (error) {
+      // One that the others leave no memory has not started, and they are well.
+      if (!isHeldByOthers(error)) this.#started.add(engine)
+      throw error
+    }
   }
 
   /** Of the engines that have started, or of the preferred one where none has: bytes together, any fault a fault. */

@@ -1,3 +1,5 @@
+import { isVergeError, VergeError } from '../core/errors.ts'
+
 /**
  * Linear memories of one isolate, which may hold so many bytes together. None is ever given back: what one has grown to,
  * another cannot have.
@@ -22,4 +24,23 @@ export class HeapBudget {
   get bytes(): number {
     return [...this.#held.values()].reduce((sum, held) => sum + held, 0)
   }
+}
+
+/** The detail that tells this failure from others of its code. */
+const HELD = 'memory_of_other_engines'
+
+/**
+ * The error for a model or a run that would fit, if the memories of other engines had not grown as they have. No eviction helps.
+ * @param bytes that it needs
+ */
+export function heldByOthers(bytes: number, cause?: unknown): VergeError {
+  return new VergeError(
+    'engine_full',
+    'The memory that this needs belongs to another engine of this isolate, and is never given back. Try again: another isolate may have room. If it happens often, serve models of ONNX Runtime and large models of the other engine from two Workers.',
+    { cause, details: { [HELD]: true, bytes_needed: bytes }, retryAfter: 1 },
+  )
+}
+
+export function isHeldByOthers(error: unknown): boolean {
+  return isVergeError(error, 'engine_full') && error.details?.[HELD] === true
 }

@@ -2,6 +2,7 @@ import { isVergeError, VergeError } from '../core/errors.ts'
 import type { Logger, RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { RunOptions, Session } from '../engine/engine.ts'
+import { isHeldByOthers } from '../engine/heap-budget.ts'
 import { type Claim, type Entry, type Reservation, Room, type RoomOptions } from './room.ts'
 import { type Flight, SingleFlight } from './single-flight.ts'
 
@@ -176,7 +177,7 @@ export class SessionCache {
             reloads++
             this.#options.logger.warn('session_reloaded', { key: request.key })
             this.#release(hold)
-          } else if (isVergeError(error, 'engine_full') && squeezes < MOST_SQUEEZES) {
+          } else if (isVergeError(error, 'engine_full') && !isHeldByOthers(error) && squeezes < MOST_SQUEEZES) {
             squeezes++
             this.#options.logger.warn('session_squeeze', { key: request.key, squeezes, sessions: this.size })
             // Given up first: two that waited for each other's sessions would wait in vain.

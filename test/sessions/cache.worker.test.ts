@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
 import { silentLogger } from '../../src/core/runtime.ts'
 import type { Session } from '../../src/engine/engine.ts'
+import { heldByOthers } from '../../src/engine/heap-budget.ts'
 import { SessionCache, type SessionRequest } from '../../src/sessions/cache.ts'
 import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
 
@@ -241,6 +242,21 @@ describe('session cache', () => {
     await clock.advance(100)
     expect(await used).toBe('done')
     expect(tries).toBe(2)
+  })
+
+  it('evicts nothing where the memory is that of another engine: it would not come back', async () => {
+    const { clock, cache, request, use, sessions, loads } = setup(100)
+    await use('a', 30)
+    await use('b', 30)
+    const used = cache
+      .use(request('b', 30), testContext(), async () => {
+        throw heldByOthers(40)
+      })
+      .catch((error: unknown) => error)
+    await clock.advance(100)
+    expect(await used).toMatchObject({ code: 'engine_full', retryAfter: 1, details: { bytes_needed: 40 } })
+    expect([sessions.get('a')?.alive, sessions.get('b')?.alive]).toEqual([true, true])
+    expect(loads).toEqual(['a', 'b'])
   })
 
   it('evicts what is idle for a run that finds no room, then everything, and then gives up for now', async () => {

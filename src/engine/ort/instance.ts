@@ -1,5 +1,6 @@
 import { VergeError } from '../../core/errors.ts'
 import type { Clock, Logger } from '../../core/runtime.ts'
+import { heldByOthers } from '../heap-budget.ts'
 import { heapFull } from './marshal.ts'
 import { createMemory, INITIAL_BYTES, instantiate, LOG_FATAL, type ModuleFactory, type OrtModule } from './module.ts'
 
@@ -88,7 +89,7 @@ export class OrtInstance {
   }
 
   async #start(): Promise<void> {
-    if (this.#memory === undefined && !this.#mayGrow(INITIAL_BYTES)) throw heapFull()
+    if (this.#memory === undefined && !this.#mayGrow(INITIAL_BYTES)) throw heldByOthers(INITIAL_BYTES)
     this.#memory ??= createMemory(
       this.heapLimitBytes,
       (grown) => {

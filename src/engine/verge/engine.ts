@@ -2,7 +2,7 @@ import { isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
 import type { Clock, Logger, RunCounter } from '../../core/runtime.ts'
 import { sessionFootprint } from '../costs.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
-import type { HeapBudget } from '../heap-budget.ts'
+import { type HeapBudget, heldByOthers } from '../heap-budget.ts'
 import { RunQueue } from '../run-queue.ts'
 import { readHeader, readPlanJson } from './artifact.ts'
 import { checkPlan } from './check.ts'
@@ -129,7 +129,11 @@ export class VergeEngine implements Engine {
     try {
       return this.#runtime.memory.allocate(bytes)
     } catch (error) {
-      if (!isVergeError(error, 'engine_full') || (bytes <= this.#runtime.memory.room && this.#isHolding())) throw error
+      if (!isVergeError(error, 'engine_full')) throw error
+      if (bytes <= this.#runtime.memory.room) {
+        if (this.#isHolding()) throw error
+        throw heldByOthers(bytes, error)
+      }
       throw new VergeError(
         'model_too_large',
         'The model does not fit into the memory of an isolate, even alone. Use a smaller or more strongly quantized model.',

@@ -3,6 +3,7 @@ import type { Signature, Tensor, Tensors } from '../../core/tensors.ts'
 import { selectInputs, selectOutputs } from '../../core/tensors.ts'
 import { runCost, runTooLarge } from '../costs.ts'
 import type { ArtifactInfo, RunOptions, Session } from '../engine.ts'
+import { heldByOthers } from '../heap-budget.ts'
 import type { RunQueue } from '../run-queue.ts'
 import { UNIT_WORK } from './cost.ts'
 import type { KernelCall, Kernels } from './kernels.ts'
@@ -155,14 +156,16 @@ export class VergeSession implements Session {
     )
   }
 
-  /** @throws run_too_large if the model is alone, engine_full if others hold the memory */
+  /** @throws run_too_large if the model is alone, engine_full if other models or other engines hold the memory */
   #openArena({ arenaBytes }: Program, elements: number): Block {
-    const { artifact, hasNeighbours } = this.#parts
+    const { artifact, block, hasNeighbours } = this.#parts
     try {
       return this.#runtime.openArena(arenaBytes, () => this.#ended())
     } catch (error) {
       if (!isVergeError(error, 'engine_full') || hasNeighbours()) throw error
-      throw runTooLarge({ artifact, elements, roomBytes: this.#runtime.memory.room }, error)
+      const { room: roomBytes } = this.#runtime.memory
+      if (block.bytes + arenaBytes <= roomBytes) throw heldByOthers(arenaBytes, error)
+      throw runTooLarge({ artifact, elements, roomBytes }, error)
     }
   }
 }

@@ -4,6 +4,7 @@ import { compileKernels, KERNEL_BUILDS, type KernelBuild, kernelFile } from '../
 import { VergeError } from '../../../src/core/errors.ts'
 import { systemClock } from '../../../src/core/runtime.ts'
 import { type Tensor, tensor } from '../../../src/core/tensors.ts'
+import { HeapBudget, isHeldByOthers } from '../../../src/engine/heap-budget.ts'
 import { KERNEL_BYTES } from '../../../src/engine/verge/kernels.ts'
 import { artifactOf, never, sourceOf } from '../../../synthetic/source.ts'
 import { encoderPlan, SMALL_ENCODER, tokenIds } from '../../../synthetic/verge-encoder.ts'
@@ -110,6 +111,28 @@ describe('memory', () => {
     expect((await runSession(session, { x: small })).get('y')?.data).toEqual(Float32Array.of(8, 16, 24))
     expect(engine.runtime.memory.bytes).toBeLessThanOrEqual(4 * MiB)
     expect((await engine.health()).heapLimitBytes).toBe(4 * MiB)
+  })
+
+  it("says so where another engine's memory is what a model or a run would need", async () => {
+    const heapBudget = new HeapBudget(6 * MiB)
+    const engine = vergeEngine('relaxed', { heapLimitBytes: 6 * MiB, heapBudget })
+    const session = await loadVerge(engine, doubling(3))
+    expect(heapBudget.grow('another', 4 * MiB)).toBe(true)
+    const half = { x: tensor('FP32', [MiB / 2], new Float32Array(MiB / 2)) }
+    const run = await rejection(runSession(session, half))
+    expect([run.code, isHeldByOthers(run), run.retryAfter]).toEqual(['engine_full', true, 1])
+    // Larger than the memory would be without the other.
+    expect(
+      (await rejection(runSession(session, { x: tensor('FP32', [2 * MiB], new Float32Array(2 * MiB)) }))).code,
+    ).toBe('run_too_large')
+    session.dispose()
+    const load = await rejection(loadVerge(engine, VERGE_SUBJECTS.lookup(3 * MiB)))
+    expect([load.code, isHeldByOthers(load)]).toEqual(['engine_full', true])
+    // While something is loaded, it may be evicted.
+    const small = await loadVerge(engine, VERGE_SUBJECTS.lookup(MiB))
+    expect(isHeldByOthers(await rejection(loadVerge(engine, VERGE_SUBJECTS.lookup(3 * MiB))))).toBe(false)
+    small.dispose()
+    expect(heapBudget.bytes).toBeLessThanOrEqual(6 * MiB)
   })
 
   it('drops a load that was killed, when the artifact is loaded again', async () => {
