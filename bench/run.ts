@@ -34,7 +34,7 @@ Usage: npm run bench -- [options]
 
 ${helpOf(OPTIONS)}
 
-A whole run takes about nine minutes and wants a machine that does nothing else. It never fails for being slow. Without
+A whole run takes about ten minutes and wants a machine that does nothing else. It never fails for being slow. Without
 --write the results lie in .verge/bench.`
 
 const FOLDER = import.meta.dirname

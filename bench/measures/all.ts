@@ -95,7 +95,12 @@ export async function prepare({ effort, models, parts }: Chosen, progress: Bench
     progress(`packed ${name}`)
   }
   progress('filling local R2 and KV')
-  await fillStorage(bundles.echo, subjects)
+  // Only who measures other runtimes needs the plain files, which are as large as the models.
+  const alone = (name: string) => MEASURED.some((model) => model.name === name && model.parts.join() === 'largest')
+  await fillStorage(
+    bundles.echo,
+    subjects.map((made) => (alone(made.name) ? { name: made.name, packed: made.packed } : made)),
+  )
   return { effort, bundles, subjects, progress }
 }
 
@@ -142,12 +147,14 @@ async function measureAllWarm(bench: Bench, models: readonly Subject[]): Promise
 
 const WITHOUT_TFJS = `TensorFlow.js, which is not installed (${INSTALL_TFJS})`
 
+const isSlow = ({ name }: Subject): boolean => MEASURED.some((model) => model.name === name && model.slow)
+
 function enginesFor(effort: Effort, model: Subject): EngineName[] {
   // What does not fit an isolate is measured where it does run: in Workers that know no limit, as in a browser, and natively,
   // as at an origin.
   const ways = waysOf(model.packed)
   const workers = ways.length > 0 ? ways : (['uncapped', 'plain'] as const)
-  if (effort !== FULL) return [...workers, 'web', 'native']
+  if (effort !== FULL || !isSlow(model)) return [...workers, 'web', 'native']
   const tfjs = model.name === TFJS_MODEL && hasTfjs() ? (['tfjs'] as const) : []
   return [...workers, 'own', 'web', ...tfjs, 'native']
 }

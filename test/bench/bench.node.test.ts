@@ -12,6 +12,7 @@ import { summarise } from '../../bench/lib/stats.ts'
 import { markdown, plainText } from '../../bench/lib/table.ts'
 import type { Way } from '../../bench/lib/ways.ts'
 import type { ColdRow } from '../../bench/measures/cold.ts'
+import type { LargestRow } from '../../bench/measures/largest.ts'
 import type { EngineName, WarmRow } from '../../bench/measures/warm.ts'
 import { cnnModel } from '../../bench/models/cnn.ts'
 import { type EncoderShape, encoderModel } from '../../bench/models/encoder.ts'
@@ -328,6 +329,28 @@ describe("the benchmark's report", () => {
     ])
     // 21 of 50 ms, the better one.
     expect(judged(on(['avx_vnni']))[1]).toEqual([false, false])
+  })
+
+  it('takes for the largest encoder the largest whose memory leaves a reserve', () => {
+    const row = (model: string, weightsBytes: number, heapBytes: number): LargestRow => ({
+      model,
+      weightsBytes,
+      size: '512 tokens',
+      linearBytes: [weightsBytes, weightsBytes + 8e6],
+      heapBytes,
+      residentBytes: 90e6,
+    })
+    const judged = (rows: readonly LargestRow[]) => {
+      const found = figures({ ...result, largest: rows }).find(({ name }) => name.startsWith('largest encoder'))
+      return [found?.value.split(' ')[0], found?.reached, found?.aimReached]
+    }
+    const [medium, large] = [row('medium', 58e6, 15e6), row('large', 66e6, 15e6)]
+    expect(judged([medium, large])).toEqual(['66.0', true, true])
+    // 66 MB of weights, 8 of a run, and 31 of JavaScript's are a megabyte too much.
+    expect(judged([medium, row('large', 66e6, 31e6)])).toEqual(['58.0', true, false])
+    expect(judged([row('large', 66e6, 31e6)])).toEqual(['none', false, false])
+    const [table] = tables({ ...result, largest: [medium] }).filter(({ title }) => title.includes('large encoder'))
+    expect(table?.rows).toEqual([['medium', '58.0', '58.0, 66.0', '15.0', '81.0', '90.0']])
   })
 
   it('is readable in a terminal and in Markdown', () => {
