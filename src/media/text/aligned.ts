@@ -2,14 +2,15 @@ import { VergeError } from '../../core/errors.ts'
 
 /**
  * A text while a tokenizer changes it: for every UTF-16 unit of `text`, the part [start, end) of the source that it came
- * from, in UTF-16 units of the source. What was put in without a source has an empty part. Unit i has its part at
- * `from + i` of both lists, which slices of a text share.
+ * from, in UTF-16 units of the source. What was put in without a source has an empty part. The first `lead` units were put
+ * in; unit i behind them has its part at `from + i - lead` of both lists, which slices of a text share.
  */
 export interface Aligned {
   readonly text: string
   readonly starts: Uint32Array
   readonly ends: Uint32Array
   readonly from: number
+  readonly lead: number
 }
 
 /** Texts up to this length share the lists of a text that nobody has changed. */
@@ -18,9 +19,9 @@ const SHARED = { starts: new Uint32Array(0), ends: new Uint32Array(0) }
 
 /** A text that nobody has changed yet: every unit comes from itself. */
 export function alignedOf(text: string): Aligned {
-  if (text.length > SHARED_UNITS) return { text, ...unchanged(text.length), from: 0 }
+  if (text.length > SHARED_UNITS) return { text, ...unchanged(text.length), from: 0, lead: 0 }
   if (SHARED.starts.length < text.length) Object.assign(SHARED, unchanged(Math.min(SHARED_UNITS, 2 * text.length)))
-  return { text, ...SHARED, from: 0 }
+  return { text, ...SHARED, from: 0, lead: 0 }
 }
 
 function unchanged(length: number): { readonly starts: Uint32Array; readonly ends: Uint32Array } {
@@ -33,19 +34,29 @@ function unchanged(length: number): { readonly starts: Uint32Array; readonly end
   return { starts, ends }
 }
 
-export function sliceOf({ ends, from: offset, starts, text }: Aligned, from: number, to: number): Aligned {
-  return { text: text.slice(from, to), starts, ends, from: offset + from }
+export function sliceOf({ ends, from: offset, lead, starts, text }: Aligned, from: number, to: number): Aligned {
+  const left = lead - from
+  return {
+    text: text.slice(from, to),
+    starts,
+    ends,
+    from: left > 0 ? offset : offset - left,
+    lead: left > 0 ? Math.min(left, to - from) : 0,
+  }
+}
+
+/** A text with something in front of it that has no source. */
+export function withLead(text: Aligned, lead: string): Aligned {
+  return { ...text, text: lead + text.text, lead: text.lead + lead.length }
 }
 
 /** The part of the source that [from, to) of a changed text came from; empty at the nearest place if from nothing. */
-export function sourceOf(
-  { ends, from: offset, starts, text }: Aligned,
-  from: number,
-  to: number,
-): readonly [number, number] {
+export function sourceOf(text: Aligned, from: number, to: number): readonly [number, number] {
+  const { ends, lead, starts } = text
+  const offset = text.from - lead
   let start = Number.POSITIVE_INFINITY
   let end = 0
-  for (let i = offset + from; i < offset + to; i++) {
+  for (let i = offset + Math.max(from, lead); i < offset + to; i++) {
     const first = starts[i] ?? 0
     const last = ends[i] ?? 0
     if (first === last) continue
@@ -53,31 +64,32 @@ export function sourceOf(
     if (last > end) end = last
   }
   if (start <= end) return [start, end]
-  const nearest = nearestTo({ ends, from: offset, starts, text }, from)
+  const nearest = nearestTo(text, from)
   return [nearest, nearest]
 }
 
 /** The place of the source where something stands that has no part of it. */
-function nearestTo({ ends, from, starts, text }: Aligned, at: number): number {
-  if (at < text.length) return starts[from + at] ?? 0
-  return at > 0 ? (ends[from + at - 1] ?? 0) : 0
+export function nearestTo({ ends, from, lead, starts, text }: Aligned, at: number): number {
+  const place = from + Math.max(0, at - lead)
+  if (at < text.length) return starts[place] ?? 0
+  return at > 0 ? (ends[place - 1] ?? 0) : 0
 }
 
 /** UTF-16 units of a changed text: each takes ten bytes, and some steps hold two such texts. */
 const MOST_UNITS = 2 * 1024 * 1024
 
+const EMPTY = new Uint32Array(0)
+
 /** Writes a changed text, piece by piece. @throws input_too_large if it grows beyond what fits the memory */
 export class Rewriter {
   readonly #source: Aligned
   readonly #parts: string[] = []
-  #starts: Uint32Array<ArrayBuffer>
-  #ends: Uint32Array<ArrayBuffer>
+  #starts = EMPTY
+  #ends = EMPTY
   #length = 0
 
   constructor(source: Aligned) {
     this.#source = source
-    this.#starts = new Uint32Array(source.text.length + 16)
-    this.#ends = new Uint32Array(source.text.length + 16)
   }
 
   /** [from, to) of the source as it is, or written as another text of the same length. */
@@ -85,10 +97,12 @@ export class Rewriter {
     if (from >= to) return
     this.#reserve(to - from)
     this.#parts.push(text)
-    const { ends, from: offset, starts } = this.#source
+    const { ends, from: offset, lead, starts } = this.#source
     for (let i = from; i < to; i++) {
-      this.#starts[this.#length] = starts[offset + i] ?? 0
-      this.#ends[this.#length++] = ends[offset + i] ?? 0
+      const place = offset + Math.max(0, i - lead)
+      const start = starts[place] ?? 0
+      this.#starts[this.#length] = start
+      this.#ends[this.#length++] = i < lead ? start : (ends[place] ?? 0)
     }
   }
 
@@ -105,15 +119,16 @@ export class Rewriter {
   }
 
   finish(): Aligned {
-    return { text: this.#parts.join(''), starts: this.#starts, ends: this.#ends, from: 0 }
+    return { text: this.#parts.join(''), starts: this.#starts, ends: this.#ends, from: 0, lead: 0 }
   }
 
   #put(text: string, start: number, end: number): void {
     this.#reserve(text.length)
     this.#parts.push(text)
-    this.#starts.fill(start, this.#length, this.#length + text.length)
-    this.#ends.fill(end, this.#length, this.#length + text.length)
-    this.#length += text.length
+    for (let i = 0; i < text.length; i++) {
+      this.#starts[this.#length] = start
+      this.#ends[this.#length++] = end
+    }
   }
 
   #reserve(more: number): void {
@@ -126,7 +141,7 @@ export class Rewriter {
         { details: { limit_characters: MOST_UNITS } },
       )
     }
-    const grown = Math.max(needed, this.#starts.length * 2)
+    const grown = Math.max(needed, this.#starts.length * 2, this.#source.text.length + 16)
     const starts = new Uint32Array(grown)
     const ends = new Uint32Array(grown)
     starts.set(this.#starts.subarray(0, this.#length))

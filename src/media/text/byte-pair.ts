@@ -1,6 +1,7 @@
 import type { MergeTable } from './compiled/merge-table.ts'
 import type { Pieces } from './compiled/pieces.ts'
 import type { ModelProgram } from './compiled/program.ts'
+import { remembering } from './kept-words.ts'
 import { MergeQueue } from './merge-queue.ts'
 import { byteWriter, type Piece, type StepCounter, type WordModel } from './piece.ts'
 
@@ -19,10 +20,34 @@ export interface MergedPieces {
  */
 export function bytePair(program: BytePairProgram, { merges, pieces }: MergedPieces, counter: StepCounter): WordModel {
   const symbolsOf = symbolsBy(program, pieces)
-  return (word) => {
+  const model = remembering((word) => {
     const id = program.wholeWords ? pieces.idOf(word) : undefined
     if (id !== undefined) return [{ id, start: 0, end: word.length }]
     return merged(symbolsOf(word), merges, counter)
+  })
+  const { joinsMark, mark } = program
+  return mark === undefined ? model : inParts(model, mark, joinsMark)
+}
+
+/** A word in parts that begin with a mark or several, but for the first, each by itself. */
+function inParts(model: WordModel, mark: string, joins: string): WordModel {
+  const endOf = (word: string, start: number): number => {
+    for (let at = word.indexOf(mark, start + 1); at !== -1; at = word.indexOf(mark, at + 1)) {
+      const before = word.charAt(at - 1)
+      if (before !== mark && !joins.includes(before)) return at
+    }
+    return word.length
+  }
+  return (word) => {
+    const pieces: Piece[] = []
+    for (let start = 0; start < word.length; ) {
+      const end = endOf(word, start)
+      for (const { id, start: from, end: to } of model(word.slice(start, end))) {
+        pieces.push({ id, start: start + from, end: start + to })
+      }
+      start = end
+    }
+    return pieces
   }
 }
 

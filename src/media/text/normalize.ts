@@ -1,4 +1,4 @@
-import { type Aligned, alignedOf, Rewriter, sliceOf } from './aligned.ts'
+import { type Aligned, alignedOf, Rewriter, sliceOf, withLead } from './aligned.ts'
 import { toBytes } from './bytes.ts'
 import { Charsmap } from './charsmap.ts'
 import { configsOf, isConfig, patternOf, type TokenizerConfig } from './config.ts'
@@ -57,13 +57,7 @@ export function normalizerOf(config: unknown, charsmaps: readonly Uint8Array[]):
       return (text) => strip(text, config.strip_left === true, config.strip_right === true)
     case 'Prepend': {
       const prepend = typeof config.prepend === 'string' ? config.prepend : ''
-      return (text) => {
-        if (text.text === '') return text
-        const out = new Rewriter(text)
-        out.insert(prepend, 0)
-        out.keep(0, text.text.length)
-        return out.finish()
-      }
+      return (text) => (text.text === '' ? text : withLead(text, prepend))
     }
     default:
       throw new Error(`Unknown Normalizer type: ${String(config.type)}`)

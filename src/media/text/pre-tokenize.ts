@@ -1,4 +1,4 @@
-import { type Aligned, Rewriter, sliceOf } from './aligned.ts'
+import { type Aligned, nearestTo, Rewriter, sliceOf, withLead } from './aligned.ts'
 import { toBytes } from './bytes.ts'
 import { GROUP, grouped } from './character-groups.ts'
 import { configsOf, isConfig, patternOf, type TokenizerConfig } from './config.ts'
@@ -72,10 +72,20 @@ const SPACE = /\p{White_Space}/u
 const SIGN = new RegExp(`[${PUNCTUATION}]`, 'u')
 const LETTER = new RegExp(`[${WORD}]`, 'u')
 
-/** Only what matches. */
-function matches(pattern: RegExp): PreTokenizer {
-  return (text) =>
-    Array.from(text.text.matchAll(pattern), ({ 0: match, index }) => sliceOf(text, index, index + match.length))
+/** Only what matches, or all, what lies between the matches by itself. */
+function matches(pattern: RegExp, isolated = false): PreTokenizer {
+  return (text) => {
+    const words: Aligned[] = []
+    let at = 0
+    for (const { 0: match, index } of text.text.matchAll(pattern)) {
+      if (match === '') continue
+      if (isolated && index > at) words.push(sliceOf(text, at, index))
+      at = index + match.length
+      words.push(sliceOf(text, index, at))
+    }
+    if (isolated && at < text.text.length) words.push(sliceOf(text, at, text.text.length))
+    return words
+  }
 }
 
 interface Part {
@@ -86,6 +96,8 @@ interface Part {
 
 /** Matches are delimiters; with `invert`, what lies between them is. */
 function split(pattern: RegExp, behaviour: Behaviour, invert = false): PreTokenizer {
+  if (behaviour === 'isolated') return matches(pattern, true)
+  if (behaviour === 'removed' && invert) return matches(pattern)
   return (text) => {
     const parts: Part[] = []
     let at = 0
@@ -101,7 +113,6 @@ function split(pattern: RegExp, behaviour: Behaviour, invert = false): PreTokeni
 }
 
 function joined(parts: readonly Part[], behaviour: Behaviour): readonly Part[] {
-  if (behaviour === 'isolated') return parts
   if (behaviour === 'removed') return parts.filter(({ delimiter }) => !delimiter)
   const out: Part[] = []
   for (const [i, part] of parts.entries()) {
@@ -133,22 +144,27 @@ function metaspace(config: TokenizerConfig): PreTokenizer {
   const splits = config.split !== false
   const begins = (text: string): boolean => text.startsWith(' ') || text.startsWith(replacement)
   return (text) => {
-    const out = new Rewriter(text)
-    const atStart = (text.starts[text.from] ?? 0) === 0
     if (text.text === '') return []
-    if ((scheme === 'always' || (scheme === 'first' && atStart)) && !begins(text.text)) {
-      out.insert(replacement, 0)
-    }
-    let kept = 0
-    for (let at = text.text.indexOf(' '); at !== -1; at = text.text.indexOf(' ', kept)) {
-      out.keep(kept, at)
-      out.replace(replacement, at, at + 1)
-      kept = at + 1
-    }
-    out.keep(kept, text.text.length)
-    const changed = out.finish()
+    const atStart = nearestTo(text, 0) === 0
+    const lacks = (scheme === 'always' || (scheme === 'first' && atStart)) && !begins(text.text)
+    const marked = marking(text, replacement)
+    const changed = lacks ? withLead(marked, replacement) : marked
     return splits ? splitBefore(changed, replacement) : [changed]
   }
+}
+
+/** A mark in place of each space. */
+function marking(text: Aligned, mark: string): Aligned {
+  if (mark.length === 1) return { ...text, text: text.text.replaceAll(' ', mark) }
+  const out = new Rewriter(text)
+  let kept = 0
+  for (let at = text.text.indexOf(' '); at !== -1; at = text.text.indexOf(' ', kept)) {
+    out.keep(kept, at)
+    out.replace(mark, at, at + 1)
+    kept = at + 1
+  }
+  out.keep(kept, text.text.length)
+  return out.finish()
 }
 
 /** Into parts that begin with `mark`, but for the first. */
@@ -172,13 +188,6 @@ function byteLevel(config: TokenizerConfig): PreTokenizer {
   const words = config.use_regex === false ? (text: Aligned) => [text] : matches(GPT2)
   return (text) => {
     if (text.text === '') return []
-    return words(prefix && !text.text.startsWith(' ') ? withSpace(text) : text).map(toBytes)
+    return words(prefix && !text.text.startsWith(' ') ? withLead(text, ' ') : text).map(toBytes)
   }
-}
-
-function withSpace(text: Aligned): Aligned {
-  const out = new Rewriter(text)
-  out.insert(' ', 0)
-  out.keep(0, text.text.length)
-  return out.finish()
 }

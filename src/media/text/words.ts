@@ -6,7 +6,8 @@ import { Pieces } from './compiled/pieces.ts'
 import type { ModelProgram } from './compiled/program.ts'
 import { TextHash } from './compiled/text-hash.ts'
 import { TextTable } from './compiled/texts.ts'
-import type { Piece, StepCounter, WordModel } from './piece.ts'
+import { remembering } from './kept-words.ts'
+import type { StepCounter, WordModel } from './piece.ts'
 import { unigram } from './unigram.ts'
 import { wordPiece } from './word-piece.ts'
 
@@ -36,7 +37,7 @@ export function wordsOf(image: TokenizerImage, program: ModelProgram, counter: S
     case 'BPE': {
       const pieces = hashed(image, texts)
       const merges = new MergeTable(image.int32(SECTION.merges, 3), image.int32(SECTION.mergeSlots))
-      return { pieces, model: remembering(bytePair(program, { pieces, merges }, counter)) }
+      return { pieces, model: bytePair(program, { pieces, merges }, counter) }
     }
     case 'WordLevel': {
       const pieces = hashed(image, texts)
@@ -47,25 +48,4 @@ export function wordsOf(image: TokenizerImage, program: ModelProgram, counter: S
 
 function hashed(image: TokenizerImage, texts: TextTable): Pieces {
   return new Pieces(texts, new TextHash(image.int32(SECTION.pieceSlots), texts))
-}
-
-/**
- * Words that are kept with their pieces, and the length of the longest: what a page of text repeats. V8 copies so short a
- * part of a text; a longer one would keep all of the text.
- */
-const KEPT_WORDS = 4_096
-const KEPT_LENGTH = 12
-
-function remembering(model: WordModel): WordModel {
-  const kept = new Map<string, readonly Piece[]>()
-  return (word) => {
-    const known = kept.get(word)
-    if (known !== undefined) return known
-    const pieces = model(word)
-    if (word.length <= KEPT_LENGTH) {
-      if (kept.size >= KEPT_WORDS) kept.clear()
-      kept.set(word, pieces)
-    }
-    return pieces
-  }
 }

@@ -38,12 +38,13 @@ export function compileModel(model: TokenizerConfig): CompiledModel {
     }
     case 'BPE': {
       const { pieces, section } = withHash(texts)
-      const { merges, slots } = buildMerges(mergesOf(model, pieces))
+      const learned = mergesOf(model, pieces)
+      const { merges, slots } = buildMerges(learned.numbers)
       const sections: SectionEntry[] = [
         [SECTION.merges, merges],
         [SECTION.mergeSlots, slots],
       ]
-      return { program: bytePair(model, pieces), pieces, sections: [...own, section, ...sections] }
+      return { program: bytePair(model, pieces, learned.joins), pieces, sections: [...own, section, ...sections] }
     }
     case 'WordLevel': {
       const { pieces, section } = withHash(texts)
@@ -121,35 +122,56 @@ function wordPiece(model: TokenizerConfig, pieces: Pieces): ModelProgram {
   return { type: 'WordPiece', mostCharacters: most, prefix, unknown: unknownOf(model, pieces) }
 }
 
-function bytePair(model: TokenizerConfig, pieces: Pieces): ModelProgram {
-  const { continuing_subword_prefix: prefix, end_of_word_suffix: suffix } = model
+/** What SentencePiece writes for a space. */
+const MARK = '\u2581'
+/** Marks in a token that do not begin it, nor follow another mark; a byte may stand for any character. */
+const JOINED = new RegExp(`<0x[0-9A-F]{2}>${MARK}|[^${MARK}]${MARK}`, 'gu')
+/** A few files have a few characters that are joined with a mark; more are no exceptions. */
+const MOST_JOINS = 32
+
+/** @param joins what merges join with a mark behind it */
+function bytePair(model: TokenizerConfig, pieces: Pieces, joins: ReadonlySet<string>): ModelProgram {
+  const prefix = stringOr(model.continuing_subword_prefix)
+  const suffix = stringOr(model.end_of_word_suffix)
+  const wholeWords = model.ignore_merges === true
+  const exceptions = [...joins].every((each) => each.length === 1) && joins.size <= MOST_JOINS
+  const divides = exceptions && !wholeWords && prefix === '' && suffix === '' && pieces.idOf(MARK) !== undefined
   return {
     type: 'BPE',
-    prefix: typeof prefix === 'string' ? prefix : '',
-    suffix: typeof suffix === 'string' ? suffix : '',
+    prefix,
+    suffix,
+    mark: divides ? MARK : undefined,
+    joinsMark: divides ? [...joins].join('') : '',
     unknown: unknownOf(model, pieces),
     fusesUnknown: model.fuse_unk === true,
     writesBytes: model.byte_fallback === true,
-    wholeWords: model.ignore_merges === true,
+    wholeWords,
   }
 }
 
-/** Three numbers for each merge. @throws Error for a merge of what the vocabulary lacks, as the Rust library does */
-function mergesOf({ continuing_subword_prefix: prefix, merges }: TokenizerConfig, pieces: Pieces): Int32Array {
+function stringOr(value: unknown): string {
+  return typeof value === 'string' ? value : ''
+}
+
+/** Three numbers for each merge, and what they join with a mark behind it. @throws Error for a merge of what the vocabulary lacks, as the Rust library does */
+function mergesOf({ continuing_subword_prefix: prefix, merges }: TokenizerConfig, pieces: Pieces) {
   if (!Array.isArray(merges)) throw new Error('a BPE model has no list of merges')
   const cut = typeof prefix === 'string' ? prefix.length : 0
   const numbers = new Int32Array(3 * merges.length)
+  const joins = new Set<string>()
   for (const [rank, merge] of merges.entries()) {
     const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge
     const [left, right, more] = Array.isArray(pair) ? (pair as unknown[]) : []
     if (typeof left !== 'string' || typeof right !== 'string' || more !== undefined) {
       throw new Error(`merge ${rank} does not have two tokens`)
     }
-    const ids = [left, right, left + right.slice(cut)].map((text) => pieces.idOf(text))
+    const whole = left + right.slice(cut)
+    for (const [joined] of whole.includes(MARK, 1) ? whole.matchAll(JOINED) : []) joins.add(joined.slice(0, -1))
+    const ids = [left, right, whole].map((text) => pieces.idOf(text))
     if (ids.includes(undefined)) throw new Error(`merge ${rank} has tokens that are not in the vocabulary`)
     numbers.set(ids as number[], 3 * rank)
   }
-  return numbers
+  return { numbers, joins }
 }
 
 function unigram(model: TokenizerConfig, scores: readonly number[]): ModelProgram {

@@ -21,6 +21,12 @@ export type ModelProgram =
       readonly writesBytes: boolean
       /** A word that is a token is not made of merges. */
       readonly wholeWords: boolean
+      /**
+       * A mark that merges do not join with what stands before it, so that a text can be merged part by part; but for some
+       * characters before it.
+       */
+      readonly mark: string | undefined
+      readonly joinsMark: string
     }
   | {
       readonly type: 'Unigram'
@@ -89,6 +95,8 @@ function modelIn(model: TokenizerConfig): ModelProgram {
         fusesUnknown: model.fusesUnknown === true,
         writesBytes: model.writesBytes === true,
         wholeWords: model.wholeWords === true,
+        mark: model.mark === undefined ? undefined : stringIn(model.mark),
+        joinsMark: stringIn(model.joinsMark),
       }
     case 'Unigram':
       return {
