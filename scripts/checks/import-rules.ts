@@ -42,7 +42,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: [],
   },
   // A made-up request to a made-up model, while an isolate starts.
-  rehearsal: { rooms: ['assemble.ts', 'protocols', 'engine/verge', 'catalog', 'core'], packages: [] },
+  rehearsal: { rooms: ['assemble.ts', 'protocols', 'engine/verge', 'media', 'catalog', 'core'], packages: [] },
   'app.ts': {
     rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config', 'version.ts'],
     packages: ['hono'],

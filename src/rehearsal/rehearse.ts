@@ -10,6 +10,7 @@ import { signatureOf } from '../engine/verge/tensors.ts'
 import { VERGE_ENGINE_VERSION } from '../engine/verge/version.ts'
 import { inferPath, writeInferRequest } from '../protocols/oip/write-request.ts'
 import { rehearsalPlan } from './model.ts'
+import { rehearseTexts } from './texts.ts'
 
 const NAME = 'rehearsal'
 const VERSION = '1'
@@ -24,6 +25,7 @@ const VERSION = '1'
  * @param assemble puts a Worker together
  */
 export async function rehearse(assemble: (env: Env, platform: Platform) => Promise<Verge>): Promise<void> {
+  rehearseTexts()
   const { bindings, inputs } = await stage()
   const { app } = await assemble(bindings, PLATFORM)
   for (const binary of [true, false]) {

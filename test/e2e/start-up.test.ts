@@ -37,7 +37,7 @@ describe('a fresh isolate', () => {
   it('has served its rehearsal before anybody asks', async () => {
     const names = await namesOfRun(worker)
     // From the first function of a request to the last one before its answer.
-    const path = ['readInferRequest', 'parseManifest', 'readChunk', 'checkPlan', 'bindPlan', 'readTensor']
+    const path = ['readInferRequest', 'parseManifest', 'readChunk', 'checkPlan', 'bindPlan', 'readTensor', 'partsOf']
     expect([...path, 'writeInferAnswer'].filter((name) => !names.has(name))).toEqual([])
   })
 
