@@ -5,7 +5,13 @@
 
 export type VocabularyKind = 'Unigram' | 'WordPiece' | 'BPE' | 'BPE with bytes' | 'WordLevel'
 
-export const VOCABULARY_KINDS: readonly VocabularyKind[] = ['Unigram', 'WordPiece', 'BPE', 'BPE with bytes', 'WordLevel']
+export const VOCABULARY_KINDS: readonly VocabularyKind[] = [
+  'Unigram',
+  'WordPiece',
+  'BPE',
+  'BPE with bytes',
+  'WordLevel',
+]
 
 /** Random numbers below a bound, always the same ones. */
 export function randomOf(seed: number): (below: number) => number {
@@ -21,9 +27,18 @@ const range = (from: number, to: number): string[] =>
 
 /** What syllables of some scripts begin and go on with; the Latin ones come as often as all others. */
 const SCRIPTS: readonly (readonly [readonly string[], readonly string[]])[] = [
-  [[...'bcdfghklmnprstvwz', 'ch', 'st', 'br', 'sch'], [...'aeiouy', 'ee', 'ai', '\u00e9', '\u00fc', 'er', 'on']],
-  [[...'\u0431\u0432\u0433\u0434\u0437\u043a\u043b\u043c\u043d\u043f\u0440\u0441\u0442'], [...'\u0430\u0435\u0438\u043e\u0443\u044b\u044f']],
-  [[...'\u03b2\u03b3\u03b4\u03ba\u03bb\u03bc\u03bd\u03c0\u03c1\u03c3\u03c4'], [...'\u03b1\u03b5\u03b9\u03bf\u03c5\u03ae']],
+  [
+    [...'bcdfghklmnprstvwz', 'ch', 'st', 'br', 'sch'],
+    [...'aeiouy', 'ee', 'ai', '\u00e9', '\u00fc', 'er', 'on'],
+  ],
+  [
+    [...'\u0431\u0432\u0433\u0434\u0437\u043a\u043b\u043c\u043d\u043f\u0440\u0441\u0442'],
+    [...'\u0430\u0435\u0438\u043e\u0443\u044b\u044f'],
+  ],
+  [
+    [...'\u03b2\u03b3\u03b4\u03ba\u03bb\u03bc\u03bd\u03c0\u03c1\u03c3\u03c4'],
+    [...'\u03b1\u03b5\u03b9\u03bf\u03c5\u03ae'],
+  ],
   [range(0x628, 0x63b), ['', '\u0627', '\u0648', '\u064a']],
   [range(0x915, 0x930), ['', '\u093e', '\u093f', '\u0947', '\u094b']],
   [range(0xe01, 0xe20), ['\u0e32', '\u0e34', '\u0e38', '']],
@@ -47,7 +62,48 @@ export function inventedWords(count: number, seed = 1): string[] {
   return [...words]
 }
 
-/** Sentences of a vocabulary's words: common, misspelt and unknown ones, numbers, signs, and characters of all of Unicode. */
+/** Characters of many kinds, all of which Unicode has had for so long that every library knows what they are. */
+const CHARACTERS: readonly (readonly [number, number])[] = [
+  ...([
+    [0, 0x80],
+    [0xa0, 0x370],
+    [0x391, 0x3a2],
+    [0x400, 0x482],
+    [0x5d0, 0x5eb],
+    [0x660, 0x66a],
+  ] as const),
+  ...([
+    [0x905, 0x93a],
+    [0xe01, 0xe3b],
+    [0x10a0, 0x10c6],
+    [0x1e00, 0x1f00],
+    [0x2000, 0x2065],
+    [0x20a0, 0x20b6],
+  ] as const),
+  ...([
+    [0x2100, 0x214f],
+    [0x2190, 0x2400],
+    [0x2460, 0x2500],
+    [0x3000, 0x3040],
+    [0x3041, 0x3097],
+    [0x30a1, 0x30fb],
+  ] as const),
+  ...([
+    [0x4e00, 0x9fa6],
+    [0xac00, 0xd7a4],
+    [0xfb00, 0xfb07],
+    [0xff01, 0xff5f],
+    [0xff66, 0xffa0],
+  ] as const),
+  ...([
+    [0x1d400, 0x1d455],
+    [0x1f1e6, 0x1f200],
+    [0x1f300, 0x1f600],
+    [0x20000, 0x2a6d7],
+  ] as const),
+]
+
+/** Sentences of a vocabulary's words: common, misspelt and unknown ones, numbers, signs, and characters of many scripts. */
 export function inventedTexts(words: readonly string[], count: number, seed = 2): string[] {
   const random = randomOf(seed)
   const word = (): string => {
@@ -69,13 +125,15 @@ export function inventedTexts(words: readonly string[], count: number, seed = 2)
   }
   return Array.from({ length: count }, () => {
     const length = 1 + random(40)
-    return Array.from({ length }, () => `${word()}${['', '', '', ',', '.', '!\n', '  ', '\u3000'][random(8)]}`).join(' ')
+    return Array.from({ length }, () => `${word()}${['', '', '', ',', '.', '!\n', '  ', '\u3000'][random(8)]}`).join(
+      ' ',
+    )
   })
 }
 
 function anyCharacter(random: (below: number) => number): string {
-  const code = random(4) === 0 ? random(0x110000) : random(0x3000)
-  return code >= 0xd800 && code <= 0xdfff ? '?' : String.fromCodePoint(code)
+  const [from, to] = CHARACTERS[random(CHARACTERS.length)] ?? [0x20, 0x7f]
+  return String.fromCodePoint(from + random(to - from))
 }
 
 /** A `tokenizer.json` of a kind with `count` pieces. */
@@ -96,9 +154,22 @@ export function inventedTokenizer(kind: VocabularyKind, count: number): object {
   }
 }
 
-function file(own: object, more: object = {}, special: readonly string[] = [], vocab: Record<string, number> = {}): object {
+function file(
+  own: object,
+  more: object = {},
+  special: readonly string[] = [],
+  vocab: Record<string, number> = {},
+): object {
   const added_tokens = special.map((content) => ({
-    ...{ id: vocab[content], content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true },
+    ...{
+      id: vocab[content],
+      content,
+      single_word: false,
+      lstrip: false,
+      rstrip: false,
+      normalized: false,
+      special: true,
+    },
   }))
   const nothing = { truncation: null, padding: null, normalizer: null, pre_tokenizer: null, post_processor: null }
   return { version: '1.0', ...nothing, decoder: null, added_tokens, ...more, model: own }
@@ -125,11 +196,19 @@ function unigram(count: number): object {
     pieces.add(i % 3 === 0 ? word : `\u2581${word}`)
   }
   const vocab = [...pieces].slice(0, count).map((piece, i) => [piece, i < 4 ? 0 : -Math.fround(3 + 2 * Math.log(i))])
-  return file(model('Unigram', { unk_id: 3, vocab }), {
-    normalizer: { type: 'Sequence', normalizers: [{ type: 'NFKC' }, { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' }] },
-    pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'WhitespaceSplit' }, metaspace] },
-    decoder: metaspace,
-  }, special, Object.fromEntries(special.map((text, id) => [text, id])))
+  return file(
+    model('Unigram', { unk_id: 3, vocab }),
+    {
+      normalizer: {
+        type: 'Sequence',
+        normalizers: [{ type: 'NFKC' }, { type: 'Replace', pattern: { Regex: ' {2,}' }, content: ' ' }],
+      },
+      pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'WhitespaceSplit' }, metaspace] },
+      decoder: metaspace,
+    },
+    special,
+    Object.fromEntries(special.map((text, id) => [text, id])),
+  )
 }
 
 const metaspace = { type: 'Metaspace', replacement: '\u2581', prepend_scheme: 'always', split: true }
@@ -146,13 +225,24 @@ function wordPiece(count: number): object {
   }
   const vocab = numbered([...pieces].slice(0, count))
   const settings = { unk_token: '[UNK]', continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab }
-  const bert = { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true }
-  return file(model('WordPiece', settings), {
-    normalizer: bert,
-    pre_tokenizer: { type: 'BertPreTokenizer' },
-    post_processor: { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] },
-    decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
-  }, special, vocab)
+  const bert = {
+    type: 'BertNormalizer',
+    clean_text: true,
+    handle_chinese_chars: true,
+    strip_accents: null,
+    lowercase: true,
+  }
+  return file(
+    model('WordPiece', settings),
+    {
+      normalizer: bert,
+      pre_tokenizer: { type: 'BertPreTokenizer' },
+      post_processor: { type: 'BertProcessing', sep: ['[SEP]', 3], cls: ['[CLS]', 2] },
+      decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
+    },
+    special,
+    vocab,
+  )
 }
 
 const SETTINGS = { dropout: null, continuing_subword_prefix: null, end_of_word_suffix: null, ignore_merges: false }
@@ -184,10 +274,22 @@ function withBytes(count: number): object {
   const { merges, tokens } = merged(begun, count, (word, i) => [...(i % 3 === 0 ? word : `\u2581${word}`)])
   const vocab = numbered(tokens)
   const settings = { ...SETTINGS, unk_token: '<unk>', fuse_unk: true, byte_fallback: true, vocab, merges }
-  return file(model('BPE', settings), {
-    normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '\u2581' },
-    decoder: { type: 'Sequence', decoders: [{ type: 'Replace', pattern: { String: '\u2581' }, content: ' ' }, { type: 'ByteFallback' }, { type: 'Fuse' }] },
-  }, special, vocab)
+  return file(
+    model('BPE', settings),
+    {
+      normalizer: { type: 'Replace', pattern: { String: ' ' }, content: '\u2581' },
+      decoder: {
+        type: 'Sequence',
+        decoders: [
+          { type: 'Replace', pattern: { String: '\u2581' }, content: ' ' },
+          { type: 'ByteFallback' },
+          { type: 'Fuse' },
+        ],
+      },
+    },
+    special,
+    vocab,
+  )
 }
 
 /** Tokens, and the merges that make them, as if they had been learned: each word from left to right. */

@@ -14,6 +14,7 @@ import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
 import { readInferRequest } from '../../src/protocols/oip/read-request.ts'
 import { wav } from '../../synthetic/wav.ts'
 import { damageArtifacts } from '../fixtures/node/verge-damage.ts'
+import { damageTokenizers } from '../fixtures/tokenizer-damage.ts'
 
 /**
  * Whatever parses a stranger's bytes answers with a value or a typed error, in bounded time, on any bytes. `FUZZ_ROUNDS`
@@ -137,6 +138,12 @@ describe(`fuzz, ${ROUNDS} rounds each`, () => {
       expect(Math.min(refused, rejected, ran)).toBeGreaterThan(ROUNDS / 100)
     },
   )
+
+  it.each(Array.from({ length: 10 }, (_, part) => SEED + part))('compiled tokenizers, with seed %i', (seed) => {
+    const { failed, refused, worked } = damageTokenizers(ROUNDS, seed)
+    expect(failed + refused + worked).toBe(ROUNDS)
+    expect(Math.min(refused, worked)).toBeGreaterThan(ROUNDS / 20)
+  })
 
   it('WAV, RF64 and unfinished', () => {
     const samples = Float32Array.from({ length: 90 }, (_, i) => Math.sin(i))

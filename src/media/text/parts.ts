@@ -1,6 +1,6 @@
 import { type AddedTokens, addedTokensOf } from './added-tokens.ts'
 import { ADDED, AddedTable } from './compiled/added-table.ts'
-import { ADDED_SECTIONS, SECTION, TokenizerImage } from './compiled/format.ts'
+import { SECTION, TokenizerImage } from './compiled/format.ts'
 import type { Pieces } from './compiled/pieces.ts'
 import { type Program, readProgram } from './compiled/program.ts'
 import { type Normalizer, normalizerOf } from './normalize.ts'
@@ -31,13 +31,14 @@ export interface WrittenTokens {
 export function partsOf(bytes: Uint8Array, counter: StepCounter): Parts {
   const image = new TokenizerImage(bytes)
   const program = readProgram(image.bytes(SECTION.program))
+  const added = new AddedTable(image)
   const words = wordsOf(image, program.model, counter)
   return {
     program,
     pieces: words.pieces,
     words: words.model,
-    added: addedTokensOf(image),
-    written: new LazyTokens(new AddedTable(image, ADDED_SECTIONS.written)),
+    added: addedTokensOf(image, added),
+    written: new LazyTokens(added),
     normalizer: normalizerOf(program.normalizer, image.all(SECTION.charsmap)),
     preTokenizer: preTokenizerOf(program.preTokenizer),
   }

@@ -236,7 +236,7 @@ export class TextTokenizer {
   }
 
   *#tokenize(text: string, { literal, spend }: TokenizeOptions): Work<TextToken[]> {
-    const { added, normalizer, preTokenizer, program, words } = this.#parts
+    const { added, normalizer, pieces, preTokenizer, program, words } = this.#parts
     const tokens: TextToken[] = []
     let word = 0
     let unpaid = 0
@@ -263,7 +263,9 @@ export class TextTokenizer {
             // The bytes of something long and unknown all have its place, which takes as long to find as it is long.
             if (last?.start !== start || last.end !== end) last = { start, end, place: placeOf(piece, start, end) }
             // A vocabulary without a token for the unknown leaves holes.
-            if (id !== undefined) add(id, last.place)
+            if (id === undefined) continue
+            if (!pieces.has(id)) throw unusable(new Error(`a token has the number ${id}`))
+            add(id, last.place)
           }
           word++
           unpaid += piece.text.length

@@ -32,6 +32,7 @@ export function wordsOf(image: TokenizerImage, program: ModelProgram, counter: S
       const trie = new ByteTrie(image.int32(SECTION.pieceTrie, 2), texts)
       const pieces = new Pieces(texts, trie)
       const scored = { pieces, trie, scores: image.scores() }
+      if (scored.scores.length !== texts.count) throw new Error('a tokenizer image has not a score for each piece')
       return { pieces, model: remembering(unigram(program, scored, counter)) }
     }
     case 'BPE': {

@@ -12,6 +12,7 @@ import { Detokenizer } from '../../../src/generate/detokenizer.ts'
 import { StopStrings } from '../../../src/generate/stop.ts'
 import { addedTokensOf } from '../../../src/media/text/added-tokens.ts'
 import { alignedOf } from '../../../src/media/text/aligned.ts'
+import { AddedTable } from '../../../src/media/text/compiled/added-table.ts'
 import { compileTokenizer } from '../../../src/media/text/compiled/compile.ts'
 import { compileStep } from '../../../src/media/text/compiled/compile-step.ts'
 import { TokenizerImage } from '../../../src/media/text/compiled/format.ts'
@@ -270,7 +271,8 @@ describe('chats', () => {
 
   it('find added tokens and control tokens, however many there are', async () => {
     const model = { type: 'WordLevel', vocab: { a: 0 } }
-    const { before } = addedTokensOf(new TokenizerImage(compileTokenizer({ model, added_tokens: added })))
+    const image = new TokenizerImage(compileTokenizer({ model, added_tokens: added }))
+    const { before } = addedTokensOf(image, new AddedTable(image))
     const control = new ControlText({
       addedTexts: new Map(added.map(({ content, id }) => [id, content])),
       special: new Set(added.map(({ id }) => id)),

@@ -1,4 +1,4 @@
-import type { AddedSections, TokenizerImage } from './format.ts'
+import { ADDED_SECTIONS, type TokenizerImage } from './format.ts'
 import { TextTable } from './texts.ts'
 
 /** What is said of an added token, a bit each. */
@@ -10,7 +10,8 @@ export class AddedTable {
   readonly #info: Int32Array
 
   /** @throws Error if a section is missing, or has not two numbers for each text */
-  constructor(image: TokenizerImage, { bytes, info, offsets }: AddedSections) {
+  constructor(image: TokenizerImage) {
+    const { bytes, info, offsets } = ADDED_SECTIONS
     this.texts = new TextTable(image.bytes(bytes), image.int32(offsets))
     this.#info = image.int32(info)
     if (this.#info.length !== 2 * this.texts.count) {

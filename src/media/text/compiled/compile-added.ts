@@ -1,56 +1,52 @@
 import { isTokenId, type TokenizerConfig } from '../config.ts'
 import { type Normalizer, normalized } from '../normalize.ts'
 import { ADDED } from './added-table.ts'
-import { ADDED_SECTIONS, type AddedSections, type SectionEntry } from './format.ts'
+import { ADDED_SECTIONS, SEARCHED_SECTIONS, type SearchedSections, type SectionEntry } from './format.ts'
 import { TextTableWriter } from './texts.ts'
 import { buildTrie } from './trie-builder.ts'
 
-interface AddedToken {
-  readonly id: number
-  readonly content: string
-  readonly flags: number
+interface Searched {
+  readonly text: string
+  /** In the list of all. */
+  readonly place: number
 }
 
 /** The sections of a file's `added_tokens`. @throws Error for one without a text or a number */
 export function compileAdded(declared: readonly TokenizerConfig[], normalizer: Normalizer): SectionEntry[] {
-  const all: AddedToken[] = []
-  const before: AddedToken[] = []
-  const after: AddedToken[] = []
-  for (const token of declared) {
+  const texts = new TextTableWriter()
+  const info: number[] = []
+  const before: Searched[] = []
+  const after: Searched[] = []
+  for (const [place, token] of declared.entries()) {
     const { content, id } = token
     if (typeof content !== 'string' || !isTokenId(id)) throw new Error('an added token lacks id or content')
+    texts.add(content)
+    info.push(id, flagsOf(token))
     const isNormalized = token.normalized ?? token.special !== true
-    const own = { id, content, flags: flagsOf(token) }
-    all.push(own)
     const text = isNormalized ? normalized(normalizer, content) : content
-    if (text !== '') (isNormalized ? after : before).push({ ...own, content: text })
+    if (text !== '') (isNormalized ? after : before).push({ text, place })
   }
-  const { written } = ADDED_SECTIONS
-  const table = tableOf(all)
+  const { bytes, offsets } = texts.finish()
   return [
-    [written.bytes, table.texts.bytes],
-    [written.offsets, table.texts.offsets],
-    [written.info, table.info],
-    ...searched(before, ADDED_SECTIONS.before),
-    ...searched(after, ADDED_SECTIONS.after),
+    [ADDED_SECTIONS.bytes, bytes],
+    [ADDED_SECTIONS.offsets, offsets],
+    [ADDED_SECTIONS.info, Int32Array.from(info)],
+    ...searched(before, SEARCHED_SECTIONS.before),
+    ...searched(after, SEARCHED_SECTIONS.after),
   ]
 }
 
-function searched(tokens: readonly AddedToken[], numbers: AddedSections): SectionEntry[] {
+function searched(tokens: readonly Searched[], numbers: SearchedSections): SectionEntry[] {
   if (tokens.length === 0) return []
-  const { info, texts } = tableOf(tokens)
+  const writer = new TextTableWriter()
+  for (const { text } of tokens) writer.add(text)
+  const texts = writer.finish()
   return [
     [numbers.bytes, texts.bytes],
     [numbers.offsets, texts.offsets],
-    [numbers.info, info],
+    [numbers.places, Int32Array.from(tokens, ({ place }) => place)],
     [numbers.trie, buildTrie(texts).units],
   ]
-}
-
-function tableOf(tokens: readonly AddedToken[]) {
-  const writer = new TextTableWriter()
-  for (const { content } of tokens) writer.add(content)
-  return { texts: writer.finish(), info: Int32Array.from(tokens.flatMap(({ flags, id }) => [id, flags])) }
 }
 
 function flagsOf(token: TokenizerConfig): number {

@@ -34,19 +34,21 @@ export const SECTION = {
   charsmap: 10,
 } as const
 
-/** The sections of a list of added tokens: their texts, two numbers for each, and a trie where texts are searched for them. */
-export interface AddedSections {
+/** Added tokens as they are written: their texts, and two numbers for each. */
+export const ADDED_SECTIONS = { bytes: 16, offsets: 17, info: 18 } as const
+
+/** Added tokens that texts are searched for: how they are spelt there, their places in the list of all, and a trie. */
+export interface SearchedSections {
   readonly bytes: number
   readonly offsets: number
-  readonly info: number
+  readonly places: number
   readonly trie: number
 }
 
-/** As they are written; those that are looked for before the text is normalized; those that are looked for after. */
-export const ADDED_SECTIONS = {
-  written: { bytes: 16, offsets: 17, info: 18, trie: 19 },
-  before: { bytes: 24, offsets: 25, info: 26, trie: 27 },
-  after: { bytes: 32, offsets: 33, info: 34, trie: 35 },
+/** Those that are looked for before a text is normalized, and after. */
+export const SEARCHED_SECTIONS = {
+  before: { bytes: 24, offsets: 25, places: 26, trie: 27 },
+  after: { bytes: 32, offsets: 33, places: 34, trie: 35 },
 } as const
 
 /** Whether this machine has the order of bytes that the arrays have. All that Verge runs on do. */
