@@ -14,7 +14,7 @@ export const VOCABULARY_KINDS: readonly VocabularyKind[] = [
 ]
 
 /** Random numbers below a bound, always the same ones. */
-export function randomOf(seed: number): (below: number) => number {
+function randomOf(seed: number): (below: number) => number {
   let state = seed
   return (below) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
