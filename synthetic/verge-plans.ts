@@ -1,3 +1,4 @@
+import { writeArtifact } from '../src/engine/verge/artifact.ts'
 import type {
   Attribute,
   ConstantType,
@@ -95,20 +96,11 @@ export class PlanWriter {
   }
 }
 
-/** Header, plan and image as an artifact has them. */
+/** Plan and image as an artifact; the plan may be a damaged one. */
 export function artifactBytes(plan: unknown, image: Uint8Array): Uint8Array<ArrayBuffer> {
-  const json = new TextEncoder().encode(JSON.stringify(plan))
-  const start = Math.ceil((32 + json.length) / 64) * 64
-  const bytes = new Uint8Array(start + image.length)
-  bytes.set(new TextEncoder().encode('VERGEIMG'))
-  const header = new DataView(bytes.buffer)
-  header.setUint32(8, 1, true)
-  header.setUint32(12, json.length, true)
-  header.setUint32(16, start, true)
-  header.setUint32(20, image.length, true)
-  bytes.set(json, 32)
-  bytes.set(image, start)
-  return bytes
+  const artifact = writeArtifact(plan as Plan, image.length)
+  artifact.image.set(image)
+  return artifact.bytes
 }
 
 /** `[columns / 8][depth][8]`, filled up with zeros. */

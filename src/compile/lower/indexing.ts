@@ -1,5 +1,5 @@
 import type { Operand } from '../../engine/verge/plan.ts'
-import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
+import { DataType } from '../../onnx/data.ts'
 import { intOf } from '../../onnx/make.ts'
 import { equal, numberOf, ONE, plus, product, type Size, size, times, ZERO } from '../size.ts'
 import { quantizeRows } from '../weights.ts'
@@ -7,7 +7,8 @@ import { axisAttribute, axisOf } from './builder.ts'
 import { narrow, repeated } from './lazy.ts'
 import { asRamp, flattened, readThrough } from './ramp.ts'
 import type { RuleContext, Rules } from './rule.ts'
-import { cut } from './shaping.ts'
+import { cut } from './slicing.ts'
+import { storedMatrix } from './stored.ts'
 import type { Lowered, Quantized, Ramp, Value } from './values.ts'
 import { valueType } from './values.ts'
 
@@ -139,6 +140,12 @@ interface Table {
   readonly scaled: 'rows' | 'columns'
 }
 
+interface RowsOfBytes {
+  readonly values: Int8Array
+  readonly scales: Float32Array
+  readonly scaled: Table['scaled']
+}
+
 /** A constant table whose rows are read one by one, in the precision that it is stored in. */
 function tableOf(build: RuleContext['build'], value: Lowered): Table | undefined {
   const [rows, width] = value.shape.map(numberOf)
@@ -162,25 +169,10 @@ function tableOf(build: RuleContext['build'], value: Lowered): Table | undefined
   }
 }
 
-/** Eight bits as they are stored, where no zero point takes them out of their range. */
-function storedTable(
-  { tensor, scale, zero, axis }: Quantized,
-  rows: number,
-  width: number,
-): { values: Int8Array; scales: Float32Array; scaled: 'rows' | 'columns' } | undefined {
-  if (tensor.dataType !== DataType.INT8 && tensor.dataType !== DataType.UINT8) return undefined
-  const scales = floatsOf(scale)
-  const zeros = zero ? integersOf(zero) : []
-  const scaled = axis === 0 && scales.length > 1 ? 'rows' : 'columns'
-  const count = scaled === 'rows' ? rows : width
-  if (scales.length !== 1 && scales.length !== count) return undefined
-  const values = new Int8Array(rows * width)
-  for (const [index, value] of integersOf(tensor).entries()) {
-    const channel = scaled === 'rows' ? Math.floor(index / width) : index % width
-    const centred = value - (zeros[zeros.length === 1 ? 0 : channel] ?? 0)
-    if (centred < -128 || centred > 127) return undefined
-    values[index] = centred
-  }
-  const all = Float32Array.from({ length: count }, (_, index) => scales[scales.length === 1 ? 0 : index] ?? 1)
-  return { values, scales: all, scaled }
+function storedTable(value: Quantized, rows: number, width: number): RowsOfBytes | undefined {
+  const stored = storedMatrix(value, rows, width)
+  if (stored === undefined) return undefined
+  const scaled = stored.scaled === 'rows' ? 'rows' : 'columns'
+  const scales = Float32Array.from({ length: scaled === 'rows' ? rows : width }, (_, index) => stored.scaleOf(index))
+  return { values: stored.values, scales, scaled }
 }

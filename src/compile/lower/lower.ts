@@ -17,6 +17,7 @@ import { PADDING } from './padding.ts'
 import { PICTURE } from './picture.ts'
 import type { Rule, Rules } from './rule.ts'
 import { SHAPING } from './shaping.ts'
+import { SLICING } from './slicing.ts'
 import { type Lowered, valueType } from './values.ts'
 import { WINDOW } from './window.ts'
 
@@ -53,6 +54,7 @@ const CONSTANTS: Rules = {
 
 const RULES: Rules = {
   ...SHAPING,
+  ...SLICING,
   ...INDEXING,
   ...ELEMENTWISE,
   ...MATRIX,

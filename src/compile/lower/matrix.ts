@@ -1,5 +1,5 @@
 import type { Attribute, Operand } from '../../engine/verge/plan.ts'
-import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
+import { DataType, integersOf } from '../../onnx/data.ts'
 import { floatOf, intOf, intsOf } from '../../onnx/make.ts'
 import { fusedActivation, gridOf, isTransposed } from '../passes/fuse-activation.ts'
 import { equal, numberOf, ONE, size } from '../size.ts'
@@ -17,6 +17,7 @@ import { broadcast } from './broadcast.ts'
 import type { Builder } from './builder.ts'
 import { narrow } from './lazy.ts'
 import type { RuleContext, Rules } from './rule.ts'
+import { storedMatrix } from './stored.ts'
 import type { Constant, InBuffer, Lowered, Quantized } from './values.ts'
 import { valueType } from './values.ts'
 
@@ -196,27 +197,14 @@ export function int8Columns(build: Builder, matrix: Matrix): Int8Columns {
   )
 }
 
-function stored(matrix: Matrix, { tensor, scale, zero, axis }: Quantized): Int8Columns | undefined {
-  const { inner, outer, transposed: turned } = matrix
-  if (tensor.dataType !== DataType.INT8 && tensor.dataType !== DataType.UINT8) return undefined
-  const scales = floatsOf(scale)
-  const zeros = zero ? integersOf(zero) : []
-  const columnAxis = turned ? 0 : 1
-  if (scales.length !== 1 && (axis !== columnAxis || scales.length !== outer)) return undefined
-  const raw = integersOf(tensor)
-  const values = new Int8Array(raw.length)
-  for (const [index, value] of raw.entries()) {
-    const column = turned ? Math.floor(index / inner) : index % outer
-    const centred = value - (zeros[zeros.length === 1 ? 0 : column] ?? 0)
-    if (centred < -128 || centred > 127) return undefined
-    values[index] = centred
-  }
-  const rows = turned ? transposed(values, outer, inner) : values
+function stored({ inner, outer, transposed: turned }: Matrix, source: Quantized): Int8Columns | undefined {
+  const found = turned ? storedMatrix(source, outer, inner) : storedMatrix(source, inner, outer)
+  if (found === undefined || ![turned ? 'rows' : 'columns', 'all'].includes(found.scaled)) return undefined
   return {
     inner,
     outer,
-    values: rows,
-    scales: Float32Array.from({ length: outer }, (_, index) => scales[scales.length === 1 ? 0 : index] ?? 1),
+    values: turned ? transposed(found.values, outer, inner) : found.values,
+    scales: Float32Array.from({ length: outer }, (_, column) => found.scaleOf(column)),
   }
 }
 

@@ -3,7 +3,7 @@ import { attributeOf, intsOf, stringOf } from '../../onnx/make.ts'
 import { equal, minus, ONE, plus, type Size, size, ZERO } from '../size.ts'
 import { axisOf } from './builder.ts'
 import type { RuleContext, Rules } from './rule.ts'
-import { cut } from './shaping.ts'
+import { cut } from './slicing.ts'
 import { type Lowered, valueType } from './values.ts'
 
 export const PADDING: Rules = {
