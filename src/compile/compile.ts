@@ -19,6 +19,7 @@ import { fuseGelu } from './passes/fuse-gelu.ts'
 import { fuseHardSwish } from './passes/fuse-hard-swish.ts'
 import { fuseLayerNorm } from './passes/fuse-layer-norm.ts'
 import { fuseQkv } from './passes/fuse-qkv.ts'
+import { fuseResidual } from './passes/fuse-residual.ts'
 import { fuseSkipNorm } from './passes/fuse-skip-norm.ts'
 import type { TypeOf } from './passes/heads.ts'
 import { liftDequantization } from './passes/lift-dequantization.ts'
@@ -63,6 +64,7 @@ const passesFor = (types: TypeOf): Pass[] => [
   makeLinear,
   fuseQkv,
   fuseSkipNorm(types),
+  fuseResidual(types),
   fuseActivation,
   dropDead,
 ]

@@ -11,6 +11,7 @@ import { never } from '../../synthetic/source.ts'
 import { EXPORTED, type Exported, exportedInputs, exportedModel } from '../fixtures/node/exports.ts'
 import { loadModel, plainEngine } from '../fixtures/node/run-onnx.ts'
 import { loadVerge, vergeEngine } from '../fixtures/node/verge-engine.ts'
+import { runPlan } from '../fixtures/plan-reference.ts'
 
 const signal = never()
 const NAMES = Object.keys(EXPORTED)
@@ -77,13 +78,17 @@ describe.each(NAMES)('%s', (name) => {
   it('answers as ONNX Runtime does', async () => {
     const model = decodeModel(exportedModel(name))
     const reference = await loadModel(model, 'all')
-    const own = await loadVerge(vergeEngine(), (await compiled(model)).bytes)
+    const { bytes } = await compiled(model)
+    const own = await loadVerge(vergeEngine(), bytes)
     for (const [batch, length] of SIZES) {
       const inputs = exportedInputs(name, reference.signature, batch, length)
       const expected = await reference.run(inputs, { signal })
       const actual = await own.run(inputs, { signal })
       expect(difference(expected, actual, isInt8(name)), `${batch} x ${length}`).toBeLessThan(tolerance)
     }
+    const inputs = exportedInputs(name, reference.signature, 2, 5)
+    const expected = await reference.run(inputs, { signal })
+    expect(difference(expected, runPlan(bytes, inputs), isInt8(name)), 'step by step').toBeLessThan(tolerance)
     reference.dispose()
   })
 })

@@ -24,15 +24,17 @@ function convolution(context: RuleContext): Lowered {
   const groups = intOf(node, 'group', 1)
   const channels = numberOf(window.input.shape[1] ?? ONE)
   if (channels !== perGroup * groups || outer % groups !== 0) throw build.decline('its channels do not fit its weight')
+  const shape = [window.input.shape[0] ?? ONE, size(outer), ...window.output]
   const step: Step = {
     window,
     weight,
     groups,
     perGroup,
     bias: biasOf(context, outer),
+    residual: residualOf(context, shape),
     into: {
       type: at(0).type,
-      shape: [window.input.shape[0] ?? ONE, size(outer), ...window.output],
+      shape,
       with: { ...windowAttributes(window), groups, ...(fusedActivation(node) as Record<string, Attribute>) },
     },
   }
@@ -49,6 +51,8 @@ interface Step {
   /** Channels that a filter reads. */
   readonly perGroup: number
   readonly bias: Operand
+  /** What is added to the result, or nothing. */
+  readonly residual: readonly Operand[]
   readonly into: Pick<StepFields, 'type' | 'shape'> & { readonly with: Readonly<Record<string, Attribute>> }
 }
 
@@ -63,6 +67,10 @@ function biasOf({ maybe, build }: RuleContext, outer: number): Operand {
   if (bias === undefined) return null
   if (bias.kind !== 'constant' && bias.kind !== 'quantized') throw build.decline('its bias is no constant')
   return { constant: build.floats(build.floatsOf(bias), [size(outer)]) }
+}
+
+function residualOf({ node, at, build }: RuleContext, shape: readonly Size[]): Operand[] {
+  return node.input.length > 3 ? [build.operand(build.reshaped(at(3), shape))] : []
 }
 
 /** The grid that the input is known to lie on. */
@@ -84,13 +92,17 @@ function depthwise({ build }: RuleContext, { bias, into, weight, window }: Step,
   })
 }
 
-function ofInt8({ build }: RuleContext, { bias, into, perGroup, weight, window }: Step, outer: number): InBuffer {
+function ofInt8(
+  { build }: RuleContext,
+  { bias, into, perGroup, residual, weight, window }: Step,
+  outer: number,
+): InBuffer {
   const inner = perGroup * window.kernel[0] * window.kernel[1]
   const weights = int8Columns(build, { source: weight, transposed: true, inner, outer })
   const grid = gridUnder(window)
   return build.step({
     op: 'conv-int8',
-    in: [build.operand(window.input), ...int8Weight(build, weights), bias],
+    in: [build.operand(window.input), ...int8Weight(build, weights), bias, ...residual],
     ...into,
     with: { ...into.with, ...(grid && { grid: grid.step, zero: grid.zero }) },
   })
@@ -103,7 +115,7 @@ function ofFloats({ build }: RuleContext, { weight, ...step }: Step, outer: numb
 /** @param values [outer, channels of a group, height, width] */
 function floatStep(
   build: RuleContext['build'],
-  { bias, groups, into, perGroup, window }: Omit<Step, 'weight'>,
+  { bias, groups, into, perGroup, residual, window }: Omit<Step, 'weight'>,
   { values, half, outer }: { readonly values: Float32Array; readonly half: boolean; readonly outer: number },
 ): InBuffer {
   const inner = perGroup * window.kernel[0] * window.kernel[1]
@@ -116,7 +128,7 @@ function floatStep(
     all.set(packFloats(transposed(rows, own, inner), inner, own), group * filled * inner)
   }
   const operand = floatWeight(build, all, [inner, filled * groups], half)
-  return build.step({ op: 'conv-f32', in: [build.operand(window.input), operand, bias], ...into })
+  return build.step({ op: 'conv-f32', in: [build.operand(window.input), operand, bias, ...residual], ...into })
 }
 
 /** A convolution, with the filters turned round, of the input with zeros in between its elements. */
@@ -160,6 +172,7 @@ function transposedConvolution(context: RuleContext): Lowered {
     groups,
     perGroup: channels / groups,
     bias: biasOf(context, outer),
+    residual: [],
     into: {
       type: value.type,
       shape: [batch, size(outer), ...output],
