@@ -103,11 +103,15 @@ function stripStrided(x: usize, out: usize, C: i32, H: i32, W: i32, kh: i32, kw:
   }
 }
 
-/** Strips of patches to strips of 7 bits, with a range for each place. `from` and `to` may not overlap. */
-export function quantizeStrips(from: usize, count: i32, depth: i32, to: usize, rows: usize): void {
+/**
+ * Strips of patches to strips of 7 bits, with a range for each place. `from` and `to` may not overlap.
+ * @param strip bytes from one strip to the next: of packed patches, `depth` * 16; of the places of a picture, 16
+ * @param apart bytes from four elements to the next four of their strip: 16; the bytes of a channel
+ */
+export function quantizeStrips(from: usize, count: i32, depth: i32, strip: usize, apart: usize, to: usize, rows: usize): void {
   for (let m = 0; m < count; m += 4) {
-    quantizePatches(from, depth, to, rows);
-    from += <usize>depth << 4;
+    quantizePatches(from, depth, apart, to, rows);
+    from += strip;
     to += <usize>((depth + 3) & ~3) << 2;
     rows += 64;
   }

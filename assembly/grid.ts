@@ -32,20 +32,22 @@ function byte(x: usize, inverse: v128, offset: v128): v128 {
 
 /**
  * Strips of patches [depth][4], of floats on a grid, to strips of whole numbers: [depth / 4][4][4] of their upper seven bits,
- * and the same of the lowest.
+ * and the same of the lowest. `strip` and `apart` are as `quantizeStrips` has them.
  */
-export function gridStrips(from: usize, count: i32, depth: i32, to: usize, scale: f32, zero: i32): void {
+export function gridStrips(from: usize, count: i32, depth: i32, strip: usize, apart: usize, to: usize, scale: f32, zero: i32): void {
   const inverse = f32x4.splat(<f32>1 / scale), offset = i32x4.splat(MAGIC_BITS - zero);
   const whole = depth & ~3, lowest = <usize>((depth + 3) & ~3) << 2;
-  for (let m = 0; m < count; m += 4, to += lowest) {
-    for (let k = 0; k < whole; k += 4, from += 64, to += 16) {
-      const low = v128.or(byte(from, inverse, offset), i32x4.shl(byte(from + 16, inverse, offset), 8));
-      const high = v128.or(byte(from + 32, inverse, offset), i32x4.shl(byte(from + 48, inverse, offset), 8));
+  const two = apart << 1;
+  for (let m = 0; m < count; m += 4, to += lowest, from += strip) {
+    let x = from;
+    for (let k = 0; k < whole; k += 4, x += two << 1, to += 16) {
+      const low = v128.or(byte(x, inverse, offset), i32x4.shl(byte(x + apart, inverse, offset), 8));
+      const high = v128.or(byte(x + two, inverse, offset), i32x4.shl(byte(x + two + apart, inverse, offset), 8));
       storeBits(v128.or(low, i32x4.shl(high, 16)), to, lowest);
     }
     if (whole == depth) continue;
     let q = i32x4.splat(0);
-    for (let shift = 0; shift < (depth - whole) << 3; shift += 8, from += 16) q = v128.or(q, i32x4.shl(byte(from, inverse, offset), shift));
+    for (let shift = 0; shift < (depth - whole) << 3; shift += 8, x += apart) q = v128.or(q, i32x4.shl(byte(x, inverse, offset), shift));
     storeBits(q, to, lowest);
     to += 16;
   }

@@ -112,11 +112,10 @@ function quantize1(x: usize, inverse: v128, offset: v128): u8 {
   return <u8>max(0, min(127, i32x4.extract_lane(quantize4(v128.load32_splat(x), inverse, offset), 0)));
 }
 
-/** Quantizes a strip of four patches [K][4] of floats, in the order of `packPatches`, with a range for each of the four. */
-export function quantizePatches(x: usize, K: i32, a: usize, rows: usize): void {
+/** Quantizes a strip of four patches [K][4] of floats, each four `apart` bytes behind the last, with a range for each of the four. */
+export function quantizePatches(x: usize, K: i32, apart: usize, a: usize, rows: usize): void {
   let lo = f32x4.splat(0), hi = f32x4.splat(0), bad = f32x4.splat(0);
-  const end = x + (<usize>K << 4);
-  for (let p = x; p < end; p += 16) {
+  for (let p = x, k = 0; k < K; k++, p += apart) {
     const v = v128.load(p);
     lo = f32x4.pmin(lo, v);
     hi = f32x4.pmax(hi, v);
@@ -136,17 +135,17 @@ export function quantizePatches(x: usize, K: i32, a: usize, rows: usize): void {
   zero = v128.load_lane<i32>(rows, zero, 3, 52);
   const offset = i32x4.sub(i32x4.splat(MAGIC_BITS), zero);
   const none = i32x4.splat(0), most = i32x4.splat(127);
-  const whole = x + (<usize>(K & ~3) << 4);
-  for (; x < whole; x += 64, a += 16) {
+  const whole = K & ~3, two = apart << 1;
+  for (let k = 0; k < whole; k += 4, x += two << 1, a += 16) {
     const q0 = i32x4.max_s(none, i32x4.min_s(most, quantize4(v128.load(x), inverse, offset)));
-    const q1 = i32x4.max_s(none, i32x4.min_s(most, quantize4(v128.load(x, 16), inverse, offset)));
-    const q2 = i32x4.max_s(none, i32x4.min_s(most, quantize4(v128.load(x, 32), inverse, offset)));
-    const q3 = i32x4.max_s(none, i32x4.min_s(most, quantize4(v128.load(x, 48), inverse, offset)));
+    const q1 = i32x4.max_s(none, i32x4.min_s(most, quantize4(v128.load(x + apart), inverse, offset)));
+    const q2 = i32x4.max_s(none, i32x4.min_s(most, quantize4(v128.load(x + two), inverse, offset)));
+    const q3 = i32x4.max_s(none, i32x4.min_s(most, quantize4(v128.load(x + two + apart), inverse, offset)));
     v128.store(a, v128.or(v128.or(q0, i32x4.shl(q1, 8)), v128.or(i32x4.shl(q2, 16), i32x4.shl(q3, 24))));
   }
-  if (x < end) {
+  if (whole < K) {
     let q = none;
-    for (let shift = 0; x < end; x += 16, shift += 8) {
+    for (let shift = 0; shift < (K - whole) << 3; x += apart, shift += 8) {
       q = v128.or(q, i32x4.shl(i32x4.max_s(none, i32x4.min_s(most, quantize4(v128.load(x), inverse, offset))), shift));
     }
     v128.store(a, q);

@@ -26,7 +26,7 @@ type AttentionArguments = [
 export interface Kernels {
   readonly memory: WebAssembly.Memory
   quantizeRows(x: N, rows: N, depth: N, packed: N, ranges: N): void
-  quantizePatches(x: N, depth: N, packed: N, ranges: N): void
+  quantizePatches(x: N, depth: N, apart: N, packed: N, ranges: N): void
   productInt8(
     ...args: [
       packed: N,
@@ -106,8 +106,8 @@ export interface Kernels {
     outWidth: N,
     ...window: readonly N[]
   ): void
-  quantizeStrips(strips: N, count: N, depth: N, packed: N, ranges: N): void
-  gridStrips(strips: N, count: N, depth: N, packed: N, scale: N, zero: N): void
+  quantizeStrips(strips: N, count: N, depth: N, strip: N, apart: N, packed: N, ranges: N): void
+  gridStrips(strips: N, count: N, depth: N, strip: N, apart: N, packed: N, scale: N, zero: N): void
   productGrid(
     ...args: [
       packed: N,

@@ -25,6 +25,8 @@ interface Convolution extends Window {
   readonly filters: number
   readonly depth: number
   readonly places: number
+  /** Whether a patch is one place, and results lie as their places do: then the picture counts as one row. */
+  readonly pointwise: boolean
   readonly residual: View | undefined
   readonly activation: Activation
 }
@@ -50,7 +52,21 @@ function convolutionOf(step: Binding, weight: View, residualAt: number): Convolu
   const residual = step.inputs[residualAt]
   step.need(residual === undefined || sameShape(residual.shape, out.shape), 'what it adds has another shape')
   const places = window.outHeight * window.outWidth
-  return { ...window, groups, perGroup, own, filters, depth, places, residual, activation: activationOf(step) }
+  const pointwise = [...window.kernel, ...window.strides].every((value) => value === 1) && !window.pads.some(Boolean)
+  const row = pointwise ? { height: 1, width: places, outHeight: 1, outWidth: places } : {}
+  return {
+    ...window,
+    ...row,
+    pointwise,
+    groups,
+    perGroup,
+    own,
+    filters,
+    depth,
+    places,
+    residual,
+    activation: activationOf(step),
+  }
 }
 
 /** What the product itself keeps its results to: nothing where something is added first. */
@@ -210,7 +226,8 @@ const convInt8: Operator = {
     const bias = optionalColumns(step, 4, filters)
     const packedDepth = roundUp(depth, 4)
     const size = blockRows(depth * 4, places)
-    const packed = size * depth * 4
+    // Of one place each, patches are packed for the last strip alone.
+    const packed = (conv.pointwise ? 4 : size) * depth * 4
     const ranges = packed + size * packedDepth * (grid === 0 ? 1 : 2)
     const tile = ranges + size * 16
     const [least, most] = ends(conv)
@@ -226,7 +243,7 @@ const convInt8: Operator = {
           conv,
           size,
           (picture, group, first, count) => {
-            pack(kernels, conv, inputAt(conv, x, frame, picture, group), scratch, first, count)
+            const from = inputAt(conv, x, frame, picture, group)
             const product = [
               weight.at(frame) + group * roundUp(own, 8) * packedDepth,
               scales.at(frame) + group * own * 4,
@@ -242,11 +259,22 @@ const convInt8: Operator = {
               least,
               most,
             ] as const
+            // Four places of a picture are as good as a strip of patches where a patch is one place.
+            const whole = conv.pointwise ? count - (count % 4) : 0
+            const strips = (start: number, some: number, strip: number, apart: number, done: number) => {
+              const to = scratch + packed + done * packedDepth * (grid === 0 ? 1 : 2)
+              if (some === 0) return
+              if (grid === 0) kernels.quantizeStrips(start, some, depth, strip, apart, to, scratch + ranges + done * 16)
+              else kernels.gridStrips(start, some, depth, strip, apart, to, grid, zero)
+            }
+            strips(from + first * 4, whole, 16, places * 4, 0)
+            if (whole < count) {
+              pack(kernels, conv, from, scratch, first + whole, count - whole)
+              strips(scratch, count - whole, depth * 16, 16, whole)
+            }
             if (grid === 0) {
-              kernels.quantizeStrips(scratch, count, depth, scratch + packed, scratch + ranges)
               kernels.productInt8(scratch + packed, scratch + ranges, ...product, 0)
             } else {
-              kernels.gridStrips(scratch, count, depth, scratch + packed, grid, zero)
               kernels.productGrid(scratch + packed, grid, zero, ...product, behind.step)
             }
           },

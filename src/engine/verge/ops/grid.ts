@@ -80,7 +80,7 @@ const linearGrid: Operator = {
           const count = Math.min(block, rows - row)
           const target = out.at(frame) + row * columns * 4
           kernels.packRows(x.at(frame) + row * depth * 4, count, depth, depth * 4, scratch, 1)
-          kernels.gridStrips(scratch, count, depth, scratch + bits, own, zero)
+          kernels.gridStrips(scratch, count, depth, depth * 16, 16, scratch + bits, own, zero)
           kernels.productGrid(
             scratch + bits,
             own,
