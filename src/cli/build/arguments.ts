@@ -2,18 +2,10 @@ import { NOTHING_EXISTS } from '../push/existing.ts'
 import type { Report } from '../report/report.ts'
 import { helpOf, type Options } from '../terminal/options.ts'
 import type { BuildSettings } from './build.ts'
-import {
-  BUILD_COLUMN,
-  MODEL_HELP,
-  MODEL_OPTIONS,
-  modelSettings,
-  QUANTIZE_HELP,
-  QUANTIZE_OPTIONS,
-  quantizeSettings,
-  SAMPLE_HELP,
-  SAMPLE_OPTIONS,
-  sampleSettings,
-} from './options.ts'
+import { MODEL_OPTIONS, modelSettings } from './model-settings.ts'
+import { BUILD_COLUMN, MODEL_HELP, QUANTIZE_HELP, SAMPLE_HELP } from './options.ts'
+import { QUANTIZE_OPTIONS, quantizeSettings } from './quantize-settings.ts'
+import { SAMPLE_OPTIONS, sampleSettings } from './sample-settings.ts'
 
 const PROOF_OPTIONS = {
   verify: { type: 'boolean', shown: '--no-verify', help: 'do not verify the model in workerd' },

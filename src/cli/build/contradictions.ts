@@ -1,6 +1,6 @@
 import { UsageError } from '../terminal/command-line.ts'
 import type { OptionValues } from '../terminal/values.ts'
-import type { QuantizeSettings } from './options.ts'
+import type { QuantizeSettings } from './quantize-settings.ts'
 
 /** Precisions that `--max-drop` can begin with. */
 const MIXED: readonly string[] = ['auto', 'q8', 'int8', 'q4']

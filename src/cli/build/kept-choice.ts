@@ -2,8 +2,8 @@ import { sha256 } from '../pack/bytes.ts'
 import { samplesDigest } from './evidence.ts'
 import { type Kept, keptResults } from './kept.ts'
 import type { LoadedModel } from './load.ts'
-import type { QuantizeSettings } from './options.ts'
 import type { Chosen, choosePrecision, PrecisionContext, SampleSet } from './precision.ts'
+import type { QuantizeSettings } from './quantize-settings.ts'
 
 /**
  * The precision that was chosen for the same model, settings and samples before, or `choose`'s choice: it quantizes,

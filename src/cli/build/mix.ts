@@ -9,9 +9,9 @@ import { UsageError } from '../terminal/command-line.ts'
 import { binarySize } from '../terminal/format.ts'
 import { referenceEngine } from './context.ts'
 import type { LoadedModel } from './load.ts'
-import type { QuantizeSettings } from './options.ts'
 import type { Chosen, PrecisionContext, SampleSet } from './precision.ts'
 import { quantizeOptions } from './quantize-options.ts'
+import type { QuantizeSettings } from './quantize-settings.ts'
 
 /**
  * The smallest mix of precisions that loses no more accuracy than allowed: measured layer by layer on a part of the

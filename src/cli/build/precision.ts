@@ -11,8 +11,8 @@ import { agreementOf } from './agreement.ts'
 import { type BuildContext, referenceEngine } from './context.ts'
 import type { LoadedModel } from './load.ts'
 import { mixPrecisions } from './mix.ts'
-import type { QuantizeSettings } from './options.ts'
 import { quantizeOptions } from './quantize-options.ts'
+import type { QuantizeSettings } from './quantize-settings.ts'
 
 /** Samples with their properties. */
 export interface SampleSet {

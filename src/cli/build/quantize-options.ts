@@ -1,5 +1,5 @@
 import type { QuantizeOptions } from '../../quantize/quantize.ts'
-import type { QuantizeSettings } from './options.ts'
+import type { QuantizeSettings } from './quantize-settings.ts'
 
 /** The settings of a command in the quantizer's form, without those that are chosen per candidate. */
 export function quantizeOptions(settings: QuantizeSettings): Omit<QuantizeOptions, 'dtype' | 'method' | 'samples'> {

@@ -15,8 +15,9 @@ import { UsageError } from '../terminal/command-line.ts'
 import { type FindOptions, findSamples } from '../verify/find.ts'
 import type { BuildContext } from './context.ts'
 import type { LoadedModel } from './load.ts'
-import type { ModelSettings, SampleSettings } from './options.ts'
+import type { ModelSettings } from './model-settings.ts'
 import type { SampleSet } from './precision.ts'
+import type { SampleSettings } from './sample-settings.ts'
 
 /** Generated samples, if the person gave none. */
 const SYNTHETIC = 8

@@ -1,6 +1,6 @@
 import { buildContext } from '../build/context.ts'
 import { describeInspection, inspectModel } from '../build/inspect.ts'
-import { SOURCE_OPTIONS } from '../build/options.ts'
+import { SOURCE_OPTIONS } from '../build/model-settings.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'

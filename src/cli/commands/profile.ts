@@ -1,6 +1,6 @@
 import { buildContext } from '../build/context.ts'
 import { loadModel } from '../build/load.ts'
-import { SOURCE_OPTIONS } from '../build/options.ts'
+import { SOURCE_OPTIONS } from '../build/model-settings.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { byOperator, type ProfiledStep, profileArtifact } from '../measure/profile.ts'
 import { sizedInputs } from '../measure/sizes.ts'

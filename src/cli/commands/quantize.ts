@@ -3,18 +3,12 @@ import { basename, dirname, relative, resolve } from 'node:path'
 import { agreementOf } from '../build/agreement.ts'
 import { buildContext } from '../build/context.ts'
 import { loadModel } from '../build/load.ts'
-import {
-  BUILD_COLUMN,
-  QUANTIZE_HELP,
-  QUANTIZE_OPTIONS,
-  quantizeSettings,
-  SAMPLE_HELP,
-  SAMPLE_OPTIONS,
-  SOURCE_OPTIONS,
-  sampleSettings,
-} from '../build/options.ts'
+import { SOURCE_OPTIONS } from '../build/model-settings.ts'
+import { BUILD_COLUMN, QUANTIZE_HELP, SAMPLE_HELP } from '../build/options.ts'
 import { choosePrecision } from '../build/precision.ts'
+import { QUANTIZE_OPTIONS, quantizeSettings } from '../build/quantize-settings.ts'
 import { refuseRandom } from '../build/random.ts'
+import { SAMPLE_OPTIONS, sampleSettings } from '../build/sample-settings.ts'
 import { describeLoaded, samplesFor } from '../build/samples.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { writeWhole } from '../files/whole-file.ts'

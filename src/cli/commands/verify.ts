@@ -4,18 +4,12 @@ import { DTYPES } from '../../quantize/types.ts'
 import { KEPT_NOTE } from '../build/build.ts'
 import { buildContext } from '../build/context.ts'
 import { type LoadedModel, loadModel } from '../build/load.ts'
-import {
-  BUILD_COLUMN,
-  engineList,
-  MODEL_OPTIONS,
-  SAMPLE_HELP,
-  SAMPLE_OPTIONS,
-  SOURCE_OPTIONS,
-  sampleSettings,
-} from '../build/options.ts'
+import { engineList, MODEL_OPTIONS, SOURCE_OPTIONS } from '../build/model-settings.ts'
+import { BUILD_COLUMN, SAMPLE_HELP } from '../build/options.ts'
 import { prove } from '../build/prove.ts'
 import { refuseRandom } from '../build/random.ts'
 import { reportOf } from '../build/report.ts'
+import { SAMPLE_OPTIONS, sampleSettings } from '../build/sample-settings.ts'
 import { describeLoaded, samplesFor } from '../build/samples.ts'
 import { noEvidence } from '../build/unproven.ts'
 import { defineCommand } from '../command.ts'
