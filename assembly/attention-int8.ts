@@ -262,3 +262,16 @@ export function attendInt8(
     weightInt8(weights, values + (<usize>t << 3), acc, count, column, D, factors, tops);
   }
 }
+
+/** Heads side by side, with the same parameters as one. @param maskHead bytes between the masks of two heads, 0 to repeat */
+export function attentionInt8Heads(
+  q: usize, k: usize, v: usize, out: usize, qStride: usize, kStride: usize, vStride: usize, outStride: usize,
+  S: i32, T: i32, D: i32, scale: f32, mask: usize, maskRow: usize, maskKey: usize, keep: usize, scratch: usize,
+  heads: i32, maskHead: usize,
+): void {
+  const size = <usize>D << 2;
+  for (let head = 0; head < heads; head++) {
+    attentionInt8(q, k, v, out, qStride, kStride, vStride, outStride, S, T, D, scale, mask, maskRow, maskKey, keep, scratch);
+    q += size; k += size; v += size; out += size; mask += maskHead;
+  }
+}

@@ -193,3 +193,16 @@ export function attendStrip(
     for (; d < D; d++, from += 4, to += 4) store<f32>(to, load<f32>(from) * f32x4.extract_lane(inverse, 0));
   }
 }
+
+/** Heads side by side, with the same parameters as one. @param maskHead bytes between the masks of two heads, 0 to repeat */
+export function attentionHeads(
+  q: usize, k: usize, v: usize, out: usize, qStride: usize, kStride: usize, vStride: usize, outStride: usize,
+  S: i32, T: i32, D: i32, scale: f32, mask: usize, maskRow: usize, maskKey: usize, keep: usize, scratch: usize,
+  heads: i32, maskHead: usize,
+): void {
+  const size = <usize>D << 2;
+  for (let head = 0; head < heads; head++) {
+    attentionHead(q, k, v, out, qStride, kStride, vStride, outStride, S, T, D, scale, mask, maskRow, maskKey, keep, scratch);
+    q += size; k += size; v += size; out += size; mask += maskHead;
+  }
+}

@@ -1,7 +1,7 @@
 export { panelInt8, productInt8, quantizePatches, quantizeRows, quantizeStrip, rangeOfRow, copyTile, eight } from "./int8";
 export { packColumns, packColumnsTransposed, packRows, panelF32, panelFast, productF32, widenHalves } from "./f32";
-export { attendStrip, attentionHead, attentionScratch, exponents, maskStrip, scoreStrip, weightStrip } from "./attention";
-export { attendInt8, attentionInt8, attentionInt8Scratch, exponentsInt8, packWeights, scoreInt8, weightInt8 } from "./attention-int8";
+export { attendStrip, attentionHead, attentionHeads, attentionScratch, exponents, maskStrip, scoreStrip, weightStrip } from "./attention";
+export { attendInt8, attentionInt8, attentionInt8Heads, attentionInt8Scratch, exponentsInt8, packWeights, scoreInt8, weightInt8 } from "./attention-int8";
 export { maskInt8 } from "./attention-masks";
 export { argument, argumentI32, normFour, normRow, normRows, reduceF32, reduceI32, softmaxRow, softmaxRows } from "./norm";
 export { binary, cast, geluTanh, notU8, rowF32, rowI32, rowU8, select, selectRow, silu, tanh, unaryF32, unaryI32 } from "./elementwise";

@@ -1,7 +1,7 @@
 /** An address or a number of bytes or elements. */
 type N = number
 
-/** Of one head. */
+/** Of heads side by side. */
 type AttentionArguments = [
   q: N,
   k: N,
@@ -20,6 +20,8 @@ type AttentionArguments = [
   maskKey: N,
   keep: N,
   scratch: N,
+  heads: N,
+  maskHead: N,
 ]
 
 /** What `assembly/index.ts` exports. Kernels check nothing: whoever calls them has checked every size. */
@@ -69,9 +71,9 @@ export interface Kernels {
     ]
   ): void
   attentionScratch(keys: N, channels: N): N
-  attentionHead(...args: AttentionArguments): void
+  attentionHeads(...args: AttentionArguments): void
   attentionInt8Scratch(keys: N, channels: N): N
-  attentionInt8(...args: AttentionArguments): void
+  attentionInt8Heads(...args: AttentionArguments): void
   normRows(x: N, skip: N, gamma: N, beta: N, out: N, sum: N, rows: N, depth: N, epsilon: N, centred: N): void
   softmaxRows(x: N, out: N, rows: N, depth: N, logarithm: N): void
   reduceF32(kind: N, x: N, out: N, outer: N, axis: N, inner: N): void

@@ -11,11 +11,11 @@ import {
 } from './operator.ts'
 import { broadcastStrides } from './strides.ts'
 
-/** One of the two ways in which attention is computed, a head at a time. */
+/** One of the two ways in which attention is computed, a text at a time. */
 interface Way {
   readonly name: string
   readonly numbers: string
-  readonly kernel: 'attentionHead' | 'attentionInt8'
+  readonly kernel: 'attentionHeads' | 'attentionInt8Heads'
   /** Of a multiply-add, in those of eight bits. */
   readonly perProduct: number
   /** Of a score from its sum to its weight, in the same. */
@@ -76,34 +76,34 @@ function attention({ name, numbers, kernel, perProduct, perScore, scratch: scrat
         'it says of another number of keys whether to keep them',
       )
       const [perBatch = 0, perHead = 0, perQuery = 0, perKey = 0] = strides ?? []
-      const head = (view: View, frame: Frame, item: number, index: number, place: number): number =>
-        view.at(frame) + (item * (view.shape[1] ?? 0) * (view.shape[2] ?? 0) + (offsets[place] ?? 0) + index * size) * 4
+      const first = (view: View, frame: Frame, item: number, place: number): number =>
+        view.at(frame) + (item * (view.shape[1] ?? 0) * (view.shape[2] ?? 0) + (offsets[place] ?? 0)) * 4
       return {
         cost: batch * heads * queries * keys * (2 * size * perProduct + perScore),
         scratch: scratchOf(keys, size),
         run(kernels, frame, scratch) {
           for (let item = 0; item < batch; item++) {
-            for (let index = 0; index < heads; index++) {
-              kernels[kernel](
-                head(q, frame, item, index, 0),
-                head(k, frame, item, index, 1),
-                head(v, frame, item, index, 2),
-                out.at(frame) + (item * queries * width + index * size) * 4,
-                (q.shape[2] ?? 0) * 4,
-                (k.shape[2] ?? 0) * 4,
-                (v.shape[2] ?? 0) * 4,
-                width * 4,
-                queries,
-                keys,
-                size,
-                step.number('scale'),
-                mask === undefined ? 0 : mask.at(frame) + (item * perBatch + index * perHead) * 4,
-                perQuery * 4,
-                perKey * 4,
-                keep === undefined ? 0 : keep.at(frame) + item * keys * 4,
-                scratch,
-              )
-            }
+            kernels[kernel](
+              first(q, frame, item, 0),
+              first(k, frame, item, 1),
+              first(v, frame, item, 2),
+              out.at(frame) + item * queries * width * 4,
+              (q.shape[2] ?? 0) * 4,
+              (k.shape[2] ?? 0) * 4,
+              (v.shape[2] ?? 0) * 4,
+              width * 4,
+              queries,
+              keys,
+              size,
+              step.number('scale'),
+              mask === undefined ? 0 : mask.at(frame) + item * perBatch * 4,
+              perQuery * 4,
+              perKey * 4,
+              keep === undefined ? 0 : keep.at(frame) + item * keys * 4,
+              scratch,
+              heads,
+              perHead * 4,
+            )
           }
         },
       }
@@ -127,7 +127,7 @@ export const ATTENTIONS: readonly Operator[] = [
   attention({
     name: 'attention',
     numbers: 'in f32',
-    kernel: 'attentionHead',
+    kernel: 'attentionHeads',
     perProduct: PER_FLOAT,
     perScore: 20,
     scratch: floatScratch,
@@ -135,7 +135,7 @@ export const ATTENTIONS: readonly Operator[] = [
   attention({
     name: 'attention-int8',
     numbers: 'with scores of 7 by 8 bits and weights of 14 bits',
-    kernel: 'attentionInt8',
+    kernel: 'attentionInt8Heads',
     perProduct: 2,
     perScore: 60,
     scratch: int8Scratch,

@@ -77,7 +77,7 @@ async function attend(given: Case, build: (typeof BUILDS)[number] = 'relaxed'): 
 }
 
 /** In doubles, by the definition; `bias` is what is added to the score of a query and a key. */
-function inDoubles(given: Case, bias: (query: number, key: number) => number = () => 0): Float64Array {
+function inDoubles(given: Case, bias: (query: number, key: number, head: number) => number = () => 0): Float64Array {
   const { batch, queries, keys, heads, size, q, k, v } = given
   const width = heads * size
   const out = new Float64Array(batch * queries * width)
@@ -89,7 +89,7 @@ function inDoubles(given: Case, bias: (query: number, key: number) => number = (
         const own = row(q, queries, query)
         const scores = Array.from({ length: keys }, (_, key) => {
           const other = row(k, keys, key)
-          return own.reduce((sum, value, at) => sum + value * (other[at] as number), 0) * SCALE + bias(query, key)
+          return own.reduce((sum, value, at) => sum + value * (other[at] as number), 0) * SCALE + bias(query, key, head)
         })
         const most = Math.max(...scores)
         const weights = scores.map((score) => Math.exp(score - most))
@@ -225,13 +225,14 @@ describe('attention in whole numbers', () => {
 
     it('adds a mask of any shape, and hides keys among others', async () => {
       const values = normals(2 * 13 * 140, 8)
-      const both = { shape: [1, 2, 13, 140], values: repeated(values) }
-      const single = { shape: [1, 1, 13, 140], values: values.slice(0, 13 * 140) }
-      both.values = Float32Array.from({ length: 2 * 13 * 140 }, (_, at) => single.values[at % (13 * 140)] ?? 0)
-      const expected = inDoubles(given, (query, key) => single.values[query * 140 + key] ?? 0)
-      const actual = await attend({ ...given, mask: single })
+      const actual = await attend({ ...given, mask: { shape: [1, 2, 13, 140], values } })
+      const expected = inDoubles(given, (query, key, head) => values[(head * 13 + query) * 140 + key] ?? 0)
       expect(relative(actual, expected)).toBeLessThan(2e-2)
-      expect(await attend({ ...given, mask: both }, 'plain')).toEqual(actual)
+      // One for all heads is that of each.
+      const single = values.slice(0, 13 * 140)
+      const shared = await attend({ ...given, mask: { shape: [1, 1, 13, 140], values: single } }, 'plain')
+      const both = Float32Array.from([...single, ...single])
+      expect(await attend({ ...given, mask: { shape: [1, 2, 13, 140], values: both } })).toEqual(shared)
       const keep = Array.from({ length: 140 }, (_, key) => (key % 3 === 1 ? 0 : 1))
       const few = await attend({ ...given, keep })
       expect(
@@ -313,7 +314,7 @@ it.each(BUILDS)('attention in whole numbers keeps to its scratch (%s)', (build) 
     const room = kernels.attentionInt8Scratch(keys, size)
     const [q, k, v, out] = [65_536, 65_536 + 8192, 65_536 * 2, 65_536 * 3]
     const row = size * 4
-    kernels.attentionInt8(q, k, v, out, row, row, row, row, queries, keys, size, 1, 0, 0, 0, 0, scratch)
+    kernels.attentionInt8Heads(q, k, v, out, row, row, row, row, queries, keys, size, 1, 0, 0, 0, 0, scratch, 1, 0)
     expect(bytes.subarray(scratch + room).every((byte) => byte === 0x5a)).toBe(true)
     // It writes to the last of it: a smaller one would not do.
     expect(bytes.subarray(scratch + room - 256, scratch + room).some((byte) => byte !== 0x5a)).toBe(true)
