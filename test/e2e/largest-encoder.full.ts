@@ -3,6 +3,8 @@ import { compiledOf, madeSubject, type Subject, tokens } from '../../bench/model
 import { descriptionSchema } from '../../src/cli/pack/description.ts'
 import { pack } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
+import { findSamples } from '../../src/cli/verify/find.ts'
+import { proveInWorkerd } from '../../src/cli/verify/prove.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { runFootprint, sessionFootprint } from '../../src/engine/costs.ts'
 import { KERNEL_BYTES } from '../../src/engine/verge/kernels.ts'
@@ -144,6 +146,30 @@ describe.each(NAMES)('%s in an isolate', (name) => {
     const length = Math.min(512, Math.floor(refusal.limit_elements / 2))
     expect(length).toBeGreaterThan(500)
     expect(floats(await inferBinary(worker.url, name, text(length))).length).toBeGreaterThan(0)
+  })
+})
+
+describe('the proof of a push', () => {
+  it.each(NAMES)('finds %s right and able to run, each engine in a Worker of its own', async (name) => {
+    const { onnx, packed } = subjectOf(name)
+    const { signal } = new AbortController()
+    const samples = await findSamples(onnx, { count: 1, seed: 1, signal })
+    const { measured, verification } = await proveInWorkerd({
+      packed,
+      original: onnx,
+      samples,
+      signal,
+      synthetic: true,
+      runs: 3,
+    })
+    expect(verification).toMatchObject({ ok: true, verdict: 'agrees' })
+    const atTheEdge = packed.manifest.artifacts.filter(({ places }) => places.includes('edge')).map(({ id }) => id)
+    expect(verification.artifacts.filter(({ place }) => place === 'edge').map(({ artifact }) => artifact)).toEqual(
+      atTheEdge,
+    )
+    // ONNX Runtime holds more than an isolate has for models of the larger one.
+    expect(atTheEdge).toEqual(name === 'distilbert-int8' ? ['verge-int8'] : ['verge-int8', 'edge-int8'])
+    expect(measured).toMatchObject({ verdict: { fit: 'fits-alone' }, measurements: { artifact: 'verge-int8' } })
   })
 })
 

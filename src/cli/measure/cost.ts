@@ -28,20 +28,27 @@ const MOST_RUNS = 400
 /** A model that takes longer than this is timed by single runs: cut milliseconds no longer matter. */
 const SLOW_MS = 100
 
+export interface CostOptions {
+  readonly outputs: readonly string[]
+  readonly signal: AbortSignal
+  /** The Worker that the reference runs in, where it is not the model's: a large model leaves no memory for it. */
+  readonly reference?: StagedWorker
+}
+
 /**
  * What runs of the model cost in units: their times, by the Worker's own word, over the reference's in the same
- * process and the same tenth of a second. A ratio of two times in one engine holds on other machines about as well as
+ * tenth of a second. A ratio of two times in one engine holds on other machines about as well as
  * counting operations does, and counts what operations do not show: memory, small layers, slow kernels.
  */
 export async function measureCost(
   worker: StagedWorker,
   artifact: number,
   sizes: readonly SizedInputs[],
-  { outputs, signal }: { readonly outputs: readonly string[]; readonly signal: AbortSignal },
+  { outputs, signal, reference: other = worker }: CostOptions,
 ): Promise<MeasuredCost> {
-  const reference = worker.requestTo(REFERENCE, referenceInputs())
-  const timed = (request: ClientInferRequest): Promise<number> => meanRunMs(worker.url, request, signal)
-  await warmUpWorker(worker.url, reference, signal)
+  const reference = other.requestTo(REFERENCE, referenceInputs())
+  const unitMs = async (): Promise<number> => (await meanRunMs(other.url, reference, signal)) / REFERENCE_UNITS
+  await warmUpWorker(other.url, reference, signal)
   const points: CostPoint[] = []
   const units: number[] = []
   for (const { elements, inputs } of sizes) {
@@ -56,11 +63,11 @@ export async function measureCost(
     }
     const ratios: number[] = []
     // The reference's time after a round is its time before the next.
-    let before = await timed(reference)
+    let before = await unitMs()
     for (let round = 0; round < ROUNDS; round++) {
-      const own = await timed(request)
-      const after = await timed(reference)
-      const unit = (before + after) / 2 / REFERENCE_UNITS
+      const own = await meanRunMs(worker.url, request, signal)
+      const after = await unitMs()
+      const unit = (before + after) / 2
       units.push(unit)
       ratios.push(own / unit)
       before = after

@@ -80,8 +80,19 @@ export async function measureStaged(stage: Stage, options: MeasureOptions): Prom
   }
   return stage.withWorker(async (worker) => {
     const start = await startOf(worker, options).catch((error: unknown) => notRunning(artifact, error))
-    return 'verdict' in start ? start : measureWith(worker, artifact, start, options)
+    return 'verdict' in start ? start : measureBeside(stage, worker, artifact, start, options)
   })
+}
+
+/** `measureWith`, with the reference in another Worker: ONNX Runtime, which runs it, may find no memory beside the model. */
+export function measureBeside(
+  stage: Pick<Stage, 'withWorker'>,
+  worker: StagedWorker,
+  artifact: Artifact,
+  start: MeasuredStart,
+  options: MeasureOptions,
+): Promise<Measured> {
+  return stage.withWorker((reference) => measureWith({ worker, reference }, artifact, start, options))
 }
 
 /** Time of the first answer of a Worker that had loaded nothing. */
@@ -99,11 +110,9 @@ export async function startOf(worker: StagedWorker, options: MeasureOptions): Pr
   return { coldMs: (await send(worker.url, request, options.signal)).ms, residentBefore }
 }
 
-/**
- * `measureStaged` with a Worker that runs already, and has loaded the first artifact and nothing else but the reference.
- */
-export async function measureWith(
-  worker: StagedWorker,
+/** `measureStaged` with a Worker that runs already, and has loaded the first artifact and nothing else. */
+async function measureWith(
+  { reference, worker }: { readonly worker: StagedWorker; readonly reference: StagedWorker },
   artifact: Artifact,
   start: MeasuredStart,
   options: MeasureOptions,
@@ -119,7 +128,7 @@ export async function measureWith(
     const heapBytes = await worker.heapBytes()
     progress?.('cost of a run')
     const sizes = await sizedInputs(options.original, options.samples, signal, options.packed.manifest)
-    const cost = await measureCost(worker, 0, sizes, { outputs, signal })
+    const cost = await measureCost(worker, 0, sizes, { outputs, signal, reference })
     const measurements = { artifact: artifact.id, ...start, ...warm, residentAfter, heapBytes, cost }
     return { measurements, verdict: verdictOf(artifact, measurements) }
   } catch (error) {

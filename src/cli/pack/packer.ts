@@ -205,6 +205,7 @@ async function runtimeArtifact(
   try {
     const converted = await toOrtFormat(bounded.bytes)
     const memory = await measure(infoOf('ort', converted.bytes), converted.bytes, bytes, settings)
+    refuseTooLarge(memory)
     return { ...common, format: 'ort', runtime: converted.runtime, ...memory, ...store(converted.bytes) }
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
@@ -212,6 +213,7 @@ async function runtimeArtifact(
   }
   try {
     const memory = await measure(infoOf('onnx', bounded.bytes), bounded.bytes, bytes, settings)
+    refuseTooLarge(memory)
     notes.push(`${file}: the edge uses the plain ONNX file instead, which needs more memory`)
     return { ...common, format: 'onnx', ...memory, ...store(bounded.bytes) }
   } catch (error) {
@@ -219,6 +221,15 @@ async function runtimeArtifact(
     notes.push(`${file}: cannot run at the edge: ${error.message}`)
     return undefined
   }
+}
+
+/** A session that no isolate would admit is not worth storing for the edge. @throws model_too_large */
+function refuseTooLarge({ memoryBytes = 0 }: Awaited<ReturnType<MeasureMemory>>): void {
+  if (memoryBytes <= LIMITS.sessionBudgetBytes) return
+  throw new VergeError(
+    'model_too_large',
+    `ONNX Runtime holds ${memoryBytes} bytes of memory for it, and an isolate has ${LIMITS.sessionBudgetBytes} for models`,
+  )
 }
 
 /**

@@ -1,5 +1,5 @@
 import { isVergeError } from '../../core/errors.ts'
-import { type Measured, type MeasureOptions, measureStaged, measureWith, startOf } from '../measure/measure.ts'
+import { type Measured, type MeasureOptions, measureBeside, measureStaged, startOf } from '../measure/measure.ts'
 import { packedReference, REFERENCE } from '../measure/reference-model.ts'
 import { type Stage, type StagedWorker, withStage } from './stage.ts'
 import { type Verification, type VerifyOptions, verifyStaged, verifyWith } from './verify.ts'
@@ -34,10 +34,10 @@ async function proveWith(worker: StagedWorker, stage: Stage, options: ProveOptio
     if (!isVergeError(error) || options.signal.aborted) throw error
     return undefined
   })
-  const verification = await verifyWith(worker, stage, verifying(options))
+  const verification = await verifyWith(() => worker, stage, verifying(options))
   const [artifact] = stage.artifacts
   if (!verification.ok || start === undefined || artifact === undefined) return { verification, measured: null }
-  return { verification, measured: await measureWith(worker, artifact, start, options) }
+  return { verification, measured: await measureBeside(stage, worker, artifact, start, options) }
 }
 
 function verifying({ progress, ...rest }: ProveOptions): VerifyOptions {

@@ -76,16 +76,36 @@ export async function verifyInWorkerd(options: VerifyOptions): Promise<Verificat
 
 /** `verifyInWorkerd` for a model that is staged already. */
 export async function verifyStaged(stage: Stage, options: VerifyOptions): Promise<Verification> {
-  if (stage.artifacts.length === 0) return verifyWith(undefined, stage, options)
-  return stage.withWorker((worker) => verifyWith(worker, stage, options))
+  return withWorkers(stage, [...new Set(stage.artifacts.map(isOwn))], (workers) =>
+    verifyWith((artifact) => workers.get(isOwn(artifact)), stage, options),
+  )
 }
 
 /**
- * `verifyInWorkerd` with a Worker that runs already.
- * @param worker undefined where no artifact is for the edge
+ * One Worker for each engine: neither gives memory back, and a large model leaves none for the other, where an isolate that
+ * serves it needs one of them.
+ */
+function withWorkers<T>(
+  stage: Stage,
+  [engine, ...others]: readonly boolean[],
+  use: (workers: ReadonlyMap<boolean, StagedWorker>) => Promise<T>,
+  running: ReadonlyMap<boolean, StagedWorker> = new Map(),
+): Promise<T> {
+  if (engine === undefined) return use(running)
+  return stage.withWorker((worker) => withWorkers(stage, others, use, new Map([...running, [engine, worker]])))
+}
+
+/** Whether Verge's own engine runs it. */
+function isOwn({ format }: Artifact): boolean {
+  return format === 'verge'
+}
+
+/**
+ * `verifyInWorkerd` with Workers that run already.
+ * @param workerOf of the artifacts for the edge
  */
 export async function verifyWith(
-  worker: StagedWorker | undefined,
+  workerOf: (artifact: Artifact) => StagedWorker | undefined,
   stage: Pick<Stage, 'artifacts'>,
   options: VerifyOptions,
 ): Promise<Verification> {
@@ -109,7 +129,7 @@ export async function verifyWith(
       signal.throwIfAborted()
       const expected = await reference.run(inputs, { outputs, signal })
       for (const [name, value] of expected) watches.get(name)?.add(value)
-      for (const trial of trials) await trial.ask(worker, inputs, expected, signal)
+      for (const trial of trials) await trial.ask(workerOf(trial.artifact), inputs, expected, signal)
       options.progress?.(index + 1, samples.length)
     }
   } finally {
