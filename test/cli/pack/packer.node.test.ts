@@ -97,6 +97,19 @@ describe('packing', () => {
     )
   })
 
+  it("leaves a model out of ONNX Runtime's reach to Verge's own engine where a session of it would not be admitted", async () => {
+    await write(base, models.matmulModel(100_000))
+    const packOf = (memoryBytes: number) => packFolder(folder, async () => ({ memoryBytes }))
+    const admitted = await packOf(LIMITS.sessionBudgetBytes)
+    expect(admitted.manifest.artifacts.map(({ id }) => id)).toEqual(['verge-fp32', 'edge-fp32', 'onnx-fp32'])
+    const large = await packOf(LIMITS.sessionBudgetBytes + 1)
+    expect(large.manifest.artifacts.map(({ id, places }) => [id, places.join()])).toEqual([
+      ['verge-fp32', 'edge'],
+      ['onnx-fp32', 'origin,browser'],
+    ])
+    expect(large.notes.join('\n')).toContain('model.onnx: ONNX Runtime holds 67108865 bytes of memory for it')
+  })
+
   it('takes a model in halves that ONNX Runtime refuses as it is written and runs optimized', async () => {
     // A Cast of halves to halves: ONNX Runtime 1.30 inserts casts to floats around it and then refuses its own graph.
     await write(base, models.idleCastModel())
