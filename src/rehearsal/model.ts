@@ -76,7 +76,10 @@ function network(model: Model, image: Operand): Operand {
   const full = [1, CHANNELS, SIDE, SIDE]
   const half = [1, CHANNELS, SIDE / 2, SIDE / 2]
   const clipped = model.step('unary', [image], [1, 1, SIDE, SIDE], { kind: 'clip', min: 0, max: 1 })
-  const first = model.step('conv-int8', [clipped, ...model.bytes(9, CHANNELS)], full, same)
+  // One convolution as statically quantized networks have it, on a grid of 256 values, and one that quantizes for itself.
+  const stepped = model.step('grid', [clipped], [1, 1, SIDE, SIDE], { step: 1 / 255, min: 0, max: 1 })
+  const onGrid = { ...same, step: 6 / 255, grid: 1 / 255, zero: 0 }
+  const first = model.step('conv-int8', [stepped, ...model.bytes(9, CHANNELS)], full, onGrid)
   const second = model.step('conv-int8', [first, ...model.bytes(9 * CHANNELS, CHANNELS)], full, same)
   const pool = { kernel: [2, 2], strides: [2, 2] }
   const small = model.step('pool', [second], half, { ...pool, kind: 'max' })
@@ -85,7 +88,9 @@ function network(model: Model, image: Operand): Operand {
   const filters = model.constant('f32', [CHANNELS, 1, 3, 3])
   const deep = model.step('conv-depthwise', [mixed, filters, floats(CHANNELS)], half, { ...same, groups: CHANNELS })
   const mean = model.step('reduce', [deep], [1, CHANNELS], { kind: 'mean', axes: [2, 3] })
-  return model.linear(mean, [1], CHANNELS, CHANNELS)
+  const rounded = model.step('grid', [mean], [1, CHANNELS], { step: 6 / 255, min: 0, max: 6 })
+  const weights = model.bytes(CHANNELS, CHANNELS)
+  return model.step('linear-grid', [rounded, ...weights], [1, CHANNELS], { grid: 6 / 255, zero: 0 })
 }
 
 /** The same elements in another shape. */

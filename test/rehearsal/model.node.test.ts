@@ -7,9 +7,13 @@ import { checkPlan } from '../../src/engine/verge/check.ts'
 import type { Plan } from '../../src/engine/verge/plan.ts'
 import { rehearsalPlan } from '../../src/rehearsal/model.ts'
 
-/** Operators, and what they do where that decides the kernel. */
+/** Operators, and what they do and what they take where that decides the kernel. */
 const codeOf = ({ steps }: Plan): ReadonlySet<string> =>
-  new Set(steps.map(({ op, with: attributes }) => `${op} ${attributes?.kind ?? ''}`))
+  new Set(
+    steps.map(
+      ({ op, with: attributes }) => `${op} ${attributes?.kind ?? ''}${attributes?.grid === undefined ? '' : ' grid'}`,
+    ),
+  )
 
 /** The plan of a packed model's artifact for Verge's own engine. */
 async function planOf(model: string): Promise<Plan> {
