@@ -8,6 +8,7 @@ import type { Image } from '../image.ts'
 import { DOMAIN } from '../pattern.ts'
 import { type Size, size, symbol, toDim } from '../size.ts'
 import { Builder, constantOf } from './builder.ts'
+import { COMPOSED } from './composed.ts'
 import { CONVOLUTION } from './convolution.ts'
 import { ELEMENTWISE, FUSED_ELEMENTWISE } from './elementwise.ts'
 import { INDEXING } from './indexing.ts'
@@ -63,6 +64,7 @@ const RULES: Rules = {
   ...CONVOLUTION,
   ...PICTURE,
   ...PADDING,
+  ...COMPOSED,
   ...CONSTANTS,
 }
 /** Of nodes that the compiler's passes make. */

@@ -142,6 +142,24 @@ const CASES: readonly Case[] = [
     constants: [floats([5, 6]), floats([4, 1], 4)],
     attributes: { transA: { int: 1 }, transB: { int: 1 }, beta: { float: 0.25 } },
   },
+  { op: 'Selu', shape: OPEN },
+  { op: 'Celu', shape: OPEN, attributes: { alpha: { float: 0.7 } } },
+  { op: 'Softsign', shape: OPEN },
+  { op: 'Mean', shape: PICTURE, constants: [floats([1, 6, 1, 1]), floats([7], 4)] },
+  { op: 'LpNormalization', shape: OPEN, attributes: { axis: { int: 1 }, p: { int: 1 } } },
+  { op: 'LpNormalization', shape: OPEN },
+  {
+    op: 'LRN',
+    shape: OPEN,
+    attributes: { size: { int: 5 }, alpha: { float: 0.3 }, beta: { float: 0.6 }, bias: { float: 2 } },
+  },
+  {
+    op: 'GroupNormalization',
+    shape: [2, 6, 3, 4],
+    constants: [floats([6]), floats([6], 4)],
+    attributes: { num_groups: { int: 3 } },
+    opset: 21,
+  },
 ]
 
 const named = ({ op, shape, attributes = {}, constants = [] }: Case): string =>
