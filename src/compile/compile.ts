@@ -28,6 +28,7 @@ import { liftLookups } from './passes/lift-lookups.ts'
 import { liftQuantizedOperators } from './passes/lift-quantized-operators.ts'
 import { makeLinear } from './passes/make-linear.ts'
 import { reduceProducts } from './passes/reduce-products.ts'
+import { splitProducts } from './passes/split-products.ts'
 
 export interface CompileOptions {
   /** Largest size of a dimension that callers choose, by its name in the model; 65,536 unless said otherwise. */
@@ -63,6 +64,7 @@ const passesFor = (types: TypeOf): Pass[] => [
   dropDead,
   makeLinear,
   fuseQkv,
+  splitProducts(types),
   fuseSkipNorm(types),
   fuseResidual(types),
   fuseActivation,

@@ -199,7 +199,8 @@ function joined(build: RuleContext['build'], left: Value, right: Value, kind: st
     onSizes(build, left, right, kind, result) ??
     onRamps(build, left, right, kind) ??
     alwaysTrue(build, left, right, kind) ??
-    (kind === 'and' ? beside(build, left, right) : undefined)
+    (kind === 'and' ? beside(build, left, right) : undefined) ??
+    (kind === 'mul' ? timesOne(build, left, right) : undefined)
   if (known !== undefined) return known
   if (valueType(left.type) !== valueType(right.type)) throw build.decline('its inputs are of different types')
   const logical = ['and', 'or', 'xor'].includes(kind)
@@ -207,6 +208,20 @@ function joined(build: RuleContext['build'], left: Value, right: Value, kind: st
     throw build.decline(`it is not computed on type ${DataType[left.type] ?? left.type}`)
   }
   return elementwise(build, [left, right], ([a, b]) => binaryStep(build, a, b, { kind, type: result }))
+}
+
+/** A value that is multiplied by one, as rotary positions without a scale are. */
+function timesOne(build: RuleContext['build'], left: Value, right: Value): Value | undefined {
+  for (const [one, other] of [
+    [left, right],
+    [right, left],
+  ] as const) {
+    if (one.kind !== 'constant' || valueType(one.type) !== 'f32' || one.type !== other.type) continue
+    if (one.shape.length <= other.shape.length && build.floatsOf(one).every((value) => value === 1)) {
+      return repeated(build, narrow(build, other), broadcast(build, one.shape, other.shape))
+    }
+  }
+  return undefined
 }
 
 /** What is true where a value is, if the other one is true everywhere. */
