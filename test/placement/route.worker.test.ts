@@ -258,6 +258,18 @@ describe('a run', () => {
     expect(await run()).toMatchObject({ place: 'origin', reason: 'edge-failed' })
   })
 
+  it('is made at an origin where a number needs more than 32 bits, or else by the next artifact', async () => {
+    const tooLarge = new VergeError('integer_too_large', 'It gives a whole number beyond 32 bits.')
+    const { engine, run } = setUp()
+    engine.breaking.set(BEST, tooLarge)
+    expect(await run()).toMatchObject({ place: 'origin', reason: 'edge-failed' })
+    engine.breaking.clear()
+    expect(await run()).toMatchObject({ place: 'edge', artifact: { sha256: BEST } })
+    const alone = setUp({ answers: {} })
+    alone.engine.breaking.set(BEST, tooLarge)
+    expect(await alone.run()).toMatchObject({ place: 'edge', artifact: { sha256: LESSER } })
+  })
+
   it('is made at the edge, as a lesser one, where the origin that it is meant for is down', async () => {
     const { run, seen } = setUp({ placement: 'origin', origins: [{ name: 'gone' }] })
     const result = await run()
