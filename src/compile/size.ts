@@ -99,6 +99,17 @@ function cancelled(left: Size, right: Size): Size | undefined {
   return sum(terms)
 }
 
+/** Largest number of a size in a plan, as its reader has it. */
+const MOST_IN_PLAN = 2 ** 26
+
+/** Whether a plan can hold it. */
+export function fitsPlan({ terms }: Size): boolean {
+  return terms.every(
+    ({ factor, atoms }) =>
+      Math.abs(factor) <= MOST_IN_PLAN && atoms.every((atom) => 'symbol' in atom || fitsPlan(atom.over)),
+  )
+}
+
 /** As it stands in a plan. */
 export function toDim({ terms }: Size): Dim {
   const [first, ...others] = terms.map(termDim)

@@ -1,5 +1,6 @@
 import type {
   Attribute,
+  Dim,
   Operand,
   Plan,
   PlanBuffer,
@@ -14,7 +15,7 @@ import type { NodeProto, TensorProto } from '../../onnx/schema/onnx_pb.js'
 import { Declined } from '../declined.ts'
 import { Image } from '../image.ts'
 import { HELD, isHeld, type Range, rangeOf } from '../range.ts'
-import { equal, numberOf, product, type Size, size, toDim } from '../size.ts'
+import { equal, fitsPlan, numberOf, product, type Size, size, toDim } from '../size.ts'
 import { writtenOut } from './lazy.ts'
 import { Ranges, type WholeResult } from './ranges.ts'
 import {
@@ -58,6 +59,12 @@ export class Builder {
     return new Declined(this.#node ?? { opType: 'graph', name: '' }, reason)
   }
 
+  /** A size as a plan has it. @throws Declined where it is too large for one */
+  dim(size: Size): Dim {
+    if (!fitsPlan(size)) throw this.decline('it computes with a size beyond what the engine takes')
+    return toDim(size)
+  }
+
   set(name: string, value: Value): void {
     this.#values.set(name, value)
   }
@@ -87,7 +94,7 @@ export class Builder {
   }
 
   buffer(dtype: ValueType, shape: readonly Size[], range: Range = HELD): number {
-    this.buffers.push({ dtype, shape: shape.map(toDim) })
+    this.buffers.push({ dtype, shape: shape.map((dim) => this.dim(dim)) })
     this.ranges.addBuffer(dtype, shape, range)
     return this.buffers.length - 1
   }
@@ -106,7 +113,7 @@ export class Builder {
     if (dtype === undefined) throw this.decline(`it gives tensors of type ${DataType[type] ?? type}`)
     const { range, isChecked } = this.ranges.ofStep({ op, in: operands, type }, whole)
     const attributes = isChecked ? { ...given, checked: 1 } : given
-    const dims = shape.map(toDim)
+    const dims = shape.map((dim) => this.dim(dim))
     const key = JSON.stringify([op, operands, type, dims, attributes, count])
     const known = this.#computed.get(key)
     if (known !== undefined) return known
@@ -134,7 +141,7 @@ export class Builder {
   operand(value: Lowered): Operand {
     switch (value.kind) {
       case 'buffer':
-        return { buffer: value.buffer, shape: value.shape.map(toDim) }
+        return { buffer: value.buffer, shape: value.shape.map((dim) => this.dim(dim)) }
       case 'constant':
         return { constant: this.#place(value) }
       case 'quantized':
@@ -142,10 +149,14 @@ export class Builder {
       case 'sizes': {
         const numbers = value.values.map(numberOf)
         if (numbers.some((number) => number === undefined)) {
-          const values = value.values.map(toDim)
+          const values = value.values.map((each) => this.dim(each))
           return this.operand(this.step({ op: 'dims', in: [], type: value.type, shape: value.shape, with: { values } }))
         }
-        return { constant: this.integers(numbers as number[], value.shape) }
+        const known = numbers as number[]
+        return {
+          constant:
+            valueType(value.type) === 'u8' ? this.#truths(known, value.shape) : this.integers(known, value.shape),
+        }
       }
     }
   }
@@ -162,6 +173,10 @@ export class Builder {
     return constant
   }
 
+  #truths(values: readonly number[], shape: readonly Size[]): number {
+    return this.image.add('u8', 'rows', this.#numbers(shape), Uint8Array.from(values))
+  }
+
   #place({ tensor, type, shape }: Constant): number {
     switch (valueType(type)) {
       case 'f32':
@@ -169,7 +184,7 @@ export class Builder {
       case 'i32':
         return this.integers(integersOf(tensor), shape)
       case 'u8':
-        return this.image.add('u8', 'rows', this.#numbers(shape), Uint8Array.from(integersOf(tensor)))
+        return this.#truths(integersOf(tensor), shape)
       case undefined:
         throw this.decline(`it reads a constant of type ${DataType[type] ?? type}`)
     }

@@ -1,4 +1,4 @@
-import { equal, numberOf, ONE, type Size, toDim, ZERO } from '../size.ts'
+import { equal, numberOf, ONE, type Size, ZERO } from '../size.ts'
 import { binaryStep } from './arithmetic.ts'
 import { broadcast } from './broadcast.ts'
 import type { Builder } from './builder.ts'
@@ -65,7 +65,7 @@ function writtenRamp(build: Builder, { start, steps, type, shape }: Ramp): Lower
       in: [],
       type,
       shape: [length],
-      with: { start: [toDim(first ? start : ZERO)], step: numberOf(step) ?? 1 },
+      with: { start: [build.dim(first ? start : ZERO)], step: numberOf(step) ?? 1 },
     })
     const along = build.reshaped(range, ones.with(axis, length))
     const scaled = numberOf(step) === undefined ? binaryStep(build, along, known(step), { kind: 'mul', type }) : along

@@ -50,9 +50,10 @@ export class Ranges {
       case 'buffer':
         return valueType(value.type) === 'f32' ? UNKNOWN : (this.#buffers[value.buffer] ?? HELD)
       case 'sizes':
-        return either(...value.values.map((each) => this.ofSize(each)))
+        // What is beyond 32 bits is declined, or refused in the run.
+        return held(either(...value.values.map((each) => this.ofSize(each))))
       case 'constant':
-        return valueType(value.type) === 'f32' ? UNKNOWN : rangeOf(integersOf(value.tensor))
+        return valueType(value.type) === 'f32' ? UNKNOWN : held(rangeOf(integersOf(value.tensor)))
       case 'quantized':
         return UNKNOWN
     }

@@ -1,5 +1,5 @@
 import { intOf, intsOf } from '../../onnx/make.ts'
-import { equal, minus, numberOf, ONE, over, plus, type Size, size, times, toDim, ZERO } from '../size.ts'
+import { equal, minus, numberOf, ONE, over, plus, type Size, size, times, ZERO } from '../size.ts'
 import { axisAttribute, axisOf } from './builder.ts'
 import type { RuleContext, Rules } from './rule.ts'
 import { sizesOf } from './sizes.ts'
@@ -100,7 +100,7 @@ export function cut(build: RuleContext['build'], value: Lowered, cuts: readonly 
     in: [build.operand(value)],
     type: value.type,
     shape,
-    with: { starts: starts.map(toDim), steps },
+    with: { starts: starts.map((start) => build.dim(start)), steps },
   })
 }
 

@@ -2,6 +2,7 @@ import { VergeError } from '../../core/errors.ts'
 import { planArena } from './arena.ts'
 import { countOf, evaluate } from './dims.ts'
 import type { KernelCall, Kernels } from './kernels.ts'
+import { BEYOND } from './ops/guard.ts'
 import { operatorNamed } from './ops/index.ts'
 import { type Binding, type Bound, type Frame, type Operator, SIZE, type View } from './ops/operator.ts'
 import type { Dim, Operand, Plan, PlanBuffer, PlanStep } from './plan.ts'
@@ -169,6 +170,10 @@ function bindingOf(operator: Operator, step: PlanStep, { inputs, outputs, symbol
     choice: (name) => String(attribute(name)),
     need(holds, reason) {
       if (!holds) throw fail(reason)
+    },
+    needHeld(...numbers) {
+      const beyond = numbers.some((number) => !(number >= -(2 ** 31) && number < 2 ** 31))
+      if (beyond) throw tooLarge(`${BEYOND} (operator ${nameOf(step)})`)
     },
   }
 }

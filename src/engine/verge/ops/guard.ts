@@ -32,6 +32,8 @@ export function lookingUp(ids: View, size: number, run: Guarded['run']): Pick<Bo
 /** Of steps of whole numbers: 1 refuses a run whose results they would not be. */
 export const CHECKED: Readonly<Record<'checked', AttributeRule>> = { checked: { type: 'number', otherwise: 0 } }
 
+export const BEYOND = "it gives a whole number beyond 32 bits, which Verge's own engine does not hold"
+
 /** As `NO_QUOTIENT` in `assembly/checks.ts`. */
 const NO_QUOTIENT = 1
 
@@ -41,10 +43,7 @@ export function checking(step: Binding, run: Guarded['run']): Pick<Bound, 'guard
   const refusal: Guarded['refusal'] = (said) =>
     said === NO_QUOTIENT
       ? { code: 'run_rejected', reason: 'it divides a whole number by 0' }
-      : {
-          code: 'integer_too_large',
-          reason: "it gives a whole number beyond 32 bits, which Verge's own engine does not hold",
-        }
+      : { code: 'integer_too_large', reason: BEYOND }
   return { guarded: { run, refusal } }
 }
 

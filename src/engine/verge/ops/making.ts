@@ -37,10 +37,8 @@ const range: Operator = {
     const [start = 0] = step.numbers('start')
     const apart = step.number('step')
     const last = start + Math.max(0, out.count - 1) * apart
-    step.need(
-      Number.isInteger(apart) && [start, last].every((end) => Number.isInteger(end) && Math.abs(end) < 2 ** 31),
-      'its ends are no whole numbers of 32 bits',
-    )
+    step.need(Number.isInteger(start) && Number.isInteger(apart), 'its ends are no whole numbers')
+    step.needHeld(start, last)
     return { cost: out.count, run: (kernels, frame) => kernels.iota(out.at(frame), out.count, start, apart) }
   },
 }
@@ -55,10 +53,8 @@ const dims: Operator = {
     const out = step.output()
     const values = step.numbers('values')
     step.need(out.count === values.length && values.length <= 64, 'its result has another shape')
-    step.need(
-      values.every((value) => Number.isInteger(value) && Math.abs(value) < 2 ** 31),
-      'a size is too large',
-    )
+    step.need(values.every(Number.isInteger), 'a size is no whole number')
+    step.needHeld(...values)
     return {
       cost: values.length,
       run(kernels, frame) {

@@ -56,6 +56,8 @@ export interface Binding {
   choice(name: string): string
   /** @throws run_rejected unless it holds: shapes that do not fit together */
   need(holds: boolean, reason: string): asserts holds
+  /** @throws integer_too_large unless whole numbers that follow from the sizes of the inputs are within 32 bits */
+  needHeld(...numbers: readonly number[]): void
 }
 
 export interface Operator {
