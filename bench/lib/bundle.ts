@@ -13,6 +13,7 @@ const ENTRIES = {
   uncapped: ['bench/workers/uncapped.ts', '--config', 'bench/workers/wrangler.toml'],
   pass: ['bench/workers/pass.ts', '--config', 'bench/workers/wrangler.toml'],
   engine: ['bench/workers/engine.ts', '--config', 'bench/workers/wrangler.toml'],
+  tokenizers: ['bench/workers/tokenizers.ts', '--config', 'bench/workers/wrangler.toml'],
   reads: ['bench/workers/reads.ts', '--config', 'bench/workers/wrangler.toml'],
   echo: ['bench/workers/echo.ts', '--config', 'bench/workers/wrangler.toml'],
 } as const
