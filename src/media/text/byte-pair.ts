@@ -3,7 +3,8 @@ import type { Pieces } from './compiled/pieces.ts'
 import type { ModelProgram } from './compiled/program.ts'
 import { remembering } from './kept-words.ts'
 import { MergeQueue } from './merge-queue.ts'
-import { byteWriter, type Piece, type StepCounter, type WordModel } from './piece.ts'
+import type { Piece, StepCounter, WordModel } from './piece.ts'
+import { SymbolReader, type Symbols } from './symbols.ts'
 
 type BytePairProgram = ModelProgram & { type: 'BPE' }
 
@@ -19,11 +20,11 @@ export interface MergedPieces {
  * merge of the lowest rank first and of equal ranks the leftmost. With a heap, n characters take n log n steps.
  */
 export function bytePair(program: BytePairProgram, { merges, pieces }: MergedPieces, counter: StepCounter): WordModel {
-  const symbolsOf = symbolsBy(program, pieces)
+  const reader = new SymbolReader(program, pieces)
   const model = remembering((word) => {
     const id = program.wholeWords ? pieces.idOf(word) : undefined
     if (id !== undefined) return [{ id, start: 0, end: word.length }]
-    return merged(symbolsOf(word), merges, counter)
+    return merged(reader.read(word), merges, counter)
   })
   const { joinsMark, mark } = program
   return mark === undefined ? model : inParts(model, mark, joinsMark)
@@ -51,72 +52,50 @@ function inParts(model: WordModel, mark: string, joins: string): WordModel {
   }
 }
 
-/** A symbol with a place in the word. Every one has a token. */
-interface Symbols {
-  readonly ids: number[]
-  readonly starts: number[]
-  readonly ends: number[]
+/** So many symbols are merged without a heap, which takes longer to set up than to look at all of them each time. */
+const FEW = 24
+const ranks = new Int32Array(FEW)
+
+function merged(symbols: Symbols, merges: MergeTable, counter: StepCounter): Piece[] {
+  counter.steps += symbols.count
+  if (symbols.count > FEW) mergeMany(symbols, merges, counter)
+  else mergeFew(symbols, merges)
+  const { count, ends, ids, starts } = symbols
+  const pieces: Piece[] = []
+  for (let at = 0; at < count; at++) pieces.push({ id: ids[at], start: starts[at] ?? 0, end: ends[at] ?? 0 })
+  return pieces
 }
 
-function symbolsBy(program: BytePairProgram, pieces: Pieces): (word: string) => Symbols {
-  const { fusesUnknown, prefix, suffix, unknown, writesBytes } = program
-  const bytesOf = byteWriter(pieces)
-  const idOf = remembered(pieces)
-  return (word) => {
-    const symbols: Symbols = { ids: [], starts: [], ends: [] }
-    const add = (id: number, start: number, end: number): void => {
-      symbols.ids.push(id)
-      symbols.starts.push(start)
-      symbols.ends.push(end)
+function mergeFew(symbols: Symbols, merges: MergeTable): void {
+  const { ends, ids, starts } = symbols
+  let { count } = symbols
+  for (let at = 0; at + 1 < count; at++) ranks[at] = merges.rankOf(ids[at] ?? 0, ids[at + 1] ?? 0)
+  for (;;) {
+    let [lowest, place] = [Number.POSITIVE_INFINITY, -1]
+    for (let at = 0; at + 1 < count; at++) {
+      const rank = ranks[at] ?? -1
+      if (rank < 0 || rank >= lowest) continue
+      lowest = rank
+      place = at
     }
-    // The unknown waits for more of it.
-    let [from, to] = [-1, -1]
-    const flush = (): void => {
-      if (from !== -1 && unknown !== undefined) add(unknown, from, to)
-      from = -1
+    if (place === -1) break
+    ids[place] = merges.resultOf(lowest)
+    ends[place] = ends[place + 1] ?? 0
+    count--
+    for (let at = place + 1; at < count; at++) {
+      ids[at] = ids[at + 1] ?? 0
+      starts[at] = starts[at + 1] ?? 0
+      ends[at] = ends[at + 1] ?? 0
+      ranks[at] = ranks[at + 1] ?? 0
     }
-    let start = 0
-    for (const character of word) {
-      const end = start + character.length
-      const text = (start === 0 ? '' : prefix) + character + (end === word.length ? suffix : '')
-      const id = idOf(text)
-      const bytes = id === undefined && writesBytes ? bytesOf(text) : undefined
-      if (id !== undefined) {
-        flush()
-        add(id, start, end)
-      } else if (bytes !== undefined) {
-        for (const byte of bytes) add(byte, start, end)
-      } else {
-        if (!fusesUnknown) flush()
-        if (from === -1) from = start
-        to = end
-      }
-      start = end
-    }
-    flush()
-    return symbols
+    if (place + 1 < count) ranks[place] = merges.rankOf(ids[place] ?? 0, ids[place + 1] ?? 0)
+    if (place > 0) ranks[place - 1] = merges.rankOf(ids[place - 1] ?? 0, ids[place] ?? 0)
   }
+  symbols.count = count
 }
 
-/** Letters whose tokens are kept: those of all bytes, and of most alphabets. */
-const KEPT_LETTERS = 0x600
-const UNKNOWN = -1
-const NOT_ASKED = -2
-
-/** Tokens of single letters are asked for again and again. */
-function remembered(pieces: Pieces): (text: string) => number | undefined {
-  const known = new Int32Array(KEPT_LETTERS).fill(NOT_ASKED)
-  return (text) => {
-    const letter = text.charCodeAt(0)
-    if (text.length !== 1 || letter >= KEPT_LETTERS) return pieces.idOf(text)
-    if (known[letter] === NOT_ASKED) known[letter] = pieces.idOf(text) ?? UNKNOWN
-    const id = known[letter] ?? UNKNOWN
-    return id === UNKNOWN ? undefined : id
-  }
-}
-
-function merged({ ids, starts, ends }: Symbols, merges: MergeTable, counter: StepCounter): Piece[] {
-  const count = ids.length
+function mergeMany(symbols: Symbols, merges: MergeTable, counter: StepCounter): void {
+  const { count, ends, ids, starts } = symbols
   const queue = new MergeQueue(count)
   const [before, after] = [new Int32Array(count), new Int32Array(count)]
   const gone = new Uint8Array(count)
@@ -129,7 +108,6 @@ function merged({ ids, starts, ends }: Symbols, merges: MergeTable, counter: Ste
     after[at] = at + 1
   }
   for (let at = 0; at < count; at++) {
-    counter.steps++
     const rank = rankAt(at)
     if (rank !== -1) queue.push(rank, at)
   }
@@ -153,9 +131,11 @@ function merged({ ids, starts, ends }: Symbols, merges: MergeTable, counter: Ste
     if (rankAfter !== -1) queue.push(rankAfter, at)
   }
   counter.steps += queue.steps
-  const pieces: Piece[] = []
+  let left = 0
   for (let at = 0; at < count; at = after[at] ?? count) {
-    pieces.push({ id: ids[at], start: starts[at] ?? 0, end: ends[at] ?? 0 })
+    ids[left] = ids[at] ?? 0
+    starts[left] = starts[at] ?? 0
+    ends[left++] = ends[at] ?? 0
   }
-  return pieces
+  symbols.count = left
 }

@@ -8,8 +8,6 @@ export const LETTERS: readonly string[] = (() => {
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(seen(byte) ? byte : next++))
 })()
 
-const utf8 = new TextEncoder()
-
 /** ASCII whose bytes have other letters than themselves. */
 const UNSEEN = /[^!-~]/
 const ASCII = /^[\0-\x7f]*$/
@@ -27,8 +25,7 @@ export function toBytes(word: Aligned): Aligned {
     const code = whole.codePointAt(at) ?? 0
     const width = code > 0xffff ? 2 : 1
     let length = letters.length
-    if (code < 0x80) letters += LETTERS[code]
-    else for (const byte of utf8.encode(whole.slice(at, at + width))) letters += LETTERS[byte]
+    letters += lettersOfCharacter(code)
     const [start, end] = sourceOf(word, at, at + width)
     for (; length < letters.length; length++) {
       starts[length] = start
@@ -37,6 +34,16 @@ export function toBytes(word: Aligned): Aligned {
     at += width
   }
   return { text: letters, starts, ends, from: 0, lead: 0 }
+}
+
+/** Half of a character counts as U+FFFD, as UTF-8 has it. */
+function lettersOfCharacter(code: number): string {
+  if (code < 0x80) return LETTERS[code] ?? ''
+  if (code < 0x800) return `${LETTERS[0xc0 | (code >> 6)]}${LETTERS[0x80 | (code & 0x3f)]}`
+  if (code >= 0xd800 && code <= 0xdfff) return lettersOfCharacter(0xfffd)
+  const last = `${LETTERS[0x80 | ((code >> 6) & 0x3f)]}${LETTERS[0x80 | (code & 0x3f)]}`
+  if (code < 0x10000) return `${LETTERS[0xe0 | (code >> 12)]}${last}`
+  return `${LETTERS[0xf0 | (code >> 18)]}${LETTERS[0x80 | ((code >> 12) & 0x3f)]}${last}`
 }
 
 function lettersOf(ascii: string): string {

@@ -313,9 +313,13 @@ function unusable(cause: unknown): VergeError {
 /** Unicode's and Rust's; JavaScript's `\s` takes in U+FEFF and leaves out U+0085. */
 const SPACE = /\p{White_Space}/u
 
+function isSpace(unit: number): boolean {
+  return unit < 0x80 ? unit === 0x20 || (unit >= 0x09 && unit <= 0x0d) : SPACE.test(String.fromCharCode(unit))
+}
+
 function trimmed(text: string, start: number, end: number): [number, number] {
   let [from, to] = [start, end]
-  while (from < to && SPACE.test(text[from] ?? '')) from++
-  while (to > from && SPACE.test(text[to - 1] ?? '')) to--
+  while (from < to && isSpace(text.charCodeAt(from))) from++
+  while (to > from && isSpace(text.charCodeAt(to - 1))) to--
   return [from, to]
 }
