@@ -30,7 +30,7 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/access': 16_000,
   'src/assemble.ts': 9_000,
   'src/worker.ts': 5_000,
-  // Spares the first request more than it costs the start-up.
+  // Moves CPU time from the first request, which is billed, to the start-up (decision 15).
   'src/rehearsal': 13_000,
   'src/config': 9_000,
   'src/app.ts': 4_000,
