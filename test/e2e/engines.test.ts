@@ -16,6 +16,7 @@ import { descriptionSchema, withoutOwnEngine } from '../../src/cli/pack/descript
 import { type PackedModel, pack, packFolder } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
 import { findSamples } from '../../src/cli/verify/find.ts'
+import { onnxModel } from '../../synthetic/onnx.ts'
 import { MATMUL_INNER, matmulModel } from '../../synthetic/onnx-models.ts'
 import { never } from '../../synthetic/source.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
@@ -183,6 +184,35 @@ describe('an artifact that this Worker cannot run', () => {
     expect(status).toBeGreaterThanOrEqual(400)
     expect(body).toMatchObject({ code: 'engine_unsupported' })
     expect(JSON.stringify(body)).toContain("needs version 9.0.0 of Verge's engine")
+  })
+
+  it('on numbers that need more than 32 bits is answered with a typed error, and the isolate goes on', async () => {
+    const longs = (name: string) => ({ name, datatype: 'INT64' as const, shape: ['n'] })
+    const product = onnxModel({
+      inputs: [longs('a'), longs('b')],
+      outputs: [longs('y')],
+      nodes: [{ op: 'Mul', inputs: ['a', 'b'], outputs: ['y'] }],
+    })
+    const description = { ...DESCRIPTION, name: 'product' }
+    await publish(writer, await pack(description, '.', new Map([['model.onnx', product]])))
+    const times = (a: number, b: number): Promise<Answer> =>
+      ask(worker, '/v2/models/product/infer', {
+        inputs: Object.entries({ a, b }).map(([name, value]) => ({
+          name,
+          datatype: 'INT64',
+          shape: [1],
+          data: [value],
+        })),
+      })
+    const fits = { status: 200, body: { outputs: [{ name: 'y', data: [2 ** 30] }] } }
+    expect(await times(2 ** 20, 2 ** 10)).toMatchObject(fits)
+    for (const [a, b] of [
+      [2 ** 20, 2 ** 20],
+      [2 ** 40, 1],
+    ] as const) {
+      expect(await times(a, b)).toMatchObject({ status: 400, body: { code: 'integer_too_large' } })
+      expect(await times(2 ** 20, 2 ** 10)).toMatchObject(fits)
+    }
   })
 
   it('because it is damaged is answered with a typed error, and the isolate goes on', async () => {

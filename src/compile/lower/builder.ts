@@ -18,6 +18,7 @@ import { HELD, isHeld, type Range, rangeOf } from '../range.ts'
 import { equal, fitsPlan, numberOf, product, type Size, size, toDim } from '../size.ts'
 import { writtenOut } from './lazy.ts'
 import { Ranges, type WholeResult } from './ranges.ts'
+import { asConstant, dequantized } from './stored.ts'
 import {
   type Constant,
   type InBuffer,
@@ -272,29 +273,6 @@ function renumbered(old: readonly number[]): Map<number, number> {
   const numbers = new Map<number, number>()
   for (const index of old) if (!numbers.has(index)) numbers.set(index, numbers.size)
   return numbers
-}
-
-function asConstant({ tensor, shape }: Quantized, values: Float32Array): Constant {
-  const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength) as Uint8Array<ArrayBuffer>
-  return {
-    kind: 'constant',
-    type: DataType.FLOAT,
-    shape,
-    tensor: { ...tensor, dataType: DataType.FLOAT, rawData, int32Data: [] },
-  }
-}
-
-function dequantized({ tensor, scale, zero, axis }: Quantized): Float32Array {
-  const values = integersOf(tensor)
-  const scales = floatsOf(scale)
-  const zeros = zero ? integersOf(zero) : []
-  const dims = dimsOf(tensor)
-  const inner = dims.slice(axis + 1).reduce((count, dim) => count * dim, 1)
-  const count = dims[axis] ?? 1
-  return Float32Array.from(values, (value, index) => {
-    const channel = scales.length === 1 ? 0 : Math.floor(index / inner) % count
-    return (value - (zeros[zeros.length === 1 ? 0 : channel] ?? 0)) * (scales[channel] ?? 1)
-  })
 }
 
 /** An axis that may count from the end. */

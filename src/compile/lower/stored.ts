@@ -1,5 +1,5 @@
-import { DataType, floatsOf, integersOf } from '../../onnx/data.ts'
-import type { Quantized } from './values.ts'
+import { DataType, dimsOf, floatsOf, integersOf } from '../../onnx/data.ts'
+import type { Constant, Quantized } from './values.ts'
 
 /** A matrix of eight bits as a file has it, less its zero points. */
 export interface Stored {
@@ -31,4 +31,28 @@ export function storedMatrix(
     values[index] = centred
   }
   return { values, scaled, scaleOf: (channel) => scales[scaled === 'all' ? 0 : channel] ?? 1 }
+}
+
+/** Eight bits as the floats that they stand for. */
+export function asConstant({ tensor, shape }: Quantized, values: Float32Array): Constant {
+  const rawData = new Uint8Array(values.buffer, values.byteOffset, values.byteLength) as Uint8Array<ArrayBuffer>
+  return {
+    kind: 'constant',
+    type: DataType.FLOAT,
+    shape,
+    tensor: { ...tensor, dataType: DataType.FLOAT, rawData, int32Data: [] },
+  }
+}
+
+export function dequantized({ tensor, scale, zero, axis }: Quantized): Float32Array {
+  const values = integersOf(tensor)
+  const scales = floatsOf(scale)
+  const zeros = zero ? integersOf(zero) : []
+  const dims = dimsOf(tensor)
+  const inner = dims.slice(axis + 1).reduce((count, dim) => count * dim, 1)
+  const count = dims[axis] ?? 1
+  return Float32Array.from(values, (value, index) => {
+    const channel = scales.length === 1 ? 0 : Math.floor(index / inner) % count
+    return (value - (zeros[zeros.length === 1 ? 0 : channel] ?? 0)) * (scales[channel] ?? 1)
+  })
 }
