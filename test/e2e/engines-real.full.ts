@@ -135,7 +135,7 @@ const ASKED: readonly {
 ]
 
 /** Those that Verge's own engine runs today; more may become of it, not fewer. */
-const CLAIMED = ['mnist-8', 'ultraface', 'super-resolution', 'm2v']
+const CLAIMED = ['mnist-8', 'mobilenetv2-12-int8', 'ultraface', 'super-resolution', 'm2v']
 
 if (!haveRealModels) console.warn(`SKIPPED: real models are not asked on both engines, because ${SKIP_REASON}`)
 
