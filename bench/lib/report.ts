@@ -140,12 +140,13 @@ export const ENGINE_NAMES: Readonly<Record<EngineName, string>> = {
 
 function warmTable(rows: NonNullable<BenchResult['warm']>): Table {
   const keys = [...new Set(rows.map(({ model, size }) => `${model}\n${size}`))]
+  const engines = ENGINES.filter((name) => rows.some(({ engine }) => engine === name))
   return {
     title: 'Warm latency in ms: p50 / p95, one thread each; Workers over HTTP, Node called directly',
-    head: ['model', 'input', ...ENGINES.map((engine) => ENGINE_NAMES[engine])],
+    head: ['model', 'input', ...engines.map((engine) => ENGINE_NAMES[engine])],
     rows: keys.map((key) => {
       const [model = '', size = ''] = key.split('\n')
-      const cells = ENGINES.map((engine) => {
+      const cells = engines.map((engine) => {
         const found = rows.find((row) => row.model === model && row.size === size && row.engine === engine)
         return found ? `${milliseconds(found.time.p50)} / ${milliseconds(found.time.p95)}` : NONE
       })
