@@ -35,10 +35,31 @@ function topOfRow(x: usize, D: i32): f32 {
   return nan || most == Infinity ? f32.NaN : most;
 }
 
+/** The greatest absolute values of four rows of D floats, `topOfRow` of each. Bits of numbers without a sign are in the numbers' order, NaN above all. */
 // @ts-ignore: decorator
 @inline
-function inverseOf(top: f32, limit: f32): f32 {
-  return top > LEAST ? limit / top : 0;
+function topsOfFour(x0: usize, x1: usize, x2: usize, x3: usize, D: i32): v128 {
+  const unsigned = i32x4.splat(0x7fffffff), none = i32x4.splat(0);
+  let t0 = none, t1 = none, t2 = none, t3 = none;
+  let k = 0;
+  for (; k + 4 <= D; k += 4, x0 += 16, x1 += 16, x2 += 16, x3 += 16) {
+    t0 = i32x4.max_s(t0, v128.and(v128.load(x0), unsigned)); t1 = i32x4.max_s(t1, v128.and(v128.load(x1), unsigned));
+    t2 = i32x4.max_s(t2, v128.and(v128.load(x2), unsigned)); t3 = i32x4.max_s(t3, v128.and(v128.load(x3), unsigned));
+  }
+  for (; k < D; k++, x0 += 4, x1 += 4, x2 += 4, x3 += 4) {
+    t0 = i32x4.max_s(t0, v128.and(v128.load32_splat(x0), unsigned)); t1 = i32x4.max_s(t1, v128.and(v128.load32_splat(x1), unsigned));
+    t2 = i32x4.max_s(t2, v128.and(v128.load32_splat(x2), unsigned)); t3 = i32x4.max_s(t3, v128.and(v128.load32_splat(x3), unsigned));
+  }
+  const a = i32x4.max_s(v128.shuffle<i32>(t0, t1, 0, 4, 1, 5), v128.shuffle<i32>(t0, t1, 2, 6, 3, 7));
+  const b = i32x4.max_s(v128.shuffle<i32>(t2, t3, 0, 4, 1, 5), v128.shuffle<i32>(t2, t3, 2, 6, 3, 7));
+  const top = i32x4.max_s(v128.shuffle<i64>(a, b, 0, 2), v128.shuffle<i64>(a, b, 1, 3));
+  return v128.or(top, i32x4.gt_s(top, i32x4.splat(0x7f7fffff)));
+}
+
+// @ts-ignore: decorator
+@inline
+function inverseOf(top: v128, limit: f32): v128 {
+  return v128.and(f32x4.div(f32x4.splat(limit), top), f32x4.gt(top, f32x4.splat(LEAST)));
 }
 
 // @ts-ignore: decorator
@@ -62,10 +83,10 @@ function byteOf(x: usize, inverse: v128, centre: i32, least: i32): i32 {
  */
 export function quantizeFour(x: usize, rows: i32, stride: usize, D: i32, limit: f32, centre: i32, to: usize, step: usize, tops: usize): void {
   let x0 = x, x1 = rows > 1 ? x0 + stride : x0, x2 = rows > 2 ? x1 + stride : x1, x3 = rows > 3 ? x2 + stride : x2;
-  const t0 = topOfRow(x0, D), t1 = topOfRow(x1, D), t2 = topOfRow(x2, D), t3 = topOfRow(x3, D);
-  store<f32>(tops, t0); store<f32>(tops, t1, 4); store<f32>(tops, t2, 8); store<f32>(tops, t3, 12);
-  const i0 = f32x4.splat(inverseOf(t0, limit)), i1 = f32x4.splat(inverseOf(t1, limit));
-  const i2 = f32x4.splat(inverseOf(t2, limit)), i3 = f32x4.splat(inverseOf(t3, limit));
+  const top = topsOfFour(x0, x1, x2, x3, D), inverse = inverseOf(top, limit);
+  v128.store(tops, top);
+  const i0 = v128.shuffle<i32>(inverse, inverse, 0, 0, 0, 0), i1 = v128.shuffle<i32>(inverse, inverse, 1, 1, 1, 1);
+  const i2 = v128.shuffle<i32>(inverse, inverse, 2, 2, 2, 2), i3 = v128.shuffle<i32>(inverse, inverse, 3, 3, 3, 3);
   const middle = i8x16.splat(<i8>centre), least = i8x16.splat(<i8>(centre - 64 << 1));
   let k = 0;
   for (; k + 16 <= D; k += 16) {
@@ -105,32 +126,38 @@ export function packKeys(k: usize, T: i32, D: i32, stride: usize, keys: usize, s
   }
 }
 
+/** Values of two keys, times their inverses, to 16 bits side by side; four channels at a time, `column` bytes apart. */
+function packPair(x: usize, y: usize, i: v128, j: v128, D: i32, to: usize, column: usize): void {
+  const whole = D & ~3;
+  for (let d = 0; d < whole; d += 4, x += 16, y += 16, to += column) {
+    const a = nearest4(v128.load(x), i), b = nearest4(v128.load(y), j);
+    v128.store(to, v128.or(v128.and(a, i32x4.splat(0xffff)), i32x4.shl(b, 16)));
+  }
+  if (whole < D) {
+    v128.store(to, i32x4.splat(0));
+    for (let d = whole; d < D; d++, x += 4, y += 4, to += 4) {
+      store<i16>(to, <i16>i32x4.extract_lane(nearest4(v128.load32_splat(x), i), 0));
+      store<i16>(to, <i16>i32x4.extract_lane(nearest4(v128.load32_splat(y), j), 0), 2);
+    }
+  }
+}
+
 /** Values to [D/4][T/2][4][2] of 16 bits, with a scale for each key. Gives 1, or NaN where a value is no finite number. */
 export function packValues(v: usize, T: i32, D: i32, stride: usize, values: usize, scales: usize): f32 {
   const column = <usize>((T + 3) & ~3) << 3;
-  const whole = D & ~3;
-  let good: f32 = 1;
-  for (let t = 0; t < T; t += 2, scales += 8, values += 16) {
-    let x = v, y = t + 1 < T ? v + stride : v;
-    v += stride << 1;
-    const top = topOfRow(x, D), below = topOfRow(y, D);
-    store<f32>(scales, top / MOST_VALUE); store<f32>(scales, below / MOST_VALUE, 4);
-    if (!(top + below < Infinity)) good = f32.NaN;
-    const i = f32x4.splat(inverseOf(top, MOST_VALUE)), j = f32x4.splat(t + 1 < T ? inverseOf(below, MOST_VALUE) : 0);
-    let to = values;
-    for (let d = 0; d < whole; d += 4, x += 16, y += 16, to += column) {
-      const a = nearest4(v128.load(x), i), b = nearest4(v128.load(y), j);
-      v128.store(to, v128.or(v128.and(a, i32x4.splat(0xffff)), i32x4.shl(b, 16)));
-    }
-    if (whole < D) {
-      v128.store(to, i32x4.splat(0));
-      for (let d = whole; d < D; d++, x += 4, y += 4, to += 4) {
-        store<i16>(to, <i16>i32x4.extract_lane(nearest4(v128.load32_splat(x), i), 0));
-        store<i16>(to, <i16>i32x4.extract_lane(nearest4(v128.load32_splat(y), j), 0), 2);
-      }
-    }
+  let bad = i32x4.splat(0);
+  for (let t = 0; t < T; t += 4, v += stride << 2, scales += 16, values += 32) {
+    const x1 = t + 1 < T ? v + stride : v, x2 = t + 2 < T ? x1 + stride : x1, x3 = t + 3 < T ? x2 + stride : x2;
+    const top = topsOfFour(v, x1, x2, x3, D);
+    v128.store(scales, f32x4.div(top, f32x4.splat(MOST_VALUE)));
+    bad = v128.or(bad, f32x4.ne(top, top));
+    // Keys behind the last are zeros.
+    const there = i32x4.gt_s(i32x4.splat(T - t), i32x4(0, 1, 2, 3));
+    const inverse = v128.and(inverseOf(top, MOST_VALUE), there);
+    packPair(v, x1, v128.shuffle<i32>(inverse, inverse, 0, 0, 0, 0), v128.shuffle<i32>(inverse, inverse, 1, 1, 1, 1), D, values, column);
+    packPair(x2, x3, v128.shuffle<i32>(inverse, inverse, 2, 2, 2, 2), v128.shuffle<i32>(inverse, inverse, 3, 3, 3, 3), D, values + 16, column);
   }
-  return good;
+  return v128.any_true(bad) ? f32.NaN : 1;
 }
 
 /** The greatest absolute value of some rows of D floats; NaN where one of them is no finite number. */
