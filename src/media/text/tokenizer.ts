@@ -236,38 +236,22 @@ export class TextTokenizer {
   }
 
   *#tokenize(text: string, { literal, spend }: TokenizeOptions): Work<TextToken[]> {
-    const { added, normalizer, pieces, preTokenizer, program, words } = this.#parts
+    const { added, normalizer, preTokenizer } = this.#parts
     const tokens: TextToken[] = []
     let word = 0
     let unpaid = 0
-    const placeOf = (piece: Aligned, from: number, to: number): readonly [number, number] => {
-      const [start, end] = sourceOf(piece, from, to)
-      return program.frame.trimOffsets ? trimmed(text, start, end) : [start, end]
-    }
-    const add = (id: number, [start, end]: readonly [number, number]): void => {
-      tokens.push({ id, start, end, word })
-    }
     for (const outer of added.before(alignedOf(text), literal)) {
       const changed = outer.id === undefined ? normalizer(outer.text) : outer.text
       spend?.(Math.max(0, changed.text.length - MOST_GROWTH * outer.text.text.length))
       const sections = outer.id === undefined ? added.after(changed, literal) : [outer]
       for (const section of sections) {
         if (section.id !== undefined) {
-          add(section.id, placeOf(section.text, 0, section.text.text.length))
-          word++
+          const [start, end] = this.#placeOf(text, section.text, 0, section.text.text.length)
+          tokens.push({ id: section.id, start, end, word: word++ })
           continue
         }
         for (const piece of preTokenizer(section.text)) {
-          let last: { start: number; end: number; place: readonly [number, number] } | undefined
-          for (const { id, start, end } of piece.text === '' ? [] : words(piece.text)) {
-            // The bytes of something long and unknown all have its place, which takes as long to find as it is long.
-            if (last?.start !== start || last.end !== end) last = { start, end, place: placeOf(piece, start, end) }
-            // A vocabulary without a token for the unknown leaves holes.
-            if (id === undefined) continue
-            if (!pieces.has(id)) throw unusable(new Error(`a token has the number ${id}`))
-            add(id, last.place)
-          }
-          word++
+          this.#addWord(tokens, text, piece, word++)
           unpaid += piece.text.length
           if (unpaid < UNITS_BETWEEN_YIELDS) continue
           yield unpaid * STEPS_PER_UNIT
@@ -279,7 +263,30 @@ export class TextTokenizer {
     yield Math.max(unpaid, text.length / 4) * STEPS_PER_UNIT
     return tokens
   }
+
+  #addWord(tokens: TextToken[], text: string, word: Aligned, number: number): void {
+    if (word.text === '') return
+    const { pieces, words } = this.#parts
+    let [from, to, place] = [-1, -1, NOWHERE]
+    for (const { id, start, end } of words(word.text)) {
+      // The bytes of something long and unknown all have its place, which takes as long to find as it is long.
+      if (from !== start || to !== end) place = this.#placeOf(text, word, start, end)
+      from = start
+      to = end
+      // A vocabulary without a token for the unknown leaves holes.
+      if (id === undefined) continue
+      if (!pieces.has(id)) throw unusable(new Error(`a token has the number ${id}`))
+      tokens.push({ id, start: place[0], end: place[1], word: number })
+    }
+  }
+
+  #placeOf(text: string, part: Aligned, from: number, to: number): readonly [number, number] {
+    const place = sourceOf(part, from, to)
+    return this.#parts.program.frame.trimOffsets ? trimmed(text, place[0], place[1]) : place
+  }
 }
+
+const NOWHERE: readonly [number, number] = [0, 0]
 
 /** Steps that a UTF-16 unit takes: half as many in most tokenizers, and twice as many in the slowest (docs/limits.md). */
 export const STEPS_PER_UNIT = 1_000
