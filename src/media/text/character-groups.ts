@@ -1,4 +1,5 @@
 import { type Aligned, sliceOf } from './aligned.ts'
+import { UnitTable } from './unit-table.ts'
 
 /** What becomes of a character: it is left out, stands alone, or is joined with those of its own kind beside it. */
 export const GROUP = { none: 1, alone: 2, first: 3, second: 4 } as const
@@ -10,17 +11,7 @@ type Group = (typeof GROUP)[keyof typeof GROUP]
  * classified once, and kept in a table; characters beyond U+FFFF are rarer, and classified each time.
  */
 export function grouped(groupOf: (character: string) => Group): (text: Aligned) => Aligned[] {
-  let known = new Uint8Array(0x80)
-  const ofUnit = (unit: number): number => {
-    if (unit >= known.length) {
-      const grown = new Uint8Array(unit < 0x1000 ? 0x1000 : 0x10000)
-      grown.set(known)
-      known = grown
-    }
-    const group = groupOf(String.fromCharCode(unit))
-    known[unit] = group
-    return group
-  }
+  const table = new UnitTable((unit) => groupOf(String.fromCharCode(unit)))
   return (text) => {
     const whole = text.text
     const words: Aligned[] = []
@@ -28,7 +19,7 @@ export function grouped(groupOf: (character: string) => Group): (text: Aligned) 
     for (let at = 0; at < whole.length; ) {
       const unit = whole.charCodeAt(at)
       const code = unit >= 0xd800 && unit <= 0xdbff ? (whole.codePointAt(at) ?? unit) : unit
-      const group = code > 0xffff ? groupOf(String.fromCodePoint(code)) : known[unit] || ofUnit(unit)
+      const group = code > 0xffff ? groupOf(String.fromCodePoint(code)) : table.of(unit)
       if (group !== current || group === GROUP.alone) {
         if (current !== GROUP.none) words.push(sliceOf(text, start, at))
         start = at

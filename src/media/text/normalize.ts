@@ -2,6 +2,7 @@ import { type Aligned, alignedOf, Rewriter, sliceOf, withLead } from './aligned.
 import { toBytes } from './bytes.ts'
 import { Charsmap } from './charsmap.ts'
 import { configsOf, isConfig, patternOf, type TokenizerConfig } from './config.ts'
+import { normalForm } from './normal-form.ts'
 
 /**
  * The normalizers of a `tokenizer.json`, as Hugging Face's Rust library defines them, with the place in the source kept
@@ -35,7 +36,7 @@ export function normalizerOf(config: unknown, charsmaps: readonly Uint8Array[]):
     case 'NFD':
     case 'NFKC':
     case 'NFKD':
-      return normalForm(config.type)
+      return unlessAscii(normalForm(config.type), unchanged)
     case 'Nmt':
       return eachCharacter(nmt)
     case 'ByteLevel':
@@ -119,62 +120,6 @@ const lowercase = unlessAscii(
   (text) => ({ ...text, text: text.text.toLowerCase() }),
 )
 
-/**
- * What can be joined with, or ordered before, the character in front of it: marks, the vowels and last consonants of
- * Hangul, and what a compatibility form turns into one of them. test/media/text/tokenizer-rust.node.test.ts goes through all of
- * Unicode to show that nothing else does.
- */
-export const FOLLOWING = '\\p{M}\\u0e33\\u0eb3\\u1160-\\u11ff\\u3133-\\u3163\\uff9e-\\uffdc\\u{16d67}\\u{16d68}'
-
-/** As many non-starters as Unicode's Stream-Safe Text Format allows in a row (UAX #15, 13). No language writes more. */
-const LONGEST_RUN = 30
-
-/**
- * A character with what follows it: no normal form changes anything across the ends of such a group, but for those that
- * end because they are full. ASCII that nothing follows is in normal form already.
- */
-const GROUP = new RegExp(
-  `[\\0-\\x7f][${FOLLOWING}]{1,${LONGEST_RUN}}|[^\\0-\\x7f][${FOLLOWING}]{0,${LONGEST_RUN}}`,
-  'gu',
-)
-
-/**
- * One of Unicode's normal forms, group by group. ICU takes the square of a run of marks to put them in order, so a run
- * is cut after 30 and each part is put in order by itself: in linear time, and the same as the whole but for runs that are
- * longer.
- */
-function normalForm(form: 'NFC' | 'NFD' | 'NFKC' | 'NFKD'): Normalizer {
-  return unlessAscii((text) => {
-    const out = new Rewriter(text)
-    let kept = 0
-    for (const { 0: group, index } of text.text.matchAll(GROUP)) {
-      const own = group.normalize(form)
-      if (own === group) continue
-      out.keep(kept, index)
-      replaceGroup(out, group, index, own, form)
-      kept = index + group.length
-    }
-    if (kept === 0) return text
-    out.keep(kept, text.text.length)
-    return out.finish()
-  }, unchanged)
-}
-
-/** Each character keeps its own place where none was joined with another, or put behind it; else all have the group's. */
-function replaceGroup(out: Rewriter, group: string, index: number, own: string, form: string): void {
-  const characters = Array.from(group)
-  const alone = characters.length === 1 ? [own] : characters.map((character) => character.normalize(form))
-  if (alone.join('') !== own) {
-    out.replace(own, index, index + group.length)
-    return
-  }
-  let at = index
-  for (const [i, character] of characters.entries()) {
-    out.replace(alone[i] ?? '', at, at + character.length)
-    at += character.length
-  }
-}
-
 function replaceAll(text: Aligned, pattern: RegExp, content: string): Aligned {
   const out = new Rewriter(text)
   let kept = 0
@@ -219,7 +164,7 @@ function bertNormalizer(config: TokenizerConfig): Normalizer {
   if (config.handle_chinese_chars === true) steps.push(unlessAscii(spaceOutChinese, unchanged))
   if (stripAccents) {
     const withoutMarks = eachCharacter((character) => (/\p{Mn}/u.test(character) ? '' : character))
-    steps.push(normalForm('NFD'), unlessAscii(withoutMarks, unchanged))
+    steps.push(unlessAscii(normalForm('NFD'), unchanged), unlessAscii(withoutMarks, unchanged))
   }
   if (lowers) steps.push(lowercase)
   return (text) => steps.reduce((changed, step) => step(changed), text)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { FOLLOWING, normalized, normalizerOf } from '../../../src/media/text/normalize.ts'
+import { FOLLOWING } from '../../../src/media/text/normal-form.ts'
+import { normalized, normalizerOf } from '../../../src/media/text/normalize.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
 import golden from '../../fixtures/tokenizers-rust.json'
 
