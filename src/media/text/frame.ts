@@ -12,11 +12,14 @@ export interface TokenFrame {
   readonly pair: readonly FrameItem[] | undefined
   /** Spaces at the ends of a token are no part of its place in the text. */
   readonly trimOffsets: boolean
+  /** But for a single one in front of the first token, which may be one that was put there. */
+  readonly keepsFirstSpace: boolean
 }
 
 const first = (typeId = 0): FrameItem => ({ kind: 'text', which: 0, typeId })
 const second = (typeId: number): FrameItem => ({ kind: 'text', which: 1, typeId })
-const BARE: TokenFrame = { single: [first()], pair: [first(), second(1)], trimOffsets: false }
+const UNTRIMMED = { trimOffsets: false, keepsFirstSpace: false }
+const BARE: TokenFrame = { single: [first()], pair: [first(), second(1)], ...UNTRIMMED }
 
 /**
  * The frame of a `tokenizer.json`'s `post_processor`. Type ids are those of the Rust library, which gives RoBERTa's
@@ -29,28 +32,38 @@ export function frameOf(config: unknown, idOf: (token: string) => number | undef
   if (!isConfig(config)) throw new Error('a post-processor is not an object')
   switch (config.type) {
     case 'ByteLevel':
-      return { ...BARE, trimOffsets: config.trim_offsets !== false }
+      return { ...BARE, ...trimming(config) }
     case 'TemplateProcessing':
       return template(config, idOf)
     case 'BertProcessing': {
       const [cls, sep] = [special(config.cls), special(config.sep)]
       const single = [cls, first(), sep]
-      return { single, pair: [...single, second(1), { ...sep, typeId: 1 }], trimOffsets: false }
+      return { single, pair: [...single, second(1), { ...sep, typeId: 1 }], ...UNTRIMMED }
     }
     case 'RobertaProcessing': {
       const [cls, sep] = [special(config.cls), special(config.sep)]
       const single = [cls, first(), sep]
-      return { single, pair: [...single, sep, second(0), sep], trimOffsets: config.trim_offsets !== false }
+      return { single, pair: [...single, sep, second(0), sep], ...trimming(config) }
     }
     case 'Sequence': {
       const frames = configsOf(config.processors).map((part) => frameOf(part, idOf))
       // A byte-level step only says what to do with spaces; the frame is the last other one's.
       const own = configsOf(config.processors).findLastIndex(({ type }) => type !== 'ByteLevel')
-      return { ...(frames[own] ?? BARE), trimOffsets: frames.some(({ trimOffsets }) => trimOffsets) }
+      const trims = frames.filter(({ trimOffsets }) => trimOffsets)
+      return {
+        ...(frames[own] ?? BARE),
+        trimOffsets: trims.length > 0,
+        keepsFirstSpace: trims.every(({ keepsFirstSpace }) => keepsFirstSpace),
+      }
     }
     default:
       throw new Error(`Unknown PostProcessor type: ${String(config.type)}`)
   }
+}
+
+/** A file that says nothing trims, and adds a space. */
+function trimming(config: TokenizerConfig): typeof UNTRIMMED {
+  return { trimOffsets: config.trim_offsets !== false, keepsFirstSpace: config.add_prefix_space !== false }
 }
 
 /** `["[SEP]", 102]` */
@@ -86,5 +99,5 @@ function template(config: TokenizerConfig, idOf: (token: string) => number | und
   const holds = (items: readonly FrameItem[], which: 0 | 1): boolean =>
     items.filter((item) => item.kind === 'text' && item.which === which).length === 1
   if (!holds(single, 0) || holds(single, 1)) throw new Error('a template has no place for the text')
-  return { single, pair: holds(pair, 0) && holds(pair, 1) ? pair : undefined, trimOffsets: false }
+  return { single, pair: holds(pair, 0) && holds(pair, 1) ? pair : undefined, ...UNTRIMMED }
 }

@@ -246,7 +246,7 @@ export class TextTokenizer {
       const sections = outer.id === undefined ? added.after(changed, literal) : [outer]
       for (const section of sections) {
         if (section.id !== undefined) {
-          const [start, end] = this.#placeOf(text, section.text, 0, section.text.text.length)
+          const [start, end] = this.#placeOf(text, section.text, 0, section.text.text.length, tokens.length === 0)
           tokens.push({ id: section.id, start, end, word: word++ })
           continue
         }
@@ -270,7 +270,7 @@ export class TextTokenizer {
     let [from, to, place] = [-1, -1, NOWHERE]
     for (const { id, start, end } of words(word.text)) {
       // The bytes of something long and unknown all have its place, which takes as long to find as it is long.
-      if (from !== start || to !== end) place = this.#placeOf(text, word, start, end)
+      if (from !== start || to !== end) place = this.#placeOf(text, word, start, end, tokens.length === 0)
       from = start
       to = end
       // A vocabulary without a token for the unknown leaves holes.
@@ -280,9 +280,16 @@ export class TextTokenizer {
     }
   }
 
-  #placeOf(text: string, part: Aligned, from: number, to: number): readonly [number, number] {
+  /** @param first whether it is the first of the text's tokens */
+  #placeOf(text: string, part: Aligned, from: number, to: number, first: boolean): readonly [number, number] {
     const place = sourceOf(part, from, to)
-    return this.#parts.program.frame.trimOffsets ? trimmed(text, place[0], place[1]) : place
+    const { keepsFirstSpace, trimOffsets } = this.#parts.program.frame
+    if (!trimOffsets) return place
+    const [start, end] = trimmed(text, place[0], place[1])
+    const keeps = keepsFirstSpace && start === place[0] + 1 && (first || place[0] === 0)
+    if (!keeps) return [start, end]
+    // Of spaces alone nothing is left either way.
+    return [start - 1, start === end ? start - 1 : end]
   }
 }
 
@@ -317,16 +324,10 @@ function unusable(cause: unknown): VergeError {
   )
 }
 
-/** Unicode's and Rust's; JavaScript's `\s` takes in U+FEFF and leaves out U+0085. */
-const SPACE = /\p{White_Space}/u
-
-function isSpace(unit: number): boolean {
-  return unit < 0x80 ? unit === 0x20 || (unit >= 0x09 && unit <= 0x0d) : SPACE.test(String.fromCharCode(unit))
-}
-
+/** Spaces alone: what the letter of a byte-level model stands for, as the Rust library has it. */
 function trimmed(text: string, start: number, end: number): [number, number] {
   let [from, to] = [start, end]
-  while (from < to && isSpace(text.charCodeAt(from))) from++
-  while (to > from && isSpace(text.charCodeAt(to - 1))) to--
+  while (from < to && text.charCodeAt(from) === 0x20) from++
+  while (to > from && text.charCodeAt(to - 1) === 0x20) to--
   return [from, to]
 }

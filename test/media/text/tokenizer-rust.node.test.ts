@@ -20,6 +20,78 @@ describe.each(Object.entries(golden.cases))('%s', (_, { file, ids, decoded }) =>
   })
 })
 
+describe("spaces at the ends of a byte-level model's tokens", () => {
+  const letters = ['\u0120', '\u010a', 'a', 'b', '\u00c2', '\u0142', '\u0120a', '\u0120\u0120']
+  const places = (text: string, add_prefix_space: boolean) => {
+    const tokenizer = TextTokenizer.parse(
+      new TextEncoder().encode(
+        JSON.stringify({
+          pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false },
+          post_processor: { type: 'ByteLevel', add_prefix_space, trim_offsets: true },
+          model: {
+            ...{ type: 'BPE', vocab: Object.fromEntries(letters.map((letter, id) => [letter, id])) },
+            merges: ['\u0120 a', '\u0120 \u0120'],
+          },
+        }),
+      ),
+    )
+    return tokenizer.tokens(text).map(({ start, end }) => [start, end])
+  }
+
+  // As tokenizers 0.23.2 has them.
+  it.each([
+    [
+      true,
+      ' a a',
+      [
+        [0, 2],
+        [3, 4],
+      ],
+    ],
+    [
+      true,
+      '   a',
+      [
+        [2, 2],
+        [3, 4],
+      ],
+    ],
+    [true, ' ', [[0, 0]]],
+    [
+      true,
+      'a\n b \u00a0',
+      [
+        [0, 1],
+        [1, 2],
+        [3, 3],
+        [3, 4],
+        [5, 5],
+        [5, 6],
+        [5, 6],
+      ],
+    ],
+    [
+      false,
+      ' a a',
+      [
+        [1, 2],
+        [3, 4],
+      ],
+    ],
+    [
+      false,
+      '   a',
+      [
+        [2, 2],
+        [3, 4],
+      ],
+    ],
+    [false, ' ', [[1, 1]]],
+  ] as const)('are no part of their places (add_prefix_space %s, %j)', (adds, text, wanted) => {
+    expect(places(text, adds)).toEqual(wanted)
+  })
+})
+
 describe('normal forms', () => {
   const FORMS = ['NFC', 'NFD', 'NFKC', 'NFKD'] as const
   const all = Array.from({ length: 0x110000 }, (_, code) => code)

@@ -112,11 +112,12 @@ function modelIn(model: TokenizerConfig): ModelProgram {
   }
 }
 
-function frameIn({ pair, single, trimOffsets }: TokenizerConfig): TokenFrame {
+function frameIn({ keepsFirstSpace, pair, single, trimOffsets }: TokenizerConfig): TokenFrame {
   return {
     single: itemsIn(single),
     pair: pair === undefined ? undefined : itemsIn(pair),
     trimOffsets: trimOffsets === true,
+    keepsFirstSpace: keepsFirstSpace === true,
   }
 }
 
