@@ -110,9 +110,9 @@ export const artifactSchema = blobSchema.extend({
   cost: costSchema.optional(),
   /**
    * Only of format `verge`. `processor`: float products round as the processor does, and the last bits of an answer are not
-   * the same everywhere. Left out: they are.
+   * the same everywhere. Left out: they are. It is for people, and a Worker takes words that a newer Verge writes.
    */
-  rounding: z.enum(['processor']).optional(),
+  rounding: z.string().min(1).max(64).optional(),
   /** Only of format `verge`, where the answers have the same bits everywhere. */
   answer: answerSchema.optional(),
   accuracy: accuracySchema.optional(),

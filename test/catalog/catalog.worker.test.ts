@@ -531,6 +531,15 @@ describe('reading a manifest', () => {
     expect(new TextDecoder().decode((await readValue(r2, manifestKey(model, '1'))) ?? text(''))).toContain('invented')
   })
 
+  it('takes words about the rounding of an artifact that a newer Verge writes', async () => {
+    const model = newName()
+    const manifest = await manifestOf(model, '1')
+    const artifacts = manifest.artifacts.map((artifact) => ({ ...artifact, rounding: 'invented-later' }))
+    const { digest } = await writerOf().publishVersion({ ...manifest, artifacts }, { live: true })
+    const read = await readerOf().reader.manifest(model, '1', digest)
+    expect(read.artifacts.map(({ rounding }) => rounding)).toEqual(artifacts.map(() => 'invented-later'))
+  })
+
   it('takes no copy that was edited by hand, and no truth either', async () => {
     const model = newName()
     const { digest } = await published(model)
