@@ -61,8 +61,8 @@ export class TokenizerImage {
   /** @throws Error if the bytes have no such header, or sections that lie outside of them */
   constructor(image: Uint8Array) {
     if (!LITTLE_ENDIAN) throw new Error('this machine has another order of bytes')
-    // Views need numbers at multiples of their size.
-    const bytes = image.byteOffset % ALIGNMENT === 0 ? image : image.slice()
+    // Views need numbers at multiples of their size. Not `slice`, which of Node's Buffer shares the memory and its place.
+    const bytes = image.byteOffset % ALIGNMENT === 0 ? image : new Uint8Array(image)
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
     if (bytes.length < HEADER_BYTES || view.getUint32(0, true) !== MAGIC) throw new Error('it is no tokenizer image')
     const version = view.getUint32(4, true)
