@@ -122,7 +122,7 @@ describe('verge doctor against a Worker that is well', () => {
     for (const expected of [
       /^address: .* is Verge$/,
       /^version: .*as here/,
-      /^health: the engine works: verge/,
+      /^health: the engine works: verge [\d.]+(, ort [\d.]+)?$/,
       /^models: digits, reviews$/,
       /^model digits: answers "5"/,
       /^model digits: ran at: edge/,

@@ -1,3 +1,5 @@
+import { counted } from '../terminal/format.ts'
+
 /** `skip`: could not be looked at, and says why. Only `fail` makes the whole fail. */
 export type Status = 'ok' | 'warn' | 'fail' | 'skip'
 
@@ -35,7 +37,7 @@ export function describeChecks(checks: readonly Check[]): string {
     ...(fix === undefined ? [] : [`${' '.repeat(width + 8)}-> ${fix}`]),
   ])
   const count = (status: Status): number => checks.filter((check) => check.status === status).length
-  const total = `${count('ok')} ok, ${count('warn')} warnings, ${count('fail')} failed, ${count('skip')} skipped`
+  const total = `${count('ok')} ok, ${counted(count('warn'), 'warning')}, ${count('fail')} failed, ${count('skip')} skipped`
   return [...lines, '', total].join('\n')
 }
 

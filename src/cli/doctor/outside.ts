@@ -1,6 +1,7 @@
 import { REQUEST_ID_HEADER } from '../../core/headers.ts'
 import { VERSION } from '../../version.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
+import { engineNames } from './engine-names.ts'
 import { checkModels, MOST_MODELS, type ModelCheckOptions } from './models.ts'
 import { checkOrigins } from './origins.ts'
 import { checkCors, checkErrors, checkHeaders, checkPrivacy, reasonOf } from './protocol.ts'
@@ -90,7 +91,7 @@ function versionCheck({ json }: VisitorResponse): Check {
 
 async function healthCheck(visitor: Visitor): Promise<Check> {
   const answer = await visitor.ask('/healthz')
-  const engine = `${String(fieldOf(answer.json, 'engine'))} ${String(fieldOf(answer.json, 'version'))}`
+  const engine = engineNames(String(fieldOf(answer.json, 'engine')), String(fieldOf(answer.json, 'version')))
   if (answer.status === 200 && fieldOf(answer.json, 'status') === 'ok')
     return ok('health', `the engine works: ${engine}`)
   return fail('health', `the engine does not work: ${gist(answer)}`, remedyFor(answer))
