@@ -33,7 +33,7 @@ const COLD_METHODS = {
   cpu:
     "Cold: the median of the CPU time of the isolate's thread for the first request of a fresh isolate, the model in KV. The start-up " +
     'of the isolate is not in it, because the platform documents a limit of its own for that (1 s) and bills requests. Other ' +
-    "processors, another V8 and the platform's own work for a request can only be measured there (docs/cost.md, The free plan).",
+    "processors, another V8 and the platform's own work for a request can only be measured there (docs/cost.md, The limit of 10 ms).",
   latency:
     'Cold: the median from starting an empty isolate to the first answer, measured from outside; the start-up of the isolate ' +
     'and waiting are in it.',
