@@ -1,3 +1,4 @@
+import { DataType } from '../../onnx/data.ts'
 import { floatOf, intOf } from '../../onnx/make.ts'
 import { numberOf, ONE, over, product, type Size, size } from '../size.ts'
 import { binaryStep } from './arithmetic.ts'
@@ -81,7 +82,15 @@ function lpNormalized(context: RuleContext): Lowered {
     shape: value.shape.map((dim, place) => (place === axis ? ONE : dim)),
     with: { kind: intOf(node, 'p', 2) === 1 ? 'l1' : 'l2', axes: [axis] },
   })
-  return combined(context, value, length, 'div')
+  // What is all zeros stays so.
+  const isZero = binaryStep(build, length, number(context, 0), { kind: 'equal', type: DataType.BOOL })
+  const divisor = build.step({
+    op: 'where',
+    in: [isZero, number(context, 1), length].map((item) => build.operand(item)),
+    type: value.type,
+    shape: length.shape,
+  })
+  return combined(context, value, divisor, 'div')
 }
 
 /** Each element by a power of the mean of the squares of the channels around its own. */

@@ -103,7 +103,8 @@ function pictureOfSize({ build }: RuleContext, value: Lowered, { mode, scales, s
 
 function scaled(build: RuleContext['build'], dim: Size, scale: number): Size {
   const number = numberOf(dim)
-  if (number !== undefined) return size(Math.floor(number * scale))
+  // Multiplied in floats, as ONNX Runtime does: ten times 0.7 is 7.
+  if (number !== undefined) return size(Math.floor(Math.fround(number * scale)))
   if (Number.isInteger(scale)) return times(dim, size(scale))
   const part = Number.isInteger(1 / scale) ? over(dim, size(1 / scale)) : undefined
   if (part === undefined) throw build.decline('the size of its result does not follow from its input')

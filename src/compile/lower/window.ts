@@ -53,7 +53,10 @@ export function windowOf({ node, at, build }: RuleContext, kernelShape: readonly
     const padded = plus(dim, size((pads[axis] ?? 0) + (pads[axis + 2] ?? 0) - (spans[axis] ?? 1)))
     const steps = over(ceil ? plus(padded, size((strides[axis as 0] ?? 1) - 1)) : padded, size(strides[axis as 0] ?? 1))
     if (steps === undefined) throw build.decline('the size of its result is not known')
-    return plus(steps, ONE)
+    // No window begins behind the picture and the padding before it.
+    const known = numberOf(steps)
+    const begin = (numberOf(dim) ?? 0) + (pads[axis] ?? 0)
+    return ceil && known !== undefined && known * (strides[axis as 0] ?? 1) >= begin ? steps : plus(steps, ONE)
   }) as [Size, Size]
   if (ceil && build.symbols.length > 0 && output.some((dim) => numberOf(dim) === undefined))
     throw build.decline('it rounds sizes up')

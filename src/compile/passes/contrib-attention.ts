@@ -70,8 +70,11 @@ export function multiHeadAttention({ view, types, node, write }: Contrib): boole
   const [query = '', key = '', value = '', bias = '', mask = '', added = '', ...others] = node.input
   const heads = intOf(node, 'num_heads', 0)
   const ranks = [query, key, value].map((name) => types(name).shape?.length)
-  const width = [query, key, value].map((name) => types(name).shape?.[2]).find((dim) => typeof dim === 'number')
-  if (ranks.some((rank) => rank !== 3) || typeof width !== 'number' || heads === 0 || width % heads !== 0) return false
+  const widths = [query, key, value].map((name) => types(name).shape?.[2]).filter((dim) => typeof dim === 'number')
+  const [width] = widths
+  if (ranks.some((rank) => rank !== 3) || width === undefined || heads === 0 || width % heads !== 0) return false
+  // Values may be of another width than queries, and the result with them.
+  if (widths.some((own) => own !== width)) return false
   if (bias !== '' || others.some((name) => name !== '') || !isPlain(node)) return false
   const hidden =
     mask === ''

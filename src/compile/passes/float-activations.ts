@@ -1,6 +1,6 @@
 import { DataType, integersOf } from '../../onnx/data.ts'
 import type { GraphView } from '../../onnx/graph.ts'
-import { makeNode } from '../../onnx/make.ts'
+import { intOf, makeNode } from '../../onnx/make.ts'
 import type { Pass } from '../../onnx/pass.ts'
 import type { NodeProto } from '../../onnx/schema/onnx_pb.js'
 import { DOMAIN, isOp, scalarOf } from '../pattern.ts'
@@ -63,11 +63,16 @@ interface Quantization {
 }
 
 /** Of a tensor as a whole. */
-function quantizationOf(view: GraphView, { input: [, scaleName, zeroName] }: NodeProto): Quantization | undefined {
+function quantizationOf(view: GraphView, node: NodeProto): Quantization | undefined {
+  const [, scaleName, zeroName] = node.input
   const step = scalarOf(view, scaleName)
   // Smaller ones are no normal floats, which nothing can be divided by.
   if (step === undefined || !(step >= 2 ** -126)) return undefined
-  if (zeroName === undefined || zeroName === '') return { step, zero: 0, least: 0 }
+  if (zeroName === undefined || zeroName === '') {
+    // Without a zero point, an attribute says which eight bits they are; these are of UINT8 where it says nothing.
+    const type = intOf(node, 'output_dtype', 0)
+    return type === 0 || type === DataType.UINT8 ? { step, zero: 0, least: 0 } : undefined
+  }
   const tensor = view.constant(zeroName)
   if (tensor?.dataType !== DataType.INT8 && tensor?.dataType !== DataType.UINT8) return undefined
   const [zero, ...others] = integersOf(tensor)

@@ -124,7 +124,7 @@ function partOf(
         return { source, offset: node.output.indexOf(value) * width }
     }
     const cut = isOp(node, 'Slice') ? cutOf(view, node) : undefined
-    if (cut !== undefined && isLast(cut.axis)) return { source, offset: cut.start }
+    if (cut !== undefined && isLast(cut.axis)) return { source, offset: fromEnd(cut.start, 3 * width) }
   }
   return { source: value, offset: 0 }
 }
@@ -136,7 +136,8 @@ function takenPart(
 ): { readonly source: string; readonly axis: number; readonly index: number } | undefined {
   if (isOp(node, 'Gather')) {
     const index = scalarOf(view, node.input[1])
-    return index === undefined ? undefined : { source: node.input[0] ?? '', axis: intOf(node, 'axis', 0), index }
+    if (index === undefined) return undefined
+    return { source: node.input[0] ?? '', axis: intOf(node, 'axis', 0), index: fromEnd(index, 3) }
   }
   if (!isOp(node, 'Squeeze')) return undefined
   const axes = intsOf(node, 'axes') ?? integersAt(view, node.input[1])
@@ -147,12 +148,19 @@ function takenPart(
   if (isOp(cut, 'Split') && fromFront(intOf(cut, 'axis', 0)) === axis && cut.output.length === 3)
     return { source, axis, index: cut.output.indexOf(node.input[0] ?? '') }
   const slice = isOp(cut, 'Slice') ? cutOf(view, cut) : undefined
-  return slice !== undefined && fromFront(slice.axis) === axis ? { source, axis, index: slice.start } : undefined
+  return slice !== undefined && fromFront(slice.axis) === axis
+    ? { source, axis, index: fromEnd(slice.start, 3) }
+    : undefined
 }
 
 /** Of five axes. */
 function fromFront(axis: number): number {
-  return axis < 0 ? axis + 5 : axis
+  return fromEnd(axis, 5)
+}
+
+/** A place among so many, which may count from the end. */
+function fromEnd(place: number, count: number): number {
+  return place < 0 ? place + count : place
 }
 
 /** A cut along one axis from a constant place on. */

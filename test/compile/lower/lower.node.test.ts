@@ -18,6 +18,8 @@ interface Case {
   /** Inputs behind the first: constants, or '' for one that is left out. */
   readonly constants?: readonly (Tensor | '')[]
   readonly opset?: number
+  /** Whether `x` is all zeros. */
+  readonly zeros?: boolean
 }
 
 const floats = (shape: readonly number[], seed = 3): Tensor =>
@@ -47,6 +49,34 @@ const CASES: readonly Case[] = [
     constants: ['', scales(1, 1, 1.5, 0.6)],
     attributes: modes('nearest', 'half_pixel', 'round_prefer_ceil'),
   },
+  {
+    op: 'Resize',
+    shape: [1, 2, 10, 20],
+    constants: ['', scales(1, 1, 0.7, 2.3)],
+    attributes: modes('nearest', 'half_pixel'),
+  },
+  {
+    op: 'Resize',
+    shape: [1, 2, 7, 7],
+    constants: ['', scales(1, 1, 1.1, 1.1)],
+    attributes: modes('nearest', 'half_pixel', 'round_prefer_floor'),
+  },
+  ...['MaxPool', 'AveragePool'].flatMap((op): Case[] =>
+    [
+      [5, 2, 3, 1],
+      [2, 1, 2, 0],
+      [6, 3, 2, 1],
+    ].map(([size = 0, kernel = 0, stride = 0, pad = 0]) => ({
+      op,
+      shape: [1, 2, size, size],
+      attributes: {
+        kernel_shape: { ints: [kernel, kernel] },
+        strides: { ints: [stride, stride] },
+        pads: { ints: [pad, pad, pad, pad] },
+        ceil_mode: { int: 1 },
+      },
+    })),
+  ),
   { op: 'Resize', shape: OPEN, constants: ['', scales(1, 1, 3, 2)], attributes: modes('linear', 'pytorch_half_pixel') },
   { op: 'Resize', shape: PICTURE, constants: ['', '', whole(1, 6, 9, 4)], attributes: modes('linear', 'half_pixel') },
   {
@@ -148,6 +178,7 @@ const CASES: readonly Case[] = [
   { op: 'Mean', shape: PICTURE, constants: [floats([1, 6, 1, 1]), floats([7], 4)] },
   { op: 'LpNormalization', shape: OPEN, attributes: { axis: { int: 1 }, p: { int: 1 } } },
   { op: 'LpNormalization', shape: OPEN },
+  { op: 'LpNormalization', shape: PICTURE, zeros: true },
   {
     op: 'LRN',
     shape: OPEN,
@@ -162,12 +193,12 @@ const CASES: readonly Case[] = [
   },
 ]
 
-const named = ({ op, shape, attributes = {}, constants = [] }: Case): string =>
-  `${op} of [${shape}] with ${JSON.stringify(attributes)} and ${constants.map((value) => (value === '' ? '-' : `[${value.shape}]`)).join(' ')}`
+const named = ({ op, shape, attributes = {}, constants = [], zeros = false }: Case): string =>
+  `${op} of ${zeros ? 'zeros ' : ''}[${shape}] with ${JSON.stringify(attributes)} and ${constants.map((value) => (value === '' ? '-' : `[${value.shape}]`)).join(' ')}`
 
 describe('operators as ONNX Runtime has them', () => {
   it.each(CASES.map((given) => [named(given), given] as const))('%s', async (_, given) => {
-    const { attributes = {}, constants = [], op, opset = 17, shape } = given
+    const { attributes = {}, constants = [], op, opset = 17, shape, zeros = false } = given
     const names = constants.map((value, index) => (value === '' ? '' : `c${index}`))
     const bytes = onnxModel({
       inputs: [{ name: 'x', datatype: 'FP32', shape }],
@@ -183,14 +214,10 @@ describe('operators as ONNX Runtime has them', () => {
     const { model: prepared } = await prepareModel(model, { engine: plainEngine(), signal })
     const result = await compileModel(prepared, { signal })
     if (!result.ok) throw new Error(`${result.operator} ${result.node}: ${result.reason}`)
+    const sizes = shape.map((size, axis) => (typeof size === 'number' ? size : ([1, 0, 5, 7][axis] ?? 1)))
+    const { data } = floats(sizes, 8)
     const inputs = new Map([
-      [
-        'x',
-        floats(
-          shape.map((size, axis) => (typeof size === 'number' ? size : ([1, 0, 5, 7][axis] ?? 1))),
-          8,
-        ),
-      ],
+      ['x', tensor('FP32', sizes, zeros ? new Float32Array(data.length) : Float32Array.from(data as Float32Array))],
     ])
     const reference = await loadModel(model, 'all')
     const [expected] = (await reference.run(inputs, { signal })).values()

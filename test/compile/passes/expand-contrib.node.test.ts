@@ -24,6 +24,7 @@ const floats = (shape: readonly number[], seed: number): Tensor =>
 const x: ValueInfo = { name: 'x', datatype: 'FP32', shape: ['batch', 'sequence', WIDTH] }
 const mask: ValueInfo = { name: 'mask', datatype: 'INT32', shape: ['batch', 'sequence'] }
 const counts: ValueInfo = { name: 'counts', datatype: 'INT32', shape: ['batch'] }
+const wide: ValueInfo = { name: 'wide', datatype: 'FP32', shape: ['batch', 'sequence', 2 * WIDTH] }
 const linear = (weight: string, output: string): NodeSpec => ({
   op: 'MatMul',
   inputs: ['x', weight],
@@ -109,8 +110,10 @@ describe("ONNX Runtime's attention", () => {
     ['Attention', ['x', 'qkv', 'bias'], { unidirectional: { int: 1 } }],
     ['Attention', ['x', 'qkv', 'bias'], { qkv_hidden_sizes: { ints: [4, 4, 16] } }],
     ['MultiHeadAttention', ['x', 'x', 'x', 'bias'], {}],
+    // Values that are wider than queries.
+    ['MultiHeadAttention', ['x', 'x', 'wide'], {}],
   ] as const)('declines %s of %s with %j', async (op, inputs, attributes) => {
-    const result = await compileModel(decodeModel(model([contrib(op, inputs, { ...heads, ...attributes })])), {
+    const result = await compileModel(decodeModel(model([contrib(op, inputs, { ...heads, ...attributes })], wide)), {
       signal,
     })
     expect(result).toMatchObject({ ok: false, operator: op, reason: 'the engine has no such operator' })

@@ -59,7 +59,9 @@ const resize: Operator = {
     const [batch = 0, channels = 0, height = 0, width = 0] = x.shape
     const [outHeight = 0, outWidth = 0] = out.shape.slice(2)
     step.need((height > 0 && width > 0) || out.count === 0, 'it enlarges nothing')
-    const [sy = outHeight / height, sx = outWidth / width] = step.numbers('scales')
+    // Where a scale changes no size, ONNX Runtime gives the picture as it is.
+    const isSame = outHeight === height && outWidth === width
+    const [sy = outHeight / height, sx = outWidth / width] = isSame ? [1, 1] : step.numbers('scales')
     step.need(out.count === 0 || (sy > 0 && sx > 0), 'its scales are not above 0')
     const linear = step.choice('mode') === 'linear' ? 1 : 0
     const coordinates = COORDINATES.indexOf(step.choice('coordinates') as (typeof COORDINATES)[number])
