@@ -22,7 +22,7 @@ export function embeddings({ view, node, write }: Contrib): boolean {
     output: result,
     attributes: { axis: { int: -1 }, epsilon: { float: floatOf(node, 'epsilon', 1e-12) } },
   })
-  if (counts === '' || view.uses(counts).length === 0) return true
+  if (counts === '' || (view.uses(counts).length === 0 && !view.isOutput(counts))) return true
   if (mask === '') return false
   write.node('ReduceSum', [mask, write.whole([1])], { output: counts, attributes: { keepdims: { int: 0 } } })
   return true
@@ -122,9 +122,10 @@ function hiding(
   }: { readonly mask: string; readonly rank: number | undefined; readonly value: string; readonly low: number },
 ): string | undefined {
   if (rank !== 1 && rank !== 2) return undefined
+  // ONNX Runtime shows what is above 0.
   const shown =
     rank === 2
-      ? write.node('Cast', [mask], { attributes: { to: { int: DataType.BOOL } } })
+      ? write.node('Greater', [mask, write.whole([0], [])])
       : write.node('Less', [positions(write, value), counts(write, mask)])
   const wide = write.node('Unsqueeze', [shown, write.whole([1, 2])])
   return write.node('Where', [wide, write.number(0), write.number(low)])
