@@ -1,9 +1,8 @@
 import { DataType, dimsOf, floatsOf, makeTensor } from '../../onnx/data.ts'
 import type { GraphView, Namer } from '../../onnx/graph.ts'
-import { intOf, makeNode } from '../../onnx/make.ts'
-
+import { floatOf, intOf, makeAttribute, makeNode } from '../../onnx/make.ts'
 import type { Pass } from '../../onnx/pass.ts'
-import type { NodeProto, TensorProto } from '../../onnx/schema/onnx_pb.js'
+import type { AttributeProto, NodeProto, TensorProto } from '../../onnx/schema/onnx_pb.js'
 import { isOp } from '../pattern.ts'
 
 /**
@@ -34,6 +33,8 @@ interface Operator {
   /** Sums in 32 bits, of the scales of an input and its weight. */
   readonly bias?: readonly [value: string, input: string, weight: string]
   readonly result: readonly [scale: string, zero: string]
+  /** Beside those that the node has. */
+  readonly attributes?: readonly AttributeProto[]
 }
 
 function operatorOf(node: NodeProto): Operator | undefined {
@@ -66,7 +67,9 @@ function operatorOf(node: NodeProto): Operator | undefined {
       if (input(7) === '') return undefined
       const axis = intOf(node, 'transB', 0) === 0 ? 1 : 0
       const bias = input(6) === '' ? {} : { bias: [input(6), input(1), input(4)] as const }
-      return { op: 'Gemm', inputs: [eight(0), eight(3, axis)], result: result(7), ...bias }
+      // Its factor is of the product and of what is added.
+      const attributes = [makeAttribute('beta', { float: floatOf(node, 'alpha', 1) })]
+      return { op: 'Gemm', inputs: [eight(0), eight(3, axis)], result: result(7), attributes, ...bias }
     }
     default:
       return undefined
@@ -111,7 +114,7 @@ class Lifting {
     return this.floats([value, name, '', 0])
   }
 
-  patch({ op, result: [scale, zero] }: Operator, inputs: readonly string[]) {
+  patch({ attributes = [], op, result: [scale, zero] }: Operator, inputs: readonly string[]) {
     const { attribute, name, opType, output } = this.#node
     const floats = this.#namer.fresh(`${output[0]}_floats`)
     const computed = makeNode({ op, inputs, outputs: [floats], name })
@@ -121,7 +124,7 @@ class Lifting {
       remove: [this.#node],
       add: [
         ...this.#nodes,
-        { ...computed, attribute: attribute.filter((item) => !own.includes(item.name)) },
+        { ...computed, attribute: [...attribute.filter((item) => !own.includes(item.name)), ...attributes] },
         makeNode({
           op: 'QuantizeLinear',
           inputs: [floats, scale, ...(zero === '' ? [] : [zero])],

@@ -93,6 +93,18 @@ const CASES: Readonly<Record<string, Case>> = {
     graph.node('QLinearMatMul', ['flat', ...middle, graph.weight([16, 10], 3), ...graph.scales(10), ...end], 'end')
     return end
   },
+  'a product with a factor and a bias': (graph, scale, zero) => {
+    const end = [graph.scale(0.06), graph.zero(128)] as const
+    const rows = 2 * 11 * 13
+    graph.initializers.rows = tensor('INT64', [2], BigInt64Array.of(BigInt(rows), 16n))
+    graph.node('Reshape', ['q', 'rows'], 'matrix')
+    const weight = [graph.weight([10, 16], 3), ...graph.scales(10)]
+    graph.node('QGemm', ['matrix', scale, zero, ...weight, graph.sums(10), ...end], 'end', {
+      domain: MICROSOFT,
+      attributes: { alpha: { float: 0.5 }, transB: { int: 1 } },
+    })
+    return end
+  },
   'the greatest of windows, and a convolution': (graph, scale, zero) => {
     graph.node('MaxPool', ['q'], 'greatest', { attributes: { kernel_shape: { ints: [2, 2] } } })
     return convolution(graph, [scale, zero], { shape: [8, 16, 3, 3], input: 'greatest' })
