@@ -11,7 +11,7 @@ import { isOnnxError } from '../../src/onnx/errors.ts'
 import type { ModelProto } from '../../src/onnx/schema/onnx_pb.js'
 import { prepareModel } from '../../src/quantize/prepare.ts'
 import { never } from '../../synthetic/source.ts'
-import { plainEngine } from '../fixtures/node/run-onnx.ts'
+import { plainEngine, runModel } from '../fixtures/node/run-onnx.ts'
 import { loadVerge, vergeEngine } from '../fixtures/node/verge-engine.ts'
 
 /** The models of ONNX's own node tests, each with inputs and the outputs that the standard expects. */
@@ -21,6 +21,11 @@ const signal = never()
 
 /** Cases whose operators the engine claims. The number grows; docs/engine.md has it. */
 const CLAIMED = 251
+
+/** Where ONNX Runtime answers otherwise than the standard, the engine answers as ONNX Runtime does: both may serve a model. */
+const AS_ONNX_RUNTIME: ReadonlyMap<string, string> = new Map([
+  ['test_l2normalization_axis_0', 'a norm of 0: the standard has NaN, ONNX Runtime 0'],
+])
 
 describe.skipIf(!haveArchive)(
   "ONNX's node cases on Verge's own engine (skipped only where ../shared/conformance is missing)",
@@ -44,8 +49,13 @@ describe.skipIf(!haveArchive)(
         const data = join(folder, name, 'test_data_set_0')
         const session = await loadVerge(engine, bytes)
         const actual = await session.run(inputsOf(model, data), { signal })
+        const reference = AS_ONNX_RUNTIME.has(name) ? await runModel(model, inputsOf(model, data)) : undefined
         for (const [index, { name: output }] of (model.graph?.output ?? []).entries()) {
-          const fault = difference(read(join(data, `output_${index}.pb`)), actual.get(output))
+          const standard = read(join(data, `output_${index}.pb`))
+          // A deviation that is gone has to leave the list.
+          if (reference !== undefined && difference(standard, reference.get(output)) === undefined)
+            wrong.push(`${name}, ${output}: ONNX Runtime answers as the standard expects`)
+          const fault = difference(reference?.get(output) ?? standard, actual.get(output))
           if (fault !== undefined) wrong.push(`${name}, ${output}: ${fault}`)
         }
         session.dispose()
