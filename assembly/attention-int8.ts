@@ -5,6 +5,7 @@
 
 import { HIDES, countShown, firstShown, maskInt8 } from "./attention-masks";
 import { LEAST, packKeys, packValues, quantizeFour, storeRows, topOfRows } from "./attention-rows";
+import { pairs, splat0, splat1, splat2, splat3 } from "./lanes";
 import { LOG2E, MAGIC, constant, power4 } from "./math";
 
 /** Keys whose scores are held at a time. A sum of so many products of a weight and a value stays below 2^31. */
@@ -22,25 +23,6 @@ const MOST_WEIGHT: f32 = 16383;
 export function attentionInt8Scratch(T: i32, D: i32): i32 {
   const t = (T + 3) & ~3, d = (D + 3) & ~3;
   return 3 * t * d + 12 * t + 40 * d + KEYS * QUERIES * 6 + 160;
-}
-
-// @ts-ignore: decorator
-@inline
-function splat0(x: v128): v128 { return v128.shuffle<i32>(x, x, 0, 0, 0, 0); }
-// @ts-ignore: decorator
-@inline
-function splat1(x: v128): v128 { return v128.shuffle<i32>(x, x, 1, 1, 1, 1); }
-// @ts-ignore: decorator
-@inline
-function splat2(x: v128): v128 { return v128.shuffle<i32>(x, x, 2, 2, 2, 2); }
-// @ts-ignore: decorator
-@inline
-function splat3(x: v128): v128 { return v128.shuffle<i32>(x, x, 3, 3, 3, 3); }
-
-// @ts-ignore: decorator
-@inline
-function pairs(a: v128, b: v128): v128 {
-  return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
 }
 
 /** Scores of eight queries with `count` keys, as floats [count][8]; there is room for keys behind the last. Keeps the greatest at `most`. */

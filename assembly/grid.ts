@@ -4,6 +4,7 @@
 
 import { MAGIC } from "./math";
 import { eight, storeTile } from "./int8";
+import { pairs } from "./lanes";
 
 // @ts-ignore: decorator
 @inline
@@ -88,12 +89,6 @@ function finishFloats(sums: v128, more: v128, scale: v128, bias: v128, lo: v128,
 @inline
 function wholeBias(bias: v128, scale: v128): v128 {
   return i32x4.trunc_sat_f32x4_s(f32x4.nearest(f32x4.div(bias, scale)));
-}
-
-// @ts-ignore: decorator
-@inline
-function pairs(a: v128, b: v128): v128 {
-  return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
 }
 
 /** One panel of 8 columns for all rows. A function of its own, so that it is compiled well after a few calls. */

@@ -3,6 +3,7 @@
 // a step loads 8 columns by 4 k and 4 rows by 4 k, and does 8 dots on 8 accumulators, which is what 16 registers hold.
 
 import { geluRows } from "./gelu";
+import { pairs, splat0, splat1, splat2, splat3 } from "./lanes";
 import { MAGIC, max4, min4 } from "./math";
 
 // @ts-ignore: decorator
@@ -154,19 +155,6 @@ export function quantizePatches(x: usize, K: i32, apart: usize, a: usize, rows: 
 
 // @ts-ignore: decorator
 @inline
-function splat0(x: v128): v128 { return v128.shuffle<i32>(x, x, 0, 0, 0, 0); }
-// @ts-ignore: decorator
-@inline
-function splat1(x: v128): v128 { return v128.shuffle<i32>(x, x, 1, 1, 1, 1); }
-// @ts-ignore: decorator
-@inline
-function splat2(x: v128): v128 { return v128.shuffle<i32>(x, x, 2, 2, 2, 2); }
-// @ts-ignore: decorator
-@inline
-function splat3(x: v128): v128 { return v128.shuffle<i32>(x, x, 3, 3, 3, 3); }
-
-// @ts-ignore: decorator
-@inline
 function finish(sums: v128, zero: v128, total: v128, scale: v128, column: v128, bias: v128): v128 {
   const exact = i32x4.sub(sums, i32x4.mul(zero, total));
   return f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(exact), f32x4.mul(scale, column)), bias);
@@ -293,12 +281,6 @@ export function panelInt8(
     storeTile(y00, y01, y10, y11, y20, y21, y30, y31, out, rowStride, columnStride, M - m, columns, tile);
     out += rowStride << 2;
   }
-}
-
-// @ts-ignore: decorator
-@inline
-function pairs(a: v128, b: v128): v128 {
-  return i32x4.add(v128.shuffle<i32>(a, b, 0, 2, 4, 6), v128.shuffle<i32>(a, b, 1, 3, 5, 7));
 }
 
 /** Eight values of a column's data, filled up with zeros behind the last; zeros where there are none. */
