@@ -281,12 +281,14 @@ export function reduceI32(kind: i32, x: usize, out: usize, O: i32, R: i32, I: i3
 }
 
 /** Index of the greatest element, the first of equal ones, of the middle axis; `least`: of the smallest. */
-export function argument(x: usize, out: usize, O: i32, R: i32, I: i32, least: bool): void {
+// @ts-ignore: decorator
+@inline
+function argumentOf<T extends number>(x: usize, out: usize, O: i32, R: i32, I: i32, least: bool): void {
   for (let o = 0; o < O; o++) {
     for (let i = 0; i < I; i++) {
-      let best = load<f32>(x + (<usize>i << 2)), at = 0;
+      let best = load<T>(x + (<usize>i << 2)), at = 0;
       for (let r = 1; r < R; r++) {
-        const v = load<f32>(x + (<usize>(r * I + i) << 2));
+        const v = load<T>(x + (<usize>(r * I + i) << 2));
         if (least ? v < best : v > best) {
           best = v;
           at = r;
@@ -299,21 +301,12 @@ export function argument(x: usize, out: usize, O: i32, R: i32, I: i32, least: bo
   }
 }
 
-/** The same of whole numbers. */
+/** `argumentOf` floats. */
+export function argument(x: usize, out: usize, O: i32, R: i32, I: i32, least: bool): void {
+  argumentOf<f32>(x, out, O, R, I, least);
+}
+
+/** `argumentOf` whole numbers. */
 export function argumentI32(x: usize, out: usize, O: i32, R: i32, I: i32, least: bool): void {
-  for (let o = 0; o < O; o++) {
-    for (let i = 0; i < I; i++) {
-      let best = load<i32>(x + (<usize>i << 2)), at = 0;
-      for (let r = 1; r < R; r++) {
-        const v = load<i32>(x + (<usize>(r * I + i) << 2));
-        if (least ? v < best : v > best) {
-          best = v;
-          at = r;
-        }
-      }
-      store<i32>(out, at);
-      out += 4;
-    }
-    x += <usize>R * (<usize>I << 2);
-  }
+  argumentOf<i32>(x, out, O, R, I, least);
 }
