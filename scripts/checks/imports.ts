@@ -30,7 +30,7 @@ for (const path of paths.sort()) {
 const cycles = importCycles(graph).map((cycle) => cycle.join(' -> '))
 
 if (wrong.length > 0) {
-  console.error(`Imports that point the wrong way (scripts/checks/import-rules.ts has the rules):\n${wrong.join('\n')}`)
+  console.error(`Imports that point the wrong way (scripts/checks/rooms.ts has the rules):\n${wrong.join('\n')}`)
 }
 if (cycles.length > 0) console.error(`Modules that import each other by value:\n${cycles.join('\n')}`)
 if (ambient.length > 0) {

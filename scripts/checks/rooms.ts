@@ -1,0 +1,278 @@
+/**
+ * Which way imports point: downwards. A room is a folder or a file; a module belongs to the longest room that its path
+ * begins with. Biome's rule (`noRestrictedImports`) matches the text of an import and not the file that it leads to.
+ * dependency-cruiser reads TypeScript through TypeScript's JavaScript API, which TypeScript 7 does not have.
+ */
+export interface Room {
+  /** Rooms that its modules may import from, beside its own. */
+  readonly rooms: readonly string[]
+  /** Packages that they may import, with their subpaths; `node:*` stands for all of Node's own. */
+  readonly packages: readonly string[]
+}
+
+/** The rooms of `src/`, by their path inside it. */
+const ROOMS: Readonly<Record<string, Room>> = {
+  'worker.ts': {
+    rooms: ['assemble.ts', 'rehearsal', 'client', 'rpc', 'config', 'core', 'stream', 'placement', 'placement/remote'],
+    packages: ['cloudflare:workers'],
+  },
+  // A Worker put together of what is bound, what is configured and what the platform has.
+  'assemble.ts': {
+    rooms: [
+      'app.ts',
+      'rpc',
+      'config',
+      'version.ts',
+      'core',
+      'access',
+      'catalog',
+      'weights',
+      'engine',
+      'engine/ort',
+      'engine/verge',
+      'sessions',
+      'serving',
+      'stream',
+      'media',
+      'placement',
+      'placement/remote',
+    ],
+    packages: [],
+  },
+  // A made-up request to a made-up model, while an isolate starts.
+  rehearsal: { rooms: ['assemble.ts', 'protocols', 'engine/verge', 'media', 'catalog', 'core'], packages: [] },
+  'app.ts': {
+    rooms: ['http', 'tasks', 'media', 'serving', 'access', 'catalog', 'core', 'config', 'version.ts'],
+    packages: ['hono'],
+  },
+  // Variables and secrets of the Worker: parsing, checks and their descriptions.
+  config: { rooms: ['placement', 'core'], packages: ['zod'] },
+  'version.ts': { rooms: [], packages: [] },
+  http: {
+    rooms: [
+      'protocols',
+      'stream',
+      'inference',
+      'placement',
+      'generate',
+      'tasks',
+      'serving',
+      'access',
+      'catalog',
+      'weights',
+      'core',
+      'version.ts',
+    ],
+    packages: ['hono', 'zod'],
+  },
+  // Sockets that stay open, and the Durable Object behind each.
+  stream: {
+    rooms: ['inference', 'tasks', 'media', 'access', 'catalog', 'core'],
+    packages: ['cloudflare:workers'],
+  },
+  // For another Worker what http is for a client; it shares http's statuses and tensors.
+  rpc: {
+    rooms: ['protocols', 'client', 'http', 'inference', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'],
+    packages: ['zod'],
+  },
+  // The order of an inference, whichever way it was asked for: it knows nothing of HTTP, RPC and WebSockets.
+  inference: { rooms: ['placement', 'generate', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: [] },
+  // Types for callers: nothing of ours, so that the file can be copied.
+  client: { rooms: [], packages: [] },
+  // Wires, for both of their ends: shapes, schemas, readers and writers. Pure: no routes, no serving, no placement.
+  protocols: { rooms: ['core'], packages: ['zod'] },
+  tasks: { rooms: ['protocols', 'generate', 'media', 'catalog', 'core'], packages: ['zod'] },
+  // Texts token by token: sampling, stop strings, chat templates.
+  generate: { rooms: ['media', 'catalog', 'core'], packages: ['@huggingface/jinja'] },
+  media: { rooms: ['catalog', 'core'], packages: ['@huggingface/tokenizers'] },
+  serving: { rooms: ['sessions', 'engine', 'weights', 'catalog', 'core'], packages: ['zod'] },
+  // Decides and remembers; what talks to an origin lies one room deeper.
+  placement: { rooms: ['serving', 'engine', 'catalog', 'core'], packages: ['zod'] },
+  // Exchanges with origins: signatures, time limits, protocols.
+  'placement/remote': { rooms: ['protocols', 'placement', 'serving', 'access', 'catalog', 'core'], packages: [] },
+  sessions: { rooms: ['engine', 'core'], packages: [] },
+  access: { rooms: ['catalog', 'core'], packages: ['structured-headers'] },
+  catalog: { rooms: ['weights', 'core'], packages: ['zod'] },
+  // The loader is a byte source as engines take them.
+  weights: { rooms: ['engine', 'core'], packages: [] },
+  engine: { rooms: ['core'], packages: [] },
+  'engine/ort': { rooms: ['engine', 'core'], packages: ['onnxruntime-web'] },
+  // Verge's own: plans and weight images on kernels that are written in assembly/.
+  'engine/verge': { rooms: ['engine', 'core'], packages: [] },
+  // Node alone. It shares the wording of ONNX Runtime's messages with the WebAssembly engine.
+  'engine/native': { rooms: ['engine', 'engine/ort', 'core'], packages: ['onnxruntime-node', 'node:module'] },
+  // Over any engine: it knows none of them.
+  'engine/batching': { rooms: ['engine', 'core'], packages: [] },
+  // The native engine in a process of its own.
+  'engine/process': {
+    rooms: ['engine', 'engine/native', 'core'],
+    packages: ['node:child_process', 'node:worker_threads'],
+  },
+  // A server of its own, on Node: the same application over the native engine.
+  origin: {
+    rooms: [
+      'app.ts',
+      'http',
+      'protocols',
+      'serving',
+      'sessions',
+      'engine',
+      'engine/batching',
+      'engine/native',
+      'engine/process',
+      'weights',
+      'access',
+      'catalog',
+      'core',
+      'version.ts',
+    ],
+    packages: [
+      '@hono/node-server',
+      'pino',
+      'prom-client',
+      'node:async_hooks',
+      'node:crypto',
+      'node:events',
+      'node:fs',
+      'node:http',
+      'node:net',
+      'node:os',
+      'node:path',
+      'node:stream',
+    ],
+  },
+  // Tools: never in the Worker's bundle.
+  // The account's own API, R2 over S3, and wrangler's file; for the command line and for origins.
+  cloudflare: {
+    rooms: ['cli/terminal', 'cli/files', 'weights', 'catalog', 'core'],
+    packages: ['node:*', 'aws4fetch', 'saxes', 'wrangler', 'zod'],
+  },
+  // `npm run origin`: options, where the catalogue comes from, what is printed.
+  'origin/command': {
+    rooms: [
+      'origin',
+      'cli/terminal',
+      'cli/files',
+      'cli',
+      'cloudflare',
+      'engine/native',
+      'weights',
+      'access',
+      'catalog',
+      'core',
+    ],
+    packages: ['node:*'],
+  },
+  // The `verge` command and what `npm start` does.
+  cli: {
+    rooms: [
+      'protocols',
+      'cli/terminal',
+      'cli/files',
+      'cloudflare',
+      'origin',
+      'origin/command',
+      'config',
+      'version.ts',
+      'http',
+      'placement',
+      'placement/remote',
+      'tasks',
+      'generate',
+      'media',
+      'onnx',
+      'onnx/schema',
+      'quantize',
+      'engine',
+      'engine/native',
+      'engine/ort',
+      'engine/verge',
+      'compile',
+      'weights',
+      'catalog',
+      'core',
+    ],
+    packages: ['node:*', '@bufbuild/protobuf', 'hono', 'miniflare', 'onnxruntime-web', 'wrangler', 'zod'],
+  },
+  // What any command of this project prints and reads; what files it writes.
+  'cli/terminal': { rooms: ['cli/files', 'onnx', 'core'], packages: ['node:*'] },
+  'cli/files': { rooms: ['cli/terminal', 'core'], packages: ['node:*'] },
+  quantize: { rooms: ['onnx', 'onnx/schema', 'engine', 'core'], packages: ['@bufbuild/protobuf'] },
+  // From ONNX graphs to plans of Verge's own engine; never in a bundle.
+  compile: { rooms: ['engine/verge', 'onnx', 'onnx/schema', 'core'], packages: [] },
+  onnx: { rooms: ['onnx/schema', 'core'], packages: ['@bufbuild/protobuf'] },
+  'onnx/schema': { rooms: [], packages: ['@bufbuild/protobuf'] },
+  core: { rooms: [], packages: ['zod'] },
+  types: { rooms: [], packages: [] },
+  // Node's own types under their standard names.
+  'types/node.d.ts': { rooms: [], packages: ['node:crypto', 'node:stream', 'node:util'] },
+}
+
+/** Tests lie where the module that they test does; their ending says where they run. */
+export const IN_WORKERS = 'test/**/*.worker.test.ts'
+export const IN_NODE = 'test/**/*.node.test.ts'
+
+/** The rooms beside `src/`, by their path in the repository. `src/*` is any room of `src/`. */
+const OTHER_ROOMS: Readonly<Record<string, Room>> = {
+  // Entries, checks, and what needs no test of its own.
+  scripts: { rooms: ['src/*'], packages: ['node:*', 'assemblyscript', 'oxc-parser', 'vitest', 'zod'] },
+  // Each names types of other runtimes, to find out that they are unknown.
+  'scripts/checks/runtimes': { rooms: [], packages: ['*'] },
+  // Models, pictures and sounds written by code: tests and benches share them.
+  synthetic: { rooms: ['src/*'], packages: [] },
+  // For Node alone.
+  'synthetic/node': { rooms: ['synthetic'], packages: ['node:fs', 'node:module', '@jsquash/jpeg'] },
+  bench: {
+    rooms: ['src/*', 'scripts', 'synthetic', 'synthetic/node'],
+    packages: ['node:*', 'onnxruntime-web', 'oxc-parser', 'zod'],
+  },
+  // Bundled for workerd.
+  'bench/workers': { rooms: ['src/*', 'bench'], packages: ['hono'] },
+  'test/contract': { rooms: ['src/*', 'synthetic', 'test/fixtures'], packages: ['vitest', 'zod'] },
+  // For both runtimes.
+  'test/fixtures': { rooms: ['src/*', 'synthetic'], packages: ['*'] },
+  // For Node alone.
+  'test/fixtures/node': { rooms: ['src/*', 'bench', 'synthetic', 'synthetic/node', 'test/fixtures'], packages: ['*'] },
+  [IN_WORKERS]: { rooms: ['src/*', 'synthetic', 'test/contract', 'test/fixtures'], packages: ['*'] },
+  [IN_NODE]: {
+    rooms: [
+      'src/*',
+      'scripts',
+      'bench',
+      'synthetic',
+      'synthetic/node',
+      'test/contract',
+      'test/fixtures',
+      'test/fixtures/node',
+    ],
+    packages: ['*'],
+  },
+  'test/e2e': {
+    rooms: [
+      'src/*',
+      'scripts',
+      'bench',
+      'synthetic',
+      'synthetic/node',
+      'test/contract',
+      'test/fixtures',
+      'test/fixtures/node',
+    ],
+    packages: ['*'],
+  },
+  'vitest.config.ts': { rooms: ['src/*'], packages: ['*'] },
+  'vitest.full.config.ts': { rooms: ['src/*'], packages: ['*'] },
+}
+
+/** All rooms, by their path in the repository. */
+export const TABLE: Readonly<Record<string, Room>> = { ...inSource(), ...OTHER_ROOMS }
+
+function inSource(): Record<string, Room> {
+  const rooms = Object.entries(ROOMS).map(([name, room]) => [
+    `src/${name}`,
+    { ...room, rooms: room.rooms.map((other) => `src/${other}`) },
+  ])
+  return Object.fromEntries(rooms)
+}
+
+/** The room of a module, by its path in the repository; undefined if the tables have none for it. */
