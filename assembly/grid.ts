@@ -2,13 +2,9 @@
 // so that a product takes whole numbers 0..255 of them without a loss. The relaxed dot takes seven: the upper seven bits are
 // multiplied first, the sums doubled, and the lowest bit multiplied then. The sums are those of eight bits exactly.
 
-import { MAGIC } from "./math";
+import { MAGIC, MAGIC_BITS } from "./math";
 import { eight, storeTile } from "./int8";
-import { pairs } from "./lanes";
-
-// @ts-ignore: decorator
-@inline
-const MAGIC_BITS: i32 = 0x4b400000;
+import { pairs, splat0, splat1, splat2, splat3 } from "./lanes";
 
 /** n floats, kept to lo..hi, to the nearest multiple of `step`, ties to even. `out` may be `x`. */
 export function roundTo(x: usize, out: usize, n: i32, step: f32, lo: f32, hi: f32): void {
@@ -61,15 +57,6 @@ function storeBits(q: v128, to: usize, lowest: usize): void {
   v128.store(to + lowest, v128.and(q, i32x4.splat(0x01010101)));
 }
 
-// @ts-ignore: decorator
-@inline
-function splat(x: v128, lane: i32): v128 {
-  if (lane == 0) return v128.shuffle<i32>(x, x, 0, 0, 0, 0);
-  if (lane == 1) return v128.shuffle<i32>(x, x, 1, 1, 1, 1);
-  if (lane == 2) return v128.shuffle<i32>(x, x, 2, 2, 2, 2);
-  return v128.shuffle<i32>(x, x, 3, 3, 3, 3);
-}
-
 /** Four columns: their sums with the bias, which is a whole number of them, times `scale`; then the whole numbers of the result. */
 // @ts-ignore: decorator
 @inline
@@ -116,7 +103,7 @@ export function panelGrid(
         for (let k = 0; k < k4; k++) {
           const b0 = v128.load(p), b1 = v128.load(p, 16), x = v128.load(a);
           p += 32; a += 16;
-          const x0 = splat(x, 0), x1 = splat(x, 1), x2 = splat(x, 2), x3 = splat(x, 3);
+          const x0 = splat0(x), x1 = splat1(x), x2 = splat2(x), x3 = splat3(x);
           c00 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, x0, c00); c01 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, x0, c01);
           c10 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, x1, c10); c11 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, x1, c11);
           c20 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b0, x2, c20); c21 = i32x4.relaxed_dot_i8x16_i7x16_add_s(b1, x2, c21);

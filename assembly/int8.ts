@@ -4,11 +4,7 @@
 
 import { geluRows } from "./gelu";
 import { pairs, splat0, splat1, splat2, splat3 } from "./lanes";
-import { MAGIC, max4, min4 } from "./math";
-
-// @ts-ignore: decorator
-@inline
-const MAGIC_BITS: i32 = 0x4b400000;
+import { MAGIC, MAGIC_BITS, max4, min4 } from "./math";
 
 /** Scale and zero point of a row whose values lie in lo..hi, with 0 among them. @param bad whether a NaN was seen */
 // @ts-ignore: decorator

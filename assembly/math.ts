@@ -10,6 +10,8 @@ export function constant(table: usize, index: i32): v128 { return v128.load32_sp
 
 /** 1.5 * 2^23: added to a float below 2^22, it leaves the nearest integer (ties to even) in the low bits. */
 export const MAGIC: f32 = 12582912.0;
+/** Its bits, which are that integer's 0. */
+export const MAGIC_BITS: i32 = 0x4b400000;
 
 /** The logarithm to base 2 of e. */
 export const LOG2E: f32 = 1.44269504;

@@ -3,6 +3,7 @@ import { floatOf, intOf } from '../../onnx/make.ts'
 import { numberOf, ONE, over, product, type Size, size } from '../size.ts'
 import { binaryStep } from './arithmetic.ts'
 import { axisAttribute } from './builder.ts'
+import { plainNorm } from './norm.ts'
 import type { RuleContext, Rules } from './rule.ts'
 import { type InBuffer, type Lowered, valueType } from './values.ts'
 
@@ -128,13 +129,7 @@ function groupNorm(context: RuleContext): Lowered {
   if (opset < 21 || numberOf(channels) === undefined || each === undefined)
     throw build.decline('its factors are of groups, or its channels are not known')
   const rows = build.reshaped(value, [batch, groups, each])
-  const normed = build.step({
-    op: 'layer-norm',
-    in: [build.operand(rows), null, null, null],
-    type: value.type,
-    shape: rows.shape,
-    with: { epsilon: floatOf(node, 'epsilon', 1e-5) },
-  })
+  const normed = plainNorm(context, rows)
   const column: Size[] = [channels, ONE]
   const wide = build.reshaped(normed, [batch, channels, product(rest)])
   const factored = combined(context, wide, build.reshaped(at(1), column), 'mul')

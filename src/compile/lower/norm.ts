@@ -13,6 +13,17 @@ import { valueType } from './values.ts'
 /** The compiler's own node: the layer normalization of a sum of two tensors, and the sum where something else reads it. */
 export const FUSED_NORM: Rules = { SkipNorm: (context) => layerNorm(context, 1) }
 
+/** The layer norm of the last axis of floats, without a factor and a summand, by the node's epsilon. */
+export function plainNorm({ node, build }: RuleContext, rows: Lowered): Lowered {
+  return build.step({
+    op: 'layer-norm',
+    in: [build.operand(rows), null, null, null],
+    type: rows.type,
+    shape: rows.shape,
+    with: { epsilon: floatOf(node, 'epsilon', 1e-5) },
+  })
+}
+
 /** Operators that look along axes: norms, softmax, sums. */
 export const NORM: Rules = {
   LayerNormalization: (context) => layerNorm(context, 0),

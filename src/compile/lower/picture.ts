@@ -1,8 +1,9 @@
 import type { Attribute } from '../../engine/verge/plan.ts'
-import { floatOf, intOf, intsOf, stringOf } from '../../onnx/make.ts'
+import { intOf, intsOf, stringOf } from '../../onnx/make.ts'
 import { numberOf, ONE, over, product, type Size, size, times } from '../size.ts'
 import { binaryStep } from './arithmetic.ts'
 import { axisOf } from './builder.ts'
+import { plainNorm } from './norm.ts'
 import type { RuleContext, Rules } from './rule.ts'
 import { type Lowered, valueType } from './values.ts'
 
@@ -145,18 +146,13 @@ function spaceToDepth(context: RuleContext): Lowered {
 }
 
 /** A layer norm of each channel's elements, then a factor and a summand for each channel. */
-function instanceNorm({ node, at, build }: RuleContext): Lowered {
+function instanceNorm(context: RuleContext): Lowered {
+  const { at, build } = context
   const value = at(0)
   const [batch = ONE, channels = ONE, ...rest] = value.shape
   if (rest.length === 0 || valueType(value.type) !== 'f32') throw build.decline('it has no elements for a channel')
   const rows = build.reshaped(value, [batch, channels, product(rest)])
-  const normed = build.step({
-    op: 'layer-norm',
-    in: [build.operand(rows), null, null, null],
-    type: value.type,
-    shape: rows.shape,
-    with: { epsilon: floatOf(node, 'epsilon', 1e-5) },
-  })
+  const normed = plainNorm(context, rows)
   const [factor, summand] = [1, 2].map((index) => build.reshaped(at(index), [channels, ONE]))
   if (factor === undefined || summand === undefined) return normed
   const scaledRows = binaryStep(build, normed, factor, { kind: 'mul', type: value.type })

@@ -7,14 +7,13 @@ import {
   type Bound,
   FLOATS,
   type Frame,
-  INTEGERS,
   type Operator,
   PER_FLOAT,
   roundUp,
   sameShape,
   type View,
 } from './operator.ts'
-import { blockRows, columnData, MOST_DEPTH, optionalColumns, TILE_BYTES } from './product.ts'
+import { blockRows, columnData, MOST_DEPTH, optionalColumns, TILE_BYTES, WEIGHTS_INT8 } from './product.ts'
 import { CONVOLUTION, type Window, windowOf } from './window.ts'
 
 interface Convolution extends Window {
@@ -206,14 +205,7 @@ function residualAt({ residual, filters, places }: Convolution, frame: Frame, pi
 const convInt8: Operator = {
   name: 'conv-int8',
   what: 'the same with 8-bit weights; the patch of each place is quantized to 7 bits on its own, or holds multiples of `grid` whose 8 bits, with `zero`, are multiplied exactly',
-  inputs: [
-    { name: 'x', types: FLOATS },
-    { name: 'weight', types: ['i8'], layouts: ['columns-int8'], constant: true },
-    { name: 'scales', types: FLOATS, constant: true },
-    { name: 'sums', types: INTEGERS, constant: true },
-    { name: 'bias', types: FLOATS, constant: true, optional: true },
-    { name: 'residual', types: FLOATS, optional: true },
-  ],
+  inputs: [{ name: 'x', types: FLOATS }, ...WEIGHTS_INT8, { name: 'residual', types: FLOATS, optional: true }],
   outputs: [{ types: FLOATS }],
   attributes: { ...CONVOLUTION, ...GRID },
   bind(step: Binding): Bound {

@@ -4,12 +4,11 @@ import {
   type Binding,
   type Bound,
   FLOATS,
-  INTEGERS,
   type Operator,
   PER_ELEMENT,
   roundUp,
 } from './operator.ts'
-import { blockRows, columnData, optionalColumns, productSizes, TILE_BYTES } from './product.ts'
+import { blockRows, columnData, optionalColumns, productSizes, TILE_BYTES, WEIGHTS_INT8 } from './product.ts'
 
 /** Of an input: its elements are whole numbers 0..255 less `zero`, times `grid`. */
 export const GRID: Readonly<Record<string, AttributeRule>> = {
@@ -51,13 +50,7 @@ const grid: Operator = {
 const linearGrid: Operator = {
   name: 'linear-grid',
   what: 'x [..., K] of multiples of `grid`, whose 8 bits, with `zero`, are multiplied exactly, times 8-bit weights [K, N]; plus bias; activation',
-  inputs: [
-    { name: 'x', types: FLOATS },
-    { name: 'weight', types: ['i8'], layouts: ['columns-int8'], constant: true },
-    { name: 'scales', types: FLOATS, constant: true },
-    { name: 'sums', types: INTEGERS, constant: true },
-    { name: 'bias', types: FLOATS, constant: true, optional: true },
-  ],
+  inputs: [{ name: 'x', types: FLOATS }, ...WEIGHTS_INT8],
   outputs: [{ types: FLOATS }],
   attributes: { ...ACTIVATION, ...GRID },
   bind(binding: Binding): Bound {

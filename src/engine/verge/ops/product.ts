@@ -1,5 +1,15 @@
 import { ACTIVATION, activate, activationOf } from './activation.ts'
-import { type Binding, type Bound, FLOATS, INTEGERS, type Operator, PER_FLOAT, roundUp, type View } from './operator.ts'
+import {
+  type Binding,
+  type Bound,
+  FLOATS,
+  INTEGERS,
+  type OperandRule,
+  type Operator,
+  PER_FLOAT,
+  roundUp,
+  type View,
+} from './operator.ts'
 import { broadcastShape, broadcastStrides, stridesOf } from './strides.ts'
 import { UNARY_CODE } from './unary-kinds.ts'
 
@@ -39,16 +49,18 @@ export function optionalColumns(step: Binding, index: number, columns: number): 
   return step.inputs[index] === undefined ? undefined : columnData(step, index, columns)
 }
 
+/** Operands of a product with 8-bit weights [K, N], behind its first. */
+export const WEIGHTS_INT8: readonly OperandRule[] = [
+  { name: 'weight', types: ['i8'], layouts: ['columns-int8'], constant: true },
+  { name: 'scales', types: FLOATS, constant: true },
+  { name: 'sums', types: INTEGERS, constant: true },
+  { name: 'bias', types: FLOATS, constant: true, optional: true },
+]
+
 const linearInt8: Operator = {
   name: 'linear-int8',
   what: 'x [..., K] times 8-bit weights [K, N], activations quantized by row to 7 bits; plus bias; activation',
-  inputs: [
-    { name: 'x', types: FLOATS },
-    { name: 'weight', types: ['i8'], layouts: ['columns-int8'], constant: true },
-    { name: 'scales', types: FLOATS, constant: true },
-    { name: 'sums', types: INTEGERS, constant: true },
-    { name: 'bias', types: FLOATS, constant: true, optional: true },
-  ],
+  inputs: [{ name: 'x', types: FLOATS }, ...WEIGHTS_INT8],
   outputs: [{ types: FLOATS }],
   attributes: ACTIVATION,
   bind(step: Binding): Bound {
