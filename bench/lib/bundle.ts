@@ -14,6 +14,7 @@ const ENTRIES = {
   pass: ['bench/workers/pass.ts', '--config', 'bench/workers/wrangler.toml'],
   engine: ['bench/workers/engine.ts', '--config', 'bench/workers/wrangler.toml'],
   tokenizers: ['bench/workers/tokenizers.ts', '--config', 'bench/workers/wrangler.toml'],
+  slow: ['bench/workers/slow.ts', '--config', 'bench/workers/wrangler.toml'],
   reads: ['bench/workers/reads.ts', '--config', 'bench/workers/wrangler.toml'],
   echo: ['bench/workers/echo.ts', '--config', 'bench/workers/wrangler.toml'],
 } as const

@@ -1,0 +1,210 @@
+/** How many reads of KV and R2, one after the other, stand between a request and its answer in an isolate that has read nothing. */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { bundle } from '../../bench/lib/bundle.ts'
+import { type Read, roundsOf } from '../../bench/lib/slow-reads.ts'
+import { encoderModel } from '../../bench/models/encoder.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { startWorkerd, type WorkerdProcess } from '../../src/cli/local/workerd.ts'
+import { descriptionSchema } from '../../src/cli/pack/description.ts'
+import { pack, packFolder } from '../../src/cli/pack/packer.ts'
+import { publish } from '../../src/cli/push/publish.ts'
+import { localStores } from '../../src/cli/target/local.ts'
+import { wav } from '../../synthetic/wav.ts'
+import { filesModel, keywordsModel, loudnessModel } from '../fixtures/docs-models.ts'
+import { linearRegression } from '../fixtures/tabular-models.ts'
+import { judgeModel, readerModel, taggerModel, wordPieceTokenizer } from '../fixtures/text-models.ts'
+
+const bytesOf = (path: string): Uint8Array<ArrayBuffer> => new Uint8Array(readFileSync(join(ROOT, path)))
+const WORDS = wordPieceTokenizer()
+const PIECES = bytesOf('test/fixtures/models/encoder/tokenizer.json')
+const TEXT = { tokenizer: 'tokenizer.json', preprocess: { text: { maxTokens: 32 } } }
+const encoder = { layers: 1, hidden: 32, heads: 4, ffn: 64, vocabulary: 6_946, positions: 64 }
+const judge = judgeModel(3, { travel: [0, 0, 4], music: [3, 0, 0] })
+const judged = ['contradiction', 'neutral', 'entailment']
+const window = {
+  length: 512,
+  context: 64,
+  input: 'input',
+  output: 'output',
+  rate: 'sr',
+  state: [{ input: 'state', output: 'stateN', shape: [2, 1, 128] }],
+}
+
+/** Models of every kind of file, beside the three that come with Verge. */
+const MODELS: readonly (readonly [Readonly<Record<string, unknown>>, Uint8Array, Uint8Array?])[] = [
+  [
+    { name: 'names', task: 'token-classification', labels: ['O', 'B-PER'], ...TEXT },
+    taggerModel(2, { ada: [0, 4] }),
+    WORDS,
+  ],
+  [{ name: 'reader', task: 'question-answering', ...TEXT }, readerModel({ ada: [4, 1] }), WORDS],
+  [{ name: 'judge', task: 'zero-shot-classification', labels: judged, ...TEXT }, judge, WORDS],
+  [{ name: 'vectors', task: 'feature-extraction', ...TEXT }, encoderModel(encoder, 'fp32'), PIECES],
+  [{ name: 'likeness', task: 'sentence-similarity', ...TEXT }, encoderModel(encoder, 'fp32'), PIECES],
+  [
+    {
+      name: 'linear',
+      task: 'tabular-regression',
+      preprocess: { tabular: { columns: [{ name: 'a' }, { name: 'b' }, { name: 'c' }] } },
+    },
+    linearRegression,
+  ],
+  [
+    {
+      name: 'keywords',
+      task: 'audio-classification',
+      labels: ['yes', 'no', 'up', 'down'],
+      preprocess: { audio: { sampleRate: 16_000, samples: 16_000 } },
+    },
+    keywordsModel(),
+  ],
+  [
+    { name: 'speech', task: 'voice-activity-detection', preprocess: { audio: { sampleRate: 16_000, window } } },
+    loudnessModel(),
+  ],
+  [
+    {
+      name: 'files',
+      task: 'bytes-classification',
+      labels: ['a', 'b', 'c', 'd'],
+      preprocess: { bytes: { begin: 1024, middle: 0, end: 1024, blockSize: 4096, padding: 256, strip: true } },
+    },
+    filesModel(),
+  ],
+]
+
+const SOUND = wav({ samples: Float64Array.from({ length: 16_000 }, (_, i) => Math.sin(i / 10)) })
+const ask = (content: string) => [{ role: 'user', content }]
+
+interface Case {
+  readonly path: string
+  readonly body: unknown
+  readonly type?: string
+  readonly what: string
+  readonly rounds: number
+}
+
+const CASES: readonly Case[] = [
+  {
+    path: '/v2/models/digits/infer',
+    what: 'tensors',
+    rounds: 3,
+    body: { inputs: [{ name: 'image', shape: [1, 1, 28, 28], datatype: 'FP32', data: new Array(784).fill(0) }] },
+  },
+  {
+    path: '/run/digits',
+    what: 'a picture',
+    rounds: 3,
+    body: bytesOf('models/digits/samples/two.png'),
+    type: 'image/png',
+  },
+  { path: '/run/reviews', what: 'a text', rounds: 4, body: { inputs: 'A wonderful film.' } },
+  { path: '/models/reviews', what: 'a text', rounds: 4, body: { inputs: 'A wonderful film.' } },
+  { path: '/run/names', what: 'entities', rounds: 4, body: { inputs: 'ada' } },
+  {
+    path: '/run/reader',
+    what: 'a question',
+    rounds: 4,
+    body: { inputs: { question: 'Who wrote?', context: 'Ada Lovelace wrote.' } },
+  },
+  {
+    path: '/run/judge',
+    what: 'labels of the caller',
+    rounds: 4,
+    body: { inputs: 'travel', parameters: { candidate_labels: ['travel', 'music'] } },
+  },
+  { path: '/run/vectors', what: 'a vector', rounds: 4, body: { inputs: 'A text.' } },
+  {
+    path: '/run/likeness',
+    what: 'texts compared',
+    rounds: 4,
+    body: { inputs: { source_sentence: 'A text.', sentences: ['Another.'] } },
+  },
+  { path: '/run/linear', what: 'a table', rounds: 3, body: { inputs: [{ a: 1, b: 2, c: 3 }] } },
+  { path: '/run/keywords', what: 'sound', rounds: 3, body: SOUND, type: 'audio/wav' },
+  { path: '/run/speech', what: 'speech', rounds: 3, body: SOUND, type: 'audio/wav' },
+  {
+    path: '/run/files',
+    what: 'a file',
+    rounds: 3,
+    body: new Uint8Array(100).fill(65),
+    type: 'application/octet-stream',
+  },
+  { path: '/run/abacus', what: 'a text continued', rounds: 4, body: { inputs: '1 plus 2' } },
+  { path: '/v1/embeddings', what: 'vectors', rounds: 4, body: { model: 'vectors', input: 'A text.' } },
+  {
+    path: '/rerank',
+    what: 'documents',
+    rounds: 4,
+    body: { model: 'vectors', query: 'A text.', documents: ['Another.', 'A third.'] },
+  },
+  {
+    path: '/v1/completions',
+    what: 'a text continued',
+    rounds: 4,
+    body: { model: 'abacus', prompt: '1 plus 2', max_tokens: 2 },
+  },
+  {
+    path: '/v1/chat/completions',
+    what: 'a chat',
+    rounds: 5,
+    body: { model: 'abacus', messages: ask('1 plus 2'), max_tokens: 2 },
+  },
+  {
+    path: '/v1/chat/completions',
+    what: 'a chat streamed',
+    rounds: 5,
+    body: { model: 'abacus', messages: ask('1 plus 2'), max_tokens: 2, stream: true },
+  },
+  { path: '/bench/rpc/reviews', what: 'a call of another Worker', rounds: 4, body: 'A wonderful film.' },
+]
+
+describe('a request to an isolate that has read nothing', () => {
+  let worker: WorkerdProcess
+
+  beforeAll(async () => {
+    worker = await startWorkerd(await bundle('slow'))
+    const bucket = await worker.miniflare.getR2Bucket('BUCKET')
+    const kv = await worker.miniflare.getKVNamespace('KV')
+    const { writer } = localStores({ BUCKET: bucket as never, KV: kv as never })
+    for (const name of ['digits', 'reviews', 'abacus'])
+      await publish(writer, await packFolder(join(ROOT, 'models', name)))
+    for (const [fields, model, tokenizer] of MODELS) {
+      const description = descriptionSchema.parse({
+        version: '1',
+        visibility: 'public',
+        licence: 'Apache-2.0',
+        artifacts: [{ file: 'model.onnx', dtype: 'fp32' }],
+        ...fields,
+      })
+      const files = new Map([['model.onnx', model]])
+      if (tokenizer !== undefined) files.set('tokenizer.json', tokenizer)
+      await publish(writer, await pack(description, '.', files))
+    }
+  })
+  afterAll(() => worker?.miniflare.dispose())
+
+  async function readsOf(
+    { path, body, type = 'application/json' }: Case,
+    headers: Readonly<Record<string, string>> = {},
+  ) {
+    const answer = await fetch(worker.url + path, {
+      method: 'POST',
+      headers: { 'content-type': type, ...headers },
+      body: body instanceof Uint8Array ? (body as Uint8Array<ArrayBuffer>) : JSON.stringify(body),
+    })
+    expect(answer.status, `${path}: ${await answer.text()}`).toBe(200)
+    return JSON.parse(answer.headers.get('bench-reads') ?? '[]') as Read[]
+  }
+
+  it.each(CASES)('reads no more in turn than it has to: $path, $what', async (asked) => {
+    expect(roundsOf(await readsOf(asked))).toBe(asked.rounds)
+  })
+
+  it.each(CASES)('reads each of these of R2 after KV had no copy: $path, $what', async (asked) => {
+    const reads = await readsOf(asked, { 'bench-kv': 'empty' })
+    expect(roundsOf(reads)).toBe(2 * asked.rounds)
+  })
+})
