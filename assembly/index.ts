@@ -6,7 +6,7 @@ export { maskInt8 } from "./attention-masks";
 export { argument, argumentI32, normFour, normRow, normRows, reduceF32, reduceI32, softmaxRow, softmaxRows } from "./norm";
 export { binary, cast, geluTanh, notU8, rowF32, rowI32, rowU8, select, selectRow, silu, tanh, unaryF32, unaryI32 } from "./elementwise";
 export { gelu, geluRows } from "./gelu";
-export { copy, copyPlane, cumulativeI32, fill32, fill8, gather, gatherElements, gatherRows, iota } from "./movement";
+export { copy, copyPlane, cumulativeI32, fill32, fill8, gather, gatherBlocks, gatherElements, gatherRows, iota, widenBlock } from "./movement";
 export { addClamped, packPatches, quantizeStrips, stripAnywhere } from "./convolution";
 export { depthwise, depthwise3, depthwise3by2, depthwiseAny, depthwiseGrid, depthwisePlane, layPlane, roundSums, wholePlane } from "./depthwise";
 export { pool, poolRow, resize } from "./picture";

@@ -142,6 +142,56 @@ export function gatherRows(table: usize, scales: usize, ids: usize, out: usize, 
   return -1;
 }
 
+/**
+ * Rows of a table of four bits, two a byte, each row of whole bytes: level less zero point, times the scale of its block.
+ * `zeros` are packed like the levels; without them all are 8. Scales are half floats with `halves`. @returns as `gather`
+ */
+export function gatherBlocks(
+  table: usize, scales: usize, zeros: usize, ids: usize, out: usize,
+  rows: i32, n: i32, D: i32, block: i32, halves: i32,
+): i32 {
+  for (let i = 0; i < n; i++) {
+    const id = load<i32>(ids + (<usize>i << 2));
+    if (id < -rows || id >= rows) return i;
+  }
+  const blocks = <usize>((D + block - 1) / block);
+  const rowBytes = <usize>((D + 1) >> 1);
+  for (let i = 0; i < n; i++) {
+    let id = load<i32>(ids + (<usize>i << 2));
+    if (id < 0) id += rows;
+    const row = <usize>id, levels = table + row * rowBytes, points = zeros + row * ((blocks + 1) >> 1);
+    for (let b: usize = 0; b < blocks; b++) {
+      const at = row * blocks + b;
+      const scale = halves ? half(load<u16>(scales + (at << 1))) : load<f32>(scales + (at << 2));
+      const zero = zeros == 0 ? 8 : (<i32>load<u8>(points + (b >> 1)) >> (<i32>(b & 1) << 2)) & 15;
+      const first = <i32>b * block, last = min(first + block, D);
+      widenBlock(levels, first, last, scale, zero, out);
+      out += <usize>(last - first) << 2;
+    }
+  }
+  return -1;
+}
+
+export function widenBlock(levels: usize, first: i32, last: i32, scale: f32, zero: i32, out: usize): void {
+  const factor = f32x4.splat(scale), middle = i8x16.splat(<i8>zero), low = i8x16.splat(15);
+  let d = first;
+  for (; (d & 1) == 0 && d + 16 <= last; d += 16, out += 64) {
+    const pairs = v128.load64_zero(levels + (<usize>d >> 1));
+    const q = i8x16.sub(v128.shuffle<i8>(
+      v128.and(pairs, low), i8x16.shr_u(pairs, 4), 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23,
+    ), middle);
+    const left = i16x8.extend_low_i8x16_s(q), right = i16x8.extend_high_i8x16_s(q);
+    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(left)), factor));
+    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(left)), factor), 16);
+    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_low_i16x8_s(right)), factor), 32);
+    v128.store(out, f32x4.mul(f32x4.convert_i32x4_s(i32x4.extend_high_i16x8_s(right)), factor), 48);
+  }
+  for (; d < last; d++, out += 4) {
+    const level = (<i32>load<u8>(levels + (<usize>d >> 1)) >> ((d & 1) << 2)) & 15;
+    store<f32>(out, <f32>(level - zero) * scale);
+  }
+}
+
 function half(h: u32): f32 {
   const rest = (h & 0x7fff) << 13;
   let bits = reinterpret<u32>(reinterpret<f32>(rest) * reinterpret<f32>(0x77800000));

@@ -86,7 +86,7 @@ export const artifactSchema = blobSchema.extend({
   dtype: z.string(),
   /** Places that this artifact is meant for, best first. */
   places: z.array(z.enum(PLACES)),
-  /** What it was made by, and runs on: `onnxruntime 1.30.0`, `verge 1.1.0`. */
+  /** What it was made by, and runs on: `onnxruntime 1.30.0`, `verge 1.2.0`. */
   runtime: z.string().optional(),
   /** Measured wasm heap that a loaded session holds. */
   memoryBytes: byteCount.optional(),

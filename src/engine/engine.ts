@@ -30,7 +30,7 @@ export interface ArtifactInfo {
   /** SHA-256 of the whole artifact, lower-case hexadecimal: its identity. */
   readonly sha256: string
   readonly format: 'onnx' | 'ort' | 'verge'
-  /** What the artifact was made by and for: `onnxruntime 1.30.0`, `verge 1.1.0`. */
+  /** What the artifact was made by and for: `onnxruntime 1.30.0`, `verge 1.2.0`. */
   readonly runtime?: string | undefined
   /** Bytes of the artifact as stored. */
   readonly bytes: number

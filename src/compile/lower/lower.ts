@@ -7,6 +7,7 @@ import type { ModelProto, NodeProto, TypeProto, ValueInfoProto } from '../../onn
 import type { Image } from '../image.ts'
 import { DOMAIN } from '../pattern.ts'
 import { type Size, size, symbol, toDim } from '../size.ts'
+import { BLOCK_LOOKUP } from './block-lookup.ts'
 import { Builder, constantOf } from './builder.ts'
 import { COMPOSED } from './composed.ts'
 import { CONVOLUTION } from './convolution.ts'
@@ -69,6 +70,13 @@ const RULES: Rules = {
 }
 /** Of nodes that the compiler's passes make. */
 const FUSED: Rules = { Gelu: ELEMENTWISE.Gelu as Rule, ...FUSED_PRODUCTS, ...FUSED_NORM, ...FUSED_ELEMENTWISE }
+/** By domain. */
+const RULES_OF: Readonly<Record<string, Rules>> = {
+  '': RULES,
+  'ai.onnx': RULES,
+  'com.microsoft': BLOCK_LOOKUP,
+  [DOMAIN]: FUSED,
+}
 
 /**
  * Turns a model into steps with a place in memory for each result, in one walk over its nodes. Shapes stay expressions
@@ -104,8 +112,8 @@ export function lower(model: ModelProto, { most }: LowerOptions): LoweredModel {
 }
 
 function ruleOf({ domain, opType }: NodeProto): Rule | undefined {
-  const rules = domain === DOMAIN ? FUSED : domain === '' || domain === 'ai.onnx' ? RULES : {}
-  return Object.hasOwn(rules, opType) ? rules[opType] : undefined
+  const rules = Object.hasOwn(RULES_OF, domain) ? RULES_OF[domain] : undefined
+  return rules !== undefined && Object.hasOwn(rules, opType) ? rules[opType] : undefined
 }
 
 const NAMES: Readonly<Partial<Record<number, string>>> = {

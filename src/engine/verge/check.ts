@@ -122,7 +122,7 @@ function buffer(value: unknown, symbols: number): PlanBuffer {
 }
 
 const LAYOUT_TYPES: Readonly<Record<Layout, readonly ConstantType[]>> = {
-  rows: ['f32', 'f16', 'i8', 'i32', 'u8'],
+  rows: ['f32', 'f16', 'i8', 'i32', 'u8', 'u4'],
   'columns-int8': ['i8'],
   'columns-f32': ['f32'],
   'columns-f16': ['f16'],
@@ -145,7 +145,10 @@ function constant(value: unknown, imageBytes: number): PlanConstant {
 function constantBytes(dtype: ConstantType, layout: Layout, shape: readonly number[]): number | undefined {
   const count = countOf(shape)
   if (count === undefined) return undefined
-  if (layout === 'rows') return count * SIZE[dtype]
+  if (layout === 'rows') {
+    const width = shape.at(-1) ?? 1
+    return width === 0 ? 0 : (count / width) * Math.ceil(width * SIZE[dtype])
+  }
   const [depth, columns] = shape
   if (depth === undefined || columns === undefined || shape.length !== 2) return undefined
   return roundUp(columns, 8) * (layout === 'columns-int8' ? roundUp(depth, 4) : depth) * SIZE[dtype]

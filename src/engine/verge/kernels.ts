@@ -96,6 +96,9 @@ export interface Kernels {
   gather(x: N, ids: N, out: N, outer: N, axis: N, count: N, bytes: N): N
   gatherElements(x: N, ids: N, out: N, outer: N, axis: N, count: N, inner: N, size: N): N
   gatherRows(table: N, scales: N, ids: N, out: N, rows: N, count: N, width: N, byRow: N): N
+  gatherBlocks(
+    ...args: [table: N, scales: N, zeros: N, ids: N, out: N, rows: N, count: N, width: N, block: N, halves: N]
+  ): N
   cumulativeI32(x: N, out: N, outer: N, axis: N, inner: N): N
   packPatches(
     x: N,

@@ -12,7 +12,8 @@ export type Dim = number | readonly ['s', number] | readonly ['+' | '-' | '*', D
 
 /** Element types in memory. INT64 and the smaller integers of ONNX are `i32` here, BOOL is `u8`. */
 export type ValueType = 'f32' | 'i32' | 'u8'
-export type ConstantType = ValueType | 'f16' | 'i8'
+/** `u4`: two elements of the last axis a byte, the earlier in the lower half. Each row of that axis begins with a byte. */
+export type ConstantType = ValueType | 'f16' | 'i8' | 'u4'
 
 /** A size that callers choose, bound by the first input axis that is just this symbol. */
 export interface PlanSymbol {

@@ -1,11 +1,11 @@
 /** Of the engine: of its operators, and of the numbers that they give. */
-export const VERGE_ENGINE_VERSION = '1.1.0'
+export const VERGE_ENGINE_VERSION = '1.2.0'
 
 const WRITTEN_BY = /^verge (\d+)\.(\d+)\.\d+/
 
 /**
  * A newer patch writes what this version reads; a newer minor or major may write operators that this one does not have.
- * @param runtime what a manifest says of the engine that an artifact was made for: `verge 1.1.0`
+ * @param runtime what a manifest says of the engine that an artifact was made for: `verge 1.2.0`
  * @returns the version that the artifact needs; undefined where this one is enough, or nothing is said
  */
 export function newerVersion(runtime: string | undefined, own = VERGE_ENGINE_VERSION): string | undefined {

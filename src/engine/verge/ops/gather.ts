@@ -78,21 +78,27 @@ const gatherElements: Operator = {
 
 const gatherRows: Operator = {
   name: 'gather-rows',
-  what: 'rows of a table [V, D] by ids, as f32: of f32, f16, or i8 with a scale for each row or column; negative ids count from the end',
+  what: 'rows of a table [V, D] by ids, as f32: of f32, f16, i8 with a scale for each row or column, or u4 with scales [V, D / `block`] and zero points of that shape (8 without); negative ids count from the end',
   inputs: [
-    { name: 'table', types: ['f32', 'f16', 'i8'], constant: true },
+    { name: 'table', types: ['f32', 'f16', 'i8', 'u4'], constant: true },
     { name: 'ids', types: INTEGERS },
-    { name: 'scales', types: FLOATS, constant: true, optional: true },
+    { name: 'scales', types: ['f32', 'f16'], constant: true, optional: true },
+    { name: 'zeros', types: ['u4'], constant: true, optional: true },
   ],
   outputs: [{ types: FLOATS }],
-  attributes: { scaled: { type: 'choice', of: ['rows', 'columns'], otherwise: 'rows' } },
+  attributes: {
+    scaled: { type: 'choice', of: ['rows', 'columns'], otherwise: 'rows' },
+    block: { type: 'number', otherwise: 0 },
+  },
   bind(step: Binding): Bound {
     const [table, ids, out] = [step.input(0), step.input(1), step.output()]
-    const scales = step.inputs[2]
+    const [, , scales, zeros] = step.inputs
     const [rows = 0, width = 0] = table.shape
     step.need(table.shape.length === 2, 'its table is not a matrix')
     step.need(out.count === ids.count * width, 'its result has another shape')
+    if (table.dtype === 'u4') return rowsOfBlocks(step, { table, ids, out, scales, zeros })
     step.need((table.dtype === 'i8') === (scales !== undefined), 'a table of bytes has scales, and no other has')
+    step.need(scales?.dtype !== 'f16' && zeros === undefined, 'its table has no scales in f16, and no zero points')
     const byRow = step.choice('scaled') === 'rows'
     step.need(scales === undefined || scales.count === (byRow ? rows : width), 'its table has another number of scales')
     return {
@@ -104,6 +110,43 @@ const gatherRows: Operator = {
       }),
     }
   },
+}
+
+interface BlockOperands {
+  readonly table: View
+  readonly ids: View
+  readonly out: View
+  readonly scales: View | undefined
+  readonly zeros: View | undefined
+}
+
+/** A table of four bits, in blocks along its rows. */
+function rowsOfBlocks(step: Binding, { table, ids, out, scales, zeros }: BlockOperands): Bound {
+  const [rows = 0, width = 0] = table.shape
+  const block = step.number('block')
+  step.need(Number.isSafeInteger(block) && block > 0 && block < 2 ** 31 - width, 'its blocks have no size')
+  const shape = [rows, Math.ceil(width / block)]
+  step.need(scales !== undefined && sameShape(scales.shape, shape), 'its table has another number of scales')
+  step.need(zeros === undefined || sameShape(zeros.shape, shape), 'its table has another number of zero points')
+  const halves = scales.dtype === 'f16' ? 1 : 0
+  return {
+    cost: out.count * PER_ELEMENT,
+    ...lookingUp(ids, rows, (kernels, frame) => {
+      const [levels, factors, points] = [table.at(frame), scales.at(frame), zeros?.at(frame) ?? 0]
+      return kernels.gatherBlocks(
+        levels,
+        factors,
+        points,
+        ids.at(frame),
+        out.at(frame),
+        rows,
+        ids.count,
+        width,
+        block,
+        halves,
+      )
+    }),
+  }
 }
 
 /** What looks elements up by ids that are data. */

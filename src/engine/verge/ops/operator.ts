@@ -79,7 +79,8 @@ export const INTEGERS: readonly ConstantType[] = ['i32']
 export const BYTES: readonly ConstantType[] = ['u8']
 export const ANY: readonly ConstantType[] = ['f32', 'i32', 'u8']
 
-export const SIZE: Readonly<Record<ConstantType, number>> = { f32: 4, i32: 4, u8: 1, i8: 1, f16: 2 }
+/** Bytes of an element. */
+export const SIZE: Readonly<Record<ConstantType, number>> = { f32: 4, i32: 4, u8: 1, i8: 1, f16: 2, u4: 0.5 }
 
 /** As the kernels number types. */
 export const TYPE_CODE: Readonly<Partial<Record<ConstantType, number>>> = { f32: 0, i32: 1, u8: 2 }
