@@ -49,9 +49,32 @@ export interface ArtifactInfo {
   readonly batchable?: boolean | undefined
 }
 
+/** A page of a table, in the artifact's pages file. */
+export interface PageInfo {
+  readonly offset: number
+  readonly bytes: number
+  /** Lower-case hexadecimal. */
+  readonly sha256: string
+}
+
+/** The pages of an artifact's tables, which stay in the stores: a run reads those that its ids need. */
+export interface PageSource {
+  /** Of the whole pages file. */
+  readonly bytes: number
+  /**
+   * Reads pages, in parallel, and hands each to `use` once it is verified, in any order. `use` must have used the bytes
+   * when it returns.
+   * @param use gets the page's place in `pages`
+   * @throws weights_unavailable, weights_corrupt, the signal's reason
+   */
+  read(pages: readonly PageInfo[], use: (index: number, bytes: Uint8Array) => void, signal: AbortSignal): Promise<void>
+}
+
 /** Where an artifact's bytes come from. */
 export interface ByteSource {
   readonly bytes: number
+  /** Pages of the tables that stay in the stores, where the artifact has some. */
+  readonly pages?: PageSource
   /**
    * A file that holds just these bytes, complete and verified, where there is one: for engines that read weights
    * themselves, in another process. It stays until the session is disposed.
