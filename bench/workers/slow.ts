@@ -1,7 +1,8 @@
 /**
  * Verge itself behind slow stores: each request meets an isolate that has read nothing yet, and its answer says in
- * `bench-reads` what it read of KV and R2, and in `bench-rounds` how many reads of those came one after the other. Options of a request are the headers `bench-delay`, in milliseconds (left out:
- * reads wait until no more are begun), and `bench-kv: empty`. `GET /bench/reads` has the reads of the request under way.
+ * `bench-reads` what it read of KV and R2, and in `bench-rounds` how many reads of those came one after the other.
+ * Options of a request are the headers `bench-delay`, in milliseconds (left out: reads wait until no more are begun), and
+ * `bench-kv: empty`. `GET /bench/reads` has the reads of the request under way.
  */
 import { assemble, type Platform, type Verge } from '../../src/assemble.ts'
 import { parseConfig } from '../../src/config/config.ts'

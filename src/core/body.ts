@@ -7,6 +7,8 @@ export interface BodyOptions {
   /** Most bytes taken. */
   readonly maxBytes: number
   readonly signal: AbortSignal
+  /** Told that the headers are no reason to refuse the body, before any of it is read. */
+  readonly accepted?: () => void
   /** Told how many bytes are held before memory is given for them; may refuse by throwing. */
   readonly hold?: (bytes: number) => void
   /** Told how many bytes have come; `undefined`: all. May refuse by throwing. */
@@ -39,6 +41,7 @@ export async function readBody(request: Request, options: BodyOptions): Promise<
   const declared = declaredLength(request.headers.get('content-length'))
   if (declared !== undefined && declared > maxBytes) throw tooLarge(maxBytes)
   if (request.body === null) return new Uint8Array(0)
+  options.accepted?.()
   if (declared !== undefined && declared <= WHOLE_BYTES) return readSmall(request, declared, options)
 
   const reader: ReadableStreamDefaultReader<Uint8Array> = request.body.getReader()

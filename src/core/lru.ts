@@ -22,6 +22,11 @@ export class LruMap<V> {
     return value
   }
 
+  /** Whether a value would be kept without another one's leaving. */
+  hasRoom(size: number): boolean {
+    return this.#total + size <= this.#budget
+  }
+
   set(key: string, value: V): void {
     this.delete(key)
     this.#entries.set(key, value)

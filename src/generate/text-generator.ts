@@ -1,9 +1,10 @@
 import type { Manifest } from '../catalog/manifest.ts'
+import type { ModelFile } from '../catalog/model-file.ts'
 import { CHAT_TEMPLATE_FILE, type GenerationSettings } from '../catalog/settings/generation.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { finish, type Work, type WorkCost } from '../core/work.ts'
-import { openTokenizer } from '../media/text/model-tokenizer.ts'
+import { openTokenizer, tokenizerFile } from '../media/text/model-tokenizer.ts'
 import { STEPS_PER_UNIT, type TextTokenizer } from '../media/text/tokenizer.ts'
 import { ChatTemplate, lengthOf, type Message } from './chat.ts'
 import { ControlText } from './control-text.ts'
@@ -60,6 +61,11 @@ type GenerationLimits = Pick<
   'chatArguments' | 'chatLength' | 'chatMessages' | 'promptLengthPerToken' | 'stepsBetweenPauses'
 >
 
+const CHAT_TEMPLATE: ModelFile<ChatTemplate> = {
+  name: CHAT_TEMPLATE_FILE,
+  parse: (bytes) => ChatTemplate.parse(bytes),
+}
+
 /** Turns what a request asks for into prompts that fit a model, and prompts into text. */
 export class TextGenerator {
   readonly settings: GenerationSettings
@@ -80,6 +86,11 @@ export class TextGenerator {
     this.#request = request
     this.settings = settings
     this.tokenizer = tokenizer
+  }
+
+  /** Files that are read to write a text, or to answer in a chat. */
+  static files(manifest: Pick<Manifest, 'files'>, asked: 'text' | 'chat'): readonly ModelFile[] {
+    return asked === 'chat' ? [tokenizerFile(manifest), CHAT_TEMPLATE] : [tokenizerFile(manifest)]
   }
 
   /** @throws manifest_invalid, weights_unavailable */
@@ -121,7 +132,7 @@ export class TextGenerator {
       messages.reduce((sum, message) => sum + lengthOf(message), 0),
       'messages',
     )
-    const template = await this.#model.file(CHAT_TEMPLATE_FILE, (bytes) => ChatTemplate.parse(bytes))
+    const template = await this.#model.file(CHAT_TEMPLATE.name, CHAT_TEMPLATE.parse)
     const { text, literal } = template.render(messages, {
       control: new ControlText(this.tokenizer),
       bosToken: this.settings.bosToken ?? this.tokenizer.firstToken ?? '',

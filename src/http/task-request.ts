@@ -46,9 +46,11 @@ export async function runTask(
       `The body was sent as "${declared.slice(0, 100)}". ${own.name} takes ${['application/json', 'multipart/form-data', ...own.mediaTypes].join(', ')}. Set "Content-Type".`,
     )
   }
+  const runner = new ModelRunner(deps, admitted, context)
   const bytes = await readBody(c.req.raw, {
     maxBytes: limits.requestBodyBytes,
     signal: context.signal,
+    accepted: () => runner.prefetch(own.files?.(manifest) ?? []),
     hold: slot.hold,
     reading: slot.reading,
     pace: paceOf(deps),
@@ -58,7 +60,6 @@ export async function runTask(
   const chosen = dialect?.choose(own, sent) ?? { task: own, body: sent }
   const { task } = chosen
   const body = withQuery(chosen.body, c.req.queries(), task)
-  const runner = new ModelRunner(deps, admitted, context)
   const answer = await task.execute(body, runner.model, runner.run)
   const response =
     answer instanceof RawAnswer

@@ -1,4 +1,5 @@
 import type { Alias } from '../catalog/alias.ts'
+import type { ModelFile } from '../catalog/model-file.ts'
 import { isVergeError, throwIfAborted } from '../core/errors.ts'
 import type { Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
@@ -267,12 +268,14 @@ export interface RunnerDeps {
 /** What tasks and writers need to run a model for one request, with a memory of where it ran last. */
 export class ModelRunner {
   readonly model: TaskModel & LanguageModel
+  readonly #serving: Models
   readonly #admitted: AdmittedModel
   readonly #context: CallContext
   #last: RunResult | Generation | undefined
 
   constructor({ serving, lane, randomId }: RunnerDeps, admitted: AdmittedModel, context: CallContext) {
     const { model, runner } = admitted
+    this.#serving = serving
     this.#admitted = admitted
     this.#context = context
     const writes: LanguageModel = {
@@ -292,6 +295,14 @@ export class ModelRunner {
       ...(runner.place && { place: runner.place }),
       language: { model: writes, signal: context.signal },
     }
+  }
+
+  /** Begins to read what the request is going to need: its model's weights, where they run here, and these files. */
+  prefetch(files: readonly ModelFile[]): void {
+    const { model, runner } = this.#admitted
+    // The files are needed first, and a request has few connections.
+    this.#serving.prefetchFiles(model, files, this.#context)
+    runner.prefetch(model, this.#context)
   }
 
   /** Where the model ran last, or wrote a text; undefined before. */

@@ -38,6 +38,7 @@ export interface EdgeState {
 
 /** Runs an artifact that placement has chosen, whichever would be chosen otherwise. */
 export interface EdgeRunner extends Pick<Runner, 'checkCost'> {
+  prefetchOn(artifact: Artifact, model: ResolvedModel, context: PlacementContext): void
   runOn(
     artifact: Artifact,
     model: ResolvedModel,

@@ -96,6 +96,13 @@ class PlannedRoute implements Route {
     if (!elsewhere) this.#options.edge.checkCost(model, runs, context)
   }
 
+  /** Only what is the first choice: most requests never need the others. */
+  prefetch(model: ResolvedModel, context: PlacementContext): void {
+    const [first] = this.#decided.decision.steps
+    const artifact = first?.place === 'edge' ? this.#artifactOf(first) : undefined
+    if (artifact !== undefined) this.#options.edge.prefetchOn(artifact, model, context)
+  }
+
   async run(
     model: ResolvedModel,
     inputs: Tensors,

@@ -224,6 +224,7 @@ export class RpcService {
     }
     const { body, task } = this.#taskOf(manifest, read, options)
     const modelRunner = new ModelRunner(this.#deps, admitted, context)
+    modelRunner.prefetch(task.files?.(manifest) ?? [])
     return taskAnswer(await task.execute(body, modelRunner.model, modelRunner.run), limits.rpcAnswerBytes)
   }
 

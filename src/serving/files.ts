@@ -1,4 +1,5 @@
 import type { Blob, Manifest } from '../catalog/manifest.ts'
+import type { ModelFile } from '../catalog/model-file.ts'
 import { VergeError } from '../core/errors.ts'
 import { LruMap } from '../core/lru.ts'
 import { SingleFlight, type SingleFlightOptions } from '../sessions/single-flight.ts'
@@ -34,18 +35,18 @@ export class FileCache {
    * @throws manifest_invalid where the manifest has no file of the name
    */
   async get<T>(
-    { files = {}, model }: Pick<Manifest, 'files' | 'model'>,
-    name: string,
-    parse: (bytes: Uint8Array) => T,
+    manifest: Pick<Manifest, 'files' | 'model'>,
+    { name, parse }: ModelFile<T>,
     context: RunContext,
   ): Promise<T> {
-    const blob = Object.hasOwn(files, name) ? files[name] : undefined
+    const blob = blobOf(manifest, name)
     if (blob === undefined) {
+      const { model } = manifest
       throw new VergeError('manifest_invalid', `Model "${model}" lacks the file "${name}". Push it again.`, {
         details: { model, file: name },
       })
     }
-    const key = `${blob.sha256}/${name}`
+    const key = keyOf(blob, name)
     let file = this.#files.get(key)
     if (!file) {
       file = await this.#reads.run(
@@ -54,12 +55,33 @@ export class FileCache {
           // The read serves everyone who waits, so it does not end when the first of them leaves.
           const bytes = await this.#options.read(blob, name, new AbortController().signal)
           flight.heartbeat()
-          return { bytes: blob.bytes, value: parse(bytes) }
+          const read = { bytes: blob.bytes, value: parse(bytes) }
+          this.#files.set(key, read)
+          return read
         },
         context,
       )
-      this.#files.set(key, file)
     }
     return file.value as T
   }
+
+  /**
+   * Begins to read a file that a request is going to ask for. It may turn out to be refused, so no other file goes for
+   * it: where there is no room, or it is being read, nothing is done. What goes wrong is for `get` to say.
+   */
+  prefetch(manifest: Pick<Manifest, 'files' | 'model'>, file: ModelFile, context: RunContext): void {
+    const blob = blobOf(manifest, file.name)
+    if (blob === undefined) return
+    const key = keyOf(blob, file.name)
+    if (this.#files.get(key) !== undefined || this.#reads.isUnderWay(key) || !this.#files.hasRoom(blob.bytes)) return
+    this.get(manifest, file, context).catch(() => {})
+  }
+}
+
+function blobOf({ files = {} }: Pick<Manifest, 'files'>, name: string): Blob | undefined {
+  return Object.hasOwn(files, name) ? files[name] : undefined
+}
+
+function keyOf({ sha256 }: Blob, name: string): string {
+  return `${sha256}/${name}`
 }

@@ -2,6 +2,7 @@ import type { Alias } from '../catalog/alias.ts'
 import { asideReason } from '../catalog/aside.ts'
 import { quantizesRowsTogether } from '../catalog/dtype.ts'
 import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
+import type { ModelFile } from '../catalog/model-file.ts'
 import { type CatalogReader, chooseLive } from '../catalog/reader.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock } from '../core/runtime.ts'
@@ -135,6 +136,16 @@ export class LocalServing implements Serving {
     return assertWithinCostLimit(runs, { model, artifact, inputs, spent, limit: this.#limitFor(manifest) })
   }
 
+  prefetch(model: ResolvedModel, context: RunContext): void {
+    const best = this.candidates(model.manifest).find(({ support }) => support.ok)
+    if (best !== undefined) this.prefetchOn(best.artifact, model, context)
+  }
+
+  /** As `prefetch`, of one of the model's artifacts. Nothing is loaded for a request that will find no turn to run. */
+  prefetchOn(artifact: Artifact, model: ResolvedModel, context: RunContext): void {
+    if (!this.loaded(artifact) && !this.busy) this.#options.sessions.prefetch(this.#session(model, artifact), context)
+  }
+
   async run(
     model: ResolvedModel,
     inputs: Tensors,
@@ -227,7 +238,11 @@ export class LocalServing implements Serving {
   }
 
   file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T> {
-    return this.#options.files.get(model.manifest, name, parse, context)
+    return this.#options.files.get(model.manifest, { name, parse }, context)
+  }
+
+  prefetchFiles(model: ResolvedModel, files: readonly ModelFile[], context: RunContext): void {
+    for (const file of files) this.#options.files.prefetch(model.manifest, file, context)
   }
 
   async ready(model: ResolvedModel): Promise<boolean> {

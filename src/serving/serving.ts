@@ -1,5 +1,6 @@
 import type { Alias } from '../catalog/alias.ts'
 import type { Artifact, Manifest } from '../catalog/manifest.ts'
+import type { ModelFile } from '../catalog/model-file.ts'
 import type { RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { InputShapes } from '../engine/costs.ts'
@@ -82,6 +83,11 @@ export interface Models {
   list(context: RunContext): Promise<readonly Alias[]>
   /** One of the manifest's files, verified, parsed, and kept as long as the isolate keeps the model. */
   file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T>
+  /**
+   * Begins to read files that a request is going to ask for, before its body is there. Never throws: what goes wrong is
+   * for `file` to say.
+   */
+  prefetchFiles(model: ResolvedModel, files: readonly ModelFile[], context: RunContext): void
 }
 
 /** Runs models. */
@@ -94,6 +100,11 @@ export interface Runner {
    * @throws cost_too_high
    */
   checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: RunContext): void
+  /**
+   * Begins to load what `run` or `generate` is going to run here, before it is known with what. Never throws: what goes
+   * wrong is for them to say.
+   */
+  prefetch(model: ResolvedModel, context: RunContext): void
   /** Runs the best artifact for this place, loading it first where needed. Inputs have been checked for size. */
   run(
     model: ResolvedModel,

@@ -96,6 +96,24 @@ export class SessionCache {
     return entry?.session.alive === true && !entry.leaving
   }
 
+  /**
+   * Begins to load a session for a request that has yet to say what it wants of it. It may turn out to be refused, so no
+   * other session leaves for it, and it holds nothing: where there is no room, or a load is under way, nothing is done.
+   * What goes wrong is for `use` to say.
+   */
+  prefetch(request: SessionRequest, context: RequestContext): void {
+    const { bytes, key } = request
+    if (this.has(key)) return
+    this.#sweep()
+    if (this.#entries.has(key) || this.#loads.isUnderWay(key) || !this.#room.isFree(bytes)) return
+    const load = async (flight: Flight): Promise<Entry> => {
+      const entry = await this.#load(request, flight)
+      entry.prefetchedBy = context.waitUntil
+      return entry
+    }
+    this.#loads.run(key, load, context).catch(() => {})
+  }
+
   /** Bytes of all loaded sessions. */
   get bytes(): number {
     let total = 0
@@ -227,13 +245,19 @@ export class SessionCache {
     for (;;) {
       this.#sweep()
       const loaded = this.#entries.get(request.key)
-      if (loaded && !loaded.leaving) return { entry: loaded, start: 'warm' }
+      if (loaded && !loaded.leaving) {
+        const start = loaded.prefetchedBy === context.waitUntil ? 'cold' : 'warm'
+        loaded.prefetchedBy = undefined
+        return { entry: loaded, start }
+      }
       if (loaded) {
         await clock.sleep(loadPollMs, context.signal)
         continue
       }
       const entry = await this.#loads.run(request.key, (flight) => this.#load(request, flight), context)
-      if (this.#entries.get(request.key) === entry && !entry.leaving) return { entry, start: 'cold' }
+      if (this.#entries.get(request.key) !== entry || entry.leaving) continue
+      entry.prefetchedBy = undefined
+      return { entry, start: 'cold' }
     }
   }
 

@@ -1,5 +1,5 @@
 import { abortError, VergeError } from '../core/errors.ts'
-import type { Clock } from '../core/runtime.ts'
+import type { Clock, RequestContext } from '../core/runtime.ts'
 import type { Session } from '../engine/engine.ts'
 
 /** A run or a load that found no room: until it finishes, no other session is loaded. */
@@ -22,6 +22,8 @@ export interface Entry {
   leaving: boolean
   /** Users, each with the time at which it counts as dead. */
   readonly holders: Map<symbol, number>
+  /** Of the request that had it loaded before it could use it, until somebody uses it. */
+  prefetchedBy?: RequestContext['waitUntil'] | undefined
 }
 
 /** The sessions that share the memory. */
@@ -104,6 +106,11 @@ export class Room {
       claim.lastHeartbeat = clock.now()
     }
     for (const entry of entries.values()) entry.leaving = false
+  }
+
+  /** Whether a session can be loaded at once, and no other one leaves for it. */
+  isFree(bytes: number): boolean {
+    return this.#standing === undefined && this.#residents.takenBytes() + bytes <= this.#options.budgetBytes
   }
 
   /** Reserves room, sending the least recently used sessions away until it is there. @throws model_too_large */

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
 import { embed, embeddingParametersSchema, embedTokens, type TextVectors } from './embedding.ts'
 import { settingsOf } from './embedding-output.ts'
+import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, fieldIn, readTextBody } from './texts.ts'
 
@@ -24,6 +25,7 @@ export function featureExtraction(limits: Limits): BoundTask {
   return {
     name: 'feature-extraction',
     mediaTypes: ['text/plain'],
+    files: TextReader.files,
     request: requestSchema,
     response: responseSchema,
     example: { inputs: ['How do I get my money back?', 'Refunds are paid within a week.'] },

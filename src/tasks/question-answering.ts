@@ -75,6 +75,7 @@ export function questionAnswering(limits: Limits): BoundTask {
   return {
     name: 'question-answering',
     mediaTypes: [],
+    files: TextReader.files,
     request: requestSchema,
     response: z.union([answersSchema, z.array(answersSchema)]),
     example: {

@@ -1,10 +1,11 @@
 import type { Manifest } from '../catalog/manifest.ts'
+import type { ModelFile } from '../catalog/model-file.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { finish, type Work } from '../core/work.ts'
 import type { CutSide } from '../media/text/cut.ts'
 import { firstReading } from '../media/text/cut.ts'
-import { openTokenizer } from '../media/text/model-tokenizer.ts'
+import { openTokenizer, tokenizerFile } from '../media/text/model-tokenizer.ts'
 import { type Encoding, STEPS_PER_UNIT, type TextToken, type TextTokenizer } from '../media/text/tokenizer.ts'
 import { cutPair } from '../media/text/truncate.ts'
 import { performed, type TaskModel } from './task.ts'
@@ -37,6 +38,11 @@ export class TextReader {
     this.#model = model
     this.#limits = limits
     this.#left = limits.textLengthTogether
+  }
+
+  /** Files of a model that reading texts takes. */
+  static files(manifest: Manifest): readonly ModelFile[] {
+    return [tokenizerFile(manifest)]
   }
 
   /** @throws manifest_invalid, weights_unavailable */

@@ -2,6 +2,7 @@ import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
 import { embed, embeddingParametersSchema } from './embedding.ts'
 import { cosine } from './pooling.ts'
+import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, readTextBody } from './texts.ts'
 
@@ -26,6 +27,7 @@ export function sentenceSimilarity(limits: Limits): BoundTask {
   return {
     name: 'sentence-similarity',
     mediaTypes: [],
+    files: TextReader.files,
     request: requestSchema,
     response: z.array(z.number()).meta({ description: 'Cosine similarity for each sentence, in order' }),
     example: {

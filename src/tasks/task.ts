@@ -1,5 +1,6 @@
 import type * as z from 'zod'
 import type { Manifest, TaskName } from '../catalog/manifest.ts'
+import type { ModelFile } from '../catalog/model-file.ts'
 import { VergeError } from '../core/errors.ts'
 import type { TensorSpec, Tensors } from '../core/tensors.ts'
 import { finish, type Work, type WorkCost } from '../core/work.ts'
@@ -99,6 +100,8 @@ export class RawAnswer {
 export interface BoundTask
   extends Pick<Task<unknown, unknown, unknown>, 'name' | 'mediaTypes' | 'request' | 'example' | 'forModel'> {
   readonly response: z.ZodType
+  /** Files of a model that the task reads, so that reading them can begin before there is a body; none if left out. */
+  readonly files?: (manifest: Manifest) => readonly ModelFile[]
   /**
    * From body to answer; `run` runs the model, and may be called more than once. A task that needs several runs, or looks
    * at its input again after them, implements this itself instead of `Task`.

@@ -32,6 +32,7 @@ export function textClassification(limits: Limits): BoundTask {
   return {
     name: 'text-classification',
     mediaTypes: ['text/plain'],
+    files: TextReader.files,
     request: requestSchema,
     response: responseSchema,
     example: { inputs: 'A quiet film that stays with you: wonderfully acted, and not a minute too long.' },

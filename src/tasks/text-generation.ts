@@ -56,6 +56,7 @@ export function textGeneration(limits: Limits): BoundTask {
   return {
     name: 'text-generation',
     mediaTypes: ['text/plain'],
+    files: (manifest) => TextGenerator.files(manifest, 'text'),
     request: requestSchema,
     response: answerSchema,
     example: { inputs: '27 plus 58 is', parameters: { max_new_tokens: 8, return_full_text: false } },

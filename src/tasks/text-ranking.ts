@@ -56,6 +56,7 @@ export function textRanking(limits: Limits): BoundTask {
   return {
     name: 'text-ranking',
     mediaTypes: [],
+    files: TextReader.files,
     request: requestSchema,
     response: rankingSchema,
     example: {

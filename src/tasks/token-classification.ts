@@ -57,6 +57,7 @@ export function tokenClassification(limits: Limits): BoundTask {
   return {
     name: 'token-classification',
     mediaTypes: ['text/plain'],
+    files: TextReader.files,
     request: requestSchema,
     response: z.union([entitiesSchema, z.array(entitiesSchema)]),
     example: { inputs: 'Ada Lovelace wrote to Charles Babbage in London.' },

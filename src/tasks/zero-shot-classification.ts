@@ -43,6 +43,7 @@ export function zeroShotClassification(limits: Limits): BoundTask {
   return {
     name: 'zero-shot-classification',
     mediaTypes: [],
+    files: TextReader.files,
     request: requestSchema,
     response: z.union([answerSchema, z.array(answerSchema)]),
     example: {

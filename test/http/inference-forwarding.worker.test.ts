@@ -80,6 +80,7 @@ class FakePlacement implements Placement {
         this.givenUp++
       },
       checkCost: (...args) => edge.checkCost(...args),
+      prefetch: (...args) => edge.prefetch(...args),
       run: (...args) => edge.run(...args),
       generate: (...args) => edge.generate(...args),
     }

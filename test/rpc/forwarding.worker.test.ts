@@ -42,6 +42,7 @@ function setUp(places: number) {
         },
         giveUpOrigins: () => {},
         checkCost: (...args) => serving.checkCost(...args),
+        prefetch: (...args) => serving.prefetch(...args),
         run: (...args) => serving.run(...args),
         generate: (_model, prompt, options) => serving.generate(_model, prompt, options),
       }

@@ -68,6 +68,7 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
     const body = await readBody(c.req.raw, {
       maxBytes: limits.requestBodyBytes,
       signal: context.signal,
+      accepted: () => runner.prefetch(model, context),
       hold: slot.hold,
       reading: slot.reading,
       pace: paceOf(deps),

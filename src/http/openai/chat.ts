@@ -16,6 +16,7 @@ export function createChat(deps: AppDeps, c: Context<AppEnv>, named?: NamedByPat
     assertWrites(admitted.model.manifest)
     const request = validate(requestSchemas(deps.limits).chat, body, 'The request')
     const runner = new ModelRunner(deps, admitted, c.get('context'))
+    runner.prefetch(TextGenerator.files(admitted.model.manifest, 'chat'))
     const writer = await TextGenerator.open(runner.model, generationRequest(request), deps.limits)
     const prompt = await writer.chat(request.messages.map(messageOf), deps.clock.now())
     return respond(deps, c, slot, {

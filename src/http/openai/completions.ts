@@ -17,6 +17,7 @@ export function createCompletion(deps: AppDeps, c: Context<AppEnv>, named?: Name
     assertWrites(admitted.model.manifest)
     const request = validate(requestSchemas(deps.limits).completion, body, 'The request')
     const runner = new ModelRunner(deps, admitted, c.get('context'))
+    runner.prefetch(TextGenerator.files(admitted.model.manifest, 'text'))
     const writer = await TextGenerator.open(runner.model, generationRequest(request), deps.limits)
     return respond(deps, c, slot, {
       runner,

@@ -10,6 +10,7 @@ import {
 } from '../../protocols/openai/embeddings.ts'
 import { type EmbeddingInput, embed } from '../../tasks/embedding.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
+import { TextReader } from '../../tasks/reading.ts'
 import { checkTexts, fieldIn } from '../../tasks/texts.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { withModelInBody, withPlacementHeaders } from '../inference.ts'
@@ -28,6 +29,7 @@ export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Res
     const request = validate(embeddingsRequestSchema, body, 'The request')
     const { inputs, field } = inputsOf(request.input, deps.limits)
     const runner = new ModelRunner(deps, admitted, c.get('context'))
+    runner.prefetch(TextReader.files(manifest))
     const options = {
       field,
       ...(request.dimensions !== undefined && { dimensions: request.dimensions }),

@@ -4,6 +4,7 @@ import { validate } from '../../core/validation.ts'
 import { type AdmittedModel, ModelRunner } from '../../inference/infer.ts'
 import { type RerankResponse, rerankRequestSchema, teiRerankRequestSchema } from '../../protocols/rerank.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
+import { TextReader } from '../../tasks/reading.ts'
 import { type Ranking, rank } from '../../tasks/text-ranking.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { withModelInBody, withPlacementHeaders } from '../inference.ts'
@@ -37,6 +38,7 @@ async function rerankDocuments(
   const request = validate(rerankRequestSchema, body, 'The request')
   const texts = request.documents.map((document) => (typeof document === 'string' ? document : document.text))
   const runner = new ModelRunner(deps, admitted, c.get('context'))
+  runner.prefetch(TextReader.files(admitted.model.manifest))
   const { ranked, tokens } = await ranking(deps, runner, request.query, texts, 'documents', false)
   const answer: RerankResponse = {
     model: admitted.model.manifest.model,
@@ -59,6 +61,7 @@ async function rerankTexts(
   const request = validate(teiRerankRequestSchema, body, 'The request')
   const { query, texts } = request
   const runner = new ModelRunner(deps, admitted, c.get('context'))
+  runner.prefetch(TextReader.files(admitted.model.manifest))
   const { ranked } = await ranking(deps, runner, query, texts, 'texts', request.raw_scores ?? false)
   const answer = request.return_text ? ranked.map((item) => ({ ...item, text: texts[item.index] ?? '' })) : ranked
   return withPlacementHeaders(c.json(answer), runner)

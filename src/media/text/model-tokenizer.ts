@@ -1,4 +1,5 @@
 import type { Manifest } from '../../catalog/manifest.ts'
+import type { ModelFile } from '../../catalog/model-file.ts'
 import { TOKENIZER_IMAGE } from './compiled/format.ts'
 import { TextTokenizer } from './tokenizer.ts'
 
@@ -10,11 +11,18 @@ interface ModelFiles {
   file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T>
 }
 
-/** A model's tokenizer: compiled already, or, of a model that an older Verge stored, compiled here. @throws manifest_invalid */
+/** A model's tokenizer. @throws manifest_invalid */
 export function openTokenizer(model: ModelFiles): Promise<TextTokenizer> {
-  return isCompiled(model.manifest)
-    ? model.file(TOKENIZER_IMAGE, (bytes) => TextTokenizer.open(bytes))
-    : model.file(TOKENIZER_FILE, (bytes) => TextTokenizer.parse(bytes))
+  const { name, parse } = tokenizerFile(model.manifest)
+  return model.file(name, parse)
+}
+
+const COMPILED: ModelFile<TextTokenizer> = { name: TOKENIZER_IMAGE, parse: (bytes) => TextTokenizer.open(bytes) }
+const WRITTEN: ModelFile<TextTokenizer> = { name: TOKENIZER_FILE, parse: (bytes) => TextTokenizer.parse(bytes) }
+
+/** What a model's tokenizer is read from: compiled already, or, of a model that an older Verge stored, compiled here. */
+export function tokenizerFile(manifest: Pick<Manifest, 'files'>): ModelFile<TextTokenizer> {
+  return isCompiled(manifest) ? COMPILED : WRITTEN
 }
 
 /** Whether a model's tokenizer was compiled when it was stored, so that nothing reads its `tokenizer.json`. */
