@@ -140,6 +140,19 @@ export function taskContract(name: keyof ReturnType<typeof createTasks>, given: 
       expect(JSON.parse(JSON.stringify(answer))).toEqual(answer)
     })
 
+    it('reads those files of the model that it says it reads, each with what it says of it', async () => {
+      const read: { readonly name: string; readonly parse: unknown }[] = []
+      await answered({
+        model: {
+          async file(file, parse) {
+            if (read.every(({ name }) => name !== file)) read.push({ name: file, parse })
+            return parse(given.files?.[file] ?? new Uint8Array())
+          },
+        },
+      })
+      expect(read).toEqual((task.files?.(manifest) ?? []).map(({ name: file, parse }) => ({ name: file, parse })))
+    })
+
     it('answers numbers, or says why not, where the model answers none', async () => {
       const { compute } = given
       if (compute === undefined) return

@@ -1,5 +1,7 @@
 /** How many reads of KV and R2, one after the other, stand between a request and its answer in an isolate that has read nothing. */
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { type IncomingMessage, request } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { bundle } from '../../bench/lib/bundle.ts'
@@ -195,5 +197,75 @@ describe('a request to an isolate that has read nothing', () => {
   it.each(CASES)('reads each of these of R2 after KV had no copy: $path, $what', async (asked) => {
     const reads = await readsOf(asked, { 'bench-kv': 'empty' })
     expect(roundsOf(reads)).toBe(6)
+  })
+
+  /** Keys of what has been read by now, by the request under way. */
+  async function readNow(): Promise<string[]> {
+    const reads = (await (await fetch(`${worker.url}/bench/reads`)).json()) as Read[]
+    return reads.flatMap(({ keys }) => keys)
+  }
+  const blobsOf = (keys: readonly string[]): number => keys.filter((key) => key.startsWith('blob/')).length
+
+  it('has asked for weights and tokenizer before any of its body has come', async () => {
+    const begun = request(`${worker.url}/run/reviews`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+    })
+    begun.flushHeaders()
+    await expect.poll(async () => blobsOf(await readNow())).toBe(2)
+    begun.end(JSON.stringify({ inputs: 'A wonderful film.' }))
+    const [answer] = (await once(begun, 'response')) as [IncomingMessage]
+    answer.resume()
+    const { headers, statusCode } = answer
+    expect([statusCode, headers['verge-placement']]).toEqual([200, expect.stringContaining('start=cold')])
+    expect(blobsOf(await readNow())).toBe(2)
+  })
+
+  it.each([
+    ['its type', { 'content-type': 'video/mp4' }, 'x', 415],
+    ['its encoding', { 'content-type': 'application/json', 'content-encoding': 'gzip' }, '{}', 415],
+    ['its length', { 'content-type': 'application/json' }, 'x'.repeat(17 * 1024 * 1024), 413],
+  ] as const)('loads nothing for a body that is refused by %s', async (_, headers, body, expected) => {
+    const { status } = await fetch(`${worker.url}/run/reviews`, { method: 'POST', headers, body })
+    expect([status, blobsOf(await readNow())]).toEqual([expected, 0])
+  })
+
+  it.each([
+    ['/v1/embeddings', { model: 'vectors' }],
+    ['/v1/embeddings', { model: 'digits', input: 'A text.' }],
+    ['/rerank', { model: 'vectors', query: 'A text.' }],
+    ['/v1/chat/completions', { model: 'abacus', messages: 'none' }],
+    ['/v1/completions', { model: 'abacus', prompt: 'a', max_tokens: -1 }],
+  ] as const)('loads nothing for a request to %s that is refused by what it asks for: %j', async (path, body) => {
+    const headers = { 'content-type': 'application/json' }
+    const { status } = await fetch(worker.url + path, { method: 'POST', headers, body: JSON.stringify(body) })
+    expect([status, blobsOf(await readNow())]).toEqual([400, 0])
+  })
+
+  it('answers as ever where a body turns out to be invalid, having loaded once', async () => {
+    const headers = { 'content-type': 'application/json' }
+    const answer = await fetch(`${worker.url}/run/reviews`, { method: 'POST', headers, body: '{"inputs": ' })
+    expect([answer.status, await answer.json()]).toEqual([
+      400,
+      { error: expect.objectContaining({ code: 'invalid_json' }) },
+    ])
+    expect(blobsOf(await readNow())).toBe(2)
+  })
+
+  it('says what is missing where weights cannot be read, though they were asked for before', async () => {
+    const bucket = await worker.miniflare.getR2Bucket('BUCKET')
+    const kv = await worker.miniflare.getKVNamespace('KV')
+    const [key = ''] = (await readsOf({ path: '/run/linear', what: '', body: { inputs: [{ a: 1, b: 2, c: 3 }] } }))
+      .flatMap(({ keys }) => keys)
+      .filter((each) => each.startsWith('blob/'))
+    await bucket.delete(key)
+    await kv.delete(key)
+    const headers = { 'content-type': 'application/json', 'bench-kv': 'empty' }
+    const body = JSON.stringify({ inputs: [{ a: 1, b: 2, c: 3 }] })
+    const answer = await fetch(`${worker.url}/run/linear`, { method: 'POST', headers, body })
+    expect([answer.status, await answer.json()]).toEqual([
+      503,
+      { error: expect.objectContaining({ code: 'weights_unavailable' }) },
+    ])
   })
 })

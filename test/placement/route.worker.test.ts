@@ -31,6 +31,7 @@ const LESSER = 'b'.repeat(64)
 class EdgeEngine implements Engine {
   readonly name = 'edge'
   readonly ran: string[] = []
+  readonly loaded: string[] = []
   /** By artifact: what it cannot run at all. */
   readonly unsupported = new Map<string, Support>()
   readonly failing = new Map<string, VergeError>()
@@ -41,6 +42,7 @@ class EdgeEngine implements Engine {
   }
 
   async load({ sha256 }: ArtifactInfo): Promise<Session> {
+    this.loaded.push(sha256)
     const failure = this.failing.get(sha256)
     if (failure !== undefined) throw failure
     return {
@@ -221,6 +223,36 @@ const codeOf = (work: Promise<unknown>): Promise<unknown> =>
     (error: unknown) => (error instanceof VergeError ? error.code : error),
   )
 const tooLarge: Support = { ok: false, code: 'model_too_large', reason: 'is too large' }
+
+describe('what is loaded before a request has been read', () => {
+  it('is what the edge is going to run', async () => {
+    const { context, engine, model, routed, run } = setUp()
+    engine.unsupported.set(BEST, tooLarge)
+    const route = await routed({ placement: { hint: 'edge' } })
+    route.prefetch(model, context)
+    await expect.poll(() => engine.loaded).toEqual([LESSER])
+    await run(2, { placement: { hint: 'edge' } })
+    expect(engine.loaded).toEqual([LESSER])
+  })
+
+  it.each([
+    ['a request that an origin is to answer', {}],
+    ['tensors that an origin is to be given', { route: 'oip', tensorsAlone: true }],
+  ] as const)('is nothing for %s', async (_, facts) => {
+    const { context, engine, model, routed } = setUp({ ask: { hint: 'origin' } })
+    const route = await routed({}, facts)
+    route.prefetch(model, context)
+    await new Promise((resolve) => setTimeout(resolve))
+    expect(engine.loaded).toEqual([])
+  })
+
+  it('is nothing where the model has no artifact that runs', async () => {
+    const { context, engine, model, routed } = setUp({ artifacts: false })
+    const route = await routed()
+    route.prefetch(model, context)
+    expect(engine.loaded).toEqual([])
+  })
+})
 
 describe('a run', () => {
   it('is made at the edge where that can, and no origin is asked', async () => {

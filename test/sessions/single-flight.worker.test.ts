@@ -147,4 +147,50 @@ describe('a single flight', () => {
     work.open('value')
     expect(await owner).toBe('value')
   })
+
+  it('lets its owner, and nobody else, wait on its promise: the owner has its own work back without a look at the clock', async () => {
+    const { clock, singleFlight } = setup()
+    const work = gate()
+    const owner = testContext('one')
+    // A caller may give its request another one's id, and is another request still.
+    const other = testContext('one')
+    const begun = singleFlight.run('a', () => work.promise, owner)
+    const answers: string[] = []
+    const again = singleFlight.run('a', never, { ...owner, signal: other.signal }).then((value) => answers.push(value))
+    const others = singleFlight.run('a', never, other).then((value) => answers.push(`${value} for the other`))
+    expect(singleFlight.isUnderWay('a')).toBe(true)
+    work.open('value')
+    await again
+    expect(answers).toEqual(['value'])
+    expect(singleFlight.isUnderWay('a')).toBe(false)
+    await clock.advance(10)
+    await others
+    expect([await begun, ...answers]).toEqual(['value', 'value', 'value for the other'])
+  })
+
+  it('lets its owner leave a wait for its own work, which goes on', async () => {
+    const { singleFlight } = setup()
+    const work = gate()
+    const owner = testContext()
+    const begun = singleFlight.run('a', () => work.promise, owner)
+    const within = testContext()
+    const again = singleFlight.run('a', never, { ...owner, signal: within.signal }).catch((error) => error.code)
+    within.abort()
+    expect(await again).toBe('cancelled')
+    work.open('value')
+    expect(await begun).toBe('value')
+  })
+
+  it('is not under way when its owner gives no sign of life', async () => {
+    const { clock, singleFlight } = setup()
+    singleFlight.run('a', () => new Promise(() => {}), testContext()).catch(() => {})
+    await clock.advance(5000)
+    expect(singleFlight.isUnderWay('a')).toBe(true)
+    await clock.advance(1)
+    expect(singleFlight.isUnderWay('a')).toBe(false)
+  })
 })
+
+function never(): Promise<string> {
+  throw new Error('the work was done twice')
+}
