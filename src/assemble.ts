@@ -80,7 +80,14 @@ function enginesOf({ engines, limits }: Config, shared: Platform & { readonly ru
     loadStaleMs: limits.loadStaleMs,
   }
   const make = {
-    verge: () => new VergeEngine({ ...options, kernels: workerKernels(), workBetweenYields: limits.workBetweenYields }),
+    verge: () =>
+      new VergeEngine({
+        ...options,
+        kernels: workerKernels(),
+        workBetweenYields: limits.workBetweenYields,
+        pageCacheBytes: limits.pageCacheBytes,
+        pageBytesInFlight: limits.pageBytesInFlight,
+      }),
     onnxruntime: () => new OrtEngine({ ...options, binary: workerBinary, version: ORT_VERSION }),
   }
   return new EngineSet(engines.map((name) => make[name]()))

@@ -2,6 +2,7 @@
  * Verge's own engine alone, without HTTP in what is measured: a request runs one thing many times, and the client takes the
  * CPU time of the process. Clocks in a Worker stand still while it computes.
  */
+import { LIMITS } from '../../src/core/limits.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import type { Session } from '../../src/engine/engine.ts'
@@ -15,6 +16,8 @@ const engine = new VergeEngine({
   turnLeaseMs: 1000,
   costBetweenYields: 1e9,
   workBetweenYields: 1e15,
+  pageCacheBytes: LIMITS.pageCacheBytes,
+  pageBytesInFlight: LIMITS.pageBytesInFlight,
   runs: { finished: 0 },
   loadStaleMs: 60_000,
   clock: systemClock,

@@ -22,6 +22,8 @@ const engine = new VergeEngine({
   turnLeaseMs: LIMITS.turnLeaseMs,
   costBetweenYields: LIMITS.costBetweenYields,
   workBetweenYields: LIMITS.workBetweenYields,
+  pageCacheBytes: LIMITS.pageCacheBytes,
+  pageBytesInFlight: LIMITS.pageBytesInFlight,
   runs: { finished: 0 },
   loadStaleMs: 60_000,
   clock: systemClock,

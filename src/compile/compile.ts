@@ -9,6 +9,7 @@ import { isDeclined } from './declined.ts'
 import { fastConvolutions } from './fast-rounding.ts'
 import type { Image } from './image.ts'
 import { lower } from './lower/lower.ts'
+import { type PagedPlan, type PagesFile, type PageTable, pageTables } from './paged.ts'
 import { dropExpands } from './passes/drop-expands.ts'
 import { expandContrib } from './passes/expand-contrib.ts'
 import { floatActivations } from './passes/float-activations.ts'
@@ -35,11 +36,20 @@ export interface CompileOptions {
   readonly most?: (name: string) => number
   /** Whether products of a convolutional model in floats may round as the processor does; no unless said otherwise. */
   readonly fast?: boolean
+  /** Which tables are stored in pages beside the artifact, and how; none unless said otherwise. */
+  readonly paged?: PageTable
   readonly signal: AbortSignal
 }
 
 export type Compiled =
-  | { readonly ok: true; readonly bytes: Uint8Array; readonly plan: Plan; readonly applied: readonly AppliedPatch[] }
+  | {
+      readonly ok: true
+      readonly bytes: Uint8Array
+      /** Rows of tables that are stored beside the artifact, where there are some. */
+      readonly pages?: PagesFile
+      readonly plan: Plan
+      readonly applied: readonly AppliedPatch[]
+    }
   | { readonly ok: false; readonly operator: string; readonly node: string; readonly reason: string }
 
 const MOST = 65_536
@@ -78,13 +88,18 @@ const passesFor = (types: TypeOf): Pass[] => [
  */
 export async function compileModel(
   model: ModelProto,
-  { fast = false, most = () => MOST, signal }: CompileOptions,
+  { fast = false, most = () => MOST, paged, signal }: CompileOptions,
 ): Promise<Compiled> {
   const { model: fused, applied } = await runPasses(model, passesFor(typesOf(model)), { signal })
   try {
     const { plan: exact, image } = lower(fused, { most })
-    const plan = fast ? fastConvolutions(exact) : exact
-    return { ok: true, bytes: fileOf(plan, image), plan, applied }
+    const whole = fast ? fastConvolutions(exact) : exact
+    const {
+      plan,
+      image: kept,
+      pages,
+    }: PagedPlan = paged ? await pageTables(whole, image, paged) : { plan: whole, image }
+    return { ok: true, bytes: fileOf(plan, kept), ...(pages && { pages }), plan, applied }
   } catch (error) {
     if (!isDeclined(error)) throw error
     return { ok: false, operator: error.operator, node: error.node, reason: error.message }

@@ -272,6 +272,16 @@ export const LIMITS = {
   loadDeadlineMs: 60_000,
   /** How often a waiter looks whether a load it did not start is done. */
   loadPollMs: 10,
+  /**
+   * Pages of embedding tables that an isolate keeps, in JavaScript's heap beside its wasm memory: 160 of 25 KB, which are
+   * those of the rarer pieces in many texts of one language.
+   */
+  pageCacheBytes: 4 * MiB,
+  /**
+   * Bytes of pages that requests read at the same time: 320 pages of 25 KB, as many as a text of 512 tokens may need at
+   * the worst, less those that are hot. One request reads more in several rounds.
+   */
+  pageBytesInFlight: 8 * MiB,
   /** All weights of one artifact: nothing larger can fit the heap. */
   artifactBytes: 72 * MiB,
 

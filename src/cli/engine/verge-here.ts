@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { LIMITS } from '../../core/limits.ts'
 import { silentLogger, systemClock } from '../../core/runtime.ts'
 import type { Session } from '../../engine/engine.ts'
 import { hasRelaxedSimd } from '../../engine/verge/capabilities.ts'
@@ -18,6 +19,8 @@ export async function vergeHere(options: Pick<VergeEngineOptions, 'onStep'> = {}
     ...{ turnLeaseMs: 60_000, loadStaleMs: 60_000, costBetweenYields: Number.POSITIVE_INFINITY },
     // A yield between two steps would be in neither's time, and cool the caches.
     workBetweenYields: Number.POSITIVE_INFINITY,
+    pageCacheBytes: LIMITS.pageCacheBytes,
+    pageBytesInFlight: LIMITS.pageBytesInFlight,
     runs: { finished: 0 },
     clock: systemClock,
     logger: silentLogger,

@@ -1,6 +1,5 @@
 import type { Artifact, Blob } from '../../catalog/manifest.ts'
 import { LIMITS } from '../../core/limits.ts'
-import { VERGE_ENGINE_VERSION } from '../../engine/verge/version.ts'
 import { answerOf } from './answer.ts'
 import { compileFile } from './compiled.ts'
 import type { ArtifactDescription, Description } from './description.ts'
@@ -24,7 +23,7 @@ export async function compiledArtifact(
     notes.push(`${file}: ${compilation.note}`)
     return []
   }
-  const { bytes: compiled, cost: counted, leastRunBytes = 0, roundsFreely, ...memory } = compilation.model
+  const { bytes: compiled, cost: counted, leastRunBytes = 0, roundsFreely, runtime, ...memory } = compilation.model
   const tooLarge = (what: string, most: number): Artifact[] => {
     notes.push(`${file}: too large for Verge's own engine: ${what} bytes of memory, and an isolate has ${most}`)
     return []
@@ -54,7 +53,7 @@ export async function compiledArtifact(
       format: 'verge',
       dtype,
       places: ['edge'],
-      runtime: `verge ${VERGE_ENGINE_VERSION}`,
+      runtime,
       ...memory,
       ...((cost ?? counted) && { cost: cost ?? counted }),
       ...(roundsFreely && { rounding: 'processor' as const }),

@@ -7,6 +7,7 @@ import { checkPlan } from '../../engine/verge/check.ts'
 import { UNIT_WORK } from '../../engine/verge/cost.ts'
 import type { Plan } from '../../engine/verge/plan.ts'
 import { bindPlan } from '../../engine/verge/program.ts'
+import { versionOf } from '../../engine/verge/version.ts'
 import { decodeModel } from '../../onnx/codec.ts'
 import { isOnnxError } from '../../onnx/errors.ts'
 import { prepareModel } from '../../quantize/prepare.ts'
@@ -23,6 +24,8 @@ export interface CompiledModel {
   readonly leastRunBytes?: number
   /** By the plan's own count of its work: no clock is asked, so the same model has the same cost on every machine. */
   readonly cost?: RunCost
+  /** The oldest engine that runs it. */
+  readonly runtime: string
   /** Whether its float products round as the processor does, so that the last bits of an answer are not the same everywhere. */
   readonly roundsFreely: boolean
 }
@@ -57,6 +60,7 @@ export async function compileFile(
       model: {
         bytes: result.bytes,
         memoryBytes: result.bytes.length,
+        runtime: `verge ${versionOf(plan)}`,
         roundsFreely: roundsFreely(plan),
         ...measured(plan),
       },

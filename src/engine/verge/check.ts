@@ -3,6 +3,7 @@ import { countOf, isBare, isDim } from './dims.ts'
 import { invalid } from './invalid.ts'
 import { operatorNamed } from './ops/index.ts'
 import { type AttributeRule, type OperandRule, type Operator, roundUp, SIZE } from './ops/operator.ts'
+import { pagedLookups } from './pages/lookup.ts'
 import type {
   ConstantType,
   Dim,
@@ -64,6 +65,7 @@ export function checkPlan(value: unknown, imageBytes: number): Plan {
   checkNames(checked)
   checkSymbols(checked)
   checkOrder(checked)
+  pagedLookups(checked)
   return checked
 }
 

@@ -1,15 +1,20 @@
 import { isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
 import type { Clock, Logger, RunCounter } from '../../core/runtime.ts'
 import { sessionFootprint } from '../costs.ts'
-import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, Support } from '../engine.ts'
+import type { ArtifactInfo, ByteSource, Engine, EngineHealth, LoadContext, PageSource, Support } from '../engine.ts'
 import { type HeapBudget, heldByOthers } from '../heap-budget.ts'
 import { RunQueue } from '../run-queue.ts'
 import { readHeader, readPlanJson } from './artifact.ts'
 import { checkPlan } from './check.ts'
+import { invalid } from './invalid.ts'
 import { KERNEL_BYTES } from './kernels.ts'
+import { PageCache } from './pages/cache.ts'
+import { pagedLookups } from './pages/lookup.ts'
+import { ReadingShare } from './pages/reading-share.ts'
+import type { Plan } from './plan.ts'
 import type { ProgramStep } from './program.ts'
 import { type Block, Runtime } from './runtime.ts'
-import { VergeSession } from './session.ts'
+import { type PagedParts, VergeSession } from './session.ts'
 import { newerVersion, VERGE_ENGINE_VERSION } from './version.ts'
 
 export interface VergeEngineOptions {
@@ -23,6 +28,10 @@ export interface VergeEngineOptions {
   readonly costBetweenYields: number
   /** Multiply-adds of eight bits after which a run lets the event loop turn between two of its steps. */
   readonly workBetweenYields: number
+  /** Pages of tables that stay in JavaScript's memory, for all models together. */
+  readonly pageCacheBytes: number
+  /** Bytes of pages that requests read at the same time. */
+  readonly pageBytesInFlight: number
   readonly runs: RunCounter
   readonly loadStaleMs: number
   readonly clock: Clock
@@ -48,6 +57,8 @@ export class VergeEngine implements Engine {
   readonly #options: VergeEngineOptions
   readonly #runtime: Runtime
   readonly #runQueue: RunQueue
+  readonly #pageCache: PageCache
+  readonly #readingShare: ReadingShare
   readonly #pending = new Map<string, PendingLoad>()
   #sessions = 0
 
@@ -59,6 +70,8 @@ export class VergeEngine implements Engine {
       options,
       (bytes) => options.heapBudget?.grow(this.name, bytes) ?? true,
     )
+    this.#pageCache = new PageCache(options.pageCacheBytes)
+    this.#readingShare = new ReadingShare(options)
     this.#runQueue = new RunQueue({ ...options, leaseMs: options.turnLeaseMs })
   }
 
@@ -97,7 +110,7 @@ export class VergeEngine implements Engine {
       await source.deliver((offset, data) => this.#write(artifact, load, offset, data), signal)
       throwIfAborted(signal)
       if (load.ended || generation !== this.#runtime.generation) throw takenOver()
-      const session = this.#create(artifact, load.block)
+      const session = this.#create(artifact, load.block, source.pages)
       load.ended = true
       return session
     } finally {
@@ -156,10 +169,11 @@ export class VergeEngine implements Engine {
   }
 
   /** @throws model_invalid */
-  #create(artifact: ArtifactInfo, block: Block): VergeSession {
+  #create(artifact: ArtifactInfo, block: Block, pages: PageSource | undefined): VergeSession {
     const bytes = this.#runtime.memory.view(block.address, artifact.bytes)
     const header = readHeader(bytes)
     const plan = checkPlan(readPlanJson(bytes, header), header.imageBytes)
+    const paged = this.#paged(plan, pages)
     this.#sessions++
     return new VergeSession(
       this.#runtime,
@@ -169,6 +183,7 @@ export class VergeEngine implements Engine {
         plan,
         block,
         image: block.address + header.imageOffset,
+        paged,
         workBetweenYields: this.#options.workBetweenYields,
         hasNeighbours: () => this.#sessions > 1 || this.#pending.size > 0,
         onStep: this.#options.onStep,
@@ -177,6 +192,16 @@ export class VergeEngine implements Engine {
         this.#sessions--
       },
     )
+  }
+
+  /** @throws model_invalid where the plan's tables are not in the pages file */
+  #paged(plan: Plan, source: PageSource | undefined): PagedParts | undefined {
+    const lookups = pagedLookups(plan)
+    if (lookups.length === 0) return undefined
+    if (source === undefined) throw invalid('rows of its tables are in pages, and it has no pages file')
+    const end = Math.max(...lookups.map((lookup) => lookup.end))
+    if (end > source.bytes) throw invalid(`its pages file has ${source.bytes} bytes, and its tables need ${end}`)
+    return { lookups, source, cache: this.#pageCache, share: this.#readingShare }
   }
 
   #dropLoad(sha256: string, load: PendingLoad): void {

@@ -4,7 +4,15 @@ import { countOf, evaluate } from './dims.ts'
 import type { KernelCall, Kernels } from './kernels.ts'
 import { BEYOND } from './ops/guard.ts'
 import { operatorNamed } from './ops/index.ts'
-import { type Binding, type Bound, type Frame, type Operator, SIZE, type View } from './ops/operator.ts'
+import {
+  type Binding,
+  type Bound,
+  type BroughtRows,
+  type Frame,
+  type Operator,
+  SIZE,
+  type View,
+} from './ops/operator.ts'
 import type { Dim, Operand, Plan, PlanBuffer, PlanStep } from './plan.ts'
 
 /** A tensor of a run: where it lies, and how large it is. */
@@ -29,6 +37,8 @@ export interface ProgramStep {
   readonly cost: number
   /** The kernels that it calls, in order, with memory at these addresses. They depend on no data. */
   record(frame: Frame): readonly KernelCall[]
+  /** Puts rows that the run brings along where its kernels read them; of steps whose table is in pages. */
+  bring?(rows: BroughtRows, memory: ArrayBufferLike, frame: Frame): void
   /** What its last call means where that says something else than -1, of steps that may refuse their data. */
   refusal?(said: number, kernels: Kernels, frame: Frame): VergeError
 }
@@ -78,7 +88,7 @@ interface BoundStep {
 function bindStep(plan: Plan, step: PlanStep, slots: readonly Slot[], symbols: readonly number[]): BoundStep {
   const operator = operatorNamed(step.op)
   if (operator === undefined) throw rejected(`there is no operator "${step.op}"`)
-  const fail = (reason: string): VergeError => rejected(`${reason} (operator ${nameOf(step)})`)
+  const fail = (reason: string): VergeError => rejectedStep(step, reason)
   const inputs = step.in.map((operand) => viewOf(plan, operand, slots, symbols, fail))
   const outputs = step.out.map((buffer) => viewOf(plan, { buffer }, slots, symbols, fail))
   const bound = operator.bind(bindingOf(operator, step, { inputs, outputs, symbols, fail }))
@@ -95,6 +105,9 @@ function bindStep(plan: Plan, step: PlanStep, slots: readonly Slot[], symbols: r
       guarded?.run(kernels, frame)
       return calls
     },
+    ...(bound.bring && {
+      bring: (rows, memory, frame) => bound.bring?.(rows, memory, frame, frame.arena + scratch.offset),
+    }),
     ...(guarded && {
       refusal(said, kernels, frame) {
         const { code, reason } = guarded.refusal(said, kernels, frame)
@@ -115,6 +128,11 @@ function recorder(calls: KernelCall[]): Kernels {
         return -1
       },
   })
+}
+
+/** The error of a step that refuses what it is given. */
+export function rejectedStep(step: PlanStep, reason: string): VergeError {
+  return rejected(`${reason} (operator ${nameOf(step)})`)
 }
 
 function nameOf({ op, from }: PlanStep): string {

@@ -8,6 +8,7 @@ import type { RunQueue } from '../run-queue.ts'
 import { UNIT_WORK } from './cost.ts'
 import type { KernelCall, Kernels } from './kernels.ts'
 import type { Frame } from './ops/operator.ts'
+import { type Brought, PagedRows, type PagedRowsParts } from './pages/rows.ts'
 import type { Plan } from './plan.ts'
 import { bindPlan, type Program, type ProgramStep } from './program.ts'
 import type { Block, Runtime } from './runtime.ts'
@@ -24,6 +25,8 @@ export interface SessionParts {
   readonly block: Block
   /** Where the weight image begins. */
   readonly image: number
+  /** Rows of tables in pages, where the plan has some. */
+  readonly paged?: PagedParts | undefined
   /** Multiply-adds after which a run lets the event loop turn. */
   readonly workBetweenYields: number
   /** Whether other models are loaded, or being loaded. */
@@ -31,6 +34,9 @@ export interface SessionParts {
   /** Told of every step: for profiles. */
   readonly onStep?: ((step: ProgramStep, run: () => void) => void) | undefined
 }
+
+/** What reads pages. */
+export type PagedParts = Pick<PagedRowsParts, 'lookups' | 'source' | 'cache' | 'share'>
 
 /** A plan and its image in the engine's memory. */
 export class VergeSession implements Session {
@@ -41,6 +47,7 @@ export class VergeSession implements Session {
   readonly #parts: SessionParts
   readonly #generation: number
   readonly #onDispose: () => void
+  readonly #rows: PagedRows | undefined
   readonly #programs = new Map<string, Recorded>()
   #running = false
   #disposed = false
@@ -53,6 +60,12 @@ export class VergeSession implements Session {
     this.#parts = parts
     this.#generation = runtime.generation
     this.#onDispose = onDispose
+    const { image, paged, plan } = parts
+    const needAlive = (): void => {
+      if (!this.alive) throw lost()
+    }
+    const memory = (): ArrayBufferLike => runtime.memory.memory.buffer
+    this.#rows = paged && new PagedRows({ ...paged, plan, memory, image, needAlive })
   }
 
   get alive(): boolean {
@@ -68,15 +81,33 @@ export class VergeSession implements Session {
     const elements = values.reduce((sum, { data }) => sum + data.length, 0)
     const work = program.steps.reduce((sum, { cost }) => sum + cost, 0)
     const cost = artifact.cost === undefined ? work / UNIT_WORK : runCost(artifact, elements)
+    const found = this.#bring(program, values, elements, options.signal)
+    const brought = found instanceof Promise ? await found : found
     return this.#runQueue.runWithPauses(
       options.signal,
       async (pause) => {
         if (!this.alive) throw lost()
         options.onTurn?.()
-        return await this.#run(recorded, { values, wanted, elements, pause })
+        return await this.#run(recorded, { values, wanted, elements, brought, pause })
       },
       { cost, runsBefore: options.runsBefore, request: options.signal },
     )
+  }
+
+  /** Before the run takes a turn: it may have to wait for the stores. */
+  #bring(
+    { arenaBytes }: Program,
+    values: readonly Tensor[],
+    elements: number,
+    signal: AbortSignal,
+  ): Brought | undefined | Promise<Brought> {
+    if (this.#rows === undefined) return undefined
+    if (!this.alive) throw lost()
+    const { artifact, block } = this.#parts
+    const { room: roomBytes } = this.#runtime.memory
+    // Rows are held while the run waits: none are read for a run that finds no room even alone.
+    if (block.bytes + arenaBytes > roomBytes) throw runTooLarge({ artifact, elements, roomBytes })
+    return this.#rows.bring(values, signal)
   }
 
   dispose(): void {
@@ -122,7 +153,7 @@ export class VergeSession implements Session {
     if (this.#disposed) this.#release()
   }
 
-  async #steps(recorded: Recorded, arena: Block, { values, wanted, pause }: RunParts): Promise<Tensors> {
+  async #steps(recorded: Recorded, arena: Block, { values, wanted, brought, pause }: RunParts): Promise<Tensors> {
     const { plan, image, workBetweenYields, onStep } = this.#parts
     const { program } = recorded
     const { memory } = this.#runtime.memory
@@ -139,8 +170,11 @@ export class VergeSession implements Session {
         spent = 0
       }
       spent += step.cost
-      const execute = (): void =>
+      const execute = (): void => {
+        const rows = brought?.get(index)
+        if (rows !== undefined) step.bring?.(rows, memory.buffer, frame)
         this.#runtime.use((kernels) => call(kernels, step, recorded.calls(index, frame), frame))
+      }
       if (onStep === undefined) execute()
       else onStep(step, execute)
     }
@@ -213,6 +247,7 @@ interface RunParts {
   /** Places of the outputs asked for. */
   readonly wanted: readonly number[]
   readonly elements: number
+  readonly brought: Brought | undefined
   readonly pause: () => Promise<void>
 }
 

@@ -1,5 +1,17 @@
+import { GATHER_PAGED } from './ops/gather-paged.ts'
+import type { Plan } from './plan.ts'
+
 /** Of the engine: of its operators, and of the numbers that they give. */
 export const VERGE_ENGINE_VERSION = '1.2.0'
+
+/** Before tables of four bits and tables in pages: Workers with this version run every other plan. */
+const EARLIER_VERSION = '1.1.0'
+
+/** The oldest version that runs a plan: what an artifact's `runtime` says. */
+export function versionOf({ constants, steps }: Pick<Plan, 'constants' | 'steps'>): string {
+  const isNew = steps.some(({ op }) => op === GATHER_PAGED) || constants.some(({ dtype }) => dtype === 'u4')
+  return isNew ? VERGE_ENGINE_VERSION : EARLIER_VERSION
+}
 
 const WRITTEN_BY = /^verge (\d+)\.(\d+)\.\d+/
 

@@ -42,7 +42,7 @@ describe('packing', () => {
     expect(packed.notes).toEqual([])
     expect(packed.visibility).toBe('private')
     const [own, edge, plain] = packed.manifest.artifacts
-    expect(own).toMatchObject({ id: 'verge-fp32', format: 'verge', places: ['edge'], runtime: 'verge 1.2.0' })
+    expect(own).toMatchObject({ id: 'verge-fp32', format: 'verge', places: ['edge'], runtime: 'verge 1.1.0' })
     expect(own?.memoryBytes).toBe(own?.bytes)
     expect(edge).toMatchObject({ id: 'edge-fp32', format: 'ort', places: ['edge'], runtime: 'onnxruntime 1.30.0' })
     expect(plain).toMatchObject({ id: 'onnx-fp32', format: 'onnx', places: ['origin', 'browser'] })

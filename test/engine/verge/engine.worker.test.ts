@@ -20,6 +20,8 @@ function makeEngine(kernels: WebAssembly.Module): VergeEngine {
     turnLeaseMs: 1000,
     costBetweenYields: 1,
     workBetweenYields: 1_000_000,
+    pageCacheBytes: MiB,
+    pageBytesInFlight: MiB,
     runs: { finished: 0 },
     loadStaleMs: 5000,
     clock: systemClock,

@@ -76,7 +76,8 @@ const gatherElements: Operator = {
   },
 }
 
-const gatherRows: Operator = {
+/** What `gather-paged` ends in */
+export const GATHER_ROWS: Operator = {
   name: 'gather-rows',
   what: 'rows of a table [V, D] by ids, as f32: of f32, f16, i8 with a scale for each row or column, or u4 with scales [V, D / `block`] and zero points of that shape (8 without); negative ids count from the end',
   inputs: [
@@ -150,4 +151,4 @@ function rowsOfBlocks(step: Binding, { table, ids, out, scales, zeros }: BlockOp
 }
 
 /** What looks elements up by ids that are data. */
-export const GATHER: readonly Operator[] = [gather, gatherElements, gatherRows]
+export const GATHER: readonly Operator[] = [gather, gatherElements, GATHER_ROWS]

@@ -22,11 +22,13 @@ export interface Refusal {
 export function lookingUp(ids: View, size: number, run: Guarded['run']): Pick<Bound, 'guarded'> {
   const refusal: Guarded['refusal'] = (place, { memory }, frame) => {
     const [id] = new Int32Array(memory.buffer, ids.at(frame) + place * 4, 1)
-    const reason =
-      size === 0 ? 'there is nothing to look up' : `index ${id} is out of range, which is ${-size} to ${size - 1}`
-    return { code: 'run_rejected', reason }
+    return { code: 'run_rejected', reason: outOfRange(id, size) }
   }
   return { guarded: { run, refusal } }
+}
+
+export function outOfRange(id: number | undefined, size: number): string {
+  return size === 0 ? 'there is nothing to look up' : `index ${id} is out of range, which is ${-size} to ${size - 1}`
 }
 
 /** Of steps of whole numbers: 1 refuses a run whose results they would not be. */

@@ -2,6 +2,7 @@ import { ATTENTIONS } from './attention.ts'
 import { CONVOLUTIONS } from './convolution.ts'
 import { ELEMENTWISE } from './elementwise.ts'
 import { GATHER } from './gather.ts'
+import { PAGED } from './gather-paged.ts'
 import { GRIDS } from './grid.ts'
 import { MAKING } from './making.ts'
 import { MOVEMENT } from './movement.ts'
@@ -24,6 +25,7 @@ export const OPERATORS: readonly Operator[] = [
   ...MOVEMENT,
   ...MAKING,
   ...GATHER,
+  ...PAGED,
 ]
 
 const BY_NAME: ReadonlyMap<string, Operator> = new Map(OPERATORS.map((operator) => [operator.name, operator]))

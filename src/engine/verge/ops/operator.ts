@@ -6,6 +6,17 @@ import type { Guarded } from './guard.ts'
 export interface Frame {
   readonly arena: number
   readonly image: number
+  /** Of the step, where it puts operands of its own. */
+  readonly scratch?: number
+}
+
+/** Rows that a run brings along for a step, because their table is not all in the image. */
+export interface BroughtRows {
+  /** For each id: the place of a row in the image, or `~index` of a record in `cold`. */
+  readonly slots: Int32Array
+  /** Records: a row's bytes in each operand, one after the other. */
+  readonly cold: Uint8Array
+  readonly recordBytes: number
 }
 
 /** An operand or a result with its concrete shape. */
@@ -41,6 +52,8 @@ export interface Bound {
   /** Bytes that it needs while it runs. */
   readonly scratch?: number
   run?(kernels: Kernels, frame: Frame, scratch: number): void
+  /** Puts what a run brings along into the scratch, before `run`. */
+  bring?(rows: BroughtRows, memory: ArrayBufferLike, frame: Frame, scratch: number): void
   /** In the place of `run`, by what may refuse its data. */
   readonly guarded?: Guarded
 }
