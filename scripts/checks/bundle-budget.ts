@@ -1,9 +1,9 @@
 import * as z from 'zod'
 
 /** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts. */
-export const TOTAL_BYTES = 1_536_000
+export const TOTAL_BYTES = 1_585_000
 /** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
-export const TOTAL_GZIP_BYTES = 393_000
+export const TOTAL_GZIP_BYTES = 405_000
 
 /**
  * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
@@ -15,8 +15,8 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/tasks': 155_000,
   'src/http': 84_000,
   'src/placement': 98_000,
-  // Of it 108 KB are Verge's own engine: operators with their checks, of whole numbers too.
-  'src/engine': 168_000,
+  // Of it 120 KB are Verge's own engine: operators with their checks, of whole numbers too, and tables in pages (13 KB).
+  'src/engine': 186_000,
   'src/core': 55_000,
   'src/serving': 36_000,
   'src/catalog': 36_000,
