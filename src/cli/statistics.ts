@@ -11,7 +11,8 @@ export function wilsonInterval(right: number, count: number): readonly [number, 
   const scale = 1 + Z ** 2 / count
   const centre = (share + Z ** 2 / (2 * count)) / scale
   const half = (Z / scale) * Math.sqrt((share * (1 - share)) / count + Z ** 2 / (4 * count ** 2))
-  return [Math.max(0, centre - half), Math.min(1, centre + half)]
+  // At both ends the interval reaches the end, which rounding would miss.
+  return [right === 0 ? 0 : Math.max(0, centre - half), right === count ? 1 : Math.min(1, centre + half)]
 }
 
 /** The smallest value that at least `share` of the values do not exceed. @param values at least one */
