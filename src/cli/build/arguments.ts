@@ -1,9 +1,10 @@
 import { NOTHING_EXISTS } from '../push/existing.ts'
 import type { Report } from '../report/report.ts'
 import { helpOf, type Options } from '../terminal/options.ts'
+import { TRIM_OPTIONS, trimSettings } from '../trim/options.ts'
 import type { BuildSettings } from './build.ts'
 import { MODEL_OPTIONS, modelSettings } from './model-settings.ts'
-import { BUILD_COLUMN, MODEL_HELP, QUANTIZE_HELP, SAMPLE_HELP } from './options.ts'
+import { BUILD_COLUMN, MODEL_HELP, QUANTIZE_HELP, SAMPLE_HELP, TRIM_HELP } from './options.ts'
 import { QUANTIZE_OPTIONS, quantizeSettings } from './quantize-settings.ts'
 import { SAMPLE_OPTIONS, sampleSettings } from './sample-settings.ts'
 
@@ -25,6 +26,7 @@ const PROOF_OPTIONS = {
 /** What every command that builds a model takes. */
 export const BUILD_OPTIONS = {
   ...QUANTIZE_OPTIONS,
+  ...TRIM_OPTIONS,
   ...MODEL_OPTIONS,
   ...SAMPLE_OPTIONS,
   ...PROOF_OPTIONS,
@@ -33,6 +35,8 @@ export const BUILD_OPTIONS = {
 export const BUILD_HELP = `${MODEL_HELP}
 
 ${QUANTIZE_HELP}
+
+${TRIM_HELP}
 
 ${SAMPLE_HELP}
 ${helpOf(PROOF_OPTIONS, BUILD_COLUMN)}`
@@ -46,6 +50,7 @@ export function buildSettings(
 ): BuildSettings {
   return {
     quantize: quantizeSettings(values),
+    trim: trimSettings(values),
     model: modelSettings(values),
     samples: sampleSettings(values),
     verify: values.verify !== false,
@@ -60,7 +65,7 @@ export function buildSettings(
 
 /** Options that shape the model, as they were given. */
 function askedFor(values: Values): Report['options'] {
-  const names = Object.keys({ ...QUANTIZE_OPTIONS, ...MODEL_OPTIONS, ...SAMPLE_OPTIONS })
+  const names = Object.keys({ ...QUANTIZE_OPTIONS, ...TRIM_OPTIONS, ...MODEL_OPTIONS, ...SAMPLE_OPTIONS })
   const given = names.flatMap((name) => {
     const value = values[name]
     if (value === undefined) return []

@@ -11,6 +11,8 @@ import { refuseUnsendable } from '../pack/sendable.ts'
 import type { Existing } from '../push/existing.ts'
 import { renderHtml } from '../report/html.ts'
 import { type Report, renderJson } from '../report/report.ts'
+import { cannotTrimRandom, type TrimSettings } from '../trim/options.ts'
+import { trimStage } from '../trim/stage.ts'
 import type { BuildContext } from './context.ts'
 import { type ModelFolder, writeModelFolder } from './folder.ts'
 import { keptChoice } from './kept-choice.ts'
@@ -26,7 +28,7 @@ import { reportOf } from './report.ts'
 import { exampleRequest } from './request.ts'
 import { sameBeforeProof, sameVersion } from './same-version.ts'
 import type { SampleSettings } from './sample-settings.ts'
-import { describeLoaded, type SampleNeeds, samplesFor } from './samples.ts'
+import { describeLoaded, type SampleNeeds } from './samples.ts'
 
 /** Marks a report that reuses the figures of an earlier run. */
 export const KEPT_NOTE = 'proof: reused from an earlier run, because its files, samples and tools are unchanged'
@@ -36,6 +38,8 @@ export const BUILT = join(ROOT, '.verge/models')
 
 export interface BuildSettings {
   readonly quantize: QuantizeSettings
+  /** Which tokens stay; undefined for all. */
+  readonly trim: TrimSettings | undefined
   readonly model: ModelSettings
   readonly samples: SampleSettings
   /** Prove the result in workerd. */
@@ -77,18 +81,22 @@ export interface Built {
 export async function buildModel(spec: string, settings: BuildSettings, context: BuildContext): Promise<Built> {
   const { progress } = context
   readyWorker(settings)
-  const loaded = await loadModel(spec, { ...context, file: settings.model.file, insecure: settings.model.insecure })
-  refuseUnsendable(loaded.model)
-  const random = isRandom(loaded, settings.model.allowRandom)
-  const { description: described, notes } = await describeLoaded(loaded, settings.model)
+  const original = await loadModel(spec, { ...context, file: settings.model.file, insecure: settings.model.insecure })
+  refuseUnsendable(original.model)
+  const random = isRandom(original, settings.model.allowRandom)
+  if (random && settings.trim !== undefined) throw cannotTrimRandom()
+  const { description: described, notes } = await describeLoaded(original, settings.model)
   const existing = await settings.existing(described.name)
   const description =
     settings.model.version === undefined ? { ...described, version: nextVersion(existing.taken) } : described
-  const set = await samplesFor(loaded, description, needsOf(settings), context)
+  const stage = await trimStage(original, description, { ...settings, samples: needsOf(settings) }, context)
+  const { loaded, set, trimming } = stage
   const choose = random ? withoutComparing : choosePrecision
   const withTolerance = { ...context, tolerance: settings.samples.tolerance }
-  const chosen = await keptChoice(loaded, settings.quantize, set, withTolerance, choose)
-  const accuracy = random ? null : await measuredAccuracy(loaded.onnx, chosen, set, context)
+  const chosen = await keptChoice(loaded, stage.quantize, set, withTolerance, choose)
+  const accuracy = random
+    ? null
+    : await (stage.accuracyOf?.(chosen.onnx) ?? measuredAccuracy(loaded.onnx, chosen, set, context))
   const folder = settings.folder ?? join(BUILT, description.name)
   const made = folderOf(loaded, description, chosen, settings, accuracy)
   let draft = withExample(await withChatTemplate(made, loaded), set.samples[0])
@@ -116,9 +124,10 @@ export async function buildModel(spec: string, settings: BuildSettings, context:
     draft = withCost(same === undefined ? draft : withVersion(draft, same.version), cost)
     packed = packedAgain(packed, draft)
   }
-  const report = await reportOf(loaded, packed, {
+  const report = await reportOf(original, packed, {
     options: settings.asked,
-    choices: [...(random ? [randomNote(loaded)] : []), ...chosen.notes].map(choiceOf),
+    choices: [...(random ? [randomNote(loaded)] : []), ...stage.notes, ...chosen.notes].map(choiceOf),
+    trimming,
     passes: passesOf(chosen),
     layers: chosen.quantized?.layers ?? [],
     skipped: chosen.quantized?.skipped ?? [],

@@ -7,6 +7,7 @@ import { readDescription, withEngines, withoutOwnEngine } from '../pack/descript
 import { type PackedModel, pack } from '../pack/packer.ts'
 import { renderHtml } from '../report/html.ts'
 import { renderJson } from '../report/report.ts'
+import { TRIM_OPTIONS } from '../trim/options.ts'
 import { type BuildSettings, type Built, choiceOf, KEPT_NOTE, needsOf, readyWorker } from './build.ts'
 import type { BuildContext } from './context.ts'
 import { IMAGE_OPTIONS } from './image-settings.ts'
@@ -23,7 +24,12 @@ import { samplesFor } from './samples.ts'
 export const REPORTS = join(ROOT, '.verge/reports')
 
 /** Options that cause a complete folder to be built again. */
-const REBUILDING = [...Object.keys({ ...QUANTIZE_OPTIONS, ...IMAGE_OPTIONS }), 'task', 'labels', 'file']
+const REBUILDING = [
+  ...Object.keys({ ...QUANTIZE_OPTIONS, ...TRIM_OPTIONS, ...IMAGE_OPTIONS }),
+  'task',
+  'labels',
+  'file',
+]
 
 /**
  * Whether a source is a model folder that says all about itself: then it is pushed as it is, unless something is asked

@@ -9,7 +9,7 @@ import { sizesOf } from '../report/sizes.ts'
 import type { LoadedModel } from './load.ts'
 
 type Facts = Pick<Report, 'options' | 'choices' | 'verification' | 'measured'> &
-  Partial<Pick<Report, 'passes' | 'layers' | 'skipped' | 'accuracy' | 'measuredOriginal' | 'notes'>>
+  Partial<Pick<Report, 'passes' | 'layers' | 'skipped' | 'accuracy' | 'measuredOriginal' | 'trimming' | 'notes'>>
 
 /** Puts a report together. @param notes of the build; those of packing are added */
 export async function reportOf(
@@ -33,6 +33,7 @@ export async function reportOf(
     layers: [],
     skipped: [],
     accuracy: null,
+    trimming: null,
     measuredOriginal: null,
     located: facts.verification?.artifacts.find(({ located }) => located !== null)?.located ?? null,
     ...facts,

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { basename, join, relative } from 'node:path'
 import type { Manifest } from '../../catalog/manifest.ts'
 import { isVergeError } from '../../core/errors.ts'
+import type { Tensors } from '../../core/tensors.ts'
 import { isOnnxError } from '../../onnx/errors.ts'
 import type { Sample } from '../../quantize/types.ts'
 import { type Described, describeModel, type Overrides } from '../describe/describe.ts'
@@ -96,6 +97,8 @@ async function readLabels(path: string): Promise<string[]> {
 export interface SampleNeeds extends SampleSettings {
   /** Whether nothing depends on samples: then there may be none. */
   readonly optional?: boolean
+  /** Changes samples that are tensors already, and no texts. */
+  readonly renumber?: (inputs: Tensors) => Tensors
 }
 
 /** A person's samples as the model's inputs, or made-up ones. @throws UsageError; VergeError run_rejected */
@@ -117,6 +120,7 @@ export async function samplesFor(
     files: await tokenizerOf(description, source),
     limit: settings.limit,
     ...(settings.part && { part: settings.part }),
+    ...(settings.renumber && { renumber: settings.renumber }),
     signal,
     progress: (done) => task.set(done),
   })
@@ -141,8 +145,8 @@ async function madeUp(
 /** Texts that ship with Verge. */
 const TEXTS = join(ROOT, 'src/cli/verify/texts.txt')
 
-/** Those texts as the model's inputs; none where it takes no texts, or not these. */
-async function realTexts(
+/** Texts that Verge has as the model's inputs; none where it takes no texts, or not these. */
+export async function realTexts(
   { signature, source }: Pick<LoadedModel, 'signature' | 'source'>,
   description: Description,
   signal: AbortSignal,

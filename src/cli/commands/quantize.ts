@@ -1,21 +1,23 @@
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, relative, resolve } from 'node:path'
 import { agreementOf } from '../build/agreement.ts'
 import { buildContext } from '../build/context.ts'
 import { loadModel } from '../build/load.ts'
 import { SOURCE_OPTIONS } from '../build/model-settings.ts'
-import { BUILD_COLUMN, QUANTIZE_HELP, SAMPLE_HELP } from '../build/options.ts'
+import { BUILD_COLUMN, QUANTIZE_HELP, SAMPLE_HELP, TRIM_HELP } from '../build/options.ts'
 import { choosePrecision } from '../build/precision.ts'
 import { QUANTIZE_OPTIONS, quantizeSettings } from '../build/quantize-settings.ts'
 import { refuseRandom } from '../build/random.ts'
 import { SAMPLE_OPTIONS, sampleSettings } from '../build/sample-settings.ts'
-import { describeLoaded, samplesFor } from '../build/samples.ts'
+import { describeLoaded } from '../build/samples.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { writeWhole } from '../files/whole-file.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { binarySize, printable, table } from '../terminal/format.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+import { TRIM_OPTIONS, trimSettings } from '../trim/options.ts'
+import { trimStage } from '../trim/stage.ts'
 import { toleranceFor } from '../verify/tolerance.ts'
 
 const FILE_OPTIONS = {
@@ -35,6 +37,7 @@ const OUTPUT_OPTIONS = { json: { type: 'boolean', help: 'for programs' }, ...HEL
 const OPTIONS = {
   ...FILE_OPTIONS,
   ...QUANTIZE_OPTIONS,
+  ...TRIM_OPTIONS,
   ...SAMPLE_OPTIONS,
   ...OUTPUT_OPTIONS,
 } as const satisfies Options
@@ -49,6 +52,8 @@ MODEL is an .onnx file, a folder, an https:// address, or hf:org/name[@revision]
 ${helpOf(FILE_OPTIONS, BUILD_COLUMN)}
 
 ${QUANTIZE_HELP}
+
+${TRIM_HELP}
 
 ${SAMPLE_HELP}
 
@@ -68,15 +73,17 @@ export const quantizeCommand = defineCommand({
   async run({ values, positionals }) {
     const spec = onlyArgument(positionals, 'a model: npx verge quantize model.onnx')
     const settings = quantizeSettings(values)
+    const trim = trimSettings(values)
     const wanted = sampleSettings(values)
     if (values.out !== undefined) await checkOut(values.out, spec)
     const context = buildContext(untilInterrupted(), values.json === true)
     try {
-      const loaded = await loadModel(spec, { ...context, file: values.file, insecure: values.insecure === true })
-      refuseRandom(loaded)
-      const { description } = await describeLoaded(loaded)
-      const set = await samplesFor(loaded, description, wanted, context)
-      const chosen = await choosePrecision(loaded, settings, set, { ...context, tolerance: wanted.tolerance })
+      const original = await loadModel(spec, { ...context, file: values.file, insecure: values.insecure === true })
+      refuseRandom(original)
+      const { description } = await describeLoaded(original)
+      const stage = await trimStage(original, description, { trim, quantize: settings, samples: wanted }, context)
+      const { loaded, set, trimming } = stage
+      const chosen = await choosePrecision(loaded, stage.quantize, set, { ...context, tolerance: wanted.tolerance })
       const tolerance = toleranceFor(chosen.dtype, wanted.tolerance === undefined ? {} : { cosine: wanted.tolerance })
       const { differences, unexercised } = await agreementOf({
         original: loaded.onnx,
@@ -89,15 +96,22 @@ export const quantizeCommand = defineCommand({
       const out = resolve(values.out ?? `${description.name}.${chosen.dtype}.onnx`)
       if (out === resolve(loaded.source.modelFile))
         throw new UsageError('--out would overwrite the original. Choose another file.')
-      if (!values['dry-run']) await writeOut(out, chosen.onnx)
+      const tokenizer = trimming === null ? undefined : `${out.replace(/\.onnx$/, '')}.tokenizer.json`
+      if (!values['dry-run']) {
+        await writeOut(out, chosen.onnx)
+        const trimmed = loaded.source.files.get('tokenizer.json')
+        if (tokenizer !== undefined && trimmed !== undefined) await writeOut(tokenizer, await readFile(trimmed))
+      }
       const { layers = [], skipped = [] } = chosen.quantized ?? {}
       const summary = {
         source: loaded.source.label,
         out: values['dry-run'] ? null : relative(process.cwd(), out) || basename(out),
+        tokenizer: values['dry-run'] || tokenizer === undefined ? null : relative(process.cwd(), tokenizer),
         dtype: chosen.dtype,
-        bytesBefore: loaded.onnx.length,
+        bytesBefore: original.onnx.length,
         bytesAfter: chosen.onnx.length,
-        notes: chosen.notes,
+        notes: [...stage.notes, ...chosen.notes],
+        trimming,
         differences,
         unexercised,
         layers,
@@ -114,6 +128,8 @@ export const quantizeCommand = defineCommand({
 interface Summary {
   readonly source: string
   readonly out: string | null
+  /** The trimmed tokenizer, beside the model. */
+  readonly tokenizer: string | null
   readonly dtype: string
   readonly bytesBefore: number
   readonly bytesAfter: number
@@ -134,6 +150,7 @@ interface Summary {
 function describe({
   source,
   out,
+  tokenizer,
   bytesBefore,
   bytesAfter,
   notes,
@@ -176,6 +193,7 @@ function describe({
     ...unexercised.map((what) => printable(`not compared: ${what}`)),
     ...differences.map((what) => printable(`DIFFERS from the original: ${what}`)),
     out === null ? 'Nothing was written (--dry-run).' : `Written to ${printable(out)}`,
+    ...(tokenizer === null ? [] : [`Its tokenizer: ${printable(tokenizer)}`]),
   ].join('\n')
 }
 

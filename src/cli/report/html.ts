@@ -102,7 +102,7 @@ function sizes(report: Report): Markup {
 ${barChart({ title: 'Bytes, and C = S_compressed / S_original in the same format', bars, legend })}`
 }
 
-function agreement({ accuracy, located, verification }: Report): Markup | null {
+function agreement({ accuracy, located, trimming, verification }: Report): Markup | null {
   if (verification === null && accuracy === null) return null
   const rows = (verification?.artifacts ?? []).flatMap((entry) =>
     entry.outputs.filter(isCompared).map(
@@ -120,9 +120,9 @@ function agreement({ accuracy, located, verification }: Report): Markup | null {
     unexercisedOf(entry).map((sentence) => html`<p>${sentence}</p>`),
   )
   const samples = verification
-    ? `The Worker's engine loaded each artifact for the edge in workerd. Its outputs were compared with those of the original in onnxruntime-node, over ${verification.samples} ${verification.synthetic ? 'generated ' : ''}samples.`
+    ? `The Worker's engine loaded each artifact for the edge in workerd. Its outputs were compared with those of the ${trimming === null ? 'original' : 'trimmed model'} in onnxruntime-node, over ${verification.samples} ${verification.synthetic ? 'generated ' : ''}samples.`
     : ''
-  return html`<h2>Agreement with the original</h2>
+  return html`<h2>Agreement with the ${trimming === null ? 'original' : 'trimmed model'}</h2>
 ${accuracy ? html`<p>${safeName(accuracy.metric)} on ${accuracy.samples} labelled samples: <b>${percent(accuracy.value, 2)}</b>, original ${percent(accuracy.baseline, 2)}.</p>` : null}
 ${
   verification

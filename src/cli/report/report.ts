@@ -2,6 +2,7 @@ import type { Accuracy, Artifact } from '../../catalog/manifest.ts'
 import { safeName } from '../../onnx/errors.ts'
 import type { LayerResult, SkippedLayer } from '../../quantize/types.ts'
 import type { Measured } from '../measure/measure.ts'
+import type { Trimming } from '../trim/stage.ts'
 import type { AssessedOutput } from '../verify/assess-output.ts'
 import type { LocatedError } from '../verify/locate.ts'
 import type { ArtifactVerification, Verification } from '../verify/verify.ts'
@@ -39,6 +40,8 @@ export interface Report {
   /** Error of each value inside the graph, where it was looked for. */
   readonly located: LocatedError | null
   readonly accuracy: Accuracy | null
+  /** What trimming the vocabulary saved and lost; null where all tokens stay. */
+  readonly trimming: Trimming | null
   readonly measured: Measured | null
   /** The same of the original, where it runs in a Worker and was measured. */
   readonly measuredOriginal: Measured | null

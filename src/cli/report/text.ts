@@ -121,11 +121,11 @@ function layers({ layers, passes, skipped }: Report): string[] {
   return lines
 }
 
-function verification({ located, verification }: Report): string[] {
+function verification({ located, trimming, verification }: Report): string[] {
   if (verification === null) return []
   const { artifacts, samples, synthetic } = verification
   const lines = [
-    `Agreement with the original, ${samples} ${synthetic ? 'generated ' : ''}sample${samples === 1 ? '' : 's'}`,
+    `Agreement with the ${trimming === null ? 'original' : 'trimmed model'}, ${samples} ${synthetic ? 'generated ' : ''}sample${samples === 1 ? '' : 's'}`,
   ]
   const rows = artifacts.flatMap((entry) =>
     entry.outputs

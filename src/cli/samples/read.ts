@@ -35,6 +35,8 @@ export interface ReadSamplesOptions {
   readonly seed?: number
   /** Restricts the choice to one part of the samples, such as those held out from training. */
   readonly part?: SampleParts
+  /** Changes samples that are tensors already, and no texts. */
+  readonly renumber?: (inputs: Tensors) => Tensors
   readonly signal?: AbortSignal
   readonly progress?: (done: number, total: number) => void
 }
@@ -133,7 +135,7 @@ function classOf(label: number | string, { labels }: ModelFacts, where: string):
   )
 }
 
-function tensorsBy({ manifest, files = new Map() }: ReadSamplesOptions): ToTensors {
+function tensorsBy({ manifest, files = new Map(), renumber = (inputs) => inputs }: ReadSamplesOptions): ToTensors {
   const parsed = new Map<string, unknown>()
   const model: TaskModel = {
     manifest: { schema: 1, artifacts: [], ...manifest },
@@ -145,8 +147,8 @@ function tensorsBy({ manifest, files = new Map() }: ReadSamplesOptions): ToTenso
     },
   }
   return async (content, where) => {
-    if (content.kind === 'request') return tensorsFromRequest(content.inputs, manifest.inputs, LIMITS)
-    if (content.kind === 'tensors') return tensorsFromFiles(content.files, manifest.inputs)
+    if (content.kind === 'request') return renumber(tensorsFromRequest(content.inputs, manifest.inputs, LIMITS))
+    if (content.kind === 'tensors') return renumber(tensorsFromFiles(content.files, manifest.inputs))
     const body: TaskBody = content.kind === 'bytes' ? content : { kind: 'json', value: { inputs: content.inputs } }
     switch (manifest.task) {
       case 'image-classification':

@@ -191,6 +191,7 @@ function bareReport(): Report {
     accuracy: null,
     measured: null,
     measuredOriginal: null,
+    trimming: null,
     notes: [],
   }
 }
