@@ -1,14 +1,13 @@
 import { create } from '@bufbuild/protobuf'
-import { toHex } from '../core/bytes.ts'
 import type { Tensor, TensorSpec, Tensors } from '../core/tensors.ts'
-import type { ArtifactInfo, ByteSource, Engine, Session } from '../engine/engine.ts'
-import { encodeModel } from '../onnx/codec.ts'
+import type { Engine, Session } from '../engine/engine.ts'
 import { OnnxError, safeName } from '../onnx/errors.ts'
 import { GraphView } from '../onnx/graph.ts'
 import { type ModelProto, ValueInfoProtoSchema } from '../onnx/schema/onnx_pb.js'
 import { ChannelMeans } from './channel-means.ts'
 import { Histogram } from './histogram.ts'
 import { hull, type Observed, type Range } from './ranges.ts'
+import { loadGraph } from './run-graph.ts'
 import { channelAxisOf } from './static-ops.ts'
 import { entropyRange, percentileRange } from './thresholds.ts'
 
@@ -49,7 +48,7 @@ export async function calibrate(
   const collectors = new Map(
     values.map((value) => [value, new Collector(value, method, percentile, channelAxisOf(value, view))]),
   )
-  const session = await load(engine, withOutputs(view, values), signal)
+  const session = await loadGraph(engine, withOutputs(view, values), signal)
   let count = 0
   try {
     checkValues(session, collectors)
@@ -84,15 +83,6 @@ function withOutputs(view: GraphView, values: readonly string[]): ModelProto {
   // A runtime that works out types by itself needs but the name.
   const output = [...view.graph.output, ...more.map((name) => create(ValueInfoProtoSchema, { name }))]
   return { ...view.model, graph: { ...view.graph, output } }
-}
-
-async function load(engine: Engine, model: ModelProto, signal: AbortSignal): Promise<Session> {
-  const bytes = encodeModel(model)
-  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes))
-  const sha256 = toHex(digest)
-  const artifact: ArtifactInfo = { sha256, format: 'onnx', bytes: bytes.length }
-  const source: ByteSource = { bytes: bytes.length, deliver: async (write) => write(0, bytes) }
-  return engine.load(artifact, source, { signal })
 }
 
 function checkValues({ signature }: Session, collectors: ReadonlyMap<string, Collector>): void {

@@ -11,6 +11,11 @@ const LEAST_ROW = 32
 
 const OPTIONS = { weightType: 'int8', symmetric: true, reduceRange: false } as const
 
+/** Bytes of a table in int8, with its scales. */
+export function bytesInEight(rows: number, columns: number): number {
+  return rows * columns + 4 * (columns >= LEAST_ROW ? rows : columns)
+}
+
 /** A table in int8 with a scale for each row, or for each column where rows are short. In ONNX's own operators. */
 export class Int8Table {
   readonly to = 'int8'
@@ -26,7 +31,7 @@ export class Int8Table {
     this.#byRow = columns >= LEAST_ROW
     this.#matrix = quantizeMatrix(floats, [rows, columns], this.#byRow ? 'row' : 'column', OPTIONS)
     this.loss = this.#matrix
-    this.bytes = this.#matrix.data.length + 4 * this.#matrix.scales.length
+    this.bytes = bytesInEight(rows, columns)
   }
 
   /** The table and its scales. */

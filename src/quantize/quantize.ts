@@ -19,6 +19,8 @@ import { prune } from './prune.ts'
 import { quantizedOps } from './quantized-ops.ts'
 import { type Calibration, staticPass } from './static-preset.ts'
 import { storedInt8 } from './stored-int8.ts'
+import { tablePasses } from './table-passes.ts'
+import type { TableOptions } from './tables.ts'
 import { Ties } from './ties.ts'
 import type { Dtype, LayerResult, QuantizePassOptions, Sample, SkippedLayer } from './types.ts'
 import { unquantizedLayers } from './unquantized-layers.ts'
@@ -39,6 +41,8 @@ export interface QuantizeOptions {
   readonly calibration?: Calibration
   /** Share of each weight that becomes zero, the smallest first. */
   readonly prune?: number | undefined
+  /** For eight bits: how lookup tables are stored. In eight bits if left out. */
+  readonly tables?: TableOptions | undefined
   /** Precision by node, in the place of one for all: for mixed precision. */
   readonly plan?: PrecisionPlan
   /** Applies this many patches and no more, to find the one at fault. */
@@ -129,7 +133,7 @@ async function quantizeOnce(
   const { stopAfter } = options
   // A bias that is added apart would be quantized apart, before calibration sees what it adds up to.
   const folded = method === 'static' ? await runPasses(model, [foldBias], { signal }) : { model, applied: [] }
-  const passes = await passesFor(folded.model, options, method, record, env)
+  const passes = await passesFor(folded.model, options, method, { ...record, note: (note) => notes.push(note) }, env)
   const result = await runPasses(folded.model, passes, {
     signal,
     validate: validateModel,
@@ -173,6 +177,10 @@ export function refuseQuantized(model: ModelProto, dtype: Dtype): void {
   )
 }
 
+interface Notes {
+  readonly note: (note: string) => void
+}
+
 type Recorder = Required<Pick<QuantizePassOptions, 'record' | 'skip'>> & {
   readonly prunes: (layer: LayerResult) => void
   readonly select: (node: NodeProto) => boolean
@@ -197,7 +205,7 @@ async function passesFor(
   model: ModelProto,
   options: QuantizeOptions,
   method: Method | undefined,
-  { record, skip, prunes, select }: Recorder,
+  { record, skip, prunes, select, note }: Recorder & Notes,
   env: QuantizeEnv,
 ): Promise<Pass[]> {
   const { dtype, perChannel, symmetric, reduceRange = false, blockSize, plan } = options
@@ -230,7 +238,7 @@ async function passesFor(
       return [...before, ...blocks, ...(dtype === 'q4f16' ? [toFp16({ record, skip, select })] : []), dropDead]
     }
     default:
-      return [...before, ...(await eightBits(model, method, { ...eight, ties, select }, options, env)), dropDead]
+      return [...before, ...(await eightBits(model, method, { ...eight, ties, select, note }, options, env)), dropDead]
   }
 }
 
@@ -240,23 +248,27 @@ interface EightBits extends QuantizePassOptions {
   readonly perChannel?: boolean
   readonly symmetric?: boolean
   readonly ties: Ties
+  readonly note?: (note: string) => void
+  readonly record: (layer: LayerResult) => void
+  readonly select: (node: NodeProto) => boolean
 }
 
 async function eightBits(
   model: ModelProto,
   method: Method | undefined,
   options: EightBits,
-  { samples = [], calibration = { method: 'percentile' } }: QuantizeOptions,
+  { samples = [], calibration = { method: 'percentile' }, tables, blockSize }: QuantizeOptions,
   env: QuantizeEnv,
 ): Promise<Pass[]> {
-  if (method === 'weights') return [embeddings({ ...options, bits: 8 }), storedInt8(options)]
+  const { looked, factored } = await tablePasses(model, { ...options, blockSize }, tables, env)
+  if (method === 'weights') return [...looked, storedInt8(options), ...factored]
   if (method === 'static') {
     // There it would be about activations: weights are symmetric anyway, and symmetric activations do not fuse.
     const { symmetric: _, ...others } = options
     const calibrated = await staticPass(model, samples, others, calibration, env)
-    return [embeddings({ ...options, bits: 8 }), calibrated, storedInt8(notProducts(options))]
+    return [...looked, calibrated, storedInt8(notProducts(options)), ...factored]
   }
-  return [dynamicInt8(options), embeddings({ ...options, bits: 8 }), storedInt8(notProducts(options))]
+  return [dynamicInt8(options), ...looked, storedInt8(notProducts(options)), ...factored]
 }
 
 /** A node has the precision that the plan names, and floats where it names none. */

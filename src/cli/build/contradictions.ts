@@ -10,7 +10,7 @@ const MIXED: readonly string[] = ['auto', 'q8', 'int8', 'q4']
  * @throws UsageError that names the option and the options that it needs
  */
 export function refuseContradictions(values: OptionValues, settings: QuantizeSettings): void {
-  const { blockSize, calibration, dtype, maxDrop, method, percentile } = settings
+  const { blockSize, calibration, dtype, embeddings, maxDrop, method, percentile } = settings
   const given = (name: string): boolean => values[name] !== undefined
   const floats = dtype === 'fp32' || dtype === 'fp16'
   const four = dtype === 'q4' || dtype === 'q4f16'
@@ -33,9 +33,13 @@ export function refuseContradictions(values: OptionValues, settings: QuantizeSet
       `--max-drop mixes 4 bits (--dtype auto, q4) or 8 bits (--dtype q8, int8) with 32-bit floats. It does not support --dtype ${dtype}.`,
     )
   }
-  if (blockSize !== undefined && !four && !(maxDrop !== undefined && dtype === 'auto')) {
-    throw new UsageError(`--block-size applies to 4-bit precisions only, and --dtype is ${dtype}. Set --dtype q4.`)
+  const fourBitTables = embeddings === 'int4' || embeddings === 'auto'
+  if (blockSize !== undefined && !four && !fourBitTables && !(maxDrop !== undefined && dtype === 'auto')) {
+    throw new UsageError(
+      `--block-size applies to 4 bits only, and --dtype is ${dtype}. Set --dtype q4, or --embeddings int4 for tables.`,
+    )
   }
+  refuseTables(given, settings)
   for (const name of ['per-channel', 'symmetric', 'reduce-range']) {
     if (given(name) && floats)
       throw new UsageError(`--${name} applies to 8 bits or fewer only. --dtype ${dtype} has no scales.`)
@@ -49,6 +53,22 @@ export function refuseContradictions(values: OptionValues, settings: QuantizeSet
   }
   if (percentile !== undefined && calibration !== 'percentile') {
     throw new UsageError(`--percentile applies to --calibration percentile only, not to ${calibration}.`)
+  }
+}
+
+function refuseTables(given: (name: string) => boolean, { dtype, embeddings, maxDrop }: QuantizeSettings): void {
+  if (embeddings !== undefined && !['auto', 'q8', 'int8', 'uint8'].includes(dtype)) {
+    throw new UsageError(`--embeddings applies to 8-bit precisions only, not to --dtype ${dtype}. Remove one of them.`)
+  }
+  if (embeddings !== undefined && maxDrop !== undefined) {
+    throw new UsageError('--max-drop chooses the precision of tables too. Remove --embeddings or --max-drop.')
+  }
+  for (const name of ['embedding-rank', 'embedding-loss']) {
+    if (given(name) && embeddings !== 'low-rank')
+      throw new UsageError(`--${name} applies to --embeddings low-rank only. Set --embeddings low-rank.`)
+  }
+  if (given('embedding-rank') && given('embedding-loss')) {
+    throw new UsageError('--embedding-rank and --embedding-loss both choose the rank. Remove one of them.')
   }
 }
 

@@ -4,6 +4,7 @@ import { summarizeModel } from '../../quantize/model-summary.ts'
 import { heldTo, precisionOf } from '../../quantize/precision.ts'
 import { isUnsuitable, type Quantized, quantizeModel } from '../../quantize/quantize.ts'
 import { quantizedOps } from '../../quantize/quantized-ops.ts'
+import type { TableOptions } from '../../quantize/tables.ts'
 import type { Dtype, Sample } from '../../quantize/types.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { toleranceFor } from '../verify/tolerance.ts'
@@ -13,6 +14,7 @@ import type { LoadedModel } from './load.ts'
 import { mixPrecisions } from './mix.ts'
 import { quantizeOptions } from './quantize-options.ts'
 import type { QuantizeSettings } from './quantize-settings.ts'
+import { choosesTables, tableNotes, withSmallerTables } from './tables.ts'
 
 /** Samples with their properties. */
 export interface SampleSet {
@@ -54,7 +56,9 @@ export async function choosePrecision(
   if (settings.maxDrop !== undefined) return mixPrecisions(loaded, settings, set, context)
   if (settings.dtype !== 'auto') {
     if (settings.dtype === 'fp32' && !settings.prune) return asItIs(loaded, 'fp32, as requested')
-    return quantized(loaded, settings.dtype, settings, set, context)
+    const chosen = await quantized(loaded, settings.dtype, settings, set, context)
+    if (!choosesTables(settings, context) || !isEight(settings.dtype)) return chosen
+    return smallest(chosen, settings.dtype, loaded, settings, set, context)
   }
   const found = quantizedOps(loaded.model)
   if (found.length > 0) {
@@ -117,13 +121,20 @@ async function firstThatAgrees(
         original: loaded.onnx,
         candidate: candidate.onnx,
         samples: set.samples.slice(0, AGREEMENT_SAMPLES),
-        tolerance: toleranceFor('q8', context.tolerance === undefined ? {} : { cosine: context.tolerance }),
+        tolerance: toleranceFor(
+          candidate.dtype === 'q4' ? 'q4' : 'q8',
+          context.tolerance === undefined ? {} : { cosine: context.tolerance },
+        ),
         classes: set.classes !== undefined && !set.synthetic,
         signal: context.signal,
       })
       // Without a proof there may be no samples.
-      if (differences.length === 0 && (shown || set.samples.length === 0))
-        return { ...candidate, notes: [...notes, ...candidate.notes] }
+      if (differences.length === 0 && (shown || set.samples.length === 0)) {
+        const chosen = choosesTables(settings, context)
+          ? await smallest(candidate, 'q8', loaded, { ...settings, method }, set, context)
+          : candidate
+        return { ...chosen, notes: [...notes, ...chosen.notes] }
+      }
       const why = differences[0] ?? 'the samples exercise no output'
       notes.push(`8 bits (${candidate.quantized?.method ?? method}) was rejected: ${why}`)
       if (candidate.quantized?.method === 'weights') break
@@ -140,6 +151,24 @@ async function firstThatAgrees(
 
 const AGREEMENT_SAMPLES = 32
 
+/** A model in 8 bits with its tables in the smallest form that agrees with the original. */
+function smallest(
+  eight: Chosen,
+  dtype: Dtype,
+  loaded: LoadedModel,
+  settings: QuantizeSettings,
+  set: SampleSet,
+  context: PrecisionContext,
+): Promise<Chosen> {
+  return withSmallerTables(eight, loaded, set, context, (tables) =>
+    quantized(loaded, dtype, settings, set, context, tables),
+  )
+}
+
+function isEight(dtype: Dtype): boolean {
+  return dtype === 'q8' || dtype === 'int8' || dtype === 'uint8'
+}
+
 function asItIs({ onnx }: LoadedModel, note: string, skipped = 0): Chosen {
   const more = skipped > 0 ? ` (${skipped} layers not quantized)` : ''
   return { dtype: 'fp32', onnx, quantized: undefined, notes: [`precision: ${note}${more}`] }
@@ -151,23 +180,35 @@ async function quantized(
   settings: QuantizeSettings,
   { samples, synthetic }: SampleSet,
   { signal, progress }: BuildContext,
+  tables?: TableOptions,
 ): Promise<Chosen> {
-  const task = progress.task(`Quantizing to ${dtype}`, undefined, 'steps')
+  const task = progress.task(`Quantizing to ${dtype}${tables ? `, tables ${tables.form}` : ''}`, undefined, 'steps')
   try {
     const result = await quantizeModel(
       model,
-      { ...quantizeOptions(settings), dtype, method: settings.method, samples: synthetic ? [] : samples },
-      { engine: referenceEngine(), signal },
+      {
+        ...quantizeOptions(settings),
+        ...(tables && { tables }),
+        dtype,
+        method: settings.method,
+        samples: synthetic ? [] : samples,
+      },
+      { engine: referenceEngine(), signal, progress: (_step, done) => task.set(done) },
     )
     const onnx = encodeModel(result.model)
     const what = `${result.layers.length} layers`
     task.done(`${what}${result.skipped.length > 0 ? `, ${result.skipped.length} not quantized` : ''}`)
     const real = heldTo(dtype, precisionOf(result.model)) as Dtype
-    const note = real === dtype ? dtype : `${real}: no layer of this model can be quantized to ${dtype}`
+    const notes = tableNotes(result.layers)
+    const note = real === dtype ? dtype : `${real}: ${whyOther(dtype, notes.length > 0)}`
     const { model: _, ...rest } = result
-    return { dtype: real, onnx, quantized: rest, notes: [`precision: ${note}`, ...result.notes] }
+    return { dtype: real, onnx, quantized: rest, notes: [`precision: ${note}`, ...result.notes, ...notes] }
   } catch (error) {
     task.done('not possible')
     throw error
   }
+}
+
+function whyOther(dtype: Dtype, hasSmallTables: boolean): string {
+  return hasSmallTables ? `${dtype} with tables in 4 bits` : `no layer of this model can be quantized to ${dtype}`
 }

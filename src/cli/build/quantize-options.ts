@@ -1,4 +1,5 @@
 import type { QuantizeOptions } from '../../quantize/quantize.ts'
+import type { TableOptions } from '../../quantize/tables.ts'
 import type { QuantizeSettings } from './quantize-settings.ts'
 
 /** The settings of a command in the quantizer's form, without those that are chosen per candidate. */
@@ -11,5 +12,12 @@ export function quantizeOptions(settings: QuantizeSettings): Omit<QuantizeOption
     exclude: { nodes: settings.excludeNodes, ops: settings.excludeOps },
     calibration: { method: settings.calibration, percentile: settings.percentile },
     prune: settings.prune,
+    tables: tablesAsked(settings),
   }
+}
+
+/** Where a form is named. Otherwise tables are in 8 bits, or their form is chosen by comparing. */
+function tablesAsked({ embeddings, embeddingRank, embeddingLoss }: QuantizeSettings): TableOptions | undefined {
+  if (embeddings === undefined || embeddings === 'auto') return undefined
+  return { form: embeddings, rank: embeddingRank, loss: embeddingLoss }
 }

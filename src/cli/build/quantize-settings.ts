@@ -1,8 +1,9 @@
 import { BLOCK_SIZES, type BlockSize } from '../../quantize/blocks.ts'
+import { TABLE_FORMS, type TableForm } from '../../quantize/tables.ts'
 import { DTYPES, type Dtype } from '../../quantize/types.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { Options } from '../terminal/options.ts'
-import { flag, list, numberIn, type OptionValues, oneOf, text } from '../terminal/values.ts'
+import { flag, integerIn, list, numberIn, type OptionValues, oneOf, text } from '../terminal/values.ts'
 import { refuseContradictions } from './contradictions.ts'
 
 /** Quantization settings. Missing settings are chosen for the model. */
@@ -21,9 +22,15 @@ export interface QuantizeSettings {
   readonly prune: number | undefined
   /** Points of accuracy (per cent) that may be lost. */
   readonly maxDrop: number | undefined
+  /** How lookup tables are stored in 8-bit precisions. */
+  readonly embeddings: TableForm | 'auto' | undefined
+  readonly embeddingRank: number | undefined
+  /** Share of a table's sum of squares that may be lost. */
+  readonly embeddingLoss: number | undefined
 }
 
 const DTYPE_CHOICES = ['auto', ...DTYPES] as const
+const EMBEDDINGS = ['auto', ...TABLE_FORMS] as const
 const METHODS = ['auto', 'dynamic', 'static', 'weights'] as const
 const CALIBRATIONS = ['minmax', 'percentile', 'entropy'] as const
 
@@ -76,6 +83,21 @@ export const QUANTIZE_OPTIONS = {
     value: 'POINTS',
     help: 'mix precisions: the smallest model whose accuracy on --samples drops by at most N points',
   },
+  embeddings: {
+    type: 'string',
+    value: 'FORM',
+    choices: EMBEDDINGS,
+    help: [
+      'lookup tables of 8-bit models: int8 (default), int4, low-rank (two factors); auto: the smallest that agrees,',
+      'which is also the default with --tolerance',
+    ],
+  },
+  'embedding-rank': { type: 'string', value: 'N', help: 'rank of the factors of low-rank tables: 1 to 1024' },
+  'embedding-loss': {
+    type: 'string',
+    value: 'SHARE',
+    help: 'chooses the rank: fraction of the sum of squares that may be lost, 0 to 0.5 (default: 0.01)',
+  },
 } as const satisfies Options
 
 /** @throws UsageError if an option does not accept the value, or options contradict each other */
@@ -93,6 +115,9 @@ export function quantizeSettings(values: OptionValues): QuantizeSettings {
     percentile: numberIn(values, 'percentile', 50, 100),
     prune: numberIn(values, 'prune', 0, 0.95),
     maxDrop: numberIn(values, 'max-drop', 0, 100),
+    embeddings: oneOf(values, 'embeddings', EMBEDDINGS),
+    embeddingRank: integerIn(values, 'embedding-rank', 1, 1024),
+    embeddingLoss: numberIn(values, 'embedding-loss', 0, 0.5),
   }
   refuseContradictions(values, settings)
   return settings

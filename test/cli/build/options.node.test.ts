@@ -27,6 +27,9 @@ describe('what is asked for', () => {
       percentile: undefined,
       prune: undefined,
       maxDrop: undefined,
+      embeddings: undefined,
+      embeddingRank: undefined,
+      embeddingLoss: undefined,
     })
     expect(Object.values(model).filter((value) => value !== undefined)).toEqual([false, false])
     expect(samples).toEqual({ samples: undefined, limit: 200, part: undefined, tolerance: undefined })
@@ -116,6 +119,9 @@ const INVALID: readonly (readonly [args: string, ...named: string[]])[] = [
   ['--prune NaN', '--prune', '"NaN"'],
   ['--max-drop 101 --samples s', '--max-drop', '0 to 100'],
   ['--max-drop half --samples s', '--max-drop', '"half"'],
+  ['--embeddings fp8', '--embeddings', 'low-rank', 'int4'],
+  ['--embeddings low-rank --embedding-rank 0', '--embedding-rank', '1 to 1024'],
+  ['--embeddings low-rank --embedding-loss 0.6', '--embedding-loss', '0 to 0.5'],
   ['--samples-limit 0 --samples s', '--samples-limit', '1 to 100000'],
   ['--samples-limit 1.5 --samples s', '--samples-limit', 'whole number'],
   ['--samples-part 4/4 --samples s', '--samples-part', '3/4', '"4/4"'],
@@ -150,6 +156,13 @@ const CONTRADICTIONS: readonly (readonly [args: string, ...named: string[]])[] =
   ['--block-size 32', '--block-size', '--dtype q4'],
   ['--block-size 32 --dtype int8', '--block-size', '--dtype q4'],
   ['--block-size 32 --dtype q8 --max-drop 1 --samples s', '--block-size', '--dtype q4'],
+  ['--embeddings int4 --dtype q4', '--embeddings', '--dtype q4'],
+  ['--embeddings auto --dtype fp16', '--embeddings', '--dtype fp16'],
+  ['--embeddings int4 --max-drop 1 --samples s', '--embeddings', '--max-drop'],
+  ['--embeddings int4 --embedding-rank 64', '--embedding-rank', '--embeddings low-rank'],
+  ['--embedding-loss 0.1', '--embedding-loss', '--embeddings low-rank'],
+  ['--embeddings low-rank --embedding-rank 64 --embedding-loss 0.1', '--embedding-rank', '--embedding-loss'],
+  ['--block-size 32 --embeddings low-rank', '--block-size', '--embeddings int4'],
   ['--per-channel --dtype fp16', '--per-channel', '--dtype fp16'],
   ['--no-symmetric --dtype fp32', '--symmetric', '--dtype fp32'],
   ['--reduce-range --dtype fp32', '--reduce-range', '--dtype fp32'],

@@ -1,0 +1,76 @@
+import { bytesInEight } from '../embedding-int8.ts'
+import { symmetricEigen } from './eigen.ts'
+import { columnProducts, rowsAlong, type TableProducts } from './table-products.ts'
+
+/** A table as the product of two smaller ones, the best of their rank (C. Eckart and G. Young, 1936). */
+export interface Factors {
+  readonly rank: number
+  /** [rows, rank] */
+  readonly left: Float32Array
+  /** [rank, columns], rows of length 1 at right angles: what is lost of `left` is lost of the table, and no more. */
+  readonly right: Float32Array
+  /** Sum of the squares of the table's elements. */
+  readonly signal: number
+  /** Sum of the squares of what a product of this rank cannot have. */
+  readonly beyond: number
+}
+
+/** The rank that keeps enough of a table, and the way to its factors. */
+export interface Spectrum {
+  readonly rank: number
+  readonly signal: number
+  readonly beyond: number
+  factors(): Promise<Factors>
+}
+
+/**
+ * Finds what a table of a given rank can keep, by the eigenvalues of the products of its columns: they are the squares
+ * of its singular values.
+ * @param wanted the rank; or the share of the table's sum of squares that may be lost
+ */
+export async function spectrumOf(
+  products: TableProducts,
+  wanted: { readonly rank: number } | { readonly loss: number },
+): Promise<Spectrum> {
+  const { columns } = products
+  const { values, vectors } = symmetricEigen(await columnProducts(products), columns)
+  const energies = values.map((value) => Math.max(0, value))
+  const signal = sumOf(energies)
+  const rank =
+    'rank' in wanted ? Math.min(columns, wanted.rank) : Math.max(1, rankKeeping(energies, signal * (1 - wanted.loss)))
+  return {
+    rank,
+    signal,
+    beyond: sumOf(energies.subarray(rank)),
+    async factors() {
+      const right = Float32Array.from(vectors.subarray(0, rank * columns))
+      const left = await rowsAlong(products, turned(right, rank, columns), rank)
+      return { rank, left, right, signal, beyond: sumOf(energies.subarray(rank)) }
+    },
+  }
+}
+
+function rankKeeping(energies: Float64Array, enough: number): number {
+  let kept = 0
+  const last = energies.findIndex((energy) => {
+    kept += energy
+    return kept >= enough
+  })
+  return last === -1 ? energies.length : last + 1
+}
+
+function sumOf(values: Float64Array): number {
+  return values.reduce((sum, value) => sum + value, 0)
+}
+
+function turned(matrix: Float32Array, rows: number, columns: number): Float32Array {
+  return Float32Array.from({ length: rows * columns }, (_, index) => {
+    const [column, row] = [Math.floor(index / rows), index % rows]
+    return matrix[row * columns + column] as number
+  })
+}
+
+/** Bytes of the factors: the left one in eight bits, the right one in floats. */
+export function bytesFactored(rows: number, columns: number, rank: number): number {
+  return bytesInEight(rows, rank) + 4 * rank * columns
+}
