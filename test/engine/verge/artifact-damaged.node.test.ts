@@ -8,6 +8,7 @@ import { artifactBytes } from '../../../synthetic/verge-plans.ts'
 import { rejection } from '../../contract/rejection.ts'
 import { damageArtifacts } from '../../fixtures/node/verge-damage.ts'
 import { loadVerge, runSession, vergeEngine } from '../../fixtures/node/verge-engine.ts'
+import { pagedPlan } from '../../fixtures/node/verge-paged.ts'
 import { visionPlan } from '../../fixtures/verge-vision.ts'
 
 describe('damaged artifacts', () => {
@@ -80,6 +81,7 @@ describe('damaged artifacts', () => {
       symbols: [2, 5],
     },
     { name: 'vision', plan, symbols: [3] },
+    { name: 'tables in pages', plan: pagedPlan().writer.plan(), symbols: [2, 5] },
   ]
 
   it.each(sound)(
@@ -149,6 +151,7 @@ describe('damaged artifacts', () => {
     ['conv-depthwise', 'pads', [4097, 1, 1, 1]],
     ['pool', 'strides', [1, 2]],
     ['dims', 'values', [1]],
+    ['gather-paged', 'block', 0],
   ]
   it.each(attributes)('%s with %s %j is refused before it runs', (op, name, value) => {
     const { plan: whole, symbols } = sound.find((item) => item.plan.steps.some((step) => step.op === op)) ?? {
