@@ -1,6 +1,7 @@
 import { Hono } from 'hono'
 import { VergeError } from './core/errors.ts'
 import type { AppDeps, AppEnv } from './http/app-env.ts'
+import { clientScript } from './http/client/route.ts'
 import { explainRoutes } from './http/explain/routes.ts'
 import { health } from './http/health.ts'
 import { hfRoutes } from './http/hf/routes.ts'
@@ -35,6 +36,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
 
   app.use(requestId(deps.randomId))
   app.use(cors(config.corsOrigins))
+  // Before what makes answers depend on the caller and on the moment.
+  app.get('/client.js', clientScript)
   app.use(async (c, next) => {
     await next()
     // What is answered depends on the caller and on the moment, errors included.
@@ -73,6 +76,7 @@ function index(version: string): IndexBody {
       run: '/run/{model}',
       stream: '/stream/{model}',
       open_inference_protocol: '/v2',
+      client: '/client.js',
     },
   }
 }

@@ -7,6 +7,7 @@ import { parseSync, Visitor } from 'oxc-parser'
 const ENTRIES = [
   'src/worker.ts',
   'src/core/runtime.ts',
+  'src/client/runtime.ts',
   'src/origin/assemble.ts',
   'src/origin/command/',
   // Each line of a log has the time at which it is written.

@@ -1,9 +1,9 @@
 import * as z from 'zod'
 
-/** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts. */
-export const TOTAL_BYTES = 1_585_000
+/** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts; 11 KB of them are one string. */
+export const TOTAL_BYTES = 1_597_000
 /** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
-export const TOTAL_GZIP_BYTES = 405_000
+export const TOTAL_GZIP_BYTES = 410_000
 
 /**
  * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
@@ -13,7 +13,8 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   // Of it 20 KB compile tokenizers, of models that were stored without their compiled form.
   'src/media': 290_000,
   'src/tasks': 155_000,
-  'src/http': 84_000,
+  // Of it 12 KB are the client, as /client.js answers it.
+  'src/http': 98_000,
   'src/placement': 98_000,
   // Of it 120 KB are Verge's own engine: operators with their checks, of whole numbers too, and tables in pages (13 KB).
   'src/engine': 186_000,

@@ -77,7 +77,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // The order of an inference, whichever way it was asked for: it knows nothing of HTTP, RPC and WebSockets.
   inference: { rooms: ['placement', 'generate', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: [] },
-  // Types for callers: nothing of ours, so that the file can be copied.
+  // The client and types for callers: nothing of ours, so that they stand alone wherever they are copied or published.
   client: { rooms: [], packages: [] },
   // Wires, for both of their ends: shapes, schemas, readers and writers. Pure: no routes, no serving, no placement.
   protocols: { rooms: ['core'], packages: ['zod'] },
@@ -215,7 +215,7 @@ export const IN_NODE = 'test/**/*.node.test.ts'
 /** The rooms beside `src/`, by their path in the repository. `src/*` is any room of `src/`. */
 const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
-  scripts: { rooms: ['src/*'], packages: ['node:*', 'assemblyscript', 'oxc-parser', 'vitest', 'zod'] },
+  scripts: { rooms: ['src/*'], packages: ['node:*', 'assemblyscript', 'esbuild', 'oxc-parser', 'vitest', 'zod'] },
   // Each names types of other runtimes, to find out that they are unknown.
   'scripts/checks/runtimes': { rooms: [], packages: ['*'] },
   // Models, pictures and sounds written by code: tests and benches share them.

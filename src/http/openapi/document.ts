@@ -95,7 +95,13 @@ function generalPaths(schemas: SchemaSet): Record<string, JsonSchema> {
     summary: 'Health of the engine',
     responses: { 200: jsonAnswer(healthy, 'It can'), 503: jsonAnswer(healthy, 'It cannot'), default: failure },
   }
-  return { '/': { get: index }, '/healthz': { get: health } }
+  const client: Operation = {
+    operationId: 'client',
+    tags: ['service'],
+    summary: 'A client for JavaScript, as a module',
+    responses: { 200: { description: 'The module', content: { 'text/javascript': {} } }, default: failure },
+  }
+  return { '/': { get: index }, '/healthz': { get: health }, '/client.js': { get: client } }
 }
 
 function runOperation(schemas: SchemaSet, { manifest, task }: DocumentedModel): Operation {

@@ -1,0 +1,60 @@
+import { failureFrom, unexpected, VergeError } from './error.ts'
+import type { Opened } from './transport.ts'
+
+/** A blank line ends an event of `text/event-stream`. */
+const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/
+/** Characters of one event. The largest of Verge is one token's. */
+const MOST_CHARACTERS = 1 << 20
+
+/**
+ * The `data` of server-sent events, each as soon as it has arrived, until OpenAI's `[DONE]`. Ending the iteration closes the
+ * connection, and the server stops. The time limit counts from event to event, and not while the caller is busy.
+ * @param now milliseconds since 1970
+ * @throws VergeError
+ */
+export async function* eventsOf({ response, watch }: Opened, now: () => number): AsyncGenerator<unknown, void> {
+  const reader = response.body?.getReader()
+  const decoder = new TextDecoder()
+  let held = ''
+  try {
+    for (;;) {
+      const end = BLANK_LINE.exec(held)
+      if (end !== null) {
+        const data = dataOf(held.slice(0, end.index))
+        held = held.slice(end.index + end[0].length)
+        if (data === '[DONE]') return
+        if (data === '') continue
+        const event: unknown = JSON.parse(data)
+        const failure = failureFrom(event, response, now())
+        if (failure !== undefined) throw failure
+        watch.disarm()
+        yield event
+        continue
+      }
+      if (held.length > MOST_CHARACTERS) throw unexpected('an event is too long', response)
+      watch.arm()
+      const part = await reader?.read()
+      if (part === undefined || part.done) {
+        throw new VergeError(
+          'network_error',
+          'The stream ended before the answer was complete. Send the request again.',
+        )
+      }
+      held += decoder.decode(part.value, { stream: true })
+    }
+  } catch (cause) {
+    throw cause instanceof SyntaxError ? unexpected('an event is not JSON', response, cause) : watch.failure(cause)
+  } finally {
+    watch.end()
+    await reader?.cancel().catch(() => {})
+  }
+}
+
+/** An event's lines that are data, as one text. */
+function dataOf(event: string): string {
+  return event
+    .split(/\r\n|\n|\r/)
+    .filter((line) => line.startsWith('data:'))
+    .map((line) => line.slice(line[5] === ' ' ? 6 : 5))
+    .join('\n')
+}
