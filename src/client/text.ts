@@ -40,13 +40,14 @@ interface Choice {
   readonly index: number
   readonly text?: string
   readonly message?: { readonly content: string }
-  readonly delta?: { readonly content?: string }
+  readonly delta?: { readonly content?: string | undefined }
   readonly finish_reason: FinishReason | null
 }
 
-interface Generated {
+/** A chat's or a completion's event. */
+export interface Generated {
   readonly choices: readonly Choice[]
-  readonly usage?: Usage | null
+  readonly usage?: Usage | null | undefined
 }
 
 /** @param body of the request, in OpenAI's words */
@@ -79,7 +80,8 @@ export function generatedText(
   }
 }
 
-interface WholeText {
+/** A whole chat or completion. */
+export interface WholeText {
   readonly choices: readonly (Choice & { readonly finish_reason: FinishReason })[]
   readonly usage: Usage
 }

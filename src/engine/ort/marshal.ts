@@ -119,7 +119,7 @@ export function readTensor(module: OrtModule, name: string, handle: number): Ten
  * `TextDecoder` does not take, so each string's bytes are copied first.
  */
 function readStrings(module: OrtModule, pointers: number, count: number): string[] {
-  const decoder = new TextDecoder()
+  const decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true })
   const heap = module.HEAPU8
   const start = (index: number): number => module.getValue(pointers + index * module.PTR_SIZE, '*')
   return Array.from({ length: count }, (_, index) => {
