@@ -2,6 +2,14 @@ import type { ListedCommand } from './command.ts'
 
 /** Every command of `verge`, in the order of its help. A command is loaded only when it runs. */
 export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
+  init: {
+    about: 'writes an application that uses the package',
+    load: async () => (await import('./commands/init.ts')).initCommand,
+  },
+  start: {
+    about: 'runs the Worker on this machine with the models in models/',
+    load: async () => (await import('./commands/start.ts')).startCommand,
+  },
   push: {
     about: 'quantizes a model, verifies it, stores it and makes it live',
     load: async () => (await import('./commands/push.ts')).pushCommand,

@@ -1,44 +1,5 @@
-import { parseArgs } from 'node:util'
-import { modelFolders, STATE } from './files/project.ts'
-import { originEnvironment } from './local/origin-environment.ts'
-import { serve, untilAsked } from './local/serve.ts'
+import { startCommand } from './commands/start.ts'
 import { runScript } from './terminal/command-line.ts'
-import { HELP_OPTION, helpOf, type Options } from './terminal/options.ts'
-import { parsePort } from './terminal/port.ts'
 
-const OPTIONS = {
-  port: { type: 'string', value: 'N', help: 'port to listen on (default: PORT, or 8787)' },
-  models: {
-    type: 'string',
-    value: 'DIR',
-    help: 'folder of model folders, each with a verge.json (default: models)',
-  },
-  'persist-to': { type: 'string', value: 'DIR', help: 'local storage (default: .wrangler/state)' },
-  origin: {
-    type: 'string',
-    value: 'URL',
-    help: [
-      'origin for models that prefer one; "npm run origin" starts it',
-      '(default: http://127.0.0.1:8788; none: nowhere)',
-    ],
-  },
-  ...HELP_OPTION,
-} as const satisfies Options
-
-const HELP = `Starts Verge on this machine: packs the models in models/, writes them into local R2 and KV, runs the Worker in
-workerd, and sends each model a test request. Press Ctrl-C to stop.
-
-Usage: npm start -- [options]
-
-${helpOf(OPTIONS)}`
-
-await runScript(HELP, async () => {
-  const { values } = parseArgs({ options: OPTIONS })
-  if (values.help) return HELP
-  const signal = untilAsked()
-  const port = parsePort(values.port)
-  const folders = await modelFolders(values.models)
-  const envFiles = await originEnvironment(port, values.origin)
-  await serve({ port, persistTo: values['persist-to'] ?? STATE, folders, envFiles, signal })
-  return undefined
-})
+// What `npm start` runs; the same as `verge start`.
+await runScript(startCommand.help, () => startCommand.run(process.argv.slice(2)))

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -241,7 +241,7 @@ describe('the launcher', () => {
   it('says what to do where the dependencies are missing', async () => {
     const bare = join(folder, 'bare/scripts')
     await mkdir(bare, { recursive: true })
-    await writeFile(join(bare, 'launch.mjs'), await readFile(join(ROOT, 'scripts/launch.mjs')))
+    for (const name of ['launch.mjs', 'launcher.mjs']) await copyFile(join(ROOT, 'scripts', name), join(bare, name))
     const failure = promisify(execFile)(process.execPath, [join(bare, 'launch.mjs'), 'scripts/start.ts'])
     await expect(failure).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/npm ci/) })
   })

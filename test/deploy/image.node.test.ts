@@ -7,7 +7,7 @@ import { closureOf } from '../fixtures/node/closure.ts'
 import { dockerfileFaults, readDockerfile } from '../fixtures/node/dockerfile.ts'
 
 const versions = z.record(z.string(), z.string())
-const packageSchema = z.object({ dependencies: versions, devDependencies: versions })
+const packageSchema = z.object({ dependencies: versions, optionalDependencies: versions, devDependencies: versions })
 
 describe('the Dockerfile', () => {
   const TARGETS = ['cpu', 'cuda']
@@ -60,9 +60,10 @@ describe('the Dockerfile', () => {
       (file) => !copied.some((folder) => file.startsWith(folder)) || ignored.some((folder) => file.startsWith(folder)),
     )
     expect(left).toEqual([])
-    const { dependencies } = packageSchema.parse(JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')))
+    const manifest = packageSchema.parse(JSON.parse(await readFile(join(ROOT, 'package.json'), 'utf8')))
+    const installed = { ...manifest.dependencies, ...manifest.optionalDependencies }
     // `npm ci --omit=dev`
-    expect([...packages.keys()].filter((name) => !(name in dependencies))).toEqual([])
+    expect([...packages.keys()].filter((name) => !(name in installed))).toEqual([])
   })
 
   it('lets nothing into the image but sources', async () => {

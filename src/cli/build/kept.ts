@@ -4,11 +4,13 @@ import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { canonicalJson } from '../../catalog/canonical-json.ts'
 import { NATIVE_VERSION } from '../../engine/native/support.ts'
-import { ROOT } from '../files/project.ts'
+import { PACKAGE, ROOT, SOURCE } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
 
 /** Results that took long and depend on nothing but files: proofs, measurements, quantized models. */
 const FOLDER = join(ROOT, '.verge/kept')
+/** The versions of packages and of the runtime. An installed package has no lock file; its package.json names each version. */
+const VERSIONS = ['wrangler.toml', 'package.json', 'package-lock.json']
 /** Maximum total size, including models. The least recently used entries are deleted first. */
 const MOST = { bytes: 2 * 1024 ** 3, entries: 500 }
 
@@ -57,10 +59,10 @@ function toolsDigest(): Promise<string> {
     const hash = createHash('sha256').update(
       `${NATIVE_VERSION} ${process.version} ${process.platform} ${process.arch}\n`,
     )
-    const names = (await readdir(join(ROOT, 'src'), { recursive: true })).filter((name) => /\.(ts|txt|js)$/.test(name))
-    const files = await Promise.all(names.sort().map((name) => readFile(join(ROOT, 'src', name))))
+    const names = (await readdir(SOURCE, { recursive: true })).filter((name) => /\.(ts|txt|js)$/.test(name))
+    const files = await Promise.all(names.sort().map((name) => readFile(join(SOURCE, name))))
     for (const [index, file] of files.entries()) hash.update(`${names[index]} ${file.length}\n`).update(file)
-    for (const name of ['wrangler.toml', 'package-lock.json']) hash.update(await readFile(join(ROOT, name)))
+    for (const name of VERSIONS) hash.update(await readFile(join(PACKAGE, name)).catch(() => ''))
     return hash.digest('hex')
   })()
   return digest

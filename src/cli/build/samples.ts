@@ -8,7 +8,7 @@ import type { Sample } from '../../quantize/types.ts'
 import { type Described, describeModel, type Overrides } from '../describe/describe.ts'
 import { DraftError } from '../describe/draft.ts'
 import { PRESETS } from '../describe/wishes.ts'
-import { ROOT } from '../files/project.ts'
+import { ROOT, SOURCE } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
 import type { Description } from '../pack/description.ts'
 import { readSamples } from '../samples/read.ts'
@@ -143,7 +143,7 @@ async function madeUp(
 }
 
 /** Texts that ship with Verge. */
-const TEXTS = join(ROOT, 'src/cli/verify/texts.txt')
+const TEXTS = join(SOURCE, 'cli/verify/texts.txt')
 
 /** Texts that Verge has as the model's inputs; none where it takes no texts, or not these. */
 export async function realTexts(

@@ -5,7 +5,7 @@ import { silentLogger, systemClock } from '../../core/runtime.ts'
 import type { Session } from '../../engine/engine.ts'
 import { hasRelaxedSimd } from '../../engine/verge/capabilities.ts'
 import { VergeEngine, type VergeEngineOptions } from '../../engine/verge/engine.ts'
-import { ROOT } from '../files/project.ts'
+import { SOURCE } from '../files/project.ts'
 import { memorySource } from '../pack/bytes.ts'
 
 /** This machine has more memory than an isolate. */
@@ -40,5 +40,5 @@ export function loadArtifact(engine: VergeEngine, artifact: Uint8Array, signal: 
 /** The build that a Worker would take on this machine. */
 async function kernels(): Promise<WebAssembly.Module> {
   const build = hasRelaxedSimd() ? 'relaxed' : 'plain'
-  return new WebAssembly.Module(await readFile(join(ROOT, `src/engine/verge/kernels/${build}.wasm`)))
+  return new WebAssembly.Module(await readFile(join(SOURCE, `engine/verge/kernels/${build}.wasm`)))
 }

@@ -2,9 +2,10 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
-import { ROOT } from '../files/project.ts'
+import { ownModule, PACKAGE, ROOT, SOURCE } from '../files/project.ts'
+import { wranglerProgram } from './wrangler.ts'
 
 /** Bundles by the digest of their sources. */
 const BUNDLES = join(ROOT, '.verge/bundles')
@@ -18,7 +19,7 @@ const KEPT_MS = 24 * 60 * 60 * 1000
 let bundling: Promise<string> | undefined
 
 /**
- * Bundles the Worker as `wrangler deploy` does, or finds the bundle of the same sources again: bundling takes seconds.
+ * Bundles Verge's own Worker as `wrangler deploy` does, or finds the bundle of the same sources again: bundling takes seconds.
  * @returns the folder with its modules, and esbuild's account of them in `bundle-meta.json`
  */
 export function bundleWorker(): Promise<string> {
@@ -39,12 +40,14 @@ async function bundle(): Promise<string> {
   await mkdir(BUNDLES, { recursive: true })
   const temporary = await mkdtemp(join(BUNDLES, 'making-'))
   try {
-    const wrangler = join(ROOT, 'node_modules/wrangler/bin/wrangler.js')
     await promisify(execFile)(
       process.execPath,
-      [wrangler, 'deploy', '--dry-run', '--metafile', '--outdir', temporary],
+      [
+        ...[wranglerProgram(), 'deploy', ownModule('worker'), '--config', join(PACKAGE, 'wrangler.toml')],
+        ...['--dry-run', '--metafile', '--outdir', temporary],
+      ],
       {
-        cwd: ROOT,
+        cwd: PACKAGE,
         env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true' },
       },
     )
@@ -61,15 +64,15 @@ async function bundle(): Promise<string> {
 
 /** The inputs of a bundle: the Worker's sources and kernels, its configuration, and the versions of its packages. */
 async function digestOfSources(): Promise<string> {
-  const source = join(ROOT, 'src')
-  const names = (await readdir(source, { recursive: true }))
+  const names = (await readdir(SOURCE, { recursive: true }))
     .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => /\.(ts|wasm)$/.test(name) && !TOOLS.some((room) => name.startsWith(room)))
+    .filter((name) => /\.(ts|js|wasm)$/.test(name) && !TOOLS.some((room) => name.startsWith(room)))
     .sort()
   const hash = createHash('sha256')
-  for (const file of [...names.map((name) => `src/${name}`), 'wrangler.toml', 'package.json', 'package-lock.json']) {
-    const bytes = await readFile(join(ROOT, file))
-    hash.update(`${file} ${bytes.length}\n`).update(bytes)
+  const versions = ['wrangler.toml', 'package.json', 'package-lock.json'].map((name) => join(PACKAGE, name))
+  for (const file of [...names.map((name) => join(SOURCE, name)), ...versions.filter((path) => existsSync(path))]) {
+    const bytes = await readFile(file)
+    hash.update(`${relative(PACKAGE, file)} ${bytes.length}\n`).update(bytes)
   }
   return hash.digest('hex').slice(0, 32)
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ROOT } from '../files/project.ts'
 import { guardGroup, guardWorkerd } from './guard/guard.ts'
+import { wranglerProgram } from './wrangler.ts'
 
 export interface DevServerOptions {
   readonly port: number
@@ -42,7 +43,7 @@ export function startDevServer(options: DevServerOptions): DevServer {
   const child = spawn(
     process.execPath,
     [
-      join(ROOT, 'node_modules/wrangler/bin/wrangler.js'),
+      wranglerProgram(),
       'dev',
       '--config',
       join(ROOT, 'wrangler.toml'),

@@ -1,9 +1,10 @@
 import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { convertV4MiniflareOptions, Miniflare } from 'miniflare'
-import { ROOT } from '../files/project.ts'
+import type { Miniflare } from 'miniflare'
+import { PACKAGE } from '../files/project.ts'
 import { guardWorkerd } from './guard/guard.ts'
 import { processTable } from './processes.ts'
+import { requireOfWrangler } from './wrangler.ts'
 
 /** Name of the Worker in its process. */
 export const WORKER_NAME = 'verge'
@@ -69,8 +70,9 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     compatibilityFlags: [...(worker.compatibilityFlags ?? [])],
     modules: true as const,
   }))
-  const miniflare = new Miniflare(
-    convertV4MiniflareOptions({
+  const library = requireOfWrangler()('miniflare') as typeof import('miniflare')
+  const miniflare = new library.Miniflare(
+    library.convertV4MiniflareOptions({
       workers: [verge, ...beside],
       ...(options.storage !== undefined && { resourcePersistencePath: options.storage }),
       host: '127.0.0.1',
@@ -140,9 +142,9 @@ function hasStreams(directory: string): boolean {
   return modulesIn(directory).some(({ path, type }) => type === 'ESModule' && exported.test(readFileSync(path, 'utf8')))
 }
 
-/** Of wrangler.toml. */
+/** Of the wrangler.toml that ships with Verge: the date that it is tested with. */
 export function compatibilityDate(): string {
-  const date = /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(ROOT, 'wrangler.toml'), 'utf8'))?.[1]
+  const date = /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(PACKAGE, 'wrangler.toml'), 'utf8'))?.[1]
   if (date === undefined) throw new Error('wrangler.toml has no compatibility_date')
   return date
 }

@@ -2,12 +2,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { decodeImage } from '../../media/image/decode.ts'
 import { type Raster, toRgb } from '../../media/image/raster.ts'
-import { ROOT } from '../files/project.ts'
+import { PACKAGE } from '../files/project.ts'
 
 /** A picture's samples, 0 to 255, by the place of a pixel and the channel: 0 red, 1 green, 2 blue. */
 export type Pixels = (y: number, x: number, channel: number) => number
 
-const FOLDER = join(ROOT, 'models/digits/samples')
+const FOLDER = join(PACKAGE, 'models/digits/samples')
 /** Handwriting on paper, and digits of MNIST, which are white on black. */
 const FILES = [
   { name: 'photo.png', inverted: false },

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module'
 import type { Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { requireOfWrangler } from '../wrangler.ts'
 
 const HERE = import.meta.dirname
 const WORKERD = join(HERE, 'workerd.sh')
@@ -49,6 +50,6 @@ function isExecutable(path: string): boolean {
 
 /** As Miniflare finds it. */
 function workerdPath(): string {
-  const require = createRequire(createRequire(import.meta.url).resolve('miniflare'))
-  return (require('workerd') as { default: string }).default
+  const miniflare = createRequire(requireOfWrangler().resolve('miniflare'))
+  return (miniflare('workerd') as { default: string }).default
 }

@@ -1,0 +1,48 @@
+import { resolve } from 'node:path'
+import { defineCommand } from '../command.ts'
+import { modelFolders, STATE } from '../files/project.ts'
+import { originEnvironment } from '../local/origin-environment.ts'
+import { serve, untilAsked } from '../local/serve.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+import { parsePort } from '../terminal/port.ts'
+
+const OPTIONS = {
+  port: { type: 'string', value: 'N', help: 'port to listen on (default: PORT, or 8787)' },
+  models: {
+    type: 'string',
+    value: 'DIR',
+    help: 'folder of model folders, each with a verge.json (default: models)',
+  },
+  'persist-to': { type: 'string', value: 'DIR', help: 'local storage (default: .wrangler/state)' },
+  origin: {
+    type: 'string',
+    value: 'URL',
+    help: [
+      'origin for models that prefer one; "npm run origin" starts it',
+      '(default: http://127.0.0.1:8788; none: nowhere)',
+    ],
+  },
+  ...HELP_OPTION,
+} as const satisfies Options
+
+const HELP = `Starts Verge on this machine: packs the models in models/, writes them into local R2 and KV, runs the Worker in
+workerd, and sends each model a test request. Press Ctrl-C to stop.
+
+Usage: npm start -- [options]
+
+${helpOf(OPTIONS)}`
+
+export const startCommand = defineCommand({
+  help: HELP,
+  options: OPTIONS,
+  operands: [],
+  async run({ values }) {
+    const signal = untilAsked()
+    const port = parsePort(values.port)
+    const folders = await modelFolders(values.models)
+    const persistTo = values['persist-to'] === undefined ? STATE : resolve(values['persist-to'])
+    const envFiles = await originEnvironment(port, values.origin)
+    await serve({ port, persistTo, folders, envFiles, signal })
+    return undefined
+  },
+})
