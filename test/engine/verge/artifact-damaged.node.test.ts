@@ -8,8 +8,10 @@ import { artifactBytes } from '../../../synthetic/verge-plans.ts'
 import { rejection } from '../../contract/rejection.ts'
 import { damageArtifacts } from '../../fixtures/node/verge-damage.ts'
 import { loadVerge, runSession, vergeEngine } from '../../fixtures/node/verge-engine.ts'
-import { pagedPlan } from '../../fixtures/node/verge-paged.ts'
+import { pagedPlan } from '../../fixtures/verge-paged.ts'
 import { visionPlan } from '../../fixtures/verge-vision.ts'
+
+const paged = await pagedPlan()
 
 describe('damaged artifacts', () => {
   it('are refused or run, with typed errors, beside a model that stays as it is', async () => {
@@ -81,7 +83,7 @@ describe('damaged artifacts', () => {
       symbols: [2, 5],
     },
     { name: 'vision', plan, symbols: [3] },
-    { name: 'tables in pages', plan: pagedPlan().writer.plan(), symbols: [2, 5] },
+    { name: 'tables in pages', plan: paged.writer.plan(), symbols: [2, 5] },
   ]
 
   it.each(sound)(

@@ -6,9 +6,9 @@ import { artifactBytes } from '../../../../synthetic/verge-plans.ts'
 import { rejection } from '../../../contract/rejection.ts'
 import { idsTensor } from '../../../fixtures/node/paged-models.ts'
 import { loadVerge, runSession, vergeEngine } from '../../../fixtures/node/verge-engine.ts'
-import { pagedPlan } from '../../../fixtures/node/verge-paged.ts'
+import { pagedPlan } from '../../../fixtures/verge-paged.ts'
 
-const { writer, file } = pagedPlan()
+const { writer, file } = await pagedPlan()
 const plan = writer.plan()
 
 /** The plan with another second lookup, which is in i8 with scales. */
