@@ -38,6 +38,9 @@ import type { StreamDeps } from './stream/stream-context.ts'
 import { VERSION } from './version.ts'
 import { KvStore } from './weights/kv.ts'
 import { BlobLoader } from './weights/loader.ts'
+import { KvPages } from './weights/pages/kv-pages.ts'
+import { PageLoader } from './weights/pages/page-loader.ts'
+import { StorePages } from './weights/pages/store-pages.ts'
 import { R2Store } from './weights/r2.ts'
 
 export interface Env {
@@ -117,6 +120,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     place: 'edge',
     catalog: new CatalogReader(layers, shared),
     blobs,
+    pages: new PageLoader([new KvPages(env.KV, shared), new StorePages(truth, shared)], shared),
     files: new FileCache({
       ...polling,
       budgetBytes: limits.parsedFilesBytes,

@@ -1,9 +1,9 @@
 import * as z from 'zod'
 
 /** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts; 11 KB of them are one string. */
-export const TOTAL_BYTES = 1_597_000
+export const TOTAL_BYTES = 1_613_000
 /** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
-export const TOTAL_GZIP_BYTES = 410_000
+export const TOTAL_GZIP_BYTES = 414_000
 
 /**
  * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
@@ -26,7 +26,8 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/generate': 28_000,
   'src/rpc': 28_000,
   'src/stream': 25_000,
-  'src/weights': 25_000,
+  // Of it 8 KB read pages of embedding tables, by bulk reads of KV and by ranges of R2.
+  'src/weights': 36_000,
   'src/sessions': 16_000,
   'src/access': 16_000,
   'src/assemble.ts': 9_000,

@@ -8,8 +8,8 @@ export interface AsideArtifact {
   readonly what: string
   /** Those of its places that are known; empty if none is. */
   readonly places: readonly Place[]
-  /** Its blob, if it is stored as chunks: the chunks must be kept. */
-  readonly blob?: z.infer<typeof blobSchema>
+  /** Its blob, and that of its pages, if they are stored as chunks: the chunks must be kept. */
+  readonly blobs?: readonly z.infer<typeof blobSchema>[]
 }
 
 /** Fields that artifacts of every Verge version have. */
@@ -44,8 +44,8 @@ export function sortedByUnderstanding(value: unknown): Sorted {
       understood.push({ ...artifact, places: known })
       continue
     }
-    const blob = blobSchema.safeParse(artifact)
-    aside.push({ id, what, places: known, ...(blob.success && { blob: blob.data }) })
+    const blobs = z.array(blobSchema).safeParse('pages' in artifact ? [artifact, artifact.pages] : [artifact])
+    aside.push({ id, what, places: known, ...(blobs.success && { blobs: blobs.data }) })
   }
   const { placement, ...rest } = raw
   const keeps = PLACEMENTS.some((each) => each === placement)

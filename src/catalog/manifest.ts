@@ -34,6 +34,17 @@ const chunkSchema = z.object({ sha256: sha256Hex, bytes: byteCount })
 /** Bytes stored as content-addressed chunks, in order. `sha256` is of the whole. */
 export const blobSchema = z.object({ sha256: sha256Hex, bytes: byteCount, chunks: z.array(chunkSchema) })
 
+/**
+ * Rows of embedding tables that stay in the stores, in a file of pages beside the artifact. The artifact has the digest of
+ * each page.
+ */
+const pagesSchema = blobSchema.extend({
+  /** Pages of each table, one table after the other; the last page of a table may be shorter than `pageBytes`. */
+  tables: z.array(
+    z.object({ offset: byteCount, pageBytes: z.number().int().positive(), pages: z.number().int().positive() }),
+  ),
+})
+
 export const tensorSpecSchema = z.object({
   name: z.string(),
   datatype: z.enum(DATATYPES).nullable(),
@@ -88,6 +99,8 @@ export const artifactSchema = blobSchema.extend({
   places: z.array(z.enum(PLACES)),
   /** What it was made by, and runs on: `onnxruntime 1.30.0`, `verge 1.2.0`. */
   runtime: z.string().optional(),
+  /** Only of format `verge`. An engine that knows no pages refuses the artifact by its `runtime`. */
+  pages: pagesSchema.optional(),
   /** Measured wasm heap that a loaded session holds. */
   memoryBytes: byteCount.optional(),
   /** Measured bytes of wasm heap that a run takes beside the session: at the edge, for any run and for each input element. */

@@ -4,6 +4,7 @@ import type { Sha256Factory } from '../core/runtime.ts'
 import { sha256Hex } from '../core/sha256.ts'
 import { type BlobInfo, blobKey, checkBlob } from '../weights/blob.ts'
 import { readAtMost } from '../weights/body.ts'
+import { checkPages } from '../weights/pages/layout.ts'
 import type { Store } from '../weights/store.ts'
 import { manifestKey } from './keys.ts'
 import type { Manifest } from './manifest.ts'
@@ -11,22 +12,24 @@ import { parseManifest } from './parse.ts'
 
 export interface ServableOptions {
   readonly sha256: Sha256Factory
-  readonly limits: Pick<Limits, 'chunkBytes' | 'manifestBytes' | 'parallelFetches'>
+  readonly limits: Pick<Limits, 'chunkBytes' | 'manifestBytes' | 'pageBytes' | 'parallelFetches'>
   readonly signal?: AbortSignal | undefined
 }
 
-/** Every blob that a version needs: its artifacts, those that only a newer Verge understands among them, and its files. */
+/** Every blob that a version needs: its artifacts with their pages, those that only a newer Verge understands among them, and its files. */
 export function blobsOf({ artifacts, aside = [], files = {} }: Manifest): readonly BlobInfo[] {
-  return [...artifacts, ...aside.flatMap(({ blob }) => blob ?? []), ...Object.values(files)]
+  const known = artifacts.flatMap((artifact) => (artifact.pages ? [artifact, artifact.pages] : [artifact]))
+  return [...known, ...aside.flatMap(({ blobs }) => blobs ?? []), ...Object.values(files)]
 }
 
 /**
  * Checks the declared blobs of a manifest. An artifact for an origin may be larger than an isolate.
  * @throws manifest_invalid
  */
-export function checkBlobs(manifest: Manifest, limits: Pick<Limits, 'chunkBytes'>): void {
+export function checkBlobs(manifest: Manifest, limits: Pick<Limits, 'chunkBytes' | 'pageBytes'>): void {
   const roomy = { chunkBytes: limits.chunkBytes, artifactBytes: Number.POSITIVE_INFINITY }
   for (const blob of blobsOf(manifest)) checkBlob(blob, roomy)
+  for (const { pages } of manifest.artifacts) if (pages) checkPages(pages, limits)
 }
 
 /**

@@ -29,6 +29,7 @@ type WriterLimits = Pick<
   Limits,
   | 'aliasBytes'
   | 'aliasWriteAttempts'
+  | 'pageBytes'
   | 'chunkBytes'
   | 'chunkStallMs'
   | 'kvWritePauseMs'

@@ -13,6 +13,8 @@ export const PLATFORM = {
   /** KV's own limits: one value, and a key in UTF-8 bytes. */
   kvValueBytes: 25 * MiB,
   kvKeyBytes: 512,
+  /** Keys of one bulk read. All of its values may have 25 MiB together. */
+  kvBulkKeys: 100,
   /** R2's own limit on a key, in UTF-8 bytes. */
   r2KeyBytes: 1024,
   /** Seconds a data centre may keep a KV value: a day for what never changes, the platform's least for what does. */
@@ -287,6 +289,20 @@ export const LIMITS = {
 
   /** A body that has brought nothing for this long is left for the next layer, well before the load counts as stale. */
   chunkStallMs: 3_000,
+  /**
+   * A page of an embedding table, with at least one row: `verge push` makes pages of 16 to 32 KiB, and a row of 4,096 floats
+   * has 16.
+   */
+  pageBytes: 256 * KiB,
+  /** Pages that one bulk read of KV asks for: 100 of 40 KiB. As base64 they are a third larger, well within KV's 25 MiB. */
+  pageBulkBytes: 4 * MiB,
+  /** Copies of pages that take longer are read from R2 instead: KV answers within half a second where it has to go far. */
+  pageCopyWaitMs: 1_000,
+  /** Pages in R2 with a smaller gap between them are read together: the bytes take less time than another request. */
+  pageGapBytes: 64 * KiB,
+  /** One read of neighbouring pages in R2, held until all of it has come. */
+  pageRangeBytes: 1 * MiB,
+
   /** Wait before the last layer is asked a second time, so that a hiccup can pass. */
   chunkRetryPauseMs: 50,
 

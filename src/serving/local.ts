@@ -16,7 +16,7 @@ import {
   runFootprint,
   sessionFootprint,
 } from '../engine/costs.ts'
-import type { ArtifactInfo, ByteSource, Engine, EngineHealth, Session, Support } from '../engine/engine.ts'
+import type { ArtifactInfo, ByteSource, Engine, EngineHealth, PageSource, Session, Support } from '../engine/engine.ts'
 import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
 import type { BlobInfo } from '../weights/blob.ts'
 import type { Backlog } from './backlog.ts'
@@ -47,6 +47,8 @@ export interface LocalServingOptions {
   readonly place: Exclude<Place, 'browser'>
   readonly catalog: CatalogReader
   readonly blobs: BlobSource
+  /** Where pages of embedding tables are read from; absent where no engine needs them. */
+  readonly pages?: { source(file: BlobInfo): PageSource }
   readonly files: FileCache
   readonly engine: Engine
   readonly sessions: SessionCache
@@ -219,7 +221,7 @@ export class LocalServing implements Serving {
   }
 
   #session({ manifest }: ResolvedModel, artifact: Artifact): SessionRequest {
-    const { blobs, engine, pinned, roomBytes } = this.#options
+    const { blobs, engine, pages, pinned, roomBytes } = this.#options
     return {
       key: artifact.sha256,
       bytes: sessionFootprint(artifact),
@@ -232,7 +234,8 @@ export class LocalServing implements Serving {
             onProgress()
             write(offset, data)
           }, inner)
-        return engine.load(infoOf(manifest, artifact), { ...source, deliver }, { signal })
+        const more = pages && artifact.pages && { pages: pages.source(artifact.pages) }
+        return engine.load(infoOf(manifest, artifact), { ...source, ...more, deliver }, { signal })
       },
     }
   }

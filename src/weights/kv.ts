@@ -2,6 +2,7 @@ import { throwIfAborted, VergeError } from '../core/errors.ts'
 import { PLATFORM } from '../core/limits.ts'
 import { untilAborted } from '../core/runtime.ts'
 import { asked, bodyOf, byteReader, forEachPiece, nextCursor } from './body.ts'
+import { PAGE_PREFIX } from './pages/layout.ts'
 import type {
   GetOptions,
   ListOptions,
@@ -161,9 +162,9 @@ function leave(late: { readonly body: ReadableStream } | null): void {
   late?.body.cancel('too late').catch(() => {})
 }
 
-/** Blobs and manifests never change, so their copies may be kept for a day; anything else as short as KV allows. */
+/** Blobs, pages and manifests never change, so their copies may be kept for a day; anything else as short as KV allows. */
 export function kvCacheTtl(key: string): number {
-  const immutable = key.startsWith('blob/') || key.startsWith('manifest/')
+  const immutable = ['blob/', 'manifest/', PAGE_PREFIX].some((prefix) => key.startsWith(prefix))
   return immutable ? PLATFORM.kvImmutableTtlSeconds : PLATFORM.kvMutableTtlSeconds
 }
 

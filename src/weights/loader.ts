@@ -1,9 +1,10 @@
-import { abortError, throwIfAborted, VergeError } from '../core/errors.ts'
+import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { type Clock, type Logger, onAbort, type Sha256Factory } from '../core/runtime.ts'
+import type { Clock, Logger, Sha256Factory } from '../core/runtime.ts'
 import type { ByteSource } from '../engine/engine.ts'
 import { type BlobInfo, type ChunkInfo, checkBlob } from './blob.ts'
 import { type ChunkFault, readChunk } from './chunk.ts'
+import { inLanes } from './lanes.ts'
 import type { Store } from './store.ts'
 
 /** An unusable copy of a chunk in a store, for logs and repairs. */
@@ -74,31 +75,9 @@ export class BlobLoader {
   }
 
   async #deliver(blob: BlobInfo, write: Write, signal?: AbortSignal): Promise<void> {
-    throwIfAborted(signal)
-    const all = new AbortController()
-    const release = onAbort(signal, () => {
-      if (signal !== undefined) all.abort(abortError(signal))
-    })
-
-    const waiting = located(blob.chunks)
-    const fetchInTurn = async (): Promise<void> => {
-      try {
-        for (let next = waiting.shift(); next !== undefined; next = waiting.shift()) {
-          await this.#fetch(next, blob.chunks.length, write, all.signal)
-        }
-      } catch (error) {
-        all.abort(error)
-        throw error
-      }
-    }
-    try {
-      const lanes = Array.from({ length: Math.min(this.#limits.parallelFetches, waiting.length) }, fetchInTurn)
-      // every lane must have stopped writing before the caller may free the memory
-      const outcomes = await Promise.allSettled(lanes)
-      if (outcomes.some((outcome) => outcome.status === 'rejected')) throw all.signal.reason
-    } finally {
-      release()
-    }
+    const fetch = (chunk: LocatedChunk, inner: AbortSignal) => this.#fetch(chunk, blob.chunks.length, write, inner)
+    // every lane has stopped writing before the caller may free the memory
+    await inLanes(located(blob.chunks), this.#limits.parallelFetches, fetch, signal)
   }
 
   async #fetch(located: LocatedChunk, count: number, write: Write, signal: AbortSignal): Promise<void> {

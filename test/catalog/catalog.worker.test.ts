@@ -2,7 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { canonicalJson } from '../../src/catalog/canonical-json.ts'
 import { aliasKey, blobKey, manifestKey } from '../../src/catalog/keys.ts'
 import { MANIFEST_SCHEMA, type Manifest } from '../../src/catalog/manifest.ts'
+import { parseManifest } from '../../src/catalog/parse.ts'
 import { CatalogReader, chooseLive } from '../../src/catalog/reader.ts'
+import { blobsOf } from '../../src/catalog/servable.ts'
 import { CatalogWriter } from '../../src/catalog/writer.ts'
 import { isVergeError } from '../../src/core/errors.ts'
 import { LIMITS, type Limits } from '../../src/core/limits.ts'
@@ -58,6 +60,14 @@ async function manifestOf(model: string, version: string, fields: Partial<Manife
     artifacts: [{ ...blob, chunks: [...blob.chunks], id: 'edge', format: 'onnx', dtype: 'fp32', places: ['edge'] }],
     ...fields,
   }
+}
+
+/** A manifest whose artifact has pages, all of it stored. */
+async function pagedManifest(model: string): Promise<Manifest> {
+  const manifest = await manifestOf(model, '1')
+  const { blob } = await writerOf().putBlob(splitChunks(pattern(5_000, 77 + model.length), 2_000))
+  const pages = { ...blob, chunks: [...blob.chunks], tables: [{ offset: 0, pageBytes: 1_000, pages: 5 }] }
+  return { ...manifest, artifacts: manifest.artifacts.map((artifact) => ({ ...artifact, pages })) }
 }
 
 async function published(model: string, version = '1') {
@@ -348,6 +358,23 @@ describe('moving an alias', () => {
     expect((await writerOf().publishVersion(manifest, { live: true })).alias.live[0]?.version).toBe('2')
   })
 
+  it('does not move to a version that lacks a chunk of its pages, or whose pages do not add up', async () => {
+    const manifest = await pagedManifest(newName())
+    const [artifact] = manifest.artifacts
+    const gone = artifact?.pages?.chunks[0]?.sha256 ?? ''
+    await r2.delete(blobKey(gone))
+    const publishing = writerOf().publishVersion(manifest, { live: true })
+    await expect(publishing).rejects.toMatchObject({ code: 'weights_unavailable', details: { sha256: gone } })
+    if (artifact?.pages === undefined) throw new Error('no pages')
+    for (const pages of [
+      { ...artifact.pages, bytes: 4_999 },
+      { ...artifact.pages, tables: [] },
+    ]) {
+      const wrong = { ...manifest, artifacts: [{ ...artifact, pages }] }
+      await expect(writerOf().putManifest(wrong)).rejects.toMatchObject({ code: 'manifest_invalid' })
+    }
+  })
+
   it('says that a copy is out of date when KV refuses it, and refreshes it the next time', async () => {
     const model = newName()
     await published(model, '1')
@@ -574,6 +601,32 @@ describe('reading a manifest', () => {
       for (const store of [kv, r2])
         expect(await readerOf([store]).reader.manifest(model, '1', digest)).toEqual(manifest)
     }
+  })
+
+  it('knows the pages of an artifact, and does without', async () => {
+    const model = newName()
+    const manifest = await pagedManifest(model)
+    const { digest } = await writerOf().publishVersion(manifest, { live: true })
+    const read = await readerOf().reader.manifest(model, '1', digest)
+    expect(read.artifacts).toEqual(manifest.artifacts)
+    expect(read.artifacts[0]?.pages?.tables).toEqual([{ offset: 0, pageBytes: 1_000, pages: 5 }])
+    const older = await published(model, '2')
+    expect((await readerOf().reader.manifest(model, '2', older.digest)).artifacts[0]).not.toHaveProperty('pages')
+  })
+
+  it('keeps the pages of an artifact that only a newer Verge understands', async () => {
+    const manifest = await pagedManifest(newName())
+    const [artifact] = manifest.artifacts
+    const read = (fields: object) => {
+      const artifacts = [
+        { ...artifact, format: 'vnn', ...fields },
+        { ...artifact, id: 'other', pages: undefined },
+      ]
+      return parseManifest(text(JSON.stringify({ ...manifest, artifacts })), manifest.model, '1')
+    }
+    const named = blobsOf(read({})).flatMap(({ chunks }) => chunks)
+    expect(named).toEqual(expect.arrayContaining(artifact?.pages?.chunks ?? []))
+    expect(read({ pages: 'kept elsewhere' }).aside?.[0]?.blobs).toBeUndefined()
   })
 
   it('tells to deploy a newer Worker for what a newer Verge wrote', async () => {

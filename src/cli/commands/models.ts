@@ -1,5 +1,6 @@
 import { historyOf } from '../../catalog/alias-changes.ts'
 import { asideReason } from '../../catalog/aside.ts'
+import type { Artifact } from '../../catalog/manifest.ts'
 import { defineCommand } from '../command.ts'
 import { listModels, type ModelRecord, readModel, storedBytes, type VersionRecord } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
@@ -7,7 +8,7 @@ import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed } from '../target/names.ts'
 import { withTarget } from '../target/session.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { binarySize, printable, table } from '../terminal/format.ts'
+import { binarySize, counted, printable, table } from '../terminal/format.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
 const OPTIONS = {
@@ -94,18 +95,21 @@ function describeModel({ alias, versions }: ModelRecord): string {
     if (manifest.licence !== undefined) lines.push(`  licence   ${printable(manifest.licence)}`)
     if (manifest.source !== undefined) lines.push(`  source    ${printable(manifest.source)}`)
     lines.push(`  stored    ${binarySize(storedBytes(manifest))}`)
-    const rows = manifest.artifacts.map((artifact) => [
-      `  ${artifact.id}`,
-      artifact.dtype,
-      binarySize(artifact.bytes),
-      artifact.memoryBytes === undefined ? '' : `${binarySize(artifact.memoryBytes)} loaded`,
-      artifact.places.join(', '),
-      artifact.sha256,
+    const rows = manifest.artifacts.flatMap((artifact) => [
+      [
+        `  ${artifact.id}`,
+        artifact.dtype,
+        binarySize(artifact.bytes),
+        artifact.memoryBytes === undefined ? '' : `${binarySize(artifact.memoryBytes)} loaded`,
+        artifact.places.join(', '),
+        artifact.sha256,
+      ],
+      ...pagesRow(artifact),
     ])
     const aside = (manifest.aside ?? []).map((artifact) => [
       `  ${printable(artifact.id)}`,
       '',
-      artifact.blob === undefined ? '' : binarySize(artifact.blob.bytes),
+      artifact.blobs === undefined ? '' : binarySize(artifact.blobs.reduce((sum, { bytes }) => sum + bytes, 0)),
       '',
       artifact.places.join(', '),
       printable(asideReason(artifact)),
@@ -121,6 +125,15 @@ function describeModel({ alias, versions }: ModelRecord): string {
     lines.push(table([['  artifact', 'dtype', 'size', 'memory', 'places', 'sha256'], ...rows, ...aside, ...files]))
   }
   return lines.join('\n')
+}
+
+/** The rows of an artifact's tables that stay in the stores. */
+function pagesRow({ id, pages }: Artifact): string[][] {
+  if (pages === undefined) return []
+  const count = pages.tables.reduce((sum, table) => sum + table.pages, 0)
+  return [
+    [`  pages of ${id}`, '', binarySize(pages.bytes), `${counted(count, 'page')}, read as needed`, '', pages.sha256],
+  ]
 }
 
 function asJson({ alias, versions }: ModelRecord) {
@@ -142,7 +155,11 @@ function asJson({ alias, versions }: ModelRecord) {
         ...(manifest.licence !== undefined && { licence: manifest.licence }),
         ...(manifest.source !== undefined && { source: manifest.source }),
         bytes: storedBytes(manifest),
-        artifacts: manifest.artifacts.map(({ chunks, ...artifact }) => ({ ...artifact, chunks: chunks.length })),
+        artifacts: manifest.artifacts.map(({ chunks, pages, ...artifact }) => ({
+          ...artifact,
+          chunks: chunks.length,
+          ...(pages && { pages: { ...pages, chunks: pages.chunks.length } }),
+        })),
         ...(manifest.aside && { notUnderstood: manifest.aside.map(({ id, what }) => ({ id, what })) }),
         files: Object.entries(manifest.files ?? {}).map(([name, { sha256, bytes }]) => ({ name, sha256, bytes })),
       }),

@@ -38,7 +38,7 @@ export function chunksNamed(bytes: Uint8Array | null, model: string, version: st
   try {
     const manifest = parseManifest(bytes, model, version)
     // an artifact that a newer Verge stores in another way may need any chunk
-    if (manifest.aside?.some(({ blob }) => blob === undefined)) return null
+    if (manifest.aside?.some(({ blobs }) => blobs === undefined)) return null
     return blobsOf(manifest).flatMap(({ chunks }) => chunks)
   } catch (error) {
     if (isVergeError(error, 'manifest_invalid')) return null

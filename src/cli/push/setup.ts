@@ -149,7 +149,7 @@ async function namespaceStep(
 const OF_VERGE = [BUCKET_BINDING, KV_BINDING, DRAFT_BINDING]
 
 /** What every key that Verge writes begins with. */
-const PREFIXES = ['alias/', 'blob/', 'health/', 'manifest/', 'removed/']
+const PREFIXES = ['alias/', 'blob/', 'health/', 'manifest/', 'page/', 'removed/']
 
 /** A key that Verge has not written; undefined where the first page of them has none. */
 async function foreignKey(store: Store): Promise<string | undefined> {

@@ -1,0 +1,97 @@
+import { throwIfAborted } from '../../core/errors.ts'
+import { type Limits, PLATFORM } from '../../core/limits.ts'
+import type { Clock } from '../../core/runtime.ts'
+import type { BlobInfo } from '../blob.ts'
+import { asked } from '../body.ts'
+import { inLanes } from '../lanes.ts'
+import { guardAgainstStall } from '../stall.ts'
+import { base64Length, bytesOfBase64 } from './base64.ts'
+import { pageKey } from './layout.ts'
+import type { PageFault, PageLayer, PageSink, WantedPage } from './page-layer.ts'
+
+/** KV's bulk read, of texts alone: one operation for up to 100 keys. */
+export interface KvBulkLike {
+  get(keys: string[], options: { type: 'text'; cacheTtl: number }): Promise<Map<string, string | null>>
+}
+
+export interface KvPagesOptions {
+  readonly name?: string
+  readonly clock: Clock
+  readonly limits: Pick<Limits, 'pageBulkBytes' | 'pageCopyWaitMs' | 'parallelFetches'>
+}
+
+/**
+ * Copies of pages in KV, as base64: a bulk read takes texts alone. It answers for all pages of a usual request at once, and
+ * opens none of the connections of which a request has six.
+ */
+export class KvPages implements PageLayer {
+  readonly name: string
+  readonly #namespace: KvBulkLike
+  readonly #options: KvPagesOptions
+
+  constructor(namespace: KvBulkLike, options: KvPagesOptions) {
+    this.name = options.name ?? 'kv'
+    this.#namespace = namespace
+    this.#options = options
+  }
+
+  read(file: BlobInfo, pages: readonly WantedPage[], sink: PageSink, signal: AbortSignal): Promise<void> {
+    const { parallelFetches, pageBulkBytes } = this.#options.limits
+    const readBatch = (batch: readonly WantedPage[], inner: AbortSignal) => this.#readBatch(file, batch, sink, inner)
+    return inLanes(batches(pages, pageBulkBytes), parallelFetches, readBatch, signal)
+  }
+
+  async #readBatch(file: BlobInfo, pages: readonly WantedPage[], sink: PageSink, signal: AbortSignal): Promise<void> {
+    const values = await this.#valuesOf(file, pages, signal)
+    for (const page of pages) {
+      const content = values instanceof Map ? contentOf(values.get(pageKey(file.sha256, page.offset)), page) : values
+      if (content instanceof Uint8Array) await sink.found(page, content, signal)
+      else sink.fault(page, content)
+    }
+  }
+
+  async #valuesOf(
+    file: BlobInfo,
+    pages: readonly WantedPage[],
+    signal: AbortSignal,
+  ): Promise<Map<string, unknown> | PageFault> {
+    const { clock, limits } = this.#options
+    const guard = guardAgainstStall(signal, clock, limits.pageCopyWaitMs)
+    const keys = [...new Set(pages.map(({ offset }) => pageKey(file.sha256, offset)))]
+    const options = { type: 'text', cacheTtl: PLATFORM.kvImmutableTtlSeconds } as const
+    try {
+      return await asked(this.name, async () => this.#namespace.get(keys, options), guard.signal)
+    } catch (cause) {
+      throwIfAborted(signal)
+      return guard.stalled() ? { kind: 'stalled' } : { kind: 'unavailable', cause }
+    } finally {
+      guard.stop()
+    }
+  }
+}
+
+function contentOf(text: unknown, page: WantedPage): Uint8Array | PageFault {
+  if (text === null || text === undefined) return { kind: 'missing' }
+  if (typeof text !== 'string') return { kind: 'malformed' }
+  const length = base64Length(page.bytes)
+  if (text.length > length) return { kind: 'long' }
+  if (text.length < length) return { kind: 'short', bytes: Math.floor((text.length * 3) / 4) }
+  return bytesOfBase64(text, page.bytes) ?? { kind: 'malformed' }
+}
+
+/** Pages by bulk read: within the platform's limit of keys, and within `mostBytes` as they are decoded. */
+function batches(pages: readonly WantedPage[], mostBytes: number): WantedPage[][] {
+  const all: WantedPage[][] = []
+  let batch: WantedPage[] = []
+  let bytes = 0
+  for (const page of pages) {
+    if (batch.length === PLATFORM.kvBulkKeys || (batch.length > 0 && bytes + page.bytes > mostBytes)) {
+      all.push(batch)
+      batch = []
+      bytes = 0
+    }
+    batch.push(page)
+    bytes += page.bytes
+  }
+  return batch.length > 0 ? [...all, batch] : all
+}

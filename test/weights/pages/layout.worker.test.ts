@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest'
+import { LIMITS } from '../../../src/core/limits.ts'
+import { checkPages, type PagedTable, pageKey, pagesIn } from '../../../src/weights/pages/layout.ts'
+
+const sha256 = 'a'.repeat(64)
+const fileOf = (bytes: number, ...tables: PagedTable[]) => ({ sha256, bytes, chunks: [], tables })
+
+describe('the layout of a pages file', () => {
+  it('names every page of every table, and shortens the last one', () => {
+    const file = fileOf(2_650, { offset: 0, pageBytes: 1_000, pages: 2 }, { offset: 1_500, pageBytes: 400, pages: 3 })
+    expect(() => checkPages(file, LIMITS)).not.toThrow()
+    expect([...pagesIn(file)].map(({ offset, bytes }) => [offset, bytes])).toEqual([
+      [0, 1_000],
+      [1_000, 500],
+      [1_500, 400],
+      [1_900, 400],
+      [2_300, 350],
+    ])
+    expect(pageKey(sha256, 1_500)).toBe(`page/${sha256}/1500`)
+  })
+
+  it('refuses tables with gaps, too few or too many pages, or pages above the limit', () => {
+    const wrong: readonly (readonly [number, ...PagedTable[]])[] = [
+      [100],
+      [1_000, { offset: 1, pageBytes: 1_000, pages: 1 }],
+      [1_000, { offset: 0, pageBytes: 500, pages: 1 }],
+      [1_000, { offset: 0, pageBytes: 500, pages: 3 }],
+      [1_000, { offset: 0, pageBytes: 500, pages: 2 }, { offset: 1_000, pageBytes: 500, pages: 1 }],
+      [1_000, { offset: 500, pageBytes: 500, pages: 1 }, { offset: 0, pageBytes: 500, pages: 1 }],
+      [LIMITS.pageBytes + 1, { offset: 0, pageBytes: LIMITS.pageBytes + 1, pages: 1 }],
+    ]
+    for (const [bytes, ...tables] of wrong) {
+      expect(() => checkPages(fileOf(bytes, ...tables), LIMITS), JSON.stringify(tables)).toThrow(
+        /Pack this version again/,
+      )
+    }
+  })
+})
