@@ -1,4 +1,5 @@
 import { LIMITS } from '../../src/core/limits.ts'
+import { READ_MS } from '../measures/cold-reads.ts'
 import { engineFigures } from './engine-figures.ts'
 import type { BenchResult } from './result.ts'
 
@@ -17,6 +18,7 @@ const MOST_HEAP = 1.8
 const MOST_CHUNKS = 2
 const LEAST_ROUTER = 0.5
 const LEAST_SPEEDUP = 5
+const MOST_ROUNDS = 3
 
 const MB = 1e6
 
@@ -59,5 +61,16 @@ export function figures(result: BenchResult): Figure[] {
       reached: result.wire.speedup >= LEAST_SPEEDUP,
     })
   }
-  return [...engineFigures(result), ...found]
+  return [...engineFigures(result), ...rounds(result), ...found]
+}
+
+function rounds({ reads = [] }: BenchResult): Figure[] {
+  return reads
+    .filter(({ copies }) => copies === 'KV has copies')
+    .map(({ answer, model, rounds }) => ({
+      name: `${model}: reads that come one after the other before the first answer of an isolate that has read nothing`,
+      target: `at most ${MOST_ROUNDS}`,
+      value: `${rounds} (${answer.p50.toFixed(0)} ms with ${READ_MS} ms on each)`,
+      reached: rounds <= MOST_ROUNDS,
+    }))
 }

@@ -1,3 +1,4 @@
+import { READ_MS } from '../measures/cold-reads.ts'
 import { ENGINES, type EngineName } from '../measures/warm.ts'
 import { heldBytes } from './engine-figures.ts'
 import type { Figure } from './figures.ts'
@@ -19,6 +20,7 @@ export function tables(result: BenchResult): Table[] {
     result.cold && coldTable(result.cold),
     result.firstRequests && firstRequestTable(result.firstRequests),
     result.cold && memoryTable(result.cold),
+    result.reads && coldReadsTable(result.reads),
     result.warm && warmTable(result.warm),
     result.warm && insideTable(result.warm),
     result.largest && largestTable(result.largest),
@@ -125,6 +127,20 @@ function memoryTable(rows: NonNullable<BenchResult['cold']>): Table {
       megabytes(heapBytes),
       megabytes(residentBytes),
       bytesFetched === null ? NONE : String(bytesFetched),
+    ]),
+  }
+}
+
+function coldReadsTable(rows: NonNullable<BenchResult['reads']>): Table {
+  return {
+    title: `First answer of an isolate that has read nothing, with ${READ_MS} ms put on each read of KV and R2: median (median absolute deviation)`,
+    head: ['model', 'copies', 'reads', 'rounds of them, one after the other', 'ms to the answer'],
+    rows: rows.map(({ answer, copies, model, reads, rounds }) => [
+      model,
+      copies,
+      String(reads),
+      String(rounds),
+      spread(answer),
     ]),
   }
 }

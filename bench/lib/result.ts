@@ -1,4 +1,5 @@
 import type { ColdRow } from '../measures/cold.ts'
+import type { ColdReadsRow } from '../measures/cold-reads.ts'
 import type { FirstRequests } from '../measures/first-request.ts'
 import type { LargestRow } from '../measures/largest.ts'
 import type { LoadingMemory } from '../measures/loading.ts'
@@ -38,6 +39,7 @@ export interface BenchResult {
   readonly fit?: readonly FitRow[]
   readonly cold?: readonly ColdRow[]
   readonly firstRequests?: FirstRequests
+  readonly reads?: readonly ColdReadsRow[]
   readonly loading?: LoadingMemory
   readonly warm?: readonly WarmRow[]
   readonly largest?: readonly LargestRow[]

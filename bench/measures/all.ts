@@ -13,6 +13,7 @@ import {
   type Subject,
 } from '../models/subjects.ts'
 import { measureCold } from './cold.ts'
+import { measureColdReads } from './cold-reads.ts'
 import { type Bench, type Effort, FULL, subject } from './context.ts'
 import { measureFirstRequests } from './first-request.ts'
 import { measureLargest } from './largest.ts'
@@ -23,7 +24,7 @@ import { type EngineName, measureWarm, type WarmRow } from './warm.ts'
 import { measureWire, WIRE_MODEL } from './wire.ts'
 
 /** Parts of a run, by the names that `--only` takes. */
-export const PARTS = ['cold', 'loading', 'warm', 'largest', 'throughput', 'router', 'wire'] as const
+export const PARTS = ['cold', 'reads', 'loading', 'warm', 'largest', 'throughput', 'router', 'wire'] as const
 export type Part = (typeof PARTS)[number]
 
 export type Measurements = Pick<BenchResult, 'fit' | 'leftOut' | 'firstRequests' | Part>
@@ -84,7 +85,7 @@ export const MODELS: readonly string[] = MEASURED.map(({ name }) => name)
 /** Bundles, packs and stores what the parts need. */
 export async function prepare({ effort, models, parts }: Chosen, progress: Bench['progress']): Promise<Bench> {
   const folders: Partial<Record<WorkerName, string>> = {}
-  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'reads', 'echo'] as const) {
+  for (const name of ['verge', 'timed', 'plain', 'uncapped', 'reads', 'slow', 'echo'] as const) {
     progress(`bundling ${name}`)
     folders[name] = await bundle(name)
   }
@@ -127,6 +128,7 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
       cold: await measureCold(bench, of('cold')),
       firstRequests: await measureFirstRequests(bench, of('cold')),
     }),
+    ...(parts.has('reads') && { reads: await measureColdReads(bench) }),
     ...(of('loading').some(({ name }) => name === FIGURE_MODEL) &&
       parts.has('loading') && { loading: await measureLoading(bench, subject(bench, FIGURE_MODEL)) }),
     ...(parts.has('warm') && { warm: await measureAllWarm(bench, of('warm')) }),

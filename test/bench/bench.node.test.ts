@@ -12,6 +12,7 @@ import { summarise } from '../../bench/lib/stats.ts'
 import { markdown, plainText } from '../../bench/lib/table.ts'
 import type { Way } from '../../bench/lib/ways.ts'
 import type { ColdRow } from '../../bench/measures/cold.ts'
+import type { ColdReadsRow } from '../../bench/measures/cold-reads.ts'
 import type { LargestRow } from '../../bench/measures/largest.ts'
 import type { EngineName, WarmRow } from '../../bench/measures/warm.ts'
 import { cnnModel } from '../../bench/models/cnn.ts'
@@ -351,6 +352,28 @@ describe("the benchmark's report", () => {
     expect(judged([row('large', 66e6, 31e6)])).toEqual(['none', false, false])
     const [table] = tables({ ...result, largest: [medium] }).filter(({ title }) => title.includes('large encoder'))
     expect(table?.rows).toEqual([['medium', '58.0', '58.0, 66.0', '15.0', '81.0', '90.0']])
+  })
+
+  it('holds the reads of a cold isolate to three rounds where KV has copies, and says how many it takes where not', () => {
+    const row = (model: string, copies: ColdReadsRow['copies'], rounds: number): ColdReadsRow => ({
+      model,
+      copies,
+      rounds,
+      reads: 8,
+      answer: { ...time, p50: 177.2 },
+    })
+    const reads = [
+      row('reviews', 'KV has copies', 3),
+      row('reviews', 'KV is empty', 6),
+      row('slow', 'KV has copies', 4),
+    ]
+    const found = figures({ ...result, reads }).filter(({ name }) => name.includes('one after the other'))
+    expect(found.map(({ name, reached, value }) => [name.split(':')[0], value, reached])).toEqual([
+      ['reviews', '3 (177 ms with 50 ms on each)', true],
+      ['slow', '4 (177 ms with 50 ms on each)', false],
+    ])
+    const [table] = tables({ ...result, reads }).filter(({ title }) => title.includes('read nothing'))
+    expect(table?.rows[1]).toEqual(['reviews', 'KV is empty', '8', '6', '177 (1.00)'])
   })
 
   it('is readable in a terminal and in Markdown', () => {

@@ -34,12 +34,25 @@ const window = {
   state: [{ input: 'state', output: 'stateN', shape: [2, 1, 128] }],
 }
 
+/** A tokenizer that reads the same, in other bytes: those of a hot model would be in KV. */
+function otherThan(tokenizer: Uint8Array): Uint8Array {
+  const config = JSON.parse(new TextDecoder().decode(tokenizer))
+  return new TextEncoder().encode(
+    JSON.stringify({ ...config, model: { ...config.model, max_input_chars_per_word: 99 } }),
+  )
+}
+
 /** Models of every kind of file, beside the three that come with Verge. */
 const MODELS: readonly (readonly [Readonly<Record<string, unknown>>, Uint8Array, Uint8Array?])[] = [
   [
     { name: 'names', task: 'token-classification', labels: ['O', 'B-PER'], ...TEXT },
     taggerModel(2, { ada: [0, 4] }),
     WORDS,
+  ],
+  [
+    { name: 'cool', task: 'token-classification', labels: ['O', 'B-PER'], hot: false, ...TEXT },
+    taggerModel(2, { ada: [0, 3] }),
+    otherThan(WORDS),
   ],
   [{ name: 'reader', task: 'question-answering', ...TEXT }, readerModel({ ada: [4, 1] }), WORDS],
   [{ name: 'judge', task: 'zero-shot-classification', labels: judged, ...TEXT }, judge, WORDS],
@@ -206,6 +219,16 @@ describe('a request to an isolate that has read nothing', () => {
   }
   const blobsOf = (keys: readonly string[]): number => keys.filter((key) => key.startsWith('blob/')).length
 
+  it('reads weights and tokenizer of R2 after KV had no copy, where the model is not hot', async () => {
+    const reads = await readsOf({ path: '/run/cool', what: 'entities', body: { inputs: 'ada' } })
+    expect(roundsOf(reads)).toBe(4)
+    const last = reads.slice(-2).map(({ keys: [key = ''], store }) => [store, key.split('/')[0]])
+    expect(last).toEqual([
+      ['r2', 'blob'],
+      ['r2', 'blob'],
+    ])
+  })
+
   it('has asked for weights and tokenizer before any of its body has come', async () => {
     const begun = request(`${worker.url}/run/reviews`, {
       method: 'POST',
@@ -222,12 +245,15 @@ describe('a request to an isolate that has read nothing', () => {
   })
 
   it.each([
-    ['its type', { 'content-type': 'video/mp4' }, 'x', 415],
-    ['its encoding', { 'content-type': 'application/json', 'content-encoding': 'gzip' }, '{}', 415],
-    ['its length', { 'content-type': 'application/json' }, 'x'.repeat(17 * 1024 * 1024), 413],
-  ] as const)('loads nothing for a body that is refused by %s', async (_, headers, body, expected) => {
-    const { status } = await fetch(`${worker.url}/run/reviews`, { method: 'POST', headers, body })
-    expect([status, blobsOf(await readNow())]).toEqual([expected, 0])
+    ['its type', { 'content-type': 'video/mp4' }, 415],
+    ['its encoding', { 'content-type': 'application/json', 'content-encoding': 'gzip' }, 415],
+    ['its length', { 'content-type': 'application/json', 'content-length': 17 * 1024 * 1024 }, 413],
+  ] as const)('loads nothing for a body that is refused by %s', async (_, headers, expected) => {
+    const begun = request(`${worker.url}/run/reviews`, { method: 'POST', headers })
+    begun.flushHeaders()
+    const [{ statusCode }] = (await once(begun, 'response')) as [IncomingMessage]
+    begun.on('error', () => {}).destroy()
+    expect([statusCode, blobsOf(await readNow())]).toEqual([expected, 0])
   })
 
   it.each([
