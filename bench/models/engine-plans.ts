@@ -1,7 +1,31 @@
+import { Image } from '../../src/compile/image.ts'
+import { pageTables } from '../../src/compile/paged.ts'
+import { writeArtifact } from '../../src/engine/verge/artifact.ts'
 import type { Dim, Operand } from '../../src/engine/verge/plan.ts'
 import { seededFloats } from '../../synthetic/onnx.ts'
-import { MINILM } from '../../synthetic/verge-encoder.ts'
+import { encoderPlan, MINILM } from '../../synthetic/verge-encoder.ts'
 import { columnsInt8, PlanWriter } from '../../synthetic/verge-plans.ts'
+
+/** The encoder with its table of words stored for pages, all rows hot. */
+export async function pagedEncoder(): Promise<Uint8Array> {
+  const writer = encoderPlan(MINILM)
+  const [plan, bytes] = [writer.plan(), writer.image()]
+  const image = new Image()
+  const places = plan.constants.map(({ dtype, layout, shape, offset, bytes: length }) =>
+    image.add(dtype, layout, shape, bytes.subarray(offset, offset + length)),
+  )
+  const moved = (operand: Operand): Operand =>
+    operand !== null && 'constant' in operand ? { constant: places[operand.constant] ?? -1 } : operand
+  const steps = plan.steps.map((step) => ({ ...step, in: step.in.map(moved) }))
+  const paged = await pageTables({ ...plan, constants: image.constants, steps }, image, ({ rows }) => ({
+    order: Int32Array.from({ length: rows }, (_, id) => id),
+    hot: rows,
+    rowsPerPage: 64,
+  }))
+  const { bytes: artifact, image: target } = writeArtifact(paged.plan, paged.image.bytes)
+  paged.image.writeTo(target)
+  return artifact
+}
 
 /** Parts of an encoder of MiniLM's shape, each as often as the encoder has it, for the measure of Verge's own engine. */
 export type EnginePart = 'products' | 'attention' | 'gelu' | 'norms'
