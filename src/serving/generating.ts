@@ -3,7 +3,7 @@ import { VergeError } from '../core/errors.ts'
 import { elementsOf, type InputShapes, runFootprint } from '../engine/costs.ts'
 import type { ArtifactInfo, GenerateOptions, Session } from '../engine/engine.ts'
 import { generateTokens } from '../engine/generate.ts'
-import type { SessionUse } from '../sessions/cache.ts'
+import type { SessionUse } from '../sessions/use.ts'
 
 /** A text to be written. */
 export interface GenerationJob {

@@ -17,7 +17,8 @@ import {
   sessionFootprint,
 } from '../engine/costs.ts'
 import type { ArtifactInfo, ByteSource, Engine, EngineHealth, PageSource, Session, Support } from '../engine/engine.ts'
-import type { SessionCache, SessionRequest } from '../sessions/cache.ts'
+import type { SessionCache } from '../sessions/cache.ts'
+import type { SessionRequest } from '../sessions/use.ts'
 import type { BlobInfo } from '../weights/blob.ts'
 import type { Backlog } from './backlog.ts'
 import type { FileCache } from './files.ts'

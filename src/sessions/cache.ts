@@ -5,6 +5,7 @@ import type { RunOptions, Session } from '../engine/engine.ts'
 import { isHeldByOthers } from '../engine/heap-budget.ts'
 import { type Claim, type Entry, type Reservation, Room, type RoomOptions } from './room.ts'
 import { type Flight, SingleFlight } from './single-flight.ts'
+import type { SessionRequest, SessionRun, SessionUse, Start } from './use.ts'
 
 export interface SessionCacheOptions extends RoomOptions {
   readonly logger: Logger
@@ -14,47 +15,20 @@ export interface SessionCacheOptions extends RoomOptions {
   readonly holdLeaseMs: number
 }
 
-/** A requested session: its identity, its memory, and how to load it. */
-export interface SessionRequest {
-  /** Digest of the artifact. */
-  readonly key: string
-  readonly bytes: number
-  /** What its runs take beside the session. */
-  readonly runBytes?: number
-  /** Of all sessions and one of its runs; unbounded if left out. */
-  readonly roomBytes?: number
-  /** A pinned session is not evicted, except where the heap has to be rebuilt because of its holes. */
-  readonly pinned: boolean
-  load(context: { readonly signal: AbortSignal; onProgress(): void }): Promise<Session>
-}
-
-export type Start = 'warm' | 'cold'
-
-/** What one run brought, and how long its parts took in milliseconds. */
-export interface SessionRun {
-  readonly outputs: Tensors
-  readonly start: Start
-  readonly timings: { readonly loadMs: number; readonly queueMs: number; readonly runMs: number }
-}
-
-/** Facts about the use of a session, from its user. */
-export interface SessionUse {
-  readonly start: Start
-  /** Says that the user is still there: a use that is not renewed within its lease counts as dead. */
-  renew(): void
-  /**
-   * One of several pieces of work within a use. Where the engine lost the session or has no room, room is made, and the
-   * work is done again, perhaps with another session of the same artifact.
-   * @param runBytes of memory that it takes beside the session
-   */
-  attempt<T>(work: (session: Session) => Promise<T>, runBytes: number): Promise<T>
-}
-
 /** One user's hold on a session; which one may change when room has to be made. */
 interface Hold {
   readonly key: symbol
   entry: Entry | undefined
   start: Start
+  /** What loading the session ahead took; undefined where it was not. */
+  loadMs?: number
+}
+
+interface Acquired {
+  readonly entry: Entry
+  readonly start: Start
+  /** Of a load that this request had begun before. */
+  readonly loadMs?: number
 }
 
 const MOST_RELOADS = 2
@@ -106,9 +80,11 @@ export class SessionCache {
     if (this.has(key)) return
     this.#sweep()
     if (this.#entries.has(key) || this.#loads.isUnderWay(key) || !this.#room.isFree(bytes)) return
+    const { clock } = this.#options
+    const begun = clock.now()
     const load = async (flight: Flight): Promise<Entry> => {
       const entry = await this.#load(request, flight)
-      entry.prefetchedBy = context.waitUntil
+      entry.prefetch = { by: context.waitUntil, loadMs: clock.now() - begun }
       return entry
     }
     this.#loads.run(key, load, context).catch(() => {})
@@ -140,6 +116,7 @@ export class SessionCache {
     const hold: Hold = { key: Symbol(context.requestId), entry: undefined, start: 'warm' }
     const use = (): SessionUse => ({
       start: hold.start,
+      ...(hold.loadMs !== undefined && { loadMs: hold.loadMs }),
       renew: () => this.#renew(hold),
       attempt: (step, runBytes) => this.#attempt(hold, { ...request, runBytes }, context, step),
     })
@@ -159,7 +136,7 @@ export class SessionCache {
   ): Promise<SessionRun> {
     const { clock } = this.#options
     const begun = clock.now()
-    return this.use(request, context, async (session, { start }) => {
+    return this.use(request, context, async (session, { loadMs, start }) => {
       const loaded = clock.now()
       let turned = loaded
       const result = await session.run(inputs, {
@@ -170,7 +147,7 @@ export class SessionCache {
           turned = clock.now()
         },
       })
-      const timings = { loadMs: loaded - begun, queueMs: turned - loaded, runMs: clock.now() - turned }
+      const timings = { loadMs: loadMs ?? loaded - begun, queueMs: turned - loaded, runMs: clock.now() - turned }
       return { outputs: result, start, timings }
     })
   }
@@ -215,10 +192,11 @@ export class SessionCache {
   async #take(hold: Hold, request: SessionRequest, context: RequestContext): Promise<Entry> {
     if (hold.entry === undefined || !hold.entry.session.alive) {
       this.#release(hold)
-      const { entry, start } = await this.#acquire(request, context)
+      const { entry, loadMs, start } = await this.#acquire(request, context)
       hold.entry = entry
       // A use that began cold stays so, however often its session is loaded again.
       if (start === 'cold') hold.start = start
+      if (loadMs !== undefined) hold.loadMs = loadMs
     }
     const { entry } = hold
     this.#renew(hold)
@@ -240,15 +218,14 @@ export class SessionCache {
   }
 
   /** The caller must hold the entry before it awaits anything. */
-  async #acquire(request: SessionRequest, context: RequestContext): Promise<{ entry: Entry; start: Start }> {
+  async #acquire(request: SessionRequest, context: RequestContext): Promise<Acquired> {
     const { clock, loadPollMs } = this.#options
     for (;;) {
       this.#sweep()
       const loaded = this.#entries.get(request.key)
       if (loaded && !loaded.leaving) {
-        const start = loaded.prefetchedBy === context.waitUntil ? 'cold' : 'warm'
-        loaded.prefetchedBy = undefined
-        return { entry: loaded, start }
+        const loadMs = takePrefetch(loaded, context)
+        return loadMs === undefined ? { entry: loaded, start: 'warm' } : { entry: loaded, start: 'cold', loadMs }
       }
       if (loaded) {
         await clock.sleep(loadPollMs, context.signal)
@@ -256,8 +233,8 @@ export class SessionCache {
       }
       const entry = await this.#loads.run(request.key, (flight) => this.#load(request, flight), context)
       if (this.#entries.get(request.key) !== entry || entry.leaving) continue
-      entry.prefetchedBy = undefined
-      return { entry, start: 'cold' }
+      const loadMs = takePrefetch(entry, context)
+      return { entry, start: 'cold', ...(loadMs !== undefined && { loadMs }) }
     }
   }
 
@@ -317,4 +294,11 @@ export class SessionCache {
       this.#options.logger.info('session_dropped', { key, bytes: entry.bytes, lost: !entry.leaving })
     }
   }
+}
+
+/** How long the load took that this request began, or undefined where it began none. The first use of a session is told. */
+function takePrefetch(entry: Entry, { waitUntil }: RequestContext): number | undefined {
+  const { prefetch } = entry
+  entry.prefetch = undefined
+  return prefetch?.by === waitUntil ? prefetch.loadMs : undefined
 }

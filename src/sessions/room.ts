@@ -22,8 +22,8 @@ export interface Entry {
   leaving: boolean
   /** Users, each with the time at which it counts as dead. */
   readonly holders: Map<symbol, number>
-  /** Of the request that had it loaded before it could use it, until somebody uses it. */
-  prefetchedBy?: RequestContext['waitUntil'] | undefined
+  /** The request that had it loaded before it could use it, and how long that took, until a request uses it. */
+  prefetch?: { readonly by: RequestContext['waitUntil']; readonly loadMs: number } | undefined
 }
 
 /** The sessions that share the memory. */

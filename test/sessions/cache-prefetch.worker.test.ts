@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
 import { silentLogger } from '../../src/core/runtime.ts'
 import type { Session } from '../../src/engine/engine.ts'
-import { SessionCache, type SessionRequest } from '../../src/sessions/cache.ts'
+import { SessionCache } from '../../src/sessions/cache.ts'
+import type { SessionRequest } from '../../src/sessions/use.ts'
 import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
 
 function setup(budgetBytes = 100) {
@@ -77,6 +78,25 @@ describe('a session that is loaded ahead', () => {
     await clock.advance(10)
     await other
     expect([answers, loads]).toEqual([['own cold', 'other cold'], ['a']])
+  })
+
+  it('says to the run of its request how long it took, whatever the request did meanwhile', async () => {
+    const { cache, clock, end, request } = setup()
+    const [first, second] = [testContext(), testContext()]
+    const run = async (key: string, context = first) =>
+      (await cache.run(request(key), context, new Map(), undefined)).timings.loadMs
+    cache.prefetch(request('a'), first)
+    await clock.advance(30)
+    await end()
+    await clock.advance(500)
+    expect([await run('a'), await run('a')]).toEqual([30, 0])
+    // Where the run waits for the rest of it as well.
+    cache.prefetch(request('b'), second)
+    await clock.advance(30)
+    const waited = run('b', second)
+    await clock.advance(20)
+    await end()
+    expect(await waited).toBe(50)
   })
 
   it('is warm for another request that comes first', async () => {

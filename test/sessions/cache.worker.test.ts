@@ -3,7 +3,8 @@ import { VergeError } from '../../src/core/errors.ts'
 import { silentLogger } from '../../src/core/runtime.ts'
 import type { Session } from '../../src/engine/engine.ts'
 import { heldByOthers } from '../../src/engine/heap-budget.ts'
-import { SessionCache, type SessionRequest } from '../../src/sessions/cache.ts'
+import { SessionCache } from '../../src/sessions/cache.ts'
+import type { SessionRequest } from '../../src/sessions/use.ts'
 import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
 
 /** A session that only knows whether it lives: what the cache decides does not depend on a network inside. */
