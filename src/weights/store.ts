@@ -49,6 +49,14 @@ export interface ListPage {
   readonly cursor?: string
 }
 
+/** Writes and deletes many small texts at once. Not atomic: after a failure some may be done. */
+export interface ManyTexts {
+  /** @throws store_unavailable, the signal's reason */
+  put(texts: ReadonlyMap<string, string>, options?: StoreOptions): Promise<void>
+  /** @throws store_unavailable, the signal's reason */
+  delete(keys: readonly string[], options?: StoreOptions): Promise<void>
+}
+
 /**
  * A flat key-value store of bytes. Every implementation passes `test/contract/store.ts`. Each method rejects with the
  * signal's reason as a typed error (`cancelled`, `deadline_exceeded`), and with `store_unavailable` if the store fails.
@@ -67,4 +75,6 @@ export interface Store {
   list(prefix: string, options?: ListOptions): Promise<ListPage>
   /** Deleting what does not exist succeeds. */
   delete(key: string, options?: StoreOptions): Promise<void>
+  /** Absent where a store takes one value at a time. */
+  readonly many?: ManyTexts
 }

@@ -36,6 +36,11 @@ const WHERE_OPTIONS = {
     value: 'URL',
     help: 'Worker to send a test request to (default for local storage: the one that "npm start" runs)',
   },
+  'page-copies': {
+    type: 'boolean',
+    shown: '--no-page-copies',
+    help: 'do not copy the pages of embedding tables to KV (a write for each); R2 serves them',
+  },
   'dry-run': { type: 'boolean', help: 'build the model and show what would be stored; store nothing' },
 } as const satisfies Options
 
@@ -82,6 +87,7 @@ export const pushCommand = defineCommand({
   async run({ values, positionals }) {
     const spec = onlyArgument(positionals, 'a model: npx verge push model.onnx --name mine')
     const dryRun = values['dry-run'] === true
+    const pageCopies = { pageCopies: values['page-copies'] !== false }
     // Checks the address first, so that a typo does not fail the command after the build.
     const url = values.url ?? (values.env === undefined ? await localWorker(values['persist-to']) : undefined)
     const key = process.env.VERGE_API_KEY || undefined
@@ -121,6 +127,7 @@ export const pushCommand = defineCommand({
           progress,
           signal,
           dryRun,
+          ...pageCopies,
           ...(visibility && { visibility }),
         })
         if (values.json) return JSON.stringify({ report: null, push: result, live: null }, null, 2)
@@ -142,6 +149,7 @@ export const pushCommand = defineCommand({
         progress,
         signal,
         dryRun,
+        ...pageCopies,
         ...(visibility !== undefined && { visibility }),
       })
       const asking = { visibility: result.visibility, live: result.live, key, signal, progress }

@@ -49,7 +49,11 @@ export function chunksOf({ manifest, chunks, hot }: PackedModel): PackedChunk[] 
     }
     if (whole.digest('hex') !== blob.sha256) throw notPacked(manifest.model, blob.sha256)
   }
-  for (const artifact of manifest.artifacts) add(artifact, hot && artifact.places.includes('edge'))
+  for (const artifact of manifest.artifacts) {
+    add(artifact, hot && artifact.places.includes('edge'))
+    // their copies are pages (page-copies.ts)
+    if (artifact.pages) add(artifact.pages, false)
+  }
   for (const file of Object.values(manifest.files ?? {})) add(file, hot)
   return [...found.values()]
 }

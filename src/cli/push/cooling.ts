@@ -1,18 +1,19 @@
 import type { Alias } from '../../catalog/alias.ts'
 import { blobKey, manifestKey } from '../../catalog/keys.ts'
+import { pagesPrefix } from '../../weights/pages/layout.ts'
 import type { Store } from '../../weights/store.ts'
 import type { PackedChunk } from './chunks.ts'
 import { inParallel } from './pool.ts'
-import { References } from './references.ts'
+import { allKeys, References } from './references.ts'
 
-/** A chunk that a copy holds and that nothing hot needs. */
+/** A chunk or a page that a copy holds and that nothing hot needs. */
 export interface Leftover {
   readonly store: Store
   readonly key: string
 }
 
 /**
- * Chunks that earlier hot pushes left in the copies of a version that is no longer hot. Chunks of other models stay,
+ * Chunks and pages that earlier hot pushes left in the copies of a version that is no longer hot. Chunks of other models stay,
  * and so do chunks of versions that remain live: it is not recorded whether they are hot, and an extra copy costs less
  * than a missing one.
  * @param live the live versions after the push
@@ -22,6 +23,8 @@ export async function leftovers(
   { truth, copies }: { readonly truth: Store; readonly copies: readonly Store[] },
   chunks: readonly PackedChunk[],
   options: {
+    /** Digests of its files of pages. */
+    readonly pages: readonly string[]
     readonly model: string
     readonly version: string
     /** Of the model, in the alias and elsewhere. */
@@ -37,6 +40,11 @@ export async function leftovers(
     for (const store of copies) if ((await store.head(key, { signal })) !== null) found.push({ store, key, sha256 })
   }
   await inParallel(chunks, concurrency, look, signal)
+  for (const sha256 of options.pages) {
+    for (const store of copies) {
+      for (const key of await allKeys(store, pagesPrefix(sha256), signal)) found.push({ store, key, sha256 })
+    }
+  }
   if (found.length === 0) return []
   const references = new References(truth, signal)
   await references.refresh()

@@ -6,6 +6,7 @@ import { aliasKey, manifestKey } from '../../catalog/keys.ts'
 import { abortError, isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { readAtMost } from '../../weights/body.ts'
+import { PAGE_PREFIX } from '../../weights/pages/layout.ts'
 import type { Store } from '../../weights/store.ts'
 import { sha256 } from '../pack/bytes.ts'
 import type { PackedModel } from '../pack/packer.ts'
@@ -15,6 +16,7 @@ import { type Progress, silentProgress } from '../terminal/progress.ts'
 import { chunksOf, holds, type PackedChunk, putChecked } from './chunks.ts'
 import { leftovers } from './cooling.ts'
 import { readerOf } from './inventory.ts'
+import { type CopiedPages, copyPages, countOf, dropKeys, lookForPages, NO_PAGES, pageSteps } from './page-copies.ts'
 import { inParallel } from './pool.ts'
 import { readManifestRecord } from './references.ts'
 
@@ -30,6 +32,8 @@ export interface PushOptions {
   readonly progress?: Progress
   /** Ends the push before the alias has moved, or not at all. */
   readonly signal?: AbortSignal
+  /** Copies pages of embedding tables too, where the model is hot: thousands of writes. They are copied if this is left out. */
+  readonly pageCopies?: boolean
   /** Looks and says what would be done. Writes nothing. */
   readonly dryRun?: boolean
   /** Reads all stored objects, including copies, and compares their digests instead of trusting etags and sizes. */
@@ -50,6 +54,8 @@ export interface PushResult {
   /** Chunks that were there already, counted alike. */
   readonly skipped: number
   readonly bytesSent: number
+  /** Copies of pages, where the model has some. */
+  readonly pages?: CopiedPages
   /** Copies that were deleted, or would be, because the model is no longer hot. */
   readonly removed: number
   /** Writes of every kind; 0 if everything was there already, and after a dry run. */
@@ -114,22 +120,30 @@ async function push(
   const bytesSent = lacks.reduce((sum, { chunk, stores }) => sum + chunk.bytes * stores.length, 0)
   const cold = packed.hot
     ? []
-    : await leftovers(target, chunks, { model, version, alias: planned, concurrency, signal })
+    : await leftovers(target, chunks, { pages: pageFiles(packed), model, version, alias: planned, concurrency, signal })
   for (const store of target.copies) {
-    const count = cold.filter((each) => each.store === store).length
-    if (count === 0) continue
-    steps.push(
-      `${store.name.toUpperCase()}: ${dryRun ? 'would lose' : 'lost'} ${counted(count, 'chunk')} copied when the model was hot`,
-    )
+    const keys = cold.filter((each) => each.store === store).map(({ key }) => key)
+    const paged = keys.filter((key) => key.startsWith(PAGE_PREFIX)).length
+    for (const [count, what] of [
+      [keys.length - paged, 'chunk'],
+      [paged, 'page'],
+    ] as const) {
+      const verb = dryRun ? 'would lose' : 'lost'
+      if (count > 0)
+        steps.push(`${store.name.toUpperCase()}: ${verb} ${counted(count, what)} copied when the model was hot`)
+    }
   }
+  const lackingPages = options.pageCopies === false ? NO_PAGES : await lookForPages(target, packed, options)
   const base = { model, version, digest, sent, skipped: needed - sent, bytesSent, removed: cold.length, dryRun }
   if (dryRun) {
     const moves = !isUnchanged(old, planned)
     const alias = old === null || moves ? planned : old
     const outdated = await isOutdated(target, [aliasKey(model), manifestKey(model, version)], signal)
-    steps.push(aliasStep(old, alias, dryRun))
+    const { all, lacks } = lackingPages
+    steps.push(...pageSteps(lackingPages, undefined), aliasStep(old, alias, dryRun))
+    const pages = all > 0 && { pages: { all, copied: countOf(lacks) } }
     const { generation, visibility, live } = alias
-    return { ...base, generation, visibility, live, written: 0, moves, outdated, steps }
+    return { ...base, ...pages, generation, visibility, live, written: 0, moves, outdated, steps }
   }
 
   if (lacks.length > 0) {
@@ -143,20 +157,34 @@ async function push(
     await inParallel(lacks, concurrency, send, signal)
     task.done(`${binarySize(bytesSent)} in ${counted(sent, 'chunk')}`)
   }
+  // before the alias moves: a data centre that has looked for a page in vain may remember that for a day
+  const pages = await copyPages(lackingPages, packed, { progress, signal })
+  steps.push(...pageSteps(lackingPages, pages))
   const release = await target.writer.publishVersion(packed.manifest, { ...wanted, signal })
   steps.push(aliasStep(old, release.alias, dryRun))
   // the alias has changed, so the remaining steps run even after an interruption
-  await inParallel(cold, concurrency, ({ store, key }) => store.delete(key), new AbortController().signal)
+  for (const store of target.copies) {
+    await dropKeys(
+      store,
+      cold.filter((each) => each.store === store).map(({ key }) => key),
+    )
+  }
   return {
     ...base,
+    ...(pages.all > 0 && { pages }),
     generation: release.alias.generation,
     visibility: release.alias.visibility,
     live: release.alias.live,
-    written: sent + cold.length + release.written + release.copied + (release.changed ? 1 : 0),
+    written: sent + pages.copied + cold.length + release.written + release.copied + (release.changed ? 1 : 0),
     moves: release.changed,
     outdated: false,
     steps,
   }
+}
+
+/** Digests of the files of pages that a model has. */
+function pageFiles({ manifest }: PackedModel): string[] {
+  return manifest.artifacts.flatMap(({ pages }) => pages?.sha256 ?? [])
 }
 
 /** Checks before sending whether the writer would refuse the push at the end. @throws conflict */

@@ -32,14 +32,22 @@ export async function readManifestRecord(
   return found && readAtMost(found.body, maxBytes, signal)
 }
 
-/** The chunks that a stored manifest names; null if it cannot be read. */
-export function chunksNamed(bytes: Uint8Array | null, model: string, version: string): readonly ChunkInfo[] | null {
+/** What a stored manifest refers to. */
+export interface Named {
+  readonly chunks: readonly ChunkInfo[]
+  /** Digests of the files whose pages may have copies. */
+  readonly pages: readonly string[]
+}
+
+/** What a stored manifest refers to; null if it cannot be read. */
+export function namedIn(bytes: Uint8Array | null, model: string, version: string): Named | null {
   if (bytes === null) return null
   try {
     const manifest = parseManifest(bytes, model, version)
     // an artifact that a newer Verge stores in another way may need any chunk
     if (manifest.aside?.some(({ blobs }) => blobs === undefined)) return null
-    return blobsOf(manifest).flatMap(({ chunks }) => chunks)
+    const pages = manifest.artifacts.flatMap(({ pages }) => pages?.sha256 ?? [])
+    return { chunks: blobsOf(manifest).flatMap(({ chunks }) => chunks), pages }
   } catch (error) {
     if (isVergeError(error, 'manifest_invalid')) return null
     throw error
@@ -53,7 +61,7 @@ export function chunksNamed(bytes: Uint8Array | null, model: string, version: st
 export class References {
   readonly #truth: Store
   readonly #signal: AbortSignal
-  /** Chunks by the manifest's key; null where it cannot be read. */
+  /** Digests of chunks and of files of pages by the manifest's key; null where it cannot be read. */
   readonly #manifests = new Map<string, ReadonlySet<string> | null>()
 
   constructor(truth: Store, signal: AbortSignal) {
@@ -69,8 +77,8 @@ export class References {
     const read = async (key: string): Promise<void> => {
       const [model = '', version = ''] = key.slice(MANIFEST_PREFIX.length).split('/')
       const bytes = await readManifestRecord(this.#truth, key, LIMITS.manifestBytes, this.#signal)
-      const named = chunksNamed(bytes, model, version)
-      this.#manifests.set(key, named && new Set(named.map(({ sha256 }) => sha256)))
+      const named = namedIn(bytes, model, version)
+      this.#manifests.set(key, named && new Set([...named.chunks.map(({ sha256 }) => sha256), ...named.pages]))
     }
     const fresh = keys.filter((key) => !this.#manifests.has(key))
     await inParallel(fresh, LIMITS.parallelFetches, read, this.#signal)
@@ -81,7 +89,7 @@ export class References {
     return this.#manifests.has(key)
   }
 
-  /** Keys of manifests, `except` those, that name a chunk; or that might, because they cannot be read. */
+  /** Keys of manifests, `except` those, that name a chunk or a file of pages; or that might, because they cannot be read. */
   holders(sha256: string, except: ReadonlySet<string> = new Set()): string[] {
     return [...this.#manifests].flatMap(([key, named]) =>
       !except.has(key) && (named === null || named.has(sha256)) ? [key] : [],

@@ -8,9 +8,10 @@ import type { ChunkInfo } from '../../weights/blob.ts'
 import { readAtMost } from '../../weights/body.ts'
 import type { Store } from '../../weights/store.ts'
 import { type Progress, silentProgress } from '../terminal/progress.ts'
+import { dropPages } from './page-copies.ts'
 import { inParallel } from './pool.ts'
 import type { PushTarget } from './push.ts'
-import { allKeys, chunksNamed, MANIFEST_PREFIX, References, readManifestRecord } from './references.ts'
+import { allKeys, MANIFEST_PREFIX, type Named, namedIn, References, readManifestRecord } from './references.ts'
 
 /**
  * Removal, in an order in which no name ever refers to missing contents:
@@ -19,7 +20,7 @@ import { allKeys, chunksNamed, MANIFEST_PREFIX, References, readManifestRecord }
  *    answered, except by Workers whose caches still have the alias (up to a minute and a half);
  * 2. each manifest moves to `removed/<model>/<version>`, and with it the list of chunks to delete: an interrupted
  *    removal continues from there when it is run again;
- * 3. chunks that no manifest in the bucket names, in the copies first and then in the truth;
+ * 3. copies of pages, and chunks, that no manifest in the bucket names, in the copies first and then in the truth;
  * 4. the records of step 2.
  *
  * Another command may push the same chunks meanwhile, after it saw them in the bucket. Such a push writes its manifest,
@@ -100,7 +101,7 @@ export async function planRemoval(
       { details: { key } },
     )
   }
-  const named = await chunksGoing(target.truth, model, versions, signal)
+  const named = (await namedBy(target.truth, model, versions, signal)).chunks
   const chunks = named.filter(({ sha256 }) => references.holders(sha256, going).length === 0)
   const unreadable = references.unreadable(going)
   const whole = version === undefined
@@ -128,11 +129,15 @@ export async function remove(
     await retireManifest(target, model, each, signal)
   }
 
-  const going = await chunksGoing(target.truth, model, versions, signal)
+  const { chunks: going, pages } = await namedBy(target.truth, model, versions, signal)
   const references = new References(target.truth, signal)
   await references.refresh()
   const unreadable = references.unreadable()
   if (unreadable.length > 0) return { chunks: 0, bytes: 0, unreadable, harmed: [] }
+  for (const file of pages) {
+    if (references.holders(file).length > 0) continue
+    for (const store of target.copies) await dropPages(store, file, signal)
+  }
   const task = progress.task(`Deleting ${model}`, going.length, 'steps')
   const deleted: ChunkInfo[] = []
   for (let at = 0; at < going.length; at += BATCH) {
@@ -171,22 +176,20 @@ async function retireManifest(
   for (const store of [...copies, truth]) await store.delete(key, { signal })
 }
 
-/** Chunks of the removed versions, including those recorded by an interrupted removal; each once. */
-async function chunksGoing(
-  truth: Store,
-  model: string,
-  versions: readonly string[],
-  signal: AbortSignal,
-): Promise<ChunkInfo[]> {
+/** What the removed versions refer to, including what an interrupted removal has recorded; each once. */
+async function namedBy(truth: Store, model: string, versions: readonly string[], signal: AbortSignal): Promise<Named> {
   const found = new Map<string, ChunkInfo>()
+  const pages = new Set<string>()
   for (const version of versions) {
     for (const key of [manifestKey(model, version), removedKey(model, version)]) {
       const bytes = await readManifestRecord(truth, key, LIMITS.manifestBytes, signal)
       // the chunks of a damaged manifest are unknown, and stay
-      for (const chunk of chunksNamed(bytes, model, version) ?? []) found.set(chunk.sha256, chunk)
+      const named = namedIn(bytes, model, version)
+      for (const chunk of named?.chunks ?? []) found.set(chunk.sha256, chunk)
+      for (const file of named?.pages ?? []) pages.add(file)
     }
   }
-  return [...found.values()]
+  return { chunks: [...found.values()], pages: [...pages] }
 }
 
 /** Versions that have left something in any store. */

@@ -14,7 +14,7 @@ import type { PackedModel } from '../pack/packer.ts'
 import { remoteStores } from '../target/remote.ts'
 import { writerOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { binarySize as formatBytes, printable } from '../terminal/format.ts'
+import { counted, binarySize as formatBytes, printable } from '../terminal/format.ts'
 import { isLive, notLive, publish } from './publish.ts'
 import type { PushResult } from './push.ts'
 
@@ -212,9 +212,10 @@ async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promi
   const seen = await publish(place.writer(place.hasNamespace), model, { dryRun: true })
   const send = seen.sent === 0 ? [] : [`push ${formatBytes(seen.bytesSent)} of missing data`]
   const cool = seen.removed === 0 ? [] : ['delete from KV the weights that are no longer hot']
+  const pages = seen.pages?.copied ? [`copy ${counted(seen.pages.copied, 'page')} to KV`] : []
   const show = seen.moves ? [isLive(seen) ? `make it live, ${seen.visibility}` : 'add the version'] : []
   const copy = place.hasNamespace && !seen.outdated ? [] : ['update the copies in KV']
-  const work = [...send, ...cool, ...show]
+  const work = [...send, ...pages, ...cool, ...show]
   const plan = work.length > 0 ? work : copy
   if (plan.length === 0) return { what, done: `exists${aside(seen, env)}` }
   return { what, plan: `${plan.join('; ')}${aside(seen, env)}`, apply }

@@ -1,7 +1,7 @@
 import { throwIfAborted } from '../../core/errors.ts'
 import { asked } from '../../weights/body.ts'
 import type { KvStore } from '../../weights/kv.ts'
-import type { Store } from '../../weights/store.ts'
+import type { ManyTexts, Store } from '../../weights/store.ts'
 
 /** The size that was noted when a key was written, undefined if none was; null if there is no such key. */
 export type NotedSize = (key: string) => Promise<{ readonly bytes: number | undefined } | null>
@@ -10,9 +10,10 @@ export type NotedSize = (key: string) => Promise<{ readonly bytes: number | unde
  * A KV store that reads a value's size from its metadata. Without it, KV must start to read the value, which is a
  * cancelled download of up to 8 MiB from outside.
  */
-export function withNotedSizes(kv: KvStore, noted: NotedSize): Store {
+export function withNotedSizes(kv: KvStore, noted: NotedSize, many?: ManyTexts): Store {
   return {
     name: kv.name,
+    ...(many && { many }),
     async head(key, options = {}) {
       throwIfAborted(options.signal)
       const found = await asked(kv.name, () => noted(key), options.signal)

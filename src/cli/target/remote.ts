@@ -5,9 +5,10 @@ import { RestKvNamespace } from '../../cloudflare/kv-namespace.ts'
 import { S3Bucket } from '../../cloudflare/s3-bucket.ts'
 import type { S3Credentials } from '../../cloudflare/s3-signing.ts'
 import { type Environment, PLACEHOLDER, readEnvironment } from '../../cloudflare/wrangler-config.ts'
+import { asked } from '../../weights/body.ts'
 import { KvStore } from '../../weights/kv.ts'
 import { R2Store } from '../../weights/r2.ts'
-import type { Store } from '../../weights/store.ts'
+import type { ManyTexts, Store } from '../../weights/store.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { withNotedSizes } from './noted-sizes.ts'
 import { type Target, writerOf } from './target.ts'
@@ -61,7 +62,12 @@ export function remoteStores(
 ): { readonly truth: Store; readonly copies: readonly Store[] } {
   const truth = new R2Store(new S3Bucket({ http, endpoint: account.r2, bucket, credentials }))
   const namespace = new RestKvNamespace(new CloudflareApi(http, account), namespaceId)
-  return { truth, copies: [withNotedSizes(new KvStore(namespace), (key) => namespace.notedBytes(key))] }
+  const kv = new KvStore(namespace)
+  const many: ManyTexts = {
+    put: (texts, { signal } = {}) => asked(kv.name, () => namespace.putMany(texts), signal),
+    delete: (keys, { signal } = {}) => asked(kv.name, () => namespace.deleteMany(keys), signal),
+  }
+  return { truth, copies: [withNotedSizes(kv, (key) => namespace.notedBytes(key), many)] }
 }
 
 /** Keys made for R2's S3 API; undefined if the environment has none, and they are to be derived from the API token. */

@@ -152,6 +152,7 @@ async function store(writer: CatalogWriter, model: string, packed: PackedModel):
   for (const file of Object.values(manifest.files ?? {})) await put(file)
   for (const [index, artifact] of edgeArtifacts(packed).entries()) {
     await put(artifact)
+    if (artifact.pages) await put(artifact.pages)
     const version = versionOf(index)
     await writer.publishVersion({ ...manifest, model, version, artifacts: [artifact] }, { live: true })
   }

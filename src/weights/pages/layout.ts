@@ -21,7 +21,7 @@ export interface PagesFile extends BlobInfo {
 export const PAGE_PREFIX = 'page/'
 
 /** What the copies of one file's pages begin with. @param sha256 of the file */
-function pagesPrefix(sha256: string): string {
+export function pagesPrefix(sha256: string): string {
   return `${PAGE_PREFIX}${sha256}/`
 }
 
@@ -56,7 +56,7 @@ export function checkPages({ bytes, tables }: PagesFile, limits: Pick<Limits, 'p
   }
 }
 
-/** Every page of a file that was checked. @public */
+/** Every page of a file that was checked. */
 export function* pagesIn({ bytes, tables }: PagesFile): Generator<{ readonly offset: number; readonly bytes: number }> {
   for (const [index, { offset, pageBytes, pages }] of tables.entries()) {
     const end = tables[index + 1]?.offset ?? bytes
