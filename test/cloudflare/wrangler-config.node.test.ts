@@ -141,6 +141,12 @@ describe('what doctor finds in a configuration', () => {
     expect(await findings(undefined, await dated('2025-01-01'))).toEqual([
       expect.stringContaining('more than a year old'),
     ])
+    // An application's file stays as it is when Verge is upgraded.
+    expect(await findings(undefined, await dated('2026-01-02'))).toEqual([
+      expect.stringMatching(
+        /^warn: compatibility_date 2026-01-02 is older than \d{4}-\d\d-\d\d, the date .* tested with$/,
+      ),
+    ])
     const config = await changed((toml) => toml.replace('"enable_request_signal"', ''))
     expect(await findings(undefined, config)).toEqual([expect.stringContaining('enable_request_signal')])
   })

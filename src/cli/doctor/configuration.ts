@@ -10,6 +10,7 @@ import { BINDINGS, type BindingName, VARIABLES } from '../../config/variables.ts
 import type { OriginConfig } from '../../placement/config.ts'
 import { R2Store } from '../../weights/r2.ts'
 import type { Store } from '../../weights/store.ts'
+import { compatibilityDate } from '../local/workerd.ts'
 import { API_KEY } from '../push/setup.ts'
 import { understandable } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
@@ -73,12 +74,12 @@ function resources({
   return { BUCKET: bucket, KV: namespaceId, STREAMS: durableObjects[STREAMS_BINDING] }
 }
 
-function checkDate({ compatibilityDate, compatibilityFlags }: Environment, now: number): Check {
-  const parsed = Date.parse(compatibilityDate ?? '')
+function checkDate({ compatibilityDate: date, compatibilityFlags }: Environment, now: number): Check {
+  const tested = compatibilityDate()
+  const parsed = Date.parse(date ?? '')
   if (Number.isNaN(parsed))
-    return fail(AREA, 'there is no compatibility_date', 'Write one: compatibility_date = "2026-10-23"')
-  if (parsed > now)
-    return fail(AREA, `compatibility_date ${compatibilityDate} is in the future`, 'Use a date in the past.')
+    return fail(AREA, 'there is no compatibility_date', `Write one: compatibility_date = "${tested}"`)
+  if (parsed > now) return fail(AREA, `compatibility_date ${date} is in the future`, 'Use a date in the past.')
   if (!compatibilityFlags.includes('enable_request_signal')) {
     const fix = 'Add it to compatibility_flags. Without it, requests of disconnected callers stay in the run queue.'
     return warn(AREA, 'the flag enable_request_signal is missing', fix)
@@ -86,9 +87,13 @@ function checkDate({ compatibilityDate, compatibilityFlags }: Environment, now: 
   if (now - parsed > YEAR_MS) {
     const fix =
       'Upgrade wrangler, raise the date and run the tests. Until then, fixes of the runtime do not take effect.'
-    return warn(AREA, `compatibility_date ${compatibilityDate} is more than a year old`, fix)
+    return warn(AREA, `compatibility_date ${date} is more than a year old`, fix)
   }
-  return ok(AREA, `compatibility date ${compatibilityDate}`)
+  if (parsed < Date.parse(tested)) {
+    const finding = `compatibility_date ${date} is older than ${tested}, the date that this release of Verge is tested with`
+    return warn(AREA, finding, `Write compatibility_date = "${tested}" in wrangler.toml.`)
+  }
+  return ok(AREA, `compatibility date ${date}`)
 }
 
 /** Each stream is a WebSocket with a Durable Object. */
