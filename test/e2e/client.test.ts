@@ -159,6 +159,32 @@ describe('the client in Node', () => {
     expect(parts.at(-1)?.usage).toEqual(whole.usage)
   })
 
+  it('yields a text while it is generated: no part waits for the next ones', async () => {
+    // The model's texts are short, so it writes several, one after the other.
+    const call = () => client.complete('abacus', new Array(8).fill('27 plus 58 is'), { parameters: { temperature: 0 } })
+    await call().answer()
+    // Shares of the time until the end, because a busy machine makes all of it longer.
+    const shares = async (): Promise<{ first: number; gap: number; parts: number; tokens: number }> => {
+      const begun = performance.now()
+      const at: number[] = []
+      let tokens = 0
+      for await (const { usage } of call()) {
+        at.push(performance.now() - begun)
+        tokens = usage?.completion_tokens ?? tokens
+      }
+      const end = at.at(-1) ?? 0
+      const gaps = at.slice(1).map((time, i) => time - (at[i] ?? 0))
+      return { first: (at[0] ?? 0) / end, gap: Math.max(...gaps) / end, parts: at.length, tokens }
+    }
+    const rounds = [await shares(), await shares(), await shares()]
+    const median = (of: (round: (typeof rounds)[number]) => number) => rounds.map(of).sort((a, b) => a - b)[1] ?? 1
+    expect(median(({ tokens }) => tokens)).toBeGreaterThan(30)
+    // Some tokens are no character by themselves.
+    expect(median(({ parts, tokens }) => parts / tokens)).toBeGreaterThan(0.5)
+    expect(median(({ first }) => first)).toBeLessThan(0.5)
+    expect(median(({ gap }) => gap)).toBeLessThan(0.5)
+  })
+
   it('continues texts', async () => {
     const parameters = { temperature: 0, stop: '.' }
     const prompts = ['27 plus 58 is', '9 plus 4 is']
