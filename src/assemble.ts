@@ -90,6 +90,8 @@ function enginesOf({ engines, limits }: Config, shared: Platform & { readonly ru
         workBetweenYields: limits.workBetweenYields,
         pageCacheBytes: limits.pageCacheBytes,
         pageBytesInFlight: limits.pageBytesInFlight,
+        heldRowBytes: limits.heldRowBytes,
+        heldRowsLeaseMs: limits.requestDeadlineMs,
       }),
     onnxruntime: () => new OrtEngine({ ...options, binary: workerBinary, version: ORT_VERSION }),
   }

@@ -18,6 +18,8 @@ const engine = new VergeEngine({
   workBetweenYields: 1e15,
   pageCacheBytes: LIMITS.pageCacheBytes,
   pageBytesInFlight: LIMITS.pageBytesInFlight,
+  heldRowBytes: LIMITS.heldRowBytes,
+  heldRowsLeaseMs: LIMITS.requestDeadlineMs,
   runs: { finished: 0 },
   loadStaleMs: 60_000,
   clock: systemClock,

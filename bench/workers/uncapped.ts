@@ -24,6 +24,8 @@ const engine = new VergeEngine({
   workBetweenYields: LIMITS.workBetweenYields,
   pageCacheBytes: LIMITS.pageCacheBytes,
   pageBytesInFlight: LIMITS.pageBytesInFlight,
+  heldRowBytes: LIMITS.heldRowBytes,
+  heldRowsLeaseMs: LIMITS.requestDeadlineMs,
   runs: { finished: 0 },
   loadStaleMs: 60_000,
   clock: systemClock,

@@ -284,6 +284,11 @@ export const LIMITS = {
    * the worst, less those that are hot. One request reads more in several rounds.
    */
   pageBytesInFlight: 8 * MiB,
+  /**
+   * Rows of pages that runs hold while they wait for their turn, all together: 43,000 of 388 bytes. An id in a body has 8
+   * bytes, so that the bodies' own limit would admit a gigabyte of rows.
+   */
+  heldRowBytes: 16 * MiB,
   /** All weights of one artifact: nothing larger can fit the heap. */
   artifactBytes: 72 * MiB,
 

@@ -157,7 +157,8 @@ export interface Session {
   /**
    * Runs the model once. Waits for its turn; the signal is honoured while waiting, not during the run itself.
    * @throws unknown_input, missing_input, unknown_output, invalid_tensor, unsupported_output, run_rejected,
-   * session_lost (load it again), engine_aborted, engine_full where others hold the memory, run_too_large where the
+   * session_lost (load it again), overloaded, weights_unavailable, weights_corrupt where rows of a table are in pages,
+   * engine_aborted, engine_full where others hold the memory, run_too_large where the
    * inputs need more than there is for one model, cost_too_high where a loop reaches its bound, cancelled,
    * deadline_exceeded
    */

@@ -21,6 +21,8 @@ export async function vergeHere(options: Pick<VergeEngineOptions, 'onStep'> = {}
     workBetweenYields: Number.POSITIVE_INFINITY,
     pageCacheBytes: LIMITS.pageCacheBytes,
     pageBytesInFlight: LIMITS.pageBytesInFlight,
+    heldRowBytes: LIMITS.heldRowBytes,
+    heldRowsLeaseMs: LIMITS.requestDeadlineMs,
     runs: { finished: 0 },
     clock: systemClock,
     logger: silentLogger,

@@ -9,6 +9,7 @@ import { checkPlan } from './check.ts'
 import { invalid } from './invalid.ts'
 import { KERNEL_BYTES } from './kernels.ts'
 import { PageCache } from './pages/cache.ts'
+import { HeldRows } from './pages/held-rows.ts'
 import { pagedLookups } from './pages/lookup.ts'
 import { ReadingShare } from './pages/reading-share.ts'
 import type { Plan } from './plan.ts'
@@ -32,6 +33,10 @@ export interface VergeEngineOptions {
   readonly pageCacheBytes: number
   /** Bytes of pages that requests read at the same time. */
   readonly pageBytesInFlight: number
+  /** Bytes of rows that runs hold while they wait for their turn. */
+  readonly heldRowBytes: number
+  /** The longest that a run waits for its turn. */
+  readonly heldRowsLeaseMs: number
   readonly runs: RunCounter
   readonly loadStaleMs: number
   readonly clock: Clock
@@ -59,6 +64,7 @@ export class VergeEngine implements Engine {
   readonly #runQueue: RunQueue
   readonly #pageCache: PageCache
   readonly #readingShare: ReadingShare
+  readonly #heldRows: HeldRows
   readonly #pending = new Map<string, PendingLoad>()
   #sessions = 0
 
@@ -72,6 +78,7 @@ export class VergeEngine implements Engine {
     )
     this.#pageCache = new PageCache(options.pageCacheBytes)
     this.#readingShare = new ReadingShare(options)
+    this.#heldRows = new HeldRows(options)
     this.#runQueue = new RunQueue({ ...options, leaseMs: options.turnLeaseMs })
   }
 
@@ -201,7 +208,7 @@ export class VergeEngine implements Engine {
     if (source === undefined) throw invalid('rows of its tables are in pages, and it has no pages file')
     const end = Math.max(...lookups.map((lookup) => lookup.end))
     if (end > source.bytes) throw invalid(`its pages file has ${source.bytes} bytes, and its tables need ${end}`)
-    return { lookups, source, cache: this.#pageCache, share: this.#readingShare }
+    return { lookups, source, cache: this.#pageCache, share: this.#readingShare, held: this.#heldRows }
   }
 
   #dropLoad(sha256: string, load: PendingLoad): void {

@@ -36,7 +36,7 @@ export interface SessionParts {
 }
 
 /** What reads pages. */
-export type PagedParts = Pick<PagedRowsParts, 'lookups' | 'source' | 'cache' | 'share'>
+export type PagedParts = Pick<PagedRowsParts, 'lookups' | 'source' | 'cache' | 'share' | 'held'>
 
 /** A plan and its image in the engine's memory. */
 export class VergeSession implements Session {
@@ -83,15 +83,19 @@ export class VergeSession implements Session {
     const cost = artifact.cost === undefined ? work / UNIT_WORK : runCost(artifact, elements)
     const found = this.#bring(program, values, elements, options.signal)
     const brought = found instanceof Promise ? await found : found
-    return this.#runQueue.runWithPauses(
-      options.signal,
-      async (pause) => {
-        if (!this.alive) throw lost()
-        options.onTurn?.()
-        return await this.#run(recorded, { values, wanted, elements, brought, pause })
-      },
-      { cost, runsBefore: options.runsBefore, request: options.signal },
-    )
+    try {
+      return await this.#runQueue.runWithPauses(
+        options.signal,
+        async (pause) => {
+          if (!this.alive) throw lost()
+          options.onTurn?.()
+          return await this.#run(recorded, { values, wanted, elements, brought, pause })
+        },
+        { cost, runsBefore: options.runsBefore, request: options.signal },
+      )
+    } finally {
+      brought?.release()
+    }
   }
 
   /** Before the run takes a turn: it may have to wait for the stores. */
@@ -171,7 +175,7 @@ export class VergeSession implements Session {
       }
       spent += step.cost
       const execute = (): void => {
-        const rows = brought?.get(index)
+        const rows = brought?.rows.get(index)
         if (rows !== undefined) step.bring?.(rows, memory.buffer, frame)
         this.#runtime.use((kernels) => call(kernels, step, recorded.calls(index, frame), frame))
       }

@@ -23,6 +23,8 @@ function makeEngine(kernels: WebAssembly.Module): VergeEngine {
     workBetweenYields: 1_000_000,
     pageCacheBytes: MiB,
     pageBytesInFlight: MiB,
+    heldRowBytes: MiB,
+    heldRowsLeaseMs: 30_000,
     runs: { finished: 0 },
     loadStaleMs: 5000,
     clock: systemClock,

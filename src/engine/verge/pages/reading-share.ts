@@ -1,4 +1,5 @@
 import type { Clock } from '../../../core/runtime.ts'
+import { LeasedBytes } from './leased-bytes.ts'
 
 /** A request gets this part of all bytes, whatever others read: it waits for none of them, because a killed one never ends. */
 const LEAST = 1 / 16
@@ -11,39 +12,27 @@ export interface ReadingShareOptions {
   readonly clock: Clock
 }
 
-interface Reading {
-  readonly bytes: number
-  readonly since: number
-}
-
 /** Shares the bytes that may be in flight among the requests that read pages. */
 export class ReadingShare {
-  readonly #options: ReadingShareOptions
-  readonly #readings = new Set<Reading>()
+  readonly #mostBytes: number
+  readonly #leased: LeasedBytes
 
-  constructor(options: ReadingShareOptions) {
-    this.#options = options
+  constructor({ pageBytesInFlight, loadStaleMs, clock }: ReadingShareOptions) {
+    this.#mostBytes = pageBytesInFlight
+    this.#leased = new LeasedBytes(loadStaleMs, clock)
   }
 
   /** Bytes that one more reading should have at most. */
   get free(): number {
-    const { clock, loadStaleMs, pageBytesInFlight } = this.#options
-    const now = clock.now()
-    let taken = 0
-    for (const reading of this.#readings) {
-      if (now - reading.since > loadStaleMs) this.#readings.delete(reading)
-      else taken += reading.bytes
-    }
-    return Math.max(pageBytesInFlight - taken, Math.floor(pageBytesInFlight * LEAST))
+    return Math.max(this.#mostBytes - this.#leased.taken, Math.floor(this.#mostBytes * LEAST))
   }
 
   async use<T>(bytes: number, read: () => Promise<T>): Promise<T> {
-    const reading = { bytes, since: this.#options.clock.now() }
-    this.#readings.add(reading)
+    const giveBack = this.#leased.take(bytes)
     try {
       return await read()
     } finally {
-      this.#readings.delete(reading)
+      giveBack()
     }
   }
 }

@@ -10,6 +10,7 @@ import type { Plan, PlanStep } from '../plan.ts'
 import { rejectedStep } from '../program.ts'
 import { writeTensor } from '../tensors.ts'
 import type { PageCache } from './cache.ts'
+import type { HeldRows } from './held-rows.ts'
 import type { PagedLookup } from './lookup.ts'
 import type { ReadingShare } from './reading-share.ts'
 
@@ -19,6 +20,7 @@ export interface PagedRowsParts {
   readonly source: PageSource
   readonly cache: PageCache
   readonly share: ReadingShare
+  readonly held: HeldRows
   /** The engine's memory as it is now: growing it makes another. */
   readonly memory: () => ArrayBufferLike
   /** Where the image begins in it. */
@@ -27,8 +29,21 @@ export interface PagedRowsParts {
   readonly needAlive: () => void
 }
 
-/** What a run brings along, by the place of the step in the plan. */
-export type Brought = ReadonlyMap<number, BroughtRows>
+/** What a run brings along. */
+export interface Brought {
+  /** By the place of the step in the plan. */
+  readonly rows: ReadonlyMap<number, BroughtRows>
+  /** Called when the run has ended. */
+  release(): void
+}
+
+/** Where the rows of a lookup are. */
+interface Found {
+  readonly lookup: PagedLookup
+  readonly slots: Int32Array
+  /** Places of rows in pages, in the order of their records. */
+  readonly cold: readonly number[]
+}
 
 /** A page that a run needs, and which of its rows go where. */
 interface Wanted extends PageInfo {
@@ -48,23 +63,33 @@ export class PagedRows {
    * waits for its turn. Where a page is not in the cache there is a promise, and what is missing is read in one round, or
    * in several where it has many bytes.
    * @param values inputs of the run, in the plan's order
-   * @throws integer_too_large, run_rejected for ids out of range, model_invalid, errors of the source
+   * @throws integer_too_large, run_rejected for ids out of range, model_invalid, overloaded where others hold too many
+   * rows, errors of the source
    */
   bring(values: readonly Tensor[], signal: AbortSignal): Brought | Promise<Brought> {
-    const { lookups } = this.#parts
+    const { held, lookups } = this.#parts
+    const found = lookups.map((lookup) => this.#find(lookup, values))
+    const bytes = found.reduce((sum, { lookup, cold }) => sum + cold.length * lookup.recordBytes, 0)
+    const release = bytes === 0 ? nothing : held.hold(bytes)
     const wanted = new Map<number, Wanted>()
-    const brought = new Map(lookups.map((lookup) => [lookup.step, this.#find(lookup, values, wanted)] as const))
-    if (wanted.size === 0) return brought
+    const rows = new Map(found.map((each) => [each.lookup.step, this.#records(each, wanted)] as const))
     const missing = [...wanted.values()].filter((page) => !this.#fromCache(page))
-    return missing.length === 0 ? brought : this.#read(missing, signal).then(() => brought)
+    const brought = { rows, release }
+    if (missing.length === 0) return brought
+    return this.#read(missing, signal).then(
+      () => brought,
+      (error: unknown) => {
+        release()
+        throw error
+      },
+    )
   }
 
-  #find(lookup: PagedLookup, values: readonly Tensor[], wanted: Map<number, Wanted>): BroughtRows {
+  #find(lookup: PagedLookup, values: readonly Tensor[]): Found {
     const { plan, memory, image } = this.#parts
-    const { rows, hot, recordBytes } = lookup
+    const { rows, hot } = lookup
     const slots = idsOf(plan, lookup, values)
     const order = new Int32Array(memory(), image + lookup.order, rows)
-    /** Places of rows in pages, in the order of their records. */
     const cold = new Map<number, number>()
     for (const [index, id] of slots.entries()) {
       const place = order[id < 0 ? id + rows : id]
@@ -78,8 +103,15 @@ export class PagedRows {
       cold.set(place, record)
       slots[index] = ~record
     }
-    const records = new Uint8Array(cold.size * recordBytes)
-    for (const [place, record] of cold) this.#want(lookup, place - hot, record * recordBytes, { records, wanted })
+    return { lookup, slots, cold: [...cold.keys()] }
+  }
+
+  /** Room for the records, and what is to be copied there. */
+  #records({ lookup, slots, cold }: Found, wanted: Map<number, Wanted>): BroughtRows {
+    const { hot, recordBytes } = lookup
+    const records = new Uint8Array(cold.length * recordBytes)
+    for (const [record, place] of cold.entries())
+      this.#want(lookup, place - hot, record * recordBytes, { records, wanted })
     return { slots, cold: records, recordBytes }
   }
 
@@ -173,6 +205,8 @@ function waveOf(pages: readonly Wanted[], from: number, mostBytes: number): read
 function copyOut({ copies }: Wanted, page: Uint8Array): void {
   for (const { from, bytes, to, target } of copies) target.set(page.subarray(from, from + bytes), to)
 }
+
+function nothing(): void {}
 
 function corrupt(): VergeError {
   return new VergeError('weights_corrupt', 'A page of the model has another length than its plan says; push it again.')

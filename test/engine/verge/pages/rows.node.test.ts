@@ -309,6 +309,42 @@ describe('memory', () => {
     expect(engine.runtime.memory.used).toBe(session.bytes)
   })
 
+  it('of rows that runs hold while they wait is bounded, and given back by runs that end, fail or were killed', async () => {
+    const inner = pagesOf(paged.file)
+    let [hang, fail] = [false, false]
+    const source: PageSource = {
+      bytes: inner.bytes,
+      async read(...given) {
+        if (hang) await new Promise(() => {})
+        if (fail) throw new VergeError('weights_unavailable', 'gone')
+        await inner.read(...given)
+      },
+    }
+    let now = 0
+    const clock = { ...systemClock, now: () => now }
+    const options = { heldRowBytes: 100 * RECORD, heldRowsLeaseMs: 1000, pageCacheBytes: 0, clock }
+    const session = await load(source, options)
+    const ids = (count: number) => Array.from({ length: count }, (_, at) => HOT + at)
+    // One alone may hold more, again and again.
+    for (let run = 0; run < 3; run++)
+      expect(await runSession(session, inputs(ids(300)))).toEqual(await expected(ids(300)))
+    fail = true
+    for (let run = 0; run < 3; run++)
+      expect((await rejection(runSession(session, inputs(ids(80))))).code).toBe('weights_unavailable')
+    fail = false
+    const both = await Promise.all([60, 40].map((count) => runSession(session, inputs(ids(count)))))
+    expect(both).toEqual([await expected(ids(60)), await expected(ids(40))])
+    hang = true
+    void runSession(session, inputs(ids(60)))
+    hang = false
+    expect((await rejection(runSession(session, inputs(ids(41))))).code).toBe('overloaded')
+    // The same row again and again is held once, and hot rows are not held.
+    const again = [...Array.from({ length: 200 }, () => HOT), 1, 2, 3]
+    expect(await runSession(session, inputs(again))).toEqual(await expected(again))
+    now = 1001
+    expect(await runSession(session, inputs(ids(41)))).toEqual(await expected(ids(41)))
+  })
+
   it('is not taken for rows of a run that has no room', async () => {
     const source = pagesOf(paged.file)
     const session = await load(source, { heapLimitBytes: 1024 * 1024 })
