@@ -7,6 +7,8 @@
 import { assemble, type Platform, type Verge } from '../../src/assemble.ts'
 import { parseConfig } from '../../src/config/config.ts'
 import { silentLogger, systemClock } from '../../src/core/runtime.ts'
+import { StreamSession, type StreamSocket } from '../../src/stream/session.ts'
+import type { StreamOptions } from '../../src/stream/stream-options.ts'
 import type { Env } from '../../src/worker.ts'
 import { type Read, roundsOf, SlowReads, untilQuiet } from '../lib/slow-reads.ts'
 
@@ -18,6 +20,41 @@ const PLATFORM: Platform = {
 }
 
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+type Way = (verge: Verge, model: string, request: Request, context: ExecutionContext) => Promise<Response>
+
+/** What is not asked over HTTP, by the second part of a path. */
+const WAYS: Readonly<Record<string, Way>> = {
+  /** The model, called as by another Worker. */
+  async rpc({ rpc }, model, request, context) {
+    const call = { props: undefined, waitUntil: (work: Promise<unknown>) => context.waitUntil(work) }
+    const outcome = await rpc.run(call, model, await request.json(), {})
+    return Response.json(outcome, { status: outcome.ok ? 200 : 500 })
+  },
+  /** One message of a stream of sound, in an isolate that the stream has just woken up in: a window of 512 samples. */
+  async stream({ streams }, model, request, context) {
+    const sent: string[] = []
+    const socket: StreamSocket = {
+      send: (message) => void sent.push(message),
+      close() {},
+      serializeAttachment() {},
+      deserializeAttachment: () => null,
+    }
+    const options: StreamOptions = {
+      model,
+      version: '1',
+      caller: { kind: 'anonymous' },
+      requestId: 'stream',
+      sampleRate: 16_000,
+      windowLength: 512,
+      speech: {},
+      probabilities: true,
+    }
+    const session = StreamSession.begin(socket, streams, options)
+    await session.receive(await request.arrayBuffer(), (work) => context.waitUntil(work))
+    return Response.json(sent.map((message) => JSON.parse(message)))
+  },
+}
 
 /** Of the last request. */
 let reads: readonly Read[] = []
@@ -32,19 +69,14 @@ export default {
     const missing = request.headers.get('bench-kv') === 'empty'
     const bindings: Env = { ...env, KV: slow.kv(env.KV, { missing }), BUCKET: slow.r2(env.BUCKET) }
     const verge = assemble(bindings, await parseConfig(bindings), PLATFORM)
-    const { body, headers, status } = await (pathname.startsWith('/bench/rpc/')
-      ? called(verge, request, pathname, context)
-      : verge.app.fetch(request, {}, context))
+    const [, bench, way, model = ''] = pathname.split('/')
+    const ask = bench === 'bench' ? WAYS[way ?? ''] : undefined
+    const { body, headers, status } = await (ask === undefined
+      ? verge.app.fetch(request, {}, context)
+      : ask(verge, model, request, context))
     const answer = new Response(body, { status, headers })
     answer.headers.set('bench-reads', JSON.stringify(slow.reads))
     answer.headers.set('bench-rounds', String(roundsOf(slow.reads)))
     return answer
   },
-}
-
-/** `POST /bench/rpc/{model}`: the model, called as by another Worker. */
-async function called({ rpc }: Verge, request: Request, path: string, context: ExecutionContext): Promise<Response> {
-  const call = { props: undefined, waitUntil: (work: Promise<unknown>) => context.waitUntil(work) }
-  const outcome = await rpc.run(call, path.split('/').at(-1) ?? '', await request.json(), {})
-  return Response.json(outcome, { status: outcome.ok ? 200 : 500 })
 }

@@ -162,6 +162,12 @@ const CASES: readonly Case[] = [
     what: 'a chat streamed',
     body: { model: 'abacus', messages: ask('1 plus 2'), max_tokens: 2, stream: true },
   },
+  {
+    path: '/bench/stream/speech',
+    what: 'a message of a stream',
+    body: new Uint8Array(1024).fill(1),
+    type: 'application/octet-stream',
+  },
   { path: '/bench/rpc/reviews', what: 'a call of another Worker', body: 'A wonderful film.' },
 ]
 
