@@ -1,6 +1,6 @@
 /**
  * Writes src/cli/trim/languages.json: the letters of each language, as Unicode's CLDR lists them (exemplar characters, main
- * and auxiliary), for `--languages`.
+ * and auxiliary), with the digits, marks and signs of their scripts, for `--languages`.
  *
  * Run by hand with `node scripts/languages.mjs FOLDER`, where FOLDER has the data:
  * `npm install --prefix FOLDER cldr-misc-full@48.2.0`.
@@ -31,6 +31,23 @@ function charactersOf(set) {
   }
   return found
 }
+
+/** Scripts whose digits and signs are their own, and not those of all scripts. */
+const SCRIPTS = [
+  ...['Adlam', 'Arabic', 'Armenian', 'Bengali', 'Bopomofo', 'Canadian_Aboriginal', 'Chakma', 'Cherokee', 'Coptic'],
+  ...['Cyrillic', 'Devanagari', 'Ethiopic', 'Georgian', 'Greek', 'Gujarati', 'Gurmukhi', 'Han', 'Hangul', 'Hebrew'],
+  ...['Hiragana', 'Kannada', 'Katakana', 'Khmer', 'Lao', 'Malayalam', 'Meetei_Mayek', 'Mongolian', 'Myanmar', 'Nko'],
+  ...['Ol_Chiki', 'Oriya', 'Osage', 'Sinhala', 'Syriac', 'Tamil', 'Telugu', 'Thaana', 'Thai', 'Tibetan', 'Tifinagh'],
+  ...['Vai', 'Yi'],
+].map((name) => {
+  const own = new RegExp(`[[\\p{N}\\p{P}\\p{S}\\p{M}]&&\\p{sc=${name}}]`, 'v')
+  const signs = []
+  for (let point = 0; point < 0x2_0000; point++) {
+    const character = String.fromCodePoint(point)
+    if (own.test(character)) signs.push(character)
+  }
+  return { letter: new RegExp(`\\p{sc=${name}}`, 'u'), signs }
+})
 
 /** Runs of code points: `a-z` for three and more, else one after the other. */
 function ranges(characters) {
@@ -64,6 +81,8 @@ for (const name of readdirSync(main).sort()) {
       }
     }
   }
+  const all = [...letters].join('')
+  for (const { letter, signs } of SCRIPTS) if (letter.test(all)) for (const sign of signs) letters.add(sign)
   if (letters.size > 0) languages[name] = ranges(letters)
 }
 for (const name of Object.keys(languages)) {

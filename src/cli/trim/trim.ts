@@ -65,7 +65,8 @@ export async function trimModel(
     const corpus =
       settings.corpus === undefined ? undefined : await countTokens(settings.corpus, tokenizer, { signal, task })
     const required = requiredIds(vocabulary, tokenizer)
-    const wanted = wantedIds(vocabulary, { languages: settings.languages, corpus })
+    const bounded = settings.most !== undefined
+    const wanted = await wantedIds(vocabulary, { languages: settings.languages, corpus, bounded })
     const kept = keptIds(vocabulary, { required, wanted, most: settings.most })
     const classes = description.labels?.length
     const trimmed = await trimVocabulary(loaded.model, { input: TOKENS_INPUT, kept, classes, signal })

@@ -23,6 +23,15 @@ describe('alphabets', () => {
     expect(writes([language], other)).toBe(false)
   })
 
+  it('have the digits, marks and signs of their script', () => {
+    expect(writes(['hi'], '१२३ ।')).toBe(true)
+    expect(writes(['ur'], '۱۲ ہے۔ جائے، کیا؟')).toBe(true)
+    expect(writes(['hy'], 'ազատություն։ Ի՞նչ')).toBe(true)
+    expect(writes(['am'], 'ነጻነት። ፩፪')).toBe(true)
+    // A letter with a mark, and the same in one character.
+    expect(writes(['hi'], '\u095b\u091c\u093c')).toBe(true)
+  })
+
   it('of several languages are one', () => {
     expect(writes(['de', 'ru'], 'Straße и улица')).toBe(true)
     expect(writes(['de'], 'и')).toBe(false)
