@@ -295,10 +295,10 @@ export const LIMITS = {
   /** A body that has brought nothing for this long is left for the next layer, well before the load counts as stale. */
   chunkStallMs: 3_000,
   /**
-   * A page of an embedding table, with at least one row: `verge push` makes pages of 16 to 32 KiB, and a row of 4,096 floats
-   * has 16.
+   * A page of an embedding table, as large as Verge's own engine takes it. `verge push` makes pages of 16 to 32 KiB, and a row of
+   * 4,096 floats has 16.
    */
-  pageBytes: 256 * KiB,
+  pageBytes: 1 * MiB,
   /** Pages that one bulk read of KV asks for: 100 of 40 KiB. As base64 they are a third larger, well within KV's 25 MiB. */
   pageBulkBytes: 4 * MiB,
   /** Copies of pages that take longer are read from R2 instead: KV answers within half a second where it has to go far. */

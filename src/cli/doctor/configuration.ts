@@ -3,11 +3,13 @@ import { MODEL_NAME } from '../../catalog/manifest.ts'
 import { hasAccount, readAccount } from '../../cloudflare/account.ts'
 import { CloudflareApi } from '../../cloudflare/api.ts'
 import type { HttpClient } from '../../cloudflare/http.ts'
+import { RestKvNamespace } from '../../cloudflare/kv-namespace.ts'
 import { S3Bucket } from '../../cloudflare/s3-bucket.ts'
 import { BUCKET_BINDING, type Environment, KV_BINDING, PLACEHOLDER } from '../../cloudflare/wrangler-config.ts'
 import { type Config, parseConfig } from '../../config/config.ts'
 import { BINDINGS, type BindingName, VARIABLES } from '../../config/variables.ts'
 import type { OriginConfig } from '../../placement/config.ts'
+import { KvStore } from '../../weights/kv.ts'
 import { R2Store } from '../../weights/r2.ts'
 import type { Store } from '../../weights/store.ts'
 import { compatibilityDate } from '../local/workerd.ts'
@@ -15,6 +17,7 @@ import { API_KEY } from '../push/setup.ts'
 import { understandable } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
+import { checkPages } from './pages.ts'
 import { checkVariables, originSecrets, unknownNames } from './variables.ts'
 
 const AREA = 'configuration'
@@ -157,21 +160,26 @@ export async function checkAccount(
     const api = new CloudflareApi(http, readAccount(env))
     const credentials = await api.s3Credentials()
     const checks: Check[] = [ok(area, 'the API token is accepted')]
+    let truth: Store | undefined
+    let copy: Store | undefined
     if (bucket !== undefined) {
       const present = await api.hasBucket(bucket)
       checks.push(present ? ok(area, `bucket ${bucket} exists`) : fail(area, `there is no bucket ${bucket}`, setup))
       if (present) {
         const store = new R2Store(new S3Bucket({ http, endpoint: readAccount(env).r2, bucket, credentials }))
         checks.push(...(await checkPinned(area, store, pinned)))
+        truth = store
       }
     }
     if (namespaceId !== undefined && !PLACEHOLDER.test(namespaceId)) {
       const present = (await api.namespaces()).some(({ id }) => id === namespaceId)
+      if (present) copy = new KvStore(new RestKvNamespace(api, namespaceId))
       const absent = `the KV namespace ${namespaceId} is not in this account`
       checks.push(
         present ? ok(area, 'the KV namespace exists') : fail(area, absent, `Check the account id, or ${setup}`),
       )
     }
+    if (truth !== undefined) checks.push(...(await checkPages(truth, copy)))
     const secrets = await api.secrets(worker)
     checks.push(...checkSecrets(area, environment, secrets ?? [], origins))
     if (secrets === null) {
