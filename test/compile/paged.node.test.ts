@@ -4,10 +4,14 @@ import type { Tensor } from '../../src/core/tensors.ts'
 import type { Session } from '../../src/engine/engine.ts'
 import { versionOf } from '../../src/engine/verge/version.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
+import { runPasses } from '../../src/onnx/pass.ts'
+import { dynamicInt8 } from '../../src/quantize/dynamic.ts'
+import { prepareModel } from '../../src/quantize/prepare.ts'
 import { onnxModel, seededFloats } from '../../synthetic/onnx.ts'
-import { pagesOf } from '../../synthetic/source.ts'
+import { never, pagesOf } from '../../synthetic/source.ts'
 import { anyPaging, compiled, idsTensor, lookupModel, PRECISIONS, shuffled } from '../fixtures/node/paged-models.ts'
-import { runModel } from '../fixtures/node/run-onnx.ts'
+import { plainEngine, runModel } from '../fixtures/node/run-onnx.ts'
+import { EXPORTS } from '../fixtures/node/transformer-exports.ts'
 import { expectClose } from '../fixtures/node/verge-compare.ts'
 import { loadVerge, runSession, vergeEngine } from '../fixtures/node/verge-engine.ts'
 import { type Random, randomFrom } from '../fixtures/onnx-proto.ts'
@@ -64,6 +68,34 @@ describe.each(PRECISIONS)('a table in %s', (precision) => {
     const expected = (await runModel(model, new Map(Object.entries(inputs)))).get('rows') as Tensor
     // With scales in half floats ONNX Runtime rounds what it finds to half floats.
     expectClose((await runSession(session, inputs)).get('rows') as Tensor, expected, precision === 'u4' ? 2 ** -11 : 0)
+  })
+})
+
+describe.each(['bert', 'distilbert', 'roberta', 'mpnet'])('an export of %s', (name) => {
+  const { bytes, inputs } = (EXPORTS[name] as (typeof EXPORTS)[string])()
+
+  it('answers bit for bit with its tables in pages, in floats and in 8 bits', async () => {
+    const random = randomFrom(11)
+    const { model: floats } = await prepareModel(decodeModel(bytes), { engine: plainEngine(), signal: never() })
+    const { model: int8 } = await runPasses(floats, [dynamicInt8()], { signal: never() })
+    for (const model of [floats, int8]) {
+      const offered: string[] = []
+      const paged = await compiled(model, ({ input, rows }) => {
+        offered.push(input)
+        return anyPaging(rows, random)
+      })
+      expect(offered).toContain('input_ids')
+      const session = await loadVerge(vergeEngine(), paged.bytes, pagesOf(paged.pages?.bytes ?? new Uint8Array()))
+      const reference = await loadVerge(vergeEngine(), (await compiled(model)).bytes)
+      for (const [batch, length] of [
+        [1, 7],
+        [3, 10],
+      ] as const) {
+        const given = inputs(batch, length)
+        const signal = never()
+        expect(await session.run(given, { signal })).toEqual(await reference.run(given, { signal }))
+      }
+    }
   })
 })
 
