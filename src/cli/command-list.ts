@@ -10,6 +10,10 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     about: 'runs the Worker on this machine with the models in models/',
     load: async () => (await import('./commands/start.ts')).startCommand,
   },
+  origin: {
+    about: 'runs an origin, a server for models that do not fit the edge',
+    load: async () => (await import('./commands/origin.ts')).originCommand,
+  },
   push: {
     about: 'quantizes a model, verifies it, stores it and makes it live',
     load: async () => (await import('./commands/push.ts')).pushCommand,

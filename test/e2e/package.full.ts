@@ -232,6 +232,28 @@ describe('types', () => {
   })
 })
 
+describe('verge origin', () => {
+  it('is ready over the models of the application, with the native engine in a process of its own', async () => {
+    const port = String(await freePort())
+    const admin = await freePort()
+    const origin = user.start(
+      'npx',
+      ['verge', 'origin', '--from', 'models', '--port', port, '--admin-port', String(admin)],
+      app,
+    )
+    try {
+      const ready = () =>
+        fetch(`http://127.0.0.1:${admin}/readyz`).then(
+          ({ status }) => status,
+          () => 0,
+        )
+      await expect.poll(ready, { timeout: 60_000 }).toBe(200)
+    } finally {
+      await origin.stop()
+    }
+  })
+})
+
 describe('without what npm may leave out', () => {
   it('says that wrangler is not installed, and how to install it', async () => {
     const bare = await user.run('npx', ['--yes', '--ignore-scripts', './verge-0.1.0.tgz', 'doctor'])

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { defineCommand } from '../command.ts'
-import { modelFolders, STATE } from '../files/project.ts'
+import { modelFolders, ORIGIN_COMMAND, STATE } from '../files/project.ts'
 import { originEnvironment } from '../local/origin-environment.ts'
 import { serve, untilAsked } from '../local/serve.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
@@ -18,7 +18,7 @@ const OPTIONS = {
     type: 'string',
     value: 'URL',
     help: [
-      'origin for models that prefer one; "npm run origin" starts it',
+      `origin for models that prefer one; "${ORIGIN_COMMAND}" starts it`,
       '(default: http://127.0.0.1:8788; none: nowhere)',
     ],
   },

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Manifest } from '../../catalog/manifest.ts'
 import { PLACEMENT_HEADER, RESULT_CACHE_HEADER } from '../../core/headers.ts'
+import { ORIGIN_COMMAND } from '../files/project.ts'
 import { digits, essenceOf, type ModelProbe, madeUpProbes, probeFor } from '../local/probe.ts'
 import { readDescription } from '../pack/description.ts'
 import { percentile } from '../statistics.ts'
@@ -116,7 +117,7 @@ function placementCheck(area: string, { headers }: VisitorResponse): Check {
     return warn(
       area,
       `is answered by a smaller artifact, because no origin answers for it: ${placement}`,
-      'Start the origins (npm run origin on this machine), or see docs/origin/troubleshooting.md.',
+      `Start the origins (${ORIGIN_COMMAND} on this machine), or see docs/origin/troubleshooting.md.`,
     )
   }
   if (placement !== null) return ok(area, `ran at: ${placement}`)

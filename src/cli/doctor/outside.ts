@@ -156,7 +156,7 @@ function pinnedChecks(pinned: readonly string[], all: readonly string[], complet
 function modelsCheck(all: readonly string[], open: readonly string[]): Check {
   if (all.length === 0) {
     const fix =
-      'Push some: npx verge setup --env NAME (npm run seed on this machine). If all are private, set VERGE_API_KEY. ' +
+      'Push some: npx verge setup --env NAME (npm start on this machine). If all are private, set VERGE_API_KEY. ' +
       'If they were pushed, the Worker reads another bucket: compare wrangler.toml.'
     return fail('models', 'no model is visible', fix)
   }

@@ -1,10 +1,11 @@
 import { REQUEST_ID_HEADER } from '../../core/headers.ts'
+import { ORIGIN_COMMAND } from '../files/project.ts'
 import { codeOf, type VisitorResponse } from './visitor.ts'
 
 /** Fixes for the operator, by Verge's error code. */
 const BY_CODE: Readonly<Record<string, string>> = {
   weights_unavailable:
-    'A chunk of its weights is missing in R2, or cannot be read. Push the model again ("verge setup", or "npm run seed" on this ' +
+    'A chunk of its weights is missing in R2, or cannot be read. Push the model again ("verge setup", or "npm start" on this ' +
     'machine): only missing chunks are written.',
   weights_corrupt:
     'A chunk of its weights is damaged in every store. Push the model again: damaged chunks are replaced.',
@@ -23,7 +24,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
   deadline_exceeded: 'It took longer than REQUEST_DEADLINE_MS. Run the doctor again: a first load takes longest.',
   engine_aborted: 'The run aborted the engine. Look up the request id in the log: npx wrangler tail',
   origin_unavailable:
-    'It runs only on origins, and no origin answers for it. Start one (npm run origin on this machine), or ' +
+    `It runs only on origins, and no origin answers for it. Start one (${ORIGIN_COMMAND} on this machine), or ` +
     'see docs/origin/troubleshooting.md.',
   origin_failed: 'An origin gave an invalid answer. See docs/origin/troubleshooting.md.',
   placement_impossible:

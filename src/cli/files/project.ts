@@ -12,6 +12,9 @@ const ENDING = extname(import.meta.filename)
 /** Whether this is the package, and not the repository that it is made of. */
 export const INSTALLED = ENDING === '.js'
 
+/** How a person starts an origin. */
+export const ORIGIN_COMMAND = INSTALLED ? 'npx verge origin' : 'npm run origin'
+
 /** What ships with Verge: the folder of its package.json. */
 export const PACKAGE = dirname(SOURCE)
 

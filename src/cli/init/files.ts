@@ -92,5 +92,6 @@ export function wranglerFile(own: string, name: string): string {
   return own
     .replace(/^name = "verge\b/gm, `name = "${name}`)
     .replace(/^bucket_name = "verge\b/gm, `bucket_name = "${name}`)
+    .replaceAll('npm run origin', 'npx verge origin')
     .replace(/(?<![\w/])docs\//g, 'node_modules/verge/docs/')
 }

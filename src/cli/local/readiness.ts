@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Manifest } from '../../catalog/manifest.ts'
 import { codeOf, gist, parsed } from '../doctor/visitor.ts'
+import { ORIGIN_COMMAND } from '../files/project.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { DevServer } from './dev-server.ts'
 import type { ModelProbe } from './probe.ts'
@@ -25,7 +26,7 @@ export function noOrigin(
   // So a Worker answers that knows of no origin at all.
   const unsupported = code === 'engine_unsupported' && !artifacts.some(({ places }) => places.includes('edge'))
   if (!unsupported && (code === undefined || !FOR_WANT_OF_ORIGINS.has(code))) return undefined
-  return new NoOriginError('no origin for it is running; "npm run origin" starts one on this machine')
+  return new NoOriginError(`no origin for it is running; "${ORIGIN_COMMAND}" starts one on this machine`)
 }
 
 /** Waits until the server answers at all. @throws UsageError if it ends or takes longer than `patienceMs` */

@@ -1,4 +1,5 @@
 import { relative } from 'node:path'
+import { ORIGIN_COMMAND } from '../files/project.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { type LiveModel, type Local, startLocal } from './local.ts'
 import { essenceOf } from './probe.ts'
@@ -62,7 +63,7 @@ function banner({ server, models }: Local): string {
     const names = elsewhere.map(({ model }) => model).join(', ')
     lines.push(
       `# prefers an origin, and runs here until one is started (docs/origin/run.md): ${names}`,
-      'npm run origin',
+      ORIGIN_COMMAND,
       '',
     )
   }

@@ -150,7 +150,10 @@ const PROCESS_OPTIONS = {
 } as const satisfies OriginOptionTable
 
 /** Every option; each may also be set as `VERGE_ORIGIN_<NAME>`. */
-const OPTIONS = { ...CATALOGUE_OPTIONS, ...NETWORK_OPTIONS, ...RUN_OPTIONS, ...PROCESS_OPTIONS } as const
+const FIELDS = { ...CATALOGUE_OPTIONS, ...NETWORK_OPTIONS, ...RUN_OPTIONS, ...PROCESS_OPTIONS } as const
+
+/** All that the parser takes. */
+export const OPTIONS = { ...FIELDS, ...HELP_OPTION } as const
 
 /** Width of the help's column of options. */
 const COLUMN = 22
@@ -160,9 +163,9 @@ export const OPTIONS_HELP = [CATALOGUE_OPTIONS, NETWORK_OPTIONS, RUN_OPTIONS, { 
   .map((group) => helpOf(group, COLUMN))
   .join('\n\n')
 
-export type OptionName = keyof typeof OPTIONS
+export type OptionName = keyof typeof FIELDS
 /** For what refers to them: documents and deployment files. @public */
-export const OPTION_NAMES = Object.keys(OPTIONS) as readonly OptionName[]
+export const OPTION_NAMES = Object.keys(FIELDS) as readonly OptionName[]
 
 export interface OriginOptions extends Omit<OriginSettings, 'source'> {
   readonly from: string
@@ -181,10 +184,10 @@ export async function readOptions(
   environment: NodeJS.ProcessEnv,
   isTerminal = false,
 ): Promise<OriginOptions | undefined> {
-  const { values } = parseArgs({ args: [...args], options: { ...OPTIONS, ...HELP_OPTION } })
+  const { values } = parseArgs({ args: [...args], options: OPTIONS })
   if (values.help) return undefined
   // An empty variable counts as unset, as templates leave it.
-  const text = (name: OptionName): string => values[name] ?? (environment[variableOf(name)] || OPTIONS[name].fallback)
+  const text = (name: OptionName): string => values[name] ?? (environment[variableOf(name)] || FIELDS[name].fallback)
   const number = (name: OptionName, least: number, most: number, whole = true): number => {
     const value = Number(text(name))
     if (text(name).trim() !== '' && value >= least && value <= most && (!whole || Number.isInteger(value))) return value

@@ -90,6 +90,7 @@ describe('an application', () => {
     expect(await textOf(`app/${main}`)).toContain("export * from 'verge/worker'")
     const pages = [...toml.matchAll(/\S*docs\/[\w/.-]+\.md/g)].map(([page]) => page)
     expect(pages.length).toBeGreaterThan(2)
+    expect(toml).not.toContain('npm run')
     for (const page of pages) {
       expect(page).toMatch(/^node_modules\/verge\/docs\//)
       await readFile(join(ROOT, page.replace('node_modules/verge/', '')))
