@@ -303,6 +303,8 @@ export const LIMITS = {
   pageBulkBytes: 4 * MiB,
   /** Copies of pages that take longer are read from R2 instead: KV answers within half a second where it has to go far. */
   pageCopyWaitMs: 1_000,
+  /** For how long an isolate does not look in KV for pages of a file that has no copies there. */
+  pageCopyRestMs: 60_000,
   /** Pages in R2 with a smaller gap between them are read together: the bytes take less time than another request. */
   pageGapBytes: 64 * KiB,
   /** One read of neighbouring pages in R2, held until all of it has come. */

@@ -1,5 +1,6 @@
 import { throwIfAborted } from '../../core/errors.ts'
 import { type Limits, PLATFORM } from '../../core/limits.ts'
+import { LruMap } from '../../core/lru.ts'
 import type { Clock } from '../../core/runtime.ts'
 import type { BlobInfo } from '../blob.ts'
 import { asked } from '../body.ts'
@@ -17,17 +18,25 @@ export interface KvBulkLike {
 export interface KvPagesOptions {
   readonly name?: string
   readonly clock: Clock
-  readonly limits: Pick<Limits, 'pageBulkBytes' | 'pageCopyWaitMs' | 'parallelFetches'>
+  readonly limits: Pick<Limits, 'pageBulkBytes' | 'pageCopyRestMs' | 'pageCopyWaitMs' | 'parallelFetches'>
 }
+
+/** Files whose copies are remembered to be missing. */
+const FILES = 64
+/** Pages that are missing together: fewer may not have arrived yet. */
+const LEAST_MISSING = 4
 
 /**
  * Copies of pages in KV, as base64: a bulk read takes texts alone. It answers for all pages of a usual request at once, and
- * opens none of the connections of which a request has six.
+ * opens none of the connections of which a request has six. Files that turn out to have no copies, because a push left them out,
+ * are not looked for again for a while: KV bills each miss, and a request would wait for them.
  */
 export class KvPages implements PageLayer {
   readonly name: string
   readonly #namespace: KvBulkLike
   readonly #options: KvPagesOptions
+  /** Files without copies, and until when that is believed. */
+  readonly #absent = new LruMap<number>(FILES)
 
   constructor(namespace: KvBulkLike, options: KvPagesOptions) {
     this.name = options.name ?? 'kv'
@@ -35,19 +44,32 @@ export class KvPages implements PageLayer {
     this.#options = options
   }
 
-  read(file: BlobInfo, pages: readonly WantedPage[], sink: PageSink, signal: AbortSignal): Promise<void> {
+  async read(file: BlobInfo, pages: readonly WantedPage[], sink: PageSink, signal: AbortSignal): Promise<void> {
+    throwIfAborted(signal)
+    if ((this.#absent.get(file.sha256) ?? 0) > this.#options.clock.now()) {
+      for (const page of pages) sink.fault(page, { kind: 'missing' })
+      return
+    }
     const { parallelFetches, pageBulkBytes } = this.#options.limits
     const readBatch = (batch: readonly WantedPage[], inner: AbortSignal) => this.#readBatch(file, batch, sink, inner)
-    return inLanes(batches(pages, pageBulkBytes), parallelFetches, readBatch, signal)
+    await inLanes(batches(pages, pageBulkBytes), parallelFetches, readBatch, signal)
   }
 
   async #readBatch(file: BlobInfo, pages: readonly WantedPage[], sink: PageSink, signal: AbortSignal): Promise<void> {
     const values = await this.#valuesOf(file, pages, signal)
+    this.#note(file, values)
     for (const page of pages) {
       const content = values instanceof Map ? contentOf(values.get(pageKey(file.sha256, page.offset)), page) : values
       if (content instanceof Uint8Array) await sink.found(page, content, signal)
       else sink.fault(page, content)
     }
+  }
+
+  #note(file: BlobInfo, values: Map<string, unknown> | PageFault): void {
+    if (!(values instanceof Map) || values.size < LEAST_MISSING) return
+    const { clock, limits } = this.#options
+    if ([...values.values()].some((value) => value !== null)) this.#absent.delete(file.sha256)
+    else this.#absent.set(file.sha256, clock.now() + limits.pageCopyRestMs)
   }
 
   async #valuesOf(

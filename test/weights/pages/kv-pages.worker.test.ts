@@ -94,6 +94,28 @@ describe('KvPages', () => {
     expect(watched.asked).toEqual([[keyOf(paged, pages[0] as PageInfo)]])
   })
 
+  it('does not look for a while for pages of a file that has no copies, but does for one that lacks a few', async () => {
+    let now = 0
+    const watched = new Watched()
+    const clock = { ...systemClock, now: () => now }
+    const layer = new KvPages(watched, { clock, limits: LIMITS })
+    const [none, some] = [await make(small), await make(small)]
+    await store(some, some.pages.slice(3))
+
+    for (const pages of [none.pages.slice(0, 3), none.pages.slice(0, 4), none.pages]) {
+      expect(new Set((await readPages(layer, none, pages)).faults.values())).toEqual(new Set(['missing']))
+    }
+    expect(watched.asked).toHaveLength(2)
+    for (const pages of [some.pages.slice(0, 3), some.pages]) {
+      expect((await readPages(layer, some, pages)).faults.size).toBe(3)
+    }
+    expect(watched.asked).toHaveLength(4)
+    now += LIMITS.pageCopyRestMs
+    await store(none)
+    expect((await readPages(layer, none, none.pages)).found.size).toBe(12)
+    await expect(readPages(layer, none, none.pages, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' })
+  })
+
   it('takes a text of another length or with other characters for a fault of the copy', async () => {
     const paged = await make(small)
     await store(paged)
