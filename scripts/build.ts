@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
 import { ownFileUrls } from './package/file-urls.ts'
 
@@ -9,16 +9,17 @@ const ROOT = join(import.meta.dirname, '..')
 const SOURCE = join(ROOT, 'src')
 const DIST = join(ROOT, 'dist')
 
-/** What modules read or import beside TypeScript. Declarations are of JavaScript that was generated with them. */
-const BESIDE = /\.(wasm|sh|txt|js)$|^onnx\/schema\/.*\.d\.ts$/
+/** What the compiler makes something of. Everything else is read or imported as it is, declarations of generated JavaScript too. */
+const COMPILED = /(?<!\.d)\.ts$/
 
 await rm(DIST, { recursive: true, force: true })
 const compiler = join(ROOT, 'node_modules/typescript/bin/tsc')
 for (const program of ['tsconfig.package-worker.json', 'tsconfig.package-node.json']) {
   await promisify(execFile)(process.execPath, [compiler, '-p', join(ROOT, program)]).catch(explain)
 }
-for (const name of await readdir(SOURCE, { recursive: true })) {
-  if (BESIDE.test(name.replaceAll('\\', '/'))) await cp(join(SOURCE, name), join(DIST, name))
+for (const entry of await readdir(SOURCE, { recursive: true, withFileTypes: true })) {
+  const path = join(entry.parentPath, entry.name)
+  if (entry.isFile() && !COMPILED.test(entry.name)) await cp(path, join(DIST, relative(SOURCE, path)))
 }
 for (const name of await readdir(DIST, { recursive: true })) {
   if (!name.endsWith('.js')) continue

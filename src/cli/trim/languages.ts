@@ -1,13 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { ROOT } from '../files/project.ts'
+import { SOURCE } from '../files/project.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { byteValues } from './plain-text.ts'
 import { bareText } from './required.ts'
 import type { Vocabulary } from './vocabulary.ts'
 
 /** Letters of languages by Unicode's CLDR, and the digits, marks and signs of their scripts: scripts/languages.mjs writes it. */
-const FILE = join(ROOT, 'src/cli/trim/languages.json')
+const FILE = join(SOURCE, 'cli/trim/languages.json')
 
 /** Characters that texts in any language have: digits, punctuation, symbols, emoji, and marks of no one script. */
 const SHARED = /[\p{sc=Common}\p{sc=Inherited}]/u
