@@ -153,6 +153,15 @@ describe('a table as two factors', () => {
       (await quantized(textModel(low), { form: 'low-rank', ...tables })).layers.find(({ node }) => node === TOKENS)?.to
     expect(await rank({ rank: 40 })).toBe('int8 rank 40')
     expect(await rank({ loss: 0.5 })).toMatch(/^int8 rank [3-7]$/)
+    // Two factors of rank 42 take 94 % of what 8 bits take: too little to gain, unless it is asked for.
+    const narrow = textModel({ table: lowRankTable({ rows: ROWS, columns: 64, rank: 42, noise: 0.001 }), columns: 64 })
+    const to = async (tables: Omit<TableOptions, 'form'>) =>
+      (await quantized(narrow, { form: 'low-rank', ...tables })).layers.find(({ node }) => node === TOKENS)?.to
+    expect([await to({ loss: 0.0001 }), await to({ rank: 42 }), await to({ rank: 45 })]).toEqual([
+      'int8',
+      'int8 rank 42',
+      'int8',
+    ])
   })
 
   it('is not looked for where there are too many columns', async () => {

@@ -146,12 +146,13 @@ interface RowsOfBytes {
   readonly scaled: Table['scaled']
 }
 
-/** A constant table whose rows are read one by one, in the precision that it is stored in. */
+/** A constant table whose rows, or elements of eight bits, are read one by one, in the precision that it is stored in. */
 function tableOf(build: RuleContext['build'], value: Lowered): Table | undefined {
-  const [rows, width] = value.shape.map(numberOf)
+  const [rows, width] = [...value.shape, ...(value.shape.length === 1 ? [ONE] : [])].map(numberOf)
   if ((value.kind !== 'constant' && value.kind !== 'quantized') || valueType(value.type) !== 'f32') return undefined
-  if (value.shape.length !== 2 || rows === undefined || width === undefined) return undefined
+  if (value.shape.length > 2 || rows === undefined || width === undefined) return undefined
   if (value.kind === 'constant') {
+    if (value.shape.length === 1) return undefined
     const half = value.type === DataType.FLOAT16
     const floats = build.floatsOf(value)
     const data = half ? Float16Array.from(floats) : floats

@@ -8,7 +8,7 @@ import { bothWays, isOp, scalarOf, soleReader, Taken } from '../pattern.ts'
 /**
  * Rows that are read from a table of eight bits and made floats afterwards are read from a table that is made floats: as
  * `DequantizeLinear` does it by one scale, or `Cast` and `Mul` by a scale for each row, which is looked up too, or for
- * each column.
+ * each column; a table without columns has one.
  */
 export const liftLookups: Pass = {
   name: 'lift-lookups',
@@ -69,8 +69,12 @@ function byMany(view: GraphView, gather: NodeProto, indices: string): Match | un
   const factor = [...bothWays(scaled)].find(([value]) => value === cast.output[0])?.[1] ?? ''
   const table = view.constant(gather.input[0] ?? '')
   const [rows = 0, width = 0] = table === undefined ? [] : dimsOf(table)
-  if (table === undefined || dimsOf(table).length !== 2) return undefined
   const byColumn = view.constant(factor)
+  if (table !== undefined && dimsOf(table).length === 1) {
+    if (byColumn?.dataType !== DataType.FLOAT || dimsOf(byColumn).length > 0) return undefined
+    return { nodes: [gather, cast, scaled], output: scaled.output, axis: 0, inputs: [factor] }
+  }
+  if (table === undefined || dimsOf(table).length !== 2) return undefined
   if (byColumn !== undefined) {
     const scales = floatsOf(byColumn)
     if (byColumn.dataType !== DataType.FLOAT || scales.length !== width || dimsOf(byColumn).length !== 1)

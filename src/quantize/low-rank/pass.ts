@@ -16,6 +16,8 @@ import { bytesFactored, type Factors, spectrumOf } from './factors.ts'
 const MOST_COLUMNS = 1024
 /** 20 dB, which is what four bits keep. */
 const LOSS = 0.01
+/** Share of the bytes of 8 bits: factors that are not smaller than this are not worth their loss, unless a rank is asked for. */
+const WORTH = 0.9
 
 /** Tables that become products of two smaller ones. */
 export interface LowRank {
@@ -59,7 +61,7 @@ export async function lowRank(
     )
     const kept = `rank ${spectrum.rank} of ${columns} keeps ${percent(1 - spectrum.beyond / (spectrum.signal || 1))} of it`
     const [bytes, eight] = [bytesFactored(rows, columns, spectrum.rank), bytesInEight(rows, columns)]
-    if (bytes >= eight) {
+    if (bytes >= eight * (rank === undefined ? WORTH : 1)) {
       notes.push(
         `${what} stays in 8 bits: ${kept}, and as two factors it would take ${bytes} bytes instead of ${eight}`,
       )
