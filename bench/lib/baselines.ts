@@ -58,7 +58,7 @@ export async function nativeOutput(onnx: Uint8Array, inputs: readonly Input[]): 
 /** Verge's own engine in Node, which lets the processor's page tables guard WebAssembly's memory. */
 export async function ownRunner(artifact: Uint8Array): Promise<Runner> {
   const { signal } = new AbortController()
-  const session = await loadArtifact(await vergeHere(), artifact, signal)
+  const session = await loadArtifact(await vergeHere(), { bytes: artifact }, signal)
   return {
     async run(inputs) {
       await session.run(tensorsOf(inputs), { signal })

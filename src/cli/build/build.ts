@@ -161,7 +161,7 @@ function folderOf(
   { onnx, source }: LoadedModel,
   description: Description,
   chosen: Chosen,
-  { keepOriginal }: BuildSettings,
+  { keepOriginal, model }: BuildSettings,
   accuracy: Report['accuracy'],
 ): ModelFolder {
   const file = `model.${chosen.dtype}.onnx`
@@ -181,6 +181,9 @@ function folderOf(
   }
   const tokenizer = description.tokenizer === undefined ? undefined : source.files.get(description.tokenizer)
   if (tokenizer !== undefined) files.set('tokenizer.json', { path: tokenizer })
+  const { hotTexts } = description
+  const texts = hotTexts === undefined ? undefined : (model.paging.texts ?? source.files.get(hotTexts))
+  if (hotTexts !== undefined && texts !== undefined) files.set(hotTexts, { path: texts })
   return {
     description: { ...description, ...(tokenizer !== undefined && { tokenizer: 'tokenizer.json' }), artifacts },
     files,

@@ -6,6 +6,7 @@ import { UsageError } from '../terminal/command-line.ts'
 import type { Options } from '../terminal/options.ts'
 import { flag, integerIn, type OptionValues, oneOf, text } from '../terminal/values.ts'
 import { IMAGE_OPTIONS, imageWishes } from './image-settings.ts'
+import { PAGE_OPTIONS, type PageSettings, pageSettings } from './page-settings.ts'
 
 /** Name and description of a model. Missing fields are read from the files beside it. */
 export interface ModelSettings {
@@ -24,6 +25,7 @@ export interface ModelSettings {
   readonly engines: EngineName[] | undefined
   /** Bits that do not depend on the processor, of convolutional models in floats too. */
   readonly sameBits: boolean | undefined
+  readonly paging: PageSettings
   /** Which file, where a source has several. */
   readonly file: string | undefined
   /** Plain http to other machines than this one. */
@@ -70,6 +72,7 @@ export const MODEL_OPTIONS = {
     type: 'boolean',
     help: 'the same bits on every processor, of float convolutions too, which are slower then',
   },
+  ...PAGE_OPTIONS,
   ...SOURCE_OPTIONS,
   'allow-random': {
     type: 'boolean',
@@ -117,6 +120,7 @@ export function modelSettings(values: OptionValues): ModelSettings {
     loopSteps: integerIn(values, 'loop-steps', 1, 1_000_000_000),
     engines: engineList(values),
     sameBits: flag(values, 'same-bits'),
+    paging: pageSettings(values),
     visibility,
     file: text(values, 'file'),
     insecure: flag(values, 'insecure') ?? false,

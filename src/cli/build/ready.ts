@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { stat } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { ROOT } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
@@ -7,12 +7,14 @@ import { readDescription, withEngines, withoutOwnEngine } from '../pack/descript
 import { type PackedModel, pack } from '../pack/packer.ts'
 import { renderHtml } from '../report/html.ts'
 import { renderJson } from '../report/report.ts'
+import { UsageError } from '../terminal/command-line.ts'
 import { TRIM_OPTIONS } from '../trim/options.ts'
 import { type BuildSettings, type Built, choiceOf, KEPT_NOTE, needsOf, readyWorker } from './build.ts'
 import type { BuildContext } from './context.ts'
 import { IMAGE_OPTIONS } from './image-settings.ts'
 import { keptMemory } from './kept-memory.ts'
 import { loadModel } from './load.ts'
+import type { PageSettings } from './page-settings.ts'
 import { prove } from './prove.ts'
 import { QUANTIZE_OPTIONS } from './quantize-settings.ts'
 import { isRandom, randomNote } from './random.ts'
@@ -53,7 +55,7 @@ export async function isElsewhere(folder: string): Promise<boolean> {
  */
 export async function packReady(
   folder: string,
-  { name, version, licence, loopSteps, engines, sameBits, visibility }: BuildSettings['model'],
+  { name, version, licence, loopSteps, engines, sameBits, paging, visibility }: BuildSettings['model'],
   without: readonly string[] = [],
 ): Promise<PackedModel> {
   const written = await readDescription(folder)
@@ -66,12 +68,22 @@ export async function packReady(
       ...(licence !== undefined && { licence }),
       ...(loopSteps !== undefined && { loopSteps }),
       ...(sameBits !== undefined && { sameBits }),
+      ...paging.fields,
       ...(visibility !== undefined && { visibility }),
     },
     folder,
-    undefined,
+    await hotTextsOf(paging),
     keptMemory(),
   )
+}
+
+/** The texts that an option gives, which are not in the folder. @throws UsageError */
+async function hotTextsOf({ fields, texts }: PageSettings): Promise<ReadonlyMap<string, Uint8Array>> {
+  if (texts === undefined || fields.hotTexts === undefined) return new Map()
+  const bytes = await readFile(texts).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`--hot-texts ${texts} cannot be read (${error.code}).`, { cause: error })
+  })
+  return new Map([[fields.hotTexts, new Uint8Array(bytes)]])
 }
 
 /** Packs, proves and reports on a model folder as it is. @throws manifest_invalid, UsageError */

@@ -56,6 +56,7 @@ async function overridesOf(model: ModelSettings): Promise<Overrides> {
     ...(model.loopSteps !== undefined && { loopSteps: model.loopSteps }),
     ...(model.engines !== undefined && { engines: model.engines }),
     ...(model.sameBits !== undefined && { sameBits: model.sameBits }),
+    ...model.paging.fields,
     ...(model.visibility !== undefined && { visibility: model.visibility }),
     ...(labels !== undefined && { labels }),
     ...(model.image !== undefined && { image: model.image }),

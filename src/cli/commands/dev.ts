@@ -3,6 +3,7 @@ import { BUILD_HELP, BUILD_OPTIONS, buildSettings } from '../build/arguments.ts'
 import { buildModel } from '../build/build.ts'
 import { buildContext } from '../build/context.ts'
 import { BUILD_COLUMN } from '../build/options.ts'
+import { PAGE_OPTIONS } from '../build/page-settings.ts'
 import { isReady } from '../build/ready.ts'
 import { refuseUnproven } from '../build/unproven.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
@@ -70,6 +71,7 @@ export const devCommand = defineCommand({
           'loop-steps',
           'engines',
           'same-bits',
+          ...Object.keys(PAGE_OPTIONS),
           'public',
           'private',
         ].find((name) => values[name as 'name'])

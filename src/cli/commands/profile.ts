@@ -4,7 +4,8 @@ import { SOURCE_OPTIONS } from '../build/model-settings.ts'
 import { defineCommand, onlyArgument } from '../command.ts'
 import { byOperator, type ProfiledStep, profileArtifact } from '../measure/profile.ts'
 import { sizedInputs } from '../measure/sizes.ts'
-import { compileFile } from '../pack/compiled.ts'
+import { compileForEdge } from '../pack/pages/compile-for-edge.ts'
+import { pagePlanner } from '../pack/pages/page-plan.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
 import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
@@ -57,11 +58,11 @@ export const profileCommand = defineCommand({
         progress,
         signal,
       })
-      const compiled = await compileFile(onnx)
+      const compiled = await compileForEdge(onnx, {}, pagePlanner({}))
       if (!compiled.ok) throw new UsageError(`Verge's own engine does not run this model: it ${compiled.note}.`)
       const profiles: Profile[] = []
       for (const { inputs } of await sizedInputs(onnx, [], signal)) {
-        const steps = await profileArtifact(compiled.model.bytes, {
+        const steps = await profileArtifact(compiled.model, {
           inputs,
           runs,
           signal,

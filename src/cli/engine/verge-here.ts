@@ -33,10 +33,20 @@ export async function vergeHere(options: Pick<VergeEngineOptions, 'onStep'> = {}
 /** Loads of one name take each other over, and the same model may be packed twice at a time. */
 let loads = 0
 
+/** An artifact in memory, with its pages file where it has one. */
+export interface ArtifactBytes {
+  readonly bytes: Uint8Array
+  readonly pages?: { readonly bytes: Uint8Array }
+}
+
 /** Loads an artifact that is in memory. @throws what the engine's `load` throws */
-export function loadArtifact(engine: VergeEngine, artifact: Uint8Array, signal: AbortSignal): Promise<Session> {
-  const info = { sha256: `${++loads}`, format: 'verge' as const, bytes: artifact.length }
-  return engine.load(info, memorySource(artifact), { signal })
+export function loadArtifact(
+  engine: VergeEngine,
+  { bytes, pages }: ArtifactBytes,
+  signal: AbortSignal,
+): Promise<Session> {
+  const info = { sha256: `${++loads}`, format: 'verge' as const, bytes: bytes.length }
+  return engine.load(info, memorySource(bytes, pages?.bytes), { signal })
 }
 
 /** The build that a Worker would take on this machine. */

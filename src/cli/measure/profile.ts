@@ -1,5 +1,5 @@
 import type { Tensors } from '../../core/tensors.ts'
-import { loadArtifact, vergeHere } from '../engine/verge-here.ts'
+import { type ArtifactBytes, loadArtifact, vergeHere } from '../engine/verge-here.ts'
 
 /** One step of a plan: its shortest time of all runs, and the work that the engine counts for it. */
 export interface ProfiledStep {
@@ -24,7 +24,7 @@ const WARM_RUNS = 5
 
 /** Runs an artifact of Verge's own engine in this process, and takes the time of each step. */
 export async function profileArtifact(
-  artifact: Uint8Array,
+  artifact: ArtifactBytes,
   { inputs, runs, signal, now }: ProfileOptions,
 ): Promise<ProfiledStep[]> {
   let at = 0

@@ -1,13 +1,16 @@
 import type { Artifact, Blob } from '../../catalog/manifest.ts'
-import { LIMITS } from '../../core/limits.ts'
+import type { PagesFile, PageTable } from '../../compile/paged.ts'
 import { answerOf } from './answer.ts'
-import { compileFile } from './compiled.ts'
 import type { ArtifactDescription, Description } from './description.ts'
 import { fixedRun } from './fixed-run.ts'
+import { compileForEdge, excessOf, pagesNote } from './pages/compile-for-edge.ts'
 import { differenceOf } from './same-answer.ts'
 
-interface Packing {
-  store(bytes: Uint8Array): Blob
+export interface CompilePacking {
+  /** @param between where chunks may be cut: at multiples of it */
+  store(bytes: Uint8Array, between?: number): Blob
+  /** Which tables can be read by page, and how. */
+  readonly pageTable: PageTable
   readonly notes: string[]
 }
 
@@ -15,32 +18,37 @@ interface Packing {
 export async function compiledArtifact(
   { file, dtype, cost, accuracy }: ArtifactDescription,
   bytes: Uint8Array,
-  { sameBits }: Description,
-  { store, notes }: Packing,
+  description: Description,
+  { store, notes, pageTable }: CompilePacking,
 ): Promise<Artifact[]> {
-  const compilation = await compileFile(bytes, { sameBits })
+  const compilation = await compileForEdge(bytes, description, pageTable)
   if (!compilation.ok) {
     notes.push(`${file}: ${compilation.note}`)
     return []
   }
-  const { bytes: compiled, cost: counted, leastRunBytes = 0, roundsFreely, runtime, ...memory } = compilation.model
-  const tooLarge = (what: string, most: number): Artifact[] => {
-    notes.push(`${file}: too large for Verge's own engine: ${what} bytes of memory, and an isolate has ${most}`)
+  const {
+    bytes: compiled,
+    cost: counted,
+    leastRunBytes: _,
+    pages,
+    roundsFreely,
+    runtime,
+    ...memory
+  } = compilation.model
+  const excess = excessOf(compilation.model)
+  if (excess !== undefined) {
+    notes.push(`${file}: too large for Verge's own engine: ${excess}`)
     return []
   }
-  const { memoryBytes } = memory
-  if (memoryBytes > LIMITS.sessionBudgetBytes)
-    return tooLarge(`its weights take ${memoryBytes}`, LIMITS.sessionBudgetBytes)
-  if (memoryBytes + leastRunBytes > LIMITS.ownWorkingBytes) {
-    return tooLarge(`its weights and its smallest run take ${memoryBytes + leastRunBytes}`, LIMITS.ownWorkingBytes)
-  }
   const { signal } = new AbortController()
-  const run = await fixedRun(bytes, compiled, signal)
+  const run = await fixedRun(bytes, compilation.model, signal)
   const difference = run && (await differenceOf(run, bytes, { dtype, signal }))
   if (difference !== undefined) {
     notes.push(`${file}: runs on ONNX Runtime: Verge's own engine answers otherwise: ${difference}`)
     return []
   }
+  const note = pagesNote(compilation.model, description)
+  if (note !== undefined) notes.push(`${file}: ${note}`)
   if (roundsFreely) {
     notes.push(
       `${file}: its products round as the processor does: answers differ in their last bits (--same-bits is slower)`,
@@ -59,7 +67,12 @@ export async function compiledArtifact(
       ...(roundsFreely && { rounding: 'processor' as const }),
       ...(answer && { answer }),
       ...(accuracy && { accuracy }),
+      ...(pages && { pages: { ...store(pages.bytes, pages.tables[0]?.pageBytes), tables: tablesOf(pages) } }),
       ...store(compiled),
     },
   ]
+}
+
+function tablesOf({ tables }: PagesFile): NonNullable<Artifact['pages']>['tables'] {
+  return tables.map(({ offset, pageBytes, pages }) => ({ offset, pageBytes, pages }))
 }

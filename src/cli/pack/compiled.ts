@@ -1,6 +1,8 @@
 import { compileModel } from '../../compile/compile.ts'
 import { roundsFreely } from '../../compile/fast-rounding.ts'
+import type { PagesFile, PageTable } from '../../compile/paged.ts'
 import { isVergeError } from '../../core/errors.ts'
+import { LIMITS } from '../../core/limits.ts'
 import type { RunCost, RunMemory } from '../../engine/engine.ts'
 import { readHeader, readPlanJson } from '../../engine/verge/artifact.ts'
 import { checkPlan } from '../../engine/verge/check.ts'
@@ -16,6 +18,8 @@ import { plainEngine } from '../verify/reference.ts'
 
 export interface CompiledModel {
   readonly bytes: Uint8Array
+  /** Rows of tables that stay in the stores, where there are some. */
+  readonly pages?: PagesFile
   /** Held by a loaded session: the artifact as it is stored. */
   readonly memoryBytes: number
   /** Of the arena, by elements of the inputs. Absent where the plan runs at none of the sizes that were tried. */
@@ -38,27 +42,31 @@ export type Compilation =
 export interface CompileFileOptions {
   /** Whether answers are to have the same bits on every processor, at the price of the speed of float convolutions. */
   readonly sameBits?: boolean | undefined
+  /** Which tables are read by page, and how. Left out: none. */
+  readonly paged?: PageTable | undefined
 }
 
 /** Compiles an ONNX file for Verge's own engine, in the precision that it has. */
 export async function compileFile(
   bytes: Uint8Array,
-  { sameBits = false }: CompileFileOptions = {},
+  { paged, sameBits = false }: CompileFileOptions = {},
 ): Promise<Compilation> {
   const { signal } = new AbortController()
   try {
     const { model } = await prepareModel(decodeModel(bytes), { engine: plainEngine(), signal })
-    const result = await compileModel(model, { fast: !sameBits, signal })
+    const result = await compileModel(model, { fast: !sameBits, ...(paged && { paged }), signal })
     if (!result.ok) {
       const node = result.node === '' ? '' : ` "${result.node}"`
       return { ok: false, note: `runs on ONNX Runtime: ${result.operator}${node}: ${result.reason}` }
     }
-    refuseUnreadable(result.bytes)
-    const { plan } = result
+    // What no isolate holds is refused for that, by whoever packs it.
+    if (result.bytes.length <= LIMITS.sessionBudgetBytes) refuseUnreadable(result.bytes)
+    const { pages, plan } = result
     return {
       ok: true,
       model: {
         bytes: result.bytes,
+        ...(pages && { pages }),
         memoryBytes: result.bytes.length,
         runtime: `verge ${versionOf(plan)}`,
         roundsFreely: roundsFreely(plan),

@@ -26,6 +26,10 @@ import { tabularSettingsSchema } from '../../catalog/settings/tabular.ts'
 import { ENGINES } from '../../config/values.ts'
 import { VergeError } from '../../core/errors.ts'
 
+/** Whether large tables of embeddings are read by page at the edge: where the model would not fit otherwise, always, never. */
+export const PAGES = ['auto', 'on', 'off'] as const
+export type Pages = (typeof PAGES)[number]
+
 /** A file beside `verge.json`: no folders, so that a description reaches nothing outside its own. */
 const fileName = z.string().regex(/^[^/\\]+$/, 'the name of a file in the same folder')
 
@@ -145,6 +149,15 @@ export const descriptionSchema = z
      * time, which is everywhere but in convolutional models in floats.
      */
     sameBits: z.boolean().optional(),
+    /**
+     * Whether large tables of embeddings are read by page at the edge. Left out, or `auto`: where the model would not fit
+     * into an isolate otherwise.
+     */
+    pages: z.enum(PAGES).optional(),
+    /** Rows of such a table that stay in memory. Left out: as many as 6 MiB hold. */
+    hotRows: z.number().int().positive().max(1_000_000).optional(),
+    /** A file of texts like those that the model will get: rows of their tokens stay in memory first. */
+    hotTexts: fileName.optional(),
     /** Whether an origin may run several requests as one batch. Left out: it finds out. */
     batching: z.boolean().optional(),
     /**
@@ -176,6 +189,9 @@ export const descriptionSchema = z
     }
     if (!elsewhere && (description.inputs ?? description.outputs) !== undefined) {
       refuse(description.inputs ? 'inputs' : 'outputs', 'is read from the artifacts; remove it')
+    }
+    if (description.hotTexts !== undefined && description.tokenizer === undefined) {
+      refuse('hotTexts', 'needs a tokenizer, which makes tokens of the texts')
     }
     if (description.chatTemplate !== undefined && description.task !== 'text-generation') {
       refuse('chatTemplate', 'applies to task "text-generation" only')

@@ -7,7 +7,7 @@ import { checkPlan } from '../../engine/verge/check.ts'
 import type { Plan } from '../../engine/verge/plan.ts'
 import { decodeModel } from '../../onnx/codec.ts'
 import { type FixedInput, fixedInputs } from '../answer/fixed-answer.ts'
-import { loadArtifact, vergeHere } from '../engine/verge-here.ts'
+import { type ArtifactBytes, loadArtifact, vergeHere } from '../engine/verge-here.ts'
 import { inputBounds } from '../verify/bounds.ts'
 import { elementsOf, inputShapes, isPicture } from '../verify/samples.ts'
 
@@ -37,7 +37,7 @@ export interface FixedRun {
  */
 export async function fixedRun(
   onnx: Uint8Array,
-  artifact: Uint8Array,
+  artifact: ArtifactBytes,
   signal: AbortSignal,
 ): Promise<FixedRun | undefined> {
   engine ??= vergeHere()
@@ -48,7 +48,7 @@ export async function fixedRun(
       const inputs = inputsFor(session.signature, bounds, below)
       if (inputs === undefined) return undefined
       const outputs = await outputsOf(session, inputs, signal)
-      if (outputs !== undefined) return { inputs, outputs, roundsFreely: roundsFreely(planOf(artifact)) }
+      if (outputs !== undefined) return { inputs, outputs, roundsFreely: roundsFreely(planOf(artifact.bytes)) }
     }
     return undefined
   } finally {

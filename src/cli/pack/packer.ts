@@ -24,11 +24,12 @@ import { checkTable } from '../../tasks/table-layout.ts'
 import { type MeasureMemory, measureMemory } from '../measure/memory.ts'
 import { referenceSession } from '../verify/reference.ts'
 import { sha256, toBlob } from './bytes.ts'
-import { compiledArtifact } from './compiled-artifact.ts'
+import { type CompilePacking, compiledArtifact } from './compiled-artifact.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
 import { type BoundedFile, boundedFile } from './loops.ts'
 import { readChatTemplate, readPackedModelFile, readTokenizer } from './packed-files.ts'
+import { describedPages } from './pages/described.ts'
 import { refuseUnsendable } from './sendable.ts'
 import { fileWithoutZipMaps } from './zip-maps.ts'
 
@@ -62,8 +63,8 @@ export async function pack(
 ): Promise<PackedModel> {
   const chunks = new Map<string, Uint8Array>()
   const notes: string[] = []
-  const store = (bytes: Uint8Array): Blob => {
-    const { blob, pieces } = toBlob(bytes, LIMITS.chunkBytes)
+  const store = (bytes: Uint8Array, between = 1): Blob => {
+    const { blob, pieces } = toBlob(bytes, LIMITS.chunkBytes - (LIMITS.chunkBytes % between))
     for (const [digest, piece] of pieces) chunks.set(digest, piece)
     return blob
   }
@@ -72,6 +73,7 @@ export async function pack(
   let classes: readonly string[] | undefined
   const artifacts: Artifact[] = []
   const random: string[] = []
+  const pageTable = await describedPages(description, folder, given)
   for (const described of description.artifacts) {
     const raw = given.get(described.file) ?? (await readPackedModelFile(folder, described.file))
     const { bytes, classes: named, note } = await fileWithoutZipMaps(raw, new AbortController().signal)
@@ -81,7 +83,7 @@ export async function pack(
     signature ??= own
     assertSameSignature(described.file, signature, own)
     if (isRandomModel(described.file, bytes)) random.push(described.file)
-    artifacts.push(...(await packArtifact(described, bytes, description, { store, notes, measure })))
+    artifacts.push(...(await packArtifact(described, bytes, description, { store, notes, measure, pageTable })))
   }
   if (description.artifacts.length === 0 && description.placement !== 'origin') {
     throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
@@ -140,9 +142,7 @@ export async function pack(
   return { manifest, visibility: description.visibility ?? 'private', hot: description.hot, chunks, notes }
 }
 
-interface Packing {
-  store(bytes: Uint8Array): Blob
-  readonly notes: string[]
+interface Packing extends CompilePacking {
   readonly measure: MeasureMemory
 }
 

@@ -21,7 +21,7 @@ describe('a profile', () => {
       now += ++asked
       return now
     }
-    const steps = await profileArtifact(writer.artifact(), { inputs, runs: 3, signal: never(), now: clock })
+    const steps = await profileArtifact({ bytes: writer.artifact() }, { inputs, runs: 3, signal: never(), now: clock })
     expect(steps.map(({ op }) => op)).toEqual(writer.steps.map(({ op }) => op))
     expect(steps.every(({ work }) => work > 0)).toBe(true)
     const warm = 5 * 2 * steps.length

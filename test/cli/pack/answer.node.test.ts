@@ -18,7 +18,7 @@ import { loadVerge, vergeEngine } from '../../fixtures/node/verge-engine.ts'
 const BUILDS = ['relaxed', 'plain'] as const
 
 async function answerOf(onnx: Uint8Array, artifact: Uint8Array) {
-  const run = await fixedRun(onnx, artifact, never())
+  const run = await fixedRun(onnx, { bytes: artifact }, never())
   return run && answerOfRun(run)
 }
 

@@ -14,7 +14,7 @@ const signal = never()
 async function differenceBetween(onnx: Uint8Array, compiledFrom: Uint8Array, dtype = 'fp32') {
   const compilation = await compileFile(compiledFrom)
   if (!compilation.ok) throw new Error(compilation.note)
-  const run = await fixedRun(onnx, compilation.model.bytes, signal)
+  const run = await fixedRun(onnx, compilation.model, signal)
   if (run === undefined) throw new Error('there is no input')
   return differenceOf(run, onnx, { dtype, signal })
 }
