@@ -28,7 +28,6 @@ import { VergeError } from '../../core/errors.ts'
 
 /** Whether large tables of embeddings are read by page at the edge: where the model would not fit otherwise, always, never. */
 export const PAGES = ['auto', 'on', 'off'] as const
-export type Pages = (typeof PAGES)[number]
 
 /** A file beside `verge.json`: no folders, so that a description reaches nothing outside its own. */
 const fileName = z.string().regex(/^[^/\\]+$/, 'the name of a file in the same folder')

@@ -1,5 +1,4 @@
 import { beforeAll, describe, expect, it } from 'vitest'
-import { FEW_LANGUAGES, multilingualModel } from '../../../../bench/models/multilingual.ts'
 import { memorySource } from '../../../../src/cli/pack/bytes.ts'
 import type { CompiledModel } from '../../../../src/cli/pack/compiled.ts'
 import { type PackedModel, pack } from '../../../../src/cli/pack/packer.ts'
@@ -8,6 +7,7 @@ import { pagePlanner } from '../../../../src/cli/pack/pages/page-plan.ts'
 import { LIMITS } from '../../../../src/core/limits.ts'
 import { tensor } from '../../../../src/core/tensors.ts'
 import { never } from '../../../../synthetic/source.ts'
+import { FEW_LANGUAGES, multilingualModel } from '../../../fixtures/node/multilingual.ts'
 import { loadNative } from '../../../fixtures/node/native.ts'
 import { runSession, vergeEngine } from '../../../fixtures/node/verge-engine.ts'
 
