@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { normals } from '../../bench/models/random.ts'
-import { compileModel } from '../../src/compile/compile.ts'
+import type { LookedUpTable } from '../../src/compile/paged.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
 import type { ModelProto } from '../../src/onnx/schema/onnx_pb.js'
@@ -8,8 +8,9 @@ import { cosine } from '../../src/quantize/metrics.ts'
 import { type QuantizeOptions, quantizeModel } from '../../src/quantize/quantize.ts'
 import type { TableOptions } from '../../src/quantize/tables.ts'
 import { onnxModel } from '../../synthetic/onnx.ts'
-import { never } from '../../synthetic/source.ts'
+import { never, pagesOf } from '../../synthetic/source.ts'
 import { lowRankTable } from '../fixtures/low-rank.ts'
+import { compiled } from '../fixtures/node/paged-models.ts'
 import { floats, initializersOf, opsOf } from '../fixtures/node/quantize.ts'
 import { plainEngine, runModel } from '../fixtures/node/run-onnx.ts'
 import { loadVerge, vergeEngine } from '../fixtures/node/verge-engine.ts'
@@ -75,9 +76,7 @@ const answer = async (model: ModelProto): Promise<Float32Array> =>
 
 /** The answer of Verge's own engine. */
 async function ownAnswer(model: ModelProto): Promise<Float32Array> {
-  const result = await compileModel(model, { signal })
-  if (!result.ok) throw new Error(`${result.operator} ${result.node}: ${result.reason}`)
-  const session = await loadVerge(vergeEngine(), result.bytes)
+  const session = await loadVerge(vergeEngine(), (await compiled(model)).bytes)
   const y = (await session.run(inputs, { signal })).get('y')?.data as Float32Array
   session.dispose()
   return y
@@ -172,6 +171,24 @@ describe('a table as two factors', () => {
 })
 
 describe.each(['int4', 'low-rank'] as const)('%s', (form) => {
+  it('may lie in pages, and answers with the same bits', async () => {
+    const { model } = await quantized(textModel(low), { form })
+    const whole = await loadVerge(vergeEngine(), (await compiled(model)).bytes)
+    const found: LookedUpTable[] = []
+    const { bytes, pages } = await compiled(model, (table) => {
+      found.push(table)
+      if (table.rows !== ROWS) return undefined
+      return { order: Int32Array.from({ length: ROWS }, (_, id) => ROWS - 1 - id), hot: 50, rowsPerPage: 16 }
+    })
+    // A row in a page is its levels, then its scales, in whole words.
+    const rowBytes = form === 'int4' ? 128 + 2 * 8 : 12
+    expect(found.find(({ rows }) => rows === ROWS)?.rowBytes).toBe(rowBytes)
+    expect(pages?.bytes.length).toBe((ROWS - 50) * rowBytes)
+    const paged = await loadVerge(vergeEngine(), bytes, pagesOf(pages?.bytes ?? new Uint8Array()))
+    expect(await paged.run(inputs, { signal })).toEqual(await whole.run(inputs, { signal }))
+    for (const session of [whole, paged]) session.dispose()
+  })
+
   it('leaves a table that is the last layer too as the products have it, and says so', async () => {
     const model = textModel({ ...low, isTied: true })
     const plain = await quantizeModel(model, { dtype: 'q8' }, env)
