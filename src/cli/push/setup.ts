@@ -203,7 +203,9 @@ async function pushStep(model: PackedModel, { env, ...place }: PushPlace): Promi
     const result = await publish(place.writer(true), model)
     const { written, generation } = result
     if (written === 0) return `already stored${aside(result, env)}`
-    return `${isLive(result) ? 'live, ' : ''}${written} writes (generation ${generation})${aside(result, env)}`
+    const { pages } = result
+    const refused = pages?.refused === undefined ? '' : `; R2 serves pages that KV refused: ${pages.refused}`
+    return `${isLive(result) ? 'live, ' : ''}${written} writes (generation ${generation})${refused}${aside(result, env)}`
   }
   if (!place.hasBucket) {
     const bytes = [...chunks.values()].reduce((sum, chunk) => sum + chunk.length, 0)

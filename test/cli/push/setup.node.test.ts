@@ -19,7 +19,9 @@ import { S3Bucket } from '../../../src/cloudflare/s3-bucket.ts'
 import { readEnvironment } from '../../../src/cloudflare/wrangler-config.ts'
 import type { Clock } from '../../../src/core/runtime.ts'
 import { arithmeticModel } from '../../../synthetic/onnx-models.ts'
+import { pattern } from '../../contract/store.ts'
 import { ACCOUNT, type StandIn, startStandIn, TOKEN } from '../../fixtures/node/cloudflare-stand-in.ts'
+import { packedOf } from '../../fixtures/node/packed.ts'
 
 const KEY = 'a-key-of-the-operator-0123456789'
 const BUCKET = 'verge-models-production'
@@ -178,6 +180,30 @@ describe('setup', () => {
       expect((await modelStep(version('1')))?.done).toBe(said)
       await applyAll()
       expect(alias()).toEqual(decided)
+    })
+
+    it('copies pages of embedding tables that KV lacks, and says where KV refuses them', async () => {
+      await applyAll()
+      const packed = packedOf('paged', pattern(500), { pages: pattern(1_000, 2) })
+      const step = await modelStep(packed)
+      expect(step?.plan).toMatch(/^push .* of missing data; copy 4 pages to KV; make it live, private$/)
+      cloud.fault = ({ path }) => (path.endsWith('/bulk') ? { status: 400, body: '' } : undefined)
+      expect(await step?.apply?.()).toMatch(/^live, .*; R2 serves pages that KV refused: .+HTTP 400/)
+      cloud.fault = () => undefined
+      const again = await modelStep(packed)
+      expect(again?.plan).toBe('copy 4 pages to KV')
+      await again?.apply?.()
+      expect((await modelStep(packed))?.done).toMatch(/^exists/)
+      const checks = await checkAccount(
+        await readEnvironment(configPath, 'production'),
+        new HttpClient({ clock }),
+        cloud.env,
+      )
+      expect(checks).toContainEqual({
+        area: 'pages paged',
+        status: 'ok',
+        finding: 'version 1, edge-fp32: R2 has all 4 pages; 4 of them are the same in KV',
+      })
     })
 
     it('repairs what is missing without releasing it', async () => {
