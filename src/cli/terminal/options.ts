@@ -34,6 +34,11 @@ export function helpOf(options: Options, width?: number): string {
   })
   const column = width ?? Math.max(...entries.map(({ label }) => label.length)) + GAP
   return entries
-    .flatMap(({ label, lines }) => lines.map((line, at) => `  ${(at === 0 ? label : '').padEnd(column)}${line}`))
+    .flatMap(({ label, lines }) => {
+      // A label that fills the column has a line of its own.
+      const alone = label.length >= column ? [`  ${label}`] : []
+      const texts = lines.map((line, at) => `  ${(at === 0 && alone.length === 0 ? label : '').padEnd(column)}${line}`)
+      return [...alone, ...texts]
+    })
     .join('\n')
 }

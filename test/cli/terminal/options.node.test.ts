@@ -29,6 +29,12 @@ describe('options that are declared once', () => {
     expect(helpOf(HELP_OPTION, 10)).toBe('  --help    this text')
   })
 
+  it('keep apart from their texts where they fill the column', () => {
+    expect(helpOf({ long: { type: 'string', value: 'VALUE', help: ['one', 'two'] } }, 12)).toBe(
+      ['  --long VALUE', `${' '.repeat(14)}one`, `${' '.repeat(14)}two`].join('\n'),
+    )
+  })
+
   it('are what the parser takes, with their types', () => {
     const args = ['-o', 'x', '--no-live', '--size', '3', '--private']
     const { values } = parseArgs({ args, options: OPTIONS, allowNegative: true })
