@@ -256,6 +256,8 @@ export class SessionCache {
     try {
       await this.#room.reserve(request, reservation, heartbeat, deadline.signal)
       const session = await request.load({ signal: deadline.signal, onProgress: heartbeat })
+      // A session of work that another request took over would be in memory beside the other's, and nothing would drop it.
+      endIfThrows(session, heartbeat)
       const entry: Entry = {
         session,
         bytes: Math.max(session.bytes, request.bytes),
@@ -293,6 +295,15 @@ export class SessionCache {
       if (entry.session.alive) entry.session.dispose()
       this.#options.logger.info('session_dropped', { key, bytes: entry.bytes, lost: !entry.leaving })
     }
+  }
+}
+
+function endIfThrows(session: Session, check: () => void): void {
+  try {
+    check()
+  } catch (error) {
+    session.dispose()
+    throw error
   }
 }
 

@@ -58,8 +58,9 @@ export class SingleFlight<T> {
     const { clock, pollMs } = this.#options
     throwIfAborted(context.signal)
     let flight = this.#flights.get(key)
+    // However long its work was silent: an owner that asks is alive.
+    if (flight?.owner === context.waitUntil) return settle(await untilAborted(flight.done, context.signal))
     if (!flight || this.#isStale(flight)) return this.#takeOver(key, flight, work, context)
-    if (flight.owner === context.waitUntil) return settle(await untilAborted(flight.done, context.signal))
     for (;;) {
       await clock.sleep(pollMs, context.signal)
       if (flight.outcome) return settle(flight.outcome)

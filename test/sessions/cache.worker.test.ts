@@ -203,6 +203,40 @@ describe('session cache', () => {
     expect(loads).toEqual(['a', 'a', 'a'])
   })
 
+  it('drops the session of a load that was silent for so long that another request loaded it', async () => {
+    const { clock, cache, request } = setup()
+    const loaded: BareSession[] = []
+    let end = (_session: BareSession): void => {}
+    const silent = new Promise<BareSession>((resolve) => {
+      end = resolve
+    })
+    const load = async (session: BareSession | Promise<BareSession>) => {
+      loaded.push(await session)
+      return session
+    }
+    const first = cache.use(
+      { ...request('a', 40), load: () => load(silent) },
+      testContext(),
+      async (session) => session,
+    )
+    await clock.advance(6000)
+    const second = cache.use(
+      { ...request('a', 40), load: () => load(new BareSession(40)) },
+      testContext(),
+      async (session) => session,
+    )
+    await clock.advance(10)
+    const kept = await second
+    end(new BareSession(40))
+    await clock.advance(10)
+    expect(await first).toBe(kept)
+    expect(loaded.map((session) => [session === kept, session.alive])).toEqual([
+      [true, true],
+      [false, false],
+    ])
+    expect(cache.bytes).toBe(40)
+  })
+
   const full = () => new VergeError('engine_full', 'no room', { retryAfter: 1 })
 
   it('evicts what is idle when the engine has no room for a load after all', async () => {

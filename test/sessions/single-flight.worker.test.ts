@@ -91,6 +91,19 @@ describe('a single flight', () => {
     expect(takeovers).toBe(1)
   })
 
+  it('stays with an owner that asks again, however long its work was silent', async () => {
+    const { clock, singleFlight } = setup()
+    const work = gate()
+    const owner = testContext('owner')
+    const begun = singleFlight.run('a', () => work.promise, owner)
+    await clock.advance(6000)
+    let again = 0
+    const asked = singleFlight.run('a', async () => `again ${++again}`, owner)
+    await settle()
+    work.open('value')
+    expect([await begun, await asked, again]).toEqual(['value', 'value', 0])
+  })
+
   it('leaves slow work with its owner as long as it beats', async () => {
     const { clock, singleFlight } = setup()
     const slow = singleFlight.run(
