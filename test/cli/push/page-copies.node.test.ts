@@ -131,6 +131,19 @@ describe('pushing pages', () => {
     })
   }
 
+  it('ends when it is interrupted, with the alias as it was, and sends the rest the next time', async () => {
+    const controller = new AbortController()
+    cloud.fault = ({ path }) => {
+      if (path.endsWith(BULK)) controller.abort()
+      return undefined
+    }
+    await expect(push(model(), { signal: controller.signal })).rejects.toMatchObject({ code: 'cancelled' })
+    expect(cloud.buckets.get(BUCKET)?.has('alias/m')).toBe(false)
+    cloud.fault = () => undefined
+    await push()
+    expectCopies()
+  })
+
   it('leaves copies out where it is told to, or where the model is not hot', async () => {
     const without = await push(model(), { pageCopies: false })
     expect(without.pages).toBeUndefined()
