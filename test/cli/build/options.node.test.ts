@@ -31,7 +31,9 @@ describe('what is asked for', () => {
       embeddingRank: undefined,
       embeddingLoss: undefined,
     })
-    expect(Object.values(model).filter((value) => value !== undefined)).toEqual([false, false])
+    const { paging, ...others } = model
+    expect(paging).toEqual({ fields: {}, texts: undefined })
+    expect(Object.values(others).filter((value) => value !== undefined)).toEqual([false, false])
     expect(samples).toEqual({ samples: undefined, limit: 200, part: undefined, tolerance: undefined })
     expect({ verify, measure, keepOriginal }).toEqual({ verify: true, measure: true, keepOriginal: true })
     expect(asked).toEqual({})
