@@ -1,5 +1,5 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { freePort } from '../../src/cli/terminal/port.ts'
@@ -43,7 +43,7 @@ beforeAll(async () => {
   tarball = await packTo(user)
   app = join(user.path, FOLDER)
   // The first of the three commands in README.md.
-  written = await user.run('npx', ['--yes', '--ignore-scripts', './verge-0.1.0.tgz', 'init', FOLDER])
+  written = await user.run('npx', ['--yes', '--ignore-scripts', `./${basename(tarball.path)}`, 'init', FOLDER])
   expect(written).toMatchObject({ code: 0, stderr: '' })
   expect(await user.run('npm', ['install', '--prefer-offline'], app)).toMatchObject({ code: 0 })
   const port = await freePort()
@@ -102,7 +102,7 @@ describe('verge init', () => {
 
   it('names the tarball by its path, which npm finds again', async () => {
     const { dependencies } = JSON.parse(await readFile(join(app, 'package.json'), 'utf8')) as { dependencies: object }
-    expect(dependencies).toEqual({ verge: 'file:../verge-0.1.0.tgz' })
+    expect(dependencies).toEqual({ verge: `file:../${basename(tarball.path)}` })
     expect(await user.run('npm', ['ls', 'verge'], app)).toMatchObject({ code: 0 })
   })
 
@@ -256,7 +256,7 @@ describe('verge origin', () => {
 
 describe('without what npm may leave out', () => {
   it('says that wrangler is not installed, and how to install it', async () => {
-    const bare = await user.run('npx', ['--yes', '--ignore-scripts', './verge-0.1.0.tgz', 'doctor'])
+    const bare = await user.run('npx', ['--yes', '--ignore-scripts', `./${basename(tarball.path)}`, 'doctor'])
     expect(bare.code).toBe(1)
     expect(bare.stderr).toBe(
       'The package wrangler is not installed. Install it in your project:\n\n  npm install --save-dev wrangler\n\n',

@@ -67,7 +67,8 @@ export const TYPESCRIPT_SETTINGS = `${JSON.stringify(
   {
     compilerOptions: {
       target: 'ES2024',
-      lib: ['ES2024', 'ES2025.Float16'],
+      // Float16Array has a library of its own, whose name depends on the compiler's release.
+      lib: ['ESNext'],
       module: 'ESNext',
       moduleResolution: 'Bundler',
       types: ['./worker-configuration.d.ts'],

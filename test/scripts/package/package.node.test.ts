@@ -10,6 +10,7 @@ const ELSEWHERE = ['cloudflare:workers', 'miniflare', 'verge']
 
 const versions = z.record(z.string(), z.string())
 const manifestSchema = z.object({
+  version: z.string(),
   dependencies: versions,
   optionalDependencies: versions,
   peerDependencies: versions,
@@ -56,6 +57,13 @@ it('exports modules that the build makes of existing ones', async () => {
     const source = target.replace(/^\.\/dist\//, 'src/').replace(/(\.d\.ts|\.js)$/, '.ts')
     expect((await readFile(join(ROOT, source), 'utf8')).length).toBeGreaterThan(0)
   }
+})
+
+it.each(['README.md', 'docs/package.md'])('is named in %s as npm pack names it', async (page) => {
+  const named = [...(await readFile(join(ROOT, page), 'utf8')).matchAll(/\.\/(verge-[\w.-]+\.tgz)/g)].map(
+    ([, name]) => name,
+  )
+  expect([...new Set(named)]).toContain(`verge-${manifest.version}.tgz`)
 })
 
 it('is tested with the wrangler that the peer dependency begins at', () => {
