@@ -50,10 +50,20 @@ export async function columnProducts(products: TableProducts): Promise<Float64Ar
     }),
     makeNode({ op: 'MatMul', inputs: ['turned', 'x'], outputs: ['y'], name: 'multiply' }),
   ]
-  await overBlocks(products, graph(nodes, [], [columns, columns], columns), (block) => {
+  const scale = scaleOf(products.floats)
+  const model = graph(nodes, [], [columns, columns], columns)
+  const add = (block: Float32Array): void => {
     for (let index = 0; index < sums.length; index++) sums[index] = (sums[index] as number) + (block[index] as number)
-  })
-  return sums
+  }
+  await overBlocks(products, model, add, scale)
+  return sums.map((sum) => sum / scale / scale)
+}
+
+/** A power of two that brings the largest element near 1: squares in single precision would be 0 or infinite of others. */
+function scaleOf(floats: FloatWeights): number {
+  let most = 0
+  for (const { values } of floats.pieces()) for (const value of values) most = Math.max(most, Math.abs(value))
+  return most === 0 ? 1 : 2 ** -Math.floor(Math.log2(most))
 }
 
 /** A table's rows along other axes: `table axes`, [rows, rank]. @param axes [columns, rank] */
@@ -74,12 +84,13 @@ async function overBlocks(
   { floats, columns, engine, signal, progress }: TableProducts,
   model: ModelProto,
   use: (result: Float32Array) => void,
+  scale = 1,
 ): Promise<void> {
   const session = await loadGraph(engine, model, signal)
   try {
     for (let start = 0; start < floats.length; start += ROWS * columns) {
       signal.throwIfAborted()
-      const values = floats.read(start, Math.min(ROWS * columns, floats.length - start)).slice()
+      const values = floats.read(start, Math.min(ROWS * columns, floats.length - start)).map((value) => value * scale)
       use(await resultOf(session, tensor('FP32', [values.length / columns, columns], values), signal))
       progress?.((start + values.length) / columns)
     }

@@ -57,6 +57,22 @@ describe('spectrumOf', () => {
     expect((await spectrumOf(productsOf(new Float32Array(64), 8), { loss: 0.1 })).rank).toBe(1)
   })
 
+  it.each([1e20, 1e-24])('keeps as much of a table of numbers like %d', async (size) => {
+    const values = normals('full', 400 * 32, 1)
+    const [like, sized] = [
+      productsOf(values, 32),
+      productsOf(
+        values.map((value) => value * size),
+        32,
+      ),
+    ]
+    const [expected, actual] = [await spectrumOf(like, { loss: 0.1 }), await spectrumOf(sized, { loss: 0.1 })]
+    expect(actual.rank).toBe(expected.rank)
+    expect(actual.beyond / actual.signal).toBeCloseTo(expected.beyond / expected.signal, 5)
+    const { left } = await actual.factors()
+    expect(left.every(Number.isFinite)).toBe(true)
+  })
+
   it('stops when it is aborted', async () => {
     const controller = new AbortController()
     const products = productsOf(normals('t', 9000 * 8, 1), 8)
