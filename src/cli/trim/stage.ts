@@ -8,7 +8,14 @@ import type { Description } from '../pack/description.ts'
 import { decimalSize, percent } from '../report/format.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { TrimSettings } from './options.ts'
-import { measureLoss, proveTrimming, type TrimLoss, type TrimProofOptions, withNumbers } from './proof.ts'
+import {
+  measureLoss,
+  proveTrimming,
+  type TrimLoss,
+  type TrimProof,
+  type TrimProofOptions,
+  withNumbers,
+} from './proof.ts'
 import { type Trimmed, type TrimmedSizes, trimModel } from './trim.ts'
 
 /** What a report says of a trimmed vocabulary. */
@@ -72,14 +79,14 @@ export async function trimStage(
     settings: description.preprocess,
     signal: context.signal,
   }
-  const loss = await proveTrimming(proof)
-  task.done(loss === undefined ? 'the same tokens have the same answer' : lossText(loss))
+  const { loss, same } = await proveTrimming(proof)
+  task.done(loss !== undefined ? lossText(loss) : same > 0 ? SAME : 'the model takes no input that Verge has')
   return {
     loaded: trimmed.loaded,
     set,
     quantize: withinDrop(quantize, loss),
     trimming: { ...trimmed.sizes, loss: loss ?? null },
-    notes: notesOf(trimmed, loss, given),
+    notes: notesOf(trimmed, { loss, same }, given),
     accuracyOf: async (onnx) => (given ? accuracyIn(await measureLoss(onnx, proof)) : null),
   }
 }
@@ -113,7 +120,9 @@ function withinDrop(quantize: QuantizeSettings, loss: TrimLoss | undefined): Qua
   )
 }
 
-function notesOf({ mapped, sizes }: Trimmed, loss: TrimLoss | undefined, given: boolean): string[] {
+const SAME = 'the same tokens have the same answer'
+
+function notesOf({ mapped, sizes }: Trimmed, { loss, same }: TrimProof, given: boolean): string[] {
   const { tables, tokenizer, tokens } = sizes
   const change = ({ after, before }: { readonly before: number; readonly after: number }): string =>
     `${decimalSize(before)} to ${decimalSize(after)}`
@@ -121,7 +130,7 @@ function notesOf({ mapped, sizes }: Trimmed, loss: TrimLoss | undefined, given: 
     `vocabulary: ${tokens.before} tokens to ${tokens.after}; tables ${change(tables)}, compiled tokenizer ${change(tokenizer)}`,
     ...(mapped ? ['vocabulary: the graph computes with the numbers of tokens, so it has a table of the old ones'] : []),
     loss === undefined
-      ? 'loss of trimming: not measured, because Verge has no texts that become inputs of this model; the same tokens have the same answer'
+      ? `loss of trimming: not measured, because Verge has no texts that become inputs of this model; ${same > 0 ? SAME : 'nothing was compared. Give texts as --samples'}`
       : `loss of trimming on ${given ? 'the samples' : 'texts that Verge contains'}: ${lossText(loss)}`,
   ]
 }

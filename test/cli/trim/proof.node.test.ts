@@ -25,6 +25,35 @@ function model(rows: readonly number[], pooled = false): Uint8Array {
   })
 }
 
+/** The table is made of another type first, so that its rows do not bound the numbers that are made up. */
+function behindCast(rows: readonly number[]): Uint8Array {
+  return onnxModel({
+    inputs: [{ name: 'input_ids', datatype: 'INT64', shape: ['batch', 'length'] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: ['batch', 'length', WIDTH] }],
+    nodes: [
+      { op: 'Cast', inputs: ['table'], outputs: ['floats'], attributes: { to: { int: 1 } } },
+      { op: 'Gather', inputs: ['floats', 'input_ids'], outputs: ['y'] },
+    ],
+    initializers: { table: tensor('FP64', [rows.length, WIDTH], Float64Array.from(rows.flatMap(rowOf))) },
+  })
+}
+
+/** Takes no text that is not of 7,001 tokens. */
+function rejecting(rows: readonly number[]): Uint8Array {
+  return onnxModel({
+    inputs: [{ name: 'input_ids', datatype: 'INT64', shape: ['batch', 'length'] }],
+    outputs: [{ name: 'y', datatype: 'FP32', shape: ['batch', 7001, WIDTH] }],
+    nodes: [
+      { op: 'Reshape', inputs: ['input_ids', 'sizes'], outputs: ['numbers'] },
+      { op: 'Gather', inputs: ['table', 'numbers'], outputs: ['y'] },
+    ],
+    initializers: {
+      sizes: tensor('INT64', [2], BigInt64Array.of(1n, 7001n)),
+      table: tensor('FP32', [rows.length, WIDTH], Float32Array.from(rows.flatMap(rowOf))),
+    },
+  })
+}
+
 const tokens = (...ids: readonly number[]): Tensors =>
   new Map([['input_ids', tensor('INT64', [1, ids.length], BigInt64Array.from(ids, BigInt))]])
 const sample = (ids: readonly number[], label?: number): Sample => ({
@@ -49,7 +78,7 @@ const options = (more: Partial<TrimProofOptions>): TrimProofOptions => ({
 
 describe('the proof of a trimmed model', () => {
   it('shows what samples lose', async () => {
-    const loss = await proveTrimming(
+    const { loss } = await proveTrimming(
       options({
         before: [sample([2, 7, 3]), sample([2, 5, 3])],
         // The token 5 is written in two others.
@@ -72,13 +101,14 @@ describe('the proof of a trimmed model', () => {
       [sample([0], 0), sample([5], 1)],
       [sample([0], 0), sample([0], 1)],
     ]
-    expect(await proveTrimming(options({ ...classes, before, after }))).toMatchObject({
+    expect((await proveTrimming(options({ ...classes, before, after }))).loss).toMatchObject({
       metric: 'accuracy',
       value: 0.5,
       baseline: 1,
     })
     const bare = (samples: readonly Sample[]) => samples.map(({ inputs }) => ({ inputs }))
-    expect(await proveTrimming(options({ ...classes, before: bare(before), after: bare(after) }))).toMatchObject({
+    const { loss } = await proveTrimming(options({ ...classes, before: bare(before), after: bare(after) }))
+    expect(loss).toMatchObject({
       metric: 'agreement',
       value: 0.5,
       baseline: 1,
@@ -95,8 +125,24 @@ describe('the proof of a trimmed model', () => {
     expect(loss?.value).toBeLessThan(1)
   })
 
+  it('fails where tokens have another answer that nothing says to be tokens of a table', async () => {
+    const right = options({ original: behindCast(ALL), trimmed: behindCast(KEPT) })
+    expect((await proveTrimming(right)).same).toBeGreaterThan(4)
+    const wrong = options({ original: behindCast(ALL), trimmed: behindCast([0, 2, 3, 6]) })
+    await expect(proveTrimming(wrong)).rejects.toMatchObject({ code: 'disagrees' })
+  })
+
   it('has no loss to show without samples', async () => {
-    expect(await proveTrimming(options({}))).toBeUndefined()
+    const { loss, same } = await proveTrimming(options({}))
+    expect(loss).toBeUndefined()
+    expect(same).toBeGreaterThan(0)
+  })
+
+  it('says that nothing was compared where a model takes nothing made up', async () => {
+    expect(await proveTrimming(options({ original: rejecting(ALL), trimmed: rejecting(KEPT) }))).toEqual({
+      loss: undefined,
+      same: 0,
+    })
   })
 })
 
