@@ -56,8 +56,7 @@ async function checkFile(
     const found = await copy.get(pageKey(file.sha256, page.offset))
     const text = found && (await readAtMost(found.body, LIMITS.pageBytes * 2))
     if (text === null) missing++
-    else if (!Buffer.from(Buffer.from(text).toString('latin1'), 'base64').equals(await pageOf(truth, file, page)))
-      different++
+    else if (Buffer.from(text).toString('latin1') !== (await pageOf(truth, file, page)).toString('base64')) different++
   }
   if (different > 0) {
     const fix =
