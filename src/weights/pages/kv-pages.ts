@@ -82,7 +82,9 @@ export class KvPages implements PageLayer {
     const keys = [...new Set(pages.map(({ offset }) => pageKey(file.sha256, offset)))]
     const options = { type: 'text', cacheTtl: PLATFORM.kvImmutableTtlSeconds } as const
     try {
-      return await asked(this.name, async () => this.#namespace.get(keys, options), guard.signal)
+      const answer: unknown = await asked(this.name, async () => this.#namespace.get(keys, options), guard.signal)
+      // a namespace without bulk reads takes the keys for one, and answers null
+      return answer instanceof Map ? answer : { kind: 'malformed' }
     } catch (cause) {
       throwIfAborted(signal)
       return guard.stalled() ? { kind: 'stalled' } : { kind: 'unavailable', cause }

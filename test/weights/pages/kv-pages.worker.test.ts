@@ -146,6 +146,8 @@ describe('KvPages', () => {
     ],
     ['never answers', 'stalled', () => new Promise(() => {})],
     ['answers nothing', 'missing', async () => new Map()],
+    ['knows no bulk reads, and answers null', 'malformed', async () => null as never],
+    ['answers an object', 'malformed', async () => ({}) as never],
     ['answers numbers', 'malformed', async (keys) => new Map(keys.map((key) => [key, 7 as never]))],
   ]
   for (const [what, kind, get] of broken) {

@@ -123,13 +123,15 @@ describe('PageLoader', () => {
     expect(lines).toEqual([['pages_unusable', fields]])
   })
 
-  it('goes on without copies that are unavailable or late', async () => {
+  it('goes on without copies that are unavailable or late, or whose store answers something else', async () => {
     const paged = await stored()
     const silent = new KvPages({ get: () => new Promise(() => {}) }, shared)
     const reports = await read([silent, r2], paged, paged.pages.slice(0, 2))
     expect(reports).toEqual(['kv 0 stalled', 'kv 1 stalled'])
     const away = new KvPages({ get: () => Promise.reject(new Error('away')) }, shared)
     expect(await read([away, r2], paged, paged.pages.slice(0, 1))).toEqual(['kv 0 unavailable'])
+    const other = new KvPages({ get: async () => null as never }, shared)
+    expect(await read([other, r2], paged, paged.pages.slice(0, 1))).toEqual(['kv 0 malformed'])
   })
 
   it('asks the truth once more where that may help', async () => {
