@@ -1,6 +1,7 @@
 import { LIMITS } from '../../src/core/limits.ts'
 import { READ_MS } from '../measures/cold-reads.ts'
 import { engineFigures } from './engine-figures.ts'
+import { pageFigures } from './page-figures.ts'
 import type { BenchResult } from './result.ts'
 
 /** A figure that Verge sets itself, and what this run says. */
@@ -61,7 +62,7 @@ export function figures(result: BenchResult): Figure[] {
       reached: result.wire.speedup >= LEAST_SPEEDUP,
     })
   }
-  return [...engineFigures(result), ...rounds(result), ...found]
+  return [...engineFigures(result), ...rounds(result), ...pageFigures(result), ...found]
 }
 
 function rounds({ reads = [] }: BenchResult): Figure[] {

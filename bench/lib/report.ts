@@ -21,6 +21,7 @@ export function tables(result: BenchResult): Table[] {
     result.firstRequests && firstRequestTable(result.firstRequests),
     result.cold && memoryTable(result.cold),
     result.reads && coldReadsTable(result.reads),
+    result.pages && pagesTable(result.pages),
     result.warm && warmTable(result.warm),
     result.warm && insideTable(result.warm),
     result.largest && largestTable(result.largest),
@@ -139,6 +140,21 @@ function coldReadsTable(rows: NonNullable<BenchResult['reads']>): Table {
       model,
       copies,
       String(reads),
+      String(rounds),
+      spread(answer),
+    ]),
+  }
+}
+
+function pagesTable({ cold }: NonNullable<BenchResult['pages']>): Table {
+  return {
+    title: `The same of an encoder with 250,037 rows in its table, most of them in pages, with ${READ_MS} ms put on each read`,
+    head: ['text', 'copies', 'tokens', 'pages', 'rounds of reads, one after the other', 'ms to the answer'],
+    rows: cold.map(({ answer, copies, pages, rounds, text, tokens }) => [
+      text,
+      copies,
+      String(tokens),
+      String(pages),
       String(rounds),
       spread(answer),
     ]),

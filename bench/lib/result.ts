@@ -3,6 +3,7 @@ import type { ColdReadsRow } from '../measures/cold-reads.ts'
 import type { FirstRequests } from '../measures/first-request.ts'
 import type { LargestRow } from '../measures/largest.ts'
 import type { LoadingMemory } from '../measures/loading.ts'
+import type { PagesResult } from '../measures/pages.ts'
 import type { RouterResult } from '../measures/router.ts'
 import type { ThroughputRow } from '../measures/throughput.ts'
 import type { WarmRow } from '../measures/warm.ts'
@@ -40,6 +41,7 @@ export interface BenchResult {
   readonly cold?: readonly ColdRow[]
   readonly firstRequests?: FirstRequests
   readonly reads?: readonly ColdReadsRow[]
+  readonly pages?: PagesResult
   readonly loading?: LoadingMemory
   readonly warm?: readonly WarmRow[]
   readonly largest?: readonly LargestRow[]

@@ -18,13 +18,14 @@ import { type Bench, type Effort, FULL, subject } from './context.ts'
 import { measureFirstRequests } from './first-request.ts'
 import { measureLargest } from './largest.ts'
 import { measureLoading } from './loading.ts'
+import { measurePages } from './pages.ts'
 import { measureRouter, ROUTER_INPUT, ROUTER_MODEL } from './router.ts'
 import { measureThroughput } from './throughput.ts'
 import { type EngineName, measureWarm, type WarmRow } from './warm.ts'
 import { measureWire, WIRE_MODEL } from './wire.ts'
 
 /** Parts of a run, by the names that `--only` takes. */
-export const PARTS = ['cold', 'reads', 'loading', 'warm', 'largest', 'throughput', 'router', 'wire'] as const
+export const PARTS = ['cold', 'reads', 'pages', 'loading', 'warm', 'largest', 'throughput', 'router', 'wire'] as const
 export type Part = (typeof PARTS)[number]
 
 export type Measurements = Pick<BenchResult, 'fit' | 'leftOut' | 'firstRequests' | Part>
@@ -129,6 +130,7 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
       firstRequests: await measureFirstRequests(bench, of('cold')),
     }),
     ...(parts.has('reads') && { reads: await measureColdReads(bench) }),
+    ...(parts.has('pages') && { pages: await measurePages(bench) }),
     ...(of('loading').some(({ name }) => name === FIGURE_MODEL) &&
       parts.has('loading') && { loading: await measureLoading(bench, subject(bench, FIGURE_MODEL)) }),
     ...(parts.has('warm') && { warm: await measureAllWarm(bench, of('warm')) }),

@@ -14,6 +14,7 @@ import type { Way } from '../../bench/lib/ways.ts'
 import type { ColdRow } from '../../bench/measures/cold.ts'
 import type { ColdReadsRow } from '../../bench/measures/cold-reads.ts'
 import type { LargestRow } from '../../bench/measures/largest.ts'
+import type { ColdPagesRow, PagesResult } from '../../bench/measures/pages.ts'
 import type { EngineName, WarmRow } from '../../bench/measures/warm.ts'
 import { cnnModel } from '../../bench/models/cnn.ts'
 import { type EncoderShape, encoderModel } from '../../bench/models/encoder.ts'
@@ -374,6 +375,36 @@ describe("the benchmark's report", () => {
     ])
     const [table] = tables({ ...result, reads }).filter(({ title }) => title.includes('read nothing'))
     expect(table?.rows[1]).toEqual(['reviews', 'KV is empty', '8', '6', '177 (1.00)'])
+  })
+
+  it('holds a model whose table is in pages to its memory, its warm answers and its rounds of reads', () => {
+    const row = (text: ColdPagesRow['text'], copies: ColdPagesRow['copies'], rounds: number): ColdPagesRow => ({
+      ...{ text, copies, rounds, tokens: 102, pages: text === 'all rows hot' ? 0 : 40 },
+      answer: { ...time, p50: 240 },
+    })
+    const pages: PagesResult = {
+      artifactBytes: 29e6,
+      pagesBytes: 90e6,
+      memory: [
+        { tokens: 128, heapBytes: 31e6 },
+        { tokens: 512, heapBytes: 37e6 },
+      ],
+      warm: { whole: { ...time, p50: 50 }, paged: { ...time, p50: 53 }, ratio: 1.06 },
+      cold: [
+        row('all rows hot', 'KV has copies', 3),
+        row('rows in pages', 'KV has copies', 5),
+        row('rows in pages', 'KV is empty', 8),
+      ],
+    }
+    const found = figures({ ...result, pages }).filter(({ name }) => name.includes('rows'))
+    expect(found.map(({ aimReached, reached, value }) => [value, reached, aimReached])).toEqual([
+      ['31.0 MB at 128 tokens, 37.0 MB at 512 tokens', true, false],
+      ['1.060x (53.0 against 50.0 ms)', false, false],
+      ['3, 0 pages (240 ms)', true, undefined],
+      ['5, 40 pages (240 ms)', false, undefined],
+    ])
+    const [table] = tables({ ...result, pages }).filter(({ title }) => title.includes('most of them in pages'))
+    expect(table?.rows[2]).toEqual(['rows in pages', 'KV is empty', '102', '40', '8', '240 (1.00)'])
   })
 
   it('is readable in a terminal and in Markdown', () => {

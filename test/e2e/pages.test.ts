@@ -1,157 +1,121 @@
+/** Models of which most rows stay in the stores: packed, stored and served as any other one. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { MANIFEST_SCHEMA, type Manifest } from '../../src/catalog/manifest.ts'
-import { toBlob } from '../../src/cli/pack/bytes.ts'
-import type { PackedModel } from '../../src/cli/pack/packer.ts'
-import { pushModel } from '../../src/cli/push/push.ts'
-import { localStores } from '../../src/cli/target/local.ts'
-import type { Compiled } from '../../src/compile/compile.ts'
-import { versionOf } from '../../src/engine/verge/version.ts'
-import { blobKey } from '../../src/weights/blob.ts'
-import { pageKey } from '../../src/weights/pages/layout.ts'
+import { multilingualModel } from '../../bench/models/multilingual.ts'
+import { ROOT } from '../../src/cli/files/project.ts'
+import { type PackedModel, pack, packFolder } from '../../src/cli/pack/packer.ts'
+import { publish } from '../../src/cli/push/publish.ts'
+import { tensor } from '../../src/core/tensors.ts'
+import type { Session } from '../../src/engine/engine.ts'
+import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
+import { inventedTexts, inventedWords } from '../../synthetic/vocabularies.ts'
+import { FEW_LANGUAGES } from '../fixtures/node/few-languages.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
-import { compiled, lookupModel } from '../fixtures/node/paged-models.ts'
+import { loadNative } from '../fixtures/node/native.ts'
+import { writerFor } from '../fixtures/node/publish.ts'
+import { runSession } from '../fixtures/node/verge-engine.ts'
 
-const ROWS = 4_000
-const HOT = 500
-const PER_PAGE = 16
-const CHUNK_BYTES = 50_000
+const KEY = 'a-key-for-the-operator'
+const { description, files } = multilingualModel(FEW_LANGUAGES, 'paged', { engines: ['verge'], hotRows: 1_000 })
+const bytesOf = (name: string): Uint8Array => files.get(name) ?? new Uint8Array()
+const TEXTS = inventedTexts(inventedWords(FEW_LANGUAGES.vocabulary), 12)
 
-type Artifact = Extract<Compiled, { ok: true }>
+let worker: LiveWorker
+let paged: PackedModel
 
-function packedOf(model: string, { bytes, pages, plan }: Artifact): PackedModel {
-  const main = toBlob(bytes, CHUNK_BYTES)
-  const file = pages && toBlob(pages.bytes, CHUNK_BYTES)
-  const tables = pages?.tables.map(({ offset, pageBytes, pages }) => ({ offset, pageBytes, pages })) ?? []
-  const manifest: Manifest = {
-    schema: MANIFEST_SCHEMA,
-    model,
-    version: '1',
-    inputs: [{ name: 'input_ids', datatype: 'INT64', shape: ['batch', 'length'] }],
-    outputs: [
-      { name: 'rows', datatype: 'FP32', shape: ['batch', 'length', 16] },
-      { name: 'y', datatype: 'FP32', shape: ['batch', 'length', 4] },
-    ],
-    artifacts: [
-      {
-        ...main.blob,
-        id: 'verge-fp32',
-        format: 'verge',
-        dtype: 'fp32',
-        runtime: `verge ${versionOf(plan)}`,
-        places: ['edge'],
-        ...(file && { pages: { ...file.blob, tables } }),
-      },
-    ],
-  }
-  const chunks = new Map([...main.pieces, ...(file?.pieces ?? [])])
-  return { manifest, visibility: 'public', hot: true, chunks, notes: [] }
+beforeAll(async () => {
+  paged = await pack({ ...description, pages: 'on' }, '.', files)
+  const whole = await pack({ ...description, name: 'whole', pages: 'off' }, '.', files)
+  worker = await startLiveWorker({ VERGE_API_KEY: KEY })
+  const writer = await writerFor(worker)
+  for (const model of [paged, whole]) await publish(writer, model)
+  for (const name of ['digits', 'reviews']) await publish(writer, await packFolder(join(ROOT, 'models', name)))
+})
+afterAll(() => worker?.dispose())
+
+async function embeddings(model: string, input: readonly string[]): Promise<number[][]> {
+  const body = JSON.stringify({ model, input })
+  const answer = await fetch(`${worker.url}/v1/embeddings`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  })
+  const content = (await answer.json()) as { readonly data?: readonly { readonly embedding: number[] }[] }
+  expect([answer.status, content], JSON.stringify(content).slice(0, 300)).toMatchObject([200, {}])
+  return (content.data ?? []).map(({ embedding }) => embedding)
 }
 
+/** The mean of a text's tokens, of what onnxruntime-node computes. */
+async function reference(native: Session, tokenizer: TextTokenizer, text: string): Promise<number[]> {
+  const { ids } = tokenizer.encode(text, FEW_LANGUAGES.positions)
+  const shape = [1, ids.length]
+  const outputs = await runSession(native, {
+    input_ids: tensor('INT64', shape, BigInt64Array.from(ids, BigInt)),
+    attention_mask: tensor('INT64', shape, new BigInt64Array(ids.length).fill(1n)),
+  })
+  const states = outputs.get('last_hidden_state')?.data as Float32Array
+  const { hidden } = FEW_LANGUAGES
+  const mean = Array.from({ length: hidden }, (_, column) =>
+    ids.reduce((sum, _id, row) => sum + (states[row * hidden + column] ?? 0), 0),
+  )
+  const length = Math.hypot(...mean)
+  return mean.map((value) => value / length)
+}
+
+const dot = (a: readonly number[], b: readonly number[]): number =>
+  a.reduce((sum, value, index) => sum + value * (b[index] ?? 0), 0)
+
 describe('a model whose table is in pages', () => {
-  let worker: LiveWorker
-  let stores: ReturnType<typeof localStores>
-  let kv: {
-    get(key: string): Promise<string | null>
-    put(key: string, value: string): Promise<void>
-    delete(key: string): Promise<void>
-  }
-  let paged: PackedModel
-  const file = () => {
-    const pages = paged.manifest.artifacts[0]?.pages
-    if (pages === undefined) throw new Error('the artifact has no pages')
-    return pages
-  }
-
-  beforeAll(async () => {
-    worker = await startLiveWorker()
-    const BUCKET = await worker.miniflare.getR2Bucket('BUCKET')
-    const KV = await worker.miniflare.getKVNamespace('KV')
-    kv = KV as never
-    stores = localStores({ BUCKET: BUCKET as never, KV: KV as never })
-    const model = await lookupModel('f32', { rows: ROWS, width: 16 })
-    const order = Int32Array.from({ length: ROWS }, (_, id) => id)
-    paged = packedOf('paged', await compiled(model, () => ({ order, hot: HOT, rowsPerPage: PER_PAGE })))
-    await pushModel(stores, packedOf('whole', await compiled(model)), { live: true })
-    const pushed = await pushModel(stores, paged, { live: true })
-    expect(pushed.pages).toEqual({ all: 219, copied: 219 })
+  it('is packed so', () => {
+    expect(paged.manifest.artifacts[0]?.pages?.tables).toEqual([{ offset: 0, pageBytes: 24_576, pages: 172 }])
   })
-  afterAll(() => worker.dispose())
 
-  async function infer(model: string, ids: readonly number[]) {
-    const inputs = [{ name: 'input_ids', shape: [1, ids.length], datatype: 'INT64', data: ids }]
-    const answer = await fetch(`${worker.url}/v2/models/${model}/infer`, {
-      method: 'POST',
-      body: JSON.stringify({ inputs }),
-    })
-    return {
-      status: answer.status,
-      json: (await answer.json()) as { readonly outputs?: unknown; readonly error?: unknown },
+  it('answers the same numbers as with its whole table, text by text and all at once', async () => {
+    const whole = await embeddings('whole', TEXTS)
+    expect(await embeddings('paged', TEXTS)).toEqual(whole)
+    for (const [index, text] of TEXTS.entries()) expect(await embeddings('paged', [text])).toEqual([whole[index]])
+    expect(new Set(whole.map((vector) => vector.join())).size).toBe(TEXTS.length)
+  })
+
+  it('answers as onnxruntime-node does', async () => {
+    const native = await loadNative(bytesOf('model.onnx'))
+    const tokenizer = TextTokenizer.parse(bytesOf('tokenizer.json'))
+    const answered = await embeddings('paged', TEXTS)
+    for (const [index, text] of TEXTS.entries()) {
+      expect(dot(answered[index] ?? [], await reference(native, tokenizer, text))).toBeGreaterThan(0.99)
     }
-  }
-
-  /** Expects the answer of the model with the whole table. @returns what the Worker has logged of pages meanwhile */
-  async function expectSame(ids: readonly number[]): Promise<string[]> {
-    const before = worker.logs.length
-    const [one, other] = [await infer('paged', ids), await infer('whole', ids)]
-    expect(other.status).toBe(200)
-    expect(one.status, JSON.stringify(one.json)).toBe(200)
-    expect(one.json.outputs).toEqual(other.json.outputs)
-    return worker.logs.slice(before).filter((line) => line.includes('pages_unusable'))
-  }
-
-  /** The first id of a page, which no test has asked for. */
-  let next = 0
-  const freshPage = () => {
-    const place = next++
-    const offset = place * (file().tables[0]?.pageBytes ?? 0)
-    return { id: HOT + place * PER_PAGE, key: pageKey(file().sha256, offset), offset }
-  }
-  const chunkOf = (offset: number): string => blobKey(file().chunks[Math.floor(offset / CHUNK_BYTES)]?.sha256 ?? '')
-
-  it('answers as the model with the whole table, bit for bit, from copies in KV alone', async () => {
-    const pages = [freshPage(), freshPage(), freshPage()]
-    expect(await expectSame([0, 499, ...pages.map(({ id }) => id), ...pages.map(({ id }) => id + 15), 7])).toEqual([])
-    expect(await expectSame(Array.from({ length: 500 }, (_, i) => 3_999 - 2 * i))).toEqual([])
+    native.dispose()
   })
 
-  it('reads pages from R2 that are missing or damaged in KV', async () => {
-    const [missing, wrong, garbled] = [freshPage(), freshPage(), freshPage()]
-    await kv.delete(missing.key)
-    await kv.put(wrong.key, (await kv.get(garbled.key)) ?? '')
-    await kv.put(garbled.key, '?'.repeat(1_368))
-    const logged = await expectSame([missing.id, wrong.id + 3, garbled.id + 15])
-    expect(logged.map((line) => /"fault":"(\w+)"/.exec(line)?.[1]).sort()).toEqual(['corrupt', 'malformed', 'missing'])
-    // what was read is kept
-    expect(await expectSame([garbled.id, missing.id + 8])).toEqual([])
+  it('answers many at once, beside models without pages', async () => {
+    const image = await readFile(join(ROOT, 'models/digits/samples/two.png'))
+    const ask = async (path: string, type: string, body: string | Uint8Array<ArrayBuffer>): Promise<number> =>
+      (await fetch(`${worker.url}${path}`, { method: 'POST', headers: { 'content-type': type }, body })).status
+    const alone = await embeddings('paged', TEXTS)
+    const together = await Promise.all(TEXTS.map((text) => embeddings('paged', [text])))
+    expect(together.flat()).toEqual(alone)
+    expect(await ask('/run/digits', 'image/png', new Uint8Array(image))).toBe(200)
+    expect(await ask('/run/reviews', 'application/json', JSON.stringify({ inputs: 'A wonderful film.' }))).toBe(200)
+    expect(await embeddings('paged', TEXTS)).toEqual(alone)
   })
 
-  it('refuses a text whose page is missing or damaged everywhere, and answers others', async () => {
-    const gone = freshPage()
-    await kv.delete(gone.key)
-    const chunk = (await stores.truth.get(chunkOf(gone.offset)))?.body
-    const bytes = new Uint8Array(await new Response(chunk).arrayBuffer())
-    await stores.truth.delete(chunkOf(gone.offset))
-    expect(await infer('paged', [1, gone.id])).toMatchObject({
-      status: 503,
-      json: { error: expect.stringMatching(/page at byte \d+ .* is missing in every store/) },
-    })
-    const damaged = bytes.slice()
-    damaged[gone.offset % CHUNK_BYTES] = (damaged[gone.offset % CHUNK_BYTES] ?? 0) ^ 255
-    await stores.truth.put(chunkOf(gone.offset), damaged)
-    expect(await infer('paged', [gone.id])).toMatchObject({
-      status: 500,
-      json: { error: expect.stringMatching(/is damaged in every store/) },
-    })
-    expect(await expectSame([1, 2, 3, HOT])).toEqual([])
-    // a push puts back what is missing, and the session is the one that was loaded
-    const again = await pushModel(stores, paged, { live: true, thorough: true })
-    expect(again.pages?.copied).toBe(219)
-    expect(await expectSame([gone.id])).toEqual([])
-  })
-
-  it('refuses an id that the table does not have as the whole table does', async () => {
-    const [one, other] = [await infer('paged', [ROWS]), await infer('whole', [ROWS])]
-    expect(other.status).toBe(400)
-    expect(one.status).toBe(400)
+  it('holds its hot rows in WebAssembly memory, and not the others', async () => {
+    const fresh = await startLiveWorker({ VERGE_API_KEY: KEY })
+    try {
+      const writer = await writerFor(fresh)
+      await publish(writer, paged)
+      const asked = await fetch(`${fresh.url}/run/paged`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ inputs: TEXTS[0] }),
+      })
+      expect(asked.status).toBe(200)
+      const health = await fetch(`${fresh.url}/healthz`, { headers: { authorization: `Bearer ${KEY}` } })
+      const { heap_bytes: held } = (await health.json()) as { readonly heap_bytes: number }
+      expect(held).toBeLessThan(5_000_000)
+    } finally {
+      await fresh.dispose()
+    }
   })
 })
