@@ -53,7 +53,7 @@ async function checkFile(
   const chosen = spread(all, LOOKS)
   let [missing, different] = [0, 0]
   for (const page of chosen) {
-    const found = await copy.get(pageKey(file.sha256, page.offset))
+    const found = await copy.get(pageKey(file.sha256, page))
     const text = found && (await readAtMost(found.body, LIMITS.pageBytes * 2))
     if (text === null) missing++
     else if (Buffer.from(text).toString('latin1') !== (await pageOf(truth, file, page)).toString('base64')) different++

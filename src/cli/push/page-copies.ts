@@ -11,7 +11,7 @@ import type { PushTarget } from './push.ts'
 import { allKeys } from './references.ts'
 
 /**
- * Copies of pages near the readers, as base64 text. Readers find them by the file's digest and the page's offset, and take the
+ * Copies of pages near the readers, as base64 text. Readers find them by the file's digest and the page's place, and take the
  * source of truth for those that are missing: a model works without them.
  */
 
@@ -64,7 +64,7 @@ export async function lookForPages(
       // the readers verify what is there, so a key is enough
       const present = new Set(thorough ? [] : await allKeys(store, pagesPrefix(file.sha256), signal))
       const every = [...pagesIn(file)]
-      const pages = every.filter(({ offset }) => !present.has(pageKey(file.sha256, offset)))
+      const pages = every.filter((page) => !present.has(pageKey(file.sha256, page)))
       if (pages.length > 0) lacks.push({ store, file, pages })
       all += every.length
       bytes += file.bytes
@@ -91,7 +91,7 @@ export async function copyPages(
       for (const batch of batches(pages)) {
         await putTexts(
           store,
-          new Map(batch.map((page) => [pageKey(file.sha256, page.offset), textOf(file, chunks, page)])),
+          new Map(batch.map((page) => [pageKey(file.sha256, page), textOf(file, chunks, page)])),
           signal,
         )
         copied += batch.length

@@ -59,7 +59,7 @@ export class KvPages implements PageLayer {
     const values = await this.#valuesOf(file, pages, signal)
     this.#note(file, values)
     for (const page of pages) {
-      const content = values instanceof Map ? contentOf(values.get(pageKey(file.sha256, page.offset)), page) : values
+      const content = values instanceof Map ? contentOf(values.get(pageKey(file.sha256, page)), page) : values
       if (content instanceof Uint8Array) await sink.found(page, content, signal)
       else sink.fault(page, content)
     }
@@ -79,7 +79,7 @@ export class KvPages implements PageLayer {
   ): Promise<Map<string, unknown> | PageFault> {
     const { clock, limits } = this.#options
     const guard = guardAgainstStall(signal, clock, limits.pageCopyWaitMs)
-    const keys = [...new Set(pages.map(({ offset }) => pageKey(file.sha256, offset)))]
+    const keys = [...new Set(pages.map((page) => pageKey(file.sha256, page)))]
     const options = { type: 'text', cacheTtl: PLATFORM.kvImmutableTtlSeconds } as const
     try {
       const answer: unknown = await asked(this.name, async () => this.#namespace.get(keys, options), guard.signal)

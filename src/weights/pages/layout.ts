@@ -25,9 +25,15 @@ export function pagesPrefix(sha256: string): string {
   return `${PAGE_PREFIX}${sha256}/`
 }
 
-/** Where the copy of a page lies: it is found without a list of the pages' digests, which only the artifact has. */
-export function pageKey(sha256: string, offset: number): string {
-  return pagesPrefix(sha256) + offset
+/**
+ * Where the copy of a page lies: it is found without a list of the pages' digests, which only the artifact has. The same file
+ * may be cut into pages of another size, and each reader finds its own.
+ */
+export function pageKey(
+  sha256: string,
+  { bytes, offset }: { readonly bytes: number; readonly offset: number },
+): string {
+  return `${pagesPrefix(sha256)}${offset}/${bytes}`
 }
 
 /**

@@ -9,7 +9,7 @@ import { type MemoryTarget, memoryTarget, packedOf } from '../../fixtures/node/p
 /** Twenty pages of 300 bytes in chunks of 1,000. */
 const packed = packedOf('m', pattern(500, 1), { pages: pattern(6_000, 2) })
 const file = packed.manifest.artifacts[0]?.pages
-const keyAt = (place: number) => `page/${file?.sha256}/${place * 300}`
+const keyAt = (place: number) => `page/${file?.sha256}/${place * 300}/300`
 
 let target: MemoryTarget
 let copy: Store

@@ -56,9 +56,14 @@ const BULK = `/storage/kv/namespaces/${NAMESPACE}/bulk`
 
 function expectCopies(): void {
   expect(copies()).toHaveLength(PAGES)
-  for (let offset = 0; offset < file.length; offset += 300) {
-    const text = kv().get(`page/${digest}/${offset}`)?.body.toString() ?? ''
-    expect(text).toBe(Buffer.from(file.subarray(offset, offset + 300)).toString('base64'))
+  expectPages(300)
+}
+
+function expectPages(pageBytes: number): void {
+  for (let offset = 0; offset < file.length; offset += pageBytes) {
+    const page = Buffer.from(file.subarray(offset, offset + pageBytes))
+    const text = kv().get(`page/${digest}/${offset}/${page.length}`)?.body.toString() ?? ''
+    expect(text).toBe(page.toString('base64'))
   }
 }
 
@@ -142,6 +147,16 @@ describe('pushing pages', () => {
     cloud.fault = () => undefined
     await push()
     expectCopies()
+  })
+
+  it('has every page of a file that two versions cut into pages of different sizes, and deletes all of them', async () => {
+    await push()
+    expect((await push(model({ pageBytes: 600, version: '2' }))).pages).toEqual({ all: 1_201, copied: 1_200 })
+    expectPages(300)
+    expectPages(600)
+    const { signal } = new AbortController()
+    await remove(target, await planRemoval(target, 'm', undefined, signal), { signal })
+    expect(copies()).toEqual([])
   })
 
   it('leaves copies out where it is told to, or where the model is not hot', async () => {

@@ -12,8 +12,8 @@ import { base64, type PagedBytes, type PagedOptions, pagedBytes } from '../../fi
 const { KV } = bindings
 const sha256 = sha256Factory()
 
-function keyOf({ file }: PagedBytes, { offset }: PageInfo): string {
-  return pageKey(file.sha256, offset)
+function keyOf({ file }: PagedBytes, page: PageInfo): string {
+  return pageKey(file.sha256, page)
 }
 
 function contentOf({ data }: PagedBytes, { bytes, offset }: PageInfo): Uint8Array {

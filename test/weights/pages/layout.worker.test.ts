@@ -16,7 +16,7 @@ describe('the layout of a pages file', () => {
       [1_900, 400],
       [2_300, 350],
     ])
-    expect(pageKey(sha256, 1_500)).toBe(`page/${sha256}/1500`)
+    expect(pageKey(sha256, { offset: 1_500, bytes: 300 })).toBe(`page/${sha256}/1500/300`)
   })
 
   it('refuses tables with gaps, too few or too many pages, or pages above the limit', () => {

@@ -41,8 +41,8 @@ function bytesOf({ data }: PagedBytes, { bytes, offset }: PageInfo): Uint8Array 
   return data.slice(offset, offset + bytes)
 }
 
-function putCopy({ file }: PagedBytes, { offset }: PageInfo, text: string): Promise<void> {
-  return KV.put(pageKey(file.sha256, offset), text)
+function putCopy({ file }: PagedBytes, page: PageInfo, text: string): Promise<void> {
+  return KV.put(pageKey(file.sha256, page), text)
 }
 
 function loaderOf(layers: readonly PageLayer[], options: Partial<PageLoaderOptions> = {}) {
@@ -99,7 +99,7 @@ describe('PageLoader', () => {
   it('reads pages from the truth that are missing or damaged in the copies, those alone, and reports them', async () => {
     const paged = await stored()
     const [p0, p1, p2, p3] = paged.pages as [PageInfo, PageInfo, PageInfo, PageInfo]
-    await KV.delete(pageKey(paged.file.sha256, p0.offset))
+    await KV.delete(pageKey(paged.file.sha256, p0))
     await putCopy(paged, p1, base64(bytesOf(paged, p2)))
     await putCopy(paged, p2, 'not base64 at all')
     await putCopy(paged, p3, '%'.repeat(base64(bytesOf(paged, p3)).length))
@@ -158,7 +158,7 @@ describe('PageLoader', () => {
     expect(damaged).toMatchObject({ code: 'weights_corrupt', details: { sha256: page.sha256, offset: 12_000 } })
     expect((damaged as Error).message).toMatch(/page at byte 12000.*damaged in every store. Push this version again/)
 
-    await KV.delete(pageKey(paged.file.sha256, page.offset))
+    await KV.delete(pageKey(paged.file.sha256, page))
     await BUCKET.delete(blobKey(paged.file.chunks[1]?.sha256 ?? ''))
     const missing = await read([kv, r2], paged, [page]).catch((error: unknown) => error)
     expect(missing).toMatchObject({ code: 'weights_unavailable', message: /missing in every store/ })
