@@ -1,9 +1,13 @@
 /** Models of which most rows stay in the stores: packed, stored and served as any other one. */
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { multilingualModel } from '../../bench/models/multilingual.ts'
+import { canonicalBytes } from '../../src/catalog/canonical-json.ts'
+import { BUILT } from '../../src/cli/build/build.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { sha256 } from '../../src/cli/pack/bytes.ts'
 import { type PackedModel, pack, packFolder } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
 import { tensor } from '../../src/core/tensors.ts'
@@ -14,6 +18,7 @@ import { FEW_LANGUAGES } from '../fixtures/node/few-languages.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { loadNative } from '../fixtures/node/native.ts'
 import { writerFor } from '../fixtures/node/publish.ts'
+import { verge } from '../fixtures/node/verge.ts'
 import { runSession } from '../fixtures/node/verge-engine.ts'
 
 const KEY = 'a-key-for-the-operator'
@@ -65,6 +70,52 @@ async function reference(native: Session, tokenizer: TextTokenizer, text: string
 
 const dot = (a: readonly number[], b: readonly number[]): number =>
   a.reduce((sum, value, index) => sum + value * (b[index] ?? 0), 0)
+
+describe('verge pack', () => {
+  const built = `test-${process.pid}-pages`
+  let folder: string
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'verge-pages-'))
+    for (const [name, content] of files) await writeFile(join(folder, name), content)
+    await writeFile(join(folder, 'questions.txt'), `${TEXTS.map((text) => text.replaceAll('\n', ' ')).join('\n')}\n`)
+  })
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true })
+    await rm(join(BUILT, built), { recursive: true, force: true })
+  })
+
+  const options = ['--pages', 'on', '--hot-rows', '500', '--hot-texts', 'questions.txt', '--engines', 'verge']
+  const said = '500 of 12000 rows of its table stay in memory, and the others are read in 180 pages of 24576 bytes'
+
+  it('takes options for pages of a file, and builds a folder that packs alike', async () => {
+    const building = [
+      '--name',
+      built,
+      '--task',
+      'feature-extraction',
+      '--licence',
+      'MIT',
+      '--no-verify',
+      '--no-measure',
+    ]
+    const ran = await verge(['pack', 'model.onnx', ...options, ...building], { cwd: folder })
+    expect(ran.code, ran.stderr).toBe(0)
+    expect(ran.stdout).toContain(said)
+    expect(ran.stdout).toContain('4.21 MiB of pages beside')
+    const packed = await packFolder(join(BUILT, built))
+    expect(packed.notes.join()).toContain(said)
+    expect(ran.stdout).toContain(sha256(canonicalBytes(packed.manifest)))
+  })
+
+  it('takes the same options for a folder with a verge.json, and refuses a file of texts that is not there', async () => {
+    await writeFile(join(folder, 'verge.json'), JSON.stringify(description))
+    const ran = await verge(['pack', '.', ...options], { cwd: folder })
+    expect(ran.code, ran.stderr).toBe(0)
+    expect(ran.stdout).toContain(said)
+    const other = await verge(['pack', '.', '--hot-texts', 'missing.txt'], { cwd: folder })
+    expect([other.code, other.stderr]).toEqual([1, expect.stringContaining('--hot-texts missing.txt cannot be read')])
+  })
+})
 
 describe('a model whose table is in pages', () => {
   it('is packed so', () => {

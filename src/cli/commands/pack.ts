@@ -106,7 +106,8 @@ function refuseTwins(packed: readonly PackedModel[]): void {
 function describePacked({ manifest, visibility, notes }: PackedModel): string {
   const lines = manifest.artifacts.map((artifact) => {
     const held = artifact.memoryBytes === undefined ? '' : `, ${binarySize(artifact.memoryBytes)} loaded`
-    return `  ${artifact.id}: ${binarySize(artifact.bytes)} for ${artifact.places.join(', ')}${held}`
+    const pages = artifact.pages === undefined ? '' : `, ${binarySize(artifact.pages.bytes)} of pages beside`
+    return `  ${artifact.id}: ${binarySize(artifact.bytes)} for ${artifact.places.join(', ')}${held}${pages}`
   })
   const head = `${manifest.model} ${manifest.version}: ${manifest.task ?? 'raw tensors'}, ${visibility}`
   const digest = `  manifest ${sha256(canonicalBytes(manifest))}`
