@@ -108,7 +108,8 @@ export async function buildModel(spec: string, settings: BuildSettings, context:
   const sameAs = (manifest: Manifest) => sameVersion(existing.manifests, manifest, settings.model.version)
   const before = sameBeforeProof(existing.manifests, packed.manifest, settings.model.version)
   await settings.beforeProof?.(packed, before)
-  const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random }
+  const against = trimming === null ? 'original' : 'trimmed model'
+  const wanted = { ...settings, ...settings.samples, verify: settings.verify && !random, against } as const
   const packWithout = async (dtypes: readonly string[]): Promise<PackedModel> => {
     await writeModelFolder(folder, withoutEngine(draft, dtypes))
     return packFolder(folder, keptMemory())

@@ -13,6 +13,8 @@ import type { LoadedModel } from './load.ts'
 import type { SampleSet } from './precision.ts'
 
 export interface ProofSettings {
+  /** What is compared with, as messages call it: the original, unless its vocabulary was trimmed. */
+  readonly against?: 'original' | 'trimmed model'
   readonly verify: boolean
   readonly measure: boolean
   /** Least cosine of original and result; by precision if left out. */
@@ -73,7 +75,7 @@ async function proveOnce(
   packed: PackedModel,
   loaded: LoadedModel,
   set: SampleSet,
-  { verify, measure, tolerance }: ProofSettings,
+  { against = 'original', measure, tolerance, verify }: ProofSettings,
   context: BuildContext,
   kept: Kept,
 ): Promise<Trial> {
@@ -93,12 +95,12 @@ async function proveOnce(
   }
   const before = await kept.find<Pick<ProofResult, 'verification' | 'measured'>>('proof', parts)
   if (before !== undefined) {
-    task.done(`unchanged since the last run: ${summary(before)}`)
+    task.done(`unchanged since the last run: ${summary(before, against)}`)
     return { ...before, kept: true, wrong: [] }
   }
   const known = await kept.find<readonly Declined[]>('declined', parts)
   if (known !== undefined) {
-    task.done("unchanged since the last run: Verge's own engine differs from the original")
+    task.done(`unchanged since the last run: Verge's own engine differs from the ${against}`)
     return { verification: null, measured: null, kept: true, wrong: known }
   }
   const options: Omit<ProveOptions, 'progress'> = {
@@ -114,7 +116,7 @@ async function proveOnce(
     : verify
       ? await proveInWorkerd(options)
       : { verification: null, measured: await measureInWorkerd(options) }
-  task.done(summary(proof))
+  task.done(summary(proof, against))
   const declined = proof.verification ? declinedBy(proof.verification, packed) : []
   if (declined.length > 0) {
     if (isLasting(declined)) await kept.put('declined', parts, declined)
@@ -128,14 +130,14 @@ async function proveOnce(
 }
 
 const VERDICTS = {
-  agrees: 'agrees with the original',
-  differs: 'differs from the original',
-  none: 'no output is exercised',
+  agrees: (against: string) => `agrees with the ${against}`,
+  differs: (against: string) => `differs from the ${against}`,
+  none: () => 'no output is exercised',
 } as const
 
-function summary({ verification, measured }: Pick<ProofResult, 'verification' | 'measured'>): string {
+function summary({ verification, measured }: Pick<ProofResult, 'verification' | 'measured'>, against: string): string {
   const parts: string[] = []
-  if (verification) parts.push(VERDICTS[verification.verdict])
+  if (verification) parts.push(VERDICTS[verification.verdict](against))
   if (measured) parts.push(measured.verdict.fit)
   if (measured?.measurements) parts.push(`${measured.measurements.warm.p50.toFixed(1)} ms per request`)
   return parts.join(', ')
