@@ -28,19 +28,29 @@ export async function countTokens(
 ): Promise<TokenCounts> {
   const counts = new Map<number, number>()
   let texts = 0
-  for await (const item of await itemsOf(path)) {
-    signal.throwIfAborted()
-    const { content } = await item.read()
-    if (content.kind !== 'inputs') {
-      throw new UsageError(`--keep-corpus ${item.where}: it has no text. Give a "text" in each line.`)
+  try {
+    for await (const item of await itemsOf(path)) {
+      signal.throwIfAborted()
+      const { content } = await item.read()
+      if (content.kind !== 'inputs') {
+        throw new UsageError(`--keep-corpus ${item.where}: it has no text. Give a "text" in each line.`)
+      }
+      for (const { id } of tokenizer.tokens(spell(content.inputs))) counts.set(id, (counts.get(id) ?? 0) + 1)
+      task.set(++texts)
     }
-    for (const { id } of tokenizer.tokens(spell(content.inputs))) counts.set(id, (counts.get(id) ?? 0) + 1)
-    task.set(++texts)
+  } catch (error) {
+    throw ofCorpus(error)
   }
   if (counts.size === 0) {
     throw new UsageError(`--keep-corpus ${basename(path)} has no texts. Give a file with a text in each line.`)
   }
   return counts
+}
+
+/** The readers of lines call them samples. */
+function ofCorpus(error: unknown): unknown {
+  const why = error instanceof UsageError ? /^bad samples: (.*)$/s.exec(error.message)?.[1] : undefined
+  return why === undefined ? error : new UsageError(`--keep-corpus ${why}`, { cause: error })
 }
 
 async function itemsOf(path: string): Promise<Items> {

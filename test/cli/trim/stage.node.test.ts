@@ -30,6 +30,8 @@ beforeAll(async () => {
   await writeFile(join(folder, 'texts.jsonl'), lines(TEXTS))
   await writeFile(join(folder, 'others.jsonl'), lines(OTHERS))
   await writeFile(join(folder, 'empty.jsonl'), '\n')
+  await writeFile(join(folder, 'bytes.txt'), Uint8Array.of(0xff, 0xfe, 0, 0xd8))
+  await writeFile(join(folder, 'lines.jsonl'), 'a text\n')
   await writeFile(
     join(folder, 'tensors.jsonl'),
     lines([{ inputs: [ids('input_ids', [2, 5000]), ids('attention_mask', [1, 1])] }]),
@@ -128,6 +130,8 @@ describe('what cannot be trimmed', () => {
     ['an empty corpus', ['--keep-corpus', 'empty.jsonl'], 'has no texts'],
     ['no corpus', ['--keep-corpus', 'gone.jsonl'], 'cannot be read (ENOENT)'],
     ['a corpus of another kind', ['--keep-corpus', 'bare/model.onnx'], 'takes .jsonl or .txt files'],
+    ['a corpus of other bytes', ['--keep-corpus', 'bytes.txt'], '--keep-corpus bytes.txt: it cannot be read'],
+    ['a corpus of other lines', ['--keep-corpus', 'lines.jsonl'], '--keep-corpus lines.jsonl line 1: it is not JSON'],
     ['a corpus of tensors', ['--keep-corpus', 'tensors.jsonl'], 'it has no text'],
     ['too few tokens', ['--vocabulary', '5'], 'Give at least 1'],
     [
