@@ -21,7 +21,7 @@ export interface KvPagesOptions {
   readonly limits: Pick<Limits, 'pageBulkBytes' | 'pageCopyRestMs' | 'pageCopyWaitMs' | 'parallelFetches'>
 }
 
-/** Files whose copies are remembered to be missing. */
+/** Files of which it is remembered whether they have copies. */
 const FILES = 64
 /** Pages that are missing together: fewer may not have arrived yet. */
 const LEAST_MISSING = 4
@@ -35,8 +35,8 @@ export class KvPages implements PageLayer {
   readonly name: string
   readonly #namespace: KvBulkLike
   readonly #options: KvPagesOptions
-  /** Files without copies, and until when that is believed. */
-  readonly #absent = new LruMap<number>(FILES)
+  /** Files that have copies, and files that have none, with the time until when that is believed. */
+  readonly #files = new LruMap<'copied' | number>(FILES)
 
   constructor(namespace: KvBulkLike, options: KvPagesOptions) {
     this.name = options.name ?? 'kv'
@@ -46,7 +46,8 @@ export class KvPages implements PageLayer {
 
   async read(file: BlobInfo, pages: readonly WantedPage[], sink: PageSink, signal: AbortSignal): Promise<void> {
     throwIfAborted(signal)
-    if ((this.#absent.get(file.sha256) ?? 0) > this.#options.clock.now()) {
+    const known = this.#files.get(file.sha256)
+    if (typeof known === 'number' && known > this.#options.clock.now()) {
       for (const page of pages) sink.fault(page, { kind: 'missing' })
       return
     }
@@ -66,10 +67,12 @@ export class KvPages implements PageLayer {
   }
 
   #note(file: BlobInfo, values: Map<string, unknown> | PageFault): void {
-    if (!(values instanceof Map) || values.size < LEAST_MISSING) return
+    if (!(values instanceof Map)) return
     const { clock, limits } = this.#options
-    if ([...values.values()].some((value) => value !== null)) this.#absent.delete(file.sha256)
-    else this.#absent.set(file.sha256, clock.now() + limits.pageCopyRestMs)
+    if ([...values.values()].some((value) => value !== null)) this.#files.set(file.sha256, 'copied')
+    // a push may have copied some pages, and been refused the others
+    else if (values.size >= LEAST_MISSING && this.#files.get(file.sha256) !== 'copied')
+      this.#files.set(file.sha256, clock.now() + limits.pageCopyRestMs)
   }
 
   async #valuesOf(

@@ -116,6 +116,17 @@ describe('KvPages', () => {
     await expect(readPages(layer, none, none.pages, AbortSignal.abort())).rejects.toMatchObject({ code: 'cancelled' })
   })
 
+  it('looks for copies of a file that has some, however many others are missing', async () => {
+    const paged = await make({ pages: 220, pageBytes: 300, chunkBytes: 30_000 })
+    const some = paged.pages.slice(0, 110)
+    await store(paged, some)
+    // One bulk read finds copies, and the one after it none.
+    const one = kvPages(KV, { parallelFetches: 1 })
+    expect((await readPages(one, paged, paged.pages)).found.size).toBe(110)
+    expect((await readPages(one, paged, paged.pages.slice(110))).faults.size).toBe(110)
+    expect((await readPages(one, paged, some)).found.size).toBe(110)
+  })
+
   it('takes a text of another length or with other characters for a fault of the copy', async () => {
     const paged = await make(small)
     await store(paged)
