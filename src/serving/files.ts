@@ -1,8 +1,8 @@
 import type { Blob, Manifest } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
-import { VergeError } from '../core/errors.ts'
+import { isVergeError, VergeError } from '../core/errors.ts'
 import { LruMap } from '../core/lru.ts'
-import { SingleFlight, type SingleFlightOptions } from '../sessions/single-flight.ts'
+import { type Flight, SingleFlight, type SingleFlightOptions } from '../sessions/single-flight.ts'
 import type { RunContext } from './serving.ts'
 
 export interface FileCacheOptions extends SingleFlightOptions {
@@ -22,6 +22,8 @@ export class FileCache {
   readonly #files: LruMap<ParsedFile>
   readonly #reads: SingleFlight<ParsedFile>
   readonly #options: FileCacheOptions
+  /** Bytes of files that were begun ahead, by key: of those that are under way still, room is promised to them. */
+  readonly #ahead = new Map<string, number>()
 
   constructor(options: FileCacheOptions) {
     this.#options = options
@@ -54,7 +56,7 @@ export class FileCache {
         async (flight) => {
           // The read serves everyone who waits, so it does not end when the first of them leaves.
           const bytes = await this.#options.read(blob, name, new AbortController().signal)
-          flight.heartbeat()
+          beat(flight)
           const read = { bytes: blob.bytes, value: parse(bytes) }
           this.#files.set(key, read)
           return read
@@ -73,8 +75,28 @@ export class FileCache {
     const blob = blobOf(manifest, file.name)
     if (blob === undefined) return
     const key = keyOf(blob, file.name)
-    if (this.#files.get(key) !== undefined || this.#reads.isUnderWay(key) || !this.#files.hasRoom(blob.bytes)) return
+    if (this.#files.get(key) !== undefined || this.#reads.isUnderWay(key)) return
+    if (!this.#files.hasRoom(this.#promised() + blob.bytes)) return
+    this.#ahead.set(key, blob.bytes)
     this.get(manifest, file, context).catch(() => {})
+  }
+
+  #promised(): number {
+    let bytes = 0
+    for (const [key, size] of this.#ahead) {
+      if (this.#reads.isUnderWay(key)) bytes += size
+      else this.#ahead.delete(key)
+    }
+    return bytes
+  }
+}
+
+/** Says that the reader is alive. One that another request has replaced meanwhile has the right bytes all the same. */
+function beat(flight: Flight): void {
+  try {
+    flight.heartbeat()
+  } catch (error) {
+    if (!isVergeError(error, 'session_lost')) throw error
   }
 }
 

@@ -71,6 +71,22 @@ describe('a file that is read ahead', () => {
     expect(reads).toEqual(['small', 'other'])
   })
 
+  it('has no other file that is being read go', async () => {
+    const { cache, end, file, reads } = setup()
+    for (const name of ['small', 'large', 'other']) cache.prefetch(MODEL, file(name), testContext())
+    expect(reads).toEqual(['small', 'other'])
+    await end()
+    expect(await cache.get(MODEL, file('small'), testContext())).toBe('small 1')
+  })
+
+  it('is promised no room for ever where its request was killed', async () => {
+    const { cache, clock, file, reads } = setup()
+    cache.prefetch(MODEL, file('small'), testContext())
+    await clock.advance(5100)
+    cache.prefetch(MODEL, file('large'), testContext())
+    expect(reads).toEqual(['small', 'large'])
+  })
+
   it('is not read twice, and not where the model has none', async () => {
     const { cache, end, file, reads } = setup()
     cache.prefetch(MODEL, file('small'), testContext())
@@ -93,4 +109,14 @@ describe('a file that is read ahead', () => {
     await end()
     expect([await again, reads]).toEqual(['small 1', ['small', 'small']])
   })
+})
+
+it('answers a request whose read was so slow that another one read the file, too', async () => {
+  const { cache, clock, end, file, reads } = setup()
+  const slow = cache.get(MODEL, file('small'), testContext())
+  await clock.advance(5100)
+  const other = cache.get(MODEL, file('small'), testContext())
+  await settle()
+  await end()
+  expect([await other, await slow, reads]).toEqual(['small 2', 'small 1', ['small', 'small']])
 })
