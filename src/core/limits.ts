@@ -281,7 +281,7 @@ export const LIMITS = {
   pageCacheBytes: 4 * MiB,
   /**
    * Bytes of pages that requests read at the same time: 320 pages of 25 KB, as many as a text of 512 tokens may need at
-   * the worst, less those that are hot. One request reads more in several rounds.
+   * the worst, less those that are hot. One request reads more in several rounds. Many requests together have twice as much.
    */
   pageBytesInFlight: 8 * MiB,
   /**

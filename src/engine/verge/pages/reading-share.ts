@@ -1,11 +1,15 @@
 import type { Clock } from '../../../core/runtime.ts'
 import { LeasedBytes } from './leased-bytes.ts'
 
-/** A request gets this part of all bytes, whatever others read: it waits for none of them, because a killed one never ends. */
+/** A reading gets this part of all bytes at the least. */
 const LEAST = 1 / 16
+/** Where so many requests read that their least parts come to this many times all bytes, one more reading has to wait. */
+const FULL = 2
+/** Between two looks whether it still has to: it awaits no other request, because a killed one never ends. */
+const LOOK_MS = 10
 
 export interface ReadingShareOptions {
-  /** Bytes of pages that all requests may read at the same time, as far as nobody gets less than a sixteenth. */
+  /** Bytes of pages that all requests may read at the same time; twice as many where each gets no more than a sixteenth. */
   readonly pageBytesInFlight: number
   /** A reading that has not ended for so long belongs to a request that was killed. */
   readonly loadStaleMs: number
@@ -16,10 +20,22 @@ export interface ReadingShareOptions {
 export class ReadingShare {
   readonly #mostBytes: number
   readonly #leased: LeasedBytes
+  readonly #clock: Clock
 
   constructor({ pageBytesInFlight, loadStaleMs, clock }: ReadingShareOptions) {
     this.#mostBytes = pageBytesInFlight
     this.#leased = new LeasedBytes(loadStaleMs, clock)
+    this.#clock = clock
+  }
+
+  /** Whether one more reading has to wait. */
+  get full(): boolean {
+    return this.#leased.taken >= this.#mostBytes * FULL
+  }
+
+  /** Time until the next look. @throws the signal's reason */
+  pause(signal: AbortSignal): Promise<void> {
+    return this.#clock.sleep(LOOK_MS, signal)
   }
 
   /** Bytes that one more reading should have at most. */

@@ -150,6 +150,7 @@ export class PagedRows {
   async #read(missing: readonly Wanted[], signal: AbortSignal): Promise<void> {
     const { needAlive, share } = this.#parts
     for (let from = 0; from < missing.length; ) {
+      while (share.full) await share.pause(signal)
       throwIfAborted(signal)
       needAlive()
       const wave = waveOf(missing, from, share.free)

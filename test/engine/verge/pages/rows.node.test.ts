@@ -157,6 +157,40 @@ describe('pages', () => {
     )
     expect(inner.rounds[before]?.length).toBe(64)
     expect(most).toBeLessThanOrEqual((64 + 7 * 4) * PAGE)
+    // However many read, they have twice the bytes and one part more.
+    most = 0
+    const ids32 = every.slice(0, 32)
+    await Promise.all(
+      Array.from({ length: 80 }, async () =>
+        expect(await runSession(session, inputs(ids32))).toEqual(await expected(ids32)),
+      ),
+    )
+    expect(most).toBeGreaterThan(64 * PAGE)
+    expect(most).toBeLessThanOrEqual((2 * 64 + 4) * PAGE)
+  })
+
+  it('wait where very many requests read, until killed ones do not count any more, or the signal is raised', async () => {
+    const inner = pagesOf(paged.file)
+    let hang = true
+    const source: PageSource = {
+      bytes: inner.bytes,
+      read: (...given) => (hang ? new Promise(() => {}) : inner.read(...given)),
+    }
+    let now = 0
+    const clock = { ...systemClock, now: () => now }
+    const session = await load(source, { pageBytesInFlight: 16 * PAGE, pageCacheBytes: 0, loadStaleMs: 1000, clock })
+    for (let killed = 0; killed < 17; killed++) void runSession(session, inputs(every))
+    hang = false
+    const reason = new VergeError('deadline_exceeded', 'Too late.')
+    const controller = new AbortController()
+    const run = session.run(new Map(Object.entries(inputs([idIn(1)]))), { signal: controller.signal })
+    const waiting = runSession(session, inputs([idIn(2)]))
+    controller.abort(reason)
+    await expect(run).rejects.toBe(reason)
+    expect(inner.rounds).toEqual([])
+    now = 1001
+    expect(await waiting).toEqual(await expected([idIn(2)]))
+    expect(inner.rounds).toEqual([[2 * PAGE]])
   })
 })
 
