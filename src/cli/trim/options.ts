@@ -1,6 +1,6 @@
 import { UsageError } from '../terminal/command-line.ts'
 import type { Options } from '../terminal/options.ts'
-import { integerIn, type OptionValues, text } from '../terminal/values.ts'
+import { integerIn, list, type OptionValues, text } from '../terminal/values.ts'
 
 /** Which tokens of a model's vocabulary stay. */
 export interface TrimSettings {
@@ -15,8 +15,9 @@ export interface TrimSettings {
 export const TRIM_OPTIONS = {
   languages: {
     type: 'string',
+    multiple: true,
     value: 'LIST',
-    help: 'keep only tokens in the letters of these languages: en,de,fr',
+    help: 'keep only tokens in the letters of these languages: en,de,fr; may be repeated',
   },
   'keep-corpus': {
     type: 'string',
@@ -34,10 +35,10 @@ const MOST_TOKENS = 10_000_000
 
 /** @returns undefined where nothing is asked for. @throws UsageError */
 export function trimSettings(values: OptionValues): TrimSettings | undefined {
-  const list = text(values, 'languages')
-  const languages = list?.split(',').map((code) => code.trim()) ?? []
+  const lists = list(values, 'languages')
+  const languages = lists.flatMap((codes) => codes.split(',').map((code) => code.trim()))
   if (languages.includes('')) {
-    throw new UsageError(`--languages takes codes separated by commas, such as en,de, not "${list}".`)
+    throw new UsageError(`--languages takes codes separated by commas, such as en,de, not "${lists.join(' ')}".`)
   }
   const corpus = text(values, 'keep-corpus')
   const most = integerIn(values, 'vocabulary', 1, MOST_TOKENS)
