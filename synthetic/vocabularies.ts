@@ -154,6 +154,14 @@ export function inventedTokenizer(kind: VocabularyKind, count: number): object {
   }
 }
 
+/** A `tokenizer.json` of few pieces that are so long that it takes as many bytes as one of many, made in no time. */
+export function tokenizerOfLongWords(count: number, length: number): object {
+  const words = Array.from({ length: count - 1 }, (_, i) => `w${i}`.padEnd(length, 'x'))
+  return file(model('WordLevel', { unk_token: '[UNK]', vocab: numbered(['[UNK]', ...words]) }), {
+    pre_tokenizer: { type: 'Whitespace' },
+  })
+}
+
 function file(
   own: object,
   more: object = {},

@@ -85,7 +85,7 @@ export async function buildModel(spec: string, settings: BuildSettings, context:
   refuseUnsendable(original.model)
   const random = isRandom(original, settings.model.allowRandom)
   if (random && settings.trim !== undefined) throw cannotTrimRandom()
-  const { description: described, notes } = await describeLoaded(original, settings.model)
+  const { description: described, notes } = await describeLoaded(original, settings.model, settings.trim !== undefined)
   const existing = await settings.existing(described.name)
   const description =
     settings.model.version === undefined ? { ...described, version: nextVersion(existing.taken) } : described

@@ -23,13 +23,18 @@ import type { SampleSettings } from './sample-settings.ts'
 /** Generated samples, if the person gave none. */
 const SYNTHETIC = 8
 
-/** Describes a model from the files beside it and from options. @throws UsageError */
+/**
+ * Describes a model from the files beside it and from options.
+ * @param trims whether its vocabulary is trimmed after this
+ * @throws UsageError
+ */
 export async function describeLoaded(
   { source, signature, classes, notes }: LoadedModel,
   model?: ModelSettings,
+  trims = false,
 ): Promise<Described> {
   const overrides = model && (await overridesOf(model))
-  const described = await describeModel({ source, signature, ...(overrides && { overrides }) }).catch((error) =>
+  const described = await describeModel({ source, signature, trims, ...(overrides && { overrides }) }).catch((error) =>
     withDraft(error, source),
   )
   const { description } = described

@@ -80,7 +80,7 @@ export const quantizeCommand = defineCommand({
     try {
       const original = await loadModel(spec, { ...context, file: values.file, insecure: values.insecure === true })
       refuseRandom(original)
-      const { description } = await describeLoaded(original)
+      const { description } = await describeLoaded(original, undefined, trim !== undefined)
       const stage = await trimStage(original, description, { trim, quantize: settings, samples: wanted }, context)
       const { loaded, set, trimming } = stage
       const chosen = await choosePrecision(loaded, stage.quantize, set, { ...context, tolerance: wanted.tolerance })

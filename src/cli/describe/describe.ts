@@ -29,6 +29,8 @@ export interface DescribeOptions {
   /** Of the model: inputs and outputs, as an engine reads them. */
   readonly signature: Signature
   readonly overrides?: Overrides
+  /** The vocabulary is trimmed after this: its tokenizer may be too large until then. */
+  readonly trims?: boolean
 }
 
 export interface Described {
@@ -43,12 +45,18 @@ export interface Described {
  * has the reason.
  * @throws UsageError if the options do not match the model, or a file beside it cannot be read
  */
-export async function describeModel({ name, source, signature, overrides = {} }: DescribeOptions): Promise<Described> {
+export async function describeModel({
+  name,
+  source,
+  signature,
+  overrides = {},
+  trims = false,
+}: DescribeOptions): Promise<Described> {
   const notes: string[] = []
   const written = await readSettings(source.files, 'verge.json')
   const task =
     written === undefined
-      ? await taskFields(source, signature, { ...overrides, name: name ?? overrides.name }, notes)
+      ? await taskFields({ source, signature, trims }, { ...overrides, name: name ?? overrides.name }, notes)
       : { ...withoutNone(overrides), ...wishedOf(written, signature, overrides.image) }
   if (written !== undefined) notes.push('described by its verge.json')
   const licence = overrides.licence ?? written?.licence ?? (await licenceOf(source, notes))
@@ -72,8 +80,7 @@ export async function describeModel({ name, source, signature, overrides = {} }:
 }
 
 async function taskFields(
-  source: ModelSource,
-  signature: Signature,
+  { signature, source, trims }: Pick<DescribeOptions, 'source' | 'signature' | 'trims'>,
   overrides: Overrides,
   notes: string[],
 ): Promise<Partial<TaskFields>> {
@@ -81,7 +88,7 @@ async function taskFields(
     notes.push('raw tensors, as requested')
     return {}
   }
-  const guess = await guessTask(source.files, signature, withoutNone(overrides), overrides.image)
+  const guess = await guessTask(source.files, signature, { ...withoutNone(overrides), trims }, overrides.image)
   if ('value' in guess) {
     const { fields, notes: why } = await withClasses(guess.value, source.modelFile)
     notes.push(...why)

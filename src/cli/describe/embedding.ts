@@ -1,7 +1,7 @@
 import type { TaskName } from '../../catalog/manifest.ts'
 import type { EmbeddingSettings, Pooling } from '../../catalog/settings/embedding.ts'
 import type { Signature } from '../../core/tensors.ts'
-import type { Guess, TaskFields } from './guess.ts'
+import type { Guess, Said } from './guess.ts'
 import type { LabelOutcome } from './labels.ts'
 import { objectOf, readSettings, readText, type Settings, sizeOf, stringOf } from './settings.ts'
 import { textPreprocess, textSettings } from './text.ts'
@@ -13,9 +13,6 @@ type Files = ReadonlyMap<string, string>
 const CUT_NOTE = 'texts are truncated to'
 
 const EMBEDDING: readonly (TaskName | undefined)[] = ['feature-extraction', 'sentence-similarity']
-
-/** The options of the person. */
-type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
 
 /**
  * Models that make vectors of texts, or put texts in order, by what sentence-transformers and model2vec write beside
@@ -32,7 +29,7 @@ export async function embeddingGuess(
     said.task === undefined ? await taskOf(files, config, modules) : { task: said.task, why: 'as requested' }
   if (known === undefined || !(EMBEDDING.includes(known.task) || known.task === 'text-ranking')) return undefined
 
-  const text = await textSettings(files, config, signature)
+  const text = await textSettings(files, config, signature, { trims: said.trims ?? false })
   if ('problem' in text) return text
   const sentence = await readSettings(files, 'sentence_bert_config.json')
   const findings = await sentenceFindings(files)

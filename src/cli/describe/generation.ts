@@ -4,14 +4,13 @@ import { isVergeError } from '../../core/errors.ts'
 import type { Signature } from '../../core/tensors.ts'
 import { causalLayout } from '../../engine/causal.ts'
 import { TextTokenizer } from '../../media/text/tokenizer.ts'
-import type { Guess, TaskFields } from './guess.ts'
+import type { Guess, Said } from './guess.ts'
 import type { LabelOutcome } from './labels.ts'
 import { objectOf, readSettings, readText, type Settings, sizeOf, stringOf } from './settings.ts'
 import { unfitTokenizer } from './text.ts'
 import { generationFindings, tokenizerFindings } from './text-keys.ts'
 
 type Files = ReadonlyMap<string, string>
-type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
 
 /** Architectures that continue texts, by the ends of their names. */
 const CAUSAL = /ForCausalLM$|LMHeadModel$/
@@ -34,7 +33,7 @@ export async function guessGeneration(
   )
   const byName = architecture !== undefined && CAUSAL.test(architecture)
   if (said.task !== 'text-generation' && !(said.task === undefined && byName)) return undefined
-  const problem = unfitSignature(signature) ?? (await unfitTokenizer(files, true))
+  const problem = unfitSignature(signature) ?? (await unfitTokenizer(files, { writes: true }))
   if (problem !== undefined) return { problem }
   const written = (await readSettings(files, 'tokenizer_config.json')) ?? {}
   const notes = [

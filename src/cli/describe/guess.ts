@@ -25,7 +25,11 @@ export interface Guess {
   readonly notes: readonly string[]
 }
 
-type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined }
+/** What a person asks for. */
+export type Said = { readonly [K in keyof TaskFields]?: TaskFields[K] | undefined } & {
+  /** The vocabulary is trimmed after this. */
+  readonly trims?: boolean | undefined
+}
 
 /** Heads of transformers' models that are classifiers, by the end of the architecture's name. */
 const HEADS: readonly (readonly [RegExp, TaskName])[] = [
@@ -126,7 +130,8 @@ async function preprocessing(
   { config, processor, timm, said, wishes }: Context,
 ): Promise<LabelOutcome<Own>> {
   if (OF_TEXTS.includes(task)) {
-    const text = await textSettings(files, config, signature, task === 'token-classification')
+    const use = { writes: task === 'token-classification', trims: said.trims ?? false }
+    const text = await textSettings(files, config, signature, use)
     if ('problem' in text) return text
     const { tokenizer, notes } = text.value
     const preprocess = said.preprocess ?? { text: textPreprocess(text.value) }

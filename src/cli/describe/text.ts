@@ -27,17 +27,22 @@ const INPUTS = ['input_ids', 'attention_mask', 'token_type_ids']
 const OFFSET_POSITIONS =
   /^(roberta|xlm-roberta|xlm-roberta-xl|camembert|mpnet|longformer|luke|mluke|ibert|data2vec-text)$/
 
-/**
- * How a text becomes tokens, by the files beside the model.
- * @param writes whether the task makes text of tokens again
- */
+/** What a tokenizer has to be fit for. */
+export interface TokenizerUse {
+  /** The task makes text of tokens again. */
+  readonly writes?: boolean
+  /** Whether its vocabulary is trimmed after this, and its size checked then. Left out where it cannot be trimmed. */
+  readonly trims?: boolean
+}
+
+/** How a text becomes tokens, by the files beside the model. */
 export async function textSettings(
   files: ReadonlyMap<string, string>,
   config: Settings,
   signature: Signature,
-  writes = false,
+  use: TokenizerUse = {},
 ): Promise<LabelOutcome<TextSettings>> {
-  const problem = unfitInputs(signature) ?? (await unfitTokenizer(files, writes))
+  const problem = unfitInputs(signature) ?? (await unfitTokenizer(files, use))
   if (problem !== undefined) return { problem }
   const findings = await tokenizerFindings(files)
   if ('problem' in findings) return findings
@@ -80,11 +85,11 @@ function unfitInputs({ inputs }: Signature): string | undefined {
     : undefined
 }
 
-/**
- * Why a model's tokenizer.json cannot be used here; undefined if it can.
- * @param writes whether tokens become text again
- */
-export async function unfitTokenizer(files: ReadonlyMap<string, string>, writes = false): Promise<string | undefined> {
+/** Why a model's tokenizer.json cannot be used here; undefined if it can. */
+export async function unfitTokenizer(
+  files: ReadonlyMap<string, string>,
+  { trims, writes = false }: TokenizerUse = {},
+): Promise<string | undefined> {
   const path = files.get('tokenizer.json')
   if (path === undefined) {
     return 'the folder has no tokenizer.json; create it with transformers: AutoTokenizer.from_pretrained(name).save_pretrained(folder)'
@@ -95,8 +100,10 @@ export async function unfitTokenizer(files: ReadonlyMap<string, string>, writes 
   try {
     const bytes = new Uint8Array(await readFile(path))
     const image = compiledTokenizer(bytes)
-    if (image.length > LIMITS.tokenizerImageBytes)
-      return `its tokenizer.json takes ${image.length} bytes when it is compiled, but the limit is ${LIMITS.tokenizerImageBytes}`
+    if (image.length > LIMITS.tokenizerImageBytes && trims !== true) {
+      const remedy = trims === undefined ? '' : '; trim its vocabulary with --languages, --keep-corpus or --vocabulary'
+      return `its tokenizer.json takes ${image.length} bytes when it is compiled, but the limit is ${LIMITS.tokenizerImageBytes}${remedy}`
+    }
     const tokenizer = TextTokenizer.open(image)
     if (writes) tokenizer.join([])
     return slowTokenizer(new TextDecoder().decode(bytes), tokenizer)

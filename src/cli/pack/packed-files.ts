@@ -46,7 +46,7 @@ export async function readTokenizer(
   if (placement === 'origin') return { bytes, image: undefined }
   throw new VergeError(
     'manifest_invalid',
-    `${file} takes ${image.length} bytes when it is compiled; the limit is ${LIMITS.tokenizerImageBytes} at the edge, and none with "placement": "origin".`,
+    `${file} takes ${image.length} bytes when it is compiled; the limit is ${LIMITS.tokenizerImageBytes} at the edge, and none with "placement": "origin". Trim its vocabulary with --languages, --keep-corpus or --vocabulary, or set that placement.`,
   )
 }
 

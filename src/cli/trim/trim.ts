@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isVergeError } from '../../core/errors.ts'
+import { LIMITS } from '../../core/limits.ts'
 import { compiledTokenizer, TextTokenizer } from '../../media/text/tokenizer.ts'
 import { encodeModel } from '../../onnx/codec.ts'
 import { type TrimmedModel, trimVocabulary } from '../../quantize/trim/trim-vocabulary.ts'
@@ -77,11 +78,13 @@ export async function trimModel(
     const trimmed = await trimVocabulary(loaded.model, { input: TOKENS_INPUT, kept, classes, signal })
     const written = new TextEncoder().encode(JSON.stringify(trimmedFile(vocabulary, kept)))
     const path = join(TRIMMED, createHash('sha256').update(written).digest('hex'), 'tokenizer.json')
+    const after = compiledTokenizer(written).length
+    refuseLarge(after, kept.length, description)
     await writeWhole(path, written)
     const sizes: TrimmedSizes = {
       tokens: { before: tokensOf(vocabulary), after: kept.length },
       tables: tableBytes(trimmed),
-      tokenizer: { before: image.length, after: compiledTokenizer(written).length },
+      tokenizer: { before: image.length, after },
       tokenizerJson: { before: bytes.length, after: written.length },
     }
     task.done(`${sizes.tokens.after} of ${sizes.tokens.before} tokens stay`)
@@ -96,6 +99,14 @@ function refuseGenerator({ task }: Description): void {
   if (task !== 'text-generation') return
   throw new UsageError(
     'The vocabulary of a model that generates text cannot be trimmed, because its last layer has a score for each token. Remove --languages, --keep-corpus and --vocabulary.',
+  )
+}
+
+/** @throws UsageError where what is left is still too large for the edge */
+function refuseLarge(bytes: number, tokens: number, { placement, tokenizer }: Description): void {
+  if (bytes <= LIMITS.tokenizerImageBytes || tokenizer === undefined || placement === 'origin') return
+  throw new UsageError(
+    `The trimmed tokenizer.json of ${tokens} tokens takes ${bytes} bytes when it is compiled, but the limit at the edge is ${LIMITS.tokenizerImageBytes}. Keep fewer tokens: set or lower --vocabulary.`,
   )
 }
 

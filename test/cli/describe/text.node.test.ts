@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describeModel } from '../../../src/cli/describe/describe.ts'
 import { descriptionSchema } from '../../../src/cli/pack/description.ts'
 import type { Signature } from '../../../src/core/tensors.ts'
+import { tokenizerOfLongWords } from '../../../synthetic/vocabularies.ts'
 import { type Sources, startSources, TOKENIZER } from '../../fixtures/node/describe.ts'
 
 const inputs = ['input_ids', 'attention_mask', 'token_type_ids'].map((name) => ({
@@ -46,6 +48,41 @@ describe('models of texts, by their heads', () => {
     expect(description).toMatchObject({ task: 'question-answering', preprocess: { text: { maxTokens: 128 } } })
     expect(description).not.toHaveProperty('labels')
     expect(description).not.toHaveProperty('activation')
+  })
+})
+
+describe('a tokenizer that is too large for the edge', () => {
+  const large = (architecture: string) => ({
+    ...filesOf({ architectures: [architecture], id2label: { 0: 'no', 1: 'yes' } }),
+    'tokenizer.json': tokenizerOfLongWords(12_000, 1_500),
+    'tokenizer_config.json': { model_max_length: 128 },
+  })
+  const like = outputs(['logits', ['batch', 2]])
+
+  it('is refused, with trimming as the next step', async () => {
+    const files = large('BertForSequenceClassification')
+    await expect(sources.describe(files, like, { task: 'text-classification' })).rejects.toThrow(
+      /tokenizer\.json takes 1\d{7} bytes when it is compiled, but the limit is 16777216; trim its vocabulary with --languages, --keep-corpus or --vocabulary\.$/,
+    )
+    expect(await sources.notes(files, like)).toMatch(/raw tensors: .* trim its vocabulary with --languages/)
+  })
+
+  it('is taken where its vocabulary is trimmed', async () => {
+    const source = await sources.make(large('BertForSequenceClassification'))
+    const { description } = await describeModel({ source, signature: like, trims: true })
+    expect(description).toMatchObject({ task: 'text-classification', tokenizer: 'tokenizer.json' })
+  })
+})
+
+describe('a tokenizer.json of more than 8 MiB', () => {
+  it('is read beside a tokenizer_config.json', async () => {
+    const files = {
+      ...filesOf({ architectures: ['BertForSequenceClassification'] }),
+      'tokenizer.json': tokenizerOfLongWords(6_000, 1_500),
+      'tokenizer_config.json': { model_max_length: 64 },
+    }
+    const { description } = await sources.describe(files, outputs(['logits', ['batch', 2]]))
+    expect(description).toMatchObject({ task: 'text-classification', preprocess: { text: { maxTokens: 64 } } })
   })
 })
 
