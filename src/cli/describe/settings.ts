@@ -8,8 +8,12 @@ const MOST_BYTES = 8 * 1024 * 1024
 export type Settings = Readonly<Record<string, unknown>>
 
 /** Reads a JSON object from a file; undefined if the file does not exist. @throws UsageError that names the file */
-export async function readSettings(files: ReadonlyMap<string, string>, name: string): Promise<Settings | undefined> {
-  const text = await readText(files, name)
+export async function readSettings(
+  files: ReadonlyMap<string, string>,
+  name: string,
+  mostBytes = MOST_BYTES,
+): Promise<Settings | undefined> {
+  const text = await readText(files, name, mostBytes)
   if (text === undefined) return undefined
   let value: unknown
   try {
@@ -26,11 +30,15 @@ export async function readSettings(files: ReadonlyMap<string, string>, name: str
 }
 
 /** Reads a text file; undefined if it does not exist. @throws UsageError if it is too long */
-export async function readText(files: ReadonlyMap<string, string>, name: string): Promise<string | undefined> {
+export async function readText(
+  files: ReadonlyMap<string, string>,
+  name: string,
+  mostBytes = MOST_BYTES,
+): Promise<string | undefined> {
   const path = files.get(name)
   if (path === undefined) return undefined
-  if ((await stat(path)).size > MOST_BYTES)
-    throw new UsageError(`${name} beside the model is longer than ${MOST_BYTES} bytes.`)
+  if ((await stat(path)).size > mostBytes)
+    throw new UsageError(`${name} beside the model is longer than ${mostBytes} bytes.`)
   // Editors on Windows put a byte order mark in front, which JSON does not know.
   return (await readFile(path, 'utf8')).replace(/^\ufeff/, '')
 }

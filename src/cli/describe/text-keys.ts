@@ -1,3 +1,4 @@
+import { LIMITS } from '../../core/limits.ts'
 import { checkKeys, type Finding, type KeyRule, type KeyRules } from './keys.ts'
 import type { LabelOutcome } from './labels.ts'
 import { objectOf, readSettings, type Settings } from './settings.ts'
@@ -118,7 +119,7 @@ function irrelevant(...keys: string[]): KeyRules {
 export async function tokenizerFindings(files: Files): Promise<LabelOutcome<readonly string[]>> {
   const settings = await readSettings(files, 'tokenizer_config.json')
   if (settings === undefined) return { value: [] }
-  const tokenizer = (await readSettings(files, 'tokenizer.json')) ?? {}
+  const tokenizer = (await readSettings(files, 'tokenizer.json', LIMITS.originTokenizerBytes)) ?? {}
   const found = checkKeys('tokenizer_config.json', settings, tokenizerRules(tokenizer))
   if ('problem' in found) return found
   const dropout = objectOf(tokenizer.model)?.dropout
