@@ -46,7 +46,9 @@ export function namedIn(bytes: Uint8Array | null, model: string, version: string
     const manifest = parseManifest(bytes, model, version)
     // an artifact that a newer Verge stores in another way may need any chunk
     if (manifest.aside?.some(({ blobs }) => blobs === undefined)) return null
-    const pages = manifest.artifacts.flatMap(({ pages }) => pages?.sha256 ?? [])
+    // any blob of an artifact that a newer Verge stores may be a file of pages
+    const aside = manifest.aside?.flatMap(({ blobs = [] }) => blobs) ?? []
+    const pages = [...manifest.artifacts.flatMap(({ pages }) => pages ?? []), ...aside].map(({ sha256 }) => sha256)
     return { chunks: blobsOf(manifest).flatMap(({ chunks }) => chunks), pages }
   } catch (error) {
     if (isVergeError(error, 'manifest_invalid')) return null

@@ -196,6 +196,19 @@ describe('removing a model with pages', () => {
     expect([...kv().keys(), ...(cloud.buckets.get(BUCKET)?.keys() ?? [])]).toEqual([])
   })
 
+  it('leaves pages that an artifact of a newer Verge needs, and deletes them with it', async () => {
+    await push()
+    const bucket = cloud.buckets.get(BUCKET)
+    const { manifest } = model()
+    const artifacts = manifest.artifacts.map((artifact) => ({ ...artifact, format: 'vnn' }))
+    const bytes = new TextEncoder().encode(JSON.stringify({ ...manifest, model: 'newer', artifacts }))
+    await target.truth.put('manifest/newer/1', bytes)
+    await rmModel('m')
+    expectCopiesOf(PAGES)
+    await rmModel('newer')
+    expect([...kv().keys(), ...(bucket?.keys() ?? [])]).toEqual([])
+  })
+
   it('goes on after it was broken off between the manifest and the pages', async () => {
     await push()
     cloud.fault = ({ path }) => (path.endsWith(`${BULK}/delete`) ? { status: 400, body: '' } : undefined)
