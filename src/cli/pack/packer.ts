@@ -27,6 +27,7 @@ import { sha256, toBlob } from './bytes.ts'
 import { type CompilePacking, compiledArtifact } from './compiled-artifact.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
+import { tableNotes } from './large-tables.ts'
 import { type BoundedFile, boundedFile } from './loops.ts'
 import { readChatTemplate, readPackedModelFile, readTokenizer } from './packed-files.ts'
 import { describedPages } from './pages/described.ts'
@@ -83,7 +84,9 @@ export async function pack(
     signature ??= own
     assertSameSignature(described.file, signature, own)
     if (isRandomModel(described.file, bytes)) random.push(described.file)
-    artifacts.push(...(await packArtifact(described, bytes, description, { store, notes, measure, pageTable })))
+    const forms = await packArtifact(described, bytes, description, { store, notes, measure, pageTable })
+    notes.push(...tableNotes(described, bytes, description, forms))
+    artifacts.push(...forms)
   }
   if (description.artifacts.length === 0 && description.placement !== 'origin') {
     throw new VergeError('manifest_invalid', `Model "${description.name}" has no artifacts.`)
