@@ -29,6 +29,8 @@ export async function* eventsOf({ response, watch }: Opened, now: () => number):
         if (failure !== undefined) throw failure
         watch.disarm()
         yield event
+        // What has arrived already is not for a caller who has ended the call meanwhile.
+        if (watch.signal.aborted) throw watch.failure(watch.signal.reason)
         continue
       }
       if (held.length > MOST_CHARACTERS) throw unexpected('an event is too long', response)

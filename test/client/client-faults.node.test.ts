@@ -371,6 +371,22 @@ describe('a stream', () => {
     }
   })
 
+  it('gives nothing more once its signal is raised, though all has arrived', async () => {
+    const { client } = await started([
+      (response) => void begin(response).end(`${event('a')}${event('b')}data: [DONE]\n\n`),
+    ])
+    const controller = new AbortController()
+    const found: string[] = []
+    const read = async (): Promise<void> => {
+      for await (const { text } of client.chat('model', 'hello', { signal: controller.signal })) {
+        found.push(text)
+        controller.abort()
+      }
+    }
+    expect((await failure(read())).code).toBe('cancelled')
+    expect(found).toEqual(['a'])
+  })
+
   it('has its time limit from part to part, and not while the caller is busy', async () => {
     const running: number[] = []
     let next = 0
