@@ -198,7 +198,7 @@ describe('a real vocabulary of 262,145 tokens, trimmed to one language', () => {
 
   it('is quantized, packed and proved in workerd', async () => {
     const settings = buildSettings(
-      { languages: 'el', task: 'feature-extraction', name: 'mean', 'no-measure': true, dtype: 'q8', measure: false },
+      { languages: ['el'], task: 'feature-extraction', name: 'mean', 'no-measure': true, dtype: 'q8', measure: false },
       { folder: join(folder, 'built') },
     )
     expect(Object.keys(BUILD_OPTIONS)).toContain('languages')
