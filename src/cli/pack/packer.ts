@@ -178,7 +178,12 @@ async function packArtifact(
   }
   // What a run costs was measured on the form that the edge prefers; of the other it is estimated.
   const rest = compiled.length > 0 ? { ...described, cost: undefined } : described
-  const fitted = await runtimeArtifact(rest, { bytes, bounded, settings: description.preprocess }, packing)
+  const fitted = await runtimeArtifact(
+    rest,
+    { bytes, bounded, settings: description.preprocess },
+    packing,
+    compiled.length > 0,
+  )
   if (fitted === undefined) return [...compiled, ...besides()]
   // The plain file serves everywhere where it serves the edge.
   const whole = fitted.format === 'onnx' && fitted.sha256 === sha256(bytes)
@@ -191,11 +196,15 @@ interface RuntimeFile {
   readonly settings: Description['preprocess']
 }
 
-/** What ONNX Runtime runs at the edge: ORT format, or the plain file. Undefined where it runs neither. */
+/**
+ * What ONNX Runtime runs at the edge: ORT format, or the plain file. Undefined where it runs neither.
+ * @param served by Verge's own engine: then the edge lacks nothing
+ */
 async function runtimeArtifact(
   { file, dtype, cost, accuracy }: ArtifactDescription,
   { bytes, bounded, settings }: RuntimeFile,
   { store, notes, measure }: Packing,
+  served: boolean,
 ): Promise<Artifact | undefined> {
   const common = {
     id: `edge-${dtype}`,
@@ -212,7 +221,7 @@ async function runtimeArtifact(
     return { ...common, format: 'ort', runtime: converted.runtime, ...memory, ...store(converted.bytes) }
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
-    notes.push(`${file}: ${error.message}`)
+    if (!served) notes.push(`${file}: ${error.message}`)
   }
   try {
     const memory = await measure(infoOf('onnx', bounded.bytes), bounded.bytes, bytes, settings)
@@ -221,9 +230,15 @@ async function runtimeArtifact(
     return { ...common, format: 'onnx', ...memory, ...store(bounded.bytes) }
   } catch (error) {
     if (!isVergeError(error, 'model_invalid') && !isVergeError(error, 'model_too_large')) throw error
-    notes.push(`${file}: cannot run at the edge: ${error.message}`)
+    notes.push(`${file}: ${served ? onlyOwn(error) : `cannot run at the edge: ${error.message}`}`)
     return undefined
   }
+}
+
+function onlyOwn({ code, message }: VergeError): string {
+  return code === 'model_too_large'
+    ? "only Verge's own engine runs it at the edge, because it does not fit into an isolate with ONNX Runtime"
+    : `only Verge's own engine runs it at the edge: ${message}`
 }
 
 /** A session that no isolate would admit is not worth storing for the edge. @throws model_too_large */

@@ -107,7 +107,7 @@ describe('packing', () => {
       ['verge-fp32', 'edge'],
       ['onnx-fp32', 'origin,browser'],
     ])
-    expect(large.notes.join('\n')).toContain('model.onnx: ONNX Runtime holds 67108865 bytes of memory for it')
+    expect(large.notes.join('\n')).toContain("model.onnx: only Verge's own engine runs it at the edge")
   })
 
   it('takes a model in halves that ONNX Runtime refuses as it is written and runs optimized', async () => {
@@ -182,6 +182,18 @@ describe('packing', () => {
     await expect(packFolder(folder)).rejects.toThrow(
       /cannot run at any place that verge\.json allows: .*cannot run at the edge/,
     )
+  })
+
+  it('says which engine runs a model at the edge that only fits with its table in pages', async () => {
+    await write(base, models.lookupModel(90_000_000))
+    const { manifest, notes } = await packFolder(folder)
+    expect(manifest.artifacts.map(({ format, places }) => [format, places])).toEqual([
+      ['verge', ['edge']],
+      ['onnx', ['origin', 'browser']],
+    ])
+    const said = notes.join('\n')
+    expect(said).toContain("model.onnx: only Verge's own engine runs it at the edge, because it does not fit into an")
+    expect(said).not.toMatch(/cannot run at the edge|Use a smaller model/)
   })
 
   it('gives the same manifest in another process', async () => {
