@@ -1,28 +1,16 @@
 import type { Artifact, Manifest } from '../catalog/manifest.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { InputShapes } from '../engine/costs.ts'
-import type { Support } from '../engine/engine.ts'
+import type { ArtifactCandidate, RefusedArtifact } from '../serving/candidates.ts'
 import type { Generation, GenerationOptions, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
 import type { PlacementContext } from './placement.ts'
-
-/** An artifact for the edge, and whether the engine here can run it. */
-export interface EdgeCandidate {
-  readonly artifact: Artifact
-  readonly support: Support
-}
-
-/** An artifact that cannot run at the edge, and why. */
-export interface RefusedArtifact {
-  readonly id: string
-  readonly support: Extract<Support, { readonly ok: false }>
-}
 
 /** What placement needs to know of the isolate before it decides. */
 export interface EdgeState {
   /** As much work has been taken on here as callers would wait for. */
   readonly busy: boolean
   /** What a manifest has for the edge, best first. Loads nothing. */
-  candidates(manifest: Manifest): readonly EdgeCandidate[]
+  candidates(manifest: Manifest): readonly ArtifactCandidate[]
   /** What a manifest has for the edge that is not understood here, because a newer Verge has written it. */
   aside(manifest: Manifest): readonly RefusedArtifact[]
   /** Whether an artifact's session is in memory. */

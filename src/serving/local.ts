@@ -1,5 +1,4 @@
 import type { Alias } from '../catalog/alias.ts'
-import { asideReason } from '../catalog/aside.ts'
 import { quantizesRowsTogether } from '../catalog/dtype.ts'
 import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
@@ -16,11 +15,12 @@ import {
   runFootprint,
   sessionFootprint,
 } from '../engine/costs.ts'
-import type { ArtifactInfo, ByteSource, Engine, EngineHealth, PageSource, Session, Support } from '../engine/engine.ts'
+import type { ArtifactInfo, ByteSource, Engine, EngineHealth, PageSource, Session } from '../engine/engine.ts'
 import type { SessionCache } from '../sessions/cache.ts'
 import type { SessionRequest } from '../sessions/use.ts'
 import type { BlobInfo } from '../weights/blob.ts'
 import type { Backlog } from './backlog.ts'
+import { type ArtifactCandidate, Candidates, type RefusedArtifact } from './candidates.ts'
 import type { FileCache } from './files.ts'
 import { countedTokens, Generating, runsOf } from './generating.ts'
 import type { RunCache } from './results/run-cache.ts'
@@ -74,20 +74,14 @@ export interface LocalServingOptions {
   readonly accepts?: () => boolean
 }
 
-/** One of a model's artifacts, and whether the engine here can run it. */
-export interface ArtifactCandidate {
-  readonly artifact: Artifact
-  readonly support: Support
-}
-
 /** Serves models from here, an isolate or an origin: catalogue, weights, sessions and engine put together. */
 export class LocalServing implements Serving {
   readonly #options: LocalServingOptions
-  /** Of manifests in use: what an engine supports does not change. */
-  readonly #candidates = new WeakMap<Manifest, readonly ArtifactCandidate[]>()
+  readonly #candidates: Candidates
 
   constructor(options: LocalServingOptions) {
     this.#options = options
+    this.#candidates = new Candidates(options.place, options.engine)
   }
 
   get place(): 'edge' | 'origin' {
@@ -117,7 +111,7 @@ export class LocalServing implements Serving {
   }
 
   checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: RunContext): void {
-    const artifact = this.#artifactFor(model.manifest)
+    const artifact = this.#candidates.chosen(model.manifest)
     const cost = this.#costOf(model, artifact, runs, context)
     this.#assertFit(artifact, runs)
     this.#options.backlog?.plan(context.signal, cost)
@@ -140,7 +134,7 @@ export class LocalServing implements Serving {
   }
 
   prefetch(model: ResolvedModel, context: RunContext): void {
-    const best = this.candidates(model.manifest).find(({ support }) => support.ok)
+    const best = this.#candidates.of(model.manifest).find(({ support }) => support.ok)
     if (best !== undefined) this.prefetchOn(best.artifact, model, context)
   }
 
@@ -155,7 +149,7 @@ export class LocalServing implements Serving {
     outputs: readonly string[] | undefined,
     context: RunContext,
   ): Promise<RunResult> {
-    return this.runOn(this.#artifactFor(model.manifest), model, inputs, outputs, context)
+    return this.runOn(this.#candidates.chosen(model.manifest), model, inputs, outputs, context)
   }
 
   /** Runs one of the model's artifacts, whichever would be chosen. */
@@ -187,7 +181,7 @@ export class LocalServing implements Serving {
     options: GenerationOptions,
     context: RunContext,
   ): Promise<Generation> {
-    return this.generateOn(this.#artifactFor(model.manifest), model, prompt, options, context)
+    return this.generateOn(this.#candidates.chosen(model.manifest), model, prompt, options, context)
   }
 
   /** As `generate`, with one of the model's artifacts, whichever would be chosen. */
@@ -251,7 +245,7 @@ export class LocalServing implements Serving {
 
   async ready(model: ResolvedModel): Promise<boolean> {
     try {
-      this.#artifactFor(model.manifest)
+      this.#candidates.chosen(model.manifest)
     } catch {
       return false
     }
@@ -266,25 +260,12 @@ export class LocalServing implements Serving {
 
   /** Artifacts of a manifest for this place, best first, and whether the engine supports them. Loads nothing. */
   candidates(manifest: Manifest): readonly ArtifactCandidate[] {
-    const known = this.#candidates.get(manifest)
-    if (known !== undefined) return known
-    const { engine, place } = this.#options
-    const all = artifactsFor(manifest, place).map((artifact) => ({ artifact, support: engine.supports(artifact) }))
-    this.#candidates.set(manifest, all)
-    return all
-  }
-
-  /** Artifacts of a manifest that cannot run here, and the reasons; those of a newer Verge come last. */
-  refused(manifest: Manifest): readonly Refused[] {
-    const here = this.candidates(manifest).flatMap(({ artifact: { id }, support }) =>
-      support.ok ? [] : [{ id, support }],
-    )
-    return [...here, ...this.aside(manifest)]
+    return this.#candidates.of(manifest)
   }
 
   /** What a manifest has for this place that a newer Verge has written. */
-  aside(manifest: Manifest): readonly Refused[] {
-    return asideFor(manifest, this.#options.place)
+  aside(manifest: Manifest): readonly RefusedArtifact[] {
+    return this.#candidates.aside(manifest)
   }
 
   /** Whether as much work has been taken on here as callers would wait for. */
@@ -313,51 +294,6 @@ export class LocalServing implements Serving {
     const { costLimit, textCostLimit = costLimit } = this.#options
     return task === 'text-generation' ? textCostLimit : costLimit
   }
-
-  /** The first artifact for this place that the engine can run. */
-  #artifactFor(manifest: Manifest): Artifact {
-    const all = this.candidates(manifest)
-    const runnable = all.find(({ support }) => support.ok)
-    if (runnable) return runnable.artifact
-    const [first] = this.refused(manifest)
-    if (first) {
-      const { id, support } = first
-      throw new VergeError(
-        support.code,
-        `Model "${manifest.model}" cannot run here: artifact ${id} ${support.reason}.`,
-        { details: { model: manifest.model, artifact: id } },
-      )
-    }
-    const where = this.#options.place === 'edge' ? 'the edge' : 'an origin'
-    const or = this.#options.place === 'edge' ? ', or name an origin that runs it in ORIGINS' : ''
-    throw new VergeError(
-      'engine_unsupported',
-      `Model "${manifest.model}" has no artifact for ${where}. Push one${or}.`,
-      { details: { model: manifest.model } },
-    )
-  }
-}
-
-/** Artifacts for a place, best first. An origin's engine runs those for other places too. */
-function artifactsFor({ artifacts }: Manifest, place: 'edge' | 'origin'): readonly Artifact[] {
-  const meant = artifacts.filter(({ places }) => places.includes(place))
-  return place === 'edge' ? meant : [...meant, ...artifacts.filter((artifact) => !meant.includes(artifact))]
-}
-
-/** An artifact that cannot run here, and why. */
-export interface Refused {
-  readonly id: string
-  readonly support: Extract<Support, { readonly ok: false }>
-}
-
-/** Artifacts for a place that are not understood here, because a newer Verge has written them. */
-function asideFor({ aside = [] }: Manifest, place: 'edge' | 'origin'): readonly Refused[] {
-  return aside
-    .filter(({ places }) => place === 'origin' || places.length === 0 || places.includes(place))
-    .map((artifact) => ({
-      id: artifact.id,
-      support: { ok: false, code: 'engine_unsupported', reason: asideReason(artifact) },
-    }))
 }
 
 /** An artifact as an engine sees it. */
