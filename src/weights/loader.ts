@@ -4,6 +4,7 @@ import type { Clock, Logger, Sha256Factory } from '../core/runtime.ts'
 import type { ByteSource } from '../engine/engine.ts'
 import { type BlobInfo, type ChunkInfo, checkBlob } from './blob.ts'
 import { type ChunkFault, readChunk } from './chunk.ts'
+import { faultError, isTransient } from './fault.ts'
 import { inLanes } from './lanes.ts'
 import type { Store } from './store.ts'
 
@@ -103,7 +104,7 @@ export class BlobLoader {
       await clock.sleep(this.#limits.chunkRetryPauseMs, signal)
       if (await attempt(truth)) return
     }
-    throw failure(fault, located, count)
+    throw faultError(fault, which(located, count), { sha256: chunk.sha256, index })
   }
 }
 
@@ -122,38 +123,8 @@ function located(chunks: readonly ChunkInfo[]): LocatedChunk[] {
   })
 }
 
-/** Whether asking the same store again may help. */
-function isTransient(fault: ChunkFault): boolean {
-  return fault.kind === 'unavailable' || fault.kind === 'stalled' || fault.kind === 'short'
-}
-
-function failure(fault: ChunkFault, located: LocatedChunk, count: number): VergeError {
-  const { chunk, index } = located
-  const which = `Chunk ${index + 1} of ${count} of the weights (sha256 ${chunk.sha256})`
-  const details = { sha256: chunk.sha256, index }
-  switch (fault.kind) {
-    case 'missing':
-      return new VergeError(
-        'weights_unavailable',
-        `${which} is missing in every store. Push this version again, or roll back to another.`,
-        { details },
-      )
-    case 'unavailable':
-    case 'stalled':
-      return new VergeError('weights_unavailable', `${which} could not be read in time. Try again in a moment.`, {
-        details,
-        retryAfter: 1,
-        ...(fault.kind === 'unavailable' && { cause: fault.cause }),
-      })
-    case 'short':
-    case 'long':
-    case 'corrupt':
-      return new VergeError(
-        'weights_corrupt',
-        `${which} is damaged in every store. Push this version again, or roll back to another.`,
-        { details, cause: fault },
-      )
-  }
+function which({ chunk, index }: LocatedChunk, count: number): string {
+  return `Chunk ${index + 1} of ${count} of the weights (sha256 ${chunk.sha256})`
 }
 
 function described(fault: ChunkFault): Readonly<Record<string, unknown>> {

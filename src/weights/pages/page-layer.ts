@@ -1,9 +1,9 @@
 import type { PageInfo } from '../../engine/engine.ts'
 import type { BlobInfo } from '../blob.ts'
-import type { ChunkFault } from '../chunk.ts'
+import type { CopyFault } from '../fault.ts'
 
 /** Why a layer's copy of a page could not be used. */
-export type PageFault = ChunkFault | { readonly kind: 'malformed' }
+export type PageFault = CopyFault
 
 /** A page that a run needs. */
 export interface WantedPage extends PageInfo {

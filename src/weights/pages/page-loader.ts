@@ -4,6 +4,7 @@ import type { Clock, Logger, Sha256Factory } from '../../core/runtime.ts'
 import { sha256Hex } from '../../core/sha256.ts'
 import type { PageInfo, PageSource } from '../../engine/engine.ts'
 import { type BlobInfo, checkBlob } from '../blob.ts'
+import { faultError, isTransient } from '../fault.ts'
 import type { PageFault, PageLayer, WantedPage } from './page-layer.ts'
 
 /** An unusable copy of a page in a store, for logs and repairs. */
@@ -124,36 +125,6 @@ export class PageLoader {
   }
 }
 
-/** Whether asking the same layer again may help. */
-function isTransient({ kind }: PageFault): boolean {
-  return kind === 'unavailable' || kind === 'stalled' || kind === 'short'
-}
-
 function failure({ offset, sha256 }: WantedPage, fault: PageFault): VergeError {
-  const which = `The page at byte ${offset} of the weights' pages (sha256 ${sha256})`
-  const details = { sha256, offset }
-  switch (fault.kind) {
-    case 'missing':
-      return new VergeError(
-        'weights_unavailable',
-        `${which} is missing in every store. Push this version again, or roll back to another.`,
-        { details },
-      )
-    case 'unavailable':
-    case 'stalled':
-      return new VergeError('weights_unavailable', `${which} could not be read in time. Try again in a moment.`, {
-        details,
-        retryAfter: 1,
-        ...(fault.kind === 'unavailable' && { cause: fault.cause }),
-      })
-    case 'short':
-    case 'long':
-    case 'corrupt':
-    case 'malformed':
-      return new VergeError(
-        'weights_corrupt',
-        `${which} is damaged in every store. Push this version again, or roll back to another.`,
-        { details, cause: fault },
-      )
-  }
+  return faultError(fault, `The page at byte ${offset} of the weights' pages (sha256 ${sha256})`, { sha256, offset })
 }
