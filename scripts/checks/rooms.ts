@@ -212,6 +212,20 @@ const ROOMS: Readonly<Record<string, Room>> = {
 export const IN_WORKERS = 'test/**/*.worker.test.ts'
 export const IN_NODE = 'test/**/*.node.test.ts'
 
+const TEST_IN_NODE: Room = {
+  rooms: [
+    'src/*',
+    'scripts',
+    'bench',
+    'synthetic',
+    'synthetic/node',
+    'test/contract',
+    'test/fixtures',
+    'test/fixtures/node',
+  ],
+  packages: ['*'],
+}
+
 /** The rooms beside `src/`, by their path in the repository. `src/*` is any room of `src/`. */
 const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
@@ -234,32 +248,8 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // For Node alone.
   'test/fixtures/node': { rooms: ['src/*', 'bench', 'synthetic', 'synthetic/node', 'test/fixtures'], packages: ['*'] },
   [IN_WORKERS]: { rooms: ['src/*', 'synthetic', 'test/contract', 'test/fixtures'], packages: ['*'] },
-  [IN_NODE]: {
-    rooms: [
-      'src/*',
-      'scripts',
-      'bench',
-      'synthetic',
-      'synthetic/node',
-      'test/contract',
-      'test/fixtures',
-      'test/fixtures/node',
-    ],
-    packages: ['*'],
-  },
-  'test/e2e': {
-    rooms: [
-      'src/*',
-      'scripts',
-      'bench',
-      'synthetic',
-      'synthetic/node',
-      'test/contract',
-      'test/fixtures',
-      'test/fixtures/node',
-    ],
-    packages: ['*'],
-  },
+  [IN_NODE]: TEST_IN_NODE,
+  'test/e2e': TEST_IN_NODE,
   'vitest.config.ts': { rooms: ['src/*'], packages: ['*'] },
   'vitest.full.config.ts': { rooms: ['src/*'], packages: ['*'] },
 }
