@@ -1,8 +1,8 @@
 import type { Blob, Manifest } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
-import { isVergeError, VergeError } from '../core/errors.ts'
+import { VergeError } from '../core/errors.ts'
 import { LruMap } from '../core/lru.ts'
-import { type Flight, SingleFlight, type SingleFlightOptions } from '../sessions/single-flight.ts'
+import { SingleFlight, type SingleFlightOptions } from '../sessions/single-flight.ts'
 import type { RunContext } from './serving.ts'
 
 export interface FileCacheOptions extends SingleFlightOptions {
@@ -53,10 +53,10 @@ export class FileCache {
     if (!file) {
       file = await this.#reads.run(
         key,
-        async (flight) => {
-          // The read serves everyone who waits, so it does not end when the first of them leaves.
+        async () => {
+          // The read serves everyone who waits, so it does not end when the first of them leaves. Where another request
+          // has taken it over meanwhile, the bytes are right all the same.
           const bytes = await this.#options.read(blob, name, new AbortController().signal)
-          beat(flight)
           const read = { bytes: blob.bytes, value: parse(bytes) }
           this.#files.set(key, read)
           return read
@@ -88,15 +88,6 @@ export class FileCache {
       else this.#ahead.delete(key)
     }
     return bytes
-  }
-}
-
-/** Says that the reader is alive. One that another request has replaced meanwhile has the right bytes all the same. */
-function beat(flight: Flight): void {
-  try {
-    flight.heartbeat()
-  } catch (error) {
-    if (!isVergeError(error, 'session_lost')) throw error
   }
 }
 

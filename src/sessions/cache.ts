@@ -24,13 +24,6 @@ interface Hold {
   loadMs?: number
 }
 
-interface Acquired {
-  readonly entry: Entry
-  readonly start: Start
-  /** Of a load that this request had begun before. */
-  readonly loadMs?: number
-}
-
 const MOST_RELOADS = 2
 /** Evicts idle sessions first, then all sessions, so that the engine can rebuild its heap. */
 const MOST_SQUEEZES = 2
@@ -77,7 +70,6 @@ export class SessionCache {
    */
   prefetch(request: SessionRequest, context: RequestContext): void {
     const { bytes, key } = request
-    if (this.has(key)) return
     this.#sweep()
     if (this.#entries.has(key) || this.#loads.isUnderWay(key) || !this.#room.isFree(bytes)) return
     const { clock } = this.#options
@@ -192,11 +184,12 @@ export class SessionCache {
   async #take(hold: Hold, request: SessionRequest, context: RequestContext): Promise<Entry> {
     if (hold.entry === undefined || !hold.entry.session.alive) {
       this.#release(hold)
-      const { entry, loadMs, start } = await this.#acquire(request, context)
+      const { entry, start } = await this.#acquire(request, context)
       hold.entry = entry
-      // A use that began cold stays so, however often its session is loaded again.
-      if (start === 'cold') hold.start = start
+      const loadMs = takePrefetch(entry, context)
       if (loadMs !== undefined) hold.loadMs = loadMs
+      // A use that began cold stays so, however often its session is loaded again.
+      if (start === 'cold' || loadMs !== undefined) hold.start = 'cold'
     }
     const { entry } = hold
     this.#renew(hold)
@@ -218,23 +211,18 @@ export class SessionCache {
   }
 
   /** The caller must hold the entry before it awaits anything. */
-  async #acquire(request: SessionRequest, context: RequestContext): Promise<Acquired> {
+  async #acquire(request: SessionRequest, context: RequestContext): Promise<{ entry: Entry; start: Start }> {
     const { clock, loadPollMs } = this.#options
     for (;;) {
       this.#sweep()
       const loaded = this.#entries.get(request.key)
-      if (loaded && !loaded.leaving) {
-        const loadMs = takePrefetch(loaded, context)
-        return loadMs === undefined ? { entry: loaded, start: 'warm' } : { entry: loaded, start: 'cold', loadMs }
-      }
+      if (loaded && !loaded.leaving) return { entry: loaded, start: 'warm' }
       if (loaded) {
         await clock.sleep(loadPollMs, context.signal)
         continue
       }
       const entry = await this.#loads.run(request.key, (flight) => this.#load(request, flight), context)
-      if (this.#entries.get(request.key) !== entry || entry.leaving) continue
-      const loadMs = takePrefetch(entry, context)
-      return { entry, start: 'cold', ...(loadMs !== undefined && { loadMs }) }
+      if (this.#entries.get(request.key) === entry && !entry.leaving) return { entry, start: 'cold' }
     }
   }
 
