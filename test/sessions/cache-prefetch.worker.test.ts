@@ -1,23 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
-import { silentLogger } from '../../src/core/runtime.ts'
-import type { Session } from '../../src/engine/engine.ts'
-import { SessionCache } from '../../src/sessions/cache.ts'
 import type { SessionRequest } from '../../src/sessions/use.ts'
-import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
+import { settle, testContext } from '../fixtures/clock.ts'
+import { BareSession, sessionCache } from '../fixtures/sessions.ts'
 
 function setup(budgetBytes = 100) {
-  const clock = new ManualClock()
-  const cache = new SessionCache({
-    budgetBytes,
-    clock,
-    logger: silentLogger,
-    loadStaleMs: 5000,
-    loadPollMs: 10,
-    loadDeadlineMs: 60_000,
-    holdLeaseMs: 60_000,
-    roomWaitMs: 2_000,
-  })
+  const { cache, clock } = sessionCache(budgetBytes)
   const loads: string[] = []
   /** Loads that have begun, each to be ended. */
   const open: { end: (failure?: unknown) => void }[] = []
@@ -27,20 +15,8 @@ function setup(budgetBytes = 100) {
     pinned: false,
     load() {
       loads.push(key)
-      let alive = true
-      const session: Session = {
-        signature: { inputs: [], outputs: [] },
-        bytes,
-        get alive() {
-          return alive
-        },
-        run: async () => new Map(),
-        dispose() {
-          alive = false
-        },
-      }
       return new Promise((resolve, reject) =>
-        open.push({ end: (failure) => (failure === undefined ? resolve(session) : reject(failure)) }),
+        open.push({ end: (failure) => (failure === undefined ? resolve(new BareSession(bytes)) : reject(failure)) }),
       )
     },
   })

@@ -1,40 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
-import { silentLogger } from '../../src/core/runtime.ts'
-import type { Session } from '../../src/engine/engine.ts'
 import { heldByOthers } from '../../src/engine/heap-budget.ts'
-import { SessionCache } from '../../src/sessions/cache.ts'
 import type { SessionRequest } from '../../src/sessions/use.ts'
-import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
-
-/** A session that only knows whether it lives: what the cache decides does not depend on a network inside. */
-class BareSession implements Session {
-  readonly signature = { inputs: [], outputs: [] }
-  alive = true
-  readonly bytes: number
-  constructor(bytes: number) {
-    this.bytes = bytes
-  }
-  async run() {
-    return new Map()
-  }
-  dispose() {
-    this.alive = false
-  }
-}
+import { settle, testContext } from '../fixtures/clock.ts'
+import { BareSession, sessionCache } from '../fixtures/sessions.ts'
 
 function setup(budgetBytes = 100, roomBytes?: number) {
-  const clock = new ManualClock()
-  const cache = new SessionCache({
-    budgetBytes,
-    clock,
-    logger: silentLogger,
-    loadStaleMs: 5000,
-    loadPollMs: 10,
-    loadDeadlineMs: 60_000,
-    holdLeaseMs: 60_000,
-    roomWaitMs: 2_000,
-  })
+  const { cache, clock } = sessionCache(budgetBytes)
   const loads: string[] = []
   const sessions = new Map<string, BareSession>()
   const request = (key: string, bytes: number, pinned = false): SessionRequest => ({
