@@ -23,7 +23,7 @@ export interface TokenOptions {
 /** What writing asks of the serving side, for one model and one request. */
 export interface LanguageModel {
   readonly manifest: Manifest
-  file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T>
+  file<T>(file: ModelFile<T>): Promise<T>
   /** Refuses what is over the cost limit before anything has run. Absent where nothing is priced. @throws cost_too_high */
   readonly checkCost?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
   /** To be read to the end, or left by ending the iteration. */
@@ -132,7 +132,7 @@ export class TextGenerator {
       messages.reduce((sum, message) => sum + lengthOf(message), 0),
       'messages',
     )
-    const template = await this.#model.file(CHAT_TEMPLATE.name, CHAT_TEMPLATE.parse)
+    const template = await this.#model.file(CHAT_TEMPLATE)
     const { text, literal } = template.render(messages, {
       control: new ControlText(this.tokenizer),
       bosToken: this.settings.bosToken ?? this.tokenizer.firstToken ?? '',

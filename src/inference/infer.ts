@@ -280,7 +280,7 @@ export class ModelRunner {
     this.#context = context
     const writes: LanguageModel = {
       manifest: model.manifest,
-      file: (name, parse) => serving.file(model, name, parse, context),
+      file: (file) => serving.file(model, file, context),
       checkCost: (runs) => runner.checkCost(model, runs, context),
       perform: (work, cost) => lane.perform(work, context.signal, cost),
       generate: async (prompt, options) => {

@@ -235,8 +235,8 @@ export class LocalServing implements Serving {
     }
   }
 
-  file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T> {
-    return this.#options.files.get(model.manifest, { name, parse }, context)
+  file<T>(model: ResolvedModel, file: ModelFile<T>, context: RunContext): Promise<T> {
+    return this.#options.files.get(model.manifest, file, context)
   }
 
   prefetchFiles(model: ResolvedModel, files: readonly ModelFile[], context: RunContext): void {

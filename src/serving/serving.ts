@@ -82,7 +82,7 @@ export interface Models {
   /** Every model's alias, for lists; the caller filters by `authorize`. */
   list(context: RunContext): Promise<readonly Alias[]>
   /** One of the manifest's files, verified, parsed, and kept as long as the isolate keeps the model. */
-  file<T>(model: ResolvedModel, name: string, parse: (bytes: Uint8Array) => T, context: RunContext): Promise<T>
+  file<T>(model: ResolvedModel, file: ModelFile<T>, context: RunContext): Promise<T>
   /**
    * Begins to read files that a request is going to ask for, before its body is there. Never throws: what goes wrong is
    * for `file` to say.

@@ -24,8 +24,8 @@ export interface TaskModel {
   readonly manifest: Manifest
   /** Where the network is run, by which artifact: at the edge if left out. */
   readonly place?: 'edge' | 'origin'
-  /** One of the manifest's files, parsed by `parse` and kept as long as the isolate keeps the model. */
-  file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T>
+  /** One of the manifest's files, parsed and kept as long as the isolate keeps the model. */
+  file<T>(file: ModelFile<T>): Promise<T>
   /**
    * To be called by a task of several runs before the first of them, with the shapes of all their inputs: refuses what is
    * over the cost limit before anything has run. Absent where nothing is priced.

@@ -81,9 +81,9 @@ export function servingContract(name: string, setUp: () => Promise<ServingUnderT
 
     it('parses a file of the manifest, and has no other', async () => {
       const model = await resolved()
-      const text = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
-      expect(await given.models.file(model, 'words.txt', text, context)).toBe('a b c')
-      await expect(given.models.file(model, 'toString', text, context)).rejects.toMatchObject({
+      const parse = (bytes: Uint8Array): string => new TextDecoder().decode(bytes)
+      expect(await given.models.file(model, { name: 'words.txt', parse }, context)).toBe('a b c')
+      await expect(given.models.file(model, { name: 'toString', parse }, context)).rejects.toMatchObject({
         code: 'manifest_invalid',
       })
     })

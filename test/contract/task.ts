@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import type { Manifest } from '../../src/catalog/manifest.ts'
+import type { ModelFile } from '../../src/catalog/model-file.ts'
 import { isVergeError, VergeError } from '../../src/core/errors.ts'
 import { LIMITS, type Limits } from '../../src/core/limits.ts'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
@@ -54,9 +55,9 @@ export function taskContract(name: keyof ReturnType<typeof createTasks>, given: 
     const files = asked.files ?? given.files ?? {}
     const made: TaskModel = {
       manifest: asked.manifest ?? manifest,
-      async file(file, parse) {
-        const bytes = files[file]
-        if (bytes === undefined) throw new VergeError('manifest_invalid', `The model has no file "${file}".`)
+      async file({ name, parse }) {
+        const bytes = files[name]
+        if (bytes === undefined) throw new VergeError('manifest_invalid', `The model has no file "${name}".`)
         return parse(bytes)
       },
       ...model,
@@ -141,16 +142,16 @@ export function taskContract(name: keyof ReturnType<typeof createTasks>, given: 
     })
 
     it('reads those files of the model that it says it reads, each with what it says of it', async () => {
-      const read: { readonly name: string; readonly parse: unknown }[] = []
+      const read: ModelFile[] = []
       await answered({
         model: {
-          async file(file, parse) {
-            if (read.every(({ name }) => name !== file)) read.push({ name: file, parse })
-            return parse(given.files?.[file] ?? new Uint8Array())
+          async file(file) {
+            if (!read.includes(file)) read.push(file)
+            return file.parse(given.files?.[file.name] ?? new Uint8Array())
           },
         },
       })
-      expect(read).toEqual((task.files?.(manifest) ?? []).map(({ name: file, parse }) => ({ name: file, parse })))
+      expect(read).toEqual(task.files?.(manifest) ?? [])
     })
 
     it('answers numbers, or says why not, where the model answers none', async () => {

@@ -139,7 +139,7 @@ function tensorsBy({ manifest, files = new Map(), renumber = (inputs) => inputs 
   const parsed = new Map<string, unknown>()
   const model: TaskModel = {
     manifest: { schema: 1, artifacts: [], ...manifest },
-    async file(name, parse) {
+    async file({ name, parse }) {
       const bytes = files.get(name)
       if (bytes === undefined) throw new UsageError(`These samples need the model's ${name}.`)
       if (!parsed.has(name)) parsed.set(name, parse(bytes))

@@ -8,13 +8,12 @@ export const TOKENIZER_FILE = 'tokenizer.json'
 
 interface ModelFiles {
   readonly manifest: Pick<Manifest, 'files'>
-  file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T>
+  file<T>(file: ModelFile<T>): Promise<T>
 }
 
 /** A model's tokenizer. @throws manifest_invalid */
 export function openTokenizer(model: ModelFiles): Promise<TextTokenizer> {
-  const { name, parse } = tokenizerFile(model.manifest)
-  return model.file(name, parse)
+  return model.file(tokenizerFile(model.manifest))
 }
 
 const COMPILED: ModelFile<TextTokenizer> = { name: TOKENIZER_IMAGE, parse: (bytes) => TextTokenizer.open(bytes) }

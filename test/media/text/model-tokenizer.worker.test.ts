@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { ModelFile } from '../../../src/catalog/model-file.ts'
 import { isVergeError } from '../../../src/core/errors.ts'
 import { isCompiled, openTokenizer } from '../../../src/media/text/model-tokenizer.ts'
 import { compiledTokenizer } from '../../../src/media/text/tokenizer.ts'
@@ -14,7 +15,7 @@ function modelWith(files: Readonly<Record<string, Uint8Array>>) {
   return {
     read,
     manifest: { files: named },
-    async file<T>(name: string, parse: (bytes: Uint8Array) => T): Promise<T> {
+    async file<T>({ name, parse }: ModelFile<T>): Promise<T> {
       read.push(name)
       return parse(files[name] ?? new Uint8Array())
     },
