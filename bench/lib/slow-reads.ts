@@ -8,6 +8,9 @@ export interface Read {
   readonly ended?: number
 }
 
+/** A read that may be under way still. */
+type Noted = { -readonly [K in keyof Read]: Read[K] }
+
 /** How long a read waits before its store is asked. */
 export type Delay = () => Promise<void>
 
@@ -18,7 +21,7 @@ export type Delay = () => Promise<void>
 export class SlowReads {
   readonly #delay: Delay
   #ends = 0
-  #reads: { -readonly [K in keyof Read]: Read[K] }[] = []
+  readonly #reads: Noted[] = []
 
   constructor(delay: Delay) {
     this.#delay = delay
@@ -31,7 +34,10 @@ export class SlowReads {
 
   /** @param missing the namespace has nothing: all is in R2 alone */
   kv<T extends object>(namespace: T, { missing = false }: { readonly missing?: boolean } = {}): T {
-    const nothing = (method: string): unknown => (method === 'getWithMetadata' ? { value: null, metadata: null } : null)
+    const nothing = (method: string, key: unknown): unknown => {
+      if (Array.isArray(key)) return new Map(key.map((each) => [each, null]))
+      return method === 'getWithMetadata' ? { value: null, metadata: null } : null
+    }
     return this.#around(namespace, 'kv', ['get', 'getWithMetadata'], missing ? nothing : undefined)
   }
 
@@ -55,8 +61,7 @@ export class SlowReads {
           const read = this.#begin(name, Array.isArray(key) ? key.map(String) : [String(key)])
           try {
             await this.#delay()
-            if (instead === undefined) return await value.apply(target, given)
-            return Array.isArray(key) ? new Map(key.map((each) => [each, null])) : instead(String(property), key)
+            return instead === undefined ? await value.apply(target, given) : instead(String(property), key)
           } finally {
             read.ended = ++this.#ends
           }
@@ -65,8 +70,8 @@ export class SlowReads {
     })
   }
 
-  #begin(store: Read['store'], keys: readonly string[]) {
-    const read: { -readonly [K in keyof Read]: Read[K] } = { store, keys, begun: ++this.#ends }
+  #begin(store: Read['store'], keys: readonly string[]): Noted {
+    const read: Noted = { store, keys, begun: ++this.#ends }
     this.#reads.push(read)
     return read
   }

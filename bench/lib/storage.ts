@@ -1,4 +1,6 @@
 import { rm } from 'node:fs/promises'
+import type { CatalogWriter } from '../../src/catalog/writer.ts'
+import type { WorkerdProcess } from '../../src/cli/local/workerd.ts'
 import type { PackedModel } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
 import { localStores } from '../../src/cli/target/local.ts'
@@ -23,8 +25,7 @@ export async function fillStorage(directory: string, models: readonly Stored[]):
   const worker = await startWorker(directory)
   try {
     const bucket = await worker.miniflare.getR2Bucket('BUCKET')
-    const namespace = await worker.miniflare.getKVNamespace('KV')
-    const { writer } = localStores({ BUCKET: bucket as never, KV: namespace as never })
+    const writer = await writerFor(worker)
     for (const { name, onnx, compiled, packed } of models) {
       if (compiled === undefined) await publish(writer, packed)
       else await bucket.put(`compiled/${name}`, compiled)
@@ -33,4 +34,11 @@ export async function fillStorage(directory: string, models: readonly Stored[]):
   } finally {
     await worker.stop()
   }
+}
+
+/** A writer over a running Worker's own R2 and KV. */
+export async function writerFor({ miniflare }: Pick<WorkerdProcess, 'miniflare'>): Promise<CatalogWriter> {
+  const bucket = await miniflare.getR2Bucket('BUCKET')
+  const kv = await miniflare.getKVNamespace('KV')
+  return localStores({ BUCKET: bucket as never, KV: kv as never }).writer
 }

@@ -30,8 +30,11 @@ export function timingsOf({ headers }: Answer): Readonly<Record<string, number>>
 }
 
 /** Runs `work` with a connection to a Worker, and closes it. */
-export async function connected<T>(worker: WorkerProcess, work: (connection: Connection) => Promise<T>): Promise<T> {
-  const connection = await Connection.open(worker.url)
+export async function connected<T>(
+  { url }: Pick<WorkerProcess, 'url'>,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const connection = await Connection.open(url)
   try {
     return await work(connection)
   } finally {

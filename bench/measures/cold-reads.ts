@@ -5,10 +5,11 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { startWorkerd } from '../../src/cli/local/workerd.ts'
 import { type PackedModel, packFolder } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
-import { localStores } from '../../src/cli/target/local.ts'
-import { Connection, type RequestParts, requestBytes } from '../lib/connection.ts'
+import { type Connection, type RequestParts, requestBytes } from '../lib/connection.ts'
+import type { Read } from '../lib/slow-reads.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
-import { ask } from '../lib/worker-client.ts'
+import { writerFor } from '../lib/storage.ts'
+import { ask, connected } from '../lib/worker-client.ts'
 import type { Bench, Effort } from './context.ts'
 
 /** Put on each read of KV and R2. */
@@ -63,48 +64,66 @@ async function requests(): Promise<ColdRequest[]> {
   ]
 }
 
-/**
- * All in one process, whose isolate forgets everything before each request but what V8 has compiled: `cold` measures what
- * that takes.
- */
 export async function measureColdReads({ bundles, effort, progress }: Bench): Promise<ColdReadsRow[]> {
   const given = await requests()
-  const worker = await startWorkerd(bundles.slow, { direct: true })
-  try {
-    const bucket = await worker.miniflare.getR2Bucket('BUCKET')
-    const namespace = await worker.miniflare.getKVNamespace('KV')
-    const { writer } = localStores({ BUCKET: bucket as never, KV: namespace as never })
-    for (const { packed } of given) await publish(writer, packed)
-    const connection = await Connection.open(worker.url)
-    try {
-      const rows: ColdReadsRow[] = []
-      for (const { model, request } of given) {
-        progress(`reads of a cold isolate: ${model}`)
-        for (const copies of COPIES)
-          rows.push({ model, copies, ...(await answered(connection, request, copies, effort)) })
+  const models = given.map(({ packed }) => packed)
+  return withSlowStores(bundles.slow, { models }, async (connection) => {
+    const rows: ColdReadsRow[] = []
+    for (const { model, request } of given) {
+      progress(`reads of a cold isolate: ${model}`)
+      for (const copies of COPIES) {
+        const { answer, reads, rounds } = await coldAnswer(connection, request, copies, effort)
+        rows.push({ model, copies, rounds, reads: reads.length, answer })
       }
-      return rows
-    } finally {
-      connection.close()
     }
+    return rows
+  })
+}
+
+interface SlowStores {
+  readonly models: readonly PackedModel[]
+  /** Where the stores are kept; gone at the end if left out. */
+  readonly storage?: string
+}
+
+/**
+ * Works with Verge behind slow stores that hold some models. All in one process, whose isolate forgets everything before
+ * each request but what V8 has compiled: `cold` measures what that takes.
+ */
+export async function withSlowStores<T>(
+  bundle: string,
+  { models, ...options }: SlowStores,
+  work: (connection: Connection) => Promise<T>,
+): Promise<T> {
+  const worker = await startWorkerd(bundle, { direct: true, ...options })
+  try {
+    const writer = await writerFor(worker)
+    for (const model of models) await publish(writer, model)
+    return await connected(worker, work)
   } finally {
     await worker.miniflare.dispose()
   }
 }
 
-async function answered(
+interface ColdAnswer extends Pick<ColdReadsRow, 'rounds' | 'answer'> {
+  readonly reads: readonly Pick<Read, 'keys'>[]
+  readonly body: Buffer
+}
+
+/** What a request to an isolate that has read nothing reads, and how long its answer takes. */
+export async function coldAnswer(
   connection: Connection,
   request: RequestParts,
   copies: ColdReadsRow['copies'],
   { coldRounds }: Pick<Effort, 'coldRounds'>,
-): Promise<Pick<ColdReadsRow, 'rounds' | 'reads' | 'answer'>> {
+): Promise<ColdAnswer> {
   const bytesOf = (more: Readonly<Record<string, string>>): Buffer => {
     const state = copies === 'KV is empty' ? { 'bench-kv': 'empty' } : {}
     return requestBytes({ ...request, headers: { ...request.headers, ...state, ...more } })
   }
   // Reads are counted where they wait for each other, and not for a time: whatever else the machine does.
-  const counted = await ask(connection, bytesOf({}))
-  const reads = JSON.parse(counted.headers.get('bench-reads') ?? '[]') as readonly unknown[]
+  const { body, headers } = await ask(connection, bytesOf({}))
+  const reads: readonly Read[] = JSON.parse(headers.get('bench-reads') ?? '[]')
   const timed = bytesOf({ 'bench-delay': String(READ_MS) })
   const times: number[] = []
   for (let round = 0; round < coldRounds; round++) {
@@ -112,5 +131,5 @@ async function answered(
     await ask(connection, timed)
     times.push(performance.now() - begun)
   }
-  return { rounds: Number(counted.headers.get('bench-rounds')), reads: reads.length, answer: summarise(times) }
+  return { body, reads, rounds: Number(headers.get('bench-rounds')), answer: summarise(times) }
 }

@@ -3,20 +3,18 @@ import { join } from 'node:path'
 import { performance } from 'node:perf_hooks'
 import { startWorkerd } from '../../src/cli/local/workerd.ts'
 import { type PackedModel, pack } from '../../src/cli/pack/packer.ts'
-import { publish } from '../../src/cli/push/publish.ts'
 import { median } from '../../src/cli/statistics.ts'
-import { localStores } from '../../src/cli/target/local.ts'
 import { inventedWords } from '../../synthetic/vocabularies.ts'
-import { Connection, requestBytes } from '../lib/connection.ts'
+import type { Connection } from '../lib/connection.ts'
 import { binaryRequest } from '../lib/oip.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
-import { ask, wasmHeapBytes } from '../lib/worker-client.ts'
+import { ask, connected, wasmHeapBytes } from '../lib/worker-client.ts'
 import { OPERATOR_KEY } from '../lib/worker-process.ts'
 import type { EncoderShape } from '../models/encoder.ts'
 import { CACHE } from '../models/index.ts'
 import { E5_SMALL, multilingualModel } from '../models/multilingual.ts'
 import { tokens } from '../models/subjects.ts'
-import { COPIES, READ_MS } from './cold-reads.ts'
+import { COPIES, coldAnswer, withSlowStores } from './cold-reads.ts'
 import type { Bench, Effort } from './context.ts'
 
 /** Whether the isolate has the rows that a text needs. */
@@ -87,28 +85,16 @@ async function coldRows(
   effort: Effort,
   progress: Bench['progress'],
 ): Promise<ColdPagesRow[]> {
-  const worker = await startWorkerd(bundle, { direct: true, storage: STORAGE })
-  try {
-    const bucket = await worker.miniflare.getR2Bucket('BUCKET')
-    const namespace = await worker.miniflare.getKVNamespace('KV')
-    const { writer } = localStores({ BUCKET: bucket as never, KV: namespace as never })
-    for (const model of models) await publish(writer, model)
-    const connection = await Connection.open(worker.url)
-    try {
-      const rows: ColdPagesRow[] = []
-      for (const text of ROWS) {
-        for (const copies of COPIES) {
-          progress(`pages: first answer, ${text}, ${copies}`)
-          rows.push({ text, copies, ...(await coldAnswers(connection, textOf(text), copies, effort)) })
-        }
+  return withSlowStores(bundle, { models, storage: STORAGE }, async (connection) => {
+    const rows: ColdPagesRow[] = []
+    for (const text of ROWS) {
+      for (const copies of COPIES) {
+        progress(`pages: first answer, ${text}, ${copies}`)
+        rows.push({ text, copies, ...(await coldAnswers(connection, textOf(text), copies, effort)) })
       }
-      return rows
-    } finally {
-      connection.close()
     }
-  } finally {
-    await worker.miniflare.dispose()
-  }
+    return rows
+  })
 }
 
 /** Every so many words of a text that has as many pages as it can. A third of all words only come inside of others. */
@@ -127,36 +113,18 @@ async function coldAnswers(
   connection: Connection,
   input: string,
   copies: ColdPagesRow['copies'],
-  { coldRounds }: Pick<Effort, 'coldRounds'>,
+  effort: Effort,
 ): Promise<Omit<ColdPagesRow, 'text' | 'copies'>> {
-  const bytesOf = (more: Readonly<Record<string, string>>): Buffer =>
-    requestBytes({
-      method: 'POST',
-      path: '/v1/embeddings',
-      headers: {
-        'content-type': 'application/json',
-        ...(copies === 'KV is empty' && { 'bench-kv': 'empty' }),
-        ...more,
-      },
-      body: JSON.stringify({ model: NAME, input }),
-    })
-  const counted = await ask(connection, bytesOf({}))
-  const reads = JSON.parse(counted.headers.get('bench-reads') ?? '[]') as readonly { readonly keys: string[] }[]
+  const request = {
+    method: 'POST',
+    path: '/v1/embeddings',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ model: NAME, input }),
+  } as const
+  const { answer, body, reads, rounds } = await coldAnswer(connection, request, copies, effort)
   const pages = new Set(reads.flatMap(({ keys }) => keys.filter((key) => key.startsWith('page/'))))
-  const { usage } = JSON.parse(counted.body.toString()) as { readonly usage: { readonly prompt_tokens: number } }
-  const timed = bytesOf({ 'bench-delay': String(READ_MS) })
-  const times: number[] = []
-  for (let round = 0; round < coldRounds; round++) {
-    const begun = performance.now()
-    await ask(connection, timed)
-    times.push(performance.now() - begun)
-  }
-  return {
-    tokens: usage.prompt_tokens,
-    pages: pages.size,
-    rounds: Number(counted.headers.get('bench-rounds')),
-    answer: summarise(times),
-  }
+  const { usage } = JSON.parse(body.toString()) as { readonly usage: { readonly prompt_tokens: number } }
+  return { tokens: usage.prompt_tokens, pages: pages.size, rounds, answer }
 }
 
 async function warmAnswers(
@@ -198,11 +166,9 @@ async function alternating(connection: Connection, { warmRounds, warmSamples }: 
 
 async function withWorker<T>(bundle: string, work: (connection: Connection) => Promise<T>): Promise<T> {
   const worker = await startWorkerd(bundle, { vars: { VERGE_API_KEY: OPERATOR_KEY }, storage: STORAGE })
-  const connection = await Connection.open(worker.url)
   try {
-    return await work(connection)
+    return await connected(worker, work)
   } finally {
-    connection.close()
     await worker.miniflare.dispose()
   }
 }

@@ -12,9 +12,9 @@ import { startWorkerd, type WorkerdProcess } from '../../src/cli/local/workerd.t
 import { descriptionSchema } from '../../src/cli/pack/description.ts'
 import { pack, packFolder } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
-import { localStores } from '../../src/cli/target/local.ts'
 import { wav } from '../../synthetic/wav.ts'
 import { filesModel, keywordsModel, loudnessModel } from '../fixtures/docs-models.ts'
+import { writerFor } from '../fixtures/node/publish.ts'
 import { linearRegression } from '../fixtures/tabular-models.ts'
 import { judgeModel, readerModel, taggerModel, wordPieceTokenizer } from '../fixtures/text-models.ts'
 
@@ -176,9 +176,7 @@ describe('a request to an isolate that has read nothing', () => {
 
   beforeAll(async () => {
     worker = await startWorkerd(await bundle('slow'))
-    const bucket = await worker.miniflare.getR2Bucket('BUCKET')
-    const kv = await worker.miniflare.getKVNamespace('KV')
-    const { writer } = localStores({ BUCKET: bucket as never, KV: kv as never })
+    const writer = await writerFor(worker)
     for (const name of ['digits', 'reviews', 'abacus'])
       await publish(writer, await packFolder(join(ROOT, 'models', name)))
     for (const [fields, model, tokenizer] of MODELS) {
