@@ -250,6 +250,7 @@ describe('what is loaded before a request has been read', () => {
     const { context, engine, model, routed } = setUp({ artifacts: false })
     const route = await routed()
     route.prefetch(model, context)
+    await new Promise((resolve) => setTimeout(resolve))
     expect(engine.loaded).toEqual([])
   })
 })
