@@ -162,7 +162,10 @@ describe('publishing', () => {
     const model = newName()
     const { digest } = await published(model)
     const other = await manifestOf(model, '1', { description: 'another' })
-    await expect(writerOf().putManifest(other)).rejects.toMatchObject({ code: 'conflict', message: /under another/ })
+    await expect(writerOf().putManifest(other)).rejects.toMatchObject({
+      code: 'conflict',
+      message: expect.stringMatching(/under another/),
+    })
     await expect(
       writerOf().updateAlias(model, (old) => ({
         visibility: 'public',
@@ -388,7 +391,10 @@ describe('moving an alias', () => {
       .catch((error: unknown) => error)
     while (!logged.some(({ event }) => event === 'alias_copy_refused')) await new Promise((go) => setTimeout(go, 5))
     await clock.advance(LIMITS.kvWritePauseMs)
-    expect(await writing).toMatchObject({ code: 'store_unavailable', message: /copy in kv may be out of date/ })
+    expect(await writing).toMatchObject({
+      code: 'store_unavailable',
+      message: expect.stringMatching(/copy in kv may be out of date/),
+    })
     expect((await readerOf([r2]).reader.alias(model))?.generation).toBe(2)
     expect((await readerOf([kv]).reader.alias(model))?.generation).toBe(1)
 
@@ -498,7 +504,8 @@ describe('reading an alias', () => {
         .reader.alias(model)
         .catch((error: unknown) => error)
       expect(failure).toMatchObject({ code: 'alias_invalid' })
-      if (what === 'a newer schema') expect(failure).toMatchObject({ message: /newer Verge.*Deploy a newer Worker/ })
+      if (what === 'a newer schema')
+        expect(failure).toMatchObject({ message: expect.stringMatching(/newer Verge.*Deploy a newer Worker/) })
     })
   }
 
@@ -579,13 +586,13 @@ describe('reading a manifest', () => {
     await rewrite(r2, key, (manifest) => ({ ...manifest, labels: ['edited'] }))
     await expect(readerOf().reader.manifest(model, '1', digest)).rejects.toMatchObject({
       code: 'manifest_invalid',
-      message: /differs from the published manifest.*Push this version again/,
+      message: expect.stringMatching(/differs from the published manifest.*Push this version again/),
     })
     await r2.delete(key)
     await kv.delete(key)
     await expect(readerOf().reader.manifest(model, '1', digest)).rejects.toMatchObject({
       code: 'manifest_invalid',
-      message: /missing in every store.*Push this version again/,
+      message: expect.stringMatching(/missing in every store.*Push this version again/),
     })
   })
 
@@ -634,7 +641,10 @@ describe('reading a manifest', () => {
     const newer = text(canonicalJson({ schema: MANIFEST_SCHEMA + 1, model, version: '1', artifacts: 'elsewhere' }))
     await r2.put(manifestKey(model, '1'), newer)
     const reading = readerOf().reader.manifest(model, '1', await sha256Hex(sha256, newer))
-    await expect(reading).rejects.toMatchObject({ code: 'manifest_invalid', message: /Deploy a newer Worker/ })
+    await expect(reading).rejects.toMatchObject({
+      code: 'manifest_invalid',
+      message: expect.stringMatching(/Deploy a newer Worker/),
+    })
   })
 
   it('does not take one model for another, even where the digest is right', async () => {

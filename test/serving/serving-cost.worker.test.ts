@@ -96,11 +96,11 @@ describe('the cost of loops', () => {
     expect(refusal({}, 100)).toBeCloseTo(62, 9)
     expect(refusal({}, 1000)).toMatchObject({
       code: 'cost_too_high',
-      message: /Input "times" .* Send a smaller number/,
+      message: expect.stringMatching(/Input "times" .* Send a smaller number/),
     })
     expect(refusal({ loops: [{ steps: 1000, cost: 0.5, perElement: 0 }] }, 1)).toMatchObject({
       code: 'cost_too_high',
-      message: /may take 1000 steps/,
+      message: expect.stringMatching(/may take 1000 steps/),
     })
   })
 })

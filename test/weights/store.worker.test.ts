@@ -28,9 +28,15 @@ describe('KvStore', () => {
 
   it('refuses what KV cannot hold, by a typed error that says why', async () => {
     const tooLarge = new Uint8Array(25 * 1024 * 1024 + 1)
-    await expect(store.put('k', tooLarge)).rejects.toMatchObject({ code: 'store_unavailable', message: /26214400/ })
+    await expect(store.put('k', tooLarge)).rejects.toMatchObject({
+      code: 'store_unavailable',
+      message: expect.stringMatching(/26214400/),
+    })
     for (const key of ['', '.', '..', 'ä'.repeat(257)]) {
-      await expect(store.put(key, text('x'))).rejects.toMatchObject({ code: 'store_unavailable', message: /512/ })
+      await expect(store.put(key, text('x'))).rejects.toMatchObject({
+        code: 'store_unavailable',
+        message: expect.stringMatching(/512/),
+      })
       expect(await store.get(key)).toBeNull()
     }
     await store.put('ä'.repeat(256), text('x'))
@@ -49,7 +55,7 @@ describe('KvStore', () => {
 describe('R2Store', () => {
   it('refuses a key that R2 cannot hold', async () => {
     const put = new R2Store(BUCKET).put('k'.repeat(1025), text('x'))
-    await expect(put).rejects.toMatchObject({ code: 'store_unavailable', message: /1024/ })
+    await expect(put).rejects.toMatchObject({ code: 'store_unavailable', message: expect.stringMatching(/1024/) })
   })
 
   it('turns a failure of the bucket into a typed error that keeps its cause', async () => {
