@@ -1,3 +1,5 @@
+import { LruMap } from '../../../core/lru.ts'
+
 /** What an entry takes beside its bytes: objects and the text of its key. */
 const ENTRY_BYTES = 256
 
@@ -7,33 +9,25 @@ const ENTRY_BYTES = 256
  */
 export class PageCache {
   readonly #maxBytes: number
-  /** The first was used longest ago. */
-  readonly #pages = new Map<string, Uint8Array>()
-  #bytes = 0
+  readonly #pages: LruMap<Uint8Array>
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes
+    this.#pages = new LruMap(maxBytes, bytesOf)
   }
 
   /** @param bytes of the page: one of another length is none */
   get(sha256: string, bytes: number): Uint8Array | undefined {
     const page = this.#pages.get(sha256)
-    if (page === undefined || page.length !== bytes) return undefined
-    this.#pages.delete(sha256)
-    this.#pages.set(sha256, page)
-    return page
+    return page?.length === bytes ? page : undefined
   }
 
   /** Keeps a copy. */
   keep(sha256: string, page: Uint8Array): void {
-    const bytes = page.length + ENTRY_BYTES
-    if (bytes > this.#maxBytes || this.#pages.has(sha256)) return
-    for (const [key, oldest] of this.#pages) {
-      if (this.#bytes + bytes <= this.#maxBytes) break
-      this.#pages.delete(key)
-      this.#bytes -= oldest.length + ENTRY_BYTES
-    }
-    this.#pages.set(sha256, page.slice())
-    this.#bytes += bytes
+    if (bytesOf(page) <= this.#maxBytes) this.#pages.set(sha256, page.slice())
   }
+}
+
+function bytesOf({ length }: Uint8Array): number {
+  return length + ENTRY_BYTES
 }
