@@ -88,6 +88,7 @@ function enginesOf({ engines, limits }: Config, shared: Platform & { readonly ru
         ...options,
         kernels: workerKernels(),
         workBetweenYields: limits.workBetweenYields,
+        pageBytes: limits.pageBytes,
         pageCacheBytes: limits.pageCacheBytes,
         pageBytesInFlight: limits.pageBytesInFlight,
         heldRowBytes: limits.heldRowBytes,

@@ -16,6 +16,7 @@ const engine = new VergeEngine({
   turnLeaseMs: 1000,
   costBetweenYields: 1e9,
   workBetweenYields: 1e15,
+  pageBytes: LIMITS.pageBytes,
   pageCacheBytes: LIMITS.pageCacheBytes,
   pageBytesInFlight: LIMITS.pageBytesInFlight,
   heldRowBytes: LIMITS.heldRowBytes,

@@ -22,6 +22,7 @@ const engine = new VergeEngine({
   turnLeaseMs: LIMITS.turnLeaseMs,
   costBetweenYields: LIMITS.costBetweenYields,
   workBetweenYields: LIMITS.workBetweenYields,
+  pageBytes: LIMITS.pageBytes,
   pageCacheBytes: LIMITS.pageCacheBytes,
   pageBytesInFlight: LIMITS.pageBytesInFlight,
   heldRowBytes: LIMITS.heldRowBytes,

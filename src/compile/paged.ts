@@ -1,10 +1,8 @@
 import { concatBytes } from '../core/bytes.ts'
 import { GATHER_PAGED, OWN, PLACE, partBytes, recordParts } from '../engine/verge/ops/gather-paged.ts'
-import { recordLength } from '../engine/verge/pages/lookup.ts'
+import { DIGEST_BYTES, recordLength } from '../engine/verge/pages/lookup.ts'
 import type { Operand, Plan, PlanConstant, PlanStep } from '../engine/verge/plan.ts'
 import { Image } from './image.ts'
-
-const DIGEST_BYTES = 32
 
 /** A table that a model only looks rows up in, by ids that are an input. */
 export interface LookedUpTable {

@@ -295,7 +295,7 @@ export const LIMITS = {
   /** A body that has brought nothing for this long is left for the next layer, well before the load counts as stale. */
   chunkStallMs: 3_000,
   /**
-   * A page of an embedding table, as large as Verge's own engine takes it. `verge push` makes pages of 16 to 32 KiB, and a row of
+   * A page of an embedding table, which is read, verified and kept whole. `verge push` makes pages of 16 to 32 KiB, and a row of
    * 4,096 floats has 16.
    */
   pageBytes: 1 * MiB,

@@ -19,6 +19,7 @@ export async function vergeHere(options: Pick<VergeEngineOptions, 'onStep'> = {}
     ...{ turnLeaseMs: 60_000, loadStaleMs: 60_000, costBetweenYields: Number.POSITIVE_INFINITY },
     // A yield between two steps would be in neither's time, and cool the caches.
     workBetweenYields: Number.POSITIVE_INFINITY,
+    pageBytes: LIMITS.pageBytes,
     pageCacheBytes: LIMITS.pageCacheBytes,
     pageBytesInFlight: LIMITS.pageBytesInFlight,
     heldRowBytes: LIMITS.heldRowBytes,

@@ -7,6 +7,7 @@ import type { RunCost, RunMemory } from '../../engine/engine.ts'
 import { readHeader, readPlanJson } from '../../engine/verge/artifact.ts'
 import { checkPlan } from '../../engine/verge/check.ts'
 import { UNIT_WORK } from '../../engine/verge/cost.ts'
+import { pagedLookups } from '../../engine/verge/pages/lookup.ts'
 import type { Plan } from '../../engine/verge/plan.ts'
 import { bindPlan } from '../../engine/verge/program.ts'
 import { versionOf } from '../../engine/verge/version.ts'
@@ -82,7 +83,7 @@ export async function compileFile(
 /** What the engine would refuse is not packed: it checks the same when it loads. @throws model_invalid */
 function refuseUnreadable(bytes: Uint8Array): void {
   const header = readHeader(bytes)
-  checkPlan(readPlanJson(bytes, header), header.imageBytes)
+  pagedLookups(checkPlan(readPlanJson(bytes, header), header.imageBytes), LIMITS.pageBytes)
 }
 
 /** Sizes that a first symbol has, which exporters use for the batch, and that the others have. */

@@ -2,8 +2,7 @@ import { DATATYPES, type Datatype } from '../../core/tensors.ts'
 import { countOf, isBare, isDim } from './dims.ts'
 import { invalid } from './invalid.ts'
 import { operatorNamed } from './ops/index.ts'
-import { type AttributeRule, type OperandRule, type Operator, roundUp, SIZE } from './ops/operator.ts'
-import { pagedLookups } from './pages/lookup.ts'
+import { type AttributeRule, type OperandRule, type Operator, roundUp, rowsBytes, SIZE } from './ops/operator.ts'
 import type {
   ConstantType,
   Dim,
@@ -48,7 +47,7 @@ const VALUE_TYPES: Readonly<Partial<Record<Datatype, ValueType>>> = {
 /**
  * Checks a plan against everything that does not depend on the sizes of the inputs: structure, references, places of
  * constants, types, layouts and attributes of every step, and that nothing is read before it was written. What depends on
- * sizes is checked when a run's steps are bound.
+ * sizes is checked when a run's steps are bound, and tables in pages by `pagedLookups`.
  * @throws model_invalid
  */
 export function checkPlan(value: unknown, imageBytes: number): Plan {
@@ -65,7 +64,6 @@ export function checkPlan(value: unknown, imageBytes: number): Plan {
   checkNames(checked)
   checkSymbols(checked)
   checkOrder(checked)
-  pagedLookups(checked)
   return checked
 }
 
@@ -145,12 +143,8 @@ function constant(value: unknown, imageBytes: number): PlanConstant {
 
 /** Bytes of a constant, or undefined where its shape is none that the layout takes. */
 function constantBytes(dtype: ConstantType, layout: Layout, shape: readonly number[]): number | undefined {
-  const count = countOf(shape)
-  if (count === undefined) return undefined
-  if (layout === 'rows') {
-    const width = shape.at(-1) ?? 1
-    return width === 0 ? 0 : (count / width) * Math.ceil(width * SIZE[dtype])
-  }
+  if (countOf(shape) === undefined) return undefined
+  if (layout === 'rows') return rowsBytes(dtype, shape)
   const [depth, columns] = shape
   if (depth === undefined || columns === undefined || shape.length !== 2) return undefined
   return roundUp(columns, 8) * (layout === 'columns-int8' ? roundUp(depth, 4) : depth) * SIZE[dtype]

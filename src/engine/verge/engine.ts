@@ -29,6 +29,8 @@ export interface VergeEngineOptions {
   readonly costBetweenYields: number
   /** Multiply-adds of eight bits after which a run lets the event loop turn between two of its steps. */
   readonly workBetweenYields: number
+  /** The largest page of a table. */
+  readonly pageBytes: number
   /** Pages of tables that stay in JavaScript's memory, for all models together. */
   readonly pageCacheBytes: number
   /** Bytes of pages that requests read at the same time. */
@@ -201,9 +203,9 @@ export class VergeEngine implements Engine {
     )
   }
 
-  /** @throws model_invalid where the plan's tables are not in the pages file */
+  /** @throws model_invalid where the plan's tables do not fit together, or are not in the pages file */
   #paged(plan: Plan, source: PageSource | undefined): PagedParts | undefined {
-    const lookups = pagedLookups(plan)
+    const lookups = pagedLookups(plan, this.#options.pageBytes)
     if (lookups.length === 0) return undefined
     if (source === undefined) throw invalid('rows of its tables are in pages, and it has no pages file')
     const end = Math.max(...lookups.map((lookup) => lookup.end))

@@ -21,6 +21,7 @@ function makeEngine(kernels: WebAssembly.Module): VergeEngine {
     turnLeaseMs: 1000,
     costBetweenYields: 1,
     workBetweenYields: 1_000_000,
+    pageBytes: MiB,
     pageCacheBytes: MiB,
     pageBytesInFlight: MiB,
     heldRowBytes: MiB,

@@ -1,3 +1,4 @@
+import { elementCount } from '../../../core/tensors.ts'
 import type { ConstantType, Operand } from '../plan.ts'
 import { GATHER_ROWS } from './gather.ts'
 import {
@@ -8,7 +9,7 @@ import {
   INTEGERS,
   type Operator,
   roundUp,
-  SIZE,
+  rowsBytes,
   type View,
 } from './operator.ts'
 
@@ -32,9 +33,7 @@ export function recordParts(operands: readonly (Operand | View | undefined)[], s
 
 /** Bytes of one row of a constant. */
 export function partBytes(dtype: ConstantType, [, ...row]: readonly number[]): number {
-  const width = row.at(-1) ?? 1
-  const rows = row.slice(0, -1).reduce((product, size) => product * size, 1)
-  return rows * Math.ceil(width * SIZE[dtype])
+  return rowsBytes(dtype, row)
 }
 
 interface Part {
@@ -76,7 +75,7 @@ const gatherPaged: Operator = {
     inputs[PLACE.ids] = { ...ids, at: inScratch(0) }
     for (const { place, view, offset } of parts) {
       const shape = [count, ...view.shape.slice(1)]
-      inputs[place] = { ...view, shape, count: product(shape), at: inScratch(offset) }
+      inputs[place] = { ...view, shape, count: elementCount(shape), at: inScratch(offset) }
     }
     const { cost, guarded } = GATHER_ROWS.bind(withInputs(step, inputs.slice(OWN)))
     return {
@@ -105,10 +104,6 @@ function withInputs(step: Binding, inputs: Binding['inputs']): Binding {
     return view
   }
   return { ...step, inputs, input }
-}
-
-function product(shape: readonly number[]): number {
-  return shape.reduce((count, size) => count * size, 1)
 }
 
 /** @param from the hot rows @param to where the rows of all ids come */

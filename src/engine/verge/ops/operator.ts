@@ -1,3 +1,4 @@
+import { elementCount } from '../../../core/tensors.ts'
 import type { Kernels } from '../kernels.ts'
 import type { ConstantType, Layout } from '../plan.ts'
 import type { Guarded } from './guard.ts'
@@ -102,6 +103,11 @@ export const TYPE_CODE: Readonly<Partial<Record<ConstantType, number>>> = { f32:
 export const PER_ELEMENT = 4
 /** A multiply-add of floats takes as long as this many of eight bits. */
 export const PER_FLOAT = 5
+
+/** Bytes of elements as they lie in memory: each row of the last axis begins with a byte. */
+export function rowsBytes(dtype: ConstantType, shape: readonly number[]): number {
+  return elementCount(shape.slice(0, -1)) * Math.ceil((shape.at(-1) ?? 1) * SIZE[dtype])
+}
 
 export function roundUp(value: number, to: number): number {
   return Math.ceil(value / to) * to

@@ -1,10 +1,10 @@
 import { invalid } from '../invalid.ts'
 import { GATHER_PAGED, PLACE, partBytes, recordParts } from '../ops/gather-paged.ts'
+import { roundUp } from '../ops/operator.ts'
 import type { Plan, PlanConstant, PlanStep } from '../plan.ts'
 
-/** A page is read, verified and kept whole. About 16 to 32 KiB serve best: a text needs a few rows of many pages. */
-const MOST_PAGE_BYTES = 1024 * 1024
-const DIGEST_BYTES = 32
+/** Of a page's SHA-256 in the image. */
+export const DIGEST_BYTES = 32
 
 /** A step that looks rows up in a table of which most rows are in pages, as the plan says it. */
 export interface PagedLookup {
@@ -30,20 +30,23 @@ export interface PagedLookup {
 /**
  * The steps of a plan that read pages, as far as the plan's own structure was checked. What the image holds is checked where
  * it is used.
+ * @param mostPageBytes of a page, which is read, verified and kept whole
  * @throws model_invalid where numbers of a step do not fit together, or two tables share bytes of the pages file
  */
-export function pagedLookups(plan: Plan): readonly PagedLookup[] {
-  const lookups = plan.steps.flatMap((step, index) => (step.op === GATHER_PAGED ? [lookupOf(plan, step, index)] : []))
-  for (const [index, one] of lookups.entries()) {
-    for (const other of lookups.slice(index + 1)) {
-      if (!isSameTable(one, other) && one.offset < other.end && other.offset < one.end)
-        throw invalid('two of its tables share bytes of the pages file')
-    }
+export function pagedLookups(plan: Plan, mostPageBytes: number): readonly PagedLookup[] {
+  const lookups = plan.steps.flatMap((step, index) =>
+    step.op === GATHER_PAGED ? [lookupOf(plan, step, index, mostPageBytes)] : [],
+  )
+  const inOrder = lookups.toSorted((one, other) => one.offset - other.offset || one.end - other.end)
+  for (const [index, one] of inOrder.entries()) {
+    const before = inOrder[index - 1]
+    if (before !== undefined && one.offset < before.end && !isSameTable(one, before))
+      throw invalid('two of its tables share bytes of the pages file')
   }
   return lookups
 }
 
-function lookupOf(plan: Plan, step: PlanStep, index: number): PagedLookup {
+function lookupOf(plan: Plan, step: PlanStep, index: number, mostPageBytes: number): PagedLookup {
   const [order, digests] = [constantAt(plan, step, PLACE.order), constantAt(plan, step, PLACE.digests)]
   const ids = step.in[PLACE.ids]
   const input = ids && 'buffer' in ids ? plan.inputs.findIndex(({ buffer }) => buffer === ids.buffer) : -1
@@ -56,8 +59,8 @@ function lookupOf(plan: Plan, step: PlanStep, index: number): PagedLookup {
   const recordBytes = recordLength(parts.map(({ dtype, shape }) => partBytes(dtype, shape)))
   const rowsPerPage = whole(step, 'rowsPerPage')
   const offset = whole(step, 'offset')
-  if (rowsPerPage < 1 || rowsPerPage * recordBytes > MOST_PAGE_BYTES)
-    throw invalid(`a page of ${rowsPerPage} rows is empty, or has more than ${MOST_PAGE_BYTES} bytes`)
+  if (rowsPerPage < 1 || rowsPerPage * recordBytes > mostPageBytes)
+    throw invalid(`a page of ${rowsPerPage} rows is empty, or has more than ${mostPageBytes} bytes`)
   const pages = Math.ceil((rows - hot) / rowsPerPage)
   if (digests.shape.length !== 2 || digests.shape[0] !== pages || digests.shape[1] !== DIGEST_BYTES)
     throw invalid('a table in pages has another number of digests than pages')
@@ -70,7 +73,7 @@ function lookupOf(plan: Plan, step: PlanStep, index: number): PagedLookup {
 /** Bytes of a row in a page: its parts one after the other, filled up to a multiple of 4. */
 export function recordLength(parts: readonly number[]): number {
   const bytes = parts.reduce((sum, part) => sum + part, 0)
-  return Math.ceil(bytes / 4) * 4
+  return roundUp(bytes, 4)
 }
 
 function constantAt({ constants }: Plan, step: PlanStep, place: number): PlanConstant {

@@ -11,7 +11,7 @@ import { rejectedStep } from '../program.ts'
 import { writeTensor } from '../tensors.ts'
 import type { PageCache } from './cache.ts'
 import type { HeldRows } from './held-rows.ts'
-import type { PagedLookup } from './lookup.ts'
+import { DIGEST_BYTES, type PagedLookup } from './lookup.ts'
 import type { ReadingShare } from './reading-share.ts'
 
 export interface PagedRowsParts {
@@ -137,7 +137,7 @@ export class PagedRows {
 
   #digest({ digests }: PagedLookup, page: number): string {
     const { memory, image } = this.#parts
-    return toHex(new Uint8Array(memory(), image + digests + page * 32, 32))
+    return toHex(new Uint8Array(memory(), image + digests + page * DIGEST_BYTES, DIGEST_BYTES))
   }
 
   #fromCache(page: Wanted): boolean {
