@@ -30,13 +30,20 @@ it('names a tarball by its path from the application', async () => {
   )
 })
 
-it('names an address as npm was given it', async () => {
-  await note(resolvedTo('https://example.com/releases/verge-0.1.0.tgz'))
-  expect(await specOf(installed(), '0.1.0', folder)).toBe('https://example.com/releases/verge-0.1.0.tgz')
+it.each([
+  'https://downloads.example.com/releases/verge-0.1.0.tgz',
+  // What a registry's host keeps elsewhere is no package of the registry.
+  'https://registry.example.com/releases/verge-0.1.0.tgz',
+  'https://git.example.com/team/verge/-/releases/verge-0.1.0.tgz',
+  'git+https://git.example.com/team/verge.git#0123456789abcdef0123456789abcdef01234567',
+])('names an address as npm was given it: %s', async (address) => {
+  await note(resolvedTo(address))
+  expect(await specOf(installed(), '0.1.0', folder)).toBe(address)
 })
 
 it.each([
-  ['a registry', resolvedTo('https://registry.npmjs.org/verge/-/verge-0.1.0.tgz')],
+  ['a registry', resolvedTo('https://registry.example.com/verge/-/verge-0.1.0.tgz')],
+  ['a registry under a path', resolvedTo('http://packages.example.com:8081/npm/verge/-/verge-0.1.0.tgz')],
   ['a list without addresses', { packages: { 'node_modules/verge': {} } }],
   ['a list without the package', { packages: {} }],
   ['a list that is none', { packages: [1] }],
