@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { wranglerProgram } from '../../src/cli/local/wrangler.ts'
 import { CACHE } from '../models/index.ts'
 
 /** The Workers that benchmarks run: Verge, Verge with a look at its stores, and what it is held against. */
@@ -24,10 +25,13 @@ export type WorkerName = keyof typeof ENTRIES
 /** Bundles a Worker as `wrangler deploy` does. @returns the folder with its modules */
 export async function bundle(name: WorkerName): Promise<string> {
   const outdir = join(CACHE, 'bundles', name)
-  const wrangler = join(ROOT, 'node_modules/wrangler/bin/wrangler.js')
-  await promisify(execFile)(process.execPath, [wrangler, 'deploy', ...ENTRIES[name], '--dry-run', '--outdir', outdir], {
-    cwd: ROOT,
-    env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true' },
-  })
+  await promisify(execFile)(
+    process.execPath,
+    [wranglerProgram(), 'deploy', ...ENTRIES[name], '--dry-run', '--outdir', outdir],
+    {
+      cwd: ROOT,
+      env: { ...process.env, WRANGLER_SEND_METRICS: 'false', CI: 'true' },
+    },
+  )
   return outdir
 }

@@ -4,13 +4,12 @@ import { join } from 'node:path'
 import { deserialize, serialize } from 'node:v8'
 import { canonicalJson } from '../../catalog/canonical-json.ts'
 import { NATIVE_VERSION } from '../../engine/native/support.ts'
-import { PACKAGE, ROOT, SOURCE } from '../files/project.ts'
+import { ROOT } from '../files/project.ts'
 import { writeWhole } from '../files/whole-file.ts'
+import { sourcesDigest } from '../local/sources-digest.ts'
 
 /** Results that took long and depend on nothing but files: proofs, measurements, quantized models. */
 const FOLDER = join(ROOT, '.verge/kept')
-/** The versions of packages and of the runtime. An installed package has no lock file; its package.json names each version. */
-const VERSIONS = ['wrangler.toml', 'package.json', 'package-lock.json']
 /** Maximum total size, including models. The least recently used entries are deleted first. */
 const MOST = { bytes: 2 * 1024 ** 3, entries: 500 }
 
@@ -55,16 +54,9 @@ let digest: Promise<string> | undefined
 
 /** What makes results: the sources of Verge, and the versions of its packages and of the runtimes. */
 function toolsDigest(): Promise<string> {
-  digest ??= (async () => {
-    const hash = createHash('sha256').update(
-      `${NATIVE_VERSION} ${process.version} ${process.platform} ${process.arch}\n`,
-    )
-    const names = (await readdir(SOURCE, { recursive: true })).filter((name) => /\.(ts|txt|js)$/.test(name))
-    const files = await Promise.all(names.sort().map((name) => readFile(join(SOURCE, name))))
-    for (const [index, file] of files.entries()) hash.update(`${names[index]} ${file.length}\n`).update(file)
-    for (const name of VERSIONS) hash.update(await readFile(join(PACKAGE, name)).catch(() => ''))
-    return hash.digest('hex')
-  })()
+  digest ??= sourcesDigest().then((sources) =>
+    digestOf(`${NATIVE_VERSION} ${process.version} ${process.platform} ${process.arch} ${sources}`),
+  )
   return digest
 }
 

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { ownModule, PACKAGE, ROOT, SOURCE } from '../files/project.ts'
+import { ownModule, PACKAGE, ROOT } from '../files/project.ts'
+import { sourcesDigest } from './sources-digest.ts'
 import { wranglerProgram } from './wrangler.ts'
 
 /** Bundles by the digest of their sources. */
@@ -12,6 +12,10 @@ const BUNDLES = join(ROOT, '.verge/bundles')
 
 /** Rooms of `src/` that never enter the Worker's bundle. */
 const TOOLS = ['cli/', 'cloudflare/', 'compile/', 'engine/native/', 'engine/process/', 'origin/', 'onnx/', 'quantize/']
+
+/** Whether a bundle's content may depend on a module: the Worker's sources and kernels. */
+const isOfWorker = (name: string): boolean =>
+  /\.(ts|js|wasm)$/.test(name) && !TOOLS.some((room) => name.startsWith(room))
 
 /** A bundle that was not used for this time may be deleted; a bundle in use by another process is younger. */
 const KEPT_MS = 24 * 60 * 60 * 1000
@@ -31,7 +35,7 @@ export function bundleWorker(): Promise<string> {
 }
 
 async function bundle(): Promise<string> {
-  const directory = join(BUNDLES, await digestOfSources())
+  const directory = join(BUNDLES, (await sourcesDigest(isOfWorker)).slice(0, 32))
   if (existsSync(directory)) {
     const now = new Date()
     await utimes(directory, now, now)
@@ -60,21 +64,6 @@ async function bundle(): Promise<string> {
   }
   await removeOld(directory)
   return directory
-}
-
-/** The inputs of a bundle: the Worker's sources and kernels, its configuration, and the versions of its packages. */
-async function digestOfSources(): Promise<string> {
-  const names = (await readdir(SOURCE, { recursive: true }))
-    .map((name) => name.replaceAll('\\', '/'))
-    .filter((name) => /\.(ts|js|wasm)$/.test(name) && !TOOLS.some((room) => name.startsWith(room)))
-    .sort()
-  const hash = createHash('sha256')
-  const versions = ['wrangler.toml', 'package.json', 'package-lock.json'].map((name) => join(PACKAGE, name))
-  for (const file of [...names.map((name) => join(SOURCE, name)), ...versions.filter((path) => existsSync(path))]) {
-    const bytes = await readFile(file)
-    hash.update(`${relative(PACKAGE, file)} ${bytes.length}\n`).update(bytes)
-  }
-  return hash.digest('hex').slice(0, 32)
 }
 
 async function removeOld(newest: string): Promise<void> {

@@ -4,15 +4,16 @@ import { UsageError } from '../terminal/command-line.ts'
 
 /** Wrangler's program. @throws UsageError if wrangler is not installed */
 export function wranglerProgram(): string {
-  return join(dirname(manifest()), 'bin/wrangler.js')
+  return join(dirname(wranglerManifest()), 'bin/wrangler.js')
 }
 
 /** Loads what wrangler itself would: its Miniflare and workerd, so that there is one runtime. @throws as above */
 export function requireOfWrangler(): NodeJS.Require {
-  return createRequire(manifest())
+  return createRequire(wranglerManifest())
 }
 
-function manifest(): string {
+/** Wrangler's package.json. @throws as above */
+export function wranglerManifest(): string {
   try {
     return createRequire(import.meta.url).resolve('wrangler/package.json')
   } catch (cause) {
