@@ -2,7 +2,8 @@ import type { Artifact } from '../../catalog/manifest.ts'
 import { LIMITS } from '../../core/limits.ts'
 import { blobKey } from '../../weights/blob.ts'
 import { readAtMost } from '../../weights/body.ts'
-import { type PagesFile, pageKey, pagesIn } from '../../weights/pages/layout.ts'
+import { base64Length } from '../../weights/pages/base64.ts'
+import { type PagePlace, type PagesFile, pageKey, pagesIn, partsOf } from '../../weights/pages/layout.ts'
 import type { Store } from '../../weights/store.ts'
 import { listModels } from '../push/inventory.ts'
 import { inParallel } from '../push/pool.ts'
@@ -52,12 +53,17 @@ async function checkFile(
   if (copy === undefined) return ok(area, `${what}: R2 has all ${counted(all.length, 'page')}`)
   const chosen = spread(all, LOOKS)
   let [missing, different] = [0, 0]
-  for (const page of chosen) {
+  const compare = async (page: PagePlace): Promise<void> => {
     const found = await copy.get(pageKey(file.sha256, page))
-    const text = found && (await readAtMost(found.body, LIMITS.pageBytes * 2))
-    if (text === null) missing++
-    else if (Buffer.from(text).toString('latin1') !== (await pageOf(truth, file, page)).toString('base64')) different++
+    if (found === null) {
+      missing++
+      return
+    }
+    const text = await readAtMost(found.body, base64Length(page.bytes))
+    const expected = (await pageOf(truth, file, page)).toString('base64')
+    if (text === null || Buffer.from(text).toString('latin1') !== expected) different++
   }
+  await inParallel(chosen, LIMITS.parallelFetches, compare)
   if (different > 0) {
     const fix =
       'Requests verify each page, and read R2 where the copy is wrong. Push this version again, which corrects R2. If a copy ' +
@@ -81,17 +87,9 @@ function spread<T>(items: readonly T[], most: number): T[] {
 }
 
 /** The bytes of a page in the chunks of its file. */
-async function pageOf(
-  truth: Store,
-  file: PagesFile,
-  { bytes, offset }: { offset: number; bytes: number },
-): Promise<Buffer> {
+async function pageOf(truth: Store, file: PagesFile, page: PagePlace): Promise<Buffer> {
   const parts: Uint8Array[] = []
-  let begin = 0
-  for (const chunk of file.chunks) {
-    const [from, to] = [Math.max(offset - begin, 0), Math.min(offset + bytes - begin, chunk.bytes)]
-    begin += chunk.bytes
-    if (from >= to) continue
+  for (const { chunk, from, to } of partsOf(file, page)) {
     const found = await truth.get(blobKey(chunk.sha256), { range: { offset: from, length: to - from } })
     const part = found && (await readAtMost(found.body, to - from))
     if (part !== null) parts.push(part)

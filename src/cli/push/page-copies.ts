@@ -1,6 +1,13 @@
 import { isVergeError, throwIfAborted } from '../../core/errors.ts'
-import type { PagesFile } from '../../weights/pages/layout.ts'
-import { pageKey, pagesIn, pagesPrefix } from '../../weights/pages/layout.ts'
+import {
+  batchesOf,
+  type PagePlace,
+  type PagesFile,
+  pageKey,
+  pagesIn,
+  pagesPrefix,
+  partsOf,
+} from '../../weights/pages/layout.ts'
 import type { Store } from '../../weights/store.ts'
 import type { PackedModel } from '../pack/packer.ts'
 import { understandable } from '../target/target.ts'
@@ -15,13 +22,11 @@ import { allKeys } from './references.ts'
  * source of truth for those that are missing: a model works without them.
  */
 
-type Page = { readonly offset: number; readonly bytes: number }
-
 /** Pages of one file that a store lacks. */
 interface Lack {
   readonly store: Store
   readonly file: PagesFile
-  readonly pages: readonly Page[]
+  readonly pages: readonly PagePlace[]
 }
 
 export interface PageCopies {
@@ -41,9 +46,9 @@ export interface CopiedPages {
   readonly refused?: string
 }
 
-/** The platform takes 10,000 values and 100 MB in one request; texts are held twice meanwhile. */
+/** The platform takes 10,000 values and 100 MB in one request. Texts, a third larger than pages, are held twice meanwhile. */
 const BATCH_PAGES = 10_000
-const BATCH_BYTES = 48 * 1024 * 1024
+const BATCH_BYTES = 36 * 1024 * 1024
 /** Values on their way at once to a store that takes one at a time. */
 const CONCURRENCY = 16
 
@@ -88,7 +93,7 @@ export async function copyPages(
   let copied = 0
   try {
     for (const { store, file, pages } of lacks) {
-      for (const batch of batches(pages)) {
+      for (const batch of batchesOf(pages, BATCH_PAGES, BATCH_BYTES)) {
         await putTexts(
           store,
           new Map(batch.map((page) => [pageKey(file.sha256, page), textOf(file, chunks, page)])),
@@ -150,30 +155,10 @@ async function putTexts(store: Store, texts: ReadonlyMap<string, string>, signal
   await inParallel([...texts], CONCURRENCY, put, signal)
 }
 
-function* batches(pages: readonly Page[]): Generator<readonly Page[]> {
-  let from = 0
-  let bytes = 0
-  for (const [i, page] of pages.entries()) {
-    const size = Math.ceil(page.bytes / 3) * 4
-    if (i > from && (i - from === BATCH_PAGES || bytes + size > BATCH_BYTES)) {
-      yield pages.slice(from, i)
-      from = i
-      bytes = 0
-    }
-    bytes += size
-  }
-  if (from < pages.length) yield pages.slice(from)
-}
-
-/** A page of a packed file, which may lie in two chunks. */
-function textOf(file: PagesFile, chunks: PackedModel['chunks'], { bytes, offset }: Page): string {
-  const parts: Uint8Array[] = []
-  let begin = 0
-  for (const chunk of file.chunks) {
-    const [from, to] = [Math.max(offset - begin, 0), Math.min(offset + bytes - begin, chunk.bytes)]
-    const data = chunks.get(chunk.sha256)
-    if (from < to && data !== undefined) parts.push(data.subarray(from, to))
-    begin += chunk.bytes
-  }
+/** A page of a packed file. */
+function textOf(file: PagesFile, chunks: PackedModel['chunks'], page: PagePlace): string {
+  const parts = [...partsOf(file, page)].flatMap(
+    ({ chunk, from, to }) => chunks.get(chunk.sha256)?.subarray(from, to) ?? [],
+  )
   return Buffer.concat(parts).toString('base64')
 }

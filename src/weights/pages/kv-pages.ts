@@ -7,7 +7,7 @@ import { asked } from '../body.ts'
 import { inLanes } from '../lanes.ts'
 import { guardAgainstStall } from '../stall.ts'
 import { base64Length, bytesOfBase64 } from './base64.ts'
-import { pageKey } from './layout.ts'
+import { batchesOf, pageKey } from './layout.ts'
 import type { PageFault, PageLayer, PageSink, WantedPage } from './page-layer.ts'
 
 /** KV's bulk read, of texts alone: one operation for up to 100 keys. */
@@ -53,7 +53,8 @@ export class KvPages implements PageLayer {
     }
     const { parallelFetches, pageBulkBytes } = this.#options.limits
     const readBatch = (batch: readonly WantedPage[], inner: AbortSignal) => this.#readBatch(file, batch, sink, inner)
-    await inLanes(batches(pages, pageBulkBytes), parallelFetches, readBatch, signal)
+    const batches = [...batchesOf(pages, PLATFORM.kvBulkKeys, pageBulkBytes)]
+    await inLanes(batches, parallelFetches, readBatch, signal)
   }
 
   async #readBatch(file: BlobInfo, pages: readonly WantedPage[], sink: PageSink, signal: AbortSignal): Promise<void> {
@@ -104,21 +105,4 @@ function contentOf(text: unknown, page: WantedPage): Uint8Array | PageFault {
   if (text.length > length) return { kind: 'long' }
   if (text.length < length) return { kind: 'short', bytes: Math.floor((text.length * 3) / 4) }
   return bytesOfBase64(text, page.bytes) ?? { kind: 'malformed' }
-}
-
-/** Pages by bulk read: within the platform's limit of keys, and within `mostBytes` as they are decoded. */
-function batches(pages: readonly WantedPage[], mostBytes: number): WantedPage[][] {
-  const all: WantedPage[][] = []
-  let batch: WantedPage[] = []
-  let bytes = 0
-  for (const page of pages) {
-    if (batch.length === PLATFORM.kvBulkKeys || (batch.length > 0 && bytes + page.bytes > mostBytes)) {
-      all.push(batch)
-      batch = []
-      bytes = 0
-    }
-    batch.push(page)
-    bytes += page.bytes
-  }
-  return batch.length > 0 ? [...all, batch] : all
 }

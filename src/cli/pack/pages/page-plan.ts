@@ -1,22 +1,7 @@
+import type { LookedUpTable, Paging } from '../../../compile/paged.ts'
 import { TextTokenizer } from '../../../media/text/tokenizer.ts'
 import { type RowOrderOptions, rowOrder } from './row-order.ts'
 import { readVocabulary } from './vocabulary.ts'
-
-/** A table that could be read by page. */
-export interface PageableTable {
-  readonly rows: number
-  /** Of a row in a page, its scales included. */
-  readonly rowBytes: number
-}
-
-/** How it is stored. */
-export interface TablePages {
-  /** Ids by place. */
-  readonly order: Int32Array
-  /** Rows that stay in the artifact: those of the first places. */
-  readonly hot: number
-  readonly rowsPerPage: number
-}
 
 export interface PagePlanOptions {
   /** The model's `tokenizer.json`. Left out: rows are ordered by number. */
@@ -46,7 +31,9 @@ const MOST_PAGE_BYTES = 32 * 1024
 const MOST_SPECIAL = 256
 
 /** Says which rows of a table are hot, and how the others lie in pages; undefined for a table that is too small. */
-export function pagePlanner(options: PagePlanOptions): (table: PageableTable) => TablePages | undefined {
+export function pagePlanner(
+  options: PagePlanOptions,
+): (table: Pick<LookedUpTable, 'rows' | 'rowBytes'>) => Paging | undefined {
   let known: Knowledge | undefined
   return ({ rowBytes, rows }) => {
     if (rows * rowBytes < LEAST_TABLE_BYTES) return undefined

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { LEAST_TABLE_BYTES, pagePlanner, type TablePages } from '../../../../src/cli/pack/pages/page-plan.ts'
+import { LEAST_TABLE_BYTES, pagePlanner } from '../../../../src/cli/pack/pages/page-plan.ts'
+import type { Paging } from '../../../../src/compile/paged.ts'
 import { TextTokenizer } from '../../../../src/media/text/tokenizer.ts'
 import { inventedTokenizer, inventedWords } from '../../../../synthetic/vocabularies.ts'
 
@@ -7,7 +8,7 @@ const ROWS = 12_000
 const TOKENIZER = new TextEncoder().encode(JSON.stringify(inventedTokenizer('Unigram', ROWS)))
 const TABLE = { rows: ROWS, rowBytes: 388 }
 
-function planned(plan: TablePages | undefined): TablePages {
+function planned(plan: Paging | undefined): Paging {
   if (plan === undefined) throw new Error('the table is not paged')
   return plan
 }
