@@ -12,7 +12,8 @@ import { activate } from './scores.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, emptyText, fieldIn } from './texts.ts'
 
-const DEFAULT_TEMPLATE = 'This example is {}.'
+/** What a label is put into where a request gives no hypothesis. */
+export const DEFAULT_TEMPLATE = 'This example is {}.'
 
 const requestSchema = z
   .strictObject({

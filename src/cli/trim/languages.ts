@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { lettersToBytes } from '../../media/text/bytes.ts'
 import { SOURCE } from '../files/project.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { byteValues } from './plain-text.ts'
 import { bareText } from './required.ts'
 import type { Vocabulary } from './vocabulary.ts'
 
@@ -57,13 +57,12 @@ function lettersOf(code: string, known: Readonly<Record<string, string>>): strin
 export function piecesOf(alphabet: Alphabet, { byteLevel, prefix, suffix }: Vocabulary): (text: string) => boolean {
   const isOwn = (text: string): boolean => [...text].every(alphabet)
   if (!byteLevel) return (text) => isOwn(bareText(text, prefix, suffix))
-  const bytes = byteValues()
   const parts = partsOfCharacters(alphabet)
   return (text) => {
-    const values = [...bareText(text, prefix, suffix)].map((character) => bytes.get(character))
+    const bytes = lettersToBytes(bareText(text, prefix, suffix))
     // A token in plain letters, such as an added one.
-    if (values.includes(undefined)) return isOwn(text)
-    const { before, after, middle } = cutUtf8(values as number[])
+    if (bytes === undefined) return isOwn(text)
+    const { before, after, middle } = cutUtf8(bytes)
     if (middle === undefined) return false
     return (
       isOwn(middle) &&
@@ -75,14 +74,14 @@ export function piecesOf(alphabet: Alphabet, { byteLevel, prefix, suffix }: Voca
 
 interface Utf8Parts {
   /** The end of a character that began in the piece before. */
-  readonly before: readonly number[]
+  readonly before: Uint8Array
   /** Whole characters; undefined where the bytes are no UTF-8. */
   readonly middle: string | undefined
   /** The beginning of a character that ends in the next piece. */
-  readonly after: readonly number[]
+  readonly after: Uint8Array
 }
 
-function cutUtf8(bytes: readonly number[]): Utf8Parts {
+function cutUtf8(bytes: Uint8Array): Utf8Parts {
   let from = 0
   while (from < bytes.length && isContinuation(bytes[from])) from++
   let to = bytes.length
@@ -93,11 +92,11 @@ function cutUtf8(bytes: readonly number[]): Utf8Parts {
   }
   let middle: string | undefined
   try {
-    middle = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes.slice(from, to)))
+    middle = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes.subarray(from, to))
   } catch {
     middle = undefined
   }
-  return { before: bytes.slice(0, from), middle, after: bytes.slice(to) }
+  return { before: bytes.subarray(0, from), middle, after: bytes.subarray(to) }
 }
 
 function isContinuation(byte = 0): boolean {

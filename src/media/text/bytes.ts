@@ -8,6 +8,20 @@ export const LETTERS: readonly string[] = (() => {
   return Array.from({ length: 256 }, (_, byte) => String.fromCharCode(seen(byte) ? byte : next++))
 })()
 
+/** The byte of each letter. */
+export const BYTES: ReadonlyMap<string, number> = new Map(LETTERS.map((letter, byte) => [letter, byte]))
+
+/** Undefined if a character is no letter for a byte: then the token stands for itself. */
+export function lettersToBytes(text: string): Uint8Array<ArrayBuffer> | undefined {
+  const bytes = new Uint8Array(text.length)
+  for (let i = 0; i < text.length; i++) {
+    const byte = BYTES.get(text[i] ?? '')
+    if (byte === undefined) return undefined
+    bytes[i] = byte
+  }
+  return bytes
+}
+
 /** ASCII whose bytes have other letters than themselves. */
 const UNSEEN = /[^!-~]/
 const ASCII = /^[\0-\x7f]*$/

@@ -1,4 +1,4 @@
-import { LETTERS } from './bytes.ts'
+import { lettersToBytes } from './bytes.ts'
 import { configsOf, patternOf, type TokenizerConfig } from './config.ts'
 
 /**
@@ -153,15 +153,3 @@ function countOf(value: unknown): number {
 }
 
 const utf8 = new TextEncoder()
-const BYTES = new Map(LETTERS.map((letter, byte) => [letter, byte]))
-
-/** Undefined if a character is no letter for a byte: then the token stands for itself. */
-function lettersToBytes(text: string): Uint8Array | undefined {
-  const bytes = new Uint8Array(text.length)
-  for (let i = 0; i < text.length; i++) {
-    const byte = BYTES.get(text[i] ?? '')
-    if (byte === undefined) return undefined
-    bytes[i] = byte
-  }
-  return bytes
-}

@@ -1,5 +1,6 @@
 import { VergeError } from '../../../core/errors.ts'
 import { decodeUtf8 } from '../../../core/json.ts'
+import { BYTES } from '../../../media/text/bytes.ts'
 
 /** What a `tokenizer.json` says of how often its tokens come. */
 export interface Vocabulary {
@@ -78,18 +79,6 @@ function plainText(text: string): string {
 function isByteLevel(file: Json): boolean {
   const parts = [file.pre_tokenizer, file.decoder].map((part) => JSON.stringify(part ?? null))
   return parts.some((part) => part.includes('"ByteLevel"'))
-}
-
-/** Bytes that stand for themselves in GPT-2's alphabet; the other ones follow behind U+0100, in order. */
-const BYTES = byteAlphabet()
-
-function byteAlphabet(): ReadonlyMap<string, number> {
-  const stands = (byte: number): boolean =>
-    (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || byte >= 0xae
-  const bytes = new Map<string, number>()
-  let next = 0x100
-  for (let byte = 0; byte < 0x100; byte++) bytes.set(String.fromCharCode(stands(byte) ? byte : next++), byte)
-  return bytes
 }
 
 const utf8 = new TextDecoder()
