@@ -1,25 +1,18 @@
 import { type Tensor, type Tensors, toFloats } from '../../core/tensors.ts'
-import { flattened, likeness, topClass } from '../samples/answers.ts'
-
-/** What a model answers to one sample. */
-export type SampleAnswer = Tensors
-
-export function topOf(answer: SampleAnswer, classes: number | undefined): number {
-  return topClass(answer, classes)
-}
+import { flattened, likeness } from '../samples/answers.ts'
 
 /**
  * Cosine of the angle between two answers. Outputs with a row for each token have other sizes where there are other tokens:
  * then the means of their rows are compared, as a model of embeddings uses them.
  */
-export function cosineOfAnswers(expected: SampleAnswer, actual: SampleAnswer): number {
+export function cosineOfAnswers(expected: Tensors, actual: Tensors): number {
   const pairs = [...expected].map(([name, value]) => [value, actual.get(name)] as const)
   const sameShapes = pairs.every(([one, other]) => other !== undefined && String(one.shape) === String(other.shape))
   if (sameShapes) return likeness(flattened(expected), flattened(actual))
   return likeness(flattened(mean(expected)), flattened(mean(actual)))
 }
 
-function mean(answer: SampleAnswer): Tensors {
+function mean(answer: Tensors): Tensors {
   return new Map([...answer].map(([name, value]) => [name, meanOfRows(value)] as const))
 }
 

@@ -3,11 +3,12 @@ import type { Tensor, Tensors } from '../../core/tensors.ts'
 import type { Session } from '../../engine/engine.ts'
 import { isOnnxError, OnnxError, safeName } from '../../onnx/errors.ts'
 import type { Sample } from '../../quantize/types.ts'
+import { topClass } from '../samples/answers.ts'
 import type { InputSettings } from '../verify/candidates.ts'
 import { findSamples } from '../verify/find.ts'
 import { uniform } from '../verify/random.ts'
 import { referenceSession, tensorOutputs } from '../verify/reference.ts'
-import { cosineOfAnswers, type SampleAnswer, topOf } from './answers.ts'
+import { cosineOfAnswers } from './answers.ts'
 import { TOKENS_INPUT } from './trim.ts'
 
 /** Losses of trimming on samples. */
@@ -53,24 +54,33 @@ export interface TrimProofOptions {
  * @throws OnnxError disagrees where the same tokens have another answer
  */
 export async function proveTrimming(options: TrimProofOptions): Promise<TrimProof> {
-  const { signal } = options
   let same = 0
-  const checkSame = (expected: SampleAnswer, actual: SampleAnswer): void => {
+  const checkSame = (expected: Tensors, actual: Tensors): void => {
     refuseDifference(expected, actual)
     same++
   }
-  const original = await referenceSession(options.original, signal)
+  return besideOriginal(options.trimmed, options, async (original, trimmed) => {
+    await proveSame(original, trimmed, options, checkSame)
+    const loss = await compared(original, trimmed, options, checkSame)
+    return { loss, same }
+  })
+}
+
+async function besideOriginal<Result>(
+  onnx: Uint8Array,
+  { original, signal }: TrimProofOptions,
+  use: (original: Session, other: Session) => Promise<Result>,
+): Promise<Result> {
+  const first = await referenceSession(original, signal)
   try {
-    const trimmed = await referenceSession(options.trimmed, signal)
+    const second = await referenceSession(onnx, signal)
     try {
-      await proveSame(original, trimmed, options, checkSame)
-      const loss = await compared(original, trimmed, options, checkSame)
-      return { loss, same }
+      return await use(first, second)
     } finally {
-      trimmed.dispose()
+      second.dispose()
     }
   } finally {
-    original.dispose()
+    first.dispose()
   }
 }
 
@@ -78,7 +88,7 @@ export async function proveTrimming(options: TrimProofOptions): Promise<TrimProo
 const MADE_UP = 4
 const ROUNDS = 4
 
-type CheckSame = (expected: SampleAnswer, actual: SampleAnswer) => void
+type CheckSame = (expected: Tensors, actual: Tensors) => void
 
 async function proveSame(
   original: Session,
@@ -108,19 +118,10 @@ async function proveSame(
 }
 
 /** Compares a model made of the trimmed one with the original, each on its own numbers. Nothing has to be the same. */
-export async function measureLoss(candidate: Uint8Array, options: TrimProofOptions): Promise<TrimLoss | undefined> {
-  const { signal } = options
-  const original = await referenceSession(options.original, signal)
-  try {
-    const session = await referenceSession(candidate, signal)
-    try {
-      return await compared(original, session, options, () => undefined)
-    } finally {
-      session.dispose()
-    }
-  } finally {
-    original.dispose()
-  }
+export function measureLoss(candidate: Uint8Array, options: TrimProofOptions): Promise<TrimLoss | undefined> {
+  return besideOriginal(candidate, options, (original, session) =>
+    compared(original, session, options, () => undefined),
+  )
 }
 
 /** @param checkSame called with the answers to samples with the same tokens */
@@ -149,7 +150,7 @@ async function compared(
       unchanged++
       checkSame(expected, actual)
     }
-    const [top, topBefore] = [topOf(actual, classes), topOf(expected, classes)]
+    const [top, topBefore] = [topClass(actual, classes), topClass(expected, classes)]
     baseline += metric !== 'accuracy' || topBefore === sample.label ? 1 : 0
     if (metric === 'cosine') score += cosineOfAnswers(expected, actual)
     else score += top === (metric === 'accuracy' ? sample.label : topBefore) ? 1 : 0
@@ -166,11 +167,11 @@ async function compared(
   }
 }
 
-async function answerOf(session: Session, inputs: Tensors, signal: AbortSignal): Promise<SampleAnswer> {
+async function answerOf(session: Session, inputs: Tensors, signal: AbortSignal): Promise<Tensors> {
   return session.run(inputs, { outputs: tensorOutputs(session), signal })
 }
 
-function refuseDifference(expected: SampleAnswer, actual: SampleAnswer): void {
+function refuseDifference(expected: Tensors, actual: Tensors): void {
   for (const [name, { data }] of expected) {
     const other = actual.get(name)?.data
     const same = other?.length === data.length && data.every((value, at) => Object.is(value, other[at]))

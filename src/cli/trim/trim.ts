@@ -146,7 +146,5 @@ function tableBytes({ tables }: TrimmedModel): TrimmedSizes['tables'] {
 
 function withParts(loaded: LoadedModel, { model }: TrimmedModel, tokenizer: string): LoadedModel {
   const files = new Map([...loaded.source.files, ['tokenizer.json', tokenizer]])
-  for (const [name, path] of loaded.source.files)
-    if (name !== 'tokenizer.json' && path === loaded.source.files.get('tokenizer.json')) files.set(name, tokenizer)
   return { ...loaded, model, onnx: encodeModel(model), source: { ...loaded.source, files } }
 }

@@ -1,7 +1,9 @@
+import { modelTypeOf } from '../../media/text/compiled/compile-model.ts'
 import { configsOf, isConfig, isTokenId, type TokenizerConfig } from '../../media/text/config.ts'
 import { UsageError } from '../terminal/command-line.ts'
 
-export type VocabularyKind = 'WordPiece' | 'BPE' | 'Unigram' | 'WordLevel'
+const KINDS = ['WordPiece', 'BPE', 'Unigram', 'WordLevel'] as const
+export type VocabularyKind = (typeof KINDS)[number]
 
 /** A `tokenizer.json` with what trimming looks at. */
 export interface Vocabulary {
@@ -36,7 +38,8 @@ export interface Merge {
  */
 export function readVocabulary(file: unknown): Vocabulary {
   const model = isConfig(file) && isConfig(file.model) ? file.model : undefined
-  const kind = model && kindOf(model)
+  const type = model && modelTypeOf(model)
+  const kind = KINDS.find((known) => known === type)
   if (!isConfig(file) || model === undefined || kind === undefined) {
     throw new UsageError(
       'The vocabulary of this tokenizer.json cannot be trimmed, because its model is not WordPiece, BPE, Unigram or WordLevel. Remove the options that trim the vocabulary.',
@@ -44,7 +47,8 @@ export function readVocabulary(file: unknown): Vocabulary {
   }
   const texts = textsOf(model.vocab)
   const idOf = new Map(texts.flatMap((text, id) => (text === undefined ? [] : [[text, id] as const])))
-  const prefix = typeof model.continuing_subword_prefix === 'string' ? model.continuing_subword_prefix : ''
+  const { continuing_subword_prefix: given = kind === 'WordPiece' ? '##' : '' } = model
+  const prefix = typeof given === 'string' ? given : ''
   return {
     file,
     model,
@@ -60,7 +64,7 @@ export function readVocabulary(file: unknown): Vocabulary {
       ),
     ),
     byteLevel: [file.pre_tokenizer, file.normalizer].some(hasByteLevel),
-    prefix: prefix === '' && kind === 'WordPiece' && model.continuing_subword_prefix === undefined ? '##' : prefix,
+    prefix,
     suffix: typeof model.end_of_word_suffix === 'string' ? model.end_of_word_suffix : '',
   }
 }
@@ -70,20 +74,6 @@ function partsOfMerge(merge: unknown): readonly [string, string] {
   const pair: unknown = typeof merge === 'string' ? merge.split(' ') : merge
   const [left, right] = Array.isArray(pair) ? (pair as unknown[]) : []
   return [String(left), String(right)]
-}
-
-function kindOf({
-  continuing_subword_prefix: prefix,
-  merges,
-  type,
-  vocab,
-}: TokenizerConfig): VocabularyKind | undefined {
-  if (type === 'WordPiece' || type === 'BPE' || type === 'Unigram' || type === 'WordLevel') return type
-  if (type !== undefined) return undefined
-  // Old files leave the type out.
-  if (Array.isArray(vocab)) return 'Unigram'
-  if (!isConfig(vocab)) return undefined
-  return Array.isArray(merges) ? 'BPE' : prefix === undefined ? 'WordLevel' : 'WordPiece'
 }
 
 function textsOf(vocab: unknown): (string | undefined)[] {

@@ -25,7 +25,7 @@ export function compileModel(model: TokenizerConfig): CompiledModel {
     [SECTION.pieceBytes, texts.bytes],
     [SECTION.pieceOffsets, texts.offsets],
   ]
-  const type = model.type ?? inferredType(model)
+  const type = modelTypeOf(model)
   switch (type) {
     case 'WordPiece': {
       const { pieces, section } = withTrie(texts)
@@ -56,7 +56,8 @@ export function compileModel(model: TokenizerConfig): CompiledModel {
 }
 
 /** Old files leave the type out. */
-function inferredType({ continuing_subword_prefix: prefix, merges, vocab }: TokenizerConfig): string {
+export function modelTypeOf({ continuing_subword_prefix: prefix, merges, type, vocab }: TokenizerConfig): unknown {
+  if (type !== undefined && type !== null) return type
   if (Array.isArray(vocab)) return 'Unigram'
   if (Array.isArray(merges) && isConfig(vocab)) return 'BPE'
   return prefix === undefined ? 'WordLevel' : 'WordPiece'
