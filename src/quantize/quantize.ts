@@ -127,13 +127,14 @@ async function quantizeOnce(
     prunes: (layer) => layers.push(layer),
     skip: (layer) => skipped.push(layer),
     select: (node) => !excluded(node) && !left.has(nameOf(node)),
+    note: (note) => notes.push(note),
   }
   const method = methodFor(model, options, notes)
   const { signal } = env
   const { stopAfter } = options
   // A bias that is added apart would be quantized apart, before calibration sees what it adds up to.
   const folded = method === 'static' ? await runPasses(model, [foldBias], { signal }) : { model, applied: [] }
-  const passes = await passesFor(folded.model, options, method, { ...record, note: (note) => notes.push(note) }, env)
+  const passes = await passesFor(folded.model, options, method, record, env)
   const result = await runPasses(folded.model, passes, {
     signal,
     validate: validateModel,
@@ -177,13 +178,10 @@ export function refuseQuantized(model: ModelProto, dtype: Dtype): void {
   )
 }
 
-interface Notes {
-  readonly note: (note: string) => void
-}
-
 type Recorder = Required<Pick<QuantizePassOptions, 'record' | 'skip'>> & {
   readonly prunes: (layer: LayerResult) => void
   readonly select: (node: NodeProto) => boolean
+  readonly note: (note: string) => void
 }
 
 function methodFor(model: ModelProto, options: QuantizeOptions, notes: string[]): Method | undefined {
@@ -205,7 +203,7 @@ async function passesFor(
   model: ModelProto,
   options: QuantizeOptions,
   method: Method | undefined,
-  { record, skip, prunes, select, note }: Recorder & Notes,
+  { record, skip, prunes, select, note }: Recorder,
   env: QuantizeEnv,
 ): Promise<Pass[]> {
   const { dtype, perChannel, symmetric, reduceRange = false, blockSize, plan } = options
@@ -242,15 +240,12 @@ async function passesFor(
   }
 }
 
-interface EightBits extends QuantizePassOptions {
+interface EightBits extends Omit<Recorder, 'prunes'> {
   readonly weightType: 'int8' | 'uint8'
   readonly reduceRange: boolean
   readonly perChannel?: boolean
   readonly symmetric?: boolean
   readonly ties: Ties
-  readonly note?: (note: string) => void
-  readonly record: (layer: LayerResult) => void
-  readonly select: (node: NodeProto) => boolean
 }
 
 async function eightBits(
@@ -275,7 +270,7 @@ async function eightBits(
 function mixed(
   plan: PrecisionPlan,
   select: (node: NodeProto) => boolean,
-  eight: Omit<EightBits, 'select'>,
+  eight: Omit<EightBits, 'select' | 'note'>,
   four: QuantizePassOptions & { readonly ties: Ties },
 ): Pass[] {
   const at = (precision: string) => (node: NodeProto) => plan.get(node.name) === precision && select(node)

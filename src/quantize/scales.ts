@@ -188,8 +188,8 @@ function roundColumns(
   loss.noise += noise
 }
 
-/** The transpose of a matrix of bytes, [rows, columns] to [columns, rows]. */
-export function transposed<T extends Int8Array<ArrayBuffer> | Uint8Array<ArrayBuffer>>(
+/** The transpose of a matrix, [rows, columns] to [columns, rows]. */
+export function transposed<T extends Int8Array<ArrayBuffer> | Uint8Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(
   data: T,
   rows: number,
   columns: number,

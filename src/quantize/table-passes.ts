@@ -12,12 +12,12 @@ import { nameOf } from './weights.ts'
 
 export interface TablePassOptions {
   readonly record: (layer: LayerResult) => void
-  readonly skip?: (layer: SkippedLayer) => void
+  readonly skip: (layer: SkippedLayer) => void
   readonly select: (node: NodeProto) => boolean
   readonly ties: Ties
   readonly blockSize: BlockSize | undefined
   readonly symmetric?: boolean
-  readonly note?: (note: string) => void
+  readonly note: (note: string) => void
 }
 
 export interface TablePasses {
@@ -34,15 +34,15 @@ export async function tablePasses(
   tables: TableOptions = { form: 'int8' },
   env: QuantizeEnv,
 ): Promise<TablePasses> {
-  const common = { record, ties, ...(skip && { skip }) }
+  const common = { record, skip, ties }
   const eight = (but: ReadonlySet<string>): Pass =>
     embeddings({ ...common, bits: 8, select: (node) => select(node) && !but.has(nameOf(node)) })
   if (tables.form === 'int8') return { looked: [eight(new Set())], factored: [] }
   const { free, tied } = tablesOf(model, select, tables)
   for (const { tensor, reader } of tied) {
-    note?.(`table "${safeName(tensor.name)}" stays as the products have it: "${safeName(reader)}" reads it too`)
+    note(`table "${safeName(tensor.name)}" stays as the products have it: "${safeName(reader)}" reads it too`)
   }
-  if (free.length === 0) note?.(`no table is stored as ${tables.form}: the model has none that is large enough`)
+  if (free.length === 0) note(`no table is stored as ${tables.form}: the model has none that is large enough`)
   if (tables.form === 'int4') {
     const chosen = nodesOf(free)
     const four = embeddings({
@@ -55,6 +55,6 @@ export async function tablePasses(
     return { looked: [four, eight(chosen)], factored: [] }
   }
   const found = await lowRank(free, tables, env, record)
-  for (const line of found.notes) note?.(line)
+  for (const line of found.notes) note(line)
   return { looked: [eight(nodesOf(found.tables))], factored: [found.pass] }
 }

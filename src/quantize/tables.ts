@@ -42,12 +42,15 @@ export function tablesOf(
   select: (node: NodeProto) => boolean,
   { leastBytes = 0 }: Pick<TableOptions, 'leastBytes'>,
 ): Tables {
-  const lookups = new Map<TensorProto, Lookup[]>()
+  const found = new Map<TensorProto, Table>()
   const others = new Map<TensorProto, string>()
   for (const view of graphsOf(model)) {
     for (const node of view.graph.node) {
       const lookup = lookupIn(view, node)
-      if (lookup) lookups.set(lookup.table, [...(lookups.get(lookup.table) ?? []), lookup])
+      if (lookup) {
+        const { table: tensor, rows, columns } = lookup
+        found.set(tensor, { tensor, rows, columns, nodes: [...(found.get(tensor)?.nodes ?? []), node] })
+      }
       for (const [index, value] of node.input.entries()) {
         const tensor = view.constant(value)
         if (tensor && !(lookup && index === 0) && !others.has(tensor)) others.set(tensor, nameOf(node))
@@ -58,15 +61,10 @@ export function tablesOf(
       if (tensor) others.set(tensor, 'an output')
     }
   }
-  const found = [...lookups].map(([tensor, [first, ...more]]) => ({
-    tensor,
-    rows: first?.rows ?? 0,
-    columns: first?.columns ?? 0,
-    nodes: [first, ...more].flatMap((lookup) => (lookup ? [lookup.node] : [])),
-  }))
   const bytesOf = ({ rows, columns }: Table): number => bytesInEight(rows, columns)
-  const most = Math.max(0, ...found.map(bytesOf))
-  const large = found.filter(
+  const tables = [...found.values()]
+  const most = Math.max(0, ...tables.map(bytesOf))
+  const large = tables.filter(
     (table) => bytesOf(table) >= Math.max(leastBytes, most * SMALL) && table.nodes.every((node) => select(node)),
   )
   return {

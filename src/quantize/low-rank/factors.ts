@@ -1,4 +1,5 @@
 import { bytesInEight } from '../embedding-int8.ts'
+import { transposed } from '../scales.ts'
 import { symmetricEigen } from './eigen.ts'
 import { columnProducts, rowsAlong, type TableProducts } from './table-products.ts'
 
@@ -16,10 +17,7 @@ export interface Factors {
 }
 
 /** The rank that keeps enough of a table, and the way to its factors. */
-export interface Spectrum {
-  readonly rank: number
-  readonly signal: number
-  readonly beyond: number
+export interface Spectrum extends Pick<Factors, 'rank' | 'signal' | 'beyond'> {
   factors(): Promise<Factors>
 }
 
@@ -38,14 +36,13 @@ export async function spectrumOf(
   const signal = sumOf(energies)
   const rank =
     'rank' in wanted ? Math.min(columns, wanted.rank) : Math.max(1, rankKeeping(energies, signal * (1 - wanted.loss)))
+  const kept = { rank, signal, beyond: sumOf(energies.subarray(rank)) }
   return {
-    rank,
-    signal,
-    beyond: sumOf(energies.subarray(rank)),
+    ...kept,
     async factors() {
       const right = Float32Array.from(vectors.subarray(0, rank * columns))
-      const left = await rowsAlong(products, turned(right, rank, columns), rank)
-      return { rank, left, right, signal, beyond: sumOf(energies.subarray(rank)) }
+      const left = await rowsAlong(products, transposed(right, rank, columns), rank)
+      return { ...kept, left, right }
     },
   }
 }
@@ -61,13 +58,6 @@ function rankKeeping(energies: Float64Array, enough: number): number {
 
 function sumOf(values: Float64Array): number {
   return values.reduce((sum, value) => sum + value, 0)
-}
-
-function turned(matrix: Float32Array, rows: number, columns: number): Float32Array {
-  return Float32Array.from({ length: rows * columns }, (_, index) => {
-    const [column, row] = [Math.floor(index / rows), index % rows]
-    return matrix[row * columns + column] as number
-  })
 }
 
 /** Bytes of the factors: the left one in eight bits, the right one in floats. */
