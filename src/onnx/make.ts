@@ -7,6 +7,10 @@ import {
   type NodeProto,
   NodeProtoSchema,
   type TensorProto,
+  TensorProto_DataType,
+  TypeProtoSchema,
+  type ValueInfoProto,
+  ValueInfoProtoSchema,
 } from './schema/onnx_pb.js'
 
 export type AttributeValue =
@@ -54,6 +58,19 @@ export function makeAttribute(name: string, value: AttributeValue): AttributePro
     return make(AttributeType.STRINGS, { strings: value.strings.map((item) => utf8.encode(item)) })
   if ('graph' in value) return make(AttributeType.GRAPH, { g: value.graph })
   return make(AttributeType.TENSOR, { t: value.tensor })
+}
+
+/** An input or output of floats. @param shape undefined for a size that nothing is said of, a name for one that may vary */
+export function makeFloatValue(name: string, shape: readonly (number | string | undefined)[]): ValueInfoProto {
+  const dim = shape.map((size) => {
+    if (size === undefined) return {}
+    return typeof size === 'number'
+      ? { value: { case: 'dimValue' as const, value: BigInt(size) } }
+      : { value: { case: 'dimParam' as const, value: size } }
+  })
+  const tensorType = { elemType: TensorProto_DataType.FLOAT, shape: { dim } }
+  const type = create(TypeProtoSchema, { value: { case: 'tensorType', value: tensorType } })
+  return create(ValueInfoProtoSchema, { name, type })
 }
 
 export function attributeOf(node: NodeProto, name: string): AttributeProto | undefined {

@@ -4,18 +4,8 @@ import { LIMITS } from '../../core/limits.ts'
 import { type Tensors, tensor } from '../../core/tensors.ts'
 import { encodeModel } from '../../onnx/codec.ts'
 import { DataType, makeTensor } from '../../onnx/data.ts'
-import { makeNode } from '../../onnx/make.ts'
-import {
-  GraphProtoSchema,
-  ModelProtoSchema,
-  OperatorSetIdProtoSchema,
-  TensorShapeProto_DimensionSchema,
-  TensorShapeProtoSchema,
-  TypeProto_TensorSchema,
-  TypeProtoSchema,
-  type ValueInfoProto,
-  ValueInfoProtoSchema,
-} from '../../onnx/schema/onnx_pb.js'
+import { makeFloatValue, makeNode } from '../../onnx/make.ts'
+import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema } from '../../onnx/schema/onnx_pb.js'
 import { toBlob } from '../pack/bytes.ts'
 import type { PackedModel } from '../pack/packer.ts'
 import { normal, uniform } from '../verify/random.ts'
@@ -43,8 +33,8 @@ function referenceModel(): Uint8Array<ArrayBuffer> {
     opsetImport: [create(OperatorSetIdProtoSchema, { domain: '', version: 13n })],
     graph: create(GraphProtoSchema, {
       name: REFERENCE,
-      input: [float('scale', [1])],
-      output: [float('row', [COLUMNS])],
+      input: [makeFloatValue('scale', [1])],
+      output: [makeFloatValue('row', [COLUMNS])],
       initializer: [
         makeTensor('left', DataType.FLOAT, [ROWS, INNER], values(ROWS * INNER)),
         makeTensor('right', DataType.FLOAT, [INNER, COLUMNS], values(INNER * COLUMNS)),
@@ -82,18 +72,4 @@ export function packedReference(): PackedModel {
     chunks: pieces,
     notes: [],
   }
-}
-
-function float(name: string, shape: readonly number[]): ValueInfoProto {
-  const dim = shape.map((size) =>
-    create(TensorShapeProto_DimensionSchema, { value: { case: 'dimValue', value: BigInt(size) } }),
-  )
-  const tensorType = create(TypeProto_TensorSchema, {
-    elemType: DataType.FLOAT,
-    shape: create(TensorShapeProtoSchema, { dim }),
-  })
-  return create(ValueInfoProtoSchema, {
-    name,
-    type: create(TypeProtoSchema, { value: { case: 'tensorType', value: tensorType } }),
-  })
 }

@@ -1,16 +1,6 @@
-import { create } from '@bufbuild/protobuf'
-import { DataType } from '../data.ts'
-import { attributeOf, makeNode } from '../make.ts'
+import { attributeOf, makeFloatValue, makeNode } from '../make.ts'
 import type { Pass } from '../pass.ts'
-import {
-  type NodeProto,
-  TensorShapeProto_DimensionSchema,
-  TensorShapeProtoSchema,
-  TypeProto_TensorSchema,
-  TypeProtoSchema,
-  type ValueInfoProto,
-  ValueInfoProtoSchema,
-} from '../schema/onnx_pb.js'
+import type { NodeProto } from '../schema/onnx_pb.js'
 
 /**
  * Gives the scores themselves where a graph gives them as a sequence of maps. scikit-learn's converter ends classifiers
@@ -30,7 +20,7 @@ export const dropZipMaps: Pass = {
         what: `give ${output} as scores`,
         remove: [node],
         add: [makeNode({ op: 'Identity', inputs: [scores], outputs: [output], name: node.name })],
-        retype: [scoresOutput(output, classes.length)],
+        retype: [makeFloatValue(output, [undefined, classes.length])],
       }
     }
   },
@@ -42,13 +32,4 @@ export function zipMapClasses(node: NodeProto): string[] | undefined {
   const texts = attributeOf(node, 'classlabels_strings')?.strings ?? []
   if (texts.length > 0) return texts.map((text) => new TextDecoder().decode(text))
   return (attributeOf(node, 'classlabels_int64s')?.ints ?? []).map(String)
-}
-
-function scoresOutput(name: string, classes: number): ValueInfoProto {
-  const dimension = (value: bigint | undefined) =>
-    create(TensorShapeProto_DimensionSchema, value === undefined ? {} : { value: { case: 'dimValue', value } })
-  const shape = create(TensorShapeProtoSchema, { dim: [dimension(undefined), dimension(BigInt(classes))] })
-  const tensor = create(TypeProto_TensorSchema, { elemType: DataType.FLOAT, shape })
-  const type = create(TypeProtoSchema, { value: { case: 'tensorType', value: tensor } })
-  return create(ValueInfoProtoSchema, { name, type })
 }

@@ -3,7 +3,7 @@ import { type Tensor, tensor } from '../../core/tensors.ts'
 import type { Engine, Session } from '../../engine/engine.ts'
 import { DataType, makeTensor } from '../../onnx/data.ts'
 import { OnnxError } from '../../onnx/errors.ts'
-import { makeNode } from '../../onnx/make.ts'
+import { makeFloatValue, makeNode } from '../../onnx/make.ts'
 import {
   GraphProtoSchema,
   type ModelProto,
@@ -11,9 +11,6 @@ import {
   type NodeProto,
   OperatorSetIdProtoSchema,
   type TensorProto,
-  type TypeProto,
-  TypeProtoSchema,
-  ValueInfoProtoSchema,
 } from '../../onnx/schema/onnx_pb.js'
 import type { FloatWeights } from '../floats.ts'
 import { loadGraph } from '../run-graph.ts'
@@ -118,19 +115,8 @@ function graph(
       name: 'table',
       node: [...nodes],
       initializer: [...initializers],
-      input: [create(ValueInfoProtoSchema, { name: 'x', type: floatsOf(['n', columns]) })],
-      output: [create(ValueInfoProtoSchema, { name: 'y', type: floatsOf(shape) })],
+      input: [makeFloatValue('x', ['n', columns])],
+      output: [makeFloatValue('y', shape)],
     }),
-  })
-}
-
-function floatsOf(shape: readonly (number | string)[]): TypeProto {
-  const dim = shape.map((size) =>
-    typeof size === 'number'
-      ? { value: { case: 'dimValue' as const, value: BigInt(size) } }
-      : { value: { case: 'dimParam' as const, value: size } },
-  )
-  return create(TypeProtoSchema, {
-    value: { case: 'tensorType', value: { elemType: DataType.FLOAT, shape: { dim } } },
   })
 }
