@@ -96,6 +96,11 @@ export function stringOf(node: NodeProto, name: string, otherwise: string): stri
   return attribute === undefined ? otherwise : text.decode(attribute.s ?? new Uint8Array(0))
 }
 
+/** Whether a node's operator is of ONNX itself. */
+export function isStandard({ domain }: Pick<NodeProto, 'domain'>): boolean {
+  return domain === '' || domain === 'ai.onnx'
+}
+
 /** Graphs in a node's attributes: the branches of an `If`, the body of a `Loop`. */
 export function subgraphsOf(node: NodeProto): GraphProto[] {
   return node.attribute.flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs))

@@ -1,6 +1,6 @@
 import { countOf, DataType } from '../onnx/data.ts'
 import { type GraphView, graphsOf } from '../onnx/graph.ts'
-import { attributeOf } from '../onnx/make.ts'
+import { attributeOf, isStandard } from '../onnx/make.ts'
 import type { ModelProto, NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
 
 /** What a weight is for: it decides how it can be quantized. */
@@ -99,10 +99,6 @@ export function floatsIn({ weights }: ModelSummary, kind: WeightKind): number {
 
 /** Initializers by name, of each graph. */
 type Initializers = ReadonlyMap<GraphView, ReadonlyMap<string, TensorProto>>
-
-function isStandard({ domain }: NodeProto): boolean {
-  return domain === '' || domain === 'ai.onnx'
-}
 
 function noteKinds(
   node: NodeProto,

@@ -1,6 +1,7 @@
 import { countOf, DataType } from '../onnx/data.ts'
 import { safeName } from '../onnx/errors.ts'
 import { type GraphView, graphsOf } from '../onnx/graph.ts'
+import { isStandard } from '../onnx/make.ts'
 import type { ModelProto, NodeProto, TensorProto } from '../onnx/schema/onnx_pb.js'
 import { type Matrix, matrixOf } from './products.ts'
 import type { SkippedLayer } from './types.ts'
@@ -37,10 +38,6 @@ export function unquantizedLayers(
       return [{ node: nameOf(node), op: node.opType, reason: reasonFor(node, weight) }]
     }),
   )
-}
-
-function isStandard({ domain }: NodeProto): boolean {
-  return domain === '' || domain === 'ai.onnx'
 }
 
 function weightOf(node: NodeProto, view: GraphView): Matrix | undefined {

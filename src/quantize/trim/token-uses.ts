@@ -1,7 +1,7 @@
 import { DataType } from '../../onnx/data.ts'
 import { nodeLabel, OnnxError, safeName } from '../../onnx/errors.ts'
 import type { GraphView } from '../../onnx/graph.ts'
-import { intOf } from '../../onnx/make.ts'
+import { intOf, isStandard } from '../../onnx/make.ts'
 import type { NodeProto, TensorProto } from '../../onnx/schema/onnx_pb.js'
 
 /** A constant that has a row for each token: a table, or the scales or zero points of its rows. */
@@ -94,10 +94,6 @@ function unfollowed(what: string, node: string): OnnxError {
   return new OnnxError('unsupported', `${what}, so the vocabulary cannot be trimmed. Export the model without that.`, {
     node,
   })
-}
-
-function isStandard({ domain }: NodeProto): boolean {
-  return domain === '' || domain === 'ai.onnx'
 }
 
 /** The type of the numbers that a node hands on; undefined where it does something else with them. */
