@@ -63,26 +63,27 @@ export async function withSmallerTables(
 
 /** What became of each table that is not in 8 bits: a sentence each. */
 export function tableNotes(layers: readonly LayerResult[]): string[] {
-  return layers
-    .filter(({ op, to }) => op === 'Gather' && isSmaller(to))
-    .map(({ weight, to, bytesBefore, bytesAfter, sqnrDb }) => {
-      const lost = sqnrDb === null ? 'nothing lost' : `signal to noise ${sqnrDb.toFixed(1)} dB`
-      return `table "${safeName(weight)}": ${to}, ${binarySize(bytesBefore)} > ${binarySize(bytesAfter)}, ${lost}`
-    })
+  return smallTables(layers).map(({ weight, to, bytesBefore, bytesAfter, sqnrDb }) => {
+    const lost = sqnrDb === null ? 'nothing lost' : `signal to noise ${sqnrDb.toFixed(1)} dB`
+    return `table "${safeName(weight)}": ${to}, ${binarySize(bytesBefore)} > ${binarySize(bytesAfter)}, ${lost}`
+  })
 }
 
-function isSmaller(to: string): boolean {
-  return to.endsWith('4') || to.includes('rank')
+/** Tables that are not in 8 bits. */
+function smallTables(layers: readonly LayerResult[] = []): LayerResult[] {
+  return layers.filter(({ op, to }) => op === 'Gather' && (to.endsWith('4') || to.includes('rank')))
 }
 
 function tablesIn({ quantized }: Chosen): string {
-  const forms = new Set(quantized?.layers.filter(({ op, to }) => op === 'Gather' && isSmaller(to)).map(({ to }) => to))
+  const forms = new Set(smallTables(quantized?.layers).map(({ to }) => to))
   return `tables: ${[...forms].join(', ')}`
 }
 
+/** Reasons of tables, where none became smaller: of others the notes say what the model that is not taken has. */
 function whyNot(form: TableForm, { quantized }: Chosen): string[] {
   const reasons = quantized?.notes.filter((note) => note.startsWith('table ')) ?? []
-  return reasons.length > 0 ? reasons : [`tables: ${form} saves less than ${100 * WORTH} % of the model`]
+  const stayed = smallTables(quantized?.layers).length === 0
+  return stayed && reasons.length > 0 ? reasons : [`tables: ${form} saves less than ${100 * WORTH} % of the model`]
 }
 
 function noted(chosen: Chosen, notes: readonly string[]): Chosen {

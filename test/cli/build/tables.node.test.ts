@@ -6,6 +6,7 @@ import { normals } from '../../../bench/models/random.ts'
 import { loadModel } from '../../../src/cli/build/load.ts'
 import { choosePrecision } from '../../../src/cli/build/precision.ts'
 import { quantizeSettings } from '../../../src/cli/build/quantize-settings.ts'
+import { withSmallerTables } from '../../../src/cli/build/tables.ts'
 import { silentProgress } from '../../../src/cli/terminal/progress.ts'
 import { tensor } from '../../../src/core/tensors.ts'
 import { decodeModel } from '../../../src/onnx/codec.ts'
@@ -112,6 +113,43 @@ describe('the form of a large table', () => {
     expect(to).toBe('int8')
     expect(notes).toContain('tables: 8 bits, because there are no samples to compare others on')
   })
+})
+
+it('is 8 bits where another saves too little of the whole model, and the notes say nothing of that other', async () => {
+  const asIt = (to: string, bytes: number, note: string) => {
+    const layer = { node: 'Gather', op: 'Gather', weight: 'table', to, elements: 8 << 20, sqnrDb: 30 }
+    return {
+      dtype: 'q8' as const,
+      onnx: new Uint8Array(bytes),
+      quantized: {
+        method: 'weights' as const,
+        layers: [{ ...layer, bytesBefore: 32 << 20, bytesAfter: 8 << 20 }],
+        skipped: [],
+        applied: [],
+        notes: [note],
+      },
+      notes: [],
+    }
+  }
+  const eight = asIt('int8', 1000, '')
+  const samples = [{ inputs: new Map([['ids', tensor('INT64', [1, 1], new BigInt64Array(1))]]) }]
+  const folder = await mkdtemp(join(tmpdir(), 'verge-tables-'))
+  try {
+    await writeFile(join(folder, 'model.onnx'), model(full.slice(0, COLUMNS)))
+    const bench = { progress: silentProgress, signal, tolerance: undefined }
+    const loaded = await loadModel(join(folder, 'model.onnx'), bench)
+    const set = { samples, synthetic: true, classes: undefined }
+    const { onnx, notes } = await withSmallerTables(eight, loaded, set, bench, async ({ form }) =>
+      asIt(form === 'int4' ? 'int4' : 'int8 rank 9', 960, 'table "table" (32768 x 256) is stored as two factors'),
+    )
+    expect(onnx).toBe(eight.onnx)
+    expect(notes).toEqual([
+      'tables: low-rank saves less than 5 % of the model',
+      'tables: int4 saves less than 5 % of the model',
+    ])
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
 })
 
 describe('the form of a small table', () => {
