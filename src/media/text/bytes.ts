@@ -1,7 +1,7 @@
 import { type Aligned, sourceOf } from './aligned.ts'
 
 /** GPT-2's letter for each byte: itself where it can be seen, else one from U+0100 on. */
-export const LETTERS: readonly string[] = (() => {
+const LETTERS: readonly string[] = (() => {
   const seen = (byte: number): boolean =>
     (byte >= 0x21 && byte <= 0x7e) || (byte >= 0xa1 && byte <= 0xac) || (byte >= 0xae && byte <= 0xff)
   let next = 256
