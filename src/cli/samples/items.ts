@@ -26,7 +26,10 @@ export interface Item {
 
 export type Items = AsyncIterable<Item>
 
-/** @throws a UsageError with the problem and its place */
+/** What a reader says of a source that it cannot read: where, what, and why. */
+export type Refuse = (where: string, what: string, cause?: unknown) => UsageError
+
+/** @returns a UsageError with the problem and its place */
 export function badSamples(where: string, what: string, cause?: unknown): UsageError {
   return new UsageError(`bad samples: ${where}: ${what}`, cause === undefined ? undefined : { cause })
 }

@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises'
 import { basename } from 'node:path'
 import type { TextTokenizer } from '../../media/text/tokenizer.ts'
-import type { Items } from '../samples/items.ts'
+import type { Items, Refuse } from '../samples/items.ts'
 import { jsonLines, plainLines } from '../samples/lines.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { ProgressTask } from '../terminal/progress.ts'
@@ -28,18 +28,12 @@ export async function countTokens(
 ): Promise<TokenCounts> {
   const counts = new Map<number, number>()
   let texts = 0
-  try {
-    for await (const item of await itemsOf(path)) {
-      signal.throwIfAborted()
-      const { content } = await item.read()
-      if (content.kind !== 'inputs') {
-        throw new UsageError(`--keep-corpus ${item.where}: it has no text. Give a "text" in each line.`)
-      }
-      for (const { id } of tokenizer.tokens(spell(content.inputs))) counts.set(id, (counts.get(id) ?? 0) + 1)
-      task.set(++texts)
-    }
-  } catch (error) {
-    throw ofCorpus(error)
+  for await (const item of await itemsOf(path)) {
+    signal.throwIfAborted()
+    const { content } = await item.read()
+    if (content.kind !== 'inputs') throw badCorpus(item.where, 'it has no text. Give a "text" in each line.')
+    for (const { id } of tokenizer.tokens(spell(content.inputs))) counts.set(id, (counts.get(id) ?? 0) + 1)
+    task.set(++texts)
   }
   if (counts.size === 0) {
     throw new UsageError(`--keep-corpus ${basename(path)} has no texts. Give a file with a text in each line.`)
@@ -47,11 +41,7 @@ export async function countTokens(
   return counts
 }
 
-/** The readers of lines call them samples. */
-function ofCorpus(error: unknown): unknown {
-  const why = error instanceof UsageError ? /^bad samples: (.*)$/s.exec(error.message)?.[1] : undefined
-  return why === undefined ? error : new UsageError(`--keep-corpus ${why}`, { cause: error })
-}
+const badCorpus: Refuse = (where, what, cause) => new UsageError(`--keep-corpus ${where}: ${what}`, { cause })
 
 async function itemsOf(path: string): Promise<Items> {
   await stat(path).catch((error: NodeJS.ErrnoException) => {
@@ -60,7 +50,7 @@ async function itemsOf(path: string): Promise<Items> {
     })
   })
   const name = path.replace(/\.gz$/, '')
-  if (/\.(?:jsonl|ndjson)$/.test(name)) return jsonLines(path)
-  if (name.endsWith('.txt')) return plainLines(path)
+  if (/\.(?:jsonl|ndjson)$/.test(name)) return jsonLines(path, badCorpus)
+  if (name.endsWith('.txt')) return plainLines(path, badCorpus)
   throw new UsageError('--keep-corpus takes .jsonl or .txt files (each may end in .gz).')
 }
