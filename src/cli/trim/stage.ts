@@ -87,7 +87,10 @@ export async function trimStage(
     quantize: withinDrop(quantize, loss),
     trimming: { ...trimmed.sizes, loss: loss ?? null },
     notes: notesOf(trimmed, { loss, same }, given),
-    accuracyOf: async (onnx) => (given ? accuracyIn(await measureLoss(onnx, proof)) : null),
+    accuracyOf: async (onnx) => {
+      if (!given) return null
+      return accuracyIn(onnx === trimmed.loaded.onnx ? loss : await measureLoss(onnx, proof))
+    },
   }
 }
 
