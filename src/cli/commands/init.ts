@@ -30,7 +30,7 @@ export const initCommand = defineCommand({
     if (!INSTALLED) {
       throw new UsageError(
         'This is Verge\'s own repository, and "verge init" writes an application that uses the package. Make the package, ' +
-          'and run its command outside of the repository:\n\n  npm pack\n  npx <path of the .tgz file> init my-app\n',
+          'and run its command outside of the repository:\n\n  npm pack\n  npx --ignore-scripts <path of the .tgz file> init my-app\n',
       )
     }
     const dryRun = values['dry-run'] === true
