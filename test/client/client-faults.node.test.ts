@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type ClientOptions, createClient, type TextDelta, VergeError } from '../../src/client/index.ts'
+import { failure } from '../fixtures/client-failure.ts'
 import { settle } from '../fixtures/clock.ts'
 import {
   busy,
@@ -39,15 +40,6 @@ async function started(steps: readonly Step[], options: Partial<ClientOptions> =
   const clock = new CountingClock()
   const client = createClient({ url: server.url, clock, random: () => 0.5, ...options })
   return { client, clock, server }
-}
-
-const failure = async (work: Promise<unknown>): Promise<VergeError> => {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof VergeError)) throw new Error('not the error of the client', { cause: error })
-  return error
 }
 
 const ANSWER = [{ label: 'yes', score: 1 }]

@@ -3,10 +3,11 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { encoderModel } from '../../bench/models/encoder.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
-import { createClient, type TextDelta, type VergeClient, VergeError } from '../../src/client/index.ts'
+import { createClient, type TextDelta, type VergeClient } from '../../src/client/index.ts'
 import { CLIENT_SCRIPT } from '../../src/http/client/script.ts'
 import { identityModel } from '../../synthetic/onnx-models.ts'
 import { sine, wav } from '../../synthetic/wav.ts'
+import { failure } from '../fixtures/client-failure.ts'
 import { faceModel, loudnessModel } from '../fixtures/docs-models.ts'
 import { clientWorker } from '../fixtures/node/client-caller.ts'
 import { readPage } from '../fixtures/node/docs.ts'
@@ -57,15 +58,6 @@ async function partsOf(deltas: AsyncIterable<TextDelta>): Promise<TextDelta[]> {
   const parts: TextDelta[] = []
   for await (const part of deltas) parts.push(part)
   return parts
-}
-
-const failure = async (work: Promise<unknown>): Promise<VergeError> => {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  )
-  if (!(error instanceof VergeError)) throw new Error('not the error of the client', { cause: error })
-  return error
 }
 
 describe('the client in Node', () => {
