@@ -9,12 +9,12 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { type DevServer, startDevServer } from '../../src/cli/local/dev-server.ts'
 import { untilListening } from '../../src/cli/local/readiness.ts'
 import { freePort } from '../../src/cli/terminal/port.ts'
-import { tensor } from '../../src/core/tensors.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
+import { cosine } from '../../src/quantize/metrics.ts'
 import { inventedTexts, inventedWords } from '../../synthetic/vocabularies.ts'
 import { loadNative } from '../fixtures/node/native.ts'
+import { nativeEmbedding } from '../fixtures/node/native-embedding.ts'
 import { verge } from '../fixtures/node/verge.ts'
-import { runSession } from '../fixtures/node/verge-engine.ts'
 
 const NAME = `test-${process.pid}-many-languages`
 const START_MS = 60_000
@@ -49,11 +49,6 @@ async function embeddings(input: readonly string[]): Promise<number[][]> {
   return data.map(({ embedding }) => embedding)
 }
 
-function cosine(a: readonly number[], b: readonly number[]): number {
-  const dot = (x: readonly number[], y: readonly number[]) => x.reduce((sum, value, i) => sum + value * (y[i] ?? 0), 0)
-  return dot(a, b) / Math.sqrt(dot(a, a) * dot(b, b))
-}
-
 describe('a model with 250,037 rows', () => {
   it('is pushed: proved in a Worker, stored with its pages, live', async () => {
     const pushing = ['push', 'model', '--persist-to', 'state', '--url', server.url, '--public', '--json']
@@ -70,17 +65,8 @@ describe('a model with 250,037 rows', () => {
     const native = await loadNative(files.get('model.onnx') ?? new Uint8Array())
     const tokenizer = TextTokenizer.parse(files.get('tokenizer.json') ?? new Uint8Array())
     for (const [index, text] of TEXTS.entries()) {
-      const { ids } = tokenizer.encode(text, E5_SMALL.positions)
-      const shape = [1, ids.length]
-      const outputs = await runSession(native, {
-        input_ids: tensor('INT64', shape, BigInt64Array.from(ids, BigInt)),
-        attention_mask: tensor('INT64', shape, new BigInt64Array(ids.length).fill(1n)),
-      })
-      const states = outputs.get('last_hidden_state')?.data as Float32Array
-      const sum = Array.from({ length: E5_SMALL.hidden }, (_, column) =>
-        ids.reduce((so, _id, row) => so + (states[row * E5_SMALL.hidden + column] ?? 0), 0),
-      )
-      expect(cosine(answered[index] ?? [], sum)).toBeGreaterThan(0.99)
+      const expected = await nativeEmbedding(native, tokenizer, text, E5_SMALL)
+      expect(cosine(expected, answered[index] ?? [])).toBeGreaterThan(0.99)
     }
     native.dispose()
   })

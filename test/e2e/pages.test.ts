@@ -10,16 +10,15 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { sha256 } from '../../src/cli/pack/bytes.ts'
 import { type PackedModel, pack, packFolder } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
-import { tensor } from '../../src/core/tensors.ts'
-import type { Session } from '../../src/engine/engine.ts'
 import { TextTokenizer } from '../../src/media/text/tokenizer.ts'
+import { cosine } from '../../src/quantize/metrics.ts'
 import { inventedTexts, inventedWords } from '../../synthetic/vocabularies.ts'
 import { FEW_LANGUAGES } from '../fixtures/node/few-languages.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { loadNative } from '../fixtures/node/native.ts'
+import { nativeEmbedding } from '../fixtures/node/native-embedding.ts'
 import { writerFor } from '../fixtures/node/publish.ts'
 import { verge } from '../fixtures/node/verge.ts'
-import { runSession } from '../fixtures/node/verge-engine.ts'
 
 const KEY = 'a-key-for-the-operator'
 const { description, files } = multilingualModel(FEW_LANGUAGES, 'paged', { engines: ['verge'], hotRows: 1_000 })
@@ -50,26 +49,6 @@ async function embeddings(model: string, input: readonly string[]): Promise<numb
   expect([answer.status, content], JSON.stringify(content).slice(0, 300)).toMatchObject([200, {}])
   return (content.data ?? []).map(({ embedding }) => embedding)
 }
-
-/** The mean of a text's tokens, of what onnxruntime-node computes. */
-async function reference(native: Session, tokenizer: TextTokenizer, text: string): Promise<number[]> {
-  const { ids } = tokenizer.encode(text, FEW_LANGUAGES.positions)
-  const shape = [1, ids.length]
-  const outputs = await runSession(native, {
-    input_ids: tensor('INT64', shape, BigInt64Array.from(ids, BigInt)),
-    attention_mask: tensor('INT64', shape, new BigInt64Array(ids.length).fill(1n)),
-  })
-  const states = outputs.get('last_hidden_state')?.data as Float32Array
-  const { hidden } = FEW_LANGUAGES
-  const mean = Array.from({ length: hidden }, (_, column) =>
-    ids.reduce((sum, _id, row) => sum + (states[row * hidden + column] ?? 0), 0),
-  )
-  const length = Math.hypot(...mean)
-  return mean.map((value) => value / length)
-}
-
-const dot = (a: readonly number[], b: readonly number[]): number =>
-  a.reduce((sum, value, index) => sum + value * (b[index] ?? 0), 0)
 
 describe('verge pack', () => {
   const built = `test-${process.pid}-pages`
@@ -134,7 +113,9 @@ describe('a model whose table is in pages', () => {
     const tokenizer = TextTokenizer.parse(bytesOf('tokenizer.json'))
     const answered = await embeddings('paged', TEXTS)
     for (const [index, text] of TEXTS.entries()) {
-      expect(dot(answered[index] ?? [], await reference(native, tokenizer, text))).toBeGreaterThan(0.99)
+      const expected = await nativeEmbedding(native, tokenizer, text, FEW_LANGUAGES)
+      expect(cosine(expected, answered[index] ?? [])).toBeGreaterThan(0.99)
+      expect(Math.hypot(...(answered[index] ?? []))).toBeCloseTo(1, 5)
     }
     native.dispose()
   })
