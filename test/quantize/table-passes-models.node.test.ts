@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { ROOT } from '../../src/cli/files/project.ts'
 import { compileModel } from '../../src/compile/compile.ts'
 import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
@@ -83,7 +84,7 @@ async function figures(model: Case): Promise<void> {
 describe('tables of trained models', () => {
   it('reviews', () =>
     figures({
-      file: new URL('../../models/reviews/model.onnx', import.meta.url).pathname,
+      file: join(ROOT, 'models/reviews/model.onnx'),
       most: 21_542,
       tables: { int8: 890_573, int4: 531_878 },
       cosine: { int8: 0.9995, int4: 0.998 },
