@@ -10,7 +10,8 @@ const ANSWER_BYTES = 4 * 1024 * 1024
 export interface Visit {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: Uint8Array<ArrayBuffer> | string
+  /** A stream is sent without its length, while the answer may come already. */
+  readonly body?: Uint8Array<ArrayBuffer> | string | ReadableStream<Uint8Array>
   /** Goes as the operator, where there is a key. */
   readonly asOperator?: boolean
   /** Breaks the wait off before its time. */
@@ -70,6 +71,7 @@ export class Visitor {
         ...(asOperator && this.#key !== undefined && { authorization: `Bearer ${this.#key}` }),
       },
       ...(body !== undefined && { body }),
+      ...(body instanceof ReadableStream && { duplex: 'half' }),
       redirect: 'manual',
       signal: signal === undefined ? patience : AbortSignal.any([signal, patience]),
     })
