@@ -58,9 +58,9 @@ function reach(room: string): ReadonlySet<string> {
 export function violations(path: string, source: string): string[] {
   const room = roomOf(path)
   if (room === undefined) return [`${path}: its room is not in the table; add it to scripts/checks/rooms.ts`]
-  const { rooms, packages } = TABLE[room] as Room
+  const { rooms, packages, types = [] } = TABLE[room] as Room
   const found: string[] = []
-  for (const { names, specifier, target } of importsOf(path, source)) {
+  for (const { byValue, names, specifier, target } of importsOf(path, source)) {
     if (target === undefined) {
       if (!packages.some((name) => allows(name, specifier))) {
         found.push(`${path}: "${room}" may not import the package "${specifier}"`)
@@ -74,6 +74,7 @@ export function violations(path: string, source: string): string[] {
     }
     const other = roomOf(target)
     if (other === undefined) found.push(`${path}: imports "${specifier}", which is in no room`)
+    else if (!byValue && types.some((name) => allows(name, other, true))) continue
     else if (other !== room && !rooms.some((name) => allows(name, other, true))) {
       found.push(`${path}: "${room}" may not import from "${other}" ("${specifier}")`)
     }

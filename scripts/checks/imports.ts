@@ -6,12 +6,12 @@ import { importCycles } from './import-cycles.ts'
 import { violations } from './import-rules.ts'
 import { importsOf } from './module-imports.ts'
 
-const FOLDERS = ['src', 'scripts', 'bench', 'synthetic', 'test']
+const FOLDERS = ['src', 'scripts', 'bench', 'page', 'synthetic', 'test']
 
 const paths = ['vitest.config.ts', 'vitest.full.config.ts']
 for (const folder of FOLDERS) {
   const names = await readdir(join(ROOT, folder), { recursive: true })
-  for (const name of names) if (/\.m?[jt]s$/.test(name)) paths.push(`${folder}/${name.split(sep).join('/')}`)
+  for (const name of names) if (/\.m?[jt]sx?$/.test(name)) paths.push(`${folder}/${name.split(sep).join('/')}`)
 }
 
 const wrong: string[] = []

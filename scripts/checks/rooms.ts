@@ -6,6 +6,8 @@
 export interface Room {
   /** Rooms that its modules may import from, beside its own. */
   readonly rooms: readonly string[]
+  /** Rooms of which they may import types only. */
+  readonly types?: readonly string[]
   /** Packages that they may import, with their subpaths; `node:*` stands for all of Node's own. */
   readonly packages: readonly string[]
 }
@@ -229,9 +231,14 @@ const TEST_IN_NODE: Room = {
 /** The rooms beside `src/`, by their path in the repository. `src/*` is any room of `src/`. */
 const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
-  scripts: { rooms: ['src/*'], packages: ['node:*', 'assemblyscript', 'esbuild', 'oxc-parser', 'vitest', 'zod'] },
+  scripts: {
+    rooms: ['src/*'],
+    packages: ['node:*', 'assemblyscript', 'esbuild', 'oxc-parser', 'vite', 'vitest', 'zod'],
+  },
   // Each names types of other runtimes, to find out that they are unknown.
   'scripts/checks/runtimes': { rooms: [], packages: ['*'] },
+  // The playground, for browsers: it knows the Worker by its API, and the shapes on the wire by their types.
+  page: { rooms: ['src/client', 'src/browser/client'], types: ['src/browser', 'src/protocols'], packages: ['preact'] },
   // Models, pictures and sounds written by code: tests and benches share them.
   synthetic: { rooms: ['src/*'], packages: [] },
   // For Node alone.

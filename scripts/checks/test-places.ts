@@ -5,7 +5,7 @@ const UNIT_TEST = /^test\/(?:(.+)\/)?([^/]+)\.(?:worker|node)\.test\.ts$/
 const ELSEWHERE = /^test\/(?:e2e|contract|fixtures)\//
 
 /** The folders beside `src/` that tests mirror. What they hold is not made of modules alone, so any name will do there. */
-const BESIDE = /^(?:scripts|bench|deploy|docs)(?:\/|$)/
+const BESIDE = /^(?:scripts|bench|deploy|docs|page)(?:\/|$)/
 
 /**
  * Which tests are where no reader would look for them, a line each. The tests of `src/a/b.ts` are

@@ -4,7 +4,7 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { misplacedTests } from './test-places.ts'
 
 const paths: string[] = []
-for (const folder of ['src', 'test', 'scripts', 'bench', 'deploy', 'docs']) {
+for (const folder of ['src', 'test', 'scripts', 'bench', 'deploy', 'docs', 'page']) {
   const names = await readdir(join(ROOT, folder), { recursive: true })
   paths.push(...names.map((name) => `${folder}/${name.split(sep).join('/')}`).sort())
 }

@@ -3,7 +3,7 @@ import { join, sep } from 'node:path'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { type FoundWord, wordsInDocument, wordsInMessages, wordsInNames } from './word-rules.ts'
 
-const MODULES = ['src', 'scripts', 'bench', 'synthetic']
+const MODULES = ['src', 'scripts', 'bench', 'page', 'synthetic']
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md']
 /** It says which word replaces which. */
 const GLOSSARY = 'docs/glossary.md'
@@ -26,7 +26,8 @@ async function filesIn(folder: string, ending: string): Promise<string[]> {
 const documents = (await filesIn('docs', '.md')).filter((path) => path !== GLOSSARY)
 for (const path of [...DOCUMENTS, ...documents.sort()]) await check(path, wordsInDocument)
 for (const folder of MODULES) {
-  for (const path of (await filesIn(folder, '.ts')).sort()) {
+  const names = [...(await filesIn(folder, '.ts')), ...(await filesIn(folder, '.tsx'))]
+  for (const path of names.sort()) {
     // The list itself.
     if (path === 'scripts/checks/word-rules.ts') continue
     await check(path, (source) => [...wordsInMessages(path, source), ...wordsInNames(path, source)])

@@ -13,6 +13,8 @@ describe('the direction of imports', () => {
       ['src/origin/limits.ts', "import { LIMITS, type Limits } from '../core/limits.ts'"],
       ['src/cli/push/a.ts', "import { LIMITS } from '../../core/limits.ts'"],
       ['bench/lib/a.ts', "import { onnxModel } from '../../synthetic/onnx.ts'\nimport { join } from 'node:path'"],
+      ['page/a.tsx', "import type { Status } from '../src/protocols/status.ts'\nimport { render } from 'preact'"],
+      ['page/ui/a.tsx', "import { createClient } from '../../src/client/index.ts'\nimport { b } from '../b.ts'"],
       ['test/scripts/checks/a.node.test.ts', "import { summarise } from '../../../scripts/checks/test-report.ts'"],
     ] as const) {
       expect(violations(path, source)).toEqual([])
@@ -34,6 +36,9 @@ describe('the direction of imports', () => {
       ['src/serving/a.ts', "import { readFile } from 'node:fs/promises'"],
       ['src/core/a.ts', 'import { Hono } from "hono"'],
       ['src/attic/a.ts', ''],
+      ['page/a.tsx', "import { STATUS } from '../src/protocols/status.ts'"],
+      ['page/a.tsx', "import type { Manifest } from '../src/catalog/manifest.ts'"],
+      ['page/a.tsx', "import React from 'react'"],
       ['bench/a.ts', "import { cases } from '../test/e2e/cases.ts'"],
       ['scripts/a.ts', "import { wav } from '../synthetic/wav.ts'"],
       ['bench/a.ts', "import { http } from '../test/fixtures/http.ts'"],

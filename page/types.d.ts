@@ -1,0 +1,2 @@
+/** Vite collects styles that modules import into one file. */
+declare module '*.css'

@@ -1,0 +1,32 @@
+import { join } from 'node:path'
+import { build } from 'vite'
+
+/** The playground's sources. */
+const PAGE = join(import.meta.dirname, '../../page')
+
+/**
+ * Bundles the playground: `index.html`, and what it loads in `assets/page/` under names that have a digest of the content.
+ * @param folder an empty one
+ */
+export async function bundlePage(folder: string): Promise<void> {
+  await build({
+    root: PAGE,
+    configFile: false,
+    envDir: false,
+    logLevel: 'warn',
+    // The document and its assets lie on one server, at its root.
+    base: '/',
+    publicDir: false,
+    oxc: { jsx: { runtime: 'automatic', importSource: 'preact' } },
+    build: {
+      outDir: folder,
+      emptyOutDir: false,
+      assetsDir: 'assets/page',
+      // A data: address would need a wider Content-Security-Policy.
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      target: 'es2022',
+      reportCompressedSize: false,
+    },
+  })
+}
