@@ -11,6 +11,7 @@ export default defineConfig({
     // Tests load onnxruntime-node by themselves, as something to compare with.
     env: { ORT_DISABLE_TELEMETRY: '1' },
     include: ['test/e2e/**/*.full.ts'],
+    globalSetup: ['test/fixtures/node/chromium-setup.ts'],
     testTimeout: 600_000,
     hookTimeout: 120_000,
     fileParallelism: false,
