@@ -1,6 +1,8 @@
 import { Hono } from 'hono'
 import { VergeError } from './core/errors.ts'
 import type { AppDeps, AppEnv } from './http/app-env.ts'
+import { browserRoutes } from './http/browser/routes.ts'
+import { weightsRoutes } from './http/browser/weights.ts'
 import { clientScript } from './http/client/route.ts'
 import { explainRoutes } from './http/explain/routes.ts'
 import { health } from './http/health.ts'
@@ -40,8 +42,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.get('/client.js', clientScript)
   app.use(async (c, next) => {
     await next()
-    // What is answered depends on the caller and on the moment, errors included.
-    c.res.headers.set('cache-control', 'no-store')
+    // What is answered depends on the caller and on the moment, errors included; what does not says so.
+    c.res.headers.set('cache-control', c.get('cacheControl') ?? 'no-store')
     c.res.headers.set('x-content-type-options', 'nosniff')
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
@@ -50,7 +52,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.use(resultCache())
   app.use(answered(logger, deps.requestLog))
 
-  app.get('/', (c) => c.json(index(config.version)))
+  app.get('/', (c) => c.json(index(config.version, deps.downloads !== undefined)))
   app.get('/healthz', (c) => health(deps, c))
   app.route('/v2', oipRoutes(deps))
   app.route('/v1', openAiRoutes(deps))
@@ -60,12 +62,16 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   for (const path of ['/rerank', '/v1/rerank']) app.route(path, rerankRoutes(deps))
   app.route('/explain', explainRoutes(deps))
   app.route('/store', storeRoutes(deps))
+  if (deps.downloads) {
+    app.route('/browser', browserRoutes(deps))
+    app.route('/weights', weightsRoutes(deps, deps.downloads))
+  }
   app.route('/openapi.json', openApiRoutes(deps, tasks))
   refuseOtherMethods(app)
   return app
 }
 
-function index(version: string): IndexBody {
+function index(version: string, downloads: boolean): IndexBody {
   return {
     name: 'verge',
     version,
@@ -77,6 +83,7 @@ function index(version: string): IndexBody {
       stream: '/stream/{model}',
       open_inference_protocol: '/v2',
       client: '/client.js',
+      ...(downloads && { browser: '/browser/{model}', weights: '/weights/{model}/{sha256}' }),
     },
   }
 }

@@ -41,6 +41,7 @@ import { BlobLoader } from './weights/loader.ts'
 import { KvPages } from './weights/pages/kv-pages.ts'
 import { PageLoader } from './weights/pages/page-loader.ts'
 import { StorePages } from './weights/pages/store-pages.ts'
+import { ChunkPassage } from './weights/passage.ts'
 import { R2Store } from './weights/r2.ts'
 
 export interface Env {
@@ -115,7 +116,8 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     }),
   }
   const truth = new R2Store(env.BUCKET)
-  const layers = [new KvStore(env.KV), truth]
+  const copies = new KvStore(env.KV)
+  const layers = [copies, truth]
   const blobs = new BlobLoader(layers, shared)
   const polling = { clock, staleMs: limits.loadStaleMs, pollMs: limits.loadPollMs }
   const local = new LocalServing({
@@ -174,6 +176,14 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     serving: local,
     ...(remote && { placement: remote.placement, signatures: remote.signatures, weights: truth }),
     admission: renewing(admission, limits.requestDeadlineMs, shared),
+    downloads: {
+      chunks: new ChunkPassage(copies, truth, shared),
+      admission: renewing(
+        new BoundedAdmission({ slots: limits.downloads, bodyBytes: 0, leaseMs: limits.ticketLeaseMs, clock }),
+        limits.downloadMs,
+        shared,
+      ),
+    },
     config: {
       version: VERSION,
       corsOrigins: config.corsOrigins,

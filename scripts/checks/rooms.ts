@@ -53,6 +53,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   http: {
     rooms: [
       'protocols',
+      'protocols/browser',
       'stream',
       'inference',
       'placement',
@@ -83,6 +84,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   client: { rooms: [], packages: [] },
   // Wires, for both of their ends: shapes, schemas, readers and writers. Pure: no routes, no serving, no placement.
   protocols: { rooms: ['core'], packages: ['zod'] },
+  // What a browser is given of a manifest, in the manifest's own words.
+  'protocols/browser': { rooms: ['catalog', 'core'], packages: ['zod'] },
   tasks: { rooms: ['protocols', 'generate', 'media', 'catalog', 'core'], packages: ['zod'] },
   // Texts token by token: sampling, stop strings, chat templates.
   generate: { rooms: ['media', 'catalog', 'core'], packages: ['@huggingface/jinja'] },

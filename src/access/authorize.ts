@@ -17,23 +17,30 @@ export type Caller =
 
 /**
  * `infer`: run a live version of a model and read its metadata. `unreleased`: the same for versions that are not live.
- * `download`: read weights, a separate permission.
+ * `browser`: receive what a browser needs to run a version. `download`: read the weights of every model, a separate
+ * permission.
  */
-export type Action = 'infer' | 'unreleased' | 'download' | 'explain' | 'metrics' | 'admin'
+export type Action = 'infer' | 'unreleased' | 'browser' | 'download' | 'explain' | 'metrics' | 'admin'
 
 /** The model acted on; null for what concerns no single model. */
 export interface Resource {
   readonly name: string
   readonly visibility: Visibility
+  /** Of the version that is asked for: whether its manifest lets browsers download it. Left out: no. */
+  readonly downloadable?: boolean | undefined
 }
 
 /**
  * The single access decision for every route, list, socket and call. Closed by default: an operator may do everything;
  * a Worker admitted by the operator may run the live versions of every model; for forwarded requests the Worker has
  * already decided, including the version; an origin may read the models that it serves; anyone may run the live
- * versions of a public model. Everything else is refused.
+ * versions of a public model. Browsers receive a version that is downloadable, from the Worker alone, for callers who may
+ * run it; one that is not, nobody's browser receives. Everything else is refused.
  */
 export function authorize(caller: Caller, model: Resource | null, action: Action): boolean {
+  if (action === 'browser') {
+    return model?.downloadable === true && caller.kind !== 'relayed' && authorize(caller, model, 'infer')
+  }
   switch (caller.kind) {
     case 'operator':
       return true

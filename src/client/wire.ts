@@ -30,6 +30,7 @@ export type VergeErrorCode =
   | 'run_rejected'
   | 'unauthorized'
   | 'forbidden'
+  | 'not_downloadable'
   | 'not_found'
   | 'method_not_allowed'
   | 'model_not_found'

@@ -31,6 +31,7 @@ export type ErrorCode =
   // who the caller is, and what it asked for
   | 'unauthorized'
   | 'forbidden'
+  | 'not_downloadable'
   | 'not_found'
   | 'method_not_allowed'
   | 'model_not_found'

@@ -316,6 +316,14 @@ export const LIMITS = {
   /** Answer to another Worker: a message may have 32 MiB, including its encoding. */
   rpcAnswerBytes: 30 * MiB,
 
+  /**
+   * Chunks of weights on their way to browsers at once. Each is a stream of the platform's own, a read of a store and a
+   * slot; none of its bytes are in the isolate's memory.
+   */
+  downloads: 64,
+  /** A download that takes longer is broken off, to be resumed: a chunk at `bodyBytesPerSecond` takes 512 s. */
+  downloadMs: 600_000,
+
   /** Manifests and aliases are read whole before they are parsed. */
   manifestBytes: 256 * KiB,
   aliasBytes: 64 * KiB,

@@ -9,6 +9,7 @@ import type { Serving } from '../serving/serving.ts'
 import type { RefusedSocket } from '../stream/refused-socket.ts'
 import type { StreamHost } from '../stream/stream-options.ts'
 import type { Store } from '../weights/store.ts'
+import type { Downloads } from './browser/weights.ts'
 import type { RequestLog } from './middleware/call.ts'
 import type { KnownCaller, SignatureCheck } from './middleware/caller.ts'
 
@@ -44,6 +45,8 @@ export interface AppDeps {
   readonly knownCaller?: KnownCaller
   /** What origins may read the catalogue and weights from: the truth. Absent: nothing is given out. */
   readonly weights?: Store
+  /** What gives weights to browsers. Absent where they get none, as on an origin. */
+  readonly downloads?: Downloads
   /** Absent where everything is computed here, as on an origin. */
   readonly placement?: Placement
   /** Absent: requests that succeed leave nothing in the log. */
@@ -61,6 +64,8 @@ export interface AppVariables {
   readonly context: CallContext
   /** The answer is a refusal whatever its status says, and has been logged as one. */
   readonly refused?: boolean
+  /** How the answer may be kept, where it is the same at any moment; otherwise it must not be. */
+  readonly cacheControl?: string
 }
 
 export type AppEnv = { Variables: AppVariables }

@@ -84,7 +84,7 @@ export function refusedCredential(caller: Caller, why: string): VergeError | und
   )
 }
 
-function resourceOf({ model, visibility }: Alias): Resource {
+export function resourceOf({ model, visibility }: Alias): Resource {
   return { name: model, visibility }
 }
 

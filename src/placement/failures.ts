@@ -39,6 +39,7 @@ const BLAME = {
   run_rejected: 'request',
   unauthorized: 'request',
   forbidden: 'request',
+  not_downloadable: 'request',
   not_found: 'request',
   method_not_allowed: 'request',
   model_not_found: 'request',

@@ -28,6 +28,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
 
   unauthorized: 401,
   forbidden: 403,
+  not_downloadable: 403,
   not_found: 404,
   method_not_allowed: 405,
   model_not_found: 404,

@@ -43,6 +43,7 @@ const CLOSED_WITH = {
   run_rejected: 'failed',
   unauthorized: 'failed',
   forbidden: 'policy',
+  not_downloadable: 'policy',
   not_found: 'failed',
   method_not_allowed: 'failed',
   model_not_found: 'policy',

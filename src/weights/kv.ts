@@ -3,6 +3,7 @@ import { PLATFORM } from '../core/limits.ts'
 import { untilAborted } from '../core/runtime.ts'
 import { asked, bodyOf, byteReader, forEachPiece, nextCursor } from './body.ts'
 import { PAGE_PREFIX } from './pages/layout.ts'
+import type { RawValue } from './passage.ts'
 import type {
   GetOptions,
   ListOptions,
@@ -37,12 +38,6 @@ export interface KvStoreOptions {
   readonly pageSize?: number
   /** Seconds that a data centre may keep a value it has read. */
   readonly cacheTtl?: (key: string) => number
-}
-
-interface Opened {
-  readonly body: ReadableStream
-  /** As noted when the value was written; undefined if another tool wrote it. */
-  readonly bytes: number | undefined
 }
 
 /**
@@ -87,6 +82,12 @@ export class KvStore implements Store {
     return { bytes: found.bytes, body }
   }
 
+  /** A whole value with KV's own stream: it knows no signal, and says what went wrong in KV's words. */
+  async raw(key: string, { signal }: StoreOptions = {}): Promise<RawValue | null> {
+    throwIfAborted(signal)
+    return untilAborted(this.#open(key), signal, leave)
+  }
+
   async put(key: string, value: Uint8Array, { onlyIf, signal }: PutOptions = {}): Promise<StoredInfo | null> {
     throwIfAborted(signal)
     if (onlyIf !== undefined) {
@@ -125,7 +126,8 @@ export class KvStore implements Store {
     if (keyFits(key)) await this.#ask(() => this.#namespace.delete(key), signal)
   }
 
-  async #open(key: string): Promise<Opened | null> {
+  /** `bytes` as noted when the value was written; undefined if another tool wrote it. */
+  async #open(key: string): Promise<RawValue | null> {
     if (!keyFits(key)) return null
     const { value, metadata } = await this.#ask(() =>
       this.#namespace.getWithMetadata(key, { type: 'stream', cacheTtl: this.#cacheTtl(key) }),

@@ -70,14 +70,18 @@ export class R2Store implements Store {
   }
 
   async get(key: string, options: GetOptions = {}): Promise<StoredValue | null> {
-    const { range, signal } = options
+    const found = await this.raw(key, options)
+    return found && { ...found, body: bodyOf(byteReader(found.body), { store: this.name, signal: options.signal }) }
+  }
+
+  /** As `get`, with R2's own stream: it knows no signal, and says what went wrong in R2's words. */
+  async raw(key: string, { range, signal }: GetOptions = {}): Promise<StoredValue | null> {
     throwIfAborted(signal)
     if (!keyFits(key)) return null
     const found = await untilAborted(this.#open(key, range), signal, (late) => {
       late?.body.cancel('too late').catch(() => {})
     })
-    if (found === null) return null
-    return { ...info(found), body: bodyOf(byteReader(found.body), { store: this.name, signal }) }
+    return found && { ...info(found), body: found.body }
   }
 
   async put(key: string, value: Uint8Array, options: PutOptions = {}): Promise<StoredInfo | null> {

@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { type Action, authorize, type Caller } from '../../src/access/authorize.ts'
+import { type Action, authorize, type Caller, type Resource } from '../../src/access/authorize.ts'
 
-const ACTIONS: readonly Action[] = ['infer', 'unreleased', 'download', 'explain', 'metrics', 'admin']
+const ACTIONS: readonly Action[] = ['infer', 'unreleased', 'browser', 'download', 'explain', 'metrics', 'admin']
 const open = { name: 'm', visibility: 'public' } as const
 const closed = { name: 'm', visibility: 'private' } as const
+const MODELS = [open, closed, null]
 
-function granted(caller: Caller, model: typeof open | typeof closed | null): readonly Action[] {
+function granted(caller: Caller, model: Resource | null): readonly Action[] {
   return ACTIONS.filter((action) => authorize(caller, model, action))
 }
 
@@ -17,9 +18,10 @@ describe('authorize', () => {
   })
 
   it('gives a credential that is not known no right, and takes none away', () => {
-    const caller = { kind: 'anonymous', unaccepted: 'key' } as const
-    for (const model of [open, closed, null])
-      expect(granted(caller, model)).toEqual(granted({ kind: 'anonymous' }, model))
+    for (const unaccepted of ['key', 'name'] as const) {
+      for (const model of [...MODELS, { ...open, downloadable: true }])
+        expect(granted({ kind: 'anonymous', unaccepted }, model)).toEqual(granted({ kind: 'anonymous' }, model))
+    }
   })
 
   it('lets a trusted Worker run what is live, and an origin what its Worker chose', () => {
@@ -28,7 +30,35 @@ describe('authorize', () => {
     expect(granted({ kind: 'relayed', name: '' }, null)).toEqual([])
   })
 
-  it('lets the operator do everything', () => {
-    for (const model of [open, closed, null]) expect(granted({ kind: 'operator' }, model)).toEqual(ACTIONS)
+  it('lets an origin read weights, and run nothing', () => {
+    for (const model of [...MODELS, { ...open, downloadable: true }])
+      expect(granted({ kind: 'origin', name: 'gpu' }, model)).toEqual(['download'])
+  })
+
+  it('lets the operator do everything but give a browser what no browser may have', () => {
+    const allBut = ACTIONS.filter((action) => action !== 'browser')
+    for (const model of MODELS) expect(granted({ kind: 'operator' }, model)).toEqual(allBut)
+    expect(granted({ kind: 'operator' }, { ...closed, downloadable: true })).toEqual(ACTIONS)
+  })
+
+  it.each<[Caller, open: boolean, closed: boolean]>([
+    [{ kind: 'anonymous' }, true, false],
+    [{ kind: 'anonymous', unaccepted: 'key' }, true, false],
+    [{ kind: 'anonymous', unaccepted: 'name' }, true, false],
+    [{ kind: 'operator' }, true, true],
+    [{ kind: 'service', name: 'shop' }, true, true],
+    [{ kind: 'origin', name: 'gpu' }, false, false],
+    [{ kind: 'relayed', name: 'service:shop' }, false, false],
+  ])('gives a downloadable version to browsers of callers who may run it: %o', (caller, whereOpen, whereClosed) => {
+    const may = (model: Resource | null) => authorize(caller, model, 'browser')
+    expect([may({ ...open, downloadable: true }), may({ ...closed, downloadable: true })]).toEqual([
+      whereOpen,
+      whereClosed,
+    ])
+    for (const model of [open, closed]) {
+      expect(may(model)).toBe(false)
+      expect(may({ ...model, downloadable: false })).toBe(false)
+    }
+    expect(may(null)).toBe(false)
   })
 })

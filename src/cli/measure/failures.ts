@@ -30,6 +30,7 @@ const SAYS = {
   run_rejected: 'size',
   unauthorized: 'other',
   forbidden: 'other',
+  not_downloadable: 'other',
   not_found: 'other',
   method_not_allowed: 'other',
   model_not_found: 'other',

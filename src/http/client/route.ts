@@ -1,4 +1,5 @@
 import type { Context } from 'hono'
+import { namesTag } from '../etag.ts'
 import { CLIENT_ETAG, CLIENT_SCRIPT } from './script.ts'
 
 /** How long browsers and caches use the script without asking: a client of the last release still knows the protocol. */
@@ -11,11 +12,6 @@ export function clientScript(c: Context): Response {
     'cache-control': `public, max-age=${MAX_AGE_SECONDS}, stale-while-revalidate=86400`,
     'x-content-type-options': 'nosniff',
   }
-  if (matches(c.req.header('if-none-match'))) return c.body(null, 304, headers)
+  if (namesTag(c.req.header('if-none-match'), CLIENT_ETAG)) return c.body(null, 304, headers)
   return c.body(CLIENT_SCRIPT, 200, { ...headers, 'content-type': 'text/javascript; charset=utf-8' })
-}
-
-/** `If-None-Match` (RFC 9110): `*`, or a list of tags, weak ones among them where something compressed the answer. */
-function matches(header: string | undefined): boolean {
-  return (header ?? '').split(',').some((tag) => ['*', CLIENT_ETAG].includes(tag.trim().replace(/^W\//, '')))
 }

@@ -13,6 +13,9 @@ import type { AppEnv } from '../app-env.ts'
 
 /** Headers of ours that a page may read. */
 const EXPOSED = [
+  'accept-ranges',
+  'content-range',
+  'etag',
   JSON_LENGTH_HEADER,
   'retry-after',
   'server-timing',
@@ -44,6 +47,9 @@ const ALLOWED = [
   'authorization',
   'cache-control',
   'content-type',
+  'if-none-match',
+  'if-range',
+  'range',
   JSON_LENGTH_HEADER,
   PLACE_HEADER,
   TIMEOUT_HEADER,

@@ -1,4 +1,5 @@
 import { GrowingBytes } from '../../core/growing-bytes.ts'
+import { identityStream } from '../../core/identity-stream.ts'
 import type { ExchangeTimeouts } from './exchange.ts'
 
 /** What is read at once. workerd's own default of 4 KiB costs several times the time for a large body. */
@@ -114,7 +115,7 @@ export async function collect(from: AnswerReader, most: number, declared: number
  * @param length of all of it, where it is known: the answer then declares it
  */
 export function relay(from: AnswerReader, first: Uint8Array<ArrayBuffer>, length?: number): ReadableStream<Uint8Array> {
-  const { native, readable, writable } = identity(length)
+  const { native, readable, writable } = identityStream(length)
   const writer = writable.getWriter()
   // Told of a reader that leaves while nothing comes.
   writer.closed.catch((reason: unknown) => from.cancel(reason))
@@ -134,26 +135,4 @@ export function relay(from: AnswerReader, first: Uint8Array<ArrayBuffer>, length
   // Whoever reads is told by the stream itself.
   pump().catch(() => {})
   return readable
-}
-
-interface Identity {
-  /** Whether it is done with a piece as soon as that has been written. */
-  readonly native: boolean
-  readonly readable: ReadableStream<Uint8Array>
-  readonly writable: WritableStream<Uint8Array>
-}
-
-type IdentityConstructor = new (length?: number) => Omit<Identity, 'native'>
-
-function identity(length: number | undefined): Identity {
-  const { FixedLengthStream, IdentityTransformStream } = globalThis as {
-    FixedLengthStream?: IdentityConstructor
-    IdentityTransformStream?: IdentityConstructor
-  }
-  if (FixedLengthStream === undefined || IdentityTransformStream === undefined) {
-    const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>()
-    return { native: false, readable, writable }
-  }
-  const { readable, writable } = length === undefined ? new IdentityTransformStream() : new FixedLengthStream(length)
-  return { native: true, readable, writable }
 }

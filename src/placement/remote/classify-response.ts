@@ -62,6 +62,7 @@ const BY_CODE = {
   run_rejected: 'status',
   unauthorized: 'status',
   forbidden: 'status',
+  not_downloadable: 'status',
   not_found: 'status',
   method_not_allowed: 'status',
   model_not_found: 'unable',

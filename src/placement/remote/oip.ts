@@ -176,6 +176,7 @@ const ABOUT_TENSORS = {
   run_rejected: true,
   unauthorized: false,
   forbidden: false,
+  not_downloadable: false,
   not_found: false,
   method_not_allowed: false,
   model_not_found: false,
