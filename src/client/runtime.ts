@@ -22,3 +22,9 @@ export const systemFetch: FetchLike = (url, init) => fetch(url, init)
 
 /** As much of `fetch` as the client uses. */
 export type FetchLike = (url: string, init: RequestInit) => Promise<Response>
+
+/**
+ * Whether a stream has to be read before it is sent: browsers send one over HTTP/2 only, or send its name. Their pages have
+ * a document, and their web workers `importScripts`.
+ */
+export const readsStreams = (): boolean => 'document' in globalThis || 'importScripts' in globalThis

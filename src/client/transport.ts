@@ -1,5 +1,5 @@
 import { failureIn, isJson, requestIdOf, unexpected, VergeError } from './error.ts'
-import type { ClientClock, FetchLike } from './runtime.ts'
+import { type ClientClock, type FetchLike, readsStreams } from './runtime.ts'
 import { Watch } from './watch.ts'
 
 /** What all calls of a client share. */
@@ -101,11 +101,12 @@ async function attempted(
 ): Promise<Response | VergeError> {
   const search = query?.toString() ?? ''
   try {
+    const sent = body instanceof ReadableStream && readsStreams() ? await wholeOf(body, watch.signal) : body
     const response = await fetch(`${base}${path}${search && `?${search}`}`, {
       method: body === undefined ? 'GET' : 'POST',
       signal: watch.signal,
       headers: { ...headers, ...headersOf(options, key, body === undefined ? undefined : watch.leftMs) },
-      ...(body !== undefined && { body }),
+      ...(sent !== undefined && { body: sent }),
       // `fetch` insists on it where a body is a stream; some runtimes' types do not know it.
       ...(once && ({ duplex: 'half' } as object)),
     })
@@ -116,6 +117,9 @@ async function attempted(
     return watch.failure(cause)
   }
 }
+
+const wholeOf = (stream: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<Blob> =>
+  new Response(stream.pipeThrough(new TransformStream(), { signal })).blob()
 
 /** Sends a request and reads the whole answer. @throws VergeError */
 export async function ask<Answer>(
