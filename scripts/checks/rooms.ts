@@ -78,6 +78,25 @@ const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ['protocols', 'client', 'http', 'inference', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'],
     packages: ['zod'],
   },
+  // In a visitor's web worker: the Worker's own serving, sessions, engines and tasks, for the models of one page.
+  'browser/runtime': {
+    rooms: [
+      'protocols',
+      'inference',
+      'tasks',
+      'media',
+      'serving',
+      'sessions',
+      'engine',
+      'engine/ort',
+      'engine/verge',
+      'engine/webgpu',
+      'weights',
+      'catalog',
+      'core',
+    ],
+    packages: ['onnxruntime-web'],
+  },
   // The order of an inference, whichever way it was asked for: it knows nothing of HTTP, RPC and WebSockets.
   inference: { rooms: ['placement', 'generate', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: [] },
   // The client and types for callers: nothing of ours, so that they stand alone wherever they are copied or published.

@@ -1,5 +1,5 @@
 import { asideReason } from '../catalog/aside.ts'
-import type { Artifact, Manifest } from '../catalog/manifest.ts'
+import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Engine, Support } from '../engine/engine.ts'
 
@@ -15,16 +15,14 @@ export interface RefusedArtifact {
   readonly support: Extract<Support, { readonly ok: false }>
 }
 
-type LocalPlace = 'edge' | 'origin'
-
 /** Which of a model's artifacts can run in this place, on its engine. Loads nothing. */
 export class Candidates {
-  readonly #place: LocalPlace
+  readonly #place: Place
   readonly #engine: Pick<Engine, 'supports'>
   /** Of manifests in use: what an engine supports does not change. */
   readonly #known = new WeakMap<Manifest, readonly ArtifactCandidate[]>()
 
-  constructor(place: LocalPlace, engine: Pick<Engine, 'supports'>) {
+  constructor(place: Place, engine: Pick<Engine, 'supports'>) {
     this.#place = place
     this.#engine = engine
   }
@@ -65,7 +63,7 @@ export class Candidates {
         { details: { model: manifest.model, artifact: id } },
       )
     }
-    const where = this.#place === 'edge' ? 'the edge' : 'an origin'
+    const where = { edge: 'the edge', origin: 'an origin', browser: 'browsers' }[this.#place]
     const or = this.#place === 'edge' ? ', or name an origin that runs it in ORIGINS' : ''
     throw new VergeError(
       'engine_unsupported',
@@ -76,13 +74,13 @@ export class Candidates {
 }
 
 /** Artifacts for a place, best first. An origin's engine runs those for other places too. */
-function artifactsFor({ artifacts }: Manifest, place: LocalPlace): readonly Artifact[] {
+function artifactsFor({ artifacts }: Manifest, place: Place): readonly Artifact[] {
   const meant = artifacts.filter(({ places }) => places.includes(place))
-  return place === 'edge' ? meant : [...meant, ...artifacts.filter((artifact) => !meant.includes(artifact))]
+  return place !== 'origin' ? meant : [...meant, ...artifacts.filter((artifact) => !meant.includes(artifact))]
 }
 
 /** Artifacts for a place that are not understood here, because a newer Verge has written them. */
-function asideFor({ aside = [] }: Manifest, place: LocalPlace): readonly RefusedArtifact[] {
+function asideFor({ aside = [] }: Manifest, place: Place): readonly RefusedArtifact[] {
   return aside
     .filter(({ places }) => place === 'origin' || places.length === 0 || places.includes(place))
     .map((artifact) => ({

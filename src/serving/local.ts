@@ -42,18 +42,18 @@ export interface BlobSource {
 
 export interface LocalServingOptions {
   /**
-   * The place of this process. The edge does not run artifacts for other places; an origin runs them only if it has no
-   * better one.
+   * The place of this process. The edge and a browser do not run artifacts for other places; an origin runs them only if it
+   * has no better one.
    */
-  readonly place: Exclude<Place, 'browser'>
-  readonly catalog: CatalogReader
+  readonly place: Place
+  readonly catalog: Pick<CatalogReader, 'alias' | 'manifest' | 'list'>
   readonly blobs: BlobSource
   /** Where pages of embedding tables are read from; absent where no engine needs them. */
   readonly pages?: { source(file: BlobInfo): PageSource }
   readonly files: FileCache
   readonly engine: Engine
   readonly sessions: SessionCache
-  readonly results: RunCache
+  readonly results: Pick<RunCache, 'through'>
   /** Units that the runs of one request may cost together. */
   readonly costLimit: number
   /** The same for language models, where it differs: their contexts bound them, and others have turns between tokens. */
@@ -84,7 +84,7 @@ export class LocalServing implements Serving {
     this.#candidates = new Candidates(options.place, options.engine)
   }
 
-  get place(): 'edge' | 'origin' {
+  get place(): Place {
     return this.#options.place
   }
 
@@ -141,6 +141,12 @@ export class LocalServing implements Serving {
   /** As `prefetch`, of one of the model's artifacts. Nothing is loaded for a request that will find no turn to run. */
   prefetchOn(artifact: Artifact, model: ResolvedModel, context: RunContext): void {
     if (!this.loaded(artifact) && !this.busy) this.#options.sessions.prefetch(this.#session(model, artifact), context)
+  }
+
+  /** Loads the model's session, and waits until it is there. @throws what loading throws */
+  async load(model: ResolvedModel, context: RunContext): Promise<void> {
+    const artifact = this.#candidates.chosen(model.manifest)
+    await this.#options.sessions.use(this.#session(model, artifact), context, async () => {})
   }
 
   async run(

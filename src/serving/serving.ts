@@ -1,5 +1,5 @@
 import type { Alias } from '../catalog/alias.ts'
-import type { Artifact, Manifest } from '../catalog/manifest.ts'
+import type { Artifact, Manifest, Place } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
 import type { RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
@@ -56,7 +56,7 @@ export interface RunResult {
   /** Set where less than the best was answered: such a result is never kept. */
   readonly degraded?: boolean
   /** Where it ran; the edge if left out. */
-  readonly place?: 'edge' | 'origin'
+  readonly place?: Place
   /** The origin's name, where an origin ran it. */
   readonly origin?: string
   /** Why there, as `verge-placement` says it: `only-place` if left out. */
@@ -93,7 +93,7 @@ export interface Models {
 /** Runs models. */
 export interface Runner {
   /** Whose artifacts are run; the edge's if left out. */
-  readonly place?: 'edge' | 'origin'
+  readonly place?: Place
   /**
    * Refuses runs that together are over the cost limit, from their shapes alone and before the first of them. `run` refuses each
    * that exceeds the limit with those before it; this spares a request of many runs the ones that would be thrown away.

@@ -1,5 +1,5 @@
 import { quantizesRowsTogether } from '../catalog/dtype.ts'
-import type { Manifest } from '../catalog/manifest.ts'
+import type { Manifest, Place } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
@@ -75,7 +75,7 @@ export function batchesOf(
  * a text's answer would depend, in its third digit, on the texts beside it. One at a time costs nothing from about thirty
  * tokens up, because there is one thread.
  */
-function quantizesTogether({ artifacts }: Manifest, place: 'edge' | 'origin'): boolean {
+function quantizesTogether({ artifacts }: Manifest, place: Place): boolean {
   const meant = artifacts.filter(({ places }) => places.includes(place))
   // An origin without an artifact of its own runs what there is.
   const run = meant.length === 0 ? artifacts : meant

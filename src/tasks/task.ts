@@ -1,5 +1,5 @@
 import type * as z from 'zod'
-import type { Manifest, TaskName } from '../catalog/manifest.ts'
+import type { Manifest, Place, TaskName } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
 import { VergeError } from '../core/errors.ts'
 import type { TensorSpec, Tensors } from '../core/tensors.ts'
@@ -23,7 +23,7 @@ export type TaskBody =
 export interface TaskModel {
   readonly manifest: Manifest
   /** Where the network is run, by which artifact: at the edge if left out. */
-  readonly place?: 'edge' | 'origin'
+  readonly place?: Place
   /** One of the manifest's files, parsed and kept as long as the isolate keeps the model. */
   file<T>(file: ModelFile<T>): Promise<T>
   /**

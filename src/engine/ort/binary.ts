@@ -5,6 +5,3 @@ import type { ModuleFactory } from './module.ts'
 
 /** onnxruntime-web as the bundler compiles it into the Worker: Workers may not compile WebAssembly at request time. */
 export const workerBinary: OrtBinary = { factory: factory as ModuleFactory, wasm }
-
-/** Version of the onnxruntime-web that package.json pins. */
-export const ORT_VERSION = '1.30.0'

@@ -1,82 +1,21 @@
 import type { Context } from 'hono'
-import { VergeError } from '../../core/errors.ts'
-import type { Limits } from '../../core/limits.ts'
-import { validate } from '../../core/validation.ts'
 import { ModelRunner } from '../../inference/infer.ts'
-import {
-  type EmbeddingsRequest,
-  type EmbeddingsResponse,
-  embeddingsRequestSchema,
-} from '../../protocols/openai/embeddings.ts'
-import { type EmbeddingInput, embed } from '../../tasks/embedding.ts'
-import { embedsTexts } from '../../tasks/embedding-models.ts'
+import { answerEmbeddings } from '../../tasks/openai-embeddings.ts'
 import { TextReader } from '../../tasks/reading.ts'
-import { checkTexts, fieldIn } from '../../tasks/texts.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { withModelInBody, withPlacementHeaders } from '../inference.ts'
 
 /** `POST /v1/embeddings`: vectors as OpenAI's clients ask for them. */
 export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
   return withModelInBody(deps, c, 'openai', async (admitted, body) => {
-    const { manifest } = admitted.model
-    if (!embedsTexts(manifest)) {
-      throw new VergeError(
-        'task_mismatch',
-        `Model "${manifest.model}" does not make embeddings. GET /openapi.json shows the task of each model.`,
-        { details: { field: 'model' } },
-      )
-    }
-    const request = validate(embeddingsRequestSchema, body, 'The request')
-    const { inputs, field } = inputsOf(request.input, deps.limits)
+    const { limits } = deps
     const runner = new ModelRunner(deps, admitted, c.get('context'))
-    runner.prefetch(TextReader.files(manifest))
-    const options = {
-      field,
-      ...(request.dimensions !== undefined && { dimensions: request.dimensions }),
-      ...(request.prompt_name !== undefined && { prompt_name: request.prompt_name }),
-    }
-    const { vectors, tokens } = await embed(inputs, options, {
+    const answer = await answerEmbeddings(body, {
       model: runner.model,
       run: runner.run,
-      limits: deps.limits,
+      limits,
+      accepted: () => runner.prefetch(TextReader.files(admitted.model.manifest)),
     })
-    const write = request.encoding_format === 'base64' ? base64Of : (vector: Float32Array) => Array.from(vector)
-    const answer: EmbeddingsResponse = {
-      object: 'list',
-      data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: write(vector) })),
-      model: manifest.model,
-      usage: { prompt_tokens: tokens, total_tokens: tokens },
-    }
     return withPlacementHeaders(c.json(answer), runner)
   })
-}
-
-interface Inputs {
-  readonly inputs: readonly EmbeddingInput[]
-  readonly field: (place: number) => string
-}
-
-/** One list of inputs, whichever of the four forms they came in. */
-function inputsOf(input: EmbeddingsRequest['input'], limits: Limits): Inputs {
-  const list = Array.isArray(input) && typeof input[0] !== 'number'
-  const inputs = (list ? input : [input]) as readonly EmbeddingInput[]
-  const field = fieldIn('input', list)
-  // Token ids stand for themselves; as many of them as texts may be sent.
-  checkTexts(
-    inputs.map((each) => (typeof each === 'string' ? each : 'ids')),
-    field,
-    limits,
-  )
-  return { inputs, field }
-}
-
-/** Characters given to `String.fromCharCode` at once: each is an argument. */
-const PIECE = 8_192
-
-/** Little-endian 32-bit floats, as OpenAI's clients read them; so is every machine that runs a Worker. */
-function base64Of(vector: Float32Array): string {
-  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)
-  let binary = ''
-  for (let i = 0; i < bytes.length; i += PIECE) binary += String.fromCharCode(...bytes.subarray(i, i + PIECE))
-  return btoa(binary)
 }

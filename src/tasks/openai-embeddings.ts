@@ -1,0 +1,79 @@
+import { VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import { validate } from '../core/validation.ts'
+import {
+  type EmbeddingsRequest,
+  type EmbeddingsResponse,
+  embeddingsRequestSchema,
+} from '../protocols/openai/embeddings.ts'
+import { type Embedder, type EmbeddingInput, embed } from './embedding.ts'
+import { embedsTexts } from './embedding-models.ts'
+import { checkTexts, fieldIn } from './texts.ts'
+
+export interface EmbeddingsEmbedder extends Embedder {
+  /** Told once the request has been accepted, before its texts are read. */
+  readonly accepted?: () => void
+}
+
+/**
+ * Answers a request for embeddings as OpenAI's clients send it, wherever the model runs.
+ * @param body parsed JSON
+ * @throws task_mismatch, invalid_request, and what `embed` throws
+ */
+export async function answerEmbeddings(body: unknown, embedder: EmbeddingsEmbedder): Promise<EmbeddingsResponse> {
+  const { accepted, limits, model } = embedder
+  const { manifest } = model
+  if (!embedsTexts(manifest)) {
+    throw new VergeError(
+      'task_mismatch',
+      `Model "${manifest.model}" does not make embeddings. GET /openapi.json shows the task of each model.`,
+      { details: { field: 'model' } },
+    )
+  }
+  const request = validate(embeddingsRequestSchema, body, 'The request')
+  const { inputs, field } = inputsOf(request.input, limits)
+  accepted?.()
+  const options = {
+    field,
+    ...(request.dimensions !== undefined && { dimensions: request.dimensions }),
+    ...(request.prompt_name !== undefined && { prompt_name: request.prompt_name }),
+  }
+  const { vectors, tokens } = await embed(inputs, options, embedder)
+  const write = request.encoding_format === 'base64' ? base64Of : (vector: Float32Array) => Array.from(vector)
+  return {
+    object: 'list',
+    data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: write(vector) })),
+    model: manifest.model,
+    usage: { prompt_tokens: tokens, total_tokens: tokens },
+  }
+}
+
+interface Inputs {
+  readonly inputs: readonly EmbeddingInput[]
+  readonly field: (place: number) => string
+}
+
+/** One list of inputs, whichever of the four forms they came in. */
+function inputsOf(input: EmbeddingsRequest['input'], limits: Limits): Inputs {
+  const list = Array.isArray(input) && typeof input[0] !== 'number'
+  const inputs = (list ? input : [input]) as readonly EmbeddingInput[]
+  const field = fieldIn('input', list)
+  // Token ids stand for themselves; as many of them as texts may be sent.
+  checkTexts(
+    inputs.map((each) => (typeof each === 'string' ? each : 'ids')),
+    field,
+    limits,
+  )
+  return { inputs, field }
+}
+
+/** Characters given to `String.fromCharCode` at once: each is an argument. */
+const PIECE = 8_192
+
+/** Little-endian 32-bit floats, as OpenAI's clients read them; so is every machine that runs a Worker. */
+function base64Of(vector: Float32Array): string {
+  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)
+  let binary = ''
+  for (let i = 0; i < bytes.length; i += PIECE) binary += String.fromCharCode(...bytes.subarray(i, i + PIECE))
+  return btoa(binary)
+}
