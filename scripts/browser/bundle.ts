@@ -6,7 +6,7 @@ import { build, type Metafile, type Plugin } from 'esbuild'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** Of the scripts and all that they load, in the folder that Workers Assets serve. */
-export const BROWSER_FOLDER = 'assets/browser'
+const BROWSER_FOLDER = 'assets/browser'
 
 export interface BrowserBundle {
   /** The sizes of all scripts, and what each is made of. */

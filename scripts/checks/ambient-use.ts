@@ -8,6 +8,7 @@ const ENTRIES = [
   'src/worker.ts',
   'src/core/runtime.ts',
   'src/client/runtime.ts',
+  'src/browser/runtime/device.ts',
   'src/origin/assemble.ts',
   'src/origin/command/',
   // Each line of a log has the time at which it is written.

@@ -9,10 +9,11 @@ const RESERVED = [
   {
     target: 'src/core/limits.ts',
     name: 'LIMITS',
-    // The command line tells what a Worker admits, and always means an isolate's.
+    // A browser's are an isolate's but for its memory. The command line tells what a Worker admits, and always means an isolate's.
     importers: [
       'src/worker.ts',
       'src/origin/limits.ts',
+      'src/browser/runtime/limits.ts',
       'src/config/',
       'src/cli/',
       'scripts/',

@@ -60,9 +60,12 @@ export async function downloadableChunk(
   )
 }
 
-/** Artifacts that a browser may receive, in the manifest's order. */
+/**
+ * Artifacts that a browser may receive, in the manifest's order: also those of the edge, because a browser has the edge's own
+ * engines, and answers with them as the edge does.
+ */
 export function artifactsForBrowsers({ artifacts }: Manifest): Artifact[] {
-  return artifacts.filter(({ places }) => places.includes('browser'))
+  return artifacts.filter(({ places }) => places.includes('browser') || places.includes('edge'))
 }
 
 function isDownloadable({ caller }: Access, alias: Alias, { manifest }: ResolvedModel): boolean {

@@ -42,9 +42,10 @@ export const browserPlanSchema = z
     version: versionName,
     digest: sha256Hex.meta({ description: "SHA-256 of the version's manifest: another one is another version" }),
     manifest: browserManifestSchema,
-    artifacts: z
-      .array(artifactSchema)
-      .meta({ description: 'Artifacts for the place `browser`. Each chunk is at /weights/{model}/{sha256}' }),
+    artifacts: z.array(artifactSchema).meta({
+      description:
+        'Artifacts that browsers can run, also those of the edge. Each chunk is at /weights/{model}/{sha256}',
+    }),
     files: z.record(z.string(), blobSchema).meta({ description: 'Further files, such as the tokenizer, by name' }),
   })
   .meta({ id: 'BrowserPlan' })

@@ -22,16 +22,22 @@ async function filesIn(folder: string): Promise<string[]> {
 describe('the programs of TypeScript', () => {
   let workers: ReadonlySet<string>
   let node: ReadonlySet<string>
+  let browsers: ReadonlySet<string>
   let inWorkerd: ReadonlySet<string>
   let inNode: ReadonlySet<string>
   beforeAll(async () => {
-    const configs = ['tsconfig.json', 'tsconfig.node.json', 'tsconfig.test-worker.json', 'tsconfig.test-node.json']
-    const sets = await Promise.all(configs.map(modulesOf))
-    ;[workers, node, inWorkerd, inNode] = sets as [Set<string>, Set<string>, Set<string>, Set<string>]
-  }, 60_000)
+    workers = await modulesOf('tsconfig.json')
+    node = await modulesOf('tsconfig.node.json')
+    browsers = new Set([...(await modulesOf('tsconfig.browser.json')), ...(await modulesOf('tsconfig.page.json'))])
+    inWorkerd = await modulesOf('tsconfig.test-worker.json')
+    inNode = await modulesOf('tsconfig.test-node.json')
+  }, 120_000)
 
-  it('check all of src under both runtimes, but for what belongs to one of them', async () => {
-    const modules = (await filesIn('src')).filter((path) => !path.endsWith('.d.ts'))
+  it('check all of src under Workers and Node, but for what belongs to one of them', async () => {
+    const all = (await filesIn('src')).filter((path) => !path.endsWith('.d.ts'))
+    const ofBrowsers = /^src\/(browser|engine\/webgpu)\//
+    expect(all.filter((path) => ofBrowsers.test(path) && !browsers.has(path))).toEqual([])
+    const modules = all.filter((path) => !ofBrowsers.test(path))
     const ofNode = /^src\/(cli|cloudflare|compile|engine\/native|engine\/process|onnx|origin|quantize)\//
     expect(modules.filter((path) => !workers.has(path) && !ofNode.test(path))).toEqual([])
     expect(modules.filter((path) => !node.has(path)).sort()).toEqual([
@@ -45,7 +51,7 @@ describe('the programs of TypeScript', () => {
 
   it('leave out no script, bench or test, and have no tests among the code that is tested', async () => {
     for (const path of [...(await filesIn('scripts')), ...(await filesIn('bench'))]) {
-      expect(node.has(path) || workers.has(path), path).toBe(true)
+      expect(node.has(path) || workers.has(path) || browsers.has(path), path).toBe(true)
     }
     for (const path of await filesIn('test')) expect(inNode.has(path) || inWorkerd.has(path), path).toBe(true)
     expect([...workers].filter((path) => path.startsWith('test/'))).toEqual([])
@@ -65,6 +71,8 @@ describe("types of another runtime in a program's", () => {
       lib: ['DOM'],
     },
     { what: "a browser's", base: 'tsconfig.node.json', probe: 'node', types: ['node'], lib: ['DOM'] },
+    { what: "a page's", base: 'tsconfig.browser.json', probe: 'browser', types: [], lib: ['DOM'] },
+    { what: "Node's", base: 'tsconfig.browser.json', probe: 'browser', types: ['node'], lib: ['WebWorker'] },
     {
       what: "a Worker's",
       base: 'tsconfig.node.json',
