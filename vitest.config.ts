@@ -1,3 +1,4 @@
+import { mkdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { cloudflareTest } from '@cloudflare/vitest-plugin'
 import { defineConfig } from 'vitest/config'
@@ -5,6 +6,9 @@ import { guardWorkerd } from './src/cli/local/guard/guard.ts'
 
 // Tests that are killed leave no workerd behind.
 guardWorkerd()
+
+// Without a page the Worker answers as before, so that its tests do not wait for one.
+mkdirSync('.verge/assets', { recursive: true })
 
 /** What is polled for comes soon, and late on a machine that is busy with other things. */
 const expect = { poll: { timeout: 20_000 } }

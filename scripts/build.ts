@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { cp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { promisify } from 'node:util'
+import { ASSETS, buildAssets } from './assets/parts.ts'
 import { ownFileUrls } from './package/file-urls.ts'
 
 /** Writes `dist/`, which `npm pack` puts into the package: `src/` as JavaScript, module by module, with types for users. */
@@ -21,7 +22,11 @@ for (const entry of await readdir(SOURCE, { recursive: true, withFileTypes: true
   const path = join(entry.parentPath, entry.name)
   if (entry.isFile() && !COMPILED.test(entry.name)) await cp(path, join(DIST, relative(SOURCE, path)))
 }
+await buildAssets()
+await cp(ASSETS, join(DIST, 'assets'), { recursive: true })
 for (const name of await readdir(DIST, { recursive: true })) {
+  // Bundled already.
+  if (name.startsWith('assets')) continue
   if (!name.endsWith('.js')) continue
   const path = join(DIST, name)
   const text = await readFile(path, 'utf8')

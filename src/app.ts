@@ -13,9 +13,11 @@ import { cors } from './http/middleware/cors.ts'
 import { errorHandler } from './http/middleware/errors.ts'
 import { refuseOtherMethods } from './http/middleware/methods.ts'
 import { requestId } from './http/middleware/request-id.ts'
+import { modelRoutes } from './http/models/routes.ts'
 import { oipRoutes } from './http/oip/routes.ts'
 import { openAiRoutes } from './http/openai/routes.ts'
 import { openApiRoutes } from './http/openapi/routes.ts'
+import { pageFor } from './http/page/page.ts'
 import { rerankRoutes } from './http/rerank/routes.ts'
 import { runRoutes } from './http/run/routes.ts'
 import { storeRoutes } from './http/store/routes.ts'
@@ -52,12 +54,16 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   app.use(resultCache())
   app.use(answered(logger, deps.requestLog))
 
-  app.get('/', (c) => c.json(index(config.version, deps.downloads !== undefined)))
+  app.get('/', async (c) => {
+    const page = await pageFor(c, deps.page)
+    return page ?? c.json(index(config.version, deps.downloads !== undefined), 200, deps.page && { vary: 'accept' })
+  })
   app.get('/healthz', (c) => health(deps, c))
   app.route('/v2', oipRoutes(deps))
   app.route('/v1', openAiRoutes(deps))
   app.route('/run', runRoutes(deps, tasks))
   app.route('/stream', streamRoutes(deps))
+  app.route('/models', modelRoutes(deps, tasks))
   app.route('/', hfRoutes(deps, tasks))
   for (const path of ['/rerank', '/v1/rerank']) app.route(path, rerankRoutes(deps))
   app.route('/explain', explainRoutes(deps))
@@ -79,6 +85,7 @@ function index(version: string, downloads: boolean): IndexBody {
       openapi: '/openapi.json',
       health: '/healthz',
       models: '/v1/models',
+      model_cards: '/models',
       run: '/run/{model}',
       stream: '/stream/{model}',
       open_inference_protocol: '/v2',

@@ -52,6 +52,8 @@ export interface Env {
   readonly KV: KVNamespace
   /** Where streams live. Optional: without it there are none. */
   readonly STREAMS?: DurableObjectNamespace
+  /** The files that the playground consists of. Optional: without it there is no page. */
+  readonly ASSETS?: Fetcher
   /** Variables and secrets, parsed by `config/` and documented in docs/configuration.md. */
   readonly [variable: string]: unknown
 }
@@ -191,6 +193,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
       ...(config.apiKeyDigest && { apiKeyDigest: config.apiKeyDigest }),
       deadlineMs: limits.requestDeadlineMs,
     },
+    ...(config.playground && env.ASSETS && { page: documentOf(env.ASSETS) }),
     requestLog: { sampleRate: config.logSampleRate, random: platform.random },
     refuseSocket: openRefused,
     ...(env.STREAMS && { streams: new DurableStreams(env.STREAMS) }),
@@ -201,6 +204,14 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     streams: deps,
     origins: remote?.origins ?? [],
     limits,
+  }
+}
+
+/** The playground's document. The host of the address means nothing. */
+function documentOf(assets: Fetcher): NonNullable<AppDeps['page']> {
+  return async () => {
+    const { body, ok } = await assets.fetch('https://assets.internal/index.html')
+    return ok ? (body ?? undefined) : undefined
   }
 }
 

@@ -1,3 +1,4 @@
+import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'vite'
 
@@ -5,7 +6,8 @@ import { build } from 'vite'
 const PAGE = join(import.meta.dirname, '../../page')
 
 /**
- * Bundles the playground: `index.html`, and what it loads in `assets/page/` under names that have a digest of the content.
+ * Bundles the playground: `index.html`, what it loads in `assets/page/` under names that have a digest of the content, and
+ * `_headers`, which Workers Assets read.
  * @param folder an empty one
  */
 export async function bundlePage(folder: string): Promise<void> {
@@ -29,4 +31,5 @@ export async function bundlePage(folder: string): Promise<void> {
       reportCompressedSize: false,
     },
   })
+  await cp(join(PAGE, '_headers'), join(folder, '_headers'))
 }

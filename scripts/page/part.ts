@@ -5,6 +5,6 @@ import { bundlePage } from './bundle.ts'
 export const PAGE_PART: AssetsPart = {
   name: 'page',
   sources: ['page', 'src/client', 'scripts/page', 'package-lock.json'],
-  atRoot: ['index.html'],
+  atRoot: ['_headers', 'index.html'],
   build: bundlePage,
 }

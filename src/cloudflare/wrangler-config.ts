@@ -14,6 +14,8 @@ export interface Environment {
   readonly vars: Readonly<Record<string, unknown>>
   /** Names of everything else that is bound: services, certificates, and so on. */
   readonly bindings: readonly string[]
+  /** Name that Workers Assets are bound to. */
+  readonly assets: string | undefined
   /** Classes of Durable Objects by the names that they are bound to. */
   readonly durableObjects: Readonly<Record<string, string>>
   /** Classes of Durable Objects that migrations have made known. */
@@ -58,6 +60,7 @@ export async function readEnvironment(configPath: string, env: string | undefine
     namespaceId: config.kv_namespaces.find((each: { binding: string }) => each.binding === KV_BINDING)?.id,
     vars: config.vars,
     bindings: bindingsOf(config),
+    assets: config.assets?.binding,
     durableObjects: Object.fromEntries(
       config.durable_objects.bindings.map(({ name, class_name }: { name: string; class_name: string }) => [
         name,

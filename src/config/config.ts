@@ -14,6 +14,8 @@ export interface Config {
   readonly rpcCallers: ReadonlySet<string>
   /** Share of the requests that succeed of which each leaves a line in the log. */
   readonly logSampleRate: number
+  /** Whether browsers get the page at `/`. */
+  readonly playground: boolean
   /** Larger machines that models may run on. */
   readonly origins: readonly OriginConfig[]
   readonly limits: Limits
@@ -32,6 +34,7 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
     engines: values.ENGINES,
     pinnedModels: new Set(values.PINNED_MODELS),
     logSampleRate: values.LOG_SAMPLE_RATE,
+    playground: values.PLAYGROUND,
     rpcCallers: new Set(values.RPC_CALLERS),
     origins: parseOrigins(values.ORIGINS, LIMITS),
     limits: {

@@ -26,6 +26,12 @@ export function share(fallback: number): z.ZodType<number> {
   return unlessEmpty(fallback, digits.transform(Number) as z.ZodType<number>)
 }
 
+/** `on` or `off`. */
+export function onOff(fallback: boolean): z.ZodType<boolean> {
+  const words = z.enum(['on', 'off'], 'must be "on" or "off"')
+  return unlessEmpty(fallback ? 'on' : 'off', words).transform((value) => value === 'on') as z.ZodType<boolean>
+}
+
 /** Text; empty where it is absent. */
 export const text = z.string('must be text').default('')
 

@@ -1,6 +1,17 @@
 import * as z from 'zod'
 import { LIMITS } from '../core/limits.ts'
-import { engineNames, key, LEAST_KEY, listedNames, names, pageOrigins, share, text, wholeNumber } from './values.ts'
+import {
+  engineNames,
+  key,
+  LEAST_KEY,
+  listedNames,
+  names,
+  onOff,
+  pageOrigins,
+  share,
+  text,
+  wholeNumber,
+} from './values.ts'
 
 /** A setting of the Worker that arrives as text in its environment. */
 export interface Variable<Value = unknown> {
@@ -16,7 +27,7 @@ export interface Variable<Value = unknown> {
 
 /** A resource that wrangler.toml binds to the Worker. */
 export interface Binding {
-  readonly kind: 'R2 bucket' | 'KV namespace' | 'Durable Object'
+  readonly kind: 'R2 bucket' | 'KV namespace' | 'Durable Object' | 'Workers Assets'
   /** Its table in wrangler.toml. */
   readonly table: string
   /** Whether the Worker starts without it. */
@@ -103,6 +114,12 @@ export const VARIABLES = {
       'Share of successful requests that leave a [log entry](deploy.md#logs), 0 to 1. Every failed request leaves one',
     schema: share(1),
   },
+  PLAYGROUND: {
+    kind: 'variable',
+    default: '`on`',
+    description: 'Whether browsers get the [page](playground.md) at `/`: `on` or `off`. `off` leaves the API as it is',
+    schema: onOff(true),
+  },
   RPC_CALLERS: {
     kind: 'variable',
     default: 'none',
@@ -151,6 +168,14 @@ export const BINDINGS = {
     required: false,
     default: '',
     description: 'WebSockets of `/stream/{model}`. Without it streams are refused with `streams_unavailable`',
+  },
+  ASSETS: {
+    kind: 'Workers Assets',
+    table: 'assets',
+    required: false,
+    default: '',
+    description:
+      'Files of the [page](playground.md) and of `/browser.js`. Environments inherit it. Without it `/` answers JSON to browsers, too',
   },
 } as const satisfies Record<string, Binding>
 

@@ -25,6 +25,9 @@ export interface AppConfig {
   readonly deadlineMs: number
 }
 
+/** The playground's document, as bytes; undefined where it was not built. */
+export type PageDocument = () => Promise<ReadableStream<Uint8Array> | undefined>
+
 /** Everything that the HTTP layer needs from outside. */
 export interface AppDeps {
   readonly serving: Serving
@@ -49,6 +52,8 @@ export interface AppDeps {
   readonly downloads?: Downloads
   /** Absent where everything is computed here, as on an origin. */
   readonly placement?: Placement
+  /** Absent where there is no page: on an origin, or turned off. */
+  readonly page?: PageDocument
   /** Absent: requests that succeed leave nothing in the log. */
   readonly requestLog?: RequestLog
   /** Absent where the platform has no place for them. */

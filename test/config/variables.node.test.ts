@@ -33,7 +33,10 @@ describe('the schema of the configuration', () => {
     expect(numbers.length).toBeGreaterThan(4)
     for (const [name, variable] of numbers) expect(Number.parseFloat(variable.default), name).toBe(values[name])
     expect(values.ENGINES).toEqual(['verge', 'onnxruntime'])
-    const others = entries.filter(([name]) => typeof values[name] !== 'number' && name !== 'ENGINES')
+    expect(values.PLAYGROUND).toBe(true)
+    const others = entries.filter(
+      ([name]) => typeof values[name] !== 'number' && !['ENGINES', 'PLAYGROUND'].includes(name),
+    )
     for (const [name, variable] of others) {
       const set = values[name] ?? []
       expect(set, name).toHaveLength(0)
@@ -81,7 +84,10 @@ describe('the schema of the configuration', () => {
 
 describe('the files that configure the Worker', () => {
   it.each([undefined, 'staging', 'production'])('wrangler.toml agrees with the schema (%s)', async (env) => {
-    const { vars, bucket, namespaceId, durableObjects } = await readEnvironment(join(ROOT, 'wrangler.toml'), env)
+    const { vars, assets, bucket, namespaceId, durableObjects } = await readEnvironment(
+      join(ROOT, 'wrangler.toml'),
+      env,
+    )
     for (const name of Object.keys(vars)) {
       expect(VARIABLE_NAMES).toContain(name)
       expect(secrets).not.toContain(name)
@@ -91,6 +97,7 @@ describe('the files that configure the Worker', () => {
       BUCKET: bucket,
       KV: namespaceId,
       STREAMS: durableObjects.STREAMS,
+      ASSETS: assets === 'ASSETS' ? assets : undefined,
     }
     for (const name of Object.keys(BINDINGS) as (keyof typeof BINDINGS)[]) expect(bound[name], name).toBeDefined()
     // the defaults that docs/configuration.md names for each environment

@@ -22,6 +22,7 @@ import { checkVariables, originSecrets, unknownNames } from './variables.ts'
 
 const AREA = 'configuration'
 const STREAMS_BINDING: BindingName = 'STREAMS'
+const ASSETS_BINDING: BindingName = 'ASSETS'
 const STREAMS_CLASS = 'SpeechStream'
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 
@@ -56,6 +57,7 @@ export async function checkConfiguration(
   checks.push(
     checkDate(environment, now),
     checkStreams(environment),
+    ...checkPlayground(environment),
     ...(await checkVariables(AREA, vars, environment.bindings)),
   )
   for (const [name, { kind }] of Object.entries(VARIABLES)) {
@@ -70,11 +72,12 @@ export async function checkConfiguration(
 
 /** The resource that wrangler.toml binds to each name. */
 function resources({
+  assets,
   bucket,
   namespaceId,
   durableObjects,
 }: Environment): Readonly<Record<BindingName, string | undefined>> {
-  return { BUCKET: bucket, KV: namespaceId, STREAMS: durableObjects[STREAMS_BINDING] }
+  return { BUCKET: bucket, KV: namespaceId, STREAMS: durableObjects[STREAMS_BINDING], ASSETS: assets }
 }
 
 function checkDate({ compatibilityDate: date, compatibilityFlags }: Environment, now: number): Check {
@@ -123,6 +126,13 @@ function checkStreams({ env, durableObjects, migrated }: Environment): Check {
     return fail(AREA, `no migration declares the class ${name}, so Cloudflare refuses the deployment`, fix)
   }
   return ok(AREA, `${STREAMS_BINDING} is the Durable Object ${name}`)
+}
+
+/** Without files there is no page, which is a mistake only where it is not turned off. */
+function checkPlayground({ assets, vars }: Environment): Check[] {
+  if (vars.PLAYGROUND === 'off' || assets === ASSETS_BINDING) return []
+  const finding = `no Workers Assets are bound to ${ASSETS_BINDING}: browsers get JSON at /, and no page`
+  return [warn(AREA, finding, 'Add [assets] as in the wrangler.toml of Verge, or set PLAYGROUND = "off".')]
 }
 
 /** Settings that matter in a deployment only. */

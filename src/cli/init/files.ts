@@ -1,5 +1,7 @@
 /** The text of what `verge init` writes. Pure. */
 
+import { withoutTables } from '../files/toml-tables.ts'
+
 /** Names and versions of packages. */
 type Versions = Readonly<Record<string, string>>
 
@@ -86,11 +88,12 @@ export const TYPESCRIPT_SETTINGS = `${JSON.stringify(
 export const ENTRY_PATH = 'src/worker.ts'
 
 /**
- * The application's wrangler.toml: Verge's own, by the application's names.
+ * The application's wrangler.toml: Verge's own, by the application's names. The package has the page as files.
  * @param own Verge's, which has every binding and the date that this release is tested with
  */
 export function wranglerFile(own: string, name: string): string {
-  return own
+  return withoutTables(own, ['build'])
+    .replace(/^directory = .*$/m, 'directory = "node_modules/verge/dist/assets"')
     .replace(/^name = "verge\b/gm, `name = "${name}`)
     .replace(/^bucket_name = "verge\b/gm, `bucket_name = "${name}`)
     .replaceAll('npm run origin', 'npx verge origin')

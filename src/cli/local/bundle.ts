@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ownModule, PACKAGE, ROOT } from '../files/project.ts'
+import { withoutTables } from '../files/toml-tables.ts'
 import { sourcesDigest } from './sources-digest.ts'
 import { wranglerProgram } from './wrangler.ts'
 
@@ -43,11 +44,15 @@ async function bundle(): Promise<string> {
   }
   await mkdir(BUNDLES, { recursive: true })
   const temporary = await mkdtemp(join(BUNDLES, 'making-'))
+  // The page is no part of the bundle.
+  const config = `${temporary}.toml`
   try {
+    const own = await readFile(join(PACKAGE, 'wrangler.toml'), 'utf8')
+    await writeFile(config, withoutTables(own, ['assets', 'build']))
     await promisify(execFile)(
       process.execPath,
       [
-        ...[wranglerProgram(), 'deploy', ownModule('worker'), '--config', join(PACKAGE, 'wrangler.toml')],
+        ...[wranglerProgram(), 'deploy', ownModule('worker'), '--config', config],
         ...['--dry-run', '--metafile', '--outdir', temporary],
       ],
       {
@@ -61,6 +66,7 @@ async function bundle(): Promise<string> {
     })
   } finally {
     await rm(temporary, { recursive: true, force: true })
+    await rm(config, { force: true })
   }
   await removeOld(directory)
   return directory

@@ -24,6 +24,8 @@ export interface WorkerdOptions {
   readonly vars?: Readonly<Record<string, string>>
   /** Folder of local R2 and KV; empty ones, gone at the end, if left out. */
   readonly storage?: string
+  /** Folder that Workers Assets serve, as wrangler.toml has it. Without it there is no page. */
+  readonly assets?: string
   /** Opens V8's inspector on a separate port. */
   readonly inspected?: boolean
   /** Reaches the Worker without Miniflare's own before it, which takes a millisecond of each request and has no like. */
@@ -61,6 +63,7 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     r2Buckets: ['BUCKET'],
     kvNamespaces: ['KV'],
     ...(hasStreams(directory) && { durableObjects: { STREAMS: { className: STREAM_CLASS, useSQLite: true } } }),
+    ...(options.assets !== undefined && { assets: assetsIn(options.assets) }),
     // Measurements and tests need real runs, so the result cache is off by default.
     bindings: { CORS_ALLOW: '*', RESULT_CACHE_TTL_SECONDS: '0', LOG_SAMPLE_RATE: '0', ...options.vars },
     ...(options.direct && { unsafeDirectSockets: [{ host: '127.0.0.1', port: 0 }] }),
@@ -97,6 +100,19 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     // What Miniflare listens with would keep this process alive; there may be no workerd to end any more.
     await miniflare.dispose().catch(() => undefined)
     throw error
+  }
+}
+
+/** What wrangler makes of `[assets]` in wrangler.toml. */
+function assetsIn(directory: string) {
+  return {
+    directory,
+    binding: 'ASSETS',
+    routerConfig: {
+      has_user_worker: true,
+      static_routing: { user_worker: ['/*'], asset_worker: ['/assets/*', '/browser.js'] },
+    },
+    assetConfig: { html_handling: 'none' as const },
   }
 }
 

@@ -1,5 +1,6 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import type { Limits } from '../../core/limits.ts'
+import { modelCardListSchema, modelDetailSchema } from '../../protocols/models.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import {
   inferRequestSchema,
@@ -54,6 +55,7 @@ export function openApiDocument(
       schemas,
       models.map(({ manifest }) => manifest),
     ),
+    ...cardPaths(schemas, names),
     ...oipPaths(schemas, names),
     ...openAiPaths(schemas),
     ...embeddingPaths(schemas),
@@ -144,6 +146,23 @@ function runOperation(schemas: SchemaSet, { manifest, task }: DocumentedModel): 
       default: jsonAnswer(schemas.use(errorBodySchema), 'A failure'),
     },
   }
+}
+
+function cardPaths(schemas: SchemaSet, names: readonly string[]): Record<string, JsonSchema> {
+  const failure = jsonAnswer(schemas.use(errorBodySchema), 'A failure')
+  const list: Operation = {
+    operationId: 'model_cards',
+    tags: ['service'],
+    summary: 'Models that the caller may use, with their tasks, sizes and places',
+    responses: { 200: jsonAnswer(schemas.use(modelCardListSchema), 'Models'), default: failure },
+  }
+  const one: Operation = {
+    operationId: 'model_detail',
+    tags: ['service'],
+    summary: 'One model: tensors, labels, artifacts, and a request that works',
+    responses: { 200: jsonAnswer(schemas.use(modelDetailSchema), 'The model'), default: failure },
+  }
+  return { '/models': { get: list }, '/models/{model}': { parameters: [modelParameter(names)], get: one } }
 }
 
 function oipPaths(schemas: SchemaSet, names: readonly string[]): Record<string, JsonSchema> {
