@@ -67,6 +67,8 @@ describe('the tarball', () => {
         'dist/worker.js',
         'dist/worker.d.ts',
         'dist/engine/verge/kernels/plain.wasm',
+        'dist/assets/_headers',
+        'dist/assets/index.html',
         'dist/cli/verify/texts.txt',
         'dist/cli/local/guard/workerd.sh',
         'docs/package.md',
@@ -144,10 +146,28 @@ describe('the application', () => {
     expect(await (await fetch(`${url}/healthz`)).json()).toMatchObject({ status: 'ok' })
   })
 
+  it('answers the page to browsers, and its files from the package', async () => {
+    const response = await fetch(`${url}/`, { headers: { accept: 'text/html,*/*;q=0.8' } })
+    expect(response.headers.get('content-type')).toBe('text/html; charset=utf-8')
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'")
+    const html = await response.text()
+    const [, script] = /<script [^>]*src="([^"]+)"/.exec(html) ?? []
+    const file = await fetch(new URL(script ?? 'missing', url))
+    expect(file.headers.get('content-type')).toMatch(/javascript/)
+    expect(file.headers.get('cache-control')).toContain('immutable')
+    expect(file.headers.get('access-control-allow-origin')).toBe('*')
+    expect((await (await fetch(`${url}/`)).json()) as object).toMatchObject({ name: 'verge' })
+  })
+
   it('bundles for a deployment, with its bindings', async () => {
     const { code, stdout } = await npx('wrangler', 'deploy', '--dry-run', '--env', 'production')
     expect(code).toBe(0)
-    for (const binding of ['env.STREAMS (SpeechStream)', 'env.KV', 'env.BUCKET (it-s-my-app-1-models-production)']) {
+    for (const binding of [
+      'env.ASSETS',
+      'env.STREAMS (SpeechStream)',
+      'env.KV',
+      'env.BUCKET (it-s-my-app-1-models-production)',
+    ]) {
       expect(stdout).toContain(binding)
     }
   })

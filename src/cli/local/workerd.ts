@@ -108,10 +108,8 @@ function assetsIn(directory: string) {
   return {
     directory,
     binding: 'ASSETS',
-    routerConfig: {
-      has_user_worker: true,
-      static_routing: { user_worker: ['/*'], asset_worker: ['/assets/*', '/browser.js'] },
-    },
+    run_worker_first: ['/*', '!/assets/*', '!/browser.js'],
+    routerConfig: { has_user_worker: true },
     assetConfig: { html_handling: 'none' as const },
   }
 }

@@ -1,7 +1,8 @@
 import type { Alias } from '../../catalog/alias.ts'
-import type { Manifest, Place } from '../../catalog/manifest.ts'
+import { type Manifest, PLACES, type Place } from '../../catalog/manifest.ts'
 import { CHAT_TEMPLATE_FILE } from '../../catalog/settings/generation.ts'
 import type { TensorSpec } from '../../core/tensors.ts'
+import { artifactsForBrowsers } from '../../inference/browser.ts'
 import type { ModelCard, ModelDetail } from '../../protocols/models.ts'
 import { type Tasks, taskOf } from '../../tasks/task.ts'
 
@@ -10,8 +11,14 @@ export function mainVersion({ live }: Alias): string | undefined {
   return [...live].sort((left, right) => right.weight - left.weight)[0]?.version
 }
 
-/** @param origins whether there are any */
-export function modelCard({ visibility }: Alias, manifest: Manifest, origins: boolean): ModelCard {
+/** What there is beside the isolate. */
+export interface Elsewhere {
+  readonly origins: boolean
+  /** Whether browsers can get weights. */
+  readonly downloads: boolean
+}
+
+export function modelCard({ visibility }: Alias, manifest: Manifest, elsewhere: Elsewhere): ModelCard {
   const { artifacts, description, model, task, version } = manifest
   return {
     name: model,
@@ -20,15 +27,15 @@ export function modelCard({ visibility }: Alias, manifest: Manifest, origins: bo
     ...(description !== undefined && { description }),
     visibility,
     bytes: artifacts.length === 0 ? 0 : Math.min(...artifacts.map(bytesOf)),
-    places: placesOf(manifest, origins),
+    places: placesOf(manifest, elsewhere),
   }
 }
 
-export function modelDetail(alias: Alias, manifest: Manifest, tasks: Tasks, origins: boolean): ModelDetail {
+export function modelDetail(alias: Alias, manifest: Manifest, tasks: Tasks, elsewhere: Elsewhere): ModelDetail {
   const { artifacts, audio, files, generation, image, labels, licence } = manifest
   const example = exampleOf(manifest, tasks)
   return {
-    ...modelCard(alias, manifest, origins),
+    ...modelCard(alias, manifest, elsewhere),
     ...(licence !== undefined && { licence }),
     inputs: manifest.inputs.flatMap(tensor),
     outputs: manifest.outputs.flatMap(tensor),
@@ -57,9 +64,14 @@ function bytesOf({ bytes, pages }: Manifest['artifacts'][number]): number {
 }
 
 /** Origins run what is meant for other places, too. */
-function placesOf({ artifacts, placement }: Manifest, origins: boolean): Place[] {
-  const edge = artifacts.some(({ places }) => places.length === 0 || places.includes('edge'))
-  return [...(edge ? (['edge'] as const) : []), ...(origins && placement !== 'edge' ? (['origin'] as const) : [])]
+function placesOf(manifest: Manifest, { downloads, origins }: Elsewhere): Place[] {
+  const { artifacts, downloadable, placement } = manifest
+  const can: Record<Place, boolean> = {
+    edge: artifacts.some(({ places }) => places.length === 0 || places.includes('edge')),
+    origin: origins && placement !== 'edge',
+    browser: downloads && downloadable === true && artifactsForBrowsers(manifest).length > 0,
+  }
+  return PLACES.filter((place) => can[place])
 }
 
 function exampleOf(manifest: Manifest, tasks: Tasks): ModelDetail['example'] {

@@ -6,17 +6,17 @@ import type { ModelCard, ModelCardList, ModelDetail } from '../../protocols/mode
 import type { Tasks } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
-import { mainVersion, modelCard, modelDetail } from './describe.ts'
+import { type Elsewhere, mainVersion, modelCard, modelDetail } from './describe.ts'
 
 /** Models as people want to see them, which the protocols of others have no fields for. */
 export function modelRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  const origins = deps.placement !== undefined
+  const elsewhere = { origins: deps.placement !== undefined, downloads: deps.downloads !== undefined }
   app.get('/', async (c) => {
     const access = accessOf(deps, c)
     const models: ModelCard[] = []
     for (const alias of await visibleModels(access)) {
-      const card = await cardOf(deps, access, alias, origins)
+      const card = await cardOf(deps, access, alias, elsewhere)
       if (card !== undefined) models.push(card)
     }
     return c.json({ models } satisfies ModelCardList)
@@ -25,7 +25,7 @@ export function modelRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
     const { context, serving, ...access } = accessOf(deps, c)
     const alias = await visibleModel({ ...access, context, serving }, c.req.param('model'))
     const { manifest } = await serving.resolve(alias, mainVersion(alias), context)
-    return c.json(modelDetail(alias, manifest, tasks, origins) satisfies ModelDetail)
+    return c.json(modelDetail(alias, manifest, tasks, elsewhere) satisfies ModelDetail)
   })
   return app
 }
@@ -35,11 +35,11 @@ async function cardOf(
   deps: AppDeps,
   { context, serving }: Access,
   alias: Alias,
-  origins: boolean,
+  elsewhere: Elsewhere,
 ): Promise<ModelCard | undefined> {
   try {
     const { manifest } = await serving.resolve(alias, mainVersion(alias), context)
-    return modelCard(alias, manifest, origins)
+    return modelCard(alias, manifest, elsewhere)
   } catch (error) {
     if (!isVergeError(error) || context.signal.aborted) throw error
     deps.logger.warn('model_left_out_of_list', { model: alias.model, code: error.code, message: error.message })

@@ -98,6 +98,15 @@ describe('an application', () => {
   })
 })
 
+describe('the page of an application', () => {
+  it('is the one in the package, and nothing builds it', async () => {
+    await write('app')
+    const toml = await textOf('app/wrangler.toml')
+    expect(toml).toMatch(/^\[assets\]\ndirectory = "node_modules\/verge\/dist\/assets"\nbinding = "ASSETS"$/m)
+    expect(toml).not.toMatch(/\[build\]|build:assets|\.verge\/assets/)
+  })
+})
+
 describe('a folder that will not do', () => {
   it('is refused when it has files, in words that say what --force does, and stays as it is', async () => {
     await mkdir(join(parent, 'app'))
