@@ -4,4 +4,14 @@ import type { Panel } from './panel.ts'
 type LazyPanel = () => Promise<Panel>
 
 /** Panels by task. Models of other tasks, and those without one, have the panel for tensors. */
-export const PANELS: Readonly<Record<string, LazyPanel>> = {}
+export const PANELS: Readonly<Record<string, LazyPanel>> = {
+  'audio-classification': async () => (await import('./media/audio-classification.tsx')).default,
+  'bytes-classification': async () => (await import('./media/file-type.tsx')).default,
+  'image-classification': async () => (await import('./media/image-classification.tsx')).default,
+  'image-feature-extraction': async () => (await import('./media/image-features.tsx')).default,
+  'image-to-image': async () => (await import('./media/image-to-image.tsx')).default,
+  'object-detection': async () => (await import('./media/object-detection.tsx')).default,
+  'tabular-classification': async () => (await import('./media/table.tsx')).default,
+  'tabular-regression': async () => (await import('./media/table.tsx')).default,
+  'voice-activity-detection': async () => (await import('./media/voice-activity.tsx')).default,
+}

@@ -9,7 +9,8 @@ const RESERVED = [
   {
     target: 'src/core/limits.ts',
     name: 'LIMITS',
-    // A browser's are an isolate's but for its memory. The command line tells what a Worker admits, and always means an isolate's.
+    // A browser's are an isolate's but for its memory. The command line and the page tell what a Worker admits, and always mean
+    // an isolate's.
     importers: [
       'src/worker.ts',
       'src/origin/limits.ts',
@@ -18,6 +19,7 @@ const RESERVED = [
       'src/cli/',
       'scripts/',
       'bench/',
+      'page/media/limits.ts',
       'synthetic/',
       'test/',
     ],

@@ -241,6 +241,8 @@ const TEST_IN_NODE: Room = {
     'src/*',
     'scripts',
     'bench',
+    'page',
+    'page/media',
     'synthetic',
     'synthetic/node',
     'test/contract',
@@ -260,7 +262,13 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Each names types of other runtimes, to find out that they are unknown.
   'scripts/checks/runtimes': { rooms: [], packages: ['*'] },
   // The playground, for browsers: it knows the Worker by its API, and the shapes on the wire by their types.
-  page: { rooms: ['src/client', 'src/browser/client'], types: ['src/browser', 'src/protocols'], packages: ['preact'] },
+  page: {
+    rooms: ['page/media', 'src/client', 'src/browser/client'],
+    types: ['src/browser', 'src/protocols'],
+    packages: ['preact'],
+  },
+  // What the page makes of pictures, sounds and tables before they are sent, within the server's limits.
+  'page/media': { rooms: ['src/media', 'src/core'], packages: [] },
   // Models, pictures and sounds written by code: tests and benches share them.
   synthetic: { rooms: ['src/*'], packages: [] },
   // For Node alone.

@@ -1,0 +1,99 @@
+/** Answers of media tasks, as far as they are what the panels show. What is not is undefined, and only shown as JSON. Pure. */
+import type { Box } from './boxes.ts'
+import type { Segment } from './timeline.ts'
+
+export interface Score {
+  readonly label: string
+  readonly score: number
+}
+
+export interface Detection extends Score {
+  readonly box: Box
+}
+
+export interface Speech {
+  readonly segments: readonly Segment[]
+  /** Seconds from one probability to the next. */
+  readonly window: number | undefined
+  readonly probabilities: readonly number[] | undefined
+}
+
+export function scoresIn(output: unknown): readonly Score[] | undefined {
+  return listOf(output, (item) => scoreIn(item))
+}
+
+export function detectionsIn(output: unknown): readonly Detection[] | undefined {
+  return listOf(output, (item) => {
+    const score = scoreIn(item)
+    const box = isRecord(item) ? boxIn(item.box) : undefined
+    return score && box && { ...score, box }
+  })
+}
+
+export function speechIn(output: unknown): Speech | undefined {
+  if (!isRecord(output)) return undefined
+  const segments = listOf(output.segments, (item) => {
+    if (!isRecord(item)) return undefined
+    const { start, end, score } = item
+    return isNumber(start) && isNumber(end) && isNumber(score) ? { start, end, score } : undefined
+  })
+  const probabilities = listOf(output.probabilities, (item) => (isNumber(item) ? item : undefined))
+  const window = output.window
+  return segments && { segments, window: isNumber(window) ? window : undefined, probabilities }
+}
+
+/** A picture's vector, or several vectors of its parts. */
+export function vectorsIn(output: unknown): readonly (readonly number[])[] | undefined {
+  const numbers = (value: unknown) => listOf(value, (item) => (isNumber(item) ? item : undefined))
+  const one = numbers(output)
+  if (one !== undefined) return one.length > 0 ? [one] : undefined
+  return listOf(output, numbers)
+}
+
+export type Prediction = string | number | readonly number[] | readonly Score[]
+
+/** An answer for each row of a table: a class, a number, several numbers, or labels with scores. */
+export function predictionsIn(output: unknown): readonly Prediction[] | undefined {
+  return listOf<Prediction>(output, (item) => {
+    if (typeof item === 'string' || isNumber(item)) return item
+    return listOf(item, (value) => (isNumber(value) ? value : undefined)) ?? scoresIn(item)
+  })
+}
+
+/** `97.3 %`, `0.04 %` */
+export function percentage(score: number): string {
+  const percent = 100 * score
+  return `${percent >= 99.95 || percent === 0 ? percent.toFixed(0) : percent.toFixed(percent < 0.1 ? 2 : 1)} %`
+}
+
+function scoreIn(item: unknown): Score | undefined {
+  if (!isRecord(item)) return undefined
+  const { label, score } = item
+  return typeof label === 'string' && isNumber(score) ? { label, score } : undefined
+}
+
+function boxIn(value: unknown): Box | undefined {
+  if (!isRecord(value)) return undefined
+  const { xmin, ymin, xmax, ymax } = value
+  return isNumber(xmin) && isNumber(ymin) && isNumber(xmax) && isNumber(ymax) ? { xmin, ymin, xmax, ymax } : undefined
+}
+
+/** All items of a list, read; undefined if it is not a list, or one of them cannot be read. */
+function listOf<T>(value: unknown, read: (item: unknown) => T | undefined): readonly T[] | undefined {
+  if (!Array.isArray(value)) return undefined
+  const items: T[] = []
+  for (const item of value) {
+    const one = read(item)
+    if (one === undefined) return undefined
+    items.push(one)
+  }
+  return items
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value)
+}

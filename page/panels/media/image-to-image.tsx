@@ -1,0 +1,62 @@
+import { useEffect, useState } from 'preact/hooks'
+import { Button } from '../../ui/index.ts'
+import type { PanelProps } from '../panel.ts'
+import { PictureInput } from './picture-input.tsx'
+import { useObjectUrl } from './use-files.ts'
+import { usePicture } from './use-picture.ts'
+
+/** A picture made of a picture. */
+export default function ImageToImage({ answer, busy, run }: PanelProps) {
+  const state = usePicture()
+  const { picture } = state
+  const [sameShape, setSameShape] = useState(false)
+  const mine = picture !== undefined && answer?.request.input === picture.blob
+  const made = mine && answer.output instanceof Blob ? answer.output : undefined
+  const parameters =
+    sameShape && picture ? { target_size: { width: picture.width, height: picture.height } } : undefined
+  return (
+    <div class="media-panel">
+      <PictureInput state={state} />
+      <div class="media-run">
+        <label class="media-check">
+          <input type="checkbox" checked={sameShape} onChange={() => setSameShape(!sameShape)} />
+          Answer in the size of my picture
+        </label>
+        <Button
+          kind="primary"
+          disabled={busy || picture === undefined}
+          onClick={() => void run({ method: 'run', input: picture?.blob, ...(parameters && { parameters }) })}
+        >
+          Make the picture
+        </Button>
+      </div>
+      {made !== undefined && <Made picture={made} />}
+    </div>
+  )
+}
+
+function Made({ picture }: { readonly picture: Blob }) {
+  const url = useObjectUrl(picture)
+  const [size, setSize] = useState<string>()
+  useEffect(() => setSize(undefined), [picture])
+  return (
+    <section class="media-answer" aria-label="Answer">
+      <p class="media-best" role="status">
+        {size === undefined ? 'The picture is made.' : `The picture is made: ${size} pixels.`}
+      </p>
+      {url !== undefined && (
+        <>
+          <img
+            class="media-made"
+            src={url}
+            alt="Made by the model"
+            onLoad={({ currentTarget }) => setSize(`${currentTarget.naturalWidth} × ${currentTarget.naturalHeight}`)}
+          />
+          <a class="media-download" href={url} download="answer.png">
+            Save the picture
+          </a>
+        </>
+      )}
+    </section>
+  )
+}

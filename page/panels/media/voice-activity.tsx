@@ -1,0 +1,53 @@
+import { type Speech, speechIn } from '../../media/answers.ts'
+import { speechTotal, spokenTime } from '../../media/timeline.ts'
+import { typedShare } from '../../media/typed-number.ts'
+import { Button } from '../../ui/index.ts'
+import type { PanelProps } from '../panel.ts'
+import { USUAL_RATE } from './audio-classification.tsx'
+import { NumberInput, useNumber } from './number-field.tsx'
+import { SoundInput } from './sound-input.tsx'
+import { Timeline } from './timeline.tsx'
+import { useSound } from './use-sound.ts'
+
+/** Where in a sound somebody speaks. */
+export default function VoiceActivity({ answer, busy, model, run }: PanelProps) {
+  const state = useSound(model.audio?.sampleRate ?? USUAL_RATE)
+  const { recording, sound } = state
+  const threshold = useNumber(typedShare)
+  const mine = sound !== undefined && answer?.request.input === sound.blob
+  const speech = mine ? speechIn(answer.output) : undefined
+  const parameters = {
+    return_probabilities: true,
+    ...(threshold.value !== undefined && { threshold: threshold.value }),
+  }
+  return (
+    <div class="media-panel">
+      <SoundInput state={state} />
+      {sound !== undefined && <Timeline sound={sound} speech={speech} />}
+      <div class="media-run">
+        <NumberInput label="Probability from which it is speech" field={threshold} empty="as the model says" />
+        <Button
+          kind="primary"
+          disabled={busy || sound === undefined || recording !== undefined || threshold.problem !== undefined}
+          onClick={() => void run({ method: 'run', input: sound?.blob, parameters })}
+        >
+          Find speech
+        </Button>
+      </div>
+      {speech !== undefined && sound !== undefined && (
+        <section class="media-answer" aria-label="Answer">
+          <p class="media-best" role="status">
+            {summaryOf(speech, sound.seconds)}
+          </p>
+        </section>
+      )}
+    </div>
+  )
+}
+
+function summaryOf({ segments }: Speech, duration: number): string {
+  if (segments.length === 0) return 'The model found no speech in this sound.'
+  const { seconds, share } = speechTotal(segments, duration)
+  const parts = segments.length === 1 ? 'one part' : `${segments.length} parts`
+  return `Speech in ${parts}: ${spokenTime(seconds)}, ${Math.round(100 * share)} % of the sound.`
+}
