@@ -321,7 +321,7 @@ export const LIMITS = {
    * slot; none of its bytes are in the isolate's memory.
    */
   downloads: 64,
-  /** A download that takes longer is broken off, to be resumed: a chunk at `bodyBytesPerSecond` takes 512 s. */
+  /** For how long a download holds its slot at most: a chunk at `bodyBytesPerSecond` takes 512 s. */
   downloadMs: 600_000,
 
   /** Manifests and aliases are read whole before they are parsed. */

@@ -65,7 +65,7 @@ function rangeAsked(c: Context<AppEnv>, bytes: number, etag: string): BodyRange 
 
 /** The store's stream, passed on by the platform. A store that breaks off breaks the connection. */
 async function bodyOf(
-  { clock, limits, logger }: AppDeps,
+  { logger }: AppDeps,
   { admission, chunks }: Downloads,
   c: Context<AppEnv>,
   chunk: DownloadableChunk,
@@ -74,22 +74,16 @@ async function bodyOf(
   const requestId = c.get('requestId')
   const { signal, waitUntil } = c.get('context')
   const ticket = admission.enter(requestId)
-  const late = new AbortController()
   try {
     // `fetch` with `cache: 'reload'` says so: whoever found a copy damaged asks the truth
     const truthOnly = !chunk.copied || NO_CACHE.test(c.req.header('cache-control') ?? '')
     const body = await chunks.open(chunk, { range, signal, truthOnly })
     const { readable, writable } = identityStream(range?.length ?? chunk.bytes)
-    const callOff = clock.after(limits.downloadMs, () => late.abort(new Error('the download took too long')))
-    const passing = body.pipeTo(writable, { signal: late.signal }).finally(() => {
-      callOff()
-      ticket.leave()
+    const passing = body.pipeTo(writable).catch((reason: unknown) => {
+      logger.info('download_broken', { requestId, sha256: chunk.sha256, reason: String(reason) })
     })
-    waitUntil(
-      passing.catch((reason: unknown) =>
-        logger.info('download_broken', { requestId, sha256: chunk.sha256, reason: String(reason) }),
-      ),
-    )
+    // A caller who leaves ends it too.
+    waitUntil(passing.finally(() => ticket.leave()))
     return readable
   } catch (error) {
     ticket.leave()
