@@ -212,7 +212,7 @@ describe('another Worker', () => {
       const { answer } = await call('stranger', 'tryRun', 'digits', picture('two'))
       expect(answer).toMatchObject({
         ok: true,
-        model: 'digits@2',
+        model: 'digits@3',
         cost: expect.any(Number),
         answer: [{ label: '2' }, {}, {}, {}, {}],
       })

@@ -19,6 +19,8 @@ export interface ModelSettings {
   readonly image: ImageWishes | undefined
   readonly licence: string | undefined
   readonly visibility: Visibility | undefined
+  /** Whether browsers may download it. */
+  readonly downloadable: boolean | undefined
   /** Maximum steps at the edge of a loop whose length depends on the inputs. */
   readonly loopSteps: number | undefined
   /** Engines that artifacts for the edge are made for. */
@@ -58,6 +60,10 @@ export const MODEL_OPTIONS = {
     help: 'who may call the model (default: unchanged; a new model is private, or public in local storage)',
   },
   private: { type: 'boolean' },
+  downloadable: {
+    type: 'boolean',
+    help: 'browsers of those who may call the model may download its weights and run it (default: no)',
+  },
   'loop-steps': {
     type: 'string',
     value: 'N',
@@ -122,6 +128,7 @@ export function modelSettings(values: OptionValues): ModelSettings {
     sameBits: flag(values, 'same-bits'),
     paging: pageSettings(values),
     visibility,
+    downloadable: flag(values, 'downloadable'),
     file: text(values, 'file'),
     insecure: flag(values, 'insecure') ?? false,
     allowRandom: flag(values, 'allow-random') ?? false,

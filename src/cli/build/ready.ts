@@ -55,7 +55,7 @@ export async function isElsewhere(folder: string): Promise<boolean> {
  */
 export async function packReady(
   folder: string,
-  { name, version, licence, loopSteps, engines, sameBits, paging, visibility }: BuildSettings['model'],
+  { name, version, licence, loopSteps, engines, sameBits, paging, visibility, downloadable }: BuildSettings['model'],
   without: readonly string[] = [],
 ): Promise<PackedModel> {
   const written = await readDescription(folder)
@@ -70,6 +70,7 @@ export async function packReady(
       ...(sameBits !== undefined && { sameBits }),
       ...paging.fields,
       ...(visibility !== undefined && { visibility }),
+      ...(downloadable !== undefined && { downloadable }),
     },
     folder,
     await hotTextsOf(paging),

@@ -63,6 +63,7 @@ async function overridesOf(model: ModelSettings): Promise<Overrides> {
     ...(model.sameBits !== undefined && { sameBits: model.sameBits }),
     ...model.paging.fields,
     ...(model.visibility !== undefined && { visibility: model.visibility }),
+    ...(model.downloadable !== undefined && { downloadable: model.downloadable }),
     ...(labels !== undefined && { labels }),
     ...(model.image !== undefined && { image: model.image }),
   }

@@ -74,6 +74,7 @@ export const devCommand = defineCommand({
           ...Object.keys(PAGE_OPTIONS),
           'public',
           'private',
+          'downloadable',
         ].find((name) => values[name as 'name'])
         if (said !== undefined) {
           throw new UsageError(

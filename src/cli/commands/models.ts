@@ -64,12 +64,13 @@ function overview(models: readonly ModelRecord[]): string {
       record.version,
       percent(record.share),
       index === 0 ? alias.visibility : '',
+      record.manifest?.downloadable ? 'download' : '',
       record.manifest?.task ?? (record.manifest === null ? '' : 'raw tensors'),
       record.manifest === null ? 'manifest cannot be read' : artifactsOf(record),
       index === 0 ? String(alias.generation) : '',
     ]),
   )
-  return table([['model', 'live', 'share', 'visibility', 'task', 'artifacts', 'generation'], ...rows])
+  return table([['model', 'live', 'share', 'visibility', 'browsers', 'task', 'artifacts', 'generation'], ...rows])
 }
 
 function artifactsOf({ manifest }: VersionRecord): string {
@@ -94,6 +95,7 @@ function describeModel({ alias, versions }: ModelRecord): string {
     lines.push(`  task      ${printable(manifest.task ?? 'raw tensors')}`)
     if (manifest.licence !== undefined) lines.push(`  licence   ${printable(manifest.licence)}`)
     if (manifest.source !== undefined) lines.push(`  source    ${printable(manifest.source)}`)
+    if (manifest.downloadable) lines.push('  browsers  may download it')
     lines.push(`  stored    ${binarySize(storedBytes(manifest))}`)
     const rows = manifest.artifacts.flatMap((artifact) => [
       [
@@ -154,6 +156,7 @@ function asJson({ alias, versions }: ModelRecord) {
         ...(manifest.task !== undefined && { task: manifest.task }),
         ...(manifest.licence !== undefined && { licence: manifest.licence }),
         ...(manifest.source !== undefined && { source: manifest.source }),
+        ...(manifest.downloadable && { downloadable: true }),
         bytes: storedBytes(manifest),
         artifacts: manifest.artifacts.map(({ chunks, pages, ...artifact }) => ({
           ...artifact,

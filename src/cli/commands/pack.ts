@@ -109,7 +109,7 @@ function describePacked({ manifest, visibility, notes }: PackedModel): string {
     const pages = artifact.pages === undefined ? '' : `, ${binarySize(artifact.pages.bytes)} of pages beside`
     return `  ${artifact.id}: ${binarySize(artifact.bytes)} for ${artifact.places.join(', ')}${held}${pages}`
   })
-  const head = `${manifest.model} ${manifest.version}: ${manifest.task ?? 'raw tensors'}, ${visibility}`
+  const head = `${manifest.model} ${manifest.version}: ${manifest.task ?? 'raw tensors'}, ${visibility}${manifest.downloadable ? ', downloadable' : ''}`
   const digest = `  manifest ${sha256(canonicalBytes(manifest))}`
   return [head, ...lines, digest, ...notes.map((note) => `  note: ${printable(note)}`)].join('\n')
 }

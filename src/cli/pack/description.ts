@@ -111,6 +111,8 @@ export const descriptionSchema = z
     description: z.string().optional(),
     /** Left out: private, but for a push on this machine. */
     visibility: z.enum(VISIBILITIES).optional(),
+    /** Whether browsers of those who may call it may download its weights and run it. Left out: no. */
+    downloadable: z.boolean().optional(),
     /** Whether the edge's weights are copied to KV, near the callers; false for models with few requests. */
     hot: z.boolean().default(true),
     licence: z.string().min(1),

@@ -27,6 +27,7 @@ import { sha256, toBlob } from './bytes.ts'
 import { type CompilePacking, compiledArtifact } from './compiled-artifact.ts'
 import { toOrtFormat } from './convert.ts'
 import { type ArtifactDescription, type Description, readDescription } from './description.ts'
+import { assertDownloadable, placesOfEdgeForms } from './downloadable.ts'
 import { tableNotes } from './large-tables.ts'
 import { type BoundedFile, boundedFile } from './loops.ts'
 import { readChatTemplate, readPackedModelFile, readTokenizer } from './packed-files.ts'
@@ -101,6 +102,7 @@ export async function pack(
     notes.push('no artifact runs at the edge')
   }
 
+  assertDownloadable(description, artifacts)
   const { preprocess, postprocess, tokenizer, chatTemplate } = description
   const packed =
     tokenizer === undefined ? undefined : await readTokenizer(folder, tokenizer, given, description.placement)
@@ -137,6 +139,8 @@ export async function pack(
       generation: preprocess?.generation,
       placement: description.placement,
       batching: description.batching,
+      // what is left out means no, so that a model that says so has the same manifest
+      downloadable: description.downloadable || undefined,
       files: Object.keys(files).length > 0 ? files : undefined,
       artifacts,
     }),
@@ -164,8 +168,10 @@ async function packArtifact(
   const besides = (): Artifact[] =>
     elsewhere.length === 0 ? [] : [{ ...plain, places: [...elsewhere], ...store(bytes) }]
   if (!places.includes('edge')) return besides()
+  const atEdge = placesOfEdgeForms(places, description)
   const engines = described.engines ?? description.engines ?? ENGINES
-  const compiled = engines.includes('verge') ? await compiledArtifact(described, bytes, description, packing) : []
+  const own = engines.includes('verge') ? await compiledArtifact(described, bytes, description, packing) : []
+  const compiled = own.map((artifact) => ({ ...artifact, places: atEdge }))
   if (!engines.includes('onnxruntime')) return [...compiled, ...besides()]
   let bounded: BoundedFile
   try {
@@ -187,7 +193,10 @@ async function packArtifact(
   if (fitted === undefined) return [...compiled, ...besides()]
   // The plain file serves everywhere where it serves the edge.
   const whole = fitted.format === 'onnx' && fitted.sha256 === sha256(bytes)
-  return [...compiled, ...(whole ? [{ ...fitted, id: plain.id, places: [...places] }] : [fitted, ...besides()])]
+  return [
+    ...compiled,
+    ...(whole ? [{ ...fitted, id: plain.id, places: [...places] }] : [{ ...fitted, places: atEdge }, ...besides()]),
+  ]
 }
 
 interface RuntimeFile {

@@ -18,6 +18,7 @@ import { openAiErrorBodySchema } from '../../protocols/openai/error.ts'
 import { openAiModelListSchema, openAiModelSchema } from '../../protocols/openai/models.ts'
 import type { BoundTask } from '../../tasks/task.ts'
 import { errorBodySchema, healthSchema, indexSchema } from '../wire.ts'
+import { browserPaths } from './browser.ts'
 import { embeddingPaths } from './embeddings.ts'
 import { generationPaths } from './generation.ts'
 import { operatorPaths } from './operator.ts'
@@ -38,12 +39,14 @@ interface Operation extends JsonSchema {
  * The OpenAPI 3.1 document: made from the schemas that validate, so that it says what is accepted.
  * @param names of all models that the caller may see
  * @param models those among them that have a task
+ * @param downloads whether browsers are given weights here
  */
 export function openApiDocument(
   version: string,
   names: readonly string[],
   models: readonly DocumentedModel[],
   limits: Limits,
+  downloads: boolean,
 ): JsonSchema {
   const schemas = new SchemaSet()
   const paths = {
@@ -60,6 +63,7 @@ export function openApiDocument(
     ...openAiPaths(schemas),
     ...embeddingPaths(schemas),
     ...generationPaths(schemas, limits),
+    ...(downloads && browserPaths(schemas)),
     ...operatorPaths(schemas),
   }
   return {

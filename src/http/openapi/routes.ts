@@ -24,6 +24,7 @@ export function openApiRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
         aliases.map(({ model }) => model),
         models,
         deps.limits,
+        deps.downloads !== undefined,
       ),
     )
   })

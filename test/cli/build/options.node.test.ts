@@ -43,7 +43,18 @@ describe('what is asked for', () => {
     const { quantize, model, samples, asked } = settingsFor(
       ...['--dtype', 'q8', '--method', 'static', '--calibration', 'percentile', '--percentile', '99.5'],
       ...['--exclude', '/head/*', '--exclude', 'last', '--exclude-op', 'Gather', '--prune', '0.25'],
-      ...['--name', 'mine', '--model-version', '2026-11', '--task', 'none', '--licence', 'MIT', '--public'],
+      ...[
+        '--name',
+        'mine',
+        '--model-version',
+        '2026-11',
+        '--task',
+        'none',
+        '--licence',
+        'MIT',
+        '--public',
+        '--downloadable',
+      ],
       ...['--samples', 'pictures', '--samples-limit', '17', '--samples-part', '3/4', '--tolerance', '0.98'],
     )
     expect(quantize).toMatchObject({
@@ -60,6 +71,7 @@ describe('what is asked for', () => {
       task: 'none',
       licence: 'MIT',
       visibility: 'public',
+      downloadable: true,
     })
     expect(samples).toEqual({
       samples: 'pictures',

@@ -61,7 +61,7 @@ describe('models', () => {
     expect(await run(modelsCommand)).toMatch(/^There are no models in verge-production/)
     await fill()
     const list = (await run(modelsCommand)).split('\n')
-    expect(list[0]).toMatch(/^model +live +share +visibility +task +artifacts +generation$/)
+    expect(list[0]).toMatch(/^model +live +share +visibility +browsers +task +artifacts +generation$/)
     expect(list[1]).toMatch(/^m +2 +100 % +private +raw tensors +edge-fp32 2.4 KiB +2$/)
     expect(list[2]).toMatch(/^other +1 +100 % +public /)
     const one = await run(modelsCommand, 'm')
@@ -77,6 +77,22 @@ describe('models', () => {
     expect(JSON.parse(await run(modelsCommand, 'm', '--json')).versions).toHaveLength(2)
     await expect(run(modelsCommand, 'nobody')).rejects.toThrow('There is no model "nobody"')
     await expect(run(modelsCommand, 'No/body')).rejects.toThrow('is not a model name')
+  })
+
+  it('says which versions browsers may download', async () => {
+    const target = await openTarget({ env: 'production', remote: true, configPath })
+    const packed = packedOf('m', pattern(500), {})
+    await pushModel(target, { ...packed, manifest: { ...packed.manifest, downloadable: true } }, { live: true })
+    await pushModel(target, packedOf('other', pattern(500), {}), { live: true })
+    await target.dispose()
+    const list = await run(modelsCommand)
+    expect(list).toMatch(/^m +1 +100 % +private +download +raw tensors/m)
+    expect(list).toMatch(/^other +1 +100 % +private +raw tensors/m)
+    expect(await run(modelsCommand, 'm')).toContain('browsers  may download it')
+    expect(await run(modelsCommand, 'other')).not.toContain('browsers')
+    const downloadable = async (model: string) =>
+      JSON.parse(await run(modelsCommand, model, '--json')).versions[0].downloadable
+    expect([await downloadable('m'), await downloadable('other')]).toEqual([true, undefined])
   })
 
   it('says what it cannot read, and ends with a failure', async () => {

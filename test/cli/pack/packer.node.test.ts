@@ -55,6 +55,33 @@ describe('packing', () => {
     }
   })
 
+  it('gives browsers what the edge runs of a downloadable model, and says no more of others', async () => {
+    const placesOf = async (more: object) => {
+      await write({ ...base, ...more }, models.matmulModel(40_000))
+      const { manifest } = await packFolder(folder)
+      return [manifest.downloadable, ...manifest.artifacts.map(({ id, places }) => `${id} ${places.join(' ')}`)]
+    }
+    const closed = [undefined, 'verge-fp32 edge', 'edge-fp32 edge', 'onnx-fp32 origin browser']
+    expect(await placesOf({})).toEqual(closed)
+    expect(await placesOf({ downloadable: false })).toEqual(closed)
+    const open = [true, 'verge-fp32 edge browser', 'edge-fp32 edge browser', 'onnx-fp32 origin browser']
+    expect(await placesOf({ downloadable: true })).toEqual(open)
+    const at = (...places: string[]) => [{ file: 'model.onnx', dtype: 'fp32', places }]
+    expect(await placesOf({ downloadable: true, artifacts: [...at('browser'), ...at('edge')] })).toEqual([
+      true,
+      'onnx-fp32 browser',
+      'verge-fp32 edge',
+      'edge-fp32 edge',
+    ])
+    await expect(placesOf({ downloadable: true, artifacts: at('edge', 'origin') })).rejects.toThrow(
+      'is downloadable, but none of its artifacts is for browsers',
+    )
+    const elsewhere = { artifacts: [], placement: 'origin', inputs: [], outputs: [] }
+    await expect(placesOf({ downloadable: true, ...elsewhere })).rejects.toThrow(
+      'none of its artifacts is for browsers',
+    )
+  })
+
   it('makes artifacts for the engines that verge.json names alone', async () => {
     const idsFor = async (engines: string[]): Promise<string[]> => {
       await write({ ...base, engines }, models.matmulModel(40_000))

@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest'
 import type { Visibility } from '../../../src/catalog/alias.ts'
 import type { Artifact, Blob, Manifest } from '../../../src/catalog/manifest.ts'
-import { silentLogger, systemClock } from '../../../src/core/runtime.ts'
-import { BoundedAdmission } from '../../../src/serving/admission.ts'
 import { blobKey } from '../../../src/weights/blob.ts'
 import { KvStore } from '../../../src/weights/kv.ts'
-import { ChunkPassage, type RawCopies, type RawTruth } from '../../../src/weights/passage.ts'
+import type { RawCopies, RawTruth } from '../../../src/weights/passage.ts'
 import { R2Store } from '../../../src/weights/r2.ts'
 import { bindings } from '../../fixtures/bindings.ts'
+import { type DownloadsOptions, downloads as downloadsFrom } from '../../fixtures/downloads.ts'
 import { OPERATOR, type TestAppOptions, type TestModel, testApp, testModel } from '../../fixtures/http.ts'
 
 const truth = new R2Store(bindings.BUCKET)
 const copies = new KvStore(bindings.KV)
+const downloads = (options: DownloadsOptions = {}) => downloadsFrom({ truth, copies, ...options })
 const YEAR = 'max-age=31536000, immutable'
 
 /** Bytes that differ from test to test, so that tests share no key. */
@@ -36,17 +36,6 @@ const artifact = (blob: Blob, more: Partial<Artifact> = {}): Artifact => ({
 
 function model(visibility: Visibility, manifest: Partial<Manifest>, more: Partial<TestModel> = {}): TestModel {
   return { ...testModel('m', visibility, { inputs: [], outputs: [], downloadable: true, ...manifest }), ...more }
-}
-
-function downloads(options: { readonly slots?: number; readonly from?: RawTruth; readonly copies?: RawCopies } = {}) {
-  const admission = new BoundedAdmission({
-    slots: options.slots ?? 4,
-    bodyBytes: 0,
-    leaseMs: 60_000,
-    clock: systemClock,
-  })
-  const chunks = new ChunkPassage(options.copies ?? copies, options.from ?? truth, { logger: silentLogger })
-  return { chunks, admission }
 }
 
 /** An application with one model of one artifact, whose bytes R2 has. */
@@ -218,15 +207,12 @@ function breaking(bytes: Uint8Array<ArrayBuffer>, after: number, how: 'end' | 'f
     raw: async () => {
       let sent = false
       const body = new ReadableStream<Uint8Array>({
-        type: 'bytes',
         async pull(controller) {
           if (!sent) {
             sent = true
             controller.enqueue(bytes.slice(0, after))
-          } else if (how === 'end') {
-            controller.close()
-            controller.byobRequest?.respond(0)
-          } else if (how === 'fail') controller.error(new Error('Network connection lost.'))
+          } else if (how === 'end') controller.close()
+          else if (how === 'fail') controller.error(new Error('Network connection lost.'))
           else await new Promise(() => {})
         },
       })
@@ -237,7 +223,7 @@ function breaking(bytes: Uint8Array<ArrayBuffer>, after: number, how: 'end' | 'f
 
 describe('a download that breaks', () => {
   it.each(['end', 'fail'] as const)('never ends as if it were whole: the store may %s midway', async (how) => {
-    const given = downloads({ from: breaking(bytesOf(1000, 20), 600, how) })
+    const given = downloads({ truth: breaking(bytesOf(1000, 20), 600, how) })
     const { get } = await served(20, { options: { downloads: given } })
     for (const headers of [{}, { range: 'bytes=0-799' }]) {
       const response = await get(headers)
@@ -248,7 +234,7 @@ describe('a download that breaks', () => {
   })
 
   it('gives its slot back when the reader leaves', async () => {
-    const given = downloads({ from: breaking(bytesOf(1000, 21), 600, 'hang') })
+    const given = downloads({ truth: breaking(bytesOf(1000, 21), 600, 'hang') })
     const { get } = await served(21, { options: { downloads: given } })
     const response = await get()
     expect(given.admission.admitted).toBe(1)
@@ -257,7 +243,7 @@ describe('a download that breaks', () => {
   })
 
   it('is refused at once where as many are under way as an isolate takes', async () => {
-    const given = downloads({ from: breaking(bytesOf(1000, 22), 600, 'hang'), slots: 2 })
+    const given = downloads({ truth: breaking(bytesOf(1000, 22), 600, 'hang'), slots: 2 })
     const { get } = await served(22, { options: { downloads: given } })
     const open = [await get(), await get()]
     const third = await get()

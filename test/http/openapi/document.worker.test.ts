@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { tensor } from '../../../src/core/tensors.ts'
 import { createTasks } from '../../../src/tasks/index.ts'
+import { downloads } from '../../fixtures/downloads.ts'
 import { OPERATOR, testApp, testModel } from '../../fixtures/http.ts'
 import { bareTokenizer } from '../../fixtures/http-tokenizer.ts'
 
@@ -43,7 +44,7 @@ interface Document {
   components: { schemas: Record<string, unknown> }
 }
 
-const { app, request, post } = testApp({ models: [eye, critic, raw] })
+const { app, request, post } = testApp({ models: [eye, critic, raw], downloads: downloads() })
 const document = async (headers: Record<string, string> = {}): Promise<Document> =>
   (await request('/openapi.json', { headers })).json<Document>()
 
@@ -83,7 +84,11 @@ describe('the OpenAPI document', () => {
   it('documents routes that there are', async () => {
     const { paths } = await document(OPERATOR)
     for (const [path, item] of Object.entries(paths)) {
-      const real = path.replace('{model}', 'eye').replace('{version}', '1').replace('{key}', 'alias/eye')
+      const real = path
+        .replace('{model}', 'eye')
+        .replace('{version}', '1')
+        .replace('{key}', 'alias/eye')
+        .replace('{sha256}', '0'.repeat(64))
       const options = await request(real, { method: 'OPTIONS' })
       const allowed = options.headers.get('allow')?.split(', ')
       for (const method of Object.keys(item)) {
@@ -102,6 +107,14 @@ describe('the OpenAPI document', () => {
       // A model that hears streams is needed for theirs, and the other names of Hugging Face's paths are not repeated.
       if (!/^\/(openapi\.json|stream|hf-inference|pipeline)\b/.test(path)) expect(documented).toContain(path)
     }
+  })
+
+  it('has no routes for browsers where they are given nothing', async () => {
+    const { request } = testApp({ models: [eye] })
+    const { paths } = await (await request('/openapi.json')).json<Document>()
+    expect(Object.keys(paths).filter((path) => /^\/(browser|weights)/.test(path))).toEqual([])
+    const { links } = await (await request('/')).json<{ links: Record<string, string> }>()
+    expect(Object.keys(links)).not.toContain('weights')
   })
 
   it('says what is accepted: its schemas are those that validate', async () => {
