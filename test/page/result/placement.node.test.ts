@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { explainPlacement, parsePlacement, placeLabel, REASONS } from '../../../page/result/placement.ts'
+import { ROOT } from '../../../src/cli/files/project.ts'
+
+describe('parsePlacement', () => {
+  it('reads the header of the edge', () => {
+    expect(parsePlacement('edge;artifact="edge-q8";start=warm;reason=only-place;degraded')).toEqual({
+      place: 'edge',
+      origin: undefined,
+      artifact: 'edge-q8',
+      start: 'warm',
+      reason: 'only-place',
+      degraded: true,
+      attempts: 1,
+    })
+  })
+
+  it('reads the header of an origin', () => {
+    const header = 'origin;origin="fra";artifact="a;b";start=cold;reason=too-large-for-edge;attempts=2'
+    expect(parsePlacement(header)).toEqual({
+      place: 'origin',
+      origin: 'fra',
+      artifact: 'a;b',
+      start: 'cold',
+      reason: 'too-large-for-edge',
+      degraded: false,
+      attempts: 2,
+    })
+  })
+
+  it.each([undefined, '', ';start=warm', '"edge"', '<script>'])('makes nothing of %j', (header) => {
+    expect(parsePlacement(header)).toBeUndefined()
+  })
+})
+
+describe('explainPlacement', () => {
+  it('has a sentence for each reason that the Worker gives', () => {
+    const source = readFileSync(join(ROOT, 'src/placement/policy.ts'), 'utf8')
+    const [, union = ''] = /export type PlacementReason =((?:\s*\|\s*'[a-z-]+')+)/.exec(source) ?? []
+    const reasons = [...union.matchAll(/'([a-z-]+)'/g)].map(([, name]) => name)
+    expect(reasons.length).toBeGreaterThan(5)
+    expect(Object.keys(REASONS).sort()).toEqual([...reasons, 'result-cache'].sort())
+  })
+
+  it('says what matters of an answer', () => {
+    const sentences = (header: string) => {
+      const info = parsePlacement(header)
+      return info === undefined ? [] : explainPlacement(info)
+    }
+    expect(sentences('edge;start=cold;reason=fits-edge')).toEqual([REASONS['fits-edge'], 'The weights were loaded for this request.'])
+    expect(sentences('edge;start=cached;reason=result-cache')).toEqual([REASONS['result-cache']])
+    expect(sentences('edge;start=warm;reason=origin-down;degraded').join(' ')).toContain('smaller artifact')
+    expect(sentences('origin;origin="b";reason=asked-for;attempts=3').join(' ')).toContain('3 origins were asked')
+    expect(sentences('edge;reason=a-new-one')).toEqual(['Reason: a-new-one.'])
+  })
+
+  it('names places', () => {
+    expect(placeLabel('edge')).toBe('At the edge')
+    expect(placeLabel('origin', 'fra')).toBe('At an origin “fra”')
+    expect(placeLabel('browser')).toBe('In your browser')
+  })
+})
