@@ -63,7 +63,9 @@ function call({ input, method, parameters }: PanelRequest, context: CodeContext)
         'const { outputs } = await verge.infer(',
         `  ${name},`,
         '  {',
-        ...namedTensors(input).map(([tensor, value]) => `    ${jsLiteral({ [tensor]: 0 }).slice(2, -4)}${tensorLiteral(value)},`),
+        ...namedTensors(input).map(
+          ([tensor, value]) => `    ${jsLiteral({ [tensor]: 0 }).slice(2, -4)}${tensorLiteral(value)},`,
+        ),
         '  },',
         ...(more === '' ? [] : [`  ${more.slice(2)},`]),
         ')',

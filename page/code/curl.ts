@@ -15,7 +15,8 @@ export function curlSnippet(request: PanelRequest, context: CodeContext): Snippe
     ...Object.entries(all).map(([name, value]) => `-H ${shellWord(`${name}: ${value}`)}`),
     file === undefined ? jsonBody(json) : `--data-binary @${file.name}`,
   ]
-  const note = file === undefined && lines.at(-1) === REQUEST_FILE ? '# The body is long: save it as request.json.\n' : ''
+  const note =
+    file === undefined && lines.at(-1) === REQUEST_FILE ? '# The body is long: save it as request.json.\n' : ''
   return { id: 'curl', label: 'curl', language: 'sh', code: note + lines.join(' \\\n  ') }
 }
 

@@ -7,6 +7,8 @@ interface Notation {
   readonly nothing: string
   /** Space inside the braces of a record on one line. */
   readonly brace: string
+  /** Spaces before what a longer value holds. */
+  readonly step: number
 }
 
 /** Code on one line ends here; longer values take a line for each item. */
@@ -21,6 +23,7 @@ const JSON_NOTATION: Notation = {
   no: 'false',
   nothing: 'null',
   brace: '',
+  step: 2,
 }
 
 const JAVASCRIPT: Notation = {
@@ -31,24 +34,27 @@ const JAVASCRIPT: Notation = {
 }
 
 /** JSON's escapes are Python's too, except for characters beyond U+FFFF, which `JSON.stringify` does not escape. */
-const PYTHON: Notation = { ...JSON_NOTATION, yes: 'True', no: 'False', nothing: 'None' }
+const PYTHON: Notation = { ...JSON_NOTATION, yes: 'True', no: 'False', nothing: 'None', step: 4 }
 
 /** A value as JSON, on one line where it is short. @param indent of the line that it begins on */
 export const jsonLiteral = (value: unknown, indent = 0): string => literal(value, JSON_NOTATION, indent, indent)
-export const jsLiteral = (value: unknown, indent = 0, column = indent): string => literal(value, JAVASCRIPT, indent, column)
-export const pythonLiteral = (value: unknown, indent = 0, column = indent): string => literal(value, PYTHON, indent, column)
+export const jsLiteral = (value: unknown, indent = 0, column = indent): string =>
+  literal(value, JAVASCRIPT, indent, column)
+export const pythonLiteral = (value: unknown, indent = 0, column = indent): string =>
+  literal(value, PYTHON, indent, column)
 
 function literal(value: unknown, notation: Notation, indent: number, column: number): string {
   const line = oneLine(value, notation)
   if (typeof value !== 'object' || value === null || column + line.length <= WIDTH) return line
   if (Array.isArray(value) && value.length > SCROLLING && value.every((item) => typeof item === 'number')) return line
-  const pad = ' '.repeat(indent + 2)
+  const inner = indent + notation.step
+  const pad = ' '.repeat(inner)
   const [open, close] = Array.isArray(value) ? '[]' : '{}'
   const rows = Array.isArray(value)
-    ? value.map((item) => literal(item, notation, indent + 2, indent + 2))
+    ? value.map((item) => literal(item, notation, inner, inner))
     : entries(value).map(([name, item]) => {
         const key = `${notation.key(name)}: `
-        return key + literal(item, notation, indent + 2, indent + 2 + key.length)
+        return key + literal(item, notation, inner, inner + key.length)
       })
   return `${open}\n${rows.map((row) => pad + row).join(',\n')},\n${' '.repeat(indent)}${close}`.replace(
     /,(\n *[\]}])$/,

@@ -41,7 +41,9 @@ function javascript(method: keyof typeof CALLS, fields: object, context: CodeCon
     baseURL: `${context.url}/v1`,
     apiKey: keyOf(context),
     ...(context.version !== undefined && { defaultQuery: { version: context.version } }),
-    ...((context.place === 'edge' || context.place === 'origin') && { defaultHeaders: { 'verge-place': context.place } }),
+    ...((context.place === 'edge' || context.place === 'origin') && {
+      defaultHeaders: { 'verge-place': context.place },
+    }),
   }
   const call = `openai.${CALLS[method]}.create(${jsLiteral(fields)})`
   const delta = method === 'chat' ? 'chunk.choices[0]?.delta.content' : 'chunk.choices[0]?.text'
@@ -73,7 +75,10 @@ function python(method: keyof typeof CALLS, fields: Readonly<Record<string, unkn
   const given = Object.entries(fields).filter(([, value]) => value !== undefined)
   const own = given.filter(([name]) => OPENAI_FIELDS.has(name))
   const beside = given.filter(([name]) => !OPENAI_FIELDS.has(name))
-  const all = [...own, ...(beside.length === 0 ? [] : [['extra_body', Object.fromEntries(beside)] as [string, unknown]])]
+  const all = [
+    ...own,
+    ...(beside.length === 0 ? [] : [['extra_body', Object.fromEntries(beside)] as [string, unknown]]),
+  ]
   const call = [
     `client.${CALLS[method]}.create(`,
     ...all.map(([name, value]) => `    ${name}=${pythonLiteral(value, 4, 5 + name.length)},`),

@@ -55,13 +55,19 @@ export function httpRequest(request: PanelRequest, context: CodeContext, stream 
   const { model, version } = context
   const headers = headersOf(context)
   const query = new URLSearchParams(version === undefined ? {} : { version })
-  const json = (path: string, body: unknown): HttpRequest => ({ path: withQuery(path, query), json: body, file: undefined, headers })
+  const json = (path: string, body: unknown): HttpRequest => ({
+    path: withQuery(path, query),
+    json: body,
+    file: undefined,
+    headers,
+  })
   switch (method) {
     case 'run': {
       const path = `/run/${encodeURIComponent(model)}`
       if (!(input instanceof Blob)) return json(path, { inputs: input, ...(hasAny(parameters) && { parameters }) })
       for (const [name, value] of Object.entries(parameters ?? {})) {
-        for (const one of Array.isArray(value) ? (value as unknown[]) : [value]) if (one !== undefined) query.append(name, String(one))
+        for (const one of Array.isArray(value) ? (value as unknown[]) : [value])
+          if (one !== undefined) query.append(name, String(one))
       }
       const type = input.type || 'application/octet-stream'
       return { path: withQuery(path, query), json: undefined, file: { type, name: fileName(input) }, headers }
@@ -92,7 +98,9 @@ function withQuery(path: string, query: URLSearchParams): string {
   return query.size === 0 ? path : `${path}?${query}`
 }
 
-export function hasAny(parameters: Readonly<Record<string, unknown>> | undefined): parameters is Record<string, unknown> {
+export function hasAny(
+  parameters: Readonly<Record<string, unknown>> | undefined,
+): parameters is Record<string, unknown> {
   return parameters !== undefined && Object.values(parameters).some((value) => value !== undefined)
 }
 
@@ -118,7 +126,12 @@ export function namedTensors(input: unknown): [name: string, tensor: TensorIn & 
 }
 
 function tensorsOf(input: unknown): unknown[] {
-  return namedTensors(input).map(([name, { data, datatype, shape }]) => ({ name, datatype, shape, data: Array.from(data) }))
+  return namedTensors(input).map(([name, { data, datatype, shape }]) => ({
+    name,
+    datatype,
+    shape,
+    data: Array.from(data),
+  }))
 }
 
 const ENDINGS: Readonly<Record<string, string>> = {

@@ -46,7 +46,9 @@ export function agreement(left: unknown, right: unknown): Agreement {
 
 function elements(value: object): ArrayLike<unknown> | undefined {
   if (Array.isArray(value)) return value
-  return ArrayBuffer.isView(value) && !(value instanceof DataView) ? (value as unknown as ArrayLike<unknown>) : undefined
+  return ArrayBuffer.isView(value) && !(value instanceof DataView)
+    ? (value as unknown as ArrayLike<unknown>)
+    : undefined
 }
 
 /** Two labels whose scores differ in the last bits may change places: that is a difference of scores. */
@@ -64,7 +66,8 @@ function byLabel(list: ArrayLike<unknown>): ArrayLike<unknown> {
 export function p50(values: readonly number[]): number {
   const sorted = values.toSorted((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)
-  const [low = Number.NaN, high = Number.NaN] = sorted.length % 2 === 1 ? [sorted[middle], sorted[middle]] : sorted.slice(middle - 1, middle + 1)
+  const [low = Number.NaN, high = Number.NaN] =
+    sorted.length % 2 === 1 ? [sorted[middle], sorted[middle]] : sorted.slice(middle - 1, middle + 1)
   return (low + high) / 2
 }
 

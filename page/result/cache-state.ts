@@ -15,7 +15,8 @@ const STATES: Readonly<Record<string, CacheState>> = {
   },
   bypass: {
     label: 'bypass',
-    meaning: 'The result cache was not used: the model or the request turns it off, or the run is cheaper than a lookup.',
+    meaning:
+      'The result cache was not used: the model or the request turns it off, or the run is cheaper than a lookup.',
   },
 }
 
@@ -26,5 +27,8 @@ export function cacheState(header: string | undefined, place: 'browser' | 'edge'
   if (place === 'browser') {
     return { label: 'not used', meaning: 'The model ran in your browser, without the Worker and its result cache.' }
   }
-  return { label: header ?? 'not used', meaning: 'The result cache keeps results of runs; this answer does not use it.' }
+  return {
+    label: header ?? 'not used',
+    meaning: 'The result cache keeps results of runs; this answer does not use it.',
+  }
 }

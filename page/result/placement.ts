@@ -18,7 +18,10 @@ export function parsePlacement(header: string | undefined): PlacementInfo | unde
   const place = /^[a-z]+(?=;|$)/.exec(header ?? '')?.[0]
   if (header === undefined || place === undefined) return undefined
   const parts = new Map(
-    [...header.slice(place.length).matchAll(PART)].map(([, name = '', value = '']) => [name, value.replace(/^"|"$/g, '')]),
+    [...header.slice(place.length).matchAll(PART)].map(([, name = '', value = '']) => [
+      name,
+      value.replace(/^"|"$/g, ''),
+    ]),
   )
   return {
     place,

@@ -34,7 +34,10 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     label: 'Queue',
     explanation: 'Waits for earlier runs: one run at a time uses the engine.',
   },
-  preprocess: { label: 'Input', explanation: 'Turns the text, picture or sound into the tensors that the model takes.' },
+  preprocess: {
+    label: 'Input',
+    explanation: 'Turns the text, picture or sound into the tensors that the model takes.',
+  },
   cache: { label: 'Cache', explanation: 'Looks for a kept answer to equal inputs.' },
   run: { label: 'Run', explanation: 'The engine executes the model.' },
   postprocess: { label: 'Output', explanation: "Turns the model's tensors into the answer." },
@@ -69,7 +72,10 @@ export function waterfall(entries: readonly TimingEntry[], totalMs: number, plac
   const steps: TimingStep[] = []
   let startMs = 0
   for (const { description, ms, name } of parts) {
-    const { label, explanation } = MEANINGS[name] ?? { label: description ?? name, explanation: 'A part that the Worker reports.' }
+    const { label, explanation } = MEANINGS[name] ?? {
+      label: description ?? name,
+      explanation: 'A part that the Worker reports.',
+    }
     steps.push({ name, label, explanation, ms, startMs })
     startMs += ms
   }

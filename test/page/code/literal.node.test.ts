@@ -3,8 +3,29 @@ import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { jsLiteral, jsonLiteral, pythonLiteral, shellWord } from '../../../page/code/literal.ts'
 
-const NASTY = ['plain', "it's", '"quoted"', "'both\"", 'back\\slash', 'a\nb\tc', '\u2028\u2029', '💡 é', '$HOME `id` $(id) !x', '</script>', '${1}', '']
-const VALUE = { 'a b': NASTY, n: [1, -0.5, 1e21, 5e-324], yes: true, no: false, nothing: null, deep: [{ list: [[], {}] }], skip: undefined }
+const NASTY = [
+  'plain',
+  "it's",
+  '"quoted"',
+  '\'both"',
+  'back\\slash',
+  'a\nb\tc',
+  '\u2028\u2029',
+  '💡 é',
+  '$HOME `id` $(id) !x',
+  '</script>',
+  '$1 $& %s',
+  '',
+]
+const VALUE = {
+  'a b': NASTY,
+  n: [1, -0.5, 1e21, 5e-324],
+  yes: true,
+  no: false,
+  nothing: null,
+  deep: [{ list: [[], {}] }],
+  skip: undefined,
+}
 
 describe('literals', () => {
   it('of JSON are the value again', () => {
@@ -28,13 +49,23 @@ describe('literals', () => {
     expect(jsLiteral({ model: 'abacus', temperature: 0 })).toBe("{ model: 'abacus', temperature: 0 }")
     expect(jsonLiteral({ model: 'abacus' })).toBe('{"model": "abacus"}')
     const long = jsLiteral({ texts: ['a'.repeat(60), 'b'.repeat(60)] }, 2)
-    expect(long.split('\n').map((line) => line.slice(0, 8))).toEqual(['{', '    text', "      'a", "      'b", '    ],', '  }'])
+    expect(long.split('\n').map((line) => line.slice(0, 8))).toEqual([
+      '{',
+      '    text',
+      "      'a",
+      "      'b",
+      '    ],',
+      '  }',
+    ])
     expect(jsonLiteral(Array.from({ length: 784 }, () => 0)).split('\n')).toHaveLength(1)
   })
 })
 
 describe('shellWord', () => {
-  it.each([...NASTY, '-n', '*', '~', 'a b', '#x', 'http://127.0.0.1:8787/run/x?top_k=1&y=2'])('%j is one word for sh', (text) => {
-    expect(execFileSync('sh', ['-c', `printf '%s' ${shellWord(text)}`], { encoding: 'utf8' })).toBe(text)
-  })
+  it.each([...NASTY, '-n', '*', '~', 'a b', '#x', 'http://127.0.0.1:8787/run/x?top_k=1&y=2'])(
+    '%j is one word for sh',
+    (text) => {
+      expect(execFileSync('sh', ['-c', `printf '%s' ${shellWord(text)}`], { encoding: 'utf8' })).toBe(text)
+    },
+  )
 })

@@ -20,8 +20,14 @@ describe('agreement', () => {
   })
 
   it('compares labels by their names, because scores that differ a little may change their order', () => {
-    const left = [{ label: 'a', score: 0.5 }, { label: 'b', score: 0.4375 }]
-    const right = [{ label: 'b', score: 0.5 }, { label: 'a', score: 0.46875 }]
+    const left = [
+      { label: 'a', score: 0.5 },
+      { label: 'b', score: 0.4375 },
+    ]
+    const right = [
+      { label: 'b', score: 0.5 },
+      { label: 'a', score: 0.46875 },
+    ]
     expect(agreement(left, right)).toEqual({ kind: 'close', largest: 0.0625 })
   })
 

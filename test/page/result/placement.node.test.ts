@@ -49,7 +49,10 @@ describe('explainPlacement', () => {
       const info = parsePlacement(header)
       return info === undefined ? [] : explainPlacement(info)
     }
-    expect(sentences('edge;start=cold;reason=fits-edge')).toEqual([REASONS['fits-edge'], 'The weights were loaded for this request.'])
+    expect(sentences('edge;start=cold;reason=fits-edge')).toEqual([
+      REASONS['fits-edge'],
+      'The weights were loaded for this request.',
+    ])
     expect(sentences('edge;start=cached;reason=result-cache')).toEqual([REASONS['result-cache']])
     expect(sentences('edge;start=warm;reason=origin-down;degraded').join(' ')).toContain('smaller artifact')
     expect(sentences('origin;origin="b";reason=asked-for;attempts=3').join(' ')).toContain('3 origins were asked')

@@ -16,7 +16,8 @@ describe('waterfall', () => {
       ['run', 31, 5],
       ['rest', 36, 14],
     ])
-    for (const { explanation, label } of steps) expect([label.length, explanation.length > 20]).toEqual([label.length, true])
+    for (const { explanation, label } of steps)
+      expect([label.length, explanation.length > 20]).toEqual([label.length, true])
   })
 
   it('says so where parts together are longer than the request', () => {
