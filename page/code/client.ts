@@ -1,4 +1,4 @@
-import type { PanelRequest } from '../panels/panel.ts'
+import type { PanelRequest } from '../panels/request.ts'
 import { CHOSEN_FILE } from './fetch.ts'
 import { jsLiteral } from './literal.ts'
 import { type CodeContext, fileName, hasAny, KEY_PLACEHOLDER, namedTensors, type Snippet } from './request.ts'

@@ -1,4 +1,4 @@
-import type { PanelRequest } from '../panels/panel.ts'
+import type { PanelRequest } from '../panels/request.ts'
 import { jsLiteral } from './literal.ts'
 import { type CodeContext, httpRequest, type Snippet } from './request.ts'
 

@@ -1,4 +1,4 @@
-import type { PanelRequest } from '../panels/panel.ts'
+import type { PanelRequest } from '../panels/request.ts'
 
 /** What code has to know beside the request itself. */
 export interface CodeContext {

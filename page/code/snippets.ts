@@ -1,4 +1,4 @@
-import type { PanelRequest } from '../panels/panel.ts'
+import type { PanelRequest } from '../panels/request.ts'
 import { clientSnippet } from './client.ts'
 import { curlSnippet } from './curl.ts'
 import { fetchSnippet } from './fetch.ts'

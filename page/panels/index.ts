@@ -14,4 +14,12 @@ export const PANELS: Readonly<Record<string, LazyPanel>> = {
   'tabular-classification': async () => (await import('./media/table.tsx')).default,
   'tabular-regression': async () => (await import('./media/table.tsx')).default,
   'voice-activity-detection': async () => (await import('./media/voice-activity.tsx')).default,
+  'text-classification': async () => (await import('./text/classification.tsx')).ClassificationPanel,
+  'zero-shot-classification': async () => (await import('./text/zero-shot.tsx')).ZeroShotPanel,
+  'token-classification': async () => (await import('./text/entities.tsx')).EntitiesPanel,
+  'question-answering': async () => (await import('./text/question.tsx')).QuestionPanel,
+  'feature-extraction': async () => (await import('./text/embeddings.tsx')).EmbeddingsPanel,
+  'sentence-similarity': async () => (await import('./text/similarity.tsx')).SimilarityPanel,
+  'text-ranking': async () => (await import('./text/ranking.tsx')).RankingPanel,
+  'text-generation': async () => (await import('./text/generation.tsx')).GenerationPanel,
 }

@@ -1,0 +1,23 @@
+import type { AnswerInfo } from '../../src/client/index.ts'
+import type { Place } from '../models.ts'
+
+/** What a panel asks the model: `page/code` turns it into curl, fetch, the client and OpenAI. */
+export interface PanelRequest {
+  readonly method: 'run' | 'embed' | 'rerank' | 'chat' | 'complete' | 'infer'
+  /**
+   * `run`: a JSON value, or a Blob: picture, sound, table. `embed`: a text or texts. `rerank`: `{query, documents}`.
+   * `chat`: messages. `complete`: a text. `infer`: tensors by name, as the client's `infer` takes them.
+   */
+  readonly input: unknown
+  readonly parameters?: Readonly<Record<string, unknown>>
+}
+
+export interface Answer {
+  readonly request: PanelRequest
+  /** Parsed JSON, a Blob, or for a stream the text so far. */
+  readonly output: unknown
+  readonly info: AnswerInfo
+  /** From asking to the whole answer, as the page measured it; for a stream that is not over, to its last part. */
+  readonly ms: number
+  readonly place: Place
+}

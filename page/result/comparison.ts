@@ -1,0 +1,100 @@
+import type { Place } from '../models.ts'
+import type { Answer, PanelRequest } from '../panels/request.ts'
+import { type Agreement, agreement, p50 } from './agreement.ts'
+
+/** Runs at each place whose median is shown; one run before them loads the model and does not count. */
+export const RUNS = 5
+
+/** How one place did. */
+export interface PlaceResult {
+  readonly place: Place
+  /** Runs that are over, without the first. */
+  readonly runs: number
+  /** Milliseconds of the first run, which may load the model. */
+  readonly firstMs: number | undefined
+  readonly p50Ms: number | undefined
+  /** With the answer of the first place that answered; undefined for that one. */
+  readonly agreement: Agreement | undefined
+  readonly failure: string | undefined
+}
+
+/** Whether a text that a model writes depends on chance. */
+function isRandom({ method, parameters }: PanelRequest): boolean {
+  return (method === 'chat' || method === 'complete') && parameters?.seed === undefined && parameters?.temperature !== 0
+}
+
+/** The same request at each place: with a seed where chance would make each answer another. */
+export function comparable(request: PanelRequest): PanelRequest {
+  return isRandom(request) ? { ...request, parameters: { ...request.parameters, seed: 1 } } : request
+}
+
+export type Ask = (request: PanelRequest, place: Place, signal: AbortSignal) => Promise<Answer>
+
+/**
+ * Runs one request at several places, one after the other, so that no place waits for another's.
+ * @param progress called with all places after each run
+ */
+export async function compare(
+  request: PanelRequest,
+  places: readonly Place[],
+  ask: Ask,
+  signal: AbortSignal,
+  progress: (results: readonly PlaceResult[]) => void,
+): Promise<void> {
+  const same = comparable(request)
+  const results = new Map<Place, PlaceResult>()
+  let reference: { readonly output: unknown } | undefined
+  const show = (result: PlaceResult): void => {
+    results.set(result.place, result)
+    if (!signal.aborted) progress([...results.values()])
+  }
+  for (const place of places) {
+    let result: PlaceResult = {
+      place,
+      runs: 0,
+      firstMs: undefined,
+      p50Ms: undefined,
+      agreement: undefined,
+      failure: undefined,
+    }
+    show(result)
+    const times: number[] = []
+    try {
+      for (let run = 0; run <= RUNS; run++) {
+        const answer = await ask(same, place, signal)
+        if (signal.aborted) return
+        if (run === 0) {
+          const output = await comparableOutput(answer.output)
+          const agrees = reference === undefined ? undefined : outputAgreement(reference.output, output)
+          reference ??= { output }
+          result = { ...result, firstMs: answer.ms, agreement: agrees }
+        } else {
+          times.push(answer.ms)
+          result = { ...result, runs: run, p50Ms: p50(times) }
+        }
+        show(result)
+      }
+    } catch (error) {
+      if (signal.aborted) return
+      show({ ...result, failure: error instanceof Error ? error.message : String(error) })
+    }
+  }
+}
+
+/** Bytes of a picture in place of the object that holds them. */
+async function comparableOutput(output: unknown): Promise<unknown> {
+  return output instanceof Blob ? new Bytes(new Uint8Array(await output.arrayBuffer())) : output
+}
+
+/** Of compressed bytes it can only be said whether they are the same. */
+class Bytes {
+  readonly bytes: Uint8Array
+  constructor(bytes: Uint8Array) {
+    this.bytes = bytes
+  }
+}
+
+function outputAgreement(left: unknown, right: unknown): Agreement {
+  if (!(left instanceof Bytes) || !(right instanceof Bytes)) return agreement(left, right)
+  return agreement(left.bytes, right.bytes).kind === 'same' ? { kind: 'same' } : { kind: 'different', at: '' }
+}
