@@ -12,12 +12,21 @@ export interface PanelRequest {
   readonly parameters?: Readonly<Record<string, unknown>>
 }
 
+/** What an answer's headers say, and beside them what the browser's engine says of its own. */
+export interface PlacedInfo extends AnswerInfo {
+  readonly place?: Place | undefined
+  /** Why this place, where the browser decided. */
+  readonly reason?: string | undefined
+}
+
 export interface Answer {
   readonly request: PanelRequest
   /** Parsed JSON, a Blob, or for a stream the text so far. */
   readonly output: unknown
-  readonly info: AnswerInfo
+  readonly info: PlacedInfo
   /** From asking to the whole answer, as the page measured it; for a stream that is not over, to its last part. */
   readonly ms: number
   readonly place: Place
+  /** Of a text that arrives part by part: from asking to its first part. */
+  readonly firstMs?: number | undefined
 }

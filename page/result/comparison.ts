@@ -18,9 +18,20 @@ export interface PlaceResult {
   readonly failure: string | undefined
 }
 
+/** Whether the answer is a text that the model writes. */
+function isText({ method }: PanelRequest): boolean {
+  return method === 'chat' || method === 'complete'
+}
+
+/** The places that answer a request: texts and rankings are the Worker's. */
+export function placesFor(request: PanelRequest, places: readonly Place[]): readonly Place[] {
+  return isText(request) || request.method === 'rerank' ? places.filter((place) => place !== 'browser') : places
+}
+
 /** Whether a text that a model writes depends on chance. */
-function isRandom({ method, parameters }: PanelRequest): boolean {
-  return (method === 'chat' || method === 'complete') && parameters?.seed === undefined && parameters?.temperature !== 0
+function isRandom(request: PanelRequest): boolean {
+  const { parameters } = request
+  return isText(request) && parameters?.seed === undefined && parameters?.temperature !== 0
 }
 
 /** The same request at each place: with a seed where chance would make each answer another. */

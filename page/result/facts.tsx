@@ -12,7 +12,7 @@ export function Facts({ answer, model }: { readonly answer: Answer; readonly mod
   const placement = parsePlacement(info.placement)
   const cache = cacheState(info.cache, place)
   const artifact = artifactText(placement?.artifact, model.artifacts)
-  const reasons = placement === undefined ? [] : explainPlacement(placement)
+  const reasons = explainPlacement(placement ?? {}, info.reason)
   return (
     <dl class="facts">
       <Fact name="Where" value={placeLabel(place, placement?.origin)}>

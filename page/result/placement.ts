@@ -48,6 +48,22 @@ export const REASONS: Readonly<Record<string, string>> = {
   'result-cache': 'Equal inputs were answered before, and the answer was kept: nothing had to run.',
 }
 
+/** Each reason of the client for browsers, which decides between the browser and the Worker. */
+const BROWSER_REASONS: Readonly<Record<string, string>> = {
+  'save-data': 'The browser saves data, so that no weights were downloaded.',
+  'slow-network': 'The network is slow, so that no weights were downloaded.',
+  'little-memory': 'The device has little memory.',
+  'failed-here': 'The model could not run in this browser a moment ago.',
+  'weights-loading': 'The weights are on their way into the browser.',
+  'download-too-large': 'The weights are too large to be downloaded unasked.',
+  'edge-unreachable': 'The Worker cannot be reached, and the weights are in the browser.',
+  'not-measured': 'The weights are in the browser, which has not been measured yet.',
+  'measured-again': 'The browser is measured again.',
+  'faster-here': 'The browser answers sooner than the Worker.',
+  'faster-at-edge': 'The Worker answers sooner than the browser.',
+  'asked-for': 'You asked for this place.',
+}
+
 const STARTS: Readonly<Record<string, string>> = {
   warm: 'The weights were in memory.',
   cold: 'The weights were loaded for this request.',
@@ -64,10 +80,14 @@ export function placeLabel(place: string, origin?: string): string {
   return `${PLACES[place] ?? place}${origin === undefined ? '' : ` “${origin}”`}`
 }
 
-/** Sentences that explain where an answer was computed. */
-export function explainPlacement(info: PlacementInfo): string[] {
-  const { attempts, degraded, reason, start } = info
+/**
+ * Sentences that explain where an answer was computed.
+ * @param decided the reason of the browser, where it chose between itself and the Worker
+ */
+export function explainPlacement(info: Partial<PlacementInfo>, decided?: string): string[] {
+  const { attempts = 1, degraded = false, reason, start } = info
   return [
+    ...(decided === undefined || decided === reason ? [] : [BROWSER_REASONS[decided] ?? `Reason: ${decided}.`]),
     ...(reason === undefined ? [] : [REASONS[reason] ?? `Reason: ${reason}.`]),
     ...(start === undefined || reason === 'result-cache' ? [] : [STARTS[start] ?? `Start: ${start}.`]),
     ...(degraded ? ['A smaller artifact than the model prefers answered (degraded).'] : []),

@@ -3,11 +3,12 @@ import { CodeView } from '../code/view.tsx'
 import type { ModelInfo, Place } from '../models.ts'
 import type { Answer, PanelRequest } from '../panels/request.ts'
 import { Compare } from './compare.tsx'
+import { placesFor } from './comparison.ts'
 import { Explanation } from './explanation.tsx'
 import { Facts } from './facts.tsx'
 import './result.css'
 import { parseServerTiming } from './server-timing.ts'
-import { waterfall } from './waterfall.ts'
+import { textWaterfall, waterfall } from './waterfall.ts'
 import { WaterfallView } from './waterfall-view.tsx'
 
 export interface ResultProps {
@@ -24,15 +25,20 @@ export interface ResultProps {
 /** What happened to the last request: how long it took, where it ran and why, and the code that sends it again. */
 export function ResultView({ answer, ask, code, explain, model }: ResultProps) {
   const { info, ms, place, request } = answer
+  const drawn =
+    answer.firstMs === undefined
+      ? waterfall(parseServerTiming(info.serverTiming), ms, place)
+      : textWaterfall(answer.firstMs, ms)
+  const places = placesFor(request, model.places)
   return (
     <section class="result" aria-labelledby="result-title">
       <h2 class="result-title" id="result-title">
         What happened
       </h2>
-      <WaterfallView drawn={waterfall(parseServerTiming(info.serverTiming), ms, place)} />
+      <WaterfallView drawn={drawn} />
       <Facts answer={answer} model={model} />
       {explain !== undefined && <Explanation key={request} explain={(signal) => explain(request, signal)} />}
-      {model.places.length > 1 && <Compare ask={ask} places={model.places} request={request} />}
+      {places.length > 1 && <Compare ask={ask} places={places} request={request} />}
       <CodeView code={code} request={request} />
     </section>
   )

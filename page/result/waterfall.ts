@@ -63,6 +63,16 @@ const REST: Readonly<Record<WaterfallPlace, Meaning>> = {
   },
 }
 
+const FIRST_PART: Meaning = {
+  label: 'First part',
+  explanation: 'The way to the Worker and back, reading the prompt, and computing the first token.',
+}
+
+const TEXT: Meaning = {
+  label: 'Text',
+  explanation: 'The tokens after the first one. Each is sent when it is computed, and shown when it arrives.',
+}
+
 /** Lays the parts of a request one after the other, and puts what none of them explains at the end. */
 export function waterfall(entries: readonly TimingEntry[], totalMs: number, place: WaterfallPlace): Waterfall {
   const parts = entries
@@ -83,6 +93,15 @@ export function waterfall(entries: readonly TimingEntry[], totalMs: number, plac
   if (rest > 0) steps.push({ name: 'rest', ...REST[place], ms: rest, startMs })
   // A load may begin while the body is still being read, and clocks of two machines are not one.
   return { totalMs: Math.max(totalMs, startMs), steps, note: noteOf(parts, rest, place) }
+}
+
+/** A text that arrived part by part: its times are the page's own. @param firstMs until the first part */
+export function textWaterfall(firstMs: number, totalMs: number): Waterfall {
+  const steps = [
+    { name: 'first', ...FIRST_PART, ms: Math.min(firstMs, totalMs), startMs: 0 },
+    { name: 'text', ...TEXT, ms: Math.max(0, totalMs - firstMs), startMs: firstMs },
+  ]
+  return { totalMs, steps, note: undefined }
 }
 
 function noteOf(parts: readonly { readonly name: string }[], rest: number, place: WaterfallPlace): string | undefined {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Place } from '../../../page/models.ts'
 import type { Answer, PanelRequest } from '../../../page/panels/request.ts'
-import { comparable, compare, type PlaceResult, RUNS } from '../../../page/result/comparison.ts'
+import { comparable, compare, type PlaceResult, placesFor, RUNS } from '../../../page/result/comparison.ts'
 
 const REQUEST: PanelRequest = { method: 'run', input: 'text' }
 
@@ -73,6 +73,15 @@ describe('compare', () => {
     const { asked, shown } = await compared({ edge: [1], origin: [1] }, REQUEST, 3)
     expect(asked.length).toBeLessThan(RUNS + 1)
     expect(shown.map(({ failure }) => failure)).toEqual([undefined])
+  })
+})
+
+describe('placesFor', () => {
+  it('leaves out the browser where it does not answer', () => {
+    expect(placesFor(REQUEST, ['edge', 'browser'])).toEqual(['edge', 'browser'])
+    for (const method of ['chat', 'complete', 'rerank'] as const) {
+      expect(placesFor({ method, input: 'x' }, ['edge', 'origin', 'browser'])).toEqual(['edge', 'origin'])
+    }
   })
 })
 

@@ -59,6 +59,12 @@ describe('explainPlacement', () => {
     expect(sentences('edge;reason=a-new-one')).toEqual(['Reason: a-new-one.'])
   })
 
+  it('says why the browser chose a place, and nothing twice', () => {
+    expect(explainPlacement({}, 'weights-loading')).toEqual(['The weights are on their way into the browser.'])
+    expect(explainPlacement({ reason: 'asked-for' }, 'asked-for')).toEqual([REASONS['asked-for']])
+    expect(explainPlacement({}, undefined)).toEqual([])
+  })
+
   it('names places', () => {
     expect(placeLabel('edge')).toBe('At the edge')
     expect(placeLabel('origin', 'fra')).toBe('At an origin “fra”')

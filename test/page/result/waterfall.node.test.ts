@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseServerTiming } from '../../../page/result/server-timing.ts'
-import { duration, waterfall } from '../../../page/result/waterfall.ts'
+import { duration, textWaterfall, waterfall } from '../../../page/result/waterfall.ts'
 
 const bars = (header: string | undefined, totalMs: number, place: 'browser' | 'edge' | 'origin' = 'edge') =>
   waterfall(parseServerTiming(header), totalMs, place)
@@ -44,6 +44,17 @@ describe('waterfall', () => {
 
   it('names nothing in the browser a network', () => {
     expect(bars('run;dur=5', 10, 'browser').steps.at(-1)?.label).toBe('Rest')
+  })
+})
+
+describe('textWaterfall', () => {
+  it('has the first part of a text, and the rest of it', () => {
+    const { steps, totalMs } = textWaterfall(20, 50)
+    expect(totalMs).toBe(50)
+    expect(steps.map(({ label, ms, startMs }) => [label, startMs, ms])).toEqual([
+      ['First part', 0, 20],
+      ['Text', 20, 30],
+    ])
   })
 })
 
