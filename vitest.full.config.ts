@@ -15,5 +15,7 @@ export default defineConfig({
     testTimeout: 600_000,
     hookTimeout: 120_000,
     fileParallelism: false,
+    // What is polled for comes soon, and late on a machine that is busy with other things.
+    expect: { poll: { timeout: 20_000 } },
   },
 })

@@ -23,6 +23,6 @@ export function curlSnippet(request: PanelRequest, context: CodeContext): Snippe
 const REQUEST_FILE = '--data-binary @request.json'
 
 function jsonBody(value: unknown): string {
-  const text = jsonLiteral(value)
+  const text = jsonLiteral(value, 2)
   return text.length > LONGEST_ARGUMENT ? REQUEST_FILE : `-d ${shellWord(text)}`
 }

@@ -44,7 +44,11 @@ export function Compare({ ask, places, request }: Props) {
         {comparable(request) !== request && ' A seed makes chance the same everywhere.'}
       </p>
       <div>
-        {running ? <Button onClick={stop}>Stop</Button> : <Button onClick={start}>Compare {places.join(', ')}</Button>}
+        {running ? (
+          <Button onClick={stop}>Stop</Button>
+        ) : (
+          <Button onClick={start}>Compare {places.join(' and ')}</Button>
+        )}
       </div>
       {results.length > 0 && (
         <Scroll label="Comparison of places">

@@ -36,7 +36,7 @@ export function parsePlacement(header: string | undefined): PlacementInfo | unde
 
 /** Each reason of `src/placement/policy.ts`, in a sentence; a test compares the names. */
 export const REASONS: Readonly<Record<string, string>> = {
-  'only-place': 'It is the only place that can run this model here.',
+  'only-place': 'The Worker has no other place for this model.',
   'fits-edge': 'The model fits into the Worker’s isolate, which is nearest to you.',
   'too-large-for-edge': 'The model does not fit into a Worker’s isolate.',
   'edge-full': 'All slots of the Worker’s isolate were taken.',

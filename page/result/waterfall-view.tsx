@@ -19,11 +19,10 @@ export function WaterfallView({ drawn }: { readonly drawn: Waterfall }) {
             <button
               type="button"
               class="waterfall-step"
-              aria-label={`${label}: ${duration(ms)}. ${explanation}`}
               onMouseEnter={() => setShown(name)}
               onFocus={() => setShown(name)}
             >
-              <span>{label}</span>
+              <span>{label} </span>
               <span class="waterfall-track">
                 <span
                   class={name === 'rest' ? 'waterfall-bar waterfall-bar-rest' : 'waterfall-bar'}
@@ -31,6 +30,7 @@ export function WaterfallView({ drawn }: { readonly drawn: Waterfall }) {
                 />
               </span>
               <span class="waterfall-ms">{duration(ms)}</span>
+              <span class="only-read-aloud">. {explanation}</span>
             </button>
           </li>
         ))}

@@ -107,7 +107,7 @@ export function textWaterfall(firstMs: number, totalMs: number): Waterfall {
 function noteOf(parts: readonly { readonly name: string }[], rest: number, place: WaterfallPlace): string | undefined {
   if (rest < 0) return 'Some parts happened at the same time, so that together they are longer than the request.'
   if (place === 'edge' && !parts.some(({ name }) => name === 'run')) {
-    return 'The Worker measured no run: the answer was kept, or the clock stood still. On Cloudflare, a Worker’s clock stands still while it computes.'
+    return 'The Worker measured no run: the answer came from the cache, or the run was too short for its clock. On Cloudflare the clock stands still while a Worker computes.'
   }
   return undefined
 }

@@ -16,13 +16,15 @@ export async function* eventsOf({ response, watch }: Opened, now: () => number):
   const reader = response.body?.getReader()
   const decoder = new TextDecoder()
   let held = ''
+  let done = false
   try {
     for (;;) {
       const end = BLANK_LINE.exec(held)
       if (end !== null) {
         const data = dataOf(held.slice(0, end.index))
         held = held.slice(end.index + end[0].length)
-        if (data === '[DONE]') return
+        done = data === '[DONE]'
+        if (done) return
         if (data === '') continue
         const event: unknown = JSON.parse(data)
         const failure = failureFrom(event, response, now())
@@ -48,8 +50,15 @@ export async function* eventsOf({ response, watch }: Opened, now: () => number):
     throw cause instanceof SyntaxError ? unexpected('an event is not JSON', response, cause) : watch.failure(cause)
   } finally {
     watch.end()
-    await reader?.cancel().catch(() => {})
+    // What is left of a whole answer is its end. Read, it leaves the connection to the next request; nothing waits for it.
+    if (done) void readEnd(reader).catch(() => {})
+    else await reader?.cancel().catch(() => {})
   }
+}
+
+async function readEnd(reader: ReadableStreamDefaultReader<Uint8Array> | undefined): Promise<void> {
+  const part = await reader?.read()
+  if (part?.done === false) await reader?.cancel()
 }
 
 /** An event's lines that are data, as one text. */

@@ -363,6 +363,26 @@ describe('a stream', () => {
     }
   })
 
+  it('leaves its connection to the next request', async () => {
+    const sockets = new Set<unknown>()
+    let requests = 0
+    let end: (() => void) | undefined
+    const answer: Step = (response) => {
+      requests++
+      sockets.add(response.socket)
+      begin(response).write(`${event('a')}data: [DONE]\n\n`)
+      end = () => response.end()
+    }
+    const { client } = await started(Array.from({ length: 200 }, () => answer))
+    const reused = async (): Promise<boolean> => {
+      for await (const { text } of client.chat('model', 'hello')) expect(text).toBe('a')
+      // Behind the answer's last event, as servers do.
+      end?.()
+      return sockets.size < requests
+    }
+    await expect.poll(reused).toBe(true)
+  })
+
   it('gives nothing more once its signal is raised, though all has arrived', async () => {
     const { client } = await started([
       (response) => void begin(response).end(`${event('a')}${event('b')}data: [DONE]\n\n`),

@@ -40,6 +40,14 @@ export function EmbeddingsPanel({ answer, busy, model, run }: PanelProps) {
   )
 }
 
+/** Per cent of colour: sentences of one language are seldom less similar than 0.3, so that high numbers need the contrast. */
+function heat(similarity: number): number {
+  return Math.round(STRONGEST * Math.max(0, Math.min(1, similarity)) ** 3)
+}
+
+/** Numbers stay readable on this much colour. */
+const STRONGEST = 45
+
 /** A table whose cells have the colour of their number. */
 function HeatMap({
   names,
@@ -68,11 +76,7 @@ function HeatMap({
                 {index + 1}. {names[index]}
               </th>
               {row.map((value, column) => (
-                <td
-                  key={column}
-                  class={value > 0.6 ? 'heat-cell heat-strong' : 'heat-cell'}
-                  style={{ '--heat': `${Math.round(Math.max(0, Math.min(1, value)) * 100)}%` }}
-                >
+                <td key={column} class="heat-cell" style={{ '--heat': `${heat(value)}%` }}>
                   {value.toFixed(2)}
                 </td>
               ))}

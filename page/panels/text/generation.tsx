@@ -17,7 +17,7 @@ export function GenerationPanel(props: PanelProps) {
   if (!chats) return <CompletionPanel {...props} />
   return (
     <div class="text-panel">
-      <Choice label="Way" options={WAYS} value={way} onChange={setWay} />
+      <Choice label="Mode" options={WAYS} value={way} onChange={setWay} />
       {way === 'chat' ? <ChatPanel {...props} /> : <CompletionPanel {...props} />}
     </div>
   )
