@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { BROWSER_PART } from '../browser/part.ts'
 import { PAGE_PART } from '../page/part.ts'
 import { type AssetsPart, buildPart } from './part.ts'
 
@@ -7,7 +8,7 @@ const ROOT = join(import.meta.dirname, '../..')
 /** What Workers Assets serve, as wrangler.toml names it. */
 export const ASSETS = join(ROOT, '.verge/assets')
 
-const PARTS: readonly AssetsPart[] = [PAGE_PART]
+const PARTS: readonly AssetsPart[] = [PAGE_PART, BROWSER_PART]
 
 /**
  * Builds every part of which the sources have changed.

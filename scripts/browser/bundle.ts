@@ -1,14 +1,19 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { basename, dirname, extname, join, resolve } from 'node:path'
+import { basename, dirname, extname, join, relative, resolve } from 'node:path'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** Of the scripts and all that they load, in the folder that Workers Assets serve. */
 const BROWSER_FOLDER = 'assets/browser'
 
+/** The web worker's module. */
+const WORKER = 'src/browser/worker/main.ts'
+
 export interface BrowserBundle {
+  /** Path of the web worker's script in the folder. */
+  readonly workerScript: string
   /** The sizes of all scripts, and what each is made of. */
   readonly metafile: Metafile
 }
@@ -21,7 +26,7 @@ export interface BrowserBundle {
  */
 export async function bundleBrowser(
   folder: string,
-  entries: Readonly<Record<string, string>> = { runtime: 'src/browser/runtime/device.ts' },
+  entries: Readonly<Record<string, string>> = { worker: WORKER },
 ): Promise<BrowserBundle> {
   const out = join(folder, BROWSER_FOLDER)
   const { metafile } = await build({
@@ -43,7 +48,8 @@ export async function bundleBrowser(
     external: ['module', 'worker_threads', 'node:*'],
     plugins: [filesByAddress(out), pureModules],
   })
-  return { metafile }
+  const [script] = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint === WORKER) ?? []
+  return { metafile, workerScript: script === undefined ? '' : relative(folder, resolve(ROOT, script)) }
 }
 
 /** `import url from 'file?url'`: the file lies beside the scripts, and the module has its address. */

@@ -4,9 +4,13 @@ import type { AssetsPart } from '../assets/part.ts'
 export const BROWSER_PART: AssetsPart = {
   name: 'browser',
   sources: ['src', 'scripts/browser', 'package-lock.json'],
-  atRoot: [],
+  atRoot: ['browser.js'],
   build: async (folder) => {
-    const { bundleBrowser } = await import('./bundle.ts')
-    await bundleBrowser(folder)
+    const [{ bundleBrowser }, { bundlePageClient }] = await Promise.all([
+      import('./bundle.ts'),
+      import('./page-client.ts'),
+    ])
+    const { workerScript } = await bundleBrowser(folder)
+    await bundlePageClient(folder, workerScript)
   },
 }

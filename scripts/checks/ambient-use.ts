@@ -9,6 +9,8 @@ const ENTRIES = [
   'src/core/runtime.ts',
   'src/client/runtime.ts',
   'src/browser/runtime/device.ts',
+  'src/browser/worker/parts.ts',
+  'src/browser/client/environment.ts',
   'src/origin/assemble.ts',
   'src/origin/command/',
   // Each line of a log has the time at which it is written.

@@ -99,6 +99,17 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // The order of an inference, whichever way it was asked for: it knows nothing of HTTP, RPC and WebSockets.
   inference: { rooms: ['placement', 'generate', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: [] },
+  // The web worker: what a page asks of it, over the runtime and the weights.
+  'browser/worker': {
+    rooms: ['browser', 'browser/runtime', 'browser/weights', 'protocols', 'protocols/browser', 'core'],
+    packages: [],
+  },
+  // What a page and its web worker say to each other.
+  browser: { rooms: [], packages: [] },
+  // In a page: where each request runs, over the client and a web worker.
+  'browser/client': { rooms: ['browser', 'client'], packages: [] },
+  // Weights that a browser downloads: verified, kept for later visits, within a quota.
+  'browser/weights': { rooms: ['weights', 'engine', 'core'], packages: [] },
   // The client and types for callers: nothing of ours, so that they stand alone wherever they are copied or published.
   client: { rooms: [], packages: [] },
   // Wires, for both of their ends: shapes, schemas, readers and writers. Pure: no routes, no serving, no placement.

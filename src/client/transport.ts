@@ -24,8 +24,8 @@ export interface CallOptions {
   readonly retries?: number | undefined
   /** A version other than the live one. */
   readonly version?: string | undefined
-  /** Where to run. Default: the server decides. */
-  readonly place?: 'edge' | 'origin' | 'auto' | undefined
+  /** Where to run. Default: the server decides. `browser`: for clients of `createBrowserClient` alone. */
+  readonly place?: 'edge' | 'origin' | 'auto' | 'browser' | undefined
   /** `no-cache`: a fresh answer; `no-store`: an answer that leaves no trace in the result cache. */
   readonly cache?: 'no-cache' | 'no-store' | undefined
   /** Letters, digits, ".", "_" and "-", at most 128: the id in the server's logs. */
@@ -48,6 +48,16 @@ export interface AnswerInfo {
   readonly serverTiming: string | undefined
   /** Requests that were sent, this one included. */
   readonly attempts: number
+  /** Where it was computed. This and what follows: of `createBrowserClient` alone. */
+  readonly place?: 'browser' | 'edge' | 'origin' | undefined
+  /** Why there: docs/browser.md has the words. */
+  readonly reason?: string | undefined
+  /** What ran the model in this browser: `verge`, `onnxruntime` or `webgpu`. */
+  readonly engine?: string | undefined
+  /** The artifact's name in the manifest. */
+  readonly artifact?: string | undefined
+  /** Milliseconds from the call until the answer began. */
+  readonly ms?: number | undefined
 }
 
 /** What `fetch` sends. */

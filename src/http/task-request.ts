@@ -1,12 +1,9 @@
 import type { Context } from 'hono'
-import { charsetOf, mediaTypeOf, paceOf, readBody } from '../core/body.ts'
+import { paceOf, readBody } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
-import { parseJson } from '../core/json.ts'
-import { knownFields } from '../core/known-fields.ts'
-import type { Limits } from '../core/limits.ts'
-import { isObject } from '../core/objects.ts'
 import { type AdmittedModel, ModelRunner } from '../inference/infer.ts'
 import type { Ticket } from '../serving/admission.ts'
+import { assertAccepted, taskBody, withQuery } from '../tasks/request-body.ts'
 import { type BoundTask, RawAnswer, type TaskBody, type Tasks, taskOf } from '../tasks/task.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import { withPlacementHeaders } from './inference.ts'
@@ -38,14 +35,8 @@ export async function runTask(
       `Model "${manifest.model}" has no task for this route. Send tensors: POST /v2/models/${manifest.model}/infer.`,
     )
   }
-  const declared = mediaTypeOf(c.req.header('content-type'))
-  const accepted = ['application/json', 'multipart/form-data', ...UNDECLARED, ...own.mediaTypes]
-  if (!accepted.includes(declared)) {
-    throw new VergeError(
-      'unsupported_media_type',
-      `The body was sent as "${declared.slice(0, 100)}". ${own.name} takes ${['application/json', 'multipart/form-data', ...own.mediaTypes].join(', ')}. Set "Content-Type".`,
-    )
-  }
+  const contentType = c.req.header('content-type') ?? ''
+  assertAccepted(contentType, own)
   const runner = new ModelRunner(deps, admitted, context)
   const bytes = await readBody(c.req.raw, {
     maxBytes: limits.requestBodyBytes,
@@ -55,8 +46,7 @@ export async function runTask(
     reading: slot.reading,
     pace: paceOf(deps),
   })
-  const type = UNDECLARED.includes(declared) ? guessedType(bytes, own.mediaTypes) : declared
-  const sent = await taskBody(type, bytes, c.req.header('content-type') ?? '', limits)
+  const sent = await taskBody(bytes, contentType, own, limits)
   const chosen = dialect?.choose(own, sent) ?? { task: own, body: sent }
   const { task } = chosen
   const body = withQuery(chosen.body, c.req.queries(), task)
@@ -67,162 +57,3 @@ export async function runTask(
       : c.json(dialect === undefined ? answer : dialect.answer(answer, task, body))
   return withPlacementHeaders(response, runner)
 }
-
-/** No word on what the body is: none at all, or what `curl -d` says of everything. */
-const UNDECLARED: readonly string[] = ['', 'application/x-www-form-urlencoded']
-
-const OPENING_BRACE = 0x7b
-
-/** JSON if it begins as an object does; else the raw form that the task takes. */
-function guessedType(bytes: Uint8Array, mediaTypes: readonly string[]): string {
-  const first = bytes.find((byte) => byte > 0x20)
-  if (first === OPENING_BRACE) return 'application/json'
-  return mediaTypes.includes('text/plain') ? 'text/plain' : 'application/octet-stream'
-}
-
-async function taskBody(
-  type: string,
-  bytes: Uint8Array<ArrayBuffer>,
-  contentType: string,
-  limits: Limits,
-): Promise<TaskBody> {
-  if (type === 'application/json') return { kind: 'json', value: parseJson(bytes, limits) }
-  if (type === 'multipart/form-data') return readMultipart(bytes, contentType, limits)
-  const charset = charsetOf(contentType)
-  return { kind: 'bytes', mediaType: type, bytes, ...(charset !== undefined && { charset }) }
-}
-
-/** Read elsewhere: says which version runs. */
-const VERSION = 'version'
-
-/**
- * A request's body with the parameters that its query gives: `?top_k=2` beside a raw picture means what
- * `{"parameters": {"top_k": 2}}` means in JSON. Numbers, `true` and `false` are read as such, and what comes several times
- * is a list.
- * @param query by name, with all values of each
- * @param task whose parameters are known
- * @throws invalid_request where the task has no such parameter, or the body gives it too
- */
-function withQuery(
-  body: TaskBody,
-  query: Readonly<Record<string, readonly string[]>>,
-  task: Pick<BoundTask, 'name' | 'request'>,
-): TaskBody {
-  const names = Object.keys(query).filter((name) => name !== VERSION)
-  if (names.length === 0) return body
-  const known = knownFields(task.request, ['parameters'])
-  const unknown = names.find((name) => !known.includes(name))
-  if (unknown !== undefined) throw unknownParameter(unknown, known, task.name)
-  const inBody = parametersIn(body)
-  const twice = names.find((name) => inBody !== undefined && Object.hasOwn(inBody, name))
-  if (twice !== undefined) {
-    throw new VergeError('invalid_request', `The parameter "${twice}" is in the query and in the body. Send it once.`, {
-      details: { field: twice },
-    })
-  }
-  const parameters = { ...inBody, ...Object.fromEntries(names.map((name) => [name, given(query[name] ?? [])])) }
-  if (body.kind === 'bytes') return { ...body, parameters }
-  return isObject(body.value) ? { kind: 'json', value: { ...body.value, parameters } } : body
-}
-
-function unknownParameter(name: string, known: readonly string[], task: string): VergeError {
-  const shown = name.slice(0, 64)
-  const all = [...known, VERSION].join(', ')
-  return new VergeError('invalid_request', `${task} has no query parameter "${shown}". Use ${all}.`, {
-    details: { field: shown },
-  })
-}
-
-function parametersIn(body: TaskBody): Readonly<Record<string, unknown>> | undefined {
-  const parameters = body.kind === 'bytes' ? body.parameters : isObject(body.value) ? body.value.parameters : undefined
-  return isObject(parameters) ? parameters : undefined
-}
-
-function given(texts: readonly string[]): unknown {
-  const values = texts.map(scalarOf)
-  return values.length === 1 ? values[0] : values
-}
-
-function scalarOf(text: string): string | number | boolean {
-  if (text === 'true' || text === 'false') return text === 'true'
-  return /^-?\d{1,15}(?:\.\d{1,15})?(?:e-?\d{1,3})?$/i.test(text) ? Number(text) : text
-}
-
-/**
- * A form as browsers send it: the bytes in `file` (or a text in `inputs`), and, as JSON, `parameters`.
- * @throws invalid_request, invalid_json
- */
-export async function readMultipart(
-  bytes: Uint8Array<ArrayBuffer>,
-  contentType: string,
-  limits: Limits,
-): Promise<TaskBody> {
-  const form = await parseForm(bytes, contentType)
-  const file = form.get('file')
-  const inputs = form.get('inputs')
-  const given = form.get('parameters')
-  const parameters = typeof given === 'string' ? parseJson(new TextEncoder().encode(given), limits) : undefined
-  for (const name of form.keys()) {
-    if (name !== 'file' && name !== 'inputs' && name !== 'parameters') {
-      throw new VergeError(
-        'invalid_request',
-        `The form has an unknown field "${name.slice(0, 100)}". Use "file" or "inputs", and "parameters".`,
-      )
-    }
-  }
-  const withParameters = parameters === undefined ? {} : { parameters }
-  if (file !== null && typeof file !== 'string' && inputs === null) {
-    const content = new Uint8Array(await file.arrayBuffer())
-    const type = mediaTypeOf(file.type) || 'application/octet-stream'
-    const charset = charsetOf(file.type)
-    return {
-      kind: 'bytes',
-      mediaType: type,
-      bytes: content,
-      ...(charset !== undefined && { charset }),
-      ...withParameters,
-    }
-  }
-  if (typeof inputs === 'string' && file === null) return { kind: 'json', value: { inputs, ...withParameters } }
-  throw new VergeError('invalid_request', 'The form needs either a "file" or a text in "inputs".')
-}
-
-/** As long as RFC 2046 lets a boundary be. */
-const LONGEST_BOUNDARY = 70
-/** More than the three fields of a form need: each part of a form is an object and a file of its own. */
-const MOST_PARTS = 16
-
-async function parseForm(bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<FormData> {
-  const boundary = /;\s*boundary\s*=\s*(?:"([^"]{1,200})"|([^\s";]{1,200}))/i.exec(contentType)
-  const line = new TextEncoder().encode(`--${boundary?.[1] ?? boundary?.[2] ?? ''}`)
-  if (boundary === null || line.length > LONGEST_BOUNDARY + 2) {
-    throw new VergeError(
-      'invalid_request',
-      `The form's Content-Type needs a boundary of 1 to ${LONGEST_BOUNDARY} characters.`,
-    )
-  }
-  if (hasMoreLines(bytes, line, MOST_PARTS + 1)) {
-    throw new VergeError(
-      'invalid_request',
-      `The form has more than ${MOST_PARTS} parts. Use "file" or "inputs", and "parameters".`,
-    )
-  }
-  try {
-    return await new Response(bytes, { headers: { 'content-type': contentType } }).formData()
-  } catch (cause) {
-    throw new VergeError('invalid_request', 'The multipart form cannot be read. Check its boundary.', { cause })
-  }
-}
-
-/** Whether more than `most` lines begin with `start`. */
-function hasMoreLines(bytes: Uint8Array, start: Uint8Array, most: number): boolean {
-  let found = 0
-  for (let at = 0; at >= 0 && at < bytes.length; ) {
-    if (start.every((byte, i) => bytes[at + i] === byte) && ++found > most) return true
-    const end = bytes.indexOf(LINE_FEED, at)
-    at = end < 0 ? -1 : end + 1
-  }
-  return false
-}
-
-const LINE_FEED = 0x0a

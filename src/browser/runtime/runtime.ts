@@ -1,4 +1,4 @@
-import type { Manifest } from '../../catalog/manifest.ts'
+import type { Blob, Manifest } from '../../catalog/manifest.ts'
 import { throwIfAborted, VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { type Clock, type Logger, type RunCounter, untilAborted } from '../../core/runtime.ts'
@@ -8,6 +8,7 @@ import { readInferRequest } from '../../protocols/oip/read-request.ts'
 import { writeInferAnswer } from '../../protocols/oip/write-answer.ts'
 import type { RunContext } from '../../serving/serving.ts'
 import { SessionCache } from '../../sessions/cache.ts'
+import { assertAccepted, taskBody, withQuery } from '../../tasks/request-body.ts'
 import { type BoundTask, RawAnswer, type TaskBody } from '../../tasks/task.ts'
 import { type Backend, suitableArtifacts } from './artifacts.ts'
 import { type EngineAssets, Engines } from './engines.ts'
@@ -45,6 +46,15 @@ export interface LoadOptions extends CallOptions {
   readonly onProgress?: (progress: LoadProgress) => void
 }
 
+/** A body as `fetch` would send it. */
+export interface SentBody {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  /** Empty where nothing says what it is. */
+  readonly contentType: string
+  /** By name, with all values of each. */
+  readonly query: Readonly<Record<string, readonly string[]>>
+}
+
 /** How an answer was made. */
 export interface RunInfo {
   readonly place: 'browser'
@@ -69,6 +79,8 @@ export interface Runtime {
   load(plan: ModelPlan, options?: LoadOptions): Promise<void>
   /** What `POST /run/{model}` answers. @throws what the model's task throws */
   run(plan: ModelPlan, body: TaskBody, options?: CallOptions): Promise<RuntimeAnswer>
+  /** The same for a body as it was sent. */
+  runSent(plan: ModelPlan, sent: SentBody, options?: CallOptions): Promise<RuntimeAnswer>
   /** What `POST /v1/embeddings` answers. @param request parsed JSON */
   embed(plan: ModelPlan, request: unknown, options?: CallOptions): Promise<RuntimeAnswer>
   /**
@@ -80,6 +92,8 @@ export interface Runtime {
     body: Uint8Array<ArrayBuffer>,
     options?: CallOptions & { readonly jsonLength?: number },
   ): Promise<RuntimeAnswer>
+  /** What running a model downloads: the artifact that was chosen, and the files that its task reads. */
+  blobs(plan: ModelPlan, options?: CallOptions): Promise<readonly Blob[]>
   /** Ends all work under way. The memory is given back when the web worker ends. */
   dispose(): void
 }
@@ -129,9 +143,27 @@ class BrowserRuntime implements Runtime {
   }
 
   run(plan: ModelPlan, body: TaskBody, options: CallOptions = {}): Promise<RuntimeAnswer> {
+    return this.#run(plan, body.kind === 'bytes' ? body.bytes : undefined, async () => body, options)
+  }
+
+  runSent(plan: ModelPlan, { bytes, contentType, query }: SentBody, options: CallOptions = {}): Promise<RuntimeAnswer> {
+    const read = async (task: BoundTask): Promise<TaskBody> => {
+      assertAccepted(contentType, task)
+      return withQuery(await taskBody(bytes, contentType, task, this.#options.limits), query, task)
+    }
+    return this.#run(plan, bytes, read, options)
+  }
+
+  #run(
+    plan: ModelPlan,
+    bytes: Uint8Array | undefined,
+    read: (task: BoundTask) => Promise<TaskBody>,
+    options: CallOptions,
+  ): Promise<RuntimeAnswer> {
     return this.#call(options, async (context) => {
-      this.#refuseLarge(body)
+      this.#refuseLarge(bytes)
       const [held, task] = await Promise.all([this.#held(plan, options.backend, context), this.#task(plan.manifest)])
+      const body = await read(task)
       const runner = this.#runner(held, context)
       runner.prefetch(task.files?.(held.manifest) ?? [])
       const answer = await task.execute(body, runner.model, runner.run)
@@ -169,6 +201,15 @@ class BrowserRuntime implements Runtime {
       const { model: name, version } = held.manifest
       const answer = writeInferAnswer(envelope, { name, version }, result.outputs, limits)
       return { ...answer, ...infoOf(held, { lastRun: result }) }
+    })
+  }
+
+  blobs(plan: ModelPlan, options: CallOptions = {}): Promise<readonly Blob[]> {
+    return this.#call(options, async (context) => {
+      const { manifest } = await this.#held(plan, options.backend, context)
+      const task = manifest.task === undefined ? undefined : await this.#task(manifest)
+      const files = task?.files?.(manifest) ?? []
+      return [...manifest.artifacts, ...files.flatMap(({ name }) => manifest.files?.[name] ?? [])]
     })
   }
 
@@ -248,9 +289,9 @@ class BrowserRuntime implements Runtime {
     )
   }
 
-  #refuseLarge(body: TaskBody): void {
+  #refuseLarge(bytes: Uint8Array | undefined): void {
     const most = this.#options.limits.requestBodyBytes
-    if (body.kind !== 'bytes' || body.bytes.length <= most) return
+    if (bytes === undefined || bytes.length <= most) return
     throw new VergeError('body_too_large', `The request body may have at most ${most} bytes.`, {
       details: { limit_bytes: most },
     })

@@ -22,10 +22,10 @@ interface Assembly {
 
 /** Pages in the chunks of their file, read by range from any store: the truth. */
 export class StorePages implements PageLayer {
-  readonly #store: Store
+  readonly #store: Pick<Store, 'name' | 'get'>
   readonly #options: StorePagesOptions
 
-  constructor(store: Store, options: StorePagesOptions) {
+  constructor(store: Pick<Store, 'name' | 'get'>, options: StorePagesOptions) {
     this.#store = store
     this.#options = options
   }

@@ -1,0 +1,50 @@
+import { VergeError } from '../../client/error.ts'
+import type { FetchLike } from '../../client/runtime.ts'
+import { JSON_LENGTH_HEADER } from '../../client/tensors.ts'
+import type { LocalRequest } from '../messages.ts'
+import type { BrowserModel } from './browser-model.ts'
+
+/** What `fetch` would be answered, by a model in this browser. The client on top of it is the same as for the edge. */
+export function localFetch(model: BrowserModel): FetchLike {
+  return async (url, { body, headers, signal }) => {
+    const { pathname, search } = new URL(url)
+    const sent = new Headers(headers)
+    const { bytes, type } = await bytesOf(body)
+    const jsonLength = sent.get(JSON_LENGTH_HEADER)
+    const request = {
+      route: routeOf(pathname),
+      contentType: sent.get('content-type') ?? type,
+      query: withoutVersion(search),
+      body: bytes,
+      ...(jsonLength !== null && { jsonLength: Number(jsonLength) }),
+    }
+    const transfer = typeof bytes === 'string' ? [] : [bytes.buffer]
+    const answer = await model.ask(request, transfer, signal ?? undefined)
+    return new Response(answer.body, { status: answer.status, headers: answer.headers })
+  }
+}
+
+function routeOf(pathname: string): LocalRequest['route'] {
+  if (pathname.endsWith('/v1/embeddings')) return 'embed'
+  return pathname.endsWith('/infer') ? 'infer' : 'run'
+}
+
+/** Which version it is has been decided. */
+function withoutVersion(search: string): string {
+  const query = new URLSearchParams(search)
+  query.delete('version')
+  return query.toString()
+}
+
+/** Memory that may be given away: the caller keeps what it sent. */
+async function bytesOf(
+  body: RequestInit['body'],
+): Promise<{ readonly bytes: string | Uint8Array<ArrayBuffer>; readonly type: string }> {
+  if (typeof body === 'string') return { bytes: body, type: '' }
+  if (body instanceof Blob) return { bytes: new Uint8Array(await body.arrayBuffer()), type: body.type }
+  if (body instanceof ArrayBuffer) return { bytes: new Uint8Array(body.slice(0)), type: '' }
+  if (ArrayBuffer.isView(body)) {
+    return { bytes: new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice(), type: '' }
+  }
+  throw new VergeError('invalid_request', 'A request without bytes cannot run in the browser.')
+}

@@ -1,0 +1,205 @@
+import { VergeError } from '../../core/errors.ts'
+import { MODEL_HEADER, PLACEMENT_HEADER } from '../../core/headers.ts'
+import { parseJson } from '../../core/json.ts'
+import type { Clock } from '../../core/runtime.ts'
+import { validate } from '../../core/validation.ts'
+import { browserPlanSchema } from '../../protocols/browser/wire.ts'
+import { STATUS } from '../../protocols/status.ts'
+import type {
+  CallFailure,
+  CallName,
+  Calls,
+  FromWorker,
+  LocalAnswer,
+  LocalRequest,
+  StartOptions,
+  ToWorker,
+} from '../messages.ts'
+import type { LoadProgress } from '../runtime/held-model.ts'
+import type { ModelPlan, Runtime, RuntimeAnswer } from '../runtime/runtime.ts'
+import type { BrowserWeights, WeightsEvent } from '../weights/weights.ts'
+
+/** What a page's options make. */
+export interface HostedParts {
+  readonly runtime: Runtime
+  readonly weights: BrowserWeights
+}
+
+/** What the parts tell. */
+export interface Listeners {
+  readonly onEvent: (event: WeightsEvent) => void
+  readonly onNetworkBytes: (bytes: number) => void
+}
+
+export interface HostOptions {
+  readonly post: (message: FromWorker, transfer: ArrayBuffer[]) => void
+  readonly start: (options: StartOptions, listeners: Listeners) => Promise<HostedParts>
+  readonly clock: Pick<Clock, 'now'>
+  /** How deep JSON of a request may be nested. */
+  readonly limits: Parameters<typeof parseJson>[1]
+}
+
+/** Milliseconds between two messages on how far a load is: pages draw no more often. */
+const PROGRESS_MS = 50
+
+type Call = Exclude<ToWorker, { readonly call: 'cancel' }>
+
+/** The web worker's side of the messages. */
+export class WorkerHost {
+  readonly #options: HostOptions
+  /** Versions that the page has announced, by the digest of their manifest. */
+  readonly #plans = new Map<string, ModelPlan>()
+  /** Calls under way, by id. */
+  readonly #calls = new Map<number, AbortController>()
+  #parts: Promise<HostedParts> | undefined
+  #networkBytes = 0
+
+  constructor(options: HostOptions) {
+    this.#options = options
+  }
+
+  async receive(message: ToWorker): Promise<void> {
+    const { id } = message
+    if (message.call === 'cancel') return this.#calls.get(id)?.abort()
+    const controller = new AbortController()
+    this.#calls.set(id, controller)
+    try {
+      const gives = await this.#answer(message, controller.signal)
+      this.#options.post({ id, gives }, transferredWith(gives))
+    } catch (error) {
+      this.#options.post({ id, failure: failureOf(error) }, [])
+    } finally {
+      this.#calls.delete(id)
+    }
+  }
+
+  async #answer(call: Call, signal: AbortSignal): Promise<Calls[CallName]['gives']> {
+    if (call.call === 'start') {
+      this.#parts = this.#start(call.takes)
+      await this.#parts
+      return null
+    }
+    const { runtime, weights } = await this.#started()
+    switch (call.call) {
+      case 'know':
+        return this.#know(call.takes, weights)
+      case 'missing': {
+        const blobs = await runtime.blobs(this.#plan(call.takes.digest), { signal })
+        return { missingBytes: await weights.missing(blobs) }
+      }
+      case 'load':
+        await runtime.load(this.#plan(call.takes.digest), { signal, onProgress: this.#progress(call.takes.digest) })
+        return null
+      case 'ask':
+        return this.#ask(call.takes, runtime, signal)
+      case 'storage':
+        return weights.usage()
+      case 'clear':
+        await weights.clear(call.takes.model)
+        return null
+    }
+  }
+
+  #start(options: StartOptions): Promise<HostedParts> {
+    const { post, start } = this.#options
+    return start(options, {
+      onEvent: ({ type, ...event }) => post({ event: type, ...event } as FromWorker, []),
+      onNetworkBytes: (bytes) => {
+        this.#networkBytes += bytes
+      },
+    })
+  }
+
+  async #started(): Promise<HostedParts> {
+    if (this.#parts === undefined)
+      throw new VergeError('internal', 'The page sent a call before it started the engine.')
+    return this.#parts
+  }
+
+  #know({ pinned, plan: answer }: Calls['know']['takes'], weights: BrowserWeights): Calls['know']['gives'] {
+    const { artifacts, digest, files, manifest, model, version } = validate(
+      browserPlanSchema,
+      answer,
+      'The plan',
+      'manifest_invalid',
+    )
+    const pages = artifacts.flatMap((artifact) => (artifact.pages === undefined ? [] : [artifact.pages]))
+    weights.know({ model, version, pinned }, [...artifacts, ...pages, ...Object.values(files)])
+    this.#plans.set(digest, { digest, manifest: { ...manifest, artifacts, files } })
+    return { digest }
+  }
+
+  #plan(digest: string): ModelPlan {
+    const plan = this.#plans.get(digest)
+    if (plan === undefined) throw new VergeError('internal', 'The page asked for a model that it did not announce.')
+    return plan
+  }
+
+  #progress(digest: string): (progress: LoadProgress) => void {
+    const { clock, post } = this.#options
+    let last = Number.NEGATIVE_INFINITY
+    return ({ loadedBytes, totalBytes }) => {
+      const now = clock.now()
+      if (loadedBytes < totalBytes && now - last < PROGRESS_MS) return
+      last = now
+      post({ event: 'progress', digest, loadedBytes, totalBytes, networkBytes: this.#networkBytes }, [])
+    }
+  }
+
+  async #ask(request: LocalRequest, runtime: Runtime, signal: AbortSignal): Promise<LocalAnswer> {
+    const plan = this.#plan(request.digest)
+    const answer = await this.#run(request, plan, runtime, signal)
+    const { model, version } = plan.manifest
+    const headers = { ...answer.headers, ...infoHeaders(answer), [MODEL_HEADER]: `${model}@${version}` }
+    return { status: 200, headers, body: answer.body }
+  }
+
+  #run(request: LocalRequest, plan: ModelPlan, runtime: Runtime, signal: AbortSignal): Promise<RuntimeAnswer> {
+    const { body, contentType, jsonLength, query, route } = request
+    const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
+    switch (route) {
+      case 'run':
+        return runtime.runSent(plan, { bytes, contentType, query: queries(query) }, { signal })
+      case 'embed':
+        return runtime.embed(plan, parseJson(bytes, this.#options.limits), { signal })
+      case 'infer':
+        return runtime.infer(plan, bytes, { signal, ...(jsonLength !== undefined && { jsonLength }) })
+    }
+  }
+}
+
+/** By name, with all values of each. */
+function queries(query: string): Readonly<Record<string, readonly string[]>> {
+  const all = new URLSearchParams(query)
+  return Object.fromEntries([...new Set(all.keys())].map((name) => [name, all.getAll(name)]))
+}
+
+/** As the Worker says it of its own answers. */
+function infoHeaders({ info }: RuntimeAnswer): Record<string, string> {
+  if (info === undefined) return {}
+  const { artifact, engine, start, timings } = info
+  const parts = [
+    ['load', timings.loadMs],
+    ['queue', timings.queueMs],
+    ['run', timings.runMs],
+  ] as const
+  const measured = parts.filter(([, ms]) => ms > 0).map(([name, ms]) => `${name};dur=${Math.round(ms * 100) / 100}`)
+  return {
+    [PLACEMENT_HEADER]: `browser;engine=${engine};artifact="${artifact.replace(/[^ !#-[\]-~]/g, '?')}";start=${start}`,
+    ...(measured.length > 0 && { 'server-timing': measured.join(', ') }),
+  }
+}
+
+function transferredWith(gives: Calls[CallName]['gives']): ArrayBuffer[] {
+  return gives !== null && 'body' in gives && typeof gives.body !== 'string' ? [gives.body.buffer] : []
+}
+
+function failureOf(error: unknown): CallFailure {
+  if (!(error instanceof VergeError)) {
+    // An engine out of memory, or a defect: the reason is for the console of whoever looks for it.
+    console.error(error)
+    return { status: 500, code: 'internal', message: 'The model could not be run in this browser.' }
+  }
+  const { code, details, message, retryAfter } = error
+  return { status: STATUS[code], code, message, details, retryAfter }
+}
