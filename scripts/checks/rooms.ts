@@ -202,6 +202,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   cli: {
     rooms: [
       'protocols',
+      'protocols/browser',
       'cli/terminal',
       'cli/files',
       'cloudflare',

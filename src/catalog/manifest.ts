@@ -232,7 +232,7 @@ const fields = z.object({
   placement: z.enum(PLACEMENTS).optional(),
   /** Whether an origin may run several requests as one batch; if left out it finds out. */
   batching: z.boolean().optional(),
-  /** Whether browsers may download the artifacts for the places `browser` and `edge`, and the files. Left out: no. */
+  /** Whether browsers may download the artifacts for the place `browser`, and the files. Left out: no. */
   downloadable: z.boolean().optional(),
   /** Further files that the model needs, such as `tokenizer.json`. */
   files: z.record(z.string(), blobSchema).optional(),

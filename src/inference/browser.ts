@@ -61,11 +61,11 @@ export async function downloadableChunk(
 }
 
 /**
- * Artifacts that a browser may receive, in the manifest's order: also those of the edge, because a browser has the edge's own
- * engines, and answers with them as the edge does.
+ * Artifacts that a browser may receive, in the manifest's order. The packer puts what it makes for the edge among them, because
+ * a browser has the edge's own engines; a file that its model allows at the edge alone stays there.
  */
 export function artifactsForBrowsers({ artifacts }: Manifest): Artifact[] {
-  return artifacts.filter(({ places }) => places.includes('browser') || places.includes('edge'))
+  return artifacts.filter(({ places }) => places.includes('browser'))
 }
 
 function isDownloadable({ caller }: Access, alias: Alias, { manifest }: ResolvedModel): boolean {

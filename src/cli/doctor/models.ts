@@ -8,6 +8,7 @@ import { readDescription } from '../pack/description.ts'
 import { percentile } from '../statistics.ts'
 import { answerBitsCheck } from './answers.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
+import { downloadChecks } from './downloads.ts'
 import { remedyFor } from './remedies.ts'
 import { codeOf, fieldOf, gist, type Visitor, type VisitorResponse } from './visitor.ts'
 
@@ -67,6 +68,7 @@ async function checkModel(visitor: Visitor, model: string, options: ModelCheckOp
     placementCheck(area, first),
     await answerBitsCheck(area, visitor, model, metadata),
     await latencyCheck(area, visitor, asked, first, options),
+    ...(await downloadChecks(area, visitor, model)),
   ]
 }
 

@@ -4,7 +4,7 @@ import { UsageError } from '../terminal/command-line.ts'
 
 /** Longest wait for an answer: a cold start of the largest model on a bad day. */
 const PATIENCE_MS = 60_000
-/** Of an answer, which is JSON of a few KB, or a few tensors; whatever sends more is not Verge. */
+/** Of an answer, where no more is expected: JSON of a few KB, or a few tensors; whatever sends more is not Verge. */
 const ANSWER_BYTES = 4 * 1024 * 1024
 
 export interface Visit {
@@ -14,6 +14,8 @@ export interface Visit {
   readonly body?: Uint8Array<ArrayBuffer> | string | ReadableStream<Uint8Array>
   /** Goes as the operator, where there is a key. */
   readonly asOperator?: boolean
+  /** Of the answer; `ANSWER_BYTES` if left out. */
+  readonly mostBytes?: number
   /** Breaks the wait off before its time. */
   readonly signal?: AbortSignal
 }
@@ -60,7 +62,7 @@ export class Visitor {
   /** @throws an error with a `cause` if there was no answer */
   async ask(
     path: string,
-    { method = 'GET', headers = {}, body, asOperator = false, signal }: Visit = {},
+    { method = 'GET', headers = {}, body, asOperator = false, mostBytes = ANSWER_BYTES, signal }: Visit = {},
   ): Promise<VisitorResponse> {
     const patience = AbortSignal.timeout(PATIENCE_MS)
     const begun = performance.now()
@@ -75,7 +77,7 @@ export class Visitor {
       redirect: 'manual',
       signal: signal === undefined ? patience : AbortSignal.any([signal, patience]),
     })
-    const bytes = await readBytes(response)
+    const bytes = await readBytes(response, mostBytes)
     const text = new TextDecoder().decode(bytes)
     return {
       status: response.status,
@@ -97,12 +99,12 @@ export class Visitor {
   }
 }
 
-async function readBytes(response: Response): Promise<Uint8Array<ArrayBuffer>> {
+async function readBytes(response: Response, most: number): Promise<Uint8Array<ArrayBuffer>> {
   const pieces: Uint8Array[] = []
   let bytes = 0
   for await (const piece of response.body ?? []) {
     bytes += piece.length
-    if (bytes > ANSWER_BYTES) throw new Error(`an answer of more than ${ANSWER_BYTES} bytes`)
+    if (bytes > most) throw new Error(`an answer of more than ${most} bytes`)
     pieces.push(piece)
   }
   return new Uint8Array(Buffer.concat(pieces))

@@ -43,20 +43,19 @@ export const browserPlanSchema = z
     digest: sha256Hex.meta({ description: "SHA-256 of the version's manifest: another one is another version" }),
     manifest: browserManifestSchema,
     artifacts: z.array(artifactSchema).meta({
-      description:
-        'Artifacts that browsers can run, also those of the edge. Each chunk is at /weights/{model}/{sha256}',
+      description: 'Artifacts for the place `browser`. Each chunk is at /weights/{model}/{sha256}',
     }),
     files: z.record(z.string(), blobSchema).meta({ description: 'Further files, such as the tokenizer, by name' }),
   })
   .meta({ id: 'BrowserPlan' })
 export type BrowserPlan = z.infer<typeof browserPlanSchema>
 
-/** Where a version's plan is. @param version left out: one that is live. @public */
+/** Where a version's plan is. @param version left out: one that is live. */
 export function browserPlanPath(model: string, version?: string): string {
   return `/browser/${encodeURIComponent(model)}${versionQuery(version)}`
 }
 
-/** Where a chunk of a version's artifacts, pages and files is. @param version left out: any that is live. @public */
+/** Where a chunk of a version's artifacts, pages and files is. @param version left out: any that is live. */
 export function weightsPath(model: string, sha256: string, version?: string): string {
   return `/weights/${encodeURIComponent(model)}/${encodeURIComponent(sha256)}${versionQuery(version)}`
 }

@@ -31,6 +31,7 @@ async function start(height: number): Promise<{ url: string; heights: number[] }
       response.writeHead(status, { 'content-type': 'application/json', 'verge-placement': 'edge' })
       response.end(JSON.stringify(body))
     }
+    if (request.url?.startsWith('/browser/')) return send(404, { error: { code: 'not_found' } })
     if (request.method !== 'POST') return send(200, METADATA)
     const { inputs } = JSON.parse(await bodyOf(request)) as { inputs: { shape: number[] }[] }
     heights.push(inputs[0]?.shape[2] ?? 0)

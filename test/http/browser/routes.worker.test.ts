@@ -25,6 +25,7 @@ const own = {
 }
 const plain = { id: 'onnx-q8', format: 'onnx' as const, dtype: 'q8', places: ['browser' as const], ...blob('c', 30) }
 const large = { id: 'onnx-fp32', format: 'onnx' as const, dtype: 'fp32', places: ['origin' as const], ...blob('d', 40) }
+const edge = { id: 'edge-q8', format: 'ort' as const, dtype: 'q8', places: ['edge' as const], ...blob('f', 60) }
 const manifest: Partial<Manifest> & Pick<Manifest, 'inputs' | 'outputs'> = {
   task: 'text-classification',
   licence: 'MIT',
@@ -37,7 +38,7 @@ const manifest: Partial<Manifest> & Pick<Manifest, 'inputs' | 'outputs'> = {
   labels: ['unkind', 'kind'],
   text: { maxTokens: 128 },
   files: { 'tokenizer.json': blob('e', 50) },
-  artifacts: [large, own, plain],
+  artifacts: [large, own, edge, plain],
 }
 
 function served(visibility: Visibility, more: Partial<Manifest> = {}) {
@@ -55,7 +56,7 @@ describe('GET /browser/{model}', () => {
     expect(plan).toMatchObject({ model: 'm', version: '2', digest: '0'.repeat(64) })
     expect(plan.artifacts).toEqual([own, plain])
     expect(plan.files).toEqual(manifest.files)
-    for (const secret of ['dddd', 'hf:org/name', 'onnx-fp32']) expect(text).not.toContain(secret)
+    for (const secret of ['dddd', 'ffff', 'hf:org/name', 'onnx-fp32', 'edge-q8']) expect(text).not.toContain(secret)
     // it is a manifest again
     const { artifacts, files } = plan
     const again = checkManifest({ ...plan.manifest, artifacts, files }, 'm', '2')

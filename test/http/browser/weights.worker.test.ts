@@ -284,14 +284,15 @@ describe('who gets which bytes', () => {
   })
 
   it('gives artifacts for browsers with their pages and the files, and no other bytes of the model', async () => {
-    const blobs = await Promise.all([40, 41, 42, 43].map((seed) => blobOf(bytesOf(100, seed))))
-    const [weights, pages, file, hidden] = blobs as [Blob, Blob, Blob, Blob]
+    const blobs = await Promise.all([40, 41, 42, 43, 44].map((seed) => blobOf(bytesOf(100, seed))))
+    const [weights, pages, file, hidden, edge] = blobs as [Blob, Blob, Blob, Blob, Blob]
     for (const [index, blob] of blobs.entries()) await truth.put(blobKey(blob.sha256), bytesOf(100, 40 + index))
     // what KV has of pages lies there by page
     await copies.put(blobKey(pages.sha256), bytesOf(100, 99))
     const artifacts = [
       artifact(weights, { pages: { ...pages, tables: [{ offset: 0, pageBytes: 100, pages: 1 }] } }),
       artifact(hidden, { id: 'onnx-fp32', format: 'onnx', places: ['origin'] }),
+      artifact(edge, { id: 'edge-q8', format: 'ort', places: ['edge'] }),
     ]
     const { request } = testApp({
       models: [model('public', { artifacts, files: { 'tokenizer.json': file } })],
@@ -301,7 +302,15 @@ describe('who gets which bytes', () => {
     for (const [index, blob] of [weights, pages, file].entries()) {
       expect(await bodyOf(await asked(blob.sha256))).toEqual(bytesOf(100, 40 + index))
     }
-    for (const sha256 of [hidden.sha256, 'f'.repeat(64), 'F'.repeat(64), 'tokenizer.json', '0', `${weights.sha256}0`]) {
+    for (const sha256 of [
+      hidden.sha256,
+      edge.sha256,
+      'f'.repeat(64),
+      'F'.repeat(64),
+      'tokenizer.json',
+      '0',
+      `${weights.sha256}0`,
+    ]) {
       const refused = await asked(sha256)
       expect([sha256, refused.status, await codeOf(refused)]).toEqual([sha256, 404, 'not_found'])
     }
