@@ -1,17 +1,17 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join, sep } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { ambientUses } from './ambient-use.ts'
 import { importCycles } from './import-cycles.ts'
 import { violations } from './import-rules.ts'
 import { importsOf } from './module-imports.ts'
+import { ownFiles } from './own-files.ts'
 
-const FOLDERS = ['src', 'scripts', 'bench', 'page', 'synthetic', 'test']
+const FOLDERS = ['src', 'scripts', 'bench', 'page', 'synthetic', 'test', 'examples']
 
 const paths = ['vitest.config.ts', 'vitest.full.config.ts']
 for (const folder of FOLDERS) {
-  const names = await readdir(join(ROOT, folder), { recursive: true })
-  for (const name of names) if (/\.m?[jt]sx?$/.test(name)) paths.push(`${folder}/${name.split(sep).join('/')}`)
+  paths.push(...(await ownFiles(folder)).filter((path) => /\.m?[jt]sx?$/.test(path)))
 }
 
 const wrong: string[] = []

@@ -299,6 +299,8 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   [IN_WORKERS]: { rooms: ['src/*', 'synthetic', 'test/contract', 'test/fixtures'], packages: ['*'] },
   [IN_NODE]: TEST_IN_NODE,
   'test/e2e': TEST_IN_NODE,
+  // Projects that use the package as anyone does.
+  examples: { rooms: [], packages: ['verge', 'node:*'] },
   'vitest.config.ts': { rooms: ['src/*'], packages: ['*'] },
   'vitest.full.config.ts': { rooms: ['src/*'], packages: ['*'] },
 }

@@ -1,9 +1,10 @@
-import { readdir, readFile } from 'node:fs/promises'
-import { join, sep } from 'node:path'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { ownFiles } from './own-files.ts'
 import { type FoundWord, wordsInDocument, wordsInMessages, wordsInNames } from './word-rules.ts'
 
-const MODULES = ['src', 'scripts', 'bench', 'page', 'synthetic']
+const MODULES = ['src', 'scripts', 'bench', 'page', 'synthetic', 'examples']
 const DOCUMENTS = ['README.md', 'CONTRIBUTING.md', 'CHANGELOG.md']
 /** It says which word replaces which. */
 const GLOSSARY = 'docs/glossary.md'
@@ -18,16 +19,15 @@ async function check(path: string, find: (source: string) => FoundWord[]): Promi
   }
 }
 
-async function filesIn(folder: string, ending: string): Promise<string[]> {
-  const names = await readdir(join(ROOT, folder), { recursive: true })
-  return names.filter((name) => name.endsWith(ending)).map((name) => `${folder}/${name.split(sep).join('/')}`)
-}
+const filesIn = async (folder: string, ending: RegExp): Promise<string[]> =>
+  (await ownFiles(folder)).filter((path) => ending.test(path))
 
-const documents = (await filesIn('docs', '.md')).filter((path) => path !== GLOSSARY)
+const documents = [...(await filesIn('docs', /\.md$/)), ...(await filesIn('examples', /\.md$/))].filter(
+  (path) => path !== GLOSSARY,
+)
 for (const path of [...DOCUMENTS, ...documents.sort()]) await check(path, wordsInDocument)
 for (const folder of MODULES) {
-  const names = [...(await filesIn(folder, '.ts')), ...(await filesIn(folder, '.tsx'))]
-  for (const path of names.sort()) {
+  for (const path of await filesIn(folder, /\.tsx?$/)) {
     // The list itself.
     if (path === 'scripts/checks/word-rules.ts') continue
     await check(path, (source) => [...wordsInMessages(path, source), ...wordsInNames(path, source)])
