@@ -1,27 +1,105 @@
-import { useEffect, useState } from 'preact/hooks'
-import type { ListedModel, VergeClient } from '../src/client/index.ts'
-import { Notice } from './ui/index.ts'
+import { useCallback, useEffect, useMemo, useRef, useState } from 'preact/hooks'
+import { Failure } from './shell/failure.tsx'
+import { Guard } from './shell/guard.tsx'
+import { Header } from './shell/header.tsx'
+import { ModelList } from './shell/model-list.tsx'
+import { ModelView } from './shell/model-view.tsx'
+import { NoModels } from './shell/no-models.tsx'
+import { useRoute } from './state/route.ts'
+import { createSession, type LoadBrowser } from './state/session.ts'
+import { useLoaded } from './state/use-loaded.ts'
+import { useOnline } from './state/use-online.ts'
 
-/** The page over a client of the Worker that serves it. */
-export function App({ client }: { readonly client: VergeClient }) {
-  const [models, setModels] = useState<readonly ListedModel[]>()
-  const [failure, setFailure] = useState<string>()
-  useEffect(() => {
-    client.models().then(setModels, (error: Error) => setFailure(error.message))
-  }, [client])
-  return (
-    <main class="page-main">
-      <h1>Models</h1>
-      {failure !== undefined && (
-        <Notice kind="bad" title="The models cannot be listed">
-          <p>{failure}</p>
-        </Notice>
-      )}
-      <ul>
-        {models?.map(({ id }) => (
-          <li key={id}>{id}</li>
-        ))}
-      </ul>
-    </main>
+interface Props {
+  /** Address of the Worker, without a slash at its end. */
+  readonly url: string
+  readonly loadBrowser: LoadBrowser
+}
+
+export function App({ loadBrowser, url }: Props) {
+  const [key, setKey] = useState('')
+  const session = useMemo(() => createSession(url, key, loadBrowser), [url, key, loadBrowser])
+  const online = useOnline()
+  const chosen = useRoute()
+  const worker = useLoaded((signal) => session.api.worker({ signal }), [session, online])
+  const models = useLoaded((signal) => session.api.models({ signal }), [session, online])
+  useReturning(
+    useCallback(() => {
+      worker.reload()
+      models.reload()
+    }, [worker.reload, models.reload]),
   )
+  const main = useRef<HTMLElement>(null)
+  useOpened(chosen, main)
+  return (
+    <div class={chosen === undefined ? 'page page-list' : 'page page-model'}>
+      <button type="button" class="skip" onClick={() => main.current?.focus()}>
+        Skip to the content
+      </button>
+      <Header worker={worker} online={online} apiKey={key} onKey={setKey} />
+      <nav class="side" aria-label="Models">
+        {chosen !== undefined && (
+          <a class="side-back" href="#/">
+            All models
+          </a>
+        )}
+        {chosen !== undefined && models.value !== undefined && <ModelList models={models.value} chosen={chosen} />}
+      </nav>
+      <main class="main" id="main" tabIndex={-1} ref={main}>
+        <Guard key={chosen ?? ''} title="This part of the page failed">
+          {chosen === undefined ? (
+            <Overview models={models} operator={session.isOperator} />
+          ) : (
+            <ModelView name={chosen} session={session} onStale={models.reload} />
+          )}
+        </Guard>
+      </main>
+    </div>
+  )
+}
+
+function Overview({
+  models: { failure, loading, reload, value },
+  operator,
+}: {
+  readonly models: ReturnType<typeof useLoaded<Parameters<typeof ModelList>[0]['models']>>
+  readonly operator: boolean
+}) {
+  return (
+    <>
+      <h1>Models</h1>
+      <p class="lead">
+        Each of these answers from this Worker, close to you. Choose one and give it something: the page shows the
+        answer, where and how fast it was computed, and the code that asks the same.
+      </p>
+      {failure !== undefined && <Failure title="The models cannot be listed" failure={failure} onRetry={reload} />}
+      {value === undefined && loading && <p class="loading">Loading the models</p>}
+      {value?.length === 0 && <NoModels operator={operator} />}
+      {value !== undefined && value.length > 0 && <ModelList models={value} chosen={undefined} />}
+    </>
+  )
+}
+
+/** Calls back when the visitor returns to the tab: meanwhile models may have been pushed, released or removed. */
+function useReturning(callback: () => void): void {
+  useEffect(() => {
+    const look = (): void => {
+      if (document.visibilityState === 'visible') callback()
+    }
+    document.addEventListener('visibilitychange', look)
+    return () => document.removeEventListener('visibilitychange', look)
+  }, [callback])
+}
+
+/** The title follows the address, and the focus moves to what was opened, as it does on any other page. */
+function useOpened(chosen: string | undefined, main: { readonly current: HTMLElement | null }): void {
+  const first = useRef(true)
+  useEffect(() => {
+    document.title = chosen === undefined ? 'Verge' : `${chosen} · Verge`
+    if (!first.current) {
+      main.current?.focus({ preventScroll: true })
+      scrollTo(0, 0)
+    }
+    first.current = false
+  }, [chosen])
 }

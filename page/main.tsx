@@ -1,9 +1,11 @@
 import { render } from 'preact'
-import { createClient } from '../src/client/index.ts'
 import { App } from './app.tsx'
 import './style/tokens.css'
+import './style/models.css'
 import './style/page.css'
+import './style/shell.css'
 import './style/ui.css'
+import { loadBrowser } from './state/browser-engine.ts'
 
 const root = document.getElementById('page')
-if (root !== null) render(<App client={createClient({ url: location.origin })} />, root)
+if (root !== null) render(<App url={location.origin} loadBrowser={loadBrowser} />, root)

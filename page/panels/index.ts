@@ -3,8 +3,8 @@ import type { Panel } from './panel.ts'
 /** A panel is downloaded when a model of its task is opened. */
 type LazyPanel = () => Promise<Panel>
 
-/** Panels by task. Models of other tasks, and those without one, have the panel for tensors. */
-export const PANELS: Readonly<Record<string, LazyPanel>> = {
+/** Panels by task. */
+const PANELS: Readonly<Record<string, LazyPanel>> = {
   'audio-classification': async () => (await import('./media/audio-classification.tsx')).default,
   'bytes-classification': async () => (await import('./media/file-type.tsx')).default,
   'image-classification': async () => (await import('./media/image-classification.tsx')).default,
@@ -22,4 +22,10 @@ export const PANELS: Readonly<Record<string, LazyPanel>> = {
   'sentence-similarity': async () => (await import('./text/similarity.tsx')).SimilarityPanel,
   'text-ranking': async () => (await import('./text/ranking.tsx')).RankingPanel,
   'text-generation': async () => (await import('./text/generation.tsx')).GenerationPanel,
+}
+
+/** The panel of a task. Models of a task that the page does not know, and those without one, take tensors. */
+export function panelOf(task: string | undefined): LazyPanel {
+  const known = task !== undefined && Object.hasOwn(PANELS, task) ? PANELS[task] : undefined
+  return known ?? (async () => (await import('./tensors/tensors.tsx')).default)
 }

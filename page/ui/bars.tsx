@@ -1,4 +1,4 @@
-export interface Bar {
+interface Bar {
   readonly label: string
   /** Length of the bar, from 0 to 1. */
   readonly share: number

@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 
-export interface ButtonProps {
+interface ButtonProps {
   readonly children: ComponentChildren
   /** `primary`: the one action of a panel. */
   readonly kind?: 'primary' | 'plain' | 'quiet'

@@ -13,7 +13,7 @@ interface FieldProps extends Common {
 }
 
 /** A label, a control and a hint that belong together, for screen readers too. */
-export function Field({ children, hint, label }: FieldProps) {
+function Field({ children, hint, label }: FieldProps) {
   const id = useId()
   const hintId = `${id}-hint`
   return (
@@ -31,7 +31,7 @@ export function Field({ children, hint, label }: FieldProps) {
   )
 }
 
-export interface TextAreaProps extends Common {
+interface TextAreaProps extends Common {
   readonly value: string
   readonly onInput: (value: string) => void
   readonly rows?: number
@@ -56,7 +56,7 @@ export function TextArea({ code = false, hint, label, onInput, rows = 4, value }
   )
 }
 
-export interface TextInputProps extends Common {
+interface TextInputProps extends Common {
   readonly value: string
   readonly onInput: (value: string) => void
   /** `number`: phones show digits. `secret`: the characters are hidden. Default: `text`. */

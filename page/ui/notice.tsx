@@ -1,6 +1,6 @@
 import type { ComponentChildren } from 'preact'
 
-export interface NoticeProps {
+interface NoticeProps {
   readonly title?: string
   /** `bad`: something failed, and screen readers say so at once. */
   readonly kind?: 'plain' | 'bad'

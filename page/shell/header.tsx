@@ -1,0 +1,47 @@
+import type { WorkerInfo } from '../state/api.ts'
+import type { Loaded } from '../state/use-loaded.ts'
+import { KeyField } from './key-field.tsx'
+
+interface Props {
+  readonly worker: Loaded<WorkerInfo>
+  readonly online: boolean
+  readonly apiKey: string
+  readonly onKey: (key: string) => void
+}
+
+/** The name, how the Worker is, and the way to everything else that it has. */
+export function Header({ apiKey, online, onKey, worker }: Props) {
+  return (
+    <header class="header">
+      <div class="header-inner">
+        <a class="header-name" href="#/">
+          Verge
+        </a>
+        <Status worker={worker} online={online} />
+        <nav class="header-links" aria-label="API">
+          <a href="/openapi.json">API</a>
+          <a href="/client.js">Client</a>
+          <KeyField value={apiKey} accepted={worker.loading ? undefined : worker.value?.operator} onKey={onKey} />
+        </nav>
+      </div>
+    </header>
+  )
+}
+
+function Status({ online, worker: { failure, value } }: Pick<Props, 'worker' | 'online'>) {
+  const [state, words] = !online
+    ? ['bad', 'This device is offline']
+    : failure !== undefined
+      ? ['bad', 'The Worker does not answer']
+      : value === undefined
+        ? ['unknown', 'Asking the Worker']
+        : value.ok
+          ? ['good', `Ready, version ${value.version}`]
+          : ['bad', `The engine is not available, version ${value.version}`]
+  return (
+    <p class="status" role="status">
+      <span class={`status-dot status-${state}`} aria-hidden="true" />
+      {words}
+    </p>
+  )
+}

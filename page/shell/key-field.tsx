@@ -1,0 +1,59 @@
+import { useRef, useState } from 'preact/hooks'
+import { Button, TextInput } from '../ui/index.ts'
+
+interface Props {
+  readonly value: string
+  /** Whether the Worker knows it; undefined while that is being asked. */
+  readonly accepted: boolean | undefined
+  readonly onKey: (key: string) => void
+}
+
+/** Where the operator enters the key that shows private models. The page keeps it in this tab's memory alone. */
+export function KeyField({ accepted, onKey, value }: Props) {
+  const [draft, setDraft] = useState('')
+  const details = useRef<HTMLDetailsElement>(null)
+  const use = (key: string): void => {
+    onKey(key)
+    setDraft('')
+    if (details.current !== null) details.current.open = false
+    details.current?.querySelector('summary')?.focus()
+  }
+  return (
+    <details
+      class="key"
+      ref={details}
+      onKeyDown={(event) => {
+        if (event.key === 'Escape') use(value)
+      }}
+    >
+      <summary>{value === '' ? 'Operator key' : accepted === false ? 'Key not accepted' : 'Operator'}</summary>
+      <p class="only-read-aloud" role="status">
+        {value !== '' && accepted === false && 'The Worker does not know this key. It shows public models only.'}
+      </p>
+      <form
+        class="key-form"
+        onSubmit={(event) => {
+          event.preventDefault()
+          use(draft.trim())
+        }}
+      >
+        {value !== '' && accepted === false && (
+          <p class="key-wrong">The Worker does not know this key. It shows public models only.</p>
+        )}
+        <TextInput
+          label="Operator key"
+          kind="secret"
+          value={draft}
+          onInput={setDraft}
+          hint="Shows private models, too. The key stays in the memory of this tab and is gone when you close or reload it."
+        />
+        <div class="key-actions">
+          <Button kind="primary" type="submit" disabled={draft.trim() === ''}>
+            Use key
+          </Button>
+          {value !== '' && <Button onClick={() => use('')}>Forget key</Button>}
+        </div>
+      </form>
+    </details>
+  )
+}

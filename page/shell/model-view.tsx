@@ -1,0 +1,145 @@
+import { useEffect, useMemo, useState } from 'preact/hooks'
+import type { ModelInfo, Place } from '../models.ts'
+import { panelOf } from '../panels/index.ts'
+import type { Panel } from '../panels/panel.ts'
+import type { Answer, PanelRequest } from '../panels/request.ts'
+import { isVergeError } from '../state/failure-words.ts'
+import type { PlaceChoice } from '../state/runner.ts'
+import type { Session } from '../state/session.ts'
+import { useLoaded } from '../state/use-loaded.ts'
+import { useRun } from '../state/use-run.ts'
+import { Notice } from '../ui/index.ts'
+import { Failure } from './failure.tsx'
+import { Guard } from './guard.tsx'
+import { LazyResult } from './lazy-result.tsx'
+import { ModelHead } from './model-head.tsx'
+import { PlaceChooser } from './place-chooser.tsx'
+import { type Progress, RunState } from './run-state.tsx'
+
+interface Props {
+  readonly name: string
+  readonly session: Session
+  /** The list may be older than what an answer or a failure has just shown. */
+  readonly onStale: () => void
+}
+
+/** One model: what it is, its panel, and what happened to the last request. */
+export function ModelView({ name, onStale, session }: Props) {
+  const model = useLoaded(
+    (signal) => session.api.model(name, { signal }),
+    [name, session],
+    (last) => last.name === name,
+  )
+  const gone = isVergeError(model.failure) && model.failure.code === 'model_not_found'
+  useEffect(() => {
+    if (gone) onStale()
+  }, [gone])
+  if (gone) {
+    return (
+      <Notice title={`There is no model "${name}" here`}>
+        <p>It was removed, or it is private: the operator key shows private models.</p>
+        <p>
+          <a href="#/">See all models</a>
+        </p>
+      </Notice>
+    )
+  }
+  if (model.value === undefined) {
+    if (model.failure === undefined) return <p class="loading">Loading {name}</p>
+    return <Failure title="The model cannot be shown" failure={model.failure} onRetry={model.reload} />
+  }
+  return <Opened key={name} model={model.value} session={session} reload={model.reload} onStale={onStale} />
+}
+
+interface OpenedProps {
+  readonly model: ModelInfo
+  readonly session: Session
+  readonly reload: () => void
+  readonly onStale: () => void
+}
+
+function Opened({ model, onStale, reload, session }: OpenedProps) {
+  const [place, setPlace] = useState<PlaceChoice>('auto')
+  const [progress, setProgress] = useState<Progress>()
+  // A place may be gone with the version that had it.
+  const chosen = place === 'auto' || model.places.includes(place) ? place : 'auto'
+  const { answer, busy, failure, run, stop } = useRun((request, signal, onPart) => {
+    setProgress(undefined)
+    return session.perform(request, { model: model.name, place: chosen, signal, onPart, onProgress: setProgress })
+  }, model.name)
+  const answered = answer?.info.model
+  const newer = answered !== undefined && answered !== `${model.name}@${model.version}` ? answered : undefined
+  useEffect(() => {
+    if (newer !== undefined || (isVergeError(failure) && failure.code === 'model_not_found')) {
+      reload()
+      onStale()
+    }
+  }, [newer, failure])
+  const ask = useMemo(
+    () => (request: PanelRequest, at: Place, signal: AbortSignal) =>
+      session.perform(request, { model: model.name, place: at, signal, fresh: true }),
+    [session, model.name],
+  )
+  return (
+    <article class="opened" aria-labelledby="model-name">
+      <ModelHead model={model} />
+      <PlaceChooser places={model.places} value={chosen} onChange={setPlace} />
+      <Guard title="The panel of this model failed">
+        <LazyPanel model={model} busy={busy} run={run} stop={stop} answer={answer} />
+      </Guard>
+      <RunState busy={busy} progress={progress} answer={answer} onStop={stop} />
+      {newer !== undefined && (
+        <Notice title={`${newer} answered`}>
+          <p>Several versions are live, or another one has been released since the page was opened.</p>
+        </Notice>
+      )}
+      {failure !== undefined && <Failure title="There is no answer" failure={failure} />}
+      {answer !== undefined && !busy && (
+        <Guard title="What happened cannot be shown">
+          <LazyResult
+            model={model}
+            answer={answer}
+            code={{
+              url: session.url,
+              model: model.name,
+              place: chosen === 'auto' ? undefined : chosen,
+              needsKey: model.visibility === 'private',
+            }}
+            ask={ask}
+            explain={
+              session.isOperator ? (request, signal) => session.api.explain(model.name, request, { signal }) : undefined
+            }
+          />
+        </Guard>
+      )}
+    </article>
+  )
+}
+
+interface LazyPanelProps {
+  readonly model: ModelInfo
+  readonly busy: boolean
+  readonly run: (request: PanelRequest) => Promise<void>
+  readonly stop: () => void
+  readonly answer: Answer | undefined
+}
+
+/** The panel of the model's task, downloaded when it is first needed. */
+function LazyPanel(props: LazyPanelProps) {
+  const { task } = props.model
+  const panel = useLoaded<{ readonly task: string | undefined; readonly Panel: Panel }>(
+    async () => ({ task, Panel: await panelOf(task)() }),
+    [task],
+    (last) => last.task === task,
+  )
+  if (panel.value === undefined) {
+    if (panel.failure === undefined) return <p class="loading panel-loading">Loading the panel</p>
+    return (
+      <Notice kind="bad" title="The panel cannot be loaded">
+        <p>The connection failed, or the page has been released again since you opened it. Reload the page.</p>
+      </Notice>
+    )
+  }
+  const { Panel } = panel.value
+  return <Panel {...props} />
+}

@@ -1,0 +1,46 @@
+import type { Answer } from '../panels/request.ts'
+import { Button } from '../ui/index.ts'
+import { placeWords, size } from './words.ts'
+
+/** Weights on their way into this browser. */
+export interface Progress {
+  readonly loadedBytes: number
+  readonly totalBytes: number
+}
+
+interface Props {
+  readonly busy: boolean
+  readonly progress: Progress | undefined
+  readonly answer: Answer | undefined
+  readonly onStop: () => void
+}
+
+/** One line that says what is happening. It has its height from the beginning, so that nothing moves. */
+export function RunState({ answer, busy, onStop, progress }: Props) {
+  return (
+    <div class="run-state">
+      <p role="status">{stateWords(busy, progress, answer)}</p>
+      {busy && progress !== undefined && progress.totalBytes > 0 && (
+        <progress
+          aria-label="Weights"
+          max={progress.totalBytes}
+          value={Math.min(progress.loadedBytes, progress.totalBytes)}
+        />
+      )}
+      {busy && (
+        <Button kind="quiet" onClick={onStop}>
+          Cancel
+        </Button>
+      )}
+    </div>
+  )
+}
+
+function stateWords(busy: boolean, progress: Progress | undefined, answer: Answer | undefined): string {
+  if (busy && progress !== undefined && progress.loadedBytes < progress.totalBytes) {
+    return `Downloading weights, ${size(progress.totalBytes)} in all`
+  }
+  if (busy) return 'Running'
+  if (answer === undefined) return ''
+  return `Answered in ${answer.ms < 10 ? answer.ms.toFixed(1) : Math.round(answer.ms)} ms ${placeWords([answer.place])}`
+}

@@ -1,0 +1,56 @@
+import { describe, expect, it } from 'vitest'
+import { createApi } from '../../../page/state/api.ts'
+import { systemClock } from '../../../src/client/runtime.ts'
+
+/** An API over answers by path; `healthz` as a Worker with the given operator's key answers it. */
+function apiOf(key: string | undefined, answers: Readonly<Record<string, unknown>>, status = 200) {
+  const paths: string[] = []
+  const api = createApi({
+    base: 'http://worker',
+    key,
+    timeoutMs: 5_000,
+    retries: 0,
+    clock: systemClock,
+    random: () => 0,
+    fetch: async (url, init) => {
+      const { pathname, search } = new URL(url)
+      paths.push(pathname + search)
+      if (pathname !== '/healthz') return Response.json(answers[pathname])
+      const operator = new Headers(init.headers).get('authorization') === 'Bearer right'
+      const body = {
+        status: status === 200 ? 'ok' : 'unavailable',
+        engine: 'verge',
+        ...(operator && { heap_bytes: 1 }),
+      }
+      return Response.json(body, { status })
+    },
+  })
+  return { api, paths }
+}
+
+const V2 = { '/v2': { name: 'verge', version: '1.2.3' } }
+
+describe('what the page asks beside running models', () => {
+  it('is how the Worker is, also where it cannot run models', async () => {
+    expect(await apiOf(undefined, V2).api.worker()).toEqual({
+      version: '1.2.3',
+      engine: 'verge',
+      ok: true,
+      operator: false,
+    })
+    expect(await apiOf(undefined, V2, 503).api.worker()).toMatchObject({ ok: false })
+  })
+
+  it('is whether the Worker knows the key', async () => {
+    expect(await apiOf('right', V2).api.worker()).toMatchObject({ operator: true })
+    expect(await apiOf('wrong', V2).api.worker()).toMatchObject({ operator: false })
+  })
+
+  it('is the models, one model, and why a place was chosen', async () => {
+    const { api, paths } = apiOf('right', { '/models': { models: [] }, '/models/a': { name: 'a' }, '/explain/a': {} })
+    expect(await api.models()).toEqual([])
+    expect(await api.model('a')).toEqual({ name: 'a' })
+    await api.explain('a', { method: 'chat', input: [] })
+    expect(paths).toEqual(['/models', '/models/a', '/explain/a?route=openai'])
+  })
+})
