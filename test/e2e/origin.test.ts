@@ -99,6 +99,13 @@ describe('an origin', () => {
     expect((await infer('loop', loop(3), { caller: 'service:shop' })).status).toBe(200)
   })
 
+  it('gives nothing to browsers, of models that their Worker gives to browsers', async () => {
+    for (const path of ['/browser/digits', `/weights/digits/${'0'.repeat(64)}`]) {
+      const answer = await send(path, { method: 'GET', body: null })
+      expect([answer.status, await answer.json()]).toMatchObject([404, { error: { code: 'not_found' } }])
+    }
+  })
+
   it('takes the key that is being replaced too', async () => {
     expect((await send('/v1/models', { method: 'GET', body: null }, OLD_KEY)).status).toBe(200)
   })
