@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { basename, dirname, extname, join, relative, resolve } from 'node:path'
+import { basename, dirname, extname, join, resolve } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { build, type Metafile, type Plugin } from 'esbuild'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -12,10 +13,10 @@ const BROWSER_FOLDER = 'assets/browser'
 const WORKER = 'src/browser/worker/main.ts'
 
 export interface BrowserBundle {
-  /** Path of the web worker's script in the folder. */
-  readonly workerScript: string
   /** The sizes of all scripts, and what each is made of. */
   readonly metafile: Metafile
+  /** Paths in the folder of the entries' scripts, by their names. */
+  readonly scripts: Readonly<Record<string, string>>
 }
 
 /**
@@ -48,26 +49,30 @@ export async function bundleBrowser(
     external: ['module', 'worker_threads', 'node:*'],
     plugins: [filesByAddress(out), pureModules],
   })
-  const [script] = Object.entries(metafile.outputs).find(([, { entryPoint }]) => entryPoint === WORKER) ?? []
-  return { metafile, workerScript: script === undefined ? '' : relative(folder, resolve(ROOT, script)) }
+  const scripts = Object.entries(metafile.outputs).flatMap(([path, { entryPoint }]) => {
+    const name = Object.keys(entries).find((each) => entries[each] === entryPoint)
+    return name === undefined ? [] : [[name, `${BROWSER_FOLDER}/${basename(path)}`]]
+  })
+  return { metafile, scripts: Object.fromEntries(scripts) }
 }
 
-/** `import url from 'file?url'`: the file lies beside the scripts, and the module has its address. */
+/** `import url from 'file?url'`, or `file?gzip`: the file lies beside the scripts, and the module has its address. */
 function filesByAddress(out: string): Plugin {
   return {
     name: 'files-by-address',
     setup({ onLoad, onResolve }) {
-      onResolve({ filter: /\?url$/ }, ({ importer, path, resolveDir }) => {
-        const file = path.slice(0, -'?url'.length)
+      onResolve({ filter: /\?(url|gzip)$/ }, ({ importer, path, resolveDir }) => {
+        const [file = '', form] = path.split('?')
         const found = file.startsWith('.') ? resolve(resolveDir, file) : createRequire(importer).resolve(file)
-        return { path: found, namespace: 'address' }
+        return { path: found, namespace: 'address', pluginData: form }
       })
-      onLoad({ filter: /.*/, namespace: 'address' }, async ({ path }) => {
+      onLoad({ filter: /.*/, namespace: 'address' }, async ({ path, pluginData: form }) => {
         const bytes = await readFile(path)
         const digest = createHash('sha256').update(bytes).digest('hex').slice(0, 12)
-        const name = `${basename(path, extname(path))}-${digest}${extname(path)}`
+        const packed = form === 'gzip'
+        const name = `${basename(path, extname(path))}-${digest}${extname(path)}${packed ? '.gz' : ''}`
         await mkdir(out, { recursive: true })
-        await writeFile(join(out, name), bytes)
+        await writeFile(join(out, name), packed ? gzipSync(bytes, { level: 9 }) : bytes)
         return { contents: `export default new URL(${JSON.stringify(`./${name}`)}, import.meta.url).href` }
       })
     },

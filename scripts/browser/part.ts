@@ -10,7 +10,7 @@ export const BROWSER_PART: AssetsPart = {
       import('./bundle.ts'),
       import('./page-client.ts'),
     ])
-    const { workerScript } = await bundleBrowser(folder)
-    await bundlePageClient(folder, workerScript)
+    const { scripts } = await bundleBrowser(folder)
+    await bundlePageClient(folder, scripts.worker ?? '')
   },
 }

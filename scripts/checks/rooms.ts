@@ -132,6 +132,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   weights: { rooms: ['engine', 'core'], packages: [] },
   engine: { rooms: ['core'], packages: [] },
   'engine/ort': { rooms: ['engine', 'core'], packages: ['onnxruntime-web'] },
+  // In browsers alone. It shares what ONNX Runtime says with the WebAssembly engine.
+  'engine/webgpu': { rooms: ['engine', 'engine/ort', 'core'], packages: ['onnxruntime-web'] },
   // Verge's own: plans and weight images on kernels that are written in assembly/.
   'engine/verge': { rooms: ['engine', 'core'], packages: [] },
   // Node alone. It shares the wording of ONNX Runtime's messages with the WebAssembly engine.
@@ -294,8 +296,13 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   'test/contract': { rooms: ['src/*', 'synthetic', 'test/fixtures'], packages: ['vitest', 'zod'] },
   // For both runtimes.
   'test/fixtures': { rooms: ['src/*', 'synthetic'], packages: ['*'] },
+  // For web workers in a browser, and what tests in Node say to them.
+  'test/fixtures/browser': { rooms: ['src/*'], packages: [] },
   // For Node alone.
-  'test/fixtures/node': { rooms: ['src/*', 'bench', 'synthetic', 'synthetic/node', 'test/fixtures'], packages: ['*'] },
+  'test/fixtures/node': {
+    rooms: ['src/*', 'bench', 'synthetic', 'synthetic/node', 'test/fixtures', 'test/fixtures/browser'],
+    packages: ['*'],
+  },
   [IN_WORKERS]: { rooms: ['src/*', 'synthetic', 'test/contract', 'test/fixtures'], packages: ['*'] },
   [IN_NODE]: TEST_IN_NODE,
   'test/e2e': TEST_IN_NODE,

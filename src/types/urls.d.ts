@@ -1,5 +1,17 @@
-/** The address of a file that the build puts beside the scripts. */
+/** The address of a file that the build puts beside the scripts. Written by scripts/browser/bundle.ts. */
 declare module '*?url' {
+  const url: string
+  export default url
+}
+
+/** The same of the file, compressed by gzip. */
+declare module '*?gzip' {
+  const url: string
+  export default url
+}
+
+/** The address of the script that the build makes of a web worker's module. */
+declare module '*?worker' {
   const url: string
   export default url
 }

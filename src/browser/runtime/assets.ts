@@ -1,8 +1,7 @@
-import { VergeError } from '../../core/errors.ts'
 import { hasRelaxedSimd } from '../../engine/verge/capabilities.ts'
 import plainKernels from '../../engine/verge/kernels/plain.wasm?url'
 import relaxedKernels from '../../engine/verge/kernels/relaxed.wasm?url'
-import { compiledFrom } from './compiled.ts'
+import { compiledFrom } from './download.ts'
 import type { EngineAssets } from './engines.ts'
 
 /** The engines' code as `npm run build:browser` writes it beside the web worker's script. */
@@ -12,7 +11,8 @@ export const browserAssets: EngineAssets = {
     const { loadOrt } = await import('./ort.ts')
     return loadOrt()
   },
-  async webgpu() {
-    throw new VergeError('engine_unsupported', 'This browser has no WebGPU. Use the processor instead.')
+  async webgpu(options) {
+    const { loadWebGpu } = await import('./webgpu.ts')
+    return loadWebGpu(options)
   },
 }

@@ -1,4 +1,5 @@
 import { type Logger, silentLogger, systemClock } from '../../core/runtime.ts'
+import { hasHalfFloats } from '../../engine/webgpu/device.ts'
 import { browserAssets } from './assets.ts'
 import type { WeightsSource } from './held-model.ts'
 import { browserLimits } from './limits.ts'
@@ -23,5 +24,6 @@ export function deviceRuntime({ weights, logger = silentLogger }: DeviceOptions)
     randomId: () => crypto.randomUUID(),
     assets: browserAssets,
     weights,
+    f16: () => hasHalfFloats(navigator.gpu),
   })
 }

@@ -18,7 +18,16 @@ export interface EngineAssets {
     readonly OrtEngine: typeof import('../../engine/ort/engine.ts').OrtEngine
   }>
   /** ONNX Runtime on WebGPU. @throws engine_unsupported where the device has none */
-  webgpu(options: { readonly logger: Logger; readonly heapLimitBytes: number }): Promise<Engine>
+  webgpu(options: WebGpuParts): Promise<Engine>
+}
+
+/** What the engine on WebGPU shares with the others. */
+export interface WebGpuParts {
+  readonly clock: Clock
+  readonly logger: Logger
+  readonly runs: RunCounter
+  readonly memoryLimitBytes: number
+  readonly turnLeaseMs: number
 }
 
 export interface EnginesOptions {
@@ -55,14 +64,12 @@ export class Engines {
   async #start(name: BrowserEngine): Promise<Engine> {
     const { assets, clock, limits, logger, runs } = this.#options
     const heapLimitBytes = limits.engineHeapBytes
-    if (name === 'webgpu') return assets.webgpu({ logger, heapLimitBytes })
+    const shared = { clock, logger, runs, turnLeaseMs: limits.turnLeaseMs }
+    if (name === 'webgpu') return assets.webgpu({ ...shared, memoryLimitBytes: heapLimitBytes })
     const options = {
-      clock,
-      logger,
-      runs,
+      ...shared,
       heapLimitBytes,
       heapBudget: this.#heapBudget,
-      turnLeaseMs: limits.turnLeaseMs,
       costBetweenYields: limits.costBetweenYields,
       loadStaleMs: limits.loadStaleMs,
     }

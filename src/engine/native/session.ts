@@ -1,5 +1,5 @@
 import { VergeError } from '../../core/errors.ts'
-import { type Signature, selectInputs, selectOutputs, type TensorSpec, type Tensors } from '../../core/tensors.ts'
+import { type Signature, selectInputs, selectOutputs, type Tensors } from '../../core/tensors.ts'
 import type { GenerateOptions, RunOptions, Session } from '../engine.ts'
 import { CausalDecoder, decodeTokens, type StepOptions } from '../generate.ts'
 import { runReason } from '../ort/reason.ts'
@@ -7,7 +7,7 @@ import type { RunQueue } from '../run-queue.ts'
 import { LOG_FATAL } from './provider.ts'
 import { messageOf } from './reason.ts'
 import type { InferenceSession, Tensor as OrtTensor } from './runtime.ts'
-import { datatypeOf, fromOrt, toOrt } from './values.ts'
+import { fromOrt, specOf, toOrt } from './values.ts'
 
 export class NativeSession implements Session {
   readonly signature: Signature
@@ -23,8 +23,8 @@ export class NativeSession implements Session {
     this.bytes = bytes
     this.#onDispose = onDispose
     this.signature = {
-      inputs: session.inputMetadata.map(toSpec),
-      outputs: session.outputMetadata.map(toSpec),
+      inputs: session.inputMetadata.map(specOf),
+      outputs: session.outputMetadata.map(specOf),
     }
   }
 
@@ -90,15 +90,6 @@ export class NativeSession implements Session {
         cause: error,
       })
     }
-  }
-}
-
-function toSpec(metadata: InferenceSession.ValueMetadata): TensorSpec {
-  if (!metadata.isTensor) return { name: metadata.name, datatype: null, shape: [] }
-  return {
-    name: metadata.name,
-    datatype: datatypeOf(metadata.type),
-    shape: metadata.shape.map((dimension) => (dimension === '' ? -1 : dimension)),
   }
 }
 
