@@ -5,8 +5,9 @@ import { Header } from './shell/header.tsx'
 import { ModelList } from './shell/model-list.tsx'
 import { ModelView } from './shell/model-view.tsx'
 import { NoModels } from './shell/no-models.tsx'
+import type { LoadBrowser } from './state/browser-engine.ts'
 import { useRoute } from './state/route.ts'
-import { createSession, type LoadBrowser } from './state/session.ts'
+import { createSession } from './state/session.ts'
 import { useLoaded } from './state/use-loaded.ts'
 import { useOnline } from './state/use-online.ts'
 
@@ -19,6 +20,7 @@ interface Props {
 export function App({ loadBrowser, url }: Props) {
   const [key, setKey] = useState('')
   const session = useMemo(() => createSession(url, key, loadBrowser), [url, key, loadBrowser])
+  useEffect(() => () => session.browser.dispose(), [session])
   const online = useOnline()
   const chosen = useRoute()
   const worker = useLoaded((signal) => session.api.worker({ signal }), [session, online])

@@ -1,20 +1,24 @@
 import { useEffect, useMemo, useState } from 'preact/hooks'
+import type { BrowserNotice } from '../../src/browser/client/index.ts'
 import type { ModelInfo, Place } from '../models.ts'
 import { panelOf } from '../panels/index.ts'
 import type { Panel } from '../panels/panel.ts'
 import type { Answer, PanelRequest } from '../panels/request.ts'
+import type { Progress } from '../state/browser-engine.ts'
 import { isVergeError } from '../state/failure-words.ts'
 import type { PlaceChoice } from '../state/runner.ts'
 import type { Session } from '../state/session.ts'
 import { useLoaded } from '../state/use-loaded.ts'
 import { useRun } from '../state/use-run.ts'
 import { Notice } from '../ui/index.ts'
+import { BrowserStorage } from './browser-storage.tsx'
 import { Failure } from './failure.tsx'
 import { Guard } from './guard.tsx'
 import { LazyResult } from './lazy-result.tsx'
 import { ModelHead } from './model-head.tsx'
+import { noticeWords } from './notice-words.ts'
 import { PlaceChooser } from './place-chooser.tsx'
-import { type Progress, RunState } from './run-state.tsx'
+import { RunState } from './run-state.tsx'
 
 interface Props {
   readonly name: string
@@ -61,11 +65,14 @@ interface OpenedProps {
 function Opened({ model, onStale, reload, session }: OpenedProps) {
   const [place, setPlace] = useState<PlaceChoice>('auto')
   const [progress, setProgress] = useState<Progress>()
+  const [notice, setNotice] = useState<string>()
   // A place may be gone with the version that had it.
   const chosen = place === 'auto' || model.places.includes(place) ? place : 'auto'
   const { answer, busy, failure, run, stop } = useRun((request, signal, onPart) => {
     setProgress(undefined)
-    return session.perform(request, { model: model.name, place: chosen, signal, onPart, onProgress: setProgress })
+    setNotice(undefined)
+    const listener = { onProgress: setProgress, onNotice: (told: BrowserNotice) => setNotice(noticeWords(told)) }
+    return session.perform(request, model, { place: chosen, signal, onPart, listener })
   }, model.name)
   const answered = answer?.info.model
   const newer = answered !== undefined && answered !== `${model.name}@${model.version}` ? answered : undefined
@@ -77,8 +84,8 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
   }, [newer, failure])
   const ask = useMemo(
     () => (request: PanelRequest, at: Place, signal: AbortSignal) =>
-      session.perform(request, { model: model.name, place: at, signal, fresh: true }),
-    [session, model.name],
+      session.perform(request, model, { place: at, signal, fresh: true }),
+    [session, model],
   )
   return (
     <article class="opened" aria-labelledby="model-name">
@@ -91,6 +98,11 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
       {newer !== undefined && (
         <Notice title={`${newer} answered`}>
           <p>Several versions are live, or another one has been released since the page was opened.</p>
+        </Notice>
+      )}
+      {notice !== undefined && (
+        <Notice>
+          <p>{notice}</p>
         </Notice>
       )}
       {failure !== undefined && <Failure title="There is no answer" failure={failure} />}
@@ -112,6 +124,7 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
           />
         </Guard>
       )}
+      {model.places.includes('browser') && <BrowserStorage engine={session.browser} after={answer} />}
     </article>
   )
 }

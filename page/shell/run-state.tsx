@@ -1,12 +1,7 @@
 import type { Answer } from '../panels/request.ts'
+import type { Progress } from '../state/browser-engine.ts'
 import { Button } from '../ui/index.ts'
 import { placeWords, size } from './words.ts'
-
-/** Weights on their way into this browser. */
-export interface Progress {
-  readonly loadedBytes: number
-  readonly totalBytes: number
-}
 
 interface Props {
   readonly busy: boolean

@@ -1,19 +1,72 @@
-import type { LocalClient } from './runner.ts'
-import type { LoadBrowser } from './session.ts'
+import type {
+  BrowserClient,
+  BrowserClientOptions,
+  BrowserNotice,
+  StoredModels,
+} from '../../src/browser/client/index.ts'
 
-/** As much of `/browser.js` as the page uses. */
-interface BrowserModule {
-  createBrowserClient(options: {
-    readonly url: string
-    readonly key: string | undefined
-    readonly placement: 'browser'
-    readonly onProgress: (progress: { readonly loadedBytes: number; readonly totalBytes: number }) => void
-  }): LocalClient
+/** Weights on their way into this browser. */
+export interface Progress {
+  readonly loadedBytes: number
+  readonly totalBytes: number
 }
 
-/** The engine for models in this browser, which the Worker serves apart from the page: only who uses it downloads it. */
-export const loadBrowser: LoadBrowser = async ({ key, onProgress, url }) => {
-  const address = `${url}/browser.js`
-  const { createBrowserClient } = (await import(/* @vite-ignore */ address)) as BrowserModule
-  return createBrowserClient({ url, key, placement: 'browser', onProgress })
+/** Who asked last is told how the download is, and what the engine has to say. */
+export interface BrowserListener {
+  readonly onProgress: (progress: Progress) => void
+  readonly onNotice: (notice: BrowserNotice) => void
+}
+
+export type LoadBrowser = (options: BrowserClientOptions) => Promise<BrowserClient>
+
+/** `/browser.js` of the Worker. Only who uses the browser's engine downloads it. */
+export const loadBrowser: LoadBrowser = async (options) => {
+  // Computed, so that the page is bundled without it.
+  const address = new URL('/browser.js', options.url).href
+  const { createBrowserClient } = (await import(/* @vite-ignore */ address)) as {
+    readonly createBrowserClient: (options: BrowserClientOptions) => BrowserClient
+  }
+  return createBrowserClient(options)
+}
+
+/** The engine in this browser, loaded when it is first asked for. */
+export class BrowserEngine {
+  readonly #load: () => Promise<BrowserClient>
+  #client: Promise<BrowserClient> | undefined
+  #listener: BrowserListener | undefined
+
+  constructor(load: LoadBrowser, options: Pick<BrowserClientOptions, 'url' | 'key'>) {
+    this.#load = () =>
+      load({
+        ...options,
+        placement: 'auto',
+        onProgress: (progress) => this.#listener?.onProgress(progress),
+        onNotice: (notice) => this.#listener?.onNotice(notice),
+      })
+  }
+
+  client(listener?: BrowserListener): Promise<BrowserClient> {
+    this.#listener = listener
+    this.#client ??= this.#load().catch((error: unknown) => {
+      // The next request tries again.
+      this.#client = undefined
+      throw error
+    })
+    return this.#client
+  }
+
+  /** What this browser keeps; undefined as long as its engine has not been used. */
+  async stored(): Promise<StoredModels | undefined> {
+    return (await this.#client)?.storage()
+  }
+
+  /** Removes what this browser keeps. */
+  async clear(): Promise<void> {
+    await (await this.#client)?.clear()
+  }
+
+  dispose(): void {
+    this.#client?.then((client) => client.dispose()).catch(() => {})
+    this.#client = undefined
+  }
 }

@@ -6,12 +6,7 @@ import { parsePlacement } from '../result/placement.ts'
 /** Where a visitor wants models to run. */
 export type PlaceChoice = 'auto' | Place
 
-/** What the browser's engine says of an answer, beside what headers say. */
-export interface PlacedInfo extends AnswerInfo {
-  readonly place?: Place | undefined
-}
-
-/** The methods that the browser's engine has; all others go to the Worker. */
+/** What the browser's client runs itself, or hands on; all other methods go to the Worker. */
 export type LocalClient = Pick<VergeClient, 'run' | 'embed' | 'infer'>
 
 export interface RunContext {
@@ -19,8 +14,8 @@ export interface RunContext {
   readonly place: PlaceChoice
   readonly signal: AbortSignal
   readonly client: VergeClient
-  /** The engine in the browser, downloaded when it is first needed. */
-  readonly browser: () => Promise<LocalClient>
+  /** The client that can run this model in the browser, too, downloaded when it is first needed; absent where none can. */
+  readonly browser?: (() => Promise<LocalClient>) | undefined
   /** Milliseconds, from any beginning. */
   readonly now: () => number
   /** Past the result cache. */
@@ -29,10 +24,9 @@ export interface RunContext {
   readonly onPart?: (answer: Answer) => void
 }
 
-/** Methods that the browser's engine answers itself. */
 const LOCAL: ReadonlySet<PanelRequest['method']> = new Set(['run', 'embed', 'infer'])
 
-const NOTHING_SAID: PlacedInfo = {
+const NOTHING_SAID: AnswerInfo = {
   status: 200,
   requestId: undefined,
   model: undefined,
@@ -45,24 +39,24 @@ const NOTHING_SAID: PlacedInfo = {
 /** Runs what a panel asks. @throws VergeError */
 export async function perform(request: PanelRequest, context: RunContext): Promise<Answer> {
   const { client, model, now, onPart, signal } = context
-  const inBrowser = context.place === 'browser' && LOCAL.has(request.method)
   const begun = now()
-  let info: PlacedInfo = NOTHING_SAID
+  let info: AnswerInfo = NOTHING_SAID
   const answerOf = (output: unknown): Answer => ({
     request,
     output,
     info,
     ms: now() - begun,
-    place: placeOf(info, inBrowser),
+    place: placeOf(info),
   })
-  const place = context.place === 'browser' ? undefined : context.place
+  const local = LOCAL.has(request.method) ? await localClient(context) : undefined
+  const place = local === undefined && context.place === 'browser' ? 'auto' : context.place
   const options = {
     signal,
-    onAnswer: (said: PlacedInfo) => {
+    onAnswer: (said: AnswerInfo) => {
       info = said
     },
     ...(request.parameters && { parameters: request.parameters as Readonly<Record<string, never>> }),
-    ...(place !== undefined && place !== 'auto' && { place }),
+    ...((local !== undefined || place !== 'auto') && { place }),
     ...(context.fresh && { cache: 'no-cache' as const }),
   }
   if (request.method === 'chat' || request.method === 'complete') {
@@ -77,8 +71,13 @@ export async function perform(request: PanelRequest, context: RunContext): Promi
     }
     return answerOf(written)
   }
-  const asked = inBrowser ? { ...client, ...(await context.browser()) } : client
-  return answerOf(await wholeAnswer(asked, model, request, options))
+  return answerOf(await wholeAnswer({ ...client, ...local }, model, request, options))
+}
+
+/** Whoever leaves the place to the page has an answer from the Worker where the browser's client cannot be loaded. */
+async function localClient({ browser, place }: RunContext): Promise<LocalClient | undefined> {
+  if (place === 'browser') return browser?.()
+  return place === 'auto' ? browser?.().catch(() => undefined) : undefined
 }
 
 /** The input is what the panel of the model's task made. */
@@ -102,8 +101,7 @@ function wholeAnswer(
   }
 }
 
-function placeOf({ place, placement }: PlacedInfo, inBrowser: boolean): Place {
+function placeOf({ place, placement }: AnswerInfo): Place {
   if (place !== undefined) return place
-  if (inBrowser) return 'browser'
   return parsePlacement(placement)?.place === 'origin' ? 'origin' : 'edge'
 }

@@ -1,29 +1,23 @@
 import { createClient, type VergeClient } from '../../src/client/index.ts'
 import { systemClock, systemFetch, systemRandom } from '../../src/client/runtime.ts'
+import type { ModelInfo } from '../models.ts'
 import type { Answer, PanelRequest } from '../panels/request.ts'
-import type { Progress } from '../shell/run-state.tsx'
 import { type Api, createApi } from './api.ts'
-import { type LocalClient, perform, type RunContext } from './runner.ts'
+import { BrowserEngine, type BrowserListener, type LoadBrowser } from './browser-engine.ts'
+import { perform, type RunContext } from './runner.ts'
 
 /** Everything that knows the Worker and the key. Another key makes another session. */
 export interface Session {
   readonly url: string
   readonly api: Api
   readonly isOperator: boolean
-  perform(request: PanelRequest, options: PerformOptions): Promise<Answer>
+  readonly browser: BrowserEngine
+  perform(request: PanelRequest, model: ModelInfo, options: PerformOptions): Promise<Answer>
 }
 
-type PerformOptions = Pick<RunContext, 'model' | 'place' | 'signal' | 'fresh' | 'onPart'> & {
-  /** Called while weights arrive in this browser. */
-  readonly onProgress?: (progress: Progress) => void
+type PerformOptions = Pick<RunContext, 'place' | 'signal' | 'fresh' | 'onPart'> & {
+  readonly listener?: BrowserListener
 }
-
-/** The engine in the browser, as far as the page uses it. */
-export type LoadBrowser = (options: {
-  readonly url: string
-  readonly key: string | undefined
-  readonly onProgress: (progress: Progress) => void
-}) => Promise<LocalClient>
 
 const TIMEOUT_MS = 60_000
 
@@ -31,6 +25,7 @@ const TIMEOUT_MS = 60_000
 export function createSession(url: string, key: string, loadBrowser: LoadBrowser): Session {
   const known = key === '' ? undefined : key
   const client: VergeClient = createClient({ url, key: known })
+  const browser = new BrowserEngine(loadBrowser, { url, key: known })
   const transport = {
     base: url,
     key: known,
@@ -40,27 +35,18 @@ export function createSession(url: string, key: string, loadBrowser: LoadBrowser
     clock: systemClock,
     random: systemRandom,
   }
-  let onProgress: (progress: Progress) => void = () => {}
-  let browser: Promise<LocalClient> | undefined
   return {
     url,
     api: createApi(transport),
     isOperator: known !== undefined,
-    perform(request, { onProgress: listener = () => {}, ...options }) {
+    browser,
+    perform(request, { name, places }, { listener, ...options }) {
       return perform(request, {
         ...options,
+        model: name,
         client,
         now: () => performance.now(),
-        browser() {
-          onProgress = listener
-          browser ??= loadBrowser({ url, key: known, onProgress: (progress) => onProgress(progress) }).catch(
-            (error: unknown) => {
-              browser = undefined
-              throw error
-            },
-          )
-          return browser
-        },
+        browser: places.includes('browser') ? () => browser.client(listener) : undefined,
       })
     },
   }

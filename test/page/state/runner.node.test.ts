@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Answer, PanelRequest } from '../../../page/panels/request.ts'
 import { type LocalClient, perform, type RunContext } from '../../../page/state/runner.ts'
-import { createClient, type FetchLike } from '../../../src/client/index.ts'
+import { type AnswerInfo, createClient, type FetchLike, type RunOptions } from '../../../src/client/index.ts'
 
 interface Sent {
   readonly path: string
@@ -34,10 +34,19 @@ function context(client: RunContext['client'], more: Partial<RunContext> = {}): 
     place: 'auto',
     signal: new AbortController().signal,
     client,
-    browser: () => Promise.reject(new Error('not asked for')),
     now: () => (now += 5),
     ...more,
   }
+}
+
+const NO_HEADERS: AnswerInfo = {
+  status: 200,
+  requestId: undefined,
+  model: undefined,
+  placement: undefined,
+  cache: undefined,
+  serverTiming: undefined,
+  attempts: 1,
 }
 
 const RUN: PanelRequest = { method: 'run', input: 'a text', parameters: { top_k: 1 } }
@@ -89,34 +98,49 @@ describe('a run of a panel', () => {
     expect(answer).toMatchObject({ output: '27 plus', place: 'origin' })
   })
 
-  it('in the browser asks its engine, which is loaded then, and says so', async () => {
+  /** The browser's client, which notes its calls and answers as it is told to. */
+  function local(client: RunContext['client'], info: Partial<AnswerInfo>) {
+    const calls: unknown[] = []
+    const run = (async (model: string, input: unknown, { onAnswer, place }: RunOptions) => {
+      calls.push([model, input, place])
+      onAnswer?.({ ...NO_HEADERS, ...info })
+      return ['local']
+    }) as LocalClient['run']
+    return { calls, browser: async (): Promise<LocalClient> => ({ ...client, run }) }
+  }
+
+  it("in the browser is the browser's client's, which is told where to run", async () => {
     const { client, sent } = worker([])
-    const asked: unknown[] = []
-    const local: LocalClient = {
-      ...client,
-      run: (async (...given: unknown[]) => {
-        asked.push(given.slice(0, 2))
-        return ['local']
-      }) as LocalClient['run'],
+    for (const place of ['browser', 'auto'] as const) {
+      const { browser, calls } = local(client, { place: 'browser' })
+      const answer = await perform(RUN, context(client, { place, browser }))
+      expect(answer).toMatchObject({ output: ['local'], place: 'browser' })
+      expect(calls).toEqual([['m', 'a text', place]])
     }
-    const answer = await perform(RUN, context(client, { place: 'browser', browser: async () => local }))
-    expect(answer).toMatchObject({ output: ['local'], place: 'browser' })
-    expect(asked).toEqual([['m', 'a text']])
     expect(sent).toEqual([])
   })
 
-  it('is the edge’s where the engine in the browser handed it on', async () => {
+  it("is the edge's where the browser's client handed it on", async () => {
     const { client } = worker([])
-    const info = { status: 200, requestId: 'id-2', attempts: 1, place: 'edge' }
-    const local: LocalClient = {
-      ...client,
-      run: (async (_model: string, _input: unknown, { onAnswer }: { onAnswer: (info: object) => void }) => {
-        onAnswer(info)
-        return []
-      }) as unknown as LocalClient['run'],
-    }
-    const answer = await perform(RUN, context(client, { place: 'browser', browser: async () => local }))
+    const { browser } = local(client, { place: 'edge', requestId: 'id-2' })
+    const answer = await perform(RUN, context(client, { browser }))
     expect(answer).toMatchObject({ place: 'edge', info: { requestId: 'id-2' } })
+  })
+
+  it('at a place of the Worker does not load the browser’s client', async () => {
+    const { client, sent } = worker([])
+    const browser = () => Promise.reject(new Error('not asked for'))
+    await perform(RUN, context(client, { place: 'edge', browser }))
+    await perform({ method: 'complete', input: 'a' }, context(client, { place: 'browser', browser })).catch(() => {})
+    expect(sent.map(({ path }) => path)).toEqual(['/run/m', '/v1/completions'])
+  })
+
+  it('needs the browser’s client only where the visitor insists on it', async () => {
+    const { client, sent } = worker([])
+    const browser = () => Promise.reject(new TypeError('no network'))
+    await perform(RUN, context(client, { place: 'auto', browser }))
+    expect(sent.map(({ path }) => path)).toEqual(['/run/m'])
+    await expect(perform(RUN, context(client, { place: 'browser', browser }))).rejects.toThrow('no network')
   })
 
   it('fails with the error of the Worker', async () => {
