@@ -64,7 +64,11 @@ function person(pen: Pen): void {
   line(pen, '#4a3527', 4, [346, 164, 356, 160, 366, 163])
   line(pen, '#4a3527', 4, [378, 163, 388, 160, 398, 164])
   line(pen, '#b9805f', 3, [372, 180, 367, 198, 376, 199])
-  line(pen, '#9c3f3c', 5, [354, 214, 364, 220, 380, 220, 390, 214])
+  pen.strokeStyle = '#9c3f3c'
+  pen.lineWidth = 5
+  pen.beginPath()
+  pen.ellipse(372, 209, 18, 12, 0, 0.15 * Math.PI, 0.85 * Math.PI)
+  pen.stroke()
 }
 
 function disc(pen: Pen, x: number, y: number, radius: number, colour: string): void {

@@ -26,17 +26,20 @@ export interface TableInputInfo {
 }
 
 /**
- * The columns of a model, from its example: the input of a column's name takes it, or else the only input.
+ * The columns of a model, from its example: the input of a column's name takes it, or else the only input. In the order of
+ * the inputs, where there is one for each: that of the example may have been lost on the way.
  * @param example `{data: {column: [cell, ...]}}`; undefined is returned if it is something else
  */
 export function columnsOf(example: unknown, inputs: readonly TableInputInfo[]): readonly Column[] | undefined {
   const data = dataOf(example)
   if (data === undefined) return undefined
   const [only, ...others] = inputs
-  return Object.entries(data).map(([name, cells]) => {
-    const input = inputs.find((one) => one.name === name) ?? (others.length === 0 ? only : undefined)
+  const place = (name: string): number => inputs.findIndex((one) => one.name === name)
+  const columns = Object.entries(data).map(([name, cells]) => {
+    const input = inputs[place(name)] ?? (others.length === 0 ? only : undefined)
     return { name, kind: input === undefined ? kindOfValue(cells[0]) : kindOfDatatype(input.datatype) }
   })
+  return columns.sort((left, right) => place(left.name) - place(right.name))
 }
 
 /** The rows of an example, as texts. */

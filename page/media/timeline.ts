@@ -24,6 +24,11 @@ export function clockTime(seconds: number): string {
   return `${minutes}:${rest.toFixed(1).padStart(4, '0')}`
 }
 
+/** `0:03`, where tenths say nothing. */
+export function clockSeconds(seconds: number): string {
+  return clockTime(seconds).replace(/\.0$/, '')
+}
+
 /** `3.2 seconds`, `1 minute 5 seconds` */
 export function spokenTime(seconds: number): string {
   if (seconds < 60) return `${(Math.round(seconds * 10) / 10).toString()} seconds`

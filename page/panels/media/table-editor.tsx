@@ -42,13 +42,13 @@ export function TableEditor(props: TableEditorProps) {
           <thead>
             <tr>
               <th scope="col">Row</th>
+              {answers !== undefined && <th scope="col">Answer</th>}
               {columns.map(({ kind, name }) => (
                 <th scope="col" key={name}>
                   {name}
                   <span class="table-kind">{KIND_NAMES[kind]}</span>
                 </th>
               ))}
-              {answers !== undefined && <th scope="col">Answer</th>}
               {!fixed && (
                 <th scope="col">
                   <span class="only-read-aloud">Remove</span>
@@ -105,6 +105,7 @@ function TableRow(props: TableEditorProps & { readonly row: Row; readonly index:
   return (
     <tr class={index === selected ? 'table-selected' : ''} onFocusCapture={() => onSelect(index)}>
       <th scope="row">{index + 1}</th>
+      {answers !== undefined && <td class="table-answer">{answers[index]}</td>}
       {columns.map((column, j) => (
         <td key={column.name}>
           <Cell
@@ -116,7 +117,6 @@ function TableRow(props: TableEditorProps & { readonly row: Row; readonly index:
           />
         </td>
       ))}
-      {answers !== undefined && <td class="table-answer">{answers[index]}</td>}
       {!fixed && (
         <td>
           <button

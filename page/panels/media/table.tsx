@@ -110,7 +110,7 @@ function Editable({ answer, busy, columns, model, run }: PanelProps & { readonly
       {predictions !== undefined && (
         <section class="media-answer" aria-label="Answer">
           <p class="media-best" role="status">
-            {`${predictions.length === 1 ? 'One answer' : `${predictions.length} answers`}, in the last column of the table.`}
+            {`${predictions.length === 1 ? 'One answer' : `${predictions.length} answers`}, beside the numbers of the rows.`}
           </p>
           <RowScores prediction={predictions[selected]} row={selected} />
         </section>

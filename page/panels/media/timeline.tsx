@@ -1,15 +1,16 @@
 import { useMemo } from 'preact/hooks'
 import type { Speech } from '../../media/answers.ts'
-import { percentage } from '../../media/answers.ts'
 import type { Sound } from '../../media/load-sound.ts'
-import { clockTime, marks, placeSpan, segmentAt, spokenTime } from '../../media/timeline.ts'
+import { clockSeconds, clockTime, marks, placeSpan, segmentAt, spokenTime } from '../../media/timeline.ts'
 import { peaks } from '../../media/wav.ts'
 import { Button } from '../../ui/index.ts'
-import { usePlayer } from './use-player.ts'
+import type { Player } from './use-player.ts'
 
 /** Columns of the drawn sound. */
 const COLUMNS = 400
-const MOST_MARKS = 6
+/** Silence is a line, too. */
+const LEAST = 0.01
+const MOST_MARKS = 5
 /** Seconds of an arrow key, and of a page key. */
 const STEP = 0.1
 const LEAP = 1
@@ -18,12 +19,13 @@ export interface TimelineProps {
   readonly sound: Sound
   /** What was found in it; undefined before there is an answer. */
   readonly speech?: Speech | undefined
+  /** Of the sound. */
+  readonly player: Player
 }
 
 /** A sound over time, with the parts that have speech. It can be played from anywhere, by pointer and by keyboard. */
-export function Timeline({ sound, speech }: TimelineProps) {
+export function Timeline({ player, sound, speech }: TimelineProps) {
   const { seconds } = sound
-  const player = usePlayer(sound.blob)
   const { time } = player
   const segments = speech?.segments ?? []
   const current = segmentAt(segments, time)
@@ -72,28 +74,11 @@ export function Timeline({ sound, speech }: TimelineProps) {
       <div class="timeline-marks" aria-hidden="true">
         {marks(seconds, MOST_MARKS).map((mark) => (
           <span key={mark} style={{ left: `${placeSpan({ start: 0, end: mark }, seconds).width}%` }}>
-            {clockTime(mark)}
+            {clockSeconds(mark)}
           </span>
         ))}
       </div>
       {player.problem !== undefined && <p role="alert">{player.problem}</p>}
-      {segments.length > 0 && (
-        <ol class="segments" aria-label="Speech">
-          {segments.map(({ end, score, start }, i) => (
-            <li key={`${i}`}>
-              <button
-                type="button"
-                class={i === current ? 'finding finding-active' : 'finding'}
-                onClick={() => player.playPart(start, end)}
-              >
-                <span class="finding-label">{`${start.toFixed(2)} s to ${end.toFixed(2)} s`}</span>
-                <span class="finding-score">{percentage(score)}</span>
-                <span class="finding-place">{`${(end - start).toFixed(2)} seconds; press to listen`}</span>
-              </button>
-            </li>
-          ))}
-        </ol>
-      )}
     </div>
   )
 }
@@ -121,14 +106,14 @@ function placeOfKey(key: string, time: number, seconds: number): number | undefi
 
 function Wave({ samples }: { readonly samples: Float32Array }) {
   const path = useMemo(() => {
-    const levels = Array.from(peaks(samples, COLUMNS))
-    return levels
-      .map((level, i) => `M${i + 0.5} ${(-Math.max(0.01, level)).toFixed(3)}V${Math.max(0.01, level).toFixed(3)}`)
-      .join('')
+    const levels = Array.from(peaks(samples, COLUMNS), (level) => Math.max(LEAST, level).toFixed(3))
+    const above = levels.map((level, i) => `L${i + 0.5} -${level}`)
+    const below = levels.map((level, i) => `L${i + 0.5} ${level}`).reverse()
+    return `M0 0${above.join('')}L${COLUMNS} 0${below.join('')}Z`
   }, [samples])
   return (
     <svg class="timeline-wave" viewBox={`0 -1 ${COLUMNS} 2`} preserveAspectRatio="none" aria-hidden="true">
-      <path d={path} vector-effect="non-scaling-stroke" />
+      <path d={path} />
     </svg>
   )
 }

@@ -14,7 +14,7 @@ export interface Player {
 }
 
 /** Plays a sound without showing a player: the timeline is one. */
-export function usePlayer(sound: Blob): Player {
+export function usePlayer(sound: Blob | undefined): Player {
   const url = useObjectUrl(sound)
   const audio = useMemo(() => new Audio(), [])
   const end = useRef(Number.POSITIVE_INFINITY)

@@ -5,14 +5,17 @@ import { Button } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { USUAL_RATE } from './audio-classification.tsx'
 import { NumberInput, useNumber } from './number-field.tsx'
+import { Segments } from './segments.tsx'
 import { SoundInput } from './sound-input.tsx'
 import { Timeline } from './timeline.tsx'
+import { usePlayer } from './use-player.ts'
 import { useSound } from './use-sound.ts'
 
 /** Where in a sound somebody speaks. */
 export default function VoiceActivity({ answer, busy, model, run }: PanelProps) {
   const state = useSound(model.audio?.sampleRate ?? USUAL_RATE)
   const { recording, sound } = state
+  const player = usePlayer(sound?.blob)
   const threshold = useNumber(typedShare)
   const mine = sound !== undefined && answer?.request.input === sound.blob
   const speech = mine ? speechIn(answer.output) : undefined
@@ -23,9 +26,9 @@ export default function VoiceActivity({ answer, busy, model, run }: PanelProps) 
   return (
     <div class="media-panel">
       <SoundInput state={state} />
-      {sound !== undefined && <Timeline sound={sound} speech={speech} />}
+      {sound !== undefined && <Timeline sound={sound} speech={speech} player={player} />}
       <div class="media-run">
-        <NumberInput label="Probability from which it is speech" field={threshold} empty="as the model says" />
+        <NumberInput label="Least probability of speech" field={threshold} empty="as the model says" />
         <Button
           kind="primary"
           disabled={busy || sound === undefined || recording !== undefined || threshold.problem !== undefined}
@@ -39,6 +42,7 @@ export default function VoiceActivity({ answer, busy, model, run }: PanelProps) 
           <p class="media-best" role="status">
             {summaryOf(speech, sound.seconds)}
           </p>
+          <Segments segments={speech.segments} player={player} />
         </section>
       )}
     </div>

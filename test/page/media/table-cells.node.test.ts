@@ -25,6 +25,12 @@ describe('columnsOf', () => {
     ])
   })
 
+  it('has them in the order of the inputs, as far as they have the same names', () => {
+    const data = Object.fromEntries(Object.entries(example.data).reverse())
+    expect(columnsOf({ data }, inputs)).toEqual(columns)
+    expect(columnsOf({ data: { b: [1], a: [2] } }, inputs)?.map(({ name }) => name)).toEqual(['b', 'a'])
+  })
+
   it('takes them from the only input otherwise, or from the example', () => {
     const matrix = [{ name: 'X', datatype: 'INT32', shape: [-1, 2] }]
     expect(columnsOf({ data: { a: [1], b: [2] } }, matrix)?.map(({ kind }) => kind)).toEqual(['integer', 'integer'])

@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest'
-import { clockTime, marks, placeSpan, segmentAt, speechTotal, spokenTime } from '../../../page/media/timeline.ts'
+import {
+  clockSeconds,
+  clockTime,
+  marks,
+  placeSpan,
+  segmentAt,
+  speechTotal,
+  spokenTime,
+} from '../../../page/media/timeline.ts'
 
 describe('times', () => {
   it.each([
@@ -11,6 +19,10 @@ describe('times', () => {
   ])('%d seconds', (seconds, clock, spoken) => {
     expect([clockTime(seconds), spokenTime(seconds)]).toEqual([clock, spoken])
   })
+})
+
+it('leaves out tenths that say nothing', () => {
+  expect([clockSeconds(3), clockSeconds(0.5)]).toEqual(['0:03', '0:00.5'])
 })
 
 describe('placeSpan', () => {
