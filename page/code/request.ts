@@ -67,7 +67,7 @@ export function httpRequest(request: PanelRequest, context: CodeContext, stream 
       if (!(input instanceof Blob)) return json(path, { inputs: input, ...(hasAny(parameters) && { parameters }) })
       for (const [name, value] of Object.entries(parameters ?? {})) {
         for (const one of Array.isArray(value) ? (value as unknown[]) : [value])
-          if (one !== undefined) query.append(name, String(one))
+          if (one !== undefined) query.append(name, queryText(one))
       }
       const type = input.type || 'application/octet-stream'
       return { path: withQuery(path, query), json: undefined, file: { type, name: fileName(input) }, headers }
@@ -85,6 +85,11 @@ export function httpRequest(request: PanelRequest, context: CodeContext, stream 
       return { path, json: { inputs: tensorsOf(input), ...parameters }, file: undefined, headers }
     }
   }
+}
+
+/** A value as the query has it: an object, such as a size, is JSON. */
+function queryText(value: unknown): string {
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
 }
 
 function headersOf({ needsKey, place }: CodeContext): Record<string, string> {

@@ -40,16 +40,18 @@ export async function loadPicture(file: Blob, name: string, limits: PictureLimit
   const type = TYPES[format]
   // The type follows the bytes: the name of a file may lie.
   const typed = type === undefined || file.type === type ? file : new Blob([file], { type })
-  return withImage(typed, async (image) => {
-    if (image === undefined) {
-      return {
-        problem:
-          type === undefined
-            ? `This browser cannot open ${format} pictures. Save "${name}" as PNG, JPEG or WebP, and choose that file.`
-            : `The picture "${name}" is damaged or incomplete. Choose another one.`,
-      }
+  // Unlike an image element, it refuses a picture of which a part is missing.
+  const image = await createImageBitmap(typed).catch(() => undefined)
+  if (image === undefined) {
+    return {
+      problem:
+        type === undefined
+          ? `This browser cannot open ${format} pictures. Save "${name}" as PNG, JPEG or WebP, and choose that file.`
+          : `The picture "${name}" is damaged or incomplete. Choose another one.`,
     }
-    const { naturalWidth: width, naturalHeight: height } = image
+  }
+  try {
+    const { width, height } = image
     if (plan.do === 'send') return { ok: { blob: typed, name, width, height } }
     if (width * height > limits.openedPixels) {
       return {
@@ -67,22 +69,8 @@ export async function loadPicture(file: Blob, name: string, limits: PictureLimit
       ? `It was scaled down from ${width} × ${height} to ${size.width} × ${size.height} pixels, and is sent as ${made}.`
       : `It was converted, and is sent as ${made}.`
     return { ok: { blob, name, ...size, note: `${plan.why}. ${what}` } }
-  })
-}
-
-/** Calls `use` with a decoded picture, or without if the browser cannot decode it. */
-async function withImage<T>(blob: Blob, use: (image: HTMLImageElement | undefined) => Promise<T>): Promise<T> {
-  const url = URL.createObjectURL(blob)
-  try {
-    const image = new Image()
-    image.src = url
-    const decoded = await image.decode().then(
-      () => image.naturalWidth > 0 && image.naturalHeight > 0,
-      () => false,
-    )
-    return await use(decoded ? image : undefined)
   } finally {
-    URL.revokeObjectURL(url)
+    image.close()
   }
 }
 

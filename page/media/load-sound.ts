@@ -16,6 +16,8 @@ export interface Sound {
 }
 
 const TYPE = 'audio/wav'
+/** A WAV file of no more has nothing but its header. */
+const WAV_HEADER_BYTES = 44
 /** Below this nobody hears anything. */
 const SILENCE = 0.002
 
@@ -35,6 +37,9 @@ export async function loadSound(file: Blob, name: string, rate: number, limits: 
   }
   const wav = isWav(new Uint8Array(bytes, 0, Math.min(12, bytes.byteLength)))
   const samples = await decoded(bytes, rate)
+  if (samples?.length === 0 || (wav && file.size <= WAV_HEADER_BYTES)) {
+    return { problem: `The sound "${name}" has no samples. Choose another one, or record one.` }
+  }
   if (samples === undefined) {
     return {
       problem: wav
@@ -42,7 +47,6 @@ export async function loadSound(file: Blob, name: string, rate: number, limits: 
         : `The file "${name}" is not a sound that this browser can play. Choose a WAV, MP3, Ogg or M4A file.`,
     }
   }
-  if (samples.length === 0) return { problem: `The sound "${name}" has no samples. Choose another one, or record one.` }
   const seconds = samples.length / rate
   const asItIs = wav && file.size <= limits.bytes && seconds <= limits.seconds
   if (asItIs) {

@@ -1,4 +1,4 @@
-/** What is said of a vector, and how alike two are. Pure. */
+/** What is said of a vector, and its shape. Pure. */
 
 export interface VectorFacts {
   readonly size: number
@@ -14,14 +14,6 @@ export function factsOf(vector: readonly number[]): VectorFacts {
     least: vector.reduce((least, value) => Math.min(least, value), Number.POSITIVE_INFINITY),
     most: vector.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY),
   }
-}
-
-/** The cosine of the angle between two vectors; undefined if they have different sizes, or one is zero. */
-export function cosine(a: readonly number[], b: readonly number[]): number | undefined {
-  if (a.length !== b.length) return undefined
-  const product = a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0)
-  const lengths = lengthOf(a) * lengthOf(b)
-  return lengths > 0 ? product / lengths : undefined
 }
 
 function lengthOf(vector: readonly number[]): number {

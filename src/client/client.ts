@@ -170,7 +170,7 @@ function runRequest(model: string, input: RunInput, { contentType, parameters, v
   if (!isMedia(input)) return jsonRequest(path, { inputs: input, parameters }, version)
   const query = new URLSearchParams(version === undefined ? {} : { version })
   for (const [name, value] of Object.entries(parameters ?? {})) {
-    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) query.append(name, String(one))
+    for (const one of Array.isArray(value) ? value : [value]) if (one !== undefined) query.append(name, queryText(one))
   }
   return {
     path,
@@ -179,6 +179,11 @@ function runRequest(model: string, input: RunInput, { contentType, parameters, v
     body: input as Body,
     once: input instanceof ReadableStream,
   }
+}
+
+/** A value as the query has it: an object, such as a size, is JSON. */
+function queryText(value: unknown): string {
+  return typeof value === 'object' && value !== null ? JSON.stringify(value) : String(value)
 }
 
 function isMedia(input: RunInput): input is Media {

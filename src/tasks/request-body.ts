@@ -56,8 +56,8 @@ const VERSION = 'version'
 
 /**
  * A request's body with the parameters that its query gives: `?top_k=2` beside a raw picture means what
- * `{"parameters": {"top_k": 2}}` means in JSON. Numbers, `true` and `false` are read as such, and what comes several times
- * is a list.
+ * `{"parameters": {"top_k": 2}}` means in JSON. Numbers, `true`, `false` and objects in JSON are read as such, and what
+ * comes several times is a list.
  * @param query by name, with all values of each
  * @param task whose parameters are known
  * @throws invalid_request where the task has no such parameter, or the body gives it too
@@ -98,13 +98,26 @@ function parametersIn(body: TaskBody): Readonly<Record<string, unknown>> | undef
 }
 
 function given(texts: readonly string[]): unknown {
-  const values = texts.map(scalarOf)
+  const values = texts.map(queryValue)
   return values.length === 1 ? values[0] : values
 }
 
-function scalarOf(text: string): string | number | boolean {
+function queryValue(text: string): unknown {
   if (text === 'true' || text === 'false') return text === 'true'
+  if (text.startsWith('{') && text.length <= LONGEST_OBJECT) return objectIn(text) ?? text
   return /^-?\d{1,15}(?:\.\d{1,15})?(?:e-?\d{1,3})?$/i.test(text) ? Number(text) : text
+}
+
+/** Characters of an object in a query: far more than a size takes, and too few for anything deep. */
+const LONGEST_OBJECT = 1000
+
+/** An object in JSON, such as a size; undefined if it is none. */
+function objectIn(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
 }
 
 /**

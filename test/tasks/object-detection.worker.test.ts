@@ -353,6 +353,9 @@ describe('image to image', () => {
     const parameters = { target_size: { width: 7, height: 9 } }
     const resized = await picture(await post('/run/negative', { inputs: base64(grey), parameters }))
     expect(resized).toMatchObject({ width: 7, height: 9, data: new Uint8Array(189).fill(165) })
+    const query = new URLSearchParams({ target_size: JSON.stringify(parameters.target_size) })
+    expect(await picture(await post(`/run/negative?${query}`, grey, PNG))).toEqual(resized)
+    expect((await post('/run/negative?target_size={width:7}', grey, PNG)).status).toBe(400)
   })
 
   it('writes PNGs that read as they were', async () => {

@@ -4,6 +4,7 @@ import { canvasBlob } from '../../media/load-picture.ts'
 import { Button } from '../../ui/index.ts'
 import { type Pen, usePenKeys } from './use-pen-keys.ts'
 import './media.css'
+import './pad.css'
 
 /** Pixels of a side: enough for a smooth line, and a request of a few kilobytes. */
 const SIDE = 280

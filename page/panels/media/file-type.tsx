@@ -7,6 +7,7 @@ import { Button, Notice } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { FileButton } from './file-button.tsx'
 import { NumberInput, useNumber } from './number-field.tsx'
+import { RunRow } from './run-row.tsx'
 import { Scores } from './scores.tsx'
 import { useIncomingFiles } from './use-files.ts'
 import './media.css'
@@ -21,7 +22,7 @@ interface Chosen {
 }
 
 /** What a file is, by its bytes. */
-export default function FileType({ answer, busy, run }: PanelProps) {
+export function FileTypePanel({ answer, busy, run }: PanelProps) {
   const [chosen, setChosen] = useState<Chosen | undefined>(() => example(0))
   const [problem, setProblem] = useState<string>()
   const topK = useNumber(typedCount)
@@ -66,19 +67,16 @@ export default function FileType({ answer, busy, run }: PanelProps) {
           </Notice>
         )}
       </div>
-      <div class="media-run">
+      <RunRow
+        busy={busy}
+        missing={chosen === undefined ? 'Choose a file first.' : topK.problem}
+        onRun={() => {
+          const parameters = topK.value === undefined ? {} : { top_k: topK.value }
+          void run({ method: 'run', input: chosen?.blob, parameters })
+        }}
+      >
         <NumberInput label="Labels in the answer" field={topK} empty="5" />
-        <Button
-          kind="primary"
-          disabled={busy || chosen === undefined || topK.problem !== undefined}
-          onClick={() => {
-            const parameters = topK.value === undefined ? {} : { top_k: topK.value }
-            void run({ method: 'run', input: chosen?.blob, parameters })
-          }}
-        >
-          Identify
-        </Button>
-      </div>
+      </RunRow>
       {scores !== undefined && <Scores scores={scores} />}
     </div>
   )

@@ -2,16 +2,17 @@ import { useCallback, useState } from 'preact/hooks'
 import { scoresIn } from '../../media/answers.ts'
 import { digitStrokes } from '../../media/digit-strokes.ts'
 import { typedCount } from '../../media/typed-number.ts'
-import { Button, Choice } from '../../ui/index.ts'
+import { Choice } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { DrawingPad } from './drawing-pad.tsx'
 import { NumberInput, useNumber } from './number-field.tsx'
 import { PictureInput } from './picture-input.tsx'
+import { RunRow } from './run-row.tsx'
 import { Scores } from './scores.tsx'
 import { usePicture } from './use-picture.ts'
 
 /** What a picture shows. Models of drawn signs get paper to draw on. */
-export default function ImageClassification(props: PanelProps) {
+export function ImageClassificationPanel(props: PanelProps) {
   const drawn = props.model.image?.fit === 'mnist'
   const [way, setWay] = useState<'draw' | 'picture'>(drawn ? 'draw' : 'picture')
   return (
@@ -66,19 +67,15 @@ function Asked({
   const scores = answer !== undefined && answer.request.input === blob ? scoresIn(answer.output) : undefined
   return (
     <>
-      <div class="media-run">
+      <RunRow
+        busy={busy}
+        missing={blob === undefined ? missing : topK.problem}
+        onRun={() =>
+          void run({ method: 'run', input: blob, parameters: topK.value === undefined ? {} : { top_k: topK.value } })
+        }
+      >
         <NumberInput label="Labels in the answer" field={topK} empty="5" />
-        <Button
-          kind="primary"
-          disabled={busy || blob === undefined || topK.problem !== undefined}
-          onClick={() =>
-            void run({ method: 'run', input: blob, parameters: topK.value === undefined ? {} : { top_k: topK.value } })
-          }
-        >
-          Classify
-        </Button>
-        {blob === undefined && <p class="media-hint">{missing}</p>}
-      </div>
+      </RunRow>
       {scores !== undefined && <Scores scores={scores} />}
     </>
   )

@@ -1,9 +1,11 @@
 import { useState } from 'preact/hooks'
 import { vectorsIn } from '../../media/answers.ts'
-import { barsOf, cosine, factsOf, meanOf } from '../../media/vectors.ts'
+import { barsOf, factsOf, meanOf } from '../../media/vectors.ts'
 import { Button } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
+import { cosine } from '../text/vectors.ts'
 import { PictureInput } from './picture-input.tsx'
+import { RunRow } from './run-row.tsx'
 import { usePicture } from './use-picture.ts'
 
 const BARS = 128
@@ -11,26 +13,22 @@ const BARS = 128
 const SHOWN = 8
 
 /** The vector of a picture, and how near it lies to that of another picture. */
-export default function ImageFeatures({ answer, busy, run }: PanelProps) {
+export function ImageFeaturesPanel({ answer, busy, run }: PanelProps) {
   const state = usePicture()
   const { picture } = state
   const [kept, setKept] = useState<{ readonly name: string; readonly vector: readonly number[] }>()
   const mine = picture !== undefined && answer?.request.input === picture.blob
   const vectors = mine ? vectorsIn(answer.output) : undefined
   const vector = vectors && meanOf(vectors)
-  const likeness = vector && kept && cosine(vector, kept.vector)
+  const likeness = vector && kept?.vector.length === vector.length ? cosine(vector, kept.vector) : undefined
   return (
     <div class="media-panel">
       <PictureInput state={state} />
-      <div class="media-run">
-        <Button
-          kind="primary"
-          disabled={busy || picture === undefined}
-          onClick={() => void run({ method: 'run', input: picture?.blob })}
-        >
-          Get the vector
-        </Button>
-      </div>
+      <RunRow
+        busy={busy}
+        missing={picture === undefined ? 'Choose a picture first.' : undefined}
+        onRun={() => void run({ method: 'run', input: picture?.blob })}
+      />
       {vectors !== undefined && vector !== undefined && picture !== undefined && (
         <section class="media-answer" aria-label="Answer">
           <p class="media-best" role="status">

@@ -1,12 +1,12 @@
 import { useEffect, useState } from 'preact/hooks'
-import { Button } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { PictureInput } from './picture-input.tsx'
+import { RunRow } from './run-row.tsx'
 import { useObjectUrl } from './use-files.ts'
 import { usePicture } from './use-picture.ts'
 
 /** A picture made of a picture. */
-export default function ImageToImage({ answer, busy, run }: PanelProps) {
+export function ImageToImagePanel({ answer, busy, run }: PanelProps) {
   const state = usePicture()
   const { picture } = state
   const [sameShape, setSameShape] = useState(false)
@@ -17,19 +17,16 @@ export default function ImageToImage({ answer, busy, run }: PanelProps) {
   return (
     <div class="media-panel">
       <PictureInput state={state} />
-      <div class="media-run">
+      <RunRow
+        busy={busy}
+        missing={picture === undefined ? 'Choose a picture first.' : undefined}
+        onRun={() => void run({ method: 'run', input: picture?.blob, ...(parameters && { parameters }) })}
+      >
         <label class="media-check">
           <input type="checkbox" checked={sameShape} onChange={() => setSameShape(!sameShape)} />
           Answer in the size of my picture
         </label>
-        <Button
-          kind="primary"
-          disabled={busy || picture === undefined}
-          onClick={() => void run({ method: 'run', input: picture?.blob, ...(parameters && { parameters }) })}
-        >
-          Make the picture
-        </Button>
-      </div>
+      </RunRow>
       {made !== undefined && <Made picture={made} />}
     </div>
   )

@@ -2,17 +2,18 @@ import { useState } from 'preact/hooks'
 import { type Detection, detectionsIn, percentage } from '../../media/answers.ts'
 import { coloursOf, type PictureSize, placeBox, placeInWords } from '../../media/boxes.ts'
 import { typedShare } from '../../media/typed-number.ts'
-import { Button } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { NumberInput, useNumber } from './number-field.tsx'
 import { PictureInput } from './picture-input.tsx'
+import { RunRow } from './run-row.tsx'
 import { usePicture } from './use-picture.ts'
+import './boxes.css'
 
 /** Colours of boxes in media.css. */
 const COLOURS = 5
 
 /** What is where in a picture: boxes over it, and a list of them. */
-export default function ObjectDetection({ answer, busy, run }: PanelProps) {
+export function ObjectDetectionPanel({ answer, busy, run }: PanelProps) {
   const state = usePicture()
   const { picture } = state
   const threshold = useNumber(typedShare)
@@ -29,20 +30,17 @@ export default function ObjectDetection({ answer, busy, run }: PanelProps) {
           picture !== undefined && <Boxes found={found} picture={picture} colours={colours} active={active} />
         }
       />
-      <div class="media-run">
+      <RunRow
+        busy={busy}
+        missing={picture === undefined ? 'Choose a picture first.' : threshold.problem}
+        onRun={() => {
+          setActive(undefined)
+          const parameters = threshold.value === undefined ? {} : { threshold: threshold.value }
+          void run({ method: 'run', input: picture?.blob, parameters })
+        }}
+      >
         <NumberInput label="Least score of a finding" field={threshold} empty="as the model says" />
-        <Button
-          kind="primary"
-          disabled={busy || picture === undefined || threshold.problem !== undefined}
-          onClick={() => {
-            setActive(undefined)
-            const parameters = threshold.value === undefined ? {} : { threshold: threshold.value }
-            void run({ method: 'run', input: picture?.blob, parameters })
-          }}
-        >
-          Detect
-        </Button>
-      </div>
+      </RunRow>
       {found !== undefined && picture !== undefined && (
         <section class="media-answer" aria-label="Answer">
           <p class="media-best" role="status">

@@ -4,6 +4,7 @@ import { FileButton } from './file-button.tsx'
 import { useIncomingFiles } from './use-files.ts'
 import type { SoundState } from './use-sound.ts'
 import './media.css'
+import './sound.css'
 
 const SOUNDS = 'audio/*,.wav,.mp3,.ogg,.oga,.opus,.m4a,.flac,.webm'
 

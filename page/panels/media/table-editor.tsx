@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import { type Column, cellProblem, KIND_NAMES, type Row } from '../../media/table-cells.ts'
 import { isSeveralCells, pastedCells, withPasted } from '../../media/table-text.ts'
 import { Button } from '../../ui/index.ts'
+import './table.css'
 
 /** Rows that are shown at a time: thousands of fields would make typing slow. */
 const PAGE_ROWS = 50

@@ -14,12 +14,13 @@ import { readCsv } from '../../media/table-text.ts'
 import { Bars, Button, Notice } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { FileButton } from './file-button.tsx'
+import { RunRow } from './run-row.tsx'
 import { TableEditor } from './table-editor.tsx'
 import { useIncomingFiles } from './use-files.ts'
 import './media.css'
 
 /** An answer for each row of a table. */
-export default function TablePanel(props: PanelProps) {
+export function TablePanel(props: PanelProps) {
   const { model } = props
   const example = model.example?.inputs
   const columns = useMemo(() => columnsOf(example, model.inputs), [example, model.inputs])
@@ -56,7 +57,6 @@ function Editable({ answer, busy, columns, model, run }: PanelProps & { readonly
     else setProblem(read.problem)
   }
   const dragging = useIncomingFiles((file) => void open(file))
-  const blocked = wrong ?? rowsProblem(rows.length, fixed)
   return (
     <div class="media-panel">
       <div class={dragging ? 'media-input media-drop media-drop-ready' : 'media-input media-drop'}>
@@ -91,22 +91,18 @@ function Editable({ answer, busy, columns, model, run }: PanelProps & { readonly
         onProblem={setProblem}
         answers={predictions?.map(inWords)}
       />
-      <div class="media-run">
+      <RunRow
+        busy={busy}
+        missing={wrong ?? rowsProblem(rows.length, fixed)}
+        onRun={() => void run({ method: 'run', input, ...(scored && { parameters: { return_scores: true } }) })}
+      >
         {classifies && (
           <label class="media-check">
             <input type="checkbox" checked={scored} onChange={() => setScored(!scored)} />
             Scores of all classes
           </label>
         )}
-        <Button
-          kind="primary"
-          disabled={busy || blocked !== undefined}
-          onClick={() => void run({ method: 'run', input, ...(scored && { parameters: { return_scores: true } }) })}
-        >
-          {classifies ? 'Classify the rows' : 'Predict the rows'}
-        </Button>
-        {blocked !== undefined && <p class="media-hint">{blocked}</p>}
-      </div>
+      </RunRow>
       {predictions !== undefined && (
         <section class="media-answer" aria-label="Answer">
           <p class="media-best" role="status">

@@ -5,6 +5,7 @@ import { clockSeconds, clockTime, marks, placeSpan, segmentAt, spokenTime } from
 import { peaks } from '../../media/wav.ts'
 import { Button } from '../../ui/index.ts'
 import type { Player } from './use-player.ts'
+import './sound.css'
 
 /** Columns of the drawn sound. */
 const COLUMNS = 400

@@ -18,6 +18,9 @@ export interface SoundState {
   readonly stop: () => void
 }
 
+/** Samples a second of most models, for those that do not say. */
+export const USUAL_RATE = 16_000
+
 /** Milliseconds between two looks at the microphone. */
 const TICK = 100
 
@@ -108,4 +111,10 @@ export function useSound(rate: number): SoundState {
     record: () => void record(),
     stop,
   }
+}
+
+/** Why a sound cannot be sent yet. */
+export function missingSound({ recording, sound }: Pick<SoundState, 'recording' | 'sound'>): string | undefined {
+  if (recording !== undefined) return 'Press Stop first.'
+  return sound === undefined ? 'Record or choose a sound first.' : undefined
 }

@@ -1,20 +1,19 @@
 import { type Speech, speechIn } from '../../media/answers.ts'
 import { speechTotal, spokenTime } from '../../media/timeline.ts'
 import { typedShare } from '../../media/typed-number.ts'
-import { Button } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
-import { USUAL_RATE } from './audio-classification.tsx'
 import { NumberInput, useNumber } from './number-field.tsx'
+import { RunRow } from './run-row.tsx'
 import { Segments } from './segments.tsx'
 import { SoundInput } from './sound-input.tsx'
 import { Timeline } from './timeline.tsx'
 import { usePlayer } from './use-player.ts'
-import { useSound } from './use-sound.ts'
+import { missingSound, USUAL_RATE, useSound } from './use-sound.ts'
 
 /** Where in a sound somebody speaks. */
-export default function VoiceActivity({ answer, busy, model, run }: PanelProps) {
+export function VoiceActivityPanel({ answer, busy, model, run }: PanelProps) {
   const state = useSound(model.audio?.sampleRate ?? USUAL_RATE)
-  const { recording, sound } = state
+  const { sound } = state
   const player = usePlayer(sound?.blob)
   const threshold = useNumber(typedShare)
   const mine = sound !== undefined && answer?.request.input === sound.blob
@@ -27,16 +26,13 @@ export default function VoiceActivity({ answer, busy, model, run }: PanelProps) 
     <div class="media-panel">
       <SoundInput state={state} />
       {sound !== undefined && <Timeline sound={sound} speech={speech} player={player} />}
-      <div class="media-run">
+      <RunRow
+        busy={busy}
+        missing={missingSound(state) ?? threshold.problem}
+        onRun={() => void run({ method: 'run', input: sound?.blob, parameters })}
+      >
         <NumberInput label="Least probability of speech" field={threshold} empty="as the model says" />
-        <Button
-          kind="primary"
-          disabled={busy || sound === undefined || recording !== undefined || threshold.problem !== undefined}
-          onClick={() => void run({ method: 'run', input: sound?.blob, parameters })}
-        >
-          Find speech
-        </Button>
-      </div>
+      </RunRow>
       {speech !== undefined && sound !== undefined && (
         <section class="media-answer" aria-label="Answer">
           <p class="media-best" role="status">

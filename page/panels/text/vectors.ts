@@ -1,5 +1,5 @@
 /** The cosine of the angle between two vectors; 0 where one of them is 0. */
-export function cosine(left: Float32Array, right: Float32Array): number {
+export function cosine(left: ArrayLike<number>, right: ArrayLike<number>): number {
   let product = 0
   let leftSquares = 0
   let rightSquares = 0

@@ -19,6 +19,13 @@ describe('httpRequest', () => {
     })
   })
 
+  it('writes an object in the query as JSON', () => {
+    const parameters = { target_size: { width: 3, height: 2 } }
+    const input = new Blob(['x'], { type: 'image/png' })
+    const { path } = httpRequest({ method: 'run', input, parameters }, CONTEXT)
+    expect(new URL(path, CONTEXT.url).searchParams.get('target_size')).toBe('{"width":3,"height":2}')
+  })
+
   it('names the version where the route has it', () => {
     const input = { x: { shape: [2], data: new Float32Array([1, 2]) }, y: { shape: [1], data: ['a'] } }
     expect(httpRequest({ method: 'infer', input }, { ...CONTEXT, version: '3' })).toMatchObject({
