@@ -171,6 +171,7 @@ export class BrowserModel {
       await link.call('know', { plan: plan.answer, pinned: this.#options.version !== undefined }, { signal })
       known.add(plan.digest)
     }
+    if (this.missingBytes !== undefined) return plan
     const { missingBytes } = await link.call('missing', { digest: plan.digest }, { signal })
     this.#missing = { digest: plan.digest, bytes: missingBytes }
     return plan

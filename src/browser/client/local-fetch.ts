@@ -19,7 +19,11 @@ export function localFetch(model: BrowserModel): FetchLike {
       ...(jsonLength !== null && { jsonLength: Number(jsonLength) }),
     }
     const transfer = typeof bytes === 'string' ? [] : [bytes.buffer]
-    const answer = await model.ask(request, transfer, signal ?? undefined)
+    const answer = await model.ask(request, transfer, signal ?? undefined).catch((error: unknown) => {
+      // As `fetch` does: whether the caller left, or the time is over, is for the client to say.
+      signal?.throwIfAborted()
+      throw error
+    })
     return new Response(answer.body, { status: answer.status, headers: answer.headers })
   }
 }

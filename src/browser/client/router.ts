@@ -64,7 +64,7 @@ export class Router {
     const began = this.#options.clock.now()
     if (place === 'browser') {
       try {
-        const timeoutMs = (options.timeoutMs ?? this.#options.timeoutMs) / 2
+        const timeoutMs = this.#patienceMs(model, options)
         return await this.#here(model, { ...options, timeoutMs }, send, reason)
       } catch (error) {
         if (options.signal?.aborted || !isOfDevice(error)) throw error
@@ -83,6 +83,14 @@ export class Router {
     } finally {
       if (decision.download) this.#downloadLater(model)
     }
+  }
+
+  /** Milliseconds that an answer from here may take, so that time is left for the edge. */
+  #patienceMs(model: BrowserModel, options: CallOptions): number {
+    const half = (options.timeoutMs ?? this.#options.timeoutMs) / 2
+    const { ms } = model.edge
+    // A download that was expected to be quicker than the edge may stall.
+    return model.weights === 'loaded' || ms === undefined ? half : Math.min(half, 2 * ms)
   }
 
   #decide(model: BrowserModel): Decision {

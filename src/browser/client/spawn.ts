@@ -34,7 +34,7 @@ export function spawnWorker(script: string, scope: WorkerScope): WorkerLike {
 /** @param script address of the worker's script */
 export function howToAllow(script: string): string {
   const { origin } = new URL(script)
-  return `The browser did not start the web worker. Allow "worker-src blob:" and "script-src ${origin}" in the Content-Security-Policy of the page, and check that ${script} can be loaded.`
+  return `The browser did not start the web worker. Allow "worker-src blob: ${origin}" and "script-src ${origin} 'wasm-unsafe-eval'" in the Content-Security-Policy of the page, and check that ${script} can be loaded.`
 }
 
 function refused(message: string, cause?: unknown): VergeError {
