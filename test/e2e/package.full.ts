@@ -3,6 +3,7 @@ import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { freePort } from '../../src/cli/terminal/port.ts'
+import { accessible, describeInChromium, shots } from '../fixtures/node/chromium.ts'
 import {
   packTo,
   type Result,
@@ -15,8 +16,8 @@ import {
 /** A name that shells, addresses and patterns could take apart. */
 const FOLDER = "it's my app (1)"
 
-/** The package's tarball: code and one model. */
-const MOST_BYTES = 2.5 * 1024 * 1024
+/** The package's tarball: code, one model, and ONNX Runtime's three builds for browsers, which take 14 MB of it. */
+const MOST_BYTES = 18 * 1024 * 1024
 
 let user: UserFolder
 let tarball: Tarball
@@ -220,6 +221,31 @@ describe('the application', () => {
     `
     await writeFile(join(app, 'call.mjs'), script)
     expect(await user.run('node', ['call.mjs', url], app)).toMatchObject({ code: 0, stdout: '7\nfunction\n' })
+  })
+})
+
+describeInChromium('the playground of the application', (browser) => {
+  it('shows its models, with what the package brings', async () => {
+    const page = await browser.open(url)
+    await page.getByText('digits').first().waitFor()
+    await shots(page, 'package-playground')
+    await accessible(page)
+  })
+
+  it('runs a model in the browser by the engine that the package brings', async () => {
+    const page = await browser.open(url)
+    const picture = JSON.stringify((await five()).toString('base64'))
+    const answer = await page.evaluate(`import('/browser.js').then(async ({ createBrowserClient }) => {
+      const places = []
+      const client = createBrowserClient({ url: location.origin, placement: 'browser' })
+      const picture = new Blob([Uint8Array.from(atob(${picture}), (c) => c.charCodeAt(0))], { type: 'image/png' })
+      const [best] = await client.classify('digits', picture, { onAnswer: ({ place }) => places.push(place) })
+      return [best.label, best.score, ...places]
+    })`)
+    expect(answer).toEqual(['5', expect.any(Number), 'browser'])
+    // The number of the Worker, to what processors differ in.
+    const [best] = await labels('digits')
+    expect((answer as number[])[1]).toBeCloseTo(best?.score ?? 0, 3)
   })
 })
 
