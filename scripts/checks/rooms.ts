@@ -288,9 +288,11 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // For Node alone.
   'synthetic/node': { rooms: ['synthetic'], packages: ['node:fs', 'node:module', '@jsquash/jpeg'] },
   bench: {
-    rooms: ['src/*', 'scripts', 'synthetic', 'synthetic/node'],
-    packages: ['node:*', 'onnxruntime-web', 'oxc-parser', 'zod'],
+    rooms: ['src/*', 'scripts', 'synthetic', 'synthetic/node', 'bench/browser'],
+    packages: ['node:*', 'onnxruntime-web', 'oxc-parser', 'playwright-core', 'zod'],
   },
+  // Bundled for a web worker in a browser.
+  'bench/browser': { rooms: ['src/*'], packages: ['onnxruntime-web'] },
   // Bundled for workerd.
   'bench/workers': { rooms: ['src/*', 'bench'], packages: ['hono'] },
   'test/contract': { rooms: ['src/*', 'synthetic', 'test/fixtures'], packages: ['vitest', 'zod'] },

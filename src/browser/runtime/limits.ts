@@ -31,6 +31,8 @@ export function browserLimits(deviceBytes: number = COMMON_DEVICE_BYTES): Limits
     loadDeadlineMs: 1_800_000,
     /** A phone may lose its network for a while; what has come is kept. */
     chunkStallMs: 30_000,
+    /** A yield takes 4 ms, the least that browsers wait for nested timers. A run is nobody's obstacle but its own. */
+    workBetweenYields: 5_000_000_000,
     /** A run may take seconds on an old phone, and its request waits for it. */
     turnLeaseMs: 60_000,
     ticketLeaseMs: 600_000,
