@@ -4,6 +4,7 @@ import type {
   BrowserNotice,
   StoredModels,
 } from '../../src/browser/client/index.ts'
+import { VergeError } from '../../src/client/index.ts'
 
 /** Weights on their way into this browser. */
 export interface Progress {
@@ -19,14 +20,23 @@ export interface BrowserListener {
 
 export type LoadBrowser = (options: BrowserClientOptions) => Promise<BrowserClient>
 
-/** `/browser.js` of the Worker. Only who uses the browser's engine downloads it. */
+let attempts = 0
+
+/** `/browser.js` of the Worker. Only who uses the browser's engine downloads it. @throws VergeError */
 export const loadBrowser: LoadBrowser = async (options) => {
-  // Computed, so that the page is bundled without it.
-  const address = new URL('/browser.js', options.url).href
-  const { createBrowserClient } = (await import(/* @vite-ignore */ address)) as {
-    readonly createBrowserClient: (options: BrowserClientOptions) => BrowserClient
+  // Computed, so that the page is bundled without it. Browsers remember a module that failed by its whole address.
+  const address = new URL(attempts === 0 ? '/browser.js' : `/browser.js#${attempts}`, options.url).href
+  try {
+    const module = (await import(/* @vite-ignore */ address)) as {
+      readonly createBrowserClient: (options: BrowserClientOptions) => BrowserClient
+    }
+    return module.createBrowserClient(options)
+  } catch (cause) {
+    attempts++
+    const message =
+      'The engine for this browser could not be loaded. Check the connection and try again, or choose another place.'
+    throw new VergeError('unexpected_answer', message, { cause })
   }
-  return createBrowserClient(options)
 }
 
 /** The engine in this browser, loaded when it is first asked for. */

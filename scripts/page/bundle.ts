@@ -1,6 +1,8 @@
 import { cp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { build } from 'vite'
+import { gzipSync } from 'node:zlib'
+import { build, type Rolldown } from 'vite'
+import { overPageBudget, type PageChunk } from './budget.ts'
 
 /** The playground's sources. */
 const PAGE = join(import.meta.dirname, '../../page')
@@ -9,9 +11,10 @@ const PAGE = join(import.meta.dirname, '../../page')
  * Bundles the playground: `index.html`, what it loads in `assets/page/` under names that have a digest of the content, and
  * `_headers`, which Workers Assets read.
  * @param folder an empty one
+ * @throws an error if the scripts are over their budget
  */
 export async function bundlePage(folder: string): Promise<void> {
-  await build({
+  const built = await build({
     root: PAGE,
     configFile: false,
     envDir: false,
@@ -31,5 +34,25 @@ export async function bundlePage(folder: string): Promise<void> {
       reportCompressedSize: false,
     },
   })
+  const found = overPageBudget(chunksOf(built))
+  if (found !== undefined) throw new Error(found)
   await cp(join(PAGE, '_headers'), join(folder, '_headers'))
+}
+
+function chunksOf(built: Awaited<ReturnType<typeof build>>): PageChunk[] {
+  const outputs: readonly Rolldown.RolldownOutput[] = [built].flat().filter((each) => 'output' in each)
+  return outputs.flatMap(({ output }) =>
+    output.flatMap((file) =>
+      file.type === 'chunk'
+        ? [
+            {
+              name: file.fileName,
+              gzipBytes: gzipSync(file.code).length,
+              isEntry: file.isEntry,
+              imports: file.imports,
+            },
+          ]
+        : [],
+    ),
+  )
 }
