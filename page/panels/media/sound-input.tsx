@@ -32,8 +32,10 @@ export function SoundInput({ state }: { readonly state: SoundState }) {
       </div>
       {recording !== undefined && (
         <p class="sound-recording">
-          <span class="sound-light" aria-hidden="true" />
-          <span role="status">Recording. Press Stop when you are done.</span>
+          <span class="sound-said">
+            <span class="sound-light" aria-hidden="true" />
+            <span role="status">Recording. Press Stop when you are done.</span>
+          </span>
           <span class="sound-seconds">{clockTime(recording.seconds)}</span>
           <span class="sound-level" aria-hidden="true">
             <span style={{ width: `${100 * recording.level}%` }} />
