@@ -12,18 +12,11 @@ export interface PanelRequest {
   readonly parameters?: Readonly<Record<string, unknown>>
 }
 
-/** What an answer's headers say, and beside them what the browser's engine says of its own. */
-export interface PlacedInfo extends AnswerInfo {
-  readonly place?: Place | undefined
-  /** Why this place, where the browser decided. */
-  readonly reason?: string | undefined
-}
-
 export interface Answer {
   readonly request: PanelRequest
   /** Parsed JSON, a Blob, or for a stream the text so far. */
   readonly output: unknown
-  readonly info: PlacedInfo
+  readonly info: AnswerInfo
   /** From asking to the whole answer, as the page measured it; for a stream that is not over, to its last part. */
   readonly ms: number
   readonly place: Place

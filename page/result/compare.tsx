@@ -44,11 +44,7 @@ export function Compare({ ask, places, request }: Props) {
         {comparable(request) !== request && ' A seed makes chance the same everywhere.'}
       </p>
       <div>
-        {running ? (
-          <Button onClick={stop}>Stop</Button>
-        ) : (
-          <Button onClick={start}>Compare {places.join(' and ')}</Button>
-        )}
+        {running ? <Button onClick={stop}>Stop</Button> : <Button onClick={start}>Compare {listed(places)}</Button>}
       </div>
       {results.length > 0 && (
         <Scroll label="Comparison of places">
@@ -74,6 +70,11 @@ export function Compare({ ask, places, request }: Props) {
       </p>
     </div>
   )
+}
+
+/** "edge, origin and browser" */
+function listed(places: readonly Place[]): string {
+  return [places.slice(0, -1).join(', '), places.at(-1)].join(' and ')
 }
 
 function Row({ result }: { readonly result: PlaceResult }) {

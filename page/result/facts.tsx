@@ -11,7 +11,7 @@ export function Facts({ answer, model }: { readonly answer: Answer; readonly mod
   const { info, place } = answer
   const placement = parsePlacement(info.placement)
   const cache = cacheState(info.cache, place)
-  const artifact = artifactText(placement?.artifact, model.artifacts)
+  const artifact = artifactText(placement?.artifact, model.artifacts, placement?.engine)
   const reasons = explainPlacement(placement ?? {}, info.reason)
   return (
     <dl class="facts">

@@ -3,6 +3,8 @@ export interface PlacementInfo {
   readonly place: string
   readonly origin: string | undefined
   readonly artifact: string | undefined
+  /** What executed it, where an answer says so. */
+  readonly engine: string | undefined
   readonly start: string | undefined
   readonly reason: string | undefined
   /** An answer of a smaller artifact than the model prefers. */
@@ -27,6 +29,7 @@ export function parsePlacement(header: string | undefined): PlacementInfo | unde
     place,
     origin: parts.get('origin'),
     artifact: parts.get('artifact'),
+    engine: parts.get('engine'),
     start: parts.get('start'),
     reason: parts.get('reason'),
     degraded: parts.has('degraded'),
@@ -48,8 +51,8 @@ export const REASONS: Readonly<Record<string, string>> = {
   'result-cache': 'Equal inputs were answered before, and the answer was kept: nothing had to run.',
 }
 
-/** Each reason of the client for browsers, which decides between the browser and the Worker. */
-const BROWSER_REASONS: Readonly<Record<string, string>> = {
+/** Each reason of `src/browser/client/decide.ts`, in a sentence; a test compares the names. */
+export const BROWSER_REASONS: Readonly<Record<string, string>> = {
   'save-data': 'The browser saves data, so that no weights were downloaded.',
   'slow-network': 'The network is slow, so that no weights were downloaded.',
   'little-memory': 'The device has little memory.',

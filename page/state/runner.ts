@@ -41,12 +41,14 @@ export async function perform(request: PanelRequest, context: RunContext): Promi
   const { client, model, now, onPart, signal } = context
   const begun = now()
   let info: AnswerInfo = NOTHING_SAID
+  let firstMs: number | undefined
   const answerOf = (output: unknown): Answer => ({
     request,
     output,
     info,
     ms: now() - begun,
     place: placeOf(info),
+    firstMs,
   })
   const local = LOCAL.has(request.method) ? await localClient(context) : undefined
   const place = local === undefined && context.place === 'browser' ? 'auto' : context.place
@@ -66,6 +68,7 @@ export async function perform(request: PanelRequest, context: RunContext): Promi
         : client.complete(model, request.input as string, options)
     let written = ''
     for await (const part of text) {
+      firstMs ??= now() - begun
       written += part.text
       onPart?.(answerOf(written))
     }

@@ -91,7 +91,7 @@ describeInChromium('what happened to a request', (browser) => {
     await run(page)
     expect(await fact(page, 'Where').innerText()).toMatch(/At the edge\s.*fits into the Worker’s isolate/s)
     expect(await fact(page, 'Model').innerText()).toMatch(
-      /reviews@\d+\s+Artifact verge-q8: q8, \d+ kB, on Verge’s own engine\./,
+      /reviews@\d+\s+Artifact verge-q8: q8, \d+ KB, on Verge’s own engine\./,
     )
     expect(await fact(page, 'Cache').innerText()).toMatch(/Cache\s+(miss|bypass)\s/)
   })
@@ -128,20 +128,22 @@ describeInChromium('what happened to a request', (browser) => {
     expect(copied).not.toContain(KEY)
   })
 
-  it('compares the edge with an origin, and says how far their answers agree', async () => {
+  it('compares the edge, an origin and the browser, and says how far their answers agree', async () => {
     const page = await open()
     await run(page)
     const places: string[] = []
     page.on('request', (request) => {
       if (request.method() === 'POST') places.push(request.headers()['verge-place'] ?? 'auto')
     })
-    await page.getByRole('button', { name: 'Compare edge and origin' }).click()
+    await page.getByRole('button', { name: 'Compare edge, origin and browser' }).click()
     const row = (name: string) => page.getByRole('row', { name })
     await page.getByRole('status').getByText('The comparison is complete.').waitFor({ state: 'attached' })
     expect(places).toEqual([...Array<string>(6).fill('edge'), ...Array<string>(6).fill('origin')])
     expect(await row('At the edge').innerText()).toMatch(/[\d.]+ m?s\s+[\d.]+ m?s\s+the one to compare with/)
     // The weights are not the same: 8 bits at the edge, floats at the origin.
     expect(await row('At an origin').innerText()).toMatch(/[\d.]+ m?s\s+[\d.]+ m?s\s+largest difference 0\.\d+/)
+    // The same weights and the same engine give the same bits.
+    expect(await row('In your browser').innerText()).toMatch(/[\d.]+ m?s\s+[\d.]+ m?s\s+same bits/)
     await shots(page, 'result-comparison')
     await accessible(page)
   })
@@ -163,6 +165,31 @@ describeInChromium('what happened to a request', (browser) => {
     await page.getByRole('button', { name: 'Compare edge and origin' }).click()
     await page.getByRole('status').getByText('The comparison is complete.').waitFor({ state: 'attached' })
     expect(seeds).toEqual(Array(12).fill(1))
+  })
+
+  it('of a run in the browser says so, and has code that runs there, too', async () => {
+    const page = await open()
+    await page.getByLabel('This browser').check()
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await result(page).waitFor()
+    expect(await fact(page, 'Where').innerText()).toMatch(/In your browser\s/)
+    expect(await fact(page, 'Model').innerText()).toMatch(
+      /reviews@\d+\s+Artifact verge-q8: q8, \d+ KB, on Verge’s own engine\./,
+    )
+    expect(await fact(page, 'Cache').innerText()).toContain('ran in your browser')
+    await accessible(page)
+    await page.getByRole('tab', { name: 'Verge’s client' }).click()
+    const code = await page.getByRole('tabpanel').innerText()
+    expect(code).toContain(`import { createBrowserClient } from '${worker.url}/browser.js'`)
+    // As a module of another page of this Worker: an import becomes one that a function may have, and prints are kept.
+    const body = code
+      .replace(/^import (\{.*\}) from ('.*')$/m, 'const $1 = await import($2)')
+      .replace('console.log(', 'printed.push(')
+    const other = await browser.open(`${worker.url}/`)
+    const printed = await other.evaluate(`(async () => { const printed = []; ${body}\n; return printed })()`)
+    expect(printed).toEqual([
+      [expect.objectContaining({ label: 'positive' }), expect.objectContaining({ label: 'negative' })],
+    ])
   })
 
   it('shows the operator what the Worker considered', async () => {

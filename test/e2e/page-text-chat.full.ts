@@ -173,7 +173,7 @@ describeInChromium('chat', (browser) => {
     await page.getByLabel('Message').fill('What is 27 plus 58?')
     await page.keyboard.press('Enter')
     await page.getByText('The isolate is full.').waitFor()
-    expect(await page.getByLabel('Message').inputValue()).toBe('What is 27 plus 58?')
+    await expect.poll(() => page.getByLabel('Message').inputValue()).toBe('What is 27 plus 58?')
     await page.getByRole('button', { name: 'Send' }).click()
     await expect.poll(() => answers(page).allInnerTexts()).toEqual(['27 plus 58 is 85.'])
   })

@@ -1,8 +1,21 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { explainPlacement, parsePlacement, placeLabel, REASONS } from '../../../page/result/placement.ts'
+import {
+  BROWSER_REASONS,
+  explainPlacement,
+  parsePlacement,
+  placeLabel,
+  REASONS,
+} from '../../../page/result/placement.ts'
 import { ROOT } from '../../../src/cli/files/project.ts'
+
+/** The texts of a type that is a union of them. */
+function namesIn(file: string, type: string): string[] {
+  const source = readFileSync(join(ROOT, file), 'utf8')
+  const [, union = ''] = new RegExp(`export type ${type} =((?:\\s*\\|?\\s*[\\w'-]+)+?)\\n\\n`).exec(source) ?? []
+  return [...union.matchAll(/'([a-z-]+)'/g)].map(([, name = '']) => name)
+}
 
 describe('parsePlacement', () => {
   it('reads the header of the edge', () => {
@@ -10,6 +23,7 @@ describe('parsePlacement', () => {
       place: 'edge',
       origin: undefined,
       artifact: 'edge-q8',
+      engine: undefined,
       start: 'warm',
       reason: 'only-place',
       degraded: true,
@@ -23,10 +37,20 @@ describe('parsePlacement', () => {
       place: 'origin',
       origin: 'fra',
       artifact: 'a;b',
+      engine: undefined,
       start: 'cold',
       reason: 'too-large-for-edge',
       degraded: false,
       attempts: 2,
+    })
+  })
+
+  it('reads the header of a browser', () => {
+    expect(parsePlacement('browser;engine=verge;artifact="verge-q8";start=warm')).toMatchObject({
+      place: 'browser',
+      engine: 'verge',
+      artifact: 'verge-q8',
+      reason: undefined,
     })
   })
 
@@ -37,11 +61,16 @@ describe('parsePlacement', () => {
 
 describe('explainPlacement', () => {
   it('has a sentence for each reason that the Worker gives', () => {
-    const source = readFileSync(join(ROOT, 'src/placement/policy.ts'), 'utf8')
-    const [, union = ''] = /export type PlacementReason =((?:\s*\|\s*'[a-z-]+')+)/.exec(source) ?? []
-    const reasons = [...union.matchAll(/'([a-z-]+)'/g)].map(([, name]) => name)
+    const reasons = namesIn('src/placement/policy.ts', 'PlacementReason')
     expect(reasons.length).toBeGreaterThan(5)
     expect(Object.keys(REASONS).sort()).toEqual([...reasons, 'result-cache'].sort())
+  })
+
+  it('has a sentence for each reason of the client for browsers', () => {
+    const file = 'src/browser/client/decide.ts'
+    const reasons = [...namesIn(file, 'PlaceReason'), ...namesIn(file, 'DeviceRefusal')]
+    expect(reasons.length).toBeGreaterThan(5)
+    expect(Object.keys(BROWSER_REASONS).sort()).toEqual(reasons.sort())
   })
 
   it('says what matters of an answer', () => {

@@ -96,6 +96,9 @@ describe('a run of a panel', () => {
     // No browser writes texts: the Worker does.
     expect(parts.map(({ output }) => output)).toEqual(['27', '27 plus'])
     expect(answer).toMatchObject({ output: '27 plus', place: 'origin' })
+    // The time of the first part is known with it, and stays.
+    expect(answer.firstMs).toBeLessThan(answer.ms)
+    expect(parts.map(({ firstMs }) => firstMs)).toEqual([answer.firstMs, answer.firstMs])
   })
 
   /** The browser's client, which notes its calls and answers as it is told to. */
