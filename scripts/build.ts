@@ -15,7 +15,7 @@ const COMPILED = /(?<!\.d)\.ts$/
 
 await rm(DIST, { recursive: true, force: true })
 const compiler = join(ROOT, 'node_modules/typescript/bin/tsc')
-for (const program of ['tsconfig.package-worker.json', 'tsconfig.package-node.json']) {
+for (const program of ['tsconfig.package-worker.json', 'tsconfig.package-browser.json', 'tsconfig.package-node.json']) {
   await promisify(execFile)(process.execPath, [compiler, '-p', join(ROOT, program)]).catch(explain)
 }
 for (const entry of await readdir(SOURCE, { recursive: true, withFileTypes: true })) {

@@ -3,12 +3,19 @@
  * transferred, not copied. The page trusts the worker, which is of the same release; what the server sent is checked in there.
  */
 
+/** Rises when a page of an older release could not understand the worker any more, or the other way round. */
+export const PROTOCOL = 1
+
 /** What the worker is told first. */
 export interface StartOptions {
+  /** Of the page. */
+  readonly protocol: number
   /** Address of Verge's Worker, without a slash at its end. */
   readonly base: string
   readonly key?: string | undefined
   readonly quotaBytes?: number | undefined
+  /** What computes: the processor if left out. */
+  readonly backend?: 'wasm' | 'webgpu' | undefined
   /** A lock that the worker holds as long as it lives, where the browser has locks. */
   readonly lifeLock?: string | undefined
 }

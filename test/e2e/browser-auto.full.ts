@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
+import { build } from 'esbuild'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
-import { type Asked, type BrowserPages, startBrowserPages } from '../fixtures/node/browser-pages.ts'
+import { type Asked, type BrowserPages, REVIEW, startBrowserPages } from '../fixtures/node/browser-pages.ts'
 import { describeInChromium } from '../fixtures/node/chromium.ts'
 
 let pages: BrowserPages
@@ -99,8 +100,16 @@ describeInChromium('a page that leaves the place to the client', (browser) => {
 
 describeInChromium('a page of another origin', (browser) => {
   /** A page of another port, with a policy. */
-  async function otherOrigin<T>(policy: string | undefined, work: (url: string) => Promise<T>): Promise<T> {
-    const server = createServer((_, response) => {
+  async function otherOrigin<T>(
+    policy: string | undefined,
+    work: (url: string) => Promise<T>,
+    module = '',
+  ): Promise<T> {
+    const server = createServer((request, response) => {
+      if (request.url === '/own.js') {
+        response.writeHead(200, { 'content-type': 'text/javascript' })
+        return void response.end(module)
+      }
       const headers = policy === undefined ? {} : { 'content-security-policy': policy }
       response.writeHead(200, { 'content-type': 'text/html', ...headers })
       response.end('<!doctype html><link rel="icon" href="data:,"><title>Another</title>')
@@ -120,6 +129,29 @@ describeInChromium('a page of another origin', (browser) => {
       const asked = await pages.inPage<Asked>(page, { placement: 'browser' }, 'return ask()')
       expect(asked).toMatchObject({ answer: await pages.expected(), place: 'browser' })
     })
+  })
+
+  it('runs models with the module of the package, which asks the server for the script', async () => {
+    const { outputFiles } = await build({
+      entryPoints: [join(ROOT, 'src/browser/client/index.ts')],
+      bundle: true,
+      format: 'esm',
+      write: false,
+    })
+    const module = outputFiles[0]?.text ?? ''
+    await otherOrigin(
+      undefined,
+      async (url) => {
+        const page = await browser.open(url)
+        const answer = await page.evaluate(`(async () => {
+          const { createBrowserClient } = await import('/own.js')
+          const client = createBrowserClient({ url: '${pages.proxy.url}', placement: 'browser' })
+          return client.classify('reviews', ${JSON.stringify(REVIEW)})
+        })()`)
+        expect(answer).toEqual(await pages.expected())
+      },
+      module,
+    )
   })
 
   it('runs models under a policy that allows what the message says, and is told so under another', async () => {

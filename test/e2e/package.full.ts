@@ -218,9 +218,12 @@ describe('the application', () => {
       const [best] = await client.classify('digits', await readFile('models/digits/samples/seven.png'))
       console.log(best.label)
       await import('verge').then(({ createApp }) => console.log(typeof createApp))
+      const { createBrowserClient } = await import('verge/browser')
+      const browser = createBrowserClient({ url: process.argv[2], placement: 'edge' })
+      console.log((await browser.classify('digits', await readFile('models/digits/samples/seven.png')))[0].label)
     `
     await writeFile(join(app, 'call.mjs'), script)
-    expect(await user.run('node', ['call.mjs', url], app)).toMatchObject({ code: 0, stdout: '7\nfunction\n' })
+    expect(await user.run('node', ['call.mjs', url], app)).toMatchObject({ code: 0, stdout: '7\nfunction\n7\n' })
   })
 })
 
@@ -262,10 +265,12 @@ describe('types', () => {
     const good = `
       import { type AppDeps, createApp } from 'verge'
       import { createClient, type VergeClient, VergeError } from 'verge/client'
+      import { type BrowserClient, createBrowserClient } from 'verge/browser'
       import type { VergeBinding } from 'verge/rpc'
       import worker, { type Env, SpeechStream, VergeRpc } from 'verge/worker'
       export const app = (deps: AppDeps) => createApp(deps).fetch
       export const client: VergeClient = createClient({ url: 'https://a.test' })
+      export const browser: BrowserClient = createBrowserClient({ url: 'https://a.test', placement: 'auto' })
       export const label = async (): Promise<string | undefined> => (await client.classify('m', 'text'))[0]?.label
       export const ask = (binding: VergeBinding): Promise<unknown> => binding.run('m', 'text')
       export const bucket = (env: Env): R2Bucket => env.BUCKET

@@ -8,7 +8,7 @@ import {
   type VergeClient,
 } from '../../client/index.ts'
 import { systemClock, systemFetch, systemRandom } from '../../client/runtime.ts'
-import type { StoredModels, WorkerEvent } from '../messages.ts'
+import { PROTOCOL, type StoredModels, type WorkerEvent } from '../messages.ts'
 import { BrowserModel } from './browser-model.ts'
 import type { DeviceRefusal } from './decide.ts'
 import { DownloadSpeed } from './download-speed.ts'
@@ -40,6 +40,11 @@ export interface BrowserClientOptions extends ClientOptions {
    * Where models run. `auto` (default): where the answer is expected first; `browser`: always in this browser; `edge`: never.
    */
   readonly placement?: Placement | undefined
+  /**
+   * What computes in this browser: `wasm` (default), the processor, with the very answers of the edge; `webgpu`, the graphics
+   * processor, for models with an artifact for ONNX Runtime.
+   */
+  readonly backend?: 'wasm' | 'webgpu' | undefined
   /** Bytes of weights that this browser keeps for later visits. Default: 256 MiB. */
   readonly quotaBytes?: number | undefined
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined
@@ -97,7 +102,7 @@ export function browserClient(
       return environment.spawn(script)
     },
     notStarted: () => environment.notStarted(script ?? base),
-    start: { base, key, quotaBytes },
+    start: { protocol: PROTOCOL, base, key, quotaBytes, backend: options.backend },
     ...(environment.ended && { ended: environment.ended, lockName: () => `verge-worker/${environment.randomId()}` }),
     onEvent: (event) => told(event),
     onLost: () => {

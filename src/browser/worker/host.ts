@@ -5,18 +5,19 @@ import type { Clock } from '../../core/runtime.ts'
 import { validate } from '../../core/validation.ts'
 import { browserPlanSchema } from '../../protocols/browser/wire.ts'
 import { STATUS } from '../../protocols/status.ts'
-import type {
-  CallFailure,
-  CallName,
-  Calls,
-  FromWorker,
-  LocalAnswer,
-  LocalRequest,
-  StartOptions,
-  ToWorker,
+import {
+  type CallFailure,
+  type CallName,
+  type Calls,
+  type FromWorker,
+  type LocalAnswer,
+  type LocalRequest,
+  PROTOCOL,
+  type StartOptions,
+  type ToWorker,
 } from '../messages.ts'
 import type { LoadProgress } from '../runtime/held-model.ts'
-import type { ModelPlan, Runtime, RuntimeAnswer } from '../runtime/runtime.ts'
+import type { CallOptions, ModelPlan, Runtime, RuntimeAnswer } from '../runtime/runtime.ts'
 import type { BrowserWeights, WeightsEvent } from '../weights/weights.ts'
 
 /** What a page's options make. */
@@ -52,6 +53,7 @@ export class WorkerHost {
   /** Calls under way, by id. */
   readonly #calls = new Map<number, AbortController>()
   #parts: Promise<HostedParts> | undefined
+  #backend: NonNullable<StartOptions['backend']> = 'wasm'
   #networkBytes = 0
 
   constructor(options: HostOptions) {
@@ -80,18 +82,22 @@ export class WorkerHost {
       return null
     }
     const { runtime, weights } = await this.#started()
+    const options = { signal, backend: this.#backend }
     switch (call.call) {
       case 'know':
         return this.#know(call.takes, weights)
       case 'missing': {
-        const blobs = await runtime.blobs(this.#plan(call.takes.digest), { signal })
+        const blobs = await runtime.blobs(this.#plan(call.takes.digest), options)
         return { missingBytes: await weights.missing(blobs) }
       }
       case 'load':
-        await runtime.load(this.#plan(call.takes.digest), { signal, onProgress: this.#progress(call.takes.digest) })
+        await runtime.load(this.#plan(call.takes.digest), {
+          ...options,
+          onProgress: this.#progress(call.takes.digest),
+        })
         return null
       case 'ask':
-        return this.#ask(call.takes, runtime, signal)
+        return this.#ask(call.takes, runtime, options)
       case 'storage':
         return weights.usage()
       case 'clear':
@@ -102,6 +108,13 @@ export class WorkerHost {
 
   #start(options: StartOptions): Promise<HostedParts> {
     const { post, start } = this.#options
+    if (options.protocol !== PROTOCOL) {
+      throw new VergeError(
+        'engine_unsupported',
+        'The page and the server have releases of Verge that do not understand each other. Update the older one.',
+      )
+    }
+    this.#backend = options.backend ?? this.#backend
     return start(options, {
       onEvent: ({ type, ...event }) => post({ event: type, ...event } as FromWorker, []),
       onNetworkBytes: (bytes) => {
@@ -146,24 +159,24 @@ export class WorkerHost {
     }
   }
 
-  async #ask(request: LocalRequest, runtime: Runtime, signal: AbortSignal): Promise<LocalAnswer> {
+  async #ask(request: LocalRequest, runtime: Runtime, options: CallOptions): Promise<LocalAnswer> {
     const plan = this.#plan(request.digest)
-    const answer = await this.#run(request, plan, runtime, signal)
+    const answer = await this.#run(request, plan, runtime, options)
     const { model, version } = plan.manifest
     const headers = { ...answer.headers, ...infoHeaders(answer), [MODEL_HEADER]: `${model}@${version}` }
     return { status: 200, headers, body: answer.body }
   }
 
-  #run(request: LocalRequest, plan: ModelPlan, runtime: Runtime, signal: AbortSignal): Promise<RuntimeAnswer> {
+  #run(request: LocalRequest, plan: ModelPlan, runtime: Runtime, options: CallOptions): Promise<RuntimeAnswer> {
     const { body, contentType, jsonLength, query, route } = request
     const bytes = typeof body === 'string' ? new TextEncoder().encode(body) : body
     switch (route) {
       case 'run':
-        return runtime.runSent(plan, { bytes, contentType, query: queries(query) }, { signal })
+        return runtime.runSent(plan, { bytes, contentType, query: queries(query) }, options)
       case 'embed':
-        return runtime.embed(plan, parseJson(bytes, this.#options.limits), { signal })
+        return runtime.embed(plan, parseJson(bytes, this.#options.limits), options)
       case 'infer':
-        return runtime.infer(plan, bytes, { signal, ...(jsonLength !== undefined && { jsonLength }) })
+        return runtime.infer(plan, bytes, { ...options, ...(jsonLength !== undefined && { jsonLength }) })
     }
   }
 }

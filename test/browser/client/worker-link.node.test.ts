@@ -18,7 +18,7 @@ function linkOver(
       workers.push(worker)
       return worker
     },
-    start: { base: 'https://verge.test' },
+    start: { protocol: 1, base: 'https://verge.test' },
     notStarted: () => 'It did not start.',
     onEvent: (event) => void events.push(event),
     onLost: () => lost++,
