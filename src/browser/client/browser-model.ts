@@ -83,8 +83,9 @@ export class BrowserModel {
 
   /** The edge answered with a version: if it is another than the one here, a newer one may have been released. */
   answeredBy(model: string | undefined): void {
-    const { version } = this.#options
+    const { clock, limits, version } = this.#options
     if (version !== undefined || this.#held === undefined || model === undefined) return
+    if (clock.now() - this.#held.at < limits.planRestMs) return
     if (model !== `${this.#held.plan.model}@${this.#held.plan.version}`) this.#refreshSoon()
   }
 

@@ -17,6 +17,8 @@ export const BROWSER_LIMITS = {
   edgeRestMs: 10_000,
   /** The plan of a model is asked for again after this time; the server itself learns of a release within half a minute. */
   planFreshMs: 30_000,
+  /** After an answer of the edge by another version it is asked for again, no more often than this: several may be live. */
+  planRestMs: 5_000,
   /** An older plan is not used before the server has confirmed it. */
   planStaleMs: 300_000,
   /** What failed on this device is tried again after this time, which doubles with each failure. */

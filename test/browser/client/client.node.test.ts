@@ -363,6 +363,23 @@ describe('a client with auto', () => {
     expect(scene.infos.at(-1)?.model).toBe('reviews@1')
   })
 
+  it('asks for the plan again when the edge answers with another version, but not each time', async () => {
+    const scene = new Scene()
+    scene.missingBytes = BROWSER_LIMITS.backgroundBytes + 1
+    await scene.ask()
+    await scene.settle()
+    scene.live = ['2']
+    const plans = () => scene.requests.filter((request) => request.startsWith('GET')).length
+    const before = plans()
+    await scene.ask()
+    await scene.settle()
+    expect(plans()).toBe(before)
+    scene.now += BROWSER_LIMITS.planRestMs
+    await scene.ask()
+    await scene.settle()
+    expect(plans()).toBeGreaterThan(before)
+  })
+
   it('does not answer from an old plan before the server has confirmed it', async () => {
     const scene = new Scene()
     await scene.client.prepare('reviews')
