@@ -109,6 +109,7 @@ describe('npm start', () => {
     started = start('--models', join(folder, 'models'))
     await started.says('Press Ctrl-C to stop.')
     expect(started.output()).toMatch(/Verge is ready at/)
+    expect(started.output()).toContain('Open this address in a browser to try the models')
     expect(started.output()).toMatch(/secret: no test request, because it is private/)
     expect((await leftOvers()).length).toBeGreaterThanOrEqual(2)
     // whoever pushes into this storage asks this Worker

@@ -40,16 +40,24 @@ export async function serve({ signal, ...options }: ServeOptions): Promise<void>
     // Before everything answers, the exit handler of the development server ends what has been started.
     process.exit(130)
   }
-  console.log(banner(local))
+  console.log(banner(local, await hasPage(local.server.url)))
   const how = await Promise.race([asked, local.server.ended])
   if (how !== undefined) throw new UsageError(`wrangler dev ${how} unexpectedly. See its last lines above.`)
   console.log('\nStopping')
   await local.server.stop()
 }
 
+/** Whether a browser gets the page there: it may be turned off. */
+async function hasPage(url: string): Promise<boolean> {
+  const response = await fetch(url, { headers: { accept: 'text/html' } })
+  await response.body?.cancel()
+  return response.headers.get('content-type')?.startsWith('text/html') ?? false
+}
+
 /** What to paste next; the answers are the ones that the models have just given. */
-function banner({ server, models }: Local): string {
+function banner({ server, models }: Local, page: boolean): string {
   const lines = ['', `Verge is ready at ${server.url}`, '']
+  if (page) lines.push('Open this address in a browser to try the models, or ask them from another terminal:', '')
   for (const { packed, folder, probe, answer } of models) {
     const { model, task } = packed.manifest
     lines.push(`# ${model}${task ? ` (${task})` : ''}`)
