@@ -14,9 +14,10 @@ export function curlSnippet(request: PanelRequest, context: CodeContext): Snippe
     `curl ${stream ? '-N ' : ''}${shellWord(context.url + path)}`,
     ...Object.entries(all).map(([name, value]) => `-H ${shellWord(`${name}: ${value}`)}`),
     file === undefined ? jsonBody(json) : `--data-binary @${file.name}`,
+    ...(context.picture ? ['-o answer.png'] : []),
   ]
   const note =
-    file === undefined && lines.at(-1) === REQUEST_FILE ? '# The body is long: save it as request.json.\n' : ''
+    file === undefined && lines.includes(REQUEST_FILE) ? '# The body is long: save it as request.json.\n' : ''
   return { id: 'curl', label: 'curl', language: 'sh', code: note + lines.join(' \\\n  ') }
 }
 

@@ -18,8 +18,7 @@ export function fetchSnippet(request: PanelRequest, context: CodeContext): Snipp
     `  body: ${body},`,
     '})',
     'if (!response.ok) throw new Error(await response.text())',
-    "const json = response.headers.get('content-type').startsWith('application/json')",
-    'console.log(json ? await response.json() : await response.blob())',
+    `console.log(await response.${context.picture ? 'blob' : 'json'}())`,
   ]
   return { id: 'fetch', label: 'fetch', language: 'js', code: code.join('\n') }
 }

@@ -49,7 +49,27 @@ function has(output: string, answer: string): boolean {
   return new RegExp(parts.join('.*?')).test(dense(output))
 }
 
+/** The commands of README.md that ask a Worker, with what each prints, as the comment below it has it. */
+function commandsOf(page: string): [command: string, answer: string][] {
+  const text = readFileSync(join(ROOT, page), 'utf8')
+  const commands = [...text.matchAll(/^(curl http.*(?:\n {2}.*)*)\n# (.*)$/gm)]
+  return commands.map(([, command = '', answer = '']) => [command, answer])
+}
+
 const REVIEW = "[{ label: 'positive', score: 0.99... }, { label: 'negative', score: 0.00... }]"
+
+describe('the commands of README.md', () => {
+  it('print what stands below them', async () => {
+    const commands = commandsOf('README.md')
+    expect(commands).toHaveLength(3)
+    for (const [command, answer] of commands) {
+      const script = command.replaceAll(DOCUMENTED, worker.url)
+      const env = { PATH: process.env.PATH, no_proxy: '*' }
+      const { stdout } = await promisify(execFile)('sh', ['-euc', script], { cwd: ROOT, env })
+      expect(has(stdout, answer), `${command}\n${stdout}`).toBe(true)
+    }
+  })
+})
 
 describe('the examples of JavaScript', () => {
   it('in README.md are five lines each, and print what stands beside them', async () => {

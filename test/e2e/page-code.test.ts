@@ -9,11 +9,19 @@ import type { CodeContext, Snippet } from '../../page/code/request.ts'
 import { snippets } from '../../page/code/snippets.ts'
 import type { PanelRequest } from '../../page/panels/request.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { MEDIA_MODELS } from '../fixtures/media-models.ts'
 import { readPage } from '../fixtures/node/docs.ts'
 import { type DocsWorker, startDocsWorker } from '../fixtures/node/docs-worker.ts'
+import { publishModel, writerFor } from '../fixtures/node/publish.ts'
 
 const KEY = 'a-key-of-the-operator-0123456789'
 const SEVEN = readFileSync(join(ROOT, 'models/digits/samples/seven.png'))
+/** The version of a model of the repository. */
+function versionOf(model: string): string {
+  const { version } = JSON.parse(readFileSync(join(ROOT, 'models', model, 'verge.json'), 'utf8')) as { version: string }
+  return version
+}
+
 const NASTY = `It's "odd": $HOME \`id\` \\n\n— a line, and 💡.`
 
 let docs: DocsWorker
@@ -31,6 +39,10 @@ beforeAll(async () => {
   })
   const shape = { layers: 1, hidden: 32, heads: 4, ffn: 64, vocabulary: 6_946, positions: 256 }
   await docs.publish(readPage('embeddings').blocks('json')[0] ?? '', encoderModel(shape, 'fp32'))
+  const negative = MEDIA_MODELS.find(({ name }) => name === 'negative')
+  if (negative === undefined) throw new Error('There is no model that makes pictures.')
+  const { extra, model, signature } = negative
+  await publishModel(await writerFor(docs.worker), 'negative', model, signature, { extra })
   folder = mkdtempSync(join(tmpdir(), 'verge-code-'))
   copyFileSync(join(ROOT, 'models/digits/samples/seven.png'), join(folder, 'seven.png'))
   mkdirSync(join(folder, 'node_modules'))
@@ -133,12 +145,28 @@ describe('the code for a request, run as it is printed', () => {
   it('of a picture sends the file, and names no parameter twice', async () => {
     const input = new File([SEVEN], 'seven.png', { type: 'image/png' })
     const outputs = await all({ method: 'run', input, parameters: { top_k: 1 } }, 'digits', {
-      version: '2',
+      version: versionOf('digits'),
       place: 'edge',
     })
     expect(Object.keys(outputs)).toEqual(['curl', 'fetch', 'client'])
     expect(JSON.parse(outputs.curl ?? '')).toEqual([{ label: '7', score: expect.any(Number) as number }])
     for (const id of ['fetch', 'client']) expect(outputs[id]).toMatch(/^\[ \{ label: '7', score: [\d.]+ \} \]$/m)
+  })
+
+  it('of a picture that is answered by a picture keeps that one', async () => {
+    const input = new File([SEVEN], 'seven.png', { type: 'image/png' })
+    const outputs = await all({ method: 'run', input }, 'negative', { picture: true })
+    const response = await fetch(`${docs.worker.url}/run/negative`, {
+      method: 'POST',
+      headers: { 'content-type': 'image/png' },
+      body: SEVEN,
+    })
+    const picture = Buffer.from(await response.arrayBuffer())
+    expect(picture.subarray(1, 4).toString()).toBe('PNG')
+    expect(readFileSync(join(folder, 'answer.png')).equals(picture)).toBe(true)
+    for (const id of ['fetch', 'client']) {
+      expect(outputs[id]).toMatch(new RegExp(`Blob \\{ size: ${picture.length}, type: 'image/png' \\}`))
+    }
   })
 
   it('of a chat streams the same answer in every language', async () => {
@@ -147,7 +175,7 @@ describe('the code for a request, run as it is printed', () => {
       { role: 'user', content: 'What is 27 plus 58?' },
     ]
     const request = { method: 'chat', input, parameters: { temperature: 0, max_tokens: 32, top_k: 4 } } as const
-    const { curl = '', ...outputs } = await all(request, 'abacus', { version: '1' })
+    const { curl = '', ...outputs } = await all(request, 'abacus', { version: versionOf('abacus') })
     expect(Object.keys(outputs)).toEqual(['fetch', 'client', 'openai', 'python'])
     const events = [...curl.matchAll(/^data: (\{.*\})$/gm)].map(([, json = '']) => JSON.parse(json) as StreamedChunk)
     expect(events.map(({ choices }) => choices[0]?.delta?.content ?? '').join('')).toBe('27 plus 58 is 85.')
