@@ -317,10 +317,11 @@ export const LIMITS = {
   rpcAnswerBytes: 30 * MiB,
 
   /**
-   * Chunks of weights on their way to browsers at once. Each is a stream of the platform's own, which takes about 30 KiB
-   * outside of the isolate's heap: 8 MiB together. Fifty visitors with five each.
+   * Chunks of weights on their way to browsers at once. Each is a stream of the platform's own outside of the isolate's heap:
+   * 30 KiB of workerd's process as a rule, and with local R2 in the same process up to 0.8 MiB where hundreds begin at once.
+   * A dozen visitors with five each.
    */
-  downloads: 256,
+  downloads: 64,
   /** For how long a download holds its slot at most: a chunk at `bodyBytesPerSecond` takes 512 s. */
   downloadMs: 600_000,
 

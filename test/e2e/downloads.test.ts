@@ -152,8 +152,14 @@ describe('slow readers', () => {
 
   it('are as many as an isolate passes on at a time, and make way when they leave', async () => {
     const path = weightsPath('large', chunksOf(plan)[0]?.sha256 ?? '')
+    const before = worker.residentBytes()
     const many = await Promise.all(Array.from({ length: LIMITS.downloads }, () => begin(path)))
     expect(new Set(many.map(({ statusCode }) => statusCode))).toEqual(new Set([200]))
+    // longer than a slot that nobody renews
+    await new Promise((resolve) => setTimeout(resolve, LIMITS.callLeaseMs + 2 * LIMITS.callBeatMs))
+    const each = (worker.residentBytes() - before) / many.length
+    console.log(`workerd holds ${Math.round(each / 1024)} KiB for each of ${many.length} downloads that nobody reads`)
+    expect(each).toBeLessThan(1 * MiB)
     const refused = await fetch(worker.url + path)
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1'])
     expect(await refused.json()).toMatchObject({ error: { code: 'overloaded' } })
