@@ -71,8 +71,9 @@ function Overview({
     <>
       <h1>Models</h1>
       <p class="lead">
-        Each of these answers from this Worker, close to you. Choose one and give it something: the page shows the
-        answer, where and how fast it was computed, and the code that asks the same.
+        This is Verge, a Cloudflare Worker that runs its operator's own ONNX models, close to whoever asks. Choose one
+        and give it something: the page shows the answer, where and how fast it was computed, and the code that asks the
+        same from a page or a program of yours.
       </p>
       {failure !== undefined && <Failure title="The models cannot be listed" failure={failure} onRetry={reload} />}
       {value === undefined && loading && <p class="loading">Loading the models</p>}
