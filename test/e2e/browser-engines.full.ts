@@ -47,6 +47,18 @@ describeInChromium(
       writesNoTexts: 'browsers leave texts to Workers and origins',
     })
 
+    it('runs models where WebAssembly cannot be suspended, by a build that Workers Assets take compressed', async () => {
+      const page = await browser.open(files.url)
+      const engine = await BrowserEngine.start(page, script, 'webgpu', '&cannot-suspend')
+      const model = arithmeticModel()
+      const session = await engine.load(await artifactOf(model), sourceOf(model), { signal: never() })
+      const [a, b] = [Float32Array.of(5, 7), Float32Array.of(2, 3)].map((data) => tensor('FP32', [2], data))
+      if (a === undefined || b === undefined) throw new Error('Two tensors are needed.')
+      const outputs = await session.run(new Map(Object.entries({ a, b })), { signal: never() })
+      expect(outputs.get('product')).toEqual(tensor('FP32', [2], Float32Array.of(10, 21)))
+      expect(files.asked.some((path) => path.endsWith('.wasm.gz'))).toBe(true)
+    })
+
     describe('a graphics processor that is lost', () => {
       it('loses its sessions, and refuses to load others', async () => {
         const engine = await start(browser, 'webgpu')

@@ -39,7 +39,7 @@ export function suitableArtifacts(
     return at < 0 ? FOR_GPU.length : at
   }
   return artifacts
-    .filter(({ dtype, format }) => format !== 'verge' && (f16 || !HALVES.includes(dtype)))
+    .filter(({ dtype, format }) => format === 'onnx' && (f16 || !HALVES.includes(dtype)))
     .toSorted((a, b) => rank(a) - rank(b))
     .map((artifact) => ({ artifact, engine: 'webgpu' }))
 }

@@ -51,8 +51,12 @@ export class WebGpuEngine implements Engine {
   }
 
   supports(artifact: ArtifactInfo): Support {
-    if (artifact.format === 'verge') {
-      return { ok: false, code: 'engine_unsupported', reason: "is compiled for Verge's own engine" }
+    if (artifact.format !== 'onnx') {
+      const reason =
+        artifact.format === 'verge'
+          ? "is compiled for Verge's own engine"
+          : 'is in ORT format, which is fixed to the kernels of another processor'
+      return { ok: false, code: 'engine_unsupported', reason }
     }
     const needed = sessionFootprint(artifact)
     const { memoryLimitBytes } = this.#options
@@ -88,7 +92,7 @@ export class WebGpuEngine implements Engine {
       this.#heldBytes -= held
     }
     try {
-      const session = await this.#runQueue.runWithPauses(signal, () => this.#create(artifact, bytes))
+      const session = await this.#runQueue.runWithPauses(signal, () => this.#create(bytes))
       return new WebGpuSession({
         session,
         Tensor: ort.Tensor,
@@ -117,12 +121,12 @@ export class WebGpuEngine implements Engine {
     }
   }
 
-  async #create(artifact: ArtifactInfo, bytes: Uint8Array): Promise<InferenceSession> {
+  async #create(bytes: Uint8Array): Promise<InferenceSession> {
     const creating = this.#options.ort.InferenceSession.create(bytes, {
       executionProviders: ['webgpu'],
-      graphOptimizationLevel: artifact.format === 'ort' ? 'disabled' : 'all',
+      graphOptimizationLevel: 'all',
       logSeverityLevel: LOG_FATAL,
-      extra: { session: { load_model_format: artifact.format === 'ort' ? 'ORT' : 'ONNX' } },
+      extra: { session: { load_model_format: 'ONNX' } },
     })
     try {
       return await Promise.race([creating, this.#lost])
