@@ -71,6 +71,16 @@ describeInChromium('the browser client', (browser) => {
     expect(proxy.seen.filter(({ method }) => method === 'POST')).toEqual([])
   })
 
+  it('works as docs/browser.md prints it', async () => {
+    const text = readFileSync(join(ROOT, 'docs/browser.md'), 'utf8')
+    const html = /^```html\n(.*?)^```$/ms.exec(text)?.[1] ?? ''
+    const printed = html.replaceAll('http://127.0.0.1:8787', proxy.url)
+    proxy.fault = (path) =>
+      path === '/page' ? { kind: 'page', html: `<!doctype html><link rel="icon" href="data:,">${printed}` } : undefined
+    const page = await pages.open(browser)
+    await expect.poll(() => page.locator('body').innerText()).toContain('positive')
+  })
+
   it('refuses in the words of the Worker', async () => {
     const page = await pages.open(browser, [/403/])
     const failures = await pages.inPage<unknown[]>(

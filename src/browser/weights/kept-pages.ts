@@ -3,7 +3,7 @@ import { LruMap } from '../../core/lru.ts'
 import type { BlobInfo } from '../../weights/blob.ts'
 import { inLanes } from '../../weights/lanes.ts'
 import type { PageLayer, PageSink, WantedPage } from '../../weights/pages/page-layer.ts'
-import { pageName } from './kept.ts'
+import { type NamedFile, pageName } from './kept.ts'
 import type { WeightsLimits } from './limits.ts'
 import type { Owner, Shelf } from './shelf.ts'
 
@@ -20,6 +20,9 @@ export class KeptPages implements PageLayer {
   readonly name = 'kept'
   readonly #options: KeptPagesOptions
   readonly #held: LruMap<Uint8Array>
+  /** Files of pages that the index knows of. */
+  readonly #noted = new Set<string>()
+  #writing: Promise<void> = Promise.resolve()
 
   constructor(options: KeptPagesOptions) {
     this.#options = options
@@ -42,15 +45,36 @@ export class KeptPages implements PageLayer {
     await inLanes(pages, limits.parallelFetches, readOne, signal)
   }
 
-  /** Keeps a page that was verified. */
-  async keep(file: string, page: Pick<WantedPage, 'bytes' | 'offset'>, bytes: Uint8Array): Promise<void> {
-    const { onUnkept, owner: ownerOf, shelf } = this.#options
+  /** Keeps a page that was verified, in the background: the run that needs it does not wait. */
+  keep(file: string, page: Pick<WantedPage, 'bytes' | 'offset'>, bytes: Uint8Array): void {
     const name = pageName(file, page)
-    this.#held.set(name, bytes.slice())
-    const owner = ownerOf(file)
+    // It came from here.
+    if (this.#held.get(name) !== undefined) return
+    const copy = bytes.slice()
+    this.#held.set(name, copy)
+    this.#later(() => this.#store({ name, sha256: file, bytes: page.bytes }, copy))
+  }
+
+  /** Forgets a page whose bytes are damaged. */
+  forget(file: string, page: Pick<WantedPage, 'bytes' | 'offset'>): void {
+    const name = pageName(file, page)
+    this.#held.delete(name)
+    this.#later(() => this.#options.shelf.remove(name))
+  }
+
+  /** Resolves once all that was to be kept is. */
+  get settled(): Promise<void> {
+    return this.#writing
+  }
+
+  async #store(file: NamedFile, bytes: Uint8Array): Promise<void> {
+    const { onUnkept, owner: ownerOf, shelf } = this.#options
+    const owner = ownerOf(file.sha256)
     if (owner === undefined) return
     try {
-      const writer = await shelf.write({ name, sha256: file, bytes: page.bytes }, owner, 0)
+      if (!this.#noted.has(file.sha256)) await shelf.used(owner, [file.sha256])
+      this.#noted.add(file.sha256)
+      const writer = await shelf.write(file, owner, 0)
       await writer?.append(bytes)
       await writer?.close(true)
     } catch (cause) {
@@ -58,9 +82,8 @@ export class KeptPages implements PageLayer {
     }
   }
 
-  /** Forgets a page whose bytes are damaged. */
-  async forget(file: string, page: Pick<WantedPage, 'bytes' | 'offset'>): Promise<void> {
-    this.#held.delete(pageName(file, page))
-    await this.#options.shelf.remove(pageName(file, page))
+  /** One after the other: a text may need hundreds of pages. */
+  #later(work: () => Promise<void>): void {
+    this.#writing = this.#writing.then(work).catch(() => {})
   }
 }

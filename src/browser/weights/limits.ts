@@ -8,6 +8,8 @@ export const WEIGHTS_LIMITS = {
    * isolate runs. Browsers give an origin some gigabytes; Firefox and Safari ask nobody up to ten of them.
    */
   quotaBytes: 256 * MiB,
+  /** The same where the browser stores nothing: it is memory beside the engine's, for one of the largest such models. */
+  memoryBytes: 64 * MiB,
   /** As Verge packs them: one chunk is held in memory while it is read from storage. */
   chunkBytes: 8 * MiB,
   /** All weights of one artifact. WebAssembly and WebGPU of a telephone hold little more. */

@@ -113,25 +113,22 @@ export class BrowserWeights {
       logger,
       limits,
       report: ({ fault, page, store }) => {
-        if (store === 'kept' && fault.kind === 'corrupt') void this.#keptPages.forget(file.sha256, page)
+        if (store === 'kept' && fault.kind === 'corrupt') this.#keptPages.forget(file.sha256, page)
       },
     })
     const source = loader.source(file)
     return {
       bytes: source.bytes,
-      read: async (pages, use, signal) => {
-        const keeping: Promise<void>[] = []
-        await source.read(
+      read: (pages, use, signal) =>
+        source.read(
           pages,
           (index, bytes) => {
             use(index, bytes)
             const page = pages[index]
-            if (page !== undefined) keeping.push(this.#keptPages.keep(file.sha256, page, bytes))
+            if (page !== undefined) this.#keptPages.keep(file.sha256, page, bytes)
           },
           signal,
-        )
-        await Promise.all(keeping)
-      },
+        ),
     }
   }
 
@@ -142,7 +139,8 @@ export class BrowserWeights {
     return all - kept
   }
 
-  usage(): Promise<StorageUsage> {
+  async usage(): Promise<StorageUsage> {
+    await this.#keptPages.settled
     return this.#shelf.usage()
   }
 
@@ -152,6 +150,9 @@ export class BrowserWeights {
 
   async #deliver(blob: BlobInfo, write: Write, signal?: AbortSignal): Promise<void> {
     const owner = this.#ownerOf(blob.sha256)
+    if (this.#shelf.kind === 'memory') {
+      this.#unkept(owner, new StorageFull('This browser does not let the page store anything.'))
+    }
     await this.#shelf.used(
       owner,
       blob.chunks.map(({ sha256 }) => sha256),

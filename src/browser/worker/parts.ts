@@ -19,12 +19,14 @@ export async function browserParts(options: StartOptions, listeners: Listeners):
   const { locks, storage } = navigator as Partial<Pick<WorkerNavigator, 'locks' | 'storage'>>
   if (options.lifeLock !== undefined && locks !== undefined) await hold(locks, options.lifeLock)
   const { subtle } = crypto as Partial<Pick<Crypto, 'subtle'>>
+  const files = await filesOf(storage)
+  const asked = options.quotaBytes ?? WEIGHTS_LIMITS.quotaBytes
   const weights = new BrowserWeights({
     base: options.base,
     key: options.key,
-    quotaBytes: options.quotaBytes ?? WEIGHTS_LIMITS.quotaBytes,
+    quotaBytes: files.kind === 'memory' ? Math.min(asked, WEIGHTS_LIMITS.memoryBytes) : asked,
     fetch: (url, init) => fetch(url, init),
-    files: await filesOf(storage),
+    files,
     locks: locks === undefined ? tabLocks() : webLocks(locks),
     clock: systemClock,
     random: Math.random,

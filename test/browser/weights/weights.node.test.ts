@@ -230,6 +230,18 @@ describe('BrowserWeights', () => {
     expect(folder.usedBytes).toBeLessThanOrEqual(14_000)
   })
 
+  it('goes on where the browser stores nothing, and says so', async () => {
+    const server = new WeightsServer()
+    const blob = server.add(20_000, 10_000)
+    const tab = openTab(server, memoryFiles())
+    expect(await read(tab, blob)).toEqual(server.bytesOf(blob))
+    expect(await read(tab, blob)).toEqual(server.bytesOf(blob))
+    expect(server.requests).toHaveLength(2)
+    expect(tab.events).toEqual([
+      { type: 'not-kept', model: 'reviews', reason: expect.stringMatching(/store anything/) },
+    ])
+  })
+
   it('removes what was used least recently to stay within the quota', async () => {
     const [server, folder] = [new WeightsServer(), new MemoryFolder()]
     const blobs = [1, 2, 3].map((seed) => server.add(10_000, 5_000, seed))
@@ -329,6 +341,8 @@ describe('pages of tables', () => {
     const expected = pages.map(({ bytes, offset }) => whole.slice(offset, offset + bytes))
     const first = openTab(server, opfsFiles(folder))
     expect(await readPages(first)).toEqual(expected)
+    const usage = await first.weights.usage()
+    expect(usage).toMatchObject({ usedBytes: 4_000, models: [{ model: 'reviews', version: '1', bytes: 4_000 }] })
     const requests = server.requests.length
     expect(server.requests.every(({ range }) => range !== null)).toBe(true)
     expect(await readPages(first)).toEqual(expected)
@@ -338,6 +352,10 @@ describe('pages of tables', () => {
     // One that was damaged in storage comes from the server again.
     const [name] = [...folder.files.keys()].filter((key) => key.startsWith('page-'))
     folder.files.set(name ?? '', new Uint8Array(1_000))
+    const tab = openTab(server, opfsFiles(folder))
+    expect(await readPages(tab)).toEqual(expected)
+    expect(server.requests).toHaveLength(requests + 1)
+    await tab.weights.usage()
     expect(await readPages(openTab(server, opfsFiles(folder)))).toEqual(expected)
     expect(server.requests).toHaveLength(requests + 1)
   })
