@@ -40,6 +40,14 @@ describe('the page as Workers Assets serve it', () => {
     }
   })
 
+  it('answers for a file of another release so that no cache keeps it', async () => {
+    for (const path of ['/assets/page/index-of-another-release.js', '/assets/', '/browser.js.map']) {
+      const response = await get(path)
+      expect([path, response.status, response.headers.get('cache-control')]).toEqual([path, 404, 'no-store'])
+      expect(await response.json()).toMatchObject({ error: { code: 'not_found' } })
+    }
+  })
+
   it('leaves every path of the API to the Worker', async () => {
     for (const path of ['/', '/healthz', '/v1/models', '/models', '/openapi.json']) {
       const response = await get(path)

@@ -169,6 +169,58 @@ describeInChromium('the page', (browser) => {
     await accessible(page)
   })
 
+  it('says what to do where a part of the page is gone with the release that it belonged to', async () => {
+    const page = await browser.open(worker.url, { expected: [/classification|404/] })
+    await page.getByRole('link', { name: /^reviews/ }).waitFor()
+    await page.route('**/assets/page/classification-*.js', (route) => route.fulfill({ status: 404 }))
+    await page.getByRole('link', { name: /^reviews/ }).click()
+    await page
+      .getByRole('alert')
+      .getByText(/released again since you opened it\. Reload the page/)
+      .waitFor()
+    await accessible(page)
+    // The rest of the page works.
+    await page.getByRole('link', { name: /^pixels/ }).click()
+    await page.getByRole('button', { name: 'Run', exact: true }).waitFor()
+  })
+
+  it('shows a refusal of the Worker with the id of the request, and what was typed stays', async () => {
+    const page = await browser.open(`${worker.url}/#/reviews`, { expected: [/503|overloaded/] })
+    await page.getByLabel('Text').fill('A film.')
+    const error = { code: 'engine_full', message: 'The engine is full. Try again later.', request_id: 'id-of-the-log' }
+    await page.route('**/run/reviews', (route) =>
+      route.fulfill({ status: 503, contentType: 'application/json', body: JSON.stringify({ error }) }),
+    )
+    await page.getByLabel('Edge').check()
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    const alert = page.getByRole('alert')
+    await alert.getByText('The engine is full. Try again later.').waitFor()
+    await alert.getByText('id-of-the-log').waitFor()
+    expect(await page.getByLabel('Text').inputValue()).toBe('A film.')
+    await accessible(page)
+    await shots(page, 'page-failure')
+    await page.unroute('**/run/reviews')
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await expect.poll(() => status(page).textContent()).toMatch(/^Answered/)
+    expect(await alert.count()).toBe(0)
+  })
+
+  it('can cancel what runs, and shows no failure for it', async () => {
+    const page = await browser.open(`${worker.url}/#/reviews`, { expected: [/ERR_ABORTED/] })
+    await page.getByLabel('Edge').check()
+    let waiting = 0
+    await page.route('**/run/reviews', async () => void waiting++)
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await expect.poll(() => waiting).toBe(1)
+    await expect.poll(() => status(page).textContent()).toBe('Running')
+    await page.getByRole('button', { name: 'Cancel' }).click()
+    await expect.poll(() => status(page).textContent()).toBe('')
+    expect(await page.getByRole('alert').count()).toBe(0)
+    await page.unroute('**/run/reviews')
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await expect.poll(() => status(page).textContent()).toMatch(/^Answered/)
+  })
+
   it('is there soon, moves nothing while it loads, and fits a phone of 360 pixels', async () => {
     const page = await browser.open(undefined, { viewport: { width: 360, height: 740 } })
     await page.addInitScript(`

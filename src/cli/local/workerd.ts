@@ -108,7 +108,7 @@ function assetsIn(directory: string) {
   return {
     directory,
     binding: 'ASSETS',
-    run_worker_first: ['/*', '!/assets/*', '!/browser.js'],
+    run_worker_first: JSON.parse(ownSetting('run_worker_first')) as string[],
     routerConfig: { has_user_worker: true },
     assetConfig: { html_handling: 'none' as const },
   }
@@ -158,9 +158,15 @@ function hasStreams(directory: string): boolean {
 
 /** Of the wrangler.toml that ships with Verge: the date that it is tested with. */
 export function compatibilityDate(): string {
-  const date = /^compatibility_date = "(.+)"$/m.exec(readFileSync(join(PACKAGE, 'wrangler.toml'), 'utf8'))?.[1]
-  if (date === undefined) throw new Error('wrangler.toml has no compatibility_date')
-  return date
+  return JSON.parse(ownSetting('compatibility_date')) as string
+}
+
+/** A setting of Verge's own wrangler.toml, which is written in one line as JSON has it. */
+function ownSetting(name: string): string {
+  const toml = readFileSync(join(PACKAGE, 'wrangler.toml'), 'utf8')
+  const value = new RegExp(`^${name} = (.+)$`, 'm').exec(toml)?.[1]
+  if (value === undefined) throw new Error(`wrangler.toml has no ${name}`)
+  return value
 }
 
 function workerdChildren(): number[] {
