@@ -216,16 +216,27 @@ describeInChromium('examples/vite-app', (browser) => {
 const addressIn = (output: string): string => /http:\/\/localhost:\d+\//.exec(output)?.[0] ?? ''
 
 async function useApp(page: Page, browser: TestBrowser): Promise<void> {
-  // A call that the next letter ends, and a text that is stopped.
+  // A call that the next letter ends, and what is not asked any more where models run elsewhere.
   browser.expectProblem(/ERR_ABORTED/)
   const label = page.locator('#label')
+  const review = page.getByLabel('A film review')
   await expect.poll(() => label.textContent()).toMatch(/^positive, 9\d\.\d %$/)
-  await page.getByLabel('A film review').fill('')
-  await page.getByLabel('A film review').pressSequentially('A waste of an evening.')
-  await expect.poll(() => label.textContent()).toMatch(/^negative, 9\d\.\d %$/)
-  await page.getByLabel('A picture of a digit').setInputFiles(seven)
-  await expect.poll(() => page.locator('#digits li').allTextContents()).toHaveLength(3)
-  expect(await page.locator('#digits li').first().textContent()).toMatch(/^7: /)
+  for (const [place, sample, digit] of [
+    ['at the edge', 'seven.png', /^7: /],
+    ['in this browser', 'five.png', /^5: /],
+  ] as const) {
+    await page.getByLabel('Where models run').selectOption(place)
+    await review.fill('')
+    await review.pressSequentially('A waste of an evening.')
+    await expect.poll(() => label.textContent(), { timeout: 60_000 }).toMatch(/^negative, 9\d\.\d %$/)
+    await expect.poll(() => page.locator('#where').textContent()).toMatch(`answered ${place}`)
+    await page.getByLabel('A picture of a digit').setInputFiles(join(ROOT, 'models/digits/samples', sample))
+    await expect
+      .poll(() => page.locator('#where').textContent(), { timeout: 60_000 })
+      .toMatch(new RegExp(`^digits@\\d+ answered ${place}$`))
+    await expect.poll(() => page.locator('#digits li').first().textContent()).toMatch(digit)
+    expect(await page.locator('#digits li').count()).toBe(3)
+  }
   await page.getByRole('button', { name: 'Ask' }).click()
   await expect.poll(() => page.locator('#answer').textContent()).toContain('85')
   await expect.poll(() => page.getByRole('button', { name: 'Stop' }).isDisabled()).toBe(true)

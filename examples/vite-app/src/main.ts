@@ -1,9 +1,38 @@
-import { createClient, VergeError } from 'verge/client'
+import { type AnswerInfo, createBrowserClient, type Placement, VergeError } from 'verge/browser'
 import { element } from './elements.ts'
 
-const verge = createClient({ url: import.meta.env.VITE_VERGE_URL ?? 'http://127.0.0.1:8787' })
+const PLACES = { browser: 'in this browser', edge: 'at the edge', origin: 'at an origin' }
 
-const percent = (score: number): string => `${(100 * score).toFixed(1)} %`
+// The client of `verge/client`, whose models may also run in the visitor's browser.
+const placement = element('placement', HTMLSelectElement)
+const where = element('where', HTMLOutputElement)
+let verge = client()
+
+function client() {
+  return createBrowserClient({
+    url: import.meta.env.VITE_VERGE_URL ?? 'http://127.0.0.1:8787',
+    placement: placement.value as Placement,
+    onProgress: ({ model, loadedBytes, totalBytes }) => {
+      where.textContent = `downloading ${model}: ${percent(loadedBytes / totalBytes)}`
+    },
+  })
+}
+
+const onAnswer = ({ model, place }: AnswerInfo): void => {
+  where.textContent = place === undefined ? '' : `${model} answered ${PLACES[place]}`
+}
+
+placement.addEventListener('change', () => {
+  verge.dispose()
+  verge = client()
+  void classify()
+})
+
+// A function, so that it is there for all that comes above it.
+function percent(share: number): string {
+  return `${(100 * share).toFixed(1)} %`
+}
+
 const messageOf = (error: unknown): string => (error instanceof VergeError ? error.message : String(error))
 
 // Each text that is written ends the call for the one before.
@@ -18,7 +47,7 @@ async function classify(): Promise<void> {
   label.textContent = ''
   if (review.value.trim() === '') return
   try {
-    const [best] = await verge.classify('reviews', review.value, { signal })
+    const [best] = await verge.classify('reviews', review.value, { signal, onAnswer })
     label.textContent = best === undefined ? '' : `${best.label}, ${percent(best.score)}`
   } catch (error) {
     if (!signal.aborted) label.textContent = messageOf(error)
@@ -27,13 +56,13 @@ async function classify(): Promise<void> {
 review.addEventListener('input', classify)
 void classify()
 
-// A file goes to the Worker as it is.
+// A file goes to the model as it is.
 const digits = element('digits', HTMLOListElement)
 element('picture', HTMLInputElement).addEventListener('change', async ({ currentTarget }) => {
   const file = (currentTarget as HTMLInputElement).files?.[0]
   if (file === undefined) return
   try {
-    const labels = await verge.classify('digits', file, { parameters: { top_k: 3 } })
+    const labels = await verge.classify('digits', file, { parameters: { top_k: 3 }, onAnswer })
     digits.replaceChildren(...labels.map(({ label, score }) => item(`${label}: ${percent(score)}`)))
   } catch (error) {
     digits.replaceChildren(item(messageOf(error)))
@@ -61,7 +90,7 @@ element('ask', HTMLFormElement).addEventListener('submit', async (event) => {
   stop.disabled = false
   try {
     const question = element('question', HTMLInputElement).value
-    for await (const { text } of verge.chat('abacus', question, { signal })) answer.append(text)
+    for await (const { text } of verge.chat('abacus', question, { signal, onAnswer })) answer.append(text)
   } catch (error) {
     if (!signal.aborted) answer.textContent = messageOf(error)
   } finally {
