@@ -1,16 +1,16 @@
 import type { PanelRequest } from '../panels/request.ts'
 import { CHOSEN_FILE } from './fetch.ts'
-import { jsLiteral } from './literal.ts'
+import { jsKey, jsLiteral } from './literal.ts'
 import { type CodeContext, fileName, hasAny, KEY_PLACEHOLDER, namedTensors, type Snippet } from './request.ts'
 
 /** Verge's own client, from the Worker itself. In the browser the model runs in the page: the client of `/browser.js`. */
 export function clientSnippet(request: PanelRequest, context: CodeContext): Snippet {
-  const { needsKey, place, url } = context
-  const inBrowser = place === 'browser'
+  const { answered, needsKey, place, url } = context
+  const inBrowser = place === 'browser' || (place === undefined && answered === 'browser')
   const [create, file] = inBrowser ? ['createBrowserClient', 'browser.js'] : ['createClient', 'client.js']
   const options = {
     url,
-    ...(inBrowser && { placement: 'browser' }),
+    ...(inBrowser && { placement: place ?? 'auto' }),
     ...(needsKey && { key: KEY_PLACEHOLDER }),
   }
   const code = [
@@ -63,9 +63,7 @@ function call({ input, method, parameters }: PanelRequest, context: CodeContext)
         'const { outputs } = await verge.infer(',
         `  ${name},`,
         '  {',
-        ...namedTensors(input).map(
-          ([tensor, value]) => `    ${jsLiteral({ [tensor]: 0 }).slice(2, -4)}${tensorLiteral(value)},`,
-        ),
+        ...namedTensors(input).map(([tensor, value]) => `    ${jsKey(tensor)}: ${tensorLiteral(value)},`),
         '  },',
         ...(more === '' ? [] : [`  ${more.slice(2)},`]),
         ')',

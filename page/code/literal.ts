@@ -28,7 +28,7 @@ const JSON_NOTATION: Notation = {
 
 const JAVASCRIPT: Notation = {
   ...JSON_NOTATION,
-  key: (name) => (/^[A-Za-z_$][\w$]*$/.test(name) ? name : javascriptText(name)),
+  key: jsKey,
   text: javascriptText,
   brace: ' ',
 }
@@ -78,6 +78,11 @@ const entries = (value: object): [string, unknown][] => Object.entries(value).fi
 /** JSON has no infinities: a server would not take them, whatever stands here. */
 const numberText = (value: number | bigint): string =>
   typeof value === 'number' && !Number.isFinite(value) ? '0' : String(value)
+
+/** The name of a field, in quotes where JavaScript needs them. */
+export function jsKey(name: string): string {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : javascriptText(name)
+}
 
 /** In single quotes, or in double ones where that saves escapes. */
 function javascriptText(value: string): string {

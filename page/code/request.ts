@@ -9,6 +9,8 @@ export interface CodeContext {
   readonly version?: string | undefined
   /** Where the visitor asked to run it; undefined: the Worker decides. */
   readonly place?: 'browser' | 'edge' | 'origin' | undefined
+  /** Where the answer came from. */
+  readonly answered?: 'browser' | 'edge' | 'origin' | undefined
   /** The answer is a picture, and not JSON. */
   readonly picture?: boolean | undefined
   /** A public model needs no key. Code never holds a real one. */

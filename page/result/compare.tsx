@@ -28,7 +28,7 @@ export function Compare({ ask, places, request }: Props) {
     const mine = new AbortController()
     aborter.current = mine
     setRunning(true)
-    void compare(request, places, ask, mine.signal, setResults).then(() => {
+    void compare(request, places, ask, mine.signal, setResults, pixelsOf).then(() => {
       if (!mine.signal.aborted) setRunning(false)
     })
   }
@@ -70,6 +70,15 @@ export function Compare({ ask, places, request }: Props) {
       </p>
     </div>
   )
+}
+
+async function pixelsOf(picture: Blob): Promise<ArrayLike<number>> {
+  const bitmap = await createImageBitmap(picture)
+  const { height, width } = bitmap
+  const context = new OffscreenCanvas(width, height).getContext('2d')
+  context?.drawImage(bitmap, 0, 0)
+  bitmap.close()
+  return context?.getImageData(0, 0, width, height).data ?? []
 }
 
 /** "edge, origin and browser" */

@@ -1,6 +1,7 @@
 import type { Place } from '../models.ts'
 import type { Answer, PanelRequest } from '../panels/request.ts'
 import { type Agreement, agreement, p50 } from './agreement.ts'
+import { placeLabel } from './placement.ts'
 
 /** Runs at each place whose median is shown; one run before them loads the model and does not count. */
 export const RUNS = 5
@@ -39,11 +40,15 @@ export function comparable(request: PanelRequest): PanelRequest {
   return isRandom(request) ? { ...request, parameters: { ...request.parameters, seed: 1 } } : request
 }
 
+/** What a picture shows, whatever its compression. */
+export type PixelsOf = (picture: Blob) => Promise<ArrayLike<number>>
+
 export type Ask = (request: PanelRequest, place: Place, signal: AbortSignal) => Promise<Answer>
 
 /**
  * Runs one request at several places, one after the other, so that no place waits for another's.
  * @param progress called with all places after each run
+ * @param pixelsOf levels of red, green, blue and alpha, from 0 to 255
  */
 export async function compare(
   request: PanelRequest,
@@ -51,6 +56,7 @@ export async function compare(
   ask: Ask,
   signal: AbortSignal,
   progress: (results: readonly PlaceResult[]) => void,
+  pixelsOf: PixelsOf,
 ): Promise<void> {
   const same = comparable(request)
   const results = new Map<Place, PlaceResult>()
@@ -74,9 +80,10 @@ export async function compare(
       for (let run = 0; run <= RUNS; run++) {
         const answer = await ask(same, place, signal)
         if (signal.aborted) return
+        if (answer.place !== place) throw new Error(`${placeLabel(answer.place)} instead: this place could not answer.`)
         if (run === 0) {
-          const output = await comparableOutput(answer.output)
-          const agrees = reference === undefined ? undefined : outputAgreement(reference.output, output)
+          const { output } = answer
+          const agrees = reference && (await outputAgreement(reference.output, output, pixelsOf))
           reference ??= { output }
           result = { ...result, firstMs: answer.ms, agreement: agrees }
         } else {
@@ -92,20 +99,15 @@ export async function compare(
   }
 }
 
-/** Bytes of a picture in place of the object that holds them. */
-async function comparableOutput(output: unknown): Promise<unknown> {
-  return output instanceof Blob ? new Bytes(new Uint8Array(await output.arrayBuffer())) : output
+/** The same bytes, or as far apart as the pictures that they hold. */
+async function outputAgreement(left: unknown, right: unknown, pixelsOf: PixelsOf): Promise<Agreement> {
+  if (!(left instanceof Blob) || !(right instanceof Blob)) return agreement(left, right)
+  const [bytes, others] = await Promise.all([bytesOf(left), bytesOf(right)])
+  if (agreement(bytes, others).kind === 'same') return { kind: 'same' }
+  const [pixels, otherPixels] = await Promise.all([pixelsOf(left), pixelsOf(right)])
+  return agreement(pixels, otherPixels)
 }
 
-/** Of compressed bytes it can only be said whether they are the same. */
-class Bytes {
-  readonly bytes: Uint8Array
-  constructor(bytes: Uint8Array) {
-    this.bytes = bytes
-  }
-}
-
-function outputAgreement(left: unknown, right: unknown): Agreement {
-  if (!(left instanceof Bytes) || !(right instanceof Bytes)) return agreement(left, right)
-  return agreement(left.bytes, right.bytes).kind === 'same' ? { kind: 'same' } : { kind: 'different', at: '' }
+async function bytesOf(blob: Blob): Promise<Uint8Array> {
+  return new Uint8Array(await blob.arrayBuffer())
 }

@@ -68,8 +68,8 @@ export const BROWSER_REASONS: Readonly<Record<string, string>> = {
 }
 
 const STARTS: Readonly<Record<string, string>> = {
-  warm: 'The weights were in memory.',
-  cold: 'The weights were loaded for this request.',
+  warm: 'The model was in memory there.',
+  cold: 'The model was loaded for this request.',
   cached: 'No weights were needed.',
 }
 

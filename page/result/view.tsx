@@ -39,7 +39,7 @@ export function ResultView({ answer, ask, code, explain, model }: ResultProps) {
       <Facts answer={answer} model={model} />
       {explain !== undefined && <Explanation key={request} explain={(signal) => explain(request, signal)} />}
       {places.length > 1 && <Compare ask={ask} places={places} request={request} />}
-      <CodeView code={{ ...code, picture: answer.output instanceof Blob }} request={request} />
+      <CodeView code={{ ...code, answered: place, picture: answer.output instanceof Blob }} request={request} />
     </section>
   )
 }

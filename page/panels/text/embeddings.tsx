@@ -28,7 +28,7 @@ export function EmbeddingsPanel({ answer, busy, model, run }: PanelProps) {
         <TextArea label="Sentences" hint="One on each line." value={text} onInput={setText} rows={5} />
       </RunForm>
       {answer !== undefined && (
-        <section class="text-answer" aria-label="Answer" aria-live="polite">
+        <section class="text-answer" aria-label="Answer">
           <p class="text-hint">
             {vectors.length} vectors of {vectors[0]?.length ?? 0} numbers. The map has the cosine of each pair: 1 is the
             same direction.

@@ -21,7 +21,7 @@ export function EntitiesPanel({ answer, busy, model, run }: PanelProps) {
         <TextArea label="Text" value={text} onInput={setText} />
       </RunForm>
       {answer !== undefined && (
-        <section class="text-answer" aria-label="Answer" aria-live="polite">
+        <section class="text-answer" aria-label="Answer">
           <MarkedText text={sent} spans={spans} labels={[...new Set(spans.map(({ label }) => label))].sort()} />
           {spans.length === 0 ? (
             <p class="text-hint">The model found no entities.</p>

@@ -33,11 +33,18 @@ async function compared(
     const output = outputs[place]
     if (output instanceof Error) throw output
     const run = asked.filter(([other]) => other === place).length
-    return answer(sent, place, run === 1 ? 100 : run, output)
+    return answer(sent, output === 'moved to the edge' ? 'edge' : place, run === 1 ? 100 : run, output)
   }
-  await compare(request, Object.keys(outputs) as Place[], ask, aborter.signal, (results) => {
-    shown = results
-  })
+  await compare(
+    request,
+    Object.keys(outputs) as Place[],
+    ask,
+    aborter.signal,
+    (results) => {
+      shown = results
+    },
+    async (picture) => new Uint8Array(await picture.arrayBuffer()),
+  )
   return { asked, shown }
 }
 
@@ -64,9 +71,19 @@ describe('compare', () => {
     expect(shown[2]?.agreement).toEqual({ kind: 'same' })
   })
 
-  it('of pictures says only whether the bytes are the same', async () => {
-    const { shown } = await compared({ edge: new Blob(['abc']), browser: new Blob(['abc']), origin: new Blob(['abd']) })
-    expect(shown.map(({ agreement }) => agreement?.kind)).toEqual([undefined, 'same', 'different'])
+  it('of pictures says whether the bytes are the same, or how far the pixels differ', async () => {
+    const { shown } = await compared({ edge: new Blob(['abc']), browser: new Blob(['abc']), origin: new Blob(['abf']) })
+    expect(shown.map(({ agreement }) => agreement)).toEqual([
+      undefined,
+      { kind: 'same' },
+      { kind: 'close', largest: 3 },
+    ])
+  })
+
+  it('shows no time of a place that another one answered for', async () => {
+    const { shown } = await compared({ edge: [1], browser: 'moved to the edge' })
+    expect(shown[1]).toMatchObject({ firstMs: undefined, p50Ms: undefined, runs: 0 })
+    expect(shown[1]?.failure).toContain('At the edge instead')
   })
 
   it('ends when it is stopped, and shows no failure for that', async () => {

@@ -80,7 +80,7 @@ describe('explainPlacement', () => {
     }
     expect(sentences('edge;start=cold;reason=fits-edge')).toEqual([
       REASONS['fits-edge'],
-      'The weights were loaded for this request.',
+      'The model was loaded for this request.',
     ])
     expect(sentences('edge;start=cached;reason=result-cache')).toEqual([REASONS['result-cache']])
     expect(sentences('edge;start=warm;reason=origin-down;degraded').join(' ')).toContain('smaller artifact')
