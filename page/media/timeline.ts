@@ -31,11 +31,12 @@ export function clockSeconds(seconds: number): string {
 
 /** `3.2 seconds`, `1 minute 5 seconds` */
 export function spokenTime(seconds: number): string {
-  if (seconds < 60) return `${(Math.round(seconds * 10) / 10).toString()} seconds`
+  const tenths = Math.round(seconds * 10)
+  if (tenths < 600) return tenths === 10 ? '1 second' : `${tenths / 10} seconds`
   const whole = Math.round(seconds)
   const minutes = Math.floor(whole / 60)
   const rest = whole % 60
-  return `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}${rest === 0 ? '' : ` ${rest} seconds`}`
+  return `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}${rest === 0 ? '' : ` ${spokenTime(rest)}`}`
 }
 
 /** Distances between marks that people can add up. */

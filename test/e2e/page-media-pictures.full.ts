@@ -131,6 +131,16 @@ describeInChromium('panels of pictures', (browser) => {
     expect(await page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
   })
 
+  it('take a picture that is dropped on the paper, and keep the drawing', async () => {
+    const page = await openModel(browser, worker, 'digits')
+    await page.getByRole('button', { name: 'Draw a 8' }).click()
+    await bring(page, 'drop', sample('five.png'))
+    await page.getByText('five.png, 28 × 28 pixels').waitFor()
+    expect(await answerTo(page)).toMatch(/^5, /)
+    await page.getByText('A drawing', { exact: true }).click()
+    expect(await answerTo(page)).toMatch(/^8, /)
+  })
+
   it('draw boxes where the things are, in every size of the page, and name them', async () => {
     const page = await openModel(browser, worker, 'squares')
     const picture = await encodePng(

@@ -87,7 +87,7 @@ describeInChromium(
         await page.keyboard.press(key)
         expect(await place(page)).toBe(seconds)
       }
-      expect(await slider(page).getAttribute('aria-valuetext')).toBe('1 seconds, speech')
+      expect(await slider(page).getAttribute('aria-valuetext')).toBe('1 second, speech')
       expect(await page.locator('.timeline-speech-now').count()).toBe(1)
       await page.keyboard.press('Space')
       await page.getByRole('button', { name: 'Pause' }).waitFor()

@@ -1,6 +1,6 @@
 import { useCallback, useState } from 'preact/hooks'
 import { scoresIn } from '../../media/answers.ts'
-import { digitStrokes } from '../../media/digit-strokes.ts'
+import { digitStrokes, type Stroke } from '../../media/digit-strokes.ts'
 import { typedCount } from '../../media/typed-number.ts'
 import { Choice } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
@@ -9,49 +9,76 @@ import { NumberInput, useNumber } from './number-field.tsx'
 import { PictureInput } from './picture-input.tsx'
 import { RunRow } from './run-row.tsx'
 import { Scores } from './scores.tsx'
+import { useIncomingFiles } from './use-files.ts'
 import { usePicture } from './use-picture.ts'
 
 /** What a picture shows. Models of drawn signs get paper to draw on. */
 export function ImageClassificationPanel(props: PanelProps) {
-  const drawn = props.model.image?.fit === 'mnist'
-  const [way, setWay] = useState<'draw' | 'picture'>(drawn ? 'draw' : 'picture')
+  return props.model.image?.fit === 'mnist' ? <DrawnOrPictured {...props} /> : <Pictured {...props} />
+}
+
+function DrawnOrPictured(props: PanelProps) {
+  const [way, setWay] = useState<'draw' | 'picture'>('draw')
+  const [strokes, setStrokes] = useState(() => digitStrokes(3))
+  const [file, setFile] = useState<File>()
   return (
     <div class="media-panel">
-      {drawn && (
-        <Choice
-          label="Give the model"
-          options={[
-            { value: 'draw', label: 'A drawing' },
-            { value: 'picture', label: 'A picture' },
-          ]}
-          value={way}
-          onChange={setWay}
+      <Choice
+        label="Give the model"
+        options={[
+          { value: 'draw', label: 'A drawing' },
+          { value: 'picture', label: 'A picture' },
+        ]}
+        value={way}
+        onChange={(next) => {
+          setFile(undefined)
+          setWay(next)
+        }}
+      />
+      {way === 'draw' ? (
+        <Drawn
+          {...props}
+          strokes={strokes}
+          onStrokes={setStrokes}
+          onFile={(brought) => {
+            setFile(brought)
+            setWay('picture')
+          }}
         />
+      ) : (
+        <Pictured {...props} first={file} />
       )}
-      {way === 'draw' ? <Drawn {...props} /> : <Pictured {...props} />}
     </div>
   )
 }
 
-function Drawn(props: PanelProps) {
-  const [strokes, setStrokes] = useState(() => digitStrokes(3))
+interface DrawnProps extends PanelProps {
+  readonly strokes: readonly Stroke[]
+  readonly onStrokes: (strokes: readonly Stroke[]) => void
+  /** A picture was dropped or pasted instead. */
+  readonly onFile: (file: File) => void
+}
+
+function Drawn({ onFile, onStrokes, strokes, ...props }: DrawnProps) {
   const [png, setPng] = useState<Blob>()
   const keep = useCallback((blob: Blob | undefined) => setPng(blob), [])
+  useIncomingFiles(onFile)
   return (
     <>
-      <DrawingPad strokes={strokes} onStrokes={setStrokes} onPicture={keep} />
+      <DrawingPad strokes={strokes} onStrokes={onStrokes} onPicture={keep} />
       <Asked {...props} blob={png} missing="Draw a digit first." />
     </>
   )
 }
 
-function Pictured(props: PanelProps) {
-  const state = usePicture()
+/** @param first what is shown instead of the example */
+function Pictured({ first, ...props }: PanelProps & { readonly first?: File | undefined }) {
+  const state = usePicture(first)
   return (
-    <>
+    <div class="media-panel">
       <PictureInput state={state} />
       <Asked {...props} blob={state.picture?.blob} missing="Choose a picture first." />
-    </>
+    </div>
   )
 }
 

@@ -13,8 +13,8 @@ export interface PictureState {
   readonly openExample: () => void
 }
 
-/** The picture of a panel, which begins with an example. */
-export function usePicture(): PictureState {
+/** The picture of a panel, which begins with an example. @param first what it begins with instead */
+export function usePicture(first?: File): PictureState {
   const [picture, setPicture] = useState<Picture>()
   const [problem, setProblem] = useState<string>()
   const [opening, setOpening] = useState(true)
@@ -34,14 +34,15 @@ export function usePicture(): PictureState {
     setProblem('problem' in loaded ? loaded.problem : undefined)
     if ('ok' in loaded) setPicture(loaded.ok)
   }
+  const open = (blob: Blob, name: string): void => void openLater(name, async () => blob)
   const openExample = (): void => void openLater('example.png', scenePicture)
   // Once: the example is what the panel begins with.
   useEffect(() => {
-    openExample()
+    if (first === undefined) openExample()
+    else open(first, first.name)
     return () => {
       latest.current = -1
     }
   }, [])
-  const open = (blob: Blob, name: string): void => void openLater(name, async () => blob)
   return { picture, problem, opening, open, openExample }
 }

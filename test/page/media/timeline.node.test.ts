@@ -13,7 +13,9 @@ describe('times', () => {
   it.each([
     [0, '0:00.0', '0 seconds'],
     [3.24, '0:03.2', '3.2 seconds'],
-    [59.97, '1:00.0', '60 seconds'],
+    [1, '0:01.0', '1 second'],
+    [59.97, '1:00.0', '1 minute'],
+    [121, '2:01.0', '2 minutes 1 second'],
     [65, '1:05.0', '1 minute 5 seconds'],
     [240, '4:00.0', '4 minutes'],
   ])('%d seconds', (seconds, clock, spoken) => {
