@@ -46,6 +46,11 @@ export function usePlayer(sound: Blob | undefined): Player {
     }
     const paused = (): void => {
       setPlaying(false)
+      // However late the end of a part was noticed, or if the sound itself was over before.
+      if (Number.isFinite(end.current)) {
+        audio.currentTime = end.current
+        setTime(end.current)
+      }
       end.current = Number.POSITIVE_INFINITY
     }
     audio.addEventListener('play', began)
@@ -69,6 +74,7 @@ export function usePlayer(sound: Blob | undefined): Player {
     )
   }
   const seek = (to: number): void => {
+    end.current = Number.POSITIVE_INFINITY
     audio.currentTime = to
     setTime(to)
   }
