@@ -52,6 +52,8 @@ export interface AnswerInfo {
   readonly place?: 'browser' | 'edge' | 'origin' | undefined
   /** Why there: docs/browser.md has the words. */
   readonly reason?: string | undefined
+  /** The code of what failed in this browser, where the edge answers for that reason. */
+  readonly failure?: string | undefined
   /** What ran the model in this browser: `verge`, `onnxruntime` or `webgpu`. */
   readonly engine?: string | undefined
   /** The artifact's name in the manifest. */

@@ -33,6 +33,27 @@ describeInChromium('a page that leaves the place to the client', (browser) => {
     expect((await pages.inPage<Asked>(page, AUTO, 'return ask()')).answer).toEqual(expected)
   })
 
+  it('does not wait for a slow network', async () => {
+    pages.spoilWeights(() => ({ kind: 'slow', bytes: 8_000, ms: 60 }))
+    const page = await pages.open(browser)
+    const expected = await pages.expected()
+    const places: string[] = []
+    await expect
+      .poll(
+        async () => {
+          const { answer, place, reason } = await pages.inPage<Asked>(page, AUTO, 'return ask()')
+          expect(answer).toEqual(expected)
+          if (place === 'edge') expect(reason).toBe('weights-loading')
+          places.push(place)
+          return place
+        },
+        { interval: 200, timeout: 60_000 },
+      )
+      .toBe('browser')
+    // A hundred pieces with 60 ms between them: many answers came meanwhile.
+    expect(places.length).toBeGreaterThan(3)
+  })
+
   it('is answered by the edge when its web worker is killed, and here again later', async () => {
     const page = await pages.open(browser)
     const expected = await pages.expected()

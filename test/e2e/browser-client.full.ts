@@ -2,10 +2,17 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
 import { encoderModel } from '../../bench/models/encoder.ts'
+import { multilingualModel } from '../../bench/models/multilingual.ts'
+import type { StoredModels } from '../../src/browser/messages.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { pack } from '../../src/cli/pack/packer.ts'
+import { publish } from '../../src/cli/push/publish.ts'
+import { inventedTexts, inventedWords } from '../../synthetic/vocabularies.ts'
 import { type Asked, type BrowserPages, startBrowserPages, REVIEW as TEXT } from '../fixtures/node/browser-pages.ts'
 import { describeInChromium } from '../fixtures/node/chromium.ts'
 import { readPage } from '../fixtures/node/docs.ts'
+import { FEW_LANGUAGES } from '../fixtures/node/few-languages.ts'
+import { writerFor } from '../fixtures/node/publish.ts'
 
 const SEVEN = readFileSync(join(ROOT, 'models/digits/samples/seven.png'))
 const OPTIONS = { placement: 'browser' }
@@ -121,6 +128,27 @@ describeInChromium('the browser client', (browser) => {
     const [two] = await pages.inPage<[Asked]>(await pages.open(browser), OPTIONS, ask)
     expect([one.answer, two.answer]).toEqual([await pages.expected(), await pages.expected()])
     expect(pages.weights()).toHaveLength(downloads)
+  })
+
+  it('reads rows of tables as texts need them, and none of them again on the second visit', async () => {
+    const { description, files } = multilingualModel(FEW_LANGUAGES, 'paged', { engines: ['verge'], hotRows: 100 })
+    const model = await pack({ ...description, pages: 'on', downloadable: true, visibility: 'public' }, '.', files)
+    await publish(await writerFor(docs.worker), model)
+    const [text = '', other = ''] = inventedTexts(inventedWords(FEW_LANGUAGES.vocabulary), 2)
+    const ask = `return client.embed('paged', ${JSON.stringify([text, other])}).then((all) => all.map((one) => [...one]))`
+    const first = await pages.open(browser)
+    const here = await pages.inPage<number[][]>(first, OPTIONS, ask)
+    const body = JSON.stringify({ model: 'paged', input: [text, other] })
+    const { data } = (await docs.post('/v1/embeddings', body)) as { data: { embedding: number[] }[] }
+    expect(here).toEqual(data.map(({ embedding }) => embedding.map(Math.fround)))
+    const ranges = pages.weights().filter((range) => range !== undefined)
+    expect(ranges.length).toBeGreaterThan(0)
+    const { models, usedBytes } = await pages.inPage<StoredModels>(first, OPTIONS, 'return client.storage()')
+    expect(models.map(({ bytes, model }) => [model, bytes])).toEqual([['paged', usedBytes]])
+    await first.close()
+    proxy.seen.length = 0
+    expect(await pages.inPage(await pages.open(browser), OPTIONS, ask)).toEqual(here)
+    expect(pages.weights()).toEqual([])
   })
 
   it('forgets what it is told to', async () => {

@@ -26,6 +26,12 @@ export interface RouterOptions {
   readonly onMoved: (model: string, error: unknown) => void
 }
 
+/** Why an answer comes from where it comes. */
+interface Because {
+  readonly reason: PlaceReason
+  readonly failure?: string | undefined
+}
+
 /** One method of the client with its arguments, for whichever client is to do it. */
 export type Send<T> = (client: VergeClient, options: CallOptions) => Promise<T>
 
@@ -41,7 +47,7 @@ export class Router {
   /** @throws VergeError */
   async send<T>(name: string, options: CallOptions, send: Send<T>): Promise<T> {
     const place = options.place ?? this.#options.placement
-    if (place === 'edge' || place === 'origin') return this.#atEdge(options, send, 'asked-for')
+    if (place === 'edge' || place === 'origin') return this.#atEdge(options, send, { reason: 'asked-for' })
     const model = this.#options.model(name, options.version)
     if (place === 'browser') return this.#here(model, options, send, 'asked-for')
     return this.#auto(model, options, send)
@@ -61,6 +67,7 @@ export class Router {
   async #auto<T>(model: BrowserModel, options: CallOptions, send: Send<T>): Promise<T> {
     const decision = this.#decide(model)
     const { place, reason } = decision
+    const failure = reason === 'failed-here' ? this.#options.failures.of(model.name) : undefined
     const began = this.#options.clock.now()
     if (place === 'browser') {
       try {
@@ -69,11 +76,12 @@ export class Router {
       } catch (error) {
         if (options.signal?.aborted || !isOfDevice(error)) throw error
         this.#options.onMoved(model.name, error)
-        return this.#atEdge(this.#remaining(options, began), send, 'failed-here', model)
+        const because = { reason: 'failed-here', failure: codeOf(error) } as const
+        return this.#atEdge(this.#remaining(options, began), send, because, model)
       }
     }
     try {
-      return await this.#atEdge(options, send, reason, model)
+      return await this.#atEdge(options, send, { reason, failure }, model)
     } catch (error) {
       if (options.signal?.aborted || !isOfServer(error) || model.weights !== 'loaded') throw error
       // What failed at the edge is what the caller hears of, where the model fails here too.
@@ -142,12 +150,12 @@ export class Router {
     }
   }
 
-  async #atEdge<T>(options: CallOptions, send: Send<T>, reason: PlaceReason, model?: BrowserModel): Promise<T> {
+  async #atEdge<T>(options: CallOptions, send: Send<T>, because: Because, model?: BrowserModel): Promise<T> {
     const { clock, edge } = this.#options
     const { place, ...rest } = options
     const chosen = place === 'edge' || place === 'origin' ? { place } : {}
     const began = clock.now()
-    const informed = this.#informed({ ...rest, ...chosen }, { place: 'edge', reason }, (info) => {
+    const informed = this.#informed({ ...rest, ...chosen }, { place: 'edge', ...because }, (info) => {
       this.#unreachableAt = undefined
       model?.edge.add(clock.now() - began, clock.now())
       model?.answeredBy(info.model)
@@ -163,7 +171,7 @@ export class Router {
   /** Adds to what an answer's headers say where it was computed, and how long that took as the page sees it. */
   #informed(
     options: CallOptions,
-    { place, reason }: { readonly place: 'browser' | 'edge'; readonly reason: PlaceReason },
+    { place, ...because }: Because & { readonly place: 'browser' | 'edge' },
     also?: (info: AnswerInfo) => void,
   ): CallOptions {
     const began = this.#options.clock.now()
@@ -173,7 +181,7 @@ export class Router {
         also?.(info)
         const { artifact, engine, origin } = partsOf(info.placement)
         const ms = this.#options.clock.now() - began
-        options.onAnswer?.({ ...info, place: origin ? 'origin' : place, reason, engine, artifact, ms })
+        options.onAnswer?.({ ...info, place: origin ? 'origin' : place, ...because, engine, artifact, ms })
       },
     }
   }
@@ -182,6 +190,10 @@ export class Router {
     const limit = options.timeoutMs ?? this.#options.timeoutMs
     return { ...options, timeoutMs: Math.max(1, limit - (this.#options.clock.now() - began)) }
   }
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof VergeError ? error.code : 'internal'
 }
 
 /** Failures of the network and the server, which say nothing of the request. */

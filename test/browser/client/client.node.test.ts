@@ -103,6 +103,7 @@ class Scene {
     this.requests.push(`${init.method ?? 'GET'} ${pathname}${search}`)
     if (this.offline) throw new TypeError('Failed to fetch')
     if (pathname === '/browser/reviews') {
+      if (this.live.length === 0) return error(403, 'not_downloadable')
       const version = new URLSearchParams(search).get('version') ?? this.live[0] ?? ''
       if (!this.live.includes(version)) return error(404, 'version_not_found')
       return Response.json({ model: 'reviews', version, digest: `digest-${version}` })
@@ -215,12 +216,24 @@ describe('a client with auto', () => {
     scene.failure = failing(code)
     expect(await scene.ask()).toBe('edge failed-here')
     expect(scene.notices).toEqual([{ type: 'moved', model: 'reviews', code, reason: `Failed: ${code}.` }])
+    expect(scene.infos.at(-1)?.failure).toBe(code)
     scene.failure = undefined
     expect(await scene.ask()).toBe('edge failed-here')
+    expect(scene.infos.at(-1)?.failure).toBe(code)
     scene.now += BROWSER_LIMITS.lastingFailureMs
     await scene.ask()
     await scene.settle()
     expect(await scene.ask()).toMatch(/^browser/)
+  })
+
+  it('stays at the edge where the server gives no weights, and says so', async () => {
+    const scene = new Scene()
+    scene.live = []
+    await scene.ask()
+    await scene.settle()
+    expect(await scene.ask()).toBe('edge failed-here')
+    expect(scene.infos.at(-1)?.failure).toBe('not_downloadable')
+    expect(scene.calls()).not.toContain('load')
   })
 
   it('moves one request that is too large for the device, and no other', async () => {
