@@ -1,4 +1,4 @@
-import type { AnswerInfo } from '../../src/client/index.ts'
+import type { AnswerInfo, FinishReason } from '../../src/client/index.ts'
 import type { Place } from '../models.ts'
 
 /** What a panel asks the model: `page/code` turns it into curl, fetch, the client and OpenAI. */
@@ -12,6 +12,16 @@ export interface PanelRequest {
   readonly parameters?: Readonly<Record<string, unknown>>
 }
 
+/** What is known of a text that arrives part by part. */
+export interface StreamedText {
+  /** Milliseconds from asking to the first part. */
+  readonly firstMs: number
+  /** Why it ended; undefined while it is not complete. */
+  readonly finishReason: FinishReason | undefined
+  /** Tokens that the model wrote; undefined until the end. */
+  readonly tokens: number | undefined
+}
+
 export interface Answer {
   readonly request: PanelRequest
   /** Parsed JSON, a Blob, or for a stream the text so far. */
@@ -20,6 +30,6 @@ export interface Answer {
   /** From asking to the whole answer, as the page measured it; for a stream that is not over, to its last part. */
   readonly ms: number
   readonly place: Place
-  /** Of a text that arrives part by part: from asking to its first part. */
-  readonly firstMs?: number | undefined
+  /** Of a text that arrives part by part. */
+  readonly text?: StreamedText | undefined
 }

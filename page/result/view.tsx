@@ -26,9 +26,9 @@ export interface ResultProps {
 export function ResultView({ answer, ask, code, explain, model }: ResultProps) {
   const { info, ms, place, request } = answer
   const drawn =
-    answer.firstMs === undefined
+    answer.text === undefined
       ? waterfall(parseServerTiming(info.serverTiming), ms, place)
-      : textWaterfall(answer.firstMs, ms)
+      : textWaterfall(answer.text, ms)
   const places = placesFor(request, model.places)
   return (
     <section class="result" aria-labelledby="result-title">

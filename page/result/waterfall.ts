@@ -1,3 +1,4 @@
+import type { StreamedText } from '../panels/request.ts'
 import type { TimingEntry } from './server-timing.ts'
 
 /** A bar of the waterfall. */
@@ -95,13 +96,22 @@ export function waterfall(entries: readonly TimingEntry[], totalMs: number, plac
   return { totalMs: Math.max(totalMs, startMs), steps, note: noteOf(parts, rest, place) }
 }
 
-/** A text that arrived part by part: its times are the page's own. @param firstMs until the first part */
-export function textWaterfall(firstMs: number, totalMs: number): Waterfall {
+/** A text that arrived part by part: its times are the page's own. */
+export function textWaterfall({ firstMs, tokens }: StreamedText, totalMs: number): Waterfall {
   const steps = [
     { name: 'first', ...FIRST_PART, ms: Math.min(firstMs, totalMs), startMs: 0 },
     { name: 'text', ...TEXT, ms: Math.max(0, totalMs - firstMs), startMs: firstMs },
   ]
-  return { totalMs, steps, note: undefined }
+  return { totalMs, steps, note: pace(tokens, totalMs - firstMs) }
+}
+
+/** How fast a text was written, from its first part on. */
+function pace(tokens: number | undefined, ms: number): string | undefined {
+  if (tokens === undefined) return undefined
+  const count = `${tokens} ${tokens === 1 ? 'token' : 'tokens'}`
+  return tokens < 2 || ms <= 0
+    ? `${count}.`
+    : `${count}; ${Math.round((tokens - 1) / (ms / 1000))} a second after the first.`
 }
 
 function noteOf(parts: readonly { readonly name: string }[], rest: number, place: WaterfallPlace): string | undefined {

@@ -1,6 +1,6 @@
 import type { AnswerInfo, VergeClient } from '../../src/client/index.ts'
 import type { Place } from '../models.ts'
-import type { Answer, PanelRequest } from '../panels/request.ts'
+import type { Answer, PanelRequest, StreamedText } from '../panels/request.ts'
 import { parsePlacement } from '../result/placement.ts'
 
 /** Where a visitor wants models to run. */
@@ -41,14 +41,14 @@ export async function perform(request: PanelRequest, context: RunContext): Promi
   const { client, model, now, onPart, signal } = context
   const begun = now()
   let info: AnswerInfo = NOTHING_SAID
-  let firstMs: number | undefined
+  let streamed: StreamedText | undefined
   const answerOf = (output: unknown): Answer => ({
     request,
     output,
     info,
     ms: now() - begun,
     place: placeOf(info),
-    firstMs,
+    text: streamed,
   })
   const local = LOCAL.has(request.method) ? await localClient(context) : undefined
   const place = local === undefined && context.place === 'browser' ? 'auto' : context.place
@@ -68,8 +68,12 @@ export async function perform(request: PanelRequest, context: RunContext): Promi
         : client.complete(model, request.input as string, options)
     let written = ''
     for await (const part of text) {
-      firstMs ??= now() - begun
       written += part.text
+      streamed = {
+        firstMs: streamed?.firstMs ?? now() - begun,
+        finishReason: part.finishReason ?? streamed?.finishReason,
+        tokens: part.usage?.completion_tokens ?? streamed?.tokens,
+      }
       onPart?.(answerOf(written))
     }
     return answerOf(written)

@@ -155,6 +155,7 @@ describeInChromium('chat', (browser) => {
     await page.getByRole('button', { name: 'Send' }).waitFor()
     expect(await page.evaluate('window.ended')).toBe(true)
     expect(await answers(page).allInnerTexts()).toEqual(['One two three'])
+    expect(await page.locator('.chat-assistant').getByText('Not complete.').count()).toBe(1)
     expect(await page.getByRole('alert').count()).toBe(0)
     // By the keyboard, too.
     await page.getByLabel('Message').fill('Again.')
@@ -176,6 +177,28 @@ describeInChromium('chat', (browser) => {
     await expect.poll(() => page.getByLabel('Message').inputValue()).toBe('What is 27 plus 58?')
     await page.getByRole('button', { name: 'Send' }).click()
     await expect.poll(() => answers(page).allInnerTexts()).toEqual(['27 plus 58 is 85.'])
+  })
+
+  it('says that an answer broke off, and that it reached its maximum', async () => {
+    const page = await open()
+    await page.route(
+      /chat\/completions/,
+      (route) => {
+        const event = { choices: [{ index: 0, delta: { content: 'Half of' }, finish_reason: null }] }
+        return route.fulfill({ contentType: 'text/event-stream', body: `data: ${JSON.stringify(event)}\n\n` })
+      },
+      { times: 1 },
+    )
+    await page.getByLabel('Message').fill('Tell me.')
+    await page.keyboard.press('Enter')
+    await page.locator('.chat-assistant').getByText('Not complete.').waitFor()
+    expect(await answers(page).allInnerTexts()).toEqual(['Half of'])
+    await page.getByRole('alert').getByText('The answer is not complete').waitFor()
+    await page.getByText('Settings').click()
+    await page.getByLabel('Maximum of tokens').fill('3')
+    await page.getByRole('button', { name: 'What is 27 plus 58?' }).click()
+    await page.locator('.chat-assistant').getByText('Ended at the maximum of tokens.').waitFor()
+    expect((await answers(page).allInnerTexts()).length).toBe(2)
   })
 
   it('continues a text', async () => {

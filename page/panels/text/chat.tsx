@@ -1,7 +1,7 @@
 import { useEffect, useRef, useState } from 'preact/hooks'
 import { Button, Scroll } from '../../ui/index.ts'
 import type { PanelProps, PanelRequest } from '../panel.ts'
-import { checkSettings, type Message, messagesOf } from './conversation.ts'
+import { checkSettings, type Message, messagesOf, noteOf, type ShownMessage } from './conversation.ts'
 import { exampleQuestions } from './examples.ts'
 import { Examples } from './form.tsx'
 import { SettingsFields } from './settings.tsx'
@@ -18,14 +18,16 @@ interface Turn {
 
 /** A conversation. Each part of an answer appears when it arrives; a screen reader reads the answer when it is complete. */
 export function ChatPanel({ answer, busy, model, run, stop }: PanelProps) {
-  const [said, setSaid] = useState<readonly Message[]>([])
+  const [said, setSaid] = useState<readonly ShownMessage[]>([])
   const [turn, setTurn] = useState<Turn>()
   const [draft, setDraft] = useState('')
   const [settings, setSettings] = useState({ system: '', temperature: '0', maxTokens: '' })
   const field = useRef<HTMLTextAreaElement>(null)
   const log = useRef<HTMLElement>(null)
   const { parameters, problem } = checkSettings(settings, model.generation?.contextLength)
-  const text = turn !== undefined && answer?.request === turn.request ? String(answer.output) : ''
+  const mine = turn !== undefined && answer?.request === turn.request ? answer : undefined
+  const text = mine === undefined ? '' : String(mine.output)
+  const note = noteOf(mine?.text?.finishReason)
   const ready = !busy && problem === undefined && draft.trim() !== ''
 
   // The newest line stays in view.
@@ -37,10 +39,10 @@ export function ChatPanel({ answer, busy, model, run, stop }: PanelProps) {
   useEffect(() => {
     if (turn?.over !== true) return
     if (text === '') setDraft(turn.asked)
-    else setSaid([...said, { role: 'user', content: turn.asked }, { role: 'assistant', content: text }])
+    else setSaid([...said, { role: 'user', content: turn.asked }, { role: 'assistant', content: text, note }])
     setTurn(undefined)
     field.current?.focus()
-  }, [turn, text, said])
+  }, [turn, text, note, said])
 
   const send = (asked: string): void => {
     const request: PanelRequest = { method: 'chat', input: messagesOf(settings.system, said, asked), parameters }
@@ -56,7 +58,7 @@ export function ChatPanel({ answer, busy, model, run, stop }: PanelProps) {
         <Scroll label="Conversation" innerRef={log}>
           <ol class="chat-messages">
             {said.map((message, index) => (
-              <ChatMessage key={index} from={message.role} content={message.content} />
+              <ChatMessage key={index} from={message.role} content={message.content} note={message.note} />
             ))}
             {turn !== undefined && <ChatMessage key={said.length} from="user" content={turn.asked} />}
             {turn !== undefined && <ChatMessage key={said.length + 1} from="assistant" content={text} writing />}
@@ -64,7 +66,7 @@ export function ChatPanel({ answer, busy, model, run, stop }: PanelProps) {
         </Scroll>
       )}
       <p class="only-read-aloud" role="status">
-        {last?.content ?? ''}
+        {last === undefined ? '' : [last.content, last.note].filter(Boolean).join(' ')}
       </p>
       <form
         class="text-form"
@@ -116,10 +118,11 @@ export function ChatPanel({ answer, busy, model, run, stop }: PanelProps) {
 interface ChatMessageProps {
   readonly from: Message['role']
   readonly content: string
+  readonly note?: string | undefined
   readonly writing?: boolean
 }
 
-function ChatMessage({ content, from, writing = false }: ChatMessageProps) {
+function ChatMessage({ content, from, note, writing = false }: ChatMessageProps) {
   return (
     <li class={`chat-message chat-${from}`}>
       <span class="chat-role">{from === 'user' ? 'You' : 'Model'}</span>
@@ -127,6 +130,7 @@ function ChatMessage({ content, from, writing = false }: ChatMessageProps) {
         {content}
         {writing && <span class="chat-caret" aria-hidden="true" />}
       </div>
+      {note !== undefined && <p class="text-hint">{note}</p>}
     </li>
   )
 }

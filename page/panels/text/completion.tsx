@@ -3,7 +3,7 @@ import { Button, TextArea } from '../../ui/index.ts'
 import type { PanelProps, PanelRequest } from '../panel.ts'
 import './chat.css'
 import { missingText } from './classification.tsx'
-import { checkSettings } from './conversation.ts'
+import { checkSettings, noteOf } from './conversation.ts'
 import { exampleBeginnings } from './examples.ts'
 import { Examples, RunForm } from './form.tsx'
 import { SettingsFields } from './settings.tsx'
@@ -17,6 +17,7 @@ export function CompletionPanel({ answer, busy, model, run, stop }: PanelProps) 
   const { parameters, problem } = checkSettings(settings, model.generation?.contextLength)
   const mine = answer?.request.method === 'complete' ? answer : undefined
   const text = mine === undefined ? '' : String(mine.output)
+  const note = noteOf(mine?.text?.finishReason)
   const start = (): void => {
     const request: PanelRequest = { method: 'complete', input: prompt, parameters }
     void run(request)
@@ -40,10 +41,11 @@ export function CompletionPanel({ answer, busy, model, run, stop }: PanelProps) 
             {text}
             {busy && <span class="chat-caret" aria-hidden="true" />}
           </p>
+          {!busy && note !== undefined && <p class="text-hint">{note}</p>}
         </section>
       )}
       <p class="only-read-aloud" role="status">
-        {busy ? '' : text}
+        {busy ? '' : [text, text === '' ? undefined : note].filter(Boolean).join(' ')}
       </p>
     </div>
   )

@@ -4,6 +4,18 @@ export interface Message {
   readonly content: string
 }
 
+/** A message as it is shown. */
+export interface ShownMessage extends Message {
+  /** What a reader has to know of an answer: that it is not whole. */
+  readonly note?: string | undefined
+}
+
+/** Why an answer is not whole; undefined where it is. */
+export function noteOf(finishReason: 'stop' | 'length' | undefined): string | undefined {
+  if (finishReason === 'stop') return undefined
+  return finishReason === 'length' ? 'Ended at the maximum of tokens.' : 'Not complete.'
+}
+
 /** How a text is generated. Texts, because they are what fields hold. */
 export interface Settings {
   readonly system: string
@@ -46,7 +58,7 @@ export function checkSettings(
 export function messagesOf(system: string, said: readonly Message[], asked: string): Message[] {
   return [
     ...(system.trim() === '' ? [] : [{ role: 'system', content: system } as const]),
-    ...said,
+    ...said.map(({ content, role }) => ({ role, content })),
     { role: 'user', content: asked },
   ]
 }

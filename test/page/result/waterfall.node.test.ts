@@ -49,12 +49,21 @@ describe('waterfall', () => {
 
 describe('textWaterfall', () => {
   it('has the first part of a text, and the rest of it', () => {
-    const { steps, totalMs } = textWaterfall(20, 50)
+    const { steps, totalMs } = textWaterfall({ firstMs: 20, finishReason: 'stop', tokens: undefined }, 50)
     expect(totalMs).toBe(50)
     expect(steps.map(({ label, ms, startMs }) => [label, startMs, ms])).toEqual([
       ['First part', 0, 20],
       ['Text', 20, 30],
     ])
+  })
+
+  it.each([
+    [undefined, 30, undefined],
+    [1, 30, '1 token.'],
+    [11, 100, '11 tokens; 100 a second after the first.'],
+    [3, 0, '3 tokens.'],
+  ])('says how fast %s tokens were written in %d ms', (tokens, ms, note) => {
+    expect(textWaterfall({ firstMs: 20, finishReason: 'stop', tokens }, 20 + ms).note).toBe(note)
   })
 })
 

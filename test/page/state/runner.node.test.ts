@@ -96,9 +96,20 @@ describe('a run of a panel', () => {
     // No browser writes texts: the Worker does.
     expect(parts.map(({ output }) => output)).toEqual(['27', '27 plus'])
     expect(answer).toMatchObject({ output: '27 plus', place: 'origin' })
-    // The time of the first part is known with it, and stays.
-    expect(answer.firstMs).toBeLessThan(answer.ms)
-    expect(parts.map(({ firstMs }) => firstMs)).toEqual([answer.firstMs, answer.firstMs])
+    // The time of the first part is known with it, and stays. This text broke off: nothing says why it ended.
+    expect(answer.text?.firstMs).toBeLessThan(answer.ms)
+    expect(parts.map(({ text }) => text)).toEqual([answer.text, answer.text])
+    expect(answer.text).toMatchObject({ finishReason: undefined, tokens: undefined })
+  })
+
+  it('of a whole text has why it ended, and its length', async () => {
+    const choice = { index: 0, delta: { content: '85.' }, finish_reason: 'length' }
+    const usage = { prompt_tokens: 4, completion_tokens: 3, total_tokens: 7 }
+    const events = [{ choices: [choice] }, { choices: [], usage }].map((event) => `data: ${JSON.stringify(event)}\n\n`)
+    const headers = { ...HEADERS, 'content-type': 'text/event-stream' }
+    const { client } = worker(`${events.join('')}data: [DONE]\n\n`, headers)
+    const { text } = await perform({ method: 'complete', input: '27 plus 58 is' }, context(client))
+    expect(text).toMatchObject({ finishReason: 'length', tokens: 3 })
   })
 
   /** The browser's client, which notes its calls and answers as it is told to. */

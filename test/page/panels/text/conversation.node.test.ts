@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { checkSettings, messagesOf } from '../../../../page/panels/text/conversation.ts'
+import { checkSettings, messagesOf, noteOf } from '../../../../page/panels/text/conversation.ts'
 
 const check = (temperature: string, maxTokens: string, contextLength: number | undefined = 256) =>
   checkSettings({ system: '', temperature, maxTokens }, contextLength)
@@ -20,6 +20,14 @@ describe('checkSettings', () => {
   })
 })
 
+describe('noteOf', () => {
+  it('says what a reader has to know of an answer', () => {
+    expect(noteOf('stop')).toBeUndefined()
+    expect(noteOf('length')).toContain('maximum')
+    expect(noteOf(undefined)).toBe('Not complete.')
+  })
+})
+
 describe('messagesOf', () => {
   it('are the system prompt, what was said, and what is asked', () => {
     const said = [
@@ -27,6 +35,9 @@ describe('messagesOf', () => {
       { role: 'assistant', content: 'b' },
     ] as const
     expect(messagesOf('be brief', said, 'c').map(({ content }) => content)).toEqual(['be brief', 'a', 'b', 'c'])
+    // Notes are for readers, not for the model.
+    const noted = { role: 'assistant', content: 'b', note: 'Not complete.' } as const
+    expect(messagesOf('', [noted], 'c')[0]).toEqual({ role: 'assistant', content: 'b' })
     expect(messagesOf('  ', [], 'c')).toEqual([{ role: 'user', content: 'c' }])
   })
 })
