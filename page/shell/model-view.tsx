@@ -82,6 +82,7 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
       onStale()
     }
   }, [newer, failure])
+  const brokenOff = answer?.text !== undefined && answer.text.finishReason === undefined
   const ask = useMemo(
     () => (request: PanelRequest, at: Place, signal: AbortSignal) =>
       session.perform(request, model, { place: at, signal, fresh: true }),
@@ -94,7 +95,7 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
       <Guard title="The panel of this model failed">
         <LazyPanel model={model} busy={busy} run={run} stop={stop} answer={answer} />
       </Guard>
-      <RunState busy={busy} progress={progress} answer={answer} onStop={stop} />
+      <RunState busy={busy} progress={progress} answer={failure === undefined ? answer : undefined} onStop={stop} />
       {newer !== undefined && (
         <Notice title={`${newer} answered`}>
           <p>Several versions are live, or another one has been released since the page was opened.</p>
@@ -105,7 +106,9 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
           <p>{notice}</p>
         </Notice>
       )}
-      {failure !== undefined && <Failure title="There is no answer" failure={failure} />}
+      {failure !== undefined && (
+        <Failure title={brokenOff ? 'The answer is not complete' : 'There is no answer'} failure={failure} />
+      )}
       {answer !== undefined && !busy && (
         <Guard title="What happened cannot be shown">
           <LazyResult
