@@ -587,6 +587,6 @@ describe('paths of the Hugging Face inference API', () => {
     expect(await response.json()).toMatchObject({ error: expect.stringContaining('telepathy'), code: 'task_mismatch' })
     expect(await (await post('/models/absent', {})).json()).toMatchObject({ error: expect.stringContaining('absent') })
     expect((await post('/models/secret', { inputs: 'good' })).status).toBe(404)
-    expect((await request('/models/critic')).status).toBe(405)
+    expect((await request('/models/critic', { method: 'PUT' })).status).toBe(405)
   })
 })
