@@ -136,8 +136,7 @@ class BrowserRuntime implements Runtime {
 
   load(plan: ModelPlan, options: LoadOptions = {}): Promise<void> {
     return this.#call(options, async (context) => {
-      const held = await this.#held(plan, options.backend, context)
-      const task = plan.manifest.task === undefined ? undefined : await this.#task(plan.manifest)
+      const [held, task] = await this.#needed(plan, options.backend, context)
       await held.load(task?.files?.(plan.manifest) ?? [], context, options.onProgress)
     })
   }
@@ -206,8 +205,7 @@ class BrowserRuntime implements Runtime {
 
   blobs(plan: ModelPlan, options: CallOptions = {}): Promise<readonly Blob[]> {
     return this.#call(options, async (context) => {
-      const { manifest } = await this.#held(plan, options.backend, context)
-      const task = manifest.task === undefined ? undefined : await this.#task(manifest)
+      const [{ manifest }, task] = await this.#needed(plan, options.backend, context)
       const files = task?.files?.(manifest) ?? []
       return [...manifest.artifacts, ...files.flatMap(({ name }) => manifest.files?.[name] ?? [])]
     })
@@ -243,6 +241,15 @@ class BrowserRuntime implements Runtime {
       kept(this.#models, `${backend} ${plan.digest}`, () => this.#hold(plan, backend)),
       signal,
     )
+  }
+
+  /** The engine and the task of a model, downloaded side by side; no task for a model of raw tensors. */
+  #needed(plan: ModelPlan, backend: Backend | undefined, context: RunContext) {
+    const { manifest } = plan
+    return Promise.all([
+      this.#held(plan, backend, context),
+      manifest.task === undefined ? undefined : this.#task(manifest),
+    ])
   }
 
   #task(manifest: Manifest): Promise<BoundTask> {
