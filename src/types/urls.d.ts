@@ -9,9 +9,3 @@ declare module '*?gzip' {
   const url: string
   export default url
 }
-
-/** The address of the script that the build makes of a web worker's module. */
-declare module '*?worker' {
-  const url: string
-  export default url
-}
