@@ -38,6 +38,8 @@ export class BrowserModel {
   #loadedDigest: string | undefined
   #missing: { readonly digest: string; readonly bytes: number } | undefined
   #queued = 0
+  /** Nothing has run since the last load. */
+  #cold = true
 
   constructor(options: BrowserModelOptions) {
     this.#options = options
@@ -131,19 +133,24 @@ export class BrowserModel {
     signal?: AbortSignal,
   ): Promise<LocalAnswer> {
     const { clock, link } = this.#options
-    const warm = this.weights === 'loaded'
     this.#queued++
     try {
       const { digest } = await this.load(signal)
       const began = clock.now()
       const answer = await link.call('ask', { ...request, digest }, { signal, transfer })
-      // Those that waited for others say how long the others took.
-      if (warm && this.#queued === 1) this.browser.add(clock.now() - began, clock.now())
-      else if (this.browser.ms === undefined) this.browser.add(clock.now() - began, clock.now())
+      this.#measure(clock.now() - began)
       return answer
     } finally {
       this.#queued--
     }
+  }
+
+  /** Those that waited for others say how long the others took, and do not count. */
+  #measure(ms: number): void {
+    const { clock, limits } = this.#options
+    const first = this.#cold
+    this.#cold = false
+    if (this.#queued === 1 && (!first || ms > limits.firstRunMs)) this.browser.add(ms, clock.now())
   }
 
   async #refresh(signal: AbortSignal): Promise<Plan> {
@@ -182,6 +189,7 @@ export class BrowserModel {
     const plan = await this.#inspect(signal)
     await this.#options.link.call('load', { digest: plan.digest }, { signal })
     this.#loadedDigest = plan.digest
+    this.#cold = true
     this.#missing = { digest: plan.digest, bytes: 0 }
     return plan
   }

@@ -11,6 +11,8 @@ export const BROWSER_LIMITS = {
   leastMemoryGb: 2,
   /** Recent answers of which the middle one counts: a single slow one changes nothing. */
   samples: 5,
+  /** The first run after loading compiles code: it counts only where it took longer than anybody would wait for a second one. */
+  firstRunMs: 1_000,
   /** A model that was slower here than the edge is tried here again after this time. */
   measureAgainMs: 60_000,
   /** After a request without a connection, models that are here answer for this time; then the edge is tried again. */

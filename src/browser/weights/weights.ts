@@ -59,6 +59,8 @@ export class BrowserWeights {
   /** Of which version a blob is, by its SHA-256. */
   readonly #owners = new Map<string, WeightsOwner>()
   readonly #unkeptModels = new Set<string>()
+  /** Ends the downloads of a version. */
+  readonly #stops = new Map<string, AbortController>()
 
   constructor(options: WeightsOptions) {
     this.#options = options
@@ -132,6 +134,15 @@ export class BrowserWeights {
     }
   }
 
+  /**
+   * Ends the downloads of a version, because no caller waits for it any more: loads are shared, and do not end with a caller of
+   * theirs. What has come is kept.
+   */
+  stop(owner: Owner): void {
+    this.#stops.get(idOf(owner))?.abort(new VergeError('cancelled', 'No call waits for the download any more.'))
+    this.#stops.delete(idOf(owner))
+  }
+
   /** Bytes of blobs that have to be downloaded, as far as is known without reading what is kept. */
   async missing(blobs: readonly BlobInfo[]): Promise<number> {
     const all = blobs.reduce((sum, { bytes }) => sum + bytes, 0)
@@ -165,7 +176,10 @@ export class BrowserWeights {
     })
     const fetchOne = ({ chunk, offset }: (typeof located)[number], inner: AbortSignal): Promise<void> =>
       this.#chunk(owner, chunk, (within, data) => write(offset + within, data), inner)
-    await inLanes(located, this.#options.limits.parallelFetches, fetchOne, signal)
+    const stop = this.#stops.get(idOf(owner)) ?? new AbortController()
+    this.#stops.set(idOf(owner), stop)
+    const ending = signal === undefined ? stop.signal : AbortSignal.any([signal, stop.signal])
+    await inLanes(located, this.#options.limits.parallelFetches, fetchOne, ending)
   }
 
   async #chunk(owner: WeightsOwner, chunk: ChunkInfo, write: Write, signal: AbortSignal): Promise<void> {
@@ -266,4 +280,8 @@ export class BrowserWeights {
       throw isVergeError(cause) ? cause : unavailable('server', cause)
     }
   }
+}
+
+function idOf({ model, version }: Owner): string {
+  return `${model}@${version}`
 }

@@ -1,4 +1,4 @@
-import { VergeError } from '../../core/errors.ts'
+import { isVergeError, VergeError } from '../../core/errors.ts'
 import { MODEL_HEADER, PLACEMENT_HEADER } from '../../core/headers.ts'
 import { parseJson } from '../../core/json.ts'
 import type { Clock } from '../../core/runtime.ts'
@@ -52,6 +52,8 @@ export class WorkerHost {
   readonly #plans = new Map<string, ModelPlan>()
   /** Calls under way, by id. */
   readonly #calls = new Map<number, AbortController>()
+  /** Calls under way that need a version, by its digest. */
+  readonly #users = new Map<string, number>()
   #parts: Promise<HostedParts> | undefined
   #backend: NonNullable<StartOptions['backend']> = 'wasm'
   #networkBytes = 0
@@ -91,13 +93,12 @@ export class WorkerHost {
         return { missingBytes: await weights.missing(blobs) }
       }
       case 'load':
-        await runtime.load(this.#plan(call.takes.digest), {
-          ...options,
-          onProgress: this.#progress(call.takes.digest),
-        })
+        await this.#using(call.takes.digest, weights, signal, (plan) =>
+          runtime.load(plan, { ...options, onProgress: this.#progress(plan.digest) }),
+        )
         return null
       case 'ask':
-        return this.#ask(call.takes, runtime, options)
+        return this.#using(call.takes.digest, weights, signal, (plan) => this.#ask(call.takes, plan, runtime, options))
       case 'storage':
         return weights.usage()
       case 'clear':
@@ -148,6 +149,36 @@ export class WorkerHost {
     return plan
   }
 
+  /** Work that needs a version. When the last such call is cancelled, the downloads of the version end. */
+  async #using<T>(
+    digest: string,
+    weights: BrowserWeights,
+    signal: AbortSignal,
+    work: (plan: ModelPlan) => Promise<T>,
+  ): Promise<T> {
+    const plan = this.#plan(digest)
+    const count = (change: number): number => {
+      const users = (this.#users.get(digest) ?? 0) + change
+      this.#users.set(digest, users)
+      return users
+    }
+    const leave = (): void => {
+      if (count(-1) === 0) weights.stop(plan.manifest)
+    }
+    count(1)
+    signal.addEventListener('abort', leave, { once: true })
+    try {
+      // A load that ends because its callers have left may take one with it that has just come.
+      return await work(plan).catch((error: unknown) => {
+        if (signal.aborted || !isVergeError(error, 'cancelled')) throw error
+        return work(plan)
+      })
+    } finally {
+      signal.removeEventListener('abort', leave)
+      if (!signal.aborted) count(-1)
+    }
+  }
+
   #progress(digest: string): (progress: LoadProgress) => void {
     const { clock, post } = this.#options
     let last = Number.NEGATIVE_INFINITY
@@ -159,8 +190,7 @@ export class WorkerHost {
     }
   }
 
-  async #ask(request: LocalRequest, runtime: Runtime, options: CallOptions): Promise<LocalAnswer> {
-    const plan = this.#plan(request.digest)
+  async #ask(request: LocalRequest, plan: ModelPlan, runtime: Runtime, options: CallOptions): Promise<LocalAnswer> {
     const answer = await this.#run(request, plan, runtime, options)
     const { model, version } = plan.manifest
     const headers = { ...answer.headers, ...infoHeaders(answer), [MODEL_HEADER]: `${model}@${version}` }

@@ -154,10 +154,13 @@ describe('a client with auto', () => {
     expect(scene.requests[0]).toBe('POST /run/reviews')
     await scene.settle()
     expect(scene.calls()).toEqual(['start', 'know', 'missing', 'load'])
+    // The first run after loading does not count.
+    expect(await scene.ask()).toBe('browser not-measured')
     expect(await scene.ask()).toBe('browser not-measured')
     expect(await scene.ask()).toBe('browser faster-here')
     expect(scene.infos.map(({ artifact, engine, model, ms }) => [artifact, engine, model, ms])).toEqual([
       ['verge-q8', undefined, 'reviews@1', 80],
+      ['verge-q8', 'verge', 'reviews@1', 20],
       ['verge-q8', 'verge', 'reviews@1', 20],
       ['verge-q8', 'verge', 'reviews@1', 20],
     ])
@@ -191,6 +194,7 @@ describe('a client with auto', () => {
     scene.browserMs = 300
     await scene.ask()
     await scene.settle()
+    await scene.ask()
     expect(await scene.ask()).toBe('browser not-measured')
     expect(await scene.ask()).toBe('edge faster-at-edge')
     scene.browserMs = 10
@@ -234,6 +238,15 @@ describe('a client with auto', () => {
     expect(await scene.ask()).toBe('edge failed-here')
     expect(scene.infos.at(-1)?.failure).toBe('not_downloadable')
     expect(scene.calls()).not.toContain('load')
+  })
+
+  it('counts a first run that takes longer than anyone would wait for twice', async () => {
+    const scene = new Scene()
+    scene.browserMs = BROWSER_LIMITS.firstRunMs + 1
+    await scene.ask()
+    await scene.settle()
+    expect(await scene.ask()).toBe('browser not-measured')
+    expect(await scene.ask()).toBe('edge faster-at-edge')
   })
 
   it('moves one request that is too large for the device, and no other', async () => {
@@ -283,6 +296,7 @@ describe('a client with auto', () => {
     await scene.ask()
     await scene.settle()
     await scene.ask()
+    await scene.ask()
     expect(await scene.ask()).toBe('edge faster-at-edge')
     spoil(scene)
     expect(await scene.ask()).toBe('browser edge-unreachable')
@@ -293,6 +307,7 @@ describe('a client with auto', () => {
     scene.browserMs = 300
     await scene.ask()
     await scene.settle()
+    await scene.ask()
     await scene.ask()
     scene.refusal = [400, 'invalid_request']
     await expect(scene.ask()).rejects.toMatchObject({ code: 'invalid_request', status: 400 })
@@ -308,6 +323,7 @@ describe('a client with auto', () => {
     await scene.ask()
     await scene.settle()
     await scene.ask()
+    await scene.ask()
     scene.offline = true
     scene.failure = failing('engine_aborted')
     await expect(scene.ask()).rejects.toMatchObject({ code: 'network_error' })
@@ -317,6 +333,7 @@ describe('a client with auto', () => {
     const scene = new Scene()
     await scene.ask()
     await scene.settle()
+    await scene.ask()
     await scene.ask()
     scene.live = ['2']
     let loaded = (): void => {}
@@ -335,7 +352,7 @@ describe('a client with auto', () => {
     await scene.settle()
     expect(await scene.ask()).toBe('browser faster-here')
     expect(scene.infos.at(-1)?.model).toBe('reviews@2')
-    expect(scene.asked.map(({ digest }) => digest)).toEqual(['digest-1', 'digest-1', 'digest-2'])
+    expect(scene.asked.map(({ digest }) => digest)).toEqual(['digest-1', 'digest-1', 'digest-1', 'digest-2'])
   })
 
   it('waits for weights that come sooner than an answer of the edge, and no longer than twice that time', async () => {
@@ -343,11 +360,13 @@ describe('a client with auto', () => {
     await scene.ask()
     await scene.settle()
     await scene.ask()
+    await scene.ask()
     scene.loading = new Promise(() => {})
     scene.live = ['2']
     scene.now += BROWSER_LIMITS.planFreshMs
     await scene.ask()
     await scene.settle()
+    await scene.ask()
     await scene.ask()
     await scene.settle()
     let place = ''
@@ -368,6 +387,8 @@ describe('a client with auto', () => {
     const scene = new Scene()
     await scene.ask()
     await scene.settle()
+    await scene.ask()
+    await scene.ask()
     scene.live = ['2', '1']
     scene.now += BROWSER_LIMITS.planFreshMs
     await scene.ask()
@@ -401,7 +422,8 @@ describe('a client with auto', () => {
     await scene.ask()
     await scene.settle()
     await scene.ask()
-    expect(scene.infos.map(({ model }) => model)).toEqual(['reviews@2', 'reviews@2'])
+    await scene.ask()
+    expect(new Set(scene.infos.map(({ model }) => model))).toEqual(new Set(['reviews@2']))
   })
 
   it('leaves to the caller what it sent, and sends a stream to the edge after it failed here', async () => {

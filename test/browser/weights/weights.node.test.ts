@@ -129,6 +129,20 @@ describe('BrowserWeights', () => {
     await expect(closed).rejects.toMatchObject({ code: 'cancelled' })
   })
 
+  it('ends the downloads of a version that nobody waits for, keeps what came, and begins again when asked', async () => {
+    const server = new WeightsServer()
+    const blob = server.add(10_000, 10_000)
+    server.faults.push({ kind: 'stall', after: 6_000 })
+    const tab = openTab(server, opfsFiles(new MemoryFolder()))
+    const reading = read(tab, blob)
+    await expect.poll(() => tab.came.network).toBe(6_000)
+    tab.weights.stop({ model: 'another', version: '1' })
+    tab.weights.stop(OWNER)
+    await expect(reading).rejects.toMatchObject({ code: 'cancelled' })
+    expect(await read(tab, blob)).toEqual(server.bytesOf(blob))
+    expect(server.requests.map(({ range }) => range)).toEqual([null, 'bytes=6000-'])
+  })
+
   it('requests again what stalls', async () => {
     const server = new WeightsServer()
     const blob = server.add(10_000, 10_000)

@@ -37,6 +37,7 @@ function hosted(runtime: Partial<Runtime>) {
   const transferred: ArrayBuffer[] = []
   let now = 0
   let listeners: Listeners | undefined
+  let onStop: (model: string) => void = () => {}
   const server = new WeightsServer()
   const host = new WorkerHost({
     post: (message, transfer) => {
@@ -57,6 +58,7 @@ function hosted(runtime: Partial<Runtime>) {
         onEvent: given.onEvent,
         onBytes: (_, bytes) => given.onNetworkBytes(bytes),
       })
+      weights.stop = ({ model, version }) => onStop(`${model}@${version}`)
       return { runtime: runtime as Runtime, weights }
     },
     clock: { now: () => now },
@@ -74,6 +76,9 @@ function hosted(runtime: Partial<Runtime>) {
     call,
     transferred,
     tell: () => listeners,
+    onStop: (listener: (model: string) => void) => {
+      onStop = listener
+    },
     pass: (ms: number) => {
       now += ms
     },
@@ -174,6 +179,35 @@ describe('WorkerHost', () => {
     await expect.poll(() => said.length).toBe(2)
     await host.receive({ id: 3, call: 'cancel' })
     expect(await loading).toMatchObject({ id: 3, failure: { code: 'cancelled' } })
+  })
+
+  it('ends the downloads of a version when the last call that needs it is cancelled, and not before', async () => {
+    const stopped: string[] = []
+    const loads: ((error: unknown) => void)[] = []
+    const tools = hosted({
+      load: (_, options) =>
+        new Promise((_resolve, reject) => {
+          loads.push(reject)
+          options?.signal?.addEventListener('abort', () => reject(new VergeError('cancelled', 'The caller left.')))
+        }),
+    })
+    tools.onStop((model) => stopped.push(model))
+    await tools.known()
+    const [first, second] = [tools.call('load', { digest: DIGEST }), tools.call('load', { digest: DIGEST })]
+    await expect.poll(() => loads.length).toBe(2)
+    await tools.host.receive({ id: 3, call: 'cancel' })
+    await first
+    expect(stopped).toEqual([])
+    await tools.host.receive({ id: 4, call: 'cancel' })
+    await second
+    expect(stopped).toEqual(['m@1'])
+    // A call that joined a load while it ended begins another.
+    const third = tools.call('load', { digest: DIGEST })
+    await expect.poll(() => loads.length).toBe(3)
+    loads[2]?.(new VergeError('cancelled', 'No call waits for it.'))
+    await expect.poll(() => loads.length).toBe(4)
+    loads[3]?.(new VergeError('cancelled', 'No call waits for it.'))
+    expect(await third).toMatchObject({ failure: { code: 'cancelled' } })
   })
 
   it('says how far a load is, as often as a page draws', async () => {
