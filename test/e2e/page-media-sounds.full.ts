@@ -134,6 +134,30 @@ describeInChromium(
       expect(await page.locator('.segments li').count()).toBeGreaterThan(0)
     })
 
+    it.each([
+      ['nothing', ''],
+      [
+        'a header without a sound',
+        'this.ondataavailable({ data: new Blob([Uint8Array.of(0x1a, 0x45, 0xdf, 0xa3)]) });',
+      ],
+    ])('say that a recording is empty: %s', async (_, written) => {
+      const page = await browser.open()
+      // How soon somebody presses Stop after Record is not for a test to time.
+      await page.addInitScript({
+        content: `window.MediaRecorder = class {
+          state = 'recording'
+          mimeType = 'audio/webm'
+          start() {}
+          stop() { this.state = 'inactive'; ${written} this.onstop() }
+        }`,
+      })
+      await page.goto(`${worker.url}/#/hearing`)
+      await page.getByRole('button', { name: 'Record' }).click()
+      await page.getByRole('button', { name: 'Stop' }).click()
+      await page.getByRole('alert').filter({ hasText: 'The recording is empty. Press Record, speak for' }).waitFor()
+      expect(await answerTo(page)).toMatch(/^Speech in 2 parts/)
+    })
+
     it('classify a sound', async () => {
       const page = await openModel(browser, worker, 'loudness')
       await page.getByText('example.wav, 0:04.4').waitFor()

@@ -21,6 +21,8 @@ export interface SoundState {
 /** Samples a second of most models, for those that do not say. */
 export const USUAL_RATE = 16_000
 
+const NOTHING_RECORDED = 'The recording is empty. Press Record, speak for a second or more, and press Stop.'
+
 /** Milliseconds between two looks at the microphone. */
 const TICK = 100
 
@@ -55,9 +57,9 @@ export function useSound(rate: number): SoundState {
     if (ended === undefined) return
     void take(async () => {
       const blob = await ended.stop()
-      return blob.size === 0
-        ? { problem: 'The recording is empty. Press Record, speak for a second or more, and press Stop.' }
-        : loadSound(blob, 'recording.wav', rate, SOUND_LIMITS)
+      const loaded = blob.size === 0 ? undefined : await loadSound(blob, 'recording.wav', rate, SOUND_LIMITS)
+      // The browser has just written it: what cannot be read has no sound in it.
+      return loaded !== undefined && 'ok' in loaded ? loaded : { problem: NOTHING_RECORDED }
     })
   }
   const record = async (): Promise<void> => {
