@@ -1,9 +1,11 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { freePort } from '../../src/cli/terminal/port.ts'
 import { accessible, describeInChromium, shots, type TestBrowser } from '../fixtures/node/chromium.ts'
@@ -172,6 +174,26 @@ describeInChromium('examples/plain-html', (browser) => {
       .getByLabel('A picture of a digit')
       .setInputFiles({ name: 'a.png', mimeType: 'image/png', buffer: Buffer.from('no picture') })
     await expect.poll(() => page.locator('#digit').textContent()).toMatch(/image|picture/i)
+  })
+
+  it('runs its models in the browser by the two lines of its README, from a server', async () => {
+    const [, lines = ''] = await blocks('plain-html', 'js')
+    const html = await readFile(join(ROOT, 'examples/plain-html/index.html'), 'utf8')
+    const own = /^ *import \{ createClient \}.*\n\n? *const verge = .*\n/m
+    expect(html).toMatch(own)
+    const served = html.replace(own, () => lines).replaceAll(DOCUMENTED, verge.url)
+    const server = createServer((_, response) => response.setHeader('content-type', 'text/html').end(served))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => void server.close())
+    const page = await browser.open(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+    const requests: string[] = []
+    page.on('request', (request) => void requests.push(new URL(request.url()).pathname))
+    await page.getByRole('button', { name: 'Is it positive?' }).click()
+    await expect.poll(() => page.locator('#review output').textContent(), { timeout: 60_000 }).toMatch(/^positive, 9/)
+    await page.getByLabel('A picture of a digit').setInputFiles(seven)
+    await expect.poll(() => page.locator('#digit').textContent(), { timeout: 60_000 }).toMatch(/^7, /)
+    expect(requests).toEqual(expect.arrayContaining(['/browser/reviews', '/browser/digits']))
+    expect(requests.filter((path) => path.startsWith('/run/'))).toEqual([])
   })
 
   it('has five lines in its README, which print the same', async () => {
