@@ -192,6 +192,25 @@ describeInChromium('what happened to a request', (browser) => {
     ])
   })
 
+  it('follows an automatic choice into the browser, and says why', async () => {
+    const page = await open()
+    const where = async (): Promise<string> => {
+      await page.getByRole('button', { name: 'Run', exact: true }).click()
+      await page
+        .getByRole('status')
+        .getByText(/^Answered in/)
+        .waitFor()
+      await result(page).waitFor()
+      return fact(page, 'Where').innerText()
+    }
+    // The first answer is the Worker's, while the weights arrive.
+    expect(await where()).toMatch(/At the edge\s+The weights are on their way into the browser\./)
+    await expect.poll(where).toMatch(/In your browser\s+The (weights are in the browser|browser answers sooner)/)
+    await page.getByRole('tab', { name: 'Verge’s client' }).click()
+    expect(await page.getByRole('tabpanel').innerText()).toContain("placement: 'auto'")
+    await shots(page, 'result-browser')
+  })
+
   it('shows the operator what the Worker considered', async () => {
     const page = await open()
     await run(page)
