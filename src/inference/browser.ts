@@ -11,7 +11,7 @@ export interface DownloadableChunk {
   readonly bytes: number
   /** Whether copies may have it: those of pages files are in the truth alone. */
   readonly copied: boolean
-  /** Whether anyone may have it. */
+  /** Whether anyone may have it: of a live version of a public model. */
   readonly open: boolean
 }
 
@@ -45,13 +45,19 @@ export async function downloadableChunk(
   const alias = await visibleModel(access, name)
   const versions = version === undefined ? alias.live.map((live) => live.version) : [version]
   let downloadable = false
+  let unread: unknown
   for (const each of versions) {
-    const model = await resolveVersion(access, alias, each)
-    if (!isDownloadable(access, alias, model)) continue
+    const model = await resolveVersion(access, alias, each).catch((error: unknown) => {
+      // A version that cannot be read keeps nobody from the bytes of another.
+      if (versions.length === 1 || !(error instanceof VergeError) || access.context.signal.aborted) throw error
+      unread ??= error
+    })
+    if (model === undefined || !isDownloadable(access, alias, model)) continue
     downloadable = true
     const chunk = chunkOf(model.manifest, sha256)
-    if (chunk !== undefined) return { ...chunk, open: alias.visibility === 'public' }
+    if (chunk !== undefined) return { ...chunk, open: isOpen(alias, each) }
   }
+  if (unread !== undefined) throw unread
   if (!downloadable) throw notDownloadable(alias, versions)
   throw new VergeError(
     'not_found',
@@ -66,6 +72,10 @@ export async function downloadableChunk(
  */
 export function artifactsForBrowsers({ artifacts }: Manifest): Artifact[] {
   return artifacts.filter(({ places }) => places.includes('browser'))
+}
+
+function isOpen({ live, visibility }: Alias, version: string): boolean {
+  return visibility === 'public' && live.some((each) => each.version === version)
 }
 
 function isDownloadable({ caller }: Access, alias: Alias, { manifest }: ResolvedModel): boolean {

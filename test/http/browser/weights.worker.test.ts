@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Visibility } from '../../../src/catalog/alias.ts'
 import type { Artifact, Blob, Manifest } from '../../../src/catalog/manifest.ts'
+import { VergeError } from '../../../src/core/errors.ts'
 import { blobKey } from '../../../src/weights/blob.ts'
 import { KvStore } from '../../../src/weights/kv.ts'
 import type { RawCopies, RawTruth } from '../../../src/weights/passage.ts'
@@ -356,6 +357,48 @@ describe('who gets which bytes', () => {
     expect(await status(old, '?version=1')).toBe(404)
     expect(await status(old, '?version=1', OPERATOR)).toBe(200)
     expect(await status(canary, '?version=1', OPERATOR)).toBe(404)
+  })
+
+  it('lets shared caches keep only what anyone may have: not a version that is not live', async () => {
+    const [live, old] = (await Promise.all([55, 56].map((seed) => blobOf(bytesOf(100, seed))))) as [Blob, Blob]
+    for (const [index, blob] of [live, old].entries()) await truth.put(blobKey(blob.sha256), bytesOf(100, 55 + index))
+    const one = model('public', { artifacts: [artifact(live)] })
+    const earlier = { ...one.manifest, version: '1', artifacts: [artifact(old)] }
+    const { request } = testApp({
+      models: [{ ...one, manifests: { '1': earlier, '2': one.manifest } }],
+      downloads: downloads(),
+    })
+    const kept = async (blob: Blob, query: string) => {
+      const { headers, status } = await request(`/weights/m/${blob.sha256}${query}`, { headers: OPERATOR })
+      return [status, headers.get('cache-control'), headers.get('vary')]
+    }
+    expect(await kept(old, '?version=1')).toEqual([200, `private, ${YEAR}`, 'origin, authorization'])
+    expect(await kept(live, '?version=2')).toEqual([200, `public, ${YEAR}`, 'origin'])
+    expect(await kept(live, '')).toEqual([200, `public, ${YEAR}`, 'origin'])
+  })
+
+  it('gives the bytes of one live version while the manifest of another cannot be read', async () => {
+    const blob = await blobOf(bytesOf(100, 57))
+    await truth.put(blobKey(blob.sha256), bytesOf(100, 57))
+    const one = model('public', { artifacts: [artifact(blob)] })
+    const alias = {
+      ...one.alias,
+      versions: { '2': 'b', '3': 'c' },
+      live: [
+        { version: '3', weight: 1 },
+        { version: '2', weight: 9 },
+      ],
+    }
+    const manifests = {
+      '2': one.manifest,
+      get '3'(): Manifest {
+        throw new VergeError('weights_unavailable', 'The manifest is missing in every store.')
+      },
+    }
+    const { request } = testApp({ models: [{ ...one, alias, manifests }], downloads: downloads() })
+    expect((await request(`/weights/m/${blob.sha256}`)).status).toBe(200)
+    const other = await request(`/weights/m/${'f'.repeat(64)}`)
+    expect([other.status, await codeOf(other)]).toEqual([503, 'weights_unavailable'])
   })
 
   it('gives no digest of another model', async () => {
