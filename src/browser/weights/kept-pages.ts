@@ -3,7 +3,7 @@ import { LruMap } from '../../core/lru.ts'
 import type { BlobInfo } from '../../weights/blob.ts'
 import { inLanes } from '../../weights/lanes.ts'
 import type { PageLayer, PageSink, WantedPage } from '../../weights/pages/page-layer.ts'
-import { type NamedFile, pageName } from './kept.ts'
+import { type NamedFile, pageName, writeWhole } from './kept.ts'
 import type { WeightsLimits } from './limits.ts'
 import type { Owner, Shelf } from './shelf.ts'
 
@@ -74,10 +74,10 @@ export class KeptPages implements PageLayer {
     try {
       if (!this.#noted.has(file.sha256)) await shelf.used(owner, [file.sha256])
       this.#noted.add(file.sha256)
-      const writer = await shelf.write(file, owner, 0)
-      await writer?.append(bytes)
-      await writer?.close(true)
+      await writeWhole(await shelf.write(file, owner, 0), bytes)
     } catch (cause) {
+      // Unlike that of a chunk, the beginning of a page is of no use.
+      await shelf.remove(file.name)
       onUnkept(owner, cause)
     }
   }

@@ -21,6 +21,17 @@ export interface KeptWriter {
   close(complete: boolean): Promise<void>
 }
 
+/** Writes all of a file, and leaves it open in no case: an open file is locked for all tabs. @throws StorageFull */
+export async function writeWhole(writer: KeptWriter | null, bytes: Uint8Array): Promise<void> {
+  let complete = false
+  try {
+    await writer?.append(bytes)
+    complete = true
+  } finally {
+    await writer?.close(complete)
+  }
+}
+
 /** The browser has no room for a file, or does not let the page store any. */
 export class StorageFull extends Error {
   override readonly name = 'StorageFull'

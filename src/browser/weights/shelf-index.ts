@@ -1,4 +1,4 @@
-import type { KeptFiles } from './kept.ts'
+import { type KeptFiles, writeWhole } from './kept.ts'
 import type { Locks } from './locks.ts'
 import type { Owner } from './shelf.ts'
 
@@ -50,9 +50,7 @@ export class ShelfIndex {
       const text = new TextEncoder().encode(JSON.stringify(change(await this.#read())))
       // Without room for the index, files are as if nobody used them.
       try {
-        const writer = await this.#files.write(INDEX, 0)
-        await writer?.append(text)
-        await writer?.close(true)
+        await writeWhole(await this.#files.write(INDEX, 0), text)
       } catch {}
     })
   }

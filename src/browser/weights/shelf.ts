@@ -55,13 +55,14 @@ export class Shelf {
    */
   async write(file: NamedFile, owner: Owner, from: number): Promise<KeptWriter | null> {
     // One after the other, so that the same room is not promised twice.
-    await this.#turns.alone('room', async () => {
+    return this.#turns.alone('room', async () => {
       const sizes = await this.#files()
-      if (sizes.has(file.name)) return
-      await this.#makeRoom(file.bytes, owner)
-      sizes.set(file.name, file)
+      if (!sizes.has(file.name)) {
+        await this.#makeRoom(file.bytes, owner)
+        sizes.set(file.name, file)
+      }
+      return this.#options.files.write(file.name, from)
     })
-    return this.#options.files.write(file.name, from)
   }
 
   async remove(name: string): Promise<void> {
@@ -72,6 +73,8 @@ export class Shelf {
   /** Notes that a version uses these blobs now. */
   async used(owner: Owner, blobs: readonly string[]): Promise<void> {
     await this.#options.index.note(owner, blobs, this.#options.clock.now())
+    // Other tabs may have stored something since.
+    await this.#count()
   }
 
   /** Bytes of a blob's chunks that need no download, if they are intact. */
@@ -81,7 +84,7 @@ export class Shelf {
   }
 
   async usage(): Promise<StorageUsage> {
-    const files = [...(await this.#files(true)).values()]
+    const files = [...(await this.#count()).values()]
     const entries = await this.#options.index.entries()
     return {
       kind: this.kind,
@@ -100,7 +103,7 @@ export class Shelf {
   async clear(model?: string): Promise<void> {
     await this.#options.index.drop((entry) => model === undefined || entry.model === model)
     const kept = new Set((await this.#options.index.entries()).flatMap(({ blobs }) => blobs))
-    for (const { name, sha256 } of (await this.#files(true)).values()) if (!kept.has(sha256)) await this.remove(name)
+    for (const { name, sha256 } of (await this.#count()).values()) if (!kept.has(sha256)) await this.remove(name)
   }
 
   async #makeRoom(bytes: number, owner: Owner): Promise<void> {
@@ -137,17 +140,24 @@ export class Shelf {
     return Math.min(this.#options.quotaBytes, this.#mostBytes)
   }
 
-  async #files(again = false): Promise<Map<string, NamedFile>> {
-    if (this.#sizes === undefined || again) {
-      const names = await this.#options.files.names().catch(() => [])
-      const sizes = new Map(names.flatMap((name) => entryOf(name)))
-      this.#sizes = sizes
-      const { quota, usage } = (await this.#options.estimate?.().catch(() => undefined)) ?? {}
-      if (quota !== undefined && usage !== undefined) {
-        this.#mostBytes = sum([...sizes.values()]) + Math.max(0, Math.floor((quota - usage) / 2))
-      }
+  async #files(): Promise<Map<string, NamedFile>> {
+    return this.#sizes ?? this.#counted()
+  }
+
+  /** Counts again, while nothing that is to be written has been promised room without being there. */
+  #count(): Promise<Map<string, NamedFile>> {
+    return this.#turns.alone('room', () => this.#counted())
+  }
+
+  async #counted(): Promise<Map<string, NamedFile>> {
+    const names = await this.#options.files.names().catch(() => [])
+    const sizes = new Map(names.flatMap((name) => entryOf(name)))
+    this.#sizes = sizes
+    const { quota, usage } = (await this.#options.estimate?.().catch(() => undefined)) ?? {}
+    if (quota !== undefined && usage !== undefined) {
+      this.#mostBytes = sum([...sizes.values()]) + Math.max(0, Math.floor((quota - usage) / 2))
     }
-    return this.#sizes
+    return sizes
   }
 }
 

@@ -292,6 +292,35 @@ describe('BrowserWeights', () => {
     expect(tab.events).toMatchObject([{ type: 'not-kept', reason: expect.stringMatching(/quota/) }])
   })
 
+  it('keeps to the quota together with what another tab has stored since', async () => {
+    const [server, folder] = [new WeightsServer(), new MemoryFolder()]
+    const blobs = [1, 2, 3].map((seed) => server.add(10_000, 5_000, seed)) as [BlobInfo, BlobInfo, BlobInfo]
+    const locks = tabLocks()
+    const [one, other] = [1, 2].map(() => openTab(server, opfsFiles(folder), { quotaBytes: 25_000, locks })) as [
+      Tab,
+      Tab,
+    ]
+    const owner = (model: string) => ({ model, version: '1', pinned: false })
+    await read(one, blobs[0], owner('a'))
+    await other.clock.sleep(10)
+    await read(other, blobs[1], owner('b'))
+    await one.clock.sleep(20)
+    await read(one, blobs[2], owner('c'))
+    const { models, usedBytes } = await one.weights.usage()
+    expect([usedBytes, models.map(({ model }) => model).sort()]).toEqual([20_000, ['b', 'c']])
+  })
+
+  it('leaves no file open that it could not write, so that the list of files goes on later', async () => {
+    const [server, folder] = [new WeightsServer(), new MemoryFolder()]
+    const [small, later] = [server.add(1_000, 1_000, 1), server.add(1_000, 1_000, 2)] as const
+    const tab = openTab(server, opfsFiles(folder))
+    folder.capacity = 10
+    await read(tab, small)
+    folder.capacity = Number.POSITIVE_INFINITY
+    await read(tab, later, { ...OWNER, model: 'later' })
+    expect((await tab.weights.usage()).models).toMatchObject([{ model: 'later', bytes: 1_000 }])
+  })
+
   it.each(['shared locks', 'no locks'])('lets two tabs download the same at once, with %s', async (kind) => {
     const [server, folder] = [new WeightsServer(), new MemoryFolder()]
     const blob = server.add(40_000, 10_000)
@@ -372,5 +401,21 @@ describe('pages of tables', () => {
     await tab.weights.usage()
     expect(await readPages(openTab(server, opfsFiles(folder)))).toEqual(expected)
     expect(server.requests).toHaveLength(requests + 1)
+  })
+
+  it('that find no room leave no file open', async () => {
+    const [server, folder] = [new WeightsServer(), new MemoryFolder()]
+    const file = server.add(2_000, 2_000)
+    const { createHash } = await import('node:crypto')
+    const sha256 = createHash('sha256').update(server.bytesOf(file).subarray(0, 1_000)).digest('hex')
+    const tab = openTab(server, opfsFiles(folder))
+    tab.weights.know(OWNER, [file])
+    folder.capacity = 500
+    const pages = [{ offset: 0, bytes: 1_000, sha256 }]
+    await tab.weights.pages(file).read(pages, () => {}, new AbortController().signal)
+    expect((await tab.weights.usage()).usedBytes).toBe(0)
+    expect(tab.events).toMatchObject([{ type: 'not-kept' }])
+    await tab.weights.clear()
+    expect([...folder.files.keys()].filter((name) => name.startsWith('page-'))).toEqual([])
   })
 })
