@@ -14,7 +14,7 @@ export interface Locks {
 const PREFIX = 'verge-weights/'
 
 /** A lock that the browser takes from a tab that is closed. */
-export function webLocks(manager: LockManagerLike): Locks {
+function webLocks(manager: LockManagerLike): Locks {
   return {
     async alone(name, work, signal) {
       throwIfAborted(signal)
@@ -22,6 +22,31 @@ export function webLocks(manager: LockManagerLike): Locks {
       return manager.request(PREFIX + name, signal === undefined ? {} : { signal }, work)
     },
   }
+}
+
+/**
+ * The browser's locks, if it has them and lets the page use them: blocked cookies take them away, with the storage.
+ * @param lifeLock is held until the tab or the web worker ends
+ */
+export async function usableLocks(manager: LockManagerLike | undefined, lifeLock: string | undefined): Promise<Locks> {
+  if (manager === undefined) return tabLocks()
+  try {
+    if (lifeLock !== undefined) await hold(manager, lifeLock)
+    return webLocks(manager)
+  } catch {
+    return tabLocks()
+  }
+}
+
+/** Resolves once the lock is held. */
+function hold(manager: LockManagerLike, name: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const forever = (): Promise<never> => {
+      resolve()
+      return new Promise(() => {})
+    }
+    manager.request(name, {}, forever).catch(reject)
+  })
 }
 
 /** For browsers without locks, and for files that no other tab sees: one after the other in this tab. */

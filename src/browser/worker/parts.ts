@@ -5,7 +5,7 @@ import { deviceRuntime } from '../runtime/device.ts'
 import { cacheFiles } from '../weights/cache-files.ts'
 import type { KeptFiles } from '../weights/kept.ts'
 import { WEIGHTS_LIMITS } from '../weights/limits.ts'
-import { tabLocks, webLocks } from '../weights/locks.ts'
+import { usableLocks } from '../weights/locks.ts'
 import { memoryFiles } from '../weights/memory.ts'
 import { opfsFiles } from '../weights/opfs.ts'
 import { BrowserWeights } from '../weights/weights.ts'
@@ -17,7 +17,6 @@ const NAME = 'verge-weights'
 /** What this browser has for the options of a page. */
 export async function browserParts(options: StartOptions, listeners: Listeners): Promise<HostedParts> {
   const { locks, storage } = navigator as Partial<Pick<WorkerNavigator, 'locks' | 'storage'>>
-  if (options.lifeLock !== undefined && locks !== undefined) await hold(locks, options.lifeLock)
   const { subtle } = crypto as Partial<Pick<Crypto, 'subtle'>>
   const files = await filesOf(storage)
   const asked = options.quotaBytes ?? WEIGHTS_LIMITS.quotaBytes
@@ -27,7 +26,7 @@ export async function browserParts(options: StartOptions, listeners: Listeners):
     quotaBytes: files.kind === 'memory' ? Math.min(asked, WEIGHTS_LIMITS.memoryBytes) : asked,
     fetch: (url, init) => fetch(url, init),
     files,
-    locks: locks === undefined ? tabLocks() : webLocks(locks),
+    locks: await usableLocks(locks, options.lifeLock),
     clock: systemClock,
     random: Math.random,
     limits: WEIGHTS_LIMITS,
@@ -56,15 +55,4 @@ async function filesOf(storage: StorageManager | undefined): Promise<KeptFiles> 
     return cacheFiles(await caches.open(NAME))
   } catch {}
   return memoryFiles()
-}
-
-/** Resolves once the lock is held; it is until the worker ends. */
-function hold(locks: LockManager, name: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const forever = (): Promise<never> => {
-      resolve()
-      return new Promise(() => {})
-    }
-    locks.request(name, forever).catch(reject)
-  })
 }
