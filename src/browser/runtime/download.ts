@@ -1,3 +1,4 @@
+import { VergeError } from '../../core/errors.ts'
 import { assetUnavailable } from './engines.ts'
 
 /** A file of the build. @throws store_unavailable */
@@ -17,6 +18,11 @@ export async function compiledFrom(url: string): Promise<WebAssembly.Module> {
   try {
     return await WebAssembly.compileStreaming(response)
   } catch (cause) {
-    throw assetUnavailable(cause)
+    if (!(cause instanceof WebAssembly.CompileError)) throw assetUnavailable(cause)
+    throw new VergeError(
+      'engine_unsupported',
+      'This browser cannot run the engine: its WebAssembly lacks SIMD. Update the browser, or send the request to the Worker.',
+      { cause },
+    )
   }
 }

@@ -77,16 +77,26 @@ export class Engines {
       const { OrtEngine, binary, version } = await assets.onnxruntime()
       return new OrtEngine({ ...options, binary, version })
     }
-    return new VergeEngine({
-      ...options,
-      kernels: await assets.kernels(),
-      workBetweenYields: limits.workBetweenYields,
-      pageBytes: limits.pageBytes,
-      pageCacheBytes: limits.pageCacheBytes,
-      pageBytesInFlight: limits.pageBytesInFlight,
-      heldRowBytes: limits.heldRowBytes,
-      heldRowsLeaseMs: limits.requestDeadlineMs,
-    })
+    const kernels = await assets.kernels()
+    try {
+      return new VergeEngine({
+        ...options,
+        kernels,
+        workBetweenYields: limits.workBetweenYields,
+        pageBytes: limits.pageBytes,
+        pageCacheBytes: limits.pageCacheBytes,
+        pageBytesInFlight: limits.pageBytesInFlight,
+        heldRowBytes: limits.heldRowBytes,
+        heldRowsLeaseMs: limits.requestDeadlineMs,
+      })
+    } catch (cause) {
+      // A memory reserves addresses for all that it may grow to: a browser may have none left.
+      throw new VergeError(
+        'engine_full',
+        'This browser has no memory left for models. Close other pages, or send the request to the Worker.',
+        { cause },
+      )
+    }
   }
 }
 

@@ -90,13 +90,7 @@ export class OrtInstance {
 
   async #start(): Promise<void> {
     if (this.#memory === undefined && !this.#mayGrow(INITIAL_BYTES)) throw heldByOthers(INITIAL_BYTES)
-    this.#memory ??= createMemory(
-      this.heapLimitBytes,
-      (grown) => {
-        this.#refusedGrowth = !grown
-      },
-      this.#mayGrow,
-    )
+    this.#memory ??= this.#newMemory()
     const module = await instantiate(this.#binary.factory, this.#binary.wasm, this.#memory)
     this.#generation++
     this.#module = module
@@ -106,6 +100,18 @@ export class OrtInstance {
     if (code !== 0) {
       this.#module = undefined
       throw new VergeError('engine_aborted', 'ONNX Runtime could not be initialized.')
+    }
+  }
+
+  /** @throws engine_full where the process has no addresses left for all that it may grow to */
+  #newMemory(): WebAssembly.Memory {
+    const onGrow = (grown: boolean): void => {
+      this.#refusedGrowth = !grown
+    }
+    try {
+      return createMemory(this.heapLimitBytes, onGrow, this.#mayGrow)
+    } catch (error) {
+      throw heapFull(error)
     }
   }
 

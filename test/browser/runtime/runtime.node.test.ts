@@ -84,6 +84,14 @@ describe('the runtime of browsers', () => {
     expect(weights.read).toEqual([])
   })
 
+  it.each(['verge', 'onnxruntime'])('says so where the browser has no memory to give: %s', async (engine) => {
+    const artifacts = plan.manifest.artifacts.filter(({ format }) => (format === 'verge') === (engine === 'verge'))
+    const only = { digest: 'd'.repeat(64), manifest: { ...plan.manifest, artifacts } }
+    const limits = { ...browserLimits(), engineHeapBytes: 2 ** 40, roomWaitMs: 1 }
+    const runtime = runtimeOver(weightsOf(reviews), { limits })
+    expect((await rejection(runtime.run(only, BODY))).code).toBe('engine_full')
+  })
+
   it('refuses a run that does not fit into the memory, and goes on', async () => {
     const [own] = plan.manifest.artifacts
     // The weights, the kernels, and 192 KiB for runs.
