@@ -68,7 +68,7 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
   const [notice, setNotice] = useState<string>()
   // A place may be gone with the version that had it.
   const chosen = place === 'auto' || model.places.includes(place) ? place : 'auto'
-  const { answer, busy, failure, run, stop } = useRun((request, signal, onPart) => {
+  const { answer, busy, failure, run, stop, stopped } = useRun((request, signal, onPart) => {
     setProgress(undefined)
     setNotice(undefined)
     const listener = { onProgress: setProgress, onNotice: (told: BrowserNotice) => setNotice(noticeWords(told)) }
@@ -95,7 +95,13 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
       <Guard title="The panel of this model failed">
         <LazyPanel model={model} busy={busy} run={run} stop={stop} answer={answer} />
       </Guard>
-      <RunState busy={busy} progress={progress} answer={failure === undefined ? answer : undefined} onStop={stop} />
+      <RunState
+        busy={busy}
+        progress={progress}
+        outcome={failure !== undefined ? 'failed' : stopped ? 'stopped' : 'answered'}
+        answer={answer}
+        onStop={stop}
+      />
       {newer !== undefined && (
         <Notice title={`${newer} answered`}>
           <p>Several versions are live, or another one has been released since the page was opened.</p>

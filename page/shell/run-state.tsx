@@ -7,14 +7,16 @@ interface Props {
   readonly busy: boolean
   readonly progress: Progress | undefined
   readonly answer: Answer | undefined
+  /** What the visitor ended, or failed, was not answered. */
+  readonly outcome: 'answered' | 'stopped' | 'failed'
   readonly onStop: () => void
 }
 
 /** One line that says what is happening. It has its height from the beginning, so that nothing moves. */
-export function RunState({ answer, busy, onStop, progress }: Props) {
+export function RunState({ answer, busy, onStop, outcome, progress }: Props) {
   return (
     <div class="run-state">
-      <p role="status">{stateWords(busy, progress, answer)}</p>
+      <p role="status">{stateWords(busy, progress, outcome, answer)}</p>
       {busy && progress !== undefined && progress.totalBytes > 0 && (
         <progress
           aria-label="Weights"
@@ -31,11 +33,17 @@ export function RunState({ answer, busy, onStop, progress }: Props) {
   )
 }
 
-function stateWords(busy: boolean, progress: Progress | undefined, answer: Answer | undefined): string {
+function stateWords(
+  busy: boolean,
+  progress: Progress | undefined,
+  outcome: Props['outcome'],
+  answer: Answer | undefined,
+): string {
   if (busy && progress !== undefined && progress.loadedBytes < progress.totalBytes) {
     return `Downloading weights, ${size(progress.totalBytes)} in all`
   }
   if (busy) return 'Running'
-  if (answer === undefined) return ''
+  if (outcome === 'stopped') return 'Cancelled'
+  if (outcome === 'failed' || answer === undefined) return ''
   return `Answered in ${answer.ms < 10 ? answer.ms.toFixed(1) : Math.round(answer.ms)} ms ${placeWords([answer.place])}`
 }

@@ -6,6 +6,8 @@ export interface RunState {
   readonly busy: boolean
   readonly answer: Answer | undefined
   readonly failure: unknown
+  /** The visitor ended the last run. */
+  readonly stopped: boolean
 }
 
 export interface Run extends RunState {
@@ -16,7 +18,7 @@ export interface Run extends RunState {
 
 type Perform = (request: PanelRequest, signal: AbortSignal, onPart: (answer: Answer) => void) => Promise<Answer>
 
-const IDLE: RunState = { busy: false, answer: undefined, failure: undefined }
+const IDLE: RunState = { busy: false, answer: undefined, failure: undefined, stopped: false }
 
 /** One run at a time: a new one ends the last. @param subject what is run; another begins with nothing */
 export function useRun(perform: Perform, subject: string): Run {
@@ -33,17 +35,23 @@ export function useRun(perform: Perform, subject: string): Run {
     current.current?.abort()
     const mine = new AbortController()
     current.current = mine
-    setState(({ answer }) => ({ busy: true, answer, failure: undefined }))
+    setState(({ answer }) => ({ ...IDLE, busy: true, answer }))
     const show = (next: (last: RunState) => RunState): void => {
       if (current.current === mine) setState(next)
     }
     try {
       const answer = await latest.current(request, mine.signal, (part) => show((last) => ({ ...last, answer: part })))
-      show(() => ({ busy: false, answer, failure: undefined }))
+      show(() => ({ ...IDLE, answer }))
     } catch (failure) {
-      // The visitor knows what was stopped.
       const stopped = mine.signal.aborted && isVergeError(failure) && failure.code === 'cancelled'
-      show(({ answer }) => ({ busy: false, answer, failure: stopped ? undefined : failure }))
+      // A text keeps what has arrived. An answer to another request would be taken for one to this.
+      const kept = (answer: Answer | undefined) => (stopped || answer?.request === request ? answer : undefined)
+      show(({ answer }) => ({
+        busy: false,
+        answer: kept(answer),
+        failure: stopped ? undefined : failure,
+        stopped,
+      }))
     }
   }, [])
   const stop = useCallback(() => current.current?.abort(), [])

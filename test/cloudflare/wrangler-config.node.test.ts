@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { checkConfiguration } from '../../src/cli/doctor/configuration.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
+import { withoutTables } from '../../src/cli/files/toml-tables.ts'
 import {
   environmentNames,
   PLACEHOLDER,
@@ -103,6 +104,18 @@ describe('writing the id of a KV namespace', () => {
 })
 
 describe('what doctor finds in a configuration', () => {
+  it('warns where browsers get no page, unless that is meant', async () => {
+    const without = await changed((toml) => withoutTables(toml, ['assets']))
+    const expected = ['warn: no Workers Assets are bound to ASSETS: browsers get JSON at /, and no page']
+    expect(await findings(undefined, without)).toEqual(expected)
+    const renamed = await changed((toml) => toml.replace('binding = "ASSETS"', 'binding = "FILES"'))
+    expect(await findings(undefined, renamed)).toEqual(expected)
+    const off = await changed((toml) =>
+      withoutTables(toml, ['assets']).replace('[vars]\n', '[vars]\nPLAYGROUND = "off"\n'),
+    )
+    expect(await findings(undefined, off)).toEqual([])
+  })
+
   it('names a file that is not TOML, and an environment that is not there', async () => {
     await writeFile(file, 'name = "verge\n[env.production]\n')
     await expect(readEnvironment(file, 'production')).rejects.toThrow('wrangler cannot read wrangler.toml')

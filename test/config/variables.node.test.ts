@@ -66,10 +66,12 @@ describe('the schema of the configuration', () => {
       LOG_SAMPLE_RATE: '2',
       CORS_ALLOW: 'x, y',
       PINNED_MODELS: ['a'],
+      PLAYGROUND: 'yes',
     })
     expect(message).toMatch(/VERGE_API_KEY: must have at least 16 characters/)
     expect(message).toMatch(/LOG_SAMPLE_RATE: must be a number from 0 to 1/)
     expect(message).toMatch(/PINNED_MODELS: must be text/)
+    expect(message).toMatch(/PLAYGROUND: must be "on" or "off"/)
     expect(message.split('CORS_ALLOW')).toHaveLength(2)
     expect(message).not.toContain('a b')
   })
@@ -80,6 +82,11 @@ describe('the schema of the configuration', () => {
     )
     expect(messageOf({ CORS_ALLOW: '*' })).toBe('accepted')
   })
+})
+
+it('the page is on unless a variable turns it off', () => {
+  const playground = (value?: string) => parseVariables(value === undefined ? {} : { PLAYGROUND: value }).PLAYGROUND
+  expect([playground(), playground(''), playground('on'), playground('off')]).toEqual([true, true, true, false])
 })
 
 describe('the files that configure the Worker', () => {

@@ -50,7 +50,7 @@ describeInChromium('the page', (browser) => {
     expect(await page.title()).toBe('reviews · Verge')
     await page.getByRole('button', { name: 'Run', exact: true }).click()
     await expect.poll(() => status(page).textContent()).toMatch(/^Answered in [\d.]+ ms at the edge$/)
-    await page.getByText('positive').first().waitFor()
+    await page.locator('.bars-label').getByText('positive').waitFor()
     await page.getByRole('heading', { name: 'What happened' }).waitFor()
     await page.getByText(`curl ${worker.url}/run/reviews`).waitFor()
     await accessible(page)
@@ -112,7 +112,7 @@ describeInChromium('the page', (browser) => {
       '[{},{},""]',
     )
     browser.expectProblem(/404/)
-    await page.waitForLoadState('networkidle')
+    await page.getByRole('button', { name: 'Run', exact: true }).waitFor()
     await page.reload()
     await page.getByText('There is no model "hidden" here').waitFor()
     expect(await names(page)).not.toContain('hidden')
@@ -185,18 +185,24 @@ describeInChromium('the page', (browser) => {
   })
 
   it('shows a refusal of the Worker with the id of the request, and what was typed stays', async () => {
-    const page = await browser.open(`${worker.url}/#/reviews`, { expected: [/503|overloaded/] })
+    const page = await browser.open(`${worker.url}/#/reviews`, { expected: [/503/] })
+    await page.getByLabel('Edge').check()
+    await page.getByRole('button', { name: 'Run', exact: true }).click()
+    await expect.poll(() => status(page).textContent()).toMatch(/^Answered/)
     await page.getByLabel('Text').fill('A film.')
     const error = { code: 'engine_full', message: 'The engine is full. Try again later.', request_id: 'id-of-the-log' }
     await page.route('**/run/reviews', (route) =>
       route.fulfill({ status: 503, contentType: 'application/json', body: JSON.stringify({ error }) }),
     )
-    await page.getByLabel('Edge').check()
     await page.getByRole('button', { name: 'Run', exact: true }).click()
     const alert = page.getByRole('alert')
     await alert.getByText('The engine is full. Try again later.').waitFor()
     await alert.getByText('id-of-the-log').waitFor()
     expect(await page.getByLabel('Text').inputValue()).toBe('A film.')
+    // The answer before is not one to this text.
+    expect(await status(page).textContent()).toBe('')
+    expect(await page.locator('.bars-label').count()).toBe(0)
+    expect(await page.getByRole('heading', { name: 'What happened' }).count()).toBe(0)
     await accessible(page)
     await shots(page, 'page-failure')
     await page.unroute('**/run/reviews')
@@ -214,7 +220,7 @@ describeInChromium('the page', (browser) => {
     await expect.poll(() => waiting).toBe(1)
     await expect.poll(() => status(page).textContent()).toBe('Running')
     await page.getByRole('button', { name: 'Cancel' }).click()
-    await expect.poll(() => status(page).textContent()).toBe('')
+    await expect.poll(() => status(page).textContent()).toBe('Cancelled')
     expect(await page.getByRole('alert').count()).toBe(0)
     await page.unroute('**/run/reviews')
     await page.getByRole('button', { name: 'Run', exact: true }).click()
