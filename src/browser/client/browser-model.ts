@@ -1,6 +1,8 @@
 import { VergeError } from '../../client/error.ts'
 import type { ClientClock } from '../../client/runtime.ts'
 import type { LoadProgress, LocalAnswer, LocalRequest } from '../messages.ts'
+import { isWithin } from './age.ts'
+import { isOfServer } from './failures.ts'
 import type { BrowserLimits } from './limits.ts'
 import { fetchPlan, type Plan, type PlansOptions } from './plans.ts'
 import { SharedWork } from './shared-work.ts'
@@ -16,6 +18,11 @@ export interface BrowserModelOptions {
   readonly clock: ClientClock
   readonly limits: BrowserLimits
 }
+
+/** All of a request but its body, and the version that is to be decided. */
+type RequestHead = Omit<LocalRequest, 'digest' | 'body'>
+
+type MakeBody = () => Promise<LocalRequest['body']>
 
 interface Held {
   readonly plan: Plan
@@ -87,7 +94,7 @@ export class BrowserModel {
   answeredBy(model: string | undefined): void {
     const { clock, limits, version } = this.#options
     if (version !== undefined || this.#held === undefined || model === undefined) return
-    if (clock.now() - this.#held.at < limits.planRestMs) return
+    if (isWithin(limits.planRestMs, this.#held.at, clock.now())) return
     if (model !== `${this.#held.plan.model}@${this.#held.plan.version}`) this.#refreshSoon()
   }
 
@@ -98,17 +105,18 @@ export class BrowserModel {
   async plan(signal?: AbortSignal): Promise<Plan> {
     const { clock, limits } = this.#options
     if (this.#held === undefined) return this.#refreshed.join(signal)
-    const age = clock.now() - this.#held.at
-    if (age < limits.planFreshMs) return this.#held.plan
-    if (age < limits.planStaleMs) {
+    const { at, plan } = this.#held
+    const now = clock.now()
+    if (isWithin(limits.planFreshMs, at, now)) return plan
+    if (isWithin(limits.planStaleMs, at, now)) {
       this.#refreshSoon()
-      return this.#held.plan
+      return plan
     }
     try {
       return await this.#refreshed.join(signal)
     } catch (error) {
-      // Without a network the page goes on with what it has.
-      if (error instanceof VergeError && error.code === 'network_error') return this.#held.plan
+      // Without a network, or while the server fails, the page goes on with what it has.
+      if (isOfServer(error)) return plan
       throw error
     }
   }
@@ -126,31 +134,50 @@ export class BrowserModel {
     return this.#loadedDigest === plan.digest ? plan : this.#loaded.join(signal)
   }
 
-  /** Runs a request on the live version, here. @throws VergeError */
-  async ask(
-    request: Omit<LocalRequest, 'digest'>,
-    transfer: ArrayBuffer[],
-    signal?: AbortSignal,
-  ): Promise<LocalAnswer> {
-    const { clock, link } = this.#options
+  /**
+   * Runs a request on the live version, here.
+   * @param body makes the memory of one, which is given away
+   * @throws VergeError
+   */
+  async ask(request: RequestHead, body: MakeBody, signal?: AbortSignal): Promise<LocalAnswer> {
     this.#queued++
     try {
       const { digest } = await this.load(signal)
-      const began = clock.now()
-      const answer = await link.call('ask', { ...request, digest }, { signal, transfer })
-      this.#measure(clock.now() - began)
-      return answer
+      try {
+        return await this.#run({ ...request, digest, body: await body() }, signal)
+      } catch (error) {
+        if (!(await this.#isReplaced(digest, error, signal))) throw error
+        const next = await this.load(signal)
+        return await this.#run({ ...request, digest: next.digest, body: await body() }, signal)
+      }
     } finally {
       this.#queued--
     }
   }
 
-  /** Those that waited for others say how long the others took, and do not count. */
+  async #run(request: LocalRequest, signal: AbortSignal | undefined): Promise<LocalAnswer> {
+    const { clock, link } = this.#options
+    const transfer = typeof request.body === 'string' ? [] : [request.body.buffer]
+    const began = clock.now()
+    const answer = await link.call('ask', request, { signal, transfer })
+    this.#measure(clock.now() - began)
+    return answer
+  }
+
+  /** Whether it failed because another version is live by now: the server gives out no more bytes of the one here. */
+  async #isReplaced(digest: string, error: unknown, signal: AbortSignal | undefined): Promise<boolean> {
+    if (!(error instanceof VergeError) || error.code !== 'not_found') return false
+    const plan = await this.#refreshed.join(signal).catch(() => undefined)
+    return plan !== undefined && plan.digest !== digest
+  }
+
+  /** Those that waited for others say how long the others took, and count only where nothing else is known. */
   #measure(ms: number): void {
     const { clock, limits } = this.#options
     const first = this.#cold
     this.#cold = false
-    if (this.#queued === 1 && (!first || ms > limits.firstRunMs)) this.browser.add(ms, clock.now())
+    const counts = this.#queued === 1 || this.browser.ms === undefined
+    if (counts && (!first || ms > limits.firstRunMs)) this.browser.add(ms, clock.now())
   }
 
   async #refresh(signal: AbortSignal): Promise<Plan> {
@@ -187,7 +214,12 @@ export class BrowserModel {
 
   async #load(signal: AbortSignal): Promise<Plan> {
     const plan = await this.#inspect(signal)
-    await this.#options.link.call('load', { digest: plan.digest }, { signal })
+    try {
+      await this.#options.link.call('load', { digest: plan.digest }, { signal })
+    } catch (error) {
+      if (await this.#isReplaced(plan.digest, error, signal)) return this.#load(signal)
+      throw error
+    }
     this.#loadedDigest = plan.digest
     this.#cold = true
     this.#missing = { digest: plan.digest, bytes: 0 }

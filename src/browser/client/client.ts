@@ -8,6 +8,7 @@ import {
   type VergeClient,
 } from '../../client/index.ts'
 import { systemClock, systemFetch, systemRandom } from '../../client/runtime.ts'
+import { Watch } from '../../client/watch.ts'
 import { PROTOCOL, type StoredModels, type WorkerEvent } from '../messages.ts'
 import { BrowserModel } from './browser-model.ts'
 import type { DeviceRefusal } from './decide.ts'
@@ -133,13 +134,14 @@ export function browserClient(
     return made
   }
 
+  const failures = new Failures(limits, () => clock.now())
   const router = new Router({
     placement: options.placement ?? 'auto',
     edge,
     local: (localFetch) =>
       createClient({ url: base, fetch: localFetch, clock, timeoutMs, random: options.random ?? systemRandom }),
     model: modelOf,
-    failures: new Failures(limits, () => clock.now()),
+    failures,
     device: environment.device,
     bytesPerSecond: () => speed.bytesPerSecond ?? environment.bytesPerSecond(),
     clock,
@@ -152,7 +154,10 @@ export function browserClient(
   })
 
   const run: VergeClient['run'] = async (model, input, call = {}) => {
-    const kept = input instanceof ReadableStream && router.mayRunHere(call) ? await collected(input, limits) : input
+    const isOnce = input instanceof ReadableStream && router.mayRunHere(call)
+    const kept = isOnce
+      ? await collected(input, new Watch(clock, call.timeoutMs ?? timeoutMs, call.signal), limits)
+      : input
     return router.send(model, call, (client, also) => client.run(model, kept as RunInput, { ...call, ...also }))
   }
   return {
@@ -171,7 +176,10 @@ export function browserClient(
       edge.rerank(model, query, documents, { ...call, ...router.atEdge(call) }),
     chat: (model, messages, call = {}) => edge.chat(model, messages, { ...call, ...router.atEdge(call) }),
     complete: (model, prompt, call = {}) => edge.complete(model, prompt, { ...call, ...router.atEdge(call) }),
-    prepare: async (name, { signal, version } = {}) => void (await modelOf(name, version).load(signal)),
+    prepare: async (name, { signal, version } = {}) => {
+      await modelOf(name, version).load(signal)
+      failures.forget(name)
+    },
     storage: () => link.call('storage', null),
     clear: async (model) => void (await link.call('clear', { model })),
     dispose: () => link.dispose(),

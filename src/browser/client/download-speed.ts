@@ -1,11 +1,21 @@
+import { isWithin } from './age.ts'
+
 /** Milliseconds of downloading before their speed says something. */
 const LEAST_MS = 200
+
+/** Between two downloads nothing comes, however fast the network is. */
+const MOST_BETWEEN_MS = 2_000
+
+interface Sample {
+  readonly at: number
+  readonly bytes: number
+}
 
 /** How fast weights come, as the web worker counts them. */
 export class DownloadSpeed {
   readonly #now: () => number
-  #first: { readonly at: number; readonly bytes: number } | undefined
-  #last: { readonly at: number; readonly bytes: number } | undefined
+  #first: Sample | undefined
+  #last: Sample | undefined
 
   constructor(now: () => number) {
     this.#now = now
@@ -14,8 +24,7 @@ export class DownloadSpeed {
   /** @param bytes of all downloads together */
   add(bytes: number): void {
     const sample = { at: this.#now(), bytes }
-    // Between two downloads nothing comes, however fast the network is.
-    if (this.#last !== undefined && sample.at - this.#last.at > 2_000) this.#first = this.#last = undefined
+    if (this.#last !== undefined && !follows(sample, this.#last)) this.#first = this.#last = undefined
     this.#first ??= sample
     this.#last = sample
   }
@@ -25,4 +34,9 @@ export class DownloadSpeed {
     if (first === undefined || last === undefined || last.at - first.at < LEAST_MS) return undefined
     return ((last.bytes - first.bytes) / (last.at - first.at)) * 1000
   }
+}
+
+/** A web worker that was started again counts from zero, and a clock may be set back. */
+function follows(sample: Sample, last: Sample): boolean {
+  return sample.bytes >= last.bytes && isWithin(MOST_BETWEEN_MS, last.at, sample.at)
 }

@@ -1,4 +1,5 @@
 import { VergeError } from '../../client/error.ts'
+import { isWithin } from './age.ts'
 import type { BrowserLimits } from './limits.ts'
 
 /** Codes of failures that a request has wherever it runs: they are the caller's to know. */
@@ -19,20 +20,19 @@ const CALLERS: ReadonlySet<string> = new Set([
   'body_too_large',
   'input_too_large',
   'context_length_exceeded',
-  'run_rejected',
   'model_not_found',
   'version_not_found',
   'unauthorized',
   'cancelled',
 ])
 
-/** Too large for this device, or for its engine: other requests may fit. */
+/** Too large for this device, or not for its engine: other requests may fit. The edge says whether it was the request. */
 const OF_ONE_REQUEST: ReadonlySet<string> = new Set([
   'cost_too_high',
   'run_too_large',
+  'run_rejected',
   'integer_too_large',
   'overloaded',
-  'deadline_exceeded',
   'task_mismatch',
 ])
 
@@ -52,11 +52,17 @@ export function isOfDevice(error: unknown): boolean {
   return !(error instanceof VergeError && CALLERS.has(error.code))
 }
 
+/** Failures of the network and the server, which say nothing of the request. */
+export function isOfServer(error: unknown): boolean {
+  if (!(error instanceof VergeError)) return false
+  return error.code === 'network_error' || error.status === 429 || error.status >= 500
+}
+
 /** Failures that are remembered for a while, so that a model which fails on a device does not slow down every request. */
 export class Failures {
   readonly #limits: Pick<BrowserLimits, 'failureMs' | 'lastingFailureMs' | 'longestFailureMs'>
   readonly #now: () => number
-  readonly #known = new Map<string, { code: string; count: number; until: number }>()
+  readonly #known = new Map<string, { code: string; count: number; at: number; restMs: number }>()
 
   constructor(limits: Pick<BrowserLimits, 'failureMs' | 'lastingFailureMs' | 'longestFailureMs'>, now: () => number) {
     this.#limits = limits
@@ -66,7 +72,7 @@ export class Failures {
   /** The code of a failure of a model that is not to be tried again yet. */
   of(model: string): string | undefined {
     const known = this.#known.get(model)
-    return known !== undefined && known.until > this.#now() ? known.code : undefined
+    return known !== undefined && isWithin(known.restMs, known.at, this.#now()) ? known.code : undefined
   }
 
   note(model: string, error: unknown): void {
@@ -75,7 +81,7 @@ export class Failures {
     const { failureMs, lastingFailureMs, longestFailureMs } = this.#limits
     const count = (this.#known.get(model)?.count ?? 0) + 1
     const restMs = Math.min(longestFailureMs, (LASTING.has(code) ? lastingFailureMs : failureMs) * 2 ** (count - 1))
-    this.#known.set(model, { code, count, until: this.#now() + restMs })
+    this.#known.set(model, { code, count, at: this.#now(), restMs })
   }
 
   /** The model works. */

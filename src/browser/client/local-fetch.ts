@@ -9,21 +9,20 @@ export function localFetch(model: BrowserModel): FetchLike {
   return async (url, { body, headers, signal }) => {
     const { pathname, search } = new URL(url)
     const sent = new Headers(headers)
-    const { bytes, type } = await bytesOf(body)
     const jsonLength = sent.get(JSON_LENGTH_HEADER)
     const request = {
       route: routeOf(pathname),
-      contentType: sent.get('content-type') ?? type,
+      contentType: sent.get('content-type') ?? (body instanceof Blob ? body.type : ''),
       query: withoutVersion(search),
-      body: bytes,
       ...(jsonLength !== null && { jsonLength: Number(jsonLength) }),
     }
-    const transfer = typeof bytes === 'string' ? [] : [bytes.buffer]
-    const answer = await model.ask(request, transfer, signal ?? undefined).catch((error: unknown) => {
-      // As `fetch` does: whether the caller left, or the time is over, is for the client to say.
-      signal?.throwIfAborted()
-      throw error
-    })
+    const answer = await model
+      .ask(request, () => bytesOf(body), signal ?? undefined)
+      .catch((error: unknown) => {
+        // As `fetch` does: whether the caller left, or the time is over, is for the client to say.
+        signal?.throwIfAborted()
+        throw error
+      })
     return new Response(answer.body, { status: answer.status, headers: answer.headers })
   }
 }
@@ -41,14 +40,10 @@ function withoutVersion(search: string): string {
 }
 
 /** Memory that may be given away: the caller keeps what it sent. */
-async function bytesOf(
-  body: RequestInit['body'],
-): Promise<{ readonly bytes: string | Uint8Array<ArrayBuffer>; readonly type: string }> {
-  if (typeof body === 'string') return { bytes: body, type: '' }
-  if (body instanceof Blob) return { bytes: new Uint8Array(await body.arrayBuffer()), type: body.type }
-  if (body instanceof ArrayBuffer) return { bytes: new Uint8Array(body.slice(0)), type: '' }
-  if (ArrayBuffer.isView(body)) {
-    return { bytes: new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice(), type: '' }
-  }
+async function bytesOf(body: RequestInit['body']): Promise<LocalRequest['body']> {
+  if (typeof body === 'string') return body
+  if (body instanceof Blob) return new Uint8Array(await body.arrayBuffer())
+  if (body instanceof ArrayBuffer) return new Uint8Array(body.slice(0))
+  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength).slice()
   throw new VergeError('invalid_request', 'A request without bytes cannot run in the browser.')
 }

@@ -2,9 +2,10 @@ import { VergeError } from '../../client/error.ts'
 import type { CallOptions, FetchLike, VergeClient } from '../../client/index.ts'
 import type { ClientClock } from '../../client/runtime.ts'
 import type { AnswerInfo } from '../../client/transport.ts'
+import { isWithin } from './age.ts'
 import type { BrowserModel } from './browser-model.ts'
 import { type Decision, type DeviceRefusal, decide, type PlaceReason } from './decide.ts'
-import { type Failures, isOfDevice } from './failures.ts'
+import { type Failures, isOfDevice, isOfServer } from './failures.ts'
 import type { BrowserLimits } from './limits.ts'
 import { localFetch } from './local-fetch.ts'
 
@@ -116,9 +117,9 @@ export class Router {
         bytesPerSecond: bytesPerSecond(),
         edgeMs: model.edge.ms,
         browserMs: ms,
-        browserAgeMs: at === undefined ? undefined : now - at,
+        browserAgeMs: at === undefined ? undefined : Math.abs(now - at),
         queued: model.queued,
-        edgeUnreachable: this.#unreachableAt !== undefined && now - this.#unreachableAt < limits.edgeRestMs,
+        edgeUnreachable: this.#unreachableAt !== undefined && isWithin(limits.edgeRestMs, this.#unreachableAt, now),
       },
       limits,
     )
@@ -137,6 +138,7 @@ export class Router {
   async #here<T>(model: BrowserModel, options: CallOptions, send: Send<T>, reason: PlaceReason): Promise<T> {
     const { failures, local } = this.#options
     const { place: _, version: __, ...rest } = options
+    const wasLoaded = model.weights === 'loaded'
     try {
       const answer = await send(
         local(localFetch(model)),
@@ -145,7 +147,9 @@ export class Router {
       failures.forget(model.name)
       return answer
     } catch (error) {
-      if (!options.signal?.aborted) failures.note(model.name, error)
+      // That weights took long to come says nothing of the device; that a run did does.
+      const isWeights = !wasLoaded && error instanceof VergeError && error.code === 'deadline_exceeded'
+      if (!options.signal?.aborted && !isWeights) failures.note(model.name, error)
       throw error
     }
   }
@@ -194,12 +198,6 @@ export class Router {
 
 function codeOf(error: unknown): string {
   return error instanceof VergeError ? error.code : 'internal'
-}
-
-/** Failures of the network and the server, which say nothing of the request. */
-function isOfServer(error: unknown): boolean {
-  if (!(error instanceof VergeError)) return false
-  return error.code === 'network_error' || error.status === 429 || error.status >= 500
 }
 
 function partsOf(placement = '') {

@@ -30,6 +30,14 @@ class Scene {
   live = ['1']
   /** What `ask` fails with in the web worker. */
   failure: Error | undefined
+  /** A digest that does not fail. */
+  unless: string | undefined
+  /** What the server refuses plans with. */
+  planRefusal: readonly [number, string] | undefined
+  /** What `load` fails with, once. */
+  loadFailure: Error | undefined
+  /** `ask` is never answered. */
+  hangs = false
   /** Loads wait for it. */
   loading: Promise<void> = Promise.resolve()
   readonly asked: LocalRequest[] = []
@@ -103,6 +111,7 @@ class Scene {
     this.requests.push(`${init.method ?? 'GET'} ${pathname}${search}`)
     if (this.offline) throw new TypeError('Failed to fetch')
     if (pathname === '/browser/reviews') {
+      if (this.planRefusal !== undefined) return error(...this.planRefusal)
       if (this.live.length === 0) return error(403, 'not_downloadable')
       const version = new URLSearchParams(search).get('version') ?? this.live[0] ?? ''
       if (!this.live.includes(version)) return error(404, 'version_not_found')
@@ -122,12 +131,15 @@ class Scene {
     if (message.call === 'missing') return { missingBytes: this.missingBytes }
     if (message.call === 'load') {
       await this.loading
-      return null
+      const failure = this.loadFailure
+      this.loadFailure = undefined
+      return failure ?? null
     }
     if (message.call !== 'ask') return null
     this.asked.push(message.takes)
+    if (this.hangs) return undefined
     this.now += this.browserMs
-    if (this.failure !== undefined) return this.failure
+    if (this.failure !== undefined && message.takes.digest !== this.unless) return this.failure
     const version = message.takes.digest.replace('digest-', '')
     const placement = 'browser;engine=verge;artifact="verge-q8";start=warm'
     const headers = {
@@ -259,6 +271,17 @@ describe('a client with auto', () => {
     expect(await scene.ask()).toMatch(/^browser/)
   })
 
+  it('asks the edge where an engine here refuses the inputs: a graphics processor has limits of its own', async () => {
+    const scene = new Scene()
+    await scene.client.prepare('reviews')
+    scene.failure = failing('run_rejected')
+    expect(await scene.ask()).toBe('edge failed-here')
+    scene.refusal = [422, 'run_rejected']
+    await expect(scene.ask()).rejects.toMatchObject({ code: 'run_rejected', status: 422 })
+    scene.failure = undefined
+    expect(await scene.ask()).toBe('browser not-measured')
+  })
+
   it('tells the caller what is wrong with the request, and asks the edge nothing', async () => {
     const scene = new Scene()
     await scene.ask()
@@ -300,6 +323,82 @@ describe('a client with auto', () => {
     expect(await scene.ask()).toBe('edge faster-at-edge')
     spoil(scene)
     expect(await scene.ask()).toBe('browser edge-unreachable')
+  })
+
+  it('sends what comes together to the edge, too, once it is known how long one run takes', async () => {
+    const scene = new Scene()
+    scene.browserMs = 90
+    scene.edgeMs = 200
+    await scene.ask()
+    await scene.settle()
+    const places = async (count: number) => {
+      const asked = Array.from({ length: count }, () => scene.ask())
+      return (await Promise.all(asked)).map((one) => one.split(' ')[0])
+    }
+    expect(await places(4)).toEqual(['browser', 'browser', 'browser', 'browser'])
+    expect(await places(4)).toContain('edge')
+  })
+
+  it.each([
+    [429, 'overloaded'],
+    [503, 'store_unavailable'],
+    [500, 'internal'],
+  ] as const)('goes on with an old plan while the server cannot confirm it: %s %s', async (...refusal) => {
+    const scene = new Scene()
+    await scene.client.prepare('reviews')
+    scene.planRefusal = refusal
+    scene.refusal = refusal
+    scene.now += BROWSER_LIMITS.planStaleMs
+    expect(await scene.ask()).toBe('browser not-measured')
+  })
+
+  it('does not go on with an old plan that the server takes back', async () => {
+    const scene = new Scene()
+    await scene.client.prepare('reviews')
+    scene.planRefusal = [403, 'not_downloadable']
+    scene.now += BROWSER_LIMITS.planStaleMs
+    expect(await scene.ask()).toBe('edge failed-here')
+  })
+
+  it('does not wait again for a device that has not answered in half of the time', async () => {
+    const scene = new Scene({ timeoutMs: 10_000 })
+    await scene.client.prepare('reviews')
+    scene.hangs = true
+    const asking = scene.ask()
+    await scene.settle()
+    scene.elapse(5_000)
+    expect(await asking).toBe('edge failed-here')
+    expect(scene.notices).toMatchObject([{ type: 'moved', code: 'deadline_exceeded' }])
+    expect(await scene.ask()).toBe('edge failed-here')
+    scene.hangs = false
+    scene.now += BROWSER_LIMITS.failureMs
+    expect(await scene.ask()).toBe('browser not-measured')
+  })
+
+  it('runs here after a page has prepared a model that had failed here', async () => {
+    const scene = new Scene()
+    scene.loadFailure = failing('engine_unsupported')
+    await scene.ask()
+    await scene.settle()
+    expect(await scene.ask()).toBe('edge failed-here')
+    await scene.client.prepare('reviews')
+    expect(await scene.ask()).toBe('browser not-measured')
+  })
+
+  it('remembers nothing longer because the clock of the device was set back', async () => {
+    const scene = new Scene()
+    await scene.client.prepare('reviews')
+    scene.failure = failing('engine_aborted')
+    expect(await scene.ask()).toBe('edge failed-here')
+    scene.failure = undefined
+    scene.now -= 3_600_000
+    expect(await scene.ask()).toBe('browser not-measured')
+    scene.live = ['2']
+    scene.now -= 3_600_000
+    await scene.ask()
+    await scene.settle()
+    await scene.ask()
+    expect(scene.infos.at(-1)?.model).toBe('reviews@2')
   })
 
   it('does not answer here what the edge refuses', async () => {
@@ -441,6 +540,29 @@ describe('a client with auto', () => {
     await expect(scene.client.classify('reviews', long)).rejects.toMatchObject({ code: 'body_too_large' })
   })
 
+  it('ends the reading of a stream with the call', async () => {
+    const scene = new Scene({ timeoutMs: 10_000 })
+    const ended: unknown[] = []
+    const stalled = () =>
+      new ReadableStream<Uint8Array>({
+        start: (controller) => controller.enqueue(new Uint8Array(3)),
+        cancel: (reason) => void ended.push(reason),
+      })
+    const leaving = new AbortController()
+    const left = scene.client.classify('reviews', stalled(), { signal: leaving.signal })
+    await scene.settle()
+    leaving.abort()
+    await expect(left).rejects.toMatchObject({ code: 'cancelled' })
+    const late = scene.client.classify('reviews', stalled())
+    await scene.settle()
+    scene.elapse(10_000)
+    await expect(late).rejects.toMatchObject({ code: 'deadline_exceeded' })
+    expect(ended).toHaveLength(2)
+    const broken = new ReadableStream<Uint8Array>({ pull: (controller) => controller.error(new Error('The disk.')) })
+    await expect(scene.client.classify('reviews', broken)).rejects.toMatchObject({ code: 'network_error' })
+    expect(scene.requests).toEqual([])
+  })
+
   it('ends with the signal of the call, here as at the edge', async () => {
     const scene = new Scene()
     await scene.ask()
@@ -488,6 +610,40 @@ describe('a client with a place', () => {
       { pinned: true },
       { pinned: false },
     ])
+  })
+
+  it('loads the version that was released during the download of an earlier one', async () => {
+    const scene = new Scene({ placement: 'browser' })
+    let goOn = (): void => {}
+    scene.loading = new Promise((resolve) => {
+      goOn = resolve
+    })
+    const asking = scene.ask()
+    await scene.settle()
+    scene.live = ['2']
+    scene.loadFailure = failing('not_found')
+    goOn()
+    expect(await asking).toBe('browser asked-for')
+    expect(scene.asked.map(({ digest }) => digest)).toEqual(['digest-2'])
+  })
+
+  it('answers by the version that was released while a run needs more of an earlier one', async () => {
+    const scene = new Scene({ placement: 'browser' })
+    await scene.ask()
+    scene.live = ['2']
+    scene.failure = failing('not_found')
+    scene.unless = 'digest-2'
+    const bytes = new Uint8Array([1, 2, 3])
+    await scene.client.classify('reviews', bytes)
+    expect(scene.asked.map(({ digest }) => digest)).toEqual(['digest-1', 'digest-1', 'digest-2'])
+    expect(scene.asked.at(-1)?.body).toEqual(bytes)
+  })
+
+  it('says what is missing where no other version was released', async () => {
+    const scene = new Scene({ placement: 'browser' })
+    await scene.ask()
+    scene.failure = failing('not_found')
+    await expect(scene.ask()).rejects.toMatchObject({ code: 'not_found' })
   })
 
   it('ends its web worker with the page', async () => {

@@ -37,7 +37,7 @@ describe('Failures', () => {
 
   it('of one request, or of the caller, say nothing of the next', () => {
     const failures = new Failures(BROWSER_LIMITS, () => 0)
-    for (const code of ['run_too_large', 'deadline_exceeded', 'invalid_image', 'cancelled'] as const) {
+    for (const code of ['run_too_large', 'run_rejected', 'invalid_image', 'cancelled'] as const) {
       failures.note('m', failure(code))
       expect(failures.of('m')).toBeUndefined()
     }
@@ -47,10 +47,17 @@ describe('Failures', () => {
 
   it('of the caller stay where they are; all others move to the edge', () => {
     const moved = ['engine_aborted', 'engine_full', 'model_too_large', 'engine_unsupported', 'network_error'] as const
-    const more = ['weights_corrupt', 'not_downloadable', 'run_too_large', 'unexpected_answer', 'internal'] as const
+    const more = [
+      'weights_corrupt',
+      'not_downloadable',
+      'run_too_large',
+      'run_rejected',
+      'unexpected_answer',
+      'internal',
+    ] as const
     for (const code of [...moved, ...more]) expect(isOfDevice(failure(code)), code).toBe(true)
     expect(isOfDevice(new RangeError('out of memory'))).toBe(true)
-    for (const code of ['invalid_request', 'invalid_image', 'run_rejected', 'input_too_large', 'cancelled'] as const) {
+    for (const code of ['invalid_request', 'invalid_image', 'input_too_large', 'cancelled'] as const) {
       expect(isOfDevice(failure(code)), code).toBe(false)
     }
   })
