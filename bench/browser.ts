@@ -1,7 +1,6 @@
-import { existsSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { chromium } from 'playwright-core'
 import { bundleBrowser } from '../scripts/browser/bundle.ts'
@@ -10,6 +9,7 @@ import { compileFile } from '../src/cli/pack/compiled.ts'
 import { median } from '../src/cli/statistics.ts'
 import { runScript } from '../src/cli/terminal/command-line.ts'
 import type { ComparedAll, Comparison } from './browser/messages.ts'
+import { chromiumProgram } from './lib/chromium.ts'
 import { machine } from './lib/machine.ts'
 import { withLastRun } from './lib/readme.ts'
 import { serveFiles } from './lib/static-files.ts'
@@ -27,7 +27,6 @@ Usage: node bench/browser.ts [--rounds N] [--write]
 Both run in one web worker of one page. CHROMIUM names the program; without it one is looked for by its usual names.`
 
 const LENGTHS = [16, 128, 512]
-const NAMES = ['chromium', 'google-chrome-stable', 'google-chrome', 'chrome']
 
 await runScript(HELP, async () => {
   const { values } = parseArgs({
@@ -56,7 +55,7 @@ async function measure(folder: string, rounds: number): Promise<Table> {
   await writeFile(join(folder, 'model.verge'), compiled.model.bytes)
   const files = await serveFiles(folder)
   const browser = await chromium.launch({
-    executablePath: program(),
+    executablePath: chromiumProgram(),
     args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
   })
   try {
@@ -106,14 +105,4 @@ function tableOf({ lengths, ownLoadMs, relaxed, webLoadMs }: ComparedAll, versio
       ]
     }),
   }
-}
-
-function program(): string {
-  const named = process.env.CHROMIUM
-  if (named !== undefined && named !== '') return named
-  const folders = (process.env.PATH ?? '').split(delimiter).filter((folder) => folder !== '')
-  const found = NAMES.flatMap((name) => folders.map((folder) => join(folder, name))).find((path) => existsSync(path))
-  if (found === undefined)
-    throw new Error('There is no Chromium here. Install one, or name it in the variable CHROMIUM.')
-  return found
 }
