@@ -129,7 +129,7 @@ describe('examples/service-binding', () => {
     const empty = await fetch(`${shopUrl}/review`)
     expect({ status: empty.status, body: await empty.json() }).toEqual({
       status: 400,
-      body: { error: 'invalid_request' },
+      body: { error: 'empty_input' },
     })
     const [models, same] = await Promise.all(
       [shopUrl, verge.url].map(async (url) => (await fetch(`${url}/v1/models`)).json()),
