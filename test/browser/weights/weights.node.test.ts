@@ -149,8 +149,8 @@ describe('BrowserWeights', () => {
     server.faults.push({ kind: 'stall', after: 5_000 })
     const clock = new ManualClock()
     const reading = read(openTab(server, opfsFiles(new MemoryFolder()), { clock }), blob)
-    for (let i = 0; i < 8 && server.requests.length < 2; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 5))
+    while (server.requests.length < 2) {
+      await new Promise((resolve) => setImmediate(resolve))
       await clock.advance(WEIGHTS_LIMITS.chunkStallMs)
     }
     expect(await reading).toEqual(server.bytesOf(blob))
