@@ -1,10 +1,12 @@
 import type { AssetsPart } from '../assets/part.ts'
 import { bundlePage } from './bundle.ts'
 
+const SOURCES = ['page', 'src/client', 'src/core', 'src/media', 'scripts/page', 'package-lock.json']
+
 /** The playground. */
 export const PAGE_PART: AssetsPart = {
   name: 'page',
-  sources: ['page', 'src/client', 'scripts/page', 'package-lock.json'],
+  sources: SOURCES,
   atRoot: ['_headers', 'index.html'],
-  build: bundlePage,
+  build: (folder) => bundlePage(folder, SOURCES),
 }

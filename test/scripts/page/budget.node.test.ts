@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ALL_BYTES, FIRST_BYTES, overPageBudget, type PageChunk } from '../../../scripts/page/budget.ts'
 import { bundlePage } from '../../../scripts/page/bundle.ts'
+import { PAGE_PART } from '../../../scripts/page/part.ts'
 
 const chunk = (name: string, gzipBytes: number, imports: readonly string[] = [], isEntry = false): PageChunk => ({
   name,
@@ -33,11 +34,21 @@ describe('the bundle of the page', () => {
   it('is within its budget, and has nothing inline that its policy would refuse', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'verge-page-'))
     try {
-      await bundlePage(folder)
+      await PAGE_PART.build(folder)
       const html = await readFile(join(folder, 'index.html'), 'utf8')
       expect(html).not.toMatch(/<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)/)
       // A file on another server could not be loaded.
       expect(html).not.toMatch(/(?:src|href)="(?:https?:|\/\/)/)
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  it('holds nothing that could change without a new page', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'verge-page-'))
+    try {
+      const some = PAGE_PART.sources.filter((source) => source !== 'src/core')
+      await expect(bundlePage(folder, some)).rejects.toThrow(/holds src\/core\/\S+, which is not among its sources/)
     } finally {
       await rm(folder, { recursive: true })
     }
