@@ -1,6 +1,7 @@
 import { VergeError } from '../../client/error.ts'
 import type { ClientClock } from '../../client/runtime.ts'
 import type { LoadProgress, LocalAnswer, LocalRequest } from '../messages.ts'
+import { afterLoading } from './after-loading.ts'
 import { isWithin } from './age.ts'
 import { isOfServer } from './failures.ts'
 import type { BrowserLimits } from './limits.ts'
@@ -140,11 +141,16 @@ export class BrowserModel {
    * @throws VergeError
    */
   async ask(request: RequestHead, body: MakeBody, signal?: AbortSignal): Promise<LocalAnswer> {
+    const { clock } = this.#options
+    const asked = clock.now()
+    const waits = this.weights !== 'loaded'
     this.#queued++
     try {
       const { digest } = await this.load(signal)
+      const waitedMs = clock.now() - asked
       try {
-        return await this.#run({ ...request, digest, body: await body() }, signal)
+        const answer = await this.#run({ ...request, digest, body: await body() }, signal)
+        return waits ? afterLoading(answer, waitedMs) : answer
       } catch (error) {
         if (!(await this.#isReplaced(digest, error, signal))) throw error
         const next = await this.load(signal)
