@@ -1,4 +1,5 @@
 import type { PanelRequest } from '../panels/request.ts'
+import { halfValue } from '../tensors/half.ts'
 
 /** What code has to know beside the request itself. */
 export interface CodeContext {
@@ -139,7 +140,8 @@ function tensorsOf(input: unknown): unknown[] {
     name,
     datatype,
     shape,
-    data: Array.from(data),
+    // JSON has the numbers, and not their bits.
+    data: datatype === 'FP16' ? Array.from(data, (half) => halfValue(Number(half))) : Array.from(data),
   }))
 }
 

@@ -26,6 +26,13 @@ describe('httpRequest', () => {
     expect(new URL(path, CONTEXT.url).searchParams.get('target_size')).toBe('{"width":3,"height":2}')
   })
 
+  it('has the numbers of halves, and not their bits', () => {
+    const input = { x: { shape: [3], datatype: 'FP16', data: Uint16Array.of(0x3c00, 0xc000, 0x3800) } }
+    expect(httpRequest({ method: 'infer', input }, CONTEXT)).toMatchObject({
+      json: { inputs: [{ name: 'x', datatype: 'FP16', shape: [3], data: [1, -2, 0.5] }] },
+    })
+  })
+
   it('names the version where the route has it', () => {
     const input = { x: { shape: [2], data: new Float32Array([1, 2]) }, y: { shape: [1], data: ['a'] } }
     expect(httpRequest({ method: 'infer', input }, { ...CONTEXT, version: '3' })).toMatchObject({
