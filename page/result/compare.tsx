@@ -17,19 +17,24 @@ interface Props {
 export function Compare({ ask, places, request }: Props) {
   const [results, setResults] = useState<readonly PlaceResult[]>([])
   const [running, setRunning] = useState(false)
+  const [complete, setComplete] = useState(false)
   const aborter = useRef<AbortController | undefined>(undefined)
   // What was measured is about the request that was sent then.
   useEffect(() => {
     setResults([])
     setRunning(false)
+    setComplete(false)
     return () => aborter.current?.abort()
   }, [request])
   const start = (): void => {
     const mine = new AbortController()
     aborter.current = mine
     setRunning(true)
+    setComplete(false)
     void compare(request, places, ask, mine.signal, setResults, pixelsOf).then(() => {
-      if (!mine.signal.aborted) setRunning(false)
+      if (mine.signal.aborted) return
+      setRunning(false)
+      setComplete(true)
     })
   }
   const stop = (): void => {
@@ -59,14 +64,15 @@ export function Compare({ ask, places, request }: Props) {
             </thead>
             <tbody>
               {results.map((result) => (
-                <Row key={result.place} result={result} />
+                <Row key={result.place} result={result} running={running} />
               ))}
             </tbody>
           </table>
         </Scroll>
       )}
       <p class="only-read-aloud" role="status">
-        {results.length > 0 && !running ? 'The comparison is complete.' : ''}
+        {complete && 'The comparison is complete.'}
+        {!complete && !running && results.length > 0 && 'The comparison was stopped.'}
       </p>
     </div>
   )
@@ -86,8 +92,8 @@ function listed(places: readonly Place[]): string {
   return [places.slice(0, -1).join(', '), places.at(-1)].join(' and ')
 }
 
-function Row({ result }: { readonly result: PlaceResult }) {
-  const { agreement, failure, firstMs, p50Ms, place, runs } = result
+function Row({ result, running }: { readonly result: PlaceResult; readonly running: boolean }) {
+  const { firstMs, p50Ms, place, runs } = result
   return (
     <tr>
       <th scope="row">{placeLabel(place)}</th>
@@ -96,14 +102,13 @@ function Row({ result }: { readonly result: PlaceResult }) {
         {p50Ms === undefined ? '' : duration(p50Ms)}
         {p50Ms !== undefined && runs < RUNS && ` (${runs})`}
       </td>
-      <td class="result-prose">
-        {failure ??
-          (firstMs === undefined
-            ? 'running'
-            : agreement === undefined
-              ? 'the one to compare with'
-              : agreementText(agreement))}
-      </td>
+      <td class="result-prose">{answerWords(result, running)}</td>
     </tr>
   )
+}
+
+function answerWords({ agreement, failure, firstMs }: PlaceResult, running: boolean): string {
+  if (failure !== undefined) return failure
+  if (firstMs === undefined) return running ? 'running' : 'stopped'
+  return agreement === undefined ? 'the one to compare with' : agreementText(agreement)
 }

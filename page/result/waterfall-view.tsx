@@ -35,10 +35,10 @@ export function WaterfallView({ drawn }: { readonly drawn: Waterfall }) {
           </li>
         ))}
       </ol>
+      {note !== undefined && <p class="result-note">{note}</p>}
       <p class="waterfall-meaning" aria-hidden="true">
         {chosen === undefined ? 'Point at a bar to read what it is.' : `${chosen.label}: ${chosen.explanation}`}
       </p>
-      {note !== undefined && <p class="result-note">{note}</p>}
       <details class="result-details">
         <summary>As a table</summary>
         <Scroll label="Times of the parts">
