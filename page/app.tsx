@@ -24,7 +24,14 @@ export function App({ loadBrowser, url }: Props) {
   const online = useOnline()
   const chosen = useRoute()
   const worker = useLoaded((signal) => session.api.worker({ signal }), [session, online])
-  const models = useLoaded((signal) => session.api.models({ signal }), [session, online])
+  const listed = useLoaded(
+    async (signal) => ({ session, models: await session.api.models({ signal }) }),
+    [session, online],
+    // What another key shows is not shown without it.
+    (last) => last.session === session,
+  )
+  const models = { ...listed, value: listed.value?.models }
+  const operator = key !== '' && worker.value?.operator === true
   useReturning(
     useCallback(() => {
       worker.reload()
@@ -50,9 +57,9 @@ export function App({ loadBrowser, url }: Props) {
       <main class="main" id="main" tabIndex={-1} ref={main}>
         <Guard key={chosen ?? ''} title="This part of the page failed">
           {chosen === undefined ? (
-            <Overview models={models} operator={session.isOperator} />
+            <Overview models={models} operator={operator} />
           ) : (
-            <ModelView name={chosen} session={session} onStale={models.reload} />
+            <ModelView name={chosen} session={session} operator={operator} onStale={models.reload} />
           )}
         </Guard>
       </main>

@@ -16,7 +16,7 @@ export function ModelHead({ model }: { readonly model: ModelInfo }) {
         <li>runs {placeWords(places)}</li>
         <li>version {version}</li>
         <li>{visibility}</li>
-        {labels !== undefined && <li>{labels.length} labels</li>}
+        {labels !== undefined && <li>{labels.length === 1 ? '1 label' : `${labels.length} labels`}</li>}
         {licence !== undefined && <li>{licence}</li>}
       </ul>
     </header>

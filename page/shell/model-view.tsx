@@ -23,18 +23,23 @@ import { RunState } from './run-state.tsx'
 interface Props {
   readonly name: string
   readonly session: Session
+  /** Whether the Worker knows the visitor as its operator. */
+  readonly operator: boolean
   /** The list may be older than what an answer or a failure has just shown. */
   readonly onStale: () => void
 }
 
+/** A wrong key and a model that no visitor may see: the Worker does not tell which models there are. */
+const GONE: ReadonlySet<string> = new Set(['model_not_found', 'unauthorized'])
+
 /** One model: what it is, its panel, and what happened to the last request. */
-export function ModelView({ name, onStale, session }: Props) {
+export function ModelView({ name, onStale, operator, session }: Props) {
   const model = useLoaded(
     (signal) => session.api.model(name, { signal }),
     [name, session],
     (last) => last.name === name,
   )
-  const gone = isVergeError(model.failure) && model.failure.code === 'model_not_found'
+  const gone = isVergeError(model.failure) && GONE.has(model.failure.code)
   useEffect(() => {
     if (gone) onStale()
   }, [gone])
@@ -52,17 +57,27 @@ export function ModelView({ name, onStale, session }: Props) {
     if (model.failure === undefined) return <p class="loading">Loading {name}</p>
     return <Failure title="The model cannot be shown" failure={model.failure} onRetry={model.reload} />
   }
-  return <Opened key={name} model={model.value} session={session} reload={model.reload} onStale={onStale} />
+  return (
+    <Opened
+      key={name}
+      model={model.value}
+      session={session}
+      operator={operator}
+      reload={model.reload}
+      onStale={onStale}
+    />
+  )
 }
 
 interface OpenedProps {
   readonly model: ModelInfo
   readonly session: Session
+  readonly operator: boolean
   readonly reload: () => void
   readonly onStale: () => void
 }
 
-function Opened({ model, onStale, reload, session }: OpenedProps) {
+function Opened({ model, onStale, operator, reload, session }: OpenedProps) {
   const [place, setPlace] = useState<PlaceChoice>('auto')
   const [progress, setProgress] = useState<Progress>()
   const [notice, setNotice] = useState<string>()
@@ -73,7 +88,7 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
     setNotice(undefined)
     const listener = { onProgress: setProgress, onNotice: (told: BrowserNotice) => setNotice(noticeWords(told)) }
     return session.perform(request, model, { place: chosen, signal, onPart, listener })
-  }, model.name)
+  }, session)
   const answered = answer?.info.model
   const newer = answered !== undefined && answered !== `${model.name}@${model.version}` ? answered : undefined
   useEffect(() => {
@@ -127,9 +142,7 @@ function Opened({ model, onStale, reload, session }: OpenedProps) {
               needsKey: model.visibility === 'private',
             }}
             ask={ask}
-            explain={
-              session.isOperator ? (request, signal) => session.api.explain(model.name, request, { signal }) : undefined
-            }
+            explain={operator ? (request, signal) => session.api.explain(model.name, request, { signal }) : undefined}
           />
         </Guard>
       )}

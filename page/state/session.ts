@@ -10,7 +10,6 @@ import { perform, type RunContext } from './runner.ts'
 export interface Session {
   readonly url: string
   readonly api: Api
-  readonly isOperator: boolean
   readonly browser: BrowserEngine
   perform(request: PanelRequest, model: ModelInfo, options: PerformOptions): Promise<Answer>
 }
@@ -38,7 +37,6 @@ export function createSession(url: string, key: string, loadBrowser: LoadBrowser
   return {
     url,
     api: createApi(transport),
-    isOperator: known !== undefined,
     browser,
     perform(request, { name, places }, { listener, ...options }) {
       return perform(request, {

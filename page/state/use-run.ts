@@ -20,8 +20,8 @@ type Perform = (request: PanelRequest, signal: AbortSignal, onPart: (answer: Ans
 
 const IDLE: RunState = { busy: false, answer: undefined, failure: undefined, stopped: false }
 
-/** One run at a time: a new one ends the last. @param subject what is run; another begins with nothing */
-export function useRun(perform: Perform, subject: string): Run {
+/** One run at a time: a new one ends the last. @param subject what is asked; another begins with nothing */
+export function useRun(perform: Perform, subject: unknown): Run {
   const [state, setState] = useState(IDLE)
   const current = useRef<AbortController | undefined>(undefined)
   const latest = useRef(perform)

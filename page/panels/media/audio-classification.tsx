@@ -34,7 +34,7 @@ export function AudioClassificationPanel({ answer, busy, model, run }: PanelProp
       >
         <NumberInput label="Labels in the answer" field={topK} empty="5" />
       </RunRow>
-      {scores !== undefined && <Scores scores={scores} />}
+      <Scores scores={scores} />
     </div>
   )
 }

@@ -77,7 +77,7 @@ export function FileTypePanel({ answer, busy, run }: PanelProps) {
       >
         <NumberInput label="Labels in the answer" field={topK} empty="5" />
       </RunRow>
-      {scores !== undefined && <Scores scores={scores} />}
+      <Scores scores={scores} />
     </div>
   )
 }

@@ -103,7 +103,7 @@ function Asked({
       >
         <NumberInput label="Labels in the answer" field={topK} empty="5" />
       </RunRow>
-      {scores !== undefined && <Scores scores={scores} />}
+      <Scores scores={scores} />
     </>
   )
 }

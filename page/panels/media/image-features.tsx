@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
 import { vectorsIn } from '../../media/answers.ts'
 import { barsOf, factsOf, meanOf } from '../../media/vectors.ts'
-import { Button } from '../../ui/index.ts'
+import { Button, Said } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { cosine } from '../text/vectors.ts'
 import { PictureInput } from './picture-input.tsx'
@@ -29,11 +29,10 @@ export function ImageFeaturesPanel({ answer, busy, run }: PanelProps) {
         missing={picture === undefined ? 'Choose a picture first.' : undefined}
         onRun={() => void run({ method: 'run', input: picture?.blob })}
       />
+      <Said>{vectors && sentenceOf(vectors)}</Said>
       {vectors !== undefined && vector !== undefined && picture !== undefined && (
         <section class="media-answer" aria-label="Answer">
-          <p class="media-best" role="status">
-            {sentenceOf(vectors)}
-          </p>
+          <p class="media-best">{sentenceOf(vectors)}</p>
           <Strip vector={vector} />
           <p class="media-numbers">
             {vector

@@ -1,9 +1,12 @@
 import { useEffect, useState } from 'preact/hooks'
+import { Said } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { PictureInput } from './picture-input.tsx'
 import { RunRow } from './run-row.tsx'
 import { useObjectUrl } from './use-files.ts'
 import { usePicture } from './use-picture.ts'
+
+const MADE = 'The picture is made.'
 
 /** A picture made of a picture. */
 export function ImageToImagePanel({ answer, busy, run }: PanelProps) {
@@ -27,6 +30,7 @@ export function ImageToImagePanel({ answer, busy, run }: PanelProps) {
           Answer in the size of my picture
         </label>
       </RunRow>
+      <Said>{made && MADE}</Said>
       {made !== undefined && <Made picture={made} />}
     </div>
   )
@@ -38,9 +42,7 @@ function Made({ picture }: { readonly picture: Blob }) {
   useEffect(() => setSize(undefined), [picture])
   return (
     <section class="media-answer" aria-label="Answer">
-      <p class="media-best" role="status">
-        {size === undefined ? 'The picture is made.' : `The picture is made: ${size} pixels.`}
-      </p>
+      <p class="media-best">{size === undefined ? MADE : `The picture is made: ${size} pixels.`}</p>
       {url !== undefined && (
         <>
           <img

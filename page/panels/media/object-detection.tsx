@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks'
 import { type Detection, detectionsIn, percentage } from '../../media/answers.ts'
 import { coloursOf, type PictureSize, placeBox, placeInWords } from '../../media/boxes.ts'
 import { typedShare } from '../../media/typed-number.ts'
+import { Said } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { NumberInput, useNumber } from './number-field.tsx'
 import { PictureInput } from './picture-input.tsx'
@@ -41,11 +42,10 @@ export function ObjectDetectionPanel({ answer, busy, run }: PanelProps) {
       >
         <NumberInput label="Least score of a finding" field={threshold} empty="as the model says" />
       </RunRow>
+      <Said>{found && summaryOf(found)}</Said>
       {found !== undefined && picture !== undefined && (
         <section class="media-answer" aria-label="Answer">
-          <p class="media-best" role="status">
-            {summaryOf(found)}
-          </p>
+          <p class="media-best">{summaryOf(found)}</p>
           <ol class="findings">
             {found.map((detection, i) => (
               <Finding

@@ -11,7 +11,7 @@ import {
   tableInput,
 } from '../../media/table-cells.ts'
 import { readCsv } from '../../media/table-text.ts'
-import { Bars, Button, Notice } from '../../ui/index.ts'
+import { Bars, Button, Notice, Said } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { FileButton } from './file-button.tsx'
 import { RunRow } from './run-row.tsx'
@@ -103,16 +103,19 @@ function Editable({ answer, busy, columns, model, run }: PanelProps & { readonly
           </label>
         )}
       </RunRow>
+      <Said>{predictions && countInWords(predictions.length)}</Said>
       {predictions !== undefined && (
         <section class="media-answer" aria-label="Answer">
-          <p class="media-best" role="status">
-            {`${predictions.length === 1 ? 'One answer' : `${predictions.length} answers`}, beside the numbers of the rows.`}
-          </p>
+          <p class="media-best">{countInWords(predictions.length)}</p>
           <RowScores prediction={predictions[selected]} row={selected} />
         </section>
       )}
     </div>
   )
+}
+
+function countInWords(count: number): string {
+  return `${count === 1 ? 'One answer' : `${count} answers`}, beside the numbers of the rows.`
 }
 
 /** The scores of the row that has the focus, or had it last. */

@@ -1,6 +1,7 @@
 import { type Speech, speechIn } from '../../media/answers.ts'
 import { speechTotal, spokenTime } from '../../media/timeline.ts'
 import { typedShare } from '../../media/typed-number.ts'
+import { Said } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { NumberInput, useNumber } from './number-field.tsx'
 import { RunRow } from './run-row.tsx'
@@ -33,11 +34,10 @@ export function VoiceActivityPanel({ answer, busy, model, run }: PanelProps) {
       >
         <NumberInput label="Least probability of speech" field={threshold} empty="as the model says" />
       </RunRow>
+      <Said>{speech && sound && summaryOf(speech, sound.seconds)}</Said>
       {speech !== undefined && sound !== undefined && (
         <section class="media-answer" aria-label="Answer">
-          <p class="media-best" role="status">
-            {summaryOf(speech, sound.seconds)}
-          </p>
+          <p class="media-best">{summaryOf(speech, sound.seconds)}</p>
           <Segments segments={speech.segments} player={player} />
         </section>
       )}

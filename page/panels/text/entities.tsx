@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { Scroll, TextArea } from '../../ui/index.ts'
+import { Said, Scroll, TextArea } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { missingText } from './classification.tsx'
 import { exampleTexts } from './examples.ts'
@@ -15,16 +15,21 @@ export function EntitiesPanel({ answer, busy, model, run }: PanelProps) {
   const start = (): void => void run({ method: 'run', input: text, parameters: { offsets: 'utf16' } })
   const sent = typeof answer?.request.input === 'string' ? answer.request.input : ''
   const spans = readEntities(answer?.output)
+  const words =
+    spans.length === 0
+      ? 'The model found no entities.'
+      : spans.map(({ end, label, start }) => `${sent.slice(start, end)}, ${label}`).join('. ')
   return (
     <div class="text-panel">
       <RunForm busy={busy} missing={missingText(text)} onRun={start}>
         <TextArea label="Text" value={text} onInput={setText} />
       </RunForm>
+      <Said>{answer && words}</Said>
       {answer !== undefined && (
         <section class="text-answer" aria-label="Answer">
           <MarkedText text={sent} spans={spans} labels={[...new Set(spans.map(({ label }) => label))].sort()} />
           {spans.length === 0 ? (
-            <p class="text-hint">The model found no entities.</p>
+            <p class="text-hint">{words}</p>
           ) : (
             <Scroll label="Entities">
               <table class="text-table">

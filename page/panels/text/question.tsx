@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { Bars, TextArea, TextInput } from '../../ui/index.ts'
+import { Bars, Said, TextArea, TextInput } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { missingText } from './classification.tsx'
 import { exampleText } from './examples.ts'
@@ -19,21 +19,22 @@ export function QuestionPanel({ answer, busy, model, run }: PanelProps) {
   const missing = missingText(context) ?? (question.trim() === '' ? 'Type a question first.' : undefined)
   const start = (): void =>
     void run({ method: 'run', input: { question, context }, parameters: { top_k: ANSWERS, offsets: 'utf16' } })
-  const sent = (answer?.request.input as { readonly context?: string } | undefined)?.context ?? ''
-  const found = readAnswers(answer?.output)
+  const sent = answer?.request.input as { readonly context?: string; readonly question?: string } | undefined
+  const mine = sent?.question === question && sent.context === context ? answer : undefined
+  const found = readAnswers(mine?.output)
   const [best] = found
+  const words = best === undefined || best.answer === '' ? 'The model found no answer.' : best.answer
   return (
     <div class="text-panel">
       <RunForm busy={busy} missing={missing} onRun={start}>
         <TextInput label="Question" value={question} onInput={setQuestion} />
         <TextArea label="Text that has the answer" value={context} onInput={setContext} rows={6} />
       </RunForm>
-      {answer !== undefined && (
-        <section class="text-answer" aria-label="Answer" aria-live="polite">
-          <p class="text-best">
-            {best === undefined || best.answer === '' ? 'The model found no answer.' : best.answer}
-          </p>
-          <MarkedText text={sent} spans={best === undefined ? [] : [{ ...best, label: '' }]} labels={[]} />
+      <Said>{mine && words}</Said>
+      {mine !== undefined && (
+        <section class="text-answer" aria-label="Answer">
+          <p class="text-best">{words}</p>
+          <MarkedText text={context} spans={best === undefined ? [] : [{ ...best, label: '' }]} labels={[]} />
           {found.length > 1 && (
             <Bars
               bars={found.map(({ answer, score, start }) => ({

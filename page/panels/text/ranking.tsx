@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { Bars, TextArea, TextInput } from '../../ui/index.ts'
+import { Bars, Said, TextArea, TextInput } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { missingText } from './classification.tsx'
 import { exampleList, exampleText } from './examples.ts'
@@ -31,8 +31,9 @@ export function RankingPanel({ answer, busy, model, run }: PanelProps) {
         <TextInput label="Question" value={query} onInput={setQuery} />
         <TextArea label="Documents" hint="One on each line." value={text} onInput={setText} rows={5} />
       </RunForm>
+      <Said>{answer && `First: ${documents[ranked[0]?.index ?? -1] ?? 'none'}`}</Said>
       {answer !== undefined && (
-        <section class="text-answer" aria-label="Answer" aria-live="polite">
+        <section class="text-answer" aria-label="Answer">
           <Bars
             bars={ranked.map(({ index, score }, rank) => ({
               label: `${rank + 1}. ${documents[index] ?? ''}`,

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks'
-import { Bars, TextArea, TextInput } from '../../ui/index.ts'
+import { Bars, Said, TextArea, TextInput } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { missingText } from './classification.tsx'
 import { exampleList, exampleText } from './examples.ts'
@@ -27,8 +27,9 @@ export function SimilarityPanel({ answer, busy, model, run }: PanelProps) {
         <TextInput label="Sentence" value={source} onInput={setSource} />
         <TextArea label="Compare it with" hint="One on each line." value={text} onInput={setText} rows={5} />
       </RunForm>
+      <Said>{answer && bars.map(({ label, value }) => `${label}: ${value}`).join('. ')}</Said>
       {answer !== undefined && (
-        <section class="text-answer" aria-label="Answer" aria-live="polite">
+        <section class="text-answer" aria-label="Answer">
           <Bars bars={bars} />
         </section>
       )}

@@ -1,7 +1,7 @@
 import { useState } from 'preact/hooks'
-import { Bars, Button, TextArea, TextInput } from '../../ui/index.ts'
+import { Bars, Button, Said, TextArea, TextInput } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
-import { missingText } from './classification.tsx'
+import { bestInWords, missingText } from './classification.tsx'
 import { exampleTexts } from './examples.ts'
 import { RunForm } from './form.tsx'
 import { readZeroShot } from './readers.ts'
@@ -22,6 +22,9 @@ export function ZeroShotPanel({ answer, busy, model, run }: PanelProps) {
     const parameters = { candidate_labels: labels, ...(several && { multi_label: true }) }
     void run({ method: 'run', input: text, parameters })
   }
+  const mine =
+    answer?.request.input === text && answer.request.parameters?.candidate_labels === labels ? answer : undefined
+  const found = readZeroShot(mine?.output)
   return (
     <div class="text-panel">
       <RunForm busy={busy} missing={missing} onRun={start}>
@@ -32,9 +35,10 @@ export function ZeroShotPanel({ answer, busy, model, run }: PanelProps) {
           Several labels may be right
         </label>
       </RunForm>
-      {answer !== undefined && (
-        <section class="text-answer" aria-label="Answer" aria-live="polite">
-          <Bars bars={readZeroShot(answer.output).map(({ label, score }) => ({ label, share: score }))} />
+      <Said>{mine && bestInWords(found)}</Said>
+      {mine !== undefined && (
+        <section class="text-answer" aria-label="Answer">
+          <Bars bars={found.map(({ label, score }) => ({ label, share: score }))} />
         </section>
       )}
     </div>
