@@ -16,7 +16,9 @@ export function SimilarityPanel({ answer, busy, model, run }: PanelProps) {
   const missing = missingText(text) ?? missingText(source)
   const start = (): void => void run({ method: 'run', input: { source_sentence: source, sentences: linesOf(text) } })
   const { sentences = [] } = (answer?.request.input ?? {}) as { readonly sentences?: readonly string[] }
-  const bars = readScores(answer?.output).map((score, index) => ({
+  const scores = readScores(answer?.output)
+  const best = scores.indexOf(Math.max(...scores))
+  const bars = scores.map((score, index) => ({
     label: `${index + 1}. ${sentences[index] ?? ''}`,
     share: score,
     value: score.toFixed(3),
@@ -27,7 +29,7 @@ export function SimilarityPanel({ answer, busy, model, run }: PanelProps) {
         <TextInput label="Sentence" value={source} onInput={setSource} />
         <TextArea label="Compare it with" hint="One on each line." value={text} onInput={setText} rows={5} />
       </RunForm>
-      <Said>{answer && bars.map(({ label, value }) => `${label}: ${value}`).join('. ')}</Said>
+      <Said>{answer && `Most similar: ${sentences[best] ?? 'none'}`}</Said>
       {answer !== undefined && (
         <section class="text-answer" aria-label="Answer">
           <Bars bars={bars} />
