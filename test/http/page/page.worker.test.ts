@@ -33,8 +33,9 @@ describe('GET /', () => {
     for (const directive of [
       "default-src 'none'",
       "script-src 'self' 'wasm-unsafe-eval'",
-      "worker-src 'self' blob:",
+      "worker-src 'self'",
       "connect-src 'self'",
+      "img-src 'self' blob:",
       "frame-ancestors 'none'",
     ]) {
       expect(policy.split('; ')).toContain(directive)
