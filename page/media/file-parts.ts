@@ -68,11 +68,3 @@ export function partsOf(bytes: number, most: number): readonly (readonly [from: 
     [bytes - half, bytes],
   ]
 }
-
-/** `812 bytes`, `3.4 KiB`, `20 MiB` */
-export function sizeInWords(bytes: number): string {
-  if (bytes < 1024) return `${bytes} ${bytes === 1 ? 'byte' : 'bytes'}`
-  const unit = bytes < 2 ** 20 ? 'KiB' : 'MiB'
-  const value = bytes / (unit === 'KiB' ? 1024 : 2 ** 20)
-  return `${value < 10 ? value.toFixed(1) : Math.round(value)} ${unit}`
-}

@@ -1,5 +1,6 @@
 /** Whether a picture is sent as it is, converted, scaled down or refused. Pure: `load-picture.ts` does what is decided here. */
 import type { PictureHeader } from './picture-header.ts'
+import { sizeInWords } from './size-words.ts'
 
 export interface PictureLimits {
   /** Bytes of a picture in a request. */
@@ -42,7 +43,7 @@ export function planPicture(
   }
   if (file.bytes > limits.openedBytes) {
     return refuse(
-      `The file ${quoted(name)} has ${megabytes(file.bytes)}; this page opens pictures of at most ${megabytes(limits.openedBytes)}. Save it smaller, and choose that file.`,
+      `The file ${quoted(name)} has ${sizeInWords(file.bytes)}; this page opens pictures of at most ${sizeInWords(limits.openedBytes)}. Save it smaller, and choose that file.`,
     )
   }
   const pixels = size === undefined ? undefined : size.width * size.height
@@ -55,7 +56,7 @@ export function planPicture(
   const redraw = (why: string): PicturePlan => ({ do: 'redraw', maxPixels: limits.pixels, why })
   if (!SENT_AS_IS.includes(format)) return redraw(`Models take no ${format} pictures`)
   if (file.bytes > limits.bytes) {
-    return redraw(`The file has ${megabytes(file.bytes)}, and a request may have ${megabytes(limits.bytes)}`)
+    return redraw(`The file has ${sizeInWords(file.bytes)}, and a request may have ${sizeInWords(limits.bytes)}`)
   }
   const most = heldWhole ? limits.pixels : format === 'WebP' ? limits.fullPixels / 2 : limits.fullPixels
   if (pixels !== undefined && pixels > most) {
@@ -93,9 +94,4 @@ function dimensions(size: { readonly width: number; readonly height: number } | 
 
 function millions(pixels: number): string {
   return `${Math.round(pixels / 100_000) / 10}`
-}
-
-function megabytes(bytes: number): string {
-  const value = bytes / 2 ** 20
-  return `${value < 10 ? Math.round(value * 10) / 10 : Math.round(value)} MiB`
 }

@@ -1,6 +1,7 @@
 /** Opens a sound as a browser can, and makes of it what a request may have. */
 import type { SoundLimits } from './limits.ts'
 import type { Loaded } from './load-picture.ts'
+import { sizeInWords } from './size-words.ts'
 import { clockTime, spokenTime } from './timeline.ts'
 import { isWav, mixed, wavFile } from './wav.ts'
 
@@ -26,7 +27,7 @@ export async function loadSound(file: Blob, name: string, rate: number, limits: 
   if (file.size === 0) return { problem: `The file "${name}" is empty. Choose another sound, or record one.` }
   if (file.size > limits.openedBytes) {
     return {
-      problem: `The file "${name}" has ${mebibytes(file.size)}; this page opens sounds of at most ${mebibytes(limits.openedBytes)}. Choose a shorter one.`,
+      problem: `The file "${name}" has ${sizeInWords(file.size)}; this page opens sounds of at most ${sizeInWords(limits.openedBytes)}. Choose a shorter one.`,
     }
   }
   let bytes: ArrayBuffer
@@ -91,8 +92,4 @@ function silenceNote(samples: Float32Array): string | undefined {
 function joined(...notes: readonly (string | undefined)[]): string | undefined {
   const found = notes.filter((note) => note !== undefined)
   return found.length > 0 ? found.join(' ') : undefined
-}
-
-function mebibytes(bytes: number): string {
-  return `${Math.round(bytes / 2 ** 20)} MiB`
 }

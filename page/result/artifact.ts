@@ -1,5 +1,5 @@
+import { sizeInWords } from '../media/size-words.ts'
 import type { ArtifactInfo } from '../models.ts'
-import { size } from '../shell/words.ts'
 
 const ENGINES: Readonly<Record<string, string>> = {
   verge: 'Verge’s own engine',
@@ -22,5 +22,7 @@ export function artifactText(
   const known = artifacts.find((artifact) => artifact.id === id)
   const name = engine ?? known?.format
   const on = name === undefined ? '' : ` on ${ENGINES[name] ?? name}`
-  return known === undefined ? `Artifact ${id}${on}.` : `Artifact ${id}: ${known.dtype}, ${size(known.bytes)},${on}.`
+  return known === undefined
+    ? `Artifact ${id}${on}.`
+    : `Artifact ${id}: ${known.dtype}, ${sizeInWords(known.bytes)},${on}.`
 }

@@ -1,8 +1,8 @@
 import { useState } from 'preact/hooks'
+import { sizeInWords } from '../media/size-words.ts'
 import type { BrowserEngine } from '../state/browser-engine.ts'
 import { useLoaded } from '../state/use-loaded.ts'
 import { Button } from '../ui/index.ts'
-import { size } from './words.ts'
 
 interface Props {
   readonly engine: BrowserEngine
@@ -20,8 +20,8 @@ export function BrowserStorage({ after, engine }: Props) {
   return (
     <div class="stored">
       <p>
-        {kind === 'memory' ? 'This tab holds' : 'This browser keeps'} {size(usedBytes)} of weights, of{' '}
-        {size(quotaBytes)} at most: {names}
+        {kind === 'memory' ? 'This tab holds' : 'This browser keeps'} {sizeInWords(usedBytes)} of weights, of{' '}
+        {sizeInWords(quotaBytes)} at most: {names}
       </p>
       <Button
         kind="quiet"

@@ -1,5 +1,6 @@
+import { sizeInWords } from '../media/size-words.ts'
 import type { ModelInfo } from '../models.ts'
-import { placeWords, size, taskWords } from './words.ts'
+import { placeWords, taskWords } from './words.ts'
 
 /** What the model is, and the facts about it. */
 export function ModelHead({ model }: { readonly model: ModelInfo }) {
@@ -12,7 +13,7 @@ export function ModelHead({ model }: { readonly model: ModelInfo }) {
       <p class="model-head-task">{description ?? `This model ${taskWords(task)}.`}</p>
       <ul class="model-facts">
         <li>{task ?? 'no task'}</li>
-        {bytes > 0 && <li>{size(bytes)}</li>}
+        {bytes > 0 && <li>{sizeInWords(bytes)}</li>}
         <li>runs {placeWords(places)}</li>
         <li>version {version}</li>
         <li>{visibility}</li>

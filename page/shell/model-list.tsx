@@ -1,6 +1,7 @@
+import { sizeInWords } from '../media/size-words.ts'
 import type { ModelCard } from '../models.ts'
 import { hashOf } from '../state/address.ts'
-import { placeWords, size, taskWords } from './words.ts'
+import { placeWords, taskWords } from './words.ts'
 
 interface Props {
   readonly models: readonly ModelCard[]
@@ -18,7 +19,7 @@ export function ModelList({ chosen, models }: Props) {
             <span class="model-task">{taskWords(model.task)}</span>
             <span class="model-description">{model.description}</span>
             <span class="model-facts">
-              {model.bytes > 0 && <span>{size(model.bytes)}</span>}
+              {model.bytes > 0 && <span>{sizeInWords(model.bytes)}</span>}
               <span>{placeWords(model.places)}</span>
               <span>version {model.version}</span>
               {model.visibility === 'private' && <span class="model-private">private</span>}

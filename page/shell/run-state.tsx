@@ -1,7 +1,8 @@
+import { sizeInWords } from '../media/size-words.ts'
 import type { Answer } from '../panels/request.ts'
 import type { Progress } from '../state/browser-engine.ts'
 import { Button } from '../ui/index.ts'
-import { placeWords, size } from './words.ts'
+import { placeWords } from './words.ts'
 
 interface Props {
   readonly busy: boolean
@@ -40,7 +41,7 @@ function stateWords(
   answer: Answer | undefined,
 ): string {
   if (busy && progress !== undefined && progress.loadedBytes < progress.totalBytes) {
-    return `Downloading weights, ${size(progress.totalBytes)} in all`
+    return `Downloading weights, ${sizeInWords(progress.totalBytes)} in all`
   }
   if (busy) return 'Running'
   if (outcome === 'stopped') return 'Cancelled'

@@ -27,16 +27,6 @@ export function taskWords(task: string | undefined): string {
   return TASKS[task] ?? task
 }
 
-const KIB = 1024
-const MIB = KIB * KIB
-
-/** Bytes for people: `812 KB`, `1.4 MB`. */
-export function size(bytes: number): string {
-  if (bytes >= 100 * MIB) return `${Math.round(bytes / MIB)} MB`
-  if (bytes >= MIB) return `${(bytes / MIB).toFixed(1)} MB`
-  return `${Math.max(1, Math.round(bytes / KIB))} KB`
-}
-
 const CHOICES: Readonly<Record<PlaceChoice, string>> = {
   auto: 'Automatic',
   edge: 'Edge',

@@ -91,7 +91,7 @@ describeInChromium('what happened to a request', (browser) => {
     await run(page)
     expect(await fact(page, 'Where').innerText()).toMatch(/At the edge\s.*fits into the Worker’s isolate/s)
     expect(await fact(page, 'Model').innerText()).toMatch(
-      /reviews@\d+\s+Artifact verge-q8: q8, \d+ KB, on Verge’s own engine\./,
+      /reviews@\d+\s+Artifact verge-q8: q8, \d+ KiB, on Verge’s own engine\./,
     )
     expect(await fact(page, 'Cache').innerText()).toMatch(/Cache\s+(miss|bypass)\s/)
   })
@@ -174,7 +174,7 @@ describeInChromium('what happened to a request', (browser) => {
     await result(page).waitFor()
     expect(await fact(page, 'Where').innerText()).toMatch(/In your browser\s/)
     expect(await fact(page, 'Model').innerText()).toMatch(
-      /reviews@\d+\s+Artifact verge-q8: q8, \d+ KB, on Verge’s own engine\./,
+      /reviews@\d+\s+Artifact verge-q8: q8, \d+ KiB, on Verge’s own engine\./,
     )
     expect(await fact(page, 'Cache').innerText()).toContain('ran in your browser')
     await accessible(page)

@@ -1,6 +1,7 @@
 import { useMemo, useState } from 'preact/hooks'
 import { type Prediction, percentage, predictionsIn, type Score } from '../../media/answers.ts'
 import { TABLE_LIMITS } from '../../media/limits.ts'
+import { sizeInWords } from '../../media/size-words.ts'
 import {
   type Column,
   cellProblem,
@@ -172,7 +173,7 @@ async function csvOf(file: File, columns: readonly Column[]) {
   // UTF-16 takes two bytes for each character of a cell.
   const most = 2 * TABLE_LIMITS.fileBytes
   if (file.size > most) {
-    return { problem: `The file "${file.name}" is too large for a table. Choose one of at most ${most / 2 ** 20} MiB.` }
+    return { problem: `The file "${file.name}" is too large for a table. Choose one of at most ${sizeInWords(most)}.` }
   }
   try {
     const text = decodedText(new Uint8Array(await file.arrayBuffer()))

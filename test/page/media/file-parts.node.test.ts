@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { FILE_EXAMPLES, partsOf, sizeInWords } from '../../../page/media/file-parts.ts'
+import { FILE_EXAMPLES, partsOf } from '../../../page/media/file-parts.ts'
 
 describe('partsOf', () => {
   it('is the whole file, or its beginning and its end', () => {
@@ -8,17 +8,6 @@ describe('partsOf', () => {
       [0, 50],
       [950, 1000],
     ])
-  })
-})
-
-describe('sizeInWords', () => {
-  it.each([
-    [1, '1 byte'],
-    [812, '812 bytes'],
-    [3480, '3.4 KiB'],
-    [20 * 2 ** 20, '20 MiB'],
-  ])('%d', (bytes, words) => {
-    expect(sizeInWords(bytes)).toBe(words)
   })
 })
 

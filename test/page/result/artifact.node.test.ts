@@ -5,9 +5,9 @@ const ARTIFACTS = [{ id: 'edge-q8', format: 'verge', dtype: 'q8', bytes: 508_105
 
 describe('artifactText', () => {
   it('says what an artifact is', () => {
-    expect(artifactText('edge-q8', ARTIFACTS)).toBe('Artifact edge-q8: q8, 496 KB, on Verge’s own engine.')
+    expect(artifactText('edge-q8', ARTIFACTS)).toBe('Artifact edge-q8: q8, 496 KiB, on Verge’s own engine.')
     expect(artifactText('edge-q8', ARTIFACTS, 'webgpu')).toBe(
-      'Artifact edge-q8: q8, 496 KB, on WebGPU by ONNX Runtime.',
+      'Artifact edge-q8: q8, 496 KiB, on WebGPU by ONNX Runtime.',
     )
     expect(artifactText('other', ARTIFACTS)).toBe('Artifact other.')
     expect(artifactText('other', ARTIFACTS, 'native')).toBe('Artifact other on native.')
