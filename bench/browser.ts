@@ -55,7 +55,7 @@ async function measure(folder: string, rounds: number): Promise<Table> {
   await writeFile(join(folder, 'model.verge'), compiled.model.bytes)
   const files = await serveFiles(folder)
   const browser = await chromium.launch({
-    executablePath: chromiumProgram(),
+    executablePath: await chromiumProgram(),
     args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
   })
   try {

@@ -35,7 +35,7 @@ await runScript(HELP, async () => {
   await buildAssets()
   const worker = await startWorkerd(await bundleWorker(), { assets: ASSETS })
   const browser = await chromium.launch({
-    executablePath: chromiumProgram(),
+    executablePath: await chromiumProgram(),
     args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking'],
   })
   try {

@@ -299,7 +299,7 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // For both runtimes.
   'test/fixtures': { rooms: ['src/*', 'synthetic'], packages: ['*'] },
   // For web workers in a browser, and what tests in Node say to them.
-  'test/fixtures/browser': { rooms: ['src/*'], packages: [] },
+  'test/fixtures/browser': { rooms: ['src/*', 'test/fixtures'], packages: [] },
   // For Node alone.
   'test/fixtures/node': {
     rooms: ['src/*', 'bench', 'synthetic', 'synthetic/node', 'test/fixtures', 'test/fixtures/browser'],

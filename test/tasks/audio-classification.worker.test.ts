@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Tensors, tensor } from '../../src/core/tensors.ts'
 import { sine, wav } from '../../synthetic/wav.ts'
+import { toBase64 } from '../fixtures/base64.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
 import { LISTENER_AUDIO, LISTENER_SIGNATURE, listened } from '../fixtures/listener.ts'
 
@@ -69,7 +70,6 @@ const { serving, post, request } = testApp({
 })
 
 const tone = wav({ samples: new Float64Array(1600).fill(0.5) })
-const base64 = (bytes: Uint8Array): string => btoa(String.fromCharCode(...bytes))
 const typed = (type: string) => ({ 'content-type': type })
 
 describe('audio classification', () => {
@@ -88,8 +88,8 @@ describe('audio classification', () => {
   )
 
   it.each([
-    ['base64', base64(tone)],
-    ['a data: URL', `data:audio/wav;base64,${base64(tone)}`],
+    ['base64', toBase64(tone)],
+    ['a data: URL', `data:audio/wav;base64,${toBase64(tone)}`],
   ])('takes %s in JSON', async (_, inputs) => {
     expect(await (await post('/run/ear', { inputs })).json()).toEqual(answer)
   })
@@ -163,7 +163,7 @@ describe('audio classification', () => {
     [
       'an unknown parameter',
       'ear',
-      { inputs: base64(tone), parameters: { topk: 1 } },
+      { inputs: toBase64(tone), parameters: { topk: 1 } },
       {},
       400,
       'invalid_request',
@@ -174,7 +174,7 @@ describe('audio classification', () => {
     [
       'a threshold of 2',
       'voice',
-      { inputs: base64(tone), parameters: { threshold: 2 } },
+      { inputs: toBase64(tone), parameters: { threshold: 2 } },
       {},
       400,
       'invalid_request',
@@ -183,7 +183,7 @@ describe('audio classification', () => {
     [
       'a lower threshold above the upper',
       'voice',
-      { inputs: base64(tone), parameters: { threshold: 0.2, neg_threshold: 0.3 } },
+      { inputs: toBase64(tone), parameters: { threshold: 0.2, neg_threshold: 0.3 } },
       {},
       400,
       'invalid_request',
@@ -221,7 +221,7 @@ describe('voice activity detection', () => {
 
   it('runs the model window by window, each with what the one before left', async () => {
     const before = serving.runs.length
-    const response = await post('/run/voice', { inputs: base64(file), parameters: { return_probabilities: true } })
+    const response = await post('/run/voice', { inputs: toBase64(file), parameters: { return_probabilities: true } })
     const answer = await response.json<{ window: number; probabilities: number[]; segments: unknown[] }>()
     const exact = listened(samples)
     expect(answer.window).toBe(0.01)
@@ -240,7 +240,7 @@ describe('voice activity detection', () => {
 
   it('takes the rules of the request before those of the manifest', async () => {
     const parameters = { threshold: 0.5, min_silence_duration_ms: 0, min_speech_duration_ms: 0, speech_pad_ms: 0 }
-    const { segments } = await (await post('/run/voice', { inputs: base64(file), parameters })).json<{
+    const { segments } = await (await post('/run/voice', { inputs: toBase64(file), parameters })).json<{
       segments: { start: number; end: number; score: number }[]
     }>()
     const exact = listened(samples)

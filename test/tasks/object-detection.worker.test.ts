@@ -9,6 +9,7 @@ import type { Raster } from '../../src/media/image/raster.ts'
 import { type DetectedBox, fromHead, overlap, suppressed } from '../../src/tasks/candidates.ts'
 import { headOf } from '../../src/tasks/detection-heads.ts'
 import { greyPng } from '../../synthetic/png.ts'
+import { toBase64 } from '../fixtures/base64.ts'
 import { testApp, testModel } from '../fixtures/http.ts'
 import images from '../fixtures/pil-images.json'
 
@@ -164,7 +165,6 @@ const app = testApp({
 })
 const { post } = app
 const grey = await greyPng(40, 20, new Uint8Array(800).fill(90))
-const base64 = (bytes: Uint8Array) => btoa(String.fromCharCode(...bytes))
 
 interface Detection {
   label: string
@@ -189,7 +189,7 @@ describe('object detection', () => {
   })
 
   it('takes threshold, iou_threshold and top_k', async () => {
-    const ask = (parameters: object) => detect('ssd', { inputs: base64(grey), parameters })
+    const ask = (parameters: object) => detect('ssd', { inputs: toBase64(grey), parameters })
     expect((await ask({ threshold: 0.85 })).map(({ label }) => label)).toEqual(['cat'])
     expect((await ask({ iou_threshold: 1 })).map(({ label }) => label)).toEqual(['cat', 'cat', 'dog'])
     expect(await ask({ iou_threshold: 1, top_k: 2 })).toHaveLength(2)
@@ -203,7 +203,7 @@ describe('object detection', () => {
     // Its objectness of one half halves the score.
     ['yolo-rows', 0.45],
   ])('reads the heads of the YOLO family, and takes the margins off: %s', async (name, first) => {
-    const found = await detect(name, { inputs: base64(grey), parameters: { threshold: 0.4 } })
+    const found = await detect(name, { inputs: toBase64(grey), parameters: { threshold: 0.4 } })
     // In 8 x 8, the picture of 40 x 20 is rows 2 to 6. What lies in the margin above is none of it.
     expect(found.map(({ label, box }) => [label, box]).sort()).toEqual([
       ['cat', box(0, 0, 40, 20)],
@@ -252,7 +252,7 @@ describe('object detection', () => {
     ['ssd', { threshold: 2 }, 400, 'invalid_request', /parameters\.threshold/],
     ['ssd', { labels: ['cat'] }, 400, 'invalid_request', /labels/],
   ])('says what is wrong: %s with %j', async (name, parameters, status, code, message) => {
-    const response = await post(`/run/${name}`, { inputs: base64(grey), parameters })
+    const response = await post(`/run/${name}`, { inputs: toBase64(grey), parameters })
     expect(response.status).toBe(status)
     const { error } = await response.json<{ error: { code: string; message: string } }>()
     expect(error.code).toBe(code)
@@ -295,7 +295,7 @@ describe('object detection', () => {
 
 describe('image feature extraction', () => {
   const ask = async (name: string, parameters?: object) =>
-    (await post(`/run/${name}`, { inputs: base64(grey), ...(parameters && { parameters }) })).json()
+    (await post(`/run/${name}`, { inputs: toBase64(grey), ...(parameters && { parameters }) })).json()
 
   it('answers the vector that the model has pooled itself', async () => {
     expect(await (await post('/run/pooled', grey, PNG)).json()).toEqual([6, 8])
@@ -351,7 +351,7 @@ describe('image to image', () => {
     const answer = await picture(await post('/run/negative', await greyPng(5, 3, new Uint8Array(15).fill(55)), PNG))
     expect(answer).toMatchObject({ width: 5, height: 3, channels: 3, data: new Uint8Array(45).fill(200) })
     const parameters = { target_size: { width: 7, height: 9 } }
-    const resized = await picture(await post('/run/negative', { inputs: base64(grey), parameters }))
+    const resized = await picture(await post('/run/negative', { inputs: toBase64(grey), parameters }))
     expect(resized).toMatchObject({ width: 7, height: 9, data: new Uint8Array(189).fill(165) })
     const query = new URLSearchParams({ target_size: JSON.stringify(parameters.target_size) })
     expect(await picture(await post(`/run/negative?${query}`, grey, PNG))).toEqual(resized)
@@ -376,7 +376,7 @@ describe('image to image', () => {
     ['negative', { target_size: { width: 0, height: 5 } }, 400, 'invalid_request'],
     ['negative', { prompt: 'a cat' }, 400, 'invalid_request'],
   ])('refuses: %s with %j', async (name, parameters, status, code) => {
-    const response = await post(`/run/${name}`, { inputs: base64(grey), ...(parameters && { parameters }) })
+    const response = await post(`/run/${name}`, { inputs: toBase64(grey), ...(parameters && { parameters }) })
     expect(response.status).toBe(status)
     expect(await response.json()).toMatchObject({ error: { code } })
   })

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { type Tensor, type Tensors, tensor } from '../../src/core/tensors.ts'
 import { activate } from '../../src/tasks/scores.ts'
 import { greyPng } from '../../synthetic/png.ts'
+import { toBase64 } from '../fixtures/base64.ts'
 import { OPERATOR, testApp, testModel } from '../fixtures/http.ts'
 import { bareTokenizer, bertTokenizer } from '../fixtures/http-tokenizer.ts'
 
@@ -77,7 +78,6 @@ const grey = await greyPng(2, 2, Uint8Array.of(51, 51, 51, 51))
 const huge = white.slice()
 new DataView(huge.buffer).setUint32(16, 10_000)
 new DataView(huge.buffer).setUint32(20, 10_000)
-const base64 = (bytes: Uint8Array) => btoa(String.fromCharCode(...bytes))
 
 describe('a body of undeclared type', () => {
   // What curl says of every body that it is given with -d or --data-binary.
@@ -85,7 +85,7 @@ describe('a body of undeclared type', () => {
 
   it.each([
     ['a picture', '/run/eye', white, 'light'],
-    ['a picture in JSON', '/run/eye', JSON.stringify({ inputs: base64(white) }), 'light'],
+    ['a picture in JSON', '/run/eye', JSON.stringify({ inputs: toBase64(white) }), 'light'],
     ['a text', '/run/critic', 'a good good film.', 'positive'],
     ['a text in JSON', '/run/critic', ' \n{"inputs": "a good good film."}', 'positive'],
   ])('is taken for what it looks like: %s', async (_, path, body, label) => {
@@ -117,11 +117,11 @@ describe('image classification', () => {
   )
 
   it.each([
-    ['base64', base64(grey)],
-    ['a data: URL', `data:image/png;base64,${base64(grey)}`],
+    ['base64', toBase64(grey)],
+    ['a data: URL', `data:image/png;base64,${toBase64(grey)}`],
     [
       'base64 for URLs, in lines',
-      base64(grey)
+      toBase64(grey)
         .replaceAll('+', '-')
         .replaceAll('/', '_')
         .replace(/=+$/, '')
@@ -143,7 +143,7 @@ describe('image classification', () => {
   })
 
   it('takes top_k and function_to_apply', async () => {
-    const body = { inputs: base64(white), parameters: { top_k: 1, function_to_apply: 'sigmoid' } }
+    const body = { inputs: toBase64(white), parameters: { top_k: 1, function_to_apply: 'sigmoid' } }
     const answer = await (await post('/run/eye', body)).json<{ label: string; score: number }[]>()
     expect(answer).toHaveLength(1)
     expect(answer[0]?.score).toBeCloseTo(1 / (1 + Math.exp(-1)), 6)
@@ -155,7 +155,7 @@ describe('image classification', () => {
     const query = '?top_k=1&function_to_apply=sigmoid'
     expect(await (await post(`/run/eye${query}`, white, png)).json()).toEqual(one)
     expect(await (await post(`/models/eye${query}`, white, png)).json()).toEqual(one)
-    expect(await (await post(`/run/eye${query}`, { inputs: base64(white) })).json()).toEqual(one)
+    expect(await (await post(`/run/eye${query}`, { inputs: toBase64(white) })).json()).toEqual(one)
     const form = new FormData()
     form.set('file', new File([white], 'white.png', { type: 'image/png' }))
     form.set('parameters', '{"top_k": 1}')
@@ -177,7 +177,7 @@ describe('image classification', () => {
   })
 
   it('refuses a parameter that comes in the query and in the body', async () => {
-    const body = { inputs: base64(white), parameters: { top_k: 1 } }
+    const body = { inputs: toBase64(white), parameters: { top_k: 1 } }
     const response = await post('/run/eye?top_k=2', body)
     expect(await response.json()).toMatchObject({ error: { code: 'invalid_request', field: 'top_k' } })
   })
@@ -217,7 +217,7 @@ describe('image classification', () => {
     const small = testApp({ models: [eye], limits: { imageBytes: 60 } })
     const bytes = await small.post('/run/eye', white, { 'content-type': 'image/png' })
     expect(bytes.status).toBe(413)
-    expect((await small.post('/run/eye', { inputs: base64(white) })).status).toBe(413)
+    expect((await small.post('/run/eye', { inputs: toBase64(white) })).status).toBe(413)
   })
 
   it.each([

@@ -4,6 +4,7 @@ import { normalizerOf } from '../../../src/media/text/normalize.ts'
 import { codePointPositions } from '../../../src/media/text/positions.ts'
 import { TextTokenizer } from '../../../src/media/text/tokenizer.ts'
 import { cutPair } from '../../../src/media/text/truncate.ts'
+import { toBase64 } from '../../fixtures/base64.ts'
 import { codeOf } from '../../fixtures/http.ts'
 import { idOf, wordPieceTokenizer } from '../../fixtures/text-models.ts'
 
@@ -196,7 +197,7 @@ function charsmapOf(rules: Readonly<Record<string, string>>): string {
     new DataView(bytes.buffer).setUint32(4 + 4 * i, unit, true)
   })
   bytes.set(values, 4 + units.byteLength)
-  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''))
+  return toBase64(bytes)
 }
 
 describe("SentencePiece's own normalization", () => {

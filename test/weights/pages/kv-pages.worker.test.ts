@@ -6,8 +6,9 @@ import type { PageInfo } from '../../../src/engine/engine.ts'
 import { type KvBulkLike, KvPages } from '../../../src/weights/pages/kv-pages.ts'
 import { pageKey } from '../../../src/weights/pages/layout.ts'
 import { expectBytes, pageLayerContract, readPages } from '../../contract/page-layer.ts'
+import { toBase64 } from '../../fixtures/base64.ts'
 import { bindings } from '../../fixtures/bindings.ts'
-import { base64, type PagedBytes, type PagedOptions, pagedBytes } from '../../fixtures/paged-file.ts'
+import { type PagedBytes, type PagedOptions, pagedBytes } from '../../fixtures/paged-file.ts'
 
 const { KV } = bindings
 const sha256 = sha256Factory()
@@ -23,7 +24,7 @@ function contentOf({ data }: PagedBytes, { bytes, offset }: PageInfo): Uint8Arra
 async function store(paged: PagedBytes, pages: readonly PageInfo[] = paged.pages): Promise<void> {
   for (let i = 0; i < pages.length; i += 64) {
     const some = pages.slice(i, i + 64)
-    await Promise.all(some.map((page) => KV.put(keyOf(paged, page), base64(contentOf(paged, page)))))
+    await Promise.all(some.map((page) => KV.put(keyOf(paged, page), toBase64(contentOf(paged, page)))))
   }
 }
 
@@ -42,7 +43,7 @@ pageLayerContract('kv', () => ({
   async spoil(paged, page) {
     const content = contentOf(paged, page)
     content[5] = (content[5] ?? 0) ^ 1
-    await KV.put(keyOf(paged, page), base64(content))
+    await KV.put(keyOf(paged, page), toBase64(content))
   },
 }))
 
@@ -130,7 +131,7 @@ describe('KvPages', () => {
   it('takes a text of another length or with other characters for a fault of the copy', async () => {
     const paged = await make(small)
     await store(paged)
-    const right = base64(contentOf(paged, paged.pages[0] as PageInfo))
+    const right = toBase64(contentOf(paged, paged.pages[0] as PageInfo))
     const wrong: readonly (readonly [string, string])[] = [
       ['', 'short'],
       [right.slice(4), 'short'],

@@ -11,8 +11,9 @@ import type { PageLayer } from '../../../src/weights/pages/page-layer.ts'
 import { PageLoader, type PageLoaderOptions, type PageReport } from '../../../src/weights/pages/page-loader.ts'
 import { StorePages } from '../../../src/weights/pages/store-pages.ts'
 import { R2Store } from '../../../src/weights/r2.ts'
+import { toBase64 } from '../../fixtures/base64.ts'
 import { bindings } from '../../fixtures/bindings.ts'
-import { base64, type PagedBytes, type PagedOptions, pagedBytes, putChunks } from '../../fixtures/paged-file.ts'
+import { type PagedBytes, type PagedOptions, pagedBytes, putChunks } from '../../fixtures/paged-file.ts'
 
 const { BUCKET, KV } = bindings
 const sha256 = sha256Factory()
@@ -32,7 +33,7 @@ async function stored(options: Partial<PagedOptions> = {}): Promise<PagedBytes> 
   })
   await putChunks(new R2Store(BUCKET), paged)
   for (let i = 0; i < paged.pages.length; i += 64) {
-    await Promise.all(paged.pages.slice(i, i + 64).map((page) => putCopy(paged, page, base64(bytesOf(paged, page)))))
+    await Promise.all(paged.pages.slice(i, i + 64).map((page) => putCopy(paged, page, toBase64(bytesOf(paged, page)))))
   }
   return paged
 }
@@ -100,9 +101,9 @@ describe('PageLoader', () => {
     const paged = await stored()
     const [p0, p1, p2, p3] = paged.pages as [PageInfo, PageInfo, PageInfo, PageInfo]
     await KV.delete(pageKey(paged.file.sha256, p0))
-    await putCopy(paged, p1, base64(bytesOf(paged, p2)))
+    await putCopy(paged, p1, toBase64(bytesOf(paged, p2)))
     await putCopy(paged, p2, 'not base64 at all')
-    await putCopy(paged, p3, '%'.repeat(base64(bytesOf(paged, p3)).length))
+    await putCopy(paged, p3, '%'.repeat(toBase64(bytesOf(paged, p3)).length))
     expect(await read([kv, r2], paged, paged.pages)).toEqual([
       'kv 0 missing',
       'kv 1 corrupt',
@@ -153,7 +154,7 @@ describe('PageLoader', () => {
     const [page] = paged.pages.slice(12, 13) as [PageInfo]
     await spoilInR2(paged, 1, 2_005)
     expect(await read([kv, r2], paged, [page])).toEqual([])
-    await putCopy(paged, page, base64(new Uint8Array(1_000)))
+    await putCopy(paged, page, toBase64(new Uint8Array(1_000)))
     const damaged = await read([kv, r2], paged, [page]).catch((error: unknown) => error)
     expect(damaged).toMatchObject({ code: 'weights_corrupt', details: { sha256: page.sha256, offset: 12_000 } })
     expect((damaged as Error).message).toMatch(/page at byte 12000.*damaged in every store. Push this version again/)
