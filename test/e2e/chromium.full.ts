@@ -4,8 +4,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createInterface } from 'node:readline'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { accessible, describeInChromium, shots } from '../fixtures/node/chromium.ts'
 import { type Chromium, findChromium } from '../../bench/lib/chromium.ts'
+import { accessible, describeInChromium, shots } from '../fixtures/node/chromium.ts'
 import { haveChromium, type Machine } from '../fixtures/node/chromium-setup.ts'
 
 const PAGE = `<!doctype html><html lang="en"><meta name="viewport" content="width=device-width"><title>A page</title>
