@@ -1,4 +1,4 @@
-import type { Blob, Manifest } from '../../catalog/manifest.ts'
+import type { Artifact, Blob, Manifest } from '../../catalog/manifest.ts'
 import { throwIfAborted, VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { type Clock, type Logger, type RunCounter, untilAborted } from '../../core/runtime.ts'
@@ -10,7 +10,8 @@ import type { RunContext } from '../../serving/serving.ts'
 import { SessionCache } from '../../sessions/cache.ts'
 import { assertAccepted, taskBody, withQuery } from '../../tasks/request-body.ts'
 import { type BoundTask, RawAnswer, type TaskBody } from '../../tasks/task.ts'
-import { type Backend, suitableArtifacts } from './artifacts.ts'
+import type { Backend } from './artifacts.ts'
+import { chooseArtifact, expectedArtifact } from './choice.ts'
 import { type EngineAssets, Engines } from './engines.ts'
 import { HeldModel, type LoadProgress, type WeightsSource } from './held-model.ts'
 import { loadTask } from './tasks.ts'
@@ -205,9 +206,13 @@ class BrowserRuntime implements Runtime {
 
   blobs(plan: ModelPlan, options: CallOptions = {}): Promise<readonly Blob[]> {
     return this.#call(options, async (context) => {
-      const [{ manifest }, task] = await this.#needed(plan, options.backend, context)
+      const { manifest } = plan
+      const [artifacts, task] = await Promise.all([
+        this.#expected(plan, options.backend, context),
+        manifest.task === undefined ? undefined : this.#task(manifest),
+      ])
       const files = task?.files?.(manifest) ?? []
-      return [...manifest.artifacts, ...files.flatMap(({ name }) => manifest.files?.[name] ?? [])]
+      return [...artifacts, ...files.flatMap(({ name }) => manifest.files?.[name] ?? [])]
     })
   }
 
@@ -238,7 +243,7 @@ class BrowserRuntime implements Runtime {
   /** One promise for all callers; a failure is forgotten, so that the next caller tries again. */
   #held(plan: ModelPlan, backend: Backend = 'wasm', { signal }: RunContext): Promise<HeldModel> {
     return untilAborted(
-      kept(this.#models, `${backend} ${plan.digest}`, () => this.#hold(plan, backend)),
+      kept(this.#models, modelKey(plan, backend), () => this.#hold(plan, backend)),
       signal,
     )
   }
@@ -256,44 +261,29 @@ class BrowserRuntime implements Runtime {
     return kept(this.#tasks, manifest.task ?? '', () => loadTask(manifest, this.#options.limits))
   }
 
+  /** The artifact that will be chosen; without its engine as far as that can be said. */
+  async #expected(plan: ModelPlan, backend: Backend = 'wasm', context: RunContext): Promise<readonly Artifact[]> {
+    const isChosen = this.#models.has(modelKey(plan, backend))
+    const expected = isChosen ? undefined : await expectedArtifact(plan.manifest, backend, this.#options)
+    return expected === undefined ? (await this.#held(plan, backend, context)).manifest.artifacts : [expected]
+  }
+
   /** Chooses the artifact and starts its engine; nothing of the model is downloaded. */
   async #hold(plan: ModelPlan, backend: Backend): Promise<HeldModel> {
     const { clock, f16, limits, random, weights } = this.#options
     const { digest, manifest } = plan
-    const half = backend === 'webgpu' && ((await f16?.()) ?? false)
-    let refusal: VergeError | undefined
-    for (const chosen of suitableArtifacts(manifest, backend, half)) {
-      const { artifact } = chosen
-      const engine = await this.#engines.get(chosen.engine)
-      const support = engine.supports(artifact)
-      if (support.ok) {
-        const sessions = this.#sessions
-        return new HeldModel({
-          manifest,
-          digest,
-          chosen,
-          engine,
-          weights: weights(plan),
-          sessions,
-          limits,
-          clock,
-          random,
-        })
-      }
-      refusal ??= new VergeError(
-        support.code,
-        `Model "${manifest.model}" cannot run in this browser: artifact ${artifact.id} ${support.reason}.`,
-        { details: { model: manifest.model, artifact: artifact.id } },
-      )
-    }
-    throw (
-      refusal ??
-      new VergeError(
-        'engine_unsupported',
-        `Model "${manifest.model}" has no artifact for browsers. Send the request to the Worker.`,
-        { details: { model: manifest.model } },
-      )
-    )
+    const { chosen, engine } = await chooseArtifact(manifest, backend, { f16, engines: this.#engines })
+    return new HeldModel({
+      manifest,
+      digest,
+      chosen,
+      engine,
+      weights: weights(plan),
+      sessions: this.#sessions,
+      limits,
+      clock,
+      random,
+    })
   }
 
   #refuseLarge(bytes: Uint8Array | undefined): void {
@@ -303,6 +293,10 @@ class BrowserRuntime implements Runtime {
       details: { limit_bytes: most },
     })
   }
+}
+
+function modelKey({ digest }: ModelPlan, backend: Backend): string {
+  return `${backend} ${digest}`
 }
 
 function kept<T>(all: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {

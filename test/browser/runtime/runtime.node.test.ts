@@ -77,6 +77,27 @@ describe('the runtime of browsers', () => {
     expect((await runtime.run(plan, BODY)).info?.start).toBe('cold')
   })
 
+  it('knows what a model downloads before any engine is downloaded for it', async () => {
+    const missing = async (): Promise<never> => {
+      throw assetUnavailable(new Error('not to be downloaded'))
+    }
+    const runtime = runtimeOver(weightsOf(reviews), {
+      assets: { kernels: missing, onnxruntime: missing, webgpu: missing },
+    })
+    const { artifacts, files = {} } = plan.manifest
+    const [own] = artifacts
+    const tokenizer = files['tokenizer-1.bin']?.sha256
+    expect((await runtime.blobs(plan)).map(({ sha256 }) => sha256)).toEqual([own?.sha256, tokenizer])
+    // One that does not fit the device is passed over.
+    const large = { id: 'onnx-fp32', format: 'onnx' as const, dtype: 'fp32', places: ['browser' as const] }
+    const blob = { sha256: 'e'.repeat(64), bytes: 2 ** 31, chunks: [] }
+    const small = { ...large, id: 'onnx-q8', sha256: 'd'.repeat(64), bytes: MiB, chunks: [] }
+    const manifest = { ...plan.manifest, artifacts: [{ ...large, ...blob }, small] }
+    const blobs = await runtime.blobs({ digest: 'c'.repeat(64), manifest })
+    expect(blobs.map(({ sha256 }) => sha256)).toEqual([small.sha256, tokenizer])
+    expect((await rejection(runtime.load(plan))).code).toBe('store_unavailable')
+  })
+
   it('refuses a model that is larger than the memory that the page may use, before it downloads it', async () => {
     const weights = weightsOf(reviews)
     const runtime = runtimeOver(weights, { limits: { ...browserLimits(), engineHeapBytes: 65_536 } })
