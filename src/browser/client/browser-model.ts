@@ -85,10 +85,16 @@ export class BrowserModel {
     this.#missing = { digest, bytes: totalBytes - loadedBytes }
   }
 
+  /** What was stored may have been removed. */
+  cleared(): void {
+    this.#missing = undefined
+  }
+
   /** The worker is gone. */
   lost(): void {
     this.#known = new Set()
     this.#loadedDigest = undefined
+    this.#missing = undefined
   }
 
   /** The edge answered with a version: if it is another than the one here, a newer one may have been released. */

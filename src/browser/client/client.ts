@@ -95,7 +95,7 @@ export function browserClient(
   const base = origin + pathname.replace(/\/+$/, '')
   const models = new Map<string, BrowserModel>()
   const speed = new DownloadSpeed(() => clock.now())
-  let script = options.workerUrl === undefined ? undefined : String(options.workerUrl)
+  let script = options.workerUrl === undefined ? undefined : absolute(options.workerUrl)
 
   const link = new WorkerLink({
     spawn: async () => {
@@ -181,7 +181,18 @@ export function browserClient(
       failures.forget(name)
     },
     storage: () => link.call('storage', null),
-    clear: async (model) => void (await link.call('clear', { model })),
+    clear: async (name) => {
+      await link.call('clear', { model: name })
+      for (const model of models.values()) model.cleared()
+    },
     dispose: () => link.dispose(),
   }
+}
+
+function absolute(workerUrl: string | URL): string {
+  if (URL.canParse(String(workerUrl))) return String(workerUrl)
+  throw new VergeError(
+    'invalid_request',
+    `The client's "workerUrl" must be absolute, such as "https://verge.example.com/worker.js".`,
+  )
 }

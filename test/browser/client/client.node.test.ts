@@ -201,6 +201,32 @@ describe('a client with auto', () => {
     expect(await scene.ask()).toBe('browser not-measured')
   })
 
+  it('does not download a large model again that was lost with its web worker', async () => {
+    const scene = new Scene()
+    scene.missingBytes = BROWSER_LIMITS.backgroundBytes + 1
+    await scene.client.prepare('reviews')
+    scene.workers[0]?.onerror?.({})
+    await scene.settle()
+    expect(await scene.ask()).toBe('edge weights-loading')
+    await scene.settle()
+    expect(await scene.ask()).toBe('edge download-too-large')
+    await scene.settle()
+    expect(scene.calls().filter((call) => call === 'load')).toHaveLength(1)
+  })
+
+  it('asks again how much there is to download after a page has removed it', async () => {
+    const scene = new Scene()
+    scene.loadFailure = failing('weights_unavailable')
+    await scene.ask()
+    await scene.settle()
+    scene.missingBytes = BROWSER_LIMITS.backgroundBytes + 1
+    await scene.client.clear('reviews')
+    scene.now += BROWSER_LIMITS.failureMs
+    await scene.ask()
+    await scene.settle()
+    expect(await scene.ask()).toBe('edge download-too-large')
+  })
+
   it('goes to the faster place, and looks again later', async () => {
     const scene = new Scene()
     scene.browserMs = 300
@@ -644,6 +670,11 @@ describe('a client with a place', () => {
     await scene.ask()
     scene.failure = failing('not_found')
     await expect(scene.ask()).rejects.toMatchObject({ code: 'not_found' })
+  })
+
+  it('needs the whole address of a web worker', () => {
+    expect(() => new Scene({ workerUrl: '/assets/worker.js' })).toThrow(/"workerUrl" must be absolute/)
+    expect(() => new Scene({ workerUrl: new URL('/worker.js', BASE) })).not.toThrow()
   })
 
   it('ends its web worker with the page', async () => {
