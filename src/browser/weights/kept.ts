@@ -7,7 +7,7 @@ export interface KeptFiles {
   readonly kind: 'opfs' | 'cache' | 'memory'
   /** What there is of a file, of at most so many bytes; null if there is none, or more. Memory of the caller's own. */
   read(name: string, mostBytes: number): Promise<Uint8Array<ArrayBuffer> | null>
-  /** Opens a file for writing after so many of its bytes; null while another tab writes it. @throws StorageFull */
+  /** Opens a file for writing after so many of its bytes; null while another tab writes it, or where it has fewer. @throws StorageFull */
   write(name: string, from: number): Promise<KeptWriter | null>
   /** Removing what does not exist, or what another tab writes, succeeds. */
   remove(name: string): Promise<void>

@@ -4,6 +4,7 @@ import { type KeptFiles, type KeptWriter, StorageFull } from './kept.ts'
 export interface SyncHandleLike {
   write(bytes: Uint8Array, options: { readonly at: number }): number
   truncate(bytes: number): void
+  getSize(): number
   flush(): void
   close(): void
 }
@@ -36,7 +37,11 @@ export function opfsFiles(folder: FolderLike): KeptFiles {
       const handle = await folder.getFileHandle(name, { create: true }).catch(full)
       try {
         const access = await handle.createSyncAccessHandle?.()
-        return access === undefined ? null : writerOf(access, from)
+        if (access === undefined) return null
+        // Another tab has removed the beginning. Written from there on, the file would begin with zeros.
+        if (access.getSize() >= from) return writerOf(access, from)
+        access.close()
+        return null
       } catch (error) {
         // Another tab has the file open.
         if (named(error, 'NoModificationAllowedError') || named(error, 'InvalidStateError')) return null

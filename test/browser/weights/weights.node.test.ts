@@ -256,6 +256,27 @@ describe('BrowserWeights', () => {
     ])
   })
 
+  it('keeps no beginning that another tab has removed: the rest of a file is no file', async () => {
+    const [server, folder] = [new WeightsServer(), new MemoryFolder()]
+    const blob = server.add(10_000, 10_000)
+    const name = chunkName(blob.chunks[0] ?? { sha256: '', bytes: 0 })
+    server.faults.push({ kind: 'cut', after: 4_000 }, ...Array(3).fill({ kind: 'offline' }))
+    await expect(read(openTab(server, opfsFiles(folder)), blob)).rejects.toMatchObject({ code: 'weights_unavailable' })
+    const files = opfsFiles(folder)
+    const robbed: KeptFiles = {
+      ...files,
+      write: (file, from) => {
+        if (file === name && from > 0) folder.files.delete(name)
+        return files.write(file, from)
+      },
+    }
+    server.faults.length = 0
+    expect(await read(openTab(server, robbed), blob)).toEqual(server.bytesOf(blob))
+    const next = openTab(server, opfsFiles(folder))
+    expect(await read(next, blob)).toEqual(server.bytesOf(blob))
+    expect(next.events).toEqual([])
+  })
+
   it('removes what was used least recently to stay within the quota', async () => {
     const [server, folder] = [new WeightsServer(), new MemoryFolder()]
     const blobs = [1, 2, 3].map((seed) => server.add(10_000, 5_000, seed))
