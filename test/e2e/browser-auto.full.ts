@@ -117,6 +117,10 @@ describeInChromium('a page that leaves the place to the client', (browser) => {
       (await pages.inPage<{ models: { version: string }[] }>(page, AUTO, 'return client.storage()')).models,
     ).toMatchObject(expect.arrayContaining([expect.objectContaining({ model: 'reviews', version: '4' })]))
     await pages.docs.publish({ ...settings, version: '5' }, folder)
+    // What follows compares answers, so that the Worker knows the release by then.
+    const plan = async () =>
+      (await fetch(`${pages.docs.worker.url}/browser/reviews`)).json() as Promise<{ version: string }>
+    await expect.poll(async () => (await plan()).version, { timeout: 60_000, interval: 500 }).toBe('5')
   })
 })
 

@@ -80,7 +80,8 @@ function writerOf(access: SyncHandleLike, from: number): KeptWriter {
     append: (bytes) =>
       guarded(() => {
         const written = access.write(bytes, { at })
-        if (written < bytes.length) throw new StorageFull('The file system wrote a part of the bytes.')
+        // Chromium answers 4,294,967,288 bytes where it has no room: its error, read as a number without a sign.
+        if (written !== bytes.length) throw new StorageFull('The file system wrote a part of the bytes.')
         at += written
       }),
     async close() {

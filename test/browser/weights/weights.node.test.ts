@@ -277,6 +277,18 @@ describe('BrowserWeights', () => {
     expect(next.events).toEqual([])
   })
 
+  it('sees that a write has failed which says so with a number: Chromium gives its error as one of bytes', async () => {
+    const [server, folder] = [new WeightsServer(), new MemoryFolder()]
+    const blob = server.add(30_000, 10_000)
+    folder.capacity = 14_000
+    folder.refusal = 2 ** 32 - 8
+    const tab = openTab(server, opfsFiles(folder))
+    expect(await read(tab, blob)).toEqual(server.bytesOf(blob))
+    expect(tab.events).toEqual([{ type: 'not-kept', model: 'reviews', reason: expect.stringMatching(/part/) }])
+    const next = openTab(server, opfsFiles(folder))
+    expect(await next.weights.missing([blob])).toBe(20_000)
+  })
+
   it('removes what was used least recently to stay within the quota', async () => {
     const [server, folder] = [new WeightsServer(), new MemoryFolder()]
     const blobs = [1, 2, 3].map((seed) => server.add(10_000, 5_000, seed))
