@@ -59,6 +59,14 @@ describeInChromium(
       expect(files.asked.some((path) => path.endsWith('.wasm.gz'))).toBe(true)
     })
 
+    it('says so where the browser has no memory for the weights', async () => {
+      const page = await browser.open(files.url)
+      const engine = await BrowserEngine.start(page, script, 'webgpu', `&heap-bytes=${2 ** 50}`)
+      const model = arithmeticModel()
+      const artifact = { ...(await artifactOf(model)), bytes: 2 ** 45 }
+      expect((await rejection(engine.load(artifact, sourceOf(model), { signal: never() }))).code).toBe('engine_full')
+    })
+
     describe('a graphics processor that is lost', () => {
       it('loses its sessions, and refuses to load others', async () => {
         const engine = await start(browser, 'webgpu')

@@ -73,7 +73,7 @@ export class WebGpuEngine implements Engine {
     const support = this.supports(artifact)
     if (!support.ok) throw new VergeError(support.code, `The model ${support.reason}.`)
     if (this.#isLost) throw deviceLost()
-    const bytes = new Uint8Array(artifact.bytes)
+    const bytes = memoryOf(artifact.bytes)
     await source.deliver((offset, data) => {
       if (offset < 0 || offset + data.length > bytes.length) {
         throw new VergeError(
@@ -152,6 +152,15 @@ const NO_KERNEL = /(?:Provider type for|Could not find an implementation for) (\
 
 /** Everything below it is also an error with a message, and would be printed besides. */
 const LOG_FATAL = 4
+
+/** @throws engine_full where the browser has none left */
+function memoryOf(bytes: number): Uint8Array {
+  try {
+    return new Uint8Array(bytes)
+  } catch (error) {
+    throw heapFull(error)
+  }
+}
 
 function deviceLost(): VergeError {
   return new VergeError(
