@@ -1,5 +1,6 @@
 import { failureFrom, unexpected, VergeError } from './error.ts'
 import type { Opened } from './transport.ts'
+import type { Watch } from './watch.ts'
 
 /** A blank line ends an event of `text/event-stream`. */
 const BLANK_LINE = /\r\n\r\n|\n\n|\r\r/
@@ -49,16 +50,26 @@ export async function* eventsOf({ response, watch }: Opened, now: () => number):
   } catch (cause) {
     throw cause instanceof SyntaxError ? unexpected('an event is not JSON', response, cause) : watch.failure(cause)
   } finally {
-    watch.end()
     // What is left of a whole answer is its end. Read, it leaves the connection to the next request; nothing waits for it.
-    if (done) void readEnd(reader).catch(() => {})
-    else await reader?.cancel().catch(() => {})
+    if (done) void readEnd(reader, watch)
+    else {
+      watch.end()
+      await reader?.cancel().catch(() => {})
+    }
   }
 }
 
-async function readEnd(reader: ReadableStreamDefaultReader<Uint8Array> | undefined): Promise<void> {
-  const part = await reader?.read()
-  if (part?.done === false) await reader?.cancel()
+/** An end that does not come within the time limit closes the connection: browsers open six to a server. */
+async function readEnd(reader: ReadableStreamDefaultReader<Uint8Array> | undefined, watch: Watch): Promise<void> {
+  watch.arm()
+  try {
+    const part = await reader?.read()
+    if (part?.done === false) await reader?.cancel()
+  } catch {
+    // The answer is complete.
+  } finally {
+    watch.end()
+  }
 }
 
 /** An event's lines that are data, as one text. */

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { type ClientOptions, createClient, type TextDelta, VergeError } from '../../src/client/index.ts'
+import { systemClock } from '../../src/client/runtime.ts'
 import { failure } from '../fixtures/client-failure.ts'
 import { settle } from '../fixtures/clock.ts'
 import {
@@ -383,6 +384,23 @@ describe('a stream', () => {
     await expect.poll(reused).toBe(true)
   })
 
+  it('does not keep a connection open that does not end behind the last event', async () => {
+    let closed = false
+    const { client } = await started(
+      [
+        (response) => {
+          response.on('close', () => {
+            closed = true
+          })
+          begin(response).write(`${event('a')}data: [DONE]\n\n`)
+        },
+      ],
+      { clock: systemClock, timeoutMs: 1_000 },
+    )
+    for await (const { text } of client.chat('model', 'hello')) expect(text).toBe('a')
+    await expect.poll(() => closed, { timeout: 20_000 }).toBe(true)
+  })
+
   it('gives nothing more once its signal is raised, though all has arrived', async () => {
     const { client } = await started([
       (response) => void begin(response).end(`${event('a')}${event('b')}data: [DONE]\n\n`),
@@ -417,7 +435,7 @@ describe('a stream', () => {
       },
     )
     for await (const _ of client.chat('model', 'hello')) expect(running).toEqual([])
-    expect(running).toEqual([])
+    await expect.poll(() => running).toEqual([])
     expect(next).toBeGreaterThan(1)
   })
 })
