@@ -37,7 +37,7 @@ describeInChromium('the page', (browser) => {
     expect(await names(page)).toEqual(['abacus', 'digits', 'pixels', 'reviews'])
     await expect.poll(() => page.locator('.status').textContent()).toMatch(/^Ready, version \d/)
     const row = page.getByRole('link', { name: /^pixels/ })
-    expect(await row.textContent()).toMatch(/takes and gives tensors.*\d+ KBat the edgeversion/)
+    expect(await row.textContent()).toMatch(/takes and gives tensors.*\d+ KiBat the edgeversion/)
     await accessible(page)
     await shots(page, 'page-list')
   })
