@@ -1,55 +1,81 @@
-import { VergeError } from '../../client/error.ts'
+import { type ClientErrorCode, VergeError } from '../../client/error.ts'
 import { isWithin } from './age.ts'
 import type { BrowserLimits } from './limits.ts'
 
-/** Codes of failures that a request has wherever it runs: they are the caller's to know. */
-const CALLERS: ReadonlySet<string> = new Set([
-  'invalid_json',
-  'invalid_request',
-  'invalid_tensor',
-  'unsupported_datatype',
-  'unknown_input',
-  'missing_input',
-  'unknown_output',
-  'unsupported_output',
-  'empty_input',
-  'invalid_image',
-  'invalid_audio',
-  'unsupported_media_type',
-  'unsupported_encoding',
-  'body_too_large',
-  'input_too_large',
-  'context_length_exceeded',
-  'model_not_found',
-  'version_not_found',
-  'unauthorized',
-  'cancelled',
-])
+/** What a failure says of the next request. */
+type Kind =
+  /** A request has it wherever it runs: it is the caller's to know. */
+  | 'of-caller'
+  /** Too large for this device, or not for its engine: other requests may fit. The edge says whether it was the request. */
+  | 'of-request'
+  /** Another attempt soon would end in the same way. */
+  | 'lasting'
+  | 'passing'
 
-/** Too large for this device, or not for its engine: other requests may fit. The edge says whether it was the request. */
-const OF_ONE_REQUEST: ReadonlySet<string> = new Set([
-  'cost_too_high',
-  'run_too_large',
-  'run_rejected',
-  'integer_too_large',
-  'overloaded',
-  'task_mismatch',
-])
+/** All codes, so that a new one does not compile without a line. */
+const KINDS: Readonly<Record<ClientErrorCode, Kind>> = {
+  invalid_json: 'of-caller',
+  invalid_request: 'of-caller',
+  invalid_tensor: 'of-caller',
+  unsupported_datatype: 'of-caller',
+  unknown_input: 'of-caller',
+  missing_input: 'of-caller',
+  unknown_output: 'of-caller',
+  unsupported_output: 'of-caller',
+  empty_input: 'of-caller',
+  invalid_image: 'of-caller',
+  invalid_audio: 'of-caller',
+  task_mismatch: 'of-request',
+  unsupported_media_type: 'of-caller',
+  unsupported_encoding: 'of-caller',
+  upgrade_required: 'passing',
+  body_too_large: 'of-caller',
+  body_too_slow: 'passing',
+  input_too_large: 'of-caller',
+  cost_too_high: 'of-request',
+  run_too_large: 'of-request',
+  integer_too_large: 'of-request',
+  context_length_exceeded: 'of-caller',
+  run_rejected: 'of-request',
+  unauthorized: 'of-caller',
+  forbidden: 'lasting',
+  not_downloadable: 'lasting',
+  not_found: 'lasting',
+  method_not_allowed: 'passing',
+  model_not_found: 'of-caller',
+  version_not_found: 'of-caller',
+  overloaded: 'of-request',
+  cancelled: 'of-caller',
+  deadline_exceeded: 'passing',
+  weights_unavailable: 'passing',
+  weights_corrupt: 'lasting',
+  manifest_invalid: 'lasting',
+  alias_invalid: 'passing',
+  conflict: 'passing',
+  store_unavailable: 'passing',
+  model_invalid: 'lasting',
+  model_too_large: 'lasting',
+  engine_full: 'passing',
+  engine_unsupported: 'lasting',
+  streams_unavailable: 'passing',
+  origin_unavailable: 'passing',
+  origin_failed: 'passing',
+  placement_impossible: 'passing',
+  engine_aborted: 'passing',
+  session_lost: 'passing',
+  internal: 'passing',
+  network_error: 'passing',
+  unexpected_answer: 'passing',
+}
 
-const LASTING: ReadonlySet<string> = new Set([
-  'not_downloadable',
-  'forbidden',
-  'not_found',
-  'engine_unsupported',
-  'manifest_invalid',
-  'model_invalid',
-  'model_too_large',
-  'weights_corrupt',
-])
+function kindOf(error: unknown): Kind {
+  // A server of a newer release may have other codes.
+  return error instanceof VergeError && Object.hasOwn(KINDS, error.code) ? KINDS[error.code] : 'passing'
+}
 
 /** Whether the same request may succeed at the edge. */
 export function isOfDevice(error: unknown): boolean {
-  return !(error instanceof VergeError && CALLERS.has(error.code))
+  return kindOf(error) !== 'of-caller'
 }
 
 /** Failures of the network and the server, which say nothing of the request. */
@@ -77,10 +103,11 @@ export class Failures {
 
   note(model: string, error: unknown): void {
     const code = error instanceof VergeError ? error.code : 'internal'
-    if (OF_ONE_REQUEST.has(code) || CALLERS.has(code)) return
+    const kind = kindOf(error)
+    if (kind === 'of-caller' || kind === 'of-request') return
     const { failureMs, lastingFailureMs, longestFailureMs } = this.#limits
     const count = (this.#known.get(model)?.count ?? 0) + 1
-    const restMs = Math.min(longestFailureMs, (LASTING.has(code) ? lastingFailureMs : failureMs) * 2 ** (count - 1))
+    const restMs = Math.min(longestFailureMs, (kind === 'lasting' ? lastingFailureMs : failureMs) * 2 ** (count - 1))
     this.#known.set(model, { code, count, at: this.#now(), restMs })
   }
 
