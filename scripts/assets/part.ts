@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { basename, dirname, join, relative } from 'node:path'
 
 /** A part of what Workers Assets serve: files at the root of the folder, and all of `assets/<name>/`. */
 export interface AssetsPart {
@@ -27,6 +27,7 @@ export async function buildPart(part: AssetsPart, root: string, assets: string):
   if (complete && (await readFile(note, 'utf8').catch(() => '')) === digest) return false
   await mkdir(assets, { recursive: true })
   await mkdir(dirname(note), { recursive: true })
+  await removeKilled(`${assets}-making-`)
   const made = await mkdtemp(`${assets}-making-`)
   try {
     await part.build(made)
@@ -40,6 +41,19 @@ export async function buildPart(part: AssetsPart, root: string, assets: string):
     await rm(made, { recursive: true, force: true })
   }
   return true
+}
+
+/** No build takes longer. */
+const BUILD_MS = 3_600_000
+
+/** Folders of builds that were killed. @param prefix of their paths */
+async function removeKilled(prefix: string): Promise<void> {
+  for (const name of await readdir(dirname(prefix))) {
+    if (!name.startsWith(basename(prefix))) continue
+    const path = join(dirname(prefix), name)
+    const made = await stat(path).catch(() => undefined)
+    if (made !== undefined && Date.now() - made.mtimeMs > BUILD_MS) await rm(path, { recursive: true, force: true })
+  }
 }
 
 const inAssets = (folder: string, { name }: AssetsPart): string => join(folder, 'assets', name)

@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -73,6 +73,21 @@ describe('a part of the assets', () => {
     expect(await files()).toEqual(['one.js', 'page.html'])
     expect(await buildPart(part('page'), root, assets)).toBe(true)
     expect(await files()).toEqual(['page.html', 'two.js'])
+  })
+
+  it('removes what a build left behind that was killed, and not what another process is at', async () => {
+    const hoursAgo = new Date(Date.now() - 3 * 3_600_000)
+    for (const name of ['assets-making-killed', 'assets-making-running', 'assets-others']) {
+      await mkdir(join(root, 'out', name, 'deep'), { recursive: true })
+      if (!name.endsWith('running')) await utimes(join(root, 'out', name), hoursAgo, hoursAgo)
+    }
+    await buildPart(part('page'), root, assets)
+    expect((await readdir(join(root, 'out'))).sort()).toEqual([
+      'assets',
+      'assets-making-running',
+      'assets-others',
+      'assets-sources',
+    ])
   })
 
   it('is whole after two processes built it at once', async () => {
