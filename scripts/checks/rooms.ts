@@ -109,7 +109,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // In a page: where each request runs, over the client and a web worker.
   'browser/client': { rooms: ['browser', 'client'], packages: [] },
   // Weights that a browser downloads: verified, kept for later visits, within a quota.
-  'browser/weights': { rooms: ['weights', 'engine', 'core'], packages: [] },
+  'browser/weights': { rooms: ['weights', 'engine', 'protocols/browser', 'core'], packages: [] },
   // The client and types for callers: nothing of ours, so that they stand alone wherever they are copied or published.
   client: { rooms: [], packages: [] },
   // Wires, for both of their ends: shapes, schemas, readers and writers. Pure: no routes, no serving, no placement.

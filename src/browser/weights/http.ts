@@ -1,5 +1,6 @@
 import { type ErrorCode, VergeError } from '../../core/errors.ts'
 import { isObject } from '../../core/objects.ts'
+import { weightsPath } from '../../protocols/browser/wire.ts'
 import { readAtMost } from '../../weights/body.ts'
 import type { WeightsLimits } from './limits.ts'
 
@@ -48,9 +49,8 @@ export class WeightsHttp {
   async open(address: BlobAddress, { fresh, from = 0, signal, to }: BlobRequest): Promise<OpenedBlob> {
     const { base, fetch, key, limits } = this.#options
     const { model, sha256, version } = address
-    const query = version === undefined ? '' : `?version=${encodeURIComponent(version)}`
     const ranged = from > 0 || to !== undefined
-    const response = await fetch(`${base}/weights/${encodeURIComponent(model)}/${sha256}${query}`, {
+    const response = await fetch(base + weightsPath(model, sha256, version), {
       signal,
       headers: {
         ...(key !== undefined && { authorization: `Bearer ${key}` }),

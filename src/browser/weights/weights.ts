@@ -90,20 +90,6 @@ export class BrowserWeights {
     return { bytes: blob.bytes, deliver: (write, signal) => this.#deliver(blob, write, signal) }
   }
 
-  /** A small blob, whole. @throws model_too_large if it is larger than `maxBytes` */
-  async bytes(blob: BlobInfo, maxBytes: number, signal?: AbortSignal): Promise<Uint8Array<ArrayBuffer>> {
-    if (blob.bytes > maxBytes) {
-      throw new VergeError(
-        'model_too_large',
-        `A file of this model has ${blob.bytes} bytes; the limit is ${maxBytes}. Make it smaller and push again.`,
-      )
-    }
-    const source = this.source(blob)
-    const whole = new Uint8Array(blob.bytes)
-    await source.deliver((offset, data) => whole.set(data, offset), signal)
-    return whole
-  }
-
   /** The pages in a file. @throws manifest_invalid if the file's declaration is invalid */
   pages(file: BlobInfo): PageSource {
     const { clock, limits, logger = silentLogger } = this.#options
