@@ -60,12 +60,6 @@ export function predictionsIn(output: unknown): readonly Prediction[] | undefine
   })
 }
 
-/** `97.3 %`, `0.04 %` */
-export function percentage(score: number): string {
-  const percent = 100 * score
-  return `${percent >= 99.95 || percent === 0 ? percent.toFixed(0) : percent.toFixed(percent < 0.1 ? 2 : 1)} %`
-}
-
 function scoreIn(item: unknown): Score | undefined {
   if (!isRecord(item)) return undefined
   const { label, score } = item

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { percentage } from '../media/percentage.ts'
 import { Button } from './button.tsx'
 
 interface Bar {
@@ -26,7 +27,7 @@ export function Bars({ bars }: { readonly bars: readonly Bar[] }) {
             <span class="bars-track" aria-hidden="true">
               <div class="bars-fill" style={{ width: `${Math.min(1, Math.max(0, share)) * 100}%` }} />
             </span>
-            <span class="bars-value">{value ?? `${(share * 100).toFixed(1)} %`}</span>
+            <span class="bars-value">{value ?? percentage(share)}</span>
           </li>
         ))}
       </ul>

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
+import { percentage } from '../../page/media/percentage.ts'
 import { accessible, describeInChromium, shots } from '../fixtures/node/chromium.ts'
 import type { LiveWorker } from '../fixtures/node/live-worker.ts'
 import { barsIn, startTextPage } from '../fixtures/node/text-page.ts'
@@ -32,7 +33,7 @@ describeInChromium('panels that take texts', (browser) => {
     await run()
     const inputs = await page.getByLabel('Text').inputValue()
     const labels = (await asked('/run/reviews', { inputs })) as { label: string; score: number }[]
-    const percent = labels.map(({ label, score }) => [label, `${(score * 100).toFixed(1)} %`])
+    const percent = labels.map(({ label, score }) => [label, percentage(score)])
     expect(await barsIn(page)).toEqual(percent)
     expect(percent[0]?.[0]).toBe('positive')
     await page.getByLabel('Text').fill('A waste of an evening: dull, loud and far too long.')
@@ -73,9 +74,7 @@ describeInChromium('panels that take texts', (browser) => {
       labels: string[]
       scores: number[]
     }
-    await expect
-      .poll(() => barsIn(page))
-      .toEqual(labels.map((label, i) => [label, `${((scores[i] ?? 0) * 100).toFixed(1)} %`]))
+    await expect.poll(() => barsIn(page)).toEqual(labels.map((label, i) => [label, percentage(scores[i] ?? 0)]))
     await shots(page, 'zero-shot')
     await accessible(page)
   })

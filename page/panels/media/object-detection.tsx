@@ -1,6 +1,7 @@
 import { useState } from 'preact/hooks'
-import { type Detection, detectionsIn, percentage } from '../../media/answers.ts'
+import { type Detection, detectionsIn } from '../../media/answers.ts'
 import { coloursOf, type PictureSize, placeBox, placeInWords } from '../../media/boxes.ts'
+import { percentage } from '../../media/percentage.ts'
 import { typedShare } from '../../media/typed-number.ts'
 import { Said } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'

@@ -1,4 +1,5 @@
-import { percentage, type Score } from '../../media/answers.ts'
+import type { Score } from '../../media/answers.ts'
+import { percentage } from '../../media/percentage.ts'
 import { Bars, Said } from '../../ui/index.ts'
 
 /** Labels with bars, best first, and the first of them in a sentence. @param scores undefined before there is an answer */
@@ -11,7 +12,7 @@ export function Scores({ scores }: { readonly scores: readonly Score[] | undefin
       {scores !== undefined && (
         <section class="media-answer" aria-label="Answer">
           <p class="media-best">{words}</p>
-          <Bars bars={scores.map(({ label, score }) => ({ label, share: score, value: percentage(score) }))} />
+          <Bars bars={scores.map(({ label, score }) => ({ label, share: score }))} />
         </section>
       )}
     </>

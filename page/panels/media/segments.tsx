@@ -1,4 +1,4 @@
-import { percentage } from '../../media/answers.ts'
+import { percentage } from '../../media/percentage.ts'
 import { type Segment, segmentAt } from '../../media/timeline.ts'
 import type { Player } from './use-player.ts'
 

@@ -1,6 +1,7 @@
 import { useMemo, useState } from 'preact/hooks'
-import { type Prediction, percentage, predictionsIn, type Score } from '../../media/answers.ts'
+import { type Prediction, predictionsIn, type Score } from '../../media/answers.ts'
 import { TABLE_LIMITS } from '../../media/limits.ts'
+import { percentage } from '../../media/percentage.ts'
 import { sizeInWords } from '../../media/size-words.ts'
 import {
   type Column,
@@ -125,7 +126,7 @@ function RowScores({ prediction, row }: { readonly prediction: Prediction | unde
   return (
     <>
       <h3 class="media-row-title">{`Row ${row + 1}`}</h3>
-      <Bars bars={prediction.map(({ label, score }) => ({ label, share: score, value: percentage(score) }))} />
+      <Bars bars={prediction.map(({ label, score }) => ({ label, share: score }))} />
     </>
   )
 }

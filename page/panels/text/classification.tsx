@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { percentage } from '../../media/percentage.ts'
 import { Bars, Said, TextArea } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { exampleTexts } from './examples.ts'
@@ -31,7 +32,7 @@ export function ClassificationPanel({ answer, busy, model, run }: PanelProps) {
 
 /** The first of labels with scores, for who does not see the bars. */
 export function bestInWords([best]: readonly Scored[]): string {
-  return best === undefined ? 'The model gave no label.' : `${best.label}, ${(best.score * 100).toFixed(1)} %`
+  return best === undefined ? 'The model gave no label.' : `${best.label}, ${percentage(best.score)}`
 }
 
 /** Why a text cannot be sent. */

@@ -1,4 +1,5 @@
 import { useState } from 'preact/hooks'
+import { percentage } from '../../media/percentage.ts'
 import { Said, Scroll, TextArea } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
 import { missingText } from './classification.tsx'
@@ -45,7 +46,7 @@ export function EntitiesPanel({ answer, busy, model, run }: PanelProps) {
                     <tr key={`${start}-${end}-${label}`}>
                       <td>{sent.slice(start, end)}</td>
                       <td>{label}</td>
-                      <td>{(score * 100).toFixed(1)} %</td>
+                      <td>{percentage(score)}</td>
                     </tr>
                   ))}
                 </tbody>

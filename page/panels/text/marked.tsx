@@ -1,3 +1,4 @@
+import { percentage } from '../../media/percentage.ts'
 import { piecesOf, type Span } from './marks.ts'
 
 interface Props {
@@ -19,11 +20,7 @@ export function MarkedText({ labels, spans, text }: Props) {
         if (span === undefined) return <span key={key}>{text}</span>
         const series = (Math.max(0, labels.indexOf(span.label)) % COLOURS) + 1
         return (
-          <mark
-            key={key}
-            class={`marked-span marked-${series}`}
-            title={`${span.label}, ${(span.score * 100).toFixed(1)} %`}
-          >
+          <mark key={key} class={`marked-span marked-${series}`} title={`${span.label}, ${percentage(span.score)}`}>
             {text}
             {span.label !== '' && <span class="marked-label">{span.label}</span>}
           </mark>

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { detectionsIn, percentage, predictionsIn, scoresIn, speechIn, vectorsIn } from '../../../page/media/answers.ts'
+import { detectionsIn, predictionsIn, scoresIn, speechIn, vectorsIn } from '../../../page/media/answers.ts'
 
 const score = { label: 'cat', score: 0.5 }
 const box = { xmin: 1, ymin: 2, xmax: 3, ymax: 4 }
@@ -33,17 +33,5 @@ describe('answers of tasks', () => {
     expect(vectorsIn([1, [2]])).toBeUndefined()
     expect(vectorsIn([])).toBeUndefined()
     expect(predictionsIn([null])).toBeUndefined()
-  })
-})
-
-describe('percentage', () => {
-  it.each([
-    [1, '100 %'],
-    [0.99999, '100 %'],
-    [0.973, '97.3 %'],
-    [0.0004, '0.04 %'],
-    [0, '0 %'],
-  ])('%d', (value, words) => {
-    expect(percentage(value)).toBe(words)
   })
 })
