@@ -23,7 +23,13 @@ export function App({ loadBrowser, url }: Props) {
   useEffect(() => () => session.browser.dispose(), [session])
   const online = useOnline()
   const chosen = useRoute()
-  const worker = useLoaded((signal) => session.api.worker({ signal }), [session, online])
+  const asked = useLoaded(
+    async (signal) => ({ session, worker: await session.api.worker({ signal }) }),
+    [session, online],
+  )
+  const worker = { ...asked, value: asked.value?.worker }
+  // What the Worker said of another key says nothing of this one.
+  const accepted = asked.value?.session === session ? asked.value.worker.operator : undefined
   const listed = useLoaded(
     async (signal) => ({ session, models: await session.api.models({ signal }) }),
     [session, online],
@@ -31,7 +37,7 @@ export function App({ loadBrowser, url }: Props) {
     (last) => last.session === session,
   )
   const models = { ...listed, value: listed.value?.models }
-  const operator = key !== '' && worker.value?.operator === true
+  const operator = key !== '' && accepted === true
   useReturning(
     useCallback(() => {
       worker.reload()
@@ -45,7 +51,7 @@ export function App({ loadBrowser, url }: Props) {
       <button type="button" class="skip" onClick={() => main.current?.focus()}>
         Skip to the content
       </button>
-      <Header worker={worker} online={online} apiKey={key} onKey={setKey} />
+      <Header worker={worker} online={online} apiKey={key} accepted={accepted} onKey={setKey} />
       <nav class="side" aria-label="Models">
         {chosen !== undefined && (
           <a class="side-back" href="#/">

@@ -9,21 +9,23 @@ const LONGEST_ARGUMENT = 32_768
 export function curlSnippet(request: PanelRequest, context: CodeContext): Snippet {
   const stream = request.method === 'chat' || request.method === 'complete'
   const { file, headers, json, path } = httpRequest(request, context, stream)
+  const text = file === undefined ? jsonLiteral(json, 2) : ''
+  const isLong = text.length > LONGEST_ARGUMENT
   const all = { 'content-type': file?.type ?? 'application/json', ...headers }
   const lines = [
     `curl ${stream ? '-N ' : ''}${shellWord(context.url + path)}`,
     ...Object.entries(all).map(([name, value]) => `-H ${shellWord(`${name}: ${value}`)}`),
-    file === undefined ? jsonBody(json) : `--data-binary @${file.name}`,
+    file === undefined && !isLong ? `-d ${shellWord(text)}` : `--data-binary @${file?.name ?? LONG_BODY}`,
     ...(context.picture ? ['-o answer.png'] : []),
   ]
-  const note =
-    file === undefined && lines.includes(REQUEST_FILE) ? '# The body is long: save it as request.json.\n' : ''
-  return { id: 'curl', label: 'curl', language: 'sh', code: note + lines.join(' \\\n  ') }
+  const note = isLong ? `# The body is long: save it as ${LONG_BODY}.\n` : ''
+  return {
+    id: 'curl',
+    label: 'curl',
+    language: 'sh',
+    code: note + lines.join(' \\\n  '),
+    ...(isLong && { body: { name: LONG_BODY, text } }),
+  }
 }
 
-const REQUEST_FILE = '--data-binary @request.json'
-
-function jsonBody(value: unknown): string {
-  const text = jsonLiteral(value, 2)
-  return text.length > LONGEST_ARGUMENT ? REQUEST_FILE : `-d ${shellWord(text)}`
-}
+const LONG_BODY = 'request.json'

@@ -24,6 +24,8 @@ export interface Snippet {
   readonly label: string
   readonly language: 'sh' | 'js' | 'py'
   readonly code: string
+  /** A file that the code sends, beside the visitor's own. */
+  readonly body?: { readonly name: string; readonly text: string }
 }
 
 /** What stands where the key belongs. */

@@ -1,7 +1,7 @@
-import { useEffect, useId, useRef, useState } from 'preact/hooks'
+import { useEffect, useId, useMemo, useRef, useState } from 'preact/hooks'
 import type { PanelRequest } from '../panels/request.ts'
 import { CopyButton, Scroll } from '../ui/index.ts'
-import { type CodeContext, fileName } from './request.ts'
+import { type CodeContext, fileName, type Snippet } from './request.ts'
 import { snippets } from './snippets.ts'
 
 export type Code = CodeContext
@@ -61,22 +61,27 @@ export function CodeView({ code, request }: Props) {
       </div>
       <div class="code-actions">
         <CopyButton text={shown.code} what={`the code for ${shown.label}`} />
-        {request.input instanceof Blob && <SaveInput blob={request.input} />}
+        {request.input instanceof Blob && <SaveFile blob={request.input} name={fileName(request.input)} />}
+        {shown.body !== undefined && <SaveBody {...shown.body} />}
         {code.needsKey && <span>Put the operator’s key in place of the placeholder; never into a page.</span>}
       </div>
     </div>
   )
 }
 
+function SaveBody({ name, text }: NonNullable<Snippet['body']>) {
+  const blob = useMemo(() => new Blob([text], { type: 'application/json' }), [text])
+  return <SaveFile blob={blob} name={name} />
+}
+
 /** What was sent, under the name that the code has for it. */
-function SaveInput({ blob }: { readonly blob: Blob }) {
+function SaveFile({ blob, name }: { readonly blob: Blob; readonly name: string }) {
   const [url, setUrl] = useState<string>()
   useEffect(() => {
     const made = URL.createObjectURL(blob)
     setUrl(made)
     return () => URL.revokeObjectURL(made)
   }, [blob])
-  const name = fileName(blob)
   return url === undefined ? null : (
     <a href={url} download={name}>
       Save {name}

@@ -6,11 +6,13 @@ interface Props {
   readonly worker: Loaded<WorkerInfo>
   readonly online: boolean
   readonly apiKey: string
+  /** Whether the Worker knows the key; undefined as long as it has not said so. */
+  readonly accepted: boolean | undefined
   readonly onKey: (key: string) => void
 }
 
 /** The name, how the Worker is, and the way to everything else that it has. */
-export function Header({ apiKey, online, onKey, worker }: Props) {
+export function Header({ accepted, apiKey, online, onKey, worker }: Props) {
   return (
     <header class="header">
       <div class="header-inner">
@@ -21,7 +23,7 @@ export function Header({ apiKey, online, onKey, worker }: Props) {
         <nav class="header-links" aria-label="API">
           <a href="/openapi.json">API</a>
           <a href="/client.js">Client</a>
-          <KeyField value={apiKey} accepted={worker.loading ? undefined : worker.value?.operator} onKey={onKey} />
+          <KeyField value={apiKey} accepted={accepted} onKey={onKey} />
         </nav>
       </div>
     </header>

@@ -9,6 +9,7 @@ import { isVergeError } from '../state/failure-words.ts'
 import type { PlaceChoice } from '../state/runner.ts'
 import type { Session } from '../state/session.ts'
 import { useLoaded } from '../state/use-loaded.ts'
+import { useOnline } from '../state/use-online.ts'
 import { useRun } from '../state/use-run.ts'
 import { Notice } from '../ui/index.ts'
 import { BrowserStorage } from './browser-storage.tsx'
@@ -34,9 +35,11 @@ const GONE: ReadonlySet<string> = new Set(['model_not_found', 'unauthorized'])
 
 /** One model: what it is, its panel, and what happened to the last request. */
 export function ModelView({ name, onStale, operator, session }: Props) {
+  const online = useOnline()
   const model = useLoaded(
     (signal) => session.api.model(name, { signal }),
-    [name, session],
+    // What could not be loaded without a network is loaded with one.
+    [name, session, online],
     (last) => last.name === name,
   )
   const gone = isVergeError(model.failure) && GONE.has(model.failure.code)
@@ -45,12 +48,13 @@ export function ModelView({ name, onStale, operator, session }: Props) {
   }, [gone])
   if (gone) {
     return (
-      <Notice title={`There is no model "${name}" here`}>
-        <p>It was removed, or it is private: the operator key shows private models.</p>
+      <>
+        <h1 class="gone">There is no model "{name}" here</h1>
+        <p class="lead">It was removed, or it is private: the operator key shows private models.</p>
         <p>
           <a href="#/">See all models</a>
         </p>
-      </Notice>
+      </>
     )
   }
   if (model.value === undefined) {

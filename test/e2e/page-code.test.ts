@@ -253,7 +253,10 @@ describe('the code for a request, run as it is printed', () => {
     const [curl] = snippets({ method: 'run', input }, { url: docs.worker.url, model: 'reviews' })
     expect(curl?.code).toContain('request.json')
     expect(curl?.code.length).toBeLessThan(400)
-    writeFileSync(join(folder, 'request.json'), JSON.stringify({ inputs: input }))
+    // What the page offers to save, under this name.
+    expect(curl?.body?.name).toBe('request.json')
+    expect(JSON.parse(curl?.body?.text ?? '')).toEqual({ inputs: input })
+    writeFileSync(join(folder, 'request.json'), curl?.body?.text ?? '')
     expect(await printed(curl as Snippet)).toContain('positive')
   })
 })

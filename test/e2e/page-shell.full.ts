@@ -102,10 +102,14 @@ describeInChromium('the page', (browser) => {
     await page.getByLabel('Operator key').fill('not-the-key-of-anyone')
     await page.getByRole('button', { name: 'Use key' }).click()
     await page.getByText('Key not accepted').waitFor()
+    // Read aloud although the form is closed.
+    const said = page.getByRole('status').getByText('The Worker does not know this key. It shows public models only.')
+    await said.waitFor()
     await page.getByText('Key not accepted').click()
     await page.getByLabel('Operator key').fill(KEY)
     await accessible(page)
     await page.getByRole('button', { name: 'Use key' }).click()
+    await page.getByRole('status').getByText('The Worker knows this key.').waitFor()
     await page.getByRole('link', { name: /^hidden.*private/ }).click()
     await page.getByRole('heading', { level: 1, name: 'hidden' }).waitFor()
     expect(await page.evaluate('JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])')).toBe(
@@ -116,6 +120,21 @@ describeInChromium('the page', (browser) => {
     await page.reload()
     await page.getByText('There is no model "hidden" here').waitFor()
     expect(await names(page)).not.toContain('hidden')
+  })
+
+  it('shows the form of the key within the window of a phone', async () => {
+    const page = await browser.open(worker.url, { viewport: { width: 360, height: 740 } })
+    await page.getByText('Operator key').first().click()
+    const box = await page.locator('.key-form').boundingBox()
+    expect(box?.x).toBeGreaterThanOrEqual(0)
+    expect((box?.x ?? 0) + (box?.width ?? 0)).toBeLessThanOrEqual(360)
+    await page.getByLabel('Operator key').fill(KEY)
+    await page.getByRole('button', { name: 'Use key' }).click()
+    await page.getByRole('link', { name: /^hidden.*private/ }).waitFor()
+    // What the key has shown goes with it.
+    await page.getByText('Operator', { exact: true }).click()
+    await page.getByRole('button', { name: 'Forget key' }).click()
+    await expect.poll(() => names(page)).not.toContain('hidden')
   })
 
   it('says which command to run where there are no models', async () => {
@@ -141,6 +160,12 @@ describeInChromium('the page', (browser) => {
     await expect.poll(() => page.locator('.status').textContent()).toMatch(/^Ready/)
     await run.click()
     await expect.poll(() => status(page).textContent()).toMatch(/^Answered/)
+    // A model that was opened without a network is there with it.
+    await page.context().setOffline(true)
+    await page.getByRole('link', { name: /^digits/ }).click()
+    await page.getByText('The model cannot be shown').waitFor()
+    await page.context().setOffline(false)
+    await page.getByRole('heading', { level: 1, name: 'digits' }).waitFor()
   })
 
   it('notices a model that is released again or removed while it is open', async () => {

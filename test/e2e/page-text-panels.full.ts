@@ -36,7 +36,10 @@ describeInChromium('panels that take texts', (browser) => {
     const percent = labels.map(({ label, score }) => [label, percentage(score)])
     expect(await barsIn(page)).toEqual(percent)
     expect(percent[0]?.[0]).toBe('positive')
+    await page.getByRole('status').getByText(`positive, ${percent[0]?.[1]}`).waitFor()
     await page.getByLabel('Text').fill('A waste of an evening: dull, loud and far too long.')
+    // It is not the answer to this text.
+    await expect.poll(() => barsIn(page)).toEqual([])
     await page.keyboard.press('Control+Enter')
     await expect.poll(async () => (await barsIn(page))[0]?.[0]).toBe('negative')
     await shots(page, 'text-classification')
