@@ -160,12 +160,18 @@ describeInChromium('the page', (browser) => {
     await expect.poll(() => page.locator('.status').textContent()).toMatch(/^Ready/)
     await run.click()
     await expect.poll(() => status(page).textContent()).toMatch(/^Answered/)
-    // A model that was opened without a network is there with it.
+  })
+
+  it('loads a model that was opened without a network when there is one', async () => {
+    const page = await browser.open(worker.url)
+    await page.getByRole('link', { name: /^digits/ }).waitFor()
+    browser.expectProblem(/ERR_INTERNET_DISCONNECTED/)
     await page.context().setOffline(true)
     await page.getByRole('link', { name: /^digits/ }).click()
     await page.getByText('The model cannot be shown').waitFor()
     await page.context().setOffline(false)
     await page.getByRole('heading', { level: 1, name: 'digits' }).waitFor()
+    await page.getByRole('button', { name: 'Run', exact: true }).waitFor()
   })
 
   it('notices a model that is released again or removed while it is open', async () => {
