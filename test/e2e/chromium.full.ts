@@ -1,9 +1,12 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, statSync } from 'node:fs'
+import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type Chromium, findChromium } from '../../bench/lib/chromium.ts'
 import { accessible, describeInChromium, shots } from '../fixtures/node/chromium.ts'
 import { haveChromium, type Machine } from '../fixtures/node/chromium-setup.ts'
@@ -108,9 +111,14 @@ describeInChromium('the fixture of tests in Chromium', (browser) => {
       await browser.newPage()
       console.log('open')
       setInterval(() => {}, 1000)`
+    // A killed process leaves its profile behind.
+    const temporary = await mkdtemp(join(tmpdir(), 'verge-killed-'))
+    onTestFinished(() => rm(temporary, { recursive: true, force: true, maxRetries: 10 }))
     const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
       stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, TMPDIR: temporary },
     })
+    onTestFinished(() => void child.kill('SIGKILL'))
     const marked = async (): Promise<number> => {
       const list = spawn('ps', ['-eo', 'args='])
       let count = 0
