@@ -72,6 +72,7 @@ describeInChromium('the page', (browser) => {
     expect(shown?.trim().split(/\s+/).map(Number)).toEqual(outputs[0].data.map((value) => Number(value.toPrecision(5))))
     await page.getByLabel('Shape').fill('1, 1, 28, 27')
     await page.getByText('Dimension 4 must be 28.').waitFor()
+    expect(await page.getByRole('region', { name: 'Elements of logits' }).count()).toBe(0)
     expect(await page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
     await accessible(page)
     await shots(page, 'page-tensors')

@@ -125,7 +125,7 @@ function RowScores({ prediction, row }: { readonly prediction: Prediction | unde
   if (!isScores(prediction)) return null
   return (
     <>
-      <h3 class="media-row-title">{`Row ${row + 1}`}</h3>
+      <h2 class="media-row-title">{`Row ${row + 1}`}</h2>
       <Bars bars={prediction.map(({ label, score }) => ({ label, share: score }))} />
     </>
   )

@@ -17,6 +17,7 @@ const FILLS: readonly { readonly value: Fill; readonly label: string }[] = [
 /** A model without a task, or with one that the page does not know: tensors in, tensors out. */
 export default function TensorsPanel({ answer, busy, model, run }: PanelProps) {
   const [drafts, setDrafts] = useState<Readonly<Record<string, TensorDraft>>>({})
+  const [sent, setSent] = useState(drafts)
   const inputs = model.inputs.map((spec) => {
     const draft = drafts[spec.name] ?? draftOf(spec)
     return { spec, draft, parsed: parseTensor(draft, spec) }
@@ -28,7 +29,9 @@ export default function TensorsPanel({ answer, busy, model, run }: PanelProps) {
         class="tensors-form"
         onSubmit={(event) => {
           event.preventDefault()
-          if (ready) void run({ method: 'infer', input: tensorsOf(inputs) })
+          if (!ready) return
+          setSent(drafts)
+          void run({ method: 'infer', input: tensorsOf(inputs) })
         }}
       >
         {inputs.map(({ draft, parsed, spec }) => (
@@ -46,7 +49,7 @@ export default function TensorsPanel({ answer, busy, model, run }: PanelProps) {
           </Button>
         </div>
       </form>
-      {answer?.request.method === 'infer' && <Outputs inferred={answer.output as Inferred} />}
+      {answer?.request.method === 'infer' && sent === drafts && <Outputs inferred={answer.output as Inferred} />}
     </div>
   )
 }
@@ -115,12 +118,12 @@ function Outputs({ inferred }: { readonly inferred: Inferred }) {
 function Output({ summary: { datatype, first, more, name, range, shape } }: { readonly summary: TensorSummary }) {
   return (
     <div class="tensor-output">
-      <h3>
+      <h2>
         <code>{name}</code>{' '}
         <span class="tensor-type">
           {datatype} {shape}
         </span>
-      </h3>
+      </h2>
       {range !== undefined && (
         <p class="tensor-range">
           From {numberText(range.least)} to {numberText(range.most)}, mean {numberText(range.mean)}
