@@ -19,7 +19,7 @@ describeInChromium('the page with models in the browser', (browser) => {
     await page.getByLabel('This browser').check()
     await run(page)
     await expect.poll(() => status(page).textContent()).toMatch(/^Answered in [\d.]+ ms in this browser$/)
-    await page.getByText(/^This browser keeps [\d.]+ [KM]B of weights.*reviews@/).waitFor()
+    await page.getByText(/^This browser keeps [\d.]+ [KM]iB of weights.*reviews@/).waitFor()
     await page.getByRole('button', { name: /^Compare/ }).click()
     await page.getByRole('cell', { name: 'same bits' }).waitFor()
     await accessible(page)
