@@ -42,13 +42,16 @@ async function startOrigin(): Promise<OriginProcess> {
   return started
 }
 
-/** A copy of `models/reviews` that no edge can run. */
+/** A copy of `models/reviews` that neither the edge nor a browser can run. */
 async function originOnly(folder: string, name: string): Promise<void> {
   await cp(join(ROOT, 'models/reviews'), folder, { recursive: true })
   await rm(join(folder, 'model.q8.onnx'))
   const description = JSON.parse(await readFile(join(folder, 'verge.json'), 'utf8')) as object
   const artifacts = [{ file: 'model.onnx', dtype: 'fp32', places: ['origin'] }]
-  await writeFile(join(folder, 'verge.json'), JSON.stringify({ ...description, name, placement: 'origin', artifacts }))
+  await writeFile(
+    join(folder, 'verge.json'),
+    JSON.stringify({ ...description, name, placement: 'origin', downloadable: false, artifacts }),
+  )
 }
 
 beforeAll(async () => {
