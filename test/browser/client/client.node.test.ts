@@ -151,6 +151,14 @@ class Scene {
   }
 }
 
+/** A model has answered at the edge, and is loaded in the browser. */
+async function loadedScene(): Promise<Scene> {
+  const scene = new Scene()
+  await scene.ask()
+  await scene.settle()
+  return scene
+}
+
 function error(status: number, code: string): Response {
   return Response.json({ error: { code, message: `Refused: ${code}.` } }, { status })
 }
@@ -252,9 +260,7 @@ describe('a client with auto', () => {
     'weights_corrupt',
     'internal',
   ])('moves to the edge without a word to the caller: %s', async (code) => {
-    const scene = new Scene()
-    await scene.ask()
-    await scene.settle()
+    const scene = await loadedScene()
     scene.failure = failing(code)
     expect(await scene.ask()).toBe('edge failed-here')
     expect(scene.notices).toEqual([{ type: 'moved', model: 'reviews', code, reason: `Failed: ${code}.` }])
@@ -288,9 +294,7 @@ describe('a client with auto', () => {
   })
 
   it('moves one request that is too large for the device, and no other', async () => {
-    const scene = new Scene()
-    await scene.ask()
-    await scene.settle()
+    const scene = await loadedScene()
     scene.failure = failing('run_too_large')
     expect(await scene.ask()).toBe('edge failed-here')
     scene.failure = undefined
@@ -309,9 +313,7 @@ describe('a client with auto', () => {
   })
 
   it('tells the caller what is wrong with the request, and asks the edge nothing', async () => {
-    const scene = new Scene()
-    await scene.ask()
-    await scene.settle()
+    const scene = await loadedScene()
     scene.failure = failing('invalid_request')
     const before = scene.requests.length
     await expect(scene.ask()).rejects.toMatchObject({ code: 'invalid_request', message: 'Failed: invalid_request.' })
@@ -320,9 +322,7 @@ describe('a client with auto', () => {
   })
 
   it('moves to the edge when the web worker ends in the middle of a run, and starts another later', async () => {
-    const scene = new Scene()
-    await scene.ask()
-    await scene.settle()
+    const scene = await loadedScene()
     scene.failure = failing('internal')
     const asking = scene.ask()
     scene.workers[0]?.onerror?.({})
@@ -455,9 +455,7 @@ describe('a client with auto', () => {
   })
 
   it('answers with a version that was released, from the edge until it is here', async () => {
-    const scene = new Scene()
-    await scene.ask()
-    await scene.settle()
+    const scene = await loadedScene()
     await scene.ask()
     await scene.ask()
     scene.live = ['2']
@@ -481,9 +479,7 @@ describe('a client with auto', () => {
   })
 
   it('waits for weights that come sooner than an answer of the edge, and no longer than twice that time', async () => {
-    const scene = new Scene()
-    await scene.ask()
-    await scene.settle()
+    const scene = await loadedScene()
     await scene.ask()
     await scene.ask()
     scene.loading = new Promise(() => {})
@@ -509,9 +505,7 @@ describe('a client with auto', () => {
   })
 
   it('keeps a version that is one of several live ones', async () => {
-    const scene = new Scene()
-    await scene.ask()
-    await scene.settle()
+    const scene = await loadedScene()
     await scene.ask()
     await scene.ask()
     scene.live = ['2', '1']
@@ -552,9 +546,7 @@ describe('a client with auto', () => {
   })
 
   it('leaves to the caller what it sent, and sends a stream to the edge after it failed here', async () => {
-    const scene = new Scene()
-    await scene.ask()
-    await scene.settle()
+    const scene = await loadedScene()
     const bytes = new Uint8Array([1, 2, 3])
     await scene.client.classify('reviews', bytes.buffer)
     expect([...bytes]).toEqual([1, 2, 3])
@@ -590,9 +582,7 @@ describe('a client with auto', () => {
   })
 
   it('ends with the signal of the call, here as at the edge', async () => {
-    const scene = new Scene()
-    await scene.ask()
-    await scene.settle()
+    const scene = await loadedScene()
     scene.loading = new Promise(() => {})
     scene.live = ['2']
     const leaving = new AbortController()

@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
+import type { ArtifactInfo } from '../../../page/models.ts'
 import { artifactText } from '../../../page/result/artifact.ts'
 
-const ARTIFACTS = [{ id: 'edge-q8', format: 'verge', dtype: 'q8', bytes: 508_105, places: ['edge'] }] as const
+const ARTIFACTS: ArtifactInfo[] = [{ id: 'edge-q8', format: 'verge', dtype: 'q8', bytes: 508_105, places: ['edge'] }]
 
 describe('artifactText', () => {
   it('says what an artifact is', () => {

@@ -1,27 +1,14 @@
 import { describe, expect, it } from 'vitest'
 import { draftOf, MOST_ELEMENTS, parseShape, parseTensor } from '../../../page/tensors/draft.ts'
+import { DATATYPES } from '../../../src/core/tensors.ts'
 
-const spec = (datatype: string, shape: readonly number[]) => ({ name: 'x', datatype, shape })
+const spec = (datatype: string, shape: number[]) => ({ name: 'x', datatype, shape })
 const typed = (text: string, datatype: string, shape = [2]) =>
   parseTensor({ shape: shape.join(','), fill: 'typed', typed: text }, spec(datatype, shape))
 
 describe('the draft of a tensor', () => {
   it('runs as it is, for every datatype and shape', () => {
-    for (const datatype of [
-      'BOOL',
-      'UINT8',
-      'UINT16',
-      'UINT32',
-      'UINT64',
-      'INT8',
-      'INT16',
-      'INT32',
-      'INT64',
-      'FP16',
-      'FP32',
-      'FP64',
-      'BYTES',
-    ]) {
+    for (const datatype of DATATYPES) {
       for (const shape of [[], [-1, 3], [1, 40], [-1]]) {
         const given = spec(datatype, shape)
         const parsed = parseTensor(draftOf(given), given)
@@ -47,7 +34,7 @@ describe('a shape', () => {
   })
 
   it('is refused in words where it does not fit the model, or is too large', () => {
-    const wrong = (text: string, shape: readonly number[]) => parseShape(text, spec('FP32', shape))
+    const wrong = (text: string, shape: number[]) => parseShape(text, spec('FP32', shape))
     expect(wrong('1, a', [1, 1])).toEqual({ problem: expect.stringContaining('whole numbers') })
     expect(wrong('1', [1, 1])).toEqual({ problem: 'The shape has 1 dimensions, and the model takes 2.' })
     expect(wrong('1, 4', [-1, 3])).toEqual({ problem: 'Dimension 2 must be 3.' })
