@@ -53,7 +53,7 @@ export function Compare({ ask, places, request }: Props) {
       </div>
       {results.length > 0 && (
         <Scroll label="Comparison of places">
-          <table class="result-table">
+          <table class="facts-table result-table">
             <thead>
               <tr>
                 <th scope="col">Place</th>

@@ -42,7 +42,7 @@ export function WaterfallView({ drawn }: { readonly drawn: Waterfall }) {
       <details class="result-details">
         <summary>As a table</summary>
         <Scroll label="Times of the parts">
-          <table class="result-table">
+          <table class="facts-table result-table">
             <thead>
               <tr>
                 <th scope="col">Part</th>

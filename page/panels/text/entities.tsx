@@ -33,7 +33,7 @@ export function EntitiesPanel({ answer, busy, model, run }: PanelProps) {
             <p class="text-hint">{words}</p>
           ) : (
             <Scroll label="Entities">
-              <table class="text-table">
+              <table class="facts-table">
                 <thead>
                   <tr>
                     <th scope="col">Entity</th>
