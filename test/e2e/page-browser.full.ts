@@ -40,12 +40,12 @@ describeInChromium('the page with models in the browser', (browser) => {
     await run(page)
     const first = page.locator('.bars-label').first()
     await expect.poll(() => first.textContent()).toBe('negative')
-    expect(await status(page).textContent()).toMatch(/in this browser$/)
+    await expect.poll(() => status(page).textContent()).toMatch(/in this browser$/)
   })
 
   it('leaves the choice to the page by default, which answers in either place', async () => {
     const page = await browser.open(`${worker.url}/#/reviews`)
-    expect(await page.getByLabel('Automatic').isChecked()).toBe(true)
+    await expect.poll(() => page.getByLabel('Automatic').isChecked()).toBe(true)
     for (let i = 0; i < 3; i++) {
       await run(page)
       await expect
@@ -76,6 +76,6 @@ describeInChromium('the page with models in the browser', (browser) => {
     const page = await browser.open(`${worker.url}/#/abacus`)
     await page.getByRole('heading', { level: 1, name: 'abacus' }).waitFor()
     await page.getByRole('button', { name: 'Send' }).waitFor()
-    expect(await page.getByRole('group', { name: 'Where to run' }).count()).toBe(0)
+    await expect.poll(() => page.getByRole('group', { name: 'Where to run' }).count()).toBe(0)
   })
 })

@@ -92,7 +92,7 @@ describeInChromium('panels of pictures', (browser) => {
     const paper = page.getByRole('application')
     await page.getByRole('button', { name: 'Clear' }).click()
     await page.getByText('Draw a digit first.').waitFor()
-    expect(await page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
+    await expect.poll(() => page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
     const { height = 0, width = 0, x = 0, y = 0 } = (await paper.boundingBox()) ?? {}
     const at = (across: number, down: number) => [x + across * width, y + down * height] as const
     // A seven in two lines.
@@ -108,7 +108,7 @@ describeInChromium('panels of pictures', (browser) => {
     await page.keyboard.press('Space')
     for (let i = 0; i < 16; i++) await page.keyboard.press('ArrowDown')
     await page.keyboard.press('Space')
-    expect(await paper.getAttribute('aria-label')).toBe('Paper, 1 line drawn')
+    await expect.poll(() => paper.getAttribute('aria-label')).toBe('Paper, 1 line drawn')
     expect(await answerTo(page)).toMatch(/^1, /)
   })
 
@@ -126,9 +126,9 @@ describeInChromium('panels of pictures', (browser) => {
     expect(await answerTo(page)).toMatch(/^2, /)
     await page.getByLabel('Labels in the answer').fill('2')
     await answerTo(page)
-    expect(await page.locator('.media-answer .bars li').count()).toBe(2)
+    await expect.poll(() => page.locator('.media-answer .bars li').count()).toBe(2)
     await page.getByLabel('Labels in the answer').fill('many')
-    expect(await page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
+    await expect.poll(() => page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
   })
 
   it('take a picture that is dropped on the paper, and keep the drawing', async () => {
@@ -163,12 +163,12 @@ describeInChromium('panels of pictures', (browser) => {
     await page.setViewportSize({ width: 1280, height: 800 })
     const direct = (await workersAnswer(worker, 'squares', picture, 'image/png')) as { box: { xmin: number } }[]
     const findings = page.locator('.finding')
-    expect(await findings.count()).toBe(direct.length)
+    await expect.poll(() => findings.count()).toBe(direct.length)
     const second = await findings.nth(1).innerText()
     expect(second).toContain(`50 × 30 pixels from ${direct[1]?.box.xmin}, `)
     await findings.nth(1).focus()
-    expect(await page.locator('.box').nth(1).getAttribute('class')).toContain('box-active')
-    expect(await page.locator('.box-active').count()).toBe(1)
+    await expect.poll(() => page.locator('.box').nth(1).getAttribute('class')).toContain('box-active')
+    await expect.poll(() => page.locator('.box-active').count()).toBe(1)
     await shots(page, 'media-boxes')
     await accessible(page)
     await page.getByLabel('Least score of a finding').fill('1')
@@ -182,8 +182,8 @@ describeInChromium('panels of pictures', (browser) => {
     await choose(page, 'Choose a picture', given('phone.jpg', 'image/jpeg', jpeg))
     await page.getByText('phone.jpg, 400 × 240 pixels').waitFor()
     expect(await answerTo(page)).toBe('Found: red square.')
-    expect(await boxesInCells(page)).toEqual([[0, 0, 1, 1]])
-    expect(await page.locator('.finding').innerText()).toContain('at the top left, 50 × 30 pixels from 0, 0')
+    await expect.poll(() => boxesInCells(page)).toEqual([[0, 0, 1, 1]])
+    await expect.poll(() => page.locator('.finding').innerText()).toContain('at the top left, 50 × 30 pixels from 0, 0')
   })
 
   it('show the picture that a model makes', async () => {
@@ -281,7 +281,7 @@ describeInChromium('panels of pictures', (browser) => {
     expect(await answerTo(page)).toMatch(/^(green|blue|red), \d/)
     await bring(page, 'drop', given('red.png', 'image/png', await encodePng(raster(8, 8, () => RED))))
     await page.getByText('red.png, 8 × 8 pixels').waitFor()
-    expect(await page.getByRole('alert').count()).toBe(0)
+    await expect.poll(() => page.getByRole('alert').count()).toBe(0)
     expect(await answerTo(page)).toMatch(/^red, 90/)
   })
 })

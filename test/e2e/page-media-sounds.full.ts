@@ -69,7 +69,7 @@ describeInChromium(
         .getByText(/^Write a number from 0 to 1/)
         .first()
         .waitFor()
-      expect(await page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
+      await expect.poll(() => page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
     })
 
     it('have a timeline that the keyboard moves and plays', async () => {
@@ -85,10 +85,10 @@ describeInChromium(
         ['ArrowLeft', 1],
       ] as const) {
         await page.keyboard.press(key)
-        expect(await place(page)).toBe(seconds)
+        await expect.poll(() => place(page)).toBe(seconds)
       }
-      expect(await slider(page).getAttribute('aria-valuetext')).toBe('1 second, speech')
-      expect(await page.locator('.timeline-speech-now').count()).toBe(1)
+      await expect.poll(() => slider(page).getAttribute('aria-valuetext')).toBe('1 second, speech')
+      await expect.poll(() => page.locator('.timeline-speech-now').count()).toBe(1)
       await page.keyboard.press('Space')
       await page.getByRole('button', { name: 'Pause' }).waitFor()
       await expect.poll(() => place(page)).toBeGreaterThan(1)
@@ -98,7 +98,7 @@ describeInChromium(
       await page.getByRole('list', { name: 'Speech' }).getByRole('button').nth(1).click()
       await page.getByRole('button', { name: 'Pause' }).waitFor()
       await page.getByRole('button', { name: 'Play', exact: true }).waitFor()
-      expect(await place(page)).toBe(3.7)
+      await expect.poll(() => place(page)).toBe(3.7)
     })
 
     it('take a sound that is chosen or dropped', async () => {
@@ -108,12 +108,12 @@ describeInChromium(
       await page.getByText('tone.wav, 0:04.0').waitFor()
       expect(await answerTo(page)).toMatch(/^Speech in one part: 2\.\d seconds, 5\d % of the sound\.$/)
       const direct = (await workersAnswer(worker, 'hearing', file, 'audio/wav')) as Speech
-      expect(await page.locator('.segments .finding-label').allInnerTexts()).toEqual(
-        direct.segments.map(({ end, start }) => `${start.toFixed(2)} s to ${end.toFixed(2)} s`),
-      )
+      await expect
+        .poll(() => page.locator('.segments .finding-label').allInnerTexts())
+        .toEqual(direct.segments.map(({ end, start }) => `${start.toFixed(2)} s to ${end.toFixed(2)} s`))
       await bring(page, 'drop', given('short.wav', 'audio/wav', tone(1, 8000)))
       await page.getByText('short.wav, 0:03.0').waitFor()
-      expect(await page.locator('.segments').count()).toBe(0)
+      await expect.poll(() => page.locator('.segments').count()).toBe(0)
       expect(await answerTo(page)).toMatch(/^Speech in one part: 1\.\d seconds/)
     })
 
@@ -124,14 +124,14 @@ describeInChromium(
       await expect
         .poll(() => page.locator('.sound-seconds').innerText(), { timeout: 60_000 })
         .toMatch(/^0:(0[4-9]|[1-5])/)
-      expect(await page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
+      await expect.poll(() => page.getByRole('button', { name: 'Run', exact: true }).isDisabled()).toBe(true)
       await shots(page, 'media-recording')
       await page.getByRole('button', { name: 'Stop' }).click()
       await page.getByText(/^recording.wav, 0:\d\d/).waitFor()
       const sent = page.waitForRequest((request) => request.url().includes('/run/hearing'))
       expect(await answerTo(page)).toMatch(/^Speech in /)
       expect((await sent).headers()['content-type']).toBe('audio/wav')
-      expect(await page.locator('.segments li').count()).toBeGreaterThan(0)
+      await expect.poll(() => page.locator('.segments li').count()).toBeGreaterThan(0)
     })
 
     it.each([

@@ -64,13 +64,13 @@ describeInChromium('what happened to a request', (browser) => {
     const rest = steps.last()
     await rest.hover()
     await page.getByText(/^Network and rest: The way to the Worker/).waitFor()
-    expect(await rest.innerText()).toMatch(/^Network and rest\s+[\d.]+ m?s/)
+    await expect.poll(() => rest.innerText()).toMatch(/^Network and rest\s+[\d.]+ m?s/)
     await steps.first().focus()
     const [first = ''] = (await steps.first().innerText()).split(/\s/)
     await page.locator('.waterfall-meaning', { hasText: `${first}: ` }).waitFor()
     await page.getByText('As a table').click()
     const table = page.getByRole('region', { name: 'Times of the parts' })
-    expect(await table.getByRole('row').count()).toBe((await steps.count()) + 1)
+    await expect.poll(() => table.getByRole('row').count()).toBe((await steps.count()) + 1)
     // The bars fill the time that the page measured.
     const bars = (await page.evaluate(
       `[...document.querySelectorAll('.waterfall-bar')].map((bar) => [parseFloat(bar.style.left), parseFloat(bar.style.width)])`,
@@ -89,11 +89,11 @@ describeInChromium('what happened to a request', (browser) => {
     const page = await open()
     await page.getByLabel('Text').fill('A film for one evening.')
     await run(page)
-    expect(await fact(page, 'Where').innerText()).toMatch(/At the edge\s.*fits into the Worker’s isolate/s)
-    expect(await fact(page, 'Model').innerText()).toMatch(
-      /reviews@\d+\s+Artifact verge-q8: q8, \d+ KiB, on Verge’s own engine\./,
-    )
-    expect(await fact(page, 'Cache').innerText()).toMatch(/Cache\s+(miss|bypass)\s/)
+    await expect.poll(() => fact(page, 'Where').innerText()).toMatch(/At the edge\s.*fits into the Worker’s isolate/s)
+    await expect
+      .poll(() => fact(page, 'Model').innerText())
+      .toMatch(/reviews@\d+\s+Artifact verge-q8: q8, \d+ KiB, on Verge’s own engine\./)
+    await expect.poll(() => fact(page, 'Cache').innerText()).toMatch(/Cache\s+(miss|bypass)\s/)
   })
 
   it('has the id of the request, to copy', async () => {
@@ -102,7 +102,7 @@ describeInChromium('what happened to a request', (browser) => {
     const answered = page.waitForResponse((response) => response.request().method() === 'POST')
     await run(page)
     const id = (await answered).headers()['x-request-id'] ?? ''
-    expect(await fact(page, 'Request').innerText()).toContain(id)
+    await expect.poll(() => fact(page, 'Request').innerText()).toContain(id)
     await page.getByRole('button', { name: 'Copy the request id' }).click()
     await page.getByRole('status').getByText('Copied the request id.').waitFor()
     expect(await page.evaluate('navigator.clipboard.readText()')).toBe(id)
@@ -113,14 +113,16 @@ describeInChromium('what happened to a request', (browser) => {
     await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
     await run(page)
     const code = page.getByRole('tabpanel')
-    expect(await code.innerText()).toContain(`curl ${worker.url}/run/reviews`)
+    await expect.poll(() => code.innerText()).toContain(`curl ${worker.url}/run/reviews`)
     await page.getByRole('tab', { name: 'curl' }).focus()
     await page.keyboard.press('ArrowRight')
     await page.keyboard.press('ArrowRight')
-    expect(await page.getByRole('tab', { name: 'Verge’s client' }).getAttribute('aria-selected')).toBe('true')
-    expect(await code.innerText()).toContain(`import { createClient } from '${worker.url}/client.js'`)
+    await expect
+      .poll(() => page.getByRole('tab', { name: 'Verge’s client' }).getAttribute('aria-selected'))
+      .toBe('true')
+    await expect.poll(() => code.innerText()).toContain(`import { createClient } from '${worker.url}/client.js'`)
     await page.keyboard.press('ArrowRight')
-    expect(await code.innerText()).toContain('curl')
+    await expect.poll(() => code.innerText()).toContain('curl')
     await page.getByRole('button', { name: 'Copy the code for curl' }).click()
     await page.getByRole('status').getByText('Copied the code for curl.').waitFor()
     const copied = String(await page.evaluate('navigator.clipboard.readText()'))
@@ -139,11 +141,13 @@ describeInChromium('what happened to a request', (browser) => {
     const row = (name: string) => page.getByRole('row', { name })
     await page.getByRole('status').getByText('The comparison is complete.').waitFor({ state: 'attached' })
     expect(places).toEqual([...Array<string>(6).fill('edge'), ...Array<string>(6).fill('origin')])
-    expect(await row('At the edge').innerText()).toMatch(/[\d.]+ m?s\s+[\d.]+ m?s\s+the one to compare with/)
+    await expect.poll(() => row('At the edge').innerText()).toMatch(/[\d.]+ m?s\s+[\d.]+ m?s\s+the one to compare with/)
     // The weights are not the same: 8 bits at the edge, floats at the origin.
-    expect(await row('At an origin').innerText()).toMatch(/[\d.]+ m?s\s+[\d.]+ m?s\s+largest difference 0\.\d+/)
+    await expect
+      .poll(() => row('At an origin').innerText())
+      .toMatch(/[\d.]+ m?s\s+[\d.]+ m?s\s+largest difference 0\.\d+/)
     // The same weights and the same engine give the same bits.
-    expect(await row('In your browser').innerText()).toMatch(/[\d.]+ m?s\s+[\d.]+ m?s\s+same bits/)
+    await expect.poll(() => row('In your browser').innerText()).toMatch(/[\d.]+ m?s\s+[\d.]+ m?s\s+same bits/)
     await shots(page, 'result-comparison')
     await accessible(page)
   })
@@ -157,7 +161,9 @@ describeInChromium('what happened to a request', (browser) => {
     const steps = result(page)
       .getByRole('button')
       .filter({ has: page.locator('.waterfall-bar') })
-    expect(await steps.allInnerTexts()).toEqual([expect.stringMatching(/^First part/), expect.stringMatching(/^Text/)])
+    await expect
+      .poll(() => steps.allInnerTexts())
+      .toEqual([expect.stringMatching(/^First part/), expect.stringMatching(/^Text/)])
     const seeds: unknown[] = []
     page.on('request', (request) => {
       if (request.method() === 'POST') seeds.push((request.postDataJSON() as { seed?: number }).seed)
@@ -172,11 +178,11 @@ describeInChromium('what happened to a request', (browser) => {
     await page.getByLabel('This browser').check()
     await page.getByRole('button', { name: 'Run', exact: true }).click()
     await result(page).waitFor()
-    expect(await fact(page, 'Where').innerText()).toMatch(/In your browser\s/)
-    expect(await fact(page, 'Model').innerText()).toMatch(
-      /reviews@\d+\s+Artifact verge-q8: q8, \d+ KiB, on Verge’s own engine\./,
-    )
-    expect(await fact(page, 'Cache').innerText()).toContain('ran in your browser')
+    await expect.poll(() => fact(page, 'Where').innerText()).toMatch(/In your browser\s/)
+    await expect
+      .poll(() => fact(page, 'Model').innerText())
+      .toMatch(/reviews@\d+\s+Artifact verge-q8: q8, \d+ KiB, on Verge’s own engine\./)
+    await expect.poll(() => fact(page, 'Cache').innerText()).toContain('ran in your browser')
     await accessible(page)
     await page.getByRole('tab', { name: 'Verge’s client' }).click()
     const code = await page.getByRole('tabpanel').innerText()
@@ -207,7 +213,7 @@ describeInChromium('what happened to a request', (browser) => {
     expect(await where()).toMatch(/At the edge\s+The weights are on their way into the browser\./)
     await expect.poll(where).toMatch(/In your browser\s+The (weights are in the browser|browser answers sooner)/)
     await page.getByRole('tab', { name: 'Verge’s client' }).click()
-    expect(await page.getByRole('tabpanel').innerText()).toContain("placement: 'auto'")
+    await expect.poll(() => page.getByRole('tabpanel').innerText()).toContain("placement: 'auto'")
     await shots(page, 'result-browser')
   })
 
@@ -215,7 +221,7 @@ describeInChromium('what happened to a request', (browser) => {
     const page = await open()
     await run(page)
     const button = page.getByRole('button', { name: 'Show what the Worker considered' })
-    expect(await button.count()).toBe(0)
+    await expect.poll(() => button.count()).toBe(0)
     await page.getByText('Operator key').first().click()
     await page.getByLabel('Operator key').fill(KEY)
     await page.getByRole('button', { name: 'Use key' }).click()
@@ -223,7 +229,7 @@ describeInChromium('what happened to a request', (browser) => {
     await button.click()
     const decision = page.getByRole('region', { name: 'The decision' })
     await expect.poll(() => decision.innerText()).toContain('"reason": "fits-edge"')
-    expect(await result(page).innerText()).not.toContain(KEY)
+    await expect.poll(() => result(page).innerText()).not.toContain(KEY)
     await accessible(page)
   })
 

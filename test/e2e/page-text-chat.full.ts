@@ -89,7 +89,7 @@ describeInChromium('chat', (browser) => {
     expect(delays.every(Number.isFinite)).toBe(true)
     // How soon depends on the machine; before the rest has arrived does not.
     expect(seen[0]?.now).toBeLessThan(arrived.at(-1)?.now ?? 0)
-    expect(await page.evaluate('document.activeElement?.ariaLabel')).toBe('Message')
+    await expect.poll(() => page.evaluate('document.activeElement?.ariaLabel')).toBe('Message')
   })
 
   it('is a conversation, with a system prompt and settings', async () => {
@@ -102,7 +102,7 @@ describeInChromium('chat', (browser) => {
     const sent = page.waitForRequest(/chat\/completions/)
     await page.getByLabel('Message').fill('Subtract 9 from 71.')
     await page.keyboard.press('Shift+Enter')
-    expect(await page.getByLabel('Message').inputValue()).toBe('Subtract 9 from 71.\n')
+    await expect.poll(() => page.getByLabel('Message').inputValue()).toBe('Subtract 9 from 71.\n')
     await page.keyboard.press('Backspace')
     await page.getByRole('button', { name: 'Send' }).click()
     expect((await sent).postDataJSON()).toMatchObject({
@@ -120,7 +120,7 @@ describeInChromium('chat', (browser) => {
     await shots(page, 'chat')
     await accessible(page)
     await page.getByRole('button', { name: 'New conversation' }).click()
-    expect(await answers(page).count()).toBe(0)
+    await expect.poll(() => answers(page).count()).toBe(0)
   })
 
   it('says what is wrong with a setting', async () => {
@@ -129,7 +129,7 @@ describeInChromium('chat', (browser) => {
     await page.getByLabel('Temperature').fill('warm')
     await page.getByRole('alert').getByText('from 0 to 2').waitFor()
     await page.getByLabel('Message').fill('Hello')
-    expect(await page.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true)
+    await expect.poll(() => page.getByRole('button', { name: 'Send' }).isDisabled()).toBe(true)
   })
 
   it('stops, and keeps what has arrived', async () => {
@@ -155,9 +155,9 @@ describeInChromium('chat', (browser) => {
     await page.getByRole('button', { name: 'Stop' }).click()
     await page.getByRole('button', { name: 'Send' }).waitFor()
     expect(await page.evaluate('window.ended')).toBe(true)
-    expect(await answers(page).allInnerTexts()).toEqual(['One two three'])
-    expect(await page.locator('.chat-assistant').getByText('Not complete.').count()).toBe(1)
-    expect(await page.getByRole('alert').count()).toBe(0)
+    await expect.poll(() => answers(page).allInnerTexts()).toEqual(['One two three'])
+    await expect.poll(() => page.locator('.chat-assistant').getByText('Not complete.').count()).toBe(1)
+    await expect.poll(() => page.getByRole('alert').count()).toBe(0)
     // By the keyboard, too.
     await page.getByLabel('Message').fill('Again.')
     await page.keyboard.press('Enter')
@@ -193,7 +193,7 @@ describeInChromium('chat', (browser) => {
     await page.getByLabel('Message').fill('Tell me.')
     await page.keyboard.press('Enter')
     await page.locator('.chat-assistant').getByText('Not complete.').waitFor()
-    expect(await answers(page).allInnerTexts()).toEqual(['Half of'])
+    await expect.poll(() => answers(page).allInnerTexts()).toEqual(['Half of'])
     await page.getByRole('alert').getByText('The answer is not complete').waitFor()
     await page.getByText('Settings').click()
     await page.getByLabel('Maximum of tokens').fill('3')
