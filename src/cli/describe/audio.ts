@@ -1,6 +1,6 @@
 import type { AudioSettings } from '../../catalog/settings/audio.ts'
 import type { Signature } from '../../core/tensors.ts'
-import type { Guess, TaskFields } from './guess.ts'
+import type { Guess, TaskFields } from './context.ts'
 import { checkKeys, type KeyRules, only } from './keys.ts'
 import { activationFor, type LabelOutcome, labelsFor } from './labels.ts'
 import { readSettings, type Settings, sizeOf, stringOf } from './settings.ts'

@@ -1,5 +1,5 @@
 import { bytesSettingsSchema } from '../../catalog/settings/bytes.ts'
-import type { Guess, TaskFields } from './guess.ts'
+import type { Guess, TaskFields } from './context.ts'
 import type { LabelOutcome } from './labels.ts'
 import { numberOf, objectOf, readSettings } from './settings.ts'
 

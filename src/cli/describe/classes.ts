@@ -3,7 +3,7 @@ import { decodeModel } from '../../onnx/codec.ts'
 import { isOnnxError } from '../../onnx/errors.ts'
 import { attributeOf } from '../../onnx/make.ts'
 import type { NodeProto } from '../../onnx/schema/onnx_pb.js'
-import type { Guess } from './guess.ts'
+import type { Guess } from './context.ts'
 
 /** Larger files hold no model of ai.onnx.ml, and are not read twice. */
 const MOST_BYTES = 256 * 1024 * 1024

@@ -1,7 +1,7 @@
 import type { TaskName } from '../../catalog/manifest.ts'
 import type { EmbeddingSettings, Pooling } from '../../catalog/settings/embedding.ts'
 import type { Signature } from '../../core/tensors.ts'
-import type { Guess, Said } from './guess.ts'
+import type { Guess, Said } from './context.ts'
 import type { LabelOutcome } from './labels.ts'
 import { objectOf, readSettings, readText, type Settings, sizeOf, stringOf } from './settings.ts'
 import { textPreprocess, textSettings } from './text.ts'

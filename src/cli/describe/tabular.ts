@@ -1,7 +1,7 @@
 import type { TaskName } from '../../catalog/manifest.ts'
 import { MOST_COLUMNS, type TabularSettings } from '../../catalog/settings/tabular.ts'
 import type { Signature, TensorSpec } from '../../core/tensors.ts'
-import type { Guess, TaskFields } from './guess.ts'
+import type { Guess, TaskFields } from './context.ts'
 import type { LabelOutcome } from './labels.ts'
 import { objectOf, type Settings, sizeOf } from './settings.ts'
 

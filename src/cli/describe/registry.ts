@@ -1,0 +1,52 @@
+import type { TaskName } from '../../catalog/manifest.ts'
+import { guessAudio } from './audio.ts'
+import { guessBytes } from './bytes.ts'
+import type { Describer, Recogniser } from './context.ts'
+import { embeddingGuess } from './embedding.ts'
+import { guessGeneration } from './generation.ts'
+import { describeImageClassifier } from './image-classifier.ts'
+import { describeImageFeatures } from './image-features.ts'
+import { guessTabular } from './tabular.ts'
+import { describeTextClassifier, describeTextSpans } from './text-classifier.ts'
+
+/**
+ * Tasks by the architecture that `config.json` names. The first line that matches counts. A task here needs a line in
+ * `DESCRIBERS`.
+ */
+export const HEADS: readonly (readonly [RegExp, keyof typeof DESCRIBERS])[] = [
+  [/ForSequenceClassification$/, 'text-classification'],
+  [/ForTokenClassification$/, 'token-classification'],
+  [/ForQuestionAnswering$/, 'question-answering'],
+  [/ForImageClassification(WithTeacher)?$/, 'image-classification'],
+]
+
+/** Describes models of a task: by their head, or because a person asks for the task. */
+const DESCRIBERS = {
+  'text-classification': describeTextClassifier,
+  'token-classification': describeTextClassifier,
+  'zero-shot-classification': describeTextClassifier,
+  'question-answering': describeTextSpans,
+  'image-classification': describeImageClassifier,
+  'image-feature-extraction': describeImageFeatures,
+  'object-detection': async () => ({
+    problem: 'no setting describes how its outputs become boxes (postprocess.detection)',
+  }),
+  'image-to-image': async () => ({
+    problem: 'no setting describes how its output becomes an image (postprocess.imageOutput)',
+  }),
+} as const satisfies Partial<Record<TaskName, Describer>>
+
+/** Models that files, tensors or their own rules tell, asked in this order before the heads. */
+export const RECOGNISERS: readonly Recogniser[] = [
+  async ({ config, signature, said }) => guessTabular(config, signature, said),
+  ({ files, said }) => guessBytes(files, said),
+  ({ files, config, signature, said }) => guessAudio(files, config, signature, said),
+  ({ files, config, signature, said }) => guessGeneration(files, config, signature, said),
+  ({ files, config, signature, said }) => embeddingGuess(files, config, signature, said),
+]
+
+/** The describer of a task; undefined for tasks that only recognisers know. */
+export function describerOf(task: TaskName): Describer | undefined {
+  const describers: Partial<Record<TaskName, Describer>> = DESCRIBERS
+  return describers[task]
+}
