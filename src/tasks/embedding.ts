@@ -10,7 +10,7 @@ import { fixedWidth, outputOf, rowsOf, settingsOf, unfitOutput } from './embeddi
 import { assertDimensions, normalizeVector, poolTokens } from './pooling.ts'
 import { TextReader } from './reading.ts'
 import type { TaskModel } from './task.ts'
-import { emptyText } from './texts.ts'
+import { emptyText, tooManyTokens } from './texts.ts'
 
 /** What a request may say of how its texts become vectors, as sentence-transformers and the Hugging Face API name it. */
 export const embeddingParametersSchema = z
@@ -288,12 +288,6 @@ function* knownTokens(reader: TextReader, text: string, most: number, field: str
     if (known.length < most && tokens.length >= asked) continue
     return side === 'right' ? known.slice(0, most) : known.slice(Math.max(0, known.length - most))
   }
-}
-
-function tooManyTokens(field: string, most: number): VergeError {
-  return new VergeError('input_too_large', `"${field}" has more than ${most} tokens, the limit of this model.`, {
-    details: { field, limit_tokens: most },
-  })
 }
 
 /** @throws input_too_large */

@@ -9,11 +9,22 @@ import { openTokenizer, tokenizerFile } from '../media/text/model-tokenizer.ts'
 import { type Encoding, STEPS_PER_UNIT, type TextToken, type TextTokenizer } from '../media/text/tokenizer.ts'
 import { cutPair } from '../media/text/truncate.ts'
 import { performed, type TaskModel } from './task.ts'
+import { tooManyTokens } from './texts.ts'
 
 /** A text of a pair, and where it stands in the request. */
 export interface PairText {
   readonly text: string
   readonly field: string
+}
+
+/** What happens to texts that are too long, where a request says so. */
+export interface Cutting {
+  /** False: such a text is refused, and not cut. */
+  readonly truncate?: boolean
+  /** The end that loses tokens; left out: as set for the model. */
+  readonly side?: CutSide
+  /** Most tokens, special ones included; left out, or more than the model's own: the model's own. */
+  readonly maxTokens?: number
 }
 
 /**
@@ -76,20 +87,31 @@ export class TextReader {
   /**
    * A text with its special tokens. @throws input_too_large
    */
-  *encode(text: string, field: string): Work<Encoding> {
-    const room = Math.max(0, this.maxTokens - this.tokenizer.specialTokens(false))
-    return this.tokenizer.frame(yield* this.read(text, room, field))
+  *encode(text: string, field: string, cutting: Cutting = {}): Work<Encoding> {
+    const { side = this.side, truncate = true } = cutting
+    const most = this.#most(cutting)
+    const room = Math.max(0, most - this.tokenizer.specialTokens(false))
+    const tokens = yield* this.read(text, truncate ? room : room + 1, field, side)
+    if (tokens.length > room) throw tooManyTokens(field, most)
+    return this.tokenizer.frame(tokens)
   }
 
   /**
    * Two texts in the tokenizer's form for pairs, the longer one cut first. Which one that is counts where both are too
    * long and an odd number of tokens is left to share: then both are read to their ends.
+   * @param field names the pair where it is refused
    * @throws manifest_invalid if the tokenizer has no form for pairs, input_too_large
    */
-  *pair(first: ReadText, second: ReadText): Work<Encoding> {
-    const room = Math.max(0, this.maxTokens - this.tokenizer.specialTokens(true))
-    let [one, other] = [yield* first.tokens(room), yield* second.tokens(room)]
+  *pair(first: ReadText, second: ReadText, field = '', cutting: Omit<Cutting, 'side'> = {}): Work<Encoding> {
+    const most = this.#most(cutting)
+    const room = Math.max(0, most - this.tokenizer.specialTokens(true))
+    const wanted = cutting.truncate === false ? room + 1 : room
+    let [one, other] = [yield* first.tokens(wanted), yield* second.tokens(wanted)]
     let counts: readonly [number, number] = [one.length, other.length]
+    if (cutting.truncate === false) {
+      if (one.length + other.length > room) throw tooManyTokens(field, most)
+      return this.tokenizer.frame(one, other)
+    }
     if (room % 2 === 1 && counts.every((count) => count >= room)) {
       counts = [
         (yield* first.tokens(Number.POSITIVE_INFINITY)).length,
@@ -97,28 +119,35 @@ export class TextReader {
       ]
     }
     const [keepFirst, keepSecond] = cutPair(...counts, room, 'longest_first')
-    ;[one, other] = [this.#cut(one, keepFirst), this.#cut(other, keepSecond)]
+    ;[one, other] = [first.cut(one, keepFirst), second.cut(other, keepSecond)]
     return this.tokenizer.frame(one, other)
   }
 
-  /** A text that may be part of several pairs, and is read once. */
-  text({ text, field }: PairText): ReadText {
+  /**
+   * A text that may be part of several pairs, and is read once.
+   * @param limit tokens that it may have before it is part of a pair
+   */
+  text({ text, field }: PairText, side: CutSide = this.side, limit = Number.POSITIVE_INFINITY): ReadText {
     let [read, wanted]: [TextToken[], number] = [[], 0]
     const reader = this
+    const cut = (tokens: readonly TextToken[], keep: number): TextToken[] =>
+      side === 'right' ? tokens.slice(0, keep) : tokens.slice(tokens.length - keep)
     return {
-      *tokens(most) {
+      cut,
+      *tokens(asked) {
+        const most = Math.min(asked, limit)
         const isWhole = wanted > read.length
         if (most > wanted && !isWhole) {
-          read = yield* reader.read(text, most, field)
+          read = yield* reader.read(text, most, field, side)
           wanted = most
         }
-        return reader.#cut(read, Math.min(most, read.length))
+        return cut(read, Math.min(most, read.length))
       },
     }
   }
 
-  #cut(tokens: readonly TextToken[], keep: number): TextToken[] {
-    return this.side === 'right' ? tokens.slice(0, keep) : tokens.slice(tokens.length - keep)
+  #most({ maxTokens }: Cutting): number {
+    return maxTokens === undefined ? this.maxTokens : Math.min(maxTokens, this.maxTokens)
   }
 
   #tooMuch(field: string | undefined): VergeError {
@@ -133,4 +162,6 @@ export class TextReader {
 
 export interface ReadText {
   tokens(most: number): Work<TextToken[]>
+  /** So many of its tokens, without those of the end that is cut. */
+  cut(tokens: readonly TextToken[], keep: number): TextToken[]
 }

@@ -20,7 +20,7 @@ export const classificationParametersSchema = z
   .meta({ id: 'ClassificationParameters' })
 export type ClassificationParameters = z.infer<typeof classificationParametersSchema>
 
-type Activation = 'softmax' | 'sigmoid' | 'none'
+export type Activation = 'softmax' | 'sigmoid' | 'none'
 
 /**
  * Classifications from a model's output, one for each row of it.
@@ -33,14 +33,34 @@ export function classifications(
   manifest: Manifest,
   defaultTopK: number,
 ): Classification[] {
+  return labelScores(outputs, parameters.function_to_apply, manifest).map((scores) =>
+    bestLabels(scores, manifest, parameters.top_k ?? defaultTopK),
+  )
+}
+
+/** Labels with their scores, best first. */
+export function bestLabels(scores: Float64Array, manifest: Pick<Manifest, 'labels'>, topK: number): Classification {
+  return Array.from(scores, (score, i) => ({ label: labelOf(manifest, i), score }))
+    .sort((a, b) => b.score - a.score)
+    .slice(0, topK)
+}
+
+/** A label's name; that of Hugging Face where the model has none. */
+function labelOf({ labels }: Pick<Manifest, 'labels'>, index: number): string {
+  return labels?.[index] ?? `LABEL_${index}`
+}
+
+/**
+ * Scores from a model's output in the order of its labels, one list for each row of it.
+ * @param activation what the request asks for; left out: as set in the manifest
+ * @throws manifest_invalid if the output is not a row of scores for each item
+ */
+export function labelScores(outputs: Tensors, activation: Activation | undefined, manifest: Manifest): Float64Array[] {
   const { values, rows, columns } = scoreMatrix(outputs, manifest)
-  const activation = parameters.function_to_apply ?? manifest.activation ?? 'softmax'
-  return Array.from({ length: rows }, (_, row) => {
-    const scores = activate(values.subarray(row * columns, (row + 1) * columns), activation)
-    return Array.from(scores, (score, i) => ({ label: manifest.labels?.[i] ?? `LABEL_${i}`, score }))
-      .sort((a, b) => b.score - a.score)
-      .slice(0, parameters.top_k ?? defaultTopK)
-  })
+  const applied = activation ?? manifest.activation ?? 'softmax'
+  return Array.from({ length: rows }, (_, row) =>
+    activate(values.subarray(row * columns, (row + 1) * columns), applied),
+  )
 }
 
 /** The output that holds the scores: the only one, or the first whose rows are as long as there are labels. */

@@ -4,8 +4,16 @@ import type { Limits } from '../core/limits.ts'
 import type { Work } from '../core/work.ts'
 import type { Encoding } from '../media/text/tokenizer.ts'
 import { runInBatches } from './batches.ts'
-import { type PairText, TextReader } from './reading.ts'
-import { type Classification, classificationParametersSchema, classificationSchema, classifications } from './scores.ts'
+import type { Embedder } from './embedding.ts'
+import { type Cutting, type PairText, TextReader } from './reading.ts'
+import {
+  type Activation,
+  bestLabels,
+  type Classification,
+  classificationParametersSchema,
+  classificationSchema,
+  labelScores,
+} from './scores.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, emptyText, fieldIn, readTextBody } from './texts.ts'
 
@@ -13,7 +21,8 @@ const pairSchema = z
   .strictObject({ text: z.string(), text_pair: z.string() })
   .meta({ id: 'TextPair', description: 'Two texts that the model reads together, such as a claim and its source' })
 const inputSchema = z.union([z.string(), pairSchema])
-type Input = z.infer<typeof inputSchema>
+/** A text, or two that the model reads together. */
+type ClassifyInput = z.infer<typeof inputSchema>
 
 const requestSchema = z
   .strictObject({
@@ -40,36 +49,66 @@ export function textClassification(limits: Limits): BoundTask {
     async execute(body, model, run) {
       const { inputs, parameters = {} } = readTextBody(requestSchema, body, limits)
       const list = Array.isArray(inputs) ? inputs : [inputs]
-      if (list.length > limits.textsPerRequest) {
-        throw new VergeError('input_too_large', `A request may have at most ${limits.textsPerRequest} texts.`, {
-          details: { limit_texts: limits.textsPerRequest },
-        })
-      }
       const field = fieldIn('inputs', Array.isArray(inputs))
-      const texts = list.flatMap((input, i) => textsOf(input, field(i)))
-      checkTexts(
-        texts.map(({ text }) => text),
-        (i) => texts[i]?.field ?? 'inputs',
-        limits,
-      )
-      const reader = await TextReader.open(model, limits)
-      const { tokenizer } = reader
-      const encoded = await reader.perform(
-        texts.map(({ text }) => text),
-        reader.maxTokens,
-        encodings(list, field, reader),
-      )
-      const answers = list.map((): Classification => [])
-      await runInBatches(encoded, tokenizer.padId, model, limits, run, (outputs, places) => {
-        const lists = classifications(outputs, parameters, model.manifest, Number.POSITIVE_INFINITY)
-        for (const [row, place] of places.entries()) answers[place] = lists[row] ?? []
-      })
+      const { function_to_apply: activation, top_k: topK = Number.POSITIVE_INFINITY } = parameters
+      const { scores } = await scoreTexts(list, { field, ...(activation && { activation }) }, { model, limits, run })
+      const answers = scores.map((each): Classification => bestLabels(each, model.manifest, topK))
       return Array.isArray(inputs) ? answers : answers[0]
     },
   }
 }
 
-function textsOf(input: Input, field: string): PairText[] {
+interface ClassifyOptions extends Cutting {
+  /** The request's field that an input stands in, for messages. */
+  readonly field: (place: number) => string
+  /** Left out: as set in the manifest. */
+  readonly activation?: Activation
+}
+
+interface TextScores {
+  /** For each input, in the order of the model's labels. */
+  readonly scores: readonly Float64Array[]
+  /** Of all inputs together, special tokens included. */
+  readonly tokens: number
+}
+
+/**
+ * A model's scores for each label of each text or pair.
+ * @throws input_too_large, empty_input, invalid_request, manifest_invalid
+ */
+async function scoreTexts(
+  inputs: readonly ClassifyInput[],
+  options: ClassifyOptions,
+  { model, limits, run }: Embedder,
+): Promise<TextScores> {
+  const { field } = options
+  if (inputs.length > limits.textsPerRequest) {
+    throw new VergeError('input_too_large', `A request may have at most ${limits.textsPerRequest} texts.`, {
+      details: { limit_texts: limits.textsPerRequest },
+    })
+  }
+  const texts = inputs.flatMap((input, i) => textsOf(input, field(i)))
+  checkTexts(
+    texts.map(({ text }) => text),
+    (i) => texts[i]?.field ?? 'inputs',
+    limits,
+  )
+  const reader = await TextReader.open(model, limits)
+  const { tokenizer } = reader
+  const encoded = await reader.perform(
+    texts.map(({ text }) => text),
+    reader.maxTokens,
+    encodings(inputs, options, reader),
+  )
+  const scores = new Array<Float64Array>(inputs.length)
+  await runInBatches(encoded, tokenizer.padId, model, limits, run, (outputs, places) => {
+    const rows = labelScores(outputs, options.activation, model.manifest)
+    for (const [row, place] of places.entries()) scores[place] = rows[row] ?? new Float64Array(0)
+  })
+  return { scores, tokens: encoded.reduce((sum, { ids }) => sum + ids.length, 0) }
+}
+
+function textsOf(input: ClassifyInput, field: string): PairText[] {
   if (typeof input === 'string') return [{ text: input, field }]
   return [
     { text: input.text, field: `${field}.text` },
@@ -77,10 +116,10 @@ function textsOf(input: Input, field: string): PairText[] {
   ]
 }
 
-function* encodings(inputs: readonly Input[], fieldOf: (i: number) => string, reader: TextReader): Work<Encoding[]> {
+function* encodings(inputs: readonly ClassifyInput[], options: ClassifyOptions, reader: TextReader): Work<Encoding[]> {
   const encoded: Encoding[] = []
   for (const [i, input] of inputs.entries()) {
-    const field = fieldOf(i)
+    const field = options.field(i)
     const [first, second] = textsOf(input, field)
     if (first === undefined) continue
     if (second !== undefined && !reader.tokenizer.readsPairs) {
@@ -90,8 +129,8 @@ function* encodings(inputs: readonly Input[], fieldOf: (i: number) => string, re
     }
     const encoding =
       second === undefined
-        ? yield* reader.encode(first.text, field)
-        : yield* reader.pair(reader.text(first), reader.text(second))
+        ? yield* reader.encode(first.text, field, options)
+        : yield* reader.pair(reader.text(first, options.side), reader.text(second, options.side), field, options)
     const isEmpty = encoding.tokens.every((token) => token === undefined)
     // A model whose room is taken by special tokens answers for them alone.
     if (isEmpty && (yield* reader.read(first.text, 1, field)).length === 0) throw emptyText(field)

@@ -1,16 +1,11 @@
 import * as z from 'zod'
-import type { Manifest } from '../catalog/manifest.ts'
-import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { type Tensors, toFloats } from '../core/tensors.ts'
-import type { Work } from '../core/work.ts'
-import type { Encoding } from '../media/text/tokenizer.ts'
-import { runInBatches, TokenCount } from './batches.ts'
 import { type Embedder, embed, firstPrompt } from './embedding.ts'
+import { type PairOptions, type PairScores, scorePairs } from './pair-scores.ts'
 import { cosine } from './pooling.ts'
-import { type PairText, TextReader } from './reading.ts'
+import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
-import { checkTexts, emptyText, readTextBody } from './texts.ts'
+import { checkTexts, readTextBody } from './texts.ts'
 
 const requestSchema = z
   .strictObject({
@@ -44,11 +39,16 @@ export interface Ranking {
   readonly tokens: number
 }
 
-export interface RankOptions {
-  readonly rawScores: boolean
+export interface RankOptions extends PairOptions {
   /** The request's fields, for messages. */
   readonly queryField: string
   readonly textField: (place: number) => string
+}
+
+/** A text of each pair, and the fields that both lists stand in. */
+interface ScoreOptions extends PairOptions {
+  readonly firstField: (place: number) => string
+  readonly secondField: (place: number) => string
 }
 
 /** Which texts answer a question best, by a model that reads both together (a cross-encoder). */
@@ -93,99 +93,58 @@ export function textRanking(limits: Limits): BoundTask {
 export async function rank(
   query: string,
   texts: readonly string[],
-  options: RankOptions,
+  { queryField, textField, ...options }: RankOptions,
   embedder: Embedder,
 ): Promise<Ranking> {
-  const all = [query, ...texts]
-  const field = (place: number): string => (place === 0 ? options.queryField : options.textField(place - 1))
-  checkTexts(all, field, embedder.limits)
-  const { scores, tokens } =
-    embedder.model.manifest.task === 'text-ranking'
-      ? await readTogether(query, texts, options, embedder)
-      : await compareVectors(all, field, embedder)
-  const ranked = scores.map((score, index) => ({ index, score })).sort((a, b) => b.score - a.score || a.index - b.index)
-  return { ranked, tokens }
+  const fields = { firstField: () => queryField, secondField: textField }
+  const { scores, tokens } = await score([query], texts, { ...options, ...fields }, embedder)
+  const ranked = scores.map((value, index) => ({ index, score: value }))
+  return { ranked: ranked.sort((a, b) => b.score - a.score || a.index - b.index), tokens }
 }
 
-interface Scores {
-  /** In the order of the texts. */
-  readonly scores: readonly number[]
-  readonly tokens: number
+/**
+ * How well each text of one list answers its counterpart of another, or all of them one query.
+ * @param firsts one for each second text, or one for all of them
+ * @throws as `embed`
+ */
+async function score(
+  firsts: readonly string[],
+  seconds: readonly string[],
+  options: ScoreOptions,
+  embedder: Embedder,
+): Promise<PairScores> {
+  const all = [...firsts, ...seconds]
+  const field = (place: number): string =>
+    place < firsts.length ? options.firstField(place) : options.secondField(place - firsts.length)
+  checkTexts(all, field, embedder.limits)
+  if (embedder.model.manifest.task !== 'text-ranking') {
+    return compareVectors(all, firsts.length, { ...options, field }, embedder)
+  }
+  const fielded = all.map((text, i) => ({ text, field: field(i) }))
+  return scorePairs(fielded.slice(0, firsts.length), fielded.slice(firsts.length), options, embedder)
 }
 
 /** Names that models give their prompts for what is looked for, and for what is looked through. */
 const QUERY_PROMPTS = ['query']
 const TEXT_PROMPTS = ['passage', 'document', 'corpus']
 
+/** @param queries how many of the texts are looked for */
 async function compareVectors(
   all: readonly string[],
-  field: (place: number) => string,
+  queries: number,
+  { field, side, truncate }: PairOptions & { readonly field: (place: number) => string },
   embedder: Embedder,
-): Promise<Scores> {
+): Promise<PairScores> {
   const { manifest } = embedder.model
-  const forText = firstPrompt(manifest, TEXT_PROMPTS)
-  const prompts = all.map((_, i) => (i === 0 ? firstPrompt(manifest, QUERY_PROMPTS) : forText))
-  const { vectors, tokens } = await embed(all, { field }, embedder, prompts)
-  const [asked = new Float32Array(0), ...others] = vectors
-  return { scores: others.map((vector) => cosine(asked, vector)), tokens }
-}
-
-async function readTogether(
-  query: string,
-  texts: readonly string[],
-  { rawScores, queryField, textField }: RankOptions,
-  { model, limits, run }: Embedder,
-): Promise<Scores> {
-  const { manifest } = model
-  const reader = await TextReader.open(model, limits)
-  const { tokenizer } = reader
-  const count = new TokenCount(limits)
-  const pairs = await reader.perform(
-    [query, ...texts],
-    reader.maxTokens,
-    pairsOf({ text: query, field: queryField }, texts, textField, reader, count),
-  )
-  const raw = rawScores || manifest.activation === 'none'
-  const scores = new Array<number>(texts.length).fill(0)
-  await runInBatches(pairs, tokenizer.padId, model, limits, run, (outputs, places) => {
-    const logits = logitsOf(outputs, places.length, manifest)
-    for (const [row, place] of places.entries()) {
-      const logit = logits[row] ?? 0
-      scores[place] = raw ? logit : 1 / (1 + Math.exp(-logit))
-    }
-  })
-  return { scores, tokens: count.total }
-}
-
-function* pairsOf(
-  query: PairText,
-  texts: readonly string[],
-  textField: (i: number) => string,
-  reader: TextReader,
-  count: TokenCount,
-): Work<Encoding[]> {
-  // Once for all texts: a long query with few tokens costs more than all of them.
-  const asked = reader.text(query)
-  if ((yield* asked.tokens(reader.maxTokens)).length === 0) throw emptyText(query.field)
-  const pairs: Encoding[] = []
-  for (const [i, text] of texts.entries()) {
-    const own = reader.text({ text, field: textField(i) })
-    if ((yield* own.tokens(reader.maxTokens)).length === 0) throw emptyText(textField(i))
-    const pair = yield* reader.pair(asked, own)
-    count.add(pair.ids.length)
-    pairs.push(pair)
+  const [forQuery, forText] = [firstPrompt(manifest, QUERY_PROMPTS), firstPrompt(manifest, TEXT_PROMPTS)]
+  const prompts = all.map((_, i) => (i < queries ? forQuery : forText))
+  const options = {
+    field,
+    ...(truncate !== undefined && { truncate }),
+    ...(side !== undefined && { truncation_direction: side }),
   }
-  return pairs
-}
-
-/** One number for each pair. @throws manifest_invalid */
-function logitsOf(outputs: Tensors, rows: number, manifest: Manifest): Float32Array {
-  for (const output of outputs.values()) {
-    const values = toFloats(output)
-    if (values?.length === rows && output.shape[0] === rows) return values
-  }
-  throw new VergeError(
-    'manifest_invalid',
-    `Model "${manifest.model}" version "${manifest.version}" has no output with one score per text. Push the model again with another task.`,
-  )
+  const { vectors, tokens } = await embed(all, options, embedder, prompts)
+  const none = new Float32Array(0)
+  const scores = vectors.slice(queries).map((vector, i) => cosine(vectors[queries === 1 ? 0 : i] ?? none, vector))
+  return { scores, tokens }
 }

@@ -70,3 +70,9 @@ export function emptyText(field: string): VergeError {
     details: { field },
   })
 }
+
+export function tooManyTokens(field: string, most: number): VergeError {
+  return new VergeError('input_too_large', `"${field}" has more than ${most} tokens, the limit of this model.`, {
+    details: { field, limit_tokens: most },
+  })
+}
