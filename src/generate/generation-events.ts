@@ -8,7 +8,13 @@ export type Finish = 'stop' | 'length'
 /** What comes of a text that is being written: parts of it, and at last why it ended and how many tokens it took. */
 export type GenerationEvent =
   | { readonly kind: 'text'; readonly text: string }
-  | { readonly kind: 'end'; readonly finish: Finish; readonly tokens: number }
+  | {
+      readonly kind: 'end'
+      readonly finish: Finish
+      readonly tokens: number
+      /** The stop string that ended it, if one did. */
+      readonly stopString?: string
+    }
 
 export interface GenerationEventOptions {
   readonly tokenizer: TextTokenizer
@@ -35,8 +41,8 @@ export async function* generationEvents(
     count++
     const { text, stopped } = strings.push(detokenizer.push(token))
     if (text !== '') yield { kind: 'text', text }
-    if (stopped) {
-      yield { kind: 'end', finish: 'stop', tokens: count }
+    if (stopped !== undefined) {
+      yield { kind: 'end', finish: 'stop', tokens: count, stopString: stopped }
       return
     }
   }

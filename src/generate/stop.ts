@@ -10,19 +10,19 @@ export class StopStrings {
   }
 
   /**
-   * @returns what can be passed on: all but the longest end that one of the strings might begin with; `stopped` once one
-   * of them is complete
+   * @returns what can be passed on: all but the longest end that one of the strings might begin with; `stopped`: the one
+   * that is complete
    */
-  push(text: string): { readonly text: string; readonly stopped: boolean } {
+  push(text: string): { readonly text: string; readonly stopped: string | undefined } {
     const held = this.#held + text
-    const at = this.#first(held)
-    if (at !== -1) {
+    const found = this.#first(held)
+    if (found !== undefined) {
       this.#held = ''
-      return { text: held.slice(0, at), stopped: true }
+      return { text: held.slice(0, found.at), stopped: found.string }
     }
     const open = this.#open(held)
     this.#held = held.slice(held.length - open)
-    return { text: held.slice(0, held.length - open), stopped: false }
+    return { text: held.slice(0, held.length - open), stopped: undefined }
   }
 
   /** What was held back, when nothing more comes. */
@@ -32,14 +32,15 @@ export class StopStrings {
     return held
   }
 
-  /** Where the one begins that is complete first, so that it does not matter how the text was cut; -1 if none is. */
-  #first(text: string): number {
-    let [found, end] = [-1, Number.POSITIVE_INFINITY]
+  /** The one that is complete first, so that it does not matter how the text was cut. */
+  #first(text: string): { readonly at: number; readonly string: string } | undefined {
+    let found: { readonly at: number; readonly string: string } | undefined
     for (const string of this.#strings) {
       const at = text.indexOf(string)
-      if (at === -1 || at + string.length > end || (at + string.length === end && at > found)) continue
-      found = at
-      end = at + string.length
+      if (at === -1) continue
+      const end = at + string.length
+      const earliest = found === undefined ? Number.POSITIVE_INFINITY : found.at + found.string.length
+      if (end < earliest || (end === earliest && found !== undefined && at < found.at)) found = { at, string }
     }
     return found
   }

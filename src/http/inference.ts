@@ -10,7 +10,7 @@ import type { Access } from '../inference/access.ts'
 import { type AdmittedModel, type Forwarding, infer, readInSlot, type Slot } from '../inference/infer.ts'
 import type { ForwardedAnswer, ForwardedRequest, ForwardRoute } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
-import type { RunResult } from '../serving/serving.ts'
+import type { ResolvedModel, RunResult } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 
 export interface InferenceRequest {
@@ -47,6 +47,8 @@ export interface HttpForwardOptions {
   readonly path?: string
   /** A text is wanted as a stream. */
   readonly streamed?: boolean
+  /** Makes the caller's answer of the origin's, where the origin was asked in other words. */
+  readonly translate?: (response: Response) => Promise<Response>
 }
 
 /** An HTTP request on its way to an origin, and the origin's answer on its way back. */
@@ -95,8 +97,17 @@ class ForwardedHttpRequest implements Forwarding<Response> {
     return raw.body?.locked !== true
   }
 
-  answer(answered: ForwardedAnswer): Response {
-    return withForwardHeaders(answered)
+  async answer(answered: ForwardedAnswer): Promise<Response> {
+    const { translate } = this.#options
+    const marked = withForwardHeaders(answered)
+    if (translate === undefined) return marked
+    const { headers } = marked
+    const response = await translate(marked)
+    for (const name of [PLACEMENT_HEADER, 'server-timing']) {
+      const value = headers.get(name)
+      if (value !== null) response.headers.set(name, value)
+    }
+    return response
   }
 
   /** A body of known, small size whole, so that it can be signed and sent again; another one as it comes. */
@@ -190,17 +201,35 @@ export interface NamedByPath {
   readonly translate?: (body: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>
 }
 
+/** A request in OpenAI's words, for an origin, and how its answer becomes the caller's. */
+export interface TranslatedRequest {
+  readonly path: string
+  readonly body: object
+  readonly streamed: boolean
+  /** @param response a success, or what the origin found wrong with the request */
+  readonly answer: (response: Response) => Promise<Response>
+}
+
+/** Says a request in OpenAI's words; undefined where there is nothing for an origin to do. @throws invalid_request */
+export type Translation = (body: unknown, model: ResolvedModel) => TranslatedRequest | undefined
+
+export interface ModelInBodyOptions {
+  /** Where the path names the model: it is asked for before the body is read, and stands over the body's own. */
+  readonly named?: NamedByPath
+  /** Absent: origins get the request as it is. */
+  readonly translation?: Translation
+}
+
 /**
  * An inference whose body names the model. Its body is read before the model is looked for, and nothing of it but the
  * name is looked at before the caller is known to have access: a caller who is refused learns nothing of the model.
- * @param named where the path names the model: it is asked for before the body is read, and stands over the body's own
  */
 export async function withModelInBody(
   deps: AppDeps,
   c: Context<AppEnv>,
   route: ForwardRoute,
   work: (admitted: AdmittedModel, body: unknown, slot: Slot) => Promise<Response>,
-  named?: NamedByPath,
+  { named, translation }: ModelInBodyOptions = {},
 ): Promise<Response> {
   const type = mediaTypeOf(c.req.header('content-type'))
   if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
@@ -220,8 +249,17 @@ export async function withModelInBody(
       body = withModel(parseJson(sent, deps.limits), named)
       return named?.model ?? modelOf(body)
     },
-    forwarding: ({ manifest }) =>
-      new ForwardedHttpRequest(deps, c, { manifest, route, streamed: isStreamed(body), ...inBody(sent, body, named) }),
+    forwarding: (model) => {
+      const { manifest } = model
+      if (translation === undefined) {
+        const streamed = isStreamed(body)
+        return new ForwardedHttpRequest(deps, c, { manifest, route, streamed, ...inBody(sent, body, named) })
+      }
+      const translated = deps.placement === undefined ? undefined : translation(body, model)
+      if (translated === undefined) return undefined
+      const { answer: translate, body: said, path, streamed } = translated
+      return new ForwardedHttpRequest(deps, c, { manifest, route, bytes: jsonBytes(said), path, streamed, translate })
+    },
     work: async (admitted, slot) => {
       refuseManyItems(body, deps.limits.requestItems)
       return work(admitted, body, slot)
@@ -247,7 +285,11 @@ function withModel(body: unknown, named: NamedByPath | undefined): unknown {
 /** The request as it is where the body names the model: an origin may know no other path. */
 function inBody(sent: Uint8Array<ArrayBuffer>, body: unknown, named: NamedByPath | undefined) {
   if (named === undefined) return { bytes: sent }
-  return { bytes: new TextEncoder().encode(JSON.stringify(body)).slice(), path: named.path }
+  return { bytes: jsonBytes(body), path: named.path }
+}
+
+function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
+  return new TextEncoder().encode(JSON.stringify(value)).slice()
 }
 
 function modelOf(body: unknown): string {

@@ -4,14 +4,16 @@ import { concatBytes } from '../core/bytes.ts'
 
 const utf8 = new TextEncoder()
 
-/** One event whose `data` is a value in JSON. */
-export function encodeEvent(data: unknown): Uint8Array<ArrayBuffer> {
-  return bytesOf(`data: ${JSON.stringify(data)}\n\n`)
+/** One event whose `data` is a value in JSON. @param name the event's type, where the protocol names its events */
+export function eventText(data: unknown, name?: string): string {
+  return `${name === undefined ? '' : `event: ${name}\n`}data: ${JSON.stringify(data)}\n\n`
 }
 
 /** The event that ends OpenAI's streams. */
-export function encodeDoneEvent(): Uint8Array<ArrayBuffer> {
-  return bytesOf('data: [DONE]\n\n')
+export const DONE_EVENT = 'data: [DONE]\n\n'
+
+export function encodeEvent(data: unknown): Uint8Array<ArrayBuffer> {
+  return utf8.encode(eventText(data)).slice()
 }
 
 const DONE = /(?:^|[\r\n])data: ?\[DONE\]\s*$/
@@ -59,8 +61,4 @@ function lastEnd(bytes: Uint8Array, from: number): number {
     if (line > from && (before === LF || before === CR)) return i + 1
   }
   return 0
-}
-
-function bytesOf(text: string): Uint8Array<ArrayBuffer> {
-  return utf8.encode(text).slice()
 }

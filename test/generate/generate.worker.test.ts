@@ -170,7 +170,7 @@ describe('stop strings', () => {
     for (const part of parts) {
       const { text, stopped } = stop.push(part)
       out.push(text)
-      if (stopped) return { out, stopped }
+      if (stopped !== undefined) return { out, stopped: true }
     }
     return { out: [...out, stop.end()], stopped: false }
   }

@@ -1,5 +1,3 @@
-import type { Manifest } from '../../catalog/manifest.ts'
-import { VergeError } from '../../core/errors.ts'
 import type { GenerationRequest } from '../../generate/text-generator.ts'
 import type { ChatRequest, CompletionRequest } from '../../protocols/openai/generation.ts'
 
@@ -21,14 +19,4 @@ export function generationRequest(request: ChatRequest | CompletionRequest): Gen
     stop: typeof stop === 'string' ? [stop] : (stop ?? []),
     seed: seed ?? undefined,
   }
-}
-
-/** @throws task_mismatch */
-export function assertWrites({ model, task }: Pick<Manifest, 'model' | 'task'>): void {
-  if (task === 'text-generation') return
-  throw new VergeError(
-    'task_mismatch',
-    `Model "${model}" does not generate text. GET /openapi.json shows the task of each model.`,
-    { details: { field: 'model' } },
-  )
 }

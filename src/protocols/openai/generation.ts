@@ -159,6 +159,7 @@ const usageSchema = z
 export type GenerationUsage = z.infer<typeof usageSchema>
 
 const finishReason = z.enum(['stop', 'length'])
+const stopReason = z.string().optional().meta({ description: 'The stop string that ended the text, as vLLM has it' })
 const answer = <Name extends string>(object: Name) => ({
   id: z.string(),
   object: z.literal(object),
@@ -176,6 +177,7 @@ export const chatAnswerSchema = z
         message: z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() }),
         logprobs: z.null(),
         finish_reason: finishReason,
+        stop_reason: stopReason,
       }),
     ),
     usage: usageSchema,
@@ -192,6 +194,7 @@ export const chatChunkSchema = z
         delta: z.object({ role: z.literal('assistant').optional(), content: z.string().optional() }),
         logprobs: z.null(),
         finish_reason: finishReason.nullable(),
+        stop_reason: stopReason,
       }),
     ),
     usage: usageSchema.nullable().optional(),
@@ -200,7 +203,13 @@ export const chatChunkSchema = z
 export type ChatChunk = z.infer<typeof chatChunkSchema>
 
 const completionChoice = <Finish extends z.ZodType>(finish: Finish) =>
-  z.object({ text: z.string(), index: z.number().int(), logprobs: z.null(), finish_reason: finish })
+  z.object({
+    text: z.string(),
+    index: z.number().int(),
+    logprobs: z.null(),
+    finish_reason: finish,
+    stop_reason: stopReason,
+  })
 
 export const completionAnswerSchema = z
   .object({ ...answer('text_completion'), choices: z.array(completionChoice(finishReason)), usage: usageSchema })

@@ -1,23 +1,20 @@
-import { encodeDoneEvent, encodeEvent } from '../../protocols/sse.ts'
-
-/** What a stream of events is made of. */
-export interface EventSource<T> {
+/** What a stream of an answer is made of. */
+export interface StreamSource<T> {
   readonly items: AsyncIterator<T, void>
-  /** An item as events, none or several. */
-  readonly eventsOf: (item: T) => readonly unknown[]
-  /** What is said of a failure on the way; undefined for nothing, where nobody listens any more. */
-  readonly failed: (error: unknown) => unknown
+  /** An item as text; empty for nothing. */
+  readonly write: (item: T) => string
+  /** What is said of a failure on the way; empty for nothing, where nobody listens any more. */
+  readonly failed: (error: unknown) => string
   /** Called once, whichever way it ends. */
   readonly ended: () => void
   /** The reader has gone: the work behind the items is to end. */
   readonly cancel: (reason: unknown) => void
 }
 
-/**
- * Server-sent events as OpenAI has them: `data: {...}`, at last `data: [DONE]`; after a failure `data: {"error": ...}` and
- * no more. An item is asked for when the reader wants more, and not before.
- */
-export function eventStream<T>(source: EventSource<T>): ReadableStream<Uint8Array> {
+const utf8 = new TextEncoder()
+
+/** A body that is written as it is read: an item is asked for when the reader wants more, and not before. */
+export function byteStream<T>(source: StreamSource<T>): ReadableStream<Uint8Array> {
   let open = true
   const end = (): void => {
     if (!open) return
@@ -31,19 +28,20 @@ export function eventStream<T>(source: EventSource<T>): ReadableStream<Uint8Arra
           for (;;) {
             const { done, value } = await source.items.next()
             if (!open) return
-            const events = done ? [] : source.eventsOf(value)
-            for (const event of events) controller.enqueue(encodeEvent(event))
             if (done) {
-              controller.enqueue(encodeDoneEvent())
               controller.close()
               end()
+              return
             }
-            if (done || events.length > 0) return
+            const text = source.write(value)
+            if (text === '') continue
+            controller.enqueue(utf8.encode(text))
+            return
           }
         } catch (error) {
           if (!open) return
-          const event = source.failed(error)
-          if (event !== undefined) controller.enqueue(encodeEvent(event))
+          const text = source.failed(error)
+          if (text !== '') controller.enqueue(utf8.encode(text))
           controller.close()
           end()
         }
