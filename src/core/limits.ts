@@ -212,6 +212,11 @@ export const LIMITS = {
   embeddingTokens: 16 * KiB,
   /** Tokens in one of its batches, padding included: hidden layers of 4 x 384 floats each are then 6 MiB. */
   tokensPerRun: 1024,
+  /**
+   * Scores that one run answers, one for each token and each entry of the vocabulary: 16 MiB of floats, which the engine's
+   * memory and JavaScript's heap both hold. A vocabulary of 30,522 leaves 137 tokens.
+   */
+  vocabularyScores: 4 * MiB,
   /** Tokens of a text where the manifest sets no limit: what most encoders were trained for. */
   textTokens: 512,
   /**

@@ -2,7 +2,6 @@ import type { Alias } from '../catalog/alias.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
 import { isVergeError, throwIfAborted } from '../core/errors.ts'
 import type { Logger } from '../core/runtime.ts'
-import type { Tensors } from '../core/tensors.ts'
 import type { WorkLane } from '../core/work.ts'
 import type { LanguageModel } from '../generate/text-generator.ts'
 import { isEdgeFailure, isOriginFailure } from '../placement/failures.ts'
@@ -16,7 +15,7 @@ import type {
 } from '../placement/placement.ts'
 import type { Admission, Ticket } from '../serving/admission.ts'
 import type { Generation, Models, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
-import type { TaskModel } from '../tasks/task.ts'
+import type { Run, TaskModel } from '../tasks/task.ts'
 import { type Access, resolveVersion, visibleModel } from './access.ts'
 import type { CallContext } from './call.ts'
 
@@ -316,9 +315,9 @@ export class ModelRunner {
     return artifact && `fp_${artifact.sha256.slice(0, 10)}`
   }
 
-  readonly run = async (inputs: Tensors): Promise<Tensors> => {
+  readonly run: Run = async (inputs, outputs) => {
     const { model, runner } = this.#admitted
-    const result = await runner.run(model, inputs, undefined, this.#context)
+    const result = await runner.run(model, inputs, outputs, this.#context)
     this.#last = result
     return result.outputs
   }

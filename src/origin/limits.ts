@@ -38,6 +38,8 @@ export const ORIGIN_LIMITS: Limits = {
   chatLength: 1_600_000,
   /** 100 MiB of the smallest elements. */
   inputElements: 100 * MiB,
+  /** 256 MiB of floats: 512 tokens of a vocabulary of 131,072. */
+  vocabularyScores: 64 * MiB,
   /** Elements in JSON take up to 20 bytes of text each. */
   jsonOutputElements: 8 * MiB,
 

@@ -4,28 +4,26 @@ import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { EncodedText } from '../media/text/tokenizer.ts'
-import { textTensors } from './inputs.ts'
-import type { TaskModel } from './task.ts'
-
-export type Run = (inputs: Tensors) => Promise<Tensors>
+import { type InputText, textTensors } from './inputs.ts'
+import type { Run, TaskModel } from './task.ts'
 
 /**
  * Runs texts in batches of similar length, shortest first: padding is work, and memory, for nothing.
  * @param take gets each batch's outputs, with the places that its rows have among the texts
  */
 export async function runInBatches(
-  texts: readonly EncodedText[],
+  texts: readonly InputText[],
   padId: number,
   { manifest, checkCost, place }: Pick<TaskModel, 'manifest' | 'checkCost' | 'place'>,
   limits: Limits,
   run: Run,
-  take: (outputs: Tensors, places: readonly number[]) => void,
+  take: (outputs: Tensors, places: readonly number[]) => void | Promise<void>,
 ): Promise<void> {
   const batches = batchesOf(texts, manifest, limits, place)
   checkCost?.(batches.map((places) => batchShapes(places, texts, manifest)))
   for (const places of batches) {
     const batch = places.flatMap((place) => texts[place] ?? [])
-    take(await run(textTensors(batch, padId, manifest)), places)
+    await take(await run(textTensors(batch, padId, manifest)), places)
   }
 }
 

@@ -3,31 +3,77 @@ import type { EmbeddingSettings } from '../catalog/settings/embedding.ts'
 import { VergeError } from '../core/errors.ts'
 import { type TensorSpec, type Tensors, toFloats } from '../core/tensors.ts'
 
+/**
+ * What a text can become: one vector (`dense`), a weight for some tokens of the vocabulary (`sparse`), or a vector for
+ * each of its tokens (`tokens`).
+ */
+export const VECTOR_KINDS = ['dense', 'sparse', 'tokens'] as const
+export type VectorKind = (typeof VECTOR_KINDS)[number]
+
 /** A manifest without settings is one of a model that is pooled as most are. */
 export function settingsOf({ embedding }: Manifest): EmbeddingSettings {
   return embedding ?? { pooling: 'mean', normalize: true }
 }
 
-/** The output that holds the vectors. @throws manifest_invalid */
-export function outputOf(manifest: Manifest): TensorSpec {
-  const { output: name, pooling } = settingsOf(manifest)
-  const floats = manifest.outputs.filter(({ datatype }) => datatype?.startsWith('FP') ?? false)
-  const perToken = floats.find(({ shape }) => shape.length === 3)
-  const perText = floats.filter(({ shape }) => shape.length === 2)
-  const found =
-    name !== undefined
-      ? floats.find((spec) => spec.name === name)
-      : pooling === 'none'
-        ? perToken
-        : (perText.find((spec) => spec.name === 'sentence_embedding') ?? perToken ?? perText[0])
-  if (found === undefined) throw unfitOutput(manifest)
-  return found
+/** The kinds of vectors that a model of texts makes. */
+function kindsOf(manifest: Manifest): readonly VectorKind[] {
+  return VECTOR_KINDS.filter((kind) => outputFor(kind, manifest) !== undefined)
 }
 
-/** A vector's elements as far as the signature says; at least one. */
-export function fixedWidth({ shape }: TensorSpec): number {
+/** The kind that a model was made for: what it answers where a request does not say. */
+export function ownKind(manifest: Manifest): VectorKind {
+  const { pooling, sparse } = settingsOf(manifest)
+  if (pooling !== 'none') return 'dense'
+  return sparse === undefined ? 'tokens' : 'sparse'
+}
+
+/** The output that holds vectors of a kind. @throws task_mismatch, manifest_invalid */
+export function outputOf(kind: VectorKind, manifest: Manifest): TensorSpec {
+  const found = outputFor(kind, manifest)
+  if (found !== undefined) return found
+  const kinds = kindsOf(manifest)
+  if (kind === ownKind(manifest)) throw unfitOutput(manifest)
+  throw new VergeError(
+    'task_mismatch',
+    `Model "${manifest.model}" makes no ${NAMES[kind]}. It makes ${kinds.map((each) => `${NAMES[each]} ("${each}")`).join(', ')}.`,
+    { details: { kinds } },
+  )
+}
+
+const NAMES: Readonly<Record<VectorKind, string>> = {
+  dense: 'vector per text',
+  sparse: 'sparse vectors',
+  tokens: 'vectors per token',
+}
+
+function outputFor(kind: VectorKind, manifest: Manifest): TensorSpec | undefined {
+  const { output, pooling, sparse, tokens } = settingsOf(manifest)
+  const floats = manifest.outputs.filter(({ datatype }) => datatype?.startsWith('FP') ?? false)
+  const named = (name: string): TensorSpec | undefined => floats.find((spec) => spec.name === name)
+  // An output that has a kind of its own is none of another.
+  const free = floats.filter(({ name }) => name !== sparse?.output)
+  switch (kind) {
+    case 'sparse':
+      return sparse && named(sparse.output)
+    case 'tokens':
+      if (tokens?.output !== undefined) return named(tokens.output)
+      if (pooling === 'none' && output !== undefined) return named(output)
+      return free.find(({ shape }) => shape.length === 3)
+    case 'dense': {
+      if (pooling === 'none') return undefined
+      if (output !== undefined) return named(output)
+      const others = free.filter(({ name }) => name !== tokens?.output)
+      const perText = others.filter(({ shape }) => shape.length === 2)
+      const perToken = others.find(({ shape }) => shape.length === 3)
+      return perText.find((spec) => spec.name === 'sentence_embedding') ?? perToken ?? perText[0]
+    }
+  }
+}
+
+/** A vector's elements as far as the signature says; undefined where it does not. */
+export function fixedWidth({ shape }: TensorSpec): number | undefined {
   const last = shape.at(-1)
-  return typeof last === 'number' && last > 0 ? last : 1
+  return typeof last === 'number' && last > 0 ? last : undefined
 }
 
 export interface Rows {
@@ -39,6 +85,7 @@ export interface Rows {
   readonly pooled: boolean
 }
 
+/** The rows of an output, one for each text of a batch. @throws manifest_invalid */
 export function rowsOf(outputs: Tensors, name: string, count: number, manifest: Manifest): Rows {
   const output = outputs.get(name)
   const values = output === undefined ? undefined : toFloats(output)

@@ -1,7 +1,7 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
 import { embed, embeddingParametersSchema, embedTokens, type TextVectors } from './embedding.ts'
-import { settingsOf } from './embedding-output.ts'
+import { ownKind } from './embedding-output.ts'
 import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, fieldIn, readTextBody } from './texts.ts'
@@ -38,7 +38,7 @@ export function featureExtraction(limits: Limits): BoundTask {
       const options = { ...beside, ...parameters, field }
       const embedder = { model, limits, run }
       const vectors: unknown[] =
-        settingsOf(model.manifest).pooling === 'none'
+        ownKind(model.manifest) === 'tokens'
           ? (await embedTokens(texts, options, embedder)).vectors.map(perToken)
           : (await embed(texts, options, embedder)).vectors.map((values) => Array.from(values))
       return typeof inputs === 'string' ? vectors[0] : vectors

@@ -4,12 +4,18 @@ import { type Tensor, type TensorSpec, type Tensors, tensor } from '../core/tens
 import type { EncodedText } from '../media/text/tokenizer.ts'
 import { wrongInput } from './task.ts'
 
+/** A text as a model is given it. */
+export interface InputText extends EncodedText {
+  /** So many of its tokens are looked at by the others; all if left out. */
+  readonly attended?: number
+}
+
 /**
  * Tensors for what a text model takes: token ids, and the attention mask and type ids where its signature has them.
  * Shorter texts are padded to the longest where the model has a mask to tell it so.
  * @throws manifest_invalid, invalid_request
  */
-export function textTensors(texts: readonly EncodedText[], padId: number, manifest: Manifest): Tensors {
+export function textTensors(texts: readonly InputText[], padId: number, manifest: Manifest): Tensors {
   const length = texts.reduce((longest, { ids }) => Math.max(longest, ids.length), 0)
   if (length === 0)
     throw new VergeError('empty_input', 'The text contains no tokens that the model knows. Send some words.')
@@ -22,9 +28,9 @@ export function textTensors(texts: readonly EncodedText[], padId: number, manife
   }
   const shape = [texts.length, length]
   const rows = {
-    input_ids: (text: EncodedText, i: number) => text.ids[i] ?? padId,
-    attention_mask: (text: EncodedText, i: number) => (i < text.ids.length ? 1 : 0),
-    token_type_ids: (text: EncodedText, i: number) => text.typeIds[i] ?? 0,
+    input_ids: (text: InputText, i: number) => text.ids[i] ?? padId,
+    attention_mask: ({ attended, ids }: InputText, i: number) => (i < (attended ?? ids.length) ? 1 : 0),
+    token_type_ids: (text: InputText, i: number) => text.typeIds[i] ?? 0,
   }
   const tensors = new Map<string, Tensor>()
   for (const spec of manifest.inputs) {

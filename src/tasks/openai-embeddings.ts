@@ -6,6 +6,7 @@ import {
   type EmbeddingsResponse,
   embeddingsRequestSchema,
 } from '../protocols/openai/embeddings.ts'
+import { encodeVector } from '../protocols/vector-encoding.ts'
 import { type Embedder, type EmbeddingInput, embed } from './embedding.ts'
 import { embedsTexts } from './embedding-models.ts'
 import { checkTexts, fieldIn } from './texts.ts'
@@ -39,10 +40,10 @@ export async function answerEmbeddings(body: unknown, embedder: EmbeddingsEmbedd
     ...(request.prompt_name !== undefined && { prompt_name: request.prompt_name }),
   }
   const { vectors, tokens } = await embed(inputs, options, embedder)
-  const write = request.encoding_format === 'base64' ? base64Of : (vector: Float32Array) => Array.from(vector)
+  const encoding = request.encoding_format ?? 'float'
   return {
     object: 'list',
-    data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: write(vector) })),
+    data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: encodeVector(vector, encoding) })),
     model: manifest.model,
     usage: { prompt_tokens: tokens, total_tokens: tokens },
   }
@@ -65,15 +66,4 @@ function inputsOf(input: EmbeddingsRequest['input'], limits: Limits): Inputs {
     limits,
   )
   return { inputs, field }
-}
-
-/** Characters given to `String.fromCharCode` at once: each is an argument. */
-const PIECE = 8_192
-
-/** Little-endian 32-bit floats, as OpenAI's clients read them; so is every machine that runs a Worker. */
-function base64Of(vector: Float32Array): string {
-  const bytes = new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength)
-  let binary = ''
-  for (let i = 0; i < bytes.length; i += PIECE) binary += String.fromCharCode(...bytes.subarray(i, i + PIECE))
-  return btoa(binary)
 }

@@ -6,6 +6,7 @@ import type { Encoding } from '../media/text/tokenizer.ts'
 import { runInBatches, TokenCount } from './batches.ts'
 import type { Embedder } from './embedding.ts'
 import { type Cutting, type PairText, type ReadText, TextReader } from './reading.ts'
+import { notFinite } from './task.ts'
 import { emptyText } from './texts.ts'
 
 /** How pairs of texts are read together and scored. */
@@ -49,6 +50,7 @@ export async function scorePairs(
     const logits = logitsOf(outputs, places.length, manifest)
     for (const [row, place] of places.entries()) {
       const logit = logits[row] ?? 0
+      if (!Number.isFinite(logit)) throw notFinite()
       scores[place] = raw ? logit : 1 / (1 + Math.exp(-logit))
     }
   })

@@ -51,6 +51,14 @@ export function normalizeVector(vector: Float32Array): Float32Array {
   return vector
 }
 
+/** Whether a vector has finite numbers alone. */
+export function hasFiniteElements(vector: Float32Array): boolean {
+  let sum = 0
+  // Neither an infinity nor what is no number becomes finite by what is added to it.
+  for (const value of vector) sum += value
+  return Number.isFinite(sum)
+}
+
 /** The cosine of two vectors' angle; 0 where one of them has no direction. */
 export function cosine(a: Float32Array, b: Float32Array): number {
   const lengths = Math.sqrt(dot(a, a)) * Math.sqrt(dot(b, b))

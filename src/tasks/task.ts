@@ -19,6 +19,9 @@ export type TaskBody =
       readonly parameters?: unknown
     }
 
+/** Runs the model. @param outputs the only ones that are needed; all if left out */
+export type Run = (inputs: Tensors, outputs?: readonly string[]) => Promise<Tensors>
+
 /** What a task may ask for beside the request: the model's manifest and its files. */
 export interface TaskModel {
   readonly manifest: Manifest
@@ -107,7 +110,7 @@ export interface BoundTask
    * at its input again after them, implements this itself instead of `Task`.
    * @returns what is answered as JSON, or a `RawAnswer`
    */
-  execute(body: TaskBody, model: TaskModel, run: (inputs: Tensors) => Promise<Tensors>): Promise<unknown>
+  execute(body: TaskBody, model: TaskModel, run: Run): Promise<unknown>
 }
 
 export function bindTask<Input, Parameters, Output>(task: Task<Input, Parameters, Output>): BoundTask {
@@ -154,12 +157,17 @@ export function withFiniteAnswers(task: BoundTask): BoundTask {
     async execute(body, model, run) {
       const answer = await task.execute(body, model, run)
       if (answer instanceof RawAnswer || hasFiniteNumbers(answer)) return answer
-      throw new VergeError(
-        'run_rejected',
-        "The model's answer to this input is not a finite number. Look for inputs far from those that the model was trained on.",
-      )
+      throw notFinite()
     },
   }
+}
+
+/** An answer that JSON cannot hold. */
+export function notFinite(): VergeError {
+  return new VergeError(
+    'run_rejected',
+    "The model's answer to this input is not a finite number. Look for inputs far from those that the model was trained on.",
+  )
 }
 
 /** Whether a value that becomes JSON holds finite numbers alone. */

@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { type Embedder, embed, firstPrompt } from './embedding.ts'
+import { type Embedder, embed } from './embedding.ts'
+import { firstPrompt } from './embedding-prompts.ts'
 import { type PairOptions, type PairScores, scorePairs } from './pair-scores.ts'
 import { cosine } from './pooling.ts'
 import { TextReader } from './reading.ts'
@@ -140,10 +141,11 @@ async function compareVectors(
   const prompts = all.map((_, i) => (i < queries ? forQuery : forText))
   const options = {
     field,
+    prompts,
     ...(truncate !== undefined && { truncate }),
     ...(side !== undefined && { truncation_direction: side }),
   }
-  const { vectors, tokens } = await embed(all, options, embedder, prompts)
+  const { vectors, tokens } = await embed(all, options, embedder)
   const none = new Float32Array(0)
   const scores = vectors.slice(queries).map((vector, i) => cosine(vectors[queries === 1 ? 0 : i] ?? none, vector))
   return { scores, tokens }

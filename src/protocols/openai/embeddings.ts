@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { VECTOR_ENCODINGS } from '../vector-encoding.ts'
 
 const tokenIds = z
   .array(
@@ -17,7 +18,7 @@ export const embeddingsRequestSchema = z
     input: z.union([z.string(), z.array(z.string()).min(1), tokenIds, z.array(tokenIds).min(1)]).meta({
       description: "A text, a list of texts, or token ids of the model's own tokenizer, special tokens included",
     }),
-    encoding_format: z.enum(['float', 'base64']).optional(),
+    encoding_format: z.enum(VECTOR_ENCODINGS).optional(),
     dimensions: z.number().int().positive().optional(),
     user: z.string().optional().meta({ description: 'Accepted and ignored' }),
     prompt_name: z.string().optional().meta({ description: 'Name of the prompt of the model to prepend to each text' }),
@@ -35,7 +36,7 @@ export const embeddingsResponseSchema = z
         object: z.literal('embedding'),
         index: z.number().int(),
         embedding: z
-          .union([z.array(z.number()), z.string()])
+          .union([z.array(z.number()).readonly(), z.string()])
           .meta({ description: 'Numbers, or the base64 of little-endian 32-bit floats' }),
       }),
     ),
