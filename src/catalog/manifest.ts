@@ -147,10 +147,15 @@ export const imageSettingsSchema = z
      * `stretch` resizes to `size`; `crop` resizes the shorter side to `resize`, or stretches to `resize` where that is
      * [height, width], and cuts the centre; `mnist` finds a
      * drawn sign (dark on light or light on dark), scales it into a square of `box` pixels and centres it by its mass;
-     * `letterbox` resizes to fit into `size` and fills the two edges with `pad`.
+     * `letterbox` resizes to fit into `size` and fills the two edges with `pad`; `shortest` resizes the shorter side to
+     * `resize`, less where the longer side would be above the larger of `size`, and the tensor is as large as that.
      */
-    fit: z.enum(['stretch', 'crop', 'mnist', 'letterbox']),
+    fit: z.enum(['stretch', 'crop', 'mnist', 'letterbox', 'shortest']),
     resize: z.union([side, z.tuple([side, side])]).optional(),
+    /** Of `shortest`: sides are cut to a multiple of this. */
+    multiple: z.number().int().positive().max(1024).optional(),
+    /** Of `letterbox`: where the picture lies; by default in the centre, else at the top left. */
+    anchor: z.enum(['centre', 'start']).optional(),
     box: z.number().int().positive().optional(),
     /** Grey level, by default black. */
     pad: z.number().int().min(0).max(255).optional(),
@@ -170,6 +175,10 @@ export const imageSettingsSchema = z
   .refine(({ size, box }) => box === undefined || box <= Math.max(...size), {
     path: ['box'],
     message: 'may not be above size',
+  })
+  .refine(({ fit, resize }) => fit !== 'shortest' || typeof resize === 'number', {
+    path: ['resize'],
+    message: 'must be the length of the shorter side, with fit "shortest"',
   })
 
 export const textSettingsSchema = z.object({

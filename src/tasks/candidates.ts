@@ -1,6 +1,7 @@
 import type { Manifest } from '../catalog/manifest.ts'
 import type { DetectionSettings } from '../catalog/settings/detection.ts'
-import { at, type Head, type Rows } from './detection-heads.ts'
+import type { Head } from './detection-head.ts'
+import { at, type Rows } from './detection-rows.ts'
 
 /** A box that a detector is sure enough of, in pixels of its input. */
 export interface DetectedBox {
@@ -16,8 +17,7 @@ export interface DetectedBox {
 const MOST_LABELS = 65_536
 
 /**
- * Boxes with a score of at least `threshold`, best first. A row of an `ssd` head may be several things at once; one of a
- * `yolo` head is what it is most, and one of an `end-to-end` head what it says.
+ * Boxes with a score of at least `threshold`, best first.
  * @param size of the model's input, [height, width]
  * @param most how many are kept
  */
@@ -31,19 +31,20 @@ export function fromHead(
 ): DetectedBox[] {
   const found: { row: number; label: number; score: number }[] = []
   const scores = new Float64Array(head.scores.width)
+  const background = head.background ?? settings.background
   for (let row = 0; row < head.scores.count; row++) {
     readScores(head, row, scores, head.activation)
     let best = -1
     if (head.classes !== undefined) {
       const [label, score] = [at(head.classes, row, 0), scores[0] ?? 0]
       const named = Number.isInteger(label) && label >= 0 && label < (manifest.labels?.length ?? MOST_LABELS)
-      if (named && label !== settings.background && score >= threshold) found.push({ row, label, score })
+      if (named && label !== background && score >= threshold) found.push({ row, label, score })
       continue
     }
     for (let label = 0; label < scores.length; label++) {
       const score = scores[label] ?? 0
-      if (label === settings.background || !(score >= threshold)) continue
-      if (settings.head === 'ssd') found.push({ row, label, score })
+      if (label === background || !(score >= threshold)) continue
+      if (head.several) found.push({ row, label, score })
       else if (best === -1 || score > (scores[best] ?? 0)) best = label
     }
     if (best !== -1) found.push({ row, label: best, score: scores[best] ?? 0 })

@@ -2,7 +2,7 @@ import type * as z from 'zod'
 import type { ImageSettings, Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { halfBits, type Tensors, tensor } from '../core/tensors.ts'
+import { halfBits, type Tensor, type TensorSpec, type Tensors, tensor } from '../core/tensors.ts'
 import { StepMeter, type Work } from '../core/work.ts'
 import { type DecodedImage, decodingImage } from '../media/image/decode.ts'
 import { preprocessing } from '../media/image/preprocess.ts'
@@ -91,22 +91,67 @@ export function* pictureWork<T>(
 }
 
 /**
- * The tensor for what an image model takes: its only input, filled with samples in the order of `shape`.
+ * Inputs beside the picture that are known by their names: `pixel_mask` says which pixels are of the picture and not
+ * padding (transformers' DETR), `orig_target_sizes` the size in which boxes are answered (RT-DETR, D-FINE).
+ */
+export const PICTURE_INPUTS: readonly string[] = ['pixel_mask', 'orig_target_sizes']
+
+/**
+ * The tensors for what an image model takes: its input of a picture, filled with samples in the order of `shape`, and what
+ * `PICTURE_INPUTS` names.
  * @throws manifest_invalid
  */
 export function imageTensors(samples: Float32Array, shape: readonly number[], manifest: Manifest): Tensors {
-  const [spec, ...others] = manifest.inputs
-  if (spec === undefined || others.length > 0) throw wrongInput(manifest, others[0])
-  switch (spec.datatype) {
-    case 'FP32':
-      return new Map([[spec.name, tensor('FP32', shape, samples)]])
-    case 'FP16':
-      return new Map([[spec.name, tensor('FP16', shape, halfBits(samples))]])
-    case 'UINT8':
-      return new Map([[spec.name, tensor('UINT8', shape, new Uint8Array(Uint8ClampedArray.from(samples)))]])
-    default:
-      throw wrongInput(manifest, spec)
+  const others = manifest.inputs.filter(({ name }) => PICTURE_INPUTS.includes(name))
+  const [spec, more] = manifest.inputs.filter((input) => !others.includes(input))
+  if (spec === undefined || more !== undefined) throw wrongInput(manifest, more)
+  const picture = pictureTensor(spec, samples, shape)
+  if (picture === undefined) throw wrongInput(manifest, spec)
+  const size = manifest.image?.layout === 'NHWC' ? shape.slice(1, 3) : shape.slice(2, 4)
+  const [height = 1, width = 1] = size
+  const tensors = new Map([[spec.name, picture]])
+  for (const other of others) {
+    const made = other.name === 'pixel_mask' ? wholeMask(other, [1, height, width]) : sizeTensor(other, width, height)
+    if (made === undefined) throw wrongInput(manifest, other)
+    tensors.set(other.name, made)
   }
+  return tensors
+}
+
+function pictureTensor({ datatype }: TensorSpec, samples: Float32Array, shape: readonly number[]): Tensor | undefined {
+  switch (datatype) {
+    case 'FP32':
+      return tensor('FP32', shape, samples)
+    case 'FP16':
+      return tensor('FP16', shape, halfBits(samples))
+    case 'UINT8':
+      return tensor('UINT8', shape, new Uint8Array(Uint8ClampedArray.from(samples)))
+    case 'INT32':
+      return tensor('INT32', shape, Int32Array.from(samples, Math.round))
+    default:
+      return undefined
+  }
+}
+
+/** A mask of ones: in a request alone, no picture is padded. @param size of the picture, where the model takes any */
+function wholeMask({ datatype, shape }: TensorSpec, size: readonly number[]): Tensor | undefined {
+  const own = size.map((side, axis) => {
+    const fixed = shape[axis]
+    return typeof fixed === 'number' && fixed > 0 ? fixed : side
+  })
+  const count = own.reduce((product, side) => product * side, 1)
+  if (shape.length !== 3 || count > MOST_MASK) return undefined
+  if (datatype === 'INT64') return tensor('INT64', own, new BigInt64Array(count).fill(1n))
+  if (datatype === 'BOOL') return tensor('BOOL', own, new Uint8Array(count).fill(1))
+  return datatype === 'FP32' ? tensor('FP32', own, new Float32Array(count).fill(1)) : undefined
+}
+
+/** Pixels that a picture of a model's size may have, and so its mask. */
+const MOST_MASK = 4 * 1024 * 1024
+
+function sizeTensor({ datatype }: TensorSpec, width: number, height: number): Tensor | undefined {
+  if (datatype === 'INT64') return tensor('INT64', [1, 2], BigInt64Array.from([BigInt(width), BigInt(height)]))
+  return datatype === 'FP32' ? tensor('FP32', [1, 2], Float32Array.from([width, height])) : undefined
 }
 
 type PictureInput<Parameters> = Pick<Task<Uint8Array, Parameters, unknown>, 'mediaTypes' | 'parse' | 'toTensors'>

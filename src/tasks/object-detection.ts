@@ -3,7 +3,7 @@ import type { ImageSettings } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { DecodedImage } from '../media/image/decode.ts'
-import { framing, preprocessing } from '../media/image/preprocess.ts'
+import { framing, inputSize, preprocessing } from '../media/image/preprocess.ts'
 import { type DetectedBox, fromHead, suppressed } from './candidates.ts'
 import { headOf } from './detection-heads.ts'
 import {
@@ -15,7 +15,7 @@ import {
   readImageRequest,
   readPicture,
 } from './image-input.ts'
-import { floatOutputs } from './outputs.ts'
+import { floatOutputs, numberOutputs } from './outputs.ts'
 import type { BoundTask } from './task.ts'
 
 const parametersSchema = z
@@ -65,17 +65,19 @@ export function objectDetection(limits: Limits): BoundTask {
           `Model "${manifest.model}" version "${manifest.version}" has no detection settings. Set "postprocess.detection" in its verge.json and push it again.`,
         )
       }
-      const { samples, shape, toPicture } = await readPicture(model, bytes, limits, function* (image, meter) {
+      const { samples, shape, size, toPicture } = await readPicture(model, bytes, limits, function* (image, meter) {
         const { samples, shape } = yield* preprocessing(image, settings, meter)
-        return { samples, shape, toPicture: placement(image, settings) }
+        return { samples, shape, size: inputSize(image, settings), toPicture: placement(image, settings) }
       })
-      const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
-      const head = headOf(outputs, manifest, detection, settings.size)
+      const answered = await run(imageTensors(samples, shape, manifest))
+      const chosen = detection.head === 'end-to-end' || detection.head === 'selected'
+      const outputs = chosen ? numberOutputs(answered) : floatOutputs(answered)
+      const head = headOf(outputs, manifest, detection, size)
       const threshold = parameters.threshold ?? detection.threshold
-      const sure = fromHead(head, manifest, detection, settings.size, threshold, limits.detectionCandidates)
-      const most = Math.min(parameters.top_k ?? limits.detections, limits.detections)
+      const sure = fromHead(head, manifest, detection, size, threshold, limits.detectionCandidates)
+      const most = Math.min(parameters.top_k ?? limits.detections, limits.detections, head.scores.count)
       // What the model has chosen itself is not thinned out again, unless the caller wants that.
-      const iou = parameters.iou_threshold ?? (head.classes === undefined ? detection.iou : 1)
+      const iou = parameters.iou_threshold ?? (head.keepsOverlaps ? 1 : detection.iou)
       return suppressed(sure, iou, most).flatMap((candidate) => {
         const box = toPicture(candidate)
         if (box.xmax <= box.xmin || box.ymax <= box.ymin) return []

@@ -19,6 +19,16 @@ export function floatOutputs(outputs: Tensors): Floats[] {
   })
 }
 
+/** All outputs that hold numbers, in the model's order; whole numbers are exact up to 2^53. */
+export function numberOutputs(outputs: Tensors): Floats[] {
+  return [...outputs].flatMap(([name, output]) => {
+    const { datatype, shape, data } = output
+    if (datatype === 'BYTES' || datatype === 'BOOL') return []
+    const [floats] = floatOutputs(new Map([[name, output]]))
+    return [floats ?? { name, shape, data: Float64Array.from(data as ArrayLike<number>, Number) }]
+  })
+}
+
 /** A model that does not answer what its task needs. @param lacking "no output ..." */
 export function wrongOutput(manifest: Manifest, lacking: string): VergeError {
   return new VergeError(

@@ -60,7 +60,7 @@ describe('the head of a detector', () => {
   it('may say so, in the corners that its settings name', () => {
     const yx = CHOSEN.map(([a = 0, b = 0, c = 0, d = 0, ...rest]) => [b, a, d, c, ...rest])
     expect(found(output('output0', 300, 6, yx), 2, { head: 'end-to-end', boxes: 'yxyx' })).toEqual(BOXES)
-    expect(() => found(output('output0', 300, 7, []), 2, { head: 'end-to-end' })).toThrow(/no output \[1, N, 6\]/)
+    expect(() => found(output('output0', 300, 8, []), 2, { head: 'end-to-end' })).toThrow(/no output \[1, N, 6\]/)
     // A class that the labels do not have is no answer.
     expect(found(output('output0', 300, 6, [[8, 8, 40, 56, 0.9, 7]]), 2, { head: 'end-to-end' })).toEqual([])
   })
@@ -98,7 +98,7 @@ describe('the head of a detector', () => {
   })
 
   it.each([
-    // YOLO-OBB: columns of box, scores and angle; poses and masks of chosen boxes; YOLOv7's end to end.
+    // YOLO-OBB: columns of box, scores and angle; poses and masks of chosen boxes.
     ['an angle behind the scores', [1, 20, 84], 15, /one more per box than its labels need, perhaps an angle/],
     ['scores for other labels', [1, 300, 9], 80, /300 x 9 numbers, which does not match its labels/],
     [
@@ -111,7 +111,13 @@ describe('the head of a detector', () => {
     ['a class that its labels lack', [1, 300, 6], 80, /does not match its labels/, [[1, 1, 2, 2, 0.9, 80]]],
     ['points behind chosen boxes', [1, 300, 57], 1, /rows of box, score, class and 51 more numbers/, [CHOSEN[1] ?? []]],
     ['an angle behind chosen boxes', [1, 300, 7], 2, /rows of box, score, class and 1 more numbers/, [CHOSEN[0] ?? []]],
-    ['its picture in front', [1, 30, 7], 2, /rows of image, box, class and score/, [[0, 8, 8, 40, 56, 1, 0.9]]],
+    [
+      'its picture in front, and a class that may be a score',
+      [1, 30, 7],
+      2,
+      /of which either may be the class/,
+      [[0, 8, 8, 40, 56, 1, 1]],
+    ],
     ['as many rows as columns', [1, 6, 6], 2, /6 x 6 numbers, whose orientation is ambiguous/],
   ] as const)(
     'is refused with %s',

@@ -1,4 +1,6 @@
+import { FAMILY_NAMES, familyNamed } from '../describe/families/index.ts'
 import { type ImageWishes, PRESETS, saysAnything } from '../describe/wishes.ts'
+import { closest } from '../terminal/closest.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { Options } from '../terminal/options.ts'
 import { type OptionValues, oneOf, text } from '../terminal/values.ts'
@@ -9,10 +11,11 @@ export const IMAGE_OPTIONS = {
   preset: {
     type: 'string',
     value: 'P',
-    choices: PRESETS,
+    choices: [...PRESETS, ...FAMILY_NAMES],
     help: [
       'image preprocessing: imagenet, inception (-1 to 1), clip, unit (0 to 1), bytes (0 to 255),',
-      "caffe (blue, green, red; 0 to 255 without ImageNet's mean)",
+      "caffe (blue, green, red; 0 to 255 without ImageNet's mean);",
+      ...wrapped('or all settings of a known family of models: ', FAMILY_NAMES),
     ],
   },
   size: { type: 'string', value: 'N or HxW', help: 'image height and width, if the model accepts any size' },
@@ -26,10 +29,38 @@ export const IMAGE_OPTIONS = {
   },
 } as const satisfies Options
 
+/** Names in lines of a help. */
+function wrapped(begin: string, names: readonly string[]): string[] {
+  const lines = [begin]
+  names.forEach((name, i) => {
+    const word = i === names.length - 1 ? name : `${name}, `
+    const last = lines.at(-1) ?? ''
+    if (last.length + word.length > 80) lines.push(word)
+    else lines[lines.length - 1] = last + word
+  })
+  return lines.map((line) => line.trimEnd())
+}
+
+/** The family that `--preset` names, by its name. @throws UsageError with the closest name, where nothing is called so */
+export function familyWish(values: OptionValues): string | undefined {
+  const name = text(values, 'preset')
+  if (name === undefined || (PRESETS as readonly string[]).includes(name)) return undefined
+  const family = familyNamed(name)
+  const task = text(values, 'task')
+  if (family !== undefined && task !== undefined && task !== family.task) {
+    throw new UsageError(`--preset ${name} is of task ${family.task}, but --task is ${task}. Remove one of them.`)
+  }
+  if (family !== undefined) return name
+  const meant = closest(name, [...PRESETS, ...FAMILY_NAMES])
+  throw new UsageError(
+    `--preset has no "${name}".${meant === undefined ? '' : ` Did you mean ${meant}?`} Image preprocessing: ${PRESETS.join(', ')}. Families: ${FAMILY_NAMES.join(', ')}.`,
+  )
+}
+
 /** @throws UsageError if an option does not accept the value, or image preprocessing is set for raw tensors */
 export function imageWishes(values: OptionValues): ImageWishes | undefined {
   const wishes: ImageWishes = {
-    preset: oneOf(values, 'preset', PRESETS),
+    preset: PRESETS.find((preset) => preset === values.preset),
     size: pictureSize(text(values, 'size')),
     mean: numbers(values, 'mean'),
     std: numbers(values, 'std'),
@@ -38,7 +69,7 @@ export function imageWishes(values: OptionValues): ImageWishes | undefined {
   if (!saysAnything(wishes)) return undefined
   if (wishes.std?.some((value) => value <= 0)) throw new UsageError('--std takes numbers above 0.')
   const task = text(values, 'task')
-  if (task !== undefined && !/image|object/.test(task)) {
+  if (task !== undefined && !/image|object|keypoint|depth|background/.test(task)) {
     const given = Object.keys(IMAGE_OPTIONS).find((name) => values[name] !== undefined)
     throw new UsageError(`--${given} sets image preprocessing, but --task ${task} takes no images. Remove one of them.`)
   }

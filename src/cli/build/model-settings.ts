@@ -5,7 +5,7 @@ import type { ImageWishes } from '../describe/wishes.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import type { Options } from '../terminal/options.ts'
 import { flag, integerIn, type OptionValues, oneOf, text } from '../terminal/values.ts'
-import { IMAGE_OPTIONS, imageWishes } from './image-settings.ts'
+import { familyWish, IMAGE_OPTIONS, imageWishes } from './image-settings.ts'
 import { PAGE_OPTIONS, type PageSettings, pageSettings } from './page-settings.ts'
 
 /** Name and description of a model. Missing fields are read from the files beside it. */
@@ -17,6 +17,8 @@ export interface ModelSettings {
   readonly labels: string | undefined
   /** How pictures become tensors, where the files beside the model do not say it, or otherwise. */
   readonly image: ImageWishes | undefined
+  /** The name of a well-known family of models, whose settings apply. */
+  readonly family: string | undefined
   readonly licence: string | undefined
   readonly visibility: Visibility | undefined
   /** Whether browsers may download it. */
@@ -122,6 +124,7 @@ export function modelSettings(values: OptionValues): ModelSettings {
     task: oneOf(values, 'task', [...TASKS, 'none'] as const),
     labels: text(values, 'labels'),
     image: imageWishes(values),
+    family: familyWish(values),
     licence: text(values, 'licence'),
     loopSteps: integerIn(values, 'loop-steps', 1, 1_000_000_000),
     engines: engineList(values),

@@ -29,14 +29,14 @@ const SYNTHETIC = 8
  * @throws UsageError
  */
 export async function describeLoaded(
-  { source, signature, classes, notes }: LoadedModel,
+  { source, signature, model: proto, classes, notes }: LoadedModel,
   model?: ModelSettings,
   trims = false,
 ): Promise<Described> {
   const overrides = model && (await overridesOf(model))
-  const described = await describeModel({ source, signature, trims, ...(overrides && { overrides }) }).catch((error) =>
-    withDraft(error, source),
-  )
+  const metadata = new Map(proto.metadataProps.map(({ key, value }) => [key, value]))
+  const options = { source, signature, metadata, trims, ...(overrides && { overrides }) }
+  const described = await describeModel(options).catch((error) => withDraft(error, source))
   const { description } = described
   const named =
     description.labels === undefined && classes !== undefined && isTable(description) ? [...classes] : undefined
@@ -66,6 +66,7 @@ async function overridesOf(model: ModelSettings): Promise<Overrides> {
     ...(model.downloadable !== undefined && { downloadable: model.downloadable }),
     ...(labels !== undefined && { labels }),
     ...(model.image !== undefined && { image: model.image }),
+    ...(model.family !== undefined && { family: model.family }),
   }
 }
 

@@ -1,6 +1,7 @@
 import type { TaskName } from '../../catalog/manifest.ts'
 import type { Signature } from '../../core/tensors.ts'
 import type { Description } from '../pack/description.ts'
+import type { Family } from './families/family.ts'
 import type { LabelOutcome } from './labels.ts'
 import { type Settings, stringOf } from './settings.ts'
 import type { ImageWishes } from './wishes.ts'
@@ -31,6 +32,10 @@ export interface ModelContext {
   readonly said: Said
   /** The person's options for image preprocessing. */
   readonly wishes: ImageWishes
+  /** The well-known family that a person names with `--preset`. */
+  readonly family: Family | undefined
+  /** What the model's file says of itself (`metadata_props`), by key. */
+  readonly metadata: ReadonlyMap<string, string>
 }
 
 /** The same, for a describer of one task. */

@@ -7,6 +7,7 @@ import { UsageError } from '../terminal/command-line.ts'
 import { withClasses } from './classes.ts'
 import type { TaskFields } from './context.ts'
 import { DraftError, draftOf } from './draft.ts'
+import { familyNamed } from './families/index.ts'
 import { guessTask } from './guess.ts'
 import { imageInput } from './image-input.ts'
 import { findLicence } from './licence.ts'
@@ -21,6 +22,8 @@ export type Overrides = { readonly [K in keyof Omit<Description, 'task'>]?: Desc
   readonly task?: TaskName | 'none' | undefined
   /** How pictures become tensors, where the files beside the model do not say it, or otherwise. */
   readonly image?: ImageWishes | undefined
+  /** The name of a well-known family of models, whose settings apply. */
+  readonly family?: string | undefined
 }
 
 export interface DescribeOptions {
@@ -29,6 +32,8 @@ export interface DescribeOptions {
   readonly source: ModelSource
   /** Of the model: inputs and outputs, as an engine reads them. */
   readonly signature: Signature
+  /** What the model's file says of itself (`metadata_props`), by key. */
+  readonly metadata?: ReadonlyMap<string, string>
   readonly overrides?: Overrides
   /** The vocabulary is trimmed after this: its tokenizer may be too large until then. */
   readonly trims?: boolean
@@ -50,19 +55,25 @@ export async function describeModel({
   name,
   source,
   signature,
+  metadata,
   overrides = {},
   trims = false,
 }: DescribeOptions): Promise<Described> {
   const notes: string[] = []
   const written = await readSettings(source.files, 'verge.json')
+  if (written !== undefined && overrides.family !== undefined) {
+    throw new UsageError(
+      `--preset ${overrides.family} describes the whole model, but a verge.json beside it does so, too. Remove one of them.`,
+    )
+  }
   const task =
     written === undefined
-      ? await taskFields({ source, signature, trims }, { ...overrides, name: name ?? overrides.name }, notes)
+      ? await taskFields({ source, signature, metadata, trims }, { ...overrides, name: name ?? overrides.name }, notes)
       : { ...withoutNone(overrides), ...wishedOf(written, signature, overrides.image) }
   if (written !== undefined) notes.push('described by its verge.json')
   const licence = overrides.licence ?? written?.licence ?? (await licenceOf(source, notes))
   const artifacts = [{ file: basename(source.modelFile), dtype: 'fp32' }]
-  const { task: _, image: __, ...said } = defined(overrides)
+  const { task: _, image: __, family: ___, ...said } = defined(overrides)
   const fields = {
     version: '1',
     artifacts,
@@ -80,8 +91,12 @@ export async function describeModel({
   throw new UsageError(`The model cannot be described:\n${problems.join('\n')}`)
 }
 
+interface Metadata {
+  readonly metadata: ReadonlyMap<string, string> | undefined
+}
+
 async function taskFields(
-  { signature, source, trims }: Pick<DescribeOptions, 'source' | 'signature' | 'trims'>,
+  { signature, source, metadata, trims }: Pick<DescribeOptions, 'source' | 'signature' | 'trims'> & Metadata,
   overrides: Overrides,
   notes: string[],
 ): Promise<Partial<TaskFields>> {
@@ -89,14 +104,19 @@ async function taskFields(
     notes.push('raw tensors, as requested')
     return {}
   }
-  const guess = await guessTask(source.files, signature, { ...withoutNone(overrides), trims }, overrides.image)
+  const family = overrides.family === undefined ? undefined : familyNamed(overrides.family)
+  const guess = await guessTask(source.files, signature, { ...withoutNone(overrides), trims }, overrides.image, {
+    family,
+    metadata,
+  })
   if ('value' in guess) {
     const { fields, notes: why } = await withClasses(guess.value, source.modelFile)
     notes.push(...why)
     return fields
   }
-  if (overrides.task !== undefined || saysAnything(overrides.image)) {
-    const asked = overrides.task ?? 'image-classification'
+  const wanted = overrides.task ?? family?.task
+  if (wanted !== undefined || saysAnything(overrides.image)) {
+    const asked = wanted ?? 'image-classification'
     const message = `The model cannot be served as ${asked}: ${guess.problem}.`
     const draft = draftOf(asked, { source, signature, name: overrides.name })
     throw draft === undefined ? new UsageError(message) : new DraftError(message, draft)
@@ -139,7 +159,10 @@ function wishedOf(written: Settings, signature: Signature, wishes: ImageWishes |
   return { task: task as TaskName, preprocess: { ...preprocess, image: changed } }
 }
 
-function withoutNone({ task, image: _, ...others }: Overrides): Omit<Overrides, 'task' | 'image'> & {
+function withoutNone({ task, image: _, family: __, ...others }: Overrides): Omit<
+  Overrides,
+  'task' | 'image' | 'family'
+> & {
   readonly task?: TaskName | undefined
 } {
   return task === undefined || task === 'none' ? others : { ...others, task }

@@ -1,10 +1,19 @@
 import type { Signature } from '../../core/tensors.ts'
 import { architectureOf, type Guess, type ModelContext, type Said } from './context.ts'
+import { familyConfig, withFamily } from './families/apply.ts'
+import type { Family } from './families/family.ts'
 import type { LabelOutcome } from './labels.ts'
 import { describerOf, HEADS, RECOGNISERS } from './registry.ts'
 import { readSettings, type Settings } from './settings.ts'
 import { timmSettings } from './timm.ts'
 import { type ImageWishes, saysAnything } from './wishes.ts'
+
+interface More {
+  /** The well-known family that a person names. */
+  readonly family?: Family | undefined
+  /** What the model's file says of itself. */
+  readonly metadata?: ReadonlyMap<string, string> | undefined
+}
 
 /**
  * Guesses the task of a model from the files beside it; `said` has the person's options. A problem is the reason why
@@ -17,9 +26,18 @@ export async function guessTask(
   signature: Signature,
   said: Said,
   wishes: ImageWishes = {},
+  { family, metadata = NOTHING }: More = {},
 ): Promise<LabelOutcome<Guess>> {
-  const config = (await readSettings(files, 'config.json')) ?? {}
-  const context: ModelContext = { files, signature, config, said, wishes }
+  const config = familyConfig((await readSettings(files, 'config.json')) ?? {}, family)
+  const asked = family === undefined ? said : { ...said, task: said.task ?? family.task }
+  const guess = await guessOf({ files, signature, config, said: asked, wishes, family, metadata })
+  return 'problem' in guess ? guess : { value: withFamily(guess.value, family) }
+}
+
+const NOTHING: ReadonlyMap<string, string> = new Map()
+
+async function guessOf(context: ModelContext): Promise<LabelOutcome<Guess>> {
+  const { files, config, said, wishes, family } = context
   const pictures = saysAnything(wishes)
   if (!pictures) {
     for (const recognise of RECOGNISERS) {
@@ -28,12 +46,12 @@ export async function guessTask(
     }
   }
   const architecture = architectureOf(config)
-  const processor = await readSettings(files, 'preprocessor_config.json')
+  const processor = (await readSettings(files, 'preprocessor_config.json')) ?? family?.processor
   const timm = timmSettings(config, processor)
   const known =
     said.task === undefined
       ? taskOf(architecture, timm !== undefined, pictures)
-      : { task: said.task, why: 'as requested' }
+      : { task: said.task, why: family === undefined ? 'as requested' : 'by the preset' }
   const describe = known && describerOf(known.task)
   if (known === undefined || describe === undefined) return { problem: whyNone(config, files) }
   return describe({ ...context, ...known, architecture, processor, timm })

@@ -8,7 +8,7 @@ export interface ImageFamily {
   /** The filter where none is named. */
   readonly resample: Resampling
   /** How the processor interprets `size` and `crop_size`, if it differs from the usual way. */
-  readonly frames?: 'convnext' | 'levit' | 'perceiver' | 'poolformer' | 'thumbnail'
+  readonly frames?: 'convnext' | 'detr' | 'levit' | 'perceiver' | 'poolformer' | 'thumbnail'
 }
 
 /**
@@ -22,8 +22,11 @@ const FAMILIES: Readonly<Record<string, ImageFamily>> = {
   Blip: { square: true, resample: 'bicubic' },
   ChineseCLIP: { square: false, resample: 'bicubic' },
   CLIP: { square: false, resample: 'bicubic' },
+  ConditionalDetr: { square: false, resample: 'bilinear', frames: 'detr' },
   ConvNext: { square: false, resample: 'bicubic', frames: 'convnext' },
+  DeformableDetr: { square: false, resample: 'bilinear', frames: 'detr' },
   DeiT: { square: true, resample: 'bicubic' },
+  Detr: { square: false, resample: 'bilinear', frames: 'detr' },
   Donut: { square: true, resample: 'bilinear', frames: 'thumbnail' },
   EfficientFormer: { square: true, resample: 'bicubic' },
   EfficientNet: { square: true, resample: 'bicubic' },
@@ -35,10 +38,12 @@ const FAMILIES: Readonly<Record<string, ImageFamily>> = {
   Perceiver: { square: true, resample: 'bicubic', frames: 'perceiver' },
   PoolFormer: { square: false, resample: 'bicubic', frames: 'poolformer' },
   Pvt: { square: true, resample: 'bicubic' },
+  RTDetr: { square: true, resample: 'bilinear' },
   Segformer: { square: true, resample: 'bilinear' },
   Siglip: { square: false, resample: 'bicubic' },
   ViT: { square: true, resample: 'bilinear' },
   ViTHybrid: { square: false, resample: 'bicubic' },
+  Yolos: { square: false, resample: 'bilinear', frames: 'detr' },
 }
 
 /** The processor's name without what all of them end with; empty where the settings do not say. */

@@ -5,10 +5,10 @@ import { type ImageInput, imageInput } from './image-input.ts'
 import type { LabelOutcome } from './labels.ts'
 import type { Settings } from './settings.ts'
 import { timmProcessor } from './timm.ts'
-import { presetSettings, saysAnything, wishedInput, wishedSettings } from './wishes.ts'
+import { presetSettings, recipeSettings, saysAnything, wishedInput, wishedSettings } from './wishes.ts'
 
 type PictureFields = { readonly preprocess: NonNullable<TaskFields['preprocess']>; readonly notes: readonly string[] }
-type Input = Pick<DescribeContext, 'signature' | 'processor' | 'timm' | 'said' | 'wishes'>
+type Input = Pick<DescribeContext, 'signature' | 'processor' | 'timm' | 'said' | 'wishes' | 'family'>
 
 /**
  * How a picture becomes a tensor: as a person says, by a preset, or by the files of transformers' processors and timm.
@@ -26,9 +26,14 @@ export function pictureFields(context: Input): LabelOutcome<PictureFields> {
 /** The same for an input that is known. */
 function pictureSettings(
   input: ImageInput,
-  { processor, timm, wishes }: Omit<Input, 'signature' | 'said'>,
+  { processor, timm, wishes, family }: Omit<Input, 'signature' | 'said'>,
 ): LabelOutcome<{ readonly image: ImageSettings; readonly notes: readonly string[] }> {
   const wished = wishedInput(input, wishes)
+  if (family?.image !== undefined) {
+    return {
+      value: { image: recipeSettings(family.image, wished, wishes), notes: ['image preprocessing of the preset'] },
+    }
+  }
   if (wishes.preset !== undefined || (saysAnything(wishes) && timm === undefined && processor === undefined)) {
     const preset = wishes.preset ?? 'unit'
     const note =

@@ -1,11 +1,11 @@
 import type { ImageSettings } from '../../catalog/manifest.ts'
-import { familyOf } from './image-family.ts'
+import { familyOf, processorName } from './image-family.ts'
 import type { ImageInput } from './image-input.ts'
 import type { LabelOutcome } from './labels.ts'
 import { numberOf, objectOf, type Settings, sizeOf } from './settings.ts'
 
 /** Fit, size, resize and padding: how a picture gets its size. */
-export type Framing = Pick<ImageSettings, 'fit' | 'size' | 'resize' | 'pad'>
+export type Framing = Pick<ImageSettings, 'fit' | 'size' | 'resize' | 'pad' | 'multiple'>
 
 /** Below this ConvNeXT resizes a little larger and cuts; from it on it stretches. */
 const CONVNEXT_STRETCHES = 384
@@ -51,6 +51,12 @@ function wished(processor: Settings, input: ImageInput, notes: string[]): LabelO
   switch (family?.frames) {
     case 'convnext':
       return edge === undefined ? undefined : { value: convNext(edge, numberOf(processor.crop_pct)) }
+    case 'detr': {
+      const longest = longestOf(processor)
+      const open = input.height === undefined && input.width === undefined
+      if (longest !== undefined && open) return { value: inProportion(processor, edge ?? longest, longest) }
+      break
+    }
     case 'thumbnail':
       // A list is [width, height] for Donut alone.
       if (exact !== undefined)
@@ -104,6 +110,15 @@ function cut(resize: number | [number, number], crop: [number, number] | undefin
     )
   }
   return { fit: 'crop', size: crop, resize }
+}
+
+/** Of YOLOS, whose patches have this side: what is left at the end is cut off the size. */
+const YOLOS_MULTIPLE = 16
+
+/** Whole pictures in their own proportions, for a model that takes any size. */
+function inProportion(processor: Settings, edge: number, longest: number): Framing {
+  const multiple = processorName(processor) === 'Yolos' ? { multiple: YOLOS_MULTIPLE } : {}
+  return { fit: 'shortest', size: [longest, longest], resize: edge, ...multiple }
 }
 
 function convNext(edge: number, cropShare: number | undefined): Framing {

@@ -1,4 +1,5 @@
 import type { Signature } from '../../core/tensors.ts'
+import { PICTURE_INPUTS } from '../../tasks/image-input.ts'
 import type { LabelOutcome } from './labels.ts'
 
 /** The image input of a model. */
@@ -12,9 +13,14 @@ export interface ImageInput {
 
 /** Reads from a signature how a picture has to lie in memory. */
 export function imageInput({ inputs }: Signature): LabelOutcome<ImageInput> {
-  const [input, other] = inputs
+  const [input, other] = inputs.filter(({ name }) => !PICTURE_INPUTS.includes(name))
   if (input === undefined || other !== undefined) return { problem: 'it does not have exactly one input' }
-  if (input.datatype !== 'FP32' && input.datatype !== 'FP16' && input.datatype !== 'UINT8') {
+  if (
+    input.datatype !== 'FP32' &&
+    input.datatype !== 'FP16' &&
+    input.datatype !== 'UINT8' &&
+    input.datatype !== 'INT32'
+  ) {
     return { problem: `its input "${input.name}" has a datatype that images cannot have` }
   }
   if (input.shape.length !== 4) return { problem: `its input "${input.name}" does not have four dimensions` }

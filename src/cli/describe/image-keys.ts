@@ -52,7 +52,7 @@ export const IMAGE_KEYS: KeyRules = {
   do_flip_channel_order: flag,
   do_flip_channels: flag,
   do_pad: (value, settings) => {
-    if (value !== true || familyOf(settings)?.frames === 'thumbnail') return undefined
+    if (value !== true || ['thumbnail', 'detr'].includes(familyOf(settings)?.frames ?? '')) return undefined
     return settings.pad_size === undefined && settings.size_divisor === undefined
       ? { note: 'do_pad pads the images of a batch to the largest; Verge resizes every image to the same size' }
       : undefined

@@ -23,7 +23,7 @@ export function labelsFor(
 ): LabelOutcome<Labels> {
   const scores = signature.outputs.filter(({ datatype, shape }) => isFloat(datatype) && shape.length > 0)
   if (scores.length === 0) return { problem: 'it has no floating-point output that could be scores' }
-  const named = given ?? fromConfig(config)
+  const named = given ?? labelsIn(config)
   const lasts = scores.map(({ shape }) => shape.at(-1))
   if (named !== undefined) {
     // The server takes the first output whose rows are as long as there are labels.
@@ -43,7 +43,8 @@ export function labelsFor(
   }
 }
 
-function fromConfig(config: Settings): string[] | undefined {
+/** The names of classes in a configuration, by `id2label` or as timm writes them. */
+export function labelsIn(config: Settings): string[] | undefined {
   const byId = objectOf(config.id2label)
   if (byId !== undefined) {
     const count = Object.keys(byId).length

@@ -2,12 +2,14 @@ import type { TaskName } from '../../catalog/manifest.ts'
 import { guessAudio } from './audio.ts'
 import { guessBytes } from './bytes.ts'
 import type { Describer, Recogniser } from './context.ts'
+import { describeDetector } from './detector.ts'
 import { embeddingGuess } from './embedding.ts'
 import { guessGeneration } from './generation.ts'
 import { describeImageClassifier } from './image-classifier.ts'
 import { describeImageFeatures } from './image-features.ts'
 import { guessTabular } from './tabular.ts'
 import { describeTextClassifier, describeTextSpans } from './text-classifier.ts'
+import { recogniseUltralytics } from './ultralytics-model.ts'
 
 /**
  * Tasks by the architecture that `config.json` names. The first line that matches counts. A task here needs a line in
@@ -18,6 +20,7 @@ export const HEADS: readonly (readonly [RegExp, keyof typeof DESCRIBERS])[] = [
   [/ForTokenClassification$/, 'token-classification'],
   [/ForQuestionAnswering$/, 'question-answering'],
   [/ForImageClassification(WithTeacher)?$/, 'image-classification'],
+  [/ForObjectDetection$/, 'object-detection'],
 ]
 
 /** Describes models of a task: by their head, or because a person asks for the task. */
@@ -28,9 +31,7 @@ const DESCRIBERS = {
   'question-answering': describeTextSpans,
   'image-classification': describeImageClassifier,
   'image-feature-extraction': describeImageFeatures,
-  'object-detection': async () => ({
-    problem: 'no setting describes how its outputs become boxes (postprocess.detection)',
-  }),
+  'object-detection': describeDetector,
   'image-to-image': async () => ({
     problem: 'no setting describes how its output becomes an image (postprocess.imageOutput)',
   }),
@@ -40,6 +41,7 @@ const DESCRIBERS = {
 export const RECOGNISERS: readonly Recogniser[] = [
   async ({ config, signature, said }) => guessTabular(config, signature, said),
   ({ files, said }) => guessBytes(files, said),
+  recogniseUltralytics,
   ({ files, config, signature, said }) => guessAudio(files, config, signature, said),
   ({ files, config, signature, said }) => guessGeneration(files, config, signature, said),
   ({ files, config, signature, said }) => embeddingGuess(files, config, signature, said),

@@ -17,12 +17,17 @@ export interface ImageWishes {
   readonly layout?: 'NCHW' | 'NHWC' | undefined
 }
 
-interface Recipe extends Pick<ImageSettings, 'resample' | 'rescale'> {
+/** A way to prepare pictures for a model of any size. */
+export interface Recipe extends Pick<ImageSettings, 'resample' | 'rescale' | 'pad' | 'anchor'> {
   readonly mode?: 'BGR'
   readonly mean?: readonly number[]
   readonly std?: readonly number[]
-  /** The picture's shorter side before the centre is cut, as a share of the cut; left out: pictures are stretched. */
+  /** Keeps the whole picture, with margins. Left out with `cutFrom`: pictures are stretched. */
+  readonly fit?: 'letterbox'
+  /** The picture's shorter side before the centre is cut, as a share of the cut. */
   readonly cutFrom?: number
+  /** Of a model that takes any size; left out: 224. */
+  readonly side?: number
 }
 
 const UNIT = 1 / 255
@@ -73,15 +78,18 @@ export function wishedInput(input: ImageInput, { layout, size }: ImageWishes): I
 
 /** The settings of a preset for a model's input. @param input with a person's size, where there is one */
 export function presetSettings(preset: Preset, input: ImageInput, wishes: ImageWishes): ImageSettings {
-  const { cutFrom, mean, std, mode = 'RGB', ...recipe } = RECIPES[preset]
-  const [height, width] = [input.height ?? input.width ?? SIDE, input.width ?? input.height ?? SIDE]
+  return recipeSettings(RECIPES[preset], input, wishes)
+}
+
+/** The settings of a recipe for a model's input. @param input with a person's size, where there is one */
+export function recipeSettings(wanted: Recipe, input: ImageInput, wishes: ImageWishes): ImageSettings {
+  const { cutFrom, mean, std, mode = 'RGB', fit = 'stretch', side = SIDE, ...recipe } = wanted
+  const [height, width] = [input.height ?? input.width ?? side, input.width ?? input.height ?? side]
   const grey = input.channels === 1
   const settings: ImageSettings = {
     mode: grey ? 'L' : mode,
     size: [height, width],
-    ...(cutFrom === undefined
-      ? { fit: 'stretch' }
-      : { fit: 'crop', resize: Math.round(Math.max(height, width) * cutFrom) }),
+    ...(cutFrom === undefined ? { fit } : { fit: 'crop', resize: Math.round(Math.max(height, width) * cutFrom) }),
     ...recipe,
     ...(mean && { mean: grey ? [average(mean)] : [...mean] }),
     ...(std && { std: grey ? [average(std)] : [...std] }),

@@ -32,6 +32,7 @@ export function* fitting(image: Raster, settings: ImageSettings, meter: StepMete
     return convert(yield* normalizingGlyph(own, width, height, settings.box ?? Math.min(width, height), meter))
   }
   const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
+  if (settings.fit === 'shortest') return yield* resizing(own, scaledWidth, scaledHeight, settings.resample, meter)
   const inner = {
     left: Math.max(0, left),
     top: Math.max(0, top),
@@ -50,7 +51,9 @@ export function framing({ width, height }: Pick<Raster, 'width' | 'height'>, set
     case 'crop':
       return centreCrop(width, height, settings.resize ?? Math.max(toWidth, toHeight), toWidth, toHeight)
     case 'letterbox':
-      return letterbox(width, height, toWidth, toHeight)
+      return letterbox(width, height, toWidth, toHeight, settings.anchor)
+    case 'shortest':
+      return shortest(width, height, settings)
     default:
       return { scaledWidth: toWidth, scaledHeight: toHeight, left: 0, top: 0 }
   }
@@ -80,9 +83,43 @@ function centreCrop(
   }
 }
 
-/** All of the picture in the middle, with the roundings of the YOLO family's own tools. */
-function letterbox(width: number, height: number, toWidth: number, toHeight: number): Framing {
+/**
+ * The size of a model's input for a picture, [height, width]: its own, or what the picture's proportions make of it.
+ */
+export function inputSize(image: Pick<Raster, 'width' | 'height'>, settings: ImageSettings): readonly [number, number] {
+  if (settings.fit !== 'shortest') return settings.size
+  const { scaledHeight, scaledWidth } = framing(image, settings)
+  return [scaledHeight, scaledWidth]
+}
+
+/** Whole, in its own proportions, as `get_size_with_aspect_ratio` of transformers' DETR has it. */
+function shortest(width: number, height: number, { size, resize, multiple = 1 }: ImageSettings): Framing {
+  const longest = Math.max(...size)
+  const [small, large] = [Math.min(width, height), Math.max(width, height)]
+  const wanted = typeof resize === 'number' ? resize : Math.min(...size)
+  const exact = Math.min(wanted, (longest * small) / large)
+  const short = exact === wanted ? wanted : Math.round(exact)
+  // Not above the bound: with an exact bound a product of fractions may end a little below or above it.
+  const long = Math.min(longest, Math.trunc((exact * large) / small + 1e-9))
+  const side = (length: number): number => Math.max(multiple, length - (length % multiple))
+  const [scaledHeight, scaledWidth] = width < height ? [long, short] : [short, long]
+  return { scaledWidth: side(scaledWidth), scaledHeight: side(scaledHeight), left: 0, top: 0 }
+}
+
+/** All of the picture in the middle, with the roundings of the YOLO family's own tools, or at the top left. */
+function letterbox(
+  width: number,
+  height: number,
+  toWidth: number,
+  toHeight: number,
+  anchor: ImageSettings['anchor'] = 'centre',
+): Framing {
   const scale = Math.min(toWidth / width, toHeight / height)
+  if (anchor === 'start') {
+    // YOLOX's own tool cuts fractions off.
+    const [scaledWidth, scaledHeight] = [width, height].map((side) => Math.max(1, Math.trunc(side * scale + 1e-9)))
+    return { scaledWidth: scaledWidth ?? 1, scaledHeight: scaledHeight ?? 1, left: 0, top: 0 }
+  }
   const scaledWidth = Math.max(1, Math.min(toWidth, Math.round(width * scale)))
   const scaledHeight = Math.max(1, Math.min(toHeight, Math.round(height * scale)))
   const margin = (space: number): number => Math.max(0, Math.round(space / 2 - 0.1))

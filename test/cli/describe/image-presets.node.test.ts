@@ -139,7 +139,12 @@ describe('a model of pictures without settings', () => {
   })
 
   it.each([
-    [['--preset', 'imagnet'], /--preset takes imagenet, inception/],
+    [['--preset', 'imagnet'], /--preset has no "imagnet"\. Did you mean imagenet\? Image preprocessing: imagenet, /],
+    [['--preset', 'yolov'], /Did you mean yolo\w+\?/],
+    [
+      ['--preset', 'yolov8', '--task', 'image-classification'],
+      /--preset yolov8 is of task object-detection, but --task is/,
+    ],
     [['--size', '224x'], /--size takes a number or height and width, such as 224 or 240x320/],
     [['--size', '0'], /--size takes/],
     [['--mean', '1,x'], /--mean takes one number or three/],
@@ -162,7 +167,10 @@ describe('a model of pictures without settings', () => {
       try {
         const source = await sources.make({})
         const model = { ...buildSettings(parseCommand(['--name', name, '--task', task], BUILD_OPTIONS).values).model }
-        const refused = describeLoaded({ source, signature: ANY, notes: [] } as never, model)
+        const refused = describeLoaded(
+          { source, signature: ANY, notes: [], model: { metadataProps: [] } } as never,
+          model,
+        )
         await expect(refused).rejects.toThrow(
           /cannot be served as [\s\S]*--preset imagenet \| [\s\S]*save it as verge\.json beside net\.onnx/,
         )
