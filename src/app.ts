@@ -1,11 +1,7 @@
 import { Hono } from 'hono'
-import { VergeError } from './core/errors.ts'
+import { nothingAt } from './http/address-of.ts'
 import type { AppDeps, AppEnv } from './http/app-env.ts'
-import { browserRoutes } from './http/browser/routes.ts'
-import { weightsRoutes } from './http/browser/weights.ts'
 import { clientScript } from './http/client/route.ts'
-import { explainRoutes } from './http/explain/routes.ts'
-import { health } from './http/health.ts'
 import { hfRoutes } from './http/hf/routes.ts'
 import { answered, callContext, placementHints, resultCache } from './http/middleware/call.ts'
 import { caller } from './http/middleware/caller.ts'
@@ -13,16 +9,10 @@ import { cors } from './http/middleware/cors.ts'
 import { errorHandler } from './http/middleware/errors.ts'
 import { refuseOtherMethods } from './http/middleware/methods.ts'
 import { requestId } from './http/middleware/request-id.ts'
-import { modelRoutes } from './http/models/routes.ts'
+import { mountProtocols } from './http/mount.ts'
 import { oipRoutes } from './http/oip/routes.ts'
 import { openAiRoutes } from './http/openai/routes.ts'
-import { openApiRoutes } from './http/openapi/routes.ts'
-import { pageFor } from './http/page/page.ts'
-import { rerankRoutes } from './http/rerank/routes.ts'
-import { runRoutes } from './http/run/routes.ts'
-import { storeRoutes } from './http/store/routes.ts'
-import { streamRoutes } from './http/stream/routes.ts'
-import type { IndexBody } from './http/wire.ts'
+import { vergeRoutes } from './http/verge/routes.ts'
 import { createTasks } from './tasks/index.ts'
 
 export type { AppDeps, AppEnv } from './http/app-env.ts'
@@ -33,9 +23,9 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   const tasks = createTasks(deps.limits)
   const app = new Hono<AppEnv>()
 
-  app.onError(errorHandler(logger))
+  app.onError(errorHandler(logger, config))
   app.notFound((c) => {
-    throw new VergeError('not_found', `There is nothing at ${c.req.path.slice(0, 200)}. GET / lists what there is.`)
+    throw nothingAt(c.req.method, c.req.path)
   })
 
   app.use(requestId(deps.randomId))
@@ -50,47 +40,28 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
   app.use(placementHints())
-  app.use(caller(config.apiKeyDigest, deps.signatures, deps.knownCaller))
+  app.use(caller(config, deps.signatures, deps.knownCaller))
   app.use(resultCache())
   app.use(answered(logger, deps.requestLog))
 
-  app.get('/', async (c) => {
-    const page = await pageFor(c, deps.page)
-    return page ?? c.json(index(config.version, deps.downloads !== undefined), 200, deps.page && { vary: 'accept' })
-  })
-  app.get('/healthz', (c) => health(deps, c))
-  app.route('/v2', oipRoutes(deps))
-  app.route('/v1', openAiRoutes(deps))
-  app.route('/run', runRoutes(deps, tasks))
-  app.route('/stream', streamRoutes(deps))
-  app.route('/models', modelRoutes(deps, tasks))
-  app.route('/', hfRoutes(deps, tasks))
-  for (const path of ['/rerank', '/v1/rerank']) app.route(path, rerankRoutes(deps))
-  app.route('/explain', explainRoutes(deps))
-  app.route('/store', storeRoutes(deps))
-  if (deps.downloads) {
-    app.route('/browser', browserRoutes(deps))
-    app.route('/weights', weightsRoutes(deps, deps.downloads))
-  }
-  app.route('/openapi.json', openApiRoutes(deps, tasks))
+  // Each by the paths of its addresses: see http/addresses.ts.
+  mountProtocols(
+    app,
+    {
+      verge: vergeRoutes(deps, tasks),
+      openai: openAiRoutes(deps),
+      anthropic: new Hono<AppEnv>(),
+      ollama: new Hono<AppEnv>(),
+      cohere: new Hono<AppEnv>(),
+      jina: new Hono<AppEnv>(),
+      tei: new Hono<AppEnv>(),
+      vllm: new Hono<AppEnv>(),
+      huggingface: hfRoutes(deps, tasks),
+      oip: oipRoutes(deps),
+      'workers-ai': new Hono<AppEnv>(),
+    },
+    config,
+  )
   refuseOtherMethods(app)
   return app
-}
-
-function index(version: string, downloads: boolean): IndexBody {
-  return {
-    name: 'verge',
-    version,
-    links: {
-      openapi: '/openapi.json',
-      health: '/healthz',
-      models: '/v1/models',
-      model_cards: '/models',
-      run: '/run/{model}',
-      stream: '/stream/{model}',
-      open_inference_protocol: '/v2',
-      client: '/client.js',
-      ...(downloads && { browser: '/browser/{model}', weights: '/weights/{model}/{sha256}' }),
-    },
-  }
 }

@@ -1,9 +1,9 @@
 import * as z from 'zod'
 
 /** Bytes of the Worker's scripts, all together. An isolate parses them each time it starts; 11 KB of them are one string. */
-export const TOTAL_BYTES = 1_613_000
+export const TOTAL_BYTES = 1_800_000
 /** The same scripts as gzip's default level leaves them: what is uploaded and stored. */
-export const TOTAL_GZIP_BYTES = 414_000
+export const TOTAL_GZIP_BYTES = 470_000
 
 /**
  * Bytes that each room of the Worker may add to its scripts: a folder or a file of `src/`, or a package. Each is the size
@@ -13,8 +13,8 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   // Of it 20 KB compile tokenizers, of models that were stored without their compiled form.
   'src/media': 290_000,
   'src/tasks': 155_000,
-  // Of it 12 KB are the client, as /client.js answers it.
-  'src/http': 98_000,
+  // Of it 12 KB are the client, as /client.js answers it, and 50 KB the addresses of others' protocols.
+  'src/http': 150_000,
   'src/placement': 98_000,
   // Of it 120 KB are Verge's own engine: operators with their checks, of whole numbers too, and tables in pages (13 KB).
   'src/engine': 186_000,
@@ -22,7 +22,7 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/serving': 36_000,
   'src/catalog': 36_000,
   'src/inference': 18_000,
-  'src/protocols': 58_000,
+  'src/protocols': 90_000,
   'src/generate': 28_000,
   'src/rpc': 28_000,
   'src/stream': 25_000,
@@ -34,7 +34,7 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/worker.ts': 5_000,
   // Moves CPU time from the first request, which is billed, to the start-up (decision 15).
   'src/rehearsal': 13_000,
-  'src/config': 9_000,
+  'src/config': 11_000,
   'src/app.ts': 4_000,
   'src/version.ts': 1_000,
   // Schemas, their messages, and the JSON Schema that /openapi.json is made of. `import { z }` would add all locales.

@@ -48,7 +48,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['hono'],
   },
   // Variables and secrets of the Worker: parsing, checks and their descriptions.
-  config: { rooms: ['placement', 'core'], packages: ['zod'] },
+  config: { rooms: ['placement', 'protocols', 'catalog', 'core'], packages: ['zod'] },
   'version.ts': { rooms: [], packages: [] },
   http: {
     rooms: [

@@ -49,6 +49,7 @@ export type VergeErrorCode =
   | 'engine_full'
   | 'engine_unsupported'
   | 'streams_unavailable'
+  | 'not_implemented'
   | 'origin_unavailable'
   | 'origin_failed'
   | 'placement_impossible'

@@ -1,5 +1,6 @@
 import { LIMITS, type Limits } from '../core/limits.ts'
 import { type OriginConfig, parseOrigins } from '../placement/config.ts'
+import type { ProtocolName } from '../protocols/names.ts'
 import type { EngineName } from './values.ts'
 import { MiB, parseVariables } from './variables.ts'
 
@@ -16,6 +17,12 @@ export interface Config {
   readonly logSampleRate: number
   /** Whether browsers get the page at `/`. */
   readonly playground: boolean
+  /** Who answers paths that several protocols share. */
+  readonly defaultProtocol: ProtocolName | undefined
+  /** What answers paths that name no model. */
+  readonly defaultModel: string | undefined
+  /** Further names of models. */
+  readonly modelNames: ReadonlyMap<string, string>
   /** Larger machines that models may run on. */
   readonly origins: readonly OriginConfig[]
   readonly limits: Limits
@@ -35,6 +42,9 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
     pinnedModels: new Set(values.PINNED_MODELS),
     logSampleRate: values.LOG_SAMPLE_RATE,
     playground: values.PLAYGROUND,
+    defaultProtocol: values.DEFAULT_PROTOCOL,
+    defaultModel: values.DEFAULT_MODEL,
+    modelNames: values.MODEL_NAMES,
     rpcCallers: new Set(values.RPC_CALLERS),
     origins: parseOrigins(values.ORIGINS, LIMITS),
     limits: {

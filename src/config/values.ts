@@ -1,4 +1,6 @@
 import * as z from 'zod'
+import { MODEL_NAME } from '../catalog/manifest.ts'
+import { PROTOCOLS } from '../protocols/names.ts'
 
 /** Browsers send `null` for pages without an origin, such as sandboxed pages. */
 const PAGE_ORIGIN = /^[a-z][a-z0-9+.-]*:\/\/[^\s/?#@*]+\/?$/i
@@ -46,6 +48,36 @@ export const names = text.transform((list) =>
 /** Names separated by commas, without a wildcard. */
 export const listedNames = names.refine((list) => !list.some((name) => name.includes('*')), {
   message: 'must name each caller; "*" is not accepted',
+})
+
+/** A model's name in Verge; undefined where it is absent. */
+export const modelName = z
+  .union([z.literal('').transform(() => undefined), z.string().regex(MODEL_NAME)], 'must be the name of a model')
+  .optional()
+
+/** A protocol's name; undefined where it is absent. */
+export const protocolName = z
+  .union([z.literal('').transform(() => undefined), z.enum(PROTOCOLS)], `must be one of ${PROTOCOLS.join(', ')}`)
+  .optional()
+
+/** Names of models and what they mean here: `NAME=MODEL`, separated by commas. */
+export const modelNames = names.transform((list, context): ReadonlyMap<string, string> => {
+  const table = new Map<string, string>()
+  for (const entry of list) {
+    const at = entry.lastIndexOf('=')
+    const name = entry.slice(0, Math.max(0, at)).trim()
+    const model = entry.slice(at + 1).trim()
+    if (name === '' || !MODEL_NAME.test(model)) {
+      context.addIssue('must be NAME=MODEL, separated by commas; MODEL is a model of this Worker')
+      return z.NEVER
+    }
+    if (table.has(name)) {
+      context.addIssue('must have each name once')
+      return z.NEVER
+    }
+    table.set(name, model)
+  }
+  return table
 })
 
 export const ENGINES = ['verge', 'onnxruntime'] as const

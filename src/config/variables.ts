@@ -5,9 +5,12 @@ import {
   key,
   LEAST_KEY,
   listedNames,
+  modelName,
+  modelNames,
   names,
   onOff,
   pageOrigins,
+  protocolName,
   share,
   text,
   wholeNumber,
@@ -107,6 +110,26 @@ export const VARIABLES = {
     LIMITS.resultTtlSeconds,
     'Seconds for which results are cached, unless the model says otherwise; 0 switches the cache off',
   ),
+  DEFAULT_PROTOCOL: {
+    kind: 'variable',
+    default: 'none',
+    description:
+      'The [protocol](compatibility.md#addresses) that answers paths which several protocols share, such as `/tokenize`, where no prefix says which one is meant',
+    schema: protocolName,
+  },
+  DEFAULT_MODEL: {
+    kind: 'variable',
+    default: 'none',
+    description: 'The model that answers paths which name no model, such as `/embed`',
+    schema: modelName,
+  },
+  MODEL_NAMES: {
+    kind: 'variable',
+    default: 'none',
+    description:
+      'Further names of models, for all protocols: `NAME=MODEL`, separated by commas, such as `@cf/baai/bge-m3=bge-m3, text-embedding-3-small=minilm`',
+    schema: modelNames,
+  },
   LOG_SAMPLE_RATE: {
     kind: 'variable',
     default: '1; 0 on this machine',

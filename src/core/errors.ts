@@ -52,6 +52,8 @@ export type ErrorCode =
   | 'engine_full'
   | 'engine_unsupported'
   | 'streams_unavailable'
+  // addresses of a protocol that come later
+  | 'not_implemented'
   // origins
   | 'origin_unavailable'
   | 'origin_failed'

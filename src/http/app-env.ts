@@ -9,12 +9,14 @@ import type { Serving } from '../serving/serving.ts'
 import type { RefusedSocket } from '../stream/refused-socket.ts'
 import type { StreamHost } from '../stream/stream-options.ts'
 import type { Store } from '../weights/store.ts'
+import type { AddressDefaults } from './addresses.ts'
 import type { Downloads } from './browser/weights.ts'
 import type { RequestLog } from './middleware/call.ts'
 import type { KnownCaller, SignatureCheck } from './middleware/caller.ts'
+import type { ModelNames } from './model-names.ts'
 
 /** Settings parsed once from the environment. */
-export interface AppConfig {
+export interface AppConfig extends AddressDefaults {
   /** Verge's own version, for metadata. */
   readonly version: string
   /** Origins whose pages may read answers; `*` for any. Empty: same origin only. */
@@ -23,6 +25,8 @@ export interface AppConfig {
   readonly apiKeyDigest?: Uint8Array
   /** Longest that a request may take, in milliseconds. */
   readonly deadlineMs: number
+  /** Names of models that the operator has given them besides their own. */
+  readonly modelNames?: ModelNames | undefined
 }
 
 /** The playground's document, as bytes; undefined where it was not built. */

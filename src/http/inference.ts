@@ -11,7 +11,9 @@ import { type AdmittedModel, type Forwarding, infer, readInSlot, type Slot } fro
 import type { ForwardedAnswer, ForwardedRequest, ForwardRoute } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
 import type { ResolvedModel, RunResult } from '../serving/serving.ts'
+import { prefixed } from './address-of.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
+import { modelNamed } from './model-names.ts'
 
 export interface InferenceRequest {
   readonly name: string
@@ -29,6 +31,7 @@ export function withAdmittedModel(
   const { route } = request
   return infer<Response>(deps, accessOf(deps, c), {
     ...request,
+    name: modelNamed(request.name, deps.config.modelNames),
     forwarding: ({ manifest }) => new ForwardedHttpRequest(deps, c, { route, manifest }),
     work,
   })
@@ -77,7 +80,7 @@ class ForwardedHttpRequest implements Forwarding<Response> {
     return {
       route,
       method: 'POST',
-      path: (path ?? pathname) + search,
+      path: (path ?? this.#path(pathname)) + search,
       headers: this.#c.req.raw.headers,
       body: this.#body,
       caller: callerName(this.#c.get('caller')),
@@ -108,6 +111,11 @@ class ForwardedHttpRequest implements Forwarding<Response> {
       if (value !== null) response.headers.set(name, value)
     }
     return response
+  }
+
+  /** The request's own, where an origin has it: behind the prefix of its protocol, if no other protocol is known to it. */
+  #path(pathname: string): string {
+    return this.#options.route === 'own' ? prefixed(pathname, this.#deps.config) : pathname
   }
 
   /** A body of known, small size whole, so that it can be signed and sent again; another one as it comes. */
@@ -241,13 +249,13 @@ export async function withModelInBody(
   let sent = new Uint8Array()
   let body: unknown
   return infer<Response>(deps, accessOf(deps, c), {
-    ...(named && { name: named.model }),
+    ...(named && { name: modelNamed(named.model, deps.config.modelNames) }),
     version: c.req.query('version'),
     route,
     read: async (slot) => {
       sent = await readBodyInSlot(deps, c, slot)
       body = withModel(parseJson(sent, deps.limits), named)
-      return named?.model ?? modelOf(body)
+      return modelNamed(named?.model ?? modelOf(body), deps.config.modelNames)
     },
     forwarding: (model) => {
       const { manifest } = model

@@ -5,8 +5,7 @@ import { isVergeError, VergeError } from '../core/errors.ts'
 import { REQUEST_ID_HEADER } from '../core/headers.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import { requestIdFrom } from '../core/runtime.ts'
-import { errorResponse } from '../http/error-response.ts'
-import { STATUS } from '../protocols/status.ts'
+import { errorResponse, errorShapeAt, statusOf } from '../http/error-response.ts'
 import type { InFlight } from './in-flight.ts'
 import type { OriginMetrics } from './metrics.ts'
 import { type RequestNotes, requestNotes } from './model-notes.ts'
@@ -83,11 +82,12 @@ function refuse(
     ? thrown
     : new VergeError('internal', 'The origin failed. Try again.', { cause: thrown })
   const requestId = requestIdFrom(request.headers.get(REQUEST_ID_HEADER), randomId)
-  const status = STATUS[error.code]
+  const shape = errorShapeAt(path)
+  const status = statusOf(shape, error)
   const fields = { requestId, method: request.method, path, status, code: error.code, ...error.details }
   if (status < 500 || inFlight.draining) logger.info('request_refused', fields)
   else logger.error('request_failed', { ...fields, error })
-  return errorResponse(path, error, requestId, {
+  return errorResponse(shape, error, requestId, {
     'cache-control': 'no-store',
     [REQUEST_ID_HEADER]: requestId,
     ...(error.details?.reason === 'clock_skew' && { [TIME_HEADER]: String(Math.floor(clock.now())) }),

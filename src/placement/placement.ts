@@ -19,8 +19,8 @@ export interface PlacementContext extends RunContext {
   readonly placement?: PlacementHints
 }
 
-/** What a route speaks, as far as an origin has to speak it too. */
-export type ForwardRoute = 'task' | 'oip' | 'openai' | 'rerank'
+/** What a route speaks, as far as an origin has to speak it too; `own` is a path that Verge alone has. */
+export type ForwardRoute = 'task' | 'oip' | 'openai' | 'rerank' | 'own'
 
 /** A request as an origin may get it. */
 export interface ForwardedRequest {

@@ -62,6 +62,7 @@ const CLOSED_WITH = {
   engine_full: 'failed',
   engine_unsupported: 'failed',
   streams_unavailable: 'failed',
+  not_implemented: 'failed',
   origin_unavailable: 'failed',
   origin_failed: 'failed',
   placement_impossible: 'failed',

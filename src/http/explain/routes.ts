@@ -5,7 +5,7 @@ import type { ForwardRoute } from '../../placement/placement.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
 
-const ROUTES: readonly ForwardRoute[] = ['task', 'oip', 'openai', 'rerank']
+const ROUTES: readonly ForwardRoute[] = ['task', 'oip', 'openai', 'rerank', 'own']
 
 /** Where a request to a model would be computed now, and why, without computing it: for whoever runs the place. */
 export function explainRoutes(deps: AppDeps): Hono<AppEnv> {

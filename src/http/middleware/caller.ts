@@ -3,7 +3,8 @@ import type { Caller } from '../../access/authorize.ts'
 import { callerByKey } from '../../access/credentials.ts'
 import { claimsSignature } from '../../access/signature.ts'
 import { VergeError } from '../../core/errors.ts'
-import type { AppEnv } from '../app-env.ts'
+import { protocolAt } from '../address-of.ts'
+import type { AppConfig, AppEnv } from '../app-env.ts'
 
 /** RFC 6750: one token of these characters after the scheme, which is case-insensitive. */
 const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i
@@ -23,7 +24,7 @@ export type KnownCaller = (bindings: unknown) => Caller | undefined
  * latter. A signature of Verge's own servers is never optional: a wrong one is refused at once.
  */
 export function caller(
-  apiKeyDigest: Uint8Array | undefined,
+  { apiKeyDigest, ...defaults }: Pick<AppConfig, 'apiKeyDigest' | 'defaultProtocol' | 'defaultModel'>,
   signatures: SignatureCheck | undefined,
   known?: KnownCaller,
 ): MiddlewareHandler<AppEnv> {
@@ -32,10 +33,15 @@ export function caller(
     const input = c.req.header('signature-input')
     const bound = known?.(c.env)
     if (bound !== undefined) c.set('caller', bound)
-    else if (header === undefined && input === undefined) c.set('caller', { kind: 'anonymous' })
-    else if (claimsSignature(c.req.raw.headers)) c.set('caller', await checked(c.req.raw, signatures))
-    else if (header === undefined) c.set('caller', { kind: 'anonymous' })
-    else c.set('caller', await callerByKey(BEARER.exec(header)?.[1], apiKeyDigest))
+    else if ((header ?? input) !== undefined && claimsSignature(c.req.raw.headers))
+      c.set('caller', await checked(c.req.raw, signatures))
+    else if (header !== undefined) c.set('caller', await callerByKey(BEARER.exec(header)?.[1], apiKeyDigest))
+    else {
+      // Clients of Anthropic send their key in a header of its own.
+      const key = c.req.header('x-api-key')
+      const theirs = key !== undefined && protocolAt(c.req.path, defaults).protocol === 'anthropic'
+      c.set('caller', theirs ? await callerByKey(key, apiKeyDigest) : { kind: 'anonymous' })
+    }
     await next()
   }
 }

@@ -17,6 +17,7 @@ const EXPOSED = [
   'content-range',
   'etag',
   JSON_LENGTH_HEADER,
+  'request-id',
   'retry-after',
   'server-timing',
   RESULT_CACHE_HEADER,
@@ -26,11 +27,22 @@ const EXPOSED = [
   REQUEST_ID_HEADER,
 ]
 
-/** What the packages `openai` and `@huggingface/inference` send with every request, from pages too. */
+/** What the packages of protocols send with every request, from pages too: Anthropic's, Cohere's, OpenAI's, Hugging Face's. */
 const SENT_BY_CLIENTS = [
+  'anthropic-beta',
+  'anthropic-dangerous-direct-browser-access',
+  'anthropic-version',
   'openai-organization',
   'openai-project',
   'user-agent',
+  'x-api-key',
+  'x-client-name',
+  'x-fern-language',
+  'x-fern-runtime',
+  'x-fern-runtime-version',
+  'x-fern-sdk-name',
+  'x-fern-sdk-version',
+  'x-stainless-helper',
   'x-stainless-arch',
   'x-stainless-helper-method',
   'x-stainless-lang',

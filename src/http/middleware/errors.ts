@@ -3,25 +3,33 @@ import { TIME_HEADER } from '../../access/signature.ts'
 import { errorFields, isVergeError, VergeError } from '../../core/errors.ts'
 import type { Logger } from '../../core/runtime.ts'
 import { shownTo } from '../../inference/access.ts'
-import { STATUS } from '../../protocols/status.ts'
+import type { ErrorShape } from '../../protocols/error-shape.ts'
+import { vergeErrors } from '../../protocols/verge/error.ts'
+import type { AddressDefaults } from '../addresses.ts'
 import type { AppEnv } from '../app-env.ts'
-import { errorResponse } from '../error-response.ts'
+import { errorResponse, errorShapeAt, statusOf } from '../error-response.ts'
 
 /**
  * Turns whatever a handler threw into an answer. A typed error says to the caller what it says; anything else says
  * nothing but `internal`. The underlying reasons go to the log only.
  */
-export function errorHandler(logger: Logger): ErrorHandler<AppEnv> {
+export function errorHandler(logger: Logger, defaults: AddressDefaults): ErrorHandler<AppEnv> {
   return (thrown, c) => {
-    const error = shownTo(c.get('caller'), reportedError(logger, c, thrown))
+    const shape = errorShapeAt(c.req.path, defaults)
+    const error = shownTo(c.get('caller'), reportedError(logger, c, thrown, shape))
     // An error may come before the request has an id only if making the id itself failed.
     const requestId = c.get('requestId') ?? 'unknown'
-    return errorResponse(c.req.path, error, requestId, headersOf(error))
+    return errorResponse(shape, error, requestId, headersOf(error))
   }
 }
 
 /** Whatever was thrown as what the caller may be told, with the whole of it logged. */
-export function reportedError(logger: Logger, c: Context<AppEnv>, thrown: unknown): VergeError {
+export function reportedError(
+  logger: Logger,
+  c: Context<AppEnv>,
+  thrown: unknown,
+  shape: ErrorShape = vergeErrors,
+): VergeError {
   const error = isVergeError(thrown)
     ? thrown
     : new VergeError(
@@ -29,7 +37,7 @@ export function reportedError(logger: Logger, c: Context<AppEnv>, thrown: unknow
         'Internal error. Try again. If the error persists, report the request id to the operator.',
         { cause: thrown },
       )
-  log(logger, c, error, STATUS[error.code])
+  log(logger, c, error, statusOf(shape, error))
   return error
 }
 

@@ -8,13 +8,14 @@ import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
 import { writeInferAnswer } from '../../protocols/oip/write-answer.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf, setPlacementHeaders, withAdmittedModel } from '../inference.ts'
+import { modelNamed } from '../model-names.ts'
 import { modelMetadata } from './metadata.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'
 
-/** The Open Inference Protocol, version 2, under /v2. */
+/** The Open Inference Protocol, version 2. */
 export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  app.get('/', (c) => {
+  app.get('/v2', (c) => {
     const body: ServerMetadata = {
       name: 'verge',
       version: deps.config.version,
@@ -22,12 +23,12 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
     }
     return c.json(body)
   })
-  app.get('/health/live', (c) => c.json({ live: true }))
-  app.get('/health/ready', async (c) => {
+  app.get('/v2/health/live', (c) => c.json({ live: true }))
+  app.get('/v2/health/ready', async (c) => {
     const { ok } = await deps.serving.health()
     return c.json({ ready: ok }, ok ? 200 : NOT_READY)
   })
-  app.post('/repository/index', async (c) => {
+  app.post('/v2/repository/index', async (c) => {
     const { signal } = c.get('context')
     checkIndexRequest(
       await readBody(c.req.raw, { maxBytes: deps.limits.inferenceHeaderBytes, signal, pace: paceOf(deps) }),
@@ -36,7 +37,7 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
     const access = accessOf(deps, c)
     return c.json(repositoryIndex(await visibleModels(access), (alias) => visibleVersions(access.caller, alias)))
   })
-  for (const model of ['/models/:model', '/models/:model/versions/:version'] as const) {
+  for (const model of ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const) {
     app.get(model, async (c) => {
       const resolved = await resolve(deps, c)
       return c.json(modelMetadata(resolved, visibleVersions(c.get('caller'), resolved.alias)))
@@ -56,7 +57,11 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
 const NOT_READY = 400
 
 function resolve(deps: AppDeps, c: Context<AppEnv>) {
-  return findModel(accessOf(deps, c), c.req.param('model') ?? '', c.req.param('version'))
+  return findModel(
+    accessOf(deps, c),
+    modelNamed(c.req.param('model') ?? '', deps.config.modelNames),
+    c.req.param('version'),
+  )
 }
 
 function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {

@@ -1,7 +1,8 @@
 import type { Finish } from '../../generate/generation-events.ts'
+import { openAiErrors } from '../../protocols/openai/error.ts'
 import type { GenerationUsage } from '../../protocols/openai/generation.ts'
 import { DONE_EVENT, eventText } from '../../protocols/sse.ts'
-import { openAiErrorBody } from '../error-body.ts'
+import { STATUS } from '../../protocols/status.ts'
 import type { TextEnd, TokenCounts, WriterOf } from '../generation/writer.ts'
 
 /** What is said in every answer and in every part of one. */
@@ -60,7 +61,7 @@ export function openAiWriter(format: OpenAiFormat, streamUsage: boolean): Writer
       text: (index, text) => part(format.chunk(fields(), index, text, { finish_reason: null })),
       ending: (index, end) => part(format.chunk(fields(), index, '', endOf(end))),
       closing: (counts) => (streamUsage ? eventText(format.usage(fields(), usageOf(counts))) : '') + DONE_EVENT,
-      failed: (error, requestId) => eventText(openAiErrorBody(error, requestId)),
+      failed: (error, requestId) => eventText(openAiErrors.body(error, requestId, STATUS[error.code])),
     }
   }
 }

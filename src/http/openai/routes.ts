@@ -4,24 +4,27 @@ import { visibleModel, visibleModels } from '../../inference/access.ts'
 import type { OpenAiModel, OpenAiModelList } from '../../protocols/openai/models.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
+import { modelNamed } from '../model-names.ts'
 import { createChat } from './chat.ts'
 import { createCompletion } from './completions.ts'
 import { createEmbeddings } from './embeddings.ts'
 
-/** OpenAI's model list, embeddings and texts, under /v1. */
+/** OpenAI's model list, embeddings and texts, by the paths that its clients ask for. */
 export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  app.get('/models', async (c) => {
+  app.get('/v1/models', async (c) => {
     const aliases = await visibleModels(accessOf(deps, c))
     const body: OpenAiModelList = { object: 'list', data: aliases.map(openAiModel) }
     return c.json(body)
   })
-  app.get('/models/:model', async (c) => {
-    return c.json(openAiModel(await visibleModel(accessOf(deps, c), c.req.param('model'))))
+  app.get('/v1/models/:model', async (c) => {
+    return c.json(
+      openAiModel(await visibleModel(accessOf(deps, c), modelNamed(c.req.param('model'), deps.config.modelNames))),
+    )
   })
-  app.post('/embeddings', (c) => createEmbeddings(deps, c))
-  app.post('/chat/completions', (c) => createChat(deps, c))
-  app.post('/completions', (c) => createCompletion(deps, c))
+  app.post('/v1/embeddings', (c) => createEmbeddings(deps, c))
+  app.post('/v1/chat/completions', (c) => createChat(deps, c))
+  app.post('/v1/completions', (c) => createCompletion(deps, c))
   return app
 }
 

@@ -1,5 +1,5 @@
 import { browserPlanSchema } from '../../protocols/browser/wire.ts'
-import { errorBodySchema } from '../wire.ts'
+import { errorBodySchema } from '../../protocols/verge/error.ts'
 import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
 
 const text = { type: 'string' }

@@ -2,8 +2,8 @@ import { oipErrorBodySchema } from '../../protocols/oip/wire.ts'
 import { embeddingsRequestSchema, embeddingsResponseSchema } from '../../protocols/openai/embeddings.ts'
 import { openAiErrorBodySchema } from '../../protocols/openai/error.ts'
 import { rerankRequestSchema, rerankResponseSchema, teiRerankRequestSchema } from '../../protocols/rerank.ts'
+import { errorBodySchema } from '../../protocols/verge/error.ts'
 import { rankingSchema } from '../../tasks/text-ranking.ts'
-import { errorBodySchema } from '../wire.ts'
 import { type JsonSchema, jsonAnswer, jsonBody, type SchemaSet } from './schemas.ts'
 
 /** Paths that name their model in the body, and those of the Hugging Face inference API. */

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { errorBodySchema } from '../wire.ts'
+import { errorBodySchema } from '../../protocols/verge/error.ts'
 import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
 
 const explanationSchema = z

@@ -1,6 +1,6 @@
 import type { Manifest } from '../../catalog/manifest.ts'
+import { errorBodySchema } from '../../protocols/verge/error.ts'
 import { speechFields } from '../../tasks/speech-parameters.ts'
-import { errorBodySchema } from '../wire.ts'
 import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
 
 /** The WebSockets of those models that hear streams. OpenAPI has no words for what follows a 101. */

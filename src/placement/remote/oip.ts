@@ -195,6 +195,7 @@ const ABOUT_TENSORS = {
   engine_full: false,
   engine_unsupported: false,
   streams_unavailable: false,
+  not_implemented: false,
   origin_unavailable: false,
   origin_failed: false,
   placement_impossible: false,

@@ -1,3 +1,8 @@
+import { errorAsText } from '../error-shape.ts'
+
+/** The Open Inference Protocol says that `error` is a text. */
+export const oipErrors = errorAsText
+
 /** The fields of a failure: the protocol's own `error`, and Verge's `code`. Each is undefined if it is not a text. */
 export interface ReadError {
   readonly error: string | undefined

@@ -171,4 +171,3 @@ export const oipErrorBodySchema = z
   .object({ error: z.string(), code: z.string(), request_id: z.string() })
   .catchall(errorDetail)
   .meta({ id: 'InferenceError' })
-export type OipErrorBody = z.infer<typeof oipErrorBodySchema>

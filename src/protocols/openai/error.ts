@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { errorDetail } from '../error-detail.ts'
+import { besideOwnFields, type ErrorShape } from '../error-shape.ts'
 
 export const openAiErrorBodySchema = z
   .object({
@@ -15,6 +16,20 @@ export const openAiErrorBodySchema = z
   })
   .meta({ id: 'OpenAIError' })
 export type OpenAiErrorBody = z.infer<typeof openAiErrorBodySchema>
+
+/** OpenAI's clients read `message`, `type`, `param` and `code`. */
+export const openAiErrors: ErrorShape = {
+  body(error, requestId, status): OpenAiErrorBody {
+    const type = status < 500 ? 'invalid_request_error' : 'server_error'
+    return {
+      error: { ...besideOwnFields(error, requestId), message: error.message, type, param: fieldOf(error.details) },
+    }
+  },
+}
+
+function fieldOf(details: Readonly<Record<string, unknown>> | undefined): string | null {
+  return typeof details?.field === 'string' ? details.field : null
+}
 
 /** A failure that shows itself within a stream: the server's, and without an id of its own. */
 export function openAiFailure(

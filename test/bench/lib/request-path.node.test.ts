@@ -11,9 +11,9 @@ import { ROOT } from '../../../src/cli/files/project.ts'
  * same reasons, or needs a reason for a file of its own in the commit that raises the budget.
  */
 const BUDGETS: Readonly<Record<string, number>> = {
-  'POST /run/digits, a PNG': 47,
-  'POST /v2/models/digits/infer, binary tensors': 36,
-  'POST /v1/chat/completions, streamed by an origin': 33,
+  'POST /run/digits, a PNG': 48,
+  'POST /v2/models/digits/infer, binary tensors': 37,
+  'POST /v1/chat/completions, streamed by an origin': 34,
 }
 
 /** Handlers that inference calls back, and a task that has its model run. */

@@ -1,0 +1,19 @@
+import { type Address, works } from '../address.ts'
+
+/** Verge's own. */
+export const vergeAddresses: readonly Address[] = [
+  works('GET', '/', 'always', 'Name, version and links; the page for browsers'),
+  works('GET', '/healthz', 'always', 'Health of the engine'),
+  works('POST', '/run/{model}', 'always', 'Runs a task'),
+  works('GET', '/stream/{model}', 'always', 'A WebSocket for voice activity detection'),
+  works('GET', '/models', 'always', 'The models that the caller may see'),
+  works('GET', '/models/{model}', 'always', 'One model, with a request that works'),
+  works('POST', '/rerank', 'always', 'Sorts texts by their relevance to a query'),
+  works('POST', '/v1/rerank', 'always', 'The same', 'openai'),
+  works('GET', '/explain/{model}', 'always', 'Where a request would run now, and why'),
+  works('GET', '/store', 'always', 'The catalogue, for origins'),
+  works('GET', '/store/{key...}', 'always', 'One object of the catalogue, for origins'),
+  works('GET', '/browser/{model}', 'always', 'What a browser needs to run a downloadable model'),
+  works('GET', '/weights/{model}/{sha256}', 'always', "A chunk of such a model's weights"),
+  works('GET', '/openapi.json', 'always', 'Every route, with schemas and examples'),
+]
