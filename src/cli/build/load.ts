@@ -83,6 +83,6 @@ export async function loadModel(
     bytes: bytesRead,
     signature: session.signature,
     classes: unzipped?.classes,
-    notes: unzipped === undefined ? [] : [unzipped.note],
+    notes: [...(source.notes ?? []), ...(unzipped === undefined ? [] : [unzipped.note])],
   }
 }

@@ -122,12 +122,14 @@ async function embeddingOf(
         'its pooling excludes prompt tokens, which a graph with pooling cannot do; export the model without pooling, with token vectors as its output',
     }
   }
+  // sentence-transformers' StaticEmbedding counts unknown tokens like any other.
+  const dropUnknown = config.model_type === 'model2vec'
   const settings: EmbeddingSettings = {
     pooling: pooling?.value ?? 'mean',
     normalize,
     ...prompts,
     ...(withoutPrompt && !whole && { includePrompt: false }),
-    ...(isStatic && { dropUnknown: true }),
+    ...(dropUnknown && { dropUnknown }),
   }
   const how = whole ? 'vectors are pooled in the graph' : `vectors are pooled by ${settings.pooling}`
   const why = !whole && pooling === undefined ? ', because no file sets the pooling' : ''
@@ -139,7 +141,7 @@ async function embeddingOf(
         `${how}${normalize ? ' and normalized to length 1' : ''}${why}`,
         ...(names.length === 0 ? [] : [`prompts: ${names.join(', ')}`]),
         ...(settings.includePrompt === false ? ['prompt tokens are excluded from the pooling'] : []),
-        ...(isStatic ? ['unknown tokens are left out, as in model2vec'] : []),
+        ...(dropUnknown ? ['unknown tokens are left out, as in model2vec'] : []),
       ],
     },
   }

@@ -1,5 +1,6 @@
 import { safeName } from '../../onnx/errors.ts'
 import { UsageError } from '../terminal/command-line.ts'
+import { exportLine, otherFormatIn } from './other-formats.ts'
 import { baseOf } from './paths.ts'
 
 /** Parts of names that say in which precision or by which method a file holds its model. */
@@ -26,19 +27,18 @@ export interface Choice {
  */
 export function chooseModel(paths: readonly string[], label: string, file?: string): Choice {
   const models = paths.filter((path) => path.toLowerCase().endsWith('.onnx')).sort()
-  const chosen = file === undefined ? byConvention(models, label) : byName(models, label, file)
+  const chosen = file === undefined ? byConvention(models, label, paths) : byName(models, label, file)
   return { path: chosen, others: models.filter((path) => path !== chosen) }
 }
 
-function byConvention(models: readonly string[], label: string): string {
+function byConvention(models: readonly string[], label: string, paths: readonly string[]): string {
   const usual = ['model.onnx', 'onnx/model.onnx'].find((path) => models.includes(path))
   if (usual !== undefined) return usual
   const full = fullPrecision(models)
   const [only] = full.length === 1 ? full : models
   if (only === undefined) {
-    throw new UsageError(
-      `${label} contains no .onnx file. Export the model to ONNX first, for example with "optimum-cli export onnx".`,
-    )
+    const instead = otherFormatIn(paths, label) ?? `Export the model to ONNX first: ${exportLine()}`
+    throw new UsageError(`${label} contains no .onnx file. ${instead}`)
   }
   if (full.length === 1 || models.length === 1) return only
   throw new UsageError(`${label} contains several models. Choose one with --file:\n${listed(models)}`)

@@ -13,6 +13,8 @@ import { externalFiles } from './model-file.ts'
 import { checkedData, folderOf, joinedPath } from './paths.ts'
 import { settingsOf } from './settings.ts'
 import type { HubSpec } from './spec.ts'
+import { type StaticFiles, saysStatic, staticFiles } from './static/find.ts'
+import { importNote, importStatic } from './static/import.ts'
 import type { ModelSource, OpenSourceOptions } from './types.ts'
 
 /**
@@ -31,7 +33,19 @@ export async function openHub(
   const info = await repository.info()
   const label = `hf:${spec.repo}@${info.commit.slice(0, 12)}`
   const paths = info.files.map(({ path }) => path)
-  const { path, others } = chooseModel(paths, label, options.file ?? spec.file)
+  const file = options.file ?? spec.file
+  const common = {
+    kind: 'hub' as const,
+    label,
+    origin: `hf:${spec.repo}@${info.commit}`,
+    ...(info.licence !== undefined && { licence: info.licence }),
+    revision: info.commit,
+  }
+  const statics = staticFiles(paths, file)
+  if (statics !== undefined && (file !== undefined || (await repository.isStatic(paths)))) {
+    return { ...common, ...(await repository.imported(statics, paths, label, options.cacheDir)) }
+  }
+  const { path, others } = chooseModel(paths, label, file)
   const modelFile = await repository.fetch(path, SOURCE_LIMITS.modelBytes)
   for (const location of await externalFiles(modelFile, `${safeName(path)} of ${label}`)) {
     const data = joinedPath(folderOf(path), checkedData(location, label))
@@ -42,19 +56,7 @@ export async function openHub(
     }
     await repository.fetch(data, SOURCE_LIMITS.modelBytes)
   }
-  const files = new Map<string, string>()
-  for (const [name, file] of settingsOf(path, paths))
-    files.set(name, await repository.fetch(file, SOURCE_LIMITS.settingsBytes))
-  return {
-    kind: 'hub',
-    label,
-    origin: `hf:${spec.repo}@${info.commit}`,
-    modelFile,
-    files,
-    others,
-    ...(info.licence !== undefined && { licence: info.licence }),
-    revision: info.commit,
-  }
+  return { ...common, modelFile, files: await repository.settings(path, paths), others }
 }
 
 class Repository {
@@ -140,6 +142,34 @@ class Repository {
     }
     await place(blob, target)
     return target
+  }
+
+  /** The settings of a model, by name. */
+  async settings(model: string, paths: readonly string[]): Promise<Map<string, string>> {
+    const files = new Map<string, string>()
+    for (const [name, file] of settingsOf(model, paths)) {
+      files.set(name, await this.fetch(file, SOURCE_LIMITS.settingsBytes))
+    }
+    return files
+  }
+
+  /** Whether small files say that the weights are a static embedding's: they are fetched for nothing else. */
+  async isStatic(paths: readonly string[]): Promise<boolean> {
+    const [config, modules] = await Promise.all(
+      ['config.json', 'modules.json'].map(async (name) =>
+        paths.includes(name) ? readFile(await this.fetch(name, SOURCE_LIMITS.settingsBytes), 'utf8') : undefined,
+      ),
+    )
+    return saysStatic(config, modules)
+  }
+
+  async imported({ tokenizer, weights }: StaticFiles, paths: readonly string[], label: string, cacheDir: string) {
+    const weightsFile = await this.fetch(weights, SOURCE_LIMITS.modelBytes)
+    const tokenizerFile = tokenizer === undefined ? undefined : await this.fetch(tokenizer, SOURCE_LIMITS.settingsBytes)
+    const { signal } = this.#transfer
+    const made = await importStatic(weightsFile, tokenizerFile, { label, cacheDir, signal })
+    const files = (await this.settings(weights, paths)).set('tokenizer.json', made.tokenizer)
+    return { modelFile: made.modelFile, files, others: [], notes: [importNote(weights)] }
   }
 
   async #complete(file: HubFile, info: HubInfo): Promise<KnownFile> {

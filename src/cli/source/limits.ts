@@ -6,6 +6,8 @@ export const SOURCE_LIMITS = {
   modelBytes: 2048 * MiB - 1,
   /** Files of external data: exporters write one, or one a tensor; this many small requests are still polite. */
   externalFiles: 512,
+  /** The header of a safetensors file: a network of thousands of tensors has one of less than 1 MiB. */
+  safetensorsHeaderBytes: 4 * MiB,
   /** Settings, tokenizers, cards. The largest tokenizers that are published take about 32 MiB. */
   settingsBytes: 64 * MiB,
   /** An answer of the hub's API: a repository of 10,000 files is about 4 MiB. */

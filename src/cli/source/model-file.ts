@@ -4,6 +4,7 @@ import { isOnnxError } from '../../onnx/errors.ts'
 import { externalRefs } from '../../onnx/external.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { SOURCE_LIMITS } from './limits.ts'
+import { otherFormatNamed, otherFormatOf } from './other-formats.ts'
 import { piecesOf } from './pieces.ts'
 
 /**
@@ -55,7 +56,12 @@ async function checkBeginning(path: string, label: string): Promise<void> {
   if (/^\s*<(!doctype|html|\?xml)/i.test(text)) {
     throw new UsageError(`${label} is a web page, not a model. Give the address of the file itself.`)
   }
+  const instead = otherFormatOf(buffer.subarray(0, bytesRead), path, label)
+  if (instead !== undefined) throw new UsageError(instead)
   if (text.startsWith('PK\u0003\u0004')) {
+    // PyTorch and Keras pack their files.
+    const named = otherFormatNamed(path, label)
+    if (named !== undefined) throw new UsageError(named)
     throw new UsageError(`${label} is a zip archive. Unpack it and give the .onnx file inside.`)
   }
 }

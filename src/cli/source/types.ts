@@ -8,12 +8,14 @@ export interface ModelSource {
   readonly label: string
   /** Where others find it: `hf:org/name@commit`, or the address. Undefined for what came from this machine's disk. */
   readonly origin?: string
-  /** Absolute path of the `.onnx` file. Files of its external data lie where it says, relative to it. */
+  /** Absolute path of the `.onnx` file: of the source, or made of it. Files of its external data lie where it says, relative to it. */
   readonly modelFile: string
   /** Settings that belong to the model, by name: `config.json`, `tokenizer.json`, `README.md` ... */
   readonly files: ReadonlyMap<string, string>
   /** ONNX files of the source that were not chosen, relative to it: other precisions, other parts. */
   readonly others: readonly string[]
+  /** What was made of the source before, for people. */
+  readonly notes?: readonly string[]
   /** As the hub states it. */
   readonly licence?: string
   /** The commit. */

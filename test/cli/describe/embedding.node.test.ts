@@ -1,4 +1,5 @@
 import { mkdir, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { describeModel } from '../../../src/cli/describe/describe.ts'
@@ -112,7 +113,7 @@ describe('a model of sentence-transformers', () => {
     for (const name of ['modules.json', '1_Pooling/config.json', '1_Pooling/other.json', 'onnx/model.onnx']) {
       await writeFile(join(folder, name), name.endsWith('.onnx') ? identityModel('FP32', ['n']) : '{}')
     }
-    const { files } = await openLocalSource(folder, { file: undefined })
+    const { files } = await openLocalSource(folder, { file: undefined, cacheDir: tmpdir() })
     expect([...files.keys()].sort()).toEqual(['1_Pooling/config.json', 'modules.json'])
   })
 })
@@ -138,6 +139,20 @@ describe('other models of texts', () => {
       task: 'feature-extraction',
       preprocess: { embedding: { normalize: true, dropUnknown: true } },
     })
+  })
+
+  it('count unknown tokens where sentence-transformers made them', async () => {
+    const modules = [{ type: 'sentence_transformers.models.StaticEmbedding' }]
+    const files = { 'modules.json': modules, 'tokenizer.json': TOKENIZER }
+    const { description } = await sources.describe(files, {
+      inputs: tokens,
+      outputs: [floats('sentence_embedding', ['batch', 64])],
+    })
+    expect(description).toMatchObject({
+      task: 'feature-extraction',
+      preprocess: { embedding: { pooling: 'mean', normalize: false } },
+    })
+    expect(description.preprocess?.embedding).not.toHaveProperty('dropUnknown')
   })
 
   it('put texts in order where they are cross-encoders', async () => {
@@ -179,7 +194,10 @@ describe('a description', () => {
 
 describe.skipIf(!haveRealModels)(`a real model (skipped only where ${SKIP_REASON})`, () => {
   it('is described by the files beside it', async () => {
-    const source = await openLocalSource(join(REAL_MODELS, 'm2v-bge64-converted'), { file: undefined })
+    const source = await openLocalSource(join(REAL_MODELS, 'm2v-bge64-converted'), {
+      file: undefined,
+      cacheDir: tmpdir(),
+    })
     const signature = { inputs: tokens, outputs: [floats('sentence_embedding', ['batch', 64])] }
     const { description } = await describeModel({ source, signature })
     expect(description).toMatchObject({

@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openModelSource } from '../../../src/cli/source/source.ts'
 import { identityModel, matmulModel } from '../../../synthetic/onnx-models.ts'
 import { HUB_TOKEN, type HubStandIn, repositoryOf, startHub } from '../../fixtures/node/hub-stand-in.ts'
+import { safetensors, wordTokenizer } from '../../fixtures/node/safetensors.ts'
 import { messageOf, type TestSource, testSource, withExternalData } from '../../fixtures/node/source-options.ts'
 
 /** 3 MiB, so that a download comes in pieces and a break in the middle leaves something. */
@@ -121,6 +122,33 @@ describe('a repository of the hub', () => {
     expect(await readFile(other.modelFile)).toEqual(SMALL)
     expect((await open('hf:org/name', { file: 'model_quantized.onnx' })).modelFile).toBe(other.modelFile)
     expect(other.others).toEqual(['onnx/model.onnx'])
+  })
+
+  it('with a static embedding brings its weights, and makes a model of them', async () => {
+    const weights = safetensors({ embeddings: { dtype: 'F32', shape: [5, 2], data: new Float32Array(10) } })
+    const files = {
+      'model.safetensors': weights,
+      'tokenizer.json': wordTokenizer(['red']),
+      'config.json': '{"model_type":"model2vec"}',
+      'README.md': '',
+    }
+    hub.repositories.set('org/static', repositoryOf(files, { card: { license: 'mit' } }))
+    const found = await open('hf:org/static')
+    const commit = hub.repositories.get('org/static')?.commit
+    expect(found).toMatchObject({ kind: 'hub', origin: `hf:org/static@${commit}`, licence: 'mit', others: [] })
+    expect((await readFile(found.modelFile)).length).toBeGreaterThan(100)
+    expect([...found.files.keys()].sort()).toEqual(['README.md', 'config.json', 'tokenizer.json'])
+  })
+
+  it('with weights of a network is refused before they are fetched, with the line that exports it', async () => {
+    const weights = safetensors({ 'encoder.weight': { dtype: 'F32', shape: [2], data: new Float32Array(2) } })
+    const config = '{"architectures":["BertModel"],"model_type":"bert"}'
+    hub.repositories.set('org/bert', repositoryOf({ 'model.safetensors': weights, 'config.json': config }))
+    hub.seen.length = 0
+    expect(await failure(open('hf:org/bert'))).toMatch(
+      /contains no .onnx file. model.safetensors is a file of safetensors.*optimum-cli export onnx --model org\/bert onnx-model\/$/,
+    )
+    expect(hub.seen.some(({ path }) => path.includes('safetensors'))).toBe(false)
   })
 
   it('brings the files that the model keeps its weights in', async () => {
