@@ -217,6 +217,11 @@ export const LIMITS = {
    * memory and JavaScript's heap both hold. A vocabulary of 30,522 leaves 137 tokens.
    */
   vocabularyScores: 4 * MiB,
+  /**
+   * Numbers of all vectors that are held until they are compared: 16 MiB of floats, which are 32,768 tokens of ColBERT's 128
+   * channels.
+   */
+  comparedElements: 4 * MiB,
   /** Tokens of a text where the manifest sets no limit: what most encoders were trained for. */
   textTokens: 512,
   /**

@@ -2,13 +2,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import type { EmbeddingSettings } from '../catalog/settings/embedding.ts'
 import { VergeError } from '../core/errors.ts'
 import { type TensorSpec, type Tensors, toFloats } from '../core/tensors.ts'
-
-/**
- * What a text can become: one vector (`dense`), a weight for some tokens of the vocabulary (`sparse`), or a vector for
- * each of its tokens (`tokens`).
- */
-export const VECTOR_KINDS = ['dense', 'sparse', 'tokens'] as const
-export type VectorKind = (typeof VECTOR_KINDS)[number]
+import { VECTOR_KINDS, type VectorKind } from '../protocols/text-vectors.ts'
 
 /** A manifest without settings is one of a model that is pooled as most are. */
 export function settingsOf({ embedding }: Manifest): EmbeddingSettings {
@@ -16,7 +10,7 @@ export function settingsOf({ embedding }: Manifest): EmbeddingSettings {
 }
 
 /** The kinds of vectors that a model of texts makes. */
-function kindsOf(manifest: Manifest): readonly VectorKind[] {
+export function kindsOf(manifest: Manifest): readonly VectorKind[] {
   return VECTOR_KINDS.filter((kind) => outputFor(kind, manifest) !== undefined)
 }
 
@@ -35,7 +29,7 @@ export function outputOf(kind: VectorKind, manifest: Manifest): TensorSpec {
   if (kind === ownKind(manifest)) throw unfitOutput(manifest)
   throw new VergeError(
     'task_mismatch',
-    `Model "${manifest.model}" makes no ${NAMES[kind]}. It makes ${kinds.map((each) => `${NAMES[each]} ("${each}")`).join(', ')}.`,
+    `Model "${manifest.model}" makes no ${NAMES[kind]}. It makes ${kinds.map((each) => `${NAMES[each]} ("${each}")`).join(', ')}: name one in "kinds".`,
     { details: { kinds } },
   )
 }

@@ -1,23 +1,37 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { embed, embeddingParametersSchema, embedTokens, type TextVectors } from './embedding.ts'
+import {
+  encodedSchema,
+  encodingSchema,
+  kindsSchema,
+  sparseAnswerSchema,
+  textVectorsSchema,
+} from '../protocols/text-vectors.ts'
+import { embeddingParametersSchema } from './embedding.ts'
 import { ownKind } from './embedding-output.ts'
 import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, fieldIn, readTextBody } from './texts.ts'
+import { answersOf, plainAnswers } from './vector-answers.ts'
+import { embedVectors } from './vectors.ts'
+
+const parametersSchema = embeddingParametersSchema
+  .extend({ kinds: kindsSchema.optional(), encoding_format: encodingSchema.optional() })
+  .meta({ id: 'FeatureExtractionParameters' })
 
 /** Parameters may stand beside `inputs` too: sentence-transformers' servers and the Hugging Face client have it so. */
 const requestSchema = z
   .strictObject({
     inputs: z.union([z.string(), z.array(z.string()).min(1)]).meta({ description: 'A text, or a list of texts' }),
-    parameters: embeddingParametersSchema.optional(),
-    ...embeddingParametersSchema.shape,
+    parameters: parametersSchema.optional(),
+    ...parametersSchema.shape,
   })
   .meta({ id: 'FeatureExtractionRequest' })
 
-const vector = z.array(z.number())
-const responseSchema = z.union([vector, z.array(vector), z.array(z.array(vector))]).meta({
-  description: 'A vector for one text, a list of vectors for a list; without pooling each has a vector per token',
+const answerSchema = z.union([encodedSchema, z.array(encodedSchema), sparseAnswerSchema, textVectorsSchema])
+const responseSchema = z.union([answerSchema, z.array(answerSchema)]).meta({
+  description:
+    'A vector for one text, a list of vectors for a list; without pooling each has a vector per token. With `kinds` each is an object with the vectors of these kinds',
 })
 
 /** Vectors of texts, for searching, grouping and comparing. */
@@ -35,19 +49,11 @@ export function featureExtraction(limits: Limits): BoundTask {
       const texts = typeof inputs === 'string' ? [inputs] : inputs
       const field = fieldIn('inputs', texts === inputs)
       checkTexts(texts, field, limits)
-      const options = { ...beside, ...parameters, field }
-      const embedder = { model, limits, run }
-      const vectors: unknown[] =
-        ownKind(model.manifest) === 'tokens'
-          ? (await embedTokens(texts, options, embedder)).vectors.map(perToken)
-          : (await embed(texts, options, embedder)).vectors.map((values) => Array.from(values))
-      return typeof inputs === 'string' ? vectors[0] : vectors
+      const { encoding_format: encoding = 'float', kinds, ...options } = { ...beside, ...parameters }
+      const own = ownKind(model.manifest)
+      const made = await embedVectors(texts, kinds ?? [own], { ...options, field }, { model, limits, run })
+      const answers = kinds === undefined ? plainAnswers(made, own, encoding) : answersOf(made, encoding)
+      return typeof inputs === 'string' ? answers[0] : answers
     },
   }
-}
-
-function perToken({ values, width }: TextVectors): number[][] {
-  return Array.from({ length: values.length / width }, (_, i) =>
-    Array.from(values.subarray(i * width, (i + 1) * width)),
-  )
 }

@@ -6,10 +6,11 @@ import {
   type EmbeddingsResponse,
   embeddingsRequestSchema,
 } from '../protocols/openai/embeddings.ts'
-import { encodeVector } from '../protocols/vector-encoding.ts'
-import { type Embedder, type EmbeddingInput, embed } from './embedding.ts'
+import type { Embedder, EmbeddingInput } from './embedding.ts'
 import { embedsTexts } from './embedding-models.ts'
 import { checkTexts, fieldIn } from './texts.ts'
+import { answersOf } from './vector-answers.ts'
+import { embedVectors } from './vectors.ts'
 
 export interface EmbeddingsEmbedder extends Embedder {
   /** Told once the request has been accepted, before its texts are read. */
@@ -34,18 +35,19 @@ export async function answerEmbeddings(body: unknown, embedder: EmbeddingsEmbedd
   const request = validate(embeddingsRequestSchema, body, 'The request')
   const { inputs, field } = inputsOf(request.input, limits)
   accepted?.()
-  const options = {
-    field,
-    ...(request.dimensions !== undefined && { dimensions: request.dimensions }),
-    ...(request.prompt_name !== undefined && { prompt_name: request.prompt_name }),
-  }
-  const { vectors, tokens } = await embed(inputs, options, embedder)
-  const encoding = request.encoding_format ?? 'float'
+  const { dimensions, encoding_format: encoding = 'float', kinds, late_chunking, prompt, prompt_name } = request
+  const options = { dimensions, field, late_chunking, prompt, prompt_name }
+  const vectors = await embedVectors(inputs, kinds ?? ['dense'], options, embedder)
   return {
     object: 'list',
-    data: vectors.map((vector, index) => ({ object: 'embedding', index, embedding: encodeVector(vector, encoding) })),
+    data: answersOf(vectors, encoding).map(({ dense, ...others }, index) => ({
+      object: 'embedding',
+      index,
+      ...(dense && { embedding: dense }),
+      ...others,
+    })),
     model: manifest.model,
-    usage: { prompt_tokens: tokens, total_tokens: tokens },
+    usage: { prompt_tokens: vectors.total, total_tokens: vectors.total },
   }
 }
 

@@ -1,10 +1,10 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { embed, embeddingParametersSchema } from './embedding.ts'
-import { cosine } from './pooling.ts'
+import { embeddingParametersSchema } from './embedding.ts'
 import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, readTextBody } from './texts.ts'
+import { compareTexts } from './vector-scores.ts'
 
 const requestSchema = z
   .strictObject({
@@ -22,14 +22,17 @@ export function asksForSimilarity(value: unknown): boolean {
   return typeof inputs === 'object' && inputs !== null && 'source_sentence' in inputs
 }
 
-/** How near each sentence is to the first: cosines of their vectors, from -1 to 1, in the order of the sentences. */
+/** How near each sentence is to the first, in their order: cosines of their vectors, or as `compareTexts` scores others. */
 export function sentenceSimilarity(limits: Limits): BoundTask {
   return {
     name: 'sentence-similarity',
     mediaTypes: [],
     files: TextReader.files,
     request: requestSchema,
-    response: z.array(z.number()).meta({ description: 'Cosine similarity for each sentence, in order' }),
+    response: z.array(z.number()).meta({
+      description:
+        'Cosine similarity for each sentence, in order; MaxSim or a dot product where a model makes no dense vectors',
+    }),
     example: {
       inputs: {
         source_sentence: 'The cat sleeps on the sofa.',
@@ -44,9 +47,8 @@ export function sentenceSimilarity(limits: Limits): BoundTask {
       const field = (place: number): string =>
         place === 0 ? 'inputs.source_sentence' : `inputs.sentences[${place - 1}]`
       checkTexts(texts, field, limits)
-      const { vectors } = await embed(texts, { ...parameters, field }, { model, limits, run })
-      const [asked = new Float32Array(0), ...others] = vectors
-      return others.map((vector) => cosine(asked, vector))
+      const { scores } = await compareTexts(texts, 1, { ...parameters, field }, { model, limits, run })
+      return scores
     },
   }
 }

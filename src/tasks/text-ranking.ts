@@ -1,12 +1,12 @@
 import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
-import { type Embedder, embed } from './embedding.ts'
+import type { Embedder } from './embedding.ts'
 import { firstPrompt } from './embedding-prompts.ts'
 import { type PairOptions, type PairScores, scorePairs } from './pair-scores.ts'
-import { cosine } from './pooling.ts'
 import { TextReader } from './reading.ts'
 import type { BoundTask } from './task.ts'
 import { checkTexts, readTextBody } from './texts.ts'
+import { compareTexts } from './vector-scores.ts'
 
 const requestSchema = z
   .strictObject({
@@ -145,8 +145,5 @@ async function compareVectors(
     ...(truncate !== undefined && { truncate }),
     ...(side !== undefined && { truncation_direction: side }),
   }
-  const { vectors, tokens } = await embed(all, options, embedder)
-  const none = new Float32Array(0)
-  const scores = vectors.slice(queries).map((vector, i) => cosine(vectors[queries === 1 ? 0 : i] ?? none, vector))
-  return { scores, tokens }
+  return compareTexts(all, queries, options, embedder)
 }

@@ -1,9 +1,10 @@
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Tensors } from '../core/tensors.ts'
+import type { VectorKind } from '../protocols/text-vectors.ts'
 import { runInBatches } from './batches.ts'
 import type { Embedder, EmbeddingInput, EmbeddingOptions, TextVectors } from './embedding.ts'
-import { fixedWidth, outputOf, settingsOf, type VectorKind } from './embedding-output.ts'
+import { fixedWidth, outputOf, settingsOf } from './embedding-output.ts'
 import { type ReadTexts, readSequences, type Sequence } from './embedding-texts.ts'
 import { denseVectors } from './vectors-dense.ts'
 import { sparseVectors } from './vectors-sparse.ts'
@@ -144,7 +145,7 @@ function assertAnswerFits(elements: number, { jsonOutputElements }: Limits): voi
   if (elements <= jsonOutputElements) return
   throw new VergeError(
     'input_too_large',
-    `The answer would have more than ${jsonOutputElements} numbers. Send the texts in several requests.`,
+    `The vectors of these texts have more than ${jsonOutputElements} numbers. Send the texts in several requests.`,
     { details: { limit_elements: jsonOutputElements } },
   )
 }

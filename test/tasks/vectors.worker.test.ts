@@ -1,18 +1,18 @@
 import { describe, expect, it } from 'vitest'
 import type { EmbeddingSettings } from '../../src/catalog/settings/embedding.ts'
 import { LIMITS } from '../../src/core/limits.ts'
-import { type Tensor, type TensorSpec, type Tensors, tensor } from '../../src/core/tensors.ts'
+import { type Tensors, tensor } from '../../src/core/tensors.ts'
+import type { VectorKind } from '../../src/protocols/text-vectors.ts'
 import type { EmbeddingOptions } from '../../src/tasks/embedding.ts'
-import type { VectorKind } from '../../src/tasks/embedding-output.ts'
 import type { TaskModel } from '../../src/tasks/task.ts'
 import { embedVectors } from '../../src/tasks/vectors.ts'
 import { testModel } from '../fixtures/http.ts'
 import { bertTokenizer, VOCABULARY } from '../fixtures/http-tokenizer.ts'
+import { compute, M3, M3_OUTPUTS, type Output, SPLADE, vectorModel, WORDS } from '../fixtures/vector-models.ts'
 
 const { a, good, bad, film } = VOCABULARY
 const CLS = VOCABULARY['[CLS]']
 const SEP = VOCABULARY['[SEP]']
-const WORDS = 10
 const FIELD = { field: (place: number) => `input[${place}]` }
 
 interface Call {
@@ -20,66 +20,8 @@ interface Call {
   readonly outputs: readonly string[] | undefined
 }
 
-const outputs = {
-  dense_vecs: ['batch', 3],
-  sparse_vecs: ['batch', 'length', 1],
-  colbert_vecs: ['batch', 'shorter', 2],
-  logits: ['batch', 'length', WORDS],
-  hidden: ['batch', 'length', 2],
-} as const satisfies Record<string, TensorSpec['shape']>
-type Output = keyof typeof outputs
-
-/**
- * Each token's own numbers: the dense vector has those of the first, a weight is id / 10 - 0.3, a ColBERT vector [id, 3] without
- * the first token's, a hidden one [id, 1], and the logit of entry `w` for token `id` is w - id.
- */
-function compute(inputs: Tensors, wanted: readonly Output[]): Tensors {
-  const tokens = inputs.get('input_ids')
-  if (tokens?.datatype !== 'INT64') throw new Error('no ids')
-  const [rows = 0, length = 0] = tokens.shape
-  const ids = Array.from({ length: rows }, (_, row) =>
-    [...tokens.data].slice(row * length, (row + 1) * length).map(Number),
-  )
-  const floats = (shape: readonly number[], each: readonly number[][]): Tensor =>
-    tensor('FP32', shape, Float32Array.from(each.flat()))
-  const all: Record<Output, () => Tensor> = {
-    dense_vecs: () =>
-      floats(
-        [rows, 3],
-        ids.map(([first = 0, second = 0]) => [first, second, 0]),
-      ),
-    sparse_vecs: () =>
-      floats(
-        [rows, length, 1],
-        ids.map((row) => row.map((id) => id / 10 - 0.3)),
-      ),
-    colbert_vecs: () =>
-      floats(
-        [rows, length - 1, 2],
-        ids.map((row) => row.slice(1).flatMap((id) => [id, 3])),
-      ),
-    logits: () =>
-      floats(
-        [rows, length, WORDS],
-        ids.map((row) => row.flatMap((id) => Array.from({ length: WORDS }, (_, w) => w - id))),
-      ),
-    hidden: () =>
-      floats(
-        [rows, length, 2],
-        ids.map((row) => row.flatMap((id) => [id, 1])),
-      ),
-  }
-  return new Map(wanted.map((name) => [name, all[name]()]))
-}
-
-function modelOf(names: readonly Output[], embedding: Partial<EmbeddingSettings>, more: { maxTokens?: number } = {}) {
-  const { manifest } = testModel('m', 'public', {
-    task: 'feature-extraction',
-    text: { maxTokens: more.maxTokens ?? 8 },
-    embedding: { pooling: 'mean', normalize: false, ...embedding },
-    inputs: ['input_ids', 'attention_mask'].map((name) => ({ name, datatype: 'INT64', shape: ['batch', 'length'] })),
-    outputs: names.map((name) => ({ name, datatype: 'FP32', shape: [...outputs[name]] })),
-  })
+function modelOf(names: readonly Output[], embedding: Partial<EmbeddingSettings>) {
+  const { manifest } = vectorModel('m', names, embedding)
   const calls: Call[] = []
   const model: TaskModel = { manifest, file: async (file) => file.parse(bertTokenizer()) }
   const run = async (inputs: Tensors, wanted?: readonly string[]): Promise<Tensors> => {
@@ -98,15 +40,7 @@ function modelOf(names: readonly Output[], embedding: Partial<EmbeddingSettings>
   return { calls, vectors }
 }
 
-const M3: Partial<EmbeddingSettings> = {
-  pooling: 'cls',
-  output: 'dense_vecs',
-  sparse: { output: 'sparse_vecs', form: 'weights' },
-  tokens: { output: 'colbert_vecs', normalize: true },
-}
-const m3 = (more: Partial<EmbeddingSettings> = {}) =>
-  modelOf(['dense_vecs', 'sparse_vecs', 'colbert_vecs'], { ...M3, ...more })
-const SPLADE: Partial<EmbeddingSettings> = { pooling: 'none', sparse: { output: 'logits', form: 'logits' } }
+const m3 = () => modelOf(M3_OUTPUTS, M3)
 const splade = (sparse = {}) =>
   modelOf(['logits'], { ...SPLADE, sparse: { output: 'logits', form: 'logits', ...sparse } })
 

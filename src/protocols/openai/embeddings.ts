@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { VECTOR_ENCODINGS } from '../vector-encoding.ts'
+import { encodedSchema, encodingSchema, kindsSchema, sparseAnswerSchema, tokensAnswerSchema } from '../text-vectors.ts'
 
 const tokenIds = z
   .array(
@@ -11,17 +11,27 @@ const tokenIds = z
   )
   .min(1)
 
-/** `POST /v1/embeddings`, as OpenAI has it; `prompt_name` is Verge's own. */
+/** A prompt of a request's own, in UTF-16 units: as long as one in a manifest. */
+const LONGEST_PROMPT = 2_000
+
+/** `POST /v1/embeddings`, as OpenAI has it. The second group is Verge's own, by Hugging Face's and Jina's names where they have one. */
 export const embeddingsRequestSchema = z
   .strictObject({
     model: z.string(),
     input: z.union([z.string(), z.array(z.string()).min(1), tokenIds, z.array(tokenIds).min(1)]).meta({
       description: "A text, a list of texts, or token ids of the model's own tokenizer, special tokens included",
     }),
-    encoding_format: z.enum(VECTOR_ENCODINGS).optional(),
+    encoding_format: encodingSchema.optional(),
     dimensions: z.number().int().positive().optional(),
     user: z.string().optional().meta({ description: 'Accepted and ignored' }),
+
     prompt_name: z.string().optional().meta({ description: 'Name of the prompt of the model to prepend to each text' }),
+    prompt: z.string().max(LONGEST_PROMPT).optional().meta({ description: 'Text to prepend to each text' }),
+    late_chunking: z
+      .boolean()
+      .optional()
+      .meta({ description: 'Read all texts as one, and pool each over its own tokens' }),
+    kinds: kindsSchema.optional(),
   })
   .meta({ id: 'EmbeddingsRequest' })
 export type EmbeddingsRequest = z.infer<typeof embeddingsRequestSchema>
@@ -35,9 +45,9 @@ export const embeddingsResponseSchema = z
       z.object({
         object: z.literal('embedding'),
         index: z.number().int(),
-        embedding: z
-          .union([z.array(z.number()).readonly(), z.string()])
-          .meta({ description: 'Numbers, or the base64 of little-endian 32-bit floats' }),
+        embedding: encodedSchema.optional().meta({ description: 'Absent only where `kinds` does not name "dense"' }),
+        sparse: sparseAnswerSchema.optional(),
+        tokens: tokensAnswerSchema.optional(),
       }),
     ),
     model: z.string(),
