@@ -12,7 +12,8 @@ export const TOTAL_GZIP_BYTES = 470_000
 export const BUDGETS: Readonly<Record<string, number>> = {
   // Of it 20 KB compile tokenizers, of models that were stored without their compiled form.
   'src/media': 290_000,
-  'src/tasks': 155_000,
+  // Of it 14 KB are sparse and token vectors, and what compares and writes them.
+  'src/tasks': 174_000,
   // Of it 12 KB are the client, as /client.js answers it, and 50 KB the addresses of others' protocols.
   'src/http': 150_000,
   'src/placement': 98_000,

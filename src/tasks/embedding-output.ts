@@ -10,7 +10,7 @@ export function settingsOf({ embedding }: Manifest): EmbeddingSettings {
 }
 
 /** The kinds of vectors that a model of texts makes. */
-export function kindsOf(manifest: Manifest): readonly VectorKind[] {
+function kindsOf(manifest: Manifest): readonly VectorKind[] {
   return VECTOR_KINDS.filter((kind) => outputFor(kind, manifest) !== undefined)
 }
 

@@ -2,7 +2,6 @@ import * as z from 'zod'
 import type { Limits } from '../core/limits.ts'
 import type { Prompt } from './embedding-prompts.ts'
 import type { Run, TaskModel } from './task.ts'
-import { embedVectors, type TokenVectors } from './vectors.ts'
 
 /** A prompt of a request's own, in UTF-16 units: as long as one in a manifest. */
 const LONGEST_PROMPT = 2_000
@@ -60,37 +59,4 @@ export interface Embedder {
 export interface TextVectors {
   readonly values: Float32Array
   readonly width: number
-}
-
-export interface Embeddings<T> {
-  /** In the order of the texts. */
-  readonly vectors: readonly T[]
-  /** Of all texts together, special tokens included. */
-  readonly tokens: number
-}
-
-/**
- * A vector for each text.
- * @throws as `embedVectors`
- */
-export async function embed(
-  inputs: readonly EmbeddingInput[],
-  options: EmbeddingOptions,
-  embedder: Embedder,
-): Promise<Embeddings<Float32Array>> {
-  const { dense = [], total } = await embedVectors(inputs, ['dense'], options, embedder)
-  return { vectors: dense, tokens: total }
-}
-
-/**
- * The vectors of each text's own tokens.
- * @throws as `embedVectors`
- */
-export async function embedTokens(
-  inputs: readonly EmbeddingInput[],
-  options: EmbeddingOptions,
-  embedder: Embedder,
-): Promise<Embeddings<TokenVectors>> {
-  const { tokens = [], total } = await embedVectors(inputs, ['tokens'], options, embedder)
-  return { vectors: tokens, tokens: total }
 }

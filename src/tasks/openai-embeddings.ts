@@ -20,7 +20,7 @@ export interface EmbeddingsEmbedder extends Embedder {
 /**
  * Answers a request for embeddings as OpenAI's clients send it, wherever the model runs.
  * @param body parsed JSON
- * @throws task_mismatch, invalid_request, and what `embed` throws
+ * @throws task_mismatch, invalid_request, and what `embedVectors` throws
  */
 export async function answerEmbeddings(body: unknown, embedder: EmbeddingsEmbedder): Promise<EmbeddingsResponse> {
   const { accepted, limits, model } = embedder

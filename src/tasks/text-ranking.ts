@@ -89,7 +89,7 @@ export function textRanking(limits: Limits): BoundTask {
 /**
  * Orders texts by how well they answer a query: by the scores of a cross-encoder, or, with a model that embeds texts one
  * by one, by the cosines of their vectors.
- * @throws as `embed`
+ * @throws as `embedVectors`
  */
 export async function rank(
   query: string,
@@ -106,7 +106,7 @@ export async function rank(
 /**
  * How well each text of one list answers its counterpart of another, or all of them one query.
  * @param firsts one for each second text, or one for all of them
- * @throws as `embed`
+ * @throws as `embedVectors`
  */
 async function score(
   firsts: readonly string[],
