@@ -9,6 +9,7 @@ import { embeddingSettingsSchema } from './settings/embedding.ts'
 import { generationSettingsSchema } from './settings/generation.ts'
 import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from './settings/image-output.ts'
 import { RESAMPLING } from './settings/resample.ts'
+import { depthSettingsSchema, matteSettingsSchema, segmentationSettingsSchema } from './settings/segmentation.ts'
 import { tabularSettingsSchema } from './settings/tabular.ts'
 
 /**
@@ -193,6 +194,9 @@ export const TASKS = [
   'object-detection',
   'image-feature-extraction',
   'image-to-image',
+  'image-segmentation',
+  'background-removal',
+  'depth-estimation',
   'text-classification',
   'token-classification',
   'question-answering',
@@ -227,6 +231,9 @@ const fields = z.object({
   detection: detectionSettingsSchema.optional(),
   imageFeatures: imageFeaturesSettingsSchema.optional(),
   imageOutput: imageOutputSettingsSchema.optional(),
+  segmentation: segmentationSettingsSchema.optional(),
+  matte: matteSettingsSchema.optional(),
+  depth: depthSettingsSchema.optional(),
   text: textSettingsSchema.optional(),
   audio: audioSettingsSchema.optional(),
   embedding: embeddingSettingsSchema.optional(),

@@ -176,6 +176,11 @@ export const LIMITS = {
   detectionCandidates: 2_000,
   /** Boxes in one answer. */
   detections: 300,
+  /**
+   * Masks of one answer as PNG: a mask takes as many bytes as its outline, about 6 KiB for a thing in a picture of 512 x
+   * 512. In base64 they are 11 MiB, which the isolate holds twice.
+   */
+  maskBytes: 8 * MiB,
   /** Every scan of a progressive JPEG visits every block. Encoders write about ten; a hostile file could hold thousands. */
   jpegScans: 32,
   /** A sound as it comes. Four minutes of 16 kHz speech in 16 bits are 7.3 MiB. */

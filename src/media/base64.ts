@@ -50,3 +50,22 @@ export function bytesFromBase64(text: string): Uint8Array | undefined {
   }
   return bytes.subarray(0, at)
 }
+
+const DIGITS = Uint8Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/', (digit) =>
+  digit.charCodeAt(0),
+)
+const PAD = 0x3d
+
+/** Standard base64 with padding. One pass, because pictures come in megabytes. */
+export function base64FromBytes(bytes: Uint8Array): string {
+  const text = new Uint8Array(Math.ceil(bytes.length / 3) * 4)
+  let to = 0
+  for (let at = 0; at < bytes.length; at += 3) {
+    const bits = ((bytes[at] ?? 0) << 16) | ((bytes[at + 1] ?? 0) << 8) | (bytes[at + 2] ?? 0)
+    text[to++] = DIGITS[bits >> 18] ?? 0
+    text[to++] = DIGITS[(bits >> 12) & 63] ?? 0
+    text[to++] = at + 1 < bytes.length ? (DIGITS[(bits >> 6) & 63] ?? 0) : PAD
+    text[to++] = at + 2 < bytes.length ? (DIGITS[bits & 63] ?? 0) : PAD
+  }
+  return new TextDecoder().decode(text)
+}

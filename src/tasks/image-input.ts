@@ -74,6 +74,7 @@ export function readPicture<T>(
 /**
  * Decodes a picture and goes on with it, in pieces that `TaskModel.perform` takes, within one budget of steps.
  * @param use what is made of the picture, from which nothing of it should be kept: it is larger than a model's input
+ * @param ifTooManyPixels what to do then, beside a smaller picture
  * @throws invalid_image, input_too_large, unsupported_media_type, and what `use` throws
  */
 export function* pictureWork<T>(
@@ -81,11 +82,13 @@ export function* pictureWork<T>(
   limits: Limits,
   use: (image: DecodedImage, meter: StepMeter) => Work<T>,
   meter = new StepMeter(limits.decodeSteps),
+  ifTooManyPixels?: string,
 ): Work<T> {
   const options = {
     maxPixels: limits.imagePixels,
     maxFullPixels: limits.fullImagePixels,
     maxScans: limits.jpegScans,
+    ...(ifTooManyPixels !== undefined && { advice: ifTooManyPixels }),
   }
   return yield* use(yield* decodingImage(bytes, options, meter), meter)
 }

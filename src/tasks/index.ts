@@ -1,9 +1,12 @@
 import type { Limits } from '../core/limits.ts'
 import { audioClassification } from './audio-classification.ts'
+import { backgroundRemoval } from './background-removal.ts'
 import { bytesClassification } from './bytes-classification.ts'
+import { depthEstimation } from './depth-estimation.ts'
 import { featureExtraction } from './feature-extraction.ts'
 import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
+import { imageSegmentation } from './image-segmentation.ts'
 import { imageToImage } from './image-to-image.ts'
 import { objectDetection } from './object-detection.ts'
 import { questionAnswering } from './question-answering.ts'
@@ -25,6 +28,9 @@ export function createTasks(limits: Limits): Tasks {
     'object-detection': objectDetection(limits),
     'image-feature-extraction': bindTask(imageFeatureExtraction(limits)),
     'image-to-image': imageToImage(limits),
+    'image-segmentation': imageSegmentation(limits),
+    'background-removal': backgroundRemoval(limits),
+    'depth-estimation': depthEstimation(limits),
     'bytes-classification': bytesClassification(limits),
     'tabular-classification': bindTask(tabularClassification(limits)),
     'tabular-regression': bindTask(tabularRegression(limits)),

@@ -1,6 +1,7 @@
 /** A model that fits each task, as small as can be. Pure; runs in workerd and Node. */
 import { type Manifest, manifestSchema, type TaskName } from '../../src/catalog/manifest.ts'
 import { type Datatype, type Tensors, tensor } from '../../src/core/tensors.ts'
+import { EXAMPLE_PNG } from '../../src/tasks/image-input.ts'
 import { wordsTokenizer } from '../fixtures/language.ts'
 import { wordPieceTokenizer } from '../fixtures/text-models.ts'
 import type { TaskCase } from './task.ts'
@@ -38,6 +39,7 @@ const lengthOf = (inputs: Tensors): number => inputs.get('input_ids')?.shape[1] 
 const floats = (name: string, ...shape: number[]): Tensors =>
   new Map([[name, tensor('FP32', shape, wave(shape.reduce((product, size) => product * size, 1)))]])
 
+const SEGMENTATION = { head: 'classes', threshold: 0.5, maskThreshold: 0.5, overlapMaskAreaThreshold: 0.8 } as const
 const picture = { mode: 'L' as const, size: [4, 4] as [number, number], fit: 'stretch' as const, rescale: 1 / 255 }
 const image = {
   image: { ...picture, layout: 'NCHW' as const },
@@ -125,6 +127,36 @@ export const TASK_CASES: Readonly<Record<TaskName, TaskCase>> = {
     compute: () => floats('made', 1, 1, 8, 8),
     performs: true,
     passed: largePicture,
+  },
+  'image-segmentation': {
+    manifest: manifestOf('image-segmentation', {
+      ...image,
+      labels: ['sky', 'road', 'tree'],
+      segmentation: SEGMENTATION,
+      outputs: [spec('logits', 'FP32', 1, 3, 2, 2)],
+    }),
+    compute: () => floats('logits', 1, 3, 2, 2),
+    performs: true,
+    passed: [...largePicture, { limits: { maskBytes: 100 }, code: 'input_too_large' }],
+  },
+  'background-removal': {
+    manifest: manifestOf('background-removal', { ...image, outputs: [spec('alphas', 'FP32', 1, 1, 4, 4)] }),
+    compute: () => floats('alphas', 1, 1, 4, 4),
+    performs: true,
+    passed: largePicture,
+  },
+  'depth-estimation': {
+    manifest: manifestOf('depth-estimation', { ...image, outputs: [spec('predicted_depth', 'FP32', 1, 4, 4)] }),
+    compute: () => floats('predicted_depth', 1, 4, 4),
+    performs: true,
+    passed: [
+      ...largePicture,
+      {
+        limits: { jsonOutputElements: 3 },
+        body: { inputs: EXAMPLE_PNG, parameters: { predicted_depth: 'numbers' } },
+        code: 'input_too_large',
+      },
+    ],
   },
   'text-classification': {
     manifest: manifestOf('text-classification', {

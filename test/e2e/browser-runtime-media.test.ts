@@ -19,6 +19,9 @@ const text = (value: string) => new TextEncoder().encode(value)
 const BODIES: Readonly<Record<string, readonly [mediaType: string, bytes: Uint8Array<ArrayBuffer>]>> = {
   'object-detection': ['image/png', PHOTO],
   'image-to-image': ['image/png', PHOTO],
+  'image-segmentation': ['image/png', PHOTO],
+  'background-removal': ['image/png', PHOTO],
+  'depth-estimation': ['image/png', PHOTO],
   'image-classification': ['image/png', PHOTO],
   'image-feature-extraction': ['image/png', PHOTO],
   'audio-classification': ['audio/wav', sound(8000)],
@@ -63,7 +66,7 @@ describe('the runtime of browsers, beside the Worker, for files', () => {
       expect(typeof body === 'string' ? text(body) : body).toEqual(new Uint8Array(await response.arrayBuffer()))
       expect(headers['content-type']).toBe(response.headers.get('content-type'))
       expect(info).toMatchObject({ engine: 'onnxruntime', artifact: 'edge-fp32' })
-      expect(typeof body === 'string').toBe(task !== 'image-to-image')
+      expect(typeof body === 'string').toBe(!['image-to-image', 'background-removal'].includes(task))
     },
   )
 })

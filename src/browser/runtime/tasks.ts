@@ -16,6 +16,9 @@ const TASKS: Readonly<Record<Exclude<TaskName, 'text-generation'>, Load>> = {
   'image-feature-extraction': async (limits) =>
     bindTask((await import('../../tasks/image-feature-extraction.ts')).imageFeatureExtraction(limits)),
   'image-to-image': async (limits) => (await import('../../tasks/image-to-image.ts')).imageToImage(limits),
+  'image-segmentation': async (limits) => (await import('../../tasks/image-segmentation.ts')).imageSegmentation(limits),
+  'background-removal': async (limits) => (await import('../../tasks/background-removal.ts')).backgroundRemoval(limits),
+  'depth-estimation': async (limits) => (await import('../../tasks/depth-estimation.ts')).depthEstimation(limits),
   'bytes-classification': async (limits) =>
     (await import('../../tasks/bytes-classification.ts')).bytesClassification(limits),
   'tabular-classification': async (limits) =>

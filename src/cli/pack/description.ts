@@ -22,6 +22,11 @@ import { detectionSettingsSchema } from '../../catalog/settings/detection.ts'
 import { embeddingSettingsSchema } from '../../catalog/settings/embedding.ts'
 import { generationSettingsSchema } from '../../catalog/settings/generation.ts'
 import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from '../../catalog/settings/image-output.ts'
+import {
+  depthSettingsSchema,
+  matteSettingsSchema,
+  segmentationSettingsSchema,
+} from '../../catalog/settings/segmentation.ts'
 import { tabularSettingsSchema } from '../../catalog/settings/tabular.ts'
 import { ENGINES } from '../../config/values.ts'
 import { VergeError } from '../../core/errors.ts'
@@ -53,6 +58,8 @@ const UNLABELLED: ReadonlySet<TaskName> = new Set<TaskName>([
   'voice-activity-detection',
   'image-feature-extraction',
   'image-to-image',
+  'background-removal',
+  'depth-estimation',
   'question-answering',
   'tabular-classification',
   'tabular-regression',
@@ -83,6 +90,9 @@ const OF_PICTURES: ReadonlySet<TaskName> = new Set<TaskName>([
   'object-detection',
   'image-feature-extraction',
   'image-to-image',
+  'image-segmentation',
+  'background-removal',
+  'depth-estimation',
 ])
 
 /** Only a new `verge.json` is held to these: a version that is published is read as it is. */
@@ -136,6 +146,9 @@ export const descriptionSchema = z
         detection: detectionSettingsSchema.optional(),
         imageFeatures: imageFeaturesSettingsSchema.optional(),
         imageOutput: imageOutputSettingsSchema.optional(),
+        segmentation: segmentationSettingsSchema.optional(),
+        matte: matteSettingsSchema.optional(),
+        depth: depthSettingsSchema.optional(),
       })
       .optional(),
     tokenizer: fileName.optional(),
@@ -221,6 +234,9 @@ export const descriptionSchema = z
     }
     if (description.task === 'image-to-image' && !description.postprocess?.imageOutput) {
       needs(['postprocess', 'imageOutput'], 'how the output becomes an image')
+    }
+    if (description.task === 'image-segmentation' && !description.postprocess?.segmentation) {
+      needs(['postprocess', 'segmentation'], 'how outputs become masks')
     }
     if (description.task !== undefined && OF_TOKENS.has(description.task) && !description.tokenizer) {
       needs(['tokenizer'], 'the name of its tokenizer.json')

@@ -17,6 +17,8 @@ export interface DecodeOptions {
   readonly maxFullPixels?: number
   /** Most scans of a JPEG. */
   readonly maxScans: number
+  /** What to do about a picture with too many pixels; by default to send a smaller one. */
+  readonly advice?: string
 }
 
 /** A picture, and the size that it has in its file, turned the way it is to be seen. */
@@ -101,10 +103,10 @@ function unknownFormat(bytes: Uint8Array): VergeError {
 type Size = { readonly width: number; readonly height: number }
 
 /** By how much a picture has to be decoded smaller. @throws invalid_image, input_too_large */
-function reductionOf(size: Size, { maxPixels, maxFullPixels = maxPixels }: DecodeOptions): Reduction {
+function reductionOf(size: Size, { maxPixels, maxFullPixels = maxPixels, advice }: DecodeOptions): Reduction {
   const { width, height } = size
   if (width === 0 || height === 0) throw new VergeError('invalid_image', 'The image has no pixels.')
-  if (width * height > maxFullPixels) throw tooLarge(size, maxFullPixels)
+  if (width * height > maxFullPixels) throw tooLarge(size, maxFullPixels, '', advice)
   if (Math.max(width, height) > MAX_SIDE) {
     throw new VergeError(
       'input_too_large',
@@ -119,10 +121,10 @@ function reductionOf(size: Size, { maxPixels, maxFullPixels = maxPixels }: Decod
 
 const REDUCTIONS: readonly Reduction[] = [1, 2, 4]
 
-function tooLarge({ width, height }: Size, limit: number, kind = ''): VergeError {
+function tooLarge({ width, height }: Size, limit: number, kind = '', advice = 'Send a smaller image.'): VergeError {
   return new VergeError(
     'input_too_large',
-    `The image has ${width} x ${height} pixels; the limit is ${limit}${kind}. Send a smaller image.`,
+    `The image has ${width} x ${height} pixels; the limit is ${limit}${kind}. ${advice}`,
     { details: { limit_pixels: limit } },
   )
 }

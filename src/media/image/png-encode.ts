@@ -1,39 +1,51 @@
-import { concatBytes } from '../../core/bytes.ts'
-import type { Raster } from './raster.ts'
+import { COLOUR, type PngForm, pngFile } from './png-file.ts'
 
-/** PNG (ISO/IEC 15948) of 8-bit grey or RGB, deflated by the platform. */
+/** PNG of pictures, deflated by the platform. */
 
-const GREY = 0
-const RGB = 2
+/** Samples row by row: one (grey, or an index into the palette), three (RGB) or four (RGBA) to a pixel. */
+export interface PngPicture {
+  readonly width: number
+  readonly height: number
+  readonly channels: 1 | 3 | 4
+  /** Of 16 bits: two bytes a sample, the higher one first. */
+  readonly data: Uint8Array
+  /** Bits of a sample, by default 8. */
+  readonly depth?: 8 | 16
+  /** Red, green and blue of each index. Only with one channel of 8 bits. */
+  readonly palette?: Uint8Array
+}
+
+const COLOUR_OF = { 1: COLOUR.grey, 3: COLOUR.rgb, 4: COLOUR.rgba } as const
 const FILTER_UP = 2
 const FILTER_NONE = 0
 
 /** @returns the file; as large as the samples at most, and a little */
-export async function encodePng(image: Raster): Promise<Uint8Array<ArrayBuffer>> {
-  const { width, height, channels } = image
-  const header = new Uint8Array(13)
-  const view = new DataView(header.buffer)
-  view.setUint32(0, width)
-  view.setUint32(4, height)
-  header.set([8, channels === 1 ? GREY : RGB, 0, 0, 0], 8)
-  const data = await deflated(filtered(image))
-  return concatBytes([
-    Uint8Array.of(0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a),
-    chunk('IHDR', header),
-    chunk('IDAT', data),
-    chunk('IEND', new Uint8Array(0)),
-  ])
+export async function encodePng(image: PngPicture): Promise<Uint8Array<ArrayBuffer>> {
+  const { width, height, channels, depth = 8, palette } = image
+  const form: PngForm =
+    palette === undefined
+      ? { width, height, depth, colour: COLOUR_OF[channels] }
+      : { width, height, depth: 8, colour: COLOUR.palette, palette }
+  return pngFile(form, await deflated(filtered(image)))
 }
 
-/** Rows with the difference to the row above each: cheap, and half the size of none at all for what is continuous. */
-function filtered({ width, height, channels, data }: Raster): Uint8Array<ArrayBuffer> {
-  const stride = width * channels
+/**
+ * Rows with the difference to the row above each: cheap, and half the size of none at all for what is continuous. Indexes
+ * of a palette are not.
+ */
+function filtered({ width, height, channels, data, depth = 8, palette }: PngPicture): Uint8Array<ArrayBuffer> {
+  const stride = (width * channels * depth) / 8
   const rows = new Uint8Array((stride + 1) * height)
   for (let y = 0, to = 0; y < height; y++) {
-    rows[to++] = y === 0 ? FILTER_NONE : FILTER_UP
-    for (let x = 0, from = y * stride; x < stride; x++, from++) {
-      rows[to++] = (data[from] ?? 0) - (y === 0 ? 0 : (data[from - stride] ?? 0))
+    const from = y * stride
+    if (y === 0 || palette !== undefined) {
+      rows[to++] = FILTER_NONE
+      rows.set(data.subarray(from, from + stride), to)
+      to += stride
+      continue
     }
+    rows[to++] = FILTER_UP
+    for (let at = from; at < from + stride; at++) rows[to++] = (data[at] ?? 0) - (data[at - stride] ?? 0)
   }
   return rows
 }
@@ -41,27 +53,4 @@ function filtered({ width, height, channels, data }: Raster): Uint8Array<ArrayBu
 async function deflated(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
   const packed = new Response(bytes).body?.pipeThrough(new CompressionStream('deflate'))
   return new Uint8Array(await new Response(packed).arrayBuffer())
-}
-
-function chunk(type: string, content: Uint8Array): Uint8Array {
-  const bytes = new Uint8Array(content.length + 12)
-  const view = new DataView(bytes.buffer)
-  view.setUint32(0, content.length)
-  for (let i = 0; i < 4; i++) bytes[4 + i] = type.charCodeAt(i)
-  bytes.set(content, 8)
-  view.setUint32(bytes.length - 4, crc32(bytes.subarray(4, -4)))
-  return bytes
-}
-
-let crcTable: Uint32Array | undefined
-
-function crc32(bytes: Uint8Array): number {
-  crcTable ??= Uint32Array.from({ length: 256 }, (_, byte) => {
-    let value = byte
-    for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1
-    return value
-  })
-  let crc = 0xffffffff
-  for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8)
-  return ~crc >>> 0
 }
