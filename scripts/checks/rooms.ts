@@ -259,6 +259,7 @@ const TEST_IN_NODE: Room = {
     'page/media',
     'synthetic',
     'synthetic/node',
+    'test/compatibility',
     'test/contract',
     'test/fixtures',
     'test/fixtures/node',
@@ -270,7 +271,7 @@ const TEST_IN_NODE: Room = {
 const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
   scripts: {
-    rooms: ['src/*'],
+    rooms: ['src/*', 'test/compatibility'],
     packages: ['node:*', 'assemblyscript', 'esbuild', 'oxc-parser', 'vite', 'vitest', 'zod'],
   },
   // Each names types of other runtimes, to find out that they are unknown.
@@ -295,6 +296,11 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   'bench/browser': { rooms: ['src/*'], packages: ['onnxruntime-web'] },
   // Bundled for workerd.
   'bench/workers': { rooms: ['src/*', 'bench'], packages: ['hono'] },
+  // What clients can do, as docs/compatibility.md says it: rows, and the models that their commands name.
+  'test/compatibility': {
+    rooms: ['src/*', 'bench', 'synthetic', 'synthetic/node', 'test/fixtures', 'test/fixtures/node'],
+    packages: ['node:*'],
+  },
   'test/contract': { rooms: ['src/*', 'synthetic', 'test/fixtures'], packages: ['vitest', 'zod'] },
   // For both runtimes.
   'test/fixtures': { rooms: ['src/*', 'synthetic'], packages: ['*'] },
