@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks'
 import { median } from '../../src/cli/statistics.ts'
 import { encodePng } from '../../src/media/image/png-encode.ts'
+import { normals } from '../../synthetic/random.ts'
 import { Connection, type RequestParts, requestBytes } from '../lib/connection.ts'
 import { binaryParts } from '../lib/oip.ts'
 import type { Rig } from '../lib/origin-rig.ts'
@@ -8,7 +9,6 @@ import { signedRequest } from '../lib/signing.ts'
 import { type Summary, summarise } from '../lib/stats.ts'
 import { ask } from '../lib/worker-client.ts'
 import { startWorker } from '../lib/worker-process.ts'
-import { normals } from '../models/random.ts'
 import { tokens } from '../models/subjects.ts'
 
 const WAYS = ['direct', 'bare', 'through'] as const

@@ -1,7 +1,7 @@
 import { tensor } from '../../src/core/tensors.ts'
-import { Graph } from './graph.ts'
+import { Graph } from '../../synthetic/graph.ts'
+import { normals } from '../../synthetic/random.ts'
 import type { Precision } from './products.ts'
-import { normals } from './random.ts'
 
 /** MobileNet v1's blocks: output channels and stride of each depthwise separable convolution. */
 const BLOCKS = [

@@ -1,8 +1,8 @@
 import { tensor } from '../../src/core/tensors.ts'
+import { Graph } from '../../synthetic/graph.ts'
 import type { ValueInfo } from '../../synthetic/onnx.ts'
-import { Graph } from './graph.ts'
+import { normals } from '../../synthetic/random.ts'
 import { gelu, layerNorm } from './layers.ts'
-import { normals } from './random.ts'
 
 /** Sizes of a causal language model. */
 export interface DecoderShape {

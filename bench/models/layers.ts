@@ -1,6 +1,6 @@
 import { tensor } from '../../src/core/tensors.ts'
-import type { Graph } from './graph.ts'
-import { normals } from './random.ts'
+import type { Graph } from '../../synthetic/graph.ts'
+import { normals } from '../../synthetic/random.ts'
 
 /** Layers that encoders and decoders share, with made-up weights. */
 

@@ -1,6 +1,6 @@
 import { tensor } from '../../src/core/tensors.ts'
-import type { Graph } from './graph.ts'
-import { normals } from './random.ts'
+import type { Graph } from '../../synthetic/graph.ts'
+import { normals } from '../../synthetic/random.ts'
 
 export type Precision = 'fp32' | 'int8'
 

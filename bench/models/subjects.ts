@@ -5,10 +5,10 @@ import { compileFile } from '../../src/cli/pack/compiled.ts'
 import { type Description, descriptionSchema, readDescription } from '../../src/cli/pack/description.ts'
 import { type PackedModel, pack } from '../../src/cli/pack/packer.ts'
 import { identityModel } from '../../synthetic/onnx-models.ts'
+import { normals } from '../../synthetic/random.ts'
 import type { Input } from '../lib/oip.ts'
 import { edgeArtifact, waysOf } from '../lib/ways.ts'
 import { CACHE, type MadeModelName, madeModel } from './index.ts'
-import { normals } from './random.ts'
 
 /** A model under measurement. */
 export interface Subject {

@@ -1,8 +1,8 @@
 import { tensor } from '../../src/core/tensors.ts'
-import { Graph } from './graph.ts'
+import { Graph } from '../../synthetic/graph.ts'
+import { normals } from '../../synthetic/random.ts'
 import { gelu, layerNorm } from './layers.ts'
 import { DEVIATION, type Precision, Products } from './products.ts'
-import { normals } from './random.ts'
 
 /** facebook/deit-tiny-patch16-224. */
 const DEIT_TINY = { layers: 12, hidden: 192, heads: 3, ffn: 768, patch: 16, side: 224, classes: 1000 } as const

@@ -18,10 +18,10 @@ import type { ColdPagesRow, PagesResult } from '../../bench/measures/pages.ts'
 import type { EngineName, WarmRow } from '../../bench/measures/warm.ts'
 import { cnnModel } from '../../bench/models/cnn.ts'
 import { type EncoderShape, encoderModel } from '../../bench/models/encoder.ts'
-import { normals } from '../../bench/models/random.ts'
 import { vitModel } from '../../bench/models/vit.ts'
 import { sha256 } from '../../src/cli/pack/bytes.ts'
 import { median } from '../../src/cli/statistics.ts'
+import { normals } from '../../synthetic/random.ts'
 
 describe("the benchmark's statistics", () => {
   it('give median, 95th percentile and median absolute deviation', () => {

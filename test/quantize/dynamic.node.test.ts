@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { normals } from '../../bench/models/random.ts'
 import type { Tensor } from '../../src/core/tensors.ts'
 import { tensor } from '../../src/core/tensors.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
@@ -10,6 +9,7 @@ import { sqnrDb } from '../../src/quantize/metrics.ts'
 import { quantizeColumns, quantizeRows } from '../../src/quantize/scales.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
 import { type ModelSpec, type NodeSpec, onnxModel } from '../../synthetic/onnx.ts'
+import { normals } from '../../synthetic/random.ts'
 import { change, floats, ids, initializersOf, opsOf, runEdge, runNative } from '../fixtures/node/quantize.ts'
 
 const INNER = 48

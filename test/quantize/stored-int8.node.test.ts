@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { normals } from '../../bench/models/random.ts'
 import { referenceSession } from '../../src/cli/verify/reference.ts'
 import { type Tensor, tensor } from '../../src/core/tensors.ts'
 import { decodeModel } from '../../src/onnx/codec.ts'
@@ -8,6 +7,7 @@ import { graphsOf } from '../../src/onnx/graph.ts'
 import { type StoredInt8Options, storedInt8 } from '../../src/quantize/stored-int8.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
 import { type AttributeValue, type ModelSpec, type NodeSpec, onnxModel } from '../../synthetic/onnx.ts'
+import { normals } from '../../synthetic/random.ts'
 import { never } from '../../synthetic/source.ts'
 import { change, floats, initializersOf, opsOf, runEdge } from '../fixtures/node/quantize.ts'
 

@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { normals } from '../../bench/models/random.ts'
 import { halves, type Tensor, tensor } from '../../src/core/tensors.ts'
 import { DataType, rawBytesOf } from '../../src/onnx/data.ts'
 import { intOf } from '../../src/onnx/make.ts'
@@ -11,6 +10,7 @@ import { Agreement, sqnrDb } from '../../src/quantize/metrics.ts'
 import type { LayerResult, SkippedLayer } from '../../src/quantize/types.ts'
 import { weightOnly4 } from '../../src/quantize/weight-only.ts'
 import { onnxModel } from '../../synthetic/onnx.ts'
+import { normals } from '../../synthetic/random.ts'
 import { change, floats, ids, initializersOf, opsOf, runEdge, runNative } from '../fixtures/node/quantize.ts'
 
 const ROWS = 5

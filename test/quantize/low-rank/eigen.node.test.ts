@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { normals } from '../../../bench/models/random.ts'
 import { symmetricEigen } from '../../../src/quantize/low-rank/eigen.ts'
+import { normals } from '../../../synthetic/random.ts'
 
 /** Products of the columns of a random matrix [rank, size]. */
 function products(size: number, rank: number): Float64Array {

@@ -1,5 +1,5 @@
-import { type Tensor, tensor } from '../../src/core/tensors.ts'
-import { type AttributeValue, type NodeSpec, onnxModel, type ValueInfo } from '../../synthetic/onnx.ts'
+import { type Tensor, tensor } from '../src/core/tensors.ts'
+import { type AttributeValue, type NodeSpec, onnxModel, type ValueInfo } from './onnx.ts'
 
 /** Collects the nodes and weights of one model, naming values as they come. */
 export class Graph {
