@@ -17,6 +17,7 @@ const PANELS: Readonly<Record<string, LazyPanel>> = {
   'text-classification': async () => (await import('./text/classification.tsx')).ClassificationPanel,
   'zero-shot-classification': async () => (await import('./text/zero-shot.tsx')).ZeroShotPanel,
   'token-classification': async () => (await import('./text/entities.tsx')).EntitiesPanel,
+  'fill-mask': async () => (await import('./text/fill-mask.tsx')).FillMaskPanel,
   'question-answering': async () => (await import('./text/question.tsx')).QuestionPanel,
   'feature-extraction': async () => (await import('./text/embeddings.tsx')).EmbeddingsPanel,
   'sentence-similarity': async () => (await import('./text/similarity.tsx')).SimilarityPanel,

@@ -187,6 +187,8 @@ export const textSettingsSchema = z.object({
   maxTokens: z.number().int().positive(),
   /** The end of a text that is cut. */
   truncationSide: z.enum(['right', 'left']).optional(),
+  /** The token in place of a word that the model finds (`fill-mask`): `[MASK]`, `<mask>`. */
+  maskToken: z.string().min(1).max(256).optional(),
 })
 
 export const TASKS = [
@@ -201,6 +203,7 @@ export const TASKS = [
   'token-classification',
   'question-answering',
   'zero-shot-classification',
+  'fill-mask',
   'audio-classification',
   'voice-activity-detection',
   'feature-extraction',

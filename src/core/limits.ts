@@ -227,6 +227,11 @@ export const LIMITS = {
    * channels.
    */
   comparedElements: 4 * MiB,
+  /**
+   * Tokens of all texts in an answer of `fill-mask`, which has a text for each word that is proposed for each mask. Writing
+   * one takes about a microsecond.
+   */
+  filledTokens: 256 * KiB,
   /** Tokens of a text where the manifest sets no limit: what most encoders were trained for. */
   textTokens: 512,
   /**

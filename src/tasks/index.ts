@@ -4,6 +4,7 @@ import { backgroundRemoval } from './background-removal.ts'
 import { bytesClassification } from './bytes-classification.ts'
 import { depthEstimation } from './depth-estimation.ts'
 import { featureExtraction } from './feature-extraction.ts'
+import { fillMask } from './fill-mask.ts'
 import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
 import { imageSegmentation } from './image-segmentation.ts'
@@ -40,6 +41,7 @@ export function createTasks(limits: Limits): Tasks {
     'token-classification': tokenClassification(limits),
     'question-answering': questionAnswering(limits),
     'zero-shot-classification': zeroShotClassification(limits),
+    'fill-mask': fillMask(limits),
     'feature-extraction': featureExtraction(limits),
     'sentence-similarity': sentenceSimilarity(limits),
     'text-ranking': textRanking(limits),

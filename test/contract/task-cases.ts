@@ -214,6 +214,23 @@ export const TASK_CASES: Readonly<Record<TaskName, TaskCase>> = {
       limits: one,
     },
   },
+  'fill-mask': {
+    manifest: manifestOf('fill-mask', {
+      ...text,
+      text: { maxTokens: 16, maskToken: '?' },
+      outputs: [spec('logits', 'FP32', 'batch', 'length', 40)],
+    }),
+    files,
+    compute: (inputs) => floats('logits', rowsOf(inputs), lengthOf(inputs), 40),
+    performs: true,
+    passed: [
+      ...longText,
+      { limits: { embeddingTokens: 1 }, code: 'input_too_large' },
+      { limits: { vocabularyScores: 100 }, code: 'input_too_large' },
+      { limits: { filledTokens: 10 }, code: 'input_too_large' },
+    ],
+    several: { body: { inputs: TEXTS.map((each) => `${each} ?`) }, limits: one },
+  },
   'audio-classification': {
     manifest: manifestOf('audio-classification', {
       labels: ['loud', 'long'],

@@ -115,6 +115,33 @@ describeInChromium('panels that take texts', (browser) => {
     await accessible(page)
   })
 
+  it('propose words for each mask of a text', async () => {
+    const { page, run } = await open('filler')
+    await run()
+    const inputs = await page.getByLabel('Text').inputValue()
+    expect(inputs).toContain('[MASK]')
+    await page.getByText('[MASK] stands in place of each word to find.').waitFor()
+    const proposals = (await asked('/run/filler', { inputs })) as {
+      token_str: string
+      score: number
+      sequence: string
+    }[]
+    expect(proposals).toHaveLength(5)
+    await expect
+      .poll(() => barsIn(page))
+      .toEqual(proposals.map(({ score, token_str }) => [token_str, percentage(score)]))
+    await page
+      .getByRole('region', { name: 'Answer' })
+      .getByText(proposals[0]?.sequence ?? '', { exact: true })
+      .waitFor()
+    await page.getByLabel('Text').fill('A [MASK] film and a [MASK] evening.')
+    await run()
+    await page.getByText('Word 2').waitFor()
+    expect(await barsIn(page)).toHaveLength(10)
+    await shots(page, 'fill-mask')
+    await accessible(page)
+  })
+
   it('compare each sentence with each', async () => {
     const { page, answer, run } = await open('minilm')
     const sentences = ['How do I get my money back?', 'Refunds are paid within a week.', 'The cat sleeps.']

@@ -6,6 +6,8 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { type Description, descriptionSchema } from '../../src/cli/pack/description.ts'
 import { pack } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
+import { maskedLanguageModel } from '../../synthetic/masked-language.ts'
+import { bertTokenizer } from '../fixtures/mask-tokenizers.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { writerFor } from '../fixtures/node/publish.ts'
 import { judgeModel, readerModel, taggerModel, wordPieceTokenizer } from '../fixtures/text-models.ts'
@@ -59,6 +61,13 @@ describe('text tasks in a running Worker', () => {
       ])
       await publish(writer, await pack(description, '.', given))
     }
+    const { file, size } = bertTokenizer(readFileSync(join(ROOT, 'models/reviews/tokenizer.json'), 'utf8'))
+    const filler = new Map<string, Uint8Array>([
+      ['model.onnx', maskedLanguageModel({ vocabulary: size, positions: 64, types: true })],
+      ['tokenizer.json', new TextEncoder().encode(JSON.stringify(file))],
+    ])
+    const preprocess = { text: { maxTokens: 64, maskToken: '[MASK]' } }
+    await publish(writer, await pack(described('filler', { task: 'fill-mask', preprocess }), '.', filler))
   })
   afterAll(() => worker?.dispose())
 
@@ -119,7 +128,7 @@ describe('text tasks in a running Worker', () => {
   it('answers the documented requests in the documented shapes', async () => {
     const page = readFileSync(join(ROOT, 'docs/tasks/text.md'), 'utf8')
     const examples = [...page.matchAll(/curl \$VERGE\/run\/(\w+) .* -d '(.*)'\n```\n\n```json\n([\s\S]*?)\n```/g)]
-    expect(examples).toHaveLength(4)
+    expect(examples).toHaveLength(5)
     for (const [, model = '', body = '', documented = ''] of examples) {
       expect(shapeOf(await run(model, JSON.parse(body)))).toEqual(shapeOf(JSON.parse(documented)))
     }

@@ -55,6 +55,28 @@ export function readAnswers(output: unknown): FoundAnswer[] {
   })
 }
 
+export interface Proposal {
+  readonly word: string
+  readonly score: number
+  /** The text with the word. */
+  readonly sequence: string
+}
+
+/** Words for each mask of a text, best first. */
+export function readProposals(output: unknown): Proposal[][] {
+  const lists = listOf(output)
+  const masks = Array.isArray(lists[0]) ? lists.map(listOf) : lists.length === 0 ? [] : [lists]
+  return masks.map((list) =>
+    list.flatMap((item) => {
+      const { score, sequence, token_str: token } = fieldsOf(item)
+      // A space before a word is part of some tokens.
+      return isText(token) && isText(sequence) && isNumber(score)
+        ? [{ word: token.trim() || token, score, sequence }]
+        : []
+    }),
+  )
+}
+
 /** A number for each sentence, in order. */
 export function readScores(output: unknown): number[] {
   return listOf(output).filter(isNumber)

@@ -36,6 +36,7 @@ const TASKS: Readonly<Record<Exclude<TaskName, 'text-generation'>, Load>> = {
   'question-answering': async (limits) => (await import('../../tasks/question-answering.ts')).questionAnswering(limits),
   'zero-shot-classification': async (limits) =>
     (await import('../../tasks/zero-shot-classification.ts')).zeroShotClassification(limits),
+  'fill-mask': async (limits) => (await import('../../tasks/fill-mask.ts')).fillMask(limits),
   'feature-extraction': async (limits) => (await import('../../tasks/feature-extraction.ts')).featureExtraction(limits),
   'sentence-similarity': async (limits) =>
     (await import('../../tasks/sentence-similarity.ts')).sentenceSimilarity(limits),

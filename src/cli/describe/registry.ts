@@ -7,6 +7,7 @@ import { embeddingGuess } from './embedding.ts'
 import { guessGeneration } from './generation.ts'
 import { describeImageClassifier } from './image-classifier.ts'
 import { describeImageFeatures } from './image-features.ts'
+import { describeMaskFiller } from './mask-filler.ts'
 import { guessTabular } from './tabular.ts'
 import { describeTextClassifier, describeTextSpans } from './text-classifier.ts'
 import { recogniseUltralytics } from './ultralytics-model.ts'
@@ -18,6 +19,7 @@ import { recogniseUltralytics } from './ultralytics-model.ts'
 export const HEADS: readonly (readonly [RegExp, keyof typeof DESCRIBERS])[] = [
   [/ForSequenceClassification$/, 'text-classification'],
   [/ForTokenClassification$/, 'token-classification'],
+  [/ForMaskedLM$/, 'fill-mask'],
   [/ForQuestionAnswering$/, 'question-answering'],
   [/ForImageClassification(WithTeacher)?$/, 'image-classification'],
   [/ForObjectDetection$/, 'object-detection'],
@@ -29,6 +31,7 @@ const DESCRIBERS = {
   'token-classification': describeTextClassifier,
   'zero-shot-classification': describeTextClassifier,
   'question-answering': describeTextSpans,
+  'fill-mask': describeMaskFiller,
   'image-classification': describeImageClassifier,
   'image-feature-extraction': describeImageFeatures,
   'object-detection': describeDetector,

@@ -27,9 +27,9 @@ export async function describeTextSpans(context: DescribeContext): Promise<Label
 type TextFields = Pick<TaskFields, 'preprocess' | 'tokenizer'> & { readonly notes: readonly string[] }
 
 /** How a text becomes tokens, by the files beside the model. */
-async function textFields(context: DescribeContext): Promise<LabelOutcome<TextFields>> {
+export async function textFields(context: DescribeContext): Promise<LabelOutcome<TextFields>> {
   const { files, config, signature, said, task } = context
-  const use = { writes: task === 'token-classification', trims: said.trims ?? false }
+  const use = { writes: task === 'token-classification' || task === 'fill-mask', trims: said.trims ?? false }
   const text = await textSettings(files, config, signature, use)
   if ('problem' in text) return text
   const { tokenizer, notes } = text.value

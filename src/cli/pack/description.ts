@@ -67,6 +67,7 @@ const UNLABELLED: ReadonlySet<TaskName> = new Set<TaskName>([
   'sentence-similarity',
   'text-ranking',
   'text-generation',
+  'fill-mask',
 ])
 
 /** Tasks that take texts and need nothing said of them but their tokenizer. */
@@ -82,6 +83,7 @@ const OF_TEXTS: ReadonlySet<TaskName> = new Set<TaskName>([
   'token-classification',
   'question-answering',
   'zero-shot-classification',
+  'fill-mask',
 ])
 
 /** Tasks that take pictures. */
@@ -246,6 +248,9 @@ export const descriptionSchema = z
       !description.labels?.some((label) => label.toLowerCase().startsWith('entail'))
     ) {
       needs(['labels'], 'a label that begins with "entail"')
+    }
+    if (description.task === 'fill-mask' && !description.preprocess?.text?.maskToken) {
+      needs(['preprocess', 'text', 'maskToken'], 'the token in place of a word that the model finds')
     }
     if (description.task !== undefined && OF_TEXTS.has(description.task)) {
       if (!description.preprocess?.text) needs(['preprocess', 'text'], 'the maximum number of tokens')

@@ -54,6 +54,7 @@ export interface TokenizeOptions {
  */
 export class TextTokenizer {
   readonly #parts: Parts
+  #addedIds: ReadonlyMap<string, number> | undefined
 
   private constructor(parts: Parts) {
     this.#parts = parts
@@ -206,6 +207,12 @@ export class TextTokenizer {
   /** Whether a number is a token's. */
   knows(id: number): boolean {
     return this.#parts.pieces.has(id) || this.addedTexts.has(id)
+  }
+
+  /** The number of a token as the vocabulary writes it; undefined if there is no such token. */
+  idOf(token: string): number | undefined {
+    this.#addedIds ??= new Map([...this.addedTexts].map(([id, text]) => [text, id]))
+    return this.#addedIds.get(token) ?? this.#parts.pieces.idOf(token)
   }
 
   /** A token as the vocabulary writes it; empty for a number that is no token's. */
