@@ -115,7 +115,7 @@ function* ownSequences(
     let skipped = 0
     if (typeof input !== 'string') text = fromIds(input, field, reader)
     else {
-      text = yield* encode(input, each, cutting, reader, manifest)
+      text = yield* encode(input, each, cutting, reader, manifest, query?.tokens)
       if (!includePrompt && prompt.text !== '') {
         if (!promptLengths.has(prompt.text)) {
           promptLengths.set(prompt.text, yield* promptLength(prompt.text, field, reader))
@@ -193,8 +193,10 @@ function* encode(
   { side, truncate }: Cutting,
   reader: TextReader,
   manifest: Manifest,
+  most = reader.maxTokens,
 ): Work<EncodedText> {
-  const { maxTokens, tokenizer } = reader
+  const { tokenizer } = reader
+  const maxTokens = Math.min(most, reader.maxTokens)
   const room = Math.max(0, maxTokens - tokenizer.specialTokens(false))
   const { dropUnknown = false } = settingsOf(manifest)
   const tokens = (text: string, wanted: number): Work<TextToken[]> =>

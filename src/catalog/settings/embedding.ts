@@ -36,7 +36,7 @@ const tokenSettingsSchema = z.object({
   skip: z.array(tokenId).max(1_000).optional(),
   /** Leaves out the first token's vector, as bge-m3 does. */
   skipFirst: z.boolean().optional(),
-  /** Fills up a text that has this prompt with a token, whose vectors count, to so many tokens. */
+  /** A text that has this prompt has so many tokens: a longer one is cut, a shorter one filled up with a token whose vectors count. */
   query: z
     .object({
       prompt: z.string(),

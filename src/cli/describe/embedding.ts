@@ -5,7 +5,8 @@ import type { Guess, Said } from './context.ts'
 import type { LabelOutcome } from './labels.ts'
 import { objectOf, readSettings, readText, type Settings, sizeOf, stringOf } from './settings.ts'
 import { textPreprocess, textSettings } from './text.ts'
-import { sentenceFindings } from './text-keys.ts'
+import { COSINE_NOTE, sentenceFindings } from './text-keys.ts'
+import { findVectorKinds } from './vector-kinds.ts'
 
 type Files = ReadonlyMap<string, string>
 
@@ -25,8 +26,14 @@ export async function embeddingGuess(
   said: Said,
 ): Promise<LabelOutcome<Guess> | undefined> {
   const modules = await modulesOf(files)
+  const kinds = await findVectorKinds(files, config, signature, modules)
+  if (kinds !== undefined && 'problem' in kinds)
+    return said.task === undefined || EMBEDDING.includes(said.task) ? kinds : undefined
+  const found = kinds && ({ task: 'feature-extraction', why: kinds.value.why } as const)
   const known =
-    said.task === undefined ? await taskOf(files, config, modules) : { task: said.task, why: 'as requested' }
+    said.task === undefined
+      ? (found ?? (await taskOf(files, config, modules)))
+      : { task: said.task, why: 'as requested' }
   if (known === undefined || !(EMBEDDING.includes(known.task) || known.task === 'text-ranking')) return undefined
 
   const text = await textSettings(files, config, signature, { trims: said.trims ?? false })
@@ -35,11 +42,14 @@ export async function embeddingGuess(
   const findings = await sentenceFindings(files)
   if ('problem' in findings) return findings
   const least = sizeOf(sentence?.max_seq_length)
-  const maxTokens = Math.min(text.value.maxTokens, least ?? Number.POSITIVE_INFINITY)
+  const { value: special } = kinds ?? {}
+  const most = Math.min(least ?? Number.POSITIVE_INFINITY, special?.maxTokens ?? Number.POSITIVE_INFINITY)
+  const maxTokens = Math.min(text.value.maxTokens, most)
   const notes = [`task ${known.task}, ${known.why}`]
   if (maxTokens < text.value.maxTokens) notes.push(`texts are truncated to ${maxTokens} tokens, as in training`)
   notes.push(...text.value.notes.filter((note) => maxTokens === text.value.maxTokens || !note.startsWith(CUT_NOTE)))
-  notes.push(...findings.value)
+  // What is said of comparing one vector a text is none of theirs.
+  notes.push(...findings.value.filter((note) => special === undefined || !note.startsWith(COSINE_NOTE)))
   const tokenizer = said.tokenizer ?? text.value.tokenizer
   if (known.task === 'text-ranking') {
     const preprocess = said.preprocess ?? { text: textPreprocess({ ...text.value, maxTokens }) }
@@ -47,7 +57,7 @@ export async function embeddingGuess(
   }
   const lowercase = sentence?.do_lower_case === true
   if (lowercase) notes.push('texts are converted to lower case before tokenization, as sentence_bert_config.json says')
-  const embedding = await embeddingOf(files, config, signature, modules)
+  const embedding = kinds ?? (await embeddingOf(files, config, signature, modules))
   if ('problem' in embedding) return embedding
   notes.push(...embedding.value.notes)
   const preprocess = said.preprocess ?? {

@@ -140,6 +140,9 @@ const POOLING_RULES: KeyRules = {
 
 const SENTENCE_RULES: KeyRules = { max_seq_length: 'read', do_lower_case: 'read' }
 
+/** How the note on models that were trained for another comparison begins. */
+export const COSINE_NOTE = 'Verge compares sentences by cosine'
+
 const PROMPT_RULES: KeyRules = {
   prompts: 'read',
   default_prompt_name: 'read',
@@ -147,8 +150,16 @@ const PROMPT_RULES: KeyRules = {
     value === 'cosine'
       ? undefined
       : {
-          note: `Verge compares sentences by cosine similarity; the model was trained for ${JSON.stringify(value)}`,
+          note: `${COSINE_NOTE} similarity; the model was trained for ${JSON.stringify(value)}`,
         },
+  // ColBERT's, as PyLate writes them.
+  query_prefix: 'read',
+  document_prefix: 'read',
+  query_length: 'read',
+  document_length: 'read',
+  attend_to_expansion_tokens: 'read',
+  do_query_expansion: 'read',
+  skiplist_words: 'read',
   ...irrelevant('__version__', 'model_type'),
 }
 

@@ -11,7 +11,7 @@ import { importNote, importStatic } from './static/import.ts'
 import type { ModelSource, OpenSourceOptions } from './types.ts'
 
 /** Where sentence-transformers writes how it pools. */
-const POOLING = '1_Pooling'
+const POOLING = ['1_Pooling', '1_SpladePooling']
 
 type LocalOptions = Pick<OpenSourceOptions, 'file' | 'cacheDir' | 'signal'>
 
@@ -36,7 +36,7 @@ async function openFile(path: string, options: LocalOptions): Promise<ModelSourc
   // The folder above counts where Optimum's layout says so; only then is it looked into.
   const above = basename(folder) === 'onnx'
   const root = above ? dirname(folder) : folder
-  const paths = await filesIn(root, above ? ['', 'onnx', POOLING] : ['', POOLING])
+  const paths = await filesIn(root, above ? ['', 'onnx', ...POOLING] : ['', ...POOLING])
   const model = above ? `onnx/${basename(path)}` : basename(path)
   return {
     kind: 'file',
@@ -51,7 +51,7 @@ async function openFolder(folder: string, options: LocalOptions): Promise<ModelS
   const { file } = options
   const label = safeName(basename(folder) || folder)
   const chosenFolder = file === undefined ? '' : folderOf(file.replaceAll('\\', '/'))
-  const paths = await filesIn(folder, [...new Set(['', 'onnx', POOLING, STATIC_FOLDER, chosenFolder])])
+  const paths = await filesIn(folder, [...new Set(['', 'onnx', ...POOLING, STATIC_FOLDER, chosenFolder])])
   const statics = staticFiles(paths, file)
   if (statics !== undefined) return openStatic('folder', folder, statics, paths, label, options)
   const { path, others } = chooseModel(paths, label, file)

@@ -15,6 +15,7 @@ const SETTINGS = new Set([
   'sentence_bert_config.json',
   'config_sentence_transformers.json',
   '1_Pooling/config.json',
+  '1_SpladePooling/config.json',
   'README.md',
   'LICENSE',
   'LICENSE.md',
