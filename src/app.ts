@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import { nothingAt } from './http/address-of.ts'
+import { anthropicRoutes } from './http/anthropic/routes.ts'
 import type { AppDeps, AppEnv } from './http/app-env.ts'
 import { clientScript } from './http/client/route.ts'
 import { hfRoutes } from './http/hf/routes.ts'
@@ -11,6 +12,7 @@ import { refuseOtherMethods } from './http/middleware/methods.ts'
 import { requestId } from './http/middleware/request-id.ts'
 import { mountProtocols } from './http/mount.ts'
 import { oipRoutes } from './http/oip/routes.ts'
+import { ollamaRoutes } from './http/ollama/routes.ts'
 import { openAiRoutes } from './http/openai/routes.ts'
 import { vergeRoutes } from './http/verge/routes.ts'
 import { createTasks } from './tasks/index.ts'
@@ -50,8 +52,8 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     {
       verge: vergeRoutes(deps, tasks),
       openai: openAiRoutes(deps),
-      anthropic: new Hono<AppEnv>(),
-      ollama: new Hono<AppEnv>(),
+      anthropic: anthropicRoutes(deps),
+      ollama: ollamaRoutes(deps),
       cohere: new Hono<AppEnv>(),
       jina: new Hono<AppEnv>(),
       tei: new Hono<AppEnv>(),

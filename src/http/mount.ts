@@ -19,6 +19,10 @@ export function mountProtocols(
       if (address.state === 'not-yet') routes[protocol].on(address.method, honoPath(address.path), refusing(address))
     }
     app.route(`/${protocol}`, routes[protocol])
+    // What stands at a protocol's own address is asked for with and without a slash at its end.
+    for (const { handler, method, path } of routes[protocol].routes) {
+      if (path === '/') app.on(method, `/${protocol}/`, handler)
+    }
   }
   for (const protocol of rootOrder(defaults)) {
     for (const { handler, method, path } of routes[protocol].routes) {

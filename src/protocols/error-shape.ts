@@ -19,3 +19,8 @@ export function besideOwnFields({ code, details }: VergeError, requestId: string
 export const errorAsText: ErrorShape = {
   body: (error, requestId) => ({ ...besideOwnFields(error, requestId), error: error.message }),
 }
+
+/** The clients of OpenAI and Anthropic repeat what failed with a status from 500 on; what does not exist yet will fail again. */
+export function neverRetried({ code }: VergeError): Readonly<Record<string, string>> {
+  return code === 'not_implemented' ? { 'x-should-retry': 'false' } : {}
+}

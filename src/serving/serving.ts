@@ -129,6 +129,8 @@ export interface Runner {
 export interface Readiness {
   /** Whether the model could answer now: its manifest reads and some engine supports it. */
   ready(model: ResolvedModel): Promise<boolean>
+  /** Whether an artifact's session is in memory. */
+  loaded(artifact: Pick<Artifact, 'sha256'>): boolean
   health(): Promise<EngineHealth>
 }
 

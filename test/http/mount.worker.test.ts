@@ -26,7 +26,10 @@ describe('the table of addresses', () => {
 
   it.each(PROTOCOLS)('has the routes of %s behind its prefix, and no others', (protocol) => {
     const prefixed = [...routes].filter((route) => new RegExp(` /${protocol}(/|$)`).test(route)).sort()
-    const written = ADDRESSES[protocol].map(({ method, path }) => `${method} /${protocol}${path === '/' ? '' : path}`)
+    const written = ADDRESSES[protocol].flatMap(({ method, path }) =>
+      // A prefix itself is asked for with and without a slash at its end.
+      (path === '/' ? ['', '/'] : [path]).map((each) => `${method} /${protocol}${each}`),
+    )
     expect(prefixed).toEqual(written.sort())
     expect(new Set(written).size).toBe(written.length)
   })

@@ -9,7 +9,8 @@ import type { AppDeps, AppEnv } from '../app-env.ts'
 import { type NamedByPath, type Translation, withModelInBody, withPlacementHeaders } from '../inference.ts'
 import { answerTexts } from './answer.ts'
 import { openAiCall, type TextCall, type TextPrompts } from './call.ts'
-import { OriginTexts, refusedByOrigin } from './origin-texts.ts'
+import { refusedByOrigin } from './origin-answer.ts'
+import { OriginTexts } from './origin-texts.ts'
 import { GeneratedTexts } from './source.ts'
 
 /** What a request comes to that wants no text: the model is to be loaded, and this is answered. */
@@ -148,7 +149,7 @@ function askedName(body: unknown): string {
 }
 
 /** @throws task_mismatch */
-function assertWrites({ model, task }: Pick<Manifest, 'model' | 'task'>): void {
+export function assertWrites({ model, task }: Pick<Manifest, 'model' | 'task'>): void {
   if (task === 'text-generation') return
   throw new VergeError(
     'task_mismatch',

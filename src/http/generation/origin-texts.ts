@@ -1,18 +1,15 @@
-import { abortError, type ErrorCode, throwIfAborted, VergeError } from '../../core/errors.ts'
+import { abortError, throwIfAborted } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { onAbort } from '../../core/runtime.ts'
 import type { Finish } from '../../generate/generation-events.ts'
 import { eventData } from '../../protocols/event-data.ts'
 import { failureFields } from '../../protocols/failure-fields.ts'
 import { type ReadAnswer, readOpenAiAnswer } from '../../protocols/openai/read-answer.ts'
-import { STATUS } from '../../protocols/status.ts'
+import { jsonOf, originFailure, parsed, unusableAnswer } from './origin-answer.ts'
 import type { AnswerEvent, TextSource } from './source.ts'
 import type { TokenCounts } from './writer.ts'
 
 type Choice = ReadAnswer['choices'][number]
-
-/** Characters of another server's words that a caller is shown. */
-const MOST_WORDS = 500
 
 /** Texts that an origin writes, as it says them in OpenAI's words: whole, or event by event. */
 export class OriginTexts implements TextSource {
@@ -35,7 +32,7 @@ export class OriginTexts implements TextSource {
 
   async *#whole(): AsyncGenerator<AnswerEvent, void> {
     const answer = readOpenAiAnswer(await jsonOf(this.#response))
-    if (answer === undefined) throw unusable()
+    if (answer === undefined) throw unusableAnswer()
     for (const choice of answer.choices) {
       yield { kind: 'text', index: choice.index, text: choice.message?.content ?? choice.text ?? '' }
       yield endOf(choice, choice.finish_reason ?? 'stop')
@@ -45,7 +42,7 @@ export class OriginTexts implements TextSource {
 
   async *#streamed(signal: AbortSignal): AsyncGenerator<AnswerEvent, void> {
     const { body } = this.#response
-    if (body === null) throw unusable()
+    if (body === null) throw unusableAnswer()
     const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader()
     const release = onAbort(signal, () => void reader.cancel(signal.reason).catch(() => {}))
     let counts = NOTHING
@@ -64,7 +61,7 @@ export class OriginTexts implements TextSource {
         }
       }
       throwIfAborted(signal)
-      if (ended < this.texts) throw unusable()
+      if (ended < this.texts) throw unusableAnswer()
       yield { kind: 'counts', counts }
     } catch (error) {
       throw signal.aborted ? abortError(signal) : error
@@ -90,48 +87,5 @@ function partOf(data: string): ReadAnswer {
   const json = parsed(data)
   const answer = readOpenAiAnswer(json)
   if (answer !== undefined) return answer
-  throw failureFields(json) === undefined ? unusable() : originFailure(json, 'origin_failed')
-}
-
-async function jsonOf(response: Response): Promise<unknown> {
-  return parsed(await response.text())
-}
-
-function parsed(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
-
-function unusable(): VergeError {
-  return new VergeError('origin_failed', 'The answer of the origin is incomplete or invalid. Send the request again.')
-}
-
-/**
- * What an origin found wrong with a request: in its words, and by its code where it is one of ours.
- * @throws always
- */
-export async function refusedByOrigin(response: Response): Promise<never> {
-  throw originFailure(await jsonOf(response), codeFor(response.status))
-}
-
-function codeFor(status: number): ErrorCode {
-  return status === STATUS.input_too_large ? 'input_too_large' : 'invalid_request'
-}
-
-function originFailure(json: unknown, otherwise: ErrorCode): VergeError {
-  const fields = failureFields(json)
-  const { code, message } = fields ?? {}
-  return new VergeError(
-    isErrorCode(code) ? code : otherwise,
-    typeof message === 'string' && message !== ''
-      ? message.slice(0, MOST_WORDS)
-      : 'The origin refused the request and did not say why. Its operator must check the log.',
-  )
-}
-
-function isErrorCode(code: unknown): code is ErrorCode {
-  return typeof code === 'string' && Object.hasOwn(STATUS, code)
+  throw failureFields(json) === undefined ? unusableAnswer() : originFailure(json, 'origin_failed')
 }

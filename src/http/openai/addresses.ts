@@ -1,11 +1,17 @@
 import { type Address, notYet, works } from '../address.ts'
 
+/** Why earlier answers cannot be asked for. */
+const KEPT = 'Verge keeps no answers: send the whole conversation as "input" of POST /v1/responses.'
+
 export const openAiAddresses: readonly Address[] = [
   works('GET', '/v1/models', 'always', 'The models that the caller may see'),
   works('GET', '/v1/models/{model}', 'always', 'One model'),
   works('POST', '/v1/embeddings', 'always', 'Embeddings'),
   works('POST', '/v1/chat/completions', 'always', 'Chats, whole or streamed'),
   works('POST', '/v1/completions', 'always', 'Texts continued, whole or streamed'),
+  works('POST', '/v1/responses', 'always', 'An answer to a text or to messages, whole or streamed'),
+  notYet('GET', '/v1/responses/{id}', 'always', 'An earlier answer', KEPT),
+  notYet('DELETE', '/v1/responses/{id}', 'always', 'Removes an earlier answer', KEPT),
   notYet('POST', '/v1/audio/transcriptions', 'always', 'Speech to text'),
   notYet('POST', '/v1/audio/translations', 'always', 'Speech to English text'),
   notYet('POST', '/v1/audio/speech', 'always', 'Text to speech'),

@@ -8,6 +8,7 @@ import { modelNamed } from '../model-names.ts'
 import { createChat } from './chat.ts'
 import { createCompletion } from './completions.ts'
 import { createEmbeddings } from './embeddings.ts'
+import { createResponse } from './responses.ts'
 
 /** OpenAI's model list, embeddings and texts, by the paths that its clients ask for. */
 export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
@@ -25,6 +26,7 @@ export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
   app.post('/v1/embeddings', (c) => createEmbeddings(deps, c))
   app.post('/v1/chat/completions', (c) => createChat(deps, c))
   app.post('/v1/completions', (c) => createCompletion(deps, c))
+  app.post('/v1/responses', (c) => createResponse(deps, c))
   return app
 }
 

@@ -1,10 +1,27 @@
 import type { GenerationRequest } from '../../generate/text-generator.ts'
-import type { ChatRequest, CompletionRequest } from '../../protocols/openai/generation.ts'
+import type { ChatRequest } from '../../protocols/openai/generation.ts'
+
+/** The fields in which OpenAI's protocols ask for tokens; each has some of them. */
+type TokenFields = Partial<
+  Pick<
+    ChatRequest,
+    | 'frequency_penalty'
+    | 'max_completion_tokens'
+    | 'max_tokens'
+    | 'min_p'
+    | 'presence_penalty'
+    | 'repetition_penalty'
+    | 'seed'
+    | 'stop'
+    | 'temperature'
+    | 'top_k'
+    | 'top_p'
+  >
+>
 
 /** What OpenAI's fields mean, with its defaults. */
-export function generationRequest(request: ChatRequest | CompletionRequest): GenerationRequest {
-  const { max_tokens: maxTokens, seed, stop } = request
-  const most = 'max_completion_tokens' in request ? request.max_completion_tokens : undefined
+export function generationRequest(request: TokenFields): GenerationRequest {
+  const { max_completion_tokens: most, max_tokens: maxTokens, seed, stop } = request
   return {
     sampling: {
       temperature: request.temperature ?? 1,

@@ -6,6 +6,7 @@ import {
   completionAnswerSchema,
   completionChunkSchema,
 } from '../../protocols/openai/generation.ts'
+import { openAiResponseSchema, responseEventSchema } from '../../protocols/openai/responses.ts'
 import { requestSchemas } from '../openai/request-schemas.ts'
 import { type JsonSchema, jsonAnswer, jsonBody, jsonContent, type SchemaSet } from './schemas.ts'
 
@@ -18,6 +19,7 @@ export function generationPaths(schemas: SchemaSet, limits: Limits): Record<stri
     summary: string,
     [request, whole, part]: readonly JsonSchema[],
     more: JsonSchema = {},
+    streamed = 'The text; with `stream`, server-sent events whose `data` is a part, then `[DONE]`. A failure during the answer is a last event with an `error`.',
   ): JsonSchema => ({
     ...more,
     post: {
@@ -27,8 +29,7 @@ export function generationPaths(schemas: SchemaSet, limits: Limits): Record<stri
       requestBody: jsonBody(request ?? {}),
       responses: {
         200: {
-          description:
-            'The text; with `stream`, server-sent events whose `data` is a part, then `[DONE]`. A failure during the answer is a last event with an `error`.',
+          description: streamed,
           content: { ...jsonContent(whole ?? {}), 'text/event-stream': { schema: part ?? {} } },
         },
         default: failure,
@@ -40,6 +41,11 @@ export function generationPaths(schemas: SchemaSet, limits: Limits): Record<stri
     schemas.use(requests.completion),
     schemas.use(completionAnswerSchema),
     schemas.use(completionChunkSchema),
+  ]
+  const response = [
+    schemas.use(requests.responses),
+    schemas.use(openAiResponseSchema),
+    schemas.use(responseEventSchema),
   ]
   const named = {
     parameters: [
@@ -55,6 +61,13 @@ export function generationPaths(schemas: SchemaSet, limits: Limits): Record<stri
   return {
     '/v1/chat/completions': operation('chat', 'Chat completion', chat),
     '/v1/completions': operation('completion', 'Text completion', text),
+    '/v1/responses': operation(
+      'response',
+      'Response to a text or messages',
+      response,
+      {},
+      'The response; with `stream`, named server-sent events. A failure during the answer is a last event `error`.',
+    ),
     '/models/{model}/v1/chat/completions': operation('hf_chat', 'Chat completion, for one model', chat, named),
     '/models/{model}/v1/completions': operation('hf_completion', 'Text completion, for one model', text, named),
   }

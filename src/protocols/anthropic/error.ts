@@ -1,4 +1,4 @@
-import { besideOwnFields, type ErrorShape } from '../error-shape.ts'
+import { besideOwnFields, type ErrorShape, neverRetried } from '../error-shape.ts'
 
 /** The types that Anthropic's documentation names, by status. */
 const TYPES: Readonly<Record<number, string>> = {
@@ -28,5 +28,5 @@ export const anthropicErrors: ErrorShape = {
       request_id: requestId,
     }
   },
-  headers: (_, requestId) => ({ 'request-id': requestId }),
+  headers: (error, requestId) => ({ 'request-id': requestId, ...neverRetried(error) }),
 }

@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { errorDetail } from '../error-detail.ts'
-import { besideOwnFields, type ErrorShape } from '../error-shape.ts'
+import { besideOwnFields, type ErrorShape, neverRetried } from '../error-shape.ts'
 
 export const openAiErrorBodySchema = z
   .object({
@@ -18,14 +18,15 @@ export const openAiErrorBodySchema = z
 export type OpenAiErrorBody = z.infer<typeof openAiErrorBodySchema>
 
 /** OpenAI's clients read `message`, `type`, `param` and `code`. */
-export const openAiErrors: ErrorShape = {
+export const openAiErrors = {
   body(error, requestId, status): OpenAiErrorBody {
     const type = status < 500 ? 'invalid_request_error' : 'server_error'
     return {
       error: { ...besideOwnFields(error, requestId), message: error.message, type, param: fieldOf(error.details) },
     }
   },
-}
+  headers: neverRetried,
+} satisfies ErrorShape
 
 function fieldOf(details: Readonly<Record<string, unknown>> | undefined): string | null {
   return typeof details?.field === 'string' ? details.field : null

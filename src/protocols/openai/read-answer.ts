@@ -28,3 +28,19 @@ export function readOpenAiAnswer(json: unknown): ReadAnswer | undefined {
   const read = answer.safeParse(json)
   return read.success ? read.data : undefined
 }
+
+const embeddings = z.object({
+  data: z.array(z.object({ index: z.number().int().nonnegative(), embedding: z.array(z.number()) })),
+  usage: z.object({ prompt_tokens: z.number().int().nonnegative() }).nullish(),
+})
+
+/** An answer of `/v1/embeddings` in numbers, in the order of its texts; undefined for what is none. */
+export function readEmbeddings(
+  json: unknown,
+): { readonly vectors: readonly (readonly number[])[]; readonly tokens: number } | undefined {
+  const read = embeddings.safeParse(json)
+  if (!read.success) return undefined
+  const { data, usage: counted } = read.data
+  const vectors = [...data].sort((a, b) => a.index - b.index).map(({ embedding }) => embedding)
+  return { vectors, tokens: counted?.prompt_tokens ?? 0 }
+}

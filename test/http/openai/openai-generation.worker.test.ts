@@ -2,101 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../../src/core/errors.ts'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { BoundedAdmission } from '../../../src/serving/admission.ts'
-import type { GenerationOptions } from '../../../src/serving/serving.ts'
 import { ManualClock } from '../../fixtures/clock.ts'
-import { type TestAppOptions, type TestModel, testApp, testModel } from '../../fixtures/http.ts'
 import { END, START, wordsTokenizer } from '../../fixtures/language.ts'
-
-const VOCABULARY = 258
-const TEMPLATE =
-  "{% for m in messages %}{% if m.role == 'tool' %}{{ raise_exception('No tools here') }}{% endif %}{{ '<|start|>' + m.role + ':' + m.content + '<|end|>' }}{% endfor %}{{ '<|start|>' }}"
-
-interface Heard {
-  prompt: readonly number[]
-  options: GenerationOptions
-  ended: boolean
-  readonly height: number
-}
-
-/** Writes what `script` says, a byte a token, by logits that make it the likeliest of all. */
-async function* script(
-  text: string,
-  heard: Heard,
-  before: (index: number) => Promise<void> | void,
-): AsyncGenerator<number, undefined> {
-  const bytes = [...new TextEncoder().encode(text), END]
-  try {
-    for (let i = 0; i < heard.options.maxNewTokens; i++) {
-      await before(i)
-      if (heard.options.signal.aborted) throw heard.options.signal.reason
-      const logits = new Float32Array(VOCABULARY)
-      logits[bytes[i] ?? END] = heard.height
-      const token = heard.options.choose(logits)
-      if (heard.options.stopTokens.has(token)) return
-      yield token
-    }
-  } finally {
-    heard.ended = true
-  }
-}
-
-interface Setting extends TestAppOptions {
-  /** How much likelier the script is than anything else. */
-  readonly height?: number
-  readonly text?: string
-  readonly before?: (index: number) => Promise<void> | void
-  readonly template?: string | null
-  readonly tokenizer?: Uint8Array
-  readonly generation?: { contextLength: number; stopTokens: number[]; defaultMaxTokens?: number }
-}
-
-function setup({
-  height = 30,
-  text = '27 plus 58 is 85.',
-  before = () => {},
-  template = TEMPLATE,
-  tokenizer = wordsTokenizer(),
-  generation,
-  ...app
-}: Setting = {}) {
-  const heard: Heard[] = []
-  const empty = { sha256: '0'.repeat(64), bytes: 0, chunks: [] }
-  const model: TestModel = testModel(
-    'abacus',
-    'public',
-    {
-      task: 'text-generation',
-      inputs: [{ name: 'input_ids', datatype: 'INT64', shape: ['batch', 'length'] }],
-      outputs: [{ name: 'logits', datatype: 'FP32', shape: ['batch', 'length', VOCABULARY] }],
-      generation: generation ?? { contextLength: 200, stopTokens: [END], defaultMaxTokens: 64 },
-      files: { 'tokenizer.json': empty, ...(template !== null && { 'chat_template.jinja': empty }) },
-    },
-    {
-      files: { 'tokenizer.json': tokenizer, 'chat_template.jinja': new TextEncoder().encode(template ?? '') },
-      write: (prompt, options) => {
-        const own = { prompt, options, ended: false, height }
-        heard.push(own)
-        return script(text, own, before)
-      },
-    },
-  )
-  const critic = testModel('critic', 'public', {
-    task: 'text-ranking',
-    inputs: [{ name: 'input_ids', datatype: 'INT64', shape: ['batch', 'length'] }],
-    outputs: [{ name: 'logits', datatype: 'FP32', shape: ['batch', 1] }],
-  })
-  return { heard, ...testApp({ models: [model, critic], ...app }) }
-}
+import { chatPrompt, promptIds, scriptedApp, VOCABULARY } from '../../fixtures/scripted-writer.ts'
 
 const messages = [{ role: 'user', content: 'What is 27 plus 58?' }]
 const chat = { model: 'abacus', messages }
-const PROMPT = '<|start|>user:What is 27 plus 58?<|end|><|start|>'
-const ids = (text: string): number[] =>
-  text
-    .split(/(<\|start\|>|<\|end\|>)/)
-    .flatMap((part) =>
-      part === '<|start|>' ? [START] : part === '<|end|>' ? [END] : [...new TextEncoder().encode(part)],
-    )
+const PROMPT = chatPrompt('What is 27 plus 58?')
 
 /** The data of each event, read as JSON where it is. */
 async function events(response: Response): Promise<unknown[]> {
@@ -117,7 +29,7 @@ describe('POST /v1/chat/completions', () => {
   it('answers messages', async () => {
     const clock = new ManualClock()
     await clock.advance(1_700_000_000_900)
-    const { heard, post } = setup({ clock })
+    const { heard, post } = scriptedApp({ clock })
     const response = await post('/v1/chat/completions', chat)
     expect(response.status).toBe(200)
     expect(await response.json()).toEqual({
@@ -134,15 +46,19 @@ describe('POST /v1/chat/completions', () => {
           finish_reason: 'stop',
         },
       ],
-      usage: { prompt_tokens: ids(PROMPT).length, completion_tokens: 17, total_tokens: ids(PROMPT).length + 17 },
+      usage: {
+        prompt_tokens: promptIds(PROMPT).length,
+        completion_tokens: 17,
+        total_tokens: promptIds(PROMPT).length + 17,
+      },
     })
     expect(response.headers.get('verge-placement')).toContain('artifact="edge-fp32"')
-    expect(heard[0]?.prompt).toEqual(ids(PROMPT))
+    expect(heard[0]?.prompt).toEqual(promptIds(PROMPT))
     expect([heard[0]?.options.maxNewTokens, heard[0]?.ended]).toEqual([64, true])
   })
 
   it('streams as OpenAI does', async () => {
-    const { post } = setup({ text: 'h\u00e9!' })
+    const { post } = scriptedApp({ text: 'h\u00e9!' })
     const response = await post('/v1/chat/completions', {
       ...chat,
       stream: true,
@@ -160,7 +76,7 @@ describe('POST /v1/chat/completions', () => {
       choices: [{ index: 0, delta, logprobs: null, finish_reason }],
       usage: null,
     })
-    const prompt = ids(PROMPT).length
+    const prompt = promptIds(PROMPT).length
     expect(await events(response)).toEqual([
       chunk({ role: 'assistant', content: '' }),
       chunk({ content: 'h' }),
@@ -174,7 +90,7 @@ describe('POST /v1/chat/completions', () => {
   })
 
   it('takes what clients send beside', async () => {
-    const { post } = setup()
+    const { post } = scriptedApp()
     const more = {
       user: 'u',
       metadata: { a: 'b' },
@@ -197,7 +113,7 @@ describe('POST /v1/chat/completions', () => {
   })
 
   it('reads roles and parts', async () => {
-    const { heard, post } = setup()
+    const { heard, post } = scriptedApp()
     await post('/v1/chat/completions', {
       ...chat,
       messages: [
@@ -220,16 +136,16 @@ describe('POST /v1/chat/completions', () => {
     ]
     // The first "<|end|>" is the caller's, and so its letters.
     expect(heard[0]?.prompt).toEqual([
-      ...ids(`<|start|>system:${head}`),
+      ...promptIds(`<|start|>system:${head}`),
       ...new TextEncoder().encode(tail[0]),
-      ...ids(tail[1] ?? ''),
+      ...promptIds(tail[1] ?? ''),
     ])
   })
 
   it("takes an assistant's calls of tools, and what they answered", async () => {
     const template =
       "{% for m in messages %}{{ '<|start|>' + m.role + ':' + m.content }}{% if m.tool_calls %}{% for call in m.tool_calls %}{{ call.id + '/' + call.function.name + '/' + (call.function.arguments | tojson) }}{% endfor %}{% endif %}{{ m.tool_call_id }}{{ '<|end|>' }}{% endfor %}"
-    const { heard, post } = setup({ template })
+    const { heard, post } = scriptedApp({ template })
     const call = (id: string, json: string) => ({ id, type: 'function', function: { name: 'sum', arguments: json } })
     const response = await post('/v1/chat/completions', {
       ...chat,
@@ -245,11 +161,15 @@ describe('POST /v1/chat/completions', () => {
       '"]}c2/sum/"not JSON"<|end|><|start|>tool:3c1<|end|>',
     ]
     // What a caller writes is letters, also inside of arguments.
-    expect(heard[0]?.prompt).toEqual([...ids(before), ...new TextEncoder().encode('<|end|>'), ...ids(after)])
+    expect(heard[0]?.prompt).toEqual([
+      ...promptIds(before),
+      ...new TextEncoder().encode('<|end|>'),
+      ...promptIds(after),
+    ])
   })
 
   it('refuses more messages than a template can be given', async () => {
-    const { post } = setup()
+    const { post } = scriptedApp()
     const response = await post('/v1/chat/completions', {
       ...chat,
       messages: new Array(2_049).fill({ role: 'user', content: '' }),
@@ -261,7 +181,7 @@ describe('POST /v1/chat/completions', () => {
   })
 
   it('ends at stop strings, at the length, and by itself', async () => {
-    const { post } = setup({ text: 'one two three' })
+    const { post } = scriptedApp({ text: 'one two three' })
     const answer = async (more: object) => {
       const { choices, usage } = await (await post('/v1/chat/completions', { ...chat, ...more })).json<{
         choices: { message: { content: string }; finish_reason: string }[]
@@ -277,7 +197,7 @@ describe('POST /v1/chat/completions', () => {
   })
 
   it('draws the same answer for the same seed', async () => {
-    const flat = setup({ height: 0 })
+    const flat = scriptedApp({ height: 0 })
     const answers: string[] = []
     for (const seed of [1, 1, 2, undefined, undefined]) {
       const body = { model: 'abacus', prompt: 'x', seed, max_tokens: 8, top_k: 200 }
@@ -314,7 +234,7 @@ describe('POST /v1/chat/completions', () => {
     [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages'],
     [{ telepathy: true }, null],
   ])('refuses %j, naming the field', async (more, param) => {
-    const { post } = setup()
+    const { post } = scriptedApp()
     const response = await post('/v1/chat/completions', { ...chat, ...more })
     expect(response.status).toBe(400)
     expect(await response.json()).toMatchObject({
@@ -323,7 +243,7 @@ describe('POST /v1/chat/completions', () => {
   })
 
   it('refuses what does not fit the context, by the name that OpenAI has for it', async () => {
-    const { heard, post } = setup()
+    const { heard, post } = scriptedApp()
     const long = [{ role: 'user', content: 'x'.repeat(300) }]
     for (const body of [
       { ...chat, messages: long },
@@ -349,7 +269,7 @@ describe('POST /v1/chat/completions', () => {
     // A tokenizer by which the text would be nothing at all.
     const blind = JSON.parse(new TextDecoder().decode(wordsTokenizer()))
     blind.normalizer = { type: 'Replace', pattern: { String: '_' }, content: '' }
-    const { post } = setup({ tokenizer: new TextEncoder().encode(JSON.stringify(blind)) })
+    const { post } = scriptedApp({ tokenizer: new TextEncoder().encode(JSON.stringify(blind)) })
     const response = await post(path, { model: 'abacus', ...more })
     expect([response.status, await response.json()]).toMatchObject([
       400,
@@ -375,7 +295,7 @@ describe('POST /v1/chat/completions', () => {
     ['a model that is not there', { model: 'nobody' }, 404],
     ['a model of another world', { model: '../../alias/abacus' }, 404],
   ])('bears %s', async (_, more, status) => {
-    const { post } = setup()
+    const { post } = scriptedApp()
     const response = await post('/v1/chat/completions', { ...chat, ...more })
     const answer = await response.json()
     expect(response.status).toBe(status)
@@ -385,13 +305,13 @@ describe('POST /v1/chat/completions', () => {
   })
 
   it('gives half a character to the model as what it is in UTF-8', async () => {
-    const { heard, post } = setup()
+    const { heard, post } = scriptedApp()
     await post('/v1/chat/completions', { ...chat, messages: [{ role: 'user', content: 'a\ud83d' }] })
-    expect(heard[0]?.prompt).toEqual(ids(PROMPT.replace('What is 27 plus 58?', 'a\ufffd')))
+    expect(heard[0]?.prompt).toEqual(promptIds(PROMPT.replace('What is 27 plus 58?', 'a\ufffd')))
   })
 
   it('writes characters whole, however many tokens they take, and stops at strings of them', async () => {
-    const { post } = setup({ text: 'a\u{1f600}\u00e9\u{1f601}b' })
+    const { post } = scriptedApp({ text: 'a\u{1f600}\u00e9\u{1f601}b' })
     const parts = async (more: object) =>
       (await events(await post('/v1/chat/completions', { ...chat, ...more, stream: true })))
         .flatMap((event) => (event as { choices?: { delta: { content?: string } }[] }).choices ?? [])
@@ -403,28 +323,30 @@ describe('POST /v1/chat/completions', () => {
   })
 
   it('asks for no more than the context leaves where a request does not say', async () => {
-    const { heard, post } = setup({ generation: { contextLength: ids(PROMPT).length + 3, stopTokens: [END] } })
+    const { heard, post } = scriptedApp({
+      generation: { contextLength: promptIds(PROMPT).length + 3, stopTokens: [END] },
+    })
     const answer = await (await post('/v1/chat/completions', chat)).json()
     expect(answer).toMatchObject({ choices: [{ message: { content: '27 ' }, finish_reason: 'length' }] })
     expect(heard[0]?.options.maxNewTokens).toBe(3)
   })
 
   it('is for models that write, and that have a template', async () => {
-    const refused = await setup().post('/v1/chat/completions', { ...chat, model: 'critic' })
+    const refused = await scriptedApp().post('/v1/chat/completions', { ...chat, model: 'critic' })
     expect([refused.status, await refused.json()]).toMatchObject([
       400,
       { error: { code: 'task_mismatch', param: 'model' } },
     ])
-    const bare = await setup({ template: null }).post('/v1/chat/completions', chat)
+    const bare = await scriptedApp({ template: null }).post('/v1/chat/completions', chat)
     expect([bare.status, await bare.text()]).toEqual([400, expect.stringContaining('/v1/completions')])
-    const broken = await setup({ template: '{% if %}' }).post('/v1/chat/completions', chat)
+    const broken = await scriptedApp({ template: '{% if %}' }).post('/v1/chat/completions', chat)
     expect([broken.status, await broken.json()]).toMatchObject([500, { error: { code: 'manifest_invalid' } }])
   })
 })
 
 describe('what an answer costs', () => {
   it('is asked before it is written: the prompt, and a run for every token', async () => {
-    const { heard, post, serving } = setup()
+    const { heard, post, serving } = scriptedApp()
     const priced: number[][] = []
     serving.checkCost = (_, runs) => {
       priced.push(runs.map((run) => run.get('input_ids')?.shape[1] ?? 0))
@@ -432,7 +354,7 @@ describe('what an answer costs', () => {
     }
     const response = await post('/v1/chat/completions', { ...chat, max_tokens: 3, stream: true })
     expect([response.status, await response.json()]).toMatchObject([413, { error: { code: 'cost_too_high' } }])
-    expect(priced).toEqual([[ids(PROMPT).length, 1, 1, 1]])
+    expect(priced).toEqual([[promptIds(PROMPT).length, 1, 1, 1]])
     expect(heard).toEqual([])
   })
 })
@@ -446,7 +368,7 @@ describe('a stream', () => {
       if (index === place) throw new VergeError('session_lost', 'Another request took the engine down. Try again.')
     }
     const admission = oneTicket()
-    const midway = setup({ before: failAt(3), admission })
+    const midway = scriptedApp({ before: failAt(3), admission })
     const seen = await events(await midway.post('/v1/chat/completions', { ...chat, stream: true }))
     expect(seen.slice(-2)).toEqual([
       expect.objectContaining({ choices: [expect.objectContaining({ delta: { content: ' ' } })] }),
@@ -456,13 +378,16 @@ describe('a stream', () => {
     expect(midway.lines).toContainEqual(expect.objectContaining({ level: 'error', event: 'request_failed' }))
     expect(admission.admitted).toBe(0)
 
-    const atOnce = await setup({ before: failAt(0), admission }).post('/v1/chat/completions', { ...chat, stream: true })
+    const atOnce = await scriptedApp({ before: failAt(0), admission }).post('/v1/chat/completions', {
+      ...chat,
+      stream: true,
+    })
     expect([atOnce.status, await atOnce.json()]).toMatchObject([503, { error: { code: 'session_lost' } }])
     expect(admission.admitted).toBe(0)
   })
 
   it('says nothing of what is not a typed error', async () => {
-    const { post } = setup({
+    const { post } = scriptedApp({
       before: (index) => {
         if (index === 2) throw new Error('secret path')
       },
@@ -475,7 +400,7 @@ describe('a stream', () => {
   it('writes no faster than it is read, and stops when its reader leaves', async () => {
     let written = 0
     const admission = oneTicket()
-    const { heard, post } = setup({
+    const { heard, post } = scriptedApp({
       text: 'x'.repeat(60),
       before: (index) => {
         written = index + 1
@@ -501,7 +426,7 @@ describe('a stream', () => {
   it('stops when the request is given up', async () => {
     const admission = oneTicket()
     const controller = new AbortController()
-    const { heard, request } = setup({ admission })
+    const { heard, request } = scriptedApp({ admission })
     const response = await request('/v1/chat/completions', {
       method: 'POST',
       body: JSON.stringify({ ...chat, stream: true }),
@@ -517,7 +442,7 @@ describe('a stream', () => {
 
   it('may take longer than an answer, but not for ever', async () => {
     const clock = new ManualClock()
-    const { post } = setup({ clock, deadlineMs: 1_000 })
+    const { post } = scriptedApp({ clock, deadlineMs: 1_000 })
     const response = await post('/v1/chat/completions', { ...chat, stream: true })
     const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader()
     await reader?.read()
@@ -539,7 +464,7 @@ describe('POST /v1/completions', () => {
   const completion = { model: 'abacus', prompt: '27 plus 58 is' }
 
   it('continues a text, texts, and token ids', async () => {
-    const { heard, post } = setup({ text: ' 85.' })
+    const { heard, post } = scriptedApp({ text: ' 85.' })
     const one = await (await post('/v1/completions', completion)).json()
     expect(one).toEqual({
       id: expect.stringMatching(/^cmpl-/),
@@ -566,7 +491,7 @@ describe('POST /v1/completions', () => {
   })
 
   it('takes seeds of 64 bits, and draws another text for each prompt', async () => {
-    const { post } = setup({ height: 0 })
+    const { post } = scriptedApp({ height: 0 })
     const texts = async () => {
       const body = { ...completion, prompt: ['a', 'a'], max_tokens: 9, temperature: 1, seed: 2 ** 63 }
       const answer = await (await post('/v1/completions', body)).json<{ choices: { text: string }[] }>()
@@ -578,7 +503,7 @@ describe('POST /v1/completions', () => {
   })
 
   it('streams several texts, one after the other', async () => {
-    const { post } = setup({ text: 'ab' })
+    const { post } = scriptedApp({ text: 'ab' })
     const seen = await events(await post('/v1/completions', { ...completion, prompt: ['x', 'y'], stream: true }))
     const parts = seen.slice(0, -1) as { choices: { index: number; text: string; finish_reason: string | null }[] }[]
     expect(parts.map(({ choices: [choice] }) => [choice?.index, choice?.text, choice?.finish_reason])).toEqual([
@@ -604,14 +529,14 @@ describe('POST /v1/completions', () => {
     [{ logprobs: 3 }, 400, 'invalid_request', 'logprobs'],
     [{ suffix: 'x' }, 400, 'invalid_request', 'suffix'],
   ])('refuses %j', async (more, status, code, param) => {
-    const response = await setup().post('/v1/completions', { ...completion, ...more })
+    const response = await scriptedApp().post('/v1/completions', { ...completion, ...more })
     expect([response.status, await response.json()]).toMatchObject([status, { error: { code, param } }])
   })
 })
 
 describe('the task text-generation', () => {
   it('refuses prompts that are too long together, before the first is read', async () => {
-    const { post } = setup({ limits: { chatLength: 100 } })
+    const { post } = scriptedApp({ limits: { chatLength: 100 } })
     const response = await post('/v1/completions', { model: 'abacus', prompt: ['x'.repeat(60), 'y'.repeat(60)] })
     expect([response.status, await response.json()]).toEqual([
       413,
@@ -624,7 +549,7 @@ describe('the task text-generation', () => {
     ['\n\n', 200],
     ['', 400],
   ])('takes what has a token, by every address: %j', async (prompt, status) => {
-    const { post } = setup()
+    const { post } = scriptedApp()
     const run = await post('/run/abacus', { inputs: prompt, parameters: { max_new_tokens: 2 } })
     const completions = await post('/v1/completions', { model: 'abacus', prompt, max_tokens: 2 })
     expect([run.status, completions.status]).toEqual([status, status])
@@ -633,7 +558,7 @@ describe('the task text-generation', () => {
   it.each(['/run/abacus', '/models/abacus', '/models/abacus/pipeline/text-generation'])(
     'continues a text: %s',
     async (path) => {
-      const { heard, post } = setup({ text: ' 85.' })
+      const { heard, post } = scriptedApp({ text: ' 85.' })
       const answer = async (parameters?: object) => (await post(path, { inputs: 'a', parameters })).json()
       expect(await answer()).toEqual([{ generated_text: 'a 85.' }])
       expect(await answer({ return_full_text: false, stop: ['5'], max_new_tokens: 9 })).toEqual([

@@ -1,0 +1,14 @@
+import { Hono } from 'hono'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { countTokens, createMessage } from './messages.ts'
+import { listModels, oneModel } from './models.ts'
+
+/** Anthropic's messages and model list, by the paths that its clients ask for. */
+export function anthropicRoutes(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.post('/v1/messages', (c) => createMessage(deps, c))
+  app.post('/v1/messages/count_tokens', (c) => countTokens(deps, c))
+  app.get('/v1/models', (c) => listModels(deps, c))
+  app.get('/v1/models/:model', (c) => oneModel(deps, c, c.req.param('model')))
+  return app
+}
