@@ -52,7 +52,10 @@ export const listedNames = names.refine((list) => !list.some((name) => name.incl
 
 /** A model's name in Verge; undefined where it is absent. */
 export const modelName = z
-  .union([z.literal('').transform(() => undefined), z.string().regex(MODEL_NAME)], 'must be the name of a model')
+  .union(
+    [z.literal('').transform(() => undefined), z.string().regex(MODEL_NAME, 'must be the name of a model')],
+    'must be the name of a model',
+  )
   .optional()
 
 /** A protocol's name; undefined where it is absent. */

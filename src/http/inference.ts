@@ -5,6 +5,7 @@ import { declaredLength, mediaTypeOf, paceOf, readBody } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
 import { PLACEMENT_HEADER } from '../core/headers.ts'
 import { parseJson } from '../core/json.ts'
+import { isObject } from '../core/objects.ts'
 import { refuseManyItems } from '../core/validation.ts'
 import type { Access } from '../inference/access.ts'
 import { type AdmittedModel, type Forwarding, infer, readInSlot, type Slot } from '../inference/infer.ts'
@@ -32,7 +33,7 @@ export function withAdmittedModel(
   return infer<Response>(deps, accessOf(deps, c), {
     ...request,
     name: modelNamed(request.name, deps.config.modelNames),
-    forwarding: ({ manifest }) => new ForwardedHttpRequest(deps, c, { route, manifest }),
+    forwarding: ({ manifest }) => new ForwardedHttpRequest(deps, c, { route, manifest, asked: request.name }),
     work,
   })
 }
@@ -42,7 +43,9 @@ export function accessOf(deps: AppDeps, c: Context<AppEnv>): Access {
 }
 
 export interface HttpForwardOptions {
-  readonly manifest: Pick<Manifest, 'task'>
+  readonly manifest: Pick<Manifest, 'model' | 'task'>
+  /** The model by the name that the caller has for it. */
+  readonly asked?: string
   readonly route: ForwardRoute
   /** The body, where it has been read already. */
   readonly bytes?: Uint8Array<ArrayBuffer>
@@ -73,7 +76,7 @@ class ForwardedHttpRequest implements Forwarding<Response> {
   }
 
   async request(ticket: Ticket): Promise<ForwardedRequest> {
-    const { bytes, manifest, path, route, streamed = false } = this.#options
+    const { asked, bytes, manifest, path, route, streamed = false } = this.#options
     if (bytes !== undefined) ticket.hold(bytes.length)
     else this.#body = await this.#read(ticket)
     const { pathname, search } = new URL(this.#c.req.url)
@@ -84,6 +87,7 @@ class ForwardedHttpRequest implements Forwarding<Response> {
       headers: this.#c.req.raw.headers,
       body: this.#body,
       caller: callerName(this.#c.get('caller')),
+      asked: asked === manifest.model ? undefined : asked,
       wholeText: manifest.task === 'text-generation' && route !== 'oip' && !streamed,
     }
   }
@@ -113,9 +117,13 @@ class ForwardedHttpRequest implements Forwarding<Response> {
     return response
   }
 
-  /** The request's own, where an origin has it: behind the prefix of its protocol, if no other protocol is known to it. */
+  /** The request's own, as an origin has it: behind the prefix of its protocol if Verge alone has it, and with the model's own name. */
   #path(pathname: string): string {
-    return this.#options.route === 'own' ? prefixed(pathname, this.#deps.config) : pathname
+    const { asked, bytes, manifest, route } = this.#options
+    const path = route === 'own' ? prefixed(pathname, this.#deps.config) : pathname
+    if (asked === undefined || asked === manifest.model || bytes !== undefined) return path
+    const written = [encodeURIComponent(asked), encodeURI(asked), asked].find((name) => path.includes(`/${name}`))
+    return written === undefined ? path : path.replace(`/${written}`, `/${manifest.model}`)
   }
 
   /** A body of known, small size whole, so that it can be signed and sent again; another one as it comes. */
@@ -261,7 +269,9 @@ export async function withModelInBody(
       const { manifest } = model
       if (translation === undefined) {
         const streamed = isStreamed(body)
-        return new ForwardedHttpRequest(deps, c, { manifest, route, streamed, ...inBody(sent, body, named) })
+        const asked = named?.model ?? modelOf(body)
+        const own = inBody(sent, body, named, asked === manifest.model ? undefined : manifest.model)
+        return new ForwardedHttpRequest(deps, c, { manifest, route, streamed, asked, ...own })
       }
       const translated = deps.placement === undefined ? undefined : translation(body, model)
       if (translated === undefined) return undefined
@@ -290,14 +300,28 @@ function withModel(body: unknown, named: NamedByPath | undefined): unknown {
   return { ...(named.translate?.({ ...body }) ?? body), model: named.model }
 }
 
-/** The request as it is where the body names the model: an origin may know no other path. */
-function inBody(sent: Uint8Array<ArrayBuffer>, body: unknown, named: NamedByPath | undefined) {
-  if (named === undefined) return { bytes: sent }
-  return { bytes: jsonBytes(body), path: named.path }
+/**
+ * The request as it is where the body names the model: an origin may know no other path.
+ * @param model the model's own name, where the caller has another one for it
+ */
+function inBody(
+  sent: Uint8Array<ArrayBuffer>,
+  body: unknown,
+  named: NamedByPath | undefined,
+  model: string | undefined,
+) {
+  if (named === undefined && model === undefined) return { bytes: sent }
+  const said = model === undefined || !isObject(body) ? body : { ...body, model }
+  return { bytes: jsonBytes(said), ...(named && { path: named.path }) }
 }
 
 function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
   return new TextEncoder().encode(JSON.stringify(value)).slice()
+}
+
+/** The model by the name that a body has for it: answers repeat it. */
+export function askedName(body: unknown): string {
+  return isObject(body) && 'model' in body ? String(body.model) : ''
 }
 
 function modelOf(body: unknown): string {

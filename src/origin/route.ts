@@ -1,3 +1,5 @@
+import { isProtocol } from '../protocols/names.ts'
+
 /** The label of a path's first parts: a small vocabulary, whatever is asked for. */
 const ROUTES: readonly (readonly [RegExp, string])[] = [
   [/^\/v2\/models\/[^/]+(\/versions\/[^/]+)?\/infer$/, 'infer'],
@@ -11,6 +13,13 @@ const ROUTES: readonly (readonly [RegExp, string])[] = [
   [/^\/(v1\/models|v2)(\/|$)/, 'metadata'],
 ]
 
+/** Behind a protocol's prefix the same labels, and that of the protocol for what it alone has. */
 export function routeOf(path: string): string {
-  return ROUTES.find(([pattern]) => pattern.test(path))?.[1] ?? 'other'
+  const first = path.split('/', 2)[1]
+  if (isProtocol(first)) return labelOf(path.slice(first.length + 1)) ?? first
+  return labelOf(path) ?? 'other'
+}
+
+function labelOf(path: string): string | undefined {
+  return ROUTES.find(([pattern]) => pattern.test(path))?.[1]
 }

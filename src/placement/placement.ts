@@ -33,6 +33,8 @@ export interface ForwardedRequest {
   readonly body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | null
   /** `callerName` of who asks: an origin believes the Worker. */
   readonly caller: string
+  /** The model by the name that the caller has for it, where it is not the model's own: answers repeat it. */
+  readonly asked?: string | undefined
   /** The answer is a whole text, of which not even the headers come before it is written. */
   readonly wholeText?: boolean
 }

@@ -6,6 +6,8 @@ import { betweenMarkers } from '../../src/cli/files/markers.ts'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { readEnvironment } from '../../src/cloudflare/wrangler-config.ts'
 import { BINDINGS, checkBindings, parseVariables, VARIABLE_NAMES, VARIABLES } from '../../src/config/variables.ts'
+import { ADDRESSES, rootPath } from '../../src/http/addresses.ts'
+import { PROTOCOLS } from '../../src/protocols/names.ts'
 
 const read = (name: string): Promise<string> => readFile(join(ROOT, name), 'utf8')
 const entries = Object.entries(VARIABLES)
@@ -39,7 +41,7 @@ describe('the schema of the configuration', () => {
     )
     for (const [name, variable] of others) {
       const set = values[name] ?? []
-      expect(set, name).toHaveLength(0)
+      expect([...(set as Iterable<unknown>)], name).toEqual([])
       expect(variable.default, name).toMatch(/none/)
     }
   })
@@ -81,6 +83,54 @@ describe('the schema of the configuration', () => {
       "The Worker's configuration is invalid. LOG_SAMPLE_RATE: must be a number from 0 to 1; CORS_ORIGINS: is now called CORS_ALLOW; rename it.",
     )
     expect(messageOf({ CORS_ALLOW: '*' })).toBe('accepted')
+  })
+})
+
+describe('the names of models', () => {
+  const names = (text: string) => parseVariables({ MODEL_NAMES: text }).MODEL_NAMES
+
+  it('are pairs, of which the first may hold anything that a client writes', () => {
+    expect([...names('@cf/baai/bge-m3 = bge-m3, a=b=c,')]).toEqual([
+      ['@cf/baai/bge-m3', 'bge-m3'],
+      ['a=b', 'c'],
+    ])
+  })
+
+  it.each(['bge-m3', '=bge-m3', 'a=', 'a=B C', 'a=b, a=c'])('are refused where they say nothing: %s', (text) => {
+    expect(messageOf({ MODEL_NAMES: text })).toMatch(/^The Worker's configuration is invalid\. MODEL_NAMES: must /)
+  })
+
+  it('are those of models and protocols that there can be, where they are defaults', () => {
+    expect(messageOf({ DEFAULT_PROTOCOL: 'tei', DEFAULT_MODEL: 'minilm' })).toBe('accepted')
+    expect(messageOf({ DEFAULT_PROTOCOL: '', DEFAULT_MODEL: '' })).toBe('accepted')
+    expect(messageOf({ DEFAULT_PROTOCOL: 'soap' })).toContain('DEFAULT_PROTOCOL: must be one of verge, openai')
+    expect(messageOf({ DEFAULT_MODEL: 'A model' })).toContain('DEFAULT_MODEL: must be the name of a model')
+  })
+})
+
+describe('the paths that the Worker answers without a look for a file', () => {
+  const patterns = async (): Promise<string[]> => {
+    const list = /^run_worker_first = (.*)$/m.exec(await read('wrangler.toml'))?.[1]
+    return JSON.parse(list ?? '[]') as string[]
+  }
+  const covers = (pattern: string, path: string) =>
+    pattern.endsWith('*') ? path.startsWith(pattern.slice(0, -1)) : pattern === path
+
+  it('are those of every address that takes a body', async () => {
+    const all = await patterns()
+    // The platform takes a hundred.
+    expect(all.length).toBeLessThan(100)
+    for (const protocol of PROTOCOLS) {
+      for (const address of ADDRESSES[protocol].filter(({ method }) => method === 'POST')) {
+        for (const path of [`/${protocol}${address.path}`, rootPath(address)]) {
+          if (path !== undefined)
+            expect(
+              all.some((pattern) => covers(pattern, path)),
+              path,
+            ).toBe(true)
+        }
+      }
+    }
   })
 })
 

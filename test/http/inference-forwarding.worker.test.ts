@@ -554,3 +554,42 @@ describe('GET /store', () => {
     expect((await request(`/store/${BLOB}`, { headers: await signed(`/store/${BLOB}`) })).status).toBe(404)
   })
 })
+
+describe('a model by a name of the operator', () => {
+  const modelNames = new Map([
+    ['@cf/some/numbers', 'numbers'],
+    ['numbers-2', 'numbers'],
+  ])
+  const setup = () => {
+    const placement = new FakePlacement()
+    const app = testApp({ models: [numbers], placement, addressing: { modelNames } })
+    placement.edge = app.serving
+    return { placement, ...app }
+  }
+
+  it.each([
+    ['/v2/models/numbers-2/infer', '/v2/models/numbers/infer', 'numbers-2'],
+    ['/run/numbers-2', '/run/numbers', 'numbers-2'],
+    ['/run/%40cf%2Fsome%2Fnumbers?version=2', '/run/numbers?version=2', '@cf/some/numbers'],
+  ])('is sent on by its own name in the path: %s', async (path, sent, asked) => {
+    const { placement, post } = setup()
+    expect((await post(path, BODY)).status).toBe(200)
+    expect(placement.sent).toMatchObject([{ model: 'numbers', request: { path: sent, asked } }])
+  })
+
+  it('is sent on by its own name in the body', async () => {
+    const { placement, post } = setup()
+    const answer = await post('/v1/embeddings', { model: '@cf/some/numbers', input: 'a' })
+    expect(answer.status).toBe(200)
+    expect(placement.sent).toMatchObject([{ request: { asked: '@cf/some/numbers', path: '/v1/embeddings' } }])
+    expect(JSON.parse(placement.sent[0]?.body ?? '')).toEqual({ model: 'numbers', input: 'a' })
+  })
+
+  it('leaves requests by the model’s own name as they are', async () => {
+    const { placement, post } = setup()
+    const body = '{ "model": "numbers", "input": [1, 2] }'
+    expect((await post('/v1/embeddings', body)).status).toBe(200)
+    expect(placement.sent).toMatchObject([{ body }])
+    expect(placement.sent[0]?.request.asked).toBeUndefined()
+  })
+})

@@ -64,6 +64,44 @@ describe('the table of addresses', () => {
   )
 })
 
+describe('a task of Hugging Face that comes later', () => {
+  it.each(['/pipeline/summarization/m', '/models/m/pipeline/translation', '/huggingface/pipeline/text-to-speech/m'])(
+    '%s is refused as not implemented',
+    async (path) => {
+      const answer = await testApp().post(path, { inputs: 'a' })
+      expect(answer.status).toBe(501)
+      expect(await answer.json()).toMatchObject({ error: expect.stringContaining('not implemented yet') })
+    },
+  )
+})
+
+describe('a path that the configuration does not place', () => {
+  const { request } = testApp()
+  const told = async (path: string, method = 'POST') => {
+    const answer = await request(path, { method })
+    expect(answer.status).toBe(404)
+    return answer.text()
+  }
+
+  it('says which prefix works and which variable to set', async () => {
+    for (const protocol of PROTOCOLS) {
+      for (const address of ADDRESSES[protocol]) {
+        const path = rootPath(address)
+        if (path === undefined || answersAtRoot(protocol, address, {})) continue
+        // Another protocol has it.
+        if (routesOf().has(`${address.method} ${path}`)) continue
+        const text = await told(path.replace(/\{\w+(\.\.\.)?\}/g, 'x'), address.method)
+        expect(text).toContain(`/${protocol}${address.path}`)
+        expect(text).toMatch(/DEFAULT_PROTOCOL|DEFAULT_MODEL/)
+      }
+    }
+  })
+
+  it('is told from one that nothing is at', async () => {
+    expect(await told('/no/such/path')).toContain('There is nothing at /no/such/path')
+  })
+})
+
 describe('an address that comes later', () => {
   const { request } = testApp()
   const later = PROTOCOLS.flatMap((protocol) =>

@@ -6,7 +6,7 @@ import { refuseManyItems } from '../../core/validation.ts'
 import { type PreparedPrompt, TextGenerator } from '../../generate/text-generator.ts'
 import { type AdmittedModel, ModelRunner, type Slot } from '../../inference/infer.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { type NamedByPath, type Translation, withModelInBody, withPlacementHeaders } from '../inference.ts'
+import { askedName, type NamedByPath, type Translation, withModelInBody, withPlacementHeaders } from '../inference.ts'
 import { answerTexts } from './answer.ts'
 import { openAiCall, type TextCall, type TextPrompts } from './call.ts'
 import { refusedByOrigin } from './origin-answer.ts'
@@ -141,11 +141,6 @@ function translationOf(
       },
     }
   }
-}
-
-/** The model by the name that the body has: answers repeat it. */
-function askedName(body: unknown): string {
-  return typeof body === 'object' && body !== null && 'model' in body ? String(body.model) : ''
 }
 
 /** @throws task_mismatch */

@@ -21,6 +21,34 @@ export function huggingFace(tasks: Tasks, asked: string | undefined): Dialect {
   }
 }
 
+/** Tasks of Hugging Face's that come later, by the names that paths have. */
+const LATER: ReadonlySet<string> = new Set([
+  'automatic-speech-recognition',
+  'document-question-answering',
+  'image-to-text',
+  'summarization',
+  'table-question-answering',
+  'text-to-audio',
+  'text-to-image',
+  'text-to-speech',
+  'text2text-generation',
+  'translation',
+  'visual-question-answering',
+  'zero-shot-object-detection',
+])
+
+/** @throws not_implemented */
+export function refuseLater(asked: string | undefined): void {
+  if (asked === undefined || !LATER.has(asked)) return
+  throw new VergeError(
+    'not_implemented',
+    `The task ${asked} is not implemented yet. GET /models lists models and their tasks.`,
+    {
+      details: { task: asked },
+    },
+  )
+}
+
 /**
  * Models that embed texts serve both embedding tasks, as at Hugging Face. Where the path names none, the body says which:
  * a client that was given an address instead of a model's name cannot name one.

@@ -6,7 +6,7 @@ import { withAdmittedModel } from '../inference.ts'
 import { createChat } from '../openai/chat.ts'
 import { createCompletion } from '../openai/completions.ts'
 import { runTask } from '../task-request.ts'
-import { huggingFace } from './dialect.ts'
+import { huggingFace, refuseLater } from './dialect.ts'
 
 /** Paths as the Hugging Face inference API has had them, old and new. */
 const PATHS = [
@@ -26,6 +26,7 @@ export function hfRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   for (const path of PATHS) {
     app.post(path, (c) => {
+      refuseLater(c.req.param('task'))
       const request = { name: c.req.param('model') ?? '', version: c.req.query('version'), route: 'task' as const }
       const dialect = huggingFace(tasks, c.req.param('task'))
       return withAdmittedModel(deps, c, request, (admitted, slot) => runTask(deps, tasks, c, admitted, slot, dialect))

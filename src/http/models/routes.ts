@@ -6,6 +6,7 @@ import type { ModelCard, ModelCardList, ModelDetail } from '../../protocols/mode
 import type { Tasks } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
+import { modelNamed } from '../model-names.ts'
 import { type Elsewhere, mainVersion, modelCard, modelDetail } from './describe.ts'
 
 /** Models as people want to see them, which the protocols of others have no fields for. */
@@ -23,7 +24,10 @@ export function modelRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
   })
   app.get('/:model', async (c) => {
     const { context, serving, ...access } = accessOf(deps, c)
-    const alias = await visibleModel({ ...access, context, serving }, c.req.param('model'))
+    const alias = await visibleModel(
+      { ...access, context, serving },
+      modelNamed(c.req.param('model'), deps.config.modelNames),
+    )
     const { manifest } = await serving.resolve(alias, mainVersion(alias), context)
     return c.json(modelDetail(alias, manifest, tasks, elsewhere) satisfies ModelDetail)
   })

@@ -40,12 +40,13 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
   for (const model of ['/v2/models/:model', '/v2/models/:model/versions/:version'] as const) {
     app.get(model, async (c) => {
       const resolved = await resolve(deps, c)
-      return c.json(modelMetadata(resolved, visibleVersions(c.get('caller'), resolved.alias)))
+      const metadata = modelMetadata(resolved, visibleVersions(c.get('caller'), resolved.alias))
+      return c.json({ ...metadata, name: c.req.param('model') ?? '' })
     })
     app.get(`${model}/ready`, async (c) => {
       const resolved = await resolve(deps, c)
       const ready = (await deps.serving.ready(resolved)) || deps.placement?.reaches(resolved) === true
-      const body: ModelReady = { name: resolved.manifest.model, ready }
+      const body: ModelReady = { name: c.req.param('model') ?? '', ready }
       return c.json(body, ready ? 200 : NOT_READY)
     })
     app.post(`${model}/infer`, (c) => infer(deps, c))
@@ -83,8 +84,8 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
     const result = await withTimeout(envelope.parameters?.timeout, context, deps.clock, (within) =>
       runner.run(model, inputs, outputs, within),
     )
-    const { model: name, version } = model.manifest
-    const answer = writeInferAnswer(envelope, { name, version }, result.outputs, limits)
+    const { version } = model.manifest
+    const answer = writeInferAnswer(envelope, { name: request.name, version }, result.outputs, limits)
     const response = new Response(answer.body, { headers: { ...answer.headers } })
     setPlacementHeaders(response.headers, result)
     return response

@@ -3,7 +3,7 @@ import { ModelRunner } from '../../inference/infer.ts'
 import { answerEmbeddings } from '../../tasks/openai-embeddings.ts'
 import { TextReader } from '../../tasks/reading.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { withModelInBody, withPlacementHeaders } from '../inference.ts'
+import { askedName, withModelInBody, withPlacementHeaders } from '../inference.ts'
 
 /** `POST /v1/embeddings`: vectors as OpenAI's clients ask for them. */
 export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
@@ -16,6 +16,6 @@ export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Res
       limits,
       accepted: () => runner.prefetch(TextReader.files(admitted.model.manifest)),
     })
-    return withPlacementHeaders(c.json(answer), runner)
+    return withPlacementHeaders(c.json({ ...answer, model: askedName(body) }), runner)
   })
 }

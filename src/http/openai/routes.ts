@@ -19,9 +19,9 @@ export function openAiRoutes(deps: AppDeps): Hono<AppEnv> {
     return c.json(body)
   })
   app.get('/v1/models/:model', async (c) => {
-    return c.json(
-      openAiModel(await visibleModel(accessOf(deps, c), modelNamed(c.req.param('model'), deps.config.modelNames))),
-    )
+    const asked = c.req.param('model')
+    const alias = await visibleModel(accessOf(deps, c), modelNamed(asked, deps.config.modelNames))
+    return c.json({ ...openAiModel(alias), id: asked })
   })
   app.post('/v1/embeddings', (c) => createEmbeddings(deps, c))
   app.post('/v1/chat/completions', (c) => createChat(deps, c))

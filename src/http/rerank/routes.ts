@@ -7,7 +7,7 @@ import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { TextReader } from '../../tasks/reading.ts'
 import { type Ranking, rank } from '../../tasks/text-ranking.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { withModelInBody, withPlacementHeaders } from '../inference.ts'
+import { askedName, withModelInBody, withPlacementHeaders } from '../inference.ts'
 
 /** `POST` on the path that these are mounted at: texts in order of how well they answer a query. */
 export function rerankRoutes(deps: AppDeps): Hono<AppEnv> {
@@ -41,7 +41,7 @@ async function rerankDocuments(
   runner.prefetch(TextReader.files(admitted.model.manifest))
   const { ranked, tokens } = await ranking(deps, runner, request.query, texts, 'documents', false)
   const answer: RerankResponse = {
-    model: admitted.model.manifest.model,
+    model: askedName(body),
     results: ranked.slice(0, request.top_n).map(({ index, score }) => ({
       index,
       relevance_score: score,

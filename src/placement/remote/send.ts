@@ -16,7 +16,7 @@ import { exchangeOip, inferRemote } from './oip.ts'
 export function sendOn(
   origin: Origin,
   { manifest }: ResolvedModel,
-  { body, caller, headers, method, path, route, wholeText = false }: ForwardedRequest,
+  { asked: named, body, caller, headers, method, path, route, wholeText = false }: ForwardedRequest,
   context: PlacementContext,
   deps: ExchangeDeps,
 ): Promise<Response> {
@@ -32,10 +32,15 @@ export function sendOn(
   // Writing may take as long as the caller waits, which is the limit then.
   const { totalMs } = origin.timeouts
   const asked = wholeText ? { ...origin, timeouts: { ...origin.timeouts, headersMs: totalMs } } : origin
-  const names = { ours: manifest.model, theirs: upstreamName(origin, manifest.model) ?? manifest.model }
+  const names = { ours: named ?? manifest.model, theirs: upstreamName(origin, manifest.model) ?? manifest.model }
   switch (origin.kind) {
     case 'verge':
-      return exchange(asked, request, deps)
+      return exchange(
+        asked,
+        request,
+        deps,
+        named === undefined ? undefined : renaming(route === 'oip' ? 'model_name' : 'model', named),
+      )
     case 'oip':
       return exchangeOip(origin, request, { ...names, version: manifest.version }, deps)
     case 'openai':
