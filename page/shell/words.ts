@@ -6,6 +6,7 @@ const TASKS: Readonly<Record<string, string>> = {
   'image-classification': 'says what a picture shows',
   'object-detection': 'finds objects in a picture',
   'image-feature-extraction': 'turns pictures into vectors',
+  'keypoint-detection': 'finds points of persons or things in a picture',
   'image-to-image': 'makes a picture from a picture',
   'image-segmentation': 'says what each part of a picture is',
   'background-removal': 'cuts out what a picture shows',

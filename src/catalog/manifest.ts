@@ -8,6 +8,7 @@ import { detectionSettingsSchema } from './settings/detection.ts'
 import { embeddingSettingsSchema } from './settings/embedding.ts'
 import { generationSettingsSchema } from './settings/generation.ts'
 import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from './settings/image-output.ts'
+import { keypointSettingsSchema } from './settings/keypoints.ts'
 import { RESAMPLING } from './settings/resample.ts'
 import { depthSettingsSchema, matteSettingsSchema, segmentationSettingsSchema } from './settings/segmentation.ts'
 import { tabularSettingsSchema } from './settings/tabular.ts'
@@ -194,6 +195,7 @@ export const textSettingsSchema = z.object({
 export const TASKS = [
   'image-classification',
   'object-detection',
+  'keypoint-detection',
   'image-feature-extraction',
   'image-to-image',
   'image-segmentation',
@@ -232,6 +234,7 @@ const fields = z.object({
   activation: z.enum(['softmax', 'sigmoid', 'none']).optional(),
   image: imageSettingsSchema.optional(),
   detection: detectionSettingsSchema.optional(),
+  keypoints: keypointSettingsSchema.optional(),
   imageFeatures: imageFeaturesSettingsSchema.optional(),
   imageOutput: imageOutputSettingsSchema.optional(),
   segmentation: segmentationSettingsSchema.optional(),

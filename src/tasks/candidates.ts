@@ -5,6 +5,8 @@ import { at, type Rows } from './detection-rows.ts'
 
 /** A box that a detector is sure enough of, in pixels of its input. */
 export interface DetectedBox {
+  /** Its row in the head. */
+  readonly row: number
   readonly label: number
   readonly score: number
   readonly xmin: number
@@ -53,6 +55,7 @@ export function fromHead(
   }
   return keepBest(found, most)
     .map(({ row, label, score }) => ({
+      row,
       label,
       score,
       ...corners(head.boxes, row, { ...settings, boxes: head.corners }, size),
@@ -116,8 +119,10 @@ export function suppressed(sorted: readonly DetectedBox[], iou: number, most: nu
   return kept
 }
 
+type Corners = Pick<DetectedBox, 'xmin' | 'ymin' | 'xmax' | 'ymax'>
+
 /** Intersection over union. */
-export function overlap(a: Omit<DetectedBox, 'label' | 'score'>, b: Omit<DetectedBox, 'label' | 'score'>): number {
+export function overlap(a: Corners, b: Corners): number {
   const width = Math.min(a.xmax, b.xmax) - Math.max(a.xmin, b.xmin)
   const height = Math.min(a.ymax, b.ymax) - Math.max(a.ymin, b.ymin)
   if (width <= 0 || height <= 0) return 0

@@ -9,6 +9,7 @@ import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
 import { imageSegmentation } from './image-segmentation.ts'
 import { imageToImage } from './image-to-image.ts'
+import { keypointDetection } from './keypoint-detection.ts'
 import { objectDetection } from './object-detection.ts'
 import { questionAnswering } from './question-answering.ts'
 import { sentenceSimilarity } from './sentence-similarity.ts'
@@ -27,6 +28,7 @@ export function createTasks(limits: Limits): Tasks {
   const tasks: Tasks = {
     'image-classification': bindTask(imageClassification(limits)),
     'object-detection': objectDetection(limits),
+    'keypoint-detection': keypointDetection(limits),
     'image-feature-extraction': bindTask(imageFeatureExtraction(limits)),
     'image-to-image': imageToImage(limits),
     'image-segmentation': imageSegmentation(limits),

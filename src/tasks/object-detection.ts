@@ -1,9 +1,7 @@
 import * as z from 'zod'
-import type { ImageSettings } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import type { DecodedImage } from '../media/image/decode.ts'
-import { framing, inputSize, preprocessing } from '../media/image/preprocess.ts'
+import { inputSize, preprocessing } from '../media/image/preprocess.ts'
 import { type DetectedBox, fromHead, suppressed } from './candidates.ts'
 import { headOf } from './detection-heads.ts'
 import {
@@ -16,6 +14,7 @@ import {
   readPicture,
 } from './image-input.ts'
 import { floatOutputs, numberOutputs } from './outputs.ts'
+import { type Place, placeIn } from './picture-place.ts'
 import type { BoundTask } from './task.ts'
 
 const parametersSchema = z
@@ -65,9 +64,9 @@ export function objectDetection(limits: Limits): BoundTask {
           `Model "${manifest.model}" version "${manifest.version}" has no detection settings. Set "postprocess.detection" in its verge.json and push it again.`,
         )
       }
-      const { samples, shape, size, toPicture } = await readPicture(model, bytes, limits, function* (image, meter) {
+      const { samples, shape, size, place } = await readPicture(model, bytes, limits, function* (image, meter) {
         const { samples, shape } = yield* preprocessing(image, settings, meter)
-        return { samples, shape, size: inputSize(image, settings), toPicture: placement(image, settings) }
+        return { samples, shape, size: inputSize(image, settings), place: placeIn(image, settings) }
       })
       const answered = await run(imageTensors(samples, shape, manifest))
       const chosen = detection.head === 'end-to-end' || detection.head === 'selected'
@@ -79,7 +78,7 @@ export function objectDetection(limits: Limits): BoundTask {
       // What the model has chosen itself is not thinned out again, unless the caller wants that.
       const iou = parameters.iou_threshold ?? (head.keepsOverlaps ? 1 : detection.iou)
       return suppressed(sure, iou, most).flatMap((candidate) => {
-        const box = toPicture(candidate)
+        const box = boxIn(place, candidate)
         if (box.xmax <= box.xmin || box.ymax <= box.ymin) return []
         const label = manifest.labels?.[candidate.label] ?? `LABEL_${candidate.label}`
         return [{ label, score: candidate.score, box }]
@@ -90,16 +89,11 @@ export function objectDetection(limits: Limits): BoundTask {
 
 type Box = Detections[number]['box']
 
-/** From pixels of the model's input to pixels of the picture, inside of it. Keeps nothing of the picture itself. */
-function placement(image: DecodedImage, settings: ImageSettings): (candidate: DetectedBox) => Box {
-  const { fullWidth, fullHeight } = image
-  const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
-  const along = (value: number, offset: number, full: number, scaled: number): number =>
-    Math.min(full, Math.max(0, Math.round(((value + offset) * full) / scaled)))
-  return ({ xmin, ymin, xmax, ymax }) => ({
-    xmin: along(xmin, left, fullWidth, scaledWidth),
-    ymin: along(ymin, top, fullHeight, scaledHeight),
-    xmax: along(xmax, left, fullWidth, scaledWidth),
-    ymax: along(ymax, top, fullHeight, scaledHeight),
-  })
+function boxIn(place: Place, { xmin, ymin, xmax, ymax }: DetectedBox): Box {
+  return {
+    xmin: Math.round(place.x(xmin)),
+    ymin: Math.round(place.y(ymin)),
+    xmax: Math.round(place.x(xmax)),
+    ymax: Math.round(place.y(ymax)),
+  }
 }

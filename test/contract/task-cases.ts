@@ -112,6 +112,26 @@ export const TASK_CASES: Readonly<Record<TaskName, TaskCase>> = {
     performs: true,
     passed: largePicture,
   },
+  'keypoint-detection': {
+    manifest: manifestOf('keypoint-detection', {
+      ...image,
+      keypoints: {
+        ...{
+          head: 'movenet',
+          names: ['nose', 'tail'],
+          skeleton: [[0, 1]],
+          numbers: 3,
+          refine: 'none',
+          threshold: 0.2,
+          iou: 1,
+        },
+      },
+      outputs: [spec('points', 'FP32', 1, 1, 2, 3)],
+    }),
+    compute: () => new Map([['points', tensor('FP32', [1, 1, 2, 3], Float32Array.of(0.5, 0.25, 0.9, 0.75, 1, 0.7))]]),
+    performs: true,
+    passed: largePicture,
+  },
   'image-feature-extraction': {
     manifest: manifestOf('image-feature-extraction', { ...image, outputs: [spec('vector', 'FP32', 1, 3)] }),
     compute: () => floats('vector', 1, 3),

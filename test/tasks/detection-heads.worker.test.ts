@@ -23,7 +23,7 @@ function found(
   const manifest = { model: 'm', version: '1', ...(labels !== undefined && { labels: names(labels) }) } as Manifest
   const detection = detectionSettingsSchema.parse(settings)
   return fromHead(headOf([outputs].flat(), manifest, detection, size), manifest, detection, size, 0.5, 10).map(
-    ({ label, score, ...box }) => [label, Number(score.toFixed(3)), ...Object.values(box)],
+    ({ row: _, label, score, ...box }) => [label, Number(score.toFixed(3)), ...Object.values(box)],
   )
 }
 

@@ -15,6 +15,7 @@ const TASKS: Readonly<Record<Exclude<TaskName, 'text-generation'>, Load>> = {
   'object-detection': async (limits) => (await import('../../tasks/object-detection.ts')).objectDetection(limits),
   'image-feature-extraction': async (limits) =>
     bindTask((await import('../../tasks/image-feature-extraction.ts')).imageFeatureExtraction(limits)),
+  'keypoint-detection': async (limits) => (await import('../../tasks/keypoint-detection.ts')).keypointDetection(limits),
   'image-to-image': async (limits) => (await import('../../tasks/image-to-image.ts')).imageToImage(limits),
   'image-segmentation': async (limits) => (await import('../../tasks/image-segmentation.ts')).imageSegmentation(limits),
   'background-removal': async (limits) => (await import('../../tasks/background-removal.ts')).backgroundRemoval(limits),

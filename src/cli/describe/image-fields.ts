@@ -5,7 +5,14 @@ import { type ImageInput, imageInput } from './image-input.ts'
 import type { LabelOutcome } from './labels.ts'
 import type { Settings } from './settings.ts'
 import { timmProcessor } from './timm.ts'
-import { presetSettings, recipeSettings, saysAnything, wishedInput, wishedSettings } from './wishes.ts'
+import {
+  type ImageWishes,
+  presetSettings,
+  recipeSettings,
+  saysAnything,
+  wishedInput,
+  wishedSettings,
+} from './wishes.ts'
 
 type PictureFields = { readonly preprocess: NonNullable<TaskFields['preprocess']>; readonly notes: readonly string[] }
 type Input = Pick<DescribeContext, 'signature' | 'processor' | 'timm' | 'said' | 'wishes' | 'family'>
@@ -21,6 +28,16 @@ export function pictureFields(context: Input): LabelOutcome<PictureFields> {
   if ('problem' in found) return found
   const image = pictureSettings(found.value, context)
   return 'problem' in image ? image : { value: { preprocess: { image: image.value.image }, notes: image.value.notes } }
+}
+
+/** Options with the size that a model's file names, for a model that takes any, where a person says none. */
+export function sizedBy(
+  { wishes, signature }: Pick<DescribeContext, 'wishes' | 'signature'>,
+  size: readonly [number, number] | undefined,
+): ImageWishes {
+  const input = imageInput(signature)
+  const open = 'value' in input && input.value.height === undefined && input.value.width === undefined
+  return size !== undefined && open && wishes.size === undefined ? { ...wishes, size } : wishes
 }
 
 /** The same for an input that is known. */

@@ -8,6 +8,7 @@ import { guessGeneration } from './generation.ts'
 import { describeImageClassifier } from './image-classifier.ts'
 import { describeImageFeatures } from './image-features.ts'
 import { describeMaskFiller } from './mask-filler.ts'
+import { describePose } from './pose.ts'
 import { guessTabular } from './tabular.ts'
 import { describeTextClassifier, describeTextSpans } from './text-classifier.ts'
 import { recogniseUltralytics } from './ultralytics-model.ts'
@@ -23,6 +24,7 @@ export const HEADS: readonly (readonly [RegExp, keyof typeof DESCRIBERS])[] = [
   [/ForQuestionAnswering$/, 'question-answering'],
   [/ForImageClassification(WithTeacher)?$/, 'image-classification'],
   [/ForObjectDetection$/, 'object-detection'],
+  [/ForPoseEstimation$/, 'keypoint-detection'],
 ]
 
 /** Describes models of a task: by their head, or because a person asks for the task. */
@@ -35,6 +37,7 @@ const DESCRIBERS = {
   'image-classification': describeImageClassifier,
   'image-feature-extraction': describeImageFeatures,
   'object-detection': describeDetector,
+  'keypoint-detection': describePose,
   'image-to-image': async () => ({
     problem: 'no setting describes how its output becomes an image (postprocess.imageOutput)',
   }),

@@ -1,13 +1,17 @@
 import type { TaskName } from '../../catalog/manifest.ts'
 import type { Recogniser } from './context.ts'
 import { describeDetector } from './detector.ts'
+import { familyNamed } from './families/index.ts'
 import { describeImageClassifier } from './image-classifier.ts'
+import { sizedBy } from './image-fields.ts'
+import { describePose } from './pose.ts'
 import { ultralyticsFacts } from './ultralytics.ts'
 
 /** Tasks of Ultralytics. Of segmentation, the boxes alone are answered. */
 const TASKS: Readonly<Record<string, TaskName>> = {
   detect: 'object-detection',
   segment: 'object-detection',
+  pose: 'keypoint-detection',
   classify: 'image-classification',
 }
 
@@ -21,10 +25,10 @@ export const recogniseUltralytics: Recogniser = async (context) => {
   const known = { task, why: `by the names that Ultralytics wrote into its file (task ${facts.task})` }
   const described = { ...context, ...known, architecture: undefined, processor: undefined, timm: undefined }
   if (task === 'object-detection') return describeDetector(described)
+  if (task === 'keypoint-detection') return describePose({ ...described, family: familyNamed('yolov8-pose') })
   // Its classifiers answer shares: the softmax is in the graph.
   const said = { ...context.said, labels: context.said.labels ?? [...facts.names], activation: 'none' as const }
-  const [height = 224, width = height] = facts.size ?? []
-  const wishes = { size: [height, width] as const }
+  const wishes = sizedBy(context, facts.size)
   return describeImageClassifier({ ...described, said, wishes, family: CLASSIFIER })
 }
 

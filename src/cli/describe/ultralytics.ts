@@ -6,6 +6,8 @@ export interface UltralyticsFacts {
   readonly size: readonly [number, number] | undefined
   /** Points of a pose, and the numbers of each. */
   readonly points: readonly [number, number] | undefined
+  /** Of a single class; newer exports write them. */
+  readonly pointNames: readonly string[] | undefined
 }
 
 /** Longer texts hold no names. */
@@ -21,6 +23,7 @@ export function ultralyticsFacts(metadata: ReadonlyMap<string, string>): Ultraly
     names,
     size: pairIn(metadata.get('imgsz')),
     points: pairIn(metadata.get('kpt_shape')),
+    pointNames: pointNamesIn(metadata.get('kpt_names') ?? ''),
   }
 }
 
@@ -39,6 +42,12 @@ function namesIn(text: string): string[] | undefined {
     names.push(name.replace(/\\(.)/gsu, '$1'))
   }
   return names.length === 0 ? undefined : names
+}
+
+/** `{0: ['nose', 'left_eye']}`: the points of the first class. */
+function pointNamesIn(text: string): string[] | undefined {
+  const [, list] = /^\s*\{\s*0\s*:\s*(\[[^[\]]*\])\s*\}\s*$/s.exec(text) ?? []
+  return list === undefined ? undefined : namesIn(list)
 }
 
 function pairIn(text: string | undefined): readonly [number, number] | undefined {

@@ -26,8 +26,8 @@ export interface Recipe extends Pick<ImageSettings, 'resample' | 'rescale' | 'pa
   readonly fit?: 'letterbox'
   /** The picture's shorter side before the centre is cut, as a share of the cut. */
   readonly cutFrom?: number
-  /** Of a model that takes any size; left out: 224. */
-  readonly side?: number
+  /** Of a model that takes any size, both or [height, width]; left out: 224. */
+  readonly side?: number | readonly [number, number]
 }
 
 const UNIT = 1 / 255
@@ -84,7 +84,8 @@ export function presetSettings(preset: Preset, input: ImageInput, wishes: ImageW
 /** The settings of a recipe for a model's input. @param input with a person's size, where there is one */
 export function recipeSettings(wanted: Recipe, input: ImageInput, wishes: ImageWishes): ImageSettings {
   const { cutFrom, mean, std, mode = 'RGB', fit = 'stretch', side = SIDE, ...recipe } = wanted
-  const [height, width] = [input.height ?? input.width ?? side, input.width ?? input.height ?? side]
+  const [down, across] = typeof side === 'number' ? [side, side] : side
+  const [height, width] = [input.height ?? input.width ?? down, input.width ?? input.height ?? across]
   const grey = input.channels === 1
   const settings: ImageSettings = {
     mode: grey ? 'L' : mode,

@@ -4,7 +4,7 @@ import { type DescribeContext, type Guess, taskNote } from './context.ts'
 import { namesOf, sideOf } from './detector-names.ts'
 import type { Family } from './families/family.ts'
 import { familyNamed } from './families/index.ts'
-import { pictureFields } from './image-fields.ts'
+import { pictureFields, sizedBy } from './image-fields.ts'
 import type { LabelOutcome } from './labels.ts'
 import { ultralyticsFacts } from './ultralytics.ts'
 
@@ -23,7 +23,7 @@ export function describeYolo(context: DescribeContext): LabelOutcome<Guess> {
     (classes === undefined || classes === family.labels?.length ? family.labels : undefined)
   const labels = namesOf(given, classes)
   if ('problem' in labels) return labels
-  const picture = pictureFields({ ...context, family, wishes: sized(context, facts?.size) })
+  const picture = pictureFields({ ...context, family, wishes: sizedBy(context, facts?.size) })
   if ('problem' in picture) return picture
   return {
     value: {
@@ -39,13 +39,6 @@ export function describeYolo(context: DescribeContext): LabelOutcome<Guess> {
   }
 }
 
-/** The size that a file names, for a model that takes any, where a person says none. */
-function sized({ wishes, signature }: DescribeContext, size: readonly [number, number] | undefined) {
-  const open =
-    signature.inputs[0]?.shape.every((side) => sideOf(side) === undefined || side === 3 || side === 1) ?? false
-  return size !== undefined && open && wishes.size === undefined ? { ...wishes, size } : wishes
-}
-
 interface Found {
   /** How many, where the outputs say it. */
   readonly classes: number | undefined
@@ -57,7 +50,7 @@ interface Found {
 function detectionOf({ outputs }: Signature, family: Family, hasMasks: boolean): LabelOutcome<Found> {
   const own: DetectionSettings = {
     ...{ head: 'yolo', boxes: 'cxcywh', units: 'pixels', threshold: 0.25, iou: 0.45 },
-    ...family.postprocess?.detection,
+    ...family.detection,
   }
   const inside = suppressedInside(outputs)
   if (inside !== undefined) {

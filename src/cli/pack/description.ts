@@ -22,6 +22,7 @@ import { detectionSettingsSchema } from '../../catalog/settings/detection.ts'
 import { embeddingSettingsSchema } from '../../catalog/settings/embedding.ts'
 import { generationSettingsSchema } from '../../catalog/settings/generation.ts'
 import { imageFeaturesSettingsSchema, imageOutputSettingsSchema } from '../../catalog/settings/image-output.ts'
+import { keypointSettingsSchema } from '../../catalog/settings/keypoints.ts'
 import {
   depthSettingsSchema,
   matteSettingsSchema,
@@ -56,6 +57,7 @@ const artifactDescriptionSchema = z.strictObject({
 /** Tasks that answer without names of classes, or with those that the model itself gives. */
 const UNLABELLED: ReadonlySet<TaskName> = new Set<TaskName>([
   'voice-activity-detection',
+  'keypoint-detection',
   'image-feature-extraction',
   'image-to-image',
   'background-removal',
@@ -90,6 +92,7 @@ const OF_TEXTS: ReadonlySet<TaskName> = new Set<TaskName>([
 const OF_PICTURES: ReadonlySet<TaskName> = new Set<TaskName>([
   'image-classification',
   'object-detection',
+  'keypoint-detection',
   'image-feature-extraction',
   'image-to-image',
   'image-segmentation',
@@ -146,6 +149,7 @@ export const descriptionSchema = z
     postprocess: z
       .strictObject({
         detection: detectionSettingsSchema.optional(),
+        keypoints: keypointSettingsSchema.optional(),
         imageFeatures: imageFeaturesSettingsSchema.optional(),
         imageOutput: imageOutputSettingsSchema.optional(),
         segmentation: segmentationSettingsSchema.optional(),
@@ -233,6 +237,9 @@ export const descriptionSchema = z
     }
     if (description.task === 'object-detection' && !description.postprocess?.detection) {
       needs(['postprocess', 'detection'], 'how outputs become boxes')
+    }
+    if (description.task === 'keypoint-detection' && !description.postprocess?.keypoints) {
+      needs(['postprocess', 'keypoints'], 'how outputs become points')
     }
     if (description.task === 'image-to-image' && !description.postprocess?.imageOutput) {
       needs(['postprocess', 'imageOutput'], 'how the output becomes an image')

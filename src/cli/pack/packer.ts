@@ -129,6 +129,7 @@ export async function pack(
       cache: cacheOf(description, random, notes),
       image: preprocess?.image,
       detection: postprocess?.detection,
+      keypoints: postprocess?.keypoints,
       imageFeatures: postprocess?.imageFeatures,
       imageOutput: postprocess?.imageOutput,
       segmentation: postprocess?.segmentation,

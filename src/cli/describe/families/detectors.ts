@@ -19,7 +19,7 @@ function yolo(about: string, source: string, detection: Partial<DetectionSetting
     source,
     image: LETTERBOX,
     labels: COCO,
-    postprocess: { detection: { ...DETECTION, ...detection } },
+    detection: { ...DETECTION, ...detection },
   }
 }
 

@@ -1,4 +1,6 @@
 import type { TaskName } from '../../../catalog/manifest.ts'
+import type { DetectionSettings } from '../../../catalog/settings/detection.ts'
+import type { KeypointSettings } from '../../../catalog/settings/keypoints.ts'
 import type { Description } from '../../pack/description.ts'
 import type { Settings } from '../settings.ts'
 import type { Recipe } from '../wishes.ts'
@@ -23,6 +25,10 @@ export interface Family {
   readonly image?: Recipe
   readonly labels?: readonly string[]
   readonly activation?: NonNullable<Description['activation']>
+  /** How a detector's outputs become boxes; the describer fits it to the shapes of the outputs. */
+  readonly detection?: Partial<DetectionSettings>
+  /** How a pose's outputs become points; likewise. */
+  readonly keypoints?: Partial<KeypointSettings>
   /** Laid over what the describer finds, field by field of each section. Pictures belong into `image` or `processor`. */
   readonly preprocess?: { readonly [K in keyof Section<'preprocess'>]?: Partial<Section<'preprocess'>[K]> }
   readonly postprocess?: { readonly [K in keyof Section<'postprocess'>]?: Partial<Section<'postprocess'>[K]> }

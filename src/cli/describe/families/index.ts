@@ -1,8 +1,9 @@
 import { DETECTORS } from './detectors.ts'
 import type { Families, Family } from './family.ts'
+import { POSES } from './keypoints.ts'
 
 /** Well-known families by the names that `--preset` takes, a file for each kind of model. */
-const FAMILIES: Families = { ...DETECTORS }
+const FAMILIES: Families = { ...DETECTORS, ...POSES }
 
 export const FAMILY_NAMES: readonly string[] = Object.keys(FAMILIES).sort()
 

@@ -1,0 +1,128 @@
+import * as z from 'zod'
+import { VergeError } from '../core/errors.ts'
+import type { Limits } from '../core/limits.ts'
+import { inputSize, preprocessing } from '../media/image/preprocess.ts'
+import {
+  EXAMPLE_PNG,
+  IMAGE_TYPES,
+  imageRequestSchema,
+  imageSettingsOf,
+  imageTensors,
+  readImageRequest,
+  readPicture,
+} from './image-input.ts'
+import { floatOutputs } from './outputs.ts'
+import { type Place, placeIn } from './picture-place.ts'
+import { type Pose, posesOf } from './poses.ts'
+import type { BoundTask } from './task.ts'
+import { yoloPoses } from './yolo-poses.ts'
+
+const share = z.number().min(0).max(1).optional()
+
+const parametersSchema = z
+  .strictObject({
+    threshold: share.meta({ description: 'Minimum score of an answered person or thing' }),
+    keypoint_threshold: share.meta({ description: 'Points with a lower score are left out' }),
+    iou_threshold: share.meta({
+      description: 'Of boxes of one label with a larger overlap (IoU), only the best is answered',
+    }),
+    top_k: z.number().int().positive().optional().meta({ description: 'Maximum number, best first' }),
+  })
+  .meta({ id: 'KeypointDetectionParameters' })
+
+const pixel = z.number().int()
+
+/** In pixels of the picture that was sent, as it is to be seen: boxes in whole ones, points in hundredths. */
+const responseSchema = z
+  .array(
+    z.object({
+      score: z.number(),
+      label: z.string().optional(),
+      box: z.object({ xmin: pixel, ymin: pixel, xmax: pixel, ymax: pixel }).optional(),
+      keypoints: z.array(
+        z.object({ x: z.number(), y: z.number(), score: z.number().optional(), name: z.string().optional() }),
+      ),
+    }),
+  )
+  .meta({ id: 'Poses' })
+type Poses = z.infer<typeof responseSchema>
+
+/** Where the points of persons or things are in a picture. */
+export function keypointDetection(limits: Limits): BoundTask {
+  return {
+    name: 'keypoint-detection',
+    mediaTypes: IMAGE_TYPES,
+    request: imageRequestSchema(parametersSchema, 'KeypointDetectionRequest'),
+    response: responseSchema,
+    example: { inputs: EXAMPLE_PNG, parameters: { threshold: 0.25 } },
+
+    async execute(body, model, run): Promise<Poses> {
+      const { manifest } = model
+      const { bytes, parameters } = readImageRequest(body, parametersSchema, limits)
+      const settings = imageSettingsOf(manifest)
+      const { keypoints } = manifest
+      if (keypoints === undefined || settings.fit === 'mnist') {
+        throw new VergeError(
+          'manifest_invalid',
+          `Model "${manifest.model}" version "${manifest.version}" has no keypoint settings. Set "postprocess.keypoints" in its verge.json and push it again.`,
+        )
+      }
+      const { samples, shape, size, place } = await readPicture(model, bytes, limits, function* (image, meter) {
+        const { samples, shape } = yield* preprocessing(image, settings, meter)
+        return { samples, shape, size: inputSize(image, settings), place: placeIn(image, settings) }
+      })
+      const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
+      const threshold = parameters.threshold ?? keypoints.threshold
+      const most = Math.min(parameters.top_k ?? limits.detections, limits.detections)
+      const { iou_threshold: iou, keypoint_threshold: least = 0 } = parameters
+      const { labels } = manifest
+      const choice = { threshold, iou, candidates: limits.detectionCandidates, most }
+      const poses =
+        keypoints.head === 'yolo'
+          ? yoloPoses(outputs, manifest, keypoints, size, choice)
+          : posesOf(outputs, manifest, keypoints, size)
+              .filter(({ score }) => score >= threshold)
+              .sort((a, b) => b.score - a.score)
+              .slice(0, most)
+      return poses.map((pose) => answered(pose, place, keypoints.names, labels, least))
+    },
+  }
+}
+
+function answered(
+  { score, label, box, points }: Pose,
+  place: Place,
+  names: readonly string[],
+  labels: readonly string[] | undefined,
+  least: number,
+): Poses[number] {
+  const name = label === undefined ? undefined : labels?.[label]
+  return {
+    score,
+    ...(name !== undefined && { label: name }),
+    ...(box && {
+      box: {
+        xmin: Math.round(place.x(box[0])),
+        ymin: Math.round(place.y(box[1])),
+        xmax: Math.round(place.x(box[2])),
+        ymax: Math.round(place.y(box[3])),
+      },
+    }),
+    keypoints: points.flatMap(({ x, y, score }, index) => {
+      if (!Number.isFinite(x + y) || (score !== undefined && !(score >= least))) return []
+      const named = names[index]
+      return [
+        {
+          x: hundredths(place.x(x)),
+          y: hundredths(place.y(y)),
+          ...(score !== undefined && { score }),
+          ...(named !== undefined && { name: named }),
+        },
+      ]
+    }),
+  }
+}
+
+function hundredths(value: number): number {
+  return Math.round(value * 100) / 100
+}
