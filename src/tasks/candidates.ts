@@ -109,8 +109,8 @@ function corners(
  * @param sorted best first
  * @param most how many are answered
  */
-export function suppressed(sorted: readonly DetectedBox[], iou: number, most: number): DetectedBox[] {
-  const kept: DetectedBox[] = []
+export function suppressed<T extends Omit<DetectedBox, 'row'>>(sorted: readonly T[], iou: number, most: number): T[] {
+  const kept: T[] = []
   for (const candidate of sorted) {
     if (kept.length >= most) break
     if (kept.every((better) => better.label !== candidate.label || overlap(better, candidate) <= iou))

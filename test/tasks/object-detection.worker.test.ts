@@ -278,7 +278,7 @@ describe('object detection', () => {
   })
 
   it('suppresses by label, best first, and not more often than asked', () => {
-    const one = (label: number, score: number, xmin: number): DetectedBox => ({
+    const one = (label: number, score: number, xmin: number): Omit<DetectedBox, 'row'> => ({
       label,
       score,
       ...box(xmin, 0, xmin + 10, 10),
