@@ -5,6 +5,7 @@ import { sha256 } from '../../src/cli/pack/bytes.ts'
 import { cnnModel } from './cnn.ts'
 import { decoderModel, GPT2 } from './decoder.ts'
 import { BERT_BASE, DISTILBERT, encoderModel, MEDIUM, MINILM } from './encoder.ts'
+import { STATIC, staticModel } from './static.ts'
 import { vitModel } from './vit.ts'
 
 interface MadeModel {
@@ -49,6 +50,10 @@ export const MADE_MODELS = {
   'cnn-int8': {
     make: () => cnnModel('int8'),
     sha256: '1689de26a2d64483b78c6222309a503a698c51e44f89271a46aacc2bd48c36f0',
+  },
+  'static-fp32': {
+    make: () => staticModel(STATIC),
+    sha256: 'e84082ff7a0e154f77f846cea4845e3755ef24830a4e419787601ef799d68f77',
   },
   'decoder-fp32': {
     make: () => decoderModel(GPT2),

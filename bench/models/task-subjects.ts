@@ -22,6 +22,18 @@ export async function textSubject(): Promise<Stored> {
   })
 }
 
+/** Static embeddings of MiniLM's channels: the cheapest model of texts. */
+export async function staticSubject(): Promise<Stored> {
+  await madeModel('static-fp32')
+  await copyFile(join(ROOT, 'models/reviews', TOKENIZER), join(CACHE, 'models/static-fp32', TOKENIZER))
+  return taskSubject('static-fp32', {
+    task: 'feature-extraction',
+    tokenizer: TOKENIZER,
+    preprocess: { text: { maxTokens: 512 }, embedding: { pooling: 'mean', normalize: true } },
+    artifacts: [{ file: 'model.onnx', dtype: 'fp32' }],
+  })
+}
+
 /** MobileNet's shape, as a classifier of pictures with the usual preprocessing of ImageNet's models. */
 export function pictureSubject(): Promise<Stored> {
   return taskSubject('cnn-fp32', {
