@@ -150,11 +150,12 @@ export const imageSettingsSchema = z
      * [height, width], and cuts the centre; `mnist` finds a
      * drawn sign (dark on light or light on dark), scales it into a square of `box` pixels and centres it by its mass;
      * `letterbox` resizes to fit into `size` and fills the two edges with `pad`; `shortest` resizes the shorter side to
-     * `resize`, less where the longer side would be above the larger of `size`, and the tensor is as large as that.
+     * `resize`, less where the longer side would be above the larger of `size`, and the tensor is as large as that; `proportional` keeps the
+     * proportions, so that one side is that of `size`, and rounds both to a `multiple`.
      */
-    fit: z.enum(['stretch', 'crop', 'mnist', 'letterbox', 'shortest']),
+    fit: z.enum(['stretch', 'crop', 'mnist', 'letterbox', 'shortest', 'proportional']),
     resize: z.union([side, z.tuple([side, side])]).optional(),
-    /** Of `shortest`: sides are cut to a multiple of this. */
+    /** Of `shortest`: sides are cut to a multiple of this; of `proportional` they are rounded to one. */
     multiple: z.number().int().positive().max(1024).optional(),
     /** Of `letterbox`: where the picture lies; by default in the centre, else at the top left. */
     anchor: z.enum(['centre', 'start']).optional(),

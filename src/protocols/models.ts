@@ -47,7 +47,7 @@ export const modelDetailSchema = z
         width: z.number().int(),
         height: z.number().int(),
         mode: z.enum(['RGB', 'BGR', 'L']),
-        fit: z.enum(['stretch', 'crop', 'mnist', 'letterbox', 'shortest']),
+        fit: z.enum(['stretch', 'crop', 'mnist', 'letterbox', 'shortest', 'proportional']),
       })
       .optional()
       .meta({ description: 'The picture that the model sees' }),

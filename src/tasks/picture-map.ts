@@ -6,7 +6,7 @@ import type { Tensors } from '../core/tensors.ts'
 import { StepMeter } from '../core/work.ts'
 import type { Span } from '../media/image/axis.ts'
 import type { DecodedImage } from '../media/image/decode.ts'
-import { framing, preprocessing } from '../media/image/preprocess.ts'
+import { framing, inputSize, preprocessing } from '../media/image/preprocess.ts'
 import { imageSettingsOf, imageTensors, pictureWork } from './image-input.ts'
 import { performed, type TaskModel } from './task.ts'
 
@@ -101,8 +101,9 @@ function spansOf(
   height: number,
 ): Pick<MapFrame, 'across' | 'down'> {
   const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
+  const [wholeHeight, wholeWidth] = inputSize(image, settings)
   return {
-    across: { to: width, inner: scaledWidth, start: -left, whole: settings.size[1] },
-    down: { to: height, inner: scaledHeight, start: -top, whole: settings.size[0] },
+    across: { to: width, inner: scaledWidth, start: -left, whole: wholeWidth },
+    down: { to: height, inner: scaledHeight, start: -top, whole: wholeHeight },
   }
 }

@@ -1,9 +1,9 @@
 import { basename } from 'node:path'
-import type { TaskName } from '../../catalog/manifest.ts'
+import type { ImageSettings, TaskName } from '../../catalog/manifest.ts'
 import type { Signature } from '../../core/tensors.ts'
 import type { ModelSource } from '../source/source.ts'
 import { UsageError } from '../terminal/command-line.ts'
-import { imageInput } from './image-input.ts'
+import { type ImageInput, imageInput } from './image-input.ts'
 import { defaultName } from './name.ts'
 import { type ImageWishes, presetSettings } from './wishes.ts'
 
@@ -13,6 +13,9 @@ const OF_PICTURES: readonly (TaskName | undefined)[] = [
   'object-detection',
   'image-feature-extraction',
   'image-to-image',
+  'image-segmentation',
+  'background-removal',
+  'depth-estimation',
 ]
 
 /** A model that cannot be described as it was asked, and a `verge.json` to be filled in. */
@@ -46,17 +49,33 @@ export function draftOf(
     task,
     licence: source.licence ?? 'unknown',
     ...labelsOf(task, signature),
-    preprocess: { image: presetSettings('imagenet', input.value, {} satisfies ImageWishes) },
+    preprocess: { image: imageOf(task, input.value) },
     ...postprocessOf(task),
     artifacts: [{ file: basename(source.modelFile), dtype: 'fp32' }],
   }
+}
+
+const UNLABELLED: readonly TaskName[] = [
+  'image-feature-extraction',
+  'image-to-image',
+  'background-removal',
+  'depth-estimation',
+]
+
+/** Tasks that answer for all pixels, so that nothing is cut off. */
+const WHOLE: readonly TaskName[] = ['image-segmentation', 'background-removal', 'depth-estimation']
+
+function imageOf(task: TaskName, input: ImageInput): ImageSettings {
+  const { resize, ...image } = presetSettings('imagenet', input, {} satisfies ImageWishes)
+  if (WHOLE.includes(task)) return { ...image, fit: 'stretch' }
+  return { ...image, ...(resize !== undefined && { resize }) }
 }
 
 /** More classes than this are no list that a person fills in. */
 const MOST_LABELS = 10_000
 
 function labelsOf(task: TaskName, { outputs }: Signature): object {
-  if (task === 'image-feature-extraction' || task === 'image-to-image') return {}
+  if (UNLABELLED.includes(task)) return {}
   const last = outputs[0]?.shape.at(-1)
   const count =
     task === 'image-classification' && typeof last === 'number' && last > 0 && last <= MOST_LABELS ? last : 2
@@ -70,6 +89,7 @@ function postprocessOf(task: TaskName): object {
   if (task === 'object-detection') {
     return { postprocess: { detection: { head: 'yolo', boxes: 'cxcywh', units: 'pixels', threshold: 0.5, iou: 0.45 } } }
   }
+  if (task === 'image-segmentation') return { postprocess: { segmentation: { head: 'classes' } } }
   if (task === 'image-to-image') return { postprocess: { imageOutput: { colour: 'RGB', rescale: 255 } } }
   return task === 'image-feature-extraction' ? { postprocess: { imageFeatures: { normalize: false } } } : {}
 }

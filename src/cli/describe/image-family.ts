@@ -8,7 +8,7 @@ export interface ImageFamily {
   /** The filter where none is named. */
   readonly resample: Resampling
   /** How the processor interprets `size` and `crop_size`, if it differs from the usual way. */
-  readonly frames?: 'convnext' | 'detr' | 'levit' | 'perceiver' | 'poolformer' | 'thumbnail'
+  readonly frames?: 'convnext' | 'detr' | 'dpt' | 'levit' | 'perceiver' | 'poolformer' | 'thumbnail'
 }
 
 /**
@@ -27,11 +27,14 @@ const FAMILIES: Readonly<Record<string, ImageFamily>> = {
   DeformableDetr: { square: false, resample: 'bilinear', frames: 'detr' },
   DeiT: { square: true, resample: 'bicubic' },
   Detr: { square: false, resample: 'bilinear', frames: 'detr' },
+  DPT: { square: true, resample: 'bicubic', frames: 'dpt' },
   Donut: { square: true, resample: 'bilinear', frames: 'thumbnail' },
   EfficientFormer: { square: true, resample: 'bicubic' },
   EfficientNet: { square: true, resample: 'bicubic' },
   Flava: { square: true, resample: 'bicubic' },
   Levit: { square: false, resample: 'bicubic', frames: 'levit' },
+  Mask2Former: { square: false, resample: 'bilinear', frames: 'detr' },
+  MaskFormer: { square: false, resample: 'bilinear', frames: 'detr' },
   MobileNetV1: { square: false, resample: 'bilinear' },
   MobileNetV2: { square: false, resample: 'bilinear' },
   MobileViT: { square: false, resample: 'bicubic' },

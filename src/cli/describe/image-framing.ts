@@ -57,6 +57,16 @@ function wished(processor: Settings, input: ImageInput, notes: string[]): LabelO
       if (longest !== undefined && open) return { value: inProportion(processor, edge ?? longest, longest) }
       break
     }
+    case 'dpt': {
+      const open = input.height === undefined && input.width === undefined
+      if (processor.keep_aspect_ratio !== true || exact === undefined) break
+      if (open) {
+        const multiple = sizeOf(processor.ensure_multiple_of) ?? 1
+        return { value: { fit: 'proportional', size: exact, multiple } }
+      }
+      notes.push('images are stretched; in training they kept their aspect ratio')
+      break
+    }
     case 'thumbnail':
       // A list is [width, height] for Donut alone.
       if (exact !== undefined)
@@ -82,6 +92,14 @@ function wished(processor: Settings, input: ImageInput, notes: string[]): LabelO
   }
   if (processor.do_thumbnail === true && family?.frames !== 'thumbnail') {
     return { problem: 'it makes thumbnails of images (do_thumbnail) in a way that Verge does not know' }
+  }
+  if (
+    edge !== undefined &&
+    divisorOf(processor) !== undefined &&
+    input.height === undefined &&
+    input.width === undefined
+  ) {
+    return { value: inProportion(processor, edge, Math.min(LONGEST_SIDE, LONGEST_SHARE * edge)) }
   }
   if (longestOf(processor) !== undefined) return whole(processor, input, edge ?? sizeOf(processor.size), notes)
   if (cuts === true && crop !== undefined) {
@@ -112,13 +130,23 @@ function cut(resize: number | [number, number], crop: [number, number] | undefin
   return { fit: 'crop', size: crop, resize }
 }
 
+/** How many times as long as its shorter side a picture may be where the settings have no bound for it. */
+const LONGEST_SHARE = 4
+const LONGEST_SIDE = 2048
+
 /** Of YOLOS, whose patches have this side: what is left at the end is cut off the size. */
 const YOLOS_MULTIPLE = 16
 
 /** Whole pictures in their own proportions, for a model that takes any size. */
 function inProportion(processor: Settings, edge: number, longest: number): Framing {
-  const multiple = processorName(processor) === 'Yolos' ? { multiple: YOLOS_MULTIPLE } : {}
-  return { fit: 'shortest', size: [longest, longest], resize: edge, ...multiple }
+  const multiple = processorName(processor) === 'Yolos' ? YOLOS_MULTIPLE : divisorOf(processor)
+  return { fit: 'shortest', size: [longest, longest], resize: edge, ...(multiple !== undefined && { multiple }) }
+}
+
+/** What the sides of pictures are cut to a multiple of; undefined where they are not. */
+function divisorOf(processor: Settings): number | undefined {
+  const divisor = sizeOf(processor.size_divisibility) ?? sizeOf(processor.size_divisor)
+  return divisor === 1 ? undefined : divisor
 }
 
 function convNext(edge: number, cropShare: number | undefined): Framing {

@@ -1,5 +1,6 @@
 import { familyOf, processorName } from './image-family.ts'
 import { type Finding, type KeyRule, type KeyRules, only } from './keys.ts'
+import type { Settings } from './settings.ts'
 
 /** Refuses a switch that is on: the server has nothing that does this. */
 const refused = (what: string): KeyRule => only(false, { problem: what })
@@ -13,6 +14,11 @@ const multiple =
       : {
           problem: `its ${key} makes images of different sizes, but Verge resizes all images to one size; set it with --size`,
         }
+
+/** Processors that scale pictures to a shorter side and then to a multiple; `Image` is what MODNet and RMBG name. */
+const SCALED_FIRST = ['MaskFormer', 'Mask2Former', 'Image', '']
+const setsSide = (settings: Settings): boolean =>
+  SCALED_FIRST.includes(processorName(settings)) && settings.size !== undefined && settings.size !== null
 
 const flag: KeyRule = (value) =>
   typeof value === 'boolean' ? undefined : { problem: 'one of its boolean settings is neither true nor false' }
@@ -62,11 +68,17 @@ export const IMAGE_KEYS: KeyRules = {
       ? { problem: 'it pads images at the right and bottom (pad_size), which Verge does not support' }
       : undefined,
   // Without padding or resizing these do nothing.
-  size_divisor: (value, settings) => (settings.do_pad === false ? undefined : multiple('size_divisor')(value)),
-  size_divisibility: multiple('size_divisibility'),
+  size_divisor: (value, settings) =>
+    settings.do_pad === false || setsSide(settings) ? undefined : multiple('size_divisor')(value),
+  size_divisibility: (value, settings) => (setsSide(settings) ? undefined : multiple('size_divisibility')(value)),
   ensure_multiple_of: (value, settings) =>
-    settings.keep_aspect_ratio === true ? multiple('ensure_multiple_of')(value) : undefined,
-  keep_aspect_ratio: refused('it keeps the aspect ratio of images (keep_aspect_ratio), so their sizes differ'),
+    settings.keep_aspect_ratio === true && processorName(settings) !== 'DPT'
+      ? multiple('ensure_multiple_of')(value)
+      : undefined,
+  keep_aspect_ratio: (value, settings) =>
+    value === true && processorName(settings) !== 'DPT'
+      ? { problem: 'it keeps the aspect ratio of images (keep_aspect_ratio), so their sizes differ' }
+      : undefined,
   do_align_long_axis: refused(
     'it rotates images to align the long axis (do_align_long_axis), which Verge does not support',
   ),
@@ -95,6 +107,12 @@ export const IMAGE_KEYS: KeyRules = {
   do_reduce_labels: 'irrelevant',
   reduce_labels: 'irrelevant',
   do_convert_annotations: 'irrelevant',
+  ignore_index: 'irrelevant',
+  num_labels: 'irrelevant',
+  num_text: 'irrelevant',
+  class_info_file: 'irrelevant',
+  repo_path: 'irrelevant',
+  metadata: 'irrelevant',
   pad_and_return_pixel_mask: 'irrelevant',
   format: 'irrelevant',
   default_to_square: 'irrelevant',

@@ -8,7 +8,9 @@ import { guessGeneration } from './generation.ts'
 import { describeImageClassifier } from './image-classifier.ts'
 import { describeImageFeatures } from './image-features.ts'
 import { describeMaskFiller } from './mask-filler.ts'
+import { describeDepth, describeMatte } from './picture-maps.ts'
 import { describePose } from './pose.ts'
+import { describeSegmentation } from './segmentation.ts'
 import { guessTabular } from './tabular.ts'
 import { describeTextClassifier, describeTextSpans } from './text-classifier.ts'
 import { recogniseUltralytics } from './ultralytics-model.ts'
@@ -25,6 +27,9 @@ export const HEADS: readonly (readonly [RegExp, keyof typeof DESCRIBERS])[] = [
   [/ForImageClassification(WithTeacher)?$/, 'image-classification'],
   [/ForObjectDetection$/, 'object-detection'],
   [/ForPoseEstimation$/, 'keypoint-detection'],
+  [/For(?:Semantic|Instance|Universal)?Segmentation$/, 'image-segmentation'],
+  [/ForDepthEstimation$/, 'depth-estimation'],
+  [/^(?:BriaRMBG|BiRefNet|MODNet|ISNet|U2Net)\w*$/i, 'background-removal'],
 ]
 
 /** Describes models of a task: by their head, or because a person asks for the task. */
@@ -38,6 +43,9 @@ const DESCRIBERS = {
   'image-feature-extraction': describeImageFeatures,
   'object-detection': describeDetector,
   'keypoint-detection': describePose,
+  'image-segmentation': describeSegmentation,
+  'background-removal': describeMatte,
+  'depth-estimation': describeDepth,
   'image-to-image': async () => ({
     problem: 'no setting describes how its output becomes an image (postprocess.imageOutput)',
   }),

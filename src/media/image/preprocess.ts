@@ -32,7 +32,9 @@ export function* fitting(image: Raster, settings: ImageSettings, meter: StepMete
     return convert(yield* normalizingGlyph(own, width, height, settings.box ?? Math.min(width, height), meter))
   }
   const { scaledWidth, scaledHeight, left, top } = framing(image, settings)
-  if (settings.fit === 'shortest') return yield* resizing(own, scaledWidth, scaledHeight, settings.resample, meter)
+  if (settings.fit === 'proportional') assertFits(scaledWidth, scaledHeight)
+  if (settings.fit === 'shortest' || settings.fit === 'proportional')
+    return yield* resizing(own, scaledWidth, scaledHeight, settings.resample, meter)
   const inner = {
     left: Math.max(0, left),
     top: Math.max(0, top),
@@ -54,6 +56,8 @@ export function framing({ width, height }: Pick<Raster, 'width' | 'height'>, set
       return letterbox(width, height, toWidth, toHeight, settings.anchor)
     case 'shortest':
       return shortest(width, height, settings)
+    case 'proportional':
+      return proportional(width, height, settings)
     default:
       return { scaledWidth: toWidth, scaledHeight: toHeight, left: 0, top: 0 }
   }
@@ -87,7 +91,7 @@ function centreCrop(
  * The size of a model's input for a picture, [height, width]: its own, or what the picture's proportions make of it.
  */
 export function inputSize(image: Pick<Raster, 'width' | 'height'>, settings: ImageSettings): readonly [number, number] {
-  if (settings.fit !== 'shortest') return settings.size
+  if (settings.fit !== 'shortest' && settings.fit !== 'proportional') return settings.size
   const { scaledHeight, scaledWidth } = framing(image, settings)
   return [scaledHeight, scaledWidth]
 }
@@ -104,6 +108,33 @@ function shortest(width: number, height: number, { size, resize, multiple = 1 }:
   const side = (length: number): number => Math.max(multiple, length - (length % multiple))
   const [scaledHeight, scaledWidth] = width < height ? [long, short] : [short, long]
   return { scaledWidth: side(scaledWidth), scaledHeight: side(scaledHeight), left: 0, top: 0 }
+}
+
+/** Scaled as little as possible so that one side is that of `size`, as transformers' DPT has it (`keep_aspect_ratio`). */
+function proportional(width: number, height: number, { size, multiple = 1 }: ImageSettings): Framing {
+  const [byHeight, byWidth] = [size[0] / height, size[1] / width]
+  const scale = Math.abs(1 - byWidth) < Math.abs(1 - byHeight) ? byWidth : byHeight
+  const side = (length: number): number => Math.max(1, halfToEven((scale * length) / multiple)) * multiple
+  return { scaledWidth: side(width), scaledHeight: side(height), left: 0, top: 0 }
+}
+
+/** Python's rounding. */
+function halfToEven(value: number): number {
+  const rounded = Math.round(value)
+  return Math.abs(value % 1) === 0.5 && rounded % 2 !== 0 ? rounded - 1 : rounded
+}
+
+/** A picture of a model's input size at most: a narrow one in its own proportions could be any length. */
+const MOST_PIXELS = 4 * 1024 * 1024
+
+/** @throws input_too_large */
+function assertFits(width: number, height: number): void {
+  if (width * height <= MOST_PIXELS) return
+  throw new VergeError(
+    'input_too_large',
+    `The image would have ${width} x ${height} pixels for this model; the limit is ${MOST_PIXELS}. Send one that is less narrow.`,
+    { details: { limit_pixels: MOST_PIXELS } },
+  )
 }
 
 /** All of the picture in the middle, with the roundings of the YOLO family's own tools, or at the top left. */
