@@ -15,6 +15,7 @@ import { oipRoutes } from './http/oip/routes.ts'
 import { ollamaRoutes } from './http/ollama/routes.ts'
 import { openAiRoutes } from './http/openai/routes.ts'
 import { vergeRoutes } from './http/verge/routes.ts'
+import { workersAiRoutes } from './http/workers-ai/routes.ts'
 import { createTasks } from './tasks/index.ts'
 
 export type { AppDeps, AppEnv } from './http/app-env.ts'
@@ -60,7 +61,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
       vllm: new Hono<AppEnv>(),
       huggingface: hfRoutes(deps, tasks),
       oip: oipRoutes(deps),
-      'workers-ai': new Hono<AppEnv>(),
+      'workers-ai': workersAiRoutes(deps, tasks),
     },
     config,
   )

@@ -25,7 +25,8 @@ import { PlacementPlanner } from './placement/planner.ts'
 import { resolveOrigins } from './placement/remote/resolve.ts'
 import { runRemotely, sendOn } from './placement/remote/send.ts'
 import { OriginPlacement } from './placement/route.ts'
-import { RpcService } from './rpc/service.ts'
+import { type RpcDeps, RpcService } from './rpc/service.ts'
+import { WorkersAiService } from './rpc/workers-ai.ts'
 import { type Admission, BoundedAdmission, RenewingAdmission } from './serving/admission.ts'
 import { Backlog } from './serving/backlog.ts'
 import { FileCache } from './serving/files.ts'
@@ -63,6 +64,7 @@ export interface Verge {
   readonly limits: Limits
   readonly app: ReturnType<typeof createApp>
   readonly rpc: RpcService
+  readonly workersAi: WorkersAiService
   readonly streams: StreamDeps
   readonly origins: readonly Origin[]
 }
@@ -203,7 +205,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
   }
   return {
     app: createApp(deps),
-    rpc: rpcService({ ...deps, admission: renewing(admission, limits.streamedAnswerMs, shared) }, config),
+    ...rpcServices({ ...deps, admission: renewing(admission, limits.streamedAnswerMs, shared) }, config),
     streams: deps,
     origins: remote?.origins ?? [],
     limits,
@@ -228,13 +230,13 @@ function renewing(
 }
 
 /** The calls of other Workers: over an HTTP side of their own, which knows its callers and has no way in from outside. */
-function rpcService(shared: AppDeps, { rpcCallers }: Config): RpcService {
+function rpcServices(shared: AppDeps, { rpcCallers }: Config): Pick<Verge, 'rpc' | 'workersAi'> {
   const deps: AppDeps = {
     ...shared,
     knownCaller: (bindings) => (bindings as { readonly caller: Caller }).caller,
   }
   let app: ReturnType<typeof createApp> | undefined
-  return new RpcService({
+  const rpcDeps: RpcDeps = {
     ...deps,
     callers: rpcCallers,
     ask: async (request, caller, { waitUntil }) => {
@@ -242,7 +244,8 @@ function rpcService(shared: AppDeps, { rpcCallers }: Config): RpcService {
       const context = { waitUntil, passThroughOnException() {}, props: undefined }
       return app.fetch(request, { caller }, context)
     },
-  })
+  }
+  return { rpc: new RpcService(rpcDeps), workersAi: new WorkersAiService(rpcDeps) }
 }
 
 type Shared = Platform & Pick<AppDeps, 'limits' | 'runs' | 'lane'>

@@ -22,6 +22,8 @@ import { probeOrigin } from './placement/remote/probe.ts'
 import { rehearse } from './rehearsal/rehearse.ts'
 import { RpcError } from './rpc/answer.ts'
 import type { RpcCall } from './rpc/service.ts'
+import type { RunOutcome } from './rpc/workers-ai.ts'
+import { AiError } from './rpc/workers-ai-error.ts'
 import { StreamObject } from './stream/durable.ts'
 
 export type { Env } from './assemble.ts'
@@ -128,6 +130,42 @@ export class VergeRpc extends WorkerEntrypoint<Env> implements VergeBinding {
   #call(): RpcCall {
     return { props: this.ctx.props as unknown, waitUntil: (work) => this.ctx.waitUntil(work) }
   }
+}
+
+/**
+ * Workers AI's binding, for Workers that call `env.AI.run`: a service binding named `AI` with `entrypoint = "WorkersAi"`.
+ * docs/workers-ai.md says what maps to what.
+ */
+export class WorkersAi extends WorkerEntrypoint<Env> implements WorkersAiBinding {
+  /** No request goes through AI Gateway. */
+  get aiGatewayLogId(): null {
+    return null
+  }
+
+  async run(model: string, inputs: unknown, options?: unknown): Promise<unknown> {
+    const { workersAi } = await assembled(this.env)
+    return ranOr(await workersAi.run(this.#call(), model, inputs, options))
+  }
+
+  async models(params?: AiModelsSearchParams): Promise<AiModelsSearchObject[]> {
+    const { workersAi } = await assembled(this.env)
+    return ranOr(await workersAi.models(this.#call(), params)) as AiModelsSearchObject[]
+  }
+
+  #call(): RpcCall {
+    return { props: this.ctx.props as unknown, waitUntil: (work) => this.ctx.waitUntil(work) }
+  }
+}
+
+/** Of Workers AI's type, what is here: its own overloads of `run` say which inputs have which outputs. */
+type WorkersAiBinding = Pick<Ai, 'models' | 'aiGatewayLogId'> & {
+  run(...args: Parameters<Ai['run']>): Promise<unknown>
+}
+
+/** @throws AiError */
+function ranOr(outcome: RunOutcome): unknown {
+  if ('answer' in outcome) return outcome.answer
+  throw new AiError(outcome.failure)
 }
 
 /** @throws RpcError */

@@ -51,6 +51,8 @@ export interface HttpForwardOptions {
   readonly bytes?: Uint8Array<ArrayBuffer>
   /** The path to ask an origin for, with no query, where it is not the request's own. */
   readonly path?: string
+  /** What the bytes are, where they are not what the request says of its own. */
+  readonly contentType?: string
   /** A text is wanted as a stream. */
   readonly streamed?: boolean
   /** Makes the caller's answer of the origin's, where the origin was asked in other words. */
@@ -58,7 +60,7 @@ export interface HttpForwardOptions {
 }
 
 /** An HTTP request on its way to an origin, and the origin's answer on its way back. */
-class ForwardedHttpRequest implements Forwarding<Response> {
+export class ForwardedHttpRequest implements Forwarding<Response> {
   readonly replayable: boolean
   readonly #deps: AppDeps
   readonly #c: Context<AppEnv>
@@ -76,15 +78,17 @@ class ForwardedHttpRequest implements Forwarding<Response> {
   }
 
   async request(ticket: Ticket): Promise<ForwardedRequest> {
-    const { asked, bytes, manifest, path, route, streamed = false } = this.#options
+    const { asked, bytes, contentType, manifest, path, route, streamed = false } = this.#options
     if (bytes !== undefined) ticket.hold(bytes.length)
     else this.#body = await this.#read(ticket)
     const { pathname, search } = new URL(this.#c.req.url)
+    const headers = new Headers(this.#c.req.raw.headers)
+    if (contentType !== undefined) headers.set('content-type', contentType)
     return {
       route,
       method: 'POST',
       path: (path ?? this.#path(pathname)) + search,
-      headers: this.#c.req.raw.headers,
+      headers,
       body: this.#body,
       caller: callerName(this.#c.get('caller')),
       asked: asked === manifest.model ? undefined : asked,

@@ -1,6 +1,5 @@
 import * as z from 'zod'
 import { type Caller, callerName } from '../access/authorize.ts'
-import { callerByKey } from '../access/credentials.ts'
 import { type Manifest, MODEL_NAME } from '../catalog/manifest.ts'
 import type { VergeInputs, VergeOutcome, VergeReply } from '../client/rpc-types.ts'
 import { paceOf } from '../core/body.ts'
@@ -16,6 +15,7 @@ import type { RunLedger } from '../serving/serving.ts'
 import { createTasks } from '../tasks/index.ts'
 import { type Tasks, taskOf } from '../tasks/task.ts'
 import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
+import { callerOf } from './caller.ts'
 import { ForwardedRpcCall } from './forwarding.ts'
 import { areTensors, type RpcInputs, readInputs, sortInputs, taskBody, tensorInputs } from './inputs.ts'
 import { measureInput } from './measure.ts'
@@ -127,16 +127,9 @@ export class RpcService {
     return validate(schema, given ?? {}, 'The options')
   }
 
-  /**
-   * Closed by default: calls without a token and without trusted `props`, and calls with an unknown token or name, may
-   * run public models; private models are refused with `unauthorized`.
-   */
-  async #callerOf(props: unknown, token: string | undefined): Promise<Caller> {
-    if (token !== undefined) return callerByKey(token, this.#deps.config.apiKeyDigest)
-    const name = typeof props === 'object' && props !== null && 'caller' in props ? props.caller : undefined
-    if (name === undefined) return { kind: 'anonymous' }
-    if (typeof name === 'string' && this.#deps.callers.has(name)) return { kind: 'service', name }
-    return { kind: 'anonymous', unaccepted: 'name' }
+  #callerOf(props: unknown, token: string | undefined): Promise<Caller> {
+    const { callers, config } = this.#deps
+    return callerOf(props, token, { callers, apiKeyDigest: config.apiKeyDigest })
   }
 
   #within<T>(
