@@ -179,6 +179,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
   const deps: AppDeps = {
     ...shared,
     serving: local,
+    residence: local,
     ...(remote && { placement: remote.placement, signatures: remote.signatures, weights: truth }),
     admission: renewing(admission, limits.requestDeadlineMs, shared),
     downloads: {

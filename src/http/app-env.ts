@@ -5,7 +5,7 @@ import type { WorkLane } from '../core/work.ts'
 import type { CallContext } from '../inference/call.ts'
 import type { Placement } from '../placement/placement.ts'
 import type { Admission } from '../serving/admission.ts'
-import type { Serving } from '../serving/serving.ts'
+import type { Residence, Serving } from '../serving/serving.ts'
 import type { RefusedSocket } from '../stream/refused-socket.ts'
 import type { StreamHost } from '../stream/stream-options.ts'
 import type { Store } from '../weights/store.ts'
@@ -46,6 +46,8 @@ export interface AppDeps {
   readonly lane: WorkLane
   /** A fresh identifier of letters, digits and "-". */
   readonly randomId: () => string
+  /** What the operator decides of loaded models. Absent where that is nobody's. */
+  readonly residence?: Residence
   /** Checks requests that are signed with a key of Verge's own servers. Absent: every signature is refused. */
   readonly signatures?: SignatureCheck
   /** Who calls, where requests come by a binding and not from outside. Absent for everything that anyone can reach. */

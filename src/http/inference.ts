@@ -217,6 +217,8 @@ export interface NamedByPath {
   readonly model: string
   /** The same request's path where the body names the model: what an origin is asked. */
   readonly path: string
+  /** The version that the path names. */
+  readonly version?: string | undefined
   /** Fields in other words than the protocol's, in the protocol's. @throws invalid_request */
   readonly translate?: (body: Readonly<Record<string, unknown>>) => Readonly<Record<string, unknown>>
 }
@@ -262,7 +264,7 @@ export async function withModelInBody(
   let body: unknown
   return infer<Response>(deps, accessOf(deps, c), {
     ...(named && { name: modelNamed(named.model, deps.config.modelNames) }),
-    version: c.req.query('version'),
+    version: named?.version ?? c.req.query('version'),
     route,
     read: async (slot) => {
       sent = await readBodyInSlot(deps, c, slot)

@@ -146,6 +146,7 @@ export async function assemble(settings: OriginSettings, state: OriginState): Pr
   const app = createApp({
     ...shared,
     serving,
+    residence: serving,
     lane: new WorkLane({
       clock,
       stepsBetweenPauses: limits.stepsBetweenPauses,

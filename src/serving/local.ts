@@ -27,12 +27,14 @@ import type { RunCache } from './results/run-cache.ts'
 import type {
   Generation,
   GenerationOptions,
+  Residence,
   ResolvedModel,
   RunContext,
   RunResult,
   Serving,
   ServingObserver,
 } from './serving.ts'
+import { type ModelStatistics, RunStatistics } from './statistics.ts'
 
 /** Where an engine gets weights from: a loader over stores, or a cache on disk before one. */
 export interface BlobSource {
@@ -64,7 +66,7 @@ export interface LocalServingOptions {
   readonly backlog?: Backlog
   /** Bytes of engine memory for a session of an artifact and its run, with nothing else loaded; unbounded if left out. */
   readonly roomBytes?: (artifact: ArtifactInfo) => number
-  /** Models whose sessions are never evicted. */
+  /** Models whose sessions are never evicted for others, from the beginning. */
   readonly pinned: ReadonlySet<string>
   readonly clock: Clock
   /** Uniform in [0, 1): picks among the live versions. */
@@ -75,12 +77,16 @@ export interface LocalServingOptions {
 }
 
 /** Serves models from here, an isolate or an origin: catalogue, weights, sessions and engine put together. */
-export class LocalServing implements Serving {
+export class LocalServing implements Serving, Residence {
   readonly #options: LocalServingOptions
+  /** Models whose sessions are not evicted for others. */
+  readonly #pinned: Set<string>
+  readonly #statistics = new RunStatistics()
   readonly #candidates: Candidates
 
   constructor(options: LocalServingOptions) {
     this.#options = options
+    this.#pinned = new Set(options.pinned)
     this.#candidates = new Candidates(options.place, options.engine)
   }
 
@@ -149,6 +155,22 @@ export class LocalServing implements Serving {
     await this.#options.sessions.use(this.#session(model, artifact), context, async () => {})
   }
 
+  async pin(model: ResolvedModel, context: RunContext): Promise<void> {
+    const artifact = this.#candidates.chosen(model.manifest)
+    this.#pinned.add(model.manifest.model)
+    await this.load(model, context)
+    this.#options.sessions.pin(artifact.sha256, true)
+  }
+
+  evict({ manifest }: ResolvedModel): void {
+    this.#pinned.delete(manifest.model)
+    for (const { sha256 } of manifest.artifacts) this.#options.sessions.evict(sha256)
+  }
+
+  statistics({ manifest }: ResolvedModel): ModelStatistics {
+    return this.#statistics.of(nameOf(manifest))
+  }
+
   async run(
     model: ResolvedModel,
     inputs: Tensors,
@@ -160,6 +182,24 @@ export class LocalServing implements Serving {
 
   /** Runs one of the model's artifacts, whichever would be chosen. */
   async runOn(
+    artifact: Artifact,
+    model: ResolvedModel,
+    inputs: Tensors,
+    outputs: readonly string[] | undefined,
+    context: RunContext,
+  ): Promise<RunResult> {
+    const { manifest } = model
+    try {
+      const result = await this.#runOn(artifact, model, inputs, outputs, context)
+      this.#statistics.succeeded(nameOf(manifest), result, batchOf(manifest, inputs), this.#options.clock.now())
+      return result
+    } catch (error) {
+      this.#statistics.failed(nameOf(manifest))
+      throw error
+    }
+  }
+
+  async #runOn(
     artifact: Artifact,
     model: ResolvedModel,
     inputs: Tensors,
@@ -215,6 +255,8 @@ export class LocalServing implements Serving {
       .use(this.#session(model, artifact), context, (session, use) => generating.with(session, use))
       .catch((error: unknown) => generating.fail(error))
     const { start } = await generating.begun
+    const untimed = { start, timings: { loadMs: 0, queueMs: 0, runMs: 0 } }
+    this.#statistics.succeeded(nameOf(model.manifest), untimed, 1, this.#options.clock.now())
     const { observer } = this.#options
     const tokens =
       observer === undefined ? generating : countedTokens(generating, () => observer.token(model.manifest.model))
@@ -222,12 +264,12 @@ export class LocalServing implements Serving {
   }
 
   #session({ manifest }: ResolvedModel, artifact: Artifact): SessionRequest {
-    const { blobs, engine, pages, pinned, roomBytes } = this.#options
+    const { blobs, engine, pages, roomBytes } = this.#options
     return {
       key: artifact.sha256,
       bytes: sessionFootprint(artifact),
       ...(roomBytes && { roomBytes: roomBytes(artifact) }),
-      pinned: pinned.has(manifest.model),
+      pinned: this.#pinned.has(manifest.model),
       load: async ({ signal, onProgress }): Promise<Session> => {
         const source = await blobs.source(artifact, signal)
         const deliver: typeof source.deliver = (write, inner) =>
@@ -300,6 +342,16 @@ export class LocalServing implements Serving {
     const { costLimit, textCostLimit = costLimit } = this.#options
     return task === 'text-generation' ? textCostLimit : costLimit
   }
+}
+
+function nameOf({ model, version }: Manifest): string {
+  return `${model}@${version}`
+}
+
+/** Inputs of a run: the first dimension of the first tensor, where the model takes any number. */
+function batchOf({ inputs: [first] }: Manifest, inputs: Tensors): number {
+  if (first === undefined || typeof first.shape[0] === 'number') return 1
+  return inputs.get(first.name)?.shape[0] ?? 1
 }
 
 /** An artifact as an engine sees it. */

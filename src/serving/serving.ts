@@ -5,6 +5,7 @@ import type { RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { InputShapes } from '../engine/costs.ts'
 import type { EngineHealth, GenerateOptions } from '../engine/engine.ts'
+import type { ModelStatistics } from './statistics.ts'
 
 /** Whether a request's runs were answered from the result cache; `bypass`: it was not asked. */
 export type CacheOutcome = 'hit' | 'miss' | 'bypass'
@@ -132,6 +133,16 @@ export interface Readiness {
   /** Whether an artifact's session is in memory. */
   loaded(artifact: Pick<Artifact, 'sha256'>): boolean
   health(): Promise<EngineHealth>
+}
+
+/** What an operator may know and decide of the models in this process. */
+export interface Residence {
+  /** Loads the model, and keeps it from being evicted for others as long as this process lives. @throws what loading throws */
+  pin(model: ResolvedModel, context: RunContext): Promise<void>
+  /** Lets a version's weights go, as soon as no request uses them. They are loaded again when a request needs them. */
+  evict(model: ResolvedModel): void
+  /** Since this process began. */
+  statistics(model: ResolvedModel): ModelStatistics
 }
 
 /** Is told what requests ask of a serving. */

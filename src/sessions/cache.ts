@@ -82,6 +82,20 @@ export class SessionCache {
     this.#loads.run(key, load, context).catch(() => {})
   }
 
+  /** Keeps a loaded session from being evicted for others, or no longer. */
+  pin(key: string, pinned: boolean): void {
+    const entry = this.#entries.get(key)
+    if (entry !== undefined) entry.pinned = pinned
+  }
+
+  /** Lets a session go, as soon as nothing uses it. */
+  evict(key: string): void {
+    const entry = this.#entries.get(key)
+    if (entry === undefined) return
+    entry.leaving = true
+    this.#sweep()
+  }
+
   /** Bytes of all loaded sessions. */
   get bytes(): number {
     let total = 0

@@ -16,7 +16,7 @@ export interface Reservation {
 export interface Entry {
   readonly session: Session
   readonly bytes: number
-  readonly pinned: boolean
+  pinned: boolean
   lastUsed: number
   /** Chosen to make room: no new user gets it, and it goes when the last one is done. */
   leaving: boolean

@@ -198,7 +198,7 @@ describe('serving', () => {
     let asked = 0
     const use = async () => {
       asked++
-      return { outputs: new Map() }
+      return { outputs: new Map(), start: 'warm', timings: { loadMs: 0, queueMs: 0, runMs: 0 } }
     }
     const unused = {} as never
     const serving = new LocalServing({

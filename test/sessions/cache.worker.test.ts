@@ -77,6 +77,36 @@ describe('session cache', () => {
     expect(cache.bytes).toBe(80)
   })
 
+  it('keeps what is pinned later, until it is pinned no more', async () => {
+    const { cache, use } = setup(100)
+    await use('a', 60)
+    cache.pin('a', true)
+    await expect(use('b', 60)).rejects.toMatchObject({ code: 'model_too_large' })
+    cache.pin('a', false)
+    expect(await use('b', 60)).toBe('cold')
+    expect([cache.has('a'), cache.has('b')]).toEqual([false, true])
+    // What is not loaded cannot be kept.
+    cache.pin('a', true)
+    expect(cache.has('a')).toBe(false)
+  })
+
+  it('lets a session go by hand, as soon as nothing uses it', async () => {
+    const { cache, clock, request, sessions, use } = setup()
+    await use('a', 40)
+    cache.evict('a')
+    expect(sessions.get('a')?.alive).toBe(false)
+    let leave = () => {}
+    const held = cache.use(request('b', 40), testContext(), () => new Promise<void>((resolve) => (leave = resolve)))
+    await clock.advance(50)
+    cache.evict('b')
+    expect([cache.has('b'), sessions.get('b')?.alive]).toEqual([false, true])
+    leave()
+    await held
+    expect(sessions.get('b')?.alive).toBe(false)
+    cache.evict('never loaded')
+    expect(await use('a', 40)).toBe('cold')
+  })
+
   it('never evicts what is pinned, and says when nothing is left', async () => {
     const { cache, use } = setup(100)
     await use('pinned', 60, true)

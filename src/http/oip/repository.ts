@@ -4,10 +4,7 @@ import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
 import { type RepositoryIndex, repositoryIndexRequestSchema } from '../../protocols/oip/wire.ts'
 
-/**
- * Triton's model repository extension, as far as it lists: models are loaded and unloaded by need, so there is nothing to
- * load or unload by hand.
- */
+/** Triton's model repository extension, as far as it lists; `residence.ts` loads and unloads. */
 
 /** An index request's body may be left out; what it can ask, `ready`, changes nothing. @throws invalid_json, invalid_request */
 export function checkIndexRequest(body: Uint8Array, limits: Limits): void {

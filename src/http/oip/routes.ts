@@ -9,8 +9,10 @@ import { writeInferAnswer } from '../../protocols/oip/write-answer.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf, setPlacementHeaders, withAdmittedModel } from '../inference.ts'
 import { modelNamed } from '../model-names.ts'
+import { generateText } from './generate.ts'
 import { modelMetadata } from './metadata.ts'
 import { checkIndexRequest, repositoryIndex } from './repository.ts'
+import { residenceRoutes } from './residence.ts'
 
 /** The Open Inference Protocol, version 2. */
 export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
@@ -19,7 +21,7 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
     const body: ServerMetadata = {
       name: 'verge',
       version: deps.config.version,
-      extensions: [BINARY_EXTENSION],
+      extensions: [BINARY_EXTENSION, ...EXTENSIONS],
     }
     return c.json(body)
   })
@@ -50,9 +52,15 @@ export function oipRoutes(deps: AppDeps): Hono<AppEnv> {
       return c.json(body, ready ? 200 : NOT_READY)
     })
     app.post(`${model}/infer`, (c) => infer(deps, c))
+    app.post(`${model}/generate`, (c) => generateText(deps, c, false))
+    app.post(`${model}/generate_stream`, (c) => generateText(deps, c, true))
   }
+  app.route('/', residenceRoutes(deps))
   return app
 }
+
+/** Triton's extensions, by its names. */
+const EXTENSIONS = ['generate', 'model_configuration', 'model_repository', 'statistics'] as const
 
 /** The protocol wants a 4xx where the answer is "not ready", and Triton answers this one. */
 const NOT_READY = 400

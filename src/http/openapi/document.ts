@@ -1,6 +1,7 @@
 import type { Manifest } from '../../catalog/manifest.ts'
 import type { Limits } from '../../core/limits.ts'
 import { modelCardListSchema, modelDetailSchema } from '../../protocols/models.ts'
+import { PROTOCOLS } from '../../protocols/names.ts'
 import { JSON_LENGTH_HEADER } from '../../protocols/oip/headers.ts'
 import {
   inferRequestSchema,
@@ -23,6 +24,7 @@ import { browserPaths } from './browser.ts'
 import { embeddingPaths } from './embeddings.ts'
 import { generationPaths } from './generation.ts'
 import { operatorPaths } from './operator.ts'
+import { otherPaths } from './others.ts'
 import { type JsonSchema, jsonAnswer, jsonContent, SchemaSet } from './schemas.ts'
 import { streamPaths } from './streams.ts'
 
@@ -50,7 +52,7 @@ export function openApiDocument(
   downloads: boolean,
 ): JsonSchema {
   const schemas = new SchemaSet()
-  const paths = {
+  const described: Record<string, JsonSchema> = {
     ...generalPaths(schemas),
     ...Object.fromEntries(
       models.map((model) => [`/run/${model.manifest.model}`, { post: runOperation(schemas, model) }]),
@@ -67,6 +69,7 @@ export function openApiDocument(
     ...(downloads && browserPaths(schemas)),
     ...operatorPaths(schemas),
   }
+  const paths = { ...described, ...otherPaths(described) }
   return {
     openapi: '3.1.0',
     info: {
@@ -78,7 +81,7 @@ export function openApiDocument(
     servers: [{ url: '/' }],
     // Public models need no credential, and answer to any.
     security: [{}, { bearer: [] }],
-    tags: [{ name: 'tasks' }, { name: 'open inference protocol' }, { name: 'openai' }, { name: 'service' }],
+    tags: ['tasks', 'open inference protocol', 'service', ...PROTOCOLS].map((name) => ({ name })),
     paths,
     components: {
       schemas: schemas.components(),

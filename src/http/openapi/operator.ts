@@ -35,7 +35,7 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
         tags: ['service'],
         summary: 'Where a request would run now, and why (operator only)',
         parameters: [
-          parameter('route', 'query', { ...text, enum: ['task', 'oip', 'openai', 'rerank'], default: 'task' }),
+          parameter('route', 'query', { ...text, enum: ['task', 'oip', 'openai', 'rerank', 'own'], default: 'task' }),
           parameter('version', 'query', text),
         ],
         responses: { 200: jsonAnswer(schemas.use(explanationSchema), 'The decision'), default: failure },

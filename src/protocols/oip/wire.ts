@@ -163,6 +163,15 @@ export const repositoryIndexSchema = z
   .meta({ id: 'RepositoryIndex' })
 export type RepositoryIndex = z.infer<typeof repositoryIndexSchema>
 
+/** `parameters` of Triton's load and unload; a configuration or files in them would have to change what was pushed. */
+export const repositoryLoadRequestSchema = z
+  .strictObject({
+    parameters: z
+      .strictObject({ unload_dependents: z.boolean().optional().meta({ description: 'No model has any' }) })
+      .optional(),
+  })
+  .meta({ id: 'RepositoryLoadRequest' })
+
 export const liveSchema = z.object({ live: z.boolean() }).meta({ id: 'Live' })
 export const readySchema = z.object({ ready: z.boolean() }).meta({ id: 'Ready' })
 

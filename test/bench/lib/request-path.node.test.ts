@@ -11,8 +11,8 @@ import { ROOT } from '../../../src/cli/files/project.ts'
  * same reasons, or needs a reason for a file of its own in the commit that raises the budget.
  */
 const BUDGETS: Readonly<Record<string, number>> = {
-  'POST /run/digits, a PNG': 48,
-  'POST /v2/models/digits/infer, binary tensors': 37,
+  'POST /run/digits, a PNG': 49,
+  'POST /v2/models/digits/infer, binary tensors': 38,
   // Of it one that all protocols of texts share.
   'POST /v1/chat/completions, streamed by an origin': 35,
 }

@@ -118,7 +118,7 @@ describe('metadata', () => {
     expect(await (await request('/v2')).json()).toEqual({
       name: 'verge',
       version: '0.0.0-test',
-      extensions: ['binary_tensor_data'],
+      extensions: ['binary_tensor_data', 'generate', 'model_configuration', 'model_repository', 'statistics'],
     })
     expect(await (await request('/v2/health/live')).json()).toEqual({ live: true })
     expect(await (await request('/v2/health/ready')).json()).toEqual({ ready: true })

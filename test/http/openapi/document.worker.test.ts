@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../../src/core/limits.ts'
 import { tensor } from '../../../src/core/tensors.ts'
 import { ADDRESSES } from '../../../src/http/addresses.ts'
+import { PROTOCOLS } from '../../../src/protocols/names.ts'
 import { createTasks } from '../../../src/tasks/index.ts'
 import { downloads } from '../../fixtures/downloads.ts'
 import { OPERATOR, testApp, testModel } from '../../fixtures/http.ts'
@@ -100,10 +101,11 @@ describe('the OpenAPI document', () => {
 
   it('documents all routes that there are, but for itself', async () => {
     const documented = Object.keys((await document(OPERATOR)).paths).map((path) => path.replaceAll('/eye', '/{model}'))
-    const routes = (['verge', 'openai', 'oip', 'huggingface'] as const)
-      .flatMap((protocol) => ADDRESSES[protocol])
-      .filter(({ state }) => state === 'works')
-      .map(({ path }) => path.replace('...}', '}'))
+    const routes = PROTOCOLS.flatMap((protocol) =>
+      ADDRESSES[protocol]
+        .filter(({ state }) => state === 'works')
+        .map(({ path, root }) => (root === 'always' ? path : `/${protocol}${path === '/' ? '' : path}`).replace('...}', '}')),
+    )
     expect(routes.length).toBeGreaterThan(20)
     for (const path of routes) {
       // A model that hears streams is needed for theirs, and the other names of Hugging Face's paths are not repeated.
