@@ -104,7 +104,9 @@ describe('the OpenAPI document', () => {
     const routes = PROTOCOLS.flatMap((protocol) =>
       ADDRESSES[protocol]
         .filter(({ state }) => state === 'works')
-        .map(({ path, root }) => (root === 'always' ? path : `/${protocol}${path === '/' ? '' : path}`).replace('...}', '}')),
+        .map(({ path, root }) =>
+          (root === 'always' ? path : `/${protocol}${path === '/' ? '' : path}`).replace('...}', '}'),
+        ),
     )
     expect(routes.length).toBeGreaterThan(20)
     for (const path of routes) {
