@@ -15,6 +15,8 @@ const TASKS: Readonly<Record<string, string>> = {
   'token-classification': 'finds names in a text',
   'question-answering': 'answers a question from a text',
   'zero-shot-classification': 'sorts a text by labels of your own',
+  'zero-shot-image-classification': 'sorts a picture by labels of your own',
+  'image-text-similarity': 'compares pictures with texts',
   'fill-mask': 'finds the missing words of a text',
   'audio-classification': 'says what a sound is',
   'voice-activity-detection': 'finds speech in a sound',

@@ -191,6 +191,10 @@ export const textSettingsSchema = z.object({
   truncationSide: z.enum(['right', 'left']).optional(),
   /** The token in place of a word that the model finds (`fill-mask`): `[MASK]`, `<mask>`. */
   maskToken: z.string().min(1).max(256).optional(),
+  /** Every text is padded to so many tokens, for models that were trained so and have no mask (SigLIP). */
+  padding: z.object({ length: z.number().int().positive().max(4_096), token: z.string().min(1).max(256) }).optional(),
+  /** Makes texts lower case before they are tokenized, where the tokenizer does not. */
+  lowercase: z.boolean().optional(),
 })
 
 export const TASKS = [
@@ -207,6 +211,8 @@ export const TASKS = [
   'question-answering',
   'zero-shot-classification',
   'fill-mask',
+  'zero-shot-image-classification',
+  'image-text-similarity',
   'audio-classification',
   'voice-activity-detection',
   'feature-extraction',

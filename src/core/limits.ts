@@ -232,6 +232,8 @@ export const LIMITS = {
    * one takes about a microsecond.
    */
   filledTokens: 256 * KiB,
+  /** Pictures in one request that compares them with texts: 16 of 224 x 224 in floats are 9 MiB. */
+  picturesPerRequest: 16,
   /** Tokens of a text where the manifest sets no limit: what most encoders were trained for. */
   textTokens: 512,
   /**

@@ -8,6 +8,7 @@ import { fillMask } from './fill-mask.ts'
 import { imageClassification } from './image-classification.ts'
 import { imageFeatureExtraction } from './image-feature-extraction.ts'
 import { imageSegmentation } from './image-segmentation.ts'
+import { imageTextSimilarity } from './image-text-similarity.ts'
 import { imageToImage } from './image-to-image.ts'
 import { keypointDetection } from './keypoint-detection.ts'
 import { objectDetection } from './object-detection.ts'
@@ -22,6 +23,7 @@ import { textRanking } from './text-ranking.ts'
 import { tokenClassification } from './token-classification.ts'
 import { voiceActivityDetection } from './voice-activity-detection.ts'
 import { zeroShotClassification } from './zero-shot-classification.ts'
+import { zeroShotImageClassification } from './zero-shot-image-classification.ts'
 
 /** Every task, by name; a task that is named in the manifest's schema and missing here does not compile. */
 export function createTasks(limits: Limits): Tasks {
@@ -44,6 +46,8 @@ export function createTasks(limits: Limits): Tasks {
     'question-answering': questionAnswering(limits),
     'zero-shot-classification': zeroShotClassification(limits),
     'fill-mask': fillMask(limits),
+    'zero-shot-image-classification': zeroShotImageClassification(limits),
+    'image-text-similarity': imageTextSimilarity(limits),
     'feature-extraction': featureExtraction(limits),
     'sentence-similarity': sentenceSimilarity(limits),
     'text-ranking': textRanking(limits),

@@ -93,3 +93,9 @@ export function activate(values: Float64Array, activation: Activation): Float64A
     }
   }
 }
+
+/** A caller's labels with scores, best first. */
+export function rankedLabels(labels: readonly string[], logits: Float32Array, activation: Activation): Classification {
+  const scores = activate(Float64Array.from(logits), activation)
+  return labels.map((label, i) => ({ label, score: scores[i] ?? 0 })).sort((a, b) => b.score - a.score)
+}

@@ -6,6 +6,7 @@ import { refuseManyItems, validate } from '../core/validation.ts'
 import type { Work } from '../core/work.ts'
 import type { Encoding, TextToken } from '../media/text/tokenizer.ts'
 import { runInBatches, TokenCount } from './batches.ts'
+import { candidateLabelsSchema, hypothesesOf, labelsOf, templateSchema, tooManyLabels } from './labels.ts'
 import { textLogits } from './logits.ts'
 import { TextReader } from './reading.ts'
 import { activate } from './scores.ts'
@@ -19,13 +20,8 @@ const requestSchema = z
   .strictObject({
     inputs: z.union([z.string(), z.array(z.string()).min(1)]).meta({ description: 'A text, or a list of texts' }),
     parameters: z.strictObject({
-      candidate_labels: z
-        .union([z.string(), z.array(z.string()).min(1)])
-        .meta({ description: 'Candidate labels: a list, or one text with commas' }),
-      hypothesis_template: z
-        .string()
-        .optional()
-        .meta({ description: `Sentence with {} in place of the label; by default "${DEFAULT_TEMPLATE}"` }),
+      candidate_labels: candidateLabelsSchema,
+      hypothesis_template: templateSchema(DEFAULT_TEMPLATE),
       multi_label: z
         .boolean()
         .optional()
@@ -63,12 +59,12 @@ export function zeroShotClassification(limits: Limits): BoundTask {
       const { inputs, parameters } = validate(requestSchema, body.value, 'The request')
       const texts = typeof inputs === 'string' ? [inputs] : inputs
       const labels = labelsOf(parameters.candidate_labels, limits)
-      const hypotheses = hypothesesOf(labels, parameters.hypothesis_template)
+      const hypotheses = hypothesesOf(labels, parameters.hypothesis_template ?? DEFAULT_TEMPLATE)
       const textField = fieldIn('inputs', texts === inputs)
       const labelField = fieldIn('parameters.candidate_labels', true)
       checkTexts(texts, textField, limits)
       checkTexts(hypotheses, labelField, limits)
-      if (texts.length * labels.length > limits.embeddingsPerRequest) throw tooMany(limits.embeddingsPerRequest)
+      if (texts.length * labels.length > limits.embeddingsPerRequest) throw tooManyLabels(limits.embeddingsPerRequest)
 
       const { manifest } = model
       const columns = columnsOf(manifest)
@@ -154,30 +150,6 @@ function together(verdicts: readonly Verdict[]): number[] {
   )
 }
 
-/** One text may be megabytes of commas: no more of it is taken apart than shows that there are too many labels. */
-function labelsOf(given: string | readonly string[], { embeddingsPerRequest: most }: Limits): readonly string[] {
-  const labels = typeof given === 'string' ? given.split(',', most + 1).map((label) => label.trim()) : given
-  if (labels.length > most) throw tooMany(most)
-  const empty = labels.findIndex((label) => label.trim() === '')
-  if (empty === -1) return labels
-  throw new VergeError('invalid_request', `"parameters.candidate_labels" has an empty label, number ${empty + 1}.`, {
-    details: { field: 'parameters.candidate_labels' },
-  })
-}
-
-function hypothesesOf(labels: readonly string[], template = DEFAULT_TEMPLATE): string[] {
-  // No more of it than is needed: it may be megabytes of them.
-  const [before, after, ...more] = template.split('{}', 3)
-  if (before === undefined || after === undefined || more.length > 0 || template.length > 1_000) {
-    throw new VergeError(
-      'invalid_request',
-      '"parameters.hypothesis_template" must contain {} exactly once, in place of the label, and have at most 1000 characters.',
-      { details: { field: 'parameters.hypothesis_template' } },
-    )
-  }
-  return labels.map((label) => `${before}${label}${after}`)
-}
-
 /**
  * Where a model for natural language inference scores what it finds, by the names of its labels.
  * @throws manifest_invalid if none is for what follows from a text
@@ -201,13 +173,5 @@ function tooLong(field: string, most: number): VergeError {
     'input_too_large',
     `"${field}" in its sentence leaves no room for the text in the ${most} tokens of this model. Send a shorter label, or a shorter "hypothesis_template".`,
     { details: { field, limit_tokens: most } },
-  )
-}
-
-function tooMany(limit: number): VergeError {
-  return new VergeError(
-    'input_too_large',
-    `A request may have at most ${limit} pairs of a text and a label. Send them in several requests.`,
-    { details: { limit_pairs: limit } },
   )
 }

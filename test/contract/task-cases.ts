@@ -64,6 +64,26 @@ const longText = [
 const one = { tokensPerRun: 1 }
 const TEXTS = ['Ada wrote the first program in London.', 'who wrote', 'the price of travel, and of music.']
 
+/** A model of pictures and texts in one graph. */
+const pair = {
+  ...image,
+  ...text,
+  inputs: [spec('pixel_values', 'FP32', 'pictures', 1, 4, 4), ...text.inputs.slice(0, 2)],
+  outputs: [
+    spec('logits_per_image', 'FP32', 'pictures', 'batch'),
+    spec('image_embeds', 'FP32', 'pictures', 3),
+    spec('text_embeds', 'FP32', 'batch', 3),
+  ],
+}
+const compared = (inputs: Tensors): Tensors => {
+  const [pictures = 0, texts = 0] = ['pixel_values', 'input_ids'].map((name) => inputs.get(name)?.shape[0])
+  return new Map([
+    ...floats('logits_per_image', pictures, texts),
+    ...floats('image_embeds', pictures, 3),
+    ...floats('text_embeds', texts, 3),
+  ])
+}
+
 const embedding = (task: TaskName): Manifest =>
   manifestOf(task, {
     ...text,
@@ -250,6 +270,30 @@ export const TASK_CASES: Readonly<Record<TaskName, TaskCase>> = {
       { limits: { filledTokens: 10 }, code: 'input_too_large' },
     ],
     several: { body: { inputs: TEXTS.map((each) => `${each} ?`) }, limits: one },
+  },
+  'zero-shot-image-classification': {
+    manifest: manifestOf('zero-shot-image-classification', pair),
+    files,
+    compute: compared,
+    performs: true,
+    passed: [
+      ...largePicture,
+      ...longText,
+      { limits: { embeddingsPerRequest: 2 }, code: 'input_too_large' },
+      { limits: { embeddingTokens: 1 }, code: 'input_too_large' },
+    ],
+  },
+  'image-text-similarity': {
+    manifest: manifestOf('image-text-similarity', pair),
+    files,
+    compute: compared,
+    performs: true,
+    passed: [
+      ...largePicture,
+      ...longText,
+      { limits: { embeddingsPerRequest: 1 }, code: 'input_too_large' },
+      { limits: { picturesPerRequest: 0 }, code: 'input_too_large' },
+    ],
   },
   'audio-classification': {
     manifest: manifestOf('audio-classification', {

@@ -9,13 +9,16 @@ import './text.css'
 
 const LABELS = ['delivery', 'price', 'quality']
 
+/** Labels to begin with: those of the task's example. */
+export function exampleLabels({ example }: PanelProps['model']): readonly string[] {
+  const given = example?.parameters?.candidate_labels
+  return Array.isArray(given) ? given.filter((label): label is string => typeof label === 'string') : LABELS
+}
+
 /** A text and labels of the visitor's own; which of them fit. */
 export function ZeroShotPanel({ answer, busy, model, run }: PanelProps) {
-  const given = model.example?.parameters?.candidate_labels
   const [text, setText] = useState(exampleTexts(model)[0] ?? '')
-  const [labels, setLabels] = useState<readonly string[]>(
-    Array.isArray(given) ? given.filter((label): label is string => typeof label === 'string') : LABELS,
-  )
+  const [labels, setLabels] = useState(exampleLabels(model))
   const [several, setSeveral] = useState(false)
   const missing = missingText(text) ?? (labels.length === 0 ? 'Add a label first.' : undefined)
   const start = (): void => {
@@ -51,7 +54,7 @@ interface LabelsEditorProps {
 }
 
 /** Labels to add and to take away. A comma or Enter ends one. */
-function LabelsEditor({ labels, onChange }: LabelsEditorProps) {
+export function LabelsEditor({ labels, onChange }: LabelsEditorProps) {
   const [draft, setDraft] = useState('')
   const add = (text: string): void => {
     const more = text

@@ -37,6 +37,10 @@ const TASKS: Readonly<Record<Exclude<TaskName, 'text-generation'>, Load>> = {
   'question-answering': async (limits) => (await import('../../tasks/question-answering.ts')).questionAnswering(limits),
   'zero-shot-classification': async (limits) =>
     (await import('../../tasks/zero-shot-classification.ts')).zeroShotClassification(limits),
+  'zero-shot-image-classification': async (limits) =>
+    (await import('../../tasks/zero-shot-image-classification.ts')).zeroShotImageClassification(limits),
+  'image-text-similarity': async (limits) =>
+    (await import('../../tasks/image-text-similarity.ts')).imageTextSimilarity(limits),
   'fill-mask': async (limits) => (await import('../../tasks/fill-mask.ts')).fillMask(limits),
   'feature-extraction': async (limits) => (await import('../../tasks/feature-extraction.ts')).featureExtraction(limits),
   'sentence-similarity': async (limits) =>

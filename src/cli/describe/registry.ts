@@ -13,6 +13,7 @@ import { describePose } from './pose.ts'
 import { describeSegmentation } from './segmentation.ts'
 import { guessTabular } from './tabular.ts'
 import { describeTextClassifier, describeTextSpans } from './text-classifier.ts'
+import { describePicturesAndTexts } from './two-encoders.ts'
 import { recogniseUltralytics } from './ultralytics-model.ts'
 
 /**
@@ -25,6 +26,7 @@ export const HEADS: readonly (readonly [RegExp, keyof typeof DESCRIBERS])[] = [
   [/ForMaskedLM$/, 'fill-mask'],
   [/ForQuestionAnswering$/, 'question-answering'],
   [/ForImageClassification(WithTeacher)?$/, 'image-classification'],
+  [/^(?:CLIP|ChineseCLIP|Siglip)Model$/, 'zero-shot-image-classification'],
   [/ForObjectDetection$/, 'object-detection'],
   [/ForPoseEstimation$/, 'keypoint-detection'],
   [/For(?:Semantic|Instance|Universal)?Segmentation$/, 'image-segmentation'],
@@ -39,6 +41,8 @@ const DESCRIBERS = {
   'zero-shot-classification': describeTextClassifier,
   'question-answering': describeTextSpans,
   'fill-mask': describeMaskFiller,
+  'zero-shot-image-classification': describePicturesAndTexts,
+  'image-text-similarity': describePicturesAndTexts,
   'image-classification': describeImageClassifier,
   'image-feature-extraction': describeImageFeatures,
   'object-detection': describeDetector,

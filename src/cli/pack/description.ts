@@ -70,6 +70,8 @@ const UNLABELLED: ReadonlySet<TaskName> = new Set<TaskName>([
   'text-ranking',
   'text-generation',
   'fill-mask',
+  'zero-shot-image-classification',
+  'image-text-similarity',
 ])
 
 /** Tasks that take texts and need nothing said of them but their tokenizer. */
@@ -86,6 +88,8 @@ const OF_TEXTS: ReadonlySet<TaskName> = new Set<TaskName>([
   'question-answering',
   'zero-shot-classification',
   'fill-mask',
+  'zero-shot-image-classification',
+  'image-text-similarity',
 ])
 
 /** Tasks that take pictures. */
@@ -98,6 +102,8 @@ const OF_PICTURES: ReadonlySet<TaskName> = new Set<TaskName>([
   'image-segmentation',
   'background-removal',
   'depth-estimation',
+  'zero-shot-image-classification',
+  'image-text-similarity',
 ])
 
 /** Only a new `verge.json` is held to these: a version that is published is read as it is. */

@@ -1,6 +1,8 @@
+import type { TaskName } from '../../catalog/manifest.ts'
 import { VergeError } from '../../core/errors.ts'
 import { isSingleInput, withoutOptions } from '../../protocols/huggingface/task-body.ts'
 import { embedsTexts } from '../../tasks/embedding-models.ts'
+import { comparesPictures } from '../../tasks/image-text-similarity.ts'
 import { asksForSimilarity } from '../../tasks/sentence-similarity.ts'
 import type { BoundTask, TaskBody, Tasks } from '../../tasks/task.ts'
 import type { Dialect } from '../task-request.ts'
@@ -59,10 +61,24 @@ function taskFor(tasks: Tasks, own: BoundTask, asked: string | undefined, body: 
     if (embedsTexts({ task: wanted }))
       return wanted === 'feature-extraction' ? tasks[wanted] : tasks['sentence-similarity']
   }
+  if (COMPARING.includes(own.name)) {
+    const wanted = asked ?? comparing(own, body)
+    const task = COMPARING.find((name) => name === wanted)
+    if (task !== undefined) return tasks[task]
+  }
   if (asked === undefined || asked === own.name) return own
   throw new VergeError('task_mismatch', `The task of this model is ${own.name}, not "${asked.slice(0, 64)}".`, {
     details: { task: own.name },
   })
+}
+
+/** Tasks that models of pictures and texts serve alike. */
+const COMPARING: readonly TaskName[] = ['zero-shot-image-classification', 'image-text-similarity']
+
+/** The one that a JSON body is for. */
+function comparing(own: BoundTask, body: TaskBody): TaskName {
+  if (body.kind !== 'json') return own.name
+  return comparesPictures(body.value) ? 'image-text-similarity' : 'zero-shot-image-classification'
 }
 
 function asksFor(body: TaskBody): boolean {
