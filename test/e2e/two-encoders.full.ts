@@ -151,7 +151,7 @@ describe('pictures and texts in a running Worker', () => {
     const labels = LABELS.slice(0, 3)
     const expected = await reference('clip', 4, labels, template)
     const query = new URLSearchParams([
-      ...labels.map((label) => ['candidate_labels', label]),
+      ...labels.map((label): [string, string] => ['candidate_labels', label]),
       ['hypothesis_template', template],
     ])
     const body = await picture(4).png
@@ -197,7 +197,7 @@ describe('pictures and texts in a running Worker', () => {
     // The same model by its other task's path, and one picture with texts beside it.
     const other = await ask('/models/clip', { inputs: { images: images[0], texts } })
     expect(other.answer).toEqual([cosines[0]])
-    const query = new URLSearchParams(texts.map((text) => ['texts', text]))
+    const query = new URLSearchParams(texts.map((text): [string, string] => ['texts', text]))
     const headers = { 'content-type': 'image/png' }
     const raw = await fetch(`${worker.url}/run/similar?${query}`, {
       method: 'POST',

@@ -30,7 +30,8 @@ export function ImageTextPanel({ answer, busy, run }: PanelProps) {
       />
       <Said>{bars && `Nearest: ${bars[0]?.label ?? 'none'}`}</Said>
       {bars !== undefined && (
-        <section class="text-answer" aria-label="Answer">
+        <section class="media-answer" aria-label="Answer">
+          <p class="media-best">{bars[0]?.label}</p>
           <Bars bars={bars} />
         </section>
       )}

@@ -112,9 +112,11 @@ async function embeddingOf(
 ): Promise<LabelOutcome<Embedding>> {
   const isStatic = config.model_type === 'model2vec' || (modules?.includes('StaticEmbedding') ?? false)
   // An export of the whole pipeline contains the modules in its graph.
-  const whole = signature.outputs.some(
-    ({ name, shape }) => shape.length === 2 && (name === 'sentence_embedding' || isStatic),
-  )
+  const perText = signature.outputs.filter(({ shape }) => shape.length === 2)
+  const has = (output: string): boolean => perText.some(({ name }) => name === output)
+  // CLIP's and SigLIP's encoder of texts, which answers its tokens' vectors too.
+  const projected = has('text_embeds') && !has('sentence_embedding')
+  const whole = projected || has('sentence_embedding') || (isStatic && perText.length > 0)
   const unknown = modules?.find((module) => !KNOWN_MODULES.includes(module))
   if (!whole && unknown !== undefined) {
     return {
@@ -137,6 +139,7 @@ async function embeddingOf(
   const settings: EmbeddingSettings = {
     pooling: pooling?.value ?? 'mean',
     normalize,
+    ...(projected && { output: 'text_embeds' }),
     ...prompts,
     ...(withoutPrompt && !whole && { includePrompt: false }),
     ...(dropUnknown && { dropUnknown }),

@@ -40,6 +40,22 @@ beforeEach(async () => {
 })
 afterEach(() => sources.remove())
 
+describe("an encoder of CLIP's texts, in a file of its own", () => {
+  it('answers its projected vectors, and not those of its tokens', async () => {
+    const signature = { inputs: tokens, outputs: [...ENCODER.outputs, floats('text_embeds', ['batch', 512])] }
+    const files = {
+      'config.json': { architectures: ['CLIPModel'], model_type: 'clip' },
+      'tokenizer.json': TOKENIZER,
+      'tokenizer_config.json': { model_max_length: 77 },
+    }
+    const { description } = await sources.describe(files, signature, { task: 'feature-extraction' })
+    expect(description.preprocess).toMatchObject({ embedding: { output: 'text_embeds' }, text: { maxTokens: 77 } })
+    expect(await sources.notes(files, signature)).toMatch(
+      /raw tensors: it does not compare both sides.*--task feature-extraction/,
+    )
+  })
+})
+
 describe('a model of sentence-transformers', () => {
   const pooling = (settings: object) => ({ ...MINILM, '1_Pooling/config.json': settings })
 
