@@ -124,7 +124,7 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
   /** The request's own, as an origin has it: behind the prefix of its protocol if Verge alone has it, and with the model's own name. */
   #path(pathname: string): string {
     const { asked, bytes, manifest, route } = this.#options
-    const path = route === 'own' ? prefixed(pathname, this.#deps.config) : pathname
+    const path = route === 'own' ? prefixed(pathname, this.#deps.config) : withoutPrefix(pathname, route)
     if (asked === undefined || asked === manifest.model || bytes !== undefined) return path
     const written = [encodeURIComponent(asked), encodeURI(asked), asked].find((name) => path.includes(`/${name}`))
     return written === undefined ? path : path.replace(`/${written}`, `/${manifest.model}`)
@@ -146,6 +146,16 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
       pace: paceOf(this.#deps),
     })
   }
+}
+
+/** Addresses of servers of OpenAI's kind, which know no prefixes. */
+const AT_ROOT: Readonly<Partial<Record<ForwardRoute, RegExp>>> = {
+  openai: /\/v1\/(?:chat\/completions|completions|embeddings)$/,
+  rerank: /(?:\/v1)?\/rerank$/,
+}
+
+function withoutPrefix(path: string, route: ForwardRoute): string {
+  return AT_ROOT[route]?.exec(path)?.[0] ?? path
 }
 
 export type RunPlacement = Pick<RunResult, 'artifact' | 'start' | 'place' | 'origin' | 'reason' | 'degraded'> &

@@ -139,6 +139,18 @@ describe('a request that an origin is to answer', () => {
     },
   )
 
+  it.each([
+    ['/openai/v1/completions', '/v1/completions'],
+    ['/v1/completions', '/v1/completions'],
+    ['/workers-ai/client/v4/accounts/v1/ai/v1/chat/completions', '/v1/chat/completions'],
+    ['/verge/rerank', '/rerank'],
+    ['/v1/rerank', '/v1/rerank'],
+  ])('is asked for without a prefix, which no other server knows: %s', async (path, upstream) => {
+    const { placement, post } = setUp()
+    await post(path, { model: 'writer', prompt: 'x' })
+    expect(placement.sent[0]?.request.path).toBe(upstream)
+  })
+
   it('is sent as it came, under the name of its caller, and nothing is computed here', async () => {
     const { placement, post, serving } = setUp()
     const answer = await post(`${INFER}?a=b`, BODY, { ...sized(BODY), ...OPERATOR, 'x-request-id': 'r-7' })
