@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { packFolder } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
+import { documentedJson, expectLike, nth, readPage } from '../fixtures/node/docs.ts'
 import { type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { publishAs } from '../fixtures/node/placed-worker.ts'
 import { writerFor } from '../fixtures/node/publish.ts'
@@ -426,5 +427,43 @@ describe('openai, its responses', () => {
     let streamed = ''
     for await (const chunk of await model.stream(QUESTION)) streamed += chunk.text
     expect(streamed).toBe(expected.text)
+  })
+})
+
+describe('docs/protocols/generation.md', () => {
+  const page = readPage('generation', 'docs/protocols')
+  const ask = async (command: string): Promise<unknown> => {
+    const [, path = '', body = ''] = /^curl \$VERGE(\S+) .*-d '(.*)'$/.exec(command.trim()) ?? []
+    const headers = { 'content-type': 'application/json' }
+    return (await fetch(`${worker.url}${path}`, { method: 'POST', headers, body })).json()
+  }
+
+  it('prints what is answered', async () => {
+    expect(page.commands).toHaveLength(3)
+    const [message, generated] = page.blocks('json').map(documentedJson)
+    expect(await ask(nth(page.commands, 0))).toMatchObject({ status: 'completed', store: false })
+    expectLike(await ask(nth(page.commands, 1)), message)
+    const continued = await ask(nth(page.commands, 2))
+    expectLike(continued, generated)
+    const { eval_count, prompt_eval_count, response } = generated as Readonly<Record<string, unknown>>
+    expect(continued).toMatchObject({ eval_count, prompt_eval_count, response })
+    expect(message).toMatchObject({
+      content: [{ text: expected.text }],
+      usage: { input_tokens: expected.prompt, output_tokens: expected.completion },
+    })
+  })
+
+  it('has programs that run as they are written', async () => {
+    const programs = page.blocks('js')
+    expect(programs).toHaveLength(4)
+    for (const program of programs) {
+      const code = program.replaceAll(/^import .*\n/gm, '').replaceAll('https://verge.example', worker.url)
+      const said: string[] = []
+      const names = { OpenAI, Anthropic, Ollama, createOpenAI, generateText }
+      const log = { log: (text: string) => said.push(text) }
+      const run = new Function(...Object.keys(names), 'console', `return (async () => {\n${code}\n})()`)
+      await run(...Object.values(names), log)
+      expect(said.join('')).toContain('85')
+    }
   })
 })
