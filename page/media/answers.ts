@@ -1,5 +1,6 @@
 /** Answers of media tasks, as far as they are what the panels show. What is not is undefined, and only shown as JSON. Pure. */
 import type { Box } from './boxes.ts'
+import type { Point, Pose } from './poses.ts'
 import type { Segment } from './timeline.ts'
 
 export interface Score {
@@ -28,6 +29,23 @@ export function detectionsIn(output: unknown): readonly Detection[] | undefined 
     const box = isRecord(item) ? boxIn(item.box) : undefined
     return score && box && { ...score, box }
   })
+}
+
+/** Points of persons or things; a point's score and name may be missing. */
+export function posesIn(output: unknown): readonly Pose[] | undefined {
+  return listOf(output, (item) => {
+    if (!isRecord(item) || !isNumber(item.score)) return undefined
+    const points = listOf(item.keypoints, pointIn)
+    const label = typeof item.label === 'string' ? item.label : undefined
+    return points && { score: item.score, label, box: boxIn(item.box), points }
+  })
+}
+
+function pointIn(value: unknown): Point | undefined {
+  if (!isRecord(value)) return undefined
+  const { name, score, x, y } = value
+  if (!isNumber(x) || !isNumber(y)) return undefined
+  return { x, y, score: isNumber(score) ? score : undefined, name: typeof name === 'string' ? name : undefined }
 }
 
 export function speechIn(output: unknown): Speech | undefined {

@@ -10,6 +10,7 @@ const PANELS: Readonly<Record<string, LazyPanel>> = {
   'image-classification': async () => (await import('./media/image-classification.tsx')).ImageClassificationPanel,
   'image-feature-extraction': async () => (await import('./media/image-features.tsx')).ImageFeaturesPanel,
   'image-to-image': async () => (await import('./media/image-to-image.tsx')).ImageToImagePanel,
+  'keypoint-detection': async () => (await import('./media/keypoints.tsx')).KeypointsPanel,
   'object-detection': async () => (await import('./media/object-detection.tsx')).ObjectDetectionPanel,
   'tabular-classification': async () => (await import('./media/table.tsx')).TablePanel,
   'tabular-regression': async () => (await import('./media/table.tsx')).TablePanel,

@@ -51,6 +51,13 @@ export const modelDetailSchema = z
       })
       .optional()
       .meta({ description: 'The picture that the model sees' }),
+    keypoints: z
+      .object({
+        names: z.array(z.string()),
+        skeleton: z.array(z.tuple([z.number().int(), z.number().int()])).optional(),
+      })
+      .optional()
+      .meta({ description: 'Points that the model finds; `skeleton` has pairs of places in `names`' }),
     audio: z.object({ sampleRate: z.number().int() }).optional(),
     generation: z
       .object({ contextLength: z.number().int(), chat: z.boolean() })

@@ -186,6 +186,37 @@ describeInChromium('panels of pictures', (browser) => {
     await expect.poll(() => page.locator('.finding').innerText()).toContain('at the top left, 50 × 30 pixels from 0, 0')
   })
 
+  it('draw points on the picture, with lines between them', async () => {
+    const page = await openModel(browser, worker, 'lights')
+    await page.getByText('example.png, 480 × 320 pixels').waitFor()
+    expect(await answerTo(page)).toMatch(/^Found: one pose, \d points\.$/)
+    const dots: readonly (readonly [number, number, Colour])[] = [
+      [60, 40, [255, 40, 40]],
+      [200, 150, [40, 255, 40]],
+      [340, 60, [40, 40, 255]],
+    ]
+    const at = (x: number, y: number): Colour =>
+      dots.find(([left, top]) => Math.hypot(x - left, y - top) < 10)?.[2] ?? [120, 120, 120]
+    const png = await encodePng(raster(400, 200, at))
+    await choose(page, 'Choose a picture', given('dots.png', 'image/png', png))
+    await page.getByText('dots.png, 400 × 200 pixels').waitFor()
+    expect(await answerTo(page)).toBe('Found: one pose, 3 points.')
+    await expect.poll(() => page.locator('.pose-bone').count()).toBe(2)
+    const picture = await page.locator('.media-picture img').boundingBox()
+    for (const [i, [x, y]] of dots.entries()) {
+      const point = await page.locator('.pose-point').nth(i).boundingBox()
+      if (picture === null || point === null) throw new Error('A point is not shown.')
+      const across = ((point.x + point.width / 2 - picture.x) * 400) / picture.width
+      const down = ((point.y + point.height / 2 - picture.y) * 200) / picture.height
+      expect(Math.abs(across - x), `point ${i} across`).toBeLessThan(14)
+      expect(Math.abs(down - y), `point ${i} down`).toBeLessThan(14)
+    }
+    await page.locator('.finding').hover()
+    await expect.poll(() => page.locator('.finding').innerText()).toMatch(/red \d+, \d+, green \d+, \d+, blue \d+, \d+/)
+    await shots(page, 'media-points')
+    await accessible(page)
+  })
+
   it('show the picture that a model makes', async () => {
     const page = await openModel(browser, worker, 'negative')
     const picture = await encodePng(raster(64, 64, () => [250, 100, 0]))

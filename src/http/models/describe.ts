@@ -32,7 +32,7 @@ export function modelCard({ visibility }: Alias, manifest: Manifest, elsewhere: 
 }
 
 export function modelDetail(alias: Alias, manifest: Manifest, tasks: Tasks, elsewhere: Elsewhere): ModelDetail {
-  const { artifacts, audio, files, generation, image, labels, licence } = manifest
+  const { artifacts, audio, files, generation, image, keypoints, labels, licence } = manifest
   const example = exampleOf(manifest, tasks)
   return {
     ...modelCard(alias, manifest, elsewhere),
@@ -48,6 +48,9 @@ export function modelDetail(alias: Alias, manifest: Manifest, tasks: Tasks, else
       places: artifact.places,
     })),
     ...(image && { image: { height: image.size[0], width: image.size[1], mode: image.mode, fit: image.fit } }),
+    ...(keypoints && {
+      keypoints: { names: keypoints.names, ...(keypoints.skeleton && { skeleton: keypoints.skeleton }) },
+    }),
     ...(audio && { audio: { sampleRate: audio.sampleRate } }),
     ...(generation && {
       generation: {
