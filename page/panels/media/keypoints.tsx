@@ -154,7 +154,7 @@ function wordsOf(point: Pose['points'][number]): string {
 }
 
 function summaryOf(found: readonly Pose[]): string {
-  if (found.length === 0) return 'The model found nobody in this picture. A lower least score may find more.'
+  if (found.length === 0) return 'The model found nothing in this picture. A lower least score may find more.'
   const sure = found.reduce((sum, { points }) => sum + points.filter(isSure).length, 0)
   return `Found: ${found.length === 1 ? 'one pose' : `${found.length} poses`}, ${sure} points.`
 }
