@@ -28,6 +28,7 @@ export function tables(result: BenchResult): Table[] {
     result.throughput && throughputTable(result.throughput),
     result.router && routerTable(result.router),
     result.wire && wireTable(result.wire),
+    result.protocols && protocolTable(result.protocols),
   ].filter((table) => table !== undefined)
 }
 
@@ -249,6 +250,20 @@ function routerTable({ bodyBytes, connections, echo, identity, rounds }: NonNull
     title: `Router: ${connections} connections, bodies of ${bodyBytes} bytes (ratios of the rounds: ${rounds.map((ratio) => ratio.toFixed(2)).join(', ')})`,
     head: ['Worker', 'answers/s', 'p50 ms', 'p99 ms', 'CPU ms each', 'client busy'],
     rows: [side('bare Hono echo', echo), side('Verge, identity model', identity)],
+  }
+}
+
+function protocolTable(rows: NonNullable<BenchResult['protocols']>): Table {
+  return {
+    title: 'One text to one model in each protocol, in ms; a writer is asked for one token',
+    head: ['model', 'address', 'p50', 'p95', 'p50 beside /run'],
+    rows: rows.map(({ address, beside, model, time }) => [
+      model,
+      address,
+      milliseconds(time.p50),
+      milliseconds(time.p95),
+      beside.toFixed(2),
+    ]),
   }
 }
 

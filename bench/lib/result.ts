@@ -4,6 +4,7 @@ import type { FirstRequests } from '../measures/first-request.ts'
 import type { LargestRow } from '../measures/largest.ts'
 import type { LoadingMemory } from '../measures/loading.ts'
 import type { PagesResult } from '../measures/pages.ts'
+import type { ProtocolRow } from '../measures/protocols.ts'
 import type { RouterResult } from '../measures/router.ts'
 import type { ThroughputRow } from '../measures/throughput.ts'
 import type { WarmRow } from '../measures/warm.ts'
@@ -48,4 +49,5 @@ export interface BenchResult {
   readonly throughput?: readonly ThroughputRow[]
   readonly router?: RouterResult
   readonly wire?: WireResult
+  readonly protocols?: readonly ProtocolRow[]
 }

@@ -12,6 +12,7 @@ import {
   picture,
   type Subject,
 } from '../models/subjects.ts'
+import { staticSubject, writerSubject } from '../models/task-subjects.ts'
 import { measureCold } from './cold.ts'
 import { measureColdReads } from './cold-reads.ts'
 import { type Bench, type Effort, FULL, subject } from './context.ts'
@@ -19,13 +20,25 @@ import { measureFirstRequests } from './first-request.ts'
 import { measureLargest } from './largest.ts'
 import { measureLoading } from './loading.ts'
 import { measurePages } from './pages.ts'
+import { measureProtocols } from './protocols.ts'
 import { measureRouter, ROUTER_INPUT, ROUTER_MODEL } from './router.ts'
 import { measureThroughput } from './throughput.ts'
 import { type EngineName, measureWarm, type WarmRow } from './warm.ts'
 import { measureWire, WIRE_MODEL } from './wire.ts'
 
 /** Parts of a run, by the names that `--only` takes. */
-export const PARTS = ['cold', 'reads', 'pages', 'loading', 'warm', 'largest', 'throughput', 'router', 'wire'] as const
+export const PARTS = [
+  'cold',
+  'reads',
+  'pages',
+  'loading',
+  'warm',
+  'largest',
+  'throughput',
+  'router',
+  'wire',
+  'protocols',
+] as const
 export type Part = (typeof PARTS)[number]
 
 export type Measurements = Pick<BenchResult, 'fit' | 'leftOut' | 'firstRequests' | Part>
@@ -99,10 +112,11 @@ export async function prepare({ effort, models, parts }: Chosen, progress: Bench
   progress('filling local R2 and KV')
   // Only who measures other runtimes needs the plain files, which are as large as the models.
   const alone = (name: string) => MEASURED.some((model) => model.name === name && model.parts.join() === 'largest')
-  await fillStorage(
-    bundles.echo,
-    subjects.map((made) => (alone(made.name) ? { name: made.name, packed: made.packed } : made)),
-  )
+  const stored = parts.has('protocols') ? [await staticSubject(), await writerSubject()] : []
+  await fillStorage(bundles.echo, [
+    ...subjects.map((made) => (alone(made.name) ? { name: made.name, packed: made.packed } : made)),
+    ...stored,
+  ])
   return { effort, bundles, subjects, progress }
 }
 
@@ -138,6 +152,7 @@ export async function measureAll(bench: Bench, parts: ReadonlySet<Part>): Promis
     ...(parts.has('throughput') && { throughput: await measureThroughput(bench) }),
     ...(parts.has('router') && { router: await measureRouter(bench) }),
     ...(parts.has('wire') && { wire: await measureWire(bench) }),
+    ...(parts.has('protocols') && { protocols: await measureProtocols(bench) }),
   }
 }
 

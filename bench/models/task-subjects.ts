@@ -2,7 +2,7 @@ import { copyFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ROOT } from '../../src/cli/files/project.ts'
 import { descriptionSchema } from '../../src/cli/pack/description.ts'
-import { pack } from '../../src/cli/pack/packer.ts'
+import { pack, packFolder } from '../../src/cli/pack/packer.ts'
 import type { Stored } from '../lib/storage.ts'
 import { CACHE, type MadeModelName, madeModel } from './index.ts'
 
@@ -32,6 +32,12 @@ export async function staticSubject(): Promise<Stored> {
     preprocess: { text: { maxTokens: 512 }, embedding: { pooling: 'mean', normalize: true } },
     artifacts: [{ file: 'model.onnx', dtype: 'fp32' }],
   })
+}
+
+/** The model of texts that ships with Verge. */
+export async function writerSubject(): Promise<Stored> {
+  const name = 'abacus'
+  return { name, packed: await packFolder(join(ROOT, 'models', name)) }
 }
 
 /** MobileNet's shape, as a classifier of pictures with the usual preprocessing of ImageNet's models. */
