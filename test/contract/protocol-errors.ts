@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { CHAT_TEMPLATE_FILE } from '../../src/catalog/settings/generation.ts'
 import { VergeError } from '../../src/core/errors.ts'
 import { statusOf } from '../../src/http/error-response.ts'
 import { ERROR_SHAPES } from '../../src/http/error-shapes.ts'
@@ -31,18 +32,28 @@ export interface ProtocolCall {
   readonly headers?: Readonly<Record<string, string>>
 }
 
+const TEMPLATE = new TextEncoder().encode('{% for m in messages %}{{ m.content }}{% endfor %}')
+const NO_BLOB = { sha256: '0'.repeat(64), bytes: 0, chunks: [] }
+
+async function* tokens(ids: readonly number[]): AsyncGenerator<number, undefined> {
+  yield* ids
+}
+
 /** What every protocol has to refuse, in its own shape and with its own status, and before anything is run. */
 export function protocolErrors(call: ProtocolCall): void {
   const shape = ERROR_SHAPES[call.protocol]
   const models = (visibility: 'public' | 'private' = 'public') => {
-    const { compute, files, manifest } = TASK_CASES[call.task]
+    const { compute, files, manifest, writes } = TASK_CASES[call.task]
+    // Chats need a template, which other tasks have no use for.
+    const own = writes === undefined ? files : { ...files, [CHAT_TEMPLATE_FILE]: TEMPLATE }
+    const stored = Object.fromEntries(Object.keys(own ?? {}).map((file) => [file, NO_BLOB]))
     const other = TASK_CASES['image-classification']
     return [
       testModel(
         'fits',
         visibility,
-        { ...manifest, model: 'fits' },
-        { ...(files && { files }), ...(compute && { compute }) },
+        { ...manifest, model: 'fits', ...(writes && { files: stored }) },
+        { ...(own && { files: own }), ...(compute && { compute }), ...(writes && { write: () => tokens(writes) }) },
       ),
       testModel(
         'other',

@@ -4,6 +4,12 @@ import { type ProtocolCall, protocolErrors } from '../contract/protocol-errors.t
 const LONG = 'the '.repeat(100)
 const LIMITS_OF_TEXTS = { textLength: 100, requestItems: 40, embeddingsPerRequest: 4 }
 const MANY = Array.from({ length: 30 }, () => 'the')
+const LIMITS_OF_CHATS = { chatLength: 100, chatMessages: 4, requestItems: 400 }
+/** Of speakers who take turns: those of one speaker in a row may be taken for one. */
+const MANY_MESSAGES = Array.from({ length: 31 }, (_, i) => ({
+  role: i % 2 === 0 ? 'user' : 'assistant',
+  content: 'Hi',
+}))
 
 const CALLS: readonly ProtocolCall[] = [
   {
@@ -43,6 +49,58 @@ const CALLS: readonly ProtocolCall[] = [
     tooMany: { documents: MANY },
     tooLong: { query: LONG },
     unknown: { normalise: false },
+    limits: LIMITS_OF_TEXTS,
+  },
+  {
+    name: 'OpenAI, /v1/responses',
+    protocol: 'openai',
+    path: () => '/openai/v1/responses',
+    body: (model) => ({ model, input: 'Hi' }),
+    task: 'text-generation',
+    wrongType: { input: 7 },
+    empty: { input: [] },
+    tooMany: { input: MANY_MESSAGES },
+    tooLong: { input: LONG },
+    unknown: { frequency: 1 },
+    limits: LIMITS_OF_CHATS,
+  },
+  {
+    name: 'Anthropic, /v1/messages',
+    protocol: 'anthropic',
+    path: () => '/anthropic/v1/messages',
+    body: (model) => ({ model, max_tokens: 8, messages: [{ role: 'user', content: 'Hi' }] }),
+    task: 'text-generation',
+    wrongType: { messages: 7 },
+    empty: { messages: [] },
+    tooMany: { messages: MANY_MESSAGES },
+    tooLong: { messages: [{ role: 'user', content: LONG }] },
+    unknown: { frequency_penalty: 1 },
+    limits: LIMITS_OF_CHATS,
+  },
+  {
+    name: 'Ollama, /api/chat',
+    protocol: 'ollama',
+    path: () => '/api/chat',
+    body: (model) => ({ model, messages: [{ role: 'user', content: 'Hi' }] }),
+    task: 'text-generation',
+    wrongType: { messages: 7 },
+    empty: { messages: [{ role: 'user', content: '' }] },
+    tooMany: { messages: MANY_MESSAGES },
+    tooLong: { messages: [{ role: 'user', content: LONG }] },
+    unknown: { options: { temprature: 1 } },
+    limits: LIMITS_OF_CHATS,
+  },
+  {
+    name: 'Ollama, /api/embed',
+    protocol: 'ollama',
+    path: () => '/ollama/api/embed',
+    body: (model) => ({ model, input: 'the' }),
+    task: 'feature-extraction',
+    wrongType: { input: 7 },
+    empty: { input: ['the', ' '] },
+    tooMany: { input: MANY },
+    tooLong: { input: LONG },
+    unknown: { normalize: false },
     limits: LIMITS_OF_TEXTS,
   },
 ]
