@@ -1,6 +1,6 @@
 import type { PanelRequest } from '../panels/request.ts'
 import { jsLiteral, pythonLiteral } from './literal.ts'
-import { type CodeContext, httpRequest, KEY_PLACEHOLDER, type Snippet } from './request.ts'
+import { type CodeContext, httpRequest, type Snippet, visitedPlace } from './request.ts'
 
 /** Fields that OpenAI's Python client takes as arguments; all others of Verge's go beside them. */
 const OPENAI_FIELDS: ReadonlySet<string> = new Set([
@@ -33,17 +33,13 @@ export function openAiSnippets(request: PanelRequest, context: CodeContext): rea
   return [javascript(method, fields, context), python(method, fields, context)]
 }
 
-/** A public model takes any key, and OpenAI's clients insist on one. */
-const keyOf = ({ needsKey }: CodeContext): string => (needsKey ? KEY_PLACEHOLDER : 'any')
-
 function javascript(method: keyof typeof CALLS, fields: object, context: CodeContext): Snippet {
+  const { headers, key } = visitedPlace(context)
   const options = {
     baseURL: `${context.url}/v1`,
-    apiKey: keyOf(context),
+    apiKey: key,
     ...(context.version !== undefined && { defaultQuery: { version: context.version } }),
-    ...((context.place === 'edge' || context.place === 'origin') && {
-      defaultHeaders: { 'verge-place': context.place },
-    }),
+    ...(headers && { defaultHeaders: headers }),
   }
   const call = `openai.${CALLS[method]}.create(${jsLiteral(fields)})`
   const delta = method === 'chat' ? 'chunk.choices[0]?.delta.content' : 'chunk.choices[0]?.text'
@@ -64,13 +60,12 @@ function javascript(method: keyof typeof CALLS, fields: object, context: CodeCon
 }
 
 function python(method: keyof typeof CALLS, fields: Readonly<Record<string, unknown>>, context: CodeContext): Snippet {
+  const { headers, key } = visitedPlace(context)
   const options: [string, unknown][] = [
     ['base_url', `${context.url}/v1`],
-    ['api_key', keyOf(context)],
+    ['api_key', key],
     ...(context.version === undefined ? [] : [['default_query', { version: context.version }] as [string, unknown]]),
-    ...(context.place === 'edge' || context.place === 'origin'
-      ? [['default_headers', { 'verge-place': context.place }] as [string, unknown]]
-      : []),
+    ...(headers === undefined ? [] : [['default_headers', headers] as [string, unknown]]),
   ]
   const given = Object.entries(fields).filter(([, value]) => value !== undefined)
   const own = given.filter(([name]) => OPENAI_FIELDS.has(name))

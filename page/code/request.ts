@@ -20,7 +20,7 @@ export interface CodeContext {
 
 /** Code in one language for one request. */
 export interface Snippet {
-  readonly id: 'curl' | 'fetch' | 'client' | 'openai' | 'python'
+  readonly id: 'curl' | 'fetch' | 'client' | 'openai' | 'python' | 'anthropic' | 'ollama'
   readonly label: string
   readonly language: 'sh' | 'js' | 'py'
   readonly code: string
@@ -30,6 +30,14 @@ export interface Snippet {
 
 /** What stands where the key belongs. */
 export const KEY_PLACEHOLDER = 'YOUR_VERGE_API_KEY'
+
+/** What other services' clients are told beside a request: the place that the visitor asked for, and a key that they insist on. */
+export function visitedPlace({ needsKey, place }: CodeContext) {
+  return {
+    key: needsKey === true ? KEY_PLACEHOLDER : 'any',
+    ...((place === 'edge' || place === 'origin') && { headers: { 'verge-place': place } }),
+  }
+}
 
 /** The HTTP request behind a panel's. */
 export interface HttpRequest {

@@ -1,7 +1,9 @@
 import type { PanelRequest } from '../panels/request.ts'
+import { anthropicSnippets } from './anthropic.ts'
 import { clientSnippet } from './client.ts'
 import { curlSnippet } from './curl.ts'
 import { fetchSnippet } from './fetch.ts'
+import { ollamaSnippets } from './ollama.ts'
 import { openAiSnippets } from './openai.ts'
 import type { CodeContext, Snippet } from './request.ts'
 
@@ -12,5 +14,7 @@ export function snippets(request: PanelRequest, context: CodeContext): readonly 
     fetchSnippet(request, context),
     clientSnippet(request, context),
     ...openAiSnippets(request, context),
+    ...anthropicSnippets(request, context),
+    ...ollamaSnippets(request, context),
   ]
 }

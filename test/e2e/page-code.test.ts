@@ -45,8 +45,10 @@ beforeAll(async () => {
   await publishModel(await writerFor(docs.worker), 'negative', model, signature, { extra })
   folder = mkdtempSync(join(tmpdir(), 'verge-code-'))
   copyFileSync(join(ROOT, 'models/digits/samples/seven.png'), join(folder, 'seven.png'))
-  mkdirSync(join(folder, 'node_modules'))
-  symlinkSync(join(ROOT, 'node_modules/openai'), join(folder, 'node_modules/openai'))
+  mkdirSync(join(folder, 'node_modules/@anthropic-ai'), { recursive: true })
+  for (const name of ['openai', '@anthropic-ai/sdk', 'ollama']) {
+    symlinkSync(join(ROOT, 'node_modules', name), join(folder, 'node_modules', name))
+  }
   writeFileSync(join(folder, 'client.mjs'), await (await fetch(`${docs.worker.url}/client.js`)).text())
   writeFileSync(join(folder, 'openai.py'), PYTHON_STAND_IN)
 })
@@ -176,11 +178,22 @@ describe('the code for a request, run as it is printed', () => {
     ]
     const request = { method: 'chat', input, parameters: { temperature: 0, max_tokens: 32, top_k: 4 } } as const
     const { curl = '', ...outputs } = await all(request, 'abacus', { version: versionOf('abacus') })
-    expect(Object.keys(outputs)).toEqual(['fetch', 'client', 'openai', 'python'])
+    expect(Object.keys(outputs)).toEqual(['fetch', 'client', 'openai', 'python', 'anthropic'])
     const events = [...curl.matchAll(/^data: (\{.*\})$/gm)].map(([, json = '']) => JSON.parse(json) as StreamedChunk)
     expect(events.map(({ choices }) => choices[0]?.delta?.content ?? '').join('')).toBe('27 plus 58 is 85.')
     expect(events.length).toBeGreaterThan(5)
     for (const [id, output] of Object.entries(outputs)) expect(output, id).toContain('27 plus 58 is 85.')
+  })
+
+  it('of a chat with the live version is asked for by the clients of others, as far as they have words for it', async () => {
+    const input = [{ role: 'user', content: NASTY }]
+    const made = async (parameters: object, place?: 'edge') =>
+      all({ method: 'chat', input, parameters: { max_tokens: 9, ...parameters } }, 'abacus', { place })
+    const { anthropic, client, ollama } = await made({ temperature: 0, stop: ['!'] }, 'edge')
+    expect([anthropic, ollama]).toEqual([client, client])
+    const drawn = await made({ seed: 3, repetition_penalty: 1.1 })
+    expect(drawn.ollama).toBe(drawn.client)
+    expect(drawn.anthropic).toBeUndefined()
   })
 
   it('of a text to continue', async () => {
@@ -190,7 +203,7 @@ describe('the code for a request, run as it is printed', () => {
       parameters: { temperature: 0, stop: ['.'], min_p: 0.1 },
     } as const
     const { curl = '', ...outputs } = await all(request, 'abacus')
-    expect(Object.keys(outputs)).toEqual(['fetch', 'client', 'openai', 'python'])
+    expect(Object.keys(outputs)).toEqual(['fetch', 'client', 'openai', 'python', 'ollama'])
     expect(curl).toMatch(/"text":\s*"8"/)
     for (const [id, output] of Object.entries(outputs)) expect(output, id).toMatch(/85/)
   })

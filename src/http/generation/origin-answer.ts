@@ -1,13 +1,29 @@
+import { concatBytes } from '../../core/bytes.ts'
 import { type ErrorCode, VergeError } from '../../core/errors.ts'
+import { decodeUtf8 } from '../../core/json.ts'
 import { failureFields } from '../../protocols/failure-fields.ts'
 import { STATUS } from '../../protocols/status.ts'
 
 /** Characters of another server's words that a caller is shown. */
 const MOST_WORDS = 500
 
-/** An origin's answer, whole; undefined for what is no JSON. */
-export async function jsonOf(response: Response): Promise<unknown> {
-  return parsed(await response.text())
+/** Of a refusal: what is longer is no message. */
+const REFUSAL_BYTES = 64 * 1024
+
+/** An origin's answer, whole; undefined for what is no JSON. @throws origin_failed for more than `maxBytes` */
+export async function jsonOf(response: Response, maxBytes: number): Promise<unknown> {
+  const reader: ReadableStreamDefaultReader<Uint8Array> | undefined = response.body?.getReader()
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  for (;;) {
+    const piece = await reader?.read()
+    if (piece?.value === undefined) return parsed(decodeUtf8(concatBytes(pieces)) ?? '')
+    bytes += piece.value.length
+    pieces.push(piece.value)
+    if (bytes <= maxBytes) continue
+    await reader?.cancel().catch(() => {})
+    throw new VergeError('origin_failed', 'The answer of the origin is too long. Send fewer inputs in one request.')
+  }
 }
 
 export function parsed(text: string): unknown {
@@ -27,7 +43,7 @@ export function unusableAnswer(): VergeError {
  * @throws always
  */
 export async function refusedByOrigin(response: Response): Promise<never> {
-  throw originFailure(await jsonOf(response), codeFor(response.status))
+  throw originFailure(await jsonOf(response, REFUSAL_BYTES), codeFor(response.status))
 }
 
 function codeFor(status: number): ErrorCode {

@@ -16,10 +16,10 @@ export class OriginTexts implements TextSource {
   readonly promptTokens = undefined
   readonly texts: number
   readonly #response: Response
-  readonly #limits: Pick<Limits, 'eventBytes'>
+  readonly #limits: Pick<Limits, 'eventBytes' | 'originTensorBytes'>
 
   /** @param response a success of `/v1/chat/completions` or `/v1/completions` */
-  constructor(response: Response, texts: number, limits: Pick<Limits, 'eventBytes'>) {
+  constructor(response: Response, texts: number, limits: Pick<Limits, 'eventBytes' | 'originTensorBytes'>) {
     this.#response = response
     this.texts = texts
     this.#limits = limits
@@ -31,7 +31,7 @@ export class OriginTexts implements TextSource {
   }
 
   async *#whole(): AsyncGenerator<AnswerEvent, void> {
-    const answer = readOpenAiAnswer(await jsonOf(this.#response))
+    const answer = readOpenAiAnswer(await jsonOf(this.#response, this.#limits.originTensorBytes))
     if (answer === undefined) throw unusableAnswer()
     for (const choice of answer.choices) {
       yield { kind: 'text', index: choice.index, text: choice.message?.content ?? choice.text ?? '' }

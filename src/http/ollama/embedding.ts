@@ -114,7 +114,7 @@ function embedded(
       streamed: false,
       answer: async (response) => {
         if (!response.ok) return refusedByOrigin(response)
-        const vectors = readEmbeddings(await jsonOf(response))
+        const vectors = readEmbeddings(await jsonOf(response, limits.originTensorBytes))
         if (vectors?.vectors.length !== texts.length) throw unusableAnswer()
         return c.json(answer(request, vectors))
       },

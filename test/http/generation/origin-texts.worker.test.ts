@@ -3,7 +3,7 @@ import { isVergeError, VergeError } from '../../../src/core/errors.ts'
 import { refusedByOrigin } from '../../../src/http/generation/origin-answer.ts'
 import { OriginTexts } from '../../../src/http/generation/origin-texts.ts'
 
-const LIMITS = { eventBytes: 400 }
+const LIMITS = { eventBytes: 400, originTensorBytes: 1_000 }
 const never = new AbortController().signal
 
 async function read(response: Response, texts = 1, signal = never): Promise<unknown[]> {
@@ -107,6 +107,11 @@ describe('a whole answer of an origin', () => {
     expect(await read(Response.json(chat))).toEqual([text('hi'), end('length'), counts])
     const completion = { choices: [{ index: 0, text: 'hi', finish_reason: 'stop', stop_reason: 2 }], usage }
     expect(await read(Response.json(completion))).toEqual([text('hi'), end('stop'), counts])
+  })
+
+  it('that is too long is a failure', async () => {
+    const long = { choices: [{ index: 0, text: 'x'.repeat(2_000), finish_reason: 'stop' }], usage }
+    expect(await read(Response.json(long))).toEqual(['origin_failed'])
   })
 
   it.each([[{}], [[]], [{ choices: 'none' }]])('that is none is a failure: %j', async (answer) => {
