@@ -77,6 +77,45 @@ export function siglipModel(picture: PictureSizes, text: TextSizes): Uint8Array<
   ])
 }
 
+export interface SpectrogramSizes {
+  readonly frames: number
+  readonly mels: number
+  /** Frames of one piece. */
+  readonly piece: number
+}
+
+/**
+ * CLAP's, as transformers.js has it: FP32 `input_features` [audio_batch_size, 1, frames, mels], a text's vector by its first
+ * token, as RoBERTa's.
+ */
+export function clapModel(sound: SpectrogramSizes, text: TextSizes): Uint8Array<ArrayBuffer> {
+  const net = new Transformer()
+  const { graph } = net
+  const { hidden } = SIZES
+  let words = net.words('text.embeddings', 'input_ids', text.vocabulary, text.positions, hidden)
+  words = layers(net, 'text', words, 'gelu', net.padding('attention_mask'))
+  const first = graph.node('Gather', [words, scalar(net, 0)], { axis: { int: 1 } })
+  const texts = net.toLengthOne(net.linear('text.projection', first, hidden, WIDTH))
+
+  // Decibels to about one.
+  const scaled = graph.node('Mul', ['input_features', graph.scalar('decibels', 0.02)])
+  const kernel = [sound.piece, sound.mels]
+  const pieces = convolved(net, 'audio.patches', scaled, [1, ...kernel])
+  const encoded = layers(net, 'audio', pieces, 'gelu')
+  const mean = graph.node('ReduceMean', [encoded], { axes: { ints: [1] }, keepdims: { int: 0 } })
+  const sounds = net.toLengthOne(net.linear('audio.projection', mean, hidden, WIDTH))
+
+  return outputs(net, { kind: 'audio', texts, others: sounds, scale: graph.scalar('logit_scale', 14) }, [
+    { name: 'input_ids', datatype: 'INT64', shape: TEXT_BATCH },
+    {
+      name: 'input_features',
+      datatype: 'FP32',
+      shape: ['audio_batch_size', 1, sound.frames, sound.mels],
+    },
+    { name: 'attention_mask', datatype: 'INT64', shape: TEXT_BATCH },
+  ])
+}
+
 function layers(net: Transformer, name: string, input: string, activation: Activation, mask?: string): string {
   let value = input
   for (let layer = 0; layer < LAYERS; layer++) value = net.layer(`${name}.${layer}`, value, SIZES, activation, mask)

@@ -20,6 +20,7 @@ const PANELS: Readonly<Record<string, LazyPanel>> = {
   'token-classification': async () => (await import('./text/entities.tsx')).EntitiesPanel,
   'zero-shot-image-classification': async () => (await import('./media/zero-shot-image.tsx')).ZeroShotImagePanel,
   'image-text-similarity': async () => (await import('./media/image-text.tsx')).ImageTextPanel,
+  'zero-shot-audio-classification': async () => (await import('./media/zero-shot-audio.tsx')).ZeroShotAudioPanel,
   'fill-mask': async () => (await import('./text/fill-mask.tsx')).FillMaskPanel,
   'question-answering': async () => (await import('./text/question.tsx')).QuestionPanel,
   'feature-extraction': async () => (await import('./text/embeddings.tsx')).EmbeddingsPanel,

@@ -17,6 +17,7 @@ const TASKS: Readonly<Record<string, string>> = {
   'zero-shot-classification': 'sorts a text by labels of your own',
   'zero-shot-image-classification': 'sorts a picture by labels of your own',
   'image-text-similarity': 'compares pictures with texts',
+  'zero-shot-audio-classification': 'sorts a sound by labels of your own',
   'fill-mask': 'finds the missing words of a text',
   'audio-classification': 'says what a sound is',
   'voice-activity-detection': 'finds speech in a sound',

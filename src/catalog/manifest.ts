@@ -213,6 +213,7 @@ export const TASKS = [
   'fill-mask',
   'zero-shot-image-classification',
   'image-text-similarity',
+  'zero-shot-audio-classification',
   'audio-classification',
   'voice-activity-detection',
   'feature-extraction',

@@ -22,6 +22,7 @@ import { textGeneration } from './text-generation.ts'
 import { textRanking } from './text-ranking.ts'
 import { tokenClassification } from './token-classification.ts'
 import { voiceActivityDetection } from './voice-activity-detection.ts'
+import { zeroShotAudioClassification } from './zero-shot-audio-classification.ts'
 import { zeroShotClassification } from './zero-shot-classification.ts'
 import { zeroShotImageClassification } from './zero-shot-image-classification.ts'
 
@@ -47,6 +48,7 @@ export function createTasks(limits: Limits): Tasks {
     'zero-shot-classification': zeroShotClassification(limits),
     'fill-mask': fillMask(limits),
     'zero-shot-image-classification': zeroShotImageClassification(limits),
+    'zero-shot-audio-classification': zeroShotAudioClassification(limits),
     'image-text-similarity': imageTextSimilarity(limits),
     'feature-extraction': featureExtraction(limits),
     'sentence-similarity': sentenceSimilarity(limits),

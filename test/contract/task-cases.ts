@@ -295,6 +295,27 @@ export const TASK_CASES: Readonly<Record<TaskName, TaskCase>> = {
       { limits: { picturesPerRequest: 0 }, code: 'input_too_large' },
     ],
   },
+  'zero-shot-audio-classification': {
+    manifest: manifestOf('zero-shot-audio-classification', {
+      ...text,
+      audio: {
+        ...sound,
+        samples: 1_600,
+        spectrogram: { fft: 64, hop: 400, mels: 4, minFrequency: 0, maxFrequency: 8_000, padding: 'repeatpad' },
+      },
+      inputs: [spec('input_features', 'FP32', 'sounds', 1, 5, 4), ...text.inputs.slice(0, 2)],
+      outputs: [spec('logits_per_audio', 'FP32', 'sounds', 'batch')],
+    }),
+    files,
+    compute: (inputs) => floats('logits_per_audio', 1, inputs.get('input_ids')?.shape[0] ?? 0),
+    performs: true,
+    passed: [
+      ...longSound,
+      ...longText,
+      { limits: { decodeSteps: 10 }, code: 'input_too_large' },
+      { limits: { embeddingsPerRequest: 2 }, code: 'input_too_large' },
+    ],
+  },
   'audio-classification': {
     manifest: manifestOf('audio-classification', {
       labels: ['loud', 'long'],

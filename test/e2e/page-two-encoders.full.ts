@@ -6,24 +6,28 @@ import { ROOT } from '../../src/cli/files/project.ts'
 import { descriptionSchema } from '../../src/cli/pack/description.ts'
 import { pack } from '../../src/cli/pack/packer.ts'
 import { publish } from '../../src/cli/push/publish.ts'
+import { sine, wav } from '../../synthetic/wav.ts'
 import { accessible, describeInChromium, shots } from '../fixtures/node/chromium.ts'
 import { builtAssets, type LiveWorker, startLiveWorker } from '../fixtures/node/live-worker.ts'
 import { answerTo, choose, given, openModel } from '../fixtures/node/media-worker.ts'
 import { writerFor } from '../fixtures/node/publish.ts'
-import { CLIP_SETTINGS, clipFiles } from '../fixtures/two-encoder-models.ts'
+import { CLAP_SETTINGS, CLIP_SETTINGS, clapFiles, clipFiles } from '../fixtures/two-encoder-models.ts'
 
 let worker: LiveWorker
 beforeAll(async () => {
   worker = await startLiveWorker({}, [], await builtAssets())
   const writer = await writerFor(worker)
-  const clip = clipFiles(readFileSync(join(ROOT, 'models/abacus/tokenizer.json'), 'utf8'))
-  for (const [name, task] of [
-    ['clip', 'zero-shot-image-classification'],
-    ['pairs', 'image-text-similarity'],
+  const words = readFileSync(join(ROOT, 'models/abacus/tokenizer.json'), 'utf8')
+  const clip = { files: clipFiles(words), settings: CLIP_SETTINGS }
+  const clap = { files: clapFiles(words), settings: CLAP_SETTINGS }
+  for (const [name, task, { files, settings }] of [
+    ['clip', 'zero-shot-image-classification', clip],
+    ['pairs', 'image-text-similarity', clip],
+    ['clap', 'zero-shot-audio-classification', clap],
   ] as const) {
     const artifacts = [{ file: 'model.onnx', dtype: 'fp32', places: ['edge'] }]
     const common = { version: '1', visibility: 'public', licence: 'MIT', artifacts }
-    await publish(writer, await pack(descriptionSchema.parse({ name, task, ...common, ...CLIP_SETTINGS }), '.', clip))
+    await publish(writer, await pack(descriptionSchema.parse({ name, task, ...common, ...settings }), '.', files))
   }
 }, 300_000)
 afterAll(() => worker?.dispose())
@@ -76,6 +80,19 @@ describeInChromium('panels of pictures and texts', (browser) => {
     const expected = texts.map((text, i) => [text, row[i] ?? 0] as const).sort((a, b) => b[1] - a[1])
     await expect.poll(() => bars(page)).toEqual(expected.map(([text, cosine]) => [text, cosine.toFixed(3)]))
     await shots(page, 'image-text-similarity')
+    await accessible(page)
+  })
+
+  it('sort a sound by labels of the visitor', async () => {
+    const page = await openModel(browser, worker, 'clap')
+    const tone = wav({ samples: sine(440, 0.5, 48_000), sampleRate: 48_000 })
+    await choose(page, 'Choose a sound', given('tone.wav', 'audio/wav', tone))
+    await answerTo(page)
+    const shown = await bars(page)
+    expect(shown.map(([label]) => label).sort()).toEqual(['a dog', 'a tone', 'rain'])
+    const total = shown.reduce((sum, [, share = '']) => sum + Number.parseFloat(share), 0)
+    expect(Math.abs(total - 100)).toBeLessThan(0.5)
+    await shots(page, 'zero-shot-audio')
     await accessible(page)
   })
 })

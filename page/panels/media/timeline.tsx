@@ -73,11 +73,15 @@ export function Timeline({ player, sound, speech }: TimelineProps) {
         <span class="timeline-now" style={{ left: `${placeSpan({ start: 0, end: time }, seconds).width}%` }} />
       </div>
       <div class="timeline-marks" aria-hidden="true">
-        {marks(seconds, MOST_MARKS).map((mark) => (
-          <span key={mark} style={{ left: `${placeSpan({ start: 0, end: mark }, seconds).width}%` }}>
-            {clockSeconds(mark)}
-          </span>
-        ))}
+        {marks(seconds, MOST_MARKS).map((mark) => {
+          const left = placeSpan({ start: 0, end: mark }, seconds).width
+          return (
+            // One at the end would stand out of the page of a phone.
+            <span key={mark} class={left > 95 ? 'timeline-end' : undefined} style={{ left: `${left}%` }}>
+              {clockSeconds(mark)}
+            </span>
+          )
+        })}
       </div>
       {player.problem !== undefined && <p role="alert">{player.problem}</p>}
     </div>

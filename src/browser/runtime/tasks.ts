@@ -41,6 +41,8 @@ const TASKS: Readonly<Record<Exclude<TaskName, 'text-generation'>, Load>> = {
     (await import('../../tasks/zero-shot-image-classification.ts')).zeroShotImageClassification(limits),
   'image-text-similarity': async (limits) =>
     (await import('../../tasks/image-text-similarity.ts')).imageTextSimilarity(limits),
+  'zero-shot-audio-classification': async (limits) =>
+    (await import('../../tasks/zero-shot-audio-classification.ts')).zeroShotAudioClassification(limits),
   'fill-mask': async (limits) => (await import('../../tasks/fill-mask.ts')).fillMask(limits),
   'feature-extraction': async (limits) => (await import('../../tasks/feature-extraction.ts')).featureExtraction(limits),
   'sentence-similarity': async (limits) =>

@@ -45,6 +45,31 @@ export const speechSettingsSchema = z
     message: 'may not be above threshold',
   })
 
+/** How a sound becomes a picture of its frequencies: bands of Slaney's mel scale, in decibels, as CLAP takes them. */
+export const spectrogramSettingsSchema = z
+  .object({
+    /** Samples of a frame, a power of two. */
+    fft: z
+      .number()
+      .int()
+      .min(2)
+      .max(16_384)
+      .refine((size) => Number.isInteger(Math.log2(size)), 'must be a power of two'),
+    /** Samples from one frame to the next. */
+    hop: z.number().int().positive().max(16_384),
+    /** Bands. */
+    mels: z.number().int().positive().max(512),
+    /** In Hz. */
+    minFrequency: z.number().nonnegative().default(0),
+    maxFrequency: z.number().positive(),
+    /** What follows a sound that is shorter than `samples`: itself as often as it fits whole, itself, or silence. */
+    padding: z.enum(['repeatpad', 'repeat', 'pad']).default('repeatpad'),
+  })
+  .refine(({ maxFrequency, minFrequency }) => minFrequency < maxFrequency, {
+    path: ['minFrequency'],
+    message: 'must be below maxFrequency',
+  })
+
 /** How a sound becomes a tensor. */
 export const audioSettingsSchema = z.object({
   /** Samples a second that the model was trained on; sounds of other rates are resampled. */
@@ -54,6 +79,7 @@ export const audioSettingsSchema = z.object({
   /** Samples that the model takes, no more and no fewer: longer sounds are cut, shorter ones end in silence. */
   samples: z.number().int().positive().max(8_388_608).optional(),
   window: windowSettingsSchema.optional(),
+  spectrogram: spectrogramSettingsSchema.optional(),
   speech: speechSettingsSchema.optional(),
 })
 
@@ -64,5 +90,6 @@ function carriedElements(state: readonly { readonly shape: readonly number[] }[]
   return state.reduce((sum, { shape }) => sum + shape.reduce((product, dimension) => product * dimension, 1), 0)
 }
 
+export type SpectrogramSettings = z.infer<typeof spectrogramSettingsSchema>
 export type WindowSettings = z.infer<typeof windowSettingsSchema>
 export type AudioSettings = z.infer<typeof audioSettingsSchema>

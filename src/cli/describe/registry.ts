@@ -11,6 +11,7 @@ import { describeMaskFiller } from './mask-filler.ts'
 import { describeDepth, describeMatte } from './picture-maps.ts'
 import { describePose } from './pose.ts'
 import { describeSegmentation } from './segmentation.ts'
+import { describeSoundsAndTexts } from './sounds-and-texts.ts'
 import { guessTabular } from './tabular.ts'
 import { describeTextClassifier, describeTextSpans } from './text-classifier.ts'
 import { describePicturesAndTexts } from './two-encoders.ts'
@@ -26,6 +27,7 @@ export const HEADS: readonly (readonly [RegExp, keyof typeof DESCRIBERS])[] = [
   [/ForMaskedLM$/, 'fill-mask'],
   [/ForQuestionAnswering$/, 'question-answering'],
   [/ForImageClassification(WithTeacher)?$/, 'image-classification'],
+  [/^ClapModel$/, 'zero-shot-audio-classification'],
   [/^(?:CLIP|ChineseCLIP|Siglip)Model$/, 'zero-shot-image-classification'],
   [/ForObjectDetection$/, 'object-detection'],
   [/ForPoseEstimation$/, 'keypoint-detection'],
@@ -43,6 +45,7 @@ const DESCRIBERS = {
   'fill-mask': describeMaskFiller,
   'zero-shot-image-classification': describePicturesAndTexts,
   'image-text-similarity': describePicturesAndTexts,
+  'zero-shot-audio-classification': describeSoundsAndTexts,
   'image-classification': describeImageClassifier,
   'image-feature-extraction': describeImageFeatures,
   'object-detection': describeDetector,

@@ -37,7 +37,7 @@ function otherSide({ inputs, outputs }: Signature): Signature {
 }
 
 /** Why a model cannot compare; undefined if it can. */
-function lackingOutputs({ inputs, outputs }: Signature, kind: 'image' | 'audio'): string | undefined {
+export function lackingOutputs({ inputs, outputs }: Signature, kind: 'image' | 'audio'): string | undefined {
   const has = (name: string): boolean => outputs.some((output) => output.name === name)
   if (inputs.some(({ name }) => name === 'input_ids') && (has(`logits_per_${kind}`) || has('logits_per_text'))) {
     return undefined
@@ -51,7 +51,7 @@ type TextSide = Required<Pick<TaskFields, 'tokenizer'>> & {
 }
 
 /** How the texts of such a model become tokens. */
-async function textSide(context: DescribeContext): Promise<LabelOutcome<TextSide>> {
+export async function textSide(context: DescribeContext): Promise<LabelOutcome<TextSide>> {
   const { config, files, said, signature } = context
   const inputs = signature.inputs.filter(({ name }) => TEXT_INPUTS.includes(name))
   const own = objectOf(config.text_config) ?? {}

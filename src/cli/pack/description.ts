@@ -15,7 +15,7 @@ import {
   textSettingsSchema,
   versionName,
 } from '../../catalog/manifest.ts'
-import { audioSettingsSchema } from '../../catalog/settings/audio.ts'
+import { type AudioSettings, audioSettingsSchema } from '../../catalog/settings/audio.ts'
 import { bytesSettingsSchema } from '../../catalog/settings/bytes.ts'
 import { cacheSettingsSchema } from '../../catalog/settings/cache.ts'
 import { detectionSettingsSchema } from '../../catalog/settings/detection.ts'
@@ -72,6 +72,7 @@ const UNLABELLED: ReadonlySet<TaskName> = new Set<TaskName>([
   'fill-mask',
   'zero-shot-image-classification',
   'image-text-similarity',
+  'zero-shot-audio-classification',
 ])
 
 /** Tasks that take texts and need nothing said of them but their tokenizer. */
@@ -90,6 +91,7 @@ const OF_TEXTS: ReadonlySet<TaskName> = new Set<TaskName>([
   'fill-mask',
   'zero-shot-image-classification',
   'image-text-similarity',
+  'zero-shot-audio-classification',
 ])
 
 /** Tasks that take pictures. */
@@ -105,6 +107,10 @@ const OF_PICTURES: ReadonlySet<TaskName> = new Set<TaskName>([
   'zero-shot-image-classification',
   'image-text-similarity',
 ])
+
+function hasSpectrogram(audio: AudioSettings | undefined): boolean {
+  return audio?.spectrogram !== undefined && audio.samples !== undefined
+}
 
 /** Only a new `verge.json` is held to these: a version that is published is read as it is. */
 const imageSettings = imageSettingsSchema.superRefine(({ mode, mean, std }, context) => {
@@ -237,6 +243,9 @@ export const descriptionSchema = z
     }
     if (description.task === 'audio-classification' && !description.preprocess?.audio) {
       needs(['preprocess', 'audio'], 'the audio preprocessing')
+    }
+    if (description.task === 'zero-shot-audio-classification' && !hasSpectrogram(description.preprocess?.audio)) {
+      needs(['preprocess', 'audio'], 'the samples of a sound and their spectrogram')
     }
     if (description.task === 'voice-activity-detection' && !description.preprocess?.audio?.window) {
       needs(['preprocess', 'audio', 'window'], 'the audio windows')

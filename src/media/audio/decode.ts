@@ -23,6 +23,14 @@ export function audioLength(bytes: Uint8Array, settings: Wanted, limits: AudioLi
 }
 
 /**
+ * How many samples at the model's rate are the sound itself, by its header alone: what is added behind it does not count.
+ * @throws invalid_audio, empty_input, input_too_large
+ */
+export function soundLength(bytes: Uint8Array, settings: Wanted, limits: AudioLimits): number {
+  return usedLength(parseWav(bytes), settings, limits)
+}
+
+/**
  * The samples of a WAV file as a model hears them: one channel, at the model's rate, full scale 1.
  * @throws invalid_audio, empty_input, input_too_large
  */
