@@ -3,7 +3,9 @@ import { nothingAt } from './http/address-of.ts'
 import { anthropicRoutes } from './http/anthropic/routes.ts'
 import type { AppDeps, AppEnv } from './http/app-env.ts'
 import { clientScript } from './http/client/route.ts'
+import { cohereRoutes } from './http/cohere/routes.ts'
 import { hfRoutes } from './http/hf/routes.ts'
+import { jinaRoutes } from './http/jina/routes.ts'
 import { answered, callContext, placementHints, resultCache } from './http/middleware/call.ts'
 import { caller } from './http/middleware/caller.ts'
 import { cors } from './http/middleware/cors.ts'
@@ -14,7 +16,9 @@ import { mountProtocols } from './http/mount.ts'
 import { oipRoutes } from './http/oip/routes.ts'
 import { ollamaRoutes } from './http/ollama/routes.ts'
 import { openAiRoutes } from './http/openai/routes.ts'
+import { teiRoutes } from './http/tei/routes.ts'
 import { vergeRoutes } from './http/verge/routes.ts'
+import { vllmRoutes } from './http/vllm/routes.ts'
 import { workersAiRoutes } from './http/workers-ai/routes.ts'
 import { createTasks } from './tasks/index.ts'
 
@@ -55,10 +59,10 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
       openai: openAiRoutes(deps),
       anthropic: anthropicRoutes(deps),
       ollama: ollamaRoutes(deps),
-      cohere: new Hono<AppEnv>(),
-      jina: new Hono<AppEnv>(),
-      tei: new Hono<AppEnv>(),
-      vllm: new Hono<AppEnv>(),
+      cohere: cohereRoutes(deps),
+      jina: jinaRoutes(deps),
+      tei: teiRoutes(deps),
+      vllm: vllmRoutes(deps),
       huggingface: hfRoutes(deps, tasks),
       oip: oipRoutes(deps),
       'workers-ai': workersAiRoutes(deps, tasks),

@@ -22,3 +22,9 @@ export async function health(deps: AppDeps, c: Context<AppEnv>): Promise<Respons
   }
   return c.json(body, state.ok ? 200 : 503)
 }
+
+/** The same by the status alone, as text-embeddings-inference and vLLM answer. */
+export async function healthAlone({ serving }: AppDeps): Promise<Response> {
+  const { ok } = await serving.health()
+  return new Response(null, { status: ok ? 200 : 503 })
+}

@@ -46,6 +46,8 @@ export interface HttpForwardOptions {
   readonly manifest: Pick<Manifest, 'model' | 'task'>
   /** The model by the name that the caller has for it. */
   readonly asked?: string
+  /** Whether the request's path names the model. Left out: if its body was not read. */
+  readonly inPath?: boolean
   readonly route: ForwardRoute
   /** The body, where it has been read already. */
   readonly bytes?: Uint8Array<ArrayBuffer>
@@ -123,9 +125,9 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
 
   /** The request's own, as an origin has it: behind the prefix of its protocol if Verge alone has it, and with the model's own name. */
   #path(pathname: string): string {
-    const { asked, bytes, manifest, route } = this.#options
+    const { asked, bytes, inPath = bytes === undefined, manifest, route } = this.#options
     const path = route === 'own' ? prefixed(pathname, this.#deps.config) : withoutPrefix(pathname, route)
-    if (asked === undefined || asked === manifest.model || bytes !== undefined) return path
+    if (asked === undefined || asked === manifest.model || !inPath) return path
     const written = [encodeURIComponent(asked), encodeURI(asked), asked].find((name) => path.includes(`/${name}`))
     return written === undefined ? path : path.replace(`/${written}`, `/${manifest.model}`)
   }
@@ -225,8 +227,8 @@ function sfString(text: string): string {
 /** A path that names the model instead of the body, as Hugging Face's paths do. */
 export interface NamedByPath {
   readonly model: string
-  /** The same request's path where the body names the model: what an origin is asked. */
-  readonly path: string
+  /** The same request's path where the body names the model: what an origin is asked. Left out: the request's own. */
+  readonly path?: string
   /** The version that the path names. */
   readonly version?: string | undefined
   /** Fields in other words than the protocol's, in the protocol's. @throws invalid_request */
@@ -248,6 +250,8 @@ export type Translation = (body: unknown, model: ResolvedModel) => TranslatedReq
 export interface ModelInBodyOptions {
   /** Where the path names the model: it is asked for before the body is read, and stands over the body's own. */
   readonly named?: NamedByPath
+  /** The model that is meant where the body names none. */
+  readonly unnamed?: string | undefined
   /** Absent: origins get the request as it is. */
   readonly translation?: Translation
 }
@@ -261,7 +265,7 @@ export async function withModelInBody(
   c: Context<AppEnv>,
   route: ForwardRoute,
   work: (admitted: AdmittedModel, body: unknown, slot: Slot) => Promise<Response>,
-  { named, translation }: ModelInBodyOptions = {},
+  { named, translation, unnamed }: ModelInBodyOptions = {},
 ): Promise<Response> {
   const type = mediaTypeOf(c.req.header('content-type'))
   if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
@@ -279,15 +283,16 @@ export async function withModelInBody(
     read: async (slot) => {
       sent = await readBodyInSlot(deps, c, slot)
       body = withModel(parseJson(sent, deps.limits), named)
-      return modelNamed(named?.model ?? modelOf(body), deps.config.modelNames)
+      return modelNamed(named?.model ?? modelOf(body, unnamed), deps.config.modelNames)
     },
     forwarding: (model) => {
       const { manifest } = model
       if (translation === undefined) {
         const streamed = isStreamed(body)
-        const asked = named?.model ?? modelOf(body)
-        const own = inBody(sent, body, named, asked === manifest.model ? undefined : manifest.model)
-        return new ForwardedHttpRequest(deps, c, { manifest, route, streamed, asked, ...own })
+        const asked = named?.model ?? modelOf(body, unnamed)
+        const own = inBody(sent, body, named, askedName(body) === manifest.model ? undefined : manifest.model)
+        const inPath = named !== undefined && named.path === undefined
+        return new ForwardedHttpRequest(deps, c, { manifest, route, streamed, asked, inPath, ...own })
       }
       const translated = deps.placement === undefined ? undefined : translation(body, model)
       if (translated === undefined) return undefined
@@ -328,7 +333,7 @@ function inBody(
 ) {
   if (named === undefined && model === undefined) return { bytes: sent }
   const said = model === undefined || !isObject(body) ? body : { ...body, model }
-  return { bytes: jsonBytes(said), ...(named && { path: named.path }) }
+  return { bytes: jsonBytes(said), ...(named?.path !== undefined && { path: named.path }) }
 }
 
 function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
@@ -340,9 +345,10 @@ export function askedName(body: unknown): string {
   return isObject(body) && 'model' in body ? String(body.model) : ''
 }
 
-function modelOf(body: unknown): string {
+function modelOf(body: unknown, unnamed: string | undefined): string {
   const model = typeof body === 'object' && body !== null && 'model' in body ? body.model : undefined
   if (typeof model === 'string' && model !== '') return model
+  if (unnamed !== undefined && (model === undefined || model === null)) return unnamed
   throw new VergeError(
     'invalid_request',
     'The request, field "model": a model\'s name is needed. GET /v1/models lists those that there are.',

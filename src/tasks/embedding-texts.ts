@@ -46,6 +46,8 @@ interface Given {
   readonly input: EmbeddingInput
   readonly prompt: Prompt
   readonly field: string
+  /** Most tokens of it that the request wants. */
+  readonly maxTokens: number
 }
 
 interface Cutting {
@@ -76,6 +78,7 @@ export async function readSequences(
       input: typeof input === 'string' ? own(input) : input,
       prompt: { ...prompt, text: own(text) },
       field: options.field(i),
+      maxTokens: Math.min(reader.maxTokens, options.maxTokens?.(i) ?? reader.maxTokens),
     }
   })
   const read = given.flatMap(({ input, prompt }) => (typeof input === 'string' ? [prompt.text + input] : []))
@@ -189,14 +192,15 @@ function fromIds(ids: readonly number[], field: string, { maxTokens, tokenizer }
 
 function* encode(
   input: string,
-  { field, prompt }: Given,
+  given: Given,
   { side, truncate }: Cutting,
   reader: TextReader,
   manifest: Manifest,
   most = reader.maxTokens,
 ): Work<EncodedText> {
+  const { field, prompt } = given
   const { tokenizer } = reader
-  const maxTokens = Math.min(most, reader.maxTokens)
+  const maxTokens = Math.min(most, given.maxTokens)
   const room = Math.max(0, maxTokens - tokenizer.specialTokens(false))
   const { dropUnknown = false } = settingsOf(manifest)
   const tokens = (text: string, wanted: number): Work<TextToken[]> =>

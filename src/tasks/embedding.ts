@@ -46,6 +46,8 @@ export interface EmbeddingOptions extends EmbeddingParameters {
   readonly field: (place: number) => string
   /** One for each text, instead of `prompt` and `prompt_name`. */
   readonly prompts?: readonly Prompt[]
+  /** Most tokens of each text, special ones included, where they are to be fewer than the model takes. */
+  readonly maxTokens?: (place: number) => number
 }
 
 /** Everything that making vectors takes beside the texts. */

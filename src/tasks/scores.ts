@@ -46,7 +46,7 @@ export function bestLabels(scores: Float64Array, manifest: Pick<Manifest, 'label
 }
 
 /** A label's name; that of Hugging Face where the model has none. */
-function labelOf({ labels }: Pick<Manifest, 'labels'>, index: number): string {
+export function labelOf({ labels }: Pick<Manifest, 'labels'>, index: number): string {
   return labels?.[index] ?? `LABEL_${index}`
 }
 

@@ -171,7 +171,7 @@ export function notFinite(): VergeError {
 }
 
 /** Whether a value that becomes JSON holds finite numbers alone. */
-function hasFiniteNumbers(value: unknown): boolean {
+export function hasFiniteNumbers(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value)
   if (typeof value !== 'object' || value === null) return true
   return (Array.isArray(value) ? value : Object.values(value)).every(hasFiniteNumbers)

@@ -22,7 +22,7 @@ const pairSchema = z
   .meta({ id: 'TextPair', description: 'Two texts that the model reads together, such as a claim and its source' })
 const inputSchema = z.union([z.string(), pairSchema])
 /** A text, or two that the model reads together. */
-type ClassifyInput = z.infer<typeof inputSchema>
+export type ClassifyInput = z.infer<typeof inputSchema>
 
 const requestSchema = z
   .strictObject({
@@ -58,14 +58,14 @@ export function textClassification(limits: Limits): BoundTask {
   }
 }
 
-interface ClassifyOptions extends Cutting {
+export interface ClassifyOptions extends Cutting {
   /** The request's field that an input stands in, for messages. */
   readonly field: (place: number) => string
   /** Left out: as set in the manifest. */
   readonly activation?: Activation
 }
 
-interface TextScores {
+export interface TextScores {
   /** For each input, in the order of the model's labels. */
   readonly scores: readonly Float64Array[]
   /** Of all inputs together, special tokens included. */
@@ -76,7 +76,7 @@ interface TextScores {
  * A model's scores for each label of each text or pair.
  * @throws input_too_large, empty_input, invalid_request, manifest_invalid
  */
-async function scoreTexts(
+export async function scoreTexts(
   inputs: readonly ClassifyInput[],
   options: ClassifyOptions,
   { model, limits, run }: Embedder,

@@ -47,7 +47,7 @@ export interface RankOptions extends PairOptions {
 }
 
 /** A text of each pair, and the fields that both lists stand in. */
-interface ScoreOptions extends PairOptions {
+export interface ScoreOptions extends PairOptions {
   readonly firstField: (place: number) => string
   readonly secondField: (place: number) => string
 }
@@ -108,7 +108,7 @@ export async function rank(
  * @param firsts one for each second text, or one for all of them
  * @throws as `embedVectors`
  */
-async function score(
+export async function score(
   firsts: readonly string[],
   seconds: readonly string[],
   options: ScoreOptions,
@@ -133,7 +133,7 @@ const TEXT_PROMPTS = ['passage', 'document', 'corpus']
 async function compareVectors(
   all: readonly string[],
   queries: number,
-  { field, side, truncate }: PairOptions & { readonly field: (place: number) => string },
+  { field, maxTokens, maxTokensOfSecond, side, truncate }: PairOptions & { readonly field: (place: number) => string },
   embedder: Embedder,
 ): Promise<PairScores> {
   const { manifest } = embedder.model
@@ -144,6 +144,11 @@ async function compareVectors(
     prompts,
     ...(truncate !== undefined && { truncate }),
     ...(side !== undefined && { truncation_direction: side }),
+    maxTokens: (place: number) =>
+      Math.min(
+        maxTokens ?? Number.POSITIVE_INFINITY,
+        place < queries ? Number.POSITIVE_INFINITY : (maxTokensOfSecond ?? Number.POSITIVE_INFINITY),
+      ),
   }
   return compareTexts(all, queries, options, embedder)
 }

@@ -6,5 +6,6 @@ const UNPROCESSABLE: ReadonlySet<string> = new Set(['invalid_request', 'empty_in
 /** https://api.jina.ai/openapi.json: `{"detail": "..."}`, as FastAPI has it. */
 export const jinaErrors: ErrorShape = {
   body: (error, requestId) => ({ ...besideOwnFields(error, requestId), detail: error.message }),
-  status: ({ code }) => (UNPROCESSABLE.has(code) ? 422 : undefined),
+  // A text that is too long is 400 there.
+  status: ({ code }) => (UNPROCESSABLE.has(code) ? 422 : code === 'input_too_large' ? 400 : undefined),
 }

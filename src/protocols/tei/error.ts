@@ -7,14 +7,20 @@ export interface TeiErrorBody {
   readonly [fact: string]: unknown
 }
 
-/** What it has a status of its own for: 422 for what it cannot read, 413 for what is too long, 424 where the model fails. */
-function statusOf({ code }: VergeError): number | undefined {
+/**
+ * What it has a status of its own for: 422 for what it cannot read and for a text with too many tokens, 424 where the
+ * model fails or is none of its kind. Too many texts are 413, as everything that is too large.
+ */
+function statusOf({ code, details }: VergeError): number | undefined {
   switch (code) {
+    case 'invalid_json':
     case 'invalid_request':
-    case 'task_mismatch':
       return 422
     case 'context_length_exceeded':
       return 413
+    case 'input_too_large':
+      return details?.limit_tokens === undefined ? undefined : 422
+    case 'task_mismatch':
     case 'run_rejected':
     case 'engine_aborted':
     case 'model_invalid':

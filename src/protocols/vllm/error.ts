@@ -24,6 +24,8 @@ export interface VllmErrorBody {
 
 /** OpenAI's fields, with the status as `code`. Verge's own code stands in `reason`. */
 export const vllmErrors: ErrorShape = {
+  // Of every field that it cannot take, texts that are too long among them.
+  status: ({ code }) => (code === 'input_too_large' ? 400 : undefined),
   body(error, requestId, status): VllmErrorBody {
     const field = error.details?.field
     return {

@@ -1,0 +1,35 @@
+import { Hono } from 'hono'
+import { findModel } from '../../inference/access.ts'
+import type { AppDeps, AppEnv } from '../app-env.ts'
+import { accessOf } from '../inference.ts'
+import { modelNamed } from '../model-names.ts'
+import { manifestsOf } from '../models/manifests.ts'
+import { answerTexts } from '../text-call.ts'
+import { embed, embedV1 } from './embed.ts'
+import { cohereModel } from './models.ts'
+import { rerank, rerankV1 } from './rerank.ts'
+import { detokenize, tokenize } from './tokens.ts'
+
+/** Cohere's API, by the paths that its clients ask for. */
+export function cohereRoutes(deps: AppDeps): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.post('/v2/embed', (c) => answerTexts(deps, c, embed))
+  app.post('/v2/rerank', (c) => answerTexts(deps, c, rerank))
+  app.post('/v1/embed', (c) => answerTexts(deps, c, embedV1))
+  app.post('/v1/rerank', (c) => answerTexts(deps, c, rerankV1))
+  app.post('/v1/tokenize', (c) => answerTexts(deps, c, tokenize))
+  app.post('/v1/detokenize', (c) => answerTexts(deps, c, detokenize))
+  app.get('/v1/models', async (c) => {
+    const wanted = c.req.query('endpoint')
+    const models = (await manifestsOf(deps, accessOf(deps, c))).map(({ manifest }) =>
+      cohereModel(manifest, deps.limits),
+    )
+    return c.json({ models: models.filter(({ endpoints }) => wanted === undefined || endpoints.includes(wanted)) })
+  })
+  app.get('/v1/models/:model', async (c) => {
+    const name = modelNamed(c.req.param('model'), deps.config.modelNames)
+    const { manifest } = await findModel(accessOf(deps, c), name, undefined)
+    return c.json(cohereModel(manifest, deps.limits))
+  })
+  return app
+}
