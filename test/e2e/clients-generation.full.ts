@@ -255,6 +255,14 @@ describe('ollama', () => {
     expect([answer.model, answer.message.content]).toEqual(['llama3.2:3b', expected.text])
   })
 
+  it("has OpenAI's addresses behind its own, as Ollama does", async () => {
+    const openai = new OpenAI({ baseURL: `${worker.url}/ollama/v1`, apiKey: 'ollama', maxRetries: 0 })
+    const { choices } = await openai.chat.completions.create({ model: 'abacus:latest', messages, temperature: 0 })
+    expect(choices[0]?.message.content).toBe(expected.text)
+    const refused = openai.chat.completions.create({ model: 'abacus', messages, n: 2 })
+    await expect(refused).rejects.toMatchObject({ status: 400, param: 'n', type: 'invalid_request_error' })
+  })
+
   it('embeds as /v1/embeddings does', async () => {
     const input = ['the cat sat on the mat', 'a dog ran']
     const openai = new OpenAI({ baseURL: `${worker.url}/v1`, apiKey: ANY_KEY, maxRetries: 0 })

@@ -1,4 +1,5 @@
 import { type Address, notYet, works } from '../address.ts'
+import { openAiAddresses } from '../openai/addresses.ts'
 
 const PUSH = 'Models are pushed by their operator: npx verge push.'
 
@@ -12,6 +13,10 @@ export const ollamaAddresses: readonly Address[] = [
   works('POST', '/api/show', 'always', 'One model'),
   works('GET', '/api/ps', 'always', 'The models in memory'),
   works('GET', '/api/version', 'always', "Verge's version"),
+  // Ollama has OpenAI's addresses beside its own.
+  ...openAiAddresses
+    .filter(({ state }) => state === 'works')
+    .map((address): Address => ({ ...address, root: 'never', errors: 'openai' })),
   notYet('POST', '/api/pull', 'always', 'Downloads a model', PUSH),
   notYet('POST', '/api/push', 'always', 'Uploads a model', PUSH),
   notYet('POST', '/api/create', 'always', 'Makes a model of another one', PUSH),

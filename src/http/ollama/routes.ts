@@ -1,5 +1,6 @@
 import { Hono } from 'hono'
 import type { AppDeps, AppEnv } from '../app-env.ts'
+import { openAiRoutes } from '../openai/routes.ts'
 import { embed, embeddings } from './embedding.ts'
 import { chat, generate } from './generation.ts'
 import { listModels, loadedModels, showModel } from './models.ts'
@@ -17,5 +18,6 @@ export function ollamaRoutes(deps: AppDeps): Hono<AppEnv> {
   app.post('/api/show', (c) => showModel(deps, c))
   app.get('/api/ps', (c) => loadedModels(deps, c))
   app.get('/api/version', (c) => c.json({ version: deps.config.version }))
+  app.route('/', openAiRoutes(deps))
   return app
 }
