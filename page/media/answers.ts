@@ -1,6 +1,7 @@
 /** Answers of media tasks, as far as they are what the panels show. What is not is undefined, and only shown as JSON. Pure. */
 import type { Box } from './boxes.ts'
 import type { Point, Pose } from './poses.ts'
+import { isNumber, isRecord, listOf } from './read-answer.ts'
 import type { Segment } from './timeline.ts'
 
 export interface Score {
@@ -88,24 +89,4 @@ function boxIn(value: unknown): Box | undefined {
   if (!isRecord(value)) return undefined
   const { xmin, ymin, xmax, ymax } = value
   return isNumber(xmin) && isNumber(ymin) && isNumber(xmax) && isNumber(ymax) ? { xmin, ymin, xmax, ymax } : undefined
-}
-
-/** All items of a list, read; undefined if it is not a list, or one of them cannot be read. */
-function listOf<T>(value: unknown, read: (item: unknown) => T | undefined): readonly T[] | undefined {
-  if (!Array.isArray(value)) return undefined
-  const items: T[] = []
-  for (const item of value) {
-    const one = read(item)
-    if (one === undefined) return undefined
-    items.push(one)
-  }
-  return items
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isNumber(value: unknown): value is number {
-  return typeof value === 'number' && Number.isFinite(value)
 }
