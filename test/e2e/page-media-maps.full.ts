@@ -46,15 +46,15 @@ describeInChromium('panels of picture maps', (browser) => {
       expect.stringMatching(/^red 7\d(\.\d)? ?% of the segments$/),
       expect.stringMatching(/^blue 2\d(\.\d)? ?% of the segments$/),
     ])
-    const marks = await page
-      .locator('.map-mark')
-      .evaluateAll((all) => all.map((mark) => getComputedStyle(mark).backgroundColor))
+    const marks = await page.evaluate(
+      "[...document.querySelectorAll('.map-mark')].map((mark) => getComputedStyle(mark).backgroundColor)",
+    )
     const pixels = await Promise.all(
       [10, 110].map((x) => page.evaluate<[number, number, number, number]>(PIXEL('.map-over', x, 10))),
     )
     expect(pixels.map(([red, green, blue]) => `rgb(${red}, ${green}, ${blue})`)).toEqual(marks)
     await page.getByLabel('Opacity of the colours').fill('20')
-    await expect.poll(() => page.locator('.map-over').evaluate((over) => getComputedStyle(over).opacity)).toBe('0.2')
+    await expect.poll(() => page.evaluate("getComputedStyle(document.querySelector('.map-over')).opacity")).toBe('0.2')
     await accessible(page)
     await shots(page, 'media-segmentation')
   })
