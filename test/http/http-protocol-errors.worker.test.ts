@@ -103,6 +103,32 @@ const CALLS: readonly ProtocolCall[] = [
     unknown: { normalize: false },
     limits: LIMITS_OF_TEXTS,
   },
+  {
+    name: 'Workers AI, embeddings',
+    protocol: 'workers-ai',
+    path: (model) => `/workers-ai/client/v4/accounts/any/ai/run/${model}`,
+    body: () => ({ text: 'the' }),
+    task: 'feature-extraction',
+    wrongType: { text: 7 },
+    empty: { text: '' },
+    tooMany: { text: MANY },
+    tooLong: { text: LONG },
+    unknown: { normalise: false },
+    limits: LIMITS_OF_TEXTS,
+  },
+  {
+    name: 'Workers AI, ranking',
+    protocol: 'workers-ai',
+    path: (model) => `/client/v4/accounts/any/ai/run/${model}`,
+    body: () => ({ query: 'the', contexts: [{ text: 'the' }] }),
+    task: 'text-ranking',
+    wrongType: { contexts: 7 },
+    empty: { query: '' },
+    tooMany: { contexts: MANY.map((text) => ({ text })) },
+    tooLong: { query: LONG },
+    unknown: { normalise: false },
+    limits: LIMITS_OF_TEXTS,
+  },
 ]
 
 for (const call of CALLS) protocolErrors(call)
