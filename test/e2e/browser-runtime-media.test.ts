@@ -18,6 +18,7 @@ const text = (value: string) => new TextEncoder().encode(value)
 /** What each model is asked, by its task. */
 const BODIES: Readonly<Record<string, readonly [mediaType: string, bytes: Uint8Array<ArrayBuffer>]>> = {
   'object-detection': ['image/png', PHOTO],
+  'keypoint-detection': ['image/png', PHOTO],
   'image-to-image': ['image/png', PHOTO],
   'image-segmentation': ['image/png', PHOTO],
   'background-removal': ['image/png', PHOTO],
