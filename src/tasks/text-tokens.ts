@@ -46,7 +46,32 @@ export async function tokenizeTexts(
   const { lowercase = false } = settingsOf(model.manifest)
   const own = lowercase ? texts.map((text) => text.toLowerCase()) : texts
   const most = options.maxTokens ?? limits.embeddingTokens + 1
-  return reader.perform(own, most, tokens(own, options, most, reader, new TokenCount(limits)))
+  const places = new PlaceRoom(limits)
+  return reader.perform(own, most, tokens(own, options, most, reader, new TokenCount(limits), places))
+}
+
+/** Times that a unit of a text may lie in a token's place: a character has up to four bytes, each of which may be one. */
+const MOST_OVERLAP = 4
+
+/**
+ * Bounds what the places of tokens hold together. The bytes of one long unknown word all have the whole word as their
+ * place: written out for each of them, a text would be thousands of times as long.
+ */
+class PlaceRoom {
+  #left: number
+
+  constructor({ textLengthTogether }: Limits) {
+    this.#left = MOST_OVERLAP * textLengthTogether
+  }
+
+  /** @throws input_too_large */
+  take(units: number, field: string): void {
+    this.#left -= units
+    if (this.#left >= 0) return
+    throw new VergeError('input_too_large', `"${field}" has a word of too many tokens. Send a shorter text.`, {
+      details: { field },
+    })
+  }
 }
 
 function* tokens(
@@ -55,6 +80,7 @@ function* tokens(
   most: number,
   reader: TextReader,
   count: TokenCount,
+  places: PlaceRoom,
 ): Work<TokenOfText[][]> {
   const { tokenizer } = reader
   const room = Math.max(0, most - (addSpecial ? tokenizer.specialTokens(false) : 0))
@@ -64,6 +90,7 @@ function* tokens(
     if (read.length > room) throw tooManyTokens(field(i), most)
     const framed = addSpecial ? tokenizer.frame(read) : bare(read)
     count.add(framed.ids.length)
+    for (const token of read) places.take(token.end - token.start, field(i))
     all.push(describe(framed, tokenizer))
   }
   return all

@@ -54,7 +54,7 @@ beforeAll(async () => {
     const model = files.get('model.onnx')
     const file = files.get('tokenizer.json')
     if (model === undefined || file === undefined) throw new Error(`${name} lacks a file`)
-    if (name === 'splade') sparseModel = model
+    if (name === 'lexical') sparseModel = model
     if (name !== 'retriever') continue
     await folder.add(name, model, {
       'config.json': { architectures: ['BertModel'], model_type: 'bert', vocab_size: 6_946 },
@@ -290,7 +290,7 @@ describe('requests of text-embeddings-inference', () => {
       const at = i % weights.length
       weights[at] = Math.max(weights[at] ?? 0, Math.log1p(Math.max(0, logit)))
     }
-    const [answer = []] = (await asked('/tei/splade/embed_sparse', { inputs: text })) as {
+    const [answer = []] = (await asked('/tei/lexical/embed_sparse', { inputs: text })) as {
       index: number
       value: number
     }[][]

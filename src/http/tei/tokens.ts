@@ -29,14 +29,11 @@ function described(tokens: readonly TokenOfText[], text: string): TeiToken[] {
   })
 }
 
-/** Bytes of UTF-8 before a place of a text, for places that mostly follow one another. */
+/** Bytes of UTF-8 before each place of a text. */
 function byteCounter(text: string): (place: number) => number {
-  let [at, counted] = [0, 0]
-  return (place) => {
-    if (place < at) [at, counted] = [0, 0]
-    for (; at < place; at++) counted += bytesOf(text.charCodeAt(at))
-    return counted
-  }
+  const counts = new Uint32Array(text.length + 1)
+  for (let i = 0; i < text.length; i++) counts[i + 1] = (counts[i] ?? 0) + bytesOf(text.charCodeAt(i))
+  return (place) => counts[place] ?? 0
 }
 
 /** Of one UTF-16 unit; half of a pair is two of the pair's four. */

@@ -97,7 +97,7 @@ const tei: readonly CompatibilityRow[] = [
     state: 'works',
     client: DOCUMENTATION,
     proof: proof('weigh the words of the vocabulary'),
-    curl: post('/tei/splade/embed_sparse', '{"inputs": "What is Deep Learning?"}'),
+    curl: post('/tei/lexical/embed_sparse', '{"inputs": "What is Deep Learning?"}'),
   },
   {
     group: 'tei',
