@@ -72,6 +72,18 @@ const anthropic: readonly CompatibilityRow[] = [
   },
   {
     group: 'anthropic',
+    what: 'The same in a page of another origin (`CORS_ALLOW`)',
+    state: 'works',
+    client: '@anthropic-ai/sdk',
+    proof: {
+      file: 'test/e2e/clients-generation-page.full.ts',
+      test: '%s streams, and reads a refusal as its own error',
+    },
+    curl: `curl $VERGE/anthropic/v1/messages ${JSON_TYPE} -H 'x-api-key: any' \\
+  -d '{"model": "abacus", "max_tokens": 100, ${MESSAGES}}'`,
+  },
+  {
+    group: 'anthropic',
     what: '`messages.countTokens`',
     state: 'works',
     client: '@anthropic-ai/sdk',
