@@ -267,14 +267,14 @@ describe('types', () => {
       import { createClient, type VergeClient, VergeError } from 'verge/client'
       import { type BrowserClient, createBrowserClient } from 'verge/browser'
       import type { VergeBinding } from 'verge/rpc'
-      import worker, { type Env, SpeechStream, VergeRpc } from 'verge/worker'
+      import worker, { type Env, SpeechStream, VergeRpc, WorkersAi } from 'verge/worker'
       export const app = (deps: AppDeps) => createApp(deps).fetch
       export const client: VergeClient = createClient({ url: 'https://a.test' })
       export const browser: BrowserClient = createBrowserClient({ url: 'https://a.test', placement: 'auto' })
       export const label = async (): Promise<string | undefined> => (await client.classify('m', 'text'))[0]?.label
       export const ask = (binding: VergeBinding): Promise<unknown> => binding.run('m', 'text')
       export const bucket = (env: Env): R2Bucket => env.BUCKET
-      export const all = [worker.fetch, worker.scheduled, SpeechStream, VergeRpc, VergeError]
+      export const all = [worker.fetch, worker.scheduled, SpeechStream, VergeRpc, WorkersAi, VergeError]
     `
     await writeFile(join(app, 'src/uses.ts'), good)
     expect(await tsc()).toMatchObject({ code: 0, stdout: '' })
