@@ -9,6 +9,14 @@ import type { Metafile } from 'esbuild'
  */
 export const FIRST_LOAD_GZIP_BYTES = 200_000
 
+/** The same for tasks that read texts beside pictures or sounds, which need the code for both. */
+export const BOTH_SIDES_GZIP_BYTES = 210_000
+export const BOTH_SIDES: readonly string[] = [
+  'zero-shot-image-classification',
+  'image-text-similarity',
+  'zero-shot-audio-classification',
+]
+
 /** What no model of Verge's own engine may download. */
 export const LOADED_LATER: readonly string[] = ['onnxruntime-web', '@huggingface/jinja', 'hono']
 

@@ -11,10 +11,10 @@ export const TOTAL_GZIP_BYTES = 540_000
  */
 export const BUDGETS: Readonly<Record<string, number>> = {
   // Of it 20 KB compile tokenizers, of models that were stored without their compiled form.
-  'src/media': 302_000,
+  'src/media': 312_000,
   // Of it 14 KB are sparse and token vectors, and what compares and writes them, 25 KB masks, cut-outs and depth maps, and
   // 15 KB the scores, labels and tokens that protocols share.
-  'src/tasks': 255_000,
+  'src/tasks': 268_000,
   // Of it 12 KB are the client, as /client.js answers it, and 120 KB the protocols of other services.
   'src/http': 230_000,
   'src/placement': 98_000,

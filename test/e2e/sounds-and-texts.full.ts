@@ -143,25 +143,27 @@ describe('sounds and texts in a running Worker', () => {
     expect(compared).toBeGreaterThan(0.65 * expected.data.length)
   })
 
-  it.each([
-    [1, 1],
-    [0.4, 2],
-    [0.9, 5],
-  ])('sort a sound of %f s by labels as transformers.js does', async (seconds, seed) => {
-    const { bytes, read } = sent(sound(seconds, seed))
-    const expected = (await classify(read, LABELS)) as Scored[]
-    const query = new URLSearchParams(LABELS.map((label): [string, string] => ['candidate_labels', label]))
-    const headers = { 'content-type': 'audio/wav' }
-    const response = await fetch(`${worker.url}/run/clap?${query}`, { method: 'POST', body: bytes, headers })
-    const own = (await response.json()) as Scored[]
-    expect(response.status, JSON.stringify(own)).toBe(200)
-    expect(own.map(({ label }) => label)).toEqual(
-      expected.toSorted((a, b) => b.score - a.score).map(({ label }) => label),
-    )
-    for (const { label, score } of expected) {
-      expect(Math.abs((own.find((each) => each.label === label)?.score ?? 0) - score), label).toBeLessThan(TOLERANCE)
+  it('are sorted by labels as transformers.js sorts them', async () => {
+    for (const [seconds, seed] of [
+      [1, 1],
+      [0.4, 2],
+      [0.9, 5],
+    ] as const) {
+      const { bytes, read } = sent(sound(seconds, seed))
+      const expected = (await classify(read, LABELS)) as Scored[]
+      const query = new URLSearchParams(LABELS.map((label): [string, string] => ['candidate_labels', label]))
+      const headers = { 'content-type': 'audio/wav' }
+      const response = await fetch(`${worker.url}/run/clap?${query}`, { method: 'POST', body: bytes, headers })
+      const own = (await response.json()) as Scored[]
+      expect(response.status, JSON.stringify(own)).toBe(200)
+      expect(own.map(({ label }) => label)).toEqual(
+        expected.toSorted((a, b) => b.score - a.score).map(({ label }) => label),
+      )
+      for (const { label, score } of expected) {
+        expect(Math.abs((own.find((each) => each.label === label)?.score ?? 0) - score), label).toBeLessThan(TOLERANCE)
+      }
+      expect((own[0]?.score ?? 0) - (own.at(-1)?.score ?? 0)).toBeGreaterThan(0.01)
     }
-    expect((own[0]?.score ?? 0) - (own.at(-1)?.score ?? 0)).toBeGreaterThan(0.01)
   })
 
   it('take a sound in JSON, at other rates, and the beginning of a longer one', async () => {
