@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { VECTOR_KINDS } from './text-vectors.ts'
 
 /** Models as the playground and other programs show them to people: `GET /models` and `GET /models/{model}`. */
 
@@ -63,6 +64,12 @@ export const modelDetailSchema = z
       .object({ contextLength: z.number().int(), chat: z.boolean() })
       .optional()
       .meta({ description: '`chat`: the model has a chat template' }),
+    kinds: z
+      .array(z.enum(VECTOR_KINDS))
+      .optional()
+      .meta({
+        description: 'Kinds of vectors that a model of texts makes; absent where it makes one vector per text alone',
+      }),
     example: z
       .object({ inputs: z.unknown(), parameters: z.record(z.string(), z.unknown()).optional() })
       .optional()

@@ -14,6 +14,16 @@ function kindsOf(manifest: Manifest): readonly VectorKind[] {
   return VECTOR_KINDS.filter((kind) => outputFor(kind, manifest) !== undefined)
 }
 
+/**
+ * The kinds that a model of texts was made to answer, where they are not one vector a text alone: an output of token
+ * vectors that are pooled counts only where the settings name it.
+ */
+export function offeredKinds(manifest: Manifest): readonly VectorKind[] | undefined {
+  const { pooling, sparse, tokens } = settingsOf(manifest)
+  if (pooling !== 'none' && sparse === undefined && tokens === undefined) return undefined
+  return kindsOf(manifest).filter((kind) => kind !== 'tokens' || tokens !== undefined || ownKind(manifest) === 'tokens')
+}
+
 /** The kind that a model was made for: what it answers where a request does not say. */
 export function ownKind(manifest: Manifest): VectorKind {
   const { pooling, sparse } = settingsOf(manifest)

@@ -162,6 +162,51 @@ describeInChromium('panels that take texts', (browser) => {
     await accessible(page)
   })
 
+  it('compare sentences by sparse and by token vectors', async () => {
+    const { page, answer, run } = await open('m3')
+    const sentences = ['A quiet film.', 'The film is quiet, and long.']
+    await page.getByLabel('Sentences').fill(sentences.join('\n'))
+    await run()
+    await answer.getByText('2 vectors of 32 numbers').waitFor()
+    const shown = async () => {
+      const rows = await answer.locator('tbody tr').all()
+      return Promise.all(rows.map((row) => row.locator('td').allInnerTexts()))
+    }
+
+    await page.getByLabel('Sparse').check()
+    await run()
+    await answer.getByText('Weights of tokens').waitFor()
+    const sparse = (await asked('/run/m3', { inputs: sentences, kinds: ['sparse'] })) as {
+      sparse: { indices: number[]; values: number[] }
+    }[]
+    const maps = sparse.map(({ sparse: { indices, values } }) => new Map(indices.map((id, i) => [id, values[i] ?? 0])))
+    const products = maps.map((a) =>
+      maps.map((b) => [...a].reduce((sum, [id, weight]) => sum + weight * (b.get(id) ?? 0), 0).toFixed(2)),
+    )
+    await expect.poll(shown).toEqual(products)
+    const [[token, weight] = [0, 0]] = [...(maps[0] ?? [])].sort((a, b) => b[1] - a[1])
+    expect((await barsIn(page))[0]).toEqual([`Token ${token}`, weight.toFixed(2)])
+    await shots(page, 'sparse-vectors')
+    await accessible(page)
+
+    await page.getByLabel('One vector per token').check()
+    await run()
+    await answer.getByText('MaxSim of each pair').waitFor()
+    const tokens = (await asked('/run/m3', { inputs: sentences, kinds: ['tokens'] })) as {
+      tokens: { vectors: number[][] }
+    }[]
+    const dot = (a: readonly number[], b: readonly number[]) =>
+      a.reduce((sum, value, i) => sum + value * (b[i] ?? 0), 0)
+    const maxSims = tokens.map(({ tokens: { vectors: query } }) =>
+      tokens.map(({ tokens: { vectors } }) =>
+        query.reduce((sum, one) => sum + Math.max(...vectors.map((other) => dot(one, other))), 0).toFixed(2),
+      ),
+    )
+    await expect.poll(shown).toEqual(maxSims)
+    await shots(page, 'token-vectors')
+    await accessible(page)
+  })
+
   it('compare a sentence with others', async () => {
     const { page, run } = await open('similar')
     await run()

@@ -106,3 +106,22 @@ export function readVectors(output: unknown): Float32Array[] {
     return Array.isArray(item) && item.every(isNumber) ? [Float32Array.from(item)] : []
   })
 }
+
+export interface SparseVector {
+  readonly indices: readonly number[]
+  readonly values: readonly number[]
+}
+
+/** Sparse vectors of a list of texts. */
+export function readSparse(output: unknown): SparseVector[] {
+  return listOf(output).flatMap((item) => {
+    const { indices, values } = fieldsOf(fieldsOf(item).sparse)
+    const [tokens, weights] = [listOf(indices).filter(isNumber), listOf(values).filter(isNumber)]
+    return tokens.length === weights.length ? [{ indices: tokens, values: weights }] : []
+  })
+}
+
+/** The vectors of each token of a list of texts. */
+export function readTokenVectors(output: unknown): Float32Array[][] {
+  return listOf(output).map((item) => readVectors(fieldsOf(fieldsOf(item).tokens).vectors))
+}

@@ -18,6 +18,29 @@ export function similarities(vectors: readonly Float32Array[]): number[][] {
   return vectors.map((left) => vectors.map((right) => cosine(left, right)))
 }
 
+/** The product of each sparse vector with each: the sum over the tokens that both have. */
+export function sparseProducts(
+  vectors: readonly { readonly indices: readonly number[]; readonly values: readonly number[] }[],
+): number[][] {
+  const maps = vectors.map(({ indices, values }) => new Map(indices.map((token, i) => [token, values[i] ?? 0])))
+  return maps.map((left) =>
+    maps.map((right) => [...left].reduce((sum, [token, weight]) => sum + weight * (right.get(token) ?? 0), 0)),
+  )
+}
+
+/** MaxSim of each text's token vectors with each: for each of the first's the greatest product, added up. */
+export function maxSims(texts: readonly (readonly Float32Array[])[]): number[][] {
+  const product = (left: Float32Array, right: Float32Array): number =>
+    left.reduce((sum, value, i) => sum + value * (right[i] ?? 0), 0)
+  return texts.map((query) =>
+    texts.map((text) =>
+      text.length === 0
+        ? 0
+        : query.reduce((sum, one) => sum + Math.max(...text.map((other) => product(one, other))), 0),
+    ),
+  )
+}
+
 /** Lines of a text that hold something: one sentence or document each. */
 export function linesOf(text: string): string[] {
   return text

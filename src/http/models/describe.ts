@@ -4,6 +4,8 @@ import { CHAT_TEMPLATE_FILE } from '../../catalog/settings/generation.ts'
 import type { TensorSpec } from '../../core/tensors.ts'
 import { artifactsForBrowsers } from '../../inference/browser.ts'
 import type { ModelCard, ModelDetail } from '../../protocols/models.ts'
+import { embedsTexts } from '../../tasks/embedding-models.ts'
+import { offeredKinds } from '../../tasks/embedding-output.ts'
 import { type Tasks, taskOf } from '../../tasks/task.ts'
 
 /** The version that most requests get. */
@@ -34,6 +36,7 @@ export function modelCard({ visibility }: Alias, manifest: Manifest, elsewhere: 
 export function modelDetail(alias: Alias, manifest: Manifest, tasks: Tasks, elsewhere: Elsewhere): ModelDetail {
   const { artifacts, audio, files, generation, image, keypoints, labels, licence } = manifest
   const example = exampleOf(manifest, tasks)
+  const kinds = embedsTexts(manifest) ? offeredKinds(manifest) : undefined
   return {
     ...modelCard(alias, manifest, elsewhere),
     ...(licence !== undefined && { licence }),
@@ -58,6 +61,7 @@ export function modelDetail(alias: Alias, manifest: Manifest, tasks: Tasks, else
         chat: Object.hasOwn(files ?? {}, CHAT_TEMPLATE_FILE),
       },
     }),
+    ...(kinds && { kinds: [...kinds] }),
     ...(example && { example }),
   }
 }
