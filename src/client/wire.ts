@@ -127,6 +127,10 @@ export interface EmbeddingParameters {
   readonly dimensions?: number
   /** Name of the prompt of the model to prepend to each text. */
   readonly prompt_name?: string
+  /** Text to prepend to each text, instead of a prompt of the model. */
+  readonly prompt?: string
+  /** Reads all texts as one, and pools each over its own tokens. */
+  readonly late_chunking?: boolean
 }
 
 export interface RerankParameters {

@@ -64,12 +64,9 @@ export const modelDetailSchema = z
       .object({ contextLength: z.number().int(), chat: z.boolean() })
       .optional()
       .meta({ description: '`chat`: the model has a chat template' }),
-    kinds: z
-      .array(z.enum(VECTOR_KINDS))
-      .optional()
-      .meta({
-        description: 'Kinds of vectors that a model of texts makes; absent where it makes one vector per text alone',
-      }),
+    kinds: z.array(z.enum(VECTOR_KINDS)).optional().meta({
+      description: 'Kinds of vectors that a model of texts makes; absent where it makes one vector per text alone',
+    }),
     example: z
       .object({ inputs: z.unknown(), parameters: z.record(z.string(), z.unknown()).optional() })
       .optional()

@@ -50,6 +50,15 @@ describe('kinds', () => {
     expect(usage).toEqual({ prompt_tokens: 7, total_tokens: 7 })
   })
 
+  it('are named in the description of a model, where it makes more than one vector a text', async () => {
+    const kindsOf = async (model: string) =>
+      ((await (await request(`/models/${model}`)).json()) as { kinds?: unknown }).kinds
+    expect(await kindsOf('m3')).toEqual(['dense', 'sparse', 'tokens'])
+    expect(await kindsOf('splade')).toEqual(['sparse'])
+    expect(await kindsOf('colbert')).toEqual(['tokens'])
+    expect(await kindsOf('mean')).toBeUndefined()
+  })
+
   it('are those that a model was made for where a request names none', async () => {
     const alone = await answer('/run/splade', { inputs: 'film' })
     expect(alone).toEqual({ indices: expect.arrayContaining([9]), values: expect.any(Array) })
