@@ -20,13 +20,16 @@ export async function wrongProofs(
 function problemOf({ proof: { file, test } }: WorkingRow, source: string | undefined): string | undefined {
   if (source === undefined) return `${file} does not exist`
   const title = test.replace(/[.*+?^${}()|[\]\\]/g, '\\$&').replace(/['"`]/g, '\\\\?[\'"`]')
-  const call = new RegExp(`(?<![\\w.])(?:it|test)((?:\\.\\w+(?:\\([^\\n]*\\))?)*)\\(\\s*(['"\`])${title}\\2`).exec(
-    source,
-  )
-  if (call === null) return `${file} has no test "${test}"`
-  if (/\.(?:skip|skipIf|runIf|todo|fails)\b/.test(call[1] ?? '')) return `the test "${test}" of ${file} may be skipped`
+  const place = new RegExp(`[\\w)]\\(\\s*(['"\`])${title}\\1`).exec(source)?.index
+  // The call whose title it is; a table of cases may lie between.
+  const call = [...source.slice(0, place === undefined ? 0 : place + 1).matchAll(CALL)].at(-1)
+  if (call === undefined || !['it', 'test'].includes(call[1] ?? '')) return `${file} has no test "${test}"`
+  if (/\b(?:skip|skipIf|runIf|todo|fails)\b/.test(call[2] ?? '')) return `the test "${test}" of ${file} may be skipped`
   return /\bdescribe\.(?:skip|todo)\b/.test(source.slice(0, call.index)) ? `${file} skips tests` : undefined
 }
+
+/** A call at the beginning of a line that may have a title: its name, and what follows the name. */
+const CALL = /(?<=^|[{;]\s)[ \t]*(\w+)((?:\.\w+(?:\([^\n()]*\))?)*)(?=\(|$)/gm
 
 async function readRepository(path: string): Promise<string | undefined> {
   try {

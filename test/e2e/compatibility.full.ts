@@ -15,11 +15,12 @@ const commands = (await loadRows()).flatMap((row) =>
   row.state === 'works' ? [{ name: `${row.group}: ${row.what}`, curl: row.curl }] : [],
 )
 
+const KEY = 'a-key-for-the-commands-0123456789'
 let docs: DocsWorker
 
 beforeAll(async () => {
   const names = modules.flatMap((module) => Object.entries(module.names ?? {}).map((entry) => entry.join('=')))
-  docs = await startDocsWorker({ MODEL_NAMES: names.join(',') })
+  docs = await startDocsWorker({ MODEL_NAMES: names.join(','), VERGE_API_KEY: KEY })
   // A failure has to be one of the command, too.
   writeFileSync(join(docs.folder, '.curlrc'), 'silent\nshow-error\nfail-with-body\n')
   const writer = await writerFor(docs.worker)
@@ -47,7 +48,7 @@ it('there are commands', () => {
 })
 
 it.each(commands)('$name', async ({ curl }) => {
-  const answer = await docs.shell(curl)
+  const answer = await docs.shell(`KEY=${KEY}\n${curl}`)
   expect(answer).not.toBe('')
   // A stream that has begun cannot have another status any more.
   expect(answer).not.toMatch(/"request_id":/)
