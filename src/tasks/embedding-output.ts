@@ -39,7 +39,7 @@ export function outputOf(kind: VectorKind, manifest: Manifest): TensorSpec {
   if (kind === ownKind(manifest)) throw unfitOutput(manifest)
   throw new VergeError(
     'task_mismatch',
-    `Model "${manifest.model}" makes no ${NAMES[kind]}. It makes ${kinds.map((each) => `${NAMES[each]} ("${each}")`).join(', ')}: name one in "kinds".`,
+    `Model "${manifest.model}" makes no ${NAMES[kind]}. It makes ${kinds.map((each) => `${NAMES[each]} ("${each}")`).join(', ')}.`,
     { details: { kinds } },
   )
 }
