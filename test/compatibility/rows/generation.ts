@@ -77,7 +77,7 @@ const anthropic: readonly CompatibilityRow[] = [
     client: '@anthropic-ai/sdk',
     proof: {
       file: 'test/e2e/clients-generation-page.full.ts',
-      test: '%s streams, and reads a refusal as its own error',
+      test: '@anthropic-ai/sdk streams, and reads a refusal as its own error',
     },
     curl: `curl $VERGE/anthropic/v1/messages ${JSON_TYPE} -H 'x-api-key: any' \\
   -d '{"model": "abacus", "max_tokens": 100, ${MESSAGES}}'`,
