@@ -110,13 +110,13 @@ export async function measureCache(directory: string, model: string, rounds: num
   }
 }
 
-interface Sample {
+export interface Sample {
   readonly run: number
   readonly inside: number
   readonly outside: number
 }
 
-async function sample(connection: Connection, request: Buffer): Promise<Sample> {
+export async function sample(connection: Connection, request: Buffer): Promise<Sample> {
   const begun = performance.now()
   const answer = await ask(connection, request)
   const outside = performance.now() - begun
@@ -126,7 +126,7 @@ async function sample(connection: Connection, request: Buffer): Promise<Sample> 
   return { run, inside, outside }
 }
 
-function shares(samples: readonly Sample[]): EngineShare {
+export function shares(samples: readonly Sample[]): EngineShare {
   const sum = (part: keyof Sample): number => samples.reduce((total, one) => total + one[part], 0)
   return {
     run: summarise(samples.map(({ run }) => run)),
@@ -202,10 +202,10 @@ function textRequest(model: string, text: string): Buffer {
   })
 }
 
-function pictureRequest(model: string, jpeg: Uint8Array): Buffer {
+export function pictureRequest(model: string, jpeg: Uint8Array, query = ''): Buffer {
   return requestBytes({
     method: 'POST',
-    path: `/run/${model}`,
+    path: `/run/${model}${query}`,
     headers: { 'content-type': 'image/jpeg' },
     body: jpeg,
   })

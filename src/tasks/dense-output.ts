@@ -138,8 +138,10 @@ export function queryOutputs(
 
 /** @throws run_rejected */
 function finite(planes: Planes): Planes {
+  const { data } = planes
   let sum = 0
-  for (const value of planes.data) sum += value * 0
+  // By index: iterating over a typed array takes several times as long.
+  for (let i = 0; i < data.length; i++) sum += (data[i] ?? 0) * 0
   if (!Number.isFinite(sum)) throw notFinite()
   return planes
 }

@@ -113,7 +113,8 @@ function* measuring(
   meter.spend(exact.length * (LOOKED + WRITTEN), refuseMap)
   yield meter.piece()
   let [minimum, maximum] = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]
-  for (const value of exact) {
+  for (let i = 0; i < exact.length; i++) {
+    const value = exact[i] ?? 0
     minimum = Math.min(minimum, value)
     maximum = Math.max(maximum, value)
   }

@@ -113,7 +113,8 @@ export function* indexing(
 ): Work<IndexedMap> {
   const areas = new Uint32Array(segments.length)
   let some = false
-  for (const number of map) {
+  for (let i = 0; i < map.length; i++) {
+    const number = map[i] ?? NO_LABEL
     if (number === NO_LABEL) some = true
     else areas[number] = (areas[number] ?? 0) + 1
   }

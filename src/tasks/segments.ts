@@ -92,7 +92,10 @@ export function* panopticSegments(
   const planes = yield* probabilities(queries.masks, things, meter)
   const map = yield* labelling(planes, across, down, meter)
   const areas = new Uint32Array(things.length)
-  for (const label of map) areas[label] = (areas[label] ?? 0) + 1
+  for (let i = 0; i < map.length; i++) {
+    const label = map[i] ?? 0
+    areas[label] = (areas[label] ?? 0) + 1
+  }
   meter.spend(map.length * NUMBERED, refuseMap)
   yield meter.piece()
 

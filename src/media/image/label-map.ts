@@ -102,8 +102,11 @@ function edgeCell(
       const b = data[at + top + right] ?? 0
       const c = data[at + bottom + left] ?? 0
       const d = data[at + bottom + right] ?? 0
-      greatest[plane] = Math.max(a, b, c, d)
-      bar = Math.max(bar, Math.min(a, b, c, d))
+      const [most, least] = [a > b ? a : b, a < b ? a : b]
+      const [otherMost, otherLeast] = [c > d ? c : d, c < d ? c : d]
+      greatest[plane] = most > otherMost ? most : otherMost
+      const lowest = least < otherLeast ? least : otherLeast
+      if (lowest > bar) bar = lowest
     }
     let some = 0
     for (let plane = 0; plane < count; plane++) {
