@@ -42,6 +42,6 @@ export const models = {
 }
 
 export const samples = {
-  'seven.png': () => readFile(join(ROOT, 'models/digits/samples/seven.png')),
+  'drawing.png': () => readFile(join(ROOT, 'models/digits/samples/seven.png')),
   'tone.wav': async () => wav({ samples: sine(440, 0.5, 48_000), sampleRate: 48_000 }),
 }

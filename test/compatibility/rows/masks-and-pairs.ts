@@ -6,7 +6,7 @@ const SOUNDS = 'test/e2e/sounds-and-texts.full.ts'
 
 const FILL = `curl $VERGE/run/filler -H 'content-type: application/json' \\
   -d '{"inputs": "A quiet [MASK] that stays with you.", "parameters": {"top_k": 3}}'`
-const PICTURE = "-H 'content-type: image/png' --data-binary @seven.png"
+const PICTURE = "-H 'content-type: image/png' --data-binary @drawing.png"
 
 export const rows: readonly CompatibilityRow[] = [
   {
