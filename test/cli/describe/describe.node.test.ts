@@ -118,9 +118,9 @@ describe('a text classifier', () => {
     ['there is nothing to read', {}, TEXT, /the folder has no config.json/],
     [
       'the architecture is another',
-      { 'config.json': { architectures: ['BertForMaskedLM'] } },
+      { 'config.json': { architectures: ['BertForMultipleChoice'] } },
       TEXT,
-      /BertForMaskedLM belongs to no task that Verge knows/,
+      /BertForMultipleChoice belongs to no task that Verge knows/,
     ],
   ] as const)('becomes raw tensors where %s', async (_, given, like, message) => {
     const { description, notes } = await sources.describe(given, like)

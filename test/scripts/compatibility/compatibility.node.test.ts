@@ -63,6 +63,7 @@ describe('proofs', () => {
     ["it('works (really)', () => {})"],
     ["  it.each(CASES)('works (really)', () => {})"],
     ["it(\n    'works (really)',\n    () => {})"],
+    ["it.each([\n    ['a', 1],\n    ['b', 2],\n  ] as const)('works (really)', () => {})"],
     ["describe('a', () => {\n  test(`works (really)`, () => {})\n})"],
   ])('are found: %j', async (source) => {
     expect(await problems('works (really)', source)).toEqual([])
@@ -76,6 +77,8 @@ describe('proofs', () => {
     ["it.skip('works (really)', () => {})", 'may be skipped'],
     ["it.skipIf(!have)('works (really)', () => {})", 'may be skipped'],
     ["it.todo('works (really)')", 'may be skipped'],
+    ["it.skip.each([\n    ['a'],\n  ])('works (really)', () => {})", 'may be skipped'],
+    ["it.each([\n    ['a'],\n  ])('works', () => {})\nlog('works (really)')", 'has no test'],
     ["describe.skip('all', () => { it('works (really)', () => {}) })", 'skips tests'],
   ])('are not taken from %j', async (source, problem) => {
     expect(await problems('works (really)', source)).toEqual([expect.stringContaining(problem)])
