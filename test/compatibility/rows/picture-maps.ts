@@ -19,7 +19,7 @@ export const rows: readonly CompatibilityRow[] = [
     state: 'works',
     client: '@huggingface/transformers',
     proof: { file: PROOF, test: 'removes backgrounds as transformers.js does: %s' },
-    curl: `curl $VERGE/run/bright-parts ${PICTURE} -o cut-out.png`,
+    curl: `curl $VERGE/run/bright-parts ${PICTURE} -o cut-out.png -w '%{size_download} bytes'`,
   },
   {
     group: 'pipelines',
