@@ -26,7 +26,7 @@ async function faceFinder(): Promise<CompatibilityModel> {
 
 export const models = { 'word-judge': wordJudge, 'face-finder': faceFinder }
 
-export const samples = { 'seven.png': () => readFile(join(ROOT, 'models/digits/samples/seven.png')) }
+export const samples = { 'digit-seven.png': () => readFile(join(ROOT, 'models/digits/samples/seven.png')) }
 
 /** Workers AI's names. */
 export const names = {

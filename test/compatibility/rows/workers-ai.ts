@@ -55,7 +55,7 @@ const tasks: readonly CompatibilityRow[] = [
     state: 'works',
     client: BINDING,
     proof: { file: TESTS, test: 'classifies texts and pictures, and finds things in them' },
-    curl: `curl ${AI}/run/@cf/microsoft/resnet-50 --data-binary @seven.png`,
+    curl: `curl ${AI}/run/@cf/microsoft/resnet-50 --data-binary @digit-seven.png`,
     note: 'A list of bytes, base64, or raw bytes over REST',
   },
   {
@@ -64,7 +64,7 @@ const tasks: readonly CompatibilityRow[] = [
     state: 'works',
     client: BINDING,
     proof: { file: TESTS, test: 'classifies texts and pictures, and finds things in them' },
-    curl: `curl ${AI}/run/@cf/facebook/detr-resnet-50 --data-binary @seven.png`,
+    curl: `curl ${AI}/run/@cf/facebook/detr-resnet-50 --data-binary @digit-seven.png`,
   },
   {
     group: 'workers-ai',
