@@ -271,7 +271,7 @@ const TEST_IN_NODE: Room = {
 const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   // Entries, checks, and what needs no test of its own.
   scripts: {
-    rooms: ['src/*', 'test/compatibility'],
+    rooms: ['src/*'],
     packages: ['node:*', 'assemblyscript', 'esbuild', 'oxc-parser', 'vite', 'vitest', 'zod'],
   },
   // Each names types of other runtimes, to find out that they are unknown.
@@ -298,7 +298,7 @@ const OTHER_ROOMS: Readonly<Record<string, Room>> = {
   'bench/workers': { rooms: ['src/*', 'bench'], packages: ['hono'] },
   // What clients can do, as docs/compatibility.md says it: rows, and the models that their commands name.
   'test/compatibility': {
-    rooms: ['src/*', 'bench', 'synthetic', 'synthetic/node', 'test/fixtures', 'test/fixtures/node'],
+    rooms: ['src/*', 'scripts', 'bench', 'synthetic', 'synthetic/node', 'test/fixtures', 'test/fixtures/node'],
     packages: ['node:*'],
   },
   'test/contract': { rooms: ['src/*', 'synthetic', 'test/fixtures'], packages: ['vitest', 'zod'] },

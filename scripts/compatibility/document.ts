@@ -1,7 +1,7 @@
 import { markersOf } from '../../src/cli/files/markers.ts'
 import { ADDRESSES, needsModel, rootPath } from '../../src/http/addresses.ts'
 import { PROTOCOLS, type ProtocolName } from '../../src/protocols/names.ts'
-import type { CompatibilityGroup, CompatibilityRow } from '../../test/compatibility/row.ts'
+import type { CompatibilityGroup, CompatibilityRow } from './row.ts'
 
 /** Where docs/compatibility.md has what is generated. */
 export const COMPATIBILITY_MARKERS = markersOf('compatibility', 'node scripts/compatibility.ts --write')

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import * as z from 'zod'
 import { ROOT } from '../../src/cli/files/project.ts'
-import type { CompatibilityRow, ModelsModule, RowsModule } from '../../test/compatibility/row.ts'
+import type { CompatibilityRow, ModelsModule, RowsModule } from './row.ts'
 
 const FOLDER = join(ROOT, 'test/compatibility')
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ROOT } from '../../src/cli/files/project.ts'
-import type { CompatibilityRow, WorkingRow } from '../../test/compatibility/row.ts'
+import type { CompatibilityRow, WorkingRow } from './row.ts'
 
 /** What is wrong with the proofs of rows, a line each: a test that does not exist, or that may be skipped. */
 export async function wrongProofs(
