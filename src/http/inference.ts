@@ -342,11 +342,16 @@ function jsonBytes(value: unknown): Uint8Array<ArrayBuffer> {
 
 /** The model by the name that a body has for it: answers repeat it. */
 export function askedName(body: unknown): string {
-  return isObject(body) && 'model' in body ? String(body.model) : ''
+  const model = modelIn(body)
+  return typeof model === 'string' ? model : ''
+}
+
+function modelIn(body: unknown): unknown {
+  return typeof body === 'object' && body !== null && 'model' in body ? body.model : undefined
 }
 
 function modelOf(body: unknown, unnamed: string | undefined): string {
-  const model = typeof body === 'object' && body !== null && 'model' in body ? body.model : undefined
+  const model = modelIn(body)
   if (typeof model === 'string' && model !== '') return model
   if (unnamed !== undefined && (model === undefined || model === null)) return unnamed
   throw new VergeError(

@@ -6,7 +6,7 @@ import type { Embedder } from '../tasks/embedding.ts'
 import { TextReader } from '../tasks/reading.ts'
 import { hasFiniteNumbers, notFinite } from '../tasks/task.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { withModelInBody, withPlacementHeaders } from './inference.ts'
+import { askedName, withModelInBody, withPlacementHeaders } from './inference.ts'
 
 /** A request about texts to a model that has been found and admitted. */
 export interface TextCall extends Embedder {
@@ -52,7 +52,7 @@ export function answerTexts(
         run: runner.run,
         limits: deps.limits,
         manifest,
-        asked: model ?? modelIn(body) ?? deps.config.defaultModel ?? manifest.model,
+        asked: model ?? (askedName(body) || (deps.config.defaultModel ?? manifest.model)),
         requestId: c.get('requestId'),
         created: Math.floor(deps.clock.now() / 1000),
         accepted: () => runner.prefetch(TextReader.files(manifest)),
@@ -63,11 +63,6 @@ export function answerTexts(
     },
     model === undefined ? { unnamed: deps.config.defaultModel } : { named: { model } },
   )
-}
-
-function modelIn(body: unknown): string | undefined {
-  const model = typeof body === 'object' && body !== null && 'model' in body ? body.model : undefined
-  return typeof model === 'string' ? model : undefined
 }
 
 /** The body as it came: the path's model stands in it for origins. */

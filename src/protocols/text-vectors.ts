@@ -20,6 +20,13 @@ export const encodingSchema = z
   .enum(VECTOR_ENCODINGS)
   .meta({ description: 'How vectors are written; the weights of sparse vectors are always numbers' })
 
+/** Several encodings of the same vectors: each is written once. */
+export const encodingsSchema = z
+  .array(z.enum(VECTOR_ENCODINGS))
+  .min(1)
+  .max(VECTOR_ENCODINGS.length)
+  .refine((encodings) => new Set(encodings).size === encodings.length, 'may have each encoding once')
+
 export const encodedSchema = z
   .union([z.array(z.number()).readonly(), z.string()])
   .meta({ description: 'Numbers, or the base64 of little-endian 32-bit floats' })

@@ -1,6 +1,12 @@
+import type { Limits } from '../core/limits.ts'
 import type { SparseAnswer, TextVectorsAnswer, VectorKind } from '../protocols/text-vectors.ts'
 import { type EncodedVector, encodeVector, type VectorEncoding } from '../protocols/vector-encoding.ts'
 import type { SparseVector, TokenVectors, Vectors } from './vectors.ts'
+
+/** The limits of an answer that has each vector in several encodings: its numbers count once for each. */
+export function limitsFor(encodings: number, limits: Limits): Limits {
+  return { ...limits, jsonOutputElements: Math.floor(limits.jsonOutputElements / encodings) }
+}
 
 /** What each text became, of the kinds that were made. */
 export function answersOf(

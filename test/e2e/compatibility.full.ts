@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { loadModels, loadRows } from '../../scripts/compatibility/load.ts'
@@ -48,7 +48,9 @@ it('there are commands', () => {
 })
 
 it.each(commands)('$name', async ({ curl }) => {
-  const answer = await docs.shell(`KEY=${KEY}\n${curl}`)
+  const printed = await docs.shell(`KEY=${KEY}\n${curl}`)
+  const [, file] = / -o (\S+)$/.exec(curl) ?? []
+  const answer = file === undefined ? printed : readFileSync(join(docs.folder, file), 'latin1')
   expect(answer).not.toBe('')
   // A stream that has begun cannot have another status any more.
   expect(answer).not.toMatch(/"request_id":/)

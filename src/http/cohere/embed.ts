@@ -11,6 +11,7 @@ import {
 import { encodeVector, type VectorEncoding } from '../../protocols/vector-encoding.ts'
 import { assertCan } from '../../tasks/abilities.ts'
 import { emptyList, inputsOf, type Purpose, promptFor } from '../../tasks/embedding-inputs.ts'
+import { limitsFor } from '../../tasks/vector-answers.ts'
 import { embedVectors } from '../../tasks/vectors.ts'
 import type { TextCall } from '../text-call.ts'
 
@@ -20,14 +21,15 @@ export async function embed(call: TextCall, body: unknown): Promise<unknown> {
   const request = validate(cohereEmbedRequestSchema, body, 'The request')
   const { texts, name } = textsOf(request)
   const { max_tokens: maxTokens, output_dimension: dimensions } = request
-  const made = await vectorsOf(call, texts, name, request.input_type, request.truncate, {
+  const types = request.embedding_types ?? ['float']
+  const made = await vectorsOf(withRoomFor(types, call), texts, name, request.input_type, request.truncate, {
     ...(maxTokens !== undefined && { maxTokens: () => maxTokens }),
     ...(dimensions !== undefined && { dimensions }),
   })
   return {
     id: call.requestId,
     response_type: 'embeddings_by_type',
-    embeddings: byType(made.vectors, request.embedding_types ?? ['float']),
+    embeddings: byType(made.vectors, types),
     texts,
     meta: metaOf('2', made.tokens),
   }
@@ -38,8 +40,9 @@ export async function embedV1(call: TextCall, body: unknown): Promise<unknown> {
   assertCan(call.manifest, 'embed')
   const request = validate(cohereEmbedV1RequestSchema, body, 'The request')
   const { texts, name } = textsOf(request)
-  const { tokens, vectors } = await vectorsOf(call, texts, name, request.input_type, request.truncate)
   const types = request.embedding_types
+  const room = withRoomFor(types ?? ['float'], call)
+  const { tokens, vectors } = await vectorsOf(room, texts, name, request.input_type, request.truncate)
   return {
     id: call.requestId,
     response_type: types === undefined ? 'embeddings_floats' : 'embeddings_by_type',
@@ -116,6 +119,10 @@ function noImages(field: string): VergeError {
   return new VergeError('not_implemented', 'Embeddings of images are not implemented yet. Send texts.', {
     details: { field },
   })
+}
+
+function withRoomFor({ length }: readonly VectorEncoding[], call: TextCall): TextCall {
+  return { ...call, limits: limitsFor(length, call.limits) }
 }
 
 function byType(vectors: readonly Float32Array[], types: readonly VectorEncoding[]) {

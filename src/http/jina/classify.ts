@@ -1,11 +1,13 @@
 import { VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { validate } from '../../core/validation.ts'
+import type { Work } from '../../core/work.ts'
 import { jinaClassifyRequestSchema } from '../../protocols/jina/wire.ts'
 import { assertCan } from '../../tasks/abilities.ts'
 import { promptFor } from '../../tasks/embedding-inputs.ts'
 import { cosine } from '../../tasks/pooling.ts'
 import { activate } from '../../tasks/scores.ts'
+import { performed } from '../../tasks/task.ts'
 import { checkTexts } from '../../tasks/texts.ts'
 import { embedVectors } from '../../tasks/vectors.ts'
 import type { TextCall } from '../text-call.ts'
@@ -24,7 +26,7 @@ export async function classify(call: TextCall, body: unknown): Promise<unknown> 
   if (labels.length < 2) {
     throw new VergeError('invalid_request', '"labels" needs at least two labels.', { details: { field: 'labels' } })
   }
-  assertFewScores(texts.length * labels.length, call.limits)
+  assertAnswerFits(texts.length, labels, call.limits)
   const all = [...texts, ...labels]
   const field = (place: number): string =>
     place < texts.length ? `input[${place}]` : `labels[${place - texts.length}]`
@@ -33,23 +35,49 @@ export async function classify(call: TextCall, body: unknown): Promise<unknown> 
   const prompt = promptFor(call.manifest, 'classification')
   const options = { field, truncate: true, ...(prompt !== undefined && { prompt_name: prompt }) }
   const { dense = [], total } = await embedVectors(all, ['dense'], options, call)
-  const candidates = dense.slice(texts.length)
-  const data = dense.slice(0, texts.length).map((vector, index) => {
-    const cosines = Float64Array.from(candidates, (candidate) => cosine(vector, candidate))
-    const scores = activate(cosines, 'softmax')
-    const predictions = labels.map((label, i) => ({ label, score: scores[i] ?? 0 }))
-    const best = predictions.reduce((a, b) => (b.score > a.score ? b : a), { label: '', score: -1 })
-    return { object: 'classification', index, prediction: best.label, score: best.score, predictions }
-  })
+  const comparing = predictions(dense.slice(0, texts.length), dense.slice(texts.length), labels)
+  const data = await performed(call.model, comparing, texts.length * stepsOf(dense, labels))
   return { model: call.asked, usage: usageOf(total), data }
 }
 
-/** @throws input_too_large */
-function assertFewScores(scores: number, { tableCells }: Limits): void {
-  if (scores <= tableCells) return
+/** Of a cosine for each label: two lengths and a product. */
+function stepsOf([first]: readonly Float32Array[], { length }: readonly string[]): number {
+  return 3 * (first?.length ?? 0) * length
+}
+
+function* predictions(
+  vectors: readonly Float32Array[],
+  candidates: readonly Float32Array[],
+  labels: readonly string[],
+): Work<object[]> {
+  const data: object[] = []
+  for (const [index, vector] of vectors.entries()) {
+    const cosines = Float64Array.from(candidates, (candidate) => cosine(vector, candidate))
+    const scores = activate(cosines, 'softmax')
+    const each = labels.map((label, i) => ({ label, score: scores[i] ?? 0 }))
+    const best = each.reduce((a, b) => (b.score > a.score ? b : a), { label: '', score: -1 })
+    data.push({ object: 'classification', index, prediction: best.label, score: best.score, predictions: each })
+    yield stepsOf(vectors, labels)
+  }
+  return data
+}
+
+/** Each text's answer has all labels, and the best of them twice. @throws input_too_large */
+function assertAnswerFits(texts: number, labels: readonly string[], { tableCells, textBodyBytes }: Limits): void {
+  const scores = texts * labels.length
+  if (scores > tableCells) {
+    throw new VergeError(
+      'input_too_large',
+      `The answer would have ${scores} scores, and may have ${tableCells}. Send fewer texts or fewer labels.`,
+      { details: { field: 'labels', limit_scores: tableCells } },
+    )
+  }
+  const longest = labels.reduce((most, { length }) => Math.max(most, length), 0)
+  const written = texts * labels.reduce((sum, { length }) => sum + length, longest)
+  if (written <= textBodyBytes) return
   throw new VergeError(
     'input_too_large',
-    `The answer would have ${scores} scores, and may have ${tableCells}. Send fewer texts or fewer labels.`,
-    { details: { field: 'labels', limit_scores: tableCells } },
+    'The answer would repeat the labels too often. Send fewer texts, or fewer or shorter labels.',
+    { details: { field: 'labels', limit_characters: textBodyBytes } },
   )
 }

@@ -10,6 +10,7 @@ import { encodeVector } from '../../protocols/vector-encoding.ts'
 import { assertCan } from '../../tasks/abilities.ts'
 import { inputsOf, type Purpose, promptFor } from '../../tasks/embedding-inputs.ts'
 import { settingsOf } from '../../tasks/embedding-output.ts'
+import { limitsFor } from '../../tasks/vector-answers.ts'
 import { embedVectors, type TokenVectors } from '../../tasks/vectors.ts'
 import type { TextCall } from '../text-call.ts'
 import { textsOf } from './texts.ts'
@@ -23,6 +24,7 @@ export async function embeddings(call: TextCall, body: unknown): Promise<unknown
   const prompt = request.prompt_name ?? promptForTask(call, task)
   const kind = request.return_multivector ? 'tokens' : 'dense'
   call.accepted()
+  const wanted = encodings ?? request.encoding_format ?? 'float'
   const made = await embedVectors(
     inputs,
     [kind],
@@ -34,9 +36,8 @@ export async function embeddings(call: TextCall, body: unknown): Promise<unknown
       ...(normalized !== undefined && { normalize: normalized }),
       ...(prompt !== undefined && { prompt_name: prompt }),
     },
-    call,
+    withRoomFor(wanted, call),
   )
-  const wanted = encodings ?? request.encoding_format ?? 'float'
   const data =
     kind === 'tokens'
       ? (made.tokens ?? []).map((each, index) => manyOf(each, index, wanted))
@@ -65,7 +66,7 @@ export async function multiVector(call: TextCall, body: unknown): Promise<unknow
       ...(dimensions !== undefined && { dimensions }),
       ...(prompt !== undefined && { prompt_name: prompt }),
     },
-    call,
+    withRoomFor(encodings, call),
   )
   return {
     model: call.asked,
@@ -95,6 +96,10 @@ function promptForTask({ manifest }: TextCall, task: JinaTask | undefined): stri
   throw new VergeError('invalid_request', `Model "${manifest.model}" has no prompt for the task "${task}".`, {
     details: { field: 'task', prompts: Object.keys(prompts) },
   })
+}
+
+function withRoomFor(encodings: JinaEncodings, call: TextCall): TextCall {
+  return Array.isArray(encodings) ? { ...call, limits: limitsFor(encodings.length, call.limits) } : call
 }
 
 /** A vector in one encoding, or in several by their names. */

@@ -1,5 +1,5 @@
 import * as z from 'zod'
-import { VECTOR_ENCODINGS } from '../vector-encoding.ts'
+import { encodingsSchema } from '../text-vectors.ts'
 
 /** Requests and answers of Cohere's API, versions 1 and 2: https://docs.cohere.com/reference. */
 
@@ -9,7 +9,7 @@ export type CohereInputType = (typeof COHERE_INPUT_TYPES)[number]
 const truncate = z.enum(['NONE', 'START', 'END']).optional()
 export type CohereTruncate = z.infer<typeof truncate>
 
-const embeddingTypes = z.array(z.enum(VECTOR_ENCODINGS)).min(1).optional()
+const embeddingTypes = encodingsSchema.optional()
 const images = z.array(z.string()).optional().meta({ description: 'Not implemented' })
 
 const contentSchema = z.union([
@@ -44,12 +44,15 @@ export const cohereEmbedV1RequestSchema = z
   })
   .meta({ id: 'CohereEmbedV1Request' })
 
+/** Fields of a document that it is ranked by, and that a message names. */
+const MOST_FIELDS = 64
+
 const textDocument = z.union([z.string(), z.record(z.string(), z.string())])
 const ranking = {
   query: z.string(),
   documents: z.array(textDocument),
   top_n: z.number().int().positive().optional(),
-  rank_fields: z.array(z.string()).min(1).optional(),
+  rank_fields: z.array(z.string()).min(1).max(MOST_FIELDS).optional(),
   return_documents: z.boolean().optional(),
 }
 export const cohereRerankRequestSchema = z

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { encodingsSchema } from '../text-vectors.ts'
 import { VECTOR_ENCODINGS } from '../vector-encoding.ts'
 
 /** Requests and answers of Jina's API: https://api.jina.ai/openapi.json. */
@@ -24,7 +25,7 @@ export const JINA_TASKS = [
 export type JinaTask = (typeof JINA_TASKS)[number]
 
 const encoding = z.enum(VECTOR_ENCODINGS)
-const encodings = z.union([encoding, z.array(encoding).min(1)])
+const encodings = z.union([encoding, encodingsSchema])
 export type JinaEncodings = z.infer<typeof encodings>
 
 const textSchema = z.strictObject({ text: z.string() })

@@ -82,6 +82,15 @@ describe('/v2/embed', () => {
   })
 })
 
+it('counts the numbers of an answer once for each type', async () => {
+  const small = testApp({ models: PROTOCOL_MODELS, limits: { jsonOutputElements: 6 } })
+  const body = { model: 'mini', texts: ['good', 'film'], input_type: 'clustering' }
+  const status = async (more: object) => (await small.post('/v2/embed', { ...body, ...more })).status
+  expect(await status({})).toBe(200)
+  expect(await status({ embedding_types: ['float', 'int8'] })).toBe(413)
+  expect(await status({ embedding_types: ['float', 'int8'], texts: ['good'] })).toBe(200)
+})
+
 describe('/v1/embed', () => {
   it('answers plain lists, or by type where types are named', async () => {
     expect(await json('/v1/embed', { model: 'mini', texts: ['good'] })).toEqual({
@@ -136,6 +145,14 @@ describe('/rerank', () => {
       ],
     })
     expect(await json('/cohere/v1/rerank', body)).toMatchObject({ results: [{ index: 1 }, { index: 0 }] })
+    // A field that is named often counts once: the text would be as many times as long.
+    const often = { ...body, rank_fields: new Array(64).fill('title') }
+    expect(await json('/cohere/v1/rerank', often)).toMatchObject({
+      results: [
+        { index: 0, relevance_score: expect.closeTo(sigmoid(1), 5) },
+        { index: 1, relevance_score: expect.closeTo(sigmoid(-1), 5) },
+      ],
+    })
     expect(await json('/cohere/v1/rerank', { ...body, documents: ['good'] })).toMatchObject({
       results: [{ document: { text: 'good' } }],
     })
@@ -187,6 +204,13 @@ describe('refusals', () => {
     ['no texts', '/v2/embed', embed, 400],
     ['an empty list', '/v2/embed', { ...embed, texts: [] }, 400],
     ['an empty text', '/v2/embed', { ...embed, texts: [''] }, 400],
+    ['a type twice', '/v2/embed', { ...embed, texts: ['a'], embedding_types: ['float', 'float'] }, 400],
+    [
+      'more fields than are looked at',
+      '/v2/rerank',
+      { model: 'cross', query: 'a', documents: ['a'], rank_fields: new Array(65).fill('text') },
+      400,
+    ],
     ['texts twice', '/v2/embed', { ...embed, texts: ['a'], inputs: [{ content: [{ type: 'text', text: 'a' }] }] }, 400],
     ['too many texts', '/v2/embed', { ...embed, texts: new Array(2_049).fill('a') }, 413],
     ['an unknown field', '/v2/embed', { ...embed, texts: ['a'], normalize: true }, 400],

@@ -156,6 +156,13 @@ describe('refusals', () => {
       { model: 'mini', input: new Array(512).fill('a'), labels: new Array(512).fill('a') },
       400,
     ],
+    [
+      'long labels that the answer would repeat for each text',
+      '/v1/classify',
+      { model: 'mini', input: new Array(100).fill('a'), labels: ['a', `good${' a'.repeat(50_000)}`] },
+      400,
+    ],
+    ['an encoding twice', '/v1/embeddings', { model: 'mini', input: ['a'], embedding_type: ['float', 'float'] }, 422],
     ['training', '/v1/train', {}, 501],
   ])('%s', async (_, path, body, status) => {
     expect(await refusal(`/jina${path}`, body)).toMatchObject({ status, detail: expect.stringMatching(/\.$/) })
