@@ -89,17 +89,17 @@ it('docs/tasks.md links every page', () => {
   expect([...new Set(linked)].sort()).toEqual(readdirSync(join(ROOT, 'docs/tasks')).sort())
 })
 
-it('every example of these pages is asked below, or in the test of media', () => {
+it('every example of these pages is asked below, or in the tests of media and labels', () => {
   const counts = (page: string) => {
     const { commands, blocks } = readPage(page)
     return [page, commands.length, ...['json', 'js', 'ts'].map((language) => blocks(language).length)]
   }
   expect(['audio', 'bytes', 'cache-and-cost', 'embeddings', 'image', 'rpc'].map(counts)).toEqual([
-    ['audio', 2, 4, 3, 0],
+    ['audio', 3, 6, 3, 0],
     ['bytes', 2, 2, 0, 0],
     ['cache-and-cost', 4, 1, 0, 0],
     ['embeddings', 4, 5, 1, 0],
-    ['image', 5, 7, 0, 0],
+    ['image', 8, 10, 0, 0],
     ['rpc', 0, 0, 0, 4],
   ])
 })

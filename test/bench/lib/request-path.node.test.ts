@@ -13,8 +13,8 @@ import { ROOT } from '../../../src/cli/files/project.ts'
 const BUDGETS: Readonly<Record<string, number>> = {
   'POST /run/digits, a PNG': 49,
   'POST /v2/models/digits/infer, binary tensors': 38,
-  // Of it one that all protocols of texts share, and one that tells objects from lists.
-  'POST /v1/chat/completions, streamed by an origin': 36,
+  // Of it one that all protocols of texts share.
+  'POST /v1/chat/completions, streamed by an origin': 35,
 }
 
 /** Handlers that inference calls back, and a task that has its model run. */
