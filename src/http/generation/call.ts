@@ -6,6 +6,8 @@ import type { WriterOf } from './writer.ts'
 export interface ChatPrompt {
   readonly kind: 'chat'
   readonly messages: readonly Message[]
+  /** The request's field that they come from, where it is not `messages`. */
+  readonly field?: string
 }
 
 /** Texts, or their token ids, that the model continues as they are. */

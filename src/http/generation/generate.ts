@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import type { Manifest } from '../../catalog/manifest.ts'
-import { VergeError } from '../../core/errors.ts'
+import { isVergeError, VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
 import { refuseManyItems } from '../../core/validation.ts'
 import { type PreparedPrompt, TextGenerator } from '../../generate/text-generator.ts'
@@ -8,7 +8,7 @@ import { type AdmittedModel, ModelRunner, type Slot } from '../../inference/infe
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { askedName, type NamedByPath, type Translation, withModelInBody, withPlacementHeaders } from '../inference.ts'
 import { answerTexts } from './answer.ts'
-import { openAiCall, type TextCall, type TextPrompts } from './call.ts'
+import { type ChatPrompt, openAiCall, type TextCall, type TextPrompts } from './call.ts'
 import { refusedByOrigin } from './origin-answer.ts'
 import { OriginTexts } from './origin-texts.ts'
 import { GeneratedTexts } from './source.ts'
@@ -75,7 +75,7 @@ async function written(
   const generator = await TextGenerator.open(runner.model, request, deps.limits)
   const prompts =
     prompt.kind === 'chat'
-      ? [await generator.chat(prompt.messages, deps.clock.now())]
+      ? [await preparedChat(prompt, generator, deps.clock.now())]
       : await preparedTexts(prompt, generator, deps.limits)
   generator.checkCost(prompts)
   const source = new GeneratedTexts(generator, prompts)
@@ -88,6 +88,20 @@ async function written(
     slot,
   })
   return withPlacementHeaders(answer, runner)
+}
+
+/** The prompt that messages make. What is wrong with it is said of the request's own field. */
+async function preparedChat(
+  { field, messages }: ChatPrompt,
+  generator: TextGenerator,
+  now: number,
+): Promise<PreparedPrompt> {
+  try {
+    return await generator.chat(messages, now)
+  } catch (error) {
+    if (field === undefined || !isVergeError(error) || error.details?.field !== 'messages') throw error
+    throw new VergeError(error.code, error.message, { cause: error, details: { ...error.details, field } })
+  }
 }
 
 /** Prompts of one request, refused together before the first of them is read. */

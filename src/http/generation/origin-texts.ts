@@ -33,10 +33,14 @@ export class OriginTexts implements TextSource {
   async *#whole(): AsyncGenerator<AnswerEvent, void> {
     const answer = readOpenAiAnswer(await jsonOf(this.#response, this.#limits.originTensorBytes))
     if (answer === undefined) throw unusableAnswer()
+    const found = new Set<number>()
     for (const choice of answer.choices) {
+      if (found.has(choice.index)) throw unusableAnswer()
+      found.add(this.#place(choice))
       yield { kind: 'text', index: choice.index, text: choice.message?.content ?? choice.text ?? '' }
       yield endOf(choice, choice.finish_reason ?? 'stop')
     }
+    if (found.size < this.texts) throw unusableAnswer()
     yield { kind: 'counts', counts: countsOf(answer) ?? NOTHING }
   }
 
@@ -46,28 +50,37 @@ export class OriginTexts implements TextSource {
     const reader: ReadableStreamDefaultReader<Uint8Array> = body.getReader()
     const release = onAbort(signal, () => void reader.cancel(signal.reason).catch(() => {}))
     let counts = NOTHING
-    let ended = 0
+    const ended = new Set<number>()
     try {
       for await (const data of eventData(reader, this.#limits.eventBytes)) {
         if (data === '[DONE]') break
         const answer = partOf(data)
         counts = countsOf(answer) ?? counts
         for (const choice of answer.choices) {
+          // Some servers repeat the end beside the counts, where it would close a text twice.
+          if (ended.has(this.#place(choice))) continue
           const text = choice.delta?.content ?? choice.text ?? ''
           if (text !== '') yield { kind: 'text', index: choice.index, text }
-          if (typeof choice.finish_reason !== 'string') continue
-          ended++
+          // Some have an empty reason until there is one.
+          if (typeof choice.finish_reason !== 'string' || choice.finish_reason === '') continue
+          ended.add(choice.index)
           yield endOf(choice, choice.finish_reason)
         }
       }
       throwIfAborted(signal)
-      if (ended < this.texts) throw unusableAnswer()
+      if (ended.size < this.texts) throw unusableAnswer()
       yield { kind: 'counts', counts }
     } catch (error) {
       throw signal.aborted ? abortError(signal) : error
     } finally {
       release()
     }
+  }
+
+  /** @throws origin_failed for a text that was not asked for: a protocol of one text would write it into the other */
+  #place({ index }: Choice): number {
+    if (index < this.texts) return index
+    throw unusableAnswer()
   }
 }
 

@@ -141,6 +141,7 @@ function promptOf({ prompt, raw, system }: OllamaGenerateRequest, manifest: Mani
     const user = { role: 'user', content: said }
     return {
       kind: 'chat',
+      field: 'prompt',
       messages: isEmptyText(system) ? [user] : [{ role: 'system', content: system ?? '' }, user],
     }
   }

@@ -49,7 +49,7 @@ export async function showModel(deps: AppDeps, c: Context<AppEnv>): Promise<Resp
   const access = accessOf(deps, c)
   const { limits } = deps
   const bytes = await readBody(c.req.raw, {
-    maxBytes: limits.jsonMembers,
+    maxBytes: limits.inferenceHeaderBytes,
     signal: access.context.signal,
     pace: paceOf(deps),
   })

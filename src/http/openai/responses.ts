@@ -26,7 +26,7 @@ export function createResponse(deps: AppDeps, c: Context<AppEnv>): Promise<Respo
     const request = validate(requestSchemas(deps.limits).responses, body, 'The request')
     const { instructions = null, max_output_tokens: most = null, temperature, top_p: topP } = request
     return {
-      prompt: { kind: 'chat' as const, messages: messagesOf(request) },
+      prompt: { kind: 'chat' as const, messages: messagesOf(request), field: 'input' },
       request: generationRequest({ ...request, max_tokens: most }),
       stream: request.stream ?? false,
       writer: responseWriter({

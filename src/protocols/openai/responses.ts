@@ -8,6 +8,13 @@ const ignored = z.unknown().optional().meta({ description: 'Accepted and ignored
 /** Refused by name before the schema is asked, unless it asks for nothing. */
 const later = z.unknown().optional().meta({ description: 'Refused, unless it asks for nothing' })
 
+/** As many as OpenAI takes: an answer repeats them, the first and the last events of a stream too. */
+const metadata = z
+  .record(z.string().max(64), z.string().max(512))
+  .refine((pairs) => Object.keys(pairs).length <= 16, 'more than 16 pairs were sent; send fewer')
+  .nullish()
+  .meta({ description: 'Up to 16 pairs, repeated in the answer' })
+
 const part = z.looseObject({
   type: z.enum(['input_text', 'output_text'], {
     error: 'only parts of type "input_text" and "output_text" are supported',
@@ -37,7 +44,7 @@ export const responsesRequestSchema = (limits: Pick<Limits, 'stopStringLength' |
       temperature: z.number().min(0).max(2).nullish().meta({ description: 'Default: 1' }),
       top_p: z.number().min(0).max(1).nullish(),
       stream: z.boolean().nullish(),
-      metadata: z.record(z.string(), z.string()).nullish().meta({ description: 'Repeated in the answer' }),
+      metadata,
       previous_response_id: later,
       conversation: later,
       background: later,

@@ -40,6 +40,7 @@ describe('POST /v1/messages', () => {
         },
       ])
       expect(response.headers.get('verge-placement')).toContain('artifact="edge-fp32"')
+      expect(response.headers.get('request-id')).toBe(response.headers.get('x-request-id'))
     }
     expect(heard[0]?.prompt).toEqual(PROMPT)
   })

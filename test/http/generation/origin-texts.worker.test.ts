@@ -77,8 +77,18 @@ describe('a stream of an origin', () => {
     ['is no JSON', 'data: {"choices"\n\n', ['origin_failed']],
     ['has an event that is too long', delta('x'.repeat(500), 'stop'), ['origin_failed']],
     ['is none at all', '', ['origin_failed']],
+    [
+      'has a text that was not asked for',
+      delta('a') + chunk({ index: 1, delta: { content: 'b' }, finish_reason: null }),
+      [text('a'), 'origin_failed'],
+    ],
   ])('that %s is a failure', async (_, stream, expected) => {
     expect(await read(streamed(stream))).toEqual(expected)
+  })
+
+  it('ends each text once, whatever a server repeats, and not before it names a reason', async () => {
+    const stream = delta('a', '') + delta('b', 'stop') + delta('', 'stop') + delta('late') + counted + DONE
+    expect(await read(streamed(stream))).toEqual([text('a'), text('b'), end('stop'), counts])
   })
 
   it('is left when its reader is', async () => {
@@ -112,6 +122,17 @@ describe('a whole answer of an origin', () => {
   it('that is too long is a failure', async () => {
     const long = { choices: [{ index: 0, text: 'x'.repeat(2_000), finish_reason: 'stop' }], usage }
     expect(await read(Response.json(long))).toEqual(['origin_failed'])
+  })
+
+  it('has each text that was asked for, once', async () => {
+    const choice = (index: number) => ({ index, text: 'hi', finish_reason: 'stop' })
+    const answer = (...indices: number[]) => Response.json({ choices: indices.map(choice), usage })
+    const hi = (index: number) => [text('hi', index), { ...end('stop'), index }]
+    expect(await read(answer(1, 0), 2)).toEqual([...hi(1), ...hi(0), counts])
+    expect(await read(answer())).toEqual(['origin_failed'])
+    expect(await read(answer(0), 2)).toEqual([...hi(0), 'origin_failed'])
+    expect(await read(answer(0, 0), 2)).toEqual([...hi(0), 'origin_failed'])
+    expect(await read(answer(0, 1))).toEqual([...hi(0), 'origin_failed'])
   })
 
   it.each([[{}], [[]], [{ choices: 'none' }]])('that is none is a failure: %j', async (answer) => {

@@ -219,6 +219,13 @@ describe('POST /api/generate', () => {
       promptIds('<|start|>system:b<|end|><|start|>user:a<|end|><|start|>'),
       promptIds('a'),
     ])
+    for (const more of [{}, { raw: true }]) {
+      const long = await ask({ prompt: 'a'.repeat(300), ...more })
+      expect([long.status, await long.json()]).toMatchObject([
+        400,
+        { code: 'context_length_exceeded', field: 'prompt' },
+      ])
+    }
     const refused = await ask({ raw: true, system: 'b' })
     expect([refused.status, await refused.json()]).toMatchObject([
       400,

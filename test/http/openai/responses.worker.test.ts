@@ -172,6 +172,7 @@ describe('POST /v1/responses', () => {
     [{ input: 7 }, 400, 'input'],
     [{ temperature: 3 }, 400, 'temperature'],
     [{ max_tokens: 3 }, 400, 'max_tokens'],
+    [{ metadata: { a: 1 } }, 400, 'metadata.a'],
   ])('refuses %j', async (more, status, field) => {
     const response = await scriptedApp().post(PATH, { ...request, ...more })
     expect([response.status, await response.json()]).toMatchObject([
@@ -182,6 +183,28 @@ describe('POST /v1/responses', () => {
           type: status === 400 ? 'invalid_request_error' : 'server_error',
         },
       },
+    ])
+  })
+
+  it('repeats as much metadata as OpenAI does, and refuses more', async () => {
+    const ask = (metadata: object) => scriptedApp().post(PATH, { ...request, metadata })
+    const pairs = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v']))
+    const most = { ...pairs(15), ['k'.repeat(64)]: 'v'.repeat(512) }
+    expect(await (await ask(most)).json()).toMatchObject({ metadata: most })
+    for (const more of [pairs(17), { k: 'v'.repeat(513) }, { ['k'.repeat(65)]: 'v' }]) {
+      const response = await ask(more)
+      expect([response.status, await response.json()]).toMatchObject([
+        400,
+        { error: { code: 'invalid_request', message: expect.stringContaining('"metadata') } },
+      ])
+    }
+  })
+
+  it('names the field of a prompt that is too long', async () => {
+    const response = await scriptedApp().post(PATH, { ...request, input: 'a'.repeat(300) })
+    expect([response.status, await response.json()]).toMatchObject([
+      400,
+      { error: { code: 'context_length_exceeded', field: 'input', param: 'input' } },
     ])
   })
 
