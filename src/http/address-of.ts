@@ -50,6 +50,22 @@ export function prefixed(path: string, defaults: AddressDefaults): string {
   return `/${protocol}${model}${path}`
 }
 
+/** A path that names its model, with another name for it. */
+export function pathWithModel(path: string, model: string, defaults: AddressDefaults): string {
+  const { protocol } = protocolAt(path, defaults)
+  const prefix = path.startsWith(`/${protocol}/`) ? `/${protocol}` : ''
+  const patterns = ADDRESSES[protocol].flatMap((address) => {
+    const own = prefix === '' ? rootPath(address) : address.path
+    return own === undefined ? [] : [prefix + own]
+  })
+  const place =
+    patterns
+      .find((pattern) => matches(pattern, path))
+      ?.split('/')
+      .indexOf('{model}') ?? -1
+  return place === -1 ? path : path.split('/').with(place, model).join('/')
+}
+
 /**
  * Why a path has no address: it would have one if the configuration said which protocol or which model is meant, or there is
  * nothing at all.

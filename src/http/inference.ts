@@ -12,7 +12,7 @@ import { type AdmittedModel, type Forwarding, infer, readInSlot, type Slot } fro
 import type { ForwardedAnswer, ForwardedRequest, ForwardRoute } from '../placement/placement.ts'
 import type { Ticket } from '../serving/admission.ts'
 import type { ResolvedModel, RunResult } from '../serving/serving.ts'
-import { prefixed } from './address-of.ts'
+import { pathWithModel, prefixed } from './address-of.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
 import { modelNamed } from './model-names.ts'
 
@@ -128,8 +128,7 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
     const { asked, bytes, inPath = bytes === undefined, manifest, route } = this.#options
     const path = route === 'own' ? prefixed(pathname, this.#deps.config) : withoutPrefix(pathname, route)
     if (asked === undefined || asked === manifest.model || !inPath) return path
-    const written = [encodeURIComponent(asked), encodeURI(asked), asked].find((name) => path.includes(`/${name}`))
-    return written === undefined ? path : path.replace(`/${written}`, `/${manifest.model}`)
+    return pathWithModel(path, manifest.model, this.#deps.config)
   }
 
   /** A body of known, small size whole, so that it can be signed and sent again; another one as it comes. */

@@ -151,6 +151,23 @@ describe('a request that an origin is to answer', () => {
     expect(placement.sent[0]?.request.path).toBe(upstream)
   })
 
+  it.each([
+    ['/run/model', '/run/writer'],
+    ['/models/model', '/models/writer'],
+    ['/huggingface/models/model', '/huggingface/models/writer'],
+    ['/pipeline/feature-extraction/p', '/pipeline/feature-extraction/writer'],
+    ['/tei/t/embed', '/tei/writer/embed'],
+    ['/tei/embed/embed', '/tei/writer/embed'],
+    ['/embed', '/tei/writer/embed'],
+    ['/tei/%40cf%2Fm3/embed', '/tei/writer/embed'],
+    ['/v2/models/models/infer', '/v2/models/writer/infer'],
+  ])('has the model’s own name in its path, whatever the operator’s name is: %s', async (path, upstream) => {
+    const modelNames = new Map(['model', 'models', 'embed', 'p', 't', '@cf/m3'].map((name) => [name, 'writer']))
+    const { placement, post } = setUp({ addressing: { modelNames, defaultModel: 't' } })
+    await post(path, { inputs: 'x' })
+    expect(placement.sent[0]?.request.path).toBe(upstream)
+  })
+
   it('is sent as it came, under the name of its caller, and nothing is computed here', async () => {
     const { placement, post, serving } = setUp()
     const answer = await post(`${INFER}?a=b`, BODY, { ...sized(BODY), ...OPERATOR, 'x-request-id': 'r-7' })
