@@ -3,6 +3,8 @@ import { type Address, notYet, works } from '../address.ts'
 /** Why earlier answers cannot be asked for. */
 const KEPT = 'Verge keeps no answers: send the whole conversation as "input" of POST /v1/responses.'
 
+const COUNTED = 'Send the messages to POST /anthropic/v1/messages/count_tokens.'
+
 export const openAiAddresses: readonly Address[] = [
   works('GET', '/v1/models', 'always', 'The models that the caller may see'),
   works('GET', '/v1/models/{model}', 'always', 'One model'),
@@ -12,6 +14,10 @@ export const openAiAddresses: readonly Address[] = [
   works('POST', '/v1/responses', 'always', 'An answer to a text or to messages, whole or streamed'),
   notYet('GET', '/v1/responses/{id}', 'always', 'An earlier answer', KEPT),
   notYet('DELETE', '/v1/responses/{id}', 'always', 'Removes an earlier answer', KEPT),
+  notYet('POST', '/v1/responses/{id}/cancel', 'always', 'Ends an answer in the background', KEPT),
+  notYet('GET', '/v1/responses/{id}/input_items', 'always', 'The input of an earlier answer', KEPT),
+  notYet('POST', '/v1/responses/compact', 'always', 'Shortens a conversation'),
+  notYet('POST', '/v1/responses/input_tokens', 'always', 'How many tokens an input has', COUNTED),
   notYet('POST', '/v1/audio/transcriptions', 'always', 'Speech to text'),
   notYet('POST', '/v1/audio/translations', 'always', 'Speech to English text'),
   notYet('POST', '/v1/audio/speech', 'always', 'Text to speech'),

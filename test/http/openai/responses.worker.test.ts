@@ -219,9 +219,15 @@ describe('POST /v1/responses', () => {
     expect(events.at(-1)).toMatchObject({ type: 'error', ...said, error: said, sequence_number: 6 })
   })
 
-  it('keeps nothing that could be asked for', async () => {
-    const app = scriptedApp()
-    const response = await app.request(`${PATH}/resp_1`)
+  it.each([
+    ['GET', '/resp_1'],
+    ['DELETE', '/resp_1'],
+    ['POST', '/resp_1/cancel'],
+    ['GET', '/resp_1/input_items'],
+    ['POST', '/compact'],
+    ['POST', '/input_tokens'],
+  ])('keeps nothing that could be asked for, and says so: %s %s', async (method, rest) => {
+    const response = await scriptedApp().request(PATH + rest, { method })
     expect([response.status, await response.json()]).toMatchObject([501, { error: { code: 'not_implemented' } }])
   })
 })
