@@ -10,6 +10,7 @@ import { descriptionSchema } from '../../../src/cli/pack/description.ts'
 import type { Datatype, Signature } from '../../../src/core/tensors.ts'
 import { decodeModel, encodeModel } from '../../../src/onnx/codec.ts'
 import { onnxModel } from '../../../synthetic/onnx.ts'
+import { bertTokenizer } from '../../fixtures/http-tokenizer.ts'
 import { type Sources, startSources, TOKENIZER } from '../../fixtures/node/describe.ts'
 
 type Spec = readonly [name: string, datatype: Datatype, ...shape: (number | string)[]]
@@ -65,6 +66,48 @@ describe('a model of texts with the preset of a family', () => {
     expect(descriptionSchema.safeParse(description).error).toBeUndefined()
     expect(description.preprocess).toMatchObject(preprocess)
     expect(description.tokenizer).toBe('tokenizer.json')
+  })
+
+  it('clap', async () => {
+    const sounds: Spec = ['input_features', 'FP32', 'sounds', 1, 1001, 64]
+    const scores: Spec[] = [
+      ['logits_per_audio', 'FP32', 'sounds', 'texts'],
+      ['logits_per_text', 'FP32', 'texts', 'sounds'],
+    ]
+    const files = { 'tokenizer.json': TOKENIZER, 'tokenizer_config.json': { pad_token: '[PAD]' } }
+    const { description } = await sources.describe(files, like([...IDS, sounds], scores), { family: 'clap' })
+    expect(descriptionSchema.safeParse(description).error).toBeUndefined()
+    expect(description).toMatchObject({ task: 'zero-shot-audio-classification', tokenizer: 'tokenizer.json' })
+    // The values of laion/clap-htsat-unfused: ten seconds, in 1,001 frames of 64 bands.
+    expect(description.preprocess?.audio).toEqual({
+      sampleRate: 48_000,
+      normalize: false,
+      samples: 480_000,
+      spectrogram: { fft: 1024, hop: 480, mels: 64, minFrequency: 50, maxFrequency: 14_000, padding: 'repeatpad' },
+    })
+  })
+
+  it('colbert', async () => {
+    const tokenizer = JSON.parse(new TextDecoder().decode(bertTokenizer())) as object
+    const flags = { special: true, single_word: false, lstrip: false, rstrip: false, normalized: false }
+    const added_tokens = ['[unused0]', '[unused1]'].map((content, i) => ({ content, id: 10 + i, ...flags }))
+    const files = {
+      'tokenizer.json': JSON.stringify({ ...tokenizer, added_tokens }),
+      'tokenizer_config.json': { pad_token: '[PAD]' },
+    }
+    const output: Spec = ['last_hidden_state', 'FP32', 'batch', 'length', 128]
+    const { description } = await sources.describe(files, like(IDS, [output]), { family: 'colbert' })
+    expect(descriptionSchema.safeParse(description).error).toBeUndefined()
+    expect(description).toMatchObject({
+      task: 'feature-extraction',
+      preprocess: {
+        embedding: {
+          pooling: 'none',
+          prompts: { query: '[unused0]', document: '[unused1]' },
+          tokens: { output: 'last_hidden_state', normalize: true },
+        },
+      },
+    })
   })
 
   it('takes what the files beside it say, before what the preset says', async () => {
