@@ -29,14 +29,27 @@ export async function encodePng(image: PngPicture): Promise<Uint8Array<ArrayBuff
   return pngFile(form, await deflated(filtered(image)))
 }
 
+/** Bytes that are filtered before they are deflated: the rows are never held as a whole beside the picture and the file. */
+const PIECE_BYTES = 256 * 1024
+
 /**
- * Rows with the difference to the row above each: cheap, and half the size of none at all for what is continuous. Indexes
- * of a palette are not.
+ * Rows, some at a time, with the difference to the row above each: cheap, and half the size of none at all for what is
+ * continuous. Indexes of a palette are not.
  */
-function filtered({ width, height, channels, data, depth = 8, palette }: PngPicture): Uint8Array<ArrayBuffer> {
+function* filtered(image: PngPicture): Generator<Uint8Array<ArrayBuffer>> {
+  const { width, height, channels, depth = 8 } = image
+  const rows = Math.max(1, Math.floor(PIECE_BYTES / ((width * channels * depth) / 8 + 1)))
+  for (let y = 0; y < height; y += rows) yield filteredRows(image, y, Math.min(height, y + rows))
+}
+
+function filteredRows(
+  { width, channels, data, depth = 8, palette }: PngPicture,
+  first: number,
+  end: number,
+): Uint8Array<ArrayBuffer> {
   const stride = (width * channels * depth) / 8
-  const rows = new Uint8Array((stride + 1) * height)
-  for (let y = 0, to = 0; y < height; y++) {
+  const rows = new Uint8Array((stride + 1) * (end - first))
+  for (let y = first, to = 0; y < end; y++) {
     const from = y * stride
     if (y === 0 || palette !== undefined) {
       rows[to++] = FILTER_NONE
@@ -50,7 +63,17 @@ function filtered({ width, height, channels, data, depth = 8, palette }: PngPict
   return rows
 }
 
-async function deflated(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array<ArrayBuffer>> {
-  const packed = new Response(bytes).body?.pipeThrough(new CompressionStream('deflate'))
-  return new Uint8Array(await new Response(packed).arrayBuffer())
+async function deflated(pieces: Iterable<Uint8Array<ArrayBuffer>>): Promise<Uint8Array<ArrayBuffer>> {
+  const { readable, writable } = new CompressionStream('deflate')
+  const writing = writeAll(writable.getWriter(), pieces)
+  const [packed] = await Promise.all([new Response(readable).arrayBuffer(), writing])
+  return new Uint8Array(packed)
+}
+
+async function writeAll(
+  writer: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>,
+  pieces: Iterable<Uint8Array<ArrayBuffer>>,
+): Promise<void> {
+  for (const piece of pieces) await writer.write(piece)
+  await writer.close()
 }

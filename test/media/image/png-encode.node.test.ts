@@ -21,4 +21,20 @@ describe('the PNG encoder', () => {
     // The checksum of an empty IEND is the same in every PNG.
     expect(png.subarray(-12).toString('hex')).toBe('0000000049454e44ae426082')
   })
+
+  it('writes a picture of many pieces as one of one piece', async () => {
+    const [width, height] = [700, 1_000]
+    const data = Uint8Array.from({ length: width * height }, (_, i) => (i * i) >> 3)
+    const png = Buffer.from(await encodePng({ width, height, channels: 1, data }))
+    const at = png.indexOf('IDAT')
+    const rows = inflateSync(png.subarray(at + 4, at + 4 + png.readUInt32BE(at - 4)))
+    expect(rows).toHaveLength((width + 1) * height)
+    const [above, wrong] = [new Uint8Array(width), []] as [Uint8Array, number[]]
+    for (let y = 0; y < height; y++) {
+      const row = rows.subarray(y * (width + 1) + 1, (y + 1) * (width + 1))
+      for (let x = 0; x < width; x++) above[x] = (above[x] ?? 0) + (row[x] ?? 0)
+      if (!above.every((level, x) => level === data[y * width + x])) wrong.push(y)
+    }
+    expect(wrong).toEqual([])
+  })
 })
