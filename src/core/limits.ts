@@ -177,10 +177,11 @@ export const LIMITS = {
   /** Boxes in one answer. */
   detections: 300,
   /**
-   * Masks of one answer as PNG: a mask takes as many bytes as its outline, about 6 KiB for a thing in a picture of 512 x
-   * 512. In base64 they are 11 MiB, which the isolate holds twice.
+   * What one answer says of pixels in base64, before that: 11 MiB after it, which the isolate holds three times. Masks as
+   * PNG: a mask takes as many bytes as its outline, about 6 KiB for a thing in a picture of 512 x 512. Depths as floats: of
+   * 2 Mi pixels.
    */
-  maskBytes: 8 * MiB,
+  pixelBytes: 8 * MiB,
   /** Every scan of a progressive JPEG visits every block. Encoders write about ten; a hostile file could hold thousands. */
   jpegScans: 32,
   /** A sound as it comes. Four minutes of 16 kHz speech in 16 bits are 7.3 MiB. */

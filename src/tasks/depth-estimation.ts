@@ -10,7 +10,7 @@ import { interpolating, refuseMap } from '../media/image/planes.ts'
 import { encodePng } from '../media/image/png-encode.ts'
 import { singlePlane } from './dense-output.ts'
 import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './image-input.ts'
-import { type MapFrame, readForMap, targetSize } from './picture-map.ts'
+import { type MapFrame, readForMap, targetSize, WITH_TARGET } from './picture-map.ts'
 import { type BoundTask, performed } from './task.ts'
 
 const parametersSchema = z
@@ -62,6 +62,7 @@ export function depthEstimation(limits: Limits): BoundTask {
       const numbers = parameters.predicted_depth ?? 'none'
       const frame = await readForMap(model, bytes, parameters.target_size, limits, (width, height) => {
         if (numbers === 'numbers') checkNumbers(width * height, limits)
+        if (numbers === 'base64') checkFloats(width * height, limits)
       })
       const { width, height } = frame
       const outputs = await run(frame.inputs)
@@ -90,6 +91,17 @@ function checkNumbers(count: number, { jsonOutputElements }: Limits): void {
     'input_too_large',
     `"predicted_depth" would have ${count} numbers; the limit is ${jsonOutputElements}. Send a smaller image, set "parameters.target_size", or set "parameters.predicted_depth" to "base64".`,
     { details: { limit_elements: jsonOutputElements } },
+  )
+}
+
+/** @throws input_too_large */
+function checkFloats(count: number, { pixelBytes }: Limits): void {
+  const most = Math.floor(pixelBytes / Float32Array.BYTES_PER_ELEMENT)
+  if (count <= most) return
+  throw new VergeError(
+    'input_too_large',
+    `"predicted_depth" would have ${count} numbers; the limit is ${most} in base64. ${WITH_TARGET}`,
+    { details: { limit_elements: most } },
   )
 }
 

@@ -49,16 +49,17 @@ const BYTES_ENCODED = 10
  * Refuses masks that would take more bytes than an answer may have even if each were empty.
  * @param count masks at most
  */
-export function checkMasks(width: number, height: number, count: number, { maskBytes }: Limits): void {
+export function checkMasks(width: number, height: number, count: number, { pixelBytes }: Limits): void {
   const masks = Math.min(count, width * height)
-  if (masks * mostMaskBytes(width * height, height, 0) > maskBytes) throw tooManyMasks(width, height, masks, maskBytes)
+  if (masks * mostMaskBytes(width * height, height, 0) > pixelBytes)
+    throw tooManyMasks(width, height, masks, pixelBytes)
 }
 
-function tooManyMasks(width: number, height: number, masks: number, maskBytes: number): VergeError {
+function tooManyMasks(width: number, height: number, masks: number, pixelBytes: number): VergeError {
   return new VergeError(
     'input_too_large',
-    `Masks of ${width} x ${height} pixels for up to ${masks} segments may take more than the ${maskBytes} bytes of an answer. ${WITH_TARGET} Or set "parameters.format" to "map".`,
-    { details: { limit_bytes: maskBytes } },
+    `Masks of ${width} x ${height} pixels for up to ${masks} segments may take more than the ${pixelBytes} bytes of an answer. ${WITH_TARGET} Or set "parameters.format" to "map".`,
+    { details: { limit_bytes: pixelBytes } },
   )
 }
 
@@ -72,11 +73,11 @@ export function* masksOf(
   { map, segments }: SegmentMap,
   { width, height }: Frame,
   manifest: Manifest,
-  { maskBytes }: Limits,
+  { pixelBytes }: Limits,
   meter: StepMeter,
 ): Work<Segments> {
-  const tooMany = (): VergeError => tooManyMasks(width, height, segments.length, maskBytes)
-  const mostRuns = Math.floor(maskBytes / BYTES_PER_RUN)
+  const tooMany = (): VergeError => tooManyMasks(width, height, segments.length, pixelBytes)
+  const mostRuns = Math.floor(pixelBytes / BYTES_PER_RUN)
   const runs = yield* findingRuns(map, width, height, segments.length, { mostRuns, tooMany }, meter)
   const answer: z.infer<typeof maskSchema>[] = []
   let bytes = 0
@@ -85,7 +86,7 @@ export function* masksOf(
     if (pieces === 0) continue
     const file = maskPng(runs, i)
     bytes += file.length
-    if (bytes > maskBytes) throw tooMany()
+    if (bytes > pixelBytes) throw tooMany()
     answer.push({ ...named(segment, manifest), mask: base64FromBytes(file) })
     meter.spend(pieces * RUN + (width * height) / 64 + file.length * BYTES_ENCODED, refuseMap)
     yield meter.piece()

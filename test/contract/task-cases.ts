@@ -177,7 +177,7 @@ export const TASK_CASES: Readonly<Record<TaskName, TaskCase>> = {
     }),
     compute: () => floats('logits', 1, 3, 2, 2),
     performs: true,
-    passed: [...largePicture, { limits: { maskBytes: 100 }, code: 'input_too_large' }],
+    passed: [...largePicture, { limits: { pixelBytes: 100 }, code: 'input_too_large' }],
   },
   'background-removal': {
     manifest: manifestOf('background-removal', { ...image, outputs: [spec('alphas', 'FP32', 1, 1, 4, 4)] }),

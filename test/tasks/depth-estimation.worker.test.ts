@@ -83,6 +83,17 @@ describe('depth estimation', () => {
     expect([...(await pngSamples(fromBase64(other.depth))).data]).toEqual([0])
   })
 
+  it('refuses more numbers than an answer may have, in each form, before the model runs', async () => {
+    const limited = testApp({ models, limits: { jsonOutputElements: 3, pixelBytes: 15 } })
+    const refusal = async (predicted_depth: string) => {
+      const response = await limited.post('/run/near', { inputs: toBase64(picture), parameters: { predicted_depth } })
+      return response.json()
+    }
+    const message = expect.stringMatching(/^"predicted_depth" would have 4 numbers; the limit is 3\b.*target_size/)
+    expect(await refusal('numbers')).toMatchObject({ error: { code: 'input_too_large', message } })
+    expect(await refusal('base64')).toMatchObject({ error: { code: 'input_too_large', message } })
+  })
+
   it('answers black where all is as far away, and refuses what is no number', async () => {
     expect([...(await pngSamples(fromBase64((await ask('flat')).depth))).data]).toEqual([0, 0, 0, 0])
     const response = await post('/run/infinite', { inputs: toBase64(picture) })
