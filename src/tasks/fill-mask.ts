@@ -157,18 +157,23 @@ function* reading(
     if (masks.length === 0) throw withoutMask(field(i), maskToken, reader.maxTokens)
     masked.push({ ids, typeIds, masks })
   }
-  return { masked, targets: yield* targetIds(wanted, reader) }
+  return { masked, targets: yield* targetIds(wanted, reader, output) }
 }
 
 /** Tokens to choose from, in the order of the request; undefined where it names none. */
-function* targetIds(wanted: readonly string[], reader: TextReader): Work<readonly number[] | undefined> {
+function* targetIds(
+  wanted: readonly string[],
+  reader: TextReader,
+  { vocabulary }: ScoresOutput,
+): Work<readonly number[] | undefined> {
   if (wanted.length === 0) return undefined
   const found = new Set<number>()
   for (const [i, target] of wanted.entries()) {
     const whole = reader.tokenizer.idOf(target)
     const [first] = whole === undefined ? yield* reader.read(target, 1, `parameters.targets[${i}]`, 'right') : []
     const id = whole ?? first?.id
-    if (id !== undefined) found.add(id)
+    // A tokenizer may have more tokens than the model has scores.
+    if (id !== undefined && id < vocabulary) found.add(id)
   }
   if (found.size > 0) return [...found]
   throw new VergeError('invalid_request', '"parameters.targets" contains no words that the model knows.', {

@@ -1,7 +1,7 @@
 import type { SpectrogramSettings } from '../catalog/settings/audio.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { halfBits, tensor } from '../core/tensors.ts'
+import { elementCount, halfBits, tensor } from '../core/tensors.ts'
 import { StepMeter, type Work } from '../core/work.ts'
 import { decodingAudio, soundLength } from '../media/audio/decode.ts'
 import { framesOf, melSpectrogram } from '../media/audio/spectrogram.ts'
@@ -25,6 +25,12 @@ export function soundSide(bytes: Uint8Array, model: TaskModel, limits: Limits): 
     )
   }
   const shape = [1, 1, framesOf(samples, spectrogram), spectrogram.mels]
+  if (elementCount(shape) > limits.inputElements) {
+    throw new VergeError(
+      'manifest_invalid',
+      `Model "${manifest.model}" version "${manifest.version}" has spectrograms of ${elementCount(shape)} numbers; the limit is ${limits.inputElements}. Correct "preprocess.audio.samples" and "preprocess.audio.spectrogram" in its verge.json and push it again.`,
+    )
+  }
   const wanted = { sampleRate, samples, normalize: false }
   const length = soundLength(bytes, wanted, limits)
   function* reading(meter: StepMeter, of: SpectrogramSettings): Work<Float32Array> {

@@ -19,10 +19,9 @@ function maskTokenizer(): Uint8Array {
 /** What a mask gets: after "in" a place, else a name. */
 const SCORES = { in: { london: 4, paris: 3, music: 1 }, other: { ada: 5, charles: 2, '##s': 1 } } as const
 
-const compute = (inputs: Tensors): Tensors => {
+const compute = (inputs: Tensors, width: number): Tensors => {
   const ids = inputs.get('input_ids')
   if (ids?.datatype !== 'INT64') throw new Error('no ids')
-  const width = WORDS.length + 1
   const logits = new Float32Array(ids.data.length * width)
   ids.data.forEach((_, i) => {
     const scores = ids.data[i - 1] === BigInt(idOf('in')) ? SCORES.in : SCORES.other
@@ -36,7 +35,7 @@ const compute = (inputs: Tensors): Tensors => {
   ])
 }
 
-function filler(name: string, more: Partial<Manifest> = {}) {
+function filler(name: string, more: Partial<Manifest> = {}, width = WORDS.length + 1) {
   const spec = (input: string) => ({ name: input, datatype: 'INT64' as const, shape: ['batch', 'length'] })
   const output = (each: string, width: number) => ({
     name: each,
@@ -47,14 +46,17 @@ function filler(name: string, more: Partial<Manifest> = {}) {
     task: 'fill-mask',
     text: { maxTokens: 16, maskToken: '[MASK]' },
     inputs: ['input_ids', 'attention_mask', 'token_type_ids'].map(spec),
-    outputs: [output('hidden', 2), output('logits', WORDS.length + 1)],
+    outputs: [output('hidden', 2), output('logits', width)],
     ...more,
   }
-  return testModel(name, 'public', manifest, { compute, files: { 'tokenizer.json': maskTokenizer() } })
+  return testModel(name, 'public', manifest, {
+    compute: (inputs) => compute(inputs, width),
+    files: { 'tokenizer.json': maskTokenizer() },
+  })
 }
 
 const unnamed = filler('unnamed', { text: { maxTokens: 16 } })
-const { post } = testApp({ models: [filler('filler'), unnamed] })
+const { post } = testApp({ models: [filler('filler'), unnamed, filler('scoreless', {}, WORDS.length)] })
 
 interface Proposal {
   readonly score: number
@@ -63,8 +65,8 @@ interface Proposal {
   readonly sequence: string
 }
 
-async function fill<T>(inputs: unknown, parameters: object = {}): Promise<T> {
-  const response = await post('/run/filler', { inputs, parameters })
+async function fill<T>(inputs: unknown, parameters: object = {}, model = 'filler'): Promise<T> {
+  const response = await post(`/run/${model}`, { inputs, parameters })
   expect(response.status, await response.clone().text()).toBe(200)
   return response.json()
 }
@@ -117,6 +119,10 @@ describe('fill-mask', () => {
     const found = await fill<Proposal[]>('in [MASK]', { targets: ['music', 'lovelace', '##s', 'paris', 'Paris'] })
     expect(found.map(({ token_str }) => token_str)).toEqual(['paris', 'music', 'love', '##s'])
     expect(await fill<Proposal[]>('in [MASK]', { targets: 'music' })).toHaveLength(1)
+    // [MASK] is the tokenizer's last token, and this model has no score for it.
+    expect(await fill<Proposal[]>('in [MASK]', { targets: ['music', '[MASK]'] }, 'scoreless')).toMatchObject([
+      { token_str: 'music' },
+    ])
   })
 
   it('takes a plain text with parameters in the query', async () => {
