@@ -7,6 +7,8 @@ import type { Tensors } from '../core/tensors.ts'
 import { StepMeter, type Work } from '../core/work.ts'
 import { base64FromBytes } from '../media/base64.ts'
 import { axisOf } from '../media/image/axis.ts'
+import { NO_LABEL } from '../media/image/mask-runs.ts'
+import { refuseMap } from '../media/image/planes.ts'
 import { encodePng } from '../media/image/png-encode.ts'
 import { classPlanes, queryOutputs } from './dense-output.ts'
 import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './image-input.ts'
@@ -30,6 +32,10 @@ import {
   semanticSegments,
 } from './segments.ts'
 import { type BoundTask, performed } from './task.ts'
+
+/** From this level of transparency on, a pixel is of a segment; and steps (docs/limits.md) of one that is looked at. */
+const HALF = 127
+const LEVEL = 3
 
 const share = z.number().min(0).max(1).optional()
 
@@ -84,6 +90,12 @@ export function imageSegmentation(limits: Limits): BoundTask {
         )
         const data = await performed(model, work, meter)
         const { width, height } = frame
+        if (asMap) {
+          const indexed = (function* (): Work<IndexedMap> {
+            return yield* indexing(yield* segmentOf(data, meter), frame, manifest, meter)
+          })()
+          return mapAnswer(await performed(model, indexed, meter), frame)
+        }
         const mask = base64FromBytes(await encodePng({ width, height, channels: 1, data }))
         return [{ label: manifest.labels[0] ?? '', mask }]
       }
@@ -103,6 +115,15 @@ export function imageSegmentation(limits: Limits): BoundTask {
       return mapAnswer(await performed(model, work, meter), frame)
     },
   }
+}
+
+/** Of a model of one class: where it is more likely than not. */
+function* segmentOf(levels: Uint8Array, meter: StepMeter): Work<SegmentMap> {
+  meter.spend(levels.length * LEVEL, refuseMap)
+  yield meter.piece()
+  const map = new Uint16Array(levels.length)
+  for (let i = 0; i < levels.length; i++) map[i] = (levels[i] ?? 0) > HALF ? 0 : NO_LABEL
+  return { map, segments: [{ label: 0 }] }
 }
 
 function settingsOf({ segmentation, model, version }: Manifest): SegmentationSettings {
@@ -150,7 +171,7 @@ function* segmenting(
     const found = classPlanes(outputs, settings.scoresOutput, manifest)
     if ('classes' in found) {
       const [across, down] = [axisOf(found.width, frame.across), axisOf(found.height, frame.down)]
-      return yield* chosenSegments(found, manifest.labels?.length ?? 0, across, down, meter)
+      return yield* chosenSegments(found, manifest.labels?.length ?? NO_LABEL, across, down, meter)
     }
     const { planes } = found
     const [across, down] = [axisOf(planes.width, frame.across), axisOf(planes.height, frame.down)]

@@ -55,16 +55,19 @@ export function* chosenSegments(
   meter.require(columns * rows * NUMBERED, refuseMap)
   yield meter.piece()
   const map = new Uint16Array(columns * rows)
+  let greatest = -1
   for (let y = 0, to = 0; y < rows; y++) {
     const row = nearest(down, y) * width
     for (let x = 0; x < columns; x++) {
       const label = Number(classes[row + nearest(across, x)] ?? -1)
-      map[to++] = label >= 0 && label < count ? label : NO_LABEL
+      const known = label >= 0 && label < count
+      map[to++] = known ? label : NO_LABEL
+      if (known && label > greatest) greatest = label
     }
     meter.spend(columns * NUMBERED, refuseMap)
     if (y % 64 === 0) yield meter.piece()
   }
-  return { map, segments: eachClass(count) }
+  return { map, segments: eachClass(greatest + 1) }
 }
 
 function nearest({ first, second, share }: Axis, i: number): number {

@@ -44,6 +44,12 @@ const chosen = model(
   {},
 )
 const foreground = model('foreground', () => one('mask', [1, 1, 2, 2], [0, 1, 0, 1]), {}, { labels: ['person'] })
+const unlabelled = model(
+  'unlabelled',
+  () => new Map([['classes', tensor('INT64', [1, 2, 2], BigInt64Array.of(0n, 0n, 3n, -1n))]]),
+  {},
+  { labels: undefined },
+)
 const boxed = model(
   'boxed',
   () => one('logits', [1, 3, 2, 2], SCENE),
@@ -97,6 +103,7 @@ const models = [
   sceneLast,
   chosen,
   foreground,
+  unlabelled,
   boxed,
   wide,
   infinite,
@@ -197,6 +204,21 @@ describe('semantic segmentation', () => {
     const [only, ...others] = await ask('foreground', {}, await greyPng(2, 2, new Uint8Array(4)))
     expect([only?.label, others]).toEqual(['person', []])
     expect([...(await pngSamples(fromBase64(only?.mask ?? ''))).data]).toEqual([0, 255, 0, 255])
+  })
+
+  it('answers a map for a model of one class, of what is more likely than not', async () => {
+    const { map, segments } = await ask<IndexMap>(
+      'foreground',
+      { format: 'map' },
+      await greyPng(2, 2, new Uint8Array(4)),
+    )
+    expect([...(await pngSamples(fromBase64(map))).data]).toEqual([0, 1, 0, 1])
+    expect(segments).toEqual([{ id: 1, label: 'person', pixels: 2, color: '#800000' }])
+  })
+
+  it('names classes by their numbers where the model that has chosen them has no labels', async () => {
+    const masks = await ask('unlabelled')
+    expect(masks.map(({ label }) => label)).toEqual(['LABEL_0', 'LABEL_3'])
   })
 
   it.each([
@@ -302,12 +324,12 @@ describe('segmentation that cannot be', () => {
       })
       return { status: response.status, text: await response.text() }
     }
-    const masks = await refusal({ maskBytes: 300 })
+    const masks = await refusal({ pixelBytes: 300 })
     expect(masks).toMatchObject({ status: 413, text: expect.stringMatching(/up to 3 segments.*format/) })
     const pixels = await refusal({ imagePixels: 20, fullImagePixels: 64 })
     expect(pixels).toMatchObject({ status: 413, text: expect.stringMatching(/8 x 4 pixels.*target_size/) })
     expect(runs).toBe(0)
-    expect((await refusal({ maskBytes: 300 }, { format: 'map' })).status).toBe(200)
+    expect((await refusal({ pixelBytes: 300 }, { format: 'map' })).status).toBe(200)
     // A picture that is decoded smaller has no masks of its own size, but of another.
     const target = { target_size: { width: 4, height: 4 } }
     expect((await refusal({ imagePixels: 20, fullImagePixels: 64 }, target)).status).toBe(200)
