@@ -1,7 +1,8 @@
+import * as z from 'zod'
 import { charsetOf, mediaTypeOf } from '../core/body.ts'
 import { VergeError } from '../core/errors.ts'
 import { parseJson } from '../core/json.ts'
-import { knownFields } from '../core/known-fields.ts'
+import { fieldSchemas } from '../core/known-fields.ts'
 import type { Limits } from '../core/limits.ts'
 import { isObject } from '../core/objects.ts'
 import type { BoundTask, TaskBody } from './task.ts'
@@ -57,7 +58,7 @@ const VERSION = 'version'
 /**
  * A request's body with the parameters that its query gives: `?top_k=2` beside a raw picture means what
  * `{"parameters": {"top_k": 2}}` means in JSON. Numbers, `true`, `false` and objects in JSON are read as such, and what
- * comes several times is a list.
+ * comes several times is a list. Where a parameter takes only texts, they stay texts.
  * @param query by name, with all values of each
  * @param task whose parameters are known
  * @throws invalid_request where the task has no such parameter, or the body gives it too
@@ -69,7 +70,8 @@ export function withQuery(
 ): TaskBody {
   const names = Object.keys(query).filter((name) => name !== VERSION)
   if (names.length === 0) return body
-  const known = knownFields(task.request, ['parameters'])
+  const fields = fieldSchemas(task.request, ['parameters'])
+  const known = [...fields.keys()]
   const unknown = names.find((name) => !known.includes(name))
   if (unknown !== undefined) throw unknownParameter(unknown, known, task.name)
   const inBody = parametersIn(body)
@@ -79,7 +81,10 @@ export function withQuery(
       details: { field: twice },
     })
   }
-  const parameters = { ...inBody, ...Object.fromEntries(names.map((name) => [name, given(query[name] ?? [])])) }
+  const parameters = {
+    ...inBody,
+    ...Object.fromEntries(names.map((name) => [name, given(query[name] ?? [], fields.get(name) ?? [])])),
+  }
   if (body.kind === 'bytes') return { ...body, parameters }
   return isObject(body.value) ? { kind: 'json', value: { ...body.value, parameters } } : body
 }
@@ -97,9 +102,12 @@ function parametersIn(body: TaskBody): Readonly<Record<string, unknown>> | undef
   return isObject(parameters) ? parameters : undefined
 }
 
-function given(texts: readonly string[]): unknown {
-  const values = texts.map(queryValue)
-  return values.length === 1 ? values[0] : values
+/** What texts of a query mean: numbers and the like, but for a parameter that takes only texts. A label may be "7". */
+function given(texts: readonly string[], schemas: readonly z.core.$ZodType[]): unknown {
+  const oneOrAll = <T>(all: readonly T[]): T | readonly T[] => (all.length === 1 && all[0] !== undefined ? all[0] : all)
+  const takes = (value: unknown): boolean => schemas.some((schema) => z.safeParse(schema, value).success)
+  const [value, plain] = [oneOrAll(texts.map(queryValue)), oneOrAll(texts)]
+  return takes(value) || !takes(plain) ? value : plain
 }
 
 function queryValue(text: string): unknown {
