@@ -45,6 +45,7 @@ const FAMILIES: Readonly<Record<string, ImageFamily>> = {
   Segformer: { square: true, resample: 'bilinear' },
   Siglip: { square: false, resample: 'bicubic' },
   ViT: { square: true, resample: 'bilinear' },
+  VitPose: { square: false, resample: 'bilinear' },
   ViTHybrid: { square: false, resample: 'bicubic' },
   Yolos: { square: false, resample: 'bilinear', frames: 'detr' },
 }

@@ -50,16 +50,26 @@ type TextSide = Required<Pick<TaskFields, 'tokenizer'>> & {
   readonly notes: readonly string[]
 }
 
+/** Tokens that an encoder of texts takes where its `text_config` does not say: transformers writes what is not the default. */
+const POSITIONS: ReadonlyMap<string, number> = new Map([
+  ['clip', 77],
+  ['siglip', 64],
+])
+
 /** How the texts of such a model become tokens. */
 export async function textSide(context: DescribeContext): Promise<LabelOutcome<TextSide>> {
   const { config, files, said, signature } = context
   const inputs = signature.inputs.filter(({ name }) => TEXT_INPUTS.includes(name))
   const own = objectOf(config.text_config) ?? {}
-  const positions = sizeOf(own.max_position_embeddings)
+  const positions = sizeOf(own.max_position_embeddings) ?? POSITIONS.get(stringOf(config.model_type) ?? '')
   const read = await textFields({
     ...context,
     signature: { inputs, outputs: signature.outputs },
-    config: { ...own, model_type: own.model_type ?? config.model_type },
+    config: {
+      ...own,
+      ...(positions !== undefined && { max_position_embeddings: positions }),
+      model_type: own.model_type ?? config.model_type,
+    },
     said: { ...said, preprocess: undefined },
   })
   if ('problem' in read) return read

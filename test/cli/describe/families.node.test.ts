@@ -53,12 +53,15 @@ describe('a model of texts with the preset of a family', () => {
     [
       'clip-vit',
       like([...IDS, ['pixel_values', 'FP32', 'images', 3, 'height', 'width']], PAIR),
-      { image: { fit: 'crop', size: [224, 224], resample: 'bicubic' } },
+      { image: { fit: 'crop', size: [224, 224], resample: 'bicubic' }, text: { maxTokens: 77 } },
     ],
     [
       'siglip',
       like([IDS[0] ?? ['input_ids', 'INT64'], ['pixel_values', 'FP32', 'images', 3, 224, 224]], PAIR),
-      { image: { fit: 'stretch', size: [224, 224], mean: [0.5, 0.5, 0.5] } },
+      {
+        image: { fit: 'stretch', size: [224, 224], mean: [0.5, 0.5, 0.5] },
+        text: { maxTokens: 64, padding: { length: 64, token: '[PAD]' } },
+      },
     ],
   ] as const)('%s', async (family, signature, preprocess) => {
     const files = { 'tokenizer.json': TOKENIZER, 'tokenizer_config.json': { pad_token: '[PAD]' } }

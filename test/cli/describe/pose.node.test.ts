@@ -43,6 +43,7 @@ describe('a model that finds points', () => {
       },
       like(['FP32', 1, 3, 256, 192], ['heatmaps', 1, 3, 64, 48]),
     )
+    expect(notes.join('\n')).not.toContain('unknown to Verge')
     expect(description).toMatchObject({
       task: 'keypoint-detection',
       preprocess: { image: { fit: 'letterbox', pad: 0, size: [256, 192], mean: [0.485, 0.456, 0.406] } },
