@@ -39,7 +39,7 @@ export function outputOf(kind: VectorKind, manifest: Manifest): TensorSpec {
   if (kind === ownKind(manifest)) throw unfitOutput(manifest)
   throw new VergeError(
     'task_mismatch',
-    `Model "${manifest.model}" makes no ${NAMES[kind]}. It makes ${kinds.map((each) => `${NAMES[each]} ("${each}")`).join(', ')}.`,
+    `Model "${manifest.model}" makes no ${NAMES[kind]}. It makes ${kinds.map((each) => `${MADE[each]} ("${each}")`).join(', ')}.`,
     { details: { kinds } },
   )
 }
@@ -49,6 +49,7 @@ const NAMES: Readonly<Record<VectorKind, string>> = {
   sparse: 'sparse vectors',
   tokens: 'vectors per token',
 }
+const MADE: Readonly<Record<VectorKind, string>> = { ...NAMES, dense: 'one vector per text' }
 
 function outputFor(kind: VectorKind, manifest: Manifest): TensorSpec | undefined {
   const { output, pooling, sparse, tokens } = settingsOf(manifest)

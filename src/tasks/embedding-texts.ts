@@ -202,6 +202,7 @@ function* encode(
   const { tokenizer } = reader
   const maxTokens = Math.min(most, given.maxTokens)
   const room = Math.max(0, maxTokens - tokenizer.specialTokens(false))
+  if (room === 0) throw noRoom(field, maxTokens)
   const { dropUnknown = false } = settingsOf(manifest)
   const tokens = (text: string, wanted: number): Work<TextToken[]> =>
     dropUnknown ? knownTokens(reader, text, wanted, field, side) : reader.read(text, wanted, field, side)
@@ -227,6 +228,14 @@ function* knownTokens(reader: TextReader, text: string, most: number, field: str
     if (known.length < most && tokens.length >= asked) continue
     return side === 'right' ? known.slice(0, most) : known.slice(Math.max(0, known.length - most))
   }
+}
+
+function noRoom(field: string, most: number): VergeError {
+  return new VergeError(
+    'invalid_request',
+    `"${field}" may have ${most} tokens, and this model's special tokens take them all. Allow more tokens.`,
+    { details: { field, limit_tokens: most } },
+  )
 }
 
 function tooManyTogether(field: string, most: number): VergeError {

@@ -73,7 +73,7 @@ export function embeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response>
 const NANOSECONDS = 1_000_000
 
 function textsOf(input: OllamaEmbedRequest['input']): readonly string[] {
-  if (typeof input !== 'string') return input
+  if (typeof input !== 'string') return input ?? []
   return input === '' ? [] : [input]
 }
 

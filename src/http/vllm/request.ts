@@ -1,6 +1,7 @@
 import { VergeError } from '../../core/errors.ts'
 import { type Inputs, inputsOf, type SentInputs } from '../../tasks/embedding-inputs.ts'
 import { tokenizeTexts } from '../../tasks/text-tokens.ts'
+import { emptyText } from '../../tasks/texts.ts'
 import { embedVectors, type TokenVectors } from '../../tasks/vectors.ts'
 import type { TextCall } from '../text-call.ts'
 
@@ -87,7 +88,10 @@ async function withoutSpecials(call: TextCall, request: VllmEmbedding, sent: Inp
   const options = { ...cutting, maxTokens: Math.min(maxTokens ?? own, own), addSpecial: false, field }
   const lists = (await tokenizeTexts(texts, options, call)).map((tokens) => tokens.map(({ id }) => id))
   let next = 0
-  return { field, inputs: sent.inputs.map((input) => (typeof input === 'string' ? (lists[next++] ?? []) : input)) }
+  const inputs = sent.inputs.map((input) => (typeof input === 'string' ? (lists[next++] ?? []) : input))
+  const empty = inputs.findIndex((ids) => ids.length === 0)
+  if (empty !== -1) throw emptyText(field(empty))
+  return { field, inputs }
 }
 
 /** Inputs that are texts. @throws not_implemented for token ids, or texts without special tokens */

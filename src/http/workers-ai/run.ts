@@ -9,6 +9,7 @@ import { type BoundTask, RawAnswer, type Tasks, taskOf } from '../../tasks/task.
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { refusedByOrigin } from '../generation/origin-answer.ts'
 import { accessOf, ForwardedHttpRequest, withPlacementHeaders } from '../inference.ts'
+import { aboutTheirField } from './fields.ts'
 import { routeFor, type Translation, translated } from './translate.ts'
 
 interface RunOptions {
@@ -58,10 +59,12 @@ export function runModel(
     forwarding: ({ manifest }) => (known === undefined ? undefined : forwarded(deps, c, manifest, known)),
     work: async (admitted) => {
       const { manifest } = admitted.model
-      const { body, result, task } = await read(manifest)
+      const { body, fields = [], result, task } = await read(manifest)
       const runner = new ModelRunner(deps, admitted, c.get('context'))
       runner.prefetch(task.files?.(manifest) ?? [])
-      const answer = await task.execute(body, runner.model, runner.run)
+      const answer = await task.execute(body, runner.model, runner.run).catch((error: unknown) => {
+        throw aboutTheirField(error, fields)
+      })
       const response =
         answer instanceof RawAnswer
           ? c.body(answer.bytes, 200, { 'content-type': answer.mediaType })

@@ -16,6 +16,7 @@ import {
 import { embedsTexts } from '../../tasks/embedding-models.ts'
 import { settingsOf } from '../../tasks/embedding-output.ts'
 import type { BoundTask, TaskBody, Tasks } from '../../tasks/task.ts'
+import type { FieldNames } from './fields.ts'
 import { fileOf } from './files.ts'
 
 /** What an origin is asked for, in words that it knows. */
@@ -31,6 +32,8 @@ export interface Translation {
   readonly body: TaskBody
   /** Absent where an origin can be given tensors alone. */
   readonly asked?: AskedOfOrigin
+  /** Absent where the task's body is the request's own. */
+  readonly fields?: FieldNames
   /** Workers AI's result, from the task's answer or the origin's. @throws origin_failed */
   result(answer: unknown): unknown
 }
@@ -55,7 +58,7 @@ export function routeFor(manifest: Pick<Manifest, 'task'>): ForwardRoute {
 export function translated(inputs: unknown, own: BoundTask, manifest: Manifest, deps: Translating): Translation {
   if (own.name === 'image-classification' || own.name === 'object-detection') {
     const body = fileOf(inputs, 'image', deps.limits.imageBytes)
-    return { task: own, body, ...asTask(manifest, body), result: same }
+    return { task: own, body, ...asTask(manifest, body), fields: [[/^inputs/, 'image']], result: same }
   }
   refuseManyItems(inputs, deps.limits.requestItems)
   if (isObject(inputs) && 'requests' in inputs) {
@@ -66,7 +69,7 @@ export function translated(inputs: unknown, own: BoundTask, manifest: Manifest, 
   if (own.name === 'text-classification') {
     const { text } = validate(classificationSchema, inputs, 'The request')
     const body = json({ inputs: text })
-    return { task: own, body, ...asTask(manifest, body), result: same }
+    return { task: own, body, ...asTask(manifest, body), fields: [[/^inputs/, 'text']], result: same }
   }
   const body = json(inputs)
   return { task: own, body, ...asTask(manifest, body), result: same }
@@ -91,7 +94,10 @@ function ofVectors(inputs: unknown, manifest: Manifest, tasks: Tasks): Translati
     if ('contexts' in inputs) {
       const { contexts, truncate_inputs: truncate } = validate(contextsSchema, inputs, 'The request')
       const texts = contexts.map(({ text }) => text)
-      return ofEmbedding(texts, { truncate }, 'response', manifest, tasks)
+      return {
+        ...ofEmbedding(texts, { truncate }, 'response', manifest, tasks),
+        fields: [[/^inputs(\[\d+\])/, 'contexts$1.text']],
+      }
     }
     if ('queries' in inputs || 'documents' in inputs) return ofPrompted(inputs, manifest, tasks)
   }
@@ -104,7 +110,7 @@ function ofVectors(inputs: unknown, manifest: Manifest, tasks: Tasks): Translati
       { details: { field: 'pooling' } },
     )
   }
-  return ofEmbedding(text, { truncate }, 'data', manifest, tasks)
+  return { ...ofEmbedding(text, { truncate }, 'data', manifest, tasks), fields: [fieldOf('text', text)] }
 }
 
 /** Texts of one kind, with the prompt that the model has for it. */
@@ -113,7 +119,14 @@ function ofPrompted(inputs: unknown, manifest: Manifest, tasks: Tasks): Translat
   const { prompts = {} } = settingsOf(manifest)
   const wanted = queries === undefined ? ['document', 'passage', 'corpus'] : ['query']
   const prompt = wanted.find((name) => Object.hasOwn(prompts, name))
-  return ofEmbedding(queries ?? documents ?? [], { prompt_name: prompt }, 'data', manifest, tasks)
+  const sent = queries ?? documents ?? []
+  const fields = [fieldOf(queries === undefined ? 'documents' : 'queries', sent)]
+  return { ...ofEmbedding(sent, { prompt_name: prompt }, 'data', manifest, tasks), fields }
+}
+
+/** The field that texts came in, which the task has as a list. */
+function fieldOf(name: string, sent: string | readonly string[]): FieldNames[number] {
+  return typeof sent === 'string' ? [/^inputs\[0\]/, name] : [/^inputs/, name]
 }
 
 interface EmbeddingWishes {
@@ -134,10 +147,7 @@ function ofEmbedding(
   const { model } = manifest
   const { pooling } = settingsOf(manifest)
   if (pooling === 'none') {
-    throw new VergeError(
-      'task_mismatch',
-      `Model "${model}" returns a vector per token, not per text. Use POST /run/${model}.`,
-    )
+    throw new VergeError('task_mismatch', `Model "${model}" makes no vector per text. Use POST /run/${model}.`)
   }
   const parameters = Object.fromEntries(Object.entries(wishes).filter(([, value]) => value !== undefined))
   const texts = typeof text === 'string' ? [text] : text
@@ -162,7 +172,11 @@ function inOrder(answer: unknown): number[][] {
 function ofSimilarity(inputs: unknown, tasks: Tasks): Translation {
   const { sentences, source } = validate(similaritySchema, inputs, 'The request')
   const body = json({ inputs: { source_sentence: source, sentences } })
-  return { task: tasks['sentence-similarity'], body, result: same }
+  const fields: FieldNames = [
+    [/^inputs\.source_sentence/, 'source'],
+    [/^inputs\./, ''],
+  ]
+  return { task: tasks['sentence-similarity'], body, fields, result: same }
 }
 
 const rankedSchema = z.array(z.object({ index: z.number(), score: z.number() }))
@@ -178,6 +192,10 @@ function ofRanking(inputs: unknown, manifest: Manifest, tasks: Tasks): Translati
   return {
     task: tasks['text-ranking'],
     body: json({ inputs: { query, texts }, parameters: top }),
+    fields: [
+      [/^inputs\.query/, 'query'],
+      [/^inputs\.texts(\[\d+\])/, 'contexts$1.text'],
+    ],
     ...(manifest.task === 'text-ranking' && { asked: { route: 'rerank', path: '/rerank', body } }),
     result(answer) {
       const ranked = Array.isArray(answer)

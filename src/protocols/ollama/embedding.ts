@@ -6,7 +6,10 @@ const ignored = z.unknown().optional().meta({ description: 'Accepted and ignored
 export const ollamaEmbedRequestSchema = z
   .strictObject({
     model: z.string(),
-    input: z.union([z.string(), z.array(z.string())]),
+    input: z
+      .union([z.string(), z.array(z.string())])
+      .nullish()
+      .meta({ description: 'Left out: loads the model' }),
     truncate: z.boolean().nullish().meta({ description: 'Default: true. Otherwise long texts are refused' }),
     dimensions: z.number().int().positive().nullish(),
     keep_alive: ignored,
@@ -25,5 +28,5 @@ export interface OllamaEmbedAnswer {
 
 /** `POST /api/embeddings`, Ollama's older address for one text. */
 export const ollamaEmbeddingsRequestSchema = z
-  .strictObject({ model: z.string(), prompt: z.string(), keep_alive: ignored, options: ignored })
+  .strictObject({ model: z.string(), prompt: z.string().nullish(), keep_alive: ignored, options: ignored })
   .meta({ id: 'OllamaEmbeddingsRequest' })

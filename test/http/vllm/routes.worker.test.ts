@@ -212,6 +212,18 @@ describe('refusals', () => {
     ['a wrong type', '/pooling', { model: 'mini', input: 5 }, 400],
     ['no texts', '/pooling', { model: 'mini', input: [] }, 400],
     ['an empty text', '/pooling', { model: 'mini', input: '' }, 400],
+    [
+      'a text without tokens of its own among others',
+      '/pooling',
+      { model: 'mini', input: ['good', '\u0001'], add_special_tokens: false },
+      400,
+    ],
+    [
+      'no more tokens than the special ones',
+      '/pooling',
+      { model: 'mini', input: 'good', truncate_prompt_tokens: 2 },
+      400,
+    ],
     ['too many texts', '/pooling', { model: 'mini', input: new Array(2_049).fill('a') }, 400],
     ['an unknown field', '/pooling', { model: 'mini', input: 'a', messages: [] }, 400],
     ['an unknown task', '/pooling', { model: 'mini', input: 'a', task: 'plugin' }, 400],

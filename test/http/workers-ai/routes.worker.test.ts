@@ -162,6 +162,21 @@ describe('Workers AI', () => {
     })
   })
 
+  it.each([
+    [M3, { text: ['ada', ''] }, 'text[1]'],
+    [M3, { text: ' ' }, 'text'],
+    [M3, { contexts: [{ text: 'ada' }, { text: '' }] }, 'contexts[1].text'],
+    [M3, { documents: [''] }, 'documents[0]'],
+    [M3, { queries: '' }, 'queries'],
+    [M3, { source: '', sentences: ['ada'] }, 'source'],
+    [M3, { source: 'ada', sentences: [''] }, 'sentences[0]'],
+    [M3, { query: 'ada', contexts: [{ text: '' }] }, 'contexts[0].text'],
+    [M3, { query: '', contexts: [{ text: 'ada' }] }, 'query'],
+  ])('names the field that was sent: %s, %j', async (model, inputs, field) => {
+    const { body } = await setUp().run(model, inputs)
+    expect(body).toMatchObject({ field, errors: [{ message: expect.stringContaining(`"${field}"`) }] })
+  })
+
   it('refuses models without a task, and those that the caller may not see', async () => {
     const { run } = setUp()
     expect(await run('raw', { text: 'ada' })).toMatchObject({ status: 400, body: { code: 'task_mismatch' } })
