@@ -22,15 +22,17 @@ export function* labelling(planes: Planes, across: Axis, down: Axis, meter: Step
   yield meter.piece()
   const winners = yield* strongestSamples(planes, meter)
   const map = new Uint16Array(columns * rows)
-  const cell = edgeCell(planes, across, down, map)
   const [cellColumns, cellRows] = [across.groups, down.groups]
+  const edges = edgeCells(planes, across, winners)
+  const paint = edgePainter(planes, across, down, map)
   for (let row = 0; row + 1 < cellRows.length; row++) {
     const [y0, y1] = [cellRows[row] ?? 0, cellRows[row + 1] ?? 0]
     const top = (down.first[y0] ?? 0) * width
     const bottom = (down.second[y0] ?? 0) * width
     let [label, begin] = [-1, 0]
+    let some = 0
     for (let column = 0; column + 1 < cellColumns.length; column++) {
-      const [x0, x1] = [cellColumns[column] ?? 0, cellColumns[column + 1] ?? 0]
+      const x0 = cellColumns[column] ?? 0
       const left = across.first[x0] ?? 0
       const right = across.second[x0] ?? 0
       const winner = winners[top + left] ?? 0
@@ -41,9 +43,12 @@ export function* labelling(planes: Planes, across: Axis, down: Axis, meter: Step
         if (label >= 0) fill(map, columns, label, begin, x0, y0, y1)
         ;[label, begin] = [next, x0]
       }
-      if (!uniform) meter.spend(cell(x0, x1, y0, y1), refuseMap)
+      if (!uniform) edges.columns[some++] = column
     }
     if (label >= 0) fill(map, columns, label, begin, columns, y0, y1)
+    meter.spend(some * count * COMPUTED, refuseMap)
+    edges.compare(some, top, bottom)
+    for (let i = 0; i < some; i++) meter.spend(paint(edges, i, y0, y1), refuseMap)
     meter.spend(cellColumns.length * CELL, refuseMap)
     yield meter.piece()
   }
@@ -82,44 +87,107 @@ function* strongestSamples(planes: Planes, meter: StepMeter): Work<Uint16Array> 
   return winners
 }
 
-/** Writes the pixels of a cell that no plane has alone. @returns the steps that it took */
-function edgeCell(
+/** Cells of a row that no plane has alone. */
+interface EdgeCells {
+  /** Their numbers in the row, to be set before `compare`. */
+  readonly columns: Int32Array
+  /** The planes that may be the strongest somewhere in each, `count` places to a cell, and how many they are. */
+  readonly candidates: Uint16Array
+  readonly counts: Int32Array
+  /** @param top @param bottom rows of the samples above and below, as the places at which they begin */
+  compare(some: number, top: number, bottom: number): void
+}
+
+/** Goes plane by plane, and not cell by cell: the samples of a plane lie together, those of a cell a plane apart. */
+function edgeCells({ data, count, planeStep, pixelStep }: Planes, across: Axis, winners: Uint16Array): EdgeCells {
+  const most = across.groups.length
+  const columns = new Int32Array(most)
+  const candidates = new Uint16Array(most * count)
+  const counts = new Int32Array(most)
+  const lefts = new Int32Array(most)
+  const rights = new Int32Array(most)
+  const bars = new Float64Array(most)
+
+  return {
+    columns,
+    candidates,
+    counts,
+    compare(some, top, bottom) {
+      for (let i = 0; i < some; i++) {
+        const x = across.groups[columns[i] ?? 0] ?? 0
+        const left = across.first[x] ?? 0
+        const right = across.second[x] ?? 0
+        lefts[i] = left
+        rights[i] = right
+        counts[i] = 0
+        let bar = Number.NEGATIVE_INFINITY
+        // Only of the planes that are the strongest at a corner: enough to leave out nearly all others.
+        for (const corner of [top + left, top + right, bottom + left, bottom + right]) {
+          const base = (winners[corner] ?? 0) * planeStep
+          const least = Math.min(
+            data[base + (top + left) * pixelStep] ?? 0,
+            data[base + (top + right) * pixelStep] ?? 0,
+            data[base + (bottom + left) * pixelStep] ?? 0,
+            data[base + (bottom + right) * pixelStep] ?? 0,
+          )
+          if (least > bar) bar = least
+        }
+        bars[i] = bar
+      }
+      for (let plane = 0; plane < count; plane++) {
+        const above = plane * planeStep + top * pixelStep
+        const below = plane * planeStep + bottom * pixelStep
+        for (let i = 0; i < some; i++) {
+          const left = (lefts[i] ?? 0) * pixelStep
+          const right = (rights[i] ?? 0) * pixelStep
+          const bar = bars[i] ?? 0
+          if (
+            (data[above + left] ?? 0) >= bar ||
+            (data[above + right] ?? 0) >= bar ||
+            (data[below + left] ?? 0) >= bar ||
+            (data[below + right] ?? 0) >= bar
+          ) {
+            const at = counts[i] ?? 0
+            candidates[i * count + at] = plane
+            counts[i] = at + 1
+          }
+        }
+      }
+    },
+  }
+}
+
+/** Writes the pixels of such a cell. @returns the steps that it took */
+function edgePainter(
   { data, count, width, planeStep, pixelStep }: Planes,
   across: Axis,
   down: Axis,
   map: Uint16Array,
-): (x0: number, x1: number, y0: number, y1: number) => number {
+): (cells: EdgeCells, cell: number, y0: number, y1: number) => number {
   const columns = across.first.length
-  const greatest = new Float64Array(count)
-  const candidates = new Int32Array(count)
-  return (x0, x1, y0, y1) => {
-    const [left, right] = [(across.first[x0] ?? 0) * pixelStep, (across.second[x0] ?? 0) * pixelStep]
+  return ({ columns: numbers, candidates, counts }, cell, y0, y1) => {
+    const column = numbers[cell] ?? 0
+    const x0 = across.groups[column] ?? 0
+    const x1 = across.groups[column + 1] ?? 0
+    const left = (across.first[x0] ?? 0) * pixelStep
+    const right = (across.second[x0] ?? 0) * pixelStep
     const top = (down.first[y0] ?? 0) * width * pixelStep
     const bottom = (down.second[y0] ?? 0) * width * pixelStep
-    let bar = Number.NEGATIVE_INFINITY
-    for (let plane = 0, at = 0; plane < count; plane++, at += planeStep) {
-      const a = data[at + top + left] ?? 0
-      const b = data[at + top + right] ?? 0
-      const c = data[at + bottom + left] ?? 0
-      const d = data[at + bottom + right] ?? 0
-      const [most, least] = [a > b ? a : b, a < b ? a : b]
-      const [otherMost, otherLeast] = [c > d ? c : d, c < d ? c : d]
-      greatest[plane] = most > otherMost ? most : otherMost
-      const lowest = least < otherLeast ? least : otherLeast
-      if (lowest > bar) bar = lowest
-    }
-    let some = 0
-    for (let plane = 0; plane < count; plane++) {
-      if ((greatest[plane] ?? 0) >= bar) candidates[some++] = plane
-    }
+    const from = cell * count
+    const some = counts[cell] ?? 0
     for (let y = y0; y < y1; y++) {
       const low = down.share[y] ?? 0
       for (let x = x0; x < x1; x++) {
         const share = across.share[x] ?? 0
-        const [wa, wb, wc, wd] = [(1 - share) * (1 - low), share * (1 - low), (1 - share) * low, share * low]
-        let [best, label] = [Number.NEGATIVE_INFINITY, candidates[0] ?? 0]
+        // Arrays taken apart would be made for each pixel.
+        const wa = (1 - share) * (1 - low)
+        const wb = share * (1 - low)
+        const wc = (1 - share) * low
+        const wd = share * low
+        let best = Number.NEGATIVE_INFINITY
+        let label = candidates[from] ?? 0
         for (let i = 0; i < some; i++) {
-          const plane = candidates[i] ?? 0
+          const plane = candidates[from + i] ?? 0
           const at = plane * planeStep
           const value =
             wa * (data[at + top + left] ?? 0) +
@@ -134,6 +202,6 @@ function edgeCell(
         map[y * columns + x] = label
       }
     }
-    return count * COMPUTED + (x1 - x0) * (y1 - y0) * some * COMPUTED
+    return (x1 - x0) * (y1 - y0) * some * COMPUTED
   }
 }
