@@ -149,6 +149,25 @@ function rowsOf({ width: from, channels, data }: Raster, to: number, window: Win
     }
   }
   const { first, count, values, size } = weights(from, to, left, width, filter)
+  if (channels === 3) {
+    return (y, out, at) => {
+      for (let x = 0; x < width; x++) {
+        let source = (y * from + (first[x] ?? 0)) * 3
+        let red = 1 << (PRECISION_BITS - 1)
+        let green = red
+        let blue = red
+        for (let weight = x * size, end = weight + (count[x] ?? 0); weight < end; weight++, source += 3) {
+          const value = values[weight] ?? 0
+          red = (red + Math.imul(data[source] ?? 0, value)) | 0
+          green = (green + Math.imul(data[source + 1] ?? 0, value)) | 0
+          blue = (blue + Math.imul(data[source + 2] ?? 0, value)) | 0
+        }
+        out[at++] = clamp(red >> PRECISION_BITS)
+        out[at++] = clamp(green >> PRECISION_BITS)
+        out[at++] = clamp(blue >> PRECISION_BITS)
+      }
+    }
+  }
   return (y, out, at) => {
     for (let x = 0; x < width; x++) {
       const start = (y * from + (first[x] ?? 0)) * channels
@@ -229,7 +248,7 @@ function* gather(
 }
 
 function addTo(sums: Int32Array, line: Uint8Array, from: number, weight: number): void {
-  for (let x = 0; x < sums.length; x++) sums[x] = (sums[x] ?? 0) + (line[from + x] ?? 0) * weight
+  for (let x = 0; x < sums.length; x++) sums[x] = (sums[x] ?? 0) + Math.imul(line[from + x] ?? 0, weight)
 }
 
 function write(sums: Int32Array, data: Uint8Array, to: number): void {
