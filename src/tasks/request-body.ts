@@ -1,6 +1,6 @@
 import * as z from 'zod'
 import { charsetOf, mediaTypeOf } from '../core/body.ts'
-import { VergeError } from '../core/errors.ts'
+import { isVergeError, VergeError } from '../core/errors.ts'
 import { parseJson } from '../core/json.ts'
 import { fieldSchemas } from '../core/known-fields.ts'
 import type { Limits } from '../core/limits.ts'
@@ -140,8 +140,7 @@ export async function readMultipart(
   const form = await parseForm(bytes, contentType)
   const file = form.get('file')
   const inputs = form.get('inputs')
-  const given = form.get('parameters')
-  const parameters = typeof given === 'string' ? parseJson(new TextEncoder().encode(given), limits) : undefined
+  const seen = new Set<string>()
   for (const name of form.keys()) {
     if (name !== 'file' && name !== 'inputs' && name !== 'parameters') {
       throw new VergeError(
@@ -149,7 +148,12 @@ export async function readMultipart(
         `The form has an unknown field "${name.slice(0, 100)}". Use "file" or "inputs", and "parameters".`,
       )
     }
+    if (seen.has(name)) {
+      throw new VergeError('invalid_request', `The form has several "${name}". Send one.`, { details: { field: name } })
+    }
+    seen.add(name)
   }
+  const parameters = await formParameters(form.get('parameters'), limits)
   const withParameters = parameters === undefined ? {} : { parameters }
   if (file !== null && typeof file !== 'string' && inputs === null) {
     const content = new Uint8Array(await file.arrayBuffer())
@@ -165,6 +169,21 @@ export async function readMultipart(
   }
   if (typeof inputs === 'string' && file === null) return { kind: 'json', value: { inputs, ...withParameters } }
   throw new VergeError('invalid_request', 'The form needs either a "file" or a text in "inputs".')
+}
+
+/** Clients send JSON in a form as a text, or as a file to give it a type of its own. @throws invalid_json */
+async function formParameters(given: File | string | null, limits: Limits): Promise<unknown> {
+  if (given === null) return undefined
+  const bytes = typeof given === 'string' ? new TextEncoder().encode(given) : new Uint8Array(await given.arrayBuffer())
+  try {
+    return parseJson(bytes, limits)
+  } catch (cause) {
+    if (!isVergeError(cause) || cause.code === 'input_too_large') throw cause
+    throw new VergeError('invalid_json', 'The form\'s "parameters" are not valid JSON. Send an object.', {
+      cause,
+      details: { field: 'parameters' },
+    })
+  }
 }
 
 /** As long as RFC 2046 lets a boundary be. */

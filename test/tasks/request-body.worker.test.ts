@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { LIMITS } from '../../src/core/limits.ts'
 import { createTasks } from '../../src/tasks/index.ts'
-import { withQuery } from '../../src/tasks/request-body.ts'
+import { readMultipart, withQuery } from '../../src/tasks/request-body.ts'
 import type { TaskBody } from '../../src/tasks/task.ts'
 
 const tasks = createTasks(LIMITS)
@@ -10,6 +10,39 @@ const parametersOf = (name: keyof typeof tasks, query: Readonly<Record<string, r
   const body = withQuery(PICTURE, query, tasks[name])
   return body.kind === 'bytes' ? body.parameters : undefined
 }
+
+describe('a form', () => {
+  const read = async (...parts: readonly (readonly [string, string | Blob])[]): Promise<TaskBody> => {
+    const form = new FormData()
+    for (const [name, value] of parts) {
+      if (typeof value === 'string') form.append(name, value)
+      else form.append(name, value, 'a-file')
+    }
+    const encoded = new Response(form)
+    const bytes = new Uint8Array(await encoded.arrayBuffer())
+    return readMultipart(bytes, encoded.headers.get('content-type') ?? '', LIMITS)
+  }
+  const picture = ['file', new Blob(['x'], { type: 'image/png' })] as const
+
+  it('has parameters as a text, or as a file of JSON', async () => {
+    const json = '{"format":"map"}'
+    for (const value of [json, new Blob([json], { type: 'application/json' })]) {
+      expect(await read(picture, ['parameters', value])).toMatchObject({ kind: 'bytes', parameters: { format: 'map' } })
+    }
+  })
+
+  it.each(['file', 'parameters'])('has one "%s" alone', async (name) => {
+    const again = name === 'file' ? picture : (['parameters', '{}'] as const)
+    await expect(read(picture, ['parameters', '{}'], again)).rejects.toThrow(
+      `The form has several "${name}". Send one.`,
+    )
+  })
+
+  it.each(['{', '', new Blob(['{'])])('names parameters that are no JSON: %o', async (value) => {
+    const message = 'The form\'s "parameters" are not valid JSON. Send an object.'
+    await expect(read(picture, ['parameters', value])).rejects.toMatchObject({ code: 'invalid_json', message })
+  })
+})
 
 describe('parameters of a query', () => {
   it.each([
