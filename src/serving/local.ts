@@ -79,14 +79,14 @@ export interface LocalServingOptions {
 /** Serves models from here, an isolate or an origin: catalogue, weights, sessions and engine put together. */
 export class LocalServing implements Serving, Residence {
   readonly #options: LocalServingOptions
-  /** Models whose sessions are not evicted for others. */
-  readonly #pinned: Set<string>
+  /** Models whose sessions are not evicted for others, and the artifacts that these are of. */
+  readonly #pinned: Map<string, Set<string>>
   readonly #statistics = new RunStatistics()
   readonly #candidates: Candidates
 
   constructor(options: LocalServingOptions) {
     this.#options = options
-    this.#pinned = new Set(options.pinned)
+    this.#pinned = new Map([...options.pinned].map((model) => [model, new Set()]))
     this.#candidates = new Candidates(options.place, options.engine)
   }
 
@@ -157,14 +157,18 @@ export class LocalServing implements Serving, Residence {
 
   async pin(model: ResolvedModel, context: RunContext): Promise<void> {
     const artifact = this.#candidates.chosen(model.manifest)
-    this.#pinned.add(model.manifest.model)
+    const { model: name } = model.manifest
     await this.load(model, context)
+    this.#pinned.set(name, (this.#pinned.get(name) ?? new Set()).add(artifact.sha256))
     this.#options.sessions.pin(artifact.sha256, true)
   }
 
   evict({ manifest }: ResolvedModel): void {
+    // A version that was live before is pinned as well, and would hold its memory for as long as the process lives.
+    const pinned = this.#pinned.get(manifest.model) ?? []
     this.#pinned.delete(manifest.model)
-    for (const { sha256 } of manifest.artifacts) this.#options.sessions.evict(sha256)
+    for (const sha256 of [...pinned, ...manifest.artifacts.map((each) => each.sha256)])
+      this.#options.sessions.evict(sha256)
   }
 
   statistics({ manifest }: ResolvedModel): ModelStatistics {
@@ -265,11 +269,12 @@ export class LocalServing implements Serving, Residence {
 
   #session({ manifest }: ResolvedModel, artifact: Artifact): SessionRequest {
     const { blobs, engine, pages, roomBytes } = this.#options
+    const pinned = this.#pinned.get(manifest.model)?.add(artifact.sha256)
     return {
       key: artifact.sha256,
       bytes: sessionFootprint(artifact),
       ...(roomBytes && { roomBytes: roomBytes(artifact) }),
-      pinned: this.#pinned.has(manifest.model),
+      pinned: pinned !== undefined,
       load: async ({ signal, onProgress }): Promise<Session> => {
         const source = await blobs.source(artifact, signal)
         const deliver: typeof source.deliver = (write, inner) =>

@@ -139,7 +139,10 @@ export interface Readiness {
 export interface Residence {
   /** Loads the model, and keeps it from being evicted for others as long as this process lives. @throws what loading throws */
   pin(model: ResolvedModel, context: RunContext): Promise<void>
-  /** Lets a version's weights go, as soon as no request uses them. They are loaded again when a request needs them. */
+  /**
+   * Lets a version's weights go as soon as no request uses them, and those of the model's other versions that were pinned.
+   * They are loaded again when a request needs them.
+   */
   evict(model: ResolvedModel): void
   /** Since this process began. */
   statistics(model: ResolvedModel): ModelStatistics

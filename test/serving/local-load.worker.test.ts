@@ -166,3 +166,24 @@ describe('what an isolate takes on', () => {
     expect(codeOf(() => serving.checkCost(modelOf(10), runs, second as CallContext))).toBe('overloaded')
   })
 })
+
+describe('a model that is pinned', () => {
+  it('is let go with the versions that were live before', async () => {
+    const { modelOf, serving } = setup()
+    const version = (name: string, digit: string): ResolvedModel => {
+      const { alias, digest, manifest } = modelOf(1)
+      const artifacts = manifest.artifacts.map((artifact) => ({ ...artifact, sha256: digit.repeat(64) }))
+      return { alias, digest, manifest: { ...manifest, version: name, artifacts } }
+    }
+    const loaded = (...models: ResolvedModel[]) =>
+      models.map(({ manifest }) => manifest.artifacts.some((artifact) => serving.loaded(artifact)))
+    const [first, second, third] = [version('1', 'a'), version('2', 'b'), version('3', 'c')]
+    await serving.pin(first, testContext())
+    // Released later, and pinned because its model is.
+    await serving.load(second, testContext())
+    await serving.load(third, testContext())
+    expect(loaded(first, second, third)).toEqual([true, true, true])
+    serving.evict(third)
+    expect(loaded(first, second, third)).toEqual([false, false, false])
+  })
+})
