@@ -253,7 +253,12 @@ export interface ModelInBodyOptions {
   readonly unnamed?: string | undefined
   /** Absent: origins get the request as it is. */
   readonly translation?: Translation
+  /** Whether the body is JSON whatever its media type says, as servers of the protocol have it. */
+  readonly anyMediaType?: boolean
 }
+
+/** Read as JSON whatever the caller called it; servers behind the edge refuse other names, such as that of `curl -d`. */
+const JSON_TYPE = 'application/json'
 
 /**
  * An inference whose body names the model. Its body is read before the model is looked for, and nothing of it but the
@@ -264,10 +269,10 @@ export async function withModelInBody(
   c: Context<AppEnv>,
   route: ForwardRoute,
   work: (admitted: AdmittedModel, body: unknown, slot: Slot) => Promise<Response>,
-  { named, translation, unnamed }: ModelInBodyOptions = {},
+  { anyMediaType = false, named, translation, unnamed }: ModelInBodyOptions = {},
 ): Promise<Response> {
   const type = mediaTypeOf(c.req.header('content-type'))
-  if (type !== 'application/json' && type !== '' && type !== 'application/x-www-form-urlencoded') {
+  if (!anyMediaType && type !== JSON_TYPE && type !== '' && type !== 'application/x-www-form-urlencoded') {
     throw new VergeError(
       'unsupported_media_type',
       `The body was sent as "${type.slice(0, 100)}". Send JSON with "Content-Type: application/json".`,
@@ -291,12 +296,28 @@ export async function withModelInBody(
         const asked = named?.model ?? modelOf(body, unnamed)
         const own = inBody(sent, body, named, askedName(body) === manifest.model ? undefined : manifest.model)
         const inPath = named !== undefined && named.path === undefined
-        return new ForwardedHttpRequest(deps, c, { manifest, route, streamed, asked, inPath, ...own })
+        return new ForwardedHttpRequest(deps, c, {
+          manifest,
+          route,
+          streamed,
+          asked,
+          inPath,
+          contentType: JSON_TYPE,
+          ...own,
+        })
       }
       const translated = deps.placement === undefined ? undefined : translation(body, model)
       if (translated === undefined) return undefined
       const { answer: translate, body: said, path, streamed } = translated
-      return new ForwardedHttpRequest(deps, c, { manifest, route, bytes: jsonBytes(said), path, streamed, translate })
+      return new ForwardedHttpRequest(deps, c, {
+        manifest,
+        route,
+        bytes: jsonBytes(said),
+        contentType: JSON_TYPE,
+        path,
+        streamed,
+        translate,
+      })
     },
     work: async (admitted, slot) => {
       refuseManyItems(body, deps.limits.requestItems)

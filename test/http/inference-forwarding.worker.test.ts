@@ -140,6 +140,18 @@ describe('a request that an origin is to answer', () => {
   )
 
   it.each([
+    ['/v1/completions', { prompt: 'x' }, 'application/x-www-form-urlencoded'],
+    ['/ollama/api/generate', { prompt: 'x', raw: true, stream: false }, 'application/x-www-form-urlencoded'],
+    ['/ollama/api/generate', { prompt: 'x', raw: true, stream: false }, 'text/plain;charset=UTF-8'],
+    ['/anthropic/v1/messages', { max_tokens: 1, messages: [{ role: 'user', content: 'x' }] }, ''],
+  ])('is sent as JSON, whatever its caller called it: %s, %j, %j', async (path, body, type) => {
+    const { placement, request } = setUp()
+    const sent = JSON.stringify({ model: 'writer', ...body })
+    await request(path, { method: 'POST', headers: { 'content-type': type }, body: sent })
+    expect(placement.sent.map(({ request: { headers } }) => headers.get('content-type'))).toEqual(['application/json'])
+  })
+
+  it.each([
     ['/openai/v1/completions', '/v1/completions'],
     ['/v1/completions', '/v1/completions'],
     ['/workers-ai/client/v4/accounts/v1/ai/v1/chat/completions', '/v1/chat/completions'],

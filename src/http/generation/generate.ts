@@ -27,6 +27,8 @@ export interface TextProtocol {
   read(body: unknown, manifest: Manifest): TextCall | LoadCall
   /** Whether origins take the protocol's requests as they are; the others get OpenAI's. */
   readonly forwardedAsIs?: boolean
+  /** Whether its servers read any body as JSON, whatever its media type says. */
+  readonly anyMediaType?: boolean
 }
 
 /** Answers a request for texts whose body names the model, here or by an origin. */
@@ -55,7 +57,12 @@ export function answerTextRequest(
     return written(deps, c, { call, runner, slot, model: askedName(body) })
   }
   const translation = protocol.forwardedAsIs === true ? undefined : translationOf(deps, c, read)
-  return withModelInBody(deps, c, 'openai', work, { ...(named && { named }), ...(translation && { translation }) })
+  const { anyMediaType = false } = protocol
+  return withModelInBody(deps, c, 'openai', work, {
+    anyMediaType,
+    ...(named && { named }),
+    ...(translation && { translation }),
+  })
 }
 
 interface WriteOptions {

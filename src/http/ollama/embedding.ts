@@ -120,7 +120,7 @@ function embedded(
       },
     }
   }
-  return withModelInBody(deps, c, 'openai', work, { translation })
+  return withModelInBody(deps, c, 'openai', work, { anyMediaType: true, translation })
 }
 
 function makesNone({ model }: Pick<Manifest, 'model'>): VergeError {

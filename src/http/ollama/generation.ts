@@ -41,7 +41,7 @@ export function chat(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
       writer: ollamaWriter(inMessage),
     }
   }
-  return answerTextRequest(deps, c, { read })
+  return answerTextRequest(deps, c, { read, anyMediaType: true })
 }
 
 /** `POST /api/generate`: a text continued, or a question answered by the model's template. */
@@ -57,7 +57,7 @@ export function generate(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
       writer: ollamaWriter(inResponse),
     }
   }
-  return answerTextRequest(deps, c, { read })
+  return answerTextRequest(deps, c, { read, anyMediaType: true })
 }
 
 interface Schemas {

@@ -76,6 +76,19 @@ describe('POST /api/chat', () => {
     ])
   })
 
+  it('reads JSON whatever its media type says: a page that says none sends text/plain', async () => {
+    const app = scriptedApp({ text: 'ok' })
+    for (const [path, body] of [
+      ['/api/chat', { ...chat, stream: false }],
+      ['/ollama/api/generate', { model: 'abacus', prompt: 'a', stream: false }],
+    ] as const) {
+      const answer = await app.request(path, { method: 'POST', body: JSON.stringify(body) })
+      expect([answer.status, await answer.json()]).toMatchObject([200, { done: true }])
+    }
+    const embedded = await app.request('/api/embed', { method: 'POST', body: '{"model": "abacus", "input": "a"}' })
+    expect([embedded.status, await embedded.json()]).toMatchObject([400, { code: 'task_mismatch' }])
+  })
+
   it('measures by its clock, in nanoseconds', async () => {
     const clock = await atSomeTime()
     const { post } = scriptedApp({ text: 'ab', clock, before: (index) => clock.advance(index === 0 ? 20 : 5) })
