@@ -13,6 +13,9 @@ import { failedRun, type RawFailure, rawFailure } from './workers-ai-error.ts'
 /** Where the HTTP side answers Workers AI's requests. The account means nothing. */
 const AI = 'https://binding.invalid/workers-ai/client/v4/accounts/binding/ai'
 
+/** Characters of a model's name, and of what is searched for: a message of RPC may be 32 MiB, and they become a URL. */
+const LONGEST_WORD = 256
+
 const declined = (what: string) => z.literal(false, { error: `is not supported: ${what}` }).optional()
 const ignored = z.unknown().optional()
 
@@ -48,7 +51,7 @@ export class WorkersAiService {
     const requestId = this.#deps.randomId()
     try {
       const options = this.#options(given)
-      if (typeof model !== 'string') {
+      if (typeof model !== 'string' || model.length > LONGEST_WORD || !model.isWellFormed()) {
         throw new VergeError('invalid_request', 'The first argument must be a model name.')
       }
       const request = this.#request(model, inputs, options, requestId)
@@ -70,7 +73,11 @@ export class WorkersAiService {
     try {
       const query = new URLSearchParams()
       for (const [name, value] of Object.entries(isObject(params) ? params : {})) {
-        if (query.size < 16 && ['string', 'number', 'boolean'].includes(typeof value)) query.set(name, String(value))
+        if (query.size >= 16 || !['string', 'number', 'boolean'].includes(typeof value)) continue
+        if (Math.max(name.length, String(value).length) > LONGEST_WORD) {
+          throw new VergeError('invalid_request', `Parameters may have at most ${LONGEST_WORD} characters.`)
+        }
+        query.set(name, String(value))
       }
       const caller = await callerOf(call.props, undefined, this.#callers)
       const response = await this.#deps.ask(new Request(`${AI}/models/search?${query}`), caller, call)

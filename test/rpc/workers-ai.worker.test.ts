@@ -77,6 +77,16 @@ describe("Workers AI's binding", () => {
     ])
   })
 
+  it('makes no URL of what is no name', async () => {
+    const { asked, call, run, service } = binding()
+    for (const model of ['m'.repeat(257), '\ud800']) {
+      expect(await run({ text: 'x' }, {}, model)).toMatchObject({ failure: { code: 'invalid_request' } })
+    }
+    const searched = await service.models(call(), { search: 'x'.repeat(257) })
+    expect(searched).toMatchObject({ failure: { code: 'invalid_request' } })
+    expect(asked).toEqual([])
+  })
+
   it('passes events on as a stream, and gives a response where it is asked for', async () => {
     const events = () => new Response('data: [DONE]\n\n', { headers: { 'content-type': 'text/event-stream' } })
     const streamed = await binding(events).run({ stream: true })
