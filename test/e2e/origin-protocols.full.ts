@@ -35,7 +35,7 @@ beforeAll(async () => {
     DEFAULT_PROTOCOL: 'tei',
     DEFAULT_MODEL: 'retriever',
   }
-  worker = await startPlacedWorker([{ name: 'verge', models: [...Object.keys(MODELS), 'abacus'] }], vars)
+  worker = await startPlacedWorker([{ name: 'verge', models: [...Object.keys(MODELS), 'abacus', 'loose'] }], vars)
   for (const [name, make] of Object.entries(MODELS)) {
     const { files, settings } = await make()
     const artifacts = [{ file: 'model.onnx', dtype: 'fp32' }]
@@ -43,6 +43,10 @@ beforeAll(async () => {
     const packed = await pack(descriptionSchema.parse({ ...common, ...settings }), '.', files)
     await publishAs(worker.writer, packed, name, { placement: 'origin' })
     await publishAs(worker.writer, packed, `here-${name}`)
+    if (name !== 'retriever') continue
+    const embedding = { pooling: 'mean' as const, normalize: false }
+    await publishAs(worker.writer, packed, 'loose', { placement: 'origin', embedding })
+    await publishAs(worker.writer, packed, 'here-loose', { embedding })
   }
   const abacus = await packFolder(join(ROOT, 'models/abacus'))
   await publishAs(worker.writer, abacus, 'abacus', { placement: 'origin' })
@@ -110,6 +114,9 @@ describe('an origin of our own answers as the edge does', () => {
     ['vllm', 'topics', '/vllm/classify', { input: TEXTS }],
     ['ollama', 'retriever', '/ollama/api/embed', { input: TEXTS }],
     ['ollama', 'retriever', '/ollama/api/embed', { input: TEXTS, truncate: false }],
+    ['ollama', 'loose', '/ollama/api/embed', { input: TEXTS }],
+    ['ollama', 'loose', '/ollama/api/embed', { input: TEXTS, dimensions: 8 }],
+    ['openai', 'loose', '/openai/v1/embeddings', { input: TEXTS }],
     ['openai', 'retriever', '/openai/v1/embeddings', { input: TEXTS, kinds: ['dense', 'tokens'] }],
     ['openai', 'retriever', '/openai/v1/embeddings', { input: TEXTS, encoding_format: 'int8' }],
     ['huggingface', 'retriever', '/huggingface/models/NAME', { inputs: TEXTS }],

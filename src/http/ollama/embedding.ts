@@ -72,6 +72,16 @@ export function embeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response>
 
 const NANOSECONDS = 1_000_000
 
+/** How far from 1 a vector's length is that an origin has brought to it, by its own rounding. */
+const ROUNDING = 0.001
+
+/** A vector as Ollama answers it, of an origin that may keep the lengths that its model gives. */
+function ofUnitLength(vector: readonly number[]): readonly number[] {
+  const length = Math.sqrt(vector.reduce((sum, value) => sum + value * value, 0))
+  if (length === 0 || Math.abs(length - 1) < ROUNDING) return vector
+  return vector.map((value) => value / length)
+}
+
 function textsOf(input: OllamaEmbedRequest['input']): readonly string[] {
   if (typeof input !== 'string') return input ?? []
   return input === '' ? [] : [input]
@@ -116,7 +126,7 @@ function embedded(
         if (!response.ok) return refusedByOrigin(response)
         const vectors = readEmbeddings(await jsonOf(response, limits.originTensorBytes))
         if (vectors?.vectors.length !== texts.length) throw unusableAnswer()
-        return c.json(answer(request, vectors))
+        return c.json(answer(request, { ...vectors, vectors: vectors.vectors.map(ofUnitLength) }))
       },
     }
   }
