@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 
 /** A part of what Workers Assets serve: files at the root of the folder, and all of `assets/<name>/`. */
@@ -58,11 +58,18 @@ async function removeKilled(prefix: string): Promise<void> {
 
 const inAssets = (folder: string, { name }: AssetsPart): string => join(folder, 'assets', name)
 
-/** Files of the same names are the same, so that another process which does this too changes nothing. */
+/**
+ * Files of the same names are the same, so that another process which does this too changes nothing. Each is put into its
+ * place by renaming, which such a process sees done or not begun: a copy it would see halfway.
+ */
 async function replace(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true })
-  await cp(from, to, { recursive: true, force: true })
   const wanted = new Set(await readdir(from, { recursive: true }))
+  for (const file of await filesIn(from)) {
+    const place = join(to, relative(from, file))
+    await mkdir(dirname(place), { recursive: true })
+    await rename(file, place)
+  }
   for (const name of await readdir(to, { recursive: true })) {
     if (!wanted.has(name)) await rm(join(to, name), { recursive: true, force: true })
   }
