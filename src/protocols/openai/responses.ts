@@ -10,8 +10,9 @@ const later = z.unknown().optional().meta({ description: 'Refused, unless it ask
 
 /** As many as OpenAI takes: an answer repeats them, the first and the last events of a stream too. */
 const metadata = z
-  .record(z.string().max(64), z.string().max(512))
+  .record(z.string(), z.string().max(512))
   .refine((pairs) => Object.keys(pairs).length <= 16, 'more than 16 pairs were sent; send fewer')
+  .refine((pairs) => Object.keys(pairs).every(({ length }) => length <= 64), 'a key has more than 64 characters')
   .nullish()
   .meta({ description: 'Up to 16 pairs, repeated in the answer' })
 

@@ -191,11 +191,15 @@ describe('POST /v1/responses', () => {
     const pairs = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v']))
     const most = { ...pairs(15), ['k'.repeat(64)]: 'v'.repeat(512) }
     expect(await (await ask(most)).json()).toMatchObject({ metadata: most })
-    for (const more of [pairs(17), { k: 'v'.repeat(513) }, { ['k'.repeat(65)]: 'v' }]) {
+    for (const [more, why] of [
+      [pairs(17), 'more than 16 pairs'],
+      [{ k: 'v'.repeat(513) }, '<=512 characters'],
+      [{ ['k'.repeat(65)]: 'v' }, 'a key has more than 64 characters'],
+    ] as const) {
       const response = await ask(more)
       expect([response.status, await response.json()]).toMatchObject([
         400,
-        { error: { code: 'invalid_request', message: expect.stringContaining('"metadata') } },
+        { error: { code: 'invalid_request', message: expect.stringContaining(why) } },
       ])
     }
   })
