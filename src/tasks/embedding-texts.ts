@@ -11,7 +11,7 @@ import { askedPrompt, type Prompt } from './embedding-prompts.ts'
 import type { InputText } from './inputs.ts'
 import { TextReader } from './reading.ts'
 import type { TaskModel } from './task.ts'
-import { emptyText, tooManyTokens } from './texts.ts'
+import { emptyText, noRoom, tooManyTokens } from './texts.ts'
 
 /** Tokens of one text among those of a sequence, [from, to). */
 export interface Part {
@@ -228,14 +228,6 @@ function* knownTokens(reader: TextReader, text: string, most: number, field: str
     if (known.length < most && tokens.length >= asked) continue
     return side === 'right' ? known.slice(0, most) : known.slice(Math.max(0, known.length - most))
   }
-}
-
-function noRoom(field: string, most: number): VergeError {
-  return new VergeError(
-    'invalid_request',
-    `"${field}" may have ${most} tokens, and this model's special tokens take them all. Allow more tokens.`,
-    { details: { field, limit_tokens: most } },
-  )
 }
 
 function tooManyTogether(field: string, most: number): VergeError {

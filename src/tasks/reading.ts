@@ -9,7 +9,7 @@ import { openTokenizer, tokenizerFile } from '../media/text/model-tokenizer.ts'
 import { type Encoding, STEPS_PER_UNIT, type TextToken, type TextTokenizer } from '../media/text/tokenizer.ts'
 import { cutPair } from '../media/text/truncate.ts'
 import { performed, type TaskModel } from './task.ts'
-import { tooManyTokens } from './texts.ts'
+import { noRoom, tooManyTokens } from './texts.ts'
 
 /** A text of a pair, and where it stands in the request. */
 export interface PairText {
@@ -91,6 +91,7 @@ export class TextReader {
     const { side = this.side, truncate = true } = cutting
     const most = this.#most(cutting)
     const room = Math.max(0, most - this.tokenizer.specialTokens(false))
+    if (room === 0 && cutting.maxTokens !== undefined) throw noRoom(field, most)
     const tokens = yield* this.read(text, truncate ? room : room + 1, field, side)
     if (tokens.length > room) throw tooManyTokens(field, most)
     return this.tokenizer.frame(tokens)
@@ -105,6 +106,7 @@ export class TextReader {
   *pair(first: ReadText, second: ReadText, field = '', cutting: Omit<Cutting, 'side'> = {}): Work<Encoding> {
     const most = this.#most(cutting)
     const room = Math.max(0, most - this.tokenizer.specialTokens(true))
+    if (room === 0 && cutting.maxTokens !== undefined) throw noRoom(field, most)
     const wanted = cutting.truncate === false ? room + 1 : room
     let [one, other] = [yield* first.tokens(wanted), yield* second.tokens(wanted)]
     let counts: readonly [number, number] = [one.length, other.length]

@@ -71,6 +71,15 @@ export function emptyText(field: string): VergeError {
   })
 }
 
+/** Of a bound of the request's own that leaves nothing of a text. */
+export function noRoom(field: string, most: number): VergeError {
+  return new VergeError(
+    'invalid_request',
+    `"${field}" may have ${most} tokens, and this model's special tokens take them all. Allow more tokens.`,
+    { details: { field, limit_tokens: most } },
+  )
+}
+
 export function tooManyTokens(field: string, most: number): VergeError {
   return new VergeError('input_too_large', `"${field}" has more than ${most} tokens, the limit of this model.`, {
     details: { field, limit_tokens: most },

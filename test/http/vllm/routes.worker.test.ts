@@ -224,6 +224,18 @@ describe('refusals', () => {
       { model: 'mini', input: 'good', truncate_prompt_tokens: 2 },
       400,
     ],
+    [
+      'no more tokens than the special ones of a pair',
+      '/score',
+      { model: 'cross', text_1: 'good', text_2: 'good', truncate_prompt_tokens: 3 },
+      400,
+    ],
+    [
+      'no more tokens than the special ones of a text to classify',
+      '/classify',
+      { model: 'critic', input: 'good', truncate_prompt_tokens: 2 },
+      400,
+    ],
     ['too many texts', '/pooling', { model: 'mini', input: new Array(2_049).fill('a') }, 400],
     ['an unknown field', '/pooling', { model: 'mini', input: 'a', messages: [] }, 400],
     ['an unknown task', '/pooling', { model: 'mini', input: 'a', task: 'plugin' }, 400],
