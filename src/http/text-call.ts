@@ -6,7 +6,8 @@ import type { Embedder } from '../tasks/embedding.ts'
 import { TextReader } from '../tasks/reading.ts'
 import { hasFiniteNumbers, notFinite } from '../tasks/task.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { askedName, withModelInBody, withPlacementHeaders } from './inference.ts'
+import { withPlacementHeaders } from './inference.ts'
+import { askedName, withModelInBody } from './model-in-body.ts'
 
 /** A request about texts to a model that has been found and admitted. */
 export interface TextCall extends Embedder {

@@ -5,7 +5,7 @@ import type { Message } from '../../generate/chat.ts'
 import { type GenerationRequest, TextGenerator } from '../../generate/text-generator.ts'
 import { ModelRunner } from '../../inference/infer.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { withModelInBody } from '../inference.ts'
+import { withModelInBody } from '../model-in-body.ts'
 import { assertWrites } from './generate.ts'
 
 /** A prompt alone, of any length that leaves room for one token. */

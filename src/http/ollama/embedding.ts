@@ -16,7 +16,8 @@ import { checkTexts, fieldIn } from '../../tasks/texts.ts'
 import { embedVectors } from '../../tasks/vectors.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { jsonOf, refusedByOrigin, unusableAnswer } from '../generation/origin-answer.ts'
-import { type Translation, withModelInBody, withPlacementHeaders } from '../inference.ts'
+import { withPlacementHeaders } from '../inference.ts'
+import { type Translation, withModelInBody } from '../model-in-body.ts'
 
 /** Vectors of texts, wherever they were made. */
 interface Embedded {

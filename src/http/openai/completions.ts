@@ -4,7 +4,7 @@ import type { CompletionAnswer, CompletionChunk, CompletionRequest } from '../..
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import type { TextPrompts } from '../generation/call.ts'
 import { answerTextRequest } from '../generation/generate.ts'
-import type { NamedByPath } from '../inference.ts'
+import type { NamedByPath } from '../model-in-body.ts'
 import { type OpenAiFormat, openAiWriter } from './openai-writer.ts'
 import { requestSchemas } from './request-schemas.ts'
 import { generationRequest } from './sampling.ts'

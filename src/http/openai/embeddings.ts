@@ -3,7 +3,8 @@ import { ModelRunner } from '../../inference/infer.ts'
 import { answerEmbeddings } from '../../tasks/openai-embeddings.ts'
 import { TextReader } from '../../tasks/reading.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { askedName, withModelInBody, withPlacementHeaders } from '../inference.ts'
+import { withPlacementHeaders } from '../inference.ts'
+import { askedName, withModelInBody } from '../model-in-body.ts'
 
 /** `POST /v1/embeddings`: vectors as OpenAI's clients ask for them. */
 export function createEmbeddings(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {

@@ -11,10 +11,11 @@ import { ROOT } from '../../../src/cli/files/project.ts'
  * same reasons, or needs a reason for a file of its own in the commit that raises the budget.
  */
 const BUDGETS: Readonly<Record<string, number>> = {
-  'POST /run/digits, a PNG': 49,
+  // Of it one that finds the drawing in a picture of a sign.
+  'POST /run/digits, a PNG': 50,
   'POST /v2/models/digits/infer, binary tensors': 38,
-  // Of it one that all protocols of texts share.
-  'POST /v1/chat/completions, streamed by an origin': 35,
+  // Of it two that all protocols of texts share.
+  'POST /v1/chat/completions, streamed by an origin': 36,
 }
 
 /** Handlers that inference calls back, and a task that has its model run. */
