@@ -1,18 +1,9 @@
 import * as z from 'zod'
-import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { inputSize, preprocessing } from '../media/image/preprocess.ts'
-import {
-  EXAMPLE_PNG,
-  IMAGE_TYPES,
-  imageRequestSchema,
-  imageSettingsOf,
-  imageTensors,
-  readImageRequest,
-  readPicture,
-} from './image-input.ts'
+import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './image-input.ts'
 import { floatOutputs } from './outputs.ts'
-import { type Place, placeIn } from './picture-place.ts'
+import { boxIn, boxSchema, findingSettings, readFramed } from './picture-findings.ts'
+import type { Place } from './picture-place.ts'
 import { type Pose, posesOf } from './poses.ts'
 import type { BoundTask } from './task.ts'
 import { yoloPoses } from './yolo-poses.ts'
@@ -30,15 +21,13 @@ const parametersSchema = z
   })
   .meta({ id: 'KeypointDetectionParameters' })
 
-const pixel = z.number().int()
-
 /** In pixels of the picture that was sent, as it is to be seen: boxes in whole ones, points in hundredths. */
 const responseSchema = z
   .array(
     z.object({
       score: z.number(),
       label: z.string().optional(),
-      box: z.object({ xmin: pixel, ymin: pixel, xmax: pixel, ymax: pixel }).optional(),
+      box: boxSchema.optional(),
       keypoints: z.array(
         z.object({ x: z.number(), y: z.number(), score: z.number().optional(), name: z.string().optional() }),
       ),
@@ -59,19 +48,14 @@ export function keypointDetection(limits: Limits): BoundTask {
     async execute(body, model, run): Promise<Poses> {
       const { manifest } = model
       const { bytes, parameters } = readImageRequest(body, parametersSchema, limits)
-      const settings = imageSettingsOf(manifest)
-      const { keypoints } = manifest
-      if (keypoints === undefined || settings.fit === 'mnist') {
-        throw new VergeError(
-          'manifest_invalid',
-          `Model "${manifest.model}" version "${manifest.version}" has no keypoint settings. Set "postprocess.keypoints" in its verge.json and push it again.`,
-        )
-      }
-      const { samples, shape, size, place } = await readPicture(model, bytes, limits, function* (image, meter) {
-        const { samples, shape } = yield* preprocessing(image, settings, meter)
-        return { samples, shape, size: inputSize(image, settings), place: placeIn(image, settings) }
-      })
-      const outputs = floatOutputs(await run(imageTensors(samples, shape, manifest)))
+      const { own: keypoints, settings } = findingSettings(
+        manifest,
+        manifest.keypoints,
+        'keypoint',
+        'postprocess.keypoints',
+      )
+      const { inputs, place, size } = await readFramed(model, bytes, settings, limits)
+      const outputs = floatOutputs(await run(inputs))
       const threshold = parameters.threshold ?? keypoints.threshold
       const most = Math.min(parameters.top_k ?? limits.detections, limits.detections)
       const { iou_threshold: iou, keypoint_threshold: least = 0 } = parameters
@@ -100,14 +84,7 @@ function answered(
   return {
     score,
     ...(name !== undefined && { label: name }),
-    ...(box && {
-      box: {
-        xmin: Math.round(place.x(box[0])),
-        ymin: Math.round(place.y(box[1])),
-        xmax: Math.round(place.x(box[2])),
-        ymax: Math.round(place.y(box[3])),
-      },
-    }),
+    ...(box && { box: boxIn(place, box) }),
     keypoints: points.flatMap(({ x, y, score }, index) => {
       if (!Number.isFinite(x + y) || (score !== undefined && !(score >= least))) return []
       const named = names[index]

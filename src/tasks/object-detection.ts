@@ -1,20 +1,10 @@
 import * as z from 'zod'
-import { VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import { inputSize, preprocessing } from '../media/image/preprocess.ts'
-import { type DetectedBox, fromHead, suppressed } from './candidates.ts'
+import { fromHead, suppressed } from './candidates.ts'
 import { headOf } from './detection-heads.ts'
-import {
-  EXAMPLE_PNG,
-  IMAGE_TYPES,
-  imageRequestSchema,
-  imageSettingsOf,
-  imageTensors,
-  readImageRequest,
-  readPicture,
-} from './image-input.ts'
+import { EXAMPLE_PNG, IMAGE_TYPES, imageRequestSchema, readImageRequest } from './image-input.ts'
 import { floatOutputs, numberOutputs } from './outputs.ts'
-import { type Place, placeIn } from './picture-place.ts'
+import { boxIn, boxSchema, findingSettings, readFramed } from './picture-findings.ts'
 import type { BoundTask } from './task.ts'
 
 const parametersSchema = z
@@ -30,15 +20,13 @@ const parametersSchema = z
   })
   .meta({ id: 'ObjectDetectionParameters' })
 
-const pixel = z.number().int()
-
 /** Boxes as Hugging Face's pipeline answers them: in pixels of the picture that was sent, as it is to be seen. */
 const responseSchema = z
   .array(
     z.object({
       label: z.string(),
       score: z.number(),
-      box: z.object({ xmin: pixel, ymin: pixel, xmax: pixel, ymax: pixel }),
+      box: boxSchema,
     }),
   )
   .meta({ id: 'Detections' })
@@ -56,19 +44,14 @@ export function objectDetection(limits: Limits): BoundTask {
     async execute(body, model, run): Promise<Detections> {
       const { manifest } = model
       const { bytes, parameters } = readImageRequest(body, parametersSchema, limits)
-      const settings = imageSettingsOf(manifest)
-      const { detection } = manifest
-      if (detection === undefined || settings.fit === 'mnist') {
-        throw new VergeError(
-          'manifest_invalid',
-          `Model "${manifest.model}" version "${manifest.version}" has no detection settings. Set "postprocess.detection" in its verge.json and push it again.`,
-        )
-      }
-      const { samples, shape, size, place } = await readPicture(model, bytes, limits, function* (image, meter) {
-        const { samples, shape } = yield* preprocessing(image, settings, meter)
-        return { samples, shape, size: inputSize(image, settings), place: placeIn(image, settings) }
-      })
-      const answered = await run(imageTensors(samples, shape, manifest))
+      const { own: detection, settings } = findingSettings(
+        manifest,
+        manifest.detection,
+        'detection',
+        'postprocess.detection',
+      )
+      const { inputs, place, size } = await readFramed(model, bytes, settings, limits)
+      const answered = await run(inputs)
       const chosen = detection.head === 'end-to-end' || detection.head === 'selected'
       const outputs = chosen ? numberOutputs(answered) : floatOutputs(answered)
       const head = headOf(outputs, manifest, detection, size)
@@ -84,16 +67,5 @@ export function objectDetection(limits: Limits): BoundTask {
         return [{ label, score: candidate.score, box }]
       })
     },
-  }
-}
-
-type Box = Detections[number]['box']
-
-function boxIn(place: Place, { xmin, ymin, xmax, ymax }: DetectedBox): Box {
-  return {
-    xmin: Math.round(place.x(xmin)),
-    ymin: Math.round(place.y(ymin)),
-    xmax: Math.round(place.x(xmax)),
-    ymax: Math.round(place.y(ymax)),
   }
 }

@@ -2,6 +2,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import type { KeypointSettings } from '../catalog/settings/keypoints.ts'
 import { refinedPeak } from './heatmaps.ts'
 import { type Floats, wrongOutput } from './outputs.ts'
+import type { Box } from './picture-findings.ts'
 
 /** A point in pixels of the model's input. */
 export interface Point {
@@ -15,7 +16,7 @@ export interface Point {
 export interface Pose {
   readonly score: number
   readonly label: number | undefined
-  readonly box: readonly [xmin: number, ymin: number, xmax: number, ymax: number] | undefined
+  readonly box: Box | undefined
   readonly points: readonly Point[]
 }
 
@@ -151,7 +152,7 @@ function multiPoses(
     return {
       score,
       label: undefined,
-      box: [xmin * width, ymin * height, xmax * width, ymax * height],
+      box: { xmin: xmin * width, ymin: ymin * height, xmax: xmax * width, ymax: ymax * height },
       points: triples(output.data, from, names.length, height, width),
     }
   })

@@ -45,7 +45,7 @@ export function yoloPoses(
   return suppressed(sure, overlap, most).map(({ row, label, score, xmin, ymin, xmax, ymax }) => ({
     score,
     label,
-    box: [xmin, ymin, xmax, ymax],
+    box: { xmin, ymin, xmax, ymax },
     points: names.map((_, index) => ({
       x: at(points, row, index * numbers),
       y: at(points, row, index * numbers + 1),

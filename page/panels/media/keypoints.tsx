@@ -1,70 +1,26 @@
-import { useState } from 'preact/hooks'
 import { posesIn } from '../../media/answers.ts'
 import type { PictureSize } from '../../media/boxes.ts'
-import { percentage } from '../../media/percentage.ts'
 import { bonesOf, isSure, type Pose, strokeOf } from '../../media/poses.ts'
-import { typedShare } from '../../media/typed-number.ts'
 import type { ModelInfo } from '../../models.ts'
-import { Said } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
-import { NumberInput, useNumber } from './number-field.tsx'
-import { PictureInput } from './picture-input.tsx'
-import { RunRow } from './run-row.tsx'
-import { usePicture } from './use-picture.ts'
-import './boxes.css'
+import { COLOURS, FindingsPanel, type FindingsView } from './findings.tsx'
 import './poses.css'
-
-/** Colours of boxes in boxes.css. */
-const COLOURS = 5
 
 /** Where the points of persons or things are: drawn over the picture with their skeleton, and a list of them. */
 export function KeypointsPanel({ answer, busy, model, run }: PanelProps) {
-  const state = usePicture()
-  const { picture } = state
-  const threshold = useNumber(typedShare)
-  const [active, setActive] = useState<number>()
-  const mine = picture !== undefined && answer?.request.input === picture.blob
-  const found = mine ? posesIn(answer.output) : undefined
-  return (
-    <div class="media-panel">
-      <PictureInput
-        state={state}
-        over={
-          found !== undefined &&
-          picture !== undefined && <Poses found={found} picture={picture} model={model} active={active} />
-        }
-      />
-      <RunRow
-        busy={busy}
-        missing={picture === undefined ? 'Choose a picture first.' : threshold.problem}
-        onRun={() => {
-          setActive(undefined)
-          const parameters = threshold.value === undefined ? {} : { threshold: threshold.value }
-          void run({ method: 'run', input: picture?.blob, parameters })
-        }}
-      >
-        <NumberInput label="Least score of a finding" field={threshold} empty="as the model says" />
-      </RunRow>
-      <Said>{found && summaryOf(found)}</Said>
-      {found !== undefined && (
-        <section class="media-answer" aria-label="Answer">
-          <p class="media-best">{summaryOf(found)}</p>
-          <ol class="findings">
-            {found.map((pose, i) => (
-              <Finding
-                // The list is made anew with each answer.
-                key={`${i}`}
-                pose={pose}
-                colour={i % COLOURS}
-                active={i === active}
-                onActive={(on) => setActive(on ? i : undefined)}
-              />
-            ))}
-          </ol>
-        </section>
-      )}
-    </div>
-  )
+  const view: FindingsView<Pose> = {
+    read: posesIn,
+    summary: summaryOf,
+    over: (found, picture, active) => <Poses found={found} picture={picture} model={model} active={active} />,
+    words: (found) =>
+      found.map(({ label = 'pose', points, score }, i) => ({
+        label,
+        score,
+        where: points.map(wordsOf).join(', '),
+        colour: i % COLOURS,
+      })),
+  }
+  return <FindingsPanel answer={answer} busy={busy} run={run} view={view} />
 }
 
 interface PosesProps {
@@ -116,35 +72,6 @@ function Poses({ active, found, model, picture }: PosesProps) {
         </g>
       ))}
     </svg>
-  )
-}
-
-interface FindingProps {
-  readonly pose: Pose
-  readonly colour: number
-  readonly active: boolean
-  readonly onActive: (active: boolean) => void
-}
-
-/** One finding in words. Its points stand out while it has the focus or the pointer. */
-function Finding({ active, colour, onActive, pose }: FindingProps) {
-  const { label, points, score } = pose
-  return (
-    <li>
-      <button
-        type="button"
-        class={`finding box-${colour}${active ? ' finding-active' : ''}`}
-        onFocus={() => onActive(true)}
-        onBlur={() => onActive(false)}
-        onMouseEnter={() => onActive(true)}
-        onMouseLeave={() => onActive(false)}
-      >
-        <span class="finding-mark" aria-hidden="true" />
-        <span class="finding-label">{label ?? 'pose'}</span>
-        <span class="finding-score">{percentage(score)}</span>
-        <span class="finding-place">{points.map(wordsOf).join(', ')}</span>
-      </button>
-    </li>
   )
 }
 
