@@ -1,10 +1,9 @@
-import { useState } from 'preact/hooks'
 import { shownSize } from '../../media/picture-maps.ts'
 import { Said } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
+import { MadePicture } from './made-picture.tsx'
 import { PictureInput } from './picture-input.tsx'
 import { RunRow } from './run-row.tsx'
-import { useObjectUrl } from './use-files.ts'
 import { usePicture } from './use-picture.ts'
 import './picture-maps.css'
 
@@ -29,35 +28,20 @@ export function BackgroundRemovalPanel({ answer, busy, run }: PanelProps) {
           void run({
             method: 'run',
             input: picture?.blob,
-            ...(large && { parameters: { ...shownSize(picture) } }),
+            ...(large && { parameters: shownSize(picture) }),
           })
         }
       />
       <Said>{made && DONE}</Said>
-      {made !== undefined && <CutOut picture={made} />}
-    </div>
-  )
-}
-
-function CutOut({ picture }: { readonly picture: Blob }) {
-  const url = useObjectUrl(picture)
-  const [size, setSize] = useState<string>()
-  return (
-    <section class="media-answer" aria-label="Answer">
-      <p class="media-best">{size === undefined ? DONE : `${DONE.slice(0, -1)}: ${size} pixels.`}</p>
-      {url !== undefined && (
-        <>
-          <img
-            class="media-made map-chequered"
-            src={url}
-            alt="What remains without the background"
-            onLoad={({ currentTarget }) => setSize(`${currentTarget.naturalWidth} × ${currentTarget.naturalHeight}`)}
-          />
-          <a class="media-download" href={url} download="cut-out.png">
-            Save the picture
-          </a>
-        </>
+      {made !== undefined && (
+        <MadePicture
+          picture={made}
+          said={DONE}
+          alt="What remains without the background"
+          file="cut-out.png"
+          chequered
+        />
       )}
-    </section>
+    </div>
   )
 }

@@ -1,9 +1,9 @@
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import { Said } from '../../ui/index.ts'
 import type { PanelProps } from '../panel.ts'
+import { MadePicture } from './made-picture.tsx'
 import { PictureInput } from './picture-input.tsx'
 import { RunRow } from './run-row.tsx'
-import { useObjectUrl } from './use-files.ts'
 import { usePicture } from './use-picture.ts'
 
 const MADE = 'The picture is made.'
@@ -31,31 +31,7 @@ export function ImageToImagePanel({ answer, busy, run }: PanelProps) {
         </label>
       </RunRow>
       <Said>{made && MADE}</Said>
-      {made !== undefined && <Made picture={made} />}
+      {made !== undefined && <MadePicture picture={made} said={MADE} alt="Made by the model" file="answer.png" />}
     </div>
-  )
-}
-
-function Made({ picture }: { readonly picture: Blob }) {
-  const url = useObjectUrl(picture)
-  const [size, setSize] = useState<string>()
-  useEffect(() => setSize(undefined), [picture])
-  return (
-    <section class="media-answer" aria-label="Answer">
-      <p class="media-best">{size === undefined ? MADE : `The picture is made: ${size} pixels.`}</p>
-      {url !== undefined && (
-        <>
-          <img
-            class="media-made"
-            src={url}
-            alt="Made by the model"
-            onLoad={({ currentTarget }) => setSize(`${currentTarget.naturalWidth} × ${currentTarget.naturalHeight}`)}
-          />
-          <a class="media-download" href={url} download="answer.png">
-            Save the picture
-          </a>
-        </>
-      )}
-    </section>
   )
 }
