@@ -2,7 +2,7 @@ import type { Blob, Manifest } from '../catalog/manifest.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
 import { VergeError } from '../core/errors.ts'
 import { LruMap } from '../core/lru.ts'
-import { SingleFlight, type SingleFlightOptions } from '../sessions/single-flight.ts'
+import { SingleFlight, type SingleFlightOptions } from '../core/single-flight.ts'
 import type { RunContext } from './serving.ts'
 
 export interface FileCacheOptions extends SingleFlightOptions {

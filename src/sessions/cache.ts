@@ -1,10 +1,10 @@
 import { isVergeError, VergeError } from '../core/errors.ts'
 import type { Logger, RequestContext } from '../core/runtime.ts'
+import { type Flight, SingleFlight } from '../core/single-flight.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { RunOptions, Session } from '../engine/engine.ts'
 import { isHeldByOthers } from '../engine/heap-budget.ts'
 import { type Claim, type Entry, type Reservation, Room, type RoomOptions } from './room.ts'
-import { type Flight, SingleFlight } from './single-flight.ts'
 import type { SessionRequest, SessionRun, SessionUse, Start } from './use.ts'
 
 export interface SessionCacheOptions extends RoomOptions {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { VergeError } from '../../src/core/errors.ts'
-import { type Flight, SingleFlight } from '../../src/sessions/single-flight.ts'
+import { type Flight, SingleFlight } from '../../src/core/single-flight.ts'
 import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
 
 function setup() {

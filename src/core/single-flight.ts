@@ -1,5 +1,5 @@
-import { throwIfAborted, VergeError } from '../core/errors.ts'
-import { type Clock, type RequestContext, untilAborted } from '../core/runtime.ts'
+import { throwIfAborted, VergeError } from './errors.ts'
+import { type Clock, type RequestContext, untilAborted } from './runtime.ts'
 
 /** What shared work tells those who wait for it. */
 export interface Flight {
