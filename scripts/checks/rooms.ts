@@ -126,7 +126,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // Exchanges with origins: signatures, time limits, protocols.
   'placement/remote': { rooms: ['protocols', 'placement', 'serving', 'access', 'catalog', 'core'], packages: [] },
   sessions: { rooms: ['engine', 'core'], packages: [] },
-  access: { rooms: ['catalog', 'core'], packages: ['structured-headers'] },
+  access: { rooms: ['catalog', 'core'], packages: ['structured-headers', 'zod'] },
   catalog: { rooms: ['weights', 'core'], packages: ['zod'] },
   // The loader is a byte source as engines take them.
   weights: { rooms: ['engine', 'core'], packages: [] },

@@ -38,6 +38,10 @@ export type ErrorCode =
   | 'version_not_found'
   // time and load
   | 'overloaded'
+  // more requests than the caller's rate, or than may be tried
+  | 'rate_limited'
+  | 'budget_spent'
+  | 'limits_unavailable'
   | 'cancelled'
   | 'deadline_exceeded'
   // what the operator has to fix
@@ -45,6 +49,8 @@ export type ErrorCode =
   | 'weights_corrupt'
   | 'manifest_invalid'
   | 'alias_invalid'
+  | 'signature_invalid'
+  | 'release_outdated'
   | 'conflict'
   | 'store_unavailable'
   | 'model_invalid'

@@ -1,4 +1,4 @@
-import { authorize, type Caller, type Resource } from '../access/authorize.ts'
+import { authorize, type Caller, mayLookUp, type Resource } from '../access/authorize.ts'
 import type { Alias } from '../catalog/alias.ts'
 import { MODEL_NAME } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
@@ -13,14 +13,36 @@ export interface Access {
 }
 
 /**
- * A model's alias, if the caller may run it. To a caller who may not, a private model is answered for exactly as one
+ * A model's alias, if the caller may run it.
+ * @throws forbidden, and what `seenModel` throws
+ */
+export async function visibleModel(access: Access, name: string): Promise<Alias> {
+  const alias = await seenModel(access, name)
+  if (authorize(access.caller, resourceOf(alias), 'infer')) return alias
+  throw new VergeError(
+    'forbidden',
+    `Your ${credentialOf(access.caller)} does not allow running model "${alias.model}".`,
+    {
+      details: { model: alias.model, action: 'infer' },
+    },
+  )
+}
+
+/** The credential of a caller with a grant, in words. */
+export function credentialOf(caller: Caller): string {
+  if (caller.kind !== 'granted' || caller.by === 'key') return 'key'
+  return caller.by === 'token' ? 'token' : 'sign-in'
+}
+
+/**
+ * A model's alias, if the caller may know of it. To a caller who may not, a private model is answered for exactly as one
  * that does not exist: 404, or 401 if the caller sent a credential that is not known here.
  * @throws model_not_found, unauthorized, alias_invalid, store_unavailable
  */
-export async function visibleModel({ serving, caller, context }: Access, name: string): Promise<Alias> {
+export async function seenModel({ serving, caller, context }: Access, name: string): Promise<Alias> {
   // A name that no model can have never reaches a store.
   const alias = MODEL_NAME.test(name) ? await serving.alias(name, context) : null
-  if (alias !== null && authorize(caller, resourceOf(alias), 'infer')) return alias
+  if (alias !== null && mayLookUp(caller, resourceOf(alias))) return alias
   const shown = name.slice(0, 64)
   throw (
     refusedCredential(caller, `there is no public model "${shown}"`) ??
@@ -33,7 +55,7 @@ export async function visibleModel({ serving, caller, context }: Access, name: s
 
 /**
  * The version asked for, or one of those that are live. A version that is not live is answered for as one that does not
- * exist, except to the operator. What was chosen is noted for `verge-model`.
+ * exist, except to the operator and to whoever may run unreleased versions. What was chosen is noted for `verge-model`.
  * @throws version_not_found, unauthorized, manifest_invalid, weights_unavailable
  */
 export async function resolveVersion(
@@ -66,7 +88,7 @@ export async function findModel(access: Access, name: string, version: string | 
 /** Versions that an error names. */
 const MOST_LISTED = 20
 
-/** The versions of a model that a caller may ask for by name: all for the operator, and for others those that are live. */
+/** The versions of a model that a caller may ask for by name: all for who may run unreleased ones, else those that are live. */
 export function visibleVersions(caller: Caller, alias: Alias): readonly string[] {
   const all = Object.keys(alias.versions)
   if (authorize(caller, resourceOf(alias), 'unreleased')) return all
@@ -76,11 +98,18 @@ export function visibleVersions(caller: Caller, alias: Alias): readonly string[]
 /** The refusal of a caller whose credential is not known, where being anonymous is not enough; undefined for others. */
 export function refusedCredential(caller: Caller, why: string): VergeError | undefined {
   if (caller.kind !== 'anonymous' || caller.unaccepted === undefined) return undefined
+  if (caller.unaccepted === 'name') {
+    return new VergeError(
+      'unauthorized',
+      `The binding names an unknown caller, and ${why}. The operator of Verge must add the name to RPC_CALLERS.`,
+    )
+  }
+  const open = 'GET /v1/models lists the public models, which need no credential.'
   return new VergeError(
     'unauthorized',
-    caller.unaccepted === 'name'
-      ? `The binding names an unknown caller, and ${why}. The operator of Verge must add the name to RPC_CALLERS.`
-      : `The credential is invalid, and ${why}. Send the operator's key, over HTTP as "Authorization: Bearer <key>". GET /v1/models lists the public models, which need no credential.`,
+    caller.why === undefined
+      ? `The credential is invalid, and ${why}. Send a key of this Verge's, over HTTP as "Authorization: Bearer <key>". ${open}`
+      : `${caller.why} With it you are anonymous, and ${why}. ${open}`,
   )
 }
 
@@ -88,12 +117,10 @@ export function resourceOf({ model, visibility }: Alias): Resource {
   return { name: model, visibility }
 }
 
-/** The aliases of all models that the caller may run, by name. */
+/** The aliases of all models that the caller may know of, by name. */
 export async function visibleModels({ serving, caller, context }: Access): Promise<readonly Alias[]> {
   const aliases = await serving.list(context)
-  return aliases
-    .filter((alias) => authorize(caller, resourceOf(alias), 'infer'))
-    .sort((a, b) => (a.model < b.model ? -1 : 1))
+  return aliases.filter((alias) => mayLookUp(caller, resourceOf(alias))).sort((a, b) => (a.model < b.model ? -1 : 1))
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Alias } from '../catalog/alias.ts'
 import type { Artifact, Blob, Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
-import { type Access, resolveVersion, resourceOf, visibleModel } from './access.ts'
+import { type Access, credentialOf, resolveVersion, resourceOf, seenModel } from './access.ts'
 
 /** A chunk that a browser may receive. */
 export interface DownloadableChunk {
@@ -24,7 +24,7 @@ export async function downloadableModel(
   name: string,
   version: string | undefined,
 ): Promise<ResolvedModel> {
-  const alias = await visibleModel(access, name)
+  const alias = await modelForBrowsers(access, name)
   const model = await resolveVersion(access, alias, version)
   if (isDownloadable(access, alias, model)) return model
   throw notDownloadable(alias, [model.manifest.version])
@@ -42,7 +42,7 @@ export async function downloadableChunk(
   version: string | undefined,
   sha256: string,
 ): Promise<DownloadableChunk> {
-  const alias = await visibleModel(access, name)
+  const alias = await modelForBrowsers(access, name)
   const versions = version === undefined ? alias.live.map((live) => live.version) : [version]
   let downloadable = false
   let unread: unknown
@@ -76,6 +76,20 @@ export function artifactsForBrowsers({ artifacts }: Manifest): Artifact[] {
 
 function isOpen({ live, visibility }: Alias, version: string): boolean {
   return visibility === 'public' && live.some((each) => each.version === version)
+}
+
+/** A model that the caller's browser might run, where its versions let it. @throws forbidden, and what finding a model throws */
+async function modelForBrowsers(access: Access, name: string): Promise<Alias> {
+  const alias = await seenModel(access, name)
+  const { caller } = access
+  // Of the others, the versions decide.
+  if (caller.kind !== 'granted' || authorize(caller, { ...resourceOf(alias), downloadable: true }, 'browser'))
+    return alias
+  throw new VergeError(
+    'forbidden',
+    `Your ${credentialOf(caller)} does not allow running model "${alias.model}" in a browser. Ask the server for its answers instead.`,
+    { details: { model: alias.model, action: 'browser' } },
+  )
 }
 
 function isDownloadable({ caller }: Access, alias: Alias, { manifest }: ResolvedModel): boolean {

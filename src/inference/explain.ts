@@ -2,7 +2,7 @@ import { authorize } from '../access/authorize.ts'
 import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { ForwardRoute, Placement } from '../placement/placement.ts'
-import { type Access, refusedCredential, resolveVersion, visibleModel } from './access.ts'
+import { type Access, refusedCredential, resolveVersion, resourceOf, seenModel } from './access.ts'
 
 /** Where a request would be computed now, and why. */
 export interface Explanation {
@@ -11,7 +11,7 @@ export interface Explanation {
 }
 
 /**
- * The decision for a request to a model, without computing it. For the operator alone.
+ * The decision for a request to a model, without computing it. For the operator, and keys that allow it.
  * @param placement undefined where there is one place alone
  * @throws forbidden, unauthorized, and what finding a model throws
  */
@@ -24,12 +24,13 @@ export async function explainPlacement(
     version,
   }: { readonly name: string; readonly route: ForwardRoute; readonly version: string | undefined },
 ): Promise<Explanation> {
-  const alias = await visibleModel(access, name)
+  const alias = await seenModel(access, name)
   const { caller, context } = access
-  if (!authorize(caller, { name: alias.model, visibility: alias.visibility }, 'explain')) {
+  if (!authorize(caller, resourceOf(alias), 'explain')) {
+    const who = 'only the operator, and keys that allow "explain" for the model, may see how a request is placed'
     throw (
-      refusedCredential(caller, 'only the operator may see how a request is placed') ??
-      new VergeError('forbidden', "Only the operator may see how a request is placed. Send the operator's key.")
+      refusedCredential(caller, who) ??
+      new VergeError('forbidden', `${who.charAt(0).toUpperCase()}${who.slice(1)}. Send such a key.`)
     )
   }
   const model = await resolveVersion(access, alias, version)

@@ -35,6 +35,9 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   version_not_found: 404,
 
   overloaded: 429,
+  rate_limited: 429,
+  budget_spent: 429,
+  limits_unavailable: 503,
   // nginx's "client closed request": only logs see it.
   cancelled: 499,
   deadline_exceeded: 504,
@@ -43,6 +46,8 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   weights_corrupt: 500,
   manifest_invalid: 500,
   alias_invalid: 500,
+  signature_invalid: 500,
+  release_outdated: 500,
   conflict: 409,
   store_unavailable: 503,
   model_invalid: 500,

@@ -68,6 +68,9 @@ const BY_CODE = {
   model_not_found: 'unable',
   version_not_found: 'unable',
   overloaded: 'status',
+  rate_limited: 'status',
+  budget_spent: 'status',
+  limits_unavailable: 'status',
   cancelled: 'pass',
   // The caller's own deadline, which the origin was told of.
   deadline_exceeded: 'pass',
@@ -75,6 +78,8 @@ const BY_CODE = {
   weights_corrupt: 'unable',
   manifest_invalid: 'unable',
   alias_invalid: 'unable',
+  signature_invalid: 'unable',
+  release_outdated: 'unable',
   conflict: 'status',
   store_unavailable: 'unable',
   model_invalid: 'unable',

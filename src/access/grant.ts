@@ -1,0 +1,52 @@
+import * as z from 'zod'
+import { planSchema } from './plan.ts'
+
+/** What a key, a sign-in or a token may be given. */
+export const GRANTED_ACTIONS = ['infer', 'unreleased', 'browser', 'explain', 'metrics', 'mint'] as const
+/** @public */
+export type GrantedAction = (typeof GRANTED_ACTIONS)[number]
+
+/** Where requests may be computed. */
+export const GRANTED_PLACES = ['edge', 'origin', 'browser'] as const
+/** @public */
+export type GrantedPlace = (typeof GRANTED_PLACES)[number]
+
+/** Longer lists make records that take too long to read with every request. */
+const MOST_MODELS = 64
+const MOST_ORIGINS = 32
+
+/** A model's name, the beginning of one with "*" behind it, or "*" alone. */
+const MODEL_PATTERN = /^(?:\*|[a-z0-9][a-z0-9._-]{0,63}\*?)$/
+/** A plan's name in `PLANS`. */
+const PLAN_NAME = /^[a-z0-9][a-z0-9._-]{0,63}$/
+/** As browsers write it in `Origin`: no path, no default port. */
+const PAGE_ORIGIN = /^[a-z][a-z0-9+.-]{0,31}:\/\/[^\s/?#@*]{1,253}$/
+
+const PATTERN_HINT = 'a model\'s name, the beginning of one followed by "*", or "*" for all'
+
+/**
+ * What a caller may do, for which models, where, and how much of it.
+ * @public
+ */
+export const grantSchema = z.strictObject({
+  models: z.array(z.string().regex(MODEL_PATTERN, PATTERN_HINT)).max(MOST_MODELS).readonly(),
+  actions: z.array(z.enum(GRANTED_ACTIONS)).readonly().default(['infer', 'browser']),
+  places: z.array(z.enum(GRANTED_PLACES)).readonly().default(GRANTED_PLACES),
+  /** Pages that may use it, by their `Origin`. Left out: any page, and callers that are no pages. */
+  origins: z
+    .array(z.string().regex(PAGE_ORIGIN, 'an origin like "https://example.com"'))
+    .min(1)
+    .max(MOST_ORIGINS)
+    .readonly()
+    .optional(),
+  plan: z.string().regex(PLAN_NAME, 'the name of a plan in PLANS').optional(),
+  /** Its own, over the plan's. */
+  limits: planSchema.optional(),
+})
+
+export type Grant = z.infer<typeof grantSchema>
+
+/** Whether a grant names a model, in full or by a prefix. */
+export function namesModel({ models }: Grant, name: string): boolean {
+  return models.some((each) => (each.endsWith('*') ? name.startsWith(each.slice(0, -1)) : each === name))
+}
