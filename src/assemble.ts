@@ -17,6 +17,8 @@ import { workerKernels } from './engine/verge/binary.ts'
 import { VergeEngine } from './engine/verge/engine.ts'
 import { VERGE_ENGINE_VERSION } from './engine/verge/version.ts'
 import { TOKENIZER_IMAGE } from './media/text/compiled/format.ts'
+import type { Metering } from './metering/metering.ts'
+import { UNLIMITED } from './metering/unlimited.ts'
 import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
 import type { Origin, OriginFault } from './placement/origin.ts'
@@ -66,6 +68,7 @@ export interface Verge {
   readonly rpc: RpcService
   readonly workersAi: WorkersAiService
   readonly streams: StreamDeps
+  readonly metering: Metering
   readonly origins: readonly Origin[]
 }
 
@@ -208,6 +211,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     app: createApp(deps),
     ...rpcServices({ ...deps, admission: renewing(admission, limits.streamedAnswerMs, shared) }, config),
     streams: deps,
+    metering: UNLIMITED,
     origins: remote?.origins ?? [],
     limits,
   }

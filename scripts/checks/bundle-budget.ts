@@ -33,6 +33,8 @@ export const BUDGETS: Readonly<Record<string, number>> = {
   'src/weights': 36_000,
   'src/sessions': 16_000,
   'src/access': 16_000,
+  // Plans, and the ledger of rates and budgets.
+  'src/metering': 40_000,
   'src/assemble.ts': 9_000,
   'src/worker.ts': 5_000,
   // Moves CPU time from the first request, which is billed, to the start-up (decision 15).

@@ -34,6 +34,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'engine/verge',
       'sessions',
       'serving',
+      'metering',
       'stream',
       'media',
       'placement',
@@ -48,7 +49,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['hono'],
   },
   // Variables and secrets of the Worker: parsing, checks and their descriptions.
-  config: { rooms: ['placement', 'protocols', 'catalog', 'core'], packages: ['zod'] },
+  config: { rooms: ['placement', 'protocols', 'access', 'catalog', 'core'], packages: ['zod'] },
   'version.ts': { rooms: [], packages: [] },
   http: {
     rooms: [
@@ -127,6 +128,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   'placement/remote': { rooms: ['protocols', 'placement', 'serving', 'access', 'catalog', 'core'], packages: [] },
   sessions: { rooms: ['engine', 'core'], packages: [] },
   access: { rooms: ['catalog', 'core'], packages: ['structured-headers', 'zod'] },
+  // Who may use how much: rates, budgets, what was used. What lies in a Durable Object is a folder of it.
+  metering: { rooms: ['access', 'core'], packages: ['cloudflare:workers'] },
   catalog: { rooms: ['weights', 'core'], packages: ['zod'] },
   // The loader is a byte source as engines take them.
   weights: { rooms: ['engine', 'core'], packages: [] },

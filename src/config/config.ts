@@ -1,6 +1,8 @@
+import type { Plan } from '../access/plan.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import { type OriginConfig, parseOrigins } from '../placement/config.ts'
 import type { ProtocolName } from '../protocols/names.ts'
+import type { ModelLimits, WhenUnavailable } from './plans.ts'
 import type { EngineName } from './values.ts'
 import { MiB, parseVariables } from './variables.ts'
 
@@ -23,6 +25,11 @@ export interface Config {
   readonly defaultModel: string | undefined
   /** Further names of models. */
   readonly modelNames: ReadonlyMap<string, string>
+  /** What callers may use, by the names that keys give. */
+  readonly plans: ReadonlyMap<string, Plan>
+  /** What all callers together may ask of a model. */
+  readonly modelLimits: ReadonlyMap<string, ModelLimits>
+  readonly limitsWhenUnavailable: WhenUnavailable
   /** Larger machines that models may run on. */
   readonly origins: readonly OriginConfig[]
   readonly limits: Limits
@@ -46,6 +53,9 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
     defaultModel: values.DEFAULT_MODEL,
     modelNames: values.MODEL_NAMES,
     rpcCallers: new Set(values.RPC_CALLERS),
+    plans: values.PLANS,
+    modelLimits: values.MODEL_LIMITS,
+    limitsWhenUnavailable: values.LIMITS_WHEN_UNAVAILABLE,
     origins: parseOrigins(values.ORIGINS, LIMITS),
     limits: {
       ...LIMITS,

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { LIMITS } from '../core/limits.ts'
+import { modelLimits, plans, whenUnavailable } from './plans.ts'
 import {
   engineNames,
   key,
@@ -149,6 +150,27 @@ export const VARIABLES = {
     description:
       'Names of Workers that may run private models [over a service binding](tasks/rpc.md#who-may), separated by commas. `*` is not accepted',
     schema: listedNames,
+  },
+  PLANS: {
+    kind: 'variable',
+    default: 'none',
+    description:
+      'What callers may use, by the names that keys give, as JSON ([fields](budgets.md#plans)). The plan `anonymous` is that of callers without a key, by their addresses',
+    schema: plans,
+  },
+  MODEL_LIMITS: {
+    kind: 'variable',
+    default: 'none',
+    description:
+      'What all callers together may ask of a model, as JSON: `{"minilm":{"rate":"100/1s","concurrency":8}}` ([fields](budgets.md#limits-of-models))',
+    schema: modelLimits,
+  },
+  LIMITS_WHEN_UNAVAILABLE: {
+    kind: 'variable',
+    default: '`rates=open, budgets=closed`',
+    description:
+      'What happens to limited callers while [the ledger](budgets.md#when-the-ledger-is-away) does not answer. `open`: each isolate continues by its own count; `closed`: 503 `limits_unavailable`',
+    schema: whenUnavailable,
   },
   ORIGINS: {
     kind: 'variable',

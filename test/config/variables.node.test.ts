@@ -36,12 +36,12 @@ describe('the schema of the configuration', () => {
     for (const [name, variable] of numbers) expect(Number.parseFloat(variable.default), name).toBe(values[name])
     expect(values.ENGINES).toEqual(['verge', 'onnxruntime'])
     expect(values.PLAYGROUND).toBe(true)
-    const others = entries.filter(
-      ([name]) => typeof values[name] !== 'number' && !['ENGINES', 'PLAYGROUND'].includes(name),
-    )
+    expect(values.LIMITS_WHEN_UNAVAILABLE).toEqual({ rates: 'open', budgets: 'closed' })
+    const set = ['ENGINES', 'PLAYGROUND', 'LIMITS_WHEN_UNAVAILABLE']
+    const others = entries.filter(([name]) => typeof values[name] !== 'number' && !set.includes(name))
     for (const [name, variable] of others) {
-      const set = values[name] ?? []
-      expect([...(set as Iterable<unknown>)], name).toEqual([])
+      const value = values[name] ?? []
+      expect([...(value as Iterable<unknown>)], name).toEqual([])
       expect(variable.default, name).toMatch(/none/)
     }
   })
