@@ -1,4 +1,4 @@
-import type { AnswerInfo, FinishReason } from '../../src/client/index.ts'
+import type { AnswerInfo, FinishReason } from '../../src/client/page.ts'
 import type { Place } from '../models.ts'
 
 /** What a panel asks the model: `page/code` turns it into curl, fetch, the client and OpenAI. */

@@ -35,8 +35,9 @@ export function createApi(transport: Transport): Api {
     async worker(options) {
       const { version } = await get<{ readonly version: string }>('/v2', options)
       // A Worker that cannot run models answers 503, with the same fields.
+      const credential = await transport.credentials.current()
       const health = await transport.fetch(`${transport.base}/healthz`, {
-        headers: transport.key === undefined ? {} : { authorization: `Bearer ${transport.key}` },
+        headers: credential === undefined ? {} : { authorization: `Bearer ${credential}` },
         signal: options?.signal ?? null,
       })
       const { engine, heap_bytes: heap, status } = await json<Health>(health)

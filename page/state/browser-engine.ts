@@ -4,7 +4,7 @@ import type {
   BrowserNotice,
   StoredModels,
 } from '../../src/browser/client/index.ts'
-import { VergeError } from '../../src/client/index.ts'
+import { VergeError } from '../../src/client/page.ts'
 
 /** Weights on their way into this browser. */
 export interface Progress {

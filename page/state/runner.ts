@@ -1,4 +1,4 @@
-import type { AnswerInfo, VergeClient } from '../../src/client/index.ts'
+import type { AnswerInfo, VergeClient } from '../../src/client/page.ts'
 import type { Place } from '../models.ts'
 import type { Answer, PanelRequest, StreamedText } from '../panels/request.ts'
 import { parsePlacement } from '../result/placement.ts'

@@ -1,5 +1,4 @@
-import { createClient, type VergeClient } from '../../src/client/index.ts'
-import { systemClock, systemFetch, systemRandom } from '../../src/client/runtime.ts'
+import { clientOver, transportOf, type VergeClient } from '../../src/client/client.ts'
 import type { ModelInfo } from '../models.ts'
 import type { Answer, PanelRequest } from '../panels/request.ts'
 import { type Api, createApi } from './api.ts'
@@ -23,17 +22,9 @@ const TIMEOUT_MS = 60_000
 /** @param key empty: none */
 export function createSession(url: string, key: string, loadBrowser: LoadBrowser): Session {
   const known = key === '' ? undefined : key
-  const client: VergeClient = createClient({ url, key: known })
+  const transport = transportOf({ url, key: known, timeoutMs: TIMEOUT_MS, retries: 2 })
+  const client: VergeClient = clientOver(transport)
   const browser = new BrowserEngine(loadBrowser, { url, key: known })
-  const transport = {
-    base: url,
-    key: known,
-    fetch: systemFetch,
-    timeoutMs: TIMEOUT_MS,
-    retries: 2,
-    clock: systemClock,
-    random: systemRandom,
-  }
   return {
     url,
     api: createApi(transport),

@@ -1,4 +1,4 @@
-import type { TensorInput } from '../../src/client/index.ts'
+import type { TensorInput } from '../../src/client/page.ts'
 import type { TensorInfo } from '../models.ts'
 import { elementsIn, type Parsed, sampleElement, typedArray, zeroElement } from './elements.ts'
 

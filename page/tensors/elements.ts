@@ -1,4 +1,4 @@
-import type { TensorInput } from '../../src/client/index.ts'
+import type { TensorInput } from '../../src/client/page.ts'
 import { halfBits } from './half.ts'
 
 /** A problem is a sentence for the person who types. */

@@ -1,4 +1,4 @@
-import type { Tensor } from '../../src/client/index.ts'
+import type { Tensor } from '../../src/client/page.ts'
 import { halfValue } from './half.ts'
 
 export interface TensorSummary {

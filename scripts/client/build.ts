@@ -5,7 +5,7 @@ import { build } from 'esbuild'
 /** Where the built client is kept. */
 export const CLIENT_MODULE = fileURLToPath(new URL('../../src/http/client/script.ts', import.meta.url))
 
-const ENTRY = fileURLToPath(new URL('../../src/client/index.ts', import.meta.url))
+const ENTRY = fileURLToPath(new URL('../../src/client/page.ts', import.meta.url))
 
 /** The client as one ESM file, minified: what `/client.js` answers. */
 export async function buildClient(): Promise<string> {

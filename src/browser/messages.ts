@@ -12,7 +12,10 @@ export interface StartOptions {
   readonly protocol: number
   /** Address of Verge's Worker, without a slash at its end. */
   readonly base: string
+  /** A credential that stays the same. */
   readonly key?: string | undefined
+  /** Credentials end: the worker asks for one before each request that needs it. */
+  readonly asksForCredentials?: boolean | undefined
   readonly quotaBytes?: number | undefined
   /** What computes: the processor if left out. */
   readonly backend?: 'wasm' | 'webgpu' | undefined
@@ -66,6 +69,15 @@ export interface Calls {
   /** Downloads a version and loads it. */
   load: { readonly takes: { readonly digest: string }; readonly gives: null }
   ask: { readonly takes: LocalRequest; readonly gives: LocalAnswer }
+  /** Answers the event of the same name. */
+  credential: {
+    readonly takes: {
+      readonly wanted: number
+      readonly credential?: string | undefined
+      readonly failure?: string | undefined
+    }
+    readonly gives: null
+  }
   storage: { readonly takes: null; readonly gives: StoredModels }
   clear: { readonly takes: { readonly model?: string | undefined }; readonly gives: null }
 }
@@ -102,6 +114,8 @@ export type WorkerEvent =
   | { readonly event: 'not-kept'; readonly model: string; readonly reason: string }
   /** Stored weights were damaged: they are downloaded again. */
   | { readonly event: 'damaged'; readonly model: string }
+  /** A request needs a credential: the current one, or another than one that the server refused. */
+  | { readonly event: 'credential'; readonly wanted: number; readonly refused?: string | undefined }
 
 export type FromWorker =
   | { readonly id: number; readonly gives: Calls[CallName]['gives'] }

@@ -1,3 +1,4 @@
+import { credentialsOf } from './credentials.ts'
 import { isJson, unexpected, VergeError } from './error.ts'
 import { type ClientClock, type FetchLike, systemClock, systemFetch, systemRandom } from './runtime.ts'
 import { type Inferred, JSON_LENGTH_HEADER, readTensors, writeTensors } from './tensors.ts'
@@ -27,8 +28,13 @@ import type {
 export interface ClientOptions {
   /** Address of the Worker, such as `https://verge.example.workers.dev`; a path in it stands before every route. */
   readonly url: string | URL
-  /** The operator's key. Never put it into a page: public models need none. */
+  /** A key. Never put one into a page: public models need none, and pages have tokens. */
   readonly key?: string | undefined
+  /**
+   * In place of a key: a token for this page, or a function that resolves with one. The function is called again shortly before
+   * the token ends, and once for a request that is answered 401. No token is stored.
+   */
+  readonly token?: string | (() => Promise<string>) | undefined
   /** In place of the runtime's own. With a service binding: `(url, init) => env.VERGE.fetch(url, init)`. */
   readonly fetch?: FetchLike | undefined
   /** Milliseconds for a call with all its attempts; in a stream for each part. Default: 60,000. `Infinity`: no limit. */
@@ -115,7 +121,11 @@ const RETRIES = 2
 
 /** A client of one Worker. @throws VergeError, TypeError if an option is not usable */
 export function createClient(options: ClientOptions): VergeClient {
-  const transport = transportOf(options)
+  return clientOver(transportOf(options))
+}
+
+/** The client whose requests go through a transport. */
+export function clientOver(transport: Transport): VergeClient {
   const run = <Answer>(model: string, input: RunInput, options: RunOptions = {}): Promise<Answer> =>
     ask(transport, runRequest(model, input, options), options, runAnswer<Answer>)
   return {
@@ -147,20 +157,20 @@ export function createClient(options: ClientOptions): VergeClient {
   }
 }
 
-function transportOf({ clock, fetch, key, random, retries, timeoutMs, url }: ClientOptions): Transport {
+/** @throws VergeError, TypeError if an option is not usable */
+export function transportOf(options: ClientOptions): Transport {
+  const { clock = systemClock, fetch, random, retries, timeoutMs, url } = options
   if (!URL.canParse(String(url))) {
     throw new VergeError('invalid_request', `The client's "url" must be absolute, such as "https://verge.example.com".`)
   }
-  // Refuses a key that no header can hold, before the first request.
-  if (key !== undefined) new Headers({ authorization: `Bearer ${key}` })
   const { origin, pathname } = new URL(url)
   return {
     base: origin + pathname.replace(/\/+$/, ''),
-    key,
+    credentials: credentialsOf(options, clock),
     fetch: fetch ?? systemFetch,
     timeoutMs: timeoutMs ?? TIMEOUT_MS,
     retries: retries ?? RETRIES,
-    clock: clock ?? systemClock,
+    clock,
     random: random ?? systemRandom,
   }
 }

@@ -1,10 +1,11 @@
 import type { VergeErrorCode, VergeErrorDetails } from './wire.ts'
 
 /**
- * The server's codes, and two of the client's own: `network_error`, where no complete answer arrived, and
- * `unexpected_answer`, where something other than Verge answered, or in another form than the request asked for.
+ * The server's codes, and three of the client's own: `network_error`, where no complete answer arrived,
+ * `unexpected_answer`, where something other than Verge answered, or in another form than the request asked for, and
+ * `token_unavailable`, where the function that makes tokens failed.
  */
-export type ClientErrorCode = VergeErrorCode | 'network_error' | 'unexpected_answer'
+export type ClientErrorCode = VergeErrorCode | 'network_error' | 'unexpected_answer' | 'token_unavailable'
 
 export interface VergeErrorFields {
   /** HTTP status of the answer; 0 if there was none. */

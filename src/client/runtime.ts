@@ -17,6 +17,9 @@ export const systemClock: ClientClock = {
 /** Uniform in [0, 1). */
 export const systemRandom = (): number => Math.random()
 
+/** Random bytes that nobody can guess. */
+export const systemBytes = (count: number): Uint8Array => crypto.getRandomValues(new Uint8Array(count))
+
 /** Called as a function of the global object: browsers refuse another `this`. */
 export const systemFetch: FetchLike = (url, init) => fetch(url, init)
 

@@ -1,3 +1,4 @@
+import type { Credentials } from './credentials.ts'
 import { failureIn, isJson, requestIdOf, unexpected, VergeError } from './error.ts'
 import { type ClientClock, type FetchLike, readsStreams } from './runtime.ts'
 import { Watch } from './watch.ts'
@@ -6,7 +7,7 @@ import { Watch } from './watch.ts'
 export interface Transport {
   /** Without a slash at its end. */
   readonly base: string
-  readonly key: string | undefined
+  readonly credentials: Credentials
   readonly fetch: FetchLike
   readonly timeoutMs: number
   readonly retries: number
@@ -89,7 +90,7 @@ export async function open(transport: Transport, request: OutgoingRequest, optio
   const most = request.once ? 0 : (options.retries ?? transport.retries)
   try {
     for (let attempt = 1; ; attempt++) {
-      const answered = await attempted(transport, request, options, watch)
+      const answered = await authorized(transport, request, options, watch)
       if (!(answered instanceof VergeError)) {
         options.onAnswer?.(infoOf(answered, attempt))
         return { response: answered, watch }
@@ -104,12 +105,29 @@ export async function open(transport: Transport, request: OutgoingRequest, optio
   }
 }
 
-/** One attempt: an answer that is one, or what failed. */
+/** One attempt, and another where the server refuses its token and there is a newer one. */
+async function authorized(
+  transport: Transport,
+  request: OutgoingRequest,
+  options: CallOptions,
+  watch: Watch,
+): Promise<Response | VergeError> {
+  const { credentials } = transport
+  const credential = await watch.wait(credentials.current())
+  const answered = await attempted(transport, request, options, watch, credential)
+  if (!(answered instanceof VergeError) || answered.status !== 401 || credential === undefined) return answered
+  const other = await watch.wait(credentials.renewed(credential))
+  // What can be sent once has been: the next call has the newer token.
+  return other === undefined || request.once ? answered : attempted(transport, request, options, watch, other)
+}
+
+/** What the server answers, or what failed. */
 async function attempted(
-  { base, clock, fetch, key }: Transport,
+  { base, clock, fetch }: Transport,
   { body, headers, once, path, query }: OutgoingRequest,
   options: CallOptions,
   watch: Watch,
+  credential: string | undefined,
 ): Promise<Response | VergeError> {
   const search = query?.toString() ?? ''
   try {
@@ -117,7 +135,7 @@ async function attempted(
     const response = await fetch(`${base}${path}${search && `?${search}`}`, {
       method: body === undefined ? 'GET' : 'POST',
       signal: watch.signal,
-      headers: { ...headers, ...headersOf(options, key, body === undefined ? undefined : watch.leftMs) },
+      headers: { ...headers, ...headersOf(options, credential, body === undefined ? undefined : watch.leftMs) },
       ...(sent !== undefined && { body: sent }),
       // `fetch` insists on it where a body is a stream; some runtimes' types do not know it.
       ...(once && ({ duplex: 'half' } as object)),
@@ -177,11 +195,11 @@ function pauseBefore({ code, retryAfter, status }: VergeError, attempt: number, 
 /** @param leftMs left out of a GET, which a page of another origin may then send without a preflight */
 function headersOf(
   { cache, place, requestId }: CallOptions,
-  key: string | undefined,
+  credential: string | undefined,
   leftMs = Number.POSITIVE_INFINITY,
 ) {
   return {
-    ...(key !== undefined && { authorization: `Bearer ${key}` }),
+    ...(credential !== undefined && { authorization: `Bearer ${credential}` }),
     ...(cache !== undefined && { 'cache-control': cache }),
     ...(place !== undefined && { 'verge-place': place }),
     ...(requestId !== undefined && { 'x-request-id': requestId }),

@@ -54,6 +54,17 @@ export class Watch {
     this.#caller?.removeEventListener('abort', this.#left)
   }
 
+  /** Waits for what other calls may wait for, too: this call's end does not end it. @throws VergeError */
+  wait<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this
+    return new Promise((resolve, reject) => {
+      const left = (): void => reject(this.failure(signal.reason))
+      signal.addEventListener('abort', left)
+      work.then(resolve, reject).finally(() => signal.removeEventListener('abort', left))
+      if (signal.aborted) left()
+    })
+  }
+
   /** @throws VergeError if the call ends before */
   sleep(ms: number): Promise<void> {
     const { signal } = this

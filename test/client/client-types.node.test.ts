@@ -7,7 +7,7 @@ import { ROOT } from '../../src/cli/files/project.ts'
 
 /** A use of every method. Where a line is no error, "Unused '@ts-expect-error'" is one. */
 const USE = `
-import { type Label, type Tensor, type TextDelta, VergeError, createClient } from '${join(ROOT, 'src/client/index.ts')}'
+import { type Label, type Tensor, type TextDelta, VergeError, createClient, mintToken } from '${join(ROOT, 'src/client/index.ts')}'
 
 export async function use(blob: Blob, stream: ReadableStream<Uint8Array>, signal: AbortSignal): Promise<void> {
   const client = createClient({ url: 'https://verge.example', fetch: (url, init) => fetch(url, init), timeoutMs: 1 })
@@ -35,6 +35,9 @@ export async function use(blob: Blob, stream: ReadableStream<Uint8Array>, signal
     // @ts-expect-error No code of the server.
     if (error instanceof VergeError && error.code === 'overlaoded') return
   }
+  createClient({ url: 'https://verge.example', token: async () => (await mintToken({ key: '', origins: [], models: [] })).token })
+  // @ts-expect-error A token is for pages that it names.
+  await mintToken({ key: '', models: ['m'] })
   // @ts-expect-error A url is needed.
   createClient({})
   // @ts-expect-error A function is nothing that JSON holds.

@@ -1,5 +1,5 @@
 import { useMemo, useState } from 'preact/hooks'
-import type { Inferred, TensorInput } from '../../../src/client/index.ts'
+import type { Inferred, TensorInput } from '../../../src/client/page.ts'
 import type { TensorInfo } from '../../models.ts'
 import { draftOf, type Fill, parseTensor, type TensorDraft } from '../../tensors/draft.ts'
 import type { Parsed } from '../../tensors/elements.ts'

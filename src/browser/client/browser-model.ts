@@ -196,7 +196,7 @@ export class BrowserModel {
     const { clock, name, plans, version } = this.#options
     const before = this.#held?.plan
     let plan = await fetchPlan(plans, name, version, signal)
-    if (before !== undefined && plan.digest !== before.digest && version === undefined && plans.key === undefined) {
+    if (before !== undefined && plan.digest !== before.digest && version === undefined && !plans.credentials.isUsed) {
       // Several versions may be live: the one that is here stays as long as it is one of them.
       plan = await fetchPlan(plans, name, before.version, signal).catch(() => plan)
       if (plan.digest !== before.digest && plan.version === before.version)

@@ -1,3 +1,4 @@
+import { clientOver, transportOf } from '../../client/client.ts'
 import { VergeError } from '../../client/error.ts'
 import {
   type CallOptions,
@@ -6,7 +7,7 @@ import {
   type Media,
   type RunInput,
   type VergeClient,
-} from '../../client/index.ts'
+} from '../../client/page.ts'
 import { systemClock, systemFetch, systemRandom } from '../../client/runtime.ts'
 import { Watch } from '../../client/watch.ts'
 import { PROTOCOL, type StoredModels, type WorkerEvent } from '../messages.ts'
@@ -89,10 +90,10 @@ export function browserClient(
   environment: Environment,
   limits: BrowserLimits = BROWSER_LIMITS,
 ): BrowserClient {
-  const { clock = systemClock, fetch = systemFetch, key, onNotice, quotaBytes, timeoutMs = TIMEOUT_MS } = options
-  const edge = createClient(options)
-  const { origin, pathname } = new URL(options.url)
-  const base = origin + pathname.replace(/\/+$/, '')
+  const { clock = systemClock, fetch = systemFetch, onNotice, quotaBytes, timeoutMs = TIMEOUT_MS } = options
+  const transport = transportOf(options)
+  const { base, credentials } = transport
+  const edge = clientOver(transport)
   const models = new Map<string, BrowserModel>()
   const speed = new DownloadSpeed(() => clock.now())
   let script = options.workerUrl === undefined ? undefined : absolute(options.workerUrl)
@@ -103,7 +104,13 @@ export function browserClient(
       return environment.spawn(script)
     },
     notStarted: () => environment.notStarted(script ?? base),
-    start: { protocol: PROTOCOL, base, key, quotaBytes, backend: options.backend },
+    start: {
+      protocol: PROTOCOL,
+      base,
+      ...(typeof options.token === 'function' ? { asksForCredentials: true } : { key: options.key ?? options.token }),
+      quotaBytes,
+      backend: options.backend,
+    },
     ...(environment.ended && { ended: environment.ended, lockName: () => `verge-worker/${environment.randomId()}` }),
     onEvent: (event) => told(event),
     onLost: () => {
@@ -112,6 +119,10 @@ export function browserClient(
   })
 
   function told(event: WorkerEvent): void {
+    if (event.event === 'credential') {
+      answerWanted(event)
+      return
+    }
     if (event.event !== 'progress') {
       const { event: type, ...rest } = event
       onNotice?.({ type, ...rest } as BrowserNotice)
@@ -125,11 +136,23 @@ export function browserClient(
     options.onProgress?.({ model: model.name, version: model.planned.version, loadedBytes, totalBytes })
   }
 
+  /** The page's tokens are made here, once for the page and its worker. */
+  function answerWanted({ refused, wanted }: Extract<WorkerEvent, { readonly event: 'credential' }>): void {
+    const given = refused === undefined ? credentials.current() : credentials.renewed(refused)
+    given
+      .then(
+        (credential) => link.call('credential', { wanted, credential }),
+        (error: unknown) => link.call('credential', { wanted, failure: messageOf(error) }),
+      )
+      // The worker is gone, and so is the question.
+      .catch(() => {})
+  }
+
   const modelOf = (name: string, version: string | undefined): BrowserModel => {
     const id = JSON.stringify([name, version])
     const known = models.get(id)
     if (known !== undefined) return known
-    const made = new BrowserModel({ name, version, link, plans: { base, key, fetch, clock }, clock, limits })
+    const made = new BrowserModel({ name, version, link, plans: { base, credentials, fetch, clock }, clock, limits })
     models.set(id, made)
     return made
   }
@@ -187,6 +210,10 @@ export function browserClient(
     },
     dispose: () => link.dispose(),
   }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
 
 function absolute(workerUrl: string | URL): string {

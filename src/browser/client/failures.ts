@@ -72,6 +72,7 @@ const KINDS: Readonly<Record<ClientErrorCode, Kind>> = {
   internal: 'passing',
   network_error: 'passing',
   unexpected_answer: 'passing',
+  token_unavailable: 'of-caller',
 }
 
 function kindOf(error: unknown): Kind {

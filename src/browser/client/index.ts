@@ -2,7 +2,7 @@
 import { type BrowserClient, type BrowserClientOptions, browserClient } from './client.ts'
 import { browserEnvironment } from './environment.ts'
 
-export * from '../../client/index.ts'
+export * from '../../client/page.ts'
 export type { StoredModels } from '../messages.ts'
 export type { BrowserClient, BrowserClientOptions, BrowserNotice, DownloadProgress } from './client.ts'
 export { WORKER_SCRIPT } from './environment.ts'

@@ -1,3 +1,4 @@
+import type { Credentials } from '../../client/credentials.ts'
 import { failureIn, unexpected, VergeError } from '../../client/error.ts'
 import type { ClientClock, FetchLike } from '../../client/runtime.ts'
 
@@ -14,29 +15,21 @@ export interface Plan {
 export interface PlansOptions {
   /** Without a slash at its end. */
   readonly base: string
-  readonly key: string | undefined
+  readonly credentials: Credentials
   readonly fetch: FetchLike
   readonly clock: ClientClock
 }
 
 /** @throws VergeError */
 export async function fetchPlan(
-  { base, clock, fetch, key }: PlansOptions,
+  options: PlansOptions,
   model: string,
   version: string | undefined,
   signal: AbortSignal,
 ): Promise<Plan> {
   const query = version === undefined ? '' : `?version=${encodeURIComponent(version)}`
-  let response: Response
-  try {
-    response = await fetch(`${base}/browser/${encodeURIComponent(model)}${query}`, {
-      signal,
-      headers: key === undefined ? {} : { authorization: `Bearer ${key}` },
-    })
-  } catch (cause) {
-    throw broken(cause, signal)
-  }
-  if (!response.ok) throw await failureIn(response, clock.now())
+  const response = await authorized(options, `${options.base}/browser/${encodeURIComponent(model)}${query}`, signal)
+  if (!response.ok) throw await failureIn(response, options.clock.now())
   let answer: unknown
   try {
     answer = await response.json()
@@ -48,6 +41,21 @@ export async function fetchPlan(
     throw unexpected('it does not describe a model for browsers', response)
   }
   return { model: name, version: found, digest, answer }
+}
+
+/** The answer to a GET, asked for once more where the server refuses the token and there is a newer one. */
+async function authorized({ credentials, fetch }: PlansOptions, url: string, signal: AbortSignal): Promise<Response> {
+  const get = (credential: string | undefined): Promise<Response> =>
+    fetch(url, { signal, headers: credential === undefined ? {} : { authorization: `Bearer ${credential}` } })
+  try {
+    const credential = await credentials.current()
+    const response = await get(credential)
+    if (response.status !== 401 || credential === undefined) return response
+    const other = await credentials.renewed(credential)
+    return other === undefined ? response : await get(other)
+  } catch (cause) {
+    throw cause instanceof VergeError ? cause : broken(cause, signal)
+  }
 }
 
 function broken(cause: unknown, signal: AbortSignal): VergeError {

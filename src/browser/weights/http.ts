@@ -1,5 +1,6 @@
 import { type ErrorCode, VergeError } from '../../core/errors.ts'
 import { isObject } from '../../core/objects.ts'
+import { untilAborted } from '../../core/runtime.ts'
 import { weightsPath } from '../../protocols/browser/wire.ts'
 import { readAtMost } from '../../weights/body.ts'
 import type { WeightsLimits } from './limits.ts'
@@ -7,10 +8,19 @@ import type { WeightsLimits } from './limits.ts'
 /** As much of `fetch` as is used. */
 export type Fetch = (url: string, init: RequestInit) => Promise<Response>
 
+/** What requests are authorized with, as clients have it. */
+export interface WeightsCredentials {
+  /** Undefined: none is needed. */
+  current(): Promise<string | undefined>
+  /** Another than one that the server refused; undefined where there is none. */
+  renewed(refused: string): Promise<string | undefined>
+}
+
 export interface WeightsHttpOptions {
   /** Address of the Worker, without a slash at its end. */
   readonly base: string
-  readonly key?: string | undefined
+  /** Absent: none is needed. */
+  readonly credentials?: WeightsCredentials | undefined
   readonly fetch: Fetch
   readonly limits: Pick<WeightsLimits, 'errorBytes'>
 }
@@ -47,22 +57,40 @@ export class WeightsHttp {
 
   /** @throws what the server refuses with, store_unavailable where it may answer another time, TypeError of `fetch` */
   async open(address: BlobAddress, { fresh, from = 0, signal, to }: BlobRequest): Promise<OpenedBlob> {
-    const { base, fetch, key, limits } = this.#options
+    const { base, credentials, fetch, limits } = this.#options
     const { model, sha256, version } = address
     const ranged = from > 0 || to !== undefined
-    const response = await fetch(base + weightsPath(model, sha256, version), {
-      signal,
-      headers: {
-        ...(key !== undefined && { authorization: `Bearer ${key}` }),
-        ...(ranged && { range: `bytes=${from}-${to === undefined ? '' : to - 1}`, 'if-range': `"${sha256}"` }),
-      },
-      ...(fresh && { cache: 'no-store' as const }),
-    })
+    const get = (credential: string | undefined): Promise<Response> =>
+      fetch(base + weightsPath(model, sha256, version), {
+        signal,
+        headers: {
+          ...(credential !== undefined && { authorization: `Bearer ${credential}` }),
+          ...(ranged && { range: `bytes=${from}-${to === undefined ? '' : to - 1}`, 'if-range': `"${sha256}"` }),
+        },
+        ...(fresh && { cache: 'no-store' as const }),
+      })
+    const response = await authorized(credentials, signal, get)
     if (response.body === null || (response.status !== 200 && response.status !== 206)) {
       throw await refusal(response, limits.errorBytes)
     }
     return { from: response.status === 206 ? startOf(response, from) : 0, body: response.body }
   }
+}
+
+/** An answer, asked for once more where the server refuses the credential and there is a newer one. */
+async function authorized(
+  credentials: WeightsCredentials | undefined,
+  signal: AbortSignal,
+  get: (credential: string | undefined) => Promise<Response>,
+): Promise<Response> {
+  if (credentials === undefined) return get(undefined)
+  const credential = await untilAborted(credentials.current(), signal)
+  const response = await get(credential)
+  if (response.status !== 401 || credential === undefined) return response
+  const other = await untilAborted(credentials.renewed(credential), signal)
+  if (other === undefined) return response
+  await response.body?.cancel().catch(() => {})
+  return get(other)
 }
 
 /** A server that sends another range than it was asked for must not be believed to send the right one. */

@@ -9,7 +9,7 @@ import { PageLoader } from '../../weights/pages/page-loader.ts'
 import { StorePages } from '../../weights/pages/store-pages.ts'
 import type { GetOptions, StoredValue } from '../../weights/store.ts'
 import { downloadChunk } from './download.ts'
-import { type BlobAddress, type Fetch, WeightsHttp } from './http.ts'
+import { type BlobAddress, type Fetch, type WeightsCredentials, WeightsHttp } from './http.ts'
 import { chunkName, type KeptFiles, StorageFull } from './kept.ts'
 import { KeptPages } from './kept-pages.ts'
 import type { WeightsLimits } from './limits.ts'
@@ -33,7 +33,7 @@ export interface WeightsOwner extends Owner {
 
 export interface WeightsOptions extends Pick<ShelfOptions, 'estimate' | 'quotaBytes'> {
   readonly base: string
-  readonly key?: string | undefined
+  readonly credentials?: WeightsCredentials | undefined
   readonly fetch: Fetch
   readonly files: KeptFiles
   readonly locks: Locks

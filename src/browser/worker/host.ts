@@ -18,7 +18,9 @@ import {
 } from '../messages.ts'
 import type { LoadProgress } from '../runtime/held-model.ts'
 import type { CallOptions, ModelPlan, Runtime, RuntimeAnswer } from '../runtime/runtime.ts'
+import type { WeightsCredentials } from '../weights/http.ts'
 import type { BrowserWeights, WeightsEvent } from '../weights/weights.ts'
+import { PageCredentials } from './page-credentials.ts'
 
 /** What a page's options make. */
 export interface HostedParts {
@@ -26,8 +28,10 @@ export interface HostedParts {
   readonly weights: BrowserWeights
 }
 
-/** What the parts tell. */
+/** What the parts tell, and what they ask for. */
 export interface Listeners {
+  /** Absent where requests need none. */
+  readonly credentials?: WeightsCredentials | undefined
   readonly onEvent: (event: WeightsEvent) => void
   readonly onNetworkBytes: (bytes: number) => void
 }
@@ -54,12 +58,14 @@ export class WorkerHost {
   readonly #calls = new Map<number, AbortController>()
   /** Calls under way that need a version, by its digest. */
   readonly #users = new Map<string, number>()
+  readonly #pageCredentials: PageCredentials
   #parts: Promise<HostedParts> | undefined
   #backend: NonNullable<StartOptions['backend']> = 'wasm'
   #networkBytes = 0
 
   constructor(options: HostOptions) {
     this.#options = options
+    this.#pageCredentials = new PageCredentials((event) => options.post(event, []))
   }
 
   async receive(message: ToWorker): Promise<void> {
@@ -81,6 +87,10 @@ export class WorkerHost {
     if (call.call === 'start') {
       this.#parts = this.#start(call.takes)
       await this.#parts
+      return null
+    }
+    if (call.call === 'credential') {
+      this.#pageCredentials.given(call.takes)
       return null
     }
     const { runtime, weights } = await this.#started()
@@ -117,11 +127,17 @@ export class WorkerHost {
     }
     this.#backend = options.backend ?? this.#backend
     return start(options, {
+      credentials: this.#credentialsOf(options),
       onEvent: ({ type, ...event }) => post({ event: type, ...event } as FromWorker, []),
       onNetworkBytes: (bytes) => {
         this.#networkBytes += bytes
       },
     })
+  }
+
+  #credentialsOf({ asksForCredentials, key }: StartOptions): WeightsCredentials | undefined {
+    if (asksForCredentials) return this.#pageCredentials
+    return key === undefined ? undefined : { current: async () => key, renewed: async () => undefined }
   }
 
   async #started(): Promise<HostedParts> {

@@ -22,7 +22,7 @@ export async function browserParts(options: StartOptions, listeners: Listeners):
   const asked = options.quotaBytes ?? WEIGHTS_LIMITS.quotaBytes
   const weights = new BrowserWeights({
     base: options.base,
-    key: options.key,
+    credentials: listeners.credentials,
     quotaBytes: files.kind === 'memory' ? Math.min(asked, WEIGHTS_LIMITS.memoryBytes) : asked,
     fetch: (url, init) => fetch(url, init),
     files,

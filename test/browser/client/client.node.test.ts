@@ -15,8 +15,11 @@ class Scene {
   now = 1_000_000
   readonly notices: BrowserNotice[] = []
   readonly infos: AnswerInfo[] = []
-  /** Requests to the server, as `GET /browser/reviews`. */
+  /** Requests to the server, as `GET /browser/reviews`, and what each was authorized with. */
   readonly requests: string[] = []
+  readonly credentials: (string | null)[] = []
+  /** What the server accepts; anything if undefined. */
+  accepted: string | undefined
   readonly bodies: unknown[] = []
   readonly workers: FakeWebWorker[] = []
   device: DeviceRefusal | undefined
@@ -109,7 +112,10 @@ class Scene {
   readonly #fetch: FetchLike = async (url, init) => {
     const { pathname, search } = new URL(url)
     this.requests.push(`${init.method ?? 'GET'} ${pathname}${search}`)
+    const credential = new Headers(init.headers).get('authorization')
+    this.credentials.push(credential)
     if (this.offline) throw new TypeError('Failed to fetch')
+    if (this.accepted !== undefined && credential !== `Bearer ${this.accepted}`) return error(401, 'unauthorized')
     if (pathname === '/browser/reviews') {
       if (this.planRefusal !== undefined) return error(...this.planRefusal)
       if (this.live.length === 0) return error(403, 'not_downloadable')
@@ -686,5 +692,46 @@ describe('a client with a place', () => {
     scene.workers[0]?.say({ event: 'not-kept', model: 'reviews', reason: 'No room.' })
     expect(progress).toEqual([{ model: 'reviews', version: '1', loadedBytes: 5, totalBytes: 10 }])
     expect(scene.notices).toEqual([{ type: 'not-kept', model: 'reviews', reason: 'No room.' }])
+  })
+
+  it('has one token for the page and its web worker, which asks for it', async () => {
+    const tokens = ['first', 'second', 'third']
+    const scene = new Scene({ placement: 'browser', token: async () => tokens.shift() ?? '' })
+    scene.accepted = 'first'
+    await scene.ask()
+    const [worker] = scene.workers
+    expect(worker?.received[0]).toMatchObject({ call: 'start', takes: { asksForCredentials: true } })
+    expect(JSON.stringify(worker?.received[0])).not.toContain('first')
+    worker?.say({ event: 'credential', wanted: 1 })
+    worker?.say({ event: 'credential', wanted: 2, refused: 'first' })
+    await scene.settle()
+    const given = worker?.received.flatMap((message) => (message.call === 'credential' ? [message.takes] : []))
+    expect(given).toEqual([
+      { wanted: 1, credential: 'first' },
+      { wanted: 2, credential: 'second' },
+    ])
+    expect(scene.notices).toEqual([])
+  })
+
+  it('asks for a plan again with a newer token', async () => {
+    const tokens = ['ended', 'newer']
+    const scene = new Scene({ placement: 'browser', token: async () => tokens.shift() ?? '' })
+    scene.accepted = 'newer'
+    await scene.ask()
+    expect(scene.requests).toEqual(['GET /browser/reviews', 'GET /browser/reviews'])
+    expect(scene.credentials).toEqual(['Bearer ended', 'Bearer newer'])
+  })
+
+  it('tells its web worker why there is no token', async () => {
+    let calls = 0
+    const token = async (): Promise<string> => (++calls === 1 ? 'first' : Promise.reject(new Error('no network')))
+    const scene = new Scene({ placement: 'browser', token })
+    await scene.ask()
+    scene.workers[0]?.say({ event: 'credential', wanted: 1, refused: 'first' })
+    await scene.settle()
+    expect(scene.workers[0]?.received.at(-1)).toMatchObject({
+      call: 'credential',
+      takes: { wanted: 1, failure: expect.stringMatching(/function "token"/) },
+    })
   })
 })

@@ -48,6 +48,7 @@ function hosted(runtime: Partial<Runtime>) {
       listeners = given
       const weights = new BrowserWeights({
         base,
+        credentials: given.credentials,
         fetch: server.fetch,
         files: memoryFiles(),
         locks: tabLocks(),
@@ -243,5 +244,31 @@ describe('WorkerHost', () => {
     expect(await call('storage', null)).toMatchObject({
       gives: { kind: 'memory', usedBytes: 0, quotaBytes: 1000, models: [] },
     })
+  })
+
+  it('asks the page for each credential where they end, and says what there is none for', async () => {
+    const { call, host, said, tell } = hosted({})
+    await call('start', { ...START, asksForCredentials: true })
+    const { credentials } = tell() ?? {}
+    const first = credentials?.current()
+    const second = credentials?.renewed('ended')
+    const asked = said.filter((message) => 'event' in message)
+    expect(asked).toEqual([
+      { event: 'credential', wanted: 1 },
+      { event: 'credential', wanted: 2, refused: 'ended' },
+    ])
+    // In another order than they were asked for.
+    await host.receive({ id: 8, call: 'credential', takes: { wanted: 2, credential: 'newer' } })
+    await host.receive({ id: 9, call: 'credential', takes: { wanted: 1, failure: 'The function gave none.' } })
+    await expect(second).resolves.toBe('newer')
+    await expect(first).rejects.toMatchObject({ code: 'unauthorized', message: 'The function gave none.' })
+  })
+
+  it('has a key that stays the same without asking', async () => {
+    const { call, said, tell } = hosted({})
+    await call('start', { ...START, key: 'fixed' })
+    await expect(tell()?.credentials?.current()).resolves.toBe('fixed')
+    await expect(tell()?.credentials?.renewed('fixed')).resolves.toBeUndefined()
+    expect(said.filter((message) => 'event' in message)).toEqual([])
   })
 })

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createApi } from '../../../page/state/api.ts'
+import { credentialsOf } from '../../../src/client/credentials.ts'
 import { systemClock } from '../../../src/client/runtime.ts'
 
 /** An API over answers by path; `healthz` as a Worker with the given operator's key answers it. */
@@ -7,7 +8,7 @@ function apiOf(key: string | undefined, answers: Readonly<Record<string, unknown
   const paths: string[] = []
   const api = createApi({
     base: 'http://worker',
-    key,
+    credentials: credentialsOf({ key }, systemClock),
     timeoutMs: 5_000,
     retries: 0,
     clock: systemClock,
