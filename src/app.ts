@@ -12,6 +12,7 @@ import { cors } from './http/middleware/cors.ts'
 import { errorHandler } from './http/middleware/errors.ts'
 import { refuseOtherMethods } from './http/middleware/methods.ts'
 import { requestId } from './http/middleware/request-id.ts'
+import { securityHeaders } from './http/middleware/security-headers.ts'
 import { mountProtocols } from './http/mount.ts'
 import { oipRoutes } from './http/oip/routes.ts'
 import { ollamaRoutes } from './http/ollama/routes.ts'
@@ -36,6 +37,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   })
 
   app.use(requestId(deps.randomId))
+  app.use(securityHeaders(config.corsOrigins))
   app.use(cors(config.corsOrigins))
   // Before what makes answers depend on the caller and on the moment.
   app.get('/client.js', clientScript)
@@ -43,7 +45,6 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
     await next()
     // What is answered depends on the caller and on the moment, errors included; what does not says so.
     c.res.headers.set('cache-control', c.get('cacheControl') ?? 'no-store')
-    c.res.headers.set('x-content-type-options', 'nosniff')
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
   app.use(placementHints())

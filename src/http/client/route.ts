@@ -10,7 +10,8 @@ export function clientScript(c: Context): Response {
   const headers = {
     etag: CLIENT_ETAG,
     'cache-control': `public, max-age=${MAX_AGE_SECONDS}, stale-while-revalidate=86400`,
-    'x-content-type-options': 'nosniff',
+    // Code that is public: pages import it from anywhere.
+    'cross-origin-resource-policy': 'cross-origin',
   }
   if (namesTag(c.req.header('if-none-match'), CLIENT_ETAG)) return c.body(null, 304, headers)
   return c.body(CLIENT_SCRIPT, 200, { ...headers, 'content-type': 'text/javascript; charset=utf-8' })
