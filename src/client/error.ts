@@ -66,15 +66,24 @@ export async function failureIn(response: Response, now: number): Promise<VergeE
  */
 export function failureFrom(body: unknown, response: Response, now: number): VergeError | undefined {
   const outer = isObject(body) ? body : {}
-  const { code, error, message, param, request_id, type, ...details } = isObject(outer.error) ? outer.error : outer
+  const { code, error, message, param, request_id, type, ...more } = isObject(outer.error) ? outer.error : outer
   const text = message ?? error
   if (typeof code !== 'string' || typeof text !== 'string') return undefined
-  return new VergeError(code as ClientErrorCode, text, {
+  const own = OPENAI_CODES[code]
+  const { reason, ...others } = more
+  const details = own !== undefined && reason === own ? others : more
+  return new VergeError(own ?? (code as ClientErrorCode), text, {
     status: response.status,
     requestId: typeof request_id === 'string' ? request_id : requestIdOf(response),
     details: details as VergeErrorDetails,
     retryAfter: secondsOf(response.headers.get('retry-after'), now),
   })
+}
+
+/** Codes that OpenAI's shape has in its own words, so that OpenAI's clients know them. */
+const OPENAI_CODES: Readonly<Record<string, ClientErrorCode>> = {
+  insufficient_quota: 'budget_spent',
+  rate_limit_exceeded: 'rate_limited',
 }
 
 export function isJson(response: Response): boolean {

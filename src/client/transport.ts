@@ -188,7 +188,8 @@ export function jsonRequest(path: string, body: unknown, version: string | undef
 function pauseBefore({ code, retryAfter, status }: VergeError, attempt: number, random: number): number | undefined {
   const backoff = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + random)
   if (code === 'network_error') return backoff
-  if ((status !== 429 && status !== 503) || retryAfter === undefined) return undefined
+  // A budget has room again when its day or month is over.
+  if ((status !== 429 && status !== 503) || code === 'budget_spent' || retryAfter === undefined) return undefined
   return retryAfter * 1000 + backoff
 }
 

@@ -1,6 +1,6 @@
 import type { VergeError } from '../core/errors.ts'
 import { retryAfterHeader } from '../core/headers.ts'
-import type { ErrorShape } from '../protocols/error-shape.ts'
+import { type ErrorShape, retryHeaders } from '../protocols/error-shape.ts'
 import { STATUS } from '../protocols/status.ts'
 import { protocolAt } from './address-of.ts'
 import type { AddressDefaults } from './addresses.ts'
@@ -29,6 +29,7 @@ export function errorResponse(
     headers: {
       'content-type': 'application/json',
       ...(error.retryAfter !== undefined && { 'retry-after': retryAfterHeader(error.retryAfter) }),
+      ...retryHeaders(error),
       ...shape.headers?.(error, requestId),
       ...headers,
     },

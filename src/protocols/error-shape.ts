@@ -20,7 +20,26 @@ export const errorAsText: ErrorShape = {
   body: (error, requestId) => ({ ...besideOwnFields(error, requestId), error: error.message }),
 }
 
-/** The clients of OpenAI and Anthropic repeat what failed with a status from 500 on; what does not exist yet will fail again. */
-export function neverRetried({ code }: VergeError): Readonly<Record<string, string>> {
-  return code === 'not_implemented' ? { 'x-should-retry': 'false' } : {}
+/**
+ * 402 for a budget that is spent, as Anthropic, Cohere, Hugging Face and Jina AI have it. Their clients repeat what
+ * failed with 429, and not this.
+ */
+export function paymentRequired({ code }: VergeError): number | undefined {
+  return code === 'budget_spent' ? 402 : undefined
+}
+
+/** A client that waits for longer than this keeps its user waiting: it had better say so. */
+const LONGEST_WAIT_SECONDS = 60
+
+/**
+ * The clients of OpenAI and Anthropic repeat what failed with 429 or a status from 500 on, after `Retry-After`, however long
+ * that is. They obey this header. Not to be repeated: what does not exist yet, what a budget has no room for, and what a
+ * rate has no room for soon.
+ */
+export function retryHeaders({ code, retryAfter = 0 }: VergeError): Readonly<Record<string, string>> {
+  const never =
+    code === 'not_implemented' ||
+    code === 'budget_spent' ||
+    (code === 'rate_limited' && retryAfter > LONGEST_WAIT_SECONDS)
+  return never ? { 'x-should-retry': 'false' } : {}
 }

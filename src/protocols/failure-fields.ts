@@ -1,6 +1,17 @@
+import type { ErrorCode } from '../core/errors.ts'
 import { isObject } from '../core/objects.ts'
+import { STATUS } from './status.ts'
 
 export type ErrorFields = Readonly<Record<string, unknown>>
+
+/** Verge's code for a failure: its own where `code` is the protocol's, as OpenAI's and vLLM's may be. */
+export function ownCode({ code, reason }: ErrorFields): ErrorCode | undefined {
+  return [code, reason].find(isErrorCode)
+}
+
+function isErrorCode(value: unknown): value is ErrorCode {
+  return typeof value === 'string' && Object.hasOwn(STATUS, value)
+}
 
 /**
  * The fields of a failure's JSON in any of the shapes that servers have: `{"error": {...}}` (Verge, OpenAI, vLLM),

@@ -2,8 +2,7 @@ import type { Caller } from '../access/authorize.ts'
 import { type ErrorCode, VergeError, type VergeErrorOptions } from '../core/errors.ts'
 import { REQUEST_ID_HEADER, TIMEOUT_HEADER } from '../core/headers.ts'
 import type { Limits } from '../core/limits.ts'
-import { failureFields } from '../protocols/failure-fields.ts'
-import { STATUS } from '../protocols/status.ts'
+import { failureFields, ownCode } from '../protocols/failure-fields.ts'
 import { measureInput } from './measure.ts'
 import type { RpcCall } from './service.ts'
 
@@ -73,11 +72,13 @@ const SHAPE: ReadonlySet<string> = new Set(['code', 'message', 'param', 'request
 
 function failure(answer: unknown, headers: Headers): VergeError {
   const fields = failureFields(answer) ?? {}
-  const { code, message } = fields
-  const known = typeof code === 'string' && Object.hasOwn(STATUS, code)
-  const details = Object.fromEntries(Object.entries(fields).filter(([name]) => !SHAPE.has(name)))
+  const { message, reason } = fields
+  const code = ownCode(fields)
+  const details = Object.fromEntries(
+    Object.entries(fields).filter(([name]) => !SHAPE.has(name) && (name !== 'reason' || reason !== code)),
+  )
   const retryAfter = headers.get('retry-after')
-  return new AnsweredError(known ? (code as ErrorCode) : 'internal', String(message), {
+  return new AnsweredError(code ?? 'internal', String(message), {
     ...(Object.keys(details).length > 0 && { details: details as NonNullable<VergeErrorOptions['details']> }),
     ...(retryAfter !== null && { retryAfter: Number(retryAfter) }),
   })

@@ -1,8 +1,9 @@
-import { besideOwnFields, type ErrorShape, neverRetried } from '../error-shape.ts'
+import { besideOwnFields, type ErrorShape, paymentRequired } from '../error-shape.ts'
 
 /** The types that Anthropic's documentation names, by status. */
 const TYPES: Readonly<Record<number, string>> = {
   401: 'authentication_error',
+  402: 'billing_error',
   403: 'permission_error',
   404: 'not_found_error',
   409: 'conflict_error',
@@ -28,5 +29,6 @@ export const anthropicErrors: ErrorShape = {
       request_id: requestId,
     }
   },
-  headers: (error, requestId) => ({ 'request-id': requestId, ...neverRetried(error) }),
+  headers: (_, requestId) => ({ 'request-id': requestId }),
+  status: paymentRequired,
 }

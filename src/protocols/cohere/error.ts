@@ -1,6 +1,7 @@
-import { besideOwnFields, type ErrorShape } from '../error-shape.ts'
+import { besideOwnFields, type ErrorShape, paymentRequired } from '../error-shape.ts'
 
-/** https://docs.cohere.com/reference/errors: `{"message": "...", "id": "..."}`, with the statuses that Verge has anyway. */
+/** https://docs.cohere.com/reference/errors: `{"message": "...", "id": "..."}`, with 402 for a billing limit that is reached. */
 export const cohereErrors: ErrorShape = {
   body: (error, requestId) => ({ ...besideOwnFields(error, requestId), id: requestId, message: error.message }),
+  status: paymentRequired,
 }

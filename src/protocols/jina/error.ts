@@ -1,4 +1,4 @@
-import { besideOwnFields, type ErrorShape } from '../error-shape.ts'
+import { besideOwnFields, type ErrorShape, paymentRequired } from '../error-shape.ts'
 
 /** What is wrong with a field is 422 there. */
 const UNPROCESSABLE: ReadonlySet<string> = new Set(['invalid_request', 'empty_input', 'task_mismatch'])
@@ -7,5 +7,8 @@ const UNPROCESSABLE: ReadonlySet<string> = new Set(['invalid_request', 'empty_in
 export const jinaErrors: ErrorShape = {
   body: (error, requestId) => ({ ...besideOwnFields(error, requestId), detail: error.message }),
   // A text that is too long is 400 there.
-  status: ({ code }) => (UNPROCESSABLE.has(code) ? 422 : code === 'input_too_large' ? 400 : undefined),
+  status(error) {
+    if (UNPROCESSABLE.has(error.code)) return 422
+    return error.code === 'input_too_large' ? 400 : paymentRequired(error)
+  },
 }

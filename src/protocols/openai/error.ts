@@ -1,6 +1,7 @@
 import * as z from 'zod'
 import { errorDetail } from '../error-detail.ts'
-import { besideOwnFields, type ErrorShape, neverRetried } from '../error-shape.ts'
+import type { ErrorCode } from '../../core/errors.ts'
+import { besideOwnFields, type ErrorShape } from '../error-shape.ts'
 
 export const openAiErrorBodySchema = z
   .object({
@@ -17,15 +18,27 @@ export const openAiErrorBodySchema = z
   .meta({ id: 'OpenAIError' })
 export type OpenAiErrorBody = z.infer<typeof openAiErrorBodySchema>
 
-/** OpenAI's clients read `message`, `type`, `param` and `code`. */
+/** What OpenAI calls a rate and a budget: clients tell the two apart by these words. */
+const OWN_WORDS: Readonly<Partial<Record<ErrorCode, { readonly type: string; readonly code: string }>>> = {
+  rate_limited: { type: 'requests', code: 'rate_limit_exceeded' },
+  budget_spent: { type: 'insufficient_quota', code: 'insufficient_quota' },
+}
+
+/** OpenAI's clients read `message`, `type`, `param` and `code`. Where `code` is OpenAI's, Verge's own stands in `reason`. */
 export const openAiErrors = {
   body(error, requestId, status): OpenAiErrorBody {
     const type = status < 500 ? 'invalid_request_error' : 'server_error'
+    const own = OWN_WORDS[error.code]
     return {
-      error: { ...besideOwnFields(error, requestId), message: error.message, type, param: fieldOf(error.details) },
+      error: {
+        ...besideOwnFields(error, requestId),
+        message: error.message,
+        type,
+        param: fieldOf(error.details),
+        ...(own && { ...own, reason: error.code }),
+      },
     }
   },
-  headers: neverRetried,
 } satisfies ErrorShape
 
 function fieldOf(details: Readonly<Record<string, unknown>> | undefined): string | null {

@@ -13,6 +13,8 @@ const NUMBERS: Readonly<Record<number, number>> = {
 }
 /** "No such model" is 400 there. */
 const NO_SUCH_MODEL = 5007
+/** "Account limited": what an account may use in a day is used up. */
+const ACCOUNT_LIMITED = 3036
 /** "AiError: Bad input". */
 const BAD_INPUT = 5006
 /** "AiError: Internal server error". */
@@ -28,6 +30,7 @@ export interface WorkersAiErrorBody {
 
 function numberOf({ code }: VergeError, status: number): number {
   if (code === 'model_not_found') return NO_SUCH_MODEL
+  if (code === 'budget_spent') return ACCOUNT_LIMITED
   return NUMBERS[status] ?? (status < 500 ? BAD_INPUT : INTERNAL)
 }
 
