@@ -99,7 +99,10 @@ const ROOMS: Readonly<Record<string, Room>> = {
     packages: ['onnxruntime-web'],
   },
   // The order of an inference, whichever way it was asked for: it knows nothing of HTTP, RPC and WebSockets.
-  inference: { rooms: ['placement', 'generate', 'tasks', 'serving', 'access', 'catalog', 'core'], packages: [] },
+  inference: {
+    rooms: ['metering', 'placement', 'generate', 'tasks', 'protocols', 'serving', 'access', 'catalog', 'core'],
+    packages: [],
+  },
   // The web worker: what a page asks of it, over the runtime and the weights.
   'browser/worker': {
     rooms: ['browser', 'browser/runtime', 'browser/weights', 'protocols', 'protocols/browser', 'core'],

@@ -13,6 +13,13 @@ export const RESULT_CACHE_HEADER = 'verge-cache'
 /** Of answers: the version that answered, `name@version`. On errors too, once the version is known. */
 export const MODEL_HEADER = 'verge-model'
 
+/** Of answers: `low` where little is left of a budget, and something cheaper than what was asked for may have answered. */
+export const BUDGET_HEADER = 'verge-budget'
+/** Of requests to Verge's own origins: what the caller's plan allows. An RFC 9651 dictionary. */
+export const BOUNDS_HEADER = 'verge-bounds'
+/** Of answers to the operator and to a Worker: what they took. An RFC 9651 dictionary; in a stream of events a comment. */
+export const USAGE_HEADER = 'verge-usage'
+
 /** A Retry-After header's milliseconds: it has seconds or a date (RFC 9110). Undefined where it is missing or neither. */
 export function retryAfterMs(header: string | null | undefined, now: number): number | undefined {
   const value = header?.trim()

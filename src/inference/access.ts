@@ -4,12 +4,15 @@ import { MODEL_NAME } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Models, ResolvedModel } from '../serving/serving.ts'
 import type { CallContext } from './call.ts'
+import type { RequestFacts } from './metered.ts'
 
 /** Who asks, through what, on whose time. */
 export interface Access {
   readonly serving: Models
   readonly caller: Caller
   readonly context: CallContext
+  /** Absent where nothing is limited. */
+  readonly facts?: RequestFacts
 }
 
 /**

@@ -1,10 +1,13 @@
 import type { Alias } from '../catalog/alias.ts'
 import type { ModelFile } from '../catalog/model-file.ts'
 import { isVergeError, throwIfAborted } from '../core/errors.ts'
-import type { Logger } from '../core/runtime.ts'
+import { USAGE_HEADER } from '../core/headers.ts'
+import type { Clock, Logger } from '../core/runtime.ts'
 import type { WorkLane } from '../core/work.ts'
 import type { LanguageModel } from '../generate/text-generator.ts'
+import type { Metering } from '../metering/metering.ts'
 import { isEdgeFailure, isOriginFailure } from '../placement/failures.ts'
+import { bookUsage, readUsage, UsageReader, watched } from '../placement/origin-usage.ts'
 import type {
   ForwardedAnswer,
   ForwardedRequest,
@@ -14,10 +17,13 @@ import type {
   RouteFacts,
 } from '../placement/placement.ts'
 import type { Admission, Ticket } from '../serving/admission.ts'
+import type { RunLedger } from '../serving/ledger.ts'
 import type { Generation, Models, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
+import { tokensIn } from '../tasks/inputs.ts'
 import type { Run, TaskModel } from '../tasks/task.ts'
 import { type Access, resolveVersion, visibleModel } from './access.ts'
 import type { CallContext } from './call.ts'
+import { isAlike, MeteredRequest } from './metered.ts'
 
 /** A model that the caller may run, and what runs it for this request. */
 export interface AdmittedModel {
@@ -33,6 +39,8 @@ export interface Inference<A> {
   readonly version?: string | undefined
   /** The version was chosen earlier, and is kept though it may no longer be live. */
   readonly settled?: boolean
+  /** Part of a request that was counted when it began: a message of a stream. */
+  readonly continued?: boolean
   readonly route: ForwardRoute
   /** Waits for a slot; left out: the request is refused where none is free. */
   readonly wait?: (slot: Slot) => Promise<void>
@@ -48,30 +56,37 @@ export interface Inference<A> {
 }
 
 /**
- * The order that every inference keeps: find the model, ask whether the caller may run it, take a slot, decide where the
- * request is computed, pass it on if an origin is to answer, and only then do the work, which reads the body. A run blocks
+ * The order that every inference keeps: ask what the caller has left, find the model, ask whether the caller may run it,
+ * take a slot, decide where the request is computed, pass it on if an origin is to answer, and only then do the work, which
+ * reads the body. A run blocks
  * the event loop, so a queue would never be seen to fill if bodies were read first; and a caller who is refused has cost
  * nothing but its headers. Protocols that name the model in the body have it read first, in the slot, and nothing of it is
  * looked at but the name before the caller is known to have access.
  * @throws what each of these steps throws
  */
 export async function infer<A>(deps: InferenceDeps, access: Access, inference: Inference<A>): Promise<A> {
-  const { placement, serving } = deps
+  const { metering, placement, serving } = deps
   const { context } = access
   const { name, forwarding: forwardingOf, read, route, settled = false, version, wait, work } = inference
-  const known = name === undefined ? undefined : await visibleModel(access, name)
-  const slot = new Slot(deps.admission, context.requestId)
+  const metered =
+    metering === undefined
+      ? undefined
+      : await MeteredRequest.begin(metering, access, inference.continued === true)
+  const slot = new Slot(deps.admission, context.requestId, metered?.finish)
   return slot.during(async () => {
+    const known = name === undefined ? undefined : await allowedModel(access, name, metered)
     if (wait !== undefined) await wait(slot)
     // An origin may have room where there is none here.
     else if (placement !== undefined) slot.takeIfFree()
     else slot.take()
     throwIfAborted(context.signal)
     const named = await read?.(slot)
-    const alias: Alias = known ?? (await visibleModel(access, named ?? ''))
-    const model = settled
+    const alias: Alias = known ?? (await allowedModel(access, named ?? '', metered))
+    const asked = settled
       ? await serving.resolve(alias, version, context)
       : await resolveVersion(access, alias, version)
+    const instead = settled || version !== undefined ? undefined : metered?.insteadOf(asked.manifest.model)
+    const model = instead === undefined ? asked : await cheaperModel(access, asked, instead, metered)
     const forwarding = forwardingOf?.(model)
     const facts: RouteFacts = {
       route,
@@ -92,11 +107,39 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
     } catch (error) {
       if (placement === undefined || forwarding?.replayable !== true || !isEdgeFailure(error)) throw error
       // What the edge could not do is a new fact, by which an origin may be asked after all.
-      const instead = await forward(await placement.route(model, { ...facts, full: !slot.held, failed: true }, context))
-      if (instead === undefined) throw error
-      return instead.value
+      const elsewhere = await forward(
+        await placement.route(model, { ...facts, full: !slot.held, failed: true }, context),
+      )
+      if (elsewhere === undefined) throw error
+      return elsewhere.value
     }
   })
+}
+
+/** A model that the caller may run, and that has room for the request by its own limits. */
+async function allowedModel(access: Access, name: string, metered: MeteredRequest | undefined): Promise<Alias> {
+  const alias = await visibleModel(access, name)
+  const granted = metered?.forModel(alias.model)
+  if (granted !== undefined) await granted
+  return alias
+}
+
+/** What the caller's plan has answered instead, where the caller may run it and its answers have the same form. */
+async function cheaperModel(
+  access: Access,
+  asked: ResolvedModel,
+  name: string,
+  metered: MeteredRequest | undefined,
+): Promise<ResolvedModel> {
+  try {
+    const cheaper = await resolveVersion(access, await allowedModel(access, name, metered), undefined)
+    if (isAlike(asked.manifest, cheaper.manifest)) return cheaper
+  } catch (error) {
+    if (!isVergeError(error)) throw error
+    throwIfAborted(access.context.signal)
+  }
+  metered?.answeredBy(asked)
+  return asked
 }
 
 /** What an inference needs from outside, whichever way it was asked for. */
@@ -104,6 +147,9 @@ export interface InferenceDeps {
   readonly serving: Models & Runner
   readonly admission: Admission
   readonly logger: Logger
+  readonly clock: Clock
+  /** Limits and counts requests. Absent where nothing is limited and nobody counts. */
+  readonly metering?: Metering
   /** Absent where everything is computed here, as on an origin. */
   readonly placement?: Placement
 }
@@ -112,13 +158,21 @@ export interface InferenceDeps {
 export class Slot {
   readonly #admission: Admission
   readonly #requestId: string
+  readonly #finish: ((failure?: unknown) => void) | undefined
   #ticket: Ticket | undefined
   #kept = false
   #bytes = 0
 
-  constructor(admission: Admission, requestId: string) {
+  /** @param finish is told when the request is answered, or why it is not */
+  constructor(admission: Admission, requestId: string, finish?: (failure?: unknown) => void) {
     this.#admission = admission
     this.#requestId = requestId
+    this.#finish = finish
+  }
+
+  /** Whether somebody is told of the request's end. */
+  get watched(): boolean {
+    return this.#finish !== undefined
   }
 
   get held(): boolean {
@@ -160,7 +214,7 @@ export class Slot {
 
   /**
    * For a handler that goes on after it has answered, as one does that streams: it calls `renew` with each piece, and
-   * `leave` when it is done.
+   * `done` at the end.
    */
   keep(): void {
     this.#kept = true
@@ -171,14 +225,21 @@ export class Slot {
     this.#ticket = undefined
   }
 
-  /** Does work that ends with an answer, and leaves then unless the work keeps the slot. */
+  /** The request has been answered. */
+  done(): void {
+    this.leave()
+    this.#finish?.()
+  }
+
+  /** Does work that ends with an answer, and is done then unless the work keeps the slot. */
   async during<A>(work: () => Promise<A>): Promise<A> {
     try {
       const answer = await work()
-      if (!this.#kept) this.leave()
+      if (!this.#kept) this.done()
       return answer
     } catch (error) {
       this.leave()
+      this.#finish?.(error)
       throw error
     }
   }
@@ -212,7 +273,7 @@ interface ForwardOptions<A> {
  * @throws what `Placement` throws, and what reading a body throws
  */
 async function forwardToOrigin<A>(
-  { logger, placement }: InferenceDeps,
+  { clock, logger, placement }: InferenceDeps,
   { context }: Access,
   { model, forwarding, slot, decision }: ForwardOptions<A>,
 ): Promise<{ readonly value: A } | undefined> {
@@ -222,7 +283,12 @@ async function forwardToOrigin<A>(
   try {
     ticket = placement.admission.enter(context.requestId)
     const request = await forwarding.request(ticket)
-    return { value: await forwarding.answer(await decision.send(request, context)) }
+    const begun = clock.now()
+    const answered = await decision.send(request, context)
+    const { ledger } = context
+    const told =
+      ledger === undefined ? answered : booked(answered, { ledger, ms: () => clock.now() - begun, slot })
+    return { value: await forwarding.answer(told) }
   } catch (error) {
     if (!decision.fallback || !isOriginFailure(error) || !forwarding.recover()) throw error
     decision.giveUpOrigins()
@@ -231,6 +297,30 @@ async function forwardToOrigin<A>(
   } finally {
     ticket?.leave()
   }
+}
+
+/** An origin's answer, with what it took booked: as it says in a header, else as the answer says on its way through. */
+function booked(
+  answered: ForwardedAnswer,
+  { ledger, ms, slot }: { readonly ledger: RunLedger; readonly ms: () => number; readonly slot: Slot },
+): ForwardedAnswer {
+  const { response } = answered
+  const told = readUsage(response.headers.get(USAGE_HEADER))
+  response.headers.delete(USAGE_HEADER)
+  const { body } = response
+  // Only for those who are counted is anything read on the way.
+  if (told !== undefined || body === null || !response.ok || !slot.watched) {
+    bookUsage(ledger, told, ms())
+    return answered
+  }
+  const reader = new UsageReader()
+  const streamed = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false
+  slot.keep()
+  const passed = watched(body, reader, () => {
+    bookUsage(ledger, reader.usage(streamed), ms())
+    slot.done()
+  })
+  return { ...answered, response: new Response(passed, response) }
 }
 
 /**
@@ -317,8 +407,14 @@ export class ModelRunner {
 
   readonly run: Run = async (inputs, outputs) => {
     const { model, runner } = this.#admitted
+    const { ledger } = this.#context
+    const tokens = ledger === undefined ? 0 : tokensIn(inputs)
+    const reserved = tokens === 0 ? undefined : ledger?.permit?.tokens(tokens, 0)
+    if (reserved !== undefined) await reserved
     const result = await runner.run(model, inputs, outputs, this.#context)
     this.#last = result
+    if (result.start === 'cached') ledger?.permit?.refund({ tokens })
+    else if (ledger !== undefined) ledger.inputTokens += tokens
     return result.outputs
   }
 }

@@ -11,7 +11,7 @@ import type { Access } from '../inference/access.ts'
 import { type CallContext, withCall } from '../inference/call.ts'
 import { type AdmittedModel, infer, ModelRunner, readInSlot } from '../inference/infer.ts'
 import type { Ticket } from '../serving/admission.ts'
-import type { RunLedger } from '../serving/serving.ts'
+import { openLedger, type RunLedger } from '../serving/ledger.ts'
 import { createTasks } from '../tasks/index.ts'
 import { type Tasks, taskOf } from '../tasks/task.ts'
 import { failureOf, taskAnswer, tensorsAnswer } from './answer.ts'
@@ -75,7 +75,7 @@ export class RpcService {
       requestId = options.requestId ?? requestId
       assertName(model)
       const caller = await this.#callerOf(call.props, options.token)
-      const ledger: RunLedger = { cost: 0, cache: undefined, lookups: 0 }
+      const ledger = openLedger()
       const answer = await this.#within(call, { requestId, caller }, options, ledger, (context) =>
         this.#infer({ serving: this.#deps.serving, caller, context }, model, inputs, options),
       )

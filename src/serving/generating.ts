@@ -118,23 +118,6 @@ export class Generating implements AsyncIterableIterator<number> {
   }
 }
 
-/** The same tokens; each is told of before it is read. */
-export function countedTokens(tokens: AsyncIterableIterator<number>, count: () => void): AsyncIterableIterator<number> {
-  return {
-    [Symbol.asyncIterator]() {
-      return this
-    },
-    async next() {
-      const step = await tokens.next()
-      if (!step.done) count()
-      return step
-    },
-    async return(value?: unknown) {
-      return (await tokens.return?.(value)) ?? { done: true, value: undefined }
-    },
-  }
-}
-
 /** The prompt is one run, and each token of the answer is another, each with the constant cost of a run. */
 export function runsOf({ inputs }: Manifest, prompt: number, answer: number): InputShapes[] {
   const [ids] = inputs

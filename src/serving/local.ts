@@ -22,7 +22,8 @@ import type { BlobInfo } from '../weights/blob.ts'
 import type { Backlog } from './backlog.ts'
 import { type ArtifactCandidate, Candidates, type RefusedArtifact } from './candidates.ts'
 import type { FileCache } from './files.ts'
-import { countedTokens, Generating, runsOf } from './generating.ts'
+import { Generating, runsOf } from './generating.ts'
+import { charged, chargedText, countedTokens } from './ledger.ts'
 import type { RunCache } from './results/run-cache.ts'
 import type {
   Generation,
@@ -216,11 +217,14 @@ export class LocalServing implements Serving, Residence {
     const { backlog, place, results, sessions } = this.#options
     const request = { ...this.#session(model, artifact), runBytes: runFootprint(artifact, elementsOf(inputs)) }
     // Answers from the cache need no share of the engine.
-    const result = await results.through({ model, artifact, inputs, outputs, cost }, context, async () => {
+    const make = async () => {
       const run = () => sessions.run(request, context, inputs, outputs)
       const made = await (backlog === undefined ? run() : backlog.run(context.signal, cost, bytesHeld(inputs), run))
       return { ...made, artifact, place }
-    })
+    }
+    const result = await results.through({ model, artifact, inputs, outputs, cost }, context, () =>
+      charged(context.ledger, cost, make),
+    )
     if (result.start === 'cached') backlog?.spend(context.signal, cost)
     return result
   }
@@ -242,10 +246,23 @@ export class LocalServing implements Serving, Residence {
     options: GenerationOptions,
     context: RunContext,
   ): Promise<Generation> {
-    const { place, sessions } = this.#options
-    const cost = this.#costOf(model, artifact, runsOf(model.manifest, prompt.length, options.maxNewTokens), context)
+    const runs = runsOf(model.manifest, prompt.length, options.maxNewTokens)
+    const cost = this.#costOf(model, artifact, runs, context)
     if (context.ledger !== undefined) context.ledger.cost += cost
-    const { backlog } = this.#options
+    const [, step] = runs
+    const perToken = step === undefined ? 0 : costOf(artifact, model.manifest.inputs, step)
+    const charge = { prompt: prompt.length, most: options.maxNewTokens, units: cost, perToken }
+    return chargedText(context.ledger, charge, () => this.#begin(artifact, model, prompt, { options, cost }, context))
+  }
+
+  async #begin(
+    artifact: Artifact,
+    model: ResolvedModel,
+    prompt: readonly number[],
+    { cost, options }: { readonly cost: number; readonly options: GenerationOptions },
+    context: RunContext,
+  ): Promise<Generation> {
+    const { backlog, place, sessions } = this.#options
     backlog?.plan(context.signal, cost)
     const generating = new Generating({
       prompt,

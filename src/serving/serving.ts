@@ -5,24 +5,11 @@ import type { RequestContext } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
 import type { InputShapes } from '../engine/costs.ts'
 import type { EngineHealth, GenerateOptions } from '../engine/engine.ts'
+import type { RunLedger } from './ledger.ts'
 import type { ModelStatistics } from './statistics.ts'
-
-/** Whether a request's runs were answered from the result cache; `bypass`: it was not asked. */
-export type CacheOutcome = 'hit' | 'miss' | 'bypass'
 
 /** Use of the result cache that a caller allows: read and write, write only, or none. */
 export type CacheMode = 'use' | 'refresh' | 'off'
-
-/** How a request is answered, as far as known: written by the code that answers, read by headers and logs. */
-export interface RunLedger {
-  /** Price of all of them, in a manifest's units. */
-  cost: number
-  cache: CacheOutcome | undefined
-  /** How often the result cache was asked. */
-  lookups: number
-  /** The version that answers, as `name@version`, as soon as it is known. */
-  model?: string
-}
 
 /** What a request passes down to the runs that are made for it. */
 export interface RunContext extends RequestContext {

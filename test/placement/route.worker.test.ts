@@ -17,6 +17,7 @@ import { decide } from '../../src/placement/policy.ts'
 import { runRemotely, sendOn } from '../../src/placement/remote/send.ts'
 import { OriginPlacement } from '../../src/placement/route.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
+import { openLedger } from '../../src/serving/ledger.ts'
 import { LocalServing } from '../../src/serving/local.ts'
 import { RunCache } from '../../src/serving/results/run-cache.ts'
 import type { ResolvedModel } from '../../src/serving/serving.ts'
@@ -184,7 +185,7 @@ function setUp({ placement, answers = { fra: tensors }, costLimit = 100, artifac
     runsBefore: 0,
     waitUntil: () => {},
     cache: { mode: 'use', scope: 'service:shop' },
-    ledger: { cost: 0, cache: undefined, lookups: 0 },
+    ledger: openLedger(),
     placement: more.ask ?? { hint: 'auto' },
   }
   const routed = (own: Partial<CallContext> = {}, facts: Partial<RouteFacts> = {}): Promise<Route> =>

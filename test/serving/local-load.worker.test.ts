@@ -8,7 +8,8 @@ import type { CallContext } from '../../src/inference/call.ts'
 import { Backlog } from '../../src/serving/backlog.ts'
 import { LocalServing } from '../../src/serving/local.ts'
 import { RunCache } from '../../src/serving/results/run-cache.ts'
-import type { ResolvedModel, RunLedger } from '../../src/serving/serving.ts'
+import { openLedger } from '../../src/serving/ledger.ts'
+import type { ResolvedModel } from '../../src/serving/serving.ts'
 import { SessionCache } from '../../src/sessions/cache.ts'
 import { ManualClock, settle, testContext } from '../fixtures/clock.ts'
 import { codeOf, testModel } from '../fixtures/http.ts'
@@ -104,7 +105,7 @@ function setup() {
   return { ask, backlog, clock, finish, modelOf, runs, serving }
 }
 
-const newLedger = (): RunLedger => ({ cost: 0, cache: undefined, lookups: 0 })
+const newLedger = openLedger
 
 describe('what an isolate takes on', () => {
   it('answers a hundred small runs that come at once', async () => {

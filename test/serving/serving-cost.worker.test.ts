@@ -6,6 +6,7 @@ import { type Tensor, type TensorSpec, type Tensors, tensor } from '../../src/co
 import { assertWithinCostLimit, type CostBudget, costOf, type InputShapes } from '../../src/engine/costs.ts'
 import type { CallContext } from '../../src/inference/call.ts'
 import type { EncodedText } from '../../src/media/text/tokenizer.ts'
+import { openLedger } from '../../src/serving/ledger.ts'
 import { LocalServing } from '../../src/serving/local.ts'
 import { runInBatches } from '../../src/tasks/batches.ts'
 import { testModel } from '../fixtures/http.ts'
@@ -220,7 +221,7 @@ describe('serving', () => {
       signal: new AbortController().signal,
       runsBefore: 0,
       waitUntil: () => {},
-      ledger: { cost: 0, cache: undefined, lookups: 0 },
+      ledger: openLedger(),
     }
     const resolved = { alias: model.alias, manifest, digest: 'd' }
     const inputs = new Map([['x', tensor('FP32', [60], new Float32Array(60))]])

@@ -80,7 +80,7 @@ async function streamed(
           : writer.failed(shownTo(c.get('caller'), reportedError(deps.logger, c, error)), c.get('requestId')),
       ended: () => {
         reader.close()
-        slot?.leave()
+        slot?.done()
       },
       cancel: (reason) => reader.leave(reason),
     })

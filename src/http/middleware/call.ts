@@ -13,7 +13,8 @@ import {
 import type { Clock, Coordinates, Logger, RunCounter } from '../../core/runtime.ts'
 import { withCall } from '../../inference/call.ts'
 import type { PlaceHint } from '../../placement/placement.ts'
-import type { CacheMode, RunLedger } from '../../serving/serving.ts'
+import { openLedger } from '../../serving/ledger.ts'
+import type { CacheMode } from '../../serving/serving.ts'
 import type { AppEnv } from '../app-env.ts'
 
 export interface ContextOptions {
@@ -126,7 +127,7 @@ function degrees(value: unknown, most: number): number | undefined {
  */
 export function resultCache(): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    const ledger: RunLedger = { cost: 0, cache: undefined, lookups: 0 }
+    const ledger = openLedger()
     c.set('context', {
       ...c.get('context'),
       cache: { mode: modeOf(c.req.header('cache-control')), scope: callerName(c.get('caller')) },

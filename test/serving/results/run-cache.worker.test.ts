@@ -8,7 +8,8 @@ import { entryOf, readEntry, sealEntry } from '../../../src/serving/results/entr
 import { type CachedQuestion, keyOf } from '../../../src/serving/results/key.ts'
 import { type CachedRun, RunCache } from '../../../src/serving/results/run-cache.ts'
 import { CacheApiStore, type ResultStore } from '../../../src/serving/results/store.ts'
-import type { CacheOutcome, RunResult } from '../../../src/serving/serving.ts'
+import { openLedger } from '../../../src/serving/ledger.ts'
+import type { RunResult } from '../../../src/serving/serving.ts'
 import { OPERATOR, testApp, testModel } from '../../fixtures/http.ts'
 
 const sha256 = sha256Factory()
@@ -55,11 +56,7 @@ function setUp({ limits, ...given }: Setting = {}) {
     const [artifact] = model.manifest.artifacts
     if (artifact === undefined) throw new Error('no artifact')
     const background: Promise<unknown>[] = []
-    const ledger: { cost: number; cache: CacheOutcome | undefined; lookups: number } = {
-      cost: 0,
-      cache: undefined,
-      lookups: change.lookups ?? 0,
-    }
+    const ledger = { ...openLedger(), lookups: change.lookups ?? 0 }
     const context: CallContext = {
       requestId: 'r',
       signal: new AbortController().signal,
