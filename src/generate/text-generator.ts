@@ -26,6 +26,8 @@ export interface LanguageModel {
   file<T>(file: ModelFile<T>): Promise<T>
   /** Refuses what is over the cost limit before anything has run. Absent where nothing is priced. @throws cost_too_high */
   readonly checkCost?: (runs: readonly ReadonlyMap<string, { readonly shape: readonly number[] }>[]) => void
+  /** Most tokens of an answer by the caller's plan. */
+  readonly mostNewTokens?: number | undefined
   /** To be read to the end, or left by ending the iteration. */
   generate(prompt: readonly number[], options: TokenOptions): Promise<{ readonly tokens: AsyncIterable<number> }>
   /** As a task's: does long work in pieces. */
@@ -226,6 +228,8 @@ export class TextGenerator {
   #fit(ids: readonly number[], field: string, continues: boolean): PreparedPrompt {
     const { contextLength, defaultMaxTokens = DEFAULT_NEW_TOKENS } = this.settings
     const asked = this.#request.maxNewTokens
+    assertAnswerLength(asked, this.#model.mostNewTokens)
+    const most = this.#model.mostNewTokens ?? Number.POSITIVE_INFINITY
     const left = contextLength - ids.length
     if (ids.length === 0) {
       throw new VergeError('empty_input', `"${field}" contains no tokens that the model knows. Send some words.`, {
@@ -240,6 +244,20 @@ export class TextGenerator {
         { details: { field, limit_tokens: contextLength } },
       )
     }
-    return { ids, continues, maxNewTokens: asked ?? Math.min(defaultMaxTokens, left) }
+    return { ids, continues, maxNewTokens: asked ?? Math.min(defaultMaxTokens, left, most) }
   }
+}
+
+/**
+ * Refuses an answer that may be longer than the caller's plan allows, as OpenAI refuses more than a model writes: a caller
+ * who says nothing gets what the plan allows, and one who asks for more would take a text that is cut for a whole one.
+ * @throws invalid_request
+ */
+export function assertAnswerLength(asked: number | undefined, most: number | undefined): void {
+  if (asked === undefined || most === undefined || asked <= most) return
+  throw new VergeError(
+    'invalid_request',
+    `Your plan allows answers of up to ${most} tokens, and the request asks for ${asked}. Request fewer tokens.`,
+    { details: { field: 'max_tokens', limit_tokens: most, limit: 'plan' } },
+  )
 }

@@ -3,6 +3,7 @@ import type { Limits } from '../core/limits.ts'
 import type { Clock, Logger, RunCounter } from '../core/runtime.ts'
 import type { WorkLane } from '../core/work.ts'
 import type { CallContext } from '../inference/call.ts'
+import type { Metering } from '../metering/metering.ts'
 import type { Placement } from '../placement/placement.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Residence, Serving } from '../serving/serving.ts'
@@ -60,6 +61,8 @@ export interface AppDeps {
   readonly placement?: Placement
   /** Absent where there is no page: on an origin, or turned off. */
   readonly page?: PageDocument
+  /** Limits and counts requests. Absent where nothing is limited: on an origin. */
+  readonly metering?: Metering
   /** Absent: requests that succeed leave nothing in the log. */
   readonly requestLog?: RequestLog
   /** Absent where the platform has no place for them. */

@@ -5,7 +5,9 @@ import { declaredLength, paceOf, readBody } from '../core/body.ts'
 import { PLACEMENT_HEADER } from '../core/headers.ts'
 import type { Access } from '../inference/access.ts'
 import { type AdmittedModel, type Forwarding, infer, type Slot } from '../inference/infer.ts'
+import { assertBatch, bodyOverPlan, mostBodyBytes, type RequestFacts } from '../inference/metered.ts'
 import type { ForwardedAnswer, ForwardedRequest, ForwardRoute } from '../placement/placement.ts'
+import { inputsIn } from '../protocols/batch.ts'
 import type { Ticket } from '../serving/admission.ts'
 import type { RunResult } from '../serving/serving.ts'
 import { pathWithModel, prefixed } from './address-of.ts'
@@ -35,7 +37,30 @@ export function withAdmittedModel(
 }
 
 export function accessOf(deps: AppDeps, c: Context<AppEnv>): Access {
-  return { serving: deps.serving, caller: c.get('caller'), context: c.get('context') }
+  const access = { serving: deps.serving, caller: c.get('caller'), context: c.get('context') }
+  return deps.metering === undefined ? access : { ...access, facts: factsOf(c) }
+}
+
+function factsOf(c: Context<AppEnv>): RequestFacts {
+  const address = c.req.header('cf-connecting-ip')
+  const clientOrigin = c.req.header('origin')
+  const bodyBytes = declaredLength(c.req.header('content-length'))
+  return {
+    ...(address !== undefined && { address }),
+    ...(clientOrigin !== undefined && { clientOrigin }),
+    ...(bodyBytes !== undefined && { bodyBytes }),
+  }
+}
+
+/** Most bytes of a request's body: the server's limit, or that of the caller's plan. */
+export function bodyLimit(c: Context<AppEnv>, most: number): number {
+  return mostBodyBytes(c.get('context').ledger?.bounds, most)
+}
+
+/** @throws input_too_large for a body with more inputs than the caller's plan allows */
+export function checkBatch(c: Context<AppEnv>, body: unknown): void {
+  const bounds = c.get('context').ledger?.bounds
+  if (bounds?.batch !== undefined) assertBatch(bounds, inputsIn(body))
 }
 
 export interface HttpForwardOptions {
@@ -133,7 +158,10 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
     const raw = this.#raw
     const declared = declaredLength(raw.headers.get('content-length'))
     if (raw.body === null) return null
-    if (declared === undefined || declared > limits.replayableBodyBytes) return raw.body
+    if (declared === undefined || declared > limits.replayableBodyBytes) {
+      const most = bodyLimit(this.#c, Number.POSITIVE_INFINITY)
+      return declared === undefined && Number.isFinite(most) ? bounded(raw.body, most) : raw.body
+    }
     const { signal } = this.#c.get('context')
     return readBody(raw, {
       maxBytes: limits.replayableBodyBytes,
@@ -143,6 +171,20 @@ export class ForwardedHttpRequest implements Forwarding<Response> {
       pace: paceOf(this.#deps),
     })
   }
+}
+
+/** A body of no declared length on its way to an origin, within what the caller's plan allows. */
+function bounded(body: ReadableStream<Uint8Array>, most: number): ReadableStream<Uint8Array> {
+  let bytes = 0
+  return body.pipeThrough(
+    new TransformStream<Uint8Array, Uint8Array>({
+      transform(piece, controller) {
+        bytes += piece.length
+        if (bytes > most) controller.error(bodyOverPlan(most))
+        else controller.enqueue(piece)
+      },
+    }),
+  )
 }
 
 /** Addresses of servers of OpenAI's kind, which know no prefixes. */

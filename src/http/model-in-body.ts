@@ -4,11 +4,12 @@ import { VergeError } from '../core/errors.ts'
 import { parseJson } from '../core/json.ts'
 import { isObject } from '../core/objects.ts'
 import { refuseManyItems } from '../core/validation.ts'
+import { assertAnswerLength } from '../generate/text-generator.ts'
 import { type AdmittedModel, infer, readInSlot, type Slot } from '../inference/infer.ts'
 import type { ForwardRoute } from '../placement/placement.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { accessOf, ForwardedHttpRequest } from './inference.ts'
+import { accessOf, bodyLimit, checkBatch, ForwardedHttpRequest } from './inference.ts'
 import { modelNamed } from './model-names.ts'
 
 /** A path that names the model instead of the body, as Hugging Face's paths do. */
@@ -79,6 +80,8 @@ export async function withModelInBody(
     },
     forwarding: (model) => {
       const { manifest } = model
+      checkBatch(c, body)
+      assertAnswerLength(tokensAsked(body), c.get('context').ledger?.bounds?.maxTokens)
       if (translation === undefined) {
         const streamed = isStreamed(body)
         const asked = named?.model ?? modelOf(body, unnamed)
@@ -116,8 +119,15 @@ export async function withModelInBody(
 
 function readBodyInSlot(deps: AppDeps, c: Context<AppEnv>, slot: Slot): Promise<Uint8Array<ArrayBuffer>> {
   const { requestId, signal } = c.get('context')
-  const bounds = { maxBytes: deps.limits.textBodyBytes, signal, pace: paceOf(deps) }
+  const bounds = { maxBytes: bodyLimit(c, deps.limits.textBodyBytes), signal, pace: paceOf(deps) }
   return readInSlot(deps, requestId, slot, ({ hold, reading }) => readBody(c.req.raw, { ...bounds, hold, reading }))
+}
+
+/** Tokens that a request in OpenAI's words asks for. What is wrong with them is said where it is read. */
+function tokensAsked(body: unknown): number | undefined {
+  if (!isObject(body)) return undefined
+  const asked = body.max_completion_tokens ?? body.max_tokens
+  return typeof asked === 'number' ? asked : undefined
 }
 
 function isStreamed(body: unknown): boolean {

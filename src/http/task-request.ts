@@ -6,7 +6,7 @@ import type { Ticket } from '../serving/admission.ts'
 import { assertAccepted, taskBody, withQuery } from '../tasks/request-body.ts'
 import { type BoundTask, RawAnswer, type TaskBody, type Tasks, taskOf } from '../tasks/task.ts'
 import type { AppDeps, AppEnv } from './app-env.ts'
-import { withPlacementHeaders } from './inference.ts'
+import { bodyLimit, checkBatch, withPlacementHeaders } from './inference.ts'
 
 /** How another protocol's paths differ from /run. */
 export interface Dialect {
@@ -39,7 +39,7 @@ export async function runTask(
   assertAccepted(contentType, own)
   const runner = new ModelRunner(deps, admitted, context)
   const bytes = await readBody(c.req.raw, {
-    maxBytes: limits.requestBodyBytes,
+    maxBytes: bodyLimit(c, limits.requestBodyBytes),
     signal: context.signal,
     accepted: () => runner.prefetch(own.files?.(manifest) ?? []),
     hold: slot.hold,
@@ -47,6 +47,7 @@ export async function runTask(
     pace: paceOf(deps),
   })
   const sent = await taskBody(bytes, contentType, own, limits)
+  if (sent.kind === 'json') checkBatch(c, sent.value)
   const chosen = dialect?.choose(own, sent) ?? { task: own, body: sent }
   const { task } = chosen
   const body = withQuery(chosen.body, c.req.queries(), task)

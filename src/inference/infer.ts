@@ -372,6 +372,7 @@ export class ModelRunner {
       file: (file) => serving.file(model, file, context),
       checkCost: (runs) => runner.checkCost(model, runs, context),
       perform: (work, cost) => lane.perform(work, context.signal, cost),
+      mostNewTokens: context.ledger?.bounds?.maxTokens,
       generate: async (prompt, options) => {
         const generation = await runner.generate(model, prompt, options, context)
         this.#last = generation
@@ -406,15 +407,25 @@ export class ModelRunner {
   }
 
   readonly run: Run = async (inputs, outputs) => {
-    const { model, runner } = this.#admitted
     const { ledger } = this.#context
     const tokens = ledger === undefined ? 0 : tokensIn(inputs)
     const reserved = tokens === 0 ? undefined : ledger?.permit?.tokens(tokens, 0)
     if (reserved !== undefined) await reserved
-    const result = await runner.run(model, inputs, outputs, this.#context)
+    const result = await this.#made(inputs, outputs, tokens)
     this.#last = result
     if (result.start === 'cached') ledger?.permit?.refund({ tokens })
     else if (ledger !== undefined) ledger.inputTokens += tokens
     return result.outputs
+  }
+
+  /** Tokens that were reserved for a run that failed are free again. */
+  async #made(inputs: Parameters<Run>[0], outputs: Parameters<Run>[1], tokens: number): Promise<RunResult> {
+    const { model, runner } = this.#admitted
+    try {
+      return await runner.run(model, inputs, outputs, this.#context)
+    } catch (error) {
+      if (tokens > 0) this.#context.ledger?.permit?.refund({ tokens })
+      throw error
+    }
   }
 }

@@ -2,7 +2,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
 import type { CallerFacts, Metering, Permit } from '../metering/metering.ts'
 import { STATUS } from '../protocols/status.ts'
-import { openLedger, type RunLedger } from '../serving/ledger.ts'
+import { openLedger, type RequestBounds, type RunLedger } from '../serving/ledger.ts'
 import type { ResolvedModel } from '../serving/serving.ts'
 import type { Access } from './access.ts'
 
@@ -89,6 +89,22 @@ export function bodyOverPlan(most: number): VergeError {
   return new VergeError('body_too_large', `Your plan allows bodies of up to ${most} bytes. Send a smaller request.`, {
     details: { limit_bytes: most, limit: 'plan' },
   })
+}
+
+/** @throws input_too_large for more inputs than the caller's plan allows in one request */
+export function assertBatch(bounds: RequestBounds | undefined, inputs: number): void {
+  const most = bounds?.batch
+  if (most === undefined || inputs <= most) return
+  throw new VergeError(
+    'input_too_large',
+    `Your plan allows ${most} inputs in one request, and this one has ${inputs}. Send them in several requests.`,
+    { details: { inputs, limit_inputs: most, limit: 'plan' } },
+  )
+}
+
+/** The most bytes of a body: the server's limit, or that of the caller's plan where it is smaller. */
+export function mostBodyBytes(bounds: RequestBounds | undefined, most: number): number {
+  return Math.min(most, bounds?.bodyBytes ?? most)
 }
 
 /** Whether two versions take the same requests and answer in the same form. */

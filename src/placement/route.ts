@@ -2,8 +2,9 @@ import type { Artifact } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import type { Tensors } from '../core/tensors.ts'
-import type { InputShapes } from '../engine/costs.ts'
+import { costOf, type InputShapes } from '../engine/costs.ts'
 import type { Admission } from '../serving/admission.ts'
+import { charged } from '../serving/ledger.ts'
 import type { Generation, GenerationOptions, ResolvedModel, RunResult } from '../serving/serving.ts'
 import type { EdgeRunner, EdgeState } from './edge.ts'
 import { explainCandidates } from './explain-candidates.ts'
@@ -187,12 +188,16 @@ class PlannedRoute implements Route {
   ): Promise<RunResult> {
     const { clock, originPool, runRemotely } = this.#options
     const begun = clock.now()
-    const { origin, value } = await originPool.attempt(
-      this.#originsOf(step),
-      context,
-      (candidate) => runRemotely(candidate, model, inputs, outputs, context),
-      context.deadline === undefined ? {} : { deadline: context.deadline },
+    // However many origins are tried, the run is paid for once.
+    const { origin, value } = await charged(context.ledger, priceOf(model, inputs), () =>
+      originPool.attempt(
+        this.#originsOf(step),
+        context,
+        (candidate) => runRemotely(candidate, model, inputs, outputs, context),
+        context.deadline === undefined ? {} : { deadline: context.deadline },
+      ),
     )
+    if (context.ledger !== undefined) context.ledger.originMs += clock.now() - begun
     return {
       outputs: value,
       artifact: undefined,
@@ -212,6 +217,13 @@ class PlannedRoute implements Route {
   #originsOf(step: OriginStep): readonly Origin[] {
     return step.origins.flatMap((name) => this.#decided.origins.get(name) ?? [])
   }
+}
+
+/** What a run costs at an origin: as much as it would here, by the artifact that is meant for origins. */
+function priceOf({ manifest }: ResolvedModel, run: InputShapes): number {
+  const { artifacts, inputs } = manifest
+  const artifact = artifacts.find(({ places }) => places.includes('origin')) ?? artifacts[0]
+  return artifact === undefined ? 0 : costOf(artifact, inputs, run)
 }
 
 /** @throws the decision's refusal */

@@ -371,7 +371,7 @@ function nameOf({ model, version }: Manifest): string {
 }
 
 /** Inputs of a run: the first dimension of the first tensor, where the model takes any number. */
-function batchOf({ inputs: [first] }: Manifest, inputs: Tensors): number {
+export function batchOf({ inputs: [first] }: Manifest, inputs: Tensors): number {
   if (first === undefined || typeof first.shape[0] === 'number') return 1
   return inputs.get(first.name)?.shape[0] ?? 1
 }

@@ -4,18 +4,23 @@ import { callerName } from '../../access/authorize.ts'
 import { declaredLength } from '../../core/body.ts'
 import { VergeError } from '../../core/errors.ts'
 import {
+  BOUNDS_HEADER,
+  BUDGET_HEADER,
   MODEL_HEADER,
   PLACE_HEADER,
   PLACEMENT_HEADER,
   RESULT_CACHE_HEADER,
   TIMEOUT_HEADER,
+  USAGE_HEADER,
 } from '../../core/headers.ts'
 import type { Clock, Coordinates, Logger, RunCounter } from '../../core/runtime.ts'
 import { withCall } from '../../inference/call.ts'
+import { readBounds, writeUsage } from '../../placement/origin-usage.ts'
 import type { PlaceHint } from '../../placement/placement.ts'
-import { openLedger } from '../../serving/ledger.ts'
+import { openLedger, type RunLedger } from '../../serving/ledger.ts'
 import type { CacheMode } from '../../serving/serving.ts'
 import type { AppEnv } from '../app-env.ts'
+import { setLimitHeaders } from '../limit-headers.ts'
 
 export interface ContextOptions {
   readonly clock: Clock
@@ -128,9 +133,13 @@ function degrees(value: unknown, most: number): number | undefined {
 export function resultCache(): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const ledger = openLedger()
+    const caller = c.get('caller')
+    // The Worker that passes a request on to this origin has decided what its caller's plan allows.
+    const bounds = caller.kind === 'relayed' ? c.req.header(BOUNDS_HEADER) : undefined
+    if (bounds !== undefined) ledger.bounds = readBounds(bounds)
     c.set('context', {
       ...c.get('context'),
-      cache: { mode: modeOf(c.req.header('cache-control')), scope: callerName(c.get('caller')) },
+      cache: { mode: modeOf(c.req.header('cache-control')), scope: callerName(caller) },
       ledger,
     })
     await next()
@@ -161,13 +170,25 @@ export interface RequestLog {
 export function answered(logger: Logger, log: RequestLog | undefined): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     await next()
-    const { model } = c.get('context').ledger ?? {}
-    if (model !== undefined) c.res.headers.set(MODEL_HEADER, model)
+    const { ledger } = c.get('context')
+    if (ledger !== undefined) sayLimits(c, ledger)
     // Errors are logged with their reasons, each of them, by the error handler.
     if (log !== undefined && c.res.status < 400 && c.get('refused') !== true && log.random() < log.sampleRate) {
       logger.info('request_answered', fieldsOf(c))
     }
   }
+}
+
+function sayLimits(c: Context<AppEnv>, ledger: RunLedger): void {
+  const { headers } = c.res
+  const { low, model, state } = ledger
+  if (model !== undefined) headers.set(MODEL_HEADER, model)
+  if (state !== undefined) setLimitHeaders(headers, state)
+  if (low === true) headers.set(BUDGET_HEADER, 'low')
+  const { kind } = c.get('caller')
+  // A stream says so at its end.
+  if (model === undefined || (kind !== 'relayed' && kind !== 'operator')) return
+  if (headers.get('content-type')?.startsWith('text/event-stream') !== true) headers.set(USAGE_HEADER, writeUsage(ledger))
 }
 
 /** What is known when an answer begins: never a body, a query, a key or anything else that the caller wrote freely. */

@@ -1,6 +1,7 @@
 import type { MiddlewareHandler } from 'hono'
 import { cors as honoCors } from 'hono/cors'
 import {
+  BUDGET_HEADER,
   MODEL_HEADER,
   PLACE_HEADER,
   PLACEMENT_HEADER,
@@ -17,13 +18,17 @@ const EXPOSED = [
   'content-range',
   'etag',
   JSON_LENGTH_HEADER,
+  'ratelimit',
+  'ratelimit-policy',
   'request-id',
   'retry-after',
   'server-timing',
+  BUDGET_HEADER,
   RESULT_CACHE_HEADER,
   MODEL_HEADER,
   PLACEMENT_HEADER,
   'www-authenticate',
+  'x-should-retry',
   REQUEST_ID_HEADER,
 ]
 

@@ -2,12 +2,14 @@ import { type Context, Hono } from 'hono'
 import { paceOf, readBody } from '../../core/body.ts'
 import { findModel, visibleModels, visibleVersions } from '../../inference/access.ts'
 import { withTimeout } from '../../inference/call.ts'
+import { assertBatch } from '../../inference/metered.ts'
 import { BINARY_EXTENSION, JSON_LENGTH_HEADER, TENSOR_ALIGNMENT } from '../../protocols/oip/headers.ts'
 import { readInferRequest, readJsonLength } from '../../protocols/oip/read-request.ts'
 import type { ModelReady, ServerMetadata } from '../../protocols/oip/wire.ts'
 import { writeInferAnswer } from '../../protocols/oip/write-answer.ts'
+import { batchOf } from '../../serving/local.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
-import { accessOf, setPlacementHeaders, withAdmittedModel } from '../inference.ts'
+import { accessOf, bodyLimit, setPlacementHeaders, withAdmittedModel } from '../inference.ts'
 import { modelNamed } from '../model-names.ts'
 import { generateText } from './generate.ts'
 import { modelMetadata } from './metadata.ts'
@@ -80,7 +82,7 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
   return withAdmittedModel(deps, c, request, async ({ model, runner }, slot) => {
     const jsonLength = readJsonLength(c.req.header(JSON_LENGTH_HEADER), limits.inferenceHeaderBytes)
     const body = await readBody(c.req.raw, {
-      maxBytes: limits.requestBodyBytes,
+      maxBytes: bodyLimit(c, limits.requestBodyBytes),
       signal: context.signal,
       accepted: () => runner.prefetch(model, context),
       hold: slot.hold,
@@ -89,6 +91,7 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
       padding: jsonLength === undefined ? 0 : (TENSOR_ALIGNMENT - (jsonLength % TENSOR_ALIGNMENT)) % TENSOR_ALIGNMENT,
     })
     const { envelope, inputs, outputs } = readInferRequest(body, jsonLength, model.manifest, limits)
+    assertBatch(context.ledger?.bounds, batchOf(model.manifest, inputs))
     const result = await withTimeout(envelope.parameters?.timeout, context, deps.clock, (within) =>
       runner.run(model, inputs, outputs, within),
     )

@@ -8,7 +8,7 @@ import { assertAccepted, taskBody } from '../../tasks/request-body.ts'
 import { type BoundTask, RawAnswer, type Tasks, taskOf } from '../../tasks/task.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { refusedByOrigin } from '../generation/origin-answer.ts'
-import { accessOf, ForwardedHttpRequest, withPlacementHeaders } from '../inference.ts'
+import { accessOf, bodyLimit, checkBatch, ForwardedHttpRequest, withPlacementHeaders } from '../inference.ts'
 import { aboutTheirField } from './fields.ts'
 import { routeFor, type Translation, translated } from './translate.ts'
 
@@ -36,6 +36,7 @@ export function runModel(
     if (known !== undefined) return known
     const own = ownTask(tasks, manifest)
     const body = await taskBody(sent, contentType, own, limits)
+    if (body.kind === 'json') checkBatch(c, body.value)
     known =
       body.kind === 'json'
         ? translated(body.value, own, manifest, { tasks, limits })
@@ -51,7 +52,7 @@ export function runModel(
     route: routeFor(found),
     read: async (slot) => {
       sent = await readInSlot(deps, requestId, slot, ({ hold, reading }) =>
-        readBody(c.req.raw, { maxBytes, signal, pace: paceOf(deps), hold, reading }),
+        readBody(c.req.raw, { maxBytes: bodyLimit(c, maxBytes), signal, pace: paceOf(deps), hold, reading }),
       )
       known = await read(found)
       return name

@@ -1,7 +1,7 @@
 import { declaredLength, mediaTypeOf } from '../../core/body.ts'
 import { concatBytes } from '../../core/bytes.ts'
 import { isVergeError } from '../../core/errors.ts'
-import { PLACEMENT_HEADER } from '../../core/headers.ts'
+import { PLACEMENT_HEADER, USAGE_HEADER } from '../../core/headers.ts'
 import { decodeUtf8 } from '../../core/json.ts'
 import type { Limits } from '../../core/limits.ts'
 import { parseJsonLength } from '../../protocols/oip/binary.ts'
@@ -218,7 +218,7 @@ function errorEvent(message: string): Uint8Array<ArrayBuffer> {
 }
 
 /** What of an origin's answer concerns the caller; `verge-placement` is for the Worker, which writes its own. */
-const PASSED_BACK = ['content-type', JSON_LENGTH_HEADER, 'retry-after', 'server-timing', PLACEMENT_HEADER] as const
+const PASSED_BACK = ['content-type', JSON_LENGTH_HEADER, 'retry-after', 'server-timing', PLACEMENT_HEADER, USAGE_HEADER] as const
 
 /** An answer's headers are short; a caller gets no more of another server's words than this. */
 const MOST_VALUE = 1_024

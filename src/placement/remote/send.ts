@@ -1,8 +1,12 @@
 import { VergeError } from '../../core/errors.ts'
+import { BOUNDS_HEADER } from '../../core/headers.ts'
+import { isObject } from '../../core/objects.ts'
 import type { Tensors } from '../../core/tensors.ts'
 import { FieldRenamer, type Names, renamed, renamedEvents } from '../../protocols/field-renamer.ts'
+import type { RequestBounds } from '../../serving/ledger.ts'
 import type { ResolvedModel } from '../../serving/serving.ts'
 import { type Origin, type OriginKind, type OriginRequest, upstreamName } from '../origin.ts'
+import { writeBounds } from '../origin-usage.ts'
 import type { ForwardedRequest, ForwardRoute, PlacementContext } from '../placement.ts'
 import type { Rewriting } from './answer.ts'
 import { type ExchangeDeps, exchange, originHeaders } from './exchange.ts'
@@ -20,10 +24,11 @@ export function sendOn(
   context: PlacementContext,
   deps: ExchangeDeps,
 ): Promise<Response> {
+  const { bounds } = context.ledger ?? {}
   const request: OriginRequest = {
     method,
     path: pathFor(origin.kind, path, route, manifest),
-    headers: originHeaders(headers, remaining(context, deps)),
+    headers: withBounds(originHeaders(headers, remaining(context, deps)), origin.kind, bounds),
     body,
     requestId: context.requestId,
     caller,
@@ -44,8 +49,26 @@ export function sendOn(
     case 'oip':
       return exchangeOip(origin, request, { ...names, version: manifest.version }, deps)
     case 'openai':
-      return exchangeOpenAi(asked, request, names, deps)
+      return exchangeOpenAi(asked, withMostTokens(request, bounds?.maxTokens), names, deps)
   }
+}
+
+/** Says to an origin of Verge's own what the caller's plan allows. */
+function withBounds(headers: Headers, kind: OriginKind, bounds: RequestBounds | undefined): Headers {
+  const value = kind === 'verge' && bounds !== undefined ? writeBounds(bounds) : undefined
+  if (value !== undefined) headers.set(BOUNDS_HEADER, value)
+  return headers
+}
+
+const WRITES = /\/v1\/(?:chat\/)?completions$/
+
+/** A request for a text that says nothing of its length, with the length that the caller's plan allows. */
+function withMostTokens(request: OriginRequest, most: number | undefined): OriginRequest {
+  const { body, path } = request
+  if (most === undefined || !(body instanceof Uint8Array) || !WRITES.test(path)) return request
+  const fields: unknown = JSON.parse(new TextDecoder().decode(body))
+  if (!isObject(fields) || fields.max_tokens != null || fields.max_completion_tokens != null) return request
+  return { ...request, body: new TextEncoder().encode(JSON.stringify({ ...fields, max_tokens: most })).slice() }
 }
 
 /** Has an origin run a model on tensors. @throws what `inferRemote` throws */
