@@ -55,6 +55,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
     rooms: [
       'protocols',
       'protocols/browser',
+      'metering',
       'stream',
       'inference',
       'placement',
@@ -71,7 +72,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   },
   // Sockets that stay open, and the Durable Object behind each.
   stream: {
-    rooms: ['inference', 'tasks', 'media', 'access', 'catalog', 'core'],
+    rooms: ['inference', 'tasks', 'media', 'serving', 'access', 'catalog', 'core'],
     packages: ['cloudflare:workers'],
   },
   // For another Worker what http is for a client; it shares http's statuses and tensors.

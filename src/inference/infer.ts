@@ -69,9 +69,7 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
   const { context } = access
   const { name, forwarding: forwardingOf, read, route, settled = false, version, wait, work } = inference
   const metered =
-    metering === undefined
-      ? undefined
-      : await MeteredRequest.begin(metering, access, inference.continued === true)
+    metering === undefined ? undefined : await MeteredRequest.begin(metering, access, inference.continued === true)
   const slot = new Slot(deps.admission, context.requestId, metered?.finish)
   return slot.during(async () => {
     const known = name === undefined ? undefined : await allowedModel(access, name, metered)
@@ -286,8 +284,7 @@ async function forwardToOrigin<A>(
     const begun = clock.now()
     const answered = await decision.send(request, context)
     const { ledger } = context
-    const told =
-      ledger === undefined ? answered : booked(answered, { ledger, ms: () => clock.now() - begun, slot })
+    const told = ledger === undefined ? answered : booked(answered, { ledger, ms: () => clock.now() - begun, slot })
     return { value: await forwarding.answer(told) }
   } catch (error) {
     if (!decision.fallback || !isOriginFailure(error) || !forwarding.recover()) throw error

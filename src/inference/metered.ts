@@ -110,6 +110,9 @@ export function mostBodyBytes(bounds: RequestBounds | undefined, most: number): 
 /** Whether two versions take the same requests and answer in the same form. */
 export function isAlike(one: Manifest, other: Manifest): boolean {
   const signature = ({ inputs, outputs, task }: Manifest): string =>
-    JSON.stringify([task, [inputs, outputs].map((specs) => specs.map(({ datatype, name, shape }) => [name, datatype, shape]))])
+    JSON.stringify([
+      task,
+      [inputs, outputs].map((specs) => specs.map(({ datatype, name, shape }) => [name, datatype, shape])),
+    ])
   return signature(one) === signature(other)
 }

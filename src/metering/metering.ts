@@ -21,6 +21,8 @@ export interface CallerFacts {
   readonly address?: string
   /** The page that calls (`Origin`). */
   readonly clientOrigin?: string
+  /** Part of a request that was counted when it began: a message of a stream. It counts as no request, and has no rate. */
+  readonly continued?: boolean
 }
 
 /** What one request may use. Where a method returns undefined, there was nothing to wait for. */

@@ -9,8 +9,8 @@ import type { PlacementContext } from './placement.ts'
 export interface EdgeState {
   /** As much work has been taken on here as callers would wait for. */
   readonly busy: boolean
-  /** What a manifest has for the edge, best first. Loads nothing. */
-  candidates(manifest: Manifest): readonly ArtifactCandidate[]
+  /** What a manifest has for the edge, best first, or smallest first. Loads nothing. */
+  candidates(manifest: Manifest, smallest?: boolean): readonly ArtifactCandidate[]
   /** What a manifest has for the edge that is not understood here, because a newer Verge has written it. */
   aside(manifest: Manifest): readonly RefusedArtifact[]
   /** Whether an artifact's session is in memory. */

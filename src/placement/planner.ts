@@ -57,7 +57,7 @@ export class PlacementPlanner {
       model: manifest.model,
       preference: manifest.placement ?? 'auto',
       hint: wanted.hint,
-      edge: this.#edgeFacts(model, route),
+      edge: this.#edgeFacts(model, route, context.ledger?.bounds?.smallest),
       origins: candidates.map((candidate) => this.#originFacts(candidate, model, route)),
       ...(candidates.length > 0 && { retryAfter: originPool.retryAfter(manifest.model) }),
     }
@@ -101,9 +101,9 @@ export class PlacementPlanner {
     this.#failed.set(sha256, now + failedLoadMs)
   }
 
-  #edgeFacts(model: ResolvedModel, { failed, full }: RouteFacts): EdgeFacts {
+  #edgeFacts(model: ResolvedModel, { failed, full }: RouteFacts, smallest: boolean | undefined): EdgeFacts {
     const { clock, edge } = this.#options
-    const candidates = edge.candidates(model.manifest)
+    const candidates = edge.candidates(model.manifest, smallest)
     const first = candidates.find(({ support }) => support.ok)?.artifact
     return {
       artifacts: [

@@ -10,6 +10,8 @@ import type { AppDeps } from '../http/app-env.ts'
 import type { Access } from '../inference/access.ts'
 import { type CallContext, withCall } from '../inference/call.ts'
 import { type AdmittedModel, infer, ModelRunner, readInSlot } from '../inference/infer.ts'
+import { assertBatch, bodyOverPlan, mostBodyBytes } from '../inference/metered.ts'
+import { inputsIn } from '../protocols/batch.ts'
 import type { Ticket } from '../serving/admission.ts'
 import { openLedger, type RunLedger } from '../serving/ledger.ts'
 import { createTasks } from '../tasks/index.ts'
@@ -161,14 +163,14 @@ export class RpcService {
 
   /** The inputs are here already, and are held as a body is. */
   #infer(access: Access, name: string, inputs: VergeInputs, options: Options): Promise<unknown> {
-    const { requestId, signal } = access.context
+    const { requestId } = access.context
     let read: Read = { kind: 'json', value: undefined, size: 0 }
     return infer<unknown>(this.#deps, access, {
       name,
       version: options.version,
       route: areTensors(inputs) ? 'oip' : 'task',
       read: async (slot) => {
-        read = await readInSlot(this.#deps, requestId, slot, (held) => this.#read(inputs, held, signal))
+        read = await readInSlot(this.#deps, requestId, slot, (held) => this.#read(inputs, held, access.context))
         return name
       },
       forwarding: ({ manifest }) => {
@@ -181,15 +183,23 @@ export class RpcService {
     })
   }
 
-  async #read(inputs: VergeInputs, held: Pick<Ticket, 'hold' | 'reading'>, signal: AbortSignal): Promise<Read> {
+  async #read(
+    inputs: VergeInputs,
+    held: Pick<Ticket, 'hold' | 'reading'>,
+    { ledger, signal }: CallContext,
+  ): Promise<Read> {
+    const bounds = ledger?.bounds
     const { limits } = this.#deps
+    const most = mostBodyBytes(bounds, limits.requestBodyBytes)
     const sorted = sortInputs(inputs, limits)
     if (sorted.kind === 'unread') {
       const { hold, reading } = held
-      const bounds = { maxBytes: limits.requestBodyBytes, pace: paceOf(this.#deps) }
-      return readInputs(sorted.unread, { hold, reading, signal, ...bounds })
+      return readInputs(sorted.unread, { hold, reading, signal, maxBytes: most, pace: paceOf(this.#deps) })
     }
-    held.hold(sorted.kind === 'bytes' ? sorted.bytes.length : sorted.size)
+    const size = sorted.kind === 'bytes' ? sorted.bytes.length : sorted.size
+    if (size > most) throw bodyOverPlan(most)
+    if (sorted.kind === 'json' && bounds?.batch !== undefined) assertBatch(bounds, inputsIn({ inputs: sorted.value }))
+    held.hold(size)
     return sorted
   }
 

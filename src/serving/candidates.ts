@@ -27,8 +27,16 @@ export class Candidates {
     this.#engine = engine
   }
 
-  /** Artifacts of a manifest for this place, best first, and whether the engine supports them. */
-  of(manifest: Manifest): readonly ArtifactCandidate[] {
+  /**
+   * Artifacts of a manifest for this place, best first, and whether the engine supports them.
+   * @param smallest the one with the fewest bytes comes first instead
+   */
+  of(manifest: Manifest, smallest = false): readonly ArtifactCandidate[] {
+    const all = this.#all(manifest)
+    return smallest ? [...all].sort((a, b) => a.artifact.bytes - b.artifact.bytes) : all
+  }
+
+  #all(manifest: Manifest): readonly ArtifactCandidate[] {
     const known = this.#known.get(manifest)
     if (known !== undefined) return known
     const all = artifactsFor(manifest, this.#place).map((artifact) => ({
@@ -48,9 +56,9 @@ export class Candidates {
    * The first artifact for this place that the engine can run.
    * @throws why the first one cannot, or engine_unsupported where there is none
    */
-  chosen(manifest: Manifest): Artifact {
+  chosen(manifest: Manifest, smallest = false): Artifact {
     const refused: RefusedArtifact[] = []
-    for (const { artifact, support } of this.of(manifest)) {
+    for (const { artifact, support } of this.of(manifest, smallest)) {
       if (support.ok) return artifact
       refused.push({ id: artifact.id, support })
     }

@@ -118,10 +118,14 @@ export class LocalServing implements Serving, Residence {
   }
 
   checkCost(model: ResolvedModel, runs: readonly InputShapes[], context: RunContext): void {
-    const artifact = this.#candidates.chosen(model.manifest)
+    const artifact = this.#artifactFor(model, context)
     const cost = this.#costOf(model, artifact, runs, context)
     this.#assertFit(artifact, runs)
     this.#options.backlog?.plan(context.signal, cost)
+  }
+
+  #artifactFor({ manifest }: ResolvedModel, context: RunContext): Artifact {
+    return this.#candidates.chosen(manifest, isCheap(context))
   }
 
   /** @throws run_too_large where it was measured that a run needs more memory than there is */
@@ -141,7 +145,7 @@ export class LocalServing implements Serving, Residence {
   }
 
   prefetch(model: ResolvedModel, context: RunContext): void {
-    const best = this.#candidates.of(model.manifest).find(({ support }) => support.ok)
+    const best = this.#candidates.of(model.manifest, isCheap(context)).find(({ support }) => support.ok)
     if (best !== undefined) this.prefetchOn(best.artifact, model, context)
   }
 
@@ -182,7 +186,7 @@ export class LocalServing implements Serving, Residence {
     outputs: readonly string[] | undefined,
     context: RunContext,
   ): Promise<RunResult> {
-    return this.runOn(this.#candidates.chosen(model.manifest), model, inputs, outputs, context)
+    return this.runOn(this.#artifactFor(model, context), model, inputs, outputs, context)
   }
 
   /** Runs one of the model's artifacts, whichever would be chosen. */
@@ -235,7 +239,7 @@ export class LocalServing implements Serving, Residence {
     options: GenerationOptions,
     context: RunContext,
   ): Promise<Generation> {
-    return this.generateOn(this.#candidates.chosen(model.manifest), model, prompt, options, context)
+    return this.generateOn(this.#artifactFor(model, context), model, prompt, options, context)
   }
 
   /** As `generate`, with one of the model's artifacts, whichever would be chosen. */
@@ -329,8 +333,8 @@ export class LocalServing implements Serving, Residence {
   }
 
   /** Artifacts of a manifest for this place, best first, and whether the engine supports them. Loads nothing. */
-  candidates(manifest: Manifest): readonly ArtifactCandidate[] {
-    return this.#candidates.of(manifest)
+  candidates(manifest: Manifest, smallest?: boolean): readonly ArtifactCandidate[] {
+    return this.#candidates.of(manifest, smallest)
   }
 
   /** What a manifest has for this place that a newer Verge has written. */
@@ -364,6 +368,11 @@ export class LocalServing implements Serving, Residence {
     const { costLimit, textCostLimit = costLimit } = this.#options
     return task === 'text-generation' ? textCostLimit : costLimit
   }
+}
+
+/** Whether the smallest artifact is to answer a request. */
+function isCheap({ ledger }: RunContext): boolean {
+  return ledger?.bounds?.smallest === true
 }
 
 function nameOf({ model, version }: Manifest): string {

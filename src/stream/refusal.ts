@@ -99,5 +99,14 @@ export function streamRefusal(thrown: unknown): StreamRefusal {
 }
 
 export function streamErrorMessage({ error }: StreamRefusal, requestId: string): StreamErrorMessage {
-  return { error: { code: error.code, message: error.message, request_id: requestId, ...error.details } }
+  const { code, details, message, retryAfter } = error
+  return {
+    error: {
+      code,
+      message,
+      request_id: requestId,
+      ...details,
+      ...(retryAfter !== undefined && { retry_after: retryAfter }),
+    },
+  }
 }

@@ -3,11 +3,11 @@ import type { Limits } from '../core/limits.ts'
 import type { Clock, RunCounter } from '../core/runtime.ts'
 import { type CallContext, withCall } from '../inference/call.ts'
 import { type AdmittedModel, type InferenceDeps, infer, type Slot } from '../inference/infer.ts'
+import { openLedger } from '../serving/ledger.ts'
 import type { StreamOptions } from './stream-options.ts'
 
 /** Dependencies of a stream in the isolate where it wakes up. */
 export interface StreamDeps extends InferenceDeps {
-  readonly clock: Clock
   readonly limits: Limits
   readonly runs: RunCounter
 }
@@ -22,20 +22,22 @@ const ADMISSION_PAUSE_MS = 100
  */
 export function answerMessage(
   deps: StreamDeps,
-  { caller, model, requestId, version }: StreamOptions,
+  { caller, facts, model, requestId, version }: StreamOptions,
   waitUntil: CallContext['waitUntil'],
   work: (admitted: AdmittedModel, context: CallContext) => Promise<void>,
 ): Promise<void> {
   const late = new VergeError('deadline_exceeded', 'The audio was not processed in time. Open the stream again.')
   const timeoutMs = deps.limits.requestDeadlineMs
-  return withCall(deps, { requestId, timeoutMs, late, waitUntil }, (context) =>
+  const more = { ledger: openLedger() }
+  return withCall(deps, { requestId, timeoutMs, late, more, waitUntil }, (context) =>
     infer<void>(
       deps,
-      { serving: deps.serving, caller, context },
+      { serving: deps.serving, caller, context, ...(facts && { facts }) },
       {
         name: model,
         version,
         settled: true,
+        continued: true,
         route: 'task',
         wait: (slot) => admitted(deps, slot, context.signal),
         work: (found) => work(found, context),

@@ -1,4 +1,5 @@
 import type { Caller } from '../access/authorize.ts'
+import type { RequestFacts } from '../inference/metered.ts'
 import type { SpeechParameters } from '../tasks/speech-parameters.ts'
 
 /** Settings of a stream, authorized before it opens. Plain data: it survives hibernation. */
@@ -6,6 +7,8 @@ export interface StreamOptions {
   readonly model: string
   readonly version: string
   readonly caller: Caller
+  /** What limits go by beside the caller. Absent where nothing is limited. */
+  readonly facts?: RequestFacts
   readonly requestId: string
   /** Samples a second, and samples of a window. */
   readonly sampleRate: number

@@ -1,7 +1,9 @@
 import type { Context } from 'hono'
 import { shownTo } from '../../inference/access.ts'
 import type { Slot } from '../../inference/infer.ts'
+import { usageComment } from '../../placement/origin-usage.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
+import { isPassedOn } from '../middleware/call.ts'
 import { reportedError } from '../middleware/errors.ts'
 import { byteStream } from './byte-stream.ts'
 import type { AnswerEvent, TextSource } from './source.ts'
@@ -69,7 +71,7 @@ async function streamed(
       items: preceded(first, items),
       write: (event) => {
         slot?.renew()
-        if (event.kind === 'counts') return writer.closing(event.counts)
+        if (event.kind === 'counts') return usageOf(c, writer) + writer.closing(event.counts)
         const opening = event.index > last ? writer.opening(event.index) : ''
         last = event.index
         return opening + (event.kind === 'text' ? writer.text(event.index, event.text) : writer.ending(last, event))
@@ -89,6 +91,13 @@ async function streamed(
     reader.close()
     throw error
   }
+}
+
+/** What a stream took, for the Worker that passes it on. */
+function usageOf(c: Context<AppEnv>, { mediaType }: AnswerWriter): string {
+  const { ledger } = c.get('context')
+  const told = isPassedOn(c) && mediaType.startsWith('text/event-stream')
+  return told && ledger !== undefined ? usageComment(ledger) : ''
 }
 
 async function* preceded<T>(first: IteratorResult<T, void>, rest: AsyncGenerator<T, void>): AsyncGenerator<T, void> {

@@ -1,6 +1,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import { routePath } from 'hono/route'
 import { callerName } from '../../access/authorize.ts'
+import { claimsSignature } from '../../access/signature.ts'
 import { declaredLength } from '../../core/body.ts'
 import { VergeError } from '../../core/errors.ts'
 import {
@@ -179,16 +180,22 @@ export function answered(logger: Logger, log: RequestLog | undefined): Middlewar
   }
 }
 
+/** Whether a Worker passes the request on, to this origin. */
+export function isPassedOn(c: Context<AppEnv>): boolean {
+  const { kind } = c.get('caller')
+  return kind === 'relayed' || (kind === 'operator' && claimsSignature(c.req.raw.headers))
+}
+
 function sayLimits(c: Context<AppEnv>, ledger: RunLedger): void {
   const { headers } = c.res
   const { low, model, state } = ledger
   if (model !== undefined) headers.set(MODEL_HEADER, model)
   if (state !== undefined) setLimitHeaders(headers, state)
   if (low === true) headers.set(BUDGET_HEADER, 'low')
-  const { kind } = c.get('caller')
+  if (model === undefined || !isPassedOn(c)) return
   // A stream says so at its end.
-  if (model === undefined || (kind !== 'relayed' && kind !== 'operator')) return
-  if (headers.get('content-type')?.startsWith('text/event-stream') !== true) headers.set(USAGE_HEADER, writeUsage(ledger))
+  if (headers.get('content-type')?.startsWith('text/event-stream') !== true)
+    headers.set(USAGE_HEADER, writeUsage(ledger))
 }
 
 /** What is known when an answer begins: never a body, a query, a key or anything else that the caller wrote freely. */

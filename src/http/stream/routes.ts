@@ -4,7 +4,8 @@ import type { Caller } from '../../access/authorize.ts'
 import { callerByKey } from '../../access/credentials.ts'
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
-import { resolveVersion, shownTo, visibleModel } from '../../inference/access.ts'
+import { type Access, resolveVersion, shownTo, visibleModel } from '../../inference/access.ts'
+import { MeteredRequest } from '../../inference/metered.ts'
 import { STATUS } from '../../protocols/status.ts'
 import { agreedProtocol, assertOffered, bearerOf, offeredProtocols } from '../../stream/protocols.ts'
 import { refusedSocket } from '../../stream/refused-socket.ts'
@@ -78,7 +79,28 @@ async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly strin
   }
   assertOffered(offered)
   const access = { ...accessOf(deps, c), caller: await callerOf(deps, c, offered) }
+  if (deps.metering === undefined) return openedFor(deps, c, access)
+  // A stream is counted when it is opened. Its messages are paid for as they are heard.
+  const metered = await MeteredRequest.begin(deps.metering, access, false)
+  try {
+    const webSocket = await openedFor(deps, c, access, metered)
+    metered.finish()
+    return webSocket
+  } catch (error) {
+    metered.finish(error)
+    throw error
+  }
+}
+
+async function openedFor(
+  deps: AppDeps,
+  c: Context<AppEnv>,
+  access: Access,
+  metered?: MeteredRequest,
+): Promise<Response['webSocket']> {
   const alias = await visibleModel(access, c.req.param('model') ?? '')
+  const granted = metered?.forModel(alias.model)
+  if (granted !== undefined) await granted
   const { version, probabilities, ...speech } = validate(querySchema, c.req.query(), 'The query')
   const { manifest } = await resolveVersion(access, alias, version)
   const { audio, window } = vadSettings(manifest, { speech, probabilities }, deps.limits.streamStateBytes)
@@ -92,6 +114,7 @@ async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly strin
     model: manifest.model,
     version: manifest.version,
     caller: access.caller,
+    ...(access.facts && { facts: access.facts }),
     requestId: access.context.requestId,
     sampleRate: audio.sampleRate,
     windowLength: window.length,

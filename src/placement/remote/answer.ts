@@ -218,7 +218,14 @@ function errorEvent(message: string): Uint8Array<ArrayBuffer> {
 }
 
 /** What of an origin's answer concerns the caller; `verge-placement` is for the Worker, which writes its own. */
-const PASSED_BACK = ['content-type', JSON_LENGTH_HEADER, 'retry-after', 'server-timing', PLACEMENT_HEADER, USAGE_HEADER] as const
+const PASSED_BACK = [
+  'content-type',
+  JSON_LENGTH_HEADER,
+  'retry-after',
+  'server-timing',
+  PLACEMENT_HEADER,
+  USAGE_HEADER,
+] as const
 
 /** An answer's headers are short; a caller gets no more of another server's words than this. */
 const MOST_VALUE = 1_024

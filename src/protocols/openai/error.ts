@@ -1,6 +1,6 @@
 import * as z from 'zod'
-import { errorDetail } from '../error-detail.ts'
 import type { ErrorCode } from '../../core/errors.ts'
+import { errorDetail } from '../error-detail.ts'
 import { besideOwnFields, type ErrorShape } from '../error-shape.ts'
 
 export const openAiErrorBodySchema = z
