@@ -1,6 +1,6 @@
 import { isVergeError, VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
-import type { Clock, RunCounter } from '../core/runtime.ts'
+import type { RunCounter } from '../core/runtime.ts'
 import { type CallContext, withCall } from '../inference/call.ts'
 import { type AdmittedModel, type InferenceDeps, infer, type Slot } from '../inference/infer.ts'
 import { openLedger } from '../serving/ledger.ts'

@@ -92,6 +92,68 @@ describe.each(PROTOCOLS)('the errors of %s', (protocol) => {
   })
 })
 
+/** How each protocol's documentation says that a rate has no room, and that a budget is spent. */
+const LIMITED: Readonly<
+  Record<ProtocolName, { readonly rate: object; readonly budget: object; readonly budgetStatus: number }>
+> = {
+  verge: {
+    rate: { error: { code: 'rate_limited' } },
+    budget: { error: { code: 'budget_spent' } },
+    budgetStatus: 429,
+  },
+  openai: {
+    rate: { error: { type: 'requests', code: 'rate_limit_exceeded', reason: 'rate_limited' } },
+    budget: { error: { type: 'insufficient_quota', code: 'insufficient_quota', reason: 'budget_spent' } },
+    budgetStatus: 429,
+  },
+  anthropic: {
+    rate: { type: 'error', error: { type: 'rate_limit_error' } },
+    budget: { type: 'error', error: { type: 'billing_error' } },
+    budgetStatus: 402,
+  },
+  ollama: { rate: { error: MESSAGE }, budget: { error: MESSAGE }, budgetStatus: 429 },
+  cohere: { rate: { message: MESSAGE }, budget: { message: MESSAGE }, budgetStatus: 402 },
+  jina: { rate: { detail: MESSAGE }, budget: { detail: MESSAGE }, budgetStatus: 402 },
+  tei: { rate: { error_type: 'Overloaded' }, budget: { error_type: 'Overloaded' }, budgetStatus: 429 },
+  vllm: {
+    rate: { error: { type: 'RateLimitError', code: 429, reason: 'rate_limited' } },
+    budget: { error: { type: 'RateLimitError', code: 429, reason: 'budget_spent' } },
+    budgetStatus: 429,
+  },
+  huggingface: { rate: { error: MESSAGE }, budget: { error: MESSAGE }, budgetStatus: 402 },
+  oip: { rate: { error: MESSAGE }, budget: { error: MESSAGE }, budgetStatus: 429 },
+  'workers-ai': {
+    rate: { errors: [{ code: 3040, message: MESSAGE }] },
+    budget: { errors: [{ code: 3036, message: MESSAGE }] },
+    budgetStatus: 429,
+  },
+}
+
+describe.each(PROTOCOLS)('limits in the words of %s', (protocol) => {
+  const { budget, budgetStatus, rate } = LIMITED[protocol]
+
+  it('tell a rate, which has room again soon, from a budget', async () => {
+    const limited = answerOf(protocol, 'rate_limited')
+    expect(limited.status).toBe(429)
+    expect(await limited.json()).toMatchObject(rate)
+    const spent = answerOf(protocol, 'budget_spent', { budget: 'tokens', period: 'day' })
+    expect(spent.status).toBe(budgetStatus)
+    const told = await spent.text()
+    expect(JSON.parse(told)).toMatchObject(budget)
+    expect(told).toContain('"period":"day"')
+  })
+
+  it('have a rate repeated, unless it has no room for long, and never a budget', () => {
+    const headersOf = (code: ErrorCode, retryAfter: number) =>
+      errorResponse(ERROR_SHAPES[protocol], new VergeError(code, MESSAGE, { retryAfter }), 'id-1', {}).headers
+    expect(headersOf('rate_limited', 3).get('x-should-retry')).toBeNull()
+    expect(headersOf('rate_limited', 3).get('retry-after')).toBe('3')
+    expect(headersOf('rate_limited', 600).get('x-should-retry')).toBe('false')
+    expect(headersOf('budget_spent', 3).get('x-should-retry')).toBe('false')
+    expect(headersOf('limits_unavailable', 3).get('x-should-retry')).toBeNull()
+  })
+})
+
 describe('text-embeddings-inference', () => {
   it.each([
     ['empty_input', 400, 'Empty'],
