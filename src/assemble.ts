@@ -55,6 +55,8 @@ export interface Env {
   readonly KV: KVNamespace
   /** Where streams live. Optional: without it there are none. */
   readonly STREAMS?: DurableObjectNamespace
+  /** What callers have used. Optional: without it budgets are refused, and each isolate counts rates by itself. */
+  readonly LEDGER?: DurableObjectNamespace
   /** The files that the playground consists of. Optional: without it there is no page. */
   readonly ASSETS?: Fetcher
   /** Variables and secrets, parsed by `config/` and documented in docs/configuration.md. */

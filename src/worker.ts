@@ -15,7 +15,9 @@ import type {
 } from './client/rpc-types.ts'
 import { type Config, parseConfig } from './config/config.ts'
 import { checkBindings } from './config/variables.ts'
+import { LIMITS } from './core/limits.ts'
 import { consoleLogger, systemClock } from './core/runtime.ts'
+import { LedgerObject } from './metering/ledger/durable.ts'
 import { KvHealthStore } from './placement/health-store.ts'
 import { probeAndRecord } from './placement/probing.ts'
 import { probeOrigin } from './placement/remote/probe.ts'
@@ -75,6 +77,13 @@ export default {
 export class SpeechStream extends StreamObject {
   constructor(state: DurableObjectState, env: Env) {
     super(state, env, async () => (await assembled(env)).streams)
+  }
+}
+
+/** What a caller has used of its rates and budgets, bound as LEDGER. docs/budgets.md says how it counts. */
+export class Ledger extends LedgerObject {
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env, { clock: systemClock, limits: LIMITS })
   }
 }
 

@@ -15,7 +15,18 @@ export interface Room {
 /** The rooms of `src/`, by their path inside it. */
 const ROOMS: Readonly<Record<string, Room>> = {
   'worker.ts': {
-    rooms: ['assemble.ts', 'rehearsal', 'client', 'rpc', 'config', 'core', 'stream', 'placement', 'placement/remote'],
+    rooms: [
+      'assemble.ts',
+      'rehearsal',
+      'client',
+      'rpc',
+      'config',
+      'core',
+      'metering',
+      'stream',
+      'placement',
+      'placement/remote',
+    ],
     packages: ['cloudflare:workers'],
   },
   // A Worker put together of what is bound, what is configured and what the platform has.

@@ -20,6 +20,8 @@ export interface Environment {
   readonly durableObjects: Readonly<Record<string, string>>
   /** Classes of Durable Objects that migrations have made known. */
   readonly migrated: readonly string[]
+  /** Names that limits of the platform are bound to. */
+  readonly rateLimits: readonly string[]
   readonly compatibilityDate: string | undefined
   readonly compatibilityFlags: readonly string[]
   readonly cpuMs: number | undefined
@@ -73,6 +75,7 @@ export async function readEnvironment(configPath: string, env: string | undefine
         ...(migration.new_classes ?? []),
       ],
     ),
+    rateLimits: (config.ratelimits ?? []).map(({ name }: { name: string }) => name),
     compatibilityDate: config.compatibility_date,
     compatibilityFlags: config.compatibility_flags,
     cpuMs: config.limits?.cpu_ms,

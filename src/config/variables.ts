@@ -31,7 +31,7 @@ export interface Variable<Value = unknown> {
 
 /** A resource that wrangler.toml binds to the Worker. */
 export interface Binding {
-  readonly kind: 'R2 bucket' | 'KV namespace' | 'Durable Object' | 'Workers Assets'
+  readonly kind: 'R2 bucket' | 'KV namespace' | 'Durable Object' | 'rate limit' | 'Workers Assets'
   /** Its table in wrangler.toml. */
   readonly table: string
   /** Whether the Worker starts without it. */
@@ -213,6 +213,29 @@ export const BINDINGS = {
     required: false,
     default: '',
     description: 'WebSockets of `/stream/{model}`. Without it streams are refused with `streams_unavailable`',
+  },
+  LEDGER: {
+    kind: 'Durable Object',
+    table: 'durable_objects.bindings',
+    required: false,
+    default: '',
+    description:
+      'What callers have used of their [rates and budgets](budgets.md). Without it callers with a budget are refused with `limits_unavailable`, and each isolate counts rates by itself',
+  },
+  ADDRESS_RATE: {
+    kind: 'rate limit',
+    table: 'ratelimits',
+    required: false,
+    default: '6000 in 60 s',
+    description:
+      "The platform's own [limit](budgets.md#floods) for each address, before anything else. Without it a flood is refused by the isolate",
+  },
+  KEY_RATE: {
+    kind: 'rate limit',
+    table: 'ratelimits',
+    required: false,
+    default: '60000 in 60 s',
+    description: 'The same for each key, person or token',
   },
   ASSETS: {
     kind: 'Workers Assets',

@@ -348,6 +348,18 @@ export const LIMITS = {
   /** For how long a download holds its slot at most: a chunk at `bodyBytesPerSecond` takes 512 s. */
   downloadMs: 600_000,
 
+  /**
+   * How long an isolate may use what it has leased of a budget or a rate. Longer, and more is left unused in isolates that
+   * are idle; shorter, and callers of ten requests a minute lease for each.
+   */
+  leaseMs: 60_000,
+  /** For how long a ledger takes back what was not used of a lease: isolates that stood still say so with their next request. */
+  leaseKeptMs: 3_600_000,
+  /** Leases that a ledger keeps for that: three each of forty isolates. What comes back of older ones stays spent. */
+  leasesKept: 128,
+  /** Windows of rates of addresses and models up to this are not written to storage: a ledger that is reset forgets one of them. */
+  memoryRateSeconds: 60,
+
   /** Manifests and aliases are read whole before they are parsed. */
   manifestBytes: 256 * KiB,
   aliasBytes: 64 * KiB,

@@ -208,14 +208,27 @@ describe('what makes requests fail later is found in the configuration', () => {
     expect(await found(lines)).toBe('')
   })
 
-  it('streams without their class', async () => {
-    const binding = /^\[\[env\.production\.durable_objects\.bindings\]\]\n.*\n.*\n/m
-    expect(await findings('production', await changed((toml) => toml.replace(binding, '')))).toContainEqual(
-      expect.stringMatching(/^fail: no Durable Object is bound to STREAMS/),
+  it.each([
+    ['STREAMS', 'SpeechStream'],
+    ['LEDGER', 'Ledger'],
+  ])('%s without its class', async (binding, className) => {
+    const bound = new RegExp(
+      `^\\[\\[env\\.production\\.durable_objects\\.bindings\\]\\]\\nname = "${binding}"\\n.*\\n`,
+      'm',
     )
-    const migration = /^\[\[migrations\]\]\n.*\n.*\n/m
+    expect(await findings('production', await changed((toml) => toml.replace(bound, '')))).toContainEqual(
+      expect.stringMatching(new RegExp(`^fail: no Durable Object is bound to ${binding}`)),
+    )
+    const migration = new RegExp(`^\\[\\[migrations\\]\\]\\n.*\\nnew_sqlite_classes = \\["${className}"\\]\\n`, 'm')
     expect(await findings('production', await changed((toml) => toml.replace(migration, '')))).toContainEqual(
-      expect.stringMatching(/^fail: no migration declares the class SpeechStream/),
+      expect.stringMatching(new RegExp(`^fail: no migration declares the class ${className}`)),
+    )
+  })
+
+  it('no limit of the platform', async () => {
+    const limit = /^\[\[env\.production\.ratelimits\]\]\nname = "KEY_RATE"\n.*\n.*\n/m
+    expect(await findings('production', await changed((toml) => toml.replace(limit, '')))).toContainEqual(
+      expect.stringMatching(/^warn: no rate limit is bound to KEY_RATE/),
     )
   })
 })

@@ -141,7 +141,7 @@ it('the page is on unless a variable turns it off', () => {
 
 describe('the files that configure the Worker', () => {
   it.each([undefined, 'staging', 'production'])('wrangler.toml agrees with the schema (%s)', async (env) => {
-    const { vars, assets, bucket, namespaceId, durableObjects } = await readEnvironment(
+    const { vars, assets, bucket, namespaceId, durableObjects, rateLimits } = await readEnvironment(
       join(ROOT, 'wrangler.toml'),
       env,
     )
@@ -154,6 +154,9 @@ describe('the files that configure the Worker', () => {
       BUCKET: bucket,
       KV: namespaceId,
       STREAMS: durableObjects.STREAMS,
+      LEDGER: durableObjects.LEDGER,
+      ADDRESS_RATE: rateLimits.find((name) => name === 'ADDRESS_RATE'),
+      KEY_RATE: rateLimits.find((name) => name === 'KEY_RATE'),
       ASSETS: assets === 'ASSETS' ? assets : undefined,
     }
     for (const name of Object.keys(BINDINGS) as (keyof typeof BINDINGS)[]) expect(bound[name], name).toBeDefined()

@@ -202,7 +202,7 @@ describe('the application', () => {
     const toml = await readFile(join(app, 'wrangler.toml'), 'utf8')
     const old = toml
       .replace(/^compatibility_date = .*$/m, 'compatibility_date = "2026-06-01"')
-      .replace(/^\[\[durable_objects\.bindings\]\]\n.*\n.*\n/m, '')
+      .replace(/^\[\[durable_objects\.bindings\]\]\nname = "STREAMS"\n.*\n/m, '')
     await writeFile(config, old)
     const { code, stdout } = await npx('verge', 'doctor', '--config', 'old.toml')
     expect(code).toBe(1)

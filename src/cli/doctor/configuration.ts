@@ -17,13 +17,12 @@ import { API_KEY } from '../push/setup.ts'
 import { understandable } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { type Check, fail, ok, skip, warn } from './check.ts'
+import { checkDurableObjects, checkRateLimits } from './objects.ts'
 import { checkPages } from './pages.ts'
 import { checkVariables, originSecrets, unknownNames } from './variables.ts'
 
 const AREA = 'configuration'
-const STREAMS_BINDING: BindingName = 'STREAMS'
 const ASSETS_BINDING: BindingName = 'ASSETS'
-const STREAMS_CLASS = 'SpeechStream'
 const YEAR_MS = 365 * 24 * 60 * 60 * 1000
 
 /**
@@ -56,7 +55,8 @@ export async function checkConfiguration(
   }
   checks.push(
     checkDate(environment, now),
-    checkStreams(environment),
+    ...checkDurableObjects(environment),
+    ...checkRateLimits(environment),
     ...checkPlayground(environment),
     ...(await checkVariables(AREA, vars, environment.bindings)),
   )
@@ -76,8 +76,18 @@ function resources({
   bucket,
   namespaceId,
   durableObjects,
+  rateLimits,
 }: Environment): Readonly<Record<BindingName, string | undefined>> {
-  return { BUCKET: bucket, KV: namespaceId, STREAMS: durableObjects[STREAMS_BINDING], ASSETS: assets }
+  const bound = (name: BindingName): string | undefined => rateLimits.find((each) => each === name)
+  return {
+    BUCKET: bucket,
+    KV: namespaceId,
+    STREAMS: durableObjects.STREAMS,
+    LEDGER: durableObjects.LEDGER,
+    ADDRESS_RATE: bound('ADDRESS_RATE'),
+    KEY_RATE: bound('KEY_RATE'),
+    ASSETS: assets,
+  }
 }
 
 function checkDate({ compatibilityDate: date, compatibilityFlags }: Environment, now: number): Check {
@@ -100,32 +110,6 @@ function checkDate({ compatibilityDate: date, compatibilityFlags }: Environment,
     return warn(AREA, finding, `Write compatibility_date = "${tested}" in wrangler.toml.`)
   }
   return ok(AREA, `compatibility date ${date}`)
-}
-
-/** Each stream is a WebSocket with a Durable Object. */
-function checkStreams({ env, durableObjects, migrated }: Environment): Check {
-  const table = env === undefined ? '' : `env.${env}.`
-  const name = durableObjects[STREAMS_BINDING]
-  if (name === undefined) {
-    const finding = `no Durable Object is bound to ${STREAMS_BINDING}: GET /stream/{model} is answered 501`
-    return fail(
-      AREA,
-      finding,
-      `Environments do not inherit bindings: add [[${table}durable_objects.bindings]] as at the top level.`,
-    )
-  }
-  if (name !== STREAMS_CLASS) {
-    return fail(
-      AREA,
-      `${STREAMS_BINDING} names the class ${name}, which the Worker does not have`,
-      `Write class_name = "${STREAMS_CLASS}".`,
-    )
-  }
-  if (!migrated.includes(name)) {
-    const fix = `Add [[migrations]] with tag = "streams" and new_sqlite_classes = ["${STREAMS_CLASS}"].`
-    return fail(AREA, `no migration declares the class ${name}, so Cloudflare refuses the deployment`, fix)
-  }
-  return ok(AREA, `${STREAMS_BINDING} is the Durable Object ${name}`)
 }
 
 /** Without files there is no page, which is a mistake only where it is not turned off. */

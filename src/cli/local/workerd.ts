@@ -62,7 +62,7 @@ export async function startWorkerd(directory: string, options: WorkerdOptions = 
     compatibilityFlags: ['enable_request_signal'],
     r2Buckets: ['BUCKET'],
     kvNamespaces: ['KV'],
-    ...(hasStreams(directory) && { durableObjects: { STREAMS: { className: STREAM_CLASS, useSQLite: true } } }),
+    durableObjects: durableObjectsIn(directory),
     ...(options.assets !== undefined && { assets: assetsIn(options.assets) }),
     // Measurements and tests need real runs, so the result cache is off by default.
     bindings: { CORS_ALLOW: '*', RESULT_CACHE_TTL_SECONDS: '0', LOG_SAMPLE_RATE: '0', ...options.vars },
@@ -148,12 +148,23 @@ export function modulesIn(directory: string) {
   )
 }
 
-const STREAM_CLASS = 'SpeechStream'
+/** Classes of the Worker's Durable Objects, by the names that they are bound to. */
+const OBJECT_CLASSES = { STREAMS: 'SpeechStream', LEDGER: 'Ledger' } as const
 
-/** Whether the bundle exports the class: those of a benchmark's other Workers do not, and workerd would not start. */
-function hasStreams(directory: string): boolean {
-  const exported = new RegExp(`^export \\{[^}]*\\b${STREAM_CLASS}\\b`, 'm')
-  return modulesIn(directory).some(({ path, type }) => type === 'ESModule' && exported.test(readFileSync(path, 'utf8')))
+/** Those that the bundle exports: a benchmark's other Workers have none, and workerd would not start. */
+function durableObjectsIn(directory: string) {
+  const scripts = modulesIn(directory)
+    .filter(({ type }) => type === 'ESModule')
+    .map(({ path }) => readFileSync(path, 'utf8'))
+  const isExported = (name: string): boolean => {
+    const exported = new RegExp(`^export \\{[^}]*\\b${name}\\b`, 'm')
+    return scripts.some((script) => exported.test(script))
+  }
+  return Object.fromEntries(
+    Object.entries(OBJECT_CLASSES)
+      .filter(([, className]) => isExported(className))
+      .map(([binding, className]) => [binding, { className, useSQLite: true }]),
+  )
 }
 
 /** Of the wrangler.toml that ships with Verge: the date that it is tested with. */

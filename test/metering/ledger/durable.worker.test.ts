@@ -1,0 +1,88 @@
+import { evictDurableObject, runDurableObjectAlarm, runInDurableObject } from 'cloudflare:test'
+import { env } from 'cloudflare:workers'
+import { describe, expect, it } from 'vitest'
+import type { LeaseAnswer, LeaseReply, LeaseRequest } from '../../../src/metering/ledger/lease.ts'
+
+interface Stub {
+  lease(principal: string, request: LeaseRequest): Promise<LeaseReply>
+}
+
+const { LEDGER } = env as unknown as { readonly LEDGER: DurableObjectNamespace }
+
+function stubOf(principal: string): DurableObjectStub & Stub {
+  return LEDGER.get(LEDGER.idFromName(principal)) as unknown as DurableObjectStub & Stub
+}
+
+async function leased(principal: string, request: Partial<LeaseRequest>): Promise<LeaseAnswer> {
+  const whole: LeaseRequest = {
+    id: crypto.randomUUID(),
+    holder: 'a',
+    limits: { rates: [], budgets: { total: { tokens: 1000 } } },
+    need: {},
+    wish: {},
+    ended: [],
+    owed: {},
+    ...request,
+  }
+  const reply = await stubOf(principal).lease(principal, whole)
+  if ('revoked' in reply) throw new Error(reply.revoked)
+  return reply
+}
+
+describe('the ledger of a principal', () => {
+  it('is continued by the object that comes after an eviction in the middle of a count', async () => {
+    const principal = `key:${crypto.randomUUID()}`
+    let taken = 0
+    for (let i = 0; i < 40; i++) {
+      const { amounts } = await leased(principal, { holder: `isolate-${i % 8}`, need: { tokens: 10 } })
+      taken += amounts.tokens ?? 0
+      if (i % 7 === 3) await evictDurableObject(stubOf(principal))
+    }
+    expect(taken).toBe(400)
+    const { lines } = await leased(principal, {})
+    expect(lines).toMatchObject([{ name: 'total-tokens', remaining: 600, quota: 1000 }])
+  })
+
+  it('answers a request that is sent again, because its first answer was lost with the object, as before', async () => {
+    const principal = `key:${crypto.randomUUID()}`
+    const request = { id: 'one', need: { tokens: 10 }, wish: { tokens: 100 } }
+    const { amounts } = await leased(principal, request)
+    await evictDurableObject(stubOf(principal))
+    expect((await leased(principal, request)).amounts).toEqual(amounts)
+    expect((await leased(principal, {})).lines[0]?.remaining).toBe(900)
+  })
+
+  it('takes leases that are asked for at once one after the other', async () => {
+    const principal = `key:${crypto.randomUUID()}`
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, (_, i) => leased(principal, { holder: `isolate-${i % 8}`, need: { tokens: 25 } })),
+    )
+    expect(answers.filter(({ refused }) => refused === undefined)).toHaveLength(40)
+  })
+})
+
+describe('of addresses and models', () => {
+  const lines = async (principal: string, seconds: number): Promise<(number | undefined)[]> => {
+    const limits = { rates: [{ requests: 10, seconds }], budgets: {} }
+    await leased(principal, { limits, need: { rate: 4 } })
+    await evictDurableObject(stubOf(principal))
+    return (await leased(principal, { limits })).lines.map(({ remaining }) => remaining)
+  }
+
+  it('nothing is written for a short window', async () => {
+    const principal = `address:${crypto.randomUUID()}`
+    expect(await lines(principal, 60)).toEqual([10])
+    const rows = await runInDurableObject(stubOf(principal), (_, { storage }) =>
+      storage.sql.exec("SELECT name FROM sqlite_master WHERE name = 'ledger'").toArray(),
+    )
+    expect(rows).toEqual([])
+  })
+
+  it('a long window is kept, and ends by an alarm', async () => {
+    const principal = `model:${crypto.randomUUID()}`
+    expect(await lines(principal, 3600 * 24)).toEqual([6])
+    expect(await runDurableObjectAlarm(stubOf(principal))).toBe(true)
+    const limits = { rates: [{ requests: 10, seconds: 3600 * 24 }], budgets: {} }
+    expect((await leased(principal, { limits })).lines).toMatchObject([{ remaining: 10 }])
+  })
+})
