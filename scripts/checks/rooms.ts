@@ -145,6 +145,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   access: { rooms: ['catalog', 'core'], packages: ['structured-headers', 'zod'] },
   // Who may use how much: rates, budgets, what was used. What lies in a Durable Object is a folder of it.
   metering: { rooms: ['access', 'core'], packages: ['cloudflare:workers'] },
+  // Administrative changes on record: entries, their chain, and its verification.
+  audit: { rooms: ['catalog', 'weights', 'core'], packages: ['zod'] },
   catalog: { rooms: ['weights', 'core'], packages: ['zod'] },
   // The loader is a byte source as engines take them.
   weights: { rooms: ['engine', 'core'], packages: [] },
@@ -221,6 +223,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // The `verge` command and what `npm start` does.
   cli: {
     rooms: [
+      'audit',
+      'access',
       'protocols',
       'protocols/browser',
       'cli/terminal',

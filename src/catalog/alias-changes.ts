@@ -56,6 +56,18 @@ export function isUnchanged(old: Alias | null, next: Alias): boolean {
   return comparable(next) === comparable({ ...rest, ...(history.length > 0 && { history }) })
 }
 
+/** What the audit log calls the change from one alias to the next, by the first of these that has changed. */
+export function actionOf(
+  old: Alias | null,
+  next: Alias,
+): 'publish' | 'remove-version' | 'release' | 'visibility' | 'update' {
+  const before = old?.versions ?? {}
+  if (Object.keys(next.versions).some((version) => !Object.hasOwn(before, version))) return 'publish'
+  if (Object.keys(before).some((version) => !Object.hasOwn(next.versions, version))) return 'remove-version'
+  if (canonicalJson(old?.live) !== canonicalJson(next.live)) return 'release'
+  return old?.visibility === next.visibility ? 'update' : 'visibility'
+}
+
 /** Adds a version. @throws conflict if it is the first and should not be live */
 export function published(model: string, version: string, digest: string, options: PublishOptions): AliasChange {
   return (old) => {

@@ -2,12 +2,12 @@ import { isVergeError, throwIfAborted, VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import { type Clock, type Logger, type Sha256Factory, silentLogger, systemClock } from '../core/runtime.ts'
 import { sha256Hex } from '../core/sha256.ts'
-import { readAtMost } from '../weights/body.ts'
 import { type PutBlobResult, putBlob } from '../weights/put-blob.ts'
 import type { Store } from '../weights/store.ts'
 import type { Alias, Visibility } from './alias.ts'
 import {
   type AliasChange,
+  actionOf,
   existsAlready,
   isUnchanged,
   nextAlias,
@@ -18,8 +18,10 @@ import {
   shown,
   withoutVersion,
 } from './alias-changes.ts'
-import { equal, refreshAliasCopies } from './alias-copies.ts'
 import { canonicalBytes } from './canonical-json.ts'
+import type { ChangeLog } from './change-log.ts'
+import { changeRecord, readStored, type StoredRecord } from './change-record.ts'
+import { equal, refreshCopies } from './copies.ts'
 import { aliasKey, manifestKey } from './keys.ts'
 import type { Manifest } from './manifest.ts'
 import { aliasJson, checkAlias, checkManifest } from './parse.ts'
@@ -43,11 +45,18 @@ export interface CatalogWriterOptions {
   readonly clock?: Clock
   readonly logger?: Logger
   readonly limits: WriterLimits
+  /** Has every change of an alias before it is made. */
+  readonly audit?: ChangeLog | undefined
 }
 
 export interface WriteOptions {
   /** Cancels the work before the write of the alias. That write and the update of the copies always complete. */
   readonly signal?: AbortSignal | undefined
+}
+
+export interface UpdateOptions extends WriteOptions {
+  /** What the audit log calls the change; by what has changed if left out. */
+  readonly action?: 'rollback'
 }
 
 export interface AliasUpdate {
@@ -68,11 +77,7 @@ export interface ManifestPut {
 interface StoredAlias {
   /** As stored, fields of a newer Verge included. */
   readonly value: Alias
-  readonly etag: string
-}
-
-interface StoredBytes {
-  readonly bytes: Uint8Array | null
+  readonly bytes: Uint8Array
   readonly etag: string | undefined
 }
 
@@ -87,6 +92,7 @@ export class CatalogWriter {
   readonly #clock: Clock
   readonly #logger: Logger
   readonly #limits: WriterLimits
+  readonly #audit: ChangeLog | undefined
 
   constructor(truth: Store, copies: readonly Store[], options: CatalogWriterOptions) {
     this.#truth = truth
@@ -95,6 +101,7 @@ export class CatalogWriter {
     this.#clock = options.clock ?? systemClock
     this.#logger = options.logger ?? silentLogger
     this.#limits = options.limits
+    this.#audit = options.audit
   }
 
   /** The stores to write to. */
@@ -141,10 +148,10 @@ export class CatalogWriter {
     const digest = await sha256Hex(this.#sha256, bytes)
     const key = manifestKey(model, version)
     let written = 0
-    let present = await this.#read(this.#truth, key, this.#limits.manifestBytes, signal)
+    let present = await readStored(this.#truth, key, this.#limits.manifestBytes, signal)
     if (present === null) {
       if (await this.#truth.put(key, bytes, { onlyIf: 'absent', signal })) written++
-      else present = await this.#read(this.#truth, key, this.#limits.manifestBytes, signal)
+      else present = await readStored(this.#truth, key, this.#limits.manifestBytes, signal)
     }
     if (written === 0 && !equal(present?.bytes ?? null, bytes)) {
       const alias = await this.#readAlias(model, signal)
@@ -166,7 +173,7 @@ export class CatalogWriter {
    * lost; manifest_invalid and weights_unavailable if a live or new version is incomplete in the source of truth;
    * store_unavailable, the signal's reason
    */
-  async updateAlias(model: string, change: AliasChange, { signal }: WriteOptions = {}): Promise<AliasUpdate> {
+  async updateAlias(model: string, change: AliasChange, { signal, action }: UpdateOptions = {}): Promise<AliasUpdate> {
     const checked = new Set<string>()
     for (let attempt = 0; attempt < this.#limits.aliasWriteAttempts; attempt++) {
       const old = await this.#readAlias(model, signal)
@@ -176,14 +183,11 @@ export class CatalogWriter {
         await this.#assertAllowed(next, old?.value ?? null, checked, signal)
         const bytes = canonicalBytes(next)
         throwIfAborted(signal)
-        if (!(await this.#truth.put(aliasKey(model), bytes, { onlyIf: old ? { etag: old.etag } : 'absent' }))) continue
+        const named = action ?? actionOf(old?.value ?? null, next)
+        const made = await this.#change(model, named, old, bytes)
+        if (!made) continue
       }
-      const copied = await refreshAliasCopies(this.#truth, this.#copies, model, {
-        clock: this.#clock,
-        logger: this.#logger,
-        limits: this.#limits,
-        compare: unchanged,
-      })
+      const copied = await this.#refreshCopies(model, unchanged)
       return { alias: unchanged ? old.value : next, changed: !unchanged, copied }
     }
     throw new VergeError(
@@ -218,7 +222,7 @@ export class CatalogWriter {
    * @throws model_not_found, conflict if there is no such version, and what `updateAlias` throws
    */
   rollback(model: string, options?: WriteOptions): Promise<AliasUpdate> {
-    return this.updateAlias(model, rolledBack(model), options)
+    return this.updateAlias(model, rolledBack(model), { ...options, action: 'rollback' })
   }
 
   /**
@@ -237,7 +241,7 @@ export class CatalogWriter {
    */
   async dropModel(model: string, etag: string | null, { signal }: WriteOptions = {}): Promise<void> {
     // stores have no conditional deletion, so a write between this check and the deletion is lost
-    const present = await this.#truth.head(aliasKey(model), { signal })
+    const present = await readStored(this.#truth, aliasKey(model), this.#limits.aliasBytes, signal)
     if ((present?.etag ?? null) !== etag) {
       throw new VergeError(
         'conflict',
@@ -248,18 +252,28 @@ export class CatalogWriter {
       )
     }
     throwIfAborted(signal)
-    if (present !== null) await this.#truth.delete(aliasKey(model))
-    await refreshAliasCopies(this.#truth, this.#copies, model, {
-      clock: this.#clock,
-      logger: this.#logger,
-      limits: this.#limits,
-      compare: present === null,
-    })
+    if (present !== null) await this.#change(model, 'remove-model', present, null)
+    await this.#refreshCopies(model, present === null)
   }
 
   /** @throws model_not_found, and what `updateAlias` throws */
   setVisibility(model: string, visibility: Visibility, options?: WriteOptions): Promise<AliasUpdate> {
     return this.updateAlias(model, shown(model, visibility), options)
+  }
+
+  #change(model: string, action: string, before: StoredRecord | null, after: Uint8Array | null): Promise<boolean> {
+    const change = { key: aliasKey(model), maxBytes: this.#limits.aliasBytes, action, before, after }
+    return changeRecord(this.#truth, change, { sha256: this.#sha256, audit: this.#audit })
+  }
+
+  #refreshCopies(model: string, compare: boolean): Promise<number> {
+    const record = { key: aliasKey(model), name: `alias of model "${model}"`, maxBytes: this.#limits.aliasBytes }
+    return refreshCopies(this.#truth, this.#copies, record, {
+      clock: this.#clock,
+      logger: this.#logger,
+      limits: this.#limits,
+      compare,
+    })
   }
 
   /** `checked` remembers versions that were found complete, since those never change. */
@@ -290,7 +304,7 @@ export class CatalogWriter {
   }
 
   async #readAlias(model: string, signal: AbortSignal | undefined): Promise<StoredAlias | null> {
-    const found = await this.#read(this.#truth, aliasKey(model), this.#limits.aliasBytes, signal)
+    const found = await readStored(this.#truth, aliasKey(model), this.#limits.aliasBytes, signal)
     if (found === null) return null
     if (found.bytes === null) {
       throw new VergeError(
@@ -301,12 +315,12 @@ export class CatalogWriter {
     }
     const value = aliasJson(found.bytes, model)
     checkAlias(value, model)
-    return { value: value as Alias, etag: found.etag ?? '' }
+    return { value: value as Alias, bytes: found.bytes, etag: found.etag }
   }
 
   async #copyManifest(copy: Store, key: string, bytes: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
     try {
-      if (equal((await this.#read(copy, key, this.#limits.manifestBytes, signal))?.bytes ?? null, bytes)) return 0
+      if (equal((await readStored(copy, key, this.#limits.manifestBytes, signal))?.bytes ?? null, bytes)) return 0
       await copy.put(key, bytes, { signal })
       return 1
     } catch (error) {
@@ -315,16 +329,5 @@ export class CatalogWriter {
       this.#logger.warn('manifest_not_copied', { store: copy.name, key, error })
       return 0
     }
-  }
-
-  /** Bytes are null where they are longer than anything that is written here. */
-  async #read(
-    store: Store,
-    key: string,
-    maxBytes: number,
-    signal: AbortSignal | undefined,
-  ): Promise<StoredBytes | null> {
-    const found = await store.get(key, { signal })
-    return found && { bytes: await readAtMost(found.body, maxBytes, signal), etag: found.etag }
   }
 }

@@ -54,6 +54,10 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     about: 'removes a model or a version',
     load: async () => (await import('./commands/rm.ts')).rmCommand,
   },
+  audit: {
+    about: 'shows who changed what, and verifies that record',
+    load: async () => (await import('./commands/audit.ts')).auditCommand,
+  },
   setup: {
     about: 'creates the resources of an environment in your Cloudflare account, and pushes the models',
     load: async () => (await import('./commands/setup.ts')).setupCommand,

@@ -16,13 +16,16 @@ export interface SeedOptions {
   readonly release?: boolean
 }
 
+/** Who makes the changes, for the audit log. */
+const SEEDING = 'seeding'
+
 /**
  * Writes models into the local R2 and KV of `wrangler dev`, in one process. Stored objects are not written again, and
  * releases and visibility set by commands stay unchanged (see `publish`).
  * @throws conflict if a version exists with other contents
  */
 export async function seed({ persistTo, models, release = false }: SeedOptions): Promise<PushResult[]> {
-  const target = await openTarget({ local: persistTo })
+  const target = await openTarget({ local: persistTo }, { by: SEEDING })
   try {
     const published: PushResult[] = []
     for (const packed of models) {

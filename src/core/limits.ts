@@ -388,6 +388,15 @@ export const LIMITS = {
   /** KV takes one write a second for each key; two quick releases must wait for it. */
   kvWritePauseMs: 1_100,
 
+  /** An entry of the audit log: a record before and after its change, of at most `aliasBytes` each, and as much again. */
+  auditEntryBytes: 256 * KiB,
+  /** Entries that are read at once. */
+  auditPage: 32,
+  /** Entries behind the noted head that are read one by one; beyond that a list of the keys is quicker. */
+  auditReadsForward: 32,
+  /** A writer of the log that lost so many races in a row is told. Each race that it loses is another one's entry. */
+  auditAppendAttempts: 64,
+
   /** Rows of one batch: an encoder of MiniLM's shape gains little beyond 16 texts of 16 tokens (bench/README.md). */
   batchRows: 32,
   /** How long a batch waits for company at most: as long as the quickest run of an encoder takes. */

@@ -389,7 +389,7 @@ describe('moving an alias', () => {
     const writing = new CatalogWriter(r2, [refusing], { sha256, clock, logger, limits: LIMITS })
       .publishVersion(manifest, { live: true })
       .catch((error: unknown) => error)
-    while (!logged.some(({ event }) => event === 'alias_copy_refused')) await new Promise((go) => setTimeout(go, 5))
+    while (!logged.some(({ event }) => event === 'copy_refused')) await new Promise((go) => setTimeout(go, 5))
     await clock.advance(LIMITS.kvWritePauseMs)
     expect(await writing).toMatchObject({
       code: 'store_unavailable',

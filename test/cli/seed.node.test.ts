@@ -67,7 +67,8 @@ describe('seeding local storage', () => {
     const [sums, table] = models as [PackedModel, PackedModel]
     const catalogue = ['alias/sums', 'alias/table', 'manifest/sums/1', 'manifest/table/1']
     const blobs = [sums, table].flatMap((model) => [...chunksOf(model, 'edge'), ...chunksOf(model, 'origin')])
-    expect(truth.sort()).toEqual([...catalogue, ...blobs].sort())
+    const audit = ['audit-head', 'audit/000000000001', 'audit/000000000002']
+    expect(truth.sort()).toEqual([...catalogue, ...audit, ...blobs].sort())
     expect(copies.sort()).toEqual([...catalogue, ...chunksOf(sums, 'edge')].sort())
 
     const second = await seed({ persistTo, models })

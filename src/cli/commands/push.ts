@@ -18,6 +18,7 @@ import { describeLive, type PushResult, pushModel } from '../push/push.ts'
 import { renderJson } from '../report/report.ts'
 import { renderText } from '../report/text.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS, type TargetArguments } from '../target/arguments.ts'
+import { OPERATOR_OPTION } from '../target/operator.ts'
 import { withTarget } from '../target/session.ts'
 import type { Target } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
@@ -26,6 +27,7 @@ import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
 
 const WHERE_OPTIONS = {
   ...TARGET_OPTIONS,
+  ...OPERATOR_OPTION,
   live: {
     type: 'boolean',
     shown: '--no-live',

@@ -13,6 +13,7 @@ import { readerOf } from '../push/inventory.ts'
 import { describeLive } from '../push/push.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
+import { OPERATOR_OPTION } from '../target/operator.ts'
 import { withTarget } from '../target/session.ts'
 import { delayOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
@@ -31,6 +32,7 @@ const OPTIONS = {
   public: { type: 'boolean', help: 'anyone may run the model' },
   private: { type: 'boolean', help: 'only the operator may run the model' },
   ...TARGET_OPTIONS,
+  ...OPERATOR_OPTION,
   'dry-run': { type: 'boolean', help: 'show what would change; change nothing' },
   json: { type: 'boolean', help: 'print JSON' },
   ...HELP_OPTION,
@@ -73,7 +75,10 @@ export const releaseCommand = defineCommand({
         const same = old !== null && isUnchanged(old, planned)
         return report(old, same ? old : planned, { changed: !same, dryRun, json: values.json })
       }
-      const { alias, changed } = await target.writer.updateAlias(model, change, { signal })
+      const { alias, changed } = await target.writer.updateAlias(model, change, {
+        signal,
+        ...(values.rollback && { action: 'rollback' }),
+      })
       const text = report(old, alias, { changed, dryRun, json: values.json })
       return values.json || !changed ? text : `${text}\n${delayOf(target)}`
     })

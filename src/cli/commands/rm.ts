@@ -2,6 +2,7 @@ import { defineCommand } from '../command.ts'
 import { planRemoval, type RemovalPlan, type RemovalResult, remove } from '../push/removal.ts'
 import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
 import { modelNamed, versionNamed } from '../target/names.ts'
+import { OPERATOR_OPTION } from '../target/operator.ts'
 import { withTarget } from '../target/session.ts'
 import { delayOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
@@ -13,6 +14,7 @@ const OPTIONS = {
   yes: { type: 'boolean', help: 'do not ask for confirmation' },
   'dry-run': { type: 'boolean', help: 'show what would be removed; change nothing' },
   ...TARGET_OPTIONS,
+  ...OPERATOR_OPTION,
   verbose: { type: 'boolean', help: 'list all versions, even if there are many' },
   json: { type: 'boolean', help: 'print JSON; needs --yes or --dry-run' },
   ...HELP_OPTION,

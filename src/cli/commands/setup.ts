@@ -7,6 +7,7 @@ import { defineCommand } from '../command.ts'
 import { modelFolders, ROOT } from '../files/project.ts'
 import { type PackedModel, packFolder } from '../pack/packer.ts'
 import { API_KEY, planSetup, type SetupStep } from '../push/setup.ts'
+import { OPERATOR_OPTION, operatorName } from '../target/operator.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { agreed } from '../terminal/confirm.ts'
 import { untilInterrupted } from '../terminal/interrupt.ts'
@@ -31,6 +32,7 @@ const OPTIONS = {
     help: `location of a new bucket: ${LOCATIONS.join(', ')} (default: near you)`,
   },
   config: { type: 'string', value: 'FILE', help: 'default: wrangler.toml' },
+  ...OPERATOR_OPTION,
   ...HELP_OPTION,
 } as const satisfies Options
 
@@ -64,7 +66,8 @@ export const setupCommand = defineCommand({
     }
     const http = new HttpClient()
     const apiKey = operatorKey(process.env)
-    const steps = await planSetup({ http, account, configPath, environment, models, apiKey, location })
+    const by = operatorName(values.by, process.env)
+    const steps = await planSetup({ http, account, configPath, environment, models, apiKey, location, by })
     console.log(`${environment.worker}, in account ${account.id}:\n\n${steps.map(describe).join('\n')}\n`)
     const open = steps.filter((step) => step.apply !== undefined)
     if (values['dry-run']) return 'Nothing was changed (--dry-run).'

@@ -1,7 +1,7 @@
 import type { Alias, Visibility } from '../../catalog/alias.ts'
 import { existsAlready, isUnchanged, nextAlias, type PublishOptions, published } from '../../catalog/alias-changes.ts'
-import { equal } from '../../catalog/alias-copies.ts'
 import { canonicalBytes } from '../../catalog/canonical-json.ts'
+import { equal } from '../../catalog/copies.ts'
 import { aliasKey, manifestKey } from '../../catalog/keys.ts'
 import { abortError, isVergeError, throwIfAborted, VergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'

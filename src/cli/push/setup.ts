@@ -1,3 +1,4 @@
+import { AUDIT_PREFIX, HEAD_KEY } from '../../audit/entry.ts'
 import type { CatalogWriter } from '../../catalog/writer.ts'
 import type { Account } from '../../cloudflare/account.ts'
 import { CloudflareApi, DRAFT_BINDING } from '../../cloudflare/api.ts'
@@ -12,7 +13,7 @@ import {
 import type { Store } from '../../weights/store.ts'
 import type { PackedModel } from '../pack/packer.ts'
 import { remoteStores } from '../target/remote.ts'
-import { writerOf } from '../target/target.ts'
+import { auditLogOf, writerOf } from '../target/target.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { counted, binarySize as formatBytes, printable } from '../terminal/format.ts'
 import { isLive, notLive, publish } from './publish.ts'
@@ -31,6 +32,8 @@ export interface SetupContext {
   readonly apiKey: string | undefined
   /** R2's location hint for a new bucket. */
   readonly location: string | undefined
+  /** Who makes the changes, for the audit log. */
+  readonly by: string
 }
 
 /** One thing that an environment needs. */
@@ -76,7 +79,7 @@ export async function planSetup(context: SetupContext): Promise<SetupStep[]> {
     hasNamespace: namespace.step.apply === undefined,
     writer(withCopies) {
       const { truth, copies } = stores(namespace.id())
-      return writerOf(truth, withCopies ? copies : [])
+      return writerOf(truth, withCopies ? copies : [], auditLogOf(truth, context.by))
     },
   }
   for (const model of context.models) steps.push(await pushStep(model, place))
@@ -149,7 +152,18 @@ async function namespaceStep(
 const OF_VERGE = [BUCKET_BINDING, KV_BINDING, DRAFT_BINDING]
 
 /** What every key that Verge writes begins with. */
-const PREFIXES = ['alias/', 'blob/', 'health/', 'manifest/', 'page/', 'removed/']
+const PREFIXES = [
+  'alias/',
+  AUDIT_PREFIX,
+  HEAD_KEY,
+  'blob/',
+  'health/',
+  'key/',
+  'manifest/',
+  'page/',
+  'removed/',
+  'usage/',
+]
 
 /** A key that Verge has not written; undefined where the first page of them has none. */
 async function foreignKey(store: Store): Promise<string | undefined> {

@@ -5,7 +5,7 @@ import { guardWorkerd } from '../local/guard/guard.ts'
 import { withoutItsSignals } from '../terminal/interrupt.ts'
 import { withNotedSizes } from './noted-sizes.ts'
 import { storageConfig } from './storage-config.ts'
-import { type Target, writerOf } from './target.ts'
+import { auditLogOf, type Target, writerOf } from './target.ts'
 
 /** The bindings of a local Worker, as wrangler and Miniflare hand them out. */
 export interface LocalBindings {
@@ -23,8 +23,9 @@ interface MetadataLister {
 /**
  * The R2 and KV that `npm start` and `wrangler dev` read on this machine, whether one of them runs or not.
  * @param persistTo the folder that `wrangler dev --persist-to` names
+ * @param by who makes changes, for the audit log
  */
-export async function openLocalTarget(persistTo: string): Promise<Target> {
+export async function openLocalTarget(persistTo: string, by: string): Promise<Target> {
   // wrangler takes a second to import, and not every command needs it.
   const { getPlatformProxy } = await import('wrangler')
   guardWorkerd()
@@ -36,15 +37,20 @@ export async function openLocalTarget(persistTo: string): Promise<Target> {
       persist: { path: join(persistTo, 'v3') },
     }),
   )
+  const { truth, copies } = localStores(proxy.env)
+  const audit = auditLogOf(truth, by)
   return {
     kind: 'local',
     label: `local storage (${relative(process.cwd(), persistTo) || '.'})`,
-    ...localStores(proxy.env),
+    truth,
+    copies,
+    writer: writerOf(truth, copies, audit),
+    audit,
     dispose: () => proxy.dispose(),
   }
 }
 
-/** Stores over the bindings of a local Worker. */
+/** Stores over the bindings of a local Worker, and a writer whose changes are not in the audit log. */
 export function localStores({ BUCKET, KV }: LocalBindings): Pick<Target, 'truth' | 'copies' | 'writer'> {
   const truth = new R2Store(BUCKET)
   // Miniflare's proxy does not survive that a value is not read to its end, as KvStore leaves it to learn its size

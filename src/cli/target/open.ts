@@ -1,5 +1,6 @@
 import type { HttpOptions } from '../../cloudflare/http.ts'
 import { openLocalTarget } from './local.ts'
+import { operatorName } from './operator.ts'
 import { openRemote } from './remote.ts'
 import type { Target } from './target.ts'
 
@@ -17,6 +18,8 @@ export interface OpenOptions {
   /** Holds the credentials of a remote target; this process's environment if left out. */
   readonly environment?: NodeJS.ProcessEnv
   readonly http?: HttpOptions
+  /** Who makes changes, for the audit log; `VERGE_OPERATOR`, or the system's user, if left out. */
+  readonly by?: string | undefined
 }
 
 /**
@@ -24,7 +27,9 @@ export interface OpenOptions {
  * @throws UsageError that names missing settings
  */
 export async function openTarget(spec: TargetSpec, options: OpenOptions = {}): Promise<Target> {
-  if ('local' in spec) return openLocalTarget(spec.local)
+  const environment = options.environment ?? process.env
+  const by = operatorName(options.by, environment)
+  if ('local' in spec) return openLocalTarget(spec.local, by)
   const { env, configPath } = spec
-  return openRemote({ ...options, env, configPath, environment: options.environment ?? process.env })
+  return openRemote({ ...options, env, configPath, environment, by })
 }

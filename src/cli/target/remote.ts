@@ -11,7 +11,7 @@ import { R2Store } from '../../weights/r2.ts'
 import type { ManyTexts, Store } from '../../weights/store.ts'
 import { UsageError } from '../terminal/command-line.ts'
 import { withNotedSizes } from './noted-sizes.ts'
-import { type Target, writerOf } from './target.ts'
+import { auditLogOf, type Target, writerOf } from './target.ts'
 
 export interface RemoteOptions {
   /** The environment of wrangler.toml. */
@@ -22,6 +22,8 @@ export interface RemoteOptions {
   /** Cancels requests to the stores, except for writes that the writer has started. */
   readonly signal?: AbortSignal
   readonly http?: HttpOptions
+  /** Who makes changes, for the audit log. */
+  readonly by: string
 }
 
 export interface RemoteStores {
@@ -36,7 +38,7 @@ export interface RemoteStores {
  * @throws UsageError that names missing settings
  */
 export async function openRemote(options: RemoteOptions): Promise<Target> {
-  const { configPath, env, environment, signal } = options
+  const { configPath, env, environment, signal, by } = options
   const account = readAccount(environment)
   const { worker, bucket, namespaceId } = withStores(await readEnvironment(configPath, env), env)
   const steady = new HttpClient(options.http)
@@ -45,12 +47,14 @@ export async function openRemote(options: RemoteOptions): Promise<Target> {
   const interruptible = signal === undefined ? steady : new HttpClient({ ...options.http, signal })
   const { truth, copies } = remoteStores(interruptible, stores)
   const ofWriter = remoteStores(steady, stores)
+  const audit = auditLogOf(ofWriter.truth, by)
   return {
     kind: 'remote',
     label: `${worker} (R2 bucket ${bucket}, KV namespace ${namespaceId})`,
     truth,
     copies,
-    writer: writerOf(ofWriter.truth, ofWriter.copies),
+    writer: writerOf(ofWriter.truth, ofWriter.copies, audit),
+    audit,
     async dispose() {},
   }
 }

@@ -17,7 +17,7 @@ export interface TargetSession {
  * @throws what `work` throws, worded for a person
  */
 export async function withTarget<T>(
-  values: TargetArguments & { readonly json?: boolean | undefined },
+  values: TargetArguments & { readonly json?: boolean | undefined; readonly by?: string | undefined },
   work: (session: TargetSession) => Promise<T>,
 ): Promise<T> {
   const spec = targetSpec(values)
@@ -28,7 +28,7 @@ export async function withTarget<T>(
     json: values.json ?? false,
     env: process.env,
   })
-  const target = await openTarget(spec, { signal })
+  const target = await openTarget(spec, { signal, by: values.by })
   try {
     return await work({ target, signal, progress })
   } catch (error) {

@@ -1,6 +1,8 @@
+import { AuditLog } from '../../audit/log.ts'
 import { CatalogWriter } from '../../catalog/writer.ts'
 import { isVergeError } from '../../core/errors.ts'
 import { LIMITS } from '../../core/limits.ts'
+import { systemClock } from '../../core/runtime.ts'
 import type { Store } from '../../weights/store.ts'
 import { nodeSha256 } from '../pack/bytes.ts'
 import { UsageError } from '../terminal/command-line.ts'
@@ -14,11 +16,19 @@ export interface Target {
   readonly copies: readonly Store[]
   /** Writes manifests and aliases. It completes a started write even if the command is interrupted. */
   readonly writer: CatalogWriter
+  /** Has every change of an alias or a key, by the writers of this target. */
+  readonly audit: AuditLog
   dispose(): Promise<void>
 }
 
-export function writerOf(truth: Store, copies: readonly Store[]): CatalogWriter {
-  return new CatalogWriter(truth, copies, { sha256: nodeSha256, limits: LIMITS })
+/** @param audit left out where nothing is administered: in storage that only one process uses */
+export function writerOf(truth: Store, copies: readonly Store[], audit?: AuditLog): CatalogWriter {
+  return new CatalogWriter(truth, copies, { sha256: nodeSha256, limits: LIMITS, audit })
+}
+
+/** @param by who makes the changes */
+export function auditLogOf(truth: Store, by: string): AuditLog {
+  return new AuditLog(truth, { by, sha256: nodeSha256, clock: systemClock, limits: LIMITS })
 }
 
 /** How long a change of an alias takes to be seen, for a person. */

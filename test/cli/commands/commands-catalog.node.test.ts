@@ -277,14 +277,16 @@ describe('rm', () => {
 })
 
 describe('where', () => {
-  it('leaves nothing in the bucket or in KV when everything is removed', async () => {
+  it('leaves nothing but the audit log in the bucket and in KV when everything is removed', async () => {
     await fill()
     const released = await run(releaseCommand, 'm', '1', '--public')
     expect(released).toMatch(/live: 1; public; generation 3[\s\S]*within about a minute/)
     const copy = JSON.parse(String(cloud.namespaces.get(NAMESPACE)?.values.get('alias/m')?.body))
     expect(copy).toMatchObject({ generation: 3, live: [{ version: '1' }] })
     for (const model of ['m', 'other']) expect(await run(rmCommand, model, '--yes')).toContain(`Removed model ${model}`)
-    expect([...(cloud.buckets.get(BUCKET)?.keys() ?? [])]).toEqual([])
+    const left = [...(cloud.buckets.get(BUCKET)?.keys() ?? [])]
+    expect(left.filter((key) => !key.startsWith('audit'))).toEqual([])
+    expect(left).toHaveLength(7)
     expect([...(cloud.namespaces.get(NAMESPACE)?.values.keys() ?? [])]).toEqual([])
   })
 

@@ -66,6 +66,7 @@ async function context(over: Partial<SetupContext> = {}): Promise<SetupContext> 
     models,
     apiKey: KEY,
     location: 'weur',
+    by: 'ann',
     ...over,
   }
 }

@@ -45,7 +45,13 @@ afterAll(() => rm(folder, { recursive: true, force: true }))
 function open(): Promise<Target> {
   const clock = { sleep: async () => void pauses++ }
   const configPath = join(folder, 'wrangler.toml')
-  return openRemote({ env: 'production', configPath, environment: cloud.env, http: { clock, random: () => 0.5 } })
+  return openRemote({
+    env: 'production',
+    configPath,
+    by: 'test',
+    environment: cloud.env,
+    http: { clock, random: () => 0.5 },
+  })
 }
 
 /** As the commands print it. */

@@ -3,50 +3,58 @@ import type { Limits } from '../core/limits.ts'
 import type { Clock, Logger } from '../core/runtime.ts'
 import { readAtMost } from '../weights/body.ts'
 import type { Store } from '../weights/store.ts'
-import { aliasKey } from './keys.ts'
+
+/** A record that every copy has whole: an alias, or a key of a caller. */
+export interface CopiedRecord {
+  readonly key: string
+  /** For a person: `alias of model "digits"`. */
+  readonly name: string
+  /** Longer ones count as damaged. */
+  readonly maxBytes: number
+}
 
 export interface CopyOptions {
   readonly clock: Clock
   readonly logger: Logger
-  readonly limits: Pick<Limits, 'aliasBytes' | 'aliasWriteAttempts' | 'kvWritePauseMs'>
+  readonly limits: Pick<Limits, 'aliasWriteAttempts' | 'kvWritePauseMs'>
   /** Write only where a copy differs. Not worth asking after a change, and reading would keep the old copy in KV's cache. */
   readonly compare: boolean
 }
 
 /**
- * Updates the copies of an alias from the source of truth. Writers race, and copies have no conditional writes. Each
- * writer therefore reads the source again after its write, so that the last writer has written the newest alias.
+ * Updates the copies of a record from the source of truth. Writers race, and copies have no conditional writes. Each
+ * writer therefore reads the source again after its write, so that the last writer has written the newest record.
  * @returns how many writes it took
  * @throws store_unavailable if a copy may have been left out of date
  */
-export async function refreshAliasCopies(
+export async function refreshCopies(
   truth: Store,
   copies: readonly Store[],
-  model: string,
+  record: CopiedRecord,
   options: CopyOptions,
 ): Promise<number> {
-  const counts = await Promise.all(copies.map((copy) => refresh(truth, copy, model, options)))
+  const counts = await Promise.all(copies.map((copy) => refresh(truth, copy, record, options)))
   return counts.reduce((sum, count) => sum + count, 0)
 }
 
-async function refresh(truth: Store, copy: Store, model: string, options: CopyOptions): Promise<number> {
-  const key = aliasKey(model)
-  const { aliasBytes, aliasWriteAttempts } = options.limits
+async function refresh(truth: Store, copy: Store, record: CopiedRecord, options: CopyOptions): Promise<number> {
+  const { key, maxBytes } = record
+  const { aliasWriteAttempts } = options.limits
   const read = async (store: Store): Promise<Uint8Array | null> => {
     const found = await store.get(key)
-    return found && readAtMost(found.body, aliasBytes)
+    return found && readAtMost(found.body, maxBytes)
   }
   let writes = 0
   let wanted = await read(truth)
   if (options.compare && (await holds(() => read(copy), wanted))) return writes
   for (let attempt = 0; attempt < aliasWriteAttempts; attempt++) {
     const value = wanted
-    await persistently(model, copy, options, () => (value === null ? copy.delete(key) : copy.put(key, value)))
+    await persistently(record, copy, options, () => (value === null ? copy.delete(key) : copy.put(key, value)))
     writes++
     wanted = await read(truth)
     if (equal(value, wanted)) return writes
   }
-  throw outOfDate(model, copy, 'the alias keeps changing')
+  throw outOfDate(record, copy, 'it keeps changing')
 }
 
 async function holds(read: () => Promise<Uint8Array | null>, wanted: Uint8Array | null): Promise<boolean> {
@@ -60,7 +68,7 @@ async function holds(read: () => Promise<Uint8Array | null>, wanted: Uint8Array 
 
 /** KV refuses a second write of one key within a second, so a refusal is worth one more try. */
 async function persistently(
-  model: string,
+  record: CopiedRecord,
   copy: Store,
   options: CopyOptions,
   write: () => Promise<unknown>,
@@ -69,22 +77,22 @@ async function persistently(
     await write()
   } catch (error) {
     if (!isVergeError(error, 'store_unavailable')) throw error
-    options.logger.warn('alias_copy_refused', { store: copy.name, model, error })
+    options.logger.warn('copy_refused', { store: copy.name, key: record.key, error })
     await options.clock.sleep(options.limits.kvWritePauseMs)
     try {
       await write()
     } catch (again) {
-      throw outOfDate(model, copy, again)
+      throw outOfDate(record, copy, again)
     }
   }
 }
 
-function outOfDate(model: string, copy: Store, cause: unknown): VergeError {
+function outOfDate({ key, name }: CopiedRecord, copy: Store, cause: unknown): VergeError {
   return new VergeError(
     'store_unavailable',
-    `The alias of model "${model}" was written, but its copy in ${copy.name} may be out of date. Run the command again ` +
+    `The ${name} was written, but its copy in ${copy.name} may be out of date. Run the command again ` +
       'to refresh it.',
-    { cause, details: { model, store: copy.name }, retryAfter: 1 },
+    { cause, details: { key, store: copy.name }, retryAfter: 1 },
   )
 }
 
