@@ -17,9 +17,8 @@ import type {
   RouteFacts,
 } from '../placement/placement.ts'
 import type { Admission, Ticket } from '../serving/admission.ts'
-import type { RunLedger } from '../serving/ledger.ts'
+import { type RunLedger, tokensIn } from '../serving/ledger.ts'
 import type { Generation, Models, ResolvedModel, Runner, RunResult } from '../serving/serving.ts'
-import { tokensIn } from '../tasks/inputs.ts'
 import type { Run, TaskModel } from '../tasks/task.ts'
 import { type Access, resolveVersion, visibleModel } from './access.ts'
 import type { CallContext } from './call.ts'

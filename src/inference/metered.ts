@@ -102,11 +102,6 @@ export function assertBatch(bounds: RequestBounds | undefined, inputs: number): 
   )
 }
 
-/** The most bytes of a body: the server's limit, or that of the caller's plan where it is smaller. */
-export function mostBodyBytes(bounds: RequestBounds | undefined, most: number): number {
-  return Math.min(most, bounds?.bodyBytes ?? most)
-}
-
 /** Whether two versions take the same requests and answer in the same form. */
 export function isAlike(one: Manifest, other: Manifest): boolean {
   const signature = ({ inputs, outputs, task }: Manifest): string =>

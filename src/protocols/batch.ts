@@ -32,7 +32,9 @@ export function inputsIn(body: unknown): number {
   return most
 }
 
-/** A list of numbers is one input: token ids, or a row of a table. */
+/** A list of numbers is one input, token ids or a row of a table, and so are the messages of a chat. */
 function listLength(value: unknown): number {
-  return Array.isArray(value) && typeof value[0] !== 'number' ? value.length : 1
+  if (!Array.isArray(value)) return 1
+  const [first] = value as unknown[]
+  return typeof first === 'number' || (isObject(first) && 'role' in first) ? 1 : value.length
 }

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../core/errors.ts'
 import { isVergeError } from '../core/errors.ts'
+import type { Tensors } from '../core/tensors.ts'
 
 /** Whether a request's runs were answered from the result cache; `bypass`: it was not asked. */
 export type CacheOutcome = 'hit' | 'miss' | 'bypass'
@@ -73,6 +74,20 @@ export function openLedger(): RunLedger {
     cache: undefined,
     lookups: 0,
   }
+}
+
+/** The most bytes of a body: the server's limit, or that of the caller's plan where it is smaller. */
+export function mostBodyBytes(bounds: RequestBounds | undefined, most: number): number {
+  return Math.min(most, bounds?.bodyBytes ?? most)
+}
+
+/** Tokens that a run reads: those of its texts that are no padding. None where it reads no texts. */
+export function tokensIn(inputs: Tensors): number {
+  const mask = inputs.get('attention_mask')?.data
+  if (mask === undefined) return inputs.get('input_ids')?.data.length ?? 0
+  let count = 0
+  for (const value of mask) if (Number(value) !== 0) count++
+  return count
 }
 
 /** Failures by which nothing was computed for the caller. Whoever leaves while a run is made has had it made. */

@@ -69,12 +69,3 @@ function integerTensor(
   }
   throw wrongInput(manifest, spec)
 }
-
-/** Tokens that a run reads: those of its texts that are no padding. None where it reads no texts. */
-export function tokensIn(inputs: Tensors): number {
-  const mask = inputs.get('attention_mask')?.data
-  if (mask === undefined) return inputs.get('input_ids')?.data.length ?? 0
-  let count = 0
-  for (const value of mask) if (Number(value) !== 0) count++
-  return count
-}

@@ -7,6 +7,7 @@ import type { ProtocolName } from '../../src/protocols/names.ts'
 import { BoundedAdmission } from '../../src/serving/admission.ts'
 import { ManualClock } from '../fixtures/clock.ts'
 import { type TestAppOptions, testApp, testModel } from '../fixtures/http.ts'
+import { meteringOf } from '../fixtures/metering.ts'
 import { TASK_CASES } from './task-cases.ts'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -107,6 +108,52 @@ export function protocolErrors(call: ProtocolCall): void {
       const answer = await ask(app, 'fits')
       expect(answer.headers.get('retry-after')).toMatch(/^\d+$/)
       await expectRefused(app, answer, ['overloaded'])
+    })
+
+    it.each(['rate_limited', 'budget_spent', 'limits_unavailable'] as const)(
+      'a caller to whom is said: %s, before anything of the body is read',
+      async (code) => {
+        const error = new VergeError(code, 'There is no room.', { retryAfter: 7, details: { limit: 'rate' } })
+        const metering = meteringOf({ admit: error })
+        const app = testApp({ models: models(), metering: metering.metering })
+        // What is no JSON would be refused for that, were it read.
+        const answer = await app.post(call.path('fits'), '{', call.headers)
+        expect(answer.headers.get('retry-after')).toBe('7')
+        const told = await expectRefused(app, answer, [code])
+        expect(told).toContain('There is no room.')
+        expect(metering.usage).toEqual([])
+      },
+    )
+
+    it('a body that is larger than the plan allows, before it is read', async () => {
+      const metering = meteringOf({ plan: { bodyBytes: 4 } })
+      const app = testApp({ models: models(), metering: metering.metering })
+      const answer = await app.post(call.path('fits'), '{"a":', { ...call.headers, 'content-length': '5' })
+      await expectRefused(app, answer, ['body_too_large'])
+      expect(metering.usage).toMatchObject([{ status: 413, units: 0 }])
+    })
+
+    it('more inputs than the plan allows, though the server would take them', async () => {
+      const metering = meteringOf({ plan: { batch: 2 } })
+      const app = testApp({ models: models(), metering: metering.metering })
+      const answer = await ask(app, 'fits', call.tooMany)
+      // A chat is one input, however many messages it has, and so is a prompt with many stops.
+      if (/"role"|"stop/.test(JSON.stringify(call.tooMany))) expect(await answer.text()).not.toContain('Your plan')
+      else expect(await expectRefused(app, answer, ['input_too_large'])).toContain('Your plan allows 2 inputs')
+    })
+
+    it('answers who has room, and counts it once', async () => {
+      const metering = meteringOf({
+        state: [{ name: 'rate', quota: 60, unit: 'requests', seconds: 60, remaining: 59, reset: 30 }],
+      })
+      const app = testApp({ models: models(), metering: metering.metering })
+      const answer = await ask(app, 'fits')
+      expect(answer.status, await answer.clone().text()).toBe(200)
+      expect(answer.headers.get('ratelimit-policy')).toBe('"rate";q=60;w=60')
+      expect(answer.headers.get('ratelimit')).toBe('"rate";r=59;t=30')
+      await answer.text()
+      expect(metering.usage).toMatchObject([{ model: 'fits@1', status: 200, cached: false }])
+      expect(metering.models).toEqual(['fits'])
     })
 
     it('a private model without a key, as one that does not exist', async () => {

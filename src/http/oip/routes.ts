@@ -91,7 +91,8 @@ function infer(deps: AppDeps, c: Context<AppEnv>): Promise<Response> {
       padding: jsonLength === undefined ? 0 : (TENSOR_ALIGNMENT - (jsonLength % TENSOR_ALIGNMENT)) % TENSOR_ALIGNMENT,
     })
     const { envelope, inputs, outputs } = readInferRequest(body, jsonLength, model.manifest, limits)
-    assertBatch(context.ledger?.bounds, batchOf(model.manifest, inputs))
+    const { bounds } = context.ledger ?? {}
+    if (bounds?.batch !== undefined) assertBatch(bounds, batchOf(model.manifest, inputs))
     const result = await withTimeout(envelope.parameters?.timeout, context, deps.clock, (within) =>
       runner.run(model, inputs, outputs, within),
     )
