@@ -199,6 +199,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
       version: VERSION,
       corsOrigins: config.corsOrigins,
       ...(config.apiKeyDigest && { apiKeyDigest: config.apiKeyDigest }),
+      ...(config.tokenKey && { tokenKey: config.tokenKey }),
       deadlineMs: limits.requestDeadlineMs,
       defaultProtocol: config.defaultProtocol,
       defaultModel: config.defaultModel,

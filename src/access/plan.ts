@@ -47,7 +47,7 @@ export const rateSchema = z.codec(
 )
 
 const count = z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER)
-const amountsSchema = z.strictObject({
+export const amountsSchema = z.strictObject({
   requests: count.optional(),
   /** Read and written. */
   tokens: count.optional(),
@@ -70,8 +70,10 @@ export const planSchema = z.strictObject({
   rate: rateSchema.optional(),
   /** Requests at once, in each isolate. */
   concurrency: z.number().int().positive().max(1e6).optional(),
-  /** By UTC days and months. */
-  budgets: z.strictObject({ day: amountsSchema.optional(), month: amountsSchema.optional() }).optional(),
+  /** By UTC days and months, and all together: a token's for its whole life. */
+  budgets: z
+    .strictObject({ day: amountsSchema.optional(), month: amountsSchema.optional(), total: amountsSchema.optional() })
+    .optional(),
   bodyBytes: z.number().int().positive().max(Number.MAX_SAFE_INTEGER).optional(),
   /** Inputs in one request. */
   batch: z.number().int().positive().max(1e9).optional(),

@@ -54,6 +54,7 @@ export type VergeErrorCode =
   | 'engine_full'
   | 'engine_unsupported'
   | 'streams_unavailable'
+  | 'tokens_unavailable'
   | 'not_implemented'
   | 'origin_unavailable'
   | 'origin_failed'

@@ -1,4 +1,5 @@
 import type { Plan } from '../access/plan.ts'
+import { tokenKey } from '../access/tokens/secret.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import { type OriginConfig, parseOrigins } from '../placement/config.ts'
 import type { ProtocolName } from '../protocols/names.ts'
@@ -10,6 +11,8 @@ export interface Config {
   readonly corsOrigins: readonly string[]
   /** SHA-256 of the operator's key; absent if no key is set, and then no caller is the operator. */
   readonly apiKeyDigest: Uint8Array | undefined
+  /** What the Worker signs browser tokens with; absent without a secret to derive it from. */
+  readonly tokenKey: Uint8Array | undefined
   /** At the edge. */
   readonly engines: readonly EngineName[]
   readonly pinnedModels: ReadonlySet<string>
@@ -39,12 +42,14 @@ export interface Config {
 export async function parseConfig(env: Readonly<Record<string, unknown>>): Promise<Config> {
   const values = parseVariables(env)
   const key = values.VERGE_API_KEY
+  const tokenSecret = values.TOKEN_SECRET ?? key
   return Object.freeze({
     corsOrigins: values.CORS_ALLOW,
     apiKeyDigest:
       key === undefined
         ? undefined
         : new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(key))),
+    tokenKey: tokenSecret === undefined ? undefined : await tokenKey(tokenSecret),
     engines: values.ENGINES,
     pinnedModels: new Set(values.PINNED_MODELS),
     logSampleRate: values.LOG_SAMPLE_RATE,

@@ -109,6 +109,16 @@ export const pageOrigins = names.transform((list, context) =>
   }),
 )
 
+/** What signs tokens is guessed offline: 32 characters of hexadecimal digits are 128 bits. */
+export const LEAST_TOKEN_SECRET = 32
+
+/** A secret that signs tokens. Absent: undefined; empty is refused, because an empty secret is a mistake. */
+export const tokenSecret = z
+  .string('must be text')
+  .min(LEAST_TOKEN_SECRET, `must have at least ${LEAST_TOKEN_SECRET} characters`)
+  .regex(CARRIED_KEY, 'may contain letters, digits and ._~+/- only')
+  .optional()
+
 /** A bearer key. Absent: undefined; empty is refused, because an empty secret is a mistake. */
 export const key = z
   .string('must be text')

@@ -5,6 +5,7 @@ import {
   engineNames,
   key,
   LEAST_KEY,
+  LEAST_TOKEN_SECRET,
   listedNames,
   modelName,
   modelNames,
@@ -14,6 +15,7 @@ import {
   protocolName,
   share,
   text,
+  tokenSecret,
   wholeNumber,
 } from './values.ts'
 
@@ -65,6 +67,12 @@ export const VARIABLES = {
     default: 'none',
     description: `Bearer key of the operator: at least ${LEAST_KEY} letters, digits or \`._~+/-\`. Without it no caller can use private models`,
     schema: key,
+  },
+  TOKEN_SECRET: {
+    kind: 'secret',
+    default: 'none; the Worker derives one from `VERGE_API_KEY`',
+    description: `What the Worker signs [browser tokens](tokens.md) with: at least ${LEAST_TOKEN_SECRET} letters, digits or \`._~+/-\`. Another secret ends all tokens that it has signed`,
+    schema: tokenSecret,
   },
   CORS_ALLOW: {
     kind: 'variable',

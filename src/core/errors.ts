@@ -58,6 +58,7 @@ export type ErrorCode =
   | 'engine_full'
   | 'engine_unsupported'
   | 'streams_unavailable'
+  | 'tokens_unavailable'
   // addresses of a protocol that come later
   | 'not_implemented'
   // origins

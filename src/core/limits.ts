@@ -396,6 +396,12 @@ export const LIMITS = {
   auditReadsForward: 32,
   /** A writer of the log that lost so many races in a row is told. Each race that it loses is another one's entry. */
   auditAppendAttempts: 64,
+  /** Life of a browser token: a copy that leaves its page is worth nothing after an hour. */
+  tokenSeconds: 3_600,
+  /** How far the clock of a backend that mints tokens may be ahead; more than a minute is a clock that nobody sets. */
+  tokenSkewSeconds: 60,
+  /** The body that asks for a token: 16 models and 8 pages take 4 KiB at most. */
+  tokenRequestBytes: 8 * KiB,
 
   /** Rows of one batch: an encoder of MiniLM's shape gains little beyond 16 texts of 16 tokens (bench/README.md). */
   batchRows: 32,

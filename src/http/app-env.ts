@@ -24,6 +24,8 @@ export interface AppConfig extends AddressDefaults {
   readonly corsOrigins: readonly string[]
   /** SHA-256 of the bearer secret. Absent: there is no operator, and every caller with a key is anonymous. */
   readonly apiKeyDigest?: Uint8Array
+  /** What browser tokens are signed with. Absent: none are minted. */
+  readonly tokenKey?: Uint8Array | undefined
   /** Longest that a request may take, in milliseconds. */
   readonly deadlineMs: number
   /** Names of models that the operator has given them besides their own. */

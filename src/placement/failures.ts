@@ -63,6 +63,7 @@ const BLAME = {
   engine_full: 'edge-load',
   engine_unsupported: 'edge-load',
   streams_unavailable: 'request',
+  tokens_unavailable: 'request',
   not_implemented: 'request',
   origin_unavailable: 'origin',
   origin_failed: 'origin',

@@ -56,6 +56,7 @@ export const STATUS: Readonly<Record<ErrorCode, number>> = {
   engine_full: 503,
   engine_unsupported: 501,
   streams_unavailable: 501,
+  tokens_unavailable: 501,
   not_implemented: 501,
   // No origin could be asked, and there is no artifact that the edge could run instead.
   origin_unavailable: 503,

@@ -67,6 +67,7 @@ const CLOSED_WITH = {
   engine_full: 'failed',
   engine_unsupported: 'failed',
   streams_unavailable: 'failed',
+  tokens_unavailable: 'failed',
   not_implemented: 'failed',
   origin_unavailable: 'failed',
   origin_failed: 'failed',

@@ -63,6 +63,7 @@ const KINDS: Readonly<Record<ClientErrorCode, Kind>> = {
   engine_full: 'passing',
   engine_unsupported: 'lasting',
   streams_unavailable: 'passing',
+  tokens_unavailable: 'passing',
   not_implemented: 'passing',
   origin_unavailable: 'passing',
   origin_failed: 'passing',

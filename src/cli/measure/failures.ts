@@ -54,6 +54,7 @@ const SAYS = {
   engine_full: 'size',
   engine_unsupported: 'model',
   streams_unavailable: 'other',
+  tokens_unavailable: 'other',
   not_implemented: 'other',
   origin_unavailable: 'other',
   origin_failed: 'other',

@@ -27,6 +27,7 @@ import { operatorPaths } from './operator.ts'
 import { otherPaths } from './others.ts'
 import { type JsonSchema, jsonAnswer, jsonContent, SchemaSet } from './schemas.ts'
 import { streamPaths } from './streams.ts'
+import { tokenPaths } from './tokens.ts'
 
 /** A model with a task, as the document describes it. */
 export interface DocumentedModel {
@@ -67,6 +68,7 @@ export function openApiDocument(
     ...embeddingPaths(schemas),
     ...generationPaths(schemas, limits),
     ...(downloads && browserPaths(schemas)),
+    ...tokenPaths(schemas),
     ...operatorPaths(schemas),
   }
   const paths = { ...described, ...otherPaths(described) }

@@ -15,5 +15,6 @@ export const vergeAddresses: readonly Address[] = [
   works('GET', '/store/{key...}', 'always', 'One object of the catalogue, for origins'),
   works('GET', '/browser/{model}', 'always', 'What a browser needs to run a downloadable model'),
   works('GET', '/weights/{model}/{sha256}', 'always', "A chunk of such a model's weights"),
+  works('POST', '/v1/tokens', 'always', 'Mints a token for a page, by a key that may'),
   works('GET', '/openapi.json', 'always', 'Every route, with schemas and examples'),
 ]

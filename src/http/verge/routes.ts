@@ -12,6 +12,7 @@ import { rerankRoutes } from '../rerank/routes.ts'
 import { runRoutes } from '../run/routes.ts'
 import { storeRoutes } from '../store/routes.ts'
 import { streamRoutes } from '../stream/routes.ts'
+import { tokenRoutes } from '../tokens/routes.ts'
 import type { IndexBody } from '../wire.ts'
 
 /** Everything that is Verge's own. */
@@ -33,6 +34,7 @@ export function vergeRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
     app.route('/browser', browserRoutes(deps))
     app.route('/weights', weightsRoutes(deps, downloads))
   }
+  app.route('/v1/tokens', tokenRoutes(deps))
   app.route('/openapi.json', openApiRoutes(deps, tasks))
   return app
 }

@@ -87,6 +87,7 @@ const BY_CODE = {
   engine_full: 'status',
   engine_unsupported: 'unable',
   streams_unavailable: 'status',
+  tokens_unavailable: 'status',
   not_implemented: 'status',
   // It is ending: for whoever asks, it is gone already.
   origin_unavailable: 'refused',

@@ -200,6 +200,7 @@ const ABOUT_TENSORS = {
   engine_full: false,
   engine_unsupported: false,
   streams_unavailable: false,
+  tokens_unavailable: false,
   not_implemented: false,
   origin_unavailable: false,
   origin_failed: false,
