@@ -375,6 +375,15 @@ export const LIMITS = {
   parsedFilesBytes: 16 * MiB,
   /** How long an isolate trusts an alias it has read: the delay of a release or a rollback. */
   aliasTtlMs: 10_000,
+  /** Answer of the object that keeps a model's generation: it is one row, and may be on another continent. */
+  releaseGuardMs: 2_000,
+  /** A guard that did not answer is not asked again for so long, so that requests do not wait for it in turn. */
+  releaseGuardPauseMs: 5_000,
+  /**
+   * For how long an isolate goes on with releases that the guard has accepted while the guard does not answer: longer than
+   * most disturbances of the platform. For so long a downgrade of a newer release may stay unseen in this isolate.
+   */
+  releaseGraceMs: 600_000,
   /** Manifests an isolate keeps parsed. */
   manifestsCached: 64,
   /** Aliases an isolate keeps parsed, of ~1 KB each as a rule. */
