@@ -2,9 +2,10 @@ import type { Caller } from './access/authorize.ts'
 import { originSignatures } from './access/origin-signatures.ts'
 import { type AppDeps, createApp } from './app.ts'
 import { CatalogReader } from './catalog/reader.ts'
+import { ReleaseCheck } from './catalog/signing/release-check.ts'
 import type { Config } from './config/config.ts'
 import type { Limits } from './core/limits.ts'
-import type { Clock, Logger, RunCounter } from './core/runtime.ts'
+import type { Clock, Logger, RunCounter, Sha256Factory } from './core/runtime.ts'
 import { sha256Factory } from './core/sha256.ts'
 import { WorkLane } from './core/work.ts'
 import type { Engine } from './engine/engine.ts'
@@ -27,6 +28,7 @@ import { PlacementPlanner } from './placement/planner.ts'
 import { resolveOrigins } from './placement/remote/resolve.ts'
 import { runRemotely, sendOn } from './placement/remote/send.ts'
 import { OriginPlacement } from './placement/route.ts'
+import { DurableReleases } from './releases/guard.ts'
 import { type RpcDeps, RpcService } from './rpc/service.ts'
 import { WorkersAiService } from './rpc/workers-ai.ts'
 import { type Admission, BoundedAdmission, RenewingAdmission } from './serving/admission.ts'
@@ -57,6 +59,8 @@ export interface Env {
   readonly STREAMS?: DurableObjectNamespace
   /** What callers have used. Optional: without it budgets are refused, and each isolate counts rates by itself. */
   readonly LEDGER?: DurableObjectNamespace
+  /** Where the generations of signed releases are kept. Optional: without it each isolate knows only what it has read. */
+  readonly RELEASES?: DurableObjectNamespace
   /** The files that the playground consists of. Optional: without it there is no page. */
   readonly ASSETS?: Fetcher
   /** Variables and secrets, parsed by `config/` and documented in docs/configuration.md. */
@@ -128,12 +132,13 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
   const truth = new R2Store(env.BUCKET)
   const copies = new KvStore(env.KV)
   const layers = [copies, truth]
+  const releases = releaseCheck(env, config, shared)
   const blobs = new BlobLoader(layers, shared)
   const polling = { clock, staleMs: limits.loadStaleMs, pollMs: limits.loadPollMs }
   const local = new LocalServing({
     ...shared,
     place: 'edge',
-    catalog: new CatalogReader(layers, shared),
+    catalog: new CatalogReader(layers, { ...shared, releases }),
     blobs,
     pages: new PageLoader([new KvPages(env.KV, shared), new StorePages(truth, shared)], shared),
     files: new FileCache({
@@ -218,6 +223,16 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     origins: remote?.origins ?? [],
     limits,
   }
+}
+
+/** What lets signed releases through; undefined where releases need no signature. */
+function releaseCheck(
+  { RELEASES: namespace }: Env,
+  { releaseKeys: keys }: Config,
+  shared: Pick<Shared, 'clock' | 'logger' | 'limits'> & { readonly sha256: Sha256Factory },
+): ReleaseCheck | undefined {
+  if (keys.length === 0) return undefined
+  return new ReleaseCheck({ ...shared, keys, memory: namespace && new DurableReleases(namespace) })
 }
 
 /** The playground's document. The host of the address means nothing. */

@@ -22,6 +22,7 @@ import { KvHealthStore } from './placement/health-store.ts'
 import { probeAndRecord } from './placement/probing.ts'
 import { probeOrigin } from './placement/remote/probe.ts'
 import { rehearse } from './rehearsal/rehearse.ts'
+import { ReleaseGuardObject } from './releases/guard.ts'
 import { RpcError } from './rpc/answer.ts'
 import type { RpcCall } from './rpc/service.ts'
 import type { RunOutcome } from './rpc/workers-ai.ts'
@@ -84,6 +85,13 @@ export class SpeechStream extends StreamObject {
 export class Ledger extends LedgerObject {
   constructor(state: DurableObjectState, env: Env) {
     super(state, env, { clock: systemClock, limits: LIMITS })
+  }
+}
+
+/** The newest generation of a signed model, bound as RELEASES. */
+export class ReleaseGuard extends ReleaseGuardObject {
+  constructor(state: DurableObjectState, env: Env) {
+    super(state, env, async () => (await checkedConfig(env)).releaseKeys)
   }
 }
 

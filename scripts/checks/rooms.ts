@@ -24,6 +24,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'core',
       'metering',
       'stream',
+      'releases',
       'placement',
       'placement/remote',
     ],
@@ -39,6 +40,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'core',
       'access',
       'catalog',
+      'releases',
       'weights',
       'engine',
       'engine/ort',
@@ -86,6 +88,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
     rooms: ['inference', 'tasks', 'media', 'serving', 'access', 'catalog', 'core'],
     packages: ['cloudflare:workers'],
   },
+  // The newest generation of each signed model, in a Durable Object each.
+  releases: { rooms: ['catalog', 'core'], packages: ['cloudflare:workers'] },
   // For another Worker what http is for a client; it shares http's statuses and tensors.
   rpc: {
     rooms: ['protocols', 'client', 'http', 'inference', 'placement', 'tasks', 'serving', 'access', 'catalog', 'core'],

@@ -25,11 +25,15 @@ export interface PublishOptions {
   readonly at?: number
 }
 
-/** The alias that a change makes of the old one. @throws what `change` throws */
-export function nextAlias(model: string, old: Alias | null, change: AliasChange): Alias {
+/**
+ * The alias that a change makes of the old one, unsigned.
+ * @param after the new generation is above this one, too: a removed model's last one
+ * @throws what `change` throws
+ */
+export function nextAlias(model: string, old: Alias | null, change: AliasChange, after = 0): Alias {
   const { visibility, versions, live, created, bySeeding } = change(old)
-  const generation = (old?.generation ?? 0) + 1
-  const { previous: _previous, history: _history, seeded: _seeded, created: _created, ...rest } = old ?? {}
+  const generation = Math.max(old?.generation ?? 0, after) + 1
+  const rest = withoutDerived(old)
   const history = old === null ? [] : historyAfter(old, { versions, live })
   return {
     ...rest,
@@ -45,11 +49,17 @@ export function nextAlias(model: string, old: Alias | null, change: AliasChange)
   }
 }
 
-/** Whether a change leaves an alias as it is, so that nothing has to be written. */
+/** What a change takes over as it is, fields of a newer Verge included. */
+function withoutDerived(old: Alias | null): Partial<Alias> {
+  const { previous: _0, history: _1, seeded: _2, created: _3, signature: _4, ...rest } = old ?? {}
+  return rest
+}
+
+/** Whether a change leaves an alias as it is, so that nothing has to be written. A signature is no change. */
 export function isUnchanged(old: Alias | null, next: Alias): boolean {
   if (old === null) return false
   // an older Verge's record of earlier live versions is equivalent to the history made from it
-  const { previous: _, ...rest } = old
+  const { previous: _, signature: _signature, ...rest } = old
   const history = historyOf(old)
   const comparable = (alias: Alias): string =>
     canonicalJson({ ...alias, generation: old.generation, seeded: isSeeded(alias) })

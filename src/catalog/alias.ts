@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { modelName, sha256Hex, versionName } from './manifest.ts'
+import { signatureSchema } from './signing/signature.ts'
 
 export const ALIAS_SCHEMA = 1
 
@@ -34,6 +35,11 @@ export const aliasSchema = z.object({
   seeded: z.number().int().positive().optional(),
   /** Earlier live versions in the format of an older Verge. Read for rollbacks, and replaced by `history`. */
   previous: liveSchema.optional(),
+  /**
+   * By whom this very alias was released. Manifests and weights need no signatures of their own: the alias has the digests
+   * of the manifests, and those have the digests of everything else.
+   */
+  signature: signatureSchema.optional(),
 })
 
 export type Alias = z.infer<typeof aliasSchema>

@@ -8,7 +8,8 @@ import type { Store } from '../weights/store.ts'
 import type { Alias } from './alias.ts'
 import { ALIAS_PREFIX, aliasKey, manifestKey } from './keys.ts'
 import { type Manifest, MODEL_NAME, VERSION_NAME } from './manifest.ts'
-import { parseAlias, parseManifest } from './parse.ts'
+import { aliasJson, checkAlias, parseManifest } from './parse.ts'
+import type { ReleaseCheck } from './signing/release-check.ts'
 
 type ReaderLimits = Pick<
   Limits,
@@ -27,6 +28,8 @@ export interface CatalogReaderOptions {
   readonly clock: Clock
   readonly logger: Logger
   readonly limits: ReaderLimits
+  /** Where only signed releases count. */
+  readonly releases?: ReleaseCheck | undefined
 }
 
 interface Kept<T> {
@@ -35,9 +38,12 @@ interface Kept<T> {
   readonly until: number
 }
 
+/** Failures of one store's record that say nothing about another's. */
+const OF_A_RECORD = ['alias_invalid', 'manifest_invalid', 'signature_invalid', 'release_outdated'] as const
+
 /**
  * Reads the catalogue from layers of stores, nearest first, the source of truth last. An invalid copy is reported, and
- * the next layer is read. The isolate caches values, never promises, because in workerd a request must not wait for
+ * the next layer is read. Where only signed releases count, nothing of any other alias is used. The isolate caches values, never promises, because in workerd a request must not wait for
  * another request's work.
  */
 export class CatalogReader {
@@ -47,6 +53,8 @@ export class CatalogReader {
   readonly #limits: ReaderLimits
   readonly #aliases: LruMap<Kept<Alias>>
   readonly #unknown: LruMap<Kept<null>>
+  /** Why the truth's aliases are not used, so that requests for them do not read every store each time. */
+  readonly #refused: LruMap<Kept<VergeError>>
   readonly #manifests: LruMap<Manifest>
   #list: Kept<readonly Alias[]> | undefined
 
@@ -59,22 +67,31 @@ export class CatalogReader {
     this.#limits = options.limits
     this.#aliases = new LruMap(this.#limits.aliasesCached)
     this.#unknown = new LruMap(this.#limits.unknownModelsCached)
+    this.#refused = new LruMap(this.#limits.aliasesCached)
     this.#manifests = new LruMap(this.#limits.manifestsCached)
   }
 
   /**
    * A model's alias, at most `aliasTtlMs` older than the nearest store's; null if there is no such model.
-   * @throws alias_invalid, store_unavailable, cancelled, deadline_exceeded
+   * @throws alias_invalid, signature_invalid, release_outdated, store_unavailable, cancelled, deadline_exceeded
    */
   async alias(model: string, signal?: AbortSignal): Promise<Alias | null> {
     throwIfAborted(signal)
     if (!MODEL_NAME.test(model)) return null
     const known = this.#aliases.get(model)
-    if (known !== undefined && this.#isFresh(known)) return known.value
+    if (known !== undefined && this.#isFresh(known) && !this.#options.releases?.hasEnded(known.value))
+      return known.value
+    const refused = this.#refused.get(model)
+    if (refused !== undefined && this.#isFresh(refused)) throw refused.value
     const unknown = this.#unknown.get(model)
     if (unknown !== undefined && this.#isFresh(unknown)) return null
 
-    const alias = await this.#readAlias(model, known?.value.generation ?? 0, signal)
+    const alias = await this.#readAlias(model, known?.value.generation ?? 0, signal).catch((error: unknown) => {
+      const lasting = isVergeError(error, 'signature_invalid') || isVergeError(error, 'release_outdated')
+      if (lasting) this.#refused.set(model, this.#keep(error))
+      throw error
+    })
+    this.#refused.delete(model)
     if (alias === null) {
       this.#aliases.delete(model)
       this.#unknown.set(model, this.#keep(null))
@@ -158,19 +175,28 @@ export class CatalogReader {
 
   async #listed(model: string, signal?: AbortSignal): Promise<Alias | null> {
     try {
-      return await this.#fromStore(this.#truth, aliasKey(model), this.#limits.aliasBytes, signal, async (bytes) =>
-        parseAlias(bytes, model),
+      return await this.#fromStore(this.#truth, aliasKey(model), this.#limits.aliasBytes, signal, (bytes) =>
+        this.#checkedAlias(bytes, model, false, signal),
       )
     } catch (error) {
-      if (!isVergeError(error, 'alias_invalid')) throw error
-      this.#options.logger.error('alias_invalid', { model, error })
+      if (!isVergeError(error) || !OF_A_RECORD.some((code) => code === error.code)) throw error
+      this.#options.logger.error(error.code, { model, error })
       return null
     }
   }
 
+  /** @param ask whether what remembers generations beyond this process has to be asked, too */
+  async #checkedAlias(bytes: Uint8Array, model: string, ask: boolean, signal: AbortSignal | undefined): Promise<Alias> {
+    const value = aliasJson(bytes, model)
+    const alias = checkAlias(value, model)
+    const { generation } = alias
+    await this.#options.releases?.admit({ model, bytes, value, generation }, { ask, signal })
+    return alias
+  }
+
   async #readAlias(model: string, generation: number, signal?: AbortSignal): Promise<Alias | null> {
     return this.#fromLayers(aliasKey(model), this.#limits.aliasBytes, signal, async (bytes, store) => {
-      const alias = parseAlias(bytes, model)
+      const alias = await this.#checkedAlias(bytes, model, true, signal)
       if (store !== this.#truth && alias.generation < generation) {
         // KV may return an older value than before, which must not undo a release
         throw new VergeError('alias_invalid', `The copy of the alias of model "${model}" is out of date.`)
@@ -193,8 +219,7 @@ export class CatalogReader {
       } catch (error) {
         const passable =
           isVergeError(error, 'store_unavailable') ||
-          isVergeError(error, 'alias_invalid') ||
-          isVergeError(error, 'manifest_invalid')
+          (isVergeError(error) && OF_A_RECORD.some((code) => code === error.code))
         if (!passable || store === this.#truth) throw error
         this.#options.logger.warn('copy_unusable', { store: store.name, key, error })
       }

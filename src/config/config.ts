@@ -1,5 +1,6 @@
 import type { Plan } from '../access/plan.ts'
 import { tokenKey } from '../access/tokens/secret.ts'
+import { type ReleaseKey, releaseKey } from '../catalog/signing/public-keys.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
 import { type OriginConfig, parseOrigins } from '../placement/config.ts'
 import type { ProtocolName } from '../protocols/names.ts'
@@ -33,6 +34,8 @@ export interface Config {
   /** What all callers together may ask of a model. */
   readonly modelLimits: ReadonlyMap<string, ModelLimits>
   readonly limitsWhenUnavailable: WhenUnavailable
+  /** Keys that releases must be signed with; empty where they need no signature. */
+  readonly releaseKeys: readonly ReleaseKey[]
   /** Larger machines that models may run on. */
   readonly origins: readonly OriginConfig[]
   readonly limits: Limits
@@ -61,6 +64,7 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
     plans: values.PLANS,
     modelLimits: values.MODEL_LIMITS,
     limitsWhenUnavailable: values.LIMITS_WHEN_UNAVAILABLE,
+    releaseKeys: await Promise.all(values.RELEASE_KEYS.map(releaseKey)),
     origins: parseOrigins(values.ORIGINS, LIMITS),
     limits: {
       ...LIMITS,

@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { MODEL_NAME } from '../catalog/manifest.ts'
+import { PublicKeyFault, parsePublicKeys } from '../catalog/signing/public-keys.ts'
 import { PROTOCOLS } from '../protocols/names.ts'
 
 /** Browsers send `null` for pages without an origin, such as sandboxed pages. */
@@ -125,3 +126,14 @@ export const key = z
   .min(LEAST_KEY, `must have at least ${LEAST_KEY} characters`)
   .regex(CARRIED_KEY, 'may contain letters, digits and ._~+/- only')
   .optional()
+
+/** Public keys of Ed25519; none where it is absent. */
+export const publicKeys = text.transform((value, context): Uint8Array<ArrayBuffer>[] => {
+  try {
+    return parsePublicKeys(value)
+  } catch (error) {
+    if (!(error instanceof PublicKeyFault)) throw error
+    context.addIssue(error.message)
+    return z.NEVER
+  }
+})

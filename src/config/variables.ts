@@ -13,6 +13,7 @@ import {
   onOff,
   pageOrigins,
   protocolName,
+  publicKeys,
   share,
   text,
   tokenSecret,
@@ -180,6 +181,13 @@ export const VARIABLES = {
       'What happens to limited callers while [the ledger](budgets.md#when-the-ledger-is-away) does not answer. `open`: each isolate continues by its own count; `closed`: 503 `limits_unavailable`',
     schema: whenUnavailable,
   },
+  RELEASE_KEYS: {
+    kind: 'variable',
+    default: 'none: releases need no signature',
+    description:
+      'Public keys of Ed25519 that [releases](signing.md) must be signed with, separated by commas: base64url, PEM or JWK. Models whose release none of them has signed are not served',
+    schema: publicKeys,
+  },
   ORIGINS: {
     kind: 'variable',
     default: 'none; `npm start` names the origin that `npm run origin` starts',
@@ -244,6 +252,14 @@ export const BINDINGS = {
     required: false,
     default: '60000 in 60 s',
     description: 'The same for each key, person or token',
+  },
+  RELEASES: {
+    kind: 'Durable Object',
+    table: 'durable_objects.bindings',
+    required: false,
+    default: '',
+    description:
+      'Highest generation of each signed model, against [downgrades](signing.md#downgrades). Without it an isolate compares releases only with those that it has read itself',
   },
   ASSETS: {
     kind: 'Workers Assets',

@@ -48,6 +48,7 @@ export async function releaseKey(raw: Uint8Array<ArrayBuffer>): Promise<ReleaseK
 function fromText(text: string): Uint8Array<ArrayBuffer>[] {
   // a file's line ends, as one line of a setting carries them
   const lines = text.replaceAll('\\n', '\n')
+  if (lines.includes('PRIVATE KEY')) throw privateKey()
   const keys = [...lines.matchAll(PEM)].map(([, body = '']) => fromSpki(body))
   const rest = lines.replace(PEM, ' ')
   for (const word of rest.split(/[\s,]+/)) if (word !== '') keys.push(rawKey(word))
@@ -59,7 +60,7 @@ function fromJson(text: string): Uint8Array<ArrayBuffer>[] {
   try {
     value = JSON.parse(text)
   } catch {
-    throw new PublicKeyFault('begins like JSON and is none')
+    throw new PublicKeyFault('begins like JSON and cannot be read')
   }
   const set = isObject(value) && Array.isArray(value.keys) ? value.keys : value
   const list: readonly unknown[] = Array.isArray(set) ? set : [set]
@@ -74,7 +75,12 @@ function fromJson(text: string): Uint8Array<ArrayBuffer>[] {
 }
 
 function fromSpki(body: string): Uint8Array<ArrayBuffer> {
-  const bytes = fromBase64url(body.replace(/\s+|=+\s*$/g, '').replaceAll('+', '-').replaceAll('/', '_'))
+  const bytes = fromBase64url(
+    body
+      .replace(/\s+|=+\s*$/g, '')
+      .replaceAll('+', '-')
+      .replaceAll('/', '_'),
+  )
   const prefix = SPKI.length / 2
   if (bytes?.length !== prefix + RAW_BYTES || toHex(bytes.subarray(0, prefix)) !== SPKI) {
     throw new PublicKeyFault('has a PEM block that is not a public key of Ed25519')
@@ -83,7 +89,6 @@ function fromSpki(body: string): Uint8Array<ArrayBuffer> {
 }
 
 function rawKey(text: string): Uint8Array<ArrayBuffer> {
-  if (text.includes('PRIVATE')) throw privateKey()
   const bytes = fromBase64url(text)
   if (bytes?.length !== RAW_BYTES) throw new PublicKeyFault(`must be ${EXPECTED}`)
   return bytes

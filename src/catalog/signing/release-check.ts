@@ -152,7 +152,7 @@ const FAULTS: Readonly<Record<SignatureFault, string>> = {
 }
 
 /** What is wrong with a signature, for a person; follows the name of what was signed. */
-export function describeFault(fault: SignatureFault): string {
+function describeFault(fault: SignatureFault): string {
   return FAULTS[fault]
 }
 

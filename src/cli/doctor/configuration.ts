@@ -84,6 +84,7 @@ function resources({
     KV: namespaceId,
     STREAMS: durableObjects.STREAMS,
     LEDGER: durableObjects.LEDGER,
+    RELEASES: durableObjects.RELEASES,
     ADDRESS_RATE: bound('ADDRESS_RATE'),
     KEY_RATE: bound('KEY_RATE'),
     ASSETS: assets,

@@ -149,7 +149,7 @@ export function modulesIn(directory: string) {
 }
 
 /** Classes of the Worker's Durable Objects, by the names that they are bound to. */
-const OBJECT_CLASSES = { STREAMS: 'SpeechStream', LEDGER: 'Ledger' } as const
+const OBJECT_CLASSES = { STREAMS: 'SpeechStream', LEDGER: 'Ledger', RELEASES: 'ReleaseGuard' } as const
 
 /** Those that the bundle exports: a benchmark's other Workers have none, and workerd would not start. */
 function durableObjectsIn(directory: string) {
