@@ -211,6 +211,7 @@ describe('what makes requests fail later is found in the configuration', () => {
   it.each([
     ['STREAMS', 'SpeechStream'],
     ['LEDGER', 'Ledger'],
+    ['RELEASES', 'ReleaseGuard'],
   ])('%s without its class', async (binding, className) => {
     const bound = new RegExp(
       `^\\[\\[env\\.production\\.durable_objects\\.bindings\\]\\]\\nname = "${binding}"\\n.*\\n`,

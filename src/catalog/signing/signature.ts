@@ -1,8 +1,8 @@
 import * as z from 'zod'
 import { fromBase64url } from '../../core/base64url.ts'
 import { concatBytes } from '../../core/bytes.ts'
-import { equal } from '../copies.ts'
 import { canonicalBytes } from '../canonical-json.ts'
+import { equal } from '../copies.ts'
 import { KEY_ID, type ReleaseKey } from './public-keys.ts'
 
 /**

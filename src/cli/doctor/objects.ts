@@ -27,6 +27,12 @@ const OBJECTS: readonly ObjectBinding[] = [
     tag: 'ledger',
     without: 'callers with a budget are answered 503, and each isolate counts rates by itself',
   },
+  {
+    binding: 'RELEASES',
+    className: 'ReleaseGuard',
+    tag: 'releases',
+    without: 'with RELEASE_KEYS, an isolate recognises an older release only if it has served the newer one itself',
+  },
 ]
 
 export function checkDurableObjects(environment: Environment): Check[] {
