@@ -48,7 +48,7 @@ export function createApp(deps: AppDeps): Hono<AppEnv> {
   })
   app.use(callContext({ clock, deadlineMs: config.deadlineMs, logger, runs: deps.runs }))
   app.use(placementHints())
-  app.use(caller(config, deps.signatures, deps.knownCaller))
+  app.use(caller(deps))
   app.use(resultCache())
   app.use(answered(logger, deps.requestLog))
 

@@ -1,4 +1,7 @@
+import { Attempts } from './access/attempts.ts'
 import type { Caller } from './access/authorize.ts'
+import { Credentials } from './access/credentials.ts'
+import { KeyReader } from './access/keys/reader.ts'
 import { originSignatures } from './access/origin-signatures.ts'
 import { type AppDeps, createApp } from './app.ts'
 import { CatalogReader } from './catalog/reader.ts'
@@ -203,7 +206,6 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     config: {
       version: VERSION,
       corsOrigins: config.corsOrigins,
-      ...(config.apiKeyDigest && { apiKeyDigest: config.apiKeyDigest }),
       ...(config.tokenKey && { tokenKey: config.tokenKey }),
       deadlineMs: limits.requestDeadlineMs,
       defaultProtocol: config.defaultProtocol,
@@ -211,6 +213,13 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
       modelNames: config.modelNames,
     },
     ...(config.playground && env.ASSETS && { page: documentOf(env.ASSETS) }),
+    credentials: new Credentials({
+      apiKeyDigest: config.apiKeyDigest,
+      keys: new KeyReader(copies, truth, shared),
+      attempts: new Attempts(shared),
+      clock,
+      limits,
+    }),
     requestLog: { sampleRate: config.logSampleRate, random: platform.random },
     refuseSocket: openRefused,
     ...(env.STREAMS && { streams: new DurableStreams(env.STREAMS) }),

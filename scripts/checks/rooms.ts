@@ -146,7 +146,8 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // Exchanges with origins: signatures, time limits, protocols.
   'placement/remote': { rooms: ['protocols', 'placement', 'serving', 'access', 'catalog', 'core'], packages: [] },
   sessions: { rooms: ['engine', 'core'], packages: [] },
-  access: { rooms: ['catalog', 'core'], packages: ['structured-headers', 'zod', 'jose'] },
+  // Who calls, and what they may do.
+  access: { rooms: ['catalog', 'weights', 'core'], packages: ['structured-headers', 'zod', 'jose'] },
   // Who may use how much: rates, budgets, what was used. What lies in a Durable Object is a folder of it.
   metering: { rooms: ['access', 'core'], packages: ['cloudflare:workers'] },
   // Administrative changes on record: entries, their chain, and its verification.
@@ -253,6 +254,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'engine/verge',
       'compile',
       'weights',
+      'access',
       'catalog',
       'core',
     ],

@@ -5,9 +5,14 @@ import { type Grant, namesModel } from './grant.ts'
 export type Caller =
   /**
    * `unaccepted`: a key was sent, or a binding names a caller, that is not known here. It gives no rights and takes away
-   * none. `why`: a sentence about the key, for the answer that refuses it.
+   * none. `why`: sentences about the key, for the answer that refuses it, and `reason`: the same for programs.
    */
-  | { readonly kind: 'anonymous'; readonly unaccepted?: 'key' | 'name'; readonly why?: string }
+  | {
+      readonly kind: 'anonymous'
+      readonly unaccepted?: 'key' | 'name'
+      readonly why?: string
+      readonly reason?: string
+    }
   | { readonly kind: 'operator' }
   | GrantedCaller
   /** Another Worker of the account, by the name that its binding has and that the operator let in. */
@@ -26,6 +31,8 @@ export interface GrantedCaller {
   /** For people: what the key was called, who signed in. */
   readonly name: string
   readonly grant: Grant
+  /** When what it brought ends, in seconds since 1970: what lasts longer than a request ends then. */
+  readonly expiresAt?: number
   /** The key that minted a token: it is charged, too, and its own grant bounds the token's. */
   readonly parent?: { readonly principal: string; readonly grant: Grant }
 }

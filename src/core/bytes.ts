@@ -17,3 +17,11 @@ export function toHex(bytes: Uint8Array): string {
   for (const byte of bytes) text += DIGITS[byte] as string
   return text
 }
+
+/** Whether bytes are the same. Takes the same time wherever the first difference lies. */
+export function constantTimeEqual(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false
+  let difference = 0
+  for (let i = 0; i < a.length; i++) difference |= (a[i] ?? 0) ^ (b[i] ?? 0)
+  return difference === 0
+}

@@ -411,6 +411,28 @@ export const LIMITS = {
   tokenSkewSeconds: 60,
   /** The body that asks for a token: 16 models and 8 pages take 4 KiB at most. */
   tokenRequestBytes: 8 * KiB,
+  /** Characters of a credential; a longer one is refused unread. A token for browsers has one or two thousand. */
+  credentialLength: 8 * KiB,
+  /** A key's record: 64 models, 32 pages and 8 secrets take 10 KiB. */
+  keyRecordBytes: 32 * KiB,
+  /** Stored bytes of the keys' records that an isolate keeps: thousands of keys as a rule. */
+  keyRecordsCachedBytes: 2 * MiB,
+  /** How long an isolate trusts a key's record that it has read: with KV's own delay, that of a revocation. */
+  keyTtlMs: 30_000,
+  /** Ids without a record that an isolate remembers, apart from the rest so that invented ids evict nothing. */
+  unknownKeysCached: 4_096,
+  /** The same for how long: a key that was created after it was tried works soon. */
+  unknownKeyTtlMs: 10_000,
+  /** A copy of a key's record that takes longer is left aside, and the truth is read. */
+  keyCopyMs: 1_000,
+  /** The truth that takes longer counts as away: the request is refused with 503. */
+  keyTruthMs: 5_000,
+  /** Wrong keys from one address in an isolate, before more are refused without being looked up. */
+  failedAttempts: 20,
+  /** After this long, one more wrong key is looked up. */
+  failedAttemptMs: 3_000,
+  /** Addresses of which wrong keys are counted; the one that tried longest ago is forgotten first. */
+  failingAddresses: 4_096,
 
   /** Rows of one batch: an encoder of MiniLM's shape gains little beyond 16 texts of 16 tokens (bench/README.md). */
   batchRows: 32,

@@ -1,4 +1,5 @@
 import type { Caller } from '../access/authorize.ts'
+import type { Credentials } from '../access/credentials.ts'
 import type { Limits } from '../core/limits.ts'
 import type { Clock, Logger, RunCounter } from '../core/runtime.ts'
 import type { WorkLane } from '../core/work.ts'
@@ -22,8 +23,6 @@ export interface AppConfig extends AddressDefaults {
   readonly version: string
   /** Origins whose pages may read answers; `*` for any. Empty: same origin only. */
   readonly corsOrigins: readonly string[]
-  /** SHA-256 of the bearer secret. Absent: there is no operator, and every caller with a key is anonymous. */
-  readonly apiKeyDigest?: Uint8Array
   /** What browser tokens are signed with. Absent: none are minted. */
   readonly tokenKey?: Uint8Array | undefined
   /** Longest that a request may take, in milliseconds. */
@@ -51,6 +50,8 @@ export interface AppDeps {
   readonly randomId: () => string
   /** What the operator decides of loaded models. Absent where that is nobody's. */
   readonly residence?: Residence
+  /** Finds out who calls by the credential that is sent. Absent: none is accepted, as on an origin. */
+  readonly credentials?: Credentials
   /** Checks requests that are signed with a key of Verge's own servers. Absent: every signature is refused. */
   readonly signatures?: SignatureCheck
   /** Who calls, where requests come by a binding and not from outside. Absent for everything that anyone can reach. */

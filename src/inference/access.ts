@@ -112,7 +112,8 @@ export function refusedCredential(caller: Caller, why: string): VergeError | und
     'unauthorized',
     caller.why === undefined
       ? `The credential is invalid, and ${why}. Send a key of this Verge's, over HTTP as "Authorization: Bearer <key>". ${open}`
-      : `${caller.why} With it you are anonymous, and ${why}. ${open}`,
+      : `${caller.why} Without a valid one, ${why}. ${open}`,
+    { ...(caller.reason !== undefined && { details: { reason: caller.reason } }) },
   )
 }
 

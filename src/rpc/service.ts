@@ -1,5 +1,6 @@
 import * as z from 'zod'
 import { type Caller, callerName } from '../access/authorize.ts'
+import type { CallerContext } from '../access/credentials.ts'
 import { type Manifest, MODEL_NAME } from '../catalog/manifest.ts'
 import type { VergeInputs, VergeOutcome, VergeReply } from '../client/rpc-types.ts'
 import { paceOf } from '../core/body.ts'
@@ -38,7 +39,8 @@ export interface RpcCall {
 }
 
 const commonSchema = z.strictObject({
-  token: z.string().max(4096).optional(),
+  // One that is longer than a credential may be is refused where credentials are.
+  token: z.string().optional(),
   version: z.string().optional(),
   timeoutMs: z.number().int().positive().optional(),
   requestId: z.string().regex(REQUEST_ID).optional(),
@@ -76,7 +78,7 @@ export class RpcService {
       const options = this.#options(optionsSchema, given)
       requestId = options.requestId ?? requestId
       assertName(model)
-      const caller = await this.#callerOf(call.props, options.token)
+      const caller = await callerOf(call.props, options.token, this.#deps, contextOf(call, options))
       const ledger = openLedger()
       const answer = await this.#within(call, { requestId, caller }, options, ledger, (context) =>
         this.#infer({ serving: this.#deps.serving, caller, context }, model, inputs, options),
@@ -107,7 +109,7 @@ export class RpcService {
       const options = this.#options(commonSchema, given)
       requestId = options.requestId ?? requestId
       assertName(model)
-      const caller = await this.#callerOf(call.props, options.token)
+      const caller = await callerOf(call.props, options.token, this.#deps, contextOf(call, options))
       const asked = rpcGenerationRequest(path, model, request, { ...options, requestId }, this.#deps.limits)
       return { ok: true, answer: await written(await this.#deps.ask(asked, caller, call)), requestId }
     } catch (thrown) {
@@ -127,11 +129,6 @@ export class RpcService {
     measureInput(plain, { maxBytes: textBodyBytes, maxContainers: requestItems, views: false })
     refuseManyItems(plain, requestItems)
     return validate(schema, given ?? {}, 'The options')
-  }
-
-  #callerOf(props: unknown, token: string | undefined): Promise<Caller> {
-    const { callers, config } = this.#deps
-    return callerOf(props, token, { callers, apiKeyDigest: config.apiKeyDigest })
   }
 
   #within<T>(
@@ -245,6 +242,10 @@ export class RpcService {
       logger.error('rpc_failed', { ...fields, cause: cause instanceof Error ? (cause.stack ?? String(cause)) : cause })
     }
   }
+}
+
+function contextOf(call: RpcCall, { signal }: CommonOptions): CallerContext {
+  return { signal, waitUntil: (work) => call.waitUntil(work) }
 }
 
 /** @throws invalid_request */

@@ -33,7 +33,7 @@ const optionsSchema = z.strictObject({
 })
 type Options = z.infer<typeof optionsSchema>
 
-type Deps = Pick<RpcDeps, 'ask' | 'callers' | 'config' | 'limits' | 'logger' | 'randomId'>
+type Deps = Pick<RpcDeps, 'ask' | 'callers' | 'credentials' | 'limits' | 'logger' | 'randomId'>
 
 /** What a run comes to: an answer, or the failure that is thrown at the caller. */
 export type RunOutcome = { readonly answer: unknown } | { readonly failure: RawFailure }
@@ -55,7 +55,7 @@ export class WorkersAiService {
         throw new VergeError('invalid_request', 'The first argument must be a model name.')
       }
       const request = this.#request(model, inputs, options, requestId)
-      const caller = await callerOf(call.props, tokenIn(options), this.#callers)
+      const caller = await callerOf(call.props, tokenIn(options), this.#deps, call)
       const response = await this.#deps.ask(request, caller, call)
       if (options.returnRawResponse === true) return { answer: await rawResponse(response) }
       return response.ok ? { answer: await answerOf(response) } : { failure: await failedRun(response) }
@@ -79,7 +79,7 @@ export class WorkersAiService {
         }
         query.set(name, String(value))
       }
-      const caller = await callerOf(call.props, undefined, this.#callers)
+      const caller = await callerOf(call.props, undefined, this.#deps, call)
       const response = await this.#deps.ask(new Request(`${AI}/models/search?${query}`), caller, call)
       if (!response.ok) return { failure: await failedRun(response) }
       const { result } = (await response.json()) as { readonly result: readonly WorkersAiModel[] }
@@ -87,11 +87,6 @@ export class WorkersAiService {
     } catch (thrown) {
       return this.#refused(thrown, requestId)
     }
-  }
-
-  get #callers() {
-    const { callers, config } = this.#deps
-    return { callers, apiKeyDigest: config.apiKeyDigest }
   }
 
   /** @throws invalid_request */

@@ -4,9 +4,7 @@ import { VergeError } from '../../src/core/errors.ts'
 import { LIMITS } from '../../src/core/limits.ts'
 import { workersAiErrors } from '../../src/protocols/workers-ai/error.ts'
 import { WorkersAiService } from '../../src/rpc/workers-ai.ts'
-import { API_KEY } from '../fixtures/http.ts'
-
-const apiKeyDigest = new Uint8Array(await crypto.subtle.digest('SHA-256', new TextEncoder().encode(API_KEY)))
+import { API_KEY, operatorAlone } from '../fixtures/http.ts'
 
 interface Asked {
   readonly url: string
@@ -22,7 +20,7 @@ function binding(answer: () => Response = () => Response.json({ result: 'done', 
   const log = (event: string, fields?: object): void => void lines.push(`${event} ${JSON.stringify(fields)}`)
   const service = new WorkersAiService({
     callers: new Set(['shop']),
-    config: { version: '1', corsOrigins: [], deadlineMs: 1_000, apiKeyDigest },
+    credentials: operatorAlone(),
     limits: { ...LIMITS, requestBodyBytes: 1_000, textBodyBytes: 1_000, jsonContainers: 50 },
     logger: { info: log, warn: log, error: log },
     randomId: () => 'id-1',

@@ -1,13 +1,15 @@
-import type { MiddlewareHandler } from 'hono'
+import type { Context, MiddlewareHandler } from 'hono'
 import type { Caller } from '../../access/authorize.ts'
-import { callerByKey } from '../../access/credentials.ts'
 import { claimsSignature } from '../../access/signature.ts'
 import { VergeError } from '../../core/errors.ts'
 import { protocolAt } from '../address-of.ts'
-import type { AppConfig, AppEnv } from '../app-env.ts'
+import type { AppConfig, AppDeps, AppEnv } from '../app-env.ts'
 
 /** RFC 6750: one token of these characters after the scheme, which is case-insensitive. */
 const BEARER = /^bearer +([A-Za-z0-9._~+/-]+=*) *$/i
+
+/** Longer headers are not matched. Above the limit on credentials. */
+const LONGEST_HEADER = 9_000
 
 /**
  * Who signed a request. A body that belongs to the signature is checked by whoever reads it.
@@ -18,32 +20,59 @@ export type SignatureCheck = (request: Request) => Promise<Caller>
 /** Who calls, where what handed the request over knows it: a binding. Undefined where the request itself has to say. */
 export type KnownCaller = (bindings: unknown) => Caller | undefined
 
+type CallerDeps = Pick<AppDeps, 'credentials' | 'signatures' | 'knownCaller'> & {
+  readonly config: Pick<AppConfig, 'defaultProtocol' | 'defaultModel'>
+}
+
 /**
- * Learns who is calling. The operator's key: the operator. No credential, or one that is not known here: anonymous, so
- * that clients which insist on a key can use public models; where more is needed, `model-access.ts` answers 401 to the
- * latter. A signature of Verge's own servers is never optional: a wrong one is refused at once.
+ * Learns who is calling. No credential, or one that is not accepted here: anonymous, so that clients which insist on a key
+ * can use public models; where more is needed, `inference/access.ts` answers 401 to the latter. A signature of Verge's own
+ * servers is never optional: a wrong one is refused at once.
  */
-export function caller(
-  { apiKeyDigest, ...defaults }: Pick<AppConfig, 'apiKeyDigest' | 'defaultProtocol' | 'defaultModel'>,
-  signatures: SignatureCheck | undefined,
-  known?: KnownCaller,
-): MiddlewareHandler<AppEnv> {
+export function caller({ config, credentials, knownCaller, signatures }: CallerDeps): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
-    const header = c.req.header('authorization')
-    const input = c.req.header('signature-input')
-    const bound = known?.(c.env)
+    const bound = knownCaller?.(c.env)
+    const { headers } = c.req.raw
     if (bound !== undefined) c.set('caller', bound)
-    else if ((header ?? input) !== undefined && claimsSignature(c.req.raw.headers))
+    else if ((headers.get('authorization') ?? headers.get('signature-input')) !== null && claimsSignature(headers))
       c.set('caller', await checked(c.req.raw, signatures))
-    else if (header !== undefined) c.set('caller', await callerByKey(BEARER.exec(header)?.[1], apiKeyDigest))
     else {
-      // Clients of Anthropic send their key in a header of its own.
-      const key = c.req.header('x-api-key')
-      const theirs = key !== undefined && protocolAt(c.req.path, defaults).protocol === 'anthropic'
-      c.set('caller', theirs ? await callerByKey(key, apiKeyDigest) : { kind: 'anonymous' })
+      const sent = sentCredential(c, config)
+      c.set('caller', sent === undefined ? { kind: 'anonymous' } : await callerOf(credentials, c, sent.credential))
     }
     await next()
   }
+}
+
+/** The caller of a credential that a request brings, in whichever place. @throws what `Credentials` throws */
+export async function callerOf(
+  credentials: AppDeps['credentials'],
+  c: Context<AppEnv>,
+  credential: string | undefined,
+): Promise<Caller> {
+  if (credentials === undefined) return { kind: 'anonymous', unaccepted: 'key' }
+  const facts = { origin: c.req.header('origin'), address: c.req.header('cf-connecting-ip') }
+  return credentials.callerOf(credential, facts, c.get('context'))
+}
+
+/**
+ * What a request brings to say who sends it: undefined if nothing, and with no credential if it is in a form that has none.
+ * Clients of Anthropic send their key in a header of its own.
+ */
+function sentCredential(
+  c: Context<AppEnv>,
+  defaults: CallerDeps['config'],
+): { readonly credential: string | undefined } | undefined {
+  const header = c.req.header('authorization')
+  if (header !== undefined) return { credential: bearerIn(header) }
+  const key = c.req.header('x-api-key')
+  const theirs = key !== undefined && protocolAt(c.req.path, defaults).protocol === 'anthropic'
+  return theirs ? { credential: key } : undefined
+}
+
+/** A header that is longer than any credential is passed on as it is, to be refused by its length. */
+function bearerIn(header: string): string | undefined {
+  return header.length > LONGEST_HEADER ? header : BEARER.exec(header)?.[1]
 }
 
 async function checked(request: Request, signatures: SignatureCheck | undefined): Promise<Caller> {

@@ -1,7 +1,6 @@
 import { type Context, Hono } from 'hono'
 import * as z from 'zod'
 import type { Caller } from '../../access/authorize.ts'
-import { callerByKey } from '../../access/credentials.ts'
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
 import { type Access, resolveVersion, shownTo, visibleModel } from '../../inference/access.ts'
@@ -12,6 +11,7 @@ import { refusedSocket } from '../../stream/refused-socket.ts'
 import { vadSettings } from '../../stream/vad-stream.ts'
 import type { AppDeps, AppEnv } from '../app-env.ts'
 import { accessOf } from '../inference.ts'
+import { callerOf } from '../middleware/caller.ts'
 import { reportedError } from '../middleware/errors.ts'
 import { allowedOrigin } from './origin.ts'
 
@@ -78,7 +78,7 @@ async function opened(deps: AppDeps, c: Context<AppEnv>, offered: readonly strin
     )
   }
   assertOffered(offered)
-  const access = { ...accessOf(deps, c), caller: await callerOf(deps, c, offered) }
+  const access = { ...accessOf(deps, c), caller: await openedBy(deps, c, offered) }
   if (deps.metering === undefined) return openedFor(deps, c, access)
   // A stream is counted when it is opened. Its messages are paid for as they are heard.
   const metered = await MeteredRequest.begin(deps.metering, access, false)
@@ -125,8 +125,7 @@ async function openedFor(
 }
 
 /** Who opens a stream: browsers cannot send `Authorization` with a WebSocket, so the key may come as a protocol. */
-async function callerOf({ config }: AppDeps, c: Context<AppEnv>, offered: readonly string[]): Promise<Caller> {
+async function openedBy({ credentials }: AppDeps, c: Context<AppEnv>, offered: readonly string[]): Promise<Caller> {
   const token = bearerOf(offered)
-  if (token === undefined) return c.get('caller')
-  return callerByKey(token, config.apiKeyDigest)
+  return token === undefined ? c.get('caller') : callerOf(credentials, c, token)
 }

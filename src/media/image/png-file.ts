@@ -1,4 +1,5 @@
 import { concatBytes } from '../../core/bytes.ts'
+import { crc32 } from '../../core/crc32.ts'
 
 /** A PNG file (ISO/IEC 15948) around rows that are compressed already. */
 
@@ -41,17 +42,4 @@ function chunk(type: string, content: Uint8Array): Uint8Array {
   bytes.set(content, 8)
   view.setUint32(bytes.length - 4, crc32(bytes.subarray(4, -4)))
   return bytes
-}
-
-let crcTable: Uint32Array | undefined
-
-function crc32(bytes: Uint8Array): number {
-  crcTable ??= Uint32Array.from({ length: 256 }, (_, byte) => {
-    let value = byte
-    for (let bit = 0; bit < 8; bit++) value = value & 1 ? 0xedb88320 ^ (value >>> 1) : value >>> 1
-    return value
-  })
-  let crc = 0xffffffff
-  for (const byte of bytes) crc = (crcTable[(crc ^ byte) & 0xff] ?? 0) ^ (crc >>> 8)
-  return ~crc >>> 0
 }
