@@ -31,7 +31,7 @@ function passingOn() {
         checkCost: (...args) => serving.checkCost(...args),
         prefetch: (...args) => serving.prefetch(...args),
         run: (...args) => serving.run(...args),
-        generate: (model, prompt, options) => serving.generate(model, prompt, options),
+        generate: (...args) => serving.generate(...args),
       }
     },
     reaches: () => true,

@@ -44,7 +44,7 @@ function setUp(places: number) {
         checkCost: (...args) => serving.checkCost(...args),
         prefetch: (...args) => serving.prefetch(...args),
         run: (...args) => serving.run(...args),
-        generate: (_model, prompt, options) => serving.generate(_model, prompt, options),
+        generate: (...args) => serving.generate(...args),
       }
     },
     reaches: () => true,
