@@ -3,6 +3,7 @@ import type { Caller } from './access/authorize.ts'
 import { Credentials } from './access/credentials.ts'
 import { KeyReader } from './access/keys/reader.ts'
 import { originSignatures } from './access/origin-signatures.ts'
+import { tokenCheck } from './access/tokens/check.ts'
 import { type AppDeps, createApp } from './app.ts'
 import { CatalogReader } from './catalog/reader.ts'
 import { ReleaseCheck } from './catalog/signing/release-check.ts'
@@ -189,6 +190,8 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     leaseMs: limits.ticketLeaseMs,
     clock,
   })
+  const keys = new KeyReader(copies, truth, shared)
+  const attempts = new Attempts(shared)
   const deps: AppDeps = {
     ...shared,
     serving: local,
@@ -215,8 +218,9 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     ...(config.playground && env.ASSETS && { page: documentOf(env.ASSETS) }),
     credentials: new Credentials({
       apiKeyDigest: config.apiKeyDigest,
-      keys: new KeyReader(copies, truth, shared),
-      attempts: new Attempts(shared),
+      keys,
+      attempts,
+      token: tokenCheck({ ...shared, key: config.tokenKey, keys, attempts }),
       clock,
       limits,
     }),

@@ -51,8 +51,19 @@ export async function callerOf(
   credential: string | undefined,
 ): Promise<Caller> {
   if (credentials === undefined) return { kind: 'anonymous', unaccepted: 'key' }
-  const facts = { origin: c.req.header('origin'), address: c.req.header('cf-connecting-ip') }
+  const facts = { origin: pageOf(c), address: c.req.header('cf-connecting-ip') }
   return credentials.callerOf(credential, facts, c.get('context'))
+}
+
+/**
+ * The page that sent a request. Browsers leave `Origin` out of a GET to the page's own origin, and say that it is one in a
+ * header that no page can set.
+ */
+function pageOf(c: Context<AppEnv>): string | undefined {
+  const origin = c.req.header('origin')
+  if (origin !== undefined) return origin
+  const isOwn = ['GET', 'HEAD'].includes(c.req.method) && c.req.header('sec-fetch-site') === 'same-origin'
+  return isOwn ? new URL(c.req.url).origin : undefined
 }
 
 /**
