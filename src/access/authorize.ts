@@ -1,5 +1,5 @@
 import type { Visibility } from '../catalog/alias.ts'
-import { type Grant, namesModel } from './grant.ts'
+import { type Grant, type GrantedPlace, grantFor, namesModel } from './grant.ts'
 
 /** Who is calling, as far as the request proves it. */
 export type Caller =
@@ -122,11 +122,30 @@ function holds(grant: Grant, model: Resource | null, action: Action): boolean {
     case 'browser':
       return named && grant.actions.includes(action) && grant.places.includes('browser')
     case 'metrics':
+      return (model === null || named) && grant.actions.includes(action)
     case 'mint':
       return model === null && grant.actions.includes(action)
     case 'download':
     case 'admin':
       return false
+  }
+}
+
+/** Whether a caller's requests may be computed at a place. A token's may where its key's may, too. */
+export function mayCompute(caller: Caller, place: GrantedPlace): boolean {
+  if (caller.kind !== 'granted') return true
+  const { grant, parent } = caller
+  return grant.places.includes(place) && (parent === undefined || parent.grant.places.includes(place))
+}
+
+/** A caller with what matters to one model, in few bytes: what lasts longer than a request keeps it. */
+export function callerFor(caller: Caller, model: string): Caller {
+  if (caller.kind !== 'granted') return caller
+  const { grant, parent } = caller
+  return {
+    ...caller,
+    grant: grantFor(grant, model),
+    ...(parent && { parent: { ...parent, grant: grantFor(parent.grant, model) } }),
   }
 }
 

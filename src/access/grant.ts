@@ -8,7 +8,6 @@ export type GrantedAction = (typeof GRANTED_ACTIONS)[number]
 
 /** Where requests may be computed. */
 export const GRANTED_PLACES = ['edge', 'origin', 'browser'] as const
-/** @public */
 export type GrantedPlace = (typeof GRANTED_PLACES)[number]
 
 /** Longer lists make records that take too long to read with every request. */
@@ -45,6 +44,19 @@ export const grantSchema = z.strictObject({
 })
 
 export type Grant = z.infer<typeof grantSchema>
+
+/** What of a grant matters to one model, in few bytes: what lasts longer than a request keeps it. */
+export function grantFor(grant: Grant, model: string): Grant {
+  const { actions, limits, places, plan } = grant
+  const { whenLow: _elsewhere, ...own } = limits ?? {}
+  return {
+    models: namesModel(grant, model) ? [model] : [],
+    actions,
+    places,
+    ...(plan !== undefined && { plan }),
+    ...(limits !== undefined && { limits: own }),
+  }
+}
 
 /** Whether a grant names a model, in full or by a prefix. */
 export function namesModel({ models }: Grant, name: string): boolean {

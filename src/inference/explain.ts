@@ -3,6 +3,7 @@ import type { Manifest } from '../catalog/manifest.ts'
 import { VergeError } from '../core/errors.ts'
 import type { ForwardRoute, Placement } from '../placement/placement.ts'
 import { type Access, refusedCredential, resolveVersion, resourceOf, seenModel } from './access.ts'
+import { narrowedContext } from './places.ts'
 
 /** Where a request would be computed now, and why. */
 export interface Explanation {
@@ -25,15 +26,14 @@ export async function explainPlacement(
   }: { readonly name: string; readonly route: ForwardRoute; readonly version: string | undefined },
 ): Promise<Explanation> {
   const alias = await seenModel(access, name)
-  const { caller, context } = access
+  const { caller } = access
   if (!authorize(caller, resourceOf(alias), 'explain')) {
     const who = 'only the operator, and keys that allow "explain" for the model, may see how a request is placed'
-    throw (
-      refusedCredential(caller, who) ??
-      new VergeError('forbidden', `${who.charAt(0).toUpperCase()}${who.slice(1)}. Send such a key.`)
-    )
+    throw refusedCredential(caller, who) ?? new VergeError('forbidden', `Send another key: ${who}.`)
   }
   const model = await resolveVersion(access, alias, version)
-  const decision = (await placement?.explain(model, { route, full: false }, context)) ?? { reason: 'only-place' }
+  const decision = (await placement?.explain(model, { route, full: false }, narrowedContext(access))) ?? {
+    reason: 'only-place',
+  }
   return { manifest: model.manifest, decision }
 }

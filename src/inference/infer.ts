@@ -23,6 +23,7 @@ import type { Run, TaskModel } from '../tasks/task.ts'
 import { type Access, resolveVersion, visibleModel } from './access.ts'
 import type { CallContext } from './call.ts'
 import { isAlike, MeteredRequest } from './metered.ts'
+import { placedRoute } from './places.ts'
 
 /** A model that the caller may run, and what runs it for this request. */
 export interface AdmittedModel {
@@ -91,7 +92,7 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
       failed: false,
       ...(forwarding === undefined && { tensorsAlone: true }),
     }
-    const first = await placement?.route(model, facts, context)
+    const first = await placedRoute(placement, access, model, facts)
     const forward = (decision: Route | undefined) =>
       decision === undefined || forwarding === undefined
         ? undefined
@@ -105,7 +106,7 @@ export async function infer<A>(deps: InferenceDeps, access: Access, inference: I
       if (placement === undefined || forwarding?.replayable !== true || !isEdgeFailure(error)) throw error
       // What the edge could not do is a new fact, by which an origin may be asked after all.
       const elsewhere = await forward(
-        await placement.route(model, { ...facts, full: !slot.held, failed: true }, context),
+        await placedRoute(placement, access, model, { ...facts, full: !slot.held, failed: true }),
       )
       if (elsewhere === undefined) throw error
       return elsewhere.value

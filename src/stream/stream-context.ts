@@ -1,3 +1,4 @@
+import type { Credentials } from '../access/credentials.ts'
 import { isVergeError, VergeError } from '../core/errors.ts'
 import type { Limits } from '../core/limits.ts'
 import type { RunCounter } from '../core/runtime.ts'
@@ -8,6 +9,8 @@ import type { StreamOptions } from './stream-options.ts'
 
 /** Dependencies of a stream in the isolate where it wakes up. */
 export interface StreamDeps extends InferenceDeps {
+  /** Absent where nobody has a grant: callers stay who they were. */
+  readonly credentials?: Credentials
   readonly limits: Limits
   readonly runs: RunCounter
 }
@@ -18,7 +21,7 @@ const ADMISSION_PAUSE_MS = 100
 
 /**
  * Does what one message of a stream asks for, with the deadline and in the order of a request. Access is asked for each
- * time: a model may have become private since the stream was opened, or be gone.
+ * time: the caller's key may have been revoked since the stream was opened, and the model may have become private, or be gone.
  */
 export function answerMessage(
   deps: StreamDeps,
@@ -29,10 +32,11 @@ export function answerMessage(
   const late = new VergeError('deadline_exceeded', 'The audio was not processed in time. Open the stream again.')
   const timeoutMs = deps.limits.requestDeadlineMs
   const more = { ledger: openLedger() }
-  return withCall(deps, { requestId, timeoutMs, late, more, waitUntil }, (context) =>
-    infer<void>(
+  return withCall(deps, { requestId, timeoutMs, late, more, waitUntil }, async (context) => {
+    const current = (await deps.credentials?.stillCaller(caller, context)) ?? caller
+    return infer<void>(
       deps,
-      { serving: deps.serving, caller, context, ...(facts && { facts }) },
+      { serving: deps.serving, caller: current, context, ...(facts && { facts }) },
       {
         name: model,
         version,
@@ -42,8 +46,8 @@ export function answerMessage(
         wait: (slot) => admitted(deps, slot, context.signal),
         work: (found) => work(found, context),
       },
-    ),
-  )
+    )
+  })
 }
 
 /** Streams do not crowd the other requests of this isolate out: they wait. @throws overloaded */

@@ -105,7 +105,7 @@ function expectedOf(grant: Grant, model: Resource | null, action: Action, likeAn
       grant.places.length === 3 &&
       model?.downloadable === true &&
       (names || (likeAnyone && model.visibility === 'public')),
-    metrics: model === null && says,
+    metrics: (model === null || names) && says,
     mint: model === null && says,
     download: false,
     admin: false,

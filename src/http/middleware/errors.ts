@@ -45,7 +45,7 @@ function headersOf({ code, details }: VergeError): Readonly<Record<string, strin
   switch (code) {
     case 'unauthorized':
       return {
-        'www-authenticate': 'Bearer realm="verge", error="invalid_token"',
+        'www-authenticate': `Bearer realm="verge", error="invalid_token"${described(details?.reason)}`,
         ...(typeof details?.time_ms === 'number' && { [TIME_HEADER]: String(details.time_ms) }),
       }
     case 'upgrade_required':
@@ -55,6 +55,11 @@ function headersOf({ code, details }: VergeError): Readonly<Record<string, strin
     default:
       return {}
   }
+}
+
+/** RFC 6750's description of what is wrong with a credential: why, in a word. */
+function described(reason: unknown): string {
+  return typeof reason === 'string' && /^[a-z_]{1,40}$/.test(reason) ? `, error_description="${reason}"` : ''
 }
 
 function log(logger: Logger, c: Context<AppEnv>, error: VergeError, status: number): void {

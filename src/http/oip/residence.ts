@@ -1,12 +1,21 @@
 import { type Context, Hono } from 'hono'
 import { authorize } from '../../access/authorize.ts'
+import type { Alias } from '../../catalog/alias.ts'
 import type { Manifest } from '../../catalog/manifest.ts'
 import { paceOf, readBody } from '../../core/body.ts'
 import { VergeError } from '../../core/errors.ts'
 import { parseJson } from '../../core/json.ts'
 import type { TensorSpec } from '../../core/tensors.ts'
 import { validate } from '../../core/validation.ts'
-import { findModel, resolveVersion, visibleModel, visibleVersions } from '../../inference/access.ts'
+import {
+  findModel,
+  refusedCredential,
+  resolveVersion,
+  resourceOf,
+  seenModel,
+  visibleModel,
+  visibleVersions,
+} from '../../inference/access.ts'
 import { type ConfigTensor, configDatatype, type ModelConfig } from '../../protocols/oip/config.ts'
 import type { ModelStats, StatisticsAnswer } from '../../protocols/oip/statistics.ts'
 import { repositoryLoadRequestSchema } from '../../protocols/oip/wire.ts'
@@ -31,8 +40,8 @@ export function residenceRoutes(deps: AppDeps): Hono<AppEnv> {
     })
     app.get(`${model}/stats`, async (c) => {
       const version = c.req.param('version')
-      const alias = await visibleModel(access(c), named(c))
-      const residence = granted(deps, c, 'metrics')
+      const alias = await seenModel(access(c), named(c))
+      const residence = granted(deps, c, 'metrics', alias)
       const versions = version === undefined ? alias.live.map((live) => live.version) : [version]
       const stats: ModelStats[] = []
       for (const each of versions) {
@@ -43,7 +52,7 @@ export function residenceRoutes(deps: AppDeps): Hono<AppEnv> {
   }
   app.post('/v2/repository/models/:model/load', async (c) => {
     const alias = await visibleModel(access(c), named(c))
-    const residence = granted(deps, c, 'admin')
+    const residence = granted(deps, c, 'admin', alias)
     await readLoadRequest(deps, c)
     for (const { version } of alias.live) {
       await residence.pin(await resolveVersion(access(c), alias, version), c.get('context'))
@@ -52,7 +61,7 @@ export function residenceRoutes(deps: AppDeps): Hono<AppEnv> {
   })
   app.post('/v2/repository/models/:model/unload', async (c) => {
     const alias = await visibleModel(access(c), named(c))
-    const residence = granted(deps, c, 'admin')
+    const residence = granted(deps, c, 'admin', alias)
     await readLoadRequest(deps, c)
     for (const { version } of alias.live) residence.evict(await resolveVersion(access(c), alias, version))
     return c.body(null, 200)
@@ -61,12 +70,13 @@ export function residenceRoutes(deps: AppDeps): Hono<AppEnv> {
 }
 
 /** @throws unauthorized, forbidden */
-function granted({ residence }: AppDeps, c: Context<AppEnv>, action: 'metrics' | 'admin'): Residence {
+function granted({ residence }: AppDeps, c: Context<AppEnv>, action: 'metrics' | 'admin', alias: Alias): Residence {
   const caller = c.get('caller')
-  if (authorize(caller, null, action) && residence !== undefined) return residence
+  if (authorize(caller, resourceOf(alias), action) && residence !== undefined) return residence
+  const who = `only the operator${action === 'metrics' ? ', and keys that allow "metrics",' : ''} may do this`
   throw caller.kind === 'anonymous'
-    ? new VergeError('unauthorized', "Only the operator may do this. Send the operator's key.")
-    : new VergeError('forbidden', 'Only the operator may do this.')
+    ? (refusedCredential(caller, who) ?? new VergeError('unauthorized', `Send a key: ${who}.`))
+    : new VergeError('forbidden', `Send another key: ${who}.`)
 }
 
 /** A body may be left out; what Triton's clients put into it changes nothing here, or is refused. @throws invalid_request */

@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import * as z from 'zod'
-import type { Caller } from '../../access/authorize.ts'
+import { type Caller, callerFor } from '../../access/authorize.ts'
 import { VergeError } from '../../core/errors.ts'
 import { validate } from '../../core/validation.ts'
 import { type Access, resolveVersion, shownTo, visibleModel } from '../../inference/access.ts'
@@ -113,7 +113,7 @@ async function openedFor(
   const { webSocket } = await deps.streams.open({
     model: manifest.model,
     version: manifest.version,
-    caller: access.caller,
+    caller: callerFor(access.caller, manifest.model),
     ...(access.facts && { facts: access.facts }),
     requestId: access.context.requestId,
     sampleRate: audio.sampleRate,
