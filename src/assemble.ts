@@ -3,6 +3,7 @@ import type { Caller } from './access/authorize.ts'
 import { Credentials } from './access/credentials.ts'
 import { KeyReader } from './access/keys/reader.ts'
 import { originSignatures } from './access/origin-signatures.ts'
+import { signInChecks } from './access/sign-in/checks.ts'
 import { tokenCheck } from './access/tokens/check.ts'
 import { type AppDeps, createApp } from './app.ts'
 import { CatalogReader } from './catalog/reader.ts'
@@ -223,6 +224,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
       token: tokenCheck({ ...shared, key: config.tokenKey, keys, attempts }),
       clock,
       limits,
+      ...signInChecks(config.signIn, { ...shared, fetch: (request) => fetch(request), namespace: env.KV }),
     }),
     requestLog: { sampleRate: config.logSampleRate, random: platform.random },
     refuseSocket: openRefused,

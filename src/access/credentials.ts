@@ -41,6 +41,8 @@ export interface CredentialOptions {
   readonly limits: Pick<Limits, 'credentialLength'>
   /** Verifies what somebody else signed for people who signed in. Absent: nobody signs in. */
   readonly signIn?: CredentialCheck | undefined
+  /** Verifies what Cloudflare Access adds to requests of people who signed in. Absent: its header is not read. */
+  readonly access?: CredentialCheck | undefined
   /** Verifies tokens that browsers have. Absent: there are none. */
   readonly token?: CredentialCheck | undefined
 }
@@ -52,7 +54,7 @@ const TOKEN_PREFIX = 'verge_bt_'
 const JWT = /^ey[\w-]*\.[\w-]*\.[\w-]*$/
 
 /** Reasons of credentials that were right once: their senders guess nothing. */
-const KNOWN_REASONS: readonly string[] = ['expired', 'revoked', 'replaced', 'origin']
+const KNOWN_REASONS: readonly string[] = ['expired', 'revoked', 'replaced', 'origin', 'no_rule']
 
 /** Finds out who calls by what a request brings: the same for HTTP, calls of Workers and streams. */
 export class Credentials {
@@ -85,15 +87,27 @@ export class Credentials {
       if (token === undefined) return unaccepted('Browser tokens are not accepted here.')
       return this.#checked(token, credential.slice(TOKEN_PREFIX.length), facts, context)
     }
-    if (signIn === undefined || !JWT.test(credential)) return unaccepted()
-    // Its issuer's keys may have to be fetched.
-    this.#options.attempts.assertAllowed(facts.address)
-    try {
-      return await this.#checked(signIn, credential, facts, context)
-    } catch (error) {
-      if (!isVergeError(error, 'unauthorized')) throw error
-      return unaccepted(error.message)
-    }
+    return signIn === undefined || !JWT.test(credential)
+      ? unaccepted()
+      : this.#signedIn(signIn, credential, facts, context)
+  }
+
+  /**
+   * The caller of a request that brings no other credential, or none that is accepted: whoever Cloudflare Access says that it is.
+   * @param assertion the token that Access added; undefined if there is none
+   * @param otherwise the caller without it
+   * @throws rate_limited, store_unavailable, and the reason of the signal
+   */
+  async callerOfAccess(
+    assertion: string | undefined,
+    otherwise: Caller,
+    facts: CallerFacts,
+    context: CallerContext,
+  ): Promise<Caller> {
+    const { access } = this.#options
+    return access === undefined || assertion === undefined
+      ? otherwise
+      : this.#signedIn(access, assertion, facts, context)
   }
 
   /**
@@ -166,6 +180,18 @@ export class Credentials {
     }
     const elsewhere = foreignPage(caller, facts)
     return elsewhere === undefined ? caller : unaccepted(elsewhere, 'origin')
+  }
+
+  /** Whoever signed in; anonymous, with the reason, if the token is not accepted. */
+  async #signedIn(check: CredentialCheck, token: string, facts: CallerFacts, context: CallerContext): Promise<Caller> {
+    // Its issuer's keys may have to be fetched.
+    this.#options.attempts.assertAllowed(facts.address)
+    try {
+      return await this.#checked(check, token, facts, context)
+    } catch (error) {
+      if (!isVergeError(error, 'unauthorized')) throw error
+      return unaccepted(error.message)
+    }
   }
 
   /** A credential that another part verifies. @throws what that throws, rate_limited */

@@ -1,4 +1,5 @@
 import type { Plan } from '../access/plan.ts'
+import type { Issuer } from '../access/sign-in/issuers.ts'
 import { tokenKey } from '../access/tokens/secret.ts'
 import { type ReleaseKey, releaseKey } from '../catalog/signing/public-keys.ts'
 import { LIMITS, type Limits } from '../core/limits.ts'
@@ -36,6 +37,8 @@ export interface Config {
   readonly limitsWhenUnavailable: WhenUnavailable
   /** Keys that releases must be signed with; empty where they need no signature. */
   readonly releaseKeys: readonly ReleaseKey[]
+  /** Whose sign-in tokens are accepted. */
+  readonly signIn: readonly Issuer[]
   /** Larger machines that models may run on. */
   readonly origins: readonly OriginConfig[]
   readonly limits: Limits
@@ -65,6 +68,7 @@ export async function parseConfig(env: Readonly<Record<string, unknown>>): Promi
     modelLimits: values.MODEL_LIMITS,
     limitsWhenUnavailable: values.LIMITS_WHEN_UNAVAILABLE,
     releaseKeys: await Promise.all(values.RELEASE_KEYS.map(releaseKey)),
+    signIn: values.SIGN_IN,
     origins: parseOrigins(values.ORIGINS, LIMITS),
     limits: {
       ...LIMITS,

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { signInVariable } from '../access/sign-in/issuers.ts'
 import { LIMITS } from '../core/limits.ts'
 import { modelLimits, plans, whenUnavailable } from './plans.ts'
 import {
@@ -187,6 +188,13 @@ export const VARIABLES = {
     description:
       'Public keys of Ed25519 that [releases](signing.md) must be signed with, separated by commas: base64url, PEM or JWK. Models whose release none of them has signed are not served',
     schema: publicKeys,
+  },
+  SIGN_IN: {
+    kind: 'variable',
+    default: 'none',
+    description:
+      'Issuers whose sign-in tokens (JWT) are accepted, and what their users may do, as JSON ([fields](keys.md#sign-in))',
+    schema: signInVariable,
   },
   ORIGINS: {
     kind: 'variable',

@@ -373,6 +373,24 @@ export const LIMITS = {
   chatTemplateBytes: 256 * KiB,
   /** Stored bytes of model files that an isolate keeps: compiled tokenizers, of two large vocabularies or many small ones. */
   parsedFilesBytes: 16 * MiB,
+  /** A token of a sign-in, in characters. Issuers put up to a few hundred groups into one; all headers together have 128 KB. */
+  signInTokenLength: 8 * KiB,
+  /** An issuer's key set: a hundred RSA keys of 4,096 bits with their certificates left out have 80 KB; most have three. */
+  signInKeySetBytes: 128 * KiB,
+  /** An issuer that answers later counts as one that does not. */
+  signInFetchMs: 3_000,
+  /** A copy of an issuer's keys that comes later is left, and the issuer asked. */
+  signInCopyMs: 1_000,
+  /** For how long an issuer's keys are used before they are read again: how long a withdrawn key is still accepted. */
+  signInFreshMs: 600_000,
+  /** For how long the last known keys are used if the issuer does not answer. Then every sign-in is refused. */
+  signInMostAgeMs: 86_400_000,
+  /** Pause before an isolate asks an issuer again, so that tokens with made-up key names do not become a flood for it. */
+  signInPauseMs: 30_000,
+  /** How often a request looks whether keys have come that another one asked for. */
+  signInPollMs: 10,
+  /** Who asks an issuer is done or dead by then: longer than the copy and the issuer take together. */
+  signInStaleMs: 6_000,
   /** How long an isolate trusts an alias it has read: the delay of a release or a rollback. */
   aliasTtlMs: 10_000,
   /** Answer of the object that keeps a model's generation: it is one row, and may be on another continent. */

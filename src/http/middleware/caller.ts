@@ -1,5 +1,6 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Caller } from '../../access/authorize.ts'
+import type { CallerFacts } from '../../access/credentials.ts'
 import { claimsSignature } from '../../access/signature.ts'
 import { VergeError } from '../../core/errors.ts'
 import { protocolAt } from '../address-of.ts'
@@ -38,7 +39,9 @@ export function caller({ config, credentials, knownCaller, signatures }: CallerD
       c.set('caller', await checked(c.req.raw, signatures))
     else {
       const sent = sentCredential(c, config)
-      c.set('caller', sent === undefined ? { kind: 'anonymous' } : await callerOf(credentials, c, sent.credential))
+      const own: Caller = sent === undefined ? { kind: 'anonymous' } : await callerOf(credentials, c, sent.credential)
+      const assertion = own.kind === 'anonymous' ? c.req.header('cf-access-jwt-assertion') : undefined
+      c.set('caller', assertion === undefined ? own : await signedInCaller(credentials, c, assertion, own))
     }
     await next()
   }
@@ -51,8 +54,28 @@ export async function callerOf(
   credential: string | undefined,
 ): Promise<Caller> {
   if (credentials === undefined) return { kind: 'anonymous', unaccepted: 'key' }
-  const facts = { origin: pageOf(c), address: c.req.header('cf-connecting-ip') }
-  return credentials.callerOf(credential, facts, c.get('context'))
+  return credentials.callerOf(credential, factsOf(c), c.get('context'))
+}
+
+/**
+ * The caller of a token that Cloudflare Access added. Access goes by a cookie, which browsers also send with what pages of other
+ * sites begin: such a request is not its visitor's doing.
+ */
+async function signedInCaller(
+  credentials: AppDeps['credentials'],
+  c: Context<AppEnv>,
+  assertion: string,
+  otherwise: Caller,
+): Promise<Caller> {
+  const facts = factsOf(c)
+  const site = c.req.header('sec-fetch-site') ?? 'none'
+  const isForeign = facts.origin !== undefined && facts.origin !== new URL(c.req.url).origin
+  if (credentials === undefined || isForeign || !['none', 'same-origin'].includes(site)) return otherwise
+  return credentials.callerOfAccess(assertion, otherwise, facts, c.get('context'))
+}
+
+function factsOf(c: Context<AppEnv>): CallerFacts {
+  return { origin: pageOf(c), address: c.req.header('cf-connecting-ip') }
 }
 
 /**
