@@ -23,8 +23,10 @@ import { workerKernels } from './engine/verge/binary.ts'
 import { VergeEngine } from './engine/verge/engine.ts'
 import { VERGE_ENGINE_VERSION } from './engine/verge/version.ts'
 import { TOKENIZER_IMAGE } from './media/text/compiled/format.ts'
+import type { LedgerObject } from './metering/ledger/durable.ts'
 import type { Metering } from './metering/metering.ts'
 import { UNLIMITED } from './metering/unlimited.ts'
+import { LedgerUsage } from './metering/usage/ledger-usage.ts'
 import { HealthView } from './placement/health.ts'
 import { KvHealthStore } from './placement/health-store.ts'
 import type { Origin, OriginFault } from './placement/origin.ts'
@@ -54,6 +56,7 @@ import { PageLoader } from './weights/pages/page-loader.ts'
 import { StorePages } from './weights/pages/store-pages.ts'
 import { ChunkPassage } from './weights/passage.ts'
 import { R2Store } from './weights/r2.ts'
+import type { Store } from './weights/store.ts'
 
 export interface Env {
   /** The truth: manifests, aliases and weights. */
@@ -63,7 +66,7 @@ export interface Env {
   /** Where streams live. Optional: without it there are none. */
   readonly STREAMS?: DurableObjectNamespace
   /** What callers have used. Optional: without it budgets are refused, and each isolate counts rates by itself. */
-  readonly LEDGER?: DurableObjectNamespace
+  readonly LEDGER?: DurableObjectNamespace<LedgerObject>
   /** Where the generations of signed releases are kept. Optional: without it each isolate knows only what it has read. */
   readonly RELEASES?: DurableObjectNamespace
   /** The files that the playground consists of. Optional: without it there is no page. */
@@ -193,9 +196,13 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
   })
   const keys = new KeyReader(copies, truth, shared)
   const attempts = new Attempts(shared)
+  const usage = usageOf(env, shared, truth)
+  const metering = usage?.counting(UNLIMITED) ?? UNLIMITED
   const deps: AppDeps = {
     ...shared,
     serving: local,
+    metering,
+    ...(usage && { usage }),
     residence: local,
     ...(remote && { placement: remote.placement, signatures: remote.signatures, weights: truth }),
     admission: renewing(admission, limits.requestDeadlineMs, shared),
@@ -234,7 +241,7 @@ export function assemble(env: Env, config: Config, platform: Platform): Verge {
     app: createApp(deps),
     ...rpcServices({ ...deps, admission: renewing(admission, limits.streamedAnswerMs, shared) }, config),
     streams: deps,
-    metering: UNLIMITED,
+    metering,
     origins: remote?.origins ?? [],
     limits,
   }
@@ -248,6 +255,16 @@ function releaseCheck(
 ): ReleaseCheck | undefined {
   if (keys.length === 0) return undefined
   return new ReleaseCheck({ ...shared, keys, memory: namespace && new DurableReleases(namespace) })
+}
+
+/** What callers use, counted in their ledgers; undefined where there are none. */
+function usageOf({ LEDGER }: Env, shared: Shared, store: Store): LedgerUsage | undefined {
+  if (LEDGER === undefined) return undefined
+  return new LedgerUsage({
+    ...shared,
+    store,
+    ledgerOf: (principal) => LEDGER.get(LEDGER.idFromName(principal)),
+  })
 }
 
 /** The playground's document. The host of the address means nothing. */

@@ -28,6 +28,7 @@ import type { RpcCall } from './rpc/service.ts'
 import type { RunOutcome } from './rpc/workers-ai.ts'
 import { AiError } from './rpc/workers-ai-error.ts'
 import { StreamObject } from './stream/durable.ts'
+import { R2Store } from './weights/r2.ts'
 
 export type { Env } from './assemble.ts'
 
@@ -84,7 +85,7 @@ export class SpeechStream extends StreamObject {
 /** What a caller has used of its rates and budgets, bound as LEDGER. docs/budgets.md says how it counts. */
 export class Ledger extends LedgerObject {
   constructor(state: DurableObjectState, env: Env) {
-    super(state, env, { clock: systemClock, limits: LIMITS })
+    super(state, env, { clock: systemClock, limits: LIMITS, logger: consoleLogger, store: new R2Store(env.BUCKET) })
   }
 }
 

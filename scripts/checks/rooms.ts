@@ -27,6 +27,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'releases',
       'placement',
       'placement/remote',
+      'weights',
     ],
     packages: ['cloudflare:workers'],
   },
@@ -76,6 +77,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'tasks',
       'serving',
       'access',
+      'metering',
       'catalog',
       'weights',
       'core',
@@ -149,7 +151,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
   // Who calls, and what they may do.
   access: { rooms: ['catalog', 'weights', 'core'], packages: ['structured-headers', 'zod', 'jose'] },
   // Who may use how much: rates, budgets, what was used. What lies in a Durable Object is a folder of it.
-  metering: { rooms: ['access', 'core'], packages: ['cloudflare:workers'] },
+  metering: { rooms: ['access', 'weights', 'core'], packages: ['cloudflare:workers'] },
   // Administrative changes on record: entries, their chain, and its verification.
   audit: { rooms: ['catalog', 'weights', 'core'], packages: ['zod'] },
   catalog: { rooms: ['weights', 'core'], packages: ['zod'] },
@@ -237,6 +239,7 @@ const ROOMS: Readonly<Record<string, Room>> = {
       'cloudflare',
       'origin',
       'origin/command',
+      'metering',
       'config',
       'version.ts',
       'http',

@@ -58,6 +58,10 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     about: 'shows who changed what, and verifies that record',
     load: async () => (await import('./commands/audit.ts')).auditCommand,
   },
+  usage: {
+    about: 'shows what callers have used in a month',
+    load: async () => (await import('./commands/usage.ts')).usageCommand,
+  },
   setup: {
     about: 'creates the resources of an environment in your Cloudflare account, and pushes the models',
     load: async () => (await import('./commands/setup.ts')).setupCommand,

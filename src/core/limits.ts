@@ -452,6 +452,30 @@ export const LIMITS = {
   /** Addresses of which wrong keys are counted; the one that tried longest ago is forgotten first. */
   failingAddresses: 4_096,
 
+  /** Requests of one principal that an isolate counts before it hands them to the ledger: what a killed isolate loses, less one. */
+  usageFlushRequests: 100,
+  /** Fewer wait so long. Work behind an answer may take 30 s. */
+  usageFlushMs: 10_000,
+  /** After a ledger did not answer. */
+  usageRetryMs: 5_000,
+  /** Principals that an isolate counts for at the same time, and their days and models together: 1 MB. */
+  usagePrincipals: 1_024,
+  usageRows: 4_096,
+  /** Models of a principal and a day that are counted apart; the others are counted together. */
+  usageModels: 100,
+  /** Days that a ledger keeps, so that a year can be compared with the one before: 40,000 rows at most. */
+  usageDays: 400,
+  /** Isolates whose last block a ledger remembers, so that none is booked twice. Each lives for hours. */
+  usageSources: 10_000,
+  /** Between two snapshots of a month in R2: each is a class A operation. */
+  usageSnapshotMs: 60_000,
+  /** A try to write a snapshot that takes longer is given up. */
+  usageStoreMs: 10_000,
+  /** A snapshot: 31 days of 102 rows of 400 bytes, and as much again. */
+  usageSnapshotBytes: 3 * MiB,
+  /** Days that one question for usage may be about. */
+  usageQueryDays: 366,
+
   /** Rows of one batch: an encoder of MiniLM's shape gains little beyond 16 texts of 16 tokens (bench/README.md). */
   batchRows: 32,
   /** How long a batch waits for company at most: as long as the quickest run of an encoder takes. */

@@ -5,6 +5,7 @@ import type { Clock, Logger, RunCounter } from '../core/runtime.ts'
 import type { WorkLane } from '../core/work.ts'
 import type { CallContext } from '../inference/call.ts'
 import type { Metering } from '../metering/metering.ts'
+import type { UsageQueries } from '../metering/usage/usage-queries.ts'
 import type { Placement } from '../placement/placement.ts'
 import type { Admission } from '../serving/admission.ts'
 import type { Residence, Serving } from '../serving/serving.ts'
@@ -58,6 +59,8 @@ export interface AppDeps {
   readonly knownCaller?: KnownCaller
   /** What origins may read the catalogue and weights from: the truth. Absent: nothing is given out. */
   readonly weights?: Store
+  /** What callers have used. Absent where nothing is counted, as on an origin. */
+  readonly usage?: UsageQueries
   /** What gives weights to browsers. Absent where they get none, as on an origin. */
   readonly downloads?: Downloads
   /** Absent where everything is computed here, as on an origin. */

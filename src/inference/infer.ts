@@ -301,20 +301,20 @@ function booked(
   answered: ForwardedAnswer,
   { ledger, ms, slot }: { readonly ledger: RunLedger; readonly ms: () => number; readonly slot: Slot },
 ): ForwardedAnswer {
-  const { response } = answered
+  const { response, usdPerHour } = answered
   const told = readUsage(response.headers.get(USAGE_HEADER))
   response.headers.delete(USAGE_HEADER)
   const { body } = response
   // Only for those who are counted is anything read on the way.
   if (told !== undefined || body === null || !response.ok || !slot.watched) {
-    bookUsage(ledger, told, ms())
+    bookUsage(ledger, told, { ms: ms(), usdPerHour })
     return answered
   }
   const reader = new UsageReader()
   const streamed = response.headers.get('content-type')?.startsWith('text/event-stream') ?? false
   slot.keep()
   const passed = watched(body, reader, () => {
-    bookUsage(ledger, reader.usage(streamed), ms())
+    bookUsage(ledger, reader.usage(streamed), { ms: ms(), usdPerHour })
     slot.done()
   })
   return { ...answered, response: new Response(passed, response) }

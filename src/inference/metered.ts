@@ -66,14 +66,16 @@ export class MeteredRequest {
 
   /** @param failure why there is no answer; undefined where there is one */
   readonly finish = (failure?: unknown): void => {
-    const { cache, inputTokens, model, originMs, outputTokens, units } = this.#ledger
+    const { cache, inputTokens, model, originMs, originUnits, originUsd, outputTokens, units } = this.#ledger
     this.#permit.finish({
       ...(model !== undefined && { model }),
       status: failure === undefined ? STATUS_OK : statusOf(failure),
       inputTokens,
       outputTokens,
       units,
+      originUnits,
       originMs,
+      originUsd,
       cached: cache === 'hit',
     })
   }

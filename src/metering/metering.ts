@@ -58,10 +58,14 @@ export interface RequestUsage {
   readonly status: number
   readonly inputTokens: number
   readonly outputTokens: number
-  /** Of the runs that were made here. */
+  /** Of all runs. */
   readonly units: number
+  /** Of these, what origins spent. */
+  readonly originUnits?: number
   /** Milliseconds that origins worked for it. */
   readonly originMs: number
+  /** Dollars for that time, where `ORIGINS` says what an hour costs. */
+  readonly originUsd?: number
   /** Whether the answer came from the result cache. */
   readonly cached: boolean
 }

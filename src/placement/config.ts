@@ -20,6 +20,8 @@ export interface OriginConfig {
   readonly url: string
   readonly at?: Coordinates
   readonly weight: number
+  /** Dollars for an hour of its work. */
+  readonly usdPerHour?: number
   /** Our model names, with what the origin calls them; absent: every model of the catalogue, by the same name. */
   readonly models?: ReadonlyMap<string, string>
   readonly auth: OriginAuthConfig
@@ -77,6 +79,7 @@ const originSchema = z
     latitude: z.number().min(-90).max(90).optional(),
     longitude: z.number().min(-180).max(180).optional(),
     weight: z.number().positive().max(1000).default(1),
+    usdPerHour: z.number().positive().max(10_000).optional(),
     models: modelsSchema.optional(),
     auth: authSchema.default({ type: 'none' }),
     binding: environmentName.optional(),
@@ -163,7 +166,7 @@ function fieldName(path: readonly PropertyKey[]): string {
 }
 
 function toConfig(origin: z.output<typeof originSchema>): OriginConfig {
-  const { name, kind, weight, auth, timeouts, latitude, longitude, binding } = origin
+  const { name, kind, weight, auth, timeouts, latitude, longitude, binding, usdPerHour } = origin
   const models = namesOf(origin.models)
   return {
     name,
@@ -175,6 +178,7 @@ function toConfig(origin: z.output<typeof originSchema>): OriginConfig {
     ...(latitude !== undefined && longitude !== undefined && { at: { latitude, longitude } }),
     ...(models && { models }),
     ...(binding !== undefined && { binding }),
+    ...(usdPerHour !== undefined && { usdPerHour }),
   }
 }
 

@@ -36,12 +36,31 @@ export function readUsage(text: string | null): Usage | undefined {
   }
 }
 
-/** Books what an origin took. Where it does not say, its time counts. */
-export function bookUsage(ledger: RunLedger, usage: Usage | undefined, ms: number): void {
-  ledger.units += usage?.units ?? 0
-  ledger.inputTokens += usage?.inputTokens ?? 0
-  ledger.outputTokens += usage?.outputTokens ?? 0
-  if (usage?.units === undefined) ledger.originMs += Math.max(0, ms)
+/** An origin's work for one request. */
+export interface OriginWork {
+  readonly ms: number
+  readonly units: number
+  /** The origin's price, where `ORIGINS` has one. */
+  readonly usdPerHour: number | undefined
+}
+
+const HOUR_MS = 3_600_000
+
+/** Books an origin's time. Its units were booked with those of all runs. */
+export function bookWork(ledger: RunLedger, { ms, units, usdPerHour = 0 }: OriginWork): void {
+  const time = Math.max(0, ms)
+  ledger.originUnits += units
+  ledger.originMs += time
+  ledger.originUsd += (time / HOUR_MS) * usdPerHour
+}
+
+/** Books what an origin took, as far as it says, and its time. */
+export function bookUsage(ledger: RunLedger, usage: Usage | undefined, work: Omit<OriginWork, 'units'>): void {
+  const { inputTokens = 0, outputTokens = 0, units = 0 } = usage ?? {}
+  ledger.units += units
+  ledger.inputTokens += inputTokens
+  ledger.outputTokens += outputTokens
+  bookWork(ledger, { ...work, units })
 }
 
 /** Of the end of an answer: OpenAI's counts, and the comment above. */

@@ -49,6 +49,8 @@ export interface Origin {
   readonly at?: Coordinates
   /** Share of the work among origins that are as near. */
   readonly weight: number
+  /** Dollars for an hour of its work, for the usage of callers; undefined: it is not priced. */
+  readonly usdPerHour?: number
   /** Our model names, with what the origin calls them; undefined: every model of the catalogue, by the same name. */
   readonly models?: ReadonlyMap<string, string>
   readonly timeouts: OriginTimeouts

@@ -44,6 +44,8 @@ export interface ForwardedAnswer {
   readonly response: Response
   /** The origin's name. */
   readonly origin: string
+  /** What an hour of its work costs, where that is known. */
+  readonly usdPerHour?: number | undefined
   readonly reason: PlacementReason
   /** Tries, the successful one included. */
   readonly attempts: number

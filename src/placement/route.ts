@@ -11,6 +11,7 @@ import { explainCandidates } from './explain-candidates.ts'
 import { isEdgeFailure, isLoadFailure, isOriginFailure } from './failures.ts'
 import type { Origin } from './origin.ts'
 import type { OriginPool } from './origin-pool.ts'
+import { bookWork } from './origin-usage.ts'
 import type { ForwardedAnswer, ForwardedRequest, Placement, PlacementContext, Route, RouteFacts } from './placement.ts'
 import type { PlacementPlanner, RouteDecision } from './planner.ts'
 import type { EdgeStep, OriginStep, PlacementRefusal, Step } from './policy.ts'
@@ -84,7 +85,8 @@ class PlannedRoute implements Route {
         ...(context.deadline !== undefined && { deadline: context.deadline }),
       },
     )
-    return { response: value, origin: origin.name, reason: step.reason, attempts }
+    const { name, usdPerHour } = origin
+    return { response: value, origin: name, usdPerHour, reason: step.reason, attempts }
   }
 
   giveUpOrigins(): void {
@@ -188,8 +190,9 @@ class PlannedRoute implements Route {
   ): Promise<RunResult> {
     const { clock, originPool, runRemotely } = this.#options
     const begun = clock.now()
+    const units = priceOf(model, inputs)
     // However many origins are tried, the run is paid for once.
-    const { origin, value } = await charged(context.ledger, priceOf(model, inputs), () =>
+    const { origin, value } = await charged(context.ledger, units, () =>
       originPool.attempt(
         this.#originsOf(step),
         context,
@@ -197,7 +200,8 @@ class PlannedRoute implements Route {
         context.deadline === undefined ? {} : { deadline: context.deadline },
       ),
     )
-    if (context.ledger !== undefined) context.ledger.originMs += clock.now() - begun
+    const { usdPerHour } = origin
+    if (context.ledger !== undefined) bookWork(context.ledger, { ms: clock.now() - begun, units, usdPerHour })
     return {
       outputs: value,
       artifact: undefined,

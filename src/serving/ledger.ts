@@ -48,8 +48,12 @@ export interface RunLedger {
   inputTokens: number
   /** Tokens that the model wrote. */
   outputTokens: number
-  /** Milliseconds of origins that do not say what they took. */
+  /** Of the units, those that origins spent. */
+  originUnits: number
+  /** Milliseconds that origins worked. */
   originMs: number
+  /** Dollars for that time, as far as its price is known. */
+  originUsd: number
   cache: CacheOutcome | undefined
   /** How often the result cache was asked. */
   lookups: number
@@ -70,7 +74,9 @@ export function openLedger(): RunLedger {
     units: 0,
     inputTokens: 0,
     outputTokens: 0,
+    originUnits: 0,
     originMs: 0,
+    originUsd: 0,
     cache: undefined,
     lookups: 0,
   }

@@ -35,7 +35,7 @@ export interface ReadTexts {
   readonly padId: number
   /** Tokens of each text in the order of the request; with its special ones, where it is read alone. */
   readonly tokenCounts: readonly number[]
-  /** Tokens of all sequences. */
+  /** Tokens of all sequences that the model attends to: what a query is filled up with counts only where it does. */
   readonly total: number
   /** Tokens without a meaning: the special ones, and the one for what is unknown. */
   readonly dropped: ReadonlySet<number>
@@ -92,7 +92,8 @@ export async function readSequences(
   for (const { parts } of sequences) for (const { from, place, to } of parts) tokenCounts[place] = to - from
   const { padId, special, unknownId } = tokenizer
   const dropped = new Set([...special, ...(unknownId === undefined ? [] : [unknownId])])
-  return { sequences, padId, tokenCounts, total: count.total, dropped }
+  const total = sequences.reduce((sum, { attended, ids }) => sum + (attended ?? ids.length), 0)
+  return { sequences, padId, tokenCounts, total, dropped }
 }
 
 function sideOf({ truncation_direction: asked }: EmbeddingOptions, { side }: TextReader): CutSide {

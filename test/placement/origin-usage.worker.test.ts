@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import {
   bookUsage,
+  bookWork,
   readBounds,
   readUsage,
   UsageReader,
@@ -24,12 +25,19 @@ describe('what an origin took', () => {
     expect(readUsage(header)).toBeUndefined()
   })
 
-  it('is its time where it says nothing', () => {
+  it('is its time, with a price where it has one, and what it says beside that', () => {
     const ledger = openLedger()
-    bookUsage(ledger, undefined, 40)
-    expect(ledger).toMatchObject({ units: 0, originMs: 40 })
-    bookUsage(ledger, readUsage(writeUsage(TAKEN)), 40)
-    expect(ledger).toMatchObject({ units: 12.346, inputTokens: 7, outputTokens: 3, originMs: 40 })
+    bookUsage(ledger, undefined, { ms: 40, usdPerHour: undefined })
+    expect(ledger).toMatchObject({ units: 0, originUnits: 0, originMs: 40, originUsd: 0 })
+    bookUsage(ledger, readUsage(writeUsage(TAKEN)), { ms: 1_800_000, usdPerHour: 3 })
+    expect(ledger).toMatchObject({ units: 12.346, originUnits: 12.346, inputTokens: 7, outputTokens: 3 })
+    expect(ledger).toMatchObject({ originMs: 1_800_040, originUsd: 1.5 })
+  })
+
+  it('is no less than no time, where the clock was set back', () => {
+    const ledger = openLedger()
+    bookWork(ledger, { ms: -5, units: 2, usdPerHour: 3 })
+    expect(ledger).toMatchObject({ units: 0, originUnits: 2, originMs: 0, originUsd: 0 })
   })
 
   const read = (text: string, streamed = true, piece = 5) => {

@@ -8,6 +8,9 @@ import type { TextCall } from '../text-call.ts'
 
 type Document = string | Readonly<Record<string, string>>
 
+/** Documents of one query that Cohere counts as one search. It cuts longer ones into several; here a document is read once. */
+const DOCUMENTS_PER_UNIT = 100
+
 interface Ranking {
   readonly query: string
   readonly documents: readonly Document[]
@@ -47,7 +50,8 @@ async function ranking(call: TextCall, request: Ranking, version: '1' | '2', max
     },
     call,
   )
-  const meta: CohereMeta = { api_version: { version }, billed_units: { search_units: 1 } }
+  const searchUnits = Math.ceil(documents.length / DOCUMENTS_PER_UNIT)
+  const meta: CohereMeta = { api_version: { version }, billed_units: { search_units: searchUnits } }
   return {
     id: call.requestId,
     results: ranked.slice(0, request.top_n).map(({ index, score }) => ({

@@ -86,7 +86,7 @@ class ResponseWriter implements AnswerWriter {
   #finished({ completion, prompt }: TokenCounts): OpenAiResponse {
     return this.#response(this.#status, [this.#message(this.#status, [outputText(this.#text)])], {
       input_tokens: prompt,
-      input_tokens_details: { cached_tokens: 0 },
+      input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
       output_tokens: completion,
       output_tokens_details: { reasoning_tokens: 0 },
       total_tokens: prompt + completion,

@@ -1,4 +1,5 @@
 import * as z from 'zod'
+import { usagePrincipalsSchema, usageReportSchema } from '../../protocols/usage.ts'
 import { errorBodySchema } from '../../protocols/verge/error.ts'
 import { type JsonSchema, jsonAnswer, type SchemaSet } from './schemas.ts'
 
@@ -39,6 +40,33 @@ export function operatorPaths(schemas: SchemaSet): Record<string, JsonSchema> {
           parameter('version', 'query', text),
         ],
         responses: { 200: jsonAnswer(schemas.use(explanationSchema), 'The decision'), default: failure },
+      },
+    },
+    '/v1/usage': {
+      get: {
+        operationId: 'usage',
+        tags: ['service'],
+        summary: 'What the caller has used; for the operator, what any principal has',
+        parameters: [
+          parameter('from', 'query', {
+            ...text,
+            format: 'date',
+            description: "Default: the first day of `to`'s month",
+          }),
+          parameter('to', 'query', { ...text, format: 'date', description: 'Default: today, in UTC' }),
+          parameter('group', 'query', { ...text, enum: ['day', 'model'], default: 'day' }),
+          parameter('principal', 'query', { ...text, description: 'Operator only. Default: `operator`' }),
+        ],
+        responses: { 200: jsonAnswer(schemas.use(usageReportSchema), 'The usage'), default: failure },
+      },
+    },
+    '/v1/usage/principals': {
+      get: {
+        operationId: 'usage_principals',
+        tags: ['service'],
+        summary: 'Whose usage there is (operator only)',
+        parameters: [parameter('cursor', 'query', text)],
+        responses: { 200: jsonAnswer(schemas.use(usagePrincipalsSchema), 'A page of principals'), default: failure },
       },
     },
     '/store': {

@@ -16,5 +16,7 @@ export const vergeAddresses: readonly Address[] = [
   works('GET', '/browser/{model}', 'always', 'What a browser needs to run a downloadable model'),
   works('GET', '/weights/{model}/{sha256}', 'always', "A chunk of such a model's weights"),
   works('POST', '/v1/tokens', 'always', 'Mints a token for a page, by a key that may'),
+  works('GET', '/v1/usage', 'always', 'What the caller has used, by day or model'),
+  works('GET', '/v1/usage/principals', 'always', 'Whose usage there is, for the operator'),
   works('GET', '/openapi.json', 'always', 'Every route, with schemas and examples'),
 ]

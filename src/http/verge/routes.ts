@@ -13,6 +13,7 @@ import { runRoutes } from '../run/routes.ts'
 import { storeRoutes } from '../store/routes.ts'
 import { streamRoutes } from '../stream/routes.ts'
 import { tokenRoutes } from '../tokens/routes.ts'
+import { usageRoutes } from '../usage/routes.ts'
 import type { IndexBody } from '../wire.ts'
 
 /** Everything that is Verge's own. */
@@ -35,6 +36,7 @@ export function vergeRoutes(deps: AppDeps, tasks: Tasks): Hono<AppEnv> {
     app.route('/weights', weightsRoutes(deps, downloads))
   }
   app.route('/v1/tokens', tokenRoutes(deps))
+  app.route('/v1/usage', usageRoutes(deps))
   app.route('/openapi.json', openApiRoutes(deps, tasks))
   return app
 }

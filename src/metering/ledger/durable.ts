@@ -1,6 +1,11 @@
 import { DurableObject } from 'cloudflare:workers'
 import type { Limits } from '../../core/limits.ts'
-import type { Clock } from '../../core/runtime.ts'
+import type { Clock, Logger } from '../../core/runtime.ts'
+import type { Store } from '../../weights/store.ts'
+import type { UsageBlock } from '../usage/block.ts'
+import type { UsageLedger } from '../usage/ledger-usage.ts'
+import { PrincipalUsage, type PrincipalUsageOptions, type UsageAnswer } from '../usage/principal-usage.ts'
+import type { UsageQuestion } from '../usage/usage-tables.ts'
 import type { LeaseReply, LeaseRequest, LedgerLimits } from './lease.ts'
 import { PrincipalLedger } from './ledger.ts'
 import { SqlLedgerStore } from './sql-store.ts'
@@ -9,7 +14,11 @@ import { type LedgerStore, MemoryLedgerStore } from './store.ts'
 export interface LedgerDeps {
   /** Its `now` must count from 1970. */
   readonly clock: Clock
-  readonly limits: Pick<Limits, 'leaseMs' | 'leaseKeptMs' | 'leasesKept' | 'memoryRateSeconds'>
+  readonly limits: Pick<Limits, 'leaseMs' | 'leaseKeptMs' | 'leasesKept' | 'memoryRateSeconds'> &
+    PrincipalUsageOptions['limits']
+  readonly logger: Logger
+  /** R2, for snapshots of the usage. */
+  readonly store: Store
 }
 
 /** Principals that pay for nothing: addresses of callers without a key, and models. */
@@ -19,10 +28,11 @@ const UNPAID = /^(?:address|model):/
  * What one principal has leased. Its storage is the truth: what this object remembers is only the connection to it. Rates
  * of addresses and of models are an exception where their windows are short: a reset costs no more than one of them.
  */
-export class LedgerObject extends DurableObject {
+export class LedgerObject extends DurableObject implements UsageLedger {
   readonly #deps: LedgerDeps
   readonly #forgetful: PrincipalLedger
   #stored: PrincipalLedger | undefined
+  #usage: PrincipalUsage | undefined
 
   constructor(state: DurableObjectState, env: unknown, deps: LedgerDeps) {
     super(state, env as never)
@@ -39,10 +49,43 @@ export class LedgerObject extends DurableObject {
     return answer
   }
 
-  /** What is kept of somebody who pays for nothing ends with its windows. */
+  async bookUsage(principal: string, block: UsageBlock): Promise<void> {
+    this.#counted().book(principal, block)
+    await this.#ringForUsage()
+  }
+
+  async readUsage(question: UsageQuestion): Promise<UsageAnswer> {
+    return this.#counted().read(question)
+  }
+
+  /**
+   * What is kept of somebody who pays for nothing ends with its windows, and has no usage. Of all others the usage is
+   * copied.
+   */
   override async alarm(): Promise<void> {
+    const usage = this.#counted()
+    if (usage.owned) {
+      await usage.alarm()
+      await this.#ringForUsage()
+      return
+    }
     await this.ctx.storage.deleteAll()
     this.#stored = undefined
+    this.#usage = undefined
+  }
+
+  async #ringForUsage(): Promise<void> {
+    const { storage } = this.ctx
+    const at = this.#counted().alarmAt
+    if (at === undefined) return
+    const set = await storage.getAlarm()
+    // One that is set earlier stays: what comes again and again must not put it off.
+    if (set === null || set > at) await storage.setAlarm(at)
+  }
+
+  #counted(): PrincipalUsage {
+    this.#usage ??= new PrincipalUsage({ storage: this.ctx.storage, ...this.#deps })
+    return this.#usage
   }
 
   async #endLater(limits: LedgerLimits): Promise<void> {

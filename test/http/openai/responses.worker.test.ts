@@ -10,7 +10,7 @@ const PROMPT = promptIds(chatPrompt(request.input))
 
 const usage = (tokens: number) => ({
   input_tokens: PROMPT.length,
-  input_tokens_details: { cached_tokens: 0 },
+  input_tokens_details: { cached_tokens: 0, cache_write_tokens: 0 },
   output_tokens: tokens,
   output_tokens_details: { reasoning_tokens: 0 },
   total_tokens: PROMPT.length + tokens,

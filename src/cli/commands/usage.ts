@@ -1,0 +1,80 @@
+import { dayOf, monthOf } from '../../metering/usage/usage-by-day.ts'
+import { defineCommand } from '../command.ts'
+import { TARGET_ENVIRONMENT, TARGET_OPTIONS } from '../target/arguments.ts'
+import { withTarget } from '../target/session.ts'
+import { UsageError } from '../terminal/command-line.ts'
+import { printable } from '../terminal/format.ts'
+import { HELP_OPTION, helpOf, type Options } from '../terminal/options.ts'
+import { GROUPS, type Group, readUsage } from '../usage/read.ts'
+import { ageOf, usageJson, usageTable } from '../usage/table.ts'
+
+const OPTIONS = {
+  key: { type: 'string', value: 'ID', help: 'of one key' },
+  principal: {
+    type: 'string',
+    value: 'NAME',
+    help: 'of one caller: operator, anonymous, key:ID, user:..., service:NAME',
+  },
+  month: { type: 'string', value: 'YYYY-MM', help: 'default: this month, in UTC' },
+  by: { type: 'string', value: 'GROUP', choices: GROUPS, help: 'key, day or model (default: key; model with --key)' },
+  ...TARGET_OPTIONS,
+  json: { type: 'boolean', help: 'print JSON' },
+  ...HELP_OPTION,
+} as const satisfies Options
+
+const HELP = `Shows what callers have used in a month: requests, tokens, cost units, estimated CPU time and dollars.
+
+Usage: npx verge usage [options]
+
+${helpOf(OPTIONS)}
+
+Examples:
+  npx verge usage
+  npx verge usage --key 0k3m9qv7x2ab --by day
+  npx verge usage --month 2026-11 --by model --env production --json
+
+${TARGET_ENVIRONMENT}`
+
+const MONTH = /^\d{4}-(?:0[1-9]|1[0-2])$/
+const PRINCIPAL = /^[\x21-\x7e]{1,256}$/
+
+export const usageCommand = defineCommand({
+  help: HELP,
+  options: OPTIONS,
+  operands: [],
+  async run({ values }) {
+    const principal = principalOf(values)
+    const month = monthFrom(values.month)
+    const by = groupFrom(values.by) ?? (principal === undefined ? 'key' : 'model')
+    return withTarget(values, async ({ target, signal }) => {
+      const usage = await readUsage(target.truth, { month, by, principal }, signal)
+      if (usage.faults.length > 0) process.exitCode = 1
+      if (values.json) return JSON.stringify(usageJson(usage, { month, by }), null, 2)
+      const faults = usage.faults.map((fault) => `not counted: ${printable(fault)}`)
+      if (usage.written === undefined) return [`No usage of ${month} is in ${target.label}.`, ...faults].join('\n')
+      return [usageTable(usage, by), '', ageOf(usage, Date.now()), ...faults].join('\n')
+    })
+  },
+})
+
+/** @throws UsageError */
+function principalOf({ key, principal }: { readonly key?: string; readonly principal?: string }): string | undefined {
+  if (key !== undefined && principal !== undefined) throw new UsageError('Use either --key or --principal.')
+  const named = key === undefined ? principal : `key:${key.replace(/^key:/, '')}`
+  if (named === undefined || PRINCIPAL.test(named)) return named
+  throw new UsageError(`"${named}" is not the name of a caller.`)
+}
+
+/** @throws UsageError */
+function monthFrom(value: string | undefined): string {
+  const month = value ?? monthOf(dayOf(Date.now()))
+  if (MONTH.test(month)) return month
+  throw new UsageError(`"${month}" is not a month. Write it as 2026-11.`)
+}
+
+/** @throws UsageError */
+function groupFrom(value: string | undefined): Group | undefined {
+  const group = GROUPS.find((each) => each === value)
+  if (group === undefined && value !== undefined) throw new UsageError(`--by must be one of ${GROUPS.join(', ')}.`)
+  return group
+}

@@ -1,0 +1,86 @@
+import { LIMITS } from '../../core/limits.ts'
+import { addCounts, type Counts, NO_COUNTS } from '../../metering/usage/counts.ts'
+import { readSnapshot, snapshotNamed, snapshotsOf, type UsageSnapshot } from '../../metering/usage/snapshot.ts'
+import { ofAllDays, totalOf, type UsageByModel } from '../../metering/usage/usage-by-day.ts'
+import { readAtMost } from '../../weights/body.ts'
+import type { Store } from '../../weights/store.ts'
+import { inParallel } from '../push/pool.ts'
+
+export const GROUPS = ['key', 'day', 'model'] as const
+export type Group = (typeof GROUPS)[number]
+
+export interface UsageRequest {
+  /** `2026-11` */
+  readonly month: string
+  readonly by: Group
+  /** Left out: of all. */
+  readonly principal?: string | undefined
+}
+
+export interface ReadUsage {
+  /** By principal, day or model. */
+  readonly groups: UsageByModel
+  readonly total: Counts
+  /** When each principal that was read called last. */
+  readonly lastUsedAt: ReadonlyMap<string, number>
+  /** When the oldest and the newest snapshot were written; undefined where there are none. */
+  readonly written: { readonly oldest: number; readonly newest: number } | undefined
+  /** What could not be read, a line each. */
+  readonly faults: readonly string[]
+}
+
+/** Principals of one report. More are narrowed down by `--principal`. */
+const MOST_PRINCIPALS = 10_000
+
+/** Adds up the snapshots of a month as they are read, so that no more than the sums is held. @throws store_unavailable */
+export async function readUsage(truth: Store, request: UsageRequest, signal: AbortSignal): Promise<ReadUsage> {
+  const { keys, truncated } = await keysOf(truth, request, signal)
+  const groups = new Map<string, Counts>()
+  const lastUsedAt = new Map<string, number>()
+  const times: number[] = []
+  const faults = truncated
+    ? [`There are more than ${MOST_PRINCIPALS} principals; the others are left out. Use --principal.`]
+    : []
+  await inParallel(
+    keys,
+    LIMITS.parallelFetches,
+    async (key) => {
+      const snapshot = await snapshotAt(truth, key, signal)
+      if (snapshot === undefined) {
+        faults.push(`"${key}" is not a snapshot that this version of Verge can read.`)
+        return
+      }
+      for (const [name, counts] of grouped(snapshot, request.by))
+        groups.set(name, addCounts(groups.get(name) ?? NO_COUNTS, counts))
+      lastUsedAt.set(snapshot.principal, snapshot.lastUsedAt)
+      times.push(snapshot.at)
+    },
+    signal,
+  )
+  const sorted = new Map([...groups].sort(([a], [b]) => (a < b ? -1 : 1)))
+  const written = times.length === 0 ? undefined : { oldest: Math.min(...times), newest: Math.max(...times) }
+  return { groups: sorted, total: totalOf(sorted), lastUsedAt, written, faults }
+}
+
+async function keysOf(truth: Store, { month, principal }: UsageRequest, signal: AbortSignal) {
+  const keys: string[] = []
+  for (let cursor: string | undefined; ; ) {
+    const page = await truth.list(snapshotsOf(principal), { cursor, signal })
+    keys.push(...page.keys.filter((key) => snapshotNamed(key)?.month === month))
+    cursor = page.cursor
+    const truncated = keys.length > MOST_PRINCIPALS
+    if (cursor === undefined || truncated) return { keys: keys.slice(0, MOST_PRINCIPALS), truncated }
+  }
+}
+
+async function snapshotAt(truth: Store, key: string, signal: AbortSignal): Promise<UsageSnapshot | undefined> {
+  const found = await truth.get(key, { signal })
+  const bytes = found && (await readAtMost(found.body, LIMITS.usageSnapshotBytes, signal))
+  return bytes ? readSnapshot(bytes) : undefined
+}
+
+function grouped({ days, principal }: UsageSnapshot, by: Group): UsageByModel {
+  if (by === 'day') return new Map([...days].map(([day, models]) => [day, totalOf(models)]))
+  const models = ofAllDays(days, LIMITS.usageModels)
+  return by === 'model' ? models : new Map([[principal, totalOf(models)]])
+}
