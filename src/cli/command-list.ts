@@ -54,6 +54,10 @@ export const COMMANDS: Readonly<Record<string, ListedCommand>> = {
     about: 'removes a model or a version',
     load: async () => (await import('./commands/rm.ts')).rmCommand,
   },
+  keys: {
+    about: 'creates, lists, rotates and revokes keys of callers',
+    load: async () => (await import('./commands/keys.ts')).keysCommand,
+  },
   audit: {
     about: 'shows who changed what, and verifies that record',
     load: async () => (await import('./commands/audit.ts')).auditCommand,

@@ -1,5 +1,6 @@
-import { changeRecord, readStored, type StoredRecord } from '../../catalog/change-record.ts'
+import * as z from 'zod'
 import type { ChangeLog } from '../../catalog/change-log.ts'
+import { changeRecord, readStored, type StoredRecord } from '../../catalog/change-record.ts'
 import { refreshCopies } from '../../catalog/copies.ts'
 import { isVergeError, VergeError } from '../../core/errors.ts'
 import type { Limits } from '../../core/limits.ts'
@@ -11,6 +12,7 @@ import {
   type KeyRecord,
   keyRecordBytes,
   keyRecordKey,
+  keyRecordSchema,
   MOST_SECRETS,
   parseKeyRecord,
 } from './record.ts'
@@ -180,8 +182,7 @@ export class KeyWriter {
   /** @throws invalid_request if the record is not one that a Worker would read */
   async #write(action: string, before: StoredRecord | null, record: KeyRecord): Promise<boolean> {
     const { limits, sha256, audit } = this.#options
-    const after = keyRecordBytes(record)
-    readableRecord(after, record.id)
+    const after = checkedBytes(record)
     if (after.length > limits.keyRecordBytes) {
       throw new VergeError(
         'invalid_request',
@@ -250,6 +251,17 @@ function isSame(old: KeyRecord, next: KeyRecord): boolean {
   return text(old) === text(next)
 }
 
+/** @throws invalid_request if a Worker would not read the record */
+function checkedBytes(record: KeyRecord): Uint8Array {
+  const { error } = z.safeEncode(keyRecordSchema, record)
+  if (error === undefined) return keyRecordBytes(record)
+  const [issue] = error.issues
+  throw new VergeError(
+    'invalid_request',
+    `The key's "${issue?.path.map(String).join('.')}" is not valid: ${issue?.message}.`,
+  )
+}
+
 /** A stored record as the audit log has it. */
 function withoutHashes(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || !('secrets' in value) || !Array.isArray(value.secrets)) return {}
@@ -262,7 +274,11 @@ function withoutHashes(value: unknown): unknown {
 }
 
 function keepsChanging(id: string): VergeError {
-  return new VergeError('conflict', `Other commands keep changing key ${id} at the same time. Nothing was changed. Try again.`, {
-    retryAfter: 1,
-  })
+  return new VergeError(
+    'conflict',
+    `Other commands keep changing key ${id} at the same time. Nothing was changed. Try again.`,
+    {
+      retryAfter: 1,
+    },
+  )
 }

@@ -18,11 +18,11 @@ export async function runScript(help: string, work: () => Promise<string | undef
     if (text !== undefined) console.log(text)
   } catch (error) {
     if (isArgumentError(error)) {
-      console.error(printableLines(adviceOn(error, help)))
+      console.error(withoutSecrets(printableLines(adviceOn(error, help))))
       process.exitCode = 2
     } else if (error instanceof UsageError || isVergeError(error) || isOnnxError(error)) {
       // Messages hold names of a model's author, a hub's or a server's.
-      console.error(printableLines(error.message))
+      console.error(withoutSecrets(printableLines(error.message)))
       process.exitCode = 1
       // The work is complete here. Handles that an interrupted workerd left open would keep the process running.
       if (isVergeError(error, 'cancelled')) process.exit()
@@ -40,6 +40,11 @@ function adviceOn(error: Error, help: string): string {
   const meant = closest(unknown, options)
   const question = meant === undefined ? '' : ` Did you mean ${meant}?`
   return `Unknown option ${unknown}.${question} "--help" lists the options.`
+}
+
+/** A key that was given in a wrong place is not repeated: errors end up in logs and tickets. */
+function withoutSecrets(text: string): string {
+  return text.replace(/(verge_sk_[0-9a-z]{1,12})[0-9A-Za-z_]+/g, '$1...').replace(/(verge_bt_)[\w.-]+/g, '$1...')
 }
 
 /** What `parseArgs` throws. */

@@ -3,7 +3,7 @@ import { UsageError } from './command-line.ts'
 const UNITS: Readonly<Record<string, number>> = { s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000, w: 604_800_000 }
 
 /** Milliseconds of `90d`, `24h`, `15m`; undefined if it is not written like that. */
-function periodMs(text: string): number | undefined {
+export function periodMs(text: string): number | undefined {
   const [, count, unit = ''] = /^(\d{1,9})([smhdw])$/.exec(text) ?? []
   return count === undefined ? undefined : Number(count) * (UNITS[unit] ?? Number.NaN)
 }

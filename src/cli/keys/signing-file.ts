@@ -1,0 +1,37 @@
+import { generateKeyPairSync } from 'node:crypto'
+import { open } from 'node:fs/promises'
+import { UsageError } from '../terminal/command-line.ts'
+
+export const SIGNING_OPTION = {
+  signing: {
+    type: 'string',
+    value: 'FILE',
+    help: 'write a signing key to FILE, with which a backend makes tokens for pages without asking Verge',
+  },
+} as const
+
+/** A pair whose private half is about to be written. */
+export interface SigningPair {
+  /** As the key's record has it: base64url of the 32 bytes. */
+  readonly publicKey: string
+  /** Writes the private half, for this key's id. @throws UsageError if there is such a file already */
+  write(id: string): Promise<void>
+}
+
+/** Makes a pair for Ed25519. The file is created at once, so that nothing is changed if that fails. @throws UsageError */
+export async function signingPair(path: string): Promise<SigningPair> {
+  const file = await open(path, 'wx', 0o600).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'EEXIST') throw new UsageError(`--signing: ${path} exists. Choose a name that is free.`)
+    throw new UsageError(`--signing: ${path} cannot be written (${error.code ?? 'unknown error'}).`)
+  })
+  await file.close()
+  const { crv, d, kty, x } = generateKeyPairSync('ed25519').privateKey.export({ format: 'jwk' })
+  return {
+    publicKey: x ?? '',
+    async write(id) {
+      const target = await open(path, 'w', 0o600)
+      await target.writeFile(`${JSON.stringify({ kty, crv, kid: id, x, d }, null, 2)}\n`)
+      await target.close()
+    },
+  }
+}
